@@ -1,0 +1,99 @@
+package limit
+
+import (
+	"net/netip"
+	"strings"
+)
+
+const (
+	// maxHops bounds the walk through forwarding headers; no real chain of proxies
+	// comes near it.
+	maxHops = 32
+	// maxHop is longer than any address with brackets, zone and port.
+	maxHop = 64
+)
+
+// ClientIP returns the address that a request came from. remoteAddr is the peer of
+// the connection ("192.0.2.1:1234"), forwarded the values of X-Forwarded-For in
+// their order, trusted the proxies that may speak for others.
+//
+// Only a trusted peer's header counts, and of it only the part that trusted
+// proxies wrote: it is read from the right, past trusted addresses, up to the first
+// one that is not trusted. What stands left of that, or left of an entry that is no
+// address, could have been written by anyone; in the latter case the answer is the
+// last proxy that is known. The result has no zone and IPv4 is never
+// mapped into IPv6; it is the zero Addr when remoteAddr holds no address.
+func ClientIP(remoteAddr string, forwarded []string, trusted []netip.Prefix) netip.Addr {
+	client, ok := parseHop(remoteAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	hops := 0
+	for i := len(forwarded) - 1; i >= 0; i-- {
+		for rest, more := forwarded[i], true; more; {
+			if hops++; hops > maxHops || !isTrusted(client, trusted) {
+				return client
+			}
+			var hop string
+			if at := strings.LastIndexByte(rest, ','); at >= 0 {
+				rest, hop = rest[:at], rest[at+1:]
+			} else {
+				hop, more = rest, false
+			}
+			next, ok := parseHop(hop)
+			if !ok {
+				return client
+			}
+			client = next
+		}
+	}
+	return client
+}
+
+// Key returns the text by which an address is counted. An IPv6 customer commonly
+// holds a whole /64 and can use a new address for each request, so IPv6 is counted
+// by /64. All requests of unknown origin (the zero Addr) share one key.
+func Key(addr netip.Addr) string {
+	addr = addr.Unmap().WithZone("")
+	if addr.Is6() {
+		p, _ := addr.Prefix(64)
+		return p.String()
+	}
+	if !addr.IsValid() {
+		return "unknown"
+	}
+	return addr.String()
+}
+
+func isTrusted(addr netip.Addr, trusted []netip.Prefix) bool {
+	for _, p := range trusted {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseHop reads ADDR, ADDR:PORT, [ADDR] and [ADDR]:PORT.
+func parseHop(s string) (netip.Addr, bool) {
+	if len(s) > 2*maxHop {
+		return netip.Addr{}, false
+	}
+	s = strings.Trim(s, " \t")
+	if len(s) > maxHop {
+		return netip.Addr{}, false
+	}
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		if ap, perr := netip.ParseAddrPort(s); perr == nil {
+			addr = ap.Addr()
+		} else if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+			if addr, err = netip.ParseAddr(inner[:len(inner)-1]); err != nil || !addr.Is6() {
+				return netip.Addr{}, false
+			}
+		} else {
+			return netip.Addr{}, false
+		}
+	}
+	return addr.Unmap().WithZone(""), true
+}

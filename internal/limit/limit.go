@@ -1,0 +1,96 @@
+// Package limit answers one question: may this key go on now, or must it wait?
+//
+// A key is whatever its caller counts: an address, an account, a credential,
+// with the name of the rule in front ("login.ip|192.0.2.1"). The answer comes from
+// GCRA (generic cell rate algorithm): one number a key, the moment at which the
+// key's debt is paid off, so a check and its booking are one step and nothing
+// has to be swept.
+//
+// [Memory] counts inside one process in a table of fixed size. [Redis] counts
+// for all nodes together. [Fallback] joins the two: Redis while it answers,
+// memory while it does not, and never no limit at all.
+//
+// [ClientIP] and [Key] turn a connection and its forwarding headers into the key
+// of an address. The package knows nothing of HTTP, accounts or configuration.
+package limit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+var (
+	// ErrRate says that a Rate can limit nothing, such as the zero Rate. The
+	// decision that comes with it is always a refusal.
+	ErrRate = errors.New("rate must have a positive count and period")
+	// ErrCost says that fewer than one token was asked for or given back.
+	ErrCost = errors.New("number of tokens must be at least 1")
+)
+
+// Limiter counts tokens by key. Every method is safe for concurrent use, and no
+// two of them can act on the same remaining token.
+//
+// To count failures only, Take before the costly work and Refund (or Reset) when
+// it succeeds. Peek followed by Take leaves a gap that a parallel burst walks
+// through, so Peek is for display, never for admission.
+type Limiter interface {
+	// Take takes n tokens of key when all of them are there, and none otherwise.
+	// More tokens than the rate's burst are never there.
+	Take(ctx context.Context, key string, r Rate, n int) (Decision, error)
+	// Peek tells what Take of one token would answer now, without taking it.
+	Peek(ctx context.Context, key string, r Rate) (Decision, error)
+	// Refund gives n taken tokens back. It never fills a key beyond its burst.
+	Refund(ctx context.Context, key string, r Rate, n int) error
+	// Reset forgets the key's debt.
+	Reset(ctx context.Context, key string) error
+}
+
+// Decision is the answer to a Take or a Peek. Its zero value refuses.
+type Decision struct {
+	// OK tells whether the caller may go on.
+	OK bool
+	// RetryAfter is how long to wait before the same request can succeed; zero
+	// when OK.
+	RetryAfter time.Duration
+	// Remaining is how many further tokens could be taken at once now.
+	Remaining int
+}
+
+// gcra is a Rate in the units of the algorithm, nanoseconds.
+type gcra struct {
+	interval int64 // time that pays for one token
+	depth    int64 // debt that a key may have: burst * interval
+}
+
+// decide books n tokens onto a debt that ends at tat. It returns the new end of
+// the debt, which is tat itself when the decision is a refusal.
+func (g gcra) decide(now, tat int64, n int) (int64, Decision) {
+	tat = max(tat, now)
+	cost := int64(n) * g.interval
+	if over := tat - now + cost - g.depth; over > 0 {
+		return tat, Decision{
+			RetryAfter: time.Duration(over),
+			Remaining:  int(max(0, (g.depth-(tat-now))/g.interval)),
+		}
+	}
+	tat += cost
+	return tat, Decision{OK: true, Remaining: int((g.depth - (tat - now)) / g.interval)}
+}
+
+// admit checks what a caller asked for. Its second result is false when the answer is
+// already known and no counter has to be asked.
+func admit(r Rate, n int) (gcra, bool, Decision, error) {
+	g, ok := r.gcra()
+	if !ok {
+		return g, false, Decision{}, fmt.Errorf("take %d at %v: %w", n, r, ErrRate)
+	}
+	if n < 1 {
+		return g, false, Decision{}, fmt.Errorf("take %d at %v: %w", n, r, ErrCost)
+	}
+	if int64(n) > g.depth/g.interval {
+		return g, false, Decision{RetryAfter: time.Duration(g.depth)}, nil
+	}
+	return g, true, Decision{}, nil
+}

@@ -1,0 +1,83 @@
+package limit
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxDepth bounds how far a full debt may reach into the future, so that sums of
+// times stay far from overflow.
+const maxDepth = 10 * 365 * 24 * time.Hour
+
+// Rate is a limit: Count tokens every Per, of which at most Burst at once. A Burst
+// of zero means Count. The zero Rate is not "no limit"; it refuses everything.
+type Rate struct {
+	Count int
+	Per   time.Duration
+	Burst int
+}
+
+// ParseRate reads the text form "COUNT/PERIOD", optionally followed by
+// "burst N": "10/1m", "10/1m burst 20". Periods are Go durations.
+func ParseRate(text string) (Rate, error) {
+	bad := func(why string) (Rate, error) {
+		return Rate{}, fmt.Errorf("rate %.40q: %s", text, why)
+	}
+	f := strings.Fields(text)
+	if len(f) != 1 && (len(f) != 3 || f[1] != "burst") {
+		return bad(`want "COUNT/PERIOD" or "COUNT/PERIOD burst N"`)
+	}
+	count, per, found := strings.Cut(f[0], "/")
+	if !found {
+		return bad("no period")
+	}
+	var r Rate
+	var err error
+	if r.Count, err = strconv.Atoi(count); err != nil || r.Count < 1 {
+		return bad("the count is not a positive number")
+	}
+	if r.Per, err = time.ParseDuration(per); err != nil || r.Per <= 0 {
+		return bad("the period is not a positive duration")
+	}
+	if len(f) == 3 {
+		if r.Burst, err = strconv.Atoi(f[2]); err != nil || r.Burst < 1 {
+			return bad("the burst is not a positive number")
+		}
+	}
+	if _, ok := r.gcra(); !ok {
+		return bad("out of range")
+	}
+	return r, nil
+}
+
+// String returns the form that ParseRate reads.
+func (r Rate) String() string {
+	s := strconv.Itoa(r.Count) + "/" + r.Per.String()
+	if r.Burst > 0 && r.Burst != r.Count {
+		s += " burst " + strconv.Itoa(r.Burst)
+	}
+	return s
+}
+
+// gcra reports false for a rate that is unusable or out of range.
+func (r Rate) gcra() (gcra, bool) {
+	if r.Count < 1 || r.Per <= 0 || r.Burst < 0 || r.Per > maxDepth {
+		return gcra{}, false
+	}
+	count := int64(r.Count)
+	// Rounded up: the limit errs towards fewer tokens.
+	interval := int64(r.Per) / count
+	if interval*count != int64(r.Per) {
+		interval++
+	}
+	burst := int64(r.Burst)
+	if burst == 0 {
+		burst = count
+	}
+	if burst > int64(maxDepth)/interval {
+		return gcra{}, false
+	}
+	return gcra{interval: interval, depth: burst * interval}, true
+}
