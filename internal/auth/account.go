@@ -1,0 +1,28 @@
+package auth
+
+import "time"
+
+// Account is a person. Its credentials are kept apart from it.
+type Account struct {
+	ID              AccountID
+	Email           Email
+	Name            string
+	EmailVerifiedAt time.Time // zero until the address is proved
+	DisabledAt      time.Time // zero while the account may be used
+	LastLoginAt     time.Time
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+}
+
+// Verified reports whether the account's present address has been proved.
+func (a Account) Verified() bool { return !a.EmailVerifiedAt.IsZero() }
+
+// Disabled reports whether an administrator has shut the account.
+func (a Account) Disabled() bool { return !a.DisabledAt.IsZero() }
+
+// MaxNameLength is how many code points a display name may have.
+const MaxNameLength = 200
+
+// ParseName checks a display name: at most MaxNameLength code points, no control
+// characters, trimmed. Names are shown, never interpreted.
+func ParseName(s string) (string, error) { return parseText("name", s, MaxNameLength) }

@@ -1,0 +1,69 @@
+package auth
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Email is an address in the two forms that matter: how mail is addressed, and
+// the key under which no second account can exist. Only ParseEmail makes one.
+type Email struct {
+	Address string // local part as given, domain in lower-case ASCII
+	Login   string // the whole in lower case: the account's unique identifier
+}
+
+// String returns the address to write to.
+func (e Email) String() string { return e.Address }
+
+const atext = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+/=?^_`{|}~-."
+
+var errEmail = Invalid("email_invalid", "email", "this is not an e-mail address we can write to")
+
+// ParseEmail is the one canonicaliser of login identifiers. It takes one address
+// in the dot-atom form of RFC 5321: compatibility forms (full-width letters) are
+// folded by NFKC, invisible characters and surrounding spaces are dropped, the
+// domain becomes ASCII (RFC 5891). Quoted local parts, comments, lists and
+// display names are refused, since mail systems disagree about them; so are
+// non-ASCII local parts, where look-alikes cannot be told apart.
+func ParseEmail(s string) (Email, error) {
+	if len(s) > 1024 || !utf8.ValidString(s) {
+		return Email{}, errEmail
+	}
+	s = strings.TrimSpace(strings.Map(visible, norm.NFKC.String(s)))
+	local, domain, ok := strings.Cut(s, "@")
+	if !ok || local == "" || len(local) > 64 || strings.Trim(local, atext) != "" ||
+		local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local, "..") {
+		return Email{}, errEmail
+	}
+	domain, err := idna.Lookup.ToASCII(strings.ToLower(domain))
+	if err != nil || !hostname(domain) || len(local)+1+len(domain) > 254 {
+		return Email{}, errEmail
+	}
+	return Email{Address: local + "@" + domain, Login: strings.ToLower(local) + "@" + domain}, nil
+}
+
+// visible drops what a reader cannot see: zero-width and other format characters,
+// and variation selectors.
+func visible(r rune) rune {
+	if unicode.In(r, unicode.Cf, unicode.Variation_Selector) || r == '\u034f' {
+		return -1
+	}
+	return r
+}
+
+func hostname(d string) bool {
+	if d == "" || len(d) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(d, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,60 @@
+package auth
+
+import "time"
+
+// EventKind names what happened in the audit log. The names are a contract.
+type EventKind string
+
+// Everything that leaves an audit line.
+const (
+	EventRegistered       EventKind = "account.registered"
+	EventRegisterKnown    EventKind = "account.register_known"
+	EventVerifySent       EventKind = "account.verification_sent"
+	EventVerified         EventKind = "account.verified"
+	EventProfileChanged   EventKind = "account.profile_changed"
+	EventEmailAsked       EventKind = "account.email_change_requested"
+	EventEmailChanged     EventKind = "account.email_changed"
+	EventAccountCreated   EventKind = "account.created"
+	EventAccountDisabled  EventKind = "account.disabled"
+	EventAccountEnabled   EventKind = "account.enabled"
+	EventAccountDeleted   EventKind = "account.deleted"
+	EventAccountExported  EventKind = "account.exported"
+	EventLogin            EventKind = "login"
+	EventLogout           EventKind = "logout"
+	EventRefreshReuse     EventKind = "token.refresh_reused"
+	EventSessionEnded     EventKind = "session.ended"
+	EventPasswordChanged  EventKind = "password.changed"
+	EventPasswordReset    EventKind = "password.reset"
+	EventResetAsked       EventKind = "password.reset_requested"
+	EventPasswordRehashed EventKind = "password.rehashed"
+	EventRoleChanged      EventKind = "role.changed"
+	EventRoleAssigned     EventKind = "role.assigned"
+	EventRoleUnassigned   EventKind = "role.unassigned"
+	EventClientChanged    EventKind = "client.changed"
+	EventTenantChanged    EventKind = "tenant.changed"
+	EventKeyCreated       EventKind = "key.created"
+	EventKeyRotated       EventKind = "key.rotated"
+	EventKeysResealed     EventKind = "key.resealed"
+	EventMailGivenUp      EventKind = "mail.given_up"
+)
+
+// Outcome is how it ended.
+type Outcome string
+
+// The outcomes of an event.
+const (
+	Success Outcome = "success"
+	Failure Outcome = "failure"
+)
+
+// Event is one line of the audit log: who did what to whom, from where, how it
+// ended. Detail never holds a secret.
+type Event struct {
+	ID      string
+	At      time.Time
+	Kind    EventKind
+	Outcome Outcome
+	Actor   Actor
+	Account AccountID // the account concerned
+	Detail  map[string]string
+}

@@ -1,0 +1,92 @@
+package auth
+
+import (
+	"strings"
+	"time"
+)
+
+// Tenant is one customer's house: its own issuer, keys, accounts, clients, roles
+// and settings.
+type Tenant struct {
+	ID         TenantID
+	Name       string // shown to people
+	Settings   Settings
+	CreatedAt  time.Time
+	DisabledAt time.Time // zero while the tenant is open
+}
+
+// Settings are the choices of a tenant. A zero field means the server's default,
+// so a setting that is added later leaves yesterday's tenants as they were.
+type Settings struct {
+	// Registration is "open", "closed" or empty for the server's default.
+	Registration string `json:"registration,omitempty"`
+	// AllowUnverified lets people sign in before their address is proved.
+	AllowUnverified bool          `json:"allow_unverified,omitempty"`
+	Password        PasswordRules `json:"password,omitzero"`
+	Lifetimes       Lifetimes     `json:"lifetimes,omitzero"`
+	// Algorithm signs access tokens: ES256, RS256 or EdDSA.
+	Algorithm string `json:"algorithm,omitempty"`
+}
+
+// PasswordRules are a tenant's additions to the server's password policy.
+type PasswordRules struct {
+	MinLength      int  `json:"min_length,omitempty"`
+	MaxLength      int  `json:"max_length,omitempty"`
+	MinScore       *int `json:"min_score,omitempty"` // zxcvbn, 0–4
+	RequireUpper   bool `json:"require_upper,omitempty"`
+	RequireLower   bool `json:"require_lower,omitempty"`
+	RequireDigit   bool `json:"require_digit,omitempty"`
+	RequireSpecial bool `json:"require_special,omitempty"`
+}
+
+// Lifetimes bounds what is handed out. A zero field means the server's default.
+type Lifetimes struct {
+	Access          time.Duration `json:"access,omitempty"`           // an access token
+	RefreshIdle     time.Duration `json:"refresh_idle,omitempty"`     // an unused refresh token
+	RefreshAbsolute time.Duration `json:"refresh_absolute,omitempty"` // a family, however often used
+	SessionIdle     time.Duration `json:"session_idle,omitempty"`     // an unused session
+	SessionAbsolute time.Duration `json:"session_absolute,omitempty"` // a session, however often used
+}
+
+// Or fills the zero fields of l from the defaults d.
+func (l Lifetimes) Or(d Lifetimes) Lifetimes {
+	pick := func(a, b time.Duration) time.Duration {
+		if a > 0 {
+			return a
+		}
+		return b
+	}
+	return Lifetimes{
+		Access:          pick(l.Access, d.Access),
+		RefreshIdle:     pick(l.RefreshIdle, d.RefreshIdle),
+		RefreshAbsolute: pick(l.RefreshAbsolute, d.RefreshAbsolute),
+		SessionIdle:     pick(l.SessionIdle, d.SessionIdle),
+		SessionAbsolute: pick(l.SessionAbsolute, d.SessionAbsolute),
+	}
+}
+
+// Disabled reports whether the tenant is shut.
+func (t Tenant) Disabled() bool { return !t.DisabledAt.IsZero() }
+
+// Path is where the tenant lives below the issuer: empty for the default tenant,
+// "/t/{id}" for every other.
+func (id TenantID) Path() string {
+	if id == DefaultTenant {
+		return ""
+	}
+	return "/t/" + string(id)
+}
+
+// Issuer is the tenant's issuer identifier (RFC 8414 §2) under the server's base
+// URL, which has no trailing slash.
+func (id TenantID) Issuer(base string) string { return base + id.Path() }
+
+// ParseTenantID checks a tenant's name: 1–63 of [a-z0-9-], no dash at either end.
+func ParseTenantID(s string) (TenantID, error) {
+	ok := len(s) >= 1 && len(s) <= 63 && s[0] != '-' && s[len(s)-1] != '-' &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+	if !ok {
+		return "", Invalid("tenant_invalid", "tenant", "a tenant's name is 1–63 of a–z, 0–9 and dashes, with no dash at either end")
+	}
+	return TenantID(s), nil
+}

@@ -1,0 +1,94 @@
+// Package secret makes and keeps secrets: random tokens, their digests, ids,
+// comparison in constant time, and sealing under the master key.
+//
+// It knows bytes only: no account, no database, no clock of its own. Randomness
+// comes from crypto/rand alone. Text is the type of every secret that is on its
+// way out; it prints as "[redacted]" wherever it is logged by mistake.
+package secret
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"log/slog"
+	"strings"
+)
+
+// Text is a secret that prints as "[redacted]". Reveal gives it away.
+type Text string
+
+// String hides the secret from fmt.
+func (Text) String() string { return "[redacted]" }
+
+// GoString hides the secret from %#v.
+func (Text) GoString() string { return "[redacted]" }
+
+// LogValue hides the secret from slog.
+func (Text) LogValue() slog.Value { return slog.StringValue("[redacted]") }
+
+// Reveal returns the secret for the one place that must have it.
+func (t Text) Reveal() string { return string(t) }
+
+// Bytes returns n random bytes.
+func Bytes(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand ends the process instead
+	return b
+}
+
+// New returns an opaque secret of 256 random bits: prefix, then base64url without
+// padding. Prefixes make leaked secrets findable: wwr_ refresh token, wwk_ API
+// key, wws_ client secret, wwc_ code, wwl_ link, wwa_ session cookie.
+func New(prefix string) Text { return Text(prefix + Encode(Bytes(32))) }
+
+// Valid reports whether s has the exact form that New(prefix) gives, so that
+// garbage is refused before any look-up. Only canonical base64 passes.
+func Valid(prefix, s string) bool {
+	rest, ok := strings.CutPrefix(s, prefix)
+	if !ok || len(rest) != 43 {
+		return false
+	}
+	_, err := Decode(rest)
+	return err == nil
+}
+
+// Digest is what is stored in a secret's place: base64url of its SHA-256. It is
+// for secrets of 256 random bits, never for passwords.
+func Digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return Encode(sum[:])
+}
+
+// Equal compares in a time that does not depend on where the values differ.
+func Equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// MAC is HMAC-SHA256 over the parts, each preceded by its length so that two
+// different lists never give the same input.
+func MAC(key []byte, parts ...[]byte) []byte {
+	m := hmac.New(sha256.New, key)
+	var n [8]byte
+	for _, p := range parts {
+		for i := range 8 {
+			n[i] = byte(len(p) >> (56 - 8*i))
+		}
+		m.Write(n[:])
+		m.Write(p)
+	}
+	return m.Sum(nil)
+}
+
+var strict = base64.RawURLEncoding.Strict()
+
+// Encode is base64url without padding.
+func Encode(b []byte) string { return strict.EncodeToString(b) }
+
+// Decode accepts only what Encode could have written: no padding, no line breaks,
+// no stray bits at the end.
+func Decode(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") { // encoding/base64 skips them even when strict
+		return nil, base64.CorruptInputError(0)
+	}
+	return strict.DecodeString(s)
+}

@@ -1,0 +1,68 @@
+package store
+
+import (
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+const accountCols = "id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at"
+
+func scanAccount(s scanner, a *auth.Account) error {
+	return s.Scan(&a.ID, &a.Email.Address, &a.Email.Login, &a.Name, at(&a.EmailVerifiedAt),
+		at(&a.DisabledAt), at(&a.LastLoginAt), at(&a.CreatedAt), at(&a.UpdatedAt))
+}
+
+// Account returns ErrNotFound for an id of another tenant as for no id at all.
+func (tx *Tx) Account(id auth.AccountID) (auth.Account, error) {
+	return one(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+}
+
+// AccountByLogin looks up by the canonical identifier.
+func (tx *Tx) AccountByLogin(login string) (auth.Account, error) {
+	return one(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND login = $2", tx.tenant, login)
+}
+
+// AccountFilter pages through accounts by id.
+type AccountFilter struct {
+	After  auth.AccountID // exclusive; empty for the first page
+	Prefix string         // of the login; empty for all
+	Limit  int
+}
+
+// Accounts lists accounts by id, oldest first.
+func (tx *Tx) Accounts(f AccountFilter) ([]auth.Account, error) {
+	prefix := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(f.Prefix)) + "%"
+	return all(tx.q, scanAccount, "SELECT "+accountCols+` FROM accounts
+		WHERE tenant_id = $1 AND id > $2 AND login LIKE $3 ESCAPE '\' ORDER BY id LIMIT $4`,
+		tx.tenant, f.After, prefix, f.Limit)
+}
+
+// InsertAccount returns ErrConflict when the login is taken; the transaction
+// lives on.
+func (tx *Tx) InsertAccount(a auth.Account) error {
+	return insert(tx.q, `INSERT INTO accounts (tenant_id, id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (tenant_id, login) DO NOTHING`,
+		tx.tenant, a.ID, a.Email.Address, a.Email.Login, a.Name, millis(a.EmailVerifiedAt),
+		millis(a.DisabledAt), millis(a.LastLoginAt), millis(a.CreatedAt), millis(a.UpdatedAt))
+}
+
+// UpdateAccount writes every field but the id and the login's owner. Whether the
+// login is free must have been read in the same transaction.
+func (tx *Tx) UpdateAccount(a auth.Account) error {
+	return must(tx.q, `UPDATE accounts SET email = $3, login = $4, name = $5, email_verified_at = $6,
+		disabled_at = $7, last_login_at = $8, updated_at = $9 WHERE tenant_id = $1 AND id = $2`,
+		tx.tenant, a.ID, a.Email.Address, a.Email.Login, a.Name, millis(a.EmailVerifiedAt),
+		millis(a.DisabledAt), millis(a.LastLoginAt), millis(tx.Now))
+}
+
+// TouchLogin records the time of a sign-in.
+func (tx *Tx) TouchLogin(id auth.AccountID) error {
+	return must(tx.q, "UPDATE accounts SET last_login_at = $3 WHERE tenant_id = $1 AND id = $2", tx.tenant, id, millis(tx.Now))
+}
+
+// DeleteAccount removes the account and everything that hangs on it: credentials,
+// sessions, families, links, assignments. Audit lines stay.
+func (tx *Tx) DeleteAccount(id auth.AccountID) error {
+	return must(tx.q, "DELETE FROM accounts WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+}

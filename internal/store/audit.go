@@ -1,0 +1,47 @@
+package store
+
+import (
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+const auditCols = `id, at, event, outcome, actor_kind, actor_id, account_id, client_id, session_id, ip, user_agent, request_id, detail`
+
+func scanEvent(s scanner, e *auth.Event) error {
+	return s.Scan(&e.ID, at(&e.At), &e.Kind, &e.Outcome, &e.Actor.Kind, &e.Actor.ID, opt(&e.Account), opt(&e.Actor.Client),
+		opt(&e.Actor.Session), &e.Actor.IP, &e.Actor.UserAgent, &e.Actor.RequestID, decoded{&e.Detail})
+}
+
+// Record writes an audit line in the transaction of the change it tells of. Id and
+// time are the store's; lines are never updated.
+func (tx *Tx) Record(e auth.Event) error {
+	if e.Outcome == "" {
+		e.Outcome = auth.Success
+	}
+	if e.Actor.Kind == "" {
+		e.Actor.Kind = auth.ActorAnonymous
+	}
+	return insert(tx.q, `INSERT INTO audit (tenant_id, `+auditCols+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+		tx.tenant, secret.NewID(tx.Now), millis(tx.Now), e.Kind, e.Outcome, e.Actor.Kind, e.Actor.ID, null(e.Account),
+		null(e.Actor.Client), null(e.Actor.Session), e.Actor.IP, e.Actor.UserAgent, e.Actor.RequestID, encoded(e.Detail))
+}
+
+// EventFilter pages through the audit log.
+type EventFilter struct {
+	Before  string         // id, exclusive; empty for the newest
+	Account auth.AccountID // only lines about this account; empty for all
+	Kind    auth.EventKind // only lines of this kind; empty for all
+	Limit   int
+}
+
+// Events lists audit lines, newest first.
+func (tx *Tx) Events(f EventFilter) ([]auth.Event, error) {
+	before := f.Before
+	if before == "" {
+		before = "~" // after every id
+	}
+	return all(tx.q, scanEvent, "SELECT "+auditCols+` FROM audit
+		WHERE tenant_id = $1 AND id < $2 AND ($3 = '' OR account_id = $3) AND ($4 = '' OR event = $4)
+		ORDER BY id DESC LIMIT $5`, tx.tenant, before, string(f.Account), string(f.Kind), f.Limit)
+}

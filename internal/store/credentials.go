@@ -1,0 +1,36 @@
+package store
+
+import (
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// SetPassword stores the hash as the account's only password.
+func (tx *Tx) SetPassword(account auth.AccountID, hash string) error {
+	return insert(tx.q, `INSERT INTO credentials (tenant_id, id, account_id, kind, label, secret, counter, created_at, updated_at)
+		VALUES ($1, $2, $3, 'password', '', $4, 0, $5, $5)
+		ON CONFLICT (tenant_id, account_id) WHERE kind = 'password'
+		DO UPDATE SET secret = excluded.secret, updated_at = excluded.updated_at`,
+		tx.tenant, secret.NewID(tx.Now), account, []byte(hash), millis(tx.Now))
+}
+
+// SwapPassword replaces the hash only if it is still the old one, so that raising
+// the parameters of a hash never undoes a change made meanwhile. It reports
+// whether it did.
+func (tx *Tx) SwapPassword(account auth.AccountID, from, to string) (bool, error) {
+	n, err := affect(tx.q, `UPDATE credentials SET secret = $4, updated_at = $5
+		WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password' AND secret = $3`,
+		tx.tenant, account, []byte(from), []byte(to), millis(tx.Now))
+	return n == 1, err
+}
+
+// Password is the hash of the account's password, or ErrNotFound.
+func (tx *Tx) Password(account auth.AccountID) (string, error) {
+	return one(tx.q, text, "SELECT secret FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)
+}
+
+// DeletePassword takes the account's password away.
+func (tx *Tx) DeletePassword(account auth.AccountID) error {
+	_, err := affect(tx.q, "DELETE FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)
+	return err
+}

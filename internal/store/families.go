@@ -1,0 +1,61 @@
+package store
+
+import (
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+const familyCols = `id, account_id, client_id, session_id, scope, generation, digest,
+	created_at, rotated_at, idle_at, expires_at, revoked_at, end_reason`
+
+func scanFamily(s scanner, f *auth.Family) error {
+	return s.Scan(&f.ID, &f.Account, &f.Client, &f.Session, decoded{&f.Scope}, &f.Generation, &f.Digest,
+		at(&f.CreatedAt), at(&f.RotatedAt), at(&f.IdleAt), at(&f.ExpiresAt), at(&f.RevokedAt), opt(&f.EndReason))
+}
+
+// InsertFamily stores a family that has just begun.
+func (tx *Tx) InsertFamily(f auth.Family) error {
+	return insert(tx.q, `INSERT INTO refresh_families (tenant_id, `+familyCols+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, NULL)`,
+		tx.tenant, f.ID, f.Account, f.Client, f.Session, encoded(f.Scope), f.Generation, f.Digest,
+		millis(f.CreatedAt), millis(f.RotatedAt), millis(f.IdleAt), millis(f.ExpiresAt))
+}
+
+// Family returns the family even when it was revoked.
+func (tx *Tx) Family(id auth.FamilyID) (auth.Family, error) {
+	return one(tx.q, scanFamily, "SELECT "+familyCols+" FROM refresh_families WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+}
+
+// RotateFamily replaces the newest token by its successor, if it is still the
+// newest and the family is not revoked: of any number of tries at once one
+// returns true.
+func (tx *Tx) RotateFamily(id auth.FamilyID, from, to string, idleAt time.Time) (bool, error) {
+	n, err := affect(tx.q, `UPDATE refresh_families SET generation = generation + 1, digest = $4, rotated_at = $5, idle_at = $6
+		WHERE tenant_id = $1 AND id = $2 AND digest = $3 AND revoked_at IS NULL`,
+		tx.tenant, id, from, to, millis(tx.Now), millis(idleAt))
+	return n == 1, err
+}
+
+// RevokeFamily revokes one family; revoking it again changes nothing.
+func (tx *Tx) RevokeFamily(id auth.FamilyID, reason string) error {
+	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $3, end_reason = $4
+		WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL`, tx.tenant, id, millis(tx.Now), reason)
+	return err
+}
+
+// RevokeSessionFamilies revokes the families of one session.
+func (tx *Tx) RevokeSessionFamilies(id auth.SessionID, reason string) error {
+	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $3, end_reason = $4
+		WHERE tenant_id = $1 AND session_id = $2 AND revoked_at IS NULL`, tx.tenant, id, millis(tx.Now), reason)
+	return err
+}
+
+// RevokeFamilies revokes every family of the account but those of one session
+// (which may be empty).
+func (tx *Tx) RevokeFamilies(account auth.AccountID, except auth.SessionID, reason string) error {
+	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $4, end_reason = $5
+		WHERE tenant_id = $1 AND account_id = $2 AND session_id <> $3 AND revoked_at IS NULL`,
+		tx.tenant, account, except, millis(tx.Now), reason)
+	return err
+}

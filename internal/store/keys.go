@@ -1,0 +1,95 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+const keyCols = "id, alg, public, sealed, created_at, active_at, retired_at, expires_at"
+
+func scanKey(s scanner, k *auth.SigningKey) error {
+	return s.Scan(&k.ID, &k.Algorithm, &k.Public, &k.Sealed, at(&k.CreatedAt), at(&k.ActiveAt), at(&k.RetiredAt), at(&k.ExpiresAt))
+}
+
+// SigningKeys lists the tenant's keys, the newest last.
+func (tx *Tx) SigningKeys() ([]auth.SigningKey, error) {
+	return all(tx.q, scanKey, "SELECT "+keyCols+" FROM signing_keys WHERE tenant_id = $1 ORDER BY active_at, id", tx.tenant)
+}
+
+// InsertSigningKey stores a key whose private half is already sealed.
+func (tx *Tx) InsertSigningKey(k auth.SigningKey) error {
+	return insert(tx.q, `INSERT INTO signing_keys (tenant_id, `+keyCols+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		tx.tenant, k.ID, k.Algorithm, k.Public, k.Sealed, millis(k.CreatedAt), millis(k.ActiveAt), millis(k.RetiredAt), millis(k.ExpiresAt))
+}
+
+// UpdateSigningKey writes the key's sealed half and its times.
+func (tx *Tx) UpdateSigningKey(k auth.SigningKey) error {
+	return must(tx.q, `UPDATE signing_keys SET sealed = $3, active_at = $4, retired_at = $5, expires_at = $6
+		WHERE tenant_id = $1 AND id = $2`,
+		tx.tenant, k.ID, k.Sealed, millis(k.ActiveAt), millis(k.RetiredAt), millis(k.ExpiresAt))
+}
+
+// DeleteSigningKey forgets a key for good.
+func (tx *Tx) DeleteSigningKey(id auth.KeyID) error {
+	return must(tx.q, "DELETE FROM signing_keys WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+}
+
+// Reseal seals every value that is still sealed under an older master key under
+// the newest one, and returns how many. It is one transaction: there is no mixed
+// state to fall into.
+func (tx *SystemTx) Reseal() (int, error) {
+	total := 0
+	for _, t := range sealedTables {
+		rows, err := all(tx.q, func(s scanner, r *sealedRow) error { return s.Scan(&r.tenant, &r.id, &r.value) },
+			fmt.Sprintf("SELECT tenant_id, %s, %s FROM %s%s", t.id, t.column, t.name, t.where))
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range rows {
+			changed, err := tx.reseal(t, r)
+			if err != nil {
+				return 0, fmt.Errorf("reseal %s %s/%s: %w", t.name, r.tenant, r.id, err)
+			}
+			if changed {
+				total++
+			}
+		}
+	}
+	return total, nil
+}
+
+type sealedRow struct {
+	tenant, id string
+	value      []byte
+}
+
+type sealedTable struct {
+	name, id, column, where string
+	context                 func(tenant, id string) string
+}
+
+// sealedTables is every place where sealed values are kept.
+var sealedTables = []sealedTable{
+	{"signing_keys", "id", "sealed", "", func(t, id string) string { return KeyContext(auth.TenantID(t), auth.KeyID(id)) }},
+	{"outbox", "id", "sealed", "", messageContext},
+	{"settings", "name", "value", " WHERE name LIKE 'sealed.%'", settingContext},
+}
+
+// KeyContext is what a signing key's sealed half is bound to.
+func KeyContext(tenant auth.TenantID, id auth.KeyID) string {
+	return "signing key " + string(tenant) + "/" + string(id)
+}
+
+func (tx *SystemTx) reseal(t sealedTable, r sealedRow) (bool, error) {
+	ring := tx.db.cfg.Keyring
+	if ring.Current(r.value) {
+		return false, nil
+	}
+	plain, err := ring.Open(t.context(r.tenant, r.id), r.value)
+	if err != nil {
+		return false, err
+	}
+	return true, must(tx.q, fmt.Sprintf("UPDATE %s SET %s = $3 WHERE tenant_id = $1 AND %s = $2", t.name, t.column, t.id),
+		r.tenant, r.id, ring.Seal(t.context(r.tenant, r.id), plain))
+}

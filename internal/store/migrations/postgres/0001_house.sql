@@ -1,0 +1,224 @@
+-- The whole data model. Conventions: tenant_id leads every key; times are integer
+-- milliseconds UTC; ids are text; lists and settings are JSON text; secrets are
+-- digests (text) or sealed (bytes).
+
+-- +goose Up
+
+CREATE TABLE tenants (
+    id          TEXT   NOT NULL PRIMARY KEY,
+    name        TEXT   NOT NULL,
+    settings    TEXT   NOT NULL,
+    created_at  BIGINT NOT NULL,
+    disabled_at BIGINT
+);
+
+-- Values of the system itself stand under the empty tenant.
+CREATE TABLE settings (
+    tenant_id  TEXT   NOT NULL,
+    name       TEXT   NOT NULL,
+    value      BYTEA  NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, name)
+);
+
+CREATE TABLE accounts (
+    tenant_id         TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+    id                TEXT   NOT NULL,
+    email             TEXT   NOT NULL,
+    login             TEXT   NOT NULL,
+    name              TEXT   NOT NULL,
+    email_verified_at BIGINT,
+    disabled_at       BIGINT,
+    last_login_at     BIGINT,
+    created_at        BIGINT NOT NULL,
+    updated_at        BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE UNIQUE INDEX accounts_login_idx ON accounts (tenant_id, login);
+
+-- One row for each thing that proves an account: kind 'password' holds a hash in
+-- secret; other kinds a public part, a sealed part and a counter.
+CREATE TABLE credentials (
+    tenant_id  TEXT   NOT NULL,
+    id         TEXT   NOT NULL,
+    account_id TEXT   NOT NULL,
+    kind       TEXT   NOT NULL,
+    label      TEXT   NOT NULL,
+    public     BYTEA,
+    secret     BYTEA,
+    counter    BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    used_at    BIGINT,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX credentials_account_idx ON credentials (tenant_id, account_id, kind);
+CREATE UNIQUE INDEX credentials_password_idx ON credentials (tenant_id, account_id) WHERE kind = 'password';
+
+CREATE TABLE clients (
+    tenant_id     TEXT    NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+    id            TEXT    NOT NULL,
+    name          TEXT    NOT NULL,
+    kind          TEXT    NOT NULL,
+    first_party   BIGINT  NOT NULL,
+    secrets       TEXT    NOT NULL,
+    redirect_uris TEXT    NOT NULL,
+    scopes        TEXT    NOT NULL,
+    settings      TEXT    NOT NULL,
+    created_at    BIGINT  NOT NULL,
+    updated_at    BIGINT  NOT NULL,
+    disabled_at   BIGINT,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE sessions (
+    tenant_id  TEXT   NOT NULL,
+    id         TEXT   NOT NULL,
+    account_id TEXT   NOT NULL,
+    client_id  TEXT   NOT NULL,
+    digest     TEXT,
+    auth_at    BIGINT NOT NULL,
+    acr        TEXT   NOT NULL,
+    amr        TEXT   NOT NULL,
+    ip         TEXT   NOT NULL,
+    user_agent TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    seen_at    BIGINT NOT NULL,
+    idle_at    BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    ended_at   BIGINT,
+    end_reason TEXT,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX sessions_digest_idx ON sessions (tenant_id, digest) WHERE digest IS NOT NULL;
+CREATE INDEX sessions_account_idx ON sessions (tenant_id, account_id);
+CREATE INDEX sessions_expiry_idx ON sessions (expires_at);
+
+-- One row for each chain of refresh tokens, however often it is rotated.
+CREATE TABLE refresh_families (
+    tenant_id  TEXT   NOT NULL,
+    id         TEXT   NOT NULL,
+    account_id TEXT   NOT NULL,
+    client_id  TEXT   NOT NULL,
+    session_id TEXT   NOT NULL,
+    scope      TEXT   NOT NULL,
+    generation BIGINT NOT NULL,
+    digest     TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    rotated_at BIGINT NOT NULL,
+    idle_at    BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    revoked_at BIGINT,
+    end_reason TEXT,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX refresh_families_account_idx ON refresh_families (tenant_id, account_id);
+CREATE INDEX refresh_families_session_idx ON refresh_families (tenant_id, session_id);
+CREATE INDEX refresh_families_expiry_idx ON refresh_families (expires_at);
+
+CREATE TABLE single_use (
+    tenant_id  TEXT   NOT NULL,
+    kind       TEXT   NOT NULL,
+    digest     TEXT   NOT NULL,
+    account_id TEXT,
+    client_id  TEXT,
+    data       TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    used_at    BIGINT,
+    PRIMARY KEY (tenant_id, kind, digest),
+    FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX single_use_account_idx ON single_use (tenant_id, account_id, kind);
+CREATE INDEX single_use_expiry_idx ON single_use (expires_at);
+
+CREATE TABLE permissions (
+    tenant_id   TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+    name        TEXT   NOT NULL,
+    description TEXT   NOT NULL,
+    created_at  BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, name)
+);
+
+CREATE TABLE roles (
+    tenant_id   TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+    id          TEXT   NOT NULL,
+    name        TEXT   NOT NULL,
+    description TEXT   NOT NULL,
+    created_at  BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE UNIQUE INDEX roles_name_idx ON roles (tenant_id, name);
+
+CREATE TABLE role_permissions (
+    tenant_id  TEXT NOT NULL,
+    role_id    TEXT NOT NULL,
+    permission TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, role_id, permission),
+    FOREIGN KEY (tenant_id, role_id) REFERENCES roles (tenant_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, permission) REFERENCES permissions (tenant_id, name) ON DELETE CASCADE
+);
+
+CREATE TABLE assignments (
+    tenant_id  TEXT   NOT NULL,
+    account_id TEXT   NOT NULL,
+    role_id    TEXT   NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, account_id, role_id),
+    FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, role_id) REFERENCES roles (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX assignments_role_idx ON assignments (tenant_id, role_id);
+
+CREATE TABLE signing_keys (
+    tenant_id  TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+    id         TEXT   NOT NULL,
+    alg        TEXT   NOT NULL,
+    public     BYTEA  NOT NULL,
+    sealed     BYTEA  NOT NULL,
+    created_at BIGINT NOT NULL,
+    active_at  BIGINT NOT NULL,
+    retired_at BIGINT,
+    expires_at BIGINT,
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE audit (
+    tenant_id  TEXT   NOT NULL,
+    id         TEXT   NOT NULL,
+    at         BIGINT NOT NULL,
+    event      TEXT   NOT NULL,
+    outcome    TEXT   NOT NULL,
+    actor_kind TEXT   NOT NULL,
+    actor_id   TEXT   NOT NULL,
+    account_id TEXT,
+    client_id  TEXT,
+    session_id TEXT,
+    ip         TEXT   NOT NULL,
+    user_agent TEXT   NOT NULL,
+    request_id TEXT   NOT NULL,
+    detail     TEXT   NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX audit_account_idx ON audit (tenant_id, account_id, id);
+CREATE INDEX audit_at_idx ON audit (at);
+
+CREATE TABLE outbox (
+    tenant_id   TEXT   NOT NULL,
+    id          TEXT   NOT NULL,
+    kind        TEXT   NOT NULL,
+    queue       TEXT   NOT NULL,
+    sealed      BYTEA  NOT NULL,
+    created_at  BIGINT NOT NULL,
+    due_at      BIGINT NOT NULL,
+    attempts    BIGINT NOT NULL,
+    lease_until BIGINT,
+    lease       TEXT,
+    last_error  TEXT,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX outbox_queue_idx ON outbox (tenant_id, queue, id);
+CREATE INDEX outbox_due_idx ON outbox (due_at);

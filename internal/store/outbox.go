@@ -1,0 +1,101 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// OutboxLimit is how many messages may wait. A change that needs to send one more
+// is refused with "try again later", so that a dead mail server cannot fill the
+// disk. The count is taken by Waiting, not by every Enqueue, where it would make
+// all writers on PostgreSQL collide; so it may be passed by what a second brings.
+const OutboxLimit = 100_000
+
+func messageContext(tenant, id string) string { return "outbox " + tenant + "/" + id }
+
+// Enqueue writes down what must happen later, sealed, in the transaction of the
+// change that asks for it. Messages to one address leave in this order.
+func (tx *Tx) Enqueue(kind auth.MessageKind, mail auth.Mail) error {
+	id := secret.NewID(tx.Now)
+	payload, err := json.Marshal(mail)
+	if err != nil {
+		return fmt.Errorf("encode message: %w", err)
+	}
+	if tx.db.outboxFull.Load() {
+		return auth.Unavailable(fmt.Errorf("the outbox holds more than %d messages", OutboxLimit), time.Minute)
+	}
+	return insert(tx.q, `INSERT INTO outbox (tenant_id, id, kind, queue, sealed, created_at, due_at, attempts)
+		VALUES ($1, $2, $3, $4, $5, $6, $6, 0)`,
+		tx.tenant, id, kind, secret.Digest(mail.To), tx.db.cfg.Keyring.Seal(messageContext(string(tx.tenant), id), payload), millis(tx.Now))
+}
+
+// Claimed is a message that one worker may deliver until its lease runs out.
+type Claimed struct {
+	auth.Message
+	Lease string
+	// Broken says why the payload cannot be read; the message can only be given up.
+	Broken error
+}
+
+type claimedRow struct {
+	Claimed
+	sealed []byte
+}
+
+// Claim leases up to n due messages, the oldest of each queue only, so that
+// messages to one address stay in order and two workers never have the same one.
+func (tx *SystemTx) Claim(lease string, until time.Time, n int) ([]Claimed, error) {
+	rows, err := all(tx.q, func(s scanner, c *claimedRow) error {
+		return s.Scan(&c.Tenant, &c.ID, &c.Kind, &c.sealed, at(&c.CreatedAt), &c.Attempts)
+	}, `UPDATE outbox SET lease = $1, lease_until = $2, attempts = attempts + 1
+		WHERE (tenant_id, id) IN (
+			SELECT o.tenant_id, o.id FROM outbox o
+			WHERE o.due_at <= $3 AND (o.lease_until IS NULL OR o.lease_until <= $3)
+			AND NOT EXISTS (SELECT 1 FROM outbox older WHERE older.tenant_id = o.tenant_id AND older.queue = o.queue AND older.id < o.id)
+			ORDER BY o.due_at LIMIT $4)
+		RETURNING tenant_id, id, kind, sealed, created_at, attempts`,
+		lease, millis(until), millis(tx.Now), n)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Claimed, 0, len(rows))
+	for _, r := range rows {
+		r.Lease = lease
+		plain, err := tx.db.cfg.Keyring.Open(messageContext(string(r.Tenant), string(r.ID)), r.sealed)
+		if err == nil {
+			err = json.Unmarshal(plain, &r.Payload)
+		}
+		r.Broken = err
+		out = append(out, r.Claimed)
+	}
+	return out, nil
+}
+
+// Finish removes a delivered or given-up message, if the lease still holds.
+func (tx *SystemTx) Finish(m Claimed) error {
+	return must(tx.q, "DELETE FROM outbox WHERE tenant_id = $1 AND id = $2 AND lease = $3", m.Tenant, m.ID, m.Lease)
+}
+
+// Delay gives a message back, to be tried again at due.
+func (tx *SystemTx) Delay(m Claimed, due time.Time, reason string) error {
+	return must(tx.q, `UPDATE outbox SET due_at = $4, lease = NULL, lease_until = NULL, last_error = $5
+		WHERE tenant_id = $1 AND id = $2 AND lease = $3`, m.Tenant, m.ID, m.Lease, millis(due), reason)
+}
+
+// Waiting is how many messages wait, and since when the oldest does. What it finds
+// decides whether Enqueue takes more.
+func (tx *SystemTx) Waiting() (n int64, oldest time.Time, err error) {
+	type row struct {
+		n      int64
+		oldest time.Time
+	}
+	r, err := one(tx.q, func(s scanner, r *row) error { return s.Scan(&r.n, at(&r.oldest)) }, "SELECT count(*), min(created_at) FROM outbox")
+	if err == nil {
+		tx.db.outboxFull.Store(r.n > OutboxLimit)
+	}
+	return r.n, r.oldest, err
+}

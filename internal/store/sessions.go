@@ -1,0 +1,62 @@
+package store
+
+import (
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+const sessionCols = `id, account_id, client_id, digest, auth_at, acr, amr, ip, user_agent,
+	created_at, seen_at, idle_at, expires_at, ended_at, end_reason`
+
+func scanSession(s scanner, v *auth.Session) error {
+	return s.Scan(&v.ID, &v.Account, &v.Client, opt(&v.Digest), at(&v.AuthAt), &v.ACR, decoded{&v.AMR}, &v.IP, &v.UserAgent,
+		at(&v.CreatedAt), at(&v.SeenAt), at(&v.IdleAt), at(&v.ExpiresAt), at(&v.EndedAt), opt(&v.EndReason))
+}
+
+// InsertSession stores a session that has just begun.
+func (tx *Tx) InsertSession(v auth.Session) error {
+	return insert(tx.q, `INSERT INTO sessions (tenant_id, `+sessionCols+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, NULL, NULL)`,
+		tx.tenant, v.ID, v.Account, v.Client, null(v.Digest), millis(v.AuthAt), v.ACR, encoded(v.AMR), v.IP, v.UserAgent,
+		millis(v.CreatedAt), millis(v.SeenAt), millis(v.IdleAt), millis(v.ExpiresAt))
+}
+
+// Session returns the session even when it has ended.
+func (tx *Tx) Session(id auth.SessionID) (auth.Session, error) {
+	return one(tx.q, scanSession, "SELECT "+sessionCols+" FROM sessions WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+}
+
+// SessionByDigest finds the session that a cookie stands for.
+func (tx *Tx) SessionByDigest(digest string) (auth.Session, error) {
+	return one(tx.q, scanSession, "SELECT "+sessionCols+" FROM sessions WHERE tenant_id = $1 AND digest = $2", tx.tenant, digest)
+}
+
+// Sessions lists the sessions of an account that have not ended, newest first.
+func (tx *Tx) Sessions(account auth.AccountID) ([]auth.Session, error) {
+	return all(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
+		WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL ORDER BY id DESC LIMIT 1000`, tx.tenant, account)
+}
+
+// TouchSession records use and moves the idle limit; an ended session stays ended.
+func (tx *Tx) TouchSession(id auth.SessionID, idleAt time.Time) error {
+	_, err := affect(tx.q, `UPDATE sessions SET seen_at = $3, idle_at = $4
+		WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL`, tx.tenant, id, millis(tx.Now), millis(idleAt))
+	return err
+}
+
+// EndSession ends one session; ErrNotFound when it is not the account's or has
+// already ended.
+func (tx *Tx) EndSession(account auth.AccountID, id auth.SessionID, reason string) error {
+	return must(tx.q, `UPDATE sessions SET ended_at = $4, end_reason = $5, digest = NULL
+		WHERE tenant_id = $1 AND account_id = $2 AND id = $3 AND ended_at IS NULL`,
+		tx.tenant, account, id, millis(tx.Now), reason)
+}
+
+// EndSessions ends every session of the account but one (which may be empty) and
+// returns how many.
+func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
+	return affect(tx.q, `UPDATE sessions SET ended_at = $4, end_reason = $5, digest = NULL
+		WHERE tenant_id = $1 AND account_id = $2 AND id <> $3 AND ended_at IS NULL`,
+		tx.tenant, account, except, millis(tx.Now), reason)
+}

@@ -1,0 +1,50 @@
+package store
+
+import (
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/fault"
+)
+
+const singleCols = "kind, digest, account_id, client_id, data, created_at, expires_at, used_at"
+
+func scanSingle(s scanner, v *auth.SingleUse) error {
+	return s.Scan(&v.Kind, &v.Digest, opt(&v.Account), opt(&v.Client), &v.Data, at(&v.CreatedAt), at(&v.ExpiresAt), at(&v.UsedAt))
+}
+
+// InsertSingleUse returns ErrConflict when the secret is already known, which for
+// nonces and assertion ids means a replay.
+func (tx *Tx) InsertSingleUse(v auth.SingleUse) error {
+	return insert(tx.q, `INSERT INTO single_use (tenant_id, `+singleCols+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant_id, kind, digest) DO NOTHING`,
+		tx.tenant, v.Kind, v.Digest, null(v.Account), null(v.Client), v.Data, millis(v.CreatedAt), millis(v.ExpiresAt), millis(v.UsedAt))
+}
+
+// Take spends a secret. However many ask at once, on however many nodes, one gets
+// it; everybody else, and everybody who comes after its expiry, gets ErrNotFound.
+func (tx *Tx) Take(kind auth.SingleUseKind, digest string) (auth.SingleUse, error) {
+	v, err := one(tx.q, scanSingle, `UPDATE single_use SET used_at = $4
+		WHERE tenant_id = $1 AND kind = $2 AND digest = $3 AND used_at IS NULL AND expires_at > $4
+		RETURNING `+singleCols, tx.tenant, kind, digest, millis(tx.Now))
+	if err == nil {
+		err = fault.Point(fault.SingleUseTaken)
+	}
+	return v, err
+}
+
+// SingleUse looks at a secret without spending it. It returns spent and expired
+// ones too.
+func (tx *Tx) SingleUse(kind auth.SingleUseKind, digest string) (auth.SingleUse, error) {
+	return one(tx.q, scanSingle, "SELECT "+singleCols+" FROM single_use WHERE tenant_id = $1 AND kind = $2 AND digest = $3",
+		tx.tenant, kind, digest)
+}
+
+// DropSingleUse makes every unspent secret of the kinds worthless for the account.
+func (tx *Tx) DropSingleUse(account auth.AccountID, kinds ...auth.SingleUseKind) error {
+	for _, kind := range kinds {
+		if _, err := affect(tx.q, `DELETE FROM single_use WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND used_at IS NULL`,
+			tx.tenant, account, kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}

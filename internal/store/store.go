@@ -1,0 +1,201 @@
+// Package store is the only room with SQL in it.
+//
+// It remembers: accounts, credentials, sessions, refresh families, single-use
+// secrets, roles, clients, keys, settings, the audit log and the outbox, in
+// SQLite or in PostgreSQL, with one text for every statement. It knows no policy:
+// a condition in a statement is there so that two writers cannot both win, never
+// to decide who may do what.
+//
+// Open gives a DB. Statements exist only on a Tx, and a Tx exists only inside
+// Read or Write, where the tenant is bound: the store puts it into every
+// statement, so a service cannot reach a row of another tenant. ReadSystem and
+// WriteSystem are the rare way across tenants.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// Config says which database to open and how.
+type Config struct {
+	// URL is "sqlite:PATH" or "postgres://…".
+	URL string
+	// Keyring seals what must be readable again.
+	Keyring *secret.Keyring
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+	// Connections bounds the PostgreSQL pool; 20 when zero.
+	Connections int
+	// Wait bounds how long a request may wait for the database; 2 s when zero.
+	Wait time.Duration
+	// OneCommitEach switches group commit off. It exists for the benchmark that
+	// shows what group commit is worth.
+	OneCommitEach bool
+	// Log receives what an operator should know: retries that were given up, damage.
+	Log *slog.Logger
+}
+
+// DB is an open database. It is safe for concurrent use.
+type DB struct {
+	cfg     Config
+	dialect dialect
+	backend backend
+	health  health
+
+	outboxFull atomic.Bool // set by Waiting, read by Enqueue
+}
+
+// backend runs transactions; there is one for each database.
+type backend interface {
+	read(ctx context.Context, fn func(querier) error) error
+	write(ctx context.Context, fn func(querier) error) error
+	ping(ctx context.Context) error
+	close() error
+}
+
+// Open opens the database, brings its schema up to date and checks that it is
+// whole. A database file that has vanished or was damaged is an error that says
+// so: it is never replaced by an empty one.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Wait == 0 {
+		cfg.Wait = 2 * time.Second
+	}
+	if cfg.Connections == 0 {
+		cfg.Connections = 20
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	db := &DB{cfg: cfg}
+	var err error
+	switch scheme, rest, _ := strings.Cut(cfg.URL, ":"); scheme {
+	case "sqlite":
+		db.dialect = sqlite
+		db.backend, err = openSQLite(ctx, cfg, rest, &db.health)
+	case "postgres", "postgresql":
+		db.dialect = postgres
+		db.backend, err = openPostgres(ctx, cfg)
+	default:
+		err = fmt.Errorf("database %q is neither sqlite:PATH nor postgres://…", scheme)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return db, nil
+}
+
+// Close waits for running transactions and closes the database.
+func (db *DB) Close() error { return db.backend.close() }
+
+// Name is "sqlite" or "postgres".
+func (db *DB) Name() string { return string(db.dialect) }
+
+// Ping reports whether the database answers and is whole: what readiness means.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.health.damage(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.Wait)
+	defer cancel()
+	return db.backend.ping(ctx)
+}
+
+// Now is the store's clock.
+func (db *DB) Now() time.Time { return db.cfg.Now() }
+
+// Keyring is what the store seals with, for the one caller that reseals keys.
+func (db *DB) Keyring() *secret.Keyring { return db.cfg.Keyring }
+
+// Read runs fn on one consistent picture of the tenant's rows.
+func (db *DB) Read(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error) error {
+	return db.run(ctx, tenant, db.backend.read, fn)
+}
+
+// Write runs fn in a serializable transaction. It commits when fn returns nil or
+// an error made by Keep, rolls back on every other error, and returns only when
+// the commit is durable. After a lost race it runs fn again, and on SQLite it
+// shares its commit with others; so fn touches nothing but tx and its own
+// variables: no hashing, no signing, no mail, no network, no waiting.
+func (db *DB) Write(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error) error {
+	if err := db.health.damage(); err != nil {
+		return auth.Unavailable(err, time.Minute)
+	}
+	return db.run(ctx, tenant, db.backend.write, fn)
+}
+
+func (db *DB) run(ctx context.Context, tenant auth.TenantID, how func(context.Context, func(querier) error) error, fn func(*Tx) error) error {
+	if tenant == "" {
+		return errors.New("store: a transaction without a tenant")
+	}
+	return db.unkeep(how(ctx, func(q querier) error {
+		return fn(&Tx{Now: db.now(), tenant: tenant, q: q, db: db})
+	}))
+}
+
+// now is cut to what the database can hold, so that a value compares alike before
+// and after it was stored.
+func (db *DB) now() time.Time { return db.cfg.Now().UTC().Truncate(time.Millisecond) }
+
+// ReadSystem reads across tenants. It is for the server's own work.
+func (db *DB) ReadSystem(ctx context.Context, fn func(*SystemTx) error) error {
+	return db.unkeep(db.backend.read(ctx, func(q querier) error { return fn(db.systemTx(q)) }))
+}
+
+// WriteSystem writes across tenants, under the rules of Write.
+func (db *DB) WriteSystem(ctx context.Context, fn func(*SystemTx) error) error {
+	if err := db.health.damage(); err != nil {
+		return auth.Unavailable(err, time.Minute)
+	}
+	return db.unkeep(db.backend.write(ctx, func(q querier) error { return fn(db.systemTx(q)) }))
+}
+
+func (db *DB) systemTx(q querier) *SystemTx {
+	return &SystemTx{Now: db.now(), q: q, db: db}
+}
+
+// kept is an error that commits.
+type kept struct{ error }
+
+func (k kept) Unwrap() error { return k.error }
+
+// Keep marks a refusal whose traces must survive it: a spent link, a counted
+// failure, an audit line. Write commits, then returns err itself.
+func Keep(err error) error { return kept{err} }
+
+func keeps(err error) bool {
+	_, ok := err.(kept)
+	return ok
+}
+
+// unkeep takes the mark off and turns a database that cannot answer into a
+// refusal that says "later"; whatever else went wrong stays a fault.
+func (db *DB) unkeep(err error) error {
+	if k, ok := err.(kept); ok {
+		return k.error
+	}
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*auth.Error](err); ok {
+		return err
+	}
+	if db.dialect.damaged(err) {
+		db.health.damaged(err, db.cfg.Log)
+	}
+	if db.dialect.unavailable(err) {
+		return auth.Unavailable(err, 2*time.Second)
+	}
+	return err
+}

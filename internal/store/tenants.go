@@ -1,0 +1,32 @@
+package store
+
+import "github.com/watchword-auth/watchword/internal/auth"
+
+const tenantCols = "id, name, settings, created_at, disabled_at"
+
+func scanTenant(s scanner, t *auth.Tenant) error {
+	return s.Scan(&t.ID, &t.Name, decoded{&t.Settings}, at(&t.CreatedAt), at(&t.DisabledAt))
+}
+
+// Self is the transaction's own tenant.
+func (tx *Tx) Self() (auth.Tenant, error) {
+	return one(tx.q, scanTenant, "SELECT "+tenantCols+" FROM tenants WHERE id = $1", tx.tenant)
+}
+
+// Tenants lists every tenant by id.
+func (tx *SystemTx) Tenants() ([]auth.Tenant, error) {
+	return all(tx.q, scanTenant, "SELECT "+tenantCols+" FROM tenants ORDER BY id")
+}
+
+// InsertTenant returns ErrConflict when the id is taken.
+func (tx *SystemTx) InsertTenant(t auth.Tenant) error {
+	return insert(tx.q, `INSERT INTO tenants (id, name, settings, created_at, disabled_at)
+		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING`,
+		t.ID, t.Name, encoded(t.Settings), millis(t.CreatedAt), millis(t.DisabledAt))
+}
+
+// UpdateSelf writes the tenant's name, settings and whether it is shut.
+func (tx *Tx) UpdateSelf(t auth.Tenant) error {
+	return must(tx.q, "UPDATE tenants SET name = $2, settings = $3, disabled_at = $4 WHERE id = $1",
+		tx.tenant, t.Name, encoded(t.Settings), millis(t.DisabledAt))
+}

@@ -1,0 +1,193 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// querier is the little of database/sql that statements need; the context and the
+// connection are already bound.
+type querier interface {
+	query(text string, args ...any) (*sql.Rows, error)
+	exec(text string, args ...any) (sql.Result, error)
+}
+
+// Tx is a transaction of one tenant. It is for one goroutine and dies with the
+// function it was given to.
+type Tx struct {
+	// Now is the time of the transaction: the same for all its statements.
+	Now time.Time
+
+	tenant auth.TenantID
+	q      querier
+	db     *DB
+}
+
+// Tenant is whose transaction this is.
+func (tx *Tx) Tenant() auth.TenantID { return tx.tenant }
+
+// SystemTx is a transaction across tenants.
+type SystemTx struct {
+	// Now is the time of the transaction.
+	Now time.Time
+
+	q  querier
+	db *DB
+}
+
+// In narrows the transaction to one tenant.
+func (tx *SystemTx) In(tenant auth.TenantID) *Tx {
+	return &Tx{Now: tx.Now, tenant: tenant, q: tx.q, db: tx.db}
+}
+
+// scanner is a row.
+type scanner interface{ Scan(dest ...any) error }
+
+// one reads a single row: ErrNotFound when there is none.
+func one[T any](q querier, scan func(scanner, *T) error, text string, args ...any) (T, error) {
+	var v T
+	rows, err := q.query(text, args...)
+	if err != nil {
+		return v, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return v, err
+		}
+		return v, auth.ErrNotFound
+	}
+	if err := scan(rows, &v); err != nil {
+		return v, fmt.Errorf("scan: %w", err)
+	}
+	rows.Next() // a RETURNING statement is finished only when it says so
+	return v, rows.Err()
+}
+
+// all reads every row.
+func all[T any](q querier, scan func(scanner, *T) error, text string, args ...any) ([]T, error) {
+	rows, err := q.query(text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		var v T
+		if err := scan(rows, &v); err != nil {
+			return nil, fmt.Errorf("scan: %w", err)
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+func text(s scanner, v *string) error { return s.Scan(v) }
+
+// affect runs a statement and says how many rows it changed.
+func affect(q querier, text string, args ...any) (int64, error) {
+	res, err := q.exec(text, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// must is affect for a row that has to be there.
+func must(q querier, text string, args ...any) error {
+	n, err := affect(q, text, args...)
+	if err == nil && n == 0 {
+		return auth.ErrNotFound
+	}
+	return err
+}
+
+// insert turns a unique violation into ErrConflict. On PostgreSQL the transaction
+// is then dead, so an insert that may meet an older row says ON CONFLICT DO
+// NOTHING and is counted instead.
+func insert(q querier, text string, args ...any) error {
+	n, err := affect(q, text, args...)
+	if err == nil && n == 0 {
+		return auth.ErrConflict
+	}
+	return err
+}
+
+// millis is how times are stored: the zero time as NULL.
+func millis(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
+
+// moment scans a stored time.
+type moment struct{ t *time.Time }
+
+func (m moment) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		*m.t = time.Time{}
+	case int64:
+		*m.t = time.UnixMilli(v).UTC()
+	default:
+		return fmt.Errorf("time stored as %T", v)
+	}
+	return nil
+}
+
+func at(t *time.Time) moment { return moment{t} }
+
+// null stores an empty string as NULL, for columns that refer to something.
+func null[S ~string](s S) any {
+	if s == "" {
+		return nil
+	}
+	return string(s)
+}
+
+// maybe scans a text that may be NULL.
+type maybe[S ~string] struct{ s *S }
+
+func (m maybe[S]) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		*m.s = ""
+	case string:
+		*m.s = S(v)
+	case []byte:
+		*m.s = S(v)
+	default:
+		return fmt.Errorf("text stored as %T", v)
+	}
+	return nil
+}
+
+func opt[S ~string](s *S) maybe[S] { return maybe[S]{s} }
+
+// encoded is how lists and settings are stored.
+func encoded(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("store: %T does not encode: %v", v, err)) // our own types only
+	}
+	return string(b)
+}
+
+// decoded scans what encoded wrote.
+type decoded struct{ v any }
+
+func (d decoded) Scan(v any) error {
+	switch v := v.(type) {
+	case string:
+		return json.Unmarshal([]byte(v), d.v)
+	case []byte:
+		return json.Unmarshal(v, d.v)
+	}
+	return errors.New("JSON stored as neither text nor bytes")
+}
