@@ -89,11 +89,10 @@ func TestContract(t *testing.T) {
 				t.Errorf("rotated twice: %v", err)
 			}
 			check("revoke", tx.RevokeFamily("f1", "x"))
-			check("revoke", tx.RevokeSessionFamilies("s1", "x"))
-			check("revoke", tx.RevokeFamilies(acc.ID, "", "x"))
 			if ok, _ := tx.RotateFamily("f1", "b", "c", tx.Now); ok {
 				t.Error("rotated a revoked family")
 			}
+			check("renew", tx.RenewSession("s1", "d2", tx.Now))
 			check("end", tx.EndSession(acc.ID, "s1", "x"))
 			if _, err := tx.EndSessions(acc.ID, "", "x"); err != nil {
 				t.Error(err)

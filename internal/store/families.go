@@ -44,16 +44,13 @@ func (tx *Tx) RevokeFamily(id auth.FamilyID, reason string) error {
 	return err
 }
 
-// RevokeSessionFamilies revokes the families of one session.
-func (tx *Tx) RevokeSessionFamilies(id auth.SessionID, reason string) error {
+func (tx *Tx) revokeSessionFamilies(id auth.SessionID, reason string) error {
 	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $3, end_reason = $4
 		WHERE tenant_id = $1 AND session_id = $2 AND revoked_at IS NULL`, tx.tenant, id, millis(tx.Now), reason)
 	return err
 }
 
-// RevokeFamilies revokes every family of the account but those of one session
-// (which may be empty).
-func (tx *Tx) RevokeFamilies(account auth.AccountID, except auth.SessionID, reason string) error {
+func (tx *Tx) revokeFamilies(account auth.AccountID, except auth.SessionID, reason string) error {
 	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $4, end_reason = $5
 		WHERE tenant_id = $1 AND account_id = $2 AND session_id <> $3 AND revoked_at IS NULL`,
 		tx.tenant, account, except, millis(tx.Now), reason)

@@ -45,18 +45,30 @@ func (tx *Tx) TouchSession(id auth.SessionID, idleAt time.Time) error {
 	return err
 }
 
-// EndSession ends one session; ErrNotFound when it is not the account's or has
-// already ended.
+// EndSession ends one session and the refresh families that hang on it;
+// ErrNotFound when it is not the account's or has already ended.
 func (tx *Tx) EndSession(account auth.AccountID, id auth.SessionID, reason string) error {
+	if err := tx.revokeSessionFamilies(id, reason); err != nil {
+		return err
+	}
 	return must(tx.q, `UPDATE sessions SET ended_at = $4, end_reason = $5, digest = NULL
 		WHERE tenant_id = $1 AND account_id = $2 AND id = $3 AND ended_at IS NULL`,
 		tx.tenant, account, id, millis(tx.Now), reason)
 }
 
-// EndSessions ends every session of the account but one (which may be empty) and
-// returns how many.
+// EndSessions ends every session of the account but one (which may be empty), with
+// their refresh families, and returns how many.
 func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
+	if err := tx.revokeFamilies(account, except, reason); err != nil {
+		return 0, err
+	}
 	return affect(tx.q, `UPDATE sessions SET ended_at = $4, end_reason = $5, digest = NULL
 		WHERE tenant_id = $1 AND account_id = $2 AND id <> $3 AND ended_at IS NULL`,
 		tx.tenant, account, except, millis(tx.Now), reason)
+}
+
+// RenewSession gives the session another cookie; the old one is dead at once.
+func (tx *Tx) RenewSession(id auth.SessionID, digest string, authAt time.Time) error {
+	return must(tx.q, `UPDATE sessions SET digest = $3, auth_at = $4
+		WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL`, tx.tenant, id, digest, millis(authAt))
 }
