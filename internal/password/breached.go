@@ -1,0 +1,163 @@
+package password
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// A breached list is a text file as Have I Been Pwned's downloader writes it:
+// one line for each password, its SHA-1 in upper-case hex, a colon and a count,
+// sorted by hash; lines end in LF or CRLF. It has tens of gigabytes, so it stays
+// on disk and is searched by halves: about 35 small reads for a password.
+
+const (
+	hashLen  = 2 * sha1.Size
+	maxCount = 12                     // digits
+	maxLine  = hashLen + maxCount + 3 // with colon, CR and LF
+	probes   = 256                    // lines looked at when a list is opened
+)
+
+// Breached looks passwords up in a breached list. It is safe for concurrent use.
+type Breached struct {
+	r    io.ReaderAt
+	size int64
+	file *os.File // nil unless opened by OpenBreached
+}
+
+// OpenBreached opens the breached list at path and checks that it is one: its
+// ends and some hundred lines between must be well formed and in order. The
+// file must not change while it is open; to replace it, rename a new one over
+// it and open that.
+func OpenBreached(path string) (*Breached, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open breached list: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	var b *Breached
+	if err == nil {
+		b, err = NewBreached(f, info.Size())
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("open breached list %s: %w", path, err)
+	}
+	b.file = f
+	return b, nil
+}
+
+// NewBreached is OpenBreached for a list of size bytes that r reads.
+func NewBreached(r io.ReaderAt, size int64) (*Breached, error) {
+	b := &Breached{r: r, size: size}
+	if size == 0 {
+		return nil, errors.New("the list is empty")
+	}
+	previous, end := "", int64(0)
+	for i := range int64(probes) {
+		start, line, err := b.lineAt(size / probes * i)
+		if err != nil {
+			return nil, err
+		}
+		if start < end {
+			continue // the same line again
+		}
+		if line.hash <= previous {
+			return nil, fmt.Errorf("not sorted by hash at byte %d", start)
+		}
+		previous, end = line.hash, line.end
+	}
+	start, line, err := b.lineAt(size - 1)
+	if err != nil {
+		return nil, err
+	}
+	if start >= end && line.hash <= previous {
+		return nil, fmt.Errorf("not sorted by hash at byte %d", start)
+	}
+	return b, nil
+}
+
+// Close closes the file of OpenBreached.
+func (b *Breached) Close() error {
+	if b.file == nil {
+		return nil
+	}
+	return b.file.Close()
+}
+
+// Contains reports whether the list has pw, normalised. An error means that the
+// list could not be read or is damaged, not that the password is fine.
+func (b *Breached) Contains(pw string) (bool, error) {
+	sum := sha1.Sum([]byte(pw))
+	want := strings.ToUpper(hex.EncodeToString(sum[:]))
+	for low, high := int64(0), b.size; low < high; {
+		start, line, err := b.lineAt(low + (high-low)/2)
+		switch {
+		case err != nil:
+			return false, fmt.Errorf("search breached list: %w", err)
+		case line.hash == want:
+			return true, nil
+		case line.hash < want:
+			low = line.end
+		default:
+			high = start
+		}
+	}
+	return false, nil
+}
+
+type breachedLine struct {
+	hash string
+	end  int64 // where the next line starts
+}
+
+// lineAt reads the line that the byte at offset belongs to.
+func (b *Breached) lineAt(offset int64) (start int64, line breachedLine, err error) {
+	var buf [2 * maxLine]byte
+	from := max(offset-maxLine, 0)
+	window := buf[:min(int64(len(buf)), b.size-from)]
+	if n, err := b.r.ReadAt(window, from); n < len(window) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return 0, line, err
+	}
+	start = from
+	if i := bytes.LastIndexByte(window[:offset-from], '\n'); i >= 0 {
+		start = from + int64(i) + 1
+	} else if from > 0 {
+		return 0, line, fmt.Errorf("line too long at byte %d", from)
+	}
+	text := window[start-from:]
+	if i := bytes.IndexByte(text, '\n'); i >= 0 {
+		text = text[:i+1]
+	} else if start+int64(len(text)) < b.size {
+		return 0, line, fmt.Errorf("line too long at byte %d", start)
+	}
+	hash, ok := parseBreached(text)
+	if !ok {
+		return 0, line, fmt.Errorf("not a line of hash and count at byte %d", start)
+	}
+	return start, breachedLine{hash: hash, end: start + int64(len(text))}, nil
+}
+
+// parseBreached reads one line, with or without its end.
+func parseBreached(text []byte) (hash string, ok bool) {
+	text = bytes.TrimSuffix(text, []byte("\n"))
+	text = bytes.TrimSuffix(text, []byte("\r"))
+	if len(text) < hashLen+2 || len(text) > hashLen+1+maxCount || text[hashLen] != ':' {
+		return "", false
+	}
+	if !only(string(text[:hashLen]), "0123456789ABCDEF") || !only(string(text[hashLen+1:]), "0123456789") {
+		return "", false
+	}
+	return string(text[:hashLen]), true
+}

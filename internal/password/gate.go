@@ -1,0 +1,199 @@
+package password
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// BusyError says that too many passwords are being hashed already. Nothing was
+// computed; the caller may try again after RetryAfter, a whole number of
+// seconds.
+type BusyError struct {
+	RetryAfter time.Duration
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("password hashing is busy, retry in %v", e.RetryAfter)
+}
+
+// Stats is a look at the gate. The first five are levels, the others count up.
+type Stats struct {
+	Memory        int // KiB, the budget
+	MaxConcurrent int
+	QueueLimit    int
+	InFlight      int
+	Waiting       int
+
+	Done      uint64 // hashes and comparisons that ran
+	Rejected  uint64 // refused because the line was full
+	TimedOut  uint64 // refused after waiting too long
+	Abandoned uint64 // the caller's context ended while waiting
+}
+
+// gate admits work while memory and threads last and lets the rest wait in
+// arrival order. A big request at the head of the line is not overtaken by
+// small ones, or it would starve.
+type gate struct {
+	memory, threads, limit int
+	wait                   time.Duration
+
+	mu          sync.Mutex // owns the next three
+	freeMemory  int
+	freeThreads int
+	line        list.List // of *ticket
+
+	inFlight, waiting                   atomic.Int64
+	done, rejected, timedOut, abandoned atomic.Uint64
+	mean                                atomic.Int64 // nanoseconds, moving average of one run
+}
+
+// ticket is one caller in the line. granted is closed by whoever frees enough.
+type ticket struct {
+	kib, threads int
+	granted      chan struct{}
+}
+
+func newGate(cfg Config) *gate {
+	g := &gate{memory: cfg.MaxMemory, threads: cfg.MaxConcurrent, limit: max(cfg.QueueLimit, 0), wait: cfg.MaxWait}
+	g.freeMemory, g.freeThreads = g.memory, g.threads
+	return g
+}
+
+// enter waits for room. The returned function gives the room back and must be
+// called once, with the time the work took.
+func (g *gate) enter(ctx context.Context, kib, threads int) (leave func(ran time.Duration), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	// A hash with more lanes than we have threads just runs slower.
+	t := &ticket{kib: min(kib, g.memory), threads: min(threads, g.threads), granted: make(chan struct{})}
+	place, err := g.join(t)
+	if err != nil {
+		return nil, err
+	}
+	if place != nil {
+		if err := g.await(ctx, t, place); err != nil {
+			return nil, err
+		}
+	}
+	g.inFlight.Add(1)
+	return func(ran time.Duration) {
+		g.inFlight.Add(-1)
+		g.done.Add(1)
+		g.learn(ran)
+		g.giveBack(t)
+	}, nil
+}
+
+// join takes room at once (nil, nil), a place in the line, or a refusal.
+func (g *gate) join(t *ticket) (*list.Element, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.line.Len() == 0 && g.fits(t) {
+		g.take(t)
+		return nil, nil
+	}
+	if g.line.Len() >= g.limit {
+		g.rejected.Add(1)
+		return nil, g.busy(g.line.Len())
+	}
+	g.waiting.Add(1)
+	return g.line.PushBack(t), nil
+}
+
+func (g *gate) await(ctx context.Context, t *ticket, place *list.Element) error {
+	timer := time.NewTimer(g.wait)
+	defer timer.Stop()
+	var count *atomic.Uint64
+	var err error
+	select {
+	case <-t.granted:
+		return nil
+	case <-ctx.Done():
+		count, err = &g.abandoned, ctx.Err()
+	case <-timer.C:
+		count = &g.timedOut
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-t.granted:
+		// Granted while we were giving up. A caller that is still there takes it.
+		if err == nil {
+			return nil
+		}
+		g.put(t)
+	default:
+		g.line.Remove(place)
+		g.waiting.Add(-1)
+	}
+	g.admit() // we may have been the big one that held up the line
+	count.Add(1)
+	if err == nil {
+		err = g.busy(g.line.Len())
+	}
+	return err
+}
+
+func (g *gate) giveBack(t *ticket) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.put(t)
+	g.admit()
+}
+
+// The functions below need g.mu.
+
+func (g *gate) fits(t *ticket) bool { return t.kib <= g.freeMemory && t.threads <= g.freeThreads }
+func (g *gate) take(t *ticket)      { g.freeMemory -= t.kib; g.freeThreads -= t.threads }
+func (g *gate) put(t *ticket)       { g.freeMemory += t.kib; g.freeThreads += t.threads }
+
+// admit lets in from the head of the line whoever fits now.
+func (g *gate) admit() {
+	for e := g.line.Front(); e != nil; e = g.line.Front() {
+		t := e.Value.(*ticket)
+		if !g.fits(t) {
+			return
+		}
+		g.line.Remove(e)
+		g.waiting.Add(-1)
+		g.take(t)
+		close(t.granted)
+	}
+}
+
+// learn keeps an average over about the last sixteen runs.
+func (g *gate) learn(ran time.Duration) {
+	old := g.mean.Load()
+	if old == 0 {
+		g.mean.Store(int64(ran))
+		return
+	}
+	// A lost race between two writers loses one sample, which does no harm.
+	g.mean.Store(old + (int64(ran)-old)/16)
+}
+
+// busy estimates when the present line will have been served.
+func (g *gate) busy(waiting int) *BusyError {
+	line := time.Duration(waiting+1) * time.Duration(g.mean.Load()) / time.Duration(g.threads)
+	seconds := (line + time.Second - 1) / time.Second
+	return &BusyError{RetryAfter: min(max(seconds, 1), 60) * time.Second}
+}
+
+func (g *gate) stats() Stats {
+	return Stats{
+		Memory:        g.memory,
+		MaxConcurrent: g.threads,
+		QueueLimit:    g.limit,
+		InFlight:      int(g.inFlight.Load()),
+		Waiting:       int(g.waiting.Load()),
+		Done:          g.done.Load(),
+		Rejected:      g.rejected.Load(),
+		TimedOut:      g.timedOut.Load(),
+		Abandoned:     g.abandoned.Load(),
+	}
+}

@@ -1,0 +1,251 @@
+// Package password turns passwords into hashes and back into a yes or a no.
+//
+// A Hasher makes Argon2id hashes in PHC form and verifies them, together with
+// the hashes people bring from Flask, Django, passlib and PHP. All hashing runs
+// behind one gate with a memory budget and a bounded waiting line, so that a
+// crowd at the login page is answered with BusyError instead of with swap.
+//
+// A Policy says which new passwords are acceptable: length, block list, context
+// words, strength and, where a tenant asks for it, composition. Every refusal is
+// a Reason.
+//
+// The package knows no accounts, no database and no HTTP. Passwords are given
+// to it exactly as typed; it normalises them itself (see Normalize), so no
+// caller can forget to.
+//
+// Timing: a wrong password, an unknown account (VerifyNone) and an unreadable
+// hash cost one comparison against the current parameters. Hashes from
+// elsewhere, and our own with older parameters, take the time of their own
+// parameters until the owner's next sign-in replaces them.
+package password
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"time"
+)
+
+// Defaults of a Config whose fields are zero.
+const (
+	DefaultMaxMemory  = 128 << 10 // KiB
+	DefaultQueueLimit = 256
+	DefaultMaxWait    = 5 * time.Second
+)
+
+// Config says how a Hasher works. Only Now is required.
+type Config struct {
+	// Params are the cost of new hashes; zero means DefaultParams.
+	Params Params
+	// MaxMemory is the memory in KiB that all running hashes share, and the
+	// most that one imported hash may ask for; zero means DefaultMaxMemory.
+	MaxMemory int
+	// MaxConcurrent bounds the running hashes further; zero means GOMAXPROCS.
+	MaxConcurrent int
+	// QueueLimit is how many callers may wait; zero means DefaultQueueLimit,
+	// a negative number that nobody waits.
+	QueueLimit int
+	// MaxWait is how long a caller waits at most; zero means DefaultMaxWait.
+	MaxWait time.Duration
+	// FlaskSalts holds the SECURITY_PASSWORD_SALT of imported Flask-Security
+	// applications by the name that stands in their hashes:
+	// "flask-security$…" is the name "", "flask-security:shop$…" is "shop".
+	FlaskSalts map[string]string
+	// Now is the clock that measures hashing time.
+	Now func() time.Time
+	// Observe, if set, hears how long each hash or comparison ran.
+	Observe func(d time.Duration)
+	// ObserveWait, if set, hears how long each admitted caller waited.
+	ObserveWait func(d time.Duration)
+}
+
+// Hasher hashes and verifies passwords. It is safe for concurrent use.
+type Hasher struct {
+	params      Params
+	limits      limits
+	gate        *gate
+	none        digest
+	now         func() time.Time
+	observe     func(time.Duration)
+	observeWait func(time.Duration)
+}
+
+// Result is the answer of a verification.
+type Result struct {
+	// OK reports that the password is the right one.
+	OK bool
+	// Rehash reports that the password is right but its stored hash is not of
+	// the current kind and cost: the caller should store a new one.
+	Rehash bool
+}
+
+// New returns a Hasher, or every mistake of the configuration joined.
+func New(cfg Config) (*Hasher, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("password hashing: %w", err)
+	}
+	h := &Hasher{
+		params:      cfg.Params,
+		limits:      limits{kib: cfg.MaxMemory, flaskSalts: maps.Clone(cfg.FlaskSalts)},
+		gate:        newGate(cfg),
+		now:         cfg.Now,
+		observe:     cfg.Observe,
+		observeWait: cfg.ObserveWait,
+	}
+	// A hash of nothing: random bytes in the place of salt and key, in the same
+	// encoding as a real one, so that comparing with it is the same work.
+	none, err := parse(h.params.encode(random(h.params.SaltLength), random(h.params.KeyLength)), h.limits)
+	if err != nil {
+		return nil, fmt.Errorf("password hashing: current parameters: %w", err)
+	}
+	h.none = none
+	return h, nil
+}
+
+func (c Config) withDefaults() Config {
+	c.Params = c.Params.withDefaults()
+	if c.MaxMemory == 0 {
+		c.MaxMemory = DefaultMaxMemory
+	}
+	if c.MaxConcurrent == 0 {
+		c.MaxConcurrent = runtime.GOMAXPROCS(0)
+	}
+	if c.QueueLimit == 0 {
+		c.QueueLimit = DefaultQueueLimit
+	}
+	if c.MaxWait == 0 {
+		c.MaxWait = DefaultMaxWait
+	}
+	return c
+}
+
+func (c Config) check() error {
+	errs := []error{c.Params.Validate()}
+	if c.MaxMemory < int(c.Params.Memory) {
+		errs = append(errs, fmt.Errorf("memory budget of %d KiB is less than one hash needs (%d KiB)", c.MaxMemory, c.Params.Memory))
+	}
+	if c.MaxConcurrent < 0 {
+		errs = append(errs, fmt.Errorf("concurrency %d is negative", c.MaxConcurrent))
+	}
+	if c.MaxWait < 0 {
+		errs = append(errs, fmt.Errorf("longest wait %v is negative", c.MaxWait))
+	}
+	if c.Now == nil {
+		errs = append(errs, errors.New("no clock"))
+	}
+	return errors.Join(errs...)
+}
+
+// Params returns the parameters of new hashes, defaults filled in.
+func (h *Hasher) Params() Params { return h.params }
+
+// Hash returns a fresh Argon2id hash of pw in PHC form. It fails with
+// ErrTooLong or ErrNotText before any work, with *BusyError when the gate is
+// full, and with ctx's error when ctx ends while waiting.
+func (h *Hasher) Hash(ctx context.Context, pw string) (string, error) {
+	normal, err := Normalize(pw)
+	if err != nil {
+		return "", err
+	}
+	var encoded string
+	err = h.work(ctx, h.none, func() {
+		salt := random(h.params.SaltLength)
+		encoded = h.params.encode(salt, h.params.key(normal, salt))
+	})
+	return encoded, err
+}
+
+// Verify compares pw with a stored hash of any supported kind. Its errors are
+// those of Hash; a hash that cannot be used at all gives ErrUnknownHash,
+// ErrMalformedHash, ErrCostlyHash or ErrNoSalt, after the work of a comparison,
+// so that a visitor cannot tell it from a wrong password.
+func (h *Hasher) Verify(ctx context.Context, encoded, pw string) (Result, error) {
+	if _, err := Normalize(pw); err != nil {
+		return Result{}, err
+	}
+	d, unusable := parse(encoded, h.limits)
+	if unusable != nil {
+		d = h.none
+	}
+	ok, err := h.compare(ctx, d, pw)
+	if err != nil {
+		return Result{}, err
+	}
+	if unusable != nil {
+		return Result{}, unusable
+	}
+	return Result{OK: ok, Rehash: ok && d.argon2id != h.params}, nil
+}
+
+// VerifyNone does the work of a Verify that fails, for an account that does
+// not exist or has no password. It is never OK.
+func (h *Hasher) VerifyNone(ctx context.Context, pw string) (Result, error) {
+	if _, err := Normalize(pw); err != nil {
+		return Result{}, err
+	}
+	_, err := h.compare(ctx, h.none, pw)
+	return Result{}, err
+}
+
+// Identify returns the name of the scheme of a stored hash and, if Verify
+// could not use it, the reason. It does no hashing: an importer can take a
+// census with it.
+func (h *Hasher) Identify(encoded string) (scheme string, err error) {
+	d, err := parse(encoded, h.limits)
+	return d.scheme, err
+}
+
+// Stats returns what the gate is doing now.
+func (h *Hasher) Stats() Stats { return h.gate.stats() }
+
+func (h *Hasher) compare(ctx context.Context, d digest, pw string) (ok bool, err error) {
+	err = h.work(ctx, d, func() {
+		for _, form := range d.forms(pw) {
+			if ok = d.match(form); ok {
+				return
+			}
+		}
+		if d.quick {
+			// A plain salted digest answers in microseconds, which would tell
+			// which accounts were imported: add what everybody else pays.
+			h.none.match(pw)
+		}
+	})
+	return ok, err
+}
+
+// work runs fn inside the gate.
+func (h *Hasher) work(ctx context.Context, d digest, fn func()) error {
+	arrived := h.now()
+	kib, threads := d.kib, d.threads
+	if d.quick {
+		kib, threads = h.none.kib, h.none.threads
+	}
+	leave, err := h.gate.enter(ctx, kib, threads)
+	if err != nil {
+		return err
+	}
+	began := h.now()
+	defer func() {
+		ran := h.now().Sub(began)
+		leave(ran)
+		if h.observe != nil {
+			h.observe(ran)
+		}
+		if h.observeWait != nil {
+			h.observeWait(began.Sub(arrived))
+		}
+	}()
+	fn()
+	return nil
+}
+
+func random(n uint8) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand ends the program instead
+	return b
+}
