@@ -28,6 +28,7 @@ func (tx *Tx) Enqueue(kind auth.MessageKind, mail auth.Mail) error {
 	if tx.db.outboxFull.Load() {
 		return auth.Unavailable(fmt.Errorf("the outbox holds more than %d messages", OutboxLimit), time.Minute)
 	}
+	tx.queued = true
 	return insert(tx.q, `INSERT INTO outbox (tenant_id, id, kind, queue, sealed, created_at, due_at, attempts)
 		VALUES ($1, $2, $3, $4, $5, $6, $6, 0)`,
 		tx.tenant, id, kind, secret.Digest(mail.To), tx.db.cfg.Keyring.Seal(messageContext(string(tx.tenant), id), payload), millis(tx.Now))

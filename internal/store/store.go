@@ -51,7 +51,8 @@ type DB struct {
 	backend backend
 	health  health
 
-	outboxFull atomic.Bool // set by Waiting, read by Enqueue
+	outboxFull atomic.Bool   // set by Waiting, read by Enqueue
+	queued     chan struct{} // holds one token after a commit that queued messages
 }
 
 // backend runs transactions; there is one for each database.
@@ -78,7 +79,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	db := &DB{cfg: cfg}
+	db := &DB{cfg: cfg, queued: make(chan struct{}, 1)}
 	var err error
 	switch scheme, rest, _ := strings.Cut(cfg.URL, ":"); scheme {
 	case "sqlite":
@@ -139,10 +140,26 @@ func (db *DB) run(ctx context.Context, tenant auth.TenantID, how func(context.Co
 	if tenant == "" {
 		return errors.New("store: a transaction without a tenant")
 	}
-	return db.unkeep(how(ctx, func(q querier) error {
-		return fn(&Tx{Now: db.now(), tenant: tenant, q: q, db: db})
-	}))
+	queued := false
+	err := how(ctx, func(q querier) error {
+		tx := &Tx{Now: db.now(), tenant: tenant, q: q, db: db}
+		err := fn(tx)
+		queued = tx.queued
+		return err
+	})
+	if queued && (err == nil || keeps(err)) {
+		select {
+		case db.queued <- struct{}{}:
+		default:
+		}
+	}
+	return db.unkeep(err)
 }
+
+// Queued gives a token after this process has committed messages for the outbox:
+// one for any number of commits, to whoever asks first. Messages of other
+// processes are found by looking.
+func (db *DB) Queued() <-chan struct{} { return db.queued }
 
 // now is cut to what the database can hold, so that a value compares alike before
 // and after it was stored.

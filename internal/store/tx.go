@@ -26,6 +26,7 @@ type Tx struct {
 	tenant auth.TenantID
 	q      querier
 	db     *DB
+	queued bool // a message was written
 }
 
 // Tenant is whose transaction this is.
