@@ -1,0 +1,96 @@
+package guard
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"testing"
+	"time"
+)
+
+func TestCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	const size = 1024
+	c := newCache(size)
+	var d digest
+	kept := digest{1}
+	c.put(&kept, &entry{exp: start})
+	for range 20 * size {
+		_, _ = rand.Read(d[:])
+		c.put(&d, &entry{})
+		if c.get(&kept) == nil {
+			t.Fatal("an entry in constant use was forgotten")
+		}
+	}
+	n := 0
+	for i := range c.shard {
+		n += len(c.shard[i].young) + len(c.shard[i].old)
+	}
+	if n > size || n < size/4 {
+		t.Errorf("%d entries, %d wanted at most", n, size)
+	}
+	if newCache(-1) != nil {
+		t.Error("a negative size does not switch the cache off")
+	}
+}
+
+func TestCacheNeverOutlivesExp(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	g := newGuard(t, newStation(esSigner().jwk(nil)), c, nil)
+	token := esSigner().good()
+	first := accepts(t, g, token)
+	if accepts(t, g, token) != first {
+		t.Error("the second time was not from the cache")
+	}
+	c.Advance(15 * time.Minute)
+	if again := accepts(t, g, token); again == first { // within the leeway, but verified anew
+		t.Error("served from the cache after exp")
+	}
+	c.Advance(DefaultLeeway)
+	refuses(t, g, token, ErrExpired)
+}
+
+func TestCacheIsKeyedByTheWholeToken(t *testing.T) {
+	t.Parallel()
+	g := standard(t)
+	alice := esSigner().good()
+	bob := esSigner().token(esSigner().header(), good(map[string]any{"sub": "bob"}))
+	accepts(t, g, alice)
+	accepts(t, g, bob)
+	h, p, _ := cut3(alice)
+	_, _, s := cut3(bob)
+	refuses(t, g, h+"."+p+"."+s, ErrSignature)
+	if accepts(t, g, bob).Subject != "bob" || accepts(t, g, alice).Subject != "alice" {
+		t.Error("mixed up")
+	}
+}
+
+func TestCacheOff(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) { c.CacheSize = -1 })
+	token := esSigner().good()
+	if accepts(t, g, token) == accepts(t, g, token) {
+		t.Error("remembered")
+	}
+	// Long tokens are not remembered either: the cache is bounded in bytes.
+	g = standard(t)
+	token = esSigner().token(esSigner().header(), good(map[string]any{"x": fmt.Sprintf("%05000d", 1)}))
+	if accepts(t, g, token) == accepts(t, g, token) {
+		t.Error("remembered")
+	}
+}
+
+func TestHotPathAllocations(t *testing.T) {
+	g := standard(t) // not parallel: it measures
+	token, ctx := esSigner().good(), context.Background()
+	accepts(t, g, token)
+	if n := testing.AllocsPerRun(1000, func() { _, _ = g.Verify(ctx, token) }); n > 0 {
+		t.Errorf("Verify allocates %v times", n)
+	}
+	h := g.Require(Scope("orders:read"))(nothing{})
+	r, w := benchRequest(token), &discard{}
+	if n := testing.AllocsPerRun(1000, func() { h.ServeHTTP(w, r) }); n > 2 {
+		t.Errorf("Require allocates %v times", n)
+	}
+}

@@ -1,0 +1,66 @@
+package guard
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// Claims are what a verified access token says. One value may be shared by
+// many requests that carry the same token: read it, do not change it.
+type Claims struct {
+	Issuer      string
+	Subject     string // the account, or the client itself
+	Audience    []string
+	ClientID    string
+	SessionID   string // "sid", empty for machines
+	JTI         string
+	Scopes      []string
+	Roles       []string
+	Permissions []string
+	AuthTime    time.Time // when the person signed in; zero if the token does not say
+	ACR         string
+	AMR         []string
+	IssuedAt    time.Time
+	NotBefore   time.Time // zero if the token does not say
+	ExpiresAt   time.Time
+
+	bound   bool   // has "cnf"
+	payload string // the signed JSON
+}
+
+// HasScope tells whether the token carries the scope.
+func (c *Claims) HasScope(name string) bool { return slices.Contains(c.Scopes, name) }
+
+// HasRole tells whether the account has the role.
+func (c *Claims) HasRole(name string) bool { return slices.Contains(c.Roles, name) }
+
+// HasPermission tells whether the account has the permission.
+func (c *Claims) HasPermission(name string) bool { return slices.Contains(c.Permissions, name) }
+
+// Claim decodes any claim of the token into v, as json.Unmarshal does. It
+// returns false, and leaves v alone, when the token has no such claim.
+func (c *Claims) Claim(name string, v any) (bool, error) {
+	if c.payload == "" {
+		return false, nil
+	}
+	raw := ""
+	p := parser{s: c.payload}
+	err := p.object(func(member string) error {
+		start := p.next()
+		if err := p.skip(); err != nil {
+			return err
+		}
+		if member == name {
+			raw = p.s[start:p.i]
+		}
+		return nil
+	})
+	if err != nil || raw == "" {
+		return false, err
+	}
+	return true, json.Unmarshal([]byte(raw), v)
+}
+
+// Payload returns a copy of the signed JSON object.
+func (c *Claims) Payload() []byte { return []byte(c.payload) }

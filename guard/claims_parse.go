@@ -1,0 +1,147 @@
+package guard
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxTime is the end of the year 9999: later times cannot be written in
+// RFC 3339 and are surely milliseconds, or an attempt to overflow something.
+const maxTime = 253402300799
+
+var errRequired = errors.New("a required claim is missing")
+
+// parseClaims reads the payload of a token whose signature is already known
+// to be good. It wants the claims that RFC 9068 section 2.2 requires.
+func parseClaims(payload string) (*Claims, error) {
+	c := &Claims{payload: payload}
+	p := parser{s: payload}
+	if err := p.object(func(name string) error { return c.member(&p, name) }); err != nil {
+		return nil, err
+	}
+	if p.next() != len(p.s) {
+		return nil, errSyntax
+	}
+	if c.Issuer == "" || c.Subject == "" || c.ClientID == "" || c.JTI == "" ||
+		len(c.Audience) == 0 || c.IssuedAt.IsZero() || c.ExpiresAt.IsZero() {
+		return nil, errRequired
+	}
+	return c, nil
+}
+
+func (c *Claims) member(p *parser, name string) (err error) {
+	switch name {
+	case "iss":
+		c.Issuer, err = p.str()
+	case "sub":
+		c.Subject, err = p.str()
+	case "aud":
+		c.Audience, err = p.strOrList()
+	case "client_id":
+		c.ClientID, err = p.str()
+	case "sid":
+		c.SessionID, err = p.str()
+	case "jti":
+		c.JTI, err = p.str()
+	case "scope":
+		c.Scopes, err = p.words()
+	case "roles":
+		c.Roles, err = p.list()
+	case "permissions":
+		c.Permissions, err = p.list()
+	case "auth_time":
+		c.AuthTime, err = p.time()
+	case "acr":
+		c.ACR, err = p.str()
+	case "amr":
+		c.AMR, err = p.list()
+	case "iat":
+		c.IssuedAt, err = p.time()
+	case "nbf":
+		c.NotBefore, err = p.time()
+	case "exp":
+		c.ExpiresAt, err = p.time()
+	case "cnf":
+		c.bound = true
+		err = p.skip()
+	default:
+		err = p.skip()
+	}
+	return err
+}
+
+// strOrList reads "aud": one string or a list of them.
+func (p *parser) strOrList() ([]string, error) {
+	if i := p.next(); i < len(p.s) && p.s[i] == '[' {
+		return p.list()
+	}
+	s, err := p.str()
+	if err != nil {
+		return nil, err
+	}
+	return []string{s}, nil
+}
+
+// list reads an array of strings. The result has no spare capacity, so that an
+// append by a handler copies instead of writing into shared memory.
+func (p *parser) list() ([]string, error) {
+	if i := p.next(); i >= len(p.s) || p.s[i] != '[' {
+		return nil, errType
+	}
+	out := make([]string, 0, p.commas())
+	err := p.array(func() error {
+		s, err := p.str()
+		out = append(out, s)
+		return err
+	})
+	return slices.Clip(out), err
+}
+
+// commas guesses the length of the list ahead, at most 32.
+func (p *parser) commas() int {
+	end := strings.IndexByte(p.s[p.i:], ']')
+	if end <= 1 {
+		return 0
+	}
+	return min(1+strings.Count(p.s[p.i:p.i+end], ","), 32)
+}
+
+// words reads a space separated list (RFC 6749 section 3.3).
+func (p *parser) words() ([]string, error) {
+	s, err := p.str()
+	if err != nil || s == "" {
+		return nil, err
+	}
+	out := make([]string, 0, 1+strings.Count(s, " "))
+	for word := range strings.SplitSeq(s, " ") {
+		if word == "" {
+			return nil, errType
+		}
+		out = append(out, word)
+	}
+	return out, nil
+}
+
+// time reads a NumericDate: seconds since 1970, possibly with a fraction.
+func (p *parser) time() (time.Time, error) {
+	raw, err := p.number()
+	if err != nil {
+		return time.Time{}, err
+	}
+	seconds, err := strconv.ParseInt(raw, 10, 64)
+	if err != nil {
+		f, err := strconv.ParseFloat(raw, 64)
+		if err != nil || math.IsNaN(f) || math.Abs(f) > maxTime {
+			return time.Time{}, errType
+		}
+		seconds = int64(math.Floor(f))
+	}
+	if seconds < 0 || seconds > maxTime {
+		return time.Time{}, errType
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}

@@ -1,0 +1,302 @@
+package guard
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"math/big"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What a forger needs: keys of every kind, tokens with any header and any
+// payload, and an issuer that misbehaves on request.
+
+const issuerURL = "https://id.test/t/acme"
+
+// start is where every test clock begins.
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: start} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// signer is a private key with its published name.
+type signer struct {
+	kid, alg string
+	private  crypto.Signer
+}
+
+var (
+	esSigner = sync.OnceValue(func() signer { return newES(elliptic.P256(), "ES256", "es-1") })
+	rsSigner = sync.OnceValue(func() signer {
+		k, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(err)
+		}
+		return signer{"rs-1", "RS256", k}
+	})
+	edSigner = sync.OnceValue(func() signer {
+		_, k, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			panic(err)
+		}
+		return signer{"ed-1", "EdDSA", k}
+	})
+)
+
+func newES(curve elliptic.Curve, alg, kid string) signer {
+	k, err := ecdsa.GenerateKey(curve, rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return signer{kid, alg, k}
+}
+
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// jwk is the public entry of a key set; more overrides members, nil removes.
+func (s signer) jwk(more map[string]any) map[string]any {
+	m := map[string]any{"kid": s.kid, "alg": s.alg, "use": "sig"}
+	switch pub := s.private.Public().(type) {
+	case *ecdsa.PublicKey:
+		point, err := pub.Bytes()
+		if err != nil {
+			panic(err)
+		}
+		half := (len(point) - 1) / 2
+		m["kty"], m["crv"] = "EC", pub.Params().Name
+		m["x"], m["y"] = b64(point[1:1+half]), b64(point[1+half:])
+	case *rsa.PublicKey:
+		m["kty"], m["n"], m["e"] = "RSA", b64(pub.N.Bytes()), b64(big.NewInt(int64(pub.E)).Bytes())
+	case ed25519.PublicKey:
+		m["kty"], m["crv"], m["x"] = "OKP", "Ed25519", b64(pub)
+	}
+	for k, v := range more {
+		if v == nil {
+			delete(m, k)
+		} else {
+			m[k] = v
+		}
+	}
+	return m
+}
+
+// header is the one Watchword sends.
+func (s signer) header() string {
+	return `{"alg":"` + s.alg + `","typ":"at+jwt","kid":"` + s.kid + `"}`
+}
+
+// token signs any header and any payload, whatever they say.
+func (s signer) token(header, payload string) string {
+	input := b64([]byte(header)) + "." + b64([]byte(payload))
+	return input + "." + b64(s.sign(input))
+}
+
+func (s signer) sign(input string) []byte {
+	data := []byte(input)
+	var sig []byte
+	var err error
+	switch key := s.private.(type) {
+	case *ecdsa.PrivateKey:
+		size := (key.Params().BitSize + 7) / 8
+		var digest []byte
+		switch size {
+		case 32:
+			d := sha256.Sum256(data)
+			digest = d[:]
+		case 48:
+			d := sha512.Sum384(data)
+			digest = d[:]
+		default:
+			d := sha512.Sum512(data)
+			digest = d[:]
+		}
+		r, t, e := ecdsa.Sign(rand.Reader, key, digest)
+		sig, err = make([]byte, 2*size), e
+		r.FillBytes(sig[:size])
+		t.FillBytes(sig[size:])
+	case *rsa.PrivateKey:
+		d := sha256.Sum256(data)
+		if s.alg == "PS256" {
+			sig, err = rsa.SignPSS(rand.Reader, key, crypto.SHA256, d[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		} else {
+			sig, err = rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, d[:])
+		}
+	case ed25519.PrivateKey:
+		sig = ed25519.Sign(key, data)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return sig
+}
+
+// good is a payload that is accepted, changed as told; nil removes a claim.
+func good(change map[string]any) string {
+	m := map[string]any{
+		"iss": issuerURL, "sub": "alice", "aud": issuerURL, "client_id": "first-party",
+		"exp": start.Add(15 * time.Minute).Unix(), "iat": start.Unix(), "jti": "jti-1", "sid": "sid-1",
+		"scope": "orders:read orders:write", "roles": []string{"clerk"}, "permissions": []string{"orders.cancel"},
+		"auth_time": start.Unix(), "acr": "1", "amr": []string{"pwd"},
+	}
+	maps.Copy(m, change)
+	for k, v := range m {
+		if v == nil {
+			delete(m, k)
+		}
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func (s signer) good() string { return s.token(s.header(), good(nil)) }
+
+func jwks(entries ...any) []byte {
+	b, err := json.Marshal(map[string]any{"keys": entries})
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// station is an issuer's HTTP side. answer may be replaced while it runs.
+type station struct {
+	mu     sync.Mutex
+	answer func(r *http.Request) (*http.Response, error)
+	hits   map[string]int
+	hosts  map[string]int
+}
+
+func newStation(entries ...any) *station {
+	s := &station{hits: map[string]int{}, hosts: map[string]int{}}
+	s.publish(entries...)
+	return s
+}
+
+func (s *station) set(answer func(r *http.Request) (*http.Response, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+// publish answers discovery, and the key set with these entries.
+func (s *station) publish(entries ...any) {
+	body := jwks(entries...)
+	s.set(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/openid-configuration") {
+			return reply(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+issuerURL+`/.well-known/jwks.json"}`), nil
+		}
+		return reply(200, string(body)), nil
+	})
+}
+
+func (s *station) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	s.hits[r.URL.Path]++
+	s.hosts[r.URL.Host]++
+	answer := s.answer
+	s.mu.Unlock()
+	res, err := answer(r)
+	if err == nil {
+		res.Request = r
+	}
+	return res, err
+}
+
+// keyFetches counts requests for the key set.
+func (s *station) keyFetches() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hits["/t/acme/.well-known/jwks.json"]
+}
+
+func reply(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// newGuard trusts the station and follows the clock.
+func newGuard(t testing.TB, s *station, c *clock, change func(*Config)) *Guard {
+	t.Helper()
+	config := Config{Issuer: issuerURL, HTTPClient: &http.Client{Transport: s}, Now: c.Now}
+	if change != nil {
+		change(&config)
+	}
+	g, err := New(context.Background(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// standard is a guard with one key of each kind.
+func standard(t testing.TB) *Guard {
+	t.Helper()
+	return newGuard(t, newStation(esSigner().jwk(nil), rsSigner().jwk(nil), edSigner().jwk(nil)), newClock(), nil)
+}
+
+// accepts fails the test unless the token is accepted.
+func accepts(t testing.TB, g *Guard, token string) *Claims {
+	t.Helper()
+	c, err := g.Verify(context.Background(), token)
+	if err != nil {
+		t.Errorf("refused: %v\n%.300s", err, token)
+		return &Claims{}
+	}
+	return c
+}
+
+// refuses fails the test unless the token is refused for the reason with the
+// status.
+func refuses(t testing.TB, g *Guard, token string, reason error) *Error {
+	t.Helper()
+	_, err := g.Verify(context.Background(), token)
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Errorf("got %v, want a refusal: %v\n%.300s", err, reason, token)
+		return &Error{}
+	}
+	if reason != nil && !errors.Is(err, reason) {
+		t.Errorf("refused because %q, want %q\n%.300s", err, reason, token)
+	}
+	want := http.StatusUnauthorized
+	if reason == ErrKeysUnavailable {
+		want = http.StatusServiceUnavailable
+	}
+	if e.Status != want {
+		t.Errorf("status %d, want %d", e.Status, want)
+	}
+	return e
+}

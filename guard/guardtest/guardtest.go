@@ -1,0 +1,234 @@
+// Package guardtest is an issuer inside your test, as net/http/httptest is a
+// server inside it. It mints tokens that a guard.Guard accepts, needs no
+// socket and starts in about a millisecond.
+//
+//	issuer := guardtest.New(t)
+//	api := newAPI(issuer.Guard())
+//
+//	r := httptest.NewRequest("GET", "/orders", nil)
+//	issuer.Authorize(r, guardtest.Token{Scopes: []string{"orders:read"}})
+//	w := httptest.NewRecorder()
+//	api.ServeHTTP(w, r)
+//
+// Its clock stands still until Advance moves it, so a test of expiry does not
+// sleep. It knows one algorithm, ES256, and makes access tokens only.
+package guardtest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"time"
+
+	"github.com/watchword-auth/watchword/guard"
+)
+
+// URL is the issuer and the audience of every token unless Token says
+// otherwise. No such host exists, so a client that is not Issuer.Client fails.
+const URL = "https://issuer.test"
+
+// TB is the part of testing.TB that is used here.
+type TB interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// Issuer issues tokens in process. It is safe for concurrent use.
+type Issuer struct {
+	tb TB
+
+	mu      sync.Mutex // guards what follows
+	now     time.Time
+	last    time.Time // the latest expiry minted
+	keys    []signingKey
+	made    int // keys so far, for their ids
+	serial  int // tokens so far, for their ids
+	down    bool
+	fetches int
+}
+
+type signingKey struct {
+	id      string
+	private *ecdsa.PrivateKey
+}
+
+// New returns an issuer with one key. Its clock shows the time of the call.
+func New(tb TB) *Issuer {
+	tb.Helper()
+	i := &Issuer{tb: tb, now: time.Now().Truncate(time.Second)}
+	i.Rotate()
+	return i
+}
+
+// Config is a configuration for guard.New that trusts this issuer and follows
+// its clock. Change what the test is about.
+func (i *Issuer) Config() guard.Config {
+	return guard.Config{Issuer: URL, HTTPClient: i.Client(), Now: i.Now}
+}
+
+// Guard returns a new Guard with the configuration of Config.
+func (i *Issuer) Guard() *guard.Guard {
+	i.tb.Helper()
+	g, err := guard.New(context.Background(), i.Config())
+	if err != nil {
+		i.tb.Fatalf("guardtest: %v", err)
+	}
+	return g
+}
+
+// Client returns a client whose every request goes to this issuer.
+func (i *Issuer) Client() *http.Client { return &http.Client{Transport: transport{i}} }
+
+// Now shows the issuer's clock.
+func (i *Issuer) Now() time.Time {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.now
+}
+
+// Advance moves the clock; back, if d is negative.
+func (i *Issuer) Advance(d time.Duration) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.now = i.now.Add(d)
+}
+
+// Expire moves the clock to where every token minted so far has expired, the
+// largest leeway that a Guard can have included.
+func (i *Issuer) Expire() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if after := i.last.Add(5 * time.Minute); after.After(i.now) {
+		i.now = after
+	}
+}
+
+// Rotate makes a new signing key. The ones before stay published.
+func (i *Issuer) Rotate() {
+	i.tb.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		i.tb.Fatalf("guardtest: %v", err)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.made++
+	i.keys = append(i.keys, signingKey{fmt.Sprintf("test-key-%d", i.made), private})
+}
+
+// Withdraw publishes only the newest key from now on. A Guard notices with its
+// next fetch.
+func (i *Issuer) Withdraw() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys = i.keys[len(i.keys)-1:]
+}
+
+// Fail makes the issuer unreachable, until Recover. It can still mint.
+func (i *Issuer) Fail() { i.setDown(true) }
+
+// Recover ends what Fail began.
+func (i *Issuer) Recover() { i.setDown(false) }
+
+func (i *Issuer) setDown(down bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.down = down
+}
+
+// Fetches counts how often the key set was asked for.
+func (i *Issuer) Fetches() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.fetches
+}
+
+// ServeHTTP answers like the issuer's well-known endpoints.
+func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var answer any
+	switch r.URL.Path {
+	case "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server":
+		answer = map[string]any{"issuer": URL, "jwks_uri": URL + "/.well-known/jwks.json"}
+	case "/.well-known/jwks.json":
+		answer = i.keySet()
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func (i *Issuer) keySet() any {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.fetches++
+	type jwk struct {
+		Kty string `json:"kty"`
+		Crv string `json:"crv"`
+		Use string `json:"use"`
+		Alg string `json:"alg"`
+		Kid string `json:"kid"`
+		X   string `json:"x"`
+		Y   string `json:"y"`
+	}
+	keys := []jwk{}
+	for _, k := range i.keys {
+		point, err := k.private.PublicKey.Bytes() // 4, x, y
+		if err != nil {
+			i.tb.Fatalf("guardtest: %v", err)
+		}
+		keys = append(keys, jwk{"EC", "P-256", "sig", "ES256", k.id, b64(point[1:33]), b64(point[33:])})
+	}
+	return map[string]any{"keys": keys}
+}
+
+// sign makes a compact token with the newest key.
+func (i *Issuer) sign(payload []byte) string {
+	i.mu.Lock()
+	k := i.keys[len(i.keys)-1]
+	i.mu.Unlock()
+	input := b64([]byte(`{"alg":"ES256","typ":"at+jwt","kid":"`+k.id+`"}`)) + "." + b64(payload)
+	digest := sha256.Sum256([]byte(input))
+	r, s, err := ecdsa.Sign(rand.Reader, k.private, digest[:])
+	if err != nil {
+		i.tb.Fatalf("guardtest: %v", err)
+	}
+	var sig [64]byte
+	r.FillBytes(sig[:32])
+	s.FillBytes(sig[32:])
+	return input + "." + b64(sig[:])
+}
+
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+var errDown = errors.New("guardtest: the issuer is down")
+
+// transport hands requests to the issuer without a network.
+type transport struct{ i *Issuer }
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	t.i.mu.Lock()
+	down := t.i.down
+	t.i.mu.Unlock()
+	if down {
+		return nil, errDown
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	t.i.ServeHTTP(w, r)
+	res := w.Result()
+	res.Request = r
+	return res, nil
+}

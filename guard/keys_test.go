@@ -1,0 +1,177 @@
+package guard
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestOneFetchForManyRequests(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := newStation()
+		body := string(jwks(esSigner().jwk(nil)))
+		st.set(func(r *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second)
+			return reply(200, body), nil
+		})
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // New does not wait, and the fetch goes on without it
+		g, err := New(ctx, Config{
+			Issuer: issuerURL, JWKSURL: issuerURL + "/.well-known/jwks.json",
+			HTTPClient: &http.Client{Transport: st}, Now: newClock().Now,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 200 {
+			wg.Go(func() { accepts(t, g, esSigner().good()) })
+		}
+		wg.Wait()
+		if n := st.keyFetches(); n != 1 {
+			t.Errorf("%d fetches", n)
+		}
+	})
+}
+
+func TestRequestGivesUpWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		st := newStation()
+		st.set(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		g := newGuard(t, st, newClock(), nil)
+		time.Sleep(time.Minute)
+		g.keys.nextTry.Store(0)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		began := time.Now()
+		if _, err := g.Verify(ctx, esSigner().good()); err == nil || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		time.Sleep(DefaultFetchTimeout) // the fetch belongs to nobody and ends by itself
+	})
+}
+
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	c, st := newClock(), newStation(esSigner().jwk(nil))
+	g := newGuard(t, st, c, nil)
+	c.Advance(-24 * time.Hour)
+	before := st.keyFetches()
+	_ = g.Ready(context.Background())
+	waitFetch(g)
+	if st.keyFetches() == before {
+		t.Error("no refresh until the clock catches up")
+	}
+}
+
+func TestDiscovery(t *testing.T) {
+	t.Parallel()
+	const elsewhere = "https://keys.test/acme"
+	body := string(jwks(esSigner().jwk(nil)))
+	for name, tt := range map[string]struct {
+		status   int
+		document string
+		keysAt   string
+		ok       bool
+	}{
+		"jwks_uri":           {200, `{"issuer":"` + issuerURL + `","jwks_uri":"` + elsewhere + `"}`, elsewhere, true},
+		"no jwks_uri":        {200, `{"issuer":"` + issuerURL + `"}`, issuerURL + "/.well-known/jwks.json", true},
+		"no document":        {404, "", issuerURL + "/.well-known/jwks.json", true},
+		"other issuer":       {200, `{"issuer":"https://evil.test","jwks_uri":"` + elsewhere + `"}`, elsewhere, false},
+		"issuer with slash":  {200, `{"issuer":"` + issuerURL + `/","jwks_uri":"` + elsewhere + `"}`, elsewhere, false},
+		"no issuer":          {200, `{"jwks_uri":"` + elsewhere + `"}`, elsewhere, false},
+		"jwks_uri over http": {200, `{"issuer":"` + issuerURL + `","jwks_uri":"http://keys.test/acme"}`, "http://keys.test/acme", false},
+		"jwks_uri is a file": {200, `{"issuer":"` + issuerURL + `","jwks_uri":"file:///etc/passwd"}`, "file:///etc/passwd", false},
+		"repeated issuer":    {200, `{"issuer":"https://evil.test","issuer":"` + issuerURL + `"}`, elsewhere, false},
+		"broken":             {200, `{"issuer":`, elsewhere, false},
+		"server error":       {500, "", issuerURL + "/.well-known/jwks.json", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := newStation()
+			st.set(func(r *http.Request) (*http.Response, error) {
+				switch {
+				case strings.HasSuffix(r.URL.Path, "/.well-known/openid-configuration"):
+					return reply(tt.status, tt.document), nil
+				case r.URL.String() == tt.keysAt:
+					return reply(200, body), nil
+				}
+				return reply(404, ""), nil
+			})
+			g := newGuard(t, st, newClock(), nil)
+			if err := g.Ready(context.Background()); (err == nil) != tt.ok {
+				t.Errorf("Ready: %v", err)
+			}
+		})
+	}
+}
+
+// Keys that moved are found again without a restart.
+func TestDiscoveryAgainAfterFailure(t *testing.T) {
+	t.Parallel()
+	c, st := newClock(), newStation()
+	at := issuerURL + "/old"
+	body := string(jwks(esSigner().jwk(nil)))
+	st.set(func(r *http.Request) (*http.Response, error) {
+		switch r.URL.String() {
+		case issuerURL + "/.well-known/openid-configuration":
+			return reply(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+at+`"}`), nil
+		case at:
+			return reply(200, body), nil
+		}
+		return reply(404, ""), nil
+	})
+	g := newGuard(t, st, c, nil)
+	at = issuerURL + "/new"
+	for range 2 {
+		c.Advance(DefaultRefreshInterval)
+		_ = g.Ready(context.Background())
+		waitFetch(g)
+	}
+	c.Advance(DefaultMaxStale - time.Minute)
+	if err := g.Ready(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if st.hits["/t/acme/new"] == 0 {
+		t.Error("the new place was not asked")
+	}
+}
+
+func TestFetchKeys(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	g, err := New(context.Background(), Config{
+		Issuer: issuerURL, Now: newClock().Now,
+		FetchKeys: func(context.Context) ([]byte, error) {
+			calls++
+			return jwks(esSigner().jwk(nil)), nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepts(t, g, esSigner().good())
+	if calls != 1 {
+		t.Errorf("%d calls", calls)
+	}
+}
+
+func TestMaxAge(t *testing.T) {
+	t.Parallel()
+	for header, want := range map[string]time.Duration{
+		"": 0, "no-store": 0, "max-age=300": 5 * time.Minute, "public, Max-Age=60, must-revalidate": time.Minute,
+		`max-age="60"`: time.Minute, "max-age=-1": 0, "max-age=x": 0, "s-maxage=9": 0, "max-age=99999999999999": 0,
+	} {
+		if got := maxAge(header); got != want {
+			t.Errorf("%q: %v, want %v", header, got, want)
+		}
+	}
+}

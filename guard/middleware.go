@@ -1,0 +1,178 @@
+package guard
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// Require returns middleware that lets a request through if it carries a good
+// token that meets all requirements; without requirements, any good token
+// does. The handler finds the claims with FromContext.
+//
+// Require panics on a requirement without names, which is a mistake in the
+// program.
+func (g *Guard) Require(reqs ...Requirement) func(http.Handler) http.Handler {
+	p := compile(reqs)
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			g.serve(w, r, &p, next)
+		})
+	}
+}
+
+// Optional returns middleware for handlers that also serve anonymous requests:
+// without an Authorization header the handler runs without claims. A token
+// that is present must be good.
+func (g *Guard) Optional() func(http.Handler) http.Handler {
+	var nothing policy
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if len(r.Header["Authorization"]) == 0 {
+				next.ServeHTTP(w, r)
+				return
+			}
+			g.serve(w, r, &nothing, next)
+		})
+	}
+}
+
+func (g *Guard) serve(w http.ResponseWriter, r *http.Request, p *policy, next http.Handler) {
+	en, e := g.authenticate(r)
+	if e == nil {
+		e = p.check(&en.grants)
+	}
+	if e != nil {
+		g.WriteError(w, r, e)
+		return
+	}
+	ctx := &claimsContext{Context: r.Context(), claims: *en.claims}
+	next.ServeHTTP(w, r.WithContext(ctx))
+}
+
+func (g *Guard) authenticate(r *http.Request) (*entry, *Error) {
+	token, e := bearer(r.Header)
+	if e != nil {
+		return nil, e
+	}
+	en, e := g.verify(r.Context(), token)
+	if e != nil {
+		return nil, e
+	}
+	if tokenInForm(r) {
+		return nil, refuse(ErrRequest, errors.New("a token in the header and one in the body"))
+	}
+	return en, nil
+}
+
+// maxForm is how much of a form is searched for a second token.
+const maxForm = 64 << 10
+
+// tokenInForm tells whether the body is a form with an access_token, the other
+// method of RFC 6750 (section 2 forbids to use two). It is asked only after the
+// header's token has proved good, so strangers cannot make us read, and it
+// leaves the body as it was.
+func tokenInForm(r *http.Request) bool {
+	ct := r.Header["Content-Type"]
+	if len(ct) == 0 || r.Body == nil || r.Body == http.NoBody {
+		return false
+	}
+	if media, _, err := mime.ParseMediaType(ct[0]); err != nil || media != "application/x-www-form-urlencoded" {
+		return false
+	}
+	if r.PostForm != nil {
+		return r.PostForm.Has("access_token")
+	}
+	seen, err := io.ReadAll(io.LimitReader(r.Body, maxForm))
+	rest := io.Reader(r.Body)
+	if err != nil {
+		rest = failed{err}
+	}
+	r.Body = body{io.MultiReader(bytes.NewReader(seen), rest), r.Body}
+	form, _ := url.ParseQuery(string(seen))
+	return form.Has("access_token")
+}
+
+// body is a request body of which a part has been read and put back.
+type body struct {
+	io.Reader
+	io.Closer
+}
+
+// failed repeats a read error to the next reader.
+type failed struct{ err error }
+
+func (f failed) Read([]byte) (int, error) { return 0, f.err }
+
+// claimsContext carries claims. As a type of its own it needs one allocation
+// where context.WithValue and a copy of the claims would need two.
+type claimsContext struct {
+	context.Context
+	claims Claims
+}
+
+type claimsKey struct{}
+
+func (c *claimsContext) Value(k any) any {
+	if k == (claimsKey{}) {
+		return &c.claims
+	}
+	return c.Context.Value(k)
+}
+
+// FromContext returns the claims that Require or Optional has put into the
+// request's context, false if there are none.
+func FromContext(ctx context.Context) (*Claims, bool) {
+	c, ok := ctx.Value(claimsKey{}).(*Claims)
+	return c, ok
+}
+
+// WriteError answers a request with a refusal: challenge, Retry-After,
+// no-store, and the body of Config.ErrorHandler or problem+json. Require calls
+// it; call it yourself after Verify or Check. An error that is no *Error
+// becomes a bare 500.
+func (g *Guard) WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	var e *Error
+	if !errors.As(err, &e) {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	if challenge := e.Challenge(g.config.Realm); challenge != "" {
+		h.Set("WWW-Authenticate", challenge)
+	}
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	if g.config.ErrorHandler != nil {
+		g.config.ErrorHandler(w, r, e)
+		return
+	}
+	writeProblem(w, e)
+}
+
+// problem is RFC 9457 with a stable code.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
+}
+
+func writeProblem(w http.ResponseWriter, e *Error) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(e.Status)
+	_ = json.NewEncoder(w).Encode(problem{
+		Type: "about:blank", Title: http.StatusText(e.Status), Status: e.Status, Detail: e.detail, Code: e.Code,
+	})
+}
