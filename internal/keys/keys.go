@@ -1,0 +1,115 @@
+// Package keys makes, seals, rotates and publishes the signing keys of the
+// tenants, and signs with them.
+//
+// A key is published before it signs and stays published until the last token it
+// signed is dead, so no verifier ever meets a token whose key it cannot find:
+//
+//	created ── PublishAhead ──► active ── RotateEvery ──► retired ── KeepFor ──► removed
+//	└──────────────────────── published in the JWKS ─────────────────────────┘
+//
+// Private halves lie in the database sealed under the master key; a copy of the
+// database alone cannot sign. The ring keeps opened keys in memory and looks at
+// the database again every few seconds, never for each signature. It does not
+// know what it signs.
+package keys
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// The algorithms of signing keys (RFC 7518 §3.1, RFC 8037 §3.1).
+const (
+	ES256 = "ES256"
+	RS256 = "RS256"
+	EdDSA = "EdDSA"
+)
+
+// Config describes a Ring. Zero values take the documented defaults.
+type Config struct {
+	DB  *store.DB
+	Now func() time.Time // time.Now when nil
+	// Algorithm is used where a caller names none: ES256 when empty.
+	Algorithm string
+	// RotateEvery is how long a key signs before Tend replaces it; 90 days.
+	RotateEvery time.Duration
+	// PublishAhead is how long a key is published before it signs; 15 minutes. It
+	// has to be longer than verifiers keep a JWKS.
+	PublishAhead time.Duration
+	// KeepFor is how long a key stays published after it signed last; 24 hours. It
+	// is stretched where a tenant's tokens live longer.
+	KeepFor time.Duration
+	Log     *slog.Logger
+}
+
+// Ring holds the signing keys of every tenant. It is safe for concurrent use.
+type Ring struct {
+	db       *store.DB
+	now      func() time.Time
+	alg      string
+	rotate   time.Duration
+	ahead    time.Duration
+	keep     time.Duration
+	ttl      time.Duration // how long a look at the database is good for
+	log      *slog.Logger
+	tenants  sync.Map // auth.TenantID → *entry
+	reserve  reserve
+	ensuring sync.Mutex // one new key at a time: making RSA keys side by side helps nobody
+}
+
+const (
+	defaultRotateEvery  = 90 * 24 * time.Hour
+	defaultPublishAhead = 15 * time.Minute
+	defaultKeepFor      = 24 * time.Hour
+	maxTTL              = 10 * time.Second
+)
+
+// New returns a Ring. It reads nothing yet.
+func New(cfg Config) *Ring {
+	r := &Ring{db: cfg.DB, now: cfg.Now, alg: cfg.Algorithm, log: cfg.Log,
+		rotate: cfg.RotateEvery, ahead: cfg.PublishAhead, keep: cfg.KeepFor}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	if r.alg == "" {
+		r.alg = ES256
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	for _, d := range []struct {
+		at    *time.Duration
+		other time.Duration
+	}{{&r.rotate, defaultRotateEvery}, {&r.ahead, defaultPublishAhead}, {&r.keep, defaultKeepFor}} {
+		if *d.at <= 0 {
+			*d.at = d.other
+		}
+	}
+	// Another node's new key must be in our JWKS long before that node signs with it.
+	r.ttl = min(r.ahead/4, maxTTL)
+	return r
+}
+
+// Algorithm is the one used where a caller names none.
+func (r *Ring) Algorithm() string { return r.alg }
+
+// Known reports whether alg is an algorithm that the ring can sign with.
+func Known(alg string) bool { return alg == ES256 || alg == RS256 || alg == EdDSA }
+
+// List returns the tenant's keys, the newest last, without their private halves.
+func (r *Ring) List(ctx context.Context, tenant auth.TenantID) ([]auth.SigningKey, error) {
+	var out []auth.SigningKey
+	err := r.db.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		out, err = tx.SigningKeys()
+		return err
+	})
+	for i := range out {
+		out[i].Sealed = nil
+	}
+	return out, err
+}
