@@ -1,0 +1,166 @@
+// Package config holds every setting of the server in one struct, [Config], and
+// nothing else knows where a setting comes from.
+//
+// [Load] reads defaults, a YAML file, the environment and flags, each layer over
+// the one before, and reports every mistake at once as a *[Problem]. [Config.Validate]
+// then judges whether the whole is fit for development or for production, and
+// [Config.Explain] tells where each value came from. Names of variables, the sample
+// file, the JSON Schema and the manual are derived from the struct's tags, so a
+// new setting is one field:
+//
+//	key      its name within its section, in the file
+//	default  in the text form that the file takes
+//	example  for the sample file, when there is no default
+//	help     one or two sentences for the manual
+//	oneof    the only values, separated by |
+//	min, max bounds, in the same text form
+//	flag     "true" if the command line has it as a flag
+//
+// A secret is a field of type [Key], [Secret] or [SecretURL]; these never show what
+// they hold unless asked by name, and can be given as a file under the key
+// with "_file" at its end. The package imports no other part of the server; rates
+// are [Rate] here and converted where the parts are put together.
+package config
+
+import "time"
+
+// DefaultFile is the configuration file that is read when none is named.
+const DefaultFile = "watchword.yaml"
+
+// Config is the whole configuration. Printing it in any way shows no secret.
+// A Config is not changed after Load and so safe for concurrent use.
+type Config struct {
+	Listen            string    `key:"listen" flag:"true" default:"127.0.0.1:8080" help:"Address of the public listener, HOST:PORT. An empty host means every interface."`
+	Manage            string    `key:"manage" flag:"true" default:"127.0.0.1:9090" help:"Address of the management listener: health, metrics and profiles. It asks for no credentials, so keep it off public networks."`
+	Issuer            string    `key:"issuer" example:"https://auth.example.com" flag:"true" help:"The server's base URL as its users see it, such as https://auth.example.com: scheme and host, no path, no slash at the end. It is the iss of every token, so it must not change later."`
+	Data              string    `key:"data" flag:"true" default:"./watchword-data" help:"Folder for everything that is kept on disk: the SQLite database and automatic certificates."`
+	Database          SecretURL `key:"database" example:"postgres://watchword@db.example.com/watchword" flag:"true" help:"Where accounts live: postgres://USER:PASSWORD@HOST/NAME or sqlite:PATH. Empty means the file watchword.db in the data folder."`
+	MasterKey         Key       `key:"master_key" help:"The key that seals signing keys and other stored secrets: 32 random bytes in base64 (openssl rand -base64 32). Keep a copy apart from the database; without it the database is worth nothing."`
+	MasterKeyPrevious Key       `key:"master_key_previous" help:"The master key used before master_key, needed until everything has been sealed anew under master_key."`
+	AccessLog         bool      `key:"access_log" default:"true" help:"Write one line to the log for each request."`
+
+	Log      Log      `key:"log" help:"The server's log, on standard error."`
+	HTTP     HTTP     `key:"http" help:"Bounds on what one connection may use."`
+	TLS      TLS      `key:"tls" help:"HTTPS by the server itself: either from files or with automatic certificates. Leave all empty when a proxy in front ends TLS."`
+	Proxy    Proxy    `key:"proxy" help:"Proxies in front of the server."`
+	CORS     CORS     `key:"cors" help:"Browser applications on other origins."`
+	SMTP     SMTP     `key:"smtp" help:"Outgoing mail."`
+	Accounts Accounts `key:"accounts" help:"Who may have an account. Tenants can set their own."`
+	Password Password `key:"password" help:"How passwords are hashed. watchword calibrate proposes values for a machine; higher ones are applied to old hashes at the next sign-in."`
+	Links    Links    `key:"links" help:"How long links in mails work."`
+	Sessions Sessions `key:"sessions" help:"Sign-ins kept by a cookie."`
+	Tokens   Tokens   `key:"tokens" help:"Access and refresh tokens. Tenants and resources can set their own."`
+	Keys     Keys     `key:"keys" help:"The keys that sign tokens."`
+	Limits   Limits   `key:"limits" help:"Rate limits, as COUNT/PERIOD with an optional burst: 10/1m burst 20 gives 20 at once and ten more each minute. Addresses are counted as they come through trusted proxies, IPv6 by /64. A limit cannot be switched off, only raised."`
+	Metrics  Metrics  `key:"metrics" help:"The management listener."`
+	Audit    Audit    `key:"audit" help:"The record of who did what."`
+	Shutdown Shutdown `key:"shutdown" help:"The end of the process."`
+
+	origins map[string]origin // by key; a key that is missing has its default
+}
+
+// Log is the section log.
+type Log struct {
+	Level  string `key:"level" default:"info" oneof:"debug|info|warn|error" help:"The least severe lines that are written."`
+	Format string `key:"format" default:"json" oneof:"json|text" help:"JSON for machines or text for people."`
+}
+
+// HTTP is the section http.
+type HTTP struct {
+	BodyJSON          Size          `key:"body_json" default:"1MiB" min:"1KiB" max:"64MiB" help:"Largest JSON body."`
+	BodyForm          Size          `key:"body_form" default:"64KiB" min:"1KiB" max:"16MiB" help:"Largest form body."`
+	Header            Size          `key:"header" default:"32KiB" min:"4KiB" max:"1MiB" help:"Largest request head."`
+	ReadHeaderTimeout time.Duration `key:"read_header_timeout" default:"5s" min:"100ms" max:"5m" help:"Time for a request's head to arrive."`
+	ReadTimeout       time.Duration `key:"read_timeout" default:"30s" min:"100ms" max:"10m" help:"Time for a whole request to arrive."`
+	WriteTimeout      time.Duration `key:"write_timeout" default:"1m" min:"1s" max:"1h" help:"Time from the end of a request's head to the end of its answer."`
+	IdleTimeout       time.Duration `key:"idle_timeout" default:"2m" min:"1s" max:"1h" help:"Time a connection may wait for its next request."`
+	MaxConnections    int           `key:"max_connections" default:"16384" min:"16" max:"1000000" help:"Open connections to the public listener; more wait to be accepted."`
+}
+
+// TLS is the section tls.
+type TLS struct {
+	CertFile  string `key:"cert_file" example:"/etc/watchword/tls.crt" help:"Certificate chain in PEM. The file is read again when it changes."`
+	KeyFile   string `key:"key_file" example:"/etc/watchword/tls.key" help:"Private key in PEM that belongs to cert_file."`
+	Auto      List   `key:"auto" example:"auth.example.com" help:"Host names for which certificates are obtained and renewed automatically. The host of the issuer must be among them, and port 443 must reach the public listener."`
+	Email     string `key:"email" example:"ops@example.com" help:"Where the certificate authority may write to."`
+	Directory string `key:"directory" default:"https://acme-v02.api.letsencrypt.org/directory" help:"Directory URL of the certificate authority (ACME)."`
+}
+
+// Enabled reports whether the public listener speaks HTTPS itself.
+func (t TLS) Enabled() bool { return t.CertFile != "" || len(t.Auto) > 0 }
+
+// Proxy is the section proxy.
+type Proxy struct {
+	Trusted Prefixes `key:"trusted" example:"10.0.0.0/8, 192.168.1.7" help:"Networks of the proxies in front, such as 10.0.0.0/8. Only from them is X-Forwarded-For believed. Setting it also says that they end TLS."`
+}
+
+// CORS is the section cors.
+type CORS struct {
+	Origins List `key:"origins" example:"https://app.example.com" help:"Origins whose scripts may call the API, such as https://app.example.com. Exact; there is no wildcard."`
+}
+
+// SMTP is the section smtp.
+type SMTP struct {
+	URL  SecretURL `key:"url" example:"smtp://mail.example.com:587" help:"The mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS when offered) or smtps://USER:PASSWORD@HOST:465 (TLS from the start)."`
+	From string    `key:"from" example:"Example <no-reply@example.com>" help:"Sender of all mail, such as Example <no-reply@example.com>."`
+}
+
+// Accounts is the section accounts.
+type Accounts struct {
+	Registration string `key:"registration" default:"open" oneof:"open|closed" help:"Whether people may register themselves."`
+}
+
+// Password is the section password.
+type Password struct {
+	Memory            Size          `key:"memory" default:"19MiB" min:"8KiB" max:"4GiB" help:"Argon2id memory of one hash."`
+	Time              int           `key:"time" default:"2" min:"1" max:"100" help:"Argon2id passes."`
+	Parallelism       int           `key:"parallelism" default:"1" min:"1" max:"255" help:"Argon2id lanes."`
+	MemoryBudget      Size          `key:"memory_budget" default:"256MiB" min:"8KiB" max:"1TiB" help:"Memory that all hashes under way may use together; it bounds how many run at once."`
+	Queue             int           `key:"queue" default:"128" min:"0" max:"1000000" help:"How many sign-ins may wait for their turn. Beyond that they are told to come back later."`
+	MaxWait           time.Duration `key:"max_wait" default:"800ms" min:"1ms" max:"1m" help:"How long one may wait for its turn."`
+	BreachedFile      string        `key:"breached_file" example:"/etc/watchword/breached.txt" help:"File of breached passwords to refuse, as SHA-1 digests in hexadecimal, one a line, sorted, optionally with :COUNT."`
+	FlaskSecuritySalt Secret        `key:"flask_security_salt" help:"SECURITY_PASSWORD_SALT of the Flask-Security application whose accounts were imported."`
+}
+
+// Links is the section links.
+type Links struct {
+	Verify time.Duration `key:"verify" default:"24h" min:"1m" max:"30d" help:"Links that confirm an e-mail address."`
+	Reset  time.Duration `key:"reset" default:"1h" min:"1m" max:"7d" help:"Links that set a new password."`
+}
+
+// Sessions is the section sessions.
+type Sessions struct {
+	Idle     time.Duration `key:"idle" default:"24h" min:"1m" max:"400d" help:"A session ends after this long without use."`
+	Lifetime time.Duration `key:"lifetime" default:"14d" min:"1m" max:"400d" help:"A session ends after this long in any case."`
+}
+
+// Tokens is the section tokens.
+type Tokens struct {
+	AccessLifetime  time.Duration `key:"access_lifetime" default:"15m" min:"10s" max:"24h" help:"Lifetime of access tokens. Services that check them by themselves learn of a revocation at the latest when it is over."`
+	Algorithm       string        `key:"algorithm" default:"ES256" oneof:"ES256|RS256|EdDSA" help:"Signature of access tokens. RS256 costs thirty times as much as ES256."`
+	RefreshIdle     time.Duration `key:"refresh_idle" default:"14d" min:"1m" max:"400d" help:"A refresh token that is not used for this long is dead."`
+	RefreshLifetime time.Duration `key:"refresh_lifetime" default:"30d" min:"1m" max:"400d" help:"One must sign in again after this long, however often tokens were refreshed."`
+	RefreshGrace    time.Duration `key:"refresh_grace" default:"10s" min:"0s" max:"1m" help:"For this long after a refresh the old refresh token gets the same answer again: two tabs that refresh together are not a theft. Later use of it ends the whole family."`
+}
+
+// Keys is the section keys.
+type Keys struct {
+	RotateEvery  time.Duration `key:"rotate_every" default:"90d" min:"1h" max:"3650d" help:"Age at which a signing key is replaced."`
+	PublishAhead time.Duration `key:"publish_ahead" default:"24h" min:"1m" max:"90d" help:"How long a key is published before it signs, so that every verifier knows it by then. At least jwks_max_age."`
+	JWKSMaxAge   time.Duration `key:"jwks_max_age" default:"15m" min:"1s" max:"24h" help:"How long others may cache the published keys."`
+}
+
+// Metrics is the section metrics.
+type Metrics struct {
+	Pprof bool `key:"pprof" default:"false" help:"Offer profiles under /debug/pprof/ on the management listener."`
+}
+
+// Audit is the section audit.
+type Audit struct {
+	Retention time.Duration `key:"retention" default:"365d" min:"1d" max:"36500d" help:"How long audit records are kept."`
+}
+
+// Shutdown is the section shutdown.
+type Shutdown struct {
+	Timeout time.Duration `key:"timeout" default:"10s" min:"100ms" max:"10m" help:"How long requests under way may take to finish after SIGTERM."`
+}

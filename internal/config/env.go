@@ -1,0 +1,58 @@
+package config
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// configEnv names the configuration file. It is no setting, for a file cannot name
+// itself.
+const configEnv = envPrefix + "CONFIG"
+
+// ignoredEnv are variables with our prefix that belong to tests and to the fault
+// points of test builds.
+var ignoredEnv = []string{envPrefix + "TEST_", envPrefix + "FAULT_"}
+
+// serviceEnv matches what Kubernetes puts into every container beside a service that
+// is called watchword or watchword-something.
+var serviceEnv = regexp.MustCompile(`^WATCHWORD_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)=` +
+	`(tcp://|udp://|sctp://|[0-9a-f.:]+$|tcp$|udp$|sctp$)`)
+
+type environment struct {
+	config string
+	given  map[string][]given
+}
+
+// environment sorts the variables that are ours. An empty variable is one that is
+// not set: that is how Compose files and unit files leave one out. Of two with the same
+// name the last counts, as everywhere.
+func (l *loader) environment(vars []string) environment {
+	values := map[string]string{}
+	for _, v := range vars {
+		name, value, ok := strings.Cut(v, "=")
+		if ok && strings.HasPrefix(name, envPrefix) && value != "" && !serviceEnv.MatchString(v) &&
+			!slices.ContainsFunc(ignoredEnv, func(p string) bool { return strings.HasPrefix(name, p) }) {
+			values[name] = value
+		} else if value == "" {
+			delete(values, name)
+		}
+	}
+	env := environment{config: values[configEnv], given: map[string][]given{}}
+	delete(values, configEnv)
+	for name, value := range values {
+		f, indirect := described().byEnv[name], false
+		if base, ok := strings.CutSuffix(name, "_FILE"); f == nil && ok {
+			if f = described().byEnv[base]; f != nil && !f.Secret {
+				f = nil
+			}
+			indirect = true
+		}
+		if f == nil {
+			l.unknown(name, "environment", append(settingKeys(true), configEnv))
+			continue
+		}
+		env.given[f.Key] = append(env.given[f.Key], given{text: value, from: name, indirect: indirect})
+	}
+	return env
+}

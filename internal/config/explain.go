@@ -1,0 +1,74 @@
+package config
+
+import (
+	"log/slog"
+	"path/filepath"
+	"strings"
+)
+
+// Setting is the effective value of one setting, fit to be shown.
+type Setting struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"` // redacted if it is a secret
+	Source Source `json:"source"`
+	From   string `json:"from,omitempty"` // the file, variable or flag
+	Env    string `json:"env"`
+}
+
+// Explain returns every setting in the order of the struct.
+func (c *Config) Explain() []Setting {
+	fields := Fields()
+	all := make([]Setting, len(fields))
+	for i := range fields {
+		f := &fields[i]
+		all[i] = Setting{Key: f.Key, Value: f.text(c), Source: SourceDefault, Env: f.Env}
+		if o, ok := c.origins[f.Key]; ok {
+			all[i].Source, all[i].From = o.source, o.from
+		}
+	}
+	return all
+}
+
+// String returns one "key=value" a line, secrets hidden.
+func (c Config) String() string {
+	var b strings.Builder
+	for _, s := range c.Explain() {
+		b.WriteString(s.Key + "=" + s.Value + "\n")
+	}
+	return b.String()
+}
+
+// GoString hides what String hides.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue returns what differs from the defaults, secrets hidden.
+func (c Config) LogValue() slog.Value {
+	var attrs []slog.Attr
+	for _, s := range c.Explain() {
+		if s.Source != SourceDefault {
+			attrs = append(attrs, slog.String(s.Key, s.Value))
+		}
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// DatabaseURL returns where accounts live: Database, or the SQLite file in the data
+// folder. It may hold a password.
+func (c *Config) DatabaseURL() string {
+	if !c.Database.IsZero() {
+		return c.Database.Reveal()
+	}
+	return "sqlite:" + filepath.Join(c.Data, "watchword.db")
+}
+
+// BaseURL returns the issuer, or for development, where none need be set, the
+// address of the public listener.
+func (c *Config) BaseURL() string {
+	switch {
+	case c.Issuer != "":
+		return c.Issuer
+	case c.TLS.Enabled():
+		return "https://" + c.Listen
+	}
+	return "http://" + c.Listen
+}

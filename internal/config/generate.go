@@ -1,0 +1,221 @@
+package config
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// The three files below are kept in the repository; a test fails when one is stale.
+//go:generate go test -run TestGeneratedFiles -update .
+
+//go:embed intro.md
+var intro string
+
+// Manual returns docs/configuration.md.
+func Manual() []byte {
+	var b bytes.Buffer
+	b.WriteString("<!-- Generated from internal/config by go generate. Do not edit. -->\n\n" + intro)
+	for _, s := range Sections() {
+		title := "`" + s.Key + "`"
+		if s.Key == "" {
+			title = "General"
+		}
+		fields := fieldsOf(s.Key)
+		fmt.Fprintf(&b, "\n## %s\n\n", title)
+		if s.Key != "" {
+			b.WriteString(cell(s.Help) + "\n")
+		}
+		if len(fields) == 0 {
+			continue
+		}
+		if s.Key != "" {
+			b.WriteString("\n")
+		}
+		b.WriteString("| setting | environment | default | meaning |\n|---|---|---|---|\n")
+		for _, f := range fields {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.nameCell(), f.envCell(), code(f.Default), f.meaningCell())
+		}
+	}
+	return b.Bytes()
+}
+
+func fieldsOf(section string) []Field {
+	var all []Field
+	for _, f := range Fields() {
+		if f.section() == section {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func (f *Field) nameCell() string {
+	if f.Flag != "" {
+		return code(f.Key) + "<br>" + code("--"+f.Flag)
+	}
+	return code(f.Key)
+}
+
+func (f *Field) envCell() string {
+	if f.Secret {
+		return code(f.Env) + "<br>" + code(f.Env+"_FILE")
+	}
+	return code(f.Env)
+}
+
+func (f *Field) meaningCell() string {
+	text := cell(f.Help)
+	if len(f.OneOf) > 0 {
+		text += " One of " + code(strings.Join(f.OneOf, "` `")) + "."
+	}
+	if f.Min != "" || f.Max != "" {
+		text += " From " + code(f.Min) + " to " + code(f.Max) + "."
+	}
+	return text
+}
+
+func code(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "`" + s + "`"
+}
+
+// cell keeps help text from ending a table cell or starting a tag.
+func cell(s string) string {
+	return strings.NewReplacer("|", "\\|", "<", "&lt;", ">", "&gt;", "*", "\\*").Replace(s)
+}
+
+// Sample returns watchword.sample.yaml. Sections stand there as they are and settings
+// behind a #, so that taking one # away changes one setting.
+func Sample() []byte {
+	var b bytes.Buffer
+	b.WriteString("# yaml-language-server: $schema=docs/watchword.schema.json\n#\n" +
+		"# Every setting of Watchword with its default. Generated from internal/config.\n" +
+		"# Take away the # before a setting to change it; docs/configuration.md tells more.\n")
+	for _, s := range Sections() {
+		depth := strings.Count(s.Key, ".")
+		indent := ""
+		b.WriteString("\n")
+		if s.Key != "" {
+			pad := strings.Repeat("  ", depth)
+			comment(&b, pad, s.Help)
+			b.WriteString(pad + s.Key[strings.LastIndexByte(s.Key, '.')+1:] + ":\n")
+			indent = pad + "  "
+		}
+		for i, f := range fieldsOf(s.Key) {
+			if i > 0 {
+				b.WriteString("\n")
+			}
+			comment(&b, indent, f.Help)
+			if f.Secret {
+				comment(&b, indent, "Or the name of a file that holds it, as "+f.leaf()+"_file.")
+			}
+			b.WriteString(indent + "#" + f.leaf() + ": " + f.yaml() + "\n")
+		}
+	}
+	return b.Bytes()
+}
+
+func (f *Field) leaf() string { return f.Key[strings.LastIndexByte(f.Key, '.')+1:] }
+
+// yaml writes the default or example as YAML.
+func (f *Field) yaml() string {
+	v := f.Default
+	if v == "" {
+		v = f.Example
+	}
+	switch f.kind.name {
+	case "list", "list of networks":
+		var words List
+		_ = words.UnmarshalText([]byte(v))
+		return "[" + words.String() + "]"
+	case "text", "URL", "key", "secret text":
+		return strconv.Quote(v)
+	}
+	return v
+}
+
+// comment writes text in lines of about 90 characters.
+func comment(b *bytes.Buffer, indent, text string) {
+	line := indent + "#"
+	for _, w := range strings.Fields(text) {
+		if len(line)+1+len(w) > 90 {
+			b.WriteString(line + "\n")
+			line = indent + "#"
+		}
+		line += " " + w
+	}
+	b.WriteString(line + "\n")
+}
+
+// Schema returns docs/watchword.schema.json.
+func Schema() []byte {
+	root := object("")
+	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	root["title"] = "Configuration of Watchword"
+	sections := map[string]map[string]any{"": root}
+	for _, s := range Sections()[1:] {
+		o := object(s.Help)
+		sections[s.Key] = o
+		at := max(strings.LastIndexByte(s.Key, '.'), 0)
+		properties(sections[s.Key[:at]])[strings.TrimPrefix(s.Key[at:], ".")] = o
+	}
+	for _, f := range Fields() {
+		in := properties(sections[f.section()])
+		in[f.leaf()] = f.schema()
+		if f.Secret {
+			in[f.leaf()+"_file"] = map[string]any{"type": "string", "description": "Name of a file that holds " + f.Key + "."}
+		}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	// Maps of strings, numbers and maps always encode.
+	_ = enc.Encode(root)
+	return b.Bytes()
+}
+
+func object(help string) map[string]any {
+	o := map[string]any{
+		"type": []string{"object", "null"}, "additionalProperties": false, "properties": map[string]any{},
+	}
+	if help != "" {
+		o["description"] = help
+	}
+	return o
+}
+
+func properties(o map[string]any) map[string]any { return o["properties"].(map[string]any) }
+
+func (f *Field) schema() map[string]any {
+	s := map[string]any{"description": f.Help, "type": "string"}
+	if f.kind.pattern != "" {
+		s["pattern"] = f.kind.pattern
+	}
+	if f.Default != "" {
+		s["default"] = f.Default
+	}
+	if len(f.OneOf) > 0 {
+		s["enum"] = f.OneOf
+	}
+	switch f.kind.name {
+	case "yes or no":
+		s["type"] = "boolean"
+		s["default"] = f.Default == "true"
+	case "number":
+		s["type"] = "integer"
+		s["default"], s["minimum"], s["maximum"] = json.Number(f.Default), json.Number(f.Min), json.Number(f.Max)
+	case "size":
+		s["type"] = []string{"string", "integer"}
+	case "list", "list of networks":
+		s["type"] = []string{"array", "string"}
+		s["items"] = map[string]any{"type": "string"}
+	}
+	return s
+}

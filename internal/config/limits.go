@@ -1,0 +1,65 @@
+package config
+
+import "time"
+
+// Limits is the section limits. Each rate counts one thing: by address, by account
+// (or e-mail address, known or not), or by the credential that was shown.
+type Limits struct {
+	Redis        SecretURL     `key:"redis" example:"redis://redis.example.com:6379/0" help:"Redis that counts for all nodes together: redis://:PASSWORD@HOST:6379/0, rediss:// or unix://. Empty means that each node counts for itself. While Redis is away each node enforces the limits alone."`
+	RedisTimeout time.Duration `key:"redis_timeout" default:"50ms" min:"1ms" max:"5s" help:"How long a request waits for Redis before it is counted locally."`
+	Keys         int           `key:"keys" default:"131072" min:"1024" max:"100000000" help:"Keys remembered apart in memory, 17 bytes each. A flood of more makes limits stricter, never looser."`
+
+	Login    LoginLimits    `key:"login" help:"Signing in. Only failures count."`
+	Register RegisterLimits `key:"register" help:"Registering."`
+	Verify   VerifyLimits   `key:"verify" help:"Opening the link that confirms an address."`
+	Resend   ResendLimits   `key:"resend" help:"Asking for that link again."`
+	Forgot   ForgotLimits   `key:"forgot" help:"Asking for a link to set a new password."`
+	Reset    ResetLimits    `key:"reset" help:"Setting a new password by link."`
+	Change   ChangeLimits   `key:"change" help:"Changing the password or e-mail address with the current password. Only failures count."`
+	Refresh  RefreshLimits  `key:"refresh" help:"Refreshing tokens."`
+}
+
+// LoginLimits is the section limits.login.
+type LoginLimits struct {
+	IP      Rate `key:"ip" default:"30/1m burst 60" help:"Failures from one address, whatever the account."`
+	Account Rate `key:"account" default:"10/15m" help:"Failures for one account, from wherever. Its owner can try again after at most the period divided by the count."`
+}
+
+// RegisterLimits is the section limits.register.
+type RegisterLimits struct {
+	IP      Rate `key:"ip" default:"20/1h" help:"Attempts from one address."`
+	Account Rate `key:"account" default:"5/1h" help:"Attempts for one e-mail address, each of which may send a mail."`
+}
+
+// VerifyLimits is the section limits.verify.
+type VerifyLimits struct {
+	IP Rate `key:"ip" default:"30/1m" help:"Attempts from one address."`
+}
+
+// ResendLimits is the section limits.resend.
+type ResendLimits struct {
+	IP      Rate `key:"ip" default:"20/1h" help:"Requests from one address."`
+	Account Rate `key:"account" default:"5/1h" help:"Requests for one e-mail address."`
+}
+
+// ForgotLimits is the section limits.forgot.
+type ForgotLimits struct {
+	IP      Rate `key:"ip" default:"20/1h" help:"Requests from one address."`
+	Account Rate `key:"account" default:"5/1h" help:"Requests for one e-mail address."`
+}
+
+// ResetLimits is the section limits.reset.
+type ResetLimits struct {
+	IP Rate `key:"ip" default:"20/10m" help:"Attempts from one address."`
+}
+
+// ChangeLimits is the section limits.change.
+type ChangeLimits struct {
+	Account Rate `key:"account" default:"10/15m" help:"Failures of one account."`
+}
+
+// RefreshLimits is the section limits.refresh.
+type RefreshLimits struct {
+	IP         Rate `key:"ip" default:"600/1m" help:"Refreshes from one address."`
+	Credential Rate `key:"credential" default:"30/1m" help:"Refreshes within one family of refresh tokens."`
+}

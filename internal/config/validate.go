@@ -1,0 +1,312 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Mode is what a configuration is meant for.
+type Mode string
+
+const (
+	// Serve is production: nothing is made up, nothing secret travels in the clear.
+	Serve Mode = "serve"
+	// Dev is one developer's machine: everything is made up, nothing is public.
+	Dev Mode = "dev"
+)
+
+// Validate judges the whole configuration. Its error joins a *Problem for every
+// mistake; mistakes that Load has reported are not reported again.
+func (c *Config) Validate(mode Mode) error {
+	v := &validator{Config: c}
+	v.listeners()
+	v.issuer()
+	v.tls()
+	v.origins()
+	v.database()
+	v.mail()
+	v.secrets()
+	v.order()
+	switch mode {
+	case Serve:
+		v.serve()
+	case Dev:
+		v.dev()
+	default:
+		return fmt.Errorf("validate for %q: unknown mode", mode)
+	}
+	return v.problems.err()
+}
+
+type validator struct {
+	*Config
+	problems problems
+}
+
+// wrong reports a setting, with what Load knows about it.
+func (v *validator) wrong(key, msg, fix string) {
+	o := v.Config.origins[key]
+	if o.failed {
+		return
+	}
+	v.problems.add(Problem{Key: key, Value: o.shown, From: o.from, Msg: msg, Fix: fix})
+}
+
+// set names the ways to set a key, for the fix of a missing one.
+func set(key, example string) string {
+	f := described().byKey[key]
+	fix := "set " + f.Env
+	if f.Secret {
+		fix += " or " + f.Env + "_FILE"
+	}
+	if f.Flag != "" {
+		fix += " or --" + f.Flag
+	}
+	return fix + ", or " + key + " in the configuration file, " + example
+}
+
+func (v *validator) addresses() []struct{ key, addr string } {
+	return []struct{ key, addr string }{{"listen", v.Listen}, {"manage", v.Manage}}
+}
+
+func (v *validator) listeners() {
+	for _, l := range v.addresses() {
+		if !validAddress(l.addr) {
+			v.wrong(l.key, "is not HOST:PORT", `set it to an address such as "127.0.0.1:8080" or ":8080"`)
+		}
+	}
+	if v.Listen == v.Manage && !strings.HasSuffix(v.Listen, ":0") {
+		v.wrong("manage", "is the address of the public listener", "give the management listener its own port")
+	}
+}
+
+func validAddress(addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || strings.ContainsAny(host, "/@? ") {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && strconv.FormatUint(n, 10) == port
+}
+
+// loopback reports whether only this machine can reach a listener or host.
+func loopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.Unmap().IsLoopback()
+}
+
+// issuer checks the form: two spellings of one issuer are two issuers to every
+// verifier, so there is only one.
+func (v *validator) issuer() {
+	if v.Issuer == "" {
+		return
+	}
+	fix := "set it to scheme and host, such as https://auth.example.com"
+	u, err := parseOrigin(v.Issuer)
+	switch {
+	case err != nil:
+		v.wrong("issuer", err.Error(), fix)
+	case u.Scheme == "http" && !loopback(u.Host):
+		v.wrong("issuer", "is not https", "use https; http is for this machine alone")
+	case u.Scheme == "http" && v.TLS.Enabled():
+		v.wrong("issuer", "is http, but the listener speaks https", "set it to https://"+u.Host)
+	}
+}
+
+// parseOrigin parses the one spelling of an origin: scheme and host in lower case, a port
+// only when it is not the usual one, nothing behind.
+func parseOrigin(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		return nil, errors.New("is not a URL with scheme and host")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("is neither https nor http")
+	case u.User != nil:
+		return nil, errors.New("holds a user name")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#"):
+		return nil, errors.New("has a query or fragment")
+	case strings.HasSuffix(text, "/"):
+		return nil, errors.New("ends in a slash")
+	case u.Path != "":
+		return nil, errors.New("has a path")
+	case u.Hostname() == "" || strings.ContainsAny(u.Host, "*, %"):
+		return nil, errors.New("has no plain host name")
+	case text != u.Scheme+"://"+strings.ToLower(u.Host):
+		return nil, errors.New("is not in lower case")
+	}
+	usual := map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	if _, port, found := strings.Cut(strings.TrimPrefix(u.Host, "["+u.Hostname()+"]"), ":"); found && (port == usual || !validAddress(u.Host)) {
+		return nil, errors.New("has a needless or impossible port")
+	}
+	return u, nil
+}
+
+func (v *validator) tls() {
+	t := v.TLS
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		missing := "tls.key_file"
+		if t.CertFile == "" {
+			missing = "tls.cert_file"
+		}
+		v.wrong(missing, "is missing", "a certificate needs its key: set both tls.cert_file and tls.key_file")
+	}
+	if t.CertFile != "" && len(t.Auto) > 0 {
+		v.wrong("tls.auto", "competes with tls.cert_file", "keep one of them")
+	}
+	for _, name := range t.Auto {
+		if _, err := netip.ParseAddr(name); err == nil || strings.ContainsAny(name, "*/:@ ") || !strings.Contains(name, ".") {
+			v.wrong("tls.auto", strconv.Quote(name)+" is not a host name", "list names such as auth.example.com, without scheme, port or wildcard")
+		}
+	}
+	if d, err := url.Parse(t.Directory); err != nil || d.Scheme != "https" || d.Host == "" {
+		v.wrong("tls.directory", "is not an https URL", "leave it out for Let's Encrypt")
+	}
+	if u, err := url.Parse(v.Issuer); err == nil && len(t.Auto) > 0 && u.Host != "" && !t.covers(u.Hostname()) {
+		v.wrong("tls.auto", "lacks the issuer's host", "add "+u.Hostname())
+	}
+}
+
+func (t TLS) covers(host string) bool {
+	for _, name := range t.Auto {
+		if strings.EqualFold(name, host) {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *validator) origins() {
+	for _, o := range v.CORS.Origins {
+		u, err := parseOrigin(o)
+		if err == nil && u.Scheme == "http" && !loopback(u.Host) {
+			err = errors.New("is not https")
+		}
+		if err != nil {
+			v.wrong("cors.origins", strconv.Quote(o)+" "+err.Error(), "list exact origins such as https://app.example.com")
+		}
+	}
+}
+
+// database and the other secret URLs are judged without quoting them or the errors of
+// their parser.
+func (v *validator) database() {
+	if db := v.Database.Reveal(); db != "" {
+		path, isFile := strings.CutPrefix(db, "sqlite:")
+		if isFile && path != "" {
+			return
+		}
+		u, err := url.Parse(db)
+		if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+			v.wrong("database", "is neither a postgres:// URL nor sqlite:PATH",
+				"check its form; in a password, write special characters as %40 and the like")
+		}
+	} else if v.Data == "" {
+		v.wrong("data", "is empty", set("data", "to a folder that this process may write to"))
+	}
+	if r := v.Limits.Redis.Reveal(); r != "" {
+		u, err := url.Parse(r)
+		if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix" {
+			v.wrong("limits.redis", "is not a redis://, rediss:// or unix:// URL", "set it to one, such as redis://127.0.0.1:6379/0")
+		}
+	}
+}
+
+func (v *validator) mail() {
+	if s := v.SMTP.URL.Reveal(); s != "" {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" {
+			v.wrong("smtp.url", "is not smtp://USER:PASSWORD@HOST:PORT or smtps://…",
+				"check its form; in a password, write special characters as %40 and the like")
+		}
+		if v.SMTP.From == "" {
+			v.wrong("smtp.from", "is missing", set("smtp.from", `to the sender of all mail, such as "no-reply@example.com"`))
+		}
+	}
+	if f := v.SMTP.From; f != "" {
+		if _, err := mail.ParseAddress(f); err != nil || strings.ContainsAny(f, "\r\n") {
+			v.wrong("smtp.from", "is not an e-mail address", `set it to one, such as "Example <no-reply@example.com>"`)
+		}
+	}
+}
+
+func (v *validator) secrets() {
+	if !v.MasterKey.IsZero() && string(v.MasterKey.bytes) == string(v.MasterKeyPrevious.bytes) {
+		v.wrong("master_key_previous", "is the same as master_key", "leave it out, or put the older key there")
+	}
+	if v.MasterKey.IsZero() && !v.MasterKeyPrevious.IsZero() {
+		v.wrong("master_key_previous", "is set without master_key", "put the key in use into master_key")
+	}
+}
+
+// order checks settings against each other.
+func (v *validator) order() {
+	for _, r := range []struct {
+		less, more string
+		ok         bool
+		why        string
+	}{
+		{"tokens.refresh_idle", "tokens.refresh_lifetime", v.Tokens.RefreshIdle <= v.Tokens.RefreshLifetime, "it would have no effect"},
+		{"sessions.idle", "sessions.lifetime", v.Sessions.Idle <= v.Sessions.Lifetime, "it would have no effect"},
+		{"keys.jwks_max_age", "keys.publish_ahead", v.Keys.JWKSMaxAge <= v.Keys.PublishAhead, "tokens would be signed with keys that verifiers do not know yet"},
+		{"keys.publish_ahead", "keys.rotate_every", v.Keys.PublishAhead < v.Keys.RotateEvery, "a key would be old before it is used"},
+		{"password.memory", "password.memory_budget", v.Password.Memory <= v.Password.MemoryBudget, "not even one password could be hashed"},
+		{"http.read_header_timeout", "http.read_timeout", v.HTTP.ReadHeaderTimeout <= v.HTTP.ReadTimeout, "it would have no effect"},
+	} {
+		if !r.ok {
+			f, g := described().byKey[r.less], described().byKey[r.more]
+			v.wrong(r.less, fmt.Sprintf("%s is too much beside %s = %s: %s", f.text(v.Config), r.more, g.text(v.Config), r.why),
+				"lower "+r.less+" or raise "+r.more)
+		}
+	}
+}
+
+// serve holds what production must have.
+func (v *validator) serve() {
+	if v.Issuer == "" {
+		v.wrong("issuer", "is missing", set("issuer", "to the URL that users reach this server by, such as https://auth.example.com"))
+	}
+	if v.MasterKey.IsZero() {
+		v.wrong("master_key", "is missing", set("master_key", "to 32 random bytes; make them with: openssl rand -base64 32"))
+	}
+	if v.SMTP.URL.IsZero() {
+		v.wrong("smtp.url", "is missing", set("smtp.url", "to your mail server, such as smtp://USER:PASSWORD@mail.example.com:587"))
+	}
+	// Plain HTTP is safe where nobody else can listen in: on this machine, or behind a
+	// proxy that the operator vouches for by naming it.
+	if !loopback(v.Listen) && !v.TLS.Enabled() && len(v.Proxy.Trusted) == 0 {
+		v.wrong("listen", v.Listen+" would take passwords over plain HTTP from the network",
+			"set tls.auto or tls.cert_file and tls.key_file, or name the proxy that ends TLS in proxy.trusted, or listen on 127.0.0.1")
+	}
+	if u, err := url.Parse(v.Issuer); err == nil && u.Host != "" && loopback(u.Host) && !loopback(v.Listen) {
+		v.wrong("issuer", "is an address that only this machine can reach, but the listener is public",
+			"set it to the URL that users reach this server by")
+	}
+	if v.Password.Memory < 7<<20 {
+		v.wrong("password.memory", v.Password.Memory.String()+" is too little to slow down an attacker", "use at least 7MiB; 19MiB is the default")
+	}
+}
+
+// dev holds what keeps a development server private: its mail can be read by
+// anyone who reaches it.
+func (v *validator) dev() {
+	for _, l := range v.addresses() {
+		if !loopback(l.addr) {
+			v.wrong(l.key, l.addr+" is public, and a development server is open to everyone who reaches it",
+				"listen on 127.0.0.1, or use watchword serve")
+		}
+	}
+	if u, err := url.Parse(v.Issuer); v.Issuer != "" && (err != nil || !loopback(u.Host)) {
+		v.wrong("issuer", "is public, and a development server is open to everyone who reaches it",
+			"leave it out, or use watchword serve")
+	}
+}
