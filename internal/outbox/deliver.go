@@ -1,0 +1,201 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+type permanent struct{ error }
+
+func (p permanent) Unwrap() error { return p.error }
+
+// Permanent marks a failure that no further try can mend: the message is given up
+// at once.
+func Permanent(err error) error { return permanent{err} }
+
+type unreachable struct{ error }
+
+func (u unreachable) Unwrap() error { return u.error }
+
+// Offline marks a failure of the way, not of the message: nothing can be delivered
+// at present.
+func Offline(err error) error { return unreachable{err} }
+
+// verdict is how a try ended.
+type verdict int
+
+const (
+	delivered verdict = iota
+	retry
+	givenUp
+	offline
+	interrupted // by the end of the process
+	discarded   // there was nothing to deliver
+)
+
+// handle delivers one claimed message and records how that ended.
+func (o *Outbox) handle(ctx context.Context, m store.Claimed) verdict {
+	err := o.try(ctx, m)
+	v := o.judge(ctx, m, err)
+	log := o.cfg.Log.With("message", m.ID, "kind", m.Kind, "tenant", m.Tenant, "attempts", m.Attempts)
+	if v == delivered && fault.Point(fault.OutboxDelivered) != nil {
+		return v // as if the process had died here
+	}
+	o.tell(log, v, err)
+	wait := backoff(m.Attempts)
+	err = o.settle(ctx, func(tx *store.SystemTx) error { return record(tx, m, v, err, wait) })
+	if errors.Is(err, auth.ErrNotFound) {
+		log.Warn("the lease ran out during the delivery; the message may go out twice")
+	} else if err != nil {
+		log.Error("the end of a delivery could not be recorded; the message may go out twice", "error", err)
+	}
+	o.observe(m.Kind, v)
+	return v
+}
+
+// tell logs how a try ended, and the loss of the way once, not at every try.
+func (o *Outbox) tell(log *slog.Logger, v verdict, err error) {
+	if v == offline {
+		if o.down.CompareAndSwap(false, true) {
+			log.Warn("nothing can be delivered; messages wait", "error", err)
+		}
+		return
+	}
+	if v != interrupted && v != discarded && o.down.CompareAndSwap(true, false) {
+		log.Info("messages can be delivered again")
+	}
+	switch v {
+	case delivered:
+		log.Debug("message delivered")
+	case retry:
+		log.Warn("message not delivered; it will be tried again", "error", err)
+	case givenUp:
+		log.Error("message given up", "error", err)
+	}
+}
+
+// try calls the handler. A panic in it is an error like any other.
+func (o *Outbox) try(ctx context.Context, m store.Claimed) (err error) {
+	if m.Kind == auth.MailNone {
+		return nil
+	}
+	if m.Broken != nil {
+		return Permanent(fmt.Errorf("unreadable: %w", m.Broken))
+	}
+	if e := m.Payload.ExpiresAt; !e.IsZero() && !o.cfg.DB.Now().Before(e) {
+		return Permanent(errors.New("expired: its link would not work any more"))
+	}
+	h := o.cfg.Handlers[m.Kind]
+	if h == nil {
+		// A newer version may have written it and will deliver it.
+		return fmt.Errorf("no handler for %s", m.Kind)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+			o.cfg.Log.Error("handler panicked", "kind", m.Kind, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, o.cfg.Timeout)
+	defer cancel()
+	return h(ctx, m.Message)
+}
+
+func (o *Outbox) judge(ctx context.Context, m store.Claimed, err error) verdict {
+	_, hopeless := errors.AsType[permanent](err)
+	_, down := errors.AsType[unreachable](err)
+	switch {
+	case m.Kind == auth.MailNone:
+		return discarded
+	case err == nil:
+		return delivered
+	case hopeless, o.cfg.DB.Now().Sub(m.CreatedAt) >= o.cfg.GiveUp:
+		return givenUp
+	case ctx.Err() != nil:
+		return interrupted
+	case down:
+		return offline
+	}
+	return retry
+}
+
+// record writes the verdict down. A message that could not go out for reasons
+// that are not its own is due again at once, so it keeps its place.
+func record(tx *store.SystemTx, m store.Claimed, v verdict, cause error, wait time.Duration) error {
+	switch v {
+	case delivered, discarded:
+		return tx.Finish(m)
+	case offline, interrupted:
+		return tx.Delay(m, tx.Now, reason(cause))
+	case retry:
+		return tx.Delay(m, tx.Now.Add(wait), reason(cause))
+	}
+	if err := tx.Finish(m); err != nil {
+		return err
+	}
+	return tx.In(m.Tenant).Record(auth.Event{
+		Kind: auth.EventMailGivenUp, Outcome: auth.Failure, Actor: auth.System,
+		Detail: map[string]string{
+			"message": string(m.ID), "kind": string(m.Kind),
+			"attempts": strconv.Itoa(m.Attempts), "reason": reason(cause),
+		},
+	})
+}
+
+func reason(err error) string { return auth.Clip(err.Error(), 200) }
+
+// settle writes down how a delivery ended, insisting while the database is away:
+// what is not recorded goes out again. The first try is made even when the process
+// is ending.
+func (o *Outbox) settle(ctx context.Context, fn func(*store.SystemTx) error) error {
+	limit := time.NewTimer(o.cfg.Lease - o.cfg.Timeout)
+	defer limit.Stop()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err := o.cfg.DB.WriteSystem(context.WithoutCancel(ctx), fn)
+		if auth.KindOf(err) != auth.KindUnavailable {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-limit.C:
+			return err
+		case <-time.After(wait):
+		}
+	}
+}
+
+// backoff is how long to wait after the n-th try: 5 s, 10 s, 20 s … 15 min, each
+// with a fifth of chance so that what failed together does not return together.
+func backoff(n int) time.Duration {
+	d := 15 * time.Minute
+	if n < 9 {
+		d = min(d, 5*time.Second<<max(0, n-1))
+	}
+	return d - d/5 + rand.N(2*d/5)
+}
+
+func (o *Outbox) observe(kind auth.MessageKind, v verdict) {
+	if o.cfg.Observe == nil {
+		return
+	}
+	switch v {
+	case delivered:
+		o.cfg.Observe(kind, "delivered")
+	case givenUp:
+		o.cfg.Observe(kind, "given_up")
+	case discarded:
+	default:
+		o.cfg.Observe(kind, "retry")
+	}
+}

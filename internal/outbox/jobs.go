@@ -1,0 +1,85 @@
+package outbox
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Job is work that comes round. Nodes do not agree on whose turn it is, so running
+// it twice at once must do no harm.
+type Job struct {
+	Name  string
+	Every time.Duration
+	Run   func(ctx context.Context) error
+}
+
+// firstRun keeps jobs out of the way of a start.
+const firstRun = 5 * time.Second
+
+// keepRunning runs the job until ctx is done. An error or a panic is logged; the
+// job comes round again all the same.
+func (o *Outbox) keepRunning(ctx context.Context, j Job) {
+	wait := min(firstRun, j.Every)
+	for {
+		t := time.NewTimer(wait/2 + rand.N(wait))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-t.C:
+		}
+		o.runJob(ctx, j)
+		wait = j.Every
+	}
+}
+
+func (o *Outbox) runJob(ctx context.Context, j Job) {
+	defer func() {
+		if p := recover(); p != nil {
+			o.cfg.Log.Error("job panicked", "job", j.Name, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	if err := j.Run(ctx); err != nil && ctx.Err() == nil {
+		o.cfg.Log.Error("job failed; it will come round again", "job", j.Name, "error", err)
+	}
+}
+
+const (
+	sweepEvery = 5 * time.Minute
+	sweepKeep  = 24 * time.Hour // what has ended stays this long
+	sweepBatch = 500            // rows of each kind in one transaction
+	sweepPause = 50 * time.Millisecond
+	sweepMost  = 2000 // batches in one round
+)
+
+// Sweep is the job that removes what nobody can use any more, and audit lines older
+// than retention (zero keeps them all). It works in small transactions with pauses
+// between them, so that requests come through however much has piled up.
+func Sweep(db *store.DB, retention time.Duration) Job {
+	return Job{Name: "sweep", Every: sweepEvery, Run: func(ctx context.Context) error {
+		for range sweepMost {
+			var gone int64
+			err := db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
+				auditBefore := time.Time{}
+				if retention > 0 {
+					auditBefore = tx.Now.Add(-retention)
+				}
+				gone, err = tx.Sweep(tx.Now.Add(-sweepKeep), auditBefore, sweepBatch)
+				return err
+			})
+			if err != nil || gone == 0 {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(sweepPause):
+			}
+		}
+		return nil
+	}}
+}

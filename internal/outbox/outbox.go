@@ -1,0 +1,158 @@
+// Package outbox carries out what must happen later: the messages that changes
+// have written down in their own transactions, and the jobs that come round.
+//
+// Workers claim due messages under a lease, hand each to the handler of its kind
+// and remove it when it is delivered. What fails is tried again with growing
+// pauses until it is too old; then it is given up, with an audit line. Messages to
+// one address leave strictly in the order in which they were written.
+//
+// Delivery is at least once. Two nodes never hold the same message, but when a
+// process dies between the delivery and its record, the message goes out a second
+// time when the lease is over. A mail's Message-ID is made from the message's id,
+// so a mailbox that looks at it shows one.
+//
+// The package knows SMTP and how mails are worded. It knows no rule about accounts:
+// who is told what was decided by whoever wrote the message.
+package outbox
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Handler delivers one message. Nil means delivered; an error made by Permanent
+// means that no further try can help; one made by Offline that no message can be
+// delivered at present. Every other error is temporary and concerns this message
+// alone. A handler returns soon after ctx is done.
+type Handler func(ctx context.Context, m auth.Message) error
+
+// Config says what an Outbox does. DB is required; zero fields mean the defaults.
+type Config struct {
+	DB       *store.DB
+	Handlers map[auth.MessageKind]Handler
+	Jobs     []Job
+
+	Workers int           // deliveries at once; 4
+	Poll    time.Duration // between looks for what other processes wrote; 1 s
+	Timeout time.Duration // of one delivery; 90 s
+	Lease   time.Duration // on a claimed message, longer than Timeout; 5 min
+	GiveUp  time.Duration // age at which a message is given up; 72 h
+	Drain   time.Duration // for deliveries under way when Run is told to end; 3 s
+
+	// Observe, if set, is told how each try ended: "delivered", "retry" or
+	// "given_up". It must not block.
+	Observe func(kind auth.MessageKind, result string)
+	Log     *slog.Logger
+}
+
+// Stats is how full the outbox was at the last look.
+type Stats struct {
+	Waiting int64     // messages not yet delivered
+	Oldest  time.Time // when the oldest of them was written; zero if none waits
+}
+
+// Outbox delivers messages and runs jobs while Run runs. It is safe for concurrent
+// use.
+type Outbox struct {
+	cfg  Config
+	wake chan struct{}
+
+	down atomic.Bool // the last try found no way to deliver anything
+
+	mu     sync.Mutex
+	stats  Stats // owned by mu
+	looked bool  // owned by mu: the database answered the last look
+}
+
+// New makes an Outbox. Nothing happens before Run.
+func New(cfg Config) *Outbox {
+	set(&cfg.Workers, 4)
+	set(&cfg.Poll, time.Second)
+	set(&cfg.Timeout, 90*time.Second)
+	set(&cfg.Lease, 5*time.Minute)
+	set(&cfg.GiveUp, 72*time.Hour)
+	set(&cfg.Drain, 3*time.Second)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Outbox{cfg: cfg, wake: make(chan struct{}, 1), looked: true}
+}
+
+func set[T comparable](v *T, standard T) {
+	var zero T
+	if *v == zero {
+		*v = standard
+	}
+}
+
+// Wake makes the outbox look for due messages now, even while it is waiting for a
+// mail server to come back.
+func (o *Outbox) Wake() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Stats is what the last look found; looks are at most Config.Poll apart.
+func (o *Outbox) Stats() Stats {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.stats
+}
+
+// Run works until ctx is done, then lets the deliveries under way finish for up to
+// Config.Drain, gives back the rest and returns nil. It is called once.
+func (o *Outbox) Run(ctx context.Context) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(o.cfg.Drain, cancel) })
+	defer stop()
+	var wg sync.WaitGroup
+	for _, j := range o.cfg.Jobs {
+		wg.Go(func() { o.keepRunning(ctx, j) })
+	}
+	d := dispatcher{o: o, work: work, free: o.cfg.Workers, ended: make(chan verdict, o.cfg.Workers)}
+	d.run(ctx)
+	wg.Wait()
+	return nil
+}
+
+// measure looks at the queue, which also tells the store whether it is full.
+func (o *Outbox) measure(ctx context.Context) {
+	var s Stats
+	err := o.cfg.DB.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
+		s.Waiting, s.Oldest, err = tx.Waiting()
+		return err
+	})
+	o.report(ctx, err)
+	if err != nil {
+		return
+	}
+	o.mu.Lock()
+	o.stats = s
+	o.mu.Unlock()
+}
+
+// report logs a change of the database's state, not every failure during one.
+func (o *Outbox) report(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	o.mu.Lock()
+	was := o.looked
+	o.looked = err == nil
+	o.mu.Unlock()
+	if err != nil && was {
+		o.cfg.Log.Warn("outbox cannot read its queue; it keeps trying", "error", err)
+	}
+	if err == nil && !was {
+		o.cfg.Log.Info("outbox reads its queue again")
+	}
+}

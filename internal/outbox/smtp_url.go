@@ -1,0 +1,94 @@
+package outbox
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// tlsMode is how a connection to the mail server is protected.
+type tlsMode int
+
+const (
+	tlsImplicit tlsMode = iota // TLS from the first byte, verified
+	tlsRequired                // STARTTLS, verified, or no mail
+	tlsLocal                   // STARTTLS if offered, whatever the certificate: the bytes stay on this machine
+	tlsOff                     // none, because the operator said so
+)
+
+// smtpURL is a mail server's address taken apart.
+type smtpURL struct {
+	host     string
+	port     int
+	user     string
+	password string
+	tls      tlsMode
+}
+
+// parseSMTP reads smtp://USER:PASSWORD@HOST:PORT or smtps://…. Without a port it is
+// 587, with smtps 465. A host that is not this machine must offer STARTTLS unless
+// the URL ends in ?tls=off; ?tls=required asks the same of this machine. The error
+// shows nothing of the URL.
+func parseSMTP(text string) (smtpURL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Hostname() == "" || u.Opaque != "" || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
+		return smtpURL{}, errors.New("a mail server is smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465 (escape @ : / in the password as %40 %3A %2F)")
+	}
+	s := smtpURL{host: u.Hostname(), user: u.User.Username()}
+	s.password, _ = u.User.Password()
+	switch u.Scheme {
+	case "smtp":
+		s.port, s.tls = 587, tlsRequired
+		if loopback(s.host) {
+			s.tls = tlsLocal
+		}
+	case "smtps":
+		s.port, s.tls = 465, tlsImplicit
+	default:
+		return smtpURL{}, fmt.Errorf("a mail server's URL begins with smtp:// or smtps://, not %q", u.Scheme)
+	}
+	if err := s.options(u.Query()); err != nil {
+		return smtpURL{}, err
+	}
+	if p := u.Port(); p != "" {
+		if s.port, err = strconv.Atoi(p); err != nil || s.port < 1 || s.port > 65535 {
+			return smtpURL{}, errors.New("the mail server's port is not one of 1–65535")
+		}
+	}
+	return s, nil
+}
+
+func (s *smtpURL) options(q url.Values) error {
+	for name, values := range q {
+		if name != "tls" || len(values) != 1 {
+			return fmt.Errorf("the mail server's URL knows one option, tls, not %q", name)
+		}
+		switch {
+		case s.tls == tlsImplicit:
+			return errors.New("smtps:// is always TLS; the option tls belongs to smtp://")
+		case values[0] == "off":
+			s.tls = tlsOff
+		case values[0] == "required":
+			s.tls = tlsRequired
+		default:
+			return errors.New("the mail server's option tls is off or required")
+		}
+	}
+	return nil
+}
+
+func (s smtpURL) address() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
+
+// loopback reports whether the host is this machine by its name, without asking
+// anyone.
+func loopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
