@@ -5,9 +5,8 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"io"
 	"net"
-	"os"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	moderncsqlite "modernc.org/sqlite"
@@ -22,6 +21,8 @@ const (
 	postgres dialect = "postgres"
 )
 
+var errBusy = errors.New("the database is busy")
+
 // lostRace reports that another transaction won and this one may run again.
 func (d dialect) lostRace(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -33,33 +34,49 @@ func (d dialect) lostRace(err error) bool {
 // unavailable reports that the database, not the request, is at fault and that
 // asking again later may help: down, shutting down, busy, full or too slow.
 func (d dialect) unavailable(err error) bool {
+	if err == nil {
+		return false
+	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		class := pg.Code[:min(2, len(pg.Code))]
-		return class == "08" || class == "53" || class == "57" || class == "58" || pg.Code == "25006" || d.lostRace(err)
+		return class == "08" || class == "53" || class == "57" || class == "58" || // connection, resources, operator, system
+			pg.Code == "25006" || pg.Code == "25P03" || // read-only, idle in transaction
+			d.lostRace(err)
 	}
 	if lite, ok := errors.AsType[*moderncsqlite.Error](err); ok {
 		switch lite.Code() & 0xff {
 		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
-			sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM:
+			sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT:
 			return true
 		}
 		return d.damaged(err)
 	}
-	if _, ok := errors.AsType[net.Error](err); ok {
-		return true
-	}
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
-		errors.Is(err, errBusy) || errors.Is(err, os.ErrDeadlineExceeded) || pgconn.SafeToRetry(err) ||
-		pgconn.Timeout(err) || isConnect(err)
+	return errors.Is(err, errBusy) || errors.Is(err, errDamaged) || errors.Is(err, context.DeadlineExceeded) || cut(err)
 }
 
-func isConnect(err error) bool {
-	_, ok := errors.AsType[*pgconn.ConnectError](err)
-	return ok || strings.Contains(err.Error(), "unexpected EOF") // pgx wraps a cut connection in plain text
+// cut reports that the connection to the database could not be made or broke.
+func cut(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code[:min(2, len(pg.Code))] == "57" // the server says why it hangs up
+	}
+	_, connect := errors.AsType[*pgconn.ConnectError](err)
+	_, network := errors.AsType[net.Error](err) // also what pgx makes of a time-out
+	return connect || network || pgconn.SafeToRetry(err) || pgconn.Timeout(err) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
+}
+
+// busy reports that another process holds the SQLite file.
+func busy(err error) bool {
+	lite, ok := errors.AsType[*moderncsqlite.Error](err)
+	return ok && lite.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // damaged reports that the database file itself is broken.
 func (d dialect) damaged(err error) bool {
+	if errors.Is(err, errDamaged) {
+		return true
+	}
 	lite, ok := errors.AsType[*moderncsqlite.Error](err)
 	if !ok {
 		return false

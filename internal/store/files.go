@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"syscall"
 	"time"
@@ -21,12 +20,15 @@ const header = "SQLite format 3\x00"
 // refuseReplacing refuses to open when the database is gone, empty or no database
 // at all, though it was there before.
 func refuseReplacing(path string) error {
-	_, markErr := os.Stat(path + ".mark")
+	trace := left(path + ".mark")
+	if trace == "" {
+		trace = left(path + "-wal") // SQLite would throw it away with what it holds
+	}
 	head := make([]byte, len(header))
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		if markErr == nil {
-			return fmt.Errorf("%s is missing, but there was a database here (%s.mark). Restore it from a backup, or remove %s.mark to begin with an empty one", path, path, path)
+		if trace != "" {
+			return fmt.Errorf("%s is missing, but there was a database here (%s). Restore it from a backup, or remove %s to begin with an empty one", path, trace, trace)
 		}
 		return nil
 	}
@@ -35,13 +37,31 @@ func refuseReplacing(path string) error {
 	}
 	defer f.Close()
 	n, _ := io.ReadFull(f, head)
-	if n == 0 && markErr != nil {
+	if n == 0 && trace == "" {
 		return nil // an empty file that nobody has used yet
 	}
 	if !bytes.Equal(head[:n], []byte(header)) {
 		return fmt.Errorf("%s is not a SQLite database (its header is damaged or it is empty). Restore it from a backup; nothing was changed", path)
 	}
 	return nil
+}
+
+// left returns the path if there is a file with something in it.
+func left(path string) string {
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+		return ""
+	}
+	return path
+}
+
+// create makes the file for its owner alone; SQLite gives the files it puts beside
+// it the same rights.
+func create(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func markExisting(path string) error {
@@ -55,20 +75,22 @@ func markExisting(path string) error {
 // is checked meanwhile: the check reads every page.
 const checkNow = 16 << 20
 
-// checkWhole looks for structural damage.
+// checkWhole looks for structural damage. ctx ends when the database is closed.
 func checkWhole(ctx context.Context, pool *sql.DB, path string, h *health, cfg Config) error {
 	info, err := os.Stat(path)
 	if err != nil || info.Size() == 0 {
-		return nil // new
+		return err // new
 	}
 	if info.Size() <= checkNow {
 		return quickCheck(ctx, pool, path)
 	}
 	go func() {
-		if err := quickCheck(context.WithoutCancel(ctx), pool, path); err != nil && !errors.Is(err, sql.ErrConnDone) {
+		err := quickCheck(ctx, pool, path)
+		switch {
+		case sqlite.damaged(err):
 			h.damaged(err, cfg.Log)
-		} else {
-			cfg.Log.Debug("database checked", slog.String("path", path))
+		case err != nil && ctx.Err() == nil:
+			cfg.Log.Warn("database not checked", "path", path, "error", err)
 		}
 	}()
 	return nil
@@ -78,15 +100,12 @@ func quickCheck(ctx context.Context, pool *sql.DB, path string) error {
 	var verdict string
 	err := pool.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict)
 	if err == nil && verdict != "ok" {
-		err = errors.New(verdict)
+		err = fmt.Errorf("%w: %s", errDamaged, verdict)
 	}
-	if err == nil {
-		return nil
+	if sqlite.damaged(err) {
+		return fmt.Errorf("%s is damaged (%w). Restore it from a backup", path, err)
 	}
-	if sqlite.unavailable(err) && !sqlite.damaged(err) {
-		return err
-	}
-	return fmt.Errorf("%s is damaged (%w). Restore it from a backup; nothing was changed", path, err)
+	return err
 }
 
 // lockFile takes the lock that lets one process at a time check and migrate. The

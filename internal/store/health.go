@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -10,6 +11,9 @@ import (
 // the server only reads: what it still knows may be right, what it would write
 // might destroy more.
 type health struct{ err atomic.Pointer[error] }
+
+// errDamaged is in the chain of what the check of the file finds.
+var errDamaged = errors.New("a check failed")
 
 func (h *health) damaged(cause error, log *slog.Logger) {
 	err := fmt.Errorf("the database file is damaged; writing is switched off until it is restored from a backup: %w", cause)

@@ -3,11 +3,13 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -16,6 +18,7 @@ import (
 type postgresDB struct {
 	pool *sql.DB
 	wait time.Duration
+	size int
 }
 
 // attempts bounds how often a lost race is run again.
@@ -30,6 +33,9 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
 	if pc.RuntimeParams["application_name"] == "" {
 		pc.RuntimeParams["application_name"] = "watchword"
 	}
+	if err := migrateOver(ctx, *pc); err != nil {
+		return nil, err
+	}
 	// The server gives up by itself what nobody waits for any more.
 	pc.RuntimeParams["statement_timeout"] = fmt.Sprint((10 * cfg.Wait).Milliseconds())
 	pc.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint((10 * cfg.Wait).Milliseconds())
@@ -37,25 +43,41 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
 	pool.SetMaxOpenConns(cfg.Connections)
 	pool.SetMaxIdleConns(cfg.Connections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	if err := migratePostgres(ctx, pool); err != nil {
-		pool.Close()
-		return nil, err
-	}
-	return &postgresDB{pool: pool, wait: cfg.Wait}, nil
+	return &postgresDB{pool: pool, wait: cfg.Wait, size: cfg.Connections}, nil
 }
 
-// pgQuery binds a transaction to a context.
+// migrateOver migrates over connections of its own: a migration may take longer
+// than a request may.
+func migrateOver(ctx context.Context, pc pgx.ConnConfig) error {
+	pool := stdlib.OpenDB(pc)
+	defer pool.Close()
+	return migratePostgres(ctx, pool)
+}
+
+// pgQuery binds a transaction to a context. PostgreSQL refuses everything after
+// the first failure; that failure is what the caller must hear of.
 type pgQuery struct {
-	ctx context.Context
-	tx  *sql.Tx
+	ctx  context.Context
+	tx   *sql.Tx
+	lost error
 }
 
-func (q pgQuery) query(text string, args ...any) (*sql.Rows, error) {
-	return q.tx.QueryContext(q.ctx, text, args...)
+func (q *pgQuery) query(text string, args ...any) (*sql.Rows, error) {
+	if q.lost != nil {
+		return nil, q.lost
+	}
+	rows, err := q.tx.QueryContext(q.ctx, text, args...)
+	q.lost = err
+	return rows, err
 }
 
-func (q pgQuery) exec(text string, args ...any) (sql.Result, error) {
-	return q.tx.ExecContext(q.ctx, text, args...)
+func (q *pgQuery) exec(text string, args ...any) (sql.Result, error) {
+	if q.lost != nil {
+		return nil, q.lost
+	}
+	res, err := q.tx.ExecContext(q.ctx, text, args...)
+	q.lost = err
+	return res, err
 }
 
 func (db *postgresDB) read(ctx context.Context, fn func(querier) error) error {
@@ -73,7 +95,8 @@ func (db *postgresDB) retry(ctx context.Context, opts *sql.TxOptions, fn func(qu
 	defer cancel()
 	for n := 1; ; n++ {
 		err := db.once(ctx, opts, fn)
-		again := postgres.lostRace(err) || opts.ReadOnly && n == 1 && err != nil && postgres.unavailable(err)
+		// A read that was cut off has done nothing; of a write that is not known.
+		again := postgres.lostRace(err) || opts.ReadOnly && n == 1 && err != nil && cut(err)
 		if !again || n == attempts {
 			return err
 		}
@@ -85,13 +108,32 @@ func (db *postgresDB) retry(ctx context.Context, opts *sql.TxOptions, fn func(qu
 	}
 }
 
+// begin starts a transaction. An idle connection may turn out to be dead, and so
+// may all of them after a restart of the server: nothing has happened yet, so the
+// next one is tried, and at last a new one.
+func (db *postgresDB) begin(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error) {
+	for n := 0; ; n++ {
+		tx, err := db.pool.BeginTx(ctx, opts)
+		if err == nil || n > db.size || ctx.Err() != nil || !cut(err) {
+			return tx, err
+		}
+		if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+			return nil, err // it was a new one
+		}
+	}
+}
+
 func (db *postgresDB) once(ctx context.Context, opts *sql.TxOptions, fn func(querier) error) (err error) {
-	tx, err := db.pool.BeginTx(ctx, opts)
+	tx, err := db.begin(ctx, opts)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() // does nothing after a commit
-	refusal := fn(pgQuery{ctx, tx})
+	q := &pgQuery{ctx: ctx, tx: tx}
+	refusal := fn(q)
+	if q.lost != nil && (refusal == nil || keeps(refusal) || postgres.unavailable(q.lost)) {
+		return q.lost // whatever fn made of it
+	}
 	if refusal != nil && !keeps(refusal) {
 		return refusal
 	}

@@ -3,12 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -16,11 +18,14 @@ import (
 
 // sqliteDB is one writer and a pool of readers on one file.
 type sqliteDB struct {
+	path    string
+	opened  os.FileInfo // which file it is
 	pool    *sql.DB
 	wait    time.Duration
 	readers chan *liteConn // idle readers
 	size    int
 	writer  *writer
+	cancel  context.CancelFunc // ends the check that may still run
 }
 
 // liteConn is a connection with its prepared statements: preparing costs more
@@ -30,12 +35,16 @@ type liteConn struct {
 	stmts map[string]*sql.Stmt
 }
 
-// The pragmas of every connection. FULL syncs the log at each commit, which is
-// what "durable before answered" means in WAL mode.
-const pragmas = "_txlock=immediate&_pragma=busy_timeout(4000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-	"&_pragma=foreign_keys(1)&_pragma=cache_size(-4000)&_pragma=temp_store(MEMORY)&_pragma=wal_autocheckpoint(2000)"
+// pragmas are those of every connection. FULL syncs the log at each commit, which
+// is what "durable before answered" means in WAL mode.
+const pragmas = "_txlock=immediate&_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+	"&_pragma=foreign_keys(1)&_pragma=cache_size(-4000)&_pragma=temp_store(MEMORY)&_pragma=wal_autocheckpoint(2000)" +
+	"&_pragma=journal_size_limit(16777216)"
 
 func openSQLite(ctx context.Context, cfg Config, path string, h *health) (*sqliteDB, error) {
+	if path == "" || strings.Contains(path, ":memory:") {
+		return nil, errors.New("sqlite: needs the path of a file")
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
@@ -47,35 +56,48 @@ func openSQLite(ctx context.Context, cfg Config, path string, h *health) (*sqlit
 	if err := refuseReplacing(path); err != nil {
 		return nil, err
 	}
-	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+pragmas)
+	if err := create(path); err != nil {
+		return nil, err
+	}
+	// Half of the wait is for a free reader, half for the file.
+	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+fmt.Sprintf(pragmas, cfg.Wait.Milliseconds()/2))
 	if err != nil {
 		return nil, err
 	}
-	if err := prepareSQLite(ctx, pool, path, h, cfg); err != nil {
-		pool.Close()
-		return nil, err
-	}
-	db := &sqliteDB{pool: pool, wait: cfg.Wait, size: max(4, 2*runtime.GOMAXPROCS(0))}
-	db.readers = make(chan *liteConn, db.size)
-	for range db.size {
-		db.readers <- &liteConn{} // connected at first use
-	}
-	if db.writer, err = startWriter(pool, cfg); err != nil {
+	db := &sqliteDB{path: path, pool: pool, wait: cfg.Wait / 2, size: max(4, 2*runtime.GOMAXPROCS(0))}
+	if err := db.start(ctx, cfg, h); err != nil {
 		pool.Close()
 		return nil, err
 	}
 	return db, nil
 }
 
-// prepareSQLite checks, migrates and marks the file while no other process may.
-func prepareSQLite(ctx context.Context, pool *sql.DB, path string, h *health, cfg Config) error {
-	if err := checkWhole(ctx, pool, path, h, cfg); err != nil {
+// start checks, migrates and marks the file while no other process may.
+func (db *sqliteDB) start(ctx context.Context, cfg Config, h *health) error {
+	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	db.cancel = cancel
+	err := checkWhole(alive, db.pool, db.path, h, cfg)
+	if err == nil {
+		err = migrateSQLite(ctx, db.pool)
+	}
+	if err == nil {
+		err = markExisting(db.path)
+	}
+	if err == nil {
+		db.opened, err = os.Stat(db.path)
+	}
+	if err == nil {
+		db.writer, err = startWriter(db.pool, cfg)
+	}
+	if err != nil {
+		cancel()
 		return err
 	}
-	if err := migrateSQLite(ctx, pool); err != nil {
-		return err
+	db.readers = make(chan *liteConn, db.size)
+	for range db.size {
+		db.readers <- &liteConn{} // connected at first use
 	}
-	return markExisting(path)
+	return nil
 }
 
 // connect opens the connection of a reader or the writer.
@@ -103,6 +125,7 @@ func (c *liteConn) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
+// close gives the connection up; the next connect opens another.
 func (c *liteConn) close() {
 	if c.conn != nil {
 		for _, s := range c.stmts {
@@ -110,6 +133,16 @@ func (c *liteConn) close() {
 		}
 		c.conn.Close()
 	}
+	*c = liteConn{}
+}
+
+// drop is close for a connection in an unknown state, which the pool must not
+// hand out again.
+func (c *liteConn) drop() {
+	if c.conn != nil {
+		c.conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	c.close()
 }
 
 // liteQuery binds a connection to a context.
@@ -149,9 +182,14 @@ func (db *sqliteDB) read(ctx context.Context, fn func(querier) error) error {
 		return err
 	}
 	if _, err := q.exec("BEGIN DEFERRED"); err != nil {
+		c.drop()
 		return err
 	}
-	defer q.exec("ROLLBACK")
+	defer func() {
+		if _, err := q.exec("ROLLBACK"); err != nil {
+			c.drop()
+		}
+	}()
 	return fn(q)
 }
 
@@ -177,7 +215,12 @@ func (db *sqliteDB) write(ctx context.Context, fn func(querier) error) error {
 	return db.writer.do(ctx, fn)
 }
 
+// ping also notices that the file was moved, deleted or replaced under the running
+// server: what it writes from then on would be lost.
 func (db *sqliteDB) ping(ctx context.Context) error {
+	if info, err := os.Stat(db.path); err != nil || !os.SameFile(info, db.opened) {
+		return fmt.Errorf("%s is no longer the file that was opened: %w", db.path, errDamaged)
+	}
 	return db.read(ctx, func(q querier) error {
 		_, err := one(q, text, "SELECT id FROM tenants LIMIT 1")
 		if errors.Is(err, auth.ErrNotFound) {
@@ -188,11 +231,10 @@ func (db *sqliteDB) ping(ctx context.Context) error {
 }
 
 func (db *sqliteDB) close() error {
+	db.cancel()
 	db.writer.stop()
 	for range db.size {
 		(<-db.readers).close()
 	}
 	return db.pool.Close()
 }
-
-var errBusy = errors.New("the database is busy")

@@ -47,6 +47,7 @@ type Config struct {
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
 	cfg     Config
+	clock   *clock
 	dialect dialect
 	backend backend
 	health  health
@@ -79,7 +80,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	db := &DB{cfg: cfg, queued: make(chan struct{}, 1)}
+	db := &DB{cfg: cfg, clock: &clock{read: cfg.Now}, queued: make(chan struct{}, 1)}
 	var err error
 	switch scheme, rest, _ := strings.Cut(cfg.URL, ":"); scheme {
 	case "sqlite":
@@ -110,11 +111,12 @@ func (db *DB) Ping(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, db.cfg.Wait)
 	defer cancel()
-	return db.backend.ping(ctx)
+	return db.unkeep(db.backend.ping(ctx))
 }
 
-// Now is the store's clock.
-func (db *DB) Now() time.Time { return db.cfg.Now() }
+// Now is the store's clock. It never runs backwards while the database is open, so
+// that what has expired stays expired when the system's clock is set back.
+func (db *DB) Now() time.Time { return db.clock.now() }
 
 // Keyring is what the store seals with, for the one caller that reseals keys.
 func (db *DB) Keyring() *secret.Keyring { return db.cfg.Keyring }
@@ -163,7 +165,7 @@ func (db *DB) Queued() <-chan struct{} { return db.queued }
 
 // now is cut to what the database can hold, so that a value compares alike before
 // and after it was stored.
-func (db *DB) now() time.Time { return db.cfg.Now().UTC().Truncate(time.Millisecond) }
+func (db *DB) now() time.Time { return db.clock.now().UTC().Truncate(time.Millisecond) }
 
 // ReadSystem reads across tenants. It is for the server's own work.
 func (db *DB) ReadSystem(ctx context.Context, fn func(*SystemTx) error) error {
@@ -192,24 +194,24 @@ func (k kept) Unwrap() error { return k.error }
 func Keep(err error) error { return kept{err} }
 
 func keeps(err error) bool {
-	_, ok := err.(kept)
+	_, ok := errors.AsType[kept](err)
 	return ok
 }
 
 // unkeep takes the mark off and turns a database that cannot answer into a
 // refusal that says "later"; whatever else went wrong stays a fault.
 func (db *DB) unkeep(err error) error {
-	if k, ok := err.(kept); ok {
-		return k.error
-	}
 	if err == nil {
 		return nil
 	}
-	if _, ok := errors.AsType[*auth.Error](err); ok {
-		return err
-	}
 	if db.dialect.damaged(err) {
 		db.health.damaged(err, db.cfg.Log)
+	}
+	if k, ok := err.(kept); ok {
+		return k.error
+	}
+	if _, ok := errors.AsType[*auth.Error](err); ok {
+		return err
 	}
 	if db.dialect.unavailable(err) {
 		return auth.Unavailable(err, 2*time.Second)

@@ -4,9 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
 	"sync"
-
-	"github.com/watchword-auth/watchword/internal/fault"
+	"sync/atomic"
+	"time"
 )
 
 // The group-commit writer. SQLite has one writer, and a durable commit costs one
@@ -20,19 +23,41 @@ const (
 	queueLimit = 4096 // Writes waiting: beyond it, a refusal is better than a wait
 )
 
+// job is one Write. While it is queued it belongs to its caller, who may take it
+// back; from its claim until done it belongs to the writer.
 type job struct {
-	ctx    context.Context
+	ctx    context.Context // ends when the caller stops waiting for its turn
 	fn     func(querier) error
+	state  atomic.Int32
 	err    error
-	panics any // what fn panicked with; goes on in the caller
+	panics any  // what fn panicked with; goes on in the caller
+	exits  bool // fn ended its goroutine (runtime.Goexit); so does the caller
 	done   chan struct{}
 }
+
+const (
+	jobQueued int32 = iota
+	jobClaimed
+	jobLeft // the caller has gone
+)
+
+// claim reports whether the job still has a caller, who then stays.
+func (j *job) claim() bool {
+	return j.state.CompareAndSwap(jobQueued, jobClaimed) || j.state.Load() == jobClaimed
+}
+
+// over reports that fn did not return, so that it must not run again.
+func (j *job) over() bool { return j.panics != nil || j.exits }
 
 type writer struct {
 	queue chan *job
 	most  int
-	c     liteConn // owned by loop
+	wait  time.Duration // how long a job may wait for its turn
+	late  error         // what it then gets
+	log   *slog.Logger
 	pool  *sql.DB
+	c     liteConn // owned by loop
+	batch []*job   // owned by loop
 
 	mu      sync.RWMutex // held to send on queue; stop takes it whole
 	stopped bool
@@ -40,27 +65,43 @@ type writer struct {
 }
 
 func startWriter(pool *sql.DB, cfg Config) (*writer, error) {
-	w := &writer{queue: make(chan *job, queueLimit), most: batchLimit, pool: pool, ended: make(chan struct{})}
+	w := &writer{
+		queue: make(chan *job, queueLimit), most: batchLimit, wait: cfg.Wait, pool: pool, log: cfg.Log,
+		late: fmt.Errorf("no turn to write within %s: %w", cfg.Wait, errBusy), ended: make(chan struct{}),
+	}
 	if cfg.OneCommitEach {
 		w.most = 1
 	}
-	if err := connect(context.Background(), pool, &w.c); err != nil {
+	if err := w.connect(); err != nil {
 		return nil, err
 	}
 	go w.loop()
 	return w, nil
 }
 
-// do hands fn to the writer and waits until its commit is durable.
+// do hands fn to the writer and waits until its commit is durable. It waits for
+// its turn no longer than configured; once begun it is waited for to the end,
+// because its outcome must not be guessed.
 func (w *writer) do(ctx context.Context, fn func(querier) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, w.wait, w.late)
+	defer cancel()
 	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
 	if err := w.send(j); err != nil {
 		return err
 	}
-	// Once queued it is waited for: its outcome must not be guessed.
-	<-j.done
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		if j.state.CompareAndSwap(jobQueued, jobLeft) {
+			return context.Cause(ctx)
+		}
+		<-j.done
+	}
 	if j.panics != nil {
 		panic(j.panics)
+	}
+	if j.exits {
+		runtime.Goexit()
 	}
 	return j.err
 }
@@ -70,6 +111,9 @@ func (w *writer) send(j *job) error {
 	defer w.mu.RUnlock()
 	if w.stopped {
 		return fmt.Errorf("closed: %w", errBusy)
+	}
+	if err := j.ctx.Err(); err != nil {
+		return err
 	}
 	select {
 	case w.queue <- j:
@@ -89,99 +133,74 @@ func (w *writer) stop() {
 	<-w.ended
 }
 
+// loop writes until the queue is closed and empty.
 func (w *writer) loop() {
-	defer close(w.ended)
-	defer w.c.close()
-	for j := range w.queue {
-		batch := []*job{j}
-	fill:
-		for len(batch) < w.most {
-			select {
-			case j, ok := <-w.queue:
-				if !ok {
-					break fill
-				}
-				batch = append(batch, j)
-			default:
-				break fill
-			}
-		}
-		w.commit(batch)
-		for _, j := range batch {
-			close(j.done)
-		}
-	}
-}
-
-// commit runs the batch in one transaction. When the transaction as a whole is
-// lost (full disk, busy file), every job of a larger batch gets its own try, so
-// that one cannot take the others down.
-func (w *writer) commit(batch []*job) {
-	if err := w.try(batch); err == nil {
-		return
-	} else if len(batch) == 1 {
-		batch[0].err = err
-		return
-	}
-	for _, j := range batch {
-		if j.panics == nil {
-			j.err = w.try([]*job{j})
-		}
-	}
-}
-
-// try returns an error when the transaction as a whole failed; the error of a
-// single job is left in the job.
-func (w *writer) try(batch []*job) (err error) {
-	// A cancelled statement would roll the whole transaction back, so a caller that
-	// goes away is only looked at before its turn.
-	q := liteQuery{context.Background(), &w.c}
-	if _, err := q.exec("BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
+	returned := false
 	defer func() {
-		if err != nil {
-			q.exec("ROLLBACK") // fails when SQLite has rolled back by itself
+		if !returned { // a job ended the goroutine; the rest of its batch goes on in another
+			go w.loop()
+			return
 		}
+		w.c.close()
+		close(w.ended)
 	}()
-	for _, j := range batch {
-		if err := w.savepoint(q, j); err != nil {
-			return err
+	w.commit()
+	for j := range w.queue {
+		w.fill(j)
+		w.commit()
+	}
+	returned = true
+}
+
+// fill takes j and whatever else is waiting.
+func (w *writer) fill(j *job) {
+	w.batch = append(w.batch, j)
+	for len(w.batch) < w.most {
+		select {
+		case j, ok := <-w.queue:
+			if !ok {
+				return
+			}
+			w.batch = append(w.batch, j)
+		default:
+			return
 		}
 	}
-	if err := fault.Point(fault.StoreBeforeCommit); err != nil {
-		return err
-	}
-	if _, err := q.exec("COMMIT"); err != nil {
-		return err
-	}
-	return fault.Point(fault.StoreAfterCommit)
 }
 
-// savepoint runs one job; only what breaks the transaction around it is returned.
-func (w *writer) savepoint(q liteQuery, j *job) error {
-	if j.err = j.ctx.Err(); j.err != nil {
-		return nil
+// commit runs the batch and answers it. When the transaction as a whole is lost
+// (full disk), every job of a larger batch gets its own try, so that one cannot
+// take the others down.
+func (w *writer) commit() {
+	if len(w.batch) == 0 {
+		return
 	}
-	if _, err := q.exec("SAVEPOINT job"); err != nil {
-		return err
+	err := w.begin(w.batch)
+	if err != nil {
+		w.answer(len(w.batch), err)
+		return
 	}
-	j.run(q)
-	if j.panics == nil && (j.err == nil || keeps(j.err)) {
-		_, err := q.exec("RELEASE job")
-		return err
+	if err = w.try(w.batch); err == nil || len(w.batch) == 1 {
+		w.answer(len(w.batch), err)
+		return
 	}
-	if sqlite.unavailable(j.err) {
-		return j.err
+	for len(w.batch) > 0 {
+		first := w.batch[:1]
+		if err = w.begin(first); err == nil {
+			err = w.try(first)
+		}
+		w.answer(1, err)
 	}
-	if _, err := q.exec("ROLLBACK TO job"); err != nil {
-		return err
-	}
-	_, err := q.exec("RELEASE job")
-	return err
 }
 
-func (j *job) run(q querier) {
-	defer func() { j.panics = recover() }()
-	j.panics, j.err = nil, j.fn(q)
+// answer tells the first n jobs that they are done: with err if that is not nil,
+// else each with its own.
+func (w *writer) answer(n int, err error) {
+	for _, j := range w.batch[:n] {
+		if err != nil && j.claim() {
+			j.err = err
+		}
+		close(j.done)
+	}
+	w.batch = slices.Delete(w.batch, 0, n)
 }
