@@ -44,9 +44,10 @@ func (tx *Tx) RevokeFamily(id auth.FamilyID, reason string) error {
 	return err
 }
 
-func (tx *Tx) revokeSessionFamilies(id auth.SessionID, reason string) error {
-	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $3, end_reason = $4
-		WHERE tenant_id = $1 AND session_id = $2 AND revoked_at IS NULL`, tx.tenant, id, millis(tx.Now), reason)
+func (tx *Tx) revokeSessionFamilies(account auth.AccountID, id auth.SessionID, reason string) error {
+	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $4, end_reason = $5
+		WHERE tenant_id = $1 AND account_id = $2 AND session_id = $3 AND revoked_at IS NULL`,
+		tx.tenant, account, id, millis(tx.Now), reason)
 	return err
 }
 

@@ -48,7 +48,7 @@ func (tx *Tx) TouchSession(id auth.SessionID, idleAt time.Time) error {
 // EndSession ends one session and the refresh families that hang on it;
 // ErrNotFound when it is not the account's or has already ended.
 func (tx *Tx) EndSession(account auth.AccountID, id auth.SessionID, reason string) error {
-	if err := tx.revokeSessionFamilies(id, reason); err != nil {
+	if err := tx.revokeSessionFamilies(account, id, reason); err != nil {
 		return err
 	}
 	return must(tx.q, `UPDATE sessions SET ended_at = $4, end_reason = $5, digest = NULL
@@ -71,4 +71,11 @@ func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason 
 func (tx *Tx) RenewSession(id auth.SessionID, digest string, authAt time.Time) error {
 	return must(tx.q, `UPDATE sessions SET digest = $3, auth_at = $4
 		WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL`, tx.tenant, id, digest, millis(authAt))
+}
+
+// DropCookie takes the session's cookie away if it is still this one; the session
+// itself goes on.
+func (tx *Tx) DropCookie(id auth.SessionID, digest string) error {
+	_, err := affect(tx.q, "UPDATE sessions SET digest = NULL WHERE tenant_id = $1 AND id = $2 AND digest = $3", tx.tenant, id, digest)
+	return err
 }
