@@ -34,6 +34,7 @@ const (
 	EventTenantChanged    EventKind = "tenant.changed"
 	EventKeyCreated       EventKind = "key.created"
 	EventKeyRotated       EventKind = "key.rotated"
+	EventKeyRemoved       EventKind = "key.removed"
 	EventKeysResealed     EventKind = "key.resealed"
 	EventMailGivenUp      EventKind = "mail.given_up"
 )

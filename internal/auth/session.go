@@ -38,4 +38,5 @@ const (
 	EndReuse    = "refresh_token_reused"
 	EndRenewed  = "renewed"
 	EndEmail    = "email_changed"
+	EndExpired  = "expired"
 )

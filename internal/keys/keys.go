@@ -19,6 +19,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -38,10 +40,10 @@ type Config struct {
 	Algorithm string
 	// RotateEvery is how long a key signs before Tend replaces it; 90 days.
 	RotateEvery time.Duration
-	// PublishAhead is how long a key is published before it signs; 15 minutes. It
+	// PublishAhead is how long a key is published before it signs; 24 hours. It
 	// has to be longer than verifiers keep a JWKS.
 	PublishAhead time.Duration
-	// KeepFor is how long a key stays published after it signed last; 24 hours. It
+	// KeepFor is how long a key stays published after it signed last; 25 hours. It
 	// is stretched where a tenant's tokens live longer.
 	KeepFor time.Duration
 	Log     *slog.Logger
@@ -58,14 +60,15 @@ type Ring struct {
 	ttl      time.Duration // how long a look at the database is good for
 	log      *slog.Logger
 	tenants  sync.Map // auth.TenantID → *entry
+	looks    singleflight.Group
 	reserve  reserve
 	ensuring sync.Mutex // one new key at a time: making RSA keys side by side helps nobody
 }
 
 const (
 	defaultRotateEvery  = 90 * 24 * time.Hour
-	defaultPublishAhead = 15 * time.Minute
-	defaultKeepFor      = 24 * time.Hour
+	defaultPublishAhead = 24 * time.Hour
+	defaultKeepFor      = 25 * time.Hour
 	maxTTL              = 10 * time.Second
 )
 

@@ -11,6 +11,8 @@ package session
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -22,13 +24,27 @@ import (
 type Config struct {
 	Now func() time.Time // time.Now when nil
 	// Lifetimes hold where a tenant's settings say nothing. Zero fields: 24 hours
-	// idle and 30 days absolute with a cookie; without one those of refresh tokens,
-	// 30 days idle and 180 days absolute.
+	// idle and 14 days in all with a cookie; without one those of refresh tokens,
+	// 14 days idle and 30 days in all.
 	Lifetimes auth.Lifetimes
 }
 
+var defaults = auth.Lifetimes{
+	SessionIdle: 24 * time.Hour, SessionAbsolute: 14 * 24 * time.Hour,
+	RefreshIdle: 14 * 24 * time.Hour, RefreshAbsolute: 30 * 24 * time.Hour,
+}
+
+// Prefix is what every cookie's secret begins with.
+const Prefix = "wwa_"
+
+// touchEvery is how often at most the use of a session is written down.
+const touchEvery = time.Minute
+
 // Service starts, finds and ends sessions. It is safe for concurrent use.
-type Service struct{ cfg Config }
+type Service struct {
+	now       func() time.Time
+	lifetimes auth.Lifetimes
+}
 
 // Begin says who signs in, how, and where from.
 type Begin struct {
@@ -41,25 +57,133 @@ type Begin struct {
 }
 
 // New returns a Service.
-func New(cfg Config) *Service { return &Service{cfg: cfg} }
+func New(cfg Config) *Service {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Service{now: cfg.Now, lifetimes: cfg.Lifetimes.Or(defaults)}
+}
 
 // Start begins a session and returns the secret of its cookie, empty without
 // Cookie. A session with a cookie lives by the session limits; one without by
 // those of refresh tokens, which are then all there is to it.
-func (s *Service) Start(tx *store.Tx, b Begin) (auth.Session, secret.Text, error) { panic("skeleton") }
+func (s *Service) Start(tx *store.Tx, b Begin) (auth.Session, secret.Text, error) {
+	tenant, err := tx.Self()
+	if err != nil {
+		return auth.Session{}, "", fmt.Errorf("read tenant: %w", err)
+	}
+	life := tenant.Settings.Lifetimes.Or(s.lifetimes)
+	idle, absolute := life.RefreshIdle, life.RefreshAbsolute
+	var cookie secret.Text
+	v := auth.Session{
+		ID: auth.SessionID(secret.NewID(tx.Now)), Account: b.Account, Client: b.Client,
+		AuthAt: tx.Now, ACR: b.ACR, AMR: b.AMR, IP: b.Actor.IP, UserAgent: auth.Clip(b.Actor.UserAgent, 256),
+		CreatedAt: tx.Now, SeenAt: tx.Now,
+	}
+	if b.Cookie {
+		idle, absolute = life.SessionIdle, life.SessionAbsolute
+		cookie = secret.New(Prefix)
+		v.Digest = secret.Digest(cookie.Reveal())
+	}
+	v.ExpiresAt = tx.Now.Add(absolute)
+	v.IdleAt = earlier(tx.Now.Add(idle), v.ExpiresAt)
+	if err := tx.InsertSession(v); err != nil {
+		return auth.Session{}, "", fmt.Errorf("store session: %w", err)
+	}
+	return v, cookie, nil
+}
 
 // Find returns the session that a cookie stands for and its account, if both may
 // be used: else Unauthenticated session_invalid. It moves the idle limit, at most
 // once a minute. A cookie that was found too old is dead for good, even if the
 // clock goes back.
 func (s *Service) Find(ctx context.Context, db *store.DB, tenant auth.TenantID, cookie string) (auth.Session, auth.Account, error) {
-	panic("skeleton")
+	if !secret.Valid(Prefix, cookie) {
+		return auth.Session{}, auth.Account{}, refused()
+	}
+	var v auth.Session
+	var a auth.Account
+	err := db.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		v, a, err = tx.SignedIn(secret.Digest(cookie))
+		return err
+	})
+	switch {
+	case errors.Is(err, auth.ErrNotFound):
+		return auth.Session{}, auth.Account{}, refused()
+	case err != nil:
+		return auth.Session{}, auth.Account{}, fmt.Errorf("find session: %w", err)
+	}
+	now := s.now()
+	if !v.Live(now) {
+		if err := s.bury(ctx, db, tenant, v); err != nil {
+			return auth.Session{}, auth.Account{}, err
+		}
+		return auth.Session{}, auth.Account{}, refused()
+	}
+	if a.Disabled() {
+		return auth.Session{}, auth.Account{}, refused()
+	}
+	// A clock that went back leaves seen_at ahead; that is no reason to write.
+	if now.Sub(v.SeenAt) >= touchEvery {
+		if err := s.touch(ctx, db, tenant, &v); err != nil {
+			return auth.Session{}, auth.Account{}, err
+		}
+	}
+	return v, a, nil
 }
 
-// Renew gives the session another cookie, because its rights changed; the old one
-// is dead at once. A session without a cookie stays without, and the secret is
-// empty. auth.ErrNotFound when it has ended.
-func (s *Service) Renew(tx *store.Tx, id auth.SessionID) (secret.Text, error) { panic("skeleton") }
+// bury takes the cookie of a session that was found too old away, so that a clock
+// that goes back does not revive it. Refresh families have limits of their own.
+func (s *Service) bury(ctx context.Context, db *store.DB, tenant auth.TenantID, v auth.Session) error {
+	err := db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.DropCookie(v.ID, v.Digest) })
+	if err != nil && auth.KindOf(err) != auth.KindUnavailable { // refused either way
+		return fmt.Errorf("drop the cookie of an old session: %w", err)
+	}
+	return nil
+}
+
+// touch writes down that the session is in use. A database that cannot write for
+// the moment is no reason to send people away.
+func (s *Service) touch(ctx context.Context, db *store.DB, tenant auth.TenantID, v *auth.Session) error {
+	var seen, idle time.Time
+	err := db.Write(ctx, tenant, func(tx *store.Tx) error {
+		t, err := tx.Self()
+		if err != nil {
+			return err
+		}
+		seen = tx.Now
+		idle = earlier(tx.Now.Add(t.Settings.Lifetimes.Or(s.lifetimes).SessionIdle), v.ExpiresAt)
+		return tx.TouchSession(v.ID, idle)
+	})
+	switch {
+	case err == nil:
+		v.SeenAt, v.IdleAt = seen, idle
+	case auth.KindOf(err) != auth.KindUnavailable:
+		return fmt.Errorf("touch session: %w", err)
+	}
+	return nil
+}
+
+// Renew gives the session another cookie, because the person has proved again who
+// they are; the old one is dead at once. A session without a cookie stays
+// without, and the secret is empty. auth.ErrNotFound when it has ended.
+func (s *Service) Renew(tx *store.Tx, id auth.SessionID) (secret.Text, error) {
+	v, err := tx.Session(id)
+	if err != nil {
+		return "", fmt.Errorf("read session: %w", err)
+	}
+	if !v.EndedAt.IsZero() {
+		return "", fmt.Errorf("renew session: %w", auth.ErrNotFound)
+	}
+	if v.Digest == "" {
+		return "", nil
+	}
+	cookie := secret.New(Prefix)
+	if err := tx.RenewSession(id, secret.Digest(cookie.Reveal()), tx.Now); err != nil {
+		return "", fmt.Errorf("renew session: %w", err)
+	}
+	return cookie, nil
+}
 
 // End ends one session and its refresh families; auth.ErrNotFound when it is not
 // the account's or has ended already.
@@ -71,4 +195,15 @@ func (s *Service) End(tx *store.Tx, account auth.AccountID, id auth.SessionID, r
 // refresh families, and returns how many.
 func (s *Service) EndAll(tx *store.Tx, account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
 	return tx.EndSessions(account, except, reason)
+}
+
+func refused() error {
+	return auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -93,6 +93,25 @@ func TestContract(t *testing.T) {
 				t.Error("rotated a revoked family")
 			}
 			check("renew", tx.RenewSession("s1", "d2", tx.Now))
+			signed, owner, err := tx.SignedIn("d2")
+			check("signed in", err)
+			if d := cmp.Diff(acc, owner); d != "" || signed.ID != "s1" {
+				t.Errorf("signed in: %v, account (-want +got):\n%s", signed, d)
+			}
+			standing, err := tx.Standing("s1", auth.FirstParty)
+			check("standing", err)
+			if standing.Session.Account != acc.ID || standing.Client.ID != auth.FirstParty || standing.Session.ExpiresAt != s.ExpiresAt {
+				t.Errorf("standing: %+v", standing)
+			}
+			if _, err := tx.Standing("s1", "nobody"); !errors.Is(err, auth.ErrNotFound) {
+				t.Errorf("standing of an unknown client: %v", err)
+			}
+			check("drop cookie", tx.DropCookie("s1", "other"))
+			check("drop cookie", tx.DropCookie("s1", "d2"))
+			if _, err := tx.SessionByDigest("d2"); !errors.Is(err, auth.ErrNotFound) {
+				t.Errorf("dropped cookie: %v", err)
+			}
+			check("renew", tx.RenewSession("s1", "d2", tx.Now))
 			check("end", tx.EndSession(acc.ID, "s1", "x"))
 			if _, err := tx.EndSessions(acc.ID, "", "x"); err != nil {
 				t.Error(err)
@@ -125,6 +144,20 @@ func TestContract(t *testing.T) {
 			check("rights", err)
 			if !cmp.Equal(roles, []string{"editor"}) || !cmp.Equal(perms, []string{"a:b"}) {
 				t.Errorf("rights: %v %v", roles, perms)
+			}
+			ref, err := tx.Refreshing("f1")
+			check("refreshing", err)
+			famNow, err := tx.Family("f1")
+			check("family", err)
+			self0, err := tx.Self()
+			check("self", err)
+			if d := cmp.Diff(store.Refreshing{
+				Family:  famNow,
+				Session: auth.Session{ID: "s1", Account: acc.ID, AuthAt: s.AuthAt, ACR: s.ACR, AMR: s.AMR, SeenAt: s.SeenAt, IdleAt: ref.Session.IdleAt, ExpiresAt: s.ExpiresAt, EndedAt: tx.Now},
+				Account: auth.Account{ID: acc.ID, EmailVerifiedAt: acc.EmailVerifiedAt}, Client: auth.Client{ID: auth.FirstParty},
+				Tenant: auth.Tenant{ID: self0.ID, Settings: self0.Settings}, Roles: roles, Permissions: perms,
+			}, ref); d != "" {
+				t.Errorf("refreshing (-want +got):\n%s", d)
 			}
 			_, err = tx.Roles()
 			check("roles", err)

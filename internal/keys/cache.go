@@ -1,0 +1,192 @@
+package keys
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// The cache. Its laws:
+//
+//   - Signing and publishing look at memory. The database is looked at when the
+//     last look is older than the ring's ttl, once for all who ask meanwhile.
+//   - When the database does not answer, the last picture goes on being used, and
+//     nobody waits for the next look: keys change rarely, and what was signed must
+//     be verifiable meanwhile.
+//   - A picture is never changed, only replaced.
+
+// snapshot is a tenant's keys as the database had them at one moment.
+type snapshot struct {
+	at      time.Time
+	signers []*signer // the newest last
+}
+
+// entry is a tenant's place in the cache.
+type entry struct {
+	snap  atomic.Pointer[snapshot]
+	retry atomic.Int64 // Unix nanoseconds; after a failed look, no other before that
+}
+
+const (
+	loadTimeout = time.Second
+	retryAfter  = 2 * time.Second
+)
+
+// fresh reports whether the picture is younger than ttl. One from the future means
+// that the clock went back: look again.
+func (s *snapshot) fresh(now time.Time, ttl time.Duration) bool {
+	age := now.Sub(s.at)
+	return age >= 0 && age <= ttl
+}
+
+// snapshot returns the tenant's keys, from memory if that is young enough.
+func (r *Ring) snapshot(ctx context.Context, tenant auth.TenantID) (*snapshot, error) {
+	now := r.now()
+	e := r.entry(tenant)
+	snap := e.snap.Load()
+	if snap != nil && snap.fresh(now, r.ttl) {
+		return snap, nil
+	}
+	look := func() (any, error) { return r.look(ctx, tenant, e) }
+	if retry := e.retry.Load(); snap != nil && retry != 0 {
+		if wait := retry - now.UnixNano(); wait <= 0 || wait > int64(retryAfter) {
+			r.looks.DoChan(string(tenant), look)
+		}
+		return snap, nil
+	}
+	newer, err, _ := r.looks.Do(string(tenant), look)
+	switch {
+	case err == nil:
+		return newer.(*snapshot), nil
+	case snap != nil:
+		return snap, nil
+	}
+	return nil, err
+}
+
+// look reads the tenant's keys and puts them in their place.
+func (r *Ring) look(ctx context.Context, tenant auth.TenantID, e *entry) (*snapshot, error) {
+	snap, err := r.load(ctx, tenant, e.snap.Load())
+	if err != nil {
+		e.retry.Store(r.now().Add(retryAfter).UnixNano())
+		r.log.Warn("signing keys could not be read; those known stay in use", "tenant", tenant, "error", err)
+		return nil, err
+	}
+	e.retry.Store(0)
+	e.snap.Store(snap)
+	// A tenant without keys, which may not even exist, takes no place in memory.
+	if len(snap.signers) == 0 {
+		r.tenants.CompareAndDelete(tenant, e)
+	}
+	return snap, nil
+}
+
+func (r *Ring) entry(tenant auth.TenantID) *entry {
+	if e, ok := r.tenants.Load(tenant); ok {
+		return e.(*entry)
+	}
+	e, _ := r.tenants.LoadOrStore(tenant, &entry{})
+	return e.(*entry)
+}
+
+// forget makes the next call look at the database; a look that is under way, and
+// may have missed what was just written, helps nobody any more.
+func (r *Ring) forget(tenant auth.TenantID) {
+	r.tenants.Delete(tenant)
+	r.looks.Forget(string(tenant))
+}
+
+// load reads the keys and opens those that the older picture does not have open.
+func (r *Ring) load(ctx context.Context, tenant auth.TenantID, older *snapshot) (*snapshot, error) {
+	// The look serves everybody who waits, so it does not end with one request.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
+	defer cancel()
+	var list []auth.SigningKey
+	snap := &snapshot{at: r.now()}
+	err := r.db.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		list, err = tx.SigningKeys()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read signing keys: %w", err)
+	}
+	for _, k := range list {
+		snap.signers = append(snap.signers, r.reopen(tenant, k, older))
+	}
+	return snap, nil
+}
+
+func (r *Ring) reopen(tenant auth.TenantID, k auth.SigningKey, older *snapshot) *signer {
+	if older != nil {
+		for _, was := range older.signers {
+			if was.key.ID == k.ID && was.err == nil {
+				s := &signer{key: k, private: was.private}
+				s.key.Sealed = nil
+				return s
+			}
+		}
+	}
+	return open(r.db.Keyring(), tenant, k)
+}
+
+// active returns the key of the algorithm that signs at the given time: of those
+// published and not retired the one that became active last. When a clock went
+// back behind the first key's beginning, that key signs all the same; when every
+// key has retired, the newest does.
+func (s *snapshot) active(alg string, now time.Time) *signer {
+	var first, best, last *signer
+	for _, c := range s.signers {
+		if c.key.Algorithm != alg || expired(c.key, now) {
+			continue
+		}
+		if first == nil {
+			first = c
+		}
+		if now.Before(c.key.ActiveAt) {
+			continue
+		}
+		last = c
+		if c.key.RetiredAt.IsZero() || now.Before(c.key.RetiredAt) {
+			best = c
+		}
+	}
+	switch {
+	case best != nil:
+		return best
+	case last != nil:
+		return last
+	}
+	return first
+}
+
+func expired(k auth.SigningKey, now time.Time) bool {
+	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
+}
+
+// JWKS is the tenant's key set (RFC 7517 §5): public members only, with the next
+// key in it before it is used.
+func (r *Ring) JWKS(ctx context.Context, tenant auth.TenantID) ([]byte, error) {
+	snap, err := r.snapshot(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	now := r.now()
+	var out bytes.Buffer
+	out.WriteString(`{"keys":[`)
+	for _, s := range snap.signers {
+		if expired(s.key, now) {
+			continue
+		}
+		if out.Len() > len(`{"keys":[`) {
+			out.WriteByte(',')
+		}
+		out.Write(s.key.Public)
+	}
+	out.WriteString("]}")
+	return out.Bytes(), nil
+}

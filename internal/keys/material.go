@@ -1,0 +1,155 @@
+package keys
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// jwk is a public key as it is published (RFC 7517 §4). The order of its members
+// is alphabetical, which is also what RFC 7638 wants hashed.
+type jwk struct {
+	Alg string     `json:"alg,omitempty"`
+	Crv string     `json:"crv,omitempty"`
+	E   string     `json:"e,omitempty"`
+	Kid auth.KeyID `json:"kid,omitempty"`
+	Kty string     `json:"kty"`
+	N   string     `json:"n,omitempty"`
+	Use string     `json:"use,omitempty"`
+	X   string     `json:"x,omitempty"`
+	Y   string     `json:"y,omitempty"`
+}
+
+// material is a key pair that nobody has stored yet. pkcs8 is the private half.
+type material struct {
+	id     auth.KeyID
+	alg    string
+	public []byte // JWK
+	pkcs8  []byte
+}
+
+// seal makes the row of a tenant's key.
+func (m material) seal(ring *secret.Keyring, tenant auth.TenantID) auth.SigningKey {
+	return auth.SigningKey{ID: m.id, Algorithm: m.alg, Public: m.public, Sealed: ring.Seal(store.KeyContext(tenant, m.id), m.pkcs8)}
+}
+
+// make makes a key pair. For RSA that takes a good part of a second, so it happens
+// outside of transactions, and one pair is kept in reserve.
+func (r *Ring) make(alg string) (material, error) {
+	var private crypto.Signer
+	var err error
+	switch alg {
+	case ES256:
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case EdDSA:
+		_, private, err = ed25519.GenerateKey(rand.Reader)
+	case RS256:
+		private, err = r.reserve.take()
+	default:
+		return material{}, auth.Invalid("algorithm_unknown", "algorithm", "signing keys are ES256, RS256 or EdDSA")
+	}
+	if err != nil {
+		return material{}, fmt.Errorf("make %s key: %w", alg, err)
+	}
+	return describe(alg, private)
+}
+
+// describe names the pair and encodes both halves. The name is the beginning of
+// the RFC 7638 thumbprint, so the same key never has two names.
+func describe(alg string, private crypto.Signer) (material, error) {
+	j, err := publicJWK(private.Public())
+	if err != nil {
+		return material{}, err
+	}
+	bare, err := json.Marshal(j)
+	if err != nil {
+		return material{}, fmt.Errorf("encode public key: %w", err)
+	}
+	sum := sha256.Sum256(bare)
+	j.Kid, j.Alg, j.Use = auth.KeyID(secret.Encode(sum[:12])), alg, "sig"
+	m := material{id: j.Kid, alg: alg}
+	if m.public, err = json.Marshal(j); err != nil {
+		return material{}, fmt.Errorf("encode public key: %w", err)
+	}
+	if m.pkcs8, err = x509.MarshalPKCS8PrivateKey(private); err != nil {
+		return material{}, fmt.Errorf("encode private key: %w", err)
+	}
+	return m, nil
+}
+
+func publicJWK(public crypto.PublicKey) (jwk, error) {
+	switch p := public.(type) {
+	case *ecdsa.PublicKey:
+		point, err := p.Bytes() // 4 ‖ x ‖ y
+		if err != nil || len(point) != 65 {
+			return jwk{}, fmt.Errorf("encode point of %d bytes: %w", len(point), err)
+		}
+		return jwk{Kty: "EC", Crv: "P-256", X: secret.Encode(point[1:33]), Y: secret.Encode(point[33:])}, nil
+	case ed25519.PublicKey:
+		return jwk{Kty: "OKP", Crv: "Ed25519", X: secret.Encode(p)}, nil
+	case *rsa.PublicKey:
+		e := binary.BigEndian.AppendUint32(nil, uint32(p.E))
+		for len(e) > 1 && e[0] == 0 {
+			e = e[1:]
+		}
+		return jwk{Kty: "RSA", N: secret.Encode(p.N.Bytes()), E: secret.Encode(e)}, nil
+	}
+	return jwk{}, errors.New("unknown kind of key")
+}
+
+// rsaBits is the size of RSA keys: what NIST SP 800-57 allows beyond 2030 is
+// ES256; 2048 bits are for the verifiers that know nothing else.
+const rsaBits = 2048
+
+// reserve keeps one RSA key ready, once the first was asked for.
+type reserve struct {
+	mu     sync.Mutex
+	key    *rsa.PrivateKey // made, not given away yet
+	making bool            // a goroutine is at it
+}
+
+func (s *reserve) take() (*rsa.PrivateKey, error) {
+	s.mu.Lock()
+	key := s.key
+	s.key = nil
+	s.mu.Unlock()
+	var err error
+	if key == nil {
+		key, err = rsa.GenerateKey(rand.Reader, rsaBits)
+	}
+	s.refill()
+	return key, err
+}
+
+// refill makes the next key in the background. The goroutine ends when it is made.
+func (s *reserve) refill() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.key != nil || s.making {
+		return
+	}
+	s.making = true
+	go func() {
+		key, err := rsa.GenerateKey(rand.Reader, rsaBits)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.making = false
+		if err == nil {
+			s.key = key
+		}
+	}()
+}

@@ -1,0 +1,242 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Ensure makes the tenant's first key of the algorithm, active at once, unless
+// there is one. Two nodes that do it at the same time end up with one key.
+func (r *Ring) Ensure(ctx context.Context, tenant auth.TenantID, alg string) error {
+	if alg == "" {
+		alg = r.alg
+	}
+	if snap, err := r.snapshot(ctx, tenant); err == nil && snap.active(alg, r.now()) != nil {
+		return nil
+	}
+	r.ensuring.Lock()
+	defer r.ensuring.Unlock()
+	r.forget(tenant)
+	if snap, err := r.snapshot(ctx, tenant); err != nil {
+		return err
+	} else if snap.active(alg, r.now()) != nil {
+		return nil // whoever held the lock made it
+	}
+	m, err := r.make(alg)
+	if err != nil {
+		return err
+	}
+	k := m.seal(r.db.Keyring(), tenant)
+	err = r.db.Write(ctx, tenant, func(tx *store.Tx) error {
+		list, err := tx.SigningKeys()
+		if err != nil || present(list, alg, tx.Now) {
+			return err
+		}
+		k.CreatedAt, k.ActiveAt = tx.Now, tx.Now
+		if err := tx.InsertSigningKey(k); err != nil {
+			return err
+		}
+		return tx.Record(auth.Event{Kind: auth.EventKeyCreated, Actor: auth.System, Detail: map[string]string{"kid": string(k.ID), "alg": alg}})
+	})
+	r.forget(tenant)
+	if err != nil {
+		return fmt.Errorf("store the first %s key: %w", alg, err)
+	}
+	return nil
+}
+
+func present(list []auth.SigningKey, alg string, now time.Time) bool {
+	for _, k := range list {
+		if k.Algorithm == alg && !expired(k, now) {
+			return true
+		}
+	}
+	return false
+}
+
+var errPending = auth.Refuse(auth.KindConflict, "rotation_pending", "the next key is already published and will sign soon")
+
+// Rotate publishes a next key, which signs after PublishAhead; the present one
+// retires then and stays published KeepFor longer. While a rotation is under way
+// another one is refused as Conflict rotation_pending.
+func (r *Ring) Rotate(ctx context.Context, tenant auth.TenantID, alg string, actor auth.Actor) error {
+	if alg == "" {
+		alg = r.alg
+	}
+	return r.replace(ctx, tenant, alg, actor, func(auth.SigningKey, time.Time) bool { return true })
+}
+
+// replace rotates if due says so of the newest key; it looks again inside the
+// transaction, because another node may just have done it.
+func (r *Ring) replace(ctx context.Context, tenant auth.TenantID, alg string, actor auth.Actor, due func(newest auth.SigningKey, now time.Time) bool) error {
+	m, err := r.make(alg)
+	if err != nil {
+		return err
+	}
+	k := m.seal(r.db.Keyring(), tenant)
+	err = r.db.Write(ctx, tenant, func(tx *store.Tx) error {
+		list, err := tx.SigningKeys()
+		if err != nil {
+			return err
+		}
+		newest, ok := newestOf(list, alg)
+		if ok && tx.Now.Before(newest.ActiveAt) {
+			return errPending
+		}
+		if ok && !due(newest, tx.Now) {
+			return nil
+		}
+		return r.succeed(tx, k, list, actor)
+	})
+	r.forget(tenant)
+	if err != nil {
+		return fmt.Errorf("rotate %s key: %w", alg, err)
+	}
+	return nil
+}
+
+func newestOf(list []auth.SigningKey, alg string) (newest auth.SigningKey, ok bool) {
+	for _, k := range list {
+		if k.Algorithm == alg {
+			newest, ok = k, true
+		}
+	}
+	return newest, ok
+}
+
+// succeed stores the next key and retires every older one of its algorithm at the
+// moment when it begins to sign.
+func (r *Ring) succeed(tx *store.Tx, k auth.SigningKey, list []auth.SigningKey, actor auth.Actor) error {
+	t, err := tx.Self()
+	if err != nil {
+		return err
+	}
+	k.CreatedAt, k.ActiveAt = tx.Now, tx.Now.Add(r.ahead)
+	if _, ok := newestOf(list, k.Algorithm); !ok {
+		k.ActiveAt = tx.Now // nothing to wait for
+	}
+	if err := tx.InsertSigningKey(k); err != nil {
+		return err
+	}
+	for _, old := range list {
+		if old.Algorithm != k.Algorithm || !old.RetiredAt.IsZero() {
+			continue
+		}
+		old.RetiredAt = k.ActiveAt
+		old.ExpiresAt = k.ActiveAt.Add(r.keepFor(t))
+		if err := tx.UpdateSigningKey(old); err != nil {
+			return err
+		}
+	}
+	return tx.Record(auth.Event{Kind: auth.EventKeyRotated, Actor: actor, Detail: map[string]string{
+		"kid": string(k.ID), "alg": k.Algorithm, "active_at": k.ActiveAt.Format(time.RFC3339)}})
+}
+
+// keepFor is how long a retired key stays: until the last token it signed is dead
+// for certain. Nodes may sign with it a ttl too long, and clocks differ.
+func (r *Ring) keepFor(t auth.Tenant) time.Duration {
+	return max(r.keep, t.Settings.Lifetimes.Access+r.ttl+5*time.Minute)
+}
+
+// Tend rotates what is due and removes what nobody needs any more, for every
+// tenant. Nodes may do it at the same time. What fails for one tenant does not
+// stop the others.
+func (r *Ring) Tend(ctx context.Context) error {
+	var tenants []auth.Tenant
+	err := r.db.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
+		tenants, err = tx.Tenants()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("list tenants: %w", err)
+	}
+	var errs []error
+	for _, t := range tenants {
+		if err := r.tend(ctx, t.ID); err != nil {
+			errs = append(errs, fmt.Errorf("tenant %s: %w", t.ID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Ring) tend(ctx context.Context, tenant auth.TenantID) error {
+	list, err := r.List(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	now := r.now()
+	dead := false
+	for _, k := range list {
+		dead = dead || expired(k, now)
+	}
+	if dead {
+		if err := r.remove(ctx, tenant); err != nil {
+			return err
+		}
+	}
+	for _, alg := range []string{ES256, RS256, EdDSA} {
+		if newest, ok := newestOf(list, alg); !ok || !r.due(newest, now) {
+			continue
+		}
+		if err := r.replace(ctx, tenant, alg, auth.System, r.due); err != nil && !errors.Is(err, errPending) {
+			return err
+		}
+	}
+	return nil
+}
+
+// due reports whether the newest key has to have a successor published, so that it
+// signs no longer than RotateEvery.
+func (r *Ring) due(newest auth.SigningKey, now time.Time) bool {
+	return now.Sub(newest.ActiveAt) >= r.rotate-r.ahead && !now.Before(newest.ActiveAt)
+}
+
+// remove forgets the keys whose last token is dead.
+func (r *Ring) remove(ctx context.Context, tenant auth.TenantID) error {
+	err := r.db.Write(ctx, tenant, func(tx *store.Tx) error {
+		list, err := tx.SigningKeys()
+		if err != nil {
+			return err
+		}
+		for _, k := range list {
+			if !expired(k, tx.Now) {
+				continue
+			}
+			if err := tx.DeleteSigningKey(k.ID); err != nil {
+				return err
+			}
+			if err := tx.Record(auth.Event{Kind: auth.EventKeyRemoved, Actor: auth.System, Detail: map[string]string{"kid": string(k.ID), "alg": k.Algorithm}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.forget(tenant)
+	if err != nil {
+		return fmt.Errorf("remove dead keys: %w", err)
+	}
+	return nil
+}
+
+// Reseal brings everything that is sealed in the database under the newest master
+// key, in one transaction, and returns how many values changed. The line in the
+// audit log is the default tenant's.
+func (r *Ring) Reseal(ctx context.Context, actor auth.Actor) (int, error) {
+	n := 0
+	err := r.db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
+		if n, err = tx.Reseal(); err != nil {
+			return err
+		}
+		return tx.In(auth.DefaultTenant).Record(auth.Event{Kind: auth.EventKeysResealed, Actor: actor, Detail: map[string]string{"values": strconv.Itoa(n)}})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("reseal under the newest master key: %w", err)
+	}
+	return n, nil
+}

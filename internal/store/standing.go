@@ -1,0 +1,115 @@
+package store
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// Joined reads: what one decision on a hot path depends on, in one statement and
+// so from one moment. The structs hold only the fields named in them.
+
+// Refreshing is everything on which the fate of a refresh token depends.
+type Refreshing struct {
+	Family      auth.Family
+	Session     auth.Session // times, ACR and AMR
+	Account     auth.Account // ID, EmailVerifiedAt, DisabledAt
+	Client      auth.Client  // ID, DisabledAt
+	Tenant      auth.Tenant  // ID, Settings, DisabledAt
+	Roles       []string     // sorted
+	Permissions []string     // sorted
+}
+
+// Refreshing reads a family with its session, account, client, tenant and rights;
+// ErrNotFound when any of the first four is gone.
+func (tx *Tx) Refreshing(id auth.FamilyID) (Refreshing, error) {
+	return one(tx.q, scanRefreshing, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.scope, f.generation, f.digest,
+		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason,
+		s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at,
+		a.email_verified_at, a.disabled_at, c.disabled_at, t.id, t.settings, t.disabled_at,
+		(SELECT string_agg(r.name, ' ') FROM assignments g
+			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
+			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.account_id),
+		(SELECT string_agg(p.permission, ' ') FROM assignments g
+			JOIN role_permissions p ON p.tenant_id = g.tenant_id AND p.role_id = g.role_id
+			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.account_id)
+		FROM refresh_families f
+		JOIN sessions s ON s.tenant_id = f.tenant_id AND s.id = f.session_id
+		JOIN accounts a ON a.tenant_id = f.tenant_id AND a.id = f.account_id
+		JOIN clients c ON c.tenant_id = f.tenant_id AND c.id = f.client_id
+		JOIN tenants t ON t.id = f.tenant_id
+		WHERE f.tenant_id = $1 AND f.id = $2`, tx.tenant, id)
+}
+
+func scanRefreshing(s scanner, r *Refreshing) error {
+	f := &r.Family
+	err := s.Scan(&f.ID, &f.Account, &f.Client, &f.Session, decoded{&f.Scope}, &f.Generation, &f.Digest,
+		at(&f.CreatedAt), at(&f.RotatedAt), at(&f.IdleAt), at(&f.ExpiresAt), at(&f.RevokedAt), opt(&f.EndReason),
+		at(&r.Session.AuthAt), &r.Session.ACR, decoded{&r.Session.AMR}, at(&r.Session.SeenAt), at(&r.Session.IdleAt),
+		at(&r.Session.ExpiresAt), at(&r.Session.EndedAt),
+		at(&r.Account.EmailVerifiedAt), at(&r.Account.DisabledAt), at(&r.Client.DisabledAt),
+		&r.Tenant.ID, decoded{&r.Tenant.Settings}, at(&r.Tenant.DisabledAt), words{&r.Roles}, words{&r.Permissions})
+	r.Session.ID, r.Session.Account = f.Session, f.Account
+	r.Account.ID, r.Client.ID = f.Account, f.Client
+	return err
+}
+
+// words scans names that string_agg put together: sorted, each once.
+type words struct{ to *[]string }
+
+func (w words) Scan(v any) error {
+	var s string
+	if err := opt(&s).Scan(v); err != nil {
+		return err
+	}
+	*w.to = slices.Compact(slices.Sorted(strings.FieldsSeq(s)))
+	return nil
+}
+
+// Standing is what the owner of an access token stands on now.
+type Standing struct {
+	Session auth.Session // ID, Account, ExpiresAt, EndedAt
+	Account auth.Account // ID, DisabledAt
+	Client  auth.Client  // ID, DisabledAt
+	Tenant  auth.Tenant  // DisabledAt
+}
+
+// Standing reads a session with its account, its tenant and the client to which a
+// token was issued; ErrNotFound when any of them is gone.
+func (tx *Tx) Standing(session auth.SessionID, client auth.ClientID) (Standing, error) {
+	return one(tx.q, scanStanding, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.disabled_at, t.disabled_at
+		FROM sessions s
+		JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
+		JOIN tenants t ON t.id = s.tenant_id
+		JOIN clients c ON c.tenant_id = s.tenant_id
+		WHERE s.tenant_id = $1 AND s.id = $2 AND c.id = $3`, tx.tenant, session, client)
+}
+
+func scanStanding(s scanner, v *Standing) error {
+	err := s.Scan(&v.Session.ID, &v.Session.Account, at(&v.Session.ExpiresAt), at(&v.Session.EndedAt),
+		at(&v.Account.DisabledAt), &v.Client.ID, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt))
+	v.Account.ID = v.Session.Account
+	return err
+}
+
+// SignedIn finds the session that a cookie stands for, with its account. It
+// returns sessions that are too old as well.
+func (tx *Tx) SignedIn(digest string) (auth.Session, auth.Account, error) {
+	type pair struct {
+		s auth.Session
+		a auth.Account
+	}
+	p, err := one(tx.q, func(row scanner, p *pair) error {
+		s, a := &p.s, &p.a
+		return row.Scan(&s.ID, &s.Account, &s.Client, opt(&s.Digest), at(&s.AuthAt), &s.ACR, decoded{&s.AMR}, &s.IP, &s.UserAgent,
+			at(&s.CreatedAt), at(&s.SeenAt), at(&s.IdleAt), at(&s.ExpiresAt), at(&s.EndedAt), opt(&s.EndReason),
+			&a.ID, &a.Email.Address, &a.Email.Login, &a.Name, at(&a.EmailVerifiedAt),
+			at(&a.DisabledAt), at(&a.LastLoginAt), at(&a.CreatedAt), at(&a.UpdatedAt))
+	}, `SELECT s.id, s.account_id, s.client_id, s.digest, s.auth_at, s.acr, s.amr, s.ip, s.user_agent,
+		s.created_at, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.end_reason,
+		a.id, a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.last_login_at, a.created_at, a.updated_at
+		FROM sessions s JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
+		WHERE s.tenant_id = $1 AND s.digest = $2`, tx.tenant, digest)
+	return p.s, p.a, err
+}
