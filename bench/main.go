@@ -1,0 +1,182 @@
+// Command bench measures Watchword beside a bare net/http server and beside the
+// tutorial system it replaces, all on this machine and in one run, and prints the
+// tables of docs/performance.md.
+//
+// Every figure is the processor time of the server process for each request (from
+// the kernel's account) and its ratio to "hello", a bare net/http server that
+// answers six bytes. Requests per second are printed too, but the generator shares
+// the machine, so they are a floor. Nothing here passes or fails: it measures.
+//
+//	bench -binary bin/watchword [-span 5s] [-only refresh,login] [-accounts 1000000]
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+var (
+	binary   = flag.String("binary", "bin/watchword", "the server under measurement")
+	span     = flag.Duration("span", 5*time.Second, "how long each line is measured")
+	only     = flag.String("only", "", "comma-separated sections; empty for all")
+	accounts = flag.Int("accounts", 1_000_000, "accounts in the large database of the flatness section")
+	postgres = flag.String("postgres", os.Getenv("WATCHWORD_TEST_POSTGRES"), "a PostgreSQL server; empty leaves its lines out")
+	serve    = flag.String("serve", "", "serve as a peer: hello or guard (used by bench itself)")
+	listen   = flag.String("listen", "", "with -serve: the address")
+	issuer   = flag.String("issuer", "", "with -serve guard: the issuer")
+)
+
+// scratch holds databases, keys and logs of this run.
+var scratch string
+
+// section is a table of the report.
+type section struct {
+	name string
+	run  func(*bench) error
+}
+
+var sections = []section{
+	{"http", httpSection},
+	{"guard", guardSection},
+	{"refresh", refreshSection},
+	{"login", loginSection},
+	{"timing", timingSection},
+	{"storm", stormSection},
+	{"start", startSection},
+	{"flat", flatSection},
+}
+
+// bench is one run.
+type bench struct {
+	hello    *process
+	helloCPU time.Duration // of one request, measured first
+	err      error
+}
+
+func main() {
+	flag.Parse()
+	if *serve != "" {
+		servePeer(*serve, *listen, *issuer)
+		return
+	}
+	var err error
+	if scratch, err = os.MkdirTemp("", "watchword-bench-"); err != nil {
+		fatal(err)
+	}
+	err = measure()
+	os.RemoveAll(scratch)
+	if err != nil {
+		fatal(err)
+	}
+}
+
+func measure() error {
+	b := &bench{}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	addr := freeAddr()
+	if b.hello, err = start("hello", addr, nil, self, "-serve", "hello", "-listen", addr); err != nil {
+		return err
+	}
+	defer b.hello.stop()
+	fmt.Printf("Measured on %s, %d cores shared with the generator, %s a line.\n\n", runtime.Version(), runtime.NumCPU(), *span)
+	wanted := strings.FieldsFunc(*only, func(r rune) bool { return r == ',' })
+	b.baseline()
+	for _, s := range sections {
+		if len(wanted) > 0 && !slices.Contains(wanted, s.name) {
+			continue
+		}
+		if err := s.run(b); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
+
+// baseline measures "hello", the unit of every ratio. It is repeated before every
+// table, since a shared machine drifts.
+func (b *bench) baseline() {
+	request := get(b.hello.addr, "/", "")
+	b.helloCPU = b.cost(b.hello, load{addr: b.hello.addr, clients: 16, span: *span / 2, next: func(int, int) []byte { return request }}).cpu
+}
+
+// cost is what one load cost a server.
+type cost struct {
+	result
+	cpu time.Duration // of the server for each request
+}
+
+func (b *bench) cost(p *process, l load) cost {
+	warm := l
+	warm.span = min(l.span/4, time.Second)
+	if l.most == 0 {
+		warm.run()
+	}
+	before := p.cpu()
+	r := l.run()
+	used := p.cpu() - before
+	if r.failed > 0 {
+		fmt.Fprintf(os.Stderr, "bench: %s: %d of %d failed, first: %v\n", p.name, r.failed, r.failed+r.requests, r.firstErr)
+	}
+	return cost{r, used / time.Duration(max(1, r.requests))}
+}
+
+func (b *bench) head(title, note string) {
+	b.baseline()
+	fmt.Printf("### %s\n\n%s\n\n| what | CPU a request | × hello | requests/s | p50 | p99 |\n|---|---:|---:|---:|---:|---:|\n", title, note)
+	b.row("bare net/http \"hello\"", cost{cpu: b.helloCPU})
+}
+
+func (b *bench) row(what string, c cost) {
+	rate, p50, p99 := "–", "–", "–"
+	if c.requests > 0 {
+		rate, p50, p99 = fmt.Sprintf("%.0f", c.rate()), show(c.quantile(.5)), show(c.quantile(.99))
+	}
+	fmt.Printf("| %s | %s | %.2f | %s | %s | %s |\n", what, show(c.cpu), float64(c.cpu)/float64(b.helloCPU), rate, p50, p99)
+}
+
+func show(d time.Duration) string {
+	switch {
+	case d < 100*time.Microsecond:
+		return fmt.Sprintf("%.1f µs", float64(d.Nanoseconds())/1e3)
+	case d < time.Millisecond:
+		return fmt.Sprintf("%.0f µs", float64(d.Nanoseconds())/1e3)
+	}
+	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1e3)
+}
+
+func httpSection(b *bench) error {
+	s, err := startWatchword("http", "")
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	tokens, err := s.people(1)
+	if err != nil {
+		return err
+	}
+	b.head("Answers from memory and the session check", "16 clients, keep-alive, SQLite.")
+	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/openid-configuration"} {
+		b.row("`GET "+path+"`", b.cost(s.process, s.getting(path, "")))
+	}
+	b.row("`GET /api/v1/me` (token verified, session and account read)", b.cost(s.process, s.getting("/api/v1/me", tokens[0].Access)))
+	fmt.Println()
+	return nil
+}
+
+func (s *server) getting(path, bearer string) load {
+	request := get(s.addr, path, bearer)
+	return load{addr: s.addr, clients: 16, span: *span, next: func(int, int) []byte { return request }}
+}
+
+func fatal(err error) {
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	os.Exit(1)
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// server is a Watchword under measurement.
+type server struct {
+	*process
+	dir string
+	env []string
+}
+
+const passphrase = "plain-sailing-42"
+
+// The limits are configuration; a benchmark raises them out of its way.
+const settings = `
+access_log: false
+limits:
+  login: {ip: 1000000/1s, account: 1000000/1s}
+  register: {ip: 1000000/1s, account: 1000000/1s}
+  refresh: {ip: 1000000/1s, credential: 1000000/1s}
+`
+
+// configure makes a folder with a configuration for one server.
+func configure(name, database string) (*server, error) {
+	dir := filepath.Join(scratch, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "watchword.yaml")
+	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
+		return nil, err
+	}
+	addr := freeAddr()
+	env := []string{
+		"WATCHWORD_CONFIG=" + file,
+		"WATCHWORD_LISTEN=" + addr,
+		"WATCHWORD_MANAGE=" + freeAddr(),
+		"WATCHWORD_ISSUER=http://" + addr,
+		"WATCHWORD_DATA=" + dir,
+		"WATCHWORD_MASTER_KEY=" + base64.StdEncoding.EncodeToString(secret.Bytes(32)),
+		"WATCHWORD_SMTP_URL=smtp://127.0.0.1:1",
+		"WATCHWORD_SMTP_FROM=bench@example.test",
+	}
+	if database != "" {
+		env = append(env, "WATCHWORD_DATABASE="+database)
+	}
+	return &server{dir: dir, env: env, process: &process{name: name, addr: addr}}, nil
+}
+
+func startWatchword(name, database string) (*server, error) {
+	s, err := configure(name, database)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.up()
+}
+
+func (s *server) up() (err error) {
+	s.process, err = start(s.name, s.addr, s.env, *binary, "serve")
+	return err
+}
+
+// pair is what a login gave.
+type pair struct {
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
+}
+
+// people makes n accounts and signs each in.
+func (s *server) people(n int) ([]pair, error) {
+	out := make([]pair, n)
+	for i := range out {
+		if err := s.person(email(i)); err != nil {
+			return nil, err
+		}
+		if err := s.login(email(i), &out[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func email(i int) string { return fmt.Sprintf("user%d@example.test", i) }
+
+func (s *server) person(email string) error {
+	_, err := pipe(passphrase+"\n", s.env, *binary, "user", "create", "--email", email, "--password-stdin", "--verified")
+	return err
+}
+
+func (s *server) login(email string, into *pair) error {
+	resp, err := http.Post("http://"+s.addr+"/api/v1/login", "application/json", strings.NewReader(credentials(email, passphrase)))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("login: %s", resp.Status)
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+func credentials(email, password string) string {
+	return fmt.Sprintf(`{"email":%q,"password":%q}`, email, password)
+}
