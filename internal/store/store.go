@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +49,7 @@ type Config struct {
 type DB struct {
 	cfg     Config
 	clock   *clock
+	closed  sync.Once
 	dialect dialect
 	backend backend
 	health  health
@@ -98,8 +100,13 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	return db, nil
 }
 
-// Close waits for running transactions and closes the database.
-func (db *DB) Close() error { return db.backend.close() }
+// Close waits for running transactions and closes the database. Closing it again
+// does nothing.
+func (db *DB) Close() error {
+	var err error
+	db.closed.Do(func() { err = db.backend.close() })
+	return err
+}
 
 // Name is "sqlite" or "postgres".
 func (db *DB) Name() string { return string(db.dialect) }

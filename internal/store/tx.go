@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
@@ -49,10 +52,32 @@ func (tx *SystemTx) In(tenant auth.TenantID) *Tx {
 // scanner is a row.
 type scanner interface{ Scan(dest ...any) error }
 
+// storable refuses text that PostgreSQL cannot hold, on both databases alike:
+// a stranger's NUL in an identifier is the stranger's mistake, not a fault.
+func storable(args []any) error {
+	for _, a := range args {
+		s, ok := a.(string)
+		if v := reflect.ValueOf(a); !ok && v.Kind() == reflect.String {
+			s = v.String()
+		}
+		if strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
+			return auth.Invalid("text_invalid", "", "a value is not text that can be stored")
+		}
+	}
+	return nil
+}
+
+func query(q querier, text string, args []any) (*sql.Rows, error) {
+	if err := storable(args); err != nil {
+		return nil, err
+	}
+	return q.query(text, args...)
+}
+
 // one reads a single row: ErrNotFound when there is none.
 func one[T any](q querier, scan func(scanner, *T) error, text string, args ...any) (T, error) {
 	var v T
-	rows, err := q.query(text, args...)
+	rows, err := query(q, text, args)
 	if err != nil {
 		return v, err
 	}
@@ -72,7 +97,7 @@ func one[T any](q querier, scan func(scanner, *T) error, text string, args ...an
 
 // all reads every row.
 func all[T any](q querier, scan func(scanner, *T) error, text string, args ...any) ([]T, error) {
-	rows, err := q.query(text, args...)
+	rows, err := query(q, text, args)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +117,9 @@ func text(s scanner, v *string) error { return s.Scan(v) }
 
 // affect runs a statement and says how many rows it changed.
 func affect(q querier, text string, args ...any) (int64, error) {
+	if err := storable(args); err != nil {
+		return 0, err
+	}
 	res, err := q.exec(text, args...)
 	if err != nil {
 		return 0, err
