@@ -15,6 +15,9 @@ const (
 	MailEmailChanged    MessageKind = "mail.email_changed"    // notice to the old address
 	MailAccountDeleted  MessageKind = "mail.account_deleted"  // notice
 	MailSessionsEnded   MessageKind = "mail.sessions_ended"   // refresh token stolen
+	// MailNone is written where a known address would get mail and this one gets
+	// none, so that both cost the caller the same. Its handler does nothing.
+	MailNone MessageKind = "mail.none"
 )
 
 // Message is something to be done later, written in the transaction of the

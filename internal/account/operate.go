@@ -1,0 +1,122 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Creation is an account that an operator makes. Without a password its owner sets one
+// by the link of Forgot.
+type Creation struct {
+	Email, Password, Name string
+	// Verified says that the operator answers for the address; otherwise a link is
+	// mailed to it.
+	Verified bool
+}
+
+// Create makes an account on an operator's word, whether registration is open or
+// not. Refusals: email_invalid, name_…, password_refused, email_taken.
+func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, actor auth.Actor) (auth.Account, error) {
+	email, name, err := parsePerson(n.Email, n.Name)
+	if err != nil {
+		return auth.Account{}, err
+	}
+	hash, err := s.firstHash(ctx, tenant, n.Password, email, name)
+	if err != nil {
+		return auth.Account{}, err
+	}
+	token := secret.New(linkPrefix)
+	var a auth.Account
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		a = auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: email, Name: name, CreatedAt: tx.Now, UpdatedAt: tx.Now}
+		if n.Verified {
+			a.EmailVerifiedAt = tx.Now
+		}
+		if err := tx.InsertAccount(a); errors.Is(err, auth.ErrConflict) {
+			return errTaken()
+		} else if err != nil {
+			return err
+		}
+		if hash != "" {
+			if err := tx.SetPassword(a.ID, hash); err != nil {
+				return err
+			}
+		}
+		if !n.Verified {
+			if err := s.mailProof(tx, a, token, actor); err != nil {
+				return err
+			}
+		}
+		return tx.Record(auth.Event{Kind: auth.EventAccountCreated, Actor: actor, Account: a.ID})
+	})
+	if err != nil {
+		return auth.Account{}, fmt.Errorf("create account: %w", err)
+	}
+	return a, nil
+}
+
+// firstHash judges and hashes the password of a new account, if it has one.
+func (s *Service) firstHash(ctx context.Context, tenant auth.TenantID, pw string, email auth.Email, name string) (string, error) {
+	if pw == "" {
+		return "", nil
+	}
+	t, err := s.tenant(ctx, tenant)
+	if err != nil {
+		return "", err
+	}
+	if err := s.judge(t, "password", pw, email, name); err != nil {
+		return "", err
+	}
+	hash, err := s.cfg.Hasher.Hash(ctx, pw)
+	if err != nil {
+		return "", hashing("password", err)
+	}
+	return hash, nil
+}
+
+func (s *Service) mailProof(tx *store.Tx, a auth.Account, token secret.Text, actor auth.Actor) error {
+	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login}, token: token, life: s.cfg.VerifyLifetime}
+	expires, err := l.issue(tx)
+	if err != nil {
+		return err
+	}
+	return tx.Enqueue(auth.MailVerify, auth.Mail{To: a.Email.Address, Name: a.Name, Token: token.Reveal(), ExpiresAt: expires, IP: actor.IP, At: tx.Now})
+}
+
+// Delete removes the account of somebody who knows its password, with everything
+// that hangs on it: credentials, sessions, refresh tokens, links, roles. A notice
+// is mailed; audit lines stay. Refusals: wrong_password, rate_limited, not_found.
+func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, actor auth.Actor) error {
+	p, err := s.prove(ctx, tenant, id, current, auth.Event{Kind: auth.EventAccountDeleted, Actor: actor})
+	if err != nil {
+		return err
+	}
+	return s.remove(ctx, tenant, id, actor, p.still)
+}
+
+// Remove is Delete on an operator's word.
+func (s *Service) Remove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
+	return s.remove(ctx, tenant, id, actor, func(tx *store.Tx) (auth.Account, error) { return tx.Account(id) })
+}
+
+func (s *Service) remove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, read func(*store.Tx) (auth.Account, error)) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		a, err := read(tx)
+		if err != nil {
+			return err
+		}
+		if err := tx.DeleteAccount(id); err != nil {
+			return err
+		}
+		if err := tx.Enqueue(auth.MailAccountDeleted, auth.Mail{To: a.Email.Address, Name: a.Name, IP: actor.IP, At: tx.Now}); err != nil {
+			return err
+		}
+		return tx.Record(auth.Event{Kind: auth.EventAccountDeleted, Actor: actor, Account: id})
+	})
+	return found("delete account", err)
+}

@@ -1,0 +1,188 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// proven is an account whose owner has just shown the current password.
+type proven struct {
+	account auth.Account
+	tenant  auth.Tenant
+	hash    string // "" in the ways that ask for no password
+}
+
+// prove asks for the current password before something that a stolen session alone
+// must not do. Wrong ones of all these things share one limit of the account, and
+// each leaves a line of the given kind in the audit log. Refusals: wrong_password,
+// rate_limited, not_found.
+func (s *Service) prove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, event auth.Event) (proven, error) {
+	key := "password.account|" + string(tenant) + "|" + string(id)
+	d, err := s.admitted(ctx, key, s.cfg.Rates.Password)
+	if err != nil {
+		return proven{}, err
+	}
+	if !d.OK {
+		return proven{}, auth.Throttled(d.RetryAfter)
+	}
+	p, right, err := s.compare(ctx, tenant, id, current)
+	if err != nil || right { // only wrong passwords count
+		s.refund(ctx, key)
+	}
+	if err != nil {
+		return proven{}, err
+	}
+	if !right {
+		event.Outcome, event.Account, event.Detail = auth.Failure, id, map[string]string{"reason": "wrong_password"}
+		if err := s.record(ctx, tenant, event); err != nil {
+			return proven{}, err
+		}
+		return proven{}, errWrongPassword()
+	}
+	return p, nil
+}
+
+func (s *Service) compare(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string) (proven, bool, error) {
+	p, err := s.look(ctx, tenant, id)
+	if err != nil {
+		return p, false, err
+	}
+	if p.hash == "" {
+		_, err := s.cfg.Hasher.VerifyNone(ctx, current)
+		if err != nil {
+			err = hashing("current_password", err)
+		}
+		return p, false, err
+	}
+	res, err := s.cfg.Hasher.Verify(ctx, p.hash, current)
+	if err != nil {
+		return p, false, hashing("current_password", err)
+	}
+	return p, res.OK, nil
+}
+
+// look reads what a change of the password depends on.
+func (s *Service) look(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (proven, error) {
+	var p proven
+	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		if p.account, err = tx.Account(id); err != nil {
+			return err
+		}
+		if p.tenant, err = tx.Self(); err != nil {
+			return err
+		}
+		if p.hash, err = tx.Password(id); errors.Is(err, auth.ErrNotFound) {
+			err = nil
+		}
+		return err
+	})
+	return p, found("read account", err)
+}
+
+func (s *Service) refund(ctx context.Context, key string) {
+	// A caller who has gone away has not guessed wrong either.
+	if err := s.cfg.Limiter.Refund(context.WithoutCancel(ctx), key, s.cfg.Rates.Password, 1); err != nil {
+		s.cfg.Log.Warn("limit not refunded", "error", err)
+	}
+}
+
+// still reads the account again inside the transaction that acts on the proof: a
+// password that was replaced meanwhile proves nothing.
+func (p proven) still(tx *store.Tx) (auth.Account, error) {
+	a, err := tx.Account(p.account.ID)
+	if errors.Is(err, auth.ErrNotFound) {
+		return a, errNoAccount()
+	}
+	if err != nil {
+		return a, err
+	}
+	hash, err := tx.Password(p.account.ID)
+	if errors.Is(err, auth.ErrNotFound) || err == nil && hash != p.hash {
+		return a, errChanged()
+	}
+	return a, err
+}
+
+// ChangePassword replaces the password of somebody who knows the current one. Every
+// session but the actor's own ends with its refresh tokens; the actor's own goes
+// on, and when it lives in a cookie that cookie is replaced by the one returned.
+// Reset links and a pending change of address die, and a notice is mailed.
+// Refusals: wrong_password, rate_limited, password_refused.
+func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current, next string, actor auth.Actor) (secret.Text, error) {
+	event := auth.Event{Kind: auth.EventPasswordChanged, Actor: actor}
+	p, err := s.prove(ctx, tenant, id, current, event)
+	if err != nil {
+		return "", err
+	}
+	if err := s.judge(p.tenant, "new_password", next, p.account.Email, p.account.Name); err != nil {
+		return "", err
+	}
+	hash, err := s.cfg.Hasher.Hash(ctx, next)
+	if err != nil {
+		return "", hashing("new_password", err)
+	}
+	var cookie secret.Text
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		cookie = ""
+		a, err := p.still(tx)
+		if err != nil {
+			return err
+		}
+		event.Account = id
+		if err := s.replace(tx, a, hash, replacement{event: event, reason: auth.EndPassword, keep: actor.Session}); err != nil {
+			return err
+		}
+		cookie, err = s.renew(tx, id, actor.Session)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("change password: %w", err)
+	}
+	return cookie, nil
+}
+
+// renew gives the session another cookie if it has one.
+func (s *Service) renew(tx *store.Tx, id auth.AccountID, sid auth.SessionID) (secret.Text, error) {
+	if sid == "" {
+		return "", nil
+	}
+	own, err := tx.Session(sid)
+	if errors.Is(err, auth.ErrNotFound) || err == nil && (own.Account != id || !own.Live(tx.Now)) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return s.cfg.Sessions.Renew(tx, sid)
+}
+
+// SetPassword sets a password for somebody else: an operator's way, which asks for
+// no current one. Every session ends and a notice is mailed. Refusals: not_found,
+// password_refused.
+func (s *Service) SetPassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, pw string, actor auth.Actor) error {
+	p, err := s.look(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	if err := s.judge(p.tenant, "password", pw, p.account.Email, p.account.Name); err != nil {
+		return err
+	}
+	hash, err := s.cfg.Hasher.Hash(ctx, pw)
+	if err != nil {
+		return hashing("password", err)
+	}
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		a, err := tx.Account(id)
+		if err != nil {
+			return err
+		}
+		event := auth.Event{Kind: auth.EventPasswordReset, Actor: actor, Account: id}
+		return s.replace(tx, a, hash, replacement{event: event, reason: auth.EndReset})
+	})
+	return found("set password", err)
+}

@@ -1,0 +1,128 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Patch is what somebody changes of the own account; a nil field stays as it is.
+type Patch struct {
+	Name  *string
+	Email *string
+	// CurrentPassword is needed to change the address.
+	CurrentPassword string
+}
+
+// Update changes the name at once. A new address stays pending until the link that
+// is mailed to it is used; until then the old one remains the address that signs
+// in and recovers, and the account that is returned still shows it. Whether
+// somebody else has the new address is told to that mailbox only. Asking for the
+// present address calls a pending change off. Refusals: name_…, email_invalid,
+// wrong_password, rate_limited, not_found.
+func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.AccountID, p Patch, actor auth.Actor) (auth.Account, error) {
+	change := patching{s: s, actor: actor}
+	if p.Name != nil {
+		name, err := auth.ParseName(*p.Name)
+		if err != nil {
+			return auth.Account{}, err
+		}
+		change.name = &name
+	}
+	if p.Email != nil {
+		email, err := auth.ParseEmail(*p.Email)
+		if err != nil {
+			return auth.Account{}, err
+		}
+		if change.proven, err = s.proveChange(ctx, tenant, id, email, p.CurrentPassword, actor); err != nil {
+			return auth.Account{}, err
+		}
+		change.email, change.token = &email, secret.New(linkPrefix)
+	}
+	var a auth.Account
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
+		a, err = change.write(tx, id)
+		return err
+	})
+	return a, found("update account", err)
+}
+
+// proveChange asks for the password and bounds how much mail one address can be
+// sent in this way.
+func (s *Service) proveChange(ctx context.Context, tenant auth.TenantID, id auth.AccountID, email auth.Email, current string, actor auth.Actor) (proven, error) {
+	p, err := s.prove(ctx, tenant, id, current, auth.Event{Kind: auth.EventEmailAsked, Actor: actor})
+	if err != nil {
+		return p, err
+	}
+	d, err := s.admitted(ctx, "change.account|"+string(tenant)+"|"+email.Login, s.cfg.Rates.Resend)
+	if err == nil && !d.OK {
+		err = auth.Throttled(d.RetryAfter)
+	}
+	return p, err
+}
+
+// patching is one Update, ready to be written.
+type patching struct {
+	s      *Service
+	name   *string
+	email  *auth.Email
+	proven proven
+	token  secret.Text
+	actor  auth.Actor
+}
+
+func (c patching) write(tx *store.Tx, id auth.AccountID) (auth.Account, error) {
+	a, err := tx.Account(id)
+	if err != nil {
+		return a, err
+	}
+	if c.email != nil {
+		if _, err := c.proven.still(tx); err != nil {
+			return a, err
+		}
+		if err := c.askProof(tx, a); err != nil {
+			return a, err
+		}
+	}
+	if c.name == nil || *c.name == a.Name {
+		return a, nil
+	}
+	a.Name, a.UpdatedAt = *c.name, tx.Now
+	if err := tx.UpdateAccount(a); err != nil {
+		return a, err
+	}
+	return a, tx.Record(auth.Event{Kind: auth.EventProfileChanged, Actor: c.actor, Account: id, Detail: map[string]string{"field": "name"}})
+}
+
+// askProof mails a link to the new address. When somebody else has it, the same
+// statements are done and that account's owner gets a notice instead.
+func (c patching) askProof(tx *store.Tx, a auth.Account) error {
+	if c.email.Address == a.Email.Address {
+		return tx.DropSingleUse(a.ID, auth.UseChangeEmail)
+	}
+	other, err := tx.AccountByLogin(c.email.Login)
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return err
+	}
+	p := proof{Login: a.Email.Login, Address: c.email.Address, Session: c.actor.Session}
+	l := link{kind: auth.UseChangeEmail, account: a.ID, proof: p, token: c.token, life: c.s.cfg.VerifyLifetime}
+	expires, err := l.issue(tx)
+	if err != nil {
+		return fmt.Errorf("issue link: %w", err)
+	}
+	kind, m := auth.MailChangeEmail, auth.Mail{To: c.email.Address, IP: c.actor.IP, At: tx.Now}
+	if other.ID != "" && other.ID != a.ID {
+		// The pending link is there, but its token goes to nobody.
+		kind, m.To = auth.MailKnownAddress, other.Email.Address
+	} else {
+		m.Token, m.ExpiresAt, m.NewEmail = c.token.Reveal(), expires, c.email.Address
+	}
+	if err := tx.Enqueue(kind, m); err != nil {
+		return err
+	}
+	return tx.Record(auth.Event{Kind: auth.EventEmailAsked, Actor: c.actor, Account: a.ID})
+}

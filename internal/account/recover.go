@@ -1,0 +1,180 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Forgot mails a link that sets a new password, and kills the older one. For an
+// address without an account, or with a disabled one, it does the same work and
+// mails nothing. The only refusal is email_invalid.
+func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, email string, actor auth.Actor) error {
+	return s.ask(ctx, tenant, email, asking{
+		name: "forgot", rate: s.cfg.Rates.Forgot, event: auth.EventResetAsked, actor: actor,
+		kind: auth.UseResetPassword, mail: auth.MailReset, life: s.cfg.ResetLifetime,
+		serves: func(a auth.Account) bool { return !a.Disabled() },
+	})
+}
+
+// asking is a stranger's request for a link.
+type asking struct {
+	name   string // of the limit
+	rate   limit.Rate
+	event  auth.EventKind
+	kind   auth.SingleUseKind
+	mail   auth.MessageKind
+	life   time.Duration
+	actor  auth.Actor
+	serves func(auth.Account) bool
+}
+
+// ask answers every address alike: one look, a link or a decoy, a mail or the note
+// that there is none, an audit line.
+func (s *Service) ask(ctx context.Context, tenant auth.TenantID, address string, q asking) error {
+	email, err := auth.ParseEmail(address)
+	if err != nil {
+		return err
+	}
+	d, err := s.admitted(ctx, q.name+".account|"+string(tenant)+"|"+email.Login, q.rate)
+	if err != nil {
+		return err
+	}
+	if !d.OK {
+		return s.suppressed(ctx, tenant, q.event, q.actor)
+	}
+	token := secret.New(linkPrefix)
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		a, err := tx.AccountByLogin(email.Login)
+		if err != nil && !errors.Is(err, auth.ErrNotFound) {
+			return err
+		}
+		serves := err == nil && q.serves(a)
+		l := link{kind: q.kind, proof: proof{Login: email.Login}, token: token, life: q.life}
+		to, mail, event := email.Address, auth.MailNone, auth.Event{Kind: q.event, Outcome: auth.Failure, Actor: q.actor, Account: a.ID}
+		if serves {
+			l.account, mail, event.Outcome = a.ID, q.mail, auth.Success
+			to = a.Email.Address // mail goes where the account says, not as the asker spells it
+		}
+		expires, err := l.issue(tx)
+		if err != nil {
+			return err
+		}
+		m := auth.Mail{To: to, Token: token.Reveal(), ExpiresAt: expires, IP: q.actor.IP, At: tx.Now}
+		if a.Verified() {
+			m.Name = a.Name
+		}
+		if err := tx.Enqueue(mail, m); err != nil {
+			return err
+		}
+		return tx.Record(event)
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", q.name, err)
+	}
+	return nil
+}
+
+// Reset spends a reset link and sets a new password. The link came by mail, so it
+// proves the address too. Every session and refresh token of the account ends,
+// every other link dies, and a notice is mailed. A password that is refused
+// (password_refused) leaves the link as it was; a link that does not work gives
+// invalid_link.
+func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw string, actor auth.Actor) error {
+	if !secret.Valid(linkPrefix, token) {
+		return errLink()
+	}
+	if err := s.judgeReset(ctx, tenant, token, pw); err != nil {
+		return err
+	}
+	hash, err := s.cfg.Hasher.Hash(ctx, pw)
+	if err != nil {
+		return hashing("password", err)
+	}
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		event := auth.Event{Kind: auth.EventPasswordReset, Actor: actor}
+		_, _, a, err := spend(tx, token, event, auth.UseResetPassword)
+		if err != nil {
+			return err
+		}
+		if !a.Verified() {
+			a.EmailVerifiedAt = tx.Now
+			if err := tx.UpdateAccount(a); err != nil {
+				return err
+			}
+		}
+		event.Account = a.ID
+		return s.replace(tx, a, hash, replacement{event: event, reason: auth.EndReset})
+	})
+	if err != nil {
+		return fmt.Errorf("reset password: %w", err)
+	}
+	return nil
+}
+
+// judgeReset looks at a link without spending it, so that nothing is hashed for a
+// link that does not work and a weak password does not cost the link.
+func (s *Service) judgeReset(ctx context.Context, tenant auth.TenantID, token, pw string) error {
+	var t auth.Tenant
+	var a auth.Account
+	dead := false
+	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
+		use, err := tx.SingleUse(auth.UseResetPassword, secret.Digest(token))
+		if errors.Is(err, auth.ErrNotFound) || err == nil && (use.Account == "" || !use.UsedAt.IsZero() || !tx.Now.Before(use.ExpiresAt)) {
+			dead = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if a, err = tx.Account(use.Account); err != nil {
+			return err
+		}
+		t, err = tx.Self()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read reset link: %w", err)
+	}
+	if dead {
+		return errLink()
+	}
+	return s.judge(t, "password", pw, a.Email, a.Name)
+}
+
+// replacement says how a password is replaced.
+type replacement struct {
+	event  auth.Event
+	reason string         // for which sessions end
+	keep   auth.SessionID // the session that goes on, if one does
+}
+
+// replace sets the hash and does what follows from it, whoever asked: other
+// sessions and their refresh tokens end, links that could undo it die, the owner
+// is told, the audit log knows.
+func (s *Service) replace(tx *store.Tx, a auth.Account, hash string, r replacement) error {
+	if err := tx.SetPassword(a.ID, hash); err != nil {
+		return err
+	}
+	if _, err := s.cfg.Sessions.EndAll(tx, a.ID, r.keep, r.reason); err != nil {
+		return err
+	}
+	kinds := []auth.SingleUseKind{auth.UseResetPassword, auth.UseChangeEmail}
+	if a.Verified() {
+		kinds = append(kinds, auth.UseVerifyEmail)
+	}
+	if err := tx.DropSingleUse(a.ID, kinds...); err != nil {
+		return err
+	}
+	notice := auth.Mail{To: a.Email.Address, Name: a.Name, IP: r.event.Actor.IP, At: tx.Now}
+	if err := tx.Enqueue(auth.MailPasswordChanged, notice); err != nil {
+		return err
+	}
+	return tx.Record(r.event)
+}

@@ -1,0 +1,94 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/password"
+)
+
+func errNoAccount() error {
+	return auth.Refuse(auth.KindNotFound, "not_found", "there is no such account")
+}
+
+// errLink is the one answer to every link that does not work, whatever the reason.
+func errLink() error {
+	return auth.Invalid("invalid_link", "token", "this link does not work any more; ask for a new one")
+}
+
+func errWrongPassword() error {
+	e := auth.Refuse(auth.KindForbidden, "wrong_password", "the current password is not right")
+	e.Field = "current_password"
+	return e
+}
+
+func errChanged() error {
+	return auth.Refuse(auth.KindConflict, "changed_meanwhile", "the account was changed at the same time; try again")
+}
+
+func errTaken() error {
+	e := auth.Refuse(auth.KindConflict, "email_taken", "another account has this e-mail address")
+	e.Field = "email"
+	return e
+}
+
+// hashing turns what the hasher reports into a refusal; field is the member that
+// held the password.
+func hashing(field string, err error) error {
+	if busy, ok := errors.AsType[*password.BusyError](err); ok {
+		return auth.Unavailable(err, busy.RetryAfter)
+	}
+	switch {
+	case errors.Is(err, password.ErrTooLong):
+		return auth.Invalid("password_too_long", field, "a password has at most 128 characters")
+	case errors.Is(err, password.ErrNotText):
+		return auth.Invalid("password_invalid", field, "a password must be text")
+	}
+	return fmt.Errorf("hash password: %w", err)
+}
+
+// judge asks the policy of server and tenant whether a new password will do.
+func (s *Service) judge(t auth.Tenant, field, pw string, e auth.Email, name string) error {
+	reasons := tenantPolicy(s.cfg.Policy, t.Settings.Password).Check(pw, e.Address, name, t.Name)
+	if len(reasons) == 0 {
+		return nil
+	}
+	refusal := auth.Invalid("password_refused", field, "this password cannot be used here")
+	for _, r := range reasons {
+		if r.Code == password.ReasonUnavailable {
+			return auth.Unavailable(errors.New("the list of breached passwords cannot be read"), retryPolicy)
+		}
+		refusal.Reasons = append(refusal.Reasons, auth.Reason{Code: r.Code, Msg: r.Message})
+	}
+	return refusal
+}
+
+// tenantPolicy lays a tenant's rules over the server's policy.
+func tenantPolicy(p password.Policy, r auth.PasswordRules) password.Policy {
+	if r.MinLength > 0 {
+		p.MinLength = r.MinLength
+	}
+	if r.MaxLength > 0 {
+		p.MaxLength = r.MaxLength
+	}
+	if r.MinScore != nil {
+		p.MinScore = *r.MinScore
+	}
+	p.RequireUpper = p.RequireUpper || r.RequireUpper
+	p.RequireLower = p.RequireLower || r.RequireLower
+	p.RequireDigit = p.RequireDigit || r.RequireDigit
+	p.RequireSpecial = p.RequireSpecial || r.RequireSpecial
+	return p
+}
+
+// admitted takes one token. A limiter that cannot answer is never taken for a yes.
+func (s *Service) admitted(ctx context.Context, key string, r limit.Rate) (limit.Decision, error) {
+	d, err := s.cfg.Limiter.Take(ctx, key, r, 1)
+	if err != nil {
+		return limit.Decision{}, auth.Unavailable(fmt.Errorf("count %s: %w", r, err), retryPolicy)
+	}
+	return d, nil
+}

@@ -1,0 +1,216 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Registration is what a stranger asks for.
+type Registration struct{ Email, Password, Name string }
+
+// Register makes an account whose address is yet to be proved and mails a link to
+// it. The answer, the hash and the statements are the same for an address that
+// already has an account: its owner is told by mail, and nothing of the account
+// changes.
+//
+// An account that nobody has proved or used yet belongs to nobody: registering it
+// again begins it anew, with the new password, and kills the older link. So the
+// password that comes to life with a link is the one of the registration which
+// sent that link.
+//
+// Refusals: email_invalid, name_…, password_refused, registration_closed.
+func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) error {
+	email, name, err := parsePerson(r.Email, r.Name)
+	if err != nil {
+		return err
+	}
+	t, err := s.tenant(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	if !s.open(t) {
+		return auth.Refuse(auth.KindForbidden, "registration_closed", "accounts are made by an administrator here")
+	}
+	if err := s.judge(t, "password", r.Password, email, name); err != nil {
+		return err
+	}
+	hash, err := s.cfg.Hasher.Hash(ctx, r.Password)
+	if err != nil {
+		return hashing("password", err)
+	}
+	d, err := s.admitted(ctx, "register.account|"+string(tenant)+"|"+email.Login, s.cfg.Rates.Register)
+	if err != nil {
+		return err
+	}
+	if !d.OK {
+		return s.suppressed(ctx, tenant, auth.EventRegistered, actor)
+	}
+	reg := registering{s: s, tenant: t, email: email, name: name, hash: hash, token: secret.New(linkPrefix), actor: actor}
+	if err := s.cfg.DB.Write(ctx, tenant, reg.write); err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	return nil
+}
+
+func parsePerson(address, name string) (auth.Email, string, error) {
+	email, err := auth.ParseEmail(address)
+	if err != nil {
+		return email, "", err
+	}
+	name, err = auth.ParseName(name)
+	return email, name, err
+}
+
+func (s *Service) tenant(ctx context.Context, tenant auth.TenantID) (auth.Tenant, error) {
+	var t auth.Tenant
+	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		t, err = tx.Self()
+		return err
+	})
+	if err != nil {
+		return t, fmt.Errorf("read tenant: %w", err)
+	}
+	return t, nil
+}
+
+func (s *Service) open(t auth.Tenant) bool {
+	if t.Settings.Registration == "" {
+		return s.cfg.RegistrationOpen
+	}
+	return t.Settings.Registration == "open"
+}
+
+// registering is one registration, ready to be written.
+type registering struct {
+	s      *Service
+	tenant auth.Tenant
+	email  auth.Email
+	name   string
+	hash   string
+	token  secret.Text
+	actor  auth.Actor
+}
+
+// write does the same number of statements of the same sort for every address: an
+// insert that may find the address taken, a look, a write of the password (which
+// matches no row of an account that is somebody's), a link or a decoy, a mail, an
+// audit line.
+func (r *registering) write(tx *store.Tx) error {
+	a := auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: r.email, Name: r.name, CreatedAt: tx.Now, UpdatedAt: tx.Now}
+	inserted := tx.InsertAccount(a)
+	if inserted != nil && !errors.Is(inserted, auth.ErrConflict) {
+		return inserted
+	}
+	a, err := tx.AccountByLogin(r.email.Login)
+	if err != nil {
+		return err
+	}
+	if inserted == nil {
+		return r.begin(tx, a)
+	}
+	if a.Verified() || a.Disabled() {
+		return r.known(tx, a)
+	}
+	used, err := r.used(tx, a)
+	if err != nil {
+		return err
+	}
+	if used {
+		return r.prove(tx, a)
+	}
+	return r.again(tx, a)
+}
+
+// used reports whether an account whose address was never proved may already mean
+// something to somebody: it has signed in, or could without proof, or was given
+// roles. A stranger must not be able to take it over by registering again.
+func (r *registering) used(tx *store.Tx, a auth.Account) (bool, error) {
+	roles, _, err := tx.Rights(a.ID)
+	return r.tenant.Settings.AllowUnverified || !a.LastLoginAt.IsZero() || len(roles) > 0, err
+}
+
+// begin gives a new account its password and mails the link.
+func (r *registering) begin(tx *store.Tx, a auth.Account) error {
+	if err := tx.SetPassword(a.ID, r.hash); err != nil {
+		return err
+	}
+	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login}, token: r.token, life: r.s.cfg.VerifyLifetime}
+	return r.tell(tx, a, l, auth.MailVerify, auth.EventRegistered)
+}
+
+// again begins an unproved, unused account anew: what the earlier registration
+// left (password, name, links, sessions) was perhaps somebody else's.
+func (r *registering) again(tx *store.Tx, a auth.Account) error {
+	a.Email, a.Name = r.email, r.name
+	if err := tx.UpdateAccount(a); err != nil {
+		return err
+	}
+	if _, err := r.s.cfg.Sessions.EndAll(tx, a.ID, "", auth.EndPassword); err != nil {
+		return err
+	}
+	if err := tx.DropSingleUse(a.ID, auth.UseResetPassword, auth.UseChangeEmail); err != nil {
+		return err
+	}
+	return r.begin(tx, a)
+}
+
+// prove asks the mailbox who owns an unproved account in use: the link sets a new
+// password, which proves the address and ends every session. Until then nothing
+// of the account changes, except that older links die.
+func (r *registering) prove(tx *store.Tx, a auth.Account) error {
+	if _, err := tx.SwapPassword(a.ID, "", r.hash); err != nil {
+		return err
+	}
+	if err := tx.DropSingleUse(a.ID, auth.UseVerifyEmail); err != nil {
+		return err
+	}
+	l := link{kind: auth.UseResetPassword, account: a.ID, proof: proof{Login: a.Email.Login}, token: r.token, life: r.s.cfg.ResetLifetime}
+	return r.tell(tx, a, l, auth.MailReset, auth.EventRegisterKnown)
+}
+
+// known tells the owner of the address that somebody tried to register it.
+func (r *registering) known(tx *store.Tx, a auth.Account) error {
+	if _, err := tx.SwapPassword(a.ID, "", r.hash); err != nil {
+		return err
+	}
+	l := link{kind: auth.UseVerifyEmail, proof: proof{Login: a.Email.Login}, token: r.token}
+	return r.tell(tx, a, l, auth.MailKnownAddress, auth.EventRegisterKnown)
+}
+
+func (r *registering) tell(tx *store.Tx, a auth.Account, l link, mail auth.MessageKind, event auth.EventKind) error {
+	expires, err := l.issue(tx)
+	if err != nil {
+		return err
+	}
+	m := auth.Mail{To: a.Email.Address, IP: r.actor.IP, At: tx.Now}
+	if a.Verified() { // an unproved name is a stranger's text: no vehicle for spam
+		m.Name = a.Name
+	}
+	if l.account != "" {
+		m.Token, m.ExpiresAt = r.token.Reveal(), expires
+	}
+	if err := tx.Enqueue(mail, m); err != nil {
+		return err
+	}
+	return tx.Record(auth.Event{Kind: event, Actor: r.actor, Account: a.ID})
+}
+
+// suppressed leaves the trace of a request that was too much for one address and
+// got the usual answer. Whether the address has an account was not looked up.
+func (s *Service) suppressed(ctx context.Context, tenant auth.TenantID, kind auth.EventKind, actor auth.Actor) error {
+	return s.record(ctx, tenant, auth.Event{Kind: kind, Outcome: auth.Failure, Actor: actor, Detail: map[string]string{"reason": "rate_limited"}})
+}
+
+// record writes an audit line of its own.
+func (s *Service) record(ctx context.Context, tenant auth.TenantID, e auth.Event) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error { return tx.Record(e) })
+	if err != nil {
+		return fmt.Errorf("record %s: %w", e.Kind, err)
+	}
+	return nil
+}

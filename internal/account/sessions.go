@@ -1,0 +1,110 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Sessions lists the live sessions of the account, newest first.
+func (s *Service) Sessions(ctx context.Context, tenant auth.TenantID, id auth.AccountID) ([]auth.Session, error) {
+	var list []auth.Session
+	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
+		if _, err := tx.Account(id); err != nil {
+			return err
+		}
+		all, err := tx.Sessions(id)
+		list = slices.DeleteFunc(all, func(v auth.Session) bool { return !v.Live(tx.Now) })
+		return err
+	})
+	return list, found("list sessions", err)
+}
+
+// EndSession ends one session of the account, with its refresh tokens. A session
+// of somebody else is not_found, as is one that has ended.
+func (s *Service) EndSession(ctx context.Context, tenant auth.TenantID, id auth.AccountID, sid auth.SessionID, actor auth.Actor) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		if err := s.cfg.Sessions.End(tx, id, sid, endedBy(id, actor)); err != nil {
+			return err
+		}
+		return tx.Record(auth.Event{Kind: auth.EventSessionEnded, Actor: actor, Account: id, Detail: map[string]string{"session": string(sid)}})
+	})
+	if auth.KindOf(err) == auth.KindNotFound {
+		return err
+	}
+	return found("end session", err)
+}
+
+// EndOtherSessions ends every session of the account but one, which may be empty,
+// with their refresh tokens, and returns how many.
+func (s *Service) EndOtherSessions(ctx context.Context, tenant auth.TenantID, id auth.AccountID, keep auth.SessionID, actor auth.Actor) (int64, error) {
+	var n int64
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
+		if _, err = tx.Account(id); err != nil {
+			return err
+		}
+		if n, err = s.cfg.Sessions.EndAll(tx, id, keep, endedBy(id, actor)); err != nil {
+			return err
+		}
+		detail := map[string]string{"ended": strconv.FormatInt(n, 10), "kept": string(keep)}
+		return tx.Record(auth.Event{Kind: auth.EventSessionEnded, Actor: actor, Account: id, Detail: detail})
+	})
+	if err != nil {
+		return 0, found("end sessions", err)
+	}
+	return n, nil
+}
+
+func endedBy(id auth.AccountID, actor auth.Actor) string {
+	if actor.Account() == id {
+		return auth.EndByOwner
+	}
+	return auth.EndByAdmin
+}
+
+// Disable shuts the account: nothing is issued to it any more, every session,
+// refresh token and link dies at once. Its data stays. Disabling it again changes
+// nothing.
+func (s *Service) Disable(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
+	return s.toggle(ctx, tenant, id, actor, true)
+}
+
+// Enable opens a disabled account again; what was ended stays ended.
+func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
+	return s.toggle(ctx, tenant, id, actor, false)
+}
+
+func (s *Service) toggle(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, disable bool) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		a, err := tx.Account(id)
+		if err != nil || a.Disabled() == disable {
+			return err
+		}
+		event := auth.Event{Kind: auth.EventAccountEnabled, Actor: actor, Account: id}
+		a.DisabledAt = time.Time{}
+		if disable {
+			event.Kind, a.DisabledAt = auth.EventAccountDisabled, tx.Now
+			if err := s.shut(tx, id); err != nil {
+				return err
+			}
+		}
+		if err := tx.UpdateAccount(a); err != nil {
+			return err
+		}
+		return tx.Record(event)
+	})
+	return found("change account", err)
+}
+
+// shut ends whatever the account could still act with.
+func (s *Service) shut(tx *store.Tx, id auth.AccountID) error {
+	if _, err := s.cfg.Sessions.EndAll(tx, id, "", auth.EndDisabled); err != nil {
+		return fmt.Errorf("end sessions: %w", err)
+	}
+	return tx.DropSingleUse(id, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail)
+}
