@@ -1,0 +1,187 @@
+// Package access keeps who may do what: roles, the permissions they bundle, and
+// the accounts that have them.
+//
+// A permission is a right that an API asks for; a role is a named set of them.
+// Both stand in an account's access token and change with its next refresh. The
+// room only keeps them; what a permission allows is decided where it is asked
+// for. Every change leaves an audit line in its own transaction; a change that
+// changes nothing leaves none.
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Service is safe for concurrent use.
+type Service struct{ db *store.DB }
+
+// New returns a Service.
+func New(db *store.DB) *Service { return &Service{db: db} }
+
+// CreateRole makes a role without permissions. Refusals: role_invalid, name_…,
+// role_taken.
+func (s *Service) CreateRole(ctx context.Context, tenant auth.TenantID, name, description string, actor auth.Actor) (auth.Role, error) {
+	name, err := auth.ParseRoleName(name)
+	if err != nil {
+		return auth.Role{}, err
+	}
+	if description, err = parseDescription(description); err != nil {
+		return auth.Role{}, err
+	}
+	var r auth.Role
+	err = s.db.Write(ctx, tenant, func(tx *store.Tx) error {
+		r = auth.Role{ID: auth.RoleID(secret.NewID(tx.Now)), Name: name, Description: description, CreatedAt: tx.Now}
+		if err := tx.InsertRole(r); errors.Is(err, auth.ErrConflict) {
+			return auth.Refuse(auth.KindConflict, "role_taken", "there is a role of this name")
+		} else if err != nil {
+			return err
+		}
+		return changed(tx, actor, map[string]string{"change": "created", "role": name})
+	})
+	if err != nil {
+		return auth.Role{}, fmt.Errorf("create role: %w", err)
+	}
+	return r, nil
+}
+
+// DeleteRole takes the role from everybody who has it and forgets it. The built-in
+// role of administrators stays. Refusals: role_unknown, role_built_in.
+func (s *Service) DeleteRole(ctx context.Context, tenant auth.TenantID, name string, actor auth.Actor) error {
+	if name == auth.AdminRole {
+		return auth.Refuse(auth.KindConflict, "role_built_in", "the role of administrators cannot be deleted")
+	}
+	return s.write(ctx, tenant, "delete role", func(tx *store.Tx) error {
+		r, err := role(tx, name)
+		if err != nil {
+			return err
+		}
+		if err := tx.DeleteRole(r.ID); err != nil {
+			return err
+		}
+		return changed(tx, actor, map[string]string{"change": "deleted", "role": name})
+	})
+}
+
+// Roles lists the tenant's roles by name, with their permissions.
+func (s *Service) Roles(ctx context.Context, tenant auth.TenantID) ([]auth.Role, error) {
+	var list []auth.Role
+	err := s.db.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		list, err = tx.Roles()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list roles: %w", err)
+	}
+	return list, nil
+}
+
+// PutPermission names a permission, or gives it another description. Refusals:
+// permission_invalid, name_….
+func (s *Service) PutPermission(ctx context.Context, tenant auth.TenantID, name, description string, actor auth.Actor) (auth.Permission, error) {
+	name, err := auth.ParsePermission(name)
+	if err != nil {
+		return auth.Permission{}, err
+	}
+	if description, err = parseDescription(description); err != nil {
+		return auth.Permission{}, err
+	}
+	var p auth.Permission
+	err = s.write(ctx, tenant, "put permission", func(tx *store.Tx) error {
+		p = auth.Permission{Name: name, Description: description, CreatedAt: tx.Now}
+		if err := tx.PutPermission(p); err != nil {
+			return err
+		}
+		return changed(tx, actor, map[string]string{"change": "permission_put", "permission": name})
+	})
+	return p, err
+}
+
+// Permissions lists the tenant's permissions by name.
+func (s *Service) Permissions(ctx context.Context, tenant auth.TenantID) ([]auth.Permission, error) {
+	var list []auth.Permission
+	err := s.db.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		list, err = tx.Permissions()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list permissions: %w", err)
+	}
+	return list, nil
+}
+
+// Allow adds a permission to a role; a permission that is not known yet becomes
+// known. Refusals: permission_invalid, role_unknown.
+func (s *Service) Allow(ctx context.Context, tenant auth.TenantID, roleName, permission string, actor auth.Actor) error {
+	permission, err := auth.ParsePermission(permission)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, tenant, "allow", func(tx *store.Tx) error {
+		r, err := role(tx, roleName)
+		if err != nil {
+			return err
+		}
+		if err := makeKnown(tx, permission); err != nil {
+			return err
+		}
+		if ok, err := tx.Allow(r.ID, permission); !ok || err != nil {
+			return err
+		}
+		return changed(tx, actor, map[string]string{"change": "allowed", "role": roleName, "permission": permission})
+	})
+}
+
+// makeKnown keeps the description of a permission that is there already.
+func makeKnown(tx *store.Tx, permission string) error {
+	list, err := tx.Permissions()
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		if p.Name == permission {
+			return nil
+		}
+	}
+	return tx.PutPermission(auth.Permission{Name: permission, CreatedAt: tx.Now})
+}
+
+// Disallow takes a permission from a role. Refusals: role_unknown.
+func (s *Service) Disallow(ctx context.Context, tenant auth.TenantID, roleName, permission string, actor auth.Actor) error {
+	return s.write(ctx, tenant, "disallow", func(tx *store.Tx) error {
+		r, err := role(tx, roleName)
+		if err != nil {
+			return err
+		}
+		if ok, err := tx.Disallow(r.ID, permission); !ok || err != nil {
+			return err
+		}
+		return changed(tx, actor, map[string]string{"change": "disallowed", "role": roleName, "permission": permission})
+	})
+}
+
+func (s *Service) write(ctx context.Context, tenant auth.TenantID, doing string, fn func(*store.Tx) error) error {
+	if err := s.db.Write(ctx, tenant, fn); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
+}
+
+func role(tx *store.Tx, name string) (auth.Role, error) {
+	r, err := tx.Role(name)
+	if errors.Is(err, auth.ErrNotFound) {
+		err = auth.Refuse(auth.KindNotFound, "role_unknown", "there is no role of this name")
+	}
+	return r, err
+}
+
+func changed(tx *store.Tx, actor auth.Actor, detail map[string]string) error {
+	return tx.Record(auth.Event{Kind: auth.EventRoleChanged, Actor: actor, Detail: detail})
+}
+
+func parseDescription(s string) (string, error) { return auth.ParseName(s) }

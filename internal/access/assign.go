@@ -1,0 +1,64 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Assign gives a role to an account. Refusals: role_unknown, not_found for the
+// account, which an account of another tenant is.
+func (s *Service) Assign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor) error {
+	return s.write(ctx, tenant, "assign role", func(tx *store.Tx) error {
+		return assign(tx, account, roleName, tx.Assign, auth.Event{Kind: auth.EventRoleAssigned, Actor: actor})
+	})
+}
+
+// Unassign takes a role from an account. Refusals as of Assign.
+func (s *Service) Unassign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor) error {
+	return s.write(ctx, tenant, "unassign role", func(tx *store.Tx) error {
+		return assign(tx, account, roleName, tx.Unassign, auth.Event{Kind: auth.EventRoleUnassigned, Actor: actor})
+	})
+}
+
+func assign(tx *store.Tx, account auth.AccountID, roleName string, do func(auth.AccountID, auth.RoleID) (bool, error), e auth.Event) error {
+	if err := known(tx, account); err != nil {
+		return err
+	}
+	r, err := role(tx, roleName)
+	if err != nil {
+		return err
+	}
+	if ok, err := do(account, r.ID); !ok || err != nil {
+		return err
+	}
+	e.Account, e.Detail = account, map[string]string{"role": roleName}
+	return tx.Record(e)
+}
+
+func known(tx *store.Tx, account auth.AccountID) error {
+	_, err := tx.Account(account)
+	if errors.Is(err, auth.ErrNotFound) {
+		return auth.Refuse(auth.KindNotFound, "not_found", "there is no such account")
+	}
+	return err
+}
+
+// RightsOf returns the names of the account's roles and the permissions these add
+// up to, each sorted.
+func (s *Service) RightsOf(ctx context.Context, tenant auth.TenantID, account auth.AccountID) (roles, permissions []string, err error) {
+	err = s.db.Read(ctx, tenant, func(tx *store.Tx) error {
+		if err := known(tx, account); err != nil {
+			return err
+		}
+		roles, permissions, err = tx.Rights(account)
+		return err
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("rights of account: %w", err)
+	}
+	return roles, permissions, nil
+}

@@ -1,0 +1,122 @@
+// Package login signs people in and out.
+//
+// Password is the one way in for now. Its law: an account that does not exist,
+// one that is disabled or has no password, and a wrong password give the same
+// answer after the same work: one counted token, one look, one comparison, one
+// audit line. That an address is not proved yet is said only to who knows the
+// password. Attempts are counted by canonical login before anything is hashed,
+// for unknown logins too, so a burst is cut at the limit however parallel it is.
+//
+// The room does not keep accounts (account does), and mints neither sessions nor
+// tokens itself (session and token do).
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// Rates are the limits of this room.
+type Rates struct {
+	// Account counts attempts for one canonical login, known or unknown; those that
+	// succeed are given back. A refused attempt costs nothing, so the wait ends by
+	// itself, at the latest after the period divided by the count.
+	Account limit.Rate
+}
+
+// Config says how a Service works. All fields but Observe and Log are required.
+type Config struct {
+	DB       *store.DB
+	Hasher   *password.Hasher
+	Tokens   *token.Service
+	Sessions *session.Service
+	Limiter  limit.Limiter
+	Rates    Rates
+	Now      func() time.Time
+	// Observe is told how each attempt ended: "success" with an empty reason, or
+	// "failure" or "error" with one of the Reason constants.
+	Observe func(result, reason string)
+	Log     *slog.Logger
+}
+
+// Why an attempt failed, for the audit log and for metrics; a visitor learns only
+// what the package comment says.
+const (
+	ReasonUnknown     = "unknown_account"
+	ReasonPassword    = "wrong_password"
+	ReasonDisabled    = "account_disabled"
+	ReasonUnverified  = "email_not_verified"
+	ReasonRefused     = "refused"
+	ReasonLimited     = "rate_limited"
+	ReasonInvalid     = "invalid"
+	ReasonUnavailable = "unavailable"
+)
+
+// Request is an attempt to sign in.
+type Request struct {
+	Email, Password string
+	// Cookie asks for a session in a cookie instead of tokens.
+	Cookie bool
+	Actor  auth.Actor
+}
+
+// Result is what a successful attempt gives: tokens, or a cookie's secret.
+type Result struct {
+	Tokens  auth.Tokens
+	Cookie  secret.Text
+	Session auth.Session
+}
+
+// Service is safe for concurrent use.
+type Service struct{ cfg Config }
+
+// New returns a Service.
+func New(cfg Config) *Service {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(string, string) {}
+	}
+	return &Service{cfg: cfg}
+}
+
+// Logout ends the session with its refresh tokens. When a refresh token of another
+// session of the same account is given, that session ends as well. Signing out
+// twice is no error.
+func (s *Service) Logout(ctx context.Context, tenant auth.TenantID, sid auth.SessionID, account auth.AccountID, refreshToken string, actor auth.Actor) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		ended := true
+		if err := s.cfg.Sessions.End(tx, account, sid, auth.EndLogout); errors.Is(err, auth.ErrNotFound) {
+			ended = false
+		} else if err != nil {
+			return err
+		}
+		if refreshToken != "" {
+			also, err := s.cfg.Tokens.End(tx, account, refreshToken, auth.EndLogout)
+			if err != nil {
+				return err
+			}
+			ended = ended || also
+		}
+		if !ended {
+			return nil
+		}
+		return tx.Record(auth.Event{Kind: auth.EventLogout, Actor: actor, Account: account, Detail: map[string]string{"session": string(sid)}})
+	})
+	if err != nil {
+		return fmt.Errorf("log out: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+// Package tenant keeps the tenants: their names, their settings, whether they are
+// open, and what every one of them has from the beginning — the first-party
+// client, the role of administrators and a signing key.
+//
+// Get answers from memory for up to a second, because every request asks it; a
+// change made through another node is seen within that second. Accounts, roles
+// and clients belong to other rooms.
+package tenant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// AdminPermission is what the built-in role of administrators allows.
+const AdminPermission = "watchword:admin"
+
+// fresh is how long Get answers from memory.
+const fresh = time.Second
+
+// Config says how a Service works. All fields are required.
+type Config struct {
+	DB   *store.DB
+	Keys *keys.Ring
+	Now  func() time.Time
+}
+
+// Service is safe for concurrent use.
+type Service struct {
+	cfg Config
+
+	mu     sync.RWMutex // owns cached
+	cached map[auth.TenantID]remembered
+}
+
+type remembered struct {
+	tenant auth.Tenant
+	at     time.Time
+}
+
+// New returns a Service.
+func New(cfg Config) *Service {
+	return &Service{cfg: cfg, cached: map[auth.TenantID]remembered{}}
+}
+
+// Create makes a tenant with everything it needs to sign people in. Refusals:
+// tenant_invalid, name_…, settings_invalid, tenant_taken.
+func (s *Service) Create(ctx context.Context, id, name string, settings auth.Settings, actor auth.Actor) (auth.Tenant, error) {
+	t, err := parse(id, name, settings)
+	if err != nil {
+		return auth.Tenant{}, err
+	}
+	err = s.cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) error {
+		t.CreatedAt = tx.Now
+		if err := tx.InsertTenant(t); errors.Is(err, auth.ErrConflict) {
+			return auth.Refuse(auth.KindConflict, "tenant_taken", "there is a tenant of this name")
+		} else if err != nil {
+			return err
+		}
+		return furnish(tx.In(t.ID), actor)
+	})
+	if err != nil {
+		return auth.Tenant{}, fmt.Errorf("create tenant: %w", err)
+	}
+	return t, s.ensureKey(ctx, t)
+}
+
+func parse(id, name string, settings auth.Settings) (auth.Tenant, error) {
+	tid, err := auth.ParseTenantID(id)
+	if err != nil {
+		return auth.Tenant{}, err
+	}
+	if name, err = auth.ParseName(name); err != nil {
+		return auth.Tenant{}, err
+	}
+	if name == "" {
+		name = id
+	}
+	t := auth.Tenant{ID: tid, Name: name, Settings: settings}
+	return t, check(t)
+}
+
+// furnish gives a tenant what every tenant has, as far as it is missing.
+func furnish(tx *store.Tx, actor auth.Actor) error {
+	client := auth.Client{
+		ID: auth.FirstParty, Name: "First party", Type: auth.ClientNative, FirstParty: true,
+		Scopes: auth.DefaultScope, CreatedAt: tx.Now, UpdatedAt: tx.Now,
+	}
+	if err := tx.InsertClient(client); err != nil && !errors.Is(err, auth.ErrConflict) {
+		return fmt.Errorf("first-party client: %w", err)
+	}
+	role := auth.Role{ID: auth.RoleID(secret.NewID(tx.Now)), Name: auth.AdminRole, Description: "Administers this tenant", CreatedAt: tx.Now}
+	err := tx.InsertRole(role)
+	if errors.Is(err, auth.ErrConflict) {
+		return nil // furnished before; what it allows is the tenant's choice since
+	}
+	if err != nil {
+		return fmt.Errorf("role of administrators: %w", err)
+	}
+	p := auth.Permission{Name: AdminPermission, Description: "Everything in this tenant", CreatedAt: tx.Now}
+	if err := tx.PutPermission(p); err != nil {
+		return fmt.Errorf("permission of administrators: %w", err)
+	}
+	if _, err := tx.Allow(role.ID, AdminPermission); err != nil {
+		return fmt.Errorf("permission of administrators: %w", err)
+	}
+	return tx.Record(auth.Event{Kind: auth.EventTenantChanged, Actor: actor, Detail: map[string]string{"change": "created"}})
+}
+
+func (s *Service) ensureKey(ctx context.Context, t auth.Tenant) error {
+	alg := t.Settings.Algorithm
+	if alg == "" {
+		alg = s.cfg.Keys.Algorithm()
+	}
+	if err := s.cfg.Keys.Ensure(ctx, t.ID, alg); err != nil {
+		return fmt.Errorf("signing key of tenant %s: %w", t.ID, err)
+	}
+	return nil
+}
+
+// EnsureDefault makes the default tenant at the first start, and what is missing of
+// it at any later one. Nodes that start together end up with one.
+func (s *Service) EnsureDefault(ctx context.Context) error {
+	t := auth.Tenant{ID: auth.DefaultTenant, Name: "Watchword"}
+	err := s.cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) error {
+		t.CreatedAt = tx.Now
+		if err := tx.InsertTenant(t); err != nil && !errors.Is(err, auth.ErrConflict) {
+			return err
+		}
+		return furnish(tx.In(t.ID), auth.System)
+	})
+	if err != nil {
+		return fmt.Errorf("default tenant: %w", err)
+	}
+	if t, err = s.Get(ctx, t.ID); err != nil {
+		return err
+	}
+	return s.ensureKey(ctx, t)
+}
+
+// Get returns the tenant, or a refusal of KindNotFound. Its answer may be a second
+// old. A tenant that is shut is returned: ask Disabled.
+func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error) {
+	now := s.cfg.Now()
+	s.mu.RLock()
+	r, ok := s.cached[id]
+	s.mu.RUnlock()
+	if age := now.Sub(r.at); ok && age >= 0 && age < fresh {
+		return r.tenant, nil
+	}
+	if _, err := auth.ParseTenantID(string(id)); err != nil { // no question to the database
+		return auth.Tenant{}, errNoTenant()
+	}
+	var t auth.Tenant
+	err := s.cfg.DB.Read(ctx, id, func(tx *store.Tx) (err error) {
+		t, err = tx.Self()
+		return err
+	})
+	if errors.Is(err, auth.ErrNotFound) {
+		return auth.Tenant{}, errNoTenant() // not remembered: strangers choose these names
+	}
+	if err != nil {
+		return auth.Tenant{}, fmt.Errorf("get tenant: %w", err)
+	}
+	s.mu.Lock()
+	s.cached[id] = remembered{t, now}
+	s.mu.Unlock()
+	return t, nil
+}
+
+func errNoTenant() error { return auth.Refuse(auth.KindNotFound, "not_found", "there is no such tenant") }
+
+// List returns every tenant by id.
+func (s *Service) List(ctx context.Context) ([]auth.Tenant, error) {
+	var list []auth.Tenant
+	err := s.cfg.DB.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
+		list, err = tx.Tenants()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list tenants: %w", err)
+	}
+	return list, nil
+}

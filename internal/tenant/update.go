@@ -1,0 +1,125 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Update changes the tenant by fn, which gets it as it is and may be called more
+// than once; an error of fn is returned and nothing changes. The id cannot be
+// changed. A signing algorithm gets its first key before the change. Refusals:
+// not_found, name_…, settings_invalid.
+func (s *Service) Update(ctx context.Context, id auth.TenantID, fn func(*auth.Tenant) error, actor auth.Actor) (auth.Tenant, error) {
+	t, err := s.read(ctx, id)
+	if err != nil {
+		return auth.Tenant{}, err
+	}
+	// Tried on a copy first: making a key is too slow for the transaction.
+	if err := apply(&t, fn); err != nil {
+		return auth.Tenant{}, err
+	}
+	if err := s.ensureKey(ctx, t); err != nil {
+		return auth.Tenant{}, err
+	}
+	err = s.cfg.DB.Write(ctx, id, func(tx *store.Tx) (err error) {
+		if t, err = tx.Self(); err != nil {
+			return err
+		}
+		if err := apply(&t, fn); err != nil {
+			return err
+		}
+		if err := tx.UpdateSelf(t); err != nil {
+			return err
+		}
+		return tx.Record(auth.Event{Kind: auth.EventTenantChanged, Actor: actor, Detail: map[string]string{"change": "updated"}})
+	})
+	s.forget(id)
+	if err != nil {
+		return auth.Tenant{}, fmt.Errorf("update tenant: %w", err)
+	}
+	return t, nil
+}
+
+func (s *Service) read(ctx context.Context, id auth.TenantID) (auth.Tenant, error) {
+	s.forget(id)
+	return s.Get(ctx, id)
+}
+
+func (s *Service) forget(id auth.TenantID) {
+	s.mu.Lock()
+	delete(s.cached, id)
+	s.mu.Unlock()
+}
+
+// apply runs fn on the tenant and checks what it made of it.
+func apply(t *auth.Tenant, fn func(*auth.Tenant) error) error {
+	before := *t
+	if err := fn(t); err != nil {
+		return err
+	}
+	t.ID, t.CreatedAt = before.ID, before.CreatedAt
+	name, err := auth.ParseName(t.Name)
+	if err != nil {
+		return err
+	}
+	if t.Name = name; name == "" {
+		t.Name = string(t.ID)
+	}
+	return check(*t)
+}
+
+// Bounds of what a tenant may choose.
+const (
+	maxAccess   = 24 * time.Hour
+	maxLifetime = 400 * 24 * time.Hour
+)
+
+// check reports everything that is wrong with the settings, joined in the cause.
+func check(t auth.Tenant) error {
+	set := t.Settings
+	var errs []error
+	if r := set.Registration; r != "" && r != "open" && r != "closed" {
+		errs = append(errs, errors.New("registration is neither open nor closed"))
+	}
+	switch set.Algorithm {
+	case "", keys.ES256, keys.RS256, keys.EdDSA:
+	default:
+		errs = append(errs, errors.New("algorithm is none of ES256, RS256, EdDSA"))
+	}
+	p := password.Policy{MinLength: set.Password.MinLength, MaxLength: set.Password.MaxLength}
+	if set.Password.MinScore != nil {
+		p.MinScore = *set.Password.MinScore
+	}
+	if err := p.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	errs = append(errs, checkLifetimes(set.Lifetimes))
+	if err := errors.Join(errs...); err != nil {
+		e := auth.Invalid("settings_invalid", "settings", err.Error())
+		e.Err = err
+		return e
+	}
+	return nil
+}
+
+func checkLifetimes(l auth.Lifetimes) error {
+	var errs []error
+	bound := func(name string, d, most time.Duration) {
+		if d != 0 && (d < time.Second || d > most) {
+			errs = append(errs, fmt.Errorf("%s %v is not between 1s and %v", name, d, most))
+		}
+	}
+	bound("access", l.Access, maxAccess)
+	bound("refresh_idle", l.RefreshIdle, maxLifetime)
+	bound("refresh_absolute", l.RefreshAbsolute, maxLifetime)
+	bound("session_idle", l.SessionIdle, maxLifetime)
+	bound("session_absolute", l.SessionAbsolute, maxLifetime)
+	return errors.Join(errs...)
+}
