@@ -97,7 +97,10 @@ func (d *dispatcher) end(v verdict) {
 		d.pause, d.paused = 0, false
 		return
 	}
-	d.pause = min(max(2*d.pause, shortestPause), longestPause)
+	if d.paused {
+		return // one of several that were under way when the way closed
+	}
+	d.pause = min(max(2*d.pause, d.o.shortest), d.o.longest)
 	d.paused = true
 	d.resume.Reset(d.pause)
 }

@@ -63,6 +63,8 @@ type Outbox struct {
 	cfg  Config
 	wake chan struct{}
 
+	shortest, longest time.Duration // pauses while nothing can be delivered
+
 	down atomic.Bool // the last try found no way to deliver anything
 
 	mu     sync.Mutex
@@ -81,7 +83,7 @@ func New(cfg Config) *Outbox {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Outbox{cfg: cfg, wake: make(chan struct{}, 1), looked: true}
+	return &Outbox{cfg: cfg, wake: make(chan struct{}, 1), looked: true, shortest: shortestPause, longest: longestPause}
 }
 
 func set[T comparable](v *T, standard T) {
