@@ -1,0 +1,195 @@
+package store_test
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// The fault tests kill processes. The victim is this test binary itself, started
+// again with the name of what it shall do in the environment.
+
+const (
+	childEnv = "WATCHWORD_STORE_CHILD" // a name in children
+	urlEnv   = "WATCHWORD_STORE_URL"
+	keyEnv   = "WATCHWORD_STORE_KEY"
+)
+
+var children = map[string]func(ctx context.Context) error{}
+
+func TestMain(m *testing.M) {
+	name := os.Getenv(childEnv)
+	if name == "" {
+		os.Exit(m.Run())
+	}
+	if err := children[name](context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// rounds is how often a fault is repeated: the second number where time does not matter.
+func rounds(few, many int) int {
+	if os.Getenv("WATCHWORD_TEST_ALL") != "" {
+		return many
+	}
+	return few
+}
+
+var testKey = secret.Bytes(32) // of every database that a child shares with its parent
+
+func testConfig(t testing.TB, url string) store.Config {
+	t.Helper()
+	ring, err := secret.NewKeyring(testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store.Config{URL: url, Keyring: ring, Connections: 8}
+}
+
+// child is a command that runs this binary, or another one built from it.
+func child(binary, name, url string, env ...string) *exec.Cmd {
+	cmd := exec.Command(binary)
+	cmd.Env = append(os.Environ(), childEnv+"="+name, urlEnv+"="+url, keyEnv+"="+base64.StdEncoding.EncodeToString(testKey))
+	cmd.Env = append(cmd.Env, env...)
+	return cmd
+}
+
+// childConfig is testConfig on the other side.
+func childConfig() (store.Config, error) {
+	key, err := base64.StdEncoding.DecodeString(os.Getenv(keyEnv))
+	if err != nil {
+		return store.Config{}, err
+	}
+	ring, err := secret.NewKeyring(key)
+	return store.Config{URL: os.Getenv(urlEnv), Keyring: ring, Connections: 8}, err
+}
+
+// ledger runs the command until it ends, giving its standard output line by line:
+// what a client was told. A line that death cut off is not one.
+func ledger(t *testing.T, cmd *exec.Cmd, line func(string)) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var trouble strings.Builder
+	cmd.Stderr = &trouble
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(out)
+	for {
+		s, err := r.ReadString('\n')
+		if err == nil {
+			line(strings.TrimSuffix(s, "\n"))
+			continue
+		}
+		if !errors.Is(err, io.EOF) {
+			t.Error(err)
+		}
+		break
+	}
+	cmd.Wait() // the signal that killed it
+	if trouble.Len() > 0 {
+		t.Errorf("the child complains: %s", trouble.String())
+	}
+}
+
+// raw opens the database behind the store's back.
+func raw(t testing.TB, url string) *sql.DB {
+	t.Helper()
+	driver := "pgx"
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		driver, url = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)"
+	}
+	db, err := sql.Open(driver, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func count(t testing.TB, db *sql.DB, query string, args ...any) int {
+	t.Helper()
+	var n int
+	if err := db.QueryRow(query, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// sound checks that a database is whole: I5 of the fault invariants.
+func sound(t testing.TB, url string) {
+	t.Helper()
+	if !strings.HasPrefix(url, "sqlite:") {
+		return
+	}
+	db := raw(t, url)
+	defer db.Close()
+	var verdict string
+	if err := db.QueryRow("PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+		t.Errorf("integrity: %q, %v", verdict, err)
+	}
+	rows, err := db.Query("PRAGMA foreign_key_check")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	if rows.Next() {
+		t.Error("a row refers to nothing")
+	}
+}
+
+// open opens a database that may have its tenant already.
+func open(t testing.TB, cfg store.Config) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	if err := ensureTenant(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func ensureTenant(ctx context.Context, db *store.DB) error {
+	return db.WriteSystem(ctx, func(tx *store.SystemTx) error {
+		err := tx.InsertTenant(auth.Tenant{ID: auth.DefaultTenant, Name: "Default", CreatedAt: tx.Now})
+		if err == nil {
+			err = tx.In(auth.DefaultTenant).InsertClient(auth.Client{ID: auth.FirstParty, Name: "F", Type: auth.ClientNative, FirstParty: true, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+		}
+		if errors.Is(err, auth.ErrConflict) {
+			return nil
+		}
+		return err
+	})
+}
+
+// write is db.Write in the default tenant.
+func write(ctx context.Context, db *store.DB, fn func(*store.Tx) error) error {
+	return db.Write(ctx, auth.DefaultTenant, fn)
+}
+
+func unavailable(err error) bool { return auth.KindOf(err) == auth.KindUnavailable }
+
+// each is storetest.Each with the key that children know.
+func each(t *testing.T, fn func(t *testing.T, cfg store.Config)) {
+	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, testConfig(t, cfg.URL)) })
+}

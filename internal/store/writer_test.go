@@ -1,0 +1,391 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+func insertRole(tx *store.Tx, name string) error {
+	return tx.InsertRole(auth.Role{ID: auth.RoleID(name), Name: name, CreatedAt: tx.Now})
+}
+
+func hasRole(t testing.TB, db *store.DB, name string) bool {
+	t.Helper()
+	err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
+		_, err := tx.Role(name)
+		return err
+	})
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// hold keeps the writer inside a transaction until the returned function is called,
+// so that the Writes that follow wait together.
+func hold(t *testing.T, db *store.DB) (release func()) {
+	t.Helper()
+	held, free, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		done <- write(context.Background(), db, func(*store.Tx) error {
+			close(held)
+			<-free
+			return nil
+		})
+	}()
+	<-held
+	return sync.OnceFunc(func() {
+		close(free)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// together runs n Writes that wait for the writer at the same time.
+func together(t *testing.T, db *store.DB, n int, fn func(i int) error) []error {
+	t.Helper()
+	release := hold(t, db)
+	errs := make([]error, n)
+	var begun, wg sync.WaitGroup
+	for i := range n {
+		begun.Add(1)
+		wg.Go(func() {
+			begun.Done()
+			errs[i] = fn(i)
+		})
+	}
+	begun.Wait()
+	time.Sleep(20 * time.Millisecond) // for the queue to fill; less would only make smaller batches
+	release()
+	wg.Wait()
+	return errs
+}
+
+func sqliteDB(t *testing.T, change func(*store.Config)) (*store.DB, store.Config) {
+	cfg := testConfig(t, storetest.SQLite(t))
+	if change != nil {
+		change(&cfg)
+	}
+	return open(t, cfg), cfg
+}
+
+// commits counts commits by looking at how often a reader's picture changes.
+func TestGroupCommitSharesCommits(t *testing.T) {
+	t.Parallel()
+	db, cfg := sqliteDB(t, nil)
+	watch := raw(t, cfg.URL)
+	watch.SetMaxOpenConns(1)
+	version := func() int { return count(t, watch, "PRAGMA data_version") }
+
+	// All of a batch become visible at once, so a reader sees either none or many.
+	sizes := map[int]bool{}
+	stop, seen := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(seen)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				sizes[count(t, watch, "SELECT count(*) FROM roles")] = true
+			}
+		}
+	}()
+	errs := together(t, db, 100, func(i int) error {
+		return write(t.Context(), db, func(tx *store.Tx) error { return insertRole(tx, fmt.Sprint("r", i)) })
+	})
+	close(stop)
+	<-seen
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, watch, "SELECT count(*) FROM roles"); n != 100 {
+		t.Errorf("%d of 100 rows", n)
+	}
+	if len(sizes) > 10 {
+		t.Errorf("a hundred waiting Writes became visible in %d steps: they do not share commits", len(sizes))
+	}
+	before := version()
+	write(t.Context(), db, func(tx *store.Tx) error { return insertRole(tx, "single") })
+	if version() == before {
+		t.Error("the watcher sees no commit at all")
+	}
+}
+
+func TestOneCommitEachGivesTheSame(t *testing.T) {
+	t.Parallel()
+	for _, alone := range []bool{false, true} {
+		db, _ := sqliteDB(t, func(c *store.Config) { c.OneCommitEach = alone })
+		errs := together(t, db, 60, func(i int) error {
+			return write(t.Context(), db, func(tx *store.Tx) error {
+				if err := insertRole(tx, fmt.Sprint("r", i%30)); err != nil { // each name twice
+					return err
+				}
+				if i%3 == 0 {
+					return store.Keep(auth.Refuse(auth.KindForbidden, "no", "no"))
+				}
+				return nil
+			})
+		})
+		conflicts, refusals := 0, 0
+		for _, err := range errs {
+			switch {
+			case errors.Is(err, auth.ErrConflict):
+				conflicts++
+			case auth.KindOf(err) == auth.KindForbidden:
+				refusals++
+			case err != nil:
+				t.Error(err)
+			}
+		}
+		if conflicts != 30 || refusals != 10 {
+			t.Errorf("one commit each %v: %d conflicts and %d refusals, want 30 and 10", alone, conflicts, refusals)
+		}
+		for i := range 30 {
+			if !hasRole(t, db, fmt.Sprint("r", i)) {
+				t.Errorf("one commit each %v: r%d is missing", alone, i)
+			}
+		}
+	}
+}
+
+func TestRefusalsAmongOthers(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, cfg store.Config) {
+		db := open(t, cfg)
+		no := auth.Refuse(auth.KindForbidden, "no", "no")
+		do := func(i int) error {
+			return write(t.Context(), db, func(tx *store.Tx) error {
+				if err := insertRole(tx, fmt.Sprint("r", i)); err != nil {
+					return err
+				}
+				switch i % 4 {
+				case 1:
+					return no
+				case 2:
+					return store.Keep(no)
+				case 3:
+					return fmt.Errorf("on its way: %w", store.Keep(no))
+				}
+				return nil
+			})
+		}
+		var errs []error
+		if db.Name() == "sqlite" {
+			errs = together(t, db, 40, do)
+		} else {
+			for i := range 8 {
+				errs = append(errs, do(i))
+			}
+		}
+		for i, err := range errs {
+			if i%4 == 2 && err != error(no) {
+				t.Errorf("%d: Keep returns %v, not the refusal itself", i, err)
+			}
+			if refused := errors.Is(err, no); refused != (i%4 != 0) || !refused && err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+			if got, want := hasRole(t, db, fmt.Sprint("r", i)), i%4 != 1; got != want {
+				t.Errorf("%d: stored %v, want %v", i, got, want)
+			}
+		}
+	})
+}
+
+func TestPanicReachesItsCallerOnly(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, cfg store.Config) {
+		db := open(t, cfg)
+		do := func(i int) (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = fmt.Errorf("caught %v", p)
+				}
+			}()
+			return write(t.Context(), db, func(tx *store.Tx) error {
+				if err := insertRole(tx, fmt.Sprint("r", i)); err != nil {
+					return err
+				}
+				if i%5 == 2 {
+					panic(i)
+				}
+				return nil
+			})
+		}
+		var errs []error
+		if db.Name() == "sqlite" {
+			errs = together(t, db, 40, do)
+		} else {
+			for i := range 5 {
+				errs = append(errs, do(i))
+			}
+		}
+		for i, err := range errs {
+			want := i%5 == 2
+			if got := err != nil && err.Error() == fmt.Sprint("caught ", i); got != want {
+				t.Errorf("%d: %v", i, err)
+			}
+			if hasRole(t, db, fmt.Sprint("r", i)) == want {
+				t.Errorf("%d: stored %v", i, !want)
+			}
+		}
+		func() {
+			defer func() { recover() }()
+			db.Read(t.Context(), auth.DefaultTenant, func(*store.Tx) error { panic("in a read") })
+		}()
+		if !hasRole(t, db, "r0") {
+			t.Error("reads are broken after a panic in one")
+		}
+	})
+}
+
+// A test that fails inside a transaction ends its goroutine; so may a library.
+func TestGoexitEndsItsCallerOnly(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, cfg store.Config) {
+		db := open(t, cfg)
+		returned := make([]atomic.Bool, 20)
+		do := func(i int) error {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				err := write(context.Background(), db, func(tx *store.Tx) error {
+					if err := insertRole(tx, fmt.Sprint("r", i)); err != nil {
+						return err
+					}
+					if i%7 == 3 {
+						runtime.Goexit()
+					}
+					return nil
+				})
+				returned[i].Store(true)
+				if err != nil {
+					t.Errorf("%d: %v", i, err)
+				}
+			}()
+			<-done
+			return nil
+		}
+		if db.Name() == "sqlite" {
+			together(t, db, len(returned), do)
+		} else {
+			for i := range returned {
+				do(i)
+			}
+		}
+		for i := range returned {
+			if want := i%7 != 3; returned[i].Load() != want || hasRole(t, db, fmt.Sprint("r", i)) != want {
+				t.Errorf("%d: returned %v, stored %v, want %v", i, returned[i].Load(), !want, want)
+			}
+		}
+	})
+}
+
+func TestCancelledBeforeItsTurn(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, cfg store.Config) {
+		db := open(t, cfg)
+		ctx, cancel := context.WithCancel(t.Context())
+		release := func() {}
+		if db.Name() == "sqlite" {
+			release = hold(t, db)
+		} else {
+			cancel()
+		}
+		time.AfterFunc(10*time.Millisecond, cancel)
+		ran := false
+		err := write(ctx, db, func(tx *store.Tx) error { ran = true; return insertRole(tx, "r") })
+		if !errors.Is(err, context.Canceled) || ran {
+			t.Errorf("ran %v, error %v", ran, err)
+		}
+		release()
+		if hasRole(t, db, "r") {
+			t.Error("stored although its caller was told otherwise")
+		}
+	})
+}
+
+// However stuck the disk is, nobody waits longer than configured, and the line of
+// those who wait is bounded.
+func TestWriterStuck(t *testing.T) {
+	t.Parallel()
+	db, _ := sqliteDB(t, func(c *store.Config) { c.Wait = 300 * time.Millisecond })
+	release := hold(t, db)
+	const extra = 50
+	var full, late, other atomic.Int32
+	var wg sync.WaitGroup
+	begun := time.Now()
+	for range store.QueueLimit + extra {
+		wg.Go(func() {
+			at := time.Now()
+			err := write(t.Context(), db, func(*store.Tx) error { return nil })
+			switch {
+			case !unavailable(err):
+				other.Add(1)
+			case time.Since(at) < 100*time.Millisecond:
+				full.Add(1)
+			default:
+				late.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if d := time.Since(begun); d > 3*time.Second {
+		t.Errorf("refused after %s", d)
+	}
+	if full.Load() == 0 || other.Load() != 0 {
+		t.Errorf("%d refused because the line is full, %d after waiting, %d otherwise", full.Load(), late.Load(), other.Load())
+	}
+	if err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.Self(); return err }); err != nil {
+		t.Errorf("reads must go on: %v", err)
+	}
+	release()
+	if err := write(t.Context(), db, func(tx *store.Tx) error { return insertRole(tx, "after") }); err != nil {
+		t.Errorf("no recovery: %v", err)
+	}
+}
+
+func TestCloseFinishesWhatWasAccepted(t *testing.T) {
+	t.Parallel()
+	db, cfg := sqliteDB(t, nil)
+	release := hold(t, db)
+	errs := make(chan error, 50)
+	for i := range cap(errs) {
+		go func() {
+			errs <- write(context.Background(), db, func(tx *store.Tx) error { return insertRole(tx, fmt.Sprint("r", i)) })
+		}()
+	}
+	time.Sleep(10 * time.Millisecond)
+	go release()
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stored := 0
+	for range cap(errs) {
+		if err := <-errs; err == nil {
+			stored++
+		} else if !unavailable(err) {
+			t.Error(err)
+		}
+	}
+	if err := write(t.Context(), db, func(*store.Tx) error { return nil }); !unavailable(err) {
+		t.Errorf("a write after Close: %v", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Errorf("the second Close: %v", err)
+	}
+	if n := count(t, raw(t, cfg.URL), "SELECT count(*) FROM roles"); n != stored {
+		t.Errorf("%d rows, %d acknowledged", n, stored)
+	}
+}
