@@ -16,11 +16,6 @@ const shards = 64
 // would hand one caller the claims of another.
 type digest = [sha256.Size]byte
 
-func digestOf(token string) digest {
-	var stack [2048]byte
-	return sha256.Sum256(append(stack[:0], token...))
-}
-
 // entry is a verified token.
 type entry struct {
 	claims *Claims // for the caller

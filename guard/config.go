@@ -46,6 +46,7 @@ type Config struct {
 
 	// FetchKeys, when set, delivers the JSON Web Key Set instead of HTTP, for
 	// keys that are in a file or in the same process. It must obey its context.
+	// Issuer is then only compared, and may be an http URL.
 	FetchKeys func(context.Context) ([]byte, error)
 
 	// Algorithms that may sign tokens. Default: ES256, RS256, EdDSA. Also known:
@@ -163,7 +164,7 @@ func (c Config) validate() error {
 	}
 	if c.Issuer == "" {
 		bad("Issuer", "is required")
-	} else if err := checkURL(c.Issuer, c.InsecureAllowHTTP); err != nil {
+	} else if err := checkURL(c.Issuer, c.InsecureAllowHTTP || c.FetchKeys != nil); err != nil {
 		bad("Issuer", "%v", err)
 	} else if strings.ContainsAny(c.Issuer, "?#") {
 		bad("Issuer", "must have no query and no fragment")

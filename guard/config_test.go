@@ -37,6 +37,10 @@ func TestConfigMistakes(t *testing.T) {
 			c.JWKSURL = "https://id.test/jwks"
 			c.FetchKeys = func(context.Context) ([]byte, error) { return nil, nil }
 		}, []string{"FetchKeys"}},
+		{"http, keys from elsewhere", func(c *Config) {
+			c.Issuer = "http://id.test"
+			c.FetchKeys = func(context.Context) ([]byte, error) { return jwks(esSigner().jwk(nil)), nil }
+		}, nil},
 		{"none", func(c *Config) { c.Algorithms = []string{"none"} }, []string{"Algorithms"}},
 		{"stale before renewed", func(c *Config) { c.MaxStale = time.Second }, []string{"MaxStale"}},
 		{"everything at once", func(c *Config) {
@@ -49,9 +53,6 @@ func TestConfigMistakes(t *testing.T) {
 			t.Parallel()
 			c := Config{Issuer: issuerURL, HTTPClient: &http.Client{Transport: newStation(esSigner().jwk(nil))}}
 			tt.change(&c)
-			if c.FetchKeys == nil && len(tt.want) == 0 {
-				c.FetchKeys = func(context.Context) ([]byte, error) { return jwks(esSigner().jwk(nil)), nil }
-			}
 			_, err := New(context.Background(), c)
 			var fields []string
 			var joined interface{ Unwrap() []error }

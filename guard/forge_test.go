@@ -237,10 +237,13 @@ func (s *station) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // keyFetches counts requests for the key set.
-func (s *station) keyFetches() int {
+func (s *station) keyFetches() int { return s.asked("/t/acme/.well-known/jwks.json") }
+
+// asked counts requests for a path, or to a host.
+func (s *station) asked(what string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.hits["/t/acme/.well-known/jwks.json"]
+	return s.hits[what] + s.hosts[what]
 }
 
 func reply(status int, body string) *http.Response {

@@ -2,7 +2,7 @@ package guard
 
 import (
 	"context"
-	"errors"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
@@ -87,18 +87,21 @@ func (g *Guard) verify(ctx context.Context, token string) (*entry, *Error) {
 	if e != nil {
 		return nil, e
 	}
+	// One copy of the token as bytes, on the stack unless it is unusually long.
+	var stack [2048]byte
+	raw := append(stack[:0], token...)
 	cached := g.cache != nil && len(token) <= maxCachedToken
 	var d digest
 	var en *entry
 	if cached {
-		d = digestOf(token)
+		d = sha256.Sum256(raw)
 		en = g.cache.get(&d)
 		if en != nil && (en.key.withdrawn.Load() || !now.Before(en.exp)) {
 			en = nil
 		}
 	}
 	if en == nil {
-		if en, e = g.verifyCold(ctx, token, set); e != nil {
+		if en, e = g.verifyCold(ctx, token, raw, set); e != nil {
 			return nil, e
 		}
 		if cached && now.Before(en.exp) {
@@ -113,10 +116,10 @@ func (g *Guard) verify(ctx context.Context, token string) (*entry, *Error) {
 
 // verifyCold verifies a token that is not remembered: signature first, then
 // what it says.
-func (g *Guard) verifyCold(ctx context.Context, token string, set *keySet) (*entry, *Error) {
-	p, ok := split(token)
+func (g *Guard) verifyCold(ctx context.Context, token string, raw []byte, set *keySet) (*entry, *Error) {
+	p, ok := cut(token, raw)
 	if !ok {
-		return nil, refuse(ErrMalformed, errors.New("not three parts of base64url"))
+		return nil, refuse(ErrMalformed, errEncoding)
 	}
 	payload, signer, e := g.verifySignature(ctx, token, p, set)
 	if e != nil {
@@ -135,15 +138,12 @@ func (g *Guard) verifyCold(ctx context.Context, token string, set *keySet) (*ent
 // verifySignature returns the signed payload and who signed it.
 func (g *Guard) verifySignature(ctx context.Context, token string, p parts, set *keySet) (string, *key, *Error) {
 	if with, ok := set.byHeader[p.header]; ok {
-		payload, ok := verifyKnown(p, with)
-		if !ok {
-			return "", nil, refuse(ErrSignature, nil)
-		}
-		return payload, with.key, nil
+		payload, e := verifyKnown(p, with)
+		return payload, with.key, e
 	}
-	raw, err := decodeParts(p)
-	if err != nil {
-		return "", nil, refuse(ErrMalformed, err)
+	raw, ok := decodeParts(token, p)
+	if !ok {
+		return "", nil, refuse(ErrMalformed, errEncoding)
 	}
 	h, err := parseHeader(raw)
 	if err != nil {

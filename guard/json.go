@@ -182,28 +182,40 @@ func (p *parser) number() (string, error) {
 	return p.s[start:p.i], nil
 }
 
+// asIs marks the bytes that stand for themselves in a string.
+var asIs = func() (t [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // str reads a string. Without escapes the result is a part of s.
 func (p *parser) str() (string, error) {
 	if !p.take('"') {
 		return "", errType
 	}
 	start, ascii := p.i, true
-	for ; p.i < len(p.s); p.i++ {
-		switch c := p.s[p.i]; {
+	for i := start; i < len(p.s); i++ {
+		c := p.s[i]
+		if asIs[c] {
+			continue
+		}
+		switch {
 		case c == '"':
-			out := p.s[start:p.i]
-			p.i++
+			p.i = i + 1
+			out := p.s[start:i]
 			if !ascii && !utf8.ValidString(out) {
 				return "", errSyntax
 			}
 			return out, nil
 		case c == '\\':
+			p.i = i
 			return p.escaped(start)
 		case c < ' ':
 			return "", errSyntax
-		case c >= utf8.RuneSelf:
-			ascii = false
 		}
+		ascii = false
 	}
 	return "", errSyntax
 }

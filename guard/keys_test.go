@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,19 +119,25 @@ func TestDiscovery(t *testing.T) {
 func TestDiscoveryAgainAfterFailure(t *testing.T) {
 	t.Parallel()
 	c, st := newClock(), newStation()
-	at := issuerURL + "/old"
+	var moved atomic.Bool
+	at := func() string {
+		if moved.Load() {
+			return issuerURL + "/new"
+		}
+		return issuerURL + "/old"
+	}
 	body := string(jwks(esSigner().jwk(nil)))
 	st.set(func(r *http.Request) (*http.Response, error) {
 		switch r.URL.String() {
 		case issuerURL + "/.well-known/openid-configuration":
-			return reply(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+at+`"}`), nil
-		case at:
+			return reply(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+at()+`"}`), nil
+		case at():
 			return reply(200, body), nil
 		}
 		return reply(404, ""), nil
 	})
 	g := newGuard(t, st, c, nil)
-	at = issuerURL + "/new"
+	moved.Store(true)
 	for range 2 {
 		c.Advance(DefaultRefreshInterval)
 		_ = g.Ready(context.Background())
@@ -140,7 +147,7 @@ func TestDiscoveryAgainAfterFailure(t *testing.T) {
 	if err := g.Ready(context.Background()); err != nil {
 		t.Error(err)
 	}
-	if st.hits["/t/acme/new"] == 0 {
+	if st.asked("/t/acme/new") == 0 {
 		t.Error("the new place was not asked")
 	}
 }

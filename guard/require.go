@@ -57,7 +57,10 @@ func Check(c *Claims, reqs ...Requirement) error {
 type grants struct{ scopes, roles, permissions []string }
 
 func grantsOf(c *Claims) grants {
-	return grants{slices.Clone(c.Scopes), slices.Clone(c.Roles), slices.Clone(c.Permissions)}
+	a, b := len(c.Scopes), len(c.Scopes)+len(c.Roles)
+	all := make([]string, 0, b+len(c.Permissions))
+	all = append(append(append(all, c.Scopes...), c.Roles...), c.Permissions...)
+	return grants{all[:a], all[a:b], all[b:]}
 }
 
 // policy is a checked list of requirements.

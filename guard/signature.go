@@ -8,13 +8,12 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"errors"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
-// strict refuses padding, the standard alphabet and set bits behind the last
-// byte. It would still skip line breaks; split has refused them before.
 var strict = base64.RawURLEncoding.Strict()
 
 // inAlphabet marks the bytes of base64url.
@@ -25,38 +24,44 @@ var inAlphabet = func() (t [256]bool) {
 	return t
 }()
 
-// parts is a compact JWS, cut but not decoded.
+// parts is a compact JWS, cut but not decoded. The slices share one copy of
+// the token's bytes, which lives on the caller's stack.
 type parts struct {
 	header    string // with its dot
-	payload   string
-	input     string // what is signed: header and payload
-	signature string
+	payload   []byte
+	input     []byte // what is signed: header and payload
+	signature []byte
 }
 
-// split cuts a token: exactly three parts of base64url, of which only the
-// payload may be empty.
-func split(token string) (parts, bool) {
-	var dots [2]int
-	n := 0
-	for i := 0; i < len(token); i++ {
-		if inAlphabet[token[i]] {
-			continue
-		}
-		if token[i] != '.' || n == 2 {
-			return parts{}, false
-		}
-		dots[n] = i
-		n++
-	}
-	if n != 2 || dots[0] == 0 || dots[1] == len(token)-1 {
+// cut splits at the first and the last dot and looks at nothing else.
+func cut(token string, raw []byte) (parts, bool) {
+	first, last := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
+	if first < 1 || last == first || last == len(token)-1 {
 		return parts{}, false
 	}
-	return parts{
-		header:    token[:dots[0]+1],
-		payload:   token[dots[0]+1 : dots[1]],
-		input:     token[:dots[1]],
-		signature: token[dots[1]+1:],
-	}, true
+	return parts{header: token[:first+1], payload: raw[first+1 : last], input: raw[:last], signature: raw[last+1:]}, true
+}
+
+// wellFormed tells whether the token is three parts of the base64url alphabet.
+func wellFormed(token string) bool {
+	dots := 0
+	for i := 0; i < len(token); i++ {
+		if !inAlphabet[token[i]] {
+			if token[i] != '.' {
+				return false
+			}
+			dots++
+		}
+	}
+	return dots == 2
+}
+
+// decode is strict: no padding, only the URL alphabet, no set bits behind the
+// last byte, and no line breaks, which the standard library would skip. Those
+// show in the length.
+func decode(dst, src []byte) ([]byte, bool) {
+	n, err := strict.Decode(dst, src)
+	return dst[:n], err == nil && len(src)%4 != 1 && n == strict.DecodedLen(len(src))
 }
 
 // maxSignature is that of a 4096-bit RSA key.
@@ -64,26 +69,31 @@ const maxSignature = 512
 
 // verifyKnown is the fast path: key and algorithm are fixed by the whole
 // header, the standard library does the rest. It returns the payload.
-func verifyKnown(p parts, with known) (string, bool) {
+func verifyKnown(p parts, with known) (string, *Error) {
 	var sigBuf [maxSignature]byte
+	var stack [1024]byte
+	dst := stack[:]
+	if n := strict.DecodedLen(len(p.payload)); n > len(dst) {
+		dst = make([]byte, n)
+	}
 	if strict.DecodedLen(len(p.signature)) > len(sigBuf) {
-		return "", false
+		return "", refuse(ErrSignature, nil)
 	}
-	n, err := strict.Decode(sigBuf[:], []byte(p.signature))
-	if err != nil || !checkSignature(with, p.input, sigBuf[:n]) {
-		return "", false
+	sig, ok := decode(sigBuf[:], p.signature)
+	payload, ok2 := decode(dst, p.payload)
+	if !ok || !ok2 {
+		return "", refuse(ErrMalformed, errEncoding)
 	}
-	payload, err := strict.DecodeString(p.payload)
-	if err != nil {
-		return "", false
+	if !checkSignature(with, p.input, sig) {
+		return "", refuse(ErrSignature, nil)
 	}
-	return string(payload), true
+	return string(payload), nil
 }
 
+var errEncoding = errors.New("not three parts of canonical base64url")
+
 // checkSignature verifies with the standard library.
-func checkSignature(with known, input string, sig []byte) bool {
-	var stack [2048]byte
-	data := append(stack[:0], input...)
+func checkSignature(with known, data, sig []byte) bool {
 	if pub, ok := with.key.public.(ed25519.PublicKey); ok {
 		return with.alg == jose.EdDSA && len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, data, sig)
 	}
