@@ -13,7 +13,7 @@ import (
 // Refreshing is everything on which the fate of a refresh token depends.
 type Refreshing struct {
 	Family      auth.Family
-	Session     auth.Session // times, ACR and AMR
+	Session     auth.Session // digest, times, ACR and AMR
 	Account     auth.Account // ID, EmailVerifiedAt, DisabledAt
 	Client      auth.Client  // ID, DisabledAt
 	Tenant      auth.Tenant  // ID, Settings, DisabledAt
@@ -26,7 +26,7 @@ type Refreshing struct {
 func (tx *Tx) Refreshing(id auth.FamilyID) (Refreshing, error) {
 	return one(tx.q, scanRefreshing, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.scope, f.generation, f.digest,
 		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason,
-		s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at,
+		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at,
 		a.email_verified_at, a.disabled_at, c.disabled_at, t.id, t.settings, t.disabled_at,
 		(SELECT string_agg(r.name, ' ') FROM assignments g
 			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
@@ -46,7 +46,7 @@ func scanRefreshing(s scanner, r *Refreshing) error {
 	f := &r.Family
 	err := s.Scan(&f.ID, &f.Account, &f.Client, &f.Session, decoded{&f.Scope}, &f.Generation, &f.Digest,
 		at(&f.CreatedAt), at(&f.RotatedAt), at(&f.IdleAt), at(&f.ExpiresAt), at(&f.RevokedAt), opt(&f.EndReason),
-		at(&r.Session.AuthAt), &r.Session.ACR, decoded{&r.Session.AMR}, at(&r.Session.SeenAt), at(&r.Session.IdleAt),
+		opt(&r.Session.Digest), at(&r.Session.AuthAt), &r.Session.ACR, decoded{&r.Session.AMR}, at(&r.Session.SeenAt), at(&r.Session.IdleAt),
 		at(&r.Session.ExpiresAt), at(&r.Session.EndedAt),
 		at(&r.Account.EmailVerifiedAt), at(&r.Account.DisabledAt), at(&r.Client.DisabledAt),
 		&r.Tenant.ID, decoded{&r.Tenant.Settings}, at(&r.Tenant.DisabledAt), words{&r.Roles}, words{&r.Permissions})

@@ -1,0 +1,124 @@
+package token
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// The form of a refresh token:
+//
+//	wwr_ base64url( family 16 ‖ generation 4 ‖ secret 32 ‖ tag 16 )
+//
+// The tag is a MAC over the tenant and all before it, so garbage is refused
+// without a look at the database, and a token with a right tag was issued by us:
+// an old generation is then a genuine token that was spent, never a guess.
+//
+// The secret of generation 0 is random. That of each successor is a MAC over its
+// predecessor's, so whoever shows the predecessor can be given the same successor
+// again, though nothing readable is stored. Both keys are the server's: neither
+// the database nor any number of tokens leads to the next one.
+
+// RefreshPrefix is what every refresh token begins with.
+const RefreshPrefix = "wwr_"
+
+const (
+	tagSize   = 16
+	bodySize  = 16 + 4 + 32
+	tokenSize = len(RefreshPrefix) + ((bodySize+tagSize)*8+5)/6
+)
+
+// refreshToken is a refresh token taken apart.
+type refreshToken struct {
+	family     [16]byte
+	generation uint32
+	secret     [32]byte
+}
+
+// form makes and reads refresh tokens.
+type form struct{ tag, next []byte }
+
+func newForm(root []byte) form {
+	return form{tag: secret.Derive(root, "refresh token tag"), next: secret.Derive(root, "refresh token successor")}
+}
+
+func (t refreshToken) body() []byte {
+	b := make([]byte, 0, bodySize+tagSize)
+	b = append(b, t.family[:]...)
+	b = binary.BigEndian.AppendUint32(b, t.generation)
+	return append(b, t.secret[:]...)
+}
+
+// write puts the token together.
+func (f form) write(tenant auth.TenantID, t refreshToken) secret.Text {
+	b := t.body()
+	tag := secret.MAC(f.tag, []byte(tenant), b)
+	return secret.Text(RefreshPrefix + secret.Encode(append(b, tag[:tagSize]...)))
+}
+
+// read takes apart a token that was issued for the tenant, and nothing else.
+func (f form) read(tenant auth.TenantID, raw string) (refreshToken, bool) {
+	rest, ok := strings.CutPrefix(raw, RefreshPrefix)
+	if !ok || len(raw) != tokenSize {
+		return refreshToken{}, false
+	}
+	b, err := secret.Decode(rest)
+	if err != nil || len(b) != bodySize+tagSize {
+		return refreshToken{}, false
+	}
+	tag := secret.MAC(f.tag, []byte(tenant), b[:bodySize])
+	if !secret.Equal(string(tag[:tagSize]), string(b[bodySize:])) {
+		return refreshToken{}, false
+	}
+	return refreshToken{
+		family:     [16]byte(b),
+		generation: binary.BigEndian.Uint32(b[16:]),
+		secret:     [32]byte(b[20:]),
+	}, true
+}
+
+// successor is the one token that can follow t.
+func (f form) successor(tenant auth.TenantID, t refreshToken) refreshToken {
+	next := secret.MAC(f.next, []byte(tenant), t.body())
+	return refreshToken{family: t.family, generation: t.generation + 1, secret: [32]byte(next)}
+}
+
+// familyID is the family's name in the database: a UUID in its usual spelling.
+func (t refreshToken) familyID() auth.FamilyID {
+	var b [36]byte
+	src := t.family[:]
+	for i, at := range [5]int{0, 9, 14, 19, 24} {
+		n := [5]int{4, 2, 2, 2, 6}[i]
+		hex.Encode(b[at:], src[:n])
+		src = src[n:]
+		if i > 0 {
+			b[at-1] = '-'
+		}
+	}
+	return auth.FamilyID(b[:])
+}
+
+// first begins a family of the given name, which secret.NewID made.
+func first(id string) (t refreshToken, ok bool) {
+	b, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
+	if err != nil || len(b) != 16 {
+		return t, false
+	}
+	t.family = [16]byte(b)
+	t.secret = [32]byte(secret.Bytes(32))
+	return t, true
+}
+
+// Family names the family of a refresh token that was issued for the tenant; false
+// for everything else. It looks at the token alone, so that tries can be counted
+// for each family before the database is asked.
+func (s *Service) Family(tenant auth.TenantID, raw string) (auth.FamilyID, bool) {
+	t, ok := s.form.read(tenant, raw)
+	if !ok {
+		return "", false
+	}
+	return t.familyID(), true
+}

@@ -1,0 +1,237 @@
+package token_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+const (
+	base  = "https://id.example.test"
+	grace = 10 * time.Second
+	other = auth.ClientID("other")
+)
+
+// clock stands still until it is moved.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// node is one server on a database.
+type node struct {
+	db       *store.DB
+	keys     *keys.Ring
+	tokens   *token.Service
+	mu       sync.Mutex
+	verdicts map[string]int
+}
+
+// house is a database with alice in it, and the nodes that work on it.
+type house struct {
+	*node
+	t     testing.TB
+	clock *clock
+	cfg   store.Config
+	root  []byte
+	grace time.Duration
+	alice auth.AccountID
+}
+
+func newHouse(t testing.TB, cfg store.Config) *house {
+	h := &house{t: t, clock: newClock(), root: secret.Bytes(32), grace: grace}
+	cfg.Now = h.clock.Now
+	cfg.Wait = 30 * time.Second // two cores run many of these tests at once
+	h.cfg = cfg
+	storetest.Open(t, cfg).Close()
+	h.node = h.join()
+	h.alice = h.person("alice@example.test")
+	h.write(func(tx *store.Tx) error {
+		return tx.InsertClient(auth.Client{ID: other, Name: "Other", Type: auth.ClientNative, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+	})
+	return h
+}
+
+// join starts another node on the same database.
+func (h *house) join() *node {
+	h.t.Helper()
+	db, err := store.Open(h.t.Context(), h.cfg)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { db.Close() })
+	n := &node{db: db, keys: keys.New(keys.Config{DB: db, Now: h.clock.Now}), verdicts: map[string]int{}}
+	n.tokens = token.New(token.Config{DB: db, Keys: n.keys, Base: base, Now: h.clock.Now, Grace: h.grace, Root: h.root,
+		Refreshed: func(v string) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.verdicts[v]++
+		}})
+	return n
+}
+
+func (h *house) write(fn func(tx *store.Tx) error) {
+	h.t.Helper()
+	if err := h.db.Write(h.t.Context(), auth.DefaultTenant, fn); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) person(email string) auth.AccountID {
+	h.t.Helper()
+	e, err := auth.ParseEmail(email)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	id := auth.AccountID(secret.NewID(h.clock.Now()))
+	h.write(func(tx *store.Tx) error {
+		return tx.InsertAccount(auth.Account{ID: id, Email: e, Name: "A", EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+	})
+	return id
+}
+
+// signIn stores a session of alice and issues tokens for it.
+func (h *house) signIn() auth.Tokens {
+	h.t.Helper()
+	return h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Scope: auth.DefaultScope, ACR: "1", AMR: []string{"pwd"}})
+}
+
+func (h *house) issue(g auth.Grant) auth.Tokens {
+	h.t.Helper()
+	var d token.Draft
+	h.write(func(tx *store.Tx) (err error) {
+		if g.Account != "" {
+			g.Session, g.AuthAt = auth.SessionID(secret.NewID(tx.Now)), tx.Now
+			err = tx.InsertSession(auth.Session{ID: g.Session, Account: g.Account, Client: g.Client, AuthAt: tx.Now, ACR: g.ACR, AMR: g.AMR,
+				CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now.Add(365 * 24 * time.Hour), ExpiresAt: tx.Now.Add(365 * 24 * time.Hour)})
+			if err != nil {
+				return err
+			}
+		}
+		d, err = h.tokens.Start(tx, g)
+		return err
+	})
+	ts, err := h.tokens.Finish(h.t.Context(), d)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return ts
+}
+
+func (n *node) refresh(ctx context.Context, raw string) (auth.Tokens, error) {
+	return n.tokens.Refresh(ctx, auth.DefaultTenant, auth.FirstParty, raw, nil, auth.Actor{IP: "192.0.2.1"})
+}
+
+// must refreshes and expects it to work.
+func (h *house) must(raw string) auth.Tokens {
+	h.t.Helper()
+	ts, err := h.refresh(h.t.Context(), raw)
+	if err != nil {
+		h.t.Fatalf("refresh: %v", err)
+	}
+	return ts
+}
+
+// refused refreshes and expects the code.
+func (h *house) refused(raw, code string) {
+	h.t.Helper()
+	ts, err := h.refresh(h.t.Context(), raw)
+	if ts.AccessToken != "" || ts.RefreshToken != "" {
+		h.t.Error("a refusal came with tokens")
+	}
+	wantCode(h.t, err, code)
+}
+
+func wantCode(t testing.TB, err error, code string) {
+	t.Helper()
+	if got := codeOf(err); got != code {
+		t.Errorf("refused with %q (%v), want %q", got, err, code)
+	}
+}
+
+func codeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	code, _, _ := strings.Cut(err.Error(), ":")
+	return code
+}
+
+func (h *house) verify(access string) error {
+	_, err := h.tokens.Verify(h.t.Context(), auth.DefaultTenant, access)
+	return err
+}
+
+// counts of audit lines and messages of a kind.
+func (h *house) events(kind auth.EventKind) []auth.Event {
+	h.t.Helper()
+	var out []auth.Event
+	err := h.db.Read(h.t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
+		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 1000})
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return out
+}
+
+func (h *house) waitingMails() int64 {
+	h.t.Helper()
+	var n int64
+	err := h.db.ReadSystem(h.t.Context(), func(tx *store.SystemTx) (err error) {
+		n, _, err = tx.Waiting()
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return n
+}
+
+// family reads the family of a refresh token.
+func (h *house) family(raw string) auth.Family {
+	h.t.Helper()
+	id, ok := h.tokens.Family(auth.DefaultTenant, raw)
+	if !ok {
+		h.t.Fatal("not a refresh token")
+	}
+	var f auth.Family
+	err := h.db.Read(h.t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
+		f, err = tx.Family(id)
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return f
+}
+
+// each runs the test with a new house on each database.
+func each(t *testing.T, fn func(t *testing.T, h *house)) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newHouse(t, cfg)) })
+}

@@ -1,0 +1,127 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// offline is the scope that asks for a refresh token (OpenID Connect Core §11).
+const offline = "offline_access"
+
+// typ marks access tokens, so that no other JWT of ours passes for one (RFC 9068
+// §2.1).
+const typ = "at+jwt"
+
+// Draft is a grant that was decided and written down, but not signed.
+type Draft struct {
+	tenant    auth.TenantID
+	grant     auth.Grant
+	algorithm string
+	access    time.Duration // lifetime of the access token
+	refresh   secret.Text   // empty without offline_access
+	idle      time.Duration // until the refresh token dies unused
+}
+
+// Start decides whether the grant may be issued and writes what has to be kept: a
+// refresh family when a person's scope has offline_access. It fills in the
+// account's roles and permissions. It belongs inside Write; without offline_access
+// inside Read as well. The session, if there is one, must be stored already.
+func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
+	t, err := tx.Self()
+	if err != nil {
+		return Draft{}, fmt.Errorf("read tenant: %w", err)
+	}
+	c, err := tx.Client(g.Client)
+	if errors.Is(err, auth.ErrNotFound) {
+		return Draft{}, auth.Refuse(auth.KindUnauthenticated, "client_unknown", "this client is not known")
+	} else if err != nil {
+		return Draft{}, fmt.Errorf("read client: %w", err)
+	}
+	var a auth.Account
+	if g.Account != "" {
+		if a, err = tx.Account(g.Account); errors.Is(err, auth.ErrNotFound) {
+			return Draft{}, auth.Refuse(auth.KindUnauthenticated, "account_unknown", "this account is not known")
+		} else if err != nil {
+			return Draft{}, fmt.Errorf("read account: %w", err)
+		}
+	}
+	if err := Decide(t, a, c); err != nil {
+		return Draft{}, err
+	}
+	if g.Account != "" {
+		if g.Roles, g.Permissions, err = tx.Rights(g.Account); err != nil {
+			return Draft{}, fmt.Errorf("read rights: %w", err)
+		}
+	}
+	d := s.draft(t, g)
+	if g.Account == "" || !g.Scope.Has(offline) {
+		return d, nil
+	}
+	if err := s.begin(tx, &d, t); err != nil {
+		return Draft{}, err
+	}
+	return d, nil
+}
+
+// draft fills in what the tenant says.
+func (s *Service) draft(t auth.Tenant, g auth.Grant) Draft {
+	d := Draft{tenant: t.ID, grant: g, algorithm: t.Settings.Algorithm, access: t.Settings.Lifetimes.Or(s.lifetimes).Access}
+	if d.algorithm == "" {
+		d.algorithm = s.algorithm
+	}
+	return d
+}
+
+// begin starts a refresh family. It never outlives its session.
+func (s *Service) begin(tx *store.Tx, d *Draft, t auth.Tenant) error {
+	session, err := tx.Session(d.grant.Session)
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return fmt.Errorf("read session: %w", err)
+	}
+	if err != nil || session.Account != d.grant.Account || !session.Live(tx.Now) {
+		return auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
+	}
+	id := secret.NewID(tx.Now)
+	token, ok := first(id)
+	if !ok {
+		return fmt.Errorf("family id %q is not a UUID", id)
+	}
+	life := t.Settings.Lifetimes.Or(s.lifetimes)
+	expires := earlier(tx.Now.Add(life.RefreshAbsolute), session.ExpiresAt)
+	idle := earlier(tx.Now.Add(life.RefreshIdle), expires)
+	d.refresh, d.idle = s.form.write(t.ID, token), idle.Sub(tx.Now)
+	err = tx.InsertFamily(auth.Family{
+		ID: auth.FamilyID(id), Account: d.grant.Account, Client: d.grant.Client, Session: session.ID, Scope: d.grant.Scope,
+		Digest: secret.Digest(d.refresh.Reveal()), CreatedAt: tx.Now, RotatedAt: tx.Now, IdleAt: idle, ExpiresAt: expires,
+	})
+	if err != nil {
+		return fmt.Errorf("store refresh family: %w", err)
+	}
+	return nil
+}
+
+// Finish signs what Start wrote down, after the commit.
+func (s *Service) Finish(ctx context.Context, d Draft) (auth.Tokens, error) {
+	body := claims(d.tenant.Issuer(s.base), d.grant, s.now(), d.access)
+	access, err := s.keys.Sign(ctx, d.tenant, d.algorithm, typ, body)
+	if err != nil {
+		return auth.Tokens{}, fmt.Errorf("sign access token: %w", err)
+	}
+	return auth.Tokens{
+		AccessToken: access, ExpiresIn: d.access, RefreshToken: d.refresh.Reveal(), RefreshExpiresIn: d.idle,
+		Scope: d.grant.Scope, Session: d.grant.Session, Account: d.grant.Account,
+	}, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,237 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// verdict is what a presented refresh token deserves.
+type verdict string
+
+const (
+	rotated verdict = "rotated" // the newest: it is spent for its successor
+	race    verdict = "race"    // spent a moment ago: the same successor again
+	reuse   verdict = "reuse"   // spent before that: theft, end everything
+	expired verdict = "expired" // too old: dead for good from now on
+	invalid verdict = "invalid"
+	refused verdict = "refused" // a fault of the request; the token stays as it is
+)
+
+// presented is a refresh token with the circumstances of its use.
+type presented struct {
+	tenant auth.TenantID
+	client auth.ClientID
+	token  refreshToken
+	digest string      // of the token
+	next   secret.Text // its successor
+	after  string      // digest of the successor
+	scope  auth.Scope  // nil: the one granted
+}
+
+// Refresh spends a refresh token and returns its successor with a fresh access
+// token. A nil scope means the one granted; a narrower one narrows this access
+// token alone; a wider one is refused as Invalid invalid_scope and spends nothing.
+//
+// Refusals of the token are Unauthenticated: invalid_refresh_token for what is
+// unknown, expired, revoked, another client's, or whose account may get nothing
+// any more; refresh_token_reused when a spent token came back after its grace, upon
+// which its session and the whole family have ended.
+func (s *Service) Refresh(ctx context.Context, tenant auth.TenantID, client auth.ClientID, raw string, scope auth.Scope, actor auth.Actor) (auth.Tokens, error) {
+	t, ok := s.form.read(tenant, raw)
+	if !ok {
+		s.observe(invalid)
+		return auth.Tokens{}, notValid(nil)
+	}
+	p := presented{tenant: tenant, client: client, token: t, digest: secret.Digest(raw), scope: scope}
+	p.next = s.form.write(tenant, s.form.successor(tenant, t))
+	p.after = secret.Digest(p.next.Reveal())
+
+	var v verdict
+	var d Draft
+	err := s.db.Rotate(ctx, tenant, t.familyID(), func(now time.Time, r store.Refreshing) (rotation store.Rotation, err error) {
+		if v, err = s.judge(p, now, r); err != nil {
+			return store.Rotation{}, err
+		}
+		d, rotation = s.follow(p, v, now, r)
+		return rotation, nil
+	})
+	switch {
+	case errors.Is(err, auth.ErrNotFound):
+		v, err = invalid, notValid(err)
+	case v == reuse || v == expired:
+		v, err = s.condemn(ctx, p, actor)
+	}
+	if _, ok := errors.AsType[*auth.Error](err); err != nil && !ok {
+		return auth.Tokens{}, fmt.Errorf("refresh: %w", err)
+	}
+	if err != nil {
+		s.observe(v)
+		return auth.Tokens{}, err
+	}
+	s.observe(v)
+	return s.Finish(ctx, d)
+}
+
+// judge is the one decision about a refresh token. It changes nothing.
+//
+// The order matters: another client's token is refused before anything that has
+// consequences, so nobody can end a family with a token stolen for another client;
+// reuse is found before the scope is looked at.
+func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict, error) {
+	f := r.Family
+	switch {
+	case f.Client != p.client:
+		return invalid, notValid(errors.New("it belongs to another client"))
+	case f.EndReason == auth.EndReuse:
+		return invalid, reused()
+	case !f.RevokedAt.IsZero() || !r.Session.EndedAt.IsZero():
+		return invalid, notValid(errors.New("it was revoked"))
+	case !f.Live(now) || !now.Before(r.Session.ExpiresAt):
+		return expired, notValid(errors.New("it has expired"))
+	}
+	v := rotated
+	switch generation := int64(p.token.generation); {
+	case generation == f.Generation && secret.Equal(p.digest, f.Digest):
+	case generation >= f.Generation:
+		// Tagged by us, but not in the database: this is an older copy of it.
+		return invalid, notValid(errors.New("the database does not know this generation"))
+	case generation == f.Generation-1 && s.withinGrace(now, f.RotatedAt) && secret.Equal(p.after, f.Digest):
+		v = race
+	default:
+		return reuse, reused()
+	}
+	if err := Decide(r.Tenant, r.Account, r.Client); err != nil {
+		return invalid, notValid(err)
+	}
+	if p.scope != nil && !p.scope.Within(f.Scope) {
+		return refused, auth.Invalid("invalid_scope", "scope", "this is more than was granted")
+	}
+	return v, nil
+}
+
+// withinGrace looks both ways, because the clock of the node that rotated may be a
+// little ahead; a clock that was set back by more than the grace opens nothing.
+func (s *Service) withinGrace(now, rotatedAt time.Time) bool {
+	return s.grace > 0 && now.Sub(rotatedAt).Abs() <= s.grace
+}
+
+// follow is what comes of a good token: the draft of the answer, and the rotation,
+// which is empty for a race.
+func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshing) (Draft, store.Rotation) {
+	f := r.Family
+	g := auth.Grant{
+		Account: f.Account, Client: f.Client, Session: f.Session, Scope: f.Scope, Roles: r.Roles, Permissions: r.Permissions,
+		AuthAt: r.Session.AuthAt, ACR: r.Session.ACR, AMR: r.Session.AMR,
+	}
+	if p.scope != nil {
+		g.Scope = p.scope
+	}
+	d := s.draft(r.Tenant, g)
+	d.refresh = p.next
+	if v == race {
+		d.idle = f.IdleAt.Sub(now)
+		return d, store.Rotation{}
+	}
+	idle := earlier(now.Add(r.Tenant.Settings.Lifetimes.Or(s.lifetimes).RefreshIdle), f.ExpiresAt)
+	d.idle = idle.Sub(now)
+	rotation := store.Rotation{From: p.digest, To: p.after, IdleAt: idle}
+	if now.Sub(r.Session.SeenAt) >= touchEvery {
+		// Without a cookie the session lives by its refresh tokens; a cookie has to be
+		// used itself to stay alive.
+		rotation.SessionIdleAt = idle
+		if r.Session.Digest != "" {
+			rotation.SessionIdleAt = r.Session.IdleAt
+		}
+	}
+	return d, rotation
+}
+
+// touchEvery is how often at most a refresh is written down as use of the session.
+const touchEvery = time.Minute
+
+// condemn carries out what reuse and expiry deserve. It judges again, because
+// another node may have done so meanwhile.
+func (s *Service) condemn(ctx context.Context, p presented, actor auth.Actor) (v verdict, err error) {
+	err = s.db.Write(ctx, p.tenant, func(tx *store.Tx) error {
+		r, err := tx.Refreshing(p.token.familyID())
+		if errors.Is(err, auth.ErrNotFound) {
+			v = invalid
+			return notValid(err)
+		} else if err != nil {
+			return err
+		}
+		var refusal error
+		if v, refusal = s.judge(p, tx.Now, r); refusal == nil {
+			v = invalid // only a clock that jumps between the two looks leads here
+			return notValid(errors.New("judged differently at a second look"))
+		}
+		switch v {
+		case reuse:
+			err = punish(tx, r.Family, p.token.generation, actor)
+		case expired:
+			err = tx.RevokeFamily(r.Family.ID, auth.EndExpired)
+		}
+		if err != nil {
+			return err
+		}
+		return store.Keep(refusal)
+	})
+	return v, err
+}
+
+// punish ends the session and all its families, leaves a line in the audit log and
+// tells the owner.
+func punish(tx *store.Tx, f auth.Family, generation uint32, actor auth.Actor) error {
+	if err := tx.RevokeFamily(f.ID, auth.EndReuse); err != nil {
+		return err
+	}
+	if err := tx.EndSession(f.Account, f.Session, auth.EndReuse); err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return err
+	}
+	if actor.Client == "" {
+		actor.Client = f.Client
+	}
+	err := tx.Record(auth.Event{Kind: auth.EventRefreshReuse, Outcome: auth.Failure, Actor: actor, Account: f.Account, Detail: map[string]string{
+		"family": string(f.ID), "session": string(f.Session), "client": string(f.Client),
+		"generation": strconv.FormatUint(uint64(generation), 10), "newest": strconv.FormatInt(f.Generation, 10),
+	}})
+	if err != nil {
+		return err
+	}
+	a, err := tx.Account(f.Account)
+	if err != nil {
+		return err
+	}
+	err = tx.Enqueue(auth.MailSessionsEnded, auth.Mail{To: a.Email.Address, Name: a.Name, IP: actor.IP, At: tx.Now})
+	if auth.KindOf(err) == auth.KindUnavailable {
+		return nil // a full outbox must not keep a stolen token alive
+	}
+	return err
+}
+
+// observe counts what became of a token.
+func (s *Service) observe(v verdict) {
+	switch v {
+	case expired:
+		s.refreshed(string(invalid))
+	case rotated, race, reuse, invalid:
+		s.refreshed(string(v))
+	}
+}
+
+func notValid(cause error) error {
+	e := auth.Refuse(auth.KindUnauthenticated, "invalid_refresh_token", "this refresh token is not valid; sign in again")
+	e.Err = cause
+	return e
+}
+
+func reused() error {
+	return auth.Refuse(auth.KindUnauthenticated, "refresh_token_reused", "this refresh token was used before; its session has ended, sign in again")
+}

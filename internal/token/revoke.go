@@ -1,0 +1,73 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// End ends the session and the family of a refresh token that belongs to the
+// account, inside the caller's Write. It reports whether it did; a token that is
+// garbage, unknown, dead or another account's changes nothing.
+func (s *Service) End(tx *store.Tx, account auth.AccountID, raw, reason string) (bool, error) {
+	f, err := s.family(tx, raw)
+	if errors.Is(err, auth.ErrNotFound) || err == nil && f.Account != account {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	return end(tx, f, reason)
+}
+
+// Revoke ends the session and the family of a refresh token (RFC 7009 §2.1) and
+// leaves an audit line. A token that is garbage, unknown, dead or another client's
+// changes nothing and is no error (§2.2).
+func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.ClientID, raw string, actor auth.Actor) error {
+	if _, ok := s.form.read(tenant, raw); !ok {
+		return nil
+	}
+	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error {
+		f, err := s.family(tx, raw)
+		if errors.Is(err, auth.ErrNotFound) || err == nil && f.Client != client {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		ended, err := end(tx, f, auth.EndLogout)
+		if err != nil || !ended {
+			return err
+		}
+		return tx.Record(auth.Event{Kind: auth.EventSessionEnded, Actor: actor, Account: f.Account,
+			Detail: map[string]string{"session": string(f.Session), "reason": auth.EndLogout, "client": string(f.Client)}})
+	})
+	if err != nil {
+		return fmt.Errorf("revoke refresh token: %w", err)
+	}
+	return nil
+}
+
+// family reads the family of a token of any generation: whoever has a spent one
+// had the newest once, and may end what it began.
+func (s *Service) family(tx *store.Tx, raw string) (auth.Family, error) {
+	t, ok := s.form.read(tx.Tenant(), raw)
+	if !ok {
+		return auth.Family{}, auth.ErrNotFound
+	}
+	return tx.Family(t.familyID())
+}
+
+func end(tx *store.Tx, f auth.Family, reason string) (bool, error) {
+	if !f.RevokedAt.IsZero() {
+		return false, nil
+	}
+	if err := tx.RevokeFamily(f.ID, reason); err != nil {
+		return false, err
+	}
+	if err := tx.EndSession(f.Account, f.Session, reason); err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return false, err
+	}
+	return true, nil
+}
