@@ -21,15 +21,19 @@ func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.read()
-	// Sub goes by the monotonic part of the readings when they have one, which a
-	// clock that is set back does not change.
-	passed := max(0, t.Sub(c.seen))
-	first := c.seen.IsZero()
+	// Sub goes by the monotonic part of the readings when they have one, which
+	// setting the clock does not change.
+	passed := t.Sub(c.seen)
 	c.seen = t
-	t = t.Round(0)
-	if floor := c.last.Add(passed); !first && t.Before(floor) {
-		t = floor
+	c.last = later(t.Round(0), c.last, passed)
+	return c.last
+}
+
+// later is the reading t, unless that is before what the last answer and the time
+// passed since add up to.
+func later(t, last time.Time, passed time.Duration) time.Time {
+	if floor := last.Add(max(0, passed)); !last.IsZero() && t.Before(floor) {
+		return floor
 	}
-	c.last = t
 	return t
 }

@@ -4,7 +4,7 @@ package store
 var (
 	MigrateSQLite   = migrateSQLite
 	MigratePostgres = migratePostgres
-	Storable        = storable
+	Later           = later
 )
 
 const (
@@ -14,6 +14,3 @@ const (
 
 // Unavailable reads an error as the named database would.
 func Unavailable(name string, err error) bool { return dialect(name).unavailable(err) }
-
-// Stored reads the store's clock as transactions do.
-func (db *DB) Stored() int64 { return db.now().UnixMilli() }

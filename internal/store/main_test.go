@@ -28,7 +28,10 @@ const (
 	keyEnv   = "WATCHWORD_STORE_KEY"
 )
 
-var children = map[string]func(ctx context.Context) error{}
+var children = map[string]func(ctx context.Context) error{
+	"mixed":  childMixed,
+	"redeem": childRedeem,
+}
 
 func TestMain(m *testing.M) {
 	name := os.Getenv(childEnv)
