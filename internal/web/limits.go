@@ -1,8 +1,10 @@
 package web
 
 import (
+	"net/http"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
 )
 
@@ -38,4 +40,49 @@ func (r Rates) withDefaults() Rates {
 	def(&r.Refresh, 600, time.Minute, 0)
 	def(&r.RefreshFamily, 30, time.Minute, 0)
 	return r
+}
+
+// counted is the word in the route table for what limits a route. Its zero value
+// counts nothing.
+type counted struct {
+	name     string // of the metric and in front of the key
+	rate     func(*Rates) limit.Rate
+	failures bool // success gives the token back
+}
+
+// The limits of the table, each by the address of the client.
+var (
+	uncounted     = counted{}
+	countRegister = counted{name: "register.ip", rate: func(r *Rates) limit.Rate { return r.Register }}
+	countLogin    = counted{name: "login.ip", rate: func(r *Rates) limit.Rate { return r.Login }, failures: true}
+	countVerify   = counted{name: "verify.ip", rate: func(r *Rates) limit.Rate { return r.Verify }}
+	countResend   = counted{name: "resend.ip", rate: func(r *Rates) limit.Rate { return r.Resend }}
+	countForgot   = counted{name: "forgot.ip", rate: func(r *Rates) limit.Rate { return r.Forgot }}
+	countReset    = counted{name: "reset.ip", rate: func(r *Rates) limit.Rate { return r.Reset }}
+	countChange   = counted{name: "change.ip", rate: func(r *Rates) limit.Rate { return r.Change }, failures: true}
+	countRefresh  = counted{name: "refresh.ip", rate: func(r *Rates) limit.Rate { return r.Refresh }}
+	countFamily   = counted{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
+)
+
+// take takes one token for what is counted, or refuses with rate_limited.
+func (ex *exchange) take(c counted, what string) error {
+	s := ex.server
+	d, err := s.cfg.Limiter.Take(ex.request.Context(), c.name+"|"+what, c.rate(&s.cfg.Rates), 1)
+	if err != nil {
+		ex.fault = err // the decision that comes with it refuses
+	}
+	if d.OK {
+		return nil
+	}
+	s.cfg.Metrics.limited(c.name)
+	return auth.Throttled(d.RetryAfter)
+}
+
+// settle gives the token back when only failures are counted and this was none.
+// The request is answered by now, so a limiter that fails costs nobody anything.
+func (ex *exchange) settle(c counted) {
+	if c.failures && ex.status < http.StatusBadRequest {
+		s := ex.server
+		_ = s.cfg.Limiter.Refund(ex.request.Context(), c.name+"|"+limit.Key(ex.ip), c.rate(&s.cfg.Rates), 1)
+	}
 }

@@ -14,22 +14,43 @@
 package web
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/rs/cors"
+
+	"github.com/watchword-auth/watchword/internal/access"
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
-	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/tenant"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Config says what a Server serves and how.
+// Config says what a Server serves and how. The services and the limiter are
+// required.
 type Config struct {
-	// DB is asked by /readyz whether it answers.
-	DB *store.DB
-	// Hasher is watched by the metrics of the password line; it may be nil.
-	Hasher *password.Hasher
+	// DB is asked by /readyz whether it answers, and by the session cookie's check.
+	DB       *store.DB
+	Keys     *keys.Ring
+	Tokens   *token.Service
+	Sessions *session.Service
+	Accounts *account.Service
+	Logins   *login.Service
+	Access   *access.Service
+	Tenants  *tenant.Service
 	// Limiter counts requests against Rates.
 	Limiter limit.Limiter
 	Rates   Rates
@@ -76,19 +97,91 @@ type Mail struct {
 
 // Server answers HTTP requests. It is safe for concurrent use.
 type Server struct {
-	cfg Config
+	cfg   Config
+	now   func() time.Time
+	log   *slog.Logger
+	https bool
+
+	mux         *http.ServeMux
+	huma        huma.API
+	table       []*route
+	unmatched   *route // counts what no route matched
+	preflight   *route // counts what CORS answered
+	description func() []byte
+
+	sameOrigin        *http.CrossOriginProtection
+	corsAPI, corsDocs *cors.Cors
+	documents         documents
+	maxAge            []string // Cache-Control of the documents
+	ready             readiness
+
+	boot     string // begins the request ids of this process
+	requests atomic.Uint64
 }
 
 // New builds the routes. It fails when the configuration names an origin or base
 // URL that cannot be served.
 func New(cfg Config) (*Server, error) {
-	return &Server{cfg: cfg}, nil
+	cfg = cfg.withDefaults()
+	s := &Server{cfg: cfg, now: cfg.Now, log: cfg.Log, mux: http.NewServeMux(), boot: secret.Encode(secret.Bytes(6)) + "-"}
+	base, err := url.Parse(cfg.Base)
+	if err != nil || base.Host == "" || base.Path != "" || base.RawQuery != "" || base.Fragment != "" {
+		return nil, fmt.Errorf("base URL %q is not of the form https://HOST", cfg.Base)
+	}
+	s.https = base.Scheme == "https"
+	if err := s.trustOrigins(base.Scheme + "://" + base.Host); err != nil {
+		return nil, err
+	}
+	s.unmatched = &route{label: "unmatched", stats: cfg.Metrics.route("unmatched", "")}
+	s.preflight = &route{label: "preflight", stats: cfg.Metrics.route("preflight", http.MethodOptions)}
+	s.maxAge = cacheFor(cfg.JWKSMaxAge)
+	s.huma = newAPI(s)
+	s.description = s.describe()
+	s.routes()
+	s.mux.HandleFunc("/", s.unfound)
+	return s, nil
+}
+
+func (c Config) withDefaults() Config {
+	c.Rates = c.Rates.withDefaults()
+	if c.JWKSMaxAge == 0 {
+		c.JWKSMaxAge = 5 * time.Minute
+	}
+	if c.BodyJSON == 0 {
+		c.BodyJSON = 1 << 20
+	}
+	if c.BodyForm == 0 {
+		c.BodyForm = 64 << 10
+	}
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// trustOrigins prepares CORS and the cross-site check. A wildcard would let every
+// site act as its visitors, and "null" is what sandboxed pages of any site send.
+func (s *Server) trustOrigins(own string) error {
+	s.sameOrigin = http.NewCrossOriginProtection()
+	var errs []error
+	for _, o := range append([]string{own}, s.cfg.Origins...) {
+		u, err := url.Parse(o)
+		if err != nil || strings.Contains(o, "*") || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != o {
+			errs = append(errs, fmt.Errorf("origin %q is not of the form https://HOST or https://HOST:PORT", o))
+			continue
+		}
+		errs = append(errs, s.sameOrigin.AddTrustedOrigin(o))
+	}
+	s.corsAPI, s.corsDocs = newCORS(s.cfg.Origins)
+	return errors.Join(errs...)
 }
 
 // Public is what strangers reach: the API, the pages, the published documents,
 // /livez and /readyz.
-func (s *Server) Public() http.Handler { return http.NotFoundHandler() }
-
-// Management is for the operator's network: /livez, /readyz, /metrics and, when
-// configured, /debug/pprof/.
-func (s *Server) Management() http.Handler { return http.NotFoundHandler() }
+func (s *Server) Public() http.Handler { return door{s, s.mux} }

@@ -1,0 +1,109 @@
+package web
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/account"
+)
+
+var (
+	callRegister = call{pattern: "POST /api/v1/register", id: "register", topic: "register", status: http.StatusAccepted,
+		summary: "Register an account",
+		doc:     "Sends a link that confirms the address. The answer is the same for an address that has an account already; its owner is told by mail."}
+	callVerifyEmail = call{pattern: "POST /api/v1/verify-email", id: "verify-email", topic: "register",
+		summary: "Confirm an e-mail address",
+		doc:     "Takes the token of the link that was mailed. It works once. Nobody is signed in by it."}
+	callResend = call{pattern: "POST /api/v1/verify-email/resend", id: "resend-verification", topic: "register", status: http.StatusAccepted,
+		summary: "Send the confirmation link again",
+		doc:     "The answer is the same whether or not the address waits for confirmation. Older links die."}
+	callForgot = call{pattern: "POST /api/v1/password/forgot", id: "forgot-password", topic: "password", status: http.StatusAccepted,
+		summary: "Send a link that sets a new password",
+		doc:     "The answer is the same whether or not the address has an account."}
+	callReset = call{pattern: "POST /api/v1/password/reset", id: "reset-password", topic: "password", status: http.StatusNoContent,
+		summary: "Set a new password by link",
+		doc:     "Takes the token of the link that was mailed. Every session of the account ends."}
+	callChange = call{pattern: "POST /api/v1/password/change", id: "change-password", topic: "password", status: http.StatusNoContent,
+		summary: "Change the password",
+		doc:     "Every other session of the account ends. A wrong current password is refused with wrong_password and counts as a failed sign-in."}
+)
+
+// Status is the answer of calls that have nothing else to say.
+type Status struct {
+	Status string `json:"status" doc:"What was done." example:"verification_sent"`
+}
+
+type statusOut struct{ Body Status }
+
+func status(s string) *statusOut { return &statusOut{Status{s}} }
+
+// nothing is the answer without a body.
+type nothing struct{}
+
+// Registration is what an account is made of.
+type Registration struct {
+	Email    string `json:"email" doc:"Where the link goes, and what one signs in with." example:"alice@example.com"`
+	Password string `json:"password" writeOnly:"true" doc:"8 to 128 characters unless the tenant asks for more." example:"correct horse battery staple"`
+	Name     string `json:"name,omitempty" doc:"How the person wants to be called." example:"Alice"`
+}
+
+func (s *Server) register(ctx context.Context, in *struct{ Body Registration }) (*statusOut, error) {
+	ex := exchangeOf(ctx)
+	err := s.cfg.Accounts.Register(ctx, ex.tenant.ID, account.Registration{Email: in.Body.Email, Password: in.Body.Password, Name: in.Body.Name}, ex.by())
+	return status("verification_sent"), err
+}
+
+// LinkToken is the secret of a link that was mailed.
+type LinkToken struct {
+	Token string `json:"token" writeOnly:"true" doc:"What stands behind token= in the link." example:"wwl_…"`
+}
+
+func (s *Server) verifyEmail(ctx context.Context, in *struct{ Body LinkToken }) (*statusOut, error) {
+	ex := exchangeOf(ctx)
+	err := s.cfg.Accounts.VerifyEmail(ctx, ex.tenant.ID, in.Body.Token, ex.by())
+	return status("verified"), err
+}
+
+// Address names an account by its e-mail address.
+type Address struct {
+	Email string `json:"email" example:"alice@example.com"`
+}
+
+func (s *Server) resendVerification(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
+	ex := exchangeOf(ctx)
+	err := s.cfg.Accounts.Resend(ctx, ex.tenant.ID, in.Body.Email, ex.by())
+	return status("verification_sent"), err
+}
+
+func (s *Server) passwordForgot(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
+	ex := exchangeOf(ctx)
+	err := s.cfg.Accounts.Forgot(ctx, ex.tenant.ID, in.Body.Email, ex.by())
+	return status("reset_sent"), err
+}
+
+// PasswordReset is a new password with the proof that one may set it.
+type PasswordReset struct {
+	Token    string `json:"token" writeOnly:"true" doc:"What stands behind token= in the link." example:"wwl_…"`
+	Password string `json:"password" writeOnly:"true" doc:"The new password."`
+}
+
+func (s *Server) passwordReset(ctx context.Context, in *struct{ Body PasswordReset }) (*nothing, error) {
+	ex := exchangeOf(ctx)
+	return nil, s.cfg.Accounts.Reset(ctx, ex.tenant.ID, in.Body.Token, in.Body.Password, ex.by())
+}
+
+// PasswordChange is a new password with the present one.
+type PasswordChange struct {
+	CurrentPassword string `json:"current_password" writeOnly:"true"`
+	NewPassword     string `json:"new_password" writeOnly:"true"`
+}
+
+func (s *Server) passwordChange(ctx context.Context, in *struct{ Body PasswordChange }) (*nothing, error) {
+	ex := exchangeOf(ctx)
+	by := ex.by()
+	cookie, err := s.cfg.Accounts.ChangePassword(ctx, ex.tenant.ID, by.Account(), in.Body.CurrentPassword, in.Body.NewPassword, by)
+	if err == nil && ex.cookie && cookie != "" {
+		ex.setCookie(cookie)
+	}
+	return nil, err
+}

@@ -1,0 +1,226 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/danielgtaylor/huma/v2/validation"
+)
+
+// call describes one operation of the JSON API, for the table and for OpenAPI.
+type call struct {
+	pattern string // "POST /api/v1/login"
+	id      string // the operation's name in clients that are generated
+	topic   string // groups operations
+	summary string
+	doc     string
+	status  int   // of success; 200 when zero
+	also    []int // other statuses of success
+	errors  []int // beyond those that every call can give
+}
+
+// api adds a call to the JSON API. Its types are its description: what a body may
+// hold is read from I, what an answer holds from O, and a request that does not fit
+// is refused before the handler. A nil O answers with an empty body.
+func api[I, O any](s *Server, c call, who who, count counted, h func(context.Context, *I) (*O, error)) {
+	method, path, _ := strings.Cut(c.pattern, " ")
+	rt := &route{who: who, count: count, bearer: true, fail: (*exchange).writeProblem}
+	op := huma.Operation{
+		Method: method, Path: path, OperationID: c.id, Summary: c.summary, Description: c.doc, Tags: []string{c.topic},
+		DefaultStatus: c.status, Responses: map[string]*huma.Response{}, Errors: c.failures(who, count),
+		// The body is in memory when huma gets to see it: no limits of its own.
+		MaxBodyBytes: -1, BodyReadTimeout: 0,
+		Metadata: map[string]any{"route": rt},
+	}
+	if who.proved {
+		op.Security = []map[string][]string{{"bearer": {}}, {"cookie": {}}}
+	}
+	for _, status := range c.also {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status)}
+	}
+	huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := h(ctx, in)
+		if err != nil {
+			ex := exchangeOf(ctx)
+			p := ex.explain(err)
+			ex.fault = p.fault
+			return nil, p
+		}
+		return out, nil
+	})
+}
+
+// failures are the statuses that the description lists.
+func (c call) failures(who who, count counted) []int {
+	list := []int{http.StatusBadRequest, http.StatusForbidden, http.StatusServiceUnavailable}
+	if who.proved {
+		list = append(list, http.StatusUnauthorized)
+	}
+	if count.rate != nil {
+		list = append(list, http.StatusTooManyRequests)
+	}
+	if method, _, _ := strings.Cut(c.pattern, " "); method != http.MethodGet {
+		list = append(list, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	return append(list, c.errors...)
+}
+
+// adapter puts huma's operations into our own table, so that they pass the same
+// checks as every other route.
+type adapter struct{ s *Server }
+
+func (a adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.s.mux.ServeHTTP(w, r) }
+
+func (a adapter) Handle(op *huma.Operation, h func(huma.Context)) {
+	rt := op.Metadata["route"].(*route)
+	reads := op.RequestBody != nil
+	must := reads && op.RequestBody.Required
+	rt.run = func(ex *exchange, r *http.Request) error {
+		if reads && (must || hasBody(r)) {
+			b, err := ex.readJSON(r)
+			if err != nil {
+				return err
+			}
+			r.Body = io.NopCloser(bytes.NewReader(b))
+		}
+		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, ex))
+		h(humago.NewContext(op, r, ex))
+		return nil
+	}
+	a.s.add(op.Method+" "+op.Path, rt)
+}
+
+// The three methods by which huma learns how to write a Problem.
+
+// GetStatus is the status of the answer.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is the media type of every problem.
+func (p *Problem) ContentType(string) string { return typeProblem[0] }
+
+// GetHeaders are the headers that go with it. Cache-Control is not among them: huma
+// would add it to the one that is there.
+func (p *Problem) GetHeaders() http.Header {
+	h := http.Header{}
+	p.header(h)
+	delete(h, "Cache-Control")
+	return h
+}
+
+// huma keeps these two choices in package variables. They are made once, for the
+// only API of the process, before any server exists.
+func init() {
+	huma.ValidateStrictCasing = true // "Email" is not "email"
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
+		p := invalid(status, errs)
+		if ex := exchangeOf(ctx.Context()); p.Status >= http.StatusInternalServerError {
+			p.Reference = ex.id
+		}
+		return p
+	}
+	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError { return invalid(status, errs) }
+}
+
+// invalid is the refusal of a request that does not fit its description. What was
+// sent is never repeated: it may be a password.
+func invalid(status int, errs []error) *Problem {
+	if status >= http.StatusInternalServerError || status == 0 {
+		return internalProblem("")
+	}
+	p := problem(http.StatusBadRequest, "invalid_request", "the request is not what this call takes")
+	for _, err := range errs {
+		d, ok := err.(huma.ErrorDetailer)
+		if !ok {
+			continue
+		}
+		detail := d.ErrorDetail()
+		where, field, _ := strings.Cut(detail.Location, ".")
+		required, isRequired := strings.CutPrefix(detail.Message, "expected required property ")
+		switch {
+		case isRequired:
+			p.Code, p.Field = "member_missing", strings.TrimSuffix(required, " to be present")
+			p.Detail = "this member is required"
+		case detail.Message == validation.MsgUnexpectedProperty:
+			p.Code, p.Field, p.Detail = "member_unknown", clipField(field), "this call does not know this member"
+		case where == "body":
+			p.Code, p.Field, p.Detail = "member_invalid", clipField(field), detail.Message
+		default:
+			p.Code, p.Field, p.Detail = "parameter_invalid", clipField(field), detail.Message
+		}
+		break
+	}
+	return p
+}
+
+func clipField(s string) string {
+	if len(s) > 64 {
+		return s[:64]
+	}
+	return s
+}
+
+// newAPI describes the API as a whole.
+func newAPI(s *Server) huma.API {
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	return huma.NewAPI(huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: "Watchword", Version: "1", Description: apiDoc, License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}},
+			Servers: []*huma.Server{{URL: placeholder}},
+			Tags: []*huma.Tag{
+				{Name: "register", Description: "Getting an account."},
+				{Name: "sign in", Description: "Getting tokens, keeping them fresh, giving them back."},
+				{Name: "password", Description: "Recovering and changing a password."},
+				{Name: "account", Description: "What the person who is signed in has and may change."},
+				{Name: "sessions", Description: "Where the person is signed in."},
+			},
+			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
+				"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "An access token."},
+				"cookie": {Type: "apiKey", In: "cookie", Name: cookiePrefix, Description: "The session cookie of a browser application. A request that changes something must come from the same site."},
+			}},
+		},
+		Formats:       map[string]huma.Format{"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: json.Unmarshal}},
+		DefaultFormat: "application/json",
+	}, adapter{s})
+}
+
+const apiDoc = `Authentication for APIs: accounts, sign-in, tokens.
+
+Bodies are JSON in UTF-8; a member that a call does not know is refused. Times are RFC 3339 in UTC.
+Every error is application/problem+json (RFC 9457) with a stable member "code".
+The paths exist below the base URL of each tenant.`
+
+// placeholder stands for the tenant's base URL in the description.
+const placeholder = "https://auth.example.com"
+
+// OpenAPI is the description of the API as JSON, with an example's base URL.
+func (s *Server) OpenAPI() []byte { return s.description() }
+
+// describe is put off until somebody asks: a server that nobody asks need not pay
+// for it at its start.
+func (s *Server) describe() func() []byte {
+	return sync.OnceValue(func() []byte {
+		b, err := json.MarshalIndent(s.huma.OpenAPI(), "", "  ")
+		if err != nil {
+			panic(err) // our own types only
+		}
+		return append(b, '\n')
+	})
+}
+
+func (s *Server) openAPI(ex *exchange, _ *http.Request) error {
+	h := ex.Header()
+	h["Content-Type"] = []string{"application/openapi+json"}
+	h["Cache-Control"] = []string{"public, max-age=300"}
+	base, _ := json.Marshal(ex.tenant.ID.Issuer(s.cfg.Base))
+	_, err := ex.Write(bytes.Replace(s.description(), []byte(`"`+placeholder+`"`), base, 1))
+	return err
+}

@@ -1,0 +1,86 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+)
+
+func tooLarge() *Problem {
+	p := problem(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than this call ever needs")
+	p.hangUp = true
+	return p
+}
+
+// checkBody refuses a body that is compressed, has another media type or says that
+// it is too long, before a byte of it is read.
+func checkBody(r *http.Request, mediaType string, most int64) error {
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		// A few compressed bytes can stand for gigabytes.
+		return unsupported("send the body without Content-Encoding")
+	}
+	if r.ContentLength > most {
+		return tooLarge()
+	}
+	got := r.Header["Content-Type"]
+	if len(got) != 1 {
+		return unsupported("send the body as " + mediaType)
+	}
+	media, params, err := mime.ParseMediaType(got[0])
+	if err != nil || media != mediaType {
+		return unsupported("send the body as " + mediaType)
+	}
+	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") {
+		return unsupported("send the body in UTF-8")
+	}
+	return nil
+}
+
+func unsupported(detail string) *Problem {
+	p := problem(http.StatusUnsupportedMediaType, "unsupported_media_type", detail)
+	p.hangUp = true // the body was not read
+	return p
+}
+
+// hasBody reports whether the request carries a body, be it empty.
+func hasBody(r *http.Request) bool { return r.ContentLength != 0 }
+
+// readJSON reads a whole body and makes sure that there is one way to read it.
+func (ex *exchange) readJSON(r *http.Request) ([]byte, error) {
+	most := ex.server.cfg.BodyJSON
+	if err := checkBody(r, "application/json", most); err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most))
+	if err != nil {
+		return nil, readProblem(err)
+	}
+	if err := checkJSON(b); err != nil {
+		return nil, problem(http.StatusBadRequest, "malformed_json", err.Error())
+	}
+	return b, nil
+}
+
+// readForm reads a form body; the query of the URL is no part of it.
+func (ex *exchange) readForm(r *http.Request) error {
+	most := ex.server.cfg.BodyForm
+	if err := checkBody(r, "application/x-www-form-urlencoded", most); err != nil {
+		return err
+	}
+	r.Body = http.MaxBytesReader(ex.ResponseWriter, r.Body, most)
+	if err := r.ParseForm(); err != nil {
+		return readProblem(err)
+	}
+	return nil
+}
+
+func readProblem(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge()
+	}
+	p := problem(http.StatusBadRequest, "malformed_body", "the body could not be read")
+	p.hangUp = true
+	return p
+}

@@ -1,0 +1,39 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// The pages of this file exist in development only: whoever sees the mailbox can
+// use every link in it.
+
+func (s *Server) welcome(ex *exchange, _ *http.Request) error {
+	post := func(path, body string) string {
+		return "curl -s " + s.cfg.Base + path + " \\\n  -H 'Content-Type: application/json' \\\n  -d '" + body + "'"
+	}
+	return ex.render(http.StatusOK, ui.Welcome{Page: ex.page(), Base: s.cfg.Base, Curl: []ui.Step{
+		{Say: "Register an account:", Run: post("/api/v1/register", `{"email":"alice@example.com","password":"correct horse battery"}`)},
+		{Say: "Open the mailbox, press the link, confirm. Then sign in:", Run: post("/api/v1/login", `{"email":"alice@example.com","password":"correct horse battery"}`)},
+		{Say: "Use the access token:", Run: "curl -s " + s.cfg.Base + "/api/v1/me -H \"Authorization: Bearer $TOKEN\""},
+	}})
+}
+
+func (s *Server) mailboxPage(ex *exchange, _ *http.Request) error {
+	p := ui.Mailbox{Page: ex.page()}
+	for _, m := range s.cfg.Mailbox() {
+		p.Mails = append(p.Mails, ui.Mail{To: m.To, Subject: m.Subject, Text: m.Text, Links: m.Links, SentAt: m.SentAt})
+	}
+	return ex.render(http.StatusOK, p)
+}
+
+func (s *Server) mailboxJSON(ex *exchange, _ *http.Request) error {
+	mails := s.cfg.Mailbox()
+	if mails == nil {
+		mails = []Mail{}
+	}
+	ex.Header()["Content-Type"] = typeJSON
+	_, err := ex.Write(encodeJSON(mails))
+	return gone(err)
+}

@@ -1,0 +1,175 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/watchword-auth/watchword/guard"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/password"
+)
+
+// statuses is the one table from what went wrong to what HTTP calls it. A kind that
+// is missing would be 0, so a test walks through all of them.
+var statuses = [...]int{
+	auth.KindInternal:        http.StatusInternalServerError,
+	auth.KindInvalid:         http.StatusBadRequest,
+	auth.KindUnauthenticated: http.StatusUnauthorized,
+	auth.KindForbidden:       http.StatusForbidden,
+	auth.KindNotFound:        http.StatusNotFound,
+	auth.KindConflict:        http.StatusConflict,
+	auth.KindThrottled:       http.StatusTooManyRequests,
+	auth.KindUnavailable:     http.StatusServiceUnavailable,
+}
+
+// Problem is how the API says no (RFC 9457). Code is for programs and never
+// changes; Detail is for people.
+type Problem struct {
+	Type      string   `json:"type" doc:"Always about:blank: code says what it is." example:"about:blank"`
+	Title     string   `json:"title" doc:"The words of the status." example:"Bad Request"`
+	Status    int      `json:"status" doc:"The status of the answer." example:"400"`
+	Code      string   `json:"code" doc:"What went wrong, for programs. Stable." example:"email_invalid"`
+	Detail    string   `json:"detail,omitempty" doc:"What went wrong, for people." example:"this is not an e-mail address we can write to"`
+	Field     string   `json:"field,omitempty" doc:"The member at fault." example:"email"`
+	Reasons   []Reason `json:"reasons,omitempty" doc:"Everything wrong with the member, when it is more than one thing."`
+	Reference string   `json:"reference,omitempty" doc:"Names the request in the server's log, when it was the server's fault."`
+
+	retryAfter time.Duration
+	challenge  string   // WWW-Authenticate
+	allow      []string // with 405
+	hangUp     bool     // the rest of the request is not worth reading
+	fault      error    // for the log
+}
+
+// Reason is one thing wrong with a member.
+type Reason struct {
+	Code    string `json:"code" example:"too_short"`
+	Message string `json:"message" example:"use at least 8 characters"`
+}
+
+// Error makes a Problem an error, so that a handler can return one.
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
+// problem makes a refusal of the door itself.
+func problem(status int, code, detail string) *Problem {
+	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+}
+
+func internalProblem(reference string) *Problem {
+	p := problem(http.StatusInternalServerError, "internal", "something went wrong here; the reference tells us what")
+	p.Reference = reference
+	return p
+}
+
+func notFound() *Problem {
+	return problem(http.StatusNotFound, "not_found", "there is nothing here")
+}
+
+// explain turns any error into what may be shown. What nobody classified is a
+// fault: its text goes to the log and nowhere else.
+func (ex *exchange) explain(err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	if e, ok := errors.AsType[*auth.Error](err); ok && e.Kind != auth.KindInternal {
+		return ex.explainRefusal(e)
+	}
+	if e, ok := errors.AsType[*guard.Error](err); ok {
+		p := problem(e.Status, e.Code, e.Detail())
+		p.challenge, p.retryAfter = e.Challenge(""), e.RetryAfter
+		return p
+	}
+	if e, ok := errors.AsType[*password.BusyError](err); ok {
+		p := problem(http.StatusServiceUnavailable, "busy", "too many people are signing in right now; try again shortly")
+		p.retryAfter = e.RetryAfter
+		return p
+	}
+	if errors.Is(err, context.DeadlineExceeded) || ex.request.Context().Err() != nil {
+		// Given up in the middle, mostly because the client has gone: nobody's fault.
+		p := problem(http.StatusServiceUnavailable, "unavailable", "the request was given up; try again shortly")
+		p.retryAfter = time.Second
+		return p
+	}
+	p := internalProblem(ex.id)
+	p.fault = err
+	return p
+}
+
+func (ex *exchange) explainRefusal(e *auth.Error) *Problem {
+	p := problem(statuses[e.Kind], e.Code, e.Msg)
+	p.Field, p.retryAfter = e.Field, e.RetryAfter
+	for _, r := range e.Reasons {
+		p.Reasons = append(p.Reasons, Reason{Code: r.Code, Message: r.Msg})
+	}
+	switch e.Kind {
+	case auth.KindUnauthenticated:
+		if ex.route != nil && ex.route.who.proved {
+			p.challenge = bearerChallenge(e)
+		}
+	case auth.KindUnavailable:
+		p.fault = e
+		p.retryAfter = max(p.retryAfter, time.Second)
+	case auth.KindThrottled:
+		p.retryAfter = max(p.retryAfter, time.Second)
+	}
+	return p
+}
+
+// bearerChallenge is the WWW-Authenticate value (RFC 6750 §3): bare when no token
+// was shown, with the reason of guard when there is one.
+func bearerChallenge(e *auth.Error) string {
+	if g, ok := errors.AsType[*guard.Error](e.Err); ok && g.Challenge("") != "" {
+		return g.Challenge("")
+	}
+	if e.Code == codeNoToken {
+		return "Bearer"
+	}
+	return `Bearer error="invalid_token", error_description="` + e.Msg + `"`
+}
+
+// header puts the headers of the refusal into h.
+func (p *Problem) header(h http.Header) {
+	if p.retryAfter > 0 {
+		h["Retry-After"] = []string{strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds())))}
+	}
+	if p.challenge != "" {
+		h["Www-Authenticate"] = []string{p.challenge}
+	}
+	for _, m := range p.allow {
+		h.Add("Allow", m)
+	}
+	if p.hangUp {
+		h["Connection"] = []string{"close"}
+	}
+	h["Cache-Control"] = noStore
+	delete(h, "Etag")
+}
+
+// writeProblem answers with problem+json.
+func (ex *exchange) writeProblem(err error) {
+	p := ex.explain(err)
+	ex.fault = p.fault
+	h := ex.Header()
+	p.header(h)
+	h["Content-Type"] = typeProblem
+	ex.WriteHeader(p.Status)
+	ex.Write(encodeJSON(p))
+}
+
+// encodeJSON writes one of our own types; it does not escape for HTML, since no
+// answer of ours is sniffed.
+func encodeJSON(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(err) // our own types only
+	}
+	return b.Bytes()
+}

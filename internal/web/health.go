@@ -1,0 +1,96 @@
+package web
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// livez says that the process answers. It asks nothing of anybody: a database that
+// is away is no reason to restart us.
+func (s *Server) livez(ex *exchange, _ *http.Request) error {
+	return ex.text("ok\n")
+}
+
+// readyz says whether requests can be served, which needs the database.
+func (s *Server) readyz(ex *exchange, r *http.Request) error {
+	if err := s.ready.ask(r.Context(), s.now(), s.cfg.DB.Ping); err != nil {
+		return auth.Unavailable(err, time.Second)
+	}
+	return ex.text("ok\n")
+}
+
+func (ex *exchange) text(s string) error {
+	ex.Header()["Content-Type"] = typeText
+	_, err := io.WriteString(ex, s)
+	return gone(err)
+}
+
+// readiness remembers the last answer for a second, so that asking often costs the
+// database nothing.
+type readiness struct {
+	mu   sync.Mutex // owns the rest; held while asking, so that only one asks
+	at   time.Time
+	last error
+	know bool
+}
+
+const (
+	readyFor  = time.Second
+	readyWait = 2 * time.Second
+)
+
+func (rd *readiness) ask(ctx context.Context, now time.Time, ping func(context.Context) error) error {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	if age := now.Sub(rd.at); rd.know && age >= 0 && age < readyFor {
+		return rd.last
+	}
+	// One asker that hangs up must not make the others believe that we are not ready.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWait)
+	defer cancel()
+	rd.last, rd.at, rd.know = ping(ctx), now, true
+	return rd.last
+}
+
+// Management is for the operator's network: /livez, /readyz, /metrics and, when
+// configured, /debug/pprof/. It asks for no credentials.
+func (s *Server) Management() http.Handler {
+	m := s.managed()
+	return door{m, m.mux}
+}
+
+// managed is a second Server over the same services with another table.
+func (s *Server) managed() *Server {
+	m := &Server{cfg: s.cfg, now: s.now, log: s.log, mux: http.NewServeMux(), unmatched: s.unmatched, preflight: s.preflight,
+		sameOrigin: s.sameOrigin, boot: s.boot + "m"}
+	m.cfg.AccessLog = false // probes and scrapes would drown everything else
+	m.house("GET /livez", m.livez)
+	m.house("GET /readyz", m.readyz)
+	metrics := promhttp.HandlerFor(s.cfg.Metrics.Registry, promhttp.HandlerOpts{})
+	m.house("GET /metrics", foreign(metrics.ServeHTTP))
+	if s.cfg.Pprof {
+		m.house("GET /debug/pprof/", foreign(pprof.Index))
+		m.house("GET /debug/pprof/cmdline", foreign(pprof.Cmdline))
+		m.house("GET /debug/pprof/profile", foreign(pprof.Profile))
+		m.house("GET /debug/pprof/symbol", foreign(pprof.Symbol))
+		m.house("GET /debug/pprof/trace", foreign(pprof.Trace))
+	}
+	m.mux.HandleFunc("/", m.unfound)
+	return m
+}
+
+// foreign is a handler that others wrote.
+func foreign(h http.HandlerFunc) handler {
+	return func(ex *exchange, r *http.Request) error {
+		h(ex, r)
+		return nil
+	}
+}

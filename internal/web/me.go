@@ -1,0 +1,106 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+var (
+	callMe       = call{pattern: "GET /api/v1/me", id: "me", topic: "account", summary: "Read one's account"}
+	callMeUpdate = call{pattern: "PATCH /api/v1/me", id: "update-me", topic: "account", errors: []int{http.StatusConflict},
+		summary: "Change one's account",
+		doc:     "Only the members that are sent change. A new e-mail address needs the current password and takes effect when the link that is mailed to it is used."}
+	callMeDelete = call{pattern: "DELETE /api/v1/me", id: "delete-me", topic: "account", status: http.StatusNoContent,
+		summary: "Delete one's account",
+		doc:     "Needs the current password. Everything that is kept about the person goes; every session and token ends."}
+	callMeExport = call{pattern: "GET /api/v1/me/export", id: "export-me", topic: "account",
+		summary: "Export everything that is kept about one"}
+)
+
+// Me is a person's own account.
+type Me struct {
+	ID            string     `json:"id" doc:"Never changes; the sub of every token." example:"01a2f3c4-…"`
+	Email         string     `json:"email" example:"alice@example.com"`
+	EmailVerified bool       `json:"email_verified"`
+	Name          string     `json:"name" example:"Alice"`
+	Roles         []string   `json:"roles" nullable:"false"`
+	Permissions   []string   `json:"permissions" nullable:"false"`
+	CreatedAt     time.Time  `json:"created_at"`
+	UpdatedAt     time.Time  `json:"updated_at"`
+	LastLoginAt   *time.Time `json:"last_login_at,omitempty"`
+}
+
+type meOut struct{ Body Me }
+
+func (s *Server) meOf(ctx context.Context, a auth.Account) (*meOut, error) {
+	roles, permissions, err := s.cfg.Access.RightsOf(ctx, exchangeOf(ctx).tenant.ID, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	me := Me{ID: string(a.ID), Email: a.Email.Address, EmailVerified: a.Verified(), Name: a.Name,
+		Roles: list(roles), Permissions: list(permissions), CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC()}
+	if at := a.LastLoginAt.UTC(); !a.LastLoginAt.IsZero() {
+		me.LastLoginAt = &at
+	}
+	return &meOut{me}, nil
+}
+
+// list makes an empty list out of none, so that clients find a list either way.
+func list(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
+
+func (s *Server) me(ctx context.Context, _ *struct{}) (*meOut, error) {
+	ex := exchangeOf(ctx)
+	a, err := s.cfg.Accounts.Get(ctx, ex.tenant.ID, ex.actor.Account())
+	if err != nil {
+		return nil, err
+	}
+	return s.meOf(ctx, a)
+}
+
+// MeChange is what a person changes of the own account.
+type MeChange struct {
+	Name            *string `json:"name,omitempty" example:"Alice"`
+	Email           *string `json:"email,omitempty" doc:"Stays pending until its link is used." example:"alice@example.org"`
+	CurrentPassword string  `json:"current_password,omitempty" writeOnly:"true" doc:"Needed to change the address."`
+}
+
+func (s *Server) meUpdate(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
+	ex := exchangeOf(ctx)
+	patch := account.Patch{Name: in.Body.Name, Email: in.Body.Email, CurrentPassword: in.Body.CurrentPassword}
+	a, err := s.cfg.Accounts.Update(ctx, ex.tenant.ID, ex.actor.Account(), patch, ex.by())
+	if err != nil {
+		return nil, err
+	}
+	return s.meOf(ctx, a)
+}
+
+// CurrentPassword proves that it is really the owner who asks.
+type CurrentPassword struct {
+	CurrentPassword string `json:"current_password" writeOnly:"true"`
+}
+
+func (s *Server) meDelete(ctx context.Context, in *struct{ Body CurrentPassword }) (*nothing, error) {
+	ex := exchangeOf(ctx)
+	err := s.cfg.Accounts.Delete(ctx, ex.tenant.ID, ex.actor.Account(), in.Body.CurrentPassword, ex.by())
+	if err == nil && ex.cookie {
+		ex.dropCookie()
+	}
+	return nil, err
+}
+
+type exportOut struct{ Body account.Export }
+
+func (s *Server) meExport(ctx context.Context, _ *struct{}) (*exportOut, error) {
+	ex := exchangeOf(ctx)
+	e, err := s.cfg.Accounts.Export(ctx, ex.tenant.ID, ex.actor.Account(), ex.by())
+	return &exportOut{e}, err
+}

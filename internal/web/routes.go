@@ -1,0 +1,45 @@
+package web
+
+// routes is the one table: every address that the public handler answers, who may
+// enter, and what counts the visits.
+func (s *Server) routes() {
+	s.house("GET /livez", s.livez)
+	s.house("GET /readyz", s.readyz)
+	s.house("GET /assets/look.css", s.stylesheet)
+
+	s.proto("GET /.well-known/openid-configuration", anyone, s.metadata)
+	s.proto("GET /.well-known/oauth-authorization-server", anyone, s.metadata)
+	s.proto("GET /.well-known/jwks.json", anyone, s.jwks)
+	s.inserted("GET /.well-known/oauth-authorization-server", anyone, s.metadata)
+
+	s.page("GET /verify-email", anyone, s.verifyEmailPage)
+	s.form("POST /verify-email", anyone, countVerify, s.verifyEmailForm)
+	s.page("GET /verify-email/done", anyone, s.verifyEmailDone)
+	s.page("GET /reset-password", anyone, s.resetPasswordPage)
+	s.form("POST /reset-password", anyone, countReset, s.resetPasswordForm)
+	s.page("GET /reset-password/done", anyone, s.resetPasswordDone)
+
+	s.proto("GET /api/v1/openapi.json", anyone, s.openAPI)
+	api(s, callRegister, anyone, countRegister, s.register)
+	api(s, callVerifyEmail, anyone, countVerify, s.verifyEmail)
+	api(s, callResend, anyone, countResend, s.resendVerification)
+	api(s, callLogin, anyone, countLogin, s.login)
+	api(s, callRefresh, anyone, countRefresh, s.refresh)
+	api(s, callLogout, signedIn, uncounted, s.logout)
+	api(s, callForgot, anyone, countForgot, s.passwordForgot)
+	api(s, callReset, anyone, countReset, s.passwordReset)
+	api(s, callChange, signedIn, countChange, s.passwordChange)
+	api(s, callMe, signedIn, uncounted, s.me)
+	api(s, callMeUpdate, signedIn, countChange, s.meUpdate)
+	api(s, callMeDelete, signedIn, countChange, s.meDelete)
+	api(s, callMeExport, signedIn, uncounted, s.meExport)
+	api(s, callSessions, signedIn, uncounted, s.sessions)
+	api(s, callSessionsEnd, signedIn, uncounted, s.sessionsEnd)
+	api(s, callSessionEnd, signedIn, uncounted, s.sessionEnd)
+
+	if s.cfg.Mailbox != nil {
+		s.house("GET /{$}", asPage(s.welcome))
+		s.house("GET /dev/mailbox", asPage(s.mailboxPage))
+		s.house("GET /dev/mailbox.json", s.mailboxJSON)
+	}
+}

@@ -1,0 +1,157 @@
+package web
+
+import (
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/rs/cors"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+)
+
+// The values of headers that are the same in every answer. They are shared: nobody
+// may write into them, and net/http does not.
+var (
+	noSniff     = []string{"nosniff"}
+	noReferrer  = []string{"no-referrer"}
+	deny        = []string{"DENY"}
+	noStore     = []string{"no-store"}
+	hsts        = []string{"max-age=63072000"}
+	sameOrigin  = []string{"same-origin"}
+	cspNothing  = []string{"default-src 'none'; frame-ancestors 'none'"}
+	cspPage     = []string{"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
+	typeJSON    = []string{"application/json"}
+	typeProblem = []string{"application/problem+json"}
+	typeHTML    = []string{"text/html; charset=utf-8"}
+	typeText    = []string{"text/plain; charset=utf-8"}
+)
+
+// Bounds on the head of a request, well below what the listener reads.
+const (
+	maxURL     = 8 << 10
+	maxHeaders = 100
+)
+
+// door is what every request passes: the state of the exchange, the headers of
+// every answer, and the refusals that need no route.
+type door struct {
+	*Server
+	mux *http.ServeMux
+}
+
+func (d door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ex := &exchange{ResponseWriter: w, request: r, server: d.Server, began: d.now()}
+	ex.ip = limit.ClientIP(r.RemoteAddr, r.Header["X-Forwarded-For"], d.cfg.Trusted)
+	ex.id = d.requestID(r)
+	defer ex.finish()
+	h := w.Header()
+	h["X-Content-Type-Options"] = noSniff
+	h["Content-Security-Policy"] = cspNothing
+	h["X-Frame-Options"] = deny
+	h["Referrer-Policy"] = noReferrer
+	h["Cache-Control"] = noStore
+	if d.https {
+		h["Strict-Transport-Security"] = hsts
+	}
+	if p := strange(r); p != nil {
+		ex.refuse(p)
+		return
+	}
+	if d.crossOrigin(ex, r) {
+		return
+	}
+	d.mux.ServeHTTP(ex, r)
+}
+
+// strange refuses heads that no client of ours sends.
+func strange(r *http.Request) *Problem {
+	switch {
+	case len(r.RequestURI) > maxURL:
+		return problem(http.StatusRequestURITooLong, "url_too_long", "this address is too long")
+	case len(r.Header) > maxHeaders:
+		return problem(http.StatusRequestHeaderFieldsTooLarge, "too_many_headers", "the request has too many headers")
+	case !clean(r.URL.Path):
+		return notFound() // rather than a redirect to what it might have meant
+	}
+	return nil
+}
+
+// clean reports whether the path means what it says: no empty, "." or ".." steps.
+func clean(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.Contains(path, "//") &&
+		!strings.Contains(path, "/./") && !strings.Contains(path, "/../") &&
+		!strings.HasSuffix(path, "/.") && !strings.HasSuffix(path, "/..")
+}
+
+// crossOrigin lets scripts of the configured origins call the API and read the
+// published documents. It reports whether the request was a preflight and is
+// answered.
+func (s *Server) crossOrigin(ex *exchange, r *http.Request) bool {
+	if s.corsAPI == nil {
+		return false
+	}
+	var c *cors.Cors
+	switch path := localPath(r.URL.Path); {
+	case strings.HasPrefix(path, "/api/v1/"):
+		c = s.corsAPI
+	case strings.HasPrefix(path, "/.well-known/"):
+		c = s.corsDocs
+	default:
+		return false
+	}
+	c.HandlerFunc(ex, r)
+	if ex.status != 0 {
+		ex.route = s.preflight
+	}
+	return ex.status != 0
+}
+
+// newCORS allows exactly the given origins. Only the API allows credentials, for
+// applications on another origin of the same site that use the session cookie.
+func newCORS(origins []string) (api, docs *cors.Cors) {
+	if len(origins) == 0 {
+		return nil, nil
+	}
+	base := cors.Options{
+		AllowedOrigins: origins,
+		AllowedHeaders: []string{"Authorization", "Content-Type", "Accept"},
+		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate"},
+		MaxAge:         600,
+	}
+	forAPI, forDocs := base, base
+	forAPI.AllowedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
+	forAPI.AllowCredentials = true
+	forDocs.AllowedMethods = []string{http.MethodGet, http.MethodHead}
+	return cors.New(forAPI), cors.New(forDocs)
+}
+
+// requestID is the proxy's name for the request when we trust the proxy, else one
+// of ours: unique, short, and no secret.
+func (s *Server) requestID(r *http.Request) string {
+	if given := r.Header["X-Request-Id"]; len(given) == 1 && given[0] != "" && s.fromProxy(r) {
+		return auth.Clip(given[0], maxRequestID)
+	}
+	var b [32]byte
+	return string(strconv.AppendUint(append(b[:0], s.boot...), s.requests.Add(1), 36))
+}
+
+// fromProxy reports whether the peer of the connection is a trusted proxy.
+func (s *Server) fromProxy(r *http.Request) bool {
+	if len(s.cfg.Trusted) == 0 {
+		return false
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	addr := peer.Addr().Unmap().WithZone("")
+	for _, p := range s.cfg.Trusted {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,71 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+var (
+	callSessions = call{pattern: "GET /api/v1/me/sessions", id: "sessions", topic: "sessions",
+		summary: "List where one is signed in"}
+	callSessionsEnd = call{pattern: "DELETE /api/v1/me/sessions", id: "end-other-sessions", topic: "sessions", status: http.StatusNoContent,
+		summary: "Sign out everywhere else"}
+	callSessionEnd = call{pattern: "DELETE /api/v1/me/sessions/{id}", id: "end-session", topic: "sessions", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
+		summary: "Sign out in one place"}
+)
+
+// Session is one place where the person is signed in.
+type Session struct {
+	ID         string    `json:"id" doc:"Names the session; gives no rights. The sid of its tokens."`
+	Current    bool      `json:"current" doc:"Whether it is the one that asks."`
+	ClientID   string    `json:"client_id" example:"first-party"`
+	IP         string    `json:"ip" doc:"From where the person signed in." example:"192.0.2.1"`
+	UserAgent  string    `json:"user_agent" doc:"With which program."`
+	CreatedAt  time.Time `json:"created_at"`
+	LastSeenAt time.Time `json:"last_seen_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+}
+
+type sessionsOut struct {
+	Body struct {
+		Sessions []Session `json:"sessions" nullable:"false"`
+	}
+}
+
+func (s *Server) sessions(ctx context.Context, _ *struct{}) (*sessionsOut, error) {
+	ex := exchangeOf(ctx)
+	all, err := s.cfg.Accounts.Sessions(ctx, ex.tenant.ID, ex.actor.Account())
+	if err != nil {
+		return nil, err
+	}
+	var out sessionsOut
+	out.Body.Sessions = make([]Session, 0, len(all))
+	for _, v := range all {
+		out.Body.Sessions = append(out.Body.Sessions, Session{
+			ID: string(v.ID), Current: v.ID == ex.actor.Session, ClientID: string(v.Client), IP: v.IP, UserAgent: v.UserAgent,
+			CreatedAt: v.CreatedAt.UTC(), LastSeenAt: v.SeenAt.UTC(), ExpiresAt: v.ExpiresAt.UTC(),
+		})
+	}
+	return &out, nil
+}
+
+func (s *Server) sessionsEnd(ctx context.Context, _ *struct{}) (*nothing, error) {
+	ex := exchangeOf(ctx)
+	_, err := s.cfg.Accounts.EndOtherSessions(ctx, ex.tenant.ID, ex.actor.Account(), ex.actor.Session, ex.by())
+	return nil, err
+}
+
+func (s *Server) sessionEnd(ctx context.Context, in *struct {
+	ID string `path:"id" doc:"The id of the session."`
+}) (*nothing, error) {
+	ex := exchangeOf(ctx)
+	id := auth.SessionID(in.ID)
+	err := s.cfg.Accounts.EndSession(ctx, ex.tenant.ID, ex.actor.Account(), id, ex.by())
+	if err == nil && ex.cookie && id == ex.actor.Session {
+		ex.dropCookie()
+	}
+	return nil, err
+}

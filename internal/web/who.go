@@ -1,0 +1,94 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/watchword-auth/watchword/guard"
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// who is the word in the route table for who may enter. Every function that adds a
+// route asks for one, so a route without it does not compile.
+type who struct {
+	name   string
+	proved bool // somebody has to prove who he is; refusals carry a challenge
+	admit  func(*exchange) error
+}
+
+var (
+	// anyone needs to prove nothing, and nothing he shows is looked at.
+	anyone = who{name: "anyone", admit: func(*exchange) error { return nil }}
+	// signedIn is a person with a good access token or session cookie.
+	signedIn = who{name: "signedIn", proved: true, admit: (*exchange).signIn}
+)
+
+const codeNoToken = "missing_token"
+
+// signIn finds out who asks. A request with an Authorization header is judged by
+// that alone: a cookie beside it is not looked at, so neither can lend the other
+// its rights.
+func (ex *exchange) signIn() error {
+	r := ex.request
+	if len(r.Header["Authorization"]) > 0 {
+		return ex.bearer()
+	}
+	cookie := ex.sessionCookie()
+	if cookie == "" {
+		return auth.Refuse(auth.KindUnauthenticated, codeNoToken, "this call needs an access token")
+	}
+	s := ex.server
+	session, account, err := s.cfg.Sessions.Find(r.Context(), s.cfg.DB, ex.tenant.ID, cookie)
+	if err != nil {
+		if auth.KindOf(err) == auth.KindUnauthenticated {
+			ex.dropCookie()
+		}
+		return err
+	}
+	ex.cookie = true
+	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(account.ID), Session: session.ID, Client: session.Client}
+	return nil
+}
+
+func (ex *exchange) bearer() error {
+	raw, err := guard.ParseBearer(ex.request)
+	if err != nil {
+		return err
+	}
+	claims, err := ex.server.cfg.Tokens.Verify(ex.request.Context(), ex.tenant.ID, raw)
+	if err != nil {
+		return err
+	}
+	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: claims.Subject, Session: auth.SessionID(claims.SessionID), Client: auth.ClientID(claims.ClientID)}
+	if claims.SessionID == "" {
+		// A program that acts for itself is not a person, whatever its token may do.
+		ex.actor.Kind = auth.ActorClient
+		return auth.Refuse(auth.KindForbidden, "not_an_account", "this call is for people, not for programs")
+	}
+	return nil
+}
+
+// crossSite refuses a request that changes something and that another site may
+// have made a browser send. A bearer token is never sent by a browser on its own,
+// so it needs no such proof. A request with our cookie does: one that says
+// nothing about where it comes from is refused, since every browser says it.
+func (ex *exchange) crossSite() error {
+	r := ex.request
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return nil
+	}
+	if len(r.Header["Authorization"]) > 0 && ex.route.bearer {
+		return nil
+	}
+	if ex.server.sameOrigin.Check(r) != nil {
+		return errCrossSite()
+	}
+	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" && ex.hasSessionCookie() {
+		return errCrossSite()
+	}
+	return nil
+}
+
+func errCrossSite() *Problem {
+	return problem(http.StatusForbidden, "cross_site", "this request seems to come from another site")
+}
