@@ -307,7 +307,7 @@ func (a *attempt) decide(tx *store.Tx) (reason string, err error) {
 	}
 	if refusal := token.Decide(tenant, account, client); refusal != nil {
 		reason := ReasonRefused
-		if !account.Verified() {
+		if e, ok := errors.AsType[*auth.Error](refusal); ok && e.Code == ReasonUnverified {
 			reason = ReasonUnverified
 		}
 		return a.refuse(tx, reason, refusal)

@@ -176,7 +176,9 @@ func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error
 	return t, nil
 }
 
-func errNoTenant() error { return auth.Refuse(auth.KindNotFound, "not_found", "there is no such tenant") }
+func errNoTenant() error {
+	return auth.Refuse(auth.KindNotFound, "not_found", "there is no such tenant")
+}
 
 // List returns every tenant by id.
 func (s *Service) List(ctx context.Context) ([]auth.Tenant, error) {

@@ -81,7 +81,7 @@ const (
 	maxLifetime = 400 * 24 * time.Hour
 )
 
-// check reports everything that is wrong with the settings, joined in the cause.
+// check reports everything that is wrong with the settings.
 func check(t auth.Tenant) error {
 	set := t.Settings
 	var errs []error
@@ -102,9 +102,7 @@ func check(t auth.Tenant) error {
 	}
 	errs = append(errs, checkLifetimes(set.Lifetimes))
 	if err := errors.Join(errs...); err != nil {
-		e := auth.Invalid("settings_invalid", "settings", err.Error())
-		e.Err = err
-		return e
+		return auth.Invalid("settings_invalid", "settings", err.Error())
 	}
 	return nil
 }

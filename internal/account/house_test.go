@@ -1,0 +1,275 @@
+package account_test
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// clock stands still until it is moved.
+type clock struct{ ms atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.ms.Store(time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC).UnixMilli())
+	return c
+}
+
+func (c *clock) Now() time.Time          { return time.UnixMilli(c.ms.Load()).UTC() }
+func (c *clock) advance(d time.Duration) { c.ms.Add(d.Milliseconds()) }
+
+// house is the account room over a real database.
+type house struct {
+	*account.Service
+	t        *testing.T
+	clock    *clock
+	db       *store.DB
+	hasher   *password.Hasher
+	sessions *session.Service
+}
+
+// The password of the tests passes every policy and is nobody's name.
+const (
+	good    = "violet-harbour-52-kettle"
+	another = "marble-osprey-77-lantern"
+	third   = "copper-thicket-31-window"
+)
+
+var (
+	alice = auth.Actor{Kind: auth.ActorAnonymous, IP: "192.0.2.1", UserAgent: "alice's browser", RequestID: "r1"}
+	eve   = auth.Actor{Kind: auth.ActorAnonymous, IP: "198.51.100.66", UserAgent: "eve's browser", RequestID: "r2"}
+	admin = auth.Actor{Kind: auth.ActorOperator, ID: "root"}
+)
+
+const tenant = auth.DefaultTenant
+
+func as(a auth.Account) auth.Actor {
+	return auth.Actor{Kind: auth.ActorAccount, ID: string(a.ID), IP: "192.0.2.1"}
+}
+
+// each runs the test on every database.
+func each(t *testing.T, fn func(t *testing.T, h *house), with ...func(*account.Config)) {
+	t.Helper()
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		c := newClock()
+		cfg.Now = c.Now
+		fn(t, build(t, storetest.Open(t, cfg), c, with...))
+	})
+}
+
+// build puts a room over a database that is open already.
+func build(t *testing.T, db *store.DB, c *clock, with ...func(*account.Config)) *house {
+	t.Helper()
+	hasher, err := password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, Now: time.Now, QueueLimit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, clock: c, db: db, hasher: hasher, sessions: session.New(session.Config{Now: c.Now})}
+	plenty := limit.Rate{Count: 1000, Per: time.Hour}
+	cfg := account.Config{
+		DB: db, Hasher: hasher, Policy: password.DefaultPolicy(), Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),
+		Rates: account.Rates{Register: plenty, Resend: plenty, Forgot: plenty, Password: plenty}, Now: c.Now, RegistrationOpen: true,
+	}
+	for _, f := range with {
+		f(&cfg)
+	}
+	h.Service = account.New(cfg)
+	return h
+}
+
+func (h *house) ok(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// refused demands a refusal with the code.
+func (h *house) refused(err error, code string) *auth.Error {
+	h.t.Helper()
+	e, ok := errors.AsType[*auth.Error](err)
+	if !ok || e.Code != code {
+		h.t.Fatalf("got %v, want %s", err, code)
+	}
+	return e
+}
+
+// mails takes everything out of the outbox, oldest first.
+func (h *house) mails() []auth.Message {
+	h.t.Helper()
+	var out []auth.Message
+	for {
+		n := 0
+		h.ok(h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
+			claimed, err := tx.Claim("test", tx.Now.Add(time.Minute), 100)
+			for _, c := range claimed {
+				if c.Broken != nil {
+					return c.Broken
+				}
+				out = append(out, c.Message)
+				if err := tx.Finish(c); err != nil {
+					return err
+				}
+			}
+			n = len(claimed)
+			return err
+		}))
+		if n == 0 {
+			return out
+		}
+	}
+}
+
+// mail demands that exactly one message is waiting, of the kind and for the
+// address.
+func (h *house) mail(kind auth.MessageKind, to string) auth.Mail {
+	h.t.Helper()
+	all := h.mails()
+	if len(all) != 1 || all[0].Kind != kind || all[0].Payload.To != to {
+		h.t.Fatalf("waiting: %+v, want one %s to %s", all, kind, to)
+	}
+	return all[0].Payload
+}
+
+// register makes an unproved account and returns the token of its link.
+func (h *house) register(email, pw string) string {
+	h.t.Helper()
+	h.ok(h.Register(h.t.Context(), tenant, account.Registration{Email: email, Password: pw}, alice))
+	return h.mail(auth.MailVerify, email).Token
+}
+
+// member makes a proved account.
+func (h *house) member(email, pw string) auth.Account {
+	h.t.Helper()
+	h.ok(h.VerifyEmail(h.t.Context(), tenant, h.register(email, pw), alice))
+	return h.find(email)
+}
+
+func (h *house) find(email string) auth.Account {
+	h.t.Helper()
+	a, err := h.Find(h.t.Context(), tenant, email)
+	h.ok(err)
+	return a
+}
+
+// opens reports whether the password is the account's.
+func (h *house) opens(email, pw string) bool {
+	h.t.Helper()
+	a := h.find(email)
+	var hash string
+	err := h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+		hash, err = tx.Password(a.ID)
+		return err
+	})
+	if errors.Is(err, auth.ErrNotFound) {
+		return false
+	}
+	h.ok(err)
+	res, err := h.hasher.Verify(h.t.Context(), hash, pw)
+	h.ok(err)
+	return res.OK
+}
+
+// signIn starts a session with a cookie and a refresh family on it.
+func (h *house) signIn(a auth.Account) (auth.Session, auth.FamilyID, string) {
+	h.t.Helper()
+	var v auth.Session
+	var cookie secret.Text
+	var f auth.FamilyID
+	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+		v, cookie, err = h.sessions.Start(tx, session.Begin{Account: a.ID, Client: auth.FirstParty, ACR: "1", Cookie: true, Actor: as(a)})
+		if err != nil {
+			return err
+		}
+		f = auth.FamilyID(secret.NewID(tx.Now))
+		return tx.InsertFamily(auth.Family{ID: f, Account: a.ID, Client: auth.FirstParty, Session: v.ID, Scope: auth.DefaultScope,
+			Digest: string(f), CreatedAt: tx.Now, RotatedAt: tx.Now, IdleAt: tx.Now.Add(time.Hour), ExpiresAt: tx.Now.Add(time.Hour)})
+	}))
+	return v, f, cookie.Reveal()
+}
+
+// alive reports whether session and family both live, and fails when only one does.
+func (h *house) alive(v auth.Session, f auth.FamilyID) bool {
+	h.t.Helper()
+	var s, r bool
+	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) error {
+		got, err := tx.Session(v.ID)
+		if err != nil && !errors.Is(err, auth.ErrNotFound) {
+			return err
+		}
+		s = err == nil && got.Live(tx.Now)
+		fam, err := tx.Family(f)
+		if err != nil && !errors.Is(err, auth.ErrNotFound) {
+			return err
+		}
+		r = err == nil && fam.Live(tx.Now)
+		return nil
+	}))
+	if s != r {
+		h.t.Fatalf("session live: %v, its refresh family: %v", s, r)
+	}
+	return s
+}
+
+// settings changes the tenant's settings.
+func (h *house) settings(fn func(*auth.Settings)) {
+	h.t.Helper()
+	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
+		t, err := tx.Self()
+		if err != nil {
+			return err
+		}
+		fn(&t.Settings)
+		return tx.UpdateSelf(t)
+	}))
+}
+
+// events lists audit lines, oldest first.
+func (h *house) events(kind auth.EventKind) []auth.Event {
+	h.t.Helper()
+	var out []auth.Event
+	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 1000})
+		return err
+	}))
+	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
+		out[i], out[j] = out[j], out[i]
+	}
+	return out
+}
+
+// traces is what a request leaves behind that could be counted from outside: rows
+// of audit log and outbox, and hashes.
+type traces struct {
+	Audit, Outbox int
+	Hashes        uint64
+}
+
+// cost measures one call.
+func (h *house) cost(fn func()) traces {
+	h.t.Helper()
+	h.mails()
+	audit, hashes := len(h.events("")), h.hasher.Stats().Done
+	fn()
+	return traces{Audit: len(h.events("")) - audit, Hashes: h.hasher.Stats().Done - hashes, Outbox: len(h.mails())}
+}
+
+func codes(e *auth.Error) string {
+	var out []string
+	for _, r := range e.Reasons {
+		out = append(out, r.Code)
+	}
+	return strings.Join(out, " ")
+}

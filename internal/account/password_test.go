@@ -1,0 +1,130 @@
+package account_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+)
+
+func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		v, f, _ := h.signIn(a)
+		email := "eve@example.test"
+		tries := []func(current string) error{
+			func(current string) error {
+				_, err := h.ChangePassword(t.Context(), tenant, a.ID, current, another, as(a))
+				return err
+			},
+			func(current string) error {
+				_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: current}, as(a))
+				return err
+			},
+			func(current string) error { return h.Delete(t.Context(), tenant, a.ID, current, as(a)) },
+		}
+		for i, try := range tries {
+			for _, current := range []string{"", another} {
+				if e := h.refused(try(current), "wrong_password"); e.Kind != auth.KindForbidden {
+					t.Errorf("try %d: kind %v", i, e.Kind)
+				}
+			}
+		}
+		// All of them count together, and the right password waits as well.
+		hashes := h.hasher.Stats().Done
+		for i, try := range tries {
+			if e := h.refused(try(good), "rate_limited"); e.RetryAfter <= 0 || e.RetryAfter > 15*time.Minute {
+				t.Errorf("try %d: retry after %v", i, e.RetryAfter)
+			}
+		}
+		if h.hasher.Stats().Done != hashes {
+			t.Error("hashed while throttled")
+		}
+		for _, kind := range []auth.EventKind{auth.EventPasswordChanged, auth.EventEmailAsked, auth.EventAccountDeleted} {
+			list := h.events(kind)
+			if len(list) != 2 || list[0].Outcome != auth.Failure || list[0].Account != a.ID || list[0].Actor.Account() != a.ID {
+				t.Errorf("%s: %+v", kind, list)
+			}
+		}
+		if !h.alive(v, f) || !h.opens("alice@example.test", good) || len(h.mails()) != 0 {
+			t.Error("a refused change changed something")
+		}
+		h.clock.advance(15 * time.Minute)
+		h.ok(tries[0](good))
+	}, func(c *account.Config) { c.Rates.Password = limit.Rate{Count: 6, Per: 15 * time.Minute} })
+}
+
+func TestAttack_PW_12_RT_08_ChangeEndsTheOthers(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		own, ownFamily, cookie := h.signIn(a)
+		other, otherFamily, _ := h.signIn(a)
+		b := h.member("bob@example.test", good)
+		bobs, bobsFamily, _ := h.signIn(b)
+		actor := as(a)
+		actor.Session = own.ID
+		renewed, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, actor)
+		h.ok(err)
+		if h.alive(other, otherFamily) {
+			t.Error("another session survived")
+		}
+		if !h.alive(own, ownFamily) || !h.alive(bobs, bobsFamily) {
+			t.Error("the own session or somebody else's ended")
+		}
+		if _, _, err := h.sessions.Find(t.Context(), h.db, tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
+			t.Errorf("SE-01: the old cookie still works: %v", err)
+		}
+		if v, _, err := h.sessions.Find(t.Context(), h.db, tenant, renewed.Reveal()); err != nil || v.ID != own.ID {
+			t.Errorf("the new cookie does not work: %v", err)
+		}
+		h.mail(auth.MailPasswordChanged, "alice@example.test")
+		if !h.opens("alice@example.test", another) {
+			t.Error("the password is not the new one")
+		}
+	})
+}
+
+func TestChangeRefusesWeakPasswords(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, "password1", as(a))
+		if e := h.refused(err, "password_refused"); e.Field != "new_password" {
+			t.Errorf("field %q", e.Field)
+		}
+	})
+}
+
+// A session of somebody else in the actor is neither kept nor renewed.
+func TestChangeKeepsNobodyElsesSession(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a, b := h.member("alice@example.test", good), h.member("bob@example.test", good)
+		bobs, family, cookie := h.signIn(b)
+		mine, myFamily, _ := h.signIn(a)
+		actor := as(a)
+		actor.Session = bobs.ID
+		renewed, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, actor)
+		h.ok(err)
+		if renewed != "" || h.alive(mine, myFamily) || !h.alive(bobs, family) {
+			t.Error("a foreign session was touched or an own one kept")
+		}
+		if _, _, err := h.sessions.Find(t.Context(), h.db, tenant, cookie); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestOperatorSetsPassword(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		v, f, _ := h.signIn(a)
+		h.refused(h.SetPassword(t.Context(), tenant, a.ID, "password1", admin), "password_refused")
+		h.ok(h.SetPassword(t.Context(), tenant, a.ID, another, admin))
+		if h.alive(v, f) || !h.opens("alice@example.test", another) {
+			t.Error("not replaced, or a session survived")
+		}
+		h.mail(auth.MailPasswordChanged, "alice@example.test")
+		h.refused(h.SetPassword(t.Context(), tenant, "nobody", another, admin), "not_found")
+	})
+}

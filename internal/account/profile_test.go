@@ -1,0 +1,147 @@
+package account_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		own, ownFamily, _ := h.signIn(a)
+		other, otherFamily, _ := h.signIn(a)
+		actor := as(a)
+		actor.Session = own.ID
+		email := "Alice@new.test"
+		change := func() string {
+			got, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, actor)
+			h.ok(err)
+			if got.Email != a.Email || !got.Verified() {
+				t.Errorf("before the proof the account shows %+v", got)
+			}
+			m := h.mail(auth.MailChangeEmail, "Alice@new.test")
+			if m.NewEmail != "Alice@new.test" {
+				t.Errorf("mail %+v", m)
+			}
+			return m.Token
+		}
+		older := change()
+		link := change()
+		if _, err := h.Find(t.Context(), tenant, email); auth.KindOf(err) != auth.KindNotFound {
+			t.Error("the new address finds the account before it is proved")
+		}
+		h.forgot("alice@example.test") // the old one still recovers
+		h.refused(h.VerifyEmail(t.Context(), tenant, older, alice), "invalid_link")
+		h.ok(h.VerifyEmail(t.Context(), tenant, link, eve))
+		if got := h.find(email); got.ID != a.ID || !got.Verified() || got.Email.Address != email {
+			t.Errorf("account %+v", got)
+		}
+		if _, err := h.Find(t.Context(), tenant, "alice@example.test"); auth.KindOf(err) != auth.KindNotFound {
+			t.Error("the old address still finds the account")
+		}
+		if m := h.mail(auth.MailEmailChanged, "alice@example.test"); m.NewEmail != email {
+			t.Errorf("notice %+v", m)
+		}
+		if !h.alive(own, ownFamily) || h.alive(other, otherFamily) {
+			t.Error("the change must end every session but the one that asked")
+		}
+		h.refused(h.VerifyEmail(t.Context(), tenant, link, alice), "invalid_link")
+	})
+}
+
+func TestAttack_PW_14_AddressOfAnother(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.member("bob@example.test", good)
+		a := h.member("alice@example.test", good)
+		ask := func(email string) traces {
+			return h.cost(func() {
+				_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+				h.ok(err)
+			})
+		}
+		if free, taken := ask("new@example.test"), ask("BOB@example.test"); free != taken {
+			t.Errorf("a free address cost %+v, a taken one %+v", free, taken)
+		}
+		email := "bob@example.test"
+		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+		h.ok(err)
+		if m := h.mail(auth.MailKnownAddress, "bob@example.test"); m.Token != "" {
+			t.Error("bob was sent the link of alice's change")
+		}
+		// Free when asked for, taken when proved.
+		email = "late@example.test"
+		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+		h.ok(err)
+		link := h.mail(auth.MailChangeEmail, email).Token
+		h.member(email, good)
+		h.refused(h.VerifyEmail(t.Context(), tenant, link, as(a)), "invalid_link")
+		if got := h.find("alice@example.test"); got.ID != a.ID {
+			t.Error("alice lost her address")
+		}
+	})
+}
+
+func TestChangeIsCalledOff(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		for _, email := range []string{"new@example.test", "alice@example.test"} {
+			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+			h.ok(err)
+		}
+		h.refused(h.VerifyEmail(t.Context(), tenant, h.mail(auth.MailChangeEmail, "new@example.test").Token, alice), "invalid_link")
+	})
+}
+
+func TestUpdateName(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		name, bad := " Alice\u0301 ", "a\x00b"
+		got, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &name}, as(a))
+		h.ok(err)
+		if got.Name != "Alicé" || h.find("alice@example.test").Name != "Alicé" {
+			t.Errorf("name %q", got.Name)
+		}
+		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &bad}, as(a))
+		h.refused(err, "name_invalid")
+		_, err = h.Update(t.Context(), tenant, "nobody", account.Patch{Name: &name}, as(a))
+		h.refused(err, "not_found")
+		if n := len(h.events(auth.EventProfileChanged)); n != 1 {
+			t.Errorf("%d audit lines", n)
+		}
+	})
+}
+
+func TestExportHoldsNoSecret(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		v, _, cookie := h.signIn(a)
+		h.forgot("alice@example.test")
+		out, err := h.Export(t.Context(), tenant, a.ID, as(a))
+		h.ok(err)
+		b, err := json.Marshal(out)
+		h.ok(err)
+		for _, want := range []string{"alice@example.test", string(v.ID), "account.registered", "password.reset_requested", `"roles":[]`} {
+			if !strings.Contains(string(b), want) {
+				t.Errorf("no %q in %s", want, b)
+			}
+		}
+		var hash string
+		h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {
+			hash, err = tx.Password(a.ID)
+			return err
+		}))
+		for _, never := range []string{hash, "argon2", cookie, v.Digest, "wwl_", "digest"} {
+			if strings.Contains(string(b), never) {
+				t.Errorf("%q in %s", never, b)
+			}
+		}
+		if len(h.events(auth.EventAccountExported)) != 1 {
+			t.Error("the export left no audit line")
+		}
+	})
+}

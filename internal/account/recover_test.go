@@ -1,0 +1,235 @@
+package account_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+func (h *house) forgot(email string) string {
+	h.t.Helper()
+	h.ok(h.Forgot(h.t.Context(), tenant, email, alice))
+	return h.mail(auth.MailReset, email).Token
+}
+
+func TestAttack_PW_07_ForgotIsUniform(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.member("alice@example.test", good)
+		h.register("pending@example.test", good)
+		shut := h.member("shut@example.test", good)
+		h.ok(h.Disable(t.Context(), tenant, shut.ID, admin))
+		_, err := h.Create(t.Context(), tenant, account.Creation{Email: "without@example.test", Verified: true}, admin)
+		h.ok(err)
+		ask := func(email string) traces {
+			return h.cost(func() { h.ok(h.Forgot(t.Context(), tenant, email, eve)) })
+		}
+		want := ask("alice@example.test")
+		if want.Outbox != 1 || want.Audit != 1 || want.Hashes != 0 {
+			t.Fatalf("cost %+v", want)
+		}
+		for _, email := range []string{"pending@example.test", "shut@example.test", "without@example.test", "nobody@example.test"} {
+			if got := ask(email); got != want {
+				t.Errorf("%s cost %+v, a known address %+v", email, got, want)
+			}
+		}
+		for email, kind := range map[string]auth.MessageKind{
+			"alice@example.test": auth.MailReset, "pending@example.test": auth.MailReset, "without@example.test": auth.MailReset,
+			"shut@example.test": auth.MailNone, "nobody@example.test": auth.MailNone,
+		} {
+			h.ok(h.Forgot(t.Context(), tenant, email, eve))
+			m := h.mail(kind, email)
+			if kind == auth.MailNone {
+				h.refused(h.Reset(t.Context(), tenant, m.Token, another, eve), "invalid_link")
+			}
+		}
+	})
+}
+
+func TestAttack_PW_08_ResetLinks(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		reset := func(token, pw string) error { return h.Reset(t.Context(), tenant, token, pw, alice) }
+		sub := func(name string, fn func()) {
+			h.clock.advance(time.Hour)
+			t.Run("PW-08 "+name, func(t *testing.T) { fn() })
+		}
+		sub("used twice", func() {
+			link := h.forgot("alice@example.test")
+			h.ok(reset(link, another))
+			h.refused(reset(link, third), "invalid_link")
+			h.mail(auth.MailPasswordChanged, "alice@example.test")
+		})
+		sub("older than the newest", func() {
+			older, newer := h.forgot("alice@example.test"), h.forgot("alice@example.test")
+			h.refused(reset(older, third), "invalid_link")
+			h.ok(reset(newer, good))
+			h.mails()
+		})
+		sub("expired by a second", func() {
+			link := h.forgot("alice@example.test")
+			h.clock.advance(account.DefaultResetLifetime + time.Second)
+			h.refused(reset(link, third), "invalid_link")
+			link = h.forgot("alice@example.test")
+			h.clock.advance(account.DefaultResetLifetime - time.Second)
+			h.ok(reset(link, good))
+			h.mails()
+		})
+		sub("after the password was changed", func() {
+			link := h.forgot("alice@example.test")
+			_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, as(a))
+			h.ok(err)
+			h.mails()
+			h.refused(reset(link, third), "invalid_link")
+		})
+		sub("after the address was changed", func() {
+			link := h.forgot("alice@example.test")
+			email := "alice@new.test"
+			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: another}, as(a))
+			h.ok(err)
+			h.ok(h.VerifyEmail(t.Context(), tenant, h.mail(auth.MailChangeEmail, email).Token, alice))
+			h.mails()
+			h.refused(reset(link, third), "invalid_link")
+		})
+		sub("of a disabled account", func() {
+			link := h.forgot("alice@new.test")
+			h.ok(h.Disable(t.Context(), tenant, a.ID, admin))
+			h.refused(reset(link, third), "invalid_link")
+			h.ok(h.Enable(t.Context(), tenant, a.ID, admin))
+			h.refused(reset(link, third), "invalid_link")
+		})
+		sub("of another tenant", func() {
+			storetest.Tenant(t, h.db, "t2")
+			link := h.forgot("alice@new.test")
+			h.refused(h.Reset(t.Context(), "t2", link, third, alice), "invalid_link")
+			h.ok(reset(link, good))
+			h.mails()
+		})
+		sub("garbage, or a link of another kind", func() {
+			for _, token := range []string{"", "wwl_", "x", "wwl_" + string(make([]byte, 43)), h.register("new@example.test", good)} {
+				h.refused(reset(token, third), "invalid_link")
+			}
+			h.refused(h.VerifyEmail(t.Context(), tenant, h.forgot("alice@new.test"), alice), "invalid_link")
+		})
+		if !h.opens("alice@new.test", good) {
+			t.Error("a refused link changed the password")
+		}
+	})
+}
+
+func TestResetKeepsTheLinkForABetterPassword(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.member("alice@example.test", good)
+		link := h.forgot("alice@example.test")
+		got := h.cost(func() {
+			h.refused(h.Reset(t.Context(), tenant, link, "alice@example.test", alice), "password_refused")
+		})
+		if got != (traces{}) {
+			t.Errorf("a refused password cost %+v", got)
+		}
+		h.ok(h.Reset(t.Context(), tenant, link, another, alice))
+	})
+}
+
+func TestAttack_PW_12_ResetEndsSessions(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		v, f, _ := h.signIn(a)
+		email := "eve@example.test" // whoever was in may have asked for another address
+		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+		h.ok(err)
+		pending := h.mail(auth.MailChangeEmail, email).Token
+		h.ok(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
+		if h.alive(v, f) {
+			t.Error("a session survived the reset")
+		}
+		h.mail(auth.MailPasswordChanged, "alice@example.test")
+		h.refused(h.VerifyEmail(t.Context(), tenant, pending, eve), "invalid_link")
+		if !h.opens("alice@example.test", another) || h.opens("alice@example.test", good) {
+			t.Error("the password is not the new one")
+		}
+	})
+}
+
+func TestResetProvesTheAddress(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		verify := h.register("alice@example.test", good)
+		h.ok(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
+		if !h.find("alice@example.test").Verified() {
+			t.Error("not verified")
+		}
+		h.refused(h.VerifyEmail(t.Context(), tenant, verify, alice), "invalid_link")
+	})
+}
+
+func TestAttack_PW_20_ManyResetRequests(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.member("alice@example.test", good)
+		for _, email := range []string{"alice@example.test", "nobody@example.test"} {
+			for range 100 {
+				h.ok(h.Forgot(t.Context(), tenant, email, eve))
+				h.clock.advance(600 * time.Millisecond)
+			}
+			if n := len(h.mails()); n != 5 {
+				t.Errorf("%d messages to %s in a minute, want 5", n, email)
+			}
+		}
+	}, func(c *account.Config) { c.Rates.Forgot = limit.Rate{Count: 5, Per: time.Hour} })
+}
+
+func TestAttack_FL_11_ResetLinkOnTwoNodes(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		c := newClock()
+		cfg.Now = c.Now
+		one := build(t, storetest.Open(t, cfg), c)
+		other := one
+		if one.db.Name() == "postgres" { // a SQLite file has one process
+			db, err := store.Open(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { db.Close() })
+			other = build(t, db, c)
+		}
+		one.member("alice@example.test", good)
+		for round := range 10 {
+			link := one.forgot("alice@example.test")
+			passwords := [...]string{good, another, third, "walnut-signal-19-ribbon"}
+			var won []string
+			var mu sync.Mutex
+			var wg sync.WaitGroup
+			barrier := make(chan struct{})
+			for i, pw := range passwords {
+				wg.Go(func() {
+					h := one
+					if i%2 == 1 {
+						h = other
+					}
+					<-barrier
+					err := h.Reset(t.Context(), tenant, link, pw, alice)
+					mu.Lock()
+					defer mu.Unlock()
+					if err == nil {
+						won = append(won, pw)
+					} else if k := auth.KindOf(err); k != auth.KindInvalid {
+						t.Errorf("round %d: %v", round, err)
+					}
+				})
+			}
+			close(barrier)
+			wg.Wait()
+			if len(won) != 1 || !one.opens("alice@example.test", won[0]) {
+				t.Fatalf("round %d: %d resets by one link", round, len(won))
+			}
+			if n := len(one.mails()); n != 1 {
+				t.Errorf("round %d: %d notices", round, n)
+			}
+		}
+	})
+}

@@ -1,0 +1,293 @@
+package account_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+func TestRegisterAndVerify(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@Example.test", Password: good, Name: " Alice "}, alice))
+		m := h.mail(auth.MailVerify, "Alice@example.test")
+		if m.Name != "" || m.IP != alice.IP || !m.ExpiresAt.Equal(h.clock.Now().Add(account.DefaultVerifyLifetime)) {
+			t.Errorf("mail %+v", m)
+		}
+		a := h.find("alice@example.test")
+		if a.Verified() || a.Name != "Alice" || !h.opens("alice@example.test", good) {
+			t.Errorf("account %+v", a)
+		}
+		h.ok(h.VerifyEmail(t.Context(), tenant, m.Token, alice))
+		if !h.find("alice@example.test").Verified() {
+			t.Error("not verified")
+		}
+		h.refused(h.VerifyEmail(t.Context(), tenant, m.Token, alice), "invalid_link")
+	})
+}
+
+func TestRegistrationClosed(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		try := func(email string) error {
+			return h.Register(t.Context(), tenant, account.Registration{Email: email, Password: good}, alice)
+		}
+		h.refused(try("a@example.test"), "registration_closed")
+		h.settings(func(s *auth.Settings) { s.Registration = "open" })
+		h.ok(try("a@example.test"))
+		h.settings(func(s *auth.Settings) { s.Registration = "closed" })
+		h.refused(try("b@example.test"), "registration_closed")
+	}, func(c *account.Config) { c.RegistrationOpen = false })
+}
+
+func TestAttack_PW_02_LongPasswords(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		long := strings.Repeat("x", 1<<20)
+		got := h.cost(func() {
+			e := h.refused(h.Register(t.Context(), tenant, account.Registration{Email: "b@example.test", Password: long}, alice), "password_refused")
+			if codes(e) != "too_long" || e.Kind != auth.KindInvalid {
+				t.Errorf("refused for %q", codes(e))
+			}
+		})
+		if got != (traces{}) {
+			t.Errorf("a long password cost %+v", got)
+		}
+		hashes := h.hasher.Stats().Done
+		_, err := h.ChangePassword(t.Context(), tenant, a.ID, long, another, as(a))
+		h.refused(err, "password_too_long")
+		if n := h.hasher.Stats().Done - hashes; n != 0 {
+			t.Errorf("%d hashes for a password too long", n)
+		}
+		for _, n := range []int{64, 128} {
+			pw := strings.Repeat("quartz-Wren-81 ", 20)[:n]
+			email := "n" + strings.Repeat("n", n/32) + "@example.test"
+			h.register(email, pw)
+			if !h.opens(email, pw) || h.opens(email, pw[:n-1]) {
+				t.Errorf("%d characters are not kept exactly", n)
+			}
+		}
+	})
+}
+
+func TestAttack_PW_04_Policy(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		reg := func(pw string) error {
+			return h.Register(t.Context(), tenant, account.Registration{Email: "penelope.cruise@example.test", Name: "Archibald", Password: pw}, alice)
+		}
+		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			self, err := tx.Self()
+			self.Name = "Zanzibar"
+			if err != nil {
+				return err
+			}
+			return tx.UpdateSelf(self)
+		}))
+		for pw, want := range map[string]string{
+			"k7#vQ":                     "too_short",
+			"password1":                 "common",
+			"penelope.cruise-8841-wave": "context",
+			"archibald-8841-wave-tin":   "context",
+			"8841-wave-zanzibar-tin":    "context",
+		} {
+			if got := codes(h.refused(reg(pw), "password_refused")); !strings.Contains(got, want) {
+				t.Errorf("%q refused for %q, want %s", pw, got, want)
+			}
+		}
+		h.settings(func(s *auth.Settings) {
+			s.Password = auth.PasswordRules{MinLength: 14, RequireUpper: true, RequireLower: true, RequireDigit: true, RequireSpecial: true}
+		})
+		if got := codes(h.refused(reg("qzvxwkjhgfd"), "password_refused")); got != "too_short needs_upper needs_digit needs_special" {
+			t.Errorf("refused for %q", got)
+		}
+		if len(h.mails()) != 0 {
+			t.Error("a refused registration sent mail")
+		}
+		h.ok(reg("Quartz-Wren-8841-wave"))
+	})
+}
+
+func TestAttack_PW_06_KnownAddress(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		before := h.member("alice@example.test", good)
+		reg := func(email string) {
+			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: another, Name: "Eve"}, eve))
+		}
+		fresh := h.cost(func() { reg("new@example.test") })
+		if known := h.cost(func() { reg("alice@example.test") }); known != fresh {
+			t.Errorf("known address cost %+v, new one %+v", known, fresh)
+		}
+		if pending := h.cost(func() { reg("new@example.test") }); pending != fresh {
+			t.Errorf("unproved address cost %+v, new one %+v", pending, fresh)
+		}
+		reg("ALICE@example.test")
+		if m := h.mail(auth.MailKnownAddress, "alice@example.test"); m.Token != "" || m.IP != eve.IP {
+			t.Errorf("notice %+v", m)
+		}
+		if d := cmp.Diff(before, h.find("alice@example.test")); d != "" || !h.opens("alice@example.test", good) {
+			t.Errorf("the account changed: %s", d)
+		}
+	})
+}
+
+func TestAttack_PW_13_Addresses(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		for _, email := range []string{
+			`"a@evil"@good.test`, "a@good.test\r\nBcc: x@evil.test", "a@good.test%0d%0aBcc:", "a@good.test,b@evil.test", "<a@evil.test>a@good.test",
+			"", "a", "@", "a@b@c.test", "a b@good.test", "a@good..test",
+		} {
+			h.refused(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: good}, eve), "email_invalid")
+			h.refused(h.Forgot(t.Context(), tenant, email, eve), "email_invalid")
+			h.refused(h.Resend(t.Context(), tenant, email, eve), "email_invalid")
+		}
+		// A look-alike domain is another mailbox and is written to as such.
+		h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "a@gооd.test", Password: good}, eve))
+		if all := h.mails(); len(all) != 1 || !strings.HasPrefix(all[0].Payload.To, "a@xn--") {
+			t.Errorf("mails %+v", all)
+		}
+	})
+}
+
+func TestAttack_PW_15_LinkProvesOnlyItsAddress(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		e := h.member("eve@example.test", another)
+		link := h.register("alice@example.test", good)
+		h.ok(h.VerifyEmail(t.Context(), tenant, link, as(e)))
+		a := h.find("alice@example.test")
+		if !a.Verified() || h.find("eve@example.test").Email.Login != "eve@example.test" {
+			t.Error("the link did not prove alice's address for alice")
+		}
+		for _, id := range []auth.AccountID{a.ID, e.ID} {
+			if list, err := h.Sessions(t.Context(), tenant, id); err != nil || len(list) != 0 {
+				t.Errorf("sessions %v, %v", list, err)
+			}
+		}
+	})
+}
+
+func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		t.Run("PW-16 registered again", func(t *testing.T) {
+			h := *h
+			h.t = t
+			stale := h.register("alice@example.test", another)
+			h.ok(h.Forgot(t.Context(), tenant, "alice@example.test", eve))
+			reset := h.mail(auth.MailReset, "alice@example.test").Token
+			link := h.register("alice@example.test", good)
+			h.refused(h.VerifyEmail(t.Context(), tenant, stale, alice), "invalid_link")
+			h.refused(h.Reset(t.Context(), tenant, reset, third, eve), "invalid_link")
+			if h.find("alice@example.test").Verified() {
+				t.Error("the older link proved the address")
+			}
+			h.ok(h.VerifyEmail(t.Context(), tenant, link, alice))
+			if h.opens("alice@example.test", another) || !h.opens("alice@example.test", good) {
+				t.Error("eve's password survived")
+			}
+		})
+		t.Run("PW-16 in use before it was proved", func(t *testing.T) {
+			h := *h
+			h.t = t
+			h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
+			stale := h.register("bob@example.test", another)
+			v, f, _ := h.signIn(h.find("bob@example.test"))
+			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "bob@example.test", Password: good}, alice))
+			// Nobody has shown yet who owns the mailbox, so nobody loses anything yet.
+			if !h.alive(v, f) || !h.opens("bob@example.test", another) {
+				t.Error("a stranger took the account over by registering it again")
+			}
+			link := h.mail(auth.MailReset, "bob@example.test").Token
+			h.refused(h.VerifyEmail(t.Context(), tenant, stale, alice), "invalid_link")
+			h.ok(h.Reset(t.Context(), tenant, link, good, alice))
+			if h.alive(v, f) || h.opens("bob@example.test", another) || !h.find("bob@example.test").Verified() {
+				t.Error("eve's password or session survived")
+			}
+			h.settings(func(s *auth.Settings) { s.AllowUnverified = false })
+		})
+		t.Run("PW-16 made by an administrator", func(t *testing.T) {
+			h := *h
+			h.t = t
+			a, err := h.Create(t.Context(), tenant, account.Creation{Email: "carol@example.test", Password: good}, admin)
+			h.ok(err)
+			h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+				if err := tx.InsertRole(auth.Role{ID: "r", Name: "editor", CreatedAt: tx.Now}); err != nil {
+					return err
+				}
+				_, err := tx.Assign(a.ID, "r")
+				return err
+			}))
+			h.mails()
+			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "carol@example.test", Password: another}, eve))
+			if !h.opens("carol@example.test", good) {
+				t.Error("a stranger replaced the password of an account with roles")
+			}
+		})
+	})
+}
+
+func TestAttack_PW_17_Spellings(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.member("alice@example.test", good)
+		for _, email := range []string{
+			"Alice@example.test", "alice@example.test ", "ALICE@EXAMPLE.TEST", "ａｌｉｃｅ@example.test", "al\u200bice@example.test", "alice@EXAMPLE\u3002test",
+		} {
+			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: another}, eve))
+			h.mail(auth.MailKnownAddress, "alice@example.test")
+		}
+		if list, err := h.List(t.Context(), tenant, store.AccountFilter{}); err != nil || len(list) != 1 {
+			t.Errorf("%d accounts, %v", len(list), err)
+		}
+	})
+}
+
+func TestAttack_BF_11_RegisterAndResend(t *testing.T) {
+	few := limit.Rate{Count: 3, Per: 3600e9}
+	each(t, func(t *testing.T, h *house) {
+		first := h.register("alice@example.test", good)
+		for range 20 {
+			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "alice@example.test", Password: another}, eve))
+		}
+		sent := h.mails()
+		if len(sent) != 2 {
+			t.Errorf("%d mails of 21 registrations, want 3 in all", len(sent)+1)
+		}
+		for range 20 {
+			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@example.test", Password: third}, eve))
+		}
+		// What is too much changes nothing: the last link that was sent still stands
+		// for the password that it was sent for.
+		if !h.opens("alice@example.test", another) {
+			t.Error("a registration beyond the limit replaced the password")
+		}
+		for range 20 {
+			h.ok(h.Resend(t.Context(), tenant, "alice@example.test", eve))
+		}
+		sent = h.mails()
+		if len(sent) != 3 {
+			t.Fatalf("%d mails of 20 requests", len(sent))
+		}
+		h.refused(h.VerifyEmail(t.Context(), tenant, first, alice), "invalid_link")
+		h.ok(h.VerifyEmail(t.Context(), tenant, sent[2].Payload.Token, alice))
+	}, func(c *account.Config) { c.Rates.Register, c.Rates.Resend = few, few })
+}
+
+func TestResendIsUniform(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.member("proved@example.test", good)
+		h.register("pending@example.test", good)
+		ask := func(email string) traces {
+			return h.cost(func() { h.ok(h.Resend(t.Context(), tenant, email, alice)) })
+		}
+		want := ask("pending@example.test")
+		for _, email := range []string{"proved@example.test", "nobody@example.test"} {
+			if got := ask(email); got != want {
+				t.Errorf("%s cost %+v, a pending address %+v", email, got, want)
+			}
+			h.ok(h.Resend(t.Context(), tenant, email, alice))
+			h.mail(auth.MailNone, email)
+		}
+	})
+}
