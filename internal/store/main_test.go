@@ -31,6 +31,7 @@ const (
 var children = map[string]func(ctx context.Context) error{
 	"mixed":  childMixed,
 	"redeem": childRedeem,
+	"fill":   childFill,
 }
 
 func TestMain(m *testing.M) {
