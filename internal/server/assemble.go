@@ -1,0 +1,198 @@
+package server
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/access"
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/outbox"
+	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/tenant"
+	"github.com/watchword-auth/watchword/internal/token"
+	"github.com/watchword-auth/watchword/internal/web"
+)
+
+// The steps of New. Each makes what its name says and what the later ones need.
+
+func (s *Server) openPasswords(context.Context) (err error) {
+	c := s.cfg.Password
+	queue := c.Queue
+	if queue == 0 {
+		queue = -1 // nobody waits; zero would mean the default
+	}
+	conf := password.Config{
+		Params:     password.Params{Memory: uint32(c.Memory >> 10), Time: uint32(c.Time), Parallelism: uint8(c.Parallelism)},
+		MaxMemory:  int(min(c.MemoryBudget>>10, math.MaxInt32)),
+		QueueLimit: queue,
+		MaxWait:    c.MaxWait,
+		Now:        time.Now, // measures how long hashing takes, which no test moves
+	}
+	if !c.FlaskSecuritySalt.IsZero() {
+		conf.FlaskSalts = map[string]string{"": c.FlaskSecuritySalt.Reveal()}
+	}
+	if s.Hasher, err = password.New(conf); err != nil {
+		return err
+	}
+	s.policy = password.DefaultPolicy()
+	if c.BreachedFile == "" {
+		return nil
+	}
+	list, err := password.OpenBreached(c.BreachedFile)
+	if err != nil {
+		return err
+	}
+	s.onClose(list)
+	s.policy.Blocklist = &password.Blocklist{Breached: list}
+	return nil
+}
+
+func (s *Server) openLimits(context.Context) error {
+	c := s.cfg.Limits
+	local := limit.NewMemory(c.Keys, s.now)
+	if c.Redis.IsZero() {
+		s.Limiter = local
+		return nil
+	}
+	shared, err := limit.OpenRedis(c.Redis.Reveal(), c.RedisTimeout)
+	if err != nil {
+		return err
+	}
+	s.onClose(shared)
+	s.Limiter = limit.NewFallback(limit.FallbackConfig{
+		Shared: shared, Local: local, Now: s.now, Timeout: c.RedisTimeout,
+		Changed: func(degraded bool, cause error) {
+			if degraded {
+				s.log.Warn("Redis does not answer; this node enforces the rate limits alone", "error", cause)
+			} else {
+				s.log.Info("Redis answers again; rate limits are shared")
+			}
+		},
+	})
+	return nil
+}
+
+func (s *Server) lifetimes() auth.Lifetimes {
+	return auth.Lifetimes{
+		Access: s.cfg.Tokens.AccessLifetime, RefreshIdle: s.cfg.Tokens.RefreshIdle, RefreshAbsolute: s.cfg.Tokens.RefreshLifetime,
+		SessionIdle: s.cfg.Sessions.Idle, SessionAbsolute: s.cfg.Sessions.Lifetime,
+	}
+}
+
+func (s *Server) openServices(ctx context.Context) error {
+	root, err := s.root(ctx)
+	if err != nil {
+		return err
+	}
+	s.measure()
+	s.Keys = keys.New(keys.Config{
+		DB: s.DB, Now: s.now, Algorithm: s.cfg.Tokens.Algorithm, Log: s.log,
+		RotateEvery: s.cfg.Keys.RotateEvery, PublishAhead: s.cfg.Keys.PublishAhead,
+	})
+	s.Tokens = token.New(token.Config{
+		DB: s.DB, Keys: s.Keys, Base: s.cfg.BaseURL(), Now: s.now, Lifetimes: s.lifetimes(),
+		Grace: s.cfg.Tokens.RefreshGrace, Algorithm: s.cfg.Tokens.Algorithm, Root: root,
+		Refreshed: s.Metrics.Refresh, Log: s.log,
+	})
+	s.Sessions = session.New(session.Config{Now: s.now, Lifetimes: s.lifetimes()})
+	s.Access = access.New(s.DB)
+	s.Tenants = tenant.New(tenant.Config{DB: s.DB, Keys: s.Keys, Now: s.now})
+	l := s.cfg.Limits
+	s.Accounts = account.New(account.Config{
+		DB: s.DB, Hasher: s.Hasher, Policy: s.policy, Sessions: s.Sessions, Limiter: s.Limiter,
+		Rates: account.Rates{
+			Register: limit.Rate(l.Register.Account), Resend: limit.Rate(l.Resend.Account),
+			Forgot: limit.Rate(l.Forgot.Account), Password: limit.Rate(l.Change.Account),
+		},
+		Now: s.now, RegistrationOpen: s.cfg.Accounts.Registration == "open",
+		VerifyLifetime: s.cfg.Links.Verify, ResetLifetime: s.cfg.Links.Reset, Log: s.log,
+	})
+	s.Logins = login.New(login.Config{
+		DB: s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Limiter: s.Limiter,
+		Rates: login.Rates{Account: limit.Rate(l.Login.Account)}, Now: s.now, Observe: s.Metrics.Login, Log: s.log,
+	})
+	return s.Tenants.EnsureDefault(ctx)
+}
+
+// openMail chooses where mail goes: the configured server, the mailbox of
+// development, or nowhere, as for a command that only looks.
+func (s *Server) openMail(context.Context) (err error) {
+	conf := outbox.Config{
+		DB: s.DB, Log: s.log, Observe: s.delivered, Drain: min(3*time.Second, s.cfg.Shutdown.Timeout/2),
+		Jobs: []outbox.Job{
+			outbox.Sweep(s.DB, s.cfg.Audit.Retention),
+			{Name: "keys", Every: time.Hour, Run: s.Keys.Tend},
+		},
+	}
+	switch {
+	case !s.cfg.SMTP.URL.IsZero():
+		s.Mailer, err = outbox.NewMailer(outbox.MailConfig{
+			URL: s.cfg.SMTP.URL.Reveal(), From: s.cfg.SMTP.From, Base: s.cfg.BaseURL(), TenantName: s.tenantName,
+		})
+		if err != nil {
+			return err
+		}
+		s.closers = append(s.closers, func() error { s.Mailer.Close(); return nil })
+		conf.Handlers = s.Mailer.Handlers()
+	case s.opts.Dev:
+		s.Mailbox = outbox.NewMailbox(outbox.MailboxConfig{Base: s.cfg.BaseURL(), TenantName: s.tenantName, Now: s.now})
+		conf.Handlers = s.Mailbox.Handlers()
+	}
+	s.Outbox = outbox.New(conf)
+	s.Metrics.Outbox(s.outboxDepth)
+	return nil
+}
+
+func (s *Server) tenantName(ctx context.Context, id auth.TenantID) string {
+	t, err := s.Tenants.Get(ctx, id)
+	if err != nil {
+		return "" // the mail is worth more than the name in it
+	}
+	return t.Name
+}
+
+func (s *Server) outboxDepth() (depth int64, oldest time.Duration) {
+	st := s.Outbox.Stats()
+	if !st.Oldest.IsZero() {
+		oldest = max(0, s.now().Sub(st.Oldest))
+	}
+	return st.Waiting, oldest
+}
+
+func (s *Server) openWeb(context.Context) (err error) {
+	l := s.cfg.Limits
+	conf := web.Config{
+		DB: s.DB, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log,
+		Accounts: s.Accounts, Logins: s.Logins, Access: s.Access, Tenants: s.Tenants,
+		Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
+		Base: s.cfg.BaseURL(), Trusted: s.cfg.Proxy.Trusted, Origins: s.cfg.CORS.Origins,
+		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, BodyJSON: int64(s.cfg.HTTP.BodyJSON), BodyForm: int64(s.cfg.HTTP.BodyForm),
+		Pprof: s.cfg.Metrics.Pprof, AccessLog: s.cfg.AccessLog,
+		Rates: web.Rates{
+			Register: limit.Rate(l.Register.IP), Login: limit.Rate(l.Login.IP), Verify: limit.Rate(l.Verify.IP),
+			Resend: limit.Rate(l.Resend.IP), Forgot: limit.Rate(l.Forgot.IP), Reset: limit.Rate(l.Reset.IP),
+			Refresh: limit.Rate(l.Refresh.IP), RefreshFamily: limit.Rate(l.Refresh.Credential),
+		},
+	}
+	if s.Mailbox != nil {
+		conf.Mailbox = s.mails
+	}
+	s.Web, err = web.New(conf)
+	return err
+}
+
+// mails is the mailbox as the browser shows it.
+func (s *Server) mails() []web.Mail {
+	kept := s.Mailbox.Mails()
+	out := make([]web.Mail, len(kept))
+	for i, m := range kept {
+		out[i] = web.Mail{To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Links: m.Links, SentAt: m.SentAt}
+	}
+	return out
+}

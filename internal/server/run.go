@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// manageConnections bounds the management listener, which few should know.
+const manageConnections = 256
+
+// Run serves until ctx is done, then drains: /readyz says no, nothing new is
+// accepted, requests and deliveries under way may finish within shutdown.timeout,
+// what is left is cut off. It returns nil after that, and an error when it could
+// not listen or a listener broke. ready is called once, when both listeners are
+// open, with their addresses. Run is called once and closes the server.
+func (s *Server) Run(ctx context.Context, ready func(addr, manageAddr string)) error {
+	defer s.Close()
+	l, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	// Background work ends when ctx does, or when a listener breaks.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel() // before the waiting
+	wg.Go(func() { s.Outbox.Run(ctx) })
+	if l.keep != nil {
+		wg.Go(func() { l.keep(ctx) })
+	}
+	broken := make(chan error, 2)
+	serve := func(srv *http.Server, ln net.Listener) {
+		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			broken <- fmt.Errorf("serve %s: %w", ln.Addr(), err)
+		}
+	}
+	go serve(l.public, l.publicLn)
+	go serve(l.manage, l.manageLn)
+	if ready != nil {
+		ready(l.publicLn.Addr().String(), l.manageLn.Addr().String())
+	}
+	select {
+	case err = <-broken:
+		cancel()
+	case <-ctx.Done():
+	}
+	s.drain(l)
+	return err
+}
+
+// listeners is what Run has open.
+type listeners struct {
+	public, manage     *http.Server
+	publicLn, manageLn net.Listener
+	keep               func(context.Context) // looks after the certificates; may be nil
+}
+
+func (s *Server) listen(ctx context.Context) (*listeners, error) {
+	l := &listeners{
+		public: s.httpServer(s.ready(s.Web.Public())),
+		manage: s.httpServer(s.ready(s.Web.Management())),
+	}
+	l.manage.WriteTimeout = 5 * time.Minute // profiles are recorded while the answer is open
+	conf, keep, err := s.tls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.keep = keep
+	ln, err := listenOn(ctx, s.opts.Public, s.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("open the public listener: %w", err)
+	}
+	l.publicLn = netutil.LimitListener(ln, s.cfg.HTTP.MaxConnections)
+	if conf != nil {
+		l.public.TLSConfig = conf
+		l.publicLn = tls.NewListener(l.publicLn, conf)
+	}
+	ln, err = listenOn(ctx, s.opts.Manage, s.cfg.Manage)
+	if err != nil {
+		l.publicLn.Close()
+		return nil, fmt.Errorf("open the management listener: %w", err)
+	}
+	l.manageLn = netutil.LimitListener(ln, manageConnections)
+	return l, nil
+}
+
+func listenOn(ctx context.Context, given net.Listener, addr string) (net.Listener, error) {
+	if given != nil {
+		return given, nil
+	}
+	var lc net.ListenConfig
+	return lc.Listen(ctx, "tcp", addr)
+}
+
+// httpServer bounds what one connection may use. HTTP/2 is spoken where TLS has
+// negotiated it.
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	c := s.cfg.HTTP
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: c.ReadHeaderTimeout,
+		ReadTimeout:       c.ReadTimeout,
+		WriteTimeout:      c.WriteTimeout,
+		IdleTimeout:       c.IdleTimeout,
+		MaxHeaderBytes:    int(c.Header),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
+		// What a stranger's broken handshake has to say is no news.
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// drain ends both servers, the management one last: who asks it in between hears
+// that the node is going.
+func (s *Server) drain(l *listeners) {
+	s.draining.Store(true)
+	s.log.Info("draining", "timeout", s.cfg.Shutdown.Timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Shutdown.Timeout)
+	defer cancel()
+	if err := l.public.Shutdown(ctx); err != nil {
+		s.log.Warn("requests were cut off at the end of shutdown.timeout")
+		l.public.Close()
+	}
+	l.manage.Close()
+}
+
+// ready answers /readyz with 503 while the server drains and leaves everything
+// else to h.
+func (s *Server) ready(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.draining.Load() && r.URL.Path == "/readyz" {
+			w.Header().Set("Cache-Control", "no-store")
+			http.Error(w, "draining", http.StatusServiceUnavailable)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}

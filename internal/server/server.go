@@ -1,0 +1,151 @@
+// Package server puts the house together: from one configuration it opens the
+// database, makes every service, hands each what it needs and nothing else, and
+// runs the listeners and the background work until it is told to end.
+//
+// New assembles; the fields of a Server are the services, for the command line and
+// for tests. Run serves. The package decides nothing about accounts or tokens and
+// holds no state of its own beyond what must be closed.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/access"
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/outbox"
+	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/tenant"
+	"github.com/watchword-auth/watchword/internal/token"
+	"github.com/watchword-auth/watchword/internal/web"
+)
+
+// Options are what a configuration does not say.
+type Options struct {
+	// Dev keeps mails in a mailbox that everybody can read, unless the configuration
+	// names a mail server, and shows it in the browser.
+	Dev bool
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+	// Log receives everything there is to say; nothing is logged when nil.
+	Log *slog.Logger
+	// Version is what the server calls itself in its log and metrics.
+	Version string
+	// Public and Manage, if set, are listened on instead of the configured
+	// addresses. Run closes them.
+	Public, Manage net.Listener
+}
+
+// Server is the assembled house. Its services may be used whether Run runs or not.
+type Server struct {
+	DB       *store.DB
+	Keys     *keys.Ring
+	Tokens   *token.Service
+	Sessions *session.Service
+	Accounts *account.Service
+	Logins   *login.Service
+	Access   *access.Service
+	Tenants  *tenant.Service
+	Hasher   *password.Hasher
+	Limiter  limit.Limiter
+	Metrics  *web.Metrics
+	Web      *web.Server
+	Outbox   *outbox.Outbox
+	Mailer   *outbox.Mailer  // nil without a mail server
+	Mailbox  *outbox.Mailbox // nil unless in development without a mail server
+
+	cfg  *config.Config
+	opts Options
+	now  func() time.Time
+	log  *slog.Logger
+
+	policy    password.Policy
+	delivered func(auth.MessageKind, string) // counts a try of the outbox
+	closers   []func() error                 // in the order of opening
+	closing   sync.Once
+	closed    error
+	draining  atomic.Bool
+}
+
+// New opens the database, brings it up to date, makes sure that the default tenant
+// is there, and assembles the services. It does not judge the configuration: see
+// Config.Validate. The caller closes the server, unless Run does.
+func New(ctx context.Context, cfg *config.Config, opts Options) (*Server, error) {
+	s := &Server{cfg: cfg, opts: opts, now: opts.Now, log: opts.Log}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	for _, step := range []func(context.Context) error{s.openStore, s.openPasswords, s.openLimits, s.openServices, s.openMail, s.openWeb} {
+		if err := step(ctx); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Close closes what New opened. Closing twice does nothing more.
+func (s *Server) Close() error {
+	s.closing.Do(func() {
+		for i := len(s.closers) - 1; i >= 0; i-- {
+			s.closed = errors.Join(s.closed, s.closers[i]())
+		}
+	})
+	return s.closed
+}
+
+func (s *Server) onClose(c io.Closer) { s.closers = append(s.closers, c.Close) }
+
+func (s *Server) openStore(ctx context.Context) error {
+	if s.cfg.MasterKey.IsZero() {
+		return errors.New("there is no master key: set master_key to 32 random bytes (openssl rand -base64 32)")
+	}
+	var previous [][]byte
+	if !s.cfg.MasterKeyPrevious.IsZero() {
+		previous = append(previous, s.cfg.MasterKeyPrevious.Bytes())
+	}
+	ring, err := secret.NewKeyring(s.cfg.MasterKey.Bytes(), previous...)
+	if err != nil {
+		return fmt.Errorf("master key: %w", err)
+	}
+	s.DB, err = store.Open(ctx, store.Config{URL: s.cfg.DatabaseURL(), Keyring: ring, Now: s.now, Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.onClose(s.DB)
+	return nil
+}
+
+// root is the secret from which those of all nodes are derived.
+func (s *Server) root(ctx context.Context) (root []byte, err error) {
+	fresh := secret.Bytes(32)
+	err = s.DB.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
+		root, err = tx.Secret("root", fresh)
+		return err
+	})
+	if errors.Is(err, secret.ErrSealed) {
+		return nil, fmt.Errorf("this database belongs to another master key; give the right one as master_key, or as master_key_previous if it has been replaced: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the root secret: %w", err)
+	}
+	return root, nil
+}

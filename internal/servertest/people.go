@@ -1,0 +1,122 @@
+package servertest
+
+import (
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/outbox"
+)
+
+// Password is what SignUp signs up with; it passes the default policy.
+const Password = "seven-quiet-otters-42"
+
+// Tokens is the answer to a sign-in or refresh.
+type Tokens struct {
+	AccessToken      string `json:"access_token"`
+	TokenType        string `json:"token_type"`
+	ExpiresIn        int    `json:"expires_in"`
+	RefreshToken     string `json:"refresh_token"`
+	RefreshExpiresIn int    `json:"refresh_expires_in"`
+	Scope            string `json:"scope"`
+}
+
+// Register registers and expects to be told to look at the mail.
+func (s *Server) Register(t testing.TB, email, password string) {
+	t.Helper()
+	s.Do(t, "POST", "/api/v1/register", map[string]string{"email": email, "password": password}).Want(t, 202)
+}
+
+// Verify confirms an address by the link in the next mail to it.
+func (s *Server) Verify(t testing.TB, email string) {
+	t.Helper()
+	s.Do(t, "POST", "/api/v1/verify-email", map[string]string{"token": LinkToken(t, s.WaitMail(t, email))}).Want(t, 200)
+}
+
+// Login signs in.
+func (s *Server) Login(t testing.TB, email, password string) Tokens {
+	t.Helper()
+	return tokens(t, s.Do(t, "POST", "/api/v1/login", map[string]string{"email": email, "password": password}))
+}
+
+// SignUp registers with Password, verifies and signs in.
+func (s *Server) SignUp(t testing.TB, email string) Tokens {
+	t.Helper()
+	s.Register(t, email, Password)
+	s.Verify(t, email)
+	return s.Login(t, email, Password)
+}
+
+// Refresh exchanges a refresh token.
+func (s *Server) Refresh(t testing.TB, refreshToken string) Tokens {
+	t.Helper()
+	return tokens(t, s.Do(t, "POST", "/api/v1/refresh", map[string]string{"refresh_token": refreshToken}))
+}
+
+func tokens(t testing.TB, r Response) Tokens {
+	t.Helper()
+	var v Tokens
+	r.Want(t, 200).Decode(t, &v)
+	if v.AccessToken == "" || v.TokenType != "Bearer" {
+		t.Fatalf("no tokens: %s", r.Body)
+	}
+	return v
+}
+
+// WaitMail returns the oldest caught mail to the address that it has not returned
+// before, waiting for it up to ten seconds. Mail of other nodes is not seen.
+func (s *Server) WaitMail(t testing.TB, to string) outbox.Mail {
+	t.Helper()
+	if s.Mailbox == nil {
+		t.Fatal("mail is not caught by this server")
+	}
+	late := time.After(10 * time.Second)
+	for {
+		more := s.Mailbox.More()
+		if m, ok := s.next(to); ok {
+			return m
+		}
+		s.Outbox.Wake()
+		select {
+		case <-more:
+		case <-late:
+			t.Fatalf("no mail to %s; the mailbox holds %d", to, len(s.Mailbox.Mails()))
+		}
+	}
+}
+
+func (s *Server) next(to string) (outbox.Mail, bool) {
+	mails := s.MailsTo(to)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.read[to]
+	if n >= len(mails) {
+		return outbox.Mail{}, false
+	}
+	s.read[to]++
+	return mails[n], true
+}
+
+// MailsTo lists the caught mails to an address, oldest first.
+func (s *Server) MailsTo(to string) []outbox.Mail {
+	var out []outbox.Mail
+	for _, m := range s.Mailbox.Mails() {
+		if m.To == to {
+			out = append([]outbox.Mail{m}, out...)
+		}
+	}
+	return out
+}
+
+// LinkToken is the secret in a mail's link.
+func LinkToken(t testing.TB, m outbox.Mail) string {
+	t.Helper()
+	if len(m.Links) != 1 {
+		t.Fatalf("%q has %d links, want one", m.Subject, len(m.Links))
+	}
+	u, err := url.Parse(m.Links[0])
+	if err != nil || u.Query().Get("token") == "" {
+		t.Fatalf("the link %q holds no token (%v)", m.Links[0], err)
+	}
+	return u.Query().Get("token")
+}
