@@ -29,9 +29,10 @@ const (
 )
 
 var children = map[string]func(ctx context.Context) error{
-	"mixed":  childMixed,
-	"redeem": childRedeem,
-	"fill":   childFill,
+	"mixed":   childMixed,
+	"redeem":  childRedeem,
+	"fill":    childFill,
+	"migrate": childMigrate,
 }
 
 func TestMain(m *testing.M) {

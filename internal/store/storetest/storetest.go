@@ -97,8 +97,19 @@ func Postgres(t testing.TB) string {
 	t.Helper()
 	server := Server(t)
 	template(t, server)
+	return create(t, server, " TEMPLATE "+templateName)
+}
+
+// Blank is the URL of a new database without a schema, dropped after the test.
+func Blank(t testing.TB) string {
+	t.Helper()
+	return create(t, Server(t), "")
+}
+
+func create(t testing.TB, server, how string) string {
+	t.Helper()
 	name := "ww_" + strings.ToLower(rand.Text())
-	admin(t, server, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, templateName))
+	admin(t, server, "CREATE DATABASE "+name+how)
 	t.Cleanup(func() { admin(t, server, fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name)) })
 	return withDatabase(t, server, name)
 }
