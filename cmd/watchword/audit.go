@@ -1,0 +1,63 @@
+package main
+
+import (
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/server"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+type auditCmd struct {
+	List auditList `cmd:"" help:"List audit lines, newest first."`
+}
+
+type auditList struct {
+	ofTenant
+	Kind   string `placeholder:"EVENT" help:"Only this event, such as login or password.changed."`
+	User   string `placeholder:"EMAIL" help:"Only what concerns this account."`
+	Before string `placeholder:"ID" help:"Go on before this line."`
+	Limit  int    `default:"50" help:"At most so many."`
+}
+
+type eventView struct {
+	ID      string            `json:"id"`
+	At      time.Time         `json:"at"`
+	Event   auth.EventKind    `json:"event"`
+	Outcome auth.Outcome      `json:"outcome"`
+	Actor   string            `json:"actor"`
+	Account auth.AccountID    `json:"account,omitempty"`
+	Session auth.SessionID    `json:"session,omitempty"`
+	IP      string            `json:"ip,omitempty"`
+	Request string            `json:"request_id,omitempty"`
+	Detail  map[string]string `json:"detail,omitempty"`
+}
+
+func (c auditList) Run(e *env) error {
+	return e.open(func(s *server.Server) error {
+		f := store.EventFilter{Before: c.Before, Kind: auth.EventKind(c.Kind), Limit: c.Limit}
+		if c.User != "" {
+			a, err := s.Accounts.Find(e.ctx, c.id(), c.User)
+			if err != nil {
+				return err
+			}
+			f.Account = a.ID
+		}
+		var events []auth.Event
+		err := s.DB.Read(e.ctx, c.id(), func(tx *store.Tx) (err error) {
+			events, err = tx.Events(f)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		views, rows := []eventView{}, [][]string{}
+		for _, ev := range events {
+			v := eventView{ID: ev.ID, At: ev.At, Event: ev.Kind, Outcome: ev.Outcome, Actor: string(ev.Actor.Kind) + ":" + ev.Actor.ID,
+				Account: ev.Account, Session: ev.Actor.Session, IP: ev.Actor.IP, Request: ev.Actor.RequestID, Detail: ev.Detail}
+			views = append(views, v)
+			rows = append(rows, []string{v.At.Format(time.DateTime), string(v.Event), string(v.Outcome), v.Actor, string(v.Account), v.IP})
+		}
+		return e.table(views, "TIME (UTC)\tEVENT\tOUTCOME\tACTOR\tACCOUNT\tFROM", rows)
+	})
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+type doctorCmd struct {
+	Dev  bool   `help:"Judge the configuration for development instead of production."`
+	Peer string `placeholder:"IP" help:"Show which client address is derived for a request from this peer …"`
+	XFF  string `name:"xff" placeholder:"VALUE" help:"… that carries this X-Forwarded-For."`
+}
+
+// finding is one thing the doctor looked at.
+type finding struct {
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Run shows the effective configuration, where each value comes from, and every
+// problem it can find before users do. It changes nothing.
+func (c doctorCmd) Run(e *env) error {
+	cfg, err := e.load()
+	if cfg == nil {
+		return err
+	}
+	mode := config.Serve
+	if c.Dev {
+		mode = config.Dev
+	}
+	if c.Dev {
+		if err := devDefaults(cfg, false); err != nil {
+			return err
+		}
+	}
+	problems := config.Problems(errors.Join(err, cfg.Validate(mode)))
+	findings := c.examine(e.ctx, cfg)
+	if e.common.JSON {
+		shown := []string{}
+		for _, p := range problems {
+			shown = append(shown, p.Error())
+		}
+		if err := e.printJSON(map[string]any{"mode": mode, "settings": cfg.Explain(), "problems": shown, "checks": findings}); err != nil {
+			return err
+		}
+	} else {
+		c.tell(e, cfg, problems, findings)
+	}
+	bad := len(problems)
+	for _, f := range findings {
+		if !f.OK {
+			bad++
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("doctor: %d problems for %q", bad, mode)
+	}
+	return nil
+}
+
+func (c doctorCmd) tell(e *env, cfg *config.Config, problems []*config.Problem, findings []finding) {
+	fmt.Fprintln(e.Out, "Settings that are not the default:")
+	for _, s := range cfg.Explain() {
+		if s.Source != config.SourceDefault {
+			fmt.Fprintf(e.Out, "  %-28s %s  (%s)\n", s.Key, s.Value, s.From)
+		}
+	}
+	fmt.Fprintln(e.Out, "\nChecks:")
+	for _, f := range findings {
+		mark := "ok "
+		if !f.OK {
+			mark = "NO "
+		}
+		fmt.Fprintf(e.Out, "  %s %-22s %s\n", mark, f.Check, f.Detail)
+	}
+	if len(problems) > 0 {
+		fmt.Fprintln(e.Out, "\nProblems:")
+		for _, p := range problems {
+			fmt.Fprintf(e.Out, "  - %v\n", p)
+		}
+	}
+}
+
+// examine looks at the world that the configuration describes.
+func (c doctorCmd) examine(ctx context.Context, cfg *config.Config) []finding {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	var out []finding
+	check := func(name string, f func() (string, error)) {
+		detail, err := f()
+		if err != nil {
+			detail = err.Error()
+		}
+		out = append(out, finding{name, err == nil, detail})
+	}
+	check("database", func() (string, error) { return checkDatabase(ctx, cfg) })
+	if !cfg.SMTP.URL.IsZero() {
+		check("mail server", func() (string, error) { return checkSMTP(ctx, cfg) })
+	}
+	if cfg.TLS.CertFile != "" {
+		check("TLS certificate", func() (string, error) { return checkCertificate(cfg) })
+	}
+	if cfg.Password.BreachedFile != "" {
+		check("breached passwords", func() (string, error) {
+			b, err := password.OpenBreached(cfg.Password.BreachedFile)
+			if err != nil {
+				return "", err
+			}
+			return cfg.Password.BreachedFile, b.Close()
+		})
+	}
+	check("password hashing", func() (string, error) { return checkHashing(cfg) })
+	check("clock", func() (string, error) { return checkClock(ctx, cfg) })
+	if c.Peer != "" {
+		check("client address", func() (string, error) { return c.clientAddress(cfg) })
+	}
+	return out
+}
+
+func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
+	// Looking must not make: a database that is not there yet is only reported.
+	if path, ok := strings.CutPrefix(cfg.DatabaseURL(), "sqlite:"); ok && !exists(path) {
+		return path + " does not exist yet; the first start makes it", nil
+	}
+	ring, err := secret.NewKeyring(secret.Bytes(32)) // nothing sealed is opened
+	if err != nil {
+		return "", err
+	}
+	db, err := store.Open(ctx, store.Config{URL: cfg.DatabaseURL(), Keyring: ring, Now: fault.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	begun := time.Now()
+	if err := db.Ping(ctx); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s answers in %s", db.Name(), time.Since(begun).Round(10*time.Microsecond)), nil
+}
+
+func checkSMTP(ctx context.Context, cfg *config.Config) (string, error) {
+	u, err := url.Parse(cfg.SMTP.URL.Reveal())
+	if err != nil {
+		return "", errors.New("smtp.url is not a URL")
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"smtp": "587", "smtps": "465"}[u.Scheme]
+	}
+	addr := net.JoinHostPort(u.Hostname(), port)
+	d := net.Dialer{Timeout: 5 * time.Second}
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	return addr + " accepts connections", nil
+}
+
+func checkCertificate(cfg *config.Config) (string, error) {
+	pair, err := tls.LoadX509KeyPair(cfg.TLS.CertFile, cfg.TLS.KeyFile)
+	if err != nil {
+		return "", err
+	}
+	if u, err := url.Parse(cfg.BaseURL()); err == nil && u.Hostname() != "" {
+		if err := pair.Leaf.VerifyHostname(u.Hostname()); err != nil {
+			return "", err
+		}
+	}
+	left := time.Until(pair.Leaf.NotAfter)
+	if left < 7*24*time.Hour {
+		return "", fmt.Errorf("expires %s", pair.Leaf.NotAfter.Format(time.DateOnly))
+	}
+	return "valid until " + pair.Leaf.NotAfter.Format(time.DateOnly), nil
+}
+
+func checkHashing(cfg *config.Config) (string, error) {
+	p := password.Params{Memory: uint32(cfg.Password.Memory >> 10), Time: uint32(cfg.Password.Time), Parallelism: uint8(cfg.Password.Parallelism), SaltLength: 16, KeyLength: 32}
+	if err := p.Validate(); err != nil {
+		return "", err
+	}
+	if p.Weak() {
+		return "", fmt.Errorf("Argon2id with %d KiB and t=%d is weaker than advised; run: watchword calibrate", p.Memory, p.Time)
+	}
+	return fmt.Sprintf("Argon2id %d KiB, t=%d, p=%d", p.Memory, p.Time, p.Parallelism), nil
+}
+
+// checkClock compares with the clock of the issuer, as users reach it.
+func checkClock(ctx context.Context, cfg *config.Config) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, cfg.BaseURL()+"/livez", nil)
+	if err != nil {
+		return "the issuer is not set", nil
+	}
+	client := http.Client{Timeout: 3 * time.Second}
+	resp, err := client.Do(req)
+	if err != nil {
+		return "the issuer does not answer (the server is not running?)", nil
+	}
+	defer resp.Body.Close()
+	theirs, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		return "the issuer sends no date", nil
+	}
+	if off := time.Since(theirs); off > 5*time.Second || off < -5*time.Second {
+		return "", fmt.Errorf("this machine and %s differ by %s; tokens depend on the time", cfg.BaseURL(), off.Round(time.Second))
+	}
+	return "agrees with " + cfg.BaseURL(), nil
+}
+
+func (c doctorCmd) clientAddress(cfg *config.Config) (string, error) {
+	if _, err := netip.ParseAddr(c.Peer); err != nil {
+		return "", fmt.Errorf("--peer: %w", err)
+	}
+	var values []string
+	if c.XFF != "" {
+		values = []string{c.XFF}
+	}
+	addr := limit.ClientIP(net.JoinHostPort(c.Peer, "0"), values, cfg.Proxy.Trusted)
+	return fmt.Sprintf("%s, counted as %s", addr, limit.Key(addr)), nil
+}

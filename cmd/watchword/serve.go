@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/server"
+)
+
+type serveCmd struct{}
+
+// Run serves for production until SIGTERM, then lets requests under way finish.
+func (serveCmd) Run(e *env) error {
+	cfg, err := e.load()
+	if err != nil {
+		return err
+	}
+	if err := cfg.Validate(config.Serve); err != nil {
+		return err
+	}
+	log := e.logger(cfg)
+	s, err := server.New(e.ctx, cfg, server.Options{Now: fault.Now, Log: log, Version: version()})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if fault.Enabled {
+		log.Warn("this binary can be broken on purpose (build tag faults); never use it in production")
+	}
+	return s.Run(e.ctx, func(addr, manage string) {
+		log.Info("ready", "issuer", cfg.BaseURL(), "listen", addr, "manage", manage, "database", s.DB.Name(), "version", version())
+	})
+}
+
+type migrateCmd struct{}
+
+// Run opens the database, which brings its schema up to date.
+func (migrateCmd) Run(e *env) error {
+	return e.open(func(s *server.Server) error {
+		return e.print(map[string]string{"status": "up_to_date", "database": s.DB.Name()}, "The schema of the %s database is up to date.", s.DB.Name())
+	})
+}
+
+type versionCmd struct{}
+
+// Run prints the build.
+func (versionCmd) Run(e *env) error {
+	return e.print(map[string]any{"version": version(), "faults": fault.Enabled}, "watchword %s%s", version(), map[bool]string{true: " (built with faults)"}[fault.Enabled])
+}
+
+type configCmd struct {
+	What string `arg:"" enum:"sample,schema,manual" help:"sample, schema or manual."`
+}
+
+// Run prints one of the texts that are made from the configuration struct.
+func (c configCmd) Run(e *env) error {
+	text := map[string]func() []byte{"sample": config.Sample, "schema": config.Schema, "manual": config.Manual}[c.What]()
+	_, err := fmt.Fprint(e.Out, string(text))
+	return err
+}

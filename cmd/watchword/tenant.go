@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/server"
+)
+
+type tenantCmd struct {
+	Create tenantCreate `cmd:"" help:"Make a tenant with its own issuer, keys, accounts and roles."`
+	List   tenantList   `cmd:"" help:"List tenants."`
+	Show   tenantShow   `cmd:"" help:"Show a tenant's settings."`
+	Set    tenantSet    `cmd:"" help:"Change a tenant's settings: JSON on standard input replaces the members it names."`
+}
+
+type tenantView struct {
+	ID       auth.TenantID `json:"id"`
+	Name     string        `json:"name"`
+	Issuer   string        `json:"issuer"`
+	Disabled bool          `json:"disabled"`
+	Settings auth.Settings `json:"settings"`
+}
+
+func viewTenant(base string, t auth.Tenant) tenantView {
+	return tenantView{ID: t.ID, Name: t.Name, Issuer: t.ID.Issuer(base), Disabled: t.Disabled(), Settings: t.Settings}
+}
+
+type tenantCreate struct {
+	ID   string `arg:"" help:"1–63 of a–z, 0–9 and dashes; part of the issuer."`
+	Name string `help:"Name to show (default: the id)."`
+}
+
+func (c tenantCreate) Run(e *env) error {
+	return e.open(func(s *server.Server) error {
+		name := c.Name
+		if name == "" {
+			name = c.ID
+		}
+		t, err := s.Tenants.Create(e.ctx, c.ID, name, auth.Settings{}, e.operator())
+		if err != nil {
+			return err
+		}
+		v := viewTenant(e.base, t)
+		return e.print(v, "Created tenant %s; its issuer is %s.", v.ID, v.Issuer)
+	})
+}
+
+type tenantList struct{}
+
+func (tenantList) Run(e *env) error {
+	return e.open(func(s *server.Server) error {
+		list, err := s.Tenants.List(e.ctx)
+		if err != nil {
+			return err
+		}
+		views, rows := []tenantView{}, [][]string{}
+		for _, t := range list {
+			v := viewTenant(e.base, t)
+			views = append(views, v)
+			rows = append(rows, []string{string(v.ID), v.Name, v.Issuer})
+		}
+		return e.table(views, "ID\tNAME\tISSUER", rows)
+	})
+}
+
+type tenantShow struct {
+	ID string `arg:"" help:"The tenant."`
+}
+
+func (c tenantShow) Run(e *env) error {
+	return e.open(func(s *server.Server) error {
+		t, err := s.Tenants.Get(e.ctx, auth.TenantID(c.ID))
+		if err != nil {
+			return err
+		}
+		return e.printJSON(viewTenant(e.base, t))
+	})
+}
+
+type tenantSet struct {
+	ID      string `arg:"" help:"The tenant."`
+	Name    string `help:"Another name to show."`
+	Disable bool   `xor:"state" help:"Shut the tenant: nobody signs in, nothing is issued."`
+	Enable  bool   `xor:"state" help:"Open the tenant again."`
+	Stdin   bool   `name:"settings-stdin" help:"Read settings as JSON from standard input."`
+}
+
+func (c tenantSet) Run(e *env) error {
+	var settings []byte
+	if c.Stdin {
+		var err error
+		if settings, err = io.ReadAll(io.LimitReader(e.In, 1<<20)); err != nil {
+			return fmt.Errorf("read settings: %w", err)
+		}
+	}
+	return e.open(func(s *server.Server) error {
+		now := s.DB.Now()
+		t, err := s.Tenants.Update(e.ctx, auth.TenantID(c.ID), func(t *auth.Tenant) error { return c.apply(t, settings, now) }, e.operator())
+		if err != nil {
+			return err
+		}
+		return e.printJSON(viewTenant(e.base, t))
+	})
+}
+
+// apply may run more than once, each time on what is stored then.
+func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
+	if c.Name != "" {
+		t.Name = c.Name
+	}
+	switch {
+	case c.Disable && !t.Disabled():
+		t.DisabledAt = now
+	case c.Enable:
+		t.DisabledAt = time.Time{}
+	}
+	if !c.Stdin {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(settings))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&t.Settings); err != nil {
+		return auth.Invalid("settings_invalid", "settings", "settings: "+strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/server"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+type userCmd struct {
+	Create   userCreate   `cmd:"" help:"Make an account."`
+	List     userList     `cmd:"" help:"List accounts."`
+	Show     userShow     `cmd:"" help:"Show one account with its roles and sessions."`
+	Disable  userDisable  `cmd:"" help:"Shut an account; its sessions and tokens end at once."`
+	Enable   userEnable   `cmd:"" help:"Open a disabled account again."`
+	SignOut  userSignOut  `cmd:"" name:"sign-out" help:"End every session of an account."`
+	Password userPassword `cmd:"" help:"Set a new password; every session ends."`
+	Delete   userDelete   `cmd:"" help:"Delete an account and all it has, for good."`
+}
+
+// ofTenant is the flag of every command that works inside one tenant.
+type ofTenant struct {
+	Tenant string `default:"default" placeholder:"ID" help:"The tenant (default: default)."`
+}
+
+func (o ofTenant) id() auth.TenantID { return auth.TenantID(o.Tenant) }
+
+// ofUser names one account of a tenant.
+type ofUser struct {
+	ofTenant
+	Email string `arg:"" help:"The account's e-mail address."`
+}
+
+// with finds the account and hands it over.
+func (o ofUser) with(e *env, fn func(*server.Server, auth.Account) error) error {
+	return e.open(func(s *server.Server) error {
+		a, err := s.Accounts.Find(e.ctx, o.id(), o.Email)
+		if err != nil {
+			return err
+		}
+		return fn(s, a)
+	})
+}
+
+type userView struct {
+	ID        auth.AccountID `json:"id"`
+	Email     string         `json:"email"`
+	Name      string         `json:"name,omitempty"`
+	Verified  bool           `json:"verified"`
+	Disabled  bool           `json:"disabled"`
+	CreatedAt time.Time      `json:"created_at"`
+	LastLogin *time.Time     `json:"last_login_at,omitempty"`
+}
+
+func viewUser(a auth.Account) userView {
+	v := userView{ID: a.ID, Email: a.Email.Address, Name: a.Name, Verified: a.Verified(), Disabled: a.Disabled(), CreatedAt: a.CreatedAt}
+	if !a.LastLoginAt.IsZero() {
+		v.LastLogin = &a.LastLoginAt
+	}
+	return v
+}
+
+func (v userView) state() string {
+	switch {
+	case v.Disabled:
+		return "disabled"
+	case !v.Verified:
+		return "unverified"
+	}
+	return "active"
+}
+
+type userCreate struct {
+	ofTenant
+	Email         string `required:"" help:"E-mail address, also the login."`
+	Name          string `help:"Name to show."`
+	PasswordStdin bool   `name:"password-stdin" help:"Read the password from standard input. Without it the account has none until it is reset by mail."`
+	Verified      bool   `help:"Take the address as proved."`
+}
+
+func (c userCreate) Run(e *env) error {
+	in := account.Creation{Email: c.Email, Name: c.Name, Verified: c.Verified}
+	if c.PasswordStdin {
+		var err error
+		if in.Password, err = e.readPassword(); err != nil {
+			return err
+		}
+	}
+	return e.open(func(s *server.Server) error {
+		a, err := s.Accounts.Create(e.ctx, c.id(), in, e.operator())
+		if err != nil {
+			return err
+		}
+		return e.print(map[string]any{"id": a.ID, "email": a.Email.Address}, "Created %s (%s).", a.Email, a.ID)
+	})
+}
+
+type userList struct {
+	ofTenant
+	Prefix string `help:"Only addresses that begin with this."`
+	After  string `placeholder:"ID" help:"Go on after this id."`
+	Limit  int    `default:"100" help:"At most so many."`
+}
+
+func (c userList) Run(e *env) error {
+	return e.open(func(s *server.Server) error {
+		list, err := s.Accounts.List(e.ctx, c.id(), store.AccountFilter{After: auth.AccountID(c.After), Prefix: c.Prefix, Limit: c.Limit})
+		if err != nil {
+			return err
+		}
+		views, rows := make([]userView, 0, len(list)), [][]string{}
+		for _, a := range list {
+			v := viewUser(a)
+			views = append(views, v)
+			rows = append(rows, []string{string(v.ID), v.Email, v.state(), v.CreatedAt.Format(time.DateTime)})
+		}
+		return e.table(views, "ID\tE-MAIL\tSTATE\tCREATED (UTC)", rows)
+	})
+}
+
+type userShow struct{ ofUser }
+
+func (c userShow) Run(e *env) error {
+	return c.with(e, func(s *server.Server, a auth.Account) error {
+		roles, permissions, err := s.Access.RightsOf(e.ctx, c.id(), a.ID)
+		if err != nil {
+			return err
+		}
+		sessions, err := s.Accounts.Sessions(e.ctx, c.id(), a.ID)
+		if err != nil {
+			return err
+		}
+		v := viewUser(a)
+		return e.print(map[string]any{"account": v, "roles": roles, "permissions": permissions, "sessions": len(sessions)},
+			"%s\n  id           %s\n  name         %s\n  state        %s\n  roles        %v\n  permissions  %v\n  sessions     %d",
+			v.Email, v.ID, v.Name, v.state(), roles, permissions, len(sessions))
+	})
+}
+
+type userDisable struct{ ofUser }
+
+func (c userDisable) Run(e *env) error {
+	return c.with(e, func(s *server.Server, a auth.Account) error {
+		if err := s.Accounts.Disable(e.ctx, c.id(), a.ID, e.operator()); err != nil {
+			return err
+		}
+		return e.print(map[string]any{"id": a.ID, "status": "disabled"}, "Disabled %s; every session and token has ended.", a.Email)
+	})
+}
+
+type userEnable struct{ ofUser }
+
+func (c userEnable) Run(e *env) error {
+	return c.with(e, func(s *server.Server, a auth.Account) error {
+		if err := s.Accounts.Enable(e.ctx, c.id(), a.ID, e.operator()); err != nil {
+			return err
+		}
+		return e.print(map[string]any{"id": a.ID, "status": "enabled"}, "Enabled %s.", a.Email)
+	})
+}
+
+type userSignOut struct{ ofUser }
+
+func (c userSignOut) Run(e *env) error {
+	return c.with(e, func(s *server.Server, a auth.Account) error {
+		n, err := s.Accounts.EndOtherSessions(e.ctx, c.id(), a.ID, "", e.operator())
+		if err != nil {
+			return err
+		}
+		return e.print(map[string]any{"id": a.ID, "ended": n}, "Ended %d sessions of %s.", n, a.Email)
+	})
+}
+
+type userPassword struct {
+	ofUser
+	PasswordStdin bool `name:"password-stdin" required:"" help:"Read the new password from standard input."`
+}
+
+func (c userPassword) Run(e *env) error {
+	password, err := e.readPassword()
+	if err != nil {
+		return err
+	}
+	return c.with(e, func(s *server.Server, a auth.Account) error {
+		if err := s.Accounts.SetPassword(e.ctx, c.id(), a.ID, password, e.operator()); err != nil {
+			return err
+		}
+		return e.print(map[string]any{"id": a.ID, "status": "password_set"}, "Set the password of %s; every session has ended.", a.Email)
+	})
+}
+
+type userDelete struct {
+	ofUser
+	Yes bool `required:"" help:"Really delete."`
+}
+
+func (c userDelete) Run(e *env) error {
+	return c.with(e, func(s *server.Server, a auth.Account) error {
+		if err := s.Accounts.Remove(e.ctx, c.id(), a.ID, e.operator()); err != nil {
+			return err
+		}
+		return e.print(map[string]any{"id": a.ID, "status": "deleted"}, "Deleted %s.", a.Email)
+	})
+}
