@@ -139,6 +139,7 @@ func (a *attempt) once(ctx context.Context) (Result, string, error) {
 // the same and finds nothing.
 func (a *attempt) look(ctx context.Context) error {
 	err := a.s.cfg.DB.Read(ctx, a.tenant, func(tx *store.Tx) (err error) {
+		a.raised = "" // of an earlier round
 		if a.account, err = tx.AccountByLogin(a.login); err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err
 		}

@@ -1,0 +1,157 @@
+package access_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/access"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+const tenant = auth.DefaultTenant
+
+var admin = auth.Actor{Kind: auth.ActorOperator, ID: "root", IP: "192.0.2.1"}
+
+type house struct {
+	*access.Service
+	t  *testing.T
+	db *store.DB
+}
+
+func each(t *testing.T, fn func(t *testing.T, h *house)) {
+	t.Helper()
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		db := storetest.Open(t, cfg)
+		fn(t, &house{access.New(db), t, db})
+	})
+}
+
+func (h *house) ok(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) refused(err error, code string) {
+	h.t.Helper()
+	if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != code {
+		h.t.Fatalf("got %v, want %s", err, code)
+	}
+}
+
+func (h *house) account(tenant auth.TenantID, email string) auth.AccountID {
+	h.t.Helper()
+	e, err := auth.ParseEmail(email)
+	h.ok(err)
+	var id auth.AccountID
+	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
+		id = auth.AccountID(secret.NewID(tx.Now))
+		return tx.InsertAccount(auth.Account{ID: id, Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+	}))
+	return id
+}
+
+func (h *house) events() []auth.Event {
+	h.t.Helper()
+	var out []auth.Event
+	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+		out, err = tx.Events(store.EventFilter{Limit: 100})
+		return err
+	}))
+	slices.Reverse(out)
+	return out
+}
+
+func TestRolesAndRights(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		_, err := h.CreateRole(ctx, tenant, "editor", "Edits orders", admin)
+		h.ok(err)
+		_, err = h.CreateRole(ctx, tenant, "editor", "", admin)
+		h.refused(err, "role_taken")
+		_, err = h.CreateRole(ctx, tenant, "Not a name", "", admin)
+		h.refused(err, "role_invalid")
+		_, err = h.PutPermission(ctx, tenant, "orders:write", "Change orders", admin)
+		h.ok(err)
+		for range 2 { // the second time changes nothing
+			h.ok(h.Allow(ctx, tenant, "editor", "orders:write", admin))
+			h.ok(h.Allow(ctx, tenant, "editor", "orders:read", admin))
+		}
+		h.refused(h.Allow(ctx, tenant, "nobody", "orders:read", admin), "role_unknown")
+		h.refused(h.Allow(ctx, tenant, "editor", "Orders Read", admin), "permission_invalid")
+		list, err := h.Permissions(ctx, tenant)
+		h.ok(err)
+		if len(list) != 2 || list[1].Description != "Change orders" {
+			t.Errorf("permissions %+v", list)
+		}
+
+		id := h.account(tenant, "alice@example.test")
+		for range 2 {
+			h.ok(h.Assign(ctx, tenant, id, "editor", admin))
+		}
+		roles, permissions, err := h.RightsOf(ctx, tenant, id)
+		h.ok(err)
+		if !cmp.Equal(roles, []string{"editor"}) || !cmp.Equal(permissions, []string{"orders:read", "orders:write"}) {
+			t.Errorf("rights %v %v", roles, permissions)
+		}
+		h.ok(h.Disallow(ctx, tenant, "editor", "orders:read", admin))
+		h.ok(h.Disallow(ctx, tenant, "editor", "orders:read", admin))
+		if _, permissions, _ = h.RightsOf(ctx, tenant, id); !cmp.Equal(permissions, []string{"orders:write"}) {
+			t.Errorf("permissions %v", permissions)
+		}
+		all, err := h.Roles(ctx, tenant)
+		if h.ok(err); len(all) != 1 || !cmp.Equal(all[0].Permissions, []string{"orders:write"}) {
+			t.Errorf("roles %+v", all)
+		}
+		h.ok(h.Unassign(ctx, tenant, id, "editor", admin))
+		h.ok(h.Unassign(ctx, tenant, id, "editor", admin))
+		h.ok(h.Assign(ctx, tenant, id, "editor", admin))
+		h.ok(h.DeleteRole(ctx, tenant, "editor", admin))
+		h.refused(h.DeleteRole(ctx, tenant, "editor", admin), "role_unknown")
+		h.refused(h.DeleteRole(ctx, tenant, auth.AdminRole, admin), "role_built_in")
+		if roles, permissions, _ = h.RightsOf(ctx, tenant, id); len(roles)+len(permissions) != 0 {
+			t.Errorf("rights after the role is gone: %v %v", roles, permissions)
+		}
+
+		var got []string
+		for _, e := range h.events() {
+			if e.Actor.ID != "root" || e.Outcome != auth.Success {
+				t.Errorf("audit %+v", e)
+			}
+			got = append(got, string(e.Kind)+" "+e.Detail["change"]+e.Detail["role"])
+		}
+		want := []string{
+			"role.changed creatededitor", "role.changed permission_put", "role.changed allowededitor", "role.changed allowededitor",
+			"role.assigned editor", "role.changed disallowededitor", "role.unassigned editor", "role.assigned editor", "role.changed deletededitor",
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("OP-05: audit (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestAttack_TN_03_OtherTenants(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		storetest.Tenant(t, h.db, "t2")
+		_, err := h.CreateRole(ctx, tenant, "editor", "", admin)
+		h.ok(err)
+		carol := h.account("t2", "carol@example.test")
+		h.refused(h.Assign(ctx, tenant, carol, "editor", admin), "not_found")
+		h.refused(h.Assign(ctx, "t2", carol, "editor", admin), "role_unknown")
+		h.refused(h.Unassign(ctx, tenant, carol, "editor", admin), "not_found")
+		_, _, err = h.RightsOf(ctx, tenant, carol)
+		h.refused(err, "not_found")
+		if list, err := h.Roles(ctx, "t2"); err != nil || len(list) != 0 {
+			t.Errorf("roles of t2: %v, %v", list, err)
+		}
+	})
+}

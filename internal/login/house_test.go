@@ -1,0 +1,182 @@
+package login_test
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// clock stands still until it is moved.
+type clock struct{ ms atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.ms.Store(time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC).UnixMilli())
+	return c
+}
+
+func (c *clock) Now() time.Time          { return time.UnixMilli(c.ms.Load()).UTC() }
+func (c *clock) advance(d time.Duration) { c.ms.Add(d.Milliseconds()) }
+
+const (
+	tenant  = auth.DefaultTenant
+	good    = "violet-harbour-52-kettle"
+	another = "marble-osprey-77-lantern"
+)
+
+var browser = auth.Actor{Kind: auth.ActorAnonymous, IP: "192.0.2.1", UserAgent: "a browser", RequestID: "r1"}
+
+// house is the login room over a real database.
+type house struct {
+	*login.Service
+	t        *testing.T
+	clock    *clock
+	db       *store.DB
+	hasher   *password.Hasher
+	sessions *session.Service
+	tokens   *token.Service
+	cfg      login.Config
+}
+
+func each(t *testing.T, fn func(t *testing.T, h *house), with ...func(*login.Config)) {
+	t.Helper()
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		c := newClock()
+		cfg.Now = c.Now
+		fn(t, build(t, storetest.Open(t, cfg), c, with...))
+	})
+}
+
+func newHasher(t *testing.T, p password.Params, observe func(time.Duration)) *password.Hasher {
+	t.Helper()
+	h, err := password.New(password.Config{Params: p, Now: time.Now, QueueLimit: 1000, MaxWait: time.Minute, Observe: observe})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+var cheap = password.Params{Memory: 64, Time: 1, Parallelism: 1}
+
+func build(t *testing.T, db *store.DB, c *clock, with ...func(*login.Config)) *house {
+	t.Helper()
+	h := &house{t: t, clock: c, db: db, hasher: newHasher(t, cheap, nil), sessions: session.New(session.Config{Now: c.Now})}
+	ring := keys.New(keys.Config{DB: db, Now: c.Now})
+	h.tokens = token.New(token.Config{DB: db, Keys: ring, Base: "https://auth.example.test", Now: c.Now, Root: secret.Bytes(32)})
+	h.cfg = login.Config{
+		DB: db, Hasher: h.hasher, Tokens: h.tokens, Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),
+		Rates: login.Rates{Account: limit.Rate{Count: 1000, Per: time.Hour}}, Now: c.Now,
+	}
+	for _, f := range with {
+		f(&h.cfg)
+	}
+	h.hasher = h.cfg.Hasher
+	h.Service = login.New(h.cfg)
+	return h
+}
+
+func (h *house) ok(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) refused(err error, code string) *auth.Error {
+	h.t.Helper()
+	e, ok := errors.AsType[*auth.Error](err)
+	if !ok || e.Code != code {
+		h.t.Fatalf("got %v, want %s", err, code)
+	}
+	return e
+}
+
+// person puts an account straight into the database; an empty password gives none.
+func (h *house) person(email, pw string, change ...func(*auth.Account)) auth.Account {
+	h.t.Helper()
+	hash := ""
+	if pw != "" {
+		var err error
+		hash, err = h.hasher.Hash(h.t.Context(), pw)
+		h.ok(err)
+	}
+	return h.imported(email, hash, change...)
+}
+
+// imported is a person with a hash from elsewhere.
+func (h *house) imported(email, hash string, change ...func(*auth.Account)) auth.Account {
+	h.t.Helper()
+	e, err := auth.ParseEmail(email)
+	h.ok(err)
+	var a auth.Account
+	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
+		a = auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: e, EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now}
+		for _, f := range change {
+			f(&a)
+		}
+		if err := tx.InsertAccount(a); err != nil || hash == "" {
+			return err
+		}
+		return tx.SetPassword(a.ID, hash)
+	}))
+	return a
+}
+
+func (h *house) hash(a auth.Account) string {
+	h.t.Helper()
+	var hash string
+	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+		hash, err = tx.Password(a.ID)
+		return err
+	}))
+	return hash
+}
+
+func (h *house) try(email, pw string) error {
+	_, err := h.Password(h.t.Context(), tenant, login.Request{Email: email, Password: pw, Actor: browser})
+	return err
+}
+
+func (h *house) events(kind auth.EventKind) []auth.Event {
+	h.t.Helper()
+	var out []auth.Event
+	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 1000}) // newest first
+		return err
+	}))
+	return out
+}
+
+// answer is everything about an attempt that somebody outside could see or count.
+type answer struct {
+	Kind       auth.Kind
+	Code, Text string
+	Field      string
+	Reasons    int
+	RetryAfter time.Duration
+	Hashes     uint64
+	Audit      int
+}
+
+func (h *house) answer(email, pw string) answer {
+	h.t.Helper()
+	hashes, audit := h.hasher.Stats().Done, len(h.events(""))
+	e, ok := errors.AsType[*auth.Error](h.try(email, pw))
+	if !ok {
+		h.t.Fatalf("%s: not refused", email)
+	}
+	return answer{e.Kind, e.Code, e.Error(), e.Field, len(e.Reasons), e.RetryAfter, h.hasher.Stats().Done - hashes, len(h.events("")) - audit}
+}

@@ -1,0 +1,190 @@
+package login_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/password"
+)
+
+const tries = 10
+
+// strict is the default limit of accounts.
+func strict(c *login.Config) { c.Rates.Account = limit.Rate{Count: tries, Per: 15 * time.Minute} }
+
+func TestAttack_BF_03_BF_08_Throttled(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		h.person("shut@example.test", good, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
+		var all []answer
+		for _, email := range []string{"alice@example.test", "nobody@example.test", "shut@example.test"} {
+			for range tries {
+				if got := h.answer(email, another); got.Code != "invalid_credentials" {
+					t.Fatalf("%s: %+v", email, got)
+				}
+			}
+			if e := h.events(auth.EventLogin)[0]; e.Detail["limit"] != "reached" {
+				t.Errorf("%s: the attempt that reached the limit left %+v", email, e.Detail)
+			}
+			all = append(all, h.answer(email, good)) // even the right one
+		}
+		if want := all[0]; want.Kind != auth.KindThrottled || want.RetryAfter <= 0 || want.RetryAfter > 15*time.Minute || want.Hashes != 0 || want.Audit != 0 {
+			t.Errorf("throttled: %+v", want)
+		}
+		if all[0] != all[1] || all[0] != all[2] {
+			t.Errorf("known, unknown and disabled differ: %+v", all)
+		}
+		// Trying on does not make the wait longer, and it ends by itself.
+		wait := all[0].RetryAfter
+		for range 50 {
+			h.try("alice@example.test", another)
+		}
+		h.clock.advance(wait - time.Second)
+		h.refused(h.try("alice@example.test", good), "rate_limited")
+		h.clock.advance(time.Second)
+		h.ok(h.try("alice@example.test", good))
+	}, strict)
+}
+
+func TestSuccessesDoNotCount(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		h.person("pending@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
+		for range 2 * tries {
+			h.ok(h.try("alice@example.test", good))
+			h.refused(h.try("pending@example.test", good), "email_not_verified")
+		}
+	}, strict)
+}
+
+// A success gives back its own token only: whoever guesses between the owner's
+// sign-ins gets no fresh allowance.
+func TestSuccessForgivesNobodyElse(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		for range tries - 1 {
+			h.refused(h.try("alice@example.test", another), "invalid_credentials")
+		}
+		h.ok(h.try("alice@example.test", good))
+		h.refused(h.try("alice@example.test", another), "invalid_credentials")
+		h.refused(h.try("alice@example.test", another), "rate_limited")
+	}, strict)
+}
+
+func TestAttack_BF_04_OneCounterForAllSpellings(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		spellings := []string{
+			"alice@example.test", "ALICE@EXAMPLE.TEST", "Alice@example.test ", "\talice@example.test", "ａｌｉｃｅ@example.test",
+			"al\u200bice@example.test", "alice@EXAMPLE\u3002test", "alice@example\uff0etest", "alice\u00ad@example.test", "alice@ex\u200dample.test",
+		}
+		if len(spellings) != tries {
+			t.Fatal("one spelling for each try")
+		}
+		for _, email := range spellings {
+			h.refused(h.try(email, another), "invalid_credentials")
+		}
+		for _, email := range spellings {
+			h.refused(h.try(email, good), "rate_limited")
+		}
+		h.person("bob@example.test", good)
+		h.ok(h.try("bob@example.test", good)) // somebody else's counter is another
+	}, strict)
+}
+
+func TestAttack_BF_10_ParallelBurst(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		for _, email := range []string{"alice@example.test", "nobody@example.test"} {
+			hashes, audit := h.hasher.Stats().Done, len(h.events(auth.EventLogin))
+			var mu sync.Mutex
+			counts := map[string]int{}
+			var wg sync.WaitGroup
+			barrier := make(chan struct{})
+			for i := range 200 {
+				wg.Go(func() {
+					<-barrier
+					err := h.try(email, fmt.Sprintf("%s-%d", another, i))
+					e, _ := errors.AsType[*auth.Error](err)
+					mu.Lock()
+					defer mu.Unlock()
+					if e == nil {
+						t.Errorf("attempt %d: %v", i, err)
+						return
+					}
+					counts[e.Code]++
+				})
+			}
+			close(barrier)
+			wg.Wait()
+			if counts["invalid_credentials"] != tries || counts["rate_limited"] != 200-tries {
+				t.Errorf("%s: %v", email, counts)
+			}
+			if n := h.hasher.Stats().Done - hashes; n != tries {
+				t.Errorf("%s: %d passwords compared", email, n)
+			}
+			if n := len(h.events(auth.EventLogin)) - audit; n != tries {
+				t.Errorf("%s: %d audit lines", email, n)
+			}
+		}
+	}, strict)
+}
+
+// broken is a limiter that cannot answer.
+type broken struct{ limit.Limiter }
+
+func (broken) Take(context.Context, string, limit.Rate, int) (limit.Decision, error) {
+	return limit.Decision{OK: true}, errors.New("connection refused")
+}
+
+func TestAttack_BF_12_LimiterGone(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		if got := h.answer("alice@example.test", good); got.Kind != auth.KindUnavailable || got.Hashes != 0 {
+			t.Errorf("without a limiter: %+v", got)
+		}
+	}, func(c *login.Config) { c.Limiter = broken{} })
+}
+
+// A full gate is nobody's wrong guess: it is said as such and counts nothing.
+func TestBusyHasher(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		inside, release := make(chan struct{}), make(chan struct{})
+		var looks atomic.Int32
+		hasher, err := password.New(password.Config{Params: cheap, MaxConcurrent: 1, QueueLimit: -1, Now: func() time.Time {
+			if looks.Add(1) == 2 { // the first comparison has entered the gate
+				close(inside)
+				<-release
+			}
+			return time.Now()
+		}})
+		h.ok(err)
+		cfg := h.cfg
+		cfg.Hasher = hasher
+		small := login.New(cfg)
+		try := func() error {
+			_, err := small.Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good, Actor: browser})
+			return err
+		}
+		first := make(chan error)
+		go func() { first <- try() }()
+		<-inside
+		for range 2 * tries {
+			if e := h.refused(try(), "unavailable"); e.RetryAfter < time.Second {
+				t.Errorf("retry after %v", e.RetryAfter)
+			}
+		}
+		close(release)
+		h.ok(<-first)
+		h.ok(try())
+	}, strict)
+}

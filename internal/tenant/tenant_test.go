@@ -1,0 +1,226 @@
+package tenant_test
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+	"github.com/watchword-auth/watchword/internal/tenant"
+)
+
+type clock struct{ ms atomic.Int64 }
+
+func (c *clock) Now() time.Time          { return time.UnixMilli(c.ms.Load()).UTC() }
+func (c *clock) advance(d time.Duration) { c.ms.Add(d.Milliseconds()) }
+
+var admin = auth.Actor{Kind: auth.ActorOperator, ID: "root"}
+
+type house struct {
+	*tenant.Service
+	t     *testing.T
+	clock *clock
+	db    *store.DB
+	cfg   store.Config
+	keys  *keys.Ring
+}
+
+// each opens an empty database: no tenant at all.
+func each(t *testing.T, fn func(t *testing.T, h *house)) {
+	t.Helper()
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		c := &clock{}
+		c.ms.Store(time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC).UnixMilli())
+		cfg.Now = c.Now
+		fn(t, node(t, cfg, c))
+	})
+}
+
+func node(t *testing.T, cfg store.Config, c *clock) *house {
+	t.Helper()
+	db, err := store.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return over(t, db, cfg, c)
+}
+
+func over(t *testing.T, db *store.DB, cfg store.Config, c *clock) *house {
+	ring := keys.New(keys.Config{DB: db, Now: c.Now})
+	return &house{tenant.New(tenant.Config{DB: db, Keys: ring, Now: c.Now}), t, c, db, cfg, ring}
+}
+
+func (h *house) ok(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) refused(err error, code string) {
+	h.t.Helper()
+	if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != code {
+		h.t.Fatalf("got %v, want %s", err, code)
+	}
+}
+
+// furnished checks what every tenant has from the beginning.
+func (h *house) furnished(id auth.TenantID, alg string) {
+	h.t.Helper()
+	h.ok(h.db.Read(h.t.Context(), id, func(tx *store.Tx) error {
+		c, err := tx.Client(auth.FirstParty)
+		if err != nil || !c.FirstParty {
+			h.t.Errorf("first-party client: %+v, %v", c, err)
+		}
+		r, err := tx.Role(auth.AdminRole)
+		if err != nil || !cmp.Equal(r.Permissions, []string{tenant.AdminPermission}) {
+			h.t.Errorf("role of administrators: %+v, %v", r, err)
+		}
+		ks, err := tx.SigningKeys()
+		if err != nil || len(ks) != 1 || ks[0].Algorithm != alg {
+			h.t.Errorf("signing keys: %+v, %v", ks, err)
+		}
+		return nil
+	}))
+}
+
+func TestCreate(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		got, err := h.Create(ctx, "acme", "Acme Inc.", auth.Settings{Registration: "closed", Algorithm: "EdDSA"}, admin)
+		h.ok(err)
+		h.furnished("acme", "EdDSA")
+		read, err := h.Get(ctx, "acme")
+		h.ok(err)
+		if d := cmp.Diff(got, read); d != "" {
+			t.Errorf("(-made +read):\n%s", d)
+		}
+		_, err = h.Create(ctx, "acme", "", auth.Settings{}, admin)
+		h.refused(err, "tenant_taken")
+		for _, id := range []string{"", "Acme", "-a", "a/b", "a.b"} {
+			_, err = h.Create(ctx, id, "", auth.Settings{}, admin)
+			h.refused(err, "tenant_invalid")
+		}
+		six := 6
+		for i, bad := range []auth.Settings{
+			{Algorithm: "none"}, {Registration: "maybe"}, {Password: auth.PasswordRules{MinLength: 4}}, {Password: auth.PasswordRules{MinScore: &six}},
+			{Lifetimes: auth.Lifetimes{Access: 48 * time.Hour}}, {Lifetimes: auth.Lifetimes{SessionIdle: -time.Hour}},
+		} {
+			_, err = h.Create(ctx, "b", "", bad, admin)
+			h.refused(err, "settings_invalid")
+			if _, err := h.Get(ctx, "b"); auth.KindOf(err) != auth.KindNotFound {
+				t.Errorf("settings %d made a tenant", i)
+			}
+		}
+	})
+}
+
+func TestEnsureDefaultOnManyNodes(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		nodes := []*house{h, over(t, h.db, h.cfg, h.clock)}
+		if h.db.Name() == "postgres" {
+			nodes = append(nodes, node(t, h.cfg, h.clock), node(t, h.cfg, h.clock))
+		}
+		var wg sync.WaitGroup
+		for range 2 {
+			for _, n := range nodes {
+				wg.Go(func() {
+					if err := n.EnsureDefault(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		}
+		wg.Wait()
+		h.furnished(auth.DefaultTenant, "ES256")
+		if list, err := h.List(t.Context()); err != nil || len(list) != 1 {
+			t.Errorf("tenants %v, %v", list, err)
+		}
+	})
+}
+
+func TestEnsureDefaultKeepsWhatIsThere(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.ok(h.EnsureDefault(t.Context()))
+		_, err := h.Update(t.Context(), auth.DefaultTenant, func(t *auth.Tenant) error {
+			t.Name = "Ours"
+			return nil
+		}, admin)
+		h.ok(err)
+		h.ok(h.EnsureDefault(t.Context()))
+		if got, err := h.Get(t.Context(), auth.DefaultTenant); err != nil || got.Name != "Ours" {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+func TestUpdate(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		before, err := h.Create(ctx, "acme", "Acme", auth.Settings{}, admin)
+		h.ok(err)
+		got, err := h.Update(ctx, "acme", func(t *auth.Tenant) error {
+			t.ID, t.CreatedAt = "other", time.Time{} // not theirs to change
+			t.Name, t.Settings.AllowUnverified, t.DisabledAt = " Acme 2 ", true, h.clock.Now()
+			return nil
+		}, admin)
+		h.ok(err)
+		want := before
+		want.Name, want.Settings.AllowUnverified, want.DisabledAt = "Acme 2", true, h.clock.Now()
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+		if read, err := h.Get(ctx, "acme"); err != nil || !read.Disabled() {
+			t.Errorf("our own change is not seen at once: %+v, %v", read, err)
+		}
+		_, err = h.Update(ctx, "acme", func(t *auth.Tenant) error { t.Settings.Algorithm = "none"; return nil }, admin)
+		h.refused(err, "settings_invalid")
+		boom := errors.New("boom")
+		if _, err := h.Update(ctx, "acme", func(t *auth.Tenant) error { t.Name = "x"; return boom }, admin); !errors.Is(err, boom) {
+			t.Error(err)
+		}
+		_, err = h.Update(ctx, "nobody", func(t *auth.Tenant) error { return nil }, admin)
+		h.refused(err, "not_found")
+		if read, err := h.Get(ctx, "acme"); err != nil || !cmp.Equal(read, got) {
+			t.Errorf("a refused change changed %+v, %v", read, err)
+		}
+	})
+}
+
+func TestGetIsFreshWithinASecond(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.ok(h.EnsureDefault(t.Context()))
+		other := over(t, h.db, h.cfg, h.clock)
+		shut := func() bool {
+			got, err := h.Get(t.Context(), auth.DefaultTenant)
+			h.ok(err)
+			return got.Disabled()
+		}
+		if shut() {
+			t.Fatal("shut from the beginning")
+		}
+		_, err := other.Update(t.Context(), auth.DefaultTenant, func(t *auth.Tenant) error { t.DisabledAt = h.clock.Now(); return nil }, admin)
+		h.ok(err)
+		h.clock.advance(time.Second)
+		if !shut() {
+			t.Error("another node's change is not seen after a second")
+		}
+		h.clock.advance(-time.Hour)
+		if !shut() {
+			t.Error("the clock went back and brought the old tenant back")
+		}
+		for _, id := range []auth.TenantID{"", "nobody", "a/b", "Nobody"} {
+			_, err := h.Get(t.Context(), id)
+			h.refused(err, "not_found")
+		}
+	})
+}
