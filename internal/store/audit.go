@@ -39,7 +39,7 @@ type EventFilter struct {
 func (tx *Tx) Events(f EventFilter) ([]auth.Event, error) {
 	before := f.Before
 	if before == "" {
-		before = "~" // after every id
+		before = "g" // after every hexadecimal id, whatever the collation
 	}
 	return all(tx.q, scanEvent, "SELECT "+auditCols+` FROM audit
 		WHERE tenant_id = $1 AND id < $2 AND ($3 = '' OR account_id = $3) AND ($4 = '' OR event = $4)

@@ -100,10 +100,11 @@ func Postgres(t testing.TB) string {
 	return create(t, server, " TEMPLATE "+templateName)
 }
 
-// Blank is the URL of a new database without a schema, dropped after the test.
-func Blank(t testing.TB) string {
+// Blank is the URL of a new database without a schema, dropped after the test. The
+// options are those of CREATE DATABASE.
+func Blank(t testing.TB, options ...string) string {
 	t.Helper()
-	return create(t, Server(t), "")
+	return create(t, Server(t), " "+strings.Join(options, " "))
 }
 
 func create(t testing.TB, server, how string) string {

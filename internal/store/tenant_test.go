@@ -1,0 +1,279 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// The victim's ids are all "x", so that a statement that forgets the tenant finds
+// them under the attacker's.
+func seedVictim(tx *store.Tx, ring *secret.Keyring) error {
+	email, err := auth.ParseEmail("x@example.test")
+	if err != nil {
+		return err
+	}
+	now := tx.Now
+	steps := []func() error{
+		func() error {
+			return tx.InsertAccount(auth.Account{ID: "x", Email: email, Name: "victim", CreatedAt: now, UpdatedAt: now})
+		},
+		func() error { return tx.SetPassword("x", "hash") },
+		func() error {
+			return tx.InsertClient(auth.Client{ID: "x", Name: "victim", Type: auth.ClientNative, CreatedAt: now, UpdatedAt: now})
+		},
+		func() error {
+			return tx.InsertSession(auth.Session{ID: "x", Account: "x", Client: "x", Digest: "x", AuthAt: now, CreatedAt: now, SeenAt: now, IdleAt: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour)})
+		},
+		func() error { f := newFamily("x", "x", now); f.Client, f.Digest = "x", "x"; return tx.InsertFamily(f) },
+		func() error { v := newLink("x", now); v.Account = "x"; return tx.InsertSingleUse(v) },
+		func() error { return tx.InsertRole(auth.Role{ID: "x", Name: "x", CreatedAt: now}) },
+		func() error { return tx.PutPermission(auth.Permission{Name: "x", CreatedAt: now}) },
+		func() error { _, err := tx.Allow("x", "x"); return err },
+		func() error { _, err := tx.Assign("x", "x"); return err },
+		func() error {
+			return tx.InsertSigningKey(auth.SigningKey{ID: "x", Algorithm: "ES256", Public: []byte("{}"), Sealed: ring.Seal("x", nil), CreatedAt: now, ActiveAt: now})
+		},
+		func() error { return tx.Record(auth.Event{Kind: auth.EventLogin, Account: "x"}) },
+		func() error { return tx.Enqueue(auth.MailVerify, auth.Mail{To: "x@example.test", Token: "x"}) },
+	}
+	for i, step := range steps {
+		if err := step(); err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// intrusions call each method of Tx with the victim's ids. What they return must
+// be nothing: the zero value, false, an empty list or an error.
+var intrusions = map[string]func(tx *store.Tx) (any, error){
+	"Account":        func(tx *store.Tx) (any, error) { return tx.Account("x") },
+	"AccountByLogin": func(tx *store.Tx) (any, error) { return tx.AccountByLogin("x@example.test") },
+	"Accounts":       func(tx *store.Tx) (any, error) { return tx.Accounts(store.AccountFilter{Limit: 100}) },
+	"InsertAccount": func(tx *store.Tx) (any, error) { // the same id and login are free here, and are another account
+		return nil, tx.InsertAccount(auth.Account{ID: "x", Email: auth.Email{Address: "x@example.test", Login: "x@example.test"}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+	},
+	"UpdateAccount": func(tx *store.Tx) (any, error) { return nil, tx.UpdateAccount(auth.Account{ID: "x", Name: "evil"}) },
+	"TouchLogin":    func(tx *store.Tx) (any, error) { return nil, tx.TouchLogin("x") },
+	"DeleteAccount": func(tx *store.Tx) (any, error) { return nil, tx.DeleteAccount("x") },
+	"Record": func(tx *store.Tx) (any, error) {
+		return nil, tx.Record(auth.Event{Kind: auth.EventLogin, Account: "x"})
+	},
+	"Events":  func(tx *store.Tx) (any, error) { return tx.Events(store.EventFilter{Limit: 100}) },
+	"Client":  func(tx *store.Tx) (any, error) { return tx.Client("x") },
+	"Clients": func(tx *store.Tx) (any, error) { return tx.Clients() },
+	"InsertClient": func(tx *store.Tx) (any, error) {
+		return nil, tx.InsertClient(auth.Client{ID: "x", CreatedAt: tx.Now, UpdatedAt: tx.Now})
+	},
+	"SetPassword":    func(tx *store.Tx) (any, error) { return nil, tx.SetPassword("x", "evil") },
+	"SwapPassword":   func(tx *store.Tx) (any, error) { return tx.SwapPassword("x", "hash", "evil") },
+	"Password":       func(tx *store.Tx) (any, error) { return tx.Password("x") },
+	"DeletePassword": func(tx *store.Tx) (any, error) { return nil, tx.DeletePassword("x") },
+	"InsertFamily":   func(tx *store.Tx) (any, error) { return nil, tx.InsertFamily(newFamily("x", "x", tx.Now)) },
+	"Family":         func(tx *store.Tx) (any, error) { return tx.Family("x") },
+	"RotateFamily":   func(tx *store.Tx) (any, error) { return tx.RotateFamily("x", "x", "evil", tx.Now) },
+	"RevokeFamily":   func(tx *store.Tx) (any, error) { return nil, tx.RevokeFamily("x", "evil") },
+	"SigningKeys":    func(tx *store.Tx) (any, error) { return tx.SigningKeys() },
+	"InsertSigningKey": func(tx *store.Tx) (any, error) {
+		return nil, tx.InsertSigningKey(auth.SigningKey{ID: "x", Public: []byte{1}, Sealed: []byte{1}, CreatedAt: tx.Now, ActiveAt: tx.Now})
+	},
+	"UpdateSigningKey": func(tx *store.Tx) (any, error) {
+		return nil, tx.UpdateSigningKey(auth.SigningKey{ID: "x", Sealed: []byte{1}, ActiveAt: tx.Now})
+	},
+	"DeleteSigningKey": func(tx *store.Tx) (any, error) { return nil, tx.DeleteSigningKey("x") },
+	"Enqueue": func(tx *store.Tx) (any, error) {
+		return nil, tx.Enqueue(auth.MailVerify, auth.Mail{To: "x@example.test"})
+	},
+	"Role":  func(tx *store.Tx) (any, error) { return tx.Role("x") },
+	"Roles": func(tx *store.Tx) (any, error) { return tx.Roles() },
+	"InsertRole": func(tx *store.Tx) (any, error) {
+		return nil, tx.InsertRole(auth.Role{ID: "x", Name: "x", CreatedAt: tx.Now})
+	},
+	"DeleteRole": func(tx *store.Tx) (any, error) { return nil, tx.DeleteRole("x") },
+	"PutPermission": func(tx *store.Tx) (any, error) {
+		return nil, tx.PutPermission(auth.Permission{Name: "x", Description: "evil", CreatedAt: tx.Now})
+	},
+	"Permissions": func(tx *store.Tx) (any, error) { return tx.Permissions() },
+	"Allow":       func(tx *store.Tx) (any, error) { return tx.Allow("x", "x") },
+	"Disallow":    func(tx *store.Tx) (any, error) { return tx.Disallow("x", "x") },
+	"Assign":      func(tx *store.Tx) (any, error) { return tx.Assign("x", "x") },
+	"Unassign":    func(tx *store.Tx) (any, error) { return tx.Unassign("x", "x") },
+	"Rights": func(tx *store.Tx) (any, error) {
+		roles, permissions, err := tx.Rights("x")
+		return append(roles, permissions...), err
+	},
+	"InsertSession": func(tx *store.Tx) (any, error) {
+		return nil, tx.InsertSession(auth.Session{ID: "x", Account: "x", Client: "x", Digest: "x", AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
+	},
+	"Session":         func(tx *store.Tx) (any, error) { return tx.Session("x") },
+	"SessionByDigest": func(tx *store.Tx) (any, error) { return tx.SessionByDigest("x") },
+	"Sessions":        func(tx *store.Tx) (any, error) { return tx.Sessions("x") },
+	"TouchSession":    func(tx *store.Tx) (any, error) { return nil, tx.TouchSession("x", tx.Now) },
+	"EndSession":      func(tx *store.Tx) (any, error) { return nil, store.Keep(tx.EndSession("x", "x", "evil")) },
+	"EndSessions":     func(tx *store.Tx) (any, error) { return tx.EndSessions("x", "", "evil") },
+	"RenewSession":    func(tx *store.Tx) (any, error) { return nil, tx.RenewSession("x", "evil", tx.Now) },
+	"DropCookie":      func(tx *store.Tx) (any, error) { return nil, tx.DropCookie("x", "x") },
+	"InsertSingleUse": func(tx *store.Tx) (any, error) {
+		v := newLink("x", tx.Now)
+		v.Account = "x"
+		return nil, tx.InsertSingleUse(v)
+	},
+	"Take":          func(tx *store.Tx) (any, error) { return tx.Take(auth.UseVerifyEmail, "x") },
+	"SingleUse":     func(tx *store.Tx) (any, error) { return tx.SingleUse(auth.UseVerifyEmail, "x") },
+	"DropSingleUse": func(tx *store.Tx) (any, error) { return nil, tx.DropSingleUse("x", auth.UseVerifyEmail) },
+	"Refreshing":    func(tx *store.Tx) (any, error) { return tx.Refreshing("x") },
+	"Standing":      func(tx *store.Tx) (any, error) { return tx.Standing("x", "x") },
+	"SignedIn": func(tx *store.Tx) (any, error) {
+		s, a, err := tx.SignedIn("x")
+		return string(s.ID) + string(a.ID), err
+	},
+	"Self": func(tx *store.Tx) (any, error) {
+		t, err := tx.Self()
+		if t.ID != "a" {
+			return t, err
+		}
+		return nil, err
+	},
+	"UpdateSelf": func(tx *store.Tx) (any, error) { return nil, tx.UpdateSelf(auth.Tenant{ID: "b", Name: "evil"}) },
+	"Tenant":     func(tx *store.Tx) (any, error) { return nil, nil },
+}
+
+// TestTenantsAreApart: no method of a transaction of tenant a sees or changes a row
+// of tenant b.
+func TestTenantsAreApart(t *testing.T) {
+	t.Parallel()
+	typ := reflect.TypeFor[*store.Tx]()
+	for i := range typ.NumMethod() {
+		if name := typ.Method(i).Name; intrusions[name] == nil {
+			t.Errorf("Tx.%s is not tried: add it to intrusions", name)
+		}
+	}
+	each(t, func(t *testing.T, cfg store.Config) {
+		db := open(t, cfg)
+		storetest.Tenant(t, db, "a")
+		storetest.Tenant(t, db, "b")
+		if err := db.Write(t.Context(), "b", func(tx *store.Tx) error { return seedVictim(tx, cfg.Keyring) }); err != nil {
+			t.Fatal(err)
+		}
+		behind, tables := raw(t, cfg.URL), tables(t, cfg.URL)
+		before := rowsOf(t, behind, tables, "b")
+		if len(before) < 15 {
+			t.Fatalf("the victim has only %d rows", len(before))
+		}
+		names := make([]string, 0, len(intrusions))
+		for name := range intrusions {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			var got any
+			tried := errors.New("tried") // leaves no row of tenant a for the next one to find
+			err := db.Write(t.Context(), "a", func(tx *store.Tx) error {
+				var err error
+				if got, err = intrusions[name](tx); err == nil {
+					err = store.Keep(tried)
+				}
+				return err
+			})
+			if err == nil || unavailable(err) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if v := reflect.ValueOf(got); v.IsValid() && !v.IsZero() && (v.Kind() != reflect.Slice || hasVictim(v)) {
+				t.Errorf("%s shows %+v", name, got)
+			}
+			if d := cmp.Diff(before, rowsOf(t, behind, tables, "b")); d != "" {
+				t.Fatalf("%s changes the other tenant:\n%s", name, d)
+			}
+			clean(t, behind, tables, "a")
+		}
+	})
+}
+
+// hasVictim reports whether a list holds anything that is not tenant a's own
+// first-party client.
+func hasVictim(v reflect.Value) bool {
+	for i := range v.Len() {
+		if c, ok := v.Index(i).Interface().(auth.Client); !ok || c.ID != auth.FirstParty {
+			return true
+		}
+	}
+	return false
+}
+
+// rowsOf is every row of a tenant, as text.
+func rowsOf(t *testing.T, db *sql.DB, tables []string, tenant string) []string {
+	t.Helper()
+	var out []string
+	for _, table := range tables {
+		column := "tenant_id"
+		if table == "tenants" {
+			column = "id"
+		}
+		rows, err := db.Query(fmt.Sprintf("SELECT * FROM %s WHERE %s = $1 ORDER BY 1, 2, 3", table, column), tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns, _ := rows.Columns()
+		for rows.Next() {
+			values := make([]any, len(columns))
+			for i := range values {
+				values[i] = new(any)
+			}
+			if err := rows.Scan(values...); err != nil {
+				t.Fatal(err)
+			}
+			line := table
+			for i, v := range values {
+				line += fmt.Sprintf(" %s=%v", columns[i], *v.(*any))
+			}
+			out = append(out, line)
+		}
+		rows.Close()
+	}
+	return out
+}
+
+// clean empties tenant a, but for its client.
+func clean(t *testing.T, db *sql.DB, tables []string, tenant string) {
+	t.Helper()
+	for _, table := range tables {
+		if table == "tenants" {
+			continue
+		}
+		query := "DELETE FROM " + table + " WHERE tenant_id = $1"
+		if table == "clients" {
+			query += " AND first_party = 0"
+		}
+		if _, err := db.Exec(query, tenant); err != nil && !strings.Contains(err.Error(), "foreign") {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestNoTransactionWithoutATenant(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, cfg store.Config) {
+		db := open(t, cfg)
+		for _, run := range []func() error{
+			func() error { return db.Write(t.Context(), "", func(*store.Tx) error { return nil }) },
+			func() error { return db.Read(t.Context(), "", func(*store.Tx) error { return nil }) },
+		} {
+			if run() == nil {
+				t.Error("a transaction of nobody")
+			}
+		}
+	})
+}
