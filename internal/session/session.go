@@ -103,7 +103,9 @@ func (s *Service) Find(ctx context.Context, db *store.DB, tenant auth.TenantID, 
 	}
 	var v auth.Session
 	var a auth.Account
-	err := db.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+	var now time.Time // the database's clock does not run backwards
+	err := db.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+		now = tx.Now
 		v, a, err = tx.SignedIn(secret.Digest(cookie))
 		return err
 	})
@@ -113,7 +115,6 @@ func (s *Service) Find(ctx context.Context, db *store.DB, tenant auth.TenantID, 
 	case err != nil:
 		return auth.Session{}, auth.Account{}, fmt.Errorf("find session: %w", err)
 	}
-	now := s.now()
 	if !v.Live(now) {
 		if err := s.bury(ctx, db, tenant, v); err != nil {
 			return auth.Session{}, auth.Account{}, err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -82,6 +83,49 @@ func (q *pgQuery) exec(text string, args ...any) (sql.Result, error) {
 
 func (db *postgresDB) read(ctx context.Context, fn func(querier) error) error {
 	return db.retry(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, fn)
+}
+
+// poolQuery runs each statement in a transaction of its own: one round trip, where
+// a transaction of one statement has three.
+type poolQuery struct {
+	ctx  context.Context
+	pool *sql.DB
+}
+
+func (q poolQuery) query(text string, args ...any) (*sql.Rows, error) {
+	return q.pool.QueryContext(q.ctx, text, args...)
+}
+
+func (q poolQuery) exec(text string, args ...any) (sql.Result, error) {
+	return q.pool.ExecContext(q.ctx, text, args...)
+}
+
+// look is read for one statement.
+func (db *postgresDB) look(ctx context.Context, fn func(querier) error) error {
+	ctx, cancel := context.WithTimeout(ctx, db.wait)
+	defer cancel()
+	err := fn(poolQuery{ctx, db.pool})
+	if err != nil && cut(err) {
+		err = fn(poolQuery{ctx, db.pool})
+	}
+	return err
+}
+
+// swap runs single statements that check for themselves what they rest on, instead
+// of a serializable transaction around them. fn reports whether its check held;
+// if not, it runs again.
+func (db *postgresDB) swap(ctx context.Context, fn func(querier) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, db.wait)
+	defer cancel()
+	for n := 1; ; n++ {
+		held, err := fn(poolQuery{ctx, db.pool})
+		if held || err != nil && !postgres.lostRace(err) {
+			return err
+		}
+		if n == attempts {
+			return fmt.Errorf("the rows changed %d times meanwhile: %w", n, cmp.Or(err, errBusy))
+		}
+	}
 }
 
 // write is serializable, so that two nodes behave like SQLite's one writer: what

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -23,28 +24,69 @@ type Rotation struct {
 // when the family, its session, account or client is gone; an error of decide is
 // returned as it is and changes nothing.
 func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID, decide func(now time.Time, r Refreshing) (Rotation, error)) error {
+	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
+		return db.unkeep(pg.swap(ctx, func(q querier) (bool, error) {
+			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).rotate(id, decide, (*Tx).swapFamily)
+		}))
+	}
 	return db.Write(ctx, tenant, func(tx *Tx) error {
-		r, err := tx.Refreshing(id)
-		if err != nil {
-			return err
+		done, err := tx.rotate(id, decide, func(tx *Tx, r Refreshing, n Rotation) (bool, error) {
+			return tx.RotateFamily(id, n.From, n.To, n.IdleAt)
+		})
+		if err == nil && !done {
+			return errors.New("store: decide rotated from a token that is not the newest")
 		}
-		rotation, err := decide(tx.Now, r)
-		if err != nil || rotation.To == "" {
-			return err
-		}
-		ok, err := tx.RotateFamily(id, rotation.From, rotation.To, rotation.IdleAt)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return auth.ErrConflict // decide looked at another token than From
-		}
-		if err := fault.Point(fault.RefreshConsumed); err != nil {
-			return err
-		}
-		if rotation.SessionIdleAt.IsZero() {
-			return nil
-		}
-		return tx.TouchSession(r.Family.Session, rotation.SessionIdleAt)
+		return err
 	})
+}
+
+// rotate reports false when the family is not what decide has seen any more.
+func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, Refreshing) (Rotation, error), do func(*Tx, Refreshing, Rotation) (bool, error)) (bool, error) {
+	r, err := tx.Refreshing(id)
+	if err != nil {
+		return true, err
+	}
+	n, err := decide(tx.Now, r)
+	if err != nil || n.To == "" {
+		return true, err
+	}
+	if done, err := do(tx, r, n); err != nil || !done {
+		return false, err
+	}
+	if err := fault.Point(fault.RefreshConsumed); err != nil {
+		return true, err
+	}
+	if n.SessionIdleAt.IsZero() {
+		return true, nil
+	}
+	return true, tx.TouchSession(r.Family.Session, n.SessionIdleAt)
+}
+
+// swapFamily is RotateFamily for PostgreSQL without a transaction around it. Its
+// two round trips are half of a transaction's, and, where a serializable one reads
+// index pages that hold other families too and fails for their sake, it depends on
+// its own rows alone. In return the statement itself has to make sure that
+// everything in r on which a refusal could rest is still as it was read.
+func (tx *Tx) swapFamily(r Refreshing, n Rotation) (bool, error) {
+	changed, err := affect(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + 1, digest = $4, rotated_at = $5, idle_at = $6
+		WHERE f.tenant_id = $1 AND f.id = $2 AND f.digest = $3 AND f.revoked_at IS NULL
+		AND EXISTS (SELECT 1 FROM sessions s
+			JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
+			JOIN clients c ON c.tenant_id = s.tenant_id
+			JOIN tenants t ON t.id = s.tenant_id
+			WHERE s.tenant_id = $1 AND s.id = $7 AND coalesce(s.ended_at, 0) = $8
+			AND coalesce(a.disabled_at, 0) = $9 AND coalesce(a.email_verified_at, 0) = $10
+			AND c.id = $11 AND coalesce(c.disabled_at, 0) = $12 AND coalesce(t.disabled_at, 0) = $13)`,
+		tx.tenant, r.Family.ID, n.From, n.To, millis(tx.Now), millis(n.IdleAt),
+		r.Family.Session, stamp(r.Session.EndedAt), stamp(r.Account.DisabledAt), stamp(r.Account.EmailVerifiedAt),
+		r.Client.ID, stamp(r.Client.DisabledAt), stamp(r.Tenant.DisabledAt))
+	return changed == 1, err
+}
+
+// stamp is millis with 0 for no time, so that it can be compared.
+func stamp(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }

@@ -193,6 +193,20 @@ func (db *sqliteDB) read(ctx context.Context, fn func(querier) error) error {
 	return fn(q)
 }
 
+// look is read for one statement, which is a transaction in itself.
+func (db *sqliteDB) look(ctx context.Context, fn func(querier) error) error {
+	c, err := db.borrow(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { db.readers <- c }()
+	q := liteQuery{context.WithoutCancel(ctx), c}
+	if err := connect(q.ctx, db.pool, c); err != nil {
+		return err
+	}
+	return fn(q)
+}
+
 func (db *sqliteDB) borrow(ctx context.Context) (*liteConn, error) {
 	select {
 	case c := <-db.readers:

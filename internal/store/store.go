@@ -61,6 +61,7 @@ type DB struct {
 // backend runs transactions; there is one for each database.
 type backend interface {
 	read(ctx context.Context, fn func(querier) error) error
+	look(ctx context.Context, fn func(querier) error) error
 	write(ctx context.Context, fn func(querier) error) error
 	ping(ctx context.Context) error
 	close() error
@@ -131,6 +132,12 @@ func (db *DB) Keyring() *secret.Keyring { return db.cfg.Keyring }
 // Read runs fn on one consistent picture of the tenant's rows.
 func (db *DB) Read(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error) error {
 	return db.run(ctx, tenant, db.backend.read, fn)
+}
+
+// Look is Read for a single statement, which is one consistent picture by itself,
+// so nothing has to be begun and ended around it. fn may run twice.
+func (db *DB) Look(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error) error {
+	return db.run(ctx, tenant, db.backend.look, fn)
 }
 
 // Write runs fn in a serializable transaction. It commits when fn returns nil or

@@ -3,7 +3,6 @@ package token
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -21,7 +20,7 @@ const (
 	reuse   verdict = "reuse"   // spent before that: theft, end everything
 	expired verdict = "expired" // too old: dead for good from now on
 	invalid verdict = "invalid"
-	refused verdict = "refused" // a fault of the request; the token stays as it is
+	refused verdict = "refused" // a mistake of the request; the token stays as it is
 )
 
 // presented is a refresh token with the circumstances of its use.
@@ -68,14 +67,13 @@ func (s *Service) Refresh(ctx context.Context, tenant auth.TenantID, client auth
 	case v == reuse || v == expired:
 		v, err = s.condemn(ctx, p, actor)
 	}
-	if _, ok := errors.AsType[*auth.Error](err); err != nil && !ok {
-		return auth.Tokens{}, fmt.Errorf("refresh: %w", err)
-	}
-	if err != nil {
-		s.observe(v)
-		return auth.Tokens{}, err
+	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
+		return auth.Tokens{}, fault("refresh", err) // not the token's fault
 	}
 	s.observe(v)
+	if err != nil {
+		return auth.Tokens{}, err
+	}
 	return s.Finish(ctx, d)
 }
 

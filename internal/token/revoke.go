@@ -3,7 +3,6 @@ package token
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -44,7 +43,7 @@ func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.
 			Detail: map[string]string{"session": string(f.Session), "reason": auth.EndLogout, "client": string(f.Client)}})
 	})
 	if err != nil {
-		return fmt.Errorf("revoke refresh token: %w", err)
+		return fault("revoke refresh token", err)
 	}
 	return nil
 }

@@ -12,6 +12,8 @@
 package token
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -106,4 +108,12 @@ func Decide(t auth.Tenant, a auth.Account, c auth.Client) error {
 		return auth.Refuse(auth.KindForbidden, "email_not_verified", "confirm your e-mail address first; we have sent you a link")
 	}
 	return nil
+}
+
+// fault names the doing in which something broke; a refusal passes as it is.
+func fault(doing string, err error) error {
+	if _, ok := errors.AsType[*auth.Error](err); ok {
+		return err
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -24,39 +24,40 @@ import (
 func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) (*guard.Claims, error) {
 	g, err := s.guards.of(ctx, s, tenant)
 	if err != nil {
-		return nil, fmt.Errorf("verify access token: %w", err)
+		return nil, fault("verify access token", err)
 	}
 	c, err := g.Verify(ctx, raw)
 	if err != nil {
 		return nil, untrusted(err)
 	}
-	err = s.db.Read(ctx, tenant, func(tx *store.Tx) error { return s.standing(tx, c) })
-	switch {
-	case errors.Is(err, auth.ErrNotFound):
-		return nil, ended("its session, account or client is gone")
-	case err != nil:
-		return nil, fmt.Errorf("verify access token: %w", err)
+	if err := s.standing(ctx, tenant, c); err != nil {
+		if errors.Is(err, auth.ErrNotFound) {
+			return nil, ended("its session, account or client is gone")
+		}
+		return nil, fault("verify access token", err)
 	}
 	return c, nil
 }
 
 // standing looks whether what the token stands on is still there.
-func (s *Service) standing(tx *store.Tx, c *guard.Claims) error {
+func (s *Service) standing(ctx context.Context, tenant auth.TenantID, c *guard.Claims) error {
 	if c.SessionID == "" {
-		return machine(tx, c)
+		return s.db.Read(ctx, tenant, func(tx *store.Tx) error { return machine(tx, c) })
 	}
-	v, err := tx.Standing(auth.SessionID(c.SessionID), auth.ClientID(c.ClientID))
-	switch {
-	case err != nil:
-		return err
-	case string(v.Account.ID) != c.Subject:
-		return ended("the session is another account's")
-	case !v.Session.EndedAt.IsZero() || !tx.Now.Before(v.Session.ExpiresAt):
-		return ended("its session has ended")
-	case v.Account.Disabled() || v.Client.Disabled() || v.Tenant.Disabled():
-		return ended("its account, client or tenant is disabled")
-	}
-	return nil
+	return s.db.Look(ctx, tenant, func(tx *store.Tx) error {
+		v, err := tx.Standing(auth.SessionID(c.SessionID), auth.ClientID(c.ClientID))
+		switch {
+		case err != nil:
+			return err
+		case string(v.Account.ID) != c.Subject:
+			return ended("the session is another account's")
+		case !v.Session.EndedAt.IsZero() || !tx.Now.Before(v.Session.ExpiresAt):
+			return ended("its session has ended")
+		case v.Account.Disabled() || v.Client.Disabled() || v.Tenant.Disabled():
+			return ended("its account, client or tenant is disabled")
+		}
+		return nil
+	})
 }
 
 // machine looks at a client that acts for itself.
