@@ -7,6 +7,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/store"
 )
 
 func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
@@ -127,4 +129,38 @@ func TestOperatorSetsPassword(t *testing.T) {
 		h.mail(auth.MailPasswordChanged, "alice@example.test")
 		h.refused(h.SetPassword(t.Context(), tenant, "nobody", another, admin), "not_found")
 	})
+}
+
+// A password that was replaced while it was being compared proves nothing.
+func TestReplacedWhileCompared(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		next, err := h.hasher.Hash(t.Context(), third)
+		h.ok(err)
+		slow, err := password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, Now: time.Now, Observe: func(time.Duration) {
+			h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.SetPassword(a.ID, next) }))
+		}})
+		h.ok(err)
+		late := build(t, h.db, h.clock, func(c *account.Config) { c.Hasher = slow })
+		h.refused(late.Delete(t.Context(), tenant, a.ID, good, as(a)), "changed_meanwhile")
+		if !h.opens("alice@example.test", third) {
+			t.Error("the account is gone")
+		}
+	})
+}
+
+func TestRightPasswordsDoNotCount(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		for i := range 8 {
+			from, to := good, another
+			if i%2 == 1 {
+				from, to = another, good
+			}
+			_, err := h.ChangePassword(t.Context(), tenant, a.ID, from, to, as(a))
+			h.ok(err)
+			_, err = h.ChangePassword(t.Context(), tenant, a.ID, to, "password1", as(a))
+			h.refused(err, "password_refused")
+		}
+	}, func(c *account.Config) { c.Rates.Password = limit.Rate{Count: 3, Per: 15 * time.Minute} })
 }

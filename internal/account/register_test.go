@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -288,6 +289,33 @@ func TestResendIsUniform(t *testing.T) {
 			}
 			h.ok(h.Resend(t.Context(), tenant, email, alice))
 			h.mail(auth.MailNone, email)
+		}
+	})
+}
+
+func TestRegisterInParallel(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				if err := h.Register(t.Context(), tenant, account.Registration{Email: "alice@example.test", Password: good}, alice); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if list, err := h.List(t.Context(), tenant, store.AccountFilter{}); err != nil || len(list) != 1 {
+			t.Errorf("%d accounts, %v", len(list), err)
+		}
+		// Of eight links one works: the newest.
+		worked := 0
+		for _, m := range h.mails() {
+			if h.VerifyEmail(t.Context(), tenant, m.Payload.Token, alice) == nil {
+				worked++
+			}
+		}
+		if worked != 1 {
+			t.Errorf("%d links work", worked)
 		}
 	})
 }
