@@ -90,7 +90,9 @@ func (a adapter) Handle(op *huma.Operation, h func(huma.Context)) {
 				return err
 			}
 			r.Body = io.NopCloser(bytes.NewReader(b))
+			r.Header["Content-Type"] = typeJSON // in the one spelling that huma knows
 		}
+		delete(r.Header, "Accept") // the answer is JSON whatever is asked for; nothing to negotiate
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, ex))
 		h(humago.NewContext(op, r, ex))
 		return nil
@@ -115,10 +117,11 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
-// huma keeps these two choices in package variables. They are made once, for the
+// huma keeps these choices in package variables. They are made once, for the
 // only API of the process, before any server exists.
 func init() {
-	huma.ValidateStrictCasing = true // "Email" is not "email"
+	huma.ValidateStrictCasing = true  // "Email" is not "email"
+	huma.DefaultArrayNullable = false // a list of ours is a list, be it empty
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
 		p := invalid(status, errs)
 		if ex := exchangeOf(ctx.Context()); p.Status >= http.StatusInternalServerError {
@@ -187,7 +190,8 @@ func newAPI(s *Server) huma.API {
 				"cookie": {Type: "apiKey", In: "cookie", Name: cookiePrefix, Description: "The session cookie of a browser application. A request that changes something must come from the same site."},
 			}},
 		},
-		Formats:       map[string]huma.Format{"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: json.Unmarshal}},
+		// huma looks up application/problem+json under the second name.
+		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
 	}, adapter{s})
 }
@@ -208,6 +212,7 @@ func (s *Server) OpenAPI() []byte { return s.description() }
 // for it at its start.
 func (s *Server) describe() func() []byte {
 	return sync.OnceValue(func() []byte {
+		openAnswers(s.huma.OpenAPI())
 		b, err := json.MarshalIndent(s.huma.OpenAPI(), "", "  ")
 		if err != nil {
 			panic(err) // our own types only
@@ -216,11 +221,29 @@ func (s *Server) describe() func() []byte {
 	})
 }
 
+// openAnswers says what holds for answers, unlike for requests: they may get more
+// members one day, and a client has to let them.
+func openAnswers(doc *huma.OpenAPI) {
+	asked := map[string]bool{}
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Post, item.Put, item.Patch, item.Delete} {
+			if op != nil && op.RequestBody != nil {
+				asked[op.RequestBody.Content["application/json"].Schema.Ref] = true
+			}
+		}
+	}
+	for name, schema := range doc.Components.Schemas.Map() {
+		if !asked["#/components/schemas/"+name] {
+			schema.AdditionalProperties = nil
+		}
+	}
+}
+
 func (s *Server) openAPI(ex *exchange, _ *http.Request) error {
 	h := ex.Header()
 	h["Content-Type"] = []string{"application/openapi+json"}
 	h["Cache-Control"] = []string{"public, max-age=300"}
 	base, _ := json.Marshal(ex.tenant.ID.Issuer(s.cfg.Base))
-	_, err := ex.Write(bytes.Replace(s.description(), []byte(`"`+placeholder+`"`), base, 1))
-	return err
+	ex.Write(bytes.Replace(s.description(), []byte(`"`+placeholder+`"`), base, 1))
+	return nil
 }

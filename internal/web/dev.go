@@ -34,6 +34,6 @@ func (s *Server) mailboxJSON(ex *exchange, _ *http.Request) error {
 		mails = []Mail{}
 	}
 	ex.Header()["Content-Type"] = typeJSON
-	_, err := ex.Write(encodeJSON(mails))
-	return gone(err)
+	ex.Write(encodeJSON(mails))
+	return nil
 }

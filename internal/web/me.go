@@ -27,8 +27,8 @@ type Me struct {
 	Email         string     `json:"email" example:"alice@example.com"`
 	EmailVerified bool       `json:"email_verified"`
 	Name          string     `json:"name" example:"Alice"`
-	Roles         []string   `json:"roles" nullable:"false"`
-	Permissions   []string   `json:"permissions" nullable:"false"`
+	Roles         []string   `json:"roles"`
+	Permissions   []string   `json:"permissions"`
 	CreatedAt     time.Time  `json:"created_at"`
 	UpdatedAt     time.Time  `json:"updated_at"`
 	LastLoginAt   *time.Time `json:"last_login_at,omitempty"`

@@ -43,8 +43,8 @@ func (ex *exchange) render(status int, p interface{ Render(io.Writer) error }) e
 		return fmt.Errorf("render %T: %w", p, err)
 	}
 	ex.WriteHeader(status)
-	_, err := ex.Write(b.Bytes())
-	return gone(err)
+	ex.Write(b.Bytes())
+	return nil
 }
 
 // local is a path below the base of the request's tenant.
@@ -90,8 +90,8 @@ func (s *Server) stylesheet(ex *exchange, _ *http.Request) error {
 	h := ex.Header()
 	h["Content-Type"] = []string{"text/css; charset=utf-8"}
 	h["Cache-Control"] = []string{"public, max-age=31536000, immutable"}
-	_, err := ex.Write(ui.Stylesheet)
-	return gone(err)
+	ex.Write(ui.Stylesheet)
+	return nil
 }
 
 const incompleteLink = "This link is not complete. Open it again from the mail, or copy the whole of it."

@@ -31,7 +31,7 @@ type Session struct {
 
 type sessionsOut struct {
 	Body struct {
-		Sessions []Session `json:"sessions" nullable:"false"`
+		Sessions []Session `json:"sessions"`
 	}
 }
 

@@ -86,13 +86,9 @@ func (d *document) write(ex *exchange, r *http.Request, cache []string) error {
 	}
 	h["Content-Type"] = typeJSON
 	h["Content-Length"] = d.length
-	_, err := ex.Write(d.body)
-	return gone(err)
+	ex.Write(d.body)
+	return nil
 }
-
-// gone forgets an error of the connection: a client that has gone away is nobody's
-// fault, and there is nobody to tell.
-func gone(error) error { return nil }
 
 func cacheFor(d time.Duration) []string {
 	return []string{"public, max-age=" + strconv.Itoa(int(d/time.Second))}

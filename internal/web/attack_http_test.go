@@ -1,0 +1,332 @@
+package web
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// zeros is an endless body.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+func TestAttack_HT_01_BodyOverLimit(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	srv := httptest.NewServer(h.Public())
+	t.Cleanup(srv.Close)
+	for _, c := range []struct {
+		name, path, media string
+		most              int64
+	}{
+		{"json", "/api/v1/login", "application/json", 1 << 20},
+		{"form", "/verify-email", "application/x-www-form-urlencoded", 64 << 10},
+	} {
+		for _, chunked := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s chunked=%v", c.name, chunked), func(t *testing.T) {
+				r, err := http.NewRequest("POST", srv.URL+c.path, io.LimitReader(zeros{}, c.most+1))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !chunked {
+					r.ContentLength = c.most + 1
+				}
+				r.Header.Set("Content-Type", c.media)
+				res, err := http.DefaultTransport.RoundTrip(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				if res.StatusCode != 413 || !res.Close {
+					t.Errorf("status %d, close %v", res.StatusCode, res.Close)
+				}
+			})
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	r := request("POST", "/api/v1/login", "")
+	r.Body, r.ContentLength = io.NopCloser(io.LimitReader(zeros{}, 1<<30)), -1
+	r.Header.Set("Content-Type", "application/json")
+	h.want(h.do(r), 413, "body_too_large")
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 16<<20 {
+		t.Errorf("a gigabyte of body cost %d bytes of memory", grown)
+	}
+}
+
+func TestAttack_HT_02_HostileJSON(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var members strings.Builder
+	members.WriteString("{")
+	for i := 0; members.Len() < 1<<20-32; i++ {
+		fmt.Fprintf(&members, `"%x":0,`, i)
+	}
+	members.WriteString(`"z":0}`)
+	for name, body := range map[string]string{
+		"deep arrays":    strings.Repeat("[", 100_000),
+		"deep and whole": strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000),
+		"deep objects":   strings.Repeat(`{"a":`, 100_000),
+		"many keys":      members.String(),
+		"duplicate":      `{"email":"a@example.com","password":"a","password":"b"}`,
+		"same spelling":  `{"email":"a@example.com","password":"a","pass\u0077ord":"b"}`,
+		"NaN":            `{"email":NaN,"password":"a"}`,
+		"trailing":       `{"email":"a@example.com","password":"a"}x`,
+		"long string":    `{"email":"` + strings.Repeat("a", 1<<20-64) + `"`,
+	} {
+		began := time.Now()
+		r := h.post("/api/v1/login", body)
+		if took := time.Since(began); took > 50*time.Millisecond {
+			t.Errorf("%s: took %v", name, took)
+		}
+		if r.StatusCode != 400 || r.code() != "malformed_json" {
+			t.Errorf("%s: %d %q", name, r.StatusCode, r.code())
+		}
+	}
+}
+
+// raw sends bytes as they are and returns the status line's code, 0 when the
+// connection was closed without an answer.
+func raw(t *testing.T, addr, head string) int {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	go io.WriteString(c, head) // the answer may come before all of it is sent
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0
+	}
+	return res.StatusCode
+}
+
+func TestAttack_HT_05_HugeHead(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	srv := httptest.NewUnstartedServer(h.Public())
+	srv.Config.MaxHeaderBytes = 32 << 10
+	srv.Start()
+	t.Cleanup(srv.Close)
+	addr := srv.Listener.Addr().String()
+	head := "GET /livez HTTP/1.1\r\nHost: x\r\n"
+	var many strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&many, "X-%d: 1\r\n", i)
+	}
+	if got := raw(t, addr, head+"X-Big: "+strings.Repeat("a", 1<<20)+"\r\n\r\n"); got != 431 && got != 0 {
+		t.Errorf("header of 1 MiB: %d", got)
+	}
+	if got := raw(t, addr, head+many.String()+"\r\n"); got != 431 && got != 0 {
+		t.Errorf("10,000 headers: %d", got)
+	}
+	if got := raw(t, addr, "GET /"+strings.Repeat("a", 64<<10)+" HTTP/1.1\r\nHost: x\r\n\r\n"); got != 431 && got != 414 && got != 0 {
+		t.Errorf("URL of 64 KiB: %d", got)
+	}
+	// What the listener lets through, the door still refuses, in its own words.
+	h.want(h.get("/livez?"+strings.Repeat("a", 9<<10)), 414, "url_too_long")
+	r := request("GET", "/livez", "")
+	for i := range 200 {
+		r.Header.Set(fmt.Sprintf("X-%d", i), "1")
+	}
+	h.want(h.do(r), 431, "too_many_headers")
+}
+
+func TestAttack_HT_06_Methods(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	srv := httptest.NewServer(h.Public())
+	t.Cleanup(srv.Close)
+	for _, method := range []string{"TRACE", "CONNECT", "PROPFIND", "get", "FOO"} {
+		for _, path := range []string{"/api/v1/me", "/verify-email", "/.well-known/jwks.json", "/livez"} {
+			got := raw(t, srv.Listener.Addr().String(), method+" "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			if got != 405 && got != 501 && got != 400 {
+				t.Errorf("%s %s: %d", method, path, got)
+			}
+			if method == "CONNECT" || method == "get" {
+				continue
+			}
+			if got != 405 {
+				t.Errorf("%s %s: %d", method, path, got)
+			}
+		}
+	}
+	r := h.do(request("HEAD", "/.well-known/jwks.json", ""))
+	if r.StatusCode != 200 {
+		t.Errorf("HEAD: %d", r.StatusCode)
+	}
+}
+
+func TestAttack_HT_08_NothingLiesAround(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, path := range []string{"/.git/config", "/.env", "/backup.zip", "/metrics", "/debug/pprof/", "/debug/vars", "/assets/", "/admin.php",
+		"/dev/mailbox", "/dev/mailbox.json", "/watchword.db", "/docs", "/schemas/Me.json", "/openapi.json", "/openapi.yaml", "/server-status"} {
+		if r := h.get(path); r.StatusCode != 404 {
+			t.Errorf("%s: %d", path, r.StatusCode)
+		}
+	}
+}
+
+func TestAttack_HT_09_CORS(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	tk := h.signedIn("alice@example.com")
+	docs, api := "/.well-known/jwks.json", "/api/v1/me"
+	for _, c := range []struct {
+		origin string
+		ok     bool
+	}{
+		{origin, true},
+		{"null", false},
+		{"https://app.example.test.evil.test", false},
+		{"https://evil-app.example.test", false},
+		{"https://sub.app.example.test", false},
+		{"http://app.example.test", false},
+		{"https://app.example.test:8443", false},
+		{"https://app.example.tes", false},
+		{"*", false},
+		{base, false}, // its own pages need no CORS
+	} {
+		for _, path := range []string{docs, api} {
+			r := h.get(path, "Origin: "+c.origin, bearer(tk))
+			got := r.Header.Get("Access-Control-Allow-Origin")
+			if (got == c.origin) != c.ok || (got != "" && got != c.origin) {
+				t.Errorf("%s to %s: Access-Control-Allow-Origin %q", c.origin, path, got)
+			}
+			pre := h.do(request("OPTIONS", path, "", "Origin: "+c.origin, "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: authorization"))
+			got = pre.Header.Get("Access-Control-Allow-Origin")
+			if (got == c.origin) != c.ok || (got != "" && got != c.origin) {
+				t.Errorf("preflight of %s to %s: Access-Control-Allow-Origin %q", c.origin, path, got)
+			}
+			if !strings.Contains(strings.Join(r.Header.Values("Vary"), ","), "Origin") {
+				t.Errorf("%s: a cache could mix up origins", path)
+			}
+		}
+	}
+	if got := h.get(docs, "Origin: "+origin).Header.Get("Access-Control-Allow-Credentials"); got != "" {
+		t.Errorf("documents allow credentials: %q", got)
+	}
+	for _, path := range []string{"/verify-email?token=x", "/livez", "/"} {
+		if got := h.get(path, "Origin: "+origin).Header.Get("Access-Control-Allow-Origin"); got != "" {
+			t.Errorf("%s: Access-Control-Allow-Origin %q", path, got)
+		}
+	}
+	for _, bad := range []string{"*", "https://*.example.test", "null", "app.example.test", "https://app.example.test/", "https://app.example.test/x", "ftp://x"} {
+		cfg := h.cfg
+		cfg.Metrics, cfg.Origins = nil, []string{bad}
+		if _, err := New(cfg); err == nil {
+			t.Errorf("origin %q was taken", bad)
+		}
+	}
+}
+
+func TestAttack_HT_10_CompressedBody(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, enc := range []string{"gzip", "deflate", "br", "zstd", "gzip, gzip"} {
+		h.want(h.post("/api/v1/login", "\x1f\x8b\x08\x00", "Content-Encoding: "+enc), 415, "unsupported_media_type")
+		r := h.post("/verify-email", "\x1f\x8b\x08\x00", "Content-Type: application/x-www-form-urlencoded", "Content-Encoding: "+enc)
+		if r.StatusCode != 415 {
+			t.Errorf("form: %d", r.StatusCode)
+		}
+	}
+}
+
+func TestAttack_HT_12_ParametersChooseNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	plain := h.get("/verify-email?token=x")
+	for _, q := range []string{"ui_locales=../../etc/passwd", "theme=../look.css", "locale=%00", "template=..%2f..%2fverify_email.html"} {
+		if r := h.get("/verify-email?token=x&" + q); string(r.body) != string(plain.body) {
+			t.Errorf("%s changes the page", q)
+		}
+	}
+	for _, path := range []string{"/assets/../ui.go", "/assets/%2e%2e/ui.go", "/assets/look.css/../ui.go", "/assets/..%2fui.go", "/assets/ui.go"} {
+		if r := h.get(path); r.StatusCode != 404 {
+			t.Errorf("%s: %d", path, r.StatusCode)
+		}
+	}
+}
+
+func TestMediaTypes(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	body := `{"email":"a@example.com","password":"x"}`
+	for _, media := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json, text/plain", "application/json; charset=utf-16", "application/ld+json", "x", ""} {
+		h.want(h.post("/api/v1/login", body, "Content-Type: "+media), 415, "unsupported_media_type")
+	}
+	r := request("POST", "/api/v1/login", body)
+	r.Header.Del("Content-Type")
+	h.want(h.do(r), 415, "unsupported_media_type")
+	for _, media := range []string{"application/json", "application/json; charset=UTF-8", "Application/JSON"} {
+		h.want(h.post("/api/v1/login", body, "Content-Type: "+media), 401, "invalid_credentials")
+	}
+}
+
+func TestHeadersOfEveryAnswer(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, path := range []string{"/livez", "/api/v1/me", "/nowhere", "/verify-email?token=x", "/reset-password?token=x", "/.well-known/jwks.json", "/api/v1/openapi.json", "//x"} {
+		r := h.get(path)
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+			"Strict-Transport-Security": "max-age=63072000", "Server": "", "X-Powered-By": "",
+		} {
+			if got := r.Header.Get(name); got != want {
+				t.Errorf("%s: %s %q, want %q", path, name, got, want)
+			}
+		}
+		csp := r.Header.Get("Content-Security-Policy")
+		if !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: policy %q", path, csp)
+		}
+		if cc := r.Header.Get("Cache-Control"); cc != "no-store" && !strings.HasPrefix(path, "/.well-known") && path != "/api/v1/openapi.json" {
+			t.Errorf("%s: Cache-Control %q", path, cc)
+		}
+	}
+}
+
+func TestPublishedDocuments(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *Config) { c.JWKSMaxAge = 15 * time.Minute })
+	r := h.want(h.get("/.well-known/jwks.json"), 200, "")
+	if got := r.Header.Get("Cache-Control"); got != "public, max-age=900" {
+		t.Errorf("Cache-Control %q", got)
+	}
+	for _, private := range []string{`"d"`, `"p"`, `"q"`, `"k"`} {
+		if strings.Contains(string(r.body), private) {
+			t.Errorf("a private member %s is published", private)
+		}
+	}
+	tag := r.Header.Get("Etag")
+	again := h.get("/.well-known/jwks.json", "If-None-Match: "+tag)
+	if again.StatusCode != 304 || len(again.body) != 0 || again.Header.Get("Etag") != tag {
+		t.Errorf("%d %q", again.StatusCode, again.body)
+	}
+	// EP-09: what a request says about our name changes nothing.
+	for _, headers := range [][]string{{"X-Forwarded-Host: evil.test"}, {"Forwarded: host=evil.test"}, {"X-Forwarded-Proto: http"}} {
+		req := request("GET", "/.well-known/openid-configuration", "", headers...)
+		req.Host = "evil.test"
+		if doc := h.do(req).json(t); doc["issuer"] != base {
+			t.Errorf("%v: issuer %v", headers, doc["issuer"])
+		}
+	}
+}

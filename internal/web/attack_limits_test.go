@@ -1,0 +1,183 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/password"
+)
+
+// three lets three through and then none for a minute.
+var three = limit.Rate{Count: 3, Per: 3 * time.Minute}
+
+func withRates(change func(*Rates)) option { return func(c *Config) { change(&c.Rates) } }
+
+// burst sends the request from addr until it is refused, and returns after how many.
+func burst(h *house, make func(i int) *http.Request) int {
+	h.Helper()
+	for i := range 200 {
+		if r := h.do(make(i)); r.StatusCode == http.StatusTooManyRequests {
+			return i
+		}
+	}
+	return -1
+}
+
+// BF-11 and BF-13: each of the calls has its limit, which is in force before
+// anything is hashed or looked up.
+func TestAttack_BF_13_ThrottledCostsNothing(t *testing.T) {
+	t.Parallel()
+	all := Rates{Register: three, Login: three, Verify: three, Resend: three, Forgot: three, Reset: three, Change: three, Refresh: three, RefreshFamily: three}
+	for path, body := range map[string]string{
+		"/api/v1/register":            `{"email":"a%d@example.com","password":"correct horse battery"}`,
+		"/api/v1/login":               `{"email":"a%d@example.com","password":"x"}`,
+		"/api/v1/verify-email":        `{"token":"wwl_%d"}`,
+		"/api/v1/verify-email/resend": `{"email":"a%d@example.com"}`,
+		"/api/v1/password/forgot":     `{"email":"a%d@example.com"}`,
+		"/api/v1/password/reset":      `{"token":"wwl_%d","password":"x"}`,
+		"/api/v1/password/change":     `{"current_password":"%d","new_password":"x"}`,
+		"/api/v1/refresh":             `{"refresh_token":"wwr_%d"}`,
+		"/verify-email":               `token=%d`,
+		"/reset-password":             `token=%d&password=x`,
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, withRates(func(r *Rates) { *r = all }))
+			send := func(i int) *http.Request {
+				if strings.HasPrefix(path, "/api") {
+					return request("POST", path, fmt.Sprintf(body, i))
+				}
+				return request("POST", path, fmt.Sprintf(body, i), "Content-Type: application/x-www-form-urlencoded")
+			}
+			if n := burst(h, send); n != 3 {
+				t.Fatalf("refused after %d", n)
+			}
+			hashed := h.hasher.Stats().Done
+			r := h.do(send(999))
+			if r.StatusCode != 429 || r.Header.Get("Retry-After") != "60" {
+				t.Errorf("%d, Retry-After %q", r.StatusCode, r.Header.Get("Retry-After"))
+			}
+			if strings.HasPrefix(path, "/api") && r.code() != "rate_limited" {
+				t.Errorf("code %q", r.code())
+			}
+			if n := h.hasher.Stats().Done; n != hashed {
+				t.Errorf("%d passwords hashed for a refused request", n-hashed)
+			}
+			h.advance(time.Minute)
+			if r := h.do(send(1000)); r.StatusCode == 429 {
+				t.Error("still refused after the time that was stated")
+			}
+		})
+	}
+}
+
+func TestAttack_BF_05_ForgedAddresses(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withRates(func(r *Rates) { r.Login = three }))
+	n := burst(h, func(i int) *http.Request {
+		ip := fmt.Sprintf("198.51.100.%d", i)
+		return request("POST", "/api/v1/login", `{"email":"a@example.com","password":"x"}`,
+			"X-Forwarded-For: "+ip, "X-Real-IP: "+ip, "Forwarded: for="+ip, "True-Client-IP: "+ip, "CF-Connecting-IP: "+ip, "X-Request-Id: "+ip)
+	})
+	if n != 3 {
+		t.Errorf("refused after %d", n)
+	}
+}
+
+func TestAttack_BF_06_StrangeForwarding(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, trusted("192.0.2.0/24"), withRates(func(r *Rates) { r.Login = three }))
+	strange := []string{"a", "", "," + strings.Repeat("1.2.3.4,", 1200), "fe80::1%eth0", "192.0.2.1, , ", "::ffff:1.2.3.4", "[::1]:99999", "\"1.2.3.4\"", "unknown"}
+	n := burst(h, func(i int) *http.Request {
+		return request("POST", "/api/v1/login", `{"email":"a@example.com","password":"x"}`, "X-Forwarded-For: "+strange[0])
+	})
+	if n != 3 {
+		t.Errorf("an address that is none: refused after %d", n)
+	}
+	for _, v := range strange {
+		r := h.post("/api/v1/login", `{"email":"a@example.com","password":"x"}`, "X-Forwarded-For: "+v)
+		if r.StatusCode != 401 && r.StatusCode != 429 {
+			t.Errorf("%.20q: %d", v, r.StatusCode)
+		}
+	}
+	// Behind the proxy, two clients have two counters.
+	for i := range 3 {
+		r := h.post("/api/v1/login", `{"email":"a@example.com","password":"x"}`, fmt.Sprintf("X-Forwarded-For: 6.6.6.6, 203.0.113.%d", i))
+		h.want(r, 401, "invalid_credentials")
+	}
+}
+
+func TestAttack_BF_07_IPv6ByPrefix(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withRates(func(r *Rates) { r.Login = three }))
+	from := func(ip string) *http.Request {
+		r := request("POST", "/api/v1/login", `{"email":"a@example.com","password":"x"}`)
+		r.RemoteAddr = "[" + ip + "]:1234"
+		return r
+	}
+	if n := burst(h, func(i int) *http.Request { return from(fmt.Sprintf("2001:db8:1:2:%x::1", i)) }); n != 3 {
+		t.Errorf("refused after %d", n)
+	}
+	h.want(h.do(from("2001:db8:1:3::1")), 401, "invalid_credentials")
+}
+
+func TestAttack_BF_09_Spraying(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withRates(func(r *Rates) { r.Login = limit.Rate{} })) // the default
+	n := burst(h, func(i int) *http.Request {
+		return request("POST", "/api/v1/login", fmt.Sprintf(`{"email":"user%d@example.com","password":"Summer2026!"}`, i))
+	})
+	if n < 0 || n >= 100 {
+		t.Errorf("refused after %d", n)
+	}
+}
+
+// A sign-in that succeeds is not counted: an office behind one address is not locked
+// out by its own people.
+func TestOnlyFailuresStayCounted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withRates(func(r *Rates) { r.Login = three }))
+	h.member("alice@example.com")
+	for range 10 {
+		h.want(h.login("alice@example.com", pass), 200, "")
+	}
+	if n := burst(h, func(int) *http.Request {
+		return request("POST", "/api/v1/login", `{"email":"alice@example.com","password":"x"}`)
+	}); n != 3 {
+		t.Errorf("refused after %d", n)
+	}
+}
+
+func TestRefreshByFamily(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withRates(func(r *Rates) { r.RefreshFamily = three }))
+	tk := h.signedIn("alice@example.com")
+	other := h.tokens(h.login("alice@example.com", pass))
+	for range 3 {
+		tk = h.tokens(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`))
+	}
+	r := h.want(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`), 429, "rate_limited")
+	if r.Header.Get("Retry-After") != "60" {
+		t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
+	}
+	h.tokens(h.post("/api/v1/refresh", `{"refresh_token":"`+other.RefreshToken+`"}`))
+	h.advance(time.Minute)
+	h.tokens(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`))
+}
+
+// FL-15 at the door: a full line before the hashing gate is 503 with Retry-After.
+func TestBusyHashing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ex := &exchange{server: h.Server, request: request("POST", "/", "")}
+	p := ex.explain(fmt.Errorf("log in: %w", &password.BusyError{RetryAfter: 3 * time.Second}))
+	head := http.Header{}
+	p.header(head)
+	if p.Status != 503 || head.Get("Retry-After") != "3" || p.Code != "busy" {
+		t.Errorf("%d %q, Retry-After %q", p.Status, p.Code, head.Get("Retry-After"))
+	}
+}

@@ -1,0 +1,207 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+)
+
+func TestAttack_SE_03_CookieAttributes(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.member("alice@example.com")
+	r := h.want(h.post("/api/v1/login", `{"email":"alice@example.com","password":"`+pass+`","session":"cookie"}`), 204, "")
+	if len(r.body) != 0 {
+		t.Errorf("body %q", r.body)
+	}
+	line := r.Header.Get("Set-Cookie")
+	c := r.Cookies()[0]
+	if c.Name != "__Host-watchword" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || strings.Contains(line, "Domain") {
+		t.Errorf("cookie %q", line)
+	}
+	if !secret.Valid(session.Prefix, c.Value) || len(line) > 4096 {
+		t.Errorf("cookie %q", line)
+	}
+	h.want(h.get("/api/v1/me", "Cookie: "+c.Name+"="+c.Value), 200, "")
+}
+
+// stateChanging are the routes that change something, with a path to use.
+func stateChanging(h *house) []*route {
+	var list []*route
+	for _, rt := range h.table {
+		if rt.method != http.MethodGet {
+			list = append(list, rt)
+		}
+	}
+	if len(list) < 10 {
+		h.Fatalf("only %d routes change something", len(list))
+	}
+	return list
+}
+
+func path(rt *route) string { return strings.ReplaceAll(rt.path, "{id}", "x") }
+
+func TestAttack_SE_06_CrossSite(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	cookie := h.cookieIn("alice@example.com")
+	h.mails()
+	for _, rt := range stateChanging(h) {
+		for name, headers := range map[string][]string{
+			"cross-site fetch":     {"Sec-Fetch-Site: cross-site", "Origin: https://evil.test"},
+			"same-site fetch":      {"Sec-Fetch-Site: same-site", "Origin: https://other.example.test"},
+			"form":                 {"Content-Type: application/x-www-form-urlencoded", "Origin: https://evil.test"},
+			"text/plain JSON":      {"Content-Type: text/plain", "Origin: https://evil.test"},
+			"origin null":          {"Origin: null"},
+			"no origin":            {},
+			"prefix of ours":       {"Origin: https://auth.example.test.evil.test"},
+			"referer alone":        {"Referer: https://auth.example.test/"},
+			"old browser, no site": {"Content-Type: text/plain"},
+		} {
+			r := h.do(request(rt.method, path(rt), `{"name":"eve"}`, append(headers, cookie)...))
+			if r.StatusCode != 403 {
+				t.Errorf("%s %s, %s: %d %s", rt.method, rt.path, name, r.StatusCode, r.code())
+			}
+		}
+	}
+	me := h.want(h.get("/api/v1/me", cookie), 200, "").json(t)
+	if me["name"] != "Alice" || len(h.mails()) != 0 {
+		t.Errorf("something changed: %v", me)
+	}
+	// From where it may come, it works.
+	for _, headers := range [][]string{
+		{"Sec-Fetch-Site: same-origin"}, {"Origin: " + base}, {"Origin: " + origin, "Sec-Fetch-Site: same-site"},
+	} {
+		h.want(h.do(request("PATCH", "/api/v1/me", `{"name":"Alice"}`, append(headers, cookie)...)), 200, "")
+	}
+	// A bearer token is no cookie: programs send no Origin.
+	tk := h.tokens(h.login("alice@example.com", pass))
+	h.want(h.do(request("PATCH", "/api/v1/me", `{"name":"Alice"}`, bearer(tk))), 200, "")
+	// A cookie beside a token lends it nothing.
+	h.want(h.do(request("PATCH", "/api/v1/me", `{"name":"Eve"}`, "Authorization: Bearer x", cookie, "Origin: https://evil.test")), 401, "invalid_token")
+}
+
+func TestAttack_SE_07_StateChangeByGET(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	reads := map[string]bool{}
+	for _, rt := range h.table {
+		reads[rt.path] = reads[rt.path] || rt.method == http.MethodGet
+	}
+	for _, rt := range stateChanging(h) {
+		if reads[rt.path] {
+			continue // GET reads the same thing; that it changes nothing is the next test
+		}
+		for _, method := range []string{"GET", "HEAD"} {
+			r := h.do(request(method, path(rt), ""))
+			if r.StatusCode != 405 || !strings.Contains(strings.Join(r.Header.Values("Allow"), ","), rt.method) {
+				t.Errorf("%s %s: %d", method, rt.path, r.StatusCode)
+			}
+		}
+	}
+}
+
+// SE-07, PW-10: what is read by GET and written by another method at the same path
+// is not changed by reading it.
+func TestAttack_PW_10_ReadingSpendsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.want(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
+	link := h.link()
+	for range 3 {
+		for _, method := range []string{"GET", "HEAD"} {
+			h.want(h.do(request(method, "/verify-email?token="+link, "")), 200, "")
+			h.want(h.do(request(method, "/verify-email?token="+link+"&confirm=1", "")), 200, "")
+		}
+	}
+	h.want(h.login("alice@example.com", pass), 403, "email_not_verified")
+	h.want(form(h, "/verify-email", "token="+link), 303, "")
+	h.want(h.login("alice@example.com", pass), 200, "")
+
+	h.want(h.post("/api/v1/password/forgot", `{"email":"alice@example.com"}`), 202, "")
+	link = h.link()
+	for _, method := range []string{"GET", "HEAD"} {
+		h.want(h.do(request(method, "/reset-password?token="+link+"&password=another+good+password", "")), 200, "")
+	}
+	h.want(h.login("alice@example.com", pass), 200, "")
+	h.want(form(h, "/reset-password?password=from+the+query", "token="+link+"&password=another+good+password"), 303, "")
+	h.want(h.login("alice@example.com", "another good password"), 200, "")
+}
+
+func TestAttack_SE_12_StrangeCookies(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	good := strings.TrimPrefix(h.cookieIn("alice@example.com"), "Cookie: ")
+	name, value, _ := strings.Cut(good, "=")
+	last := map[bool]string{true: "B", false: "A"}[strings.HasSuffix(value, "A")]
+	var many []string
+	for range 200 {
+		many = append(many, "a=b")
+	}
+	for what, cookie := range map[string]string{
+		"tampered":  name + "=" + value[:len(value)-1] + last,
+		"truncated": name + "=" + value[:len(value)-3],
+		"empty":     name + "=",
+		"8 KB":      name + "=" + strings.Repeat("a", 8000),
+		"not UTF-8": name + "=\xff\xfe\xfd",
+		"quoted":    name + `="` + value[:10] + `"`,
+		"no name":   "=" + value,
+		"other":     "__Host-watchword-acme=" + value,
+		"case":      strings.ToUpper(name) + "=" + value,
+		"two":       good + "; " + good,
+		"control":   name + "=a\x01b",
+	} {
+		r := h.get("/api/v1/me", "Cookie: "+cookie)
+		if r.StatusCode != 401 {
+			t.Errorf("%s: %d", what, r.StatusCode)
+		}
+		if r := h.get("/verify-email?token=x", "Cookie: "+cookie); r.StatusCode != 200 {
+			t.Errorf("%s on a page: %d", what, r.StatusCode)
+		}
+	}
+	if r := h.get("/api/v1/me", "Cookie: "+strings.Join(many, "; ")); r.StatusCode != 401 {
+		t.Errorf("200 cookies: %d", r.StatusCode)
+	}
+	h.want(h.get("/api/v1/me", "Cookie: "+strings.Join(many, "; ")+"; "+good), 200, "")
+}
+
+// SE-11: tenants on one host have cookies of their own.
+func TestAttack_SE_11_CookieOfAnotherTenant(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	_, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme", noSettings, system)
+	h.ok(err)
+	cookie := h.cookieIn("alice@example.com")
+	h.want(h.get("/t/acme/api/v1/me", cookie), 401, "missing_token")
+	h.want(h.get("/t/acme/api/v1/me", strings.Replace(cookie, "__Host-watchword", "__Host-watchword-acme", 1)), 401, "session_invalid")
+}
+
+func TestCookieLifecycle(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	cookie := h.cookieIn("alice@example.com")
+	ours := "Origin: " + base
+	// SE-01: another cookie after a change of the password, and the old one is dead.
+	r := h.want(h.post("/api/v1/password/change", `{"current_password":"`+pass+`","new_password":"the second password"}`, cookie, ours), 204, "")
+	if len(r.Cookies()) != 1 {
+		t.Fatalf("%d cookies", len(r.Cookies()))
+	}
+	next := "Cookie: " + r.Cookies()[0].Name + "=" + r.Cookies()[0].Value
+	h.want(h.get("/api/v1/me", cookie), 401, "session_invalid")
+	h.want(h.get("/api/v1/me", next), 200, "")
+	r = h.want(h.post("/api/v1/logout", "", next, ours), 204, "")
+	if c := r.Cookies(); len(c) != 1 || c[0].MaxAge >= 0 {
+		t.Errorf("cookies after logout: %v", c)
+	}
+	h.want(h.get("/api/v1/me", next), 401, "session_invalid")
+}
+
+// form sends a page's form as a browser on our own page does.
+func form(h *house, path, body string, headers ...string) reply {
+	h.Helper()
+	headers = append([]string{"Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin", "Accept: text/html"}, headers...)
+	return h.do(request("POST", path, body, headers...))
+}

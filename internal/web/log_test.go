@@ -1,0 +1,179 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+func (h *house) lines() []map[string]any {
+	h.Helper()
+	var all []map[string]any
+	for line := range strings.Lines(h.log.String()) {
+		var v map[string]any
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			h.Fatalf("%v in %q", err, line)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func (h *house) lastLine() map[string]any {
+	h.Helper()
+	all := h.lines()
+	return all[len(all)-1]
+}
+
+func TestAccessLogLine(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, trusted("192.0.2.0/24"))
+	tk := h.signedIn("alice@example.com")
+	h.want(h.get("/api/v1/me?secret=hidden", bearer(tk), "X-Forwarded-For: 203.0.113.9", "X-Request-Id: abc\r\n\x1b[31mdef",
+		"User-Agent: "+strings.Repeat("u", 1000)), 200, "")
+	got := h.lastLine()
+	for name, want := range map[string]any{
+		"msg": "request", "method": "GET", "route": "/api/v1/me", "status": float64(200), "ip": "203.0.113.9",
+		"tenant": "default", "latency_ms": float64(0), "request_id": "abc???[31mdef",
+	} {
+		if got[name] != want {
+			t.Errorf("%s %v, want %v", name, got[name], want)
+		}
+	}
+	me := h.get("/api/v1/me", bearer(tk)).json(t)
+	if got["account"] != me["id"] {
+		t.Errorf("account %v, want %v", got["account"], me["id"])
+	}
+	if got["bytes"].(float64) < 100 || len(got["user_agent"].(string)) != maxUserAgent {
+		t.Errorf("bytes %v, user agent of %d", got["bytes"], len(got["user_agent"].(string)))
+	}
+	// From a stranger, the request's name is ours, and no two are the same.
+	r := request("GET", "/livez", "", "X-Request-Id: mine")
+	r.RemoteAddr = "198.51.100.1:1"
+	h.do(r)
+	first := h.lastLine()["request_id"]
+	h.do(r)
+	if second := h.lastLine()["request_id"]; first == "mine" || first == second || first == "" {
+		t.Errorf("request ids %v and %v", first, second)
+	}
+	h.get("/t/nobody/secret/path")
+	if got := h.lastLine()["route"]; got != "unmatched" {
+		t.Errorf("route %v", got)
+	}
+}
+
+// OP-04, PW-19: nothing that gives a right is in the log, at debug level, after every
+// kind of request.
+func TestAttack_OP_04_LogHoldsNoSecret(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.want(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
+	verify := h.link()
+	h.get("/verify-email?token="+verify, "Referer: "+base+"/verify-email?token="+verify)
+	h.want(form(h, "/verify-email", "token="+verify), 303, "")
+	tk := h.tokens(h.login("alice@example.com", pass))
+	h.login("alice@example.com", "wrong-password-typed")
+	cookie := h.post("/api/v1/login", `{"email":"alice@example.com","password":"`+pass+`","session":"cookie"}`).Cookies()[0]
+	h.get("/api/v1/me", "Cookie: "+cookie.Name+"="+cookie.Value)
+	h.get("/api/v1/me", "Cookie: "+cookie.Name+"="+cookie.Value+"x")
+	h.get("/api/v1/me?access_token=" + tk.AccessToken)
+	h.get("/" + tk.RefreshToken)
+	h.get("/api/v1/me", "Authorization: Bearer "+tk.AccessToken[:len(tk.AccessToken)-4]+"AAAA")
+	h.get("/api/v1/me", "Authorization: Basic YWxpY2U6aHVudGVyMg==")
+	next := h.tokens(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`))
+	h.advance(time.Hour)
+	h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`)
+	h.post("/api/v1/password/forgot", `{"email":"alice@example.com"}`)
+	reset := h.link()
+	h.get("/reset-password?token=" + reset)
+	form(h, "/reset-password", "token="+reset+"&password=new+password+here")
+	log := h.log.String()
+	for name, secret := range map[string]string{
+		"password": pass, "wrong password": "wrong-password-typed", "verify link": verify, "reset link": reset, "cookie": cookie.Value,
+		"access token": tk.AccessToken, "signature": tk.AccessToken[strings.LastIndex(tk.AccessToken, ".")+1:], "refresh token": tk.RefreshToken,
+		"successor": next.RefreshToken, "basic": "YWxpY2U6aHVudGVyMg", "new password": "new password here", "query": "access_token",
+	} {
+		if strings.Contains(log, secret) {
+			t.Errorf("the log holds the %s", name)
+		}
+	}
+	if len(h.lines()) < 15 {
+		t.Error("the log holds nothing at all")
+	}
+}
+
+// A fault is told to the log and to nobody else.
+func TestFaultsAreNotShown(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	secretText := "SQLSTATE 42P01 at /srv/db"
+	h.house("GET /faulty", func(*exchange, *http.Request) error { return fmt.Errorf("get account: %w", errors.New(secretText)) })
+	h.house("GET /panics", func(*exchange, *http.Request) error { panic(secretText) })
+	h.page("GET /faulty-page", anyone, func(*exchange, *http.Request) error { return errors.New(secretText) })
+	for _, path := range []string{"/faulty", "/panics", "/faulty-page"} {
+		r := h.get(path)
+		if r.StatusCode != 500 || strings.Contains(string(r.body), "SQLSTATE") || strings.Contains(string(r.body), "goroutine") {
+			t.Errorf("%s: %d %s", path, r.StatusCode, r.body)
+		}
+		log := h.log.String()
+		reference := h.lastLine()["request_id"].(string)
+		if !strings.Contains(string(r.body), reference) {
+			t.Errorf("%s: no reference %q in %s", path, reference, r.body)
+		}
+		if strings.Count(log, secretText) == 0 || !strings.Contains(log, `"request_id":"`+reference+`"`) {
+			t.Errorf("%s: the log does not say what happened", path)
+		}
+	}
+	if !strings.Contains(h.log.String(), "log_test.go") {
+		t.Error("no stack of the panic in the log")
+	}
+	// Half an answer is not ended as if it were whole.
+	h.house("GET /half", func(ex *exchange, _ *http.Request) error { ex.Write([]byte("half")); panic("late") })
+	func() {
+		defer func() {
+			if recover() != http.ErrAbortHandler {
+				t.Error("the connection was not ended")
+			}
+		}()
+		h.get("/half")
+	}()
+}
+
+// Every kind of refusal has a status, and only faults are hidden.
+func TestEveryKindHasAStatus(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	want := map[auth.Kind]int{
+		auth.KindInternal: 500, auth.KindInvalid: 400, auth.KindUnauthenticated: 401, auth.KindForbidden: 403,
+		auth.KindNotFound: 404, auth.KindConflict: 409, auth.KindThrottled: 429, auth.KindUnavailable: 503,
+	}
+	if len(statuses) != len(want) {
+		t.Fatalf("%d kinds in the table, %d in the test", len(statuses), len(want))
+	}
+	for kind, status := range want {
+		ex := &exchange{server: h.Server, request: request("GET", "/", "")}
+		p := ex.explain(fmt.Errorf("do: %w", auth.Refuse(kind, "some_code", "some text")))
+		if p.Status != status {
+			t.Errorf("kind %d: %d, want %d", kind, p.Status, status)
+		}
+		if (status == 500) == (p.Code == "some_code") {
+			t.Errorf("kind %d: code %q", kind, p.Code)
+		}
+		if (status == 429 || status == 503) != (p.retryAfter > 0) {
+			t.Errorf("kind %d: retry after %v", kind, p.retryAfter)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	ex := &exchange{server: h.Server, request: request("GET", "/", "").WithContext(ctx)}
+	if p := ex.explain(errors.New("query: context canceled")); p.Status != 503 || p.fault != nil {
+		t.Errorf("a client that has gone: %d, logged %v", p.Status, p.fault)
+	}
+}

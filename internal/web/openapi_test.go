@@ -1,0 +1,124 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/openapi.json anew")
+
+// The published description is the one that the server gives.
+// To write it anew: go test ./internal/web -run TestOpenAPIIsPublished -update
+func TestOpenAPIIsPublished(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	file := filepath.Join("..", "..", "docs", "openapi.json")
+	if *update {
+		h.ok(os.WriteFile(file, h.OpenAPI(), 0o644))
+	}
+	published, err := os.ReadFile(file)
+	h.ok(err)
+	if !bytes.Equal(published, h.OpenAPI()) {
+		t.Error("docs/openapi.json is out of date: go test ./internal/web -run TestOpenAPIIsPublished -update")
+	}
+}
+
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	_, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme", noSettings, system)
+	h.ok(err)
+	var doc struct {
+		OpenAPI string
+		Servers []struct{ URL string }
+		Paths   map[string]map[string]struct {
+			OperationID string
+			Summary     string
+			Security    []any
+			RequestBody struct{ Content map[string]any }
+			Responses   map[string]struct{ Content map[string]any }
+		}
+		Components struct{ Schemas map[string]map[string]any }
+	}
+	r := h.want(h.get("/t/acme/api/v1/openapi.json"), 200, "")
+	h.ok(json.Unmarshal(r.body, &doc))
+	if !strings.HasPrefix(doc.OpenAPI, "3.1") || len(doc.Servers) != 1 || doc.Servers[0].URL != base+"/t/acme" {
+		t.Errorf("%s at %v", doc.OpenAPI, doc.Servers)
+	}
+	described := map[string]bool{}
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			described[strings.ToUpper(method)+" "+path] = true
+			if op.OperationID == "" || op.Summary == "" {
+				t.Errorf("%s %s is not described", method, path)
+			}
+			for status, res := range op.Responses {
+				if status >= "400" && res.Content["application/problem+json"] == nil {
+					t.Errorf("%s %s: %s is no problem", method, path, status)
+				}
+			}
+		}
+	}
+	for _, rt := range h.table {
+		name := rt.method + " " + rt.path
+		if strings.HasPrefix(rt.path, "/api/v1/") && rt.path != "/api/v1/openapi.json" != described[name] {
+			t.Errorf("%s: described %v", name, described[name])
+		}
+		if op := doc.Paths[rt.path][strings.ToLower(rt.method)]; described[name] && (len(op.Security) > 0) != rt.who.proved {
+			t.Errorf("%s: the description is wrong about who may enter", name)
+		}
+	}
+	for name, schema := range doc.Components.Schemas {
+		if extra, known := schema["additionalProperties"]; known && extra != false {
+			t.Errorf("schema %s lets unknown members in", name)
+		}
+	}
+	if doc.Components.Schemas["Problem"]["properties"].(map[string]any)["code"] == nil {
+		t.Error("the problem has no code")
+	}
+}
+
+// The table: every route says who may enter, and nothing that takes a password, a
+// secret or an address from a stranger is without a limit.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *Config) { c.Mailbox = func() []Mail { return nil } })
+	for _, rt := range h.table {
+		name := rt.method + " " + rt.path
+		if rt.who.name == "" || rt.fail == nil {
+			t.Errorf("%s is not classified", name)
+		}
+		if rt.method != "GET" && !rt.who.proved && rt.count.rate == nil {
+			t.Errorf("%s: a stranger may do this as often as he likes", name)
+		}
+		if strings.HasPrefix(rt.path, "/dev/") && rt.method != "GET" {
+			t.Errorf("%s: the development pages only show", name)
+		}
+	}
+	seen := map[string]bool{}
+	for _, rt := range h.table {
+		if rt.count.rate == nil {
+			continue
+		}
+		seen[rt.count.name] = true
+		if r := rt.count.rate(&Rates{}); r.Count != 0 {
+			t.Errorf("%s: its rate comes from nowhere", rt.count.name)
+		}
+	}
+	d := Rates{}.withDefaults()
+	for name := range seen {
+		for _, c := range []counted{countRegister, countLogin, countVerify, countResend, countForgot, countReset, countChange, countRefresh} {
+			if c.name == name && c.rate(&d).Count == 0 {
+				t.Errorf("%s has no default", name)
+			}
+		}
+	}
+	if len(seen) != 8 {
+		t.Errorf("%d limits by address are in use: %v", len(seen), seen)
+	}
+}

@@ -1,0 +1,278 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/access"
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+	"github.com/watchword-auth/watchword/internal/tenant"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+const (
+	base   = "https://auth.example.test"
+	origin = "https://app.example.test"
+	pass   = "correct horse battery staple"
+)
+
+var generous = limit.Rate{Count: 1_000_000, Per: time.Second}
+
+// house is a whole door over a real database, with a clock that stands still.
+type house struct {
+	testing.TB
+	*Server
+	db     *store.DB
+	hasher *password.Hasher
+	log    *syncBuffer
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+type option func(*Config)
+
+func newHouse(t testing.TB, options ...option) *house {
+	t.Helper()
+	return newHouseOn(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)}, options...)
+}
+
+func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
+	t.Helper()
+	h := &house{TB: t, log: &syncBuffer{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	clock := func() time.Time { h.mu.Lock(); defer h.mu.Unlock(); return h.now }
+	sc.Now = clock
+	db, err := store.Open(t.Context(), sc)
+	h.ok(err)
+	t.Cleanup(func() { db.Close() })
+	h.db = db
+	h.hasher, err = password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, Now: clock})
+	h.ok(err)
+	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	limiter := limit.NewMemory(0, clock)
+	metrics := NewMetrics()
+	ring := keys.New(keys.Config{DB: db, Now: clock})
+	tokens := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: secret.Bytes(32), Refreshed: metrics.Refresh, Log: log})
+	sessions := session.New(session.Config{Now: clock})
+	cfg := Config{
+		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions, Access: access.New(db),
+		Accounts: account.New(account.Config{DB: db, Hasher: h.hasher, Policy: password.DefaultPolicy(), Sessions: sessions, Limiter: limiter, Now: clock, RegistrationOpen: true, Log: log,
+			Rates: account.Rates{Register: generous, Resend: generous, Forgot: generous, Password: generous}}),
+		Logins:  login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: login.Rates{Account: generous}}),
+		Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}),
+		Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log,
+		Rates: Rates{Register: generous, Login: generous, Verify: generous, Resend: generous, Forgot: generous, Reset: generous, Change: generous, Refresh: generous, RefreshFamily: generous},
+	}
+	h.ok(cfg.Tenants.EnsureDefault(t.Context()))
+	for _, o := range options {
+		o(&cfg)
+	}
+	h.Server, err = New(cfg)
+	h.ok(err)
+	return h
+}
+
+func (h *house) ok(err error) {
+	h.Helper()
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+func (h *house) advance(d time.Duration) { h.mu.Lock(); h.now = h.now.Add(d); h.mu.Unlock() }
+
+// reply is an answer, read.
+type reply struct {
+	*http.Response
+	body []byte
+}
+
+func (r reply) json(t testing.TB) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal(r.body, &v); err != nil {
+		t.Fatalf("%d %s: %v in %q", r.StatusCode, r.Header.Get("Content-Type"), err, r.body)
+	}
+	return v
+}
+
+// code is the problem's code, or empty when the answer is no problem.
+func (r reply) code() string {
+	var v struct{ Code string }
+	if r.Header.Get("Content-Type") == "application/problem+json" {
+		json.Unmarshal(r.body, &v)
+	}
+	return v.Code
+}
+
+func (h *house) do(r *http.Request) reply {
+	h.Helper()
+	return ask(h.Public(), r)
+}
+
+func ask(on http.Handler, r *http.Request) reply {
+	w := httptest.NewRecorder()
+	on.ServeHTTP(w, r)
+	res := w.Result()
+	b, _ := io.ReadAll(res.Body)
+	return reply{res, b}
+}
+
+// request builds a request of a program; headers are given as "Name: value".
+func request(method, path, body string, headers ...string) *http.Request {
+	var rd io.Reader
+	if body != "" {
+		rd = strings.NewReader(body)
+	}
+	r := httptest.NewRequest(method, path, rd)
+	r.RemoteAddr = "192.0.2.7:1234"
+	r.Host = "auth.example.test"
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, line := range headers {
+		name, value, _ := strings.Cut(line, ": ")
+		if name == "Content-Type" {
+			r.Header.Set(name, value)
+		} else {
+			r.Header.Add(name, value)
+		}
+	}
+	return r
+}
+
+func (h *house) post(path, body string, headers ...string) reply {
+	h.Helper()
+	return h.do(request("POST", path, body, headers...))
+}
+
+func (h *house) get(path string, headers ...string) reply {
+	h.Helper()
+	return h.do(request("GET", path, "", headers...))
+}
+
+// want fails unless the answer has the status and, for refusals, the code.
+func (h *house) want(r reply, status int, code string) reply {
+	h.Helper()
+	if r.StatusCode != status || (code != "" && r.code() != code) {
+		h.Fatalf("got %d %q, want %d %q: %s", r.StatusCode, r.code(), status, code, r.body)
+	}
+	return r
+}
+
+// mails empties the outbox.
+func (h *house) mails() []auth.Mail {
+	h.Helper()
+	var list []auth.Mail
+	for {
+		var got []store.Claimed
+		h.ok(h.db.WriteSystem(context.Background(), func(tx *store.SystemTx) (err error) {
+			if got, err = tx.Claim("test", tx.Now.Add(time.Minute), 100); err != nil {
+				return err
+			}
+			for _, m := range got {
+				if err := tx.Finish(m); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		if len(got) == 0 {
+			return list
+		}
+		for _, m := range got {
+			list = append(list, m.Payload)
+		}
+	}
+}
+
+// link is the secret of the newest mailed link.
+func (h *house) link() string {
+	h.Helper()
+	mails := h.mails()
+	for i := len(mails) - 1; i >= 0; i-- {
+		if mails[i].Token != "" {
+			return mails[i].Token
+		}
+	}
+	h.Fatal("no link was mailed")
+	return ""
+}
+
+// register makes an account whose address is proved.
+func (h *house) member(email string) {
+	h.Helper()
+	h.want(h.post("/api/v1/register", fmt.Sprintf(`{"email":%q,"password":%q,"name":"Alice"}`, email, pass)), 202, "")
+	h.want(h.post("/api/v1/verify-email", fmt.Sprintf(`{"token":%q}`, h.link())), 200, "")
+}
+
+// signedIn makes a member and signs in.
+func (h *house) signedIn(email string) Tokens {
+	h.Helper()
+	h.member(email)
+	return h.tokens(h.login(email, pass))
+}
+
+func (h *house) login(email, pw string) reply {
+	h.Helper()
+	return h.post("/api/v1/login", fmt.Sprintf(`{"email":%q,"password":%q}`, email, pw))
+}
+
+func (h *house) tokens(r reply) Tokens {
+	h.Helper()
+	h.want(r, 200, "")
+	var tk Tokens
+	h.ok(json.Unmarshal(r.body, &tk))
+	return tk
+}
+
+// cookieIn makes a member and signs in with a cookie, returned as a header line.
+func (h *house) cookieIn(email string) string {
+	h.Helper()
+	h.member(email)
+	r := h.want(h.post("/api/v1/login", fmt.Sprintf(`{"email":%q,"password":%q,"session":"cookie"}`, email, pass)), 204, "")
+	c := r.Cookies()
+	if len(c) != 1 {
+		h.Fatalf("%d cookies", len(c))
+	}
+	return "Cookie: " + c[0].Name + "=" + c[0].Value
+}
+
+func bearer(tk Tokens) string { return "Authorization: Bearer " + tk.AccessToken }
+
+func trusted(s string) option {
+	return func(c *Config) { c.Trusted = []netip.Prefix{netip.MustParsePrefix(s)} }
+}
+
+// syncBuffer is a log that tests read.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+func (s *syncBuffer) String() string { s.mu.Lock(); defer s.mu.Unlock(); return s.b.String() }
