@@ -50,15 +50,15 @@ func (tx *Tx) InsertAccount(a auth.Account) error {
 // UpdateAccount writes every field but the id and the login's owner. Whether the
 // login is free must have been read in the same transaction.
 func (tx *Tx) UpdateAccount(a auth.Account) error {
-	return must(tx.q, `UPDATE accounts SET email = $3, login = $4, name = $5, email_verified_at = $6,
-		disabled_at = $7, last_login_at = $8, updated_at = $9 WHERE tenant_id = $1 AND id = $2`,
-		tx.tenant, a.ID, a.Email.Address, a.Email.Login, a.Name, millis(a.EmailVerifiedAt),
-		millis(a.DisabledAt), millis(a.LastLoginAt), millis(tx.Now))
+	return must(tx.q, `UPDATE accounts SET email = $1, login = $2, name = $3, email_verified_at = $4,
+		disabled_at = $5, last_login_at = $6, updated_at = $7 WHERE tenant_id = $8 AND id = $9`,
+		a.Email.Address, a.Email.Login, a.Name, millis(a.EmailVerifiedAt),
+		millis(a.DisabledAt), millis(a.LastLoginAt), millis(tx.Now), tx.tenant, a.ID)
 }
 
 // TouchLogin records the time of a sign-in.
 func (tx *Tx) TouchLogin(id auth.AccountID) error {
-	return must(tx.q, "UPDATE accounts SET last_login_at = $3 WHERE tenant_id = $1 AND id = $2", tx.tenant, id, millis(tx.Now))
+	return must(tx.q, "UPDATE accounts SET last_login_at = $1 WHERE tenant_id = $2 AND id = $3", millis(tx.Now), tx.tenant, id)
 }
 
 // DeleteAccount removes the account and everything that hangs on it: credentials,

@@ -18,9 +18,9 @@ func (tx *Tx) SetPassword(account auth.AccountID, hash string) error {
 // the parameters of a hash never undoes a change made meanwhile. It reports
 // whether it did.
 func (tx *Tx) SwapPassword(account auth.AccountID, from, to string) (bool, error) {
-	n, err := affect(tx.q, `UPDATE credentials SET secret = $4, updated_at = $5
-		WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password' AND secret = $3`,
-		tx.tenant, account, []byte(from), []byte(to), millis(tx.Now))
+	n, err := affect(tx.q, `UPDATE credentials SET secret = $1, updated_at = $2
+		WHERE tenant_id = $3 AND account_id = $4 AND kind = 'password' AND secret = $5`,
+		[]byte(to), millis(tx.Now), tx.tenant, account, []byte(from))
 	return n == 1, err
 }
 

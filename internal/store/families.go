@@ -31,29 +31,29 @@ func (tx *Tx) Family(id auth.FamilyID) (auth.Family, error) {
 // newest and the family is not revoked: of any number of tries at once one
 // returns true.
 func (tx *Tx) RotateFamily(id auth.FamilyID, from, to string, idleAt time.Time) (bool, error) {
-	n, err := affect(tx.q, `UPDATE refresh_families SET generation = generation + 1, digest = $4, rotated_at = $5, idle_at = $6
-		WHERE tenant_id = $1 AND id = $2 AND digest = $3 AND revoked_at IS NULL`,
-		tx.tenant, id, from, to, millis(tx.Now), millis(idleAt))
+	n, err := affect(tx.q, `UPDATE refresh_families SET generation = generation + 1, digest = $1, rotated_at = $2, idle_at = $3
+		WHERE tenant_id = $4 AND id = $5 AND digest = $6 AND revoked_at IS NULL`,
+		to, millis(tx.Now), millis(idleAt), tx.tenant, id, from)
 	return n == 1, err
 }
 
 // RevokeFamily revokes one family; revoking it again changes nothing.
 func (tx *Tx) RevokeFamily(id auth.FamilyID, reason string) error {
-	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $3, end_reason = $4
-		WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL`, tx.tenant, id, millis(tx.Now), reason)
+	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+		WHERE tenant_id = $3 AND id = $4 AND revoked_at IS NULL`, millis(tx.Now), reason, tx.tenant, id)
 	return err
 }
 
 func (tx *Tx) revokeSessionFamilies(account auth.AccountID, id auth.SessionID, reason string) error {
-	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $4, end_reason = $5
-		WHERE tenant_id = $1 AND account_id = $2 AND session_id = $3 AND revoked_at IS NULL`,
-		tx.tenant, account, id, millis(tx.Now), reason)
+	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+		WHERE tenant_id = $3 AND account_id = $4 AND session_id = $5 AND revoked_at IS NULL`,
+		millis(tx.Now), reason, tx.tenant, account, id)
 	return err
 }
 
 func (tx *Tx) revokeFamilies(account auth.AccountID, except auth.SessionID, reason string) error {
-	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $4, end_reason = $5
-		WHERE tenant_id = $1 AND account_id = $2 AND session_id <> $3 AND revoked_at IS NULL`,
-		tx.tenant, account, except, millis(tx.Now), reason)
+	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+		WHERE tenant_id = $3 AND account_id = $4 AND session_id <> $5 AND revoked_at IS NULL`,
+		millis(tx.Now), reason, tx.tenant, account, except)
 	return err
 }

@@ -25,9 +25,9 @@ func (tx *Tx) InsertSigningKey(k auth.SigningKey) error {
 
 // UpdateSigningKey writes the key's sealed half and its times.
 func (tx *Tx) UpdateSigningKey(k auth.SigningKey) error {
-	return must(tx.q, `UPDATE signing_keys SET sealed = $3, active_at = $4, retired_at = $5, expires_at = $6
-		WHERE tenant_id = $1 AND id = $2`,
-		tx.tenant, k.ID, k.Sealed, millis(k.ActiveAt), millis(k.RetiredAt), millis(k.ExpiresAt))
+	return must(tx.q, `UPDATE signing_keys SET sealed = $1, active_at = $2, retired_at = $3, expires_at = $4
+		WHERE tenant_id = $5 AND id = $6`,
+		k.Sealed, millis(k.ActiveAt), millis(k.RetiredAt), millis(k.ExpiresAt), tx.tenant, k.ID)
 }
 
 // DeleteSigningKey forgets a key for good.
@@ -90,6 +90,6 @@ func (tx *SystemTx) reseal(t sealedTable, r sealedRow) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return true, must(tx.q, fmt.Sprintf("UPDATE %s SET %s = $3 WHERE tenant_id = $1 AND %s = $2", t.name, t.column, t.id),
-		r.tenant, r.id, ring.Seal(t.context(r.tenant, r.id), plain))
+	return true, must(tx.q, fmt.Sprintf("UPDATE %s SET %s = $1 WHERE tenant_id = $2 AND %s = $3", t.name, t.column, t.id),
+		ring.Seal(t.context(r.tenant, r.id), plain), r.tenant, r.id)
 }

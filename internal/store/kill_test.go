@@ -250,10 +250,8 @@ func TestAttack_FL_01_start(t *testing.T) {
 	for range rounds(4, 60) {
 		cfg := testConfig(t, storetest.SQLite(t))
 		cmd := child(os.Args[0], "mixed", cfg.URL)
-		timer := time.AfterFunc(rand.N(60*time.Millisecond), func() { cmd.Process.Kill() })
-		ledger(t, cmd, func(string) {
-			timer.Stop()
-			cmd.Process.Kill()
+		ledger(t, cmd, func(string) { cmd.Process.Kill() }, func() {
+			time.AfterFunc(rand.N(60*time.Millisecond), func() { cmd.Process.Kill() })
 		})
 		db := open(t, cfg)
 		if err := write(t.Context(), db, func(tx *store.Tx) error { return insertRole(tx, "after") }); err != nil {

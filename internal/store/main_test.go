@@ -85,7 +85,7 @@ func childConfig() (store.Config, error) {
 
 // ledger runs the command until it ends, giving its standard output line by line:
 // what a client was told. A line that death cut off is not one.
-func ledger(t *testing.T, cmd *exec.Cmd, line func(string)) {
+func ledger(t *testing.T, cmd *exec.Cmd, line func(string), started ...func()) {
 	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -95,6 +95,9 @@ func ledger(t *testing.T, cmd *exec.Cmd, line func(string)) {
 	cmd.Stderr = &trouble
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
+	}
+	for _, fn := range started {
+		fn()
 	}
 	r := bufio.NewReader(out)
 	for {

@@ -83,8 +83,8 @@ func (tx *SystemTx) Finish(m Claimed) error {
 
 // Delay gives a message back, to be tried again at due.
 func (tx *SystemTx) Delay(m Claimed, due time.Time, reason string) error {
-	return must(tx.q, `UPDATE outbox SET due_at = $4, lease = NULL, lease_until = NULL, last_error = $5
-		WHERE tenant_id = $1 AND id = $2 AND lease = $3`, m.Tenant, m.ID, m.Lease, millis(due), reason)
+	return must(tx.q, `UPDATE outbox SET due_at = $1, lease = NULL, lease_until = NULL, last_error = $2
+		WHERE tenant_id = $3 AND id = $4 AND lease = $5`, millis(due), reason, m.Tenant, m.ID, m.Lease)
 }
 
 // Waiting is how many messages wait, and since when the oldest does. What it finds

@@ -68,16 +68,16 @@ func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, Refreshing) (Rotat
 // its own rows alone. In return the statement itself has to make sure that
 // everything in r on which a refusal could rest is still as it was read.
 func (tx *Tx) swapFamily(r Refreshing, n Rotation) (bool, error) {
-	changed, err := affect(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + 1, digest = $4, rotated_at = $5, idle_at = $6
-		WHERE f.tenant_id = $1 AND f.id = $2 AND f.digest = $3 AND f.revoked_at IS NULL
+	changed, err := affect(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + 1, digest = $1, rotated_at = $2, idle_at = $3
+		WHERE f.tenant_id = $4 AND f.id = $5 AND f.digest = $6 AND f.revoked_at IS NULL
 		AND EXISTS (SELECT 1 FROM sessions s
 			JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
 			JOIN clients c ON c.tenant_id = s.tenant_id
 			JOIN tenants t ON t.id = s.tenant_id
-			WHERE s.tenant_id = $1 AND s.id = $7 AND coalesce(s.ended_at, 0) = $8
+			WHERE s.tenant_id = $4 AND s.id = $7 AND coalesce(s.ended_at, 0) = $8
 			AND coalesce(a.disabled_at, 0) = $9 AND coalesce(a.email_verified_at, 0) = $10
 			AND c.id = $11 AND coalesce(c.disabled_at, 0) = $12 AND coalesce(t.disabled_at, 0) = $13)`,
-		tx.tenant, r.Family.ID, n.From, n.To, millis(tx.Now), millis(n.IdleAt),
+		n.To, millis(tx.Now), millis(n.IdleAt), tx.tenant, r.Family.ID, n.From,
 		r.Family.Session, stamp(r.Session.EndedAt), stamp(r.Account.DisabledAt), stamp(r.Account.EmailVerifiedAt),
 		r.Client.ID, stamp(r.Client.DisabledAt), stamp(r.Tenant.DisabledAt))
 	return changed == 1, err

@@ -40,8 +40,8 @@ func (tx *Tx) Sessions(account auth.AccountID) ([]auth.Session, error) {
 
 // TouchSession records use and moves the idle limit; an ended session stays ended.
 func (tx *Tx) TouchSession(id auth.SessionID, idleAt time.Time) error {
-	_, err := affect(tx.q, `UPDATE sessions SET seen_at = $3, idle_at = $4
-		WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL`, tx.tenant, id, millis(tx.Now), millis(idleAt))
+	_, err := affect(tx.q, `UPDATE sessions SET seen_at = $1, idle_at = $2
+		WHERE tenant_id = $3 AND id = $4 AND ended_at IS NULL`, millis(tx.Now), millis(idleAt), tx.tenant, id)
 	return err
 }
 
@@ -51,9 +51,9 @@ func (tx *Tx) EndSession(account auth.AccountID, id auth.SessionID, reason strin
 	if err := tx.revokeSessionFamilies(account, id, reason); err != nil {
 		return err
 	}
-	return must(tx.q, `UPDATE sessions SET ended_at = $4, end_reason = $5, digest = NULL
-		WHERE tenant_id = $1 AND account_id = $2 AND id = $3 AND ended_at IS NULL`,
-		tx.tenant, account, id, millis(tx.Now), reason)
+	return must(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+		WHERE tenant_id = $3 AND account_id = $4 AND id = $5 AND ended_at IS NULL`,
+		millis(tx.Now), reason, tx.tenant, account, id)
 }
 
 // EndSessions ends every session of the account but one (which may be empty), with
@@ -62,15 +62,15 @@ func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason 
 	if err := tx.revokeFamilies(account, except, reason); err != nil {
 		return 0, err
 	}
-	return affect(tx.q, `UPDATE sessions SET ended_at = $4, end_reason = $5, digest = NULL
-		WHERE tenant_id = $1 AND account_id = $2 AND id <> $3 AND ended_at IS NULL`,
-		tx.tenant, account, except, millis(tx.Now), reason)
+	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+		WHERE tenant_id = $3 AND account_id = $4 AND id <> $5 AND ended_at IS NULL`,
+		millis(tx.Now), reason, tx.tenant, account, except)
 }
 
 // RenewSession gives the session another cookie; the old one is dead at once.
 func (tx *Tx) RenewSession(id auth.SessionID, digest string, authAt time.Time) error {
-	return must(tx.q, `UPDATE sessions SET digest = $3, auth_at = $4
-		WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL`, tx.tenant, id, digest, millis(authAt))
+	return must(tx.q, `UPDATE sessions SET digest = $1, auth_at = $2
+		WHERE tenant_id = $3 AND id = $4 AND ended_at IS NULL`, digest, millis(authAt), tx.tenant, id)
 }
 
 // DropCookie takes the session's cookie away if it is still this one; the session

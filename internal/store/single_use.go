@@ -22,9 +22,9 @@ func (tx *Tx) InsertSingleUse(v auth.SingleUse) error {
 // Take spends a secret. However many ask at once, on however many nodes, one gets
 // it; everybody else, and everybody who comes after its expiry, gets ErrNotFound.
 func (tx *Tx) Take(kind auth.SingleUseKind, digest string) (auth.SingleUse, error) {
-	v, err := one(tx.q, scanSingle, `UPDATE single_use SET used_at = $4
-		WHERE tenant_id = $1 AND kind = $2 AND digest = $3 AND used_at IS NULL AND expires_at > $4
-		RETURNING `+singleCols, tx.tenant, kind, digest, millis(tx.Now))
+	v, err := one(tx.q, scanSingle, `UPDATE single_use SET used_at = $1
+		WHERE tenant_id = $2 AND kind = $3 AND digest = $4 AND used_at IS NULL AND expires_at > $1
+		RETURNING `+singleCols, millis(tx.Now), tx.tenant, kind, digest)
 	if err == nil {
 		err = fault.Point(fault.SingleUseTaken)
 	}

@@ -173,6 +173,12 @@ func TestTenantsAreApart(t *testing.T) {
 		if len(before) < 15 {
 			t.Fatalf("the victim has only %d rows", len(before))
 		}
+		if err := db.Rotate(t.Context(), "a", "x", func(time.Time, store.Refreshing) (store.Rotation, error) {
+			t.Error("Rotate shows the other tenant's family")
+			return store.Rotation{From: "x", To: "evil"}, nil
+		}); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("Rotate: %v", err)
+		}
 		names := make([]string, 0, len(intrusions))
 		for name := range intrusions {
 			names = append(names, name)

@@ -27,6 +27,6 @@ func (tx *SystemTx) InsertTenant(t auth.Tenant) error {
 
 // UpdateSelf writes the tenant's name, settings and whether it is shut.
 func (tx *Tx) UpdateSelf(t auth.Tenant) error {
-	return must(tx.q, "UPDATE tenants SET name = $2, settings = $3, disabled_at = $4 WHERE id = $1",
-		tx.tenant, t.Name, encoded(t.Settings), millis(t.DisabledAt))
+	return must(tx.q, "UPDATE tenants SET name = $1, settings = $2, disabled_at = $3 WHERE id = $4",
+		t.Name, encoded(t.Settings), millis(t.DisabledAt), tx.tenant)
 }
