@@ -405,7 +405,7 @@ func TestAttack_OP_03_KeysChangeUnderLoad(t *testing.T) {
 				}
 			})
 		}
-		steps := rounds(6, 20)
+		steps := rounds(4, 8)
 		for i := range steps {
 			if i == 1 { // the key from before is still there
 				if n, err := a.Reseal(t.Context(), auth.System); err != nil || n == 0 {

@@ -87,6 +87,23 @@ func (r *Ring) Sign(ctx context.Context, tenant auth.TenantID, alg, typ string, 
 	return s.sign(typ, claims)
 }
 
+// Ready returns nil when every key that the tenant signs with, now or next, can be
+// opened: asked before something is spent for which a signature has to be given. It
+// costs a look at memory.
+func (r *Ring) Ready(ctx context.Context, tenant auth.TenantID) error {
+	snap, err := r.snapshot(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	now := r.now()
+	for _, s := range snap.signers {
+		if s.err != nil && (s.key.RetiredAt.IsZero() || now.Before(s.key.RetiredAt)) {
+			return s.err
+		}
+	}
+	return nil
+}
+
 // signer finds the key that signs now.
 func (r *Ring) signer(ctx context.Context, tenant auth.TenantID, alg string) (*signer, error) {
 	snap, err := r.snapshot(ctx, tenant)

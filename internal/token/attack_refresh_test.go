@@ -3,6 +3,7 @@ package token_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
@@ -321,6 +323,20 @@ func TestAttack_RT_18_RefreshKeepsTheSignIn(t *testing.T) {
 		if before["jti"] == after["jti"] || before["iat"] == after["iat"] {
 			t.Error("jti or iat did not change")
 		}
+	})
+}
+
+func TestRefresh_NodeThatCannotSignSpendsNothing(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		one := h.signIn()
+		crippled := *h
+		crippled.cfg.Keyring = storetest.Keyring(t)
+		_, err := crippled.join().refresh(t.Context(), one.RefreshToken)
+		if !errors.Is(err, secret.ErrSealed) {
+			t.Errorf("refreshed without the master key: %v", err)
+		}
+		h.clock.Advance(time.Hour)
+		h.must(one.RefreshToken)
 	})
 }
 

@@ -48,6 +48,11 @@ func (s *Service) Refresh(ctx context.Context, tenant auth.TenantID, client auth
 		s.observe(invalid)
 		return auth.Tokens{}, notValid(nil)
 	}
+	// A node that cannot sign, because it lacks the newest master key, must not spend
+	// tokens: their owners would come back with them later and be taken for thieves.
+	if err := s.keys.Ready(ctx, tenant); err != nil {
+		return auth.Tokens{}, fault("refresh", err)
+	}
 	p := presented{tenant: tenant, client: client, token: t, digest: secret.Digest(raw), scope: scope}
 	p.next = s.form.write(tenant, s.form.successor(tenant, t))
 	p.after = secret.Digest(p.next.Reveal())
