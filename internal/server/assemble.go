@@ -100,7 +100,7 @@ func (s *Server) openServices(ctx context.Context) error {
 		Grace: s.cfg.Tokens.RefreshGrace, Algorithm: s.cfg.Tokens.Algorithm, Root: root,
 		Refreshed: s.Metrics.Refresh, Log: s.log,
 	})
-	s.Sessions = session.New(session.Config{Now: s.now, Lifetimes: s.lifetimes()})
+	s.Sessions = session.New(session.Config{Lifetimes: s.lifetimes()})
 	s.Access = access.New(s.DB)
 	s.Tenants = tenant.New(tenant.Config{DB: s.DB, Keys: s.Keys, Now: s.now})
 	l := s.cfg.Limits

@@ -5,8 +5,9 @@
 // only the digest is stored; its id is public and gives no rights. Refresh
 // families hang on it and end with it.
 //
-// It does not know HTTP: the cookie's name and attributes are the web's. It
-// writes no audit lines: whoever starts or ends a session knows why.
+// It does not know HTTP: the cookie's name and attributes are the web's. It has no
+// clock but the database's. It writes no audit lines: whoever starts or ends a
+// session knows why.
 package session
 
 import (
@@ -22,7 +23,6 @@ import (
 
 // Config describes a Service.
 type Config struct {
-	Now func() time.Time // time.Now when nil
 	// Lifetimes hold where a tenant's settings say nothing. Zero fields: 24 hours
 	// idle and 14 days in all with a cookie; without one those of refresh tokens,
 	// 14 days idle and 30 days in all.
@@ -41,10 +41,7 @@ const Prefix = "wwa_"
 const touchEvery = time.Minute
 
 // Service starts, finds and ends sessions. It is safe for concurrent use.
-type Service struct {
-	now       func() time.Time
-	lifetimes auth.Lifetimes
-}
+type Service struct{ lifetimes auth.Lifetimes }
 
 // Begin says who signs in, how, and where from.
 type Begin struct {
@@ -57,12 +54,7 @@ type Begin struct {
 }
 
 // New returns a Service.
-func New(cfg Config) *Service {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	return &Service{now: cfg.Now, lifetimes: cfg.Lifetimes.Or(defaults)}
-}
+func New(cfg Config) *Service { return &Service{lifetimes: cfg.Lifetimes.Or(defaults)} }
 
 // Start begins a session and returns the secret of its cookie, empty without
 // Cookie. A session with a cookie lives by the session limits; one without by
