@@ -67,7 +67,7 @@ type listeners struct {
 
 func (s *Server) listen(ctx context.Context) (*listeners, error) {
 	l := &listeners{
-		public: s.httpServer(s.ready(s.Web.Public())),
+		public: s.httpServer(lastChunked(s.ready(s.Web.Public()))),
 		manage: s.httpServer(s.ready(s.Web.Management())),
 	}
 	l.manage.WriteTimeout = 5 * time.Minute // profiles are recorded while the answer is open
@@ -84,6 +84,8 @@ func (s *Server) listen(ctx context.Context) (*listeners, error) {
 	if conf != nil {
 		l.public.TLSConfig = conf
 		l.publicLn = tls.NewListener(l.publicLn, conf)
+	} else {
+		l.publicLn = strictListener{l.publicLn}
 	}
 	ln, err = listenOn(ctx, s.opts.Manage, s.cfg.Manage)
 	if err != nil {

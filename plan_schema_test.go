@@ -1,0 +1,266 @@
+package plan
+
+import (
+	"database/sql"
+	"fmt"
+	"go/ast"
+	"go/token"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// statement is an SQL text as far as it is constant.
+type statement struct {
+	text string
+	at   token.Position
+	tx   bool // in a method of *store.Tx, so about one tenant
+}
+
+var looksLikeSQL = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s`)
+
+// statements folds the string constants of internal/store.
+func statements(t *testing.T) []statement {
+	t.Helper()
+	constants, out := map[string]string{}, []statement{}
+	rooms := slices.DeleteFunc(production(t), func(f file) bool { return f.room != "internal/store" })
+	for _, f := range rooms {
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Values) == len(spec.Names) {
+				for i, name := range spec.Names {
+					constants[name.Name] = fold(spec.Values[i], nil)
+				}
+			}
+			return true
+		})
+	}
+	for _, f := range rooms {
+		for _, d := range f.ast.Decls {
+			fn, _ := d.(*ast.FuncDecl)
+			ast.Inspect(d, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.BinaryExpr, *ast.BasicLit:
+					if text := fold(n.(ast.Expr), constants); looksLikeSQL.MatchString(text) {
+						out = append(out, statement{text, fset.Position(n.Pos()), fn != nil && receiver(fn) == "Tx"})
+						return false
+					}
+				}
+				return true
+			})
+		}
+	}
+	return out
+}
+
+func receiver(fn *ast.FuncDecl) string {
+	if fn.Recv == nil {
+		return ""
+	}
+	if star, ok := fn.Recv.List[0].Type.(*ast.StarExpr); ok {
+		return star.X.(*ast.Ident).Name
+	}
+	return ""
+}
+
+// fold is the text of a constant expression; what is not constant is empty.
+func fold(e ast.Expr, constants map[string]string) string {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if e.Kind == token.STRING {
+			s, _ := strconv.Unquote(e.Value)
+			return s
+		}
+	case *ast.Ident:
+		return constants[e.Name]
+	case *ast.BinaryExpr:
+		if e.Op == token.ADD {
+			return fold(e.X, constants) + fold(e.Y, constants)
+		}
+	case *ast.ParenExpr:
+		return fold(e.X, constants)
+	}
+	return ""
+}
+
+var parameter = regexp.MustCompile(`\$(\d+)`)
+
+// A driver that numbers parameters and one that counts their first appearances
+// must bind alike.
+func TestParametersAppearInOrder(t *testing.T) {
+	t.Parallel()
+	all := statements(t)
+	if len(all) < 50 {
+		t.Fatalf("only %d statements found: the search is broken", len(all))
+	}
+	for _, s := range all {
+		next := 1
+		for _, m := range parameter.FindAllStringSubmatch(s.text, -1) {
+			switch n, _ := strconv.Atoi(m[1]); {
+			case n > next:
+				t.Errorf("%s: $%d appears before $%d: number parameters as they first appear", s.at, n, next)
+			case n == next:
+				next++
+			}
+		}
+	}
+}
+
+var ofTenant = regexp.MustCompile(`tenant_id = \$\d|\(tenant_id, (?s:.*)VALUES \(\$1\b|tenants WHERE id = \$1|UPDATE tenants SET (?s:.*) WHERE id = \$`)
+
+// Every statement of a tenant's transaction names the tenant.
+func TestStatementsNameTheirTenant(t *testing.T) {
+	t.Parallel()
+	for _, s := range statements(t) {
+		if s.tx && !ofTenant.MatchString(s.text) {
+			t.Errorf("%s: this statement of Tx is not bound to the tenant:\n%s", s.at, s.text)
+		}
+	}
+}
+
+// Words that only one of the two databases knows, or knows differently.
+func TestStatementsSpeakTheCommonTongue(t *testing.T) {
+	t.Parallel()
+	foreign := regexp.MustCompile(`(?i)\b(FOR UPDATE|ANY\s*\(|json_\w+|jsonb\w*|now\(\)|current_timestamp|datetime\(|strftime|ILIKE|REPLACE INTO|INSERT OR|AUTOINCREMENT|group_concat|\?\d*)(\b|$)|::`)
+	for _, s := range statements(t) {
+		if m := foreign.FindString(s.text); m != "" {
+			t.Errorf("%s: %q is not said alike in SQLite and PostgreSQL", s.at, m)
+		}
+	}
+}
+
+func TestMigrationsComeInPairs(t *testing.T) {
+	t.Parallel()
+	names := func(folder string) (out []string) {
+		entries, err := os.ReadDir("internal/store/migrations/" + folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, e := range entries {
+			if out = append(out, e.Name()); !strings.HasPrefix(e.Name(), fmt.Sprintf("%04d_", i+1)) || !strings.HasSuffix(e.Name(), ".sql") {
+				t.Errorf("%s/%s: migrations are numbered from 0001 without a gap", folder, e.Name())
+			}
+			b, err := os.ReadFile("internal/store/migrations/" + folder + "/" + e.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s := string(b); strings.Contains(s, "NO TRANSACTION") || strings.Contains(s, "+goose Down") {
+				t.Errorf("%s/%s: a migration is one transaction and goes forward only", folder, e.Name())
+			}
+		}
+		return out
+	}
+	if d := cmp.Diff(names("sqlite"), names("postgres")); d != "" {
+		t.Errorf("the two folders differ (-sqlite +postgres):\n%s", d)
+	}
+}
+
+// schema is a database by its tables: columns, keys, unique indexes.
+type schema map[string][]string
+
+func TestSchemasAreEqual(t *testing.T) {
+	t.Parallel()
+	lite := readSQLite(t, opened(t, storetest.SQLite(t)))
+	for table, facts := range lite {
+		if table == "tenants" {
+			continue
+		}
+		if !slices.ContainsFunc(facts, func(s string) bool { return strings.HasPrefix(s, "primary key (tenant_id,") }) {
+			t.Errorf("%s: tenant_id leads every primary key", table)
+		}
+	}
+	if len(lite) < 14 {
+		t.Errorf("only %d tables: the search is broken", len(lite))
+	}
+	t.Run("postgres", func(t *testing.T) {
+		if d := cmp.Diff(lite, readPostgres(t, opened(t, storetest.Blank(t)))); d != "" {
+			t.Errorf("the schemas differ (-sqlite +postgres):\n%s", d)
+		}
+	})
+}
+
+// opened migrates the database and gives it without the store.
+func opened(t *testing.T, url string) *sql.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Config{URL: url, Keyring: storetest.Keyring(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	driver := "pgx"
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		driver, url = "sqlite", path
+	}
+	raw, err := sql.Open(driver, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { raw.Close() })
+	return raw
+}
+
+// read runs a query that gives a table and a fact about it.
+func (s schema) read(t *testing.T, db *sql.DB, query string) {
+	t.Helper()
+	rows, err := db.Query(query)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var table, fact string
+		if err := rows.Scan(&table, &fact); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(table, "goose_") || strings.HasPrefix(table, "sqlite_") {
+			continue
+		}
+		fact = strings.NewReplacer("BIGINT", "INTEGER", "BYTEA", "BLOB").Replace(fact)
+		s[table] = append(s[table], fact)
+		slices.Sort(s[table])
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readSQLite(t *testing.T, db *sql.DB) schema {
+	t.Helper()
+	s := schema{}
+	s.read(t, db, `SELECT m.name, c.name || ' ' || upper(c.type) || CASE WHEN c."notnull" = 1 THEN ' NOT NULL' ELSE '' END || COALESCE(' DEFAULT ' || c.dflt_value, '')
+		FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'`)
+	s.read(t, db, `SELECT name, 'primary key (' || group_concat(col, ', ') || ')' FROM (
+		SELECT m.name AS name, c.name AS col FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.pk > 0 ORDER BY m.name, c.pk) GROUP BY name`)
+	s.read(t, db, `SELECT tab, kind || idx || ' (' || group_concat(col, ', ') || ')' || part FROM (
+		SELECT m.name AS tab, i.name AS idx, x.name AS col, CASE WHEN i."unique" = 1 THEN 'unique ' ELSE 'index ' END AS kind,
+			CASE WHEN i.partial = 1 THEN ' partial' ELSE '' END AS part
+		FROM sqlite_master m, pragma_index_list(m.name) i, pragma_index_info(i.name) x WHERE m.type = 'table' AND i.origin = 'c' ORDER BY i.name, x.seqno) GROUP BY tab, idx`)
+	s.read(t, db, `SELECT tab, 'foreign key (' || group_concat(f, ', ') || ') to ' || ref || ' (' || group_concat(g, ', ') || ') ' || del FROM (
+		SELECT m.name AS tab, k.id AS id, k."from" AS f, k."table" AS ref, k."to" AS g, k.on_delete AS del
+		FROM sqlite_master m, pragma_foreign_key_list(m.name) k WHERE m.type = 'table' ORDER BY m.name, k.id, k.seq) GROUP BY tab, id`)
+	return s
+}
+
+func readPostgres(t *testing.T, db *sql.DB) schema {
+	t.Helper()
+	s := schema{}
+	s.read(t, db, `SELECT c.relname, a.attname || ' ' || upper(format_type(a.atttypid, a.atttypmod)) || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
+			|| COALESCE(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '')
+		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+		WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped`)
+	columns := `(SELECT string_agg(a.attname, ', ' ORDER BY k.n) FROM unnest(%s) WITH ORDINALITY AS k (num, n) JOIN pg_attribute a ON a.attrelid = %s AND a.attnum = k.num)`
+	s.read(t, db, `SELECT c.relname, CASE WHEN i.indisprimary THEN 'primary key' ELSE CASE WHEN i.indisunique THEN 'unique ' ELSE 'index ' END || x.relname END
+			|| ' (' || `+fmt.Sprintf(columns, "i.indkey", "c.oid")+` || ')' || CASE WHEN i.indpred IS NULL THEN '' ELSE ' partial' END
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid WHERE c.relnamespace = 'public'::regnamespace`)
+	s.read(t, db, `SELECT c.relname, 'foreign key (' || `+fmt.Sprintf(columns, "f.conkey", "f.conrelid")+` || ') to ' || r.relname || ' (' || `+fmt.Sprintf(columns, "f.confkey", "f.confrelid")+` || ') '
+			|| CASE f.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END
+		FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_class r ON r.oid = f.confrelid WHERE f.contype = 'f' AND c.relnamespace = 'public'::regnamespace`)
+	return s
+}
