@@ -32,10 +32,9 @@ var ladder = [][]string{
 	{"internal/keys", "internal/limit"},
 	{"internal/store/storetest"},
 	{"internal/store"},
-	{"internal/config"},
 	{"guard/guardtest"},
 	{"internal/secret", "internal/password", "internal/otp", "internal/passkey", "guard"},
-	{"internal/auth", "internal/fault", "internal/outbox/smtptest"},
+	{"internal/auth", "internal/fault", "internal/config", "internal/outbox/smtptest"},
 }
 
 // only are rooms that few may enter, though they stand below many.
@@ -75,7 +74,7 @@ var reserved = map[string]struct {
 	"math/rand/v2":  {[]string{"internal/store", "internal/outbox", "internal/limit", "bench"}, "only jitter may be guessed; secrets come from internal/secret"},
 	"crypto/rand": {
 		[]string{"internal/secret", "internal/password", "internal/keys", "internal/otp", "internal/passkey", "guard", "guard/guardtest",
-			"internal/store/storetest", "internal/servertest", "internal/outbox/smtptest", "bench"},
+			"internal/store/storetest", "internal/servertest", "internal/outbox/smtptest", "cmd/watchword", "bench"},
 		"random bytes come from internal/secret",
 	},
 	"os": {
