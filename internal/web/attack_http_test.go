@@ -287,7 +287,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	for _, path := range []string{"/livez", "/api/v1/me", "/nowhere", "/verify-email?token=x", "/reset-password?token=x", "/.well-known/jwks.json", "/api/v1/openapi.json", "//x"} {
 		r := h.get(path)
 		for name, want := range map[string]string{
-			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
 			"Strict-Transport-Security": "max-age=63072000", "Server": "", "X-Powered-By": "",
 		} {
 			if got := r.Header.Get(name); got != want {

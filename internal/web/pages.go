@@ -22,6 +22,7 @@ func asPage(h handler) handler {
 func (ex *exchange) pageHeaders() {
 	h := ex.Header()
 	h["Content-Security-Policy"] = cspPage
+	h["X-Frame-Options"] = deny
 	h["Cross-Origin-Opener-Policy"] = sameOrigin
 	h["Cross-Origin-Resource-Policy"] = sameOrigin
 	h["Content-Type"] = typeHTML
@@ -149,7 +150,7 @@ func (s *Server) resetPasswordForm(ex *exchange, r *http.Request) error {
 	case ok && e.Kind == auth.KindInvalid:
 		p := s.resetPage(ex, token)
 		for _, r := range e.Reasons {
-			p.Refused = append(p.Refused, sentence(r.Msg))
+			p.Refused = append(p.Refused, sentence("it "+r.Msg)) // "must have at least …"
 		}
 		if len(p.Refused) == 0 {
 			p.Refused = []string{sentence(e.Msg)}

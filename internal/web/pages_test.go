@@ -20,7 +20,8 @@ func TestAttack_PW_19_LinkPages(t *testing.T) {
 	for _, path := range []string{"/verify-email?token=wwl_abc", "/reset-password?token=wwl_abc", "/verify-email", "/reset-password", "/verify-email/done", "/reset-password/done", "/nowhere"} {
 		r := h.get(path, "Accept: text/html")
 		body := string(r.body)
-		if r.Header.Get("Referrer-Policy") != "no-referrer" || r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("Cross-Origin-Opener-Policy") != "same-origin" {
+		if r.Header.Get("Referrer-Policy") != "no-referrer" || r.Header.Get("Cache-Control") != "no-store" ||
+			r.Header.Get("Cross-Origin-Opener-Policy") != "same-origin" || r.Header.Get("X-Frame-Options") != "DENY" {
 			t.Errorf("%s: headers %v", path, r.Header)
 		}
 		if r.Header.Get("Content-Type") != "text/html; charset=utf-8" {

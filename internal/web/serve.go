@@ -50,7 +50,6 @@ func (d door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["X-Content-Type-Options"] = noSniff
 	h["Content-Security-Policy"] = cspNothing
-	h["X-Frame-Options"] = deny
 	h["Referrer-Policy"] = noReferrer
 	h["Cache-Control"] = noStore
 	if d.https {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -21,10 +22,12 @@ type metadata struct {
 }
 
 func (s *Server) metadata(ex *exchange, r *http.Request) error {
-	issuer := ex.tenant.ID.Issuer(s.cfg.Base)
-	d := s.documents.of("metadata", ex.tenant.ID, nil, func() []byte {
-		return encodeJSON(metadata{Issuer: issuer, JWKSURI: issuer + "/.well-known/jwks.json"})
-	})
+	key := documentKey{"metadata", ex.tenant.ID}
+	d := s.documents.of(key, nil)
+	if d == nil {
+		issuer := ex.tenant.ID.Issuer(s.cfg.Base)
+		d = s.documents.learn(key, encodeJSON(metadata{Issuer: issuer, JWKSURI: issuer + "/.well-known/jwks.json"}))
+	}
 	return d.write(ex, r, s.maxAge)
 }
 
@@ -33,7 +36,12 @@ func (s *Server) jwks(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("published keys: %w", err)
 	}
-	return s.documents.of("jwks", ex.tenant.ID, set, nil).write(ex, r, s.maxAge)
+	key := documentKey{"jwks", ex.tenant.ID}
+	d := s.documents.of(key, set)
+	if d == nil {
+		d = s.documents.learn(key, set)
+	}
+	return d.write(ex, r, s.maxAge)
 }
 
 // document is a public text with the headers that go with it.
@@ -44,9 +52,10 @@ type document struct {
 }
 
 // documents remembers what was worked out about the published documents, so that a
-// request for one costs a look-up and a write.
+// request for one costs a look-up and a write. There is one of each for every tenant.
 type documents struct {
-	known sync.Map // documentKey → *document
+	mu    sync.RWMutex // owns known
+	known map[documentKey]*document
 }
 
 type documentKey struct {
@@ -54,25 +63,27 @@ type documentKey struct {
 	tenant auth.TenantID
 }
 
-// of returns the document, made from body, or by make when body is nil. A body that
-// is still the same slice is still the same document: the ring hands out one
-// slice for as long as the keys do not change.
-func (ds *documents) of(name string, tenant auth.TenantID, body []byte, make func() []byte) *document {
-	key := documentKey{name, tenant}
-	if v, ok := ds.known.Load(key); ok {
-		if d := v.(*document); body == nil || same(d.body, body) {
-			return d
-		}
+// of returns the document with the given body, or whatever is known when body is nil.
+func (ds *documents) of(key documentKey, body []byte) *document {
+	ds.mu.RLock()
+	defer ds.mu.RUnlock()
+	if d := ds.known[key]; d != nil && (body == nil || bytes.Equal(d.body, body)) {
+		return d
 	}
-	if body == nil {
-		body = make()
-	}
-	d := &document{body: body, tag: []string{`"` + secret.Digest(string(body))[:22] + `"`}, length: []string{strconv.Itoa(len(body))}}
-	ds.known.Store(key, d)
-	return d
+	return nil
 }
 
-func same(a, b []byte) bool { return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0] }
+// learn works out the headers of a document.
+func (ds *documents) learn(key documentKey, body []byte) *document {
+	d := &document{body: body, tag: []string{`"` + secret.Digest(string(body))[:22] + `"`}, length: []string{strconv.Itoa(len(body))}}
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if ds.known == nil {
+		ds.known = map[documentKey]*document{}
+	}
+	ds.known[key] = d
+	return d
+}
 
 func (d *document) write(ex *exchange, r *http.Request, cache []string) error {
 	h := ex.Header()
