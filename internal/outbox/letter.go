@@ -7,6 +7,7 @@ import (
 	htmltemplate "html/template"
 	"net/url"
 	"strings"
+	"sync"
 	texttemplate "text/template"
 	"time"
 
@@ -21,28 +22,37 @@ import (
 //go:embed letters
 var letterFiles embed.FS
 
-var (
-	layoutHTML = htmltemplate.Must(htmltemplate.ParseFS(letterFiles, "letters/layout.html.tmpl"))
-	layoutText = texttemplate.Must(texttemplate.ParseFS(letterFiles, "letters/layout.txt.tmpl"))
+// kinds are all mails there are.
+var kinds = []auth.MessageKind{
+	auth.MailVerify, auth.MailKnownAddress, auth.MailReset, auth.MailPasswordChanged,
+	auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded,
+}
 
-	letters = map[auth.MessageKind]*texttemplate.Template{}
-)
+// paper is everything that is parsed, once and not before the first mail.
+type paper struct {
+	html    *htmltemplate.Template
+	text    *texttemplate.Template
+	letters map[auth.MessageKind]*texttemplate.Template
+}
+
+var papers = sync.OnceValue(func() paper {
+	p := paper{
+		html:    htmltemplate.Must(htmltemplate.ParseFS(letterFiles, "letters/layout.html.tmpl")),
+		text:    texttemplate.Must(texttemplate.ParseFS(letterFiles, "letters/layout.txt.tmpl")),
+		letters: map[auth.MessageKind]*texttemplate.Template{},
+	}
+	for _, kind := range kinds {
+		file := "letters/" + strings.TrimPrefix(string(kind), "mail.") + ".tmpl"
+		p.letters[kind] = texttemplate.Must(texttemplate.ParseFS(letterFiles, file))
+	}
+	return p
+})
 
 // pages are the kinds whose mail has a link, and the page it leads to.
 var pages = map[auth.MessageKind]string{
 	auth.MailVerify:      "/verify-email",
 	auth.MailChangeEmail: "/verify-email",
 	auth.MailReset:       "/reset-password",
-}
-
-func init() {
-	for _, kind := range []auth.MessageKind{
-		auth.MailVerify, auth.MailKnownAddress, auth.MailReset, auth.MailPasswordChanged,
-		auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded,
-	} {
-		file := "letters/" + strings.TrimPrefix(string(kind), "mail.") + ".tmpl"
-		letters[kind] = texttemplate.Must(texttemplate.ParseFS(letterFiles, file))
-	}
 }
 
 // writer words mails.
@@ -70,7 +80,7 @@ type letter struct {
 // write words a message. Its errors are permanent: the same message will never
 // read better.
 func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
-	words := letters[m.Kind]
+	words := papers().letters[m.Kind]
 	if words == nil {
 		return letter{}, Permanent(fmt.Errorf("%s is no mail", m.Kind))
 	}
@@ -115,10 +125,10 @@ func (l *letter) word(words *texttemplate.Template, f facts) error {
 		}
 	}
 	var text, html strings.Builder
-	if err := layoutText.Execute(&text, l); err != nil {
+	if err := papers().text.Execute(&text, l); err != nil {
 		return fmt.Errorf("lay out text: %w", err)
 	}
-	if err := layoutHTML.Execute(&html, l); err != nil {
+	if err := papers().html.Execute(&html, l); err != nil {
 		return fmt.Errorf("lay out HTML: %w", err)
 	}
 	l.text, l.html = text.String(), html.String()

@@ -82,7 +82,7 @@ func TestEveryKindReadsWell(t *testing.T) {
 		auth.MailReset:       base + "/t/acme/reset-password?token=wwl_secret",
 	}
 	w := writer{base: base, tenant: func(context.Context, auth.TenantID) string { return "Acme <Orders> & Co" }}
-	for kind := range letters {
+	for _, kind := range kinds {
 		l, err := w.write(t.Context(), message(kind, "a@x.test"))
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
@@ -121,8 +121,8 @@ func TestEveryKindReadsWell(t *testing.T) {
 func TestEveryLetterHasAKind(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("letters/*.tmpl")
-	if err != nil || len(files) != len(letters)+2 {
-		t.Errorf("%d files for %d kinds and two layouts (%v)", len(files), len(letters), err)
+	if err != nil || len(files) != len(kinds)+2 {
+		t.Errorf("%d files for %d kinds and two layouts (%v)", len(files), len(kinds), err)
 	}
 	for _, f := range files {
 		b, err := os.ReadFile(f)

@@ -87,7 +87,7 @@ func (m *Mailer) Handlers() map[auth.MessageKind]Handler { return handlers(m.del
 
 func handlers(h Handler) map[auth.MessageKind]Handler {
 	all := map[auth.MessageKind]Handler{}
-	for kind := range letters {
+	for _, kind := range kinds {
 		all[kind] = h
 	}
 	return all

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -411,24 +412,24 @@ func TestBackoffGrowsToItsLimit(t *testing.T) {
 func TestJobsComeRoundInSpiteOfPanics(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		runs := 0
+		var runs atomic.Int64
 		o := New(Config{})
 		ctx, cancel := context.WithCancel(t.Context())
 		go o.keepRunning(ctx, Job{Name: "j", Every: time.Hour, Run: func(context.Context) error {
-			if runs++; runs == 1 {
+			if runs.Add(1) == 1 {
 				panic("oh")
 			}
 			return errors.New("no")
 		}})
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if runs != 1 {
-			t.Errorf("%d runs soon after the start, want 1", runs)
+		if n := runs.Load(); n != 1 {
+			t.Errorf("%d runs soon after the start, want 1", n)
 		}
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		if runs < 15 || runs > 50 {
-			t.Errorf("%d runs in a day, want about 24", runs)
+		if n := runs.Load(); n < 15 || n > 50 {
+			t.Errorf("%d runs in a day, want about 24", n)
 		}
 		cancel()
 		synctest.Wait()
@@ -467,6 +468,42 @@ func TestSweepRemovesInBatches(t *testing.T) {
 		})
 		if err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A dead mail server cannot fill the disk: beyond the limit, changes that need a
+// mail are refused for now.
+func TestAttack_FL_12_QueueIsBounded(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		cfg.OutboxLimit = 5
+		db := storetest.Open(t, cfg)
+		o := New(Config{DB: db})
+		one := func() error {
+			o.measure(t.Context())
+			return db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
+				return tx.Enqueue(auth.MailKnownAddress, auth.Mail{To: "a@x.test"})
+			})
+		}
+		for n := range 6 {
+			if err := one(); err != nil {
+				t.Fatalf("message %d: %v", n, err)
+			}
+		}
+		err := one()
+		if e, ok := errors.AsType[*auth.Error](err); !ok || e.Kind != auth.KindUnavailable || e.RetryAfter <= 0 {
+			t.Errorf("one more: %v", err)
+		}
+		if s := o.Stats(); s.Waiting != 6 || s.Oldest.IsZero() {
+			t.Errorf("stats: %+v", s)
+		}
+		// It takes more as soon as there is room.
+		r := newRecorder()
+		run(t, Config{DB: db, Handlers: to(r.handle)})
+		wait(t, "all out", func() bool { return waiting(t, db) == 0 })
+		if err := one(); err != nil {
+			t.Errorf("afterwards: %v", err)
 		}
 	})
 }

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -116,9 +119,21 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		IdleTimeout:       c.IdleTimeout,
 		MaxHeaderBytes:    int(c.Header),
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
-		// What a stranger's broken handshake has to say is no news.
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ErrorLog:          log.New(errorLog{s.log}, "", 0),
 	}
+}
+
+// errorLog sorts what net/http has to say: a panic is our fault, a stranger's
+// broken handshake is no news.
+type errorLog struct{ log *slog.Logger }
+
+func (e errorLog) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.Contains(line, []byte("panic")) {
+		level = slog.LevelError
+	}
+	e.log.Log(context.Background(), level, "http server", "says", string(bytes.TrimSpace(line)))
+	return len(line), nil
 }
 
 // drain ends both servers, the management one last: who asks it in between hears
@@ -141,7 +156,9 @@ func (s *Server) ready(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() && r.URL.Path == "/readyz" {
 			w.Header().Set("Cache-Control", "no-store")
-			http.Error(w, "draining", http.StatusServiceUnavailable)
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			io.WriteString(w, `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"this node is going down","code":"draining"}`+"\n")
 			return
 		}
 		h.ServeHTTP(w, r)

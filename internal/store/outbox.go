@@ -9,10 +9,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// OutboxLimit is how many messages may wait. A change that needs to send one more
-// is refused with "try again later", so that a dead mail server cannot fill the
-// disk. The count is taken by Waiting, not by every Enqueue, where it would make
-// all writers on PostgreSQL collide; so it may be passed by what a second brings.
+// OutboxLimit is how many messages may wait when a Config says nothing. A change
+// that needs to send one more is refused with "try again later", so that a dead
+// mail server cannot fill the disk. The count is taken by Waiting, not by every
+// Enqueue, where it would make all writers on PostgreSQL collide; so it may be
+// passed by what a second brings.
 const OutboxLimit = 100_000
 
 func messageContext(tenant, id string) string { return "outbox " + tenant + "/" + id }
@@ -26,7 +27,7 @@ func (tx *Tx) Enqueue(kind auth.MessageKind, mail auth.Mail) error {
 		return fmt.Errorf("encode message: %w", err)
 	}
 	if tx.db.outboxFull.Load() {
-		return auth.Unavailable(fmt.Errorf("the outbox holds more than %d messages", OutboxLimit), time.Minute)
+		return auth.Unavailable(fmt.Errorf("the outbox holds more than %d messages", tx.db.cfg.OutboxLimit), time.Minute)
 	}
 	tx.queued = true
 	return insert(tx.q, `INSERT INTO outbox (tenant_id, id, kind, queue, sealed, created_at, due_at, attempts)
@@ -96,7 +97,7 @@ func (tx *SystemTx) Waiting() (n int64, oldest time.Time, err error) {
 	}
 	r, err := one(tx.q, func(s scanner, r *row) error { return s.Scan(&r.n, at(&r.oldest)) }, "SELECT count(*), min(created_at) FROM outbox")
 	if err == nil {
-		tx.db.outboxFull.Store(r.n > OutboxLimit)
+		tx.db.outboxFull.Store(r.n > tx.db.cfg.OutboxLimit)
 	}
 	return r.n, r.oldest, err
 }

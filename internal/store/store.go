@@ -38,6 +38,8 @@ type Config struct {
 	Connections int
 	// Wait bounds how long a request may wait for the database; 2 s when zero.
 	Wait time.Duration
+	// OutboxLimit bounds the messages that wait; the constant of that name when zero.
+	OutboxLimit int64
 	// OneCommitEach switches group commit off. It exists for the benchmark that
 	// shows what group commit is worth.
 	OneCommitEach bool
@@ -79,6 +81,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	if cfg.Connections == 0 {
 		cfg.Connections = 20
+	}
+	if cfg.OutboxLimit == 0 {
+		cfg.OutboxLimit = OutboxLimit
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

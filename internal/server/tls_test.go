@@ -1,0 +1,136 @@
+package server_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+// certificate writes a pair for 127.0.0.1 with the given serial number.
+func certificate(t *testing.T, dir string, serial int64) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	write(t, certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	write(t, keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+	return certFile, keyFile
+}
+
+func write(t *testing.T, name string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// handshake returns the serial number that the server shows.
+func handshake(s *servertest.Server, max uint16) (int64, error) {
+	conn, err := tls.Dial("tcp", s.Config.Listen, &tls.Config{InsecureSkipVerify: true, MaxVersion: max})
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64(), nil
+}
+
+func TestCertificateFilesAreLoadedAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cert, key := certificate(t, dir, 1)
+	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.TLS.CertFile, c.TLS.KeyFile = cert, key }))
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
+	res, err := client.Get("https://" + s.Config.Listen + "/livez")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	client.CloseIdleConnections()
+	if res.StatusCode != 200 || res.ProtoMajor != 2 {
+		t.Errorf("status %d, HTTP/%d", res.StatusCode, res.ProtoMajor)
+	}
+	if _, err := handshake(s, tls.VersionTLS11); err == nil {
+		t.Error("TLS 1.1 is spoken")
+	}
+	// In the middle of a renewal the old pair stays.
+	write(t, cert, []byte("half a file"))
+	time.Sleep(2500 * time.Millisecond)
+	if n, err := handshake(s, 0); err != nil || n != 1 {
+		t.Errorf("with a broken file: certificate %d, %v", n, err)
+	}
+	certificate(t, dir, 2)
+	waitFor(t, "the new certificate is shown", func() bool {
+		n, err := handshake(s, 0)
+		return err == nil && n == 2
+	})
+}
+
+// A certificate authority that is away keeps nobody from starting, and plain HTTP
+// is not spoken instead.
+func TestAutomaticCertificatesWithoutAuthority(t *testing.T) {
+	t.Parallel()
+	ca := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "away", http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(ca.Close)
+	s := servertest.New(t, servertest.Configure(func(c *config.Config) {
+		c.TLS.Auto, c.TLS.Directory = config.List{"auth.example.test"}, ca.URL+"/directory"
+	}))
+	if _, err := handshake(s, 0); err == nil {
+		t.Error("there is a certificate from nowhere")
+	}
+	res, err := http.Get(s.URL + "/livez")
+	if err == nil {
+		res.Body.Close()
+		if res.StatusCode != 400 {
+			t.Errorf("plain HTTP is answered with %d", res.StatusCode)
+		}
+	}
+	if r := s.Managed(t, "/readyz"); r.Status != 200 {
+		t.Errorf("readyz %d", r.Status)
+	}
+}
+
+func TestMissingCertificateIsSaid(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	cfg := *s.Config
+	cfg.TLS.CertFile, cfg.TLS.KeyFile = filepath.Join(t.TempDir(), "none.pem"), "none.key"
+	cfg.Listen, cfg.Manage = "127.0.0.1:0", "127.0.0.1:0"
+	again := assemble(t, &cfg)
+	if err := again.Run(t.Context(), nil); err == nil {
+		t.Error("no certificate and no error")
+	} else if want := "certificate"; !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v", err)
+	}
+}

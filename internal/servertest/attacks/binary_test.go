@@ -1,0 +1,3 @@
+package attacks_test
+
+var binaries struct{ dir string }

@@ -1,0 +1,316 @@
+package attacks_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+// throttled checks a refusal: it says when to come back, nothing else, and nothing
+// was hashed for it.
+func throttled(t testing.TB, r servertest.Response) time.Duration {
+	t.Helper()
+	r.WantCode(t, 429, "rate_limited")
+	after, err := strconv.Atoi(r.Header.Get("Retry-After"))
+	if err != nil || after < 1 {
+		t.Fatalf("Retry-After %q", r.Header.Get("Retry-After"))
+	}
+	return time.Duration(after) * time.Second
+}
+
+// proxied believes X-Forwarded-For from this machine, so that a test can come from
+// anywhere.
+func proxied(c *config.Config) {
+	c.Proxy.Trusted = config.Prefixes{netip.MustParsePrefix("127.0.0.0/8")}
+}
+
+func from(ip string) servertest.RequestOption { return servertest.Header("X-Forwarded-For", ip) }
+
+// TestAttack_BF_03_BF_08_BF_13_Account guesses one account's password from many
+// addresses: cut at the limit, for the right password too, at the cost of no hash;
+// over by itself within fifteen minutes.
+func TestAttack_BF_03_BF_08_BF_13_Account(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.SignUp(t, alice)
+		limit := s.Config.Limits.Login.Account
+		for _, email := range []string{alice, "nobody@example.test"} {
+			for i := range limit.Count {
+				login(t, s, email, wrongPassword, from(fmt.Sprintf("192.0.2.%d", i))).WantCode(t, 401, "invalid_credentials")
+			}
+		}
+		done := s.Hasher.Stats().Done
+		var answers = map[string]servertest.Response{}
+		for i := range 50 {
+			wrong := login(t, s, alice, wrongPassword, from(fmt.Sprintf("198.51.100.%d", i)))
+			right := login(t, s, alice, servertest.Password, from(fmt.Sprintf("198.51.100.%d", i)))
+			nobody := login(t, s, "nobody@example.test", wrongPassword, from(fmt.Sprintf("198.51.100.%d", i)))
+			answers = map[string]servertest.Response{"wrong": wrong, "right": right, "unknown": nobody}
+		}
+		for _, r := range answers {
+			throttled(t, r)
+		}
+		alike(t, answers)
+		if n := s.Hasher.Stats().Done - done; n != 0 {
+			t.Errorf("BF-13: %d passwords were hashed for refusals", n)
+		}
+		after := throttled(t, login(t, s, alice, servertest.Password))
+		if after > 15*time.Minute {
+			t.Errorf("BF-08: locked for %s", after)
+		}
+		s.Clock.Advance(after)
+		login(t, s, alice, servertest.Password).Want(t, 200)
+	}, servertest.RealLimits(), servertest.Configure(proxied), servertest.Configure(manyHashes))
+}
+
+func manyHashes(c *config.Config) { c.Password.Queue = 10_000 }
+
+// TestAttack_BF_04_Spellings: one counter for every spelling of one account, and
+// for every way in.
+func TestAttack_BF_04_Spellings(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		spellings := []string{alice, "ALICE@EXAMPLE.TEST", " alice@example.test ", "Alice@Example.Test", "alice@example.test\u200b", "ａlice@example.test", "\ufeffalice@EXAMPLE.test"}
+		limit := s.Config.Limits.Login.Account.Count
+		for i := range limit {
+			b := body{"email": spellings[i%len(spellings)], "password": wrongPassword}
+			if i%2 == 0 {
+				b["session"] = "cookie"
+			}
+			post(t, s, "/login", b, from(fmt.Sprintf("192.0.2.%d", i))).WantCode(t, 401, "invalid_credentials")
+		}
+		for i, spelling := range spellings {
+			throttled(t, login(t, s, spelling, wrongPassword, from(fmt.Sprintf("198.51.100.%d", i))))
+		}
+	}, servertest.RealLimits(), servertest.Configure(proxied))
+}
+
+// addressLimited sends wrong passwords for ever new accounts until the address is
+// throttled, and returns how many were looked at.
+func addressLimited(t testing.TB, s *servertest.Server, most int, opts func(i int) []servertest.RequestOption) int {
+	t.Helper()
+	for i := range most {
+		r := login(t, s, person(), wrongPassword, opts(i)...)
+		if r.Status == 429 {
+			throttled(t, r)
+			return i
+		}
+		r.WantCode(t, 401, "invalid_credentials")
+	}
+	return most
+}
+
+// TestAttack_BF_05_Forwarding: what an untrusted peer says about where it comes
+// from changes nothing.
+func TestAttack_BF_05_Forwarding(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.RealLimits())
+	n := addressLimited(t, s, 200, func(i int) []servertest.RequestOption {
+		var opts []servertest.RequestOption
+		for _, name := range []string{"X-Forwarded-For", "X-Real-IP", "True-Client-IP", "CF-Connecting-IP", "X-Client-IP", "X-Cluster-Client-IP", "Fastly-Client-IP", "X-Originating-IP"} {
+			opts = append(opts, servertest.Header(name, fmt.Sprintf("192.0.2.%d", i)))
+		}
+		return append(opts, servertest.Header("Forwarded", fmt.Sprintf("for=192.0.2.%d", i)))
+	})
+	if burst := s.Config.Limits.Login.IP.Burst; n != burst {
+		t.Errorf("%d attempts were looked at, want %d", n, burst)
+	}
+	db := raw(t, s.Config.DatabaseURL())
+	if n := ask[int](t, db, "SELECT count(*) FROM audit WHERE ip <> '127.0.0.1' AND actor_kind = 'anonymous'"); n != 0 {
+		t.Errorf("%d audit lines believe the header", n)
+	}
+}
+
+// TestAttack_BF_06_Nonsense: a trusted proxy hands on what an attacker made up; no
+// error, and no limit that is skipped.
+func TestAttack_BF_06_Nonsense(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.RealLimits(), servertest.Configure(proxied))
+	nonsense := []string{"a", "", ",", strings.Repeat("9", 10<<10), "fe80::1%eth0", "192.0.2.1, nonsense", "[::1", "1.2.3.4:99999", "-1", "\"192.0.2.1\"", "0x7f.1", "unknown", "::ffff:127.0.0.1",
+		strings.Repeat("127.0.0.1,", 500), "192.0.2.300", "\xff\xfe", "' OR 1=1 --"}
+	n := addressLimited(t, s, 200, func(i int) []servertest.RequestOption {
+		return []servertest.RequestOption{from(nonsense[i%len(nonsense)])}
+	})
+	// A zone is no address of its own, and two of the values hold a good address at
+	// the trusted end: those have counters of their own.
+	if burst := s.Config.Limits.Login.IP.Burst; n < burst || n > 2*burst {
+		t.Errorf("%d attempts were looked at, want about %d", n, burst)
+	}
+}
+
+// TestAttack_BF_07_Prefix: the addresses of one IPv6 customer are one.
+func TestAttack_BF_07_Prefix(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.RealLimits(), servertest.Configure(proxied))
+	n := addressLimited(t, s, 200, func(i int) []servertest.RequestOption {
+		return []servertest.RequestOption{from(fmt.Sprintf("2001:db8:0:1:%x::%x", i, i*7))}
+	})
+	if burst := s.Config.Limits.Login.IP.Burst; n != burst {
+		t.Errorf("%d attempts were looked at, want %d", n, burst)
+	}
+	login(t, s, person(), wrongPassword, from("2001:db8:0:2::1")).WantCode(t, 401, "invalid_credentials")
+}
+
+// TestAttack_BF_09_Spraying tries one password on a thousand accounts.
+func TestAttack_BF_09_Spraying(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.SignUp(t, alice)
+		looked := 0
+		for i := range 1000 {
+			r := login(t, s, fmt.Sprintf("user%d@example.test", i), "Sommer2026!")
+			if r.Status != 429 {
+				r.WantCode(t, 401, "invalid_credentials")
+				looked++
+			}
+		}
+		if looked >= 100 {
+			t.Errorf("%d accounts were tried", looked)
+		}
+		throttled(t, login(t, s, alice, servertest.Password))
+		login(t, s, alice, servertest.Password, from("192.0.2.9")).Want(t, 200) // her own address is none of the attacker's
+	}, servertest.RealLimits(), servertest.Configure(proxied))
+}
+
+// TestAttack_BF_10_Burst sends 200 wrong passwords at once.
+func TestAttack_BF_10_Burst(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.SignUp(t, alice)
+		done := s.Hasher.Stats().Done
+		var mu sync.Mutex
+		statuses := map[int]int{}
+		together(200, func(i int) {
+			r, err := s.Try("POST", api("/login"), body{"email": alice, "password": wrongPassword + strconv.Itoa(i)}, from(fmt.Sprintf("192.0.2.%d", i)))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			statuses[r.Status]++
+		})
+		limit := s.Config.Limits.Login.Account.Count
+		if n := int(s.Hasher.Stats().Done - done); n != limit || statuses[401] != limit || statuses[429] != 200-limit {
+			t.Errorf("%d passwords were compared, want %d; answers %v", n, limit, statuses)
+		}
+	}, servertest.RealLimits(), servertest.Configure(proxied), servertest.Configure(manyHashes))
+}
+
+// TestAttack_BF_11_EveryLimit: each public call is throttled by the limit that its
+// manual names, from one address and for one account.
+func TestAttack_BF_11_EveryLimit(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		l := s.Config.Limits
+		link := "wwl_" + strings.Repeat("A", 43)
+		for i, c := range []struct {
+			name, path string
+			rate       config.Rate
+			body       func() body
+		}{
+			{"register", "/register", l.Register.IP, func() body { return body{"email": person(), "password": servertest.Password} }},
+			{"verify", "/verify-email", l.Verify.IP, func() body { return body{"token": link} }},
+			{"resend", "/verify-email/resend", l.Resend.IP, func() body { return body{"email": person()} }},
+			{"forgot", "/password/forgot", l.Forgot.IP, func() body { return body{"email": person()} }},
+			{"reset", "/password/reset", l.Reset.IP, func() body { return body{"token": link, "password": servertest.Password} }},
+			{"refresh", "/refresh", l.Refresh.IP, func() body { return body{"refresh_token": "wwr_x"} }},
+			{"login", "/login", l.Login.IP, func() body { return body{"email": person(), "password": wrongPassword} }},
+		} {
+			t.Run("BF-11 "+c.name+" from one address", func(t *testing.T) {
+				ip := from(fmt.Sprintf("203.0.113.%d", i))
+				most := max(c.rate.Burst, c.rate.Count)
+				for n := range most {
+					if r := post(t, s, c.path, c.body(), ip); r.Status == 429 || r.Status >= 500 {
+						t.Fatalf("%d after %d of %d: %s", r.Status, n, most, r.Body)
+					}
+				}
+				done := s.Hasher.Stats().Done
+				throttled(t, post(t, s, c.path, c.body(), ip))
+				if s.Hasher.Stats().Done != done {
+					t.Error("a password was hashed")
+				}
+			})
+		}
+		s.Clock.Advance(2 * time.Hour)
+		s.SignUp(t, alice)
+		for _, c := range []struct {
+			name, path string
+			most       int
+			body       body
+		}{
+			// These say nothing of the limit, or it would tell who has an account: the
+			// answer stays, the mail does not come.
+			{"forgot", "/password/forgot", l.Forgot.Account.Count, body{"email": alice}},
+			{"register", "/register", l.Register.Account.Count - 1, body{"email": alice, "password": otherPassword}},
+		} {
+			t.Run("BF-11 "+c.name+" for one address of mail", func(t *testing.T) {
+				before := len(s.MailsTo(alice))
+				for i := range c.most + 5 {
+					post(t, s, c.path, c.body, from(fmt.Sprintf("198.51.100.%d", i))).Want(t, 202)
+				}
+				quiet(t, s)
+				if n := len(s.MailsTo(alice)) - before; n != c.most {
+					t.Errorf("%d mails, want %d", n, c.most)
+				}
+			})
+		}
+		t.Run("BF-11 one refresh family", func(t *testing.T) {
+			token := s.Login(t, alice, servertest.Password).RefreshToken
+			for i := range l.Refresh.Credential.Count {
+				token = decode[servertest.Tokens](t, refresh(t, s, token, from(fmt.Sprintf("192.0.2.%d", i))).Want(t, 200)).RefreshToken
+			}
+			after := throttled(t, refresh(t, s, token))
+			s.Clock.Advance(after)
+			refresh(t, s, token).Want(t, 200)
+		})
+		t.Run("BF-11 current password", func(t *testing.T) {
+			tokens := s.Login(t, alice, servertest.Password)
+			for range l.Change.Account.Count {
+				post(t, s, "/password/change", body{"current_password": wrongPassword, "new_password": otherPassword}, servertest.Bearer(tokens.AccessToken)).WantCode(t, 403, "wrong_password")
+			}
+			done := s.Hasher.Stats().Done
+			throttled(t, post(t, s, "/password/change", body{"current_password": servertest.Password, "new_password": otherPassword}, servertest.Bearer(tokens.AccessToken)))
+			throttled(t, s.Do(t, "DELETE", api("/me"), body{"current_password": servertest.Password}, servertest.Bearer(tokens.AccessToken)))
+			throttled(t, s.Do(t, "PATCH", api("/me"), body{"email": eve, "current_password": servertest.Password}, servertest.Bearer(tokens.AccessToken)))
+			if s.Hasher.Stats().Done != done {
+				t.Error("a password was hashed")
+			}
+		})
+	}, servertest.RealLimits(), servertest.Configure(proxied))
+}
+
+// quiet waits until every mail is out.
+func quiet(t testing.TB, s *servertest.Server) {
+	t.Helper()
+	db := raw(t, s.Config.DatabaseURL())
+	defer db.Close()
+	eventually(t, "the outbox is empty", 10*time.Second, func() bool {
+		s.Outbox.Wake()
+		return ask[int](t, db, "SELECT count(*) FROM outbox") == 0
+	})
+}
+
+// TestAttack_PW_20_ResetMails asks a hundred times for a link within a minute.
+func TestAttack_PW_20_ResetMails(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.SignUp(t, alice)
+		answers := map[string]servertest.Response{}
+		for i := range 100 {
+			answers[fmt.Sprint(i)] = post(t, s, "/password/forgot", body{"email": alice}, from(fmt.Sprintf("192.0.2.%d", i))).Want(t, 202)
+		}
+		alike(t, answers)
+		quiet(t, s)
+		if n := len(s.MailsTo(alice)) - 1; n != s.Config.Limits.Forgot.Account.Count {
+			t.Errorf("%d mails, want %d", n, s.Config.Limits.Forgot.Account.Count)
+		}
+	}, servertest.RealLimits(), servertest.Configure(proxied))
+}

@@ -1,0 +1,225 @@
+package attacks_test
+
+import (
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite" // reads the database behind the server's back
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+const (
+	alice = "alice@example.test"
+	bob   = "bob@example.test"
+	eve   = "eve@example.test"
+
+	otherPassword = "other-brave-walnuts-77"
+	wrongPassword = "not-quite-the-one-31"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if binaries.dir != "" {
+		os.RemoveAll(binaries.dir)
+	}
+	os.Exit(code)
+}
+
+// thorough is whether time does not matter.
+var thorough = os.Getenv("WATCHWORD_TEST_ALL") != ""
+
+// scale is how often or how many: the second number where time does not matter.
+func scale(few, many int) int {
+	if thorough {
+		return many
+	}
+	return few
+}
+
+// body is a JSON object.
+type body = map[string]any
+
+// api is a path of the first-party API.
+func api(path string) string { return "/api/v1" + path }
+
+func post(t testing.TB, s *servertest.Server, path string, b any, opts ...servertest.RequestOption) servertest.Response {
+	t.Helper()
+	return s.Do(t, "POST", api(path), b, opts...)
+}
+
+func login(t testing.TB, s *servertest.Server, email, password string, opts ...servertest.RequestOption) servertest.Response {
+	t.Helper()
+	return post(t, s, "/login", body{"email": email, "password": password}, opts...)
+}
+
+func refresh(t testing.TB, s *servertest.Server, token string, opts ...servertest.RequestOption) servertest.Response {
+	t.Helper()
+	return post(t, s, "/refresh", body{"refresh_token": token}, opts...)
+}
+
+func me(t testing.TB, s *servertest.Server, opts ...servertest.RequestOption) servertest.Response {
+	t.Helper()
+	return s.Do(t, "GET", api("/me"), nil, opts...)
+}
+
+func decode[T any](t testing.TB, r servertest.Response) (v T) {
+	t.Helper()
+	r.Decode(t, &v)
+	return v
+}
+
+// person is an address that nobody else has.
+func person() string { return "p" + strings.ToLower(rand.Text()[:12]) + "@example.test" }
+
+// raw opens the database behind the server's back.
+func raw(t testing.TB, url string) *sql.DB {
+	t.Helper()
+	driver := "pgx"
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		driver, url = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)"
+	}
+	db, err := sql.Open(driver, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func ask[T any](t testing.TB, db *sql.DB, query string, args ...any) (v T) {
+	t.Helper()
+	if err := db.QueryRow(query, args...).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return v
+}
+
+// lasting are the tables in which an attack must leave no trace. The audit log, the
+// outbox and the janitor's work are not among them, nor is the time at which
+// something was last seen.
+var lasting = []string{
+	"tenants", "accounts", "credentials", "clients", "sessions", "refresh_families", "single_use",
+	"permissions", "roles", "role_permissions", "assignments", "signing_keys", "settings",
+}
+
+// dump is every row of the tables as text, in a fixed order.
+func dump(t testing.TB, db *sql.DB, tables ...string) (lines []string) {
+	t.Helper()
+	for _, table := range tables {
+		rows, err := db.Query("SELECT * FROM " + table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := scanRows(t, rows)
+		for i := range found {
+			found[i] = table + ": " + found[i]
+		}
+		lines = append(lines, found...)
+	}
+	return lines
+}
+
+func scanRows(t testing.TB, rows *sql.Rows) (lines []string) {
+	t.Helper()
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		values, to := make([]any, len(names)), make([]any, len(names))
+		for i := range values {
+			to[i] = &values[i]
+		}
+		if err := rows.Scan(to...); err != nil {
+			t.Fatal(err)
+		}
+		var line strings.Builder
+		for i, name := range names {
+			if b, ok := values[i].([]byte); ok {
+				values[i] = string(b)
+			}
+			fmt.Fprintf(&line, "%s=%v ", name, values[i])
+		}
+		lines = append(lines, line.String())
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// unchanged runs fn and fails when it leaves a trace in the lasting tables, but for
+// those that are named.
+func unchanged(t testing.TB, s *servertest.Server, fn func(), but ...string) {
+	t.Helper()
+	db := raw(t, s.Config.DatabaseURL())
+	defer db.Close()
+	var tables []string
+next:
+	for _, table := range lasting {
+		for _, b := range but {
+			if b == table {
+				continue next
+			}
+		}
+		tables = append(tables, table)
+	}
+	before := dump(t, db, tables...)
+	fn()
+	if diff := cmp.Diff(sorted(before), sorted(dump(t, db, tables...))); diff != "" {
+		t.Errorf("the attack left traces:\n%s", diff)
+	}
+}
+
+func sorted(lines []string) map[string]int {
+	m := map[string]int{}
+	for _, l := range lines {
+		m[l]++
+	}
+	return m
+}
+
+// events counts the audit lines of a kind.
+func events(t testing.TB, db *sql.DB, kind string) int {
+	t.Helper()
+	return ask[int](t, db, "SELECT count(*) FROM audit WHERE event = $1", kind)
+}
+
+// eventually asks until the answer is yes.
+func eventually(t testing.TB, what string, long time.Duration, fn func() bool) {
+	t.Helper()
+	for until := time.Now().Add(long); !fn(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("not within %s: %s", long, what)
+		}
+	}
+}
+
+// together runs fn n times at once, released by one barrier.
+func together(n int, fn func(i int)) {
+	var ready, done sync.WaitGroup
+	gate := make(chan struct{})
+	ready.Add(n)
+	for i := range n {
+		done.Go(func() {
+			ready.Done()
+			<-gate
+			fn(i)
+		})
+	}
+	ready.Wait()
+	close(gate)
+	done.Wait()
+}
