@@ -136,7 +136,7 @@ func TestAttack_FL_18_killedMigration(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		url := storetest.Blank(t)
-		run(t, url, rounds(4, 1), func(string) {})
+		run(t, url, rounds(6, 1), func(string) {})
 		migrated(t, url)
 	})
 }

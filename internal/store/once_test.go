@@ -88,7 +88,7 @@ func TestTakeOnce(t *testing.T) {
 
 func TestAttack_FL_11_twoNodes(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, cfg store.Config) { takeOnce(t, nodes(t, cfg, 2), rounds(10, 200)) })
+	each(t, func(t *testing.T, cfg store.Config) { takeOnce(t, nodes(t, cfg, 2), rounds(10, 100)) })
 }
 
 // TestAttack_FL_10: one successor for each refresh token, on two nodes.
@@ -104,7 +104,7 @@ func TestAttack_FL_10_rotate(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		for n := range rounds(10, 1000) {
+		for n := range rounds(10, 300) {
 			got := race(16, func(i int) bool {
 				won := false
 				err := write(t.Context(), dbs[i%2], func(tx *store.Tx) error {

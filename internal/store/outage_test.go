@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -130,9 +131,9 @@ func TestAttack_FL_05_databaseDown(t *testing.T) {
 			cfg := testConfig(t, dsn)
 			cfg.Wait = 500 * time.Millisecond
 			db := open(t, cfg)
-			for range 2 {
+			for _, seconds := range []int{rounds(1, 60), 1} {
 				p.set(mode)
-				outage(t, db, cfg.Wait, time.Duration(rounds(2, 60))*time.Second)
+				outage(t, db, cfg.Wait, time.Duration(seconds)*time.Second)
 				p.set(passing)
 				recovers(t, db)
 			}
@@ -164,7 +165,8 @@ func outage(t *testing.T, db *store.DB, wait, long time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
-	var slowest atomic.Int64
+	var mu sync.Mutex
+	var took []time.Duration
 	var wg sync.WaitGroup
 	for g := range 30 { // more than there are connections
 		wg.Go(func() {
@@ -179,8 +181,9 @@ func outage(t *testing.T, db *store.DB, wait, long time.Duration) {
 				case 2:
 					err = db.Ping(t.Context())
 				}
-				d := time.Since(at)
-				slowest.Store(max(slowest.Load(), int64(d)))
+				mu.Lock()
+				took = append(took, time.Since(at))
+				mu.Unlock()
 				var e *auth.Error
 				if !errors.As(err, &e) || e.Kind != auth.KindUnavailable || e.RetryAfter <= 0 {
 					t.Errorf("answered with %v", err)
@@ -191,8 +194,10 @@ func outage(t *testing.T, db *store.DB, wait, long time.Duration) {
 		})
 	}
 	wg.Wait()
-	if d := time.Duration(slowest.Load()); d > wait+wait/2 {
-		t.Errorf("the slowest refusal took %s, %s is the wait", d, wait)
+	slices.Sort(took)
+	// The slowest may have waited for a processor, which is not the database's doing.
+	if d, most := took[len(took)*95/100], took[len(took)-1]; d > wait+wait/4 || most > wait+2*time.Second {
+		t.Errorf("of %d refusals 95%% took less than %s, all less than %s; %s is the wait", len(took), d, most, wait)
 	}
 }
 
