@@ -30,7 +30,7 @@ type MailConfig struct {
 	TenantName func(context.Context, auth.TenantID) string
 	// TLS, if set, replaces the system's certificate authorities and the like.
 	TLS *tls.Config
-	// Greet bounds connecting, TLS and signing in; 15 s when zero. Send bounds the
+	// Greet bounds connecting, TLS and signing in; 10 s when zero. Send bounds the
 	// delivery of one mail after that; 60 s when zero.
 	Greet, Send time.Duration
 }
@@ -48,7 +48,7 @@ type Mailer struct {
 
 // NewMailer checks the configuration. It does not connect.
 func NewMailer(cfg MailConfig) (*Mailer, error) {
-	set(&cfg.Greet, 15*time.Second)
+	set(&cfg.Greet, 10*time.Second)
 	set(&cfg.Send, 60*time.Second)
 	server, err := parseSMTP(cfg.URL)
 	if err != nil {

@@ -258,7 +258,7 @@ func TestWrongMasterKey(t *testing.T) {
 	})
 }
 
-// A message whose kind nobody here knows waits for a node that does.
+// The commands that manage a server put it together without anywhere to send mail.
 func TestCommandLineNeedsNoMailServer(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Production())
