@@ -55,7 +55,11 @@ func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 func (s *Server) login(ctx context.Context, in *struct{ Body Credentials }) (*tokensOut, error) {
 	ex := exchangeOf(ctx)
 	cookie := in.Body.Session == "cookie"
-	res, err := s.cfg.Logins.Password(ctx, ex.tenant.ID, login.Request{Email: in.Body.Email, Password: in.Body.Password, Cookie: cookie, Actor: ex.by()})
+	by := ex.by()
+	if cookie {
+		by.Session = ex.formerSession(ctx)
+	}
+	res, err := s.cfg.Logins.Password(ctx, ex.tenant.ID, login.Request{Email: in.Body.Email, Password: in.Body.Password, Cookie: cookie, Actor: by})
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +69,20 @@ func (s *Server) login(ctx context.Context, in *struct{ Body Credentials }) (*to
 		return &tokensOut{Status: http.StatusNoContent}, nil
 	}
 	return tokens(res.Tokens), nil
+}
+
+// formerSession is the session whose cookie the new one replaces, if there is one:
+// it ends with the sign-in, so that no copy of the old cookie lives on.
+func (ex *exchange) formerSession(ctx context.Context) auth.SessionID {
+	secret := ex.sessionCookie()
+	if secret == "" {
+		return ""
+	}
+	v, _, err := ex.server.cfg.Sessions.Find(ctx, ex.server.cfg.DB, ex.tenant.ID, secret)
+	if err != nil {
+		return "" // dead already
+	}
+	return v.ID
 }
 
 // RefreshToken is what a refresh spends.
