@@ -16,6 +16,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -222,4 +225,18 @@ func together(n int, fn func(i int)) {
 	ready.Wait()
 	close(gate)
 	done.Wait()
+}
+
+// member makes an account with a proved address and the usual password.
+func member(t testing.TB, s *servertest.Server, email string) auth.AccountID {
+	t.Helper()
+	a, err := s.Accounts.Create(t.Context(), auth.DefaultTenant, account.Creation{Email: email, Password: servertest.Password, Verified: true}, auth.System)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.ID
+}
+
+func origins(list ...string) func(*config.Config) {
+	return func(c *config.Config) { c.CORS.Origins = list }
 }
