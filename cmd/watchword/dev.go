@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -91,11 +90,12 @@ func set(cfg *config.Config, key string) bool {
 // makeAdmin makes the administrator at the first start and returns the password,
 // which is shown once and kept nowhere.
 func makeAdmin(ctx context.Context, s *server.Server) (string, error) {
+	_, err := s.Accounts.Find(ctx, auth.DefaultTenant, devAdmin)
+	if auth.KindOf(err) != auth.KindNotFound {
+		return "", err
+	}
 	password := strings.ToLower(rand.Text()[:20])
 	a, err := s.Accounts.Create(ctx, auth.DefaultTenant, account.Creation{Email: devAdmin, Password: password, Name: "Administrator", Verified: true}, auth.System)
-	if e, ok := errors.AsType[*auth.Error](err); ok && e.Kind == auth.KindConflict {
-		return "", nil
-	}
 	if err != nil {
 		return "", err
 	}

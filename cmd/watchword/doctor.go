@@ -18,6 +18,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/server"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -112,7 +113,7 @@ func (c doctorCmd) examine(ctx context.Context, cfg *config.Config) []finding {
 	}
 	check("database", func() (string, error) { return checkDatabase(ctx, cfg) })
 	if !cfg.SMTP.URL.IsZero() {
-		check("mail server", func() (string, error) { return checkSMTP(ctx, cfg) })
+		check("mail server", func() (string, error) { return "takes our sender's mail", server.CheckMail(ctx, cfg) })
 	}
 	if cfg.TLS.CertFile != "" {
 		check("TLS certificate", func() (string, error) { return checkCertificate(cfg) })
@@ -153,25 +154,6 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%s answers in %s", db.Name(), time.Since(begun).Round(10*time.Microsecond)), nil
-}
-
-func checkSMTP(ctx context.Context, cfg *config.Config) (string, error) {
-	u, err := url.Parse(cfg.SMTP.URL.Reveal())
-	if err != nil {
-		return "", errors.New("smtp.url is not a URL")
-	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"smtp": "587", "smtps": "465"}[u.Scheme]
-	}
-	addr := net.JoinHostPort(u.Hostname(), port)
-	d := net.Dialer{Timeout: 5 * time.Second}
-	conn, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	return addr + " accepts connections", nil
 }
 
 func checkCertificate(cfg *config.Config) (string, error) {

@@ -85,6 +85,17 @@ func (s *Service) Get(ctx context.Context, tenant auth.TenantID, id auth.Account
 	return a, found("get account", err)
 }
 
+// Profile returns the account with the names of its roles and permissions, or a
+// refusal of KindNotFound.
+func (s *Service) Profile(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (store.Profile, error) {
+	var p store.Profile
+	err := s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+		p, err = tx.Profile(id)
+		return err
+	})
+	return p, found("get account", err)
+}
+
 // Find returns the account with the given e-mail address, in any spelling that
 // signs in to it, or a refusal of KindNotFound.
 func (s *Service) Find(ctx context.Context, tenant auth.TenantID, email string) (auth.Account, error) {

@@ -55,6 +55,7 @@ type ResetLimits struct {
 
 // ChangeLimits is the section limits.change.
 type ChangeLimits struct {
+	IP      Rate `key:"ip" default:"30/1m burst 60" help:"Failures from one address, whatever the account."`
 	Account Rate `key:"account" default:"10/15m" help:"Failures of one account."`
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
@@ -149,6 +150,17 @@ func (s *Server) openMail(context.Context) (err error) {
 	return nil
 }
 
+// CheckMail reports whether the configured mail server can be reached, with its
+// encryption and credentials. It sends nothing.
+func CheckMail(ctx context.Context, cfg *config.Config) error {
+	m, err := outbox.NewMailer(outbox.MailConfig{URL: cfg.SMTP.URL.Reveal(), From: cfg.SMTP.From, Base: cfg.BaseURL()})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return m.Check(ctx)
+}
+
 func (s *Server) tenantName(ctx context.Context, id auth.TenantID) string {
 	t, err := s.Tenants.Get(ctx, id)
 	if err != nil {
@@ -169,14 +181,14 @@ func (s *Server) openWeb(context.Context) (err error) {
 	l := s.cfg.Limits
 	conf := web.Config{
 		DB: s.DB, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log,
-		Accounts: s.Accounts, Logins: s.Logins, Access: s.Access, Tenants: s.Tenants,
+		Accounts: s.Accounts, Logins: s.Logins, Tenants: s.Tenants,
 		Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
 		Base: s.cfg.BaseURL(), Trusted: s.cfg.Proxy.Trusted, Origins: s.cfg.CORS.Origins,
 		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, BodyJSON: int64(s.cfg.HTTP.BodyJSON), BodyForm: int64(s.cfg.HTTP.BodyForm),
 		Pprof: s.cfg.Metrics.Pprof, AccessLog: s.cfg.AccessLog,
 		Rates: web.Rates{
 			Register: limit.Rate(l.Register.IP), Login: limit.Rate(l.Login.IP), Verify: limit.Rate(l.Verify.IP),
-			Resend: limit.Rate(l.Resend.IP), Forgot: limit.Rate(l.Forgot.IP), Reset: limit.Rate(l.Reset.IP),
+			Resend: limit.Rate(l.Resend.IP), Forgot: limit.Rate(l.Forgot.IP), Reset: limit.Rate(l.Reset.IP), Change: limit.Rate(l.Change.IP),
 			Refresh: limit.Rate(l.Refresh.IP), RefreshFamily: limit.Rate(l.Refresh.Credential),
 		},
 	}

@@ -142,6 +142,11 @@ func TestContract(t *testing.T) {
 			}
 			roles, perms, err := tx.Rights(acc.ID)
 			check("rights", err)
+			profile, err := tx.Profile(acc.ID)
+			check("profile", err)
+			if d := cmp.Diff(store.Profile{Account: acc, Roles: roles, Permissions: perms}, profile); d != "" {
+				t.Errorf("profile (-want +got):\n%s", d)
+			}
 			if !cmp.Equal(roles, []string{"editor"}) || !cmp.Equal(perms, []string{"a:b"}) {
 				t.Errorf("rights: %v %v", roles, perms)
 			}

@@ -113,3 +113,25 @@ func (tx *Tx) SignedIn(digest string) (auth.Session, auth.Account, error) {
 		WHERE s.tenant_id = $1 AND s.digest = $2`, tx.tenant, digest)
 	return p.s, p.a, err
 }
+
+// Profile is an account with the names of what it may do.
+type Profile struct {
+	auth.Account
+	Roles       []string // sorted
+	Permissions []string // sorted
+}
+
+// Profile reads an account with its rights; ErrNotFound when it is gone.
+func (tx *Tx) Profile(id auth.AccountID) (Profile, error) {
+	return one(tx.q, func(s scanner, p *Profile) error {
+		return s.Scan(&p.ID, &p.Email.Address, &p.Email.Login, &p.Name, at(&p.EmailVerifiedAt), at(&p.DisabledAt),
+			at(&p.LastLoginAt), at(&p.CreatedAt), at(&p.UpdatedAt), words{&p.Roles}, words{&p.Permissions})
+	}, "SELECT "+accountCols+`,
+		(SELECT string_agg(r.name, ' ') FROM assignments g
+			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
+			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.id),
+		(SELECT string_agg(p.permission, ' ') FROM assignments g
+			JOIN role_permissions p ON p.tenant_id = g.tenant_id AND p.role_id = g.role_id
+			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.id)
+		FROM accounts f WHERE f.tenant_id = $1 AND f.id = $2`, tx.tenant, id)
+}

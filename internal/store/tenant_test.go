@@ -136,6 +136,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"DropSingleUse": func(tx *store.Tx) (any, error) { return nil, tx.DropSingleUse("x", auth.UseVerifyEmail) },
 	"Refreshing":    func(tx *store.Tx) (any, error) { return tx.Refreshing("x") },
 	"Standing":      func(tx *store.Tx) (any, error) { return tx.Standing("x", "x") },
+	"Profile":       func(tx *store.Tx) (any, error) { return tx.Profile("x") },
 	"SignedIn": func(tx *store.Tx) (any, error) {
 		s, a, err := tx.SignedIn("x")
 		return string(s.ID) + string(a.ID), err

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/account"
-	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
 )
 
 var (
@@ -36,17 +36,13 @@ type Me struct {
 
 type meOut struct{ Body Me }
 
-func (s *Server) meOf(ctx context.Context, a auth.Account) (*meOut, error) {
-	roles, permissions, err := s.cfg.Access.RightsOf(ctx, exchangeOf(ctx).tenant.ID, a.ID)
-	if err != nil {
-		return nil, err
-	}
-	me := Me{ID: string(a.ID), Email: a.Email.Address, EmailVerified: a.Verified(), Name: a.Name,
-		Roles: list(roles), Permissions: list(permissions), CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC()}
-	if at := a.LastLoginAt.UTC(); !a.LastLoginAt.IsZero() {
+func meOf(p store.Profile) *meOut {
+	me := Me{ID: string(p.ID), Email: p.Email.Address, EmailVerified: p.Verified(), Name: p.Name,
+		Roles: list(p.Roles), Permissions: list(p.Permissions), CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC()}
+	if at := p.LastLoginAt.UTC(); !p.LastLoginAt.IsZero() {
 		me.LastLoginAt = &at
 	}
-	return &meOut{me}, nil
+	return &meOut{me}
 }
 
 // list makes an empty list out of none, so that clients find a list either way.
@@ -59,11 +55,11 @@ func list(s []string) []string {
 
 func (s *Server) me(ctx context.Context, _ *struct{}) (*meOut, error) {
 	ex := exchangeOf(ctx)
-	a, err := s.cfg.Accounts.Get(ctx, ex.tenant.ID, ex.actor.Account())
+	p, err := s.cfg.Accounts.Profile(ctx, ex.tenant.ID, ex.actor.Account())
 	if err != nil {
 		return nil, err
 	}
-	return s.meOf(ctx, a)
+	return meOf(p), nil
 }
 
 // MeChange is what a person changes of the own account.
@@ -76,11 +72,10 @@ type MeChange struct {
 func (s *Server) meUpdate(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
 	ex := exchangeOf(ctx)
 	patch := account.Patch{Name: in.Body.Name, Email: in.Body.Email, CurrentPassword: in.Body.CurrentPassword}
-	a, err := s.cfg.Accounts.Update(ctx, ex.tenant.ID, ex.actor.Account(), patch, ex.by())
-	if err != nil {
+	if _, err := s.cfg.Accounts.Update(ctx, ex.tenant.ID, ex.actor.Account(), patch, ex.by()); err != nil {
 		return nil, err
 	}
-	return s.meOf(ctx, a)
+	return s.me(ctx, nil)
 }
 
 // CurrentPassword proves that it is really the owner who asks.

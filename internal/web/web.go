@@ -27,7 +27,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/rs/cors"
 
-	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -49,7 +48,6 @@ type Config struct {
 	Sessions *session.Service
 	Accounts *account.Service
 	Logins   *login.Service
-	Access   *access.Service
 	Tenants  *tenant.Service
 	// Limiter counts requests against Rates.
 	Limiter limit.Limiter

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/keys"
@@ -75,7 +74,7 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 	tokens := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: secret.Bytes(32), Refreshed: metrics.Refresh, Log: log})
 	sessions := session.New(session.Config{})
 	cfg := Config{
-		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions, Access: access.New(db),
+		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions,
 		Accounts: account.New(account.Config{DB: db, Hasher: h.hasher, Policy: password.DefaultPolicy(), Sessions: sessions, Limiter: limiter, Now: clock, RegistrationOpen: true, Log: log,
 			Rates: account.Rates{Register: generous, Resend: generous, Forgot: generous, Password: generous}}),
 		Logins:  login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: login.Rates{Account: generous}}),
