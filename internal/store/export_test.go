@@ -14,3 +14,9 @@ const (
 
 // Unavailable reads an error as the named database would.
 func Unavailable(name string, err error) bool { return dialect(name).unavailable(err) }
+
+// Exec runs a statement that the store does not have.
+func (tx *Tx) Exec(text string) error {
+	_, err := tx.q.exec(text)
+	return err
+}

@@ -321,6 +321,31 @@ func TestAttack_FL_06_terminated(t *testing.T) {
 	}
 }
 
+// Connections that died while nobody used them are passed over.
+func TestAttack_FL_06_terminatedIdle(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, storetest.Postgres(t))
+	db := open(t, cfg)
+	admin := raw(t, cfg.URL)
+	for round := range 3 {
+		race(cfg.Connections, func(int) bool { // all of them connected
+			return db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
+				time.Sleep(30 * time.Millisecond)
+				_, err := tx.Self()
+				return err
+			}) == nil
+		})
+		if n := count(t, admin, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"); n < cfg.Connections/2 {
+			t.Fatalf("only %d connections were there to kill", n)
+		}
+		for n := range 20 {
+			if err := write(t.Context(), db, func(tx *store.Tx) error { return insertRole(tx, fmt.Sprint(round, "-", n)) }); err != nil {
+				t.Errorf("write %d: %v", n, err)
+			}
+		}
+	}
+}
+
 // TestAttack_FL_22: slow statements take all connections; the others are refused
 // in time, and served as soon as there is room.
 func TestAttack_FL_22_poolExhausted(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -351,6 +352,48 @@ func TestWriterStuck(t *testing.T) {
 		t.Errorf("reads must go on: %v", err)
 	}
 	release()
+	if err := write(t.Context(), db, func(tx *store.Tx) error { return insertRole(tx, "after") }); err != nil {
+		t.Errorf("no recovery: %v", err)
+	}
+}
+
+// When a statement fails so badly that SQLite may have rolled everything back, what
+// its function does next must not happen alone, and the others in the batch go on.
+func TestNothingAfterALostTransaction(t *testing.T) {
+	t.Parallel()
+	db, cfg := sqliteDB(t, nil)
+	pages := count(t, raw(t, cfg.URL), "PRAGMA page_count")
+	limit := func(n int) {
+		if err := write(t.Context(), db, func(tx *store.Tx) error { return tx.Exec(fmt.Sprint("PRAGMA max_page_count = ", n)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(pages + 20)
+	errs := together(t, db, 20, func(i int) error {
+		return write(t.Context(), db, func(tx *store.Tx) error {
+			if i == 10 {
+				var failed error
+				for n := 0; failed == nil && n < 100; n++ {
+					failed = tx.Record(auth.Event{Kind: auth.EventLogin, Detail: map[string]string{"x": strings.Repeat("x", 9000)}})
+				}
+				if failed == nil {
+					t.Error("the file never was full")
+				}
+				insertRole(tx, "ghost") // as if nothing had happened
+				return nil
+			}
+			return insertRole(tx, fmt.Sprint("r", i))
+		})
+	})
+	for i, err := range errs {
+		if (i == 10) != unavailable(err) || i != 10 && (err != nil || !hasRole(t, db, fmt.Sprint("r", i))) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	if hasRole(t, db, "ghost") || count(t, raw(t, cfg.URL), "SELECT count(*) FROM audit") != 0 {
+		t.Error("a part of a lost transaction was committed")
+	}
+	limit(1 << 30)
 	if err := write(t.Context(), db, func(tx *store.Tx) error { return insertRole(tx, "after") }); err != nil {
 		t.Errorf("no recovery: %v", err)
 	}

@@ -1,0 +1,46 @@
+package store_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// BenchmarkWrite shows what group commit is worth: the same durable writes by 64
+// callers, together and one by one.
+func BenchmarkWrite(b *testing.B) {
+	for _, alone := range []bool{false, true} {
+		b.Run(fmt.Sprintf("alone=%v", alone), func(b *testing.B) {
+			cfg := testConfig(b, storetest.SQLite(b))
+			cfg.OneCommitEach = alone
+			db := open(b, cfg)
+			var n atomic.Int64
+			b.SetParallelism(32)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := write(b.Context(), db, func(tx *store.Tx) error {
+						return tx.InsertSingleUse(newLink(fmt.Sprint(n.Add(1)), tx.Now))
+					}); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkRead is the price of a transaction that reads one row.
+func BenchmarkRead(b *testing.B) {
+	db := open(b, testConfig(b, storetest.SQLite(b)))
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := db.Read(b.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.Self(); return err }); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
