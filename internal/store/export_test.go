@@ -16,7 +16,7 @@ const (
 func Unavailable(name string, err error) bool { return dialect(name).unavailable(err) }
 
 // Exec runs a statement that the store does not have.
-func (tx *Tx) Exec(text string) error {
+func Exec(tx *Tx, text string) error {
 	_, err := tx.q.exec(text)
 	return err
 }

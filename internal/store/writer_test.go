@@ -364,7 +364,7 @@ func TestNothingAfterALostTransaction(t *testing.T) {
 	db, cfg := sqliteDB(t, nil)
 	pages := count(t, raw(t, cfg.URL), "PRAGMA page_count")
 	limit := func(n int) {
-		if err := write(t.Context(), db, func(tx *store.Tx) error { return tx.Exec(fmt.Sprint("PRAGMA max_page_count = ", n)) }); err != nil {
+		if err := write(t.Context(), db, func(tx *store.Tx) error { return store.Exec(tx, fmt.Sprint("PRAGMA max_page_count = ", n)) }); err != nil {
 			t.Fatal(err)
 		}
 	}
