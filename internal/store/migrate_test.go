@@ -121,7 +121,7 @@ func TestAttack_FL_18_killedMigration(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		url := "sqlite:" + filepath.Join(t.TempDir(), "watchword.db")
-		run(t, url, 1, func(url string) { // the next start, on a copy
+		run(t, url, rounds(3, 1), func(url string) { // the next start, on a copy
 			path := strings.TrimPrefix(url, "sqlite:")
 			next := filepath.Join(t.TempDir(), "watchword.db")
 			for _, suffix := range []string{"", "-wal"} {

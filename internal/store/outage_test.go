@@ -131,9 +131,9 @@ func TestAttack_FL_05_databaseDown(t *testing.T) {
 			cfg := testConfig(t, dsn)
 			cfg.Wait = 500 * time.Millisecond
 			db := open(t, cfg)
-			for _, seconds := range []int{rounds(1, 60), 1} {
+			for _, ms := range []int{rounds(400, 60_000), 400} {
 				p.set(mode)
-				outage(t, db, cfg.Wait, time.Duration(seconds)*time.Second)
+				outage(t, db, cfg.Wait, time.Duration(ms)*time.Millisecond)
 				p.set(passing)
 				recovers(t, db)
 			}
@@ -147,7 +147,7 @@ func TestAttack_FL_05_databaseDown(t *testing.T) {
 		db := open(t, cfg)
 		p.l.Close()
 		p.cut()
-		outage(t, db, cfg.Wait, time.Second)
+		outage(t, db, cfg.Wait, 400*time.Millisecond)
 		l, err := net.Listen("tcp", p.l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
