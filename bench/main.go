@@ -53,9 +53,7 @@ var sections = []section{
 
 // bench is one run.
 type bench struct {
-	hello    *process
-	helloCPU time.Duration // of one request, measured first
-	err      error
+	hello *process
 }
 
 func main() {
@@ -88,7 +86,6 @@ func measure() error {
 	defer b.hello.stop()
 	fmt.Printf("Measured on %s, %d cores shared with the generator, %s a line.\n\n", runtime.Version(), runtime.NumCPU(), *span)
 	wanted := strings.FieldsFunc(*only, func(r rune) bool { return r == ',' })
-	b.baseline()
 	for _, s := range sections {
 		if len(wanted) > 0 && !slices.Contains(wanted, s.name) {
 			continue
@@ -100,17 +97,20 @@ func measure() error {
 	return nil
 }
 
-// baseline measures "hello", the unit of every ratio. It is repeated before every
-// table, since a shared machine drifts.
-func (b *bench) baseline() {
+// unit measures "hello", the unit of every ratio. It is measured right before and
+// right after each line, since a shared machine drifts.
+func (b *bench) unit() time.Duration {
 	request := get(b.hello.addr, "/", "")
-	b.helloCPU = b.cost(b.hello, load{addr: b.hello.addr, clients: 16, span: *span / 2, next: func(int, int) []byte { return request }}).cpu
+	before := b.hello.cpu()
+	r := load{addr: b.hello.addr, clients: 16, span: *span / 4, next: func(int, int) []byte { return request }}.run()
+	return (b.hello.cpu() - before) / time.Duration(max(1, r.requests))
 }
 
 // cost is what one load cost a server.
 type cost struct {
 	result
-	cpu time.Duration // of the server for each request
+	cpu  time.Duration // of the server for each request
+	unit time.Duration // of "hello" for each request, around the same time
 }
 
 func (b *bench) cost(p *process, l load) cost {
@@ -119,27 +119,23 @@ func (b *bench) cost(p *process, l load) cost {
 	if l.most == 0 {
 		warm.run()
 	}
+	unit := b.unit()
 	before := p.cpu()
 	r := l.run()
 	used := p.cpu() - before
+	unit = (unit + b.unit()) / 2
 	if r.failed > 0 {
 		fmt.Fprintf(os.Stderr, "bench: %s: %d of %d failed, first: %v\n", p.name, r.failed, r.failed+r.requests, r.firstErr)
 	}
-	return cost{r, used / time.Duration(max(1, r.requests))}
+	return cost{r, used / time.Duration(max(1, r.requests)), unit}
 }
 
 func (b *bench) head(title, note string) {
-	b.baseline()
-	fmt.Printf("### %s\n\n%s\n\n| what | CPU a request | × hello | requests/s | p50 | p99 |\n|---|---:|---:|---:|---:|---:|\n", title, note)
-	b.row("bare net/http \"hello\"", cost{cpu: b.helloCPU})
+	fmt.Printf("### %s\n\n%s\n\n| what | CPU a request | \"hello\" then | × hello | requests/s | p50 | p99 |\n|---|---:|---:|---:|---:|---:|---:|\n", title, note)
 }
 
 func (b *bench) row(what string, c cost) {
-	rate, p50, p99 := "–", "–", "–"
-	if c.requests > 0 {
-		rate, p50, p99 = fmt.Sprintf("%.0f", c.rate()), show(c.quantile(.5)), show(c.quantile(.99))
-	}
-	fmt.Printf("| %s | %s | %.2f | %s | %s | %s |\n", what, show(c.cpu), float64(c.cpu)/float64(b.helloCPU), rate, p50, p99)
+	fmt.Printf("| %s | %s | %s | %.2f | %.0f | %s | %s |\n", what, show(c.cpu), show(c.unit), float64(c.cpu)/float64(c.unit), c.rate(), show(c.quantile(.5)), show(c.quantile(.99)))
 }
 
 func show(d time.Duration) string {

@@ -31,13 +31,13 @@ limits:
 `
 
 // configure makes a folder with a configuration for one server.
-func configure(name, database string) (*server, error) {
+func configure(name, database, config string) (*server, error) {
 	dir := filepath.Join(scratch, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	file := filepath.Join(dir, "watchword.yaml")
-	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
 	addr := freeAddr()
@@ -58,7 +58,11 @@ func configure(name, database string) (*server, error) {
 }
 
 func startWatchword(name, database string) (*server, error) {
-	s, err := configure(name, database)
+	return startConfigured(name, database, settings)
+}
+
+func startConfigured(name, database, config string) (*server, error) {
+	s, err := configure(name, database, config)
 	if err != nil {
 		return nil, err
 	}
