@@ -6,12 +6,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"sync"
+	"net/url"
+	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/logging"
-	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/gomodule/redigo/redis"
 )
 
 // Both scripts take time from Redis, so the nodes' clocks need not agree. Numbers
@@ -30,7 +29,7 @@ end
 
 var (
 	// takeScript takes ARGV[3] tokens; with none it only looks.
-	takeScript = redis.NewScript(scriptHead + `
+	takeScript = redis.NewScript(1, scriptHead+`
 local need = n
 if need == 0 then need = 1 end
 local over = tat - now + need * interval - depth
@@ -43,7 +42,7 @@ if n > 0 then
 end
 return {1, 0, math.floor((depth - (tat - now)) / interval)}`)
 
-	refundScript = redis.NewScript(scriptHead + `
+	refundScript = redis.NewScript(1, scriptHead+`
 tat = tat - n * interval
 if tat <= now then redis.call('DEL', KEYS[1]) else put(tat) end
 return 0`)
@@ -52,37 +51,64 @@ return 0`)
 // Redis is a Limiter shared by all nodes that use the same Redis. Its errors mean
 // that nothing was decided, so it belongs behind a [Fallback].
 type Redis struct {
-	client redis.UniversalClient
+	pool *redis.Pool
 }
 
-var quiet sync.Once
+// maxConnections bounds what one node opens; whoever finds none free waits no
+// longer than the timeout.
+const maxConnections = 64
 
 // OpenRedis makes a Redis from a URL such as redis://:password@host:6379/0,
 // rediss://… or unix://…. It does not connect yet: a Redis that is down at the
 // start is no reason not to start. No error carries the URL.
-func OpenRedis(url string, timeout time.Duration) (*Redis, error) {
-	opt, err := redis.ParseURL(url)
-	if err != nil {
+func OpenRedis(rawURL string, timeout time.Duration) (*Redis, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix" {
 		// The cause quotes the URL, and the URL may hold a password.
 		return nil, errors.New("parse the Redis URL: want redis://, rediss:// or unix://")
 	}
-	// The library otherwise writes every failed dial to standard error.
-	quiet.Do(func() { redis.SetLogger(&logging.VoidLogger{}) })
-	opt.DialTimeout, opt.ReadTimeout, opt.WriteTimeout = timeout, timeout, timeout
-	opt.PoolTimeout = timeout
-	opt.ContextTimeoutEnabled = true
-	opt.MaxRetries = -1 // a repeated take would count twice
-	opt.DialerRetries = 1
-	opt.DisableIdentity = true
-	opt.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return NewRedis(redis.NewClient(opt)), nil
+	options := []redis.DialOption{
+		redis.DialConnectTimeout(timeout), redis.DialTLSHandshakeTimeout(timeout),
+		redis.DialReadTimeout(timeout), redis.DialWriteTimeout(timeout),
+	}
+	dial := func(ctx context.Context) (redis.Conn, error) { return redis.DialURLContext(ctx, rawURL, options...) }
+	if u.Scheme == "unix" {
+		password, _ := u.User.Password()
+		options = append(options, redis.DialUsername(u.User.Username()), redis.DialPassword(password))
+		dial = func(ctx context.Context) (redis.Conn, error) {
+			return redis.DialContext(ctx, "unix", u.Path, options...)
+		}
+	}
+	return &Redis{&redis.Pool{
+		DialContext: func(ctx context.Context) (redis.Conn, error) {
+			c, err := dial(ctx)
+			if err != nil && strings.Contains(err.Error(), rawURL) {
+				return nil, errors.New("dial redis: the URL is not usable")
+			}
+			return c, err
+		},
+		MaxIdle: 8, MaxActive: maxConnections, Wait: true, IdleTimeout: 5 * time.Minute,
+	}}, nil
 }
 
-// NewRedis makes a Redis on a client that the caller has set up. Close closes it.
-func NewRedis(client redis.UniversalClient) *Redis { return &Redis{client: client} }
-
 // Close closes the connections.
-func (s *Redis) Close() error { return s.client.Close() }
+func (s *Redis) Close() error { return s.pool.Close() }
+
+// with runs one command on a connection of the pool.
+func (s *Redis) with(ctx context.Context, do func(redis.Conn) (any, error)) (any, error) {
+	c, err := s.pool.GetContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return do(c)
+}
+
+func (s *Redis) run(ctx context.Context, script *redis.Script, key string, g gcra, n int) (any, error) {
+	return s.with(ctx, func(c redis.Conn) (any, error) {
+		return script.DoContext(ctx, c, append([]any{redisKey(key)}, g.args(n)...)...)
+	})
+}
 
 // Take implements Limiter.
 func (s *Redis) Take(ctx context.Context, key string, r Rate, n int) (Decision, error) {
@@ -108,7 +134,7 @@ func (s *Redis) Refund(ctx context.Context, key string, r Rate, n int) error {
 	if !ask {
 		return err
 	}
-	if err := refundScript.Run(ctx, s.client, []string{redisKey(key)}, g.args(n)...).Err(); err != nil {
+	if _, err := s.run(ctx, refundScript, key, g, n); err != nil {
 		return fmt.Errorf("refund in redis: %w", err)
 	}
 	return nil
@@ -116,14 +142,15 @@ func (s *Redis) Refund(ctx context.Context, key string, r Rate, n int) error {
 
 // Reset implements Limiter.
 func (s *Redis) Reset(ctx context.Context, key string) error {
-	if err := s.client.Del(ctx, redisKey(key)).Err(); err != nil {
+	_, err := s.with(ctx, func(c redis.Conn) (any, error) { return redis.DoContext(c, ctx, "DEL", redisKey(key)) })
+	if err != nil {
 		return fmt.Errorf("reset in redis: %w", err)
 	}
 	return nil
 }
 
 func (s *Redis) ask(ctx context.Context, key string, g gcra, n int) (Decision, error) {
-	v, err := takeScript.Run(ctx, s.client, []string{redisKey(key)}, g.args(n)...).Int64Slice()
+	v, err := redis.Int64s(s.run(ctx, takeScript, key, g, n))
 	if err != nil {
 		return Decision{}, fmt.Errorf("take in redis: %w", err)
 	}
