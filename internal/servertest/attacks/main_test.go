@@ -16,10 +16,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/servertest"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 const (
@@ -230,13 +230,20 @@ func together(n int, fn func(i int)) {
 // member makes an account with a proved address and the usual password.
 func member(t testing.TB, s *servertest.Server, email string) auth.AccountID {
 	t.Helper()
-	a, err := s.Accounts.Create(t.Context(), auth.DefaultTenant, account.Creation{Email: email, Password: servertest.Password, Verified: true}, auth.System)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.ID
+	return create(t, s, email, auth.System)
 }
 
 func origins(list ...string) func(*config.Config) {
 	return func(c *config.Config) { c.CORS.Origins = list }
+}
+
+// database is a kind of database that tests run on.
+type database struct {
+	name string
+	make func(testing.TB) string
+}
+
+// databases are those that servertest.Each uses, for tests that prepare more.
+func databases() []database {
+	return []database{{"sqlite", storetest.SQLite}, {"postgres", storetest.Postgres}}
 }
