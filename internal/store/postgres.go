@@ -88,8 +88,9 @@ func (db *postgresDB) read(ctx context.Context, fn func(querier) error) error {
 // poolQuery runs each statement in a transaction of its own: one round trip, where
 // a transaction of one statement has three.
 type poolQuery struct {
-	ctx  context.Context
-	pool *sql.DB
+	ctx   context.Context
+	pool  *sql.DB
+	wrote *bool // set before the first statement that may change something
 }
 
 func (q poolQuery) query(text string, args ...any) (*sql.Rows, error) {
@@ -97,6 +98,7 @@ func (q poolQuery) query(text string, args ...any) (*sql.Rows, error) {
 }
 
 func (q poolQuery) exec(text string, args ...any) (sql.Result, error) {
+	*q.wrote = true
 	return q.pool.ExecContext(q.ctx, text, args...)
 }
 
@@ -104,11 +106,26 @@ func (q poolQuery) exec(text string, args ...any) (sql.Result, error) {
 func (db *postgresDB) look(ctx context.Context, fn func(querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, db.wait)
 	defer cancel()
-	err := fn(poolQuery{ctx, db.pool})
-	if err != nil && cut(err) {
-		err = fn(poolQuery{ctx, db.pool})
+	return db.past(ctx, func(q poolQuery) error { return fn(q) })
+}
+
+// past runs fn again while it meets connections that have died, which all of the
+// idle ones may have done, and has not changed anything.
+func (db *postgresDB) past(ctx context.Context, fn func(poolQuery) error) error {
+	for n := 0; ; n++ {
+		wrote := false
+		err := fn(poolQuery{ctx, db.pool, &wrote})
+		if err == nil || wrote || n > db.size || ctx.Err() != nil || !cut(err) || fresh(err) {
+			return err
+		}
 	}
-	return err
+}
+
+// fresh reports that a new connection could not be made; there is no use in trying
+// another one.
+func fresh(err error) bool {
+	_, ok := errors.AsType[*pgconn.ConnectError](err)
+	return ok
 }
 
 // swap runs single statements that check for themselves what they rest on, instead
@@ -118,7 +135,11 @@ func (db *postgresDB) swap(ctx context.Context, fn func(querier) (bool, error)) 
 	ctx, cancel := context.WithTimeout(ctx, db.wait)
 	defer cancel()
 	for n := 1; ; n++ {
-		held, err := fn(poolQuery{ctx, db.pool})
+		held := false
+		err := db.past(ctx, func(q poolQuery) (err error) {
+			held, err = fn(q)
+			return err
+		})
 		if held || err != nil && !postgres.lostRace(err) {
 			return err
 		}
@@ -161,8 +182,8 @@ func (db *postgresDB) begin(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, 
 		if err == nil || n > db.size || ctx.Err() != nil || !cut(err) {
 			return tx, err
 		}
-		if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-			return nil, err // it was a new one
+		if fresh(err) {
+			return nil, err
 		}
 	}
 }
