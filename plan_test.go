@@ -30,7 +30,7 @@ var ladder = [][]string{
 	{"internal/web/ui"},
 	{"internal/account", "internal/login", "internal/oidc", "internal/access", "internal/tenant"},
 	{"internal/token", "internal/session"},
-	{"internal/keys", "internal/limit"},
+	{"internal/keys", "internal/limit", "internal/outbound"},
 	{"internal/store/storetest"},
 	{"internal/store"},
 	{"guard/guardtest"},
@@ -64,7 +64,7 @@ var reserved = map[string]struct {
 	reason string
 }{
 	"net/http": {
-		[]string{"internal/web", "internal/web/ui", "internal/gateway", "internal/outbox", "internal/login", "internal/server", "internal/servertest",
+		[]string{"internal/web", "internal/web/ui", "internal/gateway", "internal/outbox", "internal/outbound", "internal/login", "internal/server", "internal/servertest",
 			"internal/token", "internal/limit", "guard", "guard/guardtest", "cmd/watchword", "bench", "examples/go-api"},
 		"a status, header or cookie belongs in web; a decision does not know HTTP",
 	},

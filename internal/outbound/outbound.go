@@ -1,0 +1,170 @@
+// Package outbound is the one HTTP client with which the server asks others:
+// addresses that clients, administrators or upstream providers have named.
+//
+// Such an address is an attacker's chance to make the server speak to its own
+// network, so the rules hold for every request and cannot be left out: HTTPS only,
+// no address but public ones (checked when the connection is made, after the name
+// was resolved, so a name cannot change its mind in between), no redirects, no
+// proxy from the environment, no cookies, no compression, one time-out over all
+// and a cap on what is read. The package knows nothing of who asks or why.
+package outbound
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// The refusals. What is returned wraps one of them, or is a fault of the network.
+var (
+	ErrAddress  = errors.New("this address is not on the public network")
+	ErrURL      = errors.New("only https:// addresses with a host and without credentials are asked")
+	ErrTooLarge = errors.New("the answer is too large")
+	ErrRedirect = errors.New("the answer is a redirect, which is not followed")
+)
+
+// Config is what may vary. The zero value is the safe choice.
+type Config struct {
+	// Timeout bounds a whole exchange; 10 s when zero.
+	Timeout time.Duration
+	// MaxBody bounds the body of an answer; 1 MiB when zero.
+	MaxBody int64
+	// Resolver resolves names; the system's when nil.
+	Resolver *net.Resolver
+	// InsecureAllow are networks that are asked although they are not public, and
+	// over plain HTTP too: an administrator's choice for a closed network.
+	InsecureAllow []netip.Prefix
+	// Transport, if set, is told what to change, such as the roots it trusts.
+	Transport func(*http.Transport)
+}
+
+// Client asks others. It is safe for concurrent use.
+type Client struct {
+	http  http.Client
+	most  int64
+	allow []netip.Prefix
+}
+
+// Answer is what came back.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// New makes a client.
+func New(cfg Config) *Client {
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 10 * time.Second
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = 1 << 20
+	}
+	c := &Client{most: cfg.MaxBody, allow: cfg.InsecureAllow}
+	dialer := &net.Dialer{Timeout: min(5*time.Second, cfg.Timeout), Resolver: cfg.Resolver, ControlContext: c.control}
+	transport := &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    min(5*time.Second, cfg.Timeout),
+		DisableCompression:     true, // an answer is as large as it looks
+		MaxResponseHeaderBytes: 64 << 10,
+		MaxConnsPerHost:        16,
+		MaxIdleConns:           64,
+		IdleConnTimeout:        time.Minute,
+		ForceAttemptHTTP2:      true,
+	}
+	if cfg.Transport != nil {
+		cfg.Transport(transport)
+	}
+	c.http = http.Client{
+		Transport:     transport,
+		Timeout:       cfg.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return ErrRedirect },
+	}
+	return c
+}
+
+// Do sends the request and reads the answer whole. The errors of this package tell
+// which rule was broken; whatever the answer's status is, it is no error.
+func (c *Client) Do(ctx context.Context, method, url string, header http.Header, body []byte) (Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil || !c.proper(req) {
+		return Answer{}, ErrURL
+	}
+	if header != nil {
+		req.Header = header.Clone()
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return Answer{}, fmt.Errorf("ask %s: %w", req.URL.Host, cause(err))
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(io.LimitReader(resp.Body, c.most+1))
+	if err != nil {
+		return Answer{}, fmt.Errorf("read the answer of %s: %w", req.URL.Host, cause(err))
+	}
+	if int64(len(got)) > c.most {
+		return Answer{}, fmt.Errorf("read the answer of %s: %w", req.URL.Host, ErrTooLarge)
+	}
+	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: got}, nil
+}
+
+// Get is Do for reading.
+func (c *Client) Get(ctx context.Context, url string) (Answer, error) {
+	return c.Do(ctx, http.MethodGet, url, nil, nil)
+}
+
+// Close closes connections that nobody uses.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// proper judges the address as it is written. Plain HTTP passes only where an
+// exception may apply, which control then decides.
+func (c *Client) proper(r *http.Request) bool {
+	u := r.URL
+	if u.Host == "" || u.Hostname() == "" || u.User != nil || u.Opaque != "" {
+		return false
+	}
+	if u.Scheme == "https" {
+		return true
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "http" && err == nil && c.allowed(addr.Unmap())
+}
+
+// cause takes off the layer of net/http that repeats the URL, which may hold a
+// secret in its query.
+func cause(err error) error {
+	type wrapped interface{ Unwrap() error }
+	if w, ok := err.(wrapped); ok && w.Unwrap() != nil {
+		return w.Unwrap()
+	}
+	return err
+}
+
+// control sees each connection after the name was resolved and before a byte is
+// sent.
+func (c *Client) control(_ context.Context, _, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return ErrAddress
+	}
+	if addr := ap.Addr().WithZone("").Unmap(); !c.allowed(addr) && !Public(addr) {
+		return ErrAddress
+	}
+	return nil
+}
+
+func (c *Client) allowed(addr netip.Addr) bool {
+	for _, p := range c.allow {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
