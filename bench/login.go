@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/password"
+)
+
+func loginSection(b *bench) error {
+	s, err := startWatchword("login", "")
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	if err := s.person(email(0)); err != nil {
+		return err
+	}
+	request := post(s.addr, "/api/v1/login", credentials(email(0), passphrase))
+	b.head("Password login", "4 clients.")
+	ours := b.cost(s.process, load{addr: s.addr, clients: 4, span: *span, next: func(int, int) []byte { return request }})
+	b.row("Argon2id 19 MiB, t=2, p=1", ours)
+	f, err := startFlask()
+	if err != nil {
+		return err
+	}
+	defer f.stop()
+	request2 := post(f.addr, "/login", credentials("alice@example.test", passphrase))
+	b.row("Flask + Werkzeug scrypt, gunicorn with 2 workers", b.cost(f, load{addr: f.addr, clients: 4, span: *span, next: func(int, int) []byte { return request2 }}))
+	hash, err := hashCPU()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nOne Argon2id hash alone, twice at a time in this process: %s of CPU; a login spends %.0f %% of its CPU there.\n\n", show(hash), min(100, 100*float64(hash)/float64(ours.cpu)))
+	return nil
+}
+
+// hashCPU is the processor time of one hash of the default parameters, measured
+// like the logins: two at a time.
+func hashCPU() (time.Duration, error) {
+	h, err := password.New(password.Config{Now: time.Now})
+	if err != nil {
+		return 0, err
+	}
+	before, err := cpuOf(os.Getpid())
+	if err != nil {
+		return 0, err
+	}
+	const n = 60
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for range n / 2 {
+				h.Hash(context.Background(), passphrase)
+			}
+		})
+	}
+	wg.Wait()
+	after, err := cpuOf(os.Getpid())
+	return (after - before) / n, err
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// class is one kind of refusal whose time is compared with others.
+type class struct {
+	name   string
+	status int
+	who    func(i int) string // whose password is guessed
+	times  []time.Duration
+}
+
+// timingSection shows whether the time of a refusal tells who exists.
+func timingSection(b *bench) error {
+	fmt.Print("### Does a refusal tell who exists?\n\nLogins of each class, interleaved on one connection; each class is compared with the first of its table.\n\n")
+	if err := refusals("timing", settings, []*class{
+		{name: "wrong password", status: 401, who: func(int) string { return "known" }},
+		{name: "unknown account", status: 401, who: func(i int) string { return fmt.Sprint("nobody", i) }},
+		{name: "disabled account", status: 401, who: func(int) string { return "disabled" }},
+	}); err != nil {
+		return err
+	}
+	return refusals("throttled", throttling, []*class{
+		{name: "locked account", status: 429, who: func(int) string { return "known" }},
+		{name: "locked unknown account", status: 429, who: func(int) string { return "nobody" }},
+	})
+}
+
+// throttling keeps the real limit of an account, lifts that of the address, and
+// makes locks last.
+const throttling = `
+access_log: false
+limits:
+  login: {ip: 1000000/1s, account: 3/10h}
+  register: {ip: 1000000/1s, account: 1000000/1s}
+  refresh: {ip: 1000000/1s, credential: 1000000/1s}
+`
+
+func refusals(name, config string, classes []*class) error {
+	s, err := startConfigured(name, "", config)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	var c conn
+	defer c.close()
+	ask := func(who string) (answer, error) {
+		return c.ask(s.addr, post(s.addr, "/api/v1/login", credentials(who+"@example.test", "not-the-password-9")))
+	}
+	for _, who := range []string{"known@example.test", "disabled@example.test"} {
+		if err := s.person(who); err != nil {
+			return err
+		}
+	}
+	if _, err := pipe("", s.env, *binary, "user", "disable", "disabled@example.test"); err != nil {
+		return err
+	}
+	for range 5 { // locks what can be locked, warms the rest
+		for _, class := range classes {
+			if _, err := ask(class.who(0)); err != nil {
+				return err
+			}
+		}
+	}
+	const rounds = 300
+	for i := range rounds {
+		for k := range classes {
+			class := classes[(i+k)%len(classes)] // no class always follows the same one
+			a, err := ask(class.who(i + 1))
+			if err != nil || a.status != class.status {
+				return fmt.Errorf("%s: status %d, %w", class.name, a.status, err)
+			}
+			class.times = append(class.times, a.took)
+		}
+	}
+	fmt.Println("| class | answer | median | p5 | p95 | Mann-Whitney p | median difference |\n|---|---:|---:|---:|---:|---:|---:|")
+	for _, class := range classes {
+		r := result{times: sorted(class.times)}
+		p := mannWhitney(classes[0].times, class.times)
+		diff := float64(median(class.times)-median(classes[0].times)) / float64(median(classes[0].times))
+		fmt.Printf("| %s | %d | %s | %s | %s | %.3f | %+.2f %% |\n", class.name, class.status, show(median(class.times)), show(r.quantile(.05)), show(r.quantile(.95)), p, 100*diff)
+	}
+	fmt.Println()
+	return nil
+}
