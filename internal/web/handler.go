@@ -1,8 +1,11 @@
 package web
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -129,7 +132,7 @@ func (ex *exchange) findTenant(r *http.Request) error {
 			return notFound() // the default tenant has one address: the root
 		}
 	}
-	t, err := ex.server.cfg.Tenants.Get(r.Context(), id)
+	t, err := ex.lookUpTenant(r.Context(), id)
 	switch {
 	case err == nil && !t.Disabled():
 		ex.tenant = t
@@ -141,6 +144,32 @@ func (ex *exchange) findTenant(r *http.Request) error {
 		return nil
 	}
 	return err
+}
+
+// Readers of what is published hardly wait for the database to say whose it is, and
+// once it has not answered they do not wait at all for a while.
+const (
+	lastingWait  = 250 * time.Millisecond
+	lastingAgain = time.Second
+)
+
+var errAway = errors.New("the database did not answer a moment ago")
+
+func (ex *exchange) lookUpTenant(ctx context.Context, id auth.TenantID) (auth.Tenant, error) {
+	s := ex.server
+	if !ex.route.lasting {
+		return s.cfg.Tenants.Get(ctx, id)
+	}
+	if wait := time.Duration(s.away.Load() - s.now().UnixNano()); wait > 0 && wait <= lastingAgain {
+		return auth.Tenant{}, auth.Unavailable(errAway, wait)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lastingWait)
+	defer cancel()
+	t, err := s.cfg.Tenants.Get(ctx, id)
+	if auth.KindOf(err) == auth.KindUnavailable {
+		s.away.Store(s.now().Add(lastingAgain).UnixNano())
+	}
+	return t, err
 }
 
 // unfound answers what no route matched: 405 when another method would have, else

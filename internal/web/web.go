@@ -112,6 +112,7 @@ type Server struct {
 	documents         documents
 	maxAge            []string // Cache-Control of the documents
 	ready             readiness
+	away              atomic.Int64 // Unix nanoseconds until which lasting routes do without the database
 
 	boot     string // begins the request ids of this process
 	requests atomic.Uint64
