@@ -237,13 +237,13 @@ func origins(list ...string) func(*config.Config) {
 	return func(c *config.Config) { c.CORS.Origins = list }
 }
 
-// database is a kind of database that tests run on.
-type database struct {
-	name string
-	make func(testing.TB) string
-}
-
-// databases are those that servertest.Each uses, for tests that prepare more.
-func databases() []database {
-	return []database{{"sqlite", storetest.SQLite}, {"postgres", storetest.Postgres}}
+// each is servertest.Each for tests that make their server themselves.
+func each(t *testing.T, fn func(t *testing.T, url string)) {
+	t.Helper()
+	for name, make := range map[string]func(testing.TB) string{"sqlite": storetest.SQLite, "postgres": storetest.Postgres} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fn(t, make(t))
+		})
+	}
 }
