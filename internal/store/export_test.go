@@ -1,8 +1,13 @@
 package store
 
+import (
+	"context"
+	"database/sql"
+)
+
 // What the tests of package store_test need from inside.
 var (
-	MigrateSQLite   = migrateSQLite
+	MigrateSQLite   = func(ctx context.Context, pool *sql.DB) error { return migrateSQLite(ctx, pool, false) }
 	MigratePostgres = migratePostgres
 	Later           = later
 )

@@ -18,8 +18,22 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
+// SchemaError says that a database which was only to be inspected has another
+// schema than this program would give it.
+type SchemaError struct{ Have, Want int64 }
+
+func (e *SchemaError) Error() string {
+	if e.Have == 0 {
+		return "the database is empty"
+	}
+	return fmt.Sprintf("the schema is of version %d, this program's is %d", e.Have, e.Want)
+}
+
 // migrateSQLite runs under the file lock that openSQLite holds.
-func migrateSQLite(ctx context.Context, pool *sql.DB) error {
+func migrateSQLite(ctx context.Context, pool *sql.DB, inspect bool) error {
+	if inspect {
+		return inspectSchema(ctx, pool, "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'", sqlite)
+	}
 	return up(ctx, goose.DialectSQLite3, pool, sqlite)
 }
 
@@ -31,6 +45,32 @@ func migratePostgres(ctx context.Context, pool *sql.DB) error {
 		return fmt.Errorf("migration lock: %w", err)
 	}
 	return up(ctx, goose.DialectPostgres, pool, postgres, goose.WithSessionLocker(locker))
+}
+
+// inspectSchema compares versions. The migration library would make its table
+// first, so it is not asked.
+func inspectSchema(ctx context.Context, pool *sql.DB, hasTable string, d dialect) error {
+	files, err := fs.Glob(migrations, "migrations/"+string(d)+"/*.sql")
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	want, err := goose.NumericComponent(files[len(files)-1])
+	if err != nil {
+		return err
+	}
+	var tables, have int64
+	if err := pool.QueryRowContext(ctx, hasTable).Scan(&tables); err != nil {
+		return err
+	}
+	if tables > 0 {
+		if err := pool.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied").Scan(&have); err != nil {
+			return err
+		}
+	}
+	if have < want {
+		return &SchemaError{Have: have, Want: want}
+	}
+	return nil // a newer one is fit for this program
 }
 
 func up(ctx context.Context, gd goose.Dialect, pool *sql.DB, d dialect, opts ...goose.ProviderOption) error {

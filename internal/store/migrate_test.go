@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	moderncsqlite "modernc.org/sqlite"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
@@ -238,6 +240,38 @@ func TestAttack_FL_19_newerSchema(t *testing.T) {
 		}
 		if err := person(t.Context(), db, "p"); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A database that is only inspected keeps the schema that it has.
+func TestInspect(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t, storetest.Blank(t))
+	cfg.Inspect = true
+	for range 2 { // the first look has made nothing
+		_, err := store.Open(t.Context(), cfg)
+		if e, ok := errors.AsType[*store.SchemaError](err); !ok || e.Have != 0 || e.Want == 0 {
+			t.Fatalf("empty database: %v", err)
+		}
+	}
+	each(t, func(t *testing.T, cfg store.Config) {
+		open(t, cfg).Close()
+		cfg.Inspect = true
+		db, err := store.Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if err := db.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		err = db.ReadSystem(t.Context(), func(tx *store.SystemTx) error {
+			_, err := tx.OpenSecret("none")
+			return err
+		})
+		if !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("a secret that nobody has made: %v", err)
 		}
 	})
 }

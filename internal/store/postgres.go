@@ -34,7 +34,7 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
 	if pc.RuntimeParams["application_name"] == "" {
 		pc.RuntimeParams["application_name"] = "watchword"
 	}
-	if err := migrateOver(ctx, *pc); err != nil {
+	if err := migrateOver(ctx, *pc, cfg.Inspect); err != nil {
 		return nil, err
 	}
 	// The server gives up by itself what nobody waits for any more.
@@ -49,10 +49,29 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
 
 // migrateOver migrates over connections of its own: a migration may take longer
 // than a request may.
-func migrateOver(ctx context.Context, pc pgx.ConnConfig) error {
+func migrateOver(ctx context.Context, pc pgx.ConnConfig, inspect bool) error {
 	pool := stdlib.OpenDB(pc)
 	defer pool.Close()
+	// A server that cannot be reached is reported as such, not as a migration that failed.
+	if err := pool.PingContext(ctx); err != nil {
+		return unreachable(err)
+	}
+	if inspect {
+		return inspectSchema(ctx, pool, "SELECT count(to_regclass('goose_db_version'))", postgres)
+	}
 	return migratePostgres(ctx, pool)
+}
+
+// unreachable keeps of a failed connection what an operator acts on: the driver
+// repeats itself for every way in which it has tried.
+func unreachable(err error) error {
+	if c, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		err = c.Unwrap()
+	}
+	if all, ok := err.(interface{ Unwrap() []error }); ok && len(all.Unwrap()) > 0 {
+		err = all.Unwrap()[0]
+	}
+	return fmt.Errorf("connect to PostgreSQL: %w", err)
 }
 
 // pgQuery binds a transaction to a context. PostgreSQL refuses everything after

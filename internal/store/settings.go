@@ -27,11 +27,18 @@ func (tx *SystemTx) PutSetting(name string, value []byte) error {
 // with fresh, and every node gets the same. It returns secret.ErrSealed when the
 // configured master key is not the one it was sealed under.
 func (tx *SystemTx) Secret(name string, fresh []byte) ([]byte, error) {
-	name = sealedPrefix + name
-	sealed, err := tx.Setting(name)
+	value, err := tx.OpenSecret(name)
 	if errors.Is(err, auth.ErrNotFound) {
+		name = sealedPrefix + name
 		return fresh, tx.PutSetting(name, tx.db.cfg.Keyring.Seal(settingContext("", name), fresh))
 	}
+	return value, err
+}
+
+// OpenSecret is Secret without making one: it returns ErrNotFound when there is none.
+func (tx *SystemTx) OpenSecret(name string) ([]byte, error) {
+	name = sealedPrefix + name
+	sealed, err := tx.Setting(name)
 	if err != nil {
 		return nil, err
 	}

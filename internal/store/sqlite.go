@@ -78,7 +78,7 @@ func (db *sqliteDB) start(ctx context.Context, cfg Config, h *health) error {
 	db.cancel = cancel
 	err := checkWhole(alive, db.pool, db.path, h, cfg)
 	if err == nil {
-		err = migrateSQLite(ctx, db.pool)
+		err = migrateSQLite(ctx, db.pool, cfg.Inspect)
 	}
 	if err == nil {
 		err = markExisting(db.path)

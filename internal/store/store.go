@@ -40,6 +40,9 @@ type Config struct {
 	Wait time.Duration
 	// OutboxLimit bounds the messages that wait; the constant of that name when zero.
 	OutboxLimit int64
+	// Inspect leaves the schema as it is. Open then fails with a *SchemaError when it
+	// is not the one of this program.
+	Inspect bool
 	// OneCommitEach switches group commit off. It exists for the benchmark that
 	// shows what group commit is worth.
 	OneCommitEach bool
