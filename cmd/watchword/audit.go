@@ -1,6 +1,9 @@
 package main
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -34,7 +37,7 @@ type eventView struct {
 }
 
 func (c auditList) Run(e *env) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(c.id(), func(s *server.Server) error {
 		f := store.EventFilter{Before: c.Before, Kind: auth.EventKind(c.Kind), Limit: c.Limit}
 		if c.User != "" {
 			a, err := s.Accounts.Find(e.ctx, c.id(), c.User)
@@ -53,11 +56,20 @@ func (c auditList) Run(e *env) error {
 		}
 		views, rows := []eventView{}, [][]string{}
 		for _, ev := range events {
-			v := eventView{ID: ev.ID, At: ev.At, Event: ev.Kind, Outcome: ev.Outcome, Actor: string(ev.Actor.Kind) + ":" + ev.Actor.ID,
+			v := eventView{ID: ev.ID, At: ev.At, Event: ev.Kind, Outcome: ev.Outcome, Actor: strings.TrimSuffix(string(ev.Actor.Kind)+":"+ev.Actor.ID, ":"),
 				Account: ev.Account, Session: ev.Actor.Session, IP: ev.Actor.IP, Request: ev.Actor.RequestID, Detail: ev.Detail}
 			views = append(views, v)
-			rows = append(rows, []string{v.At.Format(time.DateTime), string(v.Event), string(v.Outcome), v.Actor, string(v.Account), v.IP})
+			rows = append(rows, []string{v.At.Format(time.DateTime), string(v.Event), string(v.Outcome), v.Actor, string(v.Account), v.IP, details(v.Detail)})
 		}
-		return e.table(views, "TIME (UTC)\tEVENT\tOUTCOME\tACTOR\tACCOUNT\tFROM", rows)
+		return e.table(views, "TIME (UTC)\tEVENT\tOUTCOME\tACTOR\tACCOUNT\tFROM\tDETAIL", rows)
 	})
+}
+
+// details writes what an event says besides as key=value, sorted.
+func details(d map[string]string) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(d)) {
+		parts = append(parts, k+"="+d[k])
+	}
+	return strings.Join(parts, " ")
 }

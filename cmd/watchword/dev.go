@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,11 +44,21 @@ func (devCmd) Run(e *env) error {
 		return err
 	}
 	defer s.Close()
-	password, err := makeAdmin(e.ctx, s)
-	if err != nil {
-		return fmt.Errorf("make the administrator: %w", err)
-	}
-	return s.Run(e.ctx, func(_, manage string) { welcome(e.Out, cfg.BaseURL(), manage, password) })
+	ctx, stop := context.WithCancel(e.ctx)
+	defer stop()
+	var failed error
+	err = s.Run(ctx, func(_, manage string) {
+		// Made once the listeners are open: a start that fails must not use up the one
+		// time at which the password is shown.
+		password, err := makeAdmin(ctx, s)
+		if err != nil {
+			failed = fmt.Errorf("make the administrator: %w", err)
+			stop()
+			return
+		}
+		welcome(e.Out, cfg.BaseURL(), manage, cfg.Data, password)
+	})
+	return errors.Join(failed, err)
 }
 
 // devDefaults fills in the master key that nobody set: it lies beside the
@@ -103,7 +114,7 @@ func makeAdmin(ctx context.Context, s *server.Server) (string, error) {
 }
 
 // welcome prints the ready line, the links and the way to a first token.
-func welcome(out io.Writer, issuer, manage, password string) {
+func welcome(out io.Writer, issuer, manage, data, password string) {
 	admin := devAdmin + "  (its password was shown at the first start)"
 	login := "Get a token (the administrator's password was shown at the first start; set another with: watchword user password " + devAdmin + " --password-stdin):"
 	if password != "" {
@@ -135,7 +146,7 @@ A person of your own: register, confirm by the link in the mailbox, sign in:
   curl -s %[1]s/api/v1/login -H 'Content-Type: application/json' \
     -d '{"email":"alice@example.test","password":"plain-sailing-42"}'
 
-Stop with Ctrl-C. Everything is kept in the data folder; for production see: watchword doctor
+Stop with Ctrl-C. Everything is kept in %[7]s. For production see: watchword doctor
 
-`, issuer, manage, admin, login, devAdmin, password)
+`, issuer, manage, admin, login, devAdmin, password, data)
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -71,17 +72,26 @@ func (c doctorCmd) Run(e *env) error {
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("doctor: %d problems for %q", bad, mode)
+		what := "problems"
+		if bad == 1 {
+			what = "problem"
+		}
+		return fmt.Errorf("doctor: %d %s for %q", bad, what, mode)
 	}
 	return nil
 }
 
 func (c doctorCmd) tell(e *env, cfg *config.Config, problems []*config.Problem, findings []finding) {
 	fmt.Fprintln(e.Out, "Settings that are not the default:")
+	none := true
 	for _, s := range cfg.Explain() {
 		if s.Source != config.SourceDefault {
 			fmt.Fprintf(e.Out, "  %-28s %s  (%s)\n", s.Key, s.Value, s.From)
+			none = false
 		}
+	}
+	if none {
+		fmt.Fprintln(e.Out, "  none")
 	}
 	fmt.Fprintln(e.Out, "\nChecks:")
 	for _, f := range findings {
@@ -137,14 +147,17 @@ func (c doctorCmd) examine(ctx context.Context, cfg *config.Config) []finding {
 
 func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 	// Looking must not make: a database that is not there yet is only reported.
-	if path, ok := strings.CutPrefix(cfg.DatabaseURL(), "sqlite:"); ok && !exists(path) {
+	if path, ok := strings.CutPrefix(cfg.DatabaseURL(), "sqlite:"); ok && !exists(path) && !exists(path+".mark") {
 		return path + " does not exist yet; the first start makes it", nil
 	}
-	ring, err := secret.NewKeyring(secret.Bytes(32)) // nothing sealed is opened
+	ring, err := keyring(cfg)
 	if err != nil {
 		return "", err
 	}
-	db, err := store.Open(ctx, store.Config{URL: cfg.DatabaseURL(), Keyring: ring, Now: fault.Now, Log: slog.New(slog.DiscardHandler)})
+	db, err := store.Open(ctx, store.Config{URL: cfg.DatabaseURL(), Keyring: ring, Inspect: true, Now: fault.Now, Log: slog.New(slog.DiscardHandler)})
+	if e, ok := errors.AsType[*store.SchemaError](err); ok {
+		return fmt.Sprintf("answers; %v, the next start or watchword migrate brings it up to date", e), nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -153,7 +166,32 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 	if err := db.Ping(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s answers in %s", db.Name(), time.Since(begun).Round(10*time.Microsecond)), nil
+	took := time.Since(begun).Round(10 * time.Microsecond)
+	if !cfg.MasterKey.IsZero() {
+		err := db.ReadSystem(ctx, func(tx *store.SystemTx) error {
+			_, err := tx.OpenSecret("root")
+			return err
+		})
+		if errors.Is(err, secret.ErrSealed) {
+			return "", errors.New("belongs to another master key; give the right one as master_key, or as master_key_previous if it has been replaced")
+		}
+		if err != nil && !errors.Is(err, auth.ErrNotFound) {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%s answers in %s", db.Name(), took), nil
+}
+
+// keyring holds the configured master keys, or one that opens nothing.
+func keyring(cfg *config.Config) (*secret.Keyring, error) {
+	if cfg.MasterKey.IsZero() {
+		return secret.NewKeyring(secret.Bytes(32))
+	}
+	var previous [][]byte
+	if !cfg.MasterKeyPrevious.IsZero() {
+		previous = append(previous, cfg.MasterKeyPrevious.Bytes())
+	}
+	return secret.NewKeyring(cfg.MasterKey.Bytes(), previous...)
 }
 
 func checkCertificate(cfg *config.Config) (string, error) {
@@ -186,19 +224,22 @@ func checkHashing(cfg *config.Config) (string, error) {
 
 // checkClock compares with the clock of the issuer, as users reach it.
 func checkClock(ctx context.Context, cfg *config.Config) (string, error) {
+	if cfg.Issuer == "" {
+		return "not compared: the issuer is not set", nil
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, cfg.BaseURL()+"/livez", nil)
 	if err != nil {
-		return "the issuer is not set", nil
+		return "", err
 	}
 	client := http.Client{Timeout: 3 * time.Second}
 	resp, err := client.Do(req)
 	if err != nil {
-		return "the issuer does not answer (the server is not running?)", nil
+		return "not compared: the issuer does not answer (the server is not running?)", nil
 	}
 	defer resp.Body.Close()
 	theirs, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil {
-		return "the issuer sends no date", nil
+		return "not compared: the issuer sends no date", nil
 	}
 	if off := time.Since(theirs); off > 5*time.Second || off < -5*time.Second {
 		return "", fmt.Errorf("this machine and %s differ by %s; tokens depend on the time", cfg.BaseURL(), off.Round(time.Second))

@@ -49,6 +49,9 @@ func (e *env) open(fn func(*server.Server) error) error {
 	if err := devDefaults(cfg, false); err != nil {
 		return err
 	}
+	if cfg.MasterKey.IsZero() {
+		return fmt.Errorf("there is no master key: give the server's configuration, or --data with the folder of a development server (here: %s)", cfg.Data)
+	}
 	log := slog.New(slog.NewTextHandler(e.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := server.New(e.ctx, cfg, server.Options{Now: fault.Now, Log: log, Version: version()})
 	if err != nil {
@@ -57,6 +60,16 @@ func (e *env) open(fn func(*server.Server) error) error {
 	defer s.Close()
 	e.base = cfg.BaseURL()
 	return fn(s)
+}
+
+// openTenant is open for a command about what one tenant has.
+func (e *env) openTenant(id auth.TenantID, fn func(*server.Server) error) error {
+	return e.open(func(s *server.Server) error {
+		if _, err := s.Tenants.Get(e.ctx, id); err != nil {
+			return err
+		}
+		return fn(s)
+	})
 }
 
 // operator is the actor of a command: whoever is logged in to the machine.

@@ -39,7 +39,7 @@ func viewKey(k auth.SigningKey, now time.Time) keyView {
 type keyList struct{ ofTenant }
 
 func (c keyList) Run(e *env) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(c.id(), func(s *server.Server) error {
 		keys, err := s.Keys.List(e.ctx, c.id())
 		if err != nil {
 			return err
@@ -60,7 +60,7 @@ type keyRotate struct {
 }
 
 func (c keyRotate) Run(e *env) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(c.id(), func(s *server.Server) error {
 		if err := s.Keys.Rotate(e.ctx, c.id(), c.Algorithm, e.operator()); err != nil {
 			return err
 		}

@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, w world) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(w.Err, "watchword: %v\n", err)
+		fmt.Fprintf(w.Err, "watchword: %v; see: watchword --help\n", err)
 		return 2
 	}
 	e := &env{ctx: ctx, world: w, common: c.Common}

@@ -26,7 +26,7 @@ type roleCreate struct {
 }
 
 func (c roleCreate) Run(e *env) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(c.id(), func(s *server.Server) error {
 		r, err := s.Access.CreateRole(e.ctx, c.id(), c.Name, c.Description, e.operator())
 		if err != nil {
 			return err
@@ -46,7 +46,7 @@ func (c roleCreate) Run(e *env) error {
 type roleList struct{ ofTenant }
 
 func (c roleList) Run(e *env) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(c.id(), func(s *server.Server) error {
 		roles, err := s.Access.Roles(e.ctx, c.id())
 		if err != nil {
 			return err
@@ -73,7 +73,7 @@ type roleDelete struct {
 }
 
 func (c roleDelete) Run(e *env) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(c.id(), func(s *server.Server) error {
 		if err := s.Access.DeleteRole(e.ctx, c.id(), c.Name, e.operator()); err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ type rolePermission struct {
 }
 
 func (c rolePermission) Run(e *env) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(c.id(), func(s *server.Server) error {
 		if _, err := s.Access.PutPermission(e.ctx, c.id(), c.Name, c.Description, e.operator()); err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ type ofRole struct {
 type roleAllow struct{ ofRole }
 
 func (c roleAllow) Run(e *env) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(c.id(), func(s *server.Server) error {
 		if err := s.Access.Allow(e.ctx, c.id(), c.Role, c.Permission, e.operator()); err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (c roleAllow) Run(e *env) error {
 type roleDisallow struct{ ofRole }
 
 func (c roleDisallow) Run(e *env) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(c.id(), func(s *server.Server) error {
 		if err := s.Access.Disallow(e.ctx, c.id(), c.Role, c.Permission, e.operator()); err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ type ofAssignment struct {
 }
 
 func (o ofAssignment) with(e *env, fn func(*server.Server, auth.AccountID) error) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(o.id(), func(s *server.Server) error {
 		a, err := s.Accounts.Find(e.ctx, o.id(), o.Email)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -125,7 +126,11 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(settings))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&t.Settings); err != nil {
+	err := dec.Decode(&t.Settings)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("there is no whole JSON object on standard input")
+	}
+	if err != nil {
 		return auth.Invalid("settings_invalid", "settings", "settings: "+strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil

@@ -35,7 +35,7 @@ type ofUser struct {
 
 // with finds the account and hands it over.
 func (o ofUser) with(e *env, fn func(*server.Server, auth.Account) error) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(o.id(), func(s *server.Server) error {
 		a, err := s.Accounts.Find(e.ctx, o.id(), o.Email)
 		if err != nil {
 			return err
@@ -88,7 +88,7 @@ func (c userCreate) Run(e *env) error {
 			return err
 		}
 	}
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(c.id(), func(s *server.Server) error {
 		a, err := s.Accounts.Create(e.ctx, c.id(), in, e.operator())
 		if err != nil {
 			return err
@@ -105,7 +105,7 @@ type userList struct {
 }
 
 func (c userList) Run(e *env) error {
-	return e.open(func(s *server.Server) error {
+	return e.openTenant(c.id(), func(s *server.Server) error {
 		list, err := s.Accounts.List(e.ctx, c.id(), store.AccountFilter{After: auth.AccountID(c.After), Prefix: c.Prefix, Limit: c.Limit})
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -81,7 +82,7 @@ func (s *Server) listen(ctx context.Context) (*listeners, error) {
 	l.keep = keep
 	ln, err := listenOn(ctx, s.opts.Public, s.cfg.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("open the public listener: %w", err)
+		return nil, fmt.Errorf("open the public listener (listen): %w", err)
 	}
 	l.publicLn = netutil.LimitListener(ln, s.cfg.HTTP.MaxConnections)
 	if conf != nil {
@@ -93,7 +94,7 @@ func (s *Server) listen(ctx context.Context) (*listeners, error) {
 	ln, err = listenOn(ctx, s.opts.Manage, s.cfg.Manage)
 	if err != nil {
 		l.publicLn.Close()
-		return nil, fmt.Errorf("open the management listener: %w", err)
+		return nil, fmt.Errorf("open the management listener (manage): %w", err)
 	}
 	l.manageLn = netutil.LimitListener(ln, manageConnections)
 	return l, nil
@@ -104,7 +105,14 @@ func listenOn(ctx context.Context, given net.Listener, addr string) (net.Listene
 		return given, nil
 	}
 	var lc net.ListenConfig
-	return lc.Listen(ctx, "tcp", addr)
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("another program listens on %s; end it, or choose another address", addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("this user may not listen on %s; ports below 1024 need CAP_NET_BIND_SERVICE", addr)
+	}
+	return ln, err
 }
 
 // httpServer bounds what one connection may use. HTTP/2 is spoken where TLS has
@@ -140,7 +148,7 @@ func (e errorLog) Write(line []byte) (int, error) {
 // that the node is going.
 func (s *Server) drain(l *listeners) {
 	s.draining.Store(true)
-	s.log.Info("draining", "timeout", s.cfg.Shutdown.Timeout)
+	s.log.Info("draining", "timeout", s.cfg.Shutdown.Timeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Shutdown.Timeout)
 	defer cancel()
 	if err := l.public.Shutdown(ctx); err != nil {
@@ -148,6 +156,7 @@ func (s *Server) drain(l *listeners) {
 		l.public.Close()
 	}
 	l.manage.Close()
+	s.log.Info("drained")
 }
 
 // ready answers /readyz with 503 while the server drains and leaves everything
