@@ -50,7 +50,7 @@ func newAuthority(t *testing.T, valid uint64) *authority {
 	memory := db.NewMemoryStore()
 	issuer := ca.New(quiet, memory, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {Description: "default", ValidityPeriod: valid}})
 	validation := va.New(quiet, 0, a.front(t), true, resolver(t), memory)
-	front := wfe.New(quiet, memory, validation, issuer, []string{"ca.test"}, true, false, 1, 1)
+	front := wfe.New(quiet, memory, validation, issuer, []string{"ca.test"}, true, false, 0, 0)
 	handler := front.Handler()
 	var first sync.Once
 	a.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
