@@ -169,7 +169,7 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 	took := time.Since(begun).Round(10 * time.Microsecond)
 	if !cfg.MasterKey.IsZero() {
 		err := db.ReadSystem(ctx, func(tx *store.SystemTx) error {
-			_, err := tx.OpenSecret("root")
+			_, err := tx.Sealed("root")
 			return err
 		})
 		if errors.Is(err, secret.ErrSealed) {

@@ -33,7 +33,7 @@ type Config struct {
 	Listen            string    `key:"listen" flag:"true" default:"127.0.0.1:8080" help:"Address of the public listener, HOST:PORT. An empty host means every interface."`
 	Manage            string    `key:"manage" flag:"true" default:"127.0.0.1:9090" help:"Address of the management listener: health, metrics and profiles. It asks for no credentials, so keep it off public networks."`
 	Issuer            string    `key:"issuer" example:"https://auth.example.com" flag:"true" help:"The server's base URL as its users see it, such as https://auth.example.com: scheme and host, no path, no slash at the end. It is the iss of every token, so it must not change later."`
-	Data              string    `key:"data" flag:"true" default:"./watchword-data" help:"Folder for everything that is kept on disk: the SQLite database and automatic certificates."`
+	Data              string    `key:"data" flag:"true" default:"./watchword-data" help:"Folder for what is kept on disk: the SQLite database."`
 	Database          SecretURL `key:"database" example:"postgres://watchword@db.example.com/watchword" flag:"true" help:"Where accounts live: postgres://USER:PASSWORD@HOST/NAME or sqlite:PATH. Empty means the file watchword.db in the data folder."`
 	MasterKey         Key       `key:"master_key" help:"The key that seals signing keys and other stored secrets: 32 random bytes in base64 (openssl rand -base64 32). Keep a copy apart from the database; without it the database is worth nothing."`
 	MasterKeyPrevious Key       `key:"master_key_previous" help:"The master key used before master_key, needed until everything has been sealed anew under master_key."`
@@ -84,6 +84,8 @@ type TLS struct {
 	Auto      List   `key:"auto" example:"auth.example.com" help:"Host names for which certificates are obtained and renewed automatically. The host of the issuer must be among them, and port 443 must reach the public listener."`
 	Email     string `key:"email" example:"ops@example.com" help:"Where the certificate authority may write to."`
 	Directory string `key:"directory" default:"https://acme-v02.api.letsencrypt.org/directory" help:"Directory URL of the certificate authority (ACME)."`
+
+	DirectoryCAFile string `key:"directory_ca_file" example:"/etc/watchword/ca.pem" help:"Root certificates in PEM by which the directory itself is checked, for a private certificate authority. Otherwise those of the system."`
 }
 
 // Enabled reports whether the public listener speaks HTTPS itself.

@@ -171,12 +171,13 @@ func (v *validator) tls() {
 	if d, err := url.Parse(t.Directory); err != nil || d.Scheme != "https" || d.Host == "" {
 		v.wrong("tls.directory", "is not an https URL", "leave it out for Let's Encrypt")
 	}
-	if u, err := url.Parse(v.Issuer); err == nil && len(t.Auto) > 0 && u.Host != "" && !t.covers(u.Hostname()) {
+	if u, err := url.Parse(v.Issuer); err == nil && len(t.Auto) > 0 && u.Host != "" && !t.Covers(u.Hostname()) {
 		v.wrong("tls.auto", "lacks the issuer's host", "add "+u.Hostname())
 	}
 }
 
-func (t TLS) covers(host string) bool {
+// Covers reports whether a certificate for the host is obtained automatically.
+func (t TLS) Covers(host string) bool {
 	for _, name := range t.Auto {
 		if strings.EqualFold(name, host) {
 			return true

@@ -75,15 +75,16 @@ func (s *Server) listen(ctx context.Context) (*listeners, error) {
 		manage: s.httpServer(s.ready(s.Web.Management())),
 	}
 	l.manage.WriteTimeout = 5 * time.Minute // profiles are recorded while the answer is open
-	conf, keep, err := s.tls(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l.keep = keep
 	ln, err := listenOn(ctx, s.opts.Public, s.cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("open the public listener (listen): %w", err)
 	}
+	conf, keep, err := s.tls(ctx, ln.Addr())
+	if err != nil {
+		ln.Close()
+		return nil, err
+	}
+	l.keep = keep
 	l.publicLn = netutil.LimitListener(ln, s.cfg.HTTP.MaxConnections)
 	if conf != nil {
 		l.public.TLSConfig = conf

@@ -5,18 +5,16 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
-
-	"github.com/caddyserver/certmagic"
-	"go.uber.org/zap"
 )
 
 // tls is how the public listener speaks HTTPS; nil when a proxy does. The second
-// result looks after the certificates until its context is done.
-func (s *Server) tls(ctx context.Context) (*tls.Config, func(context.Context), error) {
+// result looks after the certificates until its context is done. at is where the
+// listener, already open, is.
+func (s *Server) tls(ctx context.Context, at net.Addr) (*tls.Config, func(context.Context), error) {
 	switch {
 	case s.cfg.TLS.CertFile != "":
 		f, err := openCertFiles(s.cfg.TLS.CertFile, s.cfg.TLS.KeyFile, s.log)
@@ -27,7 +25,7 @@ func (s *Server) tls(ctx context.Context) (*tls.Config, func(context.Context), e
 		conf.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.pair.Load(), nil }
 		return conf, f.keep, nil
 	case len(s.cfg.TLS.Auto) > 0:
-		return s.autoTLS(ctx)
+		return s.autoTLS(ctx, at)
 	}
 	return nil, nil, nil
 }
@@ -99,44 +97,4 @@ func (f *certFiles) keep(ctx context.Context) {
 			f.check()
 		}
 	}
-}
-
-// autoTLS obtains certificates by ACME (RFC 8555) through the public listener
-// itself (TLS-ALPN-01, RFC 8737) and keeps them in the data folder. A certificate
-// authority that does not answer keeps nobody from starting.
-func (s *Server) autoTLS(ctx context.Context) (*tls.Config, func(context.Context), error) {
-	quiet := zap.NewNop() // what matters comes through OnEvent
-	var magic *certmagic.Config
-	cache := certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
-		Logger:           quiet,
-	})
-	magic = certmagic.New(cache, certmagic.Config{
-		Storage: &certmagic.FileStorage{Path: filepath.Join(s.cfg.Data, "certificates")},
-		Logger:  quiet,
-		OnEvent: s.certEvent,
-	})
-	magic.Issuers = []certmagic.Issuer{certmagic.NewACMEIssuer(magic, certmagic.ACMEIssuer{
-		CA: s.cfg.TLS.Directory, Email: s.cfg.TLS.Email, Agreed: true,
-		DisableHTTPChallenge: true, Logger: quiet,
-	})}
-	if err := magic.ManageAsync(ctx, s.cfg.TLS.Auto); err != nil {
-		cache.Stop()
-		return nil, nil, fmt.Errorf("set up automatic certificates: %w", err)
-	}
-	conf := baseTLS()
-	auto := magic.TLSConfig()
-	conf.GetCertificate = auto.GetCertificate
-	conf.NextProtos = append(conf.NextProtos, auto.NextProtos...)
-	return conf, func(ctx context.Context) { <-ctx.Done(); cache.Stop() }, nil
-}
-
-func (s *Server) certEvent(_ context.Context, event string, data map[string]any) error {
-	switch event {
-	case "cert_obtained":
-		s.log.Info("certificate obtained", "host", data["identifier"], "renewal", data["renewal"])
-	case "cert_failed":
-		s.log.Error("certificate not obtained; trying again later", "host", data["identifier"], "error", data["error"])
-	}
-	return nil
 }

@@ -267,7 +267,7 @@ func TestInspect(t *testing.T) {
 			t.Error(err)
 		}
 		err = db.ReadSystem(t.Context(), func(tx *store.SystemTx) error {
-			_, err := tx.OpenSecret("none")
+			_, err := tx.Sealed("none")
 			return err
 		})
 		if !errors.Is(err, auth.ErrNotFound) {

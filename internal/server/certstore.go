@@ -1,0 +1,169 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// certStore keeps in our database what certmagic has to keep: certificates with
+// their keys, the account at the authority, and challenges that are under way, so
+// that every node has every certificate, any of them can answer the authority, and
+// one at a time orders. Everything is sealed under the master key.
+type certStore struct {
+	db   *store.DB
+	ctx  context.Context // of the running server; leases end with it
+	mu   sync.Mutex
+	held map[string]lease // owned by mu: by the name of the lock
+}
+
+// lease is a lock that lapses when its node has died.
+type lease struct {
+	holder string
+	stop   context.CancelFunc // ends the extending
+}
+
+const (
+	certRoot   = "acme/"     // of all names
+	leaseTime  = time.Minute // how long a dead node holds the others up
+	leaseExtra = leaseTime / 4
+	leasePoll  = time.Second
+)
+
+func newCertStore(ctx context.Context, db *store.DB) *certStore {
+	return &certStore{db: db, ctx: ctx, held: map[string]lease{}}
+}
+
+// Lock waits until nobody else has the lock, however long the database is away.
+func (c *certStore) Lock(ctx context.Context, name string) error {
+	holder := secret.Encode(secret.Bytes(16))
+	for !c.lease(ctx, name, holder) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(leasePoll):
+		}
+	}
+	extending, stop := context.WithCancel(c.ctx)
+	c.mu.Lock()
+	c.held[name] = lease{holder, stop}
+	c.mu.Unlock()
+	go func() {
+		t := time.NewTicker(leaseExtra)
+		defer t.Stop()
+		for {
+			select {
+			case <-extending.Done():
+				return
+			case <-t.C:
+				c.lease(extending, name, holder)
+			}
+		}
+	}()
+	return nil
+}
+
+func (c *certStore) lease(ctx context.Context, name, holder string) (got bool) {
+	err := c.db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
+		got, err = tx.Lease(certRoot+name, holder, tx.Now.Add(leaseTime))
+		return err
+	})
+	return got && err == nil
+}
+
+// Unlock gives the lock back.
+func (c *certStore) Unlock(ctx context.Context, name string) error {
+	c.mu.Lock()
+	l, ok := c.held[name]
+	delete(c.held, name)
+	c.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	l.stop()
+	return c.db.WriteSystem(ctx, func(tx *store.SystemTx) error { return tx.EndLease(certRoot+name, l.holder) })
+}
+
+// Store puts a value at a key.
+func (c *certStore) Store(ctx context.Context, key string, value []byte) error {
+	return c.db.WriteSystem(ctx, func(tx *store.SystemTx) error { return tx.PutSealed(certRoot+key, value) })
+}
+
+// Load returns the value at a key, or fs.ErrNotExist.
+func (c *certStore) Load(ctx context.Context, key string) (value []byte, err error) {
+	err = c.db.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
+		value, err = tx.Sealed(certRoot + key)
+		return err
+	})
+	if errors.Is(err, auth.ErrNotFound) {
+		return nil, fs.ErrNotExist
+	}
+	return value, err
+}
+
+// Delete forgets a key and all below it.
+func (c *certStore) Delete(ctx context.Context, key string) error {
+	return c.db.WriteSystem(ctx, func(tx *store.SystemTx) error { return tx.DeleteSealed(certRoot + key) })
+}
+
+// Exists reports whether there is something at a key or below it.
+func (c *certStore) Exists(ctx context.Context, key string) bool {
+	_, err := c.Stat(ctx, key)
+	return err == nil
+}
+
+// List names what is directly below a key, or with recursive all of it.
+func (c *certStore) List(ctx context.Context, key string, recursive bool) (keys []string, err error) {
+	found, err := c.below(ctx, key)
+	for _, f := range found {
+		name := strings.TrimPrefix(f.Name, certRoot)
+		if first, _, deeper := strings.Cut(name[len(key)+1:], "/"); deeper && !recursive {
+			name = path.Join(key, first)
+		}
+		if len(keys) == 0 || keys[len(keys)-1] != name {
+			keys = append(keys, name)
+		}
+	}
+	return keys, err
+}
+
+func (c *certStore) below(ctx context.Context, key string) (found []store.SealedName, err error) {
+	err = c.db.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
+		found, err = tx.SealedBelow(certRoot + key)
+		return err
+	})
+	if err == nil && len(found) == 0 {
+		err = fs.ErrNotExist
+	}
+	return found, err
+}
+
+// Stat tells a value from a folder, which is as new as the newest value in it.
+func (c *certStore) Stat(ctx context.Context, key string) (certmagic.KeyInfo, error) {
+	info := certmagic.KeyInfo{Key: key}
+	value, err := c.Load(ctx, key)
+	if err == nil {
+		info.Size, info.IsTerminal = int64(len(value)), true
+		return info, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return info, err
+	}
+	found, err := c.below(ctx, key)
+	for _, f := range found {
+		if f.PutAt.After(info.Modified) {
+			info.Modified = f.PutAt
+		}
+	}
+	return info, err
+}
