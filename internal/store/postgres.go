@@ -179,8 +179,9 @@ func (db *postgresDB) retry(ctx context.Context, opts *sql.TxOptions, fn func(qu
 	defer cancel()
 	for n := 1; ; n++ {
 		err := db.once(ctx, opts, fn)
-		// A read that was cut off has done nothing; of a write that is not known.
-		again := postgres.lostRace(err) || opts.ReadOnly && n == 1 && err != nil && cut(err)
+		// A read that was cut off has done nothing; of a write that is not known. All
+		// connections may be cut within a moment, each when it is used next.
+		again := postgres.lostRace(err) || opts.ReadOnly && n <= 4 && err != nil && cut(err)
 		if !again || n == attempts {
 			return err
 		}
