@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/account"
@@ -87,7 +88,11 @@ func TestEndSessions(t *testing.T) {
 			t.Fatal("alice ended bob's session")
 		}
 		h.ok(h.EndSession(t.Context(), tenant, a.ID, one.ID, as(a)))
-		h.refused(h.EndSession(t.Context(), tenant, a.ID, one.ID, as(a)), "not_found")
+		err := h.EndSession(t.Context(), tenant, a.ID, one.ID, as(a))
+		h.refused(err, "not_found")
+		if !strings.Contains(err.Error(), "session") {
+			t.Errorf("says %v", err)
+		}
 		if h.alive(one, oneFamily) || !h.alive(two, twoFamily) {
 			t.Error("the wrong session ended")
 		}

@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -34,8 +35,8 @@ func (s *Service) EndSession(ctx context.Context, tenant auth.TenantID, id auth.
 		}
 		return tx.Record(auth.Event{Kind: auth.EventSessionEnded, Actor: actor, Account: id, Detail: map[string]string{"session": string(sid)}})
 	})
-	if auth.KindOf(err) == auth.KindNotFound {
-		return err
+	if errors.Is(err, auth.ErrNotFound) {
+		return auth.Refuse(auth.KindNotFound, "not_found", "there is no such session")
 	}
 	return found("end session", err)
 }

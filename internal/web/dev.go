@@ -14,9 +14,9 @@ func (s *Server) welcome(ex *exchange, _ *http.Request) error {
 		return "curl -s " + s.cfg.Base + path + " \\\n  -H 'Content-Type: application/json' \\\n  -d '" + body + "'"
 	}
 	return ex.render(http.StatusOK, ui.Welcome{Page: ex.page(), Base: s.cfg.Base, Curl: []ui.Step{
-		{Say: "Register an account:", Run: post("/api/v1/register", `{"email":"alice@example.com","password":"correct horse battery"}`)},
-		{Say: "Open the mailbox, press the link, confirm. Then sign in:", Run: post("/api/v1/login", `{"email":"alice@example.com","password":"correct horse battery"}`)},
-		{Say: "Use the access token:", Run: "curl -s " + s.cfg.Base + "/api/v1/me -H \"Authorization: Bearer $TOKEN\""},
+		{Say: "Register an account:", Run: post("/api/v1/register", `{"email":"alice@example.test","password":"plain-sailing-42"}`)},
+		{Say: "Open the mailbox, press the link, confirm. Then sign in:", Run: post("/api/v1/login", `{"email":"alice@example.test","password":"plain-sailing-42"}`)},
+		{Say: "Use the access_token of that answer as TOKEN:", Run: "curl -s " + s.cfg.Base + "/api/v1/me -H \"Authorization: Bearer $TOKEN\""},
 	}})
 }
 
