@@ -135,7 +135,7 @@ func TestQuickStart(t *testing.T) {
 		}
 		best = min(best, time.Since(began))
 	}
-	if best > 10*time.Millisecond {
+	if best > 100*time.Millisecond { // a race detector, a busy machine
 		t.Errorf("took %v", best)
 	}
 	t.Logf("took %v", best)

@@ -157,7 +157,7 @@ func mailServerAway(t *testing.T, s *servertest.Server, sink *smtptest.Server) {
 		s.Do(t, "POST", "/api/v1/verify-email/resend", map[string]string{"email": email}).Want(t, 202)
 		s.Do(t, "POST", "/api/v1/password/forgot", map[string]string{"email": email}).Want(t, 202)
 	}
-	if each := time.Since(began) / (3 * people); each > 300*time.Millisecond {
+	if each := time.Since(began) / (3 * people); each > 3*time.Second { // 300 ms, and what a busy machine adds; the mail server hangs for longer
 		t.Errorf("%v a request while no mail leaves", each)
 	}
 	waitFor(t, "somebody tries", func() bool { return sink.Connections() > 0 })
