@@ -52,7 +52,9 @@ func (devCmd) Run(e *env) error {
 		// time at which the password is shown.
 		password, err := makeAdmin(ctx, s)
 		if err != nil {
-			failed = fmt.Errorf("make the administrator: %w", err)
+			if e.ctx.Err() == nil { // else somebody ended us, which is no failure
+				failed = fmt.Errorf("make the administrator: %w", err)
+			}
 			stop()
 			return
 		}
