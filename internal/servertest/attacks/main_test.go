@@ -3,6 +3,7 @@ package attacks_test
 import (
 	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -120,11 +121,7 @@ var lasting = []string{
 func dump(t testing.TB, db *sql.DB, tables ...string) (lines []string) {
 	t.Helper()
 	for _, table := range tables {
-		rows, err := db.Query("SELECT * FROM " + table)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := scanRows(t, rows)
+		found := dumpQuery(t, db, "SELECT * FROM "+table)
 		for i := range found {
 			found[i] = table + ": " + found[i]
 		}
@@ -133,8 +130,13 @@ func dump(t testing.TB, db *sql.DB, tables ...string) (lines []string) {
 	return lines
 }
 
-func scanRows(t testing.TB, rows *sql.Rows) (lines []string) {
+// dumpQuery is every row of an answer as text.
+func dumpQuery(t testing.TB, db *sql.DB, query string) (lines []string) {
 	t.Helper()
+	rows, err := db.Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer rows.Close()
 	names, err := rows.Columns()
 	if err != nil {
@@ -247,3 +249,5 @@ func each(t *testing.T, fn func(t *testing.T, url string)) {
 		})
 	}
 }
+
+func jsonInto(b []byte, v any) error { return json.Unmarshal(b, v) }

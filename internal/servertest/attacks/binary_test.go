@@ -1,3 +1,0 @@
-package attacks_test
-
-var binaries struct{ dir string }

@@ -1,0 +1,324 @@
+package attacks_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/outbox/smtptest"
+	"github.com/watchword-auth/watchword/internal/servertest"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// production is the real server with what it has by default, beside a mail server.
+func production(t *testing.T, tags, database string, env ...string) *house {
+	t.Helper()
+	sink := smtptest.New(t, smtptest.Options{})
+	return newHouse(t, tags, "serve", database, append([]string{"WATCHWORD_PASSWORD_MEMORY=19MiB", "WATCHWORD_PASSWORD_TIME=2", "WATCHWORD_SMTP_URL=" + sink.URL(), "WATCHWORD_SMTP_FROM=no-reply@example.test"}, env...)...)
+}
+
+// crowd makes many accounts with one password, which is hashed once.
+func (h *house) crowd(n int) []string {
+	h.t.Helper()
+	h.config.Password.Memory, h.config.Password.Time = 19<<20, 2
+	first := h.people(1)[0]
+	db := raw(h.t, h.config.DatabaseURL())
+	defer db.Close()
+	tx, err := db.Begin()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer tx.Rollback() // does nothing after the commit
+	emails := []string{first}
+	for i := 1; i < n; i++ {
+		email := fmt.Sprintf("crowd%d@example.test", i)
+		id := fmt.Sprintf("00000000-0000-7000-8000-%012d", i)
+		if _, err := tx.Exec(`INSERT INTO accounts (tenant_id, id, email, login, name, email_verified_at, created_at, updated_at)
+			SELECT tenant_id, $1, $2, $2, '', email_verified_at, created_at, updated_at FROM accounts WHERE email = $3`, id, email, first); err != nil {
+			h.t.Fatal(err)
+		}
+		if _, err := tx.Exec(`INSERT INTO credentials (tenant_id, id, account_id, kind, label, secret, counter, created_at, updated_at)
+			SELECT c.tenant_id, $1, $1, c.kind, c.label, c.secret, 0, c.created_at, c.updated_at FROM credentials c JOIN accounts a ON a.id = c.account_id WHERE a.email = $2`, id, first); err != nil {
+			h.t.Fatal(err)
+		}
+		emails = append(emails, email)
+	}
+	if err := tx.Commit(); err != nil {
+		h.t.Fatal(err)
+	}
+	return emails
+}
+
+// sockets is how many connections this process may have, below want.
+func sockets(t testing.TB, want int) int {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if most := int(limit.Cur) - 2000; want > most {
+		t.Logf("the limit of open files (%d) allows %d of %d connections", limit.Cur, most, want)
+		return most
+	}
+	return want
+}
+
+// peak is the most memory that the process has had, in bytes.
+func (p *process) peak(t testing.TB) int64 {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
+}
+
+// TestAttack_FL_15_Crowd signs in everybody at once: some get in, the others are
+// told to come back, memory stays bounded, and those who are in go on.
+func TestAttack_FL_15_Crowd(t *testing.T) {
+	n := sockets(t, scale(1000, 10_000))
+	h := production(t, "", storetest.SQLite(t))
+	emails := h.crowd(n)
+	p := h.start()
+	h.site.Client.Timeout = 2 * time.Minute
+	in := login(t, h.site, emails[0], servertest.Password).Want(t, 200)
+	token := decode[servertest.Tokens](t, in).RefreshToken
+
+	var mu sync.Mutex
+	statuses, took := map[int]int{}, []time.Duration{}
+	var over atomic.Bool
+	var refreshes []time.Duration
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		for !over.Load() {
+			at := time.Now()
+			r, err := h.site.Try("POST", api("/refresh"), body{"refresh_token": token})
+			if err != nil || r.Status != 200 {
+				t.Errorf("FL-15: a refresh meanwhile: %d %v %s", r.Status, err, r.Body)
+				return
+			}
+			refreshes = append(refreshes, time.Since(at))
+			token = decode[servertest.Tokens](t, r).RefreshToken
+		}
+	})
+	crowd := &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: n, DialContext: (&net.Dialer{Timeout: time.Minute}).DialContext}}
+	defer crowd.CloseIdleConnections()
+	gate := &servertest.Server{URL: h.site.URL, Client: crowd}
+	together(n, func(i int) {
+		at := time.Now()
+		r, err := gate.Try("POST", api("/login"), body{"email": emails[i], "password": servertest.Password})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		statuses[r.Status]++
+		took = append(took, time.Since(at))
+		switch r.Status {
+		case 200:
+			if decode[servertest.Tokens](t, r).AccessToken == "" {
+				t.Errorf("FL-15: no token: %s", r.Body)
+			}
+		case 429, 503:
+			if after, err := strconv.Atoi(r.Header.Get("Retry-After")); err != nil || after < 1 {
+				t.Errorf("FL-15: %d without a time to come back", r.Status)
+			}
+		default:
+			t.Errorf("FL-15: %d %s", r.Status, r.Body)
+		}
+	})
+	over.Store(true)
+	beside.Wait()
+	slices.Sort(took)
+	slices.Sort(refreshes)
+	at := func(list []time.Duration, part float64) time.Duration { return list[int(part*float64(len(list)-1))] }
+	t.Logf("%d at once: %v; answers median %s, p99 %s; %d refreshes meanwhile, median %s, p99 %s; at most %d MiB",
+		n, statuses, at(took, .5), at(took, .99), len(refreshes), at(refreshes, .5), at(refreshes, .99), p.peak(t)>>20)
+	if statuses[200] < 10 || statuses[200]+statuses[429]+statuses[503] != n {
+		t.Errorf("FL-15: %v", statuses)
+	}
+	if most := p.peak(t); most > 512<<20 {
+		t.Errorf("FL-15: %d MiB of memory", most>>20)
+	}
+	for _, email := range emails[:5] { // and all is as before
+		eventually(t, "signing in again", 10*time.Second, func() bool { return login(t, h.site, email, servertest.Password).Status == 200 })
+		login(t, h.site, email, wrongPassword).WantCode(t, 401, "invalid_credentials")
+	}
+	if code := p.end(15 * time.Second); code != 0 {
+		t.Errorf("ended with %d:\n%s", code, p.says)
+	}
+	h.sound("accounts without an event") // most were not made by the server
+}
+
+// TestAttack_HT_03_FL_16_ManySlowClients is HT-03 against the real server, which has
+// a process and so all its sockets for itself.
+func TestAttack_HT_03_FL_16_ManySlowClients(t *testing.T) {
+	each := sockets(t, scale(400, 10_000)) / 2
+	h := newHouse(t, "", "dev", storetest.SQLite(t), "WATCHWORD_HTTP_READ_HEADER_TIMEOUT=2s", "WATCHWORD_HTTP_READ_TIMEOUT=4s")
+	p := h.start()
+	slow(t, h.site.URL, slowness{each: each, head: 2 * time.Second, body: 4 * time.Second}, func() error {
+		r, err := h.site.Try("GET", "/.well-known/jwks.json", nil)
+		if err == nil && r.Status != 200 {
+			err = fmt.Errorf("status %d", r.Status)
+		}
+		time.Sleep(10 * time.Millisecond)
+		return err
+	})
+	t.Logf("at most %d MiB", p.peak(t)>>20)
+	if code := p.end(15 * time.Second); code != 0 {
+		t.Errorf("ended with %d:\n%s", code, p.says)
+	}
+}
+
+// TestAttack_FL_21_Terminated ends the real server while people sign in: who was
+// served is served to the end, nobody new is, and it ends well within ten seconds.
+func TestAttack_FL_21_Terminated(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, url string) {
+		h := production(t, "", url, "WATCHWORD_PASSWORD_TIME=24", "WATCHWORD_PASSWORD_MAX_WAIT=30s") // long enough to be in the middle of it
+		emails := h.people(8)
+		p := h.start()
+		waiting := func() int {
+			metrics := string(h.site.Managed(t, "/metrics").Body)
+			n := 0
+			for _, name := range []string{"\nwatchword_hash_queue_depth ", "\nwatchword_hash_inflight "} {
+				if _, rest, ok := strings.Cut(metrics, name); ok {
+					v, _ := strconv.Atoi(strings.Fields(rest)[0])
+					n += v
+				}
+			}
+			return n
+		}
+		// Readers who do not expect to be served for ever, with what they were told.
+		l := &ledger{}
+		background := crashless(h, emails[:2], l)
+		var people sync.WaitGroup
+		for _, email := range emails {
+			people.Go(func() {
+				own := &servertest.Server{URL: h.site.URL, Client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}}
+				r, err := own.Try("POST", api("/login"), body{"email": email, "password": servertest.Password})
+				if err != nil {
+					t.Errorf("FL-21: %v", err)
+					return
+				}
+				if r.Status != 200 {
+					t.Errorf("FL-21: a request under way got %d %s", r.Status, r.Body)
+				}
+			})
+		}
+		eventually(t, "people wait for their hash", 30*time.Second, func() bool { return waiting() >= len(emails) })
+		at := time.Now()
+		code := p.end(20 * time.Second)
+		if took := time.Since(at); code != 0 || took > 10*time.Second {
+			t.Errorf("FL-21: ended with %d after %s:\n%s", code, took, p.says)
+		} else {
+			t.Logf("ended after %s", took)
+		}
+		people.Wait()
+		background()
+		if c, err := net.DialTimeout("tcp", strings.TrimPrefix(h.site.URL, "http://"), time.Second); err == nil {
+			c.Close()
+			t.Error("FL-21: somebody still listens")
+		}
+		h.start()
+		l.hold(t, h.site)
+		h.sound()
+	})
+}
+
+// crashless keeps clients refreshing until the server is gone; the returned function
+// waits for them.
+func crashless(h *house, emails []string, l *ledger) func() {
+	var clients sync.WaitGroup
+	for _, email := range emails {
+		r := login(h.t, h.site, email, servertest.Password).Want(h.t, 200)
+		c := &chain{email: email}
+		c.note(r)
+		l.chains = append(l.chains, c)
+		clients.Go(func() {
+			for {
+				r, err := h.site.Try("POST", api("/refresh"), body{"refresh_token": c.newest()})
+				if err != nil {
+					return
+				}
+				if r.Status == 200 {
+					c.note(r)
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+		})
+	}
+	return clients.Wait
+}
+
+// TestAttack_FL_08_FL_09_Clock moves the clock of the real server: what expires does
+// so by time, and nothing comes back when the clock does.
+func TestAttack_FL_08_FL_09_Clock(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, url string) {
+		clock := t.TempDir() + "/clock"
+		set := func(offset string) {
+			t.Helper()
+			if err := os.WriteFile(clock+".new", []byte(offset), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(clock+".new", clock); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set("0s")
+		h := newHouse(t, faults, "dev", url)
+		emails := h.people(3)
+		p := h.start("WATCHWORD_FAULT_CLOCK=" + clock)
+		s := h.site
+		spent := s.Login(t, emails[0], servertest.Password).RefreshToken
+		tokens := rotate(t, s, spent)
+		unused := s.Login(t, emails[1], servertest.Password)
+		post(t, s, "/password/forgot", body{"email": emails[2]}).Want(t, 202)
+		link, ok := h.mailed(t.Context(), emails[2], "/reset-password")
+		if !ok {
+			t.Fatal("no mail")
+		}
+
+		set("1h1m") // FL-08
+		me(t, s, servertest.Bearer(tokens.AccessToken)).WantCode(t, 401, "token_expired")
+		reset(t, s, link, otherPassword).WantCode(t, 400, "invalid_link")
+		tokens = rotate(t, s, tokens.RefreshToken)
+		me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 200)
+		for _, email := range emails {
+			s.Login(t, email, servertest.Password) // nobody is locked out
+		}
+		set("25h")
+		me(t, s, servertest.Bearer(tokens.AccessToken)).WantCode(t, 401, "token_expired")
+		tokens = rotate(t, s, tokens.RefreshToken)
+		set("480h") // past what an unused refresh token lives
+		refresh(t, s, unused.RefreshToken).WantCode(t, 401, "invalid_refresh_token")
+
+		for _, back := range []string{"24h", "0s"} { // FL-09
+			set(back)
+			refresh(t, s, unused.RefreshToken).WantCode(t, 401, "invalid_refresh_token")
+			reset(t, s, link, otherPassword).WantCode(t, 400, "invalid_link")
+		}
+		s.Login(t, emails[1], servertest.Password)
+		refresh(t, s, spent).Want(t, 401)
+		s.Do(t, "GET", "/readyz", nil).Want(t, 200)
+		if code := p.end(15 * time.Second); code != 0 {
+			t.Errorf("ended with %d:\n%s", code, p.says)
+		}
+	})
+}

@@ -1,0 +1,258 @@
+package attacks_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+// ledger is what clients were told, kept where the server's death cannot reach it.
+type ledger struct {
+	acknowledged atomic.Int64
+
+	mu         sync.Mutex
+	registered []string // owned by mu: addresses that were told to look at their mail
+	chains     []*chain // owned by mu
+}
+
+// chain is one sign-in as its client knows it. It belongs to its client until the
+// server is dead.
+type chain struct {
+	email   string
+	tokens  []string // refresh tokens, the newest last
+	access  string
+	leaving bool // asked to be signed out
+	left    bool // and was told that it is
+}
+
+// live sends mixed writes until the server is gone, and keeps the ledger.
+func (l *ledger) live(ctx context.Context, s *servertest.Server, email string) {
+	send := func(path string, b body, opts ...servertest.RequestOption) (r servertest.Response, ok bool) {
+		r, err := s.Try("POST", api(path), b, opts...)
+		return r, err == nil && ctx.Err() == nil
+	}
+	for ctx.Err() == nil {
+		newcomer := person()
+		r, ok := send("/register", body{"email": newcomer, "password": servertest.Password})
+		if !ok {
+			return
+		}
+		if r.Status == 202 {
+			l.mu.Lock()
+			l.registered = append(l.registered, newcomer)
+			l.mu.Unlock()
+			l.acknowledged.Add(1)
+		}
+		if r, ok = send("/login", body{"email": email, "password": servertest.Password}); !ok {
+			return
+		}
+		if r.Status != 200 {
+			continue
+		}
+		c := &chain{email: email}
+		l.mu.Lock()
+		l.chains = append(l.chains, c)
+		l.mu.Unlock()
+		c.note(r)
+		l.acknowledged.Add(1)
+		for range rand.N(5) {
+			if r, ok = send("/refresh", body{"refresh_token": c.newest()}); !ok {
+				return
+			}
+			if r.Status == 200 {
+				c.note(r)
+				l.acknowledged.Add(1)
+			}
+		}
+		if rand.N(3) == 0 {
+			c.leaving = true
+			if r, ok = send("/logout", nil, servertest.Bearer(c.access)); !ok {
+				return
+			}
+			c.left = r.Status == 204
+		}
+	}
+}
+
+func (c *chain) newest() string { return c.tokens[len(c.tokens)-1] }
+
+func (c *chain) note(r servertest.Response) {
+	var v servertest.Tokens
+	if jsonInto(r.Body, &v) == nil {
+		c.tokens, c.access = append(c.tokens, v.RefreshToken), v.AccessToken
+	}
+}
+
+// hold checks against the server, risen again, what it had promised.
+func (l *ledger) hold(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	for _, email := range l.registered {
+		if r := login(t, s, email, servertest.Password); r.Status != 403 {
+			t.Errorf("I1: %s was registered: %d %s", email, r.Status, r.Body)
+		}
+	}
+	for _, c := range l.chains {
+		c.hold(t, s)
+	}
+}
+
+func (c *chain) hold(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	r := refresh(t, s, c.newest())
+	switch {
+	case c.left:
+		if r.Status != 401 {
+			t.Errorf("I3: %s signed out: %d %s", c.email, r.Status, r.Body)
+		}
+		me(t, s, servertest.Bearer(c.access)).Want(t, 401)
+		return
+	case c.leaving && r.Status == 401:
+		return // done, and nobody was told
+	case r.Status != 200:
+		t.Errorf("I1: %s, after %d rotations: %d %s", c.email, len(c.tokens)-1, r.Status, r.Body)
+		return
+	}
+	next := decode[servertest.Tokens](t, r)
+	me(t, s, servertest.Bearer(next.AccessToken)).Want(t, 200)
+	if again := refresh(t, s, c.newest()); again.Status != 200 || decode[servertest.Tokens](t, again).RefreshToken != next.RefreshToken {
+		t.Errorf("I2: %s: two successors of one token: %d", c.email, again.Status)
+	}
+	if len(c.tokens) < 2 {
+		return
+	}
+	// What was spent before the crash is spent, and who shows it is a thief.
+	if r := refresh(t, s, c.tokens[len(c.tokens)-2]); r.Status != 401 || r.Code() != "refresh_token_reused" {
+		t.Errorf("I2: %s: a spent token: %d %s", c.email, r.Status, r.Body)
+	}
+	if r := refresh(t, s, next.RefreshToken); r.Status != 401 {
+		t.Errorf("I3: %s: the family of a stolen token lives: %d", c.email, r.Status)
+	}
+}
+
+// crash lets clients work until kill has ended the process, and returns what they
+// know.
+func crash(h *house, emails []string, p *process, kill func(*ledger)) *ledger {
+	l := &ledger{}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var clients sync.WaitGroup
+	for _, email := range emails {
+		clients.Go(func() { l.live(ctx, h.site, email) })
+	}
+	kill(l)
+	<-p.ended
+	clients.Wait()
+	h.site.Client.CloseIdleConnections()
+	return l
+}
+
+// TestAttack_FL_01_KillNine kills the real server at random moments of mixed writes:
+// every acknowledged one is there after the next start, and nothing is half done.
+func TestAttack_FL_01_KillNine(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, url string) {
+		h := newHouse(t, "", "dev", url)
+		emails := h.people(6)
+		promises, rounds := int64(0), scale(4, 100)
+		p := h.start()
+		for round := range rounds {
+			l := crash(h, emails, p, func(l *ledger) {
+				eventually(t, "some writes", 20*time.Second, func() bool { return l.acknowledged.Load() >= 10 })
+				time.Sleep(rand.N(100 * time.Millisecond))
+				p.kill()
+			})
+			p = h.start() // I6: ready within ten seconds, by itself
+			l.hold(t, h.site)
+			if promises += l.acknowledged.Load(); t.Failed() {
+				t.Fatalf("in round %d", round)
+			}
+		}
+		p.kill()
+		h.sound()
+		t.Logf("%d kills, %d acknowledged writes", rounds, promises)
+	})
+}
+
+// TestAttack_FL_03_KilledBetween kills the server at the points where something has
+// been spent, or written and not told.
+func TestAttack_FL_03_KilledBetween(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, url string) {
+		h := newHouse(t, faults, "dev", url)
+		emails := h.people(4)
+		h.start().kill() // the database is made, so that points count from here
+		for range scale(1, 5) {
+			for _, point := range []string{"refresh.consumed", "store.before-commit", "store.after-commit"} {
+				p := h.start(fmt.Sprintf("WATCHWORD_FAULT_POINTS=%s=kill@%d", point, 6+rand.N(20)))
+				l := crash(h, emails, p, func(*ledger) {
+					select {
+					case <-p.ended:
+					case <-time.After(20 * time.Second):
+						t.Errorf("FL-03: nobody came past %s", point)
+						p.kill()
+					}
+				})
+				p = h.start()
+				l.hold(t, h.site)
+				p.kill()
+				if t.Failed() {
+					t.Fatalf("at %s", point)
+				}
+			}
+			killedAtLink(t, h)
+		}
+		h.sound()
+	})
+}
+
+// killedAtLink kills the server while a link is being spent: it is unspent, or all
+// that it stands for is done.
+func killedAtLink(t *testing.T, h *house) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	const killer = "WATCHWORD_FAULT_POINTS=single-use.taken=kill"
+	p := h.start(killer)
+	newcomer := person()
+	h.site.Register(t, newcomer, servertest.Password)
+	link, ok := h.mailed(ctx, newcomer, "/verify-email")
+	if !ok {
+		t.Fatal("no mail")
+	}
+	if r, err := h.site.Try("POST", api("/verify-email"), body{"token": link}); err == nil {
+		t.Fatalf("FL-03: answered with %d", r.Status)
+	}
+	<-p.ended
+	p = h.start()
+	switch r := post(t, h.site, "/verify-email", body{"token": link}); r.Status {
+	case 200:
+	case 400:
+		login(t, h.site, newcomer, servertest.Password).Want(t, 200)
+	default:
+		t.Errorf("FL-03: %d %s", r.Status, r.Body)
+	}
+	p.kill()
+
+	p = h.start(killer)
+	post(t, h.site, "/password/forgot", body{"email": newcomer}).Want(t, 202)
+	if link, ok = h.mailed(ctx, newcomer, "/reset-password"); !ok {
+		t.Fatal("no mail")
+	}
+	if r, err := h.site.Try("POST", api("/password/reset"), body{"token": link, "password": otherPassword}); err == nil {
+		t.Fatalf("FL-03: answered with %d", r.Status)
+	}
+	<-p.ended
+	p = h.start()
+	before, after := login(t, h.site, newcomer, servertest.Password).Status, login(t, h.site, newcomer, otherPassword).Status
+	again := post(t, h.site, "/password/reset", body{"token": link, "password": "third-brave-teapot-55"}).Status
+	if unspent, spent := [3]int{200, 401, 204}, [3]int{401, 200, 400}; [3]int{before, after, again} != unspent && [3]int{before, after, again} != spent {
+		t.Errorf("FL-03: old password %d, new password %d, link %d", before, after, again)
+	}
+	p.kill()
+}
