@@ -28,10 +28,10 @@ func parseText(field, s string, most int) (string, error) {
 // agents, request ids and other text that strangers choose.
 func Clip(s string, n int) string {
 	if len(s) > n {
-		s = s[:n]
-		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
+		for n > 0 && !utf8.RuneStart(s[n]) {
+			n--
 		}
+		s = s[:n]
 	}
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || unicode.IsControl(r) {
