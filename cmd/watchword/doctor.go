@@ -122,6 +122,10 @@ func (c doctorCmd) examine(ctx context.Context, cfg *config.Config) []finding {
 		out = append(out, finding{name, err == nil, detail})
 	}
 	check("database", func() (string, error) { return checkDatabase(ctx, cfg) })
+	check("management listener", func() (string, error) { return describeManage(cfg), nil })
+	if !cfg.Limits.Redis.IsZero() {
+		check("Redis", func() (string, error) { return checkRedis(ctx, cfg) })
+	}
 	if !cfg.SMTP.URL.IsZero() {
 		check("mail server", func() (string, error) { return "takes our sender's mail", server.CheckMail(ctx, cfg) })
 	}
@@ -192,6 +196,36 @@ func keyring(cfg *config.Config) (*secret.Keyring, error) {
 		previous = append(previous, cfg.MasterKeyPrevious.Bytes())
 	}
 	return secret.NewKeyring(cfg.MasterKey.Bytes(), previous...)
+}
+
+// describeManage is no verdict: whether a network is private, only the operator knows.
+func describeManage(cfg *config.Config) string {
+	if onlyHere(cfg.Manage) {
+		return cfg.Manage + ", for this machine alone"
+	}
+	return cfg.Manage + " is open to other machines and asks for no credentials: see that none of them is a stranger's"
+}
+
+// onlyHere reports whether a listener can be reached from this machine alone.
+func onlyHere(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+func checkRedis(ctx context.Context, cfg *config.Config) (string, error) {
+	r, err := limit.OpenRedis(cfg.Limits.Redis.Reveal(), cfg.Limits.RedisTimeout)
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	if _, err := r.Peek(ctx, "doctor", limit.Rate{Count: 1, Per: time.Minute}); err != nil {
+		return "", fmt.Errorf("does not answer within limits.redis_timeout (%s): %w", cfg.Limits.RedisTimeout, err)
+	}
+	return "counts for all nodes together", nil
 }
 
 func checkCertificate(cfg *config.Config) (string, error) {

@@ -28,6 +28,9 @@ func (serveCmd) Run(e *env) error {
 	if fault.Enabled {
 		log.Warn("this binary can be broken on purpose (build tag faults); never use it in production")
 	}
+	if !onlyHere(cfg.Manage) {
+		log.Warn("the management listener is open to other machines and asks for no credentials", "manage", cfg.Manage)
+	}
 	return s.Run(e.ctx, func(addr, manage string) {
 		log.Info("ready", "issuer", cfg.BaseURL(), "listen", addr, "manage", manage, "database", s.DB.Name(), "version", version())
 	})

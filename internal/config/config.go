@@ -103,7 +103,7 @@ type CORS struct {
 
 // SMTP is the section smtp.
 type SMTP struct {
-	URL  SecretURL `key:"url" example:"smtp://mail.example.com:587" help:"The mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS when offered) or smtps://USER:PASSWORD@HOST:465 (TLS from the start)."`
+	URL  SecretURL `key:"url" example:"smtp://mail.example.com:587" help:"The mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS, required unless the server is on this machine) or smtps://USER:PASSWORD@HOST:465 (TLS from the start)."`
 	From string    `key:"from" example:"Example <no-reply@example.com>" help:"Sender of all mail, such as Example <no-reply@example.com>."`
 }
 

@@ -79,7 +79,7 @@ func (s *Server) keepCerts(ctx context.Context, magic *certmagic.Config) {
 				if errors.As(err, new(certmagic.ErrNoRetry)) {
 					wait = certRetryNoHope
 				}
-				s.log.Error("certificate not ready; trying again", "host", name, "in", wait, "error", err)
+				s.log.Error("certificate not ready; trying again", "host", name, "in", wait.String(), "error", err)
 				select {
 				case <-ctx.Done():
 				case <-time.After(wait):
