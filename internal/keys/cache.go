@@ -73,6 +73,9 @@ func (r *Ring) snapshot(ctx context.Context, tenant auth.TenantID) (*snapshot, e
 func (r *Ring) look(ctx context.Context, tenant auth.TenantID, e *entry) (*snapshot, error) {
 	snap, err := r.load(ctx, tenant, e.snap.Load())
 	if err != nil {
+		if e.snap.Load() == nil {
+			r.tenants.CompareAndDelete(tenant, e) // it may not even exist
+		}
 		e.retry.Store(r.now().Add(retryAfter).UnixNano())
 		r.log.Warn("signing keys could not be read; those known stay in use", "tenant", tenant, "error", err)
 		return nil, err

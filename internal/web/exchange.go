@@ -24,6 +24,7 @@ type exchange struct {
 	ip      netip.Addr // of the client, through the trusted proxies
 	route   *route     // nil until the mux has found one
 	tenant  auth.Tenant
+	unseen  bool // the database could not be asked for the tenant: only its ID is there
 	actor   auth.Actor
 	cookie  bool // the actor proved himself with the session cookie
 

@@ -140,7 +140,7 @@ func (ex *exchange) findTenant(r *http.Request) error {
 	case err == nil || auth.KindOf(err) == auth.KindNotFound:
 		return notFound()
 	case ex.route.lasting && auth.KindOf(err) == auth.KindUnavailable:
-		ex.tenant.ID = id // what is published stays so while the database is away
+		ex.tenant.ID, ex.unseen = id, true // what is published stays so while the database is away
 		return nil
 	}
 	return err

@@ -26,7 +26,11 @@ func (s *Server) metadata(ex *exchange, r *http.Request) error {
 	d := s.documents.of(key, nil)
 	if d == nil {
 		issuer := ex.tenant.ID.Issuer(s.cfg.Base)
-		d = s.documents.learn(key, encodeJSON(metadata{Issuer: issuer, JWKSURI: issuer + "/.well-known/jwks.json"}))
+		d = newDocument(encodeJSON(metadata{Issuer: issuer, JWKSURI: issuer + "/.well-known/jwks.json"}))
+		// While the database is away the tenant is only a stranger's word for one.
+		if !ex.unseen {
+			s.documents.learn(key, d)
+		}
 	}
 	return d.write(ex, r, s.maxAge)
 }
@@ -39,7 +43,8 @@ func (s *Server) jwks(ex *exchange, r *http.Request) error {
 	key := documentKey{"jwks", ex.tenant.ID}
 	d := s.documents.of(key, set)
 	if d == nil {
-		d = s.documents.learn(key, set)
+		d = newDocument(set)
+		s.documents.learn(key, d)
 	}
 	return d.write(ex, r, s.maxAge)
 }
@@ -73,16 +78,19 @@ func (ds *documents) of(key documentKey, body []byte) *document {
 	return nil
 }
 
-// learn works out the headers of a document.
-func (ds *documents) learn(key documentKey, body []byte) *document {
-	d := &document{body: body, tag: []string{`"` + secret.Digest(string(body))[:22] + `"`}, length: []string{strconv.Itoa(len(body))}}
+// newDocument works out the headers of a document.
+func newDocument(body []byte) *document {
+	return &document{body: body, tag: []string{`"` + secret.Digest(string(body))[:22] + `"`}, length: []string{strconv.Itoa(len(body))}}
+}
+
+// learn remembers a document of a tenant that is known to exist.
+func (ds *documents) learn(key documentKey, d *document) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	if ds.known == nil {
 		ds.known = map[documentKey]*document{}
 	}
 	ds.known[key] = d
-	return d
 }
 
 func (d *document) write(ex *exchange, r *http.Request, cache []string) error {

@@ -1,0 +1,34 @@
+package keys
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// Whether a tenant exists cannot be known while the database is away, and its name
+// is any stranger's choice.
+func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		db := storetest.Open(t, cfg)
+		r := New(Config{DB: db})
+		if _, err := r.JWKS(t.Context(), "nobody"); err != nil {
+			t.Fatal(err)
+		}
+		db.Close()
+		for i := range 3 {
+			if raw, err := r.JWKS(t.Context(), auth.TenantID(fmt.Sprint("stranger-", i))); err == nil {
+				t.Fatalf("published %s without having seen the database", raw)
+			}
+		}
+		n := 0
+		r.tenants.Range(func(any, any) bool { n++; return true })
+		if n != 0 {
+			t.Errorf("%d tenants that nobody knows are remembered", n)
+		}
+	})
+}

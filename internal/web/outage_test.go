@@ -1,0 +1,31 @@
+package web
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// Whether a tenant exists cannot be known while the database is away, and its name
+// is any stranger's choice; what was published before stays published.
+func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/openid-configuration"} {
+		h.want(h.get(path), 200, "")
+	}
+	before := len(h.documents.known)
+	h.db.Close()
+	h.advance(2 * time.Second)
+	for i := range 3 {
+		h.get(fmt.Sprintf("/t/stranger-%d/.well-known/openid-configuration", i))
+		h.get(fmt.Sprintf("/.well-known/oauth-authorization-server/t/stranger-%d", i))
+		h.get(fmt.Sprintf("/t/stranger-%d/.well-known/jwks.json", i))
+	}
+	if n := len(h.documents.known); n != before {
+		t.Errorf("%d documents are remembered, %d before", n, before)
+	}
+	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/openid-configuration"} {
+		h.want(h.get(path), 200, "")
+	}
+}
