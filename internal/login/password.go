@@ -171,7 +171,7 @@ func (a *attempt) compare(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, hashing(err)
 	}
-	if res.Rehash {
+	if res.Rehash && !a.account.Disabled() {
 		// Without a new hash this time, the next sign-in tries again.
 		if a.raised, err = h.Hash(ctx, a.request.Password); err != nil {
 			a.s.cfg.Log.Warn("password hash not raised", "account", a.account.ID, "error", err)

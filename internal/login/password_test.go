@@ -103,6 +103,20 @@ func TestAttack_BF_01_OneAnswer(t *testing.T) {
 	})
 }
 
+// A hash of old parameters is not raised for an account that stays shut: the second
+// hashing would tell that the password was right.
+func TestAttack_BF_01_OneAnswerOfAShutAccountWithAnOldHash(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		old, err := newHasher(t, password.Params{Memory: 32, Time: 1, Parallelism: 1}, nil).Hash(t.Context(), good)
+		h.ok(err)
+		h.imported("shut@example.test", old, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
+		want := h.answer("shut@example.test", another)
+		if got := h.answer("shut@example.test", good); got != want || want.Hashes != 1 {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	})
+}
+
 func TestAttack_BF_02_OddPasswords(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		h.person("alice@example.test", good)
