@@ -2,12 +2,30 @@ package web
 
 import (
 	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // The pages of this file exist in development only: whoever sees the mailbox can
 // use every link in it.
+
+// underOwnName answers only who calls us by an address, by localhost or by our own name. A
+// page of somebody else whose name has been made to point here (DNS rebinding) could
+// otherwise have its visitors' browsers read the mailbox to it.
+func (s *Server) underOwnName(h handler) handler {
+	return func(ex *exchange, r *http.Request) error {
+		host := strings.ToLower((&url.URL{Host: r.Host}).Hostname())
+		own, _ := url.Parse(s.cfg.Base) // New has parsed it
+		_, notAddress := netip.ParseAddr(host)
+		if notAddress != nil && host != "localhost" && !strings.HasSuffix(host, ".localhost") && host != strings.ToLower(own.Hostname()) {
+			return problem(http.StatusMisdirectedRequest, "foreign_host", "a development server shows this under its own address only")
+		}
+		return h(ex, r)
+	}
+}
 
 func (s *Server) welcome(ex *exchange, _ *http.Request) error {
 	post := func(path, body string) string {

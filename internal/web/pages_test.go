@@ -147,6 +147,25 @@ func TestPagesOrProblems(t *testing.T) {
 	}
 }
 
+// A page elsewhere whose name points to this machine is of the same origin as what it
+// reads from here.
+func TestAttack_DevelopmentMailboxUnderAForeignName(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *Config) { c.Mailbox = func() []Mail { return []Mail{{Subject: "secret"}} } })
+	for host, status := range map[string]int{
+		"auth.example.test": 200, "AUTH.example.test:443": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200, "localhost:8080": 200, "dev.localhost": 200,
+		"evil.test": 421, "evil.test:8080": 421, "127.0.0.1.evil.test": 421, "localhost.evil.test": 421, "auth.example.test.evil.test": 421, "": 421,
+	} {
+		for _, path := range []string{"/dev/mailbox", "/dev/mailbox.json"} {
+			r := request("GET", path, "")
+			r.Host = host
+			if got := h.do(r); got.StatusCode != status || strings.Contains(string(got.body), "secret") != (status == 200) {
+				t.Errorf("%s under %q: %d, want %d", path, host, got.StatusCode, status)
+			}
+		}
+	}
+}
+
 func TestDevelopmentMailbox(t *testing.T) {
 	t.Parallel()
 	sent := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)

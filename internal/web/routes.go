@@ -39,7 +39,7 @@ func (s *Server) routes() {
 
 	if s.cfg.Mailbox != nil {
 		s.house("GET /{$}", asPage(s.welcome))
-		s.house("GET /dev/mailbox", asPage(s.mailboxPage))
-		s.house("GET /dev/mailbox.json", s.mailboxJSON)
+		s.house("GET /dev/mailbox", asPage(s.underOwnName(s.mailboxPage)))
+		s.house("GET /dev/mailbox.json", s.underOwnName(s.mailboxJSON))
 	}
 }
