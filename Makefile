@@ -12,6 +12,7 @@ TOOLS     := .cache/tools
 .PHONY: run build test check unit bench fuzz generate clean
 
 run:
+	@echo 'Building Watchword; the first time this takes a minute or two.'
 	@CGO_ENABLED=0 $(GO) run ./cmd/watchword dev
 
 build:

@@ -130,6 +130,9 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("there is no whole JSON object on standard input")
 	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		err = fmt.Errorf("%s cannot be a %s", e.Field, e.Value)
+	}
 	if err != nil {
 		return auth.Invalid("settings_invalid", "settings", "settings: "+strings.TrimPrefix(err.Error(), "json: "))
 	}

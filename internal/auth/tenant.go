@@ -39,32 +39,6 @@ type PasswordRules struct {
 	RequireSpecial bool `json:"require_special,omitempty"`
 }
 
-// Lifetimes bounds what is handed out. A zero field means the server's default.
-type Lifetimes struct {
-	Access          time.Duration `json:"access,omitempty"`           // an access token
-	RefreshIdle     time.Duration `json:"refresh_idle,omitempty"`     // an unused refresh token
-	RefreshAbsolute time.Duration `json:"refresh_absolute,omitempty"` // a family, however often used
-	SessionIdle     time.Duration `json:"session_idle,omitempty"`     // an unused session
-	SessionAbsolute time.Duration `json:"session_absolute,omitempty"` // a session, however often used
-}
-
-// Or fills the zero fields of l from the defaults d.
-func (l Lifetimes) Or(d Lifetimes) Lifetimes {
-	pick := func(a, b time.Duration) time.Duration {
-		if a > 0 {
-			return a
-		}
-		return b
-	}
-	return Lifetimes{
-		Access:          pick(l.Access, d.Access),
-		RefreshIdle:     pick(l.RefreshIdle, d.RefreshIdle),
-		RefreshAbsolute: pick(l.RefreshAbsolute, d.RefreshAbsolute),
-		SessionIdle:     pick(l.SessionIdle, d.SessionIdle),
-		SessionAbsolute: pick(l.SessionAbsolute, d.SessionAbsolute),
-	}
-}
-
 // Disabled reports whether the tenant is shut.
 func (t Tenant) Disabled() bool { return !t.DisabledAt.IsZero() }
 

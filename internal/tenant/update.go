@@ -111,7 +111,7 @@ func checkLifetimes(l auth.Lifetimes) error {
 	var errs []error
 	bound := func(name string, d, most time.Duration) {
 		if d != 0 && (d < time.Second || d > most) {
-			errs = append(errs, fmt.Errorf("%s %v is not between 1s and %v", name, d, most))
+			errs = append(errs, fmt.Errorf("lifetimes.%s is not between 1s and %d days", name, most/(24*time.Hour)))
 		}
 	}
 	bound("access", l.Access, maxAccess)
