@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,9 +27,9 @@ type postgresDB struct {
 const attempts = 12
 
 func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
-	pc, err := pgx.ParseConfig(cfg.URL)
+	pc, err := parsePostgres(cfg.URL)
 	if err != nil {
-		return nil, fmt.Errorf("parse the database URL: %w", err) // pgx redacts the password
+		return nil, fmt.Errorf("parse the database URL: %w", err)
 	}
 	pc.ConnectTimeout = cfg.Wait
 	if pc.RuntimeParams["application_name"] == "" {
@@ -45,6 +46,30 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
 	pool.SetMaxIdleConns(cfg.Connections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	return &postgresDB{pool: pool, wait: cfg.Wait, size: cfg.Connections}, nil
+}
+
+var errUnescaped = errors.New("the password, or the user name, has an @; write it as %40")
+
+// parsePostgres reads a URL without showing its password in any error, now or later:
+// pgx redacts it, but takes what stands behind an @ in it for the host.
+func parsePostgres(text string) (*pgx.ConnConfig, error) {
+	pc, err := pgx.ParseConfig(text)
+	if err != nil {
+		if strings.Count(text, "@") > 1 {
+			return nil, errUnescaped
+		}
+		return nil, err
+	}
+	hosts := []string{pc.Host}
+	for _, f := range pc.Fallbacks {
+		hosts = append(hosts, f.Host)
+	}
+	for _, h := range hosts {
+		if strings.LastIndexByte(h, '@') > 0 { // in front it names an abstract socket
+			return nil, errUnescaped
+		}
+	}
+	return pc, nil
 }
 
 // migrateOver migrates over connections of its own: a migration may take longer
