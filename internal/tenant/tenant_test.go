@@ -193,6 +193,15 @@ func TestUpdate(t *testing.T) {
 		if read, err := h.Get(ctx, "acme"); err != nil || !cmp.Equal(read, got) {
 			t.Errorf("a refused change changed %+v, %v", read, err)
 		}
+		var events []auth.Event
+		h.ok(h.db.Read(ctx, "acme", func(tx *store.Tx) (err error) {
+			events, err = tx.Events(store.EventFilter{Kind: auth.EventTenantChanged, Limit: 1})
+			return err
+		}))
+		said := map[string]string{"change": "updated", "name": "Acme 2", "disabled": "true", "settings": `{"allow_unverified":true}`}
+		if len(events) != 1 || !cmp.Equal(said, events[0].Detail) {
+			t.Errorf("the audit log says %v", events)
+		}
 	})
 }
 

@@ -2,8 +2,10 @@ package tenant
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -32,13 +34,14 @@ func (s *Service) Update(ctx context.Context, id auth.TenantID, fn func(*auth.Te
 		if t, err = tx.Self(); err != nil {
 			return err
 		}
+		before := t
 		if err := apply(&t, fn); err != nil {
 			return err
 		}
 		if err := tx.UpdateSelf(t); err != nil {
 			return err
 		}
-		return tx.Record(auth.Event{Kind: auth.EventTenantChanged, Actor: actor, Detail: map[string]string{"change": "updated"}})
+		return tx.Record(auth.Event{Kind: auth.EventTenantChanged, Actor: actor, Detail: changes(before, t)})
 	})
 	s.forget(id)
 	if err != nil {
@@ -56,6 +59,24 @@ func (s *Service) forget(id auth.TenantID) {
 	s.mu.Lock()
 	delete(s.cached, id)
 	s.mu.Unlock()
+}
+
+// changes says in the audit log what is different now.
+func changes(before, after auth.Tenant) map[string]string {
+	d := map[string]string{"change": "updated"}
+	if after.Name != before.Name {
+		d["name"] = after.Name
+	}
+	if after.Disabled() != before.Disabled() {
+		d["disabled"] = strconv.FormatBool(after.Disabled())
+	}
+	// Settings always marshal.
+	was, _ := json.Marshal(before.Settings)
+	is, _ := json.Marshal(after.Settings)
+	if string(is) != string(was) {
+		d["settings"] = string(is)
+	}
+	return d
 }
 
 // apply runs fn on the tenant and checks what it made of it.
@@ -111,7 +132,7 @@ func checkLifetimes(l auth.Lifetimes) error {
 	var errs []error
 	bound := func(name string, d, most time.Duration) {
 		if d != 0 && (d < time.Second || d > most) {
-			errs = append(errs, fmt.Errorf("lifetimes.%s is not between 1s and %d days", name, most/(24*time.Hour)))
+			errs = append(errs, fmt.Errorf("lifetimes.%s is not between 1s and %gh", name, most.Hours()))
 		}
 	}
 	bound("access", l.Access, maxAccess)
