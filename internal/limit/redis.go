@@ -67,6 +67,10 @@ func OpenRedis(rawURL string, timeout time.Duration) (*Redis, error) {
 		// The cause quotes the URL, and the URL may hold a password.
 		return nil, errors.New("parse the Redis URL: want redis://, rediss:// or unix://")
 	}
+	if strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
+		// It stands behind the end of the password, which would be quoted as what it is not.
+		return nil, errors.New("parse the Redis URL: escape / ? # @ in the password as %2F %3F %23 %40")
+	}
 	options := []redis.DialOption{
 		redis.DialConnectTimeout(timeout), redis.DialTLSHandshakeTimeout(timeout),
 		redis.DialReadTimeout(timeout), redis.DialWriteTimeout(timeout),

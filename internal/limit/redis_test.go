@@ -187,6 +187,25 @@ func TestRedisKeysCarryNoNames(t *testing.T) {
 	}
 }
 
+// A password with an unescaped / ? or # shifts the borders of the URL, and its end
+// would come back in the error of the wrong part.
+func TestAttack_OP_04_NoPartOfTheRedisPasswordInAnError(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{
+		"redis://u:12/hunter2@127.0.0.1:1", "redis://u:12?hunter2@127.0.0.1:1", "redis://u:12#hunter2@127.0.0.1:1",
+		"redis://u:x@hunter2@127.0.0.1:1", "redis://u:hunter2%zz@127.0.0.1:1", "unix://u:12/hunter2@/nowhere?hunter2",
+	} {
+		r, err := OpenRedis(url, time.Second)
+		if err == nil {
+			_, err = r.Take(t.Context(), "k", Rate{Count: 1, Per: time.Second}, 1)
+			r.Close()
+		}
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
 // BF-12: Redis dies, hangs and comes back; the limit stays and recovery is unaided.
 func TestAttack_BF_12_RedisUnavailable(t *testing.T) {
 	t.Parallel()

@@ -415,6 +415,17 @@ func TestParseSMTP(t *testing.T) {
 	}
 }
 
+// A password with an unescaped / ? or # shifts the borders of the URL.
+func TestAttack_OP_04_NoPartOfTheMailPasswordInAnError(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"smtp://u:12?hunter2@x.test", "smtp://u:12/hunter2@x.test", "smtp://u:12#hunter2@x.test",
+		"smtp://u:12?hunter2@x.test=1", "smtp://u:hunter2%zz@x.test", "smtp://u:hunter2@x.test:0"} {
+		if _, err := parseSMTP(text); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func FuzzParseSMTP(f *testing.F) {
 	f.Add("smtp://user:hunter2@mail.example.test:587?tls=off")
 	f.Add("smtps://[::1]:465")

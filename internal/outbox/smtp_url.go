@@ -35,8 +35,8 @@ type smtpURL struct {
 // shows nothing of the URL.
 func parseSMTP(text string) (smtpURL, error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" || u.Opaque != "" || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
-		return smtpURL{}, errors.New("a mail server is smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465 (escape @ : / in the password as %40 %3A %2F)")
+	if err != nil || u.Hostname() == "" || u.Opaque != "" || strings.Trim(u.Path, "/") != "" || u.Fragment != "" || strings.Contains(u.RawQuery, "@") {
+		return smtpURL{}, errors.New("a mail server is smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465 (escape @ : / ? in the password as %40 %3A %2F %3F)")
 	}
 	s := smtpURL{host: u.Hostname(), user: u.User.Username()}
 	s.password, _ = u.User.Password()
