@@ -36,8 +36,9 @@ func api[I, O any](s *Server, c call, who who, count counted, h func(context.Con
 	op := huma.Operation{
 		Method: method, Path: path, OperationID: c.id, Summary: c.summary, Description: c.doc, Tags: []string{c.topic},
 		DefaultStatus: c.status, Responses: map[string]*huma.Response{}, Errors: c.failures(who, count),
-		// The body is in memory when huma gets to see it: no limits of its own.
-		MaxBodyBytes: -1, BodyReadTimeout: 0,
+		// The body is in memory when huma gets to see it: no limits of its own. A time
+		// limit would end the request itself, in the middle of its work.
+		MaxBodyBytes: -1, BodyReadTimeout: -1,
 		Metadata: map[string]any{"route": rt},
 	}
 	if who.proved {
