@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -23,4 +25,12 @@ func (s *Server) measure() {
 	s.delivered = func(kind auth.MessageKind, result string) {
 		deliveries.WithLabelValues(string(kind), result).Inc()
 	}
+}
+
+// measureCertificate shows when the certificate in use ends: nobody but the
+// operator renews one from files.
+func (s *Server) measureCertificate(ends func() time.Time) {
+	s.Metrics.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "watchword_tls_certificate_expires_timestamp_seconds", Help: "When the certificate from files ends, in seconds since 1970.",
+	}, func() float64 { return float64(ends().Unix()) }))
 }

@@ -21,6 +21,7 @@ func (s *Server) tls(ctx context.Context, at net.Addr) (*tls.Config, func(contex
 		if err != nil {
 			return nil, nil, err
 		}
+		s.measureCertificate(func() time.Time { return f.pair.Load().Leaf.NotAfter })
 		conf := baseTLS()
 		conf.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.pair.Load(), nil }
 		return conf, f.keep, nil

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -78,6 +79,15 @@ func TestCertificateFilesAreLoadedAgain(t *testing.T) {
 	}
 	if _, err := handshake(s, tls.VersionTLS11); err == nil {
 		t.Error("TLS 1.1 is spoken")
+	}
+	res, err = http.Get("http://" + s.Config.Manage + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, _ := io.ReadAll(res.Body)
+	res.Body.Close()
+	if !strings.Contains(string(metrics), "\nwatchword_tls_certificate_expires_timestamp_seconds 1.") {
+		t.Error("no metric says when the certificate ends")
 	}
 	// In the middle of a renewal the old pair stays.
 	write(t, cert, []byte("half a file"))
