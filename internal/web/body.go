@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 )
 
 func tooLarge() *Problem {
@@ -53,7 +54,7 @@ func (ex *exchange) readJSON(r *http.Request) ([]byte, error) {
 	if err := checkBody(r, "application/json", most); err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most))
+	b, err := ex.readAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most), most)
 	if err != nil {
 		return nil, readProblem(err)
 	}
@@ -61,6 +62,31 @@ func (ex *exchange) readJSON(r *http.Request) ([]byte, error) {
 		return nil, problem(http.StatusBadRequest, "malformed_json", err.Error())
 	}
 	return b, nil
+}
+
+// A body as large as any call needs is read whatever else goes on. Larger ones share a
+// budget: some hundred slow senders of the largest that is allowed would otherwise
+// hold all memory, and one address may send that many.
+const (
+	smallBody   = 16 << 10
+	largeBodies = 32 << 20
+)
+
+// readAll reads a body of at most most bytes. What it takes of the budget is given
+// back when the exchange is over.
+func (ex *exchange) readAll(body io.Reader, most int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(body, smallBody))
+	if err != nil || len(b) < smallBody {
+		return b, err
+	}
+	ex.large = most
+	if ex.server.large.Add(most) > max(largeBodies, most) {
+		p := problem(http.StatusServiceUnavailable, "unavailable", "too many large bodies are being read right now; try again shortly")
+		p.retryAfter, p.hangUp = time.Second, true
+		return nil, p
+	}
+	rest, err := io.ReadAll(body)
+	return append(b, rest...), err
 }
 
 // readForm reads a form body; the query of the URL is no part of it.
@@ -77,6 +103,9 @@ func (ex *exchange) readForm(r *http.Request) error {
 }
 
 func readProblem(err error) error {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge()
 	}

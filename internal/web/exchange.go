@@ -28,7 +28,8 @@ type exchange struct {
 	actor   auth.Actor
 	cookie  bool // the actor proved himself with the session cookie
 
-	status int // zero until the header is written
+	large  int64 // what its body took of the budget for large ones
+	status int   // zero until the header is written
 	bytes  int64
 	fault  error // what the log has to know of a 5xx
 }
@@ -86,6 +87,7 @@ const (
 // finish ends the exchange: it turns a panic into an answer and writes the line of
 // the access log and the counts. It is deferred, so that it sees every way out.
 func (ex *exchange) finish() {
+	defer ex.release()
 	if p := recover(); p != nil {
 		ex.panicked(p)
 	}
@@ -103,6 +105,14 @@ func (ex *exchange) finish() {
 	}
 	if ex.server.cfg.AccessLog {
 		ex.logAccess(rt, took)
+	}
+}
+
+// release gives back what the body took.
+func (ex *exchange) release() {
+	if ex.large != 0 {
+		ex.server.large.Add(-ex.large)
+		ex.large = 0
 	}
 }
 

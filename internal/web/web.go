@@ -116,6 +116,7 @@ type Server struct {
 
 	boot     string // begins the request ids of this process
 	requests atomic.Uint64
+	large    atomic.Int64 // bytes set aside for large bodies
 }
 
 // New builds the routes. It fails when the configuration names an origin or base

@@ -1,0 +1,56 @@
+package web
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Slow senders of large bodies share a budget; whoever sends what a call needs is
+// served beside them.
+func TestAttack_HT_03_SlowLargeBodiesHoldBoundedMemory(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	slow := largeBodies/(1<<20) + 8
+	var all sync.WaitGroup
+	begun, end, codes := make(chan struct{}), make(chan struct{}), make(chan string, slow)
+	for range slow {
+		all.Go(func() {
+			body := io.MultiReader(bytes.NewReader(bytes.Repeat([]byte(" "), smallBody)), &gate{begun, end}, strings.NewReader("{}"))
+			r := request("POST", "/api/v1/refresh", "{}")
+			r.Body, r.ContentLength = io.NopCloser(body), -1
+			codes <- h.do(r).code()
+		})
+	}
+	for range largeBodies / (1 << 20) {
+		<-begun
+	}
+	for range 8 {
+		if code := <-codes; code != "unavailable" {
+			t.Errorf("beyond the budget: %q", code)
+		}
+	}
+	h.want(h.post("/api/v1/refresh", `{"refresh_token":"x"}`), 401, "invalid_refresh_token")
+	close(end)
+	all.Wait()
+	close(codes)
+	for code := range codes {
+		if code != "member_missing" {
+			t.Errorf("within the budget: %q", code)
+		}
+	}
+	if n := h.large.Load(); n != 0 {
+		t.Errorf("%d bytes were not given back", n)
+	}
+}
+
+// gate is a body that has nothing to read until end is closed.
+type gate struct{ begun, end chan struct{} }
+
+func (g *gate) Read([]byte) (int, error) {
+	g.begun <- struct{}{}
+	<-g.end
+	return 0, io.EOF
+}
