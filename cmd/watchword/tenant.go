@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,9 +123,7 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 	if !c.Stdin {
 		return nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(settings))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&t.Settings)
+	err := auth.ReadSettings(settings, &t.Settings)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("there is no whole JSON object on standard input")
 	}

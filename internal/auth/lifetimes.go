@@ -53,17 +53,35 @@ func (l Lifetimes) spans() spans {
 // MarshalJSON leaves zero fields out.
 func (l Lifetimes) MarshalJSON() ([]byte, error) { return json.Marshal(l.spans()) }
 
-// UnmarshalJSON refuses members that it does not know, as the decoder around it
-// cannot make it.
+// UnmarshalJSON passes over members that it does not know: a newer version may have
+// stored them.
 func (l *Lifetimes) UnmarshalJSON(b []byte) error {
 	s := l.spans()
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
+	if err := json.Unmarshal(b, &s); err != nil {
 		return err
 	}
 	*l = Lifetimes{time.Duration(s.Access), time.Duration(s.RefreshIdle), time.Duration(s.RefreshAbsolute), time.Duration(s.SessionIdle), time.Duration(s.SessionAbsolute)}
 	return nil
+}
+
+// ReadSettings lays what a person has written over s. Unlike what is stored, it must
+// not name anything that is unknown.
+func ReadSettings(b []byte, s *Settings) error {
+	strictly := func(b []byte, v any) error {
+		dec := json.NewDecoder(bytes.NewReader(b))
+		dec.DisallowUnknownFields()
+		return dec.Decode(v)
+	}
+	if err := strictly(b, s); err != nil {
+		return err
+	}
+	var named struct {
+		Lifetimes json.RawMessage `json:"lifetimes"`
+	}
+	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&named); err != nil || named.Lifetimes == nil {
+		return err
+	}
+	return strictly(named.Lifetimes, &spans{}) // Settings cannot see into them
 }
 
 // span is a duration as people write it.

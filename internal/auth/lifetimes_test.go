@@ -39,7 +39,24 @@ func TestLifetimesAsJSON(t *testing.T) {
 	if b, _ := json.Marshal(Settings{}); string(b) != "{}" {
 		t.Errorf("%s", b)
 	}
-	if err := json.Unmarshal([]byte(`{"lifetimes":{"acess":"5m"}}`), &s); err == nil {
-		t.Error("a mistyped member is taken")
+}
+
+// The settings of a tenant may have been stored by a newer version; a person's may
+// have been mistyped.
+func TestSettingsThatAreNotKnown(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`{"lifetimes":{"acess":"5m"}}`, `{"lifetime":{"access":"5m"}}`, `{"password":{"min":9}}`} {
+		var s Settings
+		if err := json.Unmarshal([]byte(text), &s); err != nil {
+			t.Errorf("stored %s: %v", text, err)
+		}
+		if err := ReadSettings([]byte(text), &s); err == nil || !strings.Contains(err.Error(), "unknown field") {
+			t.Errorf("written %s: %v", text, err)
+		}
+	}
+	s := Settings{Registration: "closed", Lifetimes: Lifetimes{SessionIdle: time.Hour}}
+	if err := ReadSettings([]byte(`{"lifetimes":{"access":"5m"},"allow_unverified":true}`), &s); err != nil ||
+		s != (Settings{Registration: "closed", AllowUnverified: true, Lifetimes: Lifetimes{Access: 5 * time.Minute, SessionIdle: time.Hour}}) {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
