@@ -149,7 +149,7 @@ func TestAttack_FL_15_Crowd(t *testing.T) {
 	at := func(list []time.Duration, part float64) time.Duration { return list[int(part*float64(len(list)-1))] }
 	t.Logf("%d at once: %v; answers median %s, p99 %s; %d refreshes meanwhile, median %s, p99 %s; at most %d MiB",
 		n, statuses, at(took, .5), at(took, .99), len(refreshes), at(refreshes, .5), at(refreshes, .99), p.peak(t)>>20)
-	if statuses[200] < 10 || statuses[200]+statuses[429]+statuses[503] != n {
+	if statuses[200] < 2 || statuses[200]+statuses[429]+statuses[503] != n {
 		t.Errorf("FL-15: %v", statuses)
 	}
 	if most := p.peak(t); most > 512<<20 {
