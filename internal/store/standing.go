@@ -73,24 +73,53 @@ type Standing struct {
 	Account auth.Account // ID, DisabledAt
 	Client  auth.Client  // ID, DisabledAt
 	Tenant  auth.Tenant  // DisabledAt
+	Revoked bool         // the token itself was revoked
 }
 
 // Standing reads a session with its account, its tenant and the client to which a
-// token was issued; ErrNotFound when any of them is gone.
-func (tx *Tx) Standing(session auth.SessionID, client auth.ClientID) (Standing, error) {
-	return one(tx.q, scanStanding, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.disabled_at, t.disabled_at
+// token was issued, and whether the token of that jti was revoked; ErrNotFound when
+// any of the first four is gone.
+func (tx *Tx) Standing(session auth.SessionID, client auth.ClientID, jti string) (Standing, error) {
+	return one(tx.q, scanStanding, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.disabled_at, t.disabled_at,
+		(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
 		FROM sessions s
 		JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
 		JOIN tenants t ON t.id = s.tenant_id
 		JOIN clients c ON c.tenant_id = s.tenant_id
-		WHERE s.tenant_id = $1 AND s.id = $2 AND c.id = $3`, tx.tenant, session, client)
+		WHERE s.tenant_id = $2 AND s.id = $3 AND c.id = $4`, jti, tx.tenant, session, client)
 }
 
 func scanStanding(s scanner, v *Standing) error {
 	err := s.Scan(&v.Session.ID, &v.Session.Account, at(&v.Session.ExpiresAt), at(&v.Session.EndedAt),
-		at(&v.Account.DisabledAt), &v.Client.ID, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt))
+		at(&v.Account.DisabledAt), &v.Client.ID, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
 	v.Account.ID = v.Session.Account
 	return err
+}
+
+// MachineStanding is Standing for a client that acts for itself.
+func (tx *Tx) MachineStanding(client auth.ClientID, jti string) (Standing, error) {
+	return one(tx.q, func(s scanner, v *Standing) error {
+		return s.Scan(&v.Client.ID, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
+	}, `SELECT c.id, c.disabled_at, t.disabled_at,
+		(SELECT count(*) FROM single_use u WHERE u.tenant_id = c.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
+		FROM clients c JOIN tenants t ON t.id = c.tenant_id
+		WHERE c.tenant_id = $2 AND c.id = $3`, jti, tx.tenant, client)
+}
+
+// Asking reads a client and its tenant, from one moment; ErrNotFound for a client
+// that is unknown or another tenant's.
+func (tx *Tx) Asking(id auth.ClientID) (auth.Client, auth.Tenant, error) {
+	type pair struct {
+		c auth.Client
+		t auth.Tenant
+	}
+	p, err := one(tx.q, func(s scanner, p *pair) error {
+		return s.Scan(append(clientDest(&p.c), &p.t.ID, &p.t.Name, decoded{&p.t.Settings}, at(&p.t.CreatedAt), at(&p.t.DisabledAt))...)
+	}, `SELECT c.id, c.name, c.kind, c.first_party, c.secrets, c.redirect_uris, c.scopes, c.settings, c.created_at, c.updated_at, c.disabled_at,
+		t.id, t.name, t.settings, t.created_at, t.disabled_at
+		FROM clients c JOIN tenants t ON t.id = c.tenant_id
+		WHERE c.tenant_id = $1 AND c.id = $2`, tx.tenant, id)
+	return p.c, p.t, err
 }
 
 // SignedIn finds the session that a cookie stands for, with its account. It

@@ -135,7 +135,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"SingleUse":     func(tx *store.Tx) (any, error) { return tx.SingleUse(auth.UseVerifyEmail, "x") },
 	"DropSingleUse": func(tx *store.Tx) (any, error) { return nil, tx.DropSingleUse("x", auth.UseVerifyEmail) },
 	"Refreshing":    func(tx *store.Tx) (any, error) { return tx.Refreshing("x") },
-	"Standing":      func(tx *store.Tx) (any, error) { return tx.Standing("x", "x") },
+	"Standing":      func(tx *store.Tx) (any, error) { return tx.Standing("x", "x", "jti") },
 	"Profile":       func(tx *store.Tx) (any, error) { return tx.Profile("x") },
 	"SignedIn": func(tx *store.Tx) (any, error) {
 		s, a, err := tx.SignedIn("x")
