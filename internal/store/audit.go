@@ -37,7 +37,7 @@ func auditRow(e entry) []any {
 	if e.Actor.Kind == "" {
 		e.Actor.Kind = auth.ActorAnonymous
 	}
-	return []any{e.tenant, e.id, millis(e.at), e.Kind, e.Outcome, e.Actor.Kind, e.Actor.ID, null(e.Account),
+	return []any{string(e.tenant), e.id, millis(e.at), string(e.Kind), string(e.Outcome), string(e.Actor.Kind), e.Actor.ID, null(e.Account),
 		null(e.Actor.Client), null(e.Actor.Session), e.Actor.IP, e.Actor.UserAgent, e.Actor.RequestID, encoded(e.Detail)}
 }
 

@@ -27,13 +27,13 @@ const (
 	LedgerLimit = 8192
 
 	ledgerEarly = 1024 // so many lines are written without waiting for the time
-	ledgerBatch = 64   // lines of one statement
+	ledgerBatch = 8    // lines of one statement; SQLite looks for each parameter among all
 )
 
 // ledger holds the lines that wait.
 type ledger struct {
-	mu      sync.Mutex // owns lines, timer, room
-	lines   []entry
+	mu      sync.Mutex    // owns lines, timer, room
+	lines   [][]any       // as auditRow makes them, and storable
 	timer   *time.Timer   // runs while there are lines
 	room    chan struct{} // closed when lines have left
 	writing sync.Mutex    // held while lines are written, so that they stay in order
@@ -43,8 +43,8 @@ type ledger struct {
 // the line is durable.
 func (db *DB) RecordLater(ctx context.Context, tenant auth.TenantID, e auth.Event) error {
 	now := db.now()
-	line := entry{tenant, secret.NewID(now), now, e}
-	if err := storable(auditRow(line)); err != nil {
+	line := auditRow(entry{tenant, secret.NewID(now), now, e})
+	if err := storable(line); err != nil {
 		return err // one that cannot be written must not hold up the others
 	}
 	late := time.NewTimer(db.cfg.Wait)
@@ -65,7 +65,7 @@ func (db *DB) RecordLater(ctx context.Context, tenant auth.TenantID, e auth.Even
 }
 
 // add takes the line, or gives the channel that will tell of room.
-func (l *ledger) add(line entry, flush func()) (room <-chan struct{}) {
+func (l *ledger) add(line []any, flush func()) (room <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.lines) >= LedgerLimit {
@@ -85,7 +85,7 @@ func (l *ledger) add(line entry, flush func()) (room <-chan struct{}) {
 }
 
 // take gives up to n lines, which stay in the ledger until they are done.
-func (l *ledger) take(n int) []entry {
+func (l *ledger) take(n int) [][]any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lines[:min(n, len(l.lines))]
@@ -95,7 +95,7 @@ func (l *ledger) take(n int) []entry {
 func (l *ledger) done(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lines = append(make([]entry, 0, len(l.lines)-n), l.lines[n:]...)
+	l.lines = append(make([][]any, 0, len(l.lines)-n), l.lines[n:]...)
 	if l.room != nil {
 		close(l.room)
 		l.room = nil
@@ -136,18 +136,19 @@ func (db *DB) Flush(ctx context.Context) error {
 }
 
 // recordAll writes many lines, of any tenants.
-func (tx *SystemTx) recordAll(lines []entry) error {
+func (tx *SystemTx) recordAll(lines [][]any) error {
+	args := make([]any, 0, ledgerBatch*auditWidth)
 	for len(lines) > 0 {
-		n := min(len(lines), ledgerBatch)
-		if n < ledgerBatch {
-			n = 1 // two texts in all, so that both stay prepared
+		size := 0
+		for len(lines) < batchSizes[size] {
+			size++
 		}
-		args := make([]any, 0, n*auditWidth)
-		for _, e := range lines[:n] {
-			args = append(args, auditRow(e)...)
+		n := batchSizes[size]
+		args = args[:0]
+		for _, line := range lines[:n] {
+			args = append(args, line...)
 		}
-		text := "INSERT INTO audit (tenant_id, " + auditCols + ") VALUES " + rows(n, auditWidth)
-		if err := insert(tx.q, text, args...); err != nil {
+		if _, err := tx.q.exec(batchTexts[size], args...); err != nil {
 			return err
 		}
 		lines = lines[n:]
@@ -156,6 +157,16 @@ func (tx *SystemTx) recordAll(lines []entry) error {
 }
 
 const auditWidth = 14
+
+// Two texts for any number of lines, so that all of them stay prepared.
+var (
+	batchSizes = [...]int{ledgerBatch, 1}
+	batchTexts = [...]string{recordText(ledgerBatch), recordText(1)}
+)
+
+func recordText(n int) string {
+	return "INSERT INTO audit (tenant_id, " + auditCols + ") VALUES " + rows(n, auditWidth)
+}
 
 // rows is n rows of parameters: ($1, $2), ($3, $4)
 func rows(n, width int) string {
