@@ -12,7 +12,7 @@ import (
 )
 
 // Caller is a client that has proved who it is, with its tenant, as both were in the
-// database at that moment.
+// database at that moment, with the fields that store.Asking names.
 type Caller struct {
 	Client auth.Client
 	Tenant auth.Tenant
@@ -33,8 +33,9 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 		return Caller{}, s.failed(ctx, r, "", err)
 	}
 	var caller Caller
-	err = s.cfg.DB.Look(ctx, r.Tenant, func(tx *store.Tx) (err error) {
-		caller.Client, caller.Tenant, err = tx.Asking(c.id)
+	err = s.cfg.DB.Look(ctx, r.Tenant, func(tx *store.Tx) error {
+		v, err := tx.Asking(c.id)
+		caller.Client, caller.Tenant = v.Client, v.Tenant
 		return err
 	})
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {

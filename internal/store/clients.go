@@ -8,12 +8,9 @@ import (
 
 const clientCols = "id, name, kind, first_party, secrets, redirect_uris, scopes, settings, created_at, updated_at, disabled_at"
 
-func scanClient(s scanner, c *auth.Client) error { return s.Scan(clientDest(c)...) }
-
-// clientDest is where the columns of clientCols go.
-func clientDest(c *auth.Client) []any {
-	return []any{&c.ID, &c.Name, &c.Type, flag{&c.FirstParty}, decoded{&c.Secrets}, decoded{&c.RedirectURIs}, decoded{&c.Scopes}, decoded{&c.Settings},
-		at(&c.CreatedAt), at(&c.UpdatedAt), at(&c.DisabledAt)}
+func scanClient(s scanner, c *auth.Client) error {
+	return s.Scan(&c.ID, &c.Name, &c.Type, flag{&c.FirstParty}, decoded{&c.Secrets}, decoded{&c.RedirectURIs}, decoded{&c.Scopes}, decoded{&c.Settings},
+		at(&c.CreatedAt), at(&c.UpdatedAt), at(&c.DisabledAt))
 }
 
 // Client returns ErrNotFound for a client of another tenant.

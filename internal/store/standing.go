@@ -106,20 +106,22 @@ func (tx *Tx) MachineStanding(client auth.ClientID, jti string) (Standing, error
 		WHERE c.tenant_id = $2 AND c.id = $3`, jti, tx.tenant, client)
 }
 
+// Asking is a client that asks for something, with its tenant.
+type Asking struct {
+	Client auth.Client // ID, Type, Secrets, Scopes, Settings, DisabledAt
+	Tenant auth.Tenant // ID, Settings, DisabledAt
+}
+
 // Asking reads a client and its tenant, from one moment; ErrNotFound for a client
 // that is unknown or another tenant's.
-func (tx *Tx) Asking(id auth.ClientID) (auth.Client, auth.Tenant, error) {
-	type pair struct {
-		c auth.Client
-		t auth.Tenant
-	}
-	p, err := one(tx.q, func(s scanner, p *pair) error {
-		return s.Scan(append(clientDest(&p.c), &p.t.ID, &p.t.Name, decoded{&p.t.Settings}, at(&p.t.CreatedAt), at(&p.t.DisabledAt))...)
-	}, `SELECT c.id, c.name, c.kind, c.first_party, c.secrets, c.redirect_uris, c.scopes, c.settings, c.created_at, c.updated_at, c.disabled_at,
-		t.id, t.name, t.settings, t.created_at, t.disabled_at
+func (tx *Tx) Asking(id auth.ClientID) (Asking, error) {
+	return one(tx.q, func(s scanner, v *Asking) error {
+		c, t := &v.Client, &v.Tenant
+		return s.Scan(&c.ID, &c.Type, decoded{&c.Secrets}, decoded{&c.Scopes}, decoded{&c.Settings}, at(&c.DisabledAt),
+			&t.ID, decoded{&t.Settings}, at(&t.DisabledAt))
+	}, `SELECT c.id, c.kind, c.secrets, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at
 		FROM clients c JOIN tenants t ON t.id = c.tenant_id
 		WHERE c.tenant_id = $1 AND c.id = $2`, tx.tenant, id)
-	return p.c, p.t, err
 }
 
 // SignedIn finds the session that a cookie stands for, with its account. It
