@@ -38,6 +38,9 @@ func (ex *exchange) writeOAuthError(err error) {
 	ex.fault = p.fault
 	p.challenge = ""
 	p.header(ex.Header())
+	if p.Reference != "" {
+		p.Detail += ": " + p.Reference
+	}
 	ex.writeOAuth(p.Status, oauthError{oauthWord(p.Status), described(p.Detail)})
 }
 
