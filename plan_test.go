@@ -46,6 +46,7 @@ var only = map[string][]string{
 	"internal/web/ui":     {"internal/web"},
 	"internal/fault":      {"cmd/watchword", "internal/server", "internal/store", "internal/token", "internal/outbox"},
 	"internal/gateway":    {"internal/server"},
+	"internal/oidc":       {"cmd/watchword", "internal/server", "internal/servertest/attacks", "internal/web"},
 	"internal/outbox":     {"internal/server", "internal/servertest"},
 	"internal/servertest": {"internal/servertest/attacks"},
 	"internal/passkey":    {"internal/login"},

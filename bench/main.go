@@ -43,6 +43,7 @@ type section struct {
 var sections = []section{
 	{"http", httpSection},
 	{"guard", guardSection},
+	{"oauth", oauthSection},
 	{"refresh", refreshSection},
 	{"login", loginSection},
 	{"timing", timingSection},

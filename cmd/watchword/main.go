@@ -48,8 +48,10 @@ type commands struct {
 	User        userCmd        `cmd:"" group:"manage" help:"Accounts: create, list, show, disable, enable, sign out, delete."`
 	Tenant      tenantCmd      `cmd:"" group:"manage" help:"Tenants: create, list, set."`
 	Role        roleCmd        `cmd:"" group:"manage" help:"Roles and permissions."`
+	Client      clientCmd      `cmd:"" group:"manage" help:"OAuth clients: create, list, show, rotate their secrets, disable, enable, delete."`
 	Key         keyCmd         `cmd:"" group:"manage" help:"Signing keys: list, rotate, reseal under a new master key."`
 	Audit       auditCmd       `cmd:"" group:"manage" help:"The audit log: who did what."`
+	Perform     performCmd     `cmd:"" group:"look" help:"Act as an OAuth client, against any server."`
 	Version     versionCmd     `cmd:"" group:"look" help:"Print what this binary was built from."`
 }
 

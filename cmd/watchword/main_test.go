@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"os"
@@ -29,6 +30,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"addresses": addresses,
 			"ready":     ready,
+
+			"credentials": credentials,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
@@ -42,6 +45,17 @@ func addresses(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
 		ts.Setenv(name, free())
 	}
+}
+
+// credentials FILE ID SECRET sets two variables to what a file says of a client.
+func credentials(ts *testscript.TestScript, neg bool, args []string) {
+	var v struct {
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+	ts.Setenv(args[1], v.ID)
+	ts.Setenv(args[2], v.Secret)
 }
 
 func free() string {

@@ -31,6 +31,9 @@ const (
 	EventRoleAssigned     EventKind = "role.assigned"
 	EventRoleUnassigned   EventKind = "role.unassigned"
 	EventClientChanged    EventKind = "client.changed"
+	EventClientRefused    EventKind = "client.refused" // it did not prove itself
+	EventTokenIssued      EventKind = "token.issued"
+	EventTokenRevoked     EventKind = "token.revoked"
 	EventTenantChanged    EventKind = "tenant.changed"
 	EventKeyCreated       EventKind = "key.created"
 	EventKeyRotated       EventKind = "key.rotated"

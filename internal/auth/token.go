@@ -126,4 +126,6 @@ const (
 	UseVerifyEmail   SingleUseKind = "verify_email"
 	UseResetPassword SingleUseKind = "reset_password"
 	UseChangeEmail   SingleUseKind = "change_email"
+	UseAssertion     SingleUseKind = "client_assertion" // the jti of one, already spent
+	UseRevokedAccess SingleUseKind = "revoked_access"   // the jti of an access token that is worth nothing any more
 )

@@ -50,6 +50,7 @@ type Config struct {
 	Links    Links    `key:"links" help:"How long links in mails work."`
 	Sessions Sessions `key:"sessions" help:"Sign-ins kept by a cookie."`
 	Tokens   Tokens   `key:"tokens" help:"Access and refresh tokens. Tenants and resources can set their own."`
+	OAuth    OAuth    `key:"oauth" help:"The OAuth provider."`
 	Keys     Keys     `key:"keys" help:"The keys that sign tokens."`
 	Limits   Limits   `key:"limits" help:"Rate limits, as COUNT/PERIOD with an optional burst: 10/1m burst 20 gives 20 at once and ten more each minute. Addresses are counted as they come through trusted proxies, IPv6 by /64. A limit cannot be switched off, only raised."`
 	Metrics  Metrics  `key:"metrics" help:"The management listener."`
@@ -143,6 +144,11 @@ type Tokens struct {
 	RefreshIdle     time.Duration `key:"refresh_idle" default:"14d" min:"1m" max:"400d" help:"A refresh token that is not used for this long is dead."`
 	RefreshLifetime time.Duration `key:"refresh_lifetime" default:"30d" min:"1m" max:"400d" help:"One must sign in again after this long, however often tokens were refreshed."`
 	RefreshGrace    time.Duration `key:"refresh_grace" default:"10s" min:"0s" max:"1m" help:"For this long after a refresh the old refresh token gets the same answer again: two tabs that refresh together are not a theft. Later use of it ends the whole family."`
+}
+
+// OAuth is the section oauth.
+type OAuth struct {
+	AssertionAudience string `key:"assertion_audience" default:"issuer" oneof:"issuer|endpoint" help:"What a client names as the audience of the JWT with which it proves itself (private_key_jwt): the issuer alone, or, for old clients, the URL of the token endpoint as well."`
 }
 
 // Keys is the section keys.

@@ -17,6 +17,7 @@ type Limits struct {
 	Reset    ResetLimits    `key:"reset" help:"Setting a new password by link."`
 	Change   ChangeLimits   `key:"change" help:"Changing the password or e-mail address with the current password. Only failures count."`
 	Refresh  RefreshLimits  `key:"refresh" help:"Refreshing tokens."`
+	Client   ClientLimits   `key:"client" help:"Clients that prove who they are: the OAuth endpoints for tokens, introspection and revocation. Only failures count."`
 }
 
 // LoginLimits is the section limits.login.
@@ -63,4 +64,10 @@ type ChangeLimits struct {
 type RefreshLimits struct {
 	IP         Rate `key:"ip" default:"600/1m" help:"Refreshes from one address."`
 	Credential Rate `key:"credential" default:"30/1m" help:"Refreshes within one family of refresh tokens."`
+}
+
+// ClientLimits is the section limits.client.
+type ClientLimits struct {
+	IP         Rate `key:"ip" default:"60/1m burst 120" help:"Failures from one address, whichever the client."`
+	Credential Rate `key:"credential" default:"30/1m" help:"Failures for one client, from wherever. Beyond it a failure is 429 instead of 401; the right credentials always pass, so nobody can shut a client out."`
 }

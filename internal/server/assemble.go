@@ -12,6 +12,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/outbox"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -118,6 +119,11 @@ func (s *Server) openServices(ctx context.Context) error {
 		DB: s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Limiter: s.Limiter,
 		Rates: login.Rates{Account: limit.Rate(l.Login.Account)}, Now: s.now, Observe: s.Metrics.Login, Log: s.log,
 	})
+	s.OIDC = oidc.New(oidc.Config{
+		DB: s.DB, Tokens: s.Tokens, Limiter: s.Limiter, Base: s.cfg.BaseURL(), Now: s.now, Observe: s.Metrics.Grant, Log: s.log,
+		Rates:            oidc.Rates{Client: limit.Rate(l.Client.Credential), Family: limit.Rate(l.Refresh.Credential)},
+		EndpointAudience: s.cfg.OAuth.AssertionAudience == "endpoint",
+	})
 	return s.Tenants.EnsureDefault(ctx)
 }
 
@@ -181,7 +187,7 @@ func (s *Server) openWeb(context.Context) (err error) {
 	l := s.cfg.Limits
 	conf := web.Config{
 		DB: s.DB, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log,
-		Accounts: s.Accounts, Logins: s.Logins, Tenants: s.Tenants,
+		Accounts: s.Accounts, Logins: s.Logins, Tenants: s.Tenants, OIDC: s.OIDC,
 		Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
 		Base: s.cfg.BaseURL(), Trusted: s.cfg.Proxy.Trusted, Origins: s.cfg.CORS.Origins,
 		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, BodyJSON: int64(s.cfg.HTTP.BodyJSON), BodyForm: int64(s.cfg.HTTP.BodyForm),
@@ -189,7 +195,7 @@ func (s *Server) openWeb(context.Context) (err error) {
 		Rates: web.Rates{
 			Register: limit.Rate(l.Register.IP), Login: limit.Rate(l.Login.IP), Verify: limit.Rate(l.Verify.IP),
 			Resend: limit.Rate(l.Resend.IP), Forgot: limit.Rate(l.Forgot.IP), Reset: limit.Rate(l.Reset.IP), Change: limit.Rate(l.Change.IP),
-			Refresh: limit.Rate(l.Refresh.IP), RefreshFamily: limit.Rate(l.Refresh.Credential),
+			Refresh: limit.Rate(l.Refresh.IP), RefreshFamily: limit.Rate(l.Refresh.Credential), Client: limit.Rate(l.Client.IP),
 		},
 	}
 	if s.Mailbox != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/outbox"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -61,6 +62,7 @@ type Server struct {
 	Logins   *login.Service
 	Access   *access.Service
 	Tenants  *tenant.Service
+	OIDC     *oidc.Service
 	Hasher   *password.Hasher
 	Limiter  limit.Limiter
 	Metrics  *web.Metrics

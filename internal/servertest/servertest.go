@@ -216,7 +216,7 @@ func highLimits() config.Limits {
 	l := config.Default().Limits
 	for _, r := range []*config.Rate{
 		&l.Login.IP, &l.Login.Account, &l.Register.IP, &l.Register.Account, &l.Verify.IP, &l.Resend.IP, &l.Resend.Account,
-		&l.Forgot.IP, &l.Forgot.Account, &l.Reset.IP, &l.Change.IP, &l.Change.Account, &l.Refresh.IP, &l.Refresh.Credential,
+		&l.Forgot.IP, &l.Forgot.Account, &l.Reset.IP, &l.Change.IP, &l.Change.Account, &l.Client.IP, &l.Client.Credential, &l.Refresh.IP, &l.Refresh.Credential,
 	} {
 		*r = high
 	}

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
 )
@@ -15,16 +17,28 @@ func scanEvent(s scanner, e *auth.Event) error {
 // Record writes an audit line in the transaction of the change it tells of. Id and
 // time are the store's; lines are never updated.
 func (tx *Tx) Record(e auth.Event) error {
+	return insert(tx.q, "INSERT INTO audit (tenant_id, "+auditCols+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`, auditRow(entry{tx.tenant, secret.NewID(tx.Now), tx.Now, e})...)
+}
+
+// entry is an audit line with its place.
+type entry struct {
+	tenant auth.TenantID
+	id     string
+	at     time.Time
+	auth.Event
+}
+
+// auditRow is what a line's columns hold.
+func auditRow(e entry) []any {
 	if e.Outcome == "" {
 		e.Outcome = auth.Success
 	}
 	if e.Actor.Kind == "" {
 		e.Actor.Kind = auth.ActorAnonymous
 	}
-	return insert(tx.q, `INSERT INTO audit (tenant_id, `+auditCols+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
-		tx.tenant, secret.NewID(tx.Now), millis(tx.Now), e.Kind, e.Outcome, e.Actor.Kind, e.Actor.ID, null(e.Account),
-		null(e.Actor.Client), null(e.Actor.Session), e.Actor.IP, e.Actor.UserAgent, e.Actor.RequestID, encoded(e.Detail))
+	return []any{string(e.tenant), e.id, millis(e.at), string(e.Kind), string(e.Outcome), string(e.Actor.Kind), e.Actor.ID, null(e.Account),
+		null(e.Actor.Client), null(e.Actor.Session), e.Actor.IP, e.Actor.UserAgent, e.Actor.RequestID, encoded(e.Detail)}
 }
 
 // EventFilter pages through the audit log.

@@ -1,15 +1,16 @@
 package store
 
-import "github.com/watchword-auth/watchword/internal/auth"
+import (
+	"fmt"
 
-const clientCols = "id, name, kind, first_party, secrets, redirect_uris, scopes, created_at, updated_at, disabled_at"
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+const clientCols = "id, name, kind, first_party, secrets, redirect_uris, scopes, settings, created_at, updated_at, disabled_at"
 
 func scanClient(s scanner, c *auth.Client) error {
-	var first int64
-	err := s.Scan(&c.ID, &c.Name, &c.Type, &first, decoded{&c.Secrets}, decoded{&c.RedirectURIs}, decoded{&c.Scopes},
+	return s.Scan(&c.ID, &c.Name, &c.Type, flag{&c.FirstParty}, decoded{&c.Secrets}, decoded{&c.RedirectURIs}, decoded{&c.Scopes}, decoded{&c.Settings},
 		at(&c.CreatedAt), at(&c.UpdatedAt), at(&c.DisabledAt))
-	c.FirstParty = first == 1
-	return err
 }
 
 // Client returns ErrNotFound for a client of another tenant.
@@ -24,12 +25,42 @@ func (tx *Tx) Clients() ([]auth.Client, error) {
 
 // InsertClient returns ErrConflict when the id is taken.
 func (tx *Tx) InsertClient(c auth.Client) error {
-	first := 0
-	if c.FirstParty {
-		first = 1
-	}
-	return insert(tx.q, `INSERT INTO clients (tenant_id, id, name, kind, first_party, secrets, redirect_uris, scopes, created_at, updated_at, disabled_at, settings)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, '{}') ON CONFLICT (tenant_id, id) DO NOTHING`,
-		tx.tenant, c.ID, c.Name, c.Type, first, encoded(c.Secrets), encoded(c.RedirectURIs), encoded(c.Scopes),
+	return insert(tx.q, `INSERT INTO clients (tenant_id, `+clientCols+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (tenant_id, id) DO NOTHING`,
+		tx.tenant, c.ID, c.Name, c.Type, bit(c.FirstParty), encoded(c.Secrets), encoded(c.RedirectURIs), encoded(c.Scopes), encoded(c.Settings),
 		millis(c.CreatedAt), millis(c.UpdatedAt), millis(c.DisabledAt))
+}
+
+// UpdateClient writes everything but the type, the party and the time of making;
+// ErrNotFound when the client is gone.
+func (tx *Tx) UpdateClient(c auth.Client) error {
+	return must(tx.q, `UPDATE clients SET name = $1, secrets = $2, redirect_uris = $3, scopes = $4, settings = $5, updated_at = $6, disabled_at = $7
+		WHERE tenant_id = $8 AND id = $9`,
+		c.Name, encoded(c.Secrets), encoded(c.RedirectURIs), encoded(c.Scopes), encoded(c.Settings), millis(tx.Now), millis(c.DisabledAt),
+		tx.tenant, c.ID)
+}
+
+// DeleteClient removes the client; ErrNotFound when it is gone already. Its refresh
+// families stay until they expire and are worth nothing without it.
+func (tx *Tx) DeleteClient(id auth.ClientID) error {
+	return must(tx.q, "DELETE FROM clients WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+}
+
+// flag scans a truth value, which both databases keep as 0 or 1.
+type flag struct{ v *bool }
+
+func (f flag) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("flag stored as %T", v)
+	}
+	*f.v = n != 0
+	return nil
+}
+
+func bit(v bool) int {
+	if v {
+		return 1
+	}
+	return 0
 }

@@ -26,6 +26,58 @@ func newAccount(t *testing.T, tx *store.Tx, email string) auth.Account {
 	return a
 }
 
+// checkClients walks through the statements about clients.
+func checkClients(t *testing.T, tx *store.Tx) {
+	t.Helper()
+	c := auth.Client{ID: "cl_1", Name: "C", Type: auth.ClientMachine, Secrets: []auth.ClientSecret{{Digest: "d", CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)}},
+		RedirectURIs: []string{"https://app.example.test/cb"}, Scopes: []string{"a"}, CreatedAt: tx.Now, UpdatedAt: tx.Now,
+		Settings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantClientCredentials}, Auth: auth.AuthPrivateKeyJWT, JWKS: []byte(`{"keys":[]}`), Audiences: []string{"https://api.example.test"}}}
+	if err := tx.InsertClient(c); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.InsertClient(c); !errors.Is(err, auth.ErrConflict) {
+		t.Errorf("second client: %v", err)
+	}
+	c.Name, c.DisabledAt, c.FirstParty = "D", tx.Now, false
+	if err := tx.UpdateClient(c); err != nil {
+		t.Fatal(err)
+	}
+	asking, err := tx.Asking(c.ID)
+	want := auth.Client{ID: c.ID, Type: c.Type, Secrets: c.Secrets, Scopes: c.Scopes, Settings: c.Settings, DisabledAt: c.DisabledAt}
+	if d := cmp.Diff(want, asking.Client); d != "" || err != nil || asking.Tenant.ID != auth.DefaultTenant {
+		t.Errorf("asking: %v, tenant %v, client (-want +got):\n%s", err, asking.Tenant, d)
+	}
+	if got, err := tx.Client(c.ID); err != nil || cmp.Diff(c, got) != "" {
+		t.Errorf("client: %+v, %v", got, err)
+	}
+	if first, err := tx.Client(auth.FirstParty); err != nil || !first.FirstParty {
+		t.Errorf("first party: %+v, %v", first, err)
+	}
+	revoked := auth.SingleUse{Kind: auth.UseRevokedAccess, Digest: "j1", Client: c.ID, Data: "{}", CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Minute)}
+	if err := tx.InsertSingleUse(revoked); err != nil {
+		t.Fatal(err)
+	}
+	for jti, want := range map[string]bool{"j1": true, "j2": false} {
+		if v, err := tx.MachineStanding(c.ID, jti); err != nil || v.Revoked != want || !v.Client.Disabled() || v.Client.ID != c.ID {
+			t.Errorf("standing of %s: %+v, %v", jti, v, err)
+		}
+		if v, err := tx.Standing("s1", auth.FirstParty, jti); err != nil || v.Revoked != want {
+			t.Errorf("standing of %s with a session: %+v, %v", jti, v, err)
+		}
+	}
+	if err := tx.DeleteClient(c.ID); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{"delete": tx.DeleteClient(c.ID), "update": tx.UpdateClient(c)} {
+		if !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("%s a client that is gone: %v", name, err)
+		}
+	}
+	if _, err := tx.Asking(c.ID); !errors.Is(err, auth.ErrNotFound) {
+		t.Errorf("asking for a client that is gone: %v", err)
+	}
+}
+
 // TestContract walks through every statement on both databases.
 func TestContract(t *testing.T) {
 	t.Parallel()
@@ -98,12 +150,12 @@ func TestContract(t *testing.T) {
 			if d := cmp.Diff(acc, owner); d != "" || signed.ID != "s1" {
 				t.Errorf("signed in: %v, account (-want +got):\n%s", signed, d)
 			}
-			standing, err := tx.Standing("s1", auth.FirstParty)
+			standing, err := tx.Standing("s1", auth.FirstParty, "jti")
 			check("standing", err)
 			if standing.Session.Account != acc.ID || standing.Client.ID != auth.FirstParty || standing.Session.ExpiresAt != s.ExpiresAt {
 				t.Errorf("standing: %+v", standing)
 			}
-			if _, err := tx.Standing("s1", "nobody"); !errors.Is(err, auth.ErrNotFound) {
+			if _, err := tx.Standing("s1", "nobody", "jti"); !errors.Is(err, auth.ErrNotFound) {
 				t.Errorf("standing of an unknown client: %v", err)
 			}
 			check("drop cookie", tx.DropCookie("s1", "other"))
@@ -170,8 +222,7 @@ func TestContract(t *testing.T) {
 			check("role", err)
 			_, err = tx.Permissions()
 			check("permissions", err)
-			_, err = tx.Client(auth.FirstParty)
-			check("client", err)
+			checkClients(t, tx)
 			_, err = tx.Clients()
 			check("clients", err)
 			k := auth.SigningKey{ID: "k1", Algorithm: "ES256", Public: []byte("{}"), Sealed: cfg.Keyring.Seal(store.KeyContext("default", "k1"), []byte("p")), CreatedAt: tx.Now, ActiveAt: tx.Now}
@@ -228,7 +279,7 @@ func TestContract(t *testing.T) {
 			_, err = tx.Tenants()
 			check("tenants", err)
 			n, err = tx.Sweep(tx.Now.Add(2*time.Hour), time.Time{}, 100)
-			if n != 3 || err != nil { // the spent secret, the session, the family
+			if n != 4 || err != nil { // the spent secret, the revoked token, the session, the family
 				t.Errorf("swept %d, %v", n, err)
 			}
 			return nil

@@ -73,24 +73,55 @@ type Standing struct {
 	Account auth.Account // ID, DisabledAt
 	Client  auth.Client  // ID, DisabledAt
 	Tenant  auth.Tenant  // DisabledAt
+	Revoked bool         // the token itself was revoked
 }
 
 // Standing reads a session with its account, its tenant and the client to which a
-// token was issued; ErrNotFound when any of them is gone.
-func (tx *Tx) Standing(session auth.SessionID, client auth.ClientID) (Standing, error) {
-	return one(tx.q, scanStanding, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.disabled_at, t.disabled_at
+// token was issued, and whether the token of that jti was revoked; ErrNotFound when
+// any of the first four is gone.
+func (tx *Tx) Standing(session auth.SessionID, client auth.ClientID, jti string) (Standing, error) {
+	return one(tx.q, scanStanding, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.disabled_at, t.disabled_at,
+		(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
 		FROM sessions s
 		JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
 		JOIN tenants t ON t.id = s.tenant_id
 		JOIN clients c ON c.tenant_id = s.tenant_id
-		WHERE s.tenant_id = $1 AND s.id = $2 AND c.id = $3`, tx.tenant, session, client)
+		WHERE s.tenant_id = $2 AND s.id = $3 AND c.id = $4`, jti, tx.tenant, session, client)
 }
 
 func scanStanding(s scanner, v *Standing) error {
 	err := s.Scan(&v.Session.ID, &v.Session.Account, at(&v.Session.ExpiresAt), at(&v.Session.EndedAt),
-		at(&v.Account.DisabledAt), &v.Client.ID, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt))
+		at(&v.Account.DisabledAt), &v.Client.ID, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
 	v.Account.ID = v.Session.Account
 	return err
+}
+
+// MachineStanding is Standing for a client that acts for itself.
+func (tx *Tx) MachineStanding(client auth.ClientID, jti string) (Standing, error) {
+	return one(tx.q, func(s scanner, v *Standing) error {
+		return s.Scan(&v.Client.ID, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
+	}, `SELECT c.id, c.disabled_at, t.disabled_at,
+		(SELECT count(*) FROM single_use u WHERE u.tenant_id = c.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
+		FROM clients c JOIN tenants t ON t.id = c.tenant_id
+		WHERE c.tenant_id = $2 AND c.id = $3`, jti, tx.tenant, client)
+}
+
+// Asking is a client that asks for something, with its tenant.
+type Asking struct {
+	Client auth.Client // ID, Type, Secrets, Scopes, Settings, DisabledAt
+	Tenant auth.Tenant // ID, Settings, DisabledAt
+}
+
+// Asking reads a client and its tenant, from one moment; ErrNotFound for a client
+// that is unknown or another tenant's.
+func (tx *Tx) Asking(id auth.ClientID) (Asking, error) {
+	return one(tx.q, func(s scanner, v *Asking) error {
+		c, t := &v.Client, &v.Tenant
+		return s.Scan(&c.ID, &c.Type, decoded{&c.Secrets}, decoded{&c.Scopes}, decoded{&c.Settings}, at(&c.DisabledAt),
+			&t.ID, decoded{&t.Settings}, at(&t.DisabledAt))
+	}, `SELECT c.id, c.kind, c.secrets, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at
+		FROM clients c JOIN tenants t ON t.id = c.tenant_id
+		WHERE c.tenant_id = $1 AND c.id = $2`, tx.tenant, id)
 }
 
 // SignedIn finds the session that a cookie stands for, with its account. It

@@ -58,6 +58,7 @@ type DB struct {
 	dialect dialect
 	backend backend
 	health  health
+	ledger  ledger
 
 	outboxFull atomic.Bool   // set by Waiting, read by Enqueue
 	queued     chan struct{} // holds one token after a commit that queued messages
@@ -109,11 +110,15 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	return db, nil
 }
 
-// Close waits for running transactions and closes the database. Closing it again
-// does nothing.
+// Close writes the audit lines that wait, waits for running transactions and closes
+// the database. Closing it again does nothing.
 func (db *DB) Close() error {
 	var err error
-	db.closed.Do(func() { err = db.backend.close() })
+	db.closed.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), db.cfg.Wait)
+		defer cancel()
+		err = errors.Join(db.Flush(ctx), db.backend.close())
+	})
 	return err
 }
 

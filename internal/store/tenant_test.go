@@ -131,12 +131,17 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 		v.Account = "x"
 		return nil, tx.InsertSingleUse(v)
 	},
-	"Take":          func(tx *store.Tx) (any, error) { return tx.Take(auth.UseVerifyEmail, "x") },
-	"SingleUse":     func(tx *store.Tx) (any, error) { return tx.SingleUse(auth.UseVerifyEmail, "x") },
-	"DropSingleUse": func(tx *store.Tx) (any, error) { return nil, tx.DropSingleUse("x", auth.UseVerifyEmail) },
-	"Refreshing":    func(tx *store.Tx) (any, error) { return tx.Refreshing("x") },
-	"Standing":      func(tx *store.Tx) (any, error) { return tx.Standing("x", "x") },
-	"Profile":       func(tx *store.Tx) (any, error) { return tx.Profile("x") },
+	"Take":            func(tx *store.Tx) (any, error) { return tx.Take(auth.UseVerifyEmail, "x") },
+	"SingleUse":       func(tx *store.Tx) (any, error) { return tx.SingleUse(auth.UseVerifyEmail, "x") },
+	"DropSingleUse":   func(tx *store.Tx) (any, error) { return nil, tx.DropSingleUse("x", auth.UseVerifyEmail) },
+	"Refreshing":      func(tx *store.Tx) (any, error) { return tx.Refreshing("x") },
+	"Standing":        func(tx *store.Tx) (any, error) { return tx.Standing("x", "x", "x") },
+	"MachineStanding": func(tx *store.Tx) (any, error) { return tx.MachineStanding("x", "x") },
+	"Asking":          func(tx *store.Tx) (any, error) { return tx.Asking("x") },
+	"UpdateClient":    func(tx *store.Tx) (any, error) { return nil, tx.UpdateClient(auth.Client{ID: "x", Name: "evil"}) },
+	"DeleteClient":    func(tx *store.Tx) (any, error) { return nil, tx.DeleteClient("x") },
+	"Exec":            func(*store.Tx) (any, error) { return nil, nil }, // of the tests alone
+	"Profile":         func(tx *store.Tx) (any, error) { return tx.Profile("x") },
 	"SignedIn": func(tx *store.Tx) (any, error) {
 		s, a, err := tx.SignedIn("x")
 		return string(s.ID) + string(a.ID), err

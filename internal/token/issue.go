@@ -69,6 +69,16 @@ func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
 	return d, nil
 }
 
+// StartMachine is Start for a client that acts for itself, on what the caller has just
+// read of it and its tenant. Nothing has to be kept, so it needs no transaction.
+func (s *Service) StartMachine(t auth.Tenant, c auth.Client, g auth.Grant) (Draft, error) {
+	g.Account, g.Session, g.Client = "", "", c.ID
+	if err := Decide(t, auth.Account{}, c); err != nil {
+		return Draft{}, err
+	}
+	return s.draft(t, g), nil
+}
+
 // draft fills in what the tenant says.
 func (s *Service) draft(t auth.Tenant, g auth.Grant) Draft {
 	d := Draft{tenant: t.ID, grant: g, algorithm: t.Settings.Algorithm, access: t.Settings.Lifetimes.Or(s.lifetimes).Access}

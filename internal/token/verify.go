@@ -22,7 +22,13 @@ import (
 // The idle limit of a session is that of its cookie and its refresh tokens, and is
 // not looked at here: an access token has a limit of its own.
 func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) (*guard.Claims, error) {
-	g, err := s.guards.of(ctx, s, tenant)
+	return s.VerifyFor(ctx, tenant, raw, tenant.Issuer(s.base))
+}
+
+// VerifyFor is Verify for another audience than the issuer's own. Audiences are
+// those of registered clients, never a stranger's.
+func (s *Service) VerifyFor(ctx context.Context, tenant auth.TenantID, raw, audience string) (*guard.Claims, error) {
+	g, err := s.guards.of(ctx, s, sentry{tenant, audience})
 	if err != nil {
 		return nil, fault("verify access token", err)
 	}
@@ -41,42 +47,32 @@ func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) 
 
 // standing looks whether what the token stands on is still there.
 func (s *Service) standing(ctx context.Context, tenant auth.TenantID, c *guard.Claims) error {
-	if c.SessionID == "" {
-		return s.db.Read(ctx, tenant, func(tx *store.Tx) error { return machine(tx, c) })
-	}
 	return s.db.Look(ctx, tenant, func(tx *store.Tx) error {
-		v, err := tx.Standing(auth.SessionID(c.SessionID), auth.ClientID(c.ClientID))
+		v, err := readStanding(tx, c)
 		switch {
 		case err != nil:
 			return err
-		case string(v.Account.ID) != c.Subject:
+		case string(v.Account.ID) != c.Subject && c.SessionID != "":
 			return ended("the session is another account's")
-		case !v.Session.EndedAt.IsZero() || !tx.Now.Before(v.Session.ExpiresAt):
+		case !v.Session.EndedAt.IsZero() || c.SessionID != "" && !tx.Now.Before(v.Session.ExpiresAt):
 			return ended("its session has ended")
 		case v.Account.Disabled() || v.Client.Disabled() || v.Tenant.Disabled():
 			return ended("its account, client or tenant is disabled")
+		case v.Revoked:
+			return ended("it was revoked")
 		}
 		return nil
 	})
 }
 
-// machine looks at a client that acts for itself.
-func machine(tx *store.Tx, c *guard.Claims) error {
-	if c.Subject != c.ClientID {
-		return ended("it names an account but no session")
+func readStanding(tx *store.Tx, c *guard.Claims) (store.Standing, error) {
+	switch {
+	case c.SessionID != "":
+		return tx.Standing(auth.SessionID(c.SessionID), auth.ClientID(c.ClientID), c.JTI)
+	case c.Subject != c.ClientID: // only a client that acts for itself has no session
+		return store.Standing{}, ended("it names an account but no session")
 	}
-	client, err := tx.Client(auth.ClientID(c.ClientID))
-	if err != nil {
-		return err
-	}
-	t, err := tx.Self()
-	if err != nil {
-		return err
-	}
-	if client.Disabled() || t.Disabled() {
-		return ended("its client or tenant is disabled")
-	}
-	return nil
+	return tx.MachineStanding(auth.ClientID(c.ClientID), c.JTI)
 }
 
 // untrusted turns guard's refusal into one of ours.
@@ -99,35 +95,41 @@ func ended(why string) error {
 	return e
 }
 
-// maxGuards bounds how many tenants have a guard in memory at once.
+// maxGuards bounds how many guards are in memory at once.
 const maxGuards = 256
 
-// guards holds one guard for each tenant that was busy lately.
-type guards struct {
-	mu sync.Mutex // guards of
-	by map[auth.TenantID]*guard.Guard
+// sentry names a guard: whose tokens it checks, and for which audience.
+type sentry struct {
+	tenant   auth.TenantID
+	audience string
 }
 
-func (gs *guards) of(ctx context.Context, s *Service, tenant auth.TenantID) (*guard.Guard, error) {
+// guards holds one guard for each tenant and audience that was busy lately.
+type guards struct {
+	mu sync.Mutex // guards of
+	by map[sentry]*guard.Guard
+}
+
+func (gs *guards) of(ctx context.Context, s *Service, what sentry) (*guard.Guard, error) {
 	gs.mu.Lock()
-	g := gs.by[tenant]
+	g := gs.by[what]
 	gs.mu.Unlock()
 	if g != nil {
 		return g, nil
 	}
 	// New fetches the keys, so it happens outside the lock; two made at once are one
 	// too many, not a danger.
-	g, err := s.newGuard(ctx, tenant)
+	g, err := s.newGuard(ctx, what)
 	if err != nil {
 		return nil, err
 	}
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	if was := gs.by[tenant]; was != nil {
+	if was := gs.by[what]; was != nil {
 		return was, nil
 	}
 	if gs.by == nil {
-		gs.by = map[auth.TenantID]*guard.Guard{}
+		gs.by = map[sentry]*guard.Guard{}
 	}
 	for t := range gs.by {
 		if len(gs.by) < maxGuards {
@@ -135,17 +137,18 @@ func (gs *guards) of(ctx context.Context, s *Service, tenant auth.TenantID) (*gu
 		}
 		delete(gs.by, t) // any: it comes back when it is needed
 	}
-	gs.by[tenant] = g
+	gs.by[what] = g
 	return g, nil
 }
 
 // newGuard is a sentry for our own door. It takes the keys from the ring, which has
 // them in memory, so it may look often.
-func (s *Service) newGuard(ctx context.Context, tenant auth.TenantID) (*guard.Guard, error) {
+func (s *Service) newGuard(ctx context.Context, what sentry) (*guard.Guard, error) {
 	return guard.New(ctx, guard.Config{
-		Issuer: tenant.Issuer(s.base),
+		Issuer:   what.tenant.Issuer(s.base),
+		Audience: what.audience,
 		FetchKeys: func(ctx context.Context) ([]byte, error) {
-			return s.keys.JWKS(ctx, tenant)
+			return s.keys.JWKS(ctx, what.tenant)
 		},
 		Now:               s.now,
 		CacheSize:         4096,

@@ -205,6 +205,8 @@ func (ex *exchange) refuse(err error) {
 	switch {
 	case ex.route != nil:
 		ex.route.fail(ex, err)
+	case strings.HasPrefix(localPath(ex.request.URL.Path), "/oauth2/"):
+		ex.writeOAuthError(err)
 	case ex.wantsPage():
 		ex.writeProblemPage(err)
 	default:

@@ -20,6 +20,7 @@ type Rates struct {
 	Reset    limit.Rate // 20/10m
 	Change   limit.Rate // 30/1m burst 60; only failures stay counted
 	Refresh  limit.Rate // 600/1m
+	Client   limit.Rate // 60/1m burst 120; only failed client authentications stay counted
 	// RefreshFamily counts refreshes within one family of refresh tokens: 30/1m.
 	RefreshFamily limit.Rate
 }
@@ -38,6 +39,7 @@ func (r Rates) withDefaults() Rates {
 	def(&r.Reset, 20, 10*time.Minute, 0)
 	def(&r.Change, 30, time.Minute, 60)
 	def(&r.Refresh, 600, time.Minute, 0)
+	def(&r.Client, 60, time.Minute, 120)
 	def(&r.RefreshFamily, 30, time.Minute, 0)
 	return r
 }
@@ -48,6 +50,7 @@ type counted struct {
 	name     string // of the metric and in front of the key
 	rate     func(*Rates) limit.Rate
 	failures bool // success gives the token back
+	only     int  // with failures: the one status that is a failure, when not zero
 }
 
 // The limits of the table, each by the address of the client.
@@ -61,6 +64,7 @@ var (
 	countReset    = counted{name: "reset.ip", rate: func(r *Rates) limit.Rate { return r.Reset }}
 	countChange   = counted{name: "change.ip", rate: func(r *Rates) limit.Rate { return r.Change }, failures: true}
 	countRefresh  = counted{name: "refresh.ip", rate: func(r *Rates) limit.Rate { return r.Refresh }}
+	countClient   = counted{name: "client.ip", rate: func(r *Rates) limit.Rate { return r.Client }, failures: true, only: http.StatusUnauthorized}
 	countFamily   = counted{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
 )
 
@@ -81,7 +85,11 @@ func (ex *exchange) take(c counted, what string) error {
 // settle gives the token back when only failures are counted and this was none.
 // The request is answered by now, so a limiter that fails costs nobody anything.
 func (ex *exchange) settle(c counted) {
-	if c.failures && ex.status < http.StatusBadRequest {
+	failed := ex.status >= http.StatusBadRequest
+	if c.only != 0 {
+		failed = ex.status == c.only || ex.status == http.StatusTooManyRequests
+	}
+	if c.failures && !failed {
 		s := ex.server
 		_ = s.cfg.Limiter.Refund(ex.request.Context(), c.name+"|"+limit.Key(ex.ip), c.rate(&s.cfg.Rates), 1)
 	}

@@ -22,6 +22,7 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 	logins   *prometheus.CounterVec
 	refresh  *prometheus.CounterVec
+	grants   *prometheus.CounterVec
 	race     prometheus.Counter
 	theft    prometheus.Counter
 	limits   *prometheus.CounterVec
@@ -37,12 +38,13 @@ func NewMetrics() *Metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"route"}),
 		logins:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "watchword_login_total", Help: "Sign-ins tried."}, []string{"result", "reason"}),
 		refresh: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "watchword_refresh_total", Help: "Refresh tokens shown."}, []string{"verdict"}),
+		grants:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "watchword_token_requests_total", Help: "Requests to the token endpoint."}, []string{"grant", "result"}),
 		limits:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "watchword_rate_limited_total", Help: "Requests refused by a limit."}, []string{"limit"}),
 	}
 	reuse := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "watchword_refresh_reuse_total",
 		Help: "Spent refresh tokens shown again: within the grace a race between two of the same client, after it a theft."}, []string{"verdict"})
 	m.race, m.theft = reuse.WithLabelValues("race"), reuse.WithLabelValues("theft")
-	m.Registry.MustRegister(m.requests, m.duration, m.logins, m.refresh, reuse, m.limits,
+	m.Registry.MustRegister(m.requests, m.duration, m.logins, m.refresh, m.grants, reuse, m.limits,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -62,6 +64,10 @@ func (m *Metrics) Refresh(verdict string) {
 		m.theft.Inc()
 	}
 }
+
+// Grant counts a request to the token endpoint: watchword_token_requests_total. Both
+// words come from small fixed sets, never from a request.
+func (m *Metrics) Grant(grant, result string) { m.grants.WithLabelValues(grant, result).Inc() }
 
 func (m *Metrics) limited(name string) { m.limits.WithLabelValues(name).Inc() }
 

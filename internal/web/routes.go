@@ -1,5 +1,7 @@
 package web
 
+import "github.com/watchword-auth/watchword/internal/oidc"
+
 // routes is the one table: every address that the public handler answers, who may
 // enter, and what counts the visits.
 func (s *Server) routes() {
@@ -11,6 +13,10 @@ func (s *Server) routes() {
 	s.proto("GET /.well-known/oauth-authorization-server", anyone, s.metadata)
 	s.proto("GET /.well-known/jwks.json", anyone, s.jwks)
 	s.inserted("GET /.well-known/oauth-authorization-server", anyone, s.metadata)
+
+	s.oauth("POST "+oidc.TokenPath, countClient, s.token)
+	s.oauth("POST "+oidc.IntrospectPath, countClient, s.introspect)
+	s.oauth("POST "+oidc.RevokePath, countClient, s.revoke)
 
 	s.page("GET /verify-email", anyone, s.verifyEmailPage)
 	s.form("POST /verify-email", anyone, countVerify, s.verifyEmailForm)

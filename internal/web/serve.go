@@ -23,6 +23,8 @@ var (
 	sameOrigin  = []string{"same-origin"}
 	cspNothing  = []string{"default-src 'none'; frame-ancestors 'none'"}
 	cspPage     = []string{"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
+	noCache     = []string{"no-cache"}
+	typeOAuth   = []string{"application/json;charset=UTF-8"}
 	typeJSON    = []string{"application/json"}
 	typeProblem = []string{"application/problem+json"}
 	typeHTML    = []string{"text/html; charset=utf-8"}

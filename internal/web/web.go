@@ -31,6 +31,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -49,6 +50,7 @@ type Config struct {
 	Accounts *account.Service
 	Logins   *login.Service
 	Tenants  *tenant.Service
+	OIDC     *oidc.Service
 	// Limiter counts requests against Rates.
 	Limiter limit.Limiter
 	Rates   Rates

@@ -20,6 +20,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -79,8 +80,10 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 			Rates: account.Rates{Register: generous, Resend: generous, Forgot: generous, Password: generous}}),
 		Logins:  login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: login.Rates{Account: generous}}),
 		Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}),
+		OIDC: oidc.New(oidc.Config{DB: db, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
+			Rates: oidc.Rates{Client: generous, Family: generous}}),
 		Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log,
-		Rates: Rates{Register: generous, Login: generous, Verify: generous, Resend: generous, Forgot: generous, Reset: generous, Change: generous, Refresh: generous, RefreshFamily: generous},
+		Rates: Rates{Register: generous, Login: generous, Verify: generous, Resend: generous, Forgot: generous, Reset: generous, Change: generous, Refresh: generous, RefreshFamily: generous, Client: generous},
 	}
 	h.ok(cfg.Tenants.EnsureDefault(t.Context()))
 	for _, o := range options {

@@ -13,20 +13,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// metadata is what services need to find the keys (RFC 8414 §2, OpenID Connect
-// Discovery §3). It lists what works and nothing else; a list that would be empty
-// is left out, as RFC 8414 §3.2 demands.
-type metadata struct {
-	Issuer  string `json:"issuer"`
-	JWKSURI string `json:"jwks_uri"`
-}
-
 func (s *Server) metadata(ex *exchange, r *http.Request) error {
 	key := documentKey{"metadata", ex.tenant.ID}
 	d := s.documents.of(key, nil)
 	if d == nil {
-		issuer := ex.tenant.ID.Issuer(s.cfg.Base)
-		d = newDocument(encodeJSON(metadata{Issuer: issuer, JWKSURI: issuer + "/.well-known/jwks.json"}))
+		d = newDocument(encodeJSON(s.cfg.OIDC.Metadata(ex.tenant.ID)))
 		// While the database is away the tenant is only a stranger's word for one.
 		if !ex.unseen {
 			s.documents.learn(key, d)

@@ -1,0 +1,95 @@
+package auth
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// MaxURI is how long a registered URI may be.
+const MaxURI = 2048
+
+// ParseRedirectURI checks a redirect URI at registration, for a client of the given
+// type. It is kept exactly as given, since it will be compared as plain text (RFC
+// 9700 §2.1). Taken are:
+//
+//   - https with a host;
+//   - http for this machine alone: 127.0.0.1, [::1] or localhost (RFC 8252 §7.3,
+//     RFC 9700 §2.6);
+//   - for native clients a scheme of their own, which holds a dot because it is a
+//     domain turned round (RFC 8252 §7.1).
+//
+// No fragment (RFC 6749 §3.1.2), no user, no wildcard, no character that two readers
+// understand differently. A machine has none at all.
+func ParseRedirectURI(t ClientType, s string) (string, error) {
+	if t == ClientMachine {
+		return "", badURI("invalid_redirect_uri", "a machine has no redirect URI")
+	}
+	u, why := absoluteURI(s)
+	switch {
+	case why != "":
+	case u.Scheme == "https" || u.Scheme == "http" && loopbackName(u.Hostname()):
+		why = plainHost(u)
+	case u.Scheme == "http":
+		why = "http is for this machine alone (127.0.0.1, [::1], localhost); use https"
+	case t != ClientNative || !strings.Contains(u.Scheme, "."):
+		why = "use https; only a native client may have a scheme of its own, with a dot in it (com.example.app:/callback)"
+	}
+	if why != "" {
+		return "", badURI("invalid_redirect_uri", why)
+	}
+	return s, nil
+}
+
+// ParseResource checks the identifier of a resource (RFC 8707 §2): an absolute URI
+// without a fragment.
+func ParseResource(s string) (string, error) {
+	if _, why := absoluteURI(s); why != "" {
+		return "", badURI("invalid_target", why)
+	}
+	return s, nil
+}
+
+func badURI(code, why string) *Error { return Invalid(code, "uri", why) }
+
+// absoluteURI says what is wrong with s as an absolute URI of RFC 3986 without a
+// fragment.
+func absoluteURI(s string) (*url.URL, string) {
+	if s == "" || len(s) > MaxURI {
+		return nil, "a URI has 1 to 2048 characters"
+	}
+	if !printable(s) || strings.ContainsAny(s, " \\\"<>^`{|}") {
+		return nil, "a URI has no spaces, backslashes or characters beyond ASCII"
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme == "":
+		return nil, "this is not an absolute URI"
+	case strings.Contains(s, "#"):
+		return nil, "a fragment is not allowed here"
+	case u.User != nil:
+		return nil, "a user name is not allowed here"
+	case !strings.HasPrefix(s, u.Scheme+":"):
+		return nil, "write the scheme in lower case"
+	case slices.Contains(active, u.Scheme):
+		return nil, "this scheme is never allowed"
+	}
+	return u, ""
+}
+
+// active are schemes that a browser carries out, or that read what is the reader's.
+var active = []string{"javascript", "data", "vbscript", "file", "blob", "filesystem", "about", "view-source", "chrome", "ws", "wss", "mailto", "ftp"}
+
+func plainHost(u *url.URL) string {
+	if u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
+		return "this URI has no host"
+	}
+	if strings.ContainsAny(u.Host, "*%,;'!$&()+=~") || strings.HasSuffix(u.Host, ":") || strings.HasSuffix(u.Hostname(), ".") {
+		return "write the host plainly: no wildcard, no encoding, no empty port, no dot at its end"
+	}
+	return ""
+}
+
+func loopbackName(host string) bool {
+	return host == "127.0.0.1" || host == "::1" || host == "localhost"
+}

@@ -1,0 +1,197 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Client assertions (RFC 7523 §3, and the rule of its successor that the audience is
+// the issuer): a JWT that the client signs with its own key, for one use.
+
+// AssertionAlgorithms may sign client assertions.
+var AssertionAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA}
+
+const (
+	maxAssertion     = 8 << 10
+	maxAssertionLife = 5 * time.Minute  // from now to exp
+	assertionSkew    = time.Minute      // how far the client's clock may be ahead
+	maxJTI           = 256              // bytes
+	oldestAssertion  = 10 * time.Minute // since iat
+)
+
+// assertionClaims are what we look at.
+type assertionClaims struct {
+	Issuer    string           `json:"iss"`
+	Subject   string           `json:"sub"`
+	Audience  jwt.Audience     `json:"aud"`
+	ID        string           `json:"jti"`
+	Expiry    *jwt.NumericDate `json:"exp"`
+	NotBefore *jwt.NumericDate `json:"nbf"`
+	IssuedAt  *jwt.NumericDate `json:"iat"`
+}
+
+// claimedSubject reads who an assertion says it is of. Nothing is proved by that: it
+// tells whose keys to try.
+func claimedSubject(raw string) (auth.ClientID, bool) {
+	parsed, err := parseAssertion(raw)
+	if err != nil {
+		return "", false
+	}
+	var c assertionClaims
+	if err := parsed.UnsafeClaimsWithoutVerification(&c); err != nil || c.Subject == "" {
+		return "", false
+	}
+	return auth.ClientID(c.Subject), true
+}
+
+func parseAssertion(raw string) (*jwt.JSONWebToken, error) {
+	if len(raw) > maxAssertion {
+		return nil, errors.New("the assertion is too long")
+	}
+	return jwt.ParseSigned(raw, AssertionAlgorithms)
+}
+
+// checkAssertion verifies an assertion with the client's registered keys and spends
+// it.
+func (s *Service) checkAssertion(ctx context.Context, tenant auth.TenantID, c auth.Client, raw string) error {
+	claims, err := verifyAssertion(c.Settings.JWKS, raw)
+	if err == nil {
+		err = s.judgeAssertion(tenant, c.ID, claims)
+	}
+	if err != nil {
+		return notProved(err.Error())
+	}
+	return s.spendAssertion(ctx, tenant, c.ID, claims)
+}
+
+// verifyAssertion tries the keys that the header can mean. Keys and addresses that
+// the header itself brings (jwk, jku, x5u) are never looked at (RFC 8725 §3.10).
+func verifyAssertion(jwks []byte, raw string) (assertionClaims, error) {
+	var c assertionClaims
+	parsed, err := parseAssertion(raw)
+	if err != nil {
+		return c, errors.New("the assertion cannot be read, or its algorithm is not taken")
+	}
+	if len(parsed.Headers) != 1 {
+		return c, errors.New("the assertion has not one signature")
+	}
+	keys, err := ParseClientKeys(jwks)
+	if err != nil {
+		return c, errors.New("the client has no usable keys")
+	}
+	h := parsed.Headers[0]
+	if typ, _ := h.ExtraHeaders[jose.HeaderType].(string); !assertionTyp(typ) {
+		return c, errors.New("the assertion has the typ of something else")
+	}
+	for _, k := range keys {
+		if k.Algorithm != h.Algorithm || h.KeyID != "" && k.KeyID != "" && k.KeyID != h.KeyID {
+			continue
+		}
+		if parsed.Claims(k.Key, &c) == nil {
+			return c, nil
+		}
+		c = assertionClaims{}
+	}
+	return c, errors.New("no registered key has signed the assertion")
+}
+
+// assertionTyp keeps other JWTs that the client signs from passing for assertions,
+// where they say what they are (RFC 8725 §3.11).
+func assertionTyp(typ string) bool {
+	switch strings.ToLower(typ) {
+	case "", "jwt", "client-authentication+jwt":
+		return true
+	}
+	return false
+}
+
+func (s *Service) judgeAssertion(tenant auth.TenantID, id auth.ClientID, c assertionClaims) error {
+	now := s.cfg.Now()
+	switch {
+	case c.Issuer != string(id) || c.Subject != string(id):
+		return errors.New("iss and sub are not the client")
+	case len(c.Audience) != 1 || !slices.Contains(s.assertionAudiences(tenant), c.Audience[0]):
+		return errors.New("aud is not this issuer alone")
+	case c.ID == "" || len(c.ID) > maxJTI:
+		return errors.New("jti is missing or too long")
+	case c.Expiry == nil || !now.Before(c.Expiry.Time()):
+		return errors.New("exp is missing or over")
+	case c.Expiry.Time().After(now.Add(maxAssertionLife + assertionSkew)):
+		return errors.New("exp is too far away")
+	case c.NotBefore != nil && c.NotBefore.Time().After(now.Add(assertionSkew)):
+		return errors.New("nbf is not yet")
+	case c.IssuedAt != nil && c.IssuedAt.Time().After(now.Add(assertionSkew)):
+		return errors.New("iat is not yet")
+	case c.IssuedAt != nil && c.IssuedAt.Time().Before(now.Add(-oldestAssertion)):
+		return errors.New("iat is long ago")
+	}
+	return nil
+}
+
+func (s *Service) assertionAudiences(tenant auth.TenantID) []string {
+	issuer := tenant.Issuer(s.cfg.Base)
+	if s.cfg.EndpointAudience {
+		return []string{issuer, issuer + TokenPath}
+	}
+	return []string{issuer}
+}
+
+// spendAssertion makes sure that it is the first time, on whichever node.
+func (s *Service) spendAssertion(ctx context.Context, tenant auth.TenantID, id auth.ClientID, c assertionClaims) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseAssertion, Digest: secret.Digest(string(id) + "\x00" + c.ID), Client: id, Data: "{}",
+			CreatedAt: tx.Now, UsedAt: tx.Now, ExpiresAt: c.Expiry.Time()})
+	})
+	switch {
+	case errors.Is(err, auth.ErrConflict):
+		return notProved("the assertion was used before")
+	case err != nil:
+		return fmt.Errorf("spend client assertion: %w", err)
+	}
+	return nil
+}
+
+// ParseClientKeys reads a client's registered JWKS: public signing keys of the
+// algorithms above, each with its algorithm fixed by its kind.
+func ParseClientKeys(jwks []byte) ([]jose.JSONWebKey, error) {
+	var set jose.JSONWebKeySet
+	if len(jwks) > 32<<10 {
+		return nil, errors.New("the key set is too long")
+	}
+	if err := json.Unmarshal(jwks, &set); err != nil {
+		return nil, errors.New("this is not a JWK Set")
+	}
+	if len(set.Keys) == 0 || len(set.Keys) > 16 {
+		return nil, errors.New("a key set has 1 to 16 keys")
+	}
+	seen := map[string]bool{}
+	for i := range set.Keys {
+		k := &set.Keys[i]
+		alg, err := keyAlgorithm(*k)
+		switch {
+		case err != nil:
+			return nil, err
+		case k.Algorithm != "" && k.Algorithm != alg:
+			return nil, fmt.Errorf("alg of a key is not %s", alg)
+		case k.Use != "" && k.Use != "sig":
+			return nil, errors.New("a key is not for signatures")
+		case len(set.Keys) > 1 && (k.KeyID == "" || seen[k.KeyID]):
+			return nil, errors.New("each of several keys has a kid of its own")
+		}
+		seen[k.KeyID] = true
+		k.Algorithm = alg
+	}
+	return set.Keys, nil
+}

@@ -1,0 +1,297 @@
+package oidc_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// keyPair is a client's key and its public JWK Set.
+type keyPair struct {
+	alg     jose.SignatureAlgorithm
+	private crypto.Signer
+	jwks    []byte
+}
+
+func newPair(t testing.TB, alg jose.SignatureAlgorithm) keyPair {
+	t.Helper()
+	k := keyPair{alg: alg}
+	var err error
+	switch alg {
+	case jose.ES256:
+		k.private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case jose.EdDSA:
+		_, k.private, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		k.private, err = rsa.GenerateKey(rand.Reader, 2048)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.jwks, err = json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: k.private.Public(), KeyID: "k1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+type claims map[string]any
+
+// sign makes a JWT of the claims; headers replace the usual ones.
+func sign(t testing.TB, alg jose.SignatureAlgorithm, key any, c claims, headers map[jose.HeaderKey]any) string {
+	t.Helper()
+	opts := &jose.SignerOptions{ExtraHeaders: map[jose.HeaderKey]any{"kid": "k1"}}
+	maps.Copy(opts.ExtraHeaders, headers)
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jws, err := s.Sign(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := jws.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+func (h *house) good(id auth.ClientID) claims {
+	now := h.clock.Now()
+	return claims{"iss": id, "sub": id, "aud": base, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}
+}
+
+func (h *house) assert(raw string, more ...string) error {
+	h.t.Helper()
+	_, err := h.Token(h.t.Context(), form(h.t, append([]string{"grant_type", "client_credentials", "client_assertion_type", assertionType, "client_assertion", raw}, more...)...))
+	return err
+}
+
+func TestPrivateKeyJWT(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		for _, alg := range oidc.AssertionAlgorithms {
+			k := newPair(t, alg)
+			c, secret := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+			if secret != "" {
+				t.Error("a client that signs has a secret too")
+			}
+			h.ok(h.assert(sign(t, alg, k.private, h.good(c.ID), nil)))
+			h.ok(h.assert(sign(t, alg, k.private, h.good(c.ID), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}), "client_id", string(c.ID)))
+			list := h.good(c.ID)
+			list["aud"] = []string{base}
+			h.ok(h.assert(sign(t, alg, k.private, list, nil)))
+		}
+	})
+}
+
+func with(c claims, name string, value any) claims {
+	c = maps.Clone(c)
+	if value == nil {
+		delete(c, name)
+	} else {
+		c[name] = value
+	}
+	return c
+}
+
+// TK-22, TK-23, TK-25, TK-26, TK-27: every assertion but the right one.
+func TestAttack_TK_22_27_Assertions(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		k, thief, rsaPair := newPair(t, jose.ES256), newPair(t, jose.ES256), newPair(t, jose.RS256)
+		c, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		other, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, thief.jwks })
+		now := h.clock.Now().Unix()
+		good := func() claims { return h.good(c.ID) }
+		es := func(c claims) string { return sign(t, jose.ES256, k.private, c, nil) }
+		b64 := base64.RawURLEncoding.EncodeToString
+		payload := func() string { b, _ := json.Marshal(good()); return b64(b) }
+		public, _ := json.Marshal(jose.JSONWebKey{Key: k.private.Public()})
+		attacker := jose.JSONWebKey{Key: thief.private.Public(), KeyID: "k1"}
+		long := strings.Repeat("x", 300)
+		for name, raw := range map[string]string{
+			"TK-22 alg none":                  b64([]byte(`{"alg":"none"}`)) + "." + payload() + ".",
+			"TK-22 HS256 with the public key": sign(t, jose.HS256, public, good(), nil),
+			"TK-22 RS256 where ES256 is":      sign(t, jose.RS256, rsaPair.private, good(), nil),
+			"TK-22 another's key":             sign(t, jose.ES256, thief.private, good(), nil),
+			"TK-22 signature cut":             es(good())[:100],
+			"TK-22 signature changed":         flip(es(good())),
+			"TK-22 critical header":           sign(t, jose.ES256, k.private, good(), map[jose.HeaderKey]any{"crit": []string{"x"}, "x": 1}),
+			"TK-22 typ of an access token":    sign(t, jose.ES256, k.private, good(), map[jose.HeaderKey]any{"typ": "at+jwt"}),
+			"TK-23 aud of another tenant":     es(with(good(), "aud", base+"/t/acme")),
+			"TK-23 aud of another server":     es(with(good(), "aud", "https://evil.test")),
+			"TK-23 aud of two":                es(with(good(), "aud", []string{base, "https://evil.test"})),
+			"TK-23 aud is the endpoint":       es(with(good(), "aud", base+oidc.TokenPath)),
+			"TK-23 aud with a slash":          es(with(good(), "aud", base+"/")),
+			"TK-23 no aud":                    es(with(good(), "aud", nil)),
+			"TK-23 empty aud":                 es(with(good(), "aud", []string{})),
+			"TK-25 no exp":                    es(with(good(), "exp", nil)),
+			"TK-25 exp now":                   es(with(good(), "exp", now)),
+			"TK-25 exp past":                  es(with(good(), "exp", now-1)),
+			"TK-25 exp far":                   es(with(good(), "exp", now+3600)),
+			"TK-25 exp text":                  es(with(good(), "exp", "soon")),
+			"TK-25 exp beyond all years":      es(with(good(), "exp", 1e300)),
+			"TK-25 nbf":                       es(with(good(), "nbf", now+120)),
+			"TK-25 iat":                       es(with(good(), "iat", now+120)),
+			"TK-25 iat long ago":              es(with(good(), "iat", now-3600)),
+			"TK-25 no jti":                    es(with(good(), "jti", nil)),
+			"TK-25 long jti":                  es(with(good(), "jti", long)),
+			"TK-26 sub is another client":     es(with(good(), "sub", other.ID)),
+			"TK-26 iss is another client":     es(with(good(), "iss", other.ID)),
+			"TK-26 both are another client":   es(with(with(good(), "iss", other.ID), "sub", other.ID)),
+			"TK-26 no sub":                    es(with(good(), "sub", nil)),
+			"TK-26 unknown client":            es(with(with(good(), "iss", "nobody"), "sub", "nobody")),
+			"TK-27 jwk of the attacker":       sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"jwk": attacker}),
+			"TK-27 jku of the attacker":       sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"jku": "http://127.0.0.1:1/keys"}),
+			"TK-27 x5u of the attacker":       sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"x5u": "http://127.0.0.1:1/keys"}),
+			"no JWT":                          "x.y.z",
+			"too long":                        es(with(good(), "more", strings.Repeat("x", 9000))),
+			"a member twice":                  twice(t, k, c.ID, now),
+		} {
+			t.Run(name, func(t *testing.T) {
+				h := *h
+				h.t = t
+				h.refused(h.assert(raw), oidc.InvalidClient)
+			})
+		}
+		h.refused(h.assert(es(good()), "client_id", string(other.ID)), oidc.InvalidRequest)
+		h.refused(h.assert(es(good()), "client_secret", "x"), oidc.InvalidRequest)
+		h.refused(h.assert(""), oidc.InvalidRequest)
+		h.ok(h.assert(es(good())))
+	})
+}
+
+func flip(jwt string) string {
+	b := []byte(jwt)
+	if i := len(b) - 10; b[i] == 'A' {
+		b[i] = 'B'
+	} else {
+		b[i] = 'A'
+	}
+	return string(b)
+}
+
+// twice is an assertion that names its subject twice, rightly signed.
+func twice(t testing.TB, k keyPair, id auth.ClientID, now int64) string {
+	t.Helper()
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.alg, Key: k.private}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exp, _ := json.Marshal(now + 60)
+	jws, err := s.Sign([]byte(`{"sub":"evil","iss":"` + string(id) + `","sub":"` + string(id) + `","aud":"` + base + `","jti":"1","exp":` + string(exp) + `}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _ := jws.CompactSerialize()
+	return out
+}
+
+// TK-24: an assertion works once, also when it is shown many times at once.
+func TestAttack_TK_24_AssertionTwice(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		k := newPair(t, jose.ES256)
+		c, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		raw := sign(t, jose.ES256, k.private, h.good(c.ID), nil)
+		var mu sync.Mutex
+		passed := 0
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				if h.assert(raw) == nil {
+					mu.Lock()
+					passed++
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		if passed != 1 {
+			t.Errorf("%d of 16 passed", passed)
+		}
+		h.refused(h.assert(raw), oidc.InvalidClient)
+		same := h.good(c.ID)
+		same["jti"] = "x"
+		h.ok(h.assert(sign(t, jose.ES256, k.private, same, nil)))
+		same["exp"] = h.clock.Now().Add(2 * time.Minute).Unix()
+		h.refused(h.assert(sign(t, jose.ES256, k.private, same, nil)), oidc.InvalidClient)
+	})
+}
+
+// TK-28: a client that signs cannot fall back to a secret, nor the other way round.
+func TestAttack_TK_28_OneMethod(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		k := newPair(t, jose.ES256)
+		pk, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		h.write(func(tx *store.Tx) error { // even if a secret were there
+			pk.Secrets = []auth.ClientSecret{{Digest: digestOf("x"), CreatedAt: tx.Now}}
+			return tx.UpdateClient(pk)
+		})
+		ask := func(r oidc.Request) error { _, err := h.Token(t.Context(), r); return err }
+		h.refused(ask(form(t, "grant_type", "client_credentials", "client_id", string(pk.ID), "client_secret", "x")), oidc.InvalidClient)
+		h.refused(ask(basic(form(t, "grant_type", "client_credentials"), pk.ID, "x")), oidc.InvalidClient)
+		post, postSecret := h.machine(func(r *oidc.Registration) { r.Auth = auth.AuthSecretPost })
+		h.refused(ask(basic(form(t, "grant_type", "client_credentials"), post.ID, postSecret)), oidc.InvalidClient)
+		h.ok(ask(form(t, "grant_type", "client_credentials", "client_id", string(post.ID), "client_secret", postSecret)))
+		h.refused(h.assert(sign(t, jose.ES256, k.private, h.good(post.ID), nil)), oidc.InvalidClient)
+	})
+}
+
+// The old audience is taken where it is configured, besides the issuer.
+func TestEndpointAudience(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		k := newPair(t, jose.ES256)
+		c, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		h.ok(h.assert(sign(t, jose.ES256, k.private, with(h.good(c.ID), "aud", base+oidc.TokenPath), nil)))
+		h.ok(h.assert(sign(t, jose.ES256, k.private, h.good(c.ID), nil)))
+	}, func(c *oidc.Config) { c.EndpointAudience = true })
+}
+
+// FuzzAssertion: nothing but an assertion that was signed for this moment passes, and
+// nothing makes the provider fail in another way.
+func FuzzAssertion(f *testing.F) {
+	h := newHouse(f, liteConfig(f))
+	k := newPair(f, jose.ES256)
+	c, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+	seed := sign(f, jose.ES256, k.private, h.good(c.ID), nil)
+	f.Add("x" + seed)
+	f.Add(strings.Replace(seed, ".", "..", 1))
+	f.Add(seed[:len(seed)-1])
+	f.Add("eyJhbGciOiJub25lIn0.e30.")
+	f.Fuzz(func(t *testing.T, raw string) {
+		if raw == seed {
+			return
+		}
+		body, err := oidc.ParseForm("grant_type=client_credentials&client_assertion_type=" + assertionType + "&client_assertion=" + raw)
+		if err != nil {
+			return
+		}
+		_, err = h.Token(t.Context(), oidc.Request{Tenant: tenant, Form: body})
+		var want *oidc.Error
+		if !errorsAs(err, &want) {
+			t.Fatalf("%q: %v", raw, err)
+		}
+	})
+}

@@ -1,0 +1,115 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Caller is a client that has proved who it is, with its tenant, as both were in the
+// database at that moment, with the fields that store.Asking names.
+type Caller struct {
+	Client auth.Client
+	Tenant auth.Tenant
+	Actor  auth.Actor // the client, and from where
+}
+
+// Authenticate is the one place where a client proves itself, at every endpoint.
+// What is unknown, shut, wrong, expired or of the wrong method is refused alike:
+// invalid_client, and nothing says which. A public client proves nothing but that it
+// is registered as one.
+//
+// Failures are counted for each client, and refused as rate_limited beyond the
+// limit. The right credentials always pass, so nobody can shut a client out by
+// failing in its name; secrets have 256 random bits, so failing is all one can do.
+func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
+	c, err := readCredentials(r)
+	if err != nil {
+		return Caller{}, s.failed(ctx, r, "", err)
+	}
+	var caller Caller
+	err = s.cfg.DB.Look(ctx, r.Tenant, func(tx *store.Tx) error {
+		v, err := tx.Asking(c.id)
+		caller.Client, caller.Tenant = v.Client, v.Tenant
+		return err
+	})
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return Caller{}, fmt.Errorf("read client: %w", err)
+	}
+	if err != nil {
+		err = notProved("the client is not known")
+	} else {
+		err = s.prove(ctx, r, c, caller)
+	}
+	if err != nil {
+		return Caller{}, s.failed(ctx, r, c.id, err)
+	}
+	caller.Actor = r.Actor
+	caller.Actor.Kind, caller.Actor.ID, caller.Actor.Client = auth.ActorClient, string(c.id), c.id
+	return caller, nil
+}
+
+// prove compares what was shown with what is registered.
+func (s *Service) prove(ctx context.Context, r Request, c credentials, caller Caller) error {
+	switch {
+	case caller.Tenant.Disabled() || caller.Client.Disabled():
+		return notProved("the client or its tenant is disabled")
+	case !caller.Client.Proves(c.method):
+		return notProved("the client is registered for another method")
+	}
+	switch c.method {
+	case auth.AuthNone:
+		return nil
+	case auth.AuthSecretBasic, auth.AuthSecretPost:
+		return matchSecret(caller.Client.Secrets, c.secret, s.cfg.Now())
+	case auth.AuthPrivateKeyJWT:
+		return s.checkAssertion(ctx, r.Tenant, caller.Client, c.assertion)
+	}
+	return notProved("a method that nobody checks")
+}
+
+// matchSecret compares with every secret, whichever matches first.
+func matchSecret(secrets []auth.ClientSecret, shown string, now time.Time) error {
+	digest, matched := secret.Digest(shown), false
+	for _, kept := range secrets {
+		if secret.Equal(kept.Digest, digest) && kept.Live(now) {
+			matched = true
+		}
+	}
+	if !matched {
+		return notProved("the secret is wrong or has expired")
+	}
+	return nil
+}
+
+// failed counts a failed attempt and leaves an audit line. Mistakes of the request's
+// form are no attempt.
+func (s *Service) failed(ctx context.Context, r Request, id auth.ClientID, cause error) error {
+	e, ok := errors.AsType[*Error](cause)
+	if !ok || e.Code != InvalidClient {
+		return cause
+	}
+	if id != "" {
+		if err := s.take(ctx, "client.credential|"+string(r.Tenant)+"|"+string(id), s.cfg.Rates.Client); err != nil {
+			return err
+		}
+	}
+	actor := r.Actor
+	actor.Client = id
+	err := s.cfg.DB.RecordLater(ctx, r.Tenant, auth.Event{Kind: auth.EventClientRefused, Outcome: auth.Failure, Actor: actor,
+		Detail: map[string]string{"reason": e.Err.Error()}})
+	if err != nil {
+		return fmt.Errorf("record refused client: %w", err)
+	}
+	return cause
+}
+
+// notProved is the one refusal of a client; why is for the log alone.
+func notProved(why string) error {
+	return &Error{Code: InvalidClient, Desc: "client authentication failed", Err: errors.New(why)}
+}

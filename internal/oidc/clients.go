@@ -1,0 +1,193 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// SecretPrefix is what every client secret of ours begins with.
+const SecretPrefix = "wws_"
+
+// DefaultOverlap is how long the former secret goes on working after a rotation when
+// nobody says otherwise; MaxOverlap is the longest.
+const (
+	DefaultOverlap = 24 * time.Hour
+	MaxOverlap     = 90 * 24 * time.Hour
+)
+
+// CreateClient registers a client. Confidential clients get a secret, unless they
+// sign with a key of their own; it is shown this once and kept as a digest. Refusals
+// are Invalid: name_…, type_invalid, invalid_redirect_uri, scope_invalid,
+// invalid_target, grant_invalid, auth_invalid, jwks_invalid.
+func (s *Service) CreateClient(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) (auth.Client, secret.Text, error) {
+	c, err := parseClient(r)
+	if err != nil {
+		return auth.Client{}, "", err
+	}
+	// A client_id never looks like an account's id, so the sub of a machine's token
+	// cannot be taken for a person's (RFC 9700 §4.15, RFC 9068 §5).
+	c.ID = auth.ClientID("cl_" + secret.Encode(secret.Bytes(16)))
+	var shown secret.Text
+	if !c.Public() && c.Settings.Auth != auth.AuthPrivateKeyJWT {
+		shown = secret.New(SecretPrefix)
+	}
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now
+		if shown != "" {
+			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: tx.Now}}
+		}
+		if _, err := tx.Self(); errors.Is(err, auth.ErrNotFound) {
+			return auth.Refuse(auth.KindNotFound, "not_found", "there is no such tenant")
+		} else if err != nil {
+			return err
+		}
+		if err := tx.InsertClient(c); err != nil {
+			return err
+		}
+		return recordClient(tx, c.ID, "created", actor)
+	})
+	if err != nil {
+		return auth.Client{}, "", fmt.Errorf("create client: %w", err)
+	}
+	return c, shown, nil
+}
+
+// RotateSecret gives the client a new secret. The newest of the former ones goes on
+// working for the overlap, which may be zero, so that the client's nodes can change
+// over one by one; any older one ends at once.
+func (s *Service) RotateSecret(ctx context.Context, tenant auth.TenantID, id auth.ClientID, overlap time.Duration, actor auth.Actor) (auth.Client, secret.Text, error) {
+	if overlap < 0 || overlap > MaxOverlap {
+		return auth.Client{}, "", auth.Invalid("overlap_invalid", "overlap", "two secrets live side by side for at most 90 days")
+	}
+	shown := secret.New(SecretPrefix)
+	c, err := s.change(ctx, tenant, id, "secret_rotated", actor, func(c *auth.Client, now time.Time) error {
+		if c.Public() || c.Settings.Auth == auth.AuthPrivateKeyJWT {
+			return auth.Refuse(auth.KindConflict, "no_secret", "this client has no secret")
+		}
+		c.Secrets = append([]auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: now}}, ending(c.Secrets, now, now.Add(overlap))...)
+		return nil
+	})
+	if err != nil {
+		return auth.Client{}, "", err
+	}
+	return c, shown, nil
+}
+
+// ending keeps the newest secret until then, and no other. The newest is the first.
+func ending(secrets []auth.ClientSecret, now, until time.Time) []auth.ClientSecret {
+	if len(secrets) == 0 || !until.After(now) || !secrets[0].Live(now) {
+		return nil
+	}
+	last := secrets[0]
+	if last.ExpiresAt.IsZero() || until.Before(last.ExpiresAt) {
+		last.ExpiresAt = until
+	}
+	return []auth.ClientSecret{last}
+}
+
+// DisableClient shuts a client: nothing is issued to it, nothing it has works here.
+func (s *Service) DisableClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
+	return s.change(ctx, tenant, id, "disabled", actor, func(c *auth.Client, now time.Time) error {
+		if !c.Disabled() {
+			c.DisabledAt = now
+		}
+		return nil
+	})
+}
+
+// EnableClient opens a disabled client again.
+func (s *Service) EnableClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
+	return s.change(ctx, tenant, id, "enabled", actor, func(c *auth.Client, _ time.Time) error {
+		c.DisabledAt = time.Time{}
+		return nil
+	})
+}
+
+// DeleteClient removes a client for good; its tokens are worth nothing from then on.
+func (s *Service) DeleteClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) error {
+	if id == auth.FirstParty {
+		return builtIn()
+	}
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		if err := tx.DeleteClient(id); errors.Is(err, auth.ErrNotFound) {
+			return noClient()
+		} else if err != nil {
+			return err
+		}
+		return recordClient(tx, id, "deleted", actor)
+	})
+	if err != nil {
+		return fmt.Errorf("delete client: %w", err)
+	}
+	return nil
+}
+
+// Client returns one client; NotFound when there is none.
+func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (c auth.Client, err error) {
+	err = s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+		c, err = tx.Client(id)
+		return err
+	})
+	if errors.Is(err, auth.ErrNotFound) {
+		return c, noClient()
+	} else if err != nil {
+		return c, fmt.Errorf("read client: %w", err)
+	}
+	return c, nil
+}
+
+// Clients lists the tenant's clients by id.
+func (s *Service) Clients(ctx context.Context, tenant auth.TenantID) (list []auth.Client, err error) {
+	err = s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+		list, err = tx.Clients()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list clients: %w", err)
+	}
+	return list, nil
+}
+
+// change reads a client, lets fn change it and writes it, in one transaction.
+func (s *Service) change(ctx context.Context, tenant auth.TenantID, id auth.ClientID, what string, actor auth.Actor, fn func(*auth.Client, time.Time) error) (c auth.Client, err error) {
+	if id == auth.FirstParty {
+		return c, builtIn()
+	}
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
+		if c, err = tx.Client(id); errors.Is(err, auth.ErrNotFound) {
+			return noClient()
+		} else if err != nil {
+			return err
+		}
+		if err := fn(&c, tx.Now); err != nil {
+			return err
+		}
+		c.UpdatedAt = tx.Now
+		if err := tx.UpdateClient(c); err != nil {
+			return err
+		}
+		return recordClient(tx, id, what, actor)
+	})
+	if err != nil {
+		return auth.Client{}, fmt.Errorf("change client: %w", err)
+	}
+	return c, nil
+}
+
+func recordClient(tx *store.Tx, id auth.ClientID, change string, actor auth.Actor) error {
+	return tx.Record(auth.Event{Kind: auth.EventClientChanged, Actor: actor, Detail: map[string]string{"client": string(id), "change": change}})
+}
+
+func noClient() error {
+	return auth.Refuse(auth.KindNotFound, "client_unknown", "there is no such client")
+}
+
+func builtIn() error {
+	return auth.Refuse(auth.KindConflict, "client_builtin", "this client belongs to the server and cannot be changed")
+}

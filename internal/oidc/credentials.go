@@ -1,0 +1,101 @@
+package oidc
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// credentials are what a client shows of itself: one method, and what it needs.
+type credentials struct {
+	method    auth.AuthMethod
+	id        auth.ClientID
+	secret    string
+	assertion string
+}
+
+// assertionType marks a client assertion (RFC 7523 §2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// readCredentials finds the one method that the request uses (RFC 6749 §2.3).
+// A client_id beside another method must name the same client.
+func readCredentials(r Request) (credentials, error) {
+	id, secret := r.Form.Get("client_id"), r.Form.Get("client_secret")
+	assertion, kind := r.Form.Get("client_assertion"), r.Form.Get("client_assertion_type")
+	methods := 0
+	for _, used := range []bool{len(r.Authorization) > 0, secret != "", assertion != "" || kind != ""} {
+		if used {
+			methods++
+		}
+	}
+	var c credentials
+	var err error
+	switch {
+	case methods > 1:
+		return credentials{}, refuse(InvalidRequest, "use one method of client authentication, not two")
+	case len(r.Authorization) > 0:
+		c, err = readBasic(r.Authorization)
+	case assertion != "" || kind != "":
+		c, err = readAssertion(assertion, kind)
+	case secret != "":
+		c = credentials{method: auth.AuthSecretPost, id: auth.ClientID(id), secret: secret}
+	case id != "":
+		c = credentials{method: auth.AuthNone, id: auth.ClientID(id)}
+	default:
+		return credentials{}, notProved("no client authentication in the request")
+	}
+	if err != nil {
+		return credentials{}, err
+	}
+	if id != "" && id != string(c.id) {
+		return credentials{}, refuse(InvalidRequest, "client_id is not the client that authenticates")
+	}
+	if _, err := auth.ParseClientID(string(c.id)); err != nil {
+		return credentials{}, notProved("not a client_id")
+	}
+	return c, nil
+}
+
+func readAssertion(assertion, kind string) (credentials, error) {
+	if kind != assertionType || assertion == "" {
+		return credentials{}, refuse(InvalidRequest, "client_assertion and client_assertion_type belong together, and the type is "+assertionType)
+	}
+	id, ok := claimedSubject(assertion)
+	if !ok {
+		return credentials{}, notProved("the assertion is not a JWT of ours to judge")
+	}
+	return credentials{method: auth.AuthPrivateKeyJWT, id: id, assertion: assertion}, nil
+}
+
+func readBasic(header []string) (credentials, error) {
+	if len(header) != 1 {
+		return credentials{}, refuse(InvalidRequest, "the Authorization header is sent more than once")
+	}
+	id, secret, ok := ParseBasic(header[0])
+	if !ok || secret == "" {
+		return credentials{}, notProved("the Authorization header is not Basic with a client_id and secret")
+	}
+	return credentials{method: auth.AuthSecretBasic, id: auth.ClientID(id), secret: secret}, nil
+}
+
+// ParseBasic reads the value of an Authorization header of the scheme Basic. As RFC
+// 6749 §2.3.1 says, both halves were form-encoded before they were joined.
+func ParseBasic(header string) (id, secret string, ok bool) {
+	scheme, encoded, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "basic") || len(header) > 8192 {
+		return "", "", false
+	}
+	encoded = strings.TrimLeft(encoded, " ")
+	if strings.ContainsAny(encoded, "\r\n") { // which encoding/base64 skips
+		return "", "", false
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if err != nil {
+		return "", "", false
+	}
+	id, secret, found := strings.Cut(string(b), ":")
+	id, ok = unescape(id)
+	secret, also := unescape(secret)
+	return id, secret, found && ok && also && id != ""
+}

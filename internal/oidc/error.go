@@ -1,0 +1,58 @@
+package oidc
+
+import (
+	"errors"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// Code is an error code of the protocol. It never changes.
+type Code string
+
+// The codes in use (RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 8707 §2).
+const (
+	InvalidRequest       Code = "invalid_request"
+	InvalidClient        Code = "invalid_client"
+	InvalidGrant         Code = "invalid_grant"
+	InvalidScope         Code = "invalid_scope"
+	InvalidTarget        Code = "invalid_target"
+	UnauthorizedClient   Code = "unauthorized_client"
+	UnsupportedGrantType Code = "unsupported_grant_type"
+)
+
+// Error is a refusal in the words of the protocol. Desc is for the client's
+// developer and holds nothing of what was sent; the cause in Err is for the log.
+type Error struct {
+	Code Code
+	Desc string
+	Err  error
+}
+
+func (e *Error) Error() string {
+	s := string(e.Code) + ": " + e.Desc
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+func refuse(code Code, desc string) *Error { return &Error{Code: code, Desc: desc} }
+
+// codeOf is the word for what became of a request.
+func codeOf(err error) string {
+	if err == nil {
+		return "issued"
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return string(e.Code)
+	}
+	switch auth.KindOf(err) {
+	case auth.KindThrottled:
+		return "rate_limited"
+	case auth.KindUnavailable:
+		return "unavailable"
+	}
+	return "error"
+}

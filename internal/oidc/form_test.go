@@ -1,0 +1,115 @@
+package oidc_test
+
+import (
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+var badForms = []string{
+	"a=1&a=2", "a=1&%61=2", "a=&a=1", "a=%", "a=%zz", "a=1;b=2", "=1", "a=%00", "a=%0a", "a=\xff", "a=%ff", "%0d%0aSet=1",
+	"resource=x&client_id=a&client_id=b", strings.Repeat("a&", 3) + "a=1", strings.Repeat("x=1&", 2), "a=\x7f",
+}
+
+// TK-16: what can be read in two ways is not read at all.
+func TestAttack_TK_16_Form(t *testing.T) {
+	t.Parallel()
+	for _, body := range badForms {
+		if _, err := oidc.ParseForm(body); err == nil {
+			t.Errorf("%q was read", body)
+		}
+	}
+	f, err := oidc.ParseForm("grant_type=a+b%26&&x&empty=&resource=https%3A%2F%2Fa&resource=&resource=b&%C3%A9=%E2%82%AC")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"grant_type": "a b&", "x": "", "empty": "", "none": "", "é": "€"} {
+		if got := f.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if got := f.All("resource"); !slices.Equal(got, []string{"https://a", "b"}) {
+		t.Errorf("resources %q", got)
+	}
+	many := make([]string, 100)
+	for i := range many {
+		many[i] = "p" + strings.Repeat("q", i) + "=1"
+	}
+	if _, err := oidc.ParseForm(strings.Join(many, "&")); err == nil {
+		t.Error("a hundred parameters were read")
+	}
+}
+
+// FuzzForm: what is read says the same to net/url, and is plain text.
+func FuzzForm(f *testing.F) {
+	for _, body := range append(badForms, "a=1&b=2", "resource=a&resource=b", "a+b=%2B") {
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		form, err := oidc.ParseForm(body)
+		if err != nil {
+			return
+		}
+		theirs, err := url.ParseQuery(body)
+		if err != nil {
+			t.Fatalf("%q was read, and net/url says %v", body, err)
+		}
+		for name, values := range theirs {
+			if form.Get(name) != values[0] || len(values) > 1 && name != "resource" {
+				t.Fatalf("%q: %s is %q here and %q there", body, name, form.Get(name), values)
+			}
+			if !utf8.ValidString(values[0]) || strings.ContainsAny(values[0], "\x00\r\n") {
+				t.Fatalf("%q: the value %q", body, values[0])
+			}
+		}
+	})
+}
+
+func TestParseBasic(t *testing.T) {
+	t.Parallel()
+	b64 := base64.StdEncoding.EncodeToString
+	for _, c := range []struct {
+		header, id, secret string
+		ok                 bool
+	}{
+		{"Basic " + b64([]byte("a:b")), "a", "b", true},
+		{"bAsIc  " + b64([]byte("a:b")), "a", "b", true},
+		{"Basic " + b64([]byte("a%3Ab:c%25%2B+d%26%C3%A9")), "a:b", "c%+ d&é", true},
+		{"Basic " + b64([]byte("a:b:c")), "a", "b:c", true},
+		{"Basic " + b64([]byte("a:")), "a", "", true},
+		{"Basic " + b64([]byte(":b")), "", "", false},
+		{"Basic " + b64([]byte("a")), "", "", false},
+		{"Basic " + b64([]byte("a:%zz")), "", "", false},
+		{"Basic " + b64([]byte("a:b\x00")), "", "", false},
+		{"Basic " + b64([]byte("a:b\xff")), "", "", false},
+		{"Basic YTpiYw", "", "", false}, {"Basic YTpi=", "", "", false}, {"Basic YTp\niYg==", "", "", false}, {"Basic", "", "", false}, {"Bearer YTpi", "", "", false}, {"", "", "", false},
+		{"Basic " + b64([]byte("a:"+strings.Repeat("b", 9000))), "", "", false},
+	} {
+		id, secret, ok := oidc.ParseBasic(c.header)
+		if ok != c.ok || ok && (id != c.id || secret != c.secret) {
+			t.Errorf("%q: %q %q %v", c.header, id, secret, ok)
+		}
+	}
+}
+
+// FuzzBasic: what is read comes out again when it is written as the RFC says.
+func FuzzBasic(f *testing.F) {
+	f.Add("Basic YTpi")
+	f.Add("Basic YSUzQTolMjU=")
+	f.Fuzz(func(t *testing.T, header string) {
+		id, secret, ok := oidc.ParseBasic(header)
+		if !ok {
+			return
+		}
+		again := "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))
+		id2, secret2, ok := oidc.ParseBasic(again)
+		if len(again) <= 8192 && (!ok || id2 != id || secret2 != secret) {
+			t.Fatalf("%q gives %q %q, written again %q %q %v", header, id, secret, id2, secret2, ok)
+		}
+	})
+}

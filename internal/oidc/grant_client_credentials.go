@@ -1,0 +1,79 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// clientCredentials gives a client a token for itself (RFC 6749 §4.4): its subject is
+// the client_id, which no account can have; there is no refresh token, since the
+// client can always ask again.
+var clientCredentials = grant{name: auth.GrantClientCredentials, confidential: true, issue: (*Service).issueMachine}
+
+// personal are scopes that speak of a person, who is not there.
+var personal = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
+
+func (s *Service) issueMachine(ctx context.Context, r tokenRequest) (auth.Tokens, error) {
+	scope, err := machineScope(r)
+	if err != nil {
+		return auth.Tokens{}, err
+	}
+	audience, err := s.audience(r)
+	if err != nil {
+		return auth.Tokens{}, err
+	}
+	d, err := s.cfg.Tokens.StartMachine(r.Tenant, r.Client, auth.Grant{Scope: scope, Audience: audience})
+	if err != nil {
+		return auth.Tokens{}, undecided(err)
+	}
+	tokens, err := s.cfg.Tokens.Finish(ctx, d)
+	if err != nil {
+		return auth.Tokens{}, fmt.Errorf("client credentials: %w", err)
+	}
+	// A token that nobody will see in the audit log is not handed out.
+	err = s.cfg.DB.RecordLater(ctx, r.Tenant.ID, auth.Event{Kind: auth.EventTokenIssued, Actor: r.Actor,
+		Detail: map[string]string{"grant": string(auth.GrantClientCredentials), "scope": scope.String()}})
+	if err != nil {
+		return auth.Tokens{}, fmt.Errorf("record issued token: %w", err)
+	}
+	return tokens, nil
+}
+
+// machineScope is what was asked for, all of it registered; else all that is.
+func machineScope(r tokenRequest) (auth.Scope, error) {
+	allowed := auth.Scope(slices.DeleteFunc(slices.Clone(r.Client.Scopes), func(t string) bool { return slices.Contains(personal, t) }))
+	switch {
+	case r.scope == nil:
+		return allowed, nil
+	case !r.scope.Within(allowed):
+		return nil, refuse(InvalidScope, "the client may not have all of that scope")
+	}
+	return r.scope, nil
+}
+
+// audience is the resources asked for (RFC 8707 §2); empty for the issuer's own.
+func (s *Service) audience(r tokenRequest) ([]string, error) {
+	asked := r.form.All("resource")
+	for _, resource := range asked {
+		if _, err := auth.ParseResource(resource); err != nil {
+			return nil, &Error{Code: InvalidTarget, Desc: "a resource is an absolute URI without fragment", Err: err}
+		}
+		if resource != r.Tenant.ID.Issuer(s.cfg.Base) && !slices.Contains(r.Client.Settings.Audiences, resource) {
+			return nil, refuse(InvalidTarget, "the client may not ask tokens for that resource")
+		}
+	}
+	slices.Sort(asked)
+	return slices.Compact(asked), nil
+}
+
+// undecided turns a refusal of the issuing decision into one of the protocol.
+func undecided(err error) error {
+	if e, ok := errors.AsType[*auth.Error](err); ok && (e.Kind == auth.KindForbidden || e.Kind == auth.KindUnauthenticated) {
+		return &Error{Code: InvalidGrant, Desc: "nothing is issued to this client or account now", Err: e}
+	}
+	return err
+}

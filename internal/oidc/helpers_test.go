@@ -1,0 +1,19 @@
+package oidc_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+func digestOf(s string) string { return secret.Digest(s) }
+
+func errorsAs(err error, to **oidc.Error) bool { return errors.As(err, to) }
+
+func liteConfig(t testing.TB) store.Config {
+	return store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)}
+}

@@ -1,0 +1,171 @@
+package oidc_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+const (
+	base   = "https://id.example.test"
+	tenant = auth.DefaultTenant
+)
+
+var operator = auth.Actor{Kind: auth.ActorOperator, ID: "root"}
+
+// clock stands still until it is moved.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// house is the provider over a real database.
+type house struct {
+	*oidc.Service
+	t      testing.TB
+	clock  *clock
+	db     *store.DB
+	keys   *keys.Ring
+	tokens *token.Service
+	alice  auth.AccountID
+}
+
+func newHouse(t testing.TB, cfg store.Config, with ...func(*oidc.Config)) *house {
+	h := &house{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
+	cfg.Now = h.clock.Now
+	cfg.Wait = 30 * time.Second
+	h.db = storetest.Open(t, cfg)
+	h.keys = keys.New(keys.Config{DB: h.db, Now: h.clock.Now})
+	h.tokens = token.New(token.Config{DB: h.db, Keys: h.keys, Base: base, Now: h.clock.Now, Grace: 10 * time.Second, Root: secret.Bytes(32)})
+	c := oidc.Config{DB: h.db, Tokens: h.tokens, Limiter: limit.NewMemory(1024, h.clock.Now), Base: base, Now: h.clock.Now,
+		Rates: oidc.Rates{Client: limit.Rate{Count: 100_000, Per: time.Second}, Family: limit.Rate{Count: 100_000, Per: time.Second}}}
+	for _, f := range with {
+		f(&c)
+	}
+	h.Service = oidc.New(c)
+	h.alice = auth.AccountID(secret.NewID(h.clock.Now()))
+	h.write(func(tx *store.Tx) error {
+		e, err := auth.ParseEmail("alice@example.test")
+		if err != nil {
+			return err
+		}
+		return tx.InsertAccount(auth.Account{ID: h.alice, Email: e, EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+	})
+	return h
+}
+
+// each runs the test with a new house on each database.
+func each(t *testing.T, fn func(t *testing.T, h *house), with ...func(*oidc.Config)) {
+	t.Helper()
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newHouse(t, cfg, with...)) })
+}
+
+func (h *house) ok(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) write(fn func(tx *store.Tx) error) {
+	h.t.Helper()
+	h.ok(h.db.Write(h.t.Context(), tenant, fn))
+}
+
+// machine registers a machine and returns it with its secret.
+func (h *house) machine(change ...func(*oidc.Registration)) (auth.Client, string) {
+	h.t.Helper()
+	return h.client(oidc.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read", "write"}}, change...)
+}
+
+func (h *house) client(r oidc.Registration, change ...func(*oidc.Registration)) (auth.Client, string) {
+	h.t.Helper()
+	for _, f := range change {
+		f(&r)
+	}
+	c, s, err := h.CreateClient(h.t.Context(), tenant, r, operator)
+	h.ok(err)
+	return c, s.Reveal()
+}
+
+// form is a request with the given parameters, in pairs.
+func form(t testing.TB, pairs ...string) oidc.Request {
+	t.Helper()
+	v := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		v.Add(pairs[i], pairs[i+1])
+	}
+	f, err := oidc.ParseForm(v.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return oidc.Request{Tenant: tenant, Form: f, Actor: auth.Actor{IP: "192.0.2.1"}}
+}
+
+// basic is a form with the header.
+func basic(r oidc.Request, id auth.ClientID, secret string) oidc.Request {
+	r.Authorization = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(string(id))+":"+url.QueryEscape(secret)))}
+	return r
+}
+
+func (h *house) refused(err error, code oidc.Code) {
+	h.t.Helper()
+	if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != code {
+		h.t.Errorf("got %v, want %s", err, code)
+	}
+}
+
+// signIn gives alice a session and tokens that belong to the client.
+func (h *house) signIn(c auth.ClientID, scope auth.Scope) auth.Tokens {
+	h.t.Helper()
+	var d token.Draft
+	h.write(func(tx *store.Tx) (err error) {
+		g := auth.Grant{Account: h.alice, Client: c, Scope: scope, Session: auth.SessionID(secret.NewID(tx.Now)), AuthAt: tx.Now}
+		err = tx.InsertSession(auth.Session{ID: g.Session, Account: h.alice, Client: c, AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now,
+			IdleAt: tx.Now.Add(1000 * time.Hour), ExpiresAt: tx.Now.Add(1000 * time.Hour)})
+		if err != nil {
+			return err
+		}
+		d, err = h.tokens.Start(tx, g)
+		return err
+	})
+	ts, err := h.tokens.Finish(h.t.Context(), d)
+	h.ok(err)
+	return ts
+}
+
+// events lists the audit lines of a kind, newest first.
+func (h *house) events(kind auth.EventKind) (out []auth.Event) {
+	h.t.Helper()
+	h.ok(h.db.Flush(h.t.Context()))
+	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 100})
+		return err
+	}))
+	return out
+}

@@ -1,0 +1,161 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// Introspection is what a caller learns of a token (RFC 7662 §2.2). Of a token that
+// is not active it is {"active":false} and nothing else.
+type Introspection struct {
+	Active      bool     `json:"active"`
+	TokenType   string   `json:"token_type,omitempty"`
+	Issuer      string   `json:"iss,omitempty"`
+	Subject     string   `json:"sub,omitempty"`
+	Audience    []string `json:"aud,omitempty"`
+	ClientID    string   `json:"client_id,omitempty"`
+	Scope       string   `json:"scope,omitempty"`
+	ExpiresAt   int64    `json:"exp,omitempty"`
+	IssuedAt    int64    `json:"iat,omitempty"`
+	ID          string   `json:"jti,omitempty"`
+	SessionID   string   `json:"sid,omitempty"`
+	Roles       []string `json:"roles,omitempty"`
+	Permissions []string `json:"permissions,omitempty"`
+	AuthTime    int64    `json:"auth_time,omitempty"`
+	ACR         string   `json:"acr,omitempty"`
+	AMR         []string `json:"amr,omitempty"`
+}
+
+// Introspect tells a caller about a token (RFC 7662). Callers keep a secret and prove
+// it. They learn about the tokens that were issued to them, and about access tokens
+// for an audience that they serve; about all others, whatever is wrong with them,
+// they learn the same: not active.
+func (s *Service) Introspect(ctx context.Context, r Request) (Introspection, error) {
+	caller, err := s.Authenticate(ctx, r)
+	if err != nil {
+		return Introspection{}, err
+	}
+	if caller.Client.Public() {
+		return Introspection{}, notProved("a public client may not introspect")
+	}
+	raw := r.Form.Get("token")
+	if raw == "" {
+		return Introspection{}, refuse(InvalidRequest, "token is missing")
+	}
+	// The kind can be told by looking, so token_type_hint changes nothing.
+	if strings.HasPrefix(raw, token.RefreshPrefix) {
+		return s.introspectRefresh(ctx, caller, raw)
+	}
+	return s.introspectAccess(ctx, caller, raw)
+}
+
+func (s *Service) introspectRefresh(ctx context.Context, caller Caller, raw string) (Introspection, error) {
+	f, err := s.cfg.Tokens.Inspect(ctx, caller.Tenant.ID, raw)
+	if auth.KindOf(err) == auth.KindUnauthenticated || err == nil && f.Client != caller.Client.ID {
+		return Introspection{}, nil
+	} else if err != nil {
+		return Introspection{}, fmt.Errorf("introspect: %w", err)
+	}
+	return Introspection{
+		Active: true, Issuer: caller.Tenant.ID.Issuer(s.cfg.Base), Subject: string(f.Account), ClientID: string(f.Client), Scope: f.Scope.String(),
+		ExpiresAt: f.IdleAt.Unix(), IssuedAt: f.RotatedAt.Unix(), SessionID: string(f.Session),
+	}, nil
+}
+
+func (s *Service) introspectAccess(ctx context.Context, caller Caller, raw string) (Introspection, error) {
+	audience, serves := s.audienceOf(caller, raw)
+	if audience == "" {
+		return Introspection{}, nil
+	}
+	c, err := s.cfg.Tokens.VerifyFor(ctx, caller.Tenant.ID, raw, audience)
+	switch {
+	case auth.KindOf(err) == auth.KindUnauthenticated || auth.KindOf(err) == auth.KindInvalid:
+		return Introspection{}, nil
+	case err != nil:
+		return Introspection{}, fmt.Errorf("introspect: %w", err)
+	case !serves && c.ClientID != string(caller.Client.ID):
+		return Introspection{}, nil
+	}
+	return Introspection{
+		Active: true, TokenType: "Bearer", Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, ClientID: c.ClientID,
+		Scope: strings.Join(c.Scopes, " "), ExpiresAt: unix(c.ExpiresAt), IssuedAt: unix(c.IssuedAt), ID: c.JTI, SessionID: c.SessionID,
+		Roles: c.Roles, Permissions: c.Permissions, AuthTime: unix(c.AuthTime), ACR: c.ACR, AMR: c.AMR,
+	}, nil
+}
+
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+// audienceOf picks the audience under which the caller may see the token, from what
+// the token says of itself, and whether the caller serves it. What the token says is
+// verified afterwards against that audience.
+func (s *Service) audienceOf(caller Caller, raw string) (audience string, serves bool) {
+	issuer := caller.Tenant.ID.Issuer(s.cfg.Base)
+	served := caller.Client.Settings.Serves
+	if caller.Client.Type == auth.ClientMachine {
+		served = append([]string{issuer}, served...)
+	}
+	claimed := claimedAudience(raw)
+	for _, a := range claimed {
+		if slices.Contains(served, a) {
+			return a, true
+		}
+	}
+	for _, a := range claimed {
+		if a == issuer || slices.Contains(caller.Client.Settings.Audiences, a) {
+			return a, false
+		}
+	}
+	return "", false
+}
+
+// claimedAudience reads the aud of a JWT without believing it.
+func claimedAudience(raw string) []string {
+	_, rest, _ := strings.Cut(raw, ".")
+	payload, _, found := strings.Cut(rest, ".")
+	if !found || len(raw) > 16<<10 {
+		return nil
+	}
+	b, err := secret.Decode(payload)
+	if err != nil {
+		return nil
+	}
+	var claims struct {
+		Audience oneOrMany `json:"aud"`
+	}
+	if json.Unmarshal(b, &claims) != nil {
+		return nil
+	}
+	return claims.Audience
+}
+
+// oneOrMany is a string or a list of strings (RFC 7519 §4.1.3).
+type oneOrMany []string
+
+// UnmarshalJSON reads either form.
+func (o *oneOrMany) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*o = oneOrMany{one}
+		return nil
+	}
+	var many []string
+	if json.Unmarshal(b, &many) != nil {
+		return errors.New("aud is neither a string nor a list of strings")
+	}
+	*o = many
+	return nil
+}

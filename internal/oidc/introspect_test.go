@@ -1,0 +1,199 @@
+package oidc_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+func (h *house) introspect(c auth.Client, secret, token string, more ...string) oidc.Introspection {
+	h.t.Helper()
+	v, err := h.Introspect(h.t.Context(), basic(form(h.t, append([]string{"token", token}, more...)...), c.ID, secret))
+	h.ok(err)
+	return v
+}
+
+// inactive checks that nothing but that is said.
+func (h *house) inactive(name string, v oidc.Introspection) {
+	h.t.Helper()
+	if b, _ := json.Marshal(v); string(b) != `{"active":false}` {
+		h.t.Errorf("%s: %s", name, b)
+	}
+}
+
+func TestIntrospect(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		api, apiSecret := h.machine()
+		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb})
+		ts := h.signIn(app.ID, auth.DefaultScope)
+		now := h.clock.Now().Unix()
+		want := oidc.Introspection{Active: true, TokenType: "Bearer", Issuer: base, Subject: string(h.alice), Audience: []string{base}, ClientID: string(app.ID),
+			Scope: auth.DefaultScope.String(), ExpiresAt: now + 900, IssuedAt: now, AuthTime: now, SessionID: string(ts.Session)}
+		for _, hint := range []string{"access_token", "refresh_token", "nonsense", ""} { // EP-03
+			got := h.introspect(api, apiSecret, ts.AccessToken, "token_type_hint", hint)
+			if got.ID == "" {
+				t.Error("no jti")
+			}
+			got.ID = ""
+			if len(got.Roles) == 0 && len(got.Permissions) == 0 {
+				got.Roles, got.Permissions = nil, nil
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("hint %q (-want +got):\n%s", hint, d)
+			}
+			refresh := h.introspect(app, appSecret, ts.RefreshToken, "token_type_hint", hint)
+			if !refresh.Active || refresh.ClientID != string(app.ID) || refresh.TokenType != "" || refresh.ExpiresAt <= now {
+				t.Errorf("hint %q: refresh token %+v", hint, refresh)
+			}
+		}
+		if !h.introspect(app, appSecret, ts.AccessToken).Active {
+			t.Error("a client learns nothing of its own token")
+		}
+	})
+}
+
+// EP-01, EP-02.
+func TestAttack_EP_01_02_Introspection(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		orders := "https://orders.example.test"
+		api, apiSecret := h.machine()
+		job, jobSecret := h.machine(func(r *oidc.Registration) { r.Audiences = []string{orders} })
+		shop, shopSecret := h.machine(func(r *oidc.Registration) { r.Serves = []string{orders} })
+		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb})
+		web2, web2Secret := h.client(oidc.Registration{Name: "B", Type: auth.ClientWeb})
+		page, _ := h.client(oidc.Registration{Name: "C", Type: auth.ClientSPA})
+		ts := h.signIn(app.ID, auth.DefaultScope)
+
+		for name, r := range map[string]oidc.Request{
+			"EP-01 nobody":          form(t, "token", ts.AccessToken),
+			"EP-01 public client":   form(t, "token", ts.AccessToken, "client_id", string(page.ID)),
+			"EP-01 built-in client": form(t, "token", ts.AccessToken, "client_id", string(auth.FirstParty)),
+			"EP-01 wrong secret":    basic(form(t, "token", ts.AccessToken), api.ID, "x"),
+			"EP-01 id alone":        form(t, "token", ts.AccessToken, "client_id", string(api.ID)),
+		} {
+			_, err := h.Introspect(t.Context(), r)
+			var e *oidc.Error
+			if !errorsAs(err, &e) || e.Code != oidc.InvalidClient {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		_, err := h.Introspect(t.Context(), basic(form(t), api.ID, apiSecret))
+		h.refused(err, oidc.InvalidRequest)
+
+		forOrders, err := h.credentials(job, jobSecret, "resource", orders)
+		h.ok(err)
+		if v := h.introspect(shop, shopSecret, forOrders.AccessToken); !v.Active || v.Subject != string(job.ID) {
+			t.Errorf("the resource server learns %+v", v)
+		}
+		if v := h.introspect(job, jobSecret, forOrders.AccessToken); !v.Active {
+			t.Error("the client learns nothing of its own token")
+		}
+		h.inactive("another audience", h.introspect(api, apiSecret, forOrders.AccessToken))
+		h.inactive("another client's", h.introspect(web2, web2Secret, ts.AccessToken))
+		h.inactive("another client's refresh token", h.introspect(api, apiSecret, ts.RefreshToken))
+		for _, raw := range []string{"x", "wwr_x", "a.b.c", "..", "wwr_" + strings.Repeat("A", 91), ts.AccessToken[:len(ts.AccessToken)-4], ts.AccessToken + "x",
+			strings.Repeat("x", 20_000), "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL2lkLmV4YW1wbGUudGVzdCJ9."} {
+			h.inactive(raw[:min(len(raw), 40)], h.introspect(api, apiSecret, raw))
+		}
+		spent := ts.RefreshToken
+		next, err := h.refresh(app, appSecret, spent)
+		h.ok(err)
+		h.inactive("spent", h.introspect(app, appSecret, spent))
+		if !h.introspect(app, appSecret, next.RefreshToken).Active {
+			t.Error("the successor is not active")
+		}
+		h.clock.Advance(16 * time.Minute)
+		h.inactive("expired", h.introspect(api, apiSecret, ts.AccessToken))
+		if !h.introspect(app, appSecret, next.RefreshToken).Active {
+			t.Error("the refresh token died with its access token")
+		}
+		h.clock.Advance(15 * 24 * time.Hour)
+		h.inactive("idle", h.introspect(app, appSecret, next.RefreshToken))
+	})
+}
+
+// EP-04, EP-05.
+func TestAttack_EP_04_05_Revocation(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		api, apiSecret := h.machine()
+		job, jobSecret := h.machine()
+		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb})
+		page, _ := h.client(oidc.Registration{Name: "C", Type: auth.ClientSPA})
+		ts, theirs := h.signIn(app.ID, auth.DefaultScope), h.signIn(page.ID, auth.DefaultScope)
+		machine, err := h.credentials(job, jobSecret)
+		h.ok(err)
+
+		revoke := func(c auth.Client, secret, raw string, more ...string) error {
+			return h.Revoke(t.Context(), basic(form(t, append([]string{"token", raw}, more...)...), c.ID, secret))
+		}
+		for _, raw := range []string{ts.AccessToken, ts.RefreshToken, machine.AccessToken} { // EP-04
+			h.ok(revoke(api, apiSecret, raw))
+			h.ok(h.Revoke(t.Context(), form(t, "token", raw, "client_id", string(page.ID))))
+		}
+		if !h.introspect(api, apiSecret, ts.AccessToken).Active || !h.introspect(app, appSecret, ts.RefreshToken).Active || !h.introspect(job, jobSecret, machine.AccessToken).Active {
+			t.Fatal("EP-04: a token was revoked by another client")
+		}
+		for _, raw := range []string{"x", "wwr_x", "a.b.c", strings.Repeat("x", 20_000)} { // EP-05
+			h.ok(revoke(app, appSecret, raw))
+		}
+		h.refused(revoke(app, appSecret, ""), oidc.InvalidRequest)
+		h.refused(revoke(app, "wrong", ts.RefreshToken), oidc.InvalidClient)
+
+		for range 2 {
+			h.ok(revoke(job, jobSecret, machine.AccessToken, "token_type_hint", "refresh_token"))
+		}
+		h.inactive("revoked access token", h.introspect(job, jobSecret, machine.AccessToken))
+		if _, err := h.tokens.Verify(t.Context(), tenant, machine.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
+			t.Errorf("a revoked access token: %v", err)
+		}
+		if fresh, err := h.credentials(job, jobSecret); err != nil || !h.introspect(job, jobSecret, fresh.AccessToken).Active {
+			t.Errorf("the next one: %v", err)
+		}
+		for range 2 {
+			h.ok(revoke(app, appSecret, ts.RefreshToken, "token_type_hint", "access_token"))
+		}
+		h.inactive("revoked", h.introspect(app, appSecret, ts.RefreshToken))
+		h.inactive("access token of the revoked", h.introspect(api, apiSecret, ts.AccessToken))
+		_, err = h.refresh(app, appSecret, ts.RefreshToken)
+		h.refused(err, oidc.InvalidGrant)
+		h.ok(h.Revoke(t.Context(), form(t, "token", theirs.RefreshToken, "client_id", string(page.ID))))
+		h.inactive("revoked by a public client", h.introspect(api, apiSecret, theirs.AccessToken))
+		if n := len(h.events(auth.EventTokenRevoked)); n != 1 { // OP-05
+			t.Errorf("%d audit lines of revoked access tokens", n)
+		}
+		if n := len(h.events(auth.EventSessionEnded)); n != 2 {
+			t.Errorf("%d audit lines of ended sessions", n)
+		}
+	})
+}
+
+// FuzzToken: no text makes introspection or revocation fail, or anything active.
+func FuzzToken(f *testing.F) {
+	h := newHouse(f, liteConfig(f))
+	c, secret := h.machine()
+	ts, err := h.credentials(c, secret)
+	h.ok(err)
+	own := h.signIn(auth.FirstParty, auth.DefaultScope)
+	f.Add(ts.AccessToken + "x")
+	f.Add(own.RefreshToken + "x")
+	f.Add(`eyJhbGciOiJFUzI1NiJ9.eyJhdWQiOlsiYSIsImh0dHBzOi8vaWQuZXhhbXBsZS50ZXN0Il19.AAAA`)
+	f.Fuzz(func(t *testing.T, raw string) {
+		body, err := oidc.ParseForm("token=" + strings.NewReplacer("%", "%25", "&", "%26", "+", "%2B", ";", "%3B").Replace(raw))
+		if err != nil || raw == ts.AccessToken || raw == "" {
+			return
+		}
+		r := basic(oidc.Request{Tenant: tenant, Form: body}, c.ID, secret)
+		if v, err := h.Introspect(t.Context(), r); err != nil || v.Active {
+			t.Fatalf("%q: %+v, %v", raw, v, err)
+		}
+		if err := h.Revoke(t.Context(), r); err != nil {
+			t.Fatalf("%q: %v", raw, err)
+		}
+	})
+}

@@ -1,0 +1,85 @@
+// Package oidc is the OAuth 2.1 provider: the clients that are registered, how they
+// prove who they are, the token endpoint with its grants, introspection and
+// revocation.
+//
+// Every endpoint begins with Authenticate, the one place where a client proves
+// itself. The token endpoint is one pipeline (token.go); a grant is a small file
+// (grant_*.go) and a line in the table of grants, and cannot forget client
+// authentication, scope or the issuing decision. What Metadata lists is made from
+// that same table, so nothing is advertised that is not there.
+//
+// The package knows the words of the protocol and no HTTP: web hands it the form and
+// the Authorization header as text, and gives its *Error a status.
+package oidc
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// Rates are the limits that count by credential, wherever requests come from.
+type Rates struct {
+	// Client counts failed attempts to prove oneself as one client.
+	Client limit.Rate
+	// Family counts refreshes within one family of refresh tokens.
+	Family limit.Rate
+}
+
+// Config describes a Service. DB, Tokens, Limiter, Rates, Base and Now are required.
+type Config struct {
+	DB      *store.DB
+	Tokens  *token.Service
+	Limiter limit.Limiter
+	Rates   Rates
+	// Base is the server's own URL without a slash at its end.
+	Base string
+	Now  func() time.Time
+	// EndpointAudience takes the URL of the endpoint as the audience of a client's
+	// assertion too, for old clients. The issuer alone is safer: an assertion made for
+	// one server cannot be shown to another that shares the URL.
+	EndpointAudience bool
+	// Observe is told what became of each request for tokens: the grant ("unknown" for
+	// one that we do not have) and "issued" or the error's code. May be nil.
+	Observe func(grant, result string)
+	Log     *slog.Logger
+}
+
+// Service is safe for concurrent use.
+type Service struct{ cfg Config }
+
+// New returns a Service.
+func New(cfg Config) *Service {
+	if cfg.Observe == nil {
+		cfg.Observe = func(string, string) {}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{cfg: cfg}
+}
+
+// Request is what a client sent to an endpoint.
+type Request struct {
+	Tenant        auth.TenantID
+	Authorization []string // the values of the header of that name
+	Form          Form
+	Actor         auth.Actor // from where; who it is has to be proved
+}
+
+// take counts one event against a rate, or refuses with rate_limited.
+func (s *Service) take(ctx context.Context, key string, r limit.Rate) error {
+	d, err := s.cfg.Limiter.Take(ctx, key, r, 1)
+	if err != nil {
+		s.cfg.Log.Error("a rate limit could not be asked", "error", err) // the decision that comes with it refuses
+	}
+	if d.OK {
+		return nil
+	}
+	return auth.Throttled(d.RetryAfter)
+}

@@ -1,0 +1,72 @@
+package oidc_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+func (h *house) refresh(c auth.Client, secret, raw string, more ...string) (auth.Tokens, error) {
+	h.t.Helper()
+	r := form(h.t, append([]string{"grant_type", "refresh_token", "refresh_token", raw}, more...)...)
+	if secret == "" {
+		r = form(h.t, append([]string{"grant_type", "refresh_token", "refresh_token", raw, "client_id", string(c.ID)}, more...)...)
+	} else {
+		r = basic(r, c.ID, secret)
+	}
+	out, err := h.Token(h.t.Context(), r)
+	return out.Tokens, err
+}
+
+// RT-03, RT-04, RT-05, RT-11 and the first lines of RT-01.
+func TestAttack_RT_RefreshGrant(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		conf, secret := h.client(oidc.Registration{Name: "A", Type: auth.ClientWeb})
+		conf2, secret2 := h.client(oidc.Registration{Name: "B", Type: auth.ClientWeb})
+		page, _ := h.client(oidc.Registration{Name: "C", Type: auth.ClientSPA})
+		ts := h.signIn(conf.ID, auth.DefaultScope)
+
+		_, err := h.refresh(conf2, secret2, ts.RefreshToken) // RT-03
+		h.refused(err, oidc.InvalidGrant)
+		_, err = h.refresh(page, "", ts.RefreshToken)
+		h.refused(err, oidc.InvalidGrant)
+		_, err = h.refresh(conf, "", ts.RefreshToken)
+		h.refused(err, oidc.InvalidClient)
+		_, err = h.refresh(conf, secret, ts.AccessToken) // RT-11
+		h.refused(err, oidc.InvalidGrant)
+		_, err = h.refresh(conf, secret, ts.RefreshToken, "scope", "openid admin") // RT-04
+		h.refused(err, oidc.InvalidScope)
+
+		narrow, err := h.refresh(conf, secret, ts.RefreshToken, "scope", "openid") // RT-05
+		h.ok(err)
+		if narrow.Scope.String() != "openid" || said(t, narrow.AccessToken).Scope != "openid" {
+			t.Errorf("narrowed to %q", narrow.Scope)
+		}
+		wide, err := h.refresh(conf, secret, narrow.RefreshToken)
+		h.ok(err)
+		if d := cmp.Diff(auth.DefaultScope, wide.Scope); d != "" {
+			t.Errorf("scope (-want +got):\n%s", d)
+		}
+		again, err := h.refresh(conf, secret, wide.RefreshToken, "scope", auth.DefaultScope.String())
+		h.ok(err)
+		if got := said(t, again.AccessToken); got.Subject != string(h.alice) || got.ClientID != string(conf.ID) || got.Session == "" {
+			t.Errorf("the token says %+v", got)
+		}
+
+		_, err = h.refresh(conf, secret, ts.RefreshToken) // RT-01: long spent
+		h.refused(err, oidc.InvalidGrant)
+		_, err = h.refresh(conf, secret, again.RefreshToken)
+		h.refused(err, oidc.InvalidGrant)
+		if n := len(h.events(auth.EventRefreshReuse)); n != 1 {
+			t.Errorf("%d audit lines of reuse", n)
+		}
+
+		// The tokens of the first-party API are refreshed here too.
+		own := h.signIn(auth.FirstParty, auth.DefaultScope)
+		_, err = h.Token(t.Context(), form(t, "grant_type", "refresh_token", "refresh_token", own.RefreshToken, "client_id", string(auth.FirstParty)))
+		h.ok(err)
+	})
+}

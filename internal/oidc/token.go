@@ -1,0 +1,82 @@
+package oidc
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// grant is one way to ask for tokens. What all of them need has been done before
+// issue runs.
+type grant struct {
+	name         auth.GrantType
+	confidential bool // only for clients that keep a secret
+	issue        func(*Service, context.Context, tokenRequest) (auth.Tokens, error)
+}
+
+// grants is the table of what the token endpoint offers, and Metadata lists.
+var grants = []grant{clientCredentials, refreshToken}
+
+// tokenRequest is a request of a client that has proved itself and may use the grant.
+type tokenRequest struct {
+	Caller
+	form  Form
+	scope auth.Scope // nil when none was asked for
+}
+
+// Issued is the answer of the token endpoint.
+type Issued struct {
+	auth.Tokens
+	Client auth.ClientID
+}
+
+// Token is the token endpoint (RFC 6749 §3.2): one pipeline for every grant. A
+// refusal is an *Error, or an *auth.Error of KindThrottled or KindUnavailable.
+func (s *Service) Token(ctx context.Context, r Request) (Issued, error) {
+	g, err := findGrant(r.Form)
+	name := "unknown"
+	if err == nil {
+		name = string(g.name)
+	}
+	var out Issued
+	if err == nil {
+		out, err = s.run(ctx, g, r)
+	}
+	s.cfg.Observe(name, codeOf(err))
+	return out, err
+}
+
+func findGrant(f Form) (grant, error) {
+	name := f.Get("grant_type")
+	if name == "" {
+		return grant{}, refuse(InvalidRequest, "grant_type is missing")
+	}
+	i := slices.IndexFunc(grants, func(g grant) bool { return string(g.name) == name })
+	if i < 0 {
+		return grant{}, refuse(UnsupportedGrantType, "this server does not have that grant")
+	}
+	return grants[i], nil
+}
+
+func (s *Service) run(ctx context.Context, g grant, r Request) (Issued, error) {
+	caller, err := s.Authenticate(ctx, r)
+	if err != nil {
+		return Issued{}, err
+	}
+	if !caller.Client.Allows(g.name) || g.confidential && caller.Client.Public() {
+		return Issued{}, refuse(UnauthorizedClient, "this client may not use that grant")
+	}
+	req := tokenRequest{Caller: caller, form: r.Form}
+	if asked := r.Form.Get("scope"); strings.Trim(asked, " ") != "" {
+		if req.scope, err = auth.ParseScope(asked); err != nil {
+			return Issued{}, &Error{Code: InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
+		}
+	}
+	tokens, err := g.issue(s, ctx, req)
+	if err != nil {
+		return Issued{}, err
+	}
+	return Issued{Tokens: tokens, Client: caller.Client.ID}, nil
+}

@@ -1,0 +1,326 @@
+package oidc_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// said is what an access token says.
+func said(t testing.TB, access string) (c struct {
+	Subject  string `json:"sub"`
+	ClientID string `json:"client_id"`
+	Audience any    `json:"aud"`
+	Scope    string `json:"scope"`
+	Session  string `json:"sid"`
+}) {
+	t.Helper()
+	b, err := base64.RawURLEncoding.DecodeString(strings.Split(access, ".")[1])
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (h *house) credentials(c auth.Client, secret string, more ...string) (auth.Tokens, error) {
+	h.t.Helper()
+	out, err := h.Token(h.t.Context(), basic(form(h.t, append([]string{"grant_type", "client_credentials"}, more...)...), c.ID, secret))
+	return out.Tokens, err
+}
+
+func TestClientCredentials(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		api := "https://api.example.test"
+		c, secret := h.machine(func(r *oidc.Registration) {
+			r.Scopes = append(r.Scopes, "openid", "offline_access")
+			r.Audiences = []string{api}
+		})
+		for _, ask := range []struct {
+			more  []string
+			scope string
+			aud   any
+			code  oidc.Code
+		}{
+			{nil, "read write", base, ""},
+			{[]string{"scope", "write"}, "write", base, ""},
+			{[]string{"scope", "  write   read write "}, "write read", base, ""},
+			{[]string{"scope", "read delete"}, "", nil, oidc.InvalidScope},
+			{[]string{"scope", "openid"}, "", nil, oidc.InvalidScope},
+			{[]string{"scope", "offline_access"}, "", nil, oidc.InvalidScope},
+			{[]string{"scope", "re\"ad"}, "", nil, oidc.InvalidScope},
+			{[]string{"resource", api}, "read write", api, ""},
+			{[]string{"resource", api, "resource", base}, "read write", []any{api, base}, ""},
+			{[]string{"resource", api + "/"}, "", nil, oidc.InvalidTarget},
+			{[]string{"resource", api + "#x"}, "", nil, oidc.InvalidTarget},
+			{[]string{"resource", "api"}, "", nil, oidc.InvalidTarget},
+			{[]string{"resource", base + "/t/acme"}, "", nil, oidc.InvalidTarget},
+		} {
+			ts, err := h.credentials(c, secret, ask.more...)
+			if ask.code != "" {
+				h.refused(err, ask.code)
+				continue
+			}
+			h.ok(err)
+			got := said(t, ts.AccessToken)
+			if got.Scope != ask.scope || ts.Scope.String() != ask.scope || cmp.Diff(ask.aud, got.Audience) != "" {
+				t.Errorf("%q gives scope %q, aud %v", ask.more, got.Scope, got.Audience)
+			}
+			if got.Subject != string(c.ID) || got.ClientID != string(c.ID) || got.Session != "" || ts.RefreshToken != "" {
+				t.Errorf("%q gives %+v, refresh %q", ask.more, got, ts.RefreshToken)
+			}
+		}
+		// OP-05: one line each, with who, whence and what.
+		lines := h.events(auth.EventTokenIssued)
+		if len(lines) != 5 || lines[4].Actor.ID != string(c.ID) || lines[4].Actor.Kind != auth.ActorClient || lines[4].Actor.IP != "192.0.2.1" ||
+			lines[4].Outcome != auth.Success || lines[4].Detail["grant"] != "client_credentials" || lines[4].Detail["scope"] != "read write" || !lines[4].At.Equal(h.clock.Now()) {
+			t.Errorf("%d lines: %+v", len(lines), lines)
+		}
+	})
+}
+
+func TestAttack_TK_Refusals(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret := h.machine()
+		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb})
+		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA})
+		good := func(pairs ...string) oidc.Request { return basic(form(t, pairs...), c.ID, secret) }
+		for name, ask := range map[string]struct {
+			r    oidc.Request
+			code oidc.Code
+		}{
+			"TK-11 wrong secret":            {basic(form(t, "grant_type", "client_credentials"), c.ID, secret[:46]+"x"), oidc.InvalidClient},
+			"TK-11 secret of another":       {basic(form(t, "grant_type", "client_credentials"), c.ID, appSecret), oidc.InvalidClient},
+			"TK-11 digest as secret":        {basic(form(t, "grant_type", "client_credentials"), c.ID, digestOf(secret)), oidc.InvalidClient},
+			"TK-11 unknown client":          {basic(form(t, "grant_type", "client_credentials"), "nobody", secret), oidc.InvalidClient},
+			"TK-11 id of no client":         {basic(form(t, "grant_type", "client_credentials"), auth.ClientID(strings.Repeat("x", 300)), secret), oidc.InvalidClient},
+			"TK-13 two methods":             {good("grant_type", "client_credentials", "client_secret", secret), oidc.InvalidRequest},
+			"TK-13 two clients":             {good("grant_type", "client_credentials", "client_id", string(app.ID)), oidc.InvalidRequest},
+			"TK-17 password grant":          {good("grant_type", "password", "username", "a", "password", "b"), oidc.UnsupportedGrantType},
+			"TK-17 implicit":                {good("grant_type", "implicit"), oidc.UnsupportedGrantType},
+			"TK-18 grant not in the list":   {basic(form(t, "grant_type", "client_credentials"), app.ID, appSecret), oidc.UnauthorizedClient},
+			"TK-18 machine refreshes":       {good("grant_type", "refresh_token", "refresh_token", "wwr_x"), oidc.UnauthorizedClient},
+			"TK-19 public client":           {form(t, "grant_type", "client_credentials", "client_id", string(page.ID)), oidc.UnauthorizedClient},
+			"TK-19 built-in client":         {form(t, "grant_type", "client_credentials", "client_id", string(auth.FirstParty)), oidc.UnauthorizedClient},
+			"TK-19 public client, secret":   {form(t, "grant_type", "client_credentials", "client_id", string(page.ID), "client_secret", "x"), oidc.InvalidClient},
+			"TK-21 confidential, id alone":  {form(t, "grant_type", "client_credentials", "client_id", string(c.ID)), oidc.InvalidClient},
+			"TK-21 confidential, no secret": {basic(form(t, "grant_type", "client_credentials"), c.ID, ""), oidc.InvalidClient},
+			"TK-21 nothing":                 {form(t, "grant_type", "client_credentials"), oidc.InvalidClient},
+			"TK-38 unknown grant":           {good("grant_type", "CLIENT_CREDENTIALS"), oidc.UnsupportedGrantType},
+			"TK-38 grant with a space":      {good("grant_type", "client_credentials "), oidc.UnsupportedGrantType},
+			"TK-38 empty grant":             {good("grant_type", ""), oidc.InvalidRequest},
+			"TK-38 no grant":                {good(), oidc.InvalidRequest},
+			"TK-38 long grant":              {good("grant_type", strings.Repeat("x", 10<<10)), oidc.UnsupportedGrantType},
+			"refresh without a token":       {basic(form(t, "grant_type", "refresh_token"), app.ID, appSecret), oidc.InvalidRequest},
+			"refresh for another resource":  {basic(form(t, "grant_type", "refresh_token", "refresh_token", "x", "resource", "https://a.test"), app.ID, appSecret), oidc.InvalidTarget},
+			"two Authorization headers":     {twoHeaders(good("grant_type", "client_credentials")), oidc.InvalidRequest},
+			"Bearer instead of Basic":       {oidc.Request{Tenant: tenant, Form: form(t, "grant_type", "client_credentials").Form, Authorization: []string{"Bearer x"}}, oidc.InvalidClient},
+			"assertion type without one":    {form(t, "grant_type", "client_credentials", "client_assertion_type", assertionType), oidc.InvalidRequest},
+			"assertion of an unknown type":  {form(t, "grant_type", "client_credentials", "client_assertion_type", "x", "client_assertion", "y"), oidc.InvalidRequest},
+		} {
+			t.Run(name, func(t *testing.T) {
+				out, err := h.Token(t.Context(), ask.r)
+				if out.AccessToken != "" || out.RefreshToken != "" {
+					t.Error("a refusal came with tokens")
+				}
+				var e *oidc.Error
+				if !errorsAs(err, &e) || e.Code != ask.code {
+					t.Fatalf("got %v, want %s", err, ask.code)
+				}
+				if e.Code == oidc.InvalidClient && e.Desc != "client authentication failed" {
+					t.Errorf("the refusal says why: %q", e.Desc)
+				}
+			})
+		}
+		for _, e := range h.events(auth.EventClientRefused) { // OP-05
+			if e.Outcome != auth.Failure || e.Detail["reason"] == "" || e.Actor.IP != "192.0.2.1" && e.Actor.IP != "" {
+				t.Errorf("line %+v", e)
+			}
+		}
+	})
+}
+
+func twoHeaders(r oidc.Request) oidc.Request {
+	r.Authorization = append(r.Authorization, r.Authorization...)
+	return r
+}
+
+// TK-12: characters that the form encoding changes.
+func TestAttack_TK_12_EncodedSecret(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		odd := `a:b%c+d e&é=f`
+		c, _ := h.machine()
+		h.write(func(tx *store.Tx) error {
+			c.Secrets = []auth.ClientSecret{{Digest: digestOf(odd), CreatedAt: tx.Now}}
+			return tx.UpdateClient(c)
+		})
+		_, err := h.credentials(c, odd)
+		h.ok(err)
+		r := form(t, "grant_type", "client_credentials")
+		r.Authorization = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(string(c.ID)+":"+odd))}
+		_, err = h.Token(t.Context(), r)
+		h.refused(err, oidc.InvalidClient)
+		_, err = h.Token(t.Context(), form(t, "grant_type", "client_credentials", "client_id", string(c.ID), "client_secret", odd))
+		h.ok(err)
+	})
+}
+
+// TK-29: nothing works for a client that is shut, and what it had works again when
+// it is opened, but for what was tried meanwhile.
+func TestAttack_TK_29_DisabledClient(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret := h.machine()
+		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb})
+		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA})
+		access, err := h.credentials(c, secret)
+		h.ok(err)
+		mine, pages := h.signIn(app.ID, auth.DefaultScope), h.signIn(page.ID, auth.DefaultScope)
+		for _, id := range []auth.ClientID{c.ID, app.ID, page.ID} {
+			_, err := h.DisableClient(t.Context(), tenant, id, operator)
+			h.ok(err)
+		}
+		_, err = h.credentials(c, secret)
+		h.refused(err, oidc.InvalidClient)
+		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
+		h.refused(err, oidc.InvalidClient)
+		_, err = h.Token(t.Context(), form(t, "grant_type", "refresh_token", "refresh_token", pages.RefreshToken, "client_id", string(page.ID)))
+		h.refused(err, oidc.InvalidClient)
+		_, err = h.Introspect(t.Context(), basic(form(t, "token", access.AccessToken), c.ID, secret))
+		h.refused(err, oidc.InvalidClient)
+		h.refused(h.Revoke(t.Context(), basic(form(t, "token", access.AccessToken), c.ID, secret)), oidc.InvalidClient)
+		for _, raw := range []string{access.AccessToken, mine.AccessToken} {
+			if _, err := h.tokens.Verify(t.Context(), tenant, raw); auth.KindOf(err) != auth.KindUnauthenticated {
+				t.Errorf("a token of the disabled client: %v", err)
+			}
+		}
+		_, err = h.EnableClient(t.Context(), tenant, app.ID, operator)
+		h.ok(err)
+		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
+		h.ok(err)
+		h.ok(h.DeleteClient(t.Context(), tenant, page.ID, operator))
+		if _, err := h.tokens.Verify(t.Context(), tenant, pages.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
+			t.Errorf("a token of the deleted client: %v", err)
+		}
+		_, err = h.Token(t.Context(), form(t, "grant_type", "refresh_token", "refresh_token", pages.RefreshToken, "client_id", string(page.ID)))
+		h.refused(err, oidc.InvalidClient)
+	})
+}
+
+// A tenant's client is nobody elsewhere, and a shut tenant issues nothing.
+func TestAttack_TN_Clients(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
+			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
+		}))
+		h.ok(h.keys.Ensure(t.Context(), "acme", keys.ES256))
+		c, secret := h.machine()
+		r := basic(form(t, "grant_type", "client_credentials"), c.ID, secret)
+		access, err := h.Token(t.Context(), r)
+		h.ok(err)
+		r.Tenant = "acme"
+		_, err = h.Token(t.Context(), r)
+		h.refused(err, oidc.InvalidClient)
+		there, thereSecret, err := h.CreateClient(t.Context(), "acme", oidc.Registration{Name: "There", Type: auth.ClientMachine, Serves: []string{base}}, operator)
+		h.ok(err)
+		ask := basic(form(t, "token", access.AccessToken), there.ID, thereSecret.Reveal())
+		ask.Tenant = "acme"
+		v, err := h.Introspect(t.Context(), ask) // EP-02: another tenant's
+		if err != nil || !cmp.Equal(v, oidc.Introspection{}) {
+			t.Errorf("another tenant learns %+v, %v", v, err)
+		}
+		h.write(func(tx *store.Tx) error { return tx.UpdateSelf(auth.Tenant{ID: tenant, Name: "x", DisabledAt: tx.Now}) })
+		r.Tenant = tenant
+		_, err = h.Token(t.Context(), r)
+		h.refused(err, oidc.InvalidClient)
+	})
+}
+
+// TK-30: two secrets side by side for the overlap, then the new one alone.
+func TestAttack_TK_30_Secrets(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, first := h.machine()
+		try := func(secret string, want bool) {
+			t.Helper()
+			if _, err := h.credentials(c, secret); (err == nil) != want {
+				t.Errorf("works: %v, want %v", err, want)
+			}
+		}
+		rotate := func(overlap time.Duration) string {
+			t.Helper()
+			_, s, err := h.RotateSecret(t.Context(), tenant, c.ID, overlap, operator)
+			h.ok(err)
+			return s.Reveal()
+		}
+		second := rotate(time.Hour)
+		try(first, true)
+		try(second, true)
+		h.clock.Advance(time.Hour - time.Millisecond)
+		try(first, true)
+		h.clock.Advance(time.Millisecond)
+		try(first, false)
+		try(second, true)
+		third := rotate(time.Hour)
+		fourth := rotate(time.Hour)
+		try(second, false) // two at most
+		try(third, true)
+		try(fourth, true)
+		fifth := rotate(0)
+		try(fourth, false)
+		try(fifth, true)
+		for _, overlap := range []time.Duration{-1, oidc.MaxOverlap + 1} {
+			if _, _, err := h.RotateSecret(t.Context(), tenant, c.ID, overlap, operator); auth.KindOf(err) != auth.KindInvalid {
+				t.Errorf("overlap %s: %v", overlap, err)
+			}
+		}
+		got, err := h.Client(t.Context(), tenant, c.ID)
+		h.ok(err)
+		for _, kept := range got.Secrets {
+			if strings.Contains(kept.Digest, "wws_") {
+				t.Error("a secret is kept readable")
+			}
+		}
+		if n := len(h.events(auth.EventClientChanged)); n != 5 { // OP-05: made, rotated four times
+			t.Errorf("%d audit lines", n)
+		}
+	})
+}
+
+// BF-11: failing in the name of one client is limited, and its own credentials pass
+// all the while.
+func TestAttack_BF_11_ClientSecret(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret := h.machine()
+		other, _ := h.machine()
+		limited := 0
+		for range 10 {
+			_, err := h.credentials(c, "wrong")
+			if auth.KindOf(err) == auth.KindThrottled {
+				limited++
+			} else {
+				h.refused(err, oidc.InvalidClient)
+			}
+		}
+		if limited != 5 {
+			t.Errorf("%d of 10 were limited, want 5", limited)
+		}
+		_, err := h.credentials(c, secret)
+		h.ok(err)
+		_, err = h.credentials(other, "wrong")
+		h.refused(err, oidc.InvalidClient)
+		if n := len(h.events(auth.EventClientRefused)); n != 6 {
+			t.Errorf("%d audit lines", n)
+		}
+	}, func(c *oidc.Config) { c.Rates.Client = limit.Rate{Count: 5, Per: time.Hour} })
+}

@@ -1,0 +1,74 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/watchword-auth/watchword/guard"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Inspect looks at a refresh token without spending it, and returns its family when
+// Refresh would take it. Everything else is refused as Unauthenticated
+// invalid_refresh_token: what is unknown, spent (in its grace as well), expired or
+// revoked, and a token whose account, client or tenant is shut.
+func (s *Service) Inspect(ctx context.Context, tenant auth.TenantID, raw string) (auth.Family, error) {
+	t, ok := s.form.read(tenant, raw)
+	if !ok {
+		return auth.Family{}, notValid(nil)
+	}
+	var f auth.Family
+	err := s.db.Look(ctx, tenant, func(tx *store.Tx) error {
+		r, err := tx.Refreshing(t.familyID())
+		if err != nil {
+			return err
+		}
+		f = r.Family
+		alive := f.Live(tx.Now) && r.Session.EndedAt.IsZero() && tx.Now.Before(r.Session.ExpiresAt)
+		if !alive || int64(t.generation) != f.Generation || !secret.Equal(secret.Digest(raw), f.Digest) {
+			return notValid(errors.New("it is dead or spent"))
+		}
+		if err := Decide(r.Tenant, r.Account, r.Client); err != nil {
+			return notValid(err)
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, auth.ErrNotFound):
+		return auth.Family{}, notValid(err)
+	case err != nil:
+		return auth.Family{}, fault("inspect refresh token", err)
+	}
+	return f, nil
+}
+
+// RevokeAccess makes an access token worthless before its time, wherever Verify or
+// introspection is asked; services that check tokens by themselves learn of it when
+// it expires. The caller has verified the token, of which these are the claims.
+func (s *Service) RevokeAccess(ctx context.Context, tenant auth.TenantID, c *guard.Claims, actor auth.Actor) error {
+	// A little longer than the token itself, since verifiers forgive clocks.
+	until := c.ExpiresAt.Add(guard.DefaultLeeway + time.Minute)
+	var account auth.AccountID
+	if c.SessionID != "" {
+		account = auth.AccountID(c.Subject)
+	}
+	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error {
+		err := tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseRevokedAccess, Digest: c.JTI, Client: auth.ClientID(c.ClientID), Data: "{}",
+			CreatedAt: tx.Now, ExpiresAt: until, UsedAt: tx.Now})
+		if errors.Is(err, auth.ErrConflict) {
+			return nil // revoked before
+		}
+		if err != nil {
+			return err
+		}
+		return tx.Record(auth.Event{Kind: auth.EventTokenRevoked, Actor: actor, Account: account,
+			Detail: map[string]string{"client": c.ClientID, "jti": c.JTI}})
+	})
+	if err != nil {
+		return fault("revoke access token", err)
+	}
+	return nil
+}

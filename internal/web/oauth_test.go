@@ -1,0 +1,59 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+// TestOAuthErrors: each kind of failure has a status and a word that clients of the
+// protocol know, and none shows its cause.
+func TestOAuthErrors(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	cause := errors.New(`secret "cause"`)
+	for _, c := range []struct {
+		err    error
+		status int
+		word   string
+	}{
+		{&oidc.Error{Code: oidc.InvalidClient, Desc: `a "quoted" \ déscription`, Err: cause}, 401, "invalid_client"},
+		{&oidc.Error{Code: oidc.InvalidGrant, Err: cause}, 400, "invalid_grant"},
+		{fmt.Errorf("token: %w", &oidc.Error{Code: oidc.InvalidTarget}), 400, "invalid_target"},
+		{auth.Throttled(90 * time.Second), 429, "temporarily_unavailable"},
+		{auth.Unavailable(cause, time.Second), 503, "temporarily_unavailable"},
+		{auth.Invalid("text_invalid", "", "not text"), 400, "invalid_request"},
+		{tooLarge(), 413, "invalid_request"},
+		{unsupported("no"), 415, "invalid_request"},
+		{notFound(), 404, "invalid_request"},
+		{cause, 500, "server_error"},
+		{fmt.Errorf("sign: %w", cause), 500, "server_error"},
+	} {
+		w := httptest.NewRecorder()
+		ex := &exchange{ResponseWriter: w, request: httptest.NewRequest("POST", "/oauth2/token", nil), server: h.Server, id: "the-reference"}
+		ex.writeOAuthError(c.err)
+		var got oauthError
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != c.status || got.Error != c.word {
+			t.Errorf("%v: %d %s (%v)", c.err, w.Code, w.Body, err)
+		}
+		if strings.Contains(w.Body.String(), "cause") || strings.ContainsAny(got.Description, `"\é`) {
+			t.Errorf("%v: shows %s", c.err, w.Body)
+		}
+		if (c.status == 500) != strings.Contains(got.Description, "the-reference") {
+			t.Errorf("%v: reference in %q", c.err, got.Description)
+		}
+		if later := c.status == 429 || c.status == 503; later != (w.Header().Get("Retry-After") != "") {
+			t.Errorf("%v: Retry-After %q", c.err, w.Header().Get("Retry-After"))
+		}
+		if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Content-Type") != typeOAuth[0] {
+			t.Errorf("%v: headers %v", c.err, w.Header())
+		}
+	}
+}
