@@ -38,5 +38,6 @@ const (
 	EndReuse    = "refresh_token_reused"
 	EndRenewed  = "renewed"
 	EndEmail    = "email_changed"
+	EndCrowded  = "too_many_sessions"
 	EndExpired  = "expired"
 )

@@ -79,11 +79,18 @@ func (s *Service) Start(tx *store.Tx, b Begin) (auth.Session, secret.Text, error
 	}
 	v.ExpiresAt = tx.Now.Add(absolute)
 	v.IdleAt = earlier(tx.Now.Add(idle), v.ExpiresAt)
+	if _, err := tx.EndOldestSessions(b.Account, MaxSessions-1, auth.EndCrowded); err != nil {
+		return auth.Session{}, "", fmt.Errorf("end the oldest sessions: %w", err)
+	}
 	if err := tx.InsertSession(v); err != nil {
 		return auth.Session{}, "", fmt.Errorf("store session: %w", err)
 	}
 	return v, cookie, nil
 }
+
+// MaxSessions is how many sessions an account may have at once. One more ends the
+// oldest, so that a program that signs in for each request fills no table.
+const MaxSessions = 100
 
 // Find returns the session that a cookie stands for and its account, if both may
 // be used: else Unauthenticated session_invalid. It moves the idle limit, at most

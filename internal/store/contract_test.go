@@ -168,6 +168,20 @@ func TestContract(t *testing.T) {
 			if _, err := tx.EndSessions(acc.ID, "", "x"); err != nil {
 				t.Error(err)
 			}
+			for _, id := range []auth.SessionID{"s2", "s3", "s4"} {
+				more := s
+				more.ID, more.Digest = id, ""
+				check("session", tx.InsertSession(more))
+			}
+			if n, err := tx.EndOldestSessions(acc.ID, 2, "x"); n != 1 || err != nil {
+				t.Errorf("ended %d of the oldest, %v", n, err)
+			}
+			if n, err := tx.EndOldestSessions(acc.ID, 2, "x"); n != 0 || err != nil {
+				t.Errorf("ended %d more of the oldest, %v", n, err)
+			}
+			if left, err := tx.Sessions(acc.ID); len(left) != 2 || left[0].ID != "s4" || err != nil {
+				t.Errorf("left: %v, %v", left, err)
+			}
 			one := auth.SingleUse{Kind: "k", Digest: "d", Account: acc.ID, Data: "{}", CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Minute)}
 			check("single", tx.InsertSingleUse(one))
 			if err := tx.InsertSingleUse(one); !errors.Is(err, auth.ErrConflict) {
@@ -279,7 +293,7 @@ func TestContract(t *testing.T) {
 			_, err = tx.Tenants()
 			check("tenants", err)
 			n, err = tx.Sweep(tx.Now.Add(2*time.Hour), time.Time{}, 100)
-			if n != 4 || err != nil { // the spent secret, the revoked token, the session, the family
+			if n != 7 || err != nil { // the spent secret, the revoked token, the sessions, the family
 				t.Errorf("swept %d, %v", n, err)
 			}
 			return nil

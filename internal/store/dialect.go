@@ -31,6 +31,14 @@ func (d dialect) lostRace(err error) bool {
 	return false
 }
 
+// clashed reports a broken unique index or reference. Every insert that may meet an
+// older row says what to do then, so this too was a race: the other transaction
+// committed after our picture was taken. A second look sees its rows.
+func clashed(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pg.Code == "23505" || pg.Code == "23503") // unique_violation, foreign_key_violation
+}
+
 // unavailable reports that the database, not the request, is at fault and that
 // asking again later may help: down, shutting down, busy, full or too slow.
 func (d dialect) unavailable(err error) bool {

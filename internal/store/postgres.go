@@ -206,7 +206,7 @@ func (db *postgresDB) retry(ctx context.Context, opts *sql.TxOptions, fn func(qu
 		err := db.once(ctx, opts, fn)
 		// A read that was cut off has done nothing; of a write that is not known. All
 		// connections may be cut within a moment, each when it is used next.
-		again := postgres.lostRace(err) || opts.ReadOnly && n <= 4 && err != nil && cut(err)
+		again := postgres.lostRace(err) || n <= 2 && clashed(err) || opts.ReadOnly && n <= 4 && err != nil && cut(err)
 		if !again || n == attempts {
 			return err
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -65,6 +66,28 @@ func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason 
 	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
 		WHERE tenant_id = $3 AND account_id = $4 AND id <> $5 AND ended_at IS NULL`,
 		millis(tx.Now), reason, tx.tenant, account, except)
+}
+
+// EndOldestSessions ends the sessions of the account, with their refresh families,
+// beyond the newest so many, and returns how many.
+func (tx *Tx) EndOldestSessions(account auth.AccountID, keep int, reason string) (int64, error) {
+	newest, err := one(tx.q, text, `SELECT id FROM sessions WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL
+		ORDER BY id DESC LIMIT 1 OFFSET $3`, tx.tenant, account, keep)
+	if errors.Is(err, auth.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	_, err = affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+		WHERE tenant_id = $3 AND account_id = $4 AND session_id <= $5 AND revoked_at IS NULL`,
+		millis(tx.Now), reason, tx.tenant, account, newest)
+	if err != nil {
+		return 0, err
+	}
+	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+		WHERE tenant_id = $3 AND account_id = $4 AND id <= $5 AND ended_at IS NULL`,
+		millis(tx.Now), reason, tx.tenant, account, newest)
 }
 
 // RenewSession gives the session another cookie; the old one is dead at once.

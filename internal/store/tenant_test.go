@@ -118,14 +118,15 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"InsertSession": func(tx *store.Tx) (any, error) {
 		return nil, tx.InsertSession(auth.Session{ID: "x", Account: "x", Client: "x", Digest: "x", AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
 	},
-	"Session":         func(tx *store.Tx) (any, error) { return tx.Session("x") },
-	"SessionByDigest": func(tx *store.Tx) (any, error) { return tx.SessionByDigest("x") },
-	"Sessions":        func(tx *store.Tx) (any, error) { return tx.Sessions("x") },
-	"TouchSession":    func(tx *store.Tx) (any, error) { return nil, tx.TouchSession("x", tx.Now) },
-	"EndSession":      func(tx *store.Tx) (any, error) { return nil, store.Keep(tx.EndSession("x", "x", "evil")) },
-	"EndSessions":     func(tx *store.Tx) (any, error) { return tx.EndSessions("x", "", "evil") },
-	"RenewSession":    func(tx *store.Tx) (any, error) { return nil, tx.RenewSession("x", "evil", tx.Now) },
-	"DropCookie":      func(tx *store.Tx) (any, error) { return nil, tx.DropCookie("x", "x") },
+	"Session":           func(tx *store.Tx) (any, error) { return tx.Session("x") },
+	"SessionByDigest":   func(tx *store.Tx) (any, error) { return tx.SessionByDigest("x") },
+	"Sessions":          func(tx *store.Tx) (any, error) { return tx.Sessions("x") },
+	"TouchSession":      func(tx *store.Tx) (any, error) { return nil, tx.TouchSession("x", tx.Now) },
+	"EndSession":        func(tx *store.Tx) (any, error) { return nil, store.Keep(tx.EndSession("x", "x", "evil")) },
+	"EndSessions":       func(tx *store.Tx) (any, error) { return tx.EndSessions("x", "", "evil") },
+	"EndOldestSessions": func(tx *store.Tx) (any, error) { return tx.EndOldestSessions("x", 0, "r") },
+	"RenewSession":      func(tx *store.Tx) (any, error) { return nil, tx.RenewSession("x", "evil", tx.Now) },
+	"DropCookie":        func(tx *store.Tx) (any, error) { return nil, tx.DropCookie("x", "x") },
 	"InsertSingleUse": func(tx *store.Tx) (any, error) {
 		v := newLink("x", tx.Now)
 		v.Account = "x"
