@@ -3,7 +3,6 @@ package account_test
 import (
 	"errors"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,23 +16,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// clock stands still until it is moved.
-type clock struct{ ms atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.ms.Store(time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC).UnixMilli())
-	return c
-}
-
-func (c *clock) Now() time.Time          { return time.UnixMilli(c.ms.Load()).UTC() }
-func (c *clock) advance(d time.Duration) { c.ms.Add(d.Milliseconds()) }
-
 // house is the account room over a real database.
 type house struct {
 	*account.Service
 	t        *testing.T
-	clock    *clock
+	clock    *storetest.Clock
 	db       *store.DB
 	hasher   *password.Hasher
 	sessions *session.Service
@@ -63,14 +50,14 @@ func each(t *testing.T, fn func(t *testing.T, h *house), with ...func(*account.C
 	t.Helper()
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := newClock()
+		c := storetest.NewClock()
 		cfg.Now = c.Now
 		fn(t, build(t, storetest.Open(t, cfg), c, with...))
 	})
 }
 
 // build puts a room over a database that is open already.
-func build(t *testing.T, db *store.DB, c *clock, with ...func(*account.Config)) *house {
+func build(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*account.Config)) *house {
 	t.Helper()
 	hasher, err := password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, Now: time.Now, QueueLimit: 1000})
 	if err != nil {

@@ -53,7 +53,7 @@ func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
 		if !h.alive(v, f) || !h.opens("alice@example.test", good) || len(h.mails()) != 0 {
 			t.Error("a refused change changed something")
 		}
-		h.clock.advance(15 * time.Minute)
+		h.clock.Advance(15 * time.Minute)
 		h.ok(tries[0](good))
 	}, func(c *account.Config) { c.Rates.Password = limit.Rate{Count: 6, Per: 15 * time.Minute} })
 }

@@ -56,7 +56,7 @@ func TestAttack_PW_08_ResetLinks(t *testing.T) {
 		a := h.member("alice@example.test", good)
 		reset := func(token, pw string) error { return h.Reset(t.Context(), tenant, token, pw, alice) }
 		sub := func(name string, fn func()) {
-			h.clock.advance(time.Hour)
+			h.clock.Advance(time.Hour)
 			t.Run("PW-08 "+name, func(t *testing.T) { fn() })
 		}
 		sub("used twice", func() {
@@ -73,10 +73,10 @@ func TestAttack_PW_08_ResetLinks(t *testing.T) {
 		})
 		sub("expired by a second", func() {
 			link := h.forgot("alice@example.test")
-			h.clock.advance(account.DefaultResetLifetime + time.Second)
+			h.clock.Advance(account.DefaultResetLifetime + time.Second)
 			h.refused(reset(link, third), "invalid_link")
 			link = h.forgot("alice@example.test")
-			h.clock.advance(account.DefaultResetLifetime - time.Second)
+			h.clock.Advance(account.DefaultResetLifetime - time.Second)
 			h.ok(reset(link, good))
 			h.mails()
 		})
@@ -173,7 +173,7 @@ func TestAttack_PW_20_ManyResetRequests(t *testing.T) {
 		for _, email := range []string{"alice@example.test", "nobody@example.test"} {
 			for range 100 {
 				h.ok(h.Forgot(t.Context(), tenant, email, eve))
-				h.clock.advance(600 * time.Millisecond)
+				h.clock.Advance(600 * time.Millisecond)
 			}
 			if n := len(h.mails()); n != 5 {
 				t.Errorf("%d messages to %s in a minute, want 5", n, email)
@@ -185,7 +185,7 @@ func TestAttack_PW_20_ManyResetRequests(t *testing.T) {
 func TestAttack_FL_11_ResetLinkOnTwoNodes(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := newClock()
+		c := storetest.NewClock()
 		cfg.Now = c.Now
 		one := build(t, storetest.Open(t, cfg), c)
 		other := one

@@ -20,26 +20,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// clock stands still until it is moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 const (
 	rotateEvery = 30 * 24 * time.Hour
 	ahead       = time.Hour
@@ -49,12 +29,12 @@ const (
 // house is a database and the clock of its nodes.
 type house struct {
 	t     testing.TB
-	clock *clock
+	clock *storetest.Clock
 	cfg   store.Config
 }
 
 func newHouse(t testing.TB, cfg store.Config) *house {
-	h := &house{t: t, clock: newClock(), cfg: cfg}
+	h := &house{t: t, clock: storetest.NewClock(), cfg: cfg}
 	h.cfg.Now = h.clock.Now
 	storetest.Open(t, h.cfg)
 	return h

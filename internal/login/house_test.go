@@ -2,7 +2,6 @@ package login_test
 
 import (
 	"errors"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,18 +17,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// clock stands still until it is moved.
-type clock struct{ ms atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.ms.Store(time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC).UnixMilli())
-	return c
-}
-
-func (c *clock) Now() time.Time          { return time.UnixMilli(c.ms.Load()).UTC() }
-func (c *clock) advance(d time.Duration) { c.ms.Add(d.Milliseconds()) }
-
 const (
 	tenant  = auth.DefaultTenant
 	good    = "violet-harbour-52-kettle"
@@ -42,7 +29,7 @@ var browser = auth.Actor{Kind: auth.ActorAnonymous, IP: "192.0.2.1", UserAgent: 
 type house struct {
 	*login.Service
 	t        *testing.T
-	clock    *clock
+	clock    *storetest.Clock
 	db       *store.DB
 	hasher   *password.Hasher
 	sessions *session.Service
@@ -54,7 +41,7 @@ func each(t *testing.T, fn func(t *testing.T, h *house), with ...func(*login.Con
 	t.Helper()
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := newClock()
+		c := storetest.NewClock()
 		cfg.Now = c.Now
 		fn(t, build(t, storetest.Open(t, cfg), c, with...))
 	})
@@ -71,7 +58,7 @@ func newHasher(t *testing.T, p password.Params, observe func(time.Duration)) *pa
 
 var cheap = password.Params{Memory: 64, Time: 1, Parallelism: 1}
 
-func build(t *testing.T, db *store.DB, c *clock, with ...func(*login.Config)) *house {
+func build(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*login.Config)) *house {
 	t.Helper()
 	h := &house{t: t, clock: c, db: db, hasher: newHasher(t, cheap, nil), sessions: session.New(session.Config{})}
 	ring := keys.New(keys.Config{DB: db, Now: c.Now})

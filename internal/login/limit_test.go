@@ -47,9 +47,9 @@ func TestAttack_BF_03_BF_08_Throttled(t *testing.T) {
 		for range 50 {
 			h.try("alice@example.test", another)
 		}
-		h.clock.advance(wait - time.Second)
+		h.clock.Advance(wait - time.Second)
 		h.refused(h.try("alice@example.test", good), "rate_limited")
-		h.clock.advance(time.Second)
+		h.clock.Advance(time.Second)
 		h.ok(h.try("alice@example.test", good))
 	}, strict)
 }

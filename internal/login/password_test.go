@@ -23,7 +23,7 @@ import (
 func TestSignIn(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		a := h.person("alice@example.test", good)
-		h.clock.advance(time.Minute)
+		h.clock.Advance(time.Minute)
 		res, err := h.Password(t.Context(), tenant, login.Request{Email: " ALICE@example.test", Password: good, Actor: browser})
 		h.ok(err)
 		claims, err := h.tokens.Verify(t.Context(), tenant, res.Tokens.AccessToken)

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/url"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,29 +24,11 @@ const (
 
 var operator = auth.Actor{Kind: auth.ActorOperator, ID: "root"}
 
-// clock stands still until it is moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // house is the provider over a real database.
 type house struct {
 	*oidc.Service
 	t      testing.TB
-	clock  *clock
+	clock  *storetest.Clock
 	db     *store.DB
 	keys   *keys.Ring
 	tokens *token.Service
@@ -55,7 +36,7 @@ type house struct {
 }
 
 func newHouse(t testing.TB, cfg store.Config, with ...func(*oidc.Config)) *house {
-	h := &house{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
+	h := &house{t: t, clock: storetest.NewClock()}
 	cfg.Now = h.clock.Now
 	cfg.Wait = 30 * time.Second
 	h.db = storetest.Open(t, cfg)

@@ -17,12 +17,13 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/outbox/smtptest"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 const base = "https://id.example.test"
 
 func message(kind auth.MessageKind, to string) auth.Message {
-	at := newClock().now()
+	at := storetest.NewClock().Now()
 	return auth.Message{ID: "0190-1", Tenant: "acme", Kind: kind, CreatedAt: at,
 		Payload: auth.Mail{To: to, Name: "Click http://evil.test now", Token: "wwl_secret", ExpiresAt: at.Add(24 * time.Hour), IP: "192.0.2.7", At: at, NewEmail: "new@x.test"}}
 }
@@ -96,7 +97,7 @@ func TestEveryKindReadsWell(t *testing.T) {
 			}
 		}
 		if l.Link != "" {
-			for _, must := range []string{"\n" + l.Link + "\n", "3 January 2026, 03:04 UTC", l.Button} {
+			for _, must := range []string{"\n" + l.Link + "\n", "2 March 2026, 12:00 UTC", l.Button} {
 				if !strings.Contains(l.text, must) {
 					t.Errorf("%s: the text lacks %q:\n%s", kind, must, l.text)
 				}
@@ -166,7 +167,7 @@ func TestMailOverSMTP(t *testing.T) {
 			msg := got.Message(t)
 			for h, want := range map[string]string{
 				"To": "<alice+x@example.test>", "From": `"Acme Sign-in" <no-reply@example.test>`, "Message-Id": "<0190-1@example.test>",
-				"Auto-Submitted": "auto-generated", "Subject": "Confirm your e-mail address for Acme <Orders> & Co", "Date": "Fri, 02 Jan 2026 03:04:05 +0000",
+				"Auto-Submitted": "auto-generated", "Subject": "Confirm your e-mail address for Acme <Orders> & Co", "Date": "Sun, 01 Mar 2026 12:00:00 +0000",
 			} {
 				if g := msg.Header.Get(h); g != want {
 					t.Errorf("%s: %q, want %q", h, g, want)
@@ -351,7 +352,7 @@ func TestAttack_PW_13_HeaderInjection(t *testing.T) {
 
 func TestMailboxKeepsTheNewest(t *testing.T) {
 	t.Parallel()
-	b := NewMailbox(MailboxConfig{Base: base, Now: newClock().now, Keep: 3})
+	b := NewMailbox(MailboxConfig{Base: base, Now: storetest.NewClock().Now, Keep: 3})
 	h := b.Handlers()
 	more := b.More()
 	for _, to := range []string{"a@x.test", "b@x.test", "c@x.test", "d@x.test"} {
@@ -364,7 +365,7 @@ func TestMailboxKeepsTheNewest(t *testing.T) {
 	if len(got) != 3 || got[0].To != "d@x.test" || got[2].To != "b@x.test" {
 		t.Fatalf("kept: %v", got)
 	}
-	if len(got[0].Links) != 1 || got[0].Links[0] != base+"/t/acme/reset-password?token=wwl_secret" || !got[0].SentAt.Equal(newClock().now()) {
+	if len(got[0].Links) != 1 || got[0].Links[0] != base+"/t/acme/reset-password?token=wwl_secret" || !got[0].SentAt.Equal(storetest.NewClock().Now()) {
 		t.Errorf("mail: %+v", got[0])
 	}
 }

@@ -17,26 +17,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// clock stands still until it is moved.
-type clock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func newClock() *clock { return &clock{t: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
-}
-
 // recorder is a handler that keeps what it is given.
 type recorder struct {
 	mu   sync.Mutex
@@ -139,8 +119,8 @@ func to(h Handler) map[auth.MessageKind]Handler { return handlers(h) }
 func TestStrictOrderPerAddress(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := newClock()
-		cfg.Now = c.now
+		c := storetest.NewClock()
+		cfg.Now = c.Now
 		db := storetest.Open(t, cfg)
 		r := newRecorder()
 		r.fail = func(m auth.Message, try int) error {
@@ -161,13 +141,13 @@ func TestStrictOrderPerAddress(t *testing.T) {
 			t.Errorf("overtook the one before: %v", got)
 		}
 		for range 2 {
-			c.advance(15 * time.Second)
+			c.Advance(15 * time.Second)
 			o.Wake()
 			<-r.more
 		}
 		wait(t, "a has all", func() bool {
 			o.Wake()
-			c.advance(time.Second)
+			c.Advance(time.Second)
 			return len(r.names("a@x.test")) == 8
 		})
 		for _, addr := range []string{"a@x.test", "b@x.test"} {
@@ -184,8 +164,8 @@ func TestStrictOrderPerAddress(t *testing.T) {
 func TestLeaseOfDeadProcessRunsOut(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := newClock()
-		cfg.Now = c.now
+		c := storetest.NewClock()
+		cfg.Now = c.Now
 		db := storetest.Open(t, cfg)
 		enqueue(t, db, auth.MailKnownAddress, auth.Mail{To: "a@x.test", Name: "1"})
 		err := db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
@@ -201,13 +181,13 @@ func TestLeaseOfDeadProcessRunsOut(t *testing.T) {
 		r := newRecorder()
 		enqueue(t, db, auth.MailKnownAddress, auth.Mail{To: "b@x.test"})
 		o := run(t, Config{DB: db, Handlers: to(r.handle)})
-		c.advance(4 * time.Minute)
+		c.Advance(4 * time.Minute)
 		o.Wake()
 		wait(t, "the other is out", func() bool { return len(r.names("b@x.test")) == 1 })
 		if n := len(r.names("a@x.test")); n != 0 {
 			t.Fatalf("delivered %d times under another's lease", n)
 		}
-		c.advance(2 * time.Minute)
+		c.Advance(2 * time.Minute)
 		o.Wake()
 		wait(t, "delivered", func() bool { return len(r.names("a@x.test")) == 1 })
 		wait(t, "empty", func() bool { return waiting(t, db) == 0 })
@@ -274,15 +254,15 @@ func TestGivesUpAndRecords(t *testing.T) {
 	}{
 		"at once when it is hopeless": {fail: Permanent(errors.New("550 no such mailbox")), calls: 1},
 		"when it is too old":          {fail: errors.New("451 later"), age: 73 * time.Hour, calls: 1},
-		"when its link is dead":       {mail: auth.Mail{ExpiresAt: newClock().now().Add(time.Hour)}, age: time.Hour},
+		"when its link is dead":       {mail: auth.Mail{ExpiresAt: storetest.NewClock().Now().Add(time.Hour)}, age: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newClock()
-			db := storetest.Open(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: c.now})
+			c := storetest.NewClock()
+			db := storetest.Open(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: c.Now})
 			tc.mail.To = "a@x.test"
 			enqueue(t, db, auth.MailKnownAddress, tc.mail)
-			c.advance(tc.age)
+			c.Advance(tc.age)
 			calls := 0
 			r := newRecorder()
 			r.fail = func(auth.Message, int) error { calls++; return tc.fail }
@@ -346,8 +326,8 @@ func TestOfflineProbesWithOne(t *testing.T) {
 
 func TestPanicIsAnError(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	db := storetest.Open(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: c.now})
+	c := storetest.NewClock()
+	db := storetest.Open(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: c.Now})
 	enqueue(t, db, auth.MailKnownAddress, auth.Mail{To: "a@x.test"})
 	r := newRecorder()
 	r.fail = func(_ auth.Message, try int) error {
@@ -358,7 +338,7 @@ func TestPanicIsAnError(t *testing.T) {
 	}
 	o := run(t, Config{DB: db, Handlers: to(r.handle)})
 	<-r.more
-	wait(t, "delivered", func() bool { c.advance(time.Second); o.Wake(); return r.count() == 1 })
+	wait(t, "delivered", func() bool { c.Advance(time.Second); o.Wake(); return r.count() == 1 })
 }
 
 // What is under way when the process ends gets its time; what hangs is given back
@@ -439,8 +419,8 @@ func TestJobsComeRoundInSpiteOfPanics(t *testing.T) {
 func TestSweepRemovesInBatches(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := newClock()
-		cfg.Now = c.now
+		c := storetest.NewClock()
+		cfg.Now = c.Now
 		db := storetest.Open(t, cfg)
 		err := db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 			for i := range sweepBatch + 10 {
@@ -453,7 +433,7 @@ func TestSweepRemovesInBatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.advance(26 * time.Hour)
+		c.Advance(26 * time.Hour)
 		if err := Sweep(db, 0).Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}

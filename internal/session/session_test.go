@@ -16,24 +16,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// clock stands still until it is moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 const (
 	idle     = time.Hour
 	absolute = 24 * time.Hour
@@ -41,7 +23,7 @@ const (
 
 type house struct {
 	t        testing.TB
-	clock    *clock
+	clock    *storetest.Clock
 	cfg      store.Config
 	db       *store.DB
 	sessions *session.Service
@@ -51,7 +33,7 @@ type house struct {
 func each(t *testing.T, fn func(t *testing.T, h *house)) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		h := &house{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, alice: "alice"}
+		h := &house{t: t, clock: storetest.NewClock(), alice: "alice"}
 		cfg.Now = h.clock.Now
 		h.cfg, h.db = cfg, storetest.Open(t, cfg)
 		h.sessions = session.New(session.Config{Lifetimes: auth.Lifetimes{SessionIdle: idle, SessionAbsolute: absolute}})
@@ -326,7 +308,7 @@ func TestAttack_SE_12_MalformedCookies(t *testing.T) {
 // people out.
 func TestFault_FL_04_FindGoesOnWhenNothingCanBeWritten(t *testing.T) {
 	t.Parallel()
-	h := &house{t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, alice: "alice"}
+	h := &house{t: t, clock: storetest.NewClock(), alice: "alice"}
 	h.cfg = store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: h.clock.Now, Wait: 200 * time.Millisecond}
 	h.db = storetest.Open(t, h.cfg)
 	h.sessions = session.New(session.Config{})

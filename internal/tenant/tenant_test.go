@@ -3,7 +3,6 @@ package tenant_test
 import (
 	"errors"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,17 +15,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/tenant"
 )
 
-type clock struct{ ms atomic.Int64 }
-
-func (c *clock) Now() time.Time          { return time.UnixMilli(c.ms.Load()).UTC() }
-func (c *clock) advance(d time.Duration) { c.ms.Add(d.Milliseconds()) }
-
 var admin = auth.Actor{Kind: auth.ActorOperator, ID: "root"}
 
 type house struct {
 	*tenant.Service
 	t     *testing.T
-	clock *clock
+	clock *storetest.Clock
 	db    *store.DB
 	cfg   store.Config
 	keys  *keys.Ring
@@ -37,14 +31,13 @@ func each(t *testing.T, fn func(t *testing.T, h *house)) {
 	t.Helper()
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := &clock{}
-		c.ms.Store(time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC).UnixMilli())
+		c := storetest.NewClock()
 		cfg.Now = c.Now
 		fn(t, node(t, cfg, c))
 	})
 }
 
-func node(t *testing.T, cfg store.Config, c *clock) *house {
+func node(t *testing.T, cfg store.Config, c *storetest.Clock) *house {
 	t.Helper()
 	db, err := store.Open(t.Context(), cfg)
 	if err != nil {
@@ -54,7 +47,7 @@ func node(t *testing.T, cfg store.Config, c *clock) *house {
 	return over(t, db, cfg, c)
 }
 
-func over(t *testing.T, db *store.DB, cfg store.Config, c *clock) *house {
+func over(t *testing.T, db *store.DB, cfg store.Config, c *storetest.Clock) *house {
 	ring := keys.New(keys.Config{DB: db, Now: c.Now})
 	return &house{tenant.New(tenant.Config{DB: db, Keys: ring, Now: c.Now}), t, c, db, cfg, ring}
 }
@@ -219,11 +212,11 @@ func TestGetIsFreshWithinASecond(t *testing.T) {
 		}
 		_, err := other.Update(t.Context(), auth.DefaultTenant, func(t *auth.Tenant) error { t.DisabledAt = h.clock.Now(); return nil }, admin)
 		h.ok(err)
-		h.clock.advance(time.Second)
+		h.clock.Advance(time.Second)
 		if !shut() {
 			t.Error("another node's change is not seen after a second")
 		}
-		h.clock.advance(-time.Hour)
+		h.clock.Advance(-time.Hour)
 		if !shut() {
 			t.Error("the clock went back and brought the old tenant back")
 		}

@@ -21,26 +21,6 @@ const (
 	other = auth.ClientID("other")
 )
 
-// clock stands still until it is moved.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // node is one server on a database.
 type node struct {
 	db       *store.DB
@@ -54,7 +34,7 @@ type node struct {
 type house struct {
 	*node
 	t     testing.TB
-	clock *clock
+	clock *storetest.Clock
 	cfg   store.Config
 	root  []byte
 	grace time.Duration
@@ -62,7 +42,7 @@ type house struct {
 }
 
 func newHouse(t testing.TB, cfg store.Config) *house {
-	h := &house{t: t, clock: newClock(), root: secret.Bytes(32), grace: grace}
+	h := &house{t: t, clock: storetest.NewClock(), root: secret.Bytes(32), grace: grace}
 	cfg.Now = h.clock.Now
 	cfg.Wait = 30 * time.Second // two cores run many of these tests at once
 	h.cfg = cfg
