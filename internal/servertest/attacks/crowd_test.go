@@ -26,34 +26,29 @@ func production(t *testing.T, tags, database string, env ...string) *house {
 	return newHouse(t, tags, "serve", database, append([]string{"WATCHWORD_PASSWORD_MEMORY=19MiB", "WATCHWORD_PASSWORD_TIME=2", "WATCHWORD_SMTP_URL=" + sink.URL(), "WATCHWORD_SMTP_FROM=no-reply@example.test"}, env...)...)
 }
 
-// crowd makes many accounts with one password, which is hashed once.
+// crowd makes many accounts with one password, which is hashed once. The database
+// is SQLite.
 func (h *house) crowd(n int) []string {
 	h.t.Helper()
 	h.config.Password.Memory, h.config.Password.Time = 19<<20, 2
-	first := h.people(1)[0]
+	emails := h.people(1)
 	db := raw(h.t, h.config.DatabaseURL())
 	defer db.Close()
-	tx, err := db.Begin()
-	if err != nil {
-		h.t.Fatal(err)
+	const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) "
+	for _, insert := range []string{
+		numbers + `INSERT INTO accounts (tenant_id, id, email, login, name, email_verified_at, created_at, updated_at)
+			SELECT a.tenant_id, printf('crowd-%d', i), printf('crowd%d@example.test', i), printf('crowd%d@example.test', i), '', a.email_verified_at, a.created_at, a.updated_at
+			FROM (SELECT * FROM accounts LIMIT 1) a, n`,
+		numbers + `INSERT INTO credentials (tenant_id, id, account_id, kind, label, secret, counter, created_at, updated_at)
+			SELECT c.tenant_id, printf('crowd-%d', i), printf('crowd-%d', i), c.kind, c.label, c.secret, 0, c.created_at, c.updated_at
+			FROM (SELECT * FROM credentials LIMIT 1) c, n`,
+	} {
+		if _, err := db.Exec(insert, n-1); err != nil {
+			h.t.Fatal(err)
+		}
 	}
-	defer tx.Rollback() // does nothing after the commit
-	emails := []string{first}
 	for i := 1; i < n; i++ {
-		email := fmt.Sprintf("crowd%d@example.test", i)
-		id := fmt.Sprintf("00000000-0000-7000-8000-%012d", i)
-		if _, err := tx.Exec(`INSERT INTO accounts (tenant_id, id, email, login, name, email_verified_at, created_at, updated_at)
-			SELECT tenant_id, $1, $2, $2, '', email_verified_at, created_at, updated_at FROM accounts WHERE email = $3`, id, email, first); err != nil {
-			h.t.Fatal(err)
-		}
-		if _, err := tx.Exec(`INSERT INTO credentials (tenant_id, id, account_id, kind, label, secret, counter, created_at, updated_at)
-			SELECT c.tenant_id, $1, $1, c.kind, c.label, c.secret, 0, c.created_at, c.updated_at FROM credentials c JOIN accounts a ON a.id = c.account_id WHERE a.email = $2`, id, first); err != nil {
-			h.t.Fatal(err)
-		}
-		emails = append(emails, email)
-	}
-	if err := tx.Commit(); err != nil {
-		h.t.Fatal(err)
+		emails = append(emails, fmt.Sprintf("crowd%d@example.test", i))
 	}
 	return emails
 }
