@@ -232,11 +232,11 @@ func (h *house) sound(but ...string) {
 		}
 	}
 	for what, query := range map[string]string{
-		"accounts without a password": "SELECT count(*) FROM accounts a WHERE NOT EXISTS (SELECT 1 FROM credentials c WHERE c.account_id = a.id)",
-		"accounts without an event":   "SELECT count(*) FROM accounts a WHERE NOT EXISTS (SELECT 1 FROM audit e WHERE e.account_id = a.id)",
-		"sessions without an event":   "SELECT count(*) FROM sessions s WHERE NOT EXISTS (SELECT 1 FROM audit e WHERE e.account_id = s.account_id AND e.event = 'login')",
-		"families without a session":  "SELECT count(*) FROM refresh_families f WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = f.session_id)",
-		"families that outlive it":    "SELECT count(*) FROM refresh_families f JOIN sessions s ON s.id = f.session_id WHERE s.ended_at IS NOT NULL AND f.revoked_at IS NULL",
+		"accounts without a password": "SELECT count(*) FROM accounts a WHERE NOT EXISTS (SELECT 1 FROM credentials c WHERE c.tenant_id = a.tenant_id AND c.account_id = a.id)",
+		"accounts without an event":   "SELECT count(*) FROM accounts a WHERE NOT EXISTS (SELECT 1 FROM audit e WHERE e.tenant_id = a.tenant_id AND e.account_id = a.id)",
+		"sessions without an event":   "SELECT count(*) FROM sessions s WHERE NOT EXISTS (SELECT 1 FROM audit e WHERE e.tenant_id = s.tenant_id AND e.account_id = s.account_id AND e.event = 'login')",
+		"families without a session":  "SELECT count(*) FROM refresh_families f WHERE NOT EXISTS (SELECT 1 FROM sessions s WHERE s.tenant_id = f.tenant_id AND s.id = f.session_id)",
+		"families that outlive it":    "SELECT count(*) FROM refresh_families f JOIN sessions s ON s.tenant_id = f.tenant_id AND s.id = f.session_id WHERE s.ended_at IS NOT NULL AND f.revoked_at IS NULL",
 	} {
 		if n := ask[int](h.t, db, query); n != 0 && !slices.Contains(but, what) {
 			h.t.Errorf("%d %s", n, what)
