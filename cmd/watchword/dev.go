@@ -39,6 +39,7 @@ func (devCmd) Run(e *env) error {
 	if !set(cfg, "log.format") {
 		cfg.Log.Format = "text"
 	}
+	boundMemory(cfg)
 	s, err := server.New(e.ctx, cfg, server.Options{Dev: true, Now: fault.Now, Log: e.logger(cfg), Version: version()})
 	if err != nil {
 		return err

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"runtime/debug"
 
 	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/fault"
@@ -19,6 +21,7 @@ func (serveCmd) Run(e *env) error {
 	if err := cfg.Validate(config.Serve); err != nil {
 		return err
 	}
+	boundMemory(cfg)
 	log := e.logger(cfg)
 	s, err := server.New(e.ctx, cfg, server.Options{Now: fault.Now, Log: log, Version: version()})
 	if err != nil {
@@ -34,6 +37,16 @@ func (serveCmd) Run(e *env) error {
 	return s.Run(e.ctx, func(addr, manage string) {
 		log.Info("ready", "issuer", cfg.BaseURL(), "listen", addr, "manage", manage, "database", s.DB.Name(), "version", version())
 	})
+}
+
+// boundMemory asks the garbage collector to hold the heap of a server near what
+// passwords may use plus room for ten thousand connections, instead of letting it
+// double. An operator's GOMEMLIMIT is left alone.
+func boundMemory(cfg *config.Config) {
+	const besides = 160 << 20
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(int64(cfg.Password.MemoryBudget) + besides)
+	}
 }
 
 type migrateCmd struct{}

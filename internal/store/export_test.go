@@ -25,3 +25,15 @@ func Exec(tx *Tx, text string) error {
 	_, err := tx.q.exec(text)
 	return err
 }
+
+// Statements are the texts that the writer of a SQLite database has prepared.
+func Statements(db *DB) (texts []string) {
+	lite := db.backend.(*sqliteDB)
+	lite.write(context.Background(), func(querier) error { // on the goroutine that owns them
+		for text := range lite.writer.c.stmts {
+			texts = append(texts, text)
+		}
+		return nil
+	})
+	return texts
+}

@@ -223,3 +223,43 @@ CREATE TABLE outbox (
 ) WITHOUT ROWID;
 CREATE INDEX outbox_queue_idx ON outbox (tenant_id, queue, id);
 CREATE INDEX outbox_due_idx ON outbox (due_at);
+
+-- What the planner should expect: few tenants, many of everything in each. Without it
+-- the planner takes the key's first column, the tenant, for selective, and walks
+-- through all its rows. Each line: rows, then how many share the first column of the
+-- index, the first two, and so on.
+ANALYZE;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('tenants', 'tenants', '10 1'),
+    ('settings', 'settings', '20 10 1'),
+    ('accounts', 'accounts', '1000000 100000 1'),
+    ('accounts', 'accounts_login_idx', '1000000 100000 1'),
+    ('credentials', 'credentials', '1000000 100000 1'),
+    ('credentials', 'credentials_account_idx', '1000000 100000 1 1'),
+    ('credentials', 'credentials_password_idx', '1000000 100000 1'),
+    ('clients', 'clients', '100 10 1'),
+    ('sessions', 'sessions', '2000000 200000 1'),
+    ('sessions', 'sessions_digest_idx', '500000 50000 1'),
+    ('sessions', 'sessions_account_idx', '2000000 200000 4'),
+    ('sessions', 'sessions_expiry_idx', '2000000 4'),
+    ('refresh_families', 'refresh_families', '2000000 200000 1'),
+    ('refresh_families', 'refresh_families_account_idx', '2000000 200000 4'),
+    ('refresh_families', 'refresh_families_session_idx', '2000000 200000 1'),
+    ('refresh_families', 'refresh_families_expiry_idx', '2000000 4'),
+    ('single_use', 'single_use', '100000 10000 2000 1'),
+    ('single_use', 'single_use_account_idx', '100000 10000 2 1'),
+    ('single_use', 'single_use_expiry_idx', '100000 2'),
+    ('permissions', 'permissions', '200 20 1'),
+    ('roles', 'roles', '100 10 1'),
+    ('roles', 'roles_name_idx', '100 10 1'),
+    ('role_permissions', 'role_permissions', '1000 100 10 1'),
+    ('assignments', 'assignments', '1000000 100000 2 1'),
+    ('assignments', 'assignments_role_idx', '1000000 100000 10000'),
+    ('signing_keys', 'signing_keys', '50 5 1'),
+    ('audit', 'audit', '10000000 1000000 1'),
+    ('audit', 'audit_account_idx', '10000000 1000000 20 1'),
+    ('audit', 'audit_at_idx', '10000000 2'),
+    ('outbox', 'outbox', '1000 100 1'),
+    ('outbox', 'outbox_queue_idx', '1000 100 2 1'),
+    ('outbox', 'outbox_due_idx', '1000 2');
+ANALYZE sqlite_schema;
