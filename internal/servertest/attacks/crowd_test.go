@@ -171,6 +171,9 @@ func TestAttack_FL_15_Crowd(t *testing.T) {
 // TestAttack_HT_03_FL_16_ManySlowClients is HT-03 against the real server, which has
 // a process and so all its sockets for itself.
 func TestAttack_HT_03_FL_16_ManySlowClients(t *testing.T) {
+	if !thorough { // else it needs all sockets that there are
+		t.Parallel()
+	}
 	each := sockets(t, scale(400, 10_000)) / 2
 	h := newHouse(t, "", "dev", storetest.SQLite(t), "WATCHWORD_HTTP_READ_HEADER_TIMEOUT=2s", "WATCHWORD_HTTP_READ_TIMEOUT=4s")
 	p := h.start()

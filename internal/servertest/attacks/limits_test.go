@@ -314,3 +314,22 @@ func TestAttack_PW_20_ResetMails(t *testing.T) {
 		}
 	}, servertest.RealLimits(), servertest.Configure(proxied))
 }
+
+// TestAttack_BF_12_RedisGone: the counter that all nodes share does not answer; the
+// limits stay.
+func TestAttack_BF_12_RedisGone(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		s.SignUp(t, alice)
+		for i := range s.Config.Limits.Login.Account.Count {
+			login(t, s, alice, wrongPassword, from(fmt.Sprintf("192.0.2.%d", i))).WantCode(t, 401, "invalid_credentials")
+		}
+		throttled(t, login(t, s, alice, servertest.Password, from("198.51.100.1")))
+		s.Clock.Advance(15 * time.Minute)
+		login(t, s, alice, servertest.Password).Want(t, 200)
+	}, servertest.RealLimits(), servertest.Configure(proxied), servertest.Configure(func(c *config.Config) {
+		if err := c.Limits.Redis.UnmarshalText([]byte("redis://127.0.0.1:1/0")); err != nil {
+			panic(err)
+		}
+	}))
+}
