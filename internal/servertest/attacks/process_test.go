@@ -96,14 +96,21 @@ func newHouse(t *testing.T, tags, mode, database string, env ...string) *house {
 	return h
 }
 
+// taken are the addresses that were given out; the system would give them out again.
+var taken sync.Map
+
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		if _, again := taken.LoadOrStore(l.Addr().String(), true); !again {
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // people makes accounts before anything runs.
