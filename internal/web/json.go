@@ -219,7 +219,7 @@ func (c *checker) unicode() error {
 	return nil
 }
 
-// hex reads \uXXXX at i.
+// hex reads the four digits of an escape at i.
 func (c *checker) hex(i int) (u int, ok bool) {
 	if len(c.b)-i < 6 || c.b[i] != '\\' || c.b[i+1] != 'u' {
 		return 0, false
