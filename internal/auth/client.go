@@ -25,6 +25,8 @@ const (
 	GrantAuthorizationCode GrantType = "authorization_code"
 	GrantRefreshToken      GrantType = "refresh_token"
 	GrantClientCredentials GrantType = "client_credentials"
+	GrantDeviceCode        GrantType = "urn:ietf:params:oauth:grant-type:device_code"
+	GrantTokenExchange     GrantType = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
 // AuthMethod is how a client proves who it is (OpenID Connect Core §9).
@@ -69,7 +71,81 @@ type ClientSettings struct {
 	// Serves are the audiences for which the client is the resource server, and whose
 	// tokens it may introspect. A machine always serves the issuer's.
 	Serves []string `json:"serves,omitempty"`
+
+	// JWKSURI is where the client publishes its keys, instead of JWKS.
+	JWKSURI string `json:"jwks_uri,omitempty"`
+	// PKCEOptional lets a confidential client do without a code_challenge (RFC 7636).
+	PKCEOptional bool `json:"pkce_optional,omitempty"`
+	// RequirePushed takes authorization requests through PAR alone (RFC 9126 §6).
+	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"`
+	// RequireSignedRequest takes signed request objects alone (RFC 9101 §10.5).
+	RequireSignedRequest bool `json:"require_signed_request_object,omitempty"`
+	// RequestAlgorithm is the only one for request objects; empty for any that we take.
+	RequestAlgorithm string `json:"request_object_signing_alg,omitempty"`
+	// RequestURIs are addresses of request objects that may be fetched.
+	RequestURIs []string `json:"request_uris,omitempty"`
+	// AuthAlgorithm is the only one for client assertions; empty for any that we take.
+	AuthAlgorithm string `json:"token_endpoint_auth_signing_alg,omitempty"`
+	// DPoP binds all tokens of the client to keys (RFC 9449 §5.2).
+	DPoP bool `json:"dpop_bound_access_tokens,omitempty"`
+	// IDTokenAlgorithm signs its ID Tokens: RS256 when empty, ES256 or EdDSA.
+	IDTokenAlgorithm string `json:"id_token_signed_response_alg,omitempty"`
+	// UserInfoAlgorithm signs the answers of userinfo; empty for plain JSON.
+	UserInfoAlgorithm string `json:"userinfo_signed_response_alg,omitempty"`
+	// IntrospectionAlgorithm signs introspection answers that are asked for as JWT.
+	IntrospectionAlgorithm string `json:"introspection_signed_response_alg,omitempty"`
+	// SubjectType is "pairwise", or empty for public (OpenID Connect Core §8).
+	SubjectType string `json:"subject_type,omitempty"`
+	// SectorURI lists all redirect URIs of a sector; Sector is the host that names it.
+	SectorURI string `json:"sector_identifier_uri,omitempty"`
+	Sector    string `json:"sector,omitempty"`
+	// PostLogoutURIs are where a person may be sent after logging out, exactly.
+	PostLogoutURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	// BackchannelURI is told when a session has ended (OpenID Connect Back-Channel
+	// Logout §2.2); BackchannelSession when it needs the sid for that.
+	BackchannelURI     string `json:"backchannel_logout_uri,omitempty"`
+	BackchannelSession bool   `json:"backchannel_logout_session_required,omitempty"`
+	// TokenFormat is "opaque", or empty for JWT access tokens (RFC 9068).
+	TokenFormat string `json:"access_token_format,omitempty"`
+	// DefaultMaxAge (seconds), DefaultACR and RequireAuthTime hold where a request says
+	// nothing (OpenID Connect Registration §2).
+	DefaultMaxAge   *int64   `json:"default_max_age,omitempty"`
+	DefaultACR      []string `json:"default_acr_values,omitempty"`
+	RequireAuthTime bool     `json:"require_auth_time,omitempty"`
+	// What people are shown and led to. All are https.
+	InitiateLoginURI string   `json:"initiate_login_uri,omitempty"`
+	LogoURI          string   `json:"logo_uri,omitempty"`
+	ClientURI        string   `json:"client_uri,omitempty"`
+	PolicyURI        string   `json:"policy_uri,omitempty"`
+	TermsURI         string   `json:"tos_uri,omitempty"`
+	Contacts         []string `json:"contacts,omitempty"`
+	// Exchange says what the client may do by token exchange; nil for nothing.
+	Exchange *ExchangePolicy `json:"token_exchange,omitempty"`
+	// Registration is the digest of the token that manages the client (RFC 7592).
+	Registration string `json:"registration,omitempty"`
+	// DocumentAt is when the metadata document that the client_id names was last
+	// fetched; zero for clients that are registered here.
+	DocumentAt time.Time `json:"document_at,omitzero"`
 }
+
+// ExchangePolicy is what a client may do by token exchange (RFC 8693), beyond
+// narrowing a token that was issued to itself.
+type ExchangePolicy struct {
+	// Subjects are the clients whose tokens it may exchange; "*" for every client's.
+	Subjects []ClientID `json:"subjects,omitempty"`
+	// Audiences are the resources for which it may get tokens that way.
+	Audiences []string `json:"audiences,omitempty"`
+	// Impersonate allows tokens that do not name the client as the actor.
+	Impersonate bool `json:"impersonate,omitempty"`
+}
+
+// OAuth scopes with a meaning here (OpenID Connect Core §5.4, §11).
+const (
+	ScopeOpenID  = "openid"
+	ScopeProfile = "profile"
+	ScopeEmail   = "email"
+	ScopeOffline = "offline_access"
+)
 
 // ClientSecret is the digest of one secret; two live side by side while a client
 // changes over.

@@ -20,6 +20,18 @@ type Session struct {
 	ExpiresAt time.Time // dead from here however often used
 	EndedAt   time.Time
 	EndReason string
+
+	// Parent is the browser's session under which a client was signed in; empty for
+	// the browser's own sessions and for those that stand alone. A client's session is
+	// what the "sid" of its tokens names.
+	Parent SessionID
+	// Offline keeps a client's session when its parent is logged out: the person has
+	// allowed access while they are away. It then stands alone.
+	Offline bool
+	// Series is the remember-me series from which the session came or to which it led.
+	Series SeriesID
+	// Claims are what the client asked for by name, for userinfo and later ID Tokens.
+	Claims ClaimsRequest
 }
 
 // Live reports whether the session may be used at the given time.
@@ -40,4 +52,8 @@ const (
 	EndEmail    = "email_changed"
 	EndCrowded  = "too_many_sessions"
 	EndExpired  = "expired"
+	EndCode     = "code_reused"
+	EndConsent  = "consent_revoked"
+	EndClient   = "client_removed"
+	EndTheft    = "remember_me_reused"
 )

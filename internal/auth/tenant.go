@@ -26,6 +26,38 @@ type Settings struct {
 	Lifetimes       Lifetimes     `json:"lifetimes,omitzero"`
 	// Algorithm signs access tokens: ES256, RS256 or EdDSA.
 	Algorithm string `json:"algorithm,omitempty"`
+	// PKCEOptional lets confidential clients do without a code_challenge.
+	PKCEOptional bool `json:"pkce_optional,omitempty"`
+	// ClientRegistration is "closed", "token", "open" or empty for the server's default
+	// (RFC 7591).
+	ClientRegistration string `json:"client_registration,omitempty"`
+	// Branding is how the tenant's pages look.
+	Branding Branding `json:"branding,omitzero"`
+	// Locale is the language of its pages where a person's browser says nothing: "en"
+	// (default) or "de".
+	Locale string `json:"locale,omitempty"`
+}
+
+// Branding overrides the look of the pages. Colours are #rrggbb; an empty field is
+// the default. The Dark ones hold in dark mode.
+type Branding struct {
+	Accent        string `json:"accent,omitempty"`
+	AccentInk     string `json:"accent_ink,omitempty"`
+	Page          string `json:"page,omitempty"`
+	Card          string `json:"card,omitempty"`
+	Ink           string `json:"ink,omitempty"`
+	DarkAccent    string `json:"dark_accent,omitempty"`
+	DarkAccentInk string `json:"dark_accent_ink,omitempty"`
+	DarkPage      string `json:"dark_page,omitempty"`
+	DarkCard      string `json:"dark_card,omitempty"`
+	DarkInk       string `json:"dark_ink,omitempty"`
+	Radius        *int   `json:"radius,omitempty"` // pixels, 0–24
+	Font          string `json:"font,omitempty"`   // "system", "serif", "rounded" or "mono"
+	// Logo is a PNG, JPEG or WebP image in base64, at most 64 KiB, served by us.
+	Logo       string `json:"logo,omitempty"`
+	PrivacyURI string `json:"privacy_uri,omitempty"`
+	TermsURI   string `json:"tos_uri,omitempty"`
+	SupportURI string `json:"support_uri,omitempty"`
 }
 
 // PasswordRules are a tenant's additions to the server's password policy.

@@ -18,6 +18,15 @@ type Grant struct {
 	AuthAt      time.Time
 	ACR         string
 	AMR         []string
+	// JKT is the thumbprint of the key to which the tokens are bound (RFC 9449 §6.1).
+	JKT string
+	// Subject is the "sub" when it is not the account's or client's id (OpenID Connect
+	// Core §8.1).
+	Subject string
+	// Actor is who acts for the subject (RFC 8693 §4.1), encoded; empty for nobody.
+	Actor []byte
+	// Opaque asks for an access token that only we can read.
+	Opaque bool
 }
 
 // Family is one chain of rotated refresh tokens (RFC 9700 §4.14.2). Only the
@@ -28,8 +37,10 @@ type Family struct {
 	Client     ClientID
 	Session    SessionID
 	Scope      Scope
-	Generation int64  // how often it was rotated
-	Digest     string // of the newest token
+	Audience   []string // empty: the issuer
+	JKT        string   // the key to which it is bound (RFC 9449 §5); empty for none
+	Generation int64    // how often it was rotated
+	Digest     string   // of the newest token
 	CreatedAt  time.Time
 	RotatedAt  time.Time
 	IdleAt     time.Time
@@ -53,6 +64,11 @@ type Tokens struct {
 	Scope            Scope
 	Session          SessionID
 	Account          AccountID
+	// IDToken comes with scope openid; Type is Bearer when empty, or DPoP; IssuedType
+	// is said of a token exchange (RFC 8693 §2.2.1).
+	IDToken    string
+	Type       string
+	IssuedType string
 }
 
 // Scope is a set of scope tokens (RFC 6749 §3.3) in the order given.
@@ -105,6 +121,25 @@ type SigningKey struct {
 	ExpiresAt time.Time // published no more from here; zero while it may
 }
 
+// CodeGrant is what an authorization code stands for (RFC 6749 §4.1.2).
+type CodeGrant struct {
+	RedirectURI string        `json:"redirect_uri"`
+	Challenge   string        `json:"challenge,omitempty"`
+	JKT         string        `json:"jkt,omitempty"`
+	Nonce       string        `json:"nonce,omitempty"`
+	Scope       Scope         `json:"scope"`
+	Resources   []string      `json:"resources,omitempty"`
+	Claims      ClaimsRequest `json:"claims,omitzero"`
+	MaxAge      bool          `json:"max_age,omitempty"` // auth_time was asked for
+	// Browser is the session in the browser, Session the client's session under it: the
+	// id is set aside when the code is issued, the row is written when it is redeemed.
+	Browser SessionID `json:"browser"`
+	Session SessionID `json:"session"`
+	AuthAt  time.Time `json:"auth_at"`
+	ACR     string    `json:"acr,omitempty"`
+	AMR     []string  `json:"amr,omitempty"`
+}
+
 // SingleUse is a secret that works once: a link in a mail, a code, a nonce. Kinds
 // keep their key spaces apart.
 type SingleUse struct {
@@ -128,4 +163,8 @@ const (
 	UseChangeEmail   SingleUseKind = "change_email"
 	UseAssertion     SingleUseKind = "client_assertion" // the jti of one, already spent
 	UseRevokedAccess SingleUseKind = "revoked_access"   // the jti of an access token that is worth nothing any more
+	UseCode          SingleUseKind = "code"             // an authorization code; Data is a CodeGrant
+	UsePushed        SingleUseKind = "pushed_request"   // a request_uri of RFC 9126; Data is the request
+	UseProof         SingleUseKind = "dpop_proof"       // the jti of a DPoP proof, already spent
+	UseLogout        SingleUseKind = "logout"           // a log-out that waits for the person's yes
 )

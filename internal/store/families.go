@@ -7,19 +7,19 @@ import (
 )
 
 const familyCols = `id, account_id, client_id, session_id, scope, generation, digest,
-	created_at, rotated_at, idle_at, expires_at, revoked_at, end_reason`
+	created_at, rotated_at, idle_at, expires_at, revoked_at, end_reason, audience, jkt`
 
 func scanFamily(s scanner, f *auth.Family) error {
 	return s.Scan(&f.ID, &f.Account, &f.Client, &f.Session, decoded{&f.Scope}, &f.Generation, &f.Digest,
-		at(&f.CreatedAt), at(&f.RotatedAt), at(&f.IdleAt), at(&f.ExpiresAt), at(&f.RevokedAt), opt(&f.EndReason))
+		at(&f.CreatedAt), at(&f.RotatedAt), at(&f.IdleAt), at(&f.ExpiresAt), at(&f.RevokedAt), opt(&f.EndReason), decoded{&f.Audience}, &f.JKT)
 }
 
 // InsertFamily stores a family that has just begun.
 func (tx *Tx) InsertFamily(f auth.Family) error {
 	return insert(tx.q, `INSERT INTO refresh_families (tenant_id, `+familyCols+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, NULL)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, NULL, $13, $14)`,
 		tx.tenant, f.ID, f.Account, f.Client, f.Session, encoded(f.Scope), f.Generation, f.Digest,
-		millis(f.CreatedAt), millis(f.RotatedAt), millis(f.IdleAt), millis(f.ExpiresAt))
+		millis(f.CreatedAt), millis(f.RotatedAt), millis(f.IdleAt), millis(f.ExpiresAt), encoded(f.Audience), f.JKT)
 }
 
 // Family returns the family even when it was revoked.

@@ -18,6 +18,12 @@ func (tx *SystemTx) Sweep(before, auditBefore time.Time, n int) (int64, error) {
 			(SELECT tenant_id, id FROM refresh_families WHERE expires_at < $1 LIMIT $2)`, before},
 		{`DELETE FROM sessions WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM sessions WHERE expires_at < $1 LIMIT $2)`, before},
+		{`DELETE FROM flows WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM flows WHERE expires_at < $1 LIMIT $2)`, before},
+		{`DELETE FROM device_codes WHERE (tenant_id, digest) IN
+			(SELECT tenant_id, digest FROM device_codes WHERE expires_at < $1 LIMIT $2)`, before},
+		{`DELETE FROM remembered WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM remembered WHERE expires_at < $1 LIMIT $2)`, before},
 		{`DELETE FROM audit WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM audit WHERE at < $1 LIMIT $2)`, auditBefore},
 	} {

@@ -16,7 +16,7 @@ import (
 // growing are the tables that hold rows for every account. A statement that walks
 // through all of a tenant's rows there is fine with a thousand accounts and takes
 // the server down with a million.
-var growing = []string{"accounts", "credentials", "sessions", "refresh_families", "single_use", "assignments", "audit"}
+var growing = []string{"accounts", "credentials", "sessions", "refresh_families", "single_use", "assignments", "audit", "flows", "consents", "device_codes", "remembered"}
 
 // walks are the lines of a plan that look at all rows of a tenant, or at all.
 var walks = regexp.MustCompile(`^(SCAN (\w+)|SEARCH (\w+) USING (PRIMARY KEY|(COVERING )?INDEX \w+) \(tenant_id=\?\))`)

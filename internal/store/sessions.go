@@ -8,19 +8,41 @@ import (
 )
 
 const sessionCols = `id, account_id, client_id, digest, auth_at, acr, amr, ip, user_agent,
-	created_at, seen_at, idle_at, expires_at, ended_at, end_reason`
+	created_at, seen_at, idle_at, expires_at, ended_at, end_reason,
+	parent_id, offline, series_id, claims`
 
 func scanSession(s scanner, v *auth.Session) error {
 	return s.Scan(&v.ID, &v.Account, &v.Client, opt(&v.Digest), at(&v.AuthAt), &v.ACR, decoded{&v.AMR}, &v.IP, &v.UserAgent,
-		at(&v.CreatedAt), at(&v.SeenAt), at(&v.IdleAt), at(&v.ExpiresAt), at(&v.EndedAt), opt(&v.EndReason))
+		at(&v.CreatedAt), at(&v.SeenAt), at(&v.IdleAt), at(&v.ExpiresAt), at(&v.EndedAt), opt(&v.EndReason),
+		opt(&v.Parent), flag{&v.Offline}, opt(&v.Series), decoded{&v.Claims})
 }
 
 // InsertSession stores a session that has just begun.
 func (tx *Tx) InsertSession(v auth.Session) error {
 	return insert(tx.q, `INSERT INTO sessions (tenant_id, `+sessionCols+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, NULL, NULL)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, NULL, NULL, $15, $16, $17, $18)`,
 		tx.tenant, v.ID, v.Account, v.Client, null(v.Digest), millis(v.AuthAt), v.ACR, encoded(v.AMR), v.IP, v.UserAgent,
-		millis(v.CreatedAt), millis(v.SeenAt), millis(v.IdleAt), millis(v.ExpiresAt))
+		millis(v.CreatedAt), millis(v.SeenAt), millis(v.IdleAt), millis(v.ExpiresAt),
+		null(v.Parent), bit(v.Offline), null(v.Series), encoded(v.Claims))
+}
+
+// ClientSession is the newest live session of a client under a browser's session;
+// ErrNotFound when there is none.
+func (tx *Tx) ClientSession(parent auth.SessionID, client auth.ClientID) (auth.Session, error) {
+	return one(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
+		WHERE tenant_id = $1 AND parent_id = $2 AND client_id = $3 AND ended_at IS NULL AND expires_at > $4 ORDER BY id DESC LIMIT 1`,
+		tx.tenant, parent, client, millis(tx.Now))
+}
+
+// UpdateClientSession writes what another authorization of the same client in the same
+// browser changes: when and how the person proved who they are, what was asked for,
+// the limits, and whether it outlives the browser's session, which it never unlearns.
+// ErrNotFound when the session has ended.
+func (tx *Tx) UpdateClientSession(v auth.Session) error {
+	return must(tx.q, `UPDATE sessions SET auth_at = $1, acr = $2, amr = $3, claims = $4, seen_at = $5, idle_at = $6, expires_at = $7,
+		offline = CASE WHEN offline = 1 THEN 1 ELSE $8 END
+		WHERE tenant_id = $9 AND id = $10 AND ended_at IS NULL`,
+		millis(v.AuthAt), v.ACR, encoded(v.AMR), encoded(v.Claims), millis(tx.Now), millis(v.IdleAt), millis(v.ExpiresAt), bit(v.Offline), tx.tenant, v.ID)
 }
 
 // Session returns the session even when it has ended.

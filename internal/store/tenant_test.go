@@ -46,6 +46,10 @@ func seedVictim(tx *store.Tx, ring *secret.Keyring) error {
 		func() error {
 			return tx.InsertSigningKey(auth.SigningKey{ID: "x", Algorithm: "ES256", Public: []byte("{}"), Sealed: ring.Seal("x", nil), CreatedAt: now, ActiveAt: now})
 		},
+		func() error { return tx.InsertFlow(newFlow("x", now)) },
+		func() error { return tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
+		func() error { return tx.InsertDevice(newDevice("x", now)) },
+		func() error { return tx.InsertSeries(newSeries("x", now)) },
 		func() error { return tx.Record(auth.Event{Kind: auth.EventLogin, Account: "x"}) },
 		func() error { return tx.Enqueue(auth.MailVerify, auth.Mail{To: "x@example.test", Token: "x"}) },
 	}
@@ -55,6 +59,18 @@ func seedVictim(tx *store.Tx, ring *secret.Keyring) error {
 		}
 	}
 	return nil
+}
+
+func newFlow(id string, now time.Time) auth.Flow {
+	return auth.Flow{ID: auth.FlowID(id), Browser: "x", Kind: auth.FlowAccount, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+}
+
+func newDevice(id string, now time.Time) auth.Device {
+	return auth.Device{Digest: id, UserDigest: id, Client: "x", Status: auth.DevicePending, Interval: 5 * time.Second, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+}
+
+func newSeries(id string, now time.Time) auth.Series {
+	return auth.Series{ID: auth.SeriesID(id), Account: "x", Digest: "x", AuthAt: now, CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(time.Hour)}
 }
 
 // intrusions call each method of Tx with the victim's ids. What they return must
@@ -127,6 +143,30 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"EndOldestSessions": func(tx *store.Tx) (any, error) { return tx.EndOldestSessions("x", 0, "r") },
 	"RenewSession":      func(tx *store.Tx) (any, error) { return nil, tx.RenewSession("x", "evil", tx.Now) },
 	"DropCookie":        func(tx *store.Tx) (any, error) { return nil, tx.DropCookie("x", "x") },
+	"ClientSession":     func(tx *store.Tx) (any, error) { return tx.ClientSession("x", "x") },
+	"UpdateClientSession": func(tx *store.Tx) (any, error) {
+		return nil, tx.UpdateClientSession(auth.Session{ID: "x", AuthAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
+	},
+	"InsertFlow":      func(tx *store.Tx) (any, error) { return nil, tx.InsertFlow(newFlow("x", tx.Now)) },
+	"Flow":            func(tx *store.Tx) (any, error) { return tx.Flow("x") },
+	"UpdateFlow":      func(tx *store.Tx) (any, error) { return nil, tx.UpdateFlow(newFlow("x", tx.Now)) },
+	"FinishFlow":      func(tx *store.Tx) (any, error) { return nil, tx.FinishFlow("x") },
+	"Consent":         func(tx *store.Tx) (any, error) { return tx.Consent("x", "x") },
+	"Consents":        func(tx *store.Tx) (any, error) { return tx.Consents("x") },
+	"PutConsent":      func(tx *store.Tx) (any, error) { return nil, tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
+	"DeleteConsent":   func(tx *store.Tx) (any, error) { return nil, tx.DeleteConsent("x", "x") },
+	"InsertDevice":    func(tx *store.Tx) (any, error) { return nil, tx.InsertDevice(newDevice("x", tx.Now)) },
+	"Device":          func(tx *store.Tx) (any, error) { return tx.Device("x") },
+	"DeviceByUser":    func(tx *store.Tx) (any, error) { return tx.DeviceByUser("x") },
+	"PollDevice":      func(tx *store.Tx) (any, error) { return nil, tx.PollDevice("x", time.Second) },
+	"AnswerDevice":    func(tx *store.Tx) (any, error) { return nil, tx.AnswerDevice("x", auth.DeviceDenied, "", "") },
+	"TakeDevice":      func(tx *store.Tx) (any, error) { return tx.TakeDevice("x") },
+	"InsertSeries":    func(tx *store.Tx) (any, error) { return nil, tx.InsertSeries(newSeries("x", tx.Now)) },
+	"Series":          func(tx *store.Tx) (any, error) { return tx.Series("x") },
+	"RotateSeries":    func(tx *store.Tx) (any, error) { return tx.RotateSeries("x", "x", "evil") },
+	"RenewSeries":     func(tx *store.Tx) (any, error) { return nil, tx.RenewSeries("x", tx.Now, "", nil) },
+	"RevokeSeries":    func(tx *store.Tx) (any, error) { return nil, tx.RevokeSeries("x", "x", "evil") },
+	"RevokeAllSeries": func(tx *store.Tx) (any, error) { return nil, tx.RevokeAllSeries("x", "", "evil") },
 	"InsertSingleUse": func(tx *store.Tx) (any, error) {
 		v := newLink("x", tx.Now)
 		v.Account = "x"

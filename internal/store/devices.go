@@ -1,0 +1,74 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/fault"
+)
+
+const deviceCols = `digest, user_digest, client_id, scope, audience, jkt, interval_ms, polled_at, status, account_id, session_id,
+	created_at, expires_at, used_at`
+
+// span scans a duration that is kept in milliseconds.
+type span struct{ d *time.Duration }
+
+func (s span) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("duration stored as %T", v)
+	}
+	*s.d = time.Duration(n) * time.Millisecond
+	return nil
+}
+
+func scanDevice(s scanner, d *auth.Device) error {
+	return s.Scan(&d.Digest, &d.UserDigest, &d.Client, decoded{&d.Scope}, decoded{&d.Audience}, &d.JKT, span{&d.Interval}, at(&d.PolledAt), &d.Status,
+		opt(&d.Account), opt(&d.Session), at(&d.CreatedAt), at(&d.ExpiresAt), at(&d.UsedAt))
+}
+
+// InsertDevice stores a device that asks for approval; ErrConflict when one of its
+// codes is taken.
+func (tx *Tx) InsertDevice(d auth.Device) error {
+	return insert(tx.q, `INSERT INTO device_codes (tenant_id, `+deviceCols+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, NULL) ON CONFLICT DO NOTHING`,
+		tx.tenant, d.Digest, d.UserDigest, d.Client, encoded(d.Scope), encoded(d.Audience), d.JKT, d.Interval.Milliseconds(), millis(d.PolledAt), d.Status,
+		null(d.Account), null(d.Session), millis(d.CreatedAt), millis(d.ExpiresAt))
+}
+
+// Device finds a device by the digest of its device_code, whatever its state.
+func (tx *Tx) Device(digest string) (auth.Device, error) {
+	return one(tx.q, scanDevice, "SELECT "+deviceCols+" FROM device_codes WHERE tenant_id = $1 AND digest = $2", tx.tenant, digest)
+}
+
+// DeviceByUser finds a device by the digest of its user_code, whatever its state.
+func (tx *Tx) DeviceByUser(digest string) (auth.Device, error) {
+	return one(tx.q, scanDevice, "SELECT "+deviceCols+" FROM device_codes WHERE tenant_id = $1 AND user_digest = $2", tx.tenant, digest)
+}
+
+// PollDevice notes a poll and the interval that holds from now on.
+func (tx *Tx) PollDevice(digest string, interval time.Duration) error {
+	return must(tx.q, "UPDATE device_codes SET polled_at = $1, interval_ms = $2 WHERE tenant_id = $3 AND digest = $4",
+		millis(tx.Now), interval.Milliseconds(), tx.tenant, digest)
+}
+
+// AnswerDevice writes what a person said about a device that still waits;
+// ErrNotFound when it does not.
+func (tx *Tx) AnswerDevice(digest string, status auth.DeviceStatus, account auth.AccountID, session auth.SessionID) error {
+	return must(tx.q, `UPDATE device_codes SET status = $1, account_id = $2, session_id = $3
+		WHERE tenant_id = $4 AND digest = $5 AND status = 'pending' AND used_at IS NULL AND expires_at > $6`,
+		status, null(account), null(session), tx.tenant, digest, millis(tx.Now))
+}
+
+// TakeDevice spends an approved device code. However many ask at once, on however
+// many nodes, one gets it; everybody else gets ErrNotFound.
+func (tx *Tx) TakeDevice(digest string) (auth.Device, error) {
+	d, err := one(tx.q, scanDevice, `UPDATE device_codes SET used_at = $1
+		WHERE tenant_id = $2 AND digest = $3 AND status = 'approved' AND used_at IS NULL AND expires_at > $1
+		RETURNING `+deviceCols, millis(tx.Now), tx.tenant, digest)
+	if err == nil {
+		err = fault.Point(fault.SingleUseTaken)
+	}
+	return d, err
+}
