@@ -14,6 +14,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
 )
 
 //go:embed *.html
@@ -42,13 +44,63 @@ var parsed = sync.OnceValue(func() *template.Template {
 	}).ParseFS(files, "*.html"))
 })
 
-// Page is what every page has.
+// Page is what every page has. NewPage makes it.
 type Page struct {
 	// Tenant is the name shown at the top of the card.
 	Tenant string
+	// Lang is the language; empty for English.
+	Lang Lang
 	// Dev marks a server in development.
 	Dev bool
+	// Brand are the addresses of the tenant's own look; empty for ours.
+	Brand Brand
+	// Privacy, Terms and Support are the tenant's pages; an empty one is not shown.
+	Privacy, Terms, Support string
 }
+
+// Brand is where the look of a tenant is served.
+type Brand struct {
+	Sheet string
+	Logo  string
+}
+
+// NewPage makes the page of a tenant.
+func NewPage(t auth.Tenant, lang Lang) Page {
+	p := Page{Tenant: t.Name, Lang: lang}
+	if p.Tenant == "" {
+		p.Tenant = "Watchword"
+	}
+	return p
+}
+
+// Key names a sentence that pages do not choose themselves.
+type Key string
+
+// The sentences that handlers choose.
+const (
+	BadCredentials Key = "login.bad"       // the address or the password is wrong
+	TooOften       Key = "error.throttled" // too many tries
+	LinkUsed       Key = "link.used"       // a mailed link was used, or is too old
+	LinkIncomplete Key = "link.incomplete"
+	BadCode        Key = "device.bad" // no device waits with this code
+	SessionEnded   Key = "home.session_ended"
+	AppRemoved     Key = "home.app_removed"
+	SignInAgain    Key = "login.again"    // it is some time ago
+	AccountClosed  Key = "login.disabled" // for nobody but the owner, who has proved who they are
+	Unverified     Key = "login.unverified"
+	PasswordIsSet  Key = "reset.done" // now sign in with it
+	AddressProved  Key = "verify.done"
+	RegisterClosed Key = "register.closed"
+	AddressInvalid Key = "email.invalid"
+	FlowGone       Key = "flow.gone" // this sign-in has ended or is too old; begin again where you came from
+)
+
+// Say is a sentence in the language of the page.
+func (p Page) Say(k Key) string { return string(k) }
+
+// Refusal says in the language of the page what a service refused, a sentence for
+// each reason. What we have no words for is shown as the service says it.
+func (p Page) Refusal(e *auth.Error) []string { return []string{e.Msg} }
 
 // VerifyEmail asks for the click that confirms an address.
 type VerifyEmail struct {
@@ -89,7 +141,9 @@ type Problem struct {
 	Page
 	Title     string
 	Text      string
-	Reference string // for the log, when it was our fault
+	Code      string // for the client's developer, e.g. invalid_request; empty for none
+	Detail    string // for the client's developer: what exactly
+	Reference string // for the log
 }
 
 // Render writes the page.
