@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"testing"
 	"time"
 )
@@ -133,18 +132,6 @@ func (s *Server) send(c *http.Client, method, url string, body any, opts []Reque
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	return Response{Status: res.StatusCode, Header: res.Header, Body: b}, err
-}
-
-// Browser is a client that keeps cookies and follows redirects.
-func (s *Server) Browser(t testing.TB) *http.Client {
-	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := newClient(t)
-	c.Jar, c.CheckRedirect = jar, nil
-	return c
 }
 
 func newClient(t testing.TB) *http.Client {
