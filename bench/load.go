@@ -24,9 +24,10 @@ type load struct {
 
 // answer is what came back.
 type answer struct {
-	status int
-	body   []byte
-	took   time.Duration
+	status   int
+	body     []byte
+	took     time.Duration
+	location string // where a redirect leads
 }
 
 // result is what a load saw.
@@ -138,7 +139,7 @@ func (c *conn) ask(addr string, request []byte) (answer, error) {
 	if err != nil || resp.Close {
 		c.close()
 	}
-	return answer{resp.StatusCode, body, took}, err
+	return answer{resp.StatusCode, body, took, resp.Header.Get("Location")}, err
 }
 
 // get and post write requests as bytes once, so that the generator costs little.

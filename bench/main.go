@@ -44,6 +44,7 @@ var sections = []section{
 	{"http", httpSection},
 	{"guard", guardSection},
 	{"oauth", oauthSection},
+	{"code", codeSection},
 	{"refresh", refreshSection},
 	{"login", loginSection},
 	{"timing", timingSection},

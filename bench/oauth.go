@@ -64,6 +64,9 @@ func oauthSection(b *bench) error {
 			issued = c
 		}
 	}
+	if err := peerMachines(b); err != nil {
+		return err
+	}
 	fmt.Printf("\nA raw ES256 signature in this process: %s of CPU. client_credentials on SQLite costs %.2f × (hello + raw signature).\n\n",
 		show(sign), float64(issued.cpu)/float64(issued.unit+sign))
 	return nil

@@ -69,6 +69,9 @@ func refreshSection(b *bench) error {
 		}
 		b.row("PostgreSQL (CPU of ours only)", b.cost(pg.process, pg.refreshing(tokens, *span)))
 	}
+	if err := peerRefresh(b); err != nil {
+		return err
+	}
 	fmt.Println()
 	return groupCommit()
 }

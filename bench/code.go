@@ -1,0 +1,344 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Codes and what they lead to, ours beside npm oidc-provider with its in-memory
+// adapter.
+
+const (
+	peerSecret  = "bench-secret-of-the-peer"
+	redirectURI = "https://app.example.test/cb"
+	verifier    = "bench-verifier-bench-verifier-bench-verifier-bench"
+)
+
+// provider is an OpenID provider under measurement, with one client and one person
+// who is signed in.
+type provider struct {
+	*process
+	authorize, token, userinfo, introspect string // paths
+	client                                 machineClient
+	cookie                                 string // of the person's browser
+}
+
+// peerProvider runs oidc-provider.
+func peerProvider(client string) (*provider, error) {
+	addr := freeAddr()
+	p, err := start("oidc-provider", addr, []string{"NODE_ENV=production"}, "node", filepath.Join("bench", "oidcprovider", "server.mjs"), addr)
+	if err != nil {
+		return nil, err
+	}
+	v := &provider{process: p, authorize: "/auth", token: "/token", userinfo: "/me", introspect: "/token/introspection",
+		client: machineClient{ID: client, Secret: peerSecret}}
+	if client != "machine" {
+		err = v.signInAtPeer()
+	}
+	return v, err
+}
+
+// signInAtPeer walks through the peer's pages once: sign in, allow.
+func (v *provider) signInAtPeer() error {
+	jar := map[string]string{}
+	next, form := v.ask(), ""
+	for range 10 {
+		where, err := v.visit(next, form, jar)
+		switch {
+		case err != nil:
+			return err
+		case strings.HasPrefix(where, redirectURI):
+			v.cookie = cookies(jar)
+			return nil
+		}
+		next, form = where, ""
+		if strings.Contains(where, "/interaction/") {
+			// One form answers both questions: what does not belong is ignored.
+			page, err := v.page(where, jar)
+			if err != nil {
+				return err
+			}
+			form = "prompt=consent"
+			if strings.Contains(page, `value="login"`) {
+				form = "prompt=login&login=alice&password=x"
+			}
+		}
+	}
+	return fmt.Errorf("the peer's pages lead nowhere")
+}
+
+// ask is the path of an authorization request.
+func (v *provider) ask() string {
+	sum := sha256.Sum256([]byte(verifier))
+	q := url.Values{"client_id": {v.client.ID}, "redirect_uri": {redirectURI}, "response_type": {"code"}, "scope": {"openid email"}, "state": {"s"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
+	return v.authorize + "?" + q.Encode()
+}
+
+var direct = http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+func (v *provider) do(where, form string, jar map[string]string) (*http.Response, error) {
+	if strings.HasPrefix(where, "/") {
+		where = "http://" + v.addr + where
+	}
+	method := http.MethodGet
+	if form != "" {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequest(method, where, strings.NewReader(form))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Cookie", cookies(jar))
+	resp, err := direct.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range resp.Cookies() {
+		jar[c.Name] = c.Value
+	}
+	return resp, nil
+}
+
+func (v *provider) visit(where, form string, jar map[string]string) (string, error) {
+	resp, err := v.do(where, form, jar)
+	if err != nil {
+		return "", err
+	}
+	resp.Body.Close()
+	if resp.Header.Get("Location") == "" {
+		return "", fmt.Errorf("%s answers %s and leads nowhere", where, resp.Status)
+	}
+	return resp.Header.Get("Location"), nil
+}
+
+func (v *provider) page(where string, jar map[string]string) (string, error) {
+	resp, err := v.do(where, "", jar)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
+}
+
+func cookies(jar map[string]string) string {
+	var parts []string
+	for name, value := range jar {
+		if value != "" {
+			parts = append(parts, name+"="+value)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// ourProvider runs Watchword with a first-party client and a person who is signed in.
+func ourProvider(database, algorithm string) (*provider, error) {
+	s, err := startWatchword("codes-"+algorithm+database[:min(4, len(database))], database)
+	if err != nil {
+		return nil, err
+	}
+	v := &provider{process: s.process, authorize: "/oauth2/authorize", token: "/oauth2/token", userinfo: "/oauth2/userinfo", introspect: "/oauth2/introspect"}
+	out, err := pipe("", s.env, *binary, "client", "create", "--name", "bench", "--type", "web", "--first-party", "--redirect-uri", redirectURI,
+		"--scope", "openid", "--scope", "email", "--id-token-alg", algorithm, "--json")
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal([]byte(out), &v.client); err != nil {
+		return v, err
+	}
+	if err := s.person(email(0)); err != nil {
+		return v, err
+	}
+	resp, err := http.Post("http://"+s.addr+"/api/v1/login", "application/json",
+		strings.NewReader(fmt.Sprintf(`{"email":%q,"password":%q,"session":"cookie"}`, email(0), passphrase)))
+	if err != nil {
+		return v, err
+	}
+	resp.Body.Close()
+	jar := map[string]string{}
+	for _, c := range resp.Cookies() {
+		jar[c.Name] = c.Value
+	}
+	v.cookie = cookies(jar)
+	return v, nil
+}
+
+// harvest lets 16 clients ask for codes as the signed-in person.
+func (v *provider) harvest(span time.Duration) (load, [][]string) {
+	codes := make([][]string, 16)
+	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n", v.ask(), v.addr, v.cookie)
+	return load{addr: v.addr, clients: len(codes), span: span, next: func(int, int) []byte { return request },
+		seen: func(client int, a answer) error {
+			u, err := url.Parse(a.location)
+			if err != nil || u.Query().Get("code") == "" {
+				return fmt.Errorf("no code: status %d, %.200s", a.status, a.location)
+			}
+			codes[client] = append(codes[client], u.Query().Get("code"))
+			return nil
+		}}, codes
+}
+
+// redeem spends codes; it ends when none are left.
+func (v *provider) redeem(codes [][]string, seen func(client int, t pair)) load {
+	basic := base64.StdEncoding.EncodeToString([]byte(v.client.ID + ":" + v.client.Secret))
+	most := 1
+	for _, mine := range codes {
+		most = max(most, len(mine))
+	}
+	return load{addr: v.addr, clients: len(codes), span: time.Minute, most: most,
+		next: func(client, n int) []byte {
+			if n >= len(codes[client]) {
+				return nil
+			}
+			form := url.Values{"grant_type": {"authorization_code"}, "code": {codes[client][n]}, "redirect_uri": {redirectURI}, "code_verifier": {verifier}}.Encode()
+			return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+				v.token, v.addr, basic, len(form), form)
+		},
+		seen: func(client int, a answer) error {
+			var t struct {
+				pair
+				ID string `json:"id_token"`
+			}
+			if err := json.Unmarshal(a.body, &t); err != nil || a.status != http.StatusOK || t.ID == "" {
+				return fmt.Errorf("status %d: %.200s", a.status, a.body)
+			}
+			seen(client, t.pair)
+			return nil
+		}}
+}
+
+// peerChains gives n refresh tokens of the peer.
+func (v *provider) peerChains(n int) ([]string, error) {
+	var chains []string
+	for len(chains) < n {
+		ask, codes := v.harvest(time.Minute)
+		ask.most = 1
+		if r := ask.run(); r.failed > 0 {
+			return nil, r.firstErr
+		}
+		got := make([]pair, len(codes))
+		if r := v.redeem(codes, func(client int, t pair) { got[client] = t }).run(); r.failed > 0 {
+			return nil, r.firstErr
+		}
+		for _, t := range got {
+			chains = append(chains, t.Refresh)
+		}
+	}
+	return chains[:n], nil
+}
+
+// peerRefresh rotates chains of the peer, 64 at once.
+func peerRefresh(b *bench) error {
+	v, err := peerProvider("web-es256")
+	if v != nil {
+		defer v.stop()
+	}
+	if err != nil {
+		return err
+	}
+	mine, err := v.peerChains(64)
+	if err != nil {
+		return err
+	}
+	s := &server{process: v.process}
+	rotate := load{addr: v.addr, clients: len(mine), span: *span,
+		next: func(client, _ int) []byte {
+			return s.posting(v.token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {mine[client]}}.Encode(), v.client).next(0, 0)
+		},
+		seen: func(client int, a answer) error {
+			var t pair
+			if err := json.Unmarshal(a.body, &t); err != nil || a.status != http.StatusOK || t.Refresh == "" {
+				return fmt.Errorf("status %d: %.200s", a.status, a.body)
+			}
+			mine[client] = t.Refresh
+			return nil
+		}}
+	b.row("oidc-provider in memory (with an ID Token, ES256)", b.cost(v.process, rotate))
+	return nil
+}
+
+// peerMachines is what machines ask of the peer.
+func peerMachines(b *bench) error {
+	v, err := peerProvider("machine")
+	if v != nil {
+		defer v.stop()
+	}
+	if err != nil {
+		return err
+	}
+	s := &server{process: v.process}
+	form := "grant_type=client_credentials&scope=orders%3Aread"
+	b.row("client_credentials → ES256 JWT, oidc-provider in memory", b.cost(v.process, s.posting(v.token, form, v.client)))
+	// The peer introspects its own opaque tokens alone.
+	var c conn
+	defer c.close()
+	a, err := c.ask(v.addr, s.posting(v.token, "grant_type=client_credentials&resource=urn%3Aopaque", v.client).next(0, 0))
+	var t pair
+	if err != nil || a.status != http.StatusOK || json.Unmarshal(a.body, &t) != nil {
+		return fmt.Errorf("a token of the peer to introspect: status %d: %.200s, %w", a.status, a.body, err)
+	}
+	b.row("introspection of one opaque token, oidc-provider in memory", b.cost(v.process, s.posting(v.introspect, "token="+t.Access, v.client)))
+	return nil
+}
+
+// codeSection measures sign-in by code: asking with a session in the browser,
+// redeeming, and what the token is then good for.
+func codeSection(b *bench) error {
+	b.head("Authorization code, ID Token, userinfo", "16 clients, keep-alive; a person who is signed in; PKCE; client secret by Basic. oidc-provider keeps everything in memory and in one process.")
+	type entry struct {
+		name string
+		open func() (*provider, error)
+	}
+	entries := []entry{
+		{"Watchword, SQLite, RS256 ID Token", func() (*provider, error) { return ourProvider("", "RS256") }},
+		{"oidc-provider in memory, RS256 ID Token", func() (*provider, error) { return peerProvider("web-rs256") }},
+		{"Watchword, SQLite, ES256 ID Token", func() (*provider, error) { return ourProvider("", "ES256") }},
+		{"oidc-provider in memory, ES256 ID Token", func() (*provider, error) { return peerProvider("web-es256") }},
+	}
+	if *postgres != "" {
+		url, drop, err := newDatabase()
+		if err != nil {
+			return err
+		}
+		defer drop()
+		entries = append(entries, entry{"Watchword, PostgreSQL (CPU of ours only), ES256 ID Token", func() (*provider, error) { return ourProvider(url, "ES256") }})
+	}
+	for _, e := range entries {
+		if err := b.codeRows(e.name, e.open); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+	}
+	fmt.Println()
+	return nil
+}
+
+func (b *bench) codeRows(name string, open func() (*provider, error)) error {
+	v, err := open()
+	if v != nil {
+		defer v.stop()
+	}
+	if err != nil {
+		return err
+	}
+	ask, codes := v.harvest(*span)
+	b.row("authorize → code, "+name, b.cost(v.process, ask))
+	got := make([]pair, len(codes))
+	b.row("code → tokens, "+name, b.cost(v.process, v.redeem(codes, func(client int, t pair) { got[client] = t })))
+	access := got[0].Access
+	if access == "" {
+		return fmt.Errorf("no code was redeemed")
+	}
+	request := get(v.addr, v.userinfo, access)
+	b.row("userinfo, "+name, b.cost(v.process, load{addr: v.addr, clients: 16, span: *span, next: func(int, int) []byte { return request }}))
+	return nil
+}
