@@ -94,7 +94,7 @@ type created struct {
 func (c clientCreate) Run(e *env) error {
 	r := oidc.Registration{
 		Name: c.Name, Type: auth.ClientType(c.Type), FirstParty: c.FirstParty, RedirectURIs: c.RedirectURI, Scopes: c.Scope,
-		Auth: auth.AuthMethod(c.Auth), Audiences: c.Audience, Serves: c.Serves,
+		ClientSettings: auth.ClientSettings{Auth: auth.AuthMethod(c.Auth), Audiences: c.Audience, Serves: c.Serves},
 	}
 	if c.JWKS != "" {
 		b, err := os.ReadFile(c.JWKS)

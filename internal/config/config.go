@@ -51,6 +51,7 @@ type Config struct {
 	Sessions Sessions `key:"sessions" help:"Sign-ins kept by a cookie."`
 	Tokens   Tokens   `key:"tokens" help:"Access and refresh tokens. Tenants and resources can set their own."`
 	OAuth    OAuth    `key:"oauth" help:"The OAuth provider."`
+	Outbound Outbound `key:"outbound" help:"What the server asks of others: addresses that clients have named, such as that of their keys."`
 	Keys     Keys     `key:"keys" help:"The keys that sign tokens."`
 	Limits   Limits   `key:"limits" help:"Rate limits, as COUNT/PERIOD with an optional burst: 10/1m burst 20 gives 20 at once and ten more each minute. Addresses are counted as they come through trusted proxies, IPv6 by /64. A limit cannot be switched off, only raised."`
 	Metrics  Metrics  `key:"metrics" help:"The management listener."`
@@ -149,6 +150,20 @@ type Tokens struct {
 // OAuth is the section oauth.
 type OAuth struct {
 	AssertionAudience string `key:"assertion_audience" default:"issuer" oneof:"issuer|endpoint" help:"What a client names as the audience of the JWT with which it proves itself (private_key_jwt): the issuer alone, or, for old clients, the URL of the token endpoint as well."`
+
+	PKCE           string        `key:"pkce" default:"required" oneof:"required|optional" help:"Whether clients that keep a secret must send a code_challenge (PKCE). Public clients always must. Tenants and clients can be let off one by one."`
+	Registration   string        `key:"registration" default:"closed" oneof:"closed|token|open" help:"Who may register clients at /oauth2/register: nobody, holders of a token made by watchword client registration-token, or everybody. Tenants can set their own."`
+	ClientMetadata bool          `key:"client_id_metadata" default:"false" help:"Take the https URL of a document that describes a client as its client_id, without any registration. The server fetches the document."`
+	CodeLifetime   time.Duration `key:"code_lifetime" default:"60s" min:"1s" max:"10m" help:"Lifetime of authorization codes."`
+	PushedLifetime time.Duration `key:"pushed_lifetime" default:"60s" min:"5s" max:"10m" help:"Lifetime of pushed authorization requests (PAR)."`
+	DeviceLifetime time.Duration `key:"device_lifetime" default:"10m" min:"1m" max:"1h" help:"How long a person has for typing the code that a device shows."`
+	DPoPNonce      bool          `key:"dpop_nonce" default:"false" help:"Ask for a nonce of the server in every DPoP proof. It costs clients a second request now and then."`
+}
+
+// Outbound is the section outbound.
+type Outbound struct {
+	Allow  Prefixes `key:"allow" example:"10.20.0.0/16" help:"Networks that are asked although they are not public, and over plain http too where an address is written as a number. Whoever may register a client can make the server send requests to them."`
+	CAFile string   `key:"ca_file" example:"/etc/watchword/ca.pem" help:"Root certificates in PEM that are trusted besides those of the system, for a closed network."`
 }
 
 // Keys is the section keys.

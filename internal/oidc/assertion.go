@@ -21,7 +21,7 @@ import (
 // the issuer): a JWT that the client signs with its own key, for one use.
 
 // AssertionAlgorithms may sign client assertions.
-var AssertionAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.EdDSA}
+var AssertionAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA}
 
 const (
 	maxAssertion     = 8 << 10
@@ -66,7 +66,7 @@ func parseAssertion(raw string) (*jwt.JSONWebToken, error) {
 // checkAssertion verifies an assertion with the client's registered keys and spends
 // it.
 func (s *Service) checkAssertion(ctx context.Context, tenant auth.TenantID, c auth.Client, raw string) error {
-	claims, err := verifyAssertion(c.Settings.JWKS, raw)
+	claims, err := s.verifyAssertion(ctx, c, raw)
 	if err == nil {
 		err = s.judgeAssertion(tenant, c.ID, claims)
 	}
@@ -78,33 +78,36 @@ func (s *Service) checkAssertion(ctx context.Context, tenant auth.TenantID, c au
 
 // verifyAssertion tries the keys that the header can mean. Keys and addresses that
 // the header itself brings (jwk, jku, x5u) are never looked at (RFC 8725 §3.10).
-func verifyAssertion(jwks []byte, raw string) (assertionClaims, error) {
-	var c assertionClaims
+func (s *Service) verifyAssertion(ctx context.Context, c auth.Client, raw string) (assertionClaims, error) {
+	var claims assertionClaims
 	parsed, err := parseAssertion(raw)
 	if err != nil {
-		return c, errors.New("the assertion cannot be read, or its algorithm is not taken")
+		return claims, errors.New("the assertion cannot be read, or its algorithm is not taken")
 	}
 	if len(parsed.Headers) != 1 {
-		return c, errors.New("the assertion has not one signature")
-	}
-	keys, err := ParseClientKeys(jwks)
-	if err != nil {
-		return c, errors.New("the client has no usable keys")
+		return claims, errors.New("the assertion has not one signature")
 	}
 	h := parsed.Headers[0]
 	if typ, _ := h.ExtraHeaders[jose.HeaderType].(string); !assertionTyp(typ) {
-		return c, errors.New("the assertion has the typ of something else")
+		return claims, errors.New("the assertion has the typ of something else")
+	}
+	if want := c.Settings.AuthAlgorithm; want != "" && want != h.Algorithm {
+		return claims, errors.New("the client is registered for another algorithm")
+	}
+	keys, err := s.clientKeys(ctx, c, h.KeyID)
+	if err != nil {
+		return claims, fmt.Errorf("the client has no usable keys: %w", err)
 	}
 	for _, k := range keys {
-		if k.Algorithm != h.Algorithm || h.KeyID != "" && k.KeyID != "" && k.KeyID != h.KeyID {
+		if !fits(k, h.Algorithm, h.KeyID) {
 			continue
 		}
-		if parsed.Claims(k.Key, &c) == nil {
-			return c, nil
+		if parsed.Claims(k.Key, &claims) == nil {
+			return claims, nil
 		}
-		c = assertionClaims{}
+		claims = assertionClaims{}
 	}
-	return c, errors.New("no registered key has signed the assertion")
+	return claims, errors.New("no registered key has signed the assertion")
 }
 
 // assertionTyp keeps other JWTs that the client signs from passing for assertions,
@@ -164,7 +167,7 @@ func (s *Service) spendAssertion(ctx context.Context, tenant auth.TenantID, id a
 }
 
 // ParseClientKeys reads a client's registered JWKS: public signing keys of the
-// algorithms above, each with its algorithm fixed by its kind.
+// algorithms above, each with its algorithm where its kind has only one.
 func ParseClientKeys(jwks []byte) ([]jose.JSONWebKey, error) {
 	var set jose.JSONWebKeySet
 	if len(jwks) > 32<<10 {
@@ -179,19 +182,21 @@ func ParseClientKeys(jwks []byte) ([]jose.JSONWebKey, error) {
 	seen := map[string]bool{}
 	for i := range set.Keys {
 		k := &set.Keys[i]
-		alg, err := keyAlgorithm(*k)
+		algs, err := keyAlgorithms(*k)
 		switch {
 		case err != nil:
 			return nil, err
-		case k.Algorithm != "" && k.Algorithm != alg:
-			return nil, fmt.Errorf("alg of a key is not %s", alg)
+		case k.Algorithm != "" && !slices.Contains(algs, k.Algorithm):
+			return nil, fmt.Errorf("alg of a key is not %s", strings.Join(algs, " or "))
 		case k.Use != "" && k.Use != "sig":
 			return nil, errors.New("a key is not for signatures")
 		case len(set.Keys) > 1 && (k.KeyID == "" || seen[k.KeyID]):
 			return nil, errors.New("each of several keys has a kid of its own")
 		}
 		seen[k.KeyID] = true
-		k.Algorithm = alg
+		if len(algs) == 1 {
+			k.Algorithm = algs[0]
+		}
 	}
 	return set.Keys, nil
 }

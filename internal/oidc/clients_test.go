@@ -60,16 +60,16 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 			"no type":                    {oidc.Registration{Name: "A"}, "type_invalid"},
 			"scope with a space":         {oidc.Registration{Name: "A", Type: auth.ClientWeb, Scopes: []string{"a b"}}, "scope_invalid"},
 			"empty scope":                {oidc.Registration{Name: "A", Type: auth.ClientWeb, Scopes: []string{""}}, "scope_invalid"},
-			"resource with a fragment":   {oidc.Registration{Name: "A", Type: auth.ClientMachine, Audiences: []string{"https://a.test#"}}, "invalid_target"},
-			"resource that is relative":  {oidc.Registration{Name: "A", Type: auth.ClientMachine, Serves: []string{"/api"}}, "invalid_target"},
+			"resource with a fragment":   {oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Audiences: []string{"https://a.test#"}}}, "invalid_target"},
+			"resource that is relative":  {oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{"/api"}}}, "invalid_target"},
 			"machine with redirect":      {oidc.Registration{Name: "A", Type: auth.ClientMachine, RedirectURIs: []string{"https://a.test/"}}, "invalid_redirect_uri"},
-			"public acts for itself":     {oidc.Registration{Name: "A", Type: auth.ClientSPA, Grants: []auth.GrantType{auth.GrantClientCredentials}}, "grant_invalid"},
-			"machine refreshes":          {oidc.Registration{Name: "A", Type: auth.ClientMachine, Grants: []auth.GrantType{auth.GrantRefreshToken}}, "grant_invalid"},
-			"password grant":             {oidc.Registration{Name: "A", Type: auth.ClientWeb, Grants: []auth.GrantType{"password"}}, "grant_invalid"},
-			"public with a secret":       {oidc.Registration{Name: "A", Type: auth.ClientNative, Auth: auth.AuthSecretBasic}, "auth_invalid"},
-			"confidential without proof": {oidc.Registration{Name: "A", Type: auth.ClientWeb, Auth: auth.AuthNone}, "auth_invalid"},
-			"unknown method":             {oidc.Registration{Name: "A", Type: auth.ClientWeb, Auth: "client_secret_jwt"}, "auth_invalid"},
-			"keys without their method":  {oidc.Registration{Name: "A", Type: auth.ClientWeb, JWKS: pair.jwks}, "jwks_invalid"},
+			"public acts for itself":     {oidc.Registration{Name: "A", Type: auth.ClientSPA, ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantClientCredentials}}}, "grant_invalid"},
+			"machine refreshes":          {oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantRefreshToken}}}, "grant_invalid"},
+			"password grant":             {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{"password"}}}, "grant_invalid"},
+			"public with a secret":       {oidc.Registration{Name: "A", Type: auth.ClientNative, ClientSettings: auth.ClientSettings{Auth: auth.AuthSecretBasic}}, "auth_invalid"},
+			"confidential without proof": {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Auth: auth.AuthNone}}, "auth_invalid"},
+			"unknown method":             {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Auth: "client_secret_jwt"}}, "auth_invalid"},
+			"keys without their method":  {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{JWKS: pair.jwks}}, "jwks_invalid"},
 			"native, scheme without dot": {oidc.Registration{Name: "A", Type: auth.ClientNative, RedirectURIs: []string{"myapp:/cb"}}, "invalid_redirect_uri"},
 			"native, active scheme":      {oidc.Registration{Name: "A", Type: auth.ClientNative, RedirectURIs: []string{"javascript:a.b()"}}, "invalid_redirect_uri"},
 		}
@@ -77,7 +77,7 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 			`{"keys":[{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}]}`, `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`,
 			strings.Replace(string(pair.jwks), `"kid"`, `"alg":"RS256","kid"`, 1), strings.Replace(string(pair.jwks), `"kid"`, `"use":"enc","kid"`, 1),
 			strings.Replace(string(pair.jwks), `[`, `[`+string(pair.jwks[9:len(pair.jwks)-2])+`,`, 1)} {
-			list["keys "+jwks] = bad{oidc.Registration{Name: "A", Type: auth.ClientMachine, Auth: auth.AuthPrivateKeyJWT, JWKS: []byte(jwks)}, "jwks_invalid"}
+			list["keys "+jwks] = bad{oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthPrivateKeyJWT, JWKS: []byte(jwks)}}, "jwks_invalid"}
 		}
 		for _, uri := range []string{
 			"http://app.example/cb", "http://127.0.0.1.evil.test/", "http://localhost.evil.test/", "http://127.0.0.2/cb", "http://0.0.0.0/", "http://[::ffff:127.0.0.1]/", // AZ-12

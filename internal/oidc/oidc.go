@@ -13,12 +13,16 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/outbound"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
 )
@@ -31,10 +35,16 @@ type Rates struct {
 	Family limit.Rate
 }
 
-// Config describes a Service. DB, Tokens, Limiter, Rates, Base and Now are required.
+// Config describes a Service. DB, Tokens, Limiter, Rates, Base and Now are required;
+// Keys, Sessions, Out and Root where what needs them is used.
 type Config struct {
-	DB      *store.DB
-	Tokens  *token.Service
+	DB       *store.DB
+	Tokens   *token.Service
+	Keys     *keys.Ring       // signs ID Tokens and the like
+	Sessions *session.Service // ends what a client or a person has
+	Out      *outbound.Client // asks addresses that clients name; nil: none is asked
+	// Root is the secret of all nodes; each use has a key of its own, by secret.Derive.
+	Root    []byte
 	Limiter limit.Limiter
 	Rates   Rates
 	// Base is the server's own URL without a slash at its end.
@@ -44,6 +54,18 @@ type Config struct {
 	// assertion too, for old clients. The issuer alone is safer: an assertion made for
 	// one server cannot be shown to another that shares the URL.
 	EndpointAudience bool
+	// PKCEOptional lets confidential clients do without a code_challenge.
+	PKCEOptional bool
+	// Registration says who may register clients by RFC 7591, where the tenant does not:
+	// "closed" (also when empty), "token" or "open".
+	Registration string
+	// Documents takes the URL of a client's metadata document as a client_id.
+	Documents bool
+	// Lifetimes of authorization codes (60 s when zero), pushed requests (60 s) and
+	// codes of devices (10 min).
+	CodeLifetime, PushedLifetime, DeviceLifetime time.Duration
+	// DPoPNonce asks for a nonce in every proof (RFC 9449 §8).
+	DPoPNonce bool
 	// Observe is told what became of each request for tokens: the grant ("unknown" for
 	// one that we do not have) and "issued" or the error's code. May be nil.
 	Observe func(grant, result string)
@@ -58,6 +80,9 @@ func New(cfg Config) *Service {
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, string) {}
 	}
+	cfg.CodeLifetime = cmp.Or(cfg.CodeLifetime, time.Minute)
+	cfg.PushedLifetime = cmp.Or(cfg.PushedLifetime, time.Minute)
+	cfg.DeviceLifetime = cmp.Or(cfg.DeviceLifetime, 10*time.Minute)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

@@ -1,25 +1,23 @@
 package oidc
 
 import (
-	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
 // Registration is what is said of a new client. A zero field means the default of
-// the client's type.
+// the client's type: without Grants it has what the type is for, without Auth it
+// proves itself by a secret, sent either way, or not at all if it is public. What
+// only the server may say of a client (Sector, Registration, DocumentAt) is ignored.
 type Registration struct {
 	Name         string
 	Type         auth.ClientType
 	FirstParty   bool
 	RedirectURIs []string
 	Scopes       []string
-	Grants       []auth.GrantType // nil: what the type is for
-	Auth         auth.AuthMethod  // empty: a secret, sent either way; public clients prove nothing
-	JWKS         json.RawMessage  // with private_key_jwt
-	Audiences    []string
-	Serves       []string
+	auth.ClientSettings
 }
 
 // defaultGrants are what a type of client is for.
@@ -43,7 +41,8 @@ func parseClient(r Registration) (c auth.Client, err error) {
 	default:
 		return c, auth.Invalid("type_invalid", "type", "a client is web, spa, native or machine")
 	}
-	c.FirstParty = r.FirstParty
+	c.FirstParty, c.Settings = r.FirstParty, r.ClientSettings
+	c.Settings.JWKS, c.Settings.Sector, c.Settings.Registration, c.Settings.DocumentAt = nil, "", "", time.Time{}
 	if c.RedirectURIs, err = each(r.RedirectURIs, func(u string) (string, error) { return auth.ParseRedirectURI(c.Type, u) }); err != nil {
 		return c, err
 	}
@@ -95,15 +94,15 @@ func parseGrants(c auth.Client, asked []auth.GrantType) ([]auth.GrantType, error
 	if asked == nil {
 		return defaultGrants(c.Type), nil
 	}
-	known := []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantClientCredentials}
+	known := []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantClientCredentials, auth.GrantDeviceCode, auth.GrantTokenExchange}
 	for _, g := range asked {
 		switch {
 		case !slices.Contains(known, g):
 			return nil, auth.Invalid("grant_invalid", "grant_types", "this server does not have that grant")
 		case g == auth.GrantClientCredentials && c.Public():
 			return nil, auth.Invalid("grant_invalid", "grant_types", "a public client cannot act for itself: it keeps no secret")
-		case g != auth.GrantClientCredentials && c.Type == auth.ClientMachine:
-			return nil, auth.Invalid("grant_invalid", "grant_types", "a machine acts for itself alone")
+		case c.Type == auth.ClientMachine && g != auth.GrantClientCredentials && g != auth.GrantTokenExchange:
+			return nil, auth.Invalid("grant_invalid", "grant_types", "a machine acts for itself, or exchanges tokens that it was given")
 		}
 	}
 	return slices.Compact(slices.Sorted(slices.Values(asked))), nil

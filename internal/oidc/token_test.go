@@ -232,7 +232,7 @@ func TestAttack_TN_Clients(t *testing.T) {
 		r.Tenant = "acme"
 		_, err = h.Token(t.Context(), r)
 		h.refused(err, oidc.InvalidClient)
-		there, thereSecret, err := h.CreateClient(t.Context(), "acme", oidc.Registration{Name: "There", Type: auth.ClientMachine, Serves: []string{base}}, operator)
+		there, thereSecret, err := h.CreateClient(t.Context(), "acme", oidc.Registration{Name: "There", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{base}}}, operator)
 		h.ok(err)
 		ask := basic(form(t, "token", access.AccessToken), there.ID, thereSecret.Reveal())
 		ask.Tenant = "acme"

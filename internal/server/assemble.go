@@ -2,7 +2,12 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"math"
+	"net/http"
+	"os"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/access"
@@ -13,6 +18,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/outbound"
 	"github.com/watchword-auth/watchword/internal/outbox"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -119,12 +125,49 @@ func (s *Server) openServices(ctx context.Context) error {
 		DB: s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Limiter: s.Limiter,
 		Rates: login.Rates{Account: limit.Rate(l.Login.Account)}, Now: s.now, Observe: s.Metrics.Login, Log: s.log,
 	})
-	s.OIDC = oidc.New(oidc.Config{
-		DB: s.DB, Tokens: s.Tokens, Limiter: s.Limiter, Base: s.cfg.BaseURL(), Now: s.now, Observe: s.Metrics.Grant, Log: s.log,
-		Rates:            oidc.Rates{Client: limit.Rate(l.Client.Credential), Family: limit.Rate(l.Refresh.Credential)},
-		EndpointAudience: s.cfg.OAuth.AssertionAudience == "endpoint",
-	})
+	out, err := s.outbound()
+	if err != nil {
+		return err
+	}
+	s.OIDC = s.provider(root, out)
 	return s.Tenants.EnsureDefault(ctx)
+}
+
+// provider is the OAuth provider over the services that are there.
+func (s *Server) provider(root []byte, out *outbound.Client) *oidc.Service {
+	l, o := s.cfg.Limits, s.cfg.OAuth
+	return oidc.New(oidc.Config{
+		DB: s.DB, Tokens: s.Tokens, Keys: s.Keys, Sessions: s.Sessions, Out: out, Root: root, Limiter: s.Limiter, Base: s.cfg.BaseURL(), Now: s.now, Observe: s.Metrics.Grant, Log: s.log,
+		Rates:            oidc.Rates{Client: limit.Rate(l.Client.Credential), Family: limit.Rate(l.Refresh.Credential)},
+		EndpointAudience: o.AssertionAudience == "endpoint",
+		PKCEOptional:     o.PKCE == "optional",
+		Registration:     o.Registration,
+		Documents:        o.ClientMetadata,
+		CodeLifetime:     o.CodeLifetime, PushedLifetime: o.PushedLifetime, DeviceLifetime: o.DeviceLifetime,
+		DPoPNonce: o.DPoPNonce,
+	})
+}
+
+// outbound is the client for addresses that others name.
+func (s *Server) outbound() (*outbound.Client, error) {
+	conf := outbound.Config{Timeout: 5 * time.Second, InsecureAllow: s.cfg.Outbound.Allow}
+	if file := s.cfg.Outbound.CAFile; file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("outbound.ca_file: %w", err)
+		}
+		roots, err := x509.SystemCertPool()
+		if err != nil {
+			roots = x509.NewCertPool()
+		}
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("outbound.ca_file: %s holds no certificates in PEM", file)
+		}
+		conf.Transport = func(t *http.Transport) { t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12} }
+	}
+	c := outbound.New(conf)
+	s.closers = append(s.closers, func() error { c.Close(); return nil })
+	return c, nil
 }
 
 // openMail chooses where mail goes: the configured server, the mailbox of

@@ -530,7 +530,7 @@ func authMethods(t *testing.T, s *servertest.Server, tenant auth.TenantID, m bod
 // proves tries a method with a client that was made for it. That a public client may
 // do what it asks is another question, so only invalid_client is a refusal.
 func proves(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form, method string) bool {
-	r := oidc.Registration{Name: "A", Type: auth.ClientMachine, Auth: auth.AuthMethod(method)}
+	r := oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthMethod(method)}}
 	if method == "none" {
 		r.Type = auth.ClientSPA
 	}
@@ -575,7 +575,7 @@ func signs(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, _, err := s.OIDC.CreateClient(t.Context(), tenant, oidc.Registration{Name: "A", Type: auth.ClientMachine, Auth: auth.AuthPrivateKeyJWT, JWKS: jwks}, auth.System)
+	c, _, err := s.OIDC.CreateClient(t.Context(), tenant, oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthPrivateKeyJWT, JWKS: jwks}}, auth.System)
 	if err != nil {
 		return false
 	}
