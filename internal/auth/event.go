@@ -32,6 +32,9 @@ const (
 	EventRoleUnassigned   EventKind = "role.unassigned"
 	EventClientChanged    EventKind = "client.changed"
 	EventClientRefused    EventKind = "client.refused" // it did not prove itself
+	EventDeviceAsked      EventKind = "device.requested"
+	EventDeviceApproved   EventKind = "device.approved"
+	EventDeviceDenied     EventKind = "device.denied"
 	EventTokenIssued      EventKind = "token.issued"
 	EventTokenRevoked     EventKind = "token.revoked"
 	EventTenantChanged    EventKind = "tenant.changed"

@@ -18,6 +18,10 @@ const (
 	InvalidTarget        Code = "invalid_target"
 	UnauthorizedClient   Code = "unauthorized_client"
 	UnsupportedGrantType Code = "unsupported_grant_type"
+	AuthorizationPending Code = "authorization_pending" // RFC 8628 §3.5, with the three that follow
+	SlowDown             Code = "slow_down"
+	AccessDenied         Code = "access_denied"
+	ExpiredToken         Code = "expired_token"
 )
 
 // Error is a refusal in the words of the protocol. Desc is for the client's

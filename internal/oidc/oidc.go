@@ -33,6 +33,10 @@ type Rates struct {
 	Client limit.Rate
 	// Family counts refreshes within one family of refresh tokens.
 	Family limit.Rate
+	// UserCode counts wrong codes of devices that were entered from one address,
+	// UserCodeAccount those by one person.
+	UserCode        limit.Rate
+	UserCodeAccount limit.Rate
 }
 
 // Config describes a Service. DB, Tokens, Limiter, Rates, Base and Now are required;

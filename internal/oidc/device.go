@@ -1,0 +1,119 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+const (
+	// DeviceAuthorizationPath is where a device asks, DevicePath the page on which a
+	// person enters its code.
+	DeviceAuthorizationPath = "/oauth2/device_authorization"
+	DevicePath              = "/device"
+
+	// devicePrefix is what every device_code begins with.
+	devicePrefix = "wwd_"
+	// deviceInterval is the least time between two polls, and what is added to it for
+	// good each time a device does not keep to it (RFC 8628 §3.5).
+	deviceInterval = 5 * time.Second
+)
+
+// DeviceAnswer is what a device is told (RFC 8628 §3.2).
+type DeviceAnswer struct {
+	DeviceCode              secret.Text `json:"device_code"`
+	UserCode                string      `json:"user_code"`
+	VerificationURI         string      `json:"verification_uri"`
+	VerificationURIComplete string      `json:"verification_uri_complete"`
+	ExpiresIn               int         `json:"expires_in"`
+	Interval                int         `json:"interval"`
+}
+
+// StartDevice is the device authorization endpoint (RFC 8628 §3.1). The client proves
+// itself as at the token endpoint; of the scope it asked for it gets what it is
+// registered for. Both codes are kept as digests: that of the user's code is keyed,
+// since there are few enough of them to try all. A refusal is as of Token.
+func (s *Service) StartDevice(ctx context.Context, r Request) (DeviceAnswer, error) {
+	d, err := s.askedByDevice(ctx, r)
+	if err != nil {
+		return DeviceAnswer{}, err
+	}
+	code, user := secret.New(devicePrefix), newUserCode()
+	d.Digest, d.UserDigest = secret.Digest(code.Reveal()), s.userDigest(r.Tenant, user)
+	d.Status, d.Interval = auth.DevicePending, deviceInterval
+	actor := r.Actor
+	actor.Kind, actor.ID, actor.Client = auth.ActorClient, string(d.Client), d.Client
+	err = s.cfg.DB.Write(ctx, r.Tenant, func(tx *store.Tx) error {
+		d.CreatedAt, d.ExpiresAt = tx.Now, tx.Now.Add(s.cfg.DeviceLifetime)
+		if err := tx.InsertDevice(d); err != nil {
+			return err
+		}
+		return tx.Record(auth.Event{Kind: auth.EventDeviceAsked, Actor: actor, Detail: map[string]string{"scope": d.Scope.String()}})
+	})
+	if errors.Is(err, auth.ErrConflict) { // 1 in 25,600,000,000 for each code that lives
+		return DeviceAnswer{}, auth.Unavailable(err, time.Second)
+	}
+	if err != nil {
+		return DeviceAnswer{}, fmt.Errorf("start device: %w", err)
+	}
+	page := r.Tenant.Issuer(s.cfg.Base) + DevicePath
+	return DeviceAnswer{
+		DeviceCode: code, UserCode: showUserCode(user), VerificationURI: page, VerificationURIComplete: page + "?user_code=" + showUserCode(user),
+		ExpiresIn: int(s.cfg.DeviceLifetime / time.Second), Interval: int(deviceInterval / time.Second),
+	}, nil
+}
+
+// askedByDevice checks who asks, and for what.
+func (s *Service) askedByDevice(ctx context.Context, r Request) (auth.Device, error) {
+	caller, err := s.Authenticate(ctx, r)
+	if err != nil {
+		return auth.Device{}, err
+	}
+	if !caller.Client.Allows(auth.GrantDeviceCode) {
+		return auth.Device{}, refuse(UnauthorizedClient, "this client may not use that grant")
+	}
+	req := tokenRequest{Caller: caller, form: r.Form}
+	d := auth.Device{Client: caller.Client.ID}
+	if d.Scope, err = deviceScope(req); err != nil {
+		return auth.Device{}, err
+	}
+	if d.Audience, err = s.audience(req); err != nil {
+		return auth.Device{}, err
+	}
+	return d, nil
+}
+
+// deviceScope is what was asked for as far as it is registered; without scope, all
+// that is.
+func deviceScope(r tokenRequest) (auth.Scope, error) {
+	allowed := auth.Scope(r.Client.Scopes)
+	asked := r.form.Get("scope")
+	if strings.Trim(asked, " ") == "" {
+		return allowed, nil
+	}
+	scope, err := auth.ParseScope(asked)
+	if err != nil {
+		return nil, &Error{Code: InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
+	}
+	var out auth.Scope
+	for _, t := range scope {
+		if allowed.Has(t) {
+			out = append(out, t)
+		}
+	}
+	if len(out) == 0 {
+		return nil, refuse(InvalidScope, "the client may have nothing of that scope")
+	}
+	return out, nil
+}
+
+// userDigest is what is kept of a user's code.
+func (s *Service) userDigest(tenant auth.TenantID, code string) string {
+	return secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "device user code"), []byte(tenant), []byte(code)))
+}
