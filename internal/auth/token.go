@@ -27,6 +27,14 @@ type Grant struct {
 	Actor []byte
 	// Opaque asks for an access token that only we can read.
 	Opaque bool
+	// IDToken asks for an ID Token as well, if the scope has openid.
+	IDToken *IDTokenRequest
+}
+
+// IDTokenRequest is what an ID Token says besides who signed in, when and how.
+type IDTokenRequest struct {
+	Nonce  string   // OpenID Connect Core §2
+	Claims []string // asked for by name (§5.5)
 }
 
 // Family is one chain of rotated refresh tokens (RFC 9700 §4.14.2). Only the

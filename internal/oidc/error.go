@@ -22,6 +22,8 @@ const (
 	SlowDown             Code = "slow_down"
 	AccessDenied         Code = "access_denied"
 	ExpiredToken         Code = "expired_token"
+	InvalidToken         Code = "invalid_token"      // RFC 6750 §3.1
+	InsufficientScope    Code = "insufficient_scope" // RFC 6750 §3.1
 )
 
 // Error is a refusal in the words of the protocol. Desc is for the client's
@@ -30,6 +32,12 @@ type Error struct {
 	Code Code
 	Desc string
 	Err  error
+	// Scheme is set when the refusal is one of a protected resource: the scheme of its
+	// challenge, Bearer or DPoP (RFC 6750 §3, RFC 9449 §7.1). Bare leaves the error out
+	// of the challenge, because no token was shown. Scope is what is missing.
+	Scheme string
+	Bare   bool
+	Scope  string
 }
 
 func (e *Error) Error() string {
@@ -43,6 +51,11 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 func refuse(code Code, desc string) *Error { return &Error{Code: code, Desc: desc} }
+
+// refuseToken is the refusal of an access token at a protected resource.
+func refuseToken(code Code, scheme, desc string) *Error {
+	return &Error{Code: code, Scheme: scheme, Desc: desc}
+}
 
 // codeOf is the word for what became of a request.
 func codeOf(err error) string {

@@ -97,6 +97,10 @@ func New(cfg Config) *Service {
 type Request struct {
 	Tenant        auth.TenantID
 	Authorization []string // the values of the header of that name
+	Proof         []string // the values of the header DPoP (RFC 9449 §4)
+	Accept        []string // the values of the header of that name
+	Method        string   // of the request
+	URL           string   // of the endpoint, made from the issuer
 	Form          Form
 	Actor         auth.Actor // from where; who it is has to be proved
 }

@@ -7,11 +7,13 @@
 // Refresh does both. Verify is for our own API: what guard checks by itself, plus
 // a look at the database, so that a revocation counts at once.
 //
-// An access token is a JWT of RFC 9068; a refresh token is opaque, and only the
-// digest of the newest one of a family is stored (docs/tokens.md).
+// An access token is a JWT of RFC 9068, or sealed so that only we can read it; an ID
+// Token goes with it where a client asked who signed in. A refresh token is opaque,
+// and only the digest of the newest one of a family is stored (docs/tokens.md).
 package token
 
 import (
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -57,6 +60,8 @@ type Service struct {
 	grace     time.Duration
 	algorithm string
 	form      form
+	pairwise  []byte // key of subjects
+	opaque    cipher.AEAD
 	refreshed func(string)
 	guards    guards
 	log       *slog.Logger
@@ -72,7 +77,8 @@ func New(cfg Config) *Service {
 	}
 	s := &Service{
 		db: cfg.DB, keys: cfg.Keys, base: cfg.Base, now: cfg.Now, lifetimes: cfg.Lifetimes.Or(defaults),
-		grace: cfg.Grace, algorithm: cfg.Algorithm, form: newForm(cfg.Root), refreshed: cfg.Refreshed, log: cfg.Log,
+		grace: cfg.Grace, algorithm: cfg.Algorithm, form: newForm(cfg.Root), pairwise: secret.Derive(cfg.Root, "pairwise subject"),
+		opaque: newOpaque(cfg.Root), refreshed: cfg.Refreshed, log: cfg.Log,
 	}
 	if s.now == nil {
 		s.now = time.Now
