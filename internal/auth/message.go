@@ -15,6 +15,9 @@ const (
 	MailEmailChanged    MessageKind = "mail.email_changed"    // notice to the old address
 	MailAccountDeleted  MessageKind = "mail.account_deleted"  // notice
 	MailSessionsEnded   MessageKind = "mail.sessions_ended"   // refresh token stolen
+	// LogoutBackchannel tells a client that a session of its has ended (OpenID Connect
+	// Back-Channel Logout §2.5): a LogoutNotice.
+	LogoutBackchannel MessageKind = "logout.backchannel"
 	// MailNone is written where a known address would get mail and this one gets
 	// none, so that both cost the caller the same. Its handler does nothing.
 	MailNone MessageKind = "mail.none"
@@ -26,7 +29,8 @@ type Message struct {
 	ID        MessageID
 	Tenant    TenantID
 	Kind      MessageKind
-	Payload   Mail
+	Payload   Mail         // of the mail.* kinds
+	Logout    LogoutNotice // of LogoutBackchannel
 	CreatedAt time.Time
 	Attempts  int
 }
@@ -41,4 +45,13 @@ type Mail struct {
 	IP        string    `json:"ip,omitempty"` // from where it was asked
 	At        time.Time `json:"at,omitzero"`
 	NewEmail  string    `json:"new_email,omitempty"`
+}
+
+// LogoutNotice is the payload of LogoutBackchannel: whose session at which client has
+// ended, and where the client wants to hear of it.
+type LogoutNotice struct {
+	Client  ClientID  `json:"client"`
+	Account AccountID `json:"account"`
+	Session SessionID `json:"session"` // the client's session: the sid of its tokens
+	URI     string    `json:"uri"`
 }
