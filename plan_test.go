@@ -52,7 +52,7 @@ var only = map[string][]string{
 	"internal/passkey":    {"internal/login"},
 	"internal/otp":        {"internal/login"},
 	"guard/guardtest":     {"bench"},
-	"guard":               {"guard/guardtest", "internal/token", "internal/web", "internal/gateway", "bench", "examples/go-api"},
+	"guard":               {"guard/guardtest", "internal/token", "internal/oidc", "internal/web", "internal/gateway", "bench", "examples/go-api"},
 	"internal/password":   {"internal/account", "internal/login", "internal/tenant", "internal/web", "internal/server", "internal/servertest", "cmd/watchword", "bench"},
 }
 

@@ -9,7 +9,8 @@ import (
 // Code is an error code of the protocol. It never changes.
 type Code string
 
-// The codes in use (RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 8707 §2).
+// The codes in use (RFC 6749 §5.2, RFC 7009 §2.2.1, RFC 8707 §2, RFC 9449
+// §5 and §8).
 const (
 	InvalidRequest       Code = "invalid_request"
 	InvalidClient        Code = "invalid_client"
@@ -24,6 +25,8 @@ const (
 	ExpiredToken         Code = "expired_token"
 	InvalidToken         Code = "invalid_token"      // RFC 6750 §3.1
 	InsufficientScope    Code = "insufficient_scope" // RFC 6750 §3.1
+	InvalidProof         Code = "invalid_dpop_proof" // RFC 9449 §5
+	UseNonce             Code = "use_dpop_nonce"     // RFC 9449 §8
 )
 
 // Error is a refusal in the words of the protocol. Desc is for the client's
@@ -38,6 +41,8 @@ type Error struct {
 	Scheme string
 	Bare   bool
 	Scope  string
+	// Nonce says that the answer brings a nonce for the next proof (RFC 9449 §8).
+	Nonce bool
 }
 
 func (e *Error) Error() string {

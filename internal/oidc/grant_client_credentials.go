@@ -26,7 +26,7 @@ func (s *Service) issueMachine(ctx context.Context, r tokenRequest) (auth.Tokens
 	if err != nil {
 		return auth.Tokens{}, err
 	}
-	d, err := s.cfg.Tokens.StartMachine(r.Tenant, r.Client, auth.Grant{Scope: scope, Audience: audience})
+	d, err := s.cfg.Tokens.StartMachine(r.Tenant, r.Client, auth.Grant{Scope: scope, Audience: audience, JKT: r.jkt})
 	if err != nil {
 		return auth.Tokens{}, undecided(err)
 	}

@@ -24,6 +24,7 @@ type tokenRequest struct {
 	Caller
 	form  Form
 	scope auth.Scope // nil when none was asked for
+	jkt   string     // thumbprint of the key that the client has proved; empty for none
 }
 
 // Issued is the answer of the token endpoint.
@@ -69,6 +70,12 @@ func (s *Service) run(ctx context.Context, g grant, r Request) (Issued, error) {
 		return Issued{}, refuse(UnauthorizedClient, "this client may not use that grant")
 	}
 	req := tokenRequest{Caller: caller, form: r.Form}
+	if req.jkt, err = s.proof(ctx, r); err != nil {
+		return Issued{}, err
+	}
+	if caller.Client.Settings.DPoP && req.jkt == "" {
+		return Issued{}, refuse(InvalidProof, "the tokens of this client are bound to keys: send a DPoP proof")
+	}
 	if asked := r.Form.Get("scope"); strings.Trim(asked, " ") != "" {
 		if req.scope, err = auth.ParseScope(asked); err != nil {
 			return Issued{}, &Error{Code: InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}

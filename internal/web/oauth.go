@@ -44,7 +44,19 @@ func (ex *exchange) readOAuth(r *http.Request) (oidc.Request, error) {
 	if err != nil {
 		return oidc.Request{}, err
 	}
-	return oidc.Request{Tenant: ex.tenant.ID, Authorization: r.Header["Authorization"], Form: form, Actor: ex.by()}, nil
+	if len(r.Header["Dpop"]) > 0 {
+		ex.giveNonce()
+	}
+	return oidc.Request{Tenant: ex.tenant.ID, Authorization: r.Header["Authorization"], Form: form,
+		Proof: r.Header["Dpop"], Method: r.Method, URL: ex.tenant.ID.Issuer(ex.server.cfg.Base) + ex.route.path, Actor: ex.by()}, nil
+}
+
+// giveNonce hands out the nonce for the next proof of possession, where one is asked
+// for (RFC 9449 §8).
+func (ex *exchange) giveNonce() {
+	if nonce := ex.server.cfg.OIDC.Nonce(ex.tenant.ID); nonce != "" {
+		ex.Header()["Dpop-Nonce"] = []string{nonce}
+	}
 }
 
 // tokenAnswer is the answer of the token endpoint (RFC 6749 §5.1).

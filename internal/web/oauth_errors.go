@@ -31,6 +31,9 @@ func (ex *exchange) writeOAuthError(err error) {
 		if status == http.StatusUnauthorized && len(ex.request.Header["Authorization"]) > 0 {
 			ex.Header()["Www-Authenticate"] = []string{`Basic realm="watchword", charset="UTF-8"`}
 		}
+		if e.Nonce {
+			ex.giveNonce()
+		}
 		ex.writeOAuth(status, oauthError{string(e.Code), described(e.Desc)})
 		return
 	}

@@ -1,0 +1,87 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/guard"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Proof of possession (RFC 9449). What a proof has to say is checked by guard, for us
+// as for every API; that it works once is seen to here, in the database, on whichever
+// node it is shown.
+
+// possession is a request in which a key may be proved.
+type possession struct {
+	tenant      auth.TenantID
+	proofs      []string // the values of the DPoP header
+	method, url string
+	access      string // the token beside the proof; empty where there is none
+}
+
+// proof checks and spends the proof of a request. It returns the thumbprint of the
+// proved key, and nothing when there is no proof. Refusals are *Error with
+// InvalidProof or UseNonce.
+func (s *Service) proof(ctx context.Context, r Request) (jkt string, err error) {
+	if len(r.Proof) == 0 {
+		return "", nil
+	}
+	return s.possess(ctx, possession{tenant: r.Tenant, proofs: r.Proof, method: r.Method, url: r.URL})
+}
+
+func (s *Service) possess(ctx context.Context, p possession) (jkt string, err error) {
+	rules := guard.ProofRules{Method: p.method, URL: p.url, AccessToken: p.access, Now: s.cfg.Now()}
+	if s.cfg.DPoPNonce {
+		nonces := s.nonces(p.tenant)
+		rules.Nonce = func(nonce string) bool { return nonces.Good(nonce, rules.Now) }
+	}
+	proof, err := guard.CheckProof(p.proofs, rules)
+	if e, ok := errors.AsType[*guard.ProofError](err); ok {
+		if e.Code == guard.UseNonce {
+			return "", &Error{Code: UseNonce, Desc: "repeat the request with the nonce of the DPoP-Nonce header in the proof", Err: e.Err, Nonce: true}
+		}
+		return "", refuseProof(e.Err)
+	}
+	return proof.JKT, s.spendProof(ctx, p.tenant, proof)
+}
+
+// spendProof makes sure that it is the first time.
+func (s *Service) spendProof(ctx context.Context, tenant auth.TenantID, p guard.Proof) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseProof, Digest: secret.Digest(p.JKT + "\x00" + p.JTI), Data: "{}",
+			CreatedAt: tx.Now, UsedAt: tx.Now, ExpiresAt: p.UsableUntil.Add(clockSpread)})
+	})
+	switch {
+	case errors.Is(err, auth.ErrConflict):
+		return refuseProof(errors.New("the proof was used before"))
+	case err != nil:
+		return fmt.Errorf("spend proof: %w", err)
+	}
+	return nil
+}
+
+// clockSpread is by how much the clocks of our nodes may differ.
+const clockSpread = time.Minute
+
+// Nonce is the nonce that clients of the tenant shall put into their next proof; empty
+// when none are asked for.
+func (s *Service) Nonce(tenant auth.TenantID) string {
+	if !s.cfg.DPoPNonce {
+		return ""
+	}
+	return s.nonces(tenant).At(s.cfg.Now())
+}
+
+func (s *Service) nonces(tenant auth.TenantID) guard.Nonces {
+	return guard.NewNonces(secret.Derive(s.cfg.Root, "dpop nonce "+string(tenant)))
+}
+
+// refuseProof is the one refusal of a proof; why is for the log.
+func refuseProof(why error) error {
+	return &Error{Code: InvalidProof, Desc: "the DPoP proof is not valid for this request", Err: why}
+}
