@@ -53,7 +53,7 @@ type AuthorizationRequest struct {
 	Prompt       []string      `json:"prompt,omitempty"`
 	MaxAge       *int64        `json:"max_age,omitempty"` // seconds
 	ACR          []string      `json:"acr,omitempty"`     // wanted, the best first
-	Hint         AccountID     `json:"hint,omitempty"`    // of whom the id_token_hint speaks
+	Hint         string        `json:"hint,omitempty"`    // the subject of the id_token_hint, as the client knows it
 	LoginHint    string        `json:"login_hint,omitempty"`
 	Locales      []string      `json:"locales,omitempty"`
 	Claims       ClaimsRequest `json:"claims,omitzero"`

@@ -93,3 +93,50 @@ func plainHost(u *url.URL) string {
 func loopbackName(host string) bool {
 	return host == "127.0.0.1" || host == "::1" || host == "localhost"
 }
+
+// MatchRedirectURI reports whether the address of an authorization request is one that
+// the client has registered: the same text, character by character (RFC 9700 §2.1).
+// A native client chooses its port anew each time it listens on 127.0.0.1 or [::1], so
+// there the port alone may differ (RFC 8252 §7.3).
+func (c Client) MatchRedirectURI(asked string) bool {
+	if slices.Contains(c.RedirectURIs, asked) {
+		return true
+	}
+	if c.Type != ClientNative {
+		return false
+	}
+	bare, ok := withoutPort(asked)
+	return ok && slices.ContainsFunc(c.RedirectURIs, func(kept string) bool {
+		kept, ok := withoutPort(kept)
+		return ok && kept == bare
+	})
+}
+
+// withoutPort cuts the port out of an http address of a loopback IP, and out of
+// nothing else: not of localhost, which a resolver may send elsewhere.
+func withoutPort(s string) (string, bool) {
+	for _, host := range []string{"http://127.0.0.1", "http://[::1]"} {
+		rest, ok := strings.CutPrefix(s, host)
+		if !ok {
+			continue
+		}
+		if port, ok := strings.CutPrefix(rest, ":"); ok {
+			rest = strings.TrimLeft(port, "0123456789")
+			if n := len(port) - len(rest); n < 1 || n > 5 {
+				return "", false
+			}
+		}
+		if rest != "" && rest[0] != '/' && rest[0] != '?' {
+			return "", false
+		}
+		return host + rest, true
+	}
+	return "", false
+}
+
+// Assured reports whether an answer at that address reaches the client and nobody else:
+// the client proves who it is when it redeems the code, or the address is its own on
+// the web. A scheme or a port of a device can be taken by any program on it.
+func (c Client) Assured(redirectURI string) bool {
+	return !c.Public() || strings.HasPrefix(redirectURI, "https://")
+}

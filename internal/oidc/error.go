@@ -29,6 +29,16 @@ const (
 	UseNonce             Code = "use_dpop_nonce"     // RFC 9449 §8
 )
 
+// The codes of the authorization endpoint (RFC 6749 §4.1.2.1, RFC 9101 §7, OpenID
+// Connect Core §3.1.2.6). What a person's decision leads to is worded by auth.Next.
+const (
+	UnsupportedResponseType  Code = "unsupported_response_type"
+	InvalidRequestObject     Code = "invalid_request_object"
+	InvalidRequestURI        Code = "invalid_request_uri"
+	RequestURINotSupported   Code = "request_uri_not_supported"
+	RegistrationNotSupported Code = "registration_not_supported"
+)
+
 // Error is a refusal in the words of the protocol. Desc is for the client's
 // developer and holds nothing of what was sent; the cause in Err is for the log.
 type Error struct {

@@ -1,0 +1,99 @@
+package oidc
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// The ways in which an answer travels (OAuth 2.0 Multiple Response Types §2.1, OAuth 2.0
+// Form Post Response Mode).
+const (
+	modeQuery    = "query"
+	modeFragment = "fragment"
+	modeFormPost = "form_post"
+)
+
+// Answer is what goes back to the client through the browser (RFC 6749 §4.1.2), with
+// state as it came and with the issuer (RFC 9207 §2).
+type Answer struct {
+	RedirectURI string
+	Mode        string // query, fragment or form_post
+	Params      [][2]string
+}
+
+// FormPost reports whether the answer is a form that the browser posts to RedirectURI,
+// with Params as its fields, instead of a redirect to Location.
+func (a Answer) FormPost() bool { return a.Mode == modeFormPost }
+
+// Location is where the browser is sent. The redirect URI's own query stays as it is
+// (RFC 6749 §3.1.2).
+func (a Answer) Location() string {
+	var b strings.Builder
+	b.WriteString(a.RedirectURI)
+	switch {
+	case a.Mode == modeFragment:
+		b.WriteByte('#')
+	case !strings.Contains(a.RedirectURI, "?"):
+		b.WriteByte('?')
+	case !strings.HasSuffix(a.RedirectURI, "?") && !strings.HasSuffix(a.RedirectURI, "&"):
+		b.WriteByte('&')
+	}
+	for i, p := range a.Params {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(p[0] + "=" + encodeParam(p[1]))
+	}
+	return b.String()
+}
+
+// encodeParam writes a space as %20, which every reader understands, also in a
+// fragment.
+func encodeParam(v string) string { return strings.ReplaceAll(url.QueryEscape(v), "+", "%20") }
+
+// Get is a parameter of the answer, or empty.
+func (a Answer) Get(name string) string {
+	for _, p := range a.Params {
+		if p[0] == name {
+			return p[1]
+		}
+	}
+	return ""
+}
+
+// answer begins an answer to a request.
+func (s *Service) answer(tenant auth.TenantID, r auth.AuthorizationRequest, params ...[2]string) *Answer {
+	if r.State != "" {
+		params = append(params, [2]string{"state", r.State})
+	}
+	params = append(params, [2]string{"iss", tenant.Issuer(s.cfg.Base)})
+	mode := r.ResponseMode
+	if mode == "" {
+		mode = modeQuery
+	}
+	return &Answer{RedirectURI: r.RedirectURI, Mode: mode, Params: params}
+}
+
+// refusal is an answer without a code. The description holds nothing of what was sent.
+func (s *Service) refusal(tenant auth.TenantID, r auth.AuthorizationRequest, code, desc string) *Answer {
+	return s.answer(tenant, r, [2]string{"error", code}, [2]string{"error_description", desc})
+}
+
+// PageError is a refusal that is shown to the person instead of being sent to the
+// client: who the client is, or where its answers go, is not certain (RFC 6749
+// §4.1.2.1, RFC 9700 §4.11.2). It says the same of a client that is unknown and one that
+// is shut.
+type PageError struct {
+	Title, Text string // for the person
+	Code        Code   // for the client's developer
+	Desc        string
+}
+
+func (e *PageError) Error() string { return string(e.Code) + ": " + e.Desc }
+
+func page(code Code, desc string) *PageError {
+	return &PageError{Title: "This sign-in link does not work", Code: code, Desc: desc,
+		Text: "The application that sent you here asked for something that we cannot answer safely. Go back to it and try again; if that does not help, tell those who run it."}
+}

@@ -1,0 +1,33 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// resolveClient finds a client by its id, with its tenant, for the endpoints at which a
+// client only names itself. auth.ErrNotFound when it is unknown, another tenant's, shut,
+// or its tenant is: whoever asks cannot tell these apart.
+func (s *Service) resolveClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (c auth.Client, t auth.Tenant, err error) {
+	if _, err := auth.ParseClientID(string(id)); err != nil {
+		return c, t, fmt.Errorf("client: %w", auth.ErrNotFound)
+	}
+	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		if c, err = tx.Client(id); err != nil {
+			return err
+		}
+		t, err = tx.Self()
+		return err
+	})
+	switch {
+	case err != nil && !errors.Is(err, auth.ErrNotFound):
+		return auth.Client{}, auth.Tenant{}, fmt.Errorf("read client: %w", err)
+	case err != nil || c.Disabled() || t.Disabled():
+		return auth.Client{}, auth.Tenant{}, fmt.Errorf("client: %w", auth.ErrNotFound)
+	}
+	return c, t, nil
+}
