@@ -6,13 +6,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/session"
 )
 
-// Browser is what a browser has brought along in its cookies.
-type Browser struct {
-	Secret   string           // of the browser cookie; empty when there is none
-	Sessions []session.Signed // those that live, the current one first
-	Actor    auth.Actor       // from where
-}
-
 // AuthorizeInput is a request to the authorization endpoint.
 type AuthorizeInput struct {
 	Tenant  auth.Tenant
