@@ -21,33 +21,66 @@ func ParseBearer(r *http.Request) (string, error) {
 	return token, nil
 }
 
+// ParseAuthorization is ParseBearer for both schemes of access tokens: the result says
+// which one it was, "Bearer" or "DPoP". It is given the values of the header.
+func ParseAuthorization(values []string) (scheme, token string, err error) {
+	scheme, token, e := credentials(values)
+	if e != nil {
+		return "", "", e
+	}
+	return scheme, token, nil
+}
+
 func bearer(h http.Header) (string, *Error) {
-	values := h["Authorization"]
+	scheme, token, e := credentials(h["Authorization"])
+	if scheme == schemeDPoP {
+		return "", refuse(ErrNoToken, errScheme)
+	}
+	return token, e
+}
+
+const (
+	schemeBearer = "Bearer"
+	schemeDPoP   = "DPoP"
+)
+
+var errScheme = errors.New("another authentication scheme")
+
+// credentials returns the scheme also beside an error, once it is known.
+func credentials(values []string) (scheme, token string, e *Error) {
 	if len(values) == 0 {
-		return "", refuse(ErrNoToken, nil)
+		return "", "", refuse(ErrNoToken, nil)
 	}
 	if len(values) > 1 {
 		// Which of the two would the proxy in front of us have believed?
-		return "", refuse(ErrRequest, errors.New("several Authorization headers"))
+		return "", "", refuse(ErrRequest, errors.New("several Authorization headers"))
 	}
-	const scheme = "Bearer"
 	value := values[0]
-	if len(value) < len(scheme) || !strings.EqualFold(value[:len(scheme)], scheme) {
-		return "", refuse(ErrNoToken, errors.New("another authentication scheme"))
+	switch {
+	case startsWith(value, schemeBearer):
+		scheme = schemeBearer
+	case startsWith(value, schemeDPoP):
+		scheme = schemeDPoP
+	default:
+		return "", "", refuse(ErrNoToken, errScheme)
 	}
 	rest := value[len(scheme):]
 	if rest == "" {
-		return "", refuse(ErrRequest, errors.New("scheme without credentials"))
+		return scheme, "", refuse(ErrRequest, errors.New("scheme without credentials"))
 	}
 	if rest[0] != ' ' {
 		if rest[0] == '\t' {
-			return "", refuse(ErrRequest, errors.New("tab after the scheme"))
+			return scheme, "", refuse(ErrRequest, errors.New("tab after the scheme"))
 		}
-		return "", refuse(ErrNoToken, errors.New("another authentication scheme"))
+		return "", "", refuse(ErrNoToken, errScheme)
 	}
-	token := rest[1:]
+	token = rest[1:]
 	if token == "" || strings.IndexByte(token, ' ') >= 0 || strings.IndexByte(token, '\t') >= 0 || strings.IndexByte(token, ',') >= 0 {
-		return "", refuse(ErrRequest, errors.New("credentials are not one token"))
+		return scheme, "", refuse(ErrRequest, errors.New("credentials are not one token"))
 	}
-	return token, nil
+	return scheme, token, nil
+}
+
+func startsWith(value, scheme string) bool {
+	return len(value) >= len(scheme) && strings.EqualFold(value[:len(scheme)], scheme)
 }

@@ -24,6 +24,14 @@ type entry struct {
 	exp    time.Time
 }
 
+// bearer refuses a token that must not be used without a proof of its key.
+func (en *entry) bearer() *Error {
+	if en.claims.bound {
+		return refuse(ErrBound, nil)
+	}
+	return nil
+}
+
 // cache remembers verified tokens. Each shard has two generations: when the
 // young one is full it becomes the old one, and the old one is forgotten. So
 // it is bounded, forgetting costs nothing, and what is used stays.

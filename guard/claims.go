@@ -24,9 +24,13 @@ type Claims struct {
 	IssuedAt    time.Time
 	NotBefore   time.Time // zero if the token does not say
 	ExpiresAt   time.Time
+	// JKT is the thumbprint of the key to which the token is bound ("cnf"), empty for a
+	// bearer token.
+	JKT string
 
-	bound   bool   // has "cnf"
-	payload string // the signed JSON
+	bound   bool             // has "cnf"
+	payload string           // the signed JSON
+	now     func() time.Time // the clock of the Guard that verified it
 }
 
 // HasScope tells whether the token carries the scope.

@@ -67,11 +67,30 @@ func (c *Claims) member(p *parser, name string) (err error) {
 		c.ExpiresAt, err = p.time()
 	case "cnf":
 		c.bound = true
-		err = p.skip()
+		c.JKT, err = p.confirmation()
 	default:
 		err = p.skip()
 	}
 	return err
+}
+
+// confirmation reads "cnf" (RFC 7800, RFC 9449 section 6.1). A key that has to be
+// proved in another way than by DPoP, also beside it, gives nothing: what we cannot
+// check is not half checked.
+func (p *parser) confirmation() (jkt string, err error) {
+	foreign := false
+	err = p.object(func(name string) (err error) {
+		if name == "jkt" {
+			jkt, err = p.str()
+			return err
+		}
+		foreign = true
+		return p.skip()
+	})
+	if foreign {
+		jkt = ""
+	}
+	return jkt, err
 }
 
 // strOrList reads "aud": one string or a list of them.

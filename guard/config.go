@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ const (
 	DefaultRefreshInterval = 5 * time.Minute
 	DefaultMinRefetch      = 30 * time.Second
 	DefaultMaxStale        = 6 * time.Hour
+	DefaultReplaySize      = 1 << 18
 )
 
 // maxLeeway keeps a typing mistake (minutes for seconds) from keeping expired
@@ -37,8 +39,38 @@ type Config struct {
 	// Issuer is the exact "iss" of the tokens, such as https://id.example.com.
 	Issuer string
 
-	// Audience must be among the token's "aud". Default: Issuer.
+	// Audience must be among the token's "aud". Default: Resource, else Issuer.
 	Audience string
+
+	// Resource is the identifier of this API, the URL under which clients know it, such
+	// as https://api.example.com. It turns on what needs that: the document of Metadata
+	// (RFC 9728), and tokens that are bound to a key, whose proofs name the URL of the
+	// request (RFC 9449). No header of a request is asked for our name.
+	Resource string
+
+	// ResourceName and ResourceDocumentation, a URL, are for people, ResourceScopes for
+	// programs. All of them go into the document of Metadata.
+	ResourceName          string
+	ResourceDocumentation string
+	ResourceScopes        []string
+
+	// RequestURL says under which URL a client has sent a request, where a proxy in
+	// front changes paths. Default: the origin of Resource and the path of the request.
+	RequestURL func(*http.Request) string
+
+	// DPoPRequired refuses tokens that are not bound to a key.
+	DPoPRequired bool
+
+	// DPoPNonces asks for a nonce of ours in every proof, so that none can be made long
+	// before it is used. All instances of an API need the same DPoPNonceKey, of 32
+	// random bytes; one by itself does without.
+	DPoPNonces   bool
+	DPoPNonceKey []byte
+
+	// ReplaySize bounds how many proofs are remembered, so that none is used twice. When
+	// more than that come within about three minutes, older ones are forgotten, and
+	// proofs as old as those refused.
+	ReplaySize int
 
 	// JWKSURL says where the keys are. Default: jwks_uri of the issuer's
 	// /.well-known/openid-configuration, else its /.well-known/jwks.json.
@@ -135,9 +167,8 @@ func (c Config) withDefaults() Config {
 	def(&c.RefreshInterval, DefaultRefreshInterval)
 	def(&c.MinRefetch, DefaultMinRefetch)
 	def(&c.MaxStale, DefaultMaxStale)
-	if c.Audience == "" {
-		c.Audience = c.Issuer
-	}
+	c.Audience = cmp.Or(c.Audience, c.Resource, c.Issuer)
+	c.ReplaySize = cmp.Or(c.ReplaySize, DefaultReplaySize)
 	if len(c.Algorithms) == 0 {
 		c.Algorithms = []string{"ES256", "RS256", "EdDSA"}
 	}
@@ -184,11 +215,37 @@ func (c Config) validate() error {
 			bad("Algorithms", "%q is not supported (supported: %v)", a, supported)
 		}
 	}
+	c.validateResource(bad)
 	c.validateNumbers(bad)
 	if strings.ContainsFunc(c.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
 		bad("Realm", "may hold only printable ASCII without quotes and backslashes")
 	}
 	return errors.Join(errs...)
+}
+
+func (c Config) validateResource(bad func(field, format string, args ...any)) {
+	if c.Resource == "" {
+		if c.DPoPRequired || c.DPoPNonces {
+			bad("Resource", "is required for tokens that are bound to keys")
+		}
+		return
+	}
+	if err := checkURL(c.Resource, c.InsecureAllowHTTP); err != nil {
+		bad("Resource", "%v", err)
+	} else if strings.ContainsAny(c.Resource, "?#\"\\ ") {
+		bad("Resource", "must have no query and no fragment")
+	}
+	for _, s := range c.ResourceScopes {
+		if s == "" || !scopeToken(s) {
+			bad("ResourceScopes", "%q is not a scope", s)
+		}
+	}
+	if n := len(c.DPoPNonceKey); n != 0 && n < 32 {
+		bad("DPoPNonceKey", "%d bytes are less than 32", n)
+	}
+	if c.ReplaySize < 2 || c.ReplaySize > 1<<24 {
+		bad("ReplaySize", "%d is not between 2 and 16777216", c.ReplaySize)
+	}
 }
 
 func (c Config) validateNumbers(bad func(field, format string, args ...any)) {

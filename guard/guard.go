@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,8 @@ type Guard struct {
 	allowed []jose.SignatureAlgorithm
 	keys    *keys
 	cache   *cache // nil when switched off
+
+	resource *resource // nil without Config.Resource
 }
 
 // New checks the configuration and returns a Guard. All mistakes are reported
@@ -30,7 +33,7 @@ func New(ctx context.Context, config Config) (*Guard, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	g := &Guard{config: config, cache: newCache(config.CacheSize)}
+	g := &Guard{config: config, cache: newCache(config.CacheSize), resource: newResource(config)}
 	for _, a := range config.Algorithms {
 		if alg := jose.SignatureAlgorithm(a); !slices.Contains(g.allowed, alg) {
 			g.allowed = append(g.allowed, alg)
@@ -69,8 +72,24 @@ func (g *Guard) Ready(ctx context.Context) error {
 
 // Verify checks a token, without a "Bearer" in front, and returns what it
 // says. The claims may be shared with other callers: do not change them.
-// Every error is an *Error.
+// Every error is an *Error. A token that is bound to a key is refused with
+// ErrBound: whoever shows it has to prove the key, as Require makes sure.
 func (g *Guard) Verify(ctx context.Context, token string) (*Claims, error) {
+	en, e := g.verify(ctx, token)
+	if e == nil {
+		e = en.bearer()
+	}
+	if e != nil {
+		return nil, e
+	}
+	return en.claims, nil
+}
+
+// VerifyUnproved is Verify for those who check the proof of possession themselves:
+// a token that is bound to a key is returned too, with the key's thumbprint in JKT.
+// It must not be believed before CheckProof, with this token as the AccessToken, has
+// proved that key.
+func (g *Guard) VerifyUnproved(ctx context.Context, token string) (*Claims, error) {
 	en, e := g.verify(ctx, token)
 	if e != nil {
 		return nil, e
@@ -132,6 +151,7 @@ func (g *Guard) verifyCold(ctx context.Context, token string, raw []byte, set *k
 	if e := g.checkClaims(claims); e != nil {
 		return nil, e
 	}
+	claims.now = g.config.Now
 	return &entry{claims: claims, grants: grantsOf(claims), key: signer, exp: claims.ExpiresAt}, nil
 }
 
@@ -179,8 +199,8 @@ func (g *Guard) checkClaims(c *Claims) *Error {
 		return refuse(ErrNotYetValid, fmt.Errorf("before %v", c.NotBefore))
 	case c.IssuedAt.After(now.Add(leeway)):
 		return refuse(ErrNotYetValid, fmt.Errorf("issued at %v", c.IssuedAt))
-	case c.bound:
-		return refuse(ErrBound, nil)
+	case c.bound && c.JKT == "":
+		return refuse(ErrBound, errors.New("in a way that is not known here"))
 	}
 	return nil
 }

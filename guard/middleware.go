@@ -45,11 +45,12 @@ func (g *Guard) Optional() func(http.Handler) http.Handler {
 }
 
 func (g *Guard) serve(w http.ResponseWriter, r *http.Request, p *policy, next http.Handler) {
-	en, e := g.authenticate(r)
+	en, dpop, e := g.authenticate(w, r)
 	if e == nil {
 		e = p.check(&en.grants)
 	}
 	if e != nil {
+		e.dpop = dpop
 		g.WriteError(w, r, e)
 		return
 	}
@@ -57,19 +58,32 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, p *policy, next ht
 	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
-func (g *Guard) authenticate(r *http.Request) (*entry, *Error) {
-	token, e := bearer(r.Header)
+// authenticate finds the one token of the request and makes sure that who sends it
+// may: a bearer needs nothing else, the holder of a key has to prove it. dpop tells
+// which of the two the client tried.
+func (g *Guard) authenticate(w http.ResponseWriter, r *http.Request) (en *entry, dpop bool, e *Error) {
+	scheme, token, e := credentials(r.Header["Authorization"])
+	if dpop = scheme == schemeDPoP; dpop && g.resource == nil {
+		return nil, false, refuse(ErrNoToken, errScheme)
+	}
 	if e != nil {
-		return nil, e
+		return nil, dpop, e
 	}
-	en, e := g.verify(r.Context(), token)
-	if e != nil {
-		return nil, e
+	if en, e = g.verify(r.Context(), token); e != nil {
+		return nil, dpop, e
 	}
-	if tokenInForm(r) {
-		return nil, refuse(ErrRequest, errors.New("a token in the header and one in the body"))
+	switch {
+	case dpop:
+		e = g.resource.possession(w, r, en, token)
+	case g.config.DPoPRequired && !en.claims.bound:
+		e = refuse(ErrUnbound, nil)
+	default:
+		e = en.bearer()
 	}
-	return en, nil
+	if e == nil && tokenInForm(r) {
+		e = refuse(ErrRequest, errors.New("a token in the header and one in the body"))
+	}
+	return en, dpop, e
 }
 
 // maxForm is how much of a form is searched for a second token.
@@ -146,8 +160,11 @@ func (g *Guard) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	if challenge := e.Challenge(g.config.Realm); challenge != "" {
-		h.Set("WWW-Authenticate", challenge)
+	if challenges := g.challenges(e); challenges != nil {
+		h["Www-Authenticate"] = challenges
+	}
+	if e.nonce != "" {
+		h.Set("DPoP-Nonce", e.nonce)
 	}
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
@@ -157,6 +174,36 @@ func (g *Guard) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	writeProblem(w, e)
+}
+
+// challenges are the values of WWW-Authenticate: the scheme that the client tried, with
+// what is wrong, and any other that it could try.
+func (g *Guard) challenges(e *Error) []string {
+	if e.Challenge("") == "" {
+		return nil
+	}
+	if g.resource == nil {
+		return []string{e.Challenge(g.config.Realm)}
+	}
+	of := func(scheme string, explain bool) string {
+		c := challenge{scheme: scheme}
+		c.add("realm", g.config.Realm)
+		if explain {
+			c.explain(e)
+		}
+		if scheme == schemeDPoP {
+			c.add("algs", proofAlgorithms)
+		}
+		c.add("resource_metadata", g.resource.metadataURL)
+		return c.String()
+	}
+	switch {
+	case e.dpop || g.config.DPoPRequired:
+		return []string{of(schemeDPoP, true)}
+	case e.Status == http.StatusUnauthorized:
+		return []string{of(schemeBearer, true), of(schemeDPoP, false)}
+	}
+	return []string{of(schemeBearer, true)}
 }
 
 // problem is RFC 9457 with a stable code.

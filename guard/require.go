@@ -5,15 +5,26 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Requirement is something a token must carry. Make one with Scope, Role,
-// Permission or one of their Any forms.
+// Permission or one of their Any forms, with ACR or MaxAge.
 type Requirement struct {
-	kind  error // ErrScope, ErrRole or ErrPermission
+	kind  error // ErrScope, ErrRole, ErrPermission, ErrACR or ErrMaxAge
 	names []string
 	any   bool
+	age   time.Duration
 }
+
+// ACR requires that the person signed in in one of the ways, named as in "acr". The
+// refusal asks the client for such a sign-in (RFC 9470): put the best first.
+func ACR(values ...string) Requirement { return Requirement{kind: ErrACR, names: values, any: true} }
+
+// MaxAge requires that the person signed in no longer ago, in whole seconds. A token
+// that does not say when is refused. The refusal asks the client for a new sign-in
+// (RFC 9470).
+func MaxAge(d time.Duration) Requirement { return Requirement{kind: ErrMaxAge, age: d} }
 
 // Scope requires all of the scopes.
 func Scope(names ...string) Requirement { return Requirement{kind: ErrScope, names: names} }
@@ -42,10 +53,11 @@ func AnyPermission(names ...string) Requirement {
 }
 
 // Check tells whether the claims meet all requirements. The error is an *Error
-// with status 403, for code that calls Verify itself.
+// with status 403, or 401 for ACR and MaxAge, for code that calls Verify itself.
+// Claims that no Guard has returned have no clock, and never meet MaxAge.
 func Check(c *Claims, reqs ...Requirement) error {
 	p := compile(reqs)
-	if e := p.check(&grants{c.Scopes, c.Roles, c.Permissions}); e != nil {
+	if e := p.check(&grants{c.Scopes, c.Roles, c.Permissions, c.ACR, c.AuthTime, c.now}); e != nil {
 		return e
 	}
 	return nil
@@ -54,41 +66,67 @@ func Check(c *Claims, reqs ...Requirement) error {
 // grants is what requirements look at. Those of a remembered token are copies
 // that no handler ever sees: a handler that sorts or overwrites a slice of its
 // Claims must not change what the next request is allowed to do.
-type grants struct{ scopes, roles, permissions []string }
+type grants struct {
+	scopes, roles, permissions []string
+
+	acr    string
+	authAt time.Time
+	now    func() time.Time
+}
 
 func grantsOf(c *Claims) grants {
 	a, b := len(c.Scopes), len(c.Scopes)+len(c.Roles)
 	all := make([]string, 0, b+len(c.Permissions))
 	all = append(append(append(all, c.Scopes...), c.Roles...), c.Permissions...)
-	return grants{all[:a], all[a:b], all[b:]}
+	return grants{all[:a], all[a:b], all[b:], c.ACR, c.AuthTime, c.now}
 }
 
 // policy is a checked list of requirements.
 type policy struct {
 	reqs  []Requirement
-	scope string // for the challenge
+	scope string        // for the challenge
+	acr   string        // ditto
+	age   time.Duration // ditto, the least
 }
 
 // compile panics on a requirement that is a mistake in the program: one
 // without names would let everybody in or nobody, and which is a guess.
 func compile(reqs []Requirement) policy {
 	p := policy{reqs: reqs}
-	var scopes []string
+	var scopes, acr []string
 	for _, r := range reqs {
-		if r.kind == nil || len(r.names) == 0 {
-			panic("guard: a requirement without names")
-		}
-		for _, name := range r.names {
-			if name == "" || r.kind == ErrScope && !scopeToken(name) {
-				panic(fmt.Sprintf("guard: %q cannot be required: not a valid name", name))
+		r.mustMakeSense()
+		switch r.kind {
+		case ErrScope:
+			scopes = append(scopes, r.names...)
+		case ErrACR:
+			acr = append(acr, r.names...)
+		case ErrMaxAge:
+			if p.age == 0 || r.age < p.age {
+				p.age = r.age
 			}
 		}
-		if r.kind == ErrScope {
-			scopes = append(scopes, r.names...)
+	}
+	p.scope, p.acr = strings.Join(scopes, " "), strings.Join(acr, " ")
+	return p
+}
+
+func (r Requirement) mustMakeSense() {
+	if r.kind == ErrMaxAge {
+		if r.age < time.Second {
+			panic(fmt.Sprintf("guard: MaxAge(%v) is less than a second", r.age))
+		}
+		return
+	}
+	if r.kind == nil || len(r.names) == 0 {
+		panic("guard: a requirement without names")
+	}
+	header := r.kind == ErrScope || r.kind == ErrACR
+	for _, name := range r.names {
+		if name == "" || header && !scopeToken(name) {
+			panic(fmt.Sprintf("guard: %q cannot be required: not a valid name", name))
 		}
 	}
-	p.scope = strings.Join(scopes, " ")
-	return p
 }
 
 // scopeToken is scope-token of RFC 6749 section 3.3; it goes into a header.
@@ -101,23 +139,41 @@ func scopeToken(s string) bool {
 // check returns the first requirement that is not met, as a refusal.
 func (p *policy) check(g *grants) *Error {
 	for i := range p.reqs {
-		r := &p.reqs[i]
-		have := g.scopes
-		switch r.kind {
-		case ErrRole:
-			have = g.roles
-		case ErrPermission:
-			have = g.permissions
-		}
-		if !r.met(have) {
-			e := refuse(r.kind, errors.New("needs "+strings.Join(r.names, " ")))
-			if r.kind == ErrScope {
-				e.Scope = p.scope
-			}
-			return e
+		if r := &p.reqs[i]; !r.metBy(g) {
+			return p.refuse(r)
 		}
 	}
 	return nil
+}
+
+func (p *policy) refuse(r *Requirement) *Error {
+	if r.kind == ErrMaxAge {
+		e := refuse(r.kind, fmt.Errorf("needs one within %v", r.age))
+		e.ACR, e.MaxAge = p.acr, p.age
+		return e
+	}
+	e := refuse(r.kind, errors.New("needs "+strings.Join(r.names, " ")))
+	switch r.kind {
+	case ErrScope:
+		e.Scope = p.scope
+	case ErrACR:
+		e.ACR, e.MaxAge = p.acr, p.age
+	}
+	return e
+}
+
+func (r *Requirement) metBy(g *grants) bool {
+	switch r.kind {
+	case ErrRole:
+		return r.met(g.roles)
+	case ErrPermission:
+		return r.met(g.permissions)
+	case ErrACR:
+		return slices.Contains(r.names, g.acr)
+	case ErrMaxAge:
+		return g.now != nil && !g.authAt.IsZero() && g.now().Sub(g.authAt) <= r.age
+	}
+	return r.met(g.scopes)
 }
 
 func (r *Requirement) met(have []string) bool {
