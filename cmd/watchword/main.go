@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -33,6 +34,10 @@ type world struct {
 	Env      []string
 	In       io.Reader
 	Out, Err io.Writer
+	// Browse opens an address in the person's browser, Pause waits. Nil: as people
+	// expect.
+	Browse func(address string) error
+	Pause  func(context.Context, time.Duration) error
 }
 
 type commands struct {

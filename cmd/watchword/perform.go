@@ -1,16 +1,11 @@
 package main
 
 import (
-	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
@@ -18,46 +13,57 @@ import (
 // perform is an OAuth client in the terminal. It knows what any client knows, the
 // issuer, and finds the rest in its metadata; the server may be anywhere.
 type performCmd struct {
+	AuthorizationCode performCode              `cmd:"" name:"authorization-code" help:"Sign a person in through the browser and get their tokens."`
+	Device            performDevice            `cmd:"" help:"Sign a person in on another device, by a code."`
 	ClientCredentials performClientCredentials `cmd:"" name:"client-credentials" help:"Get a token as a machine."`
 }
 
-type performClientCredentials struct {
+// asking is what every grant has in common.
+type asking struct {
 	ofTenant
 	ClientID          string   `name:"client-id" required:"" help:"The client_id."`
 	ClientSecretStdin bool     `name:"client-secret-stdin" help:"Read the secret from standard input (else from CLIENT_SECRET)."`
 	Scope             []string `sep:"none" placeholder:"SCOPE" help:"A scope to ask for. Repeat for more."`
 	Resource          []string `sep:"none" placeholder:"URL" help:"A resource to ask a token for. Repeat for more."`
+	DPoP              bool     `name:"dpop" help:"Bind the tokens to a key made for this run (RFC 9449)."`
 	Token             bool     `help:"Print the access token and nothing else, for use in other commands."`
 }
 
+type performClientCredentials struct{ asking }
+
 func (c performClientCredentials) Run(e *env) error {
-	cfg, err := e.load()
+	p, err := c.party(e)
 	if err != nil {
 		return err
 	}
-	if err := devDefaults(cfg, false); err != nil {
+	if p.secret == "" {
+		return errors.New("give the client's secret in CLIENT_SECRET or with --client-secret-stdin")
+	}
+	answer, err := p.token(e.ctx, c.form(url.Values{"grant_type": {string(auth.GrantClientCredentials)}}))
+	if err != nil {
 		return err
+	}
+	return c.show(e, answer, nil)
+}
+
+// party makes the client, which then knows its server.
+func (c asking) party(e *env) (*party, error) {
+	cfg, err := e.load()
+	if err != nil {
+		return nil, err
+	}
+	if err := devDefaults(cfg, false); err != nil {
+		return nil, err
 	}
 	secret, err := c.secret(e)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	endpoint, err := tokenEndpoint(e.ctx, c.id().Issuer(cfg.BaseURL()))
-	if err != nil {
-		return err
-	}
-	form := url.Values{"grant_type": {string(auth.GrantClientCredentials)}, "resource": c.Resource}
-	if len(c.Scope) > 0 {
-		form.Set("scope", strings.Join(c.Scope, " "))
-	}
-	answer, err := askToken(e.ctx, endpoint, url.QueryEscape(c.ClientID), url.QueryEscape(secret), form)
-	if err != nil {
-		return err
-	}
-	return c.show(e, answer)
+	return newParty(e.ctx, c.id().Issuer(cfg.BaseURL()), c.ClientID, secret, c.DPoP)
 }
 
-func (c performClientCredentials) secret(e *env) (string, error) {
+// secret is empty for a client that has none.
+func (c asking) secret(e *env) (string, error) {
 	if c.ClientSecretStdin {
 		return e.readPassword()
 	}
@@ -66,10 +72,23 @@ func (c performClientCredentials) secret(e *env) (string, error) {
 			return v, nil
 		}
 	}
-	return "", errors.New("give the client's secret in CLIENT_SECRET or with --client-secret-stdin")
+	return "", nil
 }
 
-func (c performClientCredentials) show(e *env, answer map[string]any) error {
+// form adds what was asked for.
+func (c asking) form(f url.Values) url.Values {
+	if len(c.Scope) > 0 {
+		f.Set("scope", strings.Join(c.Scope, " "))
+	}
+	if len(c.Resource) > 0 {
+		f["resource"] = c.Resource
+	}
+	return f
+}
+
+// show prints what the token endpoint answered, and what the ID Token, which has been
+// verified, says.
+func (c asking) show(e *env, answer map[string]any, idToken []byte) error {
 	access, _ := answer["access_token"].(string)
 	if c.Token {
 		_, err := fmt.Fprintln(e.Out, access)
@@ -84,64 +103,11 @@ func (c performClientCredentials) show(e *env, answer map[string]any) error {
 			fmt.Fprintf(e.Out, "It says:\n%s\n", claims)
 		}
 	}
+	if refresh, _ := answer["refresh_token"].(string); refresh != "" {
+		fmt.Fprintf(e.Out, "Refresh token:\n%s\n", refresh)
+	}
+	if idToken != nil {
+		fmt.Fprintf(e.Out, "ID Token, verified:\n%s\n", idToken)
+	}
 	return nil
-}
-
-// tokenEndpoint asks the issuer, which must call itself what it was called (RFC 8414
-// §3.3).
-func tokenEndpoint(ctx context.Context, issuer string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, issuer+"/.well-known/openid-configuration", nil)
-	if err != nil {
-		return "", err
-	}
-	var m struct {
-		Issuer        string `json:"issuer"`
-		TokenEndpoint string `json:"token_endpoint"`
-	}
-	if err := fetchJSON(req, &m); err != nil {
-		return "", fmt.Errorf("ask %s who it is: %w", issuer, err)
-	}
-	if m.Issuer != issuer || m.TokenEndpoint == "" {
-		return "", fmt.Errorf("%s calls itself %q", issuer, m.Issuer)
-	}
-	return m.TokenEndpoint, nil
-}
-
-func askToken(ctx context.Context, endpoint, id, secret string, form url.Values) (answer map[string]any, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.SetBasicAuth(id, secret)
-	if err := fetchJSON(req, &answer); err != nil {
-		return nil, fmt.Errorf("ask for a token: %w", err)
-	}
-	return answer, nil
-}
-
-// fetchJSON carries out a request that follows no redirects, and turns a refusal of
-// the protocol into an error.
-func fetchJSON(req *http.Request, into any) error {
-	c := &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := c.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusOK {
-		var e struct {
-			Code string `json:"error"`
-			Desc string `json:"error_description"`
-		}
-		if json.Unmarshal(b, &e) == nil && e.Code != "" {
-			return fmt.Errorf("%s: %s (%s)", res.Status, e.Code, e.Desc)
-		}
-		return errors.New(res.Status)
-	}
-	return json.Unmarshal(b, into)
 }

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// performDevice is a program without a browser (RFC 8628): it shows a code, and asks
+// again and again until a person has entered it elsewhere.
+type performDevice struct{ asking }
+
+// deviceAnswer is what the device authorization endpoint says (RFC 8628 §3.2).
+type deviceAnswer struct {
+	DeviceCode string `json:"device_code"`
+	UserCode   string `json:"user_code"`
+	URI        string `json:"verification_uri"`
+	Complete   string `json:"verification_uri_complete"`
+	ExpiresIn  int64  `json:"expires_in"`
+	Interval   int64  `json:"interval"`
+}
+
+func (c performDevice) Run(e *env) error {
+	p, err := c.party(e)
+	if err != nil {
+		return err
+	}
+	if p.DeviceAuthorization == "" {
+		return fmt.Errorf("%s does not serve devices", p.Issuer)
+	}
+	var d deviceAnswer
+	if err := p.post(e.ctx, p.DeviceAuthorization, c.form(url.Values{}), &d); err != nil {
+		return fmt.Errorf("ask for a code: %w", err)
+	}
+	fmt.Fprintf(e.Err, "Open %s and enter\n\n    %s\n\n", d.URI, d.UserCode)
+	if d.Complete != "" {
+		fmt.Fprintf(e.Err, "or open %s\n", d.Complete)
+	}
+	answer, err := c.poll(e, p, d)
+	if err != nil {
+		return err
+	}
+	said, err := p.idToken(e.ctx, answer, "")
+	if err != nil {
+		return err
+	}
+	return c.show(e, answer, said)
+}
+
+// poll asks until there is an answer, never faster than it was told (RFC 8628 §3.5).
+func (c performDevice) poll(e *env, p *party, d deviceAnswer) (map[string]any, error) {
+	interval := 5 * time.Second
+	if d.Interval > 0 {
+		interval = time.Duration(d.Interval) * time.Second
+	}
+	for waited := time.Duration(0); waited <= time.Duration(d.ExpiresIn)*time.Second; {
+		if err := e.pause(interval); err != nil {
+			return nil, err
+		}
+		waited += interval
+		answer, err := p.token(e.ctx, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {d.DeviceCode}})
+		r, refused := errors.AsType[*refusal](err)
+		switch {
+		case err == nil:
+			return answer, nil
+		case !refused:
+			return nil, err
+		case r.code == "slow_down":
+			interval += 5 * time.Second
+		case r.code != "authorization_pending":
+			return nil, err
+		}
+	}
+	return nil, errors.New("nobody has entered the code in time")
+}
+
+// pause waits, until the command is interrupted.
+func (e *env) pause(d time.Duration) error {
+	if e.Pause != nil {
+		return e.Pause(e.ctx, d)
+	}
+	return sleep(e.ctx, d)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
