@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
 // deviceCode answers the polls of a device (RFC 8628 §3.4) until a person has decided,
@@ -23,8 +26,13 @@ func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens,
 		return auth.Tokens{}, noDevice()
 	}
 	digest := secret.Digest(raw)
+	var draft token.Draft
 	err := s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
-		return s.poll(tx, r, digest)
+		err := poll(tx, r, digest, s.cfg.DeviceLifetime)
+		if err == nil {
+			draft, err = s.takeDevice(tx, r, digest)
+		}
+		return err
 	})
 	if err != nil {
 		if _, ok := errors.AsType[*Error](err); ok {
@@ -32,11 +40,15 @@ func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens,
 		}
 		return auth.Tokens{}, fmt.Errorf("device grant: %w", undecided(err))
 	}
-	return auth.Tokens{}, nil
+	tokens, err := s.cfg.Tokens.Finish(ctx, draft)
+	if err != nil {
+		return auth.Tokens{}, fmt.Errorf("device grant: %w", err)
+	}
+	return tokens, nil
 }
 
 // poll notes the poll and says how the device stands; nil when it is approved.
-func (s *Service) poll(tx *store.Tx, r tokenRequest, digest string) error {
+func poll(tx *store.Tx, r tokenRequest, digest string, lifetime time.Duration) error {
 	d, err := tx.Device(digest)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return fmt.Errorf("read device: %w", err)
@@ -52,15 +64,52 @@ func (s *Service) poll(tx *store.Tx, r tokenRequest, digest string) error {
 		return nil
 	}
 	// A device that was told to slow down and does not is told again, and its interval
-	// grows again (RFC 8628 §3.5); beyond the life of the code that has no meaning.
+	// grows again (RFC 8628 §3.5). Beyond the life of the code that has no meaning.
 	answer, interval := refuse(AuthorizationPending, "nobody has decided yet"), d.Interval
 	if !d.PolledAt.IsZero() && tx.Now.Before(d.PolledAt.Add(d.Interval)) {
-		answer, interval = refuse(SlowDown, "wait five seconds longer between two polls from now on"), min(d.Interval+deviceInterval, s.cfg.DeviceLifetime)
+		answer, interval = refuse(SlowDown, "wait five seconds longer between two polls from now on"), min(d.Interval+deviceInterval, lifetime)
 	}
 	if err := tx.PollDevice(digest, interval); err != nil {
 		return fmt.Errorf("note poll: %w", err)
 	}
 	return store.Keep(answer)
+}
+
+// takeDevice spends the code and writes what was issued for it. The client is signed in
+// below the session in which the person said yes, in a session of its own: the device
+// is another place than that browser.
+func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string) (token.Draft, error) {
+	d, err := tx.TakeDevice(digest)
+	if errors.Is(err, auth.ErrNotFound) {
+		return token.Draft{}, noDevice()
+	} else if err != nil {
+		return token.Draft{}, fmt.Errorf("take device: %w", err)
+	}
+	browser, err := tx.Session(d.Session)
+	if errors.Is(err, auth.ErrNotFound) {
+		return token.Draft{}, noDevice()
+	} else if err != nil {
+		return token.Draft{}, fmt.Errorf("read session: %w", err)
+	}
+	client, err := tx.Client(d.Client)
+	if err != nil {
+		return token.Draft{}, fmt.Errorf("read client: %w", err)
+	}
+	v, err := s.cfg.Sessions.StartClient(tx, browser, session.BeginClient{
+		ID: auth.SessionID(secret.NewID(tx.Now)), Client: client, Scope: d.Scope, Actor: r.Actor,
+	})
+	if err != nil {
+		return token.Draft{}, err
+	}
+	draft, err := s.cfg.Tokens.Start(tx, auth.Grant{
+		Account: d.Account, Client: d.Client, Session: v.ID, Scope: d.Scope, Audience: d.Audience,
+		AuthAt: v.AuthAt, ACR: v.ACR, AMR: v.AMR, JKT: d.JKT,
+	})
+	if err != nil {
+		return token.Draft{}, err
+	}
+	return draft, tx.Record(auth.Event{Kind: auth.EventTokenIssued, Actor: r.Actor, Account: d.Account,
+		Detail: map[string]string{"grant": string(auth.GrantDeviceCode), "scope": d.Scope.String()}})
 }
 
 func noDevice() error {

@@ -12,6 +12,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 	"github.com/watchword-auth/watchword/internal/token"
@@ -43,6 +44,7 @@ func newHouse(t testing.TB, cfg store.Config, with ...func(*oidc.Config)) *house
 	h.keys = keys.New(keys.Config{DB: h.db, Now: h.clock.Now})
 	h.tokens = token.New(token.Config{DB: h.db, Keys: h.keys, Base: base, Now: h.clock.Now, Grace: 10 * time.Second, Root: secret.Bytes(32)})
 	c := oidc.Config{DB: h.db, Tokens: h.tokens, Limiter: limit.NewMemory(1024, h.clock.Now), Base: base, Now: h.clock.Now,
+		Keys: h.keys, Sessions: session.New(session.Config{}), Root: secret.Bytes(32),
 		Rates: oidc.Rates{Client: limit.Rate{Count: 100_000, Per: time.Second}, Family: limit.Rate{Count: 100_000, Per: time.Second}}}
 	for _, f := range with {
 		f(&c)
