@@ -18,7 +18,6 @@ type DeviceForm struct {
 	Flow    auth.FlowID
 	CSRF    string
 	Browser Browser
-	Actor   auth.Actor
 }
 
 // DeviceLookup takes the code that the person has typed (RFC 8628 §3.3) and says what
@@ -80,7 +79,7 @@ func (s *Service) takeGuess(ctx context.Context, in DeviceForm) (settle func(), 
 		key  string
 		rate limit.Rate
 	}
-	addr, _ := netip.ParseAddr(in.Actor.IP) // what is no address is counted as one
+	addr, _ := netip.ParseAddr(in.Browser.Actor.IP) // what is no address is counted as one
 	all := []counted{{"user_code.ip|" + limit.Key(addr), s.cfg.Rates.UserCode}}
 	for _, v := range in.Browser.Sessions {
 		all = append(all, counted{"user_code.account|" + string(in.Tenant) + "|" + string(v.Account.ID), s.cfg.Rates.UserCodeAccount})
@@ -142,7 +141,7 @@ func decideDevice(tx *store.Tx, in DeviceForm, who auth.Session, allow bool) err
 	if err := tx.AnswerDevice(f.Device, status, v.Account, v.ID); err != nil {
 		return err
 	}
-	actor := in.Actor
+	actor := in.Browser.Actor
 	actor.Kind, actor.ID, actor.Session = auth.ActorAccount, string(v.Account), v.ID
 	return tx.Record(auth.Event{Kind: kind, Actor: actor, Account: v.Account,
 		Detail: map[string]string{"client": string(f.Request.Client), "scope": f.Request.Scope.String()}})
