@@ -17,6 +17,7 @@ type Limits struct {
 	Reset    ResetLimits    `key:"reset" help:"Setting a new password by link."`
 	Change   ChangeLimits   `key:"change" help:"Changing the password or e-mail address with the current password. Only failures count."`
 	Refresh  RefreshLimits  `key:"refresh" help:"Refreshing tokens."`
+	UserCode UserCodeLimits `key:"user_code" help:"Entering the code that a device shows. Only wrong codes count."`
 	Client   ClientLimits   `key:"client" help:"Clients that prove who they are: the OAuth endpoints for tokens, introspection and revocation. Only failures count."`
 }
 
@@ -70,4 +71,10 @@ type RefreshLimits struct {
 type ClientLimits struct {
 	IP         Rate `key:"ip" default:"60/1m burst 120" help:"Failures from one address, whichever the client."`
 	Credential Rate `key:"credential" default:"30/1m" help:"Failures for one client, from wherever. Beyond it a failure is 429 instead of 401; the right credentials always pass, so nobody can shut a client out."`
+}
+
+// UserCodeLimits is the section limits.user_code.
+type UserCodeLimits struct {
+	IP      Rate `key:"ip" default:"20/10m" help:"Wrong codes from one address."`
+	Account Rate `key:"account" default:"20/1h" help:"Wrong codes by one account."`
 }
