@@ -2,6 +2,7 @@ package ui
 
 import (
 	"io"
+	"slices"
 	"time"
 )
 
@@ -203,6 +204,11 @@ type Device struct {
 	IP      string
 	SeenAt  time.Time
 	Current bool
+}
+
+// More reports whether there are sessions besides the one that looks.
+func (p Home) More() bool {
+	return slices.ContainsFunc(p.Devices, func(d Device) bool { return !d.Current })
 }
 
 // App is a client that a person has allowed.

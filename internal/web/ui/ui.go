@@ -1,9 +1,11 @@
-// Package ui holds what people see: templates, one stylesheet, and a struct for
-// each page. They are embedded, need no JavaScript and fetch nothing from
-// elsewhere.
+// Package ui holds what people see: templates, their sentences in every language, one
+// stylesheet, and a struct for each page. They are embedded, need no JavaScript and
+// fetch nothing from elsewhere.
 //
-// A page is a struct with a Render method; its fields are all that its template
-// can show. The package knows no request, no status and no header.
+// A page is a struct with a Render method; its fields are all that its template can
+// show, and the template escapes them. NewPage makes what all pages share: the name,
+// language and look of a tenant. The package knows no request, no status and no
+// header.
 package ui
 
 import (
@@ -12,6 +14,7 @@ import (
 	"encoding/hex"
 	"html/template"
 	"io"
+	"strconv"
 	"sync"
 	"time"
 
@@ -26,21 +29,37 @@ var files embed.FS
 //go:embed look.css
 var Stylesheet []byte
 
-// StylesheetURL changes whenever the sheet does, so it can be cached for ever.
-var StylesheetURL = sync.OnceValue(func() string {
-	sum := sha256.Sum256(Stylesheet)
-	return StylesheetPath + "?v=" + hex.EncodeToString(sum[:6])
-})
+// Script sends the form of FormPost. It is the only script there is.
+//
+//go:embed post.js
+var Script []byte
 
-// StylesheetPath is where the sheet is served.
-const StylesheetPath = "/assets/look.css"
+// Where the assets of all tenants are served.
+const (
+	StylesheetPath = "/assets/look.css"
+	ScriptPath     = "/assets/post.js"
+)
+
+// StylesheetURL changes whenever the sheet does, so it can be cached for ever.
+var StylesheetURL = sync.OnceValue(func() string { return versioned(StylesheetPath, Stylesheet) })
+
+// ScriptURL is the like of StylesheetURL for Script.
+var ScriptURL = sync.OnceValue(func() string { return versioned(ScriptPath, Script) })
+
+func versioned(path string, content []byte) string {
+	sum := sha256.Sum256(content)
+	return path + "?v=" + hex.EncodeToString(sum[:6])
+}
 
 // parsed on first use: a server that only answers programs never pays for it.
 var parsed = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
-		"sheet": StylesheetURL,
-		"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" },
-		"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"sheet":   StylesheetURL,
+		"script":  ScriptURL,
+		"initial": initial,
+		"number":  strconv.Itoa,
+		"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" },
+		"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}).ParseFS(files, "*.html"))
 })
 
@@ -58,49 +77,62 @@ type Page struct {
 	Privacy, Terms, Support string
 }
 
-// Brand is where the look of a tenant is served.
-type Brand struct {
-	Sheet string
-	Logo  string
-}
-
 // NewPage makes the page of a tenant.
 func NewPage(t auth.Tenant, lang Lang) Page {
-	p := Page{Tenant: t.Name, Lang: lang}
+	b := t.Settings.Branding
+	p := Page{Tenant: t.Name, Lang: lang, Brand: BrandOf(t), Privacy: b.PrivacyURI, Terms: b.TermsURI, Support: b.SupportURI}
 	if p.Tenant == "" {
 		p.Tenant = "Watchword"
 	}
 	return p
 }
 
-// Key names a sentence that pages do not choose themselves.
+// Key names a sentence. Those that handlers choose have constants; the others are
+// chosen by templates.
 type Key string
 
-// The sentences that handlers choose.
+// The sentences for what went wrong in a form, or right before it.
 const (
-	BadCredentials Key = "login.bad"       // the address or the password is wrong
-	TooOften       Key = "error.throttled" // too many tries
-	LinkUsed       Key = "link.used"       // a mailed link was used, or is too old
+	BadCredentials Key = "login.bad" // the address or the password is wrong
+	SignInAgain    Key = "login.again"
+	AccountClosed  Key = "login.disabled" // for nobody but the owner, who has proved who they are
+	Unverified     Key = "login.unverified"
+	LinkUsed       Key = "link.used" // a mailed link was used, or is too old
 	LinkIncomplete Key = "link.incomplete"
+	RegisterClosed Key = "register.closed"
+	AddressInvalid Key = "email.invalid"
 	BadCode        Key = "device.bad" // no device waits with this code
 	SessionEnded   Key = "home.session_ended"
 	AppRemoved     Key = "home.app_removed"
-	SignInAgain    Key = "login.again"    // it is some time ago
-	AccountClosed  Key = "login.disabled" // for nobody but the owner, who has proved who they are
-	Unverified     Key = "login.unverified"
-	PasswordIsSet  Key = "reset.done" // now sign in with it
-	AddressProved  Key = "verify.done"
-	RegisterClosed Key = "register.closed"
-	AddressInvalid Key = "email.invalid"
-	FlowGone       Key = "flow.gone" // this sign-in has ended or is too old; begin again where you came from
 )
 
-// Say is a sentence in the language of the page.
-func (p Page) Say(k Key) string { return string(k) }
+// What a Done says.
+const (
+	PasswordIsSet Key = "reset.done"
+	AddressProved Key = "verify.done"
+)
 
-// Refusal says in the language of the page what a service refused, a sentence for
-// each reason. What we have no words for is shown as the service says it.
-func (p Page) Refusal(e *auth.Error) []string { return []string{e.Msg} }
+// What a Problem says.
+const (
+	Forbidden   Key = "error.forbidden"
+	NotFound    Key = "error.not_found"
+	WrongMethod Key = "error.method"
+	TooLarge    Key = "error.large"
+	TooOften    Key = "error.throttled"
+	Unavailable Key = "error.unavailable"
+	Internal    Key = "error.internal"
+	BadRequest  Key = "error.request" // a client asked wrongly
+	NoClient    Key = "error.client"
+	FlowGone    Key = "flow.gone" // ended or too old
+)
+
+// Done is the page that says one of the good things.
+func (p Page) Done(k Key) Done { return Done{Page: p, Title: p.Say(k), Text: p.Say(k + "_text")} }
+
+// Problem is the page that says one of the bad things.
+func (p Page) Problem(k Key) Problem {
+	return Problem{Page: p, Title: p.Say(k), Text: p.Say(k + "_text")}
+}
 
 // VerifyEmail asks for the click that confirms an address.
 type VerifyEmail struct {
@@ -131,6 +163,7 @@ type Done struct {
 	Page
 	Title string
 	Text  string
+	Next  string // address of the sign-in page, or empty
 }
 
 // Render writes the page.
