@@ -121,7 +121,12 @@ func check(t auth.Tenant) error {
 	if err := p.Validate(); err != nil {
 		errs = append(errs, err)
 	}
-	errs = append(errs, checkLifetimes(set.Lifetimes))
+	switch set.Locale {
+	case "", "en", "de":
+	default:
+		errs = append(errs, errors.New("locale is neither en nor de"))
+	}
+	errs = append(errs, checkLifetimes(set.Lifetimes), auth.CheckBranding(set.Branding))
 	if err := errors.Join(errs...); err != nil {
 		return auth.Invalid("settings_invalid", "settings", err.Error())
 	}

@@ -28,13 +28,12 @@ func (ex *exchange) pageHeaders() {
 	h["Content-Type"] = typeHTML
 }
 
-// page is what every page shows.
-func (ex *exchange) page() ui.Page {
-	name := ex.tenant.Name
-	if name == "" {
-		name = "Watchword"
-	}
-	return ui.Page{Tenant: name, Dev: ex.server.cfg.Mailbox != nil}
+// page is what every page shows, in the person's language. The locales are those that
+// a client asked for (OpenID Connect Core §3.1.2.1).
+func (ex *exchange) page(locales ...string) ui.Page {
+	p := ui.NewPage(ex.tenant, ui.Language(locales, ex.request.Header.Get("Accept-Language"), ex.tenant.Settings.Locale))
+	p.Dev = ex.server.cfg.Mailbox != nil
+	return p
 }
 
 // render writes a page whole or not at all.
@@ -68,41 +67,32 @@ func (ex *exchange) writeProblemPage(err error) {
 	ex.pageHeaders()
 	p.header(ex.Header())
 	page := ui.Problem{Page: ex.page(), Title: p.Title, Text: p.Detail, Reference: p.Reference}
-	if words, ok := problemWords[p.Status]; ok {
-		page.Title, page.Text = words[0], words[1]
+	if k, ok := problemKeys[p.Status]; ok {
+		page = ex.page().Problem(k)
+		page.Reference = p.Reference
 	}
 	if err := ex.render(p.Status, page); err != nil {
 		ex.writeProblem(err)
 	}
 }
 
-// problemWords say to a person what happened and what to do.
-var problemWords = map[int][2]string{
-	http.StatusForbidden:             {"This did not come from our page", "For your safety nothing was changed. Open the page again and retry from there."},
-	http.StatusNotFound:              {"There is nothing here", "The address may be mistyped, or what was here is gone."},
-	http.StatusMethodNotAllowed:      {"This address does not work like that", "Go back and use the button on the page."},
-	http.StatusRequestEntityTooLarge: {"That was too much", "The form was larger than it can be. Go back and shorten what you entered."},
-	http.StatusTooManyRequests:       {"Too many tries", "Wait a little, then try again."},
-	http.StatusServiceUnavailable:    {"Not right now", "The service is busy or being repaired. Try again in a moment; nothing was lost."},
-	http.StatusInternalServerError:   {"Something went wrong here", "It is not your fault. Try again; if it stays, tell us the reference."},
+// problemKeys say to a person what happened and what to do.
+var problemKeys = map[int]ui.Key{
+	http.StatusForbidden:             ui.Forbidden,
+	http.StatusNotFound:              ui.NotFound,
+	http.StatusMethodNotAllowed:      ui.WrongMethod,
+	http.StatusRequestEntityTooLarge: ui.TooLarge,
+	http.StatusTooManyRequests:       ui.TooOften,
+	http.StatusServiceUnavailable:    ui.Unavailable,
+	http.StatusInternalServerError:   ui.Internal,
 }
-
-func (s *Server) stylesheet(ex *exchange, _ *http.Request) error {
-	h := ex.Header()
-	h["Content-Type"] = []string{"text/css; charset=utf-8"}
-	h["Cache-Control"] = []string{"public, max-age=31536000, immutable"}
-	ex.Write(ui.Stylesheet)
-	return nil
-}
-
-const incompleteLink = "This link is not complete. Open it again from the mail, or copy the whole of it."
 
 // verifyEmailPage is where the mailed link leads. It spends nothing: mail scanners
 // open links too, and only a person presses the button.
 func (s *Server) verifyEmailPage(ex *exchange, r *http.Request) error {
 	p := ui.VerifyEmail{Page: ex.page(), Action: ex.local("/verify-email"), Token: linkToken(r)}
 	if p.Token == "" {
-		p.Bad = incompleteLink
+		p.Bad = p.Say(ui.LinkIncomplete)
 		return ex.render(http.StatusBadRequest, p)
 	}
 	return ex.render(http.StatusOK, p)
@@ -111,7 +101,9 @@ func (s *Server) verifyEmailPage(ex *exchange, r *http.Request) error {
 func (s *Server) verifyEmailForm(ex *exchange, r *http.Request) error {
 	err := s.cfg.Accounts.VerifyEmail(r.Context(), ex.tenant.ID, r.PostForm.Get("token"), ex.by())
 	if isLink(err) {
-		return ex.render(http.StatusBadRequest, ui.VerifyEmail{Page: ex.page(), Bad: "This link has been used already, or it is too old."})
+		p := ui.VerifyEmail{Page: ex.page()}
+		p.Bad = p.Say(ui.LinkUsed)
+		return ex.render(http.StatusBadRequest, p)
 	}
 	if err != nil {
 		return err
@@ -120,14 +112,14 @@ func (s *Server) verifyEmailForm(ex *exchange, r *http.Request) error {
 }
 
 func (s *Server) verifyEmailDone(ex *exchange, _ *http.Request) error {
-	return ex.render(http.StatusOK, ui.Done{Page: ex.page(), Title: "Your address is confirmed", Text: "You can close this page and sign in."})
+	return ex.render(http.StatusOK, ex.page().Done(ui.AddressProved))
 }
 
 // resetPasswordPage is where the mailed link leads; like the other it spends nothing.
 func (s *Server) resetPasswordPage(ex *exchange, r *http.Request) error {
 	p := s.resetPage(ex, linkToken(r))
 	if p.Token == "" {
-		p.Bad = incompleteLink
+		p.Bad = p.Say(ui.LinkIncomplete)
 		return ex.render(http.StatusBadRequest, p)
 	}
 	return ex.render(http.StatusOK, p)
@@ -145,23 +137,18 @@ func (s *Server) resetPasswordForm(ex *exchange, r *http.Request) error {
 		return ex.seeOther("/reset-password/done")
 	case isLink(err):
 		p := s.resetPage(ex, "")
-		p.Bad = "This link has been used already, or it is too old."
+		p.Bad = p.Say(ui.LinkUsed)
 		return ex.render(http.StatusBadRequest, p)
 	case ok && e.Kind == auth.KindInvalid:
 		p := s.resetPage(ex, token)
-		for _, r := range e.Reasons {
-			p.Refused = append(p.Refused, sentence("it "+r.Msg)) // "must have at least …"
-		}
-		if len(p.Refused) == 0 {
-			p.Refused = []string{sentence(e.Msg)}
-		}
+		p.Refused = p.Refusal(e)
 		return ex.render(http.StatusBadRequest, p)
 	}
 	return err
 }
 
 func (s *Server) resetPasswordDone(ex *exchange, _ *http.Request) error {
-	return ex.render(http.StatusOK, ui.Done{Page: ex.page(), Title: "Your new password is set", Text: "You can close this page and sign in with it."})
+	return ex.render(http.StatusOK, ex.page().Done(ui.PasswordIsSet))
 }
 
 // linkToken is the secret of a mailed link, cut to what one can be at most.
@@ -171,18 +158,4 @@ func linkToken(r *http.Request) string { return auth.Clip(r.URL.Query().Get("tok
 func isLink(err error) bool {
 	e, ok := errors.AsType[*auth.Error](err)
 	return ok && e.Code == "invalid_link"
-}
-
-// sentence makes a message of a service stand alone on a page.
-func sentence(s string) string {
-	if s == "" {
-		return s
-	}
-	if c := s[0]; c >= 'a' && c <= 'z' {
-		s = string(c-'a'+'A') + s[1:]
-	}
-	if last := s[len(s)-1]; last != '.' && last != '!' && last != '?' {
-		s += "."
-	}
-	return s
 }

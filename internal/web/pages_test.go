@@ -40,7 +40,7 @@ func TestAttack_PW_19_LinkPages(t *testing.T) {
 				t.Errorf("%s holds %s", path, no)
 			}
 		}
-		if !strings.Contains(body, `<html lang="en">`) || !strings.Contains(body, "<h1>") || !strings.Contains(body, ui.StylesheetURL()) {
+		if !strings.Contains(body, `<html lang="en" dir="ltr">`) || !strings.Contains(body, "<h1>") || !strings.Contains(body, ui.StylesheetURL()) {
 			t.Errorf("%s is no page of ours: %s", path, body)
 		}
 	}

@@ -1,13 +1,19 @@
 package web
 
-import "github.com/watchword-auth/watchword/internal/oidc"
+import (
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
 
 // routes is the one table: every address that the public handler answers, who may
 // enter, and what counts the visits.
 func (s *Server) routes() {
 	s.house("GET /livez", s.livez)
 	s.house("GET /readyz", s.readyz)
-	s.house("GET /assets/look.css", s.stylesheet)
+	s.house("GET "+ui.StylesheetPath, s.stylesheet)
+	s.house("GET "+ui.ScriptPath, s.script)
+	s.proto("GET "+ui.BrandPath, anyone, s.brandSheet)
+	s.proto("GET "+ui.LogoPath, anyone, s.brandLogo)
 
 	s.proto("GET /.well-known/openid-configuration", anyone, s.metadata)
 	s.proto("GET /.well-known/oauth-authorization-server", anyone, s.metadata)

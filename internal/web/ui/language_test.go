@@ -1,0 +1,174 @@
+package ui
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/password"
+)
+
+var place = regexp.MustCompile(`\{\d\}`)
+
+// A language is whole: it has every key once, with the same places to fill in.
+func TestLanguagesAreWhole(t *testing.T) {
+	t.Parallel()
+	english := words()[English]
+	for _, lang := range Languages {
+		have := words()[lang]
+		for k, s := range english {
+			other, ok := have[k]
+			if !ok || other == "" {
+				t.Errorf("%s lacks %s", lang, k)
+				continue
+			}
+			if a, b := places(s), places(other); !slices.Equal(a, b) {
+				t.Errorf("%s: %s fills in %v, English %v", lang, k, b, a)
+			}
+		}
+		text, err := wordFiles.ReadFile("words/" + string(lang) + ".txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{}
+		for line := range strings.Lines(string(text)) {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
+			}
+			key, sentence, ok := strings.Cut(line, " = ")
+			if !ok || seen[key] || strings.TrimSpace(sentence) == "" || english[Key(key)] == "" {
+				t.Errorf("%s: the line %q has no key of its own, or English has none like it", lang, line)
+			}
+			seen[key] = true
+		}
+	}
+}
+
+func places(s string) []string {
+	all := place.FindAllString(s, -1)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Every key that is written in a template or in the program is there, and every
+// sentence is used.
+func TestKeysAreUsed(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	for _, pattern := range []string{"*.html", "*.go"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text.Write(b)
+		}
+	}
+	used := map[Key]bool{}
+	for _, m := range regexp.MustCompile(`(?:(?:\.Say|\.T|Key =|p\.Say\() ?|, )"([a-z_]+\.[a-z_.]+)"`).FindAllStringSubmatch(text.String(), -1) {
+		used[Key(m[1])] = true
+		if strings.HasSuffix(m[1], ".html") || strings.HasSuffix(m[1], ".css") {
+			continue
+		}
+		if !English.has(Key(m[1])) {
+			t.Errorf("there is no sentence %s", m[1])
+		}
+	}
+	for k := range words()[English] {
+		base := Key(strings.TrimSuffix(string(k), "_text"))
+		made := strings.HasPrefix(string(k), "scope.") || strings.HasPrefix(string(k), "refused.")
+		if !used[k] && !used[base] && !made && !strings.Contains(text.String(), `"`+string(k)+`"`) {
+			t.Errorf("nothing says %s", k)
+		}
+	}
+	for s := range known {
+		if !English.has(Key("scope."+s)) || !English.has(Key("scope."+s+".limit")) {
+			t.Errorf("the scope %s has no sentence with its limit", s)
+		}
+	}
+}
+
+func TestLanguage(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		locales        []string
+		accept, tenant string
+		want           Lang
+	}{
+		{nil, "", "", English},
+		{nil, "", "de", German},
+		{nil, "de-AT,de;q=0.9,en;q=0.8", "", German},
+		{nil, "fr, en;q=0.5, de;q=0.75", "", German},
+		{nil, "fr", "de", German},
+		{nil, "de;q=0, en;q=0.1", "de", English},
+		{nil, "de;q=0.000", "", English},
+		{nil, "EN-us", "de", English},
+		{[]string{"fr-CA", "de"}, "en", "en", German},
+		{[]string{"", "xx", "<script>"}, "de", "", German},
+		{nil, strings.Repeat("xx,", 400) + "de", "", English}, // nobody has that many
+		{nil, "dex, d, -de", "", English},
+	} {
+		if got := Language(c.locales, c.accept, c.tenant); got != c.want {
+			t.Errorf("Language(%q, %.40q, %q) = %s, want %s", c.locales, c.accept, c.tenant, got, c.want)
+		}
+	}
+}
+
+// Every reason to refuse a password can be said in every language, with its number.
+func TestRefusal(t *testing.T) {
+	t.Parallel()
+	p := Page{Lang: German}
+	policy := password.Policy{MinLength: 14, MinScore: 4, RequireUpper: true, RequireLower: true, RequireDigit: true, RequireSpecial: true}
+	var reasons []auth.Reason
+	for _, pw := range []string{"", "alice", "12345678", strings.Repeat("x", 200), "\xff"} {
+		for _, r := range policy.Check(pw, "alice@example.test") {
+			reasons = append(reasons, auth.Reason{Code: r.Code, Msg: r.Message})
+		}
+	}
+	got := p.Refusal(&auth.Error{Reasons: reasons})
+	for i, s := range got {
+		if strings.Contains(s, "must") || strings.Contains(s, "{") || strings.Contains(s, "too ") {
+			t.Errorf("%s is said as %q", reasons[i].Code, s)
+		}
+	}
+	if !slices.Contains(got, "Es muss mindestens 14 Zeichen haben.") || !slices.Contains(got, "Es darf höchstens 128 Zeichen haben.") {
+		t.Errorf("the limits are missing: %q", got)
+	}
+	if got := p.Refusal(auth.Invalid("new_code", "", "something new")); !slices.Equal(got, []string{"Something new."}) {
+		t.Errorf("what has no words: %q", got)
+	}
+}
+
+func TestProgram(t *testing.T) {
+	t.Parallel()
+	for agent, want := range map[string]string{
+		firefox: "Firefox on Linux", chrome: "Chrome on Windows", iphone: "Safari on iPhone",
+		"curl/8.5.0": "curl", "": "An unknown program", "Tricorder/1\x07": "Tricorder/1?",
+	} {
+		if got := (Page{}).Program(agent); got != want {
+			t.Errorf("%q is shown as %q, want %q", agent, got, want)
+		}
+	}
+}
+
+// A scope that is named like one of our keys says nothing that we did not mean.
+func TestScopesAreNotKeys(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"other", "resource", "email.limit", "openid.limit", "<b>"} {
+		if got := (Page{}).asks([]string{s}, nil); len(got) != 1 || got[0].Name != s || got[0].What != "" {
+			t.Errorf("the scope %s is shown as %+v", s, got)
+		}
+	}
+}

@@ -1,0 +1,308 @@
+package ui
+
+import (
+	"bytes"
+	"fmt"
+	"html"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// page is what is rendered.
+type page interface{ Render(io.Writer) error }
+
+// sample is a page as a person may meet it, and what it must have.
+type sample struct {
+	name string
+	page page
+	ids  []string
+}
+
+var (
+	acme = auth.Tenant{ID: "acme", Name: "Acme", Settings: auth.Settings{Branding: auth.Branding{
+		PrivacyURI: "https://acme.example/privacy", TermsURI: "https://acme.example/terms", SupportURI: "https://acme.example/help"}}}
+	form = Form{Action: "/here", Flow: "flow-1", CSRF: "csrf-1"}
+	seen = time.Date(2026, 7, 9, 14, 30, 0, 0, time.UTC)
+)
+
+const (
+	alice   = "alice@example.test"
+	firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+	chrome  = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
+	iphone  = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+)
+
+// samples are all pages in all their states.
+func samples(lang Lang) []sample {
+	p := NewPage(acme, lang)
+	all := signSamples(p)
+	all = append(all, flowSamples(p)...)
+	return append(all, restSamples(p)...)
+}
+
+func signSamples(p Page) []sample {
+	fields := []string{"email", "password", "submit"}
+	return []sample{
+		{"login", Login{Page: p, Form: form, Client: "Acme Orders", Remember: true, Forgot: "/forgot-password", Register: "/register"}, append(fields, "remember", "forgot", "register")},
+		{"login_bad", Login{Page: p, Form: form, Email: alice, Bad: p.Say(BadCredentials), Remember: true, Ticked: true, Forgot: "/forgot-password"}, append(fields, "bad", "remember")},
+		{"login_notice", Login{Page: p, Form: form, Email: alice, Notice: p.Say(SignInAgain)}, fields},
+		{"register", Register{Page: p, Form: form, Client: "Acme Orders", MinLength: 8, Login: "/login"}, append(fields, "login", "hint")},
+		{"register_bad", Register{Page: p, Form: form, Email: "alice@", MinLength: 12, Login: "/login", Bad: p.Say(AddressInvalid),
+			Refused: p.Refusal(&auth.Error{Reasons: []auth.Reason{{Code: "too_short", Msg: "must have at least 12 characters"}, {Code: "common", Msg: "is one of the most common passwords"}}})}, append(fields, "bad", "refused")},
+		{"register_sent", RegisterSent{Page: p, Email: alice, Login: "/login"}, []string{"login"}},
+		{"forgot", Forgot{Page: p, Form: form, Login: "/login"}, []string{"email", "submit", "login"}},
+		{"forgot_bad", Forgot{Page: p, Form: form, Email: "alice", Bad: p.Say(AddressInvalid), Login: "/login"}, []string{"email", "submit", "bad"}},
+		{"forgot_sent", ForgotSent{Page: p, Email: alice, Login: "/login"}, []string{"login"}},
+		{"verify", VerifyEmail{Page: p, Action: "/verify-email", Token: "wwl_abc"}, []string{"submit"}},
+		{"verify_bad", VerifyEmail{Page: p, Bad: p.Say(LinkUsed)}, nil},
+		{"reset", ResetPassword{Page: p, Action: "/reset-password", Token: "wwl_abc", MinLength: 8}, []string{"password", "submit", "hint"}},
+		{"reset_bad", ResetPassword{Page: p, Bad: p.Say(LinkIncomplete)}, nil},
+		{"reset_done", p.Done(PasswordIsSet), nil},
+		{"verify_done", func() Done { d := p.Done(AddressProved); d.Next = "/login"; return d }(), []string{"next"}},
+	}
+}
+
+func flowSamples(p Page) []sample {
+	both := []string{"approve", "deny"}
+	consent := Consent{Page: p, Form: form, Client: "Ledger", Host: "ledger.example", Account: alice, NotYou: "/choose-account?flow=flow-1",
+		Scopes: []string{"openid", "email", "orders:read", "offline_access"}, Return: "app.ledger.example", Policy: "https://ledger.example/privacy", Terms: "https://ledger.example/terms"}
+	local := consent
+	local.Host, local.Local, local.Return, local.Policy, local.Terms, local.Resources = "", true, "", "", "", []string{"https://api.acme.example"}
+	device := DeviceConfirm{Page: p, Form: form, Client: "Acme TV", Account: alice, NotYou: "/choose-account?flow=flow-1", Code: "WDJB-MJHT", Scopes: []string{"openid", "profile"}}
+	return []sample{
+		{"choose", Choose{Page: p, Form: form, Client: "Acme Orders", Accounts: []Account{{"s1", alice, "Alice Liddell"}, {"s2", "bob@example.test", ""}}}, []string{"account-0", "account-1", "other"}},
+		{"consent", consent, append(both, "notyou", "policy", "terms")},
+		{"consent_local", local, append(both, "notyou")},
+		{"device_code", DeviceCode{Page: p, Form: form}, []string{"code", "submit", "hint"}},
+		{"device_code_bad", DeviceCode{Page: p, Form: form, Code: "WDJB-MJHX", Bad: p.Say(BadCode)}, []string{"code", "submit", "bad"}},
+		{"device_confirm", device, append(both, "shown", "warn")},
+		{"device_allowed", DeviceDone{Page: p, Client: "Acme TV", Allowed: true}, nil},
+		{"device_denied", DeviceDone{Page: p, Client: "Acme TV"}, nil},
+		{"logout", LogoutConfirm{Page: p, Form: form, Client: "Acme Orders", Account: alice, Hidden: [][2]string{{"state", "xyz"}}}, both},
+		{"logout_done", LogoutDone{Page: p, Login: "/login"}, []string{"login"}},
+		{"form_post", FormPost{Page: p, Action: "https://app.ledger.example/callback", Client: "Ledger", Params: [][2]string{{"code", "wwc_abc"}, {"state", "xyz"}}}, []string{"submit"}},
+	}
+}
+
+func restSamples(p Page) []sample {
+	home := Home{Page: p, Form: form, Account: alice, Name: "Alice Liddell", Notice: p.Say(AppRemoved), EndSession: "/account/end", EndOthers: "/account/others", RemoveApp: "/account/remove", Logout: "/logout",
+		Devices: []Device{{"s1", firefox, "192.0.2.7", seen, true}, {"s2", iphone, "2001:db8::17", seen, false}, {"s3", "", "", seen, false}},
+		Apps:    []App{{"c1", "Ledger", "ledger.example", []string{"openid", "orders:read"}, seen}, {"c2", "Acme Orders", "", []string{"email"}, seen}}}
+	wrong := p.Problem(BadRequest)
+	wrong.Code, wrong.Detail, wrong.Reference = "invalid_request", "redirect_uri is not registered", "k3j2h1"
+	all := []sample{
+		{"home", home, []string{"account", "logout", "end-1", "others", "remove-0", "remove-1"}},
+		{"home_empty", Home{Page: p, Form: form, Account: alice, Devices: home.Devices[:1], Logout: "/logout"}, []string{"logout"}},
+		{"problem_request", wrong, []string{"reference"}},
+	}
+	for _, k := range []Key{Forbidden, NotFound, WrongMethod, TooLarge, TooOften, Unavailable, Internal, NoClient, FlowGone} {
+		all = append(all, sample{"problem_" + strings.TrimPrefix(strings.TrimPrefix(string(k), "error."), "flow."), p.Problem(k), nil})
+	}
+	return all
+}
+
+func renderText(t *testing.T, p page) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := p.Render(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestPages compares every page in every language with what it was, and checks what
+// holds for all. WATCHWORD_UPDATE=1 writes them anew.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	for _, lang := range Languages {
+		for _, s := range samples(lang) {
+			name := s.name + "." + string(lang)
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				got := renderText(t, s.page)
+				golden(t, filepath.Join("testdata", name+".html"), got)
+				checkHTML(t, got, lang)
+				for _, id := range s.ids {
+					if strings.Count(got, ` id="`+id+`"`) != 1 {
+						t.Errorf("no single element has the id %s", id)
+					}
+				}
+			})
+		}
+	}
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	got = regexp.MustCompile(`\?v=[0-9a-f]+`).ReplaceAllString(got, "?v=0") // of assets; they change by themselves
+	if os.Getenv("WATCHWORD_UPDATE") != "" {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v; WATCHWORD_UPDATE=1 writes it", err)
+	}
+	if got != string(want) {
+		t.Errorf("%s has changed (WATCHWORD_UPDATE=1 takes it over):\n%s", file, got)
+	}
+}
+
+var (
+	tagOf   = regexp.MustCompile(`<([a-zA-Z][a-zA-Z0-9]*)((?:\s+[^\s=>]+(?:="[^"]*")?)*)\s*/?>`)
+	attrOf  = regexp.MustCompile(`([^\s=]+)(?:="([^"]*)")?`)
+	hrefers = []string{"aria-describedby", "aria-labelledby", "for"}
+)
+
+// checkHTML is a small linter for what every page owes to people and to the
+// Content-Security-Policy.
+func checkHTML(t *testing.T, page string, lang Lang) {
+	t.Helper()
+	if !strings.HasPrefix(page, `<!doctype html>`+"\n"+`<html lang="`+string(lang)+`" dir="ltr">`) {
+		t.Errorf("the page does not say its language: %.80s", page)
+	}
+	ids, labels := map[string]int{}, map[string]bool{}
+	type element struct {
+		tag   string
+		attrs map[string]string
+	}
+	var all []element
+	for _, m := range tagOf.FindAllStringSubmatch(page, -1) {
+		e := element{m[1], map[string]string{}}
+		for _, a := range attrOf.FindAllStringSubmatch(m[2], -1) {
+			e.attrs[a[1]] = html.UnescapeString(a[2])
+		}
+		ids[e.attrs["id"]]++
+		labels[e.attrs["for"]] = e.tag == "label"
+		all = append(all, e)
+	}
+	count := map[string]int{}
+	for _, e := range all {
+		count[e.tag]++
+		for name, value := range e.attrs {
+			if name == "style" || strings.HasPrefix(name, "on") {
+				t.Errorf("<%s> has %s, which the policy forbids", e.tag, name)
+			}
+			if slices.Contains(hrefers, name) {
+				for id := range strings.FieldsSeq(value) {
+					if ids[id] != 1 {
+						t.Errorf("<%s %s> points to %q, which is not there once", e.tag, name, id)
+					}
+				}
+			}
+			if strings.Contains(value, "ZgotmplZ") {
+				t.Errorf("<%s %s> was filtered", e.tag, name)
+			}
+		}
+		if kind := e.attrs["type"]; e.tag == "input" && kind != "hidden" && kind != "checkbox" && !labels[e.attrs["id"]] {
+			t.Errorf("the field %v has no label", e.attrs)
+		}
+		if e.tag == "form" && e.attrs["method"] != "post" {
+			t.Errorf("the form %v does not post", e.attrs)
+		}
+		if e.tag == "script" && e.attrs["src"] != ScriptURL() {
+			t.Errorf("a script of %v", e.attrs)
+		}
+	}
+	if count["h1"] != 1 || count["title"] != 1 || count["main"] != 1 || count["style"] != 0 {
+		t.Errorf("elements %v", count)
+	}
+	delete(ids, "")
+	for id, n := range ids {
+		if n != 1 {
+			t.Errorf("the id %s is there %d times", id, n)
+		}
+	}
+	if scripts := strings.Count(page, "</script>"); scripts != count["script"] || regexp.MustCompile(`<script[^>]*>[^<]`).MatchString(page) {
+		t.Error("a script is written into the page")
+	}
+}
+
+// payloads try to leave their place: as elements, attributes, templates, addresses,
+// places of a sentence, and letters that turn the text around them.
+var payloads = []string{
+	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`, `{{7*7}}`, `{1}{2}`,
+	`javascript:alert(1)`, "\u202eevil\u202c", `</title></textarea></style><svg onload=alert(1)>`, "a\x00b\xff", `&lt;b&gt;`,
+}
+
+// AZ-41: whatever is put into any text of any page is shown as that text.
+func TestAttack_AZ_41_EveryField(t *testing.T) {
+	t.Parallel()
+	for _, lang := range Languages {
+		for _, s := range samples(lang) {
+			for _, evil := range payloads {
+				v := reflect.New(reflect.TypeOf(s.page)).Elem()
+				v.Set(reflect.ValueOf(s.page))
+				poison(v, evil)
+				got := renderText(t, v.Interface().(page))
+				plain := renderText(t, s.page)
+				where := fmt.Sprintf("%s.%s with %q", s.name, lang, evil)
+				checkPoisoned(t, where, got, plain)
+			}
+		}
+	}
+}
+
+// poison writes evil into every string below v but the language.
+func poison(v reflect.Value, evil string) {
+	switch v.Kind() {
+	case reflect.String:
+		if v.Type() != reflect.TypeFor[Lang]() && v.Type() != reflect.TypeFor[Key]() {
+			v.SetString(evil)
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			poison(v.Field(i), evil)
+		}
+	case reflect.Slice:
+		fresh := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		reflect.Copy(fresh, v)
+		v.Set(fresh)
+		for i := range v.Len() {
+			poison(v.Index(i), evil)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			poison(v.Index(i), evil)
+		}
+	}
+}
+
+// checkPoisoned compares the elements of a poisoned page with those that its
+// template writes.
+func checkPoisoned(t *testing.T, where, got, plain string) {
+	t.Helper()
+	for _, no := range []string{"<script>", "<img src=x", "<svg onload", "onmouseover='", "<b>&lt;b&gt;</b>49"} {
+		if strings.Contains(got, no) {
+			t.Errorf("%s: the page holds %s", where, no)
+		}
+	}
+	allowed := map[string]bool{"img": true, "footer": true, "a": true, "div": true, "ul": true, "li": true, "span": true, "b": true, "bdi": true, "p": true, "br": true, "link": true}
+	for _, m := range tagOf.FindAllStringSubmatch(plain, -1) {
+		allowed[m[1]] = true
+	}
+	for _, m := range tagOf.FindAllStringSubmatch(got, -1) {
+		if !allowed[m[1]] {
+			t.Errorf("%s: an element <%s> came in", where, m[1])
+		}
+		for _, a := range attrOf.FindAllStringSubmatch(m[2], -1) {
+			if value := strings.ToLower(html.UnescapeString(a[2])); strings.HasPrefix(a[1], "on") ||
+				slices.Contains([]string{"href", "src", "action"}, a[1]) && strings.HasPrefix(strings.TrimSpace(value), "javascript:") {
+				t.Errorf("%s: <%s %s=%q>", where, m[1], a[1], a[2])
+			}
+		}
+	}
+}
