@@ -41,6 +41,21 @@ func ParseRedirectURI(t ClientType, s string) (string, error) {
 	return s, nil
 }
 
+// ParseWebURI checks an address that people are led to or shown: https with a host,
+// no fragment, nothing that a browser would carry out.
+func ParseWebURI(field, s string) (string, error) {
+	u, why := absoluteURI(s)
+	if why == "" {
+		if why = plainHost(u); u.Scheme != "https" {
+			why = "use https"
+		}
+	}
+	if why != "" {
+		return "", Invalid("uri_invalid", field, why)
+	}
+	return s, nil
+}
+
 // ParseResource checks the identifier of a resource (RFC 8707 §2): an absolute URI
 // without a fragment.
 func ParseResource(s string) (string, error) {

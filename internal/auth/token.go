@@ -174,5 +174,6 @@ const (
 	UseCode          SingleUseKind = "code"             // an authorization code; Data is a CodeGrant
 	UsePushed        SingleUseKind = "pushed_request"   // a request_uri of RFC 9126; Data is the request
 	UseProof         SingleUseKind = "dpop_proof"       // the jti of a DPoP proof, already spent
+	UseInitialAccess SingleUseKind = "initial_access"   // a token that registers clients; Data counts what is left of it
 	UseLogout        SingleUseKind = "logout"           // a log-out that waits for the person's yes
 )

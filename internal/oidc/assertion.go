@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -164,39 +163,4 @@ func (s *Service) spendAssertion(ctx context.Context, tenant auth.TenantID, id a
 		return fmt.Errorf("spend client assertion: %w", err)
 	}
 	return nil
-}
-
-// ParseClientKeys reads a client's registered JWKS: public signing keys of the
-// algorithms above, each with its algorithm where its kind has only one.
-func ParseClientKeys(jwks []byte) ([]jose.JSONWebKey, error) {
-	var set jose.JSONWebKeySet
-	if len(jwks) > 32<<10 {
-		return nil, errors.New("the key set is too long")
-	}
-	if err := json.Unmarshal(jwks, &set); err != nil {
-		return nil, errors.New("this is not a JWK Set")
-	}
-	if len(set.Keys) == 0 || len(set.Keys) > 16 {
-		return nil, errors.New("a key set has 1 to 16 keys")
-	}
-	seen := map[string]bool{}
-	for i := range set.Keys {
-		k := &set.Keys[i]
-		algs, err := keyAlgorithms(*k)
-		switch {
-		case err != nil:
-			return nil, err
-		case k.Algorithm != "" && !slices.Contains(algs, k.Algorithm):
-			return nil, fmt.Errorf("alg of a key is not %s", strings.Join(algs, " or "))
-		case k.Use != "" && k.Use != "sig":
-			return nil, errors.New("a key is not for signatures")
-		case len(set.Keys) > 1 && (k.KeyID == "" || seen[k.KeyID]):
-			return nil, errors.New("each of several keys has a kid of its own")
-		}
-		seen[k.KeyID] = true
-		if len(algs) == 1 {
-			k.Algorithm = algs[0]
-		}
-	}
-	return set.Keys, nil
 }

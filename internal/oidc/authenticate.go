@@ -32,12 +32,7 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	if err != nil {
 		return Caller{}, s.failed(ctx, r, "", err)
 	}
-	var caller Caller
-	err = s.cfg.DB.Look(ctx, r.Tenant, func(tx *store.Tx) error {
-		v, err := tx.Asking(c.id)
-		caller.Client, caller.Tenant = v.Client, v.Tenant
-		return err
-	})
+	caller, err := s.asking(ctx, r.Tenant, c.id)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return Caller{}, fmt.Errorf("read client: %w", err)
 	}
@@ -52,6 +47,19 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	caller.Actor = r.Actor
 	caller.Actor.Kind, caller.Actor.ID, caller.Actor.Client = auth.ActorClient, string(c.id), c.id
 	return caller, nil
+}
+
+// asking reads the client, by the document at its id if that is where it is described.
+func (s *Service) asking(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (caller Caller, err error) {
+	if err := s.document(ctx, tenant, id); err != nil {
+		return Caller{}, err
+	}
+	err = s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) error {
+		v, err := tx.Asking(id)
+		caller.Client, caller.Tenant = v.Client, v.Tenant
+		return err
+	})
+	return caller, err
 }
 
 // prove compares what was shown with what is registered.

@@ -5,15 +5,90 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
+// clientKey is a public key of a client.
+type clientKey = jose.JSONWebKey
+
+var errSecretKey = errors.New("a key set for us holds public keys alone; this one is secret and is burnt now")
+
+// ParseClientKeys reads a client's JWKS (RFC 7517 §5): its public keys that can make
+// signatures of AssertionAlgorithms, each with its algorithm where its kind has only
+// one. Keys for other purposes are passed over, as §5 asks; at least one has to be
+// left. A set with a private or symmetric key in it is refused whole.
+func ParseClientKeys(jwks []byte) ([]clientKey, error) {
+	if len(jwks) > 32<<10 {
+		return nil, errors.New("the key set is too long")
+	}
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(jwks, &set); err != nil {
+		return nil, errors.New("this is not a JWK Set")
+	}
+	if len(set.Keys) == 0 || len(set.Keys) > 16 {
+		return nil, errors.New("a key set has 1 to 16 keys")
+	}
+	var out []clientKey
+	var reason error
+	for _, raw := range set.Keys {
+		k, err := parseClientKey(raw)
+		switch {
+		case errors.Is(err, errSecretKey):
+			return nil, err
+		case err != nil:
+			reason = err
+			continue
+		}
+		out = append(out, k)
+	}
+	if len(out) == 0 {
+		return nil, reason
+	}
+	return out, distinct(out)
+}
+
+func parseClientKey(raw []byte) (k clientKey, err error) {
+	if err := json.Unmarshal(raw, &k); err != nil {
+		return k, errors.New("a key cannot be read")
+	}
+	algs, err := keyAlgorithms(k)
+	switch {
+	case err != nil:
+		return k, err
+	case k.Algorithm != "" && !slices.Contains(algs, k.Algorithm):
+		return k, fmt.Errorf("alg of a key is not %s", strings.Join(algs, " or "))
+	case k.Use != "" && k.Use != "sig":
+		return k, errors.New("a key is not for signatures")
+	}
+	if len(algs) == 1 {
+		k.Algorithm = algs[0]
+	}
+	return k, nil
+}
+
+// distinct makes sure that a signature can say by which of several keys it was made.
+func distinct(keys []clientKey) error {
+	seen := map[string]bool{}
+	for _, k := range keys {
+		if len(keys) > 1 && (k.KeyID == "" || seen[k.KeyID]) {
+			return errors.New("each of several keys has a kid of its own")
+		}
+		seen[k.KeyID] = true
+	}
+	return nil
+}
+
 // keyAlgorithms are the algorithms that a public key is good for here (RFC 8725
 // §3.1): what kind of key it is decides, not what a header says.
-func keyAlgorithms(k jose.JSONWebKey) ([]string, error) {
+func keyAlgorithms(k clientKey) ([]string, error) {
 	switch p := k.Key.(type) {
 	case *ecdsa.PublicKey:
 		if p.Curve == elliptic.P256() && k.Valid() {
@@ -28,14 +103,14 @@ func keyAlgorithms(k jose.JSONWebKey) ([]string, error) {
 			return []string{string(jose.EdDSA)}, nil
 		}
 	case *ecdsa.PrivateKey, *rsa.PrivateKey, ed25519.PrivateKey, []byte:
-		return nil, errors.New("a key set for us holds public keys alone; this one is secret and is burnt now")
+		return nil, errSecretKey
 	}
 	return nil, errors.New("a key is none of P-256, Ed25519 and RSA from 2048 to 8192 bits")
 }
 
 // fits reports whether a key of ParseClientKeys may have made a signature with the
 // given alg and kid. Where the key or the signature names none, the other's will do.
-func fits(k jose.JSONWebKey, alg, kid string) bool {
+func fits(k clientKey, alg, kid string) bool {
 	if kid != "" && k.KeyID != "" && k.KeyID != kid || k.Algorithm != "" && k.Algorithm != alg {
 		return false
 	}

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -23,21 +24,28 @@ const (
 
 // CreateClient registers a client. Confidential clients get a secret, unless they
 // sign with a key of their own; it is shown this once and kept as a digest. Refusals
-// are Invalid: name_…, type_invalid, invalid_redirect_uri, scope_invalid,
-// invalid_target, grant_invalid, auth_invalid, jwks_invalid.
+// are Invalid: name_…, type_invalid, invalid_redirect_uri, uri_invalid, scope_invalid,
+// invalid_target, grant_invalid, auth_invalid, jwks_invalid, alg_invalid,
+// sector_invalid and others, each with the field at fault.
 func (s *Service) CreateClient(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) (auth.Client, secret.Text, error) {
-	c, err := parseClient(r)
+	c, err := s.validate(ctx, r)
 	if err != nil {
 		return auth.Client{}, "", err
 	}
+	return s.insert(ctx, tenant, c, actor, nil)
+}
+
+// insert gives a checked client its id and secret and stores it. What else has to
+// happen with it does in the same transaction.
+func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Client, actor auth.Actor, also func(*store.Tx) error) (auth.Client, secret.Text, error) {
 	// A client_id never looks like an account's id, so the sub of a machine's token
 	// cannot be taken for a person's (RFC 9700 §4.15, RFC 9068 §5).
 	c.ID = auth.ClientID("cl_" + secret.Encode(secret.Bytes(16)))
 	var shown secret.Text
-	if !c.Public() && c.Settings.Auth != auth.AuthPrivateKeyJWT {
+	if keepsSecret(c) {
 		shown = secret.New(SecretPrefix)
 	}
-	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now
 		if shown != "" {
 			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: tx.Now}}
@@ -46,6 +54,11 @@ func (s *Service) CreateClient(ctx context.Context, tenant auth.TenantID, r Regi
 			return auth.Refuse(auth.KindNotFound, "not_found", "there is no such tenant")
 		} else if err != nil {
 			return err
+		}
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
 		}
 		if err := tx.InsertClient(c); err != nil {
 			return err
@@ -58,6 +71,72 @@ func (s *Service) CreateClient(ctx context.Context, tenant auth.TenantID, r Regi
 	return c, shown, nil
 }
 
+// keepsSecret reports whether the client proves itself by a secret.
+func keepsSecret(c auth.Client) bool { return !c.Public() && c.Settings.Auth != auth.AuthPrivateKeyJWT }
+
+// Version names what is stored of a client: it changes with everything but the time.
+func Version(c auth.Client) string {
+	c.CreatedAt, c.UpdatedAt = time.Time{}, time.Time{}
+	b, err := json.Marshal(c)
+	if err != nil {
+		return "" // matches nothing
+	}
+	return secret.Digest(string(b))[:22]
+}
+
+// UpdateClient lets fn change what is registered of a client, checks the whole anew
+// and writes it, unless somebody else has changed the client meanwhile or its Version
+// is not the given one (empty for any): Conflict, client_changed. The type and the
+// party stay what they were. A client that proves itself by a secret from now on and
+// has none gets one; one that does so no more loses it.
+func (s *Service) UpdateClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, version string, actor auth.Actor, fn func(*Registration) error) (auth.Client, secret.Text, error) {
+	before, err := s.Client(ctx, tenant, id)
+	if err != nil {
+		return auth.Client{}, "", err
+	}
+	if version != "" && version != Version(before) {
+		return auth.Client{}, "", clientChanged()
+	}
+	r := registered(before)
+	if err := fn(&r); err != nil {
+		return auth.Client{}, "", err
+	}
+	r.Type, r.FirstParty = before.Type, before.FirstParty
+	checked, err := s.validate(ctx, r)
+	if err != nil {
+		return auth.Client{}, "", err
+	}
+	checked.Settings.Registration, checked.Settings.DocumentAt = before.Settings.Registration, before.Settings.DocumentAt
+	return s.replace(ctx, tenant, before, checked, actor)
+}
+
+// replace writes what was checked in place of what was read.
+func (s *Service) replace(ctx context.Context, tenant auth.TenantID, before, checked auth.Client, actor auth.Actor) (auth.Client, secret.Text, error) {
+	var shown secret.Text
+	if keepsSecret(checked) && len(before.Secrets) == 0 {
+		shown = secret.New(SecretPrefix)
+	}
+	version := Version(before)
+	c, err := s.change(ctx, tenant, before.ID, "updated", actor, func(c *auth.Client, now time.Time) error {
+		if Version(*c) != version {
+			return clientChanged()
+		}
+		c.Name, c.RedirectURIs, c.Scopes, c.Settings = checked.Name, checked.RedirectURIs, checked.Scopes, checked.Settings
+		switch {
+		case !keepsSecret(*c):
+			c.Secrets = nil
+		case shown != "":
+			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: now}}
+		}
+		return nil
+	})
+	return c, shown, err
+}
+
+func clientChanged() error {
+	return auth.Refuse(auth.KindConflict, "client_changed", "somebody else has changed this client; read it again")
+}
+
 // RotateSecret gives the client a new secret. The newest of the former ones goes on
 // working for the overlap, which may be zero, so that the client's nodes can change
 // over one by one; any older one ends at once.
@@ -67,7 +146,7 @@ func (s *Service) RotateSecret(ctx context.Context, tenant auth.TenantID, id aut
 	}
 	shown := secret.New(SecretPrefix)
 	c, err := s.change(ctx, tenant, id, "secret_rotated", actor, func(c *auth.Client, now time.Time) error {
-		if c.Public() || c.Settings.Auth == auth.AuthPrivateKeyJWT {
+		if !keepsSecret(*c) {
 			return auth.Refuse(auth.KindConflict, "no_secret", "this client has no secret")
 		}
 		c.Secrets = append([]auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: now}}, ending(c.Secrets, now, now.Add(overlap))...)
@@ -109,12 +188,16 @@ func (s *Service) EnableClient(ctx context.Context, tenant auth.TenantID, id aut
 	})
 }
 
-// DeleteClient removes a client for good; its tokens are worth nothing from then on.
+// DeleteClient removes a client for good, with what people have allowed it and their
+// sessions with it; its tokens are worth nothing from then on.
 func (s *Service) DeleteClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) error {
 	if id == auth.FirstParty {
 		return builtIn()
 	}
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		if err := tx.EndClient(id, "client_deleted"); err != nil {
+			return err
+		}
 		if err := tx.DeleteClient(id); errors.Is(err, auth.ErrNotFound) {
 			return noClient()
 		} else if err != nil {
@@ -146,6 +229,19 @@ func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.Clie
 func (s *Service) Clients(ctx context.Context, tenant auth.TenantID) (list []auth.Client, err error) {
 	err = s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) (err error) {
 		list, err = tx.Clients()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list clients: %w", err)
+	}
+	return list, nil
+}
+
+// ClientsAfter lists at most limit of the tenant's clients by id, from the one that
+// follows the given id.
+func (s *Service) ClientsAfter(ctx context.Context, tenant auth.TenantID, after auth.ClientID, limit int) (list []auth.Client, err error) {
+	err = s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+		list, err = tx.ClientsAfter(after, limit)
 		return err
 	})
 	if err != nil {

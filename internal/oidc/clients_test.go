@@ -69,7 +69,7 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 			"public with a secret":       {oidc.Registration{Name: "A", Type: auth.ClientNative, ClientSettings: auth.ClientSettings{Auth: auth.AuthSecretBasic}}, "auth_invalid"},
 			"confidential without proof": {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Auth: auth.AuthNone}}, "auth_invalid"},
 			"unknown method":             {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Auth: "client_secret_jwt"}}, "auth_invalid"},
-			"keys without their method":  {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{JWKS: pair.jwks}}, "jwks_invalid"},
+			"keys and their address":     {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{JWKS: pair.jwks, JWKSURI: "https://a.test/jwks"}}, "jwks_invalid"},
 			"native, scheme without dot": {oidc.Registration{Name: "A", Type: auth.ClientNative, RedirectURIs: []string{"myapp:/cb"}}, "invalid_redirect_uri"},
 			"native, active scheme":      {oidc.Registration{Name: "A", Type: auth.ClientNative, RedirectURIs: []string{"javascript:a.b()"}}, "invalid_redirect_uri"},
 		}

@@ -27,6 +27,9 @@ const (
 	InsufficientScope    Code = "insufficient_scope" // RFC 6750 §3.1
 	InvalidProof         Code = "invalid_dpop_proof" // RFC 9449 §5
 	UseNonce             Code = "use_dpop_nonce"     // RFC 9449 §8
+
+	InvalidRedirectURI    Code = "invalid_redirect_uri" // RFC 7591 §3.2.2
+	InvalidClientMetadata Code = "invalid_client_metadata"
 )
 
 // The codes of the authorization endpoint (RFC 6749 §4.1.2.1, RFC 9101 §7, OpenID

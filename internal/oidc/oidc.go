@@ -40,13 +40,13 @@ type Rates struct {
 }
 
 // Config describes a Service. DB, Tokens, Limiter, Rates, Base and Now are required;
-// Keys, Sessions, Out and Root where what needs them is used.
+// Keys, Sessions and Root where what needs them is used.
 type Config struct {
 	DB       *store.DB
 	Tokens   *token.Service
 	Keys     *keys.Ring       // signs ID Tokens and the like
 	Sessions *session.Service // ends what a client or a person has
-	Out      *outbound.Client // asks addresses that clients name; nil: none is asked
+	Out      *outbound.Client // asks addresses that clients name; nil: on the public network alone
 	// Root is the secret of all nodes; each use has a key of its own, by secret.Derive.
 	Root    []byte
 	Limiter limit.Limiter
@@ -77,7 +77,11 @@ type Config struct {
 }
 
 // Service is safe for concurrent use.
-type Service struct{ cfg Config }
+type Service struct {
+	cfg       Config
+	keySets   keySets
+	documents documents
+}
 
 // New returns a Service.
 func New(cfg Config) *Service {
@@ -87,10 +91,16 @@ func New(cfg Config) *Service {
 	cfg.CodeLifetime = cmp.Or(cfg.CodeLifetime, time.Minute)
 	cfg.PushedLifetime = cmp.Or(cfg.PushedLifetime, time.Minute)
 	cfg.DeviceLifetime = cmp.Or(cfg.DeviceLifetime, 10*time.Minute)
+	if cfg.Out == nil {
+		cfg.Out = outbound.New(outbound.Config{Timeout: 5 * time.Second})
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg}
+	s := &Service{cfg: cfg}
+	s.keySets = keySets{fetch: s.published, now: cfg.Now, known: map[string]*keySet{}}
+	s.documents = documents{failed: map[string]time.Time{}}
+	return s
 }
 
 // Request is what a client sent to an endpoint.

@@ -1,16 +1,22 @@
 package oidc
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
 )
 
 // Registration is what is said of a new client. A zero field means the default of
-// the client's type: without Grants it has what the type is for, without Auth it
-// proves itself by a secret, sent either way, or not at all if it is public. What
-// only the server may say of a client (Sector, Registration, DocumentAt) is ignored.
+// the client's type: without Grants it has what the type is for, without Scopes
+// those of OpenID Connect if people sign in to it, without Auth it proves itself by a
+// secret, sent either way, or not at all if it is public. What only the server may
+// say of a client (Sector, Registration, DocumentAt) is ignored.
 type Registration struct {
 	Name         string
 	Type         auth.ClientType
@@ -20,15 +26,26 @@ type Registration struct {
 	auth.ClientSettings
 }
 
-// defaultGrants are what a type of client is for.
-func defaultGrants(t auth.ClientType) []auth.GrantType {
-	if t == auth.ClientMachine {
-		return []auth.GrantType{auth.GrantClientCredentials}
-	}
-	return []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
+// registered is a client as it would be registered today.
+func registered(c auth.Client) Registration {
+	return Registration{Name: c.Name, Type: c.Type, FirstParty: c.FirstParty, RedirectURIs: slices.Clone(c.RedirectURIs),
+		Scopes: slices.Clone(c.Scopes), ClientSettings: c.Settings}
 }
 
-func parseClient(r Registration) (c auth.Client, err error) {
+// validate is the one check of a client, whichever way it came in: from the command
+// line, through the API, by registering itself or in a document. It may ask for the
+// document at sector_identifier_uri.
+func (s *Service) validate(ctx context.Context, r Registration) (auth.Client, error) {
+	c, err := s.parseClient(r)
+	if err != nil {
+		return c, err
+	}
+	c.Settings.Sector, err = s.sector(ctx, c)
+	return c, err
+}
+
+// parseClient checks what can be checked without asking anybody.
+func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	if c.Name, err = auth.ParseName(r.Name); err != nil {
 		return c, err
 	}
@@ -42,23 +59,33 @@ func parseClient(r Registration) (c auth.Client, err error) {
 		return c, auth.Invalid("type_invalid", "type", "a client is web, spa, native or machine")
 	}
 	c.FirstParty, c.Settings = r.FirstParty, r.ClientSettings
-	c.Settings.JWKS, c.Settings.Sector, c.Settings.Registration, c.Settings.DocumentAt = nil, "", "", time.Time{}
-	if c.RedirectURIs, err = each(r.RedirectURIs, func(u string) (string, error) { return auth.ParseRedirectURI(c.Type, u) }); err != nil {
-		return c, err
+	c.Settings.Sector, c.Settings.Registration, c.Settings.DocumentAt = "", "", time.Time{}
+	if r.SubjectType == "public" {
+		c.Settings.SubjectType = ""
 	}
 	if c.Scopes, err = each(r.Scopes, parseOneScope); err != nil {
 		return c, err
 	}
-	if c.Settings.Audiences, err = each(r.Audiences, auth.ParseResource); err != nil {
-		return c, err
-	}
-	if c.Settings.Serves, err = each(r.Serves, auth.ParseResource); err != nil {
-		return c, err
+	if len(c.Scopes) == 0 && c.Type != auth.ClientMachine {
+		c.Scopes = slices.Clone(auth.DefaultScope)
 	}
 	if c.Settings.Grants, err = parseGrants(c, r.Grants); err != nil {
 		return c, err
 	}
-	return c, parseAuth(&c, r)
+	for _, check := range []func(*auth.Client, Registration) error{s.parseURIs, parseResources, parseAuth, parseAlgorithms, parseRequests, parseHints, parseExchange} {
+		if err := check(&c, r); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// defaultGrants are what a type of client is for.
+func defaultGrants(t auth.ClientType) []auth.GrantType {
+	if t == auth.ClientMachine {
+		return []auth.GrantType{auth.GrantClientCredentials}
+	}
+	return []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
 }
 
 // each checks every value of a list and drops repeats.
@@ -101,6 +128,8 @@ func parseGrants(c auth.Client, asked []auth.GrantType) ([]auth.GrantType, error
 			return nil, auth.Invalid("grant_invalid", "grant_types", "this server does not have that grant")
 		case g == auth.GrantClientCredentials && c.Public():
 			return nil, auth.Invalid("grant_invalid", "grant_types", "a public client cannot act for itself: it keeps no secret")
+		case g == auth.GrantTokenExchange && c.Public():
+			return nil, auth.Invalid("grant_invalid", "grant_types", "a public client cannot exchange tokens: it keeps no secret")
 		case c.Type == auth.ClientMachine && g != auth.GrantClientCredentials && g != auth.GrantTokenExchange:
 			return nil, auth.Invalid("grant_invalid", "grant_types", "a machine acts for itself, or exchanges tokens that it was given")
 		}
@@ -108,7 +137,16 @@ func parseGrants(c auth.Client, asked []auth.GrantType) ([]auth.GrantType, error
 	return slices.Compact(slices.Sorted(slices.Values(asked))), nil
 }
 
-// parseAuth checks that the method fits the type, and the keys the method.
+func parseResources(c *auth.Client, r Registration) (err error) {
+	if c.Settings.Audiences, err = each(r.Audiences, auth.ParseResource); err != nil {
+		return err
+	}
+	c.Settings.Serves, err = each(r.Serves, auth.ParseResource)
+	return err
+}
+
+// parseAuth checks that the method fits the type, and the keys the method. Keys may be
+// there with any method: request objects are signed with them too.
 func parseAuth(c *auth.Client, r Registration) error {
 	bad := func(msg string) error { return auth.Invalid("auth_invalid", "token_endpoint_auth_method", msg) }
 	switch {
@@ -118,14 +156,104 @@ func parseAuth(c *auth.Client, r Registration) error {
 		return bad("a client in a browser or on a device keeps no secret: its method is none")
 	case !c.Public() && r.Auth == auth.AuthNone:
 		return bad("a client with a server proves who it is")
-	case r.Auth == auth.AuthPrivateKeyJWT:
-		if _, err := ParseClientKeys(r.JWKS); err != nil {
+	case len(r.JWKS) > 0 && r.JWKSURI != "":
+		return auth.Invalid("jwks_invalid", "jwks_uri", "give the keys or their address, not both")
+	case r.Auth == auth.AuthPrivateKeyJWT && len(r.JWKS) == 0 && r.JWKSURI == "":
+		return auth.Invalid("jwks_invalid", "jwks", "private_key_jwt needs keys: jwks or jwks_uri")
+	case len(r.JWKS) > 0:
+		keys, err := ParseClientKeys(r.JWKS)
+		if err != nil {
 			return auth.Invalid("jwks_invalid", "jwks", err.Error())
 		}
-		c.Settings.JWKS = r.JWKS
-	case len(r.JWKS) > 0:
-		return auth.Invalid("jwks_invalid", "jwks", "keys are of use with private_key_jwt alone")
+		for _, alg := range []string{r.AuthAlgorithm, r.RequestAlgorithm} {
+			if alg != "" && !slices.ContainsFunc(keys, func(k clientKey) bool { return fits(k, alg, "") }) {
+				return auth.Invalid("jwks_invalid", "jwks", "none of the keys can sign with "+auth.Clip(alg, 16))
+			}
+		}
 	}
 	c.Settings.Auth = r.Auth
+	if c.Public() {
+		c.Settings.Auth = "" // which says none, for these types
+	}
+	return nil
+}
+
+// parseAlgorithms checks what the client signs with, and what we sign with for it.
+func parseAlgorithms(c *auth.Client, r Registration) error {
+	for field, alg := range map[string]string{"token_endpoint_auth_signing_alg": r.AuthAlgorithm, "request_object_signing_alg": r.RequestAlgorithm} {
+		if alg != "" && !slices.Contains(AssertionAlgorithms, jose.SignatureAlgorithm(alg)) {
+			return auth.Invalid("alg_invalid", field, "a client signs with ES256, RS256, PS256 or EdDSA")
+		}
+	}
+	if r.AuthAlgorithm != "" && r.Auth != auth.AuthPrivateKeyJWT {
+		return auth.Invalid("alg_invalid", "token_endpoint_auth_signing_alg", "this belongs to private_key_jwt")
+	}
+	for field, alg := range map[string]string{"id_token_signed_response_alg": r.IDTokenAlgorithm, "userinfo_signed_response_alg": r.UserInfoAlgorithm,
+		"introspection_signed_response_alg": r.IntrospectionAlgorithm} {
+		if alg != "" && !keys.Known(alg) {
+			return auth.Invalid("alg_invalid", field, "this server signs with RS256, ES256 or EdDSA")
+		}
+	}
+	switch r.TokenFormat {
+	case "", "jwt":
+		c.Settings.TokenFormat = ""
+	case "opaque":
+	default:
+		return auth.Invalid("token_format_invalid", "access_token_format", "an access token is jwt or opaque")
+	}
+	return nil
+}
+
+// parseRequests checks what is asked of the client's authorization requests.
+func parseRequests(c *auth.Client, r Registration) error {
+	switch {
+	case r.PKCEOptional && c.Public():
+		return auth.Invalid("pkce_invalid", "pkce_optional", "a public client always sends a code_challenge")
+	case r.RequireSignedRequest && len(r.JWKS) == 0 && r.JWKSURI == "":
+		return auth.Invalid("jwks_invalid", "jwks", "signed requests need keys: jwks or jwks_uri")
+	case len(r.RequestURIs) > 16:
+		return auth.Invalid("too_many", "request_uris", "at most 16 request_uris")
+	}
+	return nil
+}
+
+// parseHints checks what holds where a request says nothing, and whom to write to.
+func parseHints(c *auth.Client, r Registration) (err error) {
+	if r.DefaultMaxAge != nil && (*r.DefaultMaxAge < 0 || *r.DefaultMaxAge > 10*365*24*3600) {
+		return auth.Invalid("max_age_invalid", "default_max_age", "this is from 0 to ten years, in seconds")
+	}
+	short := func(field string, most int) func(string) (string, error) {
+		return func(v string) (string, error) {
+			v = strings.TrimSpace(v)
+			if v == "" || len(v) > most || auth.Clip(v, most) != v {
+				return "", auth.Invalid("text_invalid", field, "each value is a short line of text")
+			}
+			return v, nil
+		}
+	}
+	if c.Settings.DefaultACR, err = each(r.DefaultACR, short("default_acr_values", 100)); err != nil {
+		return err
+	}
+	c.Settings.Contacts, err = each(r.Contacts, short("contacts", 254))
+	return err
+}
+
+func parseExchange(c *auth.Client, r Registration) (err error) {
+	if r.Exchange == nil {
+		return nil
+	}
+	if !slices.Contains(c.Settings.Grants, auth.GrantTokenExchange) {
+		return auth.Invalid("grant_invalid", "grant_types", "what a client may exchange needs the grant for it")
+	}
+	p := *r.Exchange
+	if p.Audiences, err = each(p.Audiences, auth.ParseResource); err != nil {
+		return err
+	}
+	for _, id := range p.Subjects {
+		if _, err := auth.ParseClientID(string(id)); err != nil {
+			return err
+		}
+	}
+	c.Settings.Exchange = &p
 	return nil
 }

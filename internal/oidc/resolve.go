@@ -16,6 +16,9 @@ func (s *Service) resolveClient(ctx context.Context, tenant auth.TenantID, id au
 	if _, err := auth.ParseClientID(string(id)); err != nil {
 		return c, t, fmt.Errorf("client: %w", auth.ErrNotFound)
 	}
+	if err := s.document(ctx, tenant, id); err != nil {
+		return c, t, err
+	}
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
 		if c, err = tx.Client(id); err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -118,6 +119,39 @@ func (c *Client) Do(ctx context.Context, method, url string, header http.Header,
 // Get is Do for reading.
 func (c *Client) Get(ctx context.Context, url string) (Answer, error) {
 	return c.Do(ctx, http.MethodGet, url, nil, nil)
+}
+
+// Check judges an address as it is written, without asking anybody, so that what
+// could never be asked is refused when it is named. A name that leads to a private
+// address passes here and is refused when it is asked.
+func (c *Client) Check(url string) error {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil || !c.proper(req) {
+		return ErrURL
+	}
+	host := strings.ToLower(strings.TrimSuffix(req.URL.Hostname(), "."))
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case err == nil:
+		addr = addr.WithZone("").Unmap()
+	case host == "localhost" || strings.HasSuffix(host, ".localhost"):
+		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case number(host):
+		return ErrAddress
+	default:
+		return nil
+	}
+	if !c.allowed(addr) && !Public(addr) {
+		return ErrAddress
+	}
+	return nil
+}
+
+// number reports whether some readers take the host for an address written in an odd
+// way (2130706433, 0x7f.1, 127.1): its last label begins with a digit.
+func number(host string) bool {
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	return last != "" && last[0] >= '0' && last[0] <= '9'
 }
 
 // Close closes connections that nobody uses.

@@ -38,6 +38,15 @@ func (tx *Tx) SingleUse(kind auth.SingleUseKind, digest string) (auth.SingleUse,
 		tx.tenant, kind, digest)
 }
 
+// SwapSingleUse replaces the data of an unspent secret that still has the former, for
+// one that may be used several times: of any number of tries at once one returns true.
+func (tx *Tx) SwapSingleUse(kind auth.SingleUseKind, digest, from, to string) (bool, error) {
+	n, err := affect(tx.q, `UPDATE single_use SET data = $1
+		WHERE tenant_id = $2 AND kind = $3 AND digest = $4 AND data = $5 AND used_at IS NULL AND expires_at > $6`,
+		to, tx.tenant, kind, digest, from, millis(tx.Now))
+	return n == 1, err
+}
+
 // DropSingleUse makes every unspent secret of the kinds worthless for the account.
 func (tx *Tx) DropSingleUse(account auth.AccountID, kinds ...auth.SingleUseKind) error {
 	for _, kind := range kinds {

@@ -1,0 +1,233 @@
+package oidc
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// ClientMetadata is what a client says of itself, in the words of RFC 7591 §2, OpenID
+// Connect Registration §2 and their kin: when it registers itself, and in a client ID
+// metadata document. Members that are not here are not looked at, so nothing that the
+// server alone decides (trust, tenant, roles) can be said.
+type ClientMetadata struct {
+	Name             string           `json:"client_name,omitempty"`
+	ApplicationType  string           `json:"application_type,omitempty"`
+	RedirectURIs     []string         `json:"redirect_uris,omitempty"`
+	ResponseTypes    []string         `json:"response_types,omitempty"`
+	Grants           []auth.GrantType `json:"grant_types,omitempty"`
+	Scope            string           `json:"scope,omitempty"`
+	Auth             auth.AuthMethod  `json:"token_endpoint_auth_method,omitempty"`
+	AuthAlgorithm    string           `json:"token_endpoint_auth_signing_alg,omitempty"`
+	JWKS             json.RawMessage  `json:"jwks,omitempty"`
+	JWKSURI          string           `json:"jwks_uri,omitempty"`
+	SubjectType      string           `json:"subject_type,omitempty"`
+	SectorURI        string           `json:"sector_identifier_uri,omitempty"`
+	IDTokenAlg       string           `json:"id_token_signed_response_alg,omitempty"`
+	UserInfoAlg      string           `json:"userinfo_signed_response_alg,omitempty"`
+	IntrospectionAlg string           `json:"introspection_signed_response_alg,omitempty"`
+	RequestAlg       string           `json:"request_object_signing_alg,omitempty"`
+	RequestURIs      []string         `json:"request_uris,omitempty"`
+	RequirePushed    bool             `json:"require_pushed_authorization_requests,omitempty"`
+	RequireSigned    bool             `json:"require_signed_request_object,omitempty"`
+	DPoP             bool             `json:"dpop_bound_access_tokens,omitempty"`
+	DefaultMaxAge    *int64           `json:"default_max_age,omitempty"`
+	DefaultACR       []string         `json:"default_acr_values,omitempty"`
+	RequireAuthTime  bool             `json:"require_auth_time,omitempty"`
+	PostLogoutURIs   []string         `json:"post_logout_redirect_uris,omitempty"`
+	BackchannelURI   string           `json:"backchannel_logout_uri,omitempty"`
+	BackchannelSID   bool             `json:"backchannel_logout_session_required,omitempty"`
+	InitiateLoginURI string           `json:"initiate_login_uri,omitempty"`
+	LogoURI          string           `json:"logo_uri,omitempty"`
+	ClientURI        string           `json:"client_uri,omitempty"`
+	PolicyURI        string           `json:"policy_uri,omitempty"`
+	TermsURI         string           `json:"tos_uri,omitempty"`
+	Contacts         []string         `json:"contacts,omitempty"`
+	// Encryption is not ours: a client that needs it is told so.
+	IDTokenEncryption       string `json:"id_token_encrypted_response_alg,omitempty"`
+	UserInfoEncryption      string `json:"userinfo_encrypted_response_alg,omitempty"`
+	RequestEncryption       string `json:"request_object_encryption_alg,omitempty"`
+	IntrospectionEncryption string `json:"introspection_encrypted_response_alg,omitempty"`
+}
+
+// selfGrants are what a client may give itself. Acting for itself and exchanging
+// tokens are for an operator to allow.
+var selfGrants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
+
+// responseTypes are those that we have.
+var responseTypes = []string{"code"}
+
+// registration is what the metadata come to, with the defaults of RFC 7591 §2 filled
+// in. Of the scope that is asked for the client gets what is in allowed.
+func (m ClientMetadata) registration(allowed auth.Scope) (Registration, error) {
+	grants, err := m.grants()
+	if err != nil {
+		return Registration{}, err
+	}
+	if slices.Contains(grants, auth.GrantAuthorizationCode) && len(m.RedirectURIs) == 0 {
+		return Registration{}, auth.Invalid("invalid_redirect_uri", "redirect_uris", "give at least one redirect URI")
+	}
+	if cmp.Or(m.IDTokenEncryption, m.UserInfoEncryption, m.RequestEncryption, m.IntrospectionEncryption) != "" {
+		return Registration{}, auth.Invalid("encryption_unsupported", "", "nothing is encrypted for clients here; leave the members for encryption out")
+	}
+	typ, method, err := m.kind()
+	if err != nil {
+		return Registration{}, err
+	}
+	scope, err := m.scope(allowed)
+	if err != nil {
+		return Registration{}, err
+	}
+	return Registration{
+		Name: cmp.Or(strings.TrimSpace(m.Name), m.host()), Type: typ, RedirectURIs: m.RedirectURIs, Scopes: scope,
+		ClientSettings: auth.ClientSettings{
+			Grants: grants, Auth: method, AuthAlgorithm: m.AuthAlgorithm, JWKS: m.keys(), JWKSURI: m.JWKSURI,
+			SubjectType: m.SubjectType, SectorURI: m.SectorURI,
+			IDTokenAlgorithm: m.IDTokenAlg, UserInfoAlgorithm: m.UserInfoAlg, IntrospectionAlgorithm: m.IntrospectionAlg,
+			RequestAlgorithm: m.RequestAlg, RequestURIs: m.RequestURIs, RequirePushed: m.RequirePushed, RequireSignedRequest: m.RequireSigned,
+			DPoP: m.DPoP, DefaultMaxAge: m.DefaultMaxAge, DefaultACR: m.DefaultACR, RequireAuthTime: m.RequireAuthTime,
+			PostLogoutURIs: m.PostLogoutURIs, BackchannelURI: m.BackchannelURI, BackchannelSession: m.BackchannelSID,
+			InitiateLoginURI: m.InitiateLoginURI, LogoURI: m.LogoURI, ClientURI: m.ClientURI, PolicyURI: m.PolicyURI, TermsURI: m.TermsURI,
+			Contacts: m.Contacts,
+		},
+	}, nil
+}
+
+// keys are the keys, unless they are null.
+func (m ClientMetadata) keys() json.RawMessage {
+	if string(m.JWKS) == "null" {
+		return nil
+	}
+	return m.JWKS
+}
+
+// grants makes grant and response types agree (RFC 7591 §2.1).
+func (m ClientMetadata) grants() ([]auth.GrantType, error) {
+	grants := m.Grants
+	if len(grants) == 0 {
+		grants = []auth.GrantType{auth.GrantAuthorizationCode}
+	}
+	for _, g := range grants {
+		if !slices.Contains(selfGrants, g) {
+			return nil, auth.Invalid("grant_invalid", "grant_types", "a client may register itself for authorization_code, refresh_token and device_code")
+		}
+	}
+	for _, t := range m.ResponseTypes {
+		if !slices.Contains(responseTypes, t) {
+			return nil, auth.Invalid("response_type_invalid", "response_types", "the one response type here is code")
+		}
+	}
+	if len(m.ResponseTypes) > 0 && !slices.Contains(grants, auth.GrantAuthorizationCode) {
+		return nil, auth.Invalid("response_type_invalid", "response_types", "response_type code belongs to grant_type authorization_code")
+	}
+	return grants, nil
+}
+
+// kind is what sort of client this is. Without a secret and without https everywhere it
+// is a program on a device, whatever it calls itself.
+func (m ClientMetadata) kind() (auth.ClientType, auth.AuthMethod, error) {
+	if t := m.ApplicationType; t != "" && t != "web" && t != "native" {
+		return "", "", auth.Invalid("type_invalid", "application_type", "an application is web or native")
+	}
+	local := slices.ContainsFunc(m.RedirectURIs, func(u string) bool { return !strings.HasPrefix(u, "https:") })
+	switch method := cmp.Or(m.Auth, auth.AuthSecretBasic); {
+	case method != auth.AuthNone && m.ApplicationType == "native" && m.Auth == "":
+		return auth.ClientNative, auth.AuthNone, nil
+	case method != auth.AuthNone:
+		return auth.ClientWeb, method, nil
+	case m.ApplicationType == "native" || local:
+		return auth.ClientNative, method, nil
+	default:
+		return auth.ClientSPA, method, nil
+	}
+}
+
+func (m ClientMetadata) scope(allowed auth.Scope) ([]string, error) {
+	asked, err := auth.ParseScope(m.Scope)
+	if err != nil || len(asked) == 0 {
+		return nil, err
+	}
+	got := slices.DeleteFunc(asked, func(t string) bool { return !allowed.Has(t) })
+	if len(got) == 0 {
+		return nil, auth.Invalid("scope_invalid", "scope", "a client may register itself for openid, profile, email and offline_access")
+	}
+	return got, nil
+}
+
+// host names a client that has no name.
+func (m ClientMetadata) host() string {
+	for _, raw := range append([]string{m.ClientURI}, m.RedirectURIs...) {
+		if u, err := url.Parse(raw); err == nil && u.Hostname() != "" {
+			return auth.Clip(u.Hostname(), 100)
+		}
+	}
+	return "A client without a name"
+}
+
+// describe is the metadata of a client as it is registered, defaults and all.
+func describe(c auth.Client) ClientMetadata {
+	set := c.Settings
+	m := ClientMetadata{
+		Name: c.Name, ApplicationType: "web", RedirectURIs: c.RedirectURIs, Grants: set.Grants, Scope: auth.Scope(c.Scopes).String(),
+		Auth: set.Auth, AuthAlgorithm: set.AuthAlgorithm, JWKS: set.JWKS, JWKSURI: set.JWKSURI,
+		SubjectType: cmp.Or(set.SubjectType, "public"), SectorURI: set.SectorURI,
+		IDTokenAlg: cmp.Or(set.IDTokenAlgorithm, "RS256"), UserInfoAlg: set.UserInfoAlgorithm, IntrospectionAlg: set.IntrospectionAlgorithm,
+		RequestAlg: set.RequestAlgorithm, RequestURIs: set.RequestURIs, RequirePushed: set.RequirePushed, RequireSigned: set.RequireSignedRequest,
+		DPoP: set.DPoP, DefaultMaxAge: set.DefaultMaxAge, DefaultACR: set.DefaultACR, RequireAuthTime: set.RequireAuthTime,
+		PostLogoutURIs: set.PostLogoutURIs, BackchannelURI: set.BackchannelURI, BackchannelSID: set.BackchannelSession,
+		InitiateLoginURI: set.InitiateLoginURI, LogoURI: set.LogoURI, ClientURI: set.ClientURI, PolicyURI: set.PolicyURI, TermsURI: set.TermsURI,
+		Contacts: set.Contacts,
+	}
+	if c.Type == auth.ClientNative {
+		m.ApplicationType = "native"
+	}
+	if c.Public() {
+		m.Auth = auth.AuthNone
+	}
+	m.Auth = cmp.Or(m.Auth, auth.AuthSecretBasic)
+	if slices.Contains(set.Grants, auth.GrantAuthorizationCode) {
+		m.ResponseTypes = responseTypes
+	}
+	return m
+}
+
+// refusedMetadata puts a refusal of a registration into the words of RFC 7591 §3.2.2.
+func refusedMetadata(err error) error {
+	e, ok := errors.AsType[*auth.Error](err)
+	if !ok || e.Kind != auth.KindInvalid {
+		return err
+	}
+	code, desc := InvalidClientMetadata, e.Msg
+	if e.Code == string(InvalidRedirectURI) {
+		code, desc = InvalidRedirectURI, "redirect_uris: "+e.Msg
+	} else if e.Field != "" {
+		desc = e.Field + ": " + e.Msg
+	}
+	return &Error{Code: code, Desc: desc, Err: e.Err}
+}
+
+// ParseClientMetadata reads the JSON of a client's metadata. A refusal is an *Error.
+func ParseClientMetadata(text []byte) (ClientMetadata, error) {
+	var m ClientMetadata
+	return m, unmarshalMetadata(text, &m)
+}
+
+func unmarshalMetadata(text []byte, into any) error {
+	err := json.Unmarshal(text, into)
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
+		code := InvalidClientMetadata
+		if e.Field == "redirect_uris" {
+			code = InvalidRedirectURI
+		}
+		return refuse(code, "a member has the wrong type: "+auth.Clip(e.Field, 64))
+	}
+	return refuse(InvalidClientMetadata, "the body is not a JSON object of client metadata")
+}

@@ -1,0 +1,205 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document): a
+// client_id that is the address of a document in which the client describes itself.
+// What was read is kept as a row among the clients, so that everything else treats it
+// like any other; it is read again when it has grown old.
+
+const (
+	documentFresh = 15 * time.Minute // a document is not read again for this long
+	documentAgain = time.Minute      // nor for this long after a failure
+	documentKept  = 24 * time.Hour   // while it cannot be read, the last one is taken for this long
+	documentMost  = 4096             // failures remembered
+)
+
+// newDocuments bounds how many clients that nobody knew yet a tenant takes that way.
+var newDocuments = limit.Rate{Count: 240, Per: time.Hour, Burst: 60}
+
+// documents remembers which addresses have just failed, so that asking us is no way to
+// make us ask others.
+type documents struct {
+	mu     sync.Mutex // owns failed
+	failed map[string]time.Time
+}
+
+func (ds *documents) failing(id string, now time.Time) bool {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	at, ok := ds.failed[id]
+	return ok && now.Sub(at) < documentAgain
+}
+
+func (ds *documents) fail(id string, now time.Time) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if len(ds.failed) >= documentMost {
+		clear(ds.failed)
+	}
+	ds.failed[id] = now
+}
+
+// ParseDocumentID checks a client_id that is to be the address of a document: https, a
+// path, no query, fragment, user or dot segment.
+func ParseDocumentID(id string) (auth.ClientID, error) {
+	bad := func(why string) (auth.ClientID, error) {
+		return "", auth.Invalid("client_id_invalid", "client_id", why)
+	}
+	if len(id) > auth.MaxClientID {
+		return bad("the client_id is too long")
+	}
+	if _, err := auth.ParseWebURI("client_id", id); err != nil {
+		return "", err
+	}
+	u, err := url.Parse(id)
+	switch {
+	case err != nil || u.Path == "" || u.Path == "/":
+		return bad("the address of a client's document has a path")
+	case strings.Contains(id, "?"):
+		return bad("the address of a client's document has no query")
+	case u.Host != strings.ToLower(u.Host):
+		return bad("write the host in lower case")
+	}
+	for segment := range strings.SplitSeq(u.Path, "/") {
+		if segment == "." || segment == ".." {
+			return bad("the address of a client's document has no dot segments")
+		}
+	}
+	return auth.ClientID(id), nil
+}
+
+// document makes sure that the row of a client whose id is the address of a document
+// is there and not too old. An id that is no such address is none of its business.
+// auth.ErrNotFound when there is no good document and was none lately.
+func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.ClientID) error {
+	if !s.cfg.Documents || !strings.HasPrefix(string(id), "https://") {
+		return nil
+	}
+	unknown := func(why error) error { return fmt.Errorf("client document: %w: %w", auth.ErrNotFound, why) }
+	if _, err := ParseDocumentID(string(id)); err != nil {
+		return unknown(err)
+	}
+	before, err := s.Client(ctx, tenant, id)
+	known, now := err == nil, s.cfg.Now()
+	switch age := now.Sub(before.Settings.DocumentAt); {
+	case err != nil && auth.KindOf(err) != auth.KindNotFound:
+		return err
+	case known && (age < documentFresh || before.Disabled()):
+		return nil
+	case known && s.documents.failing(string(id), now) && age < documentKept:
+		return nil
+	case s.documents.failing(string(id), now):
+		return unknown(errors.New("it could not be read a moment ago"))
+	case !known:
+		if err := s.take(ctx, "client.document|"+string(tenant), newDocuments); err != nil {
+			return err
+		}
+	}
+	c, err := s.readDocument(ctx, id, before)
+	if err != nil {
+		s.documents.fail(string(id), now)
+		if known && now.Sub(before.Settings.DocumentAt) < documentKept {
+			s.cfg.Log.Warn("a client's document cannot be read; the last one is taken", "client_id", string(id), "error", err)
+			return nil
+		}
+		return unknown(err)
+	}
+	return s.keepDocument(ctx, tenant, c)
+}
+
+// readDocument asks for the document and checks it. Neither an answer of our own
+// network nor one that somebody else speaks in gets that far: see outbound.
+func (s *Service) readDocument(ctx context.Context, id auth.ClientID, before auth.Client) (auth.Client, error) {
+	body, err := s.published(ctx, string(id))
+	if err != nil {
+		return auth.Client{}, err
+	}
+	m, err := ParseClientDocument(id, body)
+	if err != nil {
+		return auth.Client{}, err
+	}
+	c, err := s.self(ctx, m, append(slices.Clone(auth.DefaultScope), before.Scopes...))
+	if err != nil {
+		return c, err
+	}
+	keepGiven(&c, before)
+	c.ID = id
+	return c, nil
+}
+
+// ParseClientDocument reads the document at the given client_id. It has to name itself
+// and holds no secret: whoever reads it could use that.
+func ParseClientDocument(id auth.ClientID, body []byte) (ClientMetadata, error) {
+	var m struct {
+		ClientMetadata
+		ID      string          `json:"client_id"`
+		Secret  json.RawMessage `json:"client_secret"`
+		Expires json.RawMessage `json:"client_secret_expires_at"`
+	}
+	if err := unmarshalMetadata(body, &m); err != nil {
+		return m.ClientMetadata, err
+	}
+	if m.Auth == "" {
+		m.Auth = auth.AuthNone
+	}
+	switch {
+	case m.ID != string(id):
+		return m.ClientMetadata, refuse(InvalidClientMetadata, "client_id in the document is not its address")
+	case m.Secret != nil || m.Expires != nil:
+		return m.ClientMetadata, refuse(InvalidClientMetadata, "a document that everybody can read holds no secret")
+	case m.Auth != auth.AuthNone && m.Auth != auth.AuthPrivateKeyJWT:
+		return m.ClientMetadata, refuse(InvalidClientMetadata, "a client with a document authenticates by private_key_jwt or none")
+	}
+	return m.ClientMetadata, nil
+}
+
+// keepDocument writes what was read. A client that has become one of another type is
+// another client: what people allowed the former is over.
+func (s *Service) keepDocument(ctx context.Context, tenant auth.TenantID, c auth.Client) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		c.Settings.DocumentAt, c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now, tx.Now
+		before, err := tx.Client(c.ID)
+		switch {
+		case errors.Is(err, auth.ErrNotFound):
+			if err := recordClient(tx, c.ID, "document_read", auth.System); err != nil {
+				return err
+			}
+			return tx.InsertClient(c)
+		case err != nil:
+			return err
+		}
+		c.DisabledAt = before.DisabledAt
+		if before.Type == c.Type {
+			return tx.UpdateClient(c)
+		}
+		if err := tx.EndClient(c.ID, "client_changed"); err != nil {
+			return err
+		}
+		if err := tx.DeleteClient(c.ID); err != nil {
+			return err
+		}
+		if err := recordClient(tx, c.ID, "document_changed_type", auth.System); err != nil {
+			return err
+		}
+		return tx.InsertClient(c)
+	})
+	if err != nil && !errors.Is(err, auth.ErrConflict) { // somebody else has just read it too
+		return fmt.Errorf("keep client document: %w", err)
+	}
+	return nil
+}

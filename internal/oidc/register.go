@@ -1,0 +1,336 @@
+package oidc
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// RegisterPath is where clients register themselves (RFC 7591); below it each manages
+// what it registered (RFC 7592).
+const RegisterPath = "/oauth2/register"
+
+// Prefixes of the tokens that go with it.
+const (
+	initialPrefix    = "wwi_" // allows registering
+	managementPrefix = "wwg_" // belongs to one client that registered itself
+)
+
+// Who may register clients.
+const (
+	RegistrationClosed = "closed"
+	RegistrationToken  = "token"
+	RegistrationOpen   = "open"
+)
+
+// RegisterRequest is a request to the registration endpoint or, with a Client, to what
+// is below it.
+type RegisterRequest struct {
+	Tenant        auth.TenantID
+	Client        auth.ClientID
+	Authorization []string // the values of the header of that name
+	Body          []byte   // JSON
+	Actor         auth.Actor
+}
+
+// ClientInformation is the answer (RFC 7591 §3.2.1, RFC 7592 §3).
+type ClientInformation struct {
+	ID              auth.ClientID `json:"client_id"`
+	Secret          string        `json:"client_secret,omitempty"`            // new ones alone: we keep but a digest
+	SecretExpiresAt *int64        `json:"client_secret_expires_at,omitempty"` // beside a secret: 0, never
+	IssuedAt        int64         `json:"client_id_issued_at"`
+	Token           string        `json:"registration_access_token"`
+	URI             string        `json:"registration_client_uri"`
+	ClientMetadata
+}
+
+// registration says who may register clients with the tenant.
+func (s *Service) registration(t auth.Tenant) string {
+	return cmp.Or(t.Settings.ClientRegistration, s.cfg.Registration, RegistrationClosed)
+}
+
+// Register registers a client that asks for it (RFC 7591 §3). It is a third party with
+// the scopes of OpenID Connect and nothing else, whatever it says of itself. Refusals:
+// access_denied where registration is closed, invalid_token for a missing or wrong
+// initial access token, invalid_redirect_uri, invalid_client_metadata.
+func (s *Service) Register(ctx context.Context, r RegisterRequest) (ClientInformation, error) {
+	initial, err := s.mayRegister(ctx, r)
+	if err != nil {
+		return ClientInformation{}, err
+	}
+	m, err := ParseClientMetadata(r.Body)
+	if err != nil {
+		return ClientInformation{}, err
+	}
+	c, err := s.self(ctx, m, auth.DefaultScope)
+	if err != nil {
+		return ClientInformation{}, err
+	}
+	token := secret.New(managementPrefix)
+	c.Settings.Registration = secret.Digest(token.Reveal())
+	c, shown, err := s.insert(ctx, r.Tenant, c, r.Actor, func(tx *store.Tx) error {
+		if initial == "" {
+			return nil
+		}
+		return spendInitial(tx, initial)
+	})
+	if err != nil {
+		return ClientInformation{}, err
+	}
+	return s.information(r.Tenant, c, shown, token.Reveal()), nil
+}
+
+// self checks a client that describes itself.
+func (s *Service) self(ctx context.Context, m ClientMetadata, allowed auth.Scope) (auth.Client, error) {
+	r, err := m.registration(allowed)
+	if err != nil {
+		return auth.Client{}, refusedMetadata(err)
+	}
+	c, err := s.validate(ctx, r)
+	return c, refusedMetadata(err)
+}
+
+// mayRegister returns the digest of the initial access token to spend, if one is needed.
+func (s *Service) mayRegister(ctx context.Context, r RegisterRequest) (digest string, err error) {
+	var t auth.Tenant
+	var v auth.SingleUse
+	token, shown := bearerToken(r.Authorization, initialPrefix)
+	err = s.cfg.DB.Look(ctx, r.Tenant, func(tx *store.Tx) (err error) {
+		if t, err = tx.Self(); err != nil || token == "" {
+			return err
+		}
+		v, err = tx.SingleUse(auth.UseInitialAccess, secret.Digest(token))
+		if errors.Is(err, auth.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("look up who may register: %w", err)
+	}
+	switch mode := s.registration(t); {
+	case mode == RegistrationOpen && !shown:
+		return "", nil
+	case mode != RegistrationOpen && mode != RegistrationToken:
+		return "", refuse(AccessDenied, "clients do not register themselves here")
+	case v.Digest == "" || !v.UsedAt.IsZero() || !s.cfg.Now().Before(v.ExpiresAt):
+		return "", badToken(shown)
+	}
+	return v.Digest, nil
+}
+
+// badToken is the one refusal of a token at these endpoints.
+func badToken(shown bool) error {
+	return &Error{Code: InvalidToken, Desc: "this needs a token that is good for it", Scheme: "Bearer", Bare: !shown}
+}
+
+// bearerToken reads the one header; the token is empty when it cannot be one of ours.
+func bearerToken(header []string, prefix string) (token string, shown bool) {
+	if len(header) != 1 {
+		return "", len(header) > 0
+	}
+	scheme, token, _ := strings.Cut(header[0], " ")
+	if !strings.EqualFold(scheme, "bearer") || !secret.Valid(prefix, token) {
+		return "", true
+	}
+	return token, true
+}
+
+// information is the answer about a client.
+func (s *Service) information(tenant auth.TenantID, c auth.Client, shown secret.Text, token string) ClientInformation {
+	v := ClientInformation{
+		ID: c.ID, Secret: shown.Reveal(), IssuedAt: c.CreatedAt.Unix(), Token: token,
+		URI: tenant.Issuer(s.cfg.Base) + RegisterPath + "/" + string(c.ID), ClientMetadata: describe(c),
+	}
+	if v.Secret != "" {
+		v.SecretExpiresAt = new(int64)
+	}
+	return v
+}
+
+// managed finds the client that a request manages. That the client is unknown, was not
+// registered that way, is shut, or has another token, is refused alike.
+func (s *Service) managed(ctx context.Context, r RegisterRequest) (c auth.Client, token string, err error) {
+	token, shown := bearerToken(r.Authorization, managementPrefix)
+	if token == "" {
+		return c, "", badToken(shown)
+	}
+	c, err = s.Client(ctx, r.Tenant, r.Client)
+	switch {
+	case err != nil && auth.KindOf(err) != auth.KindNotFound:
+		return c, "", err
+	case err != nil || c.Disabled() || c.Settings.Registration == "" || !secret.Equal(c.Settings.Registration, secret.Digest(token)):
+		return auth.Client{}, "", badToken(true)
+	}
+	return c, token, nil
+}
+
+// byItself is the actor of a client that manages itself.
+func byItself(actor auth.Actor, c auth.Client) auth.Actor {
+	actor.Kind, actor.ID, actor.Client = auth.ActorClient, string(c.ID), c.ID
+	return actor
+}
+
+// ReadRegistered tells a client what is registered of it (RFC 7592 §2.1), but for its
+// secret, of which only a digest is kept.
+func (s *Service) ReadRegistered(ctx context.Context, r RegisterRequest) (ClientInformation, error) {
+	c, token, err := s.managed(ctx, r)
+	if err != nil {
+		return ClientInformation{}, err
+	}
+	return s.information(r.Tenant, c, "", token), nil
+}
+
+// ReplaceRegistered replaces what is registered of a client by what it says of itself
+// now (RFC 7592 §2.2); what it leaves out goes back to its default. What an operator
+// has given the client beyond that stays.
+func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (ClientInformation, error) {
+	before, token, err := s.managed(ctx, r)
+	if err != nil {
+		return ClientInformation{}, err
+	}
+	m, err := s.replacement(before, r.Body)
+	if err != nil {
+		return ClientInformation{}, err
+	}
+	checked, err := s.self(ctx, m, append(slices.Clone(auth.DefaultScope), before.Scopes...))
+	if err != nil {
+		return ClientInformation{}, err
+	}
+	if checked.Type != before.Type {
+		return ClientInformation{}, refuse(InvalidClientMetadata, "a client stays what it is: with a server, in a browser or on a device; register another one")
+	}
+	keepGiven(&checked, before)
+	c, shown, err := s.replace(ctx, r.Tenant, before, checked, byItself(r.Actor, before))
+	if err != nil {
+		return ClientInformation{}, err
+	}
+	return s.information(r.Tenant, c, shown, token), nil
+}
+
+// keepGiven keeps what only an operator or the server may say of a client.
+func keepGiven(c *auth.Client, before auth.Client) {
+	to, from := &c.Settings, before.Settings
+	to.Audiences, to.Serves, to.PKCEOptional, to.TokenFormat = from.Audiences, from.Serves, from.PKCEOptional, from.TokenFormat
+	to.Exchange, to.Registration, to.DocumentAt = from.Exchange, from.Registration, from.DocumentAt
+	for _, g := range from.Grants {
+		if !slices.Contains(selfGrants, g) && !slices.Contains(to.Grants, g) {
+			to.Grants = append(to.Grants, g)
+		}
+	}
+	slices.Sort(to.Grants)
+}
+
+// replacement reads the body of a PUT, in which the client repeats its id and may
+// repeat its secret, and says nothing of what the server says.
+func (s *Service) replacement(c auth.Client, body []byte) (ClientMetadata, error) {
+	var m struct {
+		ClientMetadata
+		ID       string          `json:"client_id"`
+		Secret   *string         `json:"client_secret"`
+		Token    json.RawMessage `json:"registration_access_token"`
+		URI      json.RawMessage `json:"registration_client_uri"`
+		Expires  json.RawMessage `json:"client_secret_expires_at"`
+		IssuedAt json.RawMessage `json:"client_id_issued_at"`
+	}
+	if err := unmarshalMetadata(body, &m); err != nil {
+		return m.ClientMetadata, err
+	}
+	switch {
+	case m.Token != nil || m.URI != nil || m.Expires != nil || m.IssuedAt != nil:
+		return m.ClientMetadata, refuse(InvalidRequest, "leave out what the server says: registration_access_token, registration_client_uri, client_secret_expires_at, client_id_issued_at")
+	case m.ID != string(c.ID):
+		return m.ClientMetadata, refuse(InvalidRequest, "client_id is not that of this client")
+	case m.Secret != nil && matchSecret(c.Secrets, *m.Secret, s.cfg.Now()) != nil:
+		return m.ClientMetadata, refuse(InvalidRequest, "client_secret is not that of this client")
+	}
+	return m.ClientMetadata, nil
+}
+
+// Unregister deletes a client at its own wish (RFC 7592 §2.3).
+func (s *Service) Unregister(ctx context.Context, r RegisterRequest) error {
+	c, _, err := s.managed(ctx, r)
+	if err != nil {
+		return err
+	}
+	return s.DeleteClient(ctx, r.Tenant, c.ID, byItself(r.Actor, c))
+}
+
+// Bounds of an initial access token.
+const (
+	MaxInitialUses     = 10_000
+	MaxInitialLifetime = 366 * 24 * time.Hour
+)
+
+// initialUses is the Data of an initial access token.
+type initialUses struct {
+	Left int `json:"left"`
+}
+
+// NewInitialToken makes a token with which so many clients can be registered until it
+// expires. It is shown this once and kept as a digest.
+func (s *Service) NewInitialToken(ctx context.Context, tenant auth.TenantID, uses int, lifetime time.Duration, actor auth.Actor) (secret.Text, time.Time, error) {
+	if uses < 1 || uses > MaxInitialUses {
+		return "", time.Time{}, auth.Invalid("uses_invalid", "uses", "a token registers from 1 to 10000 clients")
+	}
+	if lifetime < time.Minute || lifetime > MaxInitialLifetime {
+		return "", time.Time{}, auth.Invalid("expires_invalid", "expires", "a token lives from a minute to a year")
+	}
+	token, expires := secret.New(initialPrefix), time.Time{}
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		expires = tx.Now.Add(lifetime)
+		if _, err := tx.Self(); err != nil {
+			return err
+		}
+		err := tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseInitialAccess, Digest: secret.Digest(token.Reveal()), Data: usesLeft(uses),
+			CreatedAt: tx.Now, ExpiresAt: expires})
+		if err != nil {
+			return err
+		}
+		return tx.Record(auth.Event{Kind: auth.EventClientChanged, Actor: actor, Detail: map[string]string{"change": "registration_token_created", "uses": fmt.Sprint(uses)}})
+	})
+	if errors.Is(err, auth.ErrNotFound) {
+		return "", time.Time{}, auth.Refuse(auth.KindNotFound, "not_found", "there is no such tenant")
+	} else if err != nil {
+		return "", time.Time{}, fmt.Errorf("make registration token: %w", err)
+	}
+	return token, expires, nil
+}
+
+func usesLeft(n int) string {
+	b, _ := json.Marshal(initialUses{n}) // a number
+	return string(b)
+}
+
+// spendInitial takes one use of a token. Others may do so at the same moment.
+func spendInitial(tx *store.Tx, digest string) error {
+	for range 10 {
+		v, err := tx.SingleUse(auth.UseInitialAccess, digest)
+		if err != nil {
+			return err
+		}
+		var uses initialUses
+		if err := json.Unmarshal([]byte(v.Data), &uses); err != nil {
+			return fmt.Errorf("initial access token: %w", err)
+		}
+		if uses.Left <= 1 {
+			if _, err = tx.Take(auth.UseInitialAccess, digest); errors.Is(err, auth.ErrNotFound) {
+				return badToken(true)
+			}
+			return err
+		}
+		if ok, err := tx.SwapSingleUse(auth.UseInitialAccess, digest, v.Data, usesLeft(uses.Left-1)); ok || err != nil {
+			return err
+		}
+	}
+	return auth.Unavailable(errors.New("many register with one token at once"), time.Second)
+}
