@@ -252,7 +252,7 @@ func readPostgres(t *testing.T, db *sql.DB) schema {
 	t.Helper()
 	s := schema{}
 	s.read(t, db, `SELECT c.relname, a.attname || ' ' || upper(format_type(a.atttypid, a.atttypmod)) || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
-			|| COALESCE(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '')
+			|| COALESCE(' DEFAULT ' || replace(pg_get_expr(d.adbin, d.adrelid), '::text', ''), '')
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 		WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped`)
 	columns := `(SELECT string_agg(a.attname, ', ' ORDER BY k.n) FROM unnest(%s) WITH ORDINALITY AS k (num, n) JOIN pg_attribute a ON a.attrelid = %s AND a.attnum = k.num)`

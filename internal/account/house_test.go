@@ -100,7 +100,7 @@ func (h *house) mails() []auth.Message {
 	for {
 		n := 0
 		h.ok(h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
-			claimed, err := tx.Claim("test", tx.Now.Add(time.Minute), 100)
+			claimed, err := tx.Claim("test", tx.Now.Add(time.Minute), "", 100)
 			for _, c := range claimed {
 				if c.Broken != nil {
 					return c.Broken

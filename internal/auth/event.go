@@ -46,6 +46,8 @@ const (
 	EventKeyRotated       EventKind = "key.rotated"
 	EventKeyRemoved       EventKind = "key.removed"
 	EventKeysResealed     EventKind = "key.resealed"
+	EventRememberReuse    EventKind = "session.remember_me_reused"
+	EventLogoutGivenUp    EventKind = "logout.not_delivered" // to a client, by the back channel
 	EventMailGivenUp      EventKind = "mail.given_up"
 )
 

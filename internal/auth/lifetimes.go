@@ -18,6 +18,7 @@ type Lifetimes struct {
 	RefreshAbsolute time.Duration // a family, however often used
 	SessionIdle     time.Duration // an unused session
 	SessionAbsolute time.Duration // a session, however often used
+	Remember        time.Duration // a remember-me series, however often used
 }
 
 // Or fills the zero fields of l from the defaults d.
@@ -34,6 +35,7 @@ func (l Lifetimes) Or(d Lifetimes) Lifetimes {
 		RefreshAbsolute: pick(l.RefreshAbsolute, d.RefreshAbsolute),
 		SessionIdle:     pick(l.SessionIdle, d.SessionIdle),
 		SessionAbsolute: pick(l.SessionAbsolute, d.SessionAbsolute),
+		Remember:        pick(l.Remember, d.Remember),
 	}
 }
 
@@ -44,10 +46,11 @@ type spans struct {
 	RefreshAbsolute span `json:"refresh_absolute,omitempty"`
 	SessionIdle     span `json:"session_idle,omitempty"`
 	SessionAbsolute span `json:"session_absolute,omitempty"`
+	Remember        span `json:"remember,omitempty"`
 }
 
 func (l Lifetimes) spans() spans {
-	return spans{span(l.Access), span(l.RefreshIdle), span(l.RefreshAbsolute), span(l.SessionIdle), span(l.SessionAbsolute)}
+	return spans{span(l.Access), span(l.RefreshIdle), span(l.RefreshAbsolute), span(l.SessionIdle), span(l.SessionAbsolute), span(l.Remember)}
 }
 
 // MarshalJSON leaves zero fields out.
@@ -60,7 +63,7 @@ func (l *Lifetimes) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return err
 	}
-	*l = Lifetimes{time.Duration(s.Access), time.Duration(s.RefreshIdle), time.Duration(s.RefreshAbsolute), time.Duration(s.SessionIdle), time.Duration(s.SessionAbsolute)}
+	*l = Lifetimes{time.Duration(s.Access), time.Duration(s.RefreshIdle), time.Duration(s.RefreshAbsolute), time.Duration(s.SessionIdle), time.Duration(s.SessionAbsolute), time.Duration(s.Remember)}
 	return nil
 }
 

@@ -51,7 +51,7 @@ func (o *Outbox) handle(ctx context.Context, m store.Claimed) verdict {
 	if v == delivered && fault.Point(fault.OutboxDelivered) != nil {
 		return v // as if the process had died here
 	}
-	o.tell(log, v, err)
+	o.tell(log, m.Kind, v, err)
 	wait := backoff(m.Attempts)
 	err = o.settle(ctx, func(tx *store.SystemTx) error { return record(tx, m, v, err, wait) })
 	if errors.Is(err, auth.ErrNotFound) {
@@ -64,14 +64,14 @@ func (o *Outbox) handle(ctx context.Context, m store.Claimed) verdict {
 }
 
 // tell logs how a try ended, and the loss of the way once, not at every try.
-func (o *Outbox) tell(log *slog.Logger, v verdict, err error) {
+func (o *Outbox) tell(log *slog.Logger, kind auth.MessageKind, v verdict, err error) {
 	if v == offline {
 		if o.down.CompareAndSwap(false, true) {
 			log.Warn("nothing can be delivered; messages wait", "error", err)
 		}
 		return
 	}
-	if v != interrupted && v != discarded && o.down.CompareAndSwap(true, false) {
+	if v != interrupted && v != discarded && kind != auth.LogoutBackchannel && o.down.CompareAndSwap(true, false) {
 		log.Info("messages can be delivered again")
 	}
 	switch v {
@@ -143,13 +143,18 @@ func record(tx *store.SystemTx, m store.Claimed, v verdict, cause error, wait ti
 	if err := tx.Finish(m); err != nil {
 		return err
 	}
-	return tx.In(m.Tenant).Record(auth.Event{
+	event := auth.Event{
 		Kind: auth.EventMailGivenUp, Outcome: auth.Failure, Actor: auth.System,
 		Detail: map[string]string{
 			"message": string(m.ID), "kind": string(m.Kind),
 			"attempts": strconv.Itoa(m.Attempts), "reason": reason(cause),
 		},
-	})
+	}
+	if m.Kind == auth.LogoutBackchannel {
+		event.Kind, event.Account = auth.EventLogoutGivenUp, m.Logout.Account
+		event.Detail["client"], event.Detail["session"] = string(m.Logout.Client), string(m.Logout.Session)
+	}
+	return tx.In(m.Tenant).Record(event)
 }
 
 func reason(err error) string { return auth.Clip(err.Error(), 200) }

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -16,12 +17,18 @@ const (
 	longestPause  = 5 * time.Second
 )
 
-// dispatcher hands claimed messages to goroutines. Its fields belong to run.
+// dispatcher hands claimed messages of one lane to goroutines. Each lane has its own
+// workers, so that clients which hang do not keep mail waiting, nor a dead mail server
+// the clients. The other fields belong to run.
 type dispatcher struct {
-	o     *Outbox
-	work  context.Context // outlives the ctx of run by the time to drain
-	free  int             // workers without a delivery
-	ended chan verdict    // one for each delivery
+	o       *Outbox
+	kinds   string // what its messages begin with
+	workers int
+	awake   chan struct{}   // something may be due
+	insist  atomic.Bool     // look even while the way is closed
+	work    context.Context // outlives the ctx of run by the time to drain
+	free    int             // workers without a delivery
+	ended   chan verdict    // one for each delivery
 
 	look   bool // something may be due
 	pause  time.Duration
@@ -29,9 +36,22 @@ type dispatcher struct {
 	resume *time.Timer
 }
 
+func (o *Outbox) dispatcher(work context.Context, kinds string, workers int) *dispatcher {
+	return &dispatcher{o: o, kinds: kinds, workers: workers, awake: make(chan struct{}, 1), work: work, free: workers, ended: make(chan verdict, workers)}
+}
+
+// stir makes the dispatcher look.
+func (d *dispatcher) stir(insist bool) {
+	if insist {
+		d.insist.Store(true)
+	}
+	select {
+	case d.awake <- struct{}{}:
+	default: // it has not taken note of the last one yet
+	}
+}
+
 func (d *dispatcher) run(ctx context.Context) {
-	tick := time.NewTicker(d.o.cfg.Poll)
-	defer tick.Stop()
 	d.resume = time.NewTimer(time.Hour)
 	defer d.resume.Stop()
 	d.look = true // what an earlier process left
@@ -41,19 +61,41 @@ func (d *dispatcher) run(ctx context.Context) {
 		case <-ctx.Done():
 		case v := <-d.ended:
 			d.end(v)
-		case <-d.o.wake:
-			d.look, d.paused, d.pause = true, false, 0
-		case <-d.o.cfg.DB.Queued():
+		case <-d.awake:
 			d.look = true
-		case <-tick.C:
-			d.o.measure(ctx)
-			d.look = d.look || d.o.Stats().Waiting > 0
+			if d.insist.Swap(false) {
+				d.paused, d.pause = false, 0
+			}
 		case <-d.resume.C:
 			d.look, d.paused = true, false
 		}
 	}
-	for d.free < d.o.cfg.Workers {
+	for d.free < d.workers {
 		d.end(<-d.ended)
+	}
+}
+
+// watch tells the dispatchers when something may be due.
+func (o *Outbox) watch(ctx context.Context, lanes []*dispatcher) {
+	tick := time.NewTicker(o.cfg.Poll)
+	defer tick.Stop()
+	for {
+		insist, due := false, true
+		select {
+		case <-ctx.Done():
+			return
+		case <-o.wake:
+			insist = true
+		case <-o.cfg.DB.Queued():
+		case <-tick.C:
+			o.measure(ctx)
+			due = o.Stats().Waiting > 0
+		}
+		for _, d := range lanes {
+			if due {
+				d.stir(insist)
+			}
+		}
 	}
 }
 
@@ -62,7 +104,7 @@ func (d *dispatcher) run(ctx context.Context) {
 func (d *dispatcher) claim(ctx context.Context) {
 	n := d.free
 	if d.pause > 0 {
-		n = min(1, 1-(d.o.cfg.Workers-d.free))
+		n = min(1, 1-(d.workers-d.free))
 	}
 	if !d.look || d.paused || n < 1 {
 		return
@@ -71,7 +113,7 @@ func (d *dispatcher) claim(ctx context.Context) {
 	lease := secret.New("").Reveal()
 	var got []store.Claimed
 	err := d.o.cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
-		got, err = tx.Claim(lease, tx.Now.Add(d.o.cfg.Lease), n)
+		got, err = tx.Claim(lease, tx.Now.Add(d.o.cfg.Lease), d.kinds, n)
 		return err
 	})
 	d.o.report(ctx, err)

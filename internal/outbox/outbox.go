@@ -38,7 +38,8 @@ type Config struct {
 	Handlers map[auth.MessageKind]Handler
 	Jobs     []Job
 
-	Workers int           // deliveries at once; 4
+	Workers int           // mails on their way at once; 4
+	Callers int           // clients that are told something at once; 16
 	Poll    time.Duration // between looks for what other processes wrote; 1 s
 	Timeout time.Duration // of one delivery; 90 s
 	Lease   time.Duration // on a claimed message, longer than Timeout; 5 min
@@ -75,6 +76,7 @@ type Outbox struct {
 // New makes an Outbox. Nothing happens before Run.
 func New(cfg Config) *Outbox {
 	set(&cfg.Workers, 4)
+	set(&cfg.Callers, 16)
 	set(&cfg.Poll, time.Second)
 	set(&cfg.Timeout, 90*time.Second)
 	set(&cfg.Lease, 5*time.Minute)
@@ -120,8 +122,11 @@ func (o *Outbox) Run(ctx context.Context) error {
 	for _, j := range o.cfg.Jobs {
 		wg.Go(func() { o.keepRunning(ctx, j) })
 	}
-	d := dispatcher{o: o, work: work, free: o.cfg.Workers, ended: make(chan verdict, o.cfg.Workers)}
-	d.run(ctx)
+	lanes := []*dispatcher{o.dispatcher(work, "mail.", o.cfg.Workers), o.dispatcher(work, "logout.", o.cfg.Callers)}
+	for _, d := range lanes {
+		wg.Go(func() { d.run(ctx) })
+	}
+	o.watch(ctx, lanes)
 	wg.Wait()
 	return nil
 }

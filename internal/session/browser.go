@@ -3,8 +3,11 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -19,10 +22,69 @@ type Signed struct {
 	Secret  string
 }
 
+// Secrets splits the value of a session cookie, the current account's secret first.
+// A cookie that is not exactly what Join writes is none of ours, as a whole: nothing
+// is saved from one that somebody has changed.
+func Secrets(cookie string) []string {
+	if len(cookie) > 1024 {
+		return nil
+	}
+	list := strings.Split(cookie, ".")
+	if len(list) > MaxAccounts {
+		return nil
+	}
+	for i, v := range list {
+		if !secret.Valid(Prefix, v) || slices.Contains(list[:i], v) {
+			return nil
+		}
+	}
+	return list
+}
+
+// Join is the value of the cookie for those who are signed in, the current one first;
+// empty for nobody.
+func Join(browser []Signed) string {
+	list := make([]string, len(browser))
+	for i, v := range browser {
+		list[i] = v.Secret
+	}
+	return strings.Join(list, ".")
+}
+
 // FindAll returns the sessions that a cookie stands for and that may be used, the
 // current one first. What is dead or was never ours is passed over; the only errors
-// are those of the database. A cookie that is not exactly what Join writes stands for
-// nothing.
+// are those of the database.
 func (s *Service) FindAll(ctx context.Context, db *store.DB, tenant auth.TenantID, cookie string) ([]Signed, error) {
-	return nil, errors.ErrUnsupported
+	var out []Signed
+	for _, one := range Secrets(cookie) {
+		v, a, err := s.find(ctx, db, tenant, one)
+		if auth.KindOf(err) == auth.KindUnauthenticated {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Signed{Session: v, Account: a, Secret: one})
+	}
+	return out, nil
+}
+
+// Leave logs one session of a browser out, or all when which is empty. It returns
+// those that ended and those that are left. One that had ended before is in neither.
+func (s *Service) Leave(tx *store.Tx, browser []Signed, which auth.SessionID) (ended, left []Signed, err error) {
+	for _, v := range browser {
+		if which != "" && v.Session.ID != which {
+			left = append(left, v)
+			continue
+		}
+		err := tx.EndSession(v.Session.Account, v.Session.ID, auth.EndLogout)
+		if errors.Is(err, auth.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		ended = append(ended, v)
+	}
+	return ended, left, nil
 }

@@ -25,13 +25,14 @@ import (
 type Config struct {
 	// Lifetimes hold where a tenant's settings say nothing. Zero fields: 24 hours
 	// idle and 14 days in all with a cookie; without one those of refresh tokens,
-	// 14 days idle and 30 days in all.
+	// 14 days idle and 30 days in all; a browser is remembered for 30 days.
 	Lifetimes auth.Lifetimes
 }
 
 var defaults = auth.Lifetimes{
 	SessionIdle: 24 * time.Hour, SessionAbsolute: 14 * 24 * time.Hour,
 	RefreshIdle: 14 * 24 * time.Hour, RefreshAbsolute: 30 * 24 * time.Hour,
+	Remember: 30 * 24 * time.Hour,
 }
 
 // Prefix is what every cookie's secret begins with.
@@ -51,6 +52,13 @@ type Begin struct {
 	AMR     []string // RFC 8176
 	Cookie  bool     // make a cookie for it
 	Actor   auth.Actor
+
+	// AuthAt is when the person proved who they are; now when zero. Series is the
+	// remember-me series that the session came from or leads to, and Until, if not
+	// zero, when the session ends at the latest for its sake.
+	AuthAt time.Time
+	Series auth.SeriesID
+	Until  time.Time
 }
 
 // New returns a Service.
@@ -69,8 +77,11 @@ func (s *Service) Start(tx *store.Tx, b Begin) (auth.Session, secret.Text, error
 	var cookie secret.Text
 	v := auth.Session{
 		ID: auth.SessionID(secret.NewID(tx.Now)), Account: b.Account, Client: b.Client,
-		AuthAt: tx.Now, ACR: b.ACR, AMR: b.AMR, IP: b.Actor.IP, UserAgent: auth.Clip(b.Actor.UserAgent, 256),
-		CreatedAt: tx.Now, SeenAt: tx.Now,
+		AuthAt: b.AuthAt, ACR: b.ACR, AMR: b.AMR, IP: b.Actor.IP, UserAgent: auth.Clip(b.Actor.UserAgent, 256),
+		CreatedAt: tx.Now, SeenAt: tx.Now, Series: b.Series,
+	}
+	if v.AuthAt.IsZero() {
+		v.AuthAt = tx.Now
 	}
 	if b.Cookie {
 		idle, absolute = life.SessionIdle, life.SessionAbsolute
@@ -78,6 +89,9 @@ func (s *Service) Start(tx *store.Tx, b Begin) (auth.Session, secret.Text, error
 		v.Digest = secret.Digest(cookie.Reveal())
 	}
 	v.ExpiresAt = tx.Now.Add(absolute)
+	if !b.Until.IsZero() {
+		v.ExpiresAt = earlier(v.ExpiresAt, b.Until)
+	}
 	v.IdleAt = earlier(tx.Now.Add(idle), v.ExpiresAt)
 	if _, err := tx.EndOldestSessions(b.Account, MaxSessions-1, auth.EndCrowded); err != nil {
 		return auth.Session{}, "", fmt.Errorf("end the oldest sessions: %w", err)
@@ -88,18 +102,24 @@ func (s *Service) Start(tx *store.Tx, b Begin) (auth.Session, secret.Text, error
 	return v, cookie, nil
 }
 
-// MaxSessions is how many sessions an account may have at once. One more ends the
-// oldest, so that a program that signs in for each request fills no table.
+// MaxSessions is how many sessions an account may have at once, not counting those of
+// clients under the session of a browser. One more ends the oldest, so that a program
+// that signs in for each request fills no table.
 const MaxSessions = 100
 
-// Find returns the session that a cookie stands for and its account, if both may
-// be used: else Unauthenticated session_invalid. It moves the idle limit, at most
-// once a minute. A cookie that was found too old is dead for good, even if the
-// clock goes back.
+// Find returns the current session of a cookie and its account, if both may be used:
+// else Unauthenticated session_invalid. It moves the idle limit, at most once a
+// minute. A cookie that was found too old is dead for good, even if the clock goes
+// back.
 func (s *Service) Find(ctx context.Context, db *store.DB, tenant auth.TenantID, cookie string) (auth.Session, auth.Account, error) {
-	if !secret.Valid(Prefix, cookie) {
+	secrets := Secrets(cookie)
+	if len(secrets) == 0 {
 		return auth.Session{}, auth.Account{}, refused()
 	}
+	return s.find(ctx, db, tenant, secrets[0])
+}
+
+func (s *Service) find(ctx context.Context, db *store.DB, tenant auth.TenantID, cookie string) (auth.Session, auth.Account, error) {
 	var v auth.Session
 	var a auth.Account
 	var now time.Time // the database's clock does not run backwards
@@ -164,35 +184,75 @@ func (s *Service) touch(ctx context.Context, db *store.DB, tenant auth.TenantID,
 	return nil
 }
 
+// Proof is how a person has just proved who they are.
+type Proof struct {
+	ACR    string
+	AMR    []string
+	Series auth.SeriesID // to which the session leads from now on, if to any
+}
+
 // Renew gives the session another cookie, because the person has proved again who
 // they are; the old one is dead at once. A session without a cookie stays
 // without, and the secret is empty. auth.ErrNotFound when it has ended.
 func (s *Service) Renew(tx *store.Tx, id auth.SessionID) (secret.Text, error) {
-	v, err := tx.Session(id)
-	if err != nil {
-		return "", fmt.Errorf("read session: %w", err)
+	v, err := alive(tx, id)
+	if err != nil || v.Digest == "" {
+		return "", err
 	}
-	if !v.EndedAt.IsZero() {
-		return "", fmt.Errorf("renew session: %w", auth.ErrNotFound)
-	}
-	if v.Digest == "" {
-		return "", nil
-	}
-	cookie := secret.New(Prefix)
-	if err := tx.RenewSession(id, secret.Digest(cookie.Reveal()), tx.Now); err != nil {
-		return "", fmt.Errorf("renew session: %w", err)
-	}
-	return cookie, nil
+	_, cookie, err := s.renew(tx, v)
+	return cookie, err
 }
 
-// End ends one session and its refresh families; auth.ErrNotFound when it is not
-// the account's or has ended already.
+// Reenter is Renew for a full sign-in: the limits of the session begin anew too.
+func (s *Service) Reenter(tx *store.Tx, id auth.SessionID, p Proof) (auth.Session, secret.Text, error) {
+	v, err := alive(tx, id)
+	if err != nil {
+		return auth.Session{}, "", err
+	}
+	tenant, err := tx.Self()
+	if err != nil {
+		return auth.Session{}, "", fmt.Errorf("read tenant: %w", err)
+	}
+	life := tenant.Settings.Lifetimes.Or(s.lifetimes)
+	v.ACR, v.AMR = p.ACR, p.AMR
+	if p.Series != "" {
+		v.Series = p.Series
+	}
+	v.ExpiresAt = tx.Now.Add(life.SessionAbsolute)
+	v.IdleAt = earlier(tx.Now.Add(life.SessionIdle), v.ExpiresAt)
+	return s.renew(tx, v)
+}
+
+func alive(tx *store.Tx, id auth.SessionID) (auth.Session, error) {
+	v, err := tx.Session(id)
+	if err == nil && !v.EndedAt.IsZero() {
+		err = auth.ErrNotFound
+	}
+	if err != nil {
+		return auth.Session{}, fmt.Errorf("renew session: %w", err)
+	}
+	return v, nil
+}
+
+func (s *Service) renew(tx *store.Tx, v auth.Session) (auth.Session, secret.Text, error) {
+	cookie := secret.New(Prefix)
+	v.Digest, v.AuthAt = secret.Digest(cookie.Reveal()), tx.Now
+	if err := tx.RenewSession(v); err != nil {
+		return auth.Session{}, "", fmt.Errorf("renew session: %w", err)
+	}
+	return v, cookie, nil
+}
+
+// End ends one session with what stands on it: refresh families, the sessions of
+// clients below it, its remember-me series. auth.ErrNotFound when it is not the
+// account's or has ended already.
 func (s *Service) End(tx *store.Tx, account auth.AccountID, id auth.SessionID, reason string) error {
 	return tx.EndSession(account, id, reason)
 }
 
-// EndAll ends every session of the account but one, which may be empty, with their
-// refresh families, and returns how many.
+// EndAll ends every session of the account but one, which may be empty, with what
+// stands on them, and returns how many. The clients in the browser of the one that
+// goes on go on too.
 func (s *Service) EndAll(tx *store.Tx, account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
 	return tx.EndSessions(account, except, reason)
 }

@@ -144,7 +144,9 @@ func TestContract(t *testing.T) {
 			if ok, _ := tx.RotateFamily("f1", "b", "c", tx.Now); ok {
 				t.Error("rotated a revoked family")
 			}
-			check("renew", tx.RenewSession("s1", "d2", tx.Now))
+			renewed := s
+			renewed.Digest, renewed.Series = "d2", "series"
+			check("renew", tx.RenewSession(renewed))
 			signed, owner, err := tx.SignedIn("d2")
 			check("signed in", err)
 			if d := cmp.Diff(acc, owner); d != "" || signed.ID != "s1" {
@@ -163,7 +165,7 @@ func TestContract(t *testing.T) {
 			if _, err := tx.SessionByDigest("d2"); !errors.Is(err, auth.ErrNotFound) {
 				t.Errorf("dropped cookie: %v", err)
 			}
-			check("renew", tx.RenewSession("s1", "d2", tx.Now))
+			check("renew", tx.RenewSession(renewed))
 			check("end", tx.EndSession(acc.ID, "s1", "x"))
 			if _, err := tx.EndSessions(acc.ID, "", "x"); err != nil {
 				t.Error(err)
@@ -266,17 +268,17 @@ func TestContract(t *testing.T) {
 			if n != 2 || err != nil {
 				t.Errorf("waiting: %d, %v", n, err)
 			}
-			c, err := tx.Claim("w1", tx.Now.Add(time.Minute), 10)
+			c, err := tx.Claim("w1", tx.Now.Add(time.Minute), "", 10)
 			check("claim", err)
 			if len(c) != 1 || c[0].Payload.Token != "t" || c[0].Attempts != 1 || c[0].Broken != nil {
 				t.Fatalf("claimed: %+v", c)
 			}
-			again, err := tx.Claim("w2", tx.Now.Add(time.Minute), 10)
+			again, err := tx.Claim("w2", tx.Now.Add(time.Minute), "", 10)
 			if len(again) != 0 || err != nil {
 				t.Errorf("claimed again: %+v %v", again, err)
 			}
 			check("delay", tx.Delay(c[0], tx.Now, "no"))
-			c, err = tx.Claim("w1", tx.Now.Add(time.Minute), 10)
+			c, err = tx.Claim("w1", tx.Now.Add(time.Minute), "", 10)
 			check("claim", err)
 			check("finish", tx.Finish(c[0]))
 			v, err := tx.Secret("root", []byte("r"))

@@ -43,17 +43,3 @@ func (tx *Tx) RevokeFamily(id auth.FamilyID, reason string) error {
 		WHERE tenant_id = $3 AND id = $4 AND revoked_at IS NULL`, millis(tx.Now), reason, tx.tenant, id)
 	return err
 }
-
-func (tx *Tx) revokeSessionFamilies(account auth.AccountID, id auth.SessionID, reason string) error {
-	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
-		WHERE tenant_id = $3 AND account_id = $4 AND session_id = $5 AND revoked_at IS NULL`,
-		millis(tx.Now), reason, tx.tenant, account, id)
-	return err
-}
-
-func (tx *Tx) revokeFamilies(account auth.AccountID, except auth.SessionID, reason string) error {
-	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
-		WHERE tenant_id = $3 AND account_id = $4 AND session_id <> $5 AND revoked_at IS NULL`,
-		millis(tx.Now), reason, tx.tenant, account, except)
-	return err
-}

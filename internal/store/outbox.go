@@ -21,8 +21,18 @@ func messageContext(tenant, id string) string { return "outbox " + tenant + "/" 
 // Enqueue writes down what must happen later, sealed, in the transaction of the
 // change that asks for it. Messages to one address leave in this order.
 func (tx *Tx) Enqueue(kind auth.MessageKind, mail auth.Mail) error {
+	return tx.enqueue(kind, mail.To, mail)
+}
+
+// EnqueueLogout writes down that a client has to be told of the end of a session. Each
+// session has a queue of its own, so that no message waits for another.
+func (tx *Tx) EnqueueLogout(n auth.LogoutNotice) error {
+	return tx.enqueue(auth.LogoutBackchannel, "session "+string(n.Session), n)
+}
+
+func (tx *Tx) enqueue(kind auth.MessageKind, queue string, what any) error {
 	id := secret.NewID(tx.Now)
-	payload, err := json.Marshal(mail)
+	payload, err := json.Marshal(what)
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
@@ -32,7 +42,7 @@ func (tx *Tx) Enqueue(kind auth.MessageKind, mail auth.Mail) error {
 	tx.queued = true
 	return insert(tx.q, `INSERT INTO outbox (tenant_id, id, kind, queue, sealed, created_at, due_at, attempts)
 		VALUES ($1, $2, $3, $4, $5, $6, $6, 0)`,
-		tx.tenant, id, kind, secret.Digest(mail.To), tx.db.cfg.Keyring.Seal(messageContext(string(tx.tenant), id), payload), millis(tx.Now))
+		tx.tenant, id, kind, secret.Digest(queue), tx.db.cfg.Keyring.Seal(messageContext(string(tx.tenant), id), payload), millis(tx.Now))
 }
 
 // Claimed is a message that one worker may deliver until its lease runs out.
@@ -48,19 +58,28 @@ type claimedRow struct {
 	sealed []byte
 }
 
+func (r *claimedRow) decode(plain []byte) error {
+	if r.Kind == auth.LogoutBackchannel {
+		return json.Unmarshal(plain, &r.Logout)
+	}
+	return json.Unmarshal(plain, &r.Payload)
+}
+
 // Claim leases up to n due messages, the oldest of each queue only, so that
-// messages to one address stay in order and two workers never have the same one.
-func (tx *SystemTx) Claim(lease string, until time.Time, n int) ([]Claimed, error) {
+// messages to one address stay in order and two workers never have the same one. Only
+// kinds that begin with the given word are looked at; an empty one means all.
+func (tx *SystemTx) Claim(lease string, until time.Time, kinds string, n int) ([]Claimed, error) {
 	rows, err := all(tx.q, func(s scanner, c *claimedRow) error {
 		return s.Scan(&c.Tenant, &c.ID, &c.Kind, &c.sealed, at(&c.CreatedAt), &c.Attempts)
 	}, `UPDATE outbox SET lease = $1, lease_until = $2, attempts = attempts + 1
 		WHERE (tenant_id, id) IN (
 			SELECT o.tenant_id, o.id FROM outbox o
 			WHERE o.due_at <= $3 AND (o.lease_until IS NULL OR o.lease_until <= $3)
+			AND o.kind LIKE $4
 			AND NOT EXISTS (SELECT 1 FROM outbox older WHERE older.tenant_id = o.tenant_id AND older.queue = o.queue AND older.id < o.id)
-			ORDER BY o.due_at LIMIT $4)
+			ORDER BY o.due_at LIMIT $5)
 		RETURNING tenant_id, id, kind, sealed, created_at, attempts`,
-		lease, millis(until), millis(tx.Now), n)
+		lease, millis(until), millis(tx.Now), kinds+"%", n)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +88,7 @@ func (tx *SystemTx) Claim(lease string, until time.Time, n int) ([]Claimed, erro
 		r.Lease = lease
 		plain, err := tx.db.cfg.Keyring.Open(messageContext(string(r.Tenant), string(r.ID)), r.sealed)
 		if err == nil {
-			err = json.Unmarshal(plain, &r.Payload)
+			err = r.decode(plain)
 		}
 		r.Broken = err
 		out = append(out, r.Claimed)

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -55,10 +54,11 @@ func (tx *Tx) SessionByDigest(digest string) (auth.Session, error) {
 	return one(tx.q, scanSession, "SELECT "+sessionCols+" FROM sessions WHERE tenant_id = $1 AND digest = $2", tx.tenant, digest)
 }
 
-// Sessions lists the sessions of an account that have not ended, newest first.
+// Sessions lists the sessions of an account that have not ended, newest first, without
+// those of clients under the session of a browser.
 func (tx *Tx) Sessions(account auth.AccountID) ([]auth.Session, error) {
 	return all(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
-		WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL ORDER BY id DESC LIMIT 1000`, tx.tenant, account)
+		WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL AND parent_id IS NULL ORDER BY id DESC LIMIT 1000`, tx.tenant, account)
 }
 
 // TouchSession records use and moves the idle limit; an ended session stays ended.
@@ -68,54 +68,13 @@ func (tx *Tx) TouchSession(id auth.SessionID, idleAt time.Time) error {
 	return err
 }
 
-// EndSession ends one session and the refresh families that hang on it;
-// ErrNotFound when it is not the account's or has already ended.
-func (tx *Tx) EndSession(account auth.AccountID, id auth.SessionID, reason string) error {
-	if err := tx.revokeSessionFamilies(account, id, reason); err != nil {
-		return err
-	}
-	return must(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
-		WHERE tenant_id = $3 AND account_id = $4 AND id = $5 AND ended_at IS NULL`,
-		millis(tx.Now), reason, tx.tenant, account, id)
-}
-
-// EndSessions ends every session of the account but one (which may be empty), with
-// their refresh families, and returns how many.
-func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
-	if err := tx.revokeFamilies(account, except, reason); err != nil {
-		return 0, err
-	}
-	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
-		WHERE tenant_id = $3 AND account_id = $4 AND id <> $5 AND ended_at IS NULL`,
-		millis(tx.Now), reason, tx.tenant, account, except)
-}
-
-// EndOldestSessions ends the sessions of the account, with their refresh families,
-// beyond the newest so many, and returns how many.
-func (tx *Tx) EndOldestSessions(account auth.AccountID, keep int, reason string) (int64, error) {
-	newest, err := one(tx.q, text, `SELECT id FROM sessions WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL
-		ORDER BY id DESC LIMIT 1 OFFSET $3`, tx.tenant, account, keep)
-	if errors.Is(err, auth.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	_, err = affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
-		WHERE tenant_id = $3 AND account_id = $4 AND session_id <= $5 AND revoked_at IS NULL`,
-		millis(tx.Now), reason, tx.tenant, account, newest)
-	if err != nil {
-		return 0, err
-	}
-	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
-		WHERE tenant_id = $3 AND account_id = $4 AND id <= $5 AND ended_at IS NULL`,
-		millis(tx.Now), reason, tx.tenant, account, newest)
-}
-
-// RenewSession gives the session another cookie; the old one is dead at once.
-func (tx *Tx) RenewSession(id auth.SessionID, digest string, authAt time.Time) error {
-	return must(tx.q, `UPDATE sessions SET digest = $1, auth_at = $2
-		WHERE tenant_id = $3 AND id = $4 AND ended_at IS NULL`, digest, millis(authAt), tx.tenant, id)
+// RenewSession gives the session another cookie, after the person has proved again
+// who they are; the old one is dead at once. It writes the digest, when and how that
+// was proved, the limits, and the series, which is never taken away.
+func (tx *Tx) RenewSession(v auth.Session) error {
+	return must(tx.q, `UPDATE sessions SET digest = $1, auth_at = $2, acr = $3, amr = $4, idle_at = $5, expires_at = $6, series_id = coalesce($7, series_id)
+		WHERE tenant_id = $8 AND id = $9 AND ended_at IS NULL`,
+		v.Digest, millis(v.AuthAt), v.ACR, encoded(v.AMR), millis(v.IdleAt), millis(v.ExpiresAt), null(v.Series), tx.tenant, v.ID)
 }
 
 // DropCookie takes the session's cookie away if it is still this one; the session

@@ -134,11 +134,11 @@ func (tx *Tx) SignedIn(digest string) (auth.Session, auth.Account, error) {
 	p, err := one(tx.q, func(row scanner, p *pair) error {
 		s, a := &p.s, &p.a
 		return row.Scan(&s.ID, &s.Account, &s.Client, opt(&s.Digest), at(&s.AuthAt), &s.ACR, decoded{&s.AMR}, &s.IP, &s.UserAgent,
-			at(&s.CreatedAt), at(&s.SeenAt), at(&s.IdleAt), at(&s.ExpiresAt), at(&s.EndedAt), opt(&s.EndReason),
+			at(&s.CreatedAt), at(&s.SeenAt), at(&s.IdleAt), at(&s.ExpiresAt), at(&s.EndedAt), opt(&s.EndReason), opt(&s.Series),
 			&a.ID, &a.Email.Address, &a.Email.Login, &a.Name, at(&a.EmailVerifiedAt),
 			at(&a.DisabledAt), at(&a.LastLoginAt), at(&a.CreatedAt), at(&a.UpdatedAt))
 	}, `SELECT s.id, s.account_id, s.client_id, s.digest, s.auth_at, s.acr, s.amr, s.ip, s.user_agent,
-		s.created_at, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.end_reason,
+		s.created_at, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.end_reason, s.series_id,
 		a.id, a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.last_login_at, a.created_at, a.updated_at
 		FROM sessions s JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
 		WHERE s.tenant_id = $1 AND s.digest = $2`, tx.tenant, digest)

@@ -144,9 +144,17 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"EndSession":        func(tx *store.Tx) (any, error) { return nil, store.Keep(tx.EndSession("x", "x", "evil")) },
 	"EndSessions":       func(tx *store.Tx) (any, error) { return tx.EndSessions("x", "", "evil") },
 	"EndOldestSessions": func(tx *store.Tx) (any, error) { return tx.EndOldestSessions("x", 0, "r") },
-	"RenewSession":      func(tx *store.Tx) (any, error) { return nil, tx.RenewSession("x", "evil", tx.Now) },
-	"DropCookie":        func(tx *store.Tx) (any, error) { return nil, tx.DropCookie("x", "x") },
-	"ClientSession":     func(tx *store.Tx) (any, error) { return tx.ClientSession("x", "x") },
+	"RenewSession": func(tx *store.Tx) (any, error) {
+		return nil, tx.RenewSession(auth.Session{ID: "x", Digest: "evil", AuthAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
+	},
+	"EndSeriesSessions":  func(tx *store.Tx) (any, error) { return tx.EndSeriesSessions("x", "x", "evil") },
+	"EndGrantedSessions": func(tx *store.Tx) (any, error) { return tx.EndGrantedSessions("x", "x", "evil") },
+	"EndClientSessions":  func(tx *store.Tx) (any, error) { return tx.EndClientSessions("x", 10, "evil") },
+	"EnqueueLogout": func(tx *store.Tx) (any, error) {
+		return nil, tx.EnqueueLogout(auth.LogoutNotice{Client: "x", Account: "x", Session: "x", URI: "https://x.example.test"})
+	},
+	"DropCookie":    func(tx *store.Tx) (any, error) { return nil, tx.DropCookie("x", "x") },
+	"ClientSession": func(tx *store.Tx) (any, error) { return tx.ClientSession("x", "x") },
 	"UpdateClientSession": func(tx *store.Tx) (any, error) {
 		return nil, tx.UpdateClientSession(auth.Session{ID: "x", AuthAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
 	},

@@ -189,7 +189,7 @@ func (h *house) mails() []auth.Mail {
 	for {
 		var got []store.Claimed
 		h.ok(h.db.WriteSystem(context.Background(), func(tx *store.SystemTx) (err error) {
-			if got, err = tx.Claim("test", tx.Now.Add(time.Minute), 100); err != nil {
+			if got, err = tx.Claim("test", tx.Now.Add(time.Minute), "", 100); err != nil {
 				return err
 			}
 			for _, m := range got {

@@ -8,6 +8,7 @@ ALTER TABLE sessions ADD COLUMN offline BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE sessions ADD COLUMN series_id TEXT;
 ALTER TABLE sessions ADD COLUMN claims TEXT NOT NULL DEFAULT '{}';
 CREATE INDEX sessions_parent_idx ON sessions (tenant_id, parent_id, client_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX sessions_client_idx ON sessions (tenant_id, client_id) WHERE ended_at IS NULL AND client_id <> 'first-party';
 CREATE INDEX sessions_series_idx ON sessions (tenant_id, series_id) WHERE series_id IS NOT NULL;
 
 ALTER TABLE refresh_families ADD COLUMN audience TEXT NOT NULL DEFAULT 'null';

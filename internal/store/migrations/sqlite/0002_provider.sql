@@ -8,6 +8,7 @@ ALTER TABLE sessions ADD COLUMN offline INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sessions ADD COLUMN series_id TEXT;
 ALTER TABLE sessions ADD COLUMN claims TEXT NOT NULL DEFAULT '{}';
 CREATE INDEX sessions_parent_idx ON sessions (tenant_id, parent_id, client_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX sessions_client_idx ON sessions (tenant_id, client_id) WHERE ended_at IS NULL AND client_id <> 'first-party';
 CREATE INDEX sessions_series_idx ON sessions (tenant_id, series_id) WHERE series_id IS NOT NULL;
 
 ALTER TABLE refresh_families ADD COLUMN audience TEXT NOT NULL DEFAULT 'null';
@@ -92,6 +93,7 @@ CREATE INDEX remembered_expiry_idx ON remembered (expires_at);
 
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('sessions', 'sessions_parent_idx', '1000000 100000 3 1'),
+    ('sessions', 'sessions_client_idx', '500000 50000 5000'),
     ('sessions', 'sessions_series_idx', '200000 20000 2'),
     ('flows', 'flows', '10000 1000 1'),
     ('flows', 'flows_expiry_idx', '10000 2'),

@@ -1,0 +1,203 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// The end of sessions. Whatever the reason, it goes through here, and three things go
+// with a session: its refresh families, the sessions of clients below it with theirs,
+// and a message to each such client that wants to hear of it. The remember-me series
+// goes too, or the browser would come back by itself; being one too many is the only
+// end that says nothing about the browser.
+
+// EndSession ends one session; ErrNotFound when it is not the account's or has ended
+// already. What stands below a browser's session ends with it, but for clients that
+// were granted access while the person is away when the reason is a log-out: their
+// sessions then stand alone.
+func (tx *Tx) EndSession(account auth.AccountID, id auth.SessionID, reason string) error {
+	v, err := tx.Session(id)
+	if err != nil {
+		return err
+	}
+	if v.Account != account || !v.EndedAt.IsZero() {
+		return auth.ErrNotFound
+	}
+	return tx.end(v, reason)
+}
+
+// EndSessions ends every session of the account but one (which may be empty) and
+// those of clients beside it in the same browser, and returns how many. Of the
+// remember-me series only that of the session which goes on is kept.
+func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
+	keep, series, err := tx.browserOf(except)
+	if err != nil {
+		return 0, err
+	}
+	err = tx.farewell("s.account_id = $2 AND s.id <> $3 AND (s.parent_id IS NULL OR s.parent_id <> $3)", account, keep)
+	if err != nil {
+		return 0, err
+	}
+	_, err = affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+		WHERE tenant_id = $3 AND account_id = $4 AND session_id <> $5 AND revoked_at IS NULL
+		AND session_id NOT IN (SELECT id FROM sessions WHERE tenant_id = $3 AND parent_id = $5)`,
+		millis(tx.Now), reason, tx.tenant, account, keep)
+	if err != nil {
+		return 0, err
+	}
+	if err := tx.RevokeAllSeries(account, series, reason); err != nil {
+		return 0, err
+	}
+	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+		WHERE tenant_id = $3 AND account_id = $4 AND id <> $5 AND (parent_id IS NULL OR parent_id <> $5) AND ended_at IS NULL`,
+		millis(tx.Now), reason, tx.tenant, account, keep)
+}
+
+// browserOf is the session of the browser in which a session is, and its series.
+func (tx *Tx) browserOf(id auth.SessionID) (auth.SessionID, auth.SeriesID, error) {
+	if id == "" {
+		return "", "", nil
+	}
+	v, err := tx.Session(id)
+	if err == nil && v.Parent != "" {
+		v, err = tx.Session(v.Parent)
+	}
+	if errors.Is(err, auth.ErrNotFound) {
+		return id, "", nil
+	}
+	return v.ID, v.Series, err
+}
+
+// EndOldestSessions ends the sessions of the account beyond the newest so many, not
+// counting those of clients under others, and returns how many.
+func (tx *Tx) EndOldestSessions(account auth.AccountID, keep int, reason string) (int64, error) {
+	return tx.endAll(reason, "SELECT "+sessionCols+` FROM sessions
+		WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL AND parent_id IS NULL ORDER BY id DESC LIMIT 1000 OFFSET $3`,
+		tx.tenant, account, keep)
+}
+
+// EndSeriesSessions ends the sessions of the account that came from a remember-me
+// series or led to it, and returns how many.
+func (tx *Tx) EndSeriesSessions(account auth.AccountID, series auth.SeriesID, reason string) (int64, error) {
+	return tx.endAll(reason, "SELECT "+sessionCols+` FROM sessions
+		WHERE tenant_id = $1 AND series_id = $2 AND account_id = $3 AND ended_at IS NULL`, tx.tenant, series, account)
+}
+
+// EndGrantedSessions ends the sessions of one account at one client, wherever they
+// are, and returns how many.
+func (tx *Tx) EndGrantedSessions(account auth.AccountID, client auth.ClientID, reason string) (int64, error) {
+	return tx.endAll(reason, "SELECT "+sessionCols+` FROM sessions
+		WHERE tenant_id = $1 AND account_id = $2 AND client_id = $3 AND ended_at IS NULL`, tx.tenant, account, client)
+}
+
+// EndClientSessions ends up to n sessions of a client, of whomever, and returns how
+// many: less than n when none is left. It is not for the built-in client, whose
+// sessions are those of people.
+func (tx *Tx) EndClientSessions(client auth.ClientID, n int, reason string) (int64, error) {
+	return tx.endAll(reason, "SELECT "+sessionCols+` FROM sessions
+		WHERE tenant_id = $1 AND client_id = $2 AND client_id <> 'first-party' AND ended_at IS NULL LIMIT $3`, tx.tenant, client, n)
+}
+
+// endAll ends the sessions that a statement finds.
+func (tx *Tx) endAll(reason, query string, args ...any) (int64, error) {
+	found, err := all(tx.q, scanSession, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	for _, v := range found {
+		if err := tx.end(v, reason); err != nil {
+			return 0, err
+		}
+	}
+	return int64(len(found)), nil
+}
+
+// end ends a session that is known to be alive.
+func (tx *Tx) end(v auth.Session, reason string) error {
+	if v.Parent == "" {
+		if err := tx.endBelow(v.ID, reason); err != nil {
+			return err
+		}
+	}
+	if v.Client != auth.FirstParty {
+		if err := tx.farewell("s.id = $2", v.ID); err != nil {
+			return err
+		}
+	}
+	if v.Series != "" && reason != auth.EndCrowded {
+		if err := tx.RevokeSeries(v.Account, v.Series, reason); err != nil {
+			return err
+		}
+	}
+	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+		WHERE tenant_id = $3 AND session_id = $4 AND revoked_at IS NULL`, millis(tx.Now), reason, tx.tenant, v.ID)
+	if err != nil {
+		return err
+	}
+	return must(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+		WHERE tenant_id = $3 AND id = $4 AND ended_at IS NULL`, millis(tx.Now), reason, tx.tenant, v.ID)
+}
+
+// endBelow ends, or sets free, the sessions of clients under a browser's session. All
+// of those clients are told: the person is not at their browser any more, whatever
+// may still be done in their absence.
+func (tx *Tx) endBelow(parent auth.SessionID, reason string) error {
+	_, err := one(tx.q, text, "SELECT id FROM sessions WHERE tenant_id = $1 AND parent_id = $2 AND ended_at IS NULL LIMIT 1", tx.tenant, parent)
+	if errors.Is(err, auth.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := tx.farewell("s.parent_id = $2", parent); err != nil {
+		return err
+	}
+	if reason == auth.EndLogout {
+		if _, err := affect(tx.q, `UPDATE sessions SET parent_id = NULL
+			WHERE tenant_id = $1 AND parent_id = $2 AND offline = 1 AND ended_at IS NULL`, tx.tenant, parent); err != nil {
+			return err
+		}
+	}
+	_, err = affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+		WHERE tenant_id = $3 AND revoked_at IS NULL
+		AND session_id IN (SELECT id FROM sessions WHERE tenant_id = $3 AND parent_id = $4 AND ended_at IS NULL)`,
+		millis(tx.Now), reason, tx.tenant, parent)
+	if err != nil {
+		return err
+	}
+	_, err = affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+		WHERE tenant_id = $3 AND parent_id = $4 AND ended_at IS NULL`, millis(tx.Now), reason, tx.tenant, parent)
+	return err
+}
+
+// farewell leaves a message for the client of each session that is about to end and
+// is found by the condition, whose parameters begin with $2.
+func (tx *Tx) farewell(condition string, args ...any) error {
+	type ending struct {
+		auth.LogoutNotice
+		settings auth.ClientSettings
+	}
+	list, err := all(tx.q, func(s scanner, v *ending) error {
+		return s.Scan(&v.Client, &v.Account, &v.Session, decoded{&v.settings})
+	}, `SELECT s.client_id, s.account_id, s.id, c.settings FROM sessions s
+		JOIN clients c ON c.tenant_id = s.tenant_id AND c.id = s.client_id
+		WHERE s.tenant_id = $1 AND `+condition+` AND s.ended_at IS NULL AND c.settings LIKE '%"backchannel_logout_uri":%'`,
+		append([]any{tx.tenant}, args...)...)
+	if err != nil {
+		return err
+	}
+	for _, v := range list {
+		if v.URI = v.settings.BackchannelURI; v.URI == "" {
+			continue
+		}
+		err := tx.EnqueueLogout(v.LogoutNotice)
+		if auth.KindOf(err) == auth.KindUnavailable {
+			return nil // a full outbox must keep no session alive
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
