@@ -37,3 +37,9 @@ func (a Actor) Account() AccountID {
 
 // System is the actor of the server's own work.
 var System = Actor{Kind: ActorSystem, ID: "watchword"}
+
+// As is the actor as the person of a session in the browser.
+func (a Actor) As(p Present) Actor {
+	a.Kind, a.ID, a.Session = ActorAccount, string(p.Account.ID), p.Session.ID
+	return a
+}

@@ -208,3 +208,14 @@ func printable(s string) bool {
 	}
 	return true
 }
+
+// PersonScope is what the client may ask of people. One that was registered without
+// scopes may ask for who they are. A refresh token is of use only to a client that may
+// refresh.
+func (c Client) PersonScope() Scope {
+	allowed := Scope(slices.Clone(c.Scopes))
+	if len(allowed) == 0 {
+		allowed = slices.Clone(DefaultScope)
+	}
+	return slices.DeleteFunc(allowed, func(t string) bool { return t == ScopeOffline && !c.Allows(GrantRefreshToken) })
+}

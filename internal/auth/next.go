@@ -65,6 +65,16 @@ type Situation struct {
 	Now     time.Time
 }
 
+// Of is the account that a step is about.
+func (n Situation) Of(s Step) Present {
+	for _, p := range n.Browser {
+		if p.Session.ID == s.Session {
+			return p
+		}
+	}
+	return Present{}
+}
+
 // Next says what happens next. It is worked out anew each time from the facts, so
 // there is no state that could be skipped, repeated or forged: a page that a person
 // reaches by its address is shown only where these facts lead to it.

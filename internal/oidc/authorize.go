@@ -1,10 +1,16 @@
 package oidc
 
 import (
+	"context"
+	"errors"
+
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 )
+
+// AuthorizePath is the authorization endpoint, below the tenant's issuer.
+const AuthorizePath = "/oauth2/authorize"
 
 // AuthorizeInput is a request to the authorization endpoint.
 type AuthorizeInput struct {
@@ -37,4 +43,52 @@ type ConsentView struct {
 	Resources []string   // besides the issuer's own
 	Host      string     // where the answer goes, for the person to recognise
 	Offline   bool       // access goes on when the person has left
+}
+
+// Authorize is the authorization endpoint (RFC 6749 §3.1, OpenID Connect Core §3.1.2).
+//
+// An error of type *PageError is for the person and is never sent anywhere. Every other
+// refusal is a Step with an Answer for the client. Where the person has something to
+// do first, the Step says what; where not, it is the answer at once, and nothing was
+// stored but the code.
+//
+// A request that was posted may come from a form of another site, without the cookies
+// of this one; it leads to a flow that belongs to no browser yet and to StepContinue,
+// and whichever browser follows that gets it. That is no more than a link to this
+// endpoint does.
+func (s *Service) Authorize(ctx context.Context, in AuthorizeInput) (Step, error) {
+	q, err := s.named(ctx, in)
+	if err != nil {
+		return Step{}, err
+	}
+	if err := s.readRequest(ctx, q); err != nil {
+		e, ok := errors.AsType[*Error](err)
+		switch {
+		case !ok:
+			return Step{}, err
+		case q.r.RedirectURI == "":
+			return Step{}, page(e.Code, e.Desc)
+		}
+		return Step{Kind: auth.StepAnswer, Client: q.client, Answer: s.refusal(q.tenant.ID, q.r, string(e.Code), e.Desc)}, nil
+	}
+	flow := auth.Flow{Kind: auth.FlowAuthorize, Request: q.r}
+	if in.Posted {
+		return s.postpone(ctx, q, flow)
+	}
+	return s.advance(ctx, q.tenant.ID, flow, in.Browser)
+}
+
+// named finds the client that the request names.
+func (s *Service) named(ctx context.Context, in AuthorizeInput) (*asked, error) {
+	id := in.Form.Get("client_id")
+	if id == "" || in.Form.Repeated("client_id") {
+		return nil, page(InvalidRequest, "client_id is missing, or sent more than once")
+	}
+	c, t, err := s.resolveClient(ctx, in.Tenant.ID, auth.ClientID(id))
+	if errors.Is(err, auth.ErrNotFound) {
+		return nil, page(InvalidRequest, "there is no such client")
+	} else if err != nil {
+		return nil, err
+	}
+	return &asked{tenant: t, client: c, form: in.Form}, nil
 }

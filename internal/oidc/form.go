@@ -9,21 +9,39 @@ import (
 
 // Form is a form body with one way to read it: each parameter once (RFC 6749 §3.2),
 // an empty value as if it were not there (§3.1).
-type Form struct{ values map[string][]string }
+type Form struct {
+	values   map[string][]string
+	repeated []string // what was sent twice, of ParseAuthorizeForm
+}
 
 // repeatable may be sent more than once (RFC 8707 §2).
 var repeatable = []string{"resource"}
+
+// opaque values mean nothing to us and are given back as they came, so they may hold
+// any character. No answer puts them anywhere without encoding them.
+var opaque = []string{"state", "nonce"}
 
 const maxParameters = 64
 
 // ParseForm reads a body of application/x-www-form-urlencoded. It refuses as
 // invalid_request what two readers might understand differently: a parameter sent
 // twice, a broken escape, a bare semicolon, text that is not UTF-8, control
-// characters.
+// characters (but in state and nonce).
 func ParseForm(body string) (Form, error) {
+	f, err := ParseAuthorizeForm(body)
+	if err == nil && len(f.repeated) > 0 {
+		return Form{}, refuse(InvalidRequest, "a parameter is sent more than once")
+	}
+	return f, err
+}
+
+// ParseAuthorizeForm is ParseForm for the authorization endpoint, where a parameter
+// sent twice is refused later, when it is known whom to tell: the client, or, when it
+// is client_id or redirect_uri, the person alone.
+func ParseAuthorizeForm(text string) (Form, error) {
 	f := Form{values: map[string][]string{}}
 	n := 0
-	for part := range strings.SplitSeq(body, "&") {
+	for part := range strings.SplitSeq(text, "&") {
 		if part == "" {
 			continue
 		}
@@ -32,20 +50,26 @@ func ParseForm(body string) (Form, error) {
 		}
 		name, value, _ := strings.Cut(part, "=")
 		name, ok := unescape(name)
-		value, also := unescape(value)
-		if !ok || !also || name == "" {
+		value, also := decode(value)
+		if !ok || !also || name == "" || !slices.Contains(opaque, name) && control(value) {
 			return Form{}, refuse(InvalidRequest, "the form is not encoded as application/x-www-form-urlencoded")
 		}
 		if _, again := f.values[name]; again && !slices.Contains(repeatable, name) {
-			return Form{}, refuse(InvalidRequest, "a parameter is sent more than once")
+			f.repeated = append(f.repeated, name)
+			continue
 		}
 		f.values[name] = append(f.values[name], value)
 	}
 	return f, nil
 }
 
-// unescape decodes one name or value.
+// unescape decodes one name or value without control characters.
 func unescape(s string) (string, bool) {
+	s, ok := decode(s)
+	return s, ok && !control(s)
+}
+
+func decode(s string) (string, bool) {
 	if strings.ContainsAny(s, "%+;") {
 		if strings.Contains(s, ";") { // once a separator like &
 			return "", false
@@ -55,12 +79,16 @@ func unescape(s string) (string, bool) {
 			return "", false
 		}
 	}
+	return s, utf8.ValidString(s)
+}
+
+func control(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] == 0x7f {
-			return "", false
+			return true
 		}
 	}
-	return s, utf8.ValidString(s)
+	return false
 }
 
 // Get is the value of a parameter, or empty.
@@ -75,3 +103,6 @@ func (f Form) Get(name string) string {
 func (f Form) All(name string) []string {
 	return slices.DeleteFunc(slices.Clone(f.values[name]), func(v string) bool { return v == "" })
 }
+
+// Repeated reports whether the parameter was sent more than once.
+func (f Form) Repeated(name string) bool { return slices.Contains(f.repeated, name) }

@@ -63,7 +63,7 @@ func FuzzForm(f *testing.F) {
 			if form.Get(name) != values[0] || len(values) > 1 && name != "resource" {
 				t.Fatalf("%q: %s is %q here and %q there", body, name, form.Get(name), values)
 			}
-			if !utf8.ValidString(values[0]) || strings.ContainsAny(values[0], "\x00\r\n") {
+			if !utf8.ValidString(values[0]) || name != "state" && name != "nonce" && strings.ContainsAny(values[0], "\x00\r\n") {
 				t.Fatalf("%q: the value %q", body, values[0])
 			}
 		}

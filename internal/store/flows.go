@@ -37,3 +37,10 @@ func (tx *Tx) FinishFlow(id auth.FlowID) error {
 	return must(tx.q, "UPDATE flows SET done_at = $1 WHERE tenant_id = $2 AND id = $3 AND done_at IS NULL AND expires_at > $1",
 		millis(tx.Now), tx.tenant, id)
 }
+
+// BindFlow gives a flow that belongs to no browser yet to the first one that comes;
+// ErrNotFound when it has one, or is over.
+func (tx *Tx) BindFlow(id auth.FlowID, browser string) error {
+	return must(tx.q, "UPDATE flows SET browser = $1 WHERE tenant_id = $2 AND id = $3 AND browser = '' AND done_at IS NULL AND expires_at > $4",
+		browser, tx.tenant, id, millis(tx.Now))
+}

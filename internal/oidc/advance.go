@@ -1,0 +1,265 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// CodePrefix is what every authorization code begins with.
+const CodePrefix = "wwc_"
+
+// advance takes a flow as far as it goes without the person: to a page, or to its end.
+// A flow without an ID is not stored, and is only if a page has to be shown.
+func (s *Service) advance(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser) (Step, error) {
+	for range 3 {
+		var n auth.Situation
+		err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+			n, err = s.situation(tx, flow, b)
+			return err
+		})
+		if err != nil {
+			return Step{}, lost(err)
+		}
+		next := auth.Next(n)
+		switch {
+		case next.Kind == auth.StepAnswer && next.Error == "":
+			step, err := s.issueCode(ctx, n, next, b)
+			if errors.Is(err, errMoved) {
+				continue
+			}
+			return step, err
+		case next.Kind == auth.StepAnswer:
+			return s.decline(ctx, n, next)
+		}
+		return s.show(ctx, n, next, b)
+	}
+	return Step{}, auth.Unavailable(errMoved, 0)
+}
+
+// lost words the loss of what a flow stands on.
+func lost(err error) error {
+	if errors.Is(err, auth.ErrNotFound) {
+		return page(InvalidRequest, "there is no such client")
+	}
+	return fmt.Errorf("flow: %w", err)
+}
+
+// situation gathers what the next step depends on, as it is now: a stored flow too.
+func (s *Service) situation(tx *store.Tx, flow auth.Flow, b Browser) (n auth.Situation, err error) {
+	if flow.ID != "" {
+		if flow, err = tx.Flow(flow.ID); err != nil || !flow.Live(tx.Now) {
+			return n, flowOver()
+		}
+	}
+	n = auth.Situation{Flow: flow, Now: tx.Now}
+	if n.Tenant, err = tx.Self(); err != nil {
+		return n, err
+	}
+	if flow.Request.Client != "" {
+		if n.Client, err = tx.Client(flow.Request.Client); err != nil {
+			return n, err
+		}
+	}
+	if n.Tenant.Disabled() || n.Client.Disabled() {
+		return n, auth.ErrNotFound
+	}
+	for _, v := range b.Sessions {
+		p, err := s.present(tx, flow, n.Client, v.Session.ID)
+		if errors.Is(err, auth.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return n, err
+		}
+		n.Browser = append(n.Browser, p)
+	}
+	return n, nil
+}
+
+// present reads anew what a session stands for: the browser's cookies were looked at
+// some time ago.
+func (s *Service) present(tx *store.Tx, flow auth.Flow, c auth.Client, id auth.SessionID) (p auth.Present, err error) {
+	if p.Session, err = tx.Session(id); err != nil {
+		return p, err
+	}
+	if p.Account, err = tx.Account(p.Session.Account); err != nil {
+		return p, err
+	}
+	if flow.Kind != auth.FlowAuthorize {
+		return p, nil
+	}
+	p.Subject = s.cfg.Tokens.Subject(c, p.Account.ID)
+	if c.FirstParty {
+		return p, nil
+	}
+	if p.Consent, err = tx.Consent(p.Account.ID, c.ID); errors.Is(err, auth.ErrNotFound) {
+		return p, nil
+	}
+	return p, err
+}
+
+// show stores what the page depends on and makes the page's step. The account that a
+// question is about is kept with the flow, so that the answer is that account's.
+func (s *Service) show(ctx context.Context, n auth.Situation, next auth.Step, b Browser) (Step, error) {
+	tenant, flow := n.Tenant.ID, n.Flow
+	var fresh secret.Text
+	var err error
+	asks := next.Kind == auth.StepConsent || next.Kind == auth.StepDeviceConfirm
+	moved := asks && flow.Session != next.Session
+	if asks {
+		flow.Session = next.Session
+	}
+	switch {
+	case flow.ID == "":
+		flow, fresh, err = s.insertFlow(ctx, tenant, flow, &b)
+	case flow.Browser == "":
+		fresh = b.recognise()
+		flow.Browser = secret.Digest(b.Secret)
+		err = s.bindFlow(ctx, tenant, flow)
+	case moved:
+		err = s.updateFlow(ctx, tenant, flow)
+	}
+	if err != nil {
+		return Step{}, err
+	}
+	step := Step{Kind: next.Kind, Flow: flow, NewBrowser: fresh, CSRF: s.csrf(tenant, flow.ID, b.Secret), Client: n.Client}
+	step.Accounts = slices.DeleteFunc(slices.Clone(b.Sessions), func(v session.Signed) bool {
+		return next.Kind != auth.StepChoose && v.Session.ID != next.Session
+	})
+	if next.Kind == auth.StepConsent {
+		step.Consent = s.view(n, next)
+	}
+	return step, nil
+}
+
+// bindFlow gives a posted flow to its browser, with the account that is asked.
+func (s *Service) bindFlow(ctx context.Context, tenant auth.TenantID, flow auth.Flow) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		if err := tx.BindFlow(flow.ID, flow.Browser); err != nil {
+			return err
+		}
+		return tx.UpdateFlow(flow)
+	})
+	if errors.Is(err, auth.ErrNotFound) {
+		return flowOver()
+	} else if err != nil {
+		return fmt.Errorf("bind flow: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) view(n auth.Situation, next auth.Step) *ConsentView {
+	p, r := n.Of(next), n.Flow.Request
+	v := &ConsentView{Client: n.Client, Account: p.Account, Scope: r.Scope, Offline: r.Scope.Has(auth.ScopeOffline)}
+	v.Resources = slices.DeleteFunc(slices.Clone(r.Resources), func(uri string) bool { return uri == n.Tenant.ID.Issuer(s.cfg.Base) })
+	v.New = slices.DeleteFunc(slices.Clone(r.Scope), p.Consent.Scope.Has)
+	if u, err := url.Parse(r.RedirectURI); err == nil {
+		if v.Host = u.Hostname(); v.Host == "" {
+			v.Host = u.Scheme
+		}
+	}
+	return v
+}
+
+// decline ends a flow with an answer that has no code.
+func (s *Service) decline(ctx context.Context, n auth.Situation, next auth.Step) (Step, error) {
+	step := Step{Kind: auth.StepAnswer, Flow: n.Flow, Client: n.Client, Answer: s.refusal(n.Tenant.ID, n.Flow.Request, next.Error, next.Desc)}
+	if n.Flow.ID == "" {
+		return step, nil
+	}
+	err := s.cfg.DB.Write(ctx, n.Tenant.ID, func(tx *store.Tx) error { return tx.FinishFlow(n.Flow.ID) })
+	if errors.Is(err, auth.ErrNotFound) {
+		return Step{}, flowOver()
+	} else if err != nil {
+		return Step{}, fmt.Errorf("finish flow: %w", err)
+	}
+	return step, nil
+}
+
+// issueCode ends a flow with a code. Everything on which the code depends is read again
+// in the transaction that writes it; the flow ends and the pushed request is spent in
+// the same one, so that there is one code whatever happens at once.
+func (s *Service) issueCode(ctx context.Context, before auth.Situation, next auth.Step, b Browser) (Step, error) {
+	code := secret.New(CodePrefix)
+	digest := secret.Digest(code.Reveal())
+	tenant, r := before.Tenant.ID, before.Flow.Request
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		n, err := s.situation(tx, before.Flow, b)
+		if err != nil {
+			return lost(err)
+		}
+		if auth.Next(n) != next {
+			return errMoved
+		}
+		if err := spend(tx, n.Flow); err != nil {
+			return err
+		}
+		return s.writeCode(tx, n, next, digest, b.Actor)
+	})
+	if e, ok := errors.AsType[*Error](err); ok {
+		return Step{}, page(e.Code, e.Desc)
+	} else if err != nil {
+		return Step{}, err
+	}
+	return Step{Kind: auth.StepAnswer, Flow: before.Flow, Client: before.Client,
+		Answer: s.answer(tenant, r, [2]string{"code", code.Reveal()})}, nil
+}
+
+// spend ends what leads to one code and no more.
+func spend(tx *store.Tx, flow auth.Flow) error {
+	if flow.ID != "" {
+		if err := tx.FinishFlow(flow.ID); errors.Is(err, auth.ErrNotFound) {
+			return flowOver()
+		} else if err != nil {
+			return err
+		}
+	}
+	if flow.Request.Pushed == "" {
+		return nil
+	}
+	_, err := tx.Take(auth.UsePushed, flow.Request.Pushed)
+	if errors.Is(err, auth.ErrNotFound) {
+		return refuse(InvalidRequestURI, "a code was issued for this request_uri already")
+	}
+	return err
+}
+
+// writeCode decides and writes the code. Its session is the one that the client has in
+// this browser already, or an id that is set aside for it.
+func (s *Service) writeCode(tx *store.Tx, n auth.Situation, next auth.Step, digest string, actor auth.Actor) error {
+	p := n.Of(next)
+	if err := token.Decide(n.Tenant, p.Account, n.Client); err != nil {
+		return err
+	}
+	r := n.Flow.Request
+	id := auth.SessionID(secret.NewID(tx.Now))
+	if v, err := tx.ClientSession(p.Session.ID, n.Client.ID); err == nil {
+		id = v.ID
+	} else if !errors.Is(err, auth.ErrNotFound) {
+		return err
+	}
+	data, err := json.Marshal(auth.CodeGrant{
+		RedirectURI: r.RedirectURI, Challenge: r.Challenge, JKT: r.JKT, Nonce: r.Nonce, Scope: r.Scope, Resources: r.Resources, Claims: r.Claims,
+		MaxAge:  r.MaxAge != nil || n.Client.Settings.RequireAuthTime || slices.Contains(r.Claims.IDToken, "auth_time"),
+		Browser: p.Session.ID, Session: id, AuthAt: p.Session.AuthAt, ACR: p.Session.ACR, AMR: p.Session.AMR,
+	})
+	if err != nil {
+		return fmt.Errorf("encode code: %w", err)
+	}
+	err = tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseCode, Digest: digest, Account: p.Account.ID, Client: n.Client.ID, Data: string(data),
+		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(s.cfg.CodeLifetime)})
+	if err != nil {
+		return err
+	}
+	return tx.Record(auth.Event{Kind: auth.EventCodeIssued, Actor: actor.As(p), Account: p.Account.ID,
+		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.Scope.String()}})
+}

@@ -1,0 +1,96 @@
+package oidc
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+const (
+	maxClaims     = 8 << 10 // bytes of the claims parameter
+	maxClaimNames = 100
+	maxClaimName  = 128
+)
+
+// claimAsk is how a single claim is asked for (OpenID Connect Core §5.5.1).
+type claimAsk struct {
+	Essential bool  `json:"essential"`
+	Value     any   `json:"value"`
+	Values    []any `json:"values"`
+}
+
+// accepts are the values of which the claim shall have one.
+func (c *claimAsk) accepts() (out []string) {
+	if c == nil {
+		return nil
+	}
+	for _, v := range append([]any{c.Value}, c.Values...) {
+		if s, ok := v.(string); ok && s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// parseClaims reads the claims parameter (OpenID Connect Core §5.5). Names that nobody
+// here knows are kept and mean nothing later; members besides userinfo and id_token
+// are passed over.
+func parseClaims(raw string) (auth.ClaimsRequest, error) {
+	var out auth.ClaimsRequest
+	if len(raw) > maxClaims {
+		return out, errors.New("the claims parameter is too long")
+	}
+	var both struct {
+		UserInfo map[string]*claimAsk `json:"userinfo"`
+		IDToken  map[string]*claimAsk `json:"id_token"`
+	}
+	if raw[0] != '{' {
+		return out, errors.New("the claims parameter is not an object")
+	}
+	if err := json.Unmarshal([]byte(raw), &both); err != nil {
+		return out, errors.New("the claims parameter is not what it should be")
+	}
+	var err error
+	if out.UserInfo, err = claimNames(both.UserInfo); err != nil {
+		return out, err
+	}
+	if out.IDToken, err = claimNames(both.IDToken); err != nil {
+		return out, err
+	}
+	return out, demands(&out, both.IDToken, both.UserInfo)
+}
+
+func claimNames(asked map[string]*claimAsk) ([]string, error) {
+	var names []string
+	for name := range asked {
+		if name == "" || len(name) > maxClaimName {
+			return nil, errors.New("the name of a claim is empty or too long")
+		}
+		names = append(names, name)
+	}
+	if len(names) > maxClaimNames {
+		return nil, errors.New("too many claims")
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// demands takes out what is more than a wish: one person and no other, and an essential
+// authentication context (§5.5.1, §5.5.1.1).
+func demands(out *auth.ClaimsRequest, both ...map[string]*claimAsk) error {
+	for _, asked := range both {
+		subs := asked["sub"].accepts()
+		if len(subs) > 1 || len(subs) == 1 && out.Subject != "" && out.Subject != subs[0] {
+			return errors.New("sub is asked for with more than one value")
+		}
+		if len(subs) == 1 {
+			out.Subject = subs[0]
+		}
+		if acr := asked["acr"]; acr != nil && acr.Essential && out.ACR == nil {
+			out.ACR = acr.accepts()
+		}
+	}
+	return nil
+}

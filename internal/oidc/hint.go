@@ -1,0 +1,63 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// errNotOurs says that a hint was not signed by this issuer, or is no ID Token.
+var errNotOurs = errors.New("not an ID Token of this issuer")
+
+// tokenHint is what an ID Token says that comes back to us as a hint.
+type tokenHint struct {
+	Issuer   string         `json:"iss"`
+	Subject  string         `json:"sub"` // as the client knows the account
+	Audience oneOrMany      `json:"aud"`
+	Session  auth.SessionID `json:"sid"`
+}
+
+// hintAlgorithms have signed our ID Tokens.
+var hintAlgorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA, jose.PS256}
+
+const maxHint = 16 << 10
+
+// readHint verifies an ID Token with the issuer's own published keys. Its age does not
+// matter: it says whom the client means and proves nothing (OpenID Connect Core
+// §3.1.2.1, RP-Initiated Logout §2). errNotOurs when it is anything else.
+func (s *Service) readHint(ctx context.Context, tenant auth.TenantID, raw string) (tokenHint, error) {
+	if len(raw) > maxHint {
+		return tokenHint{}, errNotOurs
+	}
+	parsed, err := jwt.ParseSigned(raw, hintAlgorithms)
+	if err != nil || len(parsed.Headers) != 1 {
+		return tokenHint{}, errNotOurs
+	}
+	h := parsed.Headers[0]
+	// Access tokens and logout tokens are signed with the same keys, and say what they are.
+	if typ, _ := h.ExtraHeaders[jose.HeaderType].(string); typ != "" && !strings.EqualFold(typ, "jwt") {
+		return tokenHint{}, errNotOurs
+	}
+	encoded, err := s.cfg.Keys.JWKS(ctx, tenant)
+	if err != nil {
+		return tokenHint{}, fmt.Errorf("read signing keys: %w", err)
+	}
+	var set jose.JSONWebKeySet
+	if err := json.Unmarshal(encoded, &set); err != nil {
+		return tokenHint{}, fmt.Errorf("read our own key set: %w", err)
+	}
+	for _, k := range set.Key(h.KeyID) {
+		var hint tokenHint
+		if k.Algorithm == h.Algorithm && parsed.Claims(k.Key, &hint) == nil && hint.Issuer == tenant.Issuer(s.cfg.Base) && hint.Subject != "" {
+			return hint, nil
+		}
+	}
+	return tokenHint{}, errNotOurs
+}

@@ -1,0 +1,268 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// asked is an authorization request on its way through the checks.
+type asked struct {
+	tenant auth.Tenant
+	client auth.Client
+	form   Form // the parameters that count
+	// r is what has been made of them so far. RedirectURI is set as soon as it is sure
+	// where answers may go, and stays empty until then.
+	r auth.AuthorizationRequest
+}
+
+const (
+	maxState     = 4096
+	maxNonce     = 1024
+	maxLoginHint = 320
+	maxLocales   = 10
+)
+
+// readRequest makes a checked request of a form, wherever the parameters are: in the
+// form itself, in a request object, or pushed before. A refusal is an *Error; it may be
+// sent to r.RedirectURI if that is set, and else is for the person alone.
+func (s *Service) readRequest(ctx context.Context, q *asked) error {
+	deliver(q)
+	request, uri := q.form.Get("request"), q.form.Get("request_uri")
+	switch {
+	case len(q.form.repeated) > 0:
+		return refuse(InvalidRequest, "a parameter is sent more than once")
+	case request != "" && uri != "":
+		return refuse(InvalidRequest, "send request or request_uri, not both")
+	case strings.HasPrefix(uri, pushedPrefix):
+		return s.readPushed(ctx, q, uri)
+	case q.client.Settings.RequirePushed:
+		return refuse(InvalidRequest, "this client has to push its authorization requests (RFC 9126)")
+	}
+	return s.readParameters(ctx, q)
+}
+
+// readParameters is readRequest for requests that were not pushed, and for those that
+// are being pushed.
+func (s *Service) readParameters(ctx context.Context, q *asked) error {
+	if uri := q.form.Get("request_uri"); uri != "" {
+		object, err := s.fetchObject(ctx, q.client, uri)
+		if err != nil {
+			return err
+		}
+		if err := s.openObject(ctx, q, object); err != nil {
+			return err
+		}
+	} else if object := q.form.Get("request"); object != "" {
+		if err := s.openObject(ctx, q, object); err != nil {
+			return err
+		}
+	} else if q.client.Settings.RequireSignedRequest {
+		return refuse(InvalidRequest, "this client has to sign its authorization requests (RFC 9101)")
+	}
+	if q.r.RedirectURI == "" {
+		return refuse(InvalidRequest, "redirect_uri is missing, or is none of those registered")
+	}
+	return s.check(ctx, q)
+}
+
+// deliver finds out where answers may go and how, before anything else is looked at,
+// so that every later refusal reaches the client (RFC 6749 §4.1.2.1).
+func deliver(q *asked) {
+	f := q.form
+	q.r = auth.AuthorizationRequest{Client: q.client.ID, ResponseMode: modeQuery}
+	if uri := f.Get("redirect_uri"); uri != "" && !f.Repeated("redirect_uri") && !f.Repeated("client_id") && q.client.MatchRedirectURI(uri) {
+		q.r.RedirectURI = uri
+	}
+	if state := f.Get("state"); len(state) <= maxState && !f.Repeated("state") {
+		q.r.State = state
+	}
+	// Types that carry tokens are answered in the fragment, also when they are refused
+	// (OAuth 2.0 Multiple Response Types §5).
+	if t := f.Get("response_type"); strings.Contains(t, "token") {
+		q.r.ResponseMode = modeFragment
+	} else if m := f.Get("response_mode"); m == modeFragment {
+		q.r.ResponseMode = m
+	}
+	if f.Get("response_mode") == modeFormPost {
+		q.r.ResponseMode = modeFormPost
+	}
+}
+
+// check goes through the parameters in the order in which they decide.
+func (s *Service) check(ctx context.Context, q *asked) error {
+	for _, f := range []func(*asked) error{
+		checkType, s.checkChallenge, checkScope, checkValues, checkPrompt, checkAge, s.checkResources, checkClaims, checkHints,
+	} {
+		if err := f(q); err != nil {
+			return err
+		}
+	}
+	return s.checkHint(ctx, q)
+}
+
+func checkType(q *asked) error {
+	t, mode := q.form.Get("response_type"), q.form.Get("response_mode")
+	switch {
+	case t == "":
+		return refuse(InvalidRequest, "response_type is missing")
+	case t != "code" && strings.Contains(t, "token") && mode == modeQuery:
+		return refuse(InvalidRequest, "tokens never travel in a query, and this server answers code alone")
+	case t != "code":
+		return refuse(UnsupportedResponseType, "this server answers response_type=code alone")
+	case mode != "" && !slices.Contains(ResponseModes, mode):
+		return refuse(InvalidRequest, "response_mode is query, fragment or form_post")
+	case !q.client.Allows(auth.GrantAuthorizationCode):
+		return refuse(UnauthorizedClient, "this client may not ask for authorization codes")
+	case q.form.Get("registration") != "":
+		return refuse(RegistrationNotSupported, "clients are registered beforehand")
+	}
+	return nil
+}
+
+// ResponseModes are the ways in which an answer can travel.
+var ResponseModes = []string{modeQuery, modeFragment, modeFormPost}
+
+// checkChallenge holds the rules of PKCE: S256 and nothing else, and always where it is
+// not expressly left out for confidential clients (RFC 7636 §4.4.1, RFC 9700 §2.1.1).
+func (s *Service) checkChallenge(q *asked) error {
+	challenge, method := q.form.Get("code_challenge"), q.form.Get("code_challenge_method")
+	optional := !q.client.Public() && (q.client.Settings.PKCEOptional || q.tenant.Settings.PKCEOptional || s.cfg.PKCEOptional)
+	switch {
+	case challenge == "" && method == "" && optional:
+		return nil
+	case challenge == "":
+		return refuse(InvalidRequest, "code_challenge is missing (RFC 7636)")
+	case method != "S256":
+		return refuse(InvalidRequest, "code_challenge_method has to be S256; without it the method would be plain")
+	}
+	if !isSHA256(challenge) {
+		return refuse(InvalidRequest, "code_challenge is not the base64url of a SHA-256, 43 characters")
+	}
+	q.r.Challenge = challenge
+	return nil
+}
+
+func isSHA256(s string) bool {
+	b, err := secret.Decode(s)
+	return err == nil && len(b) == 32
+}
+
+// checkScope keeps what the client is registered for; what was granted is said in the
+// answer to the token request (RFC 6749 §3.3).
+func checkScope(q *asked) error {
+	allowed := q.client.PersonScope()
+	sent := q.form.Get("scope")
+	if strings.Trim(sent, " ") == "" {
+		// Without openid it is a plain OAuth request: what is registered, as long as the
+		// person is there.
+		q.r.Scope = slices.DeleteFunc(allowed, func(t string) bool { return t == auth.ScopeOpenID || t == auth.ScopeOffline })
+		return nil
+	}
+	scope, err := auth.ParseScope(sent)
+	if err != nil {
+		return &Error{Code: InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
+	}
+	q.r.Scope = slices.DeleteFunc(scope, func(t string) bool { return !allowed.Has(t) })
+	if len(q.r.Scope) == 0 {
+		return refuse(InvalidScope, "the client may have nothing of that scope")
+	}
+	return nil
+}
+
+func checkValues(q *asked) error {
+	if len(q.form.Get("state")) > maxState {
+		return refuse(InvalidRequest, "state is longer than 4096 bytes")
+	}
+	if q.r.Nonce = q.form.Get("nonce"); len(q.r.Nonce) > maxNonce {
+		return refuse(InvalidRequest, "nonce is longer than 1024 bytes")
+	}
+	if q.r.JKT = q.form.Get("dpop_jkt"); q.r.JKT != "" && !isSHA256(q.r.JKT) {
+		return refuse(InvalidRequest, "dpop_jkt is not the thumbprint of a key (RFC 9449)")
+	}
+	return nil
+}
+
+// prompts are the values that are understood.
+var prompts = []string{auth.PromptNone, auth.PromptLogin, auth.PromptConsent, auth.PromptSelect, auth.PromptCreate}
+
+func checkPrompt(q *asked) error {
+	for v := range strings.FieldsSeq(q.form.Get("prompt")) {
+		if !slices.Contains(prompts, v) {
+			return refuse(InvalidRequest, "prompt has a value that is not none, login, consent, select_account or create")
+		}
+		if !slices.Contains(q.r.Prompt, v) {
+			q.r.Prompt = append(q.r.Prompt, v)
+		}
+	}
+	if len(q.r.Prompt) > 1 && slices.Contains(q.r.Prompt, auth.PromptNone) {
+		return refuse(InvalidRequest, "prompt=none stands alone")
+	}
+	return nil
+}
+
+func checkAge(q *asked) error {
+	q.r.MaxAge = q.client.Settings.DefaultMaxAge
+	if sent := q.form.Get("max_age"); sent != "" {
+		age, err := strconv.ParseInt(sent, 10, 64)
+		if err != nil || age < 0 || sent[0] == '+' {
+			return refuse(InvalidRequest, "max_age is not a number of seconds")
+		}
+		q.r.MaxAge = &age
+	}
+	return nil
+}
+
+func (s *Service) checkResources(q *asked) (err error) {
+	q.r.Resources, err = s.audience(tokenRequest{Caller: Caller{Client: q.client, Tenant: q.tenant}, form: q.form})
+	return err
+}
+
+func checkClaims(q *asked) error {
+	q.r.ACR = slices.Collect(strings.FieldsSeq(q.form.Get("acr_values")))
+	if len(q.r.ACR) == 0 {
+		q.r.ACR = q.client.Settings.DefaultACR
+	}
+	if raw := q.form.Get("claims"); raw != "" {
+		var err error
+		if q.r.Claims, err = parseClaims(raw); err != nil {
+			return &Error{Code: InvalidRequest, Desc: "claims is not the JSON of OpenID Connect Core §5.5, or too large", Err: err}
+		}
+	}
+	return nil
+}
+
+// checkHints takes what may help the person; nothing of it is refused.
+func checkHints(q *asked) error {
+	q.r.LoginHint = auth.Clip(q.form.Get("login_hint"), maxLoginHint)
+	for tag := range strings.FieldsSeq(q.form.Get("ui_locales")) {
+		if len(tag) <= 35 && len(q.r.Locales) < maxLocales { // RFC 5646 §4.4.1
+			q.r.Locales = append(q.r.Locales, auth.Clip(tag, 35))
+		}
+	}
+	return nil
+}
+
+// checkHint takes an ID Token of ours for this client, however old, as the name of whom
+// the client means (OpenID Connect Core §3.1.2.1).
+func (s *Service) checkHint(ctx context.Context, q *asked) error {
+	raw := q.form.Get("id_token_hint")
+	if raw == "" {
+		return nil
+	}
+	hint, err := s.readHint(ctx, q.tenant.ID, raw)
+	switch {
+	case errors.Is(err, errNotOurs), err == nil && !slices.Contains(hint.Audience, string(q.client.ID)):
+		return &Error{Code: InvalidRequest, Desc: "id_token_hint is no ID Token of this server for this client", Err: err}
+	case err != nil:
+		return fmt.Errorf("read id_token_hint: %w", err)
+	}
+	q.r.Hint = hint.Subject
+	return nil
+}

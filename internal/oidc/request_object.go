@@ -1,0 +1,203 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// Request objects (RFC 9101, OpenID Connect Core §6): the parameters of a request in a
+// JWT that the client has signed. Those inside count, and no others (RFC 9101 §5).
+
+// RequestAlgorithms may sign request objects.
+var RequestAlgorithms = AssertionAlgorithms
+
+const (
+	maxObject  = 16 << 10
+	objectSkew = time.Minute
+)
+
+// objectClaims are what a request object says of itself.
+type objectClaims struct {
+	Issuer    string           `json:"iss"`
+	Subject   string           `json:"sub"`
+	Audience  jwt.Audience     `json:"aud"`
+	Expiry    *jwt.NumericDate `json:"exp"`
+	NotBefore *jwt.NumericDate `json:"nbf"`
+	IssuedAt  *jwt.NumericDate `json:"iat"`
+}
+
+// fetchObject gets the request object at an address. Only addresses that the client has
+// registered are asked, so that nobody makes us ask any other (RFC 9101 §10.4).
+func (s *Service) fetchObject(ctx context.Context, c auth.Client, uri string) (string, error) {
+	if s.cfg.Out == nil {
+		return "", refuse(RequestURINotSupported, "request_uri is taken from pushed requests alone (RFC 9126)")
+	}
+	if !slices.ContainsFunc(c.Settings.RequestURIs, func(kept string) bool { return sameObject(kept, uri) }) {
+		return "", refuse(InvalidRequestURI, "this request_uri is neither pushed nor registered")
+	}
+	address, _, _ := strings.Cut(uri, "#")
+	answer, err := s.cfg.Out.Get(ctx, address)
+	switch {
+	case err != nil:
+		return "", &Error{Code: InvalidRequestURI, Desc: "what is at request_uri could not be fetched", Err: err}
+	case answer.Status != 200 || len(answer.Body) > maxObject:
+		return "", &Error{Code: InvalidRequestURI, Desc: "there is no request object at request_uri", Err: fmt.Errorf("status %d, %d bytes", answer.Status, len(answer.Body))}
+	}
+	return strings.TrimSpace(string(answer.Body)), nil
+}
+
+// sameObject compares addresses. The fragment may be a hash of what is there, which
+// changes with it (OpenID Connect Registration §2).
+func sameObject(kept, asked string) bool {
+	k, _, _ := strings.Cut(kept, "#")
+	a, _, _ := strings.Cut(asked, "#")
+	return k == a
+}
+
+// openObject verifies a request object and puts what it holds in the place of the
+// form's parameters. Until it is verified, refusals go where the form says; from then
+// on, where the object says.
+func (s *Service) openObject(ctx context.Context, q *asked, raw string) error {
+	payload, err := s.verifyObject(ctx, q.client, raw)
+	if err != nil {
+		return &Error{Code: InvalidRequestObject, Desc: "the request object is not signed by a key of this client", Err: err}
+	}
+	if err := s.judgeObject(q, payload); err != nil {
+		return &Error{Code: InvalidRequestObject, Desc: err.Error()}
+	}
+	inner, err := objectForm(payload)
+	if err != nil {
+		return &Error{Code: InvalidRequestObject, Desc: "the parameters in the request object cannot be read", Err: err}
+	}
+	q.form = inner
+	deliver(q)
+	switch {
+	case inner.Get("request") != "" || inner.Get("request_uri") != "":
+		return refuse(InvalidRequestObject, "a request object holds no other")
+	case inner.Get("client_id") != string(q.client.ID):
+		return refuse(InvalidRequestObject, "client_id inside the request object is not the one outside")
+	}
+	return nil
+}
+
+// verifyObject checks the signature with the keys that the client has registered. The
+// algorithm none is not among those that are read.
+func (s *Service) verifyObject(ctx context.Context, c auth.Client, raw string) ([]byte, error) {
+	if len(raw) > maxObject {
+		return nil, errors.New("the request object is too long")
+	}
+	parsed, err := jose.ParseSignedCompact(raw, RequestAlgorithms)
+	if err != nil || len(parsed.Signatures) != 1 {
+		return nil, errors.New("the request object cannot be read, or its algorithm is not taken")
+	}
+	h := parsed.Signatures[0].Protected
+	if typ, _ := h.ExtraHeaders[jose.HeaderType].(string); !objectTyp(typ) {
+		return nil, errors.New("the request object has the typ of something else")
+	}
+	if want := c.Settings.RequestAlgorithm; want != "" && want != h.Algorithm {
+		return nil, errors.New("the client is registered for another algorithm")
+	}
+	keys, err := s.clientKeys(ctx, c, h.KeyID)
+	if err != nil {
+		return nil, fmt.Errorf("the client has no usable keys: %w", err)
+	}
+	for _, k := range keys {
+		if !fits(k, h.Algorithm, h.KeyID) {
+			continue
+		}
+		if payload, err := parsed.Verify(k.Key); err == nil {
+			return payload, nil
+		}
+	}
+	return nil, errors.New("no registered key has signed the request object")
+}
+
+// objectTyp keeps other JWTs that the client signs out, where they say what they are
+// (RFC 9101 §10.8).
+func objectTyp(typ string) bool {
+	switch strings.ToLower(typ) {
+	case "", "jwt", "oauth-authz-req+jwt":
+		return true
+	}
+	return false
+}
+
+// judgeObject checks what the object says of itself, as far as it says it.
+func (s *Service) judgeObject(q *asked, payload []byte) error {
+	var c objectClaims
+	if json.Unmarshal(payload, &c) != nil {
+		return errors.New("the request object is not a JSON object of the right form")
+	}
+	now, id := s.cfg.Now(), string(q.client.ID)
+	switch {
+	case c.Issuer != "" && c.Issuer != id:
+		return errors.New("iss of the request object is not the client")
+	case c.Subject == id: // it could pass for a client assertion, or is one (RFC 9101 §10.8)
+		return errors.New("a request object has no sub that is the client")
+	case len(c.Audience) > 0 && !slices.Contains(c.Audience, q.tenant.ID.Issuer(s.cfg.Base)):
+		return errors.New("aud of the request object is not this issuer")
+	case c.Expiry != nil && !now.Before(c.Expiry.Time()):
+		return errors.New("the request object has expired")
+	case c.NotBefore != nil && c.NotBefore.Time().After(now.Add(objectSkew)):
+		return errors.New("the request object is not valid yet")
+	case c.IssuedAt != nil && c.IssuedAt.Time().After(now.Add(objectSkew)):
+		return errors.New("the request object is from the future")
+	}
+	return nil
+}
+
+// objectForm makes a form of the members: text as it is, numbers and claims in their
+// JSON form, a list only where a parameter may be repeated.
+func objectForm(payload []byte) (Form, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &members); err != nil {
+		return Form{}, fmt.Errorf("read members: %w", err)
+	}
+	if len(members) > maxParameters {
+		return Form{}, errors.New("too many members")
+	}
+	f := Form{values: map[string][]string{}}
+	for name, raw := range members {
+		values, err := memberValues(name, raw)
+		if err != nil {
+			return Form{}, err
+		}
+		if !slices.Contains(opaque, name) && slices.ContainsFunc(values, control) {
+			return Form{}, fmt.Errorf("a control character in a member")
+		}
+		f.values[name] = values
+	}
+	return f, nil
+}
+
+func memberValues(name string, raw json.RawMessage) ([]string, error) {
+	var text string
+	if json.Unmarshal(raw, &text) == nil { // also null, which is as if it were not there
+		return []string{text}, nil
+	}
+	var list []string
+	if slices.Contains(repeatable, name) && json.Unmarshal(raw, &list) == nil {
+		return list, nil
+	}
+	if name == "max_age" || name == "claims" {
+		return []string{string(raw)}, nil
+	}
+	if slices.Contains(checked, name) {
+		return nil, errors.New("a member is not text")
+	}
+	return nil, nil
+}
+
+// checked are the parameters that would be lost, were they passed over for their type.
+var checked = []string{"client_id", "response_type", "response_mode", "redirect_uri", "scope", "state", "nonce", "prompt", "code_challenge",
+	"code_challenge_method", "acr_values", "id_token_hint", "login_hint", "ui_locales", "dpop_jkt", "resource", "request", "request_uri"}
