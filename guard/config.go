@@ -232,8 +232,10 @@ func (c Config) validateResource(bad func(field, format string, args ...any)) {
 	}
 	if err := checkURL(c.Resource, c.InsecureAllowHTTP); err != nil {
 		bad("Resource", "%v", err)
-	} else if strings.ContainsAny(c.Resource, "?#\"\\ ") {
+	} else if strings.ContainsAny(c.Resource, "?#") {
 		bad("Resource", "must have no query and no fragment")
+	} else if strings.ContainsFunc(c.Resource, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\<>^`, r) }) {
+		bad("Resource", "may hold only the characters of a URI")
 	}
 	for _, s := range c.ResourceScopes {
 		if s == "" || !scopeToken(s) {

@@ -47,7 +47,7 @@ func ExampleIssuer_Expire() {
 	api.ServeHTTP(after, r)
 	fmt.Println(before.Code, after.Code, after.Header().Get("WWW-Authenticate"))
 	// Output:
-	// 200 401 Bearer error="invalid_token", error_description="The access token has expired."
+	// 200 401 Bearer error="invalid_token", error_description="The access token has expired.", resource_metadata="https://api.test/.well-known/oauth-protected-resource"
 }
 
 // newAPI stands for the code under test: it takes a Guard, so that a test can

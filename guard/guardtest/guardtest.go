@@ -10,6 +10,8 @@
 //	w := httptest.NewRecorder()
 //	api.ServeHTTP(w, r)
 //
+// A token with a Key is bound to it, and comes with a proof (RFC 9449).
+//
 // Its clock stands still until Advance moves it, so a test of expiry does not
 // sleep. It knows one algorithm, ES256, and makes access tokens only.
 package guardtest
@@ -35,6 +37,10 @@ import (
 // URL is the issuer and the audience of every token unless Token says
 // otherwise. No such host exists, so a client that is not Issuer.Client fails.
 const URL = "https://issuer.test"
+
+// Resource is where the API under test is, as its clients know it, when its Guard has
+// the configuration of Config. Tests send it requests for any host.
+const Resource = "https://api.test"
 
 // TB is the part of testing.TB that is used here.
 type TB interface {
@@ -72,7 +78,7 @@ func New(tb TB) *Issuer {
 // Config is a configuration for guard.New that trusts this issuer and follows
 // its clock. Change what the test is about.
 func (i *Issuer) Config() guard.Config {
-	return guard.Config{Issuer: URL, HTTPClient: i.Client(), Now: i.Now}
+	return guard.Config{Issuer: URL, Audience: URL, Resource: Resource, HTTPClient: i.Client(), Now: i.Now}
 }
 
 // Guard returns a new Guard with the configuration of Config.
@@ -197,9 +203,14 @@ func (i *Issuer) sign(payload []byte) string {
 	i.mu.Lock()
 	k := i.keys[len(i.keys)-1]
 	i.mu.Unlock()
-	input := b64([]byte(`{"alg":"ES256","typ":"at+jwt","kid":"`+k.id+`"}`)) + "." + b64(payload)
+	return i.jws(k.private, `{"alg":"ES256","typ":"at+jwt","kid":"`+k.id+`"}`, payload)
+}
+
+// jws signs with any key.
+func (i *Issuer) jws(private *ecdsa.PrivateKey, header string, payload []byte) string {
+	input := b64([]byte(header)) + "." + b64(payload)
 	digest := sha256.Sum256([]byte(input))
-	r, s, err := ecdsa.Sign(rand.Reader, k.private, digest[:])
+	r, s, err := ecdsa.Sign(rand.Reader, private, digest[:])
 	if err != nil {
 		i.tb.Fatalf("guardtest: %v", err)
 	}

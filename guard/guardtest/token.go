@@ -19,6 +19,9 @@ type Token struct {
 	Roles       []string
 	Permissions []string
 
+	// Key binds the token: it is good only with a proof of that key.
+	Key *Key
+
 	// TTL is the time until expiry, counted from the issuer's clock. A negative
 	// one makes a token that has expired already.
 	TTL time.Duration
@@ -38,10 +41,17 @@ func (i *Issuer) Mint(t Token) string {
 	return i.sign(payload)
 }
 
-// Authorize mints a token and puts it into the Authorization header of r.
+// Authorize mints a token and puts it into the Authorization header of r. If the token
+// is bound to a key, a proof for r goes into the DPoP header.
 func (i *Issuer) Authorize(r *http.Request, t Token) {
 	i.tb.Helper()
-	r.Header.Set("Authorization", "Bearer "+i.Mint(t))
+	access := i.Mint(t)
+	if t.Key == nil {
+		r.Header.Set("Authorization", "Bearer "+access)
+		return
+	}
+	r.Header.Set("Authorization", "DPoP "+access)
+	r.Header.Set("DPoP", i.Prove(t.Key, Proof{Method: r.Method, URL: Resource + r.URL.EscapedPath(), AccessToken: access}))
 }
 
 func (i *Issuer) claims(t Token) map[string]any {
@@ -66,16 +76,13 @@ func (i *Issuer) claims(t Token) map[string]any {
 		"aud": []string{URL}, "acr": "1", "amr": []string{"pwd"},
 		"scope": strings.Join(t.Scopes, " "), "roles": list(t.Roles), "permissions": list(t.Permissions),
 	}
+	if t.Key != nil {
+		claims["cnf"] = map[string]any{"jkt": t.Key.Thumbprint()}
+	}
 	if t.Audience != nil {
 		claims["aud"] = t.Audience
 	}
-	for name, value := range t.Claims {
-		if value == nil {
-			delete(claims, name)
-		} else {
-			claims[name] = value
-		}
-	}
+	change(claims, t.Claims)
 	return claims
 }
 

@@ -1,0 +1,208 @@
+package guard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// RFC 9728.
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) {
+		c.Resource, c.ResourceName, c.ResourceDocumentation = "https://api.test/v1/", "Orders", "https://docs.test"
+		c.ResourceScopes, c.DPoPRequired = []string{"orders:read"}, true
+	})
+	if got := g.MetadataPath(); got != "/.well-known/oauth-protected-resource/v1" {
+		t.Fatal(got)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(g.MetadataPath(), g.Metadata())
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("GET", "https://api.test"+g.MetadataPath(), nil))
+	want := map[string]any{
+		"resource": "https://api.test/v1/", "authorization_servers": []any{issuerURL}, "scopes_supported": []any{"orders:read"},
+		"bearer_methods_supported": []any{"header"}, "resource_name": "Orders", "resource_documentation": "https://docs.test",
+		"dpop_signing_alg_values_supported": []any{"ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA"},
+		"dpop_bound_access_tokens_required": true,
+	}
+	var got map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 200 {
+		t.Fatalf("%d %v", w.Code, err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("document (-want +got):\n%s", d)
+	}
+	if h := w.Header(); h.Get("Content-Type") != "application/json" || h.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("%v", h)
+	}
+	w = httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("POST", "https://api.test"+g.MetadataPath(), nil))
+	if w.Code != 405 {
+		t.Error(w.Code)
+	}
+	if c := ask(g.Require()(teapot), nil).Header.Get("WWW-Authenticate"); !strings.HasSuffix(c, `resource_metadata="https://api.test/.well-known/oauth-protected-resource/v1"`) {
+		t.Error(c)
+	}
+	none := standard(t)
+	w = httptest.NewRecorder()
+	none.Metadata().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if w.Code != 404 || none.MetadataPath() != "" {
+		t.Errorf("without a Resource: %d %q", w.Code, none.MetadataPath())
+	}
+}
+
+// The audience of a resource is the resource (RFC 8707).
+func TestResourceIsTheAudience(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) { c.Resource = apiURL })
+	refuses(t, g, esSigner().good(), ErrAudience)
+	accepts(t, g, esSigner().token(esSigner().header(), good(map[string]any{"aud": []string{"x", apiURL}})))
+}
+
+func TestURLOfRequest(t *testing.T) {
+	t.Parallel()
+	p := newProver()
+	access := p.bound(t)
+	send := func(h http.Handler, target, htu string) int {
+		r := httptest.NewRequest("GET", target, nil)
+		with(access, p.proof(access, map[string]any{"htu": htu}))(r)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	plain, _ := guarded(t, func(c *Config) { c.Resource = apiURL + "/v1" })
+	stripped := http.StripPrefix("/v1", plain)
+	if got := send(stripped, "/v1/orders?x=y", apiURL+"/v1/orders"); got != 418 {
+		t.Errorf("a prefix that is stripped here: %d", got)
+	}
+	if got := send(plain, "/v1/a%2Fb", apiURL+"/v1/a%2fb"); got != 418 {
+		t.Errorf("an escaped slash: %d", got)
+	}
+	if got := send(plain, "/v1/a%2Fb", apiURL+"/v1/a/b"); got != 401 {
+		t.Errorf("a slash for an escaped one: %d", got)
+	}
+	proxied, _ := guarded(t, func(c *Config) {
+		c.RequestURL = func(r *http.Request) string { return apiURL + "/public" + r.URL.EscapedPath() }
+	})
+	if got := send(proxied, "/orders", apiURL+"/public/orders"); got != 418 {
+		t.Errorf("a proxy that strips: %d", got)
+	}
+}
+
+// RFC 9470.
+func TestStepUp(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	g := newGuard(t, newStation(esSigner().jwk(nil)), c, nil)
+	token := esSigner().good() // acr 1, signed in at start
+	const detail = `, error_description="Sign in again, or in a stronger way."`
+	const insufficient = `Bearer error="insufficient_user_authentication"` + detail
+	try := func(status int, challenge string, reqs ...Requirement) {
+		t.Helper()
+		for range 2 {
+			res := ask(g.Require(reqs...)(teapot), authorization("Bearer "+token))
+			if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != status || got != challenge {
+				t.Errorf("%s %q, want %d %q", res.Status, got, status, challenge)
+			}
+		}
+	}
+	try(418, "", ACR("2", "1"), MaxAge(time.Minute))
+	try(401, insufficient+`, acr_values="3 2"`, ACR("3", "2"))
+	try(401, insufficient+`, acr_values="2", max_age="60"`, Scope("orders:read"), ACR("2"), MaxAge(time.Minute))
+	c.Advance(time.Minute)
+	try(418, "", MaxAge(time.Minute))
+	c.Advance(time.Second)
+	try(401, insufficient+`, max_age="60"`, MaxAge(time.Hour), MaxAge(time.Minute))
+	try(403, `Bearer error="insufficient_scope", error_description="The access token lacks a required scope.", scope="x"`, Scope("x"), MaxAge(time.Minute))
+	claims := accepts(t, g, token)
+	if err := Check(claims, MaxAge(time.Minute)); !errors.Is(err, ErrMaxAge) {
+		t.Error(err)
+	}
+	if err := Check(claims, MaxAge(time.Hour)); err != nil {
+		t.Error(err)
+	}
+	if err := Check(&Claims{AuthTime: c.Now()}, MaxAge(time.Hour)); !errors.Is(err, ErrMaxAge) {
+		t.Errorf("claims of nobody: %v", err)
+	}
+	silent := esSigner().token(esSigner().header(), good(map[string]any{"auth_time": nil, "acr": nil}))
+	for _, r := range []Requirement{MaxAge(time.Hour), ACR("1")} {
+		if res := ask(g.Require(r)(teapot), authorization("Bearer "+silent)); res.StatusCode != 401 {
+			t.Error(res.Status)
+		}
+	}
+	for _, r := range []Requirement{ACR(), ACR(""), ACR("a b"), ACR(`"`), MaxAge(0), MaxAge(time.Second / 2)} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%+v: no panic", r)
+				}
+			}()
+			g.Require(r)
+		}()
+	}
+}
+
+func TestResourceMistakes(t *testing.T) {
+	t.Parallel()
+	for field, c := range map[string]Config{
+		"Resource":       {Resource: "api.test"},
+		"ResourceScopes": {Resource: apiURL, ResourceScopes: []string{"a b"}},
+		"DPoPNonceKey":   {Resource: apiURL, DPoPNonces: true, DPoPNonceKey: []byte("short")},
+		"ReplaySize":     {Resource: apiURL, ReplaySize: -1},
+	} {
+		c.Issuer = issuerURL
+		var e *ConfigError
+		if err := c.withDefaults().validate(); !errors.As(err, &e) || e.Field != field {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	for _, c := range []Config{{DPoPRequired: true}, {DPoPNonces: true}, {Resource: "http://api.test"}, {Resource: apiURL + "?x"}, {Resource: apiURL + "#x"}} {
+		c.Issuer = issuerURL
+		var e *ConfigError
+		if err := c.withDefaults().validate(); !errors.As(err, &e) || e.Field != "Resource" {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// FuzzMetadata: what a configuration accepts is a resource whose document is found
+// where RFC 9728 looks for it, and names it exactly.
+func FuzzMetadata(f *testing.F) {
+	for _, s := range []string{apiURL, apiURL + "/", apiURL + "/v1/x%2Fy", "https://[::1]:8443/a b", `https://a.test/"`, "https://a.test/\r\nx", "http://localhost", "https://ä.test", "https://a.test/{x}"} {
+		f.Add(s, "Orders")
+	}
+	f.Fuzz(func(t *testing.T, id, name string) {
+		g, err := New(context.Background(), Config{Issuer: issuerURL, Resource: id, ResourceName: name,
+			FetchKeys: func(context.Context) ([]byte, error) { return jwks(esSigner().jwk(nil)), nil }})
+		if err != nil || id == "" {
+			return
+		}
+		w := httptest.NewRecorder()
+		g.Metadata().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		var doc struct {
+			Resource string `json:"resource"`
+			Name     string `json:"resource_name"`
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || doc.Resource != id {
+			t.Fatalf("%q gives %s (%v)", id, w.Body, err)
+		}
+		u, err := url.Parse(g.resource.metadataURL)
+		if err != nil || u.EscapedPath() != g.MetadataPath() || !strings.HasPrefix(g.MetadataPath(), wellKnown) {
+			t.Fatalf("%q is described at %q, path %q (%v)", id, g.resource.metadataURL, g.MetadataPath(), err)
+		}
+		for _, c := range g.challenges(refuse(ErrSignature, nil)) {
+			if strings.Count(c, `"`)%2 != 0 || strings.ContainsFunc(c, func(r rune) bool { return r < ' ' || r > '~' }) {
+				t.Fatalf("%q makes the challenge %q", id, c)
+			}
+		}
+	})
+}
