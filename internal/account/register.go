@@ -33,7 +33,7 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	if err != nil {
 		return err
 	}
-	if !s.open(t) {
+	if !s.Open(t) {
 		return auth.Refuse(auth.KindForbidden, "registration_closed", "accounts are made by an administrator here")
 	}
 	if err := s.judge(t, "password", r.Password, email, name); err != nil {
@@ -78,7 +78,8 @@ func (s *Service) tenant(ctx context.Context, tenant auth.TenantID) (auth.Tenant
 	return t, nil
 }
 
-func (s *Service) open(t auth.Tenant) bool {
+// Open reports whether people may register themselves with the tenant.
+func (s *Service) Open(t auth.Tenant) bool {
 	if t.Settings.Registration == "" {
 		return s.cfg.RegistrationOpen
 	}

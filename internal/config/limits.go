@@ -9,16 +9,17 @@ type Limits struct {
 	RedisTimeout time.Duration `key:"redis_timeout" default:"50ms" min:"1ms" max:"5s" help:"How long a request waits for Redis before it is counted locally."`
 	Keys         int           `key:"keys" default:"131072" min:"1024" max:"100000000" help:"Keys remembered apart in memory, 17 bytes each. A flood of more makes limits stricter, never looser."`
 
-	Login    LoginLimits    `key:"login" help:"Signing in. Only failures count."`
-	Register RegisterLimits `key:"register" help:"Registering."`
-	Verify   VerifyLimits   `key:"verify" help:"Opening the link that confirms an address."`
-	Resend   ResendLimits   `key:"resend" help:"Asking for that link again."`
-	Forgot   ForgotLimits   `key:"forgot" help:"Asking for a link to set a new password."`
-	Reset    ResetLimits    `key:"reset" help:"Setting a new password by link."`
-	Change   ChangeLimits   `key:"change" help:"Changing the password or e-mail address with the current password. Only failures count."`
-	Refresh  RefreshLimits  `key:"refresh" help:"Refreshing tokens."`
-	UserCode UserCodeLimits `key:"user_code" help:"Entering the code that a device shows. Only wrong codes count."`
-	Client   ClientLimits   `key:"client" help:"Clients that prove who they are: the OAuth endpoints for tokens, introspection and revocation. Only failures count."`
+	Login     LoginLimits     `key:"login" help:"Signing in. Only failures count."`
+	Register  RegisterLimits  `key:"register" help:"Registering."`
+	Verify    VerifyLimits    `key:"verify" help:"Opening the link that confirms an address."`
+	Resend    ResendLimits    `key:"resend" help:"Asking for that link again."`
+	Forgot    ForgotLimits    `key:"forgot" help:"Asking for a link to set a new password."`
+	Reset     ResetLimits     `key:"reset" help:"Setting a new password by link."`
+	Change    ChangeLimits    `key:"change" help:"Changing the password or e-mail address with the current password. Only failures count."`
+	Refresh   RefreshLimits   `key:"refresh" help:"Refreshing tokens."`
+	Authorize AuthorizeLimits `key:"authorize" help:"Beginning to sign in: the authorization endpoint, and the pages to which it leads."`
+	UserCode  UserCodeLimits  `key:"user_code" help:"Entering the code that a device shows. Only wrong codes count."`
+	Client    ClientLimits    `key:"client" help:"Clients that prove who they are: the OAuth endpoints for tokens, introspection and revocation. Only failures count."`
 }
 
 // LoginLimits is the section limits.login.
@@ -65,6 +66,11 @@ type ChangeLimits struct {
 type RefreshLimits struct {
 	IP         Rate `key:"ip" default:"600/1m" help:"Refreshes from one address."`
 	Credential Rate `key:"credential" default:"30/1m" help:"Refreshes within one family of refresh tokens."`
+}
+
+// AuthorizeLimits is the section limits.authorize.
+type AuthorizeLimits struct {
+	IP Rate `key:"ip" default:"300/1m burst 600" help:"Pages opened and sign-ins begun from one address, of which each may be one of many people."`
 }
 
 // ClientLimits is the section limits.client.

@@ -201,7 +201,6 @@ func TestAttack_HT_09_CORS(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	tk := h.signedIn("alice@example.com")
-	docs, api := "/.well-known/jwks.json", "/api/v1/me"
 	for _, c := range []struct {
 		origin string
 		ok     bool
@@ -217,7 +216,7 @@ func TestAttack_HT_09_CORS(t *testing.T) {
 		{"*", false},
 		{base, false}, // its own pages need no CORS
 	} {
-		for _, path := range []string{docs, api} {
+		for _, path := range []string{"/api/v1/me", "/api/v1/login"} {
 			r := h.get(path, "Origin: "+c.origin, bearer(tk))
 			got := r.Header.Get("Access-Control-Allow-Origin")
 			if (got == c.origin) != c.ok || (got != "" && got != c.origin) {
@@ -233,12 +232,12 @@ func TestAttack_HT_09_CORS(t *testing.T) {
 			}
 		}
 	}
-	if got := h.get(docs, "Origin: "+origin).Header.Get("Access-Control-Allow-Credentials"); got != "" {
-		t.Errorf("documents allow credentials: %q", got)
-	}
-	for _, path := range []string{"/verify-email?token=x", "/livez", "/"} {
-		if got := h.get(path, "Origin: "+origin).Header.Get("Access-Control-Allow-Origin"); got != "" {
-			t.Errorf("%s: Access-Control-Allow-Origin %q", path, got)
+	for _, path := range []string{"/verify-email?token=x", "/livez", "/", "/login", "/continue", "/consent", "/account", "/device", "/logout", "/oauth2/logout", "/oauth2/authorize", "/oauth2/introspect"} {
+		for _, method := range []string{"GET", "OPTIONS"} {
+			r := h.do(request(method, path, "", "Origin: "+origin, "Access-Control-Request-Method: GET"))
+			if got := r.Header.Get("Access-Control-Allow-Origin"); got != "" {
+				t.Errorf("%s %s: Access-Control-Allow-Origin %q", method, path, got)
+			}
 		}
 	}
 	for _, bad := range []string{"*", "https://*.example.test", "null", "app.example.test", "https://app.example.test/", "https://app.example.test/x", "ftp://x"} {
@@ -246,6 +245,32 @@ func TestAttack_HT_09_CORS(t *testing.T) {
 		cfg.Metrics, cfg.Origins = nil, []string{bad}
 		if _, err := New(cfg); err == nil {
 			t.Errorf("origin %q was taken", bad)
+		}
+	}
+}
+
+// What is published, and the endpoints that look at no cookie, are open to the scripts
+// of every origin; nowhere may a browser send its cookies along.
+func TestOpenEndpoints(t *testing.T) {
+	t.Parallel()
+	for _, configured := range [][]string{nil, {origin}} {
+		h := newHouse(t, func(c *Config) { c.Origins = configured })
+		for path, method := range map[string]string{
+			"/.well-known/jwks.json": "GET", "/.well-known/openid-configuration": "GET", "/t/acme/.well-known/jwks.json": "GET",
+			"/oauth2/token": "POST", "/oauth2/revoke": "POST", "/oauth2/par": "POST", "/oauth2/device_authorization": "POST", "/oauth2/userinfo": "GET",
+			"/oauth2/register": "POST", "/oauth2/register/x": "PUT", "/t/acme/oauth2/token": "POST",
+		} {
+			for _, from := range []string{origin, "https://evil.test", "null"} {
+				pre := h.do(request("OPTIONS", path, "", "Origin: "+from, "Access-Control-Request-Method: "+method, "Access-Control-Request-Headers: authorization,content-type,dpop"))
+				if pre.StatusCode != 204 || pre.Header.Get("Access-Control-Allow-Origin") != "*" || pre.Header.Get("Access-Control-Allow-Headers") == "" || pre.Header.Get("Access-Control-Allow-Credentials") != "" {
+					t.Errorf("%s from %s: %d %v", path, from, pre.StatusCode, pre.Header)
+				}
+				r := h.do(request(method, path, "", "Origin: "+from, "Sec-Fetch-Site: cross-site"))
+				exposed := r.Header.Get("Access-Control-Expose-Headers")
+				if r.StatusCode == 403 || r.Header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(strings.ToLower(exposed), "dpop-nonce") || !strings.Contains(strings.ToLower(exposed), "www-authenticate") {
+					t.Errorf("%s %s from %s: %d %v", method, path, from, r.StatusCode, r.Header)
+				}
+			}
 		}
 	}
 }

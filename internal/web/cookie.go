@@ -3,43 +3,112 @@ package web
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 )
 
-// cookiePrefix begins the name of every session cookie. The browser holds the
+// cookiePrefix begins the name of each of our cookies. The browser holds the
 // promise of __Host- (RFC 6265bis §4.1.3.2): set by this host over HTTPS, sent to
 // no other, not to be replaced by a neighbour's subdomain.
 const cookiePrefix = "__Host-watchword"
 
+// jar is a kind of cookie.
+type jar string
+
+const (
+	jarSession jar = ""        // who is signed in
+	jarBrowser jar = "browser" // in which browser a flow began
+	jarKeep    jar = "keep"    // who is remembered
+)
+
+// What the secrets of the other two begin with; those of sessions have
+// session.Prefix.
+const (
+	browserPrefix = "wwb_"
+	keepPrefix    = "wwm_"
+)
+
+// keepLifetime is how long a browser keeps what remembers a person. The server
+// knows when it ends, which is never later.
+const keepLifetime = 400 * 24 * time.Hour // RFC 6265bis §5.5: longer ones are cut to this
+
 // cookieName is the tenant's own: __Host- cookies are sent to every path, so two
 // tenants on one host need two names, or signing in to one would sign out of the
-// other.
-func cookieName(tenant auth.TenantID) string {
-	if tenant == auth.DefaultTenant {
-		return cookiePrefix
+// other. A tenant that is called like a kind of cookie gets one more dash, with which
+// no tenant's name begins.
+func cookieName(kind jar, tenant auth.TenantID) string {
+	name := cookiePrefix
+	if kind != jarSession {
+		name += "-" + string(kind)
 	}
-	return cookiePrefix + "-" + string(tenant)
+	if tenant == auth.DefaultTenant {
+		return name
+	}
+	if first, _, _ := strings.Cut(string(tenant), "-"); kind == jarSession && (first == string(jarBrowser) || first == string(jarKeep)) {
+		name += "-"
+	}
+	return name + "-" + string(tenant)
 }
 
-// sessionCookie is the secret of the tenant's session cookie, or empty when there
-// is none that could be one of ours. Two of them count as none: which one is
-// the person's cannot be told.
-func (ex *exchange) sessionCookie() string {
+// cookieValue is the value of the tenant's cookie of a kind, or empty. Two of them
+// count as none: which one is the person's cannot be told.
+func (ex *exchange) cookieValue(kind jar) string {
 	if len(ex.request.Header["Cookie"]) == 0 {
 		return ""
 	}
-	found := ex.request.CookiesNamed(cookieName(ex.tenant.ID))
-	if len(found) != 1 || !secret.Valid(session.Prefix, found[0].Value) {
-		return ""
+	if found := ex.request.CookiesNamed(cookieName(kind, ex.tenant.ID)); len(found) == 1 {
+		return found[0].Value
 	}
-	return found[0].Value
+	return ""
 }
 
-// hasSessionCookie reports whether a session cookie of any tenant is there, good or
-// not.
+// sessionCookie is the tenant's session cookie: the secrets of the sessions of this
+// browser, the current one first, joined by dots. It is empty when there is none that
+// could be one of ours.
+func (ex *exchange) sessionCookie() string {
+	value := ex.cookieValue(jarSession)
+	if value == "" || strings.Count(value, ".") >= maxSessions {
+		return ""
+	}
+	for s := range strings.SplitSeq(value, ".") {
+		if !secret.Valid(session.Prefix, s) {
+			return ""
+		}
+	}
+	return value
+}
+
+// maxSessions is how many accounts can be signed in in one browser.
+const maxSessions = 5
+
+// currentSession is the secret of the current one of them.
+func (ex *exchange) currentSession() string {
+	current, _, _ := strings.Cut(ex.sessionCookie(), ".")
+	return current
+}
+
+// browserCookie is the secret of the browser, or empty.
+func (ex *exchange) browserCookie() string {
+	if v := ex.cookieValue(jarBrowser); secret.Valid(browserPrefix, v) {
+		return v
+	}
+	return ""
+}
+
+// keepCookie is what remembers the person, or empty. What it holds only the service
+// knows.
+func (ex *exchange) keepCookie() string {
+	if v := ex.cookieValue(jarKeep); strings.HasPrefix(v, keepPrefix) && len(v) <= 256 {
+		return v
+	}
+	return ""
+}
+
+// hasSessionCookie reports whether a cookie of ours is there, of any kind and tenant,
+// good or not.
 func (ex *exchange) hasSessionCookie() bool {
 	for _, line := range ex.request.Header["Cookie"] {
 		if strings.Contains(line, cookiePrefix) {
@@ -49,19 +118,39 @@ func (ex *exchange) hasSessionCookie() bool {
 	return false
 }
 
-// setCookie gives the browser a session. It has no lifetime of its own: the
-// server knows when the session ends, and the browser forgets it when it closes.
-func (ex *exchange) setCookie(value secret.Text) {
-	http.SetCookie(ex, sessionCookie(ex.tenant.ID, value.Reveal()))
+// setCookie gives the browser its sessions. It has no lifetime of its own: the
+// server knows when a session ends, and the browser forgets it when it closes.
+func (ex *exchange) setCookie(value secret.Text) { ex.putCookie(jarSession, value.Reveal(), 0) }
+
+// dropCookie makes the browser forget them.
+func (ex *exchange) dropCookie() { ex.putCookie(jarSession, "", 0) }
+
+// setSessions gives the browser its sessions, which may be none.
+func (ex *exchange) setSessions(value string) { ex.putCookie(jarSession, value, 0) }
+
+func (ex *exchange) setBrowser(value secret.Text) { ex.putCookie(jarBrowser, value.Reveal(), 0) }
+
+// setKeep gives the browser what remembers the person, when it is not empty.
+func (ex *exchange) setKeep(value secret.Text) {
+	if value != "" {
+		ex.putCookie(jarKeep, value.Reveal(), keepLifetime)
+	}
 }
 
-// dropCookie makes the browser forget it.
-func (ex *exchange) dropCookie() {
-	c := sessionCookie(ex.tenant.ID, "")
-	c.MaxAge = -1
+// dropKeep makes the browser forget the person, if it remembers one.
+func (ex *exchange) dropKeep() {
+	if ex.cookieValue(jarKeep) != "" {
+		ex.putCookie(jarKeep, "", 0)
+	}
+}
+
+// putCookie sets a cookie, or removes it when it is empty. Without a lifetime the
+// browser forgets it when it closes.
+func (ex *exchange) putCookie(kind jar, value string, lifetime time.Duration) {
+	c := &http.Cookie{Name: cookieName(kind, ex.tenant.ID), Value: value, MaxAge: int(lifetime / time.Second),
+		Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if value == "" {
+		c.MaxAge = -1
+	}
 	http.SetCookie(ex, c)
-}
-
-func sessionCookie(tenant auth.TenantID, value string) *http.Cookie {
-	return &http.Cookie{Name: cookieName(tenant), Value: value, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }

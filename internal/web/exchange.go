@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/session"
 )
 
 // exchange is one request and its answer: the ResponseWriter of every handler,
@@ -26,7 +27,8 @@ type exchange struct {
 	tenant  auth.Tenant
 	unseen  bool // the database could not be asked for the tenant: only its ID is there
 	actor   auth.Actor
-	cookie  bool // the actor proved himself with the session cookie
+	current session.Signed // the owner of a page of their own
+	cookie  bool           // the actor proved himself with the session cookie
 
 	large  int64 // what its body took of the budget for large ones
 	status int   // zero until the header is written

@@ -25,6 +25,7 @@ type route struct {
 	run    handler
 	fail   func(*exchange, error) // writes a refusal in the words of the dialect
 
+	foreign bool // pages of other sites may send forms here
 	bearer  bool // an Authorization header is understood here
 	lasting bool // served from memory while the database is away
 	label   string
@@ -103,8 +104,10 @@ func (rt *route) serve(ex *exchange, r *http.Request) {
 }
 
 func (rt *route) answer(ex *exchange, r *http.Request) error {
-	if err := ex.crossSite(); err != nil {
-		return err
+	if !rt.foreign {
+		if err := ex.crossSite(); err != nil {
+			return err
+		}
 	}
 	if rt.count.rate != nil {
 		if err := ex.take(rt.count, limit.Key(ex.ip)); err != nil {

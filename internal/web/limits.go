@@ -12,15 +12,16 @@ import (
 // Each counts requests from one address (IPv6 by /64), except RefreshFamily. A zero
 // rate means its default.
 type Rates struct {
-	Register limit.Rate // 20/1h
-	Login    limit.Rate // 30/1m burst 60; only failures stay counted
-	Verify   limit.Rate // 30/1m
-	Resend   limit.Rate // 20/1h
-	Forgot   limit.Rate // 20/1h
-	Reset    limit.Rate // 20/10m
-	Change   limit.Rate // 30/1m burst 60; only failures stay counted
-	Refresh  limit.Rate // 600/1m
-	Client   limit.Rate // 60/1m burst 120; only failed client authentications stay counted
+	Register  limit.Rate // 20/1h
+	Login     limit.Rate // 30/1m burst 60; only failures stay counted
+	Verify    limit.Rate // 30/1m
+	Resend    limit.Rate // 20/1h
+	Forgot    limit.Rate // 20/1h
+	Reset     limit.Rate // 20/10m
+	Change    limit.Rate // 30/1m burst 60; only failures stay counted
+	Refresh   limit.Rate // 600/1m
+	Client    limit.Rate // 60/1m burst 120; only failed client authentications stay counted
+	Authorize limit.Rate // 300/1m burst 600
 	// RefreshFamily counts refreshes within one family of refresh tokens: 30/1m.
 	RefreshFamily limit.Rate
 }
@@ -40,6 +41,7 @@ func (r Rates) withDefaults() Rates {
 	def(&r.Change, 30, time.Minute, 60)
 	def(&r.Refresh, 600, time.Minute, 0)
 	def(&r.Client, 60, time.Minute, 120)
+	def(&r.Authorize, 300, time.Minute, 600)
 	def(&r.RefreshFamily, 30, time.Minute, 0)
 	return r
 }
@@ -55,17 +57,18 @@ type counted struct {
 
 // The limits of the table, each by the address of the client.
 var (
-	uncounted     = counted{}
-	countRegister = counted{name: "register.ip", rate: func(r *Rates) limit.Rate { return r.Register }}
-	countLogin    = counted{name: "login.ip", rate: func(r *Rates) limit.Rate { return r.Login }, failures: true}
-	countVerify   = counted{name: "verify.ip", rate: func(r *Rates) limit.Rate { return r.Verify }}
-	countResend   = counted{name: "resend.ip", rate: func(r *Rates) limit.Rate { return r.Resend }}
-	countForgot   = counted{name: "forgot.ip", rate: func(r *Rates) limit.Rate { return r.Forgot }}
-	countReset    = counted{name: "reset.ip", rate: func(r *Rates) limit.Rate { return r.Reset }}
-	countChange   = counted{name: "change.ip", rate: func(r *Rates) limit.Rate { return r.Change }, failures: true}
-	countRefresh  = counted{name: "refresh.ip", rate: func(r *Rates) limit.Rate { return r.Refresh }}
-	countClient   = counted{name: "client.ip", rate: func(r *Rates) limit.Rate { return r.Client }, failures: true, only: http.StatusUnauthorized}
-	countFamily   = counted{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
+	uncounted      = counted{}
+	countRegister  = counted{name: "register.ip", rate: func(r *Rates) limit.Rate { return r.Register }}
+	countLogin     = counted{name: "login.ip", rate: func(r *Rates) limit.Rate { return r.Login }, failures: true}
+	countVerify    = counted{name: "verify.ip", rate: func(r *Rates) limit.Rate { return r.Verify }}
+	countResend    = counted{name: "resend.ip", rate: func(r *Rates) limit.Rate { return r.Resend }}
+	countForgot    = counted{name: "forgot.ip", rate: func(r *Rates) limit.Rate { return r.Forgot }}
+	countReset     = counted{name: "reset.ip", rate: func(r *Rates) limit.Rate { return r.Reset }}
+	countChange    = counted{name: "change.ip", rate: func(r *Rates) limit.Rate { return r.Change }, failures: true}
+	countRefresh   = counted{name: "refresh.ip", rate: func(r *Rates) limit.Rate { return r.Refresh }}
+	countClient    = counted{name: "client.ip", rate: func(r *Rates) limit.Rate { return r.Client }, failures: true, only: http.StatusUnauthorized}
+	countAuthorize = counted{name: "authorize.ip", rate: func(r *Rates) limit.Rate { return r.Authorize }}
+	countFamily    = counted{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
 )
 
 // take takes one token for what is counted, or refuses with rate_limited.

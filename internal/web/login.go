@@ -74,7 +74,7 @@ func (s *Server) login(ctx context.Context, in *struct{ Body Credentials }) (*to
 // formerSession is the session whose cookie the new one replaces, if there is one:
 // it ends with the sign-in, so that no copy of the old cookie lives on.
 func (ex *exchange) formerSession(ctx context.Context) auth.SessionID {
-	secret := ex.sessionCookie()
+	secret := ex.currentSession()
 	if secret == "" {
 		return ""
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 
@@ -15,9 +16,9 @@ import (
 var client = who{name: "client", proved: true, admit: func(*exchange) error { return nil }}
 
 // oauth adds an endpoint of the protocol: POST, form body, errors as RFC 6749 §5.2
-// has them. No cookie is looked at.
+// has them. No cookie is looked at, so scripts and forms of other sites may come.
 func (s *Server) oauth(pattern string, count counted, h func(*exchange, *http.Request, oidc.Request) error) {
-	s.add(pattern, &route{who: client, count: count, bearer: true, fail: (*exchange).writeOAuthError, run: func(ex *exchange, r *http.Request) error {
+	s.add(pattern, &route{who: client, count: count, foreign: true, fail: (*exchange).writeOAuthError, run: func(ex *exchange, r *http.Request) error {
 		in, err := ex.readOAuth(r)
 		if err != nil {
 			return err
@@ -29,42 +30,53 @@ func (s *Server) oauth(pattern string, count counted, h func(*exchange, *http.Re
 // readOAuth reads the request as the protocol wants it: parameters in the body alone
 // (RFC 6749 §3.2), since addresses end up in logs.
 func (ex *exchange) readOAuth(r *http.Request) (oidc.Request, error) {
+	ex.nonce()
+	form, err := ex.readParameters(r)
+	if err != nil {
+		return oidc.Request{}, err
+	}
+	return oidc.Request{
+		Tenant: ex.tenant.ID, Authorization: r.Header["Authorization"], Form: form, Actor: ex.by(),
+		Proof: r.Header["Dpop"], Accept: r.Header["Accept"], Method: r.Method, URL: ex.tenant.ID.Issuer(ex.server.cfg.Base) + localPath(r.URL.Path),
+	}, nil
+}
+
+// readParameters reads a form body that comes with an address without a query.
+func (ex *exchange) readParameters(r *http.Request) (oidc.Form, error) {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		return oidc.Request{}, &oidc.Error{Code: oidc.InvalidRequest, Desc: "send parameters in the body, none in the address"}
+		return oidc.Form{}, &oidc.Error{Code: oidc.InvalidRequest, Desc: "send parameters in the body, none in the address"}
 	}
 	most := ex.server.cfg.BodyForm
 	if err := checkBody(r, "application/x-www-form-urlencoded", most); err != nil {
-		return oidc.Request{}, err
+		return oidc.Form{}, err
 	}
 	b, err := io.ReadAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most))
 	if err != nil {
-		return oidc.Request{}, readProblem(err)
+		return oidc.Form{}, readProblem(err)
 	}
-	form, err := oidc.ParseForm(string(b))
-	if err != nil {
-		return oidc.Request{}, err
-	}
-	if len(r.Header["Dpop"]) > 0 {
-		ex.giveNonce()
-	}
-	return oidc.Request{Tenant: ex.tenant.ID, Authorization: r.Header["Authorization"], Form: form,
-		Proof: r.Header["Dpop"], Method: r.Method, URL: ex.tenant.ID.Issuer(ex.server.cfg.Base) + ex.route.path, Actor: ex.by()}, nil
+	return oidc.ParseForm(string(b))
 }
 
-// giveNonce hands out the nonce for the next proof of possession, where one is asked
-// for (RFC 9449 §8).
-func (ex *exchange) giveNonce() {
-	if nonce := ex.server.cfg.OIDC.Nonce(ex.tenant.ID); nonce != "" {
-		ex.Header()["Dpop-Nonce"] = []string{nonce}
+// nonce gives a client that proves keys the nonce for its next proof (RFC 9449 §8.2),
+// where nonces are asked for.
+func (ex *exchange) nonce() {
+	if len(ex.request.Header["Dpop"]) == 0 {
+		return
+	}
+	if n := ex.server.cfg.OIDC.Nonce(ex.tenant.ID); n != "" {
+		ex.Header()["Dpop-Nonce"] = []string{n}
 	}
 }
 
-// tokenAnswer is the answer of the token endpoint (RFC 6749 §5.1).
+// tokenAnswer is the answer of the token endpoint (RFC 6749 §5.1, OpenID Connect Core
+// §3.1.3.3, RFC 8693 §2.2.1).
 type tokenAnswer struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
+	IssuedType   string `json:"issued_token_type,omitempty"`
 	ExpiresIn    int64  `json:"expires_in"`
 	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
 	Scope        string `json:"scope,omitempty"`
 }
 
@@ -75,7 +87,8 @@ func (s *Server) token(ex *exchange, r *http.Request, in oidc.Request) error {
 	}
 	ex.actor = auth.Actor{Kind: auth.ActorClient, ID: string(t.Client), Client: t.Client}
 	return ex.writeOAuth(http.StatusOK, tokenAnswer{
-		AccessToken: t.AccessToken, TokenType: "Bearer", ExpiresIn: seconds(t.ExpiresIn), RefreshToken: t.RefreshToken, Scope: t.Scope.String(),
+		AccessToken: t.AccessToken, TokenType: cmp.Or(t.Type, "Bearer"), IssuedType: t.IssuedType, ExpiresIn: seconds(t.ExpiresIn),
+		RefreshToken: t.RefreshToken, IDToken: t.IDToken, Scope: t.Scope.String(),
 	})
 }
 
@@ -95,13 +108,39 @@ func (s *Server) revoke(ex *exchange, r *http.Request, in oidc.Request) error {
 	return nil
 }
 
+func (s *Server) deviceAuthorization(ex *exchange, r *http.Request, in oidc.Request) error {
+	d, err := s.cfg.OIDC.StartDevice(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	return ex.writeOAuth(http.StatusOK, deviceAnswer{
+		DeviceCode: d.DeviceCode.Reveal(), UserCode: d.UserCode, VerificationURI: d.VerificationURI, VerificationURIComplete: d.VerificationURIComplete,
+		ExpiresIn: d.ExpiresIn, Interval: d.Interval,
+	})
+}
+
+// deviceAnswer is what a device is told (RFC 8628 §3.2).
+type deviceAnswer struct {
+	DeviceCode              string `json:"device_code"`
+	UserCode                string `json:"user_code"`
+	VerificationURI         string `json:"verification_uri"`
+	VerificationURIComplete string `json:"verification_uri_complete"`
+	ExpiresIn               int    `json:"expires_in"`
+	Interval                int    `json:"interval"`
+}
+
 // writeOAuth answers with JSON that nobody may keep.
 func (ex *exchange) writeOAuth(status int, v any) error {
-	h := ex.Header()
-	h["Content-Type"] = typeOAuth
-	h["Cache-Control"] = noStore
-	h["Pragma"] = noCache
+	ex.private(typeOAuth)
 	ex.WriteHeader(status)
 	ex.Write(encodeJSON(v))
 	return nil
+}
+
+// private says that nobody may keep the answer.
+func (ex *exchange) private(media []string) {
+	h := ex.Header()
+	h["Content-Type"] = media
+	h["Cache-Control"] = noStore
+	h["Pragma"] = noCache
 }

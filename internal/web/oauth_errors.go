@@ -1,17 +1,21 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strings"
 
+	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
 // oauthStatuses is the one table from codes of the protocol to statuses. What is not
 // in it is 400 (RFC 6749 §5.2).
 var oauthStatuses = map[oidc.Code]int{
-	oidc.InvalidClient: http.StatusUnauthorized,
+	oidc.InvalidClient:     http.StatusUnauthorized,
+	oidc.InvalidToken:      http.StatusUnauthorized, // RFC 6750 §3.1, with the one that follows
+	oidc.InsufficientScope: http.StatusForbidden,
 }
 
 // oauthError is a refusal as clients of the protocol read it.
@@ -24,17 +28,7 @@ type oauthError struct {
 // word, the status says it, and the nearest word goes with it.
 func (ex *exchange) writeOAuthError(err error) {
 	if e, ok := errors.AsType[*oidc.Error](err); ok {
-		status, known := oauthStatuses[e.Code]
-		if !known {
-			status = http.StatusBadRequest
-		}
-		if status == http.StatusUnauthorized && len(ex.request.Header["Authorization"]) > 0 {
-			ex.Header()["Www-Authenticate"] = []string{`Basic realm="watchword", charset="UTF-8"`}
-		}
-		if e.Nonce {
-			ex.giveNonce()
-		}
-		ex.writeOAuth(status, oauthError{string(e.Code), described(e.Desc)})
+		ex.writeProtocolError(e)
 		return
 	}
 	p := ex.explain(err)
@@ -45,6 +39,43 @@ func (ex *exchange) writeOAuthError(err error) {
 		p.Detail += ": " + p.Reference
 	}
 	ex.writeOAuth(p.Status, oauthError{oauthWord(p.Status), described(p.Detail)})
+}
+
+func (ex *exchange) writeProtocolError(e *oidc.Error) {
+	status := cmp.Or(oauthStatuses[e.Code], http.StatusBadRequest)
+	h := ex.Header()
+	switch {
+	case e.Scheme != "":
+		if e.Code == oidc.InvalidProof || e.Code == oidc.UseNonce {
+			status = http.StatusUnauthorized // at a resource (RFC 9449 §7.1)
+		}
+		h["Www-Authenticate"] = []string{challenge(e)}
+	case status == http.StatusUnauthorized && len(ex.request.Header["Authorization"]) > 0:
+		h["Www-Authenticate"] = []string{`Basic realm="watchword", charset="UTF-8"`}
+	}
+	if e.Nonce {
+		h["Dpop-Nonce"] = []string{ex.server.cfg.OIDC.Nonce(ex.tenant.ID)}
+	}
+	ex.writeOAuth(status, oauthError{string(e.Code), described(e.Desc)})
+}
+
+// challenge is the WWW-Authenticate value of a protected resource (RFC 6750 §3, RFC
+// 9449 §7.1).
+func challenge(e *oidc.Error) string {
+	var params []string
+	if !e.Bare {
+		params = append(params, `error="`+string(e.Code)+`"`, `error_description="`+described(e.Desc)+`"`)
+	}
+	if e.Scope != "" {
+		params = append(params, `scope="`+described(e.Scope)+`"`)
+	}
+	if e.Scheme == "DPoP" {
+		params = append(params, `algs="`+strings.Join(guard.ProofAlgorithms(), " ")+`"`)
+	}
+	if len(params) == 0 {
+		return e.Scheme
+	}
+	return e.Scheme + " " + strings.Join(params, ", ")
 }
 
 func oauthWord(status int) string {

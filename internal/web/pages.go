@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
@@ -52,31 +53,44 @@ func (ex *exchange) local(path string) string { return ex.tenant.ID.Path() + pat
 
 // seeOther sends the browser on by GET (RFC 9110 §15.4.4), so that going back or
 // reloading sends no form twice.
-func (ex *exchange) seeOther(path string) error {
-	h := ex.Header()
-	h["Location"] = []string{ex.local(path)}
-	delete(h, "Content-Type")
-	ex.WriteHeader(http.StatusSeeOther)
-	return nil
-}
+func (ex *exchange) seeOther(path string) error { return ex.toAddress(ex.local(path)) }
 
-// writeProblemPage answers a person.
+// writeProblemPage answers a person. A refusal in the words of the protocol comes with
+// them, for the developer of the client that sent the person here.
 func (ex *exchange) writeProblemPage(err error) {
-	p := ex.explain(err)
-	ex.fault = p.fault
 	ex.pageHeaders()
-	p.header(ex.Header())
-	page := ui.Problem{Page: ex.page(), Title: p.Title, Text: p.Detail, Reference: p.Reference}
-	if k, ok := problemKeys[p.Status]; ok {
-		page = ex.page().Problem(k)
-		page.Reference = p.Reference
+	page := ex.page().Problem(ui.BadRequest)
+	status := http.StatusBadRequest
+	if wrong, ok := errors.AsType[*oidc.PageError](err); ok {
+		page.Code, page.Detail, page.Reference = string(wrong.Code), wrong.Desc, ex.id
+	} else if wrong, ok := errors.AsType[*oidc.Error](err); ok {
+		page.Code, page.Detail, page.Reference = string(wrong.Code), wrong.Desc, ex.id
+	} else {
+		p := ex.explain(err)
+		ex.fault, status = p.fault, p.Status
+		p.header(ex.Header())
+		page = ex.problemPage(p)
 	}
-	if err := ex.render(p.Status, page); err != nil {
+	if err := ex.render(status, page); err != nil {
 		ex.writeProblem(err)
 	}
 }
 
-// problemKeys say to a person what happened and what to do.
+// problemPage says it in the words for what it is, else in those for its status.
+func (ex *exchange) problemPage(p *Problem) ui.Problem {
+	page := ui.Problem{Page: ex.page(), Title: p.Title, Text: p.Detail}
+	if k, ok := problemCodes[p.Code]; ok {
+		page = ex.page().Problem(k)
+	} else if k, ok := problemKeys[p.Status]; ok {
+		page = ex.page().Problem(k)
+	}
+	page.Reference = p.Reference
+	return page
+}
+
+// problemCodes and problemKeys say to a person what happened and what to do.
+var problemCodes = map[string]ui.Key{"flow_gone": ui.FlowGone}
+
 var problemKeys = map[int]ui.Key{
 	http.StatusForbidden:             ui.Forbidden,
 	http.StatusNotFound:              ui.NotFound,
@@ -126,8 +140,10 @@ func (s *Server) resetPasswordPage(ex *exchange, r *http.Request) error {
 }
 
 func (s *Server) resetPage(ex *exchange, token string) ui.ResetPassword {
-	return ui.ResetPassword{Page: ex.page(), Action: ex.local("/reset-password"), Token: token, MinLength: max(ex.tenant.Settings.Password.MinLength, 8)}
+	return ui.ResetPassword{Page: ex.page(), Action: ex.local("/reset-password"), Token: token, MinLength: ex.minLength()}
 }
+
+func (ex *exchange) minLength() int { return max(ex.tenant.Settings.Password.MinLength, 8) }
 
 func (s *Server) resetPasswordForm(ex *exchange, r *http.Request) error {
 	token := r.PostForm.Get("token")

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
@@ -23,6 +24,40 @@ func (s *Server) routes() {
 	s.oauth("POST "+oidc.TokenPath, countClient, s.token)
 	s.oauth("POST "+oidc.IntrospectPath, countClient, s.introspect)
 	s.oauth("POST "+oidc.RevokePath, countClient, s.revoke)
+	s.oauth("POST "+pathPush, countClient, s.push)
+	s.oauth("POST "+oidc.DeviceAuthorizationPath, countClient, s.deviceAuthorization)
+	s.resource("GET "+oidc.UserInfoPath, s.userinfo)
+	s.resource("POST "+oidc.UserInfoPath, s.userinfo)
+	s.entrance("GET "+pathAuthorize, s.authorize)
+	s.entrance("POST "+pathAuthorize, s.authorize)
+	s.entrance("GET "+oidc.LogoutPath, s.logoutEndpoint)
+	s.entrance("POST "+oidc.LogoutPath, s.logoutEndpoint)
+
+	s.visit("GET "+pathContinue, s.proceed)
+	s.visit("GET "+pathLogin, s.show(pathLogin, auth.FlowAccount, s.loginPage))
+	s.step("POST "+pathLogin, countLogin, s.loginForm)
+	s.visit("GET "+pathRegister, s.show(pathRegister, auth.FlowAccount, s.registerPage))
+	s.step("POST "+pathRegister, countRegister, s.registerForm)
+	s.visit("GET "+pathForgot, s.show(pathForgot, auth.FlowAccount, s.forgotPage))
+	s.step("POST "+pathForgot, countForgot, s.forgotForm)
+	s.visit("GET "+pathUnverified, s.show(pathUnverified, auth.FlowAccount, s.unverifiedPage))
+	s.step("POST "+pathResend, countResend, s.resendForm)
+	s.visit("GET "+pathChoose, s.show(pathChoose, auth.FlowAccount, s.choosePage))
+	s.step("POST "+pathChoose, countAuthorize, s.chooseForm)
+	s.visit("GET "+pathConsent, s.show(pathConsent, auth.FlowAccount, s.consentPage))
+	s.step("POST "+pathConsent, countAuthorize, s.consentForm)
+	s.visit("GET "+pathDevice, s.show(pathDevice, auth.FlowDevice, s.devicePage))
+	s.step("POST "+pathDevice, countAuthorize, s.deviceForm)
+	s.visit("GET "+pathConfirm, s.show(pathConfirm, auth.FlowDevice, s.confirmPage))
+	s.step("POST "+pathConfirm, countAuthorize, s.confirmForm)
+	s.visit("GET "+pathLogout, s.logoutPage)
+	s.step("POST "+pathLogout, countAuthorize, s.logoutForm)
+	s.page("GET "+pathLogout+"/done", anyone, s.logoutDone)
+	s.own("GET "+pathAccount, s.accountPage)
+	s.ownForm("POST "+pathAccount+"/end-session", s.accountEndSession)
+	s.ownForm("POST "+pathAccount+"/end-others", s.accountEndOthers)
+	s.ownForm("POST "+pathAccount+"/remove-app", s.accountRemoveApp)
+	s.ownForm("POST "+pathAccount+"/logout", s.accountLogout)
 
 	s.page("GET /verify-email", anyone, s.verifyEmailPage)
 	s.form("POST /verify-email", anyone, countVerify, s.verifyEmailForm)

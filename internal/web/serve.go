@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
 // The values of headers that are the same in every answer. They are shared: nobody
@@ -22,7 +24,7 @@ var (
 	hsts        = []string{"max-age=63072000"}
 	sameOrigin  = []string{"same-origin"}
 	cspNothing  = []string{"default-src 'none'; frame-ancestors 'none'"}
-	cspPage     = []string{"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"}
+	cspPage     = []string{csp("", "")}
 	noCache     = []string{"no-cache"}
 	typeOAuth   = []string{"application/json;charset=UTF-8"}
 	typeJSON    = []string{"application/json"}
@@ -87,20 +89,20 @@ func clean(path string) bool {
 		!strings.HasSuffix(path, "/.") && !strings.HasSuffix(path, "/..")
 }
 
-// crossOrigin lets scripts of the configured origins call the API and read the
-// published documents. It reports whether the request was a preflight and is
-// answered.
+// crossOrigin lets scripts of other origins in: those of the configured ones may call
+// the API, with the session cookie; any may read what is published and use the
+// endpoints of the protocol that look at no cookie. The endpoints that a browser
+// visits are for nobody's scripts (RFC 9700 §2.6). It reports whether the request was
+// a preflight and is answered.
 func (s *Server) crossOrigin(ex *exchange, r *http.Request) bool {
-	if s.corsAPI == nil {
-		return false
-	}
 	var c *cors.Cors
 	switch path := localPath(r.URL.Path); {
 	case strings.HasPrefix(path, "/api/v1/"):
 		c = s.corsAPI
-	case strings.HasPrefix(path, "/.well-known/"):
-		c = s.corsDocs
-	default:
+	case strings.HasPrefix(path, "/.well-known/") || strings.HasPrefix(path, pathClients+"/") || slices.Contains(openEndpoints, path):
+		c = s.corsOpen
+	}
+	if c == nil {
 		return false
 	}
 	c.HandlerFunc(ex, r)
@@ -110,23 +112,30 @@ func (s *Server) crossOrigin(ex *exchange, r *http.Request) bool {
 	return ex.status != 0
 }
 
-// newCORS allows exactly the given origins. Only the API allows credentials, for
-// applications on another origin of the same site that use the session cookie.
-func newCORS(origins []string) (api, docs *cors.Cors) {
-	if len(origins) == 0 {
-		return nil, nil
-	}
+// openEndpoints are those of the protocol that clients in a browser call by script.
+var openEndpoints = []string{oidc.TokenPath, oidc.RevokePath, oidc.UserInfoPath, pathPush, oidc.DeviceAuthorizationPath, pathClients}
+
+// newCORS allows exactly the given origins to use the API, and every origin to use
+// what is open. Only the API allows credentials, for applications on another origin of
+// the same site that use the session cookie.
+func newCORS(origins []string) (api, open *cors.Cors) {
 	base := cors.Options{
-		AllowedOrigins: origins,
-		AllowedHeaders: []string{"Authorization", "Content-Type", "Accept"},
-		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate"},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "Accept", "DPoP"},
+		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "DPoP-Nonce"},
 		MaxAge:         600,
 	}
-	forAPI, forDocs := base, base
+	forOpen := base
+	forOpen.AllowedOrigins = []string{"*"}
+	forOpen.AllowedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete}
+	open = cors.New(forOpen)
+	if len(origins) == 0 {
+		return nil, open
+	}
+	forAPI := base
+	forAPI.AllowedOrigins = origins
 	forAPI.AllowedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
 	forAPI.AllowCredentials = true
-	forDocs.AllowedMethods = []string{http.MethodGet, http.MethodHead}
-	return cors.New(forAPI), cors.New(forDocs)
+	return cors.New(forAPI), open
 }
 
 // requestID is the proxy's name for the request when we trust the proxy, else one

@@ -110,7 +110,7 @@ type Server struct {
 	description func() []byte
 
 	sameOrigin        *http.CrossOriginProtection
-	corsAPI, corsDocs *cors.Cors
+	corsAPI, corsOpen *cors.Cors
 	documents         documents
 	maxAge            []string // Cache-Control of the documents
 	ready             readiness
@@ -180,7 +180,7 @@ func (s *Server) trustOrigins(own string) error {
 		}
 		errs = append(errs, s.sameOrigin.AddTrustedOrigin(o))
 	}
-	s.corsAPI, s.corsDocs = newCORS(s.cfg.Origins)
+	s.corsAPI, s.corsOpen = newCORS(s.cfg.Origins)
 	return errors.Join(errs...)
 }
 

@@ -32,7 +32,7 @@ func (ex *exchange) signIn() error {
 	if len(r.Header["Authorization"]) > 0 {
 		return ex.bearer()
 	}
-	cookie := ex.sessionCookie()
+	cookie := ex.currentSession()
 	if cookie == "" {
 		return auth.Refuse(auth.KindUnauthenticated, codeNoToken, "this call needs an access token")
 	}

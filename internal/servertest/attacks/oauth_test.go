@@ -161,7 +161,6 @@ func TestAttack_TK_Door(t *testing.T) {
 			{"huge", "grant_type=" + strings.Repeat("x", 100<<10), basic, 413, "invalid_request"},
 			{"broken Basic", forItself, []servertest.RequestOption{servertest.Header("Authorization", "Basic ~~~")}, 401, "invalid_client"},
 			{"Bearer", forItself, []servertest.RequestOption{servertest.Bearer(machineToken(t, s, c))}, 401, "invalid_client"},
-			{"another site", forItself + inBody, []servertest.RequestOption{servertest.Header("Sec-Fetch-Site", "cross-site"), servertest.Header("Origin", "https://evil.test")}, 403, "invalid_request"},
 		} {
 			t.Run(a.name, func(t *testing.T) { wantError(t, oauth(t, s, "/oauth2/token", a.form, a.opts...), a.status, a.code) })
 		}

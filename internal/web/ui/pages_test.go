@@ -59,6 +59,7 @@ func signSamples(p Page) []sample {
 		{"register_bad", Register{Page: p, Form: form, Email: "alice@", MinLength: 12, Login: "/login", Bad: p.Say(AddressInvalid),
 			Refused: p.Refusal(&auth.Error{Reasons: []auth.Reason{{Code: "too_short", Msg: "must have at least 12 characters"}, {Code: "common", Msg: "is one of the most common passwords"}}})}, append(fields, "bad", "refused")},
 		{"register_sent", RegisterSent{Page: p, Email: alice, Login: "/login"}, []string{"login"}},
+		{"wait", WaitVerify{Page: p, Form: form, Email: alice, Login: "/login"}, []string{"submit", "login"}},
 		{"forgot", Forgot{Page: p, Form: form, Login: "/login"}, []string{"email", "submit", "login"}},
 		{"forgot_bad", Forgot{Page: p, Form: form, Email: "alice", Bad: p.Say(AddressInvalid), Login: "/login"}, []string{"email", "submit", "bad"}},
 		{"forgot_sent", ForgotSent{Page: p, Email: alice, Login: "/login"}, []string{"login"}},

@@ -1,0 +1,134 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// own adds a page of the person who is signed in in this browser. Whoever is not signs
+// in first.
+func (s *Server) own(pattern string, h handler) {
+	s.add(pattern, &route{who: anyone, count: countAuthorize, fail: (*exchange).writeProblemPage, run: asFlow(func(ex *exchange, r *http.Request) error {
+		if in, err := ex.owner(r); err != nil || !in {
+			return err
+		}
+		return h(ex, r)
+	})})
+}
+
+// ownForm adds what a form of such a page is sent to.
+func (s *Server) ownForm(pattern string, h handler) {
+	s.step(pattern, countChange, func(ex *exchange, r *http.Request) error {
+		if in, err := ex.owner(r); err != nil || !in {
+			return err
+		}
+		if !secret.Equal(r.PostForm.Get("csrf"), ex.accountToken()) {
+			return errCrossSite()
+		}
+		return h(ex, r)
+	})
+}
+
+// owner finds who is signed in, or sends the browser to sign in.
+func (ex *exchange) owner(r *http.Request) (bool, error) {
+	b, err := ex.resumed(r.Context())
+	if err != nil {
+		return false, err
+	}
+	if len(b.Sessions) == 0 {
+		return false, ex.seeOther(pathLogin)
+	}
+	v := b.Sessions[0]
+	ex.current = v
+	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(v.Account.ID), Session: v.Session.ID, Client: v.Session.Client}
+	return true, nil
+}
+
+// accountToken shows that a form comes from a page of ours that this session was shown:
+// nobody else can make it, since it comes from the secret of the cookie.
+func (ex *exchange) accountToken() string { return secret.Digest("account " + ex.current.Secret) }
+
+// What the page says after a change.
+var accountNotices = map[string]ui.Key{"session": ui.SessionEnded, "app": ui.AppRemoved}
+
+// accountPage shows where the person is signed in, and what they have allowed.
+func (s *Server) accountPage(ex *exchange, r *http.Request) error {
+	ctx, id := r.Context(), ex.actor.Account()
+	devices, err := s.cfg.Accounts.Sessions(ctx, ex.tenant.ID, id)
+	if err != nil {
+		return err
+	}
+	apps, err := s.cfg.OIDC.Consents(ctx, ex.tenant.ID, id)
+	if err != nil {
+		return err
+	}
+	me := ex.current.Account
+	p := ui.Home{Page: ex.page(), Form: ui.Form{CSRF: ex.accountToken()}, Account: me.Email.Address, Name: me.Name,
+		EndSession: ex.local(pathAccount + "/end-session"), EndOthers: ex.local(pathAccount + "/end-others"),
+		RemoveApp: ex.local(pathAccount + "/remove-app"), Logout: ex.local(pathAccount + "/logout")}
+	if k, ok := accountNotices[r.URL.Query().Get("done")]; ok {
+		p.Notice = p.Say(k)
+	}
+	for _, v := range devices {
+		p.Devices = append(p.Devices, ui.Device{Session: string(v.ID), Agent: v.UserAgent, IP: v.IP, SeenAt: v.SeenAt, Current: v.ID == ex.actor.Session})
+	}
+	for _, a := range apps {
+		p.Apps = append(p.Apps, ui.App{Client: string(a.Client.ID), Name: clientName(a.Client), Host: hostOf(a.Client), Scopes: a.Consent.Scope, Since: a.Consent.CreatedAt})
+	}
+	return ex.render(http.StatusOK, p)
+}
+
+// hostOf is where a client's people return to, or empty when it is on their device.
+func hostOf(c auth.Client) string {
+	for _, s := range c.RedirectURIs {
+		if u, err := url.Parse(s); err == nil && u.Scheme == "https" {
+			return u.Host
+		}
+	}
+	return ""
+}
+
+func (s *Server) accountEndSession(ex *exchange, r *http.Request) error {
+	err := s.cfg.Accounts.EndSession(r.Context(), ex.tenant.ID, ex.actor.Account(), auth.SessionID(r.PostForm.Get("session")), ex.by())
+	return ex.changed(err, "session")
+}
+
+func (s *Server) accountEndOthers(ex *exchange, r *http.Request) error {
+	_, err := s.cfg.Accounts.EndOtherSessions(r.Context(), ex.tenant.ID, ex.actor.Account(), ex.actor.Session, ex.by())
+	return ex.changed(err, "session")
+}
+
+func (s *Server) accountRemoveApp(ex *exchange, r *http.Request) error {
+	err := s.cfg.OIDC.RevokeConsent(r.Context(), ex.tenant.ID, ex.actor.Account(), auth.ClientID(r.PostForm.Get("client")), ex.by())
+	return ex.changed(err, "app")
+}
+
+// changed goes back to the page. What was gone already is as gone as was wished.
+func (ex *exchange) changed(err error, what string) error {
+	if err != nil && auth.KindOf(err) != auth.KindNotFound {
+		return err
+	}
+	return ex.seeOther(pathAccount + "?done=" + what)
+}
+
+// accountLogout signs the current account out of this browser.
+func (s *Server) accountLogout(ex *exchange, r *http.Request) error {
+	b, err := ex.browser(r.Context())
+	if err != nil {
+		return err
+	}
+	rest, err := s.cfg.Logins.Leave(r.Context(), ex.tenant.ID, b.Sessions, ex.actor.Session, ex.by())
+	if err != nil {
+		return err
+	}
+	ex.setSessions(rest)
+	ex.dropKeep()
+	if rest != "" {
+		return ex.seeOther(pathAccount)
+	}
+	return ex.seeOther(pathLogout + "/done")
+}

@@ -1,0 +1,59 @@
+package web
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// csp is the Content-Security-Policy of a page. Nothing is loaded but our own style
+// sheet and images; a page has no script, and one that needs ours says so. Forms go to
+// us, and where else the page says.
+func csp(script, forms string) string {
+	policy := "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'" + forms + "; base-uri 'none'; frame-ancestors 'none'"
+	if script != "" {
+		policy += "; script-src " + script
+	}
+	return policy
+}
+
+// towards is what form-action has to allow beside ourselves on pages whose way may end
+// at one of the addresses. Chromium applies form-action to every redirect that follows a
+// form, those of the client's own site included, so that https must be open as a
+// whole; a program on the device is reached by its own scheme or port
+// (docs/decisions/035-form-action.md).
+func towards(addresses ...string) string {
+	sources := []string{"https:"}
+	for _, a := range addresses {
+		if s := source(a); s != "" && !slices.Contains(sources, s) {
+			sources = append(sources, s)
+		}
+	}
+	return " " + strings.Join(sources, " ")
+}
+
+// source is the narrowest source of a policy that holds an address.
+func source(address string) string {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Scheme == "" || strings.Trim(u.Scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "":
+		return ""
+	case u.Scheme != "http":
+		return u.Scheme + ":"
+	case strings.Contains(u.Hostname(), ":"):
+		return "http:" // a source cannot name an IPv6 address (Content Security Policy Level 3 §2.3.1)
+	}
+	return "http://" + u.Hostname() + ":*"
+}
+
+// flowHeaders are the headers of a page of a flow that may end at one of the addresses;
+// with none it ends here.
+func (ex *exchange) flowHeaders(addresses ...string) {
+	ex.pageHeaders()
+	h := ex.Header()
+	// Not no-referrer: with it browsers that send no Sec-Fetch-Site call the origin of our own forms null.
+	h["Referrer-Policy"] = sameOrigin
+	if len(addresses) > 0 {
+		h["Content-Security-Policy"] = []string{csp("", towards(addresses...))}
+	}
+}

@@ -1,0 +1,90 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// devicePage asks for the code that a device shows. A link of the device may fill it in
+// (RFC 8628 §3.3.1); the person still sends it.
+func (s *Server) devicePage(ex *exchange, st oidc.Step) error {
+	return ex.render(http.StatusOK, ui.DeviceCode{Page: ex.ofStep(st), Form: ex.formOf(st, pathDevice), Code: auth.Clip(ex.request.URL.Query().Get("user_code"), maxUserCode)})
+}
+
+const maxUserCode = 32
+
+// userCode carries the code of such a link on to the page of the flow.
+func userCode(r *http.Request) string {
+	if code := r.URL.Query().Get("user_code"); code != "" {
+		return "&user_code=" + url.QueryEscape(auth.Clip(code, maxUserCode))
+	}
+	return ""
+}
+
+// deviceForm takes the code.
+func (s *Server) deviceForm(ex *exchange, r *http.Request) error {
+	in, err := ex.deviceInput(r)
+	if err != nil {
+		return err
+	}
+	code := auth.Clip(r.PostForm.Get("code"), maxUserCode)
+	st, err := s.cfg.OIDC.DeviceLookup(r.Context(), in, code)
+	e, ok := errors.AsType[*auth.Error](err)
+	if !ok || e.Kind != auth.KindInvalid && e.Kind != auth.KindThrottled {
+		if err != nil {
+			return err
+		}
+		return ex.dispatch(st)
+	}
+	if st, err = s.cfg.OIDC.Continue(r.Context(), ex.tenant.ID, in.Flow, in.Browser); err != nil {
+		return err
+	}
+	p := ui.DeviceCode{Page: ex.ofStep(st), Form: ex.formOf(st, pathDevice), Code: code}
+	p.Bad = p.Say(ui.BadCode)
+	if e.Kind == auth.KindThrottled {
+		ex.explain(e).header(ex.Header())
+		p.Bad = p.Say(ui.TooOften)
+	}
+	return ex.render(statuses[e.Kind], p)
+}
+
+// confirmPage asks whether the device may use the account.
+func (s *Server) confirmPage(ex *exchange, st oidc.Step) error {
+	p := ui.DeviceConfirm{Page: ex.ofStep(st), Form: ex.formOf(st, pathConfirm), Client: clientName(st.Client), NotYou: ex.at(pathChoose, st.Flow.ID),
+		Scopes: st.Flow.Request.Scope, Resources: st.Flow.Request.Resources}
+	if !st.Client.FirstParty {
+		p.Host = hostOf(st.Client)
+	}
+	if len(st.Accounts) > 0 {
+		p.Account = st.Accounts[0].Account.Email.Address
+	}
+	return ex.render(http.StatusOK, p)
+}
+
+// confirmForm takes what the person said. Anything but a yes is a no. The flow ends with
+// it, so that the page which says how is the answer itself.
+func (s *Server) confirmForm(ex *exchange, r *http.Request) error {
+	in, err := ex.deviceInput(r)
+	if err != nil {
+		return err
+	}
+	st, err := s.cfg.OIDC.DeviceDecide(r.Context(), in, approved(r))
+	if err != nil {
+		return err
+	}
+	if st.Kind != auth.StepDone {
+		return ex.dispatch(st)
+	}
+	return ex.render(http.StatusOK, ui.DeviceDone{Page: ex.ofStep(st), Client: clientName(st.Client), Allowed: approved(r)})
+}
+
+func (ex *exchange) deviceInput(r *http.Request) (oidc.DeviceForm, error) {
+	b, err := ex.browser(r.Context())
+	flow, csrf := posted(r)
+	return oidc.DeviceForm{Tenant: ex.tenant.ID, Flow: flow, CSRF: csrf, Browser: b}, err
+}

@@ -1,0 +1,229 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// A flow is one way of one person through our pages. Its pages are addressed by path and
+// "?flow=ID" and hold no state: each time, the service says at which step the flow
+// really is, and a page that belongs to another step sends the browser there. Every
+// form sends "flow" and "csrf", is answered by one service call, and leads by 303 to
+// where the flow goes on. There is no parameter that says where to return to: where a
+// flow ends was settled when it began.
+
+// The pages of flows, below the tenant's base.
+const (
+	pathAuthorize  = "/oauth2/authorize"
+	pathPush       = "/oauth2/par"
+	pathClients    = "/oauth2/register"
+	pathContinue   = "/continue"
+	pathLogin      = "/login"
+	pathRegister   = "/register"
+	pathForgot     = "/forgot-password"
+	pathChoose     = "/choose-account"
+	pathConsent    = "/consent"
+	pathUnverified = "/verify-email/wait"
+	pathDevice     = oidc.DevicePath
+	pathConfirm    = oidc.DevicePath + "/confirm"
+	pathAccount    = "/account"
+)
+
+// stepPaths say which page belongs to a step.
+var stepPaths = map[auth.StepKind]string{
+	auth.StepLogin: pathLogin, auth.StepRegister: pathRegister, auth.StepChoose: pathChoose, auth.StepConsent: pathConsent,
+	auth.StepVerifyEmail: pathUnverified, auth.StepDeviceCode: pathDevice, auth.StepDeviceConfirm: pathConfirm, auth.StepContinue: pathContinue,
+}
+
+// alsoAt are the other steps at which a page may be shown: where a person turns aside,
+// to register or to go on as somebody else.
+var alsoAt = map[string][]auth.StepKind{
+	pathLogin:    {auth.StepRegister, auth.StepVerifyEmail},
+	pathRegister: {auth.StepLogin},
+	pathForgot:   {auth.StepLogin, auth.StepRegister},
+	pathChoose:   {auth.StepConsent, auth.StepDeviceConfirm, auth.StepVerifyEmail},
+}
+
+// visit adds a page of a flow that is opened by its address. Opening it may begin a
+// flow or a session, so it is counted.
+func (s *Server) visit(pattern string, h handler) {
+	s.add(pattern, &route{who: anyone, count: countAuthorize, run: asFlow(h), fail: (*exchange).writeProblemPage})
+}
+
+// step adds what a form of a flow is sent to.
+func (s *Server) step(pattern string, count counted, h handler) {
+	s.add(pattern, &route{who: anyone, count: count, fail: (*exchange).writeProblemPage, run: asFlow(func(ex *exchange, r *http.Request) error {
+		if err := ex.readForm(r); err != nil {
+			return err
+		}
+		return h(ex, r)
+	})})
+}
+
+func asFlow(h handler) handler {
+	return func(ex *exchange, r *http.Request) error {
+		ex.flowHeaders()
+		return h(ex, r)
+	}
+}
+
+// browser finds who is signed in in the browser.
+func (ex *exchange) browser(ctx context.Context) (oidc.Browser, error) {
+	b := oidc.Browser{Secret: ex.browserCookie(), Actor: ex.by()}
+	cookie := ex.sessionCookie()
+	if cookie == "" {
+		return b, nil
+	}
+	var err error
+	b.Sessions, err = ex.server.cfg.Sessions.FindAll(ctx, ex.server.cfg.DB, ex.tenant.ID, cookie)
+	return b, err
+}
+
+// resumed is browser for the pages of a flow: when nobody is signed in but somebody is
+// remembered, they are signed in again. It is never asked at the authorization
+// endpoint, where prompt=none must leave no trace.
+func (ex *exchange) resumed(ctx context.Context) (oidc.Browser, error) {
+	b, err := ex.browser(ctx)
+	keep := ex.keepCookie()
+	if err != nil || len(b.Sessions) > 0 || keep == "" || ex.request.Method != http.MethodGet {
+		return b, err
+	}
+	s := ex.server
+	entered, err := s.cfg.Logins.Resume(ctx, ex.tenant.ID, keep, nil, b.Actor)
+	switch {
+	case auth.KindOf(err) == auth.KindUnauthenticated:
+		ex.dropKeep()
+		return b, nil
+	case err != nil:
+		return b, err
+	}
+	ex.setSessions(entered.Cookie)
+	ex.setKeep(entered.Keep)
+	b.Sessions, err = s.cfg.Sessions.FindAll(ctx, s.cfg.DB, ex.tenant.ID, entered.Cookie)
+	return b, err
+}
+
+// flowOf is the flow of an address.
+func flowOf(r *http.Request) auth.FlowID { return auth.FlowID(r.URL.Query().Get("flow")) }
+
+// posted is the flow of a form, with what shows that it comes from our page.
+func posted(r *http.Request) (flow auth.FlowID, csrf string) {
+	return auth.FlowID(r.PostForm.Get("flow")), r.PostForm.Get("csrf")
+}
+
+// at is where the flow's page is.
+func (ex *exchange) at(path string, flow auth.FlowID) string {
+	return ex.local(path) + "?flow=" + url.QueryEscape(string(flow))
+}
+
+// show answers GET of a page: without a flow it begins one of the given kind; with one
+// it shows the page if the flow is there, and else leads to where it is.
+func (s *Server) show(path string, kind auth.FlowKind, draw func(*exchange, oidc.Step) error) handler {
+	return func(ex *exchange, r *http.Request) error {
+		b, err := ex.resumed(r.Context())
+		if err != nil {
+			return err
+		}
+		flow := flowOf(r)
+		if flow == "" {
+			if path == pathLogin && len(b.Sessions) > 0 {
+				return ex.seeOther(pathAccount)
+			}
+			st, err := s.cfg.OIDC.StartFlow(r.Context(), ex.tenant.ID, kind, b)
+			if err != nil {
+				return err
+			}
+			ex.remember(st)
+			return ex.toAddress(ex.at(path, st.Flow.ID) + userCode(r))
+		}
+		st, err := s.cfg.OIDC.Continue(r.Context(), ex.tenant.ID, flow, b)
+		if err != nil {
+			return err
+		}
+		if stepPaths[st.Kind] != path && !slices.Contains(alsoAt[path], st.Kind) {
+			return ex.dispatch(st)
+		}
+		return draw(ex, st)
+	}
+}
+
+// proceed asks where a flow is and goes there.
+func (s *Server) proceed(ex *exchange, r *http.Request) error {
+	b, err := ex.resumed(r.Context())
+	if err != nil {
+		return err
+	}
+	st, err := s.cfg.OIDC.Continue(r.Context(), ex.tenant.ID, flowOf(r), b)
+	if err != nil {
+		return err
+	}
+	if st.Kind == auth.StepContinue {
+		return problem(http.StatusBadRequest, "flow_gone", "this browser does not keep cookies")
+	}
+	return ex.dispatch(st)
+}
+
+// dispatch goes where the flow goes on: to the page of its step, or back to the client.
+func (ex *exchange) dispatch(st oidc.Step) error {
+	ex.remember(st)
+	switch st.Kind {
+	case auth.StepAnswer:
+		return ex.answer(st)
+	case auth.StepDone:
+		return ex.seeOther(pathAccount)
+	}
+	return ex.toAddress(ex.at(stepPaths[st.Kind], st.Flow.ID))
+}
+
+// remember gives the browser the secret by which it is known again.
+func (ex *exchange) remember(st oidc.Step) {
+	if st.NewBrowser != "" {
+		ex.setBrowser(st.NewBrowser)
+	}
+}
+
+// answer sends the browser back to the client with what the flow has come to.
+func (ex *exchange) answer(st oidc.Step) error {
+	a := *st.Answer
+	if !a.FormPost() {
+		return ex.toAddress(a.Location())
+	}
+	ex.Header()["Content-Security-Policy"] = []string{csp("'self'", towards(a.RedirectURI))}
+	return ex.render(http.StatusOK, ui.FormPost{Page: ex.page(st.Flow.Request.Locales...), Action: a.RedirectURI, Client: clientName(st.Client), Params: a.Params})
+}
+
+// toAddress sends the browser on by GET (RFC 9110 §15.4.4), whatever it sent before:
+// no password goes along (RFC 9700 §4.12).
+func (ex *exchange) toAddress(address string) error {
+	h := ex.Header()
+	h["Location"] = []string{address}
+	delete(h, "Content-Type")
+	ex.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// ofStep is the page of a step, with the policy that its way needs.
+func (ex *exchange) ofStep(st oidc.Step) ui.Page {
+	if to := st.Flow.Request.RedirectURI; to != "" {
+		ex.flowHeaders(to)
+	}
+	return ex.page(st.Flow.Request.Locales...)
+}
+
+// formOf is what the forms of a step's page carry.
+func (ex *exchange) formOf(st oidc.Step, path string) ui.Form {
+	return ui.Form{Action: ex.local(path), Flow: string(st.Flow.ID), CSRF: st.CSRF}
+}
+
+func clientName(c auth.Client) string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return string(c.ID)
+}

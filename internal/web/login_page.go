@@ -1,0 +1,216 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// loginPage asks who it is.
+func (s *Server) loginPage(ex *exchange, st oidc.Step) error {
+	return ex.render(http.StatusOK, s.loginOf(ex, st))
+}
+
+func (s *Server) loginOf(ex *exchange, st oidc.Step) ui.Login {
+	p := ui.Login{Page: ex.ofStep(st), Form: ex.formOf(st, pathLogin), Client: forWhom(st), Remember: true, Forgot: ex.at(pathForgot, st.Flow.ID)}
+	if s.cfg.Accounts.Open(ex.tenant) {
+		p.Register = ex.at(pathRegister, st.Flow.ID)
+	}
+	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); strings.Contains(hint, "@") {
+		p.Email = hint
+	}
+	if len(st.Accounts) == 1 { // who is signed in has to prove it again
+		p.Email, p.Notice = st.Accounts[0].Account.Email.Address, p.Say(ui.SignInAgain)
+	}
+	return p
+}
+
+const maxEmail = 254
+
+// forWhom names the client that waits for the flow's end, if one does.
+func forWhom(st oidc.Step) string {
+	if st.Client.ID == "" {
+		return ""
+	}
+	return clientName(st.Client)
+}
+
+// loginForm signs in within a flow.
+func (s *Server) loginForm(ex *exchange, r *http.Request) error {
+	b, err := ex.browser(r.Context())
+	if err != nil {
+		return err
+	}
+	flow, csrf := posted(r)
+	if err := s.cfg.OIDC.CheckForm(r.Context(), ex.tenant.ID, flow, b, csrf); err != nil {
+		return err
+	}
+	entered, err := s.cfg.Logins.Enter(r.Context(), ex.tenant.ID, login.EnterRequest{
+		Email: r.PostForm.Get("email"), Password: r.PostForm.Get("password"), Remember: r.PostForm.Get("remember") == "on",
+		Browser: b.Sessions, Series: ex.keepCookie(), Actor: ex.by(),
+	})
+	if err != nil {
+		return s.loginRefused(ex, r, b, err)
+	}
+	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(entered.Session.Account), Session: entered.Session.ID, Client: entered.Session.Client}
+	ex.setSessions(entered.Cookie)
+	ex.setKeep(entered.Keep)
+	if b.Sessions, err = s.cfg.Sessions.FindAll(r.Context(), s.cfg.DB, ex.tenant.ID, entered.Cookie); err != nil {
+		return err
+	}
+	b.Actor = ex.by()
+	st, err := s.cfg.OIDC.Proved(r.Context(), ex.tenant.ID, flow, b, csrf, entered.Session.ID)
+	if err != nil {
+		return err
+	}
+	return ex.dispatch(st)
+}
+
+// loginRefused shows the page again. Whatever does not fit is said in the same words,
+// with a status that browsers show and the limit counts as a failure.
+func (s *Server) loginRefused(ex *exchange, r *http.Request, b oidc.Browser, refusal error) error {
+	e, ok := errors.AsType[*auth.Error](refusal)
+	if !ok {
+		return refusal
+	}
+	st, err := s.cfg.OIDC.Continue(r.Context(), ex.tenant.ID, auth.FlowID(r.PostForm.Get("flow")), b)
+	if err != nil {
+		return err
+	}
+	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
+	p := s.loginOf(ex, st)
+	p.Email, p.Ticked, p.Notice = email, r.PostForm.Get("remember") == "on", ""
+	switch {
+	case e.Code == "email_not_verified":
+		return ex.render(http.StatusForbidden, s.unverifiedOf(ex, st, email))
+	case e.Kind == auth.KindUnauthenticated || e.Kind == auth.KindInvalid:
+		p.Bad = p.Say(ui.BadCredentials)
+		return ex.render(http.StatusBadRequest, p)
+	case e.Kind == auth.KindThrottled:
+		ex.explain(e).header(ex.Header())
+		p.Bad = p.Say(ui.TooOften)
+		return ex.render(http.StatusTooManyRequests, p)
+	}
+	return refusal
+}
+
+// unverifiedPage waits until the address is confirmed.
+func (s *Server) unverifiedPage(ex *exchange, st oidc.Step) error {
+	var email string
+	if len(st.Accounts) > 0 {
+		email = st.Accounts[0].Account.Email.Address
+	}
+	return ex.render(http.StatusOK, s.unverifiedOf(ex, st, email))
+}
+
+func (s *Server) unverifiedOf(ex *exchange, st oidc.Step, email string) ui.WaitVerify {
+	return ui.WaitVerify{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.at(pathLogin, st.Flow.ID)}
+}
+
+const pathResend = "/verify-email/resend"
+
+// resendForm sends the link that confirms an address once more. The answer is the same
+// for every address.
+func (s *Server) resendForm(ex *exchange, r *http.Request) error {
+	st, err := s.formStep(ex, r)
+	if err != nil {
+		return err
+	}
+	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
+	if err := s.cfg.Accounts.Resend(r.Context(), ex.tenant.ID, email, ex.by()); err != nil && auth.KindOf(err) != auth.KindInvalid {
+		return err
+	}
+	return ex.render(http.StatusOK, ui.RegisterSent{Page: ex.ofStep(st), Email: email, Login: ex.at(pathLogin, st.Flow.ID)})
+}
+
+// formStep checks a form that another service than the provider's answers, and finds
+// out at which step its flow is.
+func (s *Server) formStep(ex *exchange, r *http.Request) (oidc.Step, error) {
+	b, err := ex.browser(r.Context())
+	if err != nil {
+		return oidc.Step{}, err
+	}
+	flow, csrf := posted(r)
+	if err := s.cfg.OIDC.CheckForm(r.Context(), ex.tenant.ID, flow, b, csrf); err != nil {
+		return oidc.Step{}, err
+	}
+	return s.cfg.OIDC.Continue(r.Context(), ex.tenant.ID, flow, b)
+}
+
+// registerPage asks for what makes an account.
+func (s *Server) registerPage(ex *exchange, st oidc.Step) error {
+	p := s.registerOf(ex, st)
+	if !s.cfg.Accounts.Open(ex.tenant) {
+		l := s.loginOf(ex, st)
+		l.Notice = p.Say(ui.RegisterClosed)
+		return ex.render(http.StatusOK, l)
+	}
+	return ex.render(http.StatusOK, p)
+}
+
+func (s *Server) registerOf(ex *exchange, st oidc.Step) ui.Register {
+	return ui.Register{Page: ex.ofStep(st), Form: ex.formOf(st, pathRegister), Client: forWhom(st),
+		MinLength: ex.minLength(), Login: ex.at(pathLogin, st.Flow.ID)}
+}
+
+// registerForm registers. The flow stays where it is: it goes on when the person signs
+// in.
+func (s *Server) registerForm(ex *exchange, r *http.Request) error {
+	st, err := s.formStep(ex, r)
+	if err != nil {
+		return err
+	}
+	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
+	err = s.cfg.Accounts.Register(r.Context(), ex.tenant.ID, account.Registration{Email: email, Password: r.PostForm.Get("password")}, ex.by())
+	p := s.registerOf(ex, st)
+	p.Email = email
+	switch e, ok := errors.AsType[*auth.Error](err); {
+	case err == nil:
+		return ex.render(http.StatusOK, ui.RegisterSent{Page: p.Page, Email: email, Login: ex.at(pathLogin, st.Flow.ID)})
+	case ok && e.Code == "registration_closed":
+		l := s.loginOf(ex, st)
+		l.Bad = p.Say(ui.RegisterClosed)
+		return ex.render(http.StatusForbidden, l)
+	case ok && e.Kind == auth.KindInvalid && e.Field == "password":
+		p.Refused = p.Refusal(e)
+		return ex.render(http.StatusBadRequest, p)
+	case ok && e.Kind == auth.KindInvalid:
+		p.Bad = p.Say(ui.AddressInvalid)
+		return ex.render(http.StatusBadRequest, p)
+	}
+	return err
+}
+
+// forgotPage asks to which address a link for a new password goes.
+func (s *Server) forgotPage(ex *exchange, st oidc.Step) error {
+	return ex.render(http.StatusOK, s.forgotOf(ex, st))
+}
+
+func (s *Server) forgotOf(ex *exchange, st oidc.Step) ui.Forgot {
+	return ui.Forgot{Page: ex.ofStep(st), Form: ex.formOf(st, pathForgot), Login: ex.at(pathLogin, st.Flow.ID)}
+}
+
+// forgotForm mails the link. The answer is the same for every address.
+func (s *Server) forgotForm(ex *exchange, r *http.Request) error {
+	st, err := s.formStep(ex, r)
+	if err != nil {
+		return err
+	}
+	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
+	err = s.cfg.Accounts.Forgot(r.Context(), ex.tenant.ID, email, ex.by())
+	p := s.forgotOf(ex, st)
+	switch {
+	case auth.KindOf(err) == auth.KindInvalid:
+		p.Email, p.Bad = email, p.Say(ui.AddressInvalid)
+		return ex.render(http.StatusBadRequest, p)
+	case err != nil:
+		return err
+	}
+	return ex.render(http.StatusOK, ui.ForgotSent{Page: p.Page, Email: email, Login: p.Login})
+}
