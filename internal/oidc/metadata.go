@@ -19,6 +19,7 @@ type Metadata struct {
 	TokenEndpoint           string            `json:"token_endpoint"`
 	IntrospectionEndpoint   string            `json:"introspection_endpoint"`
 	RevocationEndpoint      string            `json:"revocation_endpoint"`
+	DeviceEndpoint          string            `json:"device_authorization_endpoint"`
 	Grants                  []auth.GrantType  `json:"grant_types_supported"`
 	TokenAuth               []auth.AuthMethod `json:"token_endpoint_auth_methods_supported"`
 	TokenAuthAlgorithms     []string          `json:"token_endpoint_auth_signing_alg_values_supported"`
@@ -44,7 +45,8 @@ func (s *Service) Metadata(tenant auth.TenantID) Metadata {
 	m := Metadata{
 		Issuer: issuer, JWKSURI: issuer + JWKSPath,
 		TokenEndpoint: issuer + TokenPath, IntrospectionEndpoint: issuer + IntrospectPath, RevocationEndpoint: issuer + RevokePath,
-		TokenAuth: methods, TokenAuthAlgorithms: algorithms,
+		DeviceEndpoint: issuer + DeviceAuthorizationPath,
+		TokenAuth:      methods, TokenAuthAlgorithms: algorithms,
 		IntrospectionAuth: confidentialMethods, IntrospectionAlgorithms: algorithms,
 		RevocationAuth: methods, RevocationAlgorithms: algorithms,
 	}
