@@ -39,6 +39,7 @@ const (
 	EventConsentRefused   EventKind = "consent.refused"
 	EventConsentRevoked   EventKind = "consent.revoked"
 	EventCodeIssued       EventKind = "code.issued"
+	EventCodeReuse        EventKind = "token.code_reused"
 	EventTokenIssued      EventKind = "token.issued"
 	EventTokenRevoked     EventKind = "token.revoked"
 	EventTenantChanged    EventKind = "tenant.changed"

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
 // refreshToken spends a refresh token for its successor (RFC 6749 §6). The token is
@@ -17,15 +19,18 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 	if raw == "" {
 		return auth.Tokens{}, refuse(InvalidRequest, "refresh_token is missing")
 	}
-	if asked := r.form.All("resource"); len(asked) != 0 && (len(asked) > 1 || asked[0] != r.Tenant.ID.Issuer(s.cfg.Base)) {
-		return auth.Tokens{}, refuse(InvalidTarget, "the grant is not for that resource")
+	audience, err := narrowed(r.form)
+	if err != nil {
+		return auth.Tokens{}, err
 	}
 	if family, ok := s.cfg.Tokens.Family(r.Tenant.ID, raw); ok {
 		if err := s.take(ctx, "refresh.credential|"+string(family), s.cfg.Rates.Family); err != nil {
 			return auth.Tokens{}, err
 		}
 	}
-	tokens, err := s.cfg.Tokens.Refresh(ctx, r.Tenant.ID, r.Client.ID, raw, r.scope, r.Actor)
+	tokens, err := s.cfg.Tokens.Refresh(ctx, token.Refreshment{
+		Tenant: r.Tenant.ID, Client: r.Client.ID, Token: raw, Scope: r.scope, Audience: audience, JKT: r.jkt, Actor: r.Actor,
+	})
 	if err == nil {
 		return tokens, nil
 	}
@@ -34,8 +39,25 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 		case auth.KindUnauthenticated, auth.KindForbidden:
 			return auth.Tokens{}, &Error{Code: InvalidGrant, Desc: "the refresh token is not valid for this client", Err: e}
 		case auth.KindInvalid:
+			if e.Field == "resource" {
+				return auth.Tokens{}, &Error{Code: InvalidTarget, Desc: "the grant is not for that resource", Err: e}
+			}
 			return auth.Tokens{}, &Error{Code: InvalidScope, Desc: "the scope is wider than what was granted", Err: e}
 		}
 	}
 	return auth.Tokens{}, fmt.Errorf("refresh grant: %w", err)
+}
+
+// narrowed are the resources to which a grant's token shall be narrowed (RFC 8707
+// §2.2); nil for all of the grant's. That they were granted is checked where the grant
+// is read.
+func narrowed(f Form) ([]string, error) {
+	asked := f.All("resource")
+	for _, resource := range asked {
+		if _, err := auth.ParseResource(resource); err != nil {
+			return nil, &Error{Code: InvalidTarget, Desc: "a resource is an absolute URI without fragment", Err: err}
+		}
+	}
+	slices.Sort(asked)
+	return slices.Compact(asked), nil
 }

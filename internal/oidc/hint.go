@@ -11,6 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
 // errNotOurs says that a hint was not signed by this issuer, or is no ID Token.
@@ -18,10 +19,10 @@ var errNotOurs = errors.New("not an ID Token of this issuer")
 
 // tokenHint is what an ID Token says that comes back to us as a hint.
 type tokenHint struct {
-	Issuer   string         `json:"iss"`
-	Subject  string         `json:"sub"` // as the client knows the account
-	Audience oneOrMany      `json:"aud"`
-	Session  auth.SessionID `json:"sid"`
+	Issuer   string          `json:"iss"`
+	Subject  string          `json:"sub"` // as the client knows the account
+	Audience token.OneOrMany `json:"aud"`
+	Session  auth.SessionID  `json:"sid"`
 }
 
 // hintAlgorithms have signed our ID Tokens.

@@ -3,14 +3,12 @@ package oidc
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
@@ -33,10 +31,23 @@ type Introspection struct {
 	AuthTime    int64    `json:"auth_time,omitempty"`
 	ACR         string   `json:"acr,omitempty"`
 	AMR         []string `json:"amr,omitempty"`
+	// Confirmation is the key to which the token is bound (RFC 9449 §6.2).
+	Confirmation *Confirmation `json:"cnf,omitempty"`
+	// Act is who acts for the subject (RFC 8693 §4.1).
+	Act json.RawMessage `json:"act,omitempty"`
+
+	// JWT is the answer in signed form, when it was asked for (RFC 9701 §5); it is then
+	// all that is sent.
+	JWT string `json:"-"`
 }
 
-// Introspect tells a caller about a token (RFC 7662). Callers keep a secret and prove
-// it. They learn about the tokens that were issued to them, and about access tokens
+// Confirmation names a key by its thumbprint (RFC 7800 §3, RFC 9449 §6.1).
+type Confirmation struct {
+	JKT string `json:"jkt"`
+}
+
+// Introspect tells a caller about a token (RFC 7662), in signed form when the caller
+// accepts that (RFC 9701). Callers keep a secret and prove it. They learn about the tokens that were issued to them, and about access tokens
 // for an audience that they serve; about all others, whatever is wrong with them,
 // they learn the same: not active.
 func (s *Service) Introspect(ctx context.Context, r Request) (Introspection, error) {
@@ -52,22 +63,28 @@ func (s *Service) Introspect(ctx context.Context, r Request) (Introspection, err
 		return Introspection{}, refuse(InvalidRequest, "token is missing")
 	}
 	// The kind can be told by looking, so token_type_hint changes nothing.
+	var out Introspection
 	if strings.HasPrefix(raw, token.RefreshPrefix) {
-		return s.introspectRefresh(ctx, caller, raw)
+		out, err = s.introspectRefresh(ctx, caller, raw)
+	} else {
+		out, err = s.introspectAccess(ctx, caller, raw)
 	}
-	return s.introspectAccess(ctx, caller, raw)
+	if err != nil || !acceptsJWT(r.Accept) {
+		return out, err
+	}
+	return s.signIntrospection(ctx, caller, out)
 }
 
 func (s *Service) introspectRefresh(ctx context.Context, caller Caller, raw string) (Introspection, error) {
-	f, err := s.cfg.Tokens.Inspect(ctx, caller.Tenant.ID, raw)
+	f, subject, err := s.cfg.Tokens.Inspect(ctx, caller.Tenant.ID, raw)
 	if auth.KindOf(err) == auth.KindUnauthenticated || err == nil && f.Client != caller.Client.ID {
 		return Introspection{}, nil
 	} else if err != nil {
 		return Introspection{}, fmt.Errorf("introspect: %w", err)
 	}
 	return Introspection{
-		Active: true, Issuer: caller.Tenant.ID.Issuer(s.cfg.Base), Subject: string(f.Account), ClientID: string(f.Client), Scope: f.Scope.String(),
-		ExpiresAt: f.IdleAt.Unix(), IssuedAt: f.RotatedAt.Unix(), SessionID: string(f.Session),
+		Active: true, Issuer: caller.Tenant.ID.Issuer(s.cfg.Base), Subject: subject, Audience: f.Audience, ClientID: string(f.Client),
+		Scope: f.Scope.String(), ExpiresAt: f.IdleAt.Unix(), IssuedAt: f.RotatedAt.Unix(), SessionID: string(f.Session), Confirmation: confirmation(f.JKT),
 	}, nil
 }
 
@@ -76,7 +93,7 @@ func (s *Service) introspectAccess(ctx context.Context, caller Caller, raw strin
 	if audience == "" {
 		return Introspection{}, nil
 	}
-	c, err := s.cfg.Tokens.VerifyFor(ctx, caller.Tenant.ID, raw, audience)
+	c, err := s.cfg.Tokens.Check(ctx, caller.Tenant.ID, raw, audience)
 	switch {
 	case auth.KindOf(err) == auth.KindUnauthenticated || auth.KindOf(err) == auth.KindInvalid:
 		return Introspection{}, nil
@@ -85,11 +102,23 @@ func (s *Service) introspectAccess(ctx context.Context, caller Caller, raw strin
 	case !serves && c.ClientID != string(caller.Client.ID):
 		return Introspection{}, nil
 	}
-	return Introspection{
+	out := Introspection{
 		Active: true, TokenType: "Bearer", Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, ClientID: c.ClientID,
 		Scope: strings.Join(c.Scopes, " "), ExpiresAt: unix(c.ExpiresAt), IssuedAt: unix(c.IssuedAt), ID: c.JTI, SessionID: c.SessionID,
 		Roles: c.Roles, Permissions: c.Permissions, AuthTime: unix(c.AuthTime), ACR: c.ACR, AMR: c.AMR,
-	}, nil
+		Confirmation: confirmation(c.JKT), Act: c.Actor,
+	}
+	if c.JKT != "" {
+		out.TokenType = token.TypeDPoP
+	}
+	return out, nil
+}
+
+func confirmation(jkt string) *Confirmation {
+	if jkt == "" {
+		return nil
+	}
+	return &Confirmation{JKT: jkt}
 }
 
 func unix(t time.Time) int64 {
@@ -108,7 +137,7 @@ func (s *Service) audienceOf(caller Caller, raw string) (audience string, serves
 	if caller.Client.Type == auth.ClientMachine {
 		served = append([]string{issuer}, served...)
 	}
-	claimed := claimedAudience(raw)
+	claimed := s.cfg.Tokens.Audience(caller.Tenant.ID, raw)
 	for _, a := range claimed {
 		if slices.Contains(served, a) {
 			return a, true
@@ -120,42 +149,4 @@ func (s *Service) audienceOf(caller Caller, raw string) (audience string, serves
 		}
 	}
 	return "", false
-}
-
-// claimedAudience reads the aud of a JWT without believing it.
-func claimedAudience(raw string) []string {
-	_, rest, _ := strings.Cut(raw, ".")
-	payload, _, found := strings.Cut(rest, ".")
-	if !found || len(raw) > 16<<10 {
-		return nil
-	}
-	b, err := secret.Decode(payload)
-	if err != nil {
-		return nil
-	}
-	var claims struct {
-		Audience oneOrMany `json:"aud"`
-	}
-	if json.Unmarshal(b, &claims) != nil {
-		return nil
-	}
-	return claims.Audience
-}
-
-// oneOrMany is a string or a list of strings (RFC 7519 §4.1.3).
-type oneOrMany []string
-
-// UnmarshalJSON reads either form.
-func (o *oneOrMany) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*o = oneOrMany{one}
-		return nil
-	}
-	var many []string
-	if json.Unmarshal(b, &many) != nil {
-		return errors.New("aud is neither a string nor a list of strings")
-	}
-	*o = many
-	return nil
 }

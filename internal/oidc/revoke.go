@@ -33,7 +33,7 @@ func (s *Service) Revoke(ctx context.Context, r Request) error {
 	if audience == "" {
 		return nil
 	}
-	c, err := s.cfg.Tokens.VerifyFor(ctx, caller.Tenant.ID, raw, audience)
+	c, err := s.cfg.Tokens.Check(ctx, caller.Tenant.ID, raw, audience)
 	switch kind := auth.KindOf(err); {
 	case kind == auth.KindUnauthenticated || kind == auth.KindInvalid || err == nil && c.ClientID != string(caller.Client.ID):
 		return nil

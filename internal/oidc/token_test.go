@@ -124,7 +124,7 @@ func TestAttack_TK_Refusals(t *testing.T) {
 			"TK-38 no grant":                {good(), oidc.InvalidRequest},
 			"TK-38 long grant":              {good("grant_type", strings.Repeat("x", 10<<10)), oidc.UnsupportedGrantType},
 			"refresh without a token":       {basic(form(t, "grant_type", "refresh_token"), app.ID, appSecret), oidc.InvalidRequest},
-			"refresh for another resource":  {basic(form(t, "grant_type", "refresh_token", "refresh_token", "x", "resource", "https://a.test"), app.ID, appSecret), oidc.InvalidTarget},
+			"refresh for no resource":       {basic(form(t, "grant_type", "refresh_token", "refresh_token", "x", "resource", "a.test"), app.ID, appSecret), oidc.InvalidTarget},
 			"two Authorization headers":     {twoHeaders(good("grant_type", "client_credentials")), oidc.InvalidRequest},
 			"Bearer instead of Basic":       {oidc.Request{Tenant: tenant, Form: form(t, "grant_type", "client_credentials").Form, Authorization: []string{"Bearer x"}}, oidc.InvalidClient},
 			"assertion type without one":    {form(t, "grant_type", "client_credentials", "client_assertion_type", assertionType), oidc.InvalidRequest},

@@ -2,8 +2,12 @@ package oidc
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
+	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
 // UserInfoPath is where userinfo is, below the tenant's issuer.
@@ -26,7 +30,89 @@ type UserInfo struct {
 	JWT  string
 }
 
-// UserInfo tells who signed in (OpenID Connect Core §5.3).
-func (s *Service) UserInfo(_ context.Context, _ UserInfoInput) (UserInfo, error) {
-	return UserInfo{}, refuseToken(InvalidToken, "Bearer", "the access token is not valid here")
+// UserInfo tells a client about the person behind an access token (OpenID Connect Core
+// §5.3): the sub by which it knows them, always, and what the scope and its request
+// for claims ask for, as it is at this moment. The token is looked at in the database
+// at each request, so a revocation counts at once.
+//
+// Refusals are *Error with a Scheme: invalid_token, insufficient_scope for a token
+// without openid or of a client that acts for itself, invalid_request for a request
+// that shows two tokens, and those of a proof for a token that is bound to a key.
+func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, error) {
+	scheme, raw, err := shownToken(in)
+	if err != nil {
+		return UserInfo{}, err
+	}
+	p, err := s.cfg.Tokens.Portray(ctx, in.Tenant, raw)
+	switch auth.KindOf(err) {
+	case auth.KindUnauthenticated:
+		return UserInfo{}, &Error{Code: InvalidToken, Scheme: scheme, Desc: "the access token is not valid here", Err: err}
+	case auth.KindForbidden:
+		return UserInfo{}, &Error{Code: InsufficientScope, Scheme: scheme, Desc: "there is no person behind this token", Scope: auth.ScopeOpenID, Err: err}
+	}
+	if err != nil {
+		return UserInfo{}, fmt.Errorf("userinfo: %w", err)
+	}
+	if err := s.keyProved(ctx, in, scheme, raw, p.JKT); err != nil {
+		return UserInfo{}, err
+	}
+	if !p.HasScope(auth.ScopeOpenID) {
+		return UserInfo{}, &Error{Code: InsufficientScope, Scheme: scheme, Desc: "the token lacks the scope openid", Scope: auth.ScopeOpenID}
+	}
+	if p.Client.Settings.UserInfoAlgorithm == "" {
+		return UserInfo{JSON: p.JSON()}, nil
+	}
+	jwt, err := s.cfg.Tokens.SignPortrait(ctx, in.Tenant, p)
+	if err != nil {
+		return UserInfo{}, fmt.Errorf("userinfo: %w", err)
+	}
+	return UserInfo{JWT: jwt}, nil
+}
+
+// shownToken finds the one access token of a request, and the scheme under which it was
+// shown.
+func shownToken(in UserInfoInput) (scheme, raw string, err error) {
+	if in.FormToken != "" {
+		if len(in.Authorization) > 0 {
+			return "", "", refuseToken(InvalidRequest, schemeBearer, "send the access token in one way")
+		}
+		return schemeBearer, in.FormToken, nil
+	}
+	scheme, raw, err = guard.ParseAuthorization(in.Authorization)
+	switch {
+	case errors.Is(err, guard.ErrNoToken):
+		return "", "", &Error{Code: InvalidToken, Scheme: schemeBearer, Bare: true, Desc: "send an access token", Err: err}
+	case err != nil:
+		return "", "", &Error{Code: InvalidRequest, Scheme: schemeBearer, Desc: "the Authorization header is malformed", Err: err}
+	}
+	return scheme, raw, nil
+}
+
+const schemeBearer = "Bearer"
+
+// keyProved holds a token that is bound to a key to that key, and one that is not to
+// the plain scheme (RFC 9449 §7.1, §7.2).
+func (s *Service) keyProved(ctx context.Context, in UserInfoInput, scheme, raw, jkt string) error {
+	switch {
+	case jkt == "" && scheme == schemeBearer:
+		return nil
+	case jkt == "":
+		return refuseToken(InvalidToken, token.TypeDPoP, "the access token is not bound to a key")
+	case scheme == schemeBearer:
+		return refuseToken(InvalidToken, token.TypeDPoP, "the access token is bound to a key")
+	}
+	proved, err := s.possess(ctx, possession{
+		tenant: in.Tenant, proofs: in.Proof, method: in.Method, url: in.Tenant.Issuer(s.cfg.Base) + UserInfoPath, access: raw,
+	})
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Scheme = token.TypeDPoP
+		return e
+	}
+	if err != nil {
+		return fmt.Errorf("userinfo: %w", err)
+	}
+	if proved != jkt {
+		return refuseToken(InvalidToken, token.TypeDPoP, "the access token is bound to another key")
+	}
+	return nil
 }

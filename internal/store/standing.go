@@ -13,9 +13,9 @@ import (
 // Refreshing is everything on which the fate of a refresh token depends.
 type Refreshing struct {
 	Family      auth.Family
-	Session     auth.Session // digest, times, ACR and AMR
-	Account     auth.Account // ID, EmailVerifiedAt, DisabledAt
-	Client      auth.Client  // ID, DisabledAt
+	Session     auth.Session // digest, times, ACR, AMR and claims
+	Account     auth.Account // all but LastLoginAt and CreatedAt
+	Client      auth.Client  // ID, Type, Settings, DisabledAt
 	Tenant      auth.Tenant  // ID, Settings, DisabledAt
 	Roles       []string     // sorted
 	Permissions []string     // sorted
@@ -26,8 +26,9 @@ type Refreshing struct {
 func (tx *Tx) Refreshing(id auth.FamilyID) (Refreshing, error) {
 	return one(tx.q, scanRefreshing, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.scope, f.generation, f.digest,
 		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt,
-		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at,
-		a.email_verified_at, a.disabled_at, c.disabled_at, t.id, t.settings, t.disabled_at,
+		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.claims,
+		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
+		c.kind, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at,
 		(SELECT string_agg(r.name, ' ') FROM assignments g
 			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
 			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.account_id),
@@ -47,8 +48,9 @@ func scanRefreshing(s scanner, r *Refreshing) error {
 	err := s.Scan(&f.ID, &f.Account, &f.Client, &f.Session, decoded{&f.Scope}, &f.Generation, &f.Digest,
 		at(&f.CreatedAt), at(&f.RotatedAt), at(&f.IdleAt), at(&f.ExpiresAt), at(&f.RevokedAt), opt(&f.EndReason), decoded{&f.Audience}, &f.JKT,
 		opt(&r.Session.Digest), at(&r.Session.AuthAt), &r.Session.ACR, decoded{&r.Session.AMR}, at(&r.Session.SeenAt), at(&r.Session.IdleAt),
-		at(&r.Session.ExpiresAt), at(&r.Session.EndedAt),
-		at(&r.Account.EmailVerifiedAt), at(&r.Account.DisabledAt), at(&r.Client.DisabledAt),
+		at(&r.Session.ExpiresAt), at(&r.Session.EndedAt), decoded{&r.Session.Claims},
+		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Name, at(&r.Account.EmailVerifiedAt), at(&r.Account.DisabledAt), at(&r.Account.UpdatedAt),
+		&r.Client.Type, decoded{&r.Client.Settings}, at(&r.Client.DisabledAt),
 		&r.Tenant.ID, decoded{&r.Tenant.Settings}, at(&r.Tenant.DisabledAt), words{&r.Roles}, words{&r.Permissions})
 	r.Session.ID, r.Session.Account = f.Session, f.Account
 	r.Account.ID, r.Client.ID = f.Account, f.Client
@@ -71,7 +73,7 @@ func (w words) Scan(v any) error {
 type Standing struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt
 	Account auth.Account // ID, DisabledAt
-	Client  auth.Client  // ID, DisabledAt
+	Client  auth.Client  // ID, FirstParty, DisabledAt
 	Tenant  auth.Tenant  // DisabledAt
 	Revoked bool         // the token itself was revoked
 }
@@ -80,7 +82,7 @@ type Standing struct {
 // token was issued, and whether the token of that jti was revoked; ErrNotFound when
 // any of the first four is gone.
 func (tx *Tx) Standing(session auth.SessionID, client auth.ClientID, jti string) (Standing, error) {
-	return one(tx.q, scanStanding, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.disabled_at, t.disabled_at,
+	return one(tx.q, scanStanding, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.first_party, c.disabled_at, t.disabled_at,
 		(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
 		FROM sessions s
 		JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
@@ -91,9 +93,38 @@ func (tx *Tx) Standing(session auth.SessionID, client auth.ClientID, jti string)
 
 func scanStanding(s scanner, v *Standing) error {
 	err := s.Scan(&v.Session.ID, &v.Session.Account, at(&v.Session.ExpiresAt), at(&v.Session.EndedAt),
-		at(&v.Account.DisabledAt), &v.Client.ID, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
+		at(&v.Account.DisabledAt), &v.Client.ID, flag{&v.Client.FirstParty}, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
 	v.Account.ID = v.Session.Account
 	return err
+}
+
+// Portrait is what the owner of an access token stands on now, and what may be told of
+// them.
+type Portrait struct {
+	Session auth.Session // ID, Account, ExpiresAt, EndedAt, Claims
+	Account auth.Account // all but LastLoginAt and CreatedAt
+	Client  auth.Client  // ID, Type, Settings, DisabledAt
+	Tenant  auth.Tenant  // DisabledAt
+	Revoked bool         // the token itself was revoked
+}
+
+// Portrait is Standing with what the client asked to be told about the account.
+func (tx *Tx) Portrait(session auth.SessionID, client auth.ClientID, jti string) (Portrait, error) {
+	return one(tx.q, func(s scanner, v *Portrait) error {
+		err := s.Scan(&v.Session.ID, &v.Session.Account, at(&v.Session.ExpiresAt), at(&v.Session.EndedAt), decoded{&v.Session.Claims},
+			&v.Account.Email.Address, &v.Account.Email.Login, &v.Account.Name, at(&v.Account.EmailVerifiedAt), at(&v.Account.DisabledAt), at(&v.Account.UpdatedAt),
+			&v.Client.ID, &v.Client.Type, decoded{&v.Client.Settings}, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
+		v.Account.ID = v.Session.Account
+		return err
+	}, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, s.claims,
+		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
+		c.id, c.kind, c.settings, c.disabled_at, t.disabled_at,
+		(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
+		FROM sessions s
+		JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
+		JOIN tenants t ON t.id = s.tenant_id
+		JOIN clients c ON c.tenant_id = s.tenant_id
+		WHERE s.tenant_id = $2 AND s.id = $3 AND c.id = $4`, jti, tx.tenant, session, client)
 }
 
 // MachineStanding is Standing for a client that acts for itself.

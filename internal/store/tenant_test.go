@@ -189,6 +189,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"DropSingleUse":   func(tx *store.Tx) (any, error) { return nil, tx.DropSingleUse("x", auth.UseVerifyEmail) },
 	"Refreshing":      func(tx *store.Tx) (any, error) { return tx.Refreshing("x") },
 	"Standing":        func(tx *store.Tx) (any, error) { return tx.Standing("x", "x", "x") },
+	"Portrait":        func(tx *store.Tx) (any, error) { return tx.Portrait("x", "x", "x") },
 	"MachineStanding": func(tx *store.Tx) (any, error) { return tx.MachineStanding("x", "x") },
 	"Asking":          func(tx *store.Tx) (any, error) { return tx.Asking("x") },
 	"UpdateClient":    func(tx *store.Tx) (any, error) { return nil, tx.UpdateClient(auth.Client{ID: "x", Name: "evil"}) },

@@ -15,6 +15,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
 func TestAttack_RT_01_SpentTokenEndsTheFamily(t *testing.T) {
@@ -66,7 +67,7 @@ func TestAttack_RT_03_ForeignClient(t *testing.T) {
 		h.clock.Advance(time.Minute)
 		for _, raw := range []string{one.RefreshToken, two.RefreshToken} {
 			for _, client := range []auth.ClientID{other, "", "nobody"} {
-				_, err := h.tokens.Refresh(t.Context(), auth.DefaultTenant, client, raw, nil, auth.Actor{})
+				_, err := h.tokens.Refresh(t.Context(), refreshment(client, raw, nil))
 				wantCode(t, err, "invalid_refresh_token")
 			}
 		}
@@ -78,7 +79,7 @@ func TestAttack_RT_03_ForeignTenant(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		storetest.Tenant(t, h.db, "t2")
 		one := h.signIn()
-		_, err := h.tokens.Refresh(t.Context(), "t2", auth.FirstParty, one.RefreshToken, nil, auth.Actor{})
+		_, err := h.tokens.Refresh(t.Context(), token.Refreshment{Tenant: "t2", Client: auth.FirstParty, Token: one.RefreshToken})
 		wantCode(t, err, "invalid_refresh_token")
 		h.must(one.RefreshToken)
 	})
@@ -88,7 +89,7 @@ func TestAttack_RT_04_WiderScope(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		one := h.signIn()
 		for _, scope := range []auth.Scope{{"openid", "admin"}, append(slices.Clone(auth.DefaultScope), "orders:write"), {"OPENID"}} {
-			_, err := h.tokens.Refresh(t.Context(), auth.DefaultTenant, auth.FirstParty, one.RefreshToken, scope, auth.Actor{})
+			_, err := h.tokens.Refresh(t.Context(), refreshment(auth.FirstParty, one.RefreshToken, scope))
 			wantCode(t, err, "invalid_scope")
 			if auth.KindOf(err) != auth.KindInvalid {
 				t.Errorf("kind %v", auth.KindOf(err))
@@ -101,14 +102,14 @@ func TestAttack_RT_04_WiderScope(t *testing.T) {
 func TestAttack_RT_05_NarrowedScopeDoesNotStick(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		one := h.signIn()
-		two, err := h.tokens.Refresh(t.Context(), auth.DefaultTenant, auth.FirstParty, one.RefreshToken, auth.Scope{"email"}, auth.Actor{})
+		two, err := h.tokens.Refresh(t.Context(), refreshment(auth.FirstParty, one.RefreshToken, auth.Scope{"email"}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := payload(t, two.AccessToken)["scope"]; got != "email" || two.Scope.String() != "email" {
 			t.Errorf("narrowed scope: %v in the token, %v in the answer", got, two.Scope)
 		}
-		three, err := h.tokens.Refresh(t.Context(), auth.DefaultTenant, auth.FirstParty, two.RefreshToken, auth.DefaultScope, auth.Actor{})
+		three, err := h.tokens.Refresh(t.Context(), refreshment(auth.FirstParty, two.RefreshToken, auth.DefaultScope))
 		if err != nil {
 			t.Fatal(err)
 		}

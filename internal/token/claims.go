@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -14,11 +15,7 @@ import (
 func claims(issuer string, g auth.Grant, now time.Time, lifetime time.Duration) []byte {
 	b := make([]byte, 0, 640)
 	b = member(b, `{"iss":`, issuer)
-	subject := string(g.Account)
-	if subject == "" {
-		subject = string(g.Client) // a client that acts for itself (RFC 9068 §2.2)
-	}
-	b = member(b, `,"sub":`, subject)
+	b = member(b, `,"sub":`, subject(g))
 	switch len(g.Audience) {
 	case 0:
 		b = member(b, `,"aud":`, issuer)
@@ -47,7 +44,19 @@ func claims(issuer string, g auth.Grant, now time.Time, lifetime time.Duration) 
 	if len(g.AMR) > 0 {
 		b = list(b, `,"amr":`, g.AMR)
 	}
+	if g.JKT != "" {
+		b = append(member(b, `,"cnf":{"jkt":`, g.JKT), '}') // RFC 9449 §6.1
+	}
+	if len(g.Actor) > 0 {
+		b = append(append(b, `,"act":`...), g.Actor...)
+	}
 	return append(b, '}')
+}
+
+// subject is the "sub" of a grant's tokens: that of a client that acts for itself is
+// its own name (RFC 9068 §2.2).
+func subject(g auth.Grant) string {
+	return cmp.Or(g.Subject, string(g.Account), string(g.Client))
 }
 
 func member(b []byte, name, value string) []byte { return quote(append(b, name...), value) }

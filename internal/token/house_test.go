@@ -122,7 +122,7 @@ func (h *house) issue(g auth.Grant) auth.Tokens {
 }
 
 func (n *node) refresh(ctx context.Context, raw string) (auth.Tokens, error) {
-	return n.tokens.Refresh(ctx, auth.DefaultTenant, auth.FirstParty, raw, nil, auth.Actor{IP: "192.0.2.1"})
+	return n.tokens.Refresh(ctx, refreshment(auth.FirstParty, raw, nil))
 }
 
 // must refreshes and expects it to work.
@@ -214,4 +214,9 @@ func (h *house) family(raw string) auth.Family {
 func each(t *testing.T, fn func(t *testing.T, h *house)) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newHouse(t, cfg)) })
+}
+
+// refreshment presents a refresh token at the default tenant.
+func refreshment(client auth.ClientID, raw string, scope auth.Scope) token.Refreshment {
+	return token.Refreshment{Tenant: auth.DefaultTenant, Client: client, Token: raw, Scope: scope, Actor: auth.Actor{IP: "192.0.2.1"}}
 }

@@ -11,22 +11,22 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Inspect looks at a refresh token without spending it, and returns its family when
-// Refresh would take it. Everything else is refused as Unauthenticated
+// Inspect looks at a refresh token without spending it, and returns its family, and
+// the name by which the client knows the account, when Refresh would take it.
+// Everything else is refused as Unauthenticated
 // invalid_refresh_token: what is unknown, spent (in its grace as well), expired or
 // revoked, and a token whose account, client or tenant is shut.
-func (s *Service) Inspect(ctx context.Context, tenant auth.TenantID, raw string) (auth.Family, error) {
+func (s *Service) Inspect(ctx context.Context, tenant auth.TenantID, raw string) (f auth.Family, subject string, err error) {
 	t, ok := s.form.read(tenant, raw)
 	if !ok {
-		return auth.Family{}, notValid(nil)
+		return f, "", notValid(nil)
 	}
-	var f auth.Family
-	err := s.db.Look(ctx, tenant, func(tx *store.Tx) error {
+	err = s.db.Look(ctx, tenant, func(tx *store.Tx) error {
 		r, err := tx.Refreshing(t.familyID())
 		if err != nil {
 			return err
 		}
-		f = r.Family
+		f, subject = r.Family, s.Subject(r.Client, r.Family.Account)
 		alive := f.Live(tx.Now) && r.Session.EndedAt.IsZero() && tx.Now.Before(r.Session.ExpiresAt)
 		if !alive || int64(t.generation) != f.Generation || !secret.Equal(secret.Digest(raw), f.Digest) {
 			return notValid(errors.New("it is dead or spent"))
@@ -38,23 +38,19 @@ func (s *Service) Inspect(ctx context.Context, tenant auth.TenantID, raw string)
 	})
 	switch {
 	case errors.Is(err, auth.ErrNotFound):
-		return auth.Family{}, notValid(err)
+		return auth.Family{}, "", notValid(err)
 	case err != nil:
-		return auth.Family{}, fault("inspect refresh token", err)
+		return auth.Family{}, "", fault("inspect refresh token", err)
 	}
-	return f, nil
+	return f, subject, nil
 }
 
 // RevokeAccess makes an access token worthless before its time, wherever Verify or
 // introspection is asked; services that check tokens by themselves learn of it when
-// it expires. The caller has verified the token, of which these are the claims.
-func (s *Service) RevokeAccess(ctx context.Context, tenant auth.TenantID, c *guard.Claims, actor auth.Actor) error {
+// it expires. The caller has had it checked.
+func (s *Service) RevokeAccess(ctx context.Context, tenant auth.TenantID, c Verified, actor auth.Actor) error {
 	// A little longer than the token itself, since verifiers forgive clocks.
 	until := c.ExpiresAt.Add(guard.DefaultLeeway + time.Minute)
-	var account auth.AccountID
-	if c.SessionID != "" {
-		account = auth.AccountID(c.Subject)
-	}
 	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error {
 		err := tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseRevokedAccess, Digest: c.JTI, Client: auth.ClientID(c.ClientID), Data: "{}",
 			CreatedAt: tx.Now, ExpiresAt: until, UsedAt: tx.Now})
@@ -64,7 +60,7 @@ func (s *Service) RevokeAccess(ctx context.Context, tenant auth.TenantID, c *gua
 		if err != nil {
 			return err
 		}
-		return tx.Record(auth.Event{Kind: auth.EventTokenRevoked, Actor: actor, Account: account,
+		return tx.Record(auth.Event{Kind: auth.EventTokenRevoked, Actor: actor, Account: c.Account,
 			Detail: map[string]string{"client": c.ClientID, "jti": c.JTI}})
 	})
 	if err != nil {

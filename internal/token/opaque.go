@@ -3,8 +3,13 @@ package token
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"encoding/json"
+	"errors"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
 )
@@ -39,7 +44,7 @@ func (s *Service) seal(tenant auth.TenantID, claims []byte) string {
 // unseal gives back the claims of a token that was sealed for the tenant.
 func (s *Service) unseal(tenant auth.TenantID, raw string) ([]byte, bool) {
 	rest, ok := strings.CutPrefix(raw, AccessPrefix)
-	if !ok {
+	if !ok || len(raw) > maxAccess {
 		return nil, false
 	}
 	b, err := secret.Decode(rest)
@@ -48,4 +53,108 @@ func (s *Service) unseal(tenant auth.TenantID, raw string) ([]byte, bool) {
 	}
 	claims, err := s.opaque.Open(nil, nil, b, []byte(tenant))
 	return claims, err == nil
+}
+
+// sealed are the claims of an opaque token as they are read back: what guard.Claims
+// names, and the key.
+type sealed struct {
+	Issuer      string    `json:"iss"`
+	Subject     string    `json:"sub"`
+	Audience    OneOrMany `json:"aud"`
+	ClientID    string    `json:"client_id"`
+	SessionID   string    `json:"sid"`
+	JTI         string    `json:"jti"`
+	Scope       string    `json:"scope"`
+	Roles       []string  `json:"roles"`
+	Permissions []string  `json:"permissions"`
+	AuthTime    int64     `json:"auth_time"`
+	ACR         string    `json:"acr"`
+	AMR         []string  `json:"amr"`
+	IssuedAt    int64     `json:"iat"`
+	ExpiresAt   int64     `json:"exp"`
+	Key         struct {
+		JKT string `json:"jkt"`
+	} `json:"cnf"`
+	Actor json.RawMessage `json:"act"`
+}
+
+// readOpaque checks an opaque access token as guard checks a JWT.
+func (s *Service) readOpaque(tenant auth.TenantID, raw, audience string) (Verified, error) {
+	payload, ok := s.unseal(tenant, raw)
+	if !ok {
+		return Verified{}, ended("it was not sealed here")
+	}
+	var c sealed
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return Verified{}, ended("what was sealed cannot be read")
+	}
+	switch expires := time.Unix(c.ExpiresAt, 0); {
+	case c.Issuer != tenant.Issuer(s.base):
+		return Verified{}, ended("another issuer's")
+	case !slices.Contains(c.Audience, audience):
+		return Verified{}, ended("for another audience")
+	case !s.now().Before(expires.Add(guard.DefaultLeeway)):
+		e := auth.Refuse(auth.KindUnauthenticated, "token_expired", "the access token has expired")
+		e.Err = errors.New("at " + expires.UTC().Format(time.RFC3339))
+		return Verified{}, e
+	}
+	return Verified{Claims: c.claims(), Actor: c.Actor}, nil
+}
+
+func (c sealed) claims() *guard.Claims {
+	out := &guard.Claims{
+		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, ClientID: c.ClientID, SessionID: c.SessionID, JTI: c.JTI,
+		Scopes: strings.Fields(c.Scope), Roles: c.Roles, Permissions: c.Permissions, ACR: c.ACR, AMR: c.AMR,
+		JKT: c.Key.JKT, IssuedAt: time.Unix(c.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(c.ExpiresAt, 0).UTC(),
+	}
+	if c.AuthTime != 0 {
+		out.AuthTime = time.Unix(c.AuthTime, 0).UTC()
+	}
+	return out
+}
+
+// Audience is what an access token of either form says it is for. Of a JWT that is not
+// verified: it is for choosing the audience to verify it against.
+func (s *Service) Audience(tenant auth.TenantID, raw string) []string {
+	if len(raw) > maxAccess {
+		return nil
+	}
+	payload, ok := s.unseal(tenant, raw)
+	if !ok {
+		_, rest, _ := strings.Cut(raw, ".")
+		body, _, found := strings.Cut(rest, ".")
+		b, err := secret.Decode(body)
+		if !found || err != nil {
+			return nil
+		}
+		payload = b
+	}
+	var c struct {
+		Audience OneOrMany `json:"aud"`
+	}
+	if json.Unmarshal(payload, &c) != nil {
+		return nil
+	}
+	return c.Audience
+}
+
+// maxAccess is how long an access token may be to be looked at.
+const maxAccess = 16 << 10
+
+// OneOrMany is a claim that is a string or a list of strings (RFC 7519 §4.1.3).
+type OneOrMany []string
+
+// UnmarshalJSON reads either form.
+func (o *OneOrMany) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*o = OneOrMany{one}
+		return nil
+	}
+	var many []string
+	if json.Unmarshal(b, &many) != nil {
+		return errors.New("aud is neither a string nor a list of strings")
+	}
+	*o = many
+	return nil
 }

@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,27 +24,38 @@ const (
 	refused verdict = "refused" // a mistake of the request; the token stays as it is
 )
 
+// Refreshment is a refresh token that a client presents, and what it asks for it.
+type Refreshment struct {
+	Tenant   auth.TenantID
+	Client   auth.ClientID // that has proved itself
+	Token    string
+	Scope    auth.Scope // nil: the one granted
+	Audience []string   // nil: the one granted (RFC 8707 §2.2)
+	JKT      string     // thumbprint of the key that was proved; empty for none
+	Actor    auth.Actor
+}
+
 // presented is a refresh token with the circumstances of its use.
 type presented struct {
-	tenant auth.TenantID
-	client auth.ClientID
+	Refreshment
 	token  refreshToken
 	digest string      // of the token
 	next   secret.Text // its successor
 	after  string      // digest of the successor
-	scope  auth.Scope  // nil: the one granted
 }
 
-// Refresh spends a refresh token and returns its successor with a fresh access
-// token. A nil scope means the one granted; a narrower one narrows this access
-// token alone; a wider one is refused as Invalid invalid_scope and spends nothing.
+// Refresh spends a refresh token and returns its successor with a fresh access token,
+// and an ID Token where the sign-in led to one (OpenID Connect Core §12.2). A narrower
+// scope or audience narrows this access token alone; a wider one is refused as Invalid
+// invalid_scope or invalid_target and spends nothing.
 //
 // Refusals of the token are Unauthenticated: invalid_refresh_token for what is
-// unknown, expired, revoked, another client's, or whose account may get nothing
-// any more; refresh_token_reused when a spent token came back after its grace, upon
-// which its session and the whole family have ended.
-func (s *Service) Refresh(ctx context.Context, tenant auth.TenantID, client auth.ClientID, raw string, scope auth.Scope, actor auth.Actor) (auth.Tokens, error) {
-	t, ok := s.form.read(tenant, raw)
+// unknown, expired, revoked, another client's, bound to another key, or whose account
+// may get nothing any more; refresh_token_reused when a spent token came back after its
+// grace, upon which its session and the whole family have ended.
+func (s *Service) Refresh(ctx context.Context, in Refreshment) (auth.Tokens, error) {
+	tenant := in.Tenant
+	t, ok := s.form.read(tenant, in.Token)
 	if !ok {
 		s.observe(invalid)
 		return auth.Tokens{}, notValid(nil)
@@ -53,7 +65,7 @@ func (s *Service) Refresh(ctx context.Context, tenant auth.TenantID, client auth
 	if err := s.keys.Ready(ctx, tenant); err != nil {
 		return auth.Tokens{}, fault("refresh", err)
 	}
-	p := presented{tenant: tenant, client: client, token: t, digest: secret.Digest(raw), scope: scope}
+	p := presented{Refreshment: in, token: t, digest: secret.Digest(in.Token)}
 	p.next = s.form.write(tenant, s.form.successor(tenant, t))
 	p.after = secret.Digest(p.next.Reveal())
 
@@ -70,7 +82,7 @@ func (s *Service) Refresh(ctx context.Context, tenant auth.TenantID, client auth
 	case errors.Is(err, auth.ErrNotFound):
 		v, err = invalid, notValid(err)
 	case v == reuse || v == expired:
-		v, err = s.condemn(ctx, p, actor)
+		v, err = s.condemn(ctx, p)
 	}
 	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
 		return auth.Tokens{}, fault("refresh", err) // not the token's fault
@@ -84,14 +96,17 @@ func (s *Service) Refresh(ctx context.Context, tenant auth.TenantID, client auth
 
 // judge is the one decision about a refresh token. It changes nothing.
 //
-// The order matters: another client's token is refused before anything that has
-// consequences, so nobody can end a family with a token stolen for another client;
-// reuse is found before the scope is looked at.
+// The order matters: another client's token, and one that comes without the key to
+// which it is bound, is refused before anything that has consequences, so nobody can
+// end a family with a token that they could not have used; reuse is found before the
+// scope is looked at.
 func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict, error) {
 	f := r.Family
 	switch {
-	case f.Client != p.client:
+	case f.Client != p.Client:
 		return invalid, notValid(errors.New("it belongs to another client"))
+	case f.JKT != "" && f.JKT != p.JKT:
+		return refused, notValid(errors.New("it is bound to another key"))
 	case f.EndReason == auth.EndReuse:
 		return invalid, reused()
 	case !f.RevokedAt.IsZero() || !r.Session.EndedAt.IsZero():
@@ -113,10 +128,24 @@ func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict
 	if err := Decide(r.Tenant, r.Account, r.Client); err != nil {
 		return invalid, notValid(err)
 	}
-	if p.scope != nil && !p.scope.Within(f.Scope) {
+	if p.Scope != nil && !p.Scope.Within(f.Scope) {
 		return refused, auth.Invalid("invalid_scope", "scope", "this is more than was granted")
 	}
+	if !s.Covers(p.Tenant, f.Audience, p.Audience) {
+		return refused, auth.Invalid("invalid_target", "resource", "this is not what was granted")
+	}
 	return v, nil
+}
+
+// Covers reports whether all that is asked for is among the audience of a grant, which
+// is the issuer when it is empty.
+func (s *Service) Covers(tenant auth.TenantID, granted, asked []string) bool {
+	for _, a := range asked {
+		if !slices.Contains(granted, a) && (len(granted) > 0 || a != tenant.Issuer(s.base)) {
+			return false
+		}
+	}
+	return true
 }
 
 // withinGrace looks both ways, because the clock of the node that rotated may be a
@@ -131,12 +160,18 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshi
 	f := r.Family
 	g := auth.Grant{
 		Account: f.Account, Client: f.Client, Session: f.Session, Scope: f.Scope, Roles: r.Roles, Permissions: r.Permissions,
-		AuthAt: r.Session.AuthAt, ACR: r.Session.ACR, AMR: r.Session.AMR,
+		Audience: f.Audience, AuthAt: r.Session.AuthAt, ACR: r.Session.ACR, AMR: r.Session.AMR, JKT: p.JKT,
 	}
-	if p.scope != nil {
-		g.Scope = p.scope
+	if p.Scope != nil {
+		g.Scope = p.Scope
 	}
-	d := s.draft(r.Tenant, g)
+	if len(p.Audience) > 0 {
+		g.Audience = p.Audience
+	}
+	d := s.draft(r.Tenant, r.Client, g)
+	if f.Client != auth.FirstParty { // our own API has its own ways to say who signed in
+		d.identify(r.Client, r.Account, &auth.IDTokenRequest{Claims: r.Session.Claims.IDToken})
+	}
 	d.refresh = p.next
 	if v == race {
 		d.idle = f.IdleAt.Sub(now)
@@ -161,8 +196,8 @@ const touchEvery = time.Minute
 
 // condemn carries out what reuse and expiry deserve. It judges again, because
 // another node may have done so meanwhile.
-func (s *Service) condemn(ctx context.Context, p presented, actor auth.Actor) (v verdict, err error) {
-	err = s.db.Write(ctx, p.tenant, func(tx *store.Tx) error {
+func (s *Service) condemn(ctx context.Context, p presented) (v verdict, err error) {
+	err = s.db.Write(ctx, p.Tenant, func(tx *store.Tx) error {
 		r, err := tx.Refreshing(p.token.familyID())
 		if errors.Is(err, auth.ErrNotFound) {
 			v = invalid
@@ -177,7 +212,7 @@ func (s *Service) condemn(ctx context.Context, p presented, actor auth.Actor) (v
 		}
 		switch v {
 		case reuse:
-			err = punish(tx, r.Family, p.token.generation, actor)
+			err = punish(tx, r.Family, p.token.generation, p.Actor)
 		case expired:
 			err = tx.RevokeFamily(r.Family.ID, auth.EndExpired)
 		}

@@ -2,9 +2,11 @@ package token
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,56 +15,133 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
+// Verified is an access token that is good, and what it stands for.
+type Verified struct {
+	*guard.Claims // shared: read them, do not change them
+	// Account is whose session it is; empty for a client that acts for itself. It is not
+	// always the Subject, which may be a name that the client alone knows.
+	Account auth.AccountID
+	// FirstParty says that it was given to a client of our own.
+	FirstParty bool
+	// Actor is who acts for the subject (RFC 8693 §4.1), encoded; empty for nobody.
+	Actor json.RawMessage
+}
+
 // Verify checks an access token of the tenant for our own API: signature and
 // claims as guard does, then in the database that its session lives and that
-// account, client and tenant are not shut, so that a revocation counts at once.
+// account, client and tenant are not shut, so that a revocation counts at once. What a
+// person allowed another company's client does not open our own API, which has no
+// scopes: its token is refused as Forbidden client_not_allowed. The Subject of what
+// it returns is the account's id.
+//
 // Refusals are Unauthenticated (invalid_token, token_expired) and wrap the
 // *guard.Error if there is one; Unavailable when it cannot be known.
 //
 // The idle limit of a session is that of its cookie and its refresh tokens, and is
 // not looked at here: an access token has a limit of its own.
 func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) (*guard.Claims, error) {
-	return s.VerifyFor(ctx, tenant, raw, tenant.Issuer(s.base))
+	v, err := s.Check(ctx, tenant, raw, tenant.Issuer(s.base))
+	switch {
+	case err != nil:
+		return nil, err
+	case v.JKT != "":
+		return nil, ended("it is bound to a key and came without a proof")
+	case v.Account == "":
+		return v.Claims, nil
+	case !v.FirstParty:
+		return nil, auth.Refuse(auth.KindForbidden, "client_not_allowed", "this call is for the service's own clients")
+	case v.Subject == string(v.Account):
+		return v.Claims, nil
+	}
+	own := *v.Claims
+	own.Subject = string(v.Account)
+	return &own, nil
 }
 
-// VerifyFor is Verify for another audience than the issuer's own. Audiences are
-// those of registered clients, never a stranger's.
+// VerifyFor is Verify for another audience than the issuer's own, for any client and
+// for tokens that are bound to a key: for looking at a token, not for serving whoever
+// shows it. Audiences are those of registered clients, never a stranger's.
 func (s *Service) VerifyFor(ctx context.Context, tenant auth.TenantID, raw, audience string) (*guard.Claims, error) {
+	v, err := s.Check(ctx, tenant, raw, audience)
+	return v.Claims, err
+}
+
+// Check is VerifyFor with what the token stands for. Whoever takes a token from a
+// request asks for the key of its JKT as well, if it has one.
+func (s *Service) Check(ctx context.Context, tenant auth.TenantID, raw, audience string) (Verified, error) {
+	v, err := s.read(ctx, tenant, raw, audience)
+	if err != nil {
+		return Verified{}, err
+	}
+	seen, err := s.standing(ctx, tenant, v.Claims)
+	if err != nil {
+		return Verified{}, gone(err)
+	}
+	v.Account, v.FirstParty = seen.Account.ID, seen.Client.FirstParty
+	return v, nil
+}
+
+// read checks what the token says of itself, and nothing in the database.
+func (s *Service) read(ctx context.Context, tenant auth.TenantID, raw, audience string) (Verified, error) {
+	if strings.HasPrefix(raw, AccessPrefix) {
+		return s.readOpaque(tenant, raw, audience)
+	}
 	g, err := s.guards.of(ctx, s, sentry{tenant, audience})
 	if err != nil {
-		return nil, fault("verify access token", err)
+		return Verified{}, fault("verify access token", err)
 	}
-	c, err := g.Verify(ctx, raw)
+	c, err := g.VerifyUnproved(ctx, raw)
 	if err != nil {
-		return nil, untrusted(err)
+		return Verified{}, untrusted(err)
 	}
-	if err := s.standing(ctx, tenant, c); err != nil {
-		if errors.Is(err, auth.ErrNotFound) {
-			return nil, ended("its session, account or client is gone")
-		}
-		return nil, fault("verify access token", err)
+	v := Verified{Claims: c}
+	if _, err := c.Claim("act", &v.Actor); err != nil {
+		return Verified{}, ended("its act is not JSON")
 	}
-	return c, nil
+	return v, nil
 }
 
-// standing looks whether what the token stands on is still there.
-func (s *Service) standing(ctx context.Context, tenant auth.TenantID, c *guard.Claims) error {
-	return s.db.Look(ctx, tenant, func(tx *store.Tx) error {
-		v, err := readStanding(tx, c)
-		switch {
-		case err != nil:
+// gone tells what is not there any more from what could not be looked at.
+func gone(err error) error {
+	if errors.Is(err, auth.ErrNotFound) {
+		return ended("its session, account or client is gone")
+	}
+	return fault("verify access token", err)
+}
+
+// standing looks whether what the token stands on is still there, and returns it.
+func (s *Service) standing(ctx context.Context, tenant auth.TenantID, c *guard.Claims) (v store.Standing, err error) {
+	err = s.db.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+		if v, err = readStanding(tx, c); err != nil {
 			return err
-		case string(v.Account.ID) != c.Subject && c.SessionID != "":
-			return ended("the session is another account's")
-		case !v.Session.EndedAt.IsZero() || c.SessionID != "" && !tx.Now.Before(v.Session.ExpiresAt):
-			return ended("its session has ended")
-		case v.Account.Disabled() || v.Client.Disabled() || v.Tenant.Disabled():
-			return ended("its account, client or tenant is disabled")
-		case v.Revoked:
-			return ended("it was revoked")
 		}
-		return nil
+		return stands(tx.Now, c, v)
 	})
+	if err != nil || c.SessionID == "" || string(v.Account.ID) == c.Subject {
+		return v, err
+	}
+	// A name that one client or one sector alone knows: worked out again from the client,
+	// which is read for these tokens only.
+	return v, s.db.Look(ctx, tenant, func(tx *store.Tx) error {
+		client, err := tx.Client(auth.ClientID(c.ClientID))
+		if err == nil && s.Subject(client, v.Account.ID) != c.Subject {
+			err = ended("the session is another account's")
+		}
+		return err
+	})
+}
+
+// stands is the one judgement of what a token stands on.
+func stands(now time.Time, c *guard.Claims, v store.Standing) error {
+	switch {
+	case !v.Session.EndedAt.IsZero() || c.SessionID != "" && !now.Before(v.Session.ExpiresAt):
+		return ended("its session has ended")
+	case v.Account.Disabled() || v.Client.Disabled() || v.Tenant.Disabled():
+		return ended("its account, client or tenant is disabled")
+	case v.Revoked:
+		return ended("it was revoked")
+	}
+	return nil
 }
 
 func readStanding(tx *store.Tx, c *guard.Claims) (store.Standing, error) {

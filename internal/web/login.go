@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
 var (
@@ -97,7 +98,7 @@ func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (
 			return nil, err
 		}
 	}
-	t, err := s.cfg.Tokens.Refresh(ctx, ex.tenant.ID, auth.FirstParty, in.Body.RefreshToken, nil, ex.by())
+	t, err := s.cfg.Tokens.Refresh(ctx, token.Refreshment{Tenant: ex.tenant.ID, Client: auth.FirstParty, Token: in.Body.RefreshToken, Actor: ex.by()})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,199 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// authorizationCode redeems what a person has allowed (RFC 6749 §4.1.3).
+var authorizationCode = grant{name: auth.GrantAuthorizationCode, issue: (*Service).issueCoded}
+
+// codePrefix is what every authorization code begins with.
+const codePrefix = "wwc_"
+
+// redemption is a code with what came along to prove that it may be redeemed.
+type redemption struct {
+	tokenRequest
+	digest      string // of the code
+	redirectURI string
+	challenge   string   // the S256 of the verifier; empty without one (RFC 7636 §4.6)
+	audience    []string // the resources to which the tokens are narrowed; nil for all
+}
+
+func (s *Service) issueCoded(ctx context.Context, r tokenRequest) (auth.Tokens, error) {
+	in, err := readRedemption(r)
+	if err != nil {
+		return auth.Tokens{}, err
+	}
+	// A code is spent only by a node that can sign what it stands for.
+	if err := s.cfg.Tokens.Prepare(ctx, r.Tenant.ID, r.Client); err != nil {
+		return auth.Tokens{}, fmt.Errorf("code grant: %w", err)
+	}
+	var d token.Draft
+	err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) (err error) {
+		d, err = s.redeem(tx, in)
+		return err
+	})
+	if err != nil {
+		if _, ok := errors.AsType[*Error](err); ok {
+			return auth.Tokens{}, err
+		}
+		return auth.Tokens{}, fmt.Errorf("code grant: %w", undecided(err))
+	}
+	tokens, err := s.cfg.Tokens.Finish(ctx, d)
+	if err != nil {
+		return auth.Tokens{}, fmt.Errorf("code grant: %w", err)
+	}
+	return tokens, nil
+}
+
+// readRedemption reads the form. The verifier is hashed here, because nothing is
+// hashed inside a transaction.
+func readRedemption(r tokenRequest) (redemption, error) {
+	raw := r.form.Get("code")
+	if raw == "" {
+		return redemption{}, refuse(InvalidRequest, "code is missing")
+	}
+	if !secret.Valid(codePrefix, raw) {
+		return redemption{}, noCode("it is not of our making")
+	}
+	in := redemption{tokenRequest: r, digest: secret.Digest(raw), redirectURI: r.form.Get("redirect_uri")}
+	if v := r.form.Get("code_verifier"); v != "" {
+		if !validVerifier(v) {
+			return redemption{}, noCode("the verifier is not one of RFC 7636")
+		}
+		in.challenge = secret.Digest(v)
+	}
+	var err error
+	in.audience, err = narrowed(r.form)
+	return in, err
+}
+
+// validVerifier holds a code_verifier to its form (RFC 7636 §4.1), so that a short one
+// is of no use even when its hash would match.
+func validVerifier(v string) bool {
+	return len(v) >= 43 && len(v) <= 128 && strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~") == ""
+}
+
+// redeem is the one transaction of a redemption. The order matters: whoever is not the
+// client for whom the code was made, or lacks the verifier, changes nothing, so a
+// stolen code is of no use even for doing harm; and only a replay by that client with
+// everything right says that the code was stolen (RFC 9700 §4.5.3.2).
+func (s *Service) redeem(tx *store.Tx, in redemption) (token.Draft, error) {
+	code, err := tx.SingleUse(auth.UseCode, in.digest)
+	if errors.Is(err, auth.ErrNotFound) {
+		return token.Draft{}, noCode("it is not known")
+	} else if err != nil {
+		return token.Draft{}, fmt.Errorf("read code: %w", err)
+	}
+	var g auth.CodeGrant
+	if err := json.Unmarshal([]byte(code.Data), &g); err != nil {
+		return token.Draft{}, fmt.Errorf("read code grant: %w", err)
+	}
+	if err := in.belongs(code, g); err != nil {
+		return token.Draft{}, err
+	}
+	if !code.UsedAt.IsZero() {
+		return token.Draft{}, s.replayed(tx, in, code, g)
+	}
+	if !tx.Now.Before(code.ExpiresAt) {
+		return token.Draft{}, noCode("it has expired")
+	}
+	if !s.within(in, g) {
+		return token.Draft{}, refuse(InvalidTarget, "the grant is not for that resource")
+	}
+	if _, err := tx.Take(auth.UseCode, in.digest); errors.Is(err, auth.ErrNotFound) {
+		return token.Draft{}, noCode("it was used at the same moment")
+	} else if err != nil {
+		return token.Draft{}, fmt.Errorf("take code: %w", err)
+	}
+	return s.open(tx, in, code, g)
+}
+
+// belongs checks that the code is redeemed by whom, and with what, it was made for.
+func (in redemption) belongs(code auth.SingleUse, g auth.CodeGrant) error {
+	switch {
+	case code.Client != in.Client.ID:
+		return noCode("it belongs to another client")
+	case g.RedirectURI != in.redirectURI:
+		return noCode("the redirect_uri is not that of the request")
+	case g.Challenge == "" && in.challenge != "":
+		return noCode("a verifier came, but there was no challenge") // RFC 9700 §4.8.2
+	case !secret.Equal(g.Challenge, in.challenge):
+		return noCode("the verifier does not fit the challenge, or is missing")
+	case g.JKT != "" && g.JKT != in.jkt:
+		return noCode("it is bound to another key") // RFC 9449 §10
+	}
+	return nil
+}
+
+// within reports whether the resources asked for were granted; the issuer is what was
+// granted when nothing else was.
+func (s *Service) within(in redemption, g auth.CodeGrant) bool {
+	return s.cfg.Tokens.Covers(in.Tenant.ID, g.Resources, in.audience)
+}
+
+// open signs the client in under the browser's session and writes down what it gets.
+func (s *Service) open(tx *store.Tx, in redemption, code auth.SingleUse, g auth.CodeGrant) (token.Draft, error) {
+	client, err := tx.Client(code.Client)
+	if err != nil {
+		return token.Draft{}, fmt.Errorf("read client: %w", err)
+	}
+	signed, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: g.Browser}, session.BeginClient{
+		ID: g.Session, Client: client, Scope: g.Scope, Claims: g.Claims, Actor: in.Actor,
+	})
+	if err != nil {
+		return token.Draft{}, err
+	}
+	if signed.Account != code.Account {
+		return token.Draft{}, noCode("its session is another account's")
+	}
+	asked := auth.Grant{
+		Account: code.Account, Client: code.Client, Session: signed.ID, Scope: g.Scope, Audience: g.Resources,
+		AuthAt: g.AuthAt, ACR: g.ACR, AMR: g.AMR, JKT: in.jkt,
+		IDToken: &auth.IDTokenRequest{Nonce: g.Nonce, Claims: g.Claims.IDToken},
+	}
+	d, err := s.cfg.Tokens.Start(tx, asked)
+	if err != nil {
+		return token.Draft{}, err
+	}
+	err = tx.Record(auth.Event{Kind: auth.EventTokenIssued, Actor: in.Actor, Account: code.Account, Detail: map[string]string{
+		"grant": string(auth.GrantAuthorizationCode), "scope": g.Scope.String(), "session": string(signed.ID),
+	}})
+	if err != nil {
+		return token.Draft{}, fmt.Errorf("record issued tokens: %w", err)
+	}
+	return d.Narrow(in.audience), nil
+}
+
+// replayed ends what came of the code, because two have it (RFC 6749 §4.1.2): the
+// client's session, and with it every token of the first redemption.
+func (s *Service) replayed(tx *store.Tx, in redemption, code auth.SingleUse, g auth.CodeGrant) error {
+	err := s.cfg.Sessions.End(tx, code.Account, g.Session, auth.EndCode)
+	switch {
+	case errors.Is(err, auth.ErrNotFound):
+		return noCode("it was used before, and what came of it is over")
+	case err != nil:
+		return fmt.Errorf("end client's session: %w", err)
+	}
+	err = tx.Record(auth.Event{Kind: auth.EventCodeReuse, Outcome: auth.Failure, Actor: in.Actor, Account: code.Account,
+		Detail: map[string]string{"session": string(g.Session), "client": string(code.Client)}})
+	if err != nil {
+		return fmt.Errorf("record replayed code: %w", err)
+	}
+	return store.Keep(noCode("it was used before"))
+}
+
+// noCode is the one refusal of a code; why is for the log.
+func noCode(why string) error {
+	return &Error{Code: InvalidGrant, Desc: "the code is not valid for this client", Err: errors.New(why)}
+}

@@ -1,0 +1,92 @@
+package token
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// idTyp marks ID Tokens and other JWTs without a type of their own.
+const idTyp = "JWT"
+
+// identity is what an ID Token says beyond its grant.
+type identity struct {
+	algorithm string
+	account   auth.Account
+	asked     auth.IDTokenRequest
+}
+
+// IDTokenAlgorithm signs a client's ID Tokens: RS256 unless it is set to another
+// (OpenID Connect Registration §2).
+func IDTokenAlgorithm(c auth.Client) string { return cmp.Or(c.Settings.IDTokenAlgorithm, keys.RS256) }
+
+// identify asks for an ID Token, if the scope has openid (OpenID Connect Core
+// §3.1.2.1). The account is the one of the grant.
+func (d *Draft) identify(c auth.Client, a auth.Account, asked *auth.IDTokenRequest) {
+	if asked != nil && d.grant.Scope.Has(auth.ScopeOpenID) {
+		d.id = &identity{algorithm: IDTokenAlgorithm(c), account: a, asked: *asked}
+	}
+}
+
+// Prepare makes the keys that a client's tokens and answers are signed with, where the
+// tenant has none of the kind yet. It is asked when a client is made and before
+// anything is spent for which a signature has to be given; then it costs a look at
+// memory.
+func (s *Service) Prepare(ctx context.Context, tenant auth.TenantID, c auth.Client) error {
+	for _, alg := range []string{IDTokenAlgorithm(c), c.Settings.UserInfoAlgorithm, c.Settings.IntrospectionAlgorithm} {
+		if alg == "" {
+			continue
+		}
+		if err := s.keys.Ensure(ctx, tenant, alg); err != nil {
+			return fault("make a "+alg+" key", err)
+		}
+	}
+	return nil
+}
+
+// signIdentity mints the ID Token that goes with an access token (OpenID Connect Core
+// §2, §3.1.3.6). It lives as long as the access token. auth_time, acr and amr are
+// those of the sign-in, however often it was refreshed (§12.2).
+func (s *Service) signIdentity(ctx context.Context, d Draft, access string, now time.Time) (string, error) {
+	g, id := d.grant, d.id
+	b := make([]byte, 0, 640)
+	b = member(b, `{"iss":`, d.tenant.Issuer(s.base))
+	b = member(b, `,"sub":`, subject(g))
+	b = member(b, `,"aud":`, string(g.Client))
+	b = number(b, `,"exp":`, now.Unix()+int64(d.access/time.Second))
+	b = number(b, `,"iat":`, now.Unix())
+	if !g.AuthAt.IsZero() {
+		b = number(b, `,"auth_time":`, g.AuthAt.Unix())
+	}
+	b = optional(b, `,"nonce":`, id.asked.Nonce)
+	b = optional(b, `,"acr":`, g.ACR)
+	if len(g.AMR) > 0 {
+		b = list(b, `,"amr":`, g.AMR)
+	}
+	b = optional(b, `,"sid":`, string(g.Session))
+	b = member(b, `,"at_hash":`, leftHalf(id.algorithm, access))
+	b = person(b, id.account, nil, id.asked.Claims)
+	out, err := s.keys.Sign(ctx, d.tenant, id.algorithm, idTyp, append(b, '}'))
+	if err != nil {
+		return "", fmt.Errorf("sign ID Token: %w", err)
+	}
+	return out, nil
+}
+
+// leftHalf is at_hash: the left half of the digest that belongs to the algorithm.
+// Ed25519 hashes with SHA-512.
+func leftHalf(alg, access string) string {
+	if alg == keys.EdDSA {
+		sum := sha512.Sum512([]byte(access))
+		return secret.Encode(sum[:32])
+	}
+	sum := sha256.Sum256([]byte(access))
+	return secret.Encode(sum[:16])
+}
