@@ -1,0 +1,76 @@
+package browser
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/chromedp/chromedp"
+)
+
+// axeSource is axe-core, which scripts/test puts there.
+var axeSource = sync.OnceValues(func() (string, error) {
+	b, err := os.ReadFile(filepath.Join(root, ".cache", "axe", "node_modules", "axe-core", "axe.min.js"))
+	return string(b), err
+})
+
+// finding is what axe-core has against a page.
+type finding struct {
+	ID     string `json:"id"`
+	Impact string `json:"impact"`
+	Help   string `json:"help"`
+	Nodes  []struct {
+		HTML    string `json:"html"`
+		Summary string `json:"failureSummary"`
+	} `json:"nodes"`
+}
+
+// accessible fails the test when axe-core finds anything serious or critical in the
+// page, by WCAG 2.2 AA or by its own experience, or when the page is wider than the
+// window (WCAG 2.2, 1.4.10).
+func (b *tab) accessible(name string) *tab {
+	b.t.Helper()
+	source, err := axeSource()
+	if err != nil {
+		if os.Getenv("WATCHWORD_TEST_ALL") != "" {
+			b.t.Fatalf("axe-core is not there (scripts/test fetches it): %v", err)
+		}
+		return b
+	}
+	if !b.look.noScript {
+		for _, f := range b.axe(source) {
+			if slices.Contains([]string{"serious", "critical"}, f.Impact) {
+				where := make([]string, 0, len(f.Nodes))
+				for _, n := range f.Nodes {
+					where = append(where, n.HTML+"\n    "+strings.ReplaceAll(n.Summary, "\n", "\n    "))
+				}
+				b.t.Errorf("%s: %s (%s): %s\n  %s", name, f.ID, f.Impact, f.Help, strings.Join(where, "\n  "))
+			}
+		}
+	}
+	over, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if over > 0 {
+		b.t.Errorf("%s: the page is %g pixels wider than the window", name, over)
+	}
+	return b
+}
+
+func (b *tab) axe(source string) []finding {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](source + "\n;0"))
+	result, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r => JSON.stringify(r.violations))`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var all []finding
+	if err := json.Unmarshal([]byte(result), &all); err != nil {
+		b.t.Fatalf("axe-core says %.200s: %v", result, err)
+	}
+	return all
+}
