@@ -285,11 +285,9 @@ func TestSessionIsSeen(t *testing.T) {
 		if v := session(); v.SeenAt != h.clock.Now() || v.IdleAt != h.clock.Now().Add(14*24*time.Hour) {
 			t.Errorf("without a cookie: %+v", v)
 		}
-		h.write(func(tx *store.Tx) error {
-			v := session()
-			v.Digest = "digest"
-			return tx.RenewSession(v)
-		})
+		v := session()
+		v.Digest = "digest"
+		h.write(func(tx *store.Tx) error { return tx.RenewSession(v) })
 		before := session()
 		h.clock.Advance(time.Hour)
 		h.must(ts.RefreshToken)

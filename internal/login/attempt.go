@@ -1,0 +1,319 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// What a password proves, in the words of OpenID Connect Core §2 and RFC 8176.
+const acr = "1"
+
+var amr = []string{"pwd"}
+
+// errCredentials is the one answer to everything that must not be told apart.
+func errCredentials() error {
+	return auth.Refuse(auth.KindUnauthenticated, "invalid_credentials", "wrong e-mail address or password")
+}
+
+// try is the one way from a typed password to a session, whatever the session is for:
+// Password and Enter differ in what they begin, and in nothing before that.
+func (s *Service) try(ctx context.Context, a *attempt) error {
+	reason, err := a.admitted(ctx)
+	switch {
+	case err == nil:
+		s.cfg.Observe("success", "")
+	case reason == ReasonUnavailable:
+		s.cfg.Observe("error", reason)
+	default:
+		s.cfg.Observe("failure", reason)
+	}
+	return err
+}
+
+// attempt is one try to sign in.
+type attempt struct {
+	s               *Service
+	tenant          auth.TenantID
+	email, password string
+	actor           auth.Actor
+	// begin writes the session of somebody who has shown the right password. It may run
+	// twice. finish, if not nil, is done after the commit.
+	begin  func(tx *store.Tx, a auth.Account) (auth.Session, error)
+	finish func(ctx context.Context) error
+
+	login   string       // canonical; empty when the typed text is no address
+	last    bool         // the limit is reached with this one
+	account auth.Account // zero for an unknown login
+	hash    string       // empty for an account without a password
+	raised  string       // a new hash of the same password, when the old is to be replaced
+}
+
+// admitted counts the attempt before anything is looked at.
+func (a *attempt) admitted(ctx context.Context) (string, error) {
+	if _, err := password.Normalize(a.password); err != nil {
+		return ReasonInvalid, hashing(err)
+	}
+	a.login = canonical(a.email)
+	d, err := a.s.cfg.Limiter.Take(ctx, a.key(), a.s.cfg.Rates.Account, 1)
+	if err != nil { // never taken for a yes
+		return ReasonUnavailable, auth.Unavailable(fmt.Errorf("count attempt: %w", err), 5*time.Second)
+	}
+	if !d.OK {
+		return ReasonLimited, auth.Throttled(d.RetryAfter)
+	}
+	a.last = d.Remaining == 0
+	reason, err := a.run(ctx)
+	if err == nil || reason == ReasonUnverified || reason == ReasonUnavailable {
+		// The right password, or our own failure, is nobody's wrong guess.
+		a.s.refund(ctx, a.key())
+	}
+	return reason, err
+}
+
+// canonical is the login that is looked up. What is no address has none: it goes
+// the same way as an address that nobody has.
+func canonical(email string) string {
+	e, err := auth.ParseEmail(email)
+	if err != nil {
+		return ""
+	}
+	return e.Login
+}
+
+func (s *Service) refund(ctx context.Context, key string) {
+	// A caller who has gone away has not guessed wrong either.
+	if err := s.cfg.Limiter.Refund(context.WithoutCancel(ctx), key, s.cfg.Rates.Account, 1); err != nil {
+		s.cfg.Log.Warn("limit not refunded", "error", err)
+	}
+}
+
+// key counts by canonical login, so every spelling has one counter. Text that is
+// no address is counted by digest: it may be a password in the wrong field.
+func (a *attempt) key() string {
+	id := a.login
+	if id == "" {
+		id = "?" + secret.Digest(strings.TrimSpace(a.email))
+	}
+	return "login.account|" + string(a.tenant) + "|" + id
+}
+
+// errMoved says that the hash changed between comparison and transaction. Another
+// sign-in may just have raised it, so it has to be compared again.
+var errMoved = errors.New("password hash changed meanwhile")
+
+func (a *attempt) run(ctx context.Context) (reason string, err error) {
+	for range 3 {
+		if reason, err = a.once(ctx); !errors.Is(err, errMoved) {
+			return reason, err
+		}
+	}
+	return ReasonUnavailable, auth.Unavailable(err, time.Second)
+}
+
+func (a *attempt) once(ctx context.Context) (string, error) {
+	if err := a.look(ctx); err != nil {
+		return ReasonUnavailable, err
+	}
+	right, err := a.compare(ctx)
+	if err != nil {
+		return ReasonUnavailable, err
+	}
+	if !right {
+		return a.fail(ctx, a.why())
+	}
+	// Said here and not only by the one decision, so that a disabled account with
+	// the right password ends exactly as one with a wrong password does.
+	if a.account.Disabled() {
+		return a.fail(ctx, ReasonDisabled)
+	}
+	return a.enter(ctx)
+}
+
+// look reads account and hash. For an unknown login the second statement runs all
+// the same and finds nothing.
+func (a *attempt) look(ctx context.Context) error {
+	err := a.s.cfg.DB.Read(ctx, a.tenant, func(tx *store.Tx) (err error) {
+		a.raised = "" // of an earlier round
+		if a.account, err = tx.AccountByLogin(a.login); err != nil && !errors.Is(err, auth.ErrNotFound) {
+			return err
+		}
+		if a.hash, err = tx.Password(a.account.ID); err != nil && !errors.Is(err, auth.ErrNotFound) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look up login: %w", err)
+	}
+	return nil
+}
+
+// compare does one comparison in every case.
+func (a *attempt) compare(ctx context.Context) (bool, error) {
+	h := a.s.cfg.Hasher
+	if a.hash == "" {
+		if _, err := h.VerifyNone(ctx, a.password); err != nil {
+			return false, hashing(err)
+		}
+		return false, nil
+	}
+	res, err := h.Verify(ctx, a.hash, a.password)
+	if err != nil && unusable(err) {
+		a.s.cfg.Log.Error("stored password hash cannot be used", "tenant", a.tenant, "account", a.account.ID, "error", err)
+		return false, nil
+	}
+	if err != nil {
+		return false, hashing(err)
+	}
+	if res.Rehash && !a.account.Disabled() {
+		// Without a new hash this time, the next sign-in tries again.
+		if a.raised, err = h.Hash(ctx, a.password); err != nil {
+			a.s.cfg.Log.Warn("password hash not raised", "account", a.account.ID, "error", err)
+		}
+	}
+	return res.OK, nil
+}
+
+func unusable(err error) bool {
+	return errors.Is(err, password.ErrUnknownHash) || errors.Is(err, password.ErrMalformedHash) ||
+		errors.Is(err, password.ErrCostlyHash) || errors.Is(err, password.ErrNoSalt)
+}
+
+func (a *attempt) why() string {
+	if a.account.ID == "" {
+		return ReasonUnknown
+	}
+	return ReasonPassword
+}
+
+// fail writes the line of a failed attempt and gives the uniform answer.
+func (a *attempt) fail(ctx context.Context, reason string) (string, error) {
+	err := a.s.cfg.DB.Write(ctx, a.tenant, func(tx *store.Tx) error { return a.record(tx, reason) })
+	if err != nil {
+		return ReasonUnavailable, fmt.Errorf("record failed login: %w", err)
+	}
+	return reason, errCredentials()
+}
+
+// record writes an audit line about a failure. What was typed is never in it: it
+// may be a password in the wrong field.
+func (a *attempt) record(tx *store.Tx, reason string) error {
+	detail := map[string]string{"reason": reason}
+	if a.last {
+		detail["limit"] = "reached"
+	}
+	return tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: a.actor, Account: a.account.ID, Detail: detail})
+}
+
+// hashing turns what the hasher reports into a refusal.
+func hashing(err error) error {
+	if busy, ok := errors.AsType[*password.BusyError](err); ok {
+		return auth.Unavailable(err, busy.RetryAfter)
+	}
+	switch {
+	case errors.Is(err, password.ErrTooLong):
+		return auth.Invalid("password_too_long", "password", "a password has at most 128 characters")
+	case errors.Is(err, password.ErrNotText):
+		return auth.Invalid("password_invalid", "password", "a password must be text")
+	}
+	return fmt.Errorf("compare password: %w", err)
+}
+
+// enter starts the session of somebody who has shown the right password. The
+// transaction reads again what the comparison was based on, asks the one decision,
+// and writes the session with everything that hangs on it.
+func (a *attempt) enter(ctx context.Context) (string, error) {
+	var refused string
+	err := a.s.cfg.DB.Write(ctx, a.tenant, func(tx *store.Tx) (err error) {
+		if refused, err = a.decide(tx); err != nil || refused != "" {
+			return err
+		}
+		v, err := a.begin(tx, a.account)
+		if err != nil {
+			return err
+		}
+		return a.keep(tx, v)
+	})
+	if err != nil && refused != "" {
+		return refused, err
+	}
+	if err != nil {
+		return ReasonUnavailable, fmt.Errorf("sign in: %w", err)
+	}
+	if a.finish != nil {
+		if err := a.finish(ctx); err != nil {
+			return ReasonUnavailable, err
+		}
+	}
+	return "", nil
+}
+
+// decide refuses, with a trace, what must not go on although the password was
+// right.
+func (a *attempt) decide(tx *store.Tx) (reason string, err error) {
+	hash, err := tx.Password(a.account.ID)
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return "", err
+	}
+	if err != nil || hash != a.hash {
+		return "", errMoved // a reset in between must not leave a session of the old password
+	}
+	account, err := tx.Account(a.account.ID)
+	if err != nil {
+		return "", err
+	}
+	a.account = account
+	if account.Disabled() {
+		return a.refuse(tx, ReasonDisabled, errCredentials())
+	}
+	tenant, err := tx.Self()
+	if err != nil {
+		return "", err
+	}
+	client, err := tx.Client(auth.FirstParty)
+	if err != nil {
+		return "", err
+	}
+	if refusal := token.Decide(tenant, account, client); refusal != nil {
+		reason := ReasonRefused
+		if e, ok := errors.AsType[*auth.Error](refusal); ok && e.Code == ReasonUnverified {
+			reason = ReasonUnverified
+		}
+		return a.refuse(tx, reason, refusal)
+	}
+	return "", nil
+}
+
+func (a *attempt) refuse(tx *store.Tx, reason string, refusal error) (string, error) {
+	if err := a.record(tx, reason); err != nil {
+		return "", err
+	}
+	return reason, store.Keep(refusal)
+}
+
+// keep writes what a successful attempt leaves: the raised hash, the time, the
+// audit line.
+func (a *attempt) keep(tx *store.Tx, v auth.Session) error {
+	detail := map[string]string{"method": "password", "session": string(v.ID)}
+	if a.raised != "" {
+		if _, err := tx.SwapPassword(a.account.ID, a.hash, a.raised); err != nil {
+			return err
+		}
+		if err := tx.Record(auth.Event{Kind: auth.EventPasswordRehashed, Actor: auth.System, Account: a.account.ID}); err != nil {
+			return err
+		}
+	}
+	if err := tx.TouchLogin(a.account.ID); err != nil {
+		return err
+	}
+	return tx.Record(auth.Event{Kind: auth.EventLogin, Actor: a.actor, Account: a.account.ID, Detail: detail})
+}

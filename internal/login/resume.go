@@ -1,0 +1,128 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// Resume begins a session for the owner of a keep cookie, which is spent for a new
+// one. It says when the person proved who they are, which is not now. Refused as
+// Unauthenticated session_invalid when the cookie is worth nothing, upon which the
+// browser should forget it. A cookie that was spent before ends its series with all
+// its sessions, and the owner is warned.
+func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string, browser []session.Signed, actor auth.Actor) (Entered, error) {
+	if _, ok := session.ParseKeep(keep); !ok {
+		return Entered{}, forgotten(nil)
+	}
+	var e Entered
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
+		e, err = s.resume(tx, keep, browser, actor)
+		return err
+	})
+	if err != nil {
+		return Entered{}, fmt.Errorf("resume session: %w", err)
+	}
+	return e, nil
+}
+
+func (s *Service) resume(tx *store.Tx, keep string, browser []session.Signed, actor auth.Actor) (Entered, error) {
+	series, err := s.cfg.Sessions.Recall(tx, keep)
+	if errors.Is(err, session.ErrCopied) {
+		if err := s.warn(tx, series, actor); err != nil {
+			return Entered{}, err
+		}
+		return Entered{}, store.Keep(forgotten(err))
+	}
+	if err != nil {
+		return Entered{}, err
+	}
+	if i := slices.IndexFunc(browser, func(v session.Signed) bool { return v.Account.ID == series.Account }); i >= 0 {
+		return Entered{Session: browser[i].Session, Cookie: session.Join(browser)}, nil // nothing to resume
+	}
+	a, err := tx.Account(series.Account)
+	if err != nil {
+		return Entered{}, err
+	}
+	if err := s.allowed(tx, a); err != nil {
+		return Entered{}, s.refuseResume(tx, a, actor, err)
+	}
+	next, err := s.cfg.Sessions.Spend(tx, series, keep)
+	if err != nil {
+		return Entered{}, err
+	}
+	e, err := s.arrive(tx, browser, a, session.Begin{
+		Account: a.ID, Client: auth.FirstParty, ACR: series.ACR, AMR: series.AMR, Cookie: true, Actor: actor,
+		AuthAt: series.AuthAt, Series: series.ID, Until: series.ExpiresAt,
+	})
+	if err != nil {
+		return Entered{}, err
+	}
+	e.Keep = next
+	if err := tx.TouchLogin(a.ID); err != nil {
+		return Entered{}, err
+	}
+	return e, tx.Record(auth.Event{Kind: auth.EventLogin, Actor: actor, Account: a.ID,
+		Detail: map[string]string{"method": "remembered", "session": string(e.Session.ID)}})
+}
+
+// allowed asks the one decision.
+func (s *Service) allowed(tx *store.Tx, a auth.Account) error {
+	tenant, err := tx.Self()
+	if err != nil {
+		return err
+	}
+	client, err := tx.Client(auth.FirstParty)
+	if err != nil {
+		return err
+	}
+	return token.Decide(tenant, a, client)
+}
+
+// refuseResume leaves a trace of a decision against somebody whose cookie was good,
+// and tells the visitor no more than that it is not.
+func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, why error) error {
+	if _, refusal := errors.AsType[*auth.Error](why); !refusal {
+		return why
+	}
+	reason := ReasonRefused
+	if a.Disabled() {
+		reason = ReasonDisabled
+	}
+	err := tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: actor, Account: a.ID,
+		Detail: map[string]string{"method": "remembered", "reason": reason}})
+	if err != nil {
+		return err
+	}
+	return store.Keep(forgotten(why))
+}
+
+// warn writes down that a remember-me token was copied, and tells the owner.
+func (s *Service) warn(tx *store.Tx, v auth.Series, actor auth.Actor) error {
+	err := tx.Record(auth.Event{Kind: auth.EventRememberReuse, Outcome: auth.Failure, Actor: actor, Account: v.Account,
+		Detail: map[string]string{"series": string(v.ID)}})
+	if err != nil {
+		return err
+	}
+	a, err := tx.Account(v.Account)
+	if err != nil {
+		return err
+	}
+	err = tx.Enqueue(auth.MailSessionsEnded, auth.Mail{To: a.Email.Address, Name: a.Name, IP: actor.IP, At: tx.Now})
+	if auth.KindOf(err) == auth.KindUnavailable {
+		return nil // a full outbox must not keep a stolen cookie alive
+	}
+	return err
+}
+
+func forgotten(cause error) error {
+	e := auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
+	e.Err = cause
+	return e
+}

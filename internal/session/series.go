@@ -1,0 +1,134 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Remember-me: a chain of tokens in a cookie that outlives the browser. Each is good
+// for one new session and is spent for its successor, so that of a copied cookie only
+// one copy goes on; when the other is used, both are worth nothing (docs/sessions.md).
+
+// KeepPrefix is what every keep cookie begins with. The id of the series and a secret
+// follow, of 16 and 32 bytes.
+const KeepPrefix = "wwm_"
+
+// keepGrace is how long a spent token still yields a session: two tabs that a browser
+// opens again at once are not a theft.
+const keepGrace = 10 * time.Second
+
+// ErrCopied says that a spent remember-me token came back: somebody has a copy. The
+// series and all its sessions have ended, if the caller's transaction is kept.
+var ErrCopied = errors.New("a remember-me token was used twice")
+
+// ParseKeep reads the value of a keep cookie and returns the id of its series.
+func ParseKeep(cookie string) (auth.SeriesID, bool) {
+	rest, ok := strings.CutPrefix(cookie, KeepPrefix)
+	if !ok || len(rest) != 64 {
+		return "", false
+	}
+	b, err := secret.Decode(rest)
+	if err != nil {
+		return "", false
+	}
+	return auth.SeriesID(secret.Encode(b[:16])), true
+}
+
+func newKeep(series []byte) secret.Text {
+	return secret.Text(KeepPrefix + secret.Encode(append(series[:16:16], secret.Bytes(32)...)))
+}
+
+// Remember begins a series for somebody who has just proved who they are.
+func (s *Service) Remember(tx *store.Tx, account auth.AccountID, p Proof) (auth.Series, secret.Text, error) {
+	tenant, err := tx.Self()
+	if err != nil {
+		return auth.Series{}, "", fmt.Errorf("read tenant: %w", err)
+	}
+	id := secret.Bytes(16)
+	keep := newKeep(id)
+	v := auth.Series{
+		ID: auth.SeriesID(secret.Encode(id)), Account: account, Digest: secret.Digest(keep.Reveal()), AuthAt: tx.Now, ACR: p.ACR, AMR: p.AMR,
+		CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(tenant.Settings.Lifetimes.Or(s.lifetimes).Remember),
+	}
+	if err := tx.InsertSeries(v); err != nil {
+		return auth.Series{}, "", fmt.Errorf("store series: %w", err)
+	}
+	return v, keep, nil
+}
+
+// Recall judges a keep cookie: it returns the series when that may be resumed, refuses
+// as Unauthenticated session_invalid what is unknown, expired or revoked, and answers
+// a copy with ErrCopied and the series, which it has ended with its sessions. It
+// spends nothing: see Spend.
+func (s *Service) Recall(tx *store.Tx, keep string) (auth.Series, error) {
+	id, ok := ParseKeep(keep)
+	if !ok {
+		return auth.Series{}, refused()
+	}
+	v, err := tx.Series(id)
+	if errors.Is(err, auth.ErrNotFound) {
+		return auth.Series{}, refused()
+	}
+	if err != nil {
+		return auth.Series{}, fmt.Errorf("read series: %w", err)
+	}
+	digest := secret.Digest(keep)
+	switch {
+	case !v.RevokedAt.IsZero() || !tx.Now.Before(v.ExpiresAt):
+		return auth.Series{}, refused()
+	case secret.Equal(digest, v.Digest):
+		return v, nil
+	case secret.Equal(digest, v.Previous) && tx.Now.Sub(v.RotatedAt).Abs() <= keepGrace:
+		return v, nil
+	}
+	if err := tx.RevokeSeries(v.Account, v.ID, auth.EndTheft); err != nil {
+		return auth.Series{}, fmt.Errorf("revoke series: %w", err)
+	}
+	if _, err := tx.EndSeriesSessions(v.Account, v.ID, auth.EndTheft); err != nil {
+		return auth.Series{}, fmt.Errorf("end the sessions of a series: %w", err)
+	}
+	return v, ErrCopied
+}
+
+// Spend replaces a token that Recall has found good by its successor. One that was
+// spent a moment ago has none any more: the browser has it already, or is about to.
+func (s *Service) Spend(tx *store.Tx, v auth.Series, keep string) (secret.Text, error) {
+	digest := secret.Digest(keep)
+	if !secret.Equal(digest, v.Digest) {
+		return "", nil
+	}
+	id, err := secret.Decode(string(v.ID))
+	if err != nil {
+		return "", fmt.Errorf("read the id of a series: %w", err)
+	}
+	next := newKeep(id)
+	done, err := tx.RotateSeries(v.ID, digest, secret.Digest(next.Reveal()))
+	if err != nil || !done {
+		return "", fmt.Errorf("rotate series: %w", errors.Join(err, auth.ErrConflict))
+	}
+	return next, nil
+}
+
+// Belongs returns the series of a keep cookie when it is good and the account's, and
+// reports whether it is. It changes nothing.
+func (s *Service) Belongs(tx *store.Tx, keep string, account auth.AccountID) (auth.Series, bool, error) {
+	id, ok := ParseKeep(keep)
+	if !ok {
+		return auth.Series{}, false, nil
+	}
+	v, err := tx.Series(id)
+	if errors.Is(err, auth.ErrNotFound) {
+		return auth.Series{}, false, nil
+	}
+	if err != nil {
+		return auth.Series{}, false, fmt.Errorf("read series: %w", err)
+	}
+	good := v.RevokedAt.IsZero() && tx.Now.Before(v.ExpiresAt) && v.Account == account && secret.Equal(secret.Digest(keep), v.Digest)
+	return v, good, nil
+}
