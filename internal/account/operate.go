@@ -110,6 +110,10 @@ func (s *Service) remove(ctx context.Context, tenant auth.TenantID, id auth.Acco
 		if err != nil {
 			return err
 		}
+		// The rows go with the account, but clients have to hear of it.
+		if _, err := s.cfg.Sessions.EndAll(tx, id, "", endedBy(id, actor)); err != nil {
+			return err
+		}
 		if err := tx.DeleteAccount(id); err != nil {
 			return err
 		}

@@ -70,19 +70,11 @@ func (ex *exchange) cookieValue(kind jar) string {
 // could be one of ours.
 func (ex *exchange) sessionCookie() string {
 	value := ex.cookieValue(jarSession)
-	if value == "" || strings.Count(value, ".") >= maxSessions {
+	if len(session.Secrets(value)) == 0 {
 		return ""
-	}
-	for s := range strings.SplitSeq(value, ".") {
-		if !secret.Valid(session.Prefix, s) {
-			return ""
-		}
 	}
 	return value
 }
-
-// maxSessions is how many accounts can be signed in in one browser.
-const maxSessions = 5
 
 // currentSession is the secret of the current one of them.
 func (ex *exchange) currentSession() string {
@@ -118,14 +110,22 @@ func (ex *exchange) hasSessionCookie() bool {
 	return false
 }
 
-// setCookie gives the browser its sessions. It has no lifetime of its own: the
-// server knows when a session ends, and the browser forgets it when it closes.
-func (ex *exchange) setCookie(value secret.Text) { ex.putCookie(jarSession, value.Reveal(), 0) }
+// setCookie gives the browser a session in the place of the current one; accounts
+// that are signed in beside it stay.
+func (ex *exchange) setCookie(value secret.Text) {
+	list := []string{value.Reveal()}
+	if others := session.Secrets(ex.sessionCookie()); len(others) > 1 {
+		list = append(list, others[1:]...)
+	}
+	ex.setSessions(strings.Join(list, "."))
+}
 
-// dropCookie makes the browser forget them.
+// dropCookie makes the browser forget them all.
 func (ex *exchange) dropCookie() { ex.putCookie(jarSession, "", 0) }
 
-// setSessions gives the browser its sessions, which may be none.
+// setSessions gives the browser its sessions, which may be none. The cookie has no
+// lifetime of its own: the server knows when a session ends, and the browser forgets
+// it when it closes.
 func (ex *exchange) setSessions(value string) { ex.putCookie(jarSession, value, 0) }
 
 func (ex *exchange) setBrowser(value secret.Text) { ex.putCookie(jarBrowser, value.Reveal(), 0) }

@@ -120,9 +120,17 @@ func (s *Server) logout(ctx context.Context, in *struct {
 		refresh = in.Body.RefreshToken
 	}
 	by := ex.by()
-	err := s.cfg.Logins.Logout(ctx, ex.tenant.ID, by.Session, by.Account(), refresh, by)
-	if err == nil && ex.cookie {
-		ex.dropCookie()
+	if err := s.cfg.Logins.Logout(ctx, ex.tenant.ID, by.Session, by.Account(), refresh, by); err != nil {
+		return nil, err
 	}
+	if !ex.cookie {
+		return nil, nil
+	}
+	// The cookie goes, so nobody else who is signed in in it may be left behind.
+	others, err := s.cfg.Sessions.FindAll(ctx, s.cfg.DB, ex.tenant.ID, ex.sessionCookie())
+	if err == nil {
+		_, err = s.cfg.Logins.Leave(ctx, ex.tenant.ID, others, "", by)
+	}
+	ex.dropCookie()
 	return nil, err
 }
