@@ -9,17 +9,18 @@ type Limits struct {
 	RedisTimeout time.Duration `key:"redis_timeout" default:"50ms" min:"1ms" max:"5s" help:"How long a request waits for Redis before it is counted locally."`
 	Keys         int           `key:"keys" default:"131072" min:"1024" max:"100000000" help:"Keys remembered apart in memory, 17 bytes each. A flood of more makes limits stricter, never looser."`
 
-	Login     LoginLimits     `key:"login" help:"Signing in. Only failures count."`
-	Register  RegisterLimits  `key:"register" help:"Registering."`
-	Verify    VerifyLimits    `key:"verify" help:"Opening the link that confirms an address."`
-	Resend    ResendLimits    `key:"resend" help:"Asking for that link again."`
-	Forgot    ForgotLimits    `key:"forgot" help:"Asking for a link to set a new password."`
-	Reset     ResetLimits     `key:"reset" help:"Setting a new password by link."`
-	Change    ChangeLimits    `key:"change" help:"Changing the password or e-mail address with the current password. Only failures count."`
-	Refresh   RefreshLimits   `key:"refresh" help:"Refreshing tokens."`
-	Authorize AuthorizeLimits `key:"authorize" help:"Beginning to sign in: the authorization endpoint, and the pages to which it leads."`
-	UserCode  UserCodeLimits  `key:"user_code" help:"Entering the code that a device shows. Only wrong codes count."`
-	Client    ClientLimits    `key:"client" help:"Clients that prove who they are: the OAuth endpoints for tokens, introspection and revocation. Only failures count."`
+	Login          LoginLimits          `key:"login" help:"Signing in. Only failures count."`
+	Register       RegisterLimits       `key:"register" help:"Registering."`
+	Verify         VerifyLimits         `key:"verify" help:"Opening the link that confirms an address."`
+	Resend         ResendLimits         `key:"resend" help:"Asking for that link again."`
+	Forgot         ForgotLimits         `key:"forgot" help:"Asking for a link to set a new password."`
+	Reset          ResetLimits          `key:"reset" help:"Setting a new password by link."`
+	Change         ChangeLimits         `key:"change" help:"Changing the password or e-mail address with the current password. Only failures count."`
+	Refresh        RefreshLimits        `key:"refresh" help:"Refreshing tokens."`
+	Authorize      AuthorizeLimits      `key:"authorize" help:"Beginning to sign in: the authorization endpoint, and the pages to which it leads."`
+	UserCode       UserCodeLimits       `key:"user_code" help:"Entering the code that a device shows. Only wrong codes count."`
+	ClientRegister ClientRegisterLimits `key:"client_register" help:"Clients that register themselves."`
+	Client         ClientLimits         `key:"client" help:"Clients that prove who they are: the OAuth endpoints for tokens, introspection and revocation. Only failures count."`
 }
 
 // LoginLimits is the section limits.login.
@@ -83,4 +84,9 @@ type ClientLimits struct {
 type UserCodeLimits struct {
 	IP      Rate `key:"ip" default:"20/10m" help:"Wrong codes from one address."`
 	Account Rate `key:"account" default:"20/1h" help:"Wrong codes by one account."`
+}
+
+// ClientRegisterLimits is the section limits.client_register.
+type ClientRegisterLimits struct {
+	IP Rate `key:"ip" default:"30/1h" help:"Attempts from one address."`
 }

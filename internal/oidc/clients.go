@@ -194,22 +194,30 @@ func (s *Service) DeleteClient(ctx context.Context, tenant auth.TenantID, id aut
 	if id == auth.FirstParty {
 		return builtIn()
 	}
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		if err := tx.EndClient(id, "client_deleted"); err != nil {
-			return err
+	for more := true; more; {
+		err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+			// Its sessions end first, a few at a time so that nobody waits for them all,
+			// and are gone when it is.
+			n, err := tx.EndClientSessions(id, endAtOnce, auth.EndClient)
+			if more = n == endAtOnce; more || err != nil {
+				return err
+			}
+			if err := tx.DeleteClient(id); errors.Is(err, auth.ErrNotFound) {
+				return noClient()
+			} else if err != nil {
+				return err
+			}
+			return recordClient(tx, id, "deleted", actor)
+		})
+		if err != nil {
+			return fmt.Errorf("delete client: %w", err)
 		}
-		if err := tx.DeleteClient(id); errors.Is(err, auth.ErrNotFound) {
-			return noClient()
-		} else if err != nil {
-			return err
-		}
-		return recordClient(tx, id, "deleted", actor)
-	})
-	if err != nil {
-		return fmt.Errorf("delete client: %w", err)
 	}
 	return nil
 }
+
+// endAtOnce is how many sessions of a client end in one transaction.
+const endAtOnce = 200
 
 // Client returns one client; NotFound when there is none.
 func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (c auth.Client, err error) {

@@ -187,7 +187,7 @@ func (s *Service) keepDocument(ctx context.Context, tenant auth.TenantID, c auth
 		if before.Type == c.Type {
 			return tx.UpdateClient(c)
 		}
-		if err := tx.EndClient(c.ID, "client_changed"); err != nil {
+		if _, err := tx.EndClientSessions(c.ID, 5*endAtOnce, auth.EndClient); err != nil {
 			return err
 		}
 		if err := tx.DeleteClient(c.ID); err != nil {

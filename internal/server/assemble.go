@@ -239,7 +239,7 @@ func (s *Server) openWeb(context.Context) (err error) {
 		Rates: web.Rates{
 			Register: limit.Rate(l.Register.IP), Login: limit.Rate(l.Login.IP), Verify: limit.Rate(l.Verify.IP),
 			Resend: limit.Rate(l.Resend.IP), Forgot: limit.Rate(l.Forgot.IP), Reset: limit.Rate(l.Reset.IP), Change: limit.Rate(l.Change.IP),
-			Refresh: limit.Rate(l.Refresh.IP), RefreshFamily: limit.Rate(l.Refresh.Credential), Client: limit.Rate(l.Client.IP),
+			Refresh: limit.Rate(l.Refresh.IP), RefreshFamily: limit.Rate(l.Refresh.Credential), Client: limit.Rate(l.Client.IP), Enrol: limit.Rate(l.ClientRegister.IP),
 			Authorize: limit.Rate(l.Authorize.IP),
 		},
 	}

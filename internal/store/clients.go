@@ -28,20 +28,6 @@ func (tx *Tx) ClientsAfter(after auth.ClientID, limit int) ([]auth.Client, error
 	return all(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3", tx.tenant, after, limit)
 }
 
-// EndClient ends what people who have allowed the client have with it: its sessions
-// and refresh families. Whoever never allowed it, as with first-party clients, has
-// nothing that would be worth anything once the client is gone.
-func (tx *Tx) EndClient(id auth.ClientID, reason string) error {
-	const allowed = " AND account_id IN (SELECT account_id FROM consents WHERE tenant_id = $3 AND client_id = $4)"
-	if _, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
-		WHERE tenant_id = $3 AND client_id = $4 AND revoked_at IS NULL`+allowed, millis(tx.Now), reason, tx.tenant, id); err != nil {
-		return err
-	}
-	_, err := affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
-		WHERE tenant_id = $3 AND client_id = $4 AND ended_at IS NULL`+allowed, millis(tx.Now), reason, tx.tenant, id)
-	return err
-}
-
 // InsertClient returns ErrConflict when the id is taken.
 func (tx *Tx) InsertClient(c auth.Client) error {
 	return insert(tx.q, `INSERT INTO clients (tenant_id, `+clientCols+`)

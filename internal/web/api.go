@@ -185,6 +185,7 @@ func newAPI(s *Server) huma.API {
 				{Name: "password", Description: "Recovering and changing a password."},
 				{Name: "account", Description: "What the person who is signed in has and may change."},
 				{Name: "sessions", Description: "Where the person is signed in."},
+				{Name: "clients", Description: "Programs that ask for tokens. For administrators: an access token with the permission watchword:admin, or of a machine with it as a scope."},
 			},
 			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
 				"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "An access token."},

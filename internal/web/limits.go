@@ -22,6 +22,7 @@ type Rates struct {
 	Refresh   limit.Rate // 600/1m
 	Client    limit.Rate // 60/1m burst 120; only failed client authentications stay counted
 	Authorize limit.Rate // 300/1m burst 600
+	Enrol     limit.Rate // 30/1h: clients that register themselves
 	// RefreshFamily counts refreshes within one family of refresh tokens: 30/1m.
 	RefreshFamily limit.Rate
 }
@@ -42,6 +43,7 @@ func (r Rates) withDefaults() Rates {
 	def(&r.Refresh, 600, time.Minute, 0)
 	def(&r.Client, 60, time.Minute, 120)
 	def(&r.Authorize, 300, time.Minute, 600)
+	def(&r.Enrol, 30, time.Hour, 0)
 	def(&r.RefreshFamily, 30, time.Minute, 0)
 	return r
 }
@@ -68,6 +70,7 @@ var (
 	countRefresh   = counted{name: "refresh.ip", rate: func(r *Rates) limit.Rate { return r.Refresh }}
 	countClient    = counted{name: "client.ip", rate: func(r *Rates) limit.Rate { return r.Client }, failures: true, only: http.StatusUnauthorized}
 	countAuthorize = counted{name: "authorize.ip", rate: func(r *Rates) limit.Rate { return r.Authorize }}
+	countEnrol     = counted{name: "client_register.ip", rate: func(r *Rates) limit.Rate { return r.Enrol }}
 	countFamily    = counted{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
 )
 

@@ -112,13 +112,13 @@ func TestTable(t *testing.T) {
 	}
 	d := Rates{}.withDefaults()
 	for name := range seen {
-		for _, c := range []counted{countRegister, countLogin, countVerify, countResend, countForgot, countReset, countChange, countRefresh, countClient, countAuthorize} {
+		for _, c := range []counted{countRegister, countLogin, countVerify, countResend, countForgot, countReset, countChange, countRefresh, countClient, countAuthorize, countEnrol} {
 			if c.name == name && c.rate(&d).Count == 0 {
 				t.Errorf("%s has no default", name)
 			}
 		}
 	}
-	if len(seen) != 10 {
+	if len(seen) != 11 {
 		t.Errorf("%d limits by address are in use: %v", len(seen), seen)
 	}
 }

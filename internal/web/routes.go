@@ -24,6 +24,10 @@ func (s *Server) routes() {
 	s.oauth("POST "+oidc.TokenPath, countClient, s.token)
 	s.oauth("POST "+oidc.IntrospectPath, countClient, s.introspect)
 	s.oauth("POST "+oidc.RevokePath, countClient, s.revoke)
+	s.registers("POST "+oidc.RegisterPath, countEnrol, s.clientRegister)
+	s.registers("GET "+oidc.RegisterPath+"/{client_id}", countClient, s.clientRead)
+	s.registers("PUT "+oidc.RegisterPath+"/{client_id}", countClient, s.clientReplace)
+	s.registers("DELETE "+oidc.RegisterPath+"/{client_id}", countClient, s.clientUnregister)
 	s.oauth("POST "+pathPush, countClient, s.push)
 	s.oauth("POST "+oidc.DeviceAuthorizationPath, countClient, s.deviceAuthorization)
 	s.resource("GET "+oidc.UserInfoPath, s.userinfo)
@@ -83,6 +87,15 @@ func (s *Server) routes() {
 	api(s, callSessions, signedIn, uncounted, s.sessions)
 	api(s, callSessionsEnd, signedIn, uncounted, s.sessionsEnd)
 	api(s, callSessionEnd, signedIn, uncounted, s.sessionEnd)
+
+	api(s, callClients, admin, uncounted, s.clients)
+	api(s, callClientCreate, admin, uncounted, s.clientCreate)
+	api(s, callClient, admin, uncounted, s.clientGet)
+	api(s, callClientUpdate, admin, uncounted, s.clientUpdate)
+	api(s, callClientDelete, admin, uncounted, s.clientDelete)
+	api(s, callClientSecret, admin, uncounted, s.clientSecret)
+	api(s, callClientDisable, admin, uncounted, s.clientDisable)
+	api(s, callClientEnable, admin, uncounted, s.clientEnable)
 
 	if s.cfg.Mailbox != nil {
 		s.house("GET /{$}", asPage(s.welcome))

@@ -1,0 +1,349 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+var (
+	callClients = call{pattern: "GET /api/v1/admin/clients", id: "clients", topic: "clients",
+		summary: "List clients", doc: "By client_id, page by page: give next of one page as after of the following one."}
+	callClientCreate = call{pattern: "POST /api/v1/admin/clients", id: "create-client", topic: "clients", status: http.StatusCreated,
+		summary: "Register a client", doc: "Its secret, if it gets one, is shown this once."}
+	callClient = call{pattern: "GET /api/v1/admin/clients/{id}", id: "client", topic: "clients", errors: []int{http.StatusNotFound},
+		summary: "Read a client"}
+	callClientUpdate = call{pattern: "PATCH /api/v1/admin/clients/{id}", id: "update-client", topic: "clients",
+		errors:  []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
+		summary: "Change a client",
+		doc:     "Only the members that are sent change; a list is replaced whole. With the ETag of an answer as If-Match the change is made only if nobody else has changed the client since. The type of a client, and whether it is your own, stay as they are."}
+	callClientDelete = call{pattern: "DELETE /api/v1/admin/clients/{id}", id: "delete-client", topic: "clients", status: http.StatusNoContent, errors: []int{http.StatusNotFound, http.StatusConflict},
+		summary: "Delete a client", doc: "Its sessions, tokens and what people have allowed it end."}
+	callClientSecret = call{pattern: "POST /api/v1/admin/clients/{id}/secret", id: "rotate-client-secret", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
+		summary: "Give a client a new secret", doc: "The former one works on for overlap_seconds: a day unless said otherwise, at most 90 days."}
+	callClientDisable = call{pattern: "POST /api/v1/admin/clients/{id}/disable", id: "disable-client", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
+		summary: "Shut a client", doc: "Nothing is issued to it, and nothing it has works here, until it is enabled."}
+	callClientEnable = call{pattern: "POST /api/v1/admin/clients/{id}/enable", id: "enable-client", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
+		summary: "Open a disabled client again"}
+)
+
+// ClientSettings are what may be said of a client. They are named as in RFC 7591 and
+// OpenID Connect Registration where those have a name for them.
+type ClientSettings struct {
+	Name             *string               `json:"client_name,omitempty" example:"Shop"`
+	RedirectURIs     *[]string             `json:"redirect_uris,omitempty" doc:"Where people come back to; exact." example:"[\"https://shop.example.com/callback\"]"`
+	Scopes           *[]string             `json:"scopes,omitempty" doc:"What it may ask for."`
+	Grants           *[]string             `json:"grant_types,omitempty"`
+	Auth             *string               `json:"token_endpoint_auth_method,omitempty" doc:"Empty for a secret that is sent either way."`
+	AuthAlg          *string               `json:"token_endpoint_auth_signing_alg,omitempty"`
+	JWKS             *json.RawMessage      `json:"jwks,omitempty" doc:"Its public keys as a JWK Set."`
+	JWKSURI          *string               `json:"jwks_uri,omitempty" doc:"Where it publishes them instead."`
+	Audiences        *[]string             `json:"audiences,omitempty" doc:"Resources it may ask tokens for."`
+	Serves           *[]string             `json:"serves,omitempty" doc:"Audiences it is the API of, and whose tokens it may introspect."`
+	PKCEOptional     *bool                 `json:"pkce_optional,omitempty" doc:"Lets a client with a secret do without a code_challenge."`
+	RequirePushed    *bool                 `json:"require_pushed_authorization_requests,omitempty"`
+	RequireSigned    *bool                 `json:"require_signed_request_object,omitempty"`
+	RequestAlg       *string               `json:"request_object_signing_alg,omitempty"`
+	RequestURIs      *[]string             `json:"request_uris,omitempty"`
+	DPoP             *bool                 `json:"dpop_bound_access_tokens,omitempty" doc:"Binds all its tokens to keys."`
+	IDTokenAlg       *string               `json:"id_token_signed_response_alg,omitempty" doc:"RS256 when empty, ES256 or EdDSA."`
+	UserInfoAlg      *string               `json:"userinfo_signed_response_alg,omitempty" doc:"Empty for plain JSON."`
+	IntrospectionAlg *string               `json:"introspection_signed_response_alg,omitempty"`
+	TokenFormat      *string               `json:"access_token_format,omitempty" doc:"jwt (also when empty) or opaque."`
+	SubjectType      *string               `json:"subject_type,omitempty" doc:"public (also when empty) or pairwise."`
+	SectorURI        *string               `json:"sector_identifier_uri,omitempty"`
+	PostLogoutURIs   *[]string             `json:"post_logout_redirect_uris,omitempty"`
+	BackchannelURI   *string               `json:"backchannel_logout_uri,omitempty" doc:"Is told when a session has ended."`
+	BackchannelSID   *bool                 `json:"backchannel_logout_session_required,omitempty"`
+	DefaultMaxAge    *int64                `json:"default_max_age,omitempty" doc:"Seconds; below zero for none."`
+	DefaultACR       *[]string             `json:"default_acr_values,omitempty"`
+	RequireAuthTime  *bool                 `json:"require_auth_time,omitempty"`
+	InitiateLoginURI *string               `json:"initiate_login_uri,omitempty"`
+	LogoURI          *string               `json:"logo_uri,omitempty"`
+	ClientURI        *string               `json:"client_uri,omitempty"`
+	PolicyURI        *string               `json:"policy_uri,omitempty"`
+	TermsURI         *string               `json:"tos_uri,omitempty"`
+	Contacts         *[]string             `json:"contacts,omitempty"`
+	Exchange         *ClientExchangePolicy `json:"token_exchange,omitempty" doc:"What it may do by token exchange beyond narrowing its own tokens."`
+}
+
+// ClientExchangePolicy is what a client may do by token exchange (RFC 8693).
+type ClientExchangePolicy struct {
+	Subjects    []string `json:"subjects,omitempty" doc:"Clients whose tokens it may exchange; * for all."`
+	Audiences   []string `json:"audiences,omitempty" doc:"Resources it may get tokens for that way."`
+	Impersonate bool     `json:"impersonate,omitempty" doc:"Allows tokens that do not name it as the actor."`
+}
+
+// NewClient is a client to register.
+type NewClient struct {
+	Type       string `json:"type" enum:"web,spa,native,machine" doc:"web (with a server), spa (in a browser), native (on a device), machine (no person)."`
+	FirstParty bool   `json:"first_party,omitempty" doc:"It is your own: people are not asked for consent."`
+	ClientSettings
+}
+
+// Client is a registered client.
+type Client struct {
+	ID         string         `json:"client_id"`
+	Type       string         `json:"type" example:"web"`
+	FirstParty bool           `json:"first_party"`
+	Disabled   bool           `json:"disabled"`
+	Dynamic    bool           `json:"dynamic" doc:"It has registered itself, or describes itself in a document."`
+	Secrets    []SecretOfDate `json:"secrets"`
+	CreatedAt  time.Time      `json:"created_at"`
+	UpdatedAt  time.Time      `json:"updated_at"`
+	Secret     string         `json:"client_secret,omitempty" doc:"A new secret, shown this once."`
+	ClientSettings
+}
+
+// SecretOfDate is what can be said of a secret that nobody can read again.
+type SecretOfDate struct {
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+type clientOut struct {
+	ETag string `header:"ETag" doc:"Names what is registered now; see If-Match."`
+	Body Client
+}
+
+type clientsOut struct {
+	Body struct {
+		Clients []Client `json:"clients"`
+		Next    string   `json:"next,omitempty" doc:"The after of the following page; missing on the last."`
+	}
+}
+
+func (s *Server) clients(ctx context.Context, in *struct {
+	After string `query:"after" maxLength:"255" doc:"Where the page begins: next of the page before."`
+	Limit int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
+}) (*clientsOut, error) {
+	ex := exchangeOf(ctx)
+	list, err := s.cfg.OIDC.ClientsAfter(ctx, ex.tenant.ID, auth.ClientID(in.After), in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	var out clientsOut
+	if len(list) > in.Limit {
+		list = list[:in.Limit]
+		out.Body.Next = string(list[in.Limit-1].ID)
+	}
+	out.Body.Clients = make([]Client, 0, len(list))
+	for _, c := range list {
+		out.Body.Clients = append(out.Body.Clients, clientOf(c))
+	}
+	return &out, nil
+}
+
+func (s *Server) clientCreate(ctx context.Context, in *struct{ Body NewClient }) (*clientOut, error) {
+	ex := exchangeOf(ctx)
+	r := oidc.Registration{Type: auth.ClientType(in.Body.Type), FirstParty: in.Body.FirstParty}
+	in.Body.apply(&r)
+	c, secret, err := s.cfg.OIDC.CreateClient(ctx, ex.tenant.ID, r, ex.by())
+	return clientAnswer(c, secret.Reveal(), err)
+}
+
+// ofClient names one client in the path.
+type ofClient struct {
+	ID string `path:"id" doc:"The client_id."`
+}
+
+func (s *Server) clientGet(ctx context.Context, in *ofClient) (*clientOut, error) {
+	c, err := s.cfg.OIDC.Client(ctx, exchangeOf(ctx).tenant.ID, auth.ClientID(in.ID))
+	return clientAnswer(c, "", err)
+}
+
+func (s *Server) clientUpdate(ctx context.Context, in *struct {
+	ofClient
+	IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag of what was read."`
+	Body    ClientSettings
+}) (*clientOut, error) {
+	ex := exchangeOf(ctx)
+	version := strings.Trim(in.IfMatch, `"`)
+	if version == "*" {
+		version = ""
+	}
+	c, secret, err := s.cfg.OIDC.UpdateClient(ctx, ex.tenant.ID, auth.ClientID(in.ID), version, ex.by(), func(r *oidc.Registration) error {
+		in.Body.apply(r)
+		return nil
+	})
+	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == "client_changed" && version != "" {
+		return nil, problem(http.StatusPreconditionFailed, e.Code, e.Msg)
+	}
+	return clientAnswer(c, secret.Reveal(), err)
+}
+
+func (s *Server) clientDelete(ctx context.Context, in *ofClient) (*nothing, error) {
+	ex := exchangeOf(ctx)
+	return nil, s.cfg.OIDC.DeleteClient(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+}
+
+func (s *Server) clientSecret(ctx context.Context, in *struct {
+	ofClient
+	Body struct {
+		Overlap *int64 `json:"overlap_seconds,omitempty" minimum:"0" maximum:"7776000"`
+	}
+}) (*clientOut, error) {
+	ex := exchangeOf(ctx)
+	overlap := oidc.DefaultOverlap
+	if in.Body.Overlap != nil {
+		overlap = time.Duration(*in.Body.Overlap) * time.Second
+	}
+	c, secret, err := s.cfg.OIDC.RotateSecret(ctx, ex.tenant.ID, auth.ClientID(in.ID), overlap, ex.by())
+	return clientAnswer(c, secret.Reveal(), err)
+}
+
+func (s *Server) clientDisable(ctx context.Context, in *ofClient) (*clientOut, error) {
+	ex := exchangeOf(ctx)
+	c, err := s.cfg.OIDC.DisableClient(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+	return clientAnswer(c, "", err)
+}
+
+func (s *Server) clientEnable(ctx context.Context, in *ofClient) (*clientOut, error) {
+	ex := exchangeOf(ctx)
+	c, err := s.cfg.OIDC.EnableClient(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+	return clientAnswer(c, "", err)
+}
+
+func clientAnswer(c auth.Client, secret string, err error) (*clientOut, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := &clientOut{ETag: `"` + oidc.Version(c) + `"`, Body: clientOf(c)}
+	out.Body.Secret = secret
+	return out, nil
+}
+
+// apply puts the settings that were sent into a registration.
+func (in ClientSettings) apply(r *oidc.Registration) {
+	put(&r.Name, in.Name)
+	put(&r.RedirectURIs, in.RedirectURIs)
+	put(&r.Scopes, in.Scopes)
+	if in.Grants != nil {
+		r.Grants = named[auth.GrantType](*in.Grants)
+	}
+	if in.Auth != nil {
+		r.Auth = auth.AuthMethod(*in.Auth)
+	}
+	put(&r.AuthAlgorithm, in.AuthAlg)
+	put(&r.JWKS, in.JWKS)
+	if string(r.JWKS) == "null" {
+		r.JWKS = nil
+	}
+	put(&r.JWKSURI, in.JWKSURI)
+	put(&r.Audiences, in.Audiences)
+	put(&r.Serves, in.Serves)
+	put(&r.PKCEOptional, in.PKCEOptional)
+	put(&r.RequirePushed, in.RequirePushed)
+	put(&r.RequireSignedRequest, in.RequireSigned)
+	put(&r.RequestAlgorithm, in.RequestAlg)
+	put(&r.RequestURIs, in.RequestURIs)
+	put(&r.DPoP, in.DPoP)
+	in.applyAnswers(r)
+	in.applyPeople(r)
+}
+
+// applyAnswers is the part about what the client gets.
+func (in ClientSettings) applyAnswers(r *oidc.Registration) {
+	put(&r.IDTokenAlgorithm, in.IDTokenAlg)
+	put(&r.UserInfoAlgorithm, in.UserInfoAlg)
+	put(&r.IntrospectionAlgorithm, in.IntrospectionAlg)
+	put(&r.TokenFormat, in.TokenFormat)
+	put(&r.SubjectType, in.SubjectType)
+	put(&r.SectorURI, in.SectorURI)
+	if in.DefaultMaxAge != nil {
+		if r.DefaultMaxAge = in.DefaultMaxAge; *in.DefaultMaxAge < 0 {
+			r.DefaultMaxAge = nil
+		}
+	}
+	put(&r.DefaultACR, in.DefaultACR)
+	put(&r.RequireAuthTime, in.RequireAuthTime)
+	if p := in.Exchange; p != nil {
+		r.Exchange = &auth.ExchangePolicy{Subjects: named[auth.ClientID](p.Subjects), Audiences: p.Audiences, Impersonate: p.Impersonate}
+	}
+}
+
+// applyPeople is the part about what people are shown and led to.
+func (in ClientSettings) applyPeople(r *oidc.Registration) {
+	put(&r.PostLogoutURIs, in.PostLogoutURIs)
+	put(&r.BackchannelURI, in.BackchannelURI)
+	put(&r.BackchannelSession, in.BackchannelSID)
+	put(&r.InitiateLoginURI, in.InitiateLoginURI)
+	put(&r.LogoURI, in.LogoURI)
+	put(&r.ClientURI, in.ClientURI)
+	put(&r.PolicyURI, in.PolicyURI)
+	put(&r.TermsURI, in.TermsURI)
+	put(&r.Contacts, in.Contacts)
+}
+
+func put[T any](to *T, sent *T) {
+	if sent != nil {
+		*to = *sent
+	}
+}
+
+func named[T ~string](list []string) []T {
+	out := make([]T, 0, len(list))
+	for _, v := range list {
+		out = append(out, T(v))
+	}
+	return out
+}
+
+// clientOf is a client as administrators see it: never a secret or a digest of one.
+func clientOf(c auth.Client) Client {
+	set := c.Settings
+	v := Client{
+		ID: string(c.ID), Type: string(c.Type), FirstParty: c.FirstParty, Disabled: c.Disabled(), Secrets: []SecretOfDate{},
+		Dynamic: set.Registration != "" || !set.DocumentAt.IsZero(), CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
+		ClientSettings: ClientSettings{
+			Name: &c.Name, RedirectURIs: lists(c.RedirectURIs), Scopes: lists(c.Scopes), Grants: lists(texts(set.Grants)), Auth: some(string(set.Auth)),
+			AuthAlg: some(set.AuthAlgorithm), JWKSURI: some(set.JWKSURI), Audiences: lists(set.Audiences), Serves: lists(set.Serves),
+			PKCEOptional: &set.PKCEOptional, RequirePushed: &set.RequirePushed, RequireSigned: &set.RequireSignedRequest,
+			RequestAlg: some(set.RequestAlgorithm), RequestURIs: lists(set.RequestURIs), DPoP: &set.DPoP,
+			IDTokenAlg: some(set.IDTokenAlgorithm), UserInfoAlg: some(set.UserInfoAlgorithm), IntrospectionAlg: some(set.IntrospectionAlgorithm),
+			TokenFormat: some(set.TokenFormat), SubjectType: some(set.SubjectType), SectorURI: some(set.SectorURI),
+			PostLogoutURIs: lists(set.PostLogoutURIs), BackchannelURI: some(set.BackchannelURI), BackchannelSID: &set.BackchannelSession,
+			DefaultMaxAge: set.DefaultMaxAge, DefaultACR: lists(set.DefaultACR), RequireAuthTime: &set.RequireAuthTime,
+			InitiateLoginURI: some(set.InitiateLoginURI), LogoURI: some(set.LogoURI), ClientURI: some(set.ClientURI), PolicyURI: some(set.PolicyURI),
+			TermsURI: some(set.TermsURI), Contacts: lists(set.Contacts),
+		},
+	}
+	if len(set.JWKS) > 0 {
+		v.JWKS = &set.JWKS
+	}
+	if p := set.Exchange; p != nil {
+		v.Exchange = &ClientExchangePolicy{Subjects: texts(p.Subjects), Audiences: p.Audiences, Impersonate: p.Impersonate}
+	}
+	for _, s := range c.Secrets {
+		one := SecretOfDate{CreatedAt: s.CreatedAt.UTC()}
+		if at := s.ExpiresAt.UTC(); !s.ExpiresAt.IsZero() {
+			one.ExpiresAt = &at
+		}
+		v.Secrets = append(v.Secrets, one)
+	}
+	return v
+}
+
+// some is a value unless it is empty.
+func some(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func lists(s []string) *[]string { s = list(s); return &s }
+
+func texts[T ~string](in []T) []string {
+	out := make([]string, 0, len(in))
+	for _, v := range in {
+		out = append(out, string(v))
+	}
+	return out
+}

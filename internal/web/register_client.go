@@ -1,0 +1,79 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+// The registration of clients by themselves: JSON bodies (RFC 7591, RFC 7592), bearer
+// tokens of their own, no cookies.
+
+// registers adds an endpoint of registration. What is sent is read by the service:
+// what a member may hold is a rule of the protocol.
+func (s *Server) registers(pattern string, count counted, h func(*exchange, *http.Request, oidc.RegisterRequest) error) {
+	s.add(pattern, &route{who: client, count: count, bearer: true, fail: (*exchange).writeRegisterError, run: func(ex *exchange, r *http.Request) error {
+		in := oidc.RegisterRequest{Tenant: ex.tenant.ID, Client: auth.ClientID(r.PathValue("client_id")), Authorization: r.Header["Authorization"], Actor: ex.by()}
+		if r.Method == http.MethodPost || r.Method == http.MethodPut {
+			var err error
+			if in.Body, err = ex.readJSON(r); err != nil {
+				return err
+			}
+		}
+		return h(ex, r, in)
+	}})
+}
+
+func (s *Server) clientRegister(ex *exchange, r *http.Request, in oidc.RegisterRequest) error {
+	v, err := s.cfg.OIDC.Register(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	return ex.writeOAuth(http.StatusCreated, v)
+}
+
+func (s *Server) clientRead(ex *exchange, r *http.Request, in oidc.RegisterRequest) error {
+	v, err := s.cfg.OIDC.ReadRegistered(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	return ex.writeOAuth(http.StatusOK, v)
+}
+
+func (s *Server) clientReplace(ex *exchange, r *http.Request, in oidc.RegisterRequest) error {
+	v, err := s.cfg.OIDC.ReplaceRegistered(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	return ex.writeOAuth(http.StatusOK, v)
+}
+
+func (s *Server) clientUnregister(ex *exchange, r *http.Request, in oidc.RegisterRequest) error {
+	if err := s.cfg.OIDC.Unregister(r.Context(), in); err != nil {
+		return err
+	}
+	h := ex.Header()
+	h["Cache-Control"], h["Pragma"] = noStore, noCache
+	ex.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// writeRegisterError answers in the words of RFC 7591 §3.2.2 and RFC 6750 §3.
+func (ex *exchange) writeRegisterError(err error) {
+	e, ok := errors.AsType[*oidc.Error](err)
+	switch {
+	case ok && e.Code == oidc.AccessDenied:
+		ex.writeOAuth(http.StatusForbidden, oauthError{string(e.Code), described(e.Desc)})
+	case ok && e.Code == oidc.InvalidToken:
+		challenge := "Bearer"
+		if !e.Bare {
+			challenge += ` error="invalid_token"`
+		}
+		ex.Header()["Www-Authenticate"] = []string{challenge}
+		ex.writeOAuth(http.StatusUnauthorized, oauthError{string(e.Code), described(e.Desc)})
+	default:
+		ex.writeOAuthError(err)
+	}
+}
