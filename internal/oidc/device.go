@@ -80,6 +80,9 @@ func (s *Service) askedByDevice(ctx context.Context, r Request) (auth.Device, er
 	}
 	req := tokenRequest{Caller: caller, form: r.Form}
 	d := auth.Device{Client: caller.Client.ID}
+	if d.JKT, err = s.proof(ctx, r); err != nil {
+		return auth.Device{}, err
+	}
 	if d.Scope, err = deviceScope(req); err != nil {
 		return auth.Device{}, err
 	}

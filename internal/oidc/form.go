@@ -14,8 +14,8 @@ type Form struct {
 	repeated []string // what was sent twice, of ParseAuthorizeForm
 }
 
-// repeatable may be sent more than once (RFC 8707 §2).
-var repeatable = []string{"resource"}
+// repeatable may be sent more than once (RFC 8707 §2, RFC 8693 §2.1).
+var repeatable = []string{"resource", "audience"}
 
 // opaque values mean nothing to us and are given back as they came, so they may hold
 // any character. No answer puts them anywhere without encoding them.

@@ -55,21 +55,6 @@ func machineScope(r tokenRequest) (auth.Scope, error) {
 	return r.scope, nil
 }
 
-// audience is the resources asked for (RFC 8707 §2); empty for the issuer's own.
-func (s *Service) audience(r tokenRequest) ([]string, error) {
-	asked := r.form.All("resource")
-	for _, resource := range asked {
-		if _, err := auth.ParseResource(resource); err != nil {
-			return nil, &Error{Code: InvalidTarget, Desc: "a resource is an absolute URI without fragment", Err: err}
-		}
-		if resource != r.Tenant.ID.Issuer(s.cfg.Base) && !slices.Contains(r.Client.Settings.Audiences, resource) {
-			return nil, refuse(InvalidTarget, "the client may not ask tokens for that resource")
-		}
-	}
-	slices.Sort(asked)
-	return slices.Compact(asked), nil
-}
-
 // undecided turns a refusal of the issuing decision into one of the protocol.
 func undecided(err error) error {
 	if e, ok := errors.AsType[*auth.Error](err); ok && (e.Kind == auth.KindForbidden || e.Kind == auth.KindUnauthenticated) {

@@ -1,0 +1,155 @@
+package oidc
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// The policy of token exchange (docs/decisions/027): a client always may narrow what was
+// issued to it. Beyond that it may go on, with tokens for an audience that it serves or
+// of clients that it is set to, to the audiences that it is set to; with no more scope
+// than both the token and itself have; and named as the actor, unless it is set to
+// impersonate.
+
+// maxActors is how long the chain of actors of a token may become.
+const maxActors = 5
+
+// exchangePolicy is the policy for one client and one token.
+type exchangePolicy struct {
+	client  auth.Client
+	tenant  auth.Tenant
+	subject token.Verified
+	own     bool // the token was issued to the client itself
+}
+
+func policyOf(r tokenRequest, v token.Verified) exchangePolicy {
+	return exchangePolicy{client: r.Client, tenant: r.Tenant, subject: v, own: v.ClientID == string(r.Client.ID)}
+}
+
+// exchangedAudience picks the audience under which the client may have the token at
+// all, and whether it serves it.
+func (s *Service) exchangedAudience(caller Caller, raw string) (audience string, serves bool) {
+	if audience, serves = s.audienceOf(caller, raw); audience != "" || caller.Client.Settings.Exchange == nil {
+		return audience, serves
+	}
+	for _, a := range s.cfg.Tokens.Audience(caller.Tenant.ID, raw) {
+		if slices.Contains(caller.Client.Settings.Exchange.Audiences, a) {
+			return a, false
+		}
+	}
+	return "", false
+}
+
+// exchangeAudience is the audience asked for, by resource or by audience (RFC 8693 §2.1),
+// all of it allowed. Without one it is that of the client's own token; where a client
+// goes on with another's token, it has to say where to.
+func (s *Service) exchangeAudience(p exchangePolicy, f Form) ([]string, error) {
+	asked, err := readResources(f)
+	if err != nil {
+		return nil, err
+	}
+	asked = append(asked, f.All("audience")...)
+	if len(asked) == 0 {
+		if !p.own {
+			return nil, refuse(InvalidTarget, "name the resource for which the token shall be")
+		}
+		return p.subject.Audience, nil
+	}
+	for _, a := range asked {
+		if !p.reaches(a, p.tenant.ID.Issuer(s.cfg.Base)) {
+			return nil, &Error{Code: InvalidTarget, Desc: "the client may not exchange this token for that resource",
+				Err: fmt.Errorf("audience %.200q is outside the policy", a)}
+		}
+	}
+	slices.Sort(asked)
+	return slices.Compact(asked), nil
+}
+
+// reaches reports whether the audience may be had. The issuer's own API is never
+// reached by the way, only by policy.
+func (p exchangePolicy) reaches(audience, issuer string) bool {
+	x := p.client.Settings.Exchange
+	switch {
+	case p.own && slices.Contains(p.subject.Audience, audience):
+		return true
+	case x != nil && slices.Contains(x.Audiences, audience):
+		return true
+	}
+	return audience != issuer && slices.Contains(p.client.Settings.Audiences, audience)
+}
+
+// scope is the scope asked for, or all that may be had: what the token has, of
+// another's token only what the client may have itself, and never a refresh token.
+func (p exchangePolicy) scope(asked auth.Scope) (auth.Scope, error) {
+	most := auth.Scope(slices.DeleteFunc(slices.Clone(p.subject.Scopes), func(t string) bool {
+		return t == auth.ScopeOffline || !p.own && !slices.Contains(p.client.Scopes, t)
+	}))
+	switch {
+	case asked == nil && len(most) == 0 && len(p.subject.Scopes) > 0:
+		return nil, refuse(InvalidScope, "nothing of the token's scope is left for this client")
+	case asked == nil:
+		return most, nil
+	case !asked.Within(most):
+		return nil, &Error{Code: InvalidScope, Desc: "the scope is wider than that of the token, or than the client may have",
+			Err: fmt.Errorf("scope %.200q is outside the policy", asked)}
+	}
+	return asked, nil
+}
+
+// actor is the "act" of the new token (RFC 8693 §4.1), with those who acted before
+// inside. The client is the actor when it goes on with another's token, or whoever the
+// actor token names.
+func (p exchangePolicy) actor(by *token.Verified) (json.RawMessage, error) {
+	before := p.subject.Actor
+	sub := string(p.client.ID)
+	switch x := p.client.Settings.Exchange; {
+	case by != nil:
+		sub = by.Subject
+	case p.own || x != nil && x.Impersonate:
+		return before, nil
+	}
+	type act struct {
+		Sub string          `json:"sub"`
+		Act json.RawMessage `json:"act,omitempty"`
+	}
+	if n, err := actors(before); err != nil || n >= maxActors {
+		return nil, notExchangeable("its chain of actors is too long")
+	}
+	return json.Marshal(act{sub, before})
+}
+
+// actors counts how many have acted one for the other.
+func actors(chain json.RawMessage) (n int, err error) {
+	for ; len(chain) > 0 && n <= maxActors; n++ {
+		var a struct {
+			Act json.RawMessage `json:"act"`
+		}
+		if err := json.Unmarshal(chain, &a); err != nil {
+			return 0, err
+		}
+		chain = a.Act
+	}
+	return n, nil
+}
+
+// mayOpenOwnAPI keeps a token of another company's client from becoming one that opens
+// our own API, which has no scopes to hold it back.
+func (s *Service) mayOpenOwnAPI(tx *store.Tx, x exchange) error {
+	if x.subject.ClientID == string(x.Client.ID) || !slices.Contains(x.audience, x.Tenant.ID.Issuer(s.cfg.Base)) {
+		return nil
+	}
+	from, err := tx.Client(auth.ClientID(x.subject.ClientID))
+	if err != nil {
+		return fmt.Errorf("read client of exchanged token: %w", err)
+	}
+	if !from.FirstParty || !slices.Contains(x.subject.Audience, x.Tenant.ID.Issuer(s.cfg.Base)) {
+		return &Error{Code: InvalidTarget, Desc: "the client may not exchange this token for that resource",
+			Err: fmt.Errorf("a token of client %s does not open the issuer's own API", from.ID)}
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// tokenExchange gives a client a token on the strength of another one (RFC 8693): a
+// narrower one, or one with which it goes on to another resource for the same person.
+// What may be exchanged is the policy of exchange_policy.go.
+var tokenExchange = grant{name: auth.GrantTokenExchange, confidential: true, issue: (*Service).issueExchanged}
+
+// typeAccessToken is the only type of token that is taken and given (RFC 8693 §3).
+const typeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
+
+func (s *Service) issueExchanged(ctx context.Context, r tokenRequest) (auth.Tokens, error) {
+	x, err := s.readExchange(ctx, r)
+	if err != nil {
+		return auth.Tokens{}, s.notExchanged(ctx, r, err)
+	}
+	var d token.Draft
+	if x.subject.Account == "" {
+		d, err = s.exchangeMachine(ctx, x)
+	} else {
+		err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
+			d, err = s.exchangePerson(tx, x)
+			return err
+		})
+	}
+	if err != nil {
+		return auth.Tokens{}, s.notExchanged(ctx, r, undecided(err))
+	}
+	tokens, err := s.cfg.Tokens.Finish(ctx, d)
+	if err != nil {
+		return auth.Tokens{}, fmt.Errorf("token exchange: %w", err)
+	}
+	tokens.IssuedType = typeAccessToken
+	return tokens, nil
+}
+
+// exchange is a request whose tokens are good, and what it may get.
+type exchange struct {
+	tokenRequest
+	subject  token.Verified
+	scope    auth.Scope
+	audience []string
+	actor    json.RawMessage // who acts for the subject; empty for nobody
+}
+
+// readExchange reads the form (RFC 8693 §2.1) and checks the tokens in it.
+func (s *Service) readExchange(ctx context.Context, r tokenRequest) (exchange, error) {
+	f := r.form
+	subject, actor := f.Get("subject_token"), f.Get("actor_token")
+	switch asked := f.Get("requested_token_type"); {
+	case subject == "":
+		return exchange{}, refuse(InvalidRequest, "subject_token is missing")
+	case f.Get("subject_token_type") != typeAccessToken:
+		return exchange{}, refuse(InvalidRequest, "subject_token_type is not "+typeAccessToken)
+	case actor != "" && f.Get("actor_token_type") != typeAccessToken:
+		return exchange{}, refuse(InvalidRequest, "actor_token_type is not "+typeAccessToken)
+	case actor == "" && f.Get("actor_token_type") != "":
+		return exchange{}, refuse(InvalidRequest, "actor_token_type came without actor_token")
+	case asked != "" && asked != typeAccessToken:
+		return exchange{}, refuse(InvalidRequest, "requested_token_type is not "+typeAccessToken)
+	}
+	x := exchange{tokenRequest: r}
+	var err error
+	if x.subject, err = s.exchangeable(ctx, r, subject); err != nil {
+		return exchange{}, err
+	}
+	var by *token.Verified
+	if actor != "" {
+		v, err := s.exchangeable(ctx, r, actor)
+		if err == nil && v.ClientID != string(r.Client.ID) {
+			err = notExchangeable("the actor token was issued to another client")
+		}
+		if err != nil {
+			return exchange{}, err
+		}
+		by = &v
+	}
+	p := policyOf(r, x.subject)
+	if x.audience, err = s.exchangeAudience(p, f); err != nil {
+		return exchange{}, err
+	}
+	if x.scope, err = p.scope(r.scope); err != nil {
+		return exchange{}, err
+	}
+	x.actor, err = p.actor(by)
+	return x, err
+}
+
+// exchangeable checks a token that is shown for exchange: it is an access token of ours
+// that is worth something now, for an audience with which the client has to do, and
+// its key is proved if it is bound to one. A token that was issued to another client
+// has to be one that the client may exchange.
+func (s *Service) exchangeable(ctx context.Context, r tokenRequest, raw string) (token.Verified, error) {
+	audience, serves := s.exchangedAudience(r.Caller, raw)
+	if audience == "" {
+		return token.Verified{}, notExchangeable("it is for an audience with which the client has nothing to do")
+	}
+	v, err := s.cfg.Tokens.Check(ctx, r.Tenant.ID, raw, audience)
+	kind := auth.KindOf(err)
+	switch {
+	case kind == auth.KindUnauthenticated || kind == auth.KindInvalid || kind == auth.KindForbidden:
+		return token.Verified{}, notExchangeable(err.Error())
+	case err != nil:
+		return token.Verified{}, fmt.Errorf("check exchanged token: %w", err)
+	case !s.cfg.Now().Before(v.ExpiresAt): // no leeway: what is given would be dead at once
+		return token.Verified{}, notExchangeable("it has expired")
+	case v.JKT != "" && v.JKT != r.jkt:
+		return token.Verified{}, notExchangeable("it is bound to a key that was not proved")
+	case v.ClientID == string(r.Client.ID):
+		return v, nil
+	case v.Account == "":
+		return token.Verified{}, notExchangeable("it is of another client that acts for itself")
+	case !serves && !mayExchange(r.Client, auth.ClientID(v.ClientID)):
+		return token.Verified{}, notExchangeable("the client may not exchange tokens of that client")
+	}
+	return v, nil
+}
+
+// exchangeMachine narrows the token of a client that acts for itself.
+func (s *Service) exchangeMachine(ctx context.Context, x exchange) (token.Draft, error) {
+	d, err := s.cfg.Tokens.StartMachine(x.Tenant, x.Client, x.grant())
+	if err != nil {
+		return token.Draft{}, err
+	}
+	if err := s.cfg.DB.RecordLater(ctx, x.Tenant.ID, x.event()); err != nil {
+		return token.Draft{}, fmt.Errorf("record exchanged token: %w", err)
+	}
+	return d, nil
+}
+
+// exchangePerson decides anew whether anything may be issued for the person.
+func (s *Service) exchangePerson(tx *store.Tx, x exchange) (token.Draft, error) {
+	if err := s.mayOpenOwnAPI(tx, x); err != nil {
+		return token.Draft{}, err
+	}
+	d, err := s.cfg.Tokens.Start(tx, x.grant())
+	if err != nil {
+		return token.Draft{}, err
+	}
+	if err := tx.Record(x.event()); err != nil {
+		return token.Draft{}, fmt.Errorf("record exchanged token: %w", err)
+	}
+	return d, nil
+}
+
+// grant is what is issued: the sign-in of the subject, in its session, and for no
+// longer than the token that was shown.
+func (x exchange) grant() auth.Grant {
+	v := x.subject
+	return auth.Grant{
+		Account: v.Account, Client: x.Client.ID, Session: auth.SessionID(v.SessionID), Scope: x.scope, Audience: x.audience,
+		AuthAt: v.AuthTime, ACR: v.ACR, AMR: v.AMR, JKT: x.jkt, Actor: x.actor, Until: v.ExpiresAt,
+	}
+}
+
+func (x exchange) event() auth.Event {
+	detail := map[string]string{
+		"grant": string(auth.GrantTokenExchange), "scope": x.scope.String(), "audience": strings.Join(x.audience, " "),
+		"subject_client": x.subject.ClientID, "session": x.subject.SessionID, "actor": string(x.actor),
+	}
+	return auth.Event{Kind: auth.EventTokenIssued, Actor: x.Actor, Account: x.subject.Account, Detail: detail}
+}
+
+// notExchanged leaves a line about a refusal that has a reason to be looked into.
+func (s *Service) notExchanged(ctx context.Context, r tokenRequest, cause error) error {
+	e, ok := errors.AsType[*Error](cause)
+	if !ok {
+		return fmt.Errorf("token exchange: %w", cause)
+	}
+	if e.Err == nil {
+		return e
+	}
+	err := s.cfg.DB.RecordLater(ctx, r.Tenant.ID, auth.Event{Kind: auth.EventTokenIssued, Outcome: auth.Failure, Actor: r.Actor,
+		Detail: map[string]string{"grant": string(auth.GrantTokenExchange), "reason": e.Err.Error()}})
+	if err != nil {
+		return fmt.Errorf("record refused exchange: %w", err)
+	}
+	return e
+}
+
+// notExchangeable is the one refusal of a token that is shown for exchange (RFC 8693
+// §2.2.2); why is for the log.
+func notExchangeable(why string) error {
+	return &Error{Code: InvalidRequest, Desc: "a token of the request cannot be exchanged by this client", Err: errors.New(why)}
+}
+
+// mayExchange reports whether the client may exchange what was issued to another.
+func mayExchange(c auth.Client, issuedTo auth.ClientID) bool {
+	p := c.Settings.Exchange
+	return p != nil && (slices.Contains(p.Subjects, issuedTo) || slices.Contains(p.Subjects, "*"))
+}
