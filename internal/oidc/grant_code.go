@@ -74,7 +74,7 @@ func readRedemption(r tokenRequest) (redemption, error) {
 		in.challenge = secret.Digest(v)
 	}
 	var err error
-	in.audience, err = narrowed(r.form)
+	in.audience, err = readResources(r.form)
 	return in, err
 }
 

@@ -56,6 +56,8 @@ func poll(tx *store.Tx, r tokenRequest, digest string, lifetime time.Duration) e
 	switch {
 	case err != nil || d.Client != r.Client.ID || !d.UsedAt.IsZero():
 		return noDevice()
+	case d.JKT != "" && d.JKT != r.jkt: // a device that asked with a key gets tokens with that key
+		return noDevice()
 	case !tx.Now.Before(d.ExpiresAt):
 		return refuse(ExpiredToken, "the device code has expired; start again")
 	case d.Status == auth.DeviceDenied:
@@ -103,7 +105,7 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string) (token
 	}
 	draft, err := s.cfg.Tokens.Start(tx, auth.Grant{
 		Account: d.Account, Client: d.Client, Session: v.ID, Scope: d.Scope, Audience: d.Audience,
-		AuthAt: v.AuthAt, ACR: v.ACR, AMR: v.AMR, JKT: d.JKT,
+		AuthAt: v.AuthAt, ACR: v.ACR, AMR: v.AMR, JKT: r.jkt,
 	})
 	if err != nil {
 		return token.Draft{}, err

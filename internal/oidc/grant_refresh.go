@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/token"
@@ -19,7 +18,7 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 	if raw == "" {
 		return auth.Tokens{}, refuse(InvalidRequest, "refresh_token is missing")
 	}
-	audience, err := narrowed(r.form)
+	audience, err := readResources(r.form)
 	if err != nil {
 		return auth.Tokens{}, err
 	}
@@ -46,18 +45,4 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 		}
 	}
 	return auth.Tokens{}, fmt.Errorf("refresh grant: %w", err)
-}
-
-// narrowed are the resources to which a grant's token shall be narrowed (RFC 8707
-// §2.2); nil for all of the grant's. That they were granted is checked where the grant
-// is read.
-func narrowed(f Form) ([]string, error) {
-	asked := f.All("resource")
-	for _, resource := range asked {
-		if _, err := auth.ParseResource(resource); err != nil {
-			return nil, &Error{Code: InvalidTarget, Desc: "a resource is an absolute URI without fragment", Err: err}
-		}
-	}
-	slices.Sort(asked)
-	return slices.Compact(asked), nil
 }

@@ -17,7 +17,7 @@ type grant struct {
 }
 
 // grants is the table of what the token endpoint offers, and Metadata lists.
-var grants = []grant{authorizationCode, clientCredentials, refreshToken, deviceCode}
+var grants = []grant{authorizationCode, clientCredentials, refreshToken, deviceCode, tokenExchange}
 
 // tokenRequest is a request of a client that has proved itself and may use the grant.
 type tokenRequest struct {

@@ -155,6 +155,9 @@ func (s *Service) begin(tx *store.Tx, d *Draft, t auth.Tenant, c auth.Client) er
 // Finish signs what Start wrote down, after the commit.
 func (s *Service) Finish(ctx context.Context, d Draft) (auth.Tokens, error) {
 	now := s.now()
+	if until := d.grant.Until; !until.IsZero() {
+		d.access = min(d.access, until.Sub(now).Truncate(time.Second))
+	}
 	t := auth.Tokens{
 		ExpiresIn: d.access, RefreshToken: d.refresh.Reveal(), RefreshExpiresIn: d.idle,
 		Scope: d.grant.Scope, Session: d.grant.Session, Account: d.grant.Account,
