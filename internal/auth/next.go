@@ -241,7 +241,7 @@ func (n Situation) stale(p Present) bool {
 func (n Situation) asks(p Present) bool {
 	r := n.Flow.Request
 	switch {
-	case n.Client.FirstParty || n.Flow.Allowed != nil:
+	case n.Client.FirstParty || n.Flow.Allowed != nil && n.Flow.Session == p.Session.ID:
 		return false
 	case n.prompts(PromptConsent) || !n.Client.Assured(r.RedirectURI):
 		return true

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -115,8 +116,8 @@ func (s *Service) show(ctx context.Context, n auth.Situation, next auth.Step, b 
 	var err error
 	asks := next.Kind == auth.StepConsent || next.Kind == auth.StepDeviceConfirm
 	moved := asks && flow.Session != next.Session
-	if asks {
-		flow.Session = next.Session
+	if moved { // what somebody else has proved or allowed counts no more
+		flow.Session, flow.ProvedAt, flow.Allowed = next.Session, time.Time{}, nil
 	}
 	switch {
 	case flow.ID == "":

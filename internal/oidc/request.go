@@ -232,7 +232,7 @@ func checkClaims(q *asked) error {
 	if raw := q.form.Get("claims"); raw != "" {
 		var err error
 		if q.r.Claims, err = parseClaims(raw); err != nil {
-			return &Error{Code: InvalidRequest, Desc: "claims is not the JSON of OpenID Connect Core §5.5, or too large", Err: err}
+			return &Error{Code: InvalidRequest, Desc: "claims is not the JSON of OpenID Connect Core 5.5, or too large", Err: err}
 		}
 	}
 	return nil

@@ -1,0 +1,180 @@
+package auth_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// present is a verified account that signed in some time ago and has allowed nothing.
+func present(id string, ago time.Duration) auth.Present {
+	return auth.Present{
+		Session: auth.Session{ID: auth.SessionID("s-" + id), Account: auth.AccountID(id), AuthAt: noon.Add(-ago), ACR: "1", IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(time.Hour)},
+		Account: auth.Account{ID: auth.AccountID(id), Email: auth.Email{Address: id + "@example.test", Login: id + "@example.test"}, EmailVerifiedAt: noon.Add(-time.Hour)},
+		Subject: id,
+	}
+}
+
+func allowed(p auth.Present, scope ...string) auth.Present {
+	p.Consent = auth.Consent{Account: p.Account.ID, Client: "app", Scope: scope, Audience: []string{"https://api.test"}}
+	return p
+}
+
+func seconds(n int64) *int64 { return &n }
+
+// scene changes a situation in which a web client of somebody else asks for openid, and
+// nobody is signed in.
+type scene func(*auth.Situation)
+
+func with(people ...auth.Present) scene {
+	return func(n *auth.Situation) { n.Browser = people }
+}
+
+func asking(change func(*auth.AuthorizationRequest)) scene {
+	return func(n *auth.Situation) { change(&n.Flow.Request) }
+}
+
+func prompt(values ...string) scene {
+	return asking(func(r *auth.AuthorizationRequest) { r.Prompt = values })
+}
+
+func flow(change func(*auth.Flow)) scene { return func(n *auth.Situation) { change(&n.Flow) } }
+
+func chosen(id string) scene {
+	return flow(func(f *auth.Flow) { f.Session = auth.SessionID("s-" + id) })
+}
+
+func proved(id string) scene {
+	return flow(func(f *auth.Flow) { f.Session, f.ProvedAt = auth.SessionID("s-"+id), noon.Add(-time.Second) })
+}
+
+func client(change func(*auth.Client)) scene {
+	return func(n *auth.Situation) { change(&n.Client) }
+}
+
+func TestNext(t *testing.T) {
+	t.Parallel()
+	alice, bob := allowed(present("alice", time.Minute), "openid", "email"), allowed(present("bob", time.Minute), "openid")
+	dead, shut, unproved, weak := alice, alice, alice, alice
+	dead.Session.IdleAt = noon
+	shut.Account.DisabledAt = noon
+	unproved.Account.EmailVerifiedAt = time.Time{}
+	weak.Session.ACR = "0"
+	first := client(func(c *auth.Client) { c.FirstParty = true })
+	public := client(func(c *auth.Client) { c.Type = auth.ClientNative })
+	scope := func(s ...string) scene { return asking(func(r *auth.AuthorizationRequest) { r.Scope = s }) }
+	hint := func(sub string) scene { return asking(func(r *auth.AuthorizationRequest) { r.Hint = sub }) }
+	sub := func(sub string) scene {
+		return asking(func(r *auth.AuthorizationRequest) { r.Claims.Subject = sub })
+	}
+	age := func(n int64) scene { return asking(func(r *auth.AuthorizationRequest) { r.MaxAge = seconds(n) }) }
+	acr := func(v ...string) scene { return asking(func(r *auth.AuthorizationRequest) { r.Claims.ACR = v }) }
+	said := func(s ...string) scene { return flow(func(f *auth.Flow) { f.Allowed = append(auth.Scope{}, s...) }) }
+	uri := func(u string) scene { return asking(func(r *auth.AuthorizationRequest) { r.RedirectURI = u }) }
+	kind := func(k auth.FlowKind) scene { return flow(func(f *auth.Flow) { f.Kind = k }) }
+	device := flow(func(f *auth.Flow) { f.Kind, f.Device = auth.FlowDevice, "digest" })
+	denied := flow(func(f *auth.Flow) { f.Denied = true })
+	none := prompt("none")
+	for name, c := range map[string]struct {
+		scene []scene
+		want  string // the step, with the error or the session
+	}{
+		"nobody":                                 {nil, "login"},
+		"a session that is over":                 {[]scene{with(dead)}, "login"},
+		"an account that is shut":                {[]scene{with(shut)}, "login"},
+		"signed in and allowed":                  {[]scene{with(alice)}, "answer s-alice"},
+		"signed in, nothing allowed yet":         {[]scene{with(present("alice", 0))}, "consent s-alice"},
+		"our own client":                         {[]scene{with(present("alice", 0)), first}, "answer s-alice"},
+		"our own client, prompt=consent":         {[]scene{with(alice), first, prompt("consent")}, "answer s-alice"},
+		"allowed in this flow":                   {[]scene{with(present("alice", 0)), chosen("alice"), said("openid")}, "answer s-alice"},
+		"allowed nothing at all, but said so":    {[]scene{with(present("alice", 0)), chosen("alice"), said()}, "answer s-alice"},
+		"said no":                                {[]scene{with(alice), denied}, "answer access_denied"},
+		"AZ-46 more than was allowed":            {[]scene{with(alice), scope("openid", "phone")}, "consent s-alice"},
+		"AZ-46 less than was allowed":            {[]scene{with(alice), scope("email")}, "answer s-alice"},
+		"AZ-46 no scope, nothing allowed":        {[]scene{with(present("alice", 0)), scope()}, "consent s-alice"},
+		"AZ-46 no scope, something allowed":      {[]scene{with(alice), scope()}, "answer s-alice"},
+		"AZ-46 a resource that was not allowed":  {[]scene{with(alice), asking(func(r *auth.AuthorizationRequest) { r.Resources = []string{"https://other.test"} })}, "consent s-alice"},
+		"AZ-46 a resource that was allowed":      {[]scene{with(alice), asking(func(r *auth.AuthorizationRequest) { r.Resources = []string{"https://api.test"} })}, "answer s-alice"},
+		"AZ-46 public, scheme of its own":        {[]scene{with(alice), public, uri("com.example.app:/cb")}, "consent s-alice"},
+		"AZ-46 public, loopback":                 {[]scene{with(alice), public, uri("http://127.0.0.1:9/cb")}, "consent s-alice"},
+		"AZ-46 public, scheme, prompt=none":      {[]scene{with(alice), public, none, uri("com.example.app:/cb")}, "answer consent_required"},
+		"AZ-46 public, https":                    {[]scene{with(alice), public}, "answer s-alice"},
+		"AZ-46 confidential, loopback":           {[]scene{with(alice), uri("http://localhost/cb")}, "answer s-alice"},
+		"prompt=consent":                         {[]scene{with(alice), prompt("consent")}, "consent s-alice"},
+		"prompt=consent, allowed in this flow":   {[]scene{with(alice), prompt("consent"), chosen("alice"), said("openid")}, "answer s-alice"},
+		"AZ-18 prompt=none, nobody":              {[]scene{none}, "answer login_required"},
+		"prompt=none, session over":              {[]scene{with(dead), none}, "answer login_required"},
+		"prompt=none, allowed":                   {[]scene{with(alice), none}, "answer s-alice"},
+		"prompt=none, not allowed":               {[]scene{with(present("alice", 0)), none}, "answer consent_required"},
+		"prompt=none, several":                   {[]scene{with(alice, bob), none}, "answer account_selection_required"},
+		"prompt=none, several and a hint":        {[]scene{with(alice, bob), none, hint("bob")}, "answer s-bob"},
+		"prompt=none, address not confirmed":     {[]scene{with(unproved), none}, "answer interaction_required"},
+		"AZ-21 prompt=none, max_age over":        {[]scene{with(alice), none, age(59)}, "answer login_required"},
+		"AZ-22 prompt=none, hint of another":     {[]scene{with(alice), none, hint("bob")}, "answer login_required"},
+		"hint of another":                        {[]scene{with(alice), hint("bob")}, "login"},
+		"hint of another, who signed in":         {[]scene{with(alice, bob), hint("bob"), proved("bob")}, "answer s-bob"},
+		"hint of bob, alice signed in":           {[]scene{with(alice), hint("bob"), proved("alice")}, "answer login_required"},
+		"sub of bob, alice signed in":            {[]scene{with(alice), sub("bob"), proved("alice")}, "answer login_required"},
+		"sub of the one who is there":            {[]scene{with(alice), sub("alice")}, "answer s-alice"},
+		"sub and hint differ":                    {[]scene{with(alice, bob), sub("alice"), hint("bob")}, "login"},
+		"several":                                {[]scene{with(alice, bob)}, "choose"},
+		"several, of which one lives":            {[]scene{with(dead, bob)}, "answer s-bob"},
+		"several, one chosen":                    {[]scene{with(alice, bob), chosen("bob")}, "answer s-bob"},
+		"several, the chosen one has gone":       {[]scene{with(alice, bob), chosen("carol")}, "choose"},
+		"several, login_hint of one":             {[]scene{with(alice, bob), asking(func(r *auth.AuthorizationRequest) { r.LoginHint = "bob@example.test" })}, "answer s-bob"},
+		"several, login_hint of nobody":          {[]scene{with(alice, bob), asking(func(r *auth.AuthorizationRequest) { r.LoginHint = "carol@example.test" })}, "choose"},
+		"prompt=select_account":                  {[]scene{with(alice), prompt("select_account")}, "choose"},
+		"prompt=select_account, nobody":          {[]scene{prompt("select_account")}, "login"},
+		"prompt=select_account, chosen":          {[]scene{with(alice), prompt("select_account"), chosen("alice")}, "answer s-alice"},
+		"prompt=create":                          {[]scene{with(alice), prompt("create")}, "register"},
+		"prompt=create, done":                    {[]scene{with(alice), prompt("create"), proved("alice")}, "answer s-alice"},
+		"AZ-20 prompt=login":                     {[]scene{with(alice), prompt("login")}, "login s-alice"},
+		"AZ-20 prompt=login, chosen only":        {[]scene{with(alice), prompt("login"), chosen("alice")}, "login s-alice"},
+		"AZ-20 prompt=login, proved":             {[]scene{with(alice), prompt("login"), proved("alice")}, "answer s-alice"},
+		"AZ-20 prompt=login, proved as another":  {[]scene{with(alice), prompt("login"), proved("bob")}, "login s-alice"},
+		"allowed by another, who has left":       {[]scene{with(present("alice", 0)), chosen("bob"), said("openid")}, "consent s-alice"},
+		"prompt=login consent, proved":           {[]scene{with(alice), prompt("login", "consent"), proved("alice")}, "consent s-alice"},
+		"AZ-21 max_age=0":                        {[]scene{with(allowed(present("alice", 0), "openid")), age(0)}, "login s-alice"},
+		"AZ-21 max_age=0, proved":                {[]scene{with(alice), age(0), proved("alice")}, "answer s-alice"},
+		"AZ-21 max_age=1 after 2 s":              {[]scene{with(allowed(present("alice", 2*time.Second), "openid")), age(1)}, "login s-alice"},
+		"AZ-21 max_age=60 after 60 s":            {[]scene{with(alice), age(60)}, "answer s-alice"},
+		"AZ-21 max_age beyond all years":         {[]scene{with(alice), age(1 << 62)}, "answer s-alice"},
+		"essential acr that is there":            {[]scene{with(alice), acr("9", "1")}, "answer s-alice"},
+		"essential acr that nobody reaches":      {[]scene{with(alice), acr("9")}, "answer unmet_authentication_requirements"},
+		"essential acr that the session has not": {[]scene{with(weak), acr("1")}, "login s-alice"},
+		"essential acr, prompt=none":             {[]scene{with(weak), acr("1"), none}, "answer login_required"},
+		"address not confirmed":                  {[]scene{with(unproved)}, "verify_email s-alice"},
+		"address not confirmed, and may be":      {[]scene{with(unproved), func(n *auth.Situation) { n.Tenant.Settings.AllowUnverified = true }}, "answer s-alice"},
+
+		"account: nobody":                {[]scene{kind(auth.FlowAccount)}, "login"},
+		"account: somebody":              {[]scene{kind(auth.FlowAccount), with(alice, bob)}, "done s-alice"},
+		"account: another":               {[]scene{kind(auth.FlowAccount), with(alice, bob), proved("bob")}, "done s-bob"},
+		"account: address not confirmed": {[]scene{kind(auth.FlowAccount), with(unproved)}, "verify_email s-alice"},
+		"device: no code":                {[]scene{kind(auth.FlowDevice), with(alice)}, "device_code"},
+		"device: nobody":                 {[]scene{device}, "login"},
+		"device: several":                {[]scene{device, with(alice, bob)}, "choose"},
+		"device: not confirmed address":  {[]scene{device, with(unproved)}, "verify_email s-alice"},
+		"device: asked each time":        {[]scene{device, with(alice), first}, "device_confirm s-alice"},
+		"device: yes":                    {[]scene{device, with(alice), chosen("alice"), said("openid")}, "done s-alice"},
+		"device: no":                     {[]scene{device, with(alice), chosen("alice"), denied}, "done s-alice"},
+	} {
+		n := auth.Situation{Now: noon, Client: auth.Client{ID: "app", Type: auth.ClientWeb}, Flow: auth.Flow{Kind: auth.FlowAuthorize,
+			Request: auth.AuthorizationRequest{Client: "app", RedirectURI: "https://app.test/cb", Scope: auth.Scope{"openid"}}}}
+		for _, s := range c.scene {
+			s(&n)
+		}
+		step := auth.Next(n)
+		got := string(step.Kind)
+		if step.Error != "" {
+			got += " " + step.Error
+		} else if step.Session != "" {
+			got += " " + string(step.Session)
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package auth_test
+
+import (
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+var registered = []string{"https://app.example/cb", "https://app.example/q?a=b", "http://127.0.0.1/cb", "http://127.0.0.1:8080/port", "http://[::1]/cb", "http://localhost/cb", "com.example.app:/cb"}
+
+// AZ-01 to AZ-06, AZ-11: what is nearly a registered address.
+func TestAttack_AZ_01_06_11_Match(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]struct{ web, native bool }{
+		"https://app.example/cb":              {true, true},
+		"https://app.example/cb/x":            {},
+		"https://app.example/cb?a=b":          {},
+		"https://app.example/q?a=b":           {true, true},
+		"https://app.example/q":               {},
+		"https://app.example/q?a=b&c=d":       {},
+		"https://app.example@evil.test/cb":    {},
+		"HTTPS://app.example/cb":              {},
+		"https://APP.example/cb":              {},
+		"https://app.example/cb/":             {},
+		"https://app.example:443/cb":          {},
+		"https://app.example/./cb":            {},
+		"https://app.example/%63b":            {},
+		"https://app.example/cb#x":            {},
+		"https://app.example/cb ":             {},
+		"":                                    {},
+		"http://127.0.0.1/cb":                 {true, true},
+		"http://127.0.0.1:51004/cb":           {false, true},
+		"http://127.0.0.1:51004/other":        {},
+		"http://127.0.0.1:51004/cb/":          {},
+		"http://127.0.0.1:51004/cb?x=1":       {},
+		"http://127.0.0.1:51004/port":         {false, true},
+		"http://127.0.0.1.evil.test:51004/cb": {},
+		"http://127.0.0.1:51004@evil.test/cb": {},
+		"http://127.0.0.1:@evil.test/cb":      {},
+		"http://127.0.0.1:/cb":                {},
+		"http://127.0.0.1:123456/cb":          {},
+		"http://127.0.0.1:80.evil.test/cb":    {},
+		"http://127.0.0.2:51004/cb":           {},
+		"https://127.0.0.1:51004/cb":          {},
+		"http://[::1]:51004/cb":               {false, true},
+		"http://[::2]:51004/cb":               {},
+		"http://localhost/cb":                 {true, true},
+		"http://localhost:51004/cb":           {},
+		"com.example.app:/cb":                 {true, true},
+		"com.example.app:/cb/":                {},
+	} {
+		native := want.native
+		for _, typ := range []auth.ClientType{auth.ClientWeb, auth.ClientNative} {
+			want := want.web
+			if typ == auth.ClientNative {
+				want = native
+			}
+			c := auth.Client{Type: typ, RedirectURIs: registered}
+			if got := c.MatchRedirectURI(uri); got != want {
+				t.Errorf("%s, %q: %v, want %v", typ, uri, got, want)
+			}
+		}
+	}
+}
+
+// FuzzRedirectMatch: what matches is a registered text, or reads like one but for the
+// port of a loopback address, to net/url as well.
+func FuzzRedirectMatch(f *testing.F) {
+	for _, uri := range registered {
+		f.Add(uri)
+	}
+	f.Add("http://127.0.0.1:1/cb")
+	f.Add("http://127.0.0.1:1@evil.test/cb")
+	f.Add("http://[::1]:65535/cb")
+	c := auth.Client{Type: auth.ClientNative, RedirectURIs: registered}
+	f.Fuzz(func(t *testing.T, uri string) {
+		if !c.MatchRedirectURI(uri) {
+			return
+		}
+		u, err := url.Parse(uri)
+		if err != nil {
+			t.Fatalf("%q matches, and net/url says %v", uri, err)
+		}
+		for _, kept := range registered {
+			if kept == uri {
+				return
+			}
+			k, err := url.Parse(kept)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ip := net.ParseIP(u.Hostname())
+			if ip != nil && ip.IsLoopback() && u.Scheme == "http" && u.Hostname() == k.Hostname() && u.User == nil && u.RequestURI() == k.RequestURI() && !strings.Contains(uri, "#") {
+				return
+			}
+		}
+		t.Fatalf("%q matches", uri)
+	})
+}

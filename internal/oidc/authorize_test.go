@@ -1,0 +1,531 @@
+package oidc_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// The way of a person who has never been here, to a code.
+func TestAuthorize(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(func(r *oidc.Registration) { r.Audiences = []string{"https://api.test"} })
+		v := h.visitor()
+		step, err := v.ask(request(c, "scope", "openid unknown email", "nonce", "n", "resource", "https://api.test", "login_hint", "alice@example.test",
+			"ui_locales", "de en", "max_age", "3600", "display", "page", "unknown", "x")...)
+		h.ok(err)
+		if step.NewBrowser == "" || step.Flow.Request.LoginHint != "alice@example.test" || !slices.Equal(step.Flow.Request.Locales, []string{"de", "en"}) {
+			t.Errorf("login page of %+v", step)
+		}
+		h.clock.Advance(time.Minute)
+		step = v.login(step, h.alice)
+		view := step.Consent
+		if view == nil || view.Account.ID != h.alice || view.Client.Name != "App" || view.Host != "app.example.test" || view.Offline ||
+			!slices.Equal(view.Scope, []string{"openid", "email"}) || !slices.Equal(view.Resources, []string{"https://api.test"}) {
+			t.Errorf("asked to allow %+v", view)
+		}
+		step = v.consent(step, true)
+		_, g, kept := h.granted(step)
+		want := auth.CodeGrant{RedirectURI: callback, Challenge: challenge, Nonce: "n", Scope: auth.Scope{"openid", "email"}, Resources: []string{"https://api.test"}, MaxAge: true,
+			Browser: v.b.Sessions[0].Session.ID, Session: g.Session, AuthAt: h.clock.Now(), ACR: "1", AMR: []string{"pwd"}}
+		if d := cmp.Diff(want, g); d != "" || g.Session == "" || g.Session == g.Browser {
+			t.Errorf("the code stands for (-want +got):\n%s", d)
+		}
+		if kept.Account != h.alice || kept.Client != c.ID || !kept.ExpiresAt.Equal(h.clock.Now().Add(time.Minute)) || strings.Contains(kept.Digest, "wwc_") {
+			t.Errorf("kept %+v", kept)
+		}
+		if step.Answer.Get("state") != "s t&=é" || !strings.HasPrefix(step.Answer.Location(), callback+"?code=wwc_") {
+			t.Errorf("answered %s", step.Answer.Location())
+		}
+		given, issued := h.events(auth.EventConsentGiven), h.events(auth.EventCodeIssued) // OP-05
+		if len(given) != 1 || len(issued) != 1 || issued[0].Account != h.alice || issued[0].Actor.IP != "192.0.2.7" || issued[0].Detail["client"] != string(c.ID) {
+			t.Errorf("audit lines %+v, %+v", given, issued)
+		}
+		// Signed in and allowed: at once, without a page or a stored flow.
+		step, err = v.ask(request(c)...)
+		h.ok(err)
+		if _, again, _ := h.granted(step); again.Browser != g.Browser || step.Flow.ID != "" {
+			t.Errorf("again: %+v", again)
+		}
+		// No state, no state.
+		step, err = v.ask(request(c, "state", "")...)
+		h.ok(err)
+		if strings.Contains(step.Answer.Location(), "state=") {
+			t.Error("a state that nobody sent")
+		}
+	})
+}
+
+// AZ-01 to AZ-08, AZ-43, AZ-45: who asks, or where the answer goes, is not certain.
+func TestAttack_AZ_01_08_Pages(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(ours)
+		shut, _ := h.app(ours)
+		_, err := h.DisableClient(t.Context(), tenant, shut.ID, operator)
+		h.ok(err)
+		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
+			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
+		}))
+		there, _, err := h.CreateClient(t.Context(), "acme", oidc.Registration{Name: "There", Type: auth.ClientWeb, RedirectURIs: []string{callback}}, operator)
+		h.ok(err)
+		v := h.visitor()
+		v.signIn(h.alice)
+		for name, pairs := range map[string][]string{
+			"AZ-01 longer path":             request(c, "redirect_uri", callback+"/x"),
+			"AZ-02 a query more":            request(c, "redirect_uri", callback+"?a=b"),
+			"AZ-03 user":                    request(c, "redirect_uri", "https://app.example.test@evil.test/cb"),
+			"AZ-04 scheme":                  request(c, "redirect_uri", "HTTPS://app.example.test/cb"),
+			"AZ-04 host":                    request(c, "redirect_uri", "https://APP.example.test/cb"),
+			"AZ-05 slash":                   request(c, "redirect_uri", callback+"/"),
+			"AZ-06 fragment":                request(c, "redirect_uri", callback+"#x"),
+			"AZ-07 good then evil":          append(request(c), "redirect_uri", "https://evil.test/"),
+			"AZ-07 evil then good":          append([]string{"redirect_uri", "https://evil.test/"}, request(c)...),
+			"AZ-07 good twice":              append(request(c), "redirect_uri", callback),
+			"AZ-08 unknown client":          request(auth.Client{ID: "nobody"}),
+			"AZ-08 disabled client":         request(shut),
+			"AZ-08 no client":               request(c, "client_id", ""),
+			"AZ-08 two clients":             append(request(c), "client_id", string(c.ID)),
+			"AZ-08 no client_id of ours":    request(c, "client_id", strings.Repeat("x", 300)),
+			"AZ-43 client of another house": request(there),
+			"AZ-45 no redirect_uri":         request(c, "redirect_uri", ""),
+			"AZ-11 port of a web client":    request(c, "redirect_uri", "https://app.example.test:1/cb"),
+		} {
+			h.sub(t, name, func(h *house) { h.paged(v.ask(pairs...)) })
+		}
+		_, one := v.ask(request(auth.Client{ID: "nobody"})...)
+		_, two := v.ask(request(shut)...)
+		if one.Error() != two.Error() {
+			t.Errorf("unknown and disabled differ: %v, %v", one, two)
+		}
+		if n := h.codes(); n != 0 {
+			t.Errorf("%d codes", n)
+		}
+	})
+}
+
+// AZ-11: a native client chooses its port.
+func TestAttack_AZ_11_Loopback(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.client(oidc.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/cb"}, FirstParty: true})
+		v := h.visitor()
+		v.signIn(h.alice)
+		step, err := v.ask(request(c, "redirect_uri", "http://127.0.0.1:51004/cb")...)
+		h.ok(err)
+		if !strings.HasPrefix(step.Answer.Location(), "http://127.0.0.1:51004/cb?code=") {
+			t.Errorf("answered %s", step.Answer.Location())
+		}
+		if _, g, _ := h.granted(step); g.RedirectURI != "http://127.0.0.1:51004/cb" {
+			t.Errorf("the code is for %s", g.RedirectURI)
+		}
+		h.paged(v.ask(request(c, "redirect_uri", "http://127.0.0.1:51004/other")...))
+		h.paged(v.ask(request(c, "redirect_uri", "http://127.0.0.1.evil.test:51004/cb")...))
+	})
+}
+
+// Every other refusal goes back to the client (RFC 6749 §4.1.2.1).
+func TestAttack_AZ_09_44_Refusals(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(ours)
+		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
+		relaxed := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.PKCEOptional = true })
+		par := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.RequirePushed = true })
+		jar := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.RequireSignedRequest = true })
+		refresher := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantRefreshToken} })
+		v := h.visitor()
+		v.signIn(h.alice)
+		deep := `{"userinfo":` + strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_001)
+		for name, ask := range map[string]struct {
+			pairs []string
+			code  string
+		}{
+			"AZ-09 no response_type":            {request(c, "response_type", ""), "invalid_request"},
+			"AZ-10 token":                       {request(c, "response_type", "token"), "unsupported_response_type"},
+			"AZ-10 id_token token":              {request(c, "response_type", "id_token token"), "unsupported_response_type"},
+			"AZ-10 code token":                  {request(c, "response_type", "code token"), "unsupported_response_type"},
+			"AZ-10 none":                        {request(c, "response_type", "none"), "unsupported_response_type"},
+			"AZ-10 code code":                   {request(c, "response_type", "code code"), "unsupported_response_type"},
+			"AZ-14 public, no challenge":        {request(page, "code_challenge", "", "code_challenge_method", ""), "invalid_request"},
+			"AZ-14 confidential, no challenge":  {request(c, "code_challenge", "", "code_challenge_method", ""), "invalid_request"},
+			"AZ-14 method alone":                {request(relaxed, "code_challenge", ""), "invalid_request"},
+			"AZ-15 plain":                       {request(relaxed, "code_challenge_method", "plain"), "invalid_request"},
+			"AZ-15 s256":                        {request(c, "code_challenge_method", "s256"), "invalid_request"},
+			"AZ-16 no method":                   {request(c, "code_challenge_method", ""), "invalid_request"},
+			"AZ-17 42":                          {request(c, "code_challenge", challenge[:42]), "invalid_request"},
+			"AZ-17 129":                         {request(c, "code_challenge", strings.Repeat("a", 129)), "invalid_request"},
+			"AZ-17 =":                           {request(c, "code_challenge", challenge[:42]+"="), "invalid_request"},
+			"AZ-17 +":                           {request(c, "code_challenge", "+"+challenge[1:]), "invalid_request"},
+			"AZ-19 none login":                  {request(c, "prompt", "none login"), "invalid_request"},
+			"AZ-19 unknown prompt":              {request(c, "prompt", "maybe"), "invalid_request"},
+			"AZ-24 code id_token in a query":    {request(c, "response_type", "code id_token", "response_mode", "query"), "invalid_request"},
+			"AZ-24 unknown mode":                {request(c, "response_mode", "web_message"), "invalid_request"},
+			"AZ-25 request and request_uri":     {request(c, "request", "x", "request_uri", "https://app.example.test/r"), "invalid_request"},
+			"AZ-28 address inside":              {request(c, "request_uri", "http://169.254.169.254/latest"), "invalid_request_uri"},
+			"AZ-28 this machine":                {request(c, "request_uri", "http://127.0.0.1:5432/"), "invalid_request_uri"},
+			"AZ-32 pushed, unknown":             {request(c, "request_uri", "urn:ietf:params:oauth:request_uri:x"), "invalid_request_uri"},
+			"AZ-33 has to push":                 {request(par), "invalid_request"},
+			"has to sign":                       {request(jar), "invalid_request"},
+			"AZ-40 nothing of the scope":        {request(c, "scope", "admin"), "invalid_scope"},
+			"AZ-40 no scope of the RFC":         {request(c, "scope", `open"id`), "invalid_scope"},
+			"AZ-44 no JSON":                     {request(c, "claims", "{"), "invalid_request"},
+			"AZ-44 no object":                   {request(c, "claims", "[]"), "invalid_request"},
+			"AZ-44 null":                        {request(c, "claims", "null"), "invalid_request"},
+			"AZ-44 not what it should be":       {request(c, "claims", `{"userinfo":[]}`), "invalid_request"},
+			"AZ-44 deep":                        {request(c, "claims", deep), "invalid_request"},
+			"AZ-44 1 MiB":                       {request(c, "claims", `{"userinfo":{"a":{"value":"`+strings.Repeat("x", 1<<20)+`"}}}`), "invalid_request"},
+			"two subjects":                      {request(c, "claims", `{"id_token":{"sub":{"values":["a","b"]}}}`), "invalid_request"},
+			"grant not allowed":                 {request(refresher), "unauthorized_client"},
+			"max_age negative":                  {request(c, "max_age", "-1"), "invalid_request"},
+			"max_age no number":                 {request(c, "max_age", "+1"), "invalid_request"},
+			"max_age too large":                 {request(c, "max_age", "9223372036854775808"), "invalid_request"},
+			"state twice":                       {append(request(c), "state", "y"), "invalid_request"},
+			"scope twice":                       {append(request(c), "scope", "email"), "invalid_request"},
+			"state too long":                    {request(c, "state", strings.Repeat("x", 4097)), "invalid_request"},
+			"nonce too long":                    {request(c, "nonce", strings.Repeat("x", 1025)), "invalid_request"},
+			"resource that is not the client's": {request(c, "resource", "https://other.test"), "invalid_target"},
+			"resource that is no URI":           {request(c, "resource", "api"), "invalid_target"},
+			"dpop_jkt that is none":             {request(c, "dpop_jkt", "x"), "invalid_request"},
+			"registration":                      {request(c, "registration", "{}"), "registration_not_supported"},
+			"hint that is a word":               {request(c, "id_token_hint", "x"), "invalid_request"},
+			"acr that nobody reaches":           {request(c, "claims", `{"id_token":{"acr":{"essential":true,"values":["phr"]}}}`), "unmet_authentication_requirements"},
+		} {
+			h.sub(t, name, func(h *house) {
+				began := time.Now()
+				step, err := v.ask(ask.pairs...)
+				a := h.told(step, err, ask.code)
+				if d := time.Since(began); strings.HasPrefix(name, "AZ-44") && d > time.Second { // 100 ms on a machine of one's own
+					t.Errorf("took %s", d)
+				}
+				state := "s t&=é"
+				if strings.HasPrefix(name, "state") {
+					state = ""
+				}
+				if a.Get("state") != state {
+					t.Errorf("state %q", a.Get("state"))
+				}
+				for _, p := range a.Params {
+					if p[0] == "error_description" && strings.ContainsFunc(p[1], func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }) {
+						t.Errorf("description %q", p[1])
+					}
+				}
+				if fragment := strings.Contains(a.Location(), "#"); fragment != strings.Contains(name, "token") || strings.Contains(name, "in a query") && !fragment {
+					t.Errorf("%s answered at %s", name, a.Location())
+				}
+			})
+		}
+		if n := h.codes(); n != 0 {
+			t.Errorf("%d codes", n)
+		}
+		step, err := v.ask(request(relaxed, "code_challenge", "", "code_challenge_method", "")...)
+		h.ok(err)
+		if _, g, _ := h.granted(step); g.Challenge != "" {
+			t.Errorf("challenge %q", g.Challenge)
+		}
+	})
+}
+
+func first[A, B any](a A, _ B) A { return a }
+
+// AZ-14: what the tenant and the server allow confidential clients.
+func TestAttack_AZ_14_OptionalChallenge(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(ours)
+		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
+		v := h.visitor()
+		v.signIn(h.alice)
+		h.write(func(tx *store.Tx) error {
+			return tx.UpdateSelf(auth.Tenant{ID: tenant, Name: "x", Settings: auth.Settings{PKCEOptional: true}})
+		})
+		step, err := v.ask(request(c, "code_challenge", "", "code_challenge_method", "")...)
+		h.ok(err)
+		h.granted(step)
+		step, err = v.ask(request(page, "code_challenge", "", "code_challenge_method", "")...)
+		h.told(step, err, "invalid_request")
+	})
+}
+
+// AZ-18, AZ-22: prompt=none shows nothing and sets nothing.
+func TestAttack_AZ_18_22_Silent(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(ours)
+		other, _ := h.app()
+		step, err := h.visitor().ask(request(c, "prompt", "none")...)
+		h.told(step, err, "login_required")
+		v := h.visitor()
+		v.signIn(h.alice)
+		step, err = v.ask(request(c, "prompt", "none")...)
+		h.ok(err)
+		h.granted(step)
+		step, err = v.ask(request(other, "prompt", "none")...)
+		h.told(step, err, "consent_required")
+		bob := h.person("bob")
+		step, err = v.ask(request(c, "prompt", "none", "id_token_hint", h.idToken(c, bob))...)
+		h.told(step, err, "login_required")
+		step, err = v.ask(request(c, "prompt", "none", "id_token_hint", h.idToken(c, h.alice))...)
+		h.ok(err)
+		h.granted(step)
+		step, err = v.ask(request(c, "prompt", "none", "id_token_hint", h.idToken(other, h.alice))...)
+		h.told(step, err, "invalid_request")
+		v.signIn(bob)
+		step, err = v.ask(request(c, "prompt", "none")...)
+		h.told(step, err, "account_selection_required")
+		step, err = v.ask(request(c, "prompt", "none", "id_token_hint", h.idToken(c, h.alice))...)
+		h.ok(err)
+		if _, _, kept := h.granted(step); kept.Account != h.alice {
+			t.Error("the hint was passed over")
+		}
+		step, err = v.ask(request(c, "prompt", "none", "claims", `{"id_token":{"sub":{"value":"`+string(bob)+`"}}}`)...)
+		h.ok(err)
+		if _, _, kept := h.granted(step); kept.Account != bob {
+			t.Error("sub of the claims parameter was passed over")
+		}
+	})
+}
+
+// idToken is one that has expired long ago.
+func (h *house) idToken(c auth.Client, a auth.AccountID) string {
+	h.t.Helper()
+	b, err := json.Marshal(claims{"iss": base, "sub": h.tokens.Subject(c, a), "aud": c.ID, "iat": 1, "exp": 2})
+	h.ok(err)
+	raw, err := h.keys.Sign(h.t.Context(), tenant, keys.RS256, "JWT", b)
+	h.ok(err)
+	return raw
+}
+
+// What looks like an ID Token and is none.
+func TestAttack_AZ_22_Hints(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(ours)
+		v := h.visitor()
+		v.signIn(h.alice)
+		good := h.idToken(c, h.alice)
+		access := h.signIn(c.ID, auth.DefaultScope).AccessToken
+		foreign, err := json.Marshal(claims{"iss": base + "/t/acme", "sub": h.alice, "aud": c.ID})
+		h.ok(err)
+		elsewhere, err := h.keys.Sign(t.Context(), tenant, keys.RS256, "JWT", foreign)
+		h.ok(err)
+		for name, raw := range map[string]string{"changed": flip(good), "cut": good[:len(good)-8], "access token": access, "another issuer": elsewhere, "long": strings.Repeat("x", 20000),
+			"of the client": sign(t, newPair(t, "ES256").alg, newPair(t, "ES256").private, claims{"iss": base, "sub": h.alice, "aud": c.ID}, nil)} {
+			step, err := v.ask(request(c, "id_token_hint", raw)...)
+			if err != nil || step.Kind != auth.StepAnswer || step.Answer.Get("error") != "invalid_request" {
+				t.Errorf("%s: %+v, %v", name, step, err)
+			}
+		}
+		// A hint for somebody who is not here leads to signing in, and to nobody else.
+		bob := h.person("bob")
+		step, err := v.ask(request(c, "id_token_hint", h.idToken(c, bob))...)
+		h.ok(err)
+		step = v.login(step, h.alice)
+		h.told(step, nil, "login_required")
+		// A client that knows people by names of its own hints at them by these.
+		pair := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })
+		step, err = v.ask(request(pair, "prompt", "none", "id_token_hint", h.idToken(pair, h.alice))...)
+		h.ok(err)
+		h.granted(step)
+	})
+}
+
+// AZ-20, AZ-21: who has to prove again who they are.
+func TestAttack_AZ_20_21_Again(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(ours)
+		v := h.visitor()
+		v.signIn(h.alice)
+		before := h.clock.Now()
+		h.clock.Advance(2 * time.Second)
+		for _, again := range [][]string{{"prompt", "login"}, {"max_age", "0"}, {"max_age", "1"}} {
+			step, err := v.ask(request(c, again...)...)
+			h.ok(err)
+			h.at(step, auth.StepLogin)
+			if len(step.Accounts) != 1 || step.Accounts[0].Account.ID != h.alice {
+				t.Errorf("%q: the page is about %+v", again, step.Accounts)
+			}
+			h.at(v.resume(step), auth.StepLogin)
+			// A choice proves nothing.
+			still, err := h.Choose(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, v.b.Sessions[0].Session.ID)
+			h.ok(err)
+			h.at(still, auth.StepLogin)
+			old := v.b.Sessions[0].Session.ID
+			still, err = h.Proved(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, old) // nor does a session that is older than the flow
+			h.ok(err)
+			h.clock.Advance(time.Second)
+			if still.Kind == auth.StepLogin {
+				step = v.login(still, h.alice)
+			} else if v.b.Sessions[0].Session.AuthAt.Before(still.Flow.CreatedAt) {
+				t.Fatalf("%q: an older session proved something", again)
+			}
+			h.clock.Advance(time.Minute)
+			_, g, _ := h.granted(step)
+			if !g.AuthAt.After(before) || g.MaxAge != (again[0] == "max_age") {
+				t.Errorf("%q: %+v", again, g)
+			}
+			before = g.AuthAt
+			h.clock.Advance(2 * time.Second)
+		}
+		step, err := v.ask(request(c, "max_age", "10000")...)
+		h.ok(err)
+		h.granted(step)
+		// The client's own default, and its wish for auth_time.
+		strict := h.settings(first(h.app(ours)), func(c *auth.Client) { age := int64(0); c.Settings.DefaultMaxAge = &age })
+		step, err = v.ask(request(strict)...)
+		h.ok(err)
+		h.at(step, auth.StepLogin)
+		for _, change := range [][]string{{"claims", `{"id_token":{"auth_time":{"essential":true}}}`}} {
+			step, err = v.ask(request(c, change...)...)
+			h.ok(err)
+			if _, g, _ := h.granted(step); !g.MaxAge {
+				t.Errorf("%q: %+v", change, g)
+			}
+		}
+	})
+}
+
+// AZ-23: state comes back as it was, wherever the answer goes.
+func TestAttack_AZ_23_State(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(ours)
+		v := h.visitor()
+		v.signIn(h.alice)
+		state := strings.Repeat("\"'<script>{{7*7}}é€\U0001F600\r\nSet-Cookie: a=b\r\n\x00\x7f&#;=+ %0d", 40)
+		for _, mode := range []string{"query", "fragment", "form_post"} {
+			for _, pairs := range [][]string{request(c, "state", state, "response_mode", mode), request(c, "state", state, "response_mode", mode, "prompt", "none login")} {
+				step, err := v.ask(pairs...)
+				h.ok(err)
+				if step.Answer.Get("state") != state || step.Answer.Mode != mode || step.Answer.FormPost() != (mode == "form_post") {
+					t.Errorf("%s: %+v", mode, step.Answer)
+				}
+				location := step.Answer.Location()
+				if strings.ContainsAny(location, "\r\n\"<> ") {
+					t.Errorf("%s: %q", mode, location)
+				}
+				_, raw, _ := strings.Cut(location, map[string]string{"query": "?", "fragment": "#", "form_post": "?"}[mode])
+				got, err := url.ParseQuery(raw)
+				if err != nil || got.Get("state") != state {
+					t.Errorf("%s: decoded %q, %v", mode, got.Get("state"), err)
+				}
+			}
+		}
+		// A redirect URI's own query stays.
+		h.settings(c, func(c *auth.Client) { c.RedirectURIs = append(c.RedirectURIs, "https://app.example.test/q?a=b%20c") })
+		step, err := v.ask(request(c, "redirect_uri", "https://app.example.test/q?a=b%20c")...)
+		h.ok(err)
+		if !strings.HasPrefix(step.Answer.Location(), "https://app.example.test/q?a=b%20c&code=") {
+			t.Errorf("answered %s", step.Answer.Location())
+		}
+	})
+}
+
+// AZ-40: what was granted is what is registered.
+func TestAttack_AZ_40_Scope(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(ours)
+		v := h.visitor()
+		v.signIn(h.alice)
+		for asked, want := range map[string]string{"openid admin email": "openid email", "files openid files": "files openid", "": "email files", "openid offline_access": "openid offline_access"} {
+			step, err := v.ask(request(c, "scope", asked)...)
+			h.ok(err)
+			if _, g, _ := h.granted(step); g.Scope.String() != want {
+				t.Errorf("%q gives %q, want %q", asked, g.Scope, want)
+			}
+		}
+		once := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		step, err := v.ask(request(once, "scope", "openid offline_access")...)
+		h.ok(err)
+		if _, g, _ := h.granted(step); g.Scope.Has("offline_access") {
+			t.Error("offline_access for a client that cannot refresh")
+		}
+	})
+}
+
+// What a request may ask for by name reaches the code.
+func TestClaimsParameter(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(ours)
+		v := h.visitor()
+		v.signIn(h.alice)
+		step, err := v.ask(request(c, "claims", `{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"acr":{"essential":true,"values":["1"]},"auth_time":null},"other":1}`,
+			"dpop_jkt", challenge, "acr_values", "2 1")...)
+		h.ok(err)
+		_, g, _ := h.granted(step)
+		want := auth.ClaimsRequest{UserInfo: []string{"email", "name"}, IDToken: []string{"acr", "auth_time"}, ACR: []string{"1"}}
+		if d := cmp.Diff(want, g.Claims); d != "" || g.JKT != challenge {
+			t.Errorf("claims (-want +got):\n%s, key %q", d, g.JKT)
+		}
+	})
+}
+
+// A tenant that was shut, and a client that was, after the flow began.
+func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app()
+		v := h.visitor()
+		step, err := v.ask(request(c)...)
+		h.ok(err)
+		step = v.login(step, h.alice)
+		_, err = h.DisableClient(t.Context(), tenant, c.ID, operator)
+		h.ok(err)
+		h.paged(h.Consent(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, true, v.b.Actor))
+		_, err = h.EnableClient(t.Context(), tenant, c.ID, operator)
+		h.ok(err)
+		h.write(func(tx *store.Tx) error { return tx.UpdateSelf(auth.Tenant{ID: tenant, Name: "x", DisabledAt: tx.Now}) })
+		h.paged(h.Consent(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, true, v.b.Actor))
+		h.paged(v.ask(request(c)...))
+		if n := h.codes(); n != 0 {
+			t.Errorf("%d codes", n)
+		}
+	})
+}
+
+// FuzzAuthorizeForm: whatever is asked, there is a page for the person, or an answer at
+// the client's registered address with the issuer, and never a panic or a fault.
+func FuzzAuthorizeForm(f *testing.F) {
+	h := newHouse(f, liteConfig(f))
+	c, _ := h.app(ours)
+	h.settings(c, func(c *auth.Client) { c.RedirectURIs = append(c.RedirectURIs, "https://app.example.test/q?a=b") })
+	sessions := h.visitor()
+	sessions.signIn(h.alice)
+	encode := func(pairs []string) string {
+		v := url.Values{}
+		for i := 0; i < len(pairs); i += 2 {
+			v.Add(pairs[i], pairs[i+1])
+		}
+		return v.Encode()
+	}
+	f.Add(encode(request(c)))
+	f.Add(encode(request(c, "prompt", "none", "response_mode", "form_post", "max_age", "0")))
+	f.Add(encode(request(c, "claims", `{"userinfo":{"sub":{"value":"x"}}}`, "response_type", "code id_token")))
+	f.Add("client_id=" + string(c.ID) + "&redirect_uri=" + url.QueryEscape(callback) + "&state=%0d%0a")
+	f.Fuzz(func(t *testing.T, text string) {
+		form, err := oidc.ParseAuthorizeForm(text)
+		if err != nil {
+			return
+		}
+		step, err := h.Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: form, Browser: sessions.b})
+		if err != nil {
+			if _, ok := err.(*oidc.PageError); !ok {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		if step.Kind != auth.StepAnswer {
+			return
+		}
+		location := step.Answer.Location()
+		u, err := url.Parse(location)
+		if err != nil || u.Host != "app.example.test" || strings.ContainsAny(location, "\r\n\"<> ") || step.Answer.Get("iss") != base {
+			t.Fatalf("%q: %q, %v", text, location, err)
+		}
+		if state := form.Get("state"); step.Answer.Get("state") != state && len(state) <= 4096 && !form.Repeated("state") {
+			t.Fatalf("%q: state %q", text, step.Answer.Get("state"))
+		}
+	})
+}

@@ -1,0 +1,211 @@
+package oidc_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+const (
+	callback  = "https://app.example.test/cb"
+	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" // RFC 7636 appendix B
+)
+
+// visitor is a browser at the authorization endpoint.
+type visitor struct {
+	h *house
+	b oidc.Browser
+}
+
+func (h *house) visitor() *visitor {
+	return &visitor{h: h, b: oidc.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
+}
+
+// signIn gives the browser a session of the account, which becomes the current one.
+func (v *visitor) signIn(id auth.AccountID) auth.SessionID {
+	v.h.t.Helper()
+	var s session.Signed
+	v.h.write(func(tx *store.Tx) (err error) {
+		var cookie secret.Text
+		s.Session, cookie, err = session.New(session.Config{}).Start(tx, session.Begin{Account: id, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true})
+		if err != nil {
+			return err
+		}
+		s.Secret = cookie.Reveal()
+		s.Account, err = tx.Account(id)
+		return err
+	})
+	v.b.Sessions = append([]session.Signed{s}, slices.DeleteFunc(v.b.Sessions, func(o session.Signed) bool { return o.Account.ID == id })...)
+	return s.Session.ID
+}
+
+// ask sends the request, and keeps the cookie that the answer sets.
+func (v *visitor) ask(pairs ...string) (oidc.Step, error) { return v.send(false, pairs...) }
+
+func (v *visitor) send(posted bool, pairs ...string) (oidc.Step, error) {
+	v.h.t.Helper()
+	values := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		values.Add(pairs[i], pairs[i+1])
+	}
+	f, err := oidc.ParseAuthorizeForm(values.Encode())
+	v.h.ok(err)
+	step, err := v.h.Authorize(v.h.t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: f, Posted: posted, Browser: v.b})
+	v.keep(step)
+	return step, err
+}
+
+func (v *visitor) keep(step oidc.Step) {
+	if step.NewBrowser != "" {
+		v.b.Secret = step.NewBrowser.Reveal()
+	}
+}
+
+func (v *visitor) resume(step oidc.Step) oidc.Step {
+	v.h.t.Helper()
+	step, err := v.h.Continue(v.h.t.Context(), tenant, step.Flow.ID, v.b)
+	v.h.ok(err)
+	v.keep(step)
+	return step
+}
+
+// login signs in on the page of the step.
+func (v *visitor) login(step oidc.Step, id auth.AccountID) oidc.Step {
+	v.h.t.Helper()
+	v.h.at(step, auth.StepLogin)
+	v.h.ok(v.h.CheckForm(v.h.t.Context(), tenant, step.Flow.ID, v.b, step.CSRF))
+	sid := v.signIn(id)
+	step, err := v.h.Proved(v.h.t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, sid)
+	v.h.ok(err)
+	return step
+}
+
+func (v *visitor) consent(step oidc.Step, allow bool) oidc.Step {
+	v.h.t.Helper()
+	v.h.at(step, auth.StepConsent)
+	step, err := v.h.Consent(v.h.t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, allow, v.b.Actor)
+	v.h.ok(err)
+	return step
+}
+
+// request is a good one of the client, with changes in pairs: an empty value leaves the
+// parameter out.
+func request(c auth.Client, changes ...string) []string {
+	good := []string{"client_id", string(c.ID), "redirect_uri", callback, "response_type", "code", "scope", "openid", "state", "s t&=é",
+		"code_challenge", challenge, "code_challenge_method", "S256"}
+	for i := 0; i < len(changes); i += 2 {
+		for j := 0; j < len(good); j += 2 {
+			if good[j] == changes[i] {
+				good = slices.Delete(good, j, j+2)
+				break
+			}
+		}
+		if changes[i+1] != "" {
+			good = append(good, changes[i], changes[i+1])
+		}
+	}
+	return good
+}
+
+// app is a web application of somebody else.
+func (h *house) app(change ...func(*oidc.Registration)) (auth.Client, string) {
+	h.t.Helper()
+	return h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{callback}, Scopes: []string{"openid", "email", "offline_access", "files"}}, change...)
+}
+
+func ours(r *oidc.Registration) { r.FirstParty = true }
+
+// settings changes a client behind the service's back.
+func (h *house) settings(c auth.Client, change func(*auth.Client)) auth.Client {
+	h.t.Helper()
+	h.write(func(tx *store.Tx) error {
+		var err error
+		if c, err = tx.Client(c.ID); err != nil {
+			return err
+		}
+		change(&c)
+		return tx.UpdateClient(c)
+	})
+	return c
+}
+
+// person is another account.
+func (h *house) person(name string) auth.AccountID {
+	h.t.Helper()
+	id := auth.AccountID(secret.NewID(h.clock.Now()))
+	h.write(func(tx *store.Tx) error {
+		e, err := auth.ParseEmail(name + "@example.test")
+		if err != nil {
+			return err
+		}
+		return tx.InsertAccount(auth.Account{ID: id, Email: e, EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+	})
+	return id
+}
+
+func (h *house) at(step oidc.Step, kind auth.StepKind) {
+	h.t.Helper()
+	if step.Kind != kind {
+		h.t.Fatalf("at %s (%+v), want %s", step.Kind, step.Answer, kind)
+	}
+}
+
+// paged checks that the refusal is for the person alone.
+func (h *house) paged(step oidc.Step, err error) {
+	h.t.Helper()
+	if e, ok := errors.AsType[*oidc.PageError](err); !ok || e.Text == "" || e.Title == "" {
+		h.t.Errorf("got %+v, %v, want an error page", step.Answer, err)
+	}
+}
+
+// told checks an answer without a code, and what every answer has (AZ-42).
+func (h *house) told(step oidc.Step, err error, code string) oidc.Answer {
+	h.t.Helper()
+	h.ok(err)
+	h.at(step, auth.StepAnswer)
+	a := *step.Answer
+	if a.Get("error") != code || a.Get("code") != "" || a.Get("iss") != base || a.RedirectURI != callback || step.NewBrowser != "" {
+		h.t.Errorf("answer %+v, want %s", a, code)
+	}
+	return a
+}
+
+// granted checks an answer with a code, and reads what the code stands for.
+func (h *house) granted(step oidc.Step) (code string, g auth.CodeGrant, kept auth.SingleUse) {
+	h.t.Helper()
+	h.at(step, auth.StepAnswer)
+	a := *step.Answer
+	code = a.Get("code")
+	if a.Get("iss") != base || a.Get("error") != "" || !strings.HasPrefix(code, oidc.CodePrefix) {
+		h.t.Fatalf("answer %+v", a)
+	}
+	h.write(func(tx *store.Tx) (err error) {
+		kept, err = tx.SingleUse(auth.UseCode, digestOf(code))
+		return err
+	})
+	h.ok(json.Unmarshal([]byte(kept.Data), &g))
+	return code, g, kept
+}
+
+func (h *house) codes() int {
+	h.t.Helper()
+	return len(h.events(auth.EventCodeIssued))
+}
+
+// sub runs a subtest in the same house.
+func (h *house) sub(t *testing.T, name string, fn func(h *house)) {
+	t.Run(name, func(t *testing.T) {
+		inner := *h
+		inner.t = t
+		fn(&inner)
+	})
+}
