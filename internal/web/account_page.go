@@ -43,14 +43,13 @@ func (ex *exchange) owner(r *http.Request) (bool, error) {
 		return false, ex.seeOther(pathLogin)
 	}
 	v := b.Sessions[0]
-	ex.current = v
 	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(v.Account.ID), Session: v.Session.ID, Client: v.Session.Client}
 	return true, nil
 }
 
 // accountToken shows that a form comes from a page of ours that this session was shown:
 // nobody else can make it, since it comes from the secret of the cookie.
-func (ex *exchange) accountToken() string { return secret.Digest("account " + ex.current.Secret) }
+func (ex *exchange) accountToken() string { return secret.Digest("account " + ex.people[0].Secret) }
 
 // What the page says after a change.
 var accountNotices = map[string]ui.Key{"session": ui.SessionEnded, "app": ui.AppRemoved}
@@ -66,7 +65,7 @@ func (s *Server) accountPage(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	me := ex.current.Account
+	me := ex.people[0].Account
 	p := ui.Home{Page: ex.page(), Form: ui.Form{CSRF: ex.accountToken()}, Account: me.Email.Address, Name: me.Name,
 		EndSession: ex.local(pathAccount + "/end-session"), EndOthers: ex.local(pathAccount + "/end-others"),
 		RemoveApp: ex.local(pathAccount + "/remove-app"), Logout: ex.local(pathAccount + "/logout")}
@@ -126,9 +125,9 @@ func (s *Server) accountLogout(ex *exchange, r *http.Request) error {
 		return err
 	}
 	ex.setSessions(rest)
-	ex.dropKeep()
 	if rest != "" {
 		return ex.seeOther(pathAccount)
 	}
+	ex.dropKeep()
 	return ex.seeOther(pathLogout + "/done")
 }

@@ -50,6 +50,7 @@ func (s *Server) authorize(ex *exchange, r *http.Request, form oidc.Form) error 
 	if err != nil {
 		return err
 	}
+	ex.remember(st)
 	return ex.dispatch(st)
 }
 

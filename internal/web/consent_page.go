@@ -2,20 +2,19 @@ package web
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // choosePage asks with which account of this browser to go on.
 func (s *Server) choosePage(ex *exchange, st oidc.Step) error {
-	b, err := ex.browser(ex.request.Context())
-	if err != nil {
-		return err
-	}
 	p := ui.Choose{Page: ex.ofStep(st), Form: ex.formOf(st, pathChoose), Client: forWhom(st)}
-	for _, v := range b.Sessions {
+	for _, v := range ex.people {
 		p.Accounts = append(p.Accounts, ui.Account{Session: string(v.Session.ID), Email: v.Account.Email.Address, Name: v.Account.Name})
 	}
 	return ex.render(http.StatusOK, p)
@@ -28,21 +27,38 @@ func (s *Server) chooseForm(ex *exchange, r *http.Request) error {
 		return err
 	}
 	flow, csrf := posted(r)
-	st, err := s.cfg.OIDC.Choose(r.Context(), ex.tenant.ID, flow, b, csrf, auth.SessionID(r.PostForm.Get("session")))
+	chosen := auth.SessionID(r.PostForm.Get("session"))
+	st, err := s.cfg.OIDC.Choose(r.Context(), ex.tenant.ID, flow, b, csrf, chosen)
 	if err != nil {
 		return err
 	}
+	ex.prefer(chosen)
 	return ex.dispatch(st)
+}
+
+// prefer makes an account of this browser the current one.
+func (ex *exchange) prefer(id auth.SessionID) {
+	i := slices.IndexFunc(ex.people, func(v session.Signed) bool { return v.Session.ID == id })
+	if i > 0 {
+		front := append([]session.Signed{ex.people[i]}, slices.Delete(slices.Clone(ex.people), i, i+1)...)
+		ex.setSessions(session.Join(front))
+	}
 }
 
 // consentPage asks whether the client may use the account.
 func (s *Server) consentPage(ex *exchange, st oidc.Step) error {
 	v := st.Consent
-	return ex.render(http.StatusOK, ui.Consent{
+	p := ui.Consent{
 		Page: ex.ofStep(st), Form: ex.formOf(st, pathConsent),
-		Client: clientName(v.Client), Host: v.Host, Local: v.Host == "", Account: v.Account.Email.Address, NotYou: ex.at(pathChoose, st.Flow.ID),
-		Scopes: v.Scope, Resources: v.Resources, Return: v.Host, Policy: v.Client.Settings.PolicyURI, Terms: v.Client.Settings.TermsURI,
-	})
+		Client: clientName(v.Client), Account: v.Account.Email.Address, NotYou: ex.at(pathChoose, st.Flow.ID),
+		Scopes: v.Scope, Resources: v.Resources, Policy: v.Client.Settings.PolicyURI, Terms: v.Client.Settings.TermsURI,
+	}
+	if strings.HasPrefix(st.Flow.Request.RedirectURI, "https://") {
+		p.Host, p.Return = v.Host, v.Host
+	} else {
+		p.Local = true
+	}
+	return ex.render(http.StatusOK, p)
 }
 
 // consentForm takes what the person said. Anything but a yes is a no.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 )
@@ -24,12 +25,8 @@ const (
 	jarKeep    jar = "keep"    // who is remembered
 )
 
-// What the secrets of the other two begin with; those of sessions have
-// session.Prefix.
-const (
-	browserPrefix = "wwb_"
-	keepPrefix    = "wwm_"
-)
+// keepPrefix is what the secret of the last begins with.
+const keepPrefix = "wwm_"
 
 // keepLifetime is how long a browser keeps what remembers a person. The server
 // knows when it ends, which is never later.
@@ -65,18 +62,16 @@ func (ex *exchange) cookieValue(kind jar) string {
 	return ""
 }
 
-// sessionCookie is the tenant's session cookie: the secrets of the sessions of this
-// browser, the current one first, joined by dots. It is empty when there is none that
-// could be one of ours.
+// sessionCookie is the tenant's session cookie, or empty when there is none that could
+// be one of ours.
 func (ex *exchange) sessionCookie() string {
-	value := ex.cookieValue(jarSession)
-	if len(session.Secrets(value)) == 0 {
-		return ""
+	if v := ex.cookieValue(jarSession); session.Secrets(v) != nil {
+		return v
 	}
-	return value
+	return ""
 }
 
-// currentSession is the secret of the current one of them.
+// currentSession is the secret of the current one of its sessions.
 func (ex *exchange) currentSession() string {
 	current, _, _ := strings.Cut(ex.sessionCookie(), ".")
 	return current
@@ -84,7 +79,7 @@ func (ex *exchange) currentSession() string {
 
 // browserCookie is the secret of the browser, or empty.
 func (ex *exchange) browserCookie() string {
-	if v := ex.cookieValue(jarBrowser); secret.Valid(browserPrefix, v) {
+	if v := ex.cookieValue(jarBrowser); secret.Valid(oidc.BrowserPrefix, v) {
 		return v
 	}
 	return ""

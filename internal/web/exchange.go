@@ -27,8 +27,8 @@ type exchange struct {
 	tenant  auth.Tenant
 	unseen  bool // the database could not be asked for the tenant: only its ID is there
 	actor   auth.Actor
-	current session.Signed // the owner of a page of their own
-	cookie  bool           // the actor proved himself with the session cookie
+	people  []session.Signed // who is signed in in the browser of a page, the current one first
+	cookie  bool             // the actor proved himself with the session cookie
 
 	large  int64 // what its body took of the budget for large ones
 	status int   // zero until the header is written

@@ -20,9 +20,6 @@ import (
 
 // The pages of flows, below the tenant's base.
 const (
-	pathAuthorize  = "/oauth2/authorize"
-	pathPush       = "/oauth2/par"
-	pathClients    = "/oauth2/register"
 	pathContinue   = "/continue"
 	pathLogin      = "/login"
 	pathRegister   = "/register"
@@ -44,7 +41,7 @@ var stepPaths = map[auth.StepKind]string{
 // alsoAt are the other steps at which a page may be shown: where a person turns aside,
 // to register or to go on as somebody else.
 var alsoAt = map[string][]auth.StepKind{
-	pathLogin:    {auth.StepRegister, auth.StepVerifyEmail},
+	pathLogin:    {auth.StepRegister, auth.StepVerifyEmail, auth.StepChoose, auth.StepConsent, auth.StepDeviceConfirm},
 	pathRegister: {auth.StepLogin},
 	pathForgot:   {auth.StepLogin, auth.StepRegister},
 	pathChoose:   {auth.StepConsent, auth.StepDeviceConfirm, auth.StepVerifyEmail},
@@ -80,9 +77,14 @@ func (ex *exchange) browser(ctx context.Context) (oidc.Browser, error) {
 	if cookie == "" {
 		return b, nil
 	}
-	var err error
+	return b, ex.find(ctx, &b, cookie)
+}
+
+// find looks up the sessions of a cookie.
+func (ex *exchange) find(ctx context.Context, b *oidc.Browser, cookie string) (err error) {
 	b.Sessions, err = ex.server.cfg.Sessions.FindAll(ctx, ex.server.cfg.DB, ex.tenant.ID, cookie)
-	return b, err
+	ex.people = b.Sessions
+	return err
 }
 
 // resumed is browser for the pages of a flow: when nobody is signed in but somebody is
@@ -105,8 +107,7 @@ func (ex *exchange) resumed(ctx context.Context) (oidc.Browser, error) {
 	}
 	ex.setSessions(entered.Cookie)
 	ex.setKeep(entered.Keep)
-	b.Sessions, err = s.cfg.Sessions.FindAll(ctx, s.cfg.DB, ex.tenant.ID, entered.Cookie)
-	return b, err
+	return b, ex.find(ctx, &b, entered.Cookie)
 }
 
 // flowOf is the flow of an address.
@@ -146,6 +147,7 @@ func (s *Server) show(path string, kind auth.FlowKind, draw func(*exchange, oidc
 		if err != nil {
 			return err
 		}
+		ex.remember(st)
 		if stepPaths[st.Kind] != path && !slices.Contains(alsoAt[path], st.Kind) {
 			return ex.dispatch(st)
 		}
@@ -163,15 +165,12 @@ func (s *Server) proceed(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if st.Kind == auth.StepContinue {
-		return problem(http.StatusBadRequest, "flow_gone", "this browser does not keep cookies")
-	}
+	ex.remember(st)
 	return ex.dispatch(st)
 }
 
 // dispatch goes where the flow goes on: to the page of its step, or back to the client.
 func (ex *exchange) dispatch(st oidc.Step) error {
-	ex.remember(st)
 	switch st.Kind {
 	case auth.StepAnswer:
 		return ex.answer(st)

@@ -25,7 +25,7 @@ func (s *Server) loginOf(ex *exchange, st oidc.Step) ui.Login {
 	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); strings.Contains(hint, "@") {
 		p.Email = hint
 	}
-	if len(st.Accounts) == 1 { // who is signed in has to prove it again
+	if st.Kind == auth.StepLogin && len(st.Accounts) == 1 { // who is signed in has to prove it again
 		p.Email, p.Notice = st.Accounts[0].Account.Email.Address, p.Say(ui.SignInAgain)
 	}
 	return p
@@ -61,7 +61,7 @@ func (s *Server) loginForm(ex *exchange, r *http.Request) error {
 	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(entered.Session.Account), Session: entered.Session.ID, Client: entered.Session.Client}
 	ex.setSessions(entered.Cookie)
 	ex.setKeep(entered.Keep)
-	if b.Sessions, err = s.cfg.Sessions.FindAll(r.Context(), s.cfg.DB, ex.tenant.ID, entered.Cookie); err != nil {
+	if err := ex.find(r.Context(), &b, entered.Cookie); err != nil {
 		return err
 	}
 	b.Actor = ex.by()

@@ -89,7 +89,7 @@ func (ex *exchange) problemPage(p *Problem) ui.Problem {
 }
 
 // problemCodes and problemKeys say to a person what happened and what to do.
-var problemCodes = map[string]ui.Key{"flow_gone": ui.FlowGone}
+var problemCodes = map[string]ui.Key{"flow_over": ui.FlowGone}
 
 var problemKeys = map[int]ui.Key{
 	http.StatusForbidden:             ui.Forbidden,

@@ -14,7 +14,7 @@ import (
 // registers adds an endpoint of registration. What is sent is read by the service:
 // what a member may hold is a rule of the protocol.
 func (s *Server) registers(pattern string, count counted, h func(*exchange, *http.Request, oidc.RegisterRequest) error) {
-	s.add(pattern, &route{who: client, count: count, bearer: true, fail: (*exchange).writeRegisterError, run: func(ex *exchange, r *http.Request) error {
+	s.add(pattern, &route{who: client, count: count, foreign: true, fail: (*exchange).writeRegisterError, run: func(ex *exchange, r *http.Request) error {
 		in := oidc.RegisterRequest{Tenant: ex.tenant.ID, Client: auth.ClientID(r.PathValue("client_id")), Authorization: r.Header["Authorization"], Actor: ex.by()}
 		if r.Method == http.MethodPost || r.Method == http.MethodPut {
 			var err error

@@ -99,7 +99,7 @@ func (s *Server) crossOrigin(ex *exchange, r *http.Request) bool {
 	switch path := localPath(r.URL.Path); {
 	case strings.HasPrefix(path, "/api/v1/"):
 		c = s.corsAPI
-	case strings.HasPrefix(path, "/.well-known/") || strings.HasPrefix(path, pathClients+"/") || slices.Contains(openEndpoints, path):
+	case strings.HasPrefix(path, "/.well-known/") || strings.HasPrefix(path, oidc.RegisterPath+"/") || slices.Contains(openEndpoints, path):
 		c = s.corsOpen
 	}
 	if c == nil {
@@ -113,7 +113,7 @@ func (s *Server) crossOrigin(ex *exchange, r *http.Request) bool {
 }
 
 // openEndpoints are those of the protocol that clients in a browser call by script.
-var openEndpoints = []string{oidc.TokenPath, oidc.RevokePath, oidc.UserInfoPath, pathPush, oidc.DeviceAuthorizationPath, pathClients}
+var openEndpoints = []string{oidc.TokenPath, oidc.RevokePath, oidc.UserInfoPath, oidc.PushedPath, oidc.DeviceAuthorizationPath, oidc.RegisterPath}
 
 // newCORS allows exactly the given origins to use the API, and every origin to use
 // what is open. Only the API allows credentials, for applications on another origin of

@@ -1,0 +1,56 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+var (
+	callConsents = call{pattern: "GET /api/v1/me/consents", id: "consents", topic: "account",
+		summary: "List the applications that may use one's account",
+		doc:     "What one has allowed, until one takes it back. Applications of the house, which nobody is asked about, are not among them."}
+	callConsentRevoke = call{pattern: "DELETE /api/v1/me/consents/{client_id}", id: "revoke-consent", topic: "account", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
+		summary: "Take back what one has allowed an application",
+		doc:     "Its sessions and refresh tokens for the account end, and one is asked again the next time."}
+)
+
+// Consent is what a person has allowed one application.
+type Consent struct {
+	ClientID  string    `json:"client_id" example:"ledger"`
+	Name      string    `json:"name" doc:"How the application calls itself." example:"Ledger"`
+	Scope     string    `json:"scope" example:"openid email"`
+	Resources []string  `json:"resources" doc:"The resources for which it may ask for tokens, besides the issuer's own."`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+type consentsOut struct {
+	Body struct {
+		Consents []Consent `json:"consents"`
+	}
+}
+
+func (s *Server) consents(ctx context.Context, _ *struct{}) (*consentsOut, error) {
+	ex := exchangeOf(ctx)
+	all, err := s.cfg.OIDC.Consents(ctx, ex.tenant.ID, ex.actor.Account())
+	if err != nil {
+		return nil, err
+	}
+	var out consentsOut
+	out.Body.Consents = make([]Consent, 0, len(all))
+	for _, v := range all {
+		out.Body.Consents = append(out.Body.Consents, Consent{ClientID: string(v.Client.ID), Name: clientName(v.Client), Scope: v.Consent.Scope.String(),
+			Resources: list(v.Consent.Audience), CreatedAt: v.Consent.CreatedAt.UTC(), UpdatedAt: v.Consent.UpdatedAt.UTC()})
+	}
+	return &out, nil
+}
+
+func (s *Server) consentRevoke(ctx context.Context, in *struct {
+	ClientID string `path:"client_id" doc:"The id of the application."`
+}) (*nothing, error) {
+	ex := exchangeOf(ctx)
+	return nil, s.cfg.OIDC.RevokeConsent(ctx, ex.tenant.ID, ex.actor.Account(), auth.ClientID(in.ClientID), ex.by())
+}
