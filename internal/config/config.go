@@ -136,6 +136,7 @@ type Links struct {
 type Sessions struct {
 	Idle     time.Duration `key:"idle" default:"24h" min:"1m" max:"400d" help:"A session ends after this long without use."`
 	Lifetime time.Duration `key:"lifetime" default:"14d" min:"1m" max:"400d" help:"A session ends after this long in any case."`
+	Remember time.Duration `key:"remember" default:"30d" min:"1h" max:"400d" help:"A browser in which somebody asked to stay signed in gets new sessions for this long."`
 }
 
 // Tokens is the section tokens.

@@ -3,9 +3,13 @@ package oidc
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
 )
 
 // LogoutPath is where clients send people to log out, below the issuer.
@@ -16,7 +20,7 @@ const LogoutPath = "/oauth2/logout"
 type LogoutInput struct {
 	Tenant  auth.TenantID
 	Form    Form
-	Posted  bool // by a form of any site: SameSite cookies did not come along
+	Posted  bool // by a form of any site: SameSite cookies may not have come along
 	Browser Browser
 	Actor   auth.Actor
 }
@@ -47,9 +51,26 @@ type LogoutStep struct {
 
 // Logout answers a client's wish that a person be logged out. Without a genuine
 // id_token_hint of somebody who is signed in in this browser, the person is asked
-// first. A *PageError is shown as a page and never redirects.
+// first, so that no other site can log them out. A *PageError is shown as a page and
+// never redirects.
 func (s *Service) Logout(ctx context.Context, in LogoutInput) (LogoutStep, error) {
-	return LogoutStep{}, errors.ErrUnsupported
+	w, c, err := s.wish(ctx, in)
+	if err != nil {
+		return LogoutStep{}, err
+	}
+	if in.Posted && len(in.Browser.Sessions) == 0 {
+		// Our cookies do not come with another site's form. They come with a redirect.
+		return LogoutStep{Kind: LogoutRedirect, Client: c,
+			Location: in.Tenant.Issuer(s.cfg.Base) + LogoutPath + "?" + relay + "=" + s.sealWish(in.Tenant, w)}, nil
+	}
+	if len(in.Browser.Sessions) == 0 {
+		return w.end(LogoutStep{Client: c}), nil
+	}
+	if meant, ok := s.meant(w, c, in.Browser); ok {
+		return s.logOut(ctx, in, w, c, meant)
+	}
+	pending := s.sealWish(in.Tenant, w)
+	return LogoutStep{Kind: LogoutConfirm, Pending: pending, CSRF: s.logoutCSRF(in.Tenant, in.Browser, pending), Client: c, Accounts: in.Browser.Sessions}, nil
 }
 
 // LogoutAnswer is what a person said on the page that asks.
@@ -63,5 +84,81 @@ type LogoutAnswer struct {
 // ConfirmLogout logs everybody in the browser out, after the person's yes. A missing
 // or wrong CSRF is refused as Forbidden cross_site.
 func (s *Service) ConfirmLogout(ctx context.Context, in LogoutAnswer) (LogoutStep, error) {
-	return LogoutStep{}, errors.ErrUnsupported
+	w, genuine := s.openWish(in.Tenant, in.Pending)
+	if len(in.Browser.Sessions) == 0 { // in another tab they were quicker
+		return w.end(LogoutStep{}), nil
+	}
+	if !genuine || !secret.Equal(in.CSRF, s.logoutCSRF(in.Tenant, in.Browser, in.Pending)) {
+		return LogoutStep{}, auth.Refuse(auth.KindForbidden, "cross_site", "this form did not come from our page in this browser; go back and try again")
+	}
+	return s.logOut(ctx, LogoutInput{Tenant: in.Tenant, Browser: in.Browser, Actor: in.Actor}, w, auth.Client{ID: w.Client}, "")
+}
+
+// meant is the session in this browser of which the hint speaks.
+func (s *Service) meant(w wish, c auth.Client, b Browser) (auth.SessionID, bool) {
+	if w.Subject == "" {
+		return "", false
+	}
+	i := slices.IndexFunc(b.Sessions, func(v session.Signed) bool {
+		return secret.Equal(s.cfg.Tokens.Subject(c, v.Account.ID), w.Subject)
+	})
+	if i < 0 {
+		return "", false
+	}
+	return b.Sessions[i].Session.ID, true
+}
+
+// logOut ends one session of the browser, or all when which is empty.
+func (s *Service) logOut(ctx context.Context, in LogoutInput, w wish, c auth.Client, which auth.SessionID) (LogoutStep, error) {
+	step := LogoutStep{Client: c, Ended: true}
+	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
+		ended, left, err := s.cfg.Sessions.Leave(tx, in.Browser.Sessions, which)
+		if err != nil {
+			return err
+		}
+		step.Cookie = session.Join(left)
+		for _, v := range ended {
+			detail := map[string]string{"session": string(v.Session.ID)}
+			if w.Client != "" {
+				detail["client"] = string(w.Client)
+			}
+			if err := tx.Record(auth.Event{Kind: auth.EventLogout, Actor: in.Actor, Account: v.Account.ID, Detail: detail}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return LogoutStep{}, fmt.Errorf("log out: %w", err)
+	}
+	return w.end(step), nil
+}
+
+// logoutCSRF binds the page that asks to this browser: whoever cannot read the session
+// cookie cannot make it.
+func (s *Service) logoutCSRF(tenant auth.TenantID, b Browser, pending string) string {
+	return secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "logout form"), []byte(tenant), []byte(b.Sessions[0].Secret), []byte(pending)))
+}
+
+// logoutClient reads the client that a request speaks of.
+func (s *Service) logoutClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (c auth.Client, err error) {
+	if _, err := auth.ParseClientID(string(id)); err != nil {
+		return c, logoutPage("the client is not known")
+	}
+	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		c, err = tx.Client(id)
+		return err
+	})
+	switch {
+	case errors.Is(err, auth.ErrNotFound) || err == nil && c.Disabled():
+		return auth.Client{}, logoutPage("the client is not known")
+	case err != nil:
+		return auth.Client{}, fmt.Errorf("read client: %w", err)
+	}
+	return c, nil
+}
+
+func logoutPage(desc string) *PageError {
+	return &PageError{Title: "This sign-out link does not work", Code: InvalidRequest, Desc: desc,
+		Text: "The application that sent you here asked for something that we cannot answer safely, so nothing has changed: you are still signed in. You can sign out on your account page."}
 }

@@ -81,6 +81,7 @@ type Service struct {
 	cfg       Config
 	keySets   keySets
 	documents documents
+	patience  patience
 }
 
 // New returns a Service.

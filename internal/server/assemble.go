@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"os"
@@ -89,7 +91,7 @@ func (s *Server) openLimits(context.Context) error {
 func (s *Server) lifetimes() auth.Lifetimes {
 	return auth.Lifetimes{
 		Access: s.cfg.Tokens.AccessLifetime, RefreshIdle: s.cfg.Tokens.RefreshIdle, RefreshAbsolute: s.cfg.Tokens.RefreshLifetime,
-		SessionIdle: s.cfg.Sessions.Idle, SessionAbsolute: s.cfg.Sessions.Lifetime,
+		SessionIdle: s.cfg.Sessions.Idle, SessionAbsolute: s.cfg.Sessions.Lifetime, Remember: s.cfg.Sessions.Remember,
 	}
 }
 
@@ -181,6 +183,7 @@ func (s *Server) openMail(context.Context) (err error) {
 			{Name: "keys", Every: time.Hour, Run: s.Keys.Tend},
 		},
 	}
+	conf.Handlers = map[auth.MessageKind]outbox.Handler{auth.LogoutBackchannel: s.tellClient}
 	switch {
 	case !s.cfg.SMTP.URL.IsZero():
 		s.Mailer, err = outbox.NewMailer(outbox.MailConfig{
@@ -190,14 +193,23 @@ func (s *Server) openMail(context.Context) (err error) {
 			return err
 		}
 		s.closers = append(s.closers, func() error { s.Mailer.Close(); return nil })
-		conf.Handlers = s.Mailer.Handlers()
+		maps.Copy(conf.Handlers, s.Mailer.Handlers())
 	case s.opts.Dev:
 		s.Mailbox = outbox.NewMailbox(outbox.MailboxConfig{Base: s.cfg.BaseURL(), TenantName: s.tenantName, Now: s.now})
-		conf.Handlers = s.Mailbox.Handlers()
+		maps.Copy(conf.Handlers, s.Mailbox.Handlers())
 	}
 	s.Outbox = outbox.New(conf)
 	s.Metrics.Outbox(s.outboxDepth)
 	return nil
+}
+
+// tellClient delivers what a client wants to hear of.
+func (s *Server) tellClient(ctx context.Context, m auth.Message) error {
+	err := s.OIDC.DeliverLogout(ctx, m)
+	if errors.Is(err, oidc.ErrGivenUp) {
+		return outbox.Permanent(err)
+	}
+	return err
 }
 
 // CheckMail reports whether the configured mail server can be reached, with its

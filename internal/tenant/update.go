@@ -145,5 +145,6 @@ func checkLifetimes(l auth.Lifetimes) error {
 	bound("refresh_absolute", l.RefreshAbsolute, maxLifetime)
 	bound("session_idle", l.SessionIdle, maxLifetime)
 	bound("session_absolute", l.SessionAbsolute, maxLifetime)
+	bound("remember", l.Remember, maxLifetime)
 	return errors.Join(errs...)
 }

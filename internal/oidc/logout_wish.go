@@ -1,0 +1,124 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// relay is the parameter with which a request that was posted comes back as a
+// redirect: a sealed wish, already checked.
+const relay = "request"
+
+// wishLifetime is how long the page that asks may stay open.
+const wishLifetime = time.Hour
+
+// wish is a request to log out, checked. It travels through the browser under our MAC,
+// so a visit leaves nothing in the database.
+type wish struct {
+	Client   auth.ClientID `json:"client,omitempty"`
+	Subject  string        `json:"sub,omitempty"` // of the hint: as the client knows the account
+	Redirect string        `json:"redirect,omitempty"`
+	State    string        `json:"state,omitempty"`
+	Until    time.Time     `json:"until"`
+}
+
+// end is where the browser goes when all is done.
+func (w wish) end(step LogoutStep) LogoutStep {
+	step.Kind = LogoutDone
+	if w.Redirect == "" {
+		return step
+	}
+	step.Kind, step.Location = LogoutRedirect, w.Redirect
+	if w.State != "" {
+		step.Location = Answer{RedirectURI: w.Redirect, Mode: modeQuery, Params: [][2]string{{"state", w.State}}}.Location()
+	}
+	return step
+}
+
+// wish reads a request and checks everything in it: the hint is an ID Token of this
+// issuer, however old; client_id is its audience; the redirect is registered for that
+// client, letter by letter. A redirect without a client is dropped: nobody answers for
+// it.
+func (s *Service) wish(ctx context.Context, in LogoutInput) (wish, auth.Client, error) {
+	if raw := in.Form.Get(relay); raw != "" {
+		w, ok := s.openWish(in.Tenant, raw)
+		if !ok {
+			return w, auth.Client{}, logoutPage("the request is not one of ours, or too old")
+		}
+		if w.Client == "" {
+			return w, auth.Client{}, nil
+		}
+		c, err := s.logoutClient(ctx, in.Tenant, w.Client)
+		return w, c, err
+	}
+	w := wish{Client: auth.ClientID(in.Form.Get("client_id")), Until: s.cfg.Now().Add(wishLifetime)}
+	if raw := in.Form.Get("id_token_hint"); raw != "" {
+		if err := s.hinted(ctx, in.Tenant, raw, &w); err != nil {
+			return w, auth.Client{}, err
+		}
+	}
+	if w.Client == "" {
+		return w, auth.Client{}, nil
+	}
+	c, err := s.logoutClient(ctx, in.Tenant, w.Client)
+	if err != nil {
+		return w, c, err
+	}
+	w.Redirect, w.State = in.Form.Get("post_logout_redirect_uri"), in.Form.Get("state")
+	if w.Redirect != "" && !slices.Contains(c.Settings.PostLogoutURIs, w.Redirect) {
+		return w, c, logoutPage("post_logout_redirect_uri is not registered for this client")
+	}
+	return w, c, nil
+}
+
+// hinted takes from an id_token_hint who is meant, and by which client.
+func (s *Service) hinted(ctx context.Context, tenant auth.TenantID, raw string, w *wish) error {
+	hint, err := s.readHint(ctx, tenant, raw)
+	switch {
+	case errors.Is(err, errNotOurs):
+		return logoutPage("id_token_hint is not an ID Token of this issuer")
+	case err != nil:
+		return err
+	case w.Client == "" && len(hint.Audience) == 1:
+		w.Client = auth.ClientID(hint.Audience[0])
+	case !slices.Contains(hint.Audience, string(w.Client)):
+		return logoutPage("id_token_hint was not issued to this client")
+	}
+	w.Subject = hint.Subject
+	return nil
+}
+
+// sealWish writes a wish so that only we can have written it.
+func (s *Service) sealWish(tenant auth.TenantID, w wish) string {
+	b, err := json.Marshal(w)
+	if err != nil {
+		panic("oidc: a wish does not encode: " + err.Error()) // our own type only
+	}
+	body := secret.Encode(b)
+	return body + "." + s.wishMAC(tenant, body)
+}
+
+// openWish reads what sealWish wrote.
+func (s *Service) openWish(tenant auth.TenantID, sealed string) (wish, bool) {
+	body, mac, ok := strings.Cut(sealed, ".")
+	if !ok || !secret.Equal(mac, s.wishMAC(tenant, body)) {
+		return wish{}, false
+	}
+	var w wish
+	b, err := secret.Decode(body)
+	if err != nil || json.Unmarshal(b, &w) != nil || !s.cfg.Now().Before(w.Until) {
+		return wish{}, false
+	}
+	return w, true
+}
+
+func (s *Service) wishMAC(tenant auth.TenantID, body string) string {
+	return secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "logout request"), []byte(tenant), []byte(body)))
+}
