@@ -62,7 +62,7 @@ type Ring struct {
 	tenants  sync.Map // auth.TenantID → *entry
 	looks    singleflight.Group
 	reserve  reserve
-	ensuring sync.Mutex // one new key at a time: making RSA keys side by side helps nobody
+	ensuring singleflight.Group // by tenant and algorithm
 }
 
 const (

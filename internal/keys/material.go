@@ -117,12 +117,15 @@ const rsaBits = 2048
 
 // reserve keeps one RSA key ready, once the first was asked for.
 type reserve struct {
-	mu     sync.Mutex
+	turn   sync.Mutex      // one at a time: making RSA keys side by side helps nobody
+	mu     sync.Mutex      // key, making
 	key    *rsa.PrivateKey // made, not given away yet
 	making bool            // a goroutine is at it
 }
 
 func (s *reserve) take() (*rsa.PrivateKey, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	s.mu.Lock()
 	key := s.key
 	s.key = nil

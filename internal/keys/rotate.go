@@ -20,13 +20,21 @@ func (r *Ring) Ensure(ctx context.Context, tenant auth.TenantID, alg string) err
 	if snap, err := r.snapshot(ctx, tenant); err == nil && snap.active(alg, r.now()) != nil {
 		return nil
 	}
-	r.ensuring.Lock()
-	defer r.ensuring.Unlock()
+	// Whoever asks for the same key meanwhile waits for this one; whoever asks for
+	// another does not wait for an RSA key. It is made for all of them, so it does not end
+	// with one request.
+	_, err, _ := r.ensuring.Do(string(tenant)+" "+alg, func() (any, error) {
+		return nil, r.ensure(context.WithoutCancel(ctx), tenant, alg)
+	})
+	return err
+}
+
+func (r *Ring) ensure(ctx context.Context, tenant auth.TenantID, alg string) error {
 	r.forget(tenant)
 	if snap, err := r.snapshot(ctx, tenant); err != nil {
 		return err
 	} else if snap.active(alg, r.now()) != nil {
-		return nil // whoever held the lock made it
+		return nil // another node, or whoever came just before, made it
 	}
 	m, err := r.make(alg)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // authorizationCode redeems what a person has allowed (RFC 6749 §4.1.3).
-var authorizationCode = grant{name: auth.GrantAuthorizationCode, issue: (*Service).issueCoded}
+var authorizationCode = grant{name: auth.GrantAuthorizationCode, person: true, issue: (*Service).issueCoded}
 
 // codePrefix is what every authorization code begins with.
 const codePrefix = "wwc_"
@@ -33,10 +33,6 @@ func (s *Service) issueCoded(ctx context.Context, r tokenRequest) (auth.Tokens, 
 	in, err := readRedemption(r)
 	if err != nil {
 		return auth.Tokens{}, err
-	}
-	// A code is spent only by a node that can sign what it stands for.
-	if err := s.cfg.Tokens.Prepare(ctx, r.Tenant.ID, r.Client); err != nil {
-		return auth.Tokens{}, fmt.Errorf("code grant: %w", err)
 	}
 	var d token.Draft
 	err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) (err error) {

@@ -15,7 +15,7 @@ import (
 
 // deviceCode answers the polls of a device (RFC 8628 §3.4) until a person has decided,
 // and then once with tokens.
-var deviceCode = grant{name: auth.GrantDeviceCode, issue: (*Service).issueDevice}
+var deviceCode = grant{name: auth.GrantDeviceCode, person: true, issue: (*Service).issueDevice}
 
 func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens, error) {
 	raw := r.form.Get("device_code")
@@ -105,7 +105,7 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string) (token
 	}
 	draft, err := s.cfg.Tokens.Start(tx, auth.Grant{
 		Account: d.Account, Client: d.Client, Session: v.ID, Scope: d.Scope, Audience: d.Audience,
-		AuthAt: v.AuthAt, ACR: v.ACR, AMR: v.AMR, JKT: r.jkt,
+		AuthAt: v.AuthAt, ACR: v.ACR, AMR: v.AMR, JKT: r.jkt, IDToken: &auth.IDTokenRequest{},
 	})
 	if err != nil {
 		return token.Draft{}, err

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 type grant struct {
 	name         auth.GrantType
 	confidential bool // only for clients that keep a secret
+	person       bool // for a person, so that an ID Token may be due
 	issue        func(*Service, context.Context, tokenRequest) (auth.Tokens, error)
 }
 
@@ -79,6 +81,12 @@ func (s *Service) run(ctx context.Context, g grant, r Request) (Issued, error) {
 	if asked := r.Form.Get("scope"); strings.Trim(asked, " ") != "" {
 		if req.scope, err = auth.ParseScope(asked); err != nil {
 			return Issued{}, &Error{Code: InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
+		}
+	}
+	// Nothing is spent by a node that cannot sign what is due for it.
+	if g.person {
+		if err := s.cfg.Tokens.Prepare(ctx, r.Tenant, caller.Client); err != nil {
+			return Issued{}, fmt.Errorf("token: %w", err)
 		}
 	}
 	tokens, err := g.issue(s, ctx, req)

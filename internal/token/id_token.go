@@ -35,18 +35,18 @@ func (d *Draft) identify(c auth.Client, a auth.Account, asked *auth.IDTokenReque
 	}
 }
 
-// Prepare makes the keys that a client's tokens and answers are signed with, where the
-// tenant has none of the kind yet. It is asked when a client is made and before
-// anything is spent for which a signature has to be given; then it costs a look at
-// memory.
+// Prepare makes the key that a client's ID Tokens are signed with, where the tenant has
+// none of the kind yet. It is asked when a client is made, so that the key is published
+// before it is needed, and before anything is spent for which a signature has to be
+// given; then it costs a look at memory. A client that never acts for a person needs
+// none.
 func (s *Service) Prepare(ctx context.Context, tenant auth.TenantID, c auth.Client) error {
-	for _, alg := range []string{IDTokenAlgorithm(c), c.Settings.UserInfoAlgorithm, c.Settings.IntrospectionAlgorithm} {
-		if alg == "" {
-			continue
-		}
-		if err := s.keys.Ensure(ctx, tenant, alg); err != nil {
-			return fault("make a "+alg+" key", err)
-		}
+	if !c.Allows(auth.GrantAuthorizationCode) && !c.Allows(auth.GrantDeviceCode) {
+		return nil
+	}
+	alg := IDTokenAlgorithm(c)
+	if err := s.keys.Ensure(ctx, tenant, alg); err != nil {
+		return fault("make a "+alg+" key", err)
 	}
 	return nil
 }
