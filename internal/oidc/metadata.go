@@ -1,6 +1,11 @@
 package oidc
 
-import "github.com/watchword-auth/watchword/internal/auth"
+import (
+	"github.com/watchword-auth/watchword/guard"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/token"
+)
 
 // Where the endpoints are, below the tenant's issuer.
 const (
@@ -14,19 +19,51 @@ const (
 // lists what works and nothing else; a list that would be empty is left out (§3.2).
 // Lists that have a default are stated, since the defaults name what we do not have.
 type Metadata struct {
-	Issuer                  string            `json:"issuer"`
-	JWKSURI                 string            `json:"jwks_uri"`
-	TokenEndpoint           string            `json:"token_endpoint"`
-	IntrospectionEndpoint   string            `json:"introspection_endpoint"`
-	RevocationEndpoint      string            `json:"revocation_endpoint"`
-	DeviceEndpoint          string            `json:"device_authorization_endpoint"`
-	Grants                  []auth.GrantType  `json:"grant_types_supported"`
+	Issuer                string `json:"issuer"`
+	AuthorizationEndpoint string `json:"authorization_endpoint"`
+	TokenEndpoint         string `json:"token_endpoint"`
+	UserInfoEndpoint      string `json:"userinfo_endpoint"`
+	JWKSURI               string `json:"jwks_uri"`
+	IntrospectionEndpoint string `json:"introspection_endpoint"`
+	RevocationEndpoint    string `json:"revocation_endpoint"`
+	PushedEndpoint        string `json:"pushed_authorization_request_endpoint"`
+	DeviceEndpoint        string `json:"device_authorization_endpoint"`
+	EndSessionEndpoint    string `json:"end_session_endpoint"`
+	RegistrationEndpoint  string `json:"registration_endpoint,omitempty"` // unless registration is closed
+
+	Scopes        []string         `json:"scopes_supported"`
+	ResponseTypes []string         `json:"response_types_supported"`
+	ResponseModes []string         `json:"response_modes_supported"`
+	Grants        []auth.GrantType `json:"grant_types_supported"`
+	SubjectTypes  []string         `json:"subject_types_supported"`
+	Claims        []string         `json:"claims_supported"`
+	ClaimTypes    []string         `json:"claim_types_supported"`
+	ACR           []string         `json:"acr_values_supported"`
+	Prompts       []string         `json:"prompt_values_supported"`
+	Challenges    []string         `json:"code_challenge_methods_supported"`
+	Locales       []string         `json:"ui_locales_supported"`
+
+	IDTokenAlgorithms               []string `json:"id_token_signing_alg_values_supported"`
+	UserInfoAlgorithms              []string `json:"userinfo_signing_alg_values_supported"`
+	IntrospectionResponseAlgorithms []string `json:"introspection_signing_alg_values_supported"`
+	RequestObjectAlgorithms         []string `json:"request_object_signing_alg_values_supported"`
+	ProofAlgorithms                 []string `json:"dpop_signing_alg_values_supported"`
+
 	TokenAuth               []auth.AuthMethod `json:"token_endpoint_auth_methods_supported"`
 	TokenAuthAlgorithms     []string          `json:"token_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionAuth       []auth.AuthMethod `json:"introspection_endpoint_auth_methods_supported"`
 	IntrospectionAlgorithms []string          `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	RevocationAuth          []auth.AuthMethod `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAlgorithms    []string          `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+
+	IssuerParameter      bool `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+	ClaimsParameter      bool `json:"claims_parameter_supported"`
+	RequestParameter     bool `json:"request_parameter_supported"`
+	RequestURIParameter  bool `json:"request_uri_parameter_supported"`
+	RequestURIRegistered bool `json:"require_request_uri_registration"`
+	BackchannelLogout    bool `json:"backchannel_logout_supported"`
+	BackchannelSession   bool `json:"backchannel_logout_session_supported"`
+	ClientDocuments      bool `json:"client_id_metadata_document_supported"`
 }
 
 // confidentialMethods are open to clients that keep a secret, methods to all.
@@ -35,23 +72,44 @@ var (
 	methods             = append(confidentialMethods[:len(confidentialMethods):len(confidentialMethods)], auth.AuthNone)
 )
 
+// signingAlgorithms are those with which we sign what clients read.
+var signingAlgorithms = []string{keys.RS256, keys.ES256, keys.EdDSA}
+
+// tokenClaims are in ID Tokens, besides those about the person.
+var tokenClaims = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid"}
+
 // Metadata is the description of a tenant's issuer.
-func (s *Service) Metadata(tenant auth.TenantID) Metadata {
-	issuer := tenant.Issuer(s.cfg.Base)
+func (s *Service) Metadata(t auth.Tenant) Metadata {
+	issuer := t.ID.Issuer(s.cfg.Base)
 	var algorithms []string
 	for _, a := range AssertionAlgorithms {
 		algorithms = append(algorithms, string(a))
 	}
 	m := Metadata{
-		Issuer: issuer, JWKSURI: issuer + JWKSPath,
-		TokenEndpoint: issuer + TokenPath, IntrospectionEndpoint: issuer + IntrospectPath, RevocationEndpoint: issuer + RevokePath,
-		DeviceEndpoint: issuer + DeviceAuthorizationPath,
-		TokenAuth:      methods, TokenAuthAlgorithms: algorithms,
+		Issuer: issuer, AuthorizationEndpoint: issuer + AuthorizePath, TokenEndpoint: issuer + TokenPath, UserInfoEndpoint: issuer + UserInfoPath,
+		JWKSURI: issuer + JWKSPath, IntrospectionEndpoint: issuer + IntrospectPath, RevocationEndpoint: issuer + RevokePath,
+		PushedEndpoint: issuer + PushedPath, DeviceEndpoint: issuer + DeviceAuthorizationPath, EndSessionEndpoint: issuer + LogoutPath,
+
+		Scopes: auth.DefaultScope, ResponseTypes: responseTypes, ResponseModes: []string{"query", "fragment", "form_post"},
+		SubjectTypes: []string{"public", "pairwise"}, ClaimTypes: []string{"normal"}, ACR: []string{"1"},
+		Claims:  append(tokenClaims[:len(tokenClaims):len(tokenClaims)], token.Claims...),
+		Prompts: []string{auth.PromptNone, auth.PromptLogin, auth.PromptConsent, auth.PromptSelect, auth.PromptCreate},
+		Locales: []string{"en", "de"}, Challenges: []string{"S256"},
+
+		IDTokenAlgorithms: signingAlgorithms, UserInfoAlgorithms: signingAlgorithms, IntrospectionResponseAlgorithms: signingAlgorithms,
+		RequestObjectAlgorithms: algorithms, ProofAlgorithms: guard.ProofAlgorithms(),
+		TokenAuth: methods, TokenAuthAlgorithms: algorithms,
 		IntrospectionAuth: confidentialMethods, IntrospectionAlgorithms: algorithms,
 		RevocationAuth: methods, RevocationAlgorithms: algorithms,
+
+		IssuerParameter: true, ClaimsParameter: true, RequestParameter: true, RequestURIParameter: true, RequestURIRegistered: true,
+		BackchannelLogout: true, BackchannelSession: true, ClientDocuments: s.cfg.Documents,
 	}
 	for _, g := range grants {
 		m.Grants = append(m.Grants, g.name)
+	}
+	if s.registration(t) != RegistrationClosed {
+		m.RegistrationEndpoint = issuer + RegisterPath
 	}
 	return m
 }

@@ -109,6 +109,11 @@ func check(t auth.Tenant) error {
 	if r := set.Registration; r != "" && r != "open" && r != "closed" {
 		errs = append(errs, errors.New("registration is neither open nor closed"))
 	}
+	switch set.ClientRegistration {
+	case "", "closed", "token", "open":
+	default:
+		errs = append(errs, errors.New("client_registration is none of closed, token, open"))
+	}
 	switch set.Algorithm {
 	case "", keys.ES256, keys.RS256, keys.EdDSA:
 	default:

@@ -15,9 +15,15 @@ import (
 
 func (s *Server) metadata(ex *exchange, r *http.Request) error {
 	key := documentKey{"metadata", ex.tenant.ID}
-	d := s.documents.of(key, nil)
+	if ex.unseen { // the database is away: what was said last, if anything
+		if d := s.documents.of(key, nil); d != nil {
+			return d.write(ex, r, s.maxAge)
+		}
+	}
+	body := encodeJSON(s.cfg.OIDC.Metadata(ex.tenant))
+	d := s.documents.of(key, body)
 	if d == nil {
-		d = newDocument(encodeJSON(s.cfg.OIDC.Metadata(ex.tenant.ID)))
+		d = newDocument(body)
 		// While the database is away the tenant is only a stranger's word for one.
 		if !ex.unseen {
 			s.documents.learn(key, d)

@@ -457,7 +457,7 @@ func list(v any) (out []string) {
 func TestAttack_EP_11_Metadata(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		if _, err := s.Tenants.Create(t.Context(), "acme", "Acme", auth.Settings{}, auth.System); err != nil {
+		if _, err := s.Tenants.Create(t.Context(), "acme", "Acme", auth.Settings{ClientRegistration: "open"}, auth.System); err != nil {
 			t.Fatal(err)
 		}
 		for _, tenant := range []auth.TenantID{auth.DefaultTenant, "acme"} {
@@ -494,8 +494,11 @@ func endpoints(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body)
 			t.Errorf("%s answers %d", name, r.Status)
 		}
 	}
-	for _, path := range []string{"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke", "/oauth2/authorize", "/oauth2/par", "/oauth2/device_authorization",
-		"/oauth2/register", "/oauth2/userinfo", "/oauth2/logout", "/.well-known/jwks.json"} {
+	registers := s.Do(t, "POST", tenant.Path()+"/oauth2/register", body{"redirect_uris": []string{"https://rp.example.test/cb"}}).Status
+	if want := map[bool]int{true: 201, false: 403}[known["/oauth2/register"]]; registers != want { // EP-12
+		t.Errorf("registering answers %d, is offered: %v", registers, known["/oauth2/register"])
+	}
+	for _, path := range []string{"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke", "/oauth2/authorize", "/oauth2/par", "/oauth2/device_authorization", "/oauth2/userinfo", "/oauth2/logout", "/.well-known/jwks.json"} {
 		for _, method := range []string{"GET", "POST"} {
 			if r := s.Do(t, method, tenant.Path()+path, nil); !known[path] && r.Status != 404 {
 				t.Errorf("%s %s is not in the metadata and answers %d", method, path, r.Status)
