@@ -1,0 +1,127 @@
+package attacks_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+// onceModel is a secret that works once, as one server that does one thing at a time
+// would treat it: the first try gets tokens, every other is refused.
+var onceModel = porcupine.Model{
+	Init: func() any { return false },
+	Step: func(state, _, output any) (bool, any) {
+		used, got := state.(bool), output.(string)
+		if used {
+			return got == "invalid_grant", true
+		}
+		return got == "tokens", true
+	},
+	DescribeOperation: func(_, out any) string { return fmt.Sprint(out) },
+}
+
+// spend lets every node spend the same secret at the same instant, twice each, and asks
+// the model whether one server could have given those answers.
+func spend(t *testing.T, nodes []*servertest.Server, c program, form url.Values) {
+	t.Helper()
+	var mu sync.Mutex
+	var ops []porcupine.Operation
+	begin := time.Now()
+	together(2*len(nodes), func(i int) {
+		call := time.Since(begin).Nanoseconds()
+		r := oauth(t, nodes[i%len(nodes)], "/oauth2/token", form.Encode(), c.basic())
+		back := time.Since(begin).Nanoseconds()
+		var answer struct {
+			Access string `json:"access_token"`
+			Error  string `json:"error"`
+		}
+		if err := json.Unmarshal(r.Body, &answer); err != nil {
+			t.Errorf("status %d: %s", r.Status, r.Body)
+		}
+		if answer.Access != "" {
+			answer.Error = "tokens"
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		ops = append(ops, porcupine.Operation{ClientId: i, Call: call, Output: answer.Error, Return: back})
+	})
+	if !porcupine.CheckOperations(onceModel, ops) {
+		t.Fatalf("no single server would have answered so: %+v", ops)
+	}
+}
+
+// TestAttack_FL_11_GrantsOnTwoNodes: the same code, the same refresh token and the same
+// device code, on two nodes at the same instant, work once (FL-10, TK-02, TK-34).
+func TestAttack_FL_11_GrantsOnTwoNodes(t *testing.T) {
+	t.Parallel()
+	nodes := servertest.Nodes(t, 2, servertest.Configure(func(c *config.Config) { c.Tokens.RefreshGrace = 0 }))
+	c := enrol(t, nodes[0], auth.DefaultTenant, oidc.Registration{
+		Name: "Ledger", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{"https://app.example.test/cb"}, Scopes: []string{"openid", "offline_access"},
+		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}},
+	})
+	member(t, nodes[0], alice)
+	b := nodes[0].Browser(t)
+	t.Run("FL-11 TK-02 code", func(t *testing.T) {
+		for range scale(5, 40) {
+			spend(t, nodes, c, redemption(authorizeAs(t, b, c)))
+		}
+	})
+	t.Run("FL-10 RT-02 refresh token", func(t *testing.T) {
+		for range scale(5, 40) {
+			r := oauth(t, nodes[0], "/oauth2/token", redemption(authorizeAs(t, b, c)).Encode(), c.basic()).Want(t, 200)
+			token := decode[servertest.Tokens](t, r).RefreshToken
+			spend(t, nodes, c, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
+		}
+	})
+	t.Run("FL-11 TK-34 device code", func(t *testing.T) {
+		for range scale(3, 15) {
+			spend(t, nodes, c, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {approvedDevice(t, nodes[0], b, c)}})
+		}
+	})
+}
+
+var codeVerifier = strings.Repeat("a-good-codeVerifier.", 4)
+
+// authorizeAs asks for a code, signing alice in when the browser does not know her yet.
+func authorizeAs(t *testing.T, b *servertest.Browser, c program) string {
+	t.Helper()
+	sum := sha256.Sum256([]byte(codeVerifier))
+	page := b.Open("/oauth2/authorize?" + url.Values{
+		"client_id": {string(c.ID)}, "redirect_uri": {c.RedirectURIs[0]}, "response_type": {"code"}, "scope": {"openid offline_access"}, "state": {"s"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
+	}.Encode())
+	if page.Has("password") {
+		page = b.Press("submit", "email", alice, "password", servertest.Password)
+	}
+	return page.Answer(t).Get("code")
+}
+
+func redemption(code string) url.Values {
+	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example.test/cb"}, "code_verifier": {codeVerifier}}
+}
+
+// approvedDevice is the code of a device that alice has approved.
+func approvedDevice(t *testing.T, s *servertest.Server, b *servertest.Browser, c program) string {
+	t.Helper()
+	asked := decode[struct {
+		Device   string `json:"device_code"`
+		Complete string `json:"verification_uri_complete"`
+	}](t, oauth(t, s, "/oauth2/device_authorization", "scope=openid", c.basic()).Want(t, 200))
+	b.Open(strings.TrimPrefix(asked.Complete, s.Issuer)).Want(t, 200)
+	b.Press("submit").Want(t, 200)
+	b.Press("approve").Want(t, 200)
+	return asked.Device
+}
