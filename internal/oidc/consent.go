@@ -121,17 +121,8 @@ func (s *Service) RevokeConsent(ctx context.Context, tenant auth.TenantID, accou
 
 // endClient ends whatever the client has of the account.
 func endClient(tx *store.Tx, account auth.AccountID, client auth.ClientID) error {
-	sessions, err := tx.Sessions(account)
-	if err != nil {
+	if _, err := tx.EndGrantedSessions(account, client, auth.EndConsent); err != nil {
 		return err
-	}
-	for _, v := range sessions {
-		if v.Client != client {
-			continue
-		}
-		if err := tx.EndSession(account, v.ID, auth.EndConsent); err != nil && !errors.Is(err, auth.ErrNotFound) {
-			return err
-		}
 	}
 	// A code of another client that was issued in the same minute goes too; its person
 	// is asked to sign in once more, which costs less than a code that outlives the no.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -25,14 +24,14 @@ const (
 	deviceInterval = 5 * time.Second
 )
 
-// DeviceAnswer is what a device is told (RFC 8628 §3.2).
+// DeviceAnswer is what a device is told (RFC 8628 §3.2). Its times are in seconds.
 type DeviceAnswer struct {
-	DeviceCode              secret.Text `json:"device_code"`
-	UserCode                string      `json:"user_code"`
-	VerificationURI         string      `json:"verification_uri"`
-	VerificationURIComplete string      `json:"verification_uri_complete"`
-	ExpiresIn               int         `json:"expires_in"`
-	Interval                int         `json:"interval"`
+	DeviceCode              secret.Text
+	UserCode                string
+	VerificationURI         string
+	VerificationURIComplete string
+	ExpiresIn               int
+	Interval                int
 }
 
 // StartDevice is the device authorization endpoint (RFC 8628 §3.1). The client proves
@@ -83,37 +82,13 @@ func (s *Service) askedByDevice(ctx context.Context, r Request) (auth.Device, er
 	if d.JKT, err = s.proof(ctx, r); err != nil {
 		return auth.Device{}, err
 	}
-	if d.Scope, err = deviceScope(req); err != nil {
+	if d.Scope, err = personScope(caller.Client, r.Form.Get("scope")); err != nil {
 		return auth.Device{}, err
 	}
 	if d.Audience, err = s.audience(req); err != nil {
 		return auth.Device{}, err
 	}
 	return d, nil
-}
-
-// deviceScope is what was asked for as far as it is registered; without scope, all
-// that is.
-func deviceScope(r tokenRequest) (auth.Scope, error) {
-	allowed := auth.Scope(r.Client.Scopes)
-	asked := r.form.Get("scope")
-	if strings.Trim(asked, " ") == "" {
-		return allowed, nil
-	}
-	scope, err := auth.ParseScope(asked)
-	if err != nil {
-		return nil, &Error{Code: InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
-	}
-	var out auth.Scope
-	for _, t := range scope {
-		if allowed.Has(t) {
-			out = append(out, t)
-		}
-	}
-	if len(out) == 0 {
-		return nil, refuse(InvalidScope, "the client may have nothing of that scope")
-	}
-	return out, nil
 }
 
 // userDigest is what is kept of a user's code.

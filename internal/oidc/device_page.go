@@ -96,55 +96,80 @@ func (s *Service) takeGuess(ctx context.Context, in DeviceForm) (settle func(), 
 	}, nil
 }
 
-// DeviceDecide is the person's yes or no to the device of the flow. Where anything else
-// comes first, such as a sign-in, that is the answer and nothing is decided. The flow
-// ends with it.
+// DeviceDecide is the person's yes or no to the device of the flow, which ends with it.
+// Where anything else comes first, such as a sign-in, nothing is decided and that is the
+// answer. Otherwise the step is StepDone, and whether its flow is Denied says how.
 func (s *Service) DeviceDecide(ctx context.Context, in DeviceForm, allow bool) (Step, error) {
 	if err := s.CheckForm(ctx, in.Tenant, in.Flow, in.Browser, in.CSRF); err != nil {
 		return Step{}, err
 	}
-	step, err := s.Continue(ctx, in.Tenant, in.Flow, in.Browser)
-	if err != nil || step.Kind != auth.StepDeviceConfirm || len(step.Accounts) == 0 {
-		return step, err
-	}
-	who := step.Accounts[0].Session
-	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error { return decideDevice(tx, in, who, allow) })
-	if errors.Is(err, auth.ErrNotFound) { // the flow, the device or the session ended while the page was open
+	var done Step
+	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
+		done = Step{}
+		n, err := s.situation(tx, auth.Flow{ID: in.Flow}, in.Browser)
+		if err != nil {
+			return lost(err)
+		}
+		next := auth.Next(n)
+		if next.Kind != auth.StepDeviceConfirm || next.Session != n.Flow.Session {
+			return nil // not what the page that was shown has asked
+		}
+		n.Flow.Denied = !allow
+		if err := decideDevice(tx, n, next, in.Browser.Actor); err != nil {
+			return err
+		}
+		done = Step{Kind: auth.StepDone, Flow: n.Flow, Client: n.Client, CSRF: in.CSRF}
+		return nil
+	})
+	if errors.Is(err, auth.ErrNotFound) { // the device's code has expired while the page was open
 		return Step{}, noUserCode()
 	} else if err != nil {
-		return Step{}, fmt.Errorf("decide on device: %w", err)
+		return Step{}, err
 	}
-	return Step{Kind: auth.StepDone, Flow: step.Flow, Client: step.Client, Accounts: step.Accounts, CSRF: step.CSRF}, nil
+	if done.Kind == "" {
+		return s.Continue(ctx, in.Tenant, in.Flow, in.Browser)
+	}
+	return done, nil
 }
 
-func decideDevice(tx *store.Tx, in DeviceForm, who auth.Session, allow bool) error {
-	f, err := tx.Flow(in.Flow)
+// decideDevice writes the person's decision down. A yes to a client of somebody else is
+// remembered like any consent, so that the person sees it and can take it back.
+func decideDevice(tx *store.Tx, n auth.Situation, next auth.Step, actor auth.Actor) error {
+	flow, p := n.Flow, n.Of(next)
+	event := auth.Event{Kind: auth.EventDeviceApproved, Actor: actor.As(p), Account: p.Account.ID,
+		Detail: map[string]string{"client": string(n.Client.ID), "scope": flow.Request.Scope.String()}}
+	status := auth.DeviceApproved
+	switch {
+	case flow.Denied:
+		event.Kind, status = auth.EventDeviceDenied, auth.DeviceDenied
+	case !n.Client.FirstParty:
+		if err := rememberDevice(tx, flow.Request, p.Account.ID); err != nil {
+			return err
+		}
+	}
+	if err := tx.UpdateFlow(flow); err != nil {
+		return err
+	}
+	if err := tx.FinishFlow(flow.ID); err != nil {
+		return err
+	}
+	if err := tx.AnswerDevice(flow.Device, status, p.Account.ID, p.Session.ID); err != nil {
+		return err
+	}
+	return tx.Record(event)
+}
+
+// rememberDevice adds what a device was allowed to what its client was allowed before.
+func rememberDevice(tx *store.Tx, r auth.AuthorizationRequest, account auth.AccountID) error {
+	consent, err := tx.Consent(account, r.Client)
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return fmt.Errorf("read consent: %w", err)
+	}
+	err = tx.PutConsent(auth.Consent{Account: account, Client: r.Client, Scope: union(consent.Scope, r.Scope), Audience: union(consent.Audience, r.Resources)})
 	if err != nil {
-		return err
+		return fmt.Errorf("remember consent: %w", err)
 	}
-	// The session is read again: it may have ended since the request came in.
-	v, err := tx.Session(who.ID)
-	if err != nil || !v.Live(tx.Now) {
-		return errors.Join(err, auth.ErrNotFound)
-	}
-	status, kind := auth.DeviceDenied, auth.EventDeviceDenied
-	if f.Session, f.Denied = v.ID, true; allow {
-		status, kind = auth.DeviceApproved, auth.EventDeviceApproved
-		f.Allowed, f.Denied = append(auth.Scope{}, f.Request.Scope...), false
-	}
-	if err := tx.UpdateFlow(f); err != nil {
-		return err
-	}
-	if err := tx.FinishFlow(f.ID); err != nil {
-		return err
-	}
-	if err := tx.AnswerDevice(f.Device, status, v.Account, v.ID); err != nil {
-		return err
-	}
-	actor := in.Browser.Actor
-	actor.Kind, actor.ID, actor.Session = auth.ActorAccount, string(v.Account), v.ID
-	return tx.Record(auth.Event{Kind: kind, Actor: actor, Account: v.Account,
-		Detail: map[string]string{"client": string(f.Request.Client), "scope": f.Request.Scope.String()}})
+	return nil
 }
 
 func noUserCode() error {

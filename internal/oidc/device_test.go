@@ -47,7 +47,14 @@ func (h *house) answerDevice(a oidc.DeviceAnswer, status auth.DeviceStatus) auth
 		if err != nil {
 			return err
 		}
-		return tx.AnswerDevice(secret.Digest(a.DeviceCode.Reveal()), status, h.alice, id)
+		d, err := tx.Device(secret.Digest(a.DeviceCode.Reveal()))
+		if err != nil {
+			return err
+		}
+		if err := tx.PutConsent(auth.Consent{Account: h.alice, Client: d.Client, Scope: d.Scope}); err != nil {
+			return err
+		}
+		return tx.AnswerDevice(d.Digest, status, h.alice, id)
 	})
 	return id
 }
@@ -152,7 +159,7 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, thief := h.television(), h.television()
 		t.Run("once", func(t *testing.T) {
-			a := h.startDevice(c)
+			a := h.startDevice(c, "scope", "openid email offline_access")
 			browser := h.answerDevice(a, auth.DeviceApproved)
 			_, err := h.pollDevice(thief, a.DeviceCode.Reveal())
 			h.refused(err, oidc.InvalidGrant)

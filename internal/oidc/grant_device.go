@@ -97,6 +97,9 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string) (token
 	if err != nil {
 		return token.Draft{}, fmt.Errorf("read client: %w", err)
 	}
+	if err := stillAllowed(tx, d, client); err != nil {
+		return token.Draft{}, err
+	}
 	v, err := s.cfg.Sessions.StartClient(tx, browser, session.BeginClient{
 		ID: auth.SessionID(secret.NewID(tx.Now)), Client: client, Scope: d.Scope, Actor: r.Actor,
 	})
@@ -112,6 +115,21 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string) (token
 	}
 	return draft, tx.Record(auth.Event{Kind: auth.EventTokenIssued, Actor: r.Actor, Account: d.Account,
 		Detail: map[string]string{"grant": string(auth.GrantDeviceCode), "scope": d.Scope.String()}})
+}
+
+// stillAllowed makes sure that the person has not taken their yes back since.
+func stillAllowed(tx *store.Tx, d auth.Device, c auth.Client) error {
+	if c.FirstParty {
+		return nil
+	}
+	consent, err := tx.Consent(d.Account, d.Client)
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return fmt.Errorf("read consent: %w", err)
+	}
+	if err != nil || !d.Scope.Within(consent.Scope) {
+		return noDevice()
+	}
+	return nil
 }
 
 func noDevice() error {

@@ -154,26 +154,29 @@ func isSHA256(s string) bool {
 	return err == nil && len(b) == 32
 }
 
-// checkScope keeps what the client is registered for; what was granted is said in the
-// answer to the token request (RFC 6749 §3.3).
-func checkScope(q *asked) error {
-	allowed := q.client.PersonScope()
-	sent := q.form.Get("scope")
+func checkScope(q *asked) (err error) {
+	q.r.Scope, err = personScope(q.client, q.form.Get("scope"))
+	return err
+}
+
+// personScope is what a client that asks for a person may have of the scope that it has
+// sent: what it is registered for; what was granted is said in the answer to the token
+// request (RFC 6749 §3.3). Without scope it is a plain OAuth request and gets what is
+// registered, as long as the person is there.
+func personScope(c auth.Client, sent string) (auth.Scope, error) {
+	allowed := c.PersonScope()
 	if strings.Trim(sent, " ") == "" {
-		// Without openid it is a plain OAuth request: what is registered, as long as the
-		// person is there.
-		q.r.Scope = slices.DeleteFunc(allowed, func(t string) bool { return t == auth.ScopeOpenID || t == auth.ScopeOffline })
-		return nil
+		return slices.DeleteFunc(allowed, func(t string) bool { return t == auth.ScopeOpenID || t == auth.ScopeOffline }), nil
 	}
 	scope, err := auth.ParseScope(sent)
 	if err != nil {
-		return &Error{Code: InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
+		return nil, &Error{Code: InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
 	}
-	q.r.Scope = slices.DeleteFunc(scope, func(t string) bool { return !allowed.Has(t) })
-	if len(q.r.Scope) == 0 {
-		return refuse(InvalidScope, "the client may have nothing of that scope")
+	scope = slices.DeleteFunc(scope, func(t string) bool { return !allowed.Has(t) })
+	if len(scope) == 0 {
+		return nil, refuse(InvalidScope, "the client may have nothing of that scope")
 	}
-	return nil
+	return scope, nil
 }
 
 func checkValues(q *asked) error {

@@ -1,0 +1,308 @@
+package oidc_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// strict has the limits on wrong codes that a server has by default.
+func strict(c *oidc.Config) {
+	c.Rates.UserCode = limit.Rate{Count: 20, Per: 10 * time.Minute}
+	c.Rates.UserCodeAccount = limit.Rate{Count: 20, Per: time.Hour}
+}
+
+// visitor is a browser at the page of devices, and what it is shown.
+type visitor struct {
+	*house
+	b    oidc.Browser
+	step oidc.Step
+}
+
+// visitor opens the page of devices in a new browser.
+func (h *house) visitor() *visitor {
+	h.t.Helper()
+	v := &visitor{house: h, b: oidc.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
+	step, err := h.StartFlow(h.t.Context(), tenant, auth.FlowDevice, v.b)
+	h.ok(err)
+	v.b.Secret, v.step = step.NewBrowser.Reveal(), step
+	v.at(auth.StepDeviceCode)
+	return v
+}
+
+func (v *visitor) at(kind auth.StepKind) {
+	v.t.Helper()
+	if v.step.Kind != kind {
+		v.t.Fatalf("at %s, want %s", v.step.Kind, kind)
+	}
+}
+
+// signIn is what the login page leaves behind.
+func (v *visitor) signIn() {
+	v.t.Helper()
+	var signed session.Signed
+	v.write(func(tx *store.Tx) (err error) {
+		signed.Session, _, err = session.New(session.Config{}).Start(tx, session.Begin{Account: v.alice, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true})
+		if err != nil {
+			return err
+		}
+		signed.Account, err = tx.Account(v.alice)
+		return err
+	})
+	v.b.Sessions = append([]session.Signed{signed}, v.b.Sessions...)
+}
+
+func (v *visitor) form() oidc.DeviceForm {
+	return oidc.DeviceForm{Tenant: tenant, Flow: v.step.Flow.ID, CSRF: v.step.CSRF, Browser: v.b}
+}
+
+func (v *visitor) lookup(typed string) error {
+	step, err := v.DeviceLookup(v.t.Context(), v.form(), typed)
+	if err == nil {
+		v.step = step
+	}
+	return err
+}
+
+func (v *visitor) decide(allow bool) error {
+	step, err := v.DeviceDecide(v.t.Context(), v.form(), allow)
+	if err == nil {
+		v.step = step
+	}
+	return err
+}
+
+// device reads what is kept of a device.
+func (h *house) device(a oidc.DeviceAnswer) (d auth.Device) {
+	h.t.Helper()
+	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+		d, err = tx.Device(secret.Digest(a.DeviceCode.Reveal()))
+		return err
+	}))
+	return d
+}
+
+func (h *house) wantCode(err error, code string) {
+	h.t.Helper()
+	if err == nil || !strings.Contains(err.Error(), code) {
+		h.t.Errorf("got %v, want %s", err, code)
+	}
+}
+
+// TestDeviceApproval is the way of a person through the pages, and of the device
+// meanwhile.
+func TestDeviceApproval(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.television()
+		a := h.startDevice(c, "scope", "openid email offline_access")
+		v := h.visitor()
+		h.ok(v.lookup(strings.ToLower(a.UserCode)))
+		v.at(auth.StepLogin)
+		v.signIn()
+		step, err := h.Proved(t.Context(), tenant, v.step.Flow.ID, v.b, v.step.CSRF, v.b.Sessions[0].Session.ID)
+		h.ok(err)
+		v.step = step
+		v.at(auth.StepDeviceConfirm)
+		if v.step.Client.Name != "Television" || v.step.Flow.Request.Scope.String() != "openid email offline_access" || v.step.Accounts[0].Account.ID != h.alice {
+			t.Errorf("the page: %+v", v.step)
+		}
+		_, err = h.pollDevice(c, a.DeviceCode.Reveal())
+		h.refused(err, oidc.AuthorizationPending)
+		h.ok(v.decide(true))
+		v.at(auth.StepDone)
+		got, err := h.pollDevice(c, a.DeviceCode.Reveal())
+		h.ok(err)
+		if got.Account != h.alice || got.RefreshToken == "" {
+			t.Errorf("tokens: %+v", got.Tokens)
+		}
+		if ev := h.events(auth.EventDeviceApproved); len(ev) != 1 || ev[0].Account != h.alice || ev[0].Actor.Account() != h.alice || ev[0].Detail["client"] != string(c.ID) {
+			t.Errorf("audit lines: %+v", ev)
+		}
+		list, err := h.Consents(t.Context(), tenant, h.alice)
+		h.ok(err)
+		if len(list) != 1 || list[0].Client.ID != c.ID {
+			t.Errorf("what the person sees of it: %+v", list)
+		}
+		h.ok(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
+		if _, err := h.tokens.Verify(t.Context(), tenant, got.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
+			t.Errorf("the device's token after the person took it back: %v", err)
+		}
+		if err := v.lookup(a.UserCode); auth.KindOf(err) != auth.KindNotFound {
+			t.Errorf("the flow goes on: %v", err)
+		}
+	}, strict)
+}
+
+func TestDeviceDenied(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.television()
+		a := h.startDevice(c)
+		v := h.visitor()
+		v.signIn()
+		h.ok(v.lookup(a.UserCode))
+		v.at(auth.StepDeviceConfirm)
+		h.ok(v.decide(false))
+		v.at(auth.StepDone)
+		if !v.step.Flow.Denied {
+			t.Error("the step does not say that it was a no")
+		}
+		_, err := h.pollDevice(c, a.DeviceCode.Reveal())
+		h.refused(err, oidc.AccessDenied)
+		if list, err := h.Consents(t.Context(), tenant, h.alice); err != nil || len(list) != 0 {
+			t.Errorf("remembered: %+v, %v", list, err)
+		}
+		if ev := h.events(auth.EventDeviceDenied); len(ev) != 1 || ev[0].Account != h.alice {
+			t.Errorf("audit lines: %+v", ev)
+		}
+	}, strict)
+}
+
+// A yes that was taken back before the device came for its tokens counts no more.
+func TestDeviceApprovalTakenBack(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.television()
+		a := h.startDevice(c)
+		v := h.visitor()
+		v.signIn()
+		h.ok(v.lookup(a.UserCode))
+		h.ok(v.decide(true))
+		h.ok(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
+		_, err := h.pollDevice(c, a.DeviceCode.Reveal())
+		h.refused(err, oidc.InvalidGrant)
+	}, strict)
+}
+
+func TestAttack_TK_35_GuessingUserCodes(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.startDevice(h.television())
+		v := h.visitor()
+		for i := range 20 {
+			if i%2 == 1 {
+				v = h.visitor() // a fresh browser at the same address
+			}
+			h.wantCode(v.lookup("BCDF-BCDF"), "user_code_invalid")
+		}
+		h.wantCode(v.lookup("BCDF-BCDF"), "rate_limited")
+		h.wantCode(v.lookup(a.UserCode), "rate_limited") // nothing is learned by going on
+		h.wantCode(h.visitor().lookup("nonsense"), "rate_limited")
+		elsewhere := h.visitor()
+		elsewhere.b.Actor.IP = "192.0.2.8"
+		h.ok(elsewhere.lookup(a.UserCode))
+
+		t.Run("by account from many addresses", func(t *testing.T) {
+			v := h.visitor()
+			v.signIn()
+			guess := func(i int) error {
+				v.b.Actor.IP = "198.51.100." + string(rune('0'+i%10)) + string(rune('0'+i/10))
+				return v.lookup("BCDF-BCDF")
+			}
+			for i := range 20 {
+				h.wantCode(guess(i+10), "user_code_invalid")
+			}
+			h.wantCode(guess(40), "rate_limited")
+		})
+		t.Run("right codes are free", func(t *testing.T) {
+			v := h.visitor()
+			v.b.Actor.IP = "192.0.2.9"
+			for range 40 {
+				h.ok(v.lookup(a.UserCode))
+			}
+			h.wantCode(v.lookup("BCDF-BCDF"), "user_code_invalid")
+		})
+	}, strict)
+}
+
+// TK-36: a code that somebody else knows approves nothing by itself.
+func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.television()
+		waits := func(a oidc.DeviceAnswer) {
+			t.Helper()
+			if d := h.device(a); d.Status != auth.DevicePending {
+				t.Fatalf("the device is %s", d.Status)
+			}
+		}
+		t.Run("without a sign-in", func(t *testing.T) {
+			a, v := h.startDevice(c), h.visitor()
+			h.ok(v.decide(true)) // before the code
+			v.at(auth.StepDeviceCode)
+			h.ok(v.lookup(a.UserCode))
+			h.ok(v.decide(true))
+			v.at(auth.StepLogin)
+			waits(a)
+		})
+		t.Run("without the page", func(t *testing.T) {
+			a, v := h.startDevice(c), h.visitor()
+			h.ok(v.lookup(a.UserCode))
+			v.signIn() // elsewhere in the same browser; this flow has asked nobody
+			h.ok(v.decide(true))
+			v.at(auth.StepDeviceConfirm)
+			waits(a)
+		})
+		t.Run("without the page's MAC", func(t *testing.T) {
+			a, v := h.startDevice(c), h.visitor()
+			v.signIn()
+			h.ok(v.lookup(a.UserCode))
+			v.at(auth.StepDeviceConfirm)
+			other := h.visitor()
+			for _, csrf := range []string{"", "x", other.step.CSRF} {
+				in := v.form()
+				in.CSRF = csrf
+				_, err := h.DeviceDecide(t.Context(), in, true)
+				h.wantCode(err, "cross_site")
+				_, err = h.DeviceLookup(t.Context(), in, a.UserCode)
+				h.wantCode(err, "cross_site")
+			}
+			waits(a)
+		})
+		t.Run("in another browser", func(t *testing.T) {
+			a, v, thief := h.startDevice(c), h.visitor(), h.visitor()
+			v.signIn()
+			h.ok(v.lookup(a.UserCode))
+			in := thief.form()
+			in.Flow = v.step.Flow.ID
+			_, err := h.DeviceDecide(t.Context(), in, true)
+			h.wantCode(err, "cross_site")
+			waits(a)
+		})
+		t.Run("as somebody whose session has ended", func(t *testing.T) {
+			a, v := h.startDevice(c), h.visitor()
+			v.signIn()
+			h.ok(v.lookup(a.UserCode))
+			v.at(auth.StepDeviceConfirm)
+			h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, v.b.Sessions[0].Session.ID, auth.EndLogout) })
+			h.ok(v.decide(true))
+			v.at(auth.StepLogin)
+			waits(a)
+		})
+		t.Run("when the code is too old", func(t *testing.T) {
+			a, v := h.startDevice(c), h.visitor()
+			v.signIn()
+			h.ok(v.lookup(a.UserCode))
+			h.clock.Advance(10 * time.Minute)
+			h.wantCode(v.decide(true), "user_code_invalid")
+			h.wantCode(v.lookup(a.UserCode), "user_code_invalid")
+			waits(a)
+		})
+		t.Run("twice", func(t *testing.T) {
+			a, v, again := h.startDevice(c), h.visitor(), h.visitor()
+			v.signIn()
+			again.b.Sessions = v.b.Sessions
+			h.ok(v.lookup(a.UserCode))
+			h.ok(again.lookup(a.UserCode))
+			h.ok(v.decide(false))
+			h.wantCode(again.decide(true), "user_code_invalid")
+			h.wantCode(h.visitor().lookup(a.UserCode), "user_code_invalid")
+			if d := h.device(a); d.Status != auth.DeviceDenied {
+				t.Errorf("the device is %s after a no and a yes", d.Status)
+			}
+		})
+	}, strict)
+}
