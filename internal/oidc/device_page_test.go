@@ -119,8 +119,11 @@ func TestDeviceApproval(t *testing.T) {
 		v.at(auth.StepDone)
 		got, err := h.pollDevice(c, a.DeviceCode.Reveal())
 		h.ok(err)
-		if got.Account != h.alice || got.RefreshToken == "" {
+		if got.Account != h.alice || got.RefreshToken == "" || got.IDToken == "" {
 			t.Errorf("tokens: %+v", got.Tokens)
+		}
+		if _, err := h.tokens.VerifyFor(t.Context(), tenant, got.AccessToken, base); err != nil {
+			t.Error(err)
 		}
 		if ev := h.events(auth.EventDeviceApproved); len(ev) != 1 || ev[0].Account != h.alice || ev[0].Actor.Account() != h.alice || ev[0].Detail["client"] != string(c.ID) {
 			t.Errorf("audit lines: %+v", ev)
@@ -131,7 +134,7 @@ func TestDeviceApproval(t *testing.T) {
 			t.Errorf("what the person sees of it: %+v", list)
 		}
 		h.ok(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
-		if _, err := h.tokens.Verify(t.Context(), tenant, got.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, err := h.tokens.VerifyFor(t.Context(), tenant, got.AccessToken, base); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("the device's token after the person took it back: %v", err)
 		}
 		if err := v.lookup(a.UserCode); auth.KindOf(err) != auth.KindNotFound {

@@ -25,12 +25,20 @@ func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens,
 	if !secret.Valid(devicePrefix, raw) {
 		return auth.Tokens{}, noDevice()
 	}
+	audience, err := narrowed(r.form)
+	if err != nil {
+		return auth.Tokens{}, err
+	}
+	// A code is spent only by a node that can sign what it stands for.
+	if err := s.cfg.Tokens.Prepare(ctx, r.Tenant.ID, r.Client); err != nil {
+		return auth.Tokens{}, fmt.Errorf("device grant: %w", err)
+	}
 	digest := secret.Digest(raw)
 	var draft token.Draft
-	err := s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
+	err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
 		err := poll(tx, r, digest, s.cfg.DeviceLifetime)
 		if err == nil {
-			draft, err = s.takeDevice(tx, r, digest)
+			draft, err = s.takeDevice(tx, r, digest, audience)
 		}
 		return err
 	})
@@ -80,18 +88,15 @@ func poll(tx *store.Tx, r tokenRequest, digest string, lifetime time.Duration) e
 // takeDevice spends the code and writes what was issued for it. The client is signed in
 // below the session in which the person said yes, in a session of its own: the device
 // is another place than that browser.
-func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string) (token.Draft, error) {
+func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string, audience []string) (token.Draft, error) {
 	d, err := tx.TakeDevice(digest)
 	if errors.Is(err, auth.ErrNotFound) {
 		return token.Draft{}, noDevice()
 	} else if err != nil {
 		return token.Draft{}, fmt.Errorf("take device: %w", err)
 	}
-	browser, err := tx.Session(d.Session)
-	if errors.Is(err, auth.ErrNotFound) {
-		return token.Draft{}, noDevice()
-	} else if err != nil {
-		return token.Draft{}, fmt.Errorf("read session: %w", err)
+	if !s.cfg.Tokens.Covers(r.Tenant.ID, d.Audience, audience) {
+		return token.Draft{}, refuse(InvalidTarget, "the grant is not for that resource")
 	}
 	client, err := tx.Client(d.Client)
 	if err != nil {
@@ -100,7 +105,7 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string) (token
 	if err := stillAllowed(tx, d, client); err != nil {
 		return token.Draft{}, err
 	}
-	v, err := s.cfg.Sessions.StartClient(tx, browser, session.BeginClient{
+	v, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: d.Session}, session.BeginClient{
 		ID: auth.SessionID(secret.NewID(tx.Now)), Client: client, Scope: d.Scope, Actor: r.Actor,
 	})
 	if err != nil {
@@ -113,8 +118,13 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string) (token
 	if err != nil {
 		return token.Draft{}, err
 	}
-	return draft, tx.Record(auth.Event{Kind: auth.EventTokenIssued, Actor: r.Actor, Account: d.Account,
-		Detail: map[string]string{"grant": string(auth.GrantDeviceCode), "scope": d.Scope.String()}})
+	err = tx.Record(auth.Event{Kind: auth.EventTokenIssued, Actor: r.Actor, Account: d.Account, Detail: map[string]string{
+		"grant": string(auth.GrantDeviceCode), "scope": d.Scope.String(), "session": string(v.ID),
+	}})
+	if err != nil {
+		return token.Draft{}, fmt.Errorf("record issued tokens: %w", err)
+	}
+	return draft.Narrow(audience), nil
 }
 
 // stillAllowed makes sure that the person has not taken their yes back since.
