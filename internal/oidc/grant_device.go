@@ -25,7 +25,7 @@ func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens,
 	if !secret.Valid(devicePrefix, raw) {
 		return auth.Tokens{}, noDevice()
 	}
-	audience, err := narrowed(r.form)
+	audience, err := readResources(r.form)
 	if err != nil {
 		return auth.Tokens{}, err
 	}
