@@ -19,17 +19,17 @@ func strict(c *oidc.Config) {
 	c.Rates.UserCodeAccount = limit.Rate{Count: 20, Per: time.Hour}
 }
 
-// visitor is a browser at the page of devices, and what it is shown.
-type visitor struct {
+// viewer is a browser at the page of devices, and what it is shown.
+type viewer struct {
 	*house
 	b    oidc.Browser
 	step oidc.Step
 }
 
-// visitor opens the page of devices in a new browser.
-func (h *house) visitor() *visitor {
+// viewer opens the page of devices in a new browser.
+func (h *house) viewer() *viewer {
 	h.t.Helper()
-	v := &visitor{house: h, b: oidc.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
+	v := &viewer{house: h, b: oidc.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
 	step, err := h.StartFlow(h.t.Context(), tenant, auth.FlowDevice, v.b)
 	h.ok(err)
 	v.b.Secret, v.step = step.NewBrowser.Reveal(), step
@@ -37,7 +37,7 @@ func (h *house) visitor() *visitor {
 	return v
 }
 
-func (v *visitor) at(kind auth.StepKind) {
+func (v *viewer) at(kind auth.StepKind) {
 	v.t.Helper()
 	if v.step.Kind != kind {
 		v.t.Fatalf("at %s, want %s", v.step.Kind, kind)
@@ -45,7 +45,7 @@ func (v *visitor) at(kind auth.StepKind) {
 }
 
 // signIn is what the login page leaves behind.
-func (v *visitor) signIn() {
+func (v *viewer) signIn() {
 	v.t.Helper()
 	var signed session.Signed
 	v.write(func(tx *store.Tx) (err error) {
@@ -59,11 +59,11 @@ func (v *visitor) signIn() {
 	v.b.Sessions = append([]session.Signed{signed}, v.b.Sessions...)
 }
 
-func (v *visitor) form() oidc.DeviceForm {
+func (v *viewer) form() oidc.DeviceForm {
 	return oidc.DeviceForm{Tenant: tenant, Flow: v.step.Flow.ID, CSRF: v.step.CSRF, Browser: v.b}
 }
 
-func (v *visitor) lookup(typed string) error {
+func (v *viewer) lookup(typed string) error {
 	step, err := v.DeviceLookup(v.t.Context(), v.form(), typed)
 	if err == nil {
 		v.step = step
@@ -71,7 +71,7 @@ func (v *visitor) lookup(typed string) error {
 	return err
 }
 
-func (v *visitor) decide(allow bool) error {
+func (v *viewer) decide(allow bool) error {
 	step, err := v.DeviceDecide(v.t.Context(), v.form(), allow)
 	if err == nil {
 		v.step = step
@@ -102,7 +102,7 @@ func TestDeviceApproval(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c := h.television()
 		a := h.startDevice(c, "scope", "openid email offline_access")
-		v := h.visitor()
+		v := h.viewer()
 		h.ok(v.lookup(strings.ToLower(a.UserCode)))
 		v.at(auth.StepLogin)
 		v.signIn()
@@ -147,7 +147,7 @@ func TestDeviceDenied(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c := h.television()
 		a := h.startDevice(c)
-		v := h.visitor()
+		v := h.viewer()
 		v.signIn()
 		h.ok(v.lookup(a.UserCode))
 		v.at(auth.StepDeviceConfirm)
@@ -172,7 +172,7 @@ func TestDeviceApprovalTakenBack(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c := h.television()
 		a := h.startDevice(c)
-		v := h.visitor()
+		v := h.viewer()
 		v.signIn()
 		h.ok(v.lookup(a.UserCode))
 		h.ok(v.decide(true))
@@ -185,22 +185,22 @@ func TestDeviceApprovalTakenBack(t *testing.T) {
 func TestAttack_TK_35_GuessingUserCodes(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		a := h.startDevice(h.television())
-		v := h.visitor()
+		v := h.viewer()
 		for i := range 20 {
 			if i%2 == 1 {
-				v = h.visitor() // a fresh browser at the same address
+				v = h.viewer() // a fresh browser at the same address
 			}
 			h.wantCode(v.lookup("BCDF-BCDF"), "user_code_invalid")
 		}
 		h.wantCode(v.lookup("BCDF-BCDF"), "rate_limited")
 		h.wantCode(v.lookup(a.UserCode), "rate_limited") // nothing is learned by going on
-		h.wantCode(h.visitor().lookup("nonsense"), "rate_limited")
-		elsewhere := h.visitor()
+		h.wantCode(h.viewer().lookup("nonsense"), "rate_limited")
+		elsewhere := h.viewer()
 		elsewhere.b.Actor.IP = "192.0.2.8"
 		h.ok(elsewhere.lookup(a.UserCode))
 
 		t.Run("by account from many addresses", func(t *testing.T) {
-			v := h.visitor()
+			v := h.viewer()
 			v.signIn()
 			guess := func(i int) error {
 				v.b.Actor.IP = "198.51.100." + string(rune('0'+i%10)) + string(rune('0'+i/10))
@@ -212,7 +212,7 @@ func TestAttack_TK_35_GuessingUserCodes(t *testing.T) {
 			h.wantCode(guess(40), "rate_limited")
 		})
 		t.Run("right codes are free", func(t *testing.T) {
-			v := h.visitor()
+			v := h.viewer()
 			v.b.Actor.IP = "192.0.2.9"
 			for range 40 {
 				h.ok(v.lookup(a.UserCode))
@@ -233,7 +233,7 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 			}
 		}
 		t.Run("without a sign-in", func(t *testing.T) {
-			a, v := h.startDevice(c), h.visitor()
+			a, v := h.startDevice(c), h.viewer()
 			h.ok(v.decide(true)) // before the code
 			v.at(auth.StepDeviceCode)
 			h.ok(v.lookup(a.UserCode))
@@ -242,7 +242,7 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 			waits(a)
 		})
 		t.Run("without the page", func(t *testing.T) {
-			a, v := h.startDevice(c), h.visitor()
+			a, v := h.startDevice(c), h.viewer()
 			h.ok(v.lookup(a.UserCode))
 			v.signIn() // elsewhere in the same browser; this flow has asked nobody
 			h.ok(v.decide(true))
@@ -250,11 +250,11 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 			waits(a)
 		})
 		t.Run("without the page's MAC", func(t *testing.T) {
-			a, v := h.startDevice(c), h.visitor()
+			a, v := h.startDevice(c), h.viewer()
 			v.signIn()
 			h.ok(v.lookup(a.UserCode))
 			v.at(auth.StepDeviceConfirm)
-			other := h.visitor()
+			other := h.viewer()
 			for _, csrf := range []string{"", "x", other.step.CSRF} {
 				in := v.form()
 				in.CSRF = csrf
@@ -266,7 +266,7 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 			waits(a)
 		})
 		t.Run("in another browser", func(t *testing.T) {
-			a, v, thief := h.startDevice(c), h.visitor(), h.visitor()
+			a, v, thief := h.startDevice(c), h.viewer(), h.viewer()
 			v.signIn()
 			h.ok(v.lookup(a.UserCode))
 			in := thief.form()
@@ -276,7 +276,7 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 			waits(a)
 		})
 		t.Run("as somebody whose session has ended", func(t *testing.T) {
-			a, v := h.startDevice(c), h.visitor()
+			a, v := h.startDevice(c), h.viewer()
 			v.signIn()
 			h.ok(v.lookup(a.UserCode))
 			v.at(auth.StepDeviceConfirm)
@@ -286,7 +286,7 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 			waits(a)
 		})
 		t.Run("when the code is too old", func(t *testing.T) {
-			a, v := h.startDevice(c), h.visitor()
+			a, v := h.startDevice(c), h.viewer()
 			v.signIn()
 			h.ok(v.lookup(a.UserCode))
 			h.clock.Advance(10 * time.Minute)
@@ -295,14 +295,14 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 			waits(a)
 		})
 		t.Run("twice", func(t *testing.T) {
-			a, v, again := h.startDevice(c), h.visitor(), h.visitor()
+			a, v, again := h.startDevice(c), h.viewer(), h.viewer()
 			v.signIn()
 			again.b.Sessions = v.b.Sessions
 			h.ok(v.lookup(a.UserCode))
 			h.ok(again.lookup(a.UserCode))
 			h.ok(v.decide(false))
 			h.wantCode(again.decide(true), "user_code_invalid")
-			h.wantCode(h.visitor().lookup(a.UserCode), "user_code_invalid")
+			h.wantCode(h.viewer().lookup(a.UserCode), "user_code_invalid")
 			if d := h.device(a); d.Status != auth.DeviceDenied {
 				t.Errorf("the device is %s after a no and a yes", d.Status)
 			}
