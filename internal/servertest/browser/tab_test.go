@@ -46,7 +46,7 @@ func newTab(t *testing.T, l look) *tab {
 	}
 	b := &tab{t: t, look: l}
 	ctx, closed := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
-	ctx, late := context.WithTimeout(ctx, 50*time.Second)
+	ctx, late := context.WithTimeout(ctx, 3*time.Minute)
 	t.Cleanup(func() { late(); closed() })
 	b.ctx = ctx
 	scheme := "light"
@@ -129,7 +129,7 @@ func (b *tab) tick(id string) *tab {
 // press clicks a button or a link and waits for the page to which it leads.
 func (b *tab) press(id string) *tab {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
 	defer cancel()
 	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.ID(id))); err != nil {
 		b.shot("failed")
@@ -142,7 +142,7 @@ func (b *tab) press(id string) *tab {
 // page may send itself on.
 func (b *tab) at(path string) *tab {
 	b.t.Helper()
-	late := time.Now().Add(5 * time.Second)
+	late := time.Now().Add(20 * time.Second)
 	for {
 		u, err := url.Parse(b.where())
 		if err == nil && u.Path == path {

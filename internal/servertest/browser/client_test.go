@@ -1,0 +1,112 @@
+package browser
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+// client is an application with a server of its own, on another site than ours.
+type client struct {
+	auth.Client
+	s      *servertest.Server
+	base   string // http://localhost:port; we are 127.0.0.1
+	secret string
+
+	mu  sync.Mutex
+	got url.Values // owned by mu: what came to its callback last
+}
+
+const verifier = "a-verifier-of-the-browser-that-is-long-enough-for-RFC-7636"
+
+// newClient registers an application and starts its server.
+func newClient(t *testing.T, s *servertest.Server, r oidc.Registration) *client {
+	t.Helper()
+	c := &client{s: s}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/callback", c.callback)
+	mux.HandleFunc("/bye", func(w http.ResponseWriter, r *http.Request) { c.page(w, "Bye", r.URL.Query()) })
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	c.base = strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)
+	r.RedirectURIs = []string{c.base + "/callback"}
+	if r.Type != auth.ClientNative {
+		r.PostLogoutURIs = []string{c.base + "/bye"}
+	}
+	made, sec, err := s.OIDC.CreateClient(t.Context(), auth.DefaultTenant, r, auth.System)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Client, c.secret = made, sec.Reveal()
+	return c
+}
+
+// callback shows what arrived, and keeps it.
+func (c *client) callback(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	c.mu.Lock()
+	c.got = r.Form
+	c.mu.Unlock()
+	c.page(w, "Back at "+c.Name, r.Form)
+}
+
+func (c *client) page(w http.ResponseWriter, title string, got url.Values) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprintf(w, `<!doctype html><html lang="en"><title>%s</title><main><h1 id="arrived">%[1]s</h1><p>%s</p></main>`, html.EscapeString(title), html.EscapeString(got.Encode()))
+}
+
+// answer is what came to the callback last, once.
+func (c *client) answer() url.Values {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	got := c.got
+	c.got = nil
+	return got
+}
+
+// start is where the application sends people; pairs are added to the request.
+func (c *client) start(pairs ...string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	q := url.Values{"response_type": {"code"}, "client_id": {string(c.ID)}, "redirect_uri": {c.base + "/callback"}, "scope": {"openid email"},
+		"state": {`s"'<>&`}, "nonce": {"n-1"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	return c.s.URL + "/oauth2/authorize?" + q.Encode()
+}
+
+// redeem checks the answer (state, RFC 9207) and changes its code for tokens.
+func (c *client) redeem(t *testing.T) (idToken, accessToken string) {
+	t.Helper()
+	got := c.answer()
+	if got.Get("code") == "" || got.Get("state") != `s"'<>&` || got.Get("iss") != c.s.Issuer {
+		t.Fatalf("the answer is %v", got)
+	}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {got.Get("code")}, "redirect_uri": {c.base + "/callback"}, "code_verifier": {verifier}, "client_id": {string(c.ID)}}
+	if c.secret != "" {
+		form.Set("client_secret", c.secret)
+	}
+	var tokens struct {
+		ID     string `json:"id_token"`
+		Access string `json:"access_token"`
+	}
+	c.s.Do(t, "POST", oidc.TokenPath, form.Encode(), servertest.Header("Content-Type", "application/x-www-form-urlencoded")).Want(t, 200).Decode(t, &tokens)
+	if tokens.ID == "" || tokens.Access == "" {
+		t.Fatalf("no tokens: %+v", tokens)
+	}
+	return tokens.ID, tokens.Access
+}
