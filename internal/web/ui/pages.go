@@ -140,7 +140,7 @@ type DeviceConfirm struct {
 	Host      string // as in Consent
 	Account   string
 	NotYou    string
-	Code      string // as the device shows it
+	Code      string // as the device shows it; empty where the person has just typed it
 	Scopes    []string
 	Resources []string
 }
