@@ -17,8 +17,6 @@ import (
 // authorizationCode redeems what a person has allowed (RFC 6749 §4.1.3).
 var authorizationCode = grant{name: auth.GrantAuthorizationCode, person: true, issue: (*Service).issueCoded}
 
-// codePrefix is what every authorization code begins with.
-const codePrefix = "wwc_"
 
 // redemption is a code with what came along to prove that it may be redeemed.
 type redemption struct {
@@ -59,7 +57,7 @@ func readRedemption(r tokenRequest) (redemption, error) {
 	if raw == "" {
 		return redemption{}, refuse(InvalidRequest, "code is missing")
 	}
-	if !secret.Valid(codePrefix, raw) {
+	if !secret.Valid(CodePrefix, raw) {
 		return redemption{}, noCode("it is not of our making")
 	}
 	in := redemption{tokenRequest: r, digest: secret.Digest(raw), redirectURI: r.form.Get("redirect_uri")}

@@ -1,0 +1,4 @@
+package oidc
+
+// ValidVerifier is for the fuzzer.
+var ValidVerifier = validVerifier

@@ -1,0 +1,492 @@
+package oidc_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // RFC 7636 appendix B
+
+// code walks alice through the authorization endpoint of a client of ours, which asks
+// for no consent, and returns the code.
+func (h *house) code(c auth.Client, changes ...string) string {
+	h.t.Helper()
+	v := h.visitor()
+	v.signIn(h.alice)
+	return h.codeOf(v, c, changes...)
+}
+
+func (h *house) codeOf(v *visitor, c auth.Client, changes ...string) string {
+	h.t.Helper()
+	step, err := v.ask(request(c, changes...)...)
+	h.ok(err)
+	code, _, _ := h.granted(step)
+	return code
+}
+
+// redeeming is a good redemption of the code, with changes in pairs: an empty value
+// leaves the parameter out.
+func (h *house) redeeming(c auth.Client, shown, code string, changes ...string) oidc.Request {
+	h.t.Helper()
+	good := map[string]string{"grant_type": "authorization_code", "code": code, "redirect_uri": callback, "code_verifier": verifier}
+	if shown == "" {
+		good["client_id"] = string(c.ID)
+	}
+	for i := 0; i < len(changes); i += 2 {
+		good[changes[i]] = changes[i+1]
+	}
+	var pairs []string
+	for name, value := range good {
+		if value != "" {
+			pairs = append(pairs, name, value)
+		}
+	}
+	r := form(h.t, pairs...)
+	if shown != "" {
+		r = basic(r, c.ID, shown)
+	}
+	return r
+}
+
+func (h *house) redeem(c auth.Client, shown, code string, changes ...string) (auth.Tokens, error) {
+	h.t.Helper()
+	out, err := h.Token(h.t.Context(), h.redeeming(c, shown, code, changes...))
+	if err != nil && (out.AccessToken != "" || out.RefreshToken != "" || out.IDToken != "") {
+		h.t.Error("a refusal came with tokens")
+	}
+	return out.Tokens, err
+}
+
+// alive reports whether the tokens are still worth something, everywhere they can be
+// shown. All three must agree.
+func (h *house) alive(c auth.Client, shown string, ts auth.Tokens) bool {
+	h.t.Helper()
+	seen, err := h.Introspect(h.t.Context(), basic(form(h.t, "token", ts.AccessToken), c.ID, shown))
+	h.ok(err)
+	_, err = h.UserInfo(h.t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + ts.AccessToken}, Method: "GET"})
+	if (err == nil) != seen.Active {
+		h.t.Errorf("introspection says %v, userinfo %v", seen.Active, err)
+	}
+	if ts.RefreshToken != "" {
+		kept, err := h.Introspect(h.t.Context(), basic(form(h.t, "token", ts.RefreshToken), c.ID, shown))
+		h.ok(err)
+		if kept.Active != seen.Active {
+			h.t.Errorf("the access token is active: %v, the refresh token: %v", seen.Active, kept.Active)
+		}
+	}
+	return seen.Active
+}
+
+func lasting(r *oidc.Registration) {
+	ours(r)
+	r.Scopes = []string{"openid", "profile", "email", "offline_access"}
+}
+
+func TestRedeem(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		code := h.code(c, "scope", "openid email offline_access", "nonce", "n-1")
+		ts, err := h.redeem(c, shown, code)
+		h.ok(err)
+		if ts.RefreshToken == "" || ts.IDToken == "" || ts.Scope.String() != "openid email offline_access" || ts.Type != "" {
+			t.Errorf("%+v", ts)
+		}
+		if got := said(t, ts.AccessToken); got.Subject != string(h.alice) || got.Session != string(ts.Session) || got.Audience != base {
+			t.Errorf("the token says %+v", got)
+		}
+		if !h.alive(c, shown, ts) {
+			t.Error("the tokens are not alive")
+		}
+		ev := h.events(auth.EventTokenIssued)
+		if len(ev) != 1 || ev[0].Account != h.alice || ev[0].Detail["grant"] != "authorization_code" || ev[0].Detail["session"] != string(ts.Session) {
+			t.Errorf("audit lines %+v", ev)
+		}
+		next, err := h.refresh(c, shown, ts.RefreshToken)
+		h.ok(err)
+		if next.Session != ts.Session || next.IDToken == "" {
+			t.Errorf("refreshed: %+v", next)
+		}
+	})
+}
+
+// A client signs in twice in one browser: one session, whose tokens all live.
+func TestRedeemUsesTheClientsSessionAgain(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		other, otherShown := h.app(lasting)
+		v := h.visitor()
+		v.signIn(h.alice)
+		one, err := h.redeem(c, shown, h.codeOf(v, c))
+		h.ok(err)
+		two, err := h.redeem(c, shown, h.codeOf(v, c))
+		h.ok(err)
+		foreign, err := h.redeem(other, otherShown, h.codeOf(v, other))
+		h.ok(err)
+		if one.Session != two.Session || one.Session == foreign.Session {
+			t.Errorf("sessions %s, %s and of another client %s", one.Session, two.Session, foreign.Session)
+		}
+		if !h.alive(c, shown, one) || !h.alive(c, shown, two) || !h.alive(other, otherShown, foreign) {
+			t.Error("a token died of another sign-in")
+		}
+	})
+}
+
+func TestAttack_TK_01_CodeTwice(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		other, otherShown := h.app(lasting)
+		v := h.visitor()
+		v.signIn(h.alice)
+		bystander, err := h.redeem(other, otherShown, h.codeOf(v, other))
+		h.ok(err)
+		code := h.codeOf(v, c, "scope", "openid offline_access")
+		ts, err := h.redeem(c, shown, code)
+		h.ok(err)
+		for range 2 {
+			_, err = h.redeem(c, shown, code)
+			h.refused(err, oidc.InvalidGrant)
+			if h.alive(c, shown, ts) {
+				t.Error("the tokens of the first redemption are alive")
+			}
+		}
+		_, err = h.refresh(c, shown, ts.RefreshToken)
+		h.refused(err, oidc.InvalidGrant)
+		if !h.alive(other, otherShown, bystander) {
+			t.Error("another client's tokens in the same browser died as well")
+		}
+		if ev := h.events(auth.EventCodeReuse); len(ev) != 1 || ev[0].Outcome != auth.Failure || ev[0].Account != h.alice {
+			t.Errorf("audit lines %+v", ev)
+		}
+		again, err := h.redeem(c, shown, h.codeOf(v, c)) // the browser's session goes on
+		h.ok(err)
+		if again.Session == ts.Session || !h.alive(c, shown, again) {
+			t.Error("the next sign-in went into the session that had ended")
+		}
+	})
+}
+
+func TestAttack_TK_02_CodeInParallel(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		code := h.code(c, "scope", "openid offline_access")
+		r := h.redeeming(c, shown, code)
+		const n = 64
+		var wg sync.WaitGroup
+		var got [n]oidc.Issued
+		var errs [n]error
+		start := make(chan struct{})
+		for i := range n {
+			wg.Go(func() {
+				<-start
+				got[i], errs[i] = h.Token(t.Context(), r)
+			})
+		}
+		close(start)
+		wg.Wait()
+		won := 0
+		for i := range n {
+			if errs[i] != nil {
+				h.refused(errs[i], oidc.InvalidGrant)
+				continue
+			}
+			won++
+			if h.alive(c, shown, got[i].Tokens) {
+				t.Error("the code was replayed, and its tokens are alive")
+			}
+		}
+		if won != 1 {
+			t.Errorf("%d redemptions of one code", won)
+		}
+	})
+}
+
+// What is wrong spends nothing and ends nothing: neither before the code is used, nor
+// after.
+func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		thief, thiefShown := h.app(lasting)
+		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
+		type wrong struct {
+			client  auth.Client
+			shown   string
+			changes []string
+		}
+		wrongs := map[string]wrong{
+			"TK-03 another client":           {thief, thiefShown, nil},
+			"TK-03 a public client":          {page, "", nil},
+			"TK-04 wrong redirect_uri":       {c, shown, []string{"redirect_uri", callback + "/"}},
+			"TK-04 no redirect_uri":          {c, shown, []string{"redirect_uri", ""}},
+			"TK-05 wrong verifier":           {c, shown, []string{"code_verifier", strings.Repeat("a", 43)}},
+			"TK-05 case of the verifier":     {c, shown, []string{"code_verifier", strings.ToUpper(verifier)}},
+			"TK-05 the challenge itself":     {c, shown, []string{"code_verifier", challenge}},
+			"TK-06 no verifier":              {c, shown, []string{"code_verifier", ""}},
+			"TK-08 verifier with a newline":  {c, shown, []string{"code_verifier", verifier + "%0a"}},
+			"TK-08 verifier with characters": {c, shown, []string{"code_verifier", verifier + "!"}},
+		}
+		try := func(code string) {
+			t.Helper()
+			for name, w := range wrongs {
+				if _, err := h.redeem(w.client, w.shown, code, w.changes...); err == nil {
+					t.Errorf("%s: redeemed", name)
+				} else {
+					h.refused(err, oidc.InvalidGrant)
+				}
+			}
+		}
+		code := h.code(c, "scope", "openid offline_access")
+		try(code)
+		ts, err := h.redeem(c, shown, code)
+		h.ok(err)
+		try(code) // TK-39
+		if !h.alive(c, shown, ts) {
+			t.Error("TK-39: a bad replay ended the tokens of the good redemption")
+		}
+		if n := len(h.events(auth.EventCodeReuse)); n != 0 {
+			t.Errorf("%d audit lines of reuse", n)
+		}
+	})
+}
+
+func TestAttack_TK_07_VerifierWithoutChallenge(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting, func(r *oidc.Registration) { r.PKCEOptional = true })
+		code := h.code(c, "code_challenge", "", "code_challenge_method", "", "nonce", "n")
+		_, err := h.redeem(c, shown, code)
+		h.refused(err, oidc.InvalidGrant)
+		ts, err := h.redeem(c, shown, code, "code_verifier", "")
+		h.ok(err)
+		if !h.alive(c, shown, ts) {
+			t.Error("not alive")
+		}
+	})
+}
+
+// TK-08: verifiers whose hash fits and whose form does not.
+func TestAttack_TK_08_VerifierOfABadForm(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		for name, tt := range map[string]struct {
+			verifier string
+			good     bool
+		}{
+			"42 characters":  {strings.Repeat("v", 42), false},
+			"43 characters":  {strings.Repeat("v", 43), true},
+			"128 characters": {strings.Repeat("v", 128), true},
+			"129 characters": {strings.Repeat("v", 129), false},
+			"a plus":         {strings.Repeat("v", 43) + "+", false},
+			"a space":        {strings.Repeat("v", 43) + " ", false},
+			"not ASCII":      {strings.Repeat("v", 43) + "é", false},
+			"all marks":      {strings.Repeat("v", 39) + "-._~", true},
+		} {
+			code := h.code(c, "code_challenge", secret.Digest(tt.verifier))
+			_, err := h.redeem(c, shown, code, "code_verifier", tt.verifier)
+			if tt.good && err != nil || !tt.good && err == nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if !tt.good {
+				h.refused(err, oidc.InvalidGrant)
+			}
+		}
+	})
+}
+
+func TestAttack_TK_09_OldCode(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		code, late := h.code(c), h.code(c)
+		h.clock.Advance(time.Minute - time.Millisecond)
+		_, err := h.redeem(c, shown, code)
+		h.ok(err)
+		h.clock.Advance(time.Millisecond)
+		_, err = h.redeem(c, shown, late)
+		h.refused(err, oidc.InvalidGrant)
+	})
+}
+
+func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		code := h.code(c, "scope", "openid offline_access")
+		altered := func(s string) (out []string) {
+			for n := 1; n <= 10; n++ {
+				out = append(out, s[:len(s)-n])
+			}
+			body := strings.Map(func(r rune) rune {
+				if r >= 'a' && r <= 'z' {
+					return r - 'a' + 'A'
+				}
+				return r
+			}, s[4:])
+			return append(out, s+"A", s+"=", s+"==", s[:4]+body, strings.ToUpper(s[:4])+s[4:], s[:10]+" "+s[10:], "")
+		}
+		for _, bad := range altered(code)[:16] {
+			_, err := h.redeem(c, shown, bad)
+			h.refused(err, oidc.InvalidGrant)
+		}
+		_, err := h.redeem(c, shown, "")
+		h.refused(err, oidc.InvalidRequest)
+		ts, err := h.redeem(c, shown, code)
+		h.ok(err)
+		for _, bad := range altered(ts.RefreshToken)[:16] {
+			_, err := h.refresh(c, shown, bad)
+			h.refused(err, oidc.InvalidGrant)
+		}
+		sealed, sealedShown := h.app(lasting, func(r *oidc.Registration) { r.TokenFormat = "opaque" })
+		opaque, err := h.redeem(sealed, sealedShown, h.code(sealed))
+		h.ok(err)
+		for _, good := range []string{ts.AccessToken, opaque.AccessToken} {
+			for _, bad := range altered(good) {
+				_, err := h.UserInfo(t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + bad}, Method: "GET"})
+				if err == nil {
+					t.Errorf("an altered access token was taken: %.12s…", bad)
+				}
+			}
+		}
+	})
+}
+
+func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		for name, shut := range map[string]func(tx *store.Tx, a *auth.Account) error{
+			"account disabled": func(tx *store.Tx, a *auth.Account) error { a.DisabledAt = tx.Now; return tx.UpdateAccount(*a) },
+			"address not proved": func(tx *store.Tx, a *auth.Account) error {
+				a.EmailVerifiedAt = time.Time{}
+				return tx.UpdateAccount(*a)
+			},
+			"signed out": func(tx *store.Tx, a *auth.Account) error {
+				_, err := tx.EndSessions(a.ID, "", auth.EndLogout)
+				return err
+			},
+			"account deleted": func(tx *store.Tx, a *auth.Account) error { return tx.DeleteAccount(a.ID) },
+		} {
+			v := h.visitor()
+			who := h.person(strings.ReplaceAll(name, " ", "."))
+			v.signIn(who)
+			code := h.codeOf(v, c, "scope", "openid offline_access")
+			h.write(func(tx *store.Tx) error {
+				a, err := tx.Account(who)
+				if err != nil {
+					return err
+				}
+				return shut(tx, &a)
+			})
+			if _, err := h.redeem(c, shown, code); err == nil {
+				t.Errorf("%s: redeemed", name)
+			} else {
+				h.refused(err, oidc.InvalidGrant)
+			}
+		}
+	})
+}
+
+// RT-14, and what offline access means for a client of ours and a stranger's.
+func TestAttack_RT_14_OfflineAccess(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(ours, func(r *oidc.Registration) { r.Scopes = []string{"openid"} })
+		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid offline_access"))
+		h.ok(err)
+		if ts.RefreshToken != "" || ts.Scope.String() != "openid" {
+			t.Errorf("a client without offline_access got %q and a refresh token: %v", ts.Scope, ts.RefreshToken != "")
+		}
+		once, onceShown := h.app(lasting, func(r *oidc.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		ts, err = h.redeem(once, onceShown, h.code(once, "scope", "openid offline_access"))
+		h.ok(err)
+		if ts.RefreshToken != "" || ts.Scope.Has("offline_access") {
+			t.Errorf("a client that may not refresh got %q and a refresh token: %v", ts.Scope, ts.RefreshToken != "")
+		}
+	})
+}
+
+// RT-10: a log-out takes what is not offline along.
+func TestAttack_RT_10_LogoutEndsWhatIsNotOffline(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		house, houseShown := h.app(lasting)
+		stranger, strangerShown := h.app()
+		v := h.visitor()
+		sid := v.signIn(h.alice)
+		mine, err := h.redeem(house, houseShown, h.codeOf(v, house, "scope", "openid offline_access"))
+		h.ok(err)
+		step, err := v.ask(request(stranger, "scope", "openid offline_access", "prompt", "consent")...)
+		h.ok(err)
+		code, _, _ := h.granted(v.consent(step, true))
+		theirs, err := h.redeem(stranger, strangerShown, code)
+		h.ok(err)
+		if mine.RefreshToken == "" || theirs.RefreshToken == "" {
+			t.Fatal("no refresh tokens")
+		}
+		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, sid, auth.EndLogout) })
+		if h.alive(house, houseShown, mine) {
+			t.Error("our own client's tokens outlive the log-out")
+		}
+		_, err = h.refresh(house, houseShown, mine.RefreshToken)
+		h.refused(err, oidc.InvalidGrant)
+		if !h.alive(stranger, strangerShown, theirs) {
+			t.Error("offline access ended with the log-out")
+		}
+		_, err = h.refresh(stranger, strangerShown, theirs.RefreshToken)
+		h.ok(err)
+	})
+}
+
+// The resources of a grant may be narrowed for a token, and never widened (RFC 8707
+// §2.2).
+func TestRedeemForResources(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		const one, two, three = "https://one.test", "https://two.test", "https://three.test"
+		c, shown := h.app(lasting, func(r *oidc.Registration) { r.Audiences = []string{one, two, three} })
+		v := h.visitor()
+		v.signIn(h.alice)
+		step, err := v.ask(append(request(c, "scope", "openid offline_access"), "resource", one, "resource", two)...)
+		h.ok(err)
+		code, _, _ := h.granted(step)
+		for _, bad := range []string{three, base, "one.test"} {
+			_, err = h.redeem(c, shown, code, "resource", bad)
+			h.refused(err, oidc.InvalidTarget)
+		}
+		ts, err := h.redeem(c, shown, code, "resource", one)
+		h.ok(err)
+		if got := said(t, ts.AccessToken).Audience; got != one {
+			t.Errorf("audience %v", got)
+		}
+		_, err = h.refresh(c, shown, ts.RefreshToken, "resource", three)
+		h.refused(err, oidc.InvalidTarget)
+		wide, err := h.refresh(c, shown, ts.RefreshToken)
+		h.ok(err)
+		if got, ok := said(t, wide.AccessToken).Audience.([]any); !ok || len(got) != 2 {
+			t.Errorf("audience after a refresh %v", got)
+		}
+		narrow, err := h.refresh(c, shown, wide.RefreshToken, "resource", two)
+		h.ok(err)
+		if got := said(t, narrow.AccessToken).Audience; got != two {
+			t.Errorf("audience %v", got)
+		}
+	})
+}
+
+func FuzzVerifier(f *testing.F) {
+	f.Add(verifier)
+	f.Add(strings.Repeat("v", 129))
+	f.Add("é")
+	f.Fuzz(func(t *testing.T, s string) {
+		if !oidc.ValidVerifier(s) {
+			return
+		}
+		if len(s) < 43 || len(s) > 128 {
+			t.Errorf("%d characters", len(s))
+		}
+		for i := range len(s) {
+			if c := s[i]; !strings.ContainsRune("-._~", rune(c)) && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+				t.Errorf("%q has %q", s, c)
+			}
+		}
+	})
+}
