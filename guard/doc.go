@@ -18,6 +18,10 @@
 // problem+json body whose "code" member is stable. A Guard never fails open:
 // when it has no trustworthy keys it answers 503.
 //
+// With Config.Resource, tokens may be bound to a key that the client proves with each
+// request (DPoP, RFC 9449), and [Guard.Metadata] tells clients where to get tokens (RFC
+// 9728). [CheckProof] is that check by itself.
+//
 // The package does not know how tokens are made, does not read request
 // bodies for tokens, and starts no background work that outlives a fetch.
 package guard

@@ -7,6 +7,8 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"time"
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/guard/guardtest"
@@ -114,6 +116,54 @@ func ExampleGuard_Optional() {
 	// Output:
 	// hello, stranger
 	// hello, alice
+}
+
+// A token that is bound to a key: whoever has the token alone has nothing.
+func ExampleConfig_resource() {
+	issuer := guardtest.New(failer{})
+	g := issuer.Guard() // its configuration has the Resource https://api.test
+	mux := http.NewServeMux()
+	mux.Handle("GET /orders", g.Require(guard.Scope("orders:read"))(say("two orders\n")))
+	mux.Handle(g.MetadataPath(), g.Metadata())
+
+	key := issuer.NewKey()
+	r := httptest.NewRequest("GET", "/orders", nil)
+	issuer.Authorize(r, guardtest.Token{Key: key, Scopes: []string{"orders:read"}})
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	fmt.Print(w.Code, " ", w.Body)
+
+	w = httptest.NewRecorder()
+	mux.ServeHTTP(w, r) // the same proof again
+	fmt.Println(w.Code)
+
+	r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "DPoP", "Bearer", 1))
+	r.Header.Del("DPoP")
+	w = httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	fmt.Println(w.Code)
+	// Output:
+	// 200 two orders
+	// 401
+	// 401
+}
+
+// Moving money needs a sign-in of the last five minutes, whatever the token may do.
+func ExampleMaxAge() {
+	issuer := guardtest.New(failer{})
+	transfers := issuer.Guard().Require(guard.Scope("pay"), guard.MaxAge(5*time.Minute))(say("done\n"))
+
+	r := httptest.NewRequest("POST", "/transfers", nil)
+	issuer.Authorize(r, guardtest.Token{Scopes: []string{"pay"}})
+	issuer.Advance(6 * time.Minute)
+	w := httptest.NewRecorder()
+	transfers.ServeHTTP(w, r)
+	challenge, _, _ := strings.Cut(w.Header().Get("WWW-Authenticate"), ", resource_metadata")
+	fmt.Println(w.Code)
+	fmt.Println(challenge)
+	// Output:
+	// 401
+	// Bearer error="insufficient_user_authentication", error_description="Sign in again, or in a stronger way.", max_age="300"
 }
 
 // Claims beyond the usual ones are decoded on demand.
