@@ -226,3 +226,21 @@ func TestGetIsFreshWithinASecond(t *testing.T) {
 		}
 	})
 }
+
+// A look that people could not read, or that is none, is refused when it is saved.
+func TestBrandingIsChecked(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		for _, set := range []auth.Settings{
+			{Branding: auth.Branding{Accent: "#ffd500"}},
+			{Branding: auth.Branding{Font: "url(https://evil.test)"}},
+			{Locale: "fr"},
+		} {
+			_, err := h.Create(t.Context(), "acme", "Acme", set, admin)
+			h.refused(err, "settings_invalid")
+		}
+		_, err := h.Create(t.Context(), "acme", "Acme", auth.Settings{Branding: auth.Branding{Accent: "#8a1f3c"}, Locale: "de"}, admin)
+		h.ok(err)
+		_, err = h.Update(t.Context(), "acme", func(t *auth.Tenant) error { t.Settings.Branding.AccentInk = "#8a1f3d"; return nil }, admin)
+		h.refused(err, "settings_invalid")
+	})
+}

@@ -1,0 +1,64 @@
+package web
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// A tenant's look is served below its own path, for ever under an address that
+// changes with it, and to nobody else; a tenant without one has none.
+func TestBrand(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	png := "\x89PNG\r\n\x1a\n and the rest"
+	_, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme <b>", auth.Settings{Locale: "de", Branding: auth.Branding{Accent: "#8a1f3c",
+		Logo: base64.StdEncoding.EncodeToString([]byte(png)), PrivacyURI: "https://acme.example/privacy?a=1&b=2"}}, system)
+	h.ok(err)
+	page := string(h.want(h.get("/t/acme/verify-email/done"), 200, "").body)
+	acme := auth.Tenant{ID: "acme", Settings: auth.Settings{Branding: auth.Branding{Accent: "#8a1f3c", Logo: base64.StdEncoding.EncodeToString([]byte(png))}}}
+	brand := ui.BrandOf(acme)
+	for _, want := range []string{`href="` + brand.Sheet + `"`, `src="` + brand.Logo + `"`, `href="https://acme.example/privacy?a=1&amp;b=2"`, `<html lang="de"`, "Acme &lt;b&gt;"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %s in %s", want, page)
+		}
+	}
+	for address, want := range map[string][3]string{
+		brand.Sheet:                    {"text/css; charset=utf-8", "immutable", "--accent: #8a1f3c;"},
+		brand.Logo:                     {"image/png", "immutable", png},
+		"/t/acme/assets/logo?v=old":    {"image/png", "no-cache", png},
+		"/t/acme/assets/brand.css":     {"text/css; charset=utf-8", "no-cache", "--accent: #8a1f3c;"},
+		ui.ScriptURL():                 {"text/javascript; charset=utf-8", "immutable", "click"},
+		"/t/acme" + ui.StylesheetURL(): {"", "", ""},
+		"/assets/brand.css":            {"", "", ""},
+		"/assets/logo":                 {"", "", ""},
+	} {
+		r := h.get(address)
+		if want[0] == "" {
+			h.want(r, 404, "")
+			continue
+		}
+		h.want(r, 200, "")
+		if r.Header.Get("Content-Type") != want[0] || !strings.Contains(r.Header.Get("Cache-Control"), want[1]) || !strings.Contains(string(r.body), want[2]) ||
+			r.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %v %s", address, r.Header, r.body)
+		}
+	}
+}
+
+// The language is the browser's when we have it, and the tenant's when not.
+func TestPagesSpeak(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for accept, want := range map[string]string{"de-CH,fr;q=0.9": "Ihre Adresse ist bestätigt", "fr": "Your address is confirmed", "": "Your address is confirmed"} {
+		if body := string(h.want(h.get("/verify-email/done", "Accept-Language: "+accept), 200, "").body); !strings.Contains(body, want) {
+			t.Errorf("%q: %s", accept, body)
+		}
+	}
+	if body := string(h.get("/nowhere", "Accept: text/html", "Accept-Language: de").body); !strings.Contains(body, "Hier ist nichts") {
+		t.Errorf("a problem: %s", body)
+	}
+}
