@@ -38,7 +38,6 @@ const (
 	UnsupportedResponseType  Code = "unsupported_response_type"
 	InvalidRequestObject     Code = "invalid_request_object"
 	InvalidRequestURI        Code = "invalid_request_uri"
-	RequestURINotSupported   Code = "request_uri_not_supported"
 	RegistrationNotSupported Code = "registration_not_supported"
 )
 

@@ -39,9 +39,6 @@ type objectClaims struct {
 // fetchObject gets the request object at an address. Only addresses that the client has
 // registered are asked, so that nobody makes us ask any other (RFC 9101 §10.4).
 func (s *Service) fetchObject(ctx context.Context, c auth.Client, uri string) (string, error) {
-	if s.cfg.Out == nil {
-		return "", refuse(RequestURINotSupported, "request_uri is taken from pushed requests alone (RFC 9126)")
-	}
 	if !slices.ContainsFunc(c.Settings.RequestURIs, func(kept string) bool { return sameObject(kept, uri) }) {
 		return "", refuse(InvalidRequestURI, "this request_uri is neither pushed nor registered")
 	}

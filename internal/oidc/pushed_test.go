@@ -1,0 +1,152 @@
+package oidc_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+func (h *house) push(c auth.Client, secret string, pairs ...string) (oidc.Pushed, error) {
+	h.t.Helper()
+	return h.Push(h.t.Context(), basic(form(h.t, pairs...), c.ID, secret))
+}
+
+// AZ-29, AZ-30, AZ-32, AZ-33: what a pushed request is good for.
+func TestAttack_AZ_29_33_Pushed(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret := h.app(ours)
+		conf, _ := h.app(ours)
+		c = h.settings(c, func(c *auth.Client) { c.Settings.RequirePushed = true })
+		v := h.visitor()
+		p, err := h.push(c, secret, request(c, "nonce", "n")...)
+		h.ok(err)
+		if !strings.HasPrefix(p.RequestURI, "urn:ietf:params:oauth:request_uri:") || len(p.RequestURI) < 70 || p.ExpiresIn != 60 {
+			t.Errorf("pushed %+v", p)
+		}
+		short := []string{"client_id", string(c.ID), "request_uri", p.RequestURI}
+		// Before the sign-in has ended it can be begun again, and what is beside it does not count.
+		step, err := v.ask(short...)
+		h.ok(err)
+		h.at(step, auth.StepLogin)
+		step, err = v.ask(append(short, "state", "evil", "scope", "email", "redirect_uri", "https://evil.test", "nonce", "evil")...)
+		h.ok(err)
+		h.at(step, auth.StepLogin)
+		again, err := v.ask(short...)
+		h.ok(err)
+		h.clock.Advance(30 * time.Minute) // far beyond expires_in: the person takes their time
+		step = v.login(step, h.alice)
+		if _, g, _ := h.granted(step); g.Nonce != "n" || g.Scope.String() != "openid" || step.Answer.Get("state") != "s t&=é" || step.Answer.RedirectURI != callback {
+			t.Errorf("the code stands for %+v, answered %+v", g, step.Answer)
+		}
+		h.paged(v.ask(short...)) // AZ-29
+		step, err = v.ask(request(c, "request_uri", p.RequestURI)...)
+		h.told(step, err, "invalid_request_uri")
+		h.at(again, auth.StepLogin)
+		_, err = h.Continue(t.Context(), tenant, again.Flow.ID, v.b)
+		h.paged(oidc.Step{}, err) // the other tab of the same request
+		if n := h.codes(); n != 1 {
+			t.Errorf("%d codes", n)
+		}
+		p, err = h.push(c, secret, request(c)...)
+		h.ok(err)
+		h.paged(v.ask("client_id", string(conf.ID), "request_uri", p.RequestURI)) // AZ-30
+		step, err = v.ask(request(conf, "request_uri", p.RequestURI)...)
+		h.told(step, err, "invalid_request_uri")
+		h.clock.Advance(time.Minute - time.Millisecond)
+		step, err = v.ask("client_id", string(c.ID), "request_uri", p.RequestURI)
+		h.ok(err)
+		h.granted(step)
+		p, err = h.push(c, secret, request(c)...)
+		h.ok(err)
+		h.clock.Advance(time.Minute)
+		h.paged(v.ask("client_id", string(c.ID), "request_uri", p.RequestURI)) // AZ-32
+		step, err = v.ask(request(c)...)
+		h.told(step, err, "invalid_request") // AZ-33
+		if n := h.codes(); n != 2 {
+			t.Errorf("%d codes", n)
+		}
+	})
+}
+
+// AZ-29: however many begin with it at once, one code comes of it.
+func TestAttack_AZ_29_Race(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret := h.app(ours)
+		v := h.visitor()
+		v.signIn(h.alice)
+		p, err := h.push(c, secret, request(c)...)
+		h.ok(err)
+		f, err := oidc.ParseAuthorizeForm("client_id=" + string(c.ID) + "&request_uri=" + p.RequestURI)
+		h.ok(err)
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		codes := 0
+		for range 8 {
+			wg.Go(func() {
+				step, err := h.Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: f, Browser: v.b})
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					h.paged(step, err)
+				} else if step.Answer.Get("code") != "" {
+					codes++
+				}
+			})
+		}
+		wg.Wait()
+		if codes != 1 || h.codes() != 1 {
+			t.Errorf("%d codes", codes)
+		}
+	})
+}
+
+// AZ-31 and what else is refused at once (RFC 9126 §2.3).
+func TestAttack_AZ_31_Push(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret := h.app(ours)
+		other, _ := h.app(ours)
+		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
+		for name, ask := range map[string]struct {
+			pairs []string
+			code  oidc.Code
+		}{
+			"AZ-31 request_uri":           {request(c, "request_uri", "urn:ietf:params:oauth:request_uri:x"), oidc.InvalidRequest},
+			"AZ-31 empty request_uri":     {request(c, "redirect_uri", "https://evil.test"), oidc.InvalidRequest},
+			"no redirect_uri":             {request(c, "redirect_uri", ""), oidc.InvalidRequest},
+			"another client's id":         {request(other), oidc.InvalidRequest},
+			"AZ-15 plain":                 {request(c, "code_challenge_method", "plain"), oidc.InvalidRequest},
+			"AZ-14 no challenge":          {request(c, "code_challenge", "", "code_challenge_method", ""), oidc.InvalidRequest},
+			"AZ-10 response_type":         {request(c, "response_type", "token"), oidc.UnsupportedResponseType},
+			"AZ-10 code id_token":         {request(c, "response_type", "code id_token"), oidc.UnsupportedResponseType},
+			"AZ-40 scope":                 {request(c, "scope", "admin"), oidc.InvalidScope},
+			"resource":                    {request(c, "resource", "https://other.test"), oidc.InvalidTarget},
+			"request object that is none": {request(c, "request", "x"), oidc.InvalidRequestObject},
+		} {
+			h.sub(t, name, func(h *house) {
+				_, err := h.push(c, secret, ask.pairs...)
+				h.refused(err, ask.code)
+			})
+		}
+		_, err := h.push(c, "wws_wrong", request(c)...)
+		h.refused(err, oidc.InvalidClient)
+		_, err = h.Push(t.Context(), form(t, request(c)...))
+		h.refused(err, oidc.InvalidClient)
+		p, err := h.Push(t.Context(), form(t, request(page)...)) // a public client may push as well
+		h.ok(err)
+		// Where answers go is asked again when the request is used.
+		h.settings(page, func(c *auth.Client) { c.RedirectURIs = []string{"https://new.example.test/cb"} })
+		h.paged(h.visitor().ask("client_id", string(page.ID), "request_uri", p.RequestURI))
+		h.write(func(tx *store.Tx) error {
+			kept, err := tx.SingleUse(auth.UsePushed, digestOf(p.RequestURI))
+			if err == nil && strings.Contains(kept.Data+kept.Digest, p.RequestURI) {
+				t.Error("the address is kept readable")
+			}
+			return err
+		})
+	})
+}

@@ -1,0 +1,216 @@
+package oidc_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/outbound"
+)
+
+// object is a good request object of the client.
+func (h *house) object(c auth.Client) claims {
+	return claims{"client_id": c.ID, "redirect_uri": callback, "response_type": "code", "scope": "openid", "state": "inside", "nonce": "inside", "max_age": 3600,
+		"code_challenge": challenge, "code_challenge_method": "S256", "claims": claims{"userinfo": claims{"email": nil}},
+		"iss": c.ID, "aud": base, "exp": h.clock.Now().Add(time.Minute).Unix(), "iat": h.clock.Now().Unix()}
+}
+
+func (h *house) signer(alg jose.SignatureAlgorithm) (auth.Client, string, keyPair) {
+	h.t.Helper()
+	k := newPair(h.t, alg)
+	c, secret := h.app(ours)
+	return h.settings(c, func(c *auth.Client) { c.Settings.JWKS = k.jwks }), secret, k
+}
+
+// What is inside the object counts, and nothing else (RFC 9101 §5).
+func TestRequestObject(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		for _, alg := range oidc.RequestAlgorithms {
+			c, secret, k := h.signer(alg)
+			v := h.visitor()
+			v.signIn(h.alice)
+			raw := sign(t, alg, k.private, h.object(c), map[jose.HeaderKey]any{"typ": "oauth-authz-req+jwt"})
+			step, err := v.ask("client_id", string(c.ID), "request", raw, "state", "outside", "nonce", "outside", "scope", "email", "redirect_uri", "https://evil.test/")
+			h.ok(err)
+			_, g, _ := h.granted(step)
+			if step.Answer.Get("state") != "inside" || g.Nonce != "inside" || g.Scope.String() != "openid" || !g.MaxAge || len(g.Claims.UserInfo) != 1 {
+				t.Errorf("%s: the code stands for %+v, answered %+v", alg, g, step.Answer)
+			}
+			h.ok(func() error { _, err := h.push(c, secret, "client_id", string(c.ID), "request", raw); return err }())
+			without := h.object(c)
+			delete(without, "state")
+			step, err = v.ask("client_id", string(c.ID), "request", sign(t, alg, k.private, without, nil), "state", "outside")
+			h.ok(err)
+			if step.Answer.Get("state") != "" {
+				t.Error("a state from outside")
+			}
+		}
+	})
+}
+
+// AZ-26, AZ-27 and the like: objects that are not the client's, or not for us, or not
+// requests.
+func TestAttack_AZ_26_27_Objects(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret, k := h.signer(jose.ES256)
+		other, _, thief := h.signer(jose.ES256)
+		v := h.visitor()
+		v.signIn(h.alice)
+		b64 := base64.RawURLEncoding.EncodeToString
+		es := func(o claims) string { return sign(t, jose.ES256, k.private, o, nil) }
+		good := func() claims { return h.object(c) }
+		payload, err := json.Marshal(good())
+		h.ok(err)
+		public, err := json.Marshal(jose.JSONWebKey{Key: k.private.Public()})
+		h.ok(err)
+		now := h.clock.Now().Unix()
+		for name, raw := range map[string]string{
+			"AZ-26 none":              b64([]byte(`{"alg":"none"}`)) + "." + b64(payload) + ".",
+			"AZ-26 none, signed":      b64([]byte(`{"alg":"none"}`)) + "." + b64(payload) + ".AAAA",
+			"AZ-26 HS256":             sign(t, jose.HS256, public, good(), nil),
+			"AZ-27 another's key":     sign(t, jose.ES256, thief.private, good(), nil),
+			"AZ-27 key in the header": sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: thief.private.Public()}}),
+			"AZ-27 changed":           flip(es(good())),
+			"typ of an assertion":     sign(t, jose.ES256, k.private, good(), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}),
+			"an assertion":            es(h.good(c.ID)),
+			"iss of another":          es(with(good(), "iss", other.ID)),
+			"client_id of another":    es(with(good(), "client_id", other.ID)),
+			"no client_id":            es(with(good(), "client_id", nil)),
+			"aud of another":          es(with(good(), "aud", "https://evil.test")),
+			"expired":                 es(with(good(), "exp", now)),
+			"not yet":                 es(with(good(), "nbf", now+120)),
+			"of the future":           es(with(good(), "iat", now+120)),
+			"sub is the client":       es(with(good(), "sub", c.ID)),
+			"an object inside":        es(with(good(), "request", "x")),
+			"an address inside":       es(with(good(), "request_uri", "https://x.test")),
+			"scope is a list":         es(with(good(), "scope", []string{"openid"})),
+			"no JWT":                  "x",
+			"too long":                es(with(good(), "more", strings.Repeat("x", 17<<10))),
+		} {
+			h.sub(t, name, func(h *house) {
+				step, err := v.ask("client_id", string(c.ID), "redirect_uri", callback, "request", raw)
+				h.told(step, err, "invalid_request_object")
+				_, err = h.push(c, secret, "client_id", string(c.ID), "request", raw)
+				h.refused(err, oidc.InvalidRequestObject)
+			})
+		}
+		for name, o := range map[string]claims{"redirect_uri": with(good(), "redirect_uri", "https://evil.test"), "no redirect_uri": with(good(), "redirect_uri", nil)} {
+			h.sub(t, name, func(h *house) {
+				h.paged(v.ask("client_id", string(c.ID), "redirect_uri", callback, "request", es(o))) // what is outside does not count
+			})
+		}
+		step, err := v.ask("client_id", string(c.ID), "request", es(with(good(), "prompt", "none login")))
+		h.told(step, err, "invalid_request")
+		h.settings(c, func(c *auth.Client) { c.Settings.RequestAlgorithm = "PS256" })
+		step, err = v.ask("client_id", string(c.ID), "redirect_uri", callback, "request", es(good()))
+		h.told(step, err, "invalid_request_object")
+	})
+}
+
+// An address that the client has registered is asked, and no other (AZ-28).
+func TestAttack_AZ_28_ByReference(t *testing.T) {
+	var asked atomic.Int32
+	var answer atomic.Pointer[string]
+	theirs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if r.URL.Path == "/moved" {
+			http.Redirect(w, r, "/object", http.StatusFound)
+			return
+		}
+		w.Write([]byte(*answer.Load()))
+	}))
+	t.Cleanup(theirs.Close)
+	allow := func(c *oidc.Config) {
+		c.Out = outbound.New(outbound.Config{InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	}
+	each(t, func(t *testing.T, h *house) {
+		c, _, k := h.signer(jose.RS256)
+		h.settings(c, func(c *auth.Client) {
+			c.Settings.RequestURIs = []string{theirs.URL + "/object#hash", theirs.URL + "/moved", "https://127.0.0.1:1/none"}
+		})
+		v := h.visitor()
+		v.signIn(h.alice)
+		raw := sign(t, jose.RS256, k.private, h.object(c), nil)
+		answer.Store(&raw)
+		ask := func(uri string) (oidc.Step, error) {
+			return v.ask("client_id", string(c.ID), "redirect_uri", callback, "request_uri", uri)
+		}
+		for _, uri := range []string{theirs.URL + "/object", theirs.URL + "/object#other"} {
+			step, err := ask(uri)
+			h.ok(err)
+			h.granted(step)
+		}
+		before := asked.Load()
+		for _, uri := range []string{theirs.URL + "/other", theirs.URL + "/object?x", "http://169.254.169.254/latest", "x"} {
+			step, err := ask(uri)
+			h.told(step, err, "invalid_request_uri")
+		}
+		if asked.Load() != before {
+			t.Error("an address that nobody registered was asked")
+		}
+		for _, uri := range []string{theirs.URL + "/moved", "https://127.0.0.1:1/none"} {
+			step, err := ask(uri)
+			h.told(step, err, "invalid_request_uri")
+		}
+	}, allow)
+}
+
+// FuzzRequestObject: of whatever members, no parameter is lost for its type, and none
+// appears that was not there.
+func FuzzRequestObject(f *testing.F) {
+	h := newHouse(f, liteConfig(f))
+	c, _, k := h.signer(jose.EdDSA)
+	v := h.visitor()
+	v.signIn(h.alice)
+	good := h.object(c)
+	for name, value := range map[string]any{"state": 1, "scope": nil, "redirect_uri": []string{callback}, "max_age": "1", "claims": "{}", "resource": []int{1}, "prompt": claims{}} {
+		o := maps.Clone(good)
+		o[name] = value
+		b, err := json.Marshal(o)
+		h.ok(err)
+		f.Add(b)
+	}
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.alg, Key: k.private}, nil)
+	h.ok(err)
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		jws, err := s.Sign(payload)
+		if err != nil {
+			return
+		}
+		raw, err := jws.CompactSerialize()
+		if err != nil {
+			return
+		}
+		form, err := oidc.ParseAuthorizeForm("client_id=" + string(c.ID) + "&request=" + raw)
+		if err != nil {
+			return
+		}
+		step, err := h.Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: form, Browser: v.b})
+		if err != nil {
+			if _, ok := err.(*oidc.PageError); !ok {
+				t.Fatalf("%q: %v", payload, err)
+			}
+			return
+		}
+		var said struct {
+			Client   *string `json:"client_id"`
+			Redirect *string `json:"redirect_uri"`
+		}
+		if step.Kind == auth.StepAnswer && step.Answer.Get("code") != "" {
+			if err := json.Unmarshal(payload, &said); err != nil || said.Client == nil || *said.Client != string(c.ID) || said.Redirect == nil || *said.Redirect != callback {
+				t.Fatalf("%q gives a code", payload)
+			}
+		}
+	})
+}
