@@ -1,0 +1,258 @@
+package oidc_test
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/outbound"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// relying is an HTTPS server of clients, one for each path.
+type relying struct {
+	*httptest.Server
+	mu     sync.Mutex
+	status map[string]int      // by path; 200 when missing
+	got    map[string][]string // logout tokens
+	hang   chan struct{}       // /hang answers when it is closed
+}
+
+func newRelying(t *testing.T) *relying {
+	t.Helper()
+	r := &relying{status: map[string]int{}, got: map[string][]string{}, hang: make(chan struct{})}
+	r.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.Path == "/hang" {
+			<-r.hang
+			return
+		}
+		body, _ := io.ReadAll(q.Body)
+		form, err := url.ParseQuery(string(body))
+		if err != nil || q.Method != http.MethodPost || q.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || len(form) != 1 {
+			t.Errorf("%s %s: %q", q.Method, q.Header.Get("Content-Type"), body)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.got[q.URL.Path] = append(r.got[q.URL.Path], form.Get("logout_token"))
+		if s := r.status[q.URL.Path]; s != 0 {
+			w.WriteHeader(s)
+		}
+	}))
+	t.Cleanup(r.Close)
+	t.Cleanup(func() { close(r.hang) })
+	return r
+}
+
+// answers makes the client at a path answer with a status from now on.
+func (r *relying) answers(path string, status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status[path] = status
+}
+
+func (r *relying) tokens(path string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.got[path])
+}
+
+// asking lets the provider ask the test's server, which it trusts.
+func (r *relying) asking(timeout time.Duration) func(*oidc.Config) {
+	return func(c *oidc.Config) {
+		c.Out = outbound.New(outbound.Config{Timeout: timeout, InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Transport: func(t *http.Transport) {
+			t.TLSClientConfig = &tls.Config{RootCAs: r.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+		}})
+	}
+}
+
+func (r *relying) listens(h *house, path string, change ...func(*auth.Client)) auth.Client {
+	h.t.Helper()
+	c, _ := h.app()
+	return h.settings(c, func(c *auth.Client) {
+		c.Settings.BackchannelURI = r.URL + path
+		for _, f := range change {
+			f(c)
+		}
+	})
+}
+
+// notices claims what waits for clients.
+func (h *house) notices() []auth.Message {
+	h.t.Helper()
+	var out []auth.Message
+	h.ok(h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
+		claimed, err := tx.Claim("test", tx.Now.Add(time.Minute), "logout.", 100)
+		for _, c := range claimed {
+			if c.Broken != nil {
+				h.t.Error(c.Broken)
+			}
+			out = append(out, c.Message)
+		}
+		return err
+	}))
+	return out
+}
+
+// EP-19: each client hears of it once, in a token that can be nothing else; one that
+// hangs delays neither the person nor the others.
+func TestAttack_EP_19_BackChannel(t *testing.T) {
+	r := newRelying(t)
+	each(t, func(t *testing.T, h *house) {
+		hangs := r.listens(h, "/hang")
+		one := r.listens(h, "/"+string(hangs.ID)+"/one")
+		two := r.listens(h, "/"+string(hangs.ID)+"/two", func(c *auth.Client) {
+			c.Settings.IDTokenAlgorithm, c.Settings.SubjectType, c.Settings.Sector = "ES256", "pairwise", "app.example.test"
+		})
+		deaf, _ := h.app()
+		v := h.visitor()
+		v.signIn(h.alice)
+		sids := map[auth.ClientID]auth.SessionID{}
+		for _, c := range []auth.Client{hangs, one, two, deaf} {
+			s, _ := v.under(c, auth.Scope{"openid"})
+			sids[c.ID] = s.ID
+		}
+		start := time.Now()
+		if _, err := v.logout("id_token_hint", h.idToken(one, h.alice)); err != nil {
+			t.Fatal(err)
+		}
+		list := h.notices()
+		if len(list) != 3 {
+			t.Fatalf("%d messages: %+v", len(list), list)
+		}
+		var wg sync.WaitGroup
+		for _, m := range list {
+			if m.Logout.Session != sids[m.Logout.Client] || m.Logout.Account != h.alice {
+				t.Errorf("%+v", m.Logout)
+			}
+			wg.Go(func() {
+				err := h.DeliverLogout(t.Context(), m)
+				if hung := m.Logout.Client == hangs.ID; hung != (err != nil) || errors.Is(err, oidc.ErrGivenUp) {
+					t.Errorf("%s: %v", m.Logout.URI, err)
+				}
+			})
+		}
+		wg.Wait()
+		if d := time.Since(start); d > 30*time.Second {
+			t.Errorf("it took %s", d)
+		}
+		for _, c := range []auth.Client{one, two} {
+			got := r.tokens(c.Settings.BackchannelURI[len(r.URL):])
+			if len(got) != 1 {
+				t.Fatalf("%s was told %d times", c.ID, len(got))
+			}
+			h.logoutToken(t, got[0], c, sids[c.ID])
+		}
+	}, r.asking(time.Second))
+}
+
+// logoutToken checks every claim of one (OpenID Connect Back-Channel Logout §2.4).
+func (h *house) logoutToken(t *testing.T, raw string, c auth.Client, sid auth.SessionID) {
+	t.Helper()
+	alg := jose.RS256
+	if c.Settings.IDTokenAlgorithm != "" {
+		alg = jose.SignatureAlgorithm(c.Settings.IDTokenAlgorithm)
+	}
+	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{alg})
+	h.ok(err)
+	if typ := parsed.Headers[0].ExtraHeaders[jose.HeaderType]; typ != "logout+jwt" {
+		t.Errorf("typ %v", typ)
+	}
+	encoded, err := h.keys.JWKS(t.Context(), tenant)
+	h.ok(err)
+	var set jose.JSONWebKeySet
+	h.ok(json.Unmarshal(encoded, &set))
+	var got map[string]any
+	h.ok(parsed.Claims(set.Key(parsed.Headers[0].KeyID)[0].Key, &got))
+	now := float64(h.clock.Now().Unix())
+	want := map[string]any{"iss": base, "aud": string(c.ID), "sub": h.tokens.Subject(c, h.alice), "sid": string(sid), "iat": now, "exp": now + 120}
+	for name, value := range want {
+		if got[name] != value {
+			t.Errorf("%s is %v, want %v", name, got[name], value)
+		}
+	}
+	if events, _ := got["events"].(map[string]any); len(events) != 1 || events["http://schemas.openid.net/event/backchannel-logout"] == nil {
+		t.Errorf("events %v", got["events"])
+	}
+	if jti, _ := got["jti"].(string); jti == "" || len(got) != len(want)+2 {
+		t.Errorf("claims %v", got)
+	}
+	// It must not pass for anything else of ours.
+	if _, err := h.tokens.VerifyFor(t.Context(), tenant, raw, string(c.ID)); err == nil {
+		t.Error("it passes for an access token")
+	}
+}
+
+func TestBackChannelAnswers(t *testing.T) {
+	r := newRelying(t)
+	each(t, func(t *testing.T, h *house) {
+		path := "/" + t.Name()
+		c := r.listens(h, path)
+		m := auth.Message{Tenant: tenant, Kind: auth.LogoutBackchannel, CreatedAt: h.clock.Now(), Attempts: 1,
+			Logout: auth.LogoutNotice{Client: c.ID, Account: h.alice, Session: "s1", URI: c.Settings.BackchannelURI}}
+		for status, want := range map[int]string{200: "done", 204: "done", 400: "over", 404: "later", 500: "later", 503: "later", 302: "later"} {
+			r.answers(path, status)
+			err := h.DeliverLogout(t.Context(), m)
+			got := "later"
+			if err == nil {
+				got = "done"
+			} else if errors.Is(err, oidc.ErrGivenUp) {
+				got = "over"
+			}
+			if got != want {
+				t.Errorf("%d: %v", status, err)
+			}
+		}
+		// Not for ever.
+		r.answers(path, 500)
+		h.clock.Advance(10 * time.Minute)
+		if err := h.DeliverLogout(t.Context(), m); !errors.Is(err, oidc.ErrGivenUp) {
+			t.Errorf("after ten minutes: %v", err)
+		}
+		// Addresses that clients must not make us ask, and clients that are gone.
+		h.settings(c, func(c *auth.Client) { c.Settings.BackchannelURI = "https://10.0.0.1/" })
+		if err := h.DeliverLogout(t.Context(), m); !errors.Is(err, outbound.ErrAddress) || !errors.Is(err, oidc.ErrGivenUp) {
+			t.Errorf("a private address: %v", err)
+		}
+		h.settings(c, func(c *auth.Client) { c.Settings.BackchannelURI = "" })
+		h.ok(h.DeliverLogout(t.Context(), m))
+		h.write(func(tx *store.Tx) error { return tx.DeleteClient(c.ID) })
+		h.ok(h.DeliverLogout(t.Context(), m))
+	}, r.asking(5*time.Second))
+}
+
+// A client that does not answer is left alone for a moment, whatever waits for it.
+func TestBackChannelPatience(t *testing.T) {
+	r := newRelying(t)
+	each(t, func(t *testing.T, h *house) {
+		c := r.listens(h, "/hang")
+		m := auth.Message{Tenant: tenant, CreatedAt: h.clock.Now(), Logout: auth.LogoutNotice{Client: c.ID, Account: h.alice, Session: "s1"}}
+		if err := h.DeliverLogout(t.Context(), m); err == nil {
+			t.Fatal("a client that hangs has answered")
+		}
+		start := time.Now()
+		for range 100 {
+			if err := h.DeliverLogout(t.Context(), m); err == nil || errors.Is(err, oidc.ErrGivenUp) {
+				t.Fatal(err)
+			}
+		}
+		if d := time.Since(start); d > 10*time.Second {
+			t.Errorf("a hundred messages for a client that hangs took %s", d)
+		}
+		h.settings(c, func(c *auth.Client) { c.Settings.BackchannelURI = r.URL + "/up" })
+		h.ok(h.DeliverLogout(t.Context(), m))
+	}, r.asking(300*time.Millisecond))
+}

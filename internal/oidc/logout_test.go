@@ -1,0 +1,381 @@
+package oidc_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+const goodbye = "https://app.example.test/bye"
+
+// leaves has a page for those who have logged out.
+func leaves(r *oidc.Registration) { r.PostLogoutURIs = []string{goodbye} }
+
+// logout sends the browser to the endpoint, and keeps what it is told about cookies.
+func (v *visitor) logout(pairs ...string) (oidc.LogoutStep, error) {
+	v.h.t.Helper()
+	return v.logoutBy(false, pairs...)
+}
+
+func (v *visitor) logoutBy(posted bool, pairs ...string) (oidc.LogoutStep, error) {
+	v.h.t.Helper()
+	b := v.b
+	if posted {
+		b.Sessions = nil // as SameSite has it
+	}
+	step, err := v.h.Logout(v.h.t.Context(), oidc.LogoutInput{Tenant: tenant, Form: form(v.h.t, pairs...).Form, Posted: posted, Browser: b})
+	v.left(step)
+	return step, err
+}
+
+func (v *visitor) left(step oidc.LogoutStep) {
+	if step.Ended {
+		stay := session.Secrets(step.Cookie)
+		v.b.Sessions = slices.DeleteFunc(v.b.Sessions, func(s session.Signed) bool { return !slices.Contains(stay, s.Secret) })
+	}
+}
+
+// under signs a client in in the browser's current session, with a refresh token.
+func (v *visitor) under(c auth.Client, scope auth.Scope) (auth.Session, auth.FamilyID) {
+	v.h.t.Helper()
+	var s auth.Session
+	family := auth.FamilyID("family of " + c.ID)
+	v.h.write(func(tx *store.Tx) (err error) {
+		s, err = session.New(session.Config{}).StartClient(tx, v.b.Sessions[0].Session, session.BeginClient{Client: c, Scope: scope})
+		if err != nil {
+			return err
+		}
+		return tx.InsertFamily(auth.Family{ID: family, Account: s.Account, Client: c.ID, Session: s.ID, Scope: scope, Digest: string(family),
+			CreatedAt: tx.Now, RotatedAt: tx.Now, IdleAt: s.ExpiresAt, ExpiresAt: s.ExpiresAt})
+	})
+	return s, family
+}
+
+func (h *house) alive(id auth.SessionID) bool {
+	h.t.Helper()
+	var v auth.Session
+	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+		v, err = tx.Session(id)
+		return err
+	}))
+	return v.EndedAt.IsZero()
+}
+
+func (h *house) revoked(id auth.FamilyID) bool {
+	h.t.Helper()
+	var f auth.Family
+	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+		f, err = tx.Family(id)
+		return err
+	}))
+	return !f.RevokedAt.IsZero()
+}
+
+// shown wants a page that says no.
+func (h *house) shown(name string, step oidc.LogoutStep, err error) {
+	h.t.Helper()
+	if p, ok := errors.AsType[*oidc.PageError](err); !ok || step.Kind != "" || p.Title == "" {
+		h.t.Errorf("%s: %+v, %v", name, step, err)
+	}
+}
+
+// EP-18, and what a genuine hint does: the old ID Token is enough, the state comes
+// back, and nothing else does.
+func TestAttack_EP_18_ExpiredHint(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(leaves)
+		v := h.visitor()
+		sid := v.signIn(h.alice)
+		step, err := v.logout("id_token_hint", h.idToken(c, h.alice), "client_id", string(c.ID), "post_logout_redirect_uri", goodbye, "state", "a b&c")
+		h.ok(err)
+		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=a%20b%26c" || !step.Ended || step.Cookie != "" || h.alive(sid) {
+			t.Errorf("%+v", step)
+		}
+		if e := h.events(auth.EventLogout); len(e) != 1 || e[0].Account != h.alice || e[0].Detail["client"] != string(c.ID) {
+			t.Errorf("audit: %+v", e)
+		}
+		// Again, when nobody is there any more: the way back is the same.
+		step, err = v.logout("id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", goodbye)
+		h.ok(err)
+		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye || step.Ended {
+			t.Errorf("again: %+v", step)
+		}
+		// Without a place to go there is a page.
+		v.signIn(h.alice)
+		if step, err = v.logout("id_token_hint", h.idToken(c, h.alice), "state", "x"); err != nil || step.Kind != oidc.LogoutDone || !step.Ended {
+			t.Errorf("no redirect: %+v, %v", step, err)
+		}
+	})
+}
+
+func TestAttack_EP_15_PostLogoutRedirect(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(leaves)
+		other, _ := h.app(func(r *oidc.Registration) { r.PostLogoutURIs = []string{"https://other.example.test/"} })
+		v := h.visitor()
+		sid := v.signIn(h.alice)
+		for _, uri := range []string{"https://evil.example/", goodbye + "/", goodbye + "?x=y", goodbye + "#x", "https://app.example.test/by", "HTTPS://app.example.test/bye",
+			goodbye + "%00", "https://other.example.test/", "javascript:alert(1)", "//app.example.test/bye", callback} {
+			step, err := v.logout("id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", uri)
+			h.shown(uri, step, err)
+		}
+		step, err := v.logout("id_token_hint", h.idToken(other, h.alice), "post_logout_redirect_uri", goodbye)
+		h.shown("another client's", step, err)
+		if !h.alive(sid) {
+			t.Error("a refused request logged out")
+		}
+		// Nobody answers for a redirect without a client.
+		step, err = v.logout("post_logout_redirect_uri", goodbye, "state", "s")
+		h.ok(err)
+		if step.Kind != oidc.LogoutConfirm {
+			t.Fatalf("%+v", step)
+		}
+		step, err = v.confirm(step)
+		h.ok(err)
+		if step.Kind != oidc.LogoutDone || !step.Ended || h.alive(sid) {
+			t.Errorf("%+v", step)
+		}
+	})
+}
+
+// confirm is the person's yes.
+func (v *visitor) confirm(step oidc.LogoutStep) (oidc.LogoutStep, error) {
+	v.h.t.Helper()
+	next, err := v.h.ConfirmLogout(v.h.t.Context(), oidc.LogoutAnswer{Tenant: tenant, Pending: step.Pending, CSRF: step.CSRF, Browser: v.b})
+	v.left(next)
+	return next, err
+}
+
+// EP-16: whatever another site can make a browser send, the session stays until the
+// person has said yes on our page.
+func TestAttack_EP_16_WithoutAHint(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(leaves)
+		bob := h.person("bob")
+		v := h.visitor()
+		sids := []auth.SessionID{v.signIn(h.alice), v.signIn(bob)}
+		var step oidc.LogoutStep
+		for _, pairs := range [][]string{nil, {"state", "x"}, {"client_id", string(c.ID)}, {"client_id", string(c.ID), "post_logout_redirect_uri", goodbye, "state", "x"}} {
+			var err error
+			if step, err = v.logout(pairs...); err != nil || step.Kind != oidc.LogoutConfirm || step.Location != "" || step.Ended || len(step.Accounts) != 2 {
+				t.Fatalf("%q: %+v, %v", pairs, step, err)
+			}
+		}
+		answer := oidc.LogoutAnswer{Tenant: tenant, Pending: step.Pending, CSRF: step.CSRF, Browser: v.b}
+		for name, change := range map[string]func(*oidc.LogoutAnswer){
+			"no csrf":            func(a *oidc.LogoutAnswer) { a.CSRF = "" },
+			"changed csrf":       func(a *oidc.LogoutAnswer) { a.CSRF = flip(a.CSRF) },
+			"changed request":    func(a *oidc.LogoutAnswer) { a.Pending = "x" + a.Pending },
+			"no request":         func(a *oidc.LogoutAnswer) { a.Pending = "" },
+			"of another browser": func(a *oidc.LogoutAnswer) { w := h.visitor(); w.signIn(h.alice); a.Browser = w.b },
+			"of another tenant":  func(a *oidc.LogoutAnswer) { a.Tenant = "other" },
+			"of a different order": func(a *oidc.LogoutAnswer) {
+				a.Browser.Sessions = slices.Clone(a.Browser.Sessions)
+				slices.Reverse(a.Browser.Sessions)
+			},
+		} {
+			tried := answer
+			change(&tried)
+			if got, err := h.ConfirmLogout(t.Context(), tried); auth.KindOf(err) != auth.KindForbidden || got.Ended {
+				t.Errorf("%s: %+v, %v", name, got, err)
+			}
+		}
+		for _, sid := range sids {
+			if !h.alive(sid) {
+				t.Fatal("logged out without a yes")
+			}
+		}
+		step, err := v.confirm(step)
+		h.ok(err)
+		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=x" || step.Cookie != "" || h.alive(sids[0]) || h.alive(sids[1]) {
+			t.Errorf("%+v", step)
+		}
+		// A page that was left open for hours is worth nothing.
+		v.signIn(h.alice)
+		step, err = v.logout()
+		h.ok(err)
+		h.clock.Advance(time.Hour)
+		if _, err := v.confirm(step); auth.KindOf(err) != auth.KindForbidden {
+			t.Errorf("an old page: %v", err)
+		}
+	})
+}
+
+func TestAttack_EP_17_Hints(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(leaves)
+		other, _ := h.app(leaves)
+		v := h.visitor()
+		sid := v.signIn(h.alice)
+		good := h.idToken(c, h.alice)
+		say := func(alg, typ string, body claims) string {
+			b, err := json.Marshal(body)
+			h.ok(err)
+			raw, err := h.keys.Sign(t.Context(), tenant, alg, typ, b)
+			h.ok(err)
+			return raw
+		}
+		body := claims{"iss": base, "sub": h.alice, "aud": c.ID}
+		parts := strings.Split(good, ".")
+		for name, raw := range map[string]string{
+			"changed signature": flip(good), "cut": good[:20], "no JWT": "x", "too long": strings.Repeat("x", 20000),
+			"alg none":       "eyJhbGciOiJub25lIn0." + parts[1] + ".",
+			"another issuer": say(keys.RS256, "JWT", with(body, "iss", base+"/t/other")),
+			"no audience":    say(keys.RS256, "JWT", with(body, "aud", []string{})),
+			"access token":   say(keys.RS256, "at+jwt", body),
+			"logout token":   say(keys.RS256, "logout+jwt", body),
+		} {
+			step, err := v.logout("id_token_hint", raw, "post_logout_redirect_uri", goodbye)
+			h.shown(name, step, err)
+		}
+		step, err := v.logout("id_token_hint", good, "client_id", string(other.ID), "post_logout_redirect_uri", goodbye)
+		h.shown("aud is not client_id", step, err)
+		step, err = v.logout("client_id", "nobody", "post_logout_redirect_uri", goodbye)
+		h.shown("unknown client", step, err)
+		h.settings(other, func(c *auth.Client) { c.DisabledAt = h.clock.Now() })
+		step, err = v.logout("id_token_hint", h.idToken(other, h.alice))
+		h.shown("client that is shut", step, err)
+		// Of somebody else: the person is asked.
+		step, err = v.logout("id_token_hint", h.idToken(c, h.person("bob")), "post_logout_redirect_uri", goodbye)
+		if err != nil || step.Kind != oidc.LogoutConfirm || step.Location != "" {
+			t.Errorf("of another user: %+v, %v", step, err)
+		}
+		if !h.alive(sid) {
+			t.Error("logged out")
+		}
+	})
+}
+
+// Of several accounts in a browser, the one that the hint means leaves.
+func TestLogoutOfOneAmongSeveral(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(leaves)
+		pairwise, _ := h.app(func(r *oidc.Registration) { r.SubjectType = "pairwise" })
+		bob := h.person("bob")
+		v := h.visitor()
+		alices := v.signIn(h.alice)
+		bobs := v.signIn(bob)
+		step, err := v.logout("id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", goodbye)
+		h.ok(err)
+		if step.Kind != oidc.LogoutRedirect || step.Cookie != v.b.Sessions[0].Secret || len(v.b.Sessions) != 1 || h.alive(alices) || !h.alive(bobs) {
+			t.Errorf("%+v", step)
+		}
+		if step, err = v.logout("id_token_hint", h.idToken(pairwise, bob)); err != nil || step.Kind != oidc.LogoutDone || h.alive(bobs) {
+			t.Errorf("by a pairwise subject: %+v, %v", step, err)
+		}
+	})
+}
+
+// A form of another site comes without our cookies, and must log out all the same.
+func TestLogoutByPost(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(leaves)
+		v := h.visitor()
+		sid := v.signIn(h.alice)
+		step, err := v.logoutBy(true, "id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", goodbye, "state", "s")
+		h.ok(err)
+		u, err := url.Parse(step.Location)
+		h.ok(err)
+		if step.Kind != oidc.LogoutRedirect || !strings.HasPrefix(step.Location, base+oidc.LogoutPath+"?") || !h.alive(sid) {
+			t.Fatalf("%+v", step)
+		}
+		request := u.Query().Get("request")
+		again, err := v.logout("request", flip(request))
+		h.shown("a changed one", again, err)
+		if step, err = v.logout("request", request); err != nil || step.Location != goodbye+"?state=s" || h.alive(sid) {
+			t.Errorf("%+v, %v", step, err)
+		}
+	})
+}
+
+// RT-10, and what stays: a log-out takes the refresh tokens of all clients in the
+// browser but those that were granted for the person's absence.
+func TestAttack_RT_10_Logout(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		scope := auth.Scope{"openid", "offline_access"}
+		native := func(r *oidc.Registration) { r.Type, r.FirstParty = auth.ClientNative, true }
+		grants := func(r *oidc.Registration) {
+			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
+		}
+		house, _ := h.app(leaves, ours, grants)
+		third, _ := h.app(grants)
+		plain, _ := h.app(grants)
+		device, _ := h.app(native, grants)
+		v := h.visitor()
+		v.signIn(h.alice)
+		own, ownFamily := v.under(house, scope)
+		online, onlineFamily := v.under(plain, auth.Scope{"openid"})
+		away, awayFamily := v.under(third, scope)
+		phone, phoneFamily := v.under(device, scope)
+		w := h.visitor() // another browser
+		w.signIn(h.alice)
+		elsewhere, _ := h.app(grants)
+		far, farFamily := w.under(elsewhere, scope)
+		if _, err := v.logout("id_token_hint", h.idToken(house, h.alice)); err != nil {
+			t.Fatal(err)
+		}
+		for name, got := range map[string]bool{
+			"first-party session": h.alive(own.ID), "its refresh token": !h.revoked(ownFamily),
+			"session without offline_access": h.alive(online.ID), "its refresh token too": !h.revoked(onlineFamily),
+		} {
+			if got {
+				t.Errorf("%s lives on", name)
+			}
+		}
+		for name, got := range map[string]bool{
+			"third party with offline_access": h.alive(away.ID) && !h.revoked(awayFamily), "app on a device": h.alive(phone.ID) && !h.revoked(phoneFamily),
+			"another browser": h.alive(far.ID) && !h.revoked(farFamily) && h.alive(w.b.Sessions[0].Session.ID),
+		} {
+			if !got {
+				t.Errorf("%s has ended", name)
+			}
+		}
+		// What stands alone now still ends with everything else.
+		h.write(func(tx *store.Tx) error {
+			list, err := tx.Sessions(h.alice)
+			if err != nil || len(list) != 3 {
+				t.Errorf("the owner sees %d sessions, %v", len(list), err)
+			}
+			_, err = tx.EndSessions(h.alice, "", auth.EndByOwner)
+			return err
+		})
+		if h.alive(away.ID) || !h.revoked(phoneFamily) || h.alive(far.ID) {
+			t.Error("what stood alone outlives the end of everything")
+		}
+	})
+}
+
+func FuzzLogoutRequest(f *testing.F) {
+	h := newHouse(f, liteConfig(f))
+	v := h.visitor()
+	v.signIn(h.alice)
+	step, err := v.logout("state", "x")
+	h.ok(err)
+	f.Add(step.Pending, step.CSRF+"x")
+	f.Add("e30.x", "")
+	f.Add(".", ".")
+	f.Fuzz(func(t *testing.T, pending, csrf string) {
+		if csrf == step.CSRF {
+			return
+		}
+		if got, err := h.ConfirmLogout(t.Context(), oidc.LogoutAnswer{Tenant: tenant, Pending: pending, CSRF: csrf, Browser: v.b}); err == nil || got.Ended {
+			t.Fatalf("%q: %+v", pending, got)
+		}
+		if form, err := oidc.ParseForm(url.Values{"request": {pending}, "id_token_hint": {csrf}}.Encode()); err == nil {
+			got, err := h.Logout(t.Context(), oidc.LogoutInput{Tenant: tenant, Form: form, Browser: v.b})
+			if err == nil && (got.Ended || got.Location != "") {
+				t.Fatalf("%q: %+v", pending, got)
+			}
+		}
+	})
+}
