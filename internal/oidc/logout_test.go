@@ -61,7 +61,7 @@ func (v *visitor) under(c auth.Client, scope auth.Scope) (auth.Session, auth.Fam
 	return s, family
 }
 
-func (h *house) alive(id auth.SessionID) bool {
+func (h *house) goesOn(id auth.SessionID) bool {
 	h.t.Helper()
 	var v auth.Session
 	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
@@ -71,7 +71,7 @@ func (h *house) alive(id auth.SessionID) bool {
 	return v.EndedAt.IsZero()
 }
 
-func (h *house) revoked(id auth.FamilyID) bool {
+func (h *house) familyOver(id auth.FamilyID) bool {
 	h.t.Helper()
 	var f auth.Family
 	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
@@ -98,7 +98,7 @@ func TestAttack_EP_18_ExpiredHint(t *testing.T) {
 		sid := v.signIn(h.alice)
 		step, err := v.logout("id_token_hint", h.idToken(c, h.alice), "client_id", string(c.ID), "post_logout_redirect_uri", goodbye, "state", "a b&c")
 		h.ok(err)
-		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=a%20b%26c" || !step.Ended || step.Cookie != "" || h.alive(sid) {
+		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=a%20b%26c" || !step.Ended || step.Cookie != "" || h.goesOn(sid) {
 			t.Errorf("%+v", step)
 		}
 		if e := h.events(auth.EventLogout); len(e) != 1 || e[0].Account != h.alice || e[0].Detail["client"] != string(c.ID) {
@@ -131,7 +131,7 @@ func TestAttack_EP_15_PostLogoutRedirect(t *testing.T) {
 		}
 		step, err := v.logout("id_token_hint", h.idToken(other, h.alice), "post_logout_redirect_uri", goodbye)
 		h.shown("another client's", step, err)
-		if !h.alive(sid) {
+		if !h.goesOn(sid) {
 			t.Error("a refused request logged out")
 		}
 		// Nobody answers for a redirect without a client.
@@ -142,7 +142,7 @@ func TestAttack_EP_15_PostLogoutRedirect(t *testing.T) {
 		}
 		step, err = v.confirm(step)
 		h.ok(err)
-		if step.Kind != oidc.LogoutDone || !step.Ended || h.alive(sid) {
+		if step.Kind != oidc.LogoutDone || !step.Ended || h.goesOn(sid) {
 			t.Errorf("%+v", step)
 		}
 	})
@@ -191,13 +191,13 @@ func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 			}
 		}
 		for _, sid := range sids {
-			if !h.alive(sid) {
+			if !h.goesOn(sid) {
 				t.Fatal("logged out without a yes")
 			}
 		}
 		step, err := v.confirm(step)
 		h.ok(err)
-		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=x" || step.Cookie != "" || h.alive(sids[0]) || h.alive(sids[1]) {
+		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=x" || step.Cookie != "" || h.goesOn(sids[0]) || h.goesOn(sids[1]) {
 			t.Errorf("%+v", step)
 		}
 		// A page that was left open for hours is worth nothing.
@@ -250,7 +250,7 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 		if err != nil || step.Kind != oidc.LogoutConfirm || step.Location != "" {
 			t.Errorf("of another user: %+v, %v", step, err)
 		}
-		if !h.alive(sid) {
+		if !h.goesOn(sid) {
 			t.Error("logged out")
 		}
 	})
@@ -267,10 +267,10 @@ func TestLogoutOfOneAmongSeveral(t *testing.T) {
 		bobs := v.signIn(bob)
 		step, err := v.logout("id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", goodbye)
 		h.ok(err)
-		if step.Kind != oidc.LogoutRedirect || step.Cookie != v.b.Sessions[0].Secret || len(v.b.Sessions) != 1 || h.alive(alices) || !h.alive(bobs) {
+		if step.Kind != oidc.LogoutRedirect || step.Cookie != v.b.Sessions[0].Secret || len(v.b.Sessions) != 1 || h.goesOn(alices) || !h.goesOn(bobs) {
 			t.Errorf("%+v", step)
 		}
-		if step, err = v.logout("id_token_hint", h.idToken(pairwise, bob)); err != nil || step.Kind != oidc.LogoutDone || h.alive(bobs) {
+		if step, err = v.logout("id_token_hint", h.idToken(pairwise, bob)); err != nil || step.Kind != oidc.LogoutDone || h.goesOn(bobs) {
 			t.Errorf("by a pairwise subject: %+v, %v", step, err)
 		}
 	})
@@ -286,13 +286,13 @@ func TestLogoutByPost(t *testing.T) {
 		h.ok(err)
 		u, err := url.Parse(step.Location)
 		h.ok(err)
-		if step.Kind != oidc.LogoutRedirect || !strings.HasPrefix(step.Location, base+oidc.LogoutPath+"?") || !h.alive(sid) {
+		if step.Kind != oidc.LogoutRedirect || !strings.HasPrefix(step.Location, base+oidc.LogoutPath+"?") || !h.goesOn(sid) {
 			t.Fatalf("%+v", step)
 		}
 		request := u.Query().Get("request")
 		again, err := v.logout("request", flip(request))
 		h.shown("a changed one", again, err)
-		if step, err = v.logout("request", request); err != nil || step.Location != goodbye+"?state=s" || h.alive(sid) {
+		if step, err = v.logout("request", request); err != nil || step.Location != goodbye+"?state=s" || h.goesOn(sid) {
 			t.Errorf("%+v, %v", step, err)
 		}
 	})
@@ -325,16 +325,16 @@ func TestAttack_RT_10_Logout(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, got := range map[string]bool{
-			"first-party session": h.alive(own.ID), "its refresh token": !h.revoked(ownFamily),
-			"session without offline_access": h.alive(online.ID), "its refresh token too": !h.revoked(onlineFamily),
+			"first-party session": h.goesOn(own.ID), "its refresh token": !h.familyOver(ownFamily),
+			"session without offline_access": h.goesOn(online.ID), "its refresh token too": !h.familyOver(onlineFamily),
 		} {
 			if got {
 				t.Errorf("%s lives on", name)
 			}
 		}
 		for name, got := range map[string]bool{
-			"third party with offline_access": h.alive(away.ID) && !h.revoked(awayFamily), "app on a device": h.alive(phone.ID) && !h.revoked(phoneFamily),
-			"another browser": h.alive(far.ID) && !h.revoked(farFamily) && h.alive(w.b.Sessions[0].Session.ID),
+			"third party with offline_access": h.goesOn(away.ID) && !h.familyOver(awayFamily), "app on a device": h.goesOn(phone.ID) && !h.familyOver(phoneFamily),
+			"another browser": h.goesOn(far.ID) && !h.familyOver(farFamily) && h.goesOn(w.b.Sessions[0].Session.ID),
 		} {
 			if !got {
 				t.Errorf("%s has ended", name)
@@ -349,7 +349,7 @@ func TestAttack_RT_10_Logout(t *testing.T) {
 			_, err = tx.EndSessions(h.alice, "", auth.EndByOwner)
 			return err
 		})
-		if h.alive(away.ID) || !h.revoked(phoneFamily) || h.alive(far.ID) {
+		if h.goesOn(away.ID) || !h.familyOver(phoneFamily) || h.goesOn(far.ID) {
 			t.Error("what stood alone outlives the end of everything")
 		}
 	})
