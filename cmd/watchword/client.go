@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -16,27 +14,27 @@ type clientCmd struct {
 	Create       clientCreate       `cmd:"" help:"Register a program that asks for tokens; its secret is shown once."`
 	List         clientList         `cmd:"" help:"List clients."`
 	Show         clientShow         `cmd:"" help:"Show one client."`
+	Update       clientUpdate       `cmd:"" help:"Change what is registered of a client."`
 	RotateSecret clientRotateSecret `cmd:"" name:"rotate-secret" help:"Give a client a new secret; the former one works on for a while."`
 	Disable      clientDisable      `cmd:"" help:"Shut a client; nothing it has works here any more."`
 	Enable       clientEnable       `cmd:"" help:"Open a disabled client again."`
 	Delete       clientDelete       `cmd:"" help:"Delete a client for good."`
+
+	RegistrationToken clientRegistrationToken `cmd:"" name:"registration-token" help:"Make a token with which clients can register themselves where oauth.registration is token; it is shown once."`
 }
 
 type clientView struct {
-	ID           auth.ClientID    `json:"client_id"`
-	Name         string           `json:"name"`
-	Type         auth.ClientType  `json:"type"`
-	FirstParty   bool             `json:"first_party"`
-	Disabled     bool             `json:"disabled"`
-	RedirectURIs []string         `json:"redirect_uris"`
-	Scopes       []string         `json:"scopes"`
-	Grants       []auth.GrantType `json:"grant_types"`
-	Auth         auth.AuthMethod  `json:"token_endpoint_auth_method,omitempty"`
-	JWKS         json.RawMessage  `json:"jwks,omitempty"`
-	Audiences    []string         `json:"audiences"`
-	Serves       []string         `json:"serves"`
-	Secrets      []secretView     `json:"secrets"`
-	CreatedAt    time.Time        `json:"created_at"`
+	ID           auth.ClientID   `json:"client_id"`
+	Name         string          `json:"name"`
+	Type         auth.ClientType `json:"type"`
+	FirstParty   bool            `json:"first_party"`
+	Disabled     bool            `json:"disabled"`
+	Dynamic      bool            `json:"dynamic"`
+	RedirectURIs []string        `json:"redirect_uris"`
+	Scopes       []string        `json:"scopes"`
+	Secrets      []secretView    `json:"secrets"`
+	CreatedAt    time.Time       `json:"created_at"`
+	auth.ClientSettings
 }
 
 // secretView is what can be said of a secret that nobody can read again.
@@ -48,10 +46,10 @@ type secretView struct {
 func viewClient(c auth.Client) clientView {
 	v := clientView{
 		ID: c.ID, Name: c.Name, Type: c.Type, FirstParty: c.FirstParty, Disabled: c.Disabled(), CreatedAt: c.CreatedAt,
-		RedirectURIs: append([]string{}, c.RedirectURIs...), Scopes: append([]string{}, c.Scopes...),
-		Grants: append([]auth.GrantType{}, c.Settings.Grants...), Auth: c.Settings.Auth, JWKS: c.Settings.JWKS,
-		Audiences: append([]string{}, c.Settings.Audiences...), Serves: append([]string{}, c.Settings.Serves...), Secrets: []secretView{},
+		Dynamic:      c.Settings.Registration != "" || !c.Settings.DocumentAt.IsZero(),
+		RedirectURIs: append([]string{}, c.RedirectURIs...), Scopes: append([]string{}, c.Scopes...), Secrets: []secretView{}, ClientSettings: c.Settings,
 	}
+	v.Registration = "" // the digest of a secret
 	if c.Public() {
 		v.Auth = auth.AuthNone
 	}
@@ -74,15 +72,10 @@ func (v clientView) state() string {
 
 type clientCreate struct {
 	ofTenant
-	Name        string   `required:"" help:"Name to show to people."`
-	Type        string   `required:"" enum:"web,spa,native,machine" help:"web (with a server), spa (in a browser), native (on a device), machine (no person)."`
-	RedirectURI []string `name:"redirect-uri" sep:"none" placeholder:"URL" help:"Where people come back to; exact. Repeat for more."`
-	Scope       []string `sep:"none" placeholder:"SCOPE" help:"A scope it may ask for. Repeat for more."`
-	FirstParty  bool     `name:"first-party" help:"It is your own: people are not asked for consent."`
-	Auth        string   `enum:"client_secret_basic,client_secret_post,private_key_jwt," default:"" help:"The one way in which it proves itself (default: a secret, sent either way; spa and native prove nothing)."`
-	JWKS        string   `name:"jwks" placeholder:"FILE" help:"Its public keys as a JWK Set, for private_key_jwt."`
-	Audience    []string `sep:"none" placeholder:"URL" help:"A resource it may ask tokens for. Repeat for more."`
-	Serves      []string `sep:"none" placeholder:"URL" help:"An audience it is the API of, and whose tokens it may introspect. Repeat for more."`
+	Name       string `required:"" help:"Name to show to people."`
+	Type       string `required:"" enum:"web,spa,native,machine" help:"web (with a server), spa (in a browser), native (on a device), machine (no person)."`
+	FirstParty bool   `name:"first-party" help:"It is your own: people are not asked for consent."`
+	clientFlags
 }
 
 // created is the answer of the commands that show a secret.
@@ -92,16 +85,9 @@ type created struct {
 }
 
 func (c clientCreate) Run(e *env) error {
-	r := oidc.Registration{
-		Name: c.Name, Type: auth.ClientType(c.Type), FirstParty: c.FirstParty, RedirectURIs: c.RedirectURI, Scopes: c.Scope,
-		ClientSettings: auth.ClientSettings{Auth: auth.AuthMethod(c.Auth), Audiences: c.Audience, Serves: c.Serves},
-	}
-	if c.JWKS != "" {
-		b, err := os.ReadFile(c.JWKS)
-		if err != nil {
-			return fmt.Errorf("read the keys: %w", err)
-		}
-		r.JWKS = b
+	r := oidc.Registration{Name: c.Name, Type: auth.ClientType(c.Type), FirstParty: c.FirstParty}
+	if err := c.apply(&r); err != nil {
+		return err
 	}
 	return e.open(func(s *server.Server) error {
 		client, secret, err := s.OIDC.CreateClient(e.ctx, c.id(), r, e.operator())
@@ -157,7 +143,7 @@ func (c clientShow) Run(e *env) error {
 		rows := [][]string{
 			{"name", v.Name}, {"type", string(v.Type)}, {"state", v.state()}, {"first party", fmt.Sprint(v.FirstParty)},
 			{"grants", fmt.Sprint(v.Grants)}, {"scopes", fmt.Sprint(v.Scopes)}, {"redirect URIs", strings.Join(v.RedirectURIs, " ")},
-			{"audiences", strings.Join(v.Audiences, " ")}, {"serves", strings.Join(v.Serves, " ")},
+			{"audiences", strings.Join(v.Audiences, " ")}, {"serves", strings.Join(v.Serves, " ")}, {"dynamic", fmt.Sprint(v.Dynamic)},
 		}
 		for _, secret := range v.Secrets {
 			until := "until it is rotated"
@@ -167,6 +153,47 @@ func (c clientShow) Run(e *env) error {
 			rows = append(rows, []string{"secret", "since " + secret.CreatedAt.Format(time.DateTime) + ", " + until})
 		}
 		return e.table(nil, "CLIENT\t"+string(v.ID), rows)
+	})
+}
+
+type clientUpdate struct {
+	ofClient
+	Name string `help:"Another name to show."`
+	clientFlags
+}
+
+func (c clientUpdate) Run(e *env) error {
+	return e.open(func(s *server.Server) error {
+		client, secret, err := s.OIDC.UpdateClient(e.ctx, c.id(), c.client(), "", e.operator(), func(r *oidc.Registration) error {
+			if c.Name != "" {
+				r.Name = c.Name
+			}
+			return c.apply(r)
+		})
+		if err != nil {
+			return err
+		}
+		if secret != "" {
+			return e.print(created{client.ID, secret.Reveal()}, "Changed client %s. It has a secret now, shown this once: %s", client.ID, secret.Reveal())
+		}
+		return e.print(viewClient(client), "Changed client %s.", client.ID)
+	})
+}
+
+type clientRegistrationToken struct {
+	ofTenant
+	Uses    int           `default:"1" help:"How many clients can be registered with it."`
+	Expires time.Duration `default:"24h" help:"How long it works."`
+}
+
+func (c clientRegistrationToken) Run(e *env) error {
+	return e.open(func(s *server.Server) error {
+		token, expires, err := s.OIDC.NewInitialToken(e.ctx, c.id(), c.Uses, c.Expires, e.operator())
+		if err != nil {
+			return err
+		}
+		out := map[string]any{"initial_access_token": token.Reveal(), "uses": c.Uses, "expires_at": expires}
+		return e.print(out, "The initial access token, shown this once: %s\nIt registers %d clients until %s.", token.Reveal(), c.Uses, expires.Format(time.DateTime))
 	})
 }
 

@@ -1,0 +1,342 @@
+package oidc_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+const tokenURL = base + oidc.TokenPath
+
+// jkt is the thumbprint of the key (RFC 7638).
+func (k keyPair) jkt(t testing.TB) string {
+	t.Helper()
+	sum, err := (&jose.JSONWebKey{Key: k.private.Public()}).Thumbprint(crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret.Encode(sum)
+}
+
+// proof is a good proof for a POST to the URL; changes replace claims, nil removes one.
+func (h *house) proof(k keyPair, url string, changes ...claims) string {
+	h.t.Helper()
+	c := claims{"jti": rand.Text(), "htm": "POST", "htu": url, "iat": h.clock.Now().Unix()}
+	for _, change := range changes {
+		for name, v := range change {
+			if c[name] = v; v == nil {
+				delete(c, name)
+			}
+		}
+	}
+	return signProof(h.t, k, c, nil)
+}
+
+func signProof(t testing.TB, k keyPair, c claims, headers map[jose.HeaderKey]any) string {
+	t.Helper()
+	all := map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.private.Public()}}
+	for name, v := range headers {
+		all[name] = v
+	}
+	return sign(t, k.alg, k.private, c, all)
+}
+
+// proving adds proofs to a request to the token endpoint.
+func proving(r oidc.Request, proofs ...string) oidc.Request {
+	r.Proof, r.Method, r.URL = proofs, "POST", tokenURL
+	return r
+}
+
+// bound reads the key to which an access token is bound.
+func bound(t testing.TB, access string) string {
+	t.Helper()
+	b, err := secret.Decode(strings.Split(access, ".")[1])
+	var c struct {
+		Cnf struct {
+			JKT string `json:"jkt"`
+		} `json:"cnf"`
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Cnf.JKT
+}
+
+func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret := h.machine()
+		k, other := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
+		good := func() string { return h.proof(k, tokenURL) }
+		said := claims{"jti": "x", "htm": "POST", "htu": tokenURL, "iat": h.clock.Now().Unix()}
+		parts := strings.Split(good(), ".")
+		for name, proofs := range map[string][]string{
+			"two":           {good(), good()},
+			"empty":         {""},
+			"garbage":       {"x.y.z"},
+			"typ missing":   {signProof(t, k, said, map[jose.HeaderKey]any{"typ": ""})},
+			"typ wrong":     {signProof(t, k, said, map[jose.HeaderKey]any{"typ": "JWT"})},
+			"alg none":      {encode(`{"typ":"dpop+jwt","alg":"none","jwk":{}}`) + "." + parts[1] + "."},
+			"HS256":         {sign(t, jose.HS256, []byte(strings.Repeat("k", 32)), said, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.private.Public()}})},
+			"jwk missing":   {sign(t, k.alg, k.private, said, map[jose.HeaderKey]any{"typ": "dpop+jwt"})},
+			"jwk private":   {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: k.private}})},
+			"bad signature": {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: other.private.Public()}})},
+			"jti missing":   {h.proof(k, tokenURL, claims{"jti": nil})},
+			"htm missing":   {h.proof(k, tokenURL, claims{"htm": nil})},
+			"htu missing":   {h.proof(k, tokenURL, claims{"htu": nil})},
+			"iat missing":   {h.proof(k, tokenURL, claims{"iat": nil})},
+			"DP-02 method":  {h.proof(k, tokenURL, claims{"htm": "GET"})},
+			"DP-02 path":    {h.proof(k, base+oidc.RevokePath)},
+			"DP-02 host":    {h.proof(k, "https://evil.test"+oidc.TokenPath)},
+			"DP-02 tenant":  {h.proof(k, base+"/t/acme"+oidc.TokenPath)},
+			"DP-03 old":     {h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(-time.Hour).Unix()})},
+			"DP-03 future":  {h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(time.Hour).Unix()})},
+		} {
+			out, err := h.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), proofs...))
+			if out.AccessToken != "" {
+				t.Errorf("DP-01 %s: a token", name)
+			}
+			h.refused(err, oidc.InvalidProof)
+		}
+		for name, p := range map[string]string{
+			"query":     h.proof(k, tokenURL+"?a=b#c"),
+			"ten ahead": h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(10 * time.Second).Unix()}),
+			"ten ago":   h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(-10 * time.Second).Unix()}),
+			"EdDSA":     h.proof(other, tokenURL),
+		} {
+			out, err := h.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), p))
+			if h.ok(err); bound(t, out.AccessToken) == "" || out.Type != "DPoP" {
+				t.Errorf("%s: type %q, bound to %q", name, out.Type, bound(t, out.AccessToken))
+			}
+		}
+	})
+}
+
+func encode(s string) string { return secret.Encode([]byte(s)) }
+
+// DP-04: a proof works once, on whichever node, and for whichever endpoint.
+func TestAttack_DP_04_ReplayAcrossNodes(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret := h.machine()
+		k := newPair(t, jose.ES256)
+		second := oidc.New(oidc.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now})
+		try := func(s *oidc.Service, proof string) error {
+			_, err := s.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), proof))
+			return err
+		}
+		p := h.proof(k, tokenURL, claims{"jti": "fixed", "iat": h.clock.Now().Add(30 * time.Second).Unix()})
+		h.ok(try(h.Service, p))
+		h.refused(try(h.Service, p), oidc.InvalidProof)
+		h.refused(try(second, p), oidc.InvalidProof)
+		h.refused(try(second, h.proof(k, tokenURL, claims{"jti": "fixed"})), oidc.InvalidProof)
+		h.ok(try(second, h.proof(newPair(t, jose.ES256), tokenURL, claims{"jti": "fixed"})))
+		for range 16 { // until the proof itself is too old
+			h.clock.Advance(10 * time.Second)
+			h.refused(try(second, p), oidc.InvalidProof)
+		}
+		// Of two at once one gets through.
+		same := h.proof(k, tokenURL)
+		results := make(chan error, 8)
+		for range cap(results) {
+			go func() { results <- try(h.Service, same) }()
+		}
+		passed := 0
+		for range cap(results) {
+			if <-results == nil {
+				passed++
+			}
+		}
+		if passed != 1 {
+			t.Errorf("DP-04: %d of %d at once got a token", passed, cap(results))
+		}
+	})
+}
+
+// coded leaves an authorization code for alice and the client, bound to a key.
+func (h *house) coded(c auth.Client, jkt string) (code, verifier string) {
+	h.t.Helper()
+	raw, verifier := secret.New("wwc_").Reveal(), secret.New("").Reveal()
+	h.write(func(tx *store.Tx) error {
+		browser := auth.SessionID(secret.NewID(tx.Now))
+		err := tx.InsertSession(auth.Session{ID: browser, Account: h.alice, Client: auth.FirstParty, Digest: string(browser), AuthAt: tx.Now,
+			CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now.Add(time.Hour), ExpiresAt: tx.Now.Add(time.Hour)})
+		if err != nil {
+			return err
+		}
+		data, err := json.Marshal(auth.CodeGrant{RedirectURI: "https://app.test/cb", Challenge: digestOf(verifier), JKT: jkt, Scope: auth.Scope{"openid", "offline_access"},
+			Browser: browser, Session: auth.SessionID(secret.NewID(tx.Now)), AuthAt: tx.Now})
+		if err != nil {
+			return err
+		}
+		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseCode, Digest: digestOf(raw), Account: h.alice, Client: c.ID, Data: string(data),
+			CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Minute)})
+	})
+	return raw, verifier
+}
+
+func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		spa, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid", "offline_access"}})
+		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		code, verifier := h.coded(spa, k.jkt(t))
+		redeem := func(proofs ...string) (oidc.Issued, error) {
+			return h.Token(t.Context(), proving(form(t, "grant_type", "authorization_code", "client_id", string(spa.ID), "code", code,
+				"code_verifier", verifier, "redirect_uri", "https://app.test/cb"), proofs...))
+		}
+		_, err := redeem()
+		h.refused(err, oidc.InvalidGrant)
+		_, err = redeem(h.proof(other, tokenURL))
+		h.refused(err, oidc.InvalidGrant)
+		ts, err := redeem(h.proof(k, tokenURL))
+		if h.ok(err); ts.Type != "DPoP" || bound(t, ts.AccessToken) != k.jkt(t) || ts.RefreshToken == "" {
+			t.Errorf("DP-09: type %q, bound to %q", ts.Type, bound(t, ts.AccessToken))
+		}
+		// The refresh token of a public client is bound as well (RFC 9449 §5).
+		refresh := func(proofs ...string) (oidc.Issued, error) {
+			return h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", string(spa.ID), "refresh_token", ts.RefreshToken), proofs...))
+		}
+		if _, err = refresh(); err == nil {
+			t.Error("refreshed without the key")
+		}
+		if _, err = refresh(h.proof(other, tokenURL)); err == nil {
+			t.Error("refreshed with another key")
+		}
+		again, err := refresh(h.proof(k, tokenURL))
+		if h.ok(err); bound(t, again.AccessToken) != k.jkt(t) {
+			t.Error("the refreshed token is not bound")
+		}
+	})
+}
+
+// DP-07: the proof of a pushed request and dpop_jkt are one, and bind the request.
+func TestAttack_DP_07_Pushed(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		spa, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid"}})
+		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		push := func(proof string, more ...string) (oidc.Pushed, error) {
+			r := form(t, append([]string{"client_id", string(spa.ID), "response_type", "code", "redirect_uri", "https://app.test/cb", "scope", "openid", "state", "s",
+				"code_challenge", digestOf("x"), "code_challenge_method", "S256"}, more...)...)
+			r.Proof, r.Method, r.URL = []string{proof}, "POST", base+"/oauth2/par"
+			return h.Push(t.Context(), r)
+		}
+		p, err := push(h.proof(k, base+"/oauth2/par"), "dpop_jkt", k.jkt(t))
+		h.ok(err)
+		h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
+			kept, err := tx.SingleUse(auth.UsePushed, digestOf(p.RequestURI))
+			if err == nil && !strings.Contains(kept.Data, `"jkt":"`+k.jkt(t)+`"`) {
+				t.Errorf("the request is not bound: %s", kept.Data)
+			}
+			return err
+		}))
+		_, err = push(h.proof(k, base+"/oauth2/par"), "dpop_jkt", other.jkt(t))
+		h.refused(err, oidc.InvalidRequest)
+		_, err = push(h.proof(k, tokenURL))
+		h.refused(err, oidc.InvalidProof)
+	})
+}
+
+// A device that asks with a key gets its tokens with that key.
+func TestAttack_DP_07_Device(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		tv := h.television()
+		k := newPair(t, jose.ES256)
+		deviceURL := base + oidc.DeviceAuthorizationPath
+		r := form(t, "client_id", string(tv.ID))
+		r.Proof, r.Method, r.URL = []string{h.proof(k, deviceURL)}, "POST", deviceURL
+		a, err := h.StartDevice(t.Context(), r)
+		h.ok(err)
+		h.answerDevice(a, auth.DeviceApproved)
+		poll := func(proofs ...string) (oidc.Issued, error) {
+			return h.Token(t.Context(), proving(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(tv.ID), "device_code", a.DeviceCode.Reveal()), proofs...))
+		}
+		_, err = poll()
+		h.refused(err, oidc.InvalidGrant)
+		_, err = poll(h.proof(newPair(t, jose.ES256), tokenURL))
+		h.refused(err, oidc.InvalidGrant)
+		ts, err := poll(h.proof(k, tokenURL))
+		if h.ok(err); bound(t, ts.AccessToken) != k.jkt(t) {
+			t.Error("the device's token is not bound")
+		}
+	})
+}
+
+func TestAttack_DP_08_Nonces(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, sec := h.machine()
+		k := newPair(t, jose.ES256)
+		try := func(s *oidc.Service, nonce any) error {
+			_, err := s.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, sec), h.proof(k, tokenURL, claims{"nonce": nonce})))
+			return err
+		}
+		err := try(h.Service, nil)
+		var e *oidc.Error
+		if h.refused(err, oidc.UseNonce); !errorsAs(err, &e) || !e.Nonce {
+			t.Errorf("DP-08: the refusal brings no nonce: %v", err)
+		}
+		nonce := h.Nonce(tenant)
+		other := oidc.New(oidc.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now, Root: secret.Bytes(32), DPoPNonce: true})
+		for _, bad := range []any{"", "x", h.Nonce("acme"), other.Nonce(tenant)} {
+			h.refused(try(h.Service, bad), oidc.UseNonce)
+		}
+		h.ok(try(h.Service, nonce))
+		h.clock.Advance(5 * time.Minute)
+		h.ok(try(h.Service, nonce))
+		h.clock.Advance(5 * time.Minute)
+		h.refused(try(h.Service, nonce), oidc.UseNonce)
+		h.ok(try(h.Service, h.Nonce(tenant)))
+		// Who proves no key needs no nonce.
+		_, err = h.credentials(c, sec)
+		h.ok(err)
+	}, func(c *oidc.Config) { c.DPoPNonce = true })
+}
+
+func TestNoNonceUnlessAskedFor(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		if n := h.Nonce(tenant); n != "" {
+			t.Errorf("nonce %q", n)
+		}
+	})
+}
+
+func TestAttack_DP_09_ClientThatRequiresDPoP(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret := h.machine(func(r *oidc.Registration) { r.DPoP = true })
+		k := newPair(t, jose.ES256)
+		_, err := h.credentials(c, secret)
+		h.refused(err, oidc.InvalidProof)
+		ts, err := h.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.proof(k, tokenURL)))
+		h.ok(err)
+		if ts.Type != "DPoP" || bound(t, ts.AccessToken) != k.jkt(t) {
+			t.Errorf("DP-09: type %q, bound to %q instead of %q", ts.Type, bound(t, ts.AccessToken), k.jkt(t))
+		}
+		if _, err := h.tokens.Verify(t.Context(), tenant, ts.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
+			t.Errorf("DP-06: our own API takes it as a bearer token: %v", err)
+		}
+	})
+}
+
+// A node that cannot write does not let a proof pass unspent.
+func TestProofIsSpentOrRefused(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret := h.machine()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := h.Token(ctx, proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.proof(newPair(t, jose.ES256), tokenURL)))
+		if err == nil {
+			t.Error("a token without a spent proof")
+		}
+	})
+}

@@ -1,0 +1,386 @@
+package oidc_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+const (
+	orders      = "https://orders.test"
+	billing     = "https://billing.test"
+	archive     = "https://archive.test"
+	accessToken = "urn:ietf:params:oauth:token-type:access_token"
+)
+
+// market is a shop that people use, and services behind it: orders serves the tokens of
+// the shop and goes on to billing.
+type market struct {
+	*house
+	shop, orders             auth.Client
+	shopSecret, ordersSecret string
+}
+
+func newMarket(h *house, change ...func(*oidc.Registration)) *market {
+	h.t.Helper()
+	m := &market{house: h}
+	m.shop, m.shopSecret = h.client(oidc.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{"https://shop.test/cb"}, Scopes: []string{"openid", "read", "write", "offline_access"},
+		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantTokenExchange}, Audiences: []string{orders}}})
+	m.orders, m.ordersSecret = h.client(oidc.Registration{Name: "Orders", Type: auth.ClientMachine, Scopes: []string{"read", "charge"},
+		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantClientCredentials, auth.GrantTokenExchange}, Serves: []string{orders},
+			Exchange: &auth.ExchangePolicy{Audiences: []string{billing}}}}, change...)
+	return m
+}
+
+// issue gives alice a session at the client, and a token for the audience.
+func (m *market) issue(c auth.ClientID, scope auth.Scope, change func(*auth.Grant), audience ...string) (string, auth.SessionID) {
+	m.t.Helper()
+	var session auth.SessionID
+	m.write(func(tx *store.Tx) error {
+		session = auth.SessionID(secret.NewID(tx.Now))
+		return tx.InsertSession(auth.Session{ID: session, Account: m.alice, Client: c, AuthAt: tx.Now, ACR: "1", AMR: []string{"pwd"}, CreatedAt: tx.Now, SeenAt: tx.Now,
+			IdleAt: tx.Now.Add(time.Hour), ExpiresAt: tx.Now.Add(time.Hour)})
+	})
+	g := auth.Grant{Account: m.alice, Client: c, Session: session, Scope: scope, Audience: audience, AuthAt: m.clock.Now(), ACR: "1", AMR: []string{"pwd"}}
+	if change != nil {
+		change(&g)
+	}
+	var d token.Draft
+	m.write(func(tx *store.Tx) (err error) {
+		d, err = m.tokens.Start(tx, g)
+		return err
+	})
+	tokens, err := m.tokens.Finish(m.t.Context(), d)
+	m.ok(err)
+	return tokens.AccessToken, session
+}
+
+func (m *market) exchange(c auth.Client, sec, subject string, more ...string) (oidc.Issued, error) {
+	m.t.Helper()
+	return m.Token(m.t.Context(), m.asking(c, sec, subject, more...))
+}
+
+func (m *market) asking(c auth.Client, sec, subject string, more ...string) oidc.Request {
+	m.t.Helper()
+	pairs := []string{"grant_type", string(auth.GrantTokenExchange)}
+	if subject != "" {
+		pairs = append(pairs, "subject_token", subject)
+	}
+	if !slices.Contains(more, "subject_token_type") {
+		pairs = append(pairs, "subject_token_type", accessToken)
+	}
+	return basic(form(m.t, append(pairs, more...)...), c.ID, sec)
+}
+
+// full is all that an access token says.
+func full(t testing.TB, access string) map[string]any {
+	t.Helper()
+	b, err := secret.Decode(strings.Split(access, ".")[1])
+	var c map[string]any
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestTokenExchange(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		m := newMarket(h)
+		subject, session := m.issue(m.shop.ID, auth.Scope{"openid", "read", "charge", "write"}, nil, orders)
+		h.clock.Advance(10 * time.Minute) // of 15
+
+		// A service goes on for the person, and is named as the actor.
+		ts, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", billing)
+		h.ok(err)
+		got := full(t, ts.AccessToken)
+		for name, want := range map[string]any{
+			"sub": string(h.alice), "client_id": string(m.orders.ID), "aud": billing, "scope": "read charge", "sid": string(session), "acr": "1",
+			"exp": full(t, subject)["exp"], "auth_time": full(t, subject)["auth_time"],
+		} {
+			if got[name] != want {
+				t.Errorf("%s is %v, want %v", name, got[name], want)
+			}
+		}
+		if act, _ := got["act"].(map[string]any); len(act) != 1 || act["sub"] != string(m.orders.ID) {
+			t.Errorf("act is %v", got["act"])
+		}
+		if ts.IssuedType != accessToken || ts.RefreshToken != "" || ts.IDToken != "" || ts.ExpiresIn != 5*time.Minute || ts.Scope.String() != "read charge" {
+			t.Errorf("the answer: %+v", ts.Tokens)
+		}
+		line := h.events(auth.EventTokenIssued)[0]
+		if line.Outcome != auth.Success || line.Account != h.alice || line.Actor.ID != string(m.orders.ID) || line.Detail["subject_client"] != string(m.shop.ID) || line.Detail["audience"] != billing {
+			t.Errorf("audit line %+v", line)
+		}
+
+		// A client narrows its own token, and nobody acts for anybody.
+		own, err := m.exchange(m.shop, m.shopSecret, subject, "scope", "read", "requested_token_type", accessToken)
+		h.ok(err)
+		if got := full(t, own.AccessToken); got["aud"] != orders || got["scope"] != "read" || got["act"] != nil || got["client_id"] != string(m.shop.ID) {
+			t.Errorf("narrowed: %v", got)
+		}
+		// So does a machine.
+		mine, err := h.credentials(m.orders, m.ordersSecret)
+		h.ok(err)
+		less, err := m.exchange(m.orders, m.ordersSecret, mine.AccessToken, "scope", "read")
+		h.ok(err)
+		if got := full(t, less.AccessToken); got["sub"] != string(m.orders.ID) || got["scope"] != "read" || got["sid"] != nil {
+			t.Errorf("narrowed: %v", got)
+		}
+	})
+}
+
+// The chain of actors grows, and has an end.
+func TestTokenExchange_Actors(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		m := newMarket(h)
+		bill, billSecret := h.client(oidc.Registration{Name: "Billing", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{
+			Grants: []auth.GrantType{auth.GrantClientCredentials, auth.GrantTokenExchange}, Serves: []string{billing}, Exchange: &auth.ExchangePolicy{Audiences: []string{billing, archive}}}})
+		subject, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
+		first, err := m.exchange(m.orders, m.ordersSecret, subject, "audience", billing)
+		h.ok(err)
+		second, err := m.exchange(bill, billSecret, first.AccessToken, "audience", archive, "resource", billing)
+		h.ok(err)
+		act, _ := json.Marshal(full(t, second.AccessToken)["act"])
+		if want := `{"act":{"sub":"` + string(m.orders.ID) + `"},"sub":"` + string(bill.ID) + `"}`; string(act) != want {
+			t.Errorf("act is %s, want %s", act, want)
+		}
+		// Narrowing keeps the chain.
+		narrow, err := m.exchange(bill, billSecret, second.AccessToken, "audience", archive)
+		h.ok(err)
+		if kept, _ := json.Marshal(full(t, narrow.AccessToken)["act"]); string(kept) != string(act) {
+			t.Errorf("act is %s after narrowing", kept)
+		}
+		// An actor token says who acts; it has to be one of the client's own.
+		mine, err := h.credentials(m.orders, m.ordersSecret)
+		h.ok(err)
+		by, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", billing, "actor_token", mine.AccessToken, "actor_token_type", accessToken)
+		h.ok(err)
+		if act, _ := full(t, by.AccessToken)["act"].(map[string]any); act["sub"] != string(m.orders.ID) {
+			t.Errorf("act is %v", act)
+		}
+		theirs, err := h.credentials(bill, billSecret)
+		h.ok(err)
+		for _, pairs := range [][]string{
+			{"actor_token", theirs.AccessToken, "actor_token_type", accessToken}, {"actor_token", "x", "actor_token_type", accessToken},
+			{"actor_token", mine.AccessToken}, {"actor_token_type", accessToken}, {"actor_token", mine.AccessToken, "actor_token_type", "urn:x"},
+		} {
+			_, err = m.exchange(m.orders, m.ordersSecret, subject, append(pairs, "resource", billing)...)
+			h.refused(err, oidc.InvalidRequest)
+		}
+		deep := json.RawMessage(`{"sub":"a","act":{"sub":"b","act":{"sub":"c","act":{"sub":"d","act":{"sub":"e"}}}}}`)
+		long, _ := m.issue(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.Actor = deep }, orders)
+		_, err = m.exchange(m.orders, m.ordersSecret, long, "resource", billing)
+		h.refused(err, oidc.InvalidRequest)
+	})
+}
+
+func TestAttack_TK_31_BadSubjects(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		m := newMarket(h)
+		ask := func(subject string, more ...string) error {
+			out, err := m.exchange(m.orders, m.ordersSecret, subject, append(more, "resource", billing)...)
+			if err != nil && out.AccessToken != "" {
+				t.Error("TK-31: a refusal came with a token")
+			}
+			return err
+		}
+		fresh := func(change func(*auth.Grant), audience ...string) string {
+			raw, _ := m.issue(m.shop.ID, auth.Scope{"read"}, change, audience...)
+			return raw
+		}
+		good := fresh(nil, orders)
+		h.ok(ask(good))
+
+		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
+			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
+		}))
+		h.ok(h.keys.Ensure(t.Context(), "acme", keys.ES256))
+		there, thereSecret, err := h.CreateClient(t.Context(), "acme", oidc.Registration{Name: "There", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{Audiences: []string{orders}}}, operator)
+		h.ok(err)
+		r := basic(form(t, "grant_type", "client_credentials", "resource", orders), there.ID, thereSecret.Reveal())
+		r.Tenant = "acme"
+		foreign, err := h.Token(t.Context(), r)
+		h.ok(err)
+
+		rival, rivalSecret := h.machine(func(r *oidc.Registration) { r.Audiences = []string{orders} })
+		machine, err := h.credentials(rival, rivalSecret, "resource", orders)
+		h.ok(err)
+		refresh := h.signIn(m.shop.ID, auth.Scope{"read", "offline_access"}).RefreshToken
+		idToken, err := h.keys.Sign(t.Context(), tenant, keys.ES256, "JWT", []byte(strings.Replace(decoded(t, good), "{", `{"nonce":"n",`, 1)))
+		h.ok(err)
+		for name, subject := range map[string]string{
+			"missing": "", "garbage": "x", "tampered": flip(good), "of another tenant": foreign.AccessToken, "an ID Token": idToken, "a refresh token": refresh,
+			"for nobody's audience": fresh(nil, archive), "of another machine": machine.AccessToken,
+		} {
+			if err := ask(subject); err == nil {
+				t.Errorf("TK-31 %s: a token", name)
+			} else {
+				h.refused(err, oidc.InvalidRequest)
+			}
+		}
+		for _, typ := range []string{"", "urn:ietf:params:oauth:token-type:id_token", "urn:ietf:params:oauth:token-type:refresh_token", "urn:ietf:params:oauth:token-type:jwt", "access_token"} {
+			h.refused(ask(good, "subject_token_type", typ), oidc.InvalidRequest)
+		}
+		h.refused(ask(good, "requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"), oidc.InvalidRequest)
+
+		revoked := fresh(nil, orders)
+		v, err := h.tokens.Check(t.Context(), tenant, revoked, orders)
+		h.ok(err)
+		h.ok(h.tokens.RevokeAccess(t.Context(), tenant, v, operator))
+		h.refused(ask(revoked), oidc.InvalidRequest)
+
+		// What came of a token ends with its session.
+		subject, session := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
+		out, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", billing)
+		h.ok(err)
+		_, err = h.tokens.VerifyFor(t.Context(), tenant, out.AccessToken, billing)
+		h.ok(err)
+		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, session, auth.EndLogout) })
+		if _, err := h.tokens.VerifyFor(t.Context(), tenant, out.AccessToken, billing); auth.KindOf(err) != auth.KindUnauthenticated {
+			t.Errorf("TK-31: the exchanged token outlives its session: %v", err)
+		}
+		h.refused(ask(subject), oidc.InvalidRequest)
+
+		// No leeway: what is expired is not exchanged.
+		h.clock.Advance(15 * time.Minute)
+		h.refused(ask(good), oidc.InvalidRequest)
+		for _, e := range h.events(auth.EventTokenIssued) {
+			if e.Outcome == auth.Failure && e.Detail["reason"] == "" {
+				t.Errorf("a refusal without a reason: %+v", e)
+			}
+		}
+	})
+}
+
+func decoded(t testing.TB, jwt string) string {
+	t.Helper()
+	b, err := secret.Decode(strings.Split(jwt, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		m := newMarket(h)
+		subject, _ := m.issue(m.shop.ID, auth.Scope{"openid", "read", "write", "offline_access"}, nil, orders)
+		service := func(more ...string) (oidc.Issued, error) {
+			return m.exchange(m.orders, m.ordersSecret, subject, more...)
+		}
+		for name, ask := range map[string]struct {
+			more []string
+			code oidc.Code
+		}{
+			"TK-32 scope beyond the token":     {[]string{"resource", billing, "scope", "read charge"}, oidc.InvalidScope},
+			"TK-32 scope beyond the client":    {[]string{"resource", billing, "scope", "read write"}, oidc.InvalidScope},
+			"TK-32 refresh":                    {[]string{"resource", billing, "scope", "read offline_access"}, oidc.InvalidScope},
+			"TK-32 scope nobody has":           {[]string{"resource", billing, "scope", "admin"}, oidc.InvalidScope},
+			"TK-32 audience beyond the policy": {[]string{"resource", archive}, oidc.InvalidTarget},
+			"TK-32 one of two":                 {[]string{"resource", billing, "resource", archive}, oidc.InvalidTarget},
+			"TK-32 one of each":                {[]string{"resource", billing, "audience", archive}, oidc.InvalidTarget},
+			"TK-32 the issuer":                 {[]string{"resource", base}, oidc.InvalidTarget},
+			"TK-32 the issuer by audience":     {[]string{"audience", base}, oidc.InvalidTarget},
+			"TK-32 its own, back":              {[]string{"resource", orders}, oidc.InvalidTarget},
+			"TK-32 no audience":                {nil, oidc.InvalidTarget},
+			"TK-32 not a resource":             {[]string{"resource", "billing"}, oidc.InvalidTarget},
+		} {
+			t.Run(name, func(t *testing.T) {
+				if out, err := service(ask.more...); err == nil {
+					t.Errorf("got %v", full(t, out.AccessToken))
+				} else {
+					h.refused(err, ask.code)
+				}
+			})
+		}
+		// One's own token is narrowed, never widened.
+		_, err := m.exchange(m.shop, m.shopSecret, subject, "scope", "charge")
+		h.refused(err, oidc.InvalidScope)
+		_, err = m.exchange(m.shop, m.shopSecret, subject, "resource", base)
+		h.refused(err, oidc.InvalidTarget)
+		// Who may not have the grant, or keeps no secret, exchanges nothing.
+		rival, rivalSecret := h.machine(func(r *oidc.Registration) { r.Serves = []string{orders} })
+		_, err = m.exchange(rival, rivalSecret, subject, "resource", billing)
+		h.refused(err, oidc.UnauthorizedClient)
+		// A client that has nothing to do with the audience needs to be set to.
+		stranger, strangerSecret := h.machine(func(r *oidc.Registration) {
+			r.Grants, r.Exchange = []auth.GrantType{auth.GrantTokenExchange}, &auth.ExchangePolicy{Audiences: []string{orders, billing}}
+		})
+		_, err = m.exchange(stranger, strangerSecret, subject, "resource", billing)
+		h.refused(err, oidc.InvalidRequest)
+		h.write(func(tx *store.Tx) error {
+			stranger.Settings.Exchange.Subjects = []auth.ClientID{m.shop.ID}
+			return tx.UpdateClient(stranger)
+		})
+		_, err = m.exchange(stranger, strangerSecret, subject, "resource", billing)
+		h.ok(err)
+	})
+}
+
+// Another company's client has tokens that do not open our own API; going by way of a
+// client of ours must not change that.
+func TestAttack_TK_32_OwnAPI(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		m := newMarket(h, func(r *oidc.Registration) {
+			r.FirstParty, r.Exchange = true, &auth.ExchangePolicy{Audiences: []string{base, billing}, Subjects: []auth.ClientID{"*"}}
+		})
+		ours, _ := h.client(oidc.Registration{Name: "Ours", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{"https://ours.test/cb"}, Scopes: []string{"read"}})
+		theirs, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil)
+		_, err := m.exchange(m.orders, m.ordersSecret, theirs, "resource", base)
+		h.refused(err, oidc.InvalidTarget)
+		_, err = m.exchange(m.orders, m.ordersSecret, theirs, "resource", billing)
+		h.ok(err)
+		first, _ := m.issue(ours.ID, auth.Scope{"read"}, nil)
+		_, err = m.exchange(m.orders, m.ordersSecret, first, "resource", base)
+		h.ok(err)
+		narrow, _ := m.issue(ours.ID, auth.Scope{"read"}, nil, orders) // was never for our API
+		_, err = m.exchange(m.orders, m.ordersSecret, narrow, "resource", base)
+		h.refused(err, oidc.InvalidTarget)
+	})
+}
+
+// Impersonation is a matter of policy; what is bound to a key stays so.
+func TestTokenExchange_ImpersonationAndKeys(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		m := newMarket(h, func(r *oidc.Registration) { r.Exchange.Impersonate = true })
+		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		plain, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
+		out, err := m.exchange(m.orders, m.ordersSecret, plain, "resource", billing)
+		h.ok(err)
+		if got := full(t, out.AccessToken); got["act"] != nil || got["cnf"] != nil {
+			t.Errorf("%v", got)
+		}
+		with := func(subject string, proofs ...string) (oidc.Issued, error) {
+			return h.Token(t.Context(), proving(m.asking(m.orders, m.ordersSecret, subject, "resource", billing), proofs...))
+		}
+		stronger, err := with(plain, h.proof(k, tokenURL))
+		h.ok(err)
+		if bound(t, stronger.AccessToken) != k.jkt(t) {
+			t.Error("the proof did not bind the new token")
+		}
+		tied, _ := m.issue(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.JKT = k.jkt(t) }, orders)
+		_, err = with(tied)
+		h.refused(err, oidc.InvalidRequest)
+		_, err = with(tied, h.proof(other, tokenURL))
+		h.refused(err, oidc.InvalidRequest)
+		out, err = with(tied, h.proof(k, tokenURL))
+		h.ok(err)
+		if bound(t, out.AccessToken) != k.jkt(t) || out.Type != "DPoP" {
+			t.Error("the binding was lost")
+		}
+	})
+}
