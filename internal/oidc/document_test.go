@@ -1,0 +1,143 @@
+package oidc_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+func documents(c *oidc.Config) { c.Documents = true }
+
+func document(t testing.TB, id string, more metadata) string {
+	t.Helper()
+	m := rp(metadata{"client_id": id})
+	for k, v := range more {
+		m[k] = v
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// public asks as a client that proves nothing but its id.
+func (h *house) public(id string) error {
+	h.t.Helper()
+	_, err := h.Authenticate(h.t.Context(), form(h.t, "client_id", id))
+	return err
+}
+
+func TestClientDocument(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		path := "/" + t.Name() + "/client.json"
+		id := p.URL + path
+		p.put(path, document(t, id, nil))
+		h.ok(h.public(id))
+		h.ok(h.public(id))
+		c, err := h.Client(t.Context(), tenant, auth.ClientID(id))
+		h.ok(err)
+		if c.FirstParty || c.Type != auth.ClientSPA || c.Settings.DocumentAt.IsZero() || p.times(path) != 1 {
+			t.Errorf("%+v, asked %d times", c, p.times(path))
+		}
+		// A shut one stays shut, whatever its document says.
+		_, err = h.DisableClient(t.Context(), tenant, c.ID, operator)
+		h.ok(err)
+		h.clock.Advance(time.Hour)
+		h.refused(h.public(id), oidc.InvalidClient)
+		_, err = h.EnableClient(t.Context(), tenant, c.ID, operator)
+		h.ok(err)
+
+		p.put(path, document(t, id, metadata{"client_name": "New"}))
+		h.ok(h.public(id))
+		if c, err = h.Client(t.Context(), tenant, c.ID); err != nil || c.Name != "New" {
+			t.Errorf("%+v, %v", c, err)
+		}
+		p.put(path, "")
+		h.clock.Advance(23 * time.Hour)
+		h.ok(h.public(id))
+		h.clock.Advance(2 * time.Hour)
+		h.refused(h.public(id), oidc.InvalidClient)
+
+		// One with keys proves itself by them.
+		k := newPair(t, jose.ES256)
+		signs := p.URL + path + "2"
+		p.put(path+"2", document(t, signs, metadata{"token_endpoint_auth_method": "private_key_jwt", "jwks": json.RawMessage(k.jwks)}))
+		h.refused(h.public(signs), oidc.InvalidClient)
+		raw := sign(t, jose.ES256, k.private, h.good(auth.ClientID(signs)), nil)
+		_, err = h.Authenticate(t.Context(), form(t, "client_assertion_type", assertionType, "client_assertion", raw))
+		h.ok(err)
+	}, documents, out)
+}
+
+// What is no document of a client, or none that may be asked for, is an unknown client,
+// and nothing is stored.
+func TestAttack_EP_13_Documents(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		path := "/" + t.Name()
+		for name, page := range map[string]string{
+			"another id": document(t, p.URL+"/another", nil), "no id": document(t, "", nil), "secret": document(t, p.URL+path+"/secret", metadata{"client_secret": "x"}),
+			"method": document(t, p.URL+path+"/method", metadata{"token_endpoint_auth_method": "client_secret_post"}), "text": "hello", "redirect": "redirect",
+			"uri": document(t, p.URL+path+"/uri", metadata{"redirect_uris": []string{"http://a.test/"}}), "list": "[]", "null": "null",
+			"long": document(t, p.URL+path+"/long", metadata{"x": strings.Repeat("x", 70<<10)}),
+		} {
+			at := path + "/" + strings.ReplaceAll(name, " ", "")
+			p.put(at, page)
+			for range 3 {
+				h.refused(h.public(p.URL+at), oidc.InvalidClient)
+			}
+			if n := p.times(at); n != 1 {
+				t.Errorf("%s: asked %d times", name, n)
+			}
+		}
+		for _, id := range []string{"https://rp.example.test", "https://rp.example.test/", "https://rp.example.test/a/../b", "https://rp.example.test/./a", "https://rp.example.test/a#b", "https://rp.example.test/a?b",
+			"https://u@rp.example.test/a", "https://RP.example.test/a", "https://rp.example.test/%2e%2e/a", "http://rp.example.test/a"} {
+			if _, err := oidc.ParseDocumentID(id); err == nil {
+				t.Errorf("%s is taken for the address of a document", id)
+			}
+			h.refused(h.public(id), oidc.InvalidClient)
+		}
+		if n := h.clients(); n != 0 || p.times("/secret") != 0 {
+			t.Errorf("%d clients are stored", n)
+		}
+	}, documents, out)
+}
+
+// Without the setting, an address is no client, and nobody is asked.
+func TestDocumentsAreOff(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		p.put("/client", document(t, p.URL+"/client", nil))
+		h.refused(h.public(p.URL+"/client"), oidc.InvalidClient)
+		if p.times("/client") != 0 {
+			t.Error("asked")
+		}
+	}, out)
+}
+
+func FuzzClientDocument(f *testing.F) {
+	const id = "https://rp.example.test/client.json"
+	f.Add(id, document(f, id, nil))
+	f.Add("https://rp.example.test/..", `{"client_id":"https://rp.example.test/.."}`)
+	f.Fuzz(func(t *testing.T, id, text string) {
+		parsed, err := oidc.ParseDocumentID(id)
+		if err != nil {
+			return
+		}
+		if !strings.HasPrefix(id, "https://") || strings.ContainsAny(id, "#?@ ") || string(parsed) != id {
+			t.Errorf("%q is taken for an address of a document", id)
+		}
+		m, err := oidc.ParseClientDocument(parsed, []byte(text))
+		if err == nil && m.Auth != auth.AuthNone && m.Auth != auth.AuthPrivateKeyJWT {
+			t.Errorf("%q proves itself by %s", text, m.Auth)
+		}
+	})
+}

@@ -1,0 +1,145 @@
+package oidc_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+// set is a JWK Set of public keys by kid.
+func set(t testing.TB, pairs map[string]keyPair) string {
+	t.Helper()
+	var s jose.JSONWebKeySet
+	for kid, k := range pairs {
+		s.Keys = append(s.Keys, jose.JSONWebKey{Key: k.private.Public(), KeyID: kid, Use: "sig"})
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func kid(name string) map[jose.HeaderKey]any { return map[jose.HeaderKey]any{"kid": name} }
+
+// TK-22 … TK-28 hold for keys at a jwks_uri as for registered ones.
+func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		path := "/" + t.Name()
+		first, second, thief := newPair(t, jose.PS256), newPair(t, jose.ES256), newPair(t, jose.PS256)
+		p.put(path, set(t, map[string]keyPair{"a": first}))
+		pk, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+
+		good := sign(t, jose.PS256, first.private, h.good(pk.ID), kid("a"))
+		h.ok(h.assert(good))
+		h.refused(h.assert(good), oidc.InvalidClient) // TK-24
+		h.ok(h.assert(sign(t, jose.RS256, first.private, h.good(pk.ID), kid("a"))))
+		for name, raw := range map[string]string{
+			"TK-22 another key":  sign(t, jose.PS256, thief.private, h.good(pk.ID), kid("a")),
+			"TK-22 ES256":        sign(t, jose.ES256, second.private, h.good(pk.ID), kid("a")),
+			"TK-22 HS256":        sign(t, jose.HS256, []byte(set(t, map[string]keyPair{"a": first})), h.good(pk.ID), kid("a")),
+			"TK-27 jku":          sign(t, jose.PS256, thief.private, h.good(pk.ID), map[jose.HeaderKey]any{"kid": "t", "jku": p.URL + "/thief"}),
+			"TK-27 embedded key": sign(t, jose.PS256, thief.private, h.good(pk.ID), map[jose.HeaderKey]any{"kid": "a", "jwk": jose.JSONWebKey{Key: thief.private.Public()}}),
+			"TK-26 another sub":  sign(t, jose.PS256, first.private, claims{"iss": "x", "sub": pk.ID, "aud": base, "jti": "j", "exp": h.clock.Now().Add(time.Minute).Unix()}, kid("a")),
+		} {
+			if err := h.assert(raw); err == nil {
+				t.Errorf("%s passed", name)
+			}
+		}
+		_, err := h.Token(t.Context(), form(t, "grant_type", "client_credentials", "client_id", string(pk.ID), "client_secret", "wws_x"))
+		h.refused(err, oidc.InvalidClient) // TK-28
+		if p.times("/thief") != 0 {
+			t.Error("TK-27: an address in a header was asked")
+		}
+		if n := p.times(path); n != 1 {
+			t.Errorf("asked %d times within a minute", n)
+		}
+	}, out)
+}
+
+// Keys change at their address: a new kid is found, but asking is rationed, and while
+// the address is away the last keys are taken for a day.
+func TestPublishedKeysChange(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		path := "/" + t.Name()
+		old, fresh := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
+		p.put(path, set(t, map[string]keyPair{"old": old}))
+		pk, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		with := func(k keyPair, name string) error {
+			return h.assert(sign(t, k.alg, k.private, h.good(pk.ID), kid(name)))
+		}
+		h.ok(with(old, "old"))
+
+		p.put(path, set(t, map[string]keyPair{"fresh": fresh}))
+		h.refused(with(fresh, "fresh"), oidc.InvalidClient) // asked a moment ago
+		h.clock.Advance(61 * time.Second)
+		h.ok(with(fresh, "fresh"))
+		h.refused(with(old, "old"), oidc.InvalidClient)
+
+		p.put(path, "")
+		h.clock.Advance(23 * time.Hour)
+		h.ok(with(fresh, "fresh"))
+		before := p.times(path)
+		for range 20 {
+			_ = with(fresh, "unknown")
+		}
+		if n := p.times(path) - before; n > 1 {
+			t.Errorf("a stranger's kid made us ask %d times", n)
+		}
+		h.clock.Advance(2 * time.Hour)
+		h.refused(with(fresh, "fresh"), oidc.InvalidClient)
+
+		p.put(path, "redirect")
+		h.clock.Advance(2 * time.Minute)
+		h.refused(with(fresh, "fresh"), oidc.InvalidClient)
+		if p.times("/secret") != 0 {
+			t.Error("EP-13: a redirect was followed")
+		}
+		p.put(path, set(t, map[string]keyPair{"fresh": fresh}))
+		h.clock.Advance(2 * time.Minute)
+		h.ok(with(fresh, "fresh"))
+	}, out)
+}
+
+// Keys that are for something else are passed over; one that is secret spoils the set.
+func TestParseClientKeys(t *testing.T) {
+	t.Parallel()
+	k := newPair(t, jose.ES256)
+	one := string(k.jwks[len(`{"keys":[`) : len(k.jwks)-len(`]}`)])
+	enc := strings.Replace(one, `"kid":"k1"`, `"kid":"k2","use":"enc"`, 1)
+	keys, err := oidc.ParseClientKeys([]byte(`{"keys":[` + enc + `,` + one + `,{"kty":"XYZ","kid":"k3"}]}`))
+	if err != nil || len(keys) != 1 || keys[0].KeyID != "k1" || keys[0].Algorithm != "ES256" {
+		t.Errorf("%v, %v", keys, err)
+	}
+	for _, bad := range []string{`{"keys":[` + one + `,{"kty":"oct","k":"AAAA","kid":"s"}]}`, `{"keys":[` + enc + `]}`, `{"keys":[` + one + `,` + one + `]}`, `[]`, `{"keys":null}`} {
+		if _, err := oidc.ParseClientKeys([]byte(bad)); err == nil {
+			t.Errorf("%s passed", bad)
+		}
+	}
+}
+
+func FuzzJWKS(f *testing.F) {
+	f.Add(newPair(f, jose.ES256).jwks)
+	f.Add(newPair(f, jose.EdDSA).jwks)
+	f.Add(newPair(f, jose.RS256).jwks)
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		keys, err := oidc.ParseClientKeys(text)
+		if err == nil && len(keys) == 0 {
+			t.Error("no keys, and no refusal")
+		}
+		for _, k := range keys {
+			if !k.IsPublic() || !k.Valid() {
+				t.Errorf("%s lets a key in that is not public", text)
+			}
+		}
+	})
+}

@@ -1,0 +1,65 @@
+package oidc_test
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/outbound"
+)
+
+// publisher is a web server of clients: their keys and documents.
+type publisher struct {
+	*httptest.Server
+	mu    sync.Mutex
+	pages map[string]string // by path; what is not there is 404
+	asked map[string]int
+}
+
+// publish starts one and returns what lets a house ask it, though it is not on the
+// public network.
+func publish(t testing.TB) (*publisher, func(*oidc.Config)) {
+	p := &publisher{pages: map[string]string{}, asked: map[string]int{}}
+	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.asked[r.URL.Path]++
+		page, ok := p.pages[r.URL.Path]
+		switch {
+		case !ok:
+			http.NotFound(w, r)
+		case page == "redirect":
+			http.Redirect(w, r, "/secret", http.StatusFound)
+		default:
+			w.Header().Set("Content-Type", "application/json")
+			w.Write([]byte(page))
+		}
+	}))
+	t.Cleanup(p.Close)
+	roots := p.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	return p, func(c *oidc.Config) {
+		c.Out = outbound.New(outbound.Config{
+			InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			Transport:     func(t *http.Transport) { t.TLSClientConfig = &tls.Config{RootCAs: roots} },
+		})
+	}
+}
+
+// put publishes a page, or takes it away when it is empty.
+func (p *publisher) put(path, page string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pages[path] = page; page == "" {
+		delete(p.pages, path)
+	}
+}
+
+func (p *publisher) times(path string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked[path]
+}

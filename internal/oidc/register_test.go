@@ -1,0 +1,390 @@
+package oidc_test
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+type metadata map[string]any
+
+// rp is what a well-behaved client says of itself.
+func rp(more metadata) metadata {
+	m := metadata{"client_name": "RP", "redirect_uris": []string{"https://rp.example.test/cb"}}
+	maps.Copy(m, more)
+	return m
+}
+
+func asks(t testing.TB, m metadata, token string) oidc.RegisterRequest {
+	t.Helper()
+	b, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := oidc.RegisterRequest{Tenant: tenant, Body: b, Actor: auth.Actor{Kind: auth.ActorAnonymous, IP: "192.0.2.1"}}
+	if token != "" {
+		r.Authorization = []string{"Bearer " + token}
+	}
+	return r
+}
+
+func of(r oidc.RegisterRequest, id auth.ClientID) oidc.RegisterRequest { r.Client = id; return r }
+
+func open(c *oidc.Config) { c.Registration = oidc.RegistrationOpen }
+
+// clients counts those of the tenant, but for the built-in one.
+func (h *house) clients() int {
+	h.t.Helper()
+	list, err := h.Clients(h.t.Context(), tenant)
+	h.ok(err)
+	return len(list) - 1
+}
+
+func TestRegister(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		v, err := h.Register(t.Context(), asks(t, rp(nil), ""))
+		h.ok(err)
+		if v.Secret == "" || v.SecretExpiresAt == nil || *v.SecretExpiresAt != 0 || v.Auth != auth.AuthSecretBasic || v.IssuedAt != h.clock.Now().Unix() ||
+			v.URI != base+"/oauth2/register/"+string(v.ID) || len(v.Grants) != 1 || v.ResponseTypes[0] != "code" || v.Scope != auth.DefaultScope.String() {
+			t.Errorf("%+v", v)
+		}
+		c, err := h.Client(t.Context(), tenant, v.ID)
+		h.ok(err)
+		if c.FirstParty || c.Type != auth.ClientWeb || c.Settings.Registration == "" || strings.Contains(c.Settings.Registration, v.Token) {
+			t.Errorf("%+v", c)
+		}
+		// It proves itself at once, and by nothing else than what it registered for.
+		_, err = h.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
+		h.ok(err)
+
+		for _, k := range []struct {
+			m    metadata
+			want auth.ClientType
+		}{
+			{metadata{"token_endpoint_auth_method": "none"}, auth.ClientSPA},
+			{metadata{"token_endpoint_auth_method": "none", "redirect_uris": []string{"http://127.0.0.1/cb"}}, auth.ClientNative},
+			{metadata{"application_type": "native", "redirect_uris": []string{"com.example.app:/cb"}}, auth.ClientNative},
+		} {
+			v, err := h.Register(t.Context(), asks(t, rp(k.m), ""))
+			h.ok(err)
+			c, err := h.Client(t.Context(), tenant, v.ID)
+			h.ok(err)
+			if c.Type != k.want || v.Secret != "" || v.Auth != auth.AuthNone {
+				t.Errorf("%v became %s with %+v", k.m, c.Type, v)
+			}
+		}
+	}, open)
+}
+
+// What certification suites register (OpenID Connect Registration §2).
+func TestRegisterForCertification(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		k := newPair(t, jose.RS256)
+		jwks := json.RawMessage(set(t, map[string]keyPair{"k1": k}))
+		usual := metadata{"client_name": "suite São Paulo", "grant_types": []string{"authorization_code"}, "jwks": jwks, "token_endpoint_auth_method": "client_secret_basic",
+			"response_types": []string{"code"}, "redirect_uris": []string{p.URL + "/callback?foo=bar"}, "contacts": []string{"certification@oidf.org"}}
+		path := "/" + t.Name() + "/redirect_uris.json"
+		p.put(path, `["`+p.URL+`/callback?foo=bar"]`)
+		bad := "/" + t.Name() + "/bad.json"
+		p.put(bad, `["https://another.example.test/"]`)
+		for name, more := range map[string]metadata{
+			"usual": {}, "post": {"token_endpoint_auth_method": "client_secret_post"}, "private_key_jwt": {"token_endpoint_auth_method": "private_key_jwt"},
+			"refresh": {"grant_types": []string{"authorization_code", "refresh_token"}}, "userinfo": {"userinfo_signed_response_alg": "RS256"},
+			"id token": {"id_token_signed_response_alg": "RS256"}, "request_uris": {"request_uris": []string{p.URL + "/requesturi/x#hash"}, "request_object_signing_alg": "RS256"},
+			"logo":   {"logo_uri": "https://openid.net/logo.png", "policy_uri": "https://openid.net/policy", "tos_uri": "https://openid.net/tos"},
+			"sector": {"subject_type": "pairwise", "sector_identifier_uri": p.URL + path}, "logout": {"post_logout_redirect_uris": []string{p.URL + "/post_logout"}, "backchannel_logout_uri": p.URL + "/backchannel"},
+			"login": {"initiate_login_uri": p.URL + "/initiate"}, "age": {"default_max_age": 1, "require_auth_time": true},
+		} {
+			m := maps.Clone(usual)
+			maps.Copy(m, more)
+			if v, err := h.Register(t.Context(), asks(t, m, "")); err != nil || v.Token == "" || v.URI == "" {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		before := h.clients()
+		for name, c := range map[string]struct {
+			more metadata
+			code oidc.Code
+		}{
+			"sector":     {metadata{"subject_type": "pairwise", "sector_identifier_uri": p.URL + bad}, oidc.InvalidClientMetadata},
+			"no sector":  {metadata{"subject_type": "pairwise", "sector_identifier_uri": p.URL + "/nothing"}, oidc.InvalidClientMetadata},
+			"hosts":      {metadata{"subject_type": "pairwise", "redirect_uris": []string{"https://a.test/", "https://b.test/"}}, oidc.InvalidClientMetadata},
+			"fragment":   {metadata{"redirect_uris": []string{p.URL + "/callback#x"}}, oidc.InvalidRedirectURI}, // AZ-06
+			"implicit":   {metadata{"grant_types": []string{"implicit"}, "response_types": []string{"id_token"}}, oidc.InvalidClientMetadata},
+			"types":      {metadata{"grant_types": []string{"refresh_token"}}, oidc.InvalidClientMetadata},
+			"none":       {metadata{"id_token_signed_response_alg": "none"}, oidc.InvalidClientMetadata},
+			"encryption": {metadata{"id_token_encrypted_response_alg": "RSA-OAEP"}, oidc.InvalidClientMetadata},
+			"no uri":     {metadata{"redirect_uris": []string{}}, oidc.InvalidRedirectURI},
+			"a string":   {metadata{"redirect_uris": "https://a.test/"}, oidc.InvalidRedirectURI},
+			"both keys":  {metadata{"jwks_uri": p.URL + "/jwks"}, oidc.InvalidClientMetadata},
+			"itself":     {metadata{"grant_types": []string{"client_credentials"}}, oidc.InvalidClientMetadata},
+		} {
+			m := maps.Clone(usual)
+			maps.Copy(m, c.more)
+			_, err := h.Register(t.Context(), asks(t, m, ""))
+			if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != c.code {
+				t.Errorf("%s: %v, want %s", name, err, c.code)
+			}
+		}
+		if n := h.clients(); n != before {
+			t.Errorf("%d refused clients are there", n-before)
+		}
+	}, open, out)
+}
+
+// EP-12: registering is closed unless somebody opened it, a token is good for as many
+// as it says, and nobody registers himself into more than is everybody's.
+func TestAttack_EP_12_Registration(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		_, err := h.Register(t.Context(), asks(t, rp(nil), ""))
+		h.refused(err, oidc.AccessDenied)
+		initial, _, err := h.NewInitialToken(t.Context(), tenant, 2, time.Hour, operator)
+		h.ok(err)
+		_, err = h.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
+		h.refused(err, oidc.AccessDenied)
+	})
+}
+
+func TestAttack_EP_12_InitialTokens(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		initial, _, err := h.NewInitialToken(t.Context(), tenant, 2, time.Hour, operator)
+		h.ok(err)
+		old, _, err := h.NewInitialToken(t.Context(), tenant, 1, time.Minute, operator)
+		h.ok(err)
+		h.clock.Advance(2 * time.Minute)
+		for name, token := range map[string]string{"none": "", "expired": old.Reveal(), "made up": "wwi_" + strings.Repeat("A", 43), "of another kind": "wwg_" + initial.Reveal()[4:]} {
+			_, err := h.Register(t.Context(), asks(t, rp(nil), token))
+			if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidToken {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		_, err = h.Register(t.Context(), asks(t, rp(metadata{"redirect_uris": []string{"http://a.test/"}}), initial.Reveal()))
+		h.refused(err, oidc.InvalidRedirectURI) // which costs no use
+		for range 2 {
+			_, err := h.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
+			h.ok(err)
+		}
+		_, err = h.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
+		h.refused(err, oidc.InvalidToken)
+		if n := h.clients(); n != 2 {
+			t.Errorf("%d clients of a token for two", n)
+		}
+	}, func(c *oidc.Config) { c.Registration = oidc.RegistrationToken })
+}
+
+func TestAttack_EP_12_Privileges(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		v, err := h.Register(t.Context(), asks(t, rp(metadata{
+			"trusted": true, "first_party": true, "skip_consent": true, "tenant": "acme", "roles": []string{"admin"}, "client_id": "cl_mine", "created_at": "2000-01-01T00:00:00Z",
+			"client_secret": "wws_mine", "registration": "x", "document_at": "2000-01-01T00:00:00Z", "audiences": []string{"https://api.test"}, "serves": []string{"https://api.test"},
+			"token_exchange": map[string]any{"subjects": []string{"*"}}, "pkce_optional": true, "access_token_format": "opaque", "scope": "openid watchword:admin orders", "registration_access_token": "wwg_mine",
+		}), ""))
+		h.ok(err)
+		c, err := h.Client(t.Context(), tenant, v.ID)
+		h.ok(err)
+		set := c.Settings
+		if c.FirstParty || c.ID == "cl_mine" || v.Secret == "wws_mine" || v.Token == "wwg_mine" || set.Audiences != nil || set.Serves != nil || set.Exchange != nil || set.PKCEOptional ||
+			set.TokenFormat != "" || !set.DocumentAt.IsZero() || c.CreatedAt.Year() == 2000 || len(c.Scopes) != 1 || c.Scopes[0] != "openid" {
+			t.Errorf("%+v", c)
+		}
+		_, err = h.Register(t.Context(), asks(t, rp(metadata{"scope": "watchword:admin"}), ""))
+		h.refused(err, oidc.InvalidClientMetadata)
+		acme, err := h.Client(t.Context(), "acme", v.ID)
+		if err == nil {
+			t.Errorf("it is in another tenant: %+v", acme)
+		}
+	}, open)
+}
+
+// AZ-13, EP-13: no address that a browser would carry out, or that leads into our own
+// network, whichever the field and whoever says it.
+func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		lists := map[string]bool{"redirect_uris": true, "post_logout_redirect_uris": true, "request_uris": true}
+		try := func(field, uri string) {
+			m := rp(metadata{field: uri})
+			if lists[field] {
+				m[field] = []string{uri}
+			}
+			if field == "sector_identifier_uri" {
+				m["subject_type"] = "pairwise"
+			}
+			if _, err := h.Register(t.Context(), asks(t, m, "")); err == nil {
+				t.Errorf("%s took %s", field, uri)
+			}
+		}
+		for _, field := range []string{"redirect_uris", "post_logout_redirect_uris", "request_uris", "logo_uri", "client_uri", "tos_uri", "policy_uri", "initiate_login_uri", "jwks_uri", "sector_identifier_uri", "backchannel_logout_uri"} {
+			for _, uri := range []string{"javascript:alert(1)", "JavaScript:alert(1)", " data:text/html,x", "data:text/html,x", "vbscript:x", "http://rp.example.test/x", "https://user@rp.example.test/", "file:///etc/passwd", "/relative"} {
+				try(field, uri)
+			}
+		}
+		for _, field := range []string{"jwks_uri", "logo_uri", "sector_identifier_uri", "request_uris", "backchannel_logout_uri"} {
+			for _, host := range []string{"127.0.0.1", "localhost", "a.localhost", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "[fc00::1]", "[fe80::1]", "2130706433", "0x7f.1", "127.1", "0.0.0.0"} {
+				try(field, "https://"+host+"/x")
+				try(field, "http://"+host+"/x")
+			}
+		}
+		_, _, err := h.CreateClient(t.Context(), tenant, oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{LogoURI: "javascript:alert(1)"}}, operator)
+		if auth.KindOf(err) != auth.KindInvalid {
+			t.Errorf("an operator's logo: %v", err)
+		}
+		if n := h.clients(); n != 0 {
+			t.Errorf("%d clients are stored", n)
+		}
+	}, open)
+}
+
+// EP-14: a registration access token is good for its own client, while that is there
+// and open.
+func TestAttack_EP_14_Management(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a, err := h.Register(t.Context(), asks(t, rp(nil), ""))
+		h.ok(err)
+		b, err := h.Register(t.Context(), asks(t, rp(nil), ""))
+		h.ok(err)
+		mine, _ := h.client(oidc.Registration{Name: "Operator's", Type: auth.ClientWeb})
+		closed := func(name string, r oidc.RegisterRequest) {
+			t.Helper()
+			_, read := h.ReadRegistered(t.Context(), r)
+			_, replace := h.ReplaceRegistered(t.Context(), r)
+			for what, err := range map[string]error{"read": read, "replace": replace, "delete": h.Unregister(t.Context(), r)} {
+				if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidToken || e.Desc != "this needs a token that is good for it" {
+					t.Errorf("%s, %s: %v", name, what, err)
+				}
+			}
+		}
+		body := rp(metadata{"client_id": a.ID})
+		closed("another client's", of(asks(t, body, a.Token), b.ID))
+		closed("an operator's client", of(asks(t, body, a.Token), mine.ID))
+		closed("the built-in client", of(asks(t, body, a.Token), auth.FirstParty))
+		closed("nobody's", of(asks(t, body, a.Token), "cl_nobody"))
+		closed("no token", of(asks(t, body, ""), a.ID))
+		closed("the client's secret", of(asks(t, body, a.Secret), a.ID))
+		other := of(asks(t, body, a.Token), a.ID)
+		other.Tenant = "acme"
+		closed("another tenant's", other)
+
+		_, err = h.DisableClient(t.Context(), tenant, a.ID, operator)
+		h.ok(err)
+		closed("a shut client", of(asks(t, body, a.Token), a.ID))
+		if c, err := h.Client(t.Context(), tenant, a.ID); err != nil || !c.Disabled() {
+			t.Errorf("it did not stay shut: %v", err)
+		}
+		h.ok(h.Unregister(t.Context(), of(asks(t, nil, b.Token), b.ID)))
+		closed("a deleted client", of(asks(t, rp(metadata{"client_id": b.ID}), b.Token), b.ID))
+	}, open)
+}
+
+// RFC 7592 §2.2, §2.3.
+func TestManageRegistration(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		v, err := h.Register(t.Context(), asks(t, rp(metadata{"logo_uri": "https://rp.example.test/logo.png", "grant_types": []string{"authorization_code", "refresh_token"}}), ""))
+		h.ok(err)
+		got, err := h.ReadRegistered(t.Context(), of(asks(t, nil, v.Token), v.ID))
+		h.ok(err)
+		if got.Token != v.Token || got.LogoURI == "" || got.Secret != "" || got.SecretExpiresAt != nil {
+			t.Errorf("%+v", got)
+		}
+		_, _, err = h.UpdateClient(t.Context(), tenant, v.ID, "", operator, func(r *oidc.Registration) error {
+			r.Scopes, r.Audiences = append(r.Scopes, "orders"), []string{"https://api.example.test"}
+			return nil
+		})
+		h.ok(err)
+
+		put := func(m metadata) (oidc.ClientInformation, error) {
+			return h.ReplaceRegistered(t.Context(), of(asks(t, m, v.Token), v.ID))
+		}
+		for name, m := range map[string]metadata{
+			"no client_id": rp(nil), "another client_id": rp(metadata{"client_id": "cl_x"}), "another secret": rp(metadata{"client_id": v.ID, "client_secret": "wws_x"}),
+			"a token": rp(metadata{"client_id": v.ID, "registration_access_token": v.Token}), "an expiry": rp(metadata{"client_id": v.ID, "client_secret_expires_at": 0}),
+			"a bad URI": rp(metadata{"client_id": v.ID, "redirect_uris": []string{"http://a.test/"}}), "another type": rp(metadata{"client_id": v.ID, "token_endpoint_auth_method": "none"}),
+		} {
+			if _, err := put(m); err == nil {
+				t.Errorf("%s passed", name)
+			}
+		}
+		got, err = put(rp(metadata{"client_id": v.ID, "client_secret": v.Secret, "client_name": "New", "scope": "openid orders"}))
+		h.ok(err)
+		c, err := h.Client(t.Context(), tenant, v.ID)
+		h.ok(err)
+		if got.Name != "New" || got.LogoURI != "" || len(got.Grants) != 1 || got.Scope != "openid orders" || len(c.Settings.Audiences) != 1 || got.Secret != "" {
+			t.Errorf("%+v, %+v", got, c)
+		}
+		_, err = h.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
+		h.ok(err)
+
+		ts := h.signIn(v.ID, auth.DefaultScope)
+		h.ok(h.Unregister(t.Context(), of(asks(t, nil, v.Token), v.ID)))
+		h.write(func(tx *store.Tx) error {
+			if s, err := tx.Session(ts.Session); err != nil || s.EndedAt.IsZero() {
+				t.Errorf("the session of a deleted client goes on: %+v, %v", s, err)
+			}
+			return nil
+		})
+		_, err = h.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
+		h.refused(err, oidc.InvalidClient)
+	}, open)
+}
+
+// A change that was made meanwhile is not lost.
+func TestUpdateClient(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.client(oidc.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://a.example.test/"}})
+		rename := func(version, name string) (auth.Client, error) {
+			got, _, err := h.UpdateClient(t.Context(), tenant, c.ID, version, operator, func(r *oidc.Registration) error { r.Name = name; return nil })
+			return got, err
+		}
+		got, err := rename(oidc.Version(c), "B")
+		h.ok(err)
+		if got.Name != "B" || len(got.Secrets) != 1 || got.RedirectURIs[0] != "https://a.example.test/" || oidc.Version(got) == oidc.Version(c) {
+			t.Errorf("%+v", got)
+		}
+		if _, err := rename(oidc.Version(c), "C"); auth.KindOf(err) != auth.KindConflict {
+			t.Errorf("%v", err)
+		}
+		k := newPair(t, jose.EdDSA)
+		got, _, err = h.UpdateClient(t.Context(), tenant, c.ID, "", operator, func(r *oidc.Registration) error { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks; return nil })
+		if err != nil || len(got.Secrets) != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		_, secret, err := h.UpdateClient(t.Context(), tenant, c.ID, "", operator, func(r *oidc.Registration) error { r.Auth = auth.AuthSecretPost; return nil })
+		if err != nil || secret == "" {
+			t.Errorf("no secret: %v", err)
+		}
+	})
+}
+
+func FuzzClientMetadata(f *testing.F) {
+	h := newHouse(f, liteConfig(f), open)
+	f.Add(`{"redirect_uris":["https://rp.example.test/cb"],"scope":"openid","jwks_uri":"https://rp.example.test/jwks"}`)
+	f.Add(`{"redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"none","application_type":"native"}`)
+	f.Add(`{"redirect_uris":[null],"default_max_age":-1,"contacts":[""]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		v, err := h.Register(t.Context(), oidc.RegisterRequest{Tenant: tenant, Body: []byte(text)})
+		if err != nil {
+			if _, ok := errors.AsType[*oidc.Error](err); !ok {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		c, err := h.Client(t.Context(), tenant, v.ID)
+		if err != nil || c.FirstParty || c.Type == auth.ClientMachine || !auth.Scope(c.Scopes).Within(auth.DefaultScope) || c.Settings.Exchange != nil || c.Settings.Audiences != nil {
+			t.Fatalf("%q became %+v, %v", text, c, err)
+		}
+		for _, u := range c.RedirectURIs {
+			if _, err := auth.ParseRedirectURI(c.Type, u); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+	})
+}
