@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -147,5 +148,8 @@ func (ex *exchange) putCookie(kind jar, value string, lifetime time.Duration) {
 	if value == "" {
 		c.MaxAge = -1
 	}
+	// The last word of an answer about a cookie is its only one.
+	h := ex.Header()
+	h["Set-Cookie"] = slices.DeleteFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, c.Name+"=") })
 	http.SetCookie(ex, c)
 }

@@ -36,15 +36,21 @@ func towards(addresses ...string) string {
 func source(address string) string {
 	u, err := url.Parse(address)
 	switch {
-	case err != nil || u.Scheme == "" || strings.Trim(u.Scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "":
+	case err != nil || u.Scheme == "" || strings.Trim(u.Scheme, plain) != "":
 		return ""
 	case u.Scheme != "http":
 		return u.Scheme + ":"
 	case strings.Contains(u.Hostname(), ":"):
 		return "http:" // a source cannot name an IPv6 address (Content Security Policy Level 3 §2.3.1)
 	}
-	return "http://" + u.Hostname() + ":*"
+	if host := u.Hostname(); host != "" && strings.Trim(host, plain) == "" {
+		return "http://" + host + ":*"
+	}
+	return ""
 }
+
+// plain are the characters of schemes and hosts; no other gets into a policy.
+const plain = "abcdefghijklmnopqrstuvwxyz0123456789+-."
 
 // flowHeaders are the headers of a page of a flow that may end at one of the addresses;
 // with none it ends here.

@@ -12,7 +12,7 @@ const pathLogout = "/logout"
 // logoutEndpoint is where clients send people to log out (OpenID Connect RP-Initiated
 // Logout §2); our own pages send them to /logout, which is the same without a client.
 func (s *Server) logoutEndpoint(ex *exchange, r *http.Request, form oidc.Form) error {
-	b, err := ex.browser(r.Context())
+	b, err := ex.resumed(r.Context()) // who is remembered is to be forgotten too
 	if err != nil {
 		return err
 	}

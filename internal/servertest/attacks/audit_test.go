@@ -160,7 +160,12 @@ func TestAttack_OP_05_OneLineEach(t *testing.T) {
 
 func create(t testing.TB, s *servertest.Server, email string, by auth.Actor) auth.AccountID {
 	t.Helper()
-	a, err := s.Accounts.Create(t.Context(), auth.DefaultTenant, account.Creation{Email: email, Password: servertest.Password, Verified: true}, by)
+	return createIn(t, s, auth.DefaultTenant, email, by)
+}
+
+func createIn(t testing.TB, s *servertest.Server, tenant auth.TenantID, email string, by auth.Actor) auth.AccountID {
+	t.Helper()
+	a, err := s.Accounts.Create(t.Context(), tenant, account.Creation{Email: email, Password: servertest.Password, Verified: true}, by)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,10 @@ import (
 // change is a route that changes something.
 type change struct{ method, path string }
 
+// pageForms are where the forms of flows and of the account page are sent to.
+var pageForms = []string{"/login", "/register", "/forgot-password", "/verify-email/resend", "/choose-account", "/consent", "/device", "/device/confirm", "/logout",
+	"/account/end-session", "/account/end-others", "/account/remove-app", "/account/logout"}
+
 // changes lists all of them: those of the published description, and the forms of
 // the pages.
 func changes(t testing.TB, s *servertest.Server) []change {
@@ -21,6 +25,9 @@ func changes(t testing.TB, s *servertest.Server) []change {
 		Paths map[string]map[string]json.RawMessage `json:"paths"`
 	}](t, s.Do(t, "GET", api("/openapi.json"), nil).Want(t, 200))
 	list := []change{{"POST", "/verify-email"}, {"POST", "/reset-password"}}
+	for _, path := range pageForms {
+		list = append(list, change{"POST", path})
+	}
 	for path, methods := range doc.Paths {
 		for method := range methods {
 			if method = strings.ToUpper(method); method != "GET" {
@@ -80,7 +87,8 @@ func TestAttack_SE_07_ByGet(t *testing.T) {
 		s.Register(t, bob, servertest.Password)
 		link := servertest.LinkToken(t, s.WaitMail(t, bob))
 		c := cookieIn(t, s, alice, servertest.Password)
-		reads := map[string]bool{api("/me"): true, api("/me/sessions"): true, "/verify-email": true, "/reset-password": true} // these are there to be read as well
+		reads := map[string]bool{api("/me"): true, api("/me/sessions"): true, "/verify-email": true, "/reset-password": true, "/login": true, "/register": true,
+			"/forgot-password": true, "/choose-account": true, "/consent": true, "/device": true, "/device/confirm": true, "/logout": true, api("/admin/clients"): true, api("/admin/clients/01a2f3c4"): true} // these are there to be read as well
 		unchanged(t, s, func() {
 			for _, route := range changes(t, s) {
 				for _, method := range []string{"GET", "HEAD"} {
