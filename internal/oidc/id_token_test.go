@@ -1,0 +1,265 @@
+package oidc_test
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/json"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// opened verifies a JWT of ours with the published keys, as a client would, and returns
+// its header and what it says.
+func (h *house) opened(raw string) (jose.Header, claims) {
+	h.t.Helper()
+	encoded, err := h.keys.JWKS(h.t.Context(), tenant)
+	h.ok(err)
+	var set jose.JSONWebKeySet
+	h.ok(json.Unmarshal(encoded, &set))
+	parsed, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
+	h.ok(err)
+	head := parsed.Signatures[0].Header
+	found := set.Key(head.KeyID)
+	if len(found) != 1 || found[0].Algorithm != head.Algorithm {
+		h.t.Fatalf("%d published keys fit %s %s", len(found), head.Algorithm, head.KeyID)
+	}
+	b, err := parsed.Verify(found[0].Key)
+	h.ok(err)
+	var c claims
+	h.ok(json.Unmarshal(b, &c))
+	return head, c
+}
+
+func TestIDToken(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		for _, alg := range []string{"", "RS256", "ES256", "EdDSA"} {
+			c, shown := h.app(lasting, func(r *oidc.Registration) { r.IDTokenAlgorithm = alg })
+			signedIn := h.clock.Now()
+			v := h.visitor()
+			v.signIn(h.alice)
+			h.clock.Advance(10 * time.Second)
+			ts, err := h.redeem(c, shown, h.codeOf(v, c, "nonce", "n-0S6_WzA2Mj"))
+			h.ok(err)
+			head, got := h.opened(ts.IDToken)
+			if want := map[string]string{"": "RS256"}[alg] + alg; head.Algorithm != want || head.ExtraHeaders[jose.HeaderType] != "JWT" {
+				t.Errorf("%q: signed with %s, typ %v", alg, head.Algorithm, head.ExtraHeaders[jose.HeaderType])
+			}
+			half := func() string {
+				if head.Algorithm == "EdDSA" {
+					sum := sha512.Sum512([]byte(ts.AccessToken))
+					return secret.Encode(sum[:32])
+				}
+				sum := sha256.Sum256([]byte(ts.AccessToken))
+				return secret.Encode(sum[:16])
+			}
+			now := float64(h.clock.Now().Unix())
+			want := claims{
+				"iss": base, "sub": string(h.alice), "aud": string(c.ID), "iat": now, "exp": now + 900, "auth_time": float64(signedIn.Unix()),
+				"nonce": "n-0S6_WzA2Mj", "acr": "1", "amr": []any{"pwd"}, "sid": string(ts.Session), "at_hash": half(),
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("%q: claims (-want +got):\n%s", alg, d)
+			}
+		}
+		plain, shown := h.app(lasting)
+		ts, err := h.redeem(plain, shown, h.code(plain, "scope", "profile"))
+		h.ok(err)
+		if ts.IDToken != "" {
+			t.Error("an ID Token without openid")
+		}
+	})
+}
+
+func TestIDTokenHasTheClaimsAskedFor(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		ask := `{"id_token":{"email":{"essential":true},"email_verified":null,"name":null,"unknown":null}}`
+		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid offline_access", "claims", ask))
+		h.ok(err)
+		next, err := h.refresh(c, shown, ts.RefreshToken)
+		h.ok(err)
+		for i, raw := range []string{ts.IDToken, next.IDToken} {
+			_, got := h.opened(raw)
+			if got["email"] != "alice@example.test" || got["email_verified"] != true {
+				t.Errorf("ID Token %d says %v", i+1, got)
+			}
+			if _, there := got["unknown"]; there || got["name"] != nil { // alice has no name
+				t.Errorf("ID Token %d says %v", i+1, got)
+			}
+		}
+	})
+}
+
+// RT-18: a refreshed ID Token tells of the same sign-in.
+func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting, func(r *oidc.Registration) { r.IDTokenAlgorithm = "ES256" })
+		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid offline_access", "nonce", "n-1"))
+		h.ok(err)
+		_, first := h.opened(ts.IDToken)
+		h.clock.Advance(time.Hour)
+		next, err := h.refresh(c, shown, ts.RefreshToken)
+		h.ok(err)
+		_, second := h.opened(next.IDToken)
+		if _, there := second["nonce"]; there || first["nonce"] != "n-1" {
+			t.Errorf("nonce %v, then %v", first["nonce"], second["nonce"])
+		}
+		if second["iat"] != first["iat"].(float64)+3600 || second["at_hash"] == first["at_hash"] {
+			t.Errorf("iat %v after %v, the same at_hash: %v", second["iat"], first["iat"], second["at_hash"] == first["at_hash"])
+		}
+		for _, m := range []claims{first, second} {
+			maps.DeleteFunc(m, func(name string, _ any) bool { return name == "iat" || name == "exp" || name == "nonce" || name == "at_hash" })
+		}
+		if d := cmp.Diff(first, second); d != "" {
+			t.Errorf("-first +refreshed:\n%s", d)
+		}
+		narrow, err := h.refresh(c, shown, next.RefreshToken, "scope", "offline_access")
+		h.ok(err)
+		if narrow.IDToken != "" {
+			t.Error("an ID Token for a scope without openid")
+		}
+	})
+}
+
+// A pairwise client knows a person under one name everywhere, which no other sector
+// shares and which is not the account's id.
+func TestPairwise(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting, func(r *oidc.Registration) { r.SubjectType, r.IDTokenAlgorithm = "pairwise", "ES256" })
+		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email offline_access"))
+		h.ok(err)
+		_, id := h.opened(ts.IDToken)
+		sub, _ := id["sub"].(string)
+		if len(sub) != 43 || sub == string(h.alice) {
+			t.Fatalf("sub %q", sub)
+		}
+		next, err := h.refresh(c, shown, ts.RefreshToken)
+		h.ok(err)
+		_, again := h.opened(next.IDToken)
+		seen, err := h.Introspect(t.Context(), basic(form(t, "token", next.AccessToken), c.ID, shown))
+		h.ok(err)
+		kept, err := h.Introspect(t.Context(), basic(form(t, "token", next.RefreshToken), c.ID, shown))
+		h.ok(err)
+		for what, got := range map[string]any{
+			"access token": said(t, next.AccessToken).Subject, "refreshed ID Token": again["sub"], "userinfo": h.info(next.AccessToken)["sub"],
+			"introspection": seen.Subject, "introspection of the refresh token": kept.Subject, "Subject": h.tokens.Subject(c, h.alice),
+		} {
+			if got != sub {
+				t.Errorf("%s: sub %v, want %s", what, got, sub)
+			}
+		}
+		other := c
+		other.Settings.Sector = "other.test"
+		bob := h.person("bob")
+		if h.tokens.Subject(other, h.alice) == sub || h.tokens.Subject(c, bob) == sub {
+			t.Error("another sector or another person has the same name")
+		}
+		h.ok(h.Revoke(t.Context(), basic(form(t, "token", next.AccessToken), c.ID, shown)))
+		if h.alive(c, shown, auth.Tokens{AccessToken: next.AccessToken}) {
+			t.Error("a revoked token lives on")
+		}
+		if ev := h.events(auth.EventTokenRevoked); len(ev) != 1 || ev[0].Account != h.alice {
+			t.Errorf("audit lines %+v", ev)
+		}
+		// Nobody makes a token of one's own session into another person's by its name.
+		h.settings(c, func(c *auth.Client) { c.Settings.Sector = "moved.test" })
+		if h.alive(c, shown, auth.Tokens{AccessToken: ts.AccessToken}) {
+			t.Error("a token under a name that is not the client's any more is alive")
+		}
+	})
+}
+
+// What another company's client was given does not open our own API.
+func TestOurAPITakesOurClientsAlone(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		house, houseShown := h.app(lasting)
+		stranger, strangerShown := h.app()
+		v := h.visitor()
+		v.signIn(h.alice)
+		mine, err := h.redeem(house, houseShown, h.codeOf(v, house))
+		h.ok(err)
+		step, err := v.ask(request(stranger)...)
+		h.ok(err)
+		code, _, _ := h.granted(v.consent(step, true))
+		theirs, err := h.redeem(stranger, strangerShown, code)
+		h.ok(err)
+		if _, err := h.tokens.Verify(t.Context(), tenant, mine.AccessToken); err != nil {
+			t.Errorf("our own client: %v", err)
+		}
+		if _, err := h.tokens.Verify(t.Context(), tenant, theirs.AccessToken); auth.KindOf(err) != auth.KindForbidden {
+			t.Errorf("a stranger's client: %v", err)
+		}
+		h.settings(house, func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })
+		named, err := h.redeem(house, houseShown, h.codeOf(v, house))
+		h.ok(err)
+		if got, err := h.tokens.Verify(t.Context(), tenant, named.AccessToken); err != nil || got.Subject != string(h.alice) {
+			t.Errorf("a pairwise client of ours: %v, %v", got, err)
+		}
+	})
+}
+
+// info is the answer of userinfo.
+func (h *house) info(access string) claims {
+	h.t.Helper()
+	out, err := h.UserInfo(h.t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + access}, Method: "GET"})
+	h.ok(err)
+	var c claims
+	h.ok(json.Unmarshal(out.JSON, &c))
+	return c
+}
+
+// EP-08: what is said of an address is true at that moment, everywhere.
+func TestAttack_EP_08_EmailVerified(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting, func(r *oidc.Registration) { r.IDTokenAlgorithm = "ES256" })
+		h.write(func(tx *store.Tx) error {
+			self, err := tx.Self()
+			if err != nil {
+				return err
+			}
+			self.Settings.AllowUnverified = true
+			return tx.UpdateSelf(self)
+		})
+		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email offline_access", "claims", `{"id_token":{"email":null,"email_verified":null}}`))
+		h.ok(err)
+		change := func(email string, at time.Time) {
+			h.write(func(tx *store.Tx) error {
+				a, err := tx.Account(h.alice)
+				if err != nil {
+					return err
+				}
+				if a.Email, err = auth.ParseEmail(email); err != nil {
+					return err
+				}
+				a.EmailVerifiedAt = at
+				return tx.UpdateAccount(a)
+			})
+		}
+		check := func(email string, verified bool) {
+			t.Helper()
+			if ts, err = h.refresh(c, shown, ts.RefreshToken); err != nil {
+				t.Fatal(err)
+			}
+			_, id := h.opened(ts.IDToken)
+			for where, got := range map[string]claims{"ID Token": id, "userinfo": h.info(ts.AccessToken)} {
+				if got["email"] != email || got["email_verified"] != verified {
+					t.Errorf("%s says %v, %v, want %s, %v", where, got["email"], got["email_verified"], email, verified)
+				}
+			}
+		}
+		check("alice@example.test", true)
+		change("new@example.test", time.Time{})
+		check("new@example.test", false)
+		change("new@example.test", h.clock.Now())
+		check("new@example.test", true)
+	})
+}

@@ -1,0 +1,396 @@
+package oidc_test
+
+import (
+	"crypto"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+func shows(header string) oidc.UserInfoInput {
+	return oidc.UserInfoInput{Tenant: tenant, Authorization: []string{header}, Method: "GET"}
+}
+
+func TestUserInfo(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.write(func(tx *store.Tx) error {
+			a, err := tx.Account(h.alice)
+			a.Name = "Alice <é>"
+			if err != nil {
+				return err
+			}
+			return tx.UpdateAccount(a)
+		})
+		c, shown := h.app(lasting)
+		for scope, want := range map[string]claims{
+			"openid":         {},
+			"openid email":   {"email": "alice@example.test", "email_verified": true},
+			"openid profile": {"name": "Alice <é>", "updated_at": float64(h.clock.Now().Unix())},
+		} {
+			want["sub"] = string(h.alice)
+			ts, err := h.redeem(c, shown, h.code(c, "scope", scope))
+			h.ok(err)
+			if d := cmp.Diff(want, h.info(ts.AccessToken)); d != "" {
+				t.Errorf("%s (-want +got):\n%s", scope, d)
+			}
+			out, err := h.UserInfo(t.Context(), oidc.UserInfoInput{Tenant: tenant, FormToken: ts.AccessToken, Method: "POST"})
+			if err != nil || out.JWT != "" {
+				t.Errorf("from a form: %v", err)
+			}
+		}
+		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid", "claims", `{"userinfo":{"name":{"essential":true}}}`))
+		h.ok(err)
+		if d := cmp.Diff(claims{"sub": string(h.alice), "name": "Alice <é>"}, h.info(ts.AccessToken)); d != "" {
+			t.Errorf("claims by name (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestSignedUserInfo(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting, func(r *oidc.Registration) { r.UserInfoAlgorithm = "ES256" })
+		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email"))
+		h.ok(err)
+		out, err := h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
+		h.ok(err)
+		head, got := h.opened(out.JWT)
+		want := claims{"iss": base, "aud": string(c.ID), "iat": float64(h.clock.Now().Unix()), "sub": string(h.alice),
+			"email": "alice@example.test", "email_verified": true}
+		if d := cmp.Diff(want, got); d != "" || head.Algorithm != "ES256" || out.JSON != nil {
+			t.Errorf("signed with %s (-want +got):\n%s", head.Algorithm, d)
+		}
+	})
+}
+
+func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		machine, machineShown := h.machine()
+		own, err := h.credentials(machine, machineShown)
+		h.ok(err)
+		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email offline_access"))
+		h.ok(err)
+		plain, err := h.redeem(c, shown, h.code(c, "scope", "email"))
+		h.ok(err)
+		bearer := "Bearer " + ts.AccessToken
+		type ask struct {
+			in   oidc.UserInfoInput
+			code oidc.Code
+			bare bool
+		}
+		both := shows(bearer)
+		both.FormToken = ts.AccessToken
+		twice := shows(bearer)
+		twice.Authorization = append(twice.Authorization, bearer)
+		elsewhere := shows(bearer)
+		elsewhere.Tenant = "t2"
+		storetest.Tenant(t, h.db, "t2")
+		h.ok(h.keys.Ensure(t.Context(), "t2", keys.ES256))
+		for name, a := range map[string]ask{
+			"EP-07 a machine's token":    {shows("Bearer " + own.AccessToken), oidc.InsufficientScope, false},
+			"EP-07 without openid":       {shows("Bearer " + plain.AccessToken), oidc.InsufficientScope, false},
+			"nothing":                    {oidc.UserInfoInput{Tenant: tenant, Method: "GET"}, oidc.InvalidToken, true},
+			"another scheme":             {shows("Basic eDp5"), oidc.InvalidToken, true},
+			"RT-11 a refresh token":      {shows("Bearer " + ts.RefreshToken), oidc.InvalidToken, false},
+			"an ID Token":                {shows("Bearer " + ts.IDToken), oidc.InvalidToken, false},
+			"garbage":                    {shows("Bearer x"), oidc.InvalidToken, false},
+			"garbage that looks sealed":  {shows("Bearer wwt_" + strings.Repeat("A", 100)), oidc.InvalidToken, false},
+			"header and form":            {both, oidc.InvalidRequest, false},
+			"two headers":                {twice, oidc.InvalidRequest, false},
+			"another tenant":             {elsewhere, oidc.InvalidToken, false},
+			"an unbound token with DPoP": {shows("DPoP " + ts.AccessToken), oidc.InvalidToken, false},
+		} {
+			out, err := h.UserInfo(t.Context(), a.in)
+			e, ok := errors.AsType[*oidc.Error](err)
+			if !ok || e.Code != a.code || e.Bare != a.bare || e.Scheme == "" || out.JSON != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		h.clock.Advance(15*time.Minute + 31*time.Second)
+		_, err = h.UserInfo(t.Context(), shows(bearer))
+		h.refused(err, oidc.InvalidToken)
+		if ts, err = h.refresh(c, shown, ts.RefreshToken); err != nil {
+			t.Fatal(err)
+		}
+		h.write(func(tx *store.Tx) error { return tx.DeleteAccount(h.alice) })
+		_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
+		h.refused(err, oidc.InvalidToken)
+	})
+}
+
+func TestUserInfoLearnsOfTheEndAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		for name, end := range map[string]func(tx *store.Tx, c auth.Client, who auth.AccountID) error{
+			"account disabled": func(tx *store.Tx, _ auth.Client, who auth.AccountID) error {
+				a, err := tx.Account(who)
+				a.DisabledAt = tx.Now
+				if err != nil {
+					return err
+				}
+				return tx.UpdateAccount(a)
+			},
+			"signed out": func(tx *store.Tx, _ auth.Client, who auth.AccountID) error {
+				_, err := tx.EndSessions(who, "", auth.EndLogout)
+				return err
+			},
+			"client shut": func(tx *store.Tx, c auth.Client, _ auth.AccountID) error {
+				c.DisabledAt = tx.Now
+				return tx.UpdateClient(c)
+			},
+		} {
+			for _, format := range []string{"", "opaque"} {
+				c, shown := h.app(lasting, func(r *oidc.Registration) { r.TokenFormat = format })
+				who := h.person(rand.Text())
+				v := h.visitor()
+				v.signIn(who)
+				ts, err := h.redeem(c, shown, h.codeOf(v, c))
+				h.ok(err)
+				h.info(ts.AccessToken)
+				h.write(func(tx *store.Tx) error { return end(tx, c, who) })
+				_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
+				if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidToken {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+	})
+}
+
+// shown proves the key for one request.
+func (h *house) shown(k keyPair, method, url, access string) string {
+	h.t.Helper()
+	c := claims{"jti": rand.Text(), "htm": method, "htu": url, "iat": h.clock.Now().Unix()}
+	if access != "" {
+		c["ath"] = secret.Digest(access)
+	}
+	return sign(h.t, k.alg, k.private, c, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.private.Public()}})
+}
+
+// with adds a proof of the key to a request for tokens.
+func (h *house) with(r oidc.Request, k keyPair) oidc.Request {
+	h.t.Helper()
+	r.Method, r.URL = "POST", base+oidc.TokenPath
+	r.Proof = []string{h.shown(k, r.Method, r.URL, "")}
+	return r
+}
+
+func thumb(t testing.TB, k keyPair) string {
+	t.Helper()
+	sum, err := (&jose.JSONWebKey{Key: k.private.Public()}).Thumbprint(crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret.Encode(sum)
+}
+
+// RT-13, and the tokens of a code that is bound to a key.
+func TestAttack_RT_13_BoundTokens(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		native := func(r *oidc.Registration) { lasting(r); r.Type = auth.ClientNative; r.IDTokenAlgorithm = "ES256" }
+		c, _ := h.app(native)
+		v := h.visitor()
+		v.signIn(h.alice)
+		step, err := v.ask(request(c, "scope", "openid offline_access", "dpop_jkt", thumb(t, k))...)
+		h.ok(err)
+		if step.Kind == auth.StepConsent {
+			step = v.consent(step, true)
+		}
+		code, _, _ := h.granted(step)
+		_, err = h.redeem(c, "", code)
+		h.refused(err, oidc.InvalidGrant)
+		_, err = h.Token(t.Context(), h.with(h.redeeming(c, "", code), other))
+		h.refused(err, oidc.InvalidGrant)
+		ts, err := h.Token(t.Context(), h.with(h.redeeming(c, "", code), k))
+		h.ok(err)
+		if ts.Type != "DPoP" {
+			t.Errorf("token type %q", ts.Type)
+		}
+
+		ask := func() oidc.Request {
+			return form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken, "client_id", string(c.ID))
+		}
+		_, err = h.Token(t.Context(), ask())
+		h.refused(err, oidc.InvalidGrant)
+		_, err = h.Token(t.Context(), h.with(ask(), other))
+		h.refused(err, oidc.InvalidGrant)
+		next, err := h.Token(t.Context(), h.with(ask(), k))
+		h.ok(err)
+		h.clock.Advance(time.Minute)
+		_, err = h.Token(t.Context(), h.with(ask(), other)) // spent, but without the key it ends nothing
+		h.refused(err, oidc.InvalidGrant)
+		ts = next
+		ts, err = h.Token(t.Context(), h.with(ask(), k))
+		h.ok(err)
+
+		url := base + oidc.UserInfoPath
+		_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
+		h.refused(err, oidc.InvalidToken)
+		in := shows("DPoP " + ts.AccessToken)
+		_, err = h.UserInfo(t.Context(), in)
+		h.refused(err, oidc.InvalidProof)
+		in.Proof = []string{h.shown(other, "GET", url, ts.AccessToken)}
+		_, err = h.UserInfo(t.Context(), in)
+		h.refused(err, oidc.InvalidToken)
+		in.Proof = []string{h.shown(k, "GET", url, "another")}
+		_, err = h.UserInfo(t.Context(), in)
+		h.refused(err, oidc.InvalidProof)
+		in.Proof = []string{h.shown(k, "GET", url, ts.AccessToken)}
+		_, err = h.UserInfo(t.Context(), in)
+		h.ok(err)
+		_, err = h.UserInfo(t.Context(), in) // the same proof again
+		h.refused(err, oidc.InvalidProof)
+
+		api, apiShown := h.machine()
+		seen, err := h.Introspect(t.Context(), basic(form(t, "token", ts.AccessToken), api.ID, apiShown))
+		h.ok(err)
+		if !seen.Active || seen.TokenType != "DPoP" || seen.Confirmation == nil || seen.Confirmation.JKT != thumb(t, k) {
+			t.Errorf("introspection %+v", seen)
+		}
+	})
+}
+
+// A confidential client proves itself, so its refresh tokens are not bound (RFC 9449
+// §5): each access token is bound to the key of its request.
+func TestConfidentialClientChangesItsKey(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		k, other := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
+		c, shown := h.app(lasting, func(r *oidc.Registration) { r.IDTokenAlgorithm, r.TokenFormat = "ES256", "opaque" })
+		ts, err := h.Token(t.Context(), h.with(h.redeeming(c, shown, h.code(c, "scope", "openid offline_access")), k))
+		h.ok(err)
+		next, err := h.Token(t.Context(), h.with(basic(form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken), c.ID, shown), other))
+		h.ok(err)
+		for key, access := range map[string]string{thumb(t, k): ts.AccessToken, thumb(t, other): next.AccessToken} {
+			seen, err := h.Introspect(t.Context(), basic(form(t, "token", access), c.ID, shown))
+			h.ok(err)
+			if seen.Confirmation == nil || seen.Confirmation.JKT != key {
+				t.Errorf("bound to %+v, want %s", seen.Confirmation, key)
+			}
+		}
+	})
+}
+
+func TestOpaqueAccessTokens(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting, func(r *oidc.Registration) { r.TokenFormat = "opaque" })
+		api, apiShown := h.machine()
+		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email offline_access"))
+		h.ok(err)
+		if !strings.HasPrefix(ts.AccessToken, "wwt_") || strings.Contains(ts.AccessToken, ".") {
+			t.Fatalf("%.10s…", ts.AccessToken)
+		}
+		now := h.clock.Now().Unix()
+		got, err := h.Introspect(t.Context(), basic(form(t, "token", ts.AccessToken), api.ID, apiShown))
+		h.ok(err)
+		want := oidc.Introspection{
+			Active: true, TokenType: "Bearer", Issuer: base, Subject: string(h.alice), Audience: []string{base}, ClientID: string(c.ID),
+			Scope: "openid email offline_access", ExpiresAt: now + 900, IssuedAt: now, SessionID: string(ts.Session), ID: got.ID,
+			Roles: []string{}, Permissions: []string{}, AuthTime: now, ACR: "1", AMR: []string{"pwd"},
+		}
+		if d := cmp.Diff(want, got); d != "" || len(got.ID) != 22 {
+			t.Errorf("-want +got:\n%s", d)
+		}
+		next, err := h.refresh(c, shown, ts.RefreshToken)
+		h.ok(err)
+		if !strings.HasPrefix(next.AccessToken, "wwt_") {
+			t.Error("the refreshed one is a JWT")
+		}
+		if _, err := h.tokens.Verify(t.Context(), tenant, next.AccessToken); err != nil {
+			t.Errorf("our own API: %v", err)
+		}
+		h.ok(h.Revoke(t.Context(), basic(form(t, "token", ts.AccessToken), c.ID, shown)))
+		if _, err := h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken)); err == nil {
+			t.Error("a revoked token is taken")
+		}
+		h.info(next.AccessToken)
+		h.clock.Advance(16 * time.Minute)
+		if _, err := h.UserInfo(t.Context(), shows("Bearer "+next.AccessToken)); err == nil {
+			t.Error("an expired token is taken")
+		}
+	})
+}
+
+func TestIntrospectionJWT(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid"))
+		h.ok(err)
+		api, apiShown := h.machine()
+		api = h.settings(api, func(c *auth.Client) { c.Settings.IntrospectionAlgorithm = "EdDSA" })
+		for name, raw := range map[string]string{"active": ts.AccessToken, "not active": "garbage"} {
+			r := basic(form(t, "token", raw), api.ID, apiShown)
+			r.Accept = []string{"application/json;q=0.5, application/token-introspection+jwt"}
+			out, err := h.Introspect(t.Context(), r)
+			h.ok(err)
+			head, got := h.opened(out.JWT)
+			if head.Algorithm != "EdDSA" || head.ExtraHeaders[jose.HeaderType] != "token-introspection+jwt" {
+				t.Errorf("%s: %s, typ %v", name, head.Algorithm, head.ExtraHeaders[jose.HeaderType])
+			}
+			r.Accept = []string{"application/json"}
+			plain, err := h.Introspect(t.Context(), r)
+			h.ok(err)
+			if plain.JWT != "" {
+				t.Errorf("%s: signed though nobody asked", name)
+			}
+			b, err := json.Marshal(plain)
+			h.ok(err)
+			var inner claims
+			h.ok(json.Unmarshal(b, &inner))
+			want := claims{"iss": base, "aud": string(api.ID), "iat": float64(h.clock.Now().Unix()), "token_introspection": map[string]any(inner)}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("%s (-want +got):\n%s", name, d)
+			}
+		}
+	})
+}
+
+func BenchmarkUserInfo(b *testing.B) {
+	h := newHouse(b, liteConfig(b))
+	c, shown := h.app(lasting)
+	ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email"))
+	h.ok(err)
+	in := shows("Bearer " + ts.AccessToken)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := h.UserInfo(b.Context(), in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func FuzzUserInfoForm(f *testing.F) {
+	h := newHouse(f, liteConfig(f))
+	c, shown := h.app(lasting)
+	ts, err := h.redeem(c, shown, h.code(c, "scope", "openid"))
+	h.ok(err)
+	f.Add("access_token=" + ts.AccessToken)
+	f.Add("access_token=a&access_token=b")
+	f.Add("access_token=wwt_AAAA")
+	f.Fuzz(func(t *testing.T, body string) {
+		form, err := oidc.ParseForm(body)
+		if err != nil {
+			return
+		}
+		raw := form.Get("access_token")
+		_, err = h.UserInfo(t.Context(), oidc.UserInfoInput{Tenant: tenant, FormToken: raw, Method: "POST"})
+		if err == nil && raw != ts.AccessToken {
+			t.Errorf("%q is taken", raw)
+		}
+		if _, ok := errors.AsType[*oidc.Error](err); err != nil && !ok {
+			t.Errorf("%q: %v", raw, err)
+		}
+	})
+}
