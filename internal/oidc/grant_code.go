@@ -17,7 +17,6 @@ import (
 // authorizationCode redeems what a person has allowed (RFC 6749 §4.1.3).
 var authorizationCode = grant{name: auth.GrantAuthorizationCode, person: true, issue: (*Service).issueCoded}
 
-
 // redemption is a code with what came along to prove that it may be redeemed.
 type redemption struct {
 	tokenRequest

@@ -117,7 +117,9 @@ func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 			t.Errorf("iat %v after %v, the same at_hash: %v", second["iat"], first["iat"], second["at_hash"] == first["at_hash"])
 		}
 		for _, m := range []claims{first, second} {
-			maps.DeleteFunc(m, func(name string, _ any) bool { return name == "iat" || name == "exp" || name == "nonce" || name == "at_hash" })
+			maps.DeleteFunc(m, func(name string, _ any) bool {
+				return name == "iat" || name == "exp" || name == "nonce" || name == "at_hash"
+			})
 		}
 		if d := cmp.Diff(first, second); d != "" {
 			t.Errorf("-first +refreshed:\n%s", d)

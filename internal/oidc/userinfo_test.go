@@ -169,8 +169,8 @@ func TestUserInfoLearnsOfTheEndAtOnce(t *testing.T) {
 	})
 }
 
-// shown proves the key for one request.
-func (h *house) shown(k keyPair, method, url, access string) string {
+// holding proves the key for one request.
+func (h *house) holding(k keyPair, method, url, access string) string {
 	h.t.Helper()
 	c := claims{"jti": rand.Text(), "htm": method, "htu": url, "iat": h.clock.Now().Unix()}
 	if access != "" {
@@ -183,7 +183,7 @@ func (h *house) shown(k keyPair, method, url, access string) string {
 func (h *house) with(r oidc.Request, k keyPair) oidc.Request {
 	h.t.Helper()
 	r.Method, r.URL = "POST", base+oidc.TokenPath
-	r.Proof = []string{h.shown(k, r.Method, r.URL, "")}
+	r.Proof = []string{h.holding(k, r.Method, r.URL, "")}
 	return r
 }
 
@@ -242,13 +242,13 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 		in := shows("DPoP " + ts.AccessToken)
 		_, err = h.UserInfo(t.Context(), in)
 		h.refused(err, oidc.InvalidProof)
-		in.Proof = []string{h.shown(other, "GET", url, ts.AccessToken)}
+		in.Proof = []string{h.holding(other, "GET", url, ts.AccessToken)}
 		_, err = h.UserInfo(t.Context(), in)
 		h.refused(err, oidc.InvalidToken)
-		in.Proof = []string{h.shown(k, "GET", url, "another")}
+		in.Proof = []string{h.holding(k, "GET", url, "another")}
 		_, err = h.UserInfo(t.Context(), in)
 		h.refused(err, oidc.InvalidProof)
-		in.Proof = []string{h.shown(k, "GET", url, ts.AccessToken)}
+		in.Proof = []string{h.holding(k, "GET", url, ts.AccessToken)}
 		_, err = h.UserInfo(t.Context(), in)
 		h.ok(err)
 		_, err = h.UserInfo(t.Context(), in) // the same proof again
