@@ -1,0 +1,179 @@
+package session_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+func (h *house) account(name string) auth.AccountID {
+	h.t.Helper()
+	email, err := auth.ParseEmail(name + "@example.test")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.write(func(tx *store.Tx) error {
+		return tx.InsertAccount(auth.Account{ID: auth.AccountID(name), Email: email, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+	})
+	return auth.AccountID(name)
+}
+
+func (h *house) startFor(id auth.AccountID) (v auth.Session, cookie string) {
+	h.t.Helper()
+	h.write(func(tx *store.Tx) (err error) {
+		var c secret.Text
+		v, c, err = h.sessions.Start(tx, session.Begin{Account: id, Client: auth.FirstParty, Cookie: true})
+		cookie = c.Reveal()
+		return err
+	})
+	return v, cookie
+}
+
+func (h *house) all(cookie string) []session.Signed {
+	h.t.Helper()
+	list, err := h.sessions.FindAll(h.t.Context(), h.db, auth.DefaultTenant, cookie)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return list
+}
+
+func TestSeveralAccountsInOneCookie(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		_, one := h.start()
+		bobs, two := h.startFor(h.account("bob"))
+		list := h.all(two + "." + one)
+		if len(list) != 2 || list[0].Account.ID != "bob" || list[0].Session.ID != bobs.ID || list[1].Account.ID != h.alice || list[1].Secret != one {
+			t.Fatalf("%+v", list)
+		}
+		if session.Join(list) != two+"."+one {
+			t.Error("Join does not write what FindAll reads")
+		}
+		// The first is the current one, also for who asks for one alone.
+		if v, a, err := h.find(two + "." + one); err != nil || v.ID != bobs.ID || a.ID != "bob" {
+			t.Errorf("%+v, %v", v, err)
+		}
+		h.write(func(tx *store.Tx) error { return h.sessions.End(tx, "bob", bobs.ID, auth.EndByAdmin) })
+		if list := h.all(two + "." + one); len(list) != 1 || list[0].Account.ID != h.alice {
+			t.Errorf("the dead one is not passed over: %+v", list)
+		}
+		h.clock.Advance(idle)
+		if list := h.all(two + "." + one); len(list) != 0 {
+			t.Errorf("beyond the idle limit: %+v", list)
+		}
+	})
+}
+
+// SE-12: a cookie of several is taken whole or not at all.
+func TestAttack_SE_12_CookiesOfSeveral(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		_, one := h.start()
+		_, two := h.startFor(h.account("bob"))
+		strange := secret.New(session.Prefix).Reveal()
+		for _, bad := range []string{
+			one + "." + one, one + ".", "." + one, one + ".." + two, one + ". " + two, one + "." + two[:20], one + "." + two + "A", one + "." + "wwr_" + two[4:],
+			one + "," + two, strings.Repeat(one+".", 200) + two, one + "." + strings.Repeat("A", 8192), one + ".\xff", one + "\x00." + two,
+			strings.Join([]string{one, two, strange, secret.New(session.Prefix).Reveal(), secret.New(session.Prefix).Reveal(), secret.New(session.Prefix).Reveal()}, "."),
+		} {
+			if list := h.all(bad); len(list) != 0 {
+				t.Errorf("%.60q stands for %d", bad, len(list))
+			}
+			h.dead(bad)
+		}
+		if list := h.all(strange + "." + one); len(list) != 1 {
+			t.Errorf("one of ours after a stranger: %d", len(list))
+		}
+	})
+}
+
+func TestAttack_SE_01_FullSignInBeginsAnew(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		v, cookie := h.start()
+		h.clock.Advance(30 * time.Minute)
+		var again string
+		h.write(func(tx *store.Tx) error {
+			got, c, err := h.sessions.Reenter(tx, v.ID, session.Proof{ACR: "2", AMR: []string{"otp"}})
+			again = c.Reveal()
+			if got.ID != v.ID || got.AuthAt != tx.Now || got.ACR != "2" || got.ExpiresAt != tx.Now.Add(absolute) || got.IdleAt != tx.Now.Add(idle) {
+				t.Errorf("%+v", got)
+			}
+			return err
+		})
+		h.dead(cookie)
+		if got := h.live(again); got.ID != v.ID || got.ACR != "2" || !slices.Equal(got.AMR, []string{"otp"}) {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// SE-04 for all who share a browser.
+func TestAttack_SE_04_Leave(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		_, one := h.start()
+		_, two := h.startFor(h.account("bob"))
+		list := h.all(one + "." + two)
+		h.write(func(tx *store.Tx) error {
+			ended, left, err := h.sessions.Leave(tx, list, list[0].Session.ID)
+			if len(ended) != 1 || ended[0].Account.ID != h.alice || session.Join(left) != two {
+				t.Errorf("ended %+v, left %+v", ended, left)
+			}
+			return err
+		})
+		h.dead(one)
+		h.write(func(tx *store.Tx) error {
+			ended, left, err := h.sessions.Leave(tx, list, "")
+			if len(ended) != 1 || len(left) != 0 {
+				t.Errorf("ended %+v, left %+v", ended, left)
+			}
+			return err
+		})
+		h.dead(two)
+	})
+}
+
+// FuzzSessionCookie: what Secrets reads is what Join would write, and nothing else is
+// read.
+func FuzzSessionCookie(f *testing.F) {
+	one, two := secret.New(session.Prefix).Reveal(), secret.New(session.Prefix).Reveal()
+	for _, s := range []string{one, one + "." + two, one + "." + one, one + ".", "", ".", "wwa_", strings.Repeat(one+".", 6), one + "\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, cookie string) {
+		list := session.Secrets(cookie)
+		if len(list) == 0 {
+			return
+		}
+		if len(list) > session.MaxAccounts || strings.Join(list, ".") != cookie {
+			t.Fatalf("%q gives %q", cookie, list)
+		}
+		for i, v := range list {
+			if !secret.Valid(session.Prefix, v) || slices.Contains(list[:i], v) {
+				t.Fatalf("%q gives %q", cookie, v)
+			}
+		}
+	})
+}
+
+// FuzzKeepCookie: only the exact form of a keep cookie names a series.
+func FuzzKeepCookie(f *testing.F) {
+	good := session.KeepPrefix + secret.Encode(make([]byte, 48))
+	for _, s := range []string{good, good + "=", good[:60], "wwm_", "", strings.ToUpper(good), good[:10] + "+" + good[11:], good + "A"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, cookie string) {
+		id, ok := session.ParseKeep(cookie)
+		if !ok {
+			return
+		}
+		raw, err := secret.Decode(strings.TrimPrefix(cookie, session.KeepPrefix))
+		if err != nil || len(raw) != 48 || string(id) != secret.Encode(raw[:16]) || session.KeepPrefix+secret.Encode(raw) != cookie {
+			t.Fatalf("%q names %q", cookie, id)
+		}
+	})
+}

@@ -1,0 +1,366 @@
+package session_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+const refreshAbsolute = 30 * 24 * time.Hour // the default
+
+func (h *house) client(id auth.ClientID, change ...func(*auth.Client)) auth.Client {
+	h.t.Helper()
+	c := auth.Client{ID: id, Name: string(id), Type: auth.ClientWeb}
+	c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
+	c.Settings.BackchannelURI = "https://" + string(id) + ".example.test/out"
+	for _, f := range change {
+		f(&c)
+	}
+	h.write(func(tx *store.Tx) error {
+		c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now
+		return tx.InsertClient(c)
+	})
+	return c
+}
+
+func ours(c *auth.Client)   { c.FirstParty = true }
+func native(c *auth.Client) { c.Type = auth.ClientNative }
+func deaf(c *auth.Client)   { c.Settings.BackchannelURI = "" }
+
+func (h *house) under(parent auth.Session, b session.BeginClient) (v auth.Session, err error) {
+	h.t.Helper()
+	err = h.db.Write(h.t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
+		v, err = h.sessions.StartClient(tx, parent, b)
+		return err
+	})
+	return v, err
+}
+
+func (h *house) must(parent auth.Session, b session.BeginClient) auth.Session {
+	h.t.Helper()
+	v, err := h.under(parent, b)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return v
+}
+
+func (h *house) session(id auth.SessionID) (v auth.Session) {
+	h.t.Helper()
+	h.write(func(tx *store.Tx) (err error) {
+		v, err = tx.Session(id)
+		return err
+	})
+	return v
+}
+
+// told takes the messages for clients out of the outbox, by session.
+func (h *house) told() map[auth.SessionID]auth.LogoutNotice {
+	h.t.Helper()
+	out := map[auth.SessionID]auth.LogoutNotice{}
+	err := h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
+		list, err := tx.Claim("test", tx.Now.Add(time.Minute), "logout.", 1000)
+		for _, m := range list {
+			if m.Broken != nil || out[m.Logout.Session].Client != "" {
+				h.t.Errorf("%+v", m)
+			}
+			out[m.Logout.Session] = m.Logout
+			if err := tx.Finish(m); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return out
+}
+
+func TestStartClient(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		parent, _ := h.start()
+		web, scope := h.client("web"), auth.Scope{"openid"}
+		h.clock.Advance(time.Minute)
+		set := auth.SessionID(secret.NewID(h.clock.Now()))
+		v := h.must(parent, session.BeginClient{ID: set, Client: web, Scope: scope, Claims: auth.ClaimsRequest{UserInfo: []string{"email"}}})
+		if v.ID != set || v.Parent != parent.ID || v.Account != h.alice || v.Client != "web" || v.Digest != "" || v.AuthAt != parent.AuthAt || v.ACR != "1" ||
+			v.ExpiresAt != parent.ExpiresAt || v.Offline {
+			t.Errorf("%+v", v)
+		}
+		// Again in the same browser: the same session, and what it once could it still can.
+		again := h.must(parent, session.BeginClient{Client: web, Scope: auth.Scope{"openid", "offline_access"}})
+		if again.ID != set || !again.Offline || again.ExpiresAt != h.clock.Now().Add(refreshAbsolute) {
+			t.Errorf("%+v", again)
+		}
+		if again = h.must(parent, session.BeginClient{Client: web, Scope: scope}); again.ID != set || !h.session(set).Offline {
+			t.Errorf("%+v", again)
+		}
+		// A device of its own shares with nobody.
+		if other := h.must(parent, session.BeginClient{ID: auth.SessionID(secret.NewID(h.clock.Now())), Client: web, Scope: scope}); other.ID == set {
+			t.Error("shared")
+		}
+		for name, b := range map[string]session.BeginClient{
+			"another client's id": {ID: set, Client: h.client("other")},
+			"a browser's id":      {ID: parent.ID, Client: web},
+		} {
+			if _, err := h.under(parent, b); auth.KindOf(err) != auth.KindUnauthenticated {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if _, err := h.under(v, session.BeginClient{Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
+			t.Errorf("under a client's session: %v", err)
+		}
+		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, set, auth.EndCode) })
+		if _, err := h.under(parent, session.BeginClient{ID: set, Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
+			t.Errorf("an ended one: %v", err)
+		}
+		h.untouched(parent)
+		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, parent.ID, auth.EndLogout) })
+		if _, err := h.under(parent, session.BeginClient{Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
+			t.Errorf("under an ended one: %v", err)
+		}
+	})
+}
+
+// untouched wants the browser's session untouched by what became of a client's.
+func (h *house) untouched(v auth.Session) {
+	h.t.Helper()
+	if got := h.session(v.ID); !got.EndedAt.IsZero() {
+		h.t.Errorf("the browser's session has ended: %s", got.EndReason)
+	}
+}
+
+func TestOffline(t *testing.T) {
+	t.Parallel()
+	refresh := auth.ClientSettings{Grants: []auth.GrantType{auth.GrantRefreshToken}}
+	away, here := auth.Scope{"openid", "offline_access"}, auth.Scope{"openid"}
+	for _, c := range []struct {
+		client auth.Client
+		scope  auth.Scope
+		want   bool
+	}{
+		{auth.Client{Type: auth.ClientWeb, Settings: refresh}, away, true},
+		{auth.Client{Type: auth.ClientWeb, Settings: refresh}, here, false},
+		{auth.Client{Type: auth.ClientWeb}, away, false},
+		{auth.Client{Type: auth.ClientWeb, FirstParty: true, Settings: refresh}, away, false},
+		{auth.Client{Type: auth.ClientSPA, FirstParty: true, Settings: refresh}, away, false},
+		{auth.Client{Type: auth.ClientNative, FirstParty: true, Settings: refresh}, away, true},
+	} {
+		if got := (session.BeginClient{Client: c.client, Scope: c.scope}).Offline(); got != c.want {
+			t.Errorf("%s, first party %t, %s: %t", c.client.Type, c.client.FirstParty, c.scope, got)
+		}
+	}
+}
+
+// crowd signs four clients in under one browser's session.
+func (h *house) crowd(parent auth.Session) map[string]auth.Session {
+	away := auth.Scope{"openid", "offline_access"}
+	out := map[string]auth.Session{}
+	for name, c := range map[string]auth.Client{"ours": h.client("ours", ours), "phone": h.client("phone", ours, native), "third": h.client("third"), "deaf": h.client("deaf", deaf)} {
+		out[name] = h.must(parent, session.BeginClient{Client: c, Scope: away})
+		h.write(func(tx *store.Tx) error {
+			v := out[name]
+			return tx.InsertFamily(auth.Family{ID: auth.FamilyID(name), Account: v.Account, Client: v.Client, Session: v.ID, Digest: name,
+				CreatedAt: tx.Now, RotatedAt: tx.Now, IdleAt: v.ExpiresAt, ExpiresAt: v.ExpiresAt})
+		})
+	}
+	return out
+}
+
+// What ends a browser's session takes the clients' along, tells those that listen, and
+// is stopped by nothing but a log-out where access was granted for the person's absence.
+func TestEndings(t *testing.T) {
+	endings := map[string]func(h *house, tx *store.Tx, v auth.Session) error{
+		"log-out": func(h *house, tx *store.Tx, v auth.Session) error {
+			return h.sessions.End(tx, h.alice, v.ID, auth.EndLogout)
+		},
+		"by the owner": func(h *house, tx *store.Tx, v auth.Session) error {
+			return h.sessions.End(tx, h.alice, v.ID, auth.EndByOwner)
+		},
+		"everything": func(h *house, tx *store.Tx, _ auth.Session) error {
+			_, err := h.sessions.EndAll(tx, h.alice, "", auth.EndReset)
+			return err
+		},
+		"one too many": func(h *house, tx *store.Tx, _ auth.Session) error {
+			_, err := tx.EndOldestSessions(h.alice, 0, auth.EndCrowded)
+			return err
+		},
+		"its series": func(h *house, tx *store.Tx, _ auth.Session) error {
+			_, err := tx.EndSeriesSessions(h.alice, "s", auth.EndTheft)
+			return err
+		},
+		"sessions but one": func(h *house, tx *store.Tx, _ auth.Session) error {
+			_, err := h.sessions.EndAll(tx, h.alice, "elsewhere", auth.EndByOwner)
+			return err
+		},
+	}
+	for name, end := range endings {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, h *house) {
+				var parent auth.Session
+				h.write(func(tx *store.Tx) (err error) {
+					parent, _, err = h.sessions.Start(tx, session.Begin{Account: h.alice, Client: auth.FirstParty, Cookie: true, Series: "s"})
+					return err
+				})
+				below := h.crowd(parent)
+				h.write(func(tx *store.Tx) error { return end(h, tx, parent) })
+				told := h.told()
+				for who, v := range below {
+					stays := name == "log-out" && (who == "phone" || who == "third" || who == "deaf")
+					got := h.session(v.ID)
+					var f auth.Family
+					h.write(func(tx *store.Tx) (err error) {
+						f, err = tx.Family(auth.FamilyID(who))
+						return err
+					})
+					if got.EndedAt.IsZero() != stays || f.RevokedAt.IsZero() != stays || stays && got.Parent != "" {
+						t.Errorf("%s: session %+v, family %+v", who, got, f)
+					}
+					if n, ok := told[v.ID]; ok != (who != "deaf") || ok && (n.Client != v.Client || n.Account != h.alice || n.URI != "https://"+who+".example.test/out") {
+						t.Errorf("%s was told %+v", who, n)
+					}
+				}
+				if len(told) != 3 {
+					t.Errorf("%d messages", len(told))
+				}
+			})
+		})
+	}
+}
+
+// Ending all others leaves the clients of one's own browser alone, from whichever of
+// its sessions one says so.
+func TestEndAllOthersKeepsTheBrowser(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		parent, _ := h.start()
+		own := h.must(parent, session.BeginClient{Client: h.client("own")})
+		sibling := h.must(parent, session.BeginClient{Client: h.client("sibling")})
+		else1, _ := h.start()
+		far := h.must(else1, session.BeginClient{Client: h.client("far")})
+		h.write(func(tx *store.Tx) error {
+			n, err := h.sessions.EndAll(tx, h.alice, own.ID, auth.EndPassword)
+			if n != 2 {
+				t.Errorf("ended %d", n)
+			}
+			return err
+		})
+		for id, want := range map[auth.SessionID]bool{parent.ID: true, own.ID: true, sibling.ID: true, else1.ID: false, far.ID: false} {
+			if got := h.session(id).EndedAt.IsZero(); got != want {
+				t.Errorf("%s lives: %t", id, got)
+			}
+		}
+		if told := h.told(); len(told) != 1 || told[far.ID].Client != "far" {
+			t.Errorf("told %v", told)
+		}
+	})
+}
+
+// A client that goes takes its own sessions, a few at a time, and nobody else's.
+func TestEndsOfClients(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		gone, stays := h.client("gone"), h.client("stays")
+		bob := h.account("bob")
+		var mine, other []auth.Session
+		for _, id := range []auth.AccountID{h.alice, bob} {
+			parent, _ := h.startFor(id)
+			mine = append(mine, h.must(parent, session.BeginClient{Client: gone}))
+			other = append(other, h.must(parent, session.BeginClient{Client: stays}), parent)
+		}
+		h.write(func(tx *store.Tx) error { // what one person takes back
+			n, err := tx.EndGrantedSessions(bob, gone.ID, auth.EndConsent)
+			if n != 1 {
+				t.Errorf("ended %d", n)
+			}
+			return err
+		})
+		if !h.session(mine[0].ID).EndedAt.IsZero() || h.session(mine[1].ID).EndedAt.IsZero() {
+			t.Error("not bob's, or not only bob's")
+		}
+		for i, want := range []int64{1, 0} {
+			h.write(func(tx *store.Tx) error {
+				n, err := tx.EndClientSessions(gone.ID, 1, auth.EndClient)
+				if n != want {
+					t.Errorf("round %d: ended %d", i, n)
+				}
+				return err
+			})
+		}
+		h.write(func(tx *store.Tx) error {
+			if n, err := tx.EndClientSessions(auth.FirstParty, 10, auth.EndClient); n != 0 || err != nil {
+				t.Errorf("people's own: %d, %v", n, err)
+			}
+			return nil
+		})
+		for _, v := range other {
+			if !h.session(v.ID).EndedAt.IsZero() {
+				t.Errorf("%s has ended", v.ID)
+			}
+		}
+		if told := h.told(); len(told) != 2 {
+			t.Errorf("told %v", told)
+		}
+	})
+}
+
+// Clients are not counted among the sessions of a person.
+func TestClientsDoNotCrowd(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		parent, cookie := h.start()
+		for i := range session.MaxSessions {
+			h.must(parent, session.BeginClient{Client: h.client(auth.ClientID(fmt.Sprintf("c%d", i)))})
+		}
+		h.start()
+		h.live(cookie)
+		h.write(func(tx *store.Tx) error {
+			list, err := tx.Sessions(h.alice)
+			if len(list) != 2 {
+				t.Errorf("the owner sees %d", len(list))
+			}
+			return err
+		})
+	})
+}
+
+// A full outbox keeps no session alive.
+func TestFault_FL_12_EndsWithAFullOutbox(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		cfg := h.cfg
+		cfg.OutboxLimit = 1
+		parent, _ := h.start()
+		one, two := h.must(parent, session.BeginClient{Client: h.client("one")}), h.must(parent, session.BeginClient{Client: h.client("two")})
+		for i := range 3 {
+			h.write(func(tx *store.Tx) error {
+				return tx.Enqueue(auth.MailVerify, auth.Mail{To: fmt.Sprintf("%d@example.test", i)})
+			})
+		}
+		if h.db.Close() != nil {
+			t.Fatal("close")
+		}
+		db, err := store.Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		h.db = db
+		if err := db.ReadSystem(t.Context(), func(tx *store.SystemTx) error { _, _, err := tx.Waiting(); return err }); err != nil {
+			t.Fatal(err)
+		}
+		h.write(func(tx *store.Tx) error {
+			if err := tx.Enqueue(auth.MailVerify, auth.Mail{To: "x@example.test"}); auth.KindOf(err) != auth.KindUnavailable {
+				return errors.New("the outbox is not full")
+			}
+			return nil
+		})
+		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, parent.ID, auth.EndLogout) })
+		if h.session(one.ID).EndedAt.IsZero() || h.session(two.ID).EndedAt.IsZero() {
+			t.Error("a session lives on")
+		}
+	})
+}
