@@ -485,47 +485,35 @@ func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
 	})
 }
 
-// FuzzAuthorizeForm: whatever is asked, there is a page for the person, or an answer at
-// the client's registered address with the issuer, and never a panic or a fault.
-func FuzzAuthorizeForm(f *testing.F) {
-	h := newHouse(f, liteConfig(f))
-	c, _ := h.app(ours)
-	h.settings(c, func(c *auth.Client) { c.RedirectURIs = append(c.RedirectURIs, "https://app.example.test/q?a=b") })
-	sessions := h.visitor()
-	sessions.signIn(h.alice)
-	encode := func(pairs []string) string {
-		v := url.Values{}
-		for i := 0; i < len(pairs); i += 2 {
-			v.Add(pairs[i], pairs[i+1])
+// The code that comes of all this buys tokens.
+func TestAuthorizeAndRedeem(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, secret := h.app()
+		v := h.visitor()
+		step, err := v.ask(request(c, "scope", "openid offline_access", "nonce", "n")...)
+		h.ok(err)
+		step = v.consent(v.login(step, h.alice), true)
+		code, g, _ := h.granted(step)
+		redeem := func() (oidc.Issued, error) {
+			return h.Token(t.Context(), basic(form(t, "grant_type", "authorization_code", "code", code, "redirect_uri", callback,
+				"code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"), c.ID, secret))
 		}
-		return v.Encode()
-	}
-	f.Add(encode(request(c)))
-	f.Add(encode(request(c, "prompt", "none", "response_mode", "form_post", "max_age", "0")))
-	f.Add(encode(request(c, "claims", `{"userinfo":{"sub":{"value":"x"}}}`, "response_type", "code id_token")))
-	f.Add("client_id=" + string(c.ID) + "&redirect_uri=" + url.QueryEscape(callback) + "&state=%0d%0a")
-	f.Fuzz(func(t *testing.T, text string) {
-		form, err := oidc.ParseAuthorizeForm(text)
-		if err != nil {
-			return
+		ts, err := redeem()
+		h.ok(err)
+		if ts.IDToken == "" || ts.RefreshToken == "" || ts.Session != g.Session || ts.Account != h.alice {
+			t.Errorf("got %+v", ts.Tokens)
 		}
-		step, err := h.Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: form, Browser: sessions.b})
-		if err != nil {
-			if _, ok := err.(*oidc.PageError); !ok {
-				t.Fatalf("%q: %v", text, err)
-			}
-			return
+		// The client's session in this browser stays the same, whatever comes after.
+		step, err = v.ask(request(c)...)
+		h.ok(err)
+		if code, again, _ := h.granted(step); again.Session != g.Session || code == "" {
+			t.Errorf("sid %s, then %s", g.Session, again.Session)
 		}
-		if step.Kind != auth.StepAnswer {
-			return
-		}
-		location := step.Answer.Location()
-		u, err := url.Parse(location)
-		if err != nil || u.Host != "app.example.test" || strings.ContainsAny(location, "\r\n\"<> ") || step.Answer.Get("iss") != base {
-			t.Fatalf("%q: %q, %v", text, location, err)
-		}
-		if state := form.Get("state"); step.Answer.Get("state") != state && len(state) <= 4096 && !form.Repeated("state") {
-			t.Fatalf("%q: state %q", text, step.Answer.Get("state"))
-		}
+		// The ID Token of the answer is a hint for the next request.
+		step, err = v.ask(request(c, "prompt", "none", "id_token_hint", ts.IDToken)...)
+		h.ok(err)
+		h.granted(step)
+		_, err = redeem()
+		h.refused(err, oidc.InvalidGrant)
 	})
 }
