@@ -25,7 +25,7 @@ type Flow struct {
 	Kind    FlowKind
 	Request AuthorizationRequest // FlowAuthorize; for FlowDevice its Client, Scope and Resources
 	Device  string               // FlowDevice: digest of the device code
-	Session SessionID            // whom the person chose, or signed in as, in this flow
+	Session SessionID            // whom the person chose, or signed in as, in this flow; or AnotherAccount
 	// ProvedAt is when the person proved within this flow who they are.
 	ProvedAt  time.Time
 	Allowed   Scope // what the person has allowed in this flow; nil until asked

@@ -37,6 +37,10 @@ const ACRPassword = "1"
 // ACRs are the authentication contexts that a sign-in here can reach.
 var ACRs = []string{ACRPassword}
 
+// AnotherAccount, as the session of a flow, says that the person means none of the
+// accounts in the browser and wants to sign in with another. No session has that id.
+const AnotherAccount SessionID = "another"
+
 // Step is the next step of a flow.
 type Step struct {
 	Kind StepKind
@@ -153,7 +157,7 @@ func (n Situation) device() Step {
 // account is done when somebody is signed in.
 func (n Situation) account() Step {
 	live := n.live()
-	if len(live) == 0 {
+	if len(live) == 0 || n.Flow.Session == AnotherAccount {
 		return Step{Kind: StepLogin}
 	}
 	p := live[0]
@@ -171,6 +175,9 @@ func (n Situation) account() Step {
 // login_hint picks one; where it does not, the person is asked, so that nobody is
 // signed in somewhere with the account they did not mean.
 func (n Situation) person() (Present, bool) {
+	if n.Flow.Session == AnotherAccount {
+		return Present{}, false
+	}
 	live := n.live()
 	for _, p := range live {
 		if p.Session.ID == n.Flow.Session {
@@ -200,7 +207,7 @@ func (n Situation) person() (Present, bool) {
 
 // identify asks who it is.
 func (n Situation) identify() Step {
-	if len(n.live()) == 0 || n.asksFor() {
+	if len(n.live()) == 0 || n.asksFor() || n.Flow.Session == AnotherAccount {
 		return Step{Kind: StepLogin}
 	}
 	return Step{Kind: StepChoose}

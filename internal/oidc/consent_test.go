@@ -238,6 +238,7 @@ func TestChooseAccount(t *testing.T) {
 		another, err := h.Choose(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, "")
 		h.ok(err)
 		h.at(another, auth.StepLogin)
+		h.at(v.resume(another), auth.StepLogin)
 		step, err = h.Choose(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, v.b.Sessions[1].Session.ID)
 		h.ok(err)
 		if _, _, kept := h.granted(step); kept.Account != h.alice {

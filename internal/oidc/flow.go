@@ -76,7 +76,11 @@ func (s *Service) Choose(ctx context.Context, tenant auth.TenantID, id auth.Flow
 	if err != nil {
 		return Step{}, err
 	}
-	return Step{Kind: auth.StepLogin, Flow: flow, CSRF: csrf}, nil
+	flow.Session, flow.ProvedAt, flow.Allowed = auth.AnotherAccount, time.Time{}, nil
+	if err := s.updateFlow(ctx, tenant, flow); err != nil {
+		return Step{}, err
+	}
+	return s.advance(ctx, tenant, flow, b)
 }
 
 // settle makes the flow that of one of the browser's sessions.
