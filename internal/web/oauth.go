@@ -97,6 +97,12 @@ func (s *Server) introspect(ex *exchange, r *http.Request, in oidc.Request) erro
 	if err != nil {
 		return err
 	}
+	if v.JWT != "" { // it was asked for by name (RFC 9701 §4)
+		ex.private(typeIntrospection)
+		ex.WriteHeader(http.StatusOK)
+		ex.Write([]byte(v.JWT))
+		return nil
+	}
 	return ex.writeOAuth(http.StatusOK, v)
 }
 

@@ -17,20 +17,21 @@ import (
 // The values of headers that are the same in every answer. They are shared: nobody
 // may write into them, and net/http does not.
 var (
-	noSniff     = []string{"nosniff"}
-	noReferrer  = []string{"no-referrer"}
-	deny        = []string{"DENY"}
-	noStore     = []string{"no-store"}
-	hsts        = []string{"max-age=63072000"}
-	sameOrigin  = []string{"same-origin"}
-	cspNothing  = []string{"default-src 'none'; frame-ancestors 'none'"}
-	cspPage     = []string{csp("", "")}
-	noCache     = []string{"no-cache"}
-	typeOAuth   = []string{"application/json;charset=UTF-8"}
-	typeJSON    = []string{"application/json"}
-	typeProblem = []string{"application/problem+json"}
-	typeHTML    = []string{"text/html; charset=utf-8"}
-	typeText    = []string{"text/plain; charset=utf-8"}
+	noSniff           = []string{"nosniff"}
+	noReferrer        = []string{"no-referrer"}
+	deny              = []string{"DENY"}
+	noStore           = []string{"no-store"}
+	hsts              = []string{"max-age=63072000"}
+	sameOrigin        = []string{"same-origin"}
+	cspNothing        = []string{"default-src 'none'; frame-ancestors 'none'"}
+	cspPage           = []string{csp("", "")}
+	noCache           = []string{"no-cache"}
+	typeOAuth         = []string{"application/json;charset=UTF-8"}
+	typeIntrospection = []string{oidc.TypeIntrospectionJWT}
+	typeJSON          = []string{"application/json"}
+	typeProblem       = []string{"application/problem+json"}
+	typeHTML          = []string{"text/html; charset=utf-8"}
+	typeText          = []string{"text/plain; charset=utf-8"}
 )
 
 // Bounds on the head of a request, well below what the listener reads.

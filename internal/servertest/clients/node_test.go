@@ -1,0 +1,140 @@
+package clients_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+const redirect = "https://shop.example.test/callback"
+
+// television is a client on a device.
+func television() oidc.Registration {
+	return oidc.Registration{
+		Name: "Television", Type: auth.ClientNative, Scopes: []string{"openid", "email", "offline_access"},
+		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantDeviceCode, auth.GrantRefreshToken}},
+	}
+}
+
+// TestOpenIDClient: npm openid-client as a web application, with a server that asks for
+// nonces in the proofs of keys.
+func TestOpenIDClient(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.OAuth.DPoPNonce = true }))
+	const after = "https://shop.example.test/bye"
+	id, secret := register(t, s, application(redirect, func(r *oidc.Registration) {
+		r.PostLogoutURIs, r.DPoP, r.RequirePushed = []string{after}, true, true
+	}))
+	node(t, newPerson(t, s), "openid_client.mjs", map[string]string{"id": id, "secret": secret, "redirect": redirect, "after": after})
+}
+
+func TestOpenIDClientDevice(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	id, _ := register(t, s, television())
+	node(t, newPerson(t, s), "openid_client_device.mjs", map[string]string{"id": id})
+}
+
+// TestOAuth4WebAPI: npm oauth4webapi looks closely at every answer.
+func TestOAuth4WebAPI(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	id, secret := register(t, s, application(redirect))
+	node(t, newPerson(t, s), "oauth4webapi.mjs", map[string]string{"id": id, "secret": secret, "redirect": redirect})
+}
+
+// node runs a program of testdata and does in the browser what it asks for. The program
+// ends well or the test fails.
+func node(t *testing.T, p *person, program string, settings map[string]string) {
+	t.Helper()
+	settings["issuer"] = p.s.Issuer
+	encoded, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", program)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = nodeDir(t), append(os.Environ(), "SETTINGS="+string(encoded)), 5*time.Second
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	said := map[string]string(nil)
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		var m struct {
+			Visit, Code string
+			Done        map[string]string
+		}
+		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
+			t.Fatalf("%v: %s", err, lines.Text())
+		}
+		switch {
+		case m.Done != nil:
+			said = m.Done
+		case m.Code != "":
+			p.enter(m.Visit, m.Code)
+			fmt.Fprintln(in, "entered")
+		default:
+			fmt.Fprintln(in, p.visit(m.Visit))
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%s: %v\n%s", program, err, errs.String())
+	}
+	if said["email"] != alice || said["sub"] == "" {
+		t.Errorf("%s says %v", program, said)
+	}
+}
+
+// nodeDir is a folder with the programs beside the packages that they import.
+func nodeDir(t *testing.T) string {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err != nil {
+		missing(t, "Node.js", err)
+	}
+	modules, err := filepath.Abs("../../../.cache/clients/node_modules")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(modules, "openid-client"))
+	}
+	if err != nil {
+		missing(t, "npm openid-client", err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	programs, err := filepath.Glob("testdata/*.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range programs {
+		b, err := os.ReadFile(name)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, filepath.Base(name)), b, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}

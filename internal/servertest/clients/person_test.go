@@ -1,0 +1,160 @@
+package clients_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+const alice = "alice@example.test"
+
+// person is somebody with an account, in front of a browser.
+type person struct {
+	t  testing.TB
+	s  *servertest.Server
+	b  *servertest.Browser
+	id string
+}
+
+func newPerson(t testing.TB, s *servertest.Server) *person {
+	t.Helper()
+	s.SignUp(t, alice)
+	return &person{t: t, s: s, b: s.Browser(t)}
+}
+
+// visit goes where a client sends the person, signs in and says yes where asked, and
+// returns where the browser is sent in the end.
+func (p *person) visit(address string) *url.URL {
+	p.t.Helper()
+	page := p.b.Open(address)
+	for range 5 {
+		if page.Away {
+			return page.URL
+		}
+		page = p.answer(page)
+	}
+	p.t.Fatalf("still at %s: %s", page.URL, page.Text())
+	return nil
+}
+
+// answer does what a page asks for.
+func (p *person) answer(page *servertest.Page) *servertest.Page {
+	p.t.Helper()
+	page.Want(p.t, 200)
+	switch {
+	case page.Value("flow") == "" && page.Value("csrf") == "":
+		p.t.Fatalf("at %s: %s", page.URL, page.Text())
+	case p.asks(page, "password"):
+		return p.b.Press("submit", "email", alice, "password", servertest.Password)
+	}
+	return p.b.Press("decision=approve")
+}
+
+// asks reports whether the page's form has the field.
+func (p *person) asks(page *servertest.Page, field string) bool {
+	return page.Has(field)
+}
+
+// enter opens the page of devices, types the code and says yes.
+func (p *person) enter(address, code string) {
+	p.t.Helper()
+	p.b.Open(address).Want(p.t, 200)
+	page := p.b.Press("submit", "code", code)
+	for range 3 {
+		if page.Value("csrf") == "" {
+			return
+		}
+		page = p.answer(page)
+	}
+	p.t.Fatalf("still at %s: %s", page.URL, page.Text())
+}
+
+// roam goes to an address of a client as a browser would, which keeps the client's
+// cookies; where it leads to our pages, the person does what they ask for. It returns
+// the page where it ends.
+func (p *person) roam(c *http.Client, address string) (status int, body string) {
+	p.t.Helper()
+	for range 10 {
+		if strings.HasPrefix(address, p.s.Issuer+"/") {
+			address = p.visit(address).String()
+			continue
+		}
+		res := get(p.t, c, address)
+		b, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		next, err := res.Location()
+		if err != nil {
+			return res.StatusCode, string(b)
+		}
+		address = next.String()
+	}
+	p.t.Fatalf("led in circles, last to %s", address)
+	return 0, ""
+}
+
+// get asks for a page, as a browser does.
+func get(t testing.TB, c *http.Client, address string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequest("GET", address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/html")
+	res, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+// browser keeps the cookies of clients and follows nothing by itself.
+func browser(t testing.TB) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Jar: jar, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// register registers a client as an operator does, and returns it with its secret.
+func register(t testing.TB, s *servertest.Server, r oidc.Registration) (id, secret string) {
+	t.Helper()
+	c, shown, err := s.OIDC.CreateClient(t.Context(), auth.DefaultTenant, r, auth.Actor{Kind: auth.ActorOperator, ID: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(c.ID), shown.Reveal()
+}
+
+// application is a web application of somebody else.
+func application(redirect string, change ...func(*oidc.Registration)) oidc.Registration {
+	r := oidc.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{redirect}, Scopes: []string{"openid", "email", "profile", "offline_access"}}
+	for _, f := range change {
+		f(&r)
+	}
+	return r
+}
+
+// missing ends a test whose foreign code is not installed.
+func missing(t testing.TB, what string, err error) {
+	t.Helper()
+	said := fmt.Sprintf("%s is not there (%v); scripts/test installs it", what, err)
+	if os.Getenv("WATCHWORD_TEST_ALL") != "" {
+		t.Fatal(said)
+	}
+	t.Skip(said)
+}
