@@ -29,6 +29,7 @@ limits:
   register: {ip: 1000000/1s, account: 1000000/1s}
   refresh: {ip: 1000000/1s, credential: 1000000/1s}
   client: {ip: 1000000/1s, credential: 1000000/1s}
+  authorize: {ip: 1000000/1s}
 `
 
 // configure makes a folder with a configuration for one server.
