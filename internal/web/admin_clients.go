@@ -107,6 +107,11 @@ type SecretOfDate struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
+// SecretRotation says how a secret is replaced.
+type SecretRotation struct {
+	Overlap *int64 `json:"overlap_seconds,omitempty" minimum:"0" maximum:"7776000" doc:"How long the former secret works on."`
+}
+
 type clientOut struct {
 	ETag string `header:"ETag" doc:"Names what is registered now; see If-Match."`
 	Body Client
@@ -159,7 +164,7 @@ func (s *Server) clientGet(ctx context.Context, in *ofClient) (*clientOut, error
 }
 
 func (s *Server) clientUpdate(ctx context.Context, in *struct {
-	ofClient
+	ID      string `path:"id" doc:"The client_id."`
 	IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag of what was read."`
 	Body    ClientSettings
 }) (*clientOut, error) {
@@ -184,10 +189,8 @@ func (s *Server) clientDelete(ctx context.Context, in *ofClient) (*nothing, erro
 }
 
 func (s *Server) clientSecret(ctx context.Context, in *struct {
-	ofClient
-	Body struct {
-		Overlap *int64 `json:"overlap_seconds,omitempty" minimum:"0" maximum:"7776000"`
-	}
+	ID   string `path:"id" doc:"The client_id."`
+	Body SecretRotation
 }) (*clientOut, error) {
 	ex := exchangeOf(ctx)
 	overlap := oidc.DefaultOverlap

@@ -1,0 +1,165 @@
+package attacks_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+func registration(mode string) servertest.Option {
+	return servertest.Configure(func(c *config.Config) { c.OAuth.Registration = mode })
+}
+
+// EP-12, EP-14 at the door: statuses, challenges and headers of registration.
+func TestAttack_EP_12_14_Door(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		rp := body{"client_name": "RP", "redirect_uris": []string{"https://rp.example.test/cb"}}
+		r := s.Do(t, "POST", "/oauth2/register", rp)
+		made := decode[body](t, r.Want(t, 201))
+		private(t, r)
+		id, token := made["client_id"].(string), made["registration_access_token"].(string)
+		path, ok := strings.CutPrefix(made["registration_client_uri"].(string), s.Issuer)
+		if !ok || path != "/oauth2/register/"+id || made["client_secret_expires_at"] != float64(0) {
+			t.Errorf("%v", made)
+		}
+		mine := servertest.Bearer(token)
+		private(t, s.Do(t, "GET", path, nil, mine).Want(t, 200))
+		rp["client_id"], rp["client_name"] = id, "New"
+		if got := decode[body](t, s.Do(t, "PUT", path, rp, mine).Want(t, 200)); got["client_name"] != "New" || got["registration_access_token"] != token {
+			t.Errorf("%v", got)
+		}
+		for name, r := range map[string]servertest.Response{
+			"no token":        s.Do(t, "GET", path, nil),
+			"another client":  s.Do(t, "GET", "/oauth2/register/cl_x", nil, mine),
+			"Basic":           s.Do(t, "GET", path, nil, servertest.Header("Authorization", "Basic "+token)),
+			"token as a form": s.Do(t, "DELETE", path+"?access_token="+token, nil),
+		} {
+			wantError(t, r, 401, "invalid_token")
+			if !strings.HasPrefix(r.Header.Get("WWW-Authenticate"), "Bearer") {
+				t.Errorf("%s: no challenge", name)
+			}
+		}
+		s.Do(t, "DELETE", path, nil, mine).Want(t, 204)
+		wantError(t, s.Do(t, "GET", path, nil, mine), 401, "invalid_token")
+		wantError(t, s.Do(t, "POST", "/oauth2/register", body{"redirect_uris": []string{"javascript:alert(1)"}}), 400, "invalid_redirect_uri")
+		wantError(t, s.Do(t, "POST", "/oauth2/register", body{"redirect_uris": []string{"https://rp.example.test/cb"}, "logo_uri": "javascript:alert(1)"}), 400, "invalid_client_metadata")
+	}, registration("open"))
+}
+
+func TestAttack_EP_12_Token(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		rp := body{"redirect_uris": []string{"https://rp.example.test/cb"}}
+		r := s.Do(t, "POST", "/oauth2/register", rp)
+		wantError(t, r, 401, "invalid_token")
+		if r.Header.Get("WWW-Authenticate") != "Bearer" {
+			t.Errorf("challenge %q", r.Header.Get("WWW-Authenticate"))
+		}
+		token, _, err := s.OIDC.NewInitialToken(t.Context(), auth.DefaultTenant, 1, time.Hour, auth.System)
+		if err != nil {
+			t.Fatal(err)
+		}
+		statuses := answersOf(10, func() int {
+			return s.Do(t, "POST", "/oauth2/register", rp, servertest.Bearer(token.Reveal())).Status
+		})
+		if statuses[201] != 1 || statuses[401] != 9 {
+			t.Errorf("one use, ten at once: %v", statuses)
+		}
+		if _, err := s.Tenants.Create(t.Context(), "acme", "Acme", auth.Settings{ClientRegistration: "closed"}, auth.System); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, s.Do(t, "POST", "/t/acme/oauth2/register", rp, servertest.Bearer(token.Reveal())), 403, "access_denied")
+	}, registration("token"))
+}
+
+// answersOf counts the answers of n that ask at once.
+func answersOf(n int, ask func() int) map[int]int {
+	got := make(chan int, n)
+	together(n, func(int) { got <- ask() })
+	close(got)
+	count := map[int]int{}
+	for status := range got {
+		count[status]++
+	}
+	return count
+}
+
+// The clients of a tenant are for its administrators, and for nobody who merely has a
+// token of one.
+func TestAttack_AdminClients(t *testing.T) {
+	t.Parallel()
+	const path = "/api/v1/admin/clients"
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		plain := s.SignUp(t, alice)
+		s.Do(t, "GET", path, nil).Want(t, 401)
+		s.Do(t, "GET", path, nil, servertest.Bearer(plain.AccessToken)).WantCode(t, 403, "not_an_admin")
+		id := auth.AccountID(decode[body](t, me(t, s, servertest.Bearer(plain.AccessToken)).Want(t, 200))["id"].(string))
+		if err := s.Access.Assign(t.Context(), auth.DefaultTenant, id, auth.AdminRole, auth.System); err != nil {
+			t.Fatal(err)
+		}
+		admin := servertest.Bearer(s.Login(t, alice, servertest.Password).AccessToken)
+		s.Do(t, "GET", path, nil, admin).Want(t, 200)
+		if _, err := s.Tenants.Create(t.Context(), "acme", "Acme", auth.Settings{}, auth.System); err != nil {
+			t.Fatal(err)
+		}
+		s.Do(t, "GET", "/t/acme"+path, nil, admin).Want(t, 401)
+
+		job := machine(t, s)
+		s.Do(t, "GET", path, nil, servertest.Bearer(machineToken(t, s, job))).WantCode(t, 403, "not_an_admin")
+		robot := enrol(t, s, auth.DefaultTenant, oidc.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}})
+		s.Do(t, "GET", path, nil, servertest.Bearer(machineToken(t, s, robot))).Want(t, 200)
+
+		adminLife(t, s, path, admin)
+		for _, field := range []string{"logo_uri", "client_uri", "tos_uri", "policy_uri", "initiate_login_uri", "backchannel_logout_uri"} { // AZ-13
+			s.Do(t, "POST", path, body{"type": "web", "client_name": "X", field: "javascript:alert(1)"}, admin).Want(t, 400)
+		}
+		s.Do(t, "POST", path, body{"type": "web", "client_name": "X", "redirect_uris": []string{"http://app.example/cb"}}, admin).WantCode(t, 400, "invalid_redirect_uri") // AZ-12
+		s.Do(t, "POST", path, body{"type": "web", "client_name": "X", "redirect_uris": []string{"https://app.example/cb#x"}}, admin).WantCode(t, 400, "invalid_redirect_uri")
+		s.Do(t, "PATCH", path+"/first-party", body{"client_name": "X"}, admin).Want(t, 409)
+	})
+}
+
+// adminLife leads one client from its making to its end.
+func adminLife(t *testing.T, s *servertest.Server, path string, admin servertest.RequestOption) {
+	t.Helper()
+	r := s.Do(t, "POST", path, body{"type": "web", "client_name": "Shop", "redirect_uris": []string{"https://shop.example.test/cb"}}, admin)
+	made := decode[body](t, r.Want(t, 201))
+	one := path + "/" + made["client_id"].(string)
+	if !strings.HasPrefix(made["client_secret"].(string), "wws_") || r.Header.Get("ETag") == "" || made["first_party"] != false {
+		t.Errorf("%v", made)
+	}
+	read := s.Do(t, "GET", one, nil, admin).Want(t, 200)
+	if strings.Contains(string(read.Body), "digest") || decode[body](t, read)["client_secret"] != nil {
+		t.Errorf("%s", read.Body)
+	}
+	tag := servertest.Header("If-Match", read.Header.Get("ETag"))
+	s.Do(t, "PATCH", one, body{"client_name": "Store", "pkce_optional": true}, admin, tag).Want(t, 200)
+	s.Do(t, "PATCH", one, body{"client_name": "Lost"}, admin, tag).WantCode(t, http.StatusPreconditionFailed, "client_changed")
+	if got := decode[body](t, s.Do(t, "GET", one, nil, admin)); got["client_name"] != "Store" || got["pkce_optional"] != true || len(list(got["redirect_uris"])) != 1 {
+		t.Errorf("%v", got)
+	}
+	s.Do(t, "POST", one+"/secret", body{"overlap_seconds": 0}, admin).Want(t, 200)
+	s.Do(t, "POST", one+"/disable", nil, admin).Want(t, 200)
+	s.Do(t, "POST", one+"/enable", nil, admin).Want(t, 200)
+	seen, after := 0, ""
+	for range 20 {
+		page := decode[body](t, s.Do(t, "GET", path+"?limit=1&after="+after, nil, admin).Want(t, 200))
+		seen += len(page["clients"].([]any))
+		if page["next"] == nil {
+			break
+		}
+		after = page["next"].(string)
+	}
+	if seen != 4 { // the built-in one, two machines, this one
+		t.Errorf("%d clients, page by page", seen)
+	}
+	s.Do(t, "DELETE", one, nil, admin).Want(t, 204)
+	s.Do(t, "GET", one, nil, admin).Want(t, 404)
+}
