@@ -106,6 +106,14 @@ func (p *Page) Links() (links []string) {
 	return links
 }
 
+// Link is where the link with the id leads, or empty.
+func (p *Page) Link(id string) string {
+	if n := p.byID(id); n != nil {
+		return attribute(n, "href")
+	}
+	return ""
+}
+
 // Fields are the names and values with which the form of a button would be sent.
 func (p *Page) Fields(t testing.TB, button string) url.Values {
 	t.Helper()

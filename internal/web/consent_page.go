@@ -32,6 +32,9 @@ func (s *Server) chooseForm(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if chosen == "" {
+		return ex.toAddress(ex.at(pathLogin, st.Flow.ID) + "&other")
+	}
 	ex.prefer(chosen)
 	return ex.dispatch(st)
 }

@@ -39,13 +39,26 @@ var stepPaths = map[auth.StepKind]string{
 }
 
 // alsoAt are the other steps at which a page may be shown: where a person turns aside,
-// to register or to go on as somebody else.
+// to register or to choose somebody else.
 var alsoAt = map[string][]auth.StepKind{
-	pathLogin:    {auth.StepRegister, auth.StepVerifyEmail, auth.StepChoose, auth.StepConsent, auth.StepDeviceConfirm},
+	pathLogin:    {auth.StepRegister, auth.StepVerifyEmail},
 	pathRegister: {auth.StepLogin},
 	pathForgot:   {auth.StepLogin, auth.StepRegister},
 	pathChoose:   {auth.StepConsent, auth.StepDeviceConfirm, auth.StepVerifyEmail},
 }
+
+// asOther are the steps at which a person may say that they are somebody else, who is
+// not signed in yet. The addresses of the pages for that end with "&other".
+var asOther = []auth.StepKind{auth.StepChoose, auth.StepConsent, auth.StepDeviceConfirm, auth.StepVerifyEmail}
+
+// belongs reports whether the page at the path may be shown at the step.
+func (ex *exchange) belongs(path string, step auth.StepKind) bool {
+	aside := path == pathLogin || path == pathRegister || path == pathForgot
+	return stepPaths[step] == path || slices.Contains(alsoAt[path], step) || aside && ex.other() && slices.Contains(asOther, step)
+}
+
+// other reports whether the person has said so.
+func (ex *exchange) other() bool { return ex.request.URL.Query().Has("other") }
 
 // visit adds a page of a flow that is opened by its address. Opening it may begin a
 // flow or a session, so it is counted.
@@ -123,6 +136,14 @@ func (ex *exchange) at(path string, flow auth.FlowID) string {
 	return ex.local(path) + "?flow=" + url.QueryEscape(string(flow))
 }
 
+// beside is where a page is to which a person turns aside from the one that is shown.
+func (ex *exchange) beside(path string, flow auth.FlowID) string {
+	if ex.other() {
+		return ex.at(path, flow) + "&other"
+	}
+	return ex.at(path, flow)
+}
+
 // show answers GET of a page: without a flow it begins one of the given kind; with one
 // it shows the page if the flow is there, and else leads to where it is.
 func (s *Server) show(path string, kind auth.FlowKind, draw func(*exchange, oidc.Step) error) handler {
@@ -148,7 +169,7 @@ func (s *Server) show(path string, kind auth.FlowKind, draw func(*exchange, oidc
 			return err
 		}
 		ex.remember(st)
-		if stepPaths[st.Kind] != path && !slices.Contains(alsoAt[path], st.Kind) {
+		if !ex.belongs(path, st.Kind) {
 			return ex.dispatch(st)
 		}
 		return draw(ex, st)
@@ -217,7 +238,11 @@ func (ex *exchange) ofStep(st oidc.Step) ui.Page {
 
 // formOf is what the forms of a step's page carry.
 func (ex *exchange) formOf(st oidc.Step, path string) ui.Form {
-	return ui.Form{Action: ex.local(path), Flow: string(st.Flow.ID), CSRF: st.CSRF}
+	f := ui.Form{Action: ex.local(path), Flow: string(st.Flow.ID), CSRF: st.CSRF}
+	if ex.other() {
+		f.Action += "?other"
+	}
+	return f
 }
 
 func clientName(c auth.Client) string {

@@ -18,9 +18,9 @@ func (s *Server) loginPage(ex *exchange, st oidc.Step) error {
 }
 
 func (s *Server) loginOf(ex *exchange, st oidc.Step) ui.Login {
-	p := ui.Login{Page: ex.ofStep(st), Form: ex.formOf(st, pathLogin), Client: forWhom(st), Remember: true, Forgot: ex.at(pathForgot, st.Flow.ID)}
+	p := ui.Login{Page: ex.ofStep(st), Form: ex.formOf(st, pathLogin), Client: forWhom(st), Remember: true, Forgot: ex.beside(pathForgot, st.Flow.ID)}
 	if s.cfg.Accounts.Open(ex.tenant) {
-		p.Register = ex.at(pathRegister, st.Flow.ID)
+		p.Register = ex.beside(pathRegister, st.Flow.ID)
 	}
 	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); strings.Contains(hint, "@") {
 		p.Email = hint
@@ -110,7 +110,7 @@ func (s *Server) unverifiedPage(ex *exchange, st oidc.Step) error {
 }
 
 func (s *Server) unverifiedOf(ex *exchange, st oidc.Step, email string) ui.WaitVerify {
-	return ui.WaitVerify{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.at(pathLogin, st.Flow.ID)}
+	return ui.WaitVerify{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.beside(pathLogin, st.Flow.ID)}
 }
 
 const pathResend = "/verify-email/resend"
@@ -126,7 +126,7 @@ func (s *Server) resendForm(ex *exchange, r *http.Request) error {
 	if err := s.cfg.Accounts.Resend(r.Context(), ex.tenant.ID, email, ex.by()); err != nil && auth.KindOf(err) != auth.KindInvalid {
 		return err
 	}
-	return ex.render(http.StatusOK, ui.RegisterSent{Page: ex.ofStep(st), Email: email, Login: ex.at(pathLogin, st.Flow.ID)})
+	return ex.render(http.StatusOK, ui.RegisterSent{Page: ex.ofStep(st), Email: email, Login: ex.beside(pathLogin, st.Flow.ID)})
 }
 
 // formStep checks a form that another service than the provider's answers, and finds
@@ -156,7 +156,7 @@ func (s *Server) registerPage(ex *exchange, st oidc.Step) error {
 
 func (s *Server) registerOf(ex *exchange, st oidc.Step) ui.Register {
 	return ui.Register{Page: ex.ofStep(st), Form: ex.formOf(st, pathRegister), Client: forWhom(st),
-		MinLength: ex.minLength(), Login: ex.at(pathLogin, st.Flow.ID)}
+		MinLength: ex.minLength(), Login: ex.beside(pathLogin, st.Flow.ID)}
 }
 
 // registerForm registers. The flow stays where it is: it goes on when the person signs
@@ -172,7 +172,7 @@ func (s *Server) registerForm(ex *exchange, r *http.Request) error {
 	p.Email = email
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil:
-		return ex.render(http.StatusOK, ui.RegisterSent{Page: p.Page, Email: email, Login: ex.at(pathLogin, st.Flow.ID)})
+		return ex.render(http.StatusOK, ui.RegisterSent{Page: p.Page, Email: email, Login: ex.beside(pathLogin, st.Flow.ID)})
 	case ok && e.Code == "registration_closed":
 		l := s.loginOf(ex, st)
 		l.Bad = p.Say(ui.RegisterClosed)
@@ -193,7 +193,7 @@ func (s *Server) forgotPage(ex *exchange, st oidc.Step) error {
 }
 
 func (s *Server) forgotOf(ex *exchange, st oidc.Step) ui.Forgot {
-	return ui.Forgot{Page: ex.ofStep(st), Form: ex.formOf(st, pathForgot), Login: ex.at(pathLogin, st.Flow.ID)}
+	return ui.Forgot{Page: ex.ofStep(st), Form: ex.formOf(st, pathForgot), Login: ex.beside(pathLogin, st.Flow.ID)}
 }
 
 // forgotForm mails the link. The answer is the same for every address.
