@@ -58,8 +58,20 @@ func (b *tab) accessible(name string) *tab {
 	if over > 0 {
 		b.t.Errorf("%s: the page is %g pixels wider than the window", name, over)
 	}
+	small, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](smallTargets))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if len(small) > 0 {
+		b.t.Errorf("%s: too small to hit: %q", name, small)
+	}
 	return b
 }
+
+// smallTargets lists what a finger could miss: whatever is pressed or typed into is 44
+// pixels high. A link in a sentence is as high as its line (WCAG 2.2, 2.5.5 and 2.5.8).
+const smallTargets = `[...document.querySelectorAll("button, a.button, label.check, input:not([type=hidden]):not([type=checkbox])")]
+	.filter(e => e.getBoundingClientRect().height < 44).map(e => e.outerHTML)`
 
 func (b *tab) axe(source string) []finding {
 	b.t.Helper()

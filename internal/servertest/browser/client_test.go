@@ -21,6 +21,7 @@ import (
 type client struct {
 	auth.Client
 	s      *servertest.Server
+	tenant auth.TenantID
 	base   string // http://localhost:port; we are 127.0.0.1
 	secret string
 
@@ -33,9 +34,15 @@ const verifier = "a-verifier-of-the-browser-that-is-long-enough-for-RFC-7636"
 // newClient registers an application and starts its server.
 func newClient(t *testing.T, s *servertest.Server, r oidc.Registration) *client {
 	t.Helper()
-	c := &client{s: s}
+	return newClientOf(t, s, auth.DefaultTenant, r)
+}
+
+func newClientOf(t *testing.T, s *servertest.Server, tenant auth.TenantID, r oidc.Registration) *client {
+	t.Helper()
+	c := &client{s: s, tenant: tenant}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/callback", c.callback)
+	mux.HandleFunc("/start", c.posting)
 	mux.HandleFunc("/bye", func(w http.ResponseWriter, r *http.Request) { c.page(w, "Bye", r.URL.Query()) })
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
@@ -44,12 +51,28 @@ func newClient(t *testing.T, s *servertest.Server, r oidc.Registration) *client 
 	if r.Type != auth.ClientNative {
 		r.PostLogoutURIs = []string{c.base + "/bye"}
 	}
-	made, sec, err := s.OIDC.CreateClient(t.Context(), auth.DefaultTenant, r, auth.System)
+	made, sec, err := s.OIDC.CreateClient(t.Context(), tenant, r, auth.System)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Client, c.secret = made, sec.Reveal()
 	return c
+}
+
+// posting is a page of the application whose button sends the request by POST
+// (OpenID Connect Core §3.1.2.1).
+func (c *client) posting(w http.ResponseWriter, _ *http.Request) {
+	u, err := url.Parse(c.start())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprintf(w, `<!doctype html><html lang="en"><title>Start</title><h1>Start</h1><form method="post" action="%s">`, c.s.URL+u.Path)
+	for name, values := range u.Query() {
+		fmt.Fprintf(w, `<input type="hidden" name="%s" value="%s">`, name, html.EscapeString(values[0]))
+	}
+	fmt.Fprint(w, `<button id="submit">Sign in</button></form>`)
 }
 
 // callback shows what arrived, and keeps it.
@@ -86,14 +109,14 @@ func (c *client) start(pairs ...string) string {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		q.Set(pairs[i], pairs[i+1])
 	}
-	return c.s.URL + "/oauth2/authorize?" + q.Encode()
+	return c.s.URL + c.tenant.Path() + "/oauth2/authorize?" + q.Encode()
 }
 
 // redeem checks the answer (state, RFC 9207) and changes its code for tokens.
 func (c *client) redeem(t *testing.T) (idToken, accessToken string) {
 	t.Helper()
 	got := c.answer()
-	if got.Get("code") == "" || got.Get("state") != `s"'<>&` || got.Get("iss") != c.s.Issuer {
+	if got.Get("code") == "" || got.Get("state") != `s"'<>&` || got.Get("iss") != c.s.Issuer+c.tenant.Path() {
 		t.Fatalf("the answer is %v", got)
 	}
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {got.Get("code")}, "redirect_uri": {c.base + "/callback"}, "code_verifier": {verifier}, "client_id": {string(c.ID)}}
@@ -104,7 +127,7 @@ func (c *client) redeem(t *testing.T) (idToken, accessToken string) {
 		ID     string `json:"id_token"`
 		Access string `json:"access_token"`
 	}
-	c.s.Do(t, "POST", oidc.TokenPath, form.Encode(), servertest.Header("Content-Type", "application/x-www-form-urlencoded")).Want(t, 200).Decode(t, &tokens)
+	c.s.Do(t, "POST", c.tenant.Path()+oidc.TokenPath, form.Encode(), servertest.Header("Content-Type", "application/x-www-form-urlencoded")).Want(t, 200).Decode(t, &tokens)
 	if tokens.ID == "" || tokens.Access == "" {
 		t.Fatalf("no tokens: %+v", tokens)
 	}

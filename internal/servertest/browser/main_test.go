@@ -57,6 +57,7 @@ func start(path string) {
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-features", "Translate,BackForwardCache"), // a page that goes back is asked for again
 		// No page of ours asks for anything elsewhere; what tries does not get there.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1"))
 	alloc, cancel := chromedp.NewExecAllocator(context.Background(), opts...)

@@ -129,11 +129,17 @@ func (b *tab) tick(id string) *tab {
 // press clicks a button or a link and waits for the page to which it leads.
 func (b *tab) press(id string) *tab {
 	b.t.Helper()
+	return b.await(chromedp.Click(chromedp.ID(id)))
+}
+
+// await does what leads to another page, and waits for it.
+func (b *tab) await(step chromedp.Action[chromedp.Void]) *tab {
+	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
 	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.ID(id))); err != nil {
+	if _, err := chromedp.RunResponse(ctx, step); err != nil {
 		b.shot("failed")
-		b.t.Fatalf("press %s at %s: %v; the browser says %q; the page %q", id, b.where(), err, b.complaints(), b.text())
+		b.t.Fatalf("at %s: %v; the browser says %q; the page %q", b.where(), err, b.complaints(), b.text())
 	}
 	return b
 }
