@@ -48,6 +48,9 @@ func (s *Service) Prepare(ctx context.Context, tenant auth.TenantID, c auth.Clie
 	if err := s.keys.Ensure(ctx, tenant, alg); err != nil {
 		return fault("make a "+alg+" key", err)
 	}
+	if err := s.keys.Ready(ctx, tenant); err != nil {
+		return fault("open the signing keys", err)
+	}
 	return nil
 }
 
