@@ -10,6 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
 // Proof of possession (RFC 9449). What a proof has to say is checked by guard, for us
@@ -48,6 +49,41 @@ func (s *Service) possess(ctx context.Context, p possession) (jkt string, err er
 		return "", refuseProof(e.Err)
 	}
 	return proof.JKT, s.spendProof(ctx, p.tenant, proof)
+}
+
+// VerifyBound is token.Service.Verify for a token of the scheme DPoP: it is bound to a
+// key, and the request proves that key. Refusals of the proof are *Error with that
+// Scheme; of the form of the request nothing is looked at.
+func (s *Service) VerifyBound(ctx context.Context, r Request, raw string) (*guard.Claims, error) {
+	v, err := s.cfg.Tokens.Check(ctx, r.Tenant, raw, r.Tenant.Issuer(s.cfg.Base))
+	if err != nil {
+		return nil, err
+	}
+	if v.JKT == "" {
+		return nil, refuseToken(InvalidToken, token.TypeDPoP, "the access token is not bound to a key")
+	}
+	err = s.holds(ctx, v.JKT, possession{tenant: r.Tenant, proofs: r.Proof, method: r.Method, url: r.URL, access: raw})
+	if err != nil {
+		return nil, err
+	}
+	return token.Own(v)
+}
+
+// holds makes sure that the request of a protected resource proves the key of its
+// token.
+func (s *Service) holds(ctx context.Context, jkt string, p possession) error {
+	proved, err := s.possess(ctx, p)
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Scheme = token.TypeDPoP
+		return e
+	}
+	if err != nil {
+		return fmt.Errorf("check proof: %w", err)
+	}
+	if proved != jkt {
+		return refuseToken(InvalidToken, token.TypeDPoP, "the access token is bound to another key")
+	}
+	return nil
 }
 
 // spendProof makes sure that it is the first time.

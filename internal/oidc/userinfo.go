@@ -101,18 +101,7 @@ func (s *Service) keyProved(ctx context.Context, in UserInfoInput, scheme, raw, 
 	case scheme == schemeBearer:
 		return refuseToken(InvalidToken, token.TypeDPoP, "the access token is bound to a key")
 	}
-	proved, err := s.possess(ctx, possession{
+	return s.holds(ctx, jkt, possession{
 		tenant: in.Tenant, proofs: in.Proof, method: in.Method, url: in.Tenant.Issuer(s.cfg.Base) + UserInfoPath, access: raw,
 	})
-	if e, ok := errors.AsType[*Error](err); ok {
-		e.Scheme = token.TypeDPoP
-		return e
-	}
-	if err != nil {
-		return fmt.Errorf("userinfo: %w", err)
-	}
-	if proved != jkt {
-		return refuseToken(InvalidToken, token.TypeDPoP, "the access token is bound to another key")
-	}
-	return nil
 }

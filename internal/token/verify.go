@@ -46,6 +46,14 @@ func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) 
 		return nil, err
 	case v.JKT != "":
 		return nil, ended("it is bound to a key and came without a proof")
+	}
+	return Own(v)
+}
+
+// Own is what Verify decides, beyond Check for the issuer's audience, about a token
+// whose key has been proved if it has one.
+func Own(v Verified) (*guard.Claims, error) {
+	switch {
 	case v.Account == "":
 		return v.Claims, nil
 	case !v.FirstParty:

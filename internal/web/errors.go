@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/password"
 )
 
@@ -83,6 +84,11 @@ func (ex *exchange) explain(err error) *Problem {
 	if e, ok := errors.AsType[*guard.Error](err); ok {
 		p := problem(e.Status, e.Code, e.Detail())
 		p.challenge, p.retryAfter = e.Challenge(""), e.RetryAfter
+		return p
+	}
+	if e, ok := errors.AsType[*oidc.Error](err); ok && e.Scheme != "" { // of a token that is bound to a key
+		p := problem(http.StatusUnauthorized, string(e.Code), e.Desc)
+		p.challenge = challenge(e)
 		return p
 	}
 	if e, ok := errors.AsType[*password.BusyError](err); ok {

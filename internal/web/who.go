@@ -5,6 +5,7 @@ import (
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
 // who is the word in the route table for who may enter. Every function that adds a
@@ -50,11 +51,7 @@ func (ex *exchange) signIn() error {
 }
 
 func (ex *exchange) bearer() error {
-	raw, err := guard.ParseBearer(ex.request)
-	if err != nil {
-		return err
-	}
-	claims, err := ex.server.cfg.Tokens.Verify(ex.request.Context(), ex.tenant.ID, raw)
+	claims, err := ex.claims()
 	if err != nil {
 		return err
 	}
@@ -65,6 +62,23 @@ func (ex *exchange) bearer() error {
 		return auth.Refuse(auth.KindForbidden, "not_an_account", "this call is for people, not for programs")
 	}
 	return nil
+}
+
+// claims are those of the access token of the request. One that is bound to a key has
+// the scheme DPoP, and a proof beside it (RFC 9449 §7.1).
+func (ex *exchange) claims() (*guard.Claims, error) {
+	r, s := ex.request, ex.server
+	scheme, raw, err := guard.ParseAuthorization(r.Header["Authorization"])
+	switch {
+	case err != nil:
+		return nil, err
+	case scheme == "Bearer":
+		return s.cfg.Tokens.Verify(r.Context(), ex.tenant.ID, raw)
+	}
+	ex.nonce()
+	return s.cfg.OIDC.VerifyBound(r.Context(), oidc.Request{
+		Tenant: ex.tenant.ID, Proof: r.Header["Dpop"], Method: r.Method, URL: ex.tenant.ID.Issuer(s.cfg.Base) + localPath(r.URL.EscapedPath()),
+	}, raw)
 }
 
 // crossSite refuses a request that changes something and that another site may
