@@ -335,7 +335,7 @@ func TestAttack_SE_11_PagesOfAnotherTenant(t *testing.T) {
 		for name := range map[string]bool{cookieName: true, browserCookie: true, keepCookie: true} {
 			b.SetCookie(name+"-t2", b.Cookie(name))
 		}
-		if p := b.Open(t2.at + "/account").At(t, "/login"); !strings.HasPrefix(p.URL.Path, t2.at) {
+		if p := b.Open(t2.at+"/account").At(t, "/login"); !strings.HasPrefix(p.URL.Path, t2.at) {
 			t.Errorf("SE-11 at %s", p.URL)
 		}
 		b.Open(t2.at+"/device?flow="+flow).Want(t, 404)
