@@ -174,14 +174,26 @@ func ending(secrets []auth.ClientSecret, now, until time.Time) []auth.ClientSecr
 	return []auth.ClientSecret{last}
 }
 
-// DisableClient shuts a client: nothing is issued to it, nothing it has works here.
+// DisableClient shuts a client: nothing is issued to it, nothing it has works here, and
+// the sessions that people have with it end for good.
 func (s *Service) DisableClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
-	return s.change(ctx, tenant, id, "disabled", actor, func(c *auth.Client, now time.Time) error {
+	c, err := s.change(ctx, tenant, id, "disabled", actor, func(c *auth.Client, now time.Time) error {
 		if !c.Disabled() {
 			c.DisabledAt = now
 		}
 		return nil
 	})
+	for more := err == nil; more && err == nil; {
+		err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+			n, err := tx.EndClientSessions(id, endAtOnce, auth.EndClient)
+			more = n == endAtOnce
+			return err
+		})
+	}
+	if err != nil {
+		return auth.Client{}, fmt.Errorf("disable client: %w", err)
+	}
+	return c, nil
 }
 
 // EnableClient opens a disabled client again.

@@ -208,7 +208,8 @@ func TestAttack_TK_29_DisabledClient(t *testing.T) {
 		_, err = h.EnableClient(t.Context(), tenant, app.ID, operator)
 		h.ok(err)
 		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
-		h.ok(err)
+		h.refused(err, oidc.InvalidGrant) // its sessions have ended for good
+		h.signIn(app.ID, auth.DefaultScope)
 		h.ok(h.DeleteClient(t.Context(), tenant, page.ID, operator))
 		if _, err := h.tokens.Verify(t.Context(), tenant, pages.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("a token of the deleted client: %v", err)

@@ -1,0 +1,150 @@
+package account_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// place is a browser in which somebody is signed in and remembered, with a client that
+// was granted access for their absence.
+type place struct {
+	session, client auth.Session
+	series          auth.SeriesID
+}
+
+func (h *house) place(a auth.Account, id auth.ClientID) (p place) {
+	h.t.Helper()
+	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
+		c := auth.Client{ID: id, Name: "App", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now}
+		c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
+		c.Settings.BackchannelURI = "https://app.example.test/out"
+		if err := tx.InsertClient(c); err != nil {
+			return err
+		}
+		series, _, err := h.sessions.Remember(tx, a.ID, session.Proof{})
+		if err != nil {
+			return err
+		}
+		p.series = series.ID
+		if p.session, _, err = h.sessions.Start(tx, session.Begin{Account: a.ID, Client: auth.FirstParty, Cookie: true, Series: p.series}); err != nil {
+			return err
+		}
+		p.client, err = h.sessions.StartClient(tx, p.session, session.BeginClient{Client: c, Scope: auth.Scope{"openid", "offline_access"}})
+		return err
+	}))
+	return p
+}
+
+func (h *house) stands(p place) (session, client, series bool) {
+	h.t.Helper()
+	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) error {
+		v, err := tx.Session(p.session.ID)
+		if err != nil {
+			return err
+		}
+		c, err := tx.Session(p.client.ID)
+		if err != nil {
+			return err
+		}
+		s, err := tx.Series(p.series)
+		session, client, series = v.EndedAt.IsZero(), c.EndedAt.IsZero(), s.RevokedAt.IsZero()
+		return err
+	}))
+	return session, client, series
+}
+
+// told counts the messages for clients.
+func (h *house) told() (n int) {
+	h.t.Helper()
+	for _, m := range h.mails() {
+		if m.Kind == auth.LogoutBackchannel {
+			n++
+		}
+	}
+	return n
+}
+
+// RT-08, SE-14: a new password ends what hangs on the old one everywhere: browsers,
+// the clients in them even where they may act in the person's absence, and what
+// remembers the person. The browser in which it was changed goes on, as documented.
+func TestAttack_RT_08_SE_14_WhatEndsEverywhere(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(h *house, a auth.Account, own place) error
+		kept bool // the own browser goes on
+	}{
+		"password changed": {func(h *house, a auth.Account, own place) error {
+			actor := as(a)
+			actor.Session = own.session.ID
+			_, err := h.ChangePassword(h.t.Context(), tenant, a.ID, good, another, actor)
+			return err
+		}, true},
+		"password changed at a client": {func(h *house, a auth.Account, own place) error {
+			actor := as(a)
+			actor.Session = own.client.ID
+			_, err := h.ChangePassword(h.t.Context(), tenant, a.ID, good, another, actor)
+			return err
+		}, true},
+		"all others ended": {func(h *house, a auth.Account, own place) error {
+			_, err := h.EndOtherSessions(h.t.Context(), tenant, a.ID, own.session.ID, as(a))
+			return err
+		}, true},
+		"password reset": {func(h *house, a auth.Account, _ place) error {
+			h.ok(h.Forgot(h.t.Context(), tenant, a.Email.Address, alice))
+			return h.Reset(h.t.Context(), tenant, h.mail(auth.MailReset, a.Email.Address).Token, another, alice)
+		}, false},
+		"disabled": {func(h *house, a auth.Account, _ place) error { return h.Disable(h.t.Context(), tenant, a.ID, admin) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, h *house) {
+				a := h.member("alice@example.test", good)
+				own, other := h.place(a, "own"), h.place(a, "other")
+				h.clock.Advance(time.Minute)
+				h.ok(c.do(h, a, own))
+				if s, client, series := h.stands(other); s || client || series {
+					t.Errorf("another browser: session %t, client %t, series %t", s, client, series)
+				}
+				if s, client, series := h.stands(own); s != c.kept || client != c.kept || series != c.kept {
+					t.Errorf("the own browser: session %t, client %t, series %t", s, client, series)
+				}
+				want := 2
+				if c.kept {
+					want = 1
+				}
+				if n := h.told(); n != want {
+					t.Errorf("%d clients were told, want %d", n, want)
+				}
+			})
+		})
+	}
+}
+
+// Clients hear of a deletion, although nothing of the account is left.
+func TestDeletionTellsClients(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		h.place(a, "app")
+		h.ok(h.Delete(t.Context(), tenant, a.ID, good, as(a)))
+		if n := h.told(); n != 1 {
+			t.Errorf("%d clients were told", n)
+		}
+	})
+}
+
+// One browser that is ended from elsewhere does not come back by itself.
+func TestEndedBrowserForgets(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		p := h.place(a, "app")
+		h.ok(h.EndSession(t.Context(), tenant, a.ID, p.session.ID, as(a)))
+		if s, client, series := h.stands(p); s || client || series {
+			t.Errorf("session %t, client %t, series %t", s, client, series)
+		}
+		if list, err := h.Sessions(t.Context(), tenant, a.ID); err != nil || len(list) != 0 {
+			t.Errorf("%+v, %v", list, err)
+		}
+	})
+}
