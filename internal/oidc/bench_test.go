@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"testing"
 )
 
@@ -26,6 +27,20 @@ func BenchmarkIntrospect(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := h.Introspect(b.Context(), r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// A code for a person who is signed in, and its redemption with an ES256 ID Token.
+func BenchmarkCode(b *testing.B) {
+	h := newHouse(b, liteConfig(b))
+	c, secret := h.app(ours, func(r *oidc.Registration) { r.IDTokenAlgorithm = "ES256" })
+	v := h.visitor()
+	v.signIn(h.person("carol"))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := h.redeem(c, secret, h.codeOf(v, c)); err != nil {
 			b.Fatal(err)
 		}
 	}
