@@ -1,10 +1,14 @@
 package attacks_test
 
 import (
+	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/config"
@@ -162,4 +166,44 @@ func adminLife(t *testing.T, s *servertest.Server, path string, admin servertest
 	}
 	s.Do(t, "DELETE", one, nil, admin).Want(t, 204)
 	s.Do(t, "GET", one, nil, admin).Want(t, 404)
+}
+
+// registrable: a client can register for every value that the metadata offers, and for
+// no other.
+func registrable(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body) {
+	t.Helper()
+	if m["registration_endpoint"] == nil {
+		return
+	}
+	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{
+		{Key: signers(t)[jose.RS256].Public(), KeyID: "r"}, {Key: signers(t)[jose.ES256].Public(), KeyID: "e"}, {Key: signers(t)[jose.EdDSA].Public(), KeyID: "d"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	algorithms := []string{"RS256", "RS384", "PS256", "ES256", "ES384", "ES256K", "EdDSA", "HS256", "none"}
+	for _, c := range []struct {
+		member, offered string
+		values          []string
+	}{
+		{"id_token_signed_response_alg", "id_token_signing_alg_values_supported", algorithms},
+		{"userinfo_signed_response_alg", "userinfo_signing_alg_values_supported", algorithms},
+		{"introspection_signed_response_alg", "introspection_signing_alg_values_supported", algorithms},
+		{"request_object_signing_alg", "request_object_signing_alg_values_supported", algorithms},
+		{"token_endpoint_auth_signing_alg", "token_endpoint_auth_signing_alg_values_supported", algorithms},
+		{"token_endpoint_auth_method", "token_endpoint_auth_methods_supported", []string{"none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth"}},
+		{"subject_type", "subject_types_supported", []string{"public", "pairwise", "ephemeral"}},
+		{"response_types", "response_types_supported", []string{"code", "token", "id_token", "code id_token", "none"}},
+	} {
+		for _, v := range c.values {
+			rp := body{"redirect_uris": []string{"https://rp.example.test/cb"}, "jwks": json.RawMessage(keys), "token_endpoint_auth_method": "private_key_jwt", c.member: v}
+			if c.member == "response_types" {
+				rp[c.member] = []string{v}
+			}
+			r := s.Do(t, "POST", tenant.Path()+"/oauth2/register", rp)
+			if works := r.Status == 201; works != slices.Contains(list(m[c.offered]), v) || !works && r.Status != 400 {
+				t.Errorf("%s %s: registering answers %d, is offered: %v", c.member, v, r.Status, !works)
+			}
+		}
+	}
 }

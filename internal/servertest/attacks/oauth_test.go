@@ -468,6 +468,7 @@ func TestAttack_EP_11_Metadata(t *testing.T) {
 			endpoints(t, s, tenant, m)
 			authMethods(t, s, tenant, m)
 			grantTypes(t, s, tenant, m)
+			registrable(t, s, tenant, m)
 		}
 	})
 }
