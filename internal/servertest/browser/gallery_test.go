@@ -33,7 +33,7 @@ func TestGallery(t *testing.T) {
 			b := newTab(t, l)
 			for _, file := range files {
 				name, ok := strings.CutSuffix(filepath.Base(file), "."+lang+".html")
-				if !ok {
+				if !ok || strings.HasPrefix(name, "problem_") && name != "problem_request" { // the same page in other words
 					continue
 				}
 				b.open(srv.URL + "/" + filepath.Base(file)).accessible(name).shot(name)
