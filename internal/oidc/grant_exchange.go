@@ -142,6 +142,13 @@ func (s *Service) exchangeMachine(ctx context.Context, x exchange) (token.Draft,
 
 // exchangePerson decides anew whether anything may be issued for the person.
 func (s *Service) exchangePerson(tx *store.Tx, x exchange) (token.Draft, error) {
+	session, err := tx.Session(auth.SessionID(x.subject.SessionID))
+	if err != nil && !errors.Is(err, auth.ErrNotFound) {
+		return token.Draft{}, fmt.Errorf("read session: %w", err)
+	}
+	if err != nil || !session.EndedAt.IsZero() { // since it was checked
+		return token.Draft{}, notExchangeable("its session has just ended")
+	}
 	if err := s.mayOpenOwnAPI(tx, x); err != nil {
 		return token.Draft{}, err
 	}
