@@ -150,29 +150,32 @@ func TestEnsure_ManyAtOnceMakeOneKey(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		a, _ := h.join()
 		b, db := h.join()
+		algorithms := []string{keys.ES256, keys.RS256, keys.EdDSA}
 		var wg sync.WaitGroup
-		for i := range 32 {
+		for i := range 36 {
 			wg.Go(func() {
-				if err := []*keys.Ring{a, b}[i%2].Ensure(t.Context(), auth.DefaultTenant, keys.ES256); err != nil {
+				if err := []*keys.Ring{a, b}[i%2].Ensure(t.Context(), auth.DefaultTenant, algorithms[i/2%3]); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
 		list, err := a.List(t.Context(), auth.DefaultTenant)
-		if err != nil || len(list) != 1 {
+		if err != nil || len(list) != len(algorithms) {
 			t.Fatalf("%d keys, %v", len(list), err)
 		}
 		if list[0].Sealed != nil {
 			t.Error("List gives the private half away")
 		}
-		mustCheck(t, a, sign(t, b, keys.ES256))
+		for _, alg := range algorithms {
+			mustCheck(t, a, sign(t, b, alg))
+		}
 		var events []auth.Event
 		err = db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
 			events, err = tx.Events(store.EventFilter{Kind: auth.EventKeyCreated, Limit: 10})
 			return err
 		})
-		if err != nil || len(events) != 1 {
+		if err != nil || len(events) != len(algorithms) {
 			t.Errorf("%d audit lines, %v", len(events), err)
 		}
 	})
