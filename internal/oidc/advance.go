@@ -2,7 +2,6 @@ package oidc
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,11 +12,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
-	"github.com/watchword-auth/watchword/internal/token"
 )
-
-// CodePrefix is what every authorization code begins with.
-const CodePrefix = "wwc_"
 
 // advance takes a flow as far as it goes without the person: to a page, or to its end.
 // A flow without an ID is not stored, and is only if a page has to be shown.
@@ -184,83 +179,4 @@ func (s *Service) decline(ctx context.Context, n auth.Situation, next auth.Step)
 		return Step{}, fmt.Errorf("finish flow: %w", err)
 	}
 	return step, nil
-}
-
-// issueCode ends a flow with a code. Everything on which the code depends is read again
-// in the transaction that writes it; the flow ends and the pushed request is spent in
-// the same one, so that there is one code whatever happens at once.
-func (s *Service) issueCode(ctx context.Context, before auth.Situation, next auth.Step, b Browser) (Step, error) {
-	code := secret.New(CodePrefix)
-	digest := secret.Digest(code.Reveal())
-	tenant, r := before.Tenant.ID, before.Flow.Request
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		n, err := s.situation(tx, before.Flow, b)
-		if err != nil {
-			return lost(err)
-		}
-		if auth.Next(n) != next {
-			return errMoved
-		}
-		if err := spend(tx, n.Flow); err != nil {
-			return err
-		}
-		return s.writeCode(tx, n, next, digest, b.Actor)
-	})
-	if e, ok := errors.AsType[*Error](err); ok {
-		return Step{}, page(e.Code, e.Desc)
-	} else if err != nil {
-		return Step{}, err
-	}
-	return Step{Kind: auth.StepAnswer, Flow: before.Flow, Client: before.Client,
-		Answer: s.answer(tenant, r, [2]string{"code", code.Reveal()})}, nil
-}
-
-// spend ends what leads to one code and no more.
-func spend(tx *store.Tx, flow auth.Flow) error {
-	if flow.ID != "" {
-		if err := tx.FinishFlow(flow.ID); errors.Is(err, auth.ErrNotFound) {
-			return flowOver()
-		} else if err != nil {
-			return err
-		}
-	}
-	if flow.Request.Pushed == "" {
-		return nil
-	}
-	_, err := tx.Take(auth.UsePushed, flow.Request.Pushed)
-	if errors.Is(err, auth.ErrNotFound) {
-		return refuse(InvalidRequestURI, "a code was issued for this request_uri already")
-	}
-	return err
-}
-
-// writeCode decides and writes the code. Its session is the one that the client has in
-// this browser already, or an id that is set aside for it.
-func (s *Service) writeCode(tx *store.Tx, n auth.Situation, next auth.Step, digest string, actor auth.Actor) error {
-	p := n.Of(next)
-	if err := token.Decide(n.Tenant, p.Account, n.Client); err != nil {
-		return err
-	}
-	r := n.Flow.Request
-	id := auth.SessionID(secret.NewID(tx.Now))
-	if v, err := tx.ClientSession(p.Session.ID, n.Client.ID); err == nil {
-		id = v.ID
-	} else if !errors.Is(err, auth.ErrNotFound) {
-		return err
-	}
-	data, err := json.Marshal(auth.CodeGrant{
-		RedirectURI: r.RedirectURI, Challenge: r.Challenge, JKT: r.JKT, Nonce: r.Nonce, Scope: r.Scope, Resources: r.Resources, Claims: r.Claims,
-		MaxAge:  r.MaxAge != nil || n.Client.Settings.RequireAuthTime || slices.Contains(r.Claims.IDToken, "auth_time"),
-		Browser: p.Session.ID, Session: id, AuthAt: p.Session.AuthAt, ACR: p.Session.ACR, AMR: p.Session.AMR,
-	})
-	if err != nil {
-		return fmt.Errorf("encode code: %w", err)
-	}
-	err = tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseCode, Digest: digest, Account: p.Account.ID, Client: n.Client.ID, Data: string(data),
-		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(s.cfg.CodeLifetime)})
-	if err != nil {
-		return err
-	}
-	return tx.Record(auth.Event{Kind: auth.EventCodeIssued, Actor: actor.As(p), Account: p.Account.ID,
-		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.Scope.String()}})
 }

@@ -90,10 +90,10 @@ func (s *Service) Metadata(t auth.Tenant) Metadata {
 		JWKSURI: issuer + JWKSPath, IntrospectionEndpoint: issuer + IntrospectPath, RevocationEndpoint: issuer + RevokePath,
 		PushedEndpoint: issuer + PushedPath, DeviceEndpoint: issuer + DeviceAuthorizationPath, EndSessionEndpoint: issuer + LogoutPath,
 
-		Scopes: auth.DefaultScope, ResponseTypes: responseTypes, ResponseModes: []string{"query", "fragment", "form_post"},
-		SubjectTypes: []string{"public", "pairwise"}, ClaimTypes: []string{"normal"}, ACR: []string{"1"},
+		Scopes: auth.DefaultScope, ResponseTypes: responseTypes, ResponseModes: ResponseModes,
+		SubjectTypes: []string{"public", "pairwise"}, ClaimTypes: []string{"normal"}, ACR: auth.ACRs,
 		Claims:  append(tokenClaims[:len(tokenClaims):len(tokenClaims)], token.Claims...),
-		Prompts: []string{auth.PromptNone, auth.PromptLogin, auth.PromptConsent, auth.PromptSelect, auth.PromptCreate},
+		Prompts: prompts,
 		Locales: []string{"en", "de"}, Challenges: []string{"S256"},
 
 		IDTokenAlgorithms: signingAlgorithms, UserInfoAlgorithms: signingAlgorithms, IntrospectionResponseAlgorithms: signingAlgorithms,
