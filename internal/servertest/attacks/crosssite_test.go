@@ -133,7 +133,7 @@ func TestAttack_HT_09_CORS(t *testing.T) {
 	t.Parallel()
 	const app = "https://app.example.test"
 	s := servertest.New(t, servertest.Configure(origins(app)))
-	paths := []string{api("/login"), api("/me"), api("/refresh"), "/.well-known/openid-configuration", "/.well-known/jwks.json", "/verify-email", "/livez", "/dev/mailbox.json"}
+	paths := []string{api("/login"), api("/me"), api("/refresh"), "/verify-email", "/livez", "/dev/mailbox.json", "/login", "/oauth2/authorize", "/oauth2/logout", "/oauth2/introspect"}
 	for _, origin := range []string{"null", "https://evil.test", app + ".evil.test", "https://evilapp.example.test", "https://app.example.test:444", "http://app.example.test",
 		"https://app.example.test@evil.test", "https://app.example.testx", app + "/", "HTTPS://APP.EXAMPLE.TEST.", "https://sub.app.example.test", "*", ""} {
 		for _, path := range paths {
@@ -147,7 +147,7 @@ func TestAttack_HT_09_CORS(t *testing.T) {
 	}
 	for _, path := range paths {
 		r := s.Do(t, "GET", path, nil, servertest.Header("Origin", app))
-		allowed, isAPI := r.Header.Get("Access-Control-Allow-Origin"), strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/.well-known/")
+		allowed, isAPI := r.Header.Get("Access-Control-Allow-Origin"), strings.HasPrefix(path, "/api/")
 		if isAPI && allowed != app || !isAPI && allowed != "" {
 			t.Errorf("HT-09 %s from the application: %q", path, allowed)
 		}
@@ -156,6 +156,13 @@ func TestAttack_HT_09_CORS(t *testing.T) {
 		}
 		if creds := r.Header.Get("Access-Control-Allow-Credentials"); creds != "" && (allowed == "*" || !strings.HasPrefix(path, "/api/")) {
 			t.Errorf("HT-09 %s: credentials for %q", path, allowed)
+		}
+	}
+	// What looks at no cookie is open to everybody, and no cookie comes along.
+	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/jwks.json", "/oauth2/token", "/oauth2/userinfo"} {
+		r := s.Do(t, "GET", path, nil, servertest.Header("Origin", "https://evil.test"))
+		if r.Header.Get("Access-Control-Allow-Origin") != "*" || r.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("HT-09 %s: %v", path, r.Header)
 		}
 	}
 	r := s.Do(t, "OPTIONS", api("/me"), nil, servertest.Header("Origin", app), servertest.Header("Access-Control-Request-Method", "PATCH"), servertest.Header("Access-Control-Request-Headers", "authorization"))
