@@ -26,8 +26,33 @@ var walks = regexp.MustCompile(`^(SCAN (\w+)|SEARCH (\w+) USING (PRIMARY KEY|(CO
 func TestNoStatementWalksATenant(t *testing.T) {
 	t.Parallel()
 	url := storetest.SQLite(t)
-	db := storetest.Open(t, store.Config{URL: url, Keyring: storetest.Keyring(t)})
+	ring := storetest.Keyring(t)
+	db := storetest.Open(t, store.Config{URL: url, Keyring: ring})
 	undo := errors.New("undo")
+	// How a session ends depends on what hangs on it.
+	err := db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
+		if err := seedVictim(tx, ring); err != nil {
+			return err
+		}
+		below := auth.Session{ID: "below", Account: "x", Client: "x", Parent: "x", Series: "x", AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now}
+		if err := tx.InsertSession(below); err != nil {
+			return err
+		}
+		if err := tx.EndSession("x", "below", auth.EndReuse); err != nil {
+			return err
+		}
+		below.ID = "again"
+		if err := tx.InsertSession(below); err != nil {
+			return err
+		}
+		if err := tx.EndSession("x", "x", auth.EndLogout); err != nil {
+			return err
+		}
+		return undo
+	})
+	if !errors.Is(err, undo) {
+		t.Fatal(err)
+	}
 	for name, call := range intrusions {
 		err := db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 			call(tx) // most find nothing, which is all the same to the planner
