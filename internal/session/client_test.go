@@ -313,9 +313,15 @@ func TestEndsOfClients(t *testing.T) {
 func TestClientsDoNotCrowd(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		parent, cookie := h.start()
-		for i := range session.MaxSessions {
-			h.must(parent, session.BeginClient{Client: h.client(auth.ClientID(fmt.Sprintf("c%d", i)))})
-		}
+		web := h.client("web")
+		h.write(func(tx *store.Tx) error {
+			for i := range session.MaxSessions {
+				if _, err := h.sessions.StartClient(tx, parent, session.BeginClient{ID: auth.SessionID(fmt.Sprintf("s%d", i)), Client: web}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		h.start()
 		h.live(cookie)
 		h.write(func(tx *store.Tx) error {

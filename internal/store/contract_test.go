@@ -227,8 +227,9 @@ func TestContract(t *testing.T) {
 			if d := cmp.Diff(store.Refreshing{
 				Family:  famNow,
 				Session: auth.Session{ID: "s1", Account: acc.ID, AuthAt: s.AuthAt, ACR: s.ACR, AMR: s.AMR, SeenAt: s.SeenAt, IdleAt: ref.Session.IdleAt, ExpiresAt: s.ExpiresAt, EndedAt: tx.Now},
-				Account: auth.Account{ID: acc.ID, EmailVerifiedAt: acc.EmailVerifiedAt}, Client: auth.Client{ID: auth.FirstParty},
-				Tenant: auth.Tenant{ID: self0.ID, Settings: self0.Settings}, Roles: roles, Permissions: perms,
+				Account: auth.Account{ID: acc.ID, Email: acc.Email, Name: acc.Name, EmailVerifiedAt: acc.EmailVerifiedAt, UpdatedAt: acc.UpdatedAt},
+				Client:  auth.Client{ID: auth.FirstParty, Type: auth.ClientNative},
+				Tenant:  auth.Tenant{ID: self0.ID, Settings: self0.Settings}, Roles: roles, Permissions: perms,
 			}, ref); d != "" {
 				t.Errorf("refreshing (-want +got):\n%s", d)
 			}
