@@ -3,7 +3,6 @@ package web
 import (
 	"slices"
 
-	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/tenant"
 )
@@ -20,10 +19,11 @@ func (ex *exchange) administer() error {
 	if len(ex.request.Header["Authorization"]) == 0 {
 		return auth.Refuse(auth.KindUnauthenticated, codeNoToken, "this call needs an access token")
 	}
-	claims, err := ex.verified()
+	claims, err := ex.claims()
 	if err != nil {
 		return err
 	}
+	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: claims.Subject, Session: auth.SessionID(claims.SessionID), Client: auth.ClientID(claims.ClientID)}
 	scoped := slices.Contains(claims.Scopes, tenant.AdminPermission)
 	person := claims.SessionID != ""
 	if !person {
@@ -33,18 +33,4 @@ func (ex *exchange) administer() error {
 		return auth.Refuse(auth.KindForbidden, "not_an_admin", "this call is for administrators of this tenant")
 	}
 	return nil
-}
-
-// verified is what the access token says, once it has been found good.
-func (ex *exchange) verified() (*guard.Claims, error) {
-	raw, err := guard.ParseBearer(ex.request)
-	if err != nil {
-		return nil, err
-	}
-	claims, err := ex.server.cfg.Tokens.Verify(ex.request.Context(), ex.tenant.ID, raw)
-	if err != nil {
-		return nil, err
-	}
-	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: claims.Subject, Session: auth.SessionID(claims.SessionID), Client: auth.ClientID(claims.ClientID)}
-	return claims, nil
 }
