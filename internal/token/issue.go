@@ -59,14 +59,18 @@ func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
 	if err := Decide(t, a, c); err != nil {
 		return Draft{}, err
 	}
-	if g.Account != "" {
-		if g.Roles, g.Permissions, err = tx.Rights(g.Account); err != nil {
-			return Draft{}, fmt.Errorf("read rights: %w", err)
-		}
-	}
 	if g.Account == "" {
 		return s.draft(t, c, g), nil
 	}
+	if g.Roles, g.Permissions, err = tx.Rights(g.Account); err != nil {
+		return Draft{}, fmt.Errorf("read rights: %w", err)
+	}
+	return s.startPerson(tx, t, c, a, g)
+}
+
+// startPerson is the half of Start that a client acting for itself does not need: the
+// ID Token, and the refresh family.
+func (s *Service) startPerson(tx *store.Tx, t auth.Tenant, c auth.Client, a auth.Account, g auth.Grant) (Draft, error) {
 	refreshes := g.Scope.Has(auth.ScopeOffline) && c.Allows(auth.GrantRefreshToken)
 	if !refreshes {
 		g.Scope = without(g.Scope, auth.ScopeOffline) // the answer says what was granted
