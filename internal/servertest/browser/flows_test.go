@@ -21,6 +21,7 @@ var orders = oidc.Registration{Name: "Acme Orders", Type: auth.ClientWeb, FirstP
 // address by the mail, signs in, allows it, and is back with a code.
 func TestFirstVisit(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, ledger)
@@ -52,6 +53,7 @@ func TestFirstVisit(t *testing.T) {
 // TestFormPost: the answer comes by a form that sends itself, or by its button.
 func TestFormPost(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, orders)
@@ -72,6 +74,7 @@ func TestFormPost(t *testing.T) {
 // goes on where they were.
 func TestForgotten(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, orders)
@@ -92,6 +95,7 @@ func TestForgotten(t *testing.T) {
 // signs out, everywhere and here.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, orders)
@@ -123,6 +127,7 @@ func TestAccounts(t *testing.T) {
 // both, and signs out.
 func TestOwnAccount(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, ledger)
@@ -147,6 +152,7 @@ func TestOwnAccount(t *testing.T) {
 // TestDevice: a device shows a code; the person enters it, signs in, and says yes.
 func TestDevice(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, oidc.Registration{Name: "Acme TV", Type: auth.ClientNative, Scopes: []string{"openid", "email"},
@@ -177,6 +183,7 @@ func TestDevice(t *testing.T) {
 // TestWrongTurns: what does not lead on says so, and sends nobody anywhere.
 func TestWrongTurns(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, ledger)

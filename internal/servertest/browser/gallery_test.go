@@ -14,6 +14,7 @@ import (
 // does either.
 func TestGallery(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	folder := filepath.Join(root, "internal", "web", "ui")
 	files, err := filepath.Glob(filepath.Join(folder, "testdata", "*.html"))
 	if err != nil || len(files) < 60 {

@@ -11,6 +11,7 @@ const alice = "alice@example.test"
 // TestMailedLinks: the links of mails lead people through, with scripts and without.
 func TestMailedLinks(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		b := newTab(t, l)

@@ -31,10 +31,13 @@ func TestMain(m *testing.M) {
 	defer os.Exit(code)
 }
 
-// chromium starts the browser with the first test that needs it. Without one the
-// test is skipped, unless everything has to be tested.
+// chromium starts the browser with the first test that needs it. Without one, and in a
+// short run, the test is skipped, unless everything has to be tested.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("a real browser takes its time")
+	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		if os.Getenv("WATCHWORD_TEST_ALL") != "" {

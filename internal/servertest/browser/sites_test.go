@@ -20,6 +20,7 @@ import (
 // is recognised all the same, since the request goes on by GET.
 func TestSingleSignOn(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c, other := newClient(t, s, orders), newClient(t, s, orders)
@@ -66,6 +67,7 @@ func claims(t *testing.T, idToken string) map[string]any {
 // the fields in their order, and Enter sends the form.
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	s := servertest.New(t)
 	c := newClient(t, s, ledger)
 	s.Register(t, alice, servertest.Password)
@@ -85,6 +87,7 @@ func TestKeyboard(t *testing.T) {
 // twice, and sends no form again.
 func TestBack(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	s := servertest.New(t)
 	c := newClient(t, s, ledger)
 	s.Register(t, alice, servertest.Password)
@@ -102,6 +105,7 @@ func TestBack(t *testing.T) {
 // others in the same browser.
 func TestTenant(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		radius := 2
@@ -132,6 +136,7 @@ func TestTenant(t *testing.T) {
 // HTTP, and sent by other sites only with what they could link to.
 func TestCookies(t *testing.T) {
 	t.Parallel()
+	chromium(t)
 	s := servertest.New(t)
 	s.Register(t, alice, servertest.Password)
 	s.Verify(t, alice)

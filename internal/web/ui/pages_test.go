@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"html"
 	"io"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
+
+var update = flag.Bool("update", false, "write the golden pages anew")
 
 // page is what is rendered.
 type page interface{ Render(io.Writer) error }
@@ -121,7 +124,7 @@ func renderText(t *testing.T, p page) string {
 }
 
 // TestPages compares every page in every language with what it was, and checks what
-// holds for all. WATCHWORD_UPDATE=1 writes them anew.
+// holds for all. To write them anew: go test ./internal/web/ui -run TestPages -update
 func TestPages(t *testing.T) {
 	t.Parallel()
 	for _, lang := range Languages {
@@ -145,17 +148,17 @@ func TestPages(t *testing.T) {
 func golden(t *testing.T, file, got string) {
 	t.Helper()
 	got = regexp.MustCompile(`\?v=[0-9a-f]+`).ReplaceAllString(got, "?v=0") // of assets; they change by themselves
-	if os.Getenv("WATCHWORD_UPDATE") != "" {
+	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatalf("%v; WATCHWORD_UPDATE=1 writes it", err)
+		t.Fatalf("%v; -update writes it", err)
 	}
 	if got != string(want) {
-		t.Errorf("%s has changed (WATCHWORD_UPDATE=1 takes it over):\n%s", file, got)
+		t.Errorf("%s has changed (-update takes it over):\n%s", file, got)
 	}
 }
 
