@@ -14,8 +14,8 @@ import (
 // required are the attacks and faults that this server must be tested by, as ranges
 // of ids.
 var required = []string{
-	"JV-01…28", "RT-01…08", "RT-12", "RT-15…17", "PW-01…20", "SE-01…13", "AZ-18", "AZ-35…37", "AZ-39", "AZ-41", "BF-01…13", "HT-01…10", "DP-01…09", "TK-31…36", "OP-01…08",
-	"FL-01", "FL-03…06", "FL-08…10", "FL-12", "FL-15", "FL-17", "FL-18", "FL-21", "FL-23",
+	"AZ-01…46", "TK-01…39", "RT-01…18", "DP-01…09", "EP-01…19", "JV-01…28", "PW-01…20", "SE-01…14", "BF-01…13", "HT-01…10", "OP-01…08",
+	"FL-01", "FL-03…06", "FL-08…12", "FL-15", "FL-17", "FL-18", "FL-21", "FL-23",
 }
 
 // withTheirSurface are those that attack something which is not there yet; their tests come

@@ -1,8 +1,6 @@
 package attacks_test
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -69,7 +67,7 @@ func TestAttack_FL_11_GrantsOnTwoNodes(t *testing.T) {
 	t.Parallel()
 	nodes := servertest.Nodes(t, 2, servertest.Configure(func(c *config.Config) { c.Tokens.RefreshGrace = 0 }))
 	c := enrol(t, nodes[0], auth.DefaultTenant, oidc.Registration{
-		Name: "Ledger", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{"https://app.example.test/cb"}, Scopes: []string{"openid", "offline_access"},
+		Name: "Ledger", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{ledgerCallback}, Scopes: []string{"openid", "offline_access"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}},
 	})
 	member(t, nodes[0], alice)
@@ -93,24 +91,18 @@ func TestAttack_FL_11_GrantsOnTwoNodes(t *testing.T) {
 	})
 }
 
-var codeVerifier = strings.Repeat("a-good-codeVerifier.", 4)
-
 // authorizeAs asks for a code, signing alice in when the browser does not know her yet.
 func authorizeAs(t *testing.T, b *servertest.Browser, c program) string {
 	t.Helper()
-	sum := sha256.Sum256([]byte(codeVerifier))
-	page := b.Open("/oauth2/authorize?" + url.Values{
-		"client_id": {string(c.ID)}, "redirect_uri": {c.RedirectURIs[0]}, "response_type": {"code"}, "scope": {"openid offline_access"}, "state": {"s"},
-		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
-	}.Encode())
+	page := b.Open(wish(c, "scope", "openid offline_access"))
 	if page.Has("password") {
-		page = b.Press("submit", "email", alice, "password", servertest.Password)
+		page = enter(t, b, alice)
 	}
 	return page.Answer(t).Get("code")
 }
 
 func redemption(code string) url.Values {
-	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://app.example.test/cb"}, "code_verifier": {codeVerifier}}
+	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {ledgerCallback}, "code_verifier": {pkceVerifier}}
 }
 
 // approvedDevice is the code of a device that alice has approved.

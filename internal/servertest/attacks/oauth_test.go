@@ -349,8 +349,8 @@ func TestAttack_EP_Introspection(t *testing.T) {
 				t.Errorf("EP-03: %v", v)
 			}
 		}
-		for _, raw := range []string{"x", "..", "wwr_x", tokens.RefreshToken, tokens.AccessToken + "x", strings.Repeat("y", 30_000)} { // EP-02
-			inactive(raw[:min(20, len(raw))], ask(api, raw))
+		for _, raw := range []string{"x", "..", "wwr_x", tokens.RefreshToken, tokens.AccessToken + "x", strings.Repeat("y", 30_000)} {
+			inactive("EP-02 "+raw[:min(20, len(raw))], ask(api, raw))
 		}
 		wantError(t, oauth(t, s, "/oauth2/introspect", "", api.basic()), 400, "invalid_request")
 
@@ -368,9 +368,9 @@ func TestAttack_EP_Introspection(t *testing.T) {
 			empty(oauth(t, s, "/oauth2/revoke", "token="+mine+"&token_type_hint=refresh_token", job.basic()))
 			empty(oauth(t, s, "/oauth2/revoke", "token=garbage", job.basic()))
 		}
-		inactive("revoked", ask(api, mine))
+		inactive("EP-05 revoked", ask(api, mine))
 		empty(oauth(t, s, "/oauth2/revoke", "client_id=first-party&token="+tokens.RefreshToken))
-		inactive("its access token", ask(api, tokens.AccessToken))
+		inactive("EP-05 its access token", ask(api, tokens.AccessToken))
 		me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
 		refresh(t, s, tokens.RefreshToken).WantCode(t, 401, "invalid_refresh_token")
 
@@ -382,7 +382,7 @@ func TestAttack_EP_Introspection(t *testing.T) {
 			t.Errorf("refreshed: %+v", next)
 		}
 		s.Clock.Advance(time.Hour)
-		inactive("expired", ask(api, next.AccessToken))
+		inactive("EP-02 expired", ask(api, next.AccessToken))
 	})
 }
 
