@@ -253,7 +253,7 @@ func (n Situation) asks(p Present) bool {
 	case n.prompts(PromptConsent) || !n.Client.Assured(r.RedirectURI):
 		return true
 	}
-	return p.Consent.Client == "" || !r.Scope.Within(p.Consent.Scope) || !Scope(r.Resources).Within(p.Consent.Audience)
+	return p.Consent.Client == "" || !r.Discloses().Within(p.Consent.Scope) || !Scope(r.Resources).Within(p.Consent.Audience)
 }
 
 func (n Situation) prompts(value string) bool { return slices.Contains(n.Flow.Request.Prompt, value) }

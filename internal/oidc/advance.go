@@ -69,6 +69,10 @@ func (s *Service) situation(tx *store.Tx, flow auth.Flow, b Browser) (n auth.Sit
 	if n.Tenant.Disabled() || n.Client.Disabled() {
 		return n, auth.ErrNotFound
 	}
+	// A flow may be an hour old, and an address may be taken out because it was lost.
+	if flow.Kind == auth.FlowAuthorize && !n.Client.MatchRedirectURI(flow.Request.RedirectURI) {
+		return n, page(InvalidRequest, "redirect_uri is none of those registered")
+	}
 	for _, v := range b.Sessions {
 		p, err := s.present(tx, flow, n.Client, v.Session.ID)
 		if errors.Is(err, auth.ErrNotFound) {
@@ -155,9 +159,9 @@ func (s *Service) bindFlow(ctx context.Context, tenant auth.TenantID, flow auth.
 
 func (s *Service) view(n auth.Situation, next auth.Step) *ConsentView {
 	p, r := n.Of(next), n.Flow.Request
-	v := &ConsentView{Client: n.Client, Account: p.Account, Scope: r.Scope, Offline: r.Scope.Has(auth.ScopeOffline)}
+	v := &ConsentView{Client: n.Client, Account: p.Account, Scope: r.Discloses(), Offline: r.Scope.Has(auth.ScopeOffline)}
 	v.Resources = slices.DeleteFunc(slices.Clone(r.Resources), func(uri string) bool { return uri == n.Tenant.ID.Issuer(s.cfg.Base) })
-	v.New = slices.DeleteFunc(slices.Clone(r.Scope), p.Consent.Scope.Has)
+	v.New = slices.DeleteFunc(r.Discloses(), p.Consent.Scope.Has)
 	if u, err := url.Parse(r.RedirectURI); err == nil {
 		if v.Host = u.Hostname(); v.Host == "" {
 			v.Host = u.Scheme

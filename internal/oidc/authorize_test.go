@@ -449,7 +449,7 @@ func TestAttack_AZ_40_Scope(t *testing.T) {
 // What a request may ask for by name reaches the code.
 func TestClaimsParameter(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
+		c, _ := h.app(ours, func(r *oidc.Registration) { r.Scopes = append(r.Scopes, auth.ScopeProfile) })
 		v := h.visitor()
 		v.signIn(h.alice)
 		step, err := v.ask(request(c, "claims", `{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"acr":{"essential":true,"values":["1"]},"auth_time":null},"other":1}`,

@@ -73,9 +73,11 @@ func (s *Service) writeCode(tx *store.Tx, n auth.Situation, next auth.Step, dige
 	}
 	r := n.Flow.Request
 	id := auth.SessionID(secret.NewID(tx.Now))
-	if v, err := tx.ClientSession(p.Session.ID, n.Client.ID); err == nil {
+	v, err := tx.ClientSession(p.Session.ID, n.Client.ID)
+	switch {
+	case err == nil && v.Live(tx.Now): // one that was unused for too long is not used again
 		id = v.ID
-	} else if !errors.Is(err, auth.ErrNotFound) {
+	case err != nil && !errors.Is(err, auth.ErrNotFound):
 		return err
 	}
 	data, err := json.Marshal(auth.CodeGrant{

@@ -38,14 +38,14 @@ func (s *Service) Consent(ctx context.Context, tenant auth.TenantID, id auth.Flo
 func decide(tx *store.Tx, n auth.Situation, next auth.Step, allow bool, actor auth.Actor) error {
 	flow, r, p := n.Flow, n.Flow.Request, n.Of(next)
 	event := auth.Event{Kind: auth.EventConsentRefused, Actor: actor.As(p), Account: p.Account.ID,
-		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.Scope.String()}}
+		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.Discloses().String()}}
 	if !allow {
 		flow.Denied = true
 	} else {
 		event.Kind = auth.EventConsentGiven
-		flow.Allowed = append(auth.Scope{}, r.Scope...)
+		flow.Allowed = append(auth.Scope{}, r.Discloses()...)
 		err := tx.PutConsent(auth.Consent{Account: p.Account.ID, Client: n.Client.ID,
-			Scope: union(p.Consent.Scope, r.Scope), Audience: union(p.Consent.Audience, r.Resources)})
+			Scope: union(p.Consent.Scope, r.Discloses()), Audience: union(p.Consent.Audience, r.Resources)})
 		if err != nil {
 			return fmt.Errorf("remember consent: %w", err)
 		}

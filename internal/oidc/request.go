@@ -237,6 +237,7 @@ func checkClaims(q *asked) error {
 		if q.r.Claims, err = parseClaims(raw); err != nil {
 			return &Error{Code: InvalidRequest, Desc: "claims is not the JSON of OpenID Connect Core 5.5, or too large", Err: err}
 		}
+		q.r.Claims = q.r.Claims.Within(q.client.PersonScope())
 	}
 	return nil
 }

@@ -108,7 +108,8 @@ type Portrait struct {
 	Revoked bool         // the token itself was revoked
 }
 
-// Portrait is Standing with what the client asked to be told about the account.
+// Portrait is Standing with what the client asked to be told about the account. A
+// client that has exchanged the token of another for its own has asked for nothing.
 func (tx *Tx) Portrait(session auth.SessionID, client auth.ClientID, jti string) (Portrait, error) {
 	return one(tx.q, func(s scanner, v *Portrait) error {
 		err := s.Scan(&v.Session.ID, &v.Session.Account, at(&v.Session.ExpiresAt), at(&v.Session.EndedAt), decoded{&v.Session.Claims},
@@ -116,7 +117,7 @@ func (tx *Tx) Portrait(session auth.SessionID, client auth.ClientID, jti string)
 			&v.Client.ID, &v.Client.Type, decoded{&v.Client.Settings}, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
 		v.Account.ID = v.Session.Account
 		return err
-	}, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, s.claims,
+	}, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, CASE WHEN s.client_id = c.id THEN s.claims ELSE '{}' END,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
 		c.id, c.kind, c.settings, c.disabled_at, t.disabled_at,
 		(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)

@@ -13,11 +13,11 @@ var Claims = []string{"email", "email_verified", "name", "updated_at"}
 // person appends what the scope (§5.4) and the claims asked for by name (§5.5) ask of
 // the account, each once. What is not known is left out (§5.3.2).
 func person(b []byte, a auth.Account, scope auth.Scope, names []string) []byte {
-	wanted := func(scopeName, claim string) bool { return scope.Has(scopeName) || slices.Contains(names, claim) }
-	if wanted(auth.ScopeEmail, "email") {
+	wanted := func(claim string) bool { return scope.Has(auth.ClaimScope(claim)) || slices.Contains(names, claim) }
+	if wanted("email") {
 		b = optional(b, `,"email":`, a.Email.Address)
 	}
-	if wanted(auth.ScopeEmail, "email_verified") {
+	if wanted("email_verified") {
 		b = append(b, `,"email_verified":`...)
 		if a.Verified() {
 			b = append(b, "true"...)
@@ -25,10 +25,10 @@ func person(b []byte, a auth.Account, scope auth.Scope, names []string) []byte {
 			b = append(b, "false"...)
 		}
 	}
-	if wanted(auth.ScopeProfile, "name") {
+	if wanted("name") {
 		b = optional(b, `,"name":`, a.Name)
 	}
-	if wanted(auth.ScopeProfile, "updated_at") && !a.UpdatedAt.IsZero() {
+	if wanted("updated_at") && !a.UpdatedAt.IsZero() {
 		b = number(b, `,"updated_at":`, a.UpdatedAt.Unix())
 	}
 	return b

@@ -1,0 +1,37 @@
+package auth
+
+import "slices"
+
+// ClaimScope is the scope to which a claim about a person belongs (OpenID Connect Core
+// §5.4); empty for a claim of which we know nothing.
+func ClaimScope(claim string) string {
+	switch claim {
+	case "email", "email_verified":
+		return ScopeEmail
+	case "name", "updated_at":
+		return ScopeProfile
+	}
+	return ""
+}
+
+// Discloses is what the client gets to know and to do, and so what the person is asked
+// about: the scope, and the scopes of those claims that are asked for by name. A claim
+// is told for its name alone, so the name is no way around the question.
+func (r AuthorizationRequest) Discloses() Scope {
+	all := slices.Clone(r.Scope)
+	for _, name := range slices.Concat(r.Claims.IDToken, r.Claims.UserInfo) {
+		if scope := ClaimScope(name); scope != "" && !all.Has(scope) {
+			all = append(all, scope)
+		}
+	}
+	return all
+}
+
+// Within leaves only those claims that belong to a scope of the list; of the others the
+// client would be told what it may not ask.
+func (c ClaimsRequest) Within(allowed Scope) ClaimsRequest {
+	outside := func(name string) bool { return ClaimScope(name) != "" && !allowed.Has(ClaimScope(name)) }
+	c.IDToken = slices.DeleteFunc(slices.Clone(c.IDToken), outside)
+	c.UserInfo = slices.DeleteFunc(slices.Clone(c.UserInfo), outside)
+	return c
+}

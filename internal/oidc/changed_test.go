@@ -1,0 +1,119 @@
+package oidc_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// AZ-40, AZ-46: a claim that is asked for by its name is asked about like the scope to
+// which it belongs, and is not told to a client that may not have that scope.
+func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		const named = `{"userinfo":{"email":null,"name":null},"id_token":{"email":null,"name":{"essential":true}}}`
+		c, shown := h.app() // may have email, and not profile
+		v := h.visitor()
+		v.signIn(h.alice)
+		step, err := v.ask(request(c)...)
+		h.ok(err)
+		h.granted(v.consent(step, true)) // openid alone
+		step, err = v.ask(request(c, "claims", named, "prompt", "none")...)
+		h.told(step, err, "consent_required")
+		step, err = v.ask(request(c, "claims", named)...)
+		h.ok(err)
+		h.at(step, auth.StepConsent)
+		if !slices.Equal(step.Consent.Scope, []string{"openid", "email"}) || !slices.Equal(step.Consent.New, []string{"email"}) {
+			t.Errorf("asked to allow %v, new %v", step.Consent.Scope, step.Consent.New)
+		}
+		code, _, _ := h.granted(v.consent(step, true))
+		ts, err := h.redeem(c, shown, code)
+		h.ok(err)
+		want := claims{"sub": string(h.alice), "email": "alice@example.test"}
+		if d := cmp.Diff(want, h.info(ts.AccessToken)); d != "" {
+			t.Errorf("userinfo (-want +got):\n%s", d)
+		}
+		if _, id := h.opened(ts.IDToken); id["email"] != "alice@example.test" || id["name"] != nil {
+			t.Errorf("ID Token %v", id)
+		}
+		step, err = v.ask(request(c, "claims", named, "prompt", "none")...)
+		h.ok(err)
+		h.granted(step)
+		narrow, _ := h.app(func(r *oidc.Registration) { r.Scopes = []string{"openid"} })
+		step, err = v.ask(request(narrow, "claims", named)...)
+		h.ok(err)
+		h.at(step, auth.StepConsent)
+		if _, g, _ := h.granted(v.consent(step, true)); len(g.Claims.UserInfo)+len(g.Claims.IDToken) != 0 {
+			t.Errorf("beyond its scopes it may ask %+v", g.Claims)
+		}
+	})
+}
+
+// AZ-01: an address that was taken out while the person was on our pages gets nothing
+// any more, neither a code nor an error.
+func TestAttack_AZ_01_TakenOut(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app()
+		v := h.visitor()
+		v.signIn(h.alice)
+		step, err := v.ask(request(c)...)
+		h.ok(err)
+		h.at(step, auth.StepConsent)
+		h.settings(c, func(c *auth.Client) { c.RedirectURIs = []string{"https://other.example.test/cb"} })
+		for _, allow := range []bool{true, false} {
+			next, err := h.Consent(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, allow, v.b.Actor)
+			h.paged(next, err)
+		}
+		next, err := h.Continue(t.Context(), tenant, step.Flow.ID, v.b)
+		h.paged(next, err)
+		if h.codes() != 0 {
+			t.Error("there is a code")
+		}
+	})
+}
+
+// A client's session that was unused for too long is begun anew; the person is not shut
+// out of the client for as long as the browser's session lasts.
+func TestIdleSessionOfClient(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(ours)
+		v := h.visitor()
+		parent := v.signIn(h.alice)
+		first, err := h.redeem(c, shown, h.codeOf(v, c))
+		h.ok(err)
+		h.write(func(tx *store.Tx) error { return tx.TouchSession(first.Session, tx.Now.Add(time.Minute)) })
+		h.clock.Advance(2 * time.Minute)
+		second, err := h.redeem(c, shown, h.codeOf(v, c))
+		h.ok(err)
+		if second.Session == first.Session || second.Session == parent {
+			t.Errorf("session %s after %s", second.Session, first.Session)
+		}
+	})
+}
+
+// TK-32: what one client has asked to be told is not told to another, which goes on
+// with its token.
+func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting)
+		other, otherShown := h.client(oidc.Registration{Name: "Other", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{callback}, Scopes: []string{"openid"},
+			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantTokenExchange},
+				Exchange: &auth.ExchangePolicy{Subjects: []auth.ClientID{c.ID}, Audiences: []string{base}}}})
+		ts, err := h.redeem(c, shown, h.code(c, "claims", `{"userinfo":{"email":null}}`))
+		h.ok(err)
+		if got := h.info(ts.AccessToken); got["email"] == nil {
+			t.Fatalf("the one who asked is told %v", got)
+		}
+		out, err := h.Token(t.Context(), basic(form(t, "grant_type", string(auth.GrantTokenExchange), "subject_token", ts.AccessToken,
+			"subject_token_type", accessToken, "resource", base), other.ID, otherShown))
+		h.ok(err)
+		if d := cmp.Diff(claims{"sub": string(h.alice)}, h.info(out.AccessToken)); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	})
+}
