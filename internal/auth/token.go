@@ -140,7 +140,6 @@ type CodeGrant struct {
 	Scope       Scope         `json:"scope"`
 	Resources   []string      `json:"resources,omitempty"`
 	Claims      ClaimsRequest `json:"claims,omitzero"`
-	MaxAge      bool          `json:"max_age,omitempty"` // auth_time was asked for
 	// Browser is the session in the browser, Session the client's session under it: the
 	// id is set aside when the code is issued, the row is written when it is redeemed.
 	Browser SessionID `json:"browser"`
@@ -177,5 +176,4 @@ const (
 	UsePushed        SingleUseKind = "pushed_request"   // a request_uri of RFC 9126; Data is the request
 	UseProof         SingleUseKind = "dpop_proof"       // the jti of a DPoP proof, already spent
 	UseInitialAccess SingleUseKind = "initial_access"   // a token that registers clients; Data counts what is left of it
-	UseLogout        SingleUseKind = "logout"           // a log-out that waits for the person's yes
 )

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -82,7 +81,6 @@ func (s *Service) writeCode(tx *store.Tx, n auth.Situation, next auth.Step, dige
 	}
 	data, err := json.Marshal(auth.CodeGrant{
 		RedirectURI: r.RedirectURI, Challenge: r.Challenge, JKT: r.JKT, Nonce: r.Nonce, Scope: r.Scope, Resources: r.Resources, Claims: r.Claims,
-		MaxAge:  r.MaxAge != nil || n.Client.Settings.RequireAuthTime || slices.Contains(r.Claims.IDToken, "auth_time"),
 		Browser: p.Session.ID, Session: id, AuthAt: p.Session.AuthAt, ACR: p.Session.ACR, AMR: p.Session.AMR,
 	})
 	if err != nil {

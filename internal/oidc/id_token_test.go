@@ -25,7 +25,7 @@ func (h *house) opened(raw string) (jose.Header, claims) {
 	h.ok(err)
 	var set jose.JSONWebKeySet
 	h.ok(json.Unmarshal(encoded, &set))
-	parsed, err := jose.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
+	parsed, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
 	h.ok(err)
 	head := parsed.Signatures[0].Header
 	found := set.Key(head.KeyID)

@@ -89,12 +89,6 @@ func (b *Browser) Press(button string, fields ...string) *Page {
 	return b.send(f)
 }
 
-// Submit sends the page's only form whatever its button is called, as a script does.
-func (b *Browser) Submit(fields ...string) *Page {
-	b.t.Helper()
-	return b.Press("", fields...)
-}
-
 func (b *Browser) send(f form) *Page {
 	b.t.Helper()
 	to, err := b.Page.URL.Parse(f.action)

@@ -69,9 +69,6 @@ func Header(name, value string) RequestOption {
 	}
 }
 
-// Cookie adds a cookie.
-func Cookie(c *http.Cookie) RequestOption { return func(r *http.Request) { r.AddCookie(c) } }
-
 // Do sends a request to the public listener and reads the answer. A body that is
 // neither nil, bytes nor text is sent as JSON.
 func (s *Server) Do(t testing.TB, method, path string, body any, opts ...RequestOption) Response {

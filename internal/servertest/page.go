@@ -96,16 +96,6 @@ func (p *Page) Value(name string) (value string) {
 	return value
 }
 
-// Links are the addresses of all links.
-func (p *Page) Links() (links []string) {
-	p.each(func(n *html.Node) {
-		if n.Type == html.ElementNode && n.Data == "a" {
-			links = append(links, attribute(n, "href"))
-		}
-	})
-	return links
-}
-
 // Link is where the link with the id leads, or empty.
 func (p *Page) Link(id string) string {
 	if n := p.byID(id); n != nil {

@@ -73,7 +73,8 @@ func (s *Service) StartClient(tx *store.Tx, parent auth.Session, b BeginClient) 
 
 // former finds the session to use again, or makes the beginning of a new one.
 func (s *Service) former(tx *store.Tx, parent auth.Session, b BeginClient) (auth.Session, bool, error) {
-	v, err := auth.Session{}, auth.ErrNotFound
+	var v auth.Session
+	var err error
 	if b.ID != "" {
 		v, err = tx.Session(b.ID)
 	} else {

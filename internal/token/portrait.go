@@ -37,9 +37,7 @@ func (s *Service) Portray(ctx context.Context, tenant auth.TenantID, raw string)
 		if s.Subject(seen.Client, p.Account) != v.Subject {
 			return ended("the session is another account's")
 		}
-		return stands(tx.Now, v.Claims, store.Standing{
-			Session: seen.Session, Account: seen.Account, Client: seen.Client, Tenant: seen.Tenant, Revoked: seen.Revoked,
-		})
+		return stands(tx.Now, v.Claims, store.Standing(seen))
 	})
 	if err != nil {
 		return Portrait{}, gone(err)

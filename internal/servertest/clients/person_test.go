@@ -20,10 +20,9 @@ const alice = "alice@example.test"
 
 // person is somebody with an account, in front of a browser.
 type person struct {
-	t  testing.TB
-	s  *servertest.Server
-	b  *servertest.Browser
-	id string
+	t testing.TB
+	s *servertest.Server
+	b *servertest.Browser
 }
 
 func newPerson(t testing.TB, s *servertest.Server) *person {
