@@ -20,6 +20,7 @@ type Limits struct {
 	Authorize      AuthorizeLimits      `key:"authorize" help:"Beginning to sign in: the authorization endpoint, and the pages to which it leads."`
 	UserCode       UserCodeLimits       `key:"user_code" help:"Entering the code that a device shows. Only wrong codes count."`
 	ClientRegister ClientRegisterLimits `key:"client_register" help:"Clients that register themselves."`
+	PublicClient   PublicClientLimits   `key:"public_client" help:"Clients that keep no secret: what anybody can leave here in their name, pushed requests and codes of devices."`
 	Client         ClientLimits         `key:"client" help:"Clients that prove who they are: the OAuth endpoints for tokens, introspection and revocation. Only failures count."`
 }
 
@@ -78,6 +79,11 @@ type AuthorizeLimits struct {
 type ClientLimits struct {
 	IP         Rate `key:"ip" default:"60/1m burst 120" help:"Failures from one address, whichever the client."`
 	Credential Rate `key:"credential" default:"30/1m" help:"Failures for one client, from wherever. Beyond it a failure is 429 instead of 401; the right credentials always pass, so nobody can shut a client out."`
+}
+
+// PublicClientLimits is the section limits.public_client.
+type PublicClientLimits struct {
+	IP Rate `key:"ip" default:"120/1m burst 240" help:"Requests from one address, whichever the client."`
 }
 
 // UserCodeLimits is the section limits.user_code.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -47,6 +49,16 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	caller.Actor = r.Actor
 	caller.Actor.Kind, caller.Actor.ID, caller.Actor.Client = auth.ActorClient, string(c.id), c.id
 	return caller, nil
+}
+
+// admit counts a request that leaves a row behind, when the client has proved nothing:
+// whoever knows its name could fill the database in it.
+func (s *Service) admit(ctx context.Context, c Caller) error {
+	if !c.Client.Public() {
+		return nil
+	}
+	addr, _ := netip.ParseAddr(c.Actor.IP) // what is no address is counted as one
+	return s.take(ctx, "client.public|"+limit.Key(addr), s.cfg.Rates.Public)
 }
 
 // asking reads the client, by the document at its id if that is where it is described.

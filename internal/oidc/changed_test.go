@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -94,6 +95,39 @@ func TestIdleSessionOfClient(t *testing.T) {
 			t.Errorf("session %s after %s", second.Session, first.Session)
 		}
 	})
+}
+
+// BF-11: whoever knows the name of a client that keeps no secret cannot fill the
+// database in it; a client that has proved itself is not held up.
+func TestAttack_BF_11_PublicClients(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		tv := h.television(func(r *oidc.Registration) { r.Grants = append(r.Grants, auth.GrantAuthorizationCode) })
+		from := func(ip string, pairs ...string) oidc.Request {
+			r := form(t, append([]string{"client_id", string(tv.ID)}, pairs...)...)
+			r.Actor.IP = ip
+			return r
+		}
+		pushed := request(tv, "client_id", "", "redirect_uri", "http://127.0.0.1/callback")
+		_, err := h.StartDevice(t.Context(), from("2001:db8::1"))
+		h.ok(err)
+		_, err = h.Push(t.Context(), from("2001:db8::2", pushed...))
+		h.ok(err)
+		for _, ip := range []string{"2001:db8::1", "2001:db8::3"} { // one network
+			if _, err = h.StartDevice(t.Context(), from(ip)); auth.KindOf(err) != auth.KindThrottled {
+				t.Errorf("a third code of a device: %v", err)
+			}
+			if _, err = h.Push(t.Context(), from(ip, pushed...)); auth.KindOf(err) != auth.KindThrottled {
+				t.Errorf("a third pushed request: %v", err)
+			}
+		}
+		_, err = h.StartDevice(t.Context(), from("192.0.2.9"))
+		h.ok(err)
+		c, shown := h.app()
+		for range 4 {
+			_, err := h.push(c, shown, request(c)...)
+			h.ok(err)
+		}
+	}, func(c *oidc.Config) { c.Rates.Public = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
 // TK-32: what one client has asked to be told is not told to another, which goes on

@@ -77,6 +77,9 @@ func (s *Service) askedByDevice(ctx context.Context, r Request) (auth.Device, er
 	if !caller.Client.Allows(auth.GrantDeviceCode) {
 		return auth.Device{}, refuse(UnauthorizedClient, "this client may not use that grant")
 	}
+	if err := s.admit(ctx, caller); err != nil {
+		return auth.Device{}, err
+	}
 	req := tokenRequest{Caller: caller, form: r.Form}
 	d := auth.Device{Client: caller.Client.ID}
 	if d.JKT, err = s.proof(ctx, r); err != nil {

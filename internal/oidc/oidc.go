@@ -33,6 +33,9 @@ type Rates struct {
 	Client limit.Rate
 	// Family counts refreshes within one family of refresh tokens.
 	Family limit.Rate
+	// Public counts, by address, what is left here in the name of clients that prove
+	// nothing: pushed requests and codes of devices. 120/1m burst 240 when zero.
+	Public limit.Rate
 	// UserCode counts wrong codes of devices that were entered from one address,
 	// UserCodeAccount those by one person.
 	UserCode        limit.Rate
@@ -92,6 +95,9 @@ func New(cfg Config) *Service {
 	cfg.CodeLifetime = cmp.Or(cfg.CodeLifetime, time.Minute)
 	cfg.PushedLifetime = cmp.Or(cfg.PushedLifetime, time.Minute)
 	cfg.DeviceLifetime = cmp.Or(cfg.DeviceLifetime, 10*time.Minute)
+	if cfg.Rates.Public == (limit.Rate{}) {
+		cfg.Rates.Public = limit.Rate{Count: 120, Per: time.Minute, Burst: 240}
+	}
 	if cfg.Out == nil {
 		cfg.Out = outbound.New(outbound.Config{Timeout: 5 * time.Second})
 	}

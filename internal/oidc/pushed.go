@@ -46,6 +46,9 @@ func (s *Service) Push(ctx context.Context, r Request) (Pushed, error) {
 	if err != nil {
 		return Pushed{}, err
 	}
+	if err := s.admit(ctx, caller); err != nil {
+		return Pushed{}, err
+	}
 	if r.Form.Get("request_uri") != "" {
 		return Pushed{}, refuse(InvalidRequest, "a pushed request has no request_uri")
 	}

@@ -141,7 +141,7 @@ func (s *Server) provider(root []byte, out *outbound.Client) *oidc.Service {
 	return oidc.New(oidc.Config{
 		DB: s.DB, Tokens: s.Tokens, Keys: s.Keys, Sessions: s.Sessions, Out: out, Root: root, Limiter: s.Limiter, Base: s.cfg.BaseURL(), Now: s.now, Observe: s.Metrics.Grant, Log: s.log,
 		Rates: oidc.Rates{Client: limit.Rate(l.Client.Credential), Family: limit.Rate(l.Refresh.Credential),
-			UserCode: limit.Rate(l.UserCode.IP), UserCodeAccount: limit.Rate(l.UserCode.Account)},
+			Public: limit.Rate(l.PublicClient.IP), UserCode: limit.Rate(l.UserCode.IP), UserCodeAccount: limit.Rate(l.UserCode.Account)},
 		EndpointAudience: o.AssertionAudience == "endpoint",
 		PKCEOptional:     o.PKCE == "optional",
 		Registration:     o.Registration,
