@@ -76,7 +76,7 @@ var (
 var signingAlgorithms = []string{keys.RS256, keys.ES256, keys.EdDSA}
 
 // tokenClaims are in ID Tokens, besides those about the person.
-var tokenClaims = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid"}
+var tokenClaims = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"}
 
 // Metadata is the description of a tenant's issuer.
 func (s *Service) Metadata(t auth.Tenant) Metadata {
