@@ -119,7 +119,7 @@ func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.Cl
 		}
 		return unknown(err)
 	}
-	return s.keepDocument(ctx, tenant, c)
+	return s.keepDocument(ctx, tenant, before, c)
 }
 
 // readDocument asks for the document and checks it. Neither an answer of our own
@@ -168,9 +168,10 @@ func ParseClientDocument(id auth.ClientID, body []byte) (ClientMetadata, error) 
 	return m.ClientMetadata, nil
 }
 
-// keepDocument writes what was read. A client that has become one of another type is
-// another client: what people allowed the former is over.
-func (s *Service) keepDocument(ctx context.Context, tenant auth.TenantID, c auth.Client) error {
+// keepDocument writes what was read, unless the client was changed while it was read:
+// what an operator has just taken from it would come back. A client that has become one
+// of another type is another client: what people allowed the former is over.
+func (s *Service) keepDocument(ctx context.Context, tenant auth.TenantID, former, c auth.Client) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		c.Settings.DocumentAt, c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now, tx.Now
 		before, err := tx.Client(c.ID)
@@ -182,6 +183,8 @@ func (s *Service) keepDocument(ctx context.Context, tenant auth.TenantID, c auth
 			return tx.InsertClient(c)
 		case err != nil:
 			return err
+		case Version(before) != Version(former):
+			return nil // it is read again when it is old
 		}
 		c.DisabledAt = before.DisabledAt
 		if before.Type == c.Type {

@@ -51,10 +51,26 @@ func (o *Outbox) runJob(ctx context.Context, j Job) {
 const (
 	sweepEvery = 5 * time.Minute
 	sweepKeep  = 24 * time.Hour // what has ended stays this long
+	sweepBrief = time.Hour      // of what there is one for each request: a day of it would be most of the database
 	sweepBatch = 500            // rows of each kind in one transaction
 	sweepPause = 50 * time.Millisecond
 	sweepMost  = 2000 // batches in one round
 )
+
+// documentKept is how long a client that describes itself in a document is kept when
+// nobody asks for it.
+const documentKept = 30 * 24 * time.Hour
+
+// SweepDocuments is the job that removes clients which are known by their documents
+// alone and that nobody uses. Whoever names an address that has a document makes one.
+func SweepDocuments(db *store.DB) Job {
+	return Job{Name: "sweep documents", Every: 6 * time.Hour, Run: func(ctx context.Context) error {
+		return db.WriteSystem(ctx, func(tx *store.SystemTx) error {
+			_, err := tx.SweepDocuments(tx.Now.Add(-documentKept), 10*sweepBatch)
+			return err
+		})
+	}}
+}
 
 // Sweep is the job that removes what nobody can use any more, and audit lines older
 // than retention (zero keeps them all). It works in small transactions with pauses
@@ -68,7 +84,7 @@ func Sweep(db *store.DB, retention time.Duration) Job {
 				if retention > 0 {
 					auditBefore = tx.Now.Add(-retention)
 				}
-				gone, err = tx.Sweep(tx.Now.Add(-sweepKeep), auditBefore, sweepBatch)
+				gone, err = tx.Sweep(store.Retention{Brief: tx.Now.Add(-sweepBrief), Before: tx.Now.Add(-sweepKeep), Audit: auditBefore}, sweepBatch)
 				return err
 			})
 			if err != nil || gone == 0 {

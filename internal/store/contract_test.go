@@ -295,7 +295,7 @@ func TestContract(t *testing.T) {
 			}
 			_, err = tx.Tenants()
 			check("tenants", err)
-			n, err = tx.Sweep(tx.Now.Add(2*time.Hour), time.Time{}, 100)
+			n, err = tx.Sweep(store.Retention{Brief: tx.Now.Add(2 * time.Hour), Before: tx.Now.Add(2 * time.Hour)}, 100)
 			if n != 7 || err != nil { // the spent secret, the revoked token, the sessions, the family
 				t.Errorf("swept %d, %v", n, err)
 			}

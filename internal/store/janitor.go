@@ -2,30 +2,35 @@ package store
 
 import "time"
 
-// Sweep removes up to n rows of each kind that nobody can use any more: what
-// expired or ended before the given time, and audit lines older than auditBefore
-// (zero keeps them all). Expiry is checked at use, so nothing depends on Sweep but
-// the size of the tables. It returns how many rows went.
-func (tx *SystemTx) Sweep(before, auditBefore time.Time, n int) (int64, error) {
+// Retention says from when on rows go that nobody can use any more.
+type Retention struct {
+	Brief  time.Time // secrets of one use, flows and codes of devices that expired before: there is one for each request
+	Before time.Time // sessions and the like that expired before
+	Audit  time.Time // audit lines that are older; zero keeps them all
+}
+
+// Sweep removes up to n rows of each kind. Expiry is checked at use, so nothing
+// depends on Sweep but the size of the tables. It returns how many rows went.
+func (tx *SystemTx) Sweep(r Retention, n int) (int64, error) {
 	total := int64(0)
 	for _, s := range []struct {
 		text string
 		when time.Time
 	}{
 		{`DELETE FROM single_use WHERE (tenant_id, kind, digest) IN
-			(SELECT tenant_id, kind, digest FROM single_use WHERE expires_at < $1 LIMIT $2)`, before},
+			(SELECT tenant_id, kind, digest FROM single_use WHERE expires_at < $1 LIMIT $2)`, r.Brief},
 		{`DELETE FROM refresh_families WHERE (tenant_id, id) IN
-			(SELECT tenant_id, id FROM refresh_families WHERE expires_at < $1 LIMIT $2)`, before},
+			(SELECT tenant_id, id FROM refresh_families WHERE expires_at < $1 LIMIT $2)`, r.Before},
 		{`DELETE FROM sessions WHERE (tenant_id, id) IN
-			(SELECT tenant_id, id FROM sessions WHERE expires_at < $1 LIMIT $2)`, before},
+			(SELECT tenant_id, id FROM sessions WHERE expires_at < $1 LIMIT $2)`, r.Before},
 		{`DELETE FROM flows WHERE (tenant_id, id) IN
-			(SELECT tenant_id, id FROM flows WHERE expires_at < $1 LIMIT $2)`, before},
+			(SELECT tenant_id, id FROM flows WHERE expires_at < $1 LIMIT $2)`, r.Brief},
 		{`DELETE FROM device_codes WHERE (tenant_id, digest) IN
-			(SELECT tenant_id, digest FROM device_codes WHERE expires_at < $1 LIMIT $2)`, before},
+			(SELECT tenant_id, digest FROM device_codes WHERE expires_at < $1 LIMIT $2)`, r.Brief},
 		{`DELETE FROM remembered WHERE (tenant_id, id) IN
-			(SELECT tenant_id, id FROM remembered WHERE expires_at < $1 LIMIT $2)`, before},
+			(SELECT tenant_id, id FROM remembered WHERE expires_at < $1 LIMIT $2)`, r.Before},
 		{`DELETE FROM audit WHERE (tenant_id, id) IN
-			(SELECT tenant_id, id FROM audit WHERE at < $1 LIMIT $2)`, auditBefore},
+			(SELECT tenant_id, id FROM audit WHERE at < $1 LIMIT $2)`, r.Audit},
 	} {
 		if s.when.IsZero() {
 			continue
@@ -37,4 +42,18 @@ func (tx *SystemTx) Sweep(before, auditBefore time.Time, n int) (int64, error) {
 		total += gone
 	}
 	return total, nil
+}
+
+// SweepDocuments removes up to n clients that are described by a document of their own
+// and were not asked for since the given time, unless somebody has allowed them
+// something, is signed in to them, or an operator has shut them or given them more
+// than they say of themselves. One that comes back is read again. It looks at every
+// client, so it is not for every minute.
+func (tx *SystemTx) SweepDocuments(before time.Time, n int) (int64, error) {
+	return affect(tx.q, `DELETE FROM clients WHERE (tenant_id, id) IN
+		(SELECT c.tenant_id, c.id FROM clients c WHERE c.updated_at < $1 AND c.disabled_at IS NULL AND c.settings LIKE '%"document_at":%'
+		AND c.settings NOT LIKE '%"audiences":%' AND c.settings NOT LIKE '%"serves":%' AND c.settings NOT LIKE '%"token_exchange":%'
+		AND NOT EXISTS (SELECT 1 FROM consents a WHERE a.tenant_id = c.tenant_id AND a.client_id = c.id)
+		AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.tenant_id = c.tenant_id AND s.client_id = c.id AND s.ended_at IS NULL AND s.client_id <> 'first-party')
+		LIMIT $2)`, millis(before), n)
 }

@@ -1,0 +1,131 @@
+package outbox
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// What there is one of for each request does not pile up for a day; what a session
+// needs stays.
+func TestSweepTakesBriefRowsSooner(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		c := storetest.NewClock()
+		cfg.Now = c.Now
+		db := storetest.Open(t, cfg)
+		e, err := auth.ParseEmail("alice@example.test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, db, func(tx *store.Tx) error {
+			soon := tx.Now.Add(time.Minute)
+			return errors.Join(
+				tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseProof, Digest: "proof", Data: "{}", CreatedAt: tx.Now, ExpiresAt: soon}),
+				tx.InsertFlow(auth.Flow{ID: "flow", Kind: auth.FlowAccount, CreatedAt: tx.Now, ExpiresAt: soon}),
+				tx.InsertAccount(auth.Account{ID: "alice", Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now}),
+				tx.InsertSession(auth.Session{ID: "session", Account: "alice", Client: auth.FirstParty, AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: soon, ExpiresAt: soon}))
+		})
+		left := func() (n int) {
+			if err := Sweep(db, 0).Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			write(t, db, func(tx *store.Tx) error {
+				n = 0
+				_, proof := tx.SingleUse(auth.UseProof, "proof")
+				_, flow := tx.Flow("flow")
+				_, session := tx.Session("session")
+				for _, err := range []error{proof, flow, session} {
+					if err == nil {
+						n++
+					} else if !errors.Is(err, auth.ErrNotFound) {
+						return err
+					}
+				}
+				return nil
+			})
+			return n
+		}
+		for _, step := range []struct {
+			after time.Duration
+			want  int
+		}{{50 * time.Minute, 3}, {20 * time.Minute, 1}, {24 * time.Hour, 0}} {
+			c.Advance(step.after)
+			if n := left(); n != step.want {
+				t.Errorf("%v later %d are left, want %d", step.after, n, step.want)
+			}
+		}
+	})
+}
+
+// Clients that anybody can make by naming an address are not kept for ever; those that
+// somebody uses or an operator has spoken about are.
+func TestSweepDocuments(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		c := storetest.NewClock()
+		cfg.Now = c.Now
+		db := storetest.Open(t, cfg)
+		e, err := auth.ParseEmail("alice@example.test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := c.Now()
+		document := func(id auth.ClientID, change func(*auth.Client)) auth.Client {
+			v := auth.Client{ID: id, Name: "x", Type: auth.ClientSPA, Settings: auth.ClientSettings{DocumentAt: at}, CreatedAt: at, UpdatedAt: at}
+			if change != nil {
+				change(&v)
+			}
+			return v
+		}
+		write(t, db, func(tx *store.Tx) error {
+			return errors.Join(
+				tx.InsertAccount(auth.Account{ID: "alice", Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now}),
+				tx.InsertClient(document("https://a.test/gone", nil)),
+				tx.InsertClient(document("https://a.test/allowed", nil)),
+				tx.InsertClient(document("https://a.test/signed-in", nil)),
+				tx.InsertClient(document("https://a.test/asked-for", nil)),
+				tx.InsertClient(document("https://a.test/shut", func(v *auth.Client) { v.DisabledAt = at })),
+				tx.InsertClient(document("https://a.test/given", func(v *auth.Client) { v.Settings.Audiences = []string{"https://api.test"} })),
+				tx.InsertClient(document("registered", func(v *auth.Client) { v.Settings.DocumentAt = time.Time{} })),
+				tx.PutConsent(auth.Consent{Account: "alice", Client: "https://a.test/allowed", Scope: auth.Scope{"openid"}}),
+				tx.InsertSession(auth.Session{ID: "s", Account: "alice", Client: "https://a.test/signed-in", AuthAt: at, CreatedAt: at, SeenAt: at,
+					IdleAt: at.Add(9000 * time.Hour), ExpiresAt: at.Add(9000 * time.Hour)}))
+		})
+		count := func() (n int) {
+			if err := SweepDocuments(db).Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			write(t, db, func(tx *store.Tx) error {
+				list, err := tx.Clients()
+				n = len(list)
+				return err
+			})
+			return n
+		}
+		before := count()
+		c.Advance(29 * 24 * time.Hour)
+		write(t, db, func(tx *store.Tx) error { return tx.UpdateClient(document("https://a.test/asked-for", nil)) })
+		c.Advance(25 * time.Hour)
+		if n := count(); n != before-1 {
+			t.Errorf("%d of %d clients are left", n, before)
+		}
+		write(t, db, func(tx *store.Tx) error {
+			if _, err := tx.Client("https://a.test/gone"); !errors.Is(err, auth.ErrNotFound) {
+				t.Errorf("the one that nobody uses: %v", err)
+			}
+			return nil
+		})
+	})
+}
+
+func write(t *testing.T, db *store.DB, fn func(tx *store.Tx) error) {
+	t.Helper()
+	if err := db.Write(t.Context(), auth.DefaultTenant, fn); err != nil {
+		t.Fatal(err)
+	}
+}
