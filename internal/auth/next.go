@@ -244,12 +244,15 @@ func (n Situation) stale(p Present) bool {
 
 // asks reports whether the person has to be asked what the client may do. A client that
 // anybody could pretend to be is asked about each time, whatever was allowed before
-// (RFC 6749 §10.2, RFC 8252 §8.6).
+// (RFC 6749 §10.2, RFC 8252 §8.6). The operator's own are asked about in that case alone,
+// and not when the person has just signed in for it: that is interaction enough.
 func (n Situation) asks(p Present) bool {
-	r := n.Flow.Request
+	r, here := n.Flow.Request, n.Flow.Session == p.Session.ID
 	switch {
-	case n.Client.FirstParty || n.Flow.Allowed != nil && n.Flow.Session == p.Session.ID:
+	case n.Flow.Allowed != nil && here:
 		return false
+	case n.Client.FirstParty:
+		return !n.Client.Assured(r.RedirectURI) && (n.Flow.ProvedAt.IsZero() || !here)
 	case n.prompts(PromptConsent) || !n.Client.Assured(r.RedirectURI):
 		return true
 	}

@@ -113,7 +113,8 @@ func TestAttack_AZ_01_08_Pages(t *testing.T) {
 	})
 }
 
-// AZ-11: a native client chooses its port.
+// AZ-11: a native client chooses its port. Any program can do so in its name, so the
+// person is asked (AZ-46), the operator's own client or not.
 func TestAttack_AZ_11_Loopback(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, _ := h.client(oidc.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/cb"}, FirstParty: true})
@@ -121,6 +122,8 @@ func TestAttack_AZ_11_Loopback(t *testing.T) {
 		v.signIn(h.alice)
 		step, err := v.ask(request(c, "redirect_uri", "http://127.0.0.1:51004/cb")...)
 		h.ok(err)
+		h.at(step, auth.StepConsent)
+		step = v.consent(step, true)
 		if !strings.HasPrefix(step.Answer.Location(), "http://127.0.0.1:51004/cb?code=") {
 			t.Errorf("answered %s", step.Answer.Location())
 		}
