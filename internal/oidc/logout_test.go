@@ -118,6 +118,22 @@ func TestAttack_EP_18_ExpiredHint(t *testing.T) {
 	})
 }
 
+// A parameter sent twice may mean one thing to us and another to whoever sent it on.
+func TestLogoutParameterTwice(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(leaves)
+		v := h.visitor()
+		sid := v.signIn(h.alice)
+		f, err := oidc.ParseAuthorizeForm(url.Values{"id_token_hint": {h.idToken(c, h.alice)}, "state": {"a", "b"}}.Encode())
+		h.ok(err)
+		step, err := h.Logout(t.Context(), oidc.LogoutInput{Tenant: tenant, Form: f, Browser: v.b})
+		h.shown("state twice", step, err)
+		if !h.goesOn(sid) {
+			t.Error("logged out")
+		}
+	})
+}
+
 func TestAttack_EP_15_PostLogoutRedirect(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, _ := h.app(leaves)

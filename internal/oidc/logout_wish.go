@@ -42,11 +42,14 @@ func (w wish) end(step LogoutStep) LogoutStep {
 	return step
 }
 
-// wish reads a request and checks everything in it: the hint is an ID Token of this
+// wish reads a request and checks everything in it: nothing is sent twice; the hint is an ID Token of this
 // issuer, however old; client_id is its audience; the redirect is registered for that
 // client, letter by letter. A redirect without a client is dropped: nobody answers for
 // it.
 func (s *Service) wish(ctx context.Context, in LogoutInput) (wish, auth.Client, error) {
+	if len(in.Form.repeated) > 0 {
+		return wish{}, auth.Client{}, logoutPage("a parameter is sent more than once")
+	}
 	if raw := in.Form.Get(relay); raw != "" {
 		w, ok := s.openWish(in.Tenant, raw)
 		if !ok {
