@@ -133,8 +133,8 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 			return h.Revoke(t.Context(), basic(form(t, append([]string{"token", raw}, more...)...), c.ID, secret))
 		}
 		for _, raw := range []string{ts.AccessToken, ts.RefreshToken, machine.AccessToken} { // EP-04
-			h.ok(revoke(api, apiSecret, raw))
-			h.ok(h.Revoke(t.Context(), form(t, "token", raw, "client_id", string(page.ID))))
+			h.refused(revoke(api, apiSecret, raw), oidc.InvalidRequest)
+			h.refused(h.Revoke(t.Context(), form(t, "token", raw, "client_id", string(page.ID))), oidc.InvalidRequest)
 		}
 		if !h.introspect(api, apiSecret, ts.AccessToken).Active || !h.introspect(app, appSecret, ts.RefreshToken).Active || !h.introspect(job, jobSecret, machine.AccessToken).Active {
 			t.Fatal("EP-04: a token was revoked by another client")

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,9 +11,10 @@ import (
 )
 
 // Revoke ends a token of the caller (RFC 7009). A refresh token takes its session and
-// with it all its access tokens along, at once wherever this server is asked. A
-// token that is garbage, dead already or another client's changes nothing and is no
-// error: the caller has no further use for it either way (§2.2).
+// with it all its access tokens along, at once wherever this server is asked. A token
+// that is garbage or dead already changes nothing and is no error: the caller has no
+// further use for it (§2.2). One that lives and is another client's is refused, and goes
+// on living (§2.1).
 func (s *Service) Revoke(ctx context.Context, r Request) error {
 	caller, err := s.Authenticate(ctx, r)
 	if err != nil {
@@ -24,7 +26,10 @@ func (s *Service) Revoke(ctx context.Context, r Request) error {
 	}
 	// The kind can be told by looking, so token_type_hint changes nothing.
 	if strings.HasPrefix(raw, token.RefreshPrefix) {
-		if err := s.cfg.Tokens.Revoke(ctx, caller.Tenant.ID, caller.Client.ID, raw, caller.Actor); err != nil {
+		err := s.cfg.Tokens.Revoke(ctx, caller.Tenant.ID, caller.Client.ID, raw, caller.Actor)
+		if errors.Is(err, token.ErrForeign) {
+			return foreign()
+		} else if err != nil {
 			return fmt.Errorf("revoke: %w", err)
 		}
 		return nil
@@ -35,13 +40,17 @@ func (s *Service) Revoke(ctx context.Context, r Request) error {
 	}
 	c, err := s.cfg.Tokens.Check(ctx, caller.Tenant.ID, raw, audience)
 	switch kind := auth.KindOf(err); {
-	case kind == auth.KindUnauthenticated || kind == auth.KindInvalid || err == nil && c.ClientID != string(caller.Client.ID):
+	case kind == auth.KindUnauthenticated || kind == auth.KindInvalid:
 		return nil
 	case err != nil:
 		return fmt.Errorf("revoke: %w", err)
+	case c.ClientID != string(caller.Client.ID):
+		return foreign()
 	}
 	if err := s.cfg.Tokens.RevokeAccess(ctx, caller.Tenant.ID, c, caller.Actor); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
 	return nil
 }
+
+func foreign() error { return refuse(InvalidRequest, "the token was issued to another client") }

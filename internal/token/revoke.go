@@ -21,19 +21,25 @@ func (s *Service) End(tx *store.Tx, account auth.AccountID, raw, reason string) 
 	return end(tx, f, reason)
 }
 
+// ErrForeign says that a token was issued to another client than the one that revokes it.
+var ErrForeign = errors.New("the token was issued to another client")
+
 // Revoke ends the session and the family of a refresh token (RFC 7009 §2.1) and
-// leaves an audit line. A token that is garbage, unknown, dead or another client's
-// changes nothing and is no error (§2.2).
+// leaves an audit line. A token that is garbage, unknown or dead changes nothing and is
+// no error (§2.2); one of another client changes nothing and is ErrForeign.
 func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.ClientID, raw string, actor auth.Actor) error {
 	if _, ok := s.form.read(tenant, raw); !ok {
 		return nil
 	}
 	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error {
 		f, err := s.family(tx, raw)
-		if errors.Is(err, auth.ErrNotFound) || err == nil && f.Client != client {
+		switch {
+		case errors.Is(err, auth.ErrNotFound) || err == nil && !f.RevokedAt.IsZero():
 			return nil
-		} else if err != nil {
+		case err != nil:
 			return err
+		case f.Client != client:
+			return ErrForeign
 		}
 		ended, err := end(tx, f, auth.EndLogout)
 		if err != nil || !ended {
@@ -42,10 +48,10 @@ func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.
 		return tx.Record(auth.Event{Kind: auth.EventSessionEnded, Actor: actor, Account: f.Account,
 			Detail: map[string]string{"session": string(f.Session), "reason": auth.EndLogout, "client": string(f.Client)}})
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrForeign) {
 		return fault("revoke refresh token", err)
 	}
-	return nil
+	return err
 }
 
 // family reads the family of a token of any generation: whoever has a spent one

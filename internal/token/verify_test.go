@@ -223,13 +223,16 @@ func TestRevoke(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		revoke(other, two.RefreshToken)
+		if err := h.tokens.Revoke(t.Context(), auth.DefaultTenant, other, two.RefreshToken, auth.Actor{}); !errors.Is(err, token.ErrForeign) {
+			t.Errorf("by another client: %v", err)
+		}
 		revoke(auth.FirstParty, "garbage")
 		two = h.must(two.RefreshToken)
 		revoke(auth.FirstParty, one.RefreshToken) // spent, but genuine
 		h.refused(two.RefreshToken, "invalid_refresh_token")
 		wantCode(t, h.verify(two.AccessToken), "invalid_token")
 		revoke(auth.FirstParty, two.RefreshToken)
+		revoke(other, two.RefreshToken) // dead: it is nobody's any more
 		if n := len(h.events(auth.EventSessionEnded)); n != 1 {
 			t.Errorf("%d audit lines", n)
 		}

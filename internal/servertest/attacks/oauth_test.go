@@ -360,7 +360,7 @@ func TestAttack_EP_Introspection(t *testing.T) {
 				t.Errorf("revocation answers %q, %v", r.Body, r.Header)
 			}
 		}
-		empty(oauth(t, s, "/oauth2/revoke", "token="+mine, api.basic())) // EP-04
+		wantError(t, oauth(t, s, "/oauth2/revoke", "token="+mine, api.basic()), 400, "invalid_request") // EP-04
 		if decode[body](t, ask(api, mine))["active"] != true {
 			t.Error("EP-04: revoked by another client")
 		}
