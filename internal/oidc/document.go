@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -34,8 +36,9 @@ var newDocuments = limit.Rate{Count: 240, Per: time.Hour, Burst: 60}
 // documents remembers which addresses have just failed, so that asking us is no way to
 // make us ask others.
 type documents struct {
-	mu     sync.Mutex // owns failed
-	failed map[string]time.Time
+	reading singleflight.Group // however many wait for a document, it is asked for once
+	mu      sync.Mutex         // owns failed
+	failed  map[string]time.Time
 }
 
 func (ds *documents) failing(id string, now time.Time) bool {
@@ -87,12 +90,14 @@ func ParseDocumentID(id string) (auth.ClientID, error) {
 // is there and not too old. An id that is no such address is none of its business.
 // auth.ErrNotFound when there is no good document and was none lately.
 func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.ClientID) error {
-	if !s.cfg.Documents || !strings.HasPrefix(string(id), "https://") {
+	if !strings.HasPrefix(string(id), "https://") {
 		return nil
 	}
-	unknown := func(why error) error { return fmt.Errorf("client document: %w: %w", auth.ErrNotFound, why) }
+	if !s.cfg.Documents { // those that were read while it was on are clients no more
+		return noDocument(errors.New("documents are not taken"))
+	}
 	if _, err := ParseDocumentID(string(id)); err != nil {
-		return unknown(err)
+		return noDocument(err)
 	}
 	before, err := s.Client(ctx, tenant, id)
 	known, now := err == nil, s.cfg.Now()
@@ -104,7 +109,30 @@ func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.Cl
 	case known && s.documents.failing(string(id), now) && age < documentKept:
 		return nil
 	case s.documents.failing(string(id), now):
-		return unknown(errors.New("it could not be read a moment ago"))
+		return noDocument(errors.New("it could not be read a moment ago"))
+	}
+	_, err, _ = s.documents.reading.Do(string(tenant)+" "+string(id), func() (any, error) {
+		// The answer is for everybody who waits, so it does not hang on one request; the
+		// client for it has a time-out of its own.
+		return nil, s.askDocument(context.WithoutCancel(ctx), tenant, id)
+	})
+	return err
+}
+
+func noDocument(why error) error {
+	return fmt.Errorf("client document: %w: %w", auth.ErrNotFound, why)
+}
+
+// askDocument reads the document and keeps what it says, unless somebody else has just
+// done so.
+func (s *Service) askDocument(ctx context.Context, tenant auth.TenantID, id auth.ClientID) error {
+	before, err := s.Client(ctx, tenant, id)
+	known, now := err == nil, s.cfg.Now()
+	switch {
+	case err != nil && auth.KindOf(err) != auth.KindNotFound:
+		return err
+	case known && now.Sub(before.Settings.DocumentAt) < documentFresh:
+		return nil
 	case !known:
 		if err := s.take(ctx, "client.document|"+string(tenant), newDocuments); err != nil {
 			return err
@@ -117,7 +145,7 @@ func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.Cl
 			s.cfg.Log.Warn("a client's document cannot be read; the last one is taken", "client_id", string(id), "error", err)
 			return nil
 		}
-		return unknown(err)
+		return noDocument(err)
 	}
 	return s.keepDocument(ctx, tenant, before, c)
 }

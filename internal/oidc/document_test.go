@@ -3,6 +3,7 @@ package oidc_test
 import (
 	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
 )
 
 func documents(c *oidc.Config) { c.Documents = true }
@@ -111,6 +113,28 @@ func TestAttack_EP_13_Documents(t *testing.T) {
 	}, documents, out)
 }
 
+// However many come at once for a client that nobody knows yet, its document is asked
+// for once.
+func TestDocumentIsReadOnce(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		path := "/" + t.Name()
+		p.put(path, document(t, p.URL+path, nil))
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if err := h.public(p.URL + path); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := p.times(path); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+	}, documents, out)
+}
+
 // Without the setting, an address is no client, and nobody is asked.
 func TestDocumentsAreOff(t *testing.T) {
 	p, out := publish(t)
@@ -120,6 +144,14 @@ func TestDocumentsAreOff(t *testing.T) {
 		if p.times("/client") != 0 {
 			t.Error("asked")
 		}
+		// Nor is one that was read while the setting was on.
+		h.write(func(tx *store.Tx) error {
+			return tx.InsertClient(auth.Client{ID: auth.ClientID(p.URL + "/client"), Name: "x", Type: auth.ClientSPA, RedirectURIs: []string{callback},
+				Settings: auth.ClientSettings{DocumentAt: tx.Now, Grants: []auth.GrantType{auth.GrantAuthorizationCode}}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+		})
+		h.refused(h.public(p.URL+"/client"), oidc.InvalidClient)
+		step, err := h.visitor().ask(request(auth.Client{ID: auth.ClientID(p.URL + "/client")})...)
+		h.paged(step, err)
 	}, out)
 }
 
