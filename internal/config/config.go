@@ -155,6 +155,7 @@ type OAuth struct {
 	PKCE           string        `key:"pkce" default:"required" oneof:"required|optional" help:"Whether clients that keep a secret must send a code_challenge (PKCE). Public clients always must. Tenants and clients can be let off one by one."`
 	Registration   string        `key:"registration" default:"closed" oneof:"closed|token|open" help:"Who may register clients at /oauth2/register: nobody, holders of a token made by watchword client registration-token, or everybody. Tenants can set their own."`
 	ClientMetadata bool          `key:"client_id_metadata" default:"false" help:"Take the https URL of a document that describes a client as its client_id, without any registration. The server fetches the document."`
+	Resources      List          `key:"resources" example:"https://mcp.example.com" help:"APIs for which every client may ask for tokens (resource, RFC 8707), also one that registered itself, as servers of MCP need it. All other audiences are registered client by client."`
 	CodeLifetime   time.Duration `key:"code_lifetime" default:"60s" min:"1s" max:"10m" help:"Lifetime of authorization codes."`
 	PushedLifetime time.Duration `key:"pushed_lifetime" default:"60s" min:"5s" max:"10m" help:"Lifetime of pushed authorization requests (PAR)."`
 	DeviceLifetime time.Duration `key:"device_lifetime" default:"10m" min:"1m" max:"1h" help:"How long a person has for typing the code that a device shows."`

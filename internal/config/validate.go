@@ -29,6 +29,7 @@ func (c *Config) Validate(mode Mode) error {
 	v.issuer()
 	v.tls()
 	v.origins()
+	v.resources()
 	v.database()
 	v.mail()
 	v.secrets()
@@ -194,6 +195,15 @@ func (v *validator) origins() {
 		}
 		if err != nil {
 			v.wrong("cors.origins", strconv.Quote(o)+" "+err.Error(), "list exact origins such as https://app.example.com")
+		}
+	}
+}
+
+func (v *validator) resources() {
+	for _, r := range v.OAuth.Resources {
+		u, err := url.Parse(r)
+		if err != nil || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Host)) || u.Host == "" || u.User != nil || strings.Contains(r, "#") {
+			v.wrong("oauth.resources", strconv.Quote(r)+" is not the https URL of an API", "list URLs such as https://mcp.example.com, as the API's metadata writes them")
 		}
 	}
 }

@@ -144,7 +144,7 @@ func (s *Service) audienceOf(caller Caller, raw string) (audience string, serves
 		}
 	}
 	for _, a := range claimed {
-		if a == issuer || slices.Contains(caller.Client.Settings.Audiences, a) {
+		if a == issuer || s.mayAsk(caller.Client, a) {
 			return a, false
 		}
 	}

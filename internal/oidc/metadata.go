@@ -42,6 +42,7 @@ type Metadata struct {
 	Prompts       []string         `json:"prompt_values_supported"`
 	Challenges    []string         `json:"code_challenge_methods_supported"`
 	Locales       []string         `json:"ui_locales_supported"`
+	Resources     []string         `json:"protected_resources,omitempty"` // RFC 9728 §4: those that are open to every client
 
 	IDTokenAlgorithms               []string `json:"id_token_signing_alg_values_supported"`
 	UserInfoAlgorithms              []string `json:"userinfo_signing_alg_values_supported"`
@@ -93,7 +94,7 @@ func (s *Service) Metadata(t auth.Tenant) Metadata {
 		Scopes: auth.DefaultScope, ResponseTypes: responseTypes, ResponseModes: ResponseModes,
 		SubjectTypes: []string{"public", "pairwise"}, ClaimTypes: []string{"normal"}, ACR: auth.ACRs,
 		Claims:  append(tokenClaims[:len(tokenClaims):len(tokenClaims)], token.Claims...),
-		Prompts: prompts,
+		Prompts: prompts, Resources: s.cfg.Resources,
 		Locales: []string{"en", "de"}, Challenges: []string{"S256"},
 
 		IDTokenAlgorithms: signingAlgorithms, UserInfoAlgorithms: signingAlgorithms, IntrospectionResponseAlgorithms: signingAlgorithms,

@@ -68,6 +68,8 @@ type Config struct {
 	Registration string
 	// Documents takes the URL of a client's metadata document as a client_id.
 	Documents bool
+	// Resources are those for which every client may ask for tokens.
+	Resources []string
 	// Lifetimes of authorization codes (60 s when zero), pushed requests (60 s) and
 	// codes of devices (10 min).
 	CodeLifetime, PushedLifetime, DeviceLifetime time.Duration

@@ -18,11 +18,17 @@ func (s *Service) audience(r tokenRequest) ([]string, error) {
 		return nil, err
 	}
 	for _, resource := range asked {
-		if resource != r.Tenant.ID.Issuer(s.cfg.Base) && !slices.Contains(r.Client.Settings.Audiences, resource) {
+		if resource != r.Tenant.ID.Issuer(s.cfg.Base) && !s.mayAsk(r.Client, resource) {
 			return nil, refuse(InvalidTarget, "the client may not ask tokens for that resource")
 		}
 	}
 	return asked, nil
+}
+
+// mayAsk reports whether the client may ask tokens for a resource besides the issuer's
+// own: one it is registered for, or one that the operator opened to all.
+func (s *Service) mayAsk(c auth.Client, resource string) bool {
+	return slices.Contains(c.Settings.Audiences, resource) || slices.Contains(s.cfg.Resources, resource)
 }
 
 // readResources are the resources that a form names, sorted and each once; that they
