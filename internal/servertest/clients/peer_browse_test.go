@@ -1,0 +1,190 @@
+package clients_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+// browsing is a browser at one of the two providers.
+type browsing interface {
+	// open goes to an address, with a form of another site if there is one, until the
+	// browser leaves the provider or comes to a page. With enter the person does what
+	// pages ask for.
+	open(address string, posted url.Values, enter bool) ended
+}
+
+// ended is where a browser came to: away, at a page that asks the person, or another.
+type ended struct {
+	away   *url.URL
+	posted url.Values // of response_mode=form_post
+	asks   bool
+	page   int // status
+}
+
+func (e ended) values() url.Values {
+	switch {
+	case e.posted != nil:
+		return e.posted
+	case e.away == nil:
+		return nil
+	case e.away.Fragment != "":
+		v, _ := url.ParseQuery(e.away.EscapedFragment()) // what is no query holds nothing
+		return v
+	}
+	return e.away.Query()
+}
+
+// String words it: the way of the answer, the error, and the names of what it brings.
+func (e ended) String() string {
+	s := "query"
+	switch {
+	case e.asks:
+		return "asks the person"
+	case e.posted != nil:
+		s = "form"
+	case e.away == nil:
+		return fmt.Sprintf("page %d", e.page)
+	case e.away.Fragment != "":
+		s = "fragment"
+	}
+	var names []string
+	for name, v := range e.values() {
+		switch {
+		case name == "error":
+			s += " " + v[0] + ","
+		case name != "error_description":
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.TrimRight(s+" "+strings.Join(names, " "), " ")
+}
+
+// ourPages is a browser at our server.
+type ourPages struct {
+	t *testing.T
+	s *servertest.Server
+	*servertest.Browser
+}
+
+func (o *ourPages) open(address string, posted url.Values, enter bool) ended {
+	o.t.Helper()
+	var page *servertest.Page
+	if posted != nil {
+		page = o.Post(address, posted, "https://app.example.test")
+	} else {
+		page = o.Open(address)
+	}
+	for range 5 {
+		switch {
+		case page.Away:
+			return ended{away: page.URL}
+		case page.Value("iss") != "":
+			return ended{posted: page.Fields(o.t, "")}
+		case page.Value("csrf") == "":
+			return ended{page: page.Status}
+		case !enter:
+			return ended{asks: true}
+		case page.Has("password"):
+			page = o.Press("submit", "email", alice, "password", servertest.Password)
+		default:
+			page = o.Press("decision=approve")
+		}
+	}
+	o.t.Fatalf("still at %s: %s", page.URL, page.Text())
+	return ended{}
+}
+
+// theirPages is a browser at oidc-provider.
+type theirPages struct {
+	p *party
+	c *http.Client
+}
+
+func (o *theirPages) open(address string, posted url.Values, enter bool) ended {
+	o.p.Helper()
+	for range 10 {
+		if !strings.HasPrefix(address, o.p.base+"/") {
+			away, err := url.Parse(address)
+			if err != nil {
+				o.p.Fatal(err)
+			}
+			return ended{away: away}
+		}
+		if strings.HasPrefix(address, o.p.base+"/hook/") && !enter {
+			return ended{asks: true}
+		}
+		res, body := o.visit(address, posted)
+		posted = nil
+		next, err := res.Location()
+		if err != nil {
+			return theirPage(res.StatusCode, body)
+		}
+		address = next.String()
+	}
+	o.p.Fatalf("led in circles, last to %s", address)
+	return ended{}
+}
+
+func (o *theirPages) visit(address string, posted url.Values) (*http.Response, string) {
+	o.p.Helper()
+	r, err := http.NewRequest("GET", address, nil)
+	if posted != nil {
+		if r, err = http.NewRequest("POST", address, strings.NewReader(posted.Encode())); err == nil {
+			r.Header.Set("Content-Type", formType)
+		}
+	}
+	if err != nil {
+		o.p.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html")
+	res, err := o.c.Do(r)
+	if err != nil {
+		o.p.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		o.p.Fatal(err)
+	}
+	return res, string(b)
+}
+
+// theirPage tells its pages apart by the hidden fields of their forms.
+func theirPage(status int, body string) ended {
+	fields := url.Values{}
+	doc, err := html.Parse(strings.NewReader(body))
+	if err != nil {
+		return ended{page: status}
+	}
+	for n := range doc.Descendants() {
+		var name, value string
+		for _, a := range n.Attr {
+			switch a.Key {
+			case "name":
+				name = a.Val
+			case "value":
+				value = a.Val
+			}
+		}
+		if n.Data == "input" && name != "" {
+			fields.Set(name, value)
+		}
+	}
+	switch {
+	case fields.Has("iss"):
+		return ended{posted: fields}
+	case fields.Has("xsrf"):
+		return ended{asks: true}
+	}
+	return ended{page: status}
+}

@@ -1,0 +1,381 @@
+package clients_test
+
+// difference is how oidc-provider and we answer some questions differently, and why we
+// do as we do. docs/spec.md shows these (TestPeerDocumented).
+type difference struct {
+	theirs, ours, why string
+	what              []string
+}
+
+var differences = []difference{
+	{
+		theirs: "acr auth_time email email_verified iss name sid sub updated_at", ours: "acr amr aud auth_time email email_verified exp iat iss name nonce sid sub updated_at",
+		why:  "Discovery §3 means all claims that may be supplied",
+		what: []string{"metadata: claims_supported"},
+	},
+	{
+		theirs: "absent", ours: "false",
+		why:  "They have the feature switched off and do not say so; we say so",
+		what: []string{"metadata: client_id_metadata_document_supported"},
+	},
+	{
+		theirs: "ES256 Ed25519 EdDSA", ours: "ES256 ES384 ES512 EdDSA PS256 PS384 PS512 RS256 RS384 RS512",
+		why:  "Every algorithm with a public key is taken",
+		what: []string{"metadata: dpop_signing_alg_values_supported"},
+	},
+	{
+		theirs: "authorization_code client_credentials refresh_token urn:ietf:params:oauth:grant-type:device_code", ours: "authorization_code client_credentials refresh_token urn:ietf:params:oauth:grant-type:device_code urn:ietf:params:oauth:grant-type:token-exchange",
+		why:  "They have no token exchange (RFC 8693)",
+		what: []string{"metadata: grant_types_supported"},
+	},
+	{
+		theirs: "absent", ours: "client_secret_basic client_secret_post private_key_jwt",
+		why:  "RFC 8414 §2: left out, revocation would mean `client_secret_basic` alone, and introspection nothing",
+		what: []string{"metadata: introspection_endpoint_auth_methods_supported"},
+	},
+	{
+		theirs: "absent", ours: "ES256 EdDSA PS256 RS256",
+		why:  "RFC 8414 §2: left out, revocation would mean `client_secret_basic` alone, and introspection nothing",
+		what: []string{"metadata: introspection_endpoint_auth_signing_alg_values_supported", "metadata: revocation_endpoint_auth_signing_alg_values_supported"},
+	},
+	{
+		theirs: "absent", ours: "client_secret_basic client_secret_post none private_key_jwt",
+		why:  "RFC 8414 §2: left out, revocation would mean `client_secret_basic` alone, and introspection nothing",
+		what: []string{"metadata: revocation_endpoint_auth_methods_supported"},
+	},
+	{
+		theirs: "absent", ours: "consent create login none select_account",
+		why:  "Discovery §3 and Initiating User Registration §4 have them",
+		what: []string{"metadata: prompt_values_supported"},
+	},
+	{
+		theirs: "absent", ours: "de en",
+		why:  "Discovery §3 and Initiating User Registration §4 have them",
+		what: []string{"metadata: ui_locales_supported"},
+	},
+	{
+		theirs: "false", ours: "true",
+		why:  "They no longer take requests by reference; we take registered ones (RFC 9101 §5.2)",
+		what: []string{"metadata: request_uri_parameter_supported"},
+	},
+	{
+		theirs: "absent", ours: "true",
+		why:  "They no longer take requests by reference; we take registered ones (RFC 9101 §5.2)",
+		what: []string{"metadata: require_request_uri_registration"},
+	},
+	{
+		theirs: "query request_uri_not_supported, iss state", ours: "query invalid_request_uri, iss state",
+		why:  "They no longer take requests by reference; we take registered ones (RFC 9101 §5.2)",
+		what: []string{"authorize: AZ-28 request_uri of the inside", "authorize: request_uri not registered"},
+	},
+	{
+		theirs: "email offline_access openid profile read", ours: "email offline_access openid profile",
+		why:  "Those of OpenID Connect, which every client may ask for; `read` is the test's own",
+		what: []string{"metadata: scopes_supported"},
+	},
+	{
+		theirs: "query invalid_request, iss state", ours: "fragment invalid_request, iss state",
+		why:  "Multiple Response Types §5: what asks for tokens is answered in the fragment, errors too, and `query` is not allowed for it",
+		what: []string{"authorize: AZ-24 tokens in a query"},
+	},
+	{
+		theirs: "query unsupported_response_mode, iss state", ours: "query invalid_request, iss state",
+		why:  "`unsupported_response_mode` is in no registry",
+		what: []string{"authorize: unknown response_mode"},
+	},
+	{
+		theirs: "asks the person", ours: "query invalid_request, iss state",
+		why:  "RFC 7636 §4.2: a SHA-256 has 43 characters, so nobody could ever redeem this",
+		what: []string{"authorize: AZ-17 challenge of 64"},
+	},
+	{
+		theirs: "query invalid_request, iss state", ours: "asks the person",
+		why:  "Core §3.1.2.1; with them it has to be programmed",
+		what: []string{"authorize: prompt=select_account", "signed in: prompt=select_account"},
+	},
+	{
+		theirs: "query invalid_request, iss state", ours: "query invalid_scope, iss state",
+		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; they pass over what they do not know",
+		what: []string{"authorize: unknown scope alone"},
+	},
+	{
+		theirs: "400 invalid_request", ours: "400 invalid_scope",
+		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; they pass over what they do not know",
+		what: []string{"push: unknown scope alone"},
+	},
+	{
+		theirs: "200 device_code expires_in user_code verification_uri verification_uri_complete", ours: "400 invalid_scope",
+		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; they pass over what they do not know",
+		what: []string{"device: begins, unknown scope"},
+	},
+	{
+		theirs: "query invalid_request, iss state", ours: "asks the person",
+		why:  "RFC 6749 §3.3 leaves it open; without `openid` it is a plain OAuth request for what is registered",
+		what: []string{"authorize: no scope"},
+	},
+	{
+		theirs: "query invalid_request, iss state", ours: "asks the person",
+		why:  "Core §5.5: members that are not understood are ignored",
+		what: []string{"authorize: claims without what can be asked"},
+	},
+	{
+		theirs: "asks the person", ours: "query invalid_request, iss state",
+		why:  "RFC 9449 §10: no key has that thumbprint, so no proof could ever match",
+		what: []string{"authorize: dpop_jkt that is no thumbprint"},
+	},
+	{
+		theirs: "400", ours: "415",
+		why:  "RFC 9110 §15.5.14, §15.5.16: the status says what is wrong with the body",
+		what: []string{"authorize: JSON body"},
+	},
+	{
+		theirs: "400 invalid_request", ours: "415 invalid_request",
+		why:  "RFC 9110 §15.5.14, §15.5.16: the status says what is wrong with the body",
+		what: []string{"push: JSON", "token: TK-15 JSON", "token: TK-15 multipart", "introspect: JSON", "register: form instead of JSON"},
+	},
+	{
+		theirs: "400 invalid_request", ours: "413 invalid_request",
+		why:  "RFC 9110 §15.5.14, §15.5.16: the status says what is wrong with the body",
+		what: []string{"token: body of 1 MiB"},
+	},
+	{
+		theirs: "404", ours: "405",
+		why:  "RFC 9110 §15.5.6: the address exists, and `Allow` says which methods it takes",
+		what: []string{"authorize: PUT", "userinfo: PUT", "logout: PUT", "logout: discovery by POST", "logout: JWKS by POST"},
+	},
+	{
+		theirs: "404", ours: "405 invalid_request",
+		why:  "RFC 9110 §15.5.6: the address exists, and `Allow` says which methods it takes",
+		what: []string{"push: AZ-34 GET", "token: TK-15 GET", "introspect: GET", "revoke: GET", "register: GET", "manage: POST"},
+	},
+	{
+		theirs: "500", ours: "405 invalid_request",
+		why:  "RFC 9110 §15.5.6: the address exists, and `Allow` says which methods it takes",
+		what: []string{"device: begins by GET"},
+	},
+	{
+		theirs: "asks the person", ours: "query code iss state",
+		why:  "Core §3.1.2.1 says SHOULD; the operator's own clients need no consent of the person",
+		what: []string{"signed in: prompt=consent, the operator's own client"},
+	},
+	{
+		theirs: "query login_required, iss state", ours: "query unmet_authentication_requirements, iss state",
+		why:  "OpenID Connect Core Error Code unmet_authentication_requirements 1.0 is made for Core §5.5.1.1; no sign-in would help",
+		what: []string{"signed in: acr that nobody reaches, essential"},
+	},
+	{
+		theirs: "query interaction_required, iss state", ours: "query consent_required, iss state",
+		why:  "Core §3.1.2.6: it is consent that is missing",
+		what: []string{"signed in: native client on the device and prompt=none"},
+	},
+	{
+		theirs: "page 400", ours: "query invalid_request_object, iss state",
+		why:  "RFC 6749 §4.1.2.1: client and redirect URI are good, so the client is told",
+		what: []string{"request object: without client_id"},
+	},
+	{
+		theirs: "400 request_uri_not_supported", ours: "400 invalid_request",
+		why:  "RFC 9126 §2.1 has to refuse it; the code says that the request is wrong, not that the feature is missing",
+		what: []string{"push: AZ-31 request_uri inside"},
+	},
+	{
+		theirs: "400 invalid_request", ours: "401 invalid_client",
+		why:  "RFC 6749 §5.2 names \"no client authentication included\" as `invalid_client`",
+		what: []string{"push: nobody", "token: nobody", "device: begins, nobody", "introspect: nobody", "revoke: nobody"},
+	},
+	{
+		theirs: "401 invalid_client · Basic invalid_client", ours: "401 invalid_client · Basic",
+		why:  "RFC 7617 §2 knows no `error` in a Basic challenge; it is in the body",
+		what: []string{"push: wrong secret", "token: TK-11 wrong secret in the header", "token: unknown client in the header"},
+	},
+	{
+		theirs: "query invalid_request_object, iss state", ours: "query invalid_request_uri, iss state",
+		why:  "RFC 9101 §7: what is wrong is the URI",
+		what: []string{"pushed: AZ-30 used by another client"},
+	},
+	{
+		theirs: "200 access_token expires_in token_type", ours: "200 access_token expires_in scope token_type",
+		why:  "RFC 6749 §3.3, §5.1: without `scope` a machine gets what it is registered for, and the answer says so; with them it gets nothing",
+		what: []string{"token: machine without scope", "DPoP: good", "DPoP: DP-02 address with a query", "DPoP: DP-03 ten seconds old"},
+	},
+	{
+		theirs: "200 access_token expires_in token_type", ours: "400 invalid_scope",
+		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; they pass over what they do not know",
+		what: []string{"token: machine with unknown scope"},
+	},
+	{
+		theirs: "400 invalid_request", ours: "400 unauthorized_client",
+		why:  "RFC 6749 §5.2: the client is known and may not use the grant",
+		what: []string{"token: TK-18 grant of others", "token: TK-18 code for a machine", "token: TK-19 public client as a machine", "refresh: of a client that may not", "device: begins, client that may not", "device: asks as a client that may not"},
+	},
+	{
+		theirs: "400 unsupported_grant_type", ours: "400 unauthorized_client",
+		why:  "They have no token exchange (RFC 8693); the client that asks has not registered for it",
+		what: []string{"token: token exchange of nothing"},
+	},
+	{
+		theirs: "200 access_token expires_in token_type", ours: "401 invalid_client",
+		why:  "One method for each client, the one it has registered (RFC 7591 §2); they take the secret either way",
+		what: []string{"token: secret in the form, registered for the header"},
+	},
+	{
+		theirs: "400 invalid_request", ours: "401 invalid_client · Basic",
+		why:  "One method for each client, the one it has registered (RFC 7591 §2); they take the secret either way",
+		what: []string{"token: secret in the header, registered for the form"},
+	},
+	{
+		theirs: "400 invalid_request", ours: "401 invalid_client · Basic",
+		why:  "RFC 6749 §5.2: who uses the header and fails gets 401 and a challenge",
+		what: []string{"token: broken Basic", "token: Basic without a colon", "token: Bearer instead of Basic"},
+	},
+	{
+		theirs: "401 invalid_client", ours: "400 invalid_request",
+		why:  "RFC 6749 §3.2: parameters come in the body, and any in the address is refused, because addresses end up in logs",
+		what: []string{"token: TK-14 secret in the address"},
+	},
+	{
+		theirs: "400 invalid_grant", ours: "401 invalid_client",
+		why:  "RFC 7523 §3 and its revision: the audience is the issuer alone, unless `oauth.assertion_audience` says otherwise",
+		what: []string{"assertion: TK-23 for the token endpoint", "assertion: TK-23 for us and another"},
+	},
+	{
+		theirs: "400 invalid_grant", ours: "401 invalid_client",
+		why:  "RFC 7523 §3 allows a limit: five minutes",
+		what: []string{"assertion: TK-25 good for a day"},
+	},
+	{
+		theirs: "400 invalid_request", ours: "401 invalid_client",
+		why:  "RFC 7521 §4.2.1: an assertion that is not valid is `invalid_client`",
+		what: []string{"assertion: that is no JWT"},
+	},
+	{
+		theirs: "400 invalid_request", ours: "400 invalid_grant",
+		why:  `RFC 6749 §5.2: the grant "does not match the redirection URI used in the authorization request"`,
+		what: []string{"code: TK-04 no redirect_uri"},
+	},
+	{
+		theirs: "400 invalid_request", ours: "400 invalid_grant",
+		why:  "RFC 7636 §4.6: the verifier does not match, whatever its form",
+		what: []string{"code: TK-08 verifier of 42", "code: TK-08 verifier with a space"},
+	},
+	{
+		theirs: "400 invalid_grant", ours: "200 access_token expires_in id_token refresh_token scope token_type",
+		why:  "Within the grace the same successor is given again ([tokens.md](tokens.md)), so that an answer that is lost ends nothing",
+		what: []string{"refresh: again at once"},
+	},
+	{
+		theirs: "200 device_code expires_in user_code verification_uri verification_uri_complete", ours: "200 device_code expires_in interval user_code verification_uri verification_uri_complete",
+		why:  "RFC 8628 §3.2: optional, and said for those who do not know that it is 5",
+		what: []string{"device: begins"},
+	},
+	{
+		theirs: "400 authorization_pending", ours: "400 slow_down",
+		why:  "RFC 8628 §3.5; they count on the limits in front of them",
+		what: []string{"device: TK-33 asks too soon"},
+	},
+	{
+		theirs: "400 invalid_grant", ours: "400 expired_token",
+		why:  "RFC 8628 §3.5; their storage has forgotten the code by then",
+		what: []string{"device: TK-34 too late"},
+	},
+	{
+		theirs: "400 invalid_dpop_proof", ours: "200 access_token expires_in scope token_type",
+		why:  "RFC 9449 §4.3 asks for a nonce that was given; nonces are off, and none was",
+		what: []string{"DPoP: nonce that nobody gave"},
+	},
+	{
+		theirs: "400 invalid_grant", ours: "400 invalid_dpop_proof",
+		why:  "RFC 9449 §5: what is wrong is the proof",
+		what: []string{"DPoP: DP-04 twice", "DPoP: DP-09 client that has to, without"},
+	},
+	{
+		theirs: "200 active client_id exp iat iss scope sub token_type", ours: "401 invalid_client",
+		why:  "RFC 7662 §2.1: only who has proved itself may ask",
+		what: []string{"introspect: public client"},
+	},
+	{
+		theirs: "200 active client_id exp iat iss scope sub token_type", ours: "200 acr active amr aud auth_time client_id exp iat iss jti scope sid sub token_type",
+		why:  "RFC 7662 §2.2: optional members, filled in where they are known",
+		what: []string{"introspect: access token"},
+	},
+	{
+		theirs: "200 active client_id exp iat iss scope sub", ours: "200 active client_id exp iat iss scope sid sub",
+		why:  "RFC 7662 §2.2: optional members, filled in where they are known",
+		what: []string{"introspect: refresh token", "introspect: refresh token, as an access token"},
+	},
+	{
+		theirs: "400 unsupported_token_type", ours: "200 inactive",
+		why:  "RFC 7662 §2.2: for what is no access or refresh token of ours the answer is `active` false",
+		what: []string{"introspect: ID Token"},
+	},
+	{
+		theirs: "400 invalid_request · Bearer invalid_request", ours: "401 invalid_token · Bearer",
+		why:  "RFC 6750 §3.1: no token was shown, so the challenge has no error",
+		what: []string{"userinfo: Basic"},
+	},
+	{
+		theirs: "401 invalid_token · Bearer invalid_token", ours: "403 insufficient_scope · Bearer insufficient_scope",
+		why:  "RFC 6750 §3.1: the token is good and has no scope for this",
+		what: []string{"userinfo: token of a machine"},
+	},
+	{
+		theirs: "400 invalid_request · DPoP invalid_request", ours: "401 invalid_token · DPoP invalid_token",
+		why:  "RFC 9449 §7.1, §7.2: 401, by the words for it",
+		what: []string{"userinfo: DP-06 bound token as Bearer"},
+	},
+	{
+		theirs: "400 invalid_request · DPoP invalid_request", ours: "401 invalid_dpop_proof · DPoP invalid_dpop_proof",
+		why:  "RFC 9449 §7.1, §7.2: 401, by the words for it",
+		what: []string{"userinfo: DPoP without a proof"},
+	},
+	{
+		theirs: "400 invalid_request", ours: "400 invalid_client_metadata",
+		why:  "RFC 7591 §3.2.2 has a code for it",
+		what: []string{"register: a list"},
+	},
+	{
+		theirs: "201", ours: "400 invalid_redirect_uri",
+		why:  "All addresses are https, but those of the device itself (RFC 9700 §2.6)",
+		what: []string{"register: AZ-12 http"},
+	},
+	{
+		theirs: "201", ours: "400 invalid_client_metadata",
+		why:  "All addresses are https, but those of the device itself (RFC 9700 §2.6)",
+		what: []string{"register: jwks_uri over http", "register: request_uris over http"},
+	},
+	{
+		theirs: "201", ours: "400 invalid_redirect_uri",
+		why:  "RFC 8252 §7.1: a scheme without a dot may be anybody's",
+		what: []string{"register: scheme without a dot"},
+	},
+	{
+		theirs: "201", ours: "400 invalid_client_metadata",
+		why:  "RFC 7591 §2.1: grants and response types have to agree",
+		what: []string{"register: response type without its grant"},
+	},
+	{
+		theirs: "201", ours: "400 invalid_client_metadata",
+		why:  "Who registers itself acts for people; machines are the operator's",
+		what: []string{"register: machine"},
+	},
+	{
+		theirs: "201", ours: "400 invalid_client_metadata",
+		why:  "Encryption is left out, and taking the wish would promise it",
+		what: []string{"register: encrypted ID Tokens"},
+	},
+	{
+		theirs: "asks the person", ours: "page 200",
+		why:  "RP-Initiated Logout §2: nobody is signed in, so there is nothing to ask",
+		what: []string{"logout: nobody, nothing said", "logout: redirect that nobody answers for"},
+	},
+	{
+		theirs: "asks the person", ours: "query state",
+		why:  "RP-Initiated Logout §2: nobody is signed in, so there is nothing to ask",
+		what: []string{"logout: nobody, back to the client"},
+	},
+	{
+		theirs: "asks the person", ours: "query state",
+		why:  "RP-Initiated Logout §2 allows it: the hint is of the person who is signed in, and they are not asked again",
+		what: []string{"logout: own hint, back to the client"},
+	},
+}

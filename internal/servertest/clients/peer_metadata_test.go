@@ -1,0 +1,48 @@
+package clients_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// metadataQuestions are about each member that either provider has (RFC 8414 §2).
+func metadataQuestions(us, peer *party) (all []question) {
+	names := map[string]bool{}
+	for _, p := range []*party{us, peer} {
+		for name := range p.metadata {
+			names[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		all = append(all, question{"metadata: " + name, func(p *party) string { return p.member(name) }})
+	}
+	return all
+}
+
+// member words a member: an address by what it is, since paths are everybody's own, and
+// a list in order.
+func (p *party) member(name string) string {
+	switch v := p.metadata[name].(type) {
+	case nil:
+		return "absent"
+	case string:
+		if v == p.base {
+			return "the issuer"
+		}
+		if strings.HasPrefix(v, p.base+"/") {
+			return "an address"
+		}
+		return v
+	case []any:
+		var list []string
+		for _, e := range v {
+			list = append(list, fmt.Sprint(e))
+		}
+		slices.Sort(list)
+		return strings.Join(list, " ")
+	default:
+		return fmt.Sprint(v)
+	}
+}

@@ -1,0 +1,170 @@
+package clients_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+// question is one thing that both providers are asked. What comes back is worded so
+// that equal answers are equal texts (said, ended).
+type question struct {
+	what string
+	ask  func(*party) string
+}
+
+// TestPeer asks npm oidc-provider, which is certified, and us the same, right and wrong.
+// Where the answers differ, the table of differences says so and why; what it does not
+// say is a fault, and so is what it says of a difference that has gone.
+func TestPeer(t *testing.T) {
+	t.Parallel()
+	dir := peerDir(t)
+	us := ourselves(t)
+	peer := oidcProvider(t, dir, us.clients)
+	all := [][]question{
+		metadataQuestions(us, peer), authorizeQuestions, signedInQuestions, objectQuestions, pushedQuestions, tokenQuestions, assertionQuestions, codeQuestions,
+		refreshQuestions, deviceQuestions, proofQuestions, introspectQuestions, revokeQuestions, userinfoQuestions, registerQuestions, manageQuestions, logoutQuestions,
+	}
+	known := map[string]difference{}
+	for _, d := range differences {
+		for _, what := range d.what {
+			known[what] = d
+		}
+	}
+	asked := map[string]bool{}
+	for _, group := range all {
+		for _, q := range group {
+			if asked[q.what] {
+				t.Errorf("%q is asked twice", q.what)
+			}
+			asked[q.what] = true
+			theirs, ours := q.ask(peer), q.ask(us)
+			d, listed := known[q.what]
+			switch {
+			case theirs == ours && listed:
+				t.Errorf("%s: the answers are alike now (%s); take it out of the differences", q.what, ours)
+			case theirs != ours && (d.theirs != theirs || d.ours != ours):
+				t.Errorf("a difference that is not listed: %s:\n\ttheirs: %q,\n\tours:   %q", q.what, theirs, ours)
+			}
+		}
+	}
+	for what := range known {
+		if !asked[what] {
+			t.Errorf("%q is listed and never asked", what)
+		}
+	}
+	t.Logf("%d questions, %d differences", len(asked), len(known))
+}
+
+// party is one of the two providers, with the clients that both have.
+type party struct {
+	*testing.T
+	base     string
+	metadata map[string]any
+	http     *http.Client // follows nothing
+	clients  map[string]*peerClient
+	person   browsing // somebody who has signed in
+
+	browser func() browsing // a new one
+	pass    func(time.Duration)
+	now     func() time.Time                    // the provider's
+	decide  func(asked device, decision string) // of the person in front of a device
+}
+
+func (p *party) at(endpoint string) string {
+	p.Helper()
+	address, _ := p.metadata[endpoint].(string)
+	if address == "" {
+		p.Fatalf("%s does not say where its %s is", p.base, endpoint)
+	}
+	return address
+}
+
+// meet reads the metadata, and signs the person in.
+func (p *party) meet() *party {
+	p.Helper()
+	a := p.send(asking{method: "GET", to: p.base + "/.well-known/openid-configuration"})
+	if a.status != 200 {
+		p.Fatalf("metadata: %s", a)
+	}
+	p.metadata = a.members
+	p.person = p.browser()
+	p.code("conf")
+	return p
+}
+
+func ourselves(t *testing.T) *party {
+	t.Helper()
+	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.OAuth.Registration = "open" }))
+	s.SignUp(t, alice)
+	p := &party{T: t, base: s.Issuer, http: s.Client, clients: enrolBoth(t, s)}
+	p.browser = func() browsing { return &ourPages{t, s, s.Browser(t)} }
+	p.now, p.pass = s.Clock.Now, s.Clock.Advance
+	p.decide = func(asked device, decision string) {
+		b := p.person.(*ourPages).Browser
+		b.Open(asked.Complete).Want(t, 200)
+		b.Press("submit").Want(t, 200)
+		b.Press(decision).Want(t, 200)
+	}
+	return p.meet()
+}
+
+// oidcProvider has the clients that we have, with the same ids, secrets and keys.
+func oidcProvider(t *testing.T, dir string, clients map[string]*peerClient) *party {
+	t.Helper()
+	base := "http://" + free(t)
+	settings, err := json.Marshal(map[string]any{"issuer": base, "resource": resource, "clients": registrations(clients)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	program(t, append(os.Environ(), "NODE_ENV=production", "SETTINGS="+string(settings)), "node", filepath.Join(dir, "provider.mjs"))
+	up(t, base+"/jwks")
+	p := &party{T: t, base: base, clients: clients, http: browser(t)}
+	p.http.Jar = nil
+	p.browser = func() browsing { return &theirPages{p, browser(t)} }
+	hook := func(path string, q url.Values) {
+		if a := p.send(asking{method: "POST", to: base + "/hook/" + path + "?" + q.Encode()}); a.status != 204 {
+			t.Fatalf("%s: %s", path, a)
+		}
+	}
+	var ahead time.Duration
+	p.now = func() time.Time { return time.Now().Add(ahead) }
+	p.pass = func(d time.Duration) {
+		ahead += d
+		hook("clock", url.Values{"seconds": {strconv.Itoa(int(d / time.Second))}})
+	}
+	p.decide = func(asked device, decision string) { hook(decision, url.Values{"code": {asked.User}}) }
+	return p.meet()
+}
+
+// peerDir is a folder with the program beside the package that it imports.
+func peerDir(t *testing.T) string {
+	t.Helper()
+	modules, err := filepath.Abs("../../../.cache/peer/node_modules")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(modules, "oidc-provider"))
+	}
+	if err != nil {
+		missing(t, "npm oidc-provider", err)
+	}
+	dir := t.TempDir()
+	source, err := os.ReadFile("testdata/peer/provider.mjs")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "provider.mjs"), source, 0o644)
+	}
+	if err == nil {
+		err = os.Symlink(modules, filepath.Join(dir, "node_modules"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
