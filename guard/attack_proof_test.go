@@ -114,6 +114,7 @@ func TestAttack_DP_01_BadProofs(t *testing.T) {
 	fine := p.proof(access, nil)
 	parts := strings.Split(fine, ".")
 	rs := prover{rsSigner()}
+	rs.alg = "PS256"
 	short := `{"kty":"RSA","e":"AQAB","n":"` + strings.Repeat("u", 171) + `"}`
 	for name, proofs := range map[string][]string{
 		"none":                   {},
@@ -135,14 +136,15 @@ func TestAttack_DP_01_BadProofs(t *testing.T) {
 		"alg HS256":              {head(`"typ":"dpop+jwt","alg":"HS256","jwk":` + public)},
 		"alg HS256, oct":         {head(`"typ":"dpop+jwt","alg":"HS256","jwk":` + symmetric)},
 		"alg of another key":     {head(`"typ":"dpop+jwt","alg":"ES384","jwk":` + public)},
-		"alg against jwk.alg":    {rs.token(`{"typ":"dpop+jwt","alg":"RS256","jwk":`+rs.publicJWK(map[string]any{"alg": "PS256"})+`}`, payload())},
+		"alg against jwk.alg":    {rs.token(`{"typ":"dpop+jwt","alg":"PS256","jwk":`+rs.publicJWK(map[string]any{"alg": "RS256"})+`}`, payload())},
+		"alg RS256":              {prover{rsSigner()}.proof(access, nil)},
 		"alg repeated":           {head(`"typ":"dpop+jwt","alg":"ES256","alg":"ES256","jwk":` + public)},
 		"jwk missing":            {head(`"typ":"dpop+jwt","alg":"ES256"`)},
 		"jwk null":               {head(`"typ":"dpop+jwt","alg":"ES256","jwk":null`)},
 		"jwk a string":           {head(`"typ":"dpop+jwt","alg":"ES256","jwk":"x"`)},
 		"jwk private":            {head(`"typ":"dpop+jwt","alg":"ES256","jwk":` + private)},
 		"jwk symmetric":          {head(`"typ":"dpop+jwt","alg":"ES256","jwk":` + symmetric)},
-		"jwk weak":               {rs.token(`{"typ":"dpop+jwt","alg":"RS256","jwk":`+short+`}`, payload())},
+		"jwk weak":               {rs.token(`{"typ":"dpop+jwt","alg":"PS256","jwk":`+short+`}`, payload())},
 		"jwk for encryption":     {head(`"typ":"dpop+jwt","alg":"ES256","jwk":` + p.publicJWK(map[string]any{"use": "enc"}))},
 		"jwk elsewhere":          {head(`"typ":"dpop+jwt","alg":"ES256","jku":"https://evil.test","jwk":` + public)},
 		"crit":                   {head(`"typ":"dpop+jwt","alg":"ES256","crit":["x"],"x":1,"jwk":` + public)},
@@ -188,7 +190,7 @@ func TestGoodProofs(t *testing.T) {
 	ps.alg = "PS256"
 	for name, p := range map[string]prover{
 		"ES256": es, "ES384": {newES(elliptic.P384(), "ES384", "")}, "ES512": {newES(elliptic.P521(), "ES512", "")},
-		"RS256": {rsSigner()}, "PS256": ps, "EdDSA": {edSigner()},
+		"PS256": ps, "EdDSA": {edSigner()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			access := p.bound(t)

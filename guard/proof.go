@@ -17,13 +17,21 @@ import (
 // are used, so there is one.
 
 // ProofAlgorithms may sign proofs, for dpop_signing_alg_values_supported: every
-// signature algorithm with a public key that is known here.
+// signature algorithm with a public key that is known here, but for RSASSA-PKCS1-v1_5.
+// Proofs are younger than PSS, so nobody needs it, and the FAPI 2.0 Security Profile
+// (section 5.4.1) rules it out.
 func ProofAlgorithms() []string {
 	var out []string
 	for _, alg := range supported {
-		out = append(out, string(alg))
+		if mayProve(alg) {
+			out = append(out, string(alg))
+		}
 	}
 	return out
+}
+
+func mayProve(alg jose.SignatureAlgorithm) bool {
+	return slices.Contains(supported, alg) && !strings.HasPrefix(string(alg), "RS")
 }
 
 // DefaultProofWindow is how old a proof may be.
@@ -140,7 +148,7 @@ func openProof(raw string) (jkt, payload string, err error) {
 	switch {
 	case !strings.EqualFold(h.typ, "dpop+jwt") && !strings.EqualFold(h.typ, "application/dpop+jwt"):
 		return "", "", fmt.Errorf("typ %.20q", h.typ)
-	case !slices.Contains(supported, alg):
+	case !mayProve(alg):
 		return "", "", fmt.Errorf("algorithm %.20q", h.alg)
 	case h.jwk == "":
 		return "", "", errors.New("there is no jwk in the header")

@@ -31,7 +31,7 @@ func TestMetadata(t *testing.T) {
 	want := map[string]any{
 		"resource": "https://api.test/v1/", "authorization_servers": []any{issuerURL}, "scopes_supported": []any{"orders:read"},
 		"bearer_methods_supported": []any{"header"}, "resource_name": "Orders", "resource_documentation": "https://docs.test",
-		"dpop_signing_alg_values_supported": []any{"ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA"},
+		"dpop_signing_alg_values_supported": []any{"ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"},
 		"dpop_bound_access_tokens_required": true,
 	}
 	var got map[string]any

@@ -168,6 +168,15 @@ func (c Client) Public() bool {
 	return c.ID == FirstParty || c.Type == ClientSPA || c.Type == ClientNative
 }
 
+// Strict reports whether the client is held to the FAPI 2.0 Security Profile: it keeps a
+// secret, all its tokens are bound to keys and all its authorization requests are pushed.
+// For such a client a code_challenge is never left out, it names the issuer alone as the
+// audience of its assertions, it signs with nothing older than RSASSA-PSS, and its refresh
+// tokens are not rotated (§5.3.2.1, §5.3.2.2, §5.4.1), whatever the server is set to.
+func (c Client) Strict() bool {
+	return !c.Public() && c.Settings.DPoP && c.Settings.RequirePushed
+}
+
 // Allows reports whether the client may use the grant. The built-in client refreshes
 // the tokens that the first-party API gave it, and does nothing else.
 func (c Client) Allows(g GrantType) bool {

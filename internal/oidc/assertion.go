@@ -67,7 +67,7 @@ func parseAssertion(raw string) (*jwt.JSONWebToken, error) {
 func (s *Service) checkAssertion(ctx context.Context, tenant auth.TenantID, c auth.Client, raw string) error {
 	claims, err := s.verifyAssertion(ctx, c, raw)
 	if err == nil {
-		err = s.judgeAssertion(tenant, c.ID, claims)
+		err = s.judgeAssertion(tenant, c, claims)
 	}
 	if err != nil {
 		return notProved(err.Error())
@@ -90,7 +90,7 @@ func (s *Service) verifyAssertion(ctx context.Context, c auth.Client, raw string
 	if typ, _ := h.ExtraHeaders[jose.HeaderType].(string); !assertionTyp(typ) {
 		return claims, errors.New("the assertion has the typ of something else")
 	}
-	if want := c.Settings.AuthAlgorithm; want != "" && want != h.Algorithm {
+	if want := c.Settings.AuthAlgorithm; want != "" && want != h.Algorithm || tooOld(c, h.Algorithm) {
 		return claims, errors.New("the client is registered for another algorithm")
 	}
 	keys, err := s.clientKeys(ctx, c, h.KeyID)
@@ -119,12 +119,16 @@ func assertionTyp(typ string) bool {
 	return false
 }
 
-func (s *Service) judgeAssertion(tenant auth.TenantID, id auth.ClientID, c assertionClaims) error {
-	now := s.cfg.Now()
+// tooOld reports whether the client may not sign with the algorithm any more (FAPI 2.0
+// Security Profile §5.4.1).
+func tooOld(c auth.Client, alg string) bool { return c.Strict() && alg == string(jose.RS256) }
+
+func (s *Service) judgeAssertion(tenant auth.TenantID, client auth.Client, c assertionClaims) error {
+	now, id := s.cfg.Now(), string(client.ID)
 	switch {
-	case c.Issuer != string(id) || c.Subject != string(id):
+	case c.Issuer != id || c.Subject != id:
 		return errors.New("iss and sub are not the client")
-	case len(c.Audience) != 1 || !slices.Contains(s.assertionAudiences(tenant), c.Audience[0]):
+	case len(c.Audience) != 1 || !slices.Contains(s.assertionAudiences(tenant, client), c.Audience[0]):
 		return errors.New("aud is not this issuer alone")
 	case c.ID == "" || len(c.ID) > maxJTI:
 		return errors.New("jti is missing or too long")
@@ -142,9 +146,9 @@ func (s *Service) judgeAssertion(tenant auth.TenantID, id auth.ClientID, c asser
 	return nil
 }
 
-func (s *Service) assertionAudiences(tenant auth.TenantID) []string {
+func (s *Service) assertionAudiences(tenant auth.TenantID, c auth.Client) []string {
 	issuer := tenant.Issuer(s.cfg.Base)
-	if s.cfg.EndpointAudience {
+	if s.cfg.EndpointAudience && !c.Strict() {
 		return []string{issuer, issuer + TokenPath}
 	}
 	return []string{issuer}

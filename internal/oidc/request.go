@@ -133,7 +133,7 @@ var ResponseModes = []string{modeQuery, modeFragment, modeFormPost}
 // not expressly left out for confidential clients (RFC 7636 §4.4.1, RFC 9700 §2.1.1).
 func (s *Service) checkChallenge(q *asked) error {
 	challenge, method := q.form.Get("code_challenge"), q.form.Get("code_challenge_method")
-	optional := !q.client.Public() && (q.client.Settings.PKCEOptional || q.tenant.Settings.PKCEOptional || s.cfg.PKCEOptional)
+	optional := !q.client.Public() && !q.client.Strict() && (q.client.Settings.PKCEOptional || q.tenant.Settings.PKCEOptional || s.cfg.PKCEOptional)
 	switch {
 	case challenge == "" && method == "" && optional:
 		return nil

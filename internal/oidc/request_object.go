@@ -101,7 +101,7 @@ func (s *Service) verifyObject(ctx context.Context, c auth.Client, raw string) (
 	if typ, _ := h.ExtraHeaders[jose.HeaderType].(string); !objectTyp(typ) {
 		return nil, errors.New("the request object has the typ of something else")
 	}
-	if want := c.Settings.RequestAlgorithm; want != "" && want != h.Algorithm {
+	if want := c.Settings.RequestAlgorithm; want != "" && want != h.Algorithm || tooOld(c, h.Algorithm) {
 		return nil, errors.New("the client is registered for another algorithm")
 	}
 	keys, err := s.clientKeys(ctx, c, h.KeyID)

@@ -51,6 +51,16 @@ func (s *Service) Token(ctx context.Context, r Request) (Issued, error) {
 	return out, err
 }
 
+// unproved is the refusal of a request without the proof that its client owes. RFC 9449
+// §5 has a word for proofs that are wrong; a refresh token that comes without one is, in
+// those of RFC 6749 §5.2, no valid grant, and clients understand that in both cases.
+func unproved(g grant) Code {
+	if g.name == auth.GrantRefreshToken {
+		return InvalidGrant
+	}
+	return InvalidProof
+}
+
 func findGrant(f Form) (grant, error) {
 	name := f.Get("grant_type")
 	if name == "" {
@@ -76,7 +86,7 @@ func (s *Service) run(ctx context.Context, g grant, r Request) (Issued, error) {
 		return Issued{}, err
 	}
 	if caller.Client.Settings.DPoP && req.jkt == "" {
-		return Issued{}, refuse(InvalidProof, "the tokens of this client are bound to keys: send a DPoP proof")
+		return Issued{}, refuse(unproved(g), "the tokens of this client are bound to keys: send a DPoP proof")
 	}
 	if asked := r.Form.Get("scope"); strings.Trim(asked, " ") != "" {
 		if req.scope, err = auth.ParseScope(asked); err != nil {

@@ -29,9 +29,10 @@ func (tx *Tx) Family(id auth.FamilyID) (auth.Family, error) {
 
 // RotateFamily replaces the newest token by its successor, if it is still the
 // newest and the family is not revoked: of any number of tries at once one
-// returns true.
+// returns true. A token that is its own successor begins no new generation.
 func (tx *Tx) RotateFamily(id auth.FamilyID, from, to string, idleAt time.Time) (bool, error) {
-	n, err := affect(tx.q, `UPDATE refresh_families SET generation = generation + 1, digest = $1, rotated_at = $2, idle_at = $3
+	n, err := affect(tx.q, `UPDATE refresh_families SET generation = generation + CASE WHEN digest = $1 THEN 0 ELSE 1 END,
+		digest = $1, rotated_at = $2, idle_at = $3
 		WHERE tenant_id = $4 AND id = $5 AND digest = $6 AND revoked_at IS NULL`,
 		to, millis(tx.Now), millis(idleAt), tx.tenant, id, from)
 	return n == 1, err

@@ -12,7 +12,7 @@ import (
 // Rotation is what a decision makes of a refresh family. The zero value changes
 // nothing.
 type Rotation struct {
-	From, To      string    // digests: the newest token, and its successor
+	From, To      string    // digests: the newest token, and its successor; the same where it stays
 	IdleAt        time.Time // of the family
 	SessionIdleAt time.Time // when not zero, the session was used now and has this idle limit
 }
@@ -68,7 +68,8 @@ func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, Refreshing) (Rotat
 // its own rows alone. In return the statement itself has to make sure that
 // everything in r on which a refusal could rest is still as it was read.
 func (tx *Tx) swapFamily(r Refreshing, n Rotation) (bool, error) {
-	changed, err := affect(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + 1, digest = $1, rotated_at = $2, idle_at = $3
+	changed, err := affect(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + CASE WHEN f.digest = $1 THEN 0 ELSE 1 END,
+		digest = $1, rotated_at = $2, idle_at = $3
 		WHERE f.tenant_id = $4 AND f.id = $5 AND f.digest = $6 AND f.revoked_at IS NULL
 		AND EXISTS (SELECT 1 FROM sessions s
 			JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id

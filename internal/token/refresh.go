@@ -45,7 +45,8 @@ type presented struct {
 }
 
 // Refresh spends a refresh token and returns its successor with a fresh access token,
-// and an ID Token where the sign-in led to one (OpenID Connect Core §12.2). A narrower
+// and an ID Token where the sign-in led to one (OpenID Connect Core §12.2). A client that
+// is auth.Client.Strict gets the same refresh token back. A narrower
 // scope or audience narrows this access token alone; a wider one is refused as Invalid
 // invalid_scope or invalid_target and spends nothing.
 //
@@ -180,6 +181,9 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshi
 	idle := earlier(now.Add(r.Tenant.Settings.Lifetimes.Or(s.lifetimes).RefreshIdle), f.ExpiresAt)
 	d.idle = idle.Sub(now)
 	rotation := store.Rotation{From: p.digest, To: p.after, IdleAt: idle}
+	if r.Client.Strict() { // it proves itself and a key each time, and may have lost our last answer (FAPI 2.0 §5.3.2.1)
+		d.refresh, rotation.To = secret.Text(p.Token), p.digest
+	}
 	if now.Sub(r.Session.SeenAt) >= touchEvery {
 		// Without a cookie the session lives by its refresh tokens; a cookie has to be
 		// used itself to stay alive.

@@ -1,0 +1,40 @@
+package token_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// A client that is held to FAPI 2.0 keeps its refresh token: it proves itself and a key at
+// each use, so a second use is no theft, and whoever lost an answer asks again.
+func TestRefresh_StrictKeepsTheToken(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		const bank = auth.ClientID("bank")
+		h.write(func(tx *store.Tx) error {
+			return tx.InsertClient(auth.Client{ID: bank, Name: "Bank", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now, Settings: auth.ClientSettings{
+				Grants: []auth.GrantType{auth.GrantRefreshToken}, DPoP: true, RequirePushed: true}})
+		})
+		first := h.issue(auth.Grant{Account: h.alice, Client: bank, Scope: auth.DefaultScope, JKT: "one key"})
+		life := first.RefreshExpiresIn
+		for range 3 { // longer than the token would have lived unused
+			h.clock.Advance(life / 2)
+			in := refreshment(bank, first.RefreshToken, nil)
+			in.JKT = "another key"
+			got, err := h.tokens.Refresh(t.Context(), in)
+			if err != nil || got.RefreshToken != first.RefreshToken || got.Type != token.TypeDPoP {
+				t.Fatalf("%v, %v", got, err)
+			}
+		}
+		for _, who := range []auth.ClientID{other, auth.FirstParty} {
+			_, err := h.tokens.Refresh(t.Context(), refreshment(who, first.RefreshToken, nil))
+			wantCode(t, err, "invalid_refresh_token")
+		}
+		h.clock.Advance(life + time.Second)
+		_, err := h.tokens.Refresh(t.Context(), refreshment(bank, first.RefreshToken, nil))
+		wantCode(t, err, "invalid_refresh_token")
+	})
+}
