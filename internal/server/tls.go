@@ -31,8 +31,13 @@ func (s *Server) tls(ctx context.Context, at net.Addr) (*tls.Config, func(contex
 	return nil, nil, nil
 }
 
+// baseTLS speaks TLS 1.3, and 1.2 with what RFC 9325 §4.2 recommends for it and nothing
+// else, as the FAPI 2.0 Security Profile asks (§5.2.2).
 func baseTLS() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, CipherSuites: []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	}}
 }
 
 // certFiles is a certificate and key in two files. Whoever renews them replaces

@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,25 @@ func TestAutomaticCertificatesWithoutAuthority(t *testing.T) {
 	}
 	if r := s.Managed(t, "/readyz"); r.Status != 200 {
 		t.Errorf("readyz %d", r.Status)
+	}
+}
+
+// TestOldCiphers: TLS 1.2 is spoken with what is recommended for it, and nothing else.
+func TestOldCiphers(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t, t.TempDir(), 1)
+	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.TLS.CertFile, c.TLS.KeyFile = cert, key }))
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		if slices.Equal(suite.SupportedVersions, []uint16{tls.VersionTLS13}) {
+			continue
+		}
+		conn, err := tls.Dial("tcp", s.Config.Listen, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite.ID}})
+		if want := strings.HasPrefix(suite.Name, "TLS_ECDHE_ECDSA_WITH_AES_") && strings.Contains(suite.Name, "_GCM_"); (err == nil) != want {
+			t.Errorf("%s: %v", suite.Name, err)
+		}
+		if err == nil {
+			conn.Close()
+		}
 	}
 }
 
