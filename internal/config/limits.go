@@ -94,5 +94,5 @@ type UserCodeLimits struct {
 
 // ClientRegisterLimits is the section limits.client_register.
 type ClientRegisterLimits struct {
-	IP Rate `key:"ip" default:"30/1h" help:"Attempts from one address."`
+	IP Rate `key:"ip" default:"30/1h burst 120" help:"Attempts from one address."`
 }

@@ -22,7 +22,7 @@ type Rates struct {
 	Refresh   limit.Rate // 600/1m
 	Client    limit.Rate // 60/1m burst 120; only failed client authentications stay counted
 	Authorize limit.Rate // 300/1m burst 600
-	Enrol     limit.Rate // 30/1h: clients that register themselves
+	Enrol     limit.Rate // 30/1h burst 120: clients that register themselves
 	// RefreshFamily counts refreshes within one family of refresh tokens: 30/1m.
 	RefreshFamily limit.Rate
 }
