@@ -23,7 +23,7 @@ const module = "github.com/watchword-auth/watchword/"
 // own. A room that is not here is a decision nobody has taken yet.
 var ladder = [][]string{
 	{"cmd/watchword", "bench", "examples/go-api"},
-	{"internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients"},
+	{"internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance"},
 	{"internal/servertest"},
 	{"internal/server"},
 	{"internal/web", "internal/gateway", "internal/outbox"},
@@ -48,7 +48,7 @@ var only = map[string][]string{
 	"internal/gateway":    {"internal/server"},
 	"internal/oidc":       {"cmd/watchword", "internal/server", "internal/servertest/attacks", "internal/web"},
 	"internal/outbox":     {"internal/server", "internal/servertest"},
-	"internal/servertest": {"internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients"},
+	"internal/servertest": {"internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance"},
 	"internal/passkey":    {"internal/login"},
 	"internal/otp":        {"internal/login"},
 	"guard/guardtest":     {"bench"},
@@ -57,7 +57,7 @@ var only = map[string][]string{
 }
 
 // testRooms serve tests alone; "testing" is imported in no other room.
-var testRooms = []string{"internal/store/storetest", "internal/servertest", "internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/outbox/smtptest", "guard/guardtest"}
+var testRooms = []string{"internal/store/storetest", "internal/servertest", "internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance", "internal/outbox/smtptest", "guard/guardtest"}
 
 // reserved says which rooms may import a package, and where its work belongs instead.
 var reserved = map[string]struct {
