@@ -151,3 +151,41 @@ func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
 		}
 	})
 }
+
+// AZ-40: what an operator takes from a client, it has no more: neither by a code that
+// it holds already, nor by a refresh token.
+func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(ours)
+		all := c.Scopes
+		scopes := func(list ...string) { h.settings(c, func(c *auth.Client) { c.Scopes = list }) }
+		code := h.code(c, "scope", "openid email files offline_access")
+		scopes("openid", "email", "offline_access")
+		ts, err := h.redeem(c, shown, code)
+		h.ok(err)
+		if got := ts.Scope.String(); got != "openid email offline_access" {
+			t.Errorf("the code gives %q", got)
+		}
+		refresh := func(raw string) (oidc.Issued, error) {
+			return h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", raw), c.ID, shown))
+		}
+		scopes("openid", "offline_access")
+		next, err := refresh(ts.RefreshToken)
+		h.ok(err)
+		if got := next.Scope.String(); got != "openid offline_access" {
+			t.Errorf("the refresh token gives %q", got)
+		}
+		scopes("openid", "email")
+		_, err = refresh(next.RefreshToken)
+		h.refused(err, oidc.InvalidGrant)
+		if seen, err := h.Introspect(t.Context(), basic(form(t, "token", next.RefreshToken), c.ID, shown)); err != nil || seen.Active {
+			t.Errorf("introspected %+v, %v", seen, err)
+		}
+		scopes(all...) // nothing was spent by that
+		next, err = refresh(next.RefreshToken)
+		h.ok(err)
+		if got := next.Scope.String(); got != "openid email offline_access" {
+			t.Errorf("given back: %q", got)
+		}
+	})
+}

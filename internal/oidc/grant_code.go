@@ -141,6 +141,7 @@ func (s *Service) open(tx *store.Tx, in redemption, code auth.SingleUse, g auth.
 	if err != nil {
 		return token.Draft{}, fmt.Errorf("read client: %w", err)
 	}
+	g.Scope = still(client, g.Scope)
 	signed, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: g.Browser}, session.BeginClient{
 		ID: g.Session, Client: client, Scope: g.Scope, Claims: g.Claims, Actor: in.Actor,
 	})

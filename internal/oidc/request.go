@@ -179,6 +179,13 @@ func personScope(c auth.Client, sent string) (auth.Scope, error) {
 	return scope, nil
 }
 
+// still is what the client may have of what it was granted a while ago: an operator may
+// have taken some of it from it since.
+func still(c auth.Client, granted auth.Scope) auth.Scope {
+	allowed := c.PersonScope()
+	return slices.DeleteFunc(slices.Clone(granted), func(t string) bool { return !allowed.Has(t) })
+}
+
 func checkValues(q *asked) error {
 	if len(q.form.Get("state")) > maxState {
 		return refuse(InvalidRequest, "state is longer than 4096 bytes")

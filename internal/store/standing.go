@@ -15,7 +15,7 @@ type Refreshing struct {
 	Family      auth.Family
 	Session     auth.Session // digest, times, ACR, AMR and claims
 	Account     auth.Account // all but LastLoginAt and CreatedAt
-	Client      auth.Client  // ID, Type, Settings, DisabledAt
+	Client      auth.Client  // ID, Type, Scopes, Settings, DisabledAt
 	Tenant      auth.Tenant  // ID, Settings, DisabledAt
 	Roles       []string     // sorted
 	Permissions []string     // sorted
@@ -28,7 +28,7 @@ func (tx *Tx) Refreshing(id auth.FamilyID) (Refreshing, error) {
 		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt,
 		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.claims,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
-		c.kind, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at,
+		c.kind, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at,
 		(SELECT string_agg(r.name, ' ') FROM assignments g
 			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
 			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.account_id),
@@ -50,7 +50,7 @@ func scanRefreshing(s scanner, r *Refreshing) error {
 		opt(&r.Session.Digest), at(&r.Session.AuthAt), &r.Session.ACR, decoded{&r.Session.AMR}, at(&r.Session.SeenAt), at(&r.Session.IdleAt),
 		at(&r.Session.ExpiresAt), at(&r.Session.EndedAt), decoded{&r.Session.Claims},
 		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Name, at(&r.Account.EmailVerifiedAt), at(&r.Account.DisabledAt), at(&r.Account.UpdatedAt),
-		&r.Client.Type, decoded{&r.Client.Settings}, at(&r.Client.DisabledAt),
+		&r.Client.Type, decoded{&r.Client.Scopes}, decoded{&r.Client.Settings}, at(&r.Client.DisabledAt),
 		&r.Tenant.ID, decoded{&r.Tenant.Settings}, at(&r.Tenant.DisabledAt), words{&r.Roles}, words{&r.Permissions})
 	r.Session.ID, r.Session.Account = f.Session, f.Account
 	r.Account.ID, r.Client.ID = f.Account, f.Client

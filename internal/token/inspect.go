@@ -31,7 +31,7 @@ func (s *Service) Inspect(ctx context.Context, tenant auth.TenantID, raw string)
 		if !alive || int64(t.generation) != f.Generation || !secret.Equal(secret.Digest(raw), f.Digest) {
 			return notValid(errors.New("it is dead or spent"))
 		}
-		if err := Decide(r.Tenant, r.Account, r.Client); err != nil {
+		if err := decideRefresh(r); err != nil {
 			return notValid(err)
 		}
 		return nil

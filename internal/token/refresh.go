@@ -126,7 +126,7 @@ func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict
 	default:
 		return reuse, reused()
 	}
-	if err := Decide(r.Tenant, r.Account, r.Client); err != nil {
+	if err := decideRefresh(r); err != nil {
 		return invalid, notValid(err)
 	}
 	if p.Scope != nil && !p.Scope.Within(f.Scope) {
@@ -136,6 +136,15 @@ func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict
 		return refused, auth.Invalid("invalid_target", "resource", "this is not what was granted")
 	}
 	return v, nil
+}
+
+// decideRefresh is Decide for a refresh token, which is of use only while the client
+// may have such tokens.
+func decideRefresh(r store.Refreshing) error {
+	if !r.Client.PersonScope().Has(auth.ScopeOffline) {
+		return errors.New("the client may not refresh any more")
+	}
+	return Decide(r.Tenant, r.Account, r.Client)
 }
 
 // Covers reports whether all that is asked for is among the audience of a grant, which
@@ -166,6 +175,9 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshi
 	if p.Scope != nil {
 		g.Scope = p.Scope
 	}
+	// What was taken from the client since counts at once, as it does for rights.
+	allowed := r.Client.PersonScope()
+	g.Scope = slices.DeleteFunc(slices.Clone(g.Scope), func(t string) bool { return !allowed.Has(t) })
 	if len(p.Audience) > 0 {
 		g.Audience = p.Audience
 	}
