@@ -108,6 +108,11 @@ func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw str
 			if err := tx.UpdateAccount(a); err != nil {
 				return err
 			}
+			// Until now nobody knew whose account it was: what it has allowed, somebody else
+			// may have allowed who signed up with this address.
+			if err := tx.DeleteConsents(a.ID); err != nil {
+				return err
+			}
 		}
 		event.Account = a.ID
 		return s.replace(tx, a, hash, replacement{event: event, reason: auth.EndReset})

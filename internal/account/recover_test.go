@@ -167,6 +167,31 @@ func TestResetProvesTheAddress(t *testing.T) {
 	})
 }
 
+// What an account has allowed before anybody proved its address, whoever signed up with
+// that address may have allowed; what its owner has allowed stays.
+func TestAttack_PW_12_ResetForgetsWhatOthersAllowed(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.register("alice@example.test", good)
+		id := h.find("alice@example.test").ID
+		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			return tx.InsertClient(auth.Client{ID: "app", Name: "App", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+		}))
+		for _, want := range []int{0, 1} {
+			var kept []auth.Consent
+			h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.PutConsent(auth.Consent{Account: id, Client: "app", Scope: auth.Scope{"openid"}}) }))
+			h.ok(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
+			h.mail(auth.MailPasswordChanged, "alice@example.test")
+			h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {
+				kept, err = tx.Consents(id)
+				return err
+			}))
+			if len(kept) != want {
+				t.Errorf("%d kept, want %d", len(kept), want)
+			}
+		}
+	})
+}
+
 func TestAttack_PW_20_ManyResetRequests(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		h.member("alice@example.test", good)

@@ -235,7 +235,8 @@ func (s *Service) checkResources(q *asked) (err error) {
 }
 
 func checkClaims(q *asked) error {
-	q.r.ACR = slices.Collect(strings.FieldsSeq(q.form.Get("acr_values")))
+	// They are a wish; of those that nobody reaches here there could be any number.
+	q.r.ACR = slices.DeleteFunc(strings.Fields(q.form.Get("acr_values")), func(v string) bool { return !slices.Contains(auth.ACRs, v) })
 	if len(q.r.ACR) == 0 {
 		q.r.ACR = q.client.Settings.DefaultACR
 	}

@@ -28,6 +28,12 @@ func (tx *Tx) PutConsent(c auth.Consent) error {
 		tx.tenant, c.Account, c.Client, encoded(c.Scope), encoded(c.Audience), millis(tx.Now))
 }
 
+// DeleteConsents takes back whatever the account has allowed.
+func (tx *Tx) DeleteConsents(account auth.AccountID) error {
+	_, err := affect(tx.q, "DELETE FROM consents WHERE tenant_id = $1 AND account_id = $2", tx.tenant, account)
+	return err
+}
+
 // DeleteConsent takes it back; ErrNotFound when there was none.
 func (tx *Tx) DeleteConsent(account auth.AccountID, client auth.ClientID) error {
 	return must(tx.q, "DELETE FROM consents WHERE tenant_id = $1 AND account_id = $2 AND client_id = $3", tx.tenant, account, client)

@@ -165,6 +165,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Consent":         func(tx *store.Tx) (any, error) { return tx.Consent("x", "x") },
 	"Consents":        func(tx *store.Tx) (any, error) { return tx.Consents("x") },
 	"PutConsent":      func(tx *store.Tx) (any, error) { return nil, tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
+	"DeleteConsents":  func(tx *store.Tx) (any, error) { return nil, tx.DeleteConsents("x") },
 	"DeleteConsent":   func(tx *store.Tx) (any, error) { return nil, tx.DeleteConsent("x", "x") },
 	"InsertDevice":    func(tx *store.Tx) (any, error) { return nil, tx.InsertDevice(newDevice("x", tx.Now)) },
 	"Device":          func(tx *store.Tx) (any, error) { return tx.Device("x") },
