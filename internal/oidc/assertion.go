@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -19,11 +17,7 @@ import (
 // Client assertions (RFC 7523 §3, and the rule of its successor that the audience is
 // the issuer): a JWT that the client signs with its own key, for one use.
 
-// AssertionAlgorithms may sign client assertions.
-var AssertionAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA}
-
 const (
-	maxAssertion     = 8 << 10
 	maxAssertionLife = 5 * time.Minute  // from now to exp
 	assertionSkew    = time.Minute      // how far the client's clock may be ahead
 	maxJTI           = 256              // bytes
@@ -44,7 +38,7 @@ type assertionClaims struct {
 // claimedSubject reads who an assertion says it is of. Nothing is proved by that: it
 // tells whose keys to try.
 func claimedSubject(raw string) (auth.ClientID, bool) {
-	parsed, err := parseAssertion(raw)
+	parsed, err := assertions.parse(raw)
 	if err != nil {
 		return "", false
 	}
@@ -55,17 +49,11 @@ func claimedSubject(raw string) (auth.ClientID, bool) {
 	return auth.ClientID(c.Subject), true
 }
 
-func parseAssertion(raw string) (*jwt.JSONWebToken, error) {
-	if len(raw) > maxAssertion {
-		return nil, errors.New("the assertion is too long")
-	}
-	return jwt.ParseSigned(raw, AssertionAlgorithms)
-}
-
 // checkAssertion verifies an assertion with the client's registered keys and spends
 // it.
 func (s *Service) checkAssertion(ctx context.Context, tenant auth.TenantID, c auth.Client, raw string) error {
-	claims, err := s.verifyAssertion(ctx, c, raw)
+	var claims assertionClaims
+	err := s.verify(ctx, assertions, c, raw, &claims)
 	if err == nil {
 		err = s.judgeAssertion(tenant, c, claims)
 	}
@@ -74,54 +62,6 @@ func (s *Service) checkAssertion(ctx context.Context, tenant auth.TenantID, c au
 	}
 	return s.spendAssertion(ctx, tenant, c.ID, claims)
 }
-
-// verifyAssertion tries the keys that the header can mean. Keys and addresses that
-// the header itself brings (jwk, jku, x5u) are never looked at (RFC 8725 §3.10).
-func (s *Service) verifyAssertion(ctx context.Context, c auth.Client, raw string) (assertionClaims, error) {
-	var claims assertionClaims
-	parsed, err := parseAssertion(raw)
-	if err != nil {
-		return claims, errors.New("the assertion cannot be read, or its algorithm is not taken")
-	}
-	if len(parsed.Headers) != 1 {
-		return claims, errors.New("the assertion has not one signature")
-	}
-	h := parsed.Headers[0]
-	if typ, _ := h.ExtraHeaders[jose.HeaderType].(string); !assertionTyp(typ) {
-		return claims, errors.New("the assertion has the typ of something else")
-	}
-	if want := c.Settings.AuthAlgorithm; want != "" && want != h.Algorithm || tooOld(c, h.Algorithm) {
-		return claims, errors.New("the client is registered for another algorithm")
-	}
-	keys, err := s.clientKeys(ctx, c, h.KeyID)
-	if err != nil {
-		return claims, fmt.Errorf("the client has no usable keys: %w", err)
-	}
-	for _, k := range keys {
-		if !fits(k, h.Algorithm, h.KeyID) {
-			continue
-		}
-		if parsed.Claims(k.Key, &claims) == nil {
-			return claims, nil
-		}
-		claims = assertionClaims{}
-	}
-	return claims, errors.New("no registered key has signed the assertion")
-}
-
-// assertionTyp keeps other JWTs that the client signs from passing for assertions,
-// where they say what they are (RFC 8725 §3.11).
-func assertionTyp(typ string) bool {
-	switch strings.ToLower(typ) {
-	case "", "jwt", "client-authentication+jwt":
-		return true
-	}
-	return false
-}
-
-// tooOld reports whether the client may not sign with the algorithm any more (FAPI 2.0
-// Security Profile §5.4.1).
-func tooOld(c auth.Client, alg string) bool { return c.Strict() && alg == string(jose.RS256) }
 
 func (s *Service) judgeAssertion(tenant auth.TenantID, client auth.Client, c assertionClaims) error {
 	now, id := s.cfg.Now(), string(client.ID)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -17,9 +16,6 @@ import (
 
 // Request objects (RFC 9101, OpenID Connect Core §6): the parameters of a request in a
 // JWT that the client has signed. Those inside count, and no others (RFC 9101 §5).
-
-// RequestAlgorithms may sign request objects.
-var RequestAlgorithms = AssertionAlgorithms
 
 const (
 	maxObject  = 16 << 10
@@ -65,8 +61,8 @@ func sameObject(kept, asked string) bool {
 // form's parameters. Until it is verified, refusals go where the form says; from then
 // on, where the object says.
 func (s *Service) openObject(ctx context.Context, q *asked, raw string) error {
-	payload, err := s.verifyObject(ctx, q.client, raw)
-	if err != nil {
+	var payload json.RawMessage
+	if err := s.verify(ctx, requestObjects, q.client, raw, &payload); err != nil {
 		return &Error{Code: InvalidRequestObject, Desc: "the request object is not signed by a key of this client", Err: err}
 	}
 	if err := s.judgeObject(q, payload); err != nil {
@@ -85,48 +81,6 @@ func (s *Service) openObject(ctx context.Context, q *asked, raw string) error {
 		return refuse(InvalidRequestObject, "client_id inside the request object is not the one outside")
 	}
 	return nil
-}
-
-// verifyObject checks the signature with the keys that the client has registered. The
-// algorithm none is not among those that are read.
-func (s *Service) verifyObject(ctx context.Context, c auth.Client, raw string) ([]byte, error) {
-	if len(raw) > maxObject {
-		return nil, errors.New("the request object is too long")
-	}
-	parsed, err := jose.ParseSignedCompact(raw, RequestAlgorithms)
-	if err != nil || len(parsed.Signatures) != 1 {
-		return nil, errors.New("the request object cannot be read, or its algorithm is not taken")
-	}
-	h := parsed.Signatures[0].Protected
-	if typ, _ := h.ExtraHeaders[jose.HeaderType].(string); !objectTyp(typ) {
-		return nil, errors.New("the request object has the typ of something else")
-	}
-	if want := c.Settings.RequestAlgorithm; want != "" && want != h.Algorithm || tooOld(c, h.Algorithm) {
-		return nil, errors.New("the client is registered for another algorithm")
-	}
-	keys, err := s.clientKeys(ctx, c, h.KeyID)
-	if err != nil {
-		return nil, fmt.Errorf("the client has no usable keys: %w", err)
-	}
-	for _, k := range keys {
-		if !fits(k, h.Algorithm, h.KeyID) {
-			continue
-		}
-		if payload, err := parsed.Verify(k.Key); err == nil {
-			return payload, nil
-		}
-	}
-	return nil, errors.New("no registered key has signed the request object")
-}
-
-// objectTyp keeps other JWTs that the client signs out, where they say what they are
-// (RFC 9101 §10.8).
-func objectTyp(typ string) bool {
-	switch strings.ToLower(typ) {
-	case "", "jwt", "oauth-authz-req+jwt":
-		return true
-	}
-	return false
 }
 
 // judgeObject checks what the object says of itself, as far as it says it.

@@ -36,7 +36,7 @@ func (h *house) signer(alg jose.SignatureAlgorithm) (auth.Client, string, keyPai
 // What is inside the object counts, and nothing else (RFC 9101 §5).
 func TestRequestObject(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		for _, alg := range oidc.RequestAlgorithms {
+		for _, alg := range oidc.AssertionAlgorithms {
 			c, secret, k := h.signer(alg)
 			v := h.visitor()
 			v.signIn(h.alice)

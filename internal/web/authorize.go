@@ -1,7 +1,6 @@
 package web
 
 import (
-	"io"
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -29,15 +28,11 @@ func (ex *exchange) readRequest(r *http.Request) (oidc.Form, error) {
 	if r.URL.RawQuery != "" {
 		return oidc.Form{}, &oidc.Error{Code: oidc.InvalidRequest, Desc: "a POST has its parameters in the form, none in the address"}
 	}
-	most := ex.server.cfg.BodyForm
-	if err := checkBody(r, "application/x-www-form-urlencoded", most); err != nil {
+	b, err := ex.formBody(r)
+	if err != nil {
 		return oidc.Form{}, err
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most))
-	if err != nil {
-		return oidc.Form{}, readProblem(err)
-	}
-	return oidc.ParseAuthorizeForm(string(b))
+	return oidc.ParseAuthorizeForm(b)
 }
 
 // authorize is the authorization endpoint (RFC 6749 §3.1).

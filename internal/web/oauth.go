@@ -46,15 +46,24 @@ func (ex *exchange) readParameters(r *http.Request) (oidc.Form, error) {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return oidc.Form{}, &oidc.Error{Code: oidc.InvalidRequest, Desc: "send parameters in the body, none in the address"}
 	}
+	b, err := ex.formBody(r)
+	if err != nil {
+		return oidc.Form{}, err
+	}
+	return oidc.ParseForm(b)
+}
+
+// formBody is the whole of a form's body, no longer than forms may be.
+func (ex *exchange) formBody(r *http.Request) (string, error) {
 	most := ex.server.cfg.BodyForm
 	if err := checkBody(r, "application/x-www-form-urlencoded", most); err != nil {
-		return oidc.Form{}, err
+		return "", err
 	}
 	b, err := io.ReadAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most))
 	if err != nil {
-		return oidc.Form{}, readProblem(err)
+		return "", readProblem(err)
 	}
-	return oidc.ParseForm(string(b))
+	return string(b), nil
 }
 
 // nonce gives a client that proves keys the nonce for its next proof (RFC 9449 §8.2),

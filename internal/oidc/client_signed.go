@@ -1,0 +1,77 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// AssertionAlgorithms may sign what clients sign with keys of their own: assertions and
+// request objects. "none" is not among them.
+var AssertionAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA}
+
+// clientJWT is a kind of JWT that clients sign.
+type clientJWT struct {
+	name string // for those who look for the reason
+	most int    // bytes
+	// typ is what it may call itself, besides "JWT" or nothing: other JWTs that the
+	// client signs say what they are, and do not pass (RFC 8725 §3.11, RFC 9101 §10.8).
+	typ string
+	// registered is the only algorithm that the client takes for it, or empty.
+	registered func(auth.ClientSettings) string
+}
+
+var (
+	assertions = clientJWT{"assertion", 8 << 10, "client-authentication+jwt",
+		func(s auth.ClientSettings) string { return s.AuthAlgorithm }}
+	requestObjects = clientJWT{"request object", maxObject, "oauth-authz-req+jwt",
+		func(s auth.ClientSettings) string { return s.RequestAlgorithm }}
+)
+
+func (k clientJWT) parse(raw string) (*jwt.JSONWebToken, error) {
+	if len(raw) > k.most {
+		return nil, fmt.Errorf("the %s is too long", k.name)
+	}
+	parsed, err := jwt.ParseSigned(raw, AssertionAlgorithms)
+	if err != nil || len(parsed.Headers) != 1 {
+		return nil, fmt.Errorf("the %s cannot be read, or its algorithm is not taken", k.name)
+	}
+	return parsed, nil
+}
+
+// verify checks a JWT with the keys of the client that its header can mean, and reads
+// what it says. Keys and addresses that the header itself brings (jwk, jku, x5u) are
+// never looked at (RFC 8725 §3.10).
+func (s *Service) verify(ctx context.Context, kind clientJWT, c auth.Client, raw string, claims any) error {
+	parsed, err := kind.parse(raw)
+	if err != nil {
+		return err
+	}
+	h := parsed.Headers[0]
+	typ, _ := h.ExtraHeaders[jose.HeaderType].(string)
+	want := kind.registered(c.Settings)
+	switch {
+	case typ != "" && !strings.EqualFold(typ, "jwt") && !strings.EqualFold(typ, kind.typ):
+		return fmt.Errorf("the %s has the typ of something else", kind.name)
+	case want != "" && want != h.Algorithm:
+		return errors.New("the client is registered for another algorithm")
+	case c.Strict() && h.Algorithm == string(jose.RS256):
+		return errors.New("the client is held to FAPI 2.0, which leaves RS256 out (§5.4.1)")
+	}
+	keys, err := s.clientKeys(ctx, c, h.KeyID)
+	if err != nil {
+		return fmt.Errorf("the client has no usable keys: %w", err)
+	}
+	for _, k := range keys {
+		if fits(k, h.Algorithm, h.KeyID) && parsed.Claims(k.Key, claims) == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("no registered key has signed the %s", kind.name)
+}
