@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -263,74 +262,4 @@ func (s *Service) Unregister(ctx context.Context, r RegisterRequest) error {
 		return err
 	}
 	return s.DeleteClient(ctx, r.Tenant, c.ID, byItself(r.Actor, c))
-}
-
-// Bounds of an initial access token.
-const (
-	MaxInitialUses     = 10_000
-	MaxInitialLifetime = 366 * 24 * time.Hour
-)
-
-// initialUses is the Data of an initial access token.
-type initialUses struct {
-	Left int `json:"left"`
-}
-
-// NewInitialToken makes a token with which so many clients can be registered until it
-// expires. It is shown this once and kept as a digest.
-func (s *Service) NewInitialToken(ctx context.Context, tenant auth.TenantID, uses int, lifetime time.Duration, actor auth.Actor) (secret.Text, time.Time, error) {
-	if uses < 1 || uses > MaxInitialUses {
-		return "", time.Time{}, auth.Invalid("uses_invalid", "uses", "a token registers from 1 to 10000 clients")
-	}
-	if lifetime < time.Minute || lifetime > MaxInitialLifetime {
-		return "", time.Time{}, auth.Invalid("expires_invalid", "expires", "a token lives from a minute to a year")
-	}
-	token, expires := secret.New(initialPrefix), time.Time{}
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		expires = tx.Now.Add(lifetime)
-		if _, err := tx.Self(); err != nil {
-			return err
-		}
-		err := tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseInitialAccess, Digest: secret.Digest(token.Reveal()), Data: usesLeft(uses),
-			CreatedAt: tx.Now, ExpiresAt: expires})
-		if err != nil {
-			return err
-		}
-		return tx.Record(auth.Event{Kind: auth.EventClientChanged, Actor: actor, Detail: map[string]string{"change": "registration_token_created", "uses": fmt.Sprint(uses)}})
-	})
-	if errors.Is(err, auth.ErrNotFound) {
-		return "", time.Time{}, auth.Refuse(auth.KindNotFound, "not_found", "there is no such tenant")
-	} else if err != nil {
-		return "", time.Time{}, fmt.Errorf("make registration token: %w", err)
-	}
-	return token, expires, nil
-}
-
-func usesLeft(n int) string {
-	b, _ := json.Marshal(initialUses{n}) // a number
-	return string(b)
-}
-
-// spendInitial takes one use of a token. Others may do so at the same moment.
-func spendInitial(tx *store.Tx, digest string) error {
-	for range 10 {
-		v, err := tx.SingleUse(auth.UseInitialAccess, digest)
-		if err != nil {
-			return err
-		}
-		var uses initialUses
-		if err := json.Unmarshal([]byte(v.Data), &uses); err != nil {
-			return fmt.Errorf("initial access token: %w", err)
-		}
-		if uses.Left <= 1 {
-			if _, err = tx.Take(auth.UseInitialAccess, digest); errors.Is(err, auth.ErrNotFound) {
-				return badToken(true)
-			}
-			return err
-		}
-		if ok, err := tx.SwapSingleUse(auth.UseInitialAccess, digest, v.Data, usesLeft(uses.Left-1)); ok || err != nil {
-			return err
-		}
-	}
-	return auth.Unavailable(errors.New("many register with one token at once"), time.Second)
 }

@@ -1,0 +1,45 @@
+package oidc
+
+import (
+	"context"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// keepsSecret reports whether the client proves itself by a secret.
+func keepsSecret(c auth.Client) bool { return !c.Public() && c.Settings.Auth != auth.AuthPrivateKeyJWT }
+
+// RotateSecret gives the client a new secret. The newest of the former ones goes on
+// working for the overlap, which may be zero, so that the client's nodes can change
+// over one by one; any older one ends at once.
+func (s *Service) RotateSecret(ctx context.Context, tenant auth.TenantID, id auth.ClientID, overlap time.Duration, actor auth.Actor) (auth.Client, secret.Text, error) {
+	if overlap < 0 || overlap > MaxOverlap {
+		return auth.Client{}, "", auth.Invalid("overlap_invalid", "overlap", "two secrets live side by side for at most 90 days")
+	}
+	shown := secret.New(SecretPrefix)
+	c, err := s.change(ctx, tenant, id, "secret_rotated", actor, func(c *auth.Client, now time.Time) error {
+		if !keepsSecret(*c) {
+			return auth.Refuse(auth.KindConflict, "no_secret", "this client has no secret")
+		}
+		c.Secrets = append([]auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: now}}, ending(c.Secrets, now, now.Add(overlap))...)
+		return nil
+	})
+	if err != nil {
+		return auth.Client{}, "", err
+	}
+	return c, shown, nil
+}
+
+// ending keeps the newest secret until then, and no other. The newest is the first.
+func ending(secrets []auth.ClientSecret, now, until time.Time) []auth.ClientSecret {
+	if len(secrets) == 0 || !until.After(now) || !secrets[0].Live(now) {
+		return nil
+	}
+	last := secrets[0]
+	if last.ExpiresAt.IsZero() || until.Before(last.ExpiresAt) {
+		last.ExpiresAt = until
+	}
+	return []auth.ClientSecret{last}
+}
