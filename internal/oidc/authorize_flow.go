@@ -25,6 +25,13 @@ const (
 	flowLifetime = time.Hour
 )
 
+// Browser is what a browser has shown of itself.
+type Browser struct {
+	Secret   string           // of the browser cookie; empty when there is none
+	Sessions []session.Signed // that live, the current one first
+	Actor    auth.Actor       // from where, for the audit lines of what it leads to
+}
+
 // errMoved says that between two looks the situation changed, and with it the step.
 var errMoved = errors.New("the situation has changed")
 
