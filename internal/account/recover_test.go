@@ -178,7 +178,9 @@ func TestAttack_PW_12_ResetForgetsWhatOthersAllowed(t *testing.T) {
 		}))
 		for _, want := range []int{0, 1} {
 			var kept []auth.Consent
-			h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.PutConsent(auth.Consent{Account: id, Client: "app", Scope: auth.Scope{"openid"}}) }))
+			h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+				return tx.PutConsent(auth.Consent{Account: id, Client: "app", Scope: auth.Scope{"openid"}})
+			}))
 			h.ok(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
 			h.mail(auth.MailPasswordChanged, "alice@example.test")
 			h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {

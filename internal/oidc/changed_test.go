@@ -189,3 +189,31 @@ func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 		}
 	})
 }
+
+// TK-29: a client that was shut gets nothing back when it is opened again, also where
+// shutting it was cut short.
+func TestAttack_TK_29_OpenedAgain(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(ours)
+		before := h.signIn(c.ID, auth.Scope{"openid", "offline_access"})
+		_, err := h.EnableClient(t.Context(), tenant, c.ID, operator) // it is open
+		h.ok(err)
+		live := func(id auth.SessionID) (alive bool) {
+			h.write(func(tx *store.Tx) error {
+				v, err := tx.Session(id)
+				alive = v.Live(tx.Now)
+				return err
+			})
+			return alive
+		}
+		if !live(before.Session) {
+			t.Error("opening an open client has ended a session")
+		}
+		h.settings(c, func(c *auth.Client) { c.DisabledAt = h.clock.Now() }) // and no further
+		_, err = h.EnableClient(t.Context(), tenant, c.ID, operator)
+		h.ok(err)
+		if live(before.Session) {
+			t.Error("a session of before goes on")
+		}
+	})
+}

@@ -147,12 +147,8 @@ func (s *Service) DisableClient(ctx context.Context, tenant auth.TenantID, id au
 		}
 		return nil
 	})
-	for more := err == nil; more && err == nil; {
-		err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-			n, err := tx.EndClientSessions(id, endAtOnce, auth.EndClient)
-			more = n == endAtOnce
-			return err
-		})
+	if err == nil {
+		err = s.endSessions(ctx, tenant, id)
 	}
 	if err != nil {
 		return auth.Client{}, fmt.Errorf("disable client: %w", err)
@@ -160,8 +156,27 @@ func (s *Service) DisableClient(ctx context.Context, tenant auth.TenantID, id au
 	return c, nil
 }
 
-// EnableClient opens a disabled client again.
+// endSessions ends all sessions of a shut client, a few at a time so that nobody waits
+// for them all.
+func (s *Service) endSessions(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (err error) {
+	for more := true; more && err == nil; {
+		err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+			n, err := tx.EndClientSessions(id, endAtOnce, auth.EndClient)
+			more = n == endAtOnce
+			return err
+		})
+	}
+	return err
+}
+
+// EnableClient opens a disabled client again. What was ended stays ended, and what
+// should have been is ended now, where shutting it was cut short.
 func (s *Service) EnableClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
+	if c, err := s.Client(ctx, tenant, id); err == nil && c.Disabled() {
+		if err := s.endSessions(ctx, tenant, id); err != nil {
+			return auth.Client{}, fmt.Errorf("enable client: %w", err)
+		}
+	}
 	return s.change(ctx, tenant, id, "enabled", actor, func(c *auth.Client, _ time.Time) error {
 		c.DisabledAt = time.Time{}
 		return nil
