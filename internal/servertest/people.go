@@ -33,6 +33,16 @@ func (s *Server) Verify(t testing.TB, email string) {
 	s.Do(t, "POST", "/api/v1/verify-email", map[string]string{"token": LinkToken(t, s.WaitMail(t, email))}).Want(t, 200)
 }
 
+// Enrol registers people with Password and confirms their addresses, and leaves them
+// signed out.
+func (s *Server) Enrol(t testing.TB, emails ...string) {
+	t.Helper()
+	for _, email := range emails {
+		s.Register(t, email, Password)
+		s.Verify(t, email)
+	}
+}
+
 // Login signs in.
 func (s *Server) Login(t testing.TB, email, password string) Tokens {
 	t.Helper()
@@ -42,8 +52,7 @@ func (s *Server) Login(t testing.TB, email, password string) Tokens {
 // SignUp registers with Password, verifies and signs in.
 func (s *Server) SignUp(t testing.TB, email string) Tokens {
 	t.Helper()
-	s.Register(t, email, Password)
-	s.Verify(t, email)
+	s.Enrol(t, email)
 	return s.Login(t, email, Password)
 }
 

@@ -36,7 +36,7 @@ func TestFirstVisit(t *testing.T) {
 
 		b.press("login").at("/login")
 		b.fill("email", alice, "password", "not-quite-the-one-31").press("submit").at("/login").accessible("bad").shot("5-bad")
-		b.fill("email", alice, "password", servertest.Password).press("submit").at("/consent").says("Ledger", alice, "orders:read").accessible("consent").shot("6-consent")
+		b.signIn(alice).at("/consent").says("Ledger", alice, "orders:read").accessible("consent").shot("6-consent")
 		b.press("approve").at("/callback").shot("7-back")
 		c.redeem(t)
 
@@ -57,10 +57,9 @@ func TestFormPost(t *testing.T) {
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, orders)
-		s.Register(t, alice, servertest.Password)
-		s.Verify(t, alice)
+		s.Enrol(t, alice)
 		b := newTab(t, l)
-		b.open(c.start("response_mode", "form_post")).at("/login").fill("email", alice, "password", servertest.Password).press("submit")
+		b.open(c.start("response_mode", "form_post")).at("/login").signIn(alice)
 		if l.noScript {
 			b.at("/login").accessible("form_post").shot("form_post").press("submit")
 		}
@@ -78,8 +77,7 @@ func TestForgotten(t *testing.T) {
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, orders)
-		s.Register(t, alice, servertest.Password)
-		s.Verify(t, alice)
+		s.Enrol(t, alice)
 		b := newTab(t, l)
 		b.open(c.start()).press("forgot").at("/forgot-password").accessible("forgot").shot("1-forgot")
 		b.fill("email", alice).press("submit").says(alice).accessible("sent").shot("2-sent")
@@ -99,14 +97,11 @@ func TestAccounts(t *testing.T) {
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, orders)
-		for _, email := range []string{alice, bob} {
-			s.Register(t, email, servertest.Password)
-			s.Verify(t, email)
-		}
+		s.Enrol(t, alice, bob)
 		b := newTab(t, l)
 		b.open(s.URL+"/login").at("/login").fill("email", alice, "password", servertest.Password).tick("remember").press("submit").at("/account").says(alice).accessible("account").shot("1-account")
 		b.open(c.start("prompt", "select_account")).at("/choose-account").accessible("choose one").press("other").at("/login")
-		b.fill("email", bob, "password", servertest.Password).press("submit").at("/callback")
+		b.signIn(bob).at("/callback")
 		c.redeem(t)
 		b.open(c.start("prompt", "select_account")).at("/choose-account").says(alice, bob).accessible("choose").shot("2-choose")
 		b.press("account-1").at("/callback")
@@ -131,11 +126,10 @@ func TestOwnAccount(t *testing.T) {
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, ledger)
-		s.Register(t, alice, servertest.Password)
-		s.Verify(t, alice)
+		s.Enrol(t, alice)
 		s.Login(t, alice, servertest.Password) // another device
 		b := newTab(t, l)
-		b.open(c.start()).fill("email", alice, "password", servertest.Password).press("submit").at("/consent").press("approve").at("/callback")
+		b.open(c.start()).signIn(alice).at("/consent").press("approve").at("/callback")
 		_, access := c.redeem(t)
 		s.Do(t, "GET", "/oauth2/userinfo", nil, servertest.Bearer(access)).Want(t, 200)
 
@@ -157,8 +151,7 @@ func TestDevice(t *testing.T) {
 		s := servertest.New(t)
 		c := newClient(t, s, oidc.Registration{Name: "Acme TV", Type: auth.ClientNative, Scopes: []string{"openid", "email"},
 			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantDeviceCode, auth.GrantAuthorizationCode}}})
-		s.Register(t, alice, servertest.Password)
-		s.Verify(t, alice)
+		s.Enrol(t, alice)
 		form := servertest.Header("Content-Type", "application/x-www-form-urlencoded")
 		var d struct {
 			DeviceCode string `json:"device_code"`
@@ -172,7 +165,7 @@ func TestDevice(t *testing.T) {
 		b.open(d.URI).at("/device").accessible("code").shot("1-code")
 		b.fill("code", "BBBB-BBBB").press("submit").at("/device").accessible("bad code").shot("2-bad")
 		b.open(d.Complete).at("/device") // the link of the device fills the code in; the person still sends it
-		b.press("submit").at("/login").fill("email", alice, "password", servertest.Password).press("submit")
+		b.press("submit").at("/login").signIn(alice)
 		b.at("/device/confirm").says("Acme TV", alice).accessible("confirm").shot("3-confirm")
 		b.press("approve").says("Acme TV").accessible("allowed").shot("4-allowed")
 		s.Do(t, "POST", oidc.TokenPath, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {d.DeviceCode}, "client_id": {string(c.ID)}}.Encode(), form).Want(t, 200)

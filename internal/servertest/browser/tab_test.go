@@ -17,6 +17,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
 // look is how a person's browser is set up.
@@ -117,6 +119,12 @@ func (b *tab) fill(pairs ...string) *tab {
 		b.do(chromedp.Clear(field), chromedp.SendKeys(field, pairs[i+1]))
 	}
 	return b
+}
+
+// signIn fills in the page that asks who somebody is, and sends it.
+func (b *tab) signIn(email string) *tab {
+	b.t.Helper()
+	return b.fill("email", email, "password", servertest.Password).press("submit")
 }
 
 // tick clicks what leads nowhere by itself.
