@@ -71,7 +71,8 @@ func cut(err error) bool {
 	_, network := errors.AsType[net.Error](err) // also what pgx makes of a time-out
 	return connect || network || pgconn.SafeToRetry(err) || pgconn.Timeout(err) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, sql.ErrTxDone) // database/sql ended it, because the time was over
 }
 
 // busy reports that another process holds the SQLite file.

@@ -33,6 +33,7 @@ func TestUnavailable(t *testing.T) {
 		{"too late", context.DeadlineExceeded, true},
 		{"bad connection", driver.ErrBadConn, true},
 		{"connection given back", sql.ErrConnDone, true},
+		{"ended because its time was over", sql.ErrTxDone, true},
 		{"shutting down", pg("57P01"), true},
 		{"starting up", pg("57P03"), true},
 		{"statement time-out", pg("57014"), true},
