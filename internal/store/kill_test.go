@@ -211,6 +211,7 @@ func checkLedger(t *testing.T, db *store.DB, lines []string) {
 func TestAttack_FL_01_kill(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {
+		cfg.Wait = time.Minute // the ledger of all rounds is read at once
 		n := rounds(8, 200)
 		if testing.Short() {
 			n = 2
