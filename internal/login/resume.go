@@ -110,15 +110,7 @@ func (s *Service) warn(tx *store.Tx, v auth.Series, actor auth.Actor) error {
 	if err != nil {
 		return err
 	}
-	a, err := tx.Account(v.Account)
-	if err != nil {
-		return err
-	}
-	err = tx.Enqueue(auth.MailSessionsEnded, auth.Mail{To: a.Email.Address, Name: a.Name, IP: actor.IP, At: tx.Now})
-	if auth.KindOf(err) == auth.KindUnavailable {
-		return nil // a full outbox must not keep a stolen cookie alive
-	}
-	return err
+	return token.Warn(tx, v.Account, actor)
 }
 
 func forgotten(cause error) error {

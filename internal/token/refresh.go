@@ -259,13 +259,19 @@ func punish(tx *store.Tx, f auth.Family, generation uint32, actor auth.Actor) er
 	if err != nil {
 		return err
 	}
-	a, err := tx.Account(f.Account)
+	return Warn(tx, f.Account, actor)
+}
+
+// Warn tells the owner of an account that something of theirs was copied and that what
+// it opened has ended. A full outbox is no error: it must keep nothing stolen alive.
+func Warn(tx *store.Tx, id auth.AccountID, actor auth.Actor) error {
+	a, err := tx.Account(id)
 	if err != nil {
 		return err
 	}
 	err = tx.Enqueue(auth.MailSessionsEnded, auth.Mail{To: a.Email.Address, Name: a.Name, IP: actor.IP, At: tx.Now})
 	if auth.KindOf(err) == auth.KindUnavailable {
-		return nil // a full outbox must not keep a stolen token alive
+		return nil
 	}
 	return err
 }
