@@ -31,6 +31,13 @@ type client struct {
 
 const verifier = "a-verifier-of-the-browser-that-is-long-enough-for-RFC-7636"
 
+// shop is a server with an application.
+func shop(t *testing.T) (*servertest.Server, *client) {
+	t.Helper()
+	s := servertest.New(t)
+	return s, newClient(t, s, orders)
+}
+
 // newClient registers an application and starts its server.
 func newClient(t *testing.T, s *servertest.Server, r oidc.Registration) *client {
 	t.Helper()

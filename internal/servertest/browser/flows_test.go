@@ -20,8 +20,6 @@ var orders = oidc.Registration{Name: "Acme Orders", Type: auth.ClientWeb, FirstP
 // TestFirstVisit: a person comes from an application, makes an account, proves the
 // address by the mail, signs in, allows it, and is back with a code.
 func TestFirstVisit(t *testing.T) {
-	t.Parallel()
-	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, ledger)
@@ -52,11 +50,8 @@ func TestFirstVisit(t *testing.T) {
 
 // TestFormPost: the answer comes by a form that sends itself, or by its button.
 func TestFormPost(t *testing.T) {
-	t.Parallel()
-	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
-		s := servertest.New(t)
-		c := newClient(t, s, orders)
+		s, c := shop(t)
 		s.Enrol(t, alice)
 		b := newTab(t, l)
 		b.open(c.start("response_mode", "form_post")).at("/login").signIn(alice)
@@ -72,11 +67,8 @@ func TestFormPost(t *testing.T) {
 // TestForgotten: a person has forgotten the password, sets a new one by the mail, and
 // goes on where they were.
 func TestForgotten(t *testing.T) {
-	t.Parallel()
-	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
-		s := servertest.New(t)
-		c := newClient(t, s, orders)
+		s, c := shop(t)
 		s.Enrol(t, alice)
 		b := newTab(t, l)
 		b.open(c.start()).press("forgot").at("/forgot-password").accessible("forgot").shot("1-forgot")
@@ -92,11 +84,8 @@ func TestForgotten(t *testing.T) {
 // TestAccounts: two people share a browser; each application is asked with whom; one
 // signs out, everywhere and here.
 func TestAccounts(t *testing.T) {
-	t.Parallel()
-	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
-		s := servertest.New(t)
-		c := newClient(t, s, orders)
+		s, c := shop(t)
 		s.Enrol(t, alice, bob)
 		b := newTab(t, l)
 		b.open(s.URL+"/login").at("/login").fill("email", alice, "password", servertest.Password).tick("remember").press("submit").at("/account").says(alice).accessible("account").shot("1-account")
@@ -121,8 +110,6 @@ func TestAccounts(t *testing.T) {
 // TestOwnAccount: a person sees where they are signed in and what they allowed, ends
 // both, and signs out.
 func TestOwnAccount(t *testing.T) {
-	t.Parallel()
-	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, ledger)
@@ -145,8 +132,6 @@ func TestOwnAccount(t *testing.T) {
 
 // TestDevice: a device shows a code; the person enters it, signs in, and says yes.
 func TestDevice(t *testing.T) {
-	t.Parallel()
-	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, oidc.Registration{Name: "Acme TV", Type: auth.ClientNative, Scopes: []string{"openid", "email"},
@@ -175,8 +160,6 @@ func TestDevice(t *testing.T) {
 
 // TestWrongTurns: what does not lead on says so, and sends nobody anywhere.
 func TestWrongTurns(t *testing.T) {
-	t.Parallel()
-	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c := newClient(t, s, ledger)

@@ -10,8 +10,6 @@ const alice = "alice@example.test"
 
 // TestMailedLinks: the links of mails lead people through, with scripts and without.
 func TestMailedLinks(t *testing.T) {
-	t.Parallel()
-	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		b := newTab(t, l)
@@ -32,8 +30,11 @@ func TestMailedLinks(t *testing.T) {
 }
 
 // everyLook runs a test with scripts in light and wide, and without in dark and
-// narrow and German.
+// narrow and German, beside other tests, in the real browser.
 func everyLook(t *testing.T, fn func(t *testing.T, l look)) {
+	t.Helper()
+	t.Parallel()
+	chromium(t)
 	t.Run("script", func(t *testing.T) { t.Parallel(); fn(t, look{}) })
 	t.Run("noscript", func(t *testing.T) { t.Parallel(); fn(t, look{noScript: true, dark: true, language: "de", width: 320}) })
 }

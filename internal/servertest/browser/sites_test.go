@@ -19,8 +19,6 @@ import (
 // asks. A POST from another site carries no cookie of ours (SameSite=Lax); the person
 // is recognised all the same, since the request goes on by GET.
 func TestSingleSignOn(t *testing.T) {
-	t.Parallel()
-	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		c, other := newClient(t, s, orders), newClient(t, s, orders)
@@ -101,8 +99,6 @@ func TestBack(t *testing.T) {
 // TestTenant: a tenant has its own look, language, cookies and accounts, beside the
 // others in the same browser.
 func TestTenant(t *testing.T) {
-	t.Parallel()
-	chromium(t)
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
 		radius := 2
