@@ -317,20 +317,20 @@ func TestAttack_DP_04_Replay(t *testing.T) {
 // A flood makes the memory forget, and what is forgotten stays refused.
 func TestAttack_DP_04_Flood(t *testing.T) {
 	t.Parallel()
-	s := newReplays(8, 3*time.Minute)
+	s, by := newReplays(8, DefaultProofWindow+time.Second), holderOf(&Claims{Subject: "alice", ClientID: "app"})
 	proof := func(i int, at time.Duration) Proof {
 		return Proof{JKT: "k", JTI: strconv.Itoa(i), IssuedAt: start.Add(at)}
 	}
 	now := func(i int) time.Time { return start.Add(time.Duration(i) * time.Second) }
 	for i := range 1000 {
-		if !s.first(proof(i, time.Duration(i)*time.Second), now(i)) {
+		if !s.first(by, proof(i, time.Duration(i)*time.Second), now(i)) {
 			t.Fatalf("a fresh proof is refused at %d", i)
 		}
-		if n := len(s.young.seen) + len(s.old.seen); n > 8 {
-			t.Fatalf("%d remembered", n)
+		if len(s.proofs) > 8 {
+			t.Fatalf("%d remembered", len(s.proofs))
 		}
-		for j := range i + 1 {
-			if s.first(proof(j, time.Duration(j)*time.Second), now(i)) {
+		for j := max(0, i-120); j <= i; j++ { // older ones are refused by their age
+			if s.first(by, proof(j, time.Duration(j)*time.Second), now(i)) {
 				t.Fatalf("proof %d passes again at %d", j, i)
 			}
 		}

@@ -68,8 +68,9 @@ type Config struct {
 	DPoPNonceKey []byte
 
 	// ReplaySize bounds how many proofs are remembered, so that none is used twice. When
-	// more than that come within about three minutes, older ones are forgotten, and
-	// proofs as old as those refused.
+	// more than that come within about three minutes, the proofs of the subjects and
+	// clients with the most of them are forgotten first, and their proofs as old as
+	// those refused.
 	ReplaySize int
 
 	// JWKSURL says where the keys are. Default: jwks_uri of the issuer's

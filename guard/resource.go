@@ -34,7 +34,7 @@ func newResource(c Config) *resource {
 	}
 	r := &resource{
 		origin: u.Scheme + "://" + u.Host, metadataPath: wellKnown + strings.TrimSuffix(u.EscapedPath(), "/"),
-		requestURL: c.RequestURL, now: c.Now, spent: newReplays(c.ReplaySize, DefaultProofWindow+proofAhead),
+		requestURL: c.RequestURL, now: c.Now, spent: newReplays(c.ReplaySize, DefaultProofWindow+time.Second),
 	}
 	r.metadataURL = r.origin + r.metadataPath
 	if r.document, err = json.Marshal(describe(c)); err != nil {
@@ -75,7 +75,7 @@ func (s *resource) possession(w http.ResponseWriter, r *http.Request, en *entry,
 		return refuse(ErrProof, err)
 	case proof.JKT != en.claims.JKT:
 		return refuse(ErrBound, errors.New("the proof is of another key"))
-	case !s.spent.first(proof, now):
+	case !s.spent.first(holderOf(en.claims), proof, now):
 		return refuse(ErrProof, errors.New("the proof was used before"))
 	}
 	if s.nonces != nil {
