@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Claims are what a verified access token says. One value may be shared by
-// many requests that carry the same token: read it, do not change it.
+// Claims are what a verified access token says. Each caller of Verify and each request
+// has a value of its own.
 type Claims struct {
 	Issuer      string
 	Subject     string // the account, or the client itself
@@ -31,6 +31,34 @@ type Claims struct {
 	bound   bool             // has "cnf"
 	payload string           // the signed JSON
 	now     func() time.Time // the clock of the Guard that verified it
+}
+
+// ownClaims are a copy of claims for one caller. The words lie beside the claims, so that
+// the copy of usual claims is one allocation.
+type ownClaims struct {
+	claims Claims
+	words  [16]string
+}
+
+// take copies c and its lists.
+func (o *ownClaims) take(c *Claims) {
+	o.claims = *c
+	words := o.words[:0]
+	for _, list := range []*[]string{&o.claims.Audience, &o.claims.Scopes, &o.claims.Roles, &o.claims.Permissions, &o.claims.AMR} {
+		if len(*list) == 0 {
+			continue
+		}
+		start := len(words)
+		words = append(words, *list...)
+		*list = slices.Clip(words[start:])
+	}
+}
+
+// own returns a copy of c that shares nothing with it that can be changed.
+func (c *Claims) own() *Claims {
+	o := &ownClaims{}
+	o.take(c)
+	return &o.claims
 }
 
 // HasScope tells whether the token carries the scope.

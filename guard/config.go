@@ -74,7 +74,8 @@ type Config struct {
 	ReplaySize int
 
 	// JWKSURL says where the keys are. Default: jwks_uri of the issuer's
-	// /.well-known/openid-configuration, else its /.well-known/jwks.json.
+	// /.well-known/openid-configuration, which must be at the issuer's origin, else its
+	// /.well-known/jwks.json.
 	JWKSURL string
 
 	// FetchKeys, when set, delivers the JSON Web Key Set instead of HTTP, for
@@ -131,8 +132,8 @@ type Config struct {
 	// WriteHeader(err.Status). Default: problem+json.
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
-	// Logger hears of failed key fetches and odd key sets, never of tokens.
-	// Default: silent.
+	// Logger receives failed key fetches and odd key sets, never tokens.
+	// Default: slog.Default().
 	Logger *slog.Logger
 
 	// InsecureAllowHTTP permits http for hosts other than loopback. Whoever can
@@ -183,7 +184,7 @@ func (c Config) withDefaults() Config {
 		c.Now = time.Now
 	}
 	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
+		c.Logger = slog.Default()
 	}
 	return c
 }

@@ -1,11 +1,13 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -45,17 +47,14 @@ func newRemote(c Config) *remote {
 
 // keySet is a source.
 func (r *remote) keySet(ctx context.Context) ([]byte, time.Duration, error) {
-	url := r.fixed
-	if url == "" {
-		url = r.found
-	}
-	if url == "" {
+	address := cmp.Or(r.fixed, r.found)
+	if address == "" {
 		var err error
-		if url, err = r.discover(ctx); err != nil {
+		if address, err = r.discover(ctx); err != nil {
 			return nil, 0, fmt.Errorf("discover keys: %w", err)
 		}
 	}
-	a, err := r.get(ctx, url)
+	a, err := r.get(ctx, address)
 	if err == nil && a.status != http.StatusOK {
 		err = fmt.Errorf("status %d", a.status)
 	}
@@ -63,7 +62,7 @@ func (r *remote) keySet(ctx context.Context) ([]byte, time.Duration, error) {
 		r.found = "" // perhaps it has moved: ask again next time
 		return nil, 0, fmt.Errorf("get key set: %w", err)
 	}
-	r.found = url
+	r.found = address
 	return a.body, a.maxAge, nil
 }
 
@@ -83,19 +82,33 @@ func (r *remote) discover(ctx context.Context) (string, error) {
 	if a.status != http.StatusOK {
 		return "", fmt.Errorf("status %d", a.status)
 	}
-	issuer, url, err := parseDiscovery(a.body)
+	issuer, address, err := parseDiscovery(a.body)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("read discovery document: %w", err)
 	case issuer != r.issuer:
 		return "", fmt.Errorf("the document is of issuer %q, not of %q", issuer, r.issuer)
-	case url == "":
+	case address == "":
 		return fallback, nil
 	}
-	if err := checkURL(url, r.allowHTTP); err != nil {
+	if err := checkURL(address, r.allowHTTP); err != nil {
 		return "", fmt.Errorf("jwks_uri %w", err)
 	}
-	return url, nil
+	if !r.ofIssuer(address) {
+		return "", fmt.Errorf("jwks_uri %q is not at the issuer's origin; if the keys are there, set Config.JWKSURL", address)
+	}
+	return address, nil
+}
+
+// ofIssuer tells whether the URL has the issuer's origin. One wrong answer must not make
+// somebody else's keys the issuer's.
+func (r *remote) ofIssuer(raw string) bool {
+	issuer, err := url.Parse(r.issuer)
+	if err != nil {
+		return false
+	}
+	u, err := url.Parse(raw)
+	return err == nil && sameOrigin(issuer, u)
 }
 
 func parseDiscovery(body []byte) (issuer, jwksURL string, err error) {
@@ -123,8 +136,8 @@ type answer struct {
 	maxAge time.Duration
 }
 
-func (r *remote) get(ctx context.Context, url string) (*answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func (r *remote) get(ctx context.Context, address string) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}

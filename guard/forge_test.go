@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"maps"
 	"math/big"
 	"net/http"
@@ -254,6 +255,7 @@ func reply(status int, body string) *http.Response {
 func newGuard(t testing.TB, s *station, c *clock, change func(*Config)) *Guard {
 	t.Helper()
 	config := Config{Issuer: issuerURL, HTTPClient: &http.Client{Transport: s}, Now: c.Now}
+	config.Logger = slog.New(slog.DiscardHandler)
 	if change != nil {
 		change(&config)
 	}

@@ -71,8 +71,7 @@ func (g *Guard) Ready(ctx context.Context) error {
 }
 
 // Verify checks a token, without a "Bearer" in front, and returns what it
-// says. The claims may be shared with other callers: do not change them.
-// Every error is an *Error. A token that is bound to a key is refused with
+// says, in a value of the caller's own. Every error is an *Error. A token that is bound to a key is refused with
 // ErrBound: whoever shows it has to prove the key, as Require makes sure.
 func (g *Guard) Verify(ctx context.Context, token string) (*Claims, error) {
 	en, e := g.verify(ctx, token)
@@ -82,7 +81,7 @@ func (g *Guard) Verify(ctx context.Context, token string) (*Claims, error) {
 	if e != nil {
 		return nil, e
 	}
-	return en.claims, nil
+	return en.claims.own(), nil
 }
 
 // VerifyUnproved is Verify for those who check the proof of possession themselves:
@@ -94,7 +93,7 @@ func (g *Guard) VerifyUnproved(ctx context.Context, token string) (*Claims, erro
 	if e != nil {
 		return nil, e
 	}
-	return en.claims, nil
+	return en.claims.own(), nil
 }
 
 func (g *Guard) verify(ctx context.Context, token string) (*entry, *Error) {

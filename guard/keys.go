@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,7 @@ type keys struct {
 	mu       sync.Mutex // guards what follows
 	flight   *flight
 	failures int
+	failure  error     // of the last fetch, nil after a good one
 	forced   time.Time // last fetch for an unknown key id
 }
 
@@ -68,7 +70,7 @@ func (k *keys) current(ctx context.Context, now time.Time) (*keySet, *Error) {
 	}
 	f := k.start(byAge, now)
 	if f == nil {
-		return nil, k.unavailable(errBackingOff)
+		return nil, k.unavailable(k.lastFailure())
 	}
 	if err := k.wait(ctx, f); err != nil {
 		return nil, k.unavailable(err)
@@ -138,6 +140,7 @@ func (k *keys) run(f *flight) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	wait := k.refresh
+	k.failure = err
 	if err != nil {
 		k.failures++
 		wait = min(time.Second<<min(k.failures-1, 10), k.minRefetch, k.refresh)
@@ -184,6 +187,16 @@ func (k *keys) wait(ctx context.Context, f *flight) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// lastFailure says why there are no keys while the next fetch is not due.
+func (k *keys) lastFailure() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failure == nil {
+		return errBackingOff
+	}
+	return fmt.Errorf("%w: %w", errBackingOff, k.failure)
 }
 
 func (k *keys) unavailable(cause error) *Error {

@@ -84,7 +84,8 @@ func TestDiscovery(t *testing.T) {
 		keysAt   string
 		ok       bool
 	}{
-		"jwks_uri":           {200, `{"issuer":"` + issuerURL + `","jwks_uri":"` + elsewhere + `"}`, elsewhere, true},
+		"jwks_uri":           {200, `{"issuer":"` + issuerURL + `","jwks_uri":"` + issuerURL + `/keys"}`, issuerURL + "/keys", true},
+		"jwks_uri elsewhere": {200, `{"issuer":"` + issuerURL + `","jwks_uri":"` + elsewhere + `"}`, elsewhere, false},
 		"no jwks_uri":        {200, `{"issuer":"` + issuerURL + `"}`, issuerURL + "/.well-known/jwks.json", true},
 		"no document":        {404, "", issuerURL + "/.well-known/jwks.json", true},
 		"other issuer":       {200, `{"issuer":"https://evil.test","jwks_uri":"` + elsewhere + `"}`, elsewhere, false},

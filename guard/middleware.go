@@ -54,7 +54,8 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, p *policy, next ht
 		g.WriteError(w, r, e)
 		return
 	}
-	ctx := &claimsContext{Context: r.Context(), claims: *en.claims}
+	ctx := &claimsContext{Context: r.Context()}
+	ctx.take(en.claims)
 	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
@@ -129,7 +130,7 @@ func (f failed) Read([]byte) (int, error) { return 0, f.err }
 // where context.WithValue and a copy of the claims would need two.
 type claimsContext struct {
 	context.Context
-	claims Claims
+	ownClaims
 }
 
 type claimsKey struct{}
@@ -141,8 +142,17 @@ func (c *claimsContext) Value(k any) any {
 	return c.Context.Value(k)
 }
 
-// FromContext returns the claims that Require or Optional has put into the
-// request's context, false if there are none.
+// NewContext returns a context in which FromContext finds a copy of the claims. It is
+// for doors that Require does not fit, such as a gRPC interceptor that calls Verify and
+// Check itself, and for tests of handlers.
+func NewContext(ctx context.Context, c *Claims) context.Context {
+	own := &claimsContext{Context: ctx}
+	own.take(c)
+	return own
+}
+
+// FromContext returns the claims that Require, Optional or NewContext has put into the
+// context, false if there are none.
 func FromContext(ctx context.Context) (*Claims, bool) {
 	c, ok := ctx.Value(claimsKey{}).(*Claims)
 	return c, ok

@@ -9,13 +9,19 @@ import (
 )
 
 // Requirement is something a token must carry. Make one with Scope, Role,
-// Permission or one of their Any forms, with ACR or MaxAge.
+// Permission or one of their Any forms, with ACR, MaxAge or AnyOf.
 type Requirement struct {
 	kind  error // ErrScope, ErrRole, ErrPermission, ErrACR or ErrMaxAge
 	names []string
 	any   bool
 	age   time.Duration
+	of    []Requirement // of AnyOf, and nothing else with it
 }
+
+// AnyOf requires that at least one of the requirements is met. An API that programs and
+// people call may ask for AnyOf(Scope("orders:read"), Permission("orders:read")). The
+// refusal is that of the first.
+func AnyOf(reqs ...Requirement) Requirement { return Requirement{of: reqs, any: true} }
 
 // ACR requires that the person signed in in one of the ways, named as in "acr". The
 // refusal asks the client for such a sign-in (RFC 9470): put the best first.
@@ -94,24 +100,32 @@ type policy struct {
 func compile(reqs []Requirement) policy {
 	p := policy{reqs: reqs}
 	var scopes, acr []string
-	for _, r := range reqs {
-		r.mustMakeSense()
-		switch r.kind {
-		case ErrScope:
-			scopes = append(scopes, r.names...)
-		case ErrACR:
-			acr = append(acr, r.names...)
-		case ErrMaxAge:
-			if p.age == 0 || r.age < p.age {
-				p.age = r.age
+	var collect func([]Requirement)
+	collect = func(reqs []Requirement) {
+		for _, r := range reqs {
+			r.mustMakeSense()
+			switch r.kind {
+			case ErrScope:
+				scopes = append(scopes, r.names...)
+			case ErrACR:
+				acr = append(acr, r.names...)
+			case ErrMaxAge:
+				if p.age == 0 || r.age < p.age {
+					p.age = r.age
+				}
 			}
+			collect(r.of)
 		}
 	}
+	collect(reqs)
 	p.scope, p.acr = strings.Join(scopes, " "), strings.Join(acr, " ")
 	return p
 }
 
 func (r Requirement) mustMakeSense() {
+	if len(r.of) > 0 {
+		return // each of them is looked at by itself
+	}
 	if r.kind == ErrMaxAge {
 		if r.age < time.Second {
 			panic(fmt.Sprintf("guard: MaxAge(%v) is less than a second", r.age))
@@ -147,6 +161,9 @@ func (p *policy) check(g *grants) *Error {
 }
 
 func (p *policy) refuse(r *Requirement) *Error {
+	if len(r.of) > 0 {
+		return p.refuse(&r.of[0])
+	}
 	if r.kind == ErrMaxAge {
 		e := refuse(r.kind, fmt.Errorf("needs one within %v", r.age))
 		e.ACR, e.MaxAge = p.acr, p.age
@@ -163,6 +180,9 @@ func (p *policy) refuse(r *Requirement) *Error {
 }
 
 func (r *Requirement) metBy(g *grants) bool {
+	if len(r.of) > 0 {
+		return slices.ContainsFunc(r.of, func(r Requirement) bool { return r.metBy(g) })
+	}
 	switch r.kind {
 	case ErrRole:
 		return r.met(g.roles)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -238,6 +239,7 @@ func (s *Service) newGuard(ctx context.Context, what sentry) (*guard.Guard, erro
 			return s.keys.JWKS(ctx, what.tenant)
 		},
 		Now:               s.now,
+		Logger:            slog.New(slog.DiscardHandler), // the ring logs what fails
 		CacheSize:         4096,
 		RefreshInterval:   10 * time.Second,
 		MinRefetch:        time.Second,

@@ -1,0 +1,79 @@
+package guard
+
+import (
+	"bytes"
+	"crypto/elliptic"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A discovery document that names another origin does not send the guard there, at the
+// start or later; an address in the configuration does.
+func TestRepair_H3_KeysAreAtTheIssuer(t *testing.T) {
+	t.Parallel()
+	evil, es := newES(elliptic.P256(), "ES256", "evil"), esSigner()
+	const elsewhere = "https://keys.elsewhere.test/jwks.json"
+	var turned, broken atomic.Bool
+	st := newStation()
+	st.set(func(r *http.Request) (*http.Response, error) {
+		switch address := r.URL.String(); {
+		case strings.HasSuffix(address, "/.well-known/openid-configuration") && turned.Load():
+			return reply(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+elsewhere+`"}`), nil
+		case strings.HasSuffix(address, "/.well-known/openid-configuration"):
+			return reply(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+issuerURL+`/jwks"}`), nil
+		case address == elsewhere:
+			return reply(200, string(jwks(evil.jwk(nil)))), nil
+		case address == issuerURL+"/jwks" && !broken.Load():
+			return reply(200, string(jwks(es.jwk(nil)))), nil
+		}
+		return reply(404, ""), nil
+	})
+	c := newClock()
+	g := newGuard(t, st, c, nil)
+	accepts(t, g, es.good())
+
+	turned.Store(true)
+	broken.Store(true) // so the guard asks again where the keys are
+	for range 5 {
+		c.Advance(DefaultRefreshInterval)
+		refuses(t, g, evil.good(), ErrSignature)
+		accepts(t, g, es.token(es.header(), good(map[string]any{"exp": c.Now().Add(time.Hour).Unix()})))
+	}
+	if err := newGuard(t, st, newClock(), nil).Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "JWKSURL") {
+		t.Errorf("a guard that starts with the wrong document: %v", err)
+	}
+	accepts(t, newGuard(t, st, newClock(), func(c *Config) { c.JWKSURL = elsewhere }), evil.good())
+}
+
+// An issuer that is not spelled as its document spells it is in the log and in what
+// Ready says, at the first attempt and between attempts.
+func TestRepair_N8_WrongIssuerIsSaid(t *testing.T) {
+	t.Parallel()
+	const document = "https://id.test/acme"
+	for _, issuer := range []string{document + "/", "https://ID.test/acme"} {
+		st := newStation()
+		st.set(func(*http.Request) (*http.Response, error) {
+			return reply(200, `{"issuer":"`+document+`","jwks_uri":"`+document+`/jwks"}`), nil
+		})
+		var log bytes.Buffer
+		g := newGuard(t, st, newClock(), func(c *Config) {
+			c.Issuer, c.Logger = issuer, slog.New(slog.NewTextHandler(&log, nil))
+		})
+		for range 2 {
+			err := g.Ready(t.Context())
+			if err == nil || !strings.Contains(err.Error(), document) || !strings.Contains(err.Error(), issuer) {
+				t.Errorf("Ready of %s: %v", issuer, err)
+			}
+		}
+		if !strings.Contains(log.String(), document) {
+			t.Errorf("log: %s", &log)
+		}
+	}
+	if (Config{}).withDefaults().Logger != slog.Default() {
+		t.Error("without a Logger the guard is silent")
+	}
+}
