@@ -221,3 +221,24 @@ func form(h *house, path, body string, headers ...string) reply {
 	headers = append([]string{"Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin", "Accept: text/html"}, headers...)
 	return h.do(request("POST", path, body, headers...))
 }
+
+// Pages of mailed links send no Referer, so browsers without Fetch Metadata (Safari
+// before 16.4) call the origin of their forms null.
+func TestRepair_B10_NullOriginOfOurOwnForm(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	send := func(path string, headers ...string) reply {
+		headers = append([]string{"Content-Type: application/x-www-form-urlencoded", "Accept: text/html", "Origin: null"}, headers...)
+		return h.do(request("POST", path, "token=wwl_bogus&password=another+good+password", headers...))
+	}
+	for _, path := range []string{"/verify-email", "/reset-password"} {
+		if r := h.want(send(path), 400, ""); !strings.Contains(string(r.body), "<h1>") {
+			t.Errorf("%s: %s", path, r.body)
+		}
+		h.want(send(path, "Sec-Fetch-Site: same-origin"), 400, "")
+		h.want(send(path, "Sec-Fetch-Site: cross-site"), 403, "")
+	}
+	for _, path := range []string{"/login", "/logout", "/account/logout"} {
+		h.want(send(path), 403, "")
+	}
+}

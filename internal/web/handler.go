@@ -26,6 +26,7 @@ type route struct {
 	fail   func(*exchange, error) // writes a refusal in the words of the dialect
 
 	foreign bool // pages of other sites may send forms here
+	mailed  bool // the form holds the secret of a mailed link, and its page sends no Referer
 	bearer  bool // an Authorization header is understood here
 	lasting bool // served from memory while the database is away
 	label   string
@@ -46,10 +47,10 @@ func (s *Server) page(pattern string, who who, h handler) {
 	s.add(pattern, &route{who: who, run: asPage(h), fail: (*exchange).writeProblemPage})
 }
 
-// form adds what a page's form is sent to: POST, form body, 303 on success. A
-// request from another site is refused before the handler.
+// form adds what the form of a mailed link's page is sent to: POST, form body, 303 on
+// success. A request from another site is refused before the handler.
 func (s *Server) form(pattern string, who who, count counted, h handler) {
-	s.add(pattern, &route{who: who, count: count, fail: (*exchange).writeProblemPage, run: asPage(func(ex *exchange, r *http.Request) error {
+	s.add(pattern, &route{who: who, count: count, mailed: true, fail: (*exchange).writeProblemPage, run: asPage(func(ex *exchange, r *http.Request) error {
 		if err := ex.readForm(r); err != nil {
 			return err
 		}

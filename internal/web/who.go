@@ -1,6 +1,7 @@
 package web
 
 import (
+	"mime"
 	"net/http"
 
 	"github.com/watchword-auth/watchword/guard"
@@ -94,6 +95,9 @@ func (ex *exchange) crossSite() error {
 	if len(r.Header["Authorization"]) > 0 && ex.route.bearer {
 		return nil
 	}
+	if ex.route.mailed && hidesOrigin(r) {
+		return nil // the secret in the form is proof enough: no other site knows it
+	}
 	if ex.server.sameOrigin.Check(r) != nil {
 		return errCrossSite()
 	}
@@ -101,6 +105,13 @@ func (ex *exchange) crossSite() error {
 		return errCrossSite()
 	}
 	return nil
+}
+
+// hidesOrigin reports a form of a page under no-referrer, sent by a browser without
+// Fetch Metadata: it calls the origin of our own form null (Fetch §3.2).
+func hidesOrigin(r *http.Request) bool {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return media == "application/x-www-form-urlencoded" && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "null"
 }
 
 func errCrossSite() *Problem {
