@@ -53,15 +53,20 @@ func (v *visitor) ask(pairs ...string) (oidc.Step, error) { return v.send(false,
 
 func (v *visitor) send(posted bool, pairs ...string) (oidc.Step, error) {
 	v.h.t.Helper()
-	values := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		values.Add(pairs[i], pairs[i+1])
-	}
-	f, err := oidc.ParseAuthorizeForm(values.Encode())
+	f, err := oidc.ParseAuthorizeForm(pairsOf(pairs...))
 	v.h.ok(err)
 	step, err := v.h.Authorize(v.h.t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: f, Posted: posted, Browser: v.b})
 	v.keep(step)
 	return step, err
+}
+
+// pairsOf makes a query of names and values.
+func pairsOf(pairs ...string) string {
+	values := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		values.Add(pairs[i], pairs[i+1])
+	}
+	return values.Encode()
 }
 
 func (v *visitor) keep(step oidc.Step) {

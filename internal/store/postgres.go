@@ -21,6 +21,7 @@ type postgresDB struct {
 	pool *sql.DB
 	wait time.Duration
 	size int
+	turn chan struct{} // holds one token while a write that has lost a race runs again
 }
 
 // attempts bounds how often a lost race is run again.
@@ -45,7 +46,7 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
 	pool.SetMaxOpenConns(cfg.Connections)
 	pool.SetMaxIdleConns(cfg.Connections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return &postgresDB{pool: pool, wait: cfg.Wait, size: cfg.Connections}, nil
+	return &postgresDB{pool: pool, wait: cfg.Wait, size: cfg.Connections, turn: make(chan struct{}, 1)}, nil
 }
 
 var errUnescaped = errors.New("the password, or the user name, has an @; write it as %40")
@@ -126,7 +127,7 @@ func (q *pgQuery) exec(text string, args ...any) (sql.Result, error) {
 }
 
 func (db *postgresDB) read(ctx context.Context, fn func(querier) error) error {
-	return db.retry(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, fn)
+	return db.retry(ctx, transaction{options: sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}}, fn)
 }
 
 // poolQuery runs each statement in a transaction of its own: one round trip, where
@@ -196,19 +197,40 @@ func (db *postgresDB) swap(ctx context.Context, fn func(querier) (bool, error)) 
 // write is serializable, so that two nodes behave like SQLite's one writer: what
 // fn read still holds when it commits, or fn runs again.
 func (db *postgresDB) write(ctx context.Context, fn func(querier) error) error {
-	return db.retry(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable}, fn)
+	return db.retry(ctx, transaction{options: sql.TxOptions{Isolation: sql.LevelSerializable}}, fn)
 }
 
-func (db *postgresDB) retry(ctx context.Context, opts *sql.TxOptions, fn func(querier) error) error {
+// transaction says how one is begun.
+type transaction struct {
+	options sql.TxOptions
+	turn    bool // wait for the other nodes first
+}
+
+// retry runs fn again after a lost race, which a read never meets. A write that has
+// lost one keeps the turn of its process until it is through, and takes that of all
+// nodes in each further transaction. So the retries of many writes do not race among
+// themselves, and a write is not refused because there are many.
+func (db *postgresDB) retry(ctx context.Context, how transaction, fn func(querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, db.wait)
 	defer cancel()
 	for n := 1; ; n++ {
-		err := db.once(ctx, opts, fn)
+		err := db.once(ctx, how, fn)
+		lost := postgres.lostRace(err)
 		// A read that was cut off has done nothing; of a write that is not known. All
 		// connections may be cut within a moment, each when it is used next.
-		again := postgres.lostRace(err) || n <= 2 && clashed(err) || opts.ReadOnly && n <= 4 && err != nil && cut(err)
+		again := lost || n <= 2 && clashed(err) || how.options.ReadOnly && n <= 4 && err != nil && cut(err)
 		if !again || n == attempts {
 			return err
+		}
+		if lost && !how.turn {
+			select {
+			case db.turn <- struct{}{}:
+			case <-ctx.Done():
+				return err
+			}
+			defer func() { <-db.turn }()
+			how.turn = true
+			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -218,12 +240,17 @@ func (db *postgresDB) retry(ctx context.Context, opts *sql.TxOptions, fn func(qu
 	}
 }
 
+// lockTurn makes a transaction wait until no other node retries a write. It has to be
+// the first statement: unlike any other it takes no snapshot, so the transaction sees
+// what was committed while it waited. No statement of ours conflicts with the lock.
+const lockTurn = "LOCK TABLE settings IN SHARE UPDATE EXCLUSIVE MODE"
+
 // begin starts a transaction. An idle connection may turn out to be dead, and so
 // may all of them after a restart of the server: nothing has happened yet, so the
 // next one is tried, and at last a new one.
-func (db *postgresDB) begin(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error) {
+func (db *postgresDB) begin(ctx context.Context, how transaction) (*sql.Tx, error) {
 	for n := 0; ; n++ {
-		tx, err := db.pool.BeginTx(ctx, opts)
+		tx, err := db.pool.BeginTx(ctx, &how.options)
 		if err == nil || n > db.size || ctx.Err() != nil || !cut(err) {
 			return tx, err
 		}
@@ -233,12 +260,17 @@ func (db *postgresDB) begin(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, 
 	}
 }
 
-func (db *postgresDB) once(ctx context.Context, opts *sql.TxOptions, fn func(querier) error) (err error) {
-	tx, err := db.begin(ctx, opts)
+func (db *postgresDB) once(ctx context.Context, how transaction, fn func(querier) error) (err error) {
+	tx, err := db.begin(ctx, how)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() // does nothing after a commit
+	if how.turn {
+		if _, err := tx.ExecContext(ctx, lockTurn); err != nil {
+			return err
+		}
+	}
 	q := &pgQuery{ctx: ctx, tx: tx}
 	refusal := fn(q)
 	if q.lost != nil && (refusal == nil || keeps(refusal) || postgres.unavailable(q.lost)) {
@@ -247,7 +279,7 @@ func (db *postgresDB) once(ctx context.Context, opts *sql.TxOptions, fn func(que
 	if refusal != nil && !keeps(refusal) {
 		return refusal
 	}
-	if opts.ReadOnly {
+	if how.options.ReadOnly {
 		return refusal
 	}
 	if err := fault.Point(fault.StoreBeforeCommit); err != nil {
