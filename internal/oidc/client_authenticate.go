@@ -57,8 +57,20 @@ func (s *Service) admit(ctx context.Context, c Caller) error {
 	if !c.Client.Public() {
 		return nil
 	}
+	return s.take(ctx, publicKey(c), s.cfg.Rates.Public)
+}
+
+// readmit gives back what admit took, for a request that turned out to be one of a person's
+// own client.
+func (s *Service) readmit(ctx context.Context, c Caller) {
+	if c.Client.Public() {
+		s.refund(ctx, publicKey(c), s.cfg.Rates.Public)
+	}
+}
+
+func publicKey(c Caller) string {
 	addr, _ := netip.ParseAddr(c.Actor.IP) // what is no address is counted as one
-	return s.take(ctx, "client.public|"+limit.Key(addr), s.cfg.Rates.Public)
+	return "client.public|" + limit.Key(addr)
 }
 
 // asking reads the client, by the document at its id if that is where it is described.

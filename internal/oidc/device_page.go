@@ -91,7 +91,7 @@ func (s *Service) takeGuess(ctx context.Context, in DeviceForm) (settle func(), 
 	}
 	return func() {
 		for _, c := range all {
-			_ = s.cfg.Limiter.Refund(ctx, c.key, c.rate, 1) // at worst a right code counts
+			s.refund(ctx, c.key, c.rate)
 		}
 	}, nil
 }

@@ -29,13 +29,24 @@ type possession struct {
 // proved key, and nothing when there is no proof. Refusals are *Error with
 // InvalidProof or UseNonce.
 func (s *Service) proof(ctx context.Context, r Request) (jkt string, err error) {
-	if len(r.Proof) == 0 {
-		return "", nil
+	p, err := s.checkProof(r)
+	if err != nil || p.JKT == "" {
+		return "", err
 	}
-	return s.possess(ctx, possession{tenant: r.Tenant, proofs: r.Proof, method: r.Method, url: r.URL})
+	return p.JKT, s.spendProof(ctx, r.Tenant, p)
 }
 
-func (s *Service) possess(ctx context.Context, p possession) (jkt string, err error) {
+// checkProof checks the proof of a request and spends nothing. The zero Proof means that
+// there is none. Refusals are those of proof.
+func (s *Service) checkProof(r Request) (guard.Proof, error) {
+	if len(r.Proof) == 0 {
+		return guard.Proof{}, nil
+	}
+	return s.possess(possession{tenant: r.Tenant, proofs: r.Proof, method: r.Method, url: r.URL})
+}
+
+// possess checks a proof and spends nothing.
+func (s *Service) possess(p possession) (guard.Proof, error) {
 	rules := guard.ProofRules{Method: p.method, URL: p.url, AccessToken: p.access, Now: s.cfg.Now()}
 	if s.cfg.DPoPNonce {
 		nonces := s.nonces(p.tenant)
@@ -44,11 +55,11 @@ func (s *Service) possess(ctx context.Context, p possession) (jkt string, err er
 	proof, err := guard.CheckProof(p.proofs, rules)
 	if e, ok := errors.AsType[*guard.ProofError](err); ok {
 		if e.Code == guard.UseNonce {
-			return "", &Error{Code: UseNonce, Desc: "repeat the request with the nonce of the DPoP-Nonce header in the proof", Err: e.Err, Nonce: true}
+			return proof, &Error{Code: UseNonce, Desc: "repeat the request with the nonce of the DPoP-Nonce header in the proof", Err: e.Err, Nonce: true}
 		}
-		return "", refuseProof(e.Err)
+		return proof, refuseProof(e.Err)
 	}
-	return proof.JKT, s.spendProof(ctx, p.tenant, proof)
+	return proof, err
 }
 
 // VerifyBound is token.Service.Verify for a token of the scheme DPoP: it is bound to a
@@ -72,16 +83,19 @@ func (s *Service) VerifyBound(ctx context.Context, r Request, raw string) (*guar
 // holds makes sure that the request of a protected resource proves the key of its
 // token.
 func (s *Service) holds(ctx context.Context, jkt string, p possession) error {
-	proved, err := s.possess(ctx, p)
+	proved, err := s.possess(p)
+	if err == nil && proved.JKT != jkt { // a proof by another key leaves no row
+		return refuseToken(InvalidToken, token.TypeDPoP, "the access token is bound to another key")
+	}
+	if err == nil {
+		err = s.spendProof(ctx, p.tenant, proved)
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		e.Scheme = token.TypeDPoP
 		return e
 	}
 	if err != nil {
 		return fmt.Errorf("check proof: %w", err)
-	}
-	if proved != jkt {
-		return refuseToken(InvalidToken, token.TypeDPoP, "the access token is bound to another key")
 	}
 	return nil
 }
@@ -99,6 +113,19 @@ func (s *Service) spendProof(ctx context.Context, tenant auth.TenantID, p guard.
 		return fmt.Errorf("spend proof: %w", err)
 	}
 	return nil
+}
+
+// spendCounted spends the proof of a request for tokens, if there is one. Each proof leaves a
+// row, and a public client has proved nothing before its grant: it is counted as in admit.
+// settle gives the token back; call it when the grant was good.
+func (s *Service) spendCounted(ctx context.Context, c Caller, p guard.Proof) (settle func(), err error) {
+	if p.JKT == "" {
+		return func() {}, nil
+	}
+	if err := s.admit(ctx, c); err != nil {
+		return nil, err
+	}
+	return func() { s.readmit(ctx, c) }, s.spendProof(ctx, c.Tenant.ID, p)
 }
 
 // clockSpread is by how much the clocks of our nodes may differ.

@@ -35,13 +35,25 @@ func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens,
 	}
 	digest := secret.Digest(raw)
 	var draft token.Draft
-	err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
-		err := poll(tx, r, digest, s.cfg.DeviceLifetime)
-		if err == nil {
-			draft, err = s.takeDevice(tx, r, digest, audience)
-		}
+	// Most polls change nothing, and whoever has a code may send any number of them: those
+	// are answered from reading alone.
+	err = s.cfg.DB.Look(ctx, r.Tenant.ID, func(tx *store.Tx) error {
+		_, err := s.readPoll(tx, r, digest)
 		return err
 	})
+	if err == nil {
+		err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
+			p, err := s.readPoll(tx, r, digest)
+			if err != nil {
+				return err
+			}
+			if p.refusal != nil {
+				return notePoll(tx, digest, p)
+			}
+			draft, err = s.takeDevice(tx, r, digest, audience)
+			return err
+		})
+	}
 	if err != nil {
 		if _, ok := errors.AsType[*Error](err); ok {
 			return auth.Tokens{}, err
@@ -55,34 +67,50 @@ func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens,
 	return tokens, nil
 }
 
-// poll notes the poll and says how the device stands; nil when it is approved.
-func poll(tx *store.Tx, r tokenRequest, digest string, lifetime time.Duration) error {
+// poll is what a poll of a device leads to.
+type poll struct {
+	refusal  error         // nil when the person has said yes
+	interval time.Duration // that holds from now on
+}
+
+// readPoll says what the poll leads to that has to be written down: the tokens, or a poll to
+// be noted. An error is the answer to a poll that changes nothing.
+func (s *Service) readPoll(tx *store.Tx, r tokenRequest, digest string) (poll, error) {
 	d, err := tx.Device(digest)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
-		return fmt.Errorf("read device: %w", err)
+		return poll{}, fmt.Errorf("read device: %w", err)
 	}
 	switch {
 	case err != nil || d.Client != r.Client.ID || !d.UsedAt.IsZero():
-		return noDevice()
+		return poll{}, noDevice()
 	case d.JKT != "" && d.JKT != r.jkt: // a device that asked with a key gets tokens with that key
-		return noDevice()
+		return poll{}, noDevice()
 	case !tx.Now.Before(d.ExpiresAt):
-		return refuse(ExpiredToken, "the device code has expired; start again")
+		return poll{}, refuse(ExpiredToken, "the device code has expired; start again")
 	case d.Status == auth.DeviceDenied:
-		return refuse(AccessDenied, "the person has said no")
+		return poll{}, refuse(AccessDenied, "the person has said no")
 	case d.Status == auth.DeviceApproved:
-		return nil
+		return poll{}, nil
+	}
+	since := tx.Now.Sub(d.PolledAt)
+	if d.PolledAt.IsZero() || since >= d.Interval {
+		return poll{refuse(AuthorizationPending, "nobody has decided yet"), d.Interval}, nil
 	}
 	// A device that was told to slow down and does not is told again, and its interval
 	// grows again (RFC 8628 §3.5). Beyond the life of the code that has no meaning.
-	answer, interval := refuse(AuthorizationPending, "nobody has decided yet"), d.Interval
-	if !d.PolledAt.IsZero() && tx.Now.Before(d.PolledAt.Add(d.Interval)) {
-		answer, interval = refuse(SlowDown, "wait five seconds longer between two polls from now on"), min(d.Interval+deviceInterval, lifetime)
+	p := poll{refuse(SlowDown, "wait five seconds longer between two polls from now on"), min(d.Interval+deviceInterval, s.cfg.DeviceLifetime)}
+	if d.Interval > deviceInterval && since < deviceInterval {
+		return poll{}, p.refusal // written down a moment ago
 	}
-	if err := tx.PollDevice(digest, interval); err != nil {
+	return p, nil
+}
+
+// notePoll writes down when the device polled, and gives it its answer.
+func notePoll(tx *store.Tx, digest string, p poll) error {
+	if err := tx.PollDevice(digest, p.interval); err != nil {
 		return fmt.Errorf("note poll: %w", err)
 	}
-	return store.Keep(answer)
+	return store.Keep(p.refusal)
 }
 
 // takeDevice spends the code and writes what was issued for it. The client is signed in

@@ -22,8 +22,10 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 	if err != nil {
 		return auth.Tokens{}, err
 	}
+	key := ""
 	if family, ok := s.cfg.Tokens.Family(r.Tenant.ID, raw); ok {
-		if err := s.take(ctx, "refresh.credential|"+string(family), s.cfg.Rates.Family); err != nil {
+		key = "refresh.credential|" + string(family)
+		if err := s.take(ctx, key, s.cfg.Rates.Family); err != nil {
 			return auth.Tokens{}, err
 		}
 	}
@@ -32,6 +34,9 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 	})
 	if err == nil {
 		return tokens, nil
+	}
+	if key != "" && errors.Is(err, token.ErrOtherKey) { // whoever stole it without the key
+		s.refund(ctx, key, s.cfg.Rates.Family)
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok {
 		switch e.Kind {

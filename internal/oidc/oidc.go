@@ -135,3 +135,10 @@ func (s *Service) take(ctx context.Context, key string, r limit.Rate) error {
 	}
 	return auth.Throttled(d.RetryAfter)
 }
+
+// refund gives one event back. A caller who has gone away gets it too.
+func (s *Service) refund(ctx context.Context, key string, r limit.Rate) {
+	if err := s.cfg.Limiter.Refund(context.WithoutCancel(ctx), key, r, 1); err != nil {
+		s.cfg.Log.Warn("a rate limit was not given back", "error", err)
+	}
+}

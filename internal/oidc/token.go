@@ -81,10 +81,11 @@ func (s *Service) run(ctx context.Context, g grant, r Request) (Issued, error) {
 	if !caller.Client.Allows(g.name) || g.confidential && caller.Client.Public() {
 		return Issued{}, refuse(UnauthorizedClient, "this client may not use that grant")
 	}
-	req := tokenRequest{Caller: caller, form: r.Form}
-	if req.jkt, err = s.proof(ctx, r); err != nil {
+	proof, err := s.checkProof(r)
+	if err != nil {
 		return Issued{}, err
 	}
+	req := tokenRequest{Caller: caller, form: r.Form, jkt: proof.JKT}
 	if caller.Client.Settings.DPoP && req.jkt == "" {
 		return Issued{}, refuse(unproved(g), "the tokens of this client are bound to keys: send a DPoP proof")
 	}
@@ -99,9 +100,14 @@ func (s *Service) run(ctx context.Context, g grant, r Request) (Issued, error) {
 			return Issued{}, fmt.Errorf("token: %w", err)
 		}
 	}
+	settle, err := s.spendCounted(ctx, caller, proof)
+	if err != nil {
+		return Issued{}, err
+	}
 	tokens, err := g.issue(s, ctx, req)
 	if err != nil {
 		return Issued{}, err
 	}
+	settle()
 	return Issued{Tokens: tokens, Client: caller.Client.ID}, nil
 }

@@ -24,6 +24,11 @@ const (
 	refused verdict = "refused" // a mistake of the request; the token stays as it is
 )
 
+// ErrOtherKey is the cause of a refusal of Refresh for want of the key to which the refresh
+// token is bound. Whoever was refused for that is not the client, so that it must not count
+// against the client.
+var ErrOtherKey = errors.New("it is bound to another key")
+
 // Refreshment is a refresh token that a client presents, and what it asks for it.
 type Refreshment struct {
 	Tenant   auth.TenantID
@@ -107,7 +112,7 @@ func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict
 	case f.Client != p.Client:
 		return invalid, notValid(errors.New("it belongs to another client"))
 	case f.JKT != "" && f.JKT != p.JKT:
-		return refused, notValid(errors.New("it is bound to another key"))
+		return refused, notValid(ErrOtherKey)
 	case f.EndReason == auth.EndReuse:
 		return invalid, reused()
 	case !f.RevokedAt.IsZero() || !r.Session.EndedAt.IsZero():

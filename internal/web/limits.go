@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -96,7 +97,12 @@ func (ex *exchange) settle(c counted) {
 		failed = ex.status == c.only || ex.status == http.StatusTooManyRequests
 	}
 	if c.failures && !failed {
-		s := ex.server
-		_ = s.cfg.Limiter.Refund(ex.request.Context(), c.name+"|"+limit.Key(ex.ip), c.rate(&s.cfg.Rates), 1)
+		ex.refund(c, limit.Key(ex.ip))
 	}
+}
+
+// refund gives one token back. At worst a limit stays a little stricter.
+func (ex *exchange) refund(c counted, what string) {
+	s := ex.server
+	_ = s.cfg.Limiter.Refund(context.WithoutCancel(ex.request.Context()), c.name+"|"+what, c.rate(&s.cfg.Rates), 1)
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -93,12 +94,16 @@ type RefreshToken struct {
 
 func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (*tokensOut, error) {
 	ex := exchangeOf(ctx)
-	if family, ok := s.cfg.Tokens.Family(ex.tenant.ID, in.Body.RefreshToken); ok {
+	family, known := s.cfg.Tokens.Family(ex.tenant.ID, in.Body.RefreshToken)
+	if known {
 		if err := ex.take(countFamily, string(family)); err != nil {
 			return nil, err
 		}
 	}
 	t, err := s.cfg.Tokens.Refresh(ctx, token.Refreshment{Tenant: ex.tenant.ID, Client: auth.FirstParty, Token: in.Body.RefreshToken, Actor: ex.by()})
+	if known && errors.Is(err, token.ErrOtherKey) { // whoever stole it without the key
+		ex.refund(countFamily, string(family))
+	}
 	if err != nil {
 		return nil, err
 	}

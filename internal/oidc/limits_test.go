@@ -1,0 +1,128 @@
+package oidc_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// wantThrottled reports whether the error is rate_limited.
+func (h *house) wantThrottled(err error) {
+	h.t.Helper()
+	if auth.KindOf(err) != auth.KindThrottled {
+		h.t.Errorf("got %v, want rate_limited", err)
+	}
+}
+
+// S14: whoever knows the name of a client without a secret leaves no more rows than
+// limits.public_client.ip says, and who has a good grant is not counted.
+func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		k := newPair(t, jose.ES256)
+		refresh := func(token string) (oidc.Issued, error) {
+			return h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", token), h.proof(k, tokenURL)))
+		}
+		good := h.signIn(auth.FirstParty, auth.DefaultScope).RefreshToken
+		for range 2 * publicRate.Count {
+			out, err := refresh(good)
+			h.ok(err)
+			good = out.RefreshToken
+		}
+
+		for range publicRate.Count {
+			_, err := refresh("wwr_garbage")
+			h.refused(err, oidc.InvalidGrant)
+		}
+		p := h.proof(k, tokenURL)
+		_, err := h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", "wwr_garbage"), p))
+
+		h.wantThrottled(err)
+		h.clock.Advance(publicRate.Per)
+		_, err = h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", good), p))
+		h.ok(err) // what was refused has spent nothing
+	}, func(c *oidc.Config) { c.Rates.Public = publicRate })
+}
+
+var publicRate = limit.Rate{Count: 5, Per: time.Minute}
+
+// A proof by another key than that of the access token leaves nothing, so that it works
+// once more where it belongs.
+func TestRepair_S14_ProofByAnotherKeyIsNotSpent(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		own, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		c, s := h.machine()
+		out, err := h.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, s), h.proof(own, tokenURL)))
+		h.ok(err)
+		p := h.proof(other, base+"/api/v1/me", claims{"htm": "GET", "ath": secret.Digest(out.AccessToken)})
+		call := func() error {
+			r := oidc.Request{Tenant: tenant, Proof: []string{p}, Method: "GET", URL: base + "/api/v1/me"}
+			_, err := h.VerifyBound(t.Context(), r, out.AccessToken)
+			return err
+		}
+
+		h.refused(call(), oidc.InvalidToken)
+		h.refused(call(), oidc.InvalidToken) // and not "used before"
+	})
+}
+
+// S15: polls that come before their time are answered without a write.
+func TestRepair_S15_EarlyPollsWriteNothing(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.television()
+		a := h.startDevice(c)
+		poll := func() error {
+			_, err := h.pollDevice(c, a.DeviceCode.Reveal())
+			return err
+		}
+		device := func() (d auth.Device) {
+			h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {
+				d, err = tx.Device(secret.Digest(a.DeviceCode.Reveal()))
+				return err
+			}))
+			return d
+		}
+		h.refused(poll(), oidc.AuthorizationPending)
+		h.refused(poll(), oidc.SlowDown)
+		noted := device()
+		for range 50 {
+			h.clock.Advance(50 * time.Millisecond)
+			h.refused(poll(), oidc.SlowDown)
+		}
+
+		if got := device(); got.PolledAt != noted.PolledAt || got.Interval != noted.Interval || noted.Interval != 10*time.Second {
+			t.Errorf("fifty early polls wrote: %v %v, before %v %v", got.PolledAt, got.Interval, noted.PolledAt, noted.Interval)
+		}
+		h.answerDevice(a, auth.DeviceApproved)
+		h.ok(poll())
+	})
+}
+
+// A refresh token that was stolen without the key to which it is bound uses up nothing of
+// its owner's limit.
+func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		own, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		c := h.television()
+		a := h.startDevice(c, "scope", "openid offline_access")
+		h.answerDevice(a, auth.DeviceApproved)
+		out, err := h.Token(t.Context(), proving(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
+			"device_code", a.DeviceCode.Reveal()), h.proof(own, tokenURL)))
+		h.ok(err)
+		refresh := func(k keyPair) error {
+			_, err := h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", out.RefreshToken), h.proof(k, tokenURL)))
+			return err
+		}
+		for range 10 {
+			h.refused(refresh(other), oidc.InvalidGrant)
+		}
+
+		h.ok(refresh(own))
+	}, func(c *oidc.Config) { c.Rates.Family = limit.Rate{Count: 2, Per: time.Hour} })
+}
