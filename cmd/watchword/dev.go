@@ -40,7 +40,9 @@ func (devCmd) Run(e *env) error {
 		cfg.Log.Format = "text"
 	}
 	boundMemory(cfg)
-	s, err := server.New(e.ctx, cfg, server.Options{Dev: true, Now: fault.Now, Log: e.logger(cfg), Version: version()})
+	log := e.logger(cfg)
+	warn(log, cfg)
+	s, err := server.New(e.ctx, cfg, server.Options{Dev: true, Now: fault.Now, Log: log, Version: version()})
 	if err != nil {
 		return err
 	}

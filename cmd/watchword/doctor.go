@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/config"
@@ -43,11 +44,7 @@ func (c doctorCmd) Run(e *env) error {
 	problems := config.Problems(errors.Join(err, cfg.Validate(mode)))
 	findings := c.examine(e.ctx, cfg)
 	if e.common.JSON {
-		shown := []string{}
-		for _, p := range problems {
-			shown = append(shown, p.Error())
-		}
-		if err := e.printJSON(map[string]any{"mode": mode, "settings": cfg.Explain(), "problems": shown, "checks": findings}); err != nil {
+		if err := e.printJSON(map[string]any{"mode": mode, "settings": cfg.Explain(), "problems": lines(problems), "warnings": lines(cfg.Warnings()), "checks": findings}); err != nil {
 			return err
 		}
 	} else {
@@ -89,12 +86,26 @@ func (c doctorCmd) tell(e *env, cfg *config.Config, problems []*config.Problem, 
 		}
 		fmt.Fprintf(e.Out, "  %s %-22s %s\n", mark, f.Check, f.Detail)
 	}
+	list(e.Out, "Warnings", cfg.Warnings())
+	list(e.Out, "Problems", problems)
+}
+
+func list(out io.Writer, title string, problems []*config.Problem) {
 	if len(problems) > 0 {
-		fmt.Fprintln(e.Out, "\nProblems:")
-		for _, p := range problems {
-			fmt.Fprintf(e.Out, "  - %v\n", p)
-		}
+		fmt.Fprintf(out, "\n%s:\n", title)
 	}
+	for _, p := range problems {
+		fmt.Fprintf(out, "  - %v\n", p)
+	}
+}
+
+// lines is one text for each problem, never nil.
+func lines(problems []*config.Problem) []string {
+	out := make([]string, len(problems))
+	for i, p := range problems {
+		out[i] = p.Error()
+	}
+	return out
 }
 
 // examine looks at the world that the configuration describes.

@@ -136,6 +136,13 @@ func (e *env) logger(cfg *config.Config) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(e.Err, opts))
 }
 
+// warn logs what the configuration has that an operator should know.
+func warn(log *slog.Logger, cfg *config.Config) {
+	for _, p := range cfg.Warnings() {
+		log.Warn("configuration: "+p.Msg, "setting", p.Key, "from", p.From, "fix", p.Fix)
+	}
+}
+
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

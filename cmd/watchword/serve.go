@@ -23,6 +23,7 @@ func (serveCmd) Run(e *env) error {
 	}
 	boundMemory(cfg)
 	log := e.logger(cfg)
+	warn(log, cfg)
 	s, err := server.New(e.ctx, cfg, server.Options{Now: fault.Now, Log: log, Version: version()})
 	if err != nil {
 		return err

@@ -58,7 +58,8 @@ type Config struct {
 	Audit    Audit    `key:"audit" help:"The record of who did what."`
 	Shutdown Shutdown `key:"shutdown" help:"The end of the process."`
 
-	origins map[string]origin // by key; a key that is missing has its default
+	origins  map[string]origin // by key; a key that is missing has its default
+	warnings problems
 }
 
 // Log is the section log.

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"io/fs"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 )
 
@@ -16,7 +18,11 @@ func loadYAML(t testing.TB, text string, env ...string) (*Config, error) {
 	t.Helper()
 	l := newLoader()
 	given := l.environment(env)
-	l.file([]byte(text), "watchword.yaml", 0o600)
+	info, err := fs.Stat(fstest.MapFS{"watchword.yaml": {Mode: 0o600}}, "watchword.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.file([]byte(text), "watchword.yaml", info)
 	l.apply(SourceEnv, given.given)
 	return l.finish()
 }
@@ -214,7 +220,7 @@ func TestUnknownNames(t *testing.T) {
 	}{
 		"letters swapped":         {yaml: "lisetn: x", want: "did you mean listen?"},
 		"within a section":        {yaml: "tokens: {acces_lifetime: 1m}", want: "did you mean tokens.access_lifetime?"},
-		"the section misspelt":    {yaml: "token: {algorithm: ES256}", want: "did you mean tokens.algorithm?"},
+		"the section misspelt":    {yaml: "token: {algorithm: ES256}", want: "did you mean tokens?"},
 		"the section forgotten":   {yaml: "refresh_grace: 1s", want: "did you mean tokens.refresh_grace?"},
 		"too deep":                {yaml: "listen: {host: x}", want: "did you mean listen?"},
 		"a secret as a file":      {yaml: "master_key_fil: x", want: "did you mean master_key_file?"},
@@ -304,6 +310,33 @@ func TestBrokenFiles(t *testing.T) {
 	} {
 		if _, err := loadYAML(t, text); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A name that is no setting is an error, whatever stands below it.
+func TestRepair_H9_UnknownNames(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"tokns: {}":                         "did you mean tokens?",
+		"tokns:":                            "did you mean tokens?",
+		"tokns: []":                         "did you mean tokens?",
+		"tokns: {algorithm: ES256}":         "did you mean tokens?",
+		"tokns: {a: {b: {}}}":               "did you mean tokens?",
+		"oauth: {strict: {}}":               "oauth.strict (watchword.yaml): is not a setting",
+		"oauth: {strict: {a: {}}}":          "oauth.strict (watchword.yaml): is not a setting",
+		"limits: {login: {acount: {}}}":     "did you mean limits.login.account?",
+		"listen: {}":                        "is not a plain value",
+		"listen: {port: 8080}":              "did you mean listen?",
+		"master_key_file: {path: /run/key}": "is not a setting",
+	} {
+		if _, err := loadYAML(t, text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+	for _, text := range []string{"tokens: {}", "tokens:", "limits: {login: {}}", "{}", ""} {
+		if _, err := loadYAML(t, text); err != nil {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

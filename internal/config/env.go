@@ -20,17 +20,21 @@ var serviceEnv = regexp.MustCompile(`^WATCHWORD_([A-Z0-9_]+_)?(SERVICE_HOST|SERV
 	`(tcp://|udp://|sctp://|[0-9a-f.:]+$|tcp$|udp$|sctp$)`)
 
 type environment struct {
-	config string
-	given  map[string][]given
+	config      string
+	credentials string // of systemd
+	given       map[string][]given
 }
 
 // environment sorts the variables that are ours. An empty variable is one that is
 // not set: that is how Compose files and unit files leave one out. Of two with the same
 // name the last counts, as everywhere.
 func (l *loader) environment(vars []string) environment {
-	values := map[string]string{}
+	values, credentials := map[string]string{}, ""
 	for _, v := range vars {
 		name, value, ok := strings.Cut(v, "=")
+		if name == credentialsEnv {
+			credentials = value
+		}
 		if ok && strings.HasPrefix(name, envPrefix) && value != "" && !serviceEnv.MatchString(v) &&
 			!slices.ContainsFunc(ignoredEnv, func(p string) bool { return strings.HasPrefix(name, p) }) {
 			values[name] = value
@@ -38,7 +42,7 @@ func (l *loader) environment(vars []string) environment {
 			delete(values, name)
 		}
 	}
-	env := environment{config: values[configEnv], given: map[string][]given{}}
+	env := environment{config: values[configEnv], credentials: credentials, given: map[string][]given{}}
 	delete(values, configEnv)
 	for name, value := range values {
 		f, indirect := described().byEnv[name], false

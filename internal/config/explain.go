@@ -29,6 +29,9 @@ func (c *Config) Explain() []Setting {
 	return all
 }
 
+// Warnings returns what Load has accepted and an operator has to know.
+func (c *Config) Warnings() []*Problem { return c.warnings }
+
 // String returns one "key=value" a line, secrets hidden.
 func (c Config) String() string {
 	var b strings.Builder

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -23,21 +22,21 @@ const (
 
 // readFile reads the configuration file. A missing file is a mistake only if someone
 // named it.
-func (l *loader) readFile(name string, wanted bool) (data []byte, mode fs.FileMode, ok bool) {
-	data, mode, err := readBounded(name, maxFile)
+func (l *loader) readFile(name string, wanted bool) (data []byte, info fs.FileInfo, ok bool) {
+	data, info, err := readBounded(name, maxFile)
 	switch {
 	case err == nil:
-		return data, mode, true
+		return data, info, true
 	case errors.Is(err, fs.ErrNotExist) && !wanted:
 	default:
 		l.problems.add(Problem{Key: "config", From: name, Msg: "cannot be read: " + cause(err),
 			Fix: "check the path, or leave it out"})
 	}
-	return nil, 0, false
+	return nil, nil, false
 }
 
 // file applies the settings of a YAML file.
-func (l *loader) file(data []byte, name string, mode fs.FileMode) {
+func (l *loader) file(data []byte, name string, info fs.FileInfo) {
 	if secondDocument(data) {
 		l.problems.add(Problem{Key: "config", From: name, Msg: "holds more than one YAML document",
 			Fix: "put everything into one, without lines of ---"})
@@ -53,9 +52,12 @@ func (l *loader) file(data []byte, name string, mode fs.FileMode) {
 	l.walk(k.Raw(), "", name, values)
 	for key, gs := range values {
 		f := described().byKey[key]
-		if f.kind.name == "key" && exposed(mode) && slices.ContainsFunc(gs, func(g given) bool { return !g.indirect && g.text != "" }) {
+		if f.kind.name != "key" || !slices.ContainsFunc(gs, func(g given) bool { return !g.indirect && g.text != "" }) {
+			continue
+		}
+		if p := l.guard(f, name, name, info); p != nil {
 			delete(values, key)
-			l.fail(f, Problem{From: name, Msg: "stands in a file that others can read", Fix: "run: chmod 600 " + name})
+			l.fail(f, *p)
 		}
 	}
 	l.apply(SourceFile, values)
@@ -65,11 +67,11 @@ func (l *loader) file(data []byte, name string, mode fs.FileMode) {
 func (l *loader) walk(m map[string]any, prefix, name string, values map[string][]given) {
 	for k, v := range m {
 		key := prefix + k
-		if sub, ok := v.(map[string]any); ok {
+		f, indirect := lookup(key)
+		if sub, ok := v.(map[string]any); ok && (isSection(key) || f != nil && len(sub) > 0) {
 			l.walk(sub, key+".", name, values)
 			continue
 		}
-		f, indirect := lookup(key)
 		if v == nil && (f != nil || isSection(key)) {
 			continue // "key:" with nothing behind it
 		}
@@ -91,7 +93,9 @@ func (l *loader) unknownKey(key, name string) {
 	}
 	candidates := settingKeys(false)
 	for _, s := range described().sections[1:] {
-		candidates = append(candidates, s.Key)
+		if !strings.HasPrefix(key, s.Key+".") { // in that section it stands already
+			candidates = append(candidates, s.Key)
+		}
 	}
 	l.unknown(key, name, candidates)
 }
@@ -128,48 +132,61 @@ func scalar(v any, f *Field, indirect bool) (text, refused string) {
 	return "", "is not a plain value; put it between quotes"
 }
 
-// readSecret reads a secret from its own file.
-func readSecret(name string) (string, *Problem) {
-	data, mode, err := readBounded(name, maxSecret)
-	if err != nil {
-		return "", &Problem{Msg: "the file cannot be read: " + cause(err), Fix: "check the path and the permissions"}
+// readSecret reads the secret of a setting from its own file.
+func (l *loader) readSecret(f *Field, name, from string) (string, *Problem) {
+	data, info, err := readBounded(name, maxSecret)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "", &Problem{From: from, Msg: "the file cannot be read: " + cause(err),
+			Fix: "make this process's user its owner (Kubernetes: securityContext.fsGroup with defaultMode: 0440; systemd: LoadCredential=)"}
+	case err != nil:
+		return "", &Problem{From: from, Msg: "the file cannot be read: " + cause(err), Fix: "check the path and the permissions"}
 	}
-	if exposed(mode) {
-		return "", &Problem{Msg: "the file can be read by others",
-			Fix: "run: chmod 600 " + name + " (Kubernetes: defaultMode 0400, Docker: mode 0400)"}
+	if p := l.guard(f, name, from, info); p != nil {
+		return "", p
 	}
 	text := strings.TrimRight(string(data), "\r\n")
 	if strings.TrimSpace(text) == "" {
-		return "", &Problem{Msg: "the file is empty", Fix: "put the secret into it"}
+		return "", &Problem{From: from, Msg: "the file is empty", Fix: "put the secret into it"}
 	}
 	return text, nil
 }
 
-// readBounded reads a file and tells its mode, both from the same open file.
-func readBounded(name string, limit int64) ([]byte, fs.FileMode, error) {
+// guard refuses a file with a secret that others can read or change, and warns of one
+// that more can read than is usual.
+func (l *loader) guard(f *Field, name, from string, info fs.FileInfo) *Problem {
+	p := &Problem{Key: f.Key, From: from, Fix: advice(name)}
+	switch l.judgeMode(name, info) {
+	case private:
+		return nil
+	case shared:
+		p.Msg = fmt.Sprintf("the file has mode %04o and can be read by others", info.Mode().Perm())
+		l.config.warnings.add(*p)
+		return nil
+	}
+	p.Msg = fmt.Sprintf("the file has mode %04o and can be read or changed by others", info.Mode().Perm())
+	return p
+}
+
+// readBounded reads a file and tells its mode and owner, all from the same open file.
+func readBounded(name string, limit int64) ([]byte, fs.FileInfo, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	if int64(len(data)) > limit {
-		return nil, 0, fmt.Errorf("it is larger than %v", Size(limit))
+		return nil, nil, fmt.Errorf("it is larger than %v", Size(limit))
 	}
-	return data, info.Mode(), nil
-}
-
-// exposed reports whether others than the owner may read a file. Pipes have no
-// permissions worth the name, and neither has Windows.
-func exposed(mode fs.FileMode) bool {
-	return mode.IsRegular() && mode.Perm()&0o077 != 0 && runtime.GOOS != "windows"
+	return data, info, nil
 }
 
 // cause is the error without the path, which stands in the message already.

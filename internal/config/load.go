@@ -49,8 +49,9 @@ func Load(o Options) (*Config, error) {
 	if name == "" {
 		name, wanted = filepath.Join(o.Dir, DefaultFile), false
 	}
-	if data, mode, ok := l.readFile(name, wanted); ok {
-		l.file(data, name, mode)
+	l.credentials = env.credentials
+	if data, info, ok := l.readFile(name, wanted); ok {
+		l.file(data, name, info)
 	}
 	l.apply(SourceEnv, env.given)
 	l.flags(o.Flags)
@@ -86,8 +87,9 @@ type given struct {
 }
 
 type loader struct {
-	config   *Config
-	problems problems
+	config      *Config
+	problems    problems
+	credentials string // the folder of credentials that systemd made; may be empty
 }
 
 func newLoader() *loader { return &loader{config: Default()} }
@@ -145,8 +147,7 @@ func (l *loader) applyOne(f *Field, source Source, g given) {
 		shown = mask(true)
 		g.from += " = " + strconv.Quote(g.text)
 		var p *Problem
-		if text, p = readSecret(g.text); p != nil {
-			p.From = g.from
+		if text, p = l.readSecret(f, g.text, g.from); p != nil {
 			l.fail(f, *p)
 			return
 		}

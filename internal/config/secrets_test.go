@@ -60,7 +60,7 @@ func TestAttack_OP_01_MasterKey(t *testing.T) {
 		"no file":           {"WATCHWORD_MASTER_KEY_FILE=/nonexistent/key", "cannot be read"},
 		"an empty file":     {"WATCHWORD_MASTER_KEY_FILE=" + writeFile(t, 0o600, "\n"), "is empty"},
 		"world-readable":    {"WATCHWORD_MASTER_KEY_FILE=" + writeFile(t, 0o604, goodKey), "chmod 600"},
-		"group-readable":    {"WATCHWORD_MASTER_KEY_FILE=" + writeFile(t, 0o640, goodKey), "chmod 600"},
+		"group-writable":    {"WATCHWORD_MASTER_KEY_FILE=" + writeFile(t, 0o660, goodKey), "chmod 600"},
 		"a default in file": {"WATCHWORD_MASTER_KEY_FILE=" + writeFile(t, 0o600, b64(strings.Repeat("0", 32))), "not random"},
 		"in the open file":  {"WATCHWORD_CONFIG=" + writeFile(t, 0o644, "master_key: "+goodKey), "chmod 600"},
 		"a number":          {"WATCHWORD_CONFIG=" + writeFile(t, 0o600, "master_key: 0123456789"), "between quotes"},

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -49,7 +50,10 @@ func openSQLite(ctx context.Context, cfg Config, path string, h *health) (*sqlit
 		return nil, err
 	}
 	unlock, err := lockFile(ctx, path+".lock")
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS):
+		return nil, fmt.Errorf("this process may not write to the folder of %s: %w", path, err)
+	case err != nil:
 		return nil, fmt.Errorf("wait for another process that is opening %s: %w", path, err)
 	}
 	defer unlock()
