@@ -121,7 +121,16 @@ func (c doctorCmd) examine(ctx context.Context, cfg *config.Config) []finding {
 		out = append(out, finding{name, err == nil, detail})
 	}
 	check("database", func() (string, error) { return checkDatabase(ctx, cfg) })
-	check("management listener", func() (string, error) { return describeManage(cfg), nil })
+	if path, ok := cfg.SQLite(); ok {
+		check("data folder", func() (string, error) { return checkFolder(path) })
+	}
+	check("public listener", func() (string, error) { return checkListener(cfg.Listen) })
+	check("management listener", func() (string, error) {
+		if _, err := checkListener(cfg.Manage); err != nil {
+			return "", err
+		}
+		return describeManage(cfg), nil
+	})
 	if !cfg.Limits.Redis.IsZero() {
 		check("Redis", func() (string, error) { return checkRedis(ctx, cfg) })
 	}
@@ -144,7 +153,12 @@ func (c doctorCmd) examine(ctx context.Context, cfg *config.Config) []finding {
 		})
 	}
 	check("password hashing", func() (string, error) { return checkHashing(cfg) })
-	check("clock", func() (string, error) { return checkClock(ctx, cfg) })
+	if cfg.Issuer != "" {
+		seen := askIssuer(ctx, cfg)
+		check("issuer", func() (string, error) { return seen.identity(cfg) })
+		check("clock", func() (string, error) { return seen.clock(cfg) })
+	}
+	check("proxy", func() (string, error) { return checkProxy(cfg) })
 	if c.Peer != "" {
 		check("client address", func() (string, error) { return c.clientAddress(cfg) })
 	}

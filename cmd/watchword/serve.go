@@ -32,6 +32,9 @@ func (serveCmd) Run(e *env) error {
 	if fault.Enabled {
 		log.Warn("this binary can be broken on purpose (build tag faults); never use it in production")
 	}
+	if _, err := checkProxy(cfg); err != nil {
+		log.Warn("client addresses are unknown: " + err.Error())
+	}
 	if !onlyHere(cfg.Manage) {
 		log.Warn("the management listener is open to other machines and asks for no credentials", "manage", cfg.Manage)
 	}

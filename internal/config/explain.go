@@ -64,6 +64,18 @@ func (c *Config) DatabaseURL() string {
 	return "sqlite:" + filepath.Join(c.Data, "watchword.db")
 }
 
+// SQLite returns the path of the SQLite file, or false when the database is another one.
+func (c *Config) SQLite() (path string, ok bool) {
+	path, ok = strings.CutPrefix(c.DatabaseURL(), "sqlite:")
+	return path, ok
+}
+
+// BehindProxy reports whether users reach this server through a proxy that ends TLS:
+// they speak https and the public listener does not.
+func (c *Config) BehindProxy() bool {
+	return strings.HasPrefix(c.Issuer, "https://") && !c.TLS.Enabled()
+}
+
 // BaseURL returns the issuer, or for development, where none need be set, the
 // address of the public listener.
 func (c *Config) BaseURL() string {

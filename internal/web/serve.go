@@ -51,6 +51,7 @@ func (d door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ex := &exchange{ResponseWriter: w, request: r, server: d.Server, began: d.now()}
 	ex.ip = limit.ClientIP(r.RemoteAddr, r.Header["X-Forwarded-For"], d.cfg.Trusted)
 	ex.id = d.requestID(r)
+	d.noticeForwarding(r)
 	defer ex.finish()
 	h := w.Header()
 	h["X-Content-Type-Options"] = noSniff

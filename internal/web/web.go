@@ -116,9 +116,10 @@ type Server struct {
 	ready             readiness
 	away              atomic.Int64 // Unix nanoseconds until which lasting routes do without the database
 
-	boot     string // begins the request ids of this process
-	requests atomic.Uint64
-	large    atomic.Int64 // bytes set aside for large bodies
+	boot       string // begins the request ids of this process
+	requests   atomic.Uint64
+	large      atomic.Int64 // bytes set aside for large bodies
+	forwarding forwarding
 }
 
 // New builds the routes. It fails when the configuration names an origin or base

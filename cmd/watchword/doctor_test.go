@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const testKey = "4AFs5sYQYJ2nkBXgsEpDWSoC8QrmA1VnAx7OdYhGLks="
+
+// examine runs the doctor and returns what it found, by the name of the check.
+func examine(t *testing.T, env ...string) map[string]finding {
+	t.Helper()
+	var out, errs bytes.Buffer
+	env = append([]string{"WATCHWORD_DATA=" + t.TempDir(), "WATCHWORD_LISTEN=" + free(), "WATCHWORD_MANAGE=" + free()}, env...)
+	run(context.Background(), []string{"doctor", "--json"}, world{Env: env, Out: &out, Err: &errs})
+	return findings(t, out.Bytes(), errs.String())
+}
+
+func findings(t *testing.T, out []byte, errs string) map[string]finding {
+	t.Helper()
+	var report struct{ Checks []finding }
+	if err := json.Unmarshal(out, &report); err != nil {
+		t.Fatalf("%v: %s%s", err, out, errs)
+	}
+	found := map[string]finding{}
+	for _, f := range report.Checks {
+		found[f.Check] = f
+	}
+	return found
+}
+
+func wantFinding(t *testing.T, found map[string]finding, check string, ok bool, words string) {
+	t.Helper()
+	if f := found[check]; f.OK != ok || !strings.Contains(f.Detail, words) {
+		t.Errorf("%s: %+v, want ok %v and %q", check, f, ok, words)
+	}
+}
+
+func TestRepair_N6_DoctorAsksForTheProxy(t *testing.T) {
+	t.Parallel()
+	found := examine(t, "WATCHWORD_ISSUER=https://auth.example.test")
+	wantFinding(t, found, "proxy", false, "proxy.trusted")
+	found = examine(t, "WATCHWORD_ISSUER=https://auth.example.test", "WATCHWORD_PROXY_TRUSTED=127.0.0.1")
+	wantFinding(t, found, "proxy", true, "127.0.0.1/32")
+	found = examine(t, "WATCHWORD_ISSUER=https://auth.example.test", "WATCHWORD_LISTEN=:0", "WATCHWORD_TLS_AUTO=auth.example.test", "WATCHWORD_TLS_DIRECTORY=https://127.0.0.1:1/")
+	wantFinding(t, found, "proxy", true, "none in front")
+}
+
+// The issuer has to lead to this server, and by a certificate that is trusted.
+func TestRepair_N7_DoctorComparesTheIssuer(t *testing.T) {
+	t.Parallel()
+	serve := func(h http.HandlerFunc) string {
+		s := httptest.NewServer(h)
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	metadata := func(issuer string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if issuer == "" {
+				issuer = "http://" + r.Host
+			}
+			json.NewEncoder(w).Encode(map[string]string{"issuer": issuer})
+		}
+	}
+	untrusted := httptest.NewUnstartedServer(metadata(""))
+	untrusted.Config.ErrorLog = nil
+	untrusted.StartTLS()
+	t.Cleanup(untrusted.Close)
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { mute.Close() })
+	go func() {
+		for {
+			c, err := mute.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	for name, c := range map[string]struct {
+		issuer string
+		ok     bool
+		words  string
+	}{
+		"this server":              {serve(metadata("")), true, "answers at"},
+		"one of another name":      {serve(metadata("https://other.example")), false, "calls itself https://other.example"},
+		"a file server":            {serve(http.NotFound), false, "another server answers"},
+		"a page for everything":    {serve(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<html>")) }), false, "another server answers"},
+		"a redirect":               {serve(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }), false, "redirects to"},
+		"a proxy without a server": {serve(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(502) }), true, "not running?"},
+		"nothing":                  {"http://" + free(), true, "not running?"},
+		"no HTTP":                  {"http://" + mute.Addr().String(), false, "not this server"},
+		"an untrusted certificate": {untrusted.URL, false, "does not trust the certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantFinding(t, examine(t, "WATCHWORD_ISSUER="+c.issuer), "issuer", c.ok, c.words)
+		})
+	}
+}
+
+// Redis on a distant machine is slow to connect to and quick to answer.
+func TestRepair_N7_DoctorHoldsRedisToItsAnswersAlone(t *testing.T) {
+	t.Parallel()
+	url := os.Getenv("WATCHWORD_TEST_REDIS")
+	if url == "" {
+		if os.Getenv("WATCHWORD_TEST_ALL") != "" {
+			t.Fatal("WATCHWORD_TEST_REDIS is not set")
+		}
+		t.Skip("WATCHWORD_TEST_REDIS is not set")
+	}
+	wantFinding(t, examine(t, "WATCHWORD_LIMITS_REDIS="+url, "WATCHWORD_LIMITS_REDIS_TIMEOUT=5s"), "Redis", true, "answers in")
+	wantFinding(t, examine(t, "WATCHWORD_LIMITS_REDIS=redis://"+free(), "WATCHWORD_LIMITS_REDIS_TIMEOUT=5s"), "Redis", false, "does not answer")
+}
+
+// What this user may not write to or listen on is found before serve meets it.
+func TestRepair_N7_DoctorTriesWhatTheUserMay(t *testing.T) {
+	t.Parallel()
+	locked := filepath.Join(t.TempDir(), "locked")
+	if err := os.Mkdir(locked, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"WATCHWORD_DATA=" + locked, "WATCHWORD_LISTEN=127.0.0.1:81", "WATCHWORD_MANAGE=198.51.100.1:9090", "WATCHWORD_MASTER_KEY=" + testKey}
+
+	out, errs := asNobody(t, env, "doctor", "--json")
+
+	found := findings(t, []byte(out), errs)
+	wantFinding(t, found, "data folder", false, "may not write to "+locked)
+	wantFinding(t, found, "public listener", false, "CAP_NET_BIND_SERVICE")
+	wantFinding(t, found, "management listener", false, "assign")
+	_, errs = asNobody(t, env, "migrate")
+	if !strings.Contains(errs, "may not write to the folder") || strings.Contains(errs, "wait for another process") {
+		t.Errorf("the start says: %s", errs)
+	}
+}
+
+// asNobody runs the binary as a user without rights and returns what it prints.
+func asNobody(t *testing.T, env []string, args ...string) (out, errs string) {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "watchword")
+	self, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, self, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Dir, cmd.Env = "/", env
+	if os.Getuid() == 0 {
+		for dir := filepath.Dir(program); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	_ = cmd.Run() // the caller looks at what it prints
+	return o.String(), e.String()
+}
