@@ -121,6 +121,7 @@ type Series struct {
 	Account   AccountID
 	Digest    string // of the newest token
 	Previous  string // digest of the one before
+	Retries   Retries
 	AuthAt    time.Time
 	ACR       string
 	AMR       []string

@@ -51,12 +51,36 @@ type Family struct {
 	JKT        string   // the key to which it is bound (RFC 9449 §5); empty for none
 	Generation int64    // how often it was rotated
 	Digest     string   // of the newest token
+	Retries    Retries
 	CreatedAt  time.Time
 	RotatedAt  time.Time
 	IdleAt     time.Time
 	ExpiresAt  time.Time
 	RevokedAt  time.Time
 	EndReason  string
+}
+
+// Retries counts the tokens of a chain that were given again, because the answer with
+// them may have been lost. A copy that stays one step behind its owner shows as a row.
+type Retries struct {
+	Digest string // of the last token that was given again
+	Row    int64  // how many successive tokens were
+}
+
+// MaxRetries is how many successive tokens may be given again. Clients that lose more
+// answers in a row are rarer than copies.
+const MaxRetries = 3
+
+// Next returns the count after newest was given again to the bearer of spent, its
+// predecessor. The same token counts once, however often it is given.
+func (r Retries) Next(spent, newest string) Retries {
+	switch r.Digest {
+	case newest:
+		return r
+	case spent:
+		return Retries{Digest: newest, Row: r.Row + 1}
+	}
+	return Retries{Digest: newest, Row: 1}
 }
 
 // Live reports whether the family may be used at the given time.

@@ -146,7 +146,8 @@ type Tokens struct {
 	Algorithm       string        `key:"algorithm" default:"ES256" oneof:"ES256|RS256|EdDSA" help:"Signature of access tokens. RS256 costs thirty times as much as ES256."`
 	RefreshIdle     time.Duration `key:"refresh_idle" default:"14d" min:"1m" max:"400d" help:"A refresh token that is not used for this long is dead."`
 	RefreshLifetime time.Duration `key:"refresh_lifetime" default:"30d" min:"1m" max:"400d" help:"One must sign in again after this long, however often tokens were refreshed."`
-	RefreshGrace    time.Duration `key:"refresh_grace" default:"10s" min:"0s" max:"1m" help:"For this long after a refresh the old refresh token gets the same answer again: two tabs that refresh together are not a theft. Later use of it ends the whole family."`
+	RefreshGrace    time.Duration `key:"refresh_grace" default:"10s" min:"0s" max:"1m" help:"For this long after a refresh a second use of the old refresh token counts as a race: two tabs that refresh together get the same answer. With 0s every second use is a theft, whatever refresh_retry is."`
+	RefreshRetry    time.Duration `key:"refresh_retry" default:"24h" min:"0s" max:"400d" help:"For this long a client that lost the answer to its refresh gets the same answer again, while nobody has used the new token. The same holds for the cookie that remembers a browser. With 0s it ends with refresh_grace, and later use of the old token ends the whole family."`
 }
 
 // OAuth is the section oauth.

@@ -231,6 +231,9 @@ func TestAttack_SE_14_CopiedKeepCookie(t *testing.T) {
 		thief := v.closed()
 		_, err := thief.resume()
 		h.ok(err)
+		thief = thief.closed() // and uses the successor
+		_, err = thief.resume()
+		h.ok(err)
 		h.clock.Advance(10*time.Second + time.Millisecond)
 		_, err = v.closed().resume()
 		h.refused(err, "session_invalid")
@@ -266,7 +269,7 @@ func TestAttack_SE_14_CopiedKeepCookie(t *testing.T) {
 	})
 }
 
-// Two tabs that open at once are no theft, and only one of them gets the next token.
+// Two tabs that open at once are no theft, and both get the same next token.
 func TestKeepCookieGrace(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		h.person("alice@example.test", good)
@@ -278,12 +281,87 @@ func TestKeepCookieGrace(t *testing.T) {
 		h.clock.Advance(10 * time.Second)
 		second, err := two.resume()
 		h.ok(err)
-		if first.Keep == "" || second.Keep != "" || len(one.who()) != 1 || len(two.who()) != 1 {
+		if first.Keep == "" || second.Keep != first.Keep || len(one.who()) != 1 || len(two.who()) != 1 {
 			t.Errorf("%+v, %+v", first, second)
 		}
 		h.clock.Advance(time.Hour)
 		_, err = one.closed().resume()
 		h.ok(err)
+	})
+}
+
+// A browser that lost the answer to its remember-me token gets the same successor again
+// for a day; nobody is warned before the successor was used.
+func TestRepair_B9_KeepCookieWhoseAnswerWasLost(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		v := &visitor{h: h}
+		v.enter("alice@example.test", true)
+		lost, err := v.closed().resume()
+		h.ok(err)
+		h.clock.Advance(23 * time.Hour)
+		again := v.closed()
+		e, err := again.resume()
+		h.ok(err)
+		if e.Keep == "" || e.Keep != lost.Keep {
+			t.Error("another successor, or none")
+		}
+		_, err = again.closed().resume()
+		h.ok(err)
+		_, err = v.closed().resume() // the successor was used meanwhile
+		h.refused(err, "session_invalid")
+		if e := h.events(auth.EventRememberReuse); len(e) != 1 || e[0].Detail["verdict"] != "reuse" {
+			t.Errorf("audit: %+v", e)
+		}
+	})
+}
+
+func TestRepair_B9_KeepCookieThatComesTooLateIsNoTheft(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		v := &visitor{h: h}
+		v.enter("alice@example.test", true)
+		_, err := v.closed().resume()
+		h.ok(err)
+		h.clock.Advance(24*time.Hour + time.Millisecond)
+		_, err = v.closed().resume()
+		h.refused(err, "session_invalid")
+		if e := h.events(auth.EventRememberReuse); len(e) != 1 || e[0].Detail["verdict"] != "late" {
+			t.Errorf("audit: %+v", e)
+		}
+		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
+			list, err := tx.Claim("test", tx.Now.Add(time.Minute), "mail.", 10)
+			if len(list) != 0 {
+				t.Errorf("mails: %+v", list)
+			}
+			return err
+		}))
+	})
+}
+
+func TestRepair_B9_KeepCookieThatFollowsItsOwnerIsFound(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		owner := &visitor{h: h}
+		owner.enter("alice@example.test", true)
+		for range auth.MaxRetries {
+			thief := owner.closed()
+			owner = owner.closed()
+			_, err := owner.resume()
+			h.ok(err)
+			h.clock.Advance(time.Minute)
+			_, err = thief.resume()
+			h.ok(err)
+		}
+		thief := owner.closed()
+		_, err := owner.closed().resume()
+		h.ok(err)
+		h.clock.Advance(time.Minute)
+		_, err = thief.resume()
+		h.refused(err, "session_invalid")
+		if e := h.events(auth.EventRememberReuse); len(e) != 1 || e[0].Detail["verdict"] != "reuse" {
+			t.Errorf("audit: %+v", e)
+		}
 	})
 }
 

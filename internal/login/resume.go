@@ -15,8 +15,8 @@ import (
 // Resume begins a session for the owner of a keep cookie, which is spent for a new
 // one. It says when the person proved who they are, which is not now. Refused as
 // Unauthenticated session_invalid when the cookie is worth nothing, upon which the
-// browser should forget it. A cookie that was spent before ends its series with all
-// its sessions, and the owner is warned.
+// browser should forget it. A cookie that was spent before, and whose successor was used,
+// ends its series with all its sessions, and the owner is warned.
 func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string, browser []session.Signed, actor auth.Actor) (Entered, error) {
 	if _, ok := session.ParseKeep(keep); !ok {
 		return Entered{}, forgotten(nil)
@@ -34,8 +34,8 @@ func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string,
 
 func (s *Service) resume(tx *store.Tx, keep string, browser []session.Signed, actor auth.Actor) (Entered, error) {
 	series, err := s.cfg.Sessions.Recall(tx, keep)
-	if errors.Is(err, session.ErrCopied) {
-		if err := s.warn(tx, series, actor); err != nil {
+	if errors.Is(err, session.ErrCopied) || errors.Is(err, session.ErrLate) {
+		if err := s.reportSpent(tx, series, actor, err); err != nil {
 			return Entered{}, err
 		}
 		return Entered{}, store.Keep(forgotten(err))
@@ -103,11 +103,16 @@ func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, w
 	return store.Keep(forgotten(why))
 }
 
-// warn writes down that a remember-me token was copied, and tells the owner.
-func (s *Service) warn(tx *store.Tx, v auth.Series, actor auth.Actor) error {
+// reportSpent writes down that a spent remember-me token came back, and tells the owner
+// when it was copied.
+func (s *Service) reportSpent(tx *store.Tx, v auth.Series, actor auth.Actor, why error) error {
+	verdict := "reuse"
+	if errors.Is(why, session.ErrLate) {
+		verdict = "late"
+	}
 	err := tx.Record(auth.Event{Kind: auth.EventRememberReuse, Outcome: auth.Failure, Actor: actor, Account: v.Account,
-		Detail: map[string]string{"series": string(v.ID)}})
-	if err != nil {
+		Detail: map[string]string{"series": string(v.ID), "verdict": verdict}})
+	if err != nil || verdict == "late" {
 		return err
 	}
 	return token.Warn(tx, v.Account, actor)

@@ -107,10 +107,10 @@ func (s *Server) openServices(ctx context.Context) error {
 	})
 	s.Tokens = token.New(token.Config{
 		DB: s.DB, Keys: s.Keys, Base: s.cfg.BaseURL(), Now: s.now, Lifetimes: s.lifetimes(),
-		Grace: s.cfg.Tokens.RefreshGrace, Algorithm: s.cfg.Tokens.Algorithm, Root: root,
+		Grace: s.cfg.Tokens.RefreshGrace, Retry: s.cfg.Tokens.RefreshRetry, Algorithm: s.cfg.Tokens.Algorithm, Root: root,
 		Refreshed: s.Metrics.Refresh, Log: s.log,
 	})
-	s.Sessions = session.New(session.Config{Lifetimes: s.lifetimes()})
+	s.Sessions = session.New(session.Config{Lifetimes: s.lifetimes(), Root: root, Retry: s.cfg.Tokens.RefreshRetry})
 	s.Access = access.New(s.DB)
 	s.Tenants = tenant.New(tenant.Config{DB: s.DB, Keys: s.Keys, Now: s.now})
 	l := s.cfg.Limits

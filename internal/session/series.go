@@ -14,18 +14,26 @@ import (
 // Remember-me: a chain of tokens in a cookie that outlives the browser. Each is good
 // for one new session and is spent for its successor, so that of a copied cookie only
 // one copy goes on; when the other is used, both are worth nothing (docs/sessions.md).
+//
+// The successor is a MAC over its predecessor, as with refresh tokens: a browser that
+// lost the answer with it can be given the same one again while nobody has used it.
 
 // KeepPrefix is what every keep cookie begins with. The id of the series and a secret
 // follow, of 16 and 32 bytes.
 const KeepPrefix = "wwm_"
 
-// keepGrace is how long a spent token still yields a session: two tabs that a browser
-// opens again at once are not a theft.
+// keepGrace is how long a second use of a token counts as a race: two tabs that a
+// browser opens again at once.
 const keepGrace = 10 * time.Second
 
-// ErrCopied says that a spent remember-me token came back: somebody has a copy. The
-// series and all its sessions have ended, if the caller's transaction is kept.
-var ErrCopied = errors.New("a remember-me token was used twice")
+// The series and all its sessions have ended, if the caller's transaction is kept.
+var (
+	// ErrCopied says that a spent remember-me token came back: somebody has a copy.
+	ErrCopied = errors.New("a remember-me token was used twice")
+	// ErrLate says that it came back too late. Its successor was never used, so nothing
+	// speaks of a copy.
+	ErrLate = errors.New("a remember-me token was repeated too late")
+)
 
 // ParseKeep reads the value of a keep cookie and returns the id of its series.
 func ParseKeep(cookie string) (auth.SeriesID, bool) {
@@ -40,8 +48,17 @@ func ParseKeep(cookie string) (auth.SeriesID, bool) {
 	return auth.SeriesID(secret.Encode(b[:16])), true
 }
 
-func newKeep(series []byte) secret.Text {
-	return secret.Text(KeepPrefix + secret.Encode(append(series[:16:16], secret.Bytes(32)...)))
+func newKeep(series, random []byte) secret.Text {
+	return secret.Text(KeepPrefix + secret.Encode(append(series[:16:16], random...)))
+}
+
+// successor is the one token that can follow keep, which ParseKeep took.
+func (s *Service) successor(tenant auth.TenantID, id auth.SeriesID, keep string) (secret.Text, error) {
+	series, err := secret.Decode(string(id))
+	if err != nil {
+		return "", fmt.Errorf("read the id of a series: %w", err)
+	}
+	return newKeep(series, secret.MAC(s.next, []byte(tenant), []byte(keep))), nil
 }
 
 // Remember begins a series for somebody who has just proved who they are.
@@ -51,7 +68,7 @@ func (s *Service) Remember(tx *store.Tx, account auth.AccountID, p Proof) (auth.
 		return auth.Series{}, "", fmt.Errorf("read tenant: %w", err)
 	}
 	id := secret.Bytes(16)
-	keep := newKeep(id)
+	keep := newKeep(id, secret.Bytes(32))
 	v := auth.Series{
 		ID: auth.SeriesID(secret.Encode(id)), Account: account, Digest: secret.Digest(keep.Reveal()), AuthAt: tx.Now, ACR: p.ACR, AMR: p.AMR,
 		CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(tenant.Settings.Lifetimes.Or(s.lifetimes).Remember),
@@ -64,8 +81,8 @@ func (s *Service) Remember(tx *store.Tx, account auth.AccountID, p Proof) (auth.
 
 // Recall judges a keep cookie: it returns the series when that may be resumed, refuses
 // as Unauthenticated session_invalid what is unknown, expired or revoked, and answers
-// a copy with ErrCopied and the series, which it has ended with its sessions. It
-// spends nothing: see Spend.
+// a spent token with ErrCopied or ErrLate and the series, which it has ended with its
+// sessions. It spends nothing: see Spend.
 func (s *Service) Recall(tx *store.Tx, keep string) (auth.Series, error) {
 	id, ok := ParseKeep(keep)
 	if !ok {
@@ -79,13 +96,16 @@ func (s *Service) Recall(tx *store.Tx, keep string) (auth.Series, error) {
 		return auth.Series{}, fmt.Errorf("read series: %w", err)
 	}
 	digest := secret.Digest(keep)
+	spent := ErrCopied
 	switch {
 	case !v.RevokedAt.IsZero() || !tx.Now.Before(v.ExpiresAt):
 		return auth.Series{}, refused()
 	case secret.Equal(digest, v.Digest):
 		return v, nil
-	case secret.Equal(digest, v.Previous) && tx.Now.Sub(v.RotatedAt).Abs() <= keepGrace:
-		return v, nil
+	case secret.Equal(digest, v.Previous):
+		if spent = s.judgeSpent(v, tx.Now); spent == nil {
+			return v, nil
+		}
 	}
 	if err := tx.RevokeSeries(v.Account, v.ID, auth.EndTheft); err != nil {
 		return auth.Series{}, fmt.Errorf("revoke series: %w", err)
@@ -93,22 +113,45 @@ func (s *Service) Recall(tx *store.Tx, keep string) (auth.Series, error) {
 	if _, err := tx.EndSeriesSessions(v.Account, v.ID, auth.EndTheft); err != nil {
 		return auth.Series{}, fmt.Errorf("end the sessions of a series: %w", err)
 	}
-	return v, ErrCopied
+	return v, spent
 }
 
-// Spend replaces a token that Recall has found good by its successor. One that was
-// spent a moment ago has none any more: the browser has it already, or is about to.
+// judgeSpent judges the predecessor of a token that has never been used: nil when it is
+// good for a session all the same. See token.Service for the reasons.
+func (s *Service) judgeSpent(v auth.Series, now time.Time) error {
+	age := now.Sub(v.RotatedAt).Abs()
+	switch {
+	case age <= keepGrace:
+		return nil
+	case s.retry == 0 || v.Retries.Next(v.Previous, v.Digest).Row > auth.MaxRetries:
+		return ErrCopied
+	case age <= s.retry:
+		return nil
+	}
+	return ErrLate
+}
+
+// Spend replaces a token that Recall has found good by its successor, and gives the same
+// one again for a token that is spent. It returns nothing for a successor that an older
+// version of the program made, which cannot be made again.
 func (s *Service) Spend(tx *store.Tx, v auth.Series, keep string) (secret.Text, error) {
-	digest := secret.Digest(keep)
-	if !secret.Equal(digest, v.Digest) {
-		return "", nil
-	}
-	id, err := secret.Decode(string(v.ID))
+	next, err := s.successor(tx.Tenant(), v.ID, keep)
 	if err != nil {
-		return "", fmt.Errorf("read the id of a series: %w", err)
+		return "", err
 	}
-	next := newKeep(id)
-	done, err := tx.RotateSeries(v.ID, digest, secret.Digest(next.Reveal()))
+	digest, after := secret.Digest(keep), secret.Digest(next.Reveal())
+	if !secret.Equal(digest, v.Digest) {
+		if n := v.Retries.Next(v.Previous, v.Digest); tx.Now.Sub(v.RotatedAt).Abs() > keepGrace && n != v.Retries {
+			if err := tx.RetrySeries(v.ID, n); err != nil {
+				return "", fmt.Errorf("count the retry of a series: %w", err)
+			}
+		}
+		if !secret.Equal(after, v.Digest) {
+			return "", nil
+		}
+		return next, nil
+	}
+	done, err := tx.RotateSeries(v.ID, digest, after)
 	if err != nil || !done {
 		return "", fmt.Errorf("rotate series: %w", errors.Join(err, auth.ErrConflict))
 	}

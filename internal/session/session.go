@@ -27,6 +27,12 @@ type Config struct {
 	// idle and 14 days in all with a cookie; without one those of refresh tokens,
 	// 14 days idle and 30 days in all; a browser is remembered for 30 days.
 	Lifetimes auth.Lifetimes
+	// Root is a secret that all nodes share and that is not in the database in the
+	// clear; random when nil, so that no other process can repeat a remember-me token.
+	Root []byte
+	// Retry is how long a spent remember-me token yields the same successor, while that
+	// has not been used.
+	Retry time.Duration
 }
 
 var defaults = auth.Lifetimes{
@@ -42,7 +48,11 @@ const Prefix = "wwa_"
 const touchEvery = time.Minute
 
 // Service starts, finds and ends sessions. It is safe for concurrent use.
-type Service struct{ lifetimes auth.Lifetimes }
+type Service struct {
+	lifetimes auth.Lifetimes
+	next      []byte // key of the successors of remember-me tokens
+	retry     time.Duration
+}
 
 // Begin says who signs in, how, and where from.
 type Begin struct {
@@ -62,7 +72,13 @@ type Begin struct {
 }
 
 // New returns a Service.
-func New(cfg Config) *Service { return &Service{lifetimes: cfg.Lifetimes.Or(defaults)} }
+func New(cfg Config) *Service {
+	root := cfg.Root
+	if root == nil {
+		root = secret.Bytes(32)
+	}
+	return &Service{lifetimes: cfg.Lifetimes.Or(defaults), next: secret.Derive(root, "remember-me successor"), retry: cfg.Retry}
+}
 
 // Start begins a session and returns the secret of its cookie, empty without
 // Cookie. A session with a cookie lives by the session limits; one without by

@@ -6,18 +6,19 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-const seriesCols = "id, account_id, digest, previous, auth_at, acr, amr, created_at, rotated_at, expires_at, revoked_at, end_reason"
+const seriesCols = "id, account_id, digest, previous, auth_at, acr, amr, created_at, rotated_at, expires_at, revoked_at, end_reason, retried, retries"
 
 func scanSeries(s scanner, v *auth.Series) error {
 	return s.Scan(&v.ID, &v.Account, &v.Digest, &v.Previous, at(&v.AuthAt), &v.ACR, decoded{&v.AMR}, at(&v.CreatedAt), at(&v.RotatedAt),
-		at(&v.ExpiresAt), at(&v.RevokedAt), opt(&v.EndReason))
+		at(&v.ExpiresAt), at(&v.RevokedAt), opt(&v.EndReason), &v.Retries.Digest, &v.Retries.Row)
 }
 
 // InsertSeries stores a remember-me series that has just begun.
 func (tx *Tx) InsertSeries(v auth.Series) error {
 	return insert(tx.q, `INSERT INTO remembered (tenant_id, `+seriesCols+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL)`,
-		tx.tenant, v.ID, v.Account, v.Digest, v.Previous, millis(v.AuthAt), v.ACR, encoded(v.AMR), millis(v.CreatedAt), millis(v.RotatedAt), millis(v.ExpiresAt))
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL, $12, $13)`,
+		tx.tenant, v.ID, v.Account, v.Digest, v.Previous, millis(v.AuthAt), v.ACR, encoded(v.AMR), millis(v.CreatedAt), millis(v.RotatedAt), millis(v.ExpiresAt),
+		v.Retries.Digest, v.Retries.Row)
 }
 
 // Series returns a series even when it was revoked.
@@ -32,6 +33,12 @@ func (tx *Tx) RotateSeries(id auth.SeriesID, from, to string) (bool, error) {
 		WHERE tenant_id = $4 AND id = $5 AND digest = $2 AND revoked_at IS NULL AND expires_at > $3`,
 		to, from, millis(tx.Now), tx.tenant, id)
 	return n == 1, err
+}
+
+// RetrySeries notes that the newest token was given again, if it is still the newest.
+func (tx *Tx) RetrySeries(id auth.SeriesID, r auth.Retries) error {
+	return must(tx.q, "UPDATE remembered SET retried = $1, retries = $2 WHERE tenant_id = $3 AND id = $4 AND digest = $1 AND revoked_at IS NULL",
+		r.Digest, r.Row, tx.tenant, id)
 }
 
 // RenewSeries notes that the person has proved again who they are.

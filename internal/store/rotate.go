@@ -12,9 +12,10 @@ import (
 // Rotation is what a decision makes of a refresh family. The zero value changes
 // nothing.
 type Rotation struct {
-	From, To      string    // digests: the newest token, and its successor; the same where it stays
-	IdleAt        time.Time // of the family
-	SessionIdleAt time.Time // when not zero, the session was used now and has this idle limit
+	From, To      string       // digests: the newest token, and its successor; the same where it stays
+	IdleAt        time.Time    // of the family
+	SessionIdleAt time.Time    // when not zero, the session was used now and has this idle limit
+	Retried       auth.Retries // when not zero, the newest token is given again and nothing else changes
 }
 
 // Rotate reads a refresh family with everything its fate depends on, lets decide
@@ -47,6 +48,9 @@ func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, Refreshing) (Rotat
 		return true, err
 	}
 	n, err := decide(tx.Now, r)
+	if err == nil && n.Retried.Row > 0 {
+		return tx.RetryFamily(id, n.Retried)
+	}
 	if err != nil || n.To == "" {
 		return true, err
 	}

@@ -18,6 +18,7 @@ import (
 const (
 	base  = "https://id.example.test"
 	grace = 10 * time.Second
+	retry = 24 * time.Hour
 	other = auth.ClientID("other")
 )
 
@@ -38,11 +39,12 @@ type house struct {
 	cfg   store.Config
 	root  []byte
 	grace time.Duration
+	retry time.Duration
 	alice auth.AccountID
 }
 
 func newHouse(t testing.TB, cfg store.Config) *house {
-	h := &house{t: t, clock: storetest.NewClock(), root: secret.Bytes(32), grace: grace}
+	h := &house{t: t, clock: storetest.NewClock(), root: secret.Bytes(32), grace: grace, retry: retry}
 	cfg.Now = h.clock.Now
 	cfg.Wait = 30 * time.Second // two cores run many of these tests at once
 	h.cfg = cfg
@@ -64,7 +66,7 @@ func (h *house) join() *node {
 	}
 	h.t.Cleanup(func() { db.Close() })
 	n := &node{db: db, keys: keys.New(keys.Config{DB: db, Now: h.clock.Now}), verdicts: map[string]int{}}
-	n.tokens = token.New(token.Config{DB: db, Keys: n.keys, Base: base, Now: h.clock.Now, Grace: h.grace, Root: h.root,
+	n.tokens = token.New(token.Config{DB: db, Keys: n.keys, Base: base, Now: h.clock.Now, Grace: h.grace, Retry: h.retry, Root: h.root,
 		Refreshed: func(v string) {
 			n.mu.Lock()
 			defer n.mu.Unlock()

@@ -18,7 +18,9 @@ type verdict string
 const (
 	rotated verdict = "rotated" // the newest: it is spent for its successor
 	race    verdict = "race"    // spent a moment ago: the same successor again
-	reuse   verdict = "reuse"   // spent before that: theft, end everything
+	retry   verdict = "retry"   // its successor was never used, so the answer was lost: the same successor again
+	late    verdict = "late"    // the same, too long ago: end everything, but nothing speaks of theft
+	reuse   verdict = "reuse"   // its successor was used: theft, end everything
 	expired verdict = "expired" // too old: dead for good from now on
 	invalid verdict = "invalid"
 	refused verdict = "refused" // a mistake of the request; the token stays as it is
@@ -58,7 +60,8 @@ type presented struct {
 // Refusals of the token are Unauthenticated: invalid_refresh_token for what is
 // unknown, expired, revoked, another client's, bound to another key, or whose account
 // may get nothing any more; refresh_token_reused when a spent token came back after its
-// grace, upon which its session and the whole family have ended.
+// successor was used or Config.Retry was over. Its session and the whole family have
+// then ended.
 func (s *Service) Refresh(ctx context.Context, in Refreshment) (auth.Tokens, error) {
 	tenant := in.Tenant
 	t, ok := s.form.read(tenant, in.Token)
@@ -87,7 +90,7 @@ func (s *Service) Refresh(ctx context.Context, in Refreshment) (auth.Tokens, err
 	switch {
 	case errors.Is(err, auth.ErrNotFound):
 		v, err = invalid, notValid(err)
-	case v == reuse || v == expired:
+	case v == reuse || v == late || v == expired:
 		v, err = s.condemn(ctx, p)
 	}
 	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
@@ -126,8 +129,10 @@ func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict
 	case generation >= f.Generation:
 		// Tagged by us, but not in the database: this is an older copy of it.
 		return invalid, notValid(errors.New("the database does not know this generation"))
-	case generation == f.Generation-1 && s.withinGrace(now, f.RotatedAt) && secret.Equal(p.after, f.Digest):
-		v = race
+	case generation == f.Generation-1 && secret.Equal(p.after, f.Digest):
+		if v = s.judgeSpent(p, now, f); v == late || v == reuse {
+			return v, reused()
+		}
 	default:
 		return reuse, reused()
 	}
@@ -163,14 +168,26 @@ func (s *Service) Covers(tenant auth.TenantID, granted, asked []string) bool {
 	return true
 }
 
-// withinGrace looks both ways, because the clock of the node that rotated may be a
-// little ahead; a clock that was set back by more than the grace opens nothing.
-func (s *Service) withinGrace(now, rotatedAt time.Time) bool {
-	return s.grace > 0 && now.Sub(rotatedAt).Abs() <= s.grace
+// judgeSpent judges the predecessor of a token that has never been used. It looks both
+// ways, because the clock of the node that rotated may be a little ahead.
+//
+// Two that hold copies and refresh in turns would look like one client that loses every
+// answer; so only a few successive tokens are given again (auth.MaxRetries).
+func (s *Service) judgeSpent(p presented, now time.Time, f auth.Family) verdict {
+	age := now.Sub(f.RotatedAt).Abs()
+	switch {
+	case s.grace > 0 && age <= s.grace:
+		return race
+	case s.retry == 0 || f.Retries.Next(p.digest, f.Digest).Row > auth.MaxRetries:
+		return reuse
+	case age <= s.retry:
+		return retry
+	}
+	return late
 }
 
-// follow is what comes of a good token: the draft of the answer, and the rotation,
-// which is empty for a race.
+// follow is what comes of a good token: the draft of the answer, and the rotation. A race
+// changes nothing, and a retry is counted once for each token.
 func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshing) (Draft, store.Rotation) {
 	f := r.Family
 	g := auth.Grant{
@@ -191,9 +208,13 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshi
 		d.identify(r.Client, r.Account, &auth.IDTokenRequest{Claims: r.Session.Claims.IDToken})
 	}
 	d.refresh = p.next
-	if v == race {
+	if v == race || v == retry {
 		d.idle = f.IdleAt.Sub(now)
-		return d, store.Rotation{}
+		var rotation store.Rotation
+		if n := f.Retries.Next(p.digest, f.Digest); v == retry && n != f.Retries {
+			rotation.Retried = n
+		}
+		return d, rotation
 	}
 	idle := earlier(now.Add(r.Tenant.Settings.Lifetimes.Or(s.lifetimes).RefreshIdle), f.ExpiresAt)
 	d.idle = idle.Sub(now)
@@ -232,8 +253,8 @@ func (s *Service) condemn(ctx context.Context, p presented) (v verdict, err erro
 			return notValid(errors.New("judged differently at a second look"))
 		}
 		switch v {
-		case reuse:
-			err = punish(tx, r.Family, p.token.generation, p.Actor)
+		case reuse, late:
+			err = punish(tx, r.Family, p, v)
 		case expired:
 			err = tx.RevokeFamily(r.Family.ID, auth.EndExpired)
 		}
@@ -245,9 +266,10 @@ func (s *Service) condemn(ctx context.Context, p presented) (v verdict, err erro
 	return v, err
 }
 
-// punish ends the session and all its families, leaves a line in the audit log and
-// tells the owner.
-func punish(tx *store.Tx, f auth.Family, generation uint32, actor auth.Actor) error {
+// punish ends the session and all its families and leaves a line in the audit log. It
+// tells the owner, unless the successor was never used: nobody else has it then.
+func punish(tx *store.Tx, f auth.Family, p presented, v verdict) error {
+	actor := p.Actor
 	if err := tx.RevokeFamily(f.ID, auth.EndReuse); err != nil {
 		return err
 	}
@@ -259,9 +281,10 @@ func punish(tx *store.Tx, f auth.Family, generation uint32, actor auth.Actor) er
 	}
 	err := tx.Record(auth.Event{Kind: auth.EventRefreshReuse, Outcome: auth.Failure, Actor: actor, Account: f.Account, Detail: map[string]string{
 		"family": string(f.ID), "session": string(f.Session), "client": string(f.Client),
-		"generation": strconv.FormatUint(uint64(generation), 10), "newest": strconv.FormatInt(f.Generation, 10),
+		"generation": strconv.FormatUint(uint64(p.token.generation), 10), "newest": strconv.FormatInt(f.Generation, 10),
+		"verdict": string(v),
 	}})
-	if err != nil {
+	if err != nil || v == late {
 		return err
 	}
 	return Warn(tx, f.Account, actor)
@@ -286,7 +309,7 @@ func (s *Service) observe(v verdict) {
 	switch v {
 	case expired:
 		s.refreshed(string(invalid))
-	case rotated, race, reuse, invalid:
+	case rotated, race, retry, late, reuse, invalid:
 		s.refreshed(string(v))
 	}
 }

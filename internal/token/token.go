@@ -36,16 +36,19 @@ type Config struct {
 	// Lifetimes hold where a tenant's settings say nothing. Zero fields: access 15
 	// minutes, refresh 14 days idle and 30 days in all.
 	Lifetimes auth.Lifetimes
-	// Grace is how long after a rotation the spent token still yields the same
-	// successor. Zero: no grace, every second use is theft.
+	// Grace is how long after a rotation a second use of the spent token counts as a
+	// race. Zero: every second use is theft, whatever Retry is.
 	Grace time.Duration
+	// Retry is how long after a rotation the spent token yields the same successor,
+	// while that has not been used. Zero: no longer than Grace.
+	Retry time.Duration
 	// Algorithm signs where a tenant's settings say nothing; the ring's when empty.
 	Algorithm string
 	// Root is a secret of 32 bytes that all nodes share and that is not in the
 	// database in the clear.
 	Root []byte
-	// Refreshed is told what became of each refresh token: "rotated", "race",
-	// "reuse" or "invalid". May be nil.
+	// Refreshed is told what became of each refresh token: "rotated", "race", "retry",
+	// "late", "reuse" or "invalid". May be nil.
 	Refreshed func(verdict string)
 	Log       *slog.Logger
 }
@@ -58,6 +61,7 @@ type Service struct {
 	now       func() time.Time
 	lifetimes auth.Lifetimes
 	grace     time.Duration
+	retry     time.Duration
 	algorithm string
 	form      form
 	pairwise  []byte // key of subjects
@@ -79,6 +83,9 @@ func New(cfg Config) *Service {
 		db: cfg.DB, keys: cfg.Keys, base: cfg.Base, now: cfg.Now, lifetimes: cfg.Lifetimes.Or(defaults),
 		grace: cfg.Grace, algorithm: cfg.Algorithm, form: newForm(cfg.Root), pairwise: secret.Derive(cfg.Root, "pairwise subject"),
 		opaque: newOpaque(cfg.Root), refreshed: cfg.Refreshed, log: cfg.Log,
+	}
+	if s.grace > 0 {
+		s.retry = cfg.Retry
 	}
 	if s.now == nil {
 		s.now = time.Now

@@ -307,7 +307,7 @@ func TestAttack_RT_16_Restart(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		spent := s.SignUp(t, alice).RefreshToken
-		tokens := rotate(t, s, spent)
+		tokens := rotate(t, s, rotate(t, s, spent).RefreshToken)
 		s.Clock.Advance(time.Minute)
 		if err := s.Stop(); err != nil {
 			t.Fatal(err)
@@ -321,7 +321,7 @@ func TestAttack_RT_16_Restart(t *testing.T) {
 }
 
 // TestAttack_RT_17_LostAnswer hangs up before the answer and tries again: the same
-// successor within the grace, theft after it.
+// successor as long as that is not used, theft after it.
 func TestAttack_RT_17_LostAnswer(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
@@ -346,8 +346,12 @@ func TestAttack_RT_17_LostAnswer(t *testing.T) {
 		if n := ask[int](t, db, "SELECT generation FROM refresh_families"); n != 1 {
 			t.Errorf("%d rotations", n)
 		}
-		s.Clock.Advance(time.Second)
+		s.Clock.Advance(time.Hour)
+		if again := rotate(t, s, tokens.RefreshToken); again.RefreshToken != next.RefreshToken {
+			t.Error("a second branch an hour later")
+		}
+		last := rotate(t, s, next.RefreshToken)
 		refresh(t, s, tokens.RefreshToken).WantCode(t, 401, "refresh_token_reused")
-		refresh(t, s, next.RefreshToken).Want(t, 401)
+		refresh(t, s, last.RefreshToken).Want(t, 401)
 	})
 }

@@ -1,0 +1,152 @@
+package token_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+func TestRepair_B9_LostAnswerIsGivenAgainForADay(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		one := h.signIn()
+		lost := h.must(one.RefreshToken)
+		for range 3 { // as often as it takes
+			h.clock.Advance(retry / 3)
+			again := h.must(one.RefreshToken)
+			if again.RefreshToken != lost.RefreshToken || again.AccessToken == "" {
+				t.Error("another successor, or no access token")
+			}
+		}
+		if f := h.family(one.RefreshToken); f.Generation != 1 || f.Retries.Row != 1 {
+			t.Errorf("one lost answer became %+v", f)
+		}
+
+		three := h.must(lost.RefreshToken)
+
+		h.refused(one.RefreshToken, "refresh_token_reused")
+		h.refused(three.RefreshToken, "refresh_token_reused")
+		if n := h.waitingMails(); n != 1 {
+			t.Errorf("%d messages to the owner, want 1", n)
+		}
+		want := map[string]int{"rotated": 2, "retry": 3, "reuse": 1, "invalid": 1}
+		if d := cmp.Diff(want, h.verdicts); d != "" {
+			t.Errorf("verdicts (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestRepair_B9_NoMailWhereTheSuccessorWasNeverUsed(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		one := h.signIn()
+		lost := h.must(one.RefreshToken)
+		h.clock.Advance(retry + time.Millisecond)
+
+		h.refused(one.RefreshToken, "refresh_token_reused")
+
+		h.refused(lost.RefreshToken, "refresh_token_reused")
+		if n := h.waitingMails(); n != 0 {
+			t.Errorf("%d messages to the owner, want none", n)
+		}
+		if ev := h.events(auth.EventRefreshReuse); len(ev) != 1 || ev[0].Detail["verdict"] != "late" {
+			t.Errorf("audit lines: %+v", ev)
+		}
+		want := map[string]int{"rotated": 1, "late": 1, "invalid": 1}
+		if d := cmp.Diff(want, h.verdicts); d != "" {
+			t.Errorf("verdicts (-want +got):\n%s", d)
+		}
+	})
+}
+
+func TestRepair_B9_CopyThatFollowsItsOwnerIsFound(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		raw := h.signIn().RefreshToken
+		for range auth.MaxRetries {
+			owner := h.must(raw)
+			h.clock.Advance(time.Minute)
+			if thief := h.must(raw); thief.RefreshToken != owner.RefreshToken {
+				t.Fatal("a second branch")
+			}
+			raw = owner.RefreshToken
+		}
+		next := h.must(raw)
+		h.clock.Advance(time.Minute)
+		h.refused(raw, "refresh_token_reused")
+		h.refused(next.RefreshToken, "refresh_token_reused")
+		if n := h.waitingMails(); n != 1 {
+			t.Errorf("%d messages to the owner, want 1", n)
+		}
+	})
+}
+
+func TestRepair_B9_AnswersThatArriveEndTheRow(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		raw := h.signIn().RefreshToken
+		for range 3 * auth.MaxRetries {
+			h.must(raw)
+			h.clock.Advance(time.Minute)
+			raw = h.must(h.must(raw).RefreshToken).RefreshToken // every other answer is lost
+		}
+	})
+}
+
+func TestRepair_B9_RetryNeedsTheSameKeyAndALivingFamily(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		bound := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Scope: auth.DefaultScope, JKT: "the-key"})
+		in := refreshment(auth.FirstParty, bound.RefreshToken, nil)
+		in.JKT = "the-key"
+		lost, err := h.tokens.Refresh(t.Context(), in)
+		wantCode(t, err, "")
+		h.clock.Advance(time.Hour)
+
+		other := in
+		other.JKT = "another"
+		_, err = h.tokens.Refresh(t.Context(), other)
+		wantCode(t, err, "invalid_refresh_token")
+		again, err := h.tokens.Refresh(t.Context(), in)
+		wantCode(t, err, "")
+		if again.RefreshToken != lost.RefreshToken {
+			t.Error("another successor")
+		}
+		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, lost.Session, auth.EndLogout) })
+		_, err = h.tokens.Refresh(t.Context(), in)
+		wantCode(t, err, "invalid_refresh_token")
+	})
+}
+
+// TestRepair_B9_RetryBesideUse lets two nodes retry and use the successor at once: no
+// second branch comes into being, and whatever is refused is refused to all.
+func TestRepair_B9_RetryBesideUse(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		h := newHouse(t, cfg)
+		nodes := []*node{h.node, h.join()}
+		for range rounds(10, 100) {
+			one := h.signIn()
+			two := h.must(one.RefreshToken)
+			h.clock.Advance(time.Minute)
+			var used, retried string
+			var failed error
+			together(2, func(i int) {
+				if i == 0 {
+					ts, err := nodes[0].refresh(t.Context(), two.RefreshToken)
+					used, failed = ts.RefreshToken, err
+				} else if ts, err := nodes[1].refresh(t.Context(), one.RefreshToken); err == nil {
+					retried = ts.RefreshToken
+				}
+			})
+			switch {
+			case retried != "" && retried != two.RefreshToken:
+				t.Fatal("a second branch")
+			case retried != "" && failed != nil:
+				t.Fatalf("the retry went first, and the use was refused: %v", failed)
+			case retried == "" && used != "":
+				h.refused(used, "refresh_token_reused")
+			}
+		}
+	})
+}
