@@ -39,7 +39,8 @@ type Config struct {
 	// Issuer is the exact "iss" of the tokens, such as https://id.example.com.
 	Issuer string
 
-	// Audience must be among the token's "aud". Default: Resource, else Issuer.
+	// Audience must be among the token's "aud", in a spelling that SameResource calls the
+	// same. Default: Resource, else Issuer.
 	Audience string
 
 	// Resource is the identifier of this API, the URL under which clients know it, such

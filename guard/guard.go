@@ -190,7 +190,7 @@ func (g *Guard) checkClaims(c *Claims) *Error {
 	switch {
 	case c.Issuer != g.config.Issuer:
 		return refuse(ErrIssuer, fmt.Errorf("%.200q", c.Issuer))
-	case !slices.Contains(c.Audience, g.config.Audience):
+	case !meant(c.Audience, g.config.Audience):
 		return refuse(ErrAudience, fmt.Errorf("%.200q", c.Audience))
 	case !now.Before(c.ExpiresAt.Add(leeway)):
 		return refuse(ErrExpired, fmt.Errorf("at %v", c.ExpiresAt))

@@ -16,12 +16,13 @@ const MaxURI = 2048
 //   - https with a host;
 //   - http for this machine alone: 127.0.0.1, [::1] or localhost (RFC 8252 §7.3,
 //     RFC 9700 §2.6);
-//   - for native clients a scheme of their own, which holds a dot because it is a
-//     domain turned round (RFC 8252 §7.1).
+//   - for native clients a private-use scheme: one with a dot, because it is a domain
+//     turned round (RFC 8252 §7.1), or one of the given schemes, which an operator lets
+//     clients use although nothing says whose they are.
 //
 // No fragment (RFC 6749 §3.1.2), no user, no wildcard, no character that two readers
 // understand differently. A machine has none at all.
-func ParseRedirectURI(t ClientType, s string) (string, error) {
+func ParseRedirectURI(t ClientType, s string, schemes ...string) (string, error) {
 	if t == ClientMachine {
 		return "", badURI("invalid_redirect_uri", "a machine has no redirect URI")
 	}
@@ -32,14 +33,21 @@ func ParseRedirectURI(t ClientType, s string) (string, error) {
 		why = plainHost(u)
 	case u.Scheme == "http":
 		why = "http is for this machine alone (127.0.0.1, [::1], localhost); use https"
-	case t != ClientNative || !strings.Contains(u.Scheme, "."):
-		why = "use https; only a native client may have a scheme of its own, with a dot in it (com.example.app:/callback)"
+	case t != ClientNative:
+		why = "use https; only a native client may have a private-use scheme"
+	case len(u.Scheme) > MaxScheme:
+		why = "a private-use scheme has at most 64 characters"
+	case !strings.Contains(u.Scheme, ".") && !slices.Contains(schemes, u.Scheme):
+		why = "a private-use scheme has a dot in it (com.example.app:/callback), or the operator lists it in oauth.redirect_schemes"
 	}
 	if why != "" {
 		return "", badURI("invalid_redirect_uri", why)
 	}
 	return s, nil
 }
+
+// MaxScheme is how long a private-use scheme may be. It stands in headers.
+const MaxScheme = 64
 
 // ParseWebURI checks an address that people are led to or shown: https with a host,
 // no fragment, nothing that a browser would carry out.
@@ -93,7 +101,7 @@ func absoluteURI(s string) (*url.URL, string) {
 }
 
 // active are schemes that a browser carries out, or that read what is the reader's.
-var active = []string{"javascript", "data", "vbscript", "file", "blob", "filesystem", "about", "view-source", "chrome", "ws", "wss", "mailto", "ftp"}
+var active = []string{"javascript", "data", "vbscript", "file", "blob", "filesystem", "about", "view-source", "chrome", "ws", "wss", "mailto", "ftp", "intent", "tel", "sms"}
 
 func plainHost(u *url.URL) string {
 	if u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
@@ -111,26 +119,34 @@ func loopbackName(host string) bool {
 
 // MatchRedirectURI reports whether the address of an authorization request is one that
 // the client has registered: the same text, character by character (RFC 9700 §2.1).
-// A native client chooses its port anew each time it listens on 127.0.0.1 or [::1], so
-// there the port alone may differ (RFC 8252 §7.3).
-func (c Client) MatchRedirectURI(asked string) bool {
-	if slices.Contains(c.RedirectURIs, asked) {
+// A client without a secret listens on a port of this machine that it gets anew each
+// time, so on a loopback host the port alone may differ (RFC 8252 §7.3).
+func (c Client) MatchRedirectURI(asked string) bool { return c.matchURI(c.RedirectURIs, asked) }
+
+// MatchPostLogoutURI is MatchRedirectURI for where a person may be sent after logging out.
+func (c Client) MatchPostLogoutURI(asked string) bool {
+	return c.matchURI(c.Settings.PostLogoutURIs, asked)
+}
+
+func (c Client) matchURI(registered []string, asked string) bool {
+	if slices.Contains(registered, asked) {
 		return true
 	}
-	if c.Type != ClientNative {
+	if !c.Public() {
 		return false
 	}
 	bare, ok := withoutPort(asked)
-	return ok && slices.ContainsFunc(c.RedirectURIs, func(kept string) bool {
+	return ok && slices.ContainsFunc(registered, func(kept string) bool {
 		kept, ok := withoutPort(kept)
 		return ok && kept == bare
 	})
 }
 
-// withoutPort cuts the port out of an http address of a loopback IP, and out of
-// nothing else: not of localhost, which a resolver may send elsewhere.
+// withoutPort cuts the port out of an http address of a loopback host, and out of
+// nothing else. The name localhost is one of them: programs register it although a
+// resolver may send it elsewhere (RFC 8252 §8.3). It never stands for an IP address.
 func withoutPort(s string) (string, bool) {
-	for _, host := range []string{"http://127.0.0.1", "http://[::1]"} {
+	for _, host := range []string{"http://127.0.0.1", "http://[::1]", "http://localhost"} {
 		rest, ok := strings.CutPrefix(s, host)
 		if !ok {
 			continue

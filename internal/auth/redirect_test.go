@@ -48,7 +48,10 @@ func TestAttack_AZ_01_06_11_Match(t *testing.T) {
 		"http://[::1]:51004/cb":               {false, true},
 		"http://[::2]:51004/cb":               {},
 		"http://localhost/cb":                 {true, true},
-		"http://localhost:51004/cb":           {},
+		"http://localhost:51004/cb":           {false, true},
+		"http://localhost.evil.test:51004/cb": {},
+		"http://localhost:51004/port":         {},
+		"http://LOCALHOST:51004/cb":           {},
 		"com.example.app:/cb":                 {true, true},
 		"com.example.app:/cb/":                {},
 	} {
@@ -93,10 +96,73 @@ func FuzzRedirectMatch(f *testing.F) {
 				t.Fatal(err)
 			}
 			ip := net.ParseIP(u.Hostname())
-			if ip != nil && ip.IsLoopback() && u.Scheme == "http" && u.Hostname() == k.Hostname() && u.User == nil && u.RequestURI() == k.RequestURI() && !strings.Contains(uri, "#") {
+			local := ip != nil && ip.IsLoopback() || u.Hostname() == "localhost"
+			if local && u.Scheme == "http" && u.Hostname() == k.Hostname() && u.User == nil && u.RequestURI() == k.RequestURI() && !strings.Contains(uri, "#") {
 				return
 			}
 		}
 		t.Fatalf("%q matches", uri)
 	})
+}
+
+// B3: programs register loopback addresses by name and without a port, and listen on
+// whichever port they get. It holds for clients that keep no secret, and for nothing but
+// the port: not from a name to an address, nor the other way round.
+func TestRepair_B3_LoopbackByName(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		registered, asked string
+		want              bool
+	}{
+		{"http://localhost/callback", "http://localhost:54321/callback", true},
+		{"http://localhost:33418/callback", "http://localhost:54321/callback", true},
+		{"http://localhost:33418/callback", "http://localhost/callback", true},
+		{"http://localhost/callback?a=b", "http://localhost:1/callback?a=b", true},
+		{"http://localhost", "http://localhost:54321", true},
+		{"http://127.0.0.1/callback", "http://localhost:54321/callback", false},
+		{"http://localhost/callback", "http://127.0.0.1:54321/callback", false},
+		{"http://localhost/callback", "http://localhost:54321/callback?a=b", false},
+		{"http://localhost/callback", "http://localhost:54321/callback/", false},
+		{"http://localhost/callback", "https://localhost:54321/callback", false},
+		{"http://localhost/callback", "http://localhost:54321@evil.test/callback", false},
+		{"http://localhost/callback", "http://localhost.:54321/callback", false},
+		{"http://localhost/callback", "http://localhost:/callback", false},
+	} {
+		for typ, public := range map[auth.ClientType]bool{auth.ClientNative: true, auth.ClientSPA: true, auth.ClientWeb: false} {
+			client := auth.Client{Type: typ, RedirectURIs: []string{c.registered}, Settings: auth.ClientSettings{PostLogoutURIs: []string{c.registered}}}
+			want := c.want && public
+			if got := client.MatchRedirectURI(c.asked); got != want {
+				t.Errorf("%s, registered %s: %s is %v, want %v", typ, c.registered, c.asked, got, want)
+			}
+			if got := client.MatchPostLogoutURI(c.asked); got != want {
+				t.Errorf("%s, after logout, registered %s: %s is %v, want %v", typ, c.registered, c.asked, got, want)
+			}
+		}
+	}
+}
+
+// Installed programs register schemes as they are: with a dot and any form behind it,
+// and without a dot where the operator lists the scheme.
+func TestRepair_B3_PrivateUseSchemes(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]struct{ plain, listed bool }{
+		"app.immich:///oauth-callback":                 {true, true},
+		"com.example.app:/callback":                    {true, true},
+		"com.example.app://callback":                   {true, true},
+		"cursor://anysphere.cursor-mcp/oauth/callback": {false, true},
+		"vscode://vscode.github-authentication/did":    {false, false},
+		"javascript:alert(1)":                          {false, false},
+		"intent://x#Intent;end":                        {false, false},
+		"cursor:" + strings.Repeat("/a", 1100):         {false, false},
+		"a." + strings.Repeat("b", 63) + ":/callback":  {false, false},
+	} {
+		_, plain := auth.ParseRedirectURI(auth.ClientNative, uri)
+		_, listed := auth.ParseRedirectURI(auth.ClientNative, uri, "cursor", "javascript", "intent")
+		if (plain == nil) != want.plain || (listed == nil) != want.listed {
+			t.Errorf("%.60s: %v, with the scheme listed %v", uri, plain, listed)
+		}
+		if _, err := auth.ParseRedirectURI(auth.ClientSPA, uri, "cursor"); err == nil {
+			t.Errorf("%.60s is taken for a client in a browser", uri)
+		}
+	}
 }

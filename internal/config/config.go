@@ -154,14 +154,15 @@ type Tokens struct {
 type OAuth struct {
 	AssertionAudience string `key:"assertion_audience" default:"issuer" oneof:"issuer|endpoint" help:"What a client names as the audience of the JWT with which it proves itself (private_key_jwt): the issuer alone, or, for old clients, the URL of the token endpoint as well."`
 
-	PKCE           string        `key:"pkce" default:"required" oneof:"required|optional" help:"Whether clients that keep a secret must send a code_challenge (PKCE). Public clients always must. Tenants and clients can be let off one by one."`
-	Registration   string        `key:"registration" default:"closed" oneof:"closed|token|open" help:"Who may register clients at /oauth2/register: nobody, holders of a token made by watchword client registration-token, or everybody. Tenants can set their own."`
-	ClientMetadata bool          `key:"client_id_metadata" default:"false" help:"Take the https URL of a document that describes a client as its client_id, without any registration. The server fetches the document."`
-	Resources      List          `key:"resources" example:"https://mcp.example.com" help:"APIs for which every client may ask for tokens (resource, RFC 8707), also one that registered itself, as servers of MCP need it. All other audiences are registered client by client."`
-	CodeLifetime   time.Duration `key:"code_lifetime" default:"60s" min:"1s" max:"10m" help:"Lifetime of authorization codes."`
-	PushedLifetime time.Duration `key:"pushed_lifetime" default:"60s" min:"5s" max:"10m" help:"Lifetime of pushed authorization requests (PAR)."`
-	DeviceLifetime time.Duration `key:"device_lifetime" default:"10m" min:"1m" max:"1h" help:"How long a person has for typing the code that a device shows."`
-	DPoPNonce      bool          `key:"dpop_nonce" default:"false" help:"Ask for a nonce of the server in every DPoP proof. It costs clients a second request now and then."`
+	PKCE            string        `key:"pkce" default:"required" oneof:"required|optional" help:"Whether clients that keep a secret must send a code_challenge (PKCE). Public clients always must. Tenants and clients can be let off one by one."`
+	Registration    string        `key:"registration" default:"closed" oneof:"closed|token|open" help:"Who may register clients at /oauth2/register: nobody, holders of a token made by watchword client registration-token, or everybody. Tenants can set their own."`
+	ClientMetadata  bool          `key:"client_id_metadata" default:"false" help:"Take the https URL of a document that describes a client as its client_id, without any registration. The server fetches the document."`
+	Resources       List          `key:"resources" example:"https://mcp.example.com" help:"APIs for which every client may ask for tokens (resource, RFC 8707), also one that registered itself, as servers of MCP need it. All other audiences are registered client by client."`
+	RedirectSchemes List          `key:"redirect_schemes" example:"cursor, vscode" help:"Private-use schemes without a dot that native clients may have in redirect URIs, such as cursor for cursor://…. No registry says whose they are: every program on a device can claim one, so a stranger's program can get a code that was meant for another. Schemes with a dot (com.example.app) need no setting."`
+	CodeLifetime    time.Duration `key:"code_lifetime" default:"60s" min:"1s" max:"10m" help:"Lifetime of authorization codes."`
+	PushedLifetime  time.Duration `key:"pushed_lifetime" default:"60s" min:"5s" max:"10m" help:"Lifetime of pushed authorization requests (PAR)."`
+	DeviceLifetime  time.Duration `key:"device_lifetime" default:"10m" min:"1m" max:"1h" help:"How long a person has for typing the code that a device shows."`
+	DPoPNonce       bool          `key:"dpop_nonce" default:"false" help:"Ask for a nonce of the server in every DPoP proof. It costs clients a second request now and then."`
 }
 
 // Outbound is the section outbound.

@@ -7,6 +7,7 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,6 +31,7 @@ func (c *Config) Validate(mode Mode) error {
 	v.tls()
 	v.origins()
 	v.resources()
+	v.schemes()
 	v.database()
 	v.mail()
 	v.secrets()
@@ -204,6 +206,16 @@ func (v *validator) resources() {
 		u, err := url.Parse(r)
 		if err != nil || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Host)) || u.Host == "" || u.User != nil || strings.Contains(r, "#") {
 			v.wrong("oauth.resources", strconv.Quote(r)+" is not the https URL of an API", "list URLs such as https://mcp.example.com, as the API's metadata writes them")
+		}
+	}
+}
+
+func (v *validator) schemes() {
+	for _, s := range v.OAuth.RedirectSchemes {
+		if strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789+-.") != "" || s[0] < 'a' || len(s) > 64 {
+			v.wrong("oauth.redirect_schemes", strconv.Quote(s)+" is not a scheme in lower case", "list schemes such as cursor, without :// behind them")
+		} else if slices.Contains([]string{"http", "https", "javascript", "data", "file"}, s) {
+			v.wrong("oauth.redirect_schemes", strconv.Quote(s)+" is no private-use scheme", "https needs no setting, and http is for loopback addresses")
 		}
 	}
 }

@@ -50,6 +50,10 @@ func TestValidateServe(t *testing.T) {
 		"origins":                        {env: []string{"WATCHWORD_CORS_ORIGINS=https://app.example.com,http://localhost:3000"}},
 		"sender with a name":             {env: []string{"WATCHWORD_SMTP_FROM=Example <no-reply@example.com>"}},
 
+		"schemes":             {env: []string{"WATCHWORD_OAUTH_REDIRECT_SCHEMES=cursor, vscode-insiders"}},
+		"scheme with a colon": {[]string{"WATCHWORD_OAUTH_REDIRECT_SCHEMES=cursor://"}, "oauth.redirect_schemes"},
+		"scheme of scripts":   {[]string{"WATCHWORD_OAUTH_REDIRECT_SCHEMES=javascript"}, "oauth.redirect_schemes"},
+
 		"plain on every interface":   {[]string{"WATCHWORD_LISTEN=:8080"}, "listen"},
 		"plain on an address":        {[]string{"WATCHWORD_LISTEN=192.0.2.1:8080"}, "listen"},
 		"plain on a name":            {[]string{"WATCHWORD_LISTEN=auth.example.com:8080"}, "listen"},

@@ -17,11 +17,11 @@ import (
 // ask, so a private address is refused here already and not only when it is asked.
 func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 	set := &c.Settings
-	if c.RedirectURIs, err = each(r.RedirectURIs, func(u string) (string, error) { return auth.ParseRedirectURI(c.Type, u) }); err != nil {
+	if c.RedirectURIs, err = each(r.RedirectURIs, s.redirectURI(c.Type)); err != nil {
 		return err
 	}
 	if set.PostLogoutURIs, err = each(r.PostLogoutURIs, func(u string) (string, error) {
-		_, err := auth.ParseRedirectURI(c.Type, u)
+		_, err := s.redirectURI(c.Type)(u)
 		return u, ofField(err, "post_logout_redirect_uris")
 	}); err != nil {
 		return err
@@ -46,6 +46,11 @@ func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 		}
 	}
 	return nil
+}
+
+// redirectURI is the check of one redirect URI of a client of that type.
+func (s *Service) redirectURI(t auth.ClientType) func(string) (string, error) {
+	return func(u string) (string, error) { return auth.ParseRedirectURI(t, u, s.cfg.RedirectSchemes...) }
 }
 
 // ofField gives a refusal of a redirect URI to another field.

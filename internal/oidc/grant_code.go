@@ -101,7 +101,8 @@ func (s *Service) redeem(tx *store.Tx, in redemption) (token.Draft, error) {
 	if !tx.Now.Before(code.ExpiresAt) {
 		return token.Draft{}, noCode("it has expired")
 	}
-	if !s.within(in, g) {
+	var covered bool
+	if in.audience, covered = s.cfg.Tokens.Covers(in.Tenant.ID, g.Resources, in.audience); !covered {
 		return token.Draft{}, refuse(InvalidTarget, "the grant is not for that resource")
 	}
 	if _, err := tx.Take(auth.UseCode, in.digest); errors.Is(err, auth.ErrNotFound) {
@@ -127,12 +128,6 @@ func (in redemption) belongs(code auth.SingleUse, g auth.CodeGrant) error {
 		return noCode("it is bound to another key") // RFC 9449 §10
 	}
 	return nil
-}
-
-// within reports whether the resources asked for were granted; the issuer is what was
-// granted when nothing else was.
-func (s *Service) within(in redemption, g auth.CodeGrant) bool {
-	return s.cfg.Tokens.Covers(in.Tenant.ID, g.Resources, in.audience)
 }
 
 // open signs the client in under the browser's session and writes down what it gets.

@@ -123,7 +123,8 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string, audien
 	} else if err != nil {
 		return token.Draft{}, fmt.Errorf("take device: %w", err)
 	}
-	if !s.cfg.Tokens.Covers(r.Tenant.ID, d.Audience, audience) {
+	audience, covered := s.cfg.Tokens.Covers(r.Tenant.ID, d.Audience, audience)
+	if !covered {
 		return token.Draft{}, refuse(InvalidTarget, "the grant is not for that resource")
 	}
 	client, err := tx.Client(d.Client)

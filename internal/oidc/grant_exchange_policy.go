@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
@@ -38,7 +39,7 @@ func (s *Service) exchangedAudience(caller Caller, raw string) (audience string,
 		return audience, serves
 	}
 	for _, a := range s.cfg.Tokens.Audience(caller.Tenant.ID, raw) {
-		if slices.Contains(caller.Client.Settings.Exchange.Audiences, a) {
+		if _, ok := spelled(caller.Client.Settings.Exchange.Audiences, a); ok {
 			return a, false
 		}
 	}
@@ -60,8 +61,9 @@ func (s *Service) exchangeAudience(p exchangePolicy, f Form) ([]string, error) {
 		}
 		return p.subject.Audience, nil
 	}
-	for _, a := range asked {
-		if !p.reaches(a, p.tenant.ID.Issuer(s.cfg.Base)) {
+	for i, a := range asked {
+		var ok bool
+		if asked[i], ok = p.reach(a, p.tenant.ID.Issuer(s.cfg.Base)); !ok {
 			return nil, &Error{Code: InvalidTarget, Desc: "the client may not exchange this token for that resource",
 				Err: fmt.Errorf("audience %.200q is outside the policy", a)}
 		}
@@ -70,17 +72,28 @@ func (s *Service) exchangeAudience(p exchangePolicy, f Form) ([]string, error) {
 	return slices.Compact(asked), nil
 }
 
-// reaches reports whether the audience may be had. The issuer's own API is never
-// reached by the way, only by policy.
-func (p exchangePolicy) reaches(audience, issuer string) bool {
-	x := p.client.Settings.Exchange
-	switch {
-	case p.own && slices.Contains(p.subject.Audience, audience):
-		return true
-	case x != nil && slices.Contains(x.Audiences, audience):
-		return true
+// reach is the audience in its configured spelling, and whether it may be had. The
+// issuer's own API is never reached by the way, only by policy.
+func (p exchangePolicy) reach(audience, issuer string) (string, bool) {
+	var lists [][]string
+	if p.own {
+		lists = append(lists, p.subject.Audience)
 	}
-	return audience != issuer && slices.Contains(p.client.Settings.Audiences, audience)
+	if x := p.client.Settings.Exchange; x != nil {
+		lists = append(lists, x.Audiences)
+	}
+	own := guard.SameResource(audience, issuer)
+	if !own {
+		lists = append(lists, p.client.Settings.Audiences)
+	}
+	for _, list := range lists {
+		if name, ok := spelled(list, audience); ok && own {
+			return issuer, true
+		} else if ok {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // scope is the scope asked for, or all that may be had: what the token has, of

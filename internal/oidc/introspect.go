@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -139,12 +138,12 @@ func (s *Service) audienceOf(caller Caller, raw string) (audience string, serves
 	}
 	claimed := s.cfg.Tokens.Audience(caller.Tenant.ID, raw)
 	for _, a := range claimed {
-		if slices.Contains(served, a) {
+		if _, ok := spelled(served, a); ok {
 			return a, true
 		}
 	}
 	for _, a := range claimed {
-		if a == issuer || s.mayAsk(caller.Client, a) {
+		if _, ok := s.resource(caller, a); ok {
 			return a, false
 		}
 	}

@@ -75,7 +75,7 @@ func (s *Service) wish(ctx context.Context, in LogoutInput) (wish, auth.Client, 
 		return w, c, err
 	}
 	w.Redirect, w.State = in.Form.Get("post_logout_redirect_uri"), in.Form.Get("state")
-	if w.Redirect != "" && !slices.Contains(c.Settings.PostLogoutURIs, w.Redirect) {
+	if w.Redirect != "" && !c.MatchPostLogoutURI(w.Redirect) {
 		return w, c, logoutPage("post_logout_redirect_uri is not registered for this client")
 	}
 	return w, c, nil

@@ -66,6 +66,8 @@ type Config struct {
 	// Registration says who may register clients by RFC 7591, where the tenant does not:
 	// "closed" (also when empty), "token" or "open".
 	Registration string
+	// RedirectSchemes are private-use schemes without a dot that native clients may have.
+	RedirectSchemes []string
 	// Documents takes the URL of a client's metadata document as a client_id.
 	Documents bool
 	// Resources are those for which every client may ask for tokens.

@@ -3,6 +3,7 @@ package oidc
 import (
 	"slices"
 
+	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
@@ -10,25 +11,49 @@ import (
 // asks for others; which ones it may ask for is registered. What was granted once, to a
 // code, a device or a refresh token, can be narrowed for each token and never widened.
 
-// audience is the resources that a client asks for, sorted; empty for the issuer's own.
-// It is the one check for every request that begins something.
+// audience is the resources that a client asks for, as they are configured, sorted;
+// empty for the issuer's own. It is the one check for every request that begins
+// something.
 func (s *Service) audience(r tokenRequest) ([]string, error) {
 	asked, err := readResources(r.form)
 	if err != nil {
 		return nil, err
 	}
-	for _, resource := range asked {
-		if resource != r.Tenant.ID.Issuer(s.cfg.Base) && !s.mayAsk(r.Client, resource) {
-			return nil, refuse(InvalidTarget, "the client may not ask tokens for that resource")
+	for i, a := range asked {
+		var ok bool
+		if asked[i], ok = s.resource(r.Caller, a); !ok {
+			return nil, refuse(InvalidTarget, "resource: the client may not ask tokens for it")
 		}
 	}
-	return asked, nil
+	slices.Sort(asked)
+	return slices.Compact(asked), nil
 }
 
-// mayAsk reports whether the client may ask tokens for a resource besides the issuer's
-// own: one it is registered for, or one that the operator opened to all.
-func (s *Service) mayAsk(c auth.Client, resource string) bool {
-	return slices.Contains(c.Settings.Audiences, resource) || slices.Contains(s.cfg.Resources, resource)
+// resource is the configured spelling of a resource, and whether the client may ask
+// tokens for it: the issuer's own, one that the client is registered for, or one that
+// the operator opened to all. What stands in tokens is what those who check them were
+// told, whichever of the spellings of one resource the client uses.
+func (s *Service) resource(c Caller, asked string) (string, bool) {
+	if issuer := c.Tenant.ID.Issuer(s.cfg.Base); guard.SameResource(asked, issuer) {
+		return issuer, true
+	}
+	if name, ok := spelled(c.Client.Settings.Audiences, asked); ok {
+		return name, true
+	}
+	return spelled(s.cfg.Resources, asked)
+}
+
+// spelled finds a resource in a list, as the list spells it: letter by letter, else in
+// a spelling that is equal.
+func spelled(list []string, asked string) (string, bool) {
+	if slices.Contains(list, asked) {
+		return asked, true
+	}
+	i := slices.IndexFunc(list, func(known string) bool { return guard.SameResource(known, asked) })
+	if i < 0 {
+		return "", false
+	}
+	return list[i], true
 }
 
 // readResources are the resources that a form names, sorted and each once; that they

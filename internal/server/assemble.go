@@ -146,6 +146,7 @@ func (s *Server) provider(root []byte, out *outbound.Client) *oidc.Service {
 		PKCEOptional:     o.PKCE == "optional",
 		Registration:     o.Registration,
 		Documents:        o.ClientMetadata,
+		RedirectSchemes:  o.RedirectSchemes,
 		Resources:        o.Resources,
 		CodeLifetime:     o.CodeLifetime, PushedLifetime: o.PushedLifetime, DeviceLifetime: o.DeviceLifetime,
 		DPoPNonce: o.DPoPNonce,

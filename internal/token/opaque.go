@@ -91,7 +91,7 @@ func (s *Service) readOpaque(tenant auth.TenantID, raw, audience string) (Verifi
 	switch expires := time.Unix(c.ExpiresAt, 0); {
 	case c.Issuer != tenant.Issuer(s.base):
 		return Verified{}, ended("another issuer's")
-	case !slices.Contains(c.Audience, audience):
+	case !slices.ContainsFunc(c.Audience, func(a string) bool { return guard.SameResource(a, audience) }):
 		return Verified{}, ended("for another audience")
 	case !s.now().Before(expires.Add(guard.DefaultLeeway)):
 		e := auth.Refuse(auth.KindUnauthenticated, "token_expired", "the access token has expired")

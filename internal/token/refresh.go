@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -142,7 +143,7 @@ func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict
 	if p.Scope != nil && !p.Scope.Within(f.Scope) {
 		return refused, auth.Invalid("invalid_scope", "scope", "this is more than was granted")
 	}
-	if !s.Covers(p.Tenant, f.Audience, p.Audience) {
+	if _, ok := s.Covers(p.Tenant, f.Audience, p.Audience); !ok {
 		return refused, auth.Invalid("invalid_target", "resource", "this is not what was granted")
 	}
 	return v, nil
@@ -157,15 +158,26 @@ func decideRefresh(r store.Refreshing) error {
 	return Decide(r.Tenant, r.Account, r.Client)
 }
 
-// Covers reports whether all that is asked for is among the audience of a grant, which
-// is the issuer when it is empty.
-func (s *Service) Covers(tenant auth.TenantID, granted, asked []string) bool {
+// Covers returns the resources asked for in the spelling of the grant, and whether all
+// of them were granted. A grant without an audience is for the issuer.
+func (s *Service) Covers(tenant auth.TenantID, granted, asked []string) ([]string, bool) {
+	if len(asked) == 0 {
+		return nil, true
+	}
+	if len(granted) == 0 {
+		granted = []string{tenant.Issuer(s.base)}
+	}
+	out := make([]string, 0, len(asked))
 	for _, a := range asked {
-		if !slices.Contains(granted, a) && (len(granted) > 0 || a != tenant.Issuer(s.base)) {
-			return false
+		i := slices.IndexFunc(granted, func(g string) bool { return guard.SameResource(g, a) })
+		if i < 0 {
+			return nil, false
+		}
+		if !slices.Contains(out, granted[i]) {
+			out = append(out, granted[i])
 		}
 	}
-	return true
+	return out, true
 }
 
 // judgeSpent judges the predecessor of a token that has never been used. It looks both
@@ -200,8 +212,8 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshi
 	// What was taken from the client since counts at once, as it does for rights.
 	allowed := r.Client.PersonScope()
 	g.Scope = slices.DeleteFunc(slices.Clone(g.Scope), func(t string) bool { return !allowed.Has(t) })
-	if len(p.Audience) > 0 {
-		g.Audience = p.Audience
+	if narrow, _ := s.Covers(p.Tenant, f.Audience, p.Audience); len(narrow) > 0 {
+		g.Audience = narrow
 	}
 	d := s.draft(r.Tenant, r.Client, g)
 	if f.Client != auth.FirstParty { // our own API has its own ways to say who signed in
