@@ -131,7 +131,7 @@ func check(t auth.Tenant) error {
 	default:
 		errs = append(errs, errors.New("locale is neither en nor de"))
 	}
-	errs = append(errs, checkLifetimes(set.Lifetimes), auth.CheckBranding(set.Branding))
+	errs = append(errs, checkLifetimes(set.Lifetimes), auth.CheckBranding(set.Branding), checkLogo(set.Branding))
 	if err := errors.Join(errs...); err != nil {
 		return auth.Invalid("settings_invalid", "settings", err.Error())
 	}

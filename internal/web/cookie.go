@@ -116,6 +116,13 @@ func (ex *exchange) setCookie(value secret.Text) {
 	ex.setSessions(strings.Join(list, "."))
 }
 
+// dropCurrent makes the browser forget its current session; accounts that are signed in
+// beside it stay.
+func (ex *exchange) dropCurrent() {
+	_, others, _ := strings.Cut(ex.sessionCookie(), ".")
+	ex.setSessions(others)
+}
+
 // dropCookie makes the browser forget them all.
 func (ex *exchange) dropCookie() { ex.putCookie(jarSession, "", 0) }
 

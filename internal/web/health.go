@@ -70,7 +70,7 @@ func (s *Server) Management() http.Handler {
 // managed is a second Server over the same services with another table.
 func (s *Server) managed() *Server {
 	m := &Server{cfg: s.cfg, now: s.now, log: s.log, mux: http.NewServeMux(), unmatched: s.unmatched, preflight: s.preflight,
-		sameOrigin: s.sameOrigin, boot: s.boot + "m"}
+		sameOrigin: s.sameOrigin, origins: s.origins, boot: s.boot + "m"}
 	m.cfg.AccessLog = false // probes and scrapes would drown everything else
 	m.house("GET /livez", m.livez)
 	m.house("GET /readyz", m.readyz)

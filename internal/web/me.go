@@ -87,7 +87,7 @@ func (s *Server) meDelete(ctx context.Context, in *struct{ Body CurrentPassword 
 	ex := exchangeOf(ctx)
 	err := s.cfg.Accounts.Delete(ctx, ex.tenant.ID, ex.actor.Account(), in.Body.CurrentPassword, ex.by())
 	if err == nil && ex.cookie {
-		ex.dropCookie()
+		ex.dropCurrent()
 	}
 	return nil, err
 }

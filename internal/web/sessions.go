@@ -65,7 +65,7 @@ func (s *Server) sessionEnd(ctx context.Context, in *struct {
 	id := auth.SessionID(in.ID)
 	err := s.cfg.Accounts.EndSession(ctx, ex.tenant.ID, ex.actor.Account(), id, ex.by())
 	if err == nil && ex.cookie && id == ex.actor.Session {
-		ex.dropCookie()
+		ex.dropCurrent()
 	}
 	return nil, err
 }

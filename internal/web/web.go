@@ -110,6 +110,7 @@ type Server struct {
 	description func() []byte
 
 	sameOrigin        *http.CrossOriginProtection
+	origins           []string // from which forms and scripts may come: the issuer's, and Config.Origins
 	corsAPI, corsOpen *cors.Cors
 	documents         documents
 	maxAge            []string // Cache-Control of the documents
@@ -173,7 +174,8 @@ func (c Config) withDefaults() Config {
 func (s *Server) trustOrigins(own string) error {
 	s.sameOrigin = http.NewCrossOriginProtection()
 	var errs []error
-	for _, o := range append([]string{own}, s.cfg.Origins...) {
+	s.origins = append([]string{own}, s.cfg.Origins...)
+	for _, o := range s.origins {
 		u, err := url.Parse(o)
 		if err != nil || strings.Contains(o, "*") || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != o {
 			errs = append(errs, fmt.Errorf("origin %q is not of the form https://HOST or https://HOST:PORT", o))

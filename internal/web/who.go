@@ -3,6 +3,7 @@ package web
 import (
 	"mime"
 	"net/http"
+	"slices"
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -42,7 +43,7 @@ func (ex *exchange) signIn() error {
 	session, account, err := s.cfg.Sessions.Find(r.Context(), s.cfg.DB, ex.tenant.ID, cookie)
 	if err != nil {
 		if auth.KindOf(err) == auth.KindUnauthenticated {
-			ex.dropCookie()
+			ex.dropCurrent()
 		}
 		return err
 	}
@@ -85,7 +86,8 @@ func (ex *exchange) claims() (*guard.Claims, error) {
 // crossSite refuses a request that changes something and that another site may
 // have made a browser send. A bearer token is never sent by a browser on its own,
 // so it needs no such proof. A request with our cookie does: one that says
-// nothing about where it comes from is refused, since every browser says it.
+// nothing about where it comes from is refused, since every browser says it. The Host
+// header, which a proxy or the sender may have chosen, is not asked.
 func (ex *exchange) crossSite() error {
 	r := ex.request
 	switch r.Method {
@@ -98,10 +100,17 @@ func (ex *exchange) crossSite() error {
 	if ex.route.mailed && hidesOrigin(r) {
 		return nil // the secret in the form is proof enough: no other site knows it
 	}
-	if ex.server.sameOrigin.Check(r) != nil {
-		return errCrossSite()
-	}
-	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" && ex.hasSessionCookie() {
+	origin := r.Header.Get("Origin")
+	switch {
+	case r.Header.Get("Sec-Fetch-Site") != "":
+		if ex.server.sameOrigin.Check(r) != nil {
+			return errCrossSite()
+		}
+	case origin == "":
+		if ex.hasSessionCookie() {
+			return errCrossSite()
+		}
+	case !slices.Contains(ex.server.origins, origin):
 		return errCrossSite()
 	}
 	return nil
