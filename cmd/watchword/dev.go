@@ -42,7 +42,7 @@ func (devCmd) Run(e *env) error {
 	boundMemory(cfg)
 	log := e.logger(cfg)
 	warn(log, cfg)
-	s, err := server.New(e.ctx, cfg, server.Options{Dev: true, Now: fault.Now, Log: log, Version: version()})
+	s, err := server.New(e.ctx, cfg, server.Options{Dev: true, InsecureCookies: true, Now: fault.Now, Log: log, Version: version()})
 	if err != nil {
 		return err
 	}

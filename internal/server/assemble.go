@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/access"
@@ -260,6 +261,7 @@ func (s *Server) openWeb(context.Context) (err error) {
 	if s.Mailbox != nil {
 		conf.Mailbox = s.mails
 	}
+	conf.InsecureCookies = s.opts.InsecureCookies && strings.HasPrefix(conf.Base, "http://")
 	s.Web, err = web.New(conf)
 	return err
 }

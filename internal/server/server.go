@@ -41,6 +41,9 @@ type Options struct {
 	// Dev keeps mails in a mailbox that everybody can read, unless the configuration
 	// names a mail server, and shows it in the browser.
 	Dev bool
+	// InsecureCookies lets browsers sign in over plain http that drop Secure cookies
+	// there, such as Safari. It does nothing when the issuer has https.
+	InsecureCookies bool
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 	// Log receives everything there is to say; nothing is logged when nil.

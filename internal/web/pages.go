@@ -79,7 +79,9 @@ func (ex *exchange) writeProblemPage(err error) {
 // problemPage says it in the words for what it is, else in those for its status.
 func (ex *exchange) problemPage(p *Problem) ui.Problem {
 	page := ui.Problem{Page: ex.page(), Title: p.Title, Text: p.Detail}
-	if k, ok := problemCodes[p.Code]; ok {
+	if p.Code == "flow_over" && ex.browserCookie() == "" {
+		page = ex.page().Problem(ui.FlowNoCookie)
+	} else if k, ok := problemCodes[p.Code]; ok {
 		page = ex.page().Problem(k)
 	} else if k, ok := problemKeys[p.Status]; ok {
 		page = ex.page().Problem(k)

@@ -72,6 +72,10 @@ type Config struct {
 	// Mailbox lists the caught mails, newest first. It is set in development only
 	// and brings the pages under /dev/ and the welcome page with it.
 	Mailbox func() []Mail
+	// InsecureCookies leaves the prefix __Host- and the attribute Secure out of cookies.
+	// Safari drops cookies that have them over plain http, also on the own machine; no
+	// base URL but one with http on a loopback host may have it.
+	InsecureCookies bool
 	// Pprof puts profiles on the management handler.
 	Pprof bool
 	// AccessLog writes one line to Log for each request.

@@ -108,7 +108,7 @@ func restSamples(p Page) []sample {
 		{"home_empty", Home{Page: p, Form: form, Account: alice, Devices: home.Devices[:1], Logout: "/logout"}, []string{"logout"}},
 		{"problem_request", wrong, []string{"reference"}},
 	}
-	for _, k := range []Key{Forbidden, NotFound, WrongMethod, TooLarge, TooOften, Unavailable, Internal, NoClient, FlowGone} {
+	for _, k := range []Key{Forbidden, NotFound, WrongMethod, TooLarge, TooOften, Unavailable, Internal, NoClient, FlowGone, FlowNoCookie} {
 		all = append(all, sample{"problem_" + strings.TrimPrefix(strings.TrimPrefix(string(k), "error."), "flow."), p.Problem(k), nil})
 	}
 	return all

@@ -114,16 +114,17 @@ const (
 
 // What a Problem says.
 const (
-	Forbidden   Key = "error.forbidden"
-	NotFound    Key = "error.not_found"
-	WrongMethod Key = "error.method"
-	TooLarge    Key = "error.large"
-	TooOften    Key = "error.throttled"
-	Unavailable Key = "error.unavailable"
-	Internal    Key = "error.internal"
-	BadRequest  Key = "error.request" // a client asked wrongly
-	NoClient    Key = "error.client"
-	FlowGone    Key = "flow.gone" // ended or too old
+	Forbidden    Key = "error.forbidden"
+	NotFound     Key = "error.not_found"
+	WrongMethod  Key = "error.method"
+	TooLarge     Key = "error.large"
+	TooOften     Key = "error.throttled"
+	Unavailable  Key = "error.unavailable"
+	Internal     Key = "error.internal"
+	BadRequest   Key = "error.request" // a client asked wrongly
+	NoClient     Key = "error.client"
+	FlowGone     Key = "flow.gone"      // ended or too old
+	FlowNoCookie Key = "flow.no_cookie" // of another browser, or of one that keeps no cookies
 )
 
 // Done is the page that says one of the good things.

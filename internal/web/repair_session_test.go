@@ -1,0 +1,60 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// Where Fetch Metadata is silent, the Origin is compared with the issuer's and the
+// configured ones. The Host header, which the sender chooses, proves nothing.
+func TestRepair_H4_OriginIsNotComparedWithHost(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	cookie := h.cookieIn("alice@example.com")
+	for _, rt := range stateChanging(h) {
+		for _, host := range []string{"evil.test", "auth.example.test:8443", "127.0.0.1:8080"} {
+			for _, scheme := range []string{"https://", "http://"} {
+				r := request(rt.method, path(rt), `{"name":"eve"}`, "Origin: "+scheme+host, cookie)
+				r.Host = host
+				if res := h.do(r); res.StatusCode != 403 {
+					t.Errorf("%s %s from %s%s: %d", rt.method, rt.path, scheme, host, res.StatusCode)
+				}
+			}
+		}
+	}
+	for _, from := range []string{base, origin} { // whatever the Host
+		r := request("PATCH", "/api/v1/me", `{"name":"Alice"}`, "Origin: "+from, cookie)
+		r.Host = "10.0.0.7:8080"
+		h.want(h.do(r), 200, "")
+	}
+}
+
+// Safari drops Secure cookies over plain http, on the own machine too.
+func TestRepair_N9_CookiesOverPlainHTTP(t *testing.T) {
+	t.Parallel()
+	plain := newHouse(t, func(c *Config) { c.Base, c.InsecureCookies = "http://127.0.0.1:8080", true })
+	plain.member("alice@example.com")
+	r := plain.want(plain.post("/api/v1/login", `{"email":"alice@example.com","password":"`+pass+`","session":"cookie"}`), 204, "")
+
+	c := r.Cookies()[0]
+	if c.Name != "watchword-dev" || c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" {
+		t.Errorf("cookie %q", r.Header.Get("Set-Cookie"))
+	}
+	plain.want(plain.get("/api/v1/me", "Cookie: "+c.Name+"="+c.Value), 200, "")
+	plain.want(plain.get("/api/v1/me", "Cookie: __Host-watchword="+c.Value), 401, "missing_token")
+}
+
+// A browser that keeps no cookies is told so, and not that the page is too old.
+func TestRepair_N9_CookiesAreBlocked(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	page := h.do(request("GET", "/login", "", "Accept: text/html"))
+	flow := page.Header.Get("Location")
+	if !strings.Contains(flow, "flow=") {
+		t.Fatalf("no flow: %s %s", page.Status, flow)
+	}
+	if res := h.do(request("GET", flow, "", "Accept: text/html")); res.StatusCode != 404 || !strings.Contains(string(res.body), "keeps no cookies") {
+		t.Errorf("%s %s", res.Status, res.body)
+	}
+}
