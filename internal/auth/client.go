@@ -90,6 +90,9 @@ type ClientSettings struct {
 	DPoP bool `json:"dpop_bound_access_tokens,omitempty"`
 	// IDTokenAlgorithm signs its ID Tokens: RS256 when empty, ES256 or EdDSA.
 	IDTokenAlgorithm string `json:"id_token_signed_response_alg,omitempty"`
+	// IDTokenClaims is "scope" when its ID Tokens hold the claims of the granted scopes,
+	// as userinfo does; empty for those that a request asks for by name.
+	IDTokenClaims string `json:"id_token_claims,omitempty"`
 	// UserInfoAlgorithm signs the answers of userinfo; empty for plain JSON.
 	UserInfoAlgorithm string `json:"userinfo_signed_response_alg,omitempty"`
 	// IntrospectionAlgorithm signs introspection answers that are asked for as JWT.

@@ -220,6 +220,7 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Cli
 func keepGiven(c *auth.Client, before auth.Client) {
 	to, from := &c.Settings, before.Settings
 	to.Audiences, to.Serves, to.PKCEOptional, to.TokenFormat = from.Audiences, from.Serves, from.PKCEOptional, from.TokenFormat
+	to.IDTokenClaims = from.IDTokenClaims
 	to.Exchange, to.Registration, to.DocumentAt = from.Exchange, from.Registration, from.DocumentAt
 	for _, g := range from.Grants {
 		if !slices.Contains(selfGrants, g) && !slices.Contains(to.Grants, g) {

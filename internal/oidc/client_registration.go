@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
 // Registration is what is said of a new client. A zero field means the default of
@@ -193,6 +194,13 @@ func parseAlgorithms(c *auth.Client, r Registration) error {
 		if alg != "" && !keys.Known(alg) {
 			return auth.Invalid("alg_invalid", field, "this server signs with RS256, ES256 or EdDSA")
 		}
+	}
+	switch r.IDTokenClaims {
+	case "", "requested":
+		c.Settings.IDTokenClaims = ""
+	case token.ClaimsOfScope:
+	default:
+		return auth.Invalid("id_token_claims_invalid", "id_token_claims", "requested, or scope for the claims of the granted scopes")
 	}
 	switch r.TokenFormat {
 	case "", "jwt":

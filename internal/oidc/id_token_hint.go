@@ -22,7 +22,6 @@ type tokenHint struct {
 	Issuer   string          `json:"iss"`
 	Subject  string          `json:"sub"` // as the client knows the account
 	Audience token.OneOrMany `json:"aud"`
-	Session  auth.SessionID  `json:"sid"`
 }
 
 // hintAlgorithms have signed our ID Tokens.

@@ -64,7 +64,7 @@ func TestIDToken(t *testing.T) {
 			now := float64(h.clock.Now().Unix())
 			want := claims{
 				"iss": base, "sub": string(h.alice), "aud": string(c.ID), "iat": now, "exp": now + 900, "auth_time": float64(signedIn.Unix()),
-				"nonce": "n-0S6_WzA2Mj", "acr": "1", "amr": []any{"pwd"}, "sid": string(ts.Session), "at_hash": half(),
+				"nonce": "n-0S6_WzA2Mj", "acr": "1", "amr": []any{"pwd"}, "at_hash": half(),
 			}
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("%q: claims (-want +got):\n%s", alg, d)
@@ -94,6 +94,55 @@ func TestIDTokenHasTheClaimsAskedFor(t *testing.T) {
 			}
 			if _, there := got["unknown"]; there || got["name"] != nil { // alice has no name
 				t.Errorf("ID Token %d says %v", i+1, got)
+			}
+		}
+	})
+}
+
+func TestRepair_B8_ClaimsOfGrantedScopesInTheIDToken(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(lasting, func(r *oidc.Registration) { r.IDTokenClaims = "scope" })
+		for scope, want := range map[string]map[string]any{
+			"openid offline_access":               {"email": nil, "email_verified": nil, "updated_at": nil},
+			"openid email offline_access":         {"email": "alice@example.test", "email_verified": true, "updated_at": nil},
+			"openid email profile offline_access": {"email": "alice@example.test", "email_verified": true, "updated_at": float64(h.clock.Now().Unix())},
+		} {
+			ts, err := h.redeem(c, shown, h.code(c, "scope", scope))
+			h.ok(err)
+			next, err := h.refresh(c, shown, ts.RefreshToken)
+			h.ok(err)
+			for i, raw := range []string{ts.IDToken, next.IDToken} {
+				_, got := h.opened(raw)
+				for name, value := range want {
+					if got[name] != value {
+						t.Errorf("%s: ID Token %d says %s = %v, want %v", scope, i+1, name, got[name], value)
+					}
+				}
+			}
+		}
+		if _, _, err := h.CreateClient(t.Context(), auth.DefaultTenant, oidc.Registration{Name: "App", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.example/cb"},
+			ClientSettings: auth.ClientSettings{IDTokenClaims: "all"}}, auth.System); auth.KindOf(err) != auth.KindInvalid {
+			t.Errorf("id_token_claims=all: %v", err)
+		}
+	})
+}
+
+func TestRepair_C5_SessionOnlyForClientsThatHearOfItsEnd(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		for _, backchannel := range []string{"", "https://app.example/backchannel"} {
+			c, shown := h.app(lasting, func(r *oidc.Registration) { r.BackchannelURI = backchannel })
+			ts, err := h.redeem(c, shown, h.code(c, "scope", "openid offline_access"))
+			h.ok(err)
+			next, err := h.refresh(c, shown, ts.RefreshToken)
+			h.ok(err)
+			for i, raw := range []string{ts.IDToken, next.IDToken} {
+				_, got := h.opened(raw)
+				if backchannel == "" && got["sid"] != nil || backchannel != "" && got["sid"] != string(ts.Session) {
+					t.Errorf("back-channel logout %q: ID Token %d says sid %v", backchannel, i+1, got["sid"])
+				}
+			}
+			if got := full(t, ts.AccessToken); got["sid"] != string(ts.Session) {
+				t.Errorf("the access token says sid %v", got["sid"])
 			}
 		}
 	})

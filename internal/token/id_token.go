@@ -21,7 +21,13 @@ type identity struct {
 	algorithm string
 	account   auth.Account
 	asked     auth.IDTokenRequest
+	scope     auth.Scope     // whose claims are told as well
+	session   auth.SessionID // of the client that hears when it ends; empty for others
 }
+
+// ClaimsOfScope is the value of auth.ClientSettings.IDTokenClaims for the claims of the
+// granted scopes.
+const ClaimsOfScope = "scope"
 
 // IDTokenAlgorithm signs a client's ID Tokens: RS256 unless it is set to another
 // (OpenID Connect Registration §2).
@@ -32,6 +38,12 @@ func IDTokenAlgorithm(c auth.Client) string { return cmp.Or(c.Settings.IDTokenAl
 func (d *Draft) identify(c auth.Client, a auth.Account, asked *auth.IDTokenRequest) {
 	if asked != nil && d.grant.Scope.Has(auth.ScopeOpenID) {
 		d.id = &identity{algorithm: IDTokenAlgorithm(c), account: a, asked: *asked}
+		if c.Settings.IDTokenClaims == ClaimsOfScope {
+			d.id.scope = d.grant.Scope
+		}
+		if c.Settings.BackchannelURI != "" {
+			d.id.session = d.grant.Session
+		}
 	}
 }
 
@@ -73,9 +85,9 @@ func (s *Service) signIdentity(ctx context.Context, d Draft, access string, now 
 	if len(g.AMR) > 0 {
 		b = list(b, `,"amr":`, g.AMR)
 	}
-	b = optional(b, `,"sid":`, string(g.Session))
+	b = optional(b, `,"sid":`, string(id.session))
 	b = member(b, `,"at_hash":`, leftHalf(id.algorithm, access))
-	b = person(b, id.account, nil, id.asked.Claims)
+	b = person(b, id.account, id.scope, id.asked.Claims)
 	out, err := s.keys.Sign(ctx, d.tenant, id.algorithm, idTyp, append(b, '}'))
 	if err != nil {
 		return "", fmt.Errorf("sign ID Token: %w", err)

@@ -53,6 +53,7 @@ type ClientSettings struct {
 	RequestURIs      *[]string             `json:"request_uris,omitempty"`
 	DPoP             *bool                 `json:"dpop_bound_access_tokens,omitempty" doc:"Binds all its tokens to keys."`
 	IDTokenAlg       *string               `json:"id_token_signed_response_alg,omitempty" doc:"RS256 when empty, ES256 or EdDSA."`
+	IDTokenClaims    *string               `json:"id_token_claims,omitempty" doc:"scope puts the claims of the granted scopes into ID Tokens; requested (also when empty) those that a request names."`
 	UserInfoAlg      *string               `json:"userinfo_signed_response_alg,omitempty" doc:"Empty for plain JSON."`
 	IntrospectionAlg *string               `json:"introspection_signed_response_alg,omitempty"`
 	TokenFormat      *string               `json:"access_token_format,omitempty" doc:"jwt (also when empty) or opaque."`
