@@ -53,7 +53,7 @@ type Config struct {
 	OAuth    OAuth    `key:"oauth" help:"The OAuth provider."`
 	Outbound Outbound `key:"outbound" help:"What the server asks of others: addresses that clients have named, such as that of their keys."`
 	Keys     Keys     `key:"keys" help:"The keys that sign tokens."`
-	Limits   Limits   `key:"limits" help:"Rate limits, as COUNT/PERIOD with an optional burst: 10/1m burst 20 gives 20 at once and ten more each minute. Addresses are counted as they come through trusted proxies, IPv6 by /64. A limit cannot be switched off, only raised."`
+	Limits   Limits   `key:"limits" help:"Rate limits, as COUNT/PERIOD with an optional burst: 10/1m burst 20 gives 20 at once and ten more each minute. Addresses are counted as they come through trusted proxies, IPv6 by /64, and by /56 and /48 with four and sixteen times the rate. A limit cannot be switched off, only raised."`
 	Metrics  Metrics  `key:"metrics" help:"The management listener."`
 	Audit    Audit    `key:"audit" help:"The record of who did what."`
 	Shutdown Shutdown `key:"shutdown" help:"The end of the process."`

@@ -50,19 +50,43 @@ func ClientIP(remoteAddr string, forwarded []string, trusted []netip.Prefix) net
 	return client
 }
 
-// Key returns the text by which an address is counted. An IPv6 customer commonly
-// holds a whole /64 and can use a new address for each request, so IPv6 is counted
-// by /64. All requests of unknown origin (the zero Addr) share one key.
+// Key returns the text that names whom an address belongs to. An IPv6 customer commonly
+// holds a whole /64 and can use a new address for each request, so that is the /64 for IPv6.
+// All requests of unknown origin (the zero Addr) share one key.
 func Key(addr netip.Addr) string {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is6() {
-		p, _ := addr.Prefix(64)
-		return p.String()
+		return prefix(addr, 64)
 	}
 	if !addr.IsValid() {
 		return "unknown"
 	}
 	return addr.String()
+}
+
+// wider are the networks by which IPv6 is counted besides the /64: what one customer or one
+// site is given holds 256 and 65,536 of those. Many people may sit behind each, so the rates
+// are larger.
+var wider = [...]struct{ bits, times int }{{56, 4}, {48, 16}}
+
+// ByAddress returns the buckets by which a rule counts an address: one for IPv4, and for
+// IPv6 those of its /64, its /56 and its /48.
+func ByAddress(rule string, addr netip.Addr, r Rate) []Bucket {
+	addr = addr.Unmap().WithZone("")
+	if !addr.Is6() {
+		return []Bucket{{rule + "|" + Key(addr), r}}
+	}
+	buckets := make([]Bucket, 1, 1+len(wider))
+	buckets[0] = Bucket{rule + "|" + Key(addr), r}
+	for _, w := range wider {
+		buckets = append(buckets, Bucket{rule + "|" + prefix(addr, w.bits), r.Times(w.times)})
+	}
+	return buckets
+}
+
+func prefix(addr netip.Addr, bits int) string {
+	p, _ := addr.Prefix(bits)
+	return p.String()
 }
 
 func isTrusted(addr netip.Addr, trusted []netip.Prefix) bool {

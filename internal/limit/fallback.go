@@ -82,6 +82,35 @@ func (f *Fallback) Take(ctx context.Context, key string, r Rate, n int) (Decisio
 	return f.cfg.Local.Take(ctx, key, r, n)
 }
 
+// TakeAll implements Limiter.
+func (f *Fallback) TakeAll(ctx context.Context, buckets []Bucket) (Decision, error) {
+	if err := usable(buckets); err != nil {
+		return Decision{}, err
+	}
+	var d Decision
+	if f.try(ctx, func(ctx context.Context) (err error) {
+		d, err = f.cfg.Shared.TakeAll(ctx, buckets)
+		return err
+	}) {
+		for _, b := range buckets {
+			if d.OK {
+				_, _ = f.cfg.Local.Take(ctx, b.Key, b.Rate, 1) // booked, not asked
+			}
+		}
+		return d, nil
+	}
+	return f.cfg.Local.TakeAll(ctx, buckets)
+}
+
+// RefundAll implements Limiter, with the same reservation as Refund.
+func (f *Fallback) RefundAll(ctx context.Context, buckets []Bucket) error {
+	if err := usable(buckets); err != nil {
+		return err
+	}
+	f.try(ctx, func(ctx context.Context) error { return f.cfg.Shared.RefundAll(ctx, buckets) })
+	return f.cfg.Local.RefundAll(ctx, buckets)
+}
+
 // Peek implements Limiter.
 func (f *Fallback) Peek(ctx context.Context, key string, r Rate) (Decision, error) {
 	if _, ask, d, err := admit(r, 1); !ask {

@@ -109,3 +109,36 @@ func TestCallerWhoHangsUpIsCountedAndIsNoFailure(t *testing.T) {
 		t.Fatalf("%d admitted, degraded %v", n, f.Degraded())
 	}
 }
+
+// Cutting the line to the shared limiter hands nobody a fresh allowance, for one bucket and for
+// several.
+func TestTakeAllIsBookedLocallyToo(t *testing.T) {
+	t.Parallel()
+	clock := newFrozen()
+	shared := &broken{Memory: NewMemory(0, clock.now)}
+	f := NewFallback(FallbackConfig{Shared: shared, Local: NewMemory(0, clock.now), Now: clock.now})
+	both := []Bucket{{"narrow", tenAMinute}, {"wide", tenAMinute.Times(2)}}
+	for i := range 10 {
+		if d, err := f.TakeAll(t.Context(), both); err != nil || !d.OK {
+			t.Fatalf("take %d: %+v, %v", i, d, err)
+		}
+	}
+	shared.err = errors.New("connection refused")
+
+	if d, err := f.TakeAll(t.Context(), both); err != nil || d.OK {
+		t.Fatalf("after the line was cut: %+v, %v", d, err)
+	}
+	if err := f.RefundAll(t.Context(), both); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := f.TakeAll(t.Context(), both); err != nil || !d.OK {
+		t.Fatalf("after a refund: %+v, %v", d, err)
+	}
+}
+
+func (b *broken) TakeAll(ctx context.Context, buckets []Bucket) (Decision, error) {
+	if b.err != nil {
+		return Decision{}, b.err
+	}
+	return b.Memory.TakeAll(ctx, buckets)
+}

@@ -6,18 +6,20 @@
 // key's debt is paid off, so a check and its booking are one step and nothing
 // has to be swept.
 //
-// [Memory] counts inside one process in a table of fixed size. [Redis] counts
+// [Memory] counts inside one process in tables of fixed size. [Redis] counts
 // for all nodes together. [Fallback] joins the two: Redis while it answers,
 // memory while it does not, and never no limit at all.
 //
-// [ClientIP] and [Key] turn a connection and its forwarding headers into the key
-// of an address. The package knows nothing of HTTP, accounts or configuration.
+// [ClientIP] turns a connection and its forwarding headers into an address, and [ByAddress]
+// an address into the buckets that count it. The package knows nothing of HTTP, accounts or
+// configuration.
 package limit
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -29,6 +31,12 @@ var (
 	ErrCost = errors.New("number of tokens must be at least 1")
 )
 
+// Bucket is a key with the rate at which it is counted.
+type Bucket struct {
+	Key  string
+	Rate Rate
+}
+
 // Limiter counts tokens by key. Every method is safe for concurrent use, and no
 // two of them can act on the same remaining token.
 //
@@ -39,6 +47,12 @@ type Limiter interface {
 	// Take takes n tokens of key when all of them are there, and none otherwise.
 	// More tokens than the rate's burst are never there.
 	Take(ctx context.Context, key string, r Rate, n int) (Decision, error)
+	// TakeAll takes one token of every bucket when all of them are there, and none
+	// otherwise. The decision has the longest wait of those that refuse, and the fewest
+	// remaining tokens of all.
+	TakeAll(ctx context.Context, buckets []Bucket) (Decision, error)
+	// RefundAll gives one token back to every bucket, as Refund does.
+	RefundAll(ctx context.Context, buckets []Bucket) error
 	// Peek tells what Take of one token would answer now, without taking it.
 	Peek(ctx context.Context, key string, r Rate) (Decision, error)
 	// Refund gives n taken tokens back. It never fills a key beyond its burst.
@@ -57,6 +71,14 @@ type Decision struct {
 	// Remaining is how many further tokens could be taken at once now.
 	Remaining int
 }
+
+// join makes the decision about several buckets out of those about each.
+func (d Decision) join(e Decision) Decision {
+	return Decision{OK: d.OK && e.OK, RetryAfter: max(d.RetryAfter, e.RetryAfter), Remaining: min(d.Remaining, e.Remaining)}
+}
+
+// everything is the decision about no bucket at all.
+var everything = Decision{OK: true, Remaining: math.MaxInt}
 
 // gcra is a Rate in the units of the algorithm, nanoseconds.
 type gcra struct {
@@ -93,4 +115,14 @@ func admit(r Rate, n int) (gcra, bool, Decision, error) {
 		return g, false, Decision{RetryAfter: time.Duration(g.depth)}, nil
 	}
 	return g, true, Decision{}, nil
+}
+
+// usable checks the rates of buckets.
+func usable(buckets []Bucket) error {
+	for _, b := range buckets {
+		if _, _, _, err := admit(b.Rate, 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -9,24 +9,32 @@ import (
 	"time"
 )
 
-// The table is built like a processor's cache: a key's hash names one small set,
-// and the key may lie in any place of that set. It is allocated once, so no flood
-// of keys makes it grow.
+// A table is built like a processor's cache: a key's hash names one small set, and the key
+// may lie in any place of that set. It is allocated once, so no flood of keys makes it grow.
 const (
 	shardCount = 64
 	ways       = 16
-	// DefaultKeys is the number of keys in debt that a Memory remembers apart when
-	// not told otherwise; 2.2 MB.
+	// DefaultKeys is the number of keys in debt that each table of a Memory remembers apart
+	// when not told otherwise; 2.2 MB a table.
 	DefaultKeys = 1 << 17
+)
+
+// Keys whose debts last about as long share a table, so that hours which some rule books
+// push out no key of a rule whose debts last minutes, and raise no floor under it.
+const (
+	shortDebt  = 5 * time.Minute
+	middleDebt = 30 * time.Minute
+	tableCount = 3
 )
 
 // Memory is a Limiter inside one process. Its size never changes.
 //
 // A key without debt needs no place. When the set of a new key is full of keys in
 // debt, the one nearest to being free gives up its place, and its debt becomes the
-// floor from which every key starts that the set does not know. So forgetting a
-// key can only make a limit stricter, never looser: an attacker who floods the
-// table with keys cannot wash off anyone's debt, his own included.
+// floor from which every key starts that the set does not know. A floor leaves each key the
+// last token of its own rate: nobody who comes for the first time is refused for what others
+// owe, and a key that was pushed out gains one token by that, for which the set had to be
+// filled with keys that owe more.
 //
 // Keys are kept as 64-bit hashes under a secret seed; two keys that meet by chance
 // share one debt.
@@ -34,7 +42,7 @@ type Memory struct {
 	now    func() time.Time
 	base   time.Time
 	seed   maphash.Seed
-	shards [shardCount]shard
+	tables [tableCount][shardCount]shard
 }
 
 type shard struct {
@@ -52,8 +60,8 @@ type set struct {
 	tats  [ways]int64
 }
 
-// NewMemory makes a Memory for about the given number of keys in debt at one time
-// (DefaultKeys if less than 1). It calls now under a lock, so now must not call
+// NewMemory makes a Memory whose tables are each for about the given number of keys in debt at
+// one time (DefaultKeys if less than 1). It calls now under a lock, so now must not call
 // back.
 func NewMemory(keys int, now func() time.Time) *Memory {
 	if keys < 1 {
@@ -61,8 +69,10 @@ func NewMemory(keys int, now func() time.Time) *Memory {
 	}
 	perShard := max(1, (keys+shardCount*ways-1)/(shardCount*ways))
 	m := &Memory{now: now, base: now(), seed: maphash.MakeSeed()}
-	for i := range m.shards {
-		m.shards[i].sets = make([]set, perShard)
+	for t := range m.tables {
+		for i := range m.tables[t] {
+			m.tables[t][i].sets = make([]set, perShard)
+		}
 	}
 	return m
 }
@@ -74,16 +84,41 @@ func (m *Memory) Take(_ context.Context, key string, r Rate, n int) (Decision, e
 	if !ask {
 		return d, err
 	}
-	h, sh, set := m.find(key)
+	h, sh, set := m.find(g.table(), key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	now := m.tick(sh)
-	i, tat := set.debt(h)
+	i, tat := set.debt(h, g, now)
 	tat, d = g.decide(now, tat, n)
 	if d.OK {
 		set.put(i, h, tat, now)
 	}
 	return d, nil
+}
+
+// TakeAll implements Limiter. It begins with the first bucket, and takes nothing of those
+// behind one that refuses: give the narrow ones first.
+func (m *Memory) TakeAll(ctx context.Context, buckets []Bucket) (Decision, error) {
+	all := everything
+	for i, b := range buckets {
+		one := m.Peek
+		if all.OK {
+			one = m.takeOne
+		}
+		d, err := one(ctx, b.Key, b.Rate)
+		refuses := all.OK && !d.OK
+		if all = all.join(d); refuses {
+			_ = m.RefundAll(ctx, buckets[:i])
+		}
+		if err != nil {
+			return Decision{}, err
+		}
+	}
+	return all, nil
+}
+
+func (m *Memory) takeOne(ctx context.Context, key string, r Rate) (Decision, error) {
+	return m.Take(ctx, key, r, 1)
 }
 
 // Peek implements Limiter.
@@ -92,11 +127,11 @@ func (m *Memory) Peek(_ context.Context, key string, r Rate) (Decision, error) {
 	if !ask {
 		return d, err
 	}
-	h, sh, set := m.find(key)
+	h, sh, set := m.find(g.table(), key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	now := m.tick(sh)
-	_, tat := set.debt(h)
+	_, tat := set.debt(h, g, now)
 	_, d = g.decide(now, tat, 1)
 	if d.OK {
 		d.Remaining++ // nothing was taken
@@ -110,36 +145,59 @@ func (m *Memory) Refund(_ context.Context, key string, r Rate, n int) error {
 	if !ask {
 		return err
 	}
-	h, sh, set := m.find(key)
+	h, sh, set := m.find(g.table(), key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if i, tat := set.debt(h); i >= 0 {
+	if i := set.place(h); i >= 0 {
 		// Below the present would be credit, but the present is the least that a
 		// later Take starts from.
-		set.tats[i] = tat - int64(n)*g.interval
+		set.tats[i] -= int64(n) * g.interval
+	}
+	return nil
+}
+
+// RefundAll implements Limiter.
+func (m *Memory) RefundAll(ctx context.Context, buckets []Bucket) error {
+	for _, b := range buckets {
+		if err := m.Refund(ctx, b.Key, b.Rate, 1); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // Reset implements Limiter.
 func (m *Memory) Reset(_ context.Context, key string) error {
-	h, sh, set := m.find(key)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if i, _ := set.debt(h); i >= 0 {
-		set.tats[i] = 0
+	for t := range m.tables {
+		h, sh, set := m.find(t, key)
+		sh.mu.Lock()
+		if i := set.place(h); i >= 0 {
+			set.tats[i] = 0
+		}
+		sh.mu.Unlock()
 	}
 	return nil
 }
 
-// String keeps the table out of logs.
+// String keeps the tables out of logs.
 func (m *Memory) String() string {
-	return fmt.Sprintf("limit.Memory(%d keys)", shardCount*ways*len(m.shards[0].sets))
+	return fmt.Sprintf("limit.Memory(%d tables of %d keys)", tableCount, shardCount*ways*len(m.tables[0][0].sets))
 }
 
-func (m *Memory) find(key string) (uint64, *shard, *set) {
+// table is the number of the table that holds keys of the rate.
+func (g gcra) table() int {
+	switch depth := time.Duration(g.depth); {
+	case depth <= shortDebt:
+		return 0
+	case depth <= middleDebt:
+		return 1
+	}
+	return 2
+}
+
+func (m *Memory) find(table int, key string) (uint64, *shard, *set) {
 	h := maphash.String(m.seed, key)
-	sh := &m.shards[h%shardCount]
+	sh := &m.tables[table][h%shardCount]
 	// The high half of the product spreads the hash over a number of sets that is
 	// not a power of two, and does so by the hash's high bits; the shard took the low ones.
 	i, _ := bits.Mul64(h, uint64(len(sh.sets)))
@@ -162,14 +220,22 @@ func (m *Memory) tick(sh *shard) int64 {
 	return now
 }
 
-// debt returns the place of h and the end of its debt, or -1 and the floor.
-func (s *set) debt(h uint64) (int, int64) {
+// place returns where h is, or -1.
+func (s *set) place(h uint64) int {
 	for i := range s.keys {
 		if s.keys[i] == h {
-			return i, s.tats[i]
+			return i
 		}
 	}
-	return -1, s.floor
+	return -1
+}
+
+// debt returns the place of h and the end of its debt, or -1 and what the floor says.
+func (s *set) debt(h uint64, g gcra, now int64) (int, int64) {
+	if i := s.place(h); i >= 0 {
+		return i, s.tats[i]
+	}
+	return -1, min(s.floor, now+g.depth-g.interval)
 }
 
 // put records the debt of h at place i, or at the best place when i is -1.

@@ -61,6 +61,15 @@ func (r Rate) String() string {
 	return s
 }
 
+// Times returns the rate that gives k times as many tokens, as far as there is one.
+func (r Rate) Times(k int) Rate {
+	t := Rate{Count: r.Count * k, Per: r.Per, Burst: r.Burst * k}
+	if _, ok := t.gcra(); !ok {
+		return r
+	}
+	return t
+}
+
 // gcra reports false for a rate that is unusable or out of range.
 func (r Rate) gcra() (gcra, bool) {
 	if r.Count < 1 || r.Per <= 0 || r.Burst < 0 || r.Per > maxDepth {

@@ -14,37 +14,54 @@ import (
 )
 
 // Both scripts take time from Redis, so the nodes' clocks need not agree. Numbers
-// are whole microseconds since 2025, which a double holds exactly.
+// are whole microseconds since 2025, which a double holds exactly. ARGV[1] is the number of
+// tokens; interval and depth of each key follow.
 const scriptHead = `
 local t = redis.call('TIME')
 local now = (tonumber(t[1]) - 1735689600) * 1000000 + tonumber(t[2])
-local interval, depth, n = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local tat = tonumber(redis.call('GET', KEYS[1]) or now)
-if tat < now then tat = now end
-if tat > now + depth then tat = now + depth end -- the clock of Redis went back
-local function put(at)
-  redis.call('SET', KEYS[1], string.format('%.0f', at), 'PX', math.ceil((at - now) / 1000) + 1)
+local n = tonumber(ARGV[1])
+local function read(i)
+  local interval, depth = tonumber(ARGV[2*i]), tonumber(ARGV[2*i+1])
+  local tat = tonumber(redis.call('GET', KEYS[i]) or now)
+  if tat < now then tat = now end
+  if tat > now + depth then tat = now + depth end -- the clock of Redis went back
+  return interval, depth, tat
+end
+local function put(i, at)
+  redis.call('SET', KEYS[i], string.format('%.0f', at), 'PX', math.ceil((at - now) / 1000) + 1)
 end
 `
 
 var (
-	// takeScript takes ARGV[3] tokens; with none it only looks.
-	takeScript = redis.NewScript(1, scriptHead+`
+	// takeScript takes ARGV[1] tokens of each key, or none; with none asked for it only looks.
+	takeScript = redis.NewScript(-1, scriptHead+`
 local need = n
 if need == 0 then need = 1 end
-local over = tat - now + need * interval - depth
-if over > 0 then
-  return {0, over, math.floor((depth - (tat - now)) / interval)}
+local wait, left, ends = 0, nil, {}
+for i = 1, #KEYS do
+  local interval, depth, tat = read(i)
+  local over = tat - now + need * interval - depth
+  if over > 0 then
+    wait = math.max(wait, over)
+  else
+    tat = tat + n * interval
+  end
+  local free = math.floor((depth - (tat - now)) / interval)
+  if left == nil or free < left then left = free end
+  ends[i] = tat
 end
+if wait > 0 then return {0, wait, left} end
 if n > 0 then
-  tat = tat + n * interval
-  put(tat)
+  for i = 1, #KEYS do put(i, ends[i]) end
 end
-return {1, 0, math.floor((depth - (tat - now)) / interval)}`)
+return {1, 0, left}`)
 
-	refundScript = redis.NewScript(1, scriptHead+`
-tat = tat - n * interval
-if tat <= now then redis.call('DEL', KEYS[1]) else put(tat) end
+	refundScript = redis.NewScript(-1, scriptHead+`
+for i = 1, #KEYS do
+  local interval, _, tat = read(i)
+  tat = tat - n * interval
+  if tat <= now then redis.call('DEL', KEYS[i]) else put(i, tat) end
+end
 return 0`)
 )
 
@@ -108,37 +125,62 @@ func (s *Redis) with(ctx context.Context, do func(redis.Conn) (any, error)) (any
 	return do(c)
 }
 
-func (s *Redis) run(ctx context.Context, script *redis.Script, key string, g gcra, n int) (any, error) {
-	return s.with(ctx, func(c redis.Conn) (any, error) {
-		return script.DoContext(ctx, c, append([]any{redisKey(key)}, g.args(n)...)...)
-	})
+func (s *Redis) run(ctx context.Context, script *redis.Script, n int, buckets ...Bucket) (any, error) {
+	args := make([]any, 1, 2+3*len(buckets))
+	args[0] = len(buckets)
+	for _, b := range buckets {
+		args = append(args, redisKey(b.Key))
+	}
+	args = append(args, n)
+	for _, b := range buckets {
+		g, _ := b.Rate.gcra()
+		args = append(args, g.micros(), g.micros()*(g.depth/g.interval))
+	}
+	return s.with(ctx, func(c redis.Conn) (any, error) { return script.DoContext(ctx, c, args...) })
 }
 
 // Take implements Limiter.
 func (s *Redis) Take(ctx context.Context, key string, r Rate, n int) (Decision, error) {
-	g, ask, d, err := admit(r, n)
-	if !ask {
+	if _, ask, d, err := admit(r, n); !ask {
 		return d, err
 	}
-	return s.ask(ctx, key, g, n)
+	return s.ask(ctx, n, Bucket{key, r})
+}
+
+// TakeAll implements Limiter.
+func (s *Redis) TakeAll(ctx context.Context, buckets []Bucket) (Decision, error) {
+	if err := usable(buckets); err != nil || len(buckets) == 0 {
+		return Decision{OK: err == nil}, err
+	}
+	return s.ask(ctx, 1, buckets...)
 }
 
 // Peek implements Limiter.
 func (s *Redis) Peek(ctx context.Context, key string, r Rate) (Decision, error) {
-	g, ask, d, err := admit(r, 1)
-	if !ask {
+	if _, ask, d, err := admit(r, 1); !ask {
 		return d, err
 	}
-	return s.ask(ctx, key, g, 0)
+	return s.ask(ctx, 0, Bucket{key, r})
 }
 
 // Refund implements Limiter.
 func (s *Redis) Refund(ctx context.Context, key string, r Rate, n int) error {
-	g, ask, _, err := admit(r, n)
-	if !ask {
+	if _, ask, _, err := admit(r, n); !ask {
 		return err
 	}
-	if _, err := s.run(ctx, refundScript, key, g, n); err != nil {
+	return s.giveBack(ctx, n, Bucket{key, r})
+}
+
+// RefundAll implements Limiter.
+func (s *Redis) RefundAll(ctx context.Context, buckets []Bucket) error {
+	if err := usable(buckets); err != nil || len(buckets) == 0 {
+		return err
+	}
+	return s.giveBack(ctx, 1, buckets...)
+}
+
+func (s *Redis) giveBack(ctx context.Context, n int, buckets ...Bucket) error {
+	if _, err := s.run(ctx, refundScript, n, buckets...); err != nil {
 		return fmt.Errorf("refund in redis: %w", err)
 	}
 	return nil
@@ -153,8 +195,8 @@ func (s *Redis) Reset(ctx context.Context, key string) error {
 	return nil
 }
 
-func (s *Redis) ask(ctx context.Context, key string, g gcra, n int) (Decision, error) {
-	v, err := redis.Int64s(s.run(ctx, takeScript, key, g, n))
+func (s *Redis) ask(ctx context.Context, n int, buckets ...Bucket) (Decision, error) {
+	v, err := redis.Int64s(s.run(ctx, takeScript, n, buckets...))
 	if err != nil {
 		return Decision{}, fmt.Errorf("take in redis: %w", err)
 	}
@@ -168,12 +210,9 @@ func (s *Redis) ask(ctx context.Context, key string, g gcra, n int) (Decision, e
 	}, nil
 }
 
-// args gives whole microseconds, rounded up: exact in a double, and towards the
+// micros is the interval in whole microseconds, rounded up: exact in a double, and towards the
 // stricter side. Beyond 100,000 tokens a second a key, that is noticeably stricter.
-func (g gcra) args(n int) []any {
-	interval := (g.interval + 999) / 1000
-	return []any{interval, interval * (g.depth / g.interval), n}
-}
+func (g gcra) micros() int64 { return (g.interval + 999) / 1000 }
 
 // redisKey hashes the key: an address or an account name has no business in a
 // shared store, and a long one costs no more than a short one.

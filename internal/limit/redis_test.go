@@ -273,3 +273,54 @@ func recovered(t *testing.T, f *Fallback, when string) {
 		return !f.Degraded()
 	})
 }
+
+// Several buckets are one decision, in memory and in Redis: all tokens or none.
+func TestTakeAllIsOneDecision(t *testing.T) {
+	t.Parallel()
+	ctx, hourly := context.Background(), Rate{Count: 3, Per: time.Hour}
+	for name, l := range map[string]Limiter{"memory": NewMemory(0, time.Now), "redis": testRedis(t)} {
+		t.Run(name, func(t *testing.T) {
+			key := fmt.Sprint("all", time.Now().UnixNano())
+			both := []Bucket{{key + "narrow", hourly}, {key + "wide", hourly.Times(2)}}
+			other := []Bucket{{key + "other", hourly}, both[1]}
+			all := func(b []Bucket) Decision {
+				d, err := l.TakeAll(ctx, b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return d
+			}
+			left := func(b Bucket) int {
+				d, err := l.Peek(ctx, b.Key, b.Rate)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return d.Remaining
+			}
+			for i := range 3 {
+				if d := all(both); !d.OK || d.Remaining != 2-i {
+					t.Fatalf("take %d: %+v", i, d)
+				}
+			}
+			if d := all(both); d.OK || d.Remaining != 0 || d.RetryAfter < 19*time.Minute || left(both[1]) != 3 {
+				t.Fatalf("the narrow one is used up: %+v, %d left of the wide one", d, left(both[1]))
+			}
+			for range 3 {
+				all(other)
+			}
+			if d := all(other); d.OK || left(other[1]) != 0 {
+				t.Fatalf("both are used up: %+v", d)
+			}
+			third := []Bucket{{key + "third", hourly}, both[1]}
+			if d := all(third); d.OK || d.RetryAfter > 11*time.Minute || left(third[0]) != 3 {
+				t.Fatalf("the wide one is used up: %+v, %d left of the narrow one", d, left(third[0]))
+			}
+			if err := l.RefundAll(ctx, both); err != nil || left(both[0]) != 1 || left(both[1]) != 1 {
+				t.Fatalf("refund: %v, %d and %d left", err, left(both[0]), left(both[1]))
+			}
+			if d, err := l.TakeAll(ctx, []Bucket{both[0], {key, Rate{}}}); d.OK || err == nil || left(both[0]) != 1 {
+				t.Fatalf("the zero rate: %+v, %v, %d left", d, err, left(both[0]))
+			}
+		})
+	}
+}

@@ -57,20 +57,25 @@ func (s *Service) admit(ctx context.Context, c Caller) error {
 	if !c.Client.Public() {
 		return nil
 	}
-	return s.take(ctx, publicKey(c), s.cfg.Rates.Public)
+	return s.takeAll(ctx, s.publicBuckets(c))
 }
 
 // readmit gives back what admit took, for a request that turned out to be one of a person's
 // own client.
 func (s *Service) readmit(ctx context.Context, c Caller) {
 	if c.Client.Public() {
-		s.refund(ctx, publicKey(c), s.cfg.Rates.Public)
+		s.refundAll(ctx, s.publicBuckets(c))
 	}
 }
 
-func publicKey(c Caller) string {
-	addr, _ := netip.ParseAddr(c.Actor.IP) // what is no address is counted as one
-	return "client.public|" + limit.Key(addr)
+func (s *Service) publicBuckets(c Caller) []limit.Bucket {
+	return limit.ByAddress("client.public", addressOf(c.Actor), s.cfg.Rates.Public)
+}
+
+// addressOf is the address of an actor; what is none is counted as one.
+func addressOf(a auth.Actor) netip.Addr {
+	addr, _ := netip.ParseAddr(a.IP)
+	return addr
 }
 
 // asking reads the client, by the document at its id if that is where it is described.

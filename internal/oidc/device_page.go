@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -73,27 +72,22 @@ func enterDevice(tx *store.Tx, flow auth.FlowID, userDigest string) error {
 	return tx.UpdateFlow(f)
 }
 
-// takeGuess counts one code against the limits; what it returns takes it back.
+// takeGuess counts one code against the limits; what it returns takes it back. Who is signed
+// in is counted by account, everybody else by address, so that the strangers behind somebody's
+// address use up nothing of theirs.
 func (s *Service) takeGuess(ctx context.Context, in DeviceForm) (settle func(), err error) {
-	type counted struct {
-		key  string
-		rate limit.Rate
-	}
-	addr, _ := netip.ParseAddr(in.Browser.Actor.IP) // what is no address is counted as one
-	all := []counted{{"user_code.ip|" + limit.Key(addr), s.cfg.Rates.UserCode}}
-	for _, v := range in.Browser.Sessions {
-		all = append(all, counted{"user_code.account|" + string(in.Tenant) + "|" + string(v.Account.ID), s.cfg.Rates.UserCodeAccount})
-	}
-	for _, c := range all {
-		if err := s.take(ctx, c.key, c.rate); err != nil {
-			return nil, err
+	buckets := limit.ByAddress("user_code.ip", addressOf(in.Browser.Actor), s.cfg.Rates.UserCode)
+	for i, v := range in.Browser.Sessions {
+		if i == 0 {
+			buckets = buckets[:0]
 		}
+		key := "user_code.account|" + string(in.Tenant) + "|" + string(v.Account.ID)
+		buckets = append(buckets, limit.Bucket{Key: key, Rate: s.cfg.Rates.UserCodeAccount})
 	}
-	return func() {
-		for _, c := range all {
-			s.refund(ctx, c.key, c.rate)
-		}
-	}, nil
+	if err := s.takeAll(ctx, buckets); err != nil {
+		return nil, err
+	}
+	return func() { s.refundAll(ctx, buckets) }, nil
 }
 
 // DeviceDecide is the person's yes or no to the device of the flow, which ends with it.

@@ -128,7 +128,12 @@ type Request struct {
 
 // take counts one event against a rate, or refuses with rate_limited.
 func (s *Service) take(ctx context.Context, key string, r limit.Rate) error {
-	d, err := s.cfg.Limiter.Take(ctx, key, r, 1)
+	return s.takeAll(ctx, []limit.Bucket{{Key: key, Rate: r}})
+}
+
+// takeAll counts one event in every bucket, or in none and refuses with rate_limited.
+func (s *Service) takeAll(ctx context.Context, buckets []limit.Bucket) error {
+	d, err := s.cfg.Limiter.TakeAll(ctx, buckets)
 	if err != nil {
 		s.cfg.Log.Error("a rate limit could not be asked", "error", err) // the decision that comes with it refuses
 	}
@@ -138,9 +143,14 @@ func (s *Service) take(ctx context.Context, key string, r limit.Rate) error {
 	return auth.Throttled(d.RetryAfter)
 }
 
-// refund gives one event back. A caller who has gone away gets it too.
+// refund gives one event back.
 func (s *Service) refund(ctx context.Context, key string, r limit.Rate) {
-	if err := s.cfg.Limiter.Refund(context.WithoutCancel(ctx), key, r, 1); err != nil {
+	s.refundAll(ctx, []limit.Bucket{{Key: key, Rate: r}})
+}
+
+// refundAll gives one event of every bucket back, also to a caller who has gone away.
+func (s *Service) refundAll(ctx context.Context, buckets []limit.Bucket) {
+	if err := s.cfg.Limiter.RefundAll(context.WithoutCancel(ctx), buckets); err != nil {
 		s.cfg.Log.Warn("a rate limit was not given back", "error", err)
 	}
 }

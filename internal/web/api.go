@@ -125,7 +125,9 @@ func init() {
 	huma.DefaultArrayNullable = false // a list of ours is a list, be it empty
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
 		p := invalid(status, errs)
-		if ex := exchangeOf(ctx.Context()); p.Status >= http.StatusInternalServerError {
+		ex := exchangeOf(ctx.Context())
+		ex.untried = true
+		if p.Status >= http.StatusInternalServerError {
 			p.Reference = ex.id
 		}
 		return p

@@ -76,9 +76,11 @@ func notFound() *Problem {
 // fault: its text goes to the log and nowhere else.
 func (ex *exchange) explain(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
+		ex.untried = true // the door's own refusal
 		return p
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok && e.Kind != auth.KindInternal {
+		ex.untried = e.Code == "cross_site" || e.Code == "flow_over" // before any service was called
 		return ex.explainRefusal(e)
 	}
 	if e, ok := errors.AsType[*guard.Error](err); ok {

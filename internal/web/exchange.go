@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/session"
 )
 
@@ -29,6 +30,9 @@ type exchange struct {
 	actor   auth.Actor
 	people  []session.Signed // who is signed in in the browser of a page, the current one first
 	cookie  bool             // the actor proved himself with the session cookie
+
+	charged []limit.Bucket // where its address was counted
+	untried bool           // it was refused before anything was tried
 
 	large  int64 // what its body took of the budget for large ones
 	status int   // zero until the header is written

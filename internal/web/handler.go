@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/limit"
 )
 
 // handler answers one request: decode, one service call, write. What it returns is
@@ -99,9 +98,7 @@ func (rt *route) serve(ex *exchange, r *http.Request) {
 	if err := rt.answer(ex, r); err != nil {
 		rt.fail(ex, err)
 	}
-	if rt.count.failures {
-		ex.settle(rt.count)
-	}
+	ex.settle(rt.count)
 }
 
 func (rt *route) answer(ex *exchange, r *http.Request) error {
@@ -111,7 +108,7 @@ func (rt *route) answer(ex *exchange, r *http.Request) error {
 		}
 	}
 	if rt.count.rate != nil {
-		if err := ex.take(rt.count, limit.Key(ex.ip)); err != nil {
+		if err := ex.charge(rt.count); err != nil {
 			return err
 		}
 	}

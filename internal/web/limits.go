@@ -10,7 +10,7 @@ import (
 )
 
 // Rates are the limits that the door itself enforces, before any work is done.
-// Each counts requests from one address (IPv6 by /64), except RefreshFamily. A zero
+// Each counts requests from one address (limit.ByAddress), except RefreshFamily. A zero
 // rate means its default.
 type Rates struct {
 	Register  limit.Rate // 20/1h
@@ -75,33 +75,55 @@ var (
 	countFamily    = counted{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
 )
 
-// take takes one token for what is counted, or refuses with rate_limited.
+// charge takes one token for the address of the request, or refuses with rate_limited.
+func (ex *exchange) charge(c counted) error {
+	s := ex.server
+	buckets := limit.ByAddress(c.name, ex.ip, c.rate(&s.cfg.Rates))
+	d, err := s.cfg.Limiter.TakeAll(ex.request.Context(), buckets)
+	if d.OK {
+		ex.charged = buckets
+	}
+	return ex.admitted(c, d, err)
+}
+
+// take takes one token for what is counted other than by address, or refuses with
+// rate_limited.
 func (ex *exchange) take(c counted, what string) error {
 	s := ex.server
 	d, err := s.cfg.Limiter.Take(ex.request.Context(), c.name+"|"+what, c.rate(&s.cfg.Rates), 1)
+	return ex.admitted(c, d, err)
+}
+
+// admitted makes a refusal of the answer of the limiter, unless it is a yes.
+func (ex *exchange) admitted(c counted, d limit.Decision, err error) error {
 	if err != nil {
 		ex.fault = err // the decision that comes with it refuses
 	}
 	if d.OK {
 		return nil
 	}
-	s.cfg.Metrics.limited(c.name)
+	ex.server.cfg.Metrics.limited(c.name)
 	return auth.Throttled(d.RetryAfter)
 }
 
-// settle gives the token back when only failures are counted and this was none.
-// The request is answered by now, so a limiter that fails costs nobody anything.
+// settle gives the token of charge back for a request that is not to count: one that was
+// refused before anything was tried, one that we failed, and, where failures alone are
+// counted, one that was none. The request is answered by now, so a limiter that fails costs
+// nobody anything.
 func (ex *exchange) settle(c counted) {
+	if len(ex.charged) == 0 {
+		return
+	}
 	failed := ex.status >= http.StatusBadRequest
 	if c.only != 0 {
 		failed = ex.status == c.only || ex.status == http.StatusTooManyRequests
 	}
-	if c.failures && !failed {
-		ex.refund(c, limit.Key(ex.ip))
+	if ex.untried || ex.status >= http.StatusInternalServerError || c.failures && !failed {
+		_ = ex.server.cfg.Limiter.RefundAll(context.WithoutCancel(ex.request.Context()), ex.charged)
 	}
 }
 
-// refund gives one token back. At worst a limit stays a little stricter.
+// refund gives one token of take back. At worst a limit stays a little stricter.
 func (ex *exchange) refund(c counted, what string) {
 	s := ex.server
 	_ = s.cfg.Limiter.Refund(context.WithoutCancel(ex.request.Context()), c.name+"|"+what, c.rate(&s.cfg.Rates), 1)

@@ -1,0 +1,31 @@
+package web
+
+import (
+	"net/http"
+	"testing"
+)
+
+// S4: a request that is refused before anything is tried books nothing, however often it
+// comes.
+func TestRepair_S4_RefusedAtTheDoorBooksNothing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withRates(func(r *Rates) {
+		*r = Rates{Register: three, Login: three, Verify: three, Resend: three, Forgot: three, Reset: three, Change: three, Refresh: three, Enrol: three, Authorize: three}
+	}))
+	for range 5 {
+		h.want(h.post("/api/v1/password/forgot", ""), http.StatusUnsupportedMediaType, "unsupported_media_type")
+		h.want(h.post("/api/v1/password/forgot", `{"email":`), http.StatusBadRequest, "malformed_json")
+		h.want(h.post("/api/v1/password/forgot", `{"mail":"a@example.com"}`), http.StatusBadRequest, "member_missing")
+		for _, path := range []string{"/forgot-password", "/register", "/login", "/verify-email/resend"} {
+			r := h.do(request("POST", path, "flow=x&csrf=y", "Content-Type: application/x-www-form-urlencoded"))
+			if r.StatusCode != http.StatusForbidden {
+				t.Fatalf("%s without a flow: %d", path, r.StatusCode)
+			}
+		}
+	}
+
+	for range 3 {
+		h.want(h.post("/api/v1/password/forgot", `{"email":"a@example.com"}`), http.StatusAccepted, "")
+	}
+	h.want(h.post("/api/v1/password/forgot", `{"email":"a@example.com"}`), http.StatusTooManyRequests, "rate_limited")
+}
