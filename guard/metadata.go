@@ -43,15 +43,24 @@ func (g *Guard) MetadataPath() string {
 //
 //	mux.Handle(g.MetadataPath(), g.Metadata())
 //
-// Challenges point to it. It is for everybody, from every origin. Without
+// Challenges point to it. It is for everybody, from every origin: the handler answers
+// the preflights of browsers too, whatever headers their scripts send. Without
 // Config.Resource there is no document, and the answer is 404.
 func (g *Guard) Metadata() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case g.resource == nil:
 			http.NotFound(w, r)
+		case r.Method == http.MethodOptions:
+			h := w.Header()
+			h.Set("Allow", "GET, HEAD, OPTIONS")
+			h.Set("Access-Control-Allow-Origin", "*")
+			h.Set("Access-Control-Allow-Methods", "GET, HEAD")
+			h.Set("Access-Control-Allow-Headers", "*, Authorization") // the wildcard does not hold for this one (Fetch §4.9)
+			h.Set("Access-Control-Max-Age", "86400")
+			w.WriteHeader(http.StatusNoContent)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			w.Header().Set("Allow", "GET, HEAD")
+			w.Header().Set("Allow", "GET, HEAD, OPTIONS")
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		default:
 			h := w.Header()

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"io"
 	"math"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // Require returns middleware that lets a request through if it carries a good
@@ -99,7 +99,7 @@ func tokenInForm(r *http.Request) bool {
 	if len(ct) == 0 || r.Body == nil || r.Body == http.NoBody {
 		return false
 	}
-	if media, _, err := mime.ParseMediaType(ct[0]); err != nil || media != "application/x-www-form-urlencoded" {
+	if media, _, _ := strings.Cut(ct[0], ";"); !strings.EqualFold(strings.Trim(media, " \t"), "application/x-www-form-urlencoded") {
 		return false
 	}
 	if r.PostForm != nil {

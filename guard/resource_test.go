@@ -14,6 +14,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// B5: a script that reads the document with a header of its own asks first.
+func TestRepair_B5_MetadataAnswersPreflights(t *testing.T) {
+	t.Parallel()
+	g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) { c.Resource = "https://api.test" })
+	mux := http.NewServeMux()
+	mux.Handle(g.MetadataPath(), g.Metadata())
+	r := httptest.NewRequest("OPTIONS", "https://api.test"+g.MetadataPath(), nil)
+	r.Header.Set("Origin", "https://spa.test")
+	r.Header.Set("Access-Control-Request-Method", "GET")
+	r.Header.Set("Access-Control-Request-Headers", "mcp-protocol-version,authorization")
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	h := w.Header()
+	if w.Code != 204 || h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Headers") != "*, Authorization" ||
+		!strings.Contains(h.Get("Access-Control-Allow-Methods"), "GET") || h.Get("Access-Control-Max-Age") != "86400" || h.Get("Access-Control-Allow-Credentials") != "" {
+		t.Errorf("%d %v", w.Code, h)
+	}
+	w = httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("HEAD", "https://api.test"+g.MetadataPath(), nil))
+	if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("HEAD: %d %v", w.Code, w.Header())
+	}
+}
+
 // RFC 9728.
 func TestMetadata(t *testing.T) {
 	t.Parallel()

@@ -19,36 +19,40 @@ type credentials struct {
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // readCredentials finds the one method that the request uses (RFC 6749 §2.3).
-// A client_id beside another method must name the same client.
+// A client_id beside another method must name the same client. An empty secret is none:
+// a client that has none and names itself by Basic or an empty client_secret, as
+// libraries do before they know better, uses the method none.
 func readCredentials(r Request) (credentials, error) {
 	id, secret := r.Form.Get("client_id"), r.Form.Get("client_secret")
 	assertion, kind := r.Form.Get("client_assertion"), r.Form.Get("client_assertion_type")
+	header, err := readBasic(r.Authorization)
+	if err != nil {
+		return credentials{}, err
+	}
 	methods := 0
-	for _, used := range []bool{len(r.Authorization) > 0, secret != "", assertion != "" || kind != ""} {
+	for _, used := range []bool{header.secret != "", secret != "", assertion != "" || kind != ""} {
 		if used {
 			methods++
 		}
 	}
-	var c credentials
-	var err error
+	c := header
 	switch {
 	case methods > 1:
 		return credentials{}, refuse(InvalidRequest, "use one method of client authentication, not two")
-	case len(r.Authorization) > 0:
-		c, err = readBasic(r.Authorization)
 	case assertion != "" || kind != "":
 		c, err = readAssertion(assertion, kind)
 	case secret != "":
 		c = credentials{method: auth.AuthSecretPost, id: auth.ClientID(id), secret: secret}
-	case id != "":
+	case header.id == "":
 		c = credentials{method: auth.AuthNone, id: auth.ClientID(id)}
-	default:
-		return credentials{}, notProved("no client authentication in the request")
 	}
 	if err != nil {
 		return credentials{}, err
 	}
-	if id != "" && id != string(c.id) {
+	if c.id == "" {
+		return credentials{}, notProved("no client authentication in the request")
+	}
+	if id != "" && id != string(c.id) || header.id != "" && header.id != c.id {
 		return credentials{}, refuse(InvalidRequest, "client_id is not the client that authenticates")
 	}
 	if _, err := auth.ParseClientID(string(c.id)); err != nil {
@@ -68,13 +72,21 @@ func readAssertion(assertion, kind string) (credentials, error) {
 	return credentials{method: auth.AuthPrivateKeyJWT, id: id, assertion: assertion}, nil
 }
 
+// readBasic reads the Authorization header, if there is one.
 func readBasic(header []string) (credentials, error) {
-	if len(header) != 1 {
+	switch len(header) {
+	case 0:
+		return credentials{}, nil
+	case 1:
+	default:
 		return credentials{}, refuse(InvalidRequest, "the Authorization header is sent more than once")
 	}
 	id, secret, ok := ParseBasic(header[0])
-	if !ok || secret == "" {
+	switch {
+	case !ok:
 		return credentials{}, notProved("the Authorization header is not Basic with a client_id and secret")
+	case secret == "":
+		return credentials{method: auth.AuthNone, id: auth.ClientID(id)}, nil
 	}
 	return credentials{method: auth.AuthSecretBasic, id: auth.ClientID(id), secret: secret}, nil
 }
@@ -95,6 +107,9 @@ func ParseBasic(header string) (id, secret string, ok bool) {
 		return "", "", false
 	}
 	id, secret, found := strings.Cut(string(b), ":")
+	if address, bare := strings.CutSuffix(string(b), ":"); bare && strings.HasPrefix(address, "https://") {
+		id, secret = address, "" // of a client with a document, which has no secret, not encoded
+	}
 	id, ok = unescape(id)
 	secret, also := unescape(secret)
 	return id, secret, found && ok && also && id != ""

@@ -54,6 +54,9 @@ func ParseAuthorizeForm(text string) (Form, error) {
 		if !ok || !also || name == "" || !slices.Contains(opaque, name) && control(value) {
 			return Form{}, refuse(InvalidRequest, "the form is not encoded as application/x-www-form-urlencoded")
 		}
+		if value == "" { // as if it were not there (RFC 6749 §3.1)
+			continue
+		}
 		if _, again := f.values[name]; again && !slices.Contains(repeatable, name) {
 			f.repeated = append(f.repeated, name)
 			continue

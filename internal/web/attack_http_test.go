@@ -307,13 +307,13 @@ func TestMediaTypes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	body := `{"email":"a@example.com","password":"x"}`
-	for _, media := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json, text/plain", "application/json; charset=utf-16", "application/ld+json", "x", ""} {
+	for _, media := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json, text/plain", "application/ld+json", "x", ""} {
 		h.want(h.post("/api/v1/login", body, "Content-Type: "+media), 415, "unsupported_media_type")
 	}
 	r := request("POST", "/api/v1/login", body)
 	r.Header.Del("Content-Type")
 	h.want(h.do(r), 415, "unsupported_media_type")
-	for _, media := range []string{"application/json", "application/json; charset=UTF-8", "Application/JSON"} {
+	for _, media := range []string{"application/json", "application/json; charset=UTF-8", "Application/JSON", "application/json; charset=iso-8859-1", "application/json ;charset"} {
 		h.want(h.post("/api/v1/login", body, "Content-Type: "+media), 401, "invalid_credentials")
 	}
 }

@@ -1,12 +1,15 @@
 package web
 
 import (
+	"bytes"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 func tooLarge() *Problem {
@@ -16,7 +19,9 @@ func tooLarge() *Problem {
 }
 
 // checkBody refuses a body that is compressed, has another media type or says that
-// it is too long, before a byte of it is read.
+// it is too long, before a byte of it is read. Parameters of the media type are not
+// looked at: neither of ours has any (RFC 8259 §11, RFC 6749 appendix B), and what
+// clients put there says nothing that the bytes do not.
 func checkBody(r *http.Request, mediaType string, most int64) error {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
 		// A few compressed bytes can stand for gigabytes.
@@ -29,14 +34,16 @@ func checkBody(r *http.Request, mediaType string, most int64) error {
 	if len(got) != 1 {
 		return unsupported("send the body as " + mediaType)
 	}
-	media, params, err := mime.ParseMediaType(got[0])
-	if err != nil || media != mediaType {
+	if mediaTypeOf(got[0]) != mediaType {
 		return unsupported("send the body as " + mediaType)
 	}
-	if cs := params["charset"]; cs != "" && !strings.EqualFold(cs, "utf-8") {
-		return unsupported("send the body in UTF-8")
-	}
 	return nil
+}
+
+// mediaTypeOf is the media type of a Content-Type header, without its parameters.
+func mediaTypeOf(header string) string {
+	media, _, _ := strings.Cut(header, ";")
+	return strings.ToLower(strings.Trim(media, " \t"))
 }
 
 func unsupported(detail string) *Problem {
@@ -58,6 +65,7 @@ func (ex *exchange) readJSON(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, readProblem(err)
 	}
+	b = bytes.TrimPrefix(b, []byte("\ufeff")) // RFC 8259 §8.1
 	if err := checkJSON(b); err != nil {
 		return nil, problem(http.StatusBadRequest, "malformed_json", err.Error())
 	}
@@ -91,15 +99,25 @@ func (ex *exchange) readAll(body io.Reader, most int64) ([]byte, error) {
 
 // readForm reads a form body; the query of the URL is no part of it.
 func (ex *exchange) readForm(r *http.Request) error {
-	most := ex.server.cfg.BodyForm
-	if err := checkBody(r, "application/x-www-form-urlencoded", most); err != nil {
+	text, err := ex.formBody(r)
+	if err != nil {
 		return err
 	}
-	r.Body = http.MaxBytesReader(ex.ResponseWriter, r.Body, most)
-	if err := r.ParseForm(); err != nil {
-		return readProblem(err)
+	form, err := url.ParseQuery(text)
+	if err != nil || !validForm(form) {
+		return problem(http.StatusBadRequest, "malformed_body", "send the form in UTF-8, encoded as application/x-www-form-urlencoded")
 	}
+	r.PostForm, r.Form = form, form
 	return nil
+}
+
+func validForm(form url.Values) bool {
+	for name, values := range form {
+		if !utf8.ValidString(name) || slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return false
+		}
+	}
+	return true
 }
 
 func readProblem(err error) error {

@@ -3,11 +3,8 @@ package web
 import (
 	"net/http"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/rs/cors"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -89,55 +86,6 @@ func clean(path string) bool {
 	return strings.HasPrefix(path, "/") && !strings.Contains(path, "//") &&
 		!strings.Contains(path, "/./") && !strings.Contains(path, "/../") &&
 		!strings.HasSuffix(path, "/.") && !strings.HasSuffix(path, "/..")
-}
-
-// crossOrigin lets scripts of other origins in: those of the configured ones may call
-// the API, with the session cookie; any may read what is published and use the
-// endpoints of the protocol that look at no cookie. The endpoints that a browser
-// visits are for nobody's scripts (RFC 9700 §2.6). It reports whether the request was
-// a preflight and is answered.
-func (s *Server) crossOrigin(ex *exchange, r *http.Request) bool {
-	var c *cors.Cors
-	switch path := localPath(r.URL.Path); {
-	case strings.HasPrefix(path, "/api/v1/"):
-		c = s.corsAPI
-	case strings.HasPrefix(path, "/.well-known/") || strings.HasPrefix(path, oidc.RegisterPath+"/") || slices.Contains(openEndpoints, path):
-		c = s.corsOpen
-	}
-	if c == nil {
-		return false
-	}
-	c.HandlerFunc(ex, r)
-	if ex.status != 0 {
-		ex.route = s.preflight
-	}
-	return ex.status != 0
-}
-
-// openEndpoints are those of the protocol that clients in a browser call by script.
-var openEndpoints = []string{oidc.TokenPath, oidc.RevokePath, oidc.UserInfoPath, oidc.PushedPath, oidc.DeviceAuthorizationPath, oidc.RegisterPath}
-
-// newCORS allows exactly the given origins to use the API, and every origin to use
-// what is open. Only the API allows credentials, for applications on another origin of
-// the same site that use the session cookie.
-func newCORS(origins []string) (api, open *cors.Cors) {
-	base := cors.Options{
-		AllowedHeaders: []string{"Authorization", "Content-Type", "Accept", "DPoP"},
-		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "DPoP-Nonce"},
-		MaxAge:         600,
-	}
-	forOpen := base
-	forOpen.AllowedOrigins = []string{"*"}
-	forOpen.AllowedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete}
-	open = cors.New(forOpen)
-	if len(origins) == 0 {
-		return nil, open
-	}
-	forAPI := base
-	forAPI.AllowedOrigins = origins
-	forAPI.AllowedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
-	forAPI.AllowCredentials = true
-	return cors.New(forAPI), open
 }
 
 // requestID is the proxy's name for the request when we trust the proxy, else one

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"mime"
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -29,7 +28,7 @@ func (s *Server) userinfo(ex *exchange, r *http.Request) error {
 	if r.URL.Query().Has("access_token") {
 		return &oidc.Error{Code: oidc.InvalidRequest, Desc: "send the token in the Authorization header, never in the address", Scheme: "Bearer"}
 	}
-	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); r.Method == http.MethodPost && media == "application/x-www-form-urlencoded" {
+	if r.Method == http.MethodPost && mediaTypeOf(r.Header.Get("Content-Type")) == "application/x-www-form-urlencoded" {
 		form, err := ex.readParameters(r)
 		if err != nil {
 			return err

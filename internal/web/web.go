@@ -116,6 +116,7 @@ type Server struct {
 	sameOrigin        *http.CrossOriginProtection
 	origins           []string // from which forms and scripts may come: the issuer's, and Config.Origins
 	corsAPI, corsOpen *cors.Cors
+	hints             hints
 	documents         documents
 	maxAge            []string // Cache-Control of the documents
 	ready             readiness
@@ -187,7 +188,7 @@ func (s *Server) trustOrigins(own string) error {
 		}
 		errs = append(errs, s.sameOrigin.AddTrustedOrigin(o))
 	}
-	s.corsAPI, s.corsOpen = newCORS(s.cfg.Origins)
+	s.corsAPI, s.corsOpen = s.newCORS()
 	return errors.Join(errs...)
 }
 

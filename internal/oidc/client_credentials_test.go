@@ -1,0 +1,50 @@
+package oidc_test
+
+import (
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+// Libraries name a client without a secret by an empty one: by Basic first, as
+// golang.org/x/oauth2 does, or in the form. That is the method none, and no failed
+// attempt: it is neither counted nor written down.
+func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
+	once := func(c *oidc.Config) { c.Rates.Client = limit.Rate{Count: 1, Per: 1 << 40} }
+	each(t, func(t *testing.T, h *house) {
+		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
+		v := h.visitor()
+		v.signIn(h.alice)
+		for _, show := range []func(oidc.Request) oidc.Request{
+			func(r oidc.Request) oidc.Request { return basic(r, page.ID, "") },
+			func(r oidc.Request) oidc.Request { return r },
+		} {
+			step, err := v.ask(request(page)...)
+			h.ok(err)
+			code, _, _ := h.granted(step)
+			r := show(h.redeeming(page, "", code))
+			_, err = h.Token(t.Context(), r)
+			h.ok(err)
+			_, err = h.Token(t.Context(), show(form(t, "grant_type", "authorization_code", "code", "wwc_x", "client_id", string(page.ID), "client_secret", "")))
+			h.refused(err, oidc.InvalidGrant)
+		}
+		if lines := h.events(auth.EventClientRefused); len(lines) != 0 {
+			t.Errorf("%d refused attempts", len(lines))
+		}
+		// An empty secret proves nothing for a client that has one, however it is sent.
+		app, shown := h.app()
+		for range 2 {
+			_, err := h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x"), app.ID, ""))
+			if auth.KindOf(err) != auth.KindThrottled {
+				h.refused(err, oidc.InvalidClient)
+			}
+		}
+		// Beside another method the name has to be the same, and an empty secret is no second method.
+		_, err := h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), page.ID, ""))
+		h.refused(err, oidc.InvalidRequest)
+		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), app.ID, ""))
+		h.refused(err, oidc.InvalidGrant)
+	}, once)
+}
