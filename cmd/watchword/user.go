@@ -76,7 +76,7 @@ type userCreate struct {
 	ofTenant
 	Email         string `required:"" help:"E-mail address, also the login."`
 	Name          string `help:"Name to show."`
-	PasswordStdin bool   `name:"password-stdin" help:"Read the password from standard input. Without it the account has none until it is reset by mail."`
+	PasswordStdin bool   `name:"password-stdin" help:"Read the password from standard input. Without it the owner chooses one by a link that is mailed."`
 	Verified      bool   `help:"Take the address as proved."`
 }
 

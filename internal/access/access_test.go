@@ -155,3 +155,25 @@ func TestAttack_TN_03_OtherTenants(t *testing.T) {
 		}
 	})
 }
+
+// A stranger registers dave's address; the role that an operator means for dave would
+// be the stranger's until dave proves the address.
+func TestRepair_S2_NoRoleForAnUnprovedAccount(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		_, err := h.CreateRole(ctx, tenant, "editor", "", admin)
+		h.ok(err)
+		dave := h.account(tenant, "dave@example.test")
+		h.ok(h.db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.SetPassword(dave, "hash") }))
+		h.refused(h.Assign(ctx, tenant, dave, "editor", admin), "email_not_verified")
+		h.ok(h.db.Write(ctx, tenant, func(tx *store.Tx) error {
+			a, err := tx.Account(dave)
+			if err != nil {
+				return err
+			}
+			a.EmailVerifiedAt = tx.Now
+			return tx.UpdateAccount(a)
+		}))
+		h.ok(h.Assign(ctx, tenant, dave, "editor", admin))
+	})
+}

@@ -10,9 +10,13 @@ import (
 )
 
 // Assign gives a role to an account. Refusals: role_unknown, not_found for the
-// account, which an account of another tenant is.
+// account, which an account of another tenant is, and email_not_verified for one with a
+// password whose address nobody has proved.
 func (s *Service) Assign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor) error {
 	return s.write(ctx, tenant, "assign role", func(tx *store.Tx) error {
+		if err := owned(tx, account); err != nil {
+			return err
+		}
 		return assign(tx, account, roleName, tx.Assign, auth.Event{Kind: auth.EventRoleAssigned, Actor: actor})
 	})
 }
@@ -37,6 +41,26 @@ func assign(tx *store.Tx, account auth.AccountID, roleName string, do func(auth.
 	}
 	e.Account, e.Detail = account, map[string]string{"role": roleName}
 	return tx.Record(e)
+}
+
+// owned refuses an account that a stranger may have registered with somebody else's
+// address: the role would be the stranger's. One without a password, such as an
+// invitation, can be opened by nobody until its address is proved.
+func owned(tx *store.Tx, account auth.AccountID) error {
+	a, err := tx.Account(account)
+	if errors.Is(err, auth.ErrNotFound) || err == nil && a.Verified() {
+		return nil // assign says what there is to say
+	}
+	if err != nil {
+		return err
+	}
+	if _, err = tx.Password(account); errors.Is(err, auth.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return auth.Refuse(auth.KindConflict, "email_not_verified", "the address of this account is not confirmed; whoever registered it may be somebody else")
 }
 
 func known(tx *store.Tx, account auth.AccountID) error {

@@ -13,8 +13,9 @@ import (
 
 // A link in a mail is a single-use secret that proves one thing: whoever holds it
 // reads the mail of one address. It is stored as a digest, bound to tenant,
-// purpose, account and address. Of one purpose an account has one link at a time:
-// a newer one takes the older's place.
+// purpose, account and address. A newer one takes the place of the older of the same
+// purpose; of links that prove an address, only of those of the same registrar, since
+// a stranger who registers somebody's address must not make the owner's link fail.
 
 const linkPrefix = "wwl_"
 
@@ -26,6 +27,7 @@ type proof struct {
 	Login   string         `json:"login"`             // the address at that time
 	Address string         `json:"address,omitempty"` // the new address, when it changes
 	Session auth.SessionID `json:"session,omitempty"` // that asked for the change
+	registrar
 }
 
 // link is one to be issued.
@@ -35,6 +37,7 @@ type link struct {
 	proof   proof
 	token   secret.Text
 	life    time.Duration
+	instead []string // the digests of links of the same kind in whose place it comes; nil: of all
 }
 
 // issue stores the link in the place of the account's earlier one of that kind and
@@ -42,7 +45,7 @@ type link struct {
 // statements for an address that nobody has; its token is never given to anyone
 // and has expired at birth.
 func (l link) issue(tx *store.Tx) (time.Time, error) {
-	if err := tx.DropSingleUse(l.account, l.kind); err != nil {
+	if err := l.drop(tx); err != nil {
 		return time.Time{}, fmt.Errorf("drop older link: %w", err)
 	}
 	expires := tx.Now.Add(l.life)
@@ -61,6 +64,18 @@ func (l link) issue(tx *store.Tx) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("store link: %w", err)
 	}
 	return expires, nil
+}
+
+func (l link) drop(tx *store.Tx) error {
+	if l.instead == nil {
+		return tx.DropSingleUse(l.account, l.kind)
+	}
+	for _, digest := range l.instead {
+		if _, err := tx.Take(l.kind, digest); err != nil && !errors.Is(err, auth.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // spend takes a link of one of the kinds, of which only one can know the token. It

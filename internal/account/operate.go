@@ -10,8 +10,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Creation is an account that an operator makes. Without a password its owner sets one
-// by the link of Forgot.
+// Creation is an account that an operator makes. Without a password it is an
+// invitation: the mailed link lets its owner choose one, which proves the address too.
 type Creation struct {
 	Email, Password, Name string
 	// Verified says that the operator answers for the address; otherwise a link is
@@ -48,7 +48,11 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, 
 			}
 		}
 		if !n.Verified {
-			if err := s.mailProof(tx, a, token, actor); err != nil {
+			kind := auth.MailVerify
+			if hash == "" {
+				kind = auth.MailInvite
+			}
+			if err := s.mailProof(tx, a, kind, token); err != nil {
 				return err
 			}
 		}
@@ -69,6 +73,11 @@ func (s *Service) firstHash(ctx context.Context, tenant auth.TenantID, pw string
 	if err != nil {
 		return "", err
 	}
+	return s.newHash(ctx, t, pw, email, name)
+}
+
+// newHash judges a password and hashes it.
+func (s *Service) newHash(ctx context.Context, t auth.Tenant, pw string, email auth.Email, name string) (string, error) {
 	if err := s.judge(t, "password", pw, email, name); err != nil {
 		return "", err
 	}
@@ -79,13 +88,13 @@ func (s *Service) firstHash(ctx context.Context, tenant auth.TenantID, pw string
 	return hash, nil
 }
 
-func (s *Service) mailProof(tx *store.Tx, a auth.Account, token secret.Text, actor auth.Actor) error {
-	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login}, token: token, life: s.cfg.VerifyLifetime}
+func (s *Service) mailProof(tx *store.Tx, a auth.Account, kind auth.MessageKind, token secret.Text) error {
+	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login, registrar: operator}, token: token, life: s.cfg.VerifyLifetime}
 	expires, err := l.issue(tx)
 	if err != nil {
 		return err
 	}
-	return tx.Enqueue(auth.MailVerify, auth.Mail{To: a.Email.Address, Name: a.Name, Token: token.Reveal(), ExpiresAt: expires, IP: actor.IP, At: tx.Now})
+	return tx.Enqueue(kind, auth.Mail{To: a.Email.Address, Name: a.Name, Token: token.Reveal(), ExpiresAt: expires})
 }
 
 // Delete removes the account of somebody who knows its password, with everything
@@ -117,7 +126,7 @@ func (s *Service) remove(ctx context.Context, tenant auth.TenantID, id auth.Acco
 		if err := tx.DeleteAccount(id); err != nil {
 			return err
 		}
-		if err := tx.Enqueue(auth.MailAccountDeleted, auth.Mail{To: a.Email.Address, Name: a.Name, IP: actor.IP, At: tx.Now}); err != nil {
+		if err := tx.Notify(a, auth.MailAccountDeleted, auth.Mail{IP: actor.IP}); err != nil {
 			return err
 		}
 		return tx.Record(auth.Event{Kind: auth.EventAccountDeleted, Actor: actor, Account: id})

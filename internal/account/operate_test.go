@@ -72,7 +72,7 @@ func TestCreate(t *testing.T) {
 		h.refused(err, "password_refused")
 		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "bob@example.test", Password: good}, admin)
 		h.ok(err)
-		h.ok(h.VerifyEmail(t.Context(), tenant, h.mail(auth.MailVerify, "bob@example.test").Token, alice))
+		h.ok(h.verify(h.mail(auth.MailVerify, "bob@example.test").Token, alice))
 	}, func(c *account.Config) { c.RegistrationOpen = false })
 }
 
@@ -134,12 +134,12 @@ func TestAttack_OP_05_AuditLines(t *testing.T) {
 		name, email := "Alice", "alice@new.test"
 		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &name, Email: &email, CurrentPassword: good}, as(a))
 		h.ok(err)
-		h.ok(h.VerifyEmail(t.Context(), tenant, h.mail(auth.MailChangeEmail, email).Token, alice))
+		h.ok(h.verify(h.mail(auth.MailChangeEmail, email).Token, alice))
 		_, err = h.ChangePassword(t.Context(), tenant, a.ID, good, another, as(a))
 		h.ok(err)
 		h.mails()
 		h.ok(h.Reset(t.Context(), tenant, h.forgot(email), third, alice))
-		h.refused(h.VerifyEmail(t.Context(), tenant, "wwl_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", eve), "invalid_link")
+		h.refused(h.verify("wwl_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", eve), "invalid_link")
 		_, err = h.Export(t.Context(), tenant, a.ID, as(a))
 		h.ok(err)
 		h.ok(h.Disable(t.Context(), tenant, a.ID, admin))

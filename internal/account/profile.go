@@ -16,6 +16,7 @@ type Patch struct {
 	Email *string
 	// CurrentPassword is needed to change the address.
 	CurrentPassword string
+	Browser         string // as in Registration
 }
 
 // Update changes the name at once. A new address stays pending until the link that
@@ -25,7 +26,7 @@ type Patch struct {
 // present address calls a pending change off. Refusals: name_…, email_invalid,
 // wrong_password, rate_limited, not_found.
 func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.AccountID, p Patch, actor auth.Actor) (auth.Account, error) {
-	change := patching{s: s, actor: actor}
+	change := patching{s: s, actor: actor, browser: p.Browser}
 	if p.Name != nil {
 		name, err := auth.ParseName(*p.Name)
 		if err != nil {
@@ -73,6 +74,8 @@ type patching struct {
 	proven proven
 	token  secret.Text
 	actor  auth.Actor
+
+	browser string
 }
 
 func (c patching) write(tx *store.Tx, id auth.AccountID) (auth.Account, error) {
@@ -108,7 +111,7 @@ func (c patching) askProof(tx *store.Tx, a auth.Account) error {
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return err
 	}
-	p := proof{Login: a.Email.Login, Address: c.email.Address, Session: c.actor.Session}
+	p := proof{Login: a.Email.Login, Address: c.email.Address, Session: c.actor.Session, registrar: registrarOf(c.browser, c.actor)}
 	l := link{kind: auth.UseChangeEmail, account: a.ID, proof: p, token: c.token, life: c.s.cfg.VerifyLifetime}
 	expires, err := l.issue(tx)
 	if err != nil {

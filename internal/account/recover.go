@@ -26,6 +26,7 @@ func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, email string
 // asking is a stranger's request for a link.
 type asking struct {
 	name   string // of the limit
+	from   registrar
 	rate   limit.Rate
 	event  auth.EventKind
 	kind   auth.SingleUseKind
@@ -56,7 +57,11 @@ func (s *Service) ask(ctx context.Context, tenant auth.TenantID, address string,
 			return err
 		}
 		serves := err == nil && q.serves(a)
-		l := link{kind: q.kind, proof: proof{Login: email.Login}, token: token, life: q.life}
+		l, err := q.link(tx, a, proof{Login: email.Login})
+		if err != nil {
+			return err
+		}
+		l.token = token
 		to, mail, event := email.Address, auth.MailNone, auth.Event{Kind: q.event, Outcome: auth.Failure, Actor: q.actor, Account: a.ID}
 		if serves {
 			l.account, mail, event.Outcome = a.ID, q.mail, auth.Success
@@ -79,6 +84,21 @@ func (s *Service) ask(ctx context.Context, tenant auth.TenantID, address string,
 		return fmt.Errorf("%s: %w", q.name, err)
 	}
 	return nil
+}
+
+// link is the link to be issued. One that proves an address takes the place of the
+// asker's own and belongs to their registration, if they have one.
+func (q asking) link(tx *store.Tx, a auth.Account, p proof) (link, error) {
+	l := link{kind: q.kind, proof: p, life: q.life}
+	if q.kind != auth.UseVerifyEmail {
+		return l, nil
+	}
+	e, err := earlierLinks(tx, a.ID, q.from)
+	if len(e.own) > 0 {
+		l.proof.registrar = q.from
+	}
+	l.instead = e.own
+	return l, err
 }
 
 // Reset spends a reset link and sets a new password. The link came by mail, so it
@@ -104,13 +124,7 @@ func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw str
 			return err
 		}
 		if !a.Verified() {
-			a.EmailVerifiedAt = tx.Now
-			if err := tx.UpdateAccount(a); err != nil {
-				return err
-			}
-			// Until now nobody knew whose account it was: what it has allowed, somebody else
-			// may have allowed who signed up with this address.
-			if err := tx.DeleteConsents(a.ID); err != nil {
+			if err := s.proveAddress(tx, &a, proving{reason: auth.EndReset}); err != nil {
 				return err
 			}
 		}
@@ -126,31 +140,11 @@ func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw str
 // judgeReset looks at a link without spending it, so that nothing is hashed for a
 // link that does not work and a weak password does not cost the link.
 func (s *Service) judgeReset(ctx context.Context, tenant auth.TenantID, token, pw string) error {
-	var t auth.Tenant
-	var a auth.Account
-	dead := false
-	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
-		use, err := tx.SingleUse(auth.UseResetPassword, secret.Digest(token))
-		if errors.Is(err, auth.ErrNotFound) || err == nil && (use.Account == "" || !use.UsedAt.IsZero() || !tx.Now.Before(use.ExpiresAt)) {
-			dead = true
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if a, err = tx.Account(use.Account); err != nil {
-			return err
-		}
-		t, err = tx.Self()
-		return err
-	})
+	o, err := s.open(ctx, tenant, token, auth.UseResetPassword)
 	if err != nil {
-		return fmt.Errorf("read reset link: %w", err)
+		return err
 	}
-	if dead {
-		return errLink()
-	}
-	return s.judge(t, "password", pw, a.Email, a.Name)
+	return s.judge(o.tenant, "password", pw, o.account.Email, o.account.Name)
 }
 
 // replacement says how a password is replaced.
@@ -177,8 +171,7 @@ func (s *Service) replace(tx *store.Tx, a auth.Account, hash string, r replaceme
 	if err := tx.DropSingleUse(a.ID, kinds...); err != nil {
 		return err
 	}
-	notice := auth.Mail{To: a.Email.Address, Name: a.Name, IP: r.event.Actor.IP, At: tx.Now}
-	if err := tx.Enqueue(auth.MailPasswordChanged, notice); err != nil {
+	if err := tx.Notify(a, auth.MailPasswordChanged, auth.Mail{IP: r.event.Actor.IP}); err != nil {
 		return err
 	}
 	return tx.Record(r.event)

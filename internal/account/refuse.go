@@ -19,6 +19,17 @@ func errLink() error {
 	return auth.Invalid("invalid_link", "token", "this link does not work any more; ask for a new one")
 }
 
+// errPasswordNeeded asks whoever opened a link for more than the link.
+func errPasswordNeeded(m Missing) error {
+	msg := "password: send the one that shall be the account's from now on, the registered one or another"
+	if m == MissingCurrentPassword {
+		msg = "password: send the current one of the account whose address changes"
+	}
+	e := auth.Refuse(auth.KindConflict, "password_needed", msg)
+	e.Field = string(m)
+	return e
+}
+
 func errWrongPassword() error {
 	e := auth.Refuse(auth.KindForbidden, "wrong_password", "the current password is not right")
 	e.Field = "current_password"

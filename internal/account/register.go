@@ -11,17 +11,20 @@ import (
 )
 
 // Registration is what a stranger asks for.
-type Registration struct{ Email, Password, Name string }
+type Registration struct {
+	Email, Password, Name string
+	Browser               string // the secret by which the browser is known, if it is one
+}
 
 // Register makes an account whose address is yet to be proved and mails a link to
 // it. The answer, the hash and the statements are the same for an address that
 // already has an account: its owner is told by mail, and nothing of the account
 // changes.
 //
-// An account that nobody has proved or used yet belongs to nobody: registering it
-// again begins it anew, with the new password, and kills the older link. So the
-// password that comes to life with a link is the one of the registration which
-// sent that link.
+// An account that nobody has proved or used yet belongs to nobody: the same registrar
+// who registers it again begins it anew, with the new password and another link. When
+// somebody else registers it too, even beyond the limit, no password stands any more
+// and every link leads to a choice of password.
 //
 // Refusals: email_invalid, name_…, password_refused, registration_closed.
 func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) error {
@@ -47,10 +50,8 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	if err != nil {
 		return err
 	}
-	if !d.OK {
-		return s.suppressed(ctx, tenant, auth.EventRegistered, actor)
-	}
-	reg := registering{s: s, tenant: t, email: email, name: name, hash: hash, token: secret.New(linkPrefix), actor: actor}
+	reg := registering{s: s, tenant: t, email: email, name: name, hash: hash, token: secret.New(linkPrefix), actor: actor,
+		registrar: registrarOf(r.Browser, actor), suppressed: !d.OK}
 	if err := s.cfg.DB.Write(ctx, tenant, reg.write); err != nil {
 		return fmt.Errorf("register: %w", err)
 	}
@@ -95,6 +96,9 @@ type registering struct {
 	hash   string
 	token  secret.Text
 	actor  auth.Actor
+
+	registrar  registrar
+	suppressed bool // one too many: nothing is sent
 }
 
 // write does the same number of statements of the same sort for every address: an
@@ -102,6 +106,9 @@ type registering struct {
 // matches no row of an account that is somebody's), a link or a decoy, a mail, an
 // audit line.
 func (r *registering) write(tx *store.Tx) error {
+	if r.suppressed {
+		return r.suppress(tx)
+	}
 	a := auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: r.email, Name: r.name, CreatedAt: tx.Now, UpdatedAt: tx.Now}
 	inserted := tx.InsertAccount(a)
 	if inserted != nil && !errors.Is(inserted, auth.ErrConflict) {
@@ -112,12 +119,12 @@ func (r *registering) write(tx *store.Tx) error {
 		return err
 	}
 	if inserted == nil {
-		return r.begin(tx, a)
+		return r.begin(tx, a, earlier{own: []string{}})
 	}
 	if a.Verified() || a.Disabled() {
 		return r.known(tx, a)
 	}
-	used, err := r.used(tx, a)
+	used, err := inUse(tx, r.tenant, a)
 	if err != nil {
 		return err
 	}
@@ -127,47 +134,85 @@ func (r *registering) write(tx *store.Tx) error {
 	return r.again(tx, a)
 }
 
-// used reports whether an account whose address was never proved may already mean
-// something to somebody: it has signed in, or could without proof, or was given
-// roles. A stranger must not be able to take it over by registering again.
-func (r *registering) used(tx *store.Tx, a auth.Account) (bool, error) {
-	roles, _, err := tx.Rights(a.ID)
-	return r.tenant.Settings.AllowUnverified || !a.LastLoginAt.IsZero() || len(roles) > 0, err
-}
-
-// begin gives a new account its password and mails the link.
-func (r *registering) begin(tx *store.Tx, a auth.Account) error {
+// begin gives an account its password and mails the link.
+func (r *registering) begin(tx *store.Tx, a auth.Account, e earlier) error {
 	if err := tx.SetPassword(a.ID, r.hash); err != nil {
 		return err
 	}
-	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login}, token: r.token, life: r.s.cfg.VerifyLifetime}
+	return r.mailProof(tx, a, e)
+}
+
+func (r *registering) mailProof(tx *store.Tx, a auth.Account, e earlier) error {
+	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login, registrar: r.registrar},
+		token: r.token, life: r.s.cfg.VerifyLifetime, instead: e.own}
 	return r.tell(tx, a, l, auth.MailVerify, auth.EventRegistered)
 }
 
-// again begins an unproved, unused account anew: what the earlier registration
-// left (password, name, links, sessions) was perhaps somebody else's.
+// again registers an unproved, unused account once more. What the same registrar left
+// (password, name, links) is replaced; what another left is not, and neither counts.
 func (r *registering) again(tx *store.Tx, a auth.Account) error {
-	a.Email, a.Name = r.email, r.name
-	if err := tx.UpdateAccount(a); err != nil {
+	e, err := earlierLinks(tx, a.ID, r.registrar)
+	if err != nil {
 		return err
 	}
 	if _, err := r.s.cfg.Sessions.EndAll(tx, a.ID, "", auth.EndPassword); err != nil {
 		return err
 	}
+	if e.others > 0 {
+		if err := contest(tx, a); err != nil {
+			return err
+		}
+		return r.mailProof(tx, a, e)
+	}
+	a.Email, a.Name = r.email, r.name
+	if err := tx.UpdateAccount(a); err != nil {
+		return err
+	}
 	if err := tx.DropSingleUse(a.ID, auth.UseResetPassword, auth.UseChangeEmail); err != nil {
 		return err
 	}
-	return r.begin(tx, a)
+	return r.begin(tx, a, e)
+}
+
+// suppress answers a registration beyond the limit: nothing is sent, but it counts as
+// one when somebody else has registered the address before. Otherwise whoever uses the
+// limit up would make the owner's registration vanish and leave a password of theirs.
+func (r *registering) suppress(tx *store.Tx) error {
+	event := auth.Event{Kind: auth.EventRegistered, Outcome: auth.Failure, Actor: r.actor, Detail: map[string]string{"reason": "rate_limited"}}
+	a, err := tx.AccountByLogin(r.email.Login)
+	if errors.Is(err, auth.ErrNotFound) || err == nil && (a.Verified() || a.Disabled()) {
+		return tx.Record(event)
+	} else if err != nil {
+		return err
+	}
+	used, err := inUse(tx, r.tenant, a)
+	if err != nil {
+		return err
+	}
+	e, err := earlierLinks(tx, a.ID, r.registrar)
+	if err != nil {
+		return err
+	}
+	if !used && (e.others > 0 || len(e.own) == 0) {
+		if err := contest(tx, a); err != nil {
+			return err
+		}
+	}
+	return tx.Record(event)
 }
 
 // prove asks the mailbox who owns an unproved account in use: the link sets a new
 // password, which proves the address and ends every session. Until then nothing
-// of the account changes, except that older links die.
+// of the account changes, except that older links of the same registrar die.
 func (r *registering) prove(tx *store.Tx, a auth.Account) error {
 	if _, err := tx.SwapPassword(a.ID, "", r.hash); err != nil {
 		return err
 	}
-	if err := tx.DropSingleUse(a.ID, auth.UseVerifyEmail); err != nil {
+	e, err := earlierLinks(tx, a.ID, r.registrar)
+	if err != nil {
+		return err
+	}
+	if err := (link{kind: auth.UseVerifyEmail, instead: e.own}).drop(tx); err != nil {
 		return err
 	}
 	l := link{kind: auth.UseResetPassword, account: a.ID, proof: proof{Login: a.Email.Login}, token: r.token, life: r.s.cfg.ResetLifetime}

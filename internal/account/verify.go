@@ -2,44 +2,206 @@ package account
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
+// Verification is what somebody does with a link that proves an address.
+type Verification struct {
+	Token string
+	// Password shall be the account's from now on. For a link that changes the address
+	// it is the current one instead.
+	Password string
+	Browser  string           // the secret by which the browser that opened the link is known
+	SignedIn []auth.AccountID // who is signed in in that browser
+	// Program says that a program asks, which answers for the person before it. A page
+	// must not set it: anybody who reads mail opens links.
+	Program bool
+}
+
+// Missing is what a link needs besides a click.
+type Missing string
+
+// What can be missing.
+const (
+	MissingNothing         Missing = ""
+	MissingPassword        Missing = "password"         // one for the account
+	MissingCurrentPassword Missing = "current_password" // that of the account whose address changes
+)
+
 // VerifyEmail spends a link that proves an address: the one of a registration, or
 // the new one of an account that changes its address. It proves that address for
 // that account and nothing else: whoever is signed in where the link is opened
-// gains nothing, and nobody is signed in by it. A link that does not work gives
-// invalid_link.
-func (s *Service) VerifyEmail(ctx context.Context, tenant auth.TenantID, token string, actor auth.Actor) error {
-	if !secret.Valid(linkPrefix, token) {
+// gains nothing, and nobody is signed in by it.
+//
+// The password that somebody typed before the proof goes on only if the link is
+// opened in the browser that registered, or by a program while nobody else has
+// registered the address and nobody has used the account. Otherwise one has to be sent
+// along (docs/decisions/043-passwords-older-than-the-proof.md).
+//
+// Refusals: invalid_link, password_needed and password_refused, which leave the link as
+// it was; wrong_password and rate_limited for a change of address.
+func (s *Service) VerifyEmail(ctx context.Context, tenant auth.TenantID, r Verification, actor auth.Actor) error {
+	if !secret.Valid(linkPrefix, r.Token) {
 		return errLink()
 	}
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		use, p, a, err := spend(tx, token, auth.Event{Kind: auth.EventVerified, Actor: actor}, auth.UseVerifyEmail, auth.UseChangeEmail)
-		if err != nil {
+	v := verifying{s: s, Verification: r, actor: actor}
+	if r.Password != "" {
+		if err := v.usePassword(ctx, tenant); err != nil {
 			return err
 		}
-		if use.Kind == auth.UseChangeEmail {
-			return s.finishChange(tx, a, p, actor)
-		}
-		a.EmailVerifiedAt = tx.Now
-		if err := tx.UpdateAccount(a); err != nil {
-			return err
-		}
-		if err := tx.DropSingleUse(a.ID, auth.UseVerifyEmail); err != nil {
-			return err
-		}
-		return tx.Record(auth.Event{Kind: auth.EventVerified, Actor: actor, Account: a.ID})
-	})
-	if err != nil {
+	}
+	if err := s.cfg.DB.Write(ctx, tenant, v.write); err != nil {
 		return fmt.Errorf("verify address: %w", err)
 	}
 	return nil
+}
+
+// VerifyNeeds says what VerifyEmail would miss, and spends nothing. Refusal:
+// invalid_link.
+func (s *Service) VerifyNeeds(ctx context.Context, tenant auth.TenantID, r Verification) (Missing, error) {
+	if !secret.Valid(linkPrefix, r.Token) {
+		return "", errLink()
+	}
+	o, err := s.open(ctx, tenant, r.Token, auth.UseVerifyEmail, auth.UseChangeEmail)
+	if err != nil {
+		return "", err
+	}
+	var m Missing
+	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		m, err = verifying{s: s, Verification: r}.missing(tx, o.use.Kind, o.proof, o.account)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("look at link: %w", err)
+	}
+	return m, nil
+}
+
+// verifying is one Verification, ready to be written.
+type verifying struct {
+	s *Service
+	Verification
+	hash   string // of the new password
+	proved bool   // the current password was right
+	actor  auth.Actor
+}
+
+// usePassword judges and hashes the new password, or compares the current one.
+func (v *verifying) usePassword(ctx context.Context, tenant auth.TenantID) error {
+	o, err := v.s.open(ctx, tenant, v.Token, auth.UseVerifyEmail, auth.UseChangeEmail)
+	if err != nil {
+		return err
+	}
+	if o.use.Kind == auth.UseChangeEmail {
+		_, err := v.s.prove(ctx, tenant, o.account.ID, v.Password, auth.Event{Kind: auth.EventEmailChanged, Actor: v.actor})
+		v.proved = err == nil
+		return err
+	}
+	v.hash, err = v.s.newHash(ctx, o.tenant, v.Password, o.account.Email, o.account.Name)
+	return err
+}
+
+func (v verifying) write(tx *store.Tx) error {
+	use, p, a, err := spend(tx, v.Token, auth.Event{Kind: auth.EventVerified, Actor: v.actor}, auth.UseVerifyEmail, auth.UseChangeEmail)
+	if err != nil {
+		return err
+	}
+	missing, err := v.missing(tx, use.Kind, p, a)
+	switch {
+	case err != nil:
+		return err
+	case missing == MissingCurrentPassword && !v.proved, missing == MissingPassword && v.hash == "":
+		return errPasswordNeeded(missing)
+	case use.Kind == auth.UseChangeEmail:
+		return v.s.finishChange(tx, a, p, v.actor)
+	}
+	if err := v.s.proveAddress(tx, &a, proving{registrar: v.hash == "" && p.isBrowser(v.Browser), reason: auth.EndProved}); err != nil {
+		return err
+	}
+	if v.hash != "" {
+		if err := tx.SetPassword(a.ID, v.hash); err != nil {
+			return err
+		}
+	}
+	return tx.Record(auth.Event{Kind: auth.EventVerified, Actor: v.actor, Account: a.ID})
+}
+
+// missing decides whether the one who opens a link has to show more.
+func (v verifying) missing(tx *store.Tx, kind auth.SingleUseKind, p proof, a auth.Account) (Missing, error) {
+	if kind == auth.UseChangeEmail {
+		if v.Program || p.isBrowser(v.Browser) || slices.Contains(v.SignedIn, a.ID) {
+			return MissingNothing, nil
+		}
+		return MissingCurrentPassword, nil
+	}
+	_, err := tx.Password(a.ID)
+	if errors.Is(err, auth.ErrNotFound) {
+		return MissingPassword, nil
+	}
+	if err != nil || p.isBrowser(v.Browser) {
+		return MissingNothing, err
+	}
+	if !v.Program {
+		return MissingPassword, nil
+	}
+	t, err := tx.Self()
+	if err != nil {
+		return "", err
+	}
+	used, err := inUse(tx, t, a)
+	if used {
+		return MissingPassword, err
+	}
+	return MissingNothing, err
+}
+
+// opened is a link that works, as it was read.
+type opened struct {
+	use     auth.SingleUse
+	proof   proof
+	account auth.Account
+	tenant  auth.Tenant
+}
+
+// open looks at a link without spending it. Refusal: invalid_link.
+func (s *Service) open(ctx context.Context, tenant auth.TenantID, token string, kinds ...auth.SingleUseKind) (opened, error) {
+	var o opened
+	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		o = opened{}
+		for _, kind := range kinds {
+			if o.use, err = tx.SingleUse(kind, secret.Digest(token)); !errors.Is(err, auth.ErrNotFound) {
+				break
+			}
+		}
+		if errors.Is(err, auth.ErrNotFound) || err == nil && (o.use.Account == "" || !o.use.UsedAt.IsZero() || !tx.Now.Before(o.use.ExpiresAt)) {
+			return errLink()
+		}
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(o.use.Data), &o.proof); err != nil {
+			return fmt.Errorf("decode link: %w", err)
+		}
+		if o.account, err = tx.Account(o.use.Account); err != nil {
+			return err
+		}
+		if o.account.Disabled() || o.account.Email.Login != o.proof.Login {
+			return errLink()
+		}
+		o.tenant, err = tx.Self()
+		return err
+	})
+	if err != nil {
+		return o, fmt.Errorf("read link: %w", err)
+	}
+	return o, nil
 }
 
 // finishChange gives the account the address that has just been proved. Links that
@@ -59,30 +221,29 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth
 	} else if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return err
 	}
-	old := a.Email
-	a.Email, a.EmailVerifiedAt = email, tx.Now
-	if err := tx.UpdateAccount(a); err != nil {
+	old := a
+	a.Email = email
+	if err := s.proveAddress(tx, &a, proving{session: p.Session, reason: auth.EndEmail}); err != nil {
 		return err
 	}
-	if err := tx.DropSingleUse(a.ID, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail); err != nil {
-		return err
-	}
-	if _, err := s.cfg.Sessions.EndAll(tx, a.ID, p.Session, auth.EndEmail); err != nil {
-		return err
-	}
-	notice := auth.Mail{To: old.Address, Name: a.Name, NewEmail: email.Address, IP: actor.IP, At: tx.Now}
-	if err := tx.Enqueue(auth.MailEmailChanged, notice); err != nil {
+	if err := tx.Notify(old, auth.MailEmailChanged, auth.Mail{NewEmail: email.Address, IP: actor.IP}); err != nil {
 		return err
 	}
 	return tx.Record(auth.Event{Kind: auth.EventEmailChanged, Actor: actor, Account: a.ID})
 }
 
-// Resend mails a new link to an address that waits for its proof, and kills the
-// older one. For every other address it does the same work and mails nothing. The
-// only refusal is email_invalid.
-func (s *Service) Resend(ctx context.Context, tenant auth.TenantID, email string, actor auth.Actor) error {
-	return s.ask(ctx, tenant, email, asking{
-		name: "resend", rate: s.cfg.Rates.Resend, event: auth.EventVerifySent, actor: actor,
+// Resending asks for the link of a registration again.
+type Resending struct {
+	Email   string
+	Browser string // as in Registration
+}
+
+// Resend mails a new link to an address that waits for its proof, in the place of the
+// older one of the same registrar. For every other address it does the same work and
+// mails nothing. The only refusal is email_invalid.
+func (s *Service) Resend(ctx context.Context, tenant auth.TenantID, r Resending, actor auth.Actor) error {
+	return s.ask(ctx, tenant, r.Email, asking{
+		name: "resend", from: registrarOf(r.Browser, actor), rate: s.cfg.Rates.Resend, event: auth.EventVerifySent, actor: actor,
 		kind: auth.UseVerifyEmail, mail: auth.MailVerify, life: s.cfg.VerifyLifetime,
 		serves: func(a auth.Account) bool { return !a.Disabled() && !a.Verified() },
 	})

@@ -8,6 +8,7 @@ type MessageKind string
 // What the outbox carries.
 const (
 	MailVerify          MessageKind = "mail.verify"           // prove your address: Link
+	MailInvite          MessageKind = "mail.invite"           // an operator made an account for you: Link
 	MailKnownAddress    MessageKind = "mail.known_address"    // someone registered your address
 	MailReset           MessageKind = "mail.reset"            // set a new password: Link
 	MailPasswordChanged MessageKind = "mail.password_changed" // notice

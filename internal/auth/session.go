@@ -50,6 +50,7 @@ const (
 	EndReuse    = "refresh_token_reused"
 	EndRenewed  = "renewed"
 	EndEmail    = "email_changed"
+	EndProved   = "address_proved"
 	EndCrowded  = "too_many_sessions"
 	EndExpired  = "expired"
 	EndCode     = "code_reused"

@@ -24,7 +24,7 @@ var letterFiles embed.FS
 
 // kinds are all mails there are.
 var kinds = []auth.MessageKind{
-	auth.MailVerify, auth.MailKnownAddress, auth.MailReset, auth.MailPasswordChanged,
+	auth.MailVerify, auth.MailInvite, auth.MailKnownAddress, auth.MailReset, auth.MailPasswordChanged,
 	auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded,
 }
 
@@ -51,6 +51,7 @@ var papers = sync.OnceValue(func() paper {
 // pages are the kinds whose mail has a link, and the page it leads to.
 var pages = map[auth.MessageKind]string{
 	auth.MailVerify:      "/verify-email",
+	auth.MailInvite:      "/verify-email",
 	auth.MailChangeEmail: "/verify-email",
 	auth.MailReset:       "/reset-password",
 }

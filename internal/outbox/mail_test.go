@@ -79,6 +79,7 @@ func TestEveryKindReadsWell(t *testing.T) {
 	t.Parallel()
 	links := map[auth.MessageKind]string{
 		auth.MailVerify:      base + "/t/acme/verify-email?token=wwl_secret",
+		auth.MailInvite:      base + "/t/acme/verify-email?token=wwl_secret",
 		auth.MailChangeEmail: base + "/t/acme/verify-email?token=wwl_secret",
 		auth.MailReset:       base + "/t/acme/reset-password?token=wwl_secret",
 	}

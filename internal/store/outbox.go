@@ -24,6 +24,16 @@ func (tx *Tx) Enqueue(kind auth.MessageKind, mail auth.Mail) error {
 	return tx.enqueue(kind, mail.To, mail)
 }
 
+// Notify writes a notice to the owner of an account. Nothing is written to an address
+// that nobody has proved: it may be a stranger's, whom somebody wants to flood.
+func (tx *Tx) Notify(a auth.Account, kind auth.MessageKind, mail auth.Mail) error {
+	if !a.Verified() {
+		return nil
+	}
+	mail.To, mail.Name, mail.At = a.Email.Address, a.Name, tx.Now
+	return tx.Enqueue(kind, mail)
+}
+
 // EnqueueLogout writes down that a client has to be told of the end of a session. Each
 // session has a queue of its own, so that no message waits for another.
 func (tx *Tx) EnqueueLogout(n auth.LogoutNotice) error {

@@ -38,6 +38,13 @@ func (tx *Tx) SingleUse(kind auth.SingleUseKind, digest string) (auth.SingleUse,
 		tx.tenant, kind, digest)
 }
 
+// LiveSingleUses lists the secrets of a kind that still work for the account.
+func (tx *Tx) LiveSingleUses(account auth.AccountID, kind auth.SingleUseKind) ([]auth.SingleUse, error) {
+	return all(tx.q, scanSingle, "SELECT "+singleCols+` FROM single_use
+		WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND used_at IS NULL AND expires_at > $4`,
+		tx.tenant, account, kind, millis(tx.Now))
+}
+
 // SwapSingleUse replaces the data of an unspent secret that still has the former, for
 // one that may be used several times: of any number of tries at once one returns true.
 func (tx *Tx) SwapSingleUse(kind auth.SingleUseKind, digest, from, to string) (bool, error) {

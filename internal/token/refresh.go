@@ -309,7 +309,7 @@ func Warn(tx *store.Tx, id auth.AccountID, actor auth.Actor) error {
 	if err != nil {
 		return err
 	}
-	err = tx.Enqueue(auth.MailSessionsEnded, auth.Mail{To: a.Email.Address, Name: a.Name, IP: actor.IP, At: tx.Now})
+	err = tx.Notify(a, auth.MailSessionsEnded, auth.Mail{IP: actor.IP})
 	if auth.KindOf(err) == auth.KindUnavailable {
 		return nil
 	}

@@ -11,12 +11,14 @@ var (
 	callRegister = call{pattern: "POST /api/v1/register", id: "register", topic: "register", status: http.StatusAccepted,
 		summary: "Register an account",
 		doc:     "Sends a link that confirms the address. The answer is the same for an address that has an account already; its owner is told by mail."}
-	callVerifyEmail = call{pattern: "POST /api/v1/verify-email", id: "verify-email", topic: "register",
+	callVerifyEmail = call{pattern: "POST /api/v1/verify-email", id: "verify-email", topic: "register", errors: []int{http.StatusConflict},
 		summary: "Confirm an e-mail address",
-		doc:     "Takes the token of the link that was mailed. It works once. Nobody is signed in by it."}
+		doc: "Takes the token of the link that was mailed. It works once. Nobody is signed in by it. " +
+			"When the password that was registered may be somebody else's, the answer is password_needed and the link still works: send a password along. " +
+			"A program that lets anybody follow links, not just those who registered with it, always sends one."}
 	callResend = call{pattern: "POST /api/v1/verify-email/resend", id: "resend-verification", topic: "register", status: http.StatusAccepted,
 		summary: "Send the confirmation link again",
-		doc:     "The answer is the same whether or not the address waits for confirmation. Older links die."}
+		doc:     "The answer is the same whether or not the address waits for confirmation. The older link of the same registration dies."}
 	callForgot = call{pattern: "POST /api/v1/password/forgot", id: "forgot-password", topic: "password", status: http.StatusAccepted,
 		summary: "Send a link that sets a new password",
 		doc:     "The answer is the same whether or not the address has an account."}
@@ -49,18 +51,23 @@ type Registration struct {
 
 func (s *Server) register(ctx context.Context, in *struct{ Body Registration }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.cfg.Accounts.Register(ctx, ex.tenant.ID, account.Registration{Email: in.Body.Email, Password: in.Body.Password, Name: in.Body.Name}, ex.by())
+	err := s.cfg.Accounts.Register(ctx, ex.tenant.ID, account.Registration{
+		Email: in.Body.Email, Password: in.Body.Password, Name: in.Body.Name, Browser: ex.browserCookie(),
+	}, ex.by())
 	return status("verification_sent"), err
 }
 
 // LinkToken is the secret of a link that was mailed.
 type LinkToken struct {
-	Token string `json:"token" writeOnly:"true" doc:"What stands behind token= in the link." example:"wwl_…"`
+	Token    string `json:"token" writeOnly:"true" doc:"What stands behind token= in the link." example:"wwl_…"`
+	Password string `json:"password,omitempty" writeOnly:"true" doc:"The password of the account from now on. Needed when the answer without it is password_needed. For a link that changes the address: the current one."`
 }
 
 func (s *Server) verifyEmail(ctx context.Context, in *struct{ Body LinkToken }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.cfg.Accounts.VerifyEmail(ctx, ex.tenant.ID, in.Body.Token, ex.by())
+	err := s.cfg.Accounts.VerifyEmail(ctx, ex.tenant.ID, account.Verification{
+		Token: in.Body.Token, Password: in.Body.Password, Browser: ex.browserCookie(), Program: true,
+	}, ex.by())
 	return status("verified"), err
 }
 
@@ -71,7 +78,7 @@ type Address struct {
 
 func (s *Server) resendVerification(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.cfg.Accounts.Resend(ctx, ex.tenant.ID, in.Body.Email, ex.by())
+	err := s.cfg.Accounts.Resend(ctx, ex.tenant.ID, account.Resending{Email: in.Body.Email, Browser: ex.browserCookie()}, ex.by())
 	return status("verification_sent"), err
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -134,7 +135,7 @@ func TestAttack_PW_10_ReadingSpendsNothing(t *testing.T) {
 		}
 	}
 	h.want(h.login("alice@example.com", pass), 403, "email_not_verified")
-	h.want(form(h, "/verify-email", "token="+link), 303, "")
+	h.want(form(h, "/verify-email", "token="+link+"&password="+url.QueryEscape(pass)), 303, "")
 	h.want(h.login("alice@example.com", pass), 200, "")
 
 	h.want(h.post("/api/v1/password/forgot", `{"email":"alice@example.com"}`), 202, "")
@@ -174,7 +175,7 @@ func TestAttack_SE_12_StrangeCookies(t *testing.T) {
 		if r.StatusCode != 401 {
 			t.Errorf("%s: %d", what, r.StatusCode)
 		}
-		if r := h.get("/verify-email?token=x", "Cookie: "+cookie); r.StatusCode != 200 {
+		if r := h.get("/reset-password?token=x", "Cookie: "+cookie); r.StatusCode != 200 {
 			t.Errorf("%s on a page: %d", what, r.StatusCode)
 		}
 	}

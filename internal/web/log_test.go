@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func TestAttack_OP_04_LogHoldsNoSecret(t *testing.T) {
 	h.want(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
 	verify := h.link()
 	h.get("/verify-email?token="+verify, "Referer: "+base+"/verify-email?token="+verify)
-	h.want(form(h, "/verify-email", "token="+verify), 303, "")
+	h.want(form(h, "/verify-email", "token="+verify+"&password="+url.QueryEscape(pass)), 303, "")
 	tk := h.tokens(h.login("alice@example.com", pass))
 	h.login("alice@example.com", "wrong-password-typed")
 	cookie := h.post("/api/v1/login", `{"email":"alice@example.com","password":"`+pass+`","session":"cookie"}`).Cookies()[0]

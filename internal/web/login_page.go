@@ -123,10 +123,16 @@ func (s *Server) resendForm(ex *exchange, r *http.Request) error {
 		return err
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	if err := s.cfg.Accounts.Resend(r.Context(), ex.tenant.ID, email, ex.by()); err != nil && auth.KindOf(err) != auth.KindInvalid {
+	again := account.Resending{Email: email, Browser: ex.browserCookie()}
+	if err := s.cfg.Accounts.Resend(r.Context(), ex.tenant.ID, again, ex.by()); err != nil && auth.KindOf(err) != auth.KindInvalid {
 		return err
 	}
-	return ex.render(http.StatusOK, ui.RegisterSent{Page: ex.ofStep(st), Email: email, Login: ex.beside(pathLogin, st.Flow.ID)})
+	return ex.render(http.StatusOK, s.sentOf(ex, st, email))
+}
+
+// sentOf tells a person to look into their mail, and offers to send it again.
+func (s *Server) sentOf(ex *exchange, st oidc.Step, email string) ui.RegisterSent {
+	return ui.RegisterSent{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.beside(pathLogin, st.Flow.ID)}
 }
 
 // formStep checks a form that another service than the provider's answers, and finds
@@ -167,12 +173,14 @@ func (s *Server) registerForm(ex *exchange, r *http.Request) error {
 		return err
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	err = s.cfg.Accounts.Register(r.Context(), ex.tenant.ID, account.Registration{Email: email, Password: r.PostForm.Get("password")}, ex.by())
+	err = s.cfg.Accounts.Register(r.Context(), ex.tenant.ID, account.Registration{
+		Email: email, Password: r.PostForm.Get("password"), Browser: ex.browserCookie(),
+	}, ex.by())
 	p := s.registerOf(ex, st)
 	p.Email = email
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil:
-		return ex.render(http.StatusOK, ui.RegisterSent{Page: p.Page, Email: email, Login: ex.beside(pathLogin, st.Flow.ID)})
+		return ex.render(http.StatusOK, s.sentOf(ex, st, email))
 	case ok && e.Code == "registration_closed":
 		l := s.loginOf(ex, st)
 		l.Bad = p.Say(ui.RegisterClosed)
@@ -212,5 +220,5 @@ func (s *Server) forgotForm(ex *exchange, r *http.Request) error {
 	case err != nil:
 		return err
 	}
-	return ex.render(http.StatusOK, ui.ForgotSent{Page: p.Page, Email: email, Login: p.Login})
+	return ex.render(http.StatusOK, ui.ForgotSent{Page: p.Page, Form: p.Form, Email: email, Login: p.Login})
 }

@@ -71,7 +71,7 @@ type MeChange struct {
 
 func (s *Server) meUpdate(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
 	ex := exchangeOf(ctx)
-	patch := account.Patch{Name: in.Body.Name, Email: in.Body.Email, CurrentPassword: in.Body.CurrentPassword}
+	patch := account.Patch{Name: in.Body.Name, Email: in.Body.Email, CurrentPassword: in.Body.CurrentPassword, Browser: ex.browserCookie()}
 	if _, err := s.cfg.Accounts.Update(ctx, ex.tenant.ID, ex.actor.Account(), patch, ex.by()); err != nil {
 		return nil, err
 	}

@@ -2,11 +2,13 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 
+	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/web/ui"
@@ -71,6 +73,9 @@ func (ex *exchange) writeProblemPage(err error) {
 		p.header(ex.Header())
 		page = ex.problemPage(p)
 	}
+	if page.Login = pathLogin; ex.tenant.ID != "" {
+		page.Login = ex.local(pathLogin)
+	}
 	if err := ex.render(status, page); err != nil {
 		ex.writeProblem(err)
 	}
@@ -103,32 +108,85 @@ var problemKeys = map[int]ui.Key{
 	http.StatusInternalServerError:   ui.Internal,
 }
 
+// verification is what the browser brings along to a link that proves an address.
+func (ex *exchange) verification(ctx context.Context, token, password string) (account.Verification, error) {
+	b, err := ex.browser(ctx)
+	v := account.Verification{Token: token, Password: password, Browser: b.Secret}
+	for _, in := range b.Sessions {
+		v.SignedIn = append(v.SignedIn, in.Account.ID)
+	}
+	return v, err
+}
+
 // verifyEmailPage is where the mailed link leads. It spends nothing: mail scanners
 // open links too, and only a person presses the button.
 func (s *Server) verifyEmailPage(ex *exchange, r *http.Request) error {
-	p := ui.VerifyEmail{Page: ex.page(), Action: ex.local("/verify-email"), Token: linkToken(r)}
-	if p.Token == "" {
-		p.Bad = p.Say(ui.LinkIncomplete)
-		return ex.render(http.StatusBadRequest, p)
+	token := linkToken(r)
+	if token == "" {
+		return s.verifyFailed(ex, ui.LinkIncomplete)
 	}
-	return ex.render(http.StatusOK, p)
-}
-
-func (s *Server) verifyEmailForm(ex *exchange, r *http.Request) error {
-	err := s.cfg.Accounts.VerifyEmail(r.Context(), ex.tenant.ID, r.PostForm.Get("token"), ex.by())
+	v, err := ex.verification(r.Context(), token, "")
+	if err != nil {
+		return err
+	}
+	missing, err := s.cfg.Accounts.VerifyNeeds(r.Context(), ex.tenant.ID, v)
 	if isLink(err) {
-		p := ui.VerifyEmail{Page: ex.page()}
-		p.Bad = p.Say(ui.LinkUsed)
-		return ex.render(http.StatusBadRequest, p)
+		return s.verifyFailed(ex, ui.LinkUsed)
 	}
 	if err != nil {
 		return err
 	}
-	return ex.seeOther("/verify-email/done")
+	return ex.render(http.StatusOK, s.verifyOf(ex, token, missing))
+}
+
+func (s *Server) verifyOf(ex *exchange, token string, missing account.Missing) ui.VerifyEmail {
+	return ui.VerifyEmail{Page: ex.page(), Action: ex.local("/verify-email"), Token: token, MinLength: ex.minLength(),
+		Choose: missing == account.MissingPassword, Current: missing == account.MissingCurrentPassword}
+}
+
+func (s *Server) verifyFailed(ex *exchange, why ui.Key) error {
+	p := ui.VerifyEmail{Page: ex.page(), Login: ex.local(pathLogin)}
+	p.Bad = p.Say(why)
+	return ex.render(http.StatusBadRequest, p)
+}
+
+func (s *Server) verifyEmailForm(ex *exchange, r *http.Request) error {
+	v, err := ex.verification(r.Context(), r.PostForm.Get("token"), r.PostForm.Get("password"))
+	if err != nil {
+		return err
+	}
+	err = s.cfg.Accounts.VerifyEmail(r.Context(), ex.tenant.ID, v, ex.by())
+	switch e, ok := errors.AsType[*auth.Error](err); {
+	case err == nil:
+		return ex.seeOther("/verify-email/done")
+	case isLink(err):
+		return s.verifyFailed(ex, ui.LinkUsed)
+	case ok && e.Field == "password":
+		p := s.verifyOf(ex, v.Token, account.MissingPassword)
+		if e.Code != "password_needed" {
+			p.Refused = p.Refusal(e)
+		}
+		return ex.render(http.StatusBadRequest, p)
+	case ok && e.Field == "current_password":
+		p := s.verifyOf(ex, v.Token, account.MissingCurrentPassword)
+		if e.Code != "password_needed" {
+			p.Refused = []string{p.Say(ui.PasswordWrong)}
+		}
+		return ex.render(http.StatusBadRequest, p)
+	}
+	return err
 }
 
 func (s *Server) verifyEmailDone(ex *exchange, _ *http.Request) error {
-	return ex.render(http.StatusOK, ex.page().Done(ui.AddressProved))
+	return ex.render(http.StatusOK, ex.done(ui.AddressProved))
+}
+
+// done is the page after something that worked. It leads to where people sign in, which
+// leads those who are signed in to their account.
+func (ex *exchange) done(k ui.Key) ui.Done {
+	p := ex.page().Done(k)
+	p.Next = ex.local(pathLogin)
+	return p
 }
 
 // resetPasswordPage is where the mailed link leads; like the other it spends nothing.
@@ -142,7 +200,7 @@ func (s *Server) resetPasswordPage(ex *exchange, r *http.Request) error {
 }
 
 func (s *Server) resetPage(ex *exchange, token string) ui.ResetPassword {
-	return ui.ResetPassword{Page: ex.page(), Action: ex.local("/reset-password"), Token: token, MinLength: ex.minLength()}
+	return ui.ResetPassword{Page: ex.page(), Action: ex.local("/reset-password"), Token: token, MinLength: ex.minLength(), Forgot: ex.local(pathForgot)}
 }
 
 func (ex *exchange) minLength() int { return max(ex.tenant.Settings.Password.MinLength, 8) }
@@ -166,7 +224,7 @@ func (s *Server) resetPasswordForm(ex *exchange, r *http.Request) error {
 }
 
 func (s *Server) resetPasswordDone(ex *exchange, _ *http.Request) error {
-	return ex.render(http.StatusOK, ex.page().Done(ui.PasswordIsSet))
+	return ex.render(http.StatusOK, ex.done(ui.PasswordIsSet))
 }
 
 // linkToken is the secret of a mailed link, cut to what one can be at most.

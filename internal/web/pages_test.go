@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"html"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -81,11 +82,20 @@ func TestVerifyByPage(t *testing.T) {
 	if cross.StatusCode != 403 {
 		t.Errorf("from another site: %d", cross.StatusCode)
 	}
-	r := h.want(form(h, "/verify-email", "token="+link), 303, "")
+	// It is not the browser that registered: the click alone leaves the link as it was.
+	ask := h.want(form(h, "/verify-email", "token="+link), 400, "")
+	if !strings.Contains(string(ask.body), `name="password"`) || strings.Contains(string(ask.body), `role="alert"`) {
+		t.Errorf("page %s", ask.body)
+	}
+	r := h.want(form(h, "/verify-email", "token="+link+"&password="+url.QueryEscape(pass)), 303, "")
 	if r.Header.Get("Location") != "/verify-email/done" {
 		t.Errorf("Location %q", r.Header.Get("Location"))
 	}
 	h.want(h.get(r.Header.Get("Location")), 200, "")
+	if done := h.get("/verify-email/done"); !strings.Contains(string(done.body), `href="/login"`) {
+		t.Errorf("no way on: %s", done.body)
+	}
+	h.want(h.login("alice@example.com", pass), 200, "")
 	again := h.want(form(h, "/verify-email", "token="+link), 400, "")
 	if !strings.Contains(string(again.body), "has been used already") || !strings.Contains(string(again.body), `role="alert"`) {
 		t.Errorf("page %s", again.body)
@@ -128,7 +138,7 @@ func TestMarkupIsText(t *testing.T) {
 			if strings.Contains(body, "<script") || strings.Contains(body, "<img") || strings.Contains(body, ">49<") {
 				t.Errorf("%s in %s: %s", bad, path, body)
 			}
-			if !strings.Contains(html.UnescapeString(body), bad) {
+			if path == "/reset-password" && !strings.Contains(html.UnescapeString(body), bad) {
 				t.Errorf("%s was not kept as it is in %s", bad, path)
 			}
 		}

@@ -325,7 +325,7 @@ func TestAttack_PW_10_PW_19_Pages(t *testing.T) {
 		form := func(path, fields string) servertest.Response {
 			return s.Do(t, "POST", path, fields, servertest.Header("Content-Type", "application/x-www-form-urlencoded"), here(s))
 		}
-		if r := form("/verify-email", "token="+links["/verify-email"]).Want(t, 303); strings.Contains(r.Header.Get("Location"), links["/verify-email"]) {
+		if r := form("/verify-email", "token="+links["/verify-email"]+"&password="+servertest.Password).Want(t, 303); strings.Contains(r.Header.Get("Location"), links["/verify-email"]) {
 			t.Errorf("PW-19: the token goes on to %s", r.Header.Get("Location"))
 		}
 		form("/reset-password", "token="+links["/reset-password"]+"&password="+otherPassword).Want(t, 303)

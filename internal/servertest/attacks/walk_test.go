@@ -39,7 +39,7 @@ func TestRegisterWithinAFlow(t *testing.T) {
 		}
 		other := s.Browser(t) // the mail may be read elsewhere
 		other.Open(link).Want(t, 200)
-		other.Press("submit").At(t, "/verify-email/done")
+		other.Press("submit", "password", servertest.Password).At(t, "/verify-email/done")
 		b.Open("/login?flow=" + flow)
 		enter(t, b, alice).At(t, "/consent")
 		if got := b.Press("approve").Answer(t); got.Get("code") == "" {

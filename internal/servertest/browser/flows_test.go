@@ -30,7 +30,7 @@ func TestFirstVisit(t *testing.T) {
 		b.fill("password", servertest.Password).press("submit").says(alice).accessible("sent").shot("4-sent")
 
 		mail := newTab(t, l) // the mail is opened in another browser
-		mail.open(s.WaitMail(t, alice).Links[0]).press("submit").at("/verify-email/done").quiet()
+		mail.open(s.WaitMail(t, alice).Links[0]).fill("password", servertest.Password).press("submit").at("/verify-email/done").quiet()
 
 		b.press("login").at("/login")
 		b.fill("email", alice, "password", "not-quite-the-one-31").press("submit").at("/login").accessible("bad").shot("5-bad")

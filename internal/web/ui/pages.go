@@ -50,8 +50,10 @@ func (p Register) Render(w io.Writer) error { return render(w, "register.html", 
 
 // RegisterSent tells a person to look into their mail. It is the same page whether
 // the address had an account or not.
+// Its form sends email, for another link.
 type RegisterSent struct {
 	Page
+	Form
 	Email string
 	Login string
 }
@@ -72,8 +74,10 @@ type Forgot struct {
 func (p Forgot) Render(w io.Writer) error { return render(w, "forgot.html", p) }
 
 // ForgotSent tells a person to look into their mail; the same page for all addresses.
+// Its form sends email, for another link.
 type ForgotSent struct {
 	Page
+	Form
 	Email string
 	Login string
 }

@@ -99,6 +99,7 @@ const (
 	Unverified     Key = "login.unverified"
 	LinkUsed       Key = "link.used" // a mailed link was used, or is too old
 	LinkIncomplete Key = "link.incomplete"
+	PasswordWrong  Key = "password.wrong"
 	RegisterClosed Key = "register.closed"
 	AddressInvalid Key = "email.invalid"
 	BadCode        Key = "device.bad" // no device waits with this code
@@ -135,12 +136,18 @@ func (p Page) Problem(k Key) Problem {
 	return Problem{Page: p, Title: p.Say(k), Text: p.Say(k + "_text")}
 }
 
-// VerifyEmail asks for the click that confirms an address.
+// VerifyEmail asks for the click that confirms an address. It sends token and, where
+// it asks for one, password.
 type VerifyEmail struct {
 	Page
-	Action string // where the form goes
-	Token  string // empty when the link was incomplete
-	Bad    string // what went wrong, in a person's words
+	Action    string // where the form goes
+	Token     string // empty when the link was incomplete
+	Choose    bool   // the account's password is asked for, which may be a new one
+	Current   bool   // the current one is asked for
+	MinLength int
+	Bad       string   // what went wrong with the link, in a person's words
+	Refused   []string // what is wrong with the password
+	Login     string   // address of the sign-in page, where the link does not work
 }
 
 // Render writes the page.
@@ -153,6 +160,7 @@ type ResetPassword struct {
 	Token     string
 	MinLength int
 	Bad       string   // what went wrong with the link
+	Forgot    string   // where to ask for another
 	Refused   []string // what is wrong with the password
 }
 
@@ -175,6 +183,7 @@ type Problem struct {
 	Page
 	Title     string
 	Text      string
+	Login     string // address of the sign-in page, or empty
 	Code      string // for the client's developer, e.g. invalid_request; empty for none
 	Detail    string // for the client's developer: what exactly
 	Reference string // for the log

@@ -1,0 +1,273 @@
+package account_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+const bob = "bob@example.test"
+
+// registers registers bob's address and returns the token of the mail, if one was sent.
+func (h *house) registers(pw, browser string, actor auth.Actor) string {
+	h.t.Helper()
+	h.ok(h.Register(h.t.Context(), tenant, account.Registration{Email: bob, Password: pw, Browser: browser}, actor))
+	for _, m := range h.mails() {
+		return m.Payload.Token
+	}
+	return ""
+}
+
+// clicks presses the button of the page to which a link leads.
+func (h *house) clicks(token, browser, pw string) error {
+	return h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Browser: browser, Password: pw}, alice)
+}
+
+// wantNeeds demands what the page of a link has to ask for.
+func (h *house) wantNeeds(want account.Missing, token, browser string) {
+	h.t.Helper()
+	got, err := h.VerifyNeeds(h.t.Context(), tenant, account.Verification{Token: token, Browser: browser})
+	h.ok(err)
+	if got != want {
+		h.t.Errorf("needs %q, want %q", got, want)
+	}
+}
+
+// The limit is used up by somebody else: the owner's own registration is not mailed,
+// and the newest link in the mailbox is the stranger's.
+func TestRepair_S2_LimitUsedUpByAnother(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		var newest string
+		for range 5 {
+			newest = h.registers(another, "", eve)
+		}
+		if h.registers(good, "wwb_bob", alice) != "" {
+			t.Fatal("a mail beyond the limit")
+		}
+		h.refused(h.verify(newest, alice), "password_needed")
+		h.refused(h.clicks(newest, "wwb_bob", ""), "password_needed")
+		h.wantNeeds(account.MissingPassword, newest, "wwb_bob")
+		h.refused(h.clicks(newest, "wwb_bob", "short"), "password_refused")
+		h.ok(h.clicks(newest, "wwb_bob", good))
+		if h.opens(bob, another) || !h.opens(bob, good) || !h.find(bob).Verified() {
+			t.Error("the owner's password does not stand alone")
+		}
+	}, func(c *account.Config) { c.Rates.Register = limit.Rate{Count: 5, Per: time.Hour} })
+}
+
+// With a limit of one, no second link tells that two have registered.
+func TestRepair_S2_LimitOfOne(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		link := h.registers(another, "", eve)
+		h.registers(good, "", alice)
+		h.refused(h.verify(link, alice), "password_needed")
+	}, func(c *account.Config) { c.Rates.Register = limit.Rate{Count: 1, Per: time.Hour} })
+}
+
+// A stranger who registers later neither ends the owner's link nor leaves a password.
+func TestRepair_S2_RegisteredByAnotherLater(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		own := h.registers(good, "wwb_bob", alice)
+		h.wantNeeds(account.MissingNothing, own, "wwb_bob")
+		newest := h.registers(another, "wwb_eve", eve)
+		if h.opens(bob, another) {
+			t.Error("the stranger's password stands")
+		}
+		for _, token := range []string{own, newest} {
+			h.wantNeeds(account.MissingPassword, token, "wwb_bob")
+			h.refused(h.verify(token, alice), "password_needed")
+			h.refused(h.clicks(token, "wwb_bob", ""), "password_needed")
+		}
+		h.ok(h.clicks(own, "wwb_bob", good))
+		if h.opens(bob, another) || !h.opens(bob, good) {
+			t.Error("the owner's password does not stand alone")
+		}
+		h.refused(h.clicks(newest, "wwb_eve", another), "invalid_link")
+	})
+}
+
+// Somebody who never registered opens the link that a stranger's registration sent.
+func TestRepair_S2_LinkOfAStranger(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		for _, browser := range []string{"wwb_eve", ""} {
+			link := h.registers(another, browser, eve)
+			h.wantNeeds(account.MissingPassword, link, "")
+			h.wantNeeds(account.MissingPassword, link, "wwb_bob")
+			h.refused(h.clicks(link, "", ""), "password_needed")
+			h.refused(h.clicks(link, "wwb_bob", ""), "password_needed")
+			if h.find(bob).Verified() {
+				t.Fatal("proved without a password")
+			}
+		}
+		link := h.registers(another, "wwb_eve", eve)
+		h.ok(h.clicks(link, "wwb_bob", third))
+		if h.opens(bob, another) || !h.opens(bob, third) {
+			t.Error("the stranger's password came to life")
+		}
+	})
+}
+
+// What stays easy: the browser that registered, and a program that registered for
+// somebody, also when they did it twice.
+func TestRepair_S2_OwnRegistrationNeedsNothing(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		first := h.registers(another, "wwb_bob", alice)
+		link := h.registers(good, "wwb_bob", alice)
+		h.refused(h.clicks(first, "wwb_bob", ""), "invalid_link")
+		h.ok(h.Resend(t.Context(), tenant, account.Resending{Email: bob, Browser: "wwb_bob"}, alice))
+		h.refused(h.clicks(link, "wwb_bob", ""), "invalid_link")
+		h.ok(h.clicks(h.mail(auth.MailVerify, bob).Token, "wwb_bob", ""))
+		if !h.opens(bob, good) {
+			t.Error("the password of the registration does not stand")
+		}
+		first, link = h.register("dave@example.test", another), h.register("dave@example.test", good)
+		h.refused(h.verify(first, alice), "invalid_link")
+		h.ok(h.verify(link, alice))
+		if !h.opens("dave@example.test", good) {
+			t.Error("the password of the program does not stand")
+		}
+	})
+}
+
+// A link that somebody else asks for again does not make their browser the registrar.
+func TestRepair_S2_ResendRecognizesNobody(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.registers(another, "wwb_eve", eve)
+		h.ok(h.Resend(t.Context(), tenant, account.Resending{Email: bob, Browser: "wwb_bob"}, alice))
+		h.wantNeeds(account.MissingPassword, h.mail(auth.MailVerify, bob).Token, "wwb_bob")
+	})
+}
+
+// Before the proof a stranger has signed in, allowed a client and been given a role; the
+// proof ends what they have.
+func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
+		h.registers(another, "wwb_eve", eve)
+		a := h.find(bob)
+		v, f, _ := h.signIn(a)
+		series := auth.SeriesID("series")
+		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			if err := tx.InsertClient(auth.Client{ID: "app", Name: "App", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now}); err != nil {
+				return err
+			}
+			if err := tx.PutConsent(auth.Consent{Account: a.ID, Client: "app", Scope: auth.Scope{"openid"}}); err != nil {
+				return err
+			}
+			return tx.InsertSeries(auth.Series{ID: series, Account: a.ID, Digest: "d", AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
+		}))
+		h.ok(h.resend(bob, alice))
+		link := h.mail(auth.MailVerify, bob).Token
+		h.refused(h.verify(link, alice), "password_needed")
+		h.ok(h.VerifyEmail(t.Context(), tenant, account.Verification{Token: link, Password: good, Program: true}, alice))
+		if h.alive(v, f) || h.opens(bob, another) || !h.opens(bob, good) {
+			t.Error("a session or the password of the stranger goes on")
+		}
+		h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
+			if list, err := tx.Consents(a.ID); err != nil || len(list) != 0 {
+				t.Errorf("consents %v, %v", list, err)
+			}
+			if got, err := tx.Series(series); err != nil || got.RevokedAt.IsZero() {
+				t.Errorf("the stranger's browser is remembered: %+v, %v", got, err)
+			}
+			return nil
+		}))
+	})
+}
+
+// The registrar who was let in before the proof loses nothing by it.
+func TestRepair_S2_RegistrarStaysSignedIn(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
+		link := h.registers(good, "wwb_bob", alice)
+		v, f, _ := h.signIn(h.find(bob))
+		h.ok(h.clicks(link, "wwb_bob", ""))
+		if !h.alive(v, f) || !h.opens(bob, good) || !h.find(bob).Verified() {
+			t.Error("the registrar lost something")
+		}
+	})
+}
+
+// The link of a change of address: opened by somebody else it gives the account no
+// address.
+func TestRepair_S2_ChangeOpenedElsewhere(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		e := h.member("eve@example.test", another)
+		email := bob
+		_, err := h.Update(t.Context(), tenant, e.ID, account.Patch{Email: &email, CurrentPassword: another, Browser: "wwb_eve"}, as(e))
+		h.ok(err)
+		link := h.mail(auth.MailChangeEmail, bob).Token
+		h.wantNeeds(account.MissingCurrentPassword, link, "wwb_bob")
+		h.refused(h.clicks(link, "wwb_bob", ""), "password_needed")
+		h.refused(h.clicks(link, "wwb_bob", good), "wrong_password")
+		if h.find("eve@example.test").ID != e.ID {
+			t.Fatal("the address changed")
+		}
+		h.wantNeeds(account.MissingNothing, link, "wwb_eve")
+		in, err := h.VerifyNeeds(t.Context(), tenant, account.Verification{Token: link, SignedIn: []auth.AccountID{e.ID}})
+		if h.ok(err); in != account.MissingNothing {
+			t.Errorf("signed in, and needs %q", in)
+		}
+		h.ok(h.clicks(link, "wwb_other", another))
+		if h.find(bob).ID != e.ID {
+			t.Error("the owner's password did not do")
+		}
+	})
+}
+
+func TestRepair_S2_NeedsOfDeadLinks(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		link := h.registers(good, "wwb_bob", alice)
+		h.ok(h.clicks(link, "wwb_bob", ""))
+		for _, token := range []string{"", "wwl_x", secret.New("wwl_").Reveal(), link} {
+			_, err := h.VerifyNeeds(t.Context(), tenant, account.Verification{Token: token, Browser: "wwb_bob"})
+			h.refused(err, "invalid_link")
+		}
+	})
+}
+
+// An account without a password is an invitation.
+func TestRepair_N3_Invitation(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		_, err := h.Create(t.Context(), tenant, account.Creation{Email: bob, Name: "Bob"}, admin)
+		h.ok(err)
+		link := h.mail(auth.MailInvite, bob).Token
+		h.wantNeeds(account.MissingPassword, link, "")
+		h.refused(h.verify(link, alice), "password_needed")
+		h.ok(h.clicks(link, "", good))
+		if a := h.find(bob); !a.Verified() || a.Name != "Bob" || !h.opens(bob, good) {
+			t.Errorf("%+v", a)
+		}
+		// With a password it is not, and the operator's word does not make it the mailbox's.
+		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "dave@example.test", Password: good}, admin)
+		h.ok(err)
+		h.wantNeeds(account.MissingPassword, h.mail(auth.MailVerify, "dave@example.test").Token, "")
+	})
+}
+
+// Notices tell of what happened to an account; an address that nobody has proved may be
+// somebody else's.
+func TestRepair_S18_NoticesOnlyToProvedAddresses(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
+		h.registers(another, "wwb_eve", eve)
+		a := h.find(bob)
+		_, err := h.ChangePassword(t.Context(), tenant, a.ID, another, third, as(a))
+		h.ok(err)
+		email := "eve@example.test"
+		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: third}, as(a))
+		h.ok(err)
+		h.ok(h.verify(h.mail(auth.MailChangeEmail, email).Token, eve))
+		h.registers(another, "wwb_eve", eve)
+		b := h.find(bob)
+		h.ok(h.Delete(t.Context(), tenant, b.ID, another, as(b)))
+		if all := h.mails(); len(all) != 0 {
+			t.Errorf("sent to an address that nobody proved: %+v", all)
+		}
+	})
+}
