@@ -184,6 +184,9 @@ type SingleUse struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	UsedAt    time.Time
+	// Of an authorization code, as CodeGrant has them; empty for other kinds.
+	Browser SessionID
+	Session SessionID
 }
 
 // SingleUseKind keeps secrets for one purpose from working for another.

@@ -87,7 +87,7 @@ func (s *Service) writeCode(tx *store.Tx, n auth.Situation, next auth.Step, dige
 		return fmt.Errorf("encode code: %w", err)
 	}
 	err = tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseCode, Digest: digest, Account: p.Account.ID, Client: n.Client.ID, Data: string(data),
-		CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(s.cfg.CodeLifetime)})
+		Browser: p.Session.ID, Session: id, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(s.cfg.CodeLifetime)})
 	if err != nil {
 		return err
 	}

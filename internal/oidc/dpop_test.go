@@ -170,18 +170,18 @@ func (h *house) coded(c auth.Client, jkt string) (code, verifier string) {
 	h.t.Helper()
 	raw, verifier := secret.New("wwc_").Reveal(), secret.New("").Reveal()
 	h.write(func(tx *store.Tx) error {
-		browser := auth.SessionID(secret.NewID(tx.Now))
+		browser, granted := auth.SessionID(secret.NewID(tx.Now)), auth.SessionID(secret.NewID(tx.Now))
 		err := tx.InsertSession(auth.Session{ID: browser, Account: h.alice, Client: auth.FirstParty, Digest: string(browser), AuthAt: tx.Now,
 			CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now.Add(time.Hour), ExpiresAt: tx.Now.Add(time.Hour)})
 		if err != nil {
 			return err
 		}
 		data, err := json.Marshal(auth.CodeGrant{RedirectURI: "https://app.test/cb", Challenge: digestOf(verifier), JKT: jkt, Scope: auth.Scope{"openid", "offline_access"},
-			Browser: browser, Session: auth.SessionID(secret.NewID(tx.Now)), AuthAt: tx.Now})
+			Browser: browser, Session: granted, AuthAt: tx.Now})
 		if err != nil {
 			return err
 		}
-		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseCode, Digest: digestOf(raw), Account: h.alice, Client: c.ID, Data: string(data),
+		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseCode, Digest: digestOf(raw), Account: h.alice, Client: c.ID, Data: string(data), Browser: browser, Session: granted,
 			CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Minute)})
 	})
 	return raw, verifier

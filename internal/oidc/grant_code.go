@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -32,10 +33,13 @@ func (s *Service) issueCoded(ctx context.Context, r tokenRequest) (auth.Tokens, 
 		return auth.Tokens{}, err
 	}
 	var d token.Draft
-	err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) (err error) {
-		d, err = s.redeem(tx, in)
-		return err
+	err = s.cfg.DB.Redeem(ctx, r.Tenant.ID, in.digest, func(now time.Time, r store.Redeeming) (n store.Redemption, err error) {
+		d, n, err = s.redeem(now, in, r)
+		return n, err
 	})
+	if errors.Is(err, auth.ErrNotFound) || errors.Is(err, errSpent) {
+		err = s.refuseSpent(ctx, in)
+	}
 	if err != nil {
 		if _, ok := errors.AsType[*Error](err); ok {
 			return auth.Tokens{}, err
@@ -77,40 +81,38 @@ func validVerifier(v string) bool {
 	return len(v) >= 43 && len(v) <= 128 && strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~") == ""
 }
 
-// redeem is the one transaction of a redemption. The order matters: whoever is not the
+// errSpent says that a code came back with everything right.
+var errSpent = errors.New("the code was used before")
+
+// redeem is the one decision about a code. The order matters: whoever is not the
 // client for whom the code was made, or lacks the verifier, changes nothing, so a
 // stolen code is of no use even for doing harm; and only a replay by that client with
 // everything right says that the code was stolen (RFC 9700 §4.5.3.2).
-func (s *Service) redeem(tx *store.Tx, in redemption) (token.Draft, error) {
-	code, err := tx.SingleUse(auth.UseCode, in.digest)
-	if errors.Is(err, auth.ErrNotFound) {
-		return token.Draft{}, noCode("it is not known")
-	} else if err != nil {
-		return token.Draft{}, fmt.Errorf("read code: %w", err)
-	}
-	var g auth.CodeGrant
-	if err := json.Unmarshal([]byte(code.Data), &g); err != nil {
-		return token.Draft{}, fmt.Errorf("read code grant: %w", err)
-	}
-	if err := in.belongs(code, g); err != nil {
-		return token.Draft{}, err
-	}
-	if !code.UsedAt.IsZero() {
-		return token.Draft{}, s.replayed(tx, in, code, g)
-	}
-	if !tx.Now.Before(code.ExpiresAt) {
-		return token.Draft{}, noCode("it has expired")
+func (s *Service) redeem(now time.Time, in redemption, r store.Redeeming) (token.Draft, store.Redemption, error) {
+	g, err := in.read(r.Code)
+	switch {
+	case err != nil:
+		return token.Draft{}, store.Redemption{}, err
+	case !r.Code.UsedAt.IsZero():
+		return token.Draft{}, store.Redemption{}, errSpent
+	case !now.Before(r.Code.ExpiresAt):
+		return token.Draft{}, store.Redemption{}, noCode("it has expired")
+	case r.Browser.Account != r.Code.Account:
+		return token.Draft{}, store.Redemption{}, noCode("its session is another account's")
 	}
 	var covered bool
 	if in.audience, covered = s.cfg.Tokens.Covers(in.Tenant.ID, g.Resources, in.audience); !covered {
-		return token.Draft{}, refuse(InvalidTarget, "the grant is not for that resource")
+		return token.Draft{}, store.Redemption{}, refuse(InvalidTarget, "the grant is not for that resource")
 	}
-	if _, err := tx.Take(auth.UseCode, in.digest); errors.Is(err, auth.ErrNotFound) {
-		return token.Draft{}, noCode("it was used at the same moment")
-	} else if err != nil {
-		return token.Draft{}, fmt.Errorf("take code: %w", err)
+	return s.open(now, in, r, g)
+}
+
+// read reads what the code stands for, if it belongs to the request.
+func (in redemption) read(code auth.SingleUse) (g auth.CodeGrant, err error) {
+	if err := json.Unmarshal([]byte(code.Data), &g); err != nil {
+		return g, fmt.Errorf("read code grant: %w", err)
 	}
-	return s.open(tx, in, code, g)
+	return g, in.belongs(code, g)
 }
 
 // belongs checks that the code is redeemed by whom, and with what, it was made for.
@@ -130,42 +132,53 @@ func (in redemption) belongs(code auth.SingleUse, g auth.CodeGrant) error {
 	return nil
 }
 
-// open signs the client in under the browser's session and writes down what it gets.
-func (s *Service) open(tx *store.Tx, in redemption, code auth.SingleUse, g auth.CodeGrant) (token.Draft, error) {
-	client, err := tx.Client(code.Client)
-	if err != nil {
-		return token.Draft{}, fmt.Errorf("read client: %w", err)
-	}
-	g.Scope = still(client, g.Scope)
-	signed, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: g.Browser}, session.BeginClient{
-		ID: g.Session, Client: client, Scope: g.Scope, Claims: g.Claims, Actor: in.Actor,
+// open signs the client in under the browser's session and decides what it gets.
+func (s *Service) open(now time.Time, in redemption, r store.Redeeming, g auth.CodeGrant) (d token.Draft, n store.Redemption, err error) {
+	g.Scope = still(r.Client, g.Scope)
+	n.Session, err = s.cfg.Sessions.PlanClient(now, session.ClientBasis{Tenant: r.Tenant, Parent: r.Browser, Former: r.Session}, session.BeginClient{
+		ID: g.Session, Client: r.Client, Scope: g.Scope, Claims: g.Claims, Actor: in.Actor,
 	})
 	if err != nil {
-		return token.Draft{}, err
+		return d, n, err
 	}
-	if signed.Account != code.Account {
-		return token.Draft{}, noCode("its session is another account's")
-	}
-	asked := auth.Grant{
-		Account: code.Account, Client: code.Client, Session: signed.ID, Scope: g.Scope, Audience: g.Resources,
+	on := token.Basis{Tenant: r.Tenant, Client: r.Client, Account: r.Account, Session: n.Session, Roles: r.Roles, Permissions: r.Permissions}
+	d, n.Family, err = s.cfg.Tokens.Plan(now, on, auth.Grant{
+		Account: r.Code.Account, Client: r.Client.ID, Session: n.Session.ID, Scope: g.Scope, Audience: g.Resources,
 		AuthAt: g.AuthAt, ACR: g.ACR, AMR: g.AMR, JKT: in.jkt,
 		IDToken: &auth.IDTokenRequest{Nonce: g.Nonce, Claims: g.Claims.IDToken},
-	}
-	d, err := s.cfg.Tokens.Start(tx, asked)
+	})
 	if err != nil {
-		return token.Draft{}, err
+		return d, n, err
 	}
-	err = tx.Record(auth.Event{Kind: auth.EventTokenIssued, Actor: in.Actor, Account: code.Account, Detail: map[string]string{
-		"grant": string(auth.GrantAuthorizationCode), "scope": g.Scope.String(), "session": string(signed.ID),
-	}})
-	if err != nil {
-		return token.Draft{}, fmt.Errorf("record issued tokens: %w", err)
-	}
-	return d.Narrow(in.audience), nil
+	n.Event = auth.Event{Kind: auth.EventTokenIssued, Actor: in.Actor, Account: r.Code.Account, Detail: map[string]string{
+		"grant": string(auth.GrantAuthorizationCode), "scope": g.Scope.String(), "session": string(n.Session.ID),
+	}}
+	return d.Narrow(in.audience), n, nil
 }
 
-// replayed ends what came of the code, because two have it (RFC 6749 §4.1.2): the
-// client's session, and with it every token of the first redemption.
+// refuseSpent refuses a code that is unknown or spent. When it was spent and comes with
+// everything right, two have it (RFC 6749 §4.1.2): the client's session ends, and with
+// it every token of the first redemption.
+func (s *Service) refuseSpent(ctx context.Context, in redemption) error {
+	return s.cfg.DB.Write(ctx, in.Tenant.ID, func(tx *store.Tx) error {
+		code, err := tx.SingleUse(auth.UseCode, in.digest)
+		if errors.Is(err, auth.ErrNotFound) {
+			return noCode("it is not known")
+		} else if err != nil {
+			return fmt.Errorf("read code: %w", err)
+		}
+		g, err := in.read(code)
+		if err != nil {
+			return err
+		}
+		if code.UsedAt.IsZero() {
+			return noCode("what it stands for is gone")
+		}
+		return s.replayed(tx, in, code, g)
+	})
+}
+
+// replayed ends the client's session that began with the code.
 func (s *Service) replayed(tx *store.Tx, in redemption, code auth.SingleUse, g auth.CodeGrant) error {
 	err := s.cfg.Sessions.End(tx, code.Account, g.Session, auth.EndCode)
 	switch {

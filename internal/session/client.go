@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -37,30 +38,24 @@ func (b BeginClient) Offline() bool {
 func (s *Service) StartClient(tx *store.Tx, parent auth.Session, b BeginClient) (auth.Session, error) {
 	// Read again: a code may be redeemed a minute after it was issued.
 	parent, err := tx.Session(parent.ID)
-	if errors.Is(err, auth.ErrNotFound) || err == nil && (!parent.Live(tx.Now) || parent.Parent != "") {
+	if errors.Is(err, auth.ErrNotFound) {
 		return auth.Session{}, refused()
-	}
-	if err != nil {
+	} else if err != nil {
 		return auth.Session{}, fmt.Errorf("read session: %w", err)
 	}
-	v, found, err := s.former(tx, parent, b)
+	former, err := former(tx, parent, b)
 	if err != nil {
 		return auth.Session{}, err
 	}
-	v.AuthAt, v.ACR, v.AMR, v.Claims = parent.AuthAt, parent.ACR, parent.AMR, b.Claims
-	v.Offline = v.Offline || b.Offline()
 	tenant, err := tx.Self()
 	if err != nil {
 		return auth.Session{}, fmt.Errorf("read tenant: %w", err)
 	}
-	life := tenant.Settings.Lifetimes.Or(s.lifetimes)
-	v.ExpiresAt = parent.ExpiresAt
-	if v.Offline {
-		v.ExpiresAt = tx.Now.Add(life.RefreshAbsolute)
+	v, err := s.PlanClient(tx.Now, ClientBasis{Tenant: tenant, Parent: parent, Former: former}, b)
+	if err != nil {
+		return auth.Session{}, err
 	}
-	v.IdleAt = earlier(tx.Now.Add(life.RefreshIdle), v.ExpiresAt)
-	if found {
-		v.SeenAt = tx.Now
+	if former.ID != "" {
 		err = tx.UpdateClientSession(v)
 	} else {
 		err = tx.InsertSession(v)
@@ -71,32 +66,56 @@ func (s *Service) StartClient(tx *store.Tx, parent auth.Session, b BeginClient) 
 	return v, nil
 }
 
-// former finds the session to use again, or makes the beginning of a new one.
-func (s *Service) former(tx *store.Tx, parent auth.Session, b BeginClient) (auth.Session, bool, error) {
-	var v auth.Session
-	var err error
-	if b.ID != "" {
-		v, err = tx.Session(b.ID)
-	} else {
-		v, err = tx.ClientSession(parent.ID, b.Client.ID)
+// former reads the session to use again, which has no ID when there is none.
+func former(tx *store.Tx, parent auth.Session, b BeginClient) (auth.Session, error) {
+	read := func() (auth.Session, error) { return tx.Session(b.ID) }
+	if b.ID == "" {
+		read = func() (auth.Session, error) { return tx.ClientSession(parent.ID, b.Client.ID) }
+	}
+	v, err := read()
+	if errors.Is(err, auth.ErrNotFound) || err == nil && b.ID == "" && !v.Live(tx.Now) { // unused for too long
+		return auth.Session{}, nil
+	}
+	if err != nil {
+		return auth.Session{}, fmt.Errorf("read the session of a client: %w", err)
+	}
+	return v, nil
+}
+
+// ClientBasis is what the session of a client rests on, as it was read.
+type ClientBasis struct {
+	Tenant auth.Tenant
+	Parent auth.Session // of the browser
+	Former auth.Session // of the client, to use again; no ID when there is none
+}
+
+// PlanClient is StartClient without the database: it returns the session that is to be
+// stored, the former one with what changes or a new one.
+func (s *Service) PlanClient(now time.Time, on ClientBasis, b BeginClient) (auth.Session, error) {
+	parent, v := on.Parent, on.Former
+	if !parent.Live(now) || parent.Parent != "" {
+		return auth.Session{}, refused()
 	}
 	switch {
-	case err == nil && b.ID == "" && !v.Live(tx.Now): // unused for too long
-		err = auth.ErrNotFound
-	case err == nil && (v.Parent != parent.ID || v.Client != b.Client.ID || !v.Live(tx.Now)):
-		return v, false, refused()
-	case err == nil:
-		return v, true, nil
+	case v.ID == "":
+		v = auth.Session{
+			ID: b.ID, Account: parent.Account, Client: b.Client.ID, Parent: parent.ID,
+			IP: b.Actor.IP, UserAgent: auth.Clip(b.Actor.UserAgent, 256), CreatedAt: now,
+		}
+		if v.ID == "" {
+			v.ID = auth.SessionID(secret.NewID(now))
+		}
+	case v.Parent != parent.ID || v.Client != b.Client.ID || !v.Live(now):
+		return auth.Session{}, refused()
 	}
-	if !errors.Is(err, auth.ErrNotFound) {
-		return v, false, fmt.Errorf("read the session of a client: %w", err)
+	v.AuthAt, v.ACR, v.AMR, v.Claims = parent.AuthAt, parent.ACR, parent.AMR, b.Claims
+	v.Offline = v.Offline || b.Offline()
+	life := on.Tenant.Settings.Lifetimes.Or(s.lifetimes)
+	v.ExpiresAt = parent.ExpiresAt
+	if v.Offline {
+		v.ExpiresAt = now.Add(life.RefreshAbsolute)
 	}
-	v = auth.Session{
-		ID: b.ID, Account: parent.Account, Client: b.Client.ID, Parent: parent.ID,
-		IP: b.Actor.IP, UserAgent: auth.Clip(b.Actor.UserAgent, 256), CreatedAt: tx.Now, SeenAt: tx.Now,
-	}
-	if v.ID == "" {
-		v.ID = auth.SessionID(secret.NewID(tx.Now))
-	}
-	return v, false, nil
+	v.IdleAt = earlier(now.Add(life.RefreshIdle), v.ExpiresAt)
+	v.SeenAt = now
+	return v, nil
 }

@@ -5,18 +5,20 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 )
 
-const singleCols = "kind, digest, account_id, client_id, data, created_at, expires_at, used_at"
+const singleCols = "kind, digest, account_id, client_id, data, created_at, expires_at, used_at, session_id, client_session_id"
 
 func scanSingle(s scanner, v *auth.SingleUse) error {
-	return s.Scan(&v.Kind, &v.Digest, opt(&v.Account), opt(&v.Client), &v.Data, at(&v.CreatedAt), at(&v.ExpiresAt), at(&v.UsedAt))
+	return s.Scan(&v.Kind, &v.Digest, opt(&v.Account), opt(&v.Client), &v.Data, at(&v.CreatedAt), at(&v.ExpiresAt), at(&v.UsedAt),
+		opt(&v.Browser), opt(&v.Session))
 }
 
 // InsertSingleUse returns ErrConflict when the secret is already known, which for
 // nonces and assertion ids means a replay.
 func (tx *Tx) InsertSingleUse(v auth.SingleUse) error {
 	return insert(tx.q, `INSERT INTO single_use (tenant_id, `+singleCols+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant_id, kind, digest) DO NOTHING`,
-		tx.tenant, v.Kind, v.Digest, null(v.Account), null(v.Client), v.Data, millis(v.CreatedAt), millis(v.ExpiresAt), millis(v.UsedAt))
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (tenant_id, kind, digest) DO NOTHING`,
+		tx.tenant, v.Kind, v.Digest, null(v.Account), null(v.Client), v.Data, millis(v.CreatedAt), millis(v.ExpiresAt), millis(v.UsedAt),
+		null(v.Browser), null(v.Session))
 }
 
 // Take spends a secret. However many ask at once, on however many nodes, one gets

@@ -92,6 +92,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Client":        func(tx *store.Tx) (any, error) { return tx.Client("x") },
 	"Clients":       func(tx *store.Tx) (any, error) { return tx.Clients() },
 	"ClientsAfter":  func(tx *store.Tx) (any, error) { return tx.ClientsAfter("", 100) },
+	"Redeeming":     func(tx *store.Tx) (any, error) { return tx.Redeeming("x") },
 	"SwapSingleUse": func(tx *store.Tx) (any, error) { return tx.SwapSingleUse(auth.UseVerifyEmail, "x", "{}", "evil") },
 	"InsertClient": func(tx *store.Tx) (any, error) {
 		return nil, tx.InsertClient(auth.Client{ID: "x", CreatedAt: tx.Now, UpdatedAt: tx.Now})

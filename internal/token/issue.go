@@ -38,51 +38,88 @@ type Draft struct {
 // offline_access inside Read as well. The session, if there is one, must be stored
 // already.
 func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
-	t, err := tx.Self()
+	on, err := readBasis(tx, g)
 	if err != nil {
-		return Draft{}, fmt.Errorf("read tenant: %w", err)
-	}
-	c, err := tx.Client(g.Client)
-	if errors.Is(err, auth.ErrNotFound) {
-		return Draft{}, auth.Refuse(auth.KindUnauthenticated, "client_unknown", "this client is not known")
-	} else if err != nil {
-		return Draft{}, fmt.Errorf("read client: %w", err)
-	}
-	var a auth.Account
-	if g.Account != "" {
-		if a, err = tx.Account(g.Account); errors.Is(err, auth.ErrNotFound) {
-			return Draft{}, auth.Refuse(auth.KindUnauthenticated, "account_unknown", "this account is not known")
-		} else if err != nil {
-			return Draft{}, fmt.Errorf("read account: %w", err)
-		}
-	}
-	if err := Decide(t, a, c); err != nil {
 		return Draft{}, err
 	}
-	if g.Account == "" {
-		return s.draft(t, c, g), nil
+	d, f, err := s.Plan(tx.Now, on, g)
+	if err != nil {
+		return Draft{}, err
 	}
-	if g.Roles, g.Permissions, err = tx.Rights(g.Account); err != nil {
-		return Draft{}, fmt.Errorf("read rights: %w", err)
-	}
-	return s.startPerson(tx, t, c, a, g)
-}
-
-// startPerson is the half of Start that a client acting for itself does not need: the
-// ID Token, and the refresh family.
-func (s *Service) startPerson(tx *store.Tx, t auth.Tenant, c auth.Client, a auth.Account, g auth.Grant) (Draft, error) {
-	refreshes := g.Scope.Has(auth.ScopeOffline) && c.Allows(auth.GrantRefreshToken)
-	if !refreshes {
-		g.Scope = without(g.Scope, auth.ScopeOffline) // the answer says what was granted
-	}
-	d := s.draft(t, c, g)
-	d.identify(c, a, g.IDToken)
-	if refreshes {
-		if err := s.begin(tx, &d, t, c); err != nil {
-			return Draft{}, err
+	if f != nil {
+		if err := tx.InsertFamily(*f); err != nil {
+			return Draft{}, fmt.Errorf("store refresh family: %w", err)
 		}
 	}
 	return d, nil
+}
+
+// Basis is what a grant rests on, as it was read. All but Tenant and Client is zero for
+// a client that acts for itself.
+type Basis struct {
+	Tenant             auth.Tenant
+	Client             auth.Client
+	Account            auth.Account
+	Session            auth.Session // needed only for a refresh token
+	Roles, Permissions []string     // of the account
+}
+
+func readBasis(tx *store.Tx, g auth.Grant) (on Basis, err error) {
+	if on.Tenant, err = tx.Self(); err != nil {
+		return on, fmt.Errorf("read tenant: %w", err)
+	}
+	if on.Client, err = tx.Client(g.Client); errors.Is(err, auth.ErrNotFound) {
+		return on, auth.Refuse(auth.KindUnauthenticated, "client_unknown", "this client is not known")
+	} else if err != nil {
+		return on, fmt.Errorf("read client: %w", err)
+	}
+	if g.Account == "" {
+		return on, nil
+	}
+	if on.Account, err = tx.Account(g.Account); errors.Is(err, auth.ErrNotFound) {
+		return on, auth.Refuse(auth.KindUnauthenticated, "account_unknown", "this account is not known")
+	} else if err != nil {
+		return on, fmt.Errorf("read account: %w", err)
+	}
+	if on.Roles, on.Permissions, err = tx.Rights(g.Account); err != nil {
+		return on, fmt.Errorf("read rights: %w", err)
+	}
+	if on.refreshes(g) {
+		on.Session, err = tx.Session(g.Session)
+		if err != nil && !errors.Is(err, auth.ErrNotFound) {
+			return on, fmt.Errorf("read session: %w", err)
+		}
+	}
+	return on, nil
+}
+
+// refreshes reports whether a refresh token goes with the grant.
+func (on Basis) refreshes(g auth.Grant) bool {
+	return g.Account != "" && g.Scope.Has(auth.ScopeOffline) && on.Client.Allows(auth.GrantRefreshToken)
+}
+
+// Plan is Start without the database, on what was read in the same transaction or is
+// checked by the statement that writes: it returns the refresh family that has to be
+// stored, or nil.
+func (s *Service) Plan(now time.Time, on Basis, g auth.Grant) (Draft, *auth.Family, error) {
+	if err := Decide(on.Tenant, on.Account, on.Client); err != nil {
+		return Draft{}, nil, err
+	}
+	if g.Account == "" {
+		return s.draft(on.Tenant, on.Client, g), nil, nil
+	}
+	g.Roles, g.Permissions = on.Roles, on.Permissions
+	refreshes := on.refreshes(g)
+	if !refreshes {
+		g.Scope = without(g.Scope, auth.ScopeOffline) // the answer says what was granted
+	}
+	d := s.draft(on.Tenant, on.Client, g)
+	d.identify(on.Client, on.Account, g.IDToken)
+	if !refreshes {
+		return d, nil, nil
+	}
+	f, err := s.begin(now, &d, on)
+	return d, f, err
 }
 
 func without(scope auth.Scope, name string) auth.Scope {
@@ -124,36 +161,30 @@ func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant) Draft {
 	return d
 }
 
-// begin starts a refresh family. It never outlives its session.
-func (s *Service) begin(tx *store.Tx, d *Draft, t auth.Tenant, c auth.Client) error {
-	session, err := tx.Session(d.grant.Session)
-	if err != nil && !errors.Is(err, auth.ErrNotFound) {
-		return fmt.Errorf("read session: %w", err)
+// begin makes a refresh family. It never outlives its session.
+func (s *Service) begin(now time.Time, d *Draft, on Basis) (*auth.Family, error) {
+	session := on.Session
+	if session.ID == "" || session.Account != d.grant.Account || !session.Live(now) {
+		return nil, auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
 	}
-	if err != nil || session.Account != d.grant.Account || !session.Live(tx.Now) {
-		return auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
-	}
-	id := secret.NewID(tx.Now)
+	id := secret.NewID(now)
 	token, ok := first(id)
 	if !ok {
-		return fmt.Errorf("family id %q is not a UUID", id)
+		return nil, fmt.Errorf("family id %q is not a UUID", id)
 	}
-	life := t.Settings.Lifetimes.Or(s.lifetimes)
-	expires := earlier(tx.Now.Add(life.RefreshAbsolute), session.ExpiresAt)
-	idle := earlier(tx.Now.Add(life.RefreshIdle), expires)
-	d.refresh, d.idle = s.form.write(t.ID, token), idle.Sub(tx.Now)
-	f := auth.Family{
+	life := on.Tenant.Settings.Lifetimes.Or(s.lifetimes)
+	expires := earlier(now.Add(life.RefreshAbsolute), session.ExpiresAt)
+	idle := earlier(now.Add(life.RefreshIdle), expires)
+	d.refresh, d.idle = s.form.write(on.Tenant.ID, token), idle.Sub(now)
+	f := &auth.Family{
 		ID: auth.FamilyID(id), Account: d.grant.Account, Client: d.grant.Client, Session: session.ID, Scope: d.grant.Scope,
 		Audience: d.grant.Audience, Digest: secret.Digest(d.refresh.Reveal()),
-		CreatedAt: tx.Now, RotatedAt: tx.Now, IdleAt: idle, ExpiresAt: expires,
+		CreatedAt: now, RotatedAt: now, IdleAt: idle, ExpiresAt: expires,
 	}
-	if c.Public() { // a confidential one proves itself at each refresh anyway (RFC 9449 §5)
+	if on.Client.Public() { // a confidential one proves itself at each refresh anyway (RFC 9449 §5)
 		f.JKT = d.grant.JKT
 	}
-	if err := tx.InsertFamily(f); err != nil {
-		return fmt.Errorf("store refresh family: %w", err)
-	}
-	return nil
+	return f, nil
 }
 
 // Finish signs what Start wrote down, after the commit.

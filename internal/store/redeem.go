@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// Redeeming is everything on which the redemption of an authorization code depends.
+type Redeeming struct {
+	Code        auth.SingleUse
+	Browser     auth.Session // under which the code was issued: ID, Account, Parent, times, ACR, AMR
+	Session     auth.Session // of the client: ID, Account, Client, Parent, Offline, times; no ID when it has not begun
+	Account     auth.Account // all but LastLoginAt and CreatedAt
+	Client      auth.Client  // ID, Type, FirstParty, Scopes, Settings, DisabledAt
+	Tenant      auth.Tenant  // ID, Settings, DisabledAt
+	Roles       []string     // sorted
+	Permissions []string     // sorted
+}
+
+// Redemption is what a decision makes of an authorization code.
+type Redemption struct {
+	Session auth.Session // of the client: begun now, or the one that was read, with what changes
+	Family  *auth.Family // nil without a refresh token
+	Event   auth.Event
+}
+
+// Redeeming reads an authorization code with its sessions, account, client, tenant and
+// rights, whether it was spent or not; ErrNotFound when any of them but the session of
+// the client is gone.
+func (tx *Tx) Redeeming(digest string) (Redeeming, error) {
+	return one(tx.q, scanRedeeming, `SELECT u.kind, u.digest, u.account_id, u.client_id, u.data, u.created_at, u.expires_at, u.used_at,
+		u.session_id, u.client_session_id,
+		b.account_id, b.parent_id, b.auth_at, b.acr, b.amr, b.idle_at, b.expires_at, b.ended_at,
+		s.id, s.account_id, s.client_id, s.parent_id, coalesce(s.offline, 0), s.idle_at, s.expires_at, s.ended_at,
+		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
+		c.kind, c.first_party, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at,
+		(SELECT string_agg(r.name, ' ') FROM assignments g
+			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
+			WHERE g.tenant_id = u.tenant_id AND g.account_id = u.account_id),
+		(SELECT string_agg(p.permission, ' ') FROM assignments g
+			JOIN role_permissions p ON p.tenant_id = g.tenant_id AND p.role_id = g.role_id
+			WHERE g.tenant_id = u.tenant_id AND g.account_id = u.account_id)
+		FROM single_use u
+		JOIN sessions b ON b.tenant_id = u.tenant_id AND b.id = u.session_id
+		JOIN accounts a ON a.tenant_id = u.tenant_id AND a.id = u.account_id
+		JOIN clients c ON c.tenant_id = u.tenant_id AND c.id = u.client_id
+		JOIN tenants t ON t.id = u.tenant_id
+		LEFT JOIN sessions s ON s.tenant_id = u.tenant_id AND s.id = u.client_session_id
+		WHERE u.tenant_id = $1 AND u.kind = 'code' AND u.digest = $2`, tx.tenant, digest)
+}
+
+func scanRedeeming(row scanner, r *Redeeming) error {
+	u, b, s, a, c, t := &r.Code, &r.Browser, &r.Session, &r.Account, &r.Client, &r.Tenant
+	err := row.Scan(&u.Kind, &u.Digest, &u.Account, &u.Client, &u.Data, at(&u.CreatedAt), at(&u.ExpiresAt), at(&u.UsedAt), &u.Browser, opt(&u.Session),
+		&b.Account, opt(&b.Parent), at(&b.AuthAt), &b.ACR, decoded{&b.AMR}, at(&b.IdleAt), at(&b.ExpiresAt), at(&b.EndedAt),
+		opt(&s.ID), opt(&s.Account), opt(&s.Client), opt(&s.Parent), flag{&s.Offline}, at(&s.IdleAt), at(&s.ExpiresAt), at(&s.EndedAt),
+		&a.Email.Address, &a.Email.Login, &a.Name, at(&a.EmailVerifiedAt), at(&a.DisabledAt), at(&a.UpdatedAt),
+		&c.Type, flag{&c.FirstParty}, decoded{&c.Scopes}, decoded{&c.Settings}, at(&c.DisabledAt), &t.ID, decoded{&t.Settings}, at(&t.DisabledAt),
+		words{&r.Roles}, words{&r.Permissions})
+	b.ID, a.ID, c.ID = u.Browser, u.Account, u.Client
+	return err
+}
+
+// Redeem reads an authorization code with everything its fate depends on, lets decide
+// look at it, and spends it for what decide returns: as one transaction, so that of any
+// number of tries at once, on any number of nodes, one gets something and every other
+// sees a spent code. It is under the rules of Write: decide may run twice. ErrNotFound
+// as of Redeeming; an error of decide is returned as it is and changes nothing.
+func (db *DB) Redeem(ctx context.Context, tenant auth.TenantID, digest string, decide func(now time.Time, r Redeeming) (Redemption, error)) error {
+	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
+		return db.unkeep(pg.swap(ctx, func(q querier) (bool, error) {
+			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).redeem(digest, decide, (*Tx).swapCode)
+		}))
+	}
+	return db.Write(ctx, tenant, func(tx *Tx) error {
+		done, err := tx.redeem(digest, decide, (*Tx).spendCode)
+		if err == nil && !done {
+			return errors.New("store: decide redeemed a code that was spent")
+		}
+		return err
+	})
+}
+
+// redeem reports false when the code is not what decide has seen any more.
+func (tx *Tx) redeem(digest string, decide func(time.Time, Redeeming) (Redemption, error), do func(*Tx, Redeeming, Redemption) (bool, error)) (bool, error) {
+	r, err := tx.Redeeming(digest)
+	if err != nil {
+		return true, err
+	}
+	n, err := decide(tx.Now, r)
+	if err != nil {
+		return true, err
+	}
+	return do(tx, r, n)
+}
+
+// spendCode writes a redemption inside a transaction.
+func (tx *Tx) spendCode(r Redeeming, n Redemption) (bool, error) {
+	if _, err := tx.Take(auth.UseCode, r.Code.Digest); errors.Is(err, auth.ErrNotFound) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	write := tx.InsertSession
+	if r.Session.ID != "" {
+		write = tx.UpdateClientSession
+	}
+	if err := write(n.Session); err != nil {
+		return false, err
+	}
+	if n.Family != nil {
+		if err := tx.InsertFamily(*n.Family); err != nil {
+			return false, err
+		}
+	}
+	return true, tx.Record(n.Event)
+}

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// swapCode is spendCode for PostgreSQL without a transaction around it: one statement,
+// which locks what it rests on and makes sure that this is still as it was read. It
+// waits where others hold those rows, and loses no races.
+//
+// The order keeps what ends sessions from missing one that begins: the client's row is
+// held, so disabling or deleting a client comes before this statement or sees its
+// session; the browser's row is written, so a transaction that ends the sessions of an
+// account and has not seen the new one fails at the browser's and runs again.
+func (tx *Tx) swapCode(r Redeeming, n Redemption) (bool, error) {
+	v, f := n.Session, n.Family
+	if f == nil {
+		f = &auth.Family{}
+	}
+	args := []any{
+		tx.tenant, r.Code.Digest, millis(tx.Now), // 1
+		stamp(r.Account.DisabledAt), stamp(r.Account.EmailVerifiedAt), stamp(r.Client.DisabledAt), stamp(r.Tenant.DisabledAt), // 4
+		r.Code.Browser, v.ID, v.Account, v.Client, millis(v.AuthAt), v.ACR, encoded(v.AMR), v.IP, v.UserAgent, // 8
+		millis(v.IdleAt), millis(v.ExpiresAt), bit(v.Offline), encoded(v.Claims), // 17
+		f.ID, encoded(f.Scope), f.Digest, stamp(f.IdleAt), stamp(f.ExpiresAt), encoded(f.Audience), f.JKT, // 21
+	}
+	args = append(args, auditRow(entry{tx.tenant, secret.NewID(tx.Now), tx.Now, n.Event})[1:]...) // 28
+	spent, err := affect(tx.q, swapCodeText, args...)
+	if err != nil || spent == 0 {
+		return false, err
+	}
+	return true, fault.Point(fault.SingleUseTaken)
+}
+
+const swapCodeText = `WITH fit AS (
+		SELECT u.digest FROM single_use u
+		JOIN accounts a ON a.tenant_id = u.tenant_id AND a.id = u.account_id
+		JOIN clients c ON c.tenant_id = u.tenant_id AND c.id = u.client_id
+		JOIN tenants t ON t.id = u.tenant_id
+		WHERE u.tenant_id = $1 AND u.kind = 'code' AND u.digest = $2 AND u.used_at IS NULL AND u.expires_at > $3
+		AND coalesce(a.disabled_at, 0) = $4 AND coalesce(a.email_verified_at, 0) = $5
+		AND coalesce(c.disabled_at, 0) = $6 AND coalesce(t.disabled_at, 0) = $7
+		FOR UPDATE OF u FOR SHARE OF c),
+	browser AS (
+		UPDATE sessions SET seen_at = seen_at
+		WHERE tenant_id = $1 AND id = $8 AND ended_at IS NULL AND EXISTS (SELECT 1 FROM fit)
+		RETURNING id),
+	signed AS (
+		INSERT INTO sessions AS s (tenant_id, id, account_id, client_id, auth_at, acr, amr, ip, user_agent,
+			created_at, seen_at, idle_at, expires_at, parent_id, offline, claims)
+		SELECT $1, $9, $10, $11, $12::bigint, $13, $14, $15, $16, $3::bigint, $3::bigint, $17::bigint, $18::bigint, $8, $19::bigint, $20 FROM browser
+		ON CONFLICT (tenant_id, id) DO UPDATE SET auth_at = excluded.auth_at, acr = excluded.acr, amr = excluded.amr, claims = excluded.claims,
+			seen_at = excluded.seen_at, idle_at = excluded.idle_at, expires_at = excluded.expires_at, offline = greatest(s.offline, excluded.offline)
+		WHERE s.ended_at IS NULL AND s.parent_id = excluded.parent_id AND s.client_id = excluded.client_id AND s.account_id = excluded.account_id
+		RETURNING id),
+	taken AS (
+		UPDATE single_use SET used_at = $3
+		WHERE tenant_id = $1 AND kind = 'code' AND digest = $2 AND EXISTS (SELECT 1 FROM signed)
+		RETURNING digest),
+	family AS (
+		INSERT INTO refresh_families (tenant_id, id, account_id, client_id, session_id, scope, generation, digest,
+			created_at, rotated_at, idle_at, expires_at, audience, jkt)
+		SELECT $1, $21, $10, $11, $9, $22, 0, $23, $3::bigint, $3::bigint, $24::bigint, $25::bigint, $26, $27 FROM taken WHERE $21 <> ''),
+	line AS (
+		INSERT INTO audit (tenant_id, ` + auditCols + `)
+		SELECT $1, $28, $29::bigint, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40 FROM taken)
+	SELECT digest FROM taken`
