@@ -24,6 +24,20 @@ func (s *Server) script(ex *exchange, _ *http.Request) error {
 	return ex.asset("text/javascript; charset=utf-8", ui.Script)
 }
 
+func (s *Server) showScript(ex *exchange, _ *http.Request) error {
+	return ex.asset("text/javascript; charset=utf-8", ui.ShowScript)
+}
+
+func (s *Server) icon(ex *exchange, _ *http.Request) error {
+	return ex.asset("image/svg+xml", ui.Icon)
+}
+
+// favicon is where browsers look that have shown no page of ours, only an answer of the
+// API. The address never changes, so it is not kept for ever.
+func (s *Server) favicon(ex *exchange, r *http.Request) error {
+	return ex.branded(r, "", "image/svg+xml", ui.Icon)
+}
+
 // brandSheet is the look of the tenant. A page of another version of it, which some
 // node still serves for a moment, is given this one, but not for ever.
 func (s *Server) brandSheet(ex *exchange, r *http.Request) error {

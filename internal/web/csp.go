@@ -7,14 +7,10 @@ import (
 )
 
 // csp is the Content-Security-Policy of a page. Nothing is loaded but our own style
-// sheet and images; a page has no script, and one that needs ours says so. Forms go to
+// sheet and images; render adds our scripts for the few pages that have one. Forms go to
 // us, and where else the page says.
-func csp(script, forms string) string {
-	policy := "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'" + forms + "; base-uri 'none'; frame-ancestors 'none'"
-	if script != "" {
-		policy += "; script-src " + script
-	}
-	return policy
+func csp(forms string) string {
+	return "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'" + forms + "; base-uri 'none'; frame-ancestors 'none'"
 }
 
 // towards is what form-action has to allow beside ourselves on pages whose way may end
@@ -60,6 +56,6 @@ func (ex *exchange) flowHeaders(addresses ...string) {
 	// Not no-referrer: with it browsers that send no Sec-Fetch-Site call the origin of our own forms null.
 	h["Referrer-Policy"] = sameOrigin
 	if len(addresses) > 0 {
-		h["Content-Security-Policy"] = []string{csp("", towards(addresses...))}
+		h["Content-Security-Policy"] = []string{csp(towards(addresses...))}
 	}
 }

@@ -35,7 +35,7 @@ func TestFormAction(t *testing.T) {
 	if got := towards("https://a.example/", "com.example.app:/x", "https://b.example/", "com.example.app:/y"); got != " https: com.example.app:" {
 		t.Errorf("several: %q", got)
 	}
-	if p := csp("", ""); p != cspPage[0] || strings.Contains(p, "script-src") {
+	if p := csp(""); p != cspPage[0] || strings.Contains(p, "script-src") {
 		t.Errorf("plain page: %q", p)
 	}
 }

@@ -214,7 +214,7 @@ func (ex *exchange) answer(st oidc.Step) error {
 	if !a.FormPost() {
 		return ex.toAddress(a.Location())
 	}
-	ex.Header()["Content-Security-Policy"] = []string{csp("'self'", towards(a.RedirectURI))}
+	ex.Header()["Content-Security-Policy"] = []string{csp(towards(a.RedirectURI))}
 	return ex.render(http.StatusOK, ui.FormPost{Page: ex.page(st.Flow.Request.Locales...), Action: a.RedirectURI, Client: clientName(st.Client), Params: a.Params})
 }
 

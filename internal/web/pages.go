@@ -39,11 +39,16 @@ func (ex *exchange) page(locales ...string) ui.Page {
 	return p
 }
 
-// render writes a page whole or not at all.
+// render writes a page whole or not at all. The policy lets a script in only for a page
+// that has one.
 func (ex *exchange) render(status int, p interface{ Render(io.Writer) error }) error {
 	var b bytes.Buffer
 	if err := p.Render(&b); err != nil {
 		return fmt.Errorf("render %T: %w", p, err)
+	}
+	if page, ok := p.(interface{ Scripted() bool }); ok && page.Scripted() {
+		h := ex.Header()
+		h["Content-Security-Policy"] = []string{h.Get("Content-Security-Policy") + "; script-src 'self'"}
 	}
 	ex.WriteHeader(status)
 	ex.Write(b.Bytes())
@@ -116,6 +121,12 @@ func (ex *exchange) verification(ctx context.Context, token, password string) (a
 		v.SignedIn = append(v.SignedIn, in.Account.ID)
 	}
 	return v, err
+}
+
+// changePassword is where password managers send people who want a new password (W3C, A
+// Well-Known URL for Changing Passwords).
+func (s *Server) changePassword(ex *exchange, _ *http.Request) error {
+	return ex.seeOther(pathForgot)
 }
 
 // verifyEmailPage is where the mailed link leads. It spends nothing: mail scanners

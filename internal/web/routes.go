@@ -13,6 +13,9 @@ func (s *Server) routes() {
 	s.house("GET /readyz", s.readyz)
 	s.house("GET "+ui.StylesheetPath, s.stylesheet)
 	s.house("GET "+ui.ScriptPath, s.script)
+	s.house("GET "+ui.ShowScriptPath, s.showScript)
+	s.house("GET "+ui.IconPath, s.icon)
+	s.house("GET /favicon.ico", s.favicon)
 	s.proto("GET "+ui.BrandPath, anyone, s.brandSheet)
 	s.proto("GET "+ui.LogoPath, anyone, s.brandLogo)
 
@@ -63,6 +66,7 @@ func (s *Server) routes() {
 	s.ownForm("POST "+pathAccount+"/remove-app", s.accountRemoveApp)
 	s.ownForm("POST "+pathAccount+"/logout", s.accountLogout)
 
+	s.page("GET /.well-known/change-password", anyone, s.changePassword)
 	s.page("GET /verify-email", anyone, s.verifyEmailPage)
 	s.form("POST /verify-email", anyone, countVerify, s.verifyEmailForm)
 	s.page("GET /verify-email/done", anyone, s.verifyEmailDone)

@@ -21,7 +21,7 @@ var (
 	hsts              = []string{"max-age=63072000"}
 	sameOrigin        = []string{"same-origin"}
 	cspNothing        = []string{"default-src 'none'; frame-ancestors 'none'"}
-	cspPage           = []string{csp("", "")}
+	cspPage           = []string{csp("")}
 	noCache           = []string{"no-cache"}
 	typeOAuth         = []string{"application/json;charset=UTF-8"}
 	typeIntrospection = []string{oidc.TypeIntrospectionJWT}

@@ -33,6 +33,9 @@ type Login struct {
 // Render writes the page.
 func (p Login) Render(w io.Writer) error { return render(w, "login.html", p) }
 
+// Scripted reports whether the page has a script of ours.
+func (Login) Scripted() bool { return true }
+
 // Register asks for what makes an account. It sends email and password.
 type Register struct {
 	Page
@@ -47,6 +50,9 @@ type Register struct {
 
 // Render writes the page.
 func (p Register) Render(w io.Writer) error { return render(w, "register.html", p) }
+
+// Scripted reports whether the page has a script of ours.
+func (Register) Scripted() bool { return true }
 
 // RegisterSent tells a person to look into their mail. It is the same page whether
 // the address had an account or not.
@@ -239,3 +245,6 @@ type FormPost struct {
 
 // Render writes the page.
 func (p FormPost) Render(w io.Writer) error { return render(w, "form_post.html", p) }
+
+// Scripted reports whether the page has a script of ours.
+func (FormPost) Scripted() bool { return true }

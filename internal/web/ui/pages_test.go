@@ -216,7 +216,7 @@ func checkHTML(t *testing.T, page string, lang Lang) {
 		if e.tag == "form" && e.attrs["method"] != "post" {
 			t.Errorf("the form %v does not post", e.attrs)
 		}
-		if e.tag == "script" && e.attrs["src"] != ScriptURL() {
+		if e.tag == "script" && e.attrs["src"] != ScriptURL() && e.attrs["src"] != ShowScriptURL() {
 			t.Errorf("a script of %v", e.attrs)
 		}
 	}

@@ -29,15 +29,28 @@ var files embed.FS
 //go:embed look.css
 var Stylesheet []byte
 
-// Script sends the form of FormPost. It is the only script there is.
+// Script sends the form of FormPost.
 //
 //go:embed post.js
 var Script []byte
+
+// ShowScript adds a button to password fields that shows what was typed. The pages work
+// without it.
+//
+//go:embed show.js
+var ShowScript []byte
+
+// Icon is what a browser shows beside the title of a page whose tenant has no logo.
+//
+//go:embed icon.svg
+var Icon []byte
 
 // Where the assets of all tenants are served.
 const (
 	StylesheetPath = "/assets/look.css"
 	ScriptPath     = "/assets/post.js"
+	ShowScriptPath = "/assets/show.js"
+	IconPath       = "/assets/icon.svg"
 )
 
 // StylesheetURL changes whenever the sheet does, so it can be cached for ever.
@@ -45,6 +58,12 @@ var StylesheetURL = sync.OnceValue(func() string { return versioned(StylesheetPa
 
 // ScriptURL is the like of StylesheetURL for Script.
 var ScriptURL = sync.OnceValue(func() string { return versioned(ScriptPath, Script) })
+
+// ShowScriptURL is the like of StylesheetURL for ShowScript.
+var ShowScriptURL = sync.OnceValue(func() string { return versioned(ShowScriptPath, ShowScript) })
+
+// IconURL is the like of StylesheetURL for Icon.
+var IconURL = sync.OnceValue(func() string { return versioned(IconPath, Icon) })
 
 func versioned(path string, content []byte) string {
 	sum := sha256.Sum256(content)
@@ -56,6 +75,8 @@ var parsed = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("").Funcs(template.FuncMap{
 		"sheet":   StylesheetURL,
 		"script":  ScriptURL,
+		"show":    ShowScriptURL,
+		"icon":    IconURL,
 		"initial": initial,
 		"number":  strconv.Itoa,
 		"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" },
@@ -153,6 +174,9 @@ type VerifyEmail struct {
 // Render writes the page.
 func (p VerifyEmail) Render(w io.Writer) error { return render(w, "verify_email.html", p) }
 
+// Scripted reports whether the page has a script of ours.
+func (p VerifyEmail) Scripted() bool { return p.Choose || p.Current }
+
 // ResetPassword asks for a new password.
 type ResetPassword struct {
 	Page
@@ -166,6 +190,9 @@ type ResetPassword struct {
 
 // Render writes the page.
 func (p ResetPassword) Render(w io.Writer) error { return render(w, "reset_password.html", p) }
+
+// Scripted reports whether the page has a script of ours.
+func (ResetPassword) Scripted() bool { return true }
 
 // Done says that something worked and what to do next.
 type Done struct {
