@@ -46,7 +46,7 @@ type secretView struct {
 func viewClient(c auth.Client) clientView {
 	v := clientView{
 		ID: c.ID, Name: c.Name, Type: c.Type, FirstParty: c.FirstParty, Disabled: c.Disabled(), CreatedAt: c.CreatedAt,
-		Dynamic:      c.Settings.Registration != "" || !c.Settings.DocumentAt.IsZero(),
+		Dynamic:      c.SelfDescribed(),
 		RedirectURIs: append([]string{}, c.RedirectURIs...), Scopes: append([]string{}, c.Scopes...), Secrets: []secretView{}, ClientSettings: c.Settings,
 	}
 	v.Registration = "" // the digest of a secret

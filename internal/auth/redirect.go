@@ -24,11 +24,13 @@ const MaxURI = 2048
 // understand differently. A machine has none at all.
 func ParseRedirectURI(t ClientType, s string, schemes ...string) (string, error) {
 	if t == ClientMachine {
-		return "", badURI("invalid_redirect_uri", "a machine has no redirect URI")
+		return "", badURI("invalid_redirect_uri", Clip(s, 200)+": a machine has no redirect URI")
 	}
 	u, why := absoluteURI(s)
 	switch {
 	case why != "":
+	case strings.Contains(s, "*"):
+		why = "write the whole address: there are no wildcards"
 	case u.Scheme == "https" || u.Scheme == "http" && loopbackName(u.Hostname()):
 		why = plainHost(u)
 	case u.Scheme == "http":
@@ -41,7 +43,7 @@ func ParseRedirectURI(t ClientType, s string, schemes ...string) (string, error)
 		why = "a private-use scheme has a dot in it (com.example.app:/callback), or the operator lists it in oauth.redirect_schemes"
 	}
 	if why != "" {
-		return "", badURI("invalid_redirect_uri", why)
+		return "", badURI("invalid_redirect_uri", Clip(s, 200)+": "+why)
 	}
 	return s, nil
 }

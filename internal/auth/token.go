@@ -122,6 +122,9 @@ func (s Scope) Within(o Scope) bool {
 // DefaultScope is what first-party tokens carry.
 var DefaultScope = Scope{"openid", "profile", "email", "offline_access"}
 
+// maxScopeTokens bounds the search for repeats.
+const maxScopeTokens = 256
+
 // ParseScope splits a scope string, drops repeats and refuses characters outside
 // RFC 6749 §3.3.
 func ParseScope(s string) (Scope, error) {
@@ -136,6 +139,9 @@ func ParseScope(s string) (Scope, error) {
 			}
 		}
 		if !out.Has(t) {
+			if len(out) == maxScopeTokens {
+				return nil, Invalid("scope_invalid", "scope", "the scope has more than 256 tokens")
+			}
 			out = append(out, t)
 		}
 	}

@@ -138,6 +138,9 @@ func memberValues(name string, raw json.RawMessage) ([]string, error) {
 	}
 	var list []string
 	if slices.Contains(repeatable, name) && json.Unmarshal(raw, &list) == nil {
+		if len(list) > maxParameters {
+			return nil, errors.New("a member has too many values")
+		}
 		return list, nil
 	}
 	if name == "max_age" || name == "claims" {

@@ -55,7 +55,40 @@ func ParseClientKeys(jwks []byte) ([]clientKey, error) {
 	return out, distinct(out)
 }
 
+// publicMembers are the members of a JWK that are looked at. The others (certificates
+// among them) prove nothing here and are dropped before anything expensive reads them.
+type publicMembers struct {
+	Type      string `json:"kty"`
+	Curve     string `json:"crv,omitempty"`
+	Modulus   string `json:"n,omitempty"`
+	Exponent  string `json:"e,omitempty"`
+	X         string `json:"x,omitempty"`
+	Y         string `json:"y,omitempty"`
+	ID        string `json:"kid,omitempty"`
+	Use       string `json:"use,omitempty"`
+	Algorithm string `json:"alg,omitempty"`
+}
+
+// privateMembers are those of RFC 7518 §6.2.2, §6.3.2 and §6.4. Checking a private key
+// costs far more than its length, so such a key is refused by their presence.
+type privateMembers struct {
+	D, P, Q, DP, DQ, QI, K, Oth json.RawMessage
+}
+
 func parseClientKey(raw []byte) (k clientKey, err error) {
+	var members publicMembers
+	var secret privateMembers
+	if json.Unmarshal(raw, &members) != nil || json.Unmarshal(raw, &secret) != nil {
+		return k, errors.New("a key cannot be read")
+	}
+	for _, m := range []json.RawMessage{secret.D, secret.P, secret.Q, secret.DP, secret.DQ, secret.QI, secret.K, secret.Oth} {
+		if m != nil {
+			return k, errSecretKey
+		}
+	}
+	if raw, err = json.Marshal(members); err != nil {
+		return k, fmt.Errorf("encode public members: %w", err)
+	}
 	if err := json.Unmarshal(raw, &k); err != nil {
 		return k, errors.New("a key cannot be read")
 	}
@@ -72,6 +105,16 @@ func parseClientKey(raw []byte) (k clientKey, err error) {
 		k.Algorithm = algs[0]
 	}
 	return k, nil
+}
+
+// encodeClientKeys writes keys of ParseClientKeys as a JWK Set: what was understood of
+// them, and nothing else that the client sent.
+func encodeClientKeys(keys []clientKey) (json.RawMessage, error) {
+	b, err := json.Marshal(jose.JSONWebKeySet{Keys: keys})
+	if err != nil {
+		return nil, fmt.Errorf("encode client keys: %w", err)
+	}
+	return b, nil
 }
 
 // distinct makes sure that a signature can say by which of several keys it was made.
@@ -102,8 +145,6 @@ func keyAlgorithms(k clientKey) ([]string, error) {
 		if k.Valid() {
 			return []string{string(jose.EdDSA)}, nil
 		}
-	case *ecdsa.PrivateKey, *rsa.PrivateKey, ed25519.PrivateKey, []byte:
-		return nil, errSecretKey
 	}
 	return nil, errors.New("a key is none of P-256, Ed25519 and RSA from 2048 to 8192 bits")
 }

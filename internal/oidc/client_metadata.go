@@ -65,12 +65,16 @@ var responseTypes = []string{"code"}
 // registration is what the metadata come to, with the defaults of RFC 7591 §2 filled
 // in. Of the scope that is asked for the client gets what is in allowed.
 func (m ClientMetadata) registration(allowed auth.Scope) (Registration, error) {
+	if err := m.measure(); err != nil {
+		return Registration{}, err
+	}
 	grants, err := m.grants()
 	if err != nil {
 		return Registration{}, err
 	}
-	if slices.Contains(grants, auth.GrantAuthorizationCode) && len(m.RedirectURIs) == 0 {
-		return Registration{}, auth.Invalid("invalid_redirect_uri", "redirect_uris", "give at least one redirect URI")
+	if len(m.RedirectURIs) > 0 && !slices.Contains(grants, auth.GrantAuthorizationCode) {
+		// Nothing would ever be sent to them, so they would prove nothing of the client.
+		return Registration{}, auth.Invalid(string(InvalidRedirectURI), "redirect_uris", "these belong to grant_type authorization_code; leave them out or add it")
 	}
 	if cmp.Or(m.IDTokenEncryption, m.UserInfoEncryption, m.RequestEncryption, m.IntrospectionEncryption) != "" {
 		return Registration{}, auth.Invalid("encryption_unsupported", "", "nothing is encrypted for clients here; leave the members for encryption out")
@@ -96,6 +100,17 @@ func (m ClientMetadata) registration(allowed auth.Scope) (Registration, error) {
 			Contacts: m.Contacts,
 		},
 	}, nil
+}
+
+// measure refuses lists that are too long, before any of them is read.
+func (m ClientMetadata) measure() error {
+	for field, n := range map[string]int{"redirect_uris": len(m.RedirectURIs), "response_types": len(m.ResponseTypes), "grant_types": len(m.Grants),
+		"post_logout_redirect_uris": len(m.PostLogoutURIs), "default_acr_values": len(m.DefaultACR), "contacts": len(m.Contacts)} {
+		if n > maxValues {
+			return tooMany(field, maxValues)
+		}
+	}
+	return measure("request_uris", m.RequestURIs, maxRequestURIs)
 }
 
 // keys are the keys, unless they are null.

@@ -209,11 +209,20 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Cli
 		return ClientInformation{}, refuse(InvalidClientMetadata, "a client stays what it is: with a server, in a browser or on a device; register another one")
 	}
 	keepGiven(&checked, before)
+	if !sameSubjects(before, checked) {
+		return ClientInformation{}, refuse(InvalidClientMetadata, "subject_type and sector of a client stay as they are; register another one")
+	}
 	c, shown, err := s.replace(ctx, r.Tenant, before, checked, byItself(r.Actor, before))
 	if err != nil {
 		return ClientInformation{}, err
 	}
 	return s.information(r.Tenant, c, shown, token), nil
+}
+
+// sameSubjects reports whether a client goes on knowing people by the same subjects. What
+// it was allowed under one sector would else be turned into the subjects of another.
+func sameSubjects(before, c auth.Client) bool {
+	return before.Settings.SubjectType == c.Settings.SubjectType && before.PairwiseSector() == c.PairwiseSector()
 }
 
 // keepGiven keeps what only an operator or the server may say of a client.

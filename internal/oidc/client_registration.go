@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	if r.SubjectType == "public" {
 		c.Settings.SubjectType = ""
 	}
-	if c.Scopes, err = each(r.Scopes, parseOneScope); err != nil {
+	if c.Scopes, err = each("scope", r.Scopes, parseOneScope); err != nil {
 		return c, err
 	}
 	if len(c.Scopes) == 0 && c.Type != auth.ClientMachine {
@@ -78,6 +79,9 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 			return c, err
 		}
 	}
+	if slices.Contains(c.Settings.Grants, auth.GrantAuthorizationCode) && len(r.RedirectURIs) == 0 {
+		return c, auth.Invalid(string(InvalidRedirectURI), "redirect_uris", "give at least one redirect URI: the authorization_code grant sends people to it")
+	}
 	return c, nil
 }
 
@@ -89,8 +93,27 @@ func defaultGrants(t auth.ClientType) []auth.GrantType {
 	return []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
 }
 
+// maxValues is how many values a list of a client has at most.
+const maxValues = 100
+
+// measure refuses a list that is too long. It comes before any value is looked at, so
+// that a list of any length costs no more than to read its JSON.
+func measure[T any](field string, values []T, most int) error {
+	if len(values) > most {
+		return tooMany(field, most)
+	}
+	return nil
+}
+
+func tooMany(field string, most int) error {
+	return auth.Invalid("too_many", field, fmt.Sprintf("at most %d values", most))
+}
+
 // each checks every value of a list and drops repeats.
-func each(values []string, parse func(string) (string, error)) ([]string, error) {
+func each(field string, values []string, parse func(string) (string, error)) ([]string, error) {
+	if err := measure(field, values, maxValues); err != nil {
+		return nil, err
+	}
 	var out []string
 	for _, v := range values {
 		v, err := parse(v)
@@ -100,9 +123,6 @@ func each(values []string, parse func(string) (string, error)) ([]string, error)
 		if !slices.Contains(out, v) {
 			out = append(out, v)
 		}
-	}
-	if len(out) > 100 {
-		return nil, auth.Invalid("too_many", "", "a list of a client has at most 100 values")
 	}
 	return out, nil
 }
@@ -122,6 +142,9 @@ func parseGrants(c auth.Client, asked []auth.GrantType) ([]auth.GrantType, error
 	if asked == nil {
 		return defaultGrants(c.Type), nil
 	}
+	if err := measure("grant_types", asked, maxValues); err != nil {
+		return nil, err
+	}
 	known := []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantClientCredentials, auth.GrantDeviceCode, auth.GrantTokenExchange}
 	for _, g := range asked {
 		switch {
@@ -139,16 +162,16 @@ func parseGrants(c auth.Client, asked []auth.GrantType) ([]auth.GrantType, error
 }
 
 func parseResources(c *auth.Client, r Registration) (err error) {
-	if c.Settings.Audiences, err = each(r.Audiences, auth.ParseResource); err != nil {
+	if c.Settings.Audiences, err = each("audiences", r.Audiences, auth.ParseResource); err != nil {
 		return err
 	}
-	c.Settings.Serves, err = each(r.Serves, auth.ParseResource)
+	c.Settings.Serves, err = each("serves", r.Serves, auth.ParseResource)
 	return err
 }
 
 // parseAuth checks that the method fits the type, and the keys the method. Keys may be
 // there with any method: request objects are signed with them too.
-func parseAuth(c *auth.Client, r Registration) error {
+func parseAuth(c *auth.Client, r Registration) (err error) {
 	bad := func(msg string) error { return auth.Invalid("auth_invalid", "token_endpoint_auth_method", msg) }
 	switch {
 	case r.Auth != "" && !slices.Contains(methods, r.Auth):
@@ -170,6 +193,9 @@ func parseAuth(c *auth.Client, r Registration) error {
 			if alg != "" && !slices.ContainsFunc(keys, func(k clientKey) bool { return fits(k, alg, "") }) {
 				return auth.Invalid("jwks_invalid", "jwks", "none of the keys can sign with "+auth.Clip(alg, 16))
 			}
+		}
+		if c.Settings.JWKS, err = encodeClientKeys(keys); err != nil {
+			return err
 		}
 	}
 	c.Settings.Auth = r.Auth
@@ -219,8 +245,6 @@ func parseRequests(c *auth.Client, r Registration) error {
 		return auth.Invalid("pkce_invalid", "pkce_optional", "a public client always sends a code_challenge")
 	case r.RequireSignedRequest && len(r.JWKS) == 0 && r.JWKSURI == "":
 		return auth.Invalid("jwks_invalid", "jwks", "signed requests need keys: jwks or jwks_uri")
-	case len(r.RequestURIs) > 16:
-		return auth.Invalid("too_many", "request_uris", "at most 16 request_uris")
 	}
 	return nil
 }
@@ -239,10 +263,10 @@ func parseHints(c *auth.Client, r Registration) (err error) {
 			return v, nil
 		}
 	}
-	if c.Settings.DefaultACR, err = each(r.DefaultACR, short("default_acr_values", 100)); err != nil {
+	if c.Settings.DefaultACR, err = each("default_acr_values", r.DefaultACR, short("default_acr_values", 100)); err != nil {
 		return err
 	}
-	c.Settings.Contacts, err = each(r.Contacts, short("contacts", 254))
+	c.Settings.Contacts, err = each("contacts", r.Contacts, short("contacts", 254))
 	return err
 }
 
@@ -254,7 +278,10 @@ func parseExchange(c *auth.Client, r Registration) (err error) {
 		return auth.Invalid("grant_invalid", "grant_types", "what a client may exchange needs the grant for it")
 	}
 	p := *r.Exchange
-	if p.Audiences, err = each(p.Audiences, auth.ParseResource); err != nil {
+	if p.Audiences, err = each("token_exchange", p.Audiences, auth.ParseResource); err != nil {
+		return err
+	}
+	if err := measure("token_exchange", p.Subjects, maxValues); err != nil {
 		return err
 	}
 	for _, id := range p.Subjects {

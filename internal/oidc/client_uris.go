@@ -17,10 +17,10 @@ import (
 // ask, so a private address is refused here already and not only when it is asked.
 func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 	set := &c.Settings
-	if c.RedirectURIs, err = each(r.RedirectURIs, s.redirectURI(c.Type)); err != nil {
+	if c.RedirectURIs, err = each("redirect_uris", r.RedirectURIs, s.redirectURI(c.Type)); err != nil {
 		return err
 	}
-	if set.PostLogoutURIs, err = each(r.PostLogoutURIs, func(u string) (string, error) {
+	if set.PostLogoutURIs, err = each("post_logout_redirect_uris", r.PostLogoutURIs, func(u string) (string, error) {
 		_, err := s.redirectURI(c.Type)(u)
 		return u, ofField(err, "post_logout_redirect_uris")
 	}); err != nil {
@@ -39,6 +39,9 @@ func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 			return err
 		}
 	}
+	if err := measure("request_uris", r.RequestURIs, maxRequestURIs); err != nil {
+		return err
+	}
 	for _, u := range r.RequestURIs {
 		plain, _, _ := strings.Cut(u, "#") // which may name the digest of what is there (OpenID Connect Core §6.2)
 		if err := s.reachable("request_uris", plain); err != nil {
@@ -52,6 +55,8 @@ func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 func (s *Service) redirectURI(t auth.ClientType) func(string) (string, error) {
 	return func(u string) (string, error) { return auth.ParseRedirectURI(t, u, s.cfg.RedirectSchemes...) }
 }
+
+const maxRequestURIs = 16
 
 // ofField gives a refusal of a redirect URI to another field.
 func ofField(err error, field string) error {
@@ -92,8 +97,8 @@ func (s *Service) sector(ctx context.Context, c auth.Client) (string, error) {
 		return "", nil
 	case set.SectorURI != "":
 		return hostOf(set.SectorURI), nil
-	case len(c.RedirectURIs) == 0:
-		return "", auth.Invalid("sector_invalid", "sector_identifier_uri", "pairwise subjects need a redirect URI or a sector_identifier_uri")
+	case len(c.RedirectURIs) == 0: // it shares its subjects with nobody
+		return "", nil
 	}
 	host := hostOf(c.RedirectURIs[0])
 	if host == "" || slices.ContainsFunc(c.RedirectURIs, func(u string) bool { return hostOf(u) != host }) {
@@ -121,10 +126,15 @@ func (s *Service) checkSector(ctx context.Context, from string, redirects []stri
 	if a.Status != 200 || json.Unmarshal(a.Body, &listed) != nil {
 		return bad(fmt.Sprintf("there is no JSON array of redirect URIs at sector_identifier_uri (status %d)", a.Status))
 	}
+	missing := map[string]bool{}
 	for _, u := range redirects {
-		if !slices.Contains(listed, u) {
-			return bad("the document at sector_identifier_uri does not list every redirect URI")
-		}
+		missing[u] = true
+	}
+	for _, u := range listed {
+		delete(missing, u)
+	}
+	if len(missing) > 0 {
+		return bad("the document at sector_identifier_uri does not list every redirect URI")
 	}
 	return nil
 }

@@ -91,6 +91,9 @@ func (h *house) client(r oidc.Registration, change ...func(*oidc.Registration)) 
 	for _, f := range change {
 		f(&r)
 	}
+	if r.Type != auth.ClientMachine && r.Grants == nil && r.RedirectURIs == nil {
+		r.RedirectURIs = []string{"https://app.example.test/cb"}
+	}
 	c, s, err := h.CreateClient(h.t.Context(), tenant, r, operator)
 	h.ok(err)
 	return c, s.Reveal()

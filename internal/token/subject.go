@@ -18,7 +18,7 @@ func (s *Service) Subject(c auth.Client, a auth.AccountID) string {
 	if a == "" || c.Settings.SubjectType != pairwise {
 		return string(a)
 	}
-	kind, sector := "sector", c.Settings.Sector
+	kind, sector := "sector", c.PairwiseSector()
 	if sector == "" {
 		kind, sector = "client", string(c.ID)
 	}

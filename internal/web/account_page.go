@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"net/url"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -76,19 +75,9 @@ func (s *Server) accountPage(ex *exchange, r *http.Request) error {
 		p.Devices = append(p.Devices, ui.Device{Session: string(v.ID), Agent: v.UserAgent, IP: v.IP, SeenAt: v.SeenAt, Current: v.ID == ex.actor.Session})
 	}
 	for _, a := range apps {
-		p.Apps = append(p.Apps, ui.App{Client: string(a.Client.ID), Name: clientName(a.Client), Host: hostOf(a.Client), Scopes: a.Consent.Scope, Since: a.Consent.CreatedAt})
+		p.Apps = append(p.Apps, ui.App{Client: string(a.Client.ID), Name: clientName(a.Client), Host: a.Client.ProvedHost(), Scopes: a.Consent.Scope, Since: a.Consent.CreatedAt})
 	}
 	return ex.render(http.StatusOK, p)
-}
-
-// hostOf is where a client's people return to, or empty when it is on their device.
-func hostOf(c auth.Client) string {
-	for _, s := range c.RedirectURIs {
-		if u, err := url.Parse(s); err == nil && u.Scheme == "https" {
-			return u.Host
-		}
-	}
-	return ""
 }
 
 func (s *Server) accountEndSession(ex *exchange, r *http.Request) error {

@@ -87,7 +87,7 @@ func clientOf(c auth.Client) Client {
 	set := c.Settings
 	v := Client{
 		ID: string(c.ID), Type: string(c.Type), FirstParty: c.FirstParty, Disabled: c.Disabled(), Secrets: []SecretOfDate{},
-		Dynamic: set.Registration != "" || !set.DocumentAt.IsZero(), CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
+		Dynamic: c.SelfDescribed(), CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
 		ClientSettings: ClientSettings{
 			Name: &c.Name, RedirectURIs: lists(c.RedirectURIs), Scopes: lists(c.Scopes), Grants: lists(texts(set.Grants)), Auth: some(string(set.Auth)),
 			AuthAlg: some(set.AuthAlgorithm), JWKSURI: some(set.JWKSURI), Audiences: lists(set.Audiences), Serves: lists(set.Serves),

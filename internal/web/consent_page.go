@@ -58,6 +58,9 @@ func (s *Server) consentPage(ex *exchange, st oidc.Step) error {
 	}
 	if strings.HasPrefix(st.Flow.Request.RedirectURI, "https://") {
 		p.Host, p.Return = v.Host, v.Host
+		if !v.Client.Settings.DocumentAt.IsZero() {
+			p.Host = v.Client.ProvedHost() // a document may name redirect URIs of any host
+		}
 	} else {
 		p.Local = true
 	}

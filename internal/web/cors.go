@@ -32,7 +32,7 @@ var openEndpoints = []string{oidc.TokenPath, oidc.RevokePath, oidc.UserInfoPath,
 // a preflight and is answered.
 func (s *Server) crossOrigin(ex *exchange, r *http.Request) bool {
 	var c *cors.Cors
-	switch path := localPath(r.URL.Path); {
+	switch path := localPath(r.URL); {
 	case strings.HasPrefix(path, apiPrefix):
 		c = s.corsAPI
 		s.hintOrigin(r)

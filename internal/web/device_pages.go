@@ -58,7 +58,8 @@ func (s *Server) confirmPage(ex *exchange, st oidc.Step) error {
 	p := ui.DeviceConfirm{Page: ex.ofStep(st), Form: ex.formOf(st, pathConfirm), Client: clientName(st.Client), NotYou: ex.at(pathChoose, st.Flow.ID),
 		Scopes: st.Flow.Request.Scope, Resources: st.Flow.Request.Resources}
 	if !st.Client.FirstParty {
-		p.Host = hostOf(st.Client)
+		p.Host = st.Client.ProvedHost()
+		p.Unproved = p.Host == "" && st.Client.SelfDescribed()
 	}
 	if len(st.Accounts) > 0 {
 		p.Account = st.Accounts[0].Account.Email.Address

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -206,7 +207,7 @@ func (ex *exchange) refuse(err error) {
 	switch {
 	case ex.route != nil:
 		ex.route.fail(ex, err)
-	case strings.HasPrefix(localPath(ex.request.URL.Path), "/oauth2/"):
+	case strings.HasPrefix(localPath(ex.request.URL), "/oauth2/"):
 		ex.writeOAuthError(err)
 	case ex.wantsPage():
 		ex.writeProblemPage(err)
@@ -218,11 +219,13 @@ func (ex *exchange) refuse(err error) {
 // wantsPage reports whether a person looks at the answer.
 func (ex *exchange) wantsPage() bool {
 	return strings.Contains(ex.request.Header.Get("Accept"), "text/html") &&
-		!strings.HasPrefix(localPath(ex.request.URL.Path), "/api/")
+		!strings.HasPrefix(localPath(ex.request.URL), "/api/")
 }
 
-// localPath is the path below the tenant's base.
-func localPath(path string) string {
+// localPath is the path below the tenant's base, as the request writes it: an encoded
+// slash within an id must not look like a step.
+func localPath(u *url.URL) string {
+	path := u.EscapedPath()
 	if rest, ok := strings.CutPrefix(path, "/t/"); ok {
 		if i := strings.IndexByte(rest, '/'); i >= 0 {
 			return rest[i:]

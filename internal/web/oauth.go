@@ -37,7 +37,7 @@ func (ex *exchange) readOAuth(r *http.Request) (oidc.Request, error) {
 	}
 	return oidc.Request{
 		Tenant: ex.tenant.ID, Authorization: r.Header["Authorization"], Form: form, Actor: ex.by(),
-		Proof: r.Header["Dpop"], Accept: r.Header["Accept"], Method: r.Method, URL: ex.tenant.ID.Issuer(ex.server.cfg.Base) + localPath(r.URL.Path),
+		Proof: r.Header["Dpop"], Accept: r.Header["Accept"], Method: r.Method, URL: ex.tenant.ID.Issuer(ex.server.cfg.Base) + localPath(r.URL),
 	}, nil
 }
 

@@ -3,8 +3,11 @@ package web
 import (
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -75,17 +78,26 @@ func strange(r *http.Request) *Problem {
 		return problem(http.StatusRequestURITooLong, "url_too_long", "this address is too long")
 	case len(r.Header) > maxHeaders:
 		return problem(http.StatusRequestHeaderFieldsTooLarge, "too_many_headers", "the request has too many headers")
-	case !clean(r.URL.Path):
+	case !clean(r.URL):
 		return notFound() // rather than a redirect to what it might have meant
 	}
 	return nil
 }
 
-// clean reports whether the path means what it says: no empty, "." or ".." steps.
-func clean(path string) bool {
-	return strings.HasPrefix(path, "/") && !strings.Contains(path, "//") &&
-		!strings.Contains(path, "/./") && !strings.Contains(path, "/../") &&
-		!strings.HasSuffix(path, "/.") && !strings.HasSuffix(path, "/..")
+// clean reports whether the path means what it says: no empty, "." or ".." steps, however
+// they are written, and nothing but text. A slash that is encoded is no step: the id of
+// a client may be an address.
+func clean(u *url.URL) bool {
+	path := u.EscapedPath()
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") || !utf8.ValidString(u.Path) || strings.ContainsFunc(u.Path, unicode.IsControl) {
+		return false
+	}
+	for step := range strings.SplitSeq(path, "/") {
+		if step, err := url.PathUnescape(step); err != nil || step == "." || step == ".." {
+			return false
+		}
+	}
+	return true
 }
 
 // requestID is the proxy's name for the request when we trust the proxy, else one

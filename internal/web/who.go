@@ -79,7 +79,7 @@ func (ex *exchange) claims() (*guard.Claims, error) {
 	}
 	ex.nonce()
 	return s.cfg.OIDC.VerifyBound(r.Context(), oidc.Request{
-		Tenant: ex.tenant.ID, Proof: r.Header["Dpop"], Method: r.Method, URL: ex.tenant.ID.Issuer(s.cfg.Base) + localPath(r.URL.EscapedPath()),
+		Tenant: ex.tenant.ID, Proof: r.Header["Dpop"], Method: r.Method, URL: ex.tenant.ID.Issuer(s.cfg.Base) + localPath(r.URL),
 	}, raw)
 }
 

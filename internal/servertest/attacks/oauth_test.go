@@ -60,7 +60,7 @@ func machine(t testing.TB, s *servertest.Server) program {
 
 func webApp(t testing.TB, s *servertest.Server) program {
 	t.Helper()
-	return enrol(t, s, auth.DefaultTenant, oidc.Registration{Name: "App", Type: auth.ClientWeb})
+	return enrol(t, s, auth.DefaultTenant, oidc.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{"https://app.example.test/cb"}})
 }
 
 // oauth sends a form to an endpoint.
@@ -535,7 +535,7 @@ func authMethods(t *testing.T, s *servertest.Server, tenant auth.TenantID, m bod
 func proves(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form, method string) bool {
 	r := oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthMethod(method)}}
 	if method == "none" {
-		r.Type = auth.ClientSPA
+		r.Type, r.RedirectURIs = auth.ClientSPA, []string{"https://app.example.test/cb"}
 	}
 	made, sec, err := s.OIDC.CreateClient(t.Context(), tenant, r, auth.System)
 	if err != nil {

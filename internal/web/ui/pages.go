@@ -148,6 +148,7 @@ type DeviceConfirm struct {
 	Form
 	Client    string
 	Host      string // as in Consent
+	Unproved  bool   // nothing proves who made the client
 	Account   string
 	NotYou    string
 	Code      string // as the device shows it; empty where the person has just typed it

@@ -84,6 +84,8 @@ func flowSamples(p Page) []sample {
 	local := consent
 	local.Host, local.Local, local.Return, local.Policy, local.Terms, local.Resources = "", true, "", "", "", []string{"https://api.acme.example"}
 	device := DeviceConfirm{Page: p, Form: form, Client: "Acme TV", Account: alice, NotYou: "/choose-account?flow=flow-1", Code: "WDJB-MJHT", Scopes: []string{"openid", "profile"}}
+	unproved := device
+	unproved.Unproved = true
 	return []sample{
 		{"choose", Choose{Page: p, Form: form, Client: "Acme Orders", Accounts: []Account{{"s1", alice, "Alice Liddell"}, {"s2", "bob@example.test", ""}}}, []string{"account-0", "account-1", "other"}},
 		{"consent", consent, append(both, "notyou", "policy", "terms")},
@@ -91,6 +93,7 @@ func flowSamples(p Page) []sample {
 		{"device_code", DeviceCode{Page: p, Form: form}, []string{"code", "submit", "hint"}},
 		{"device_code_bad", DeviceCode{Page: p, Form: form, Code: "WDJB-MJHX", Bad: p.Say(BadCode)}, []string{"code", "submit", "bad"}},
 		{"device_confirm", device, append(both, "shown", "warn")},
+		{"device_unproved", unproved, append(both, "shown", "warn")},
 		{"device_allowed", DeviceDone{Page: p, Client: "Acme TV", Allowed: true}, nil},
 		{"device_denied", DeviceDone{Page: p, Client: "Acme TV"}, nil},
 		{"logout", LogoutConfirm{Page: p, Form: form, Client: "Acme Orders", Account: alice, Hidden: [][2]string{{"state", "xyz"}}}, both},

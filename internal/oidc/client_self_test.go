@@ -1,0 +1,171 @@
+package oidc_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+// Redirect URIs to which nothing is ever sent would only lend the client their host.
+func TestRepair_S5_RedirectURIsNeedTheCodeGrant(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		device := metadata{"grant_types": []string{string(auth.GrantDeviceCode)}, "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://login.bank.example/callback"}}
+		_, err := h.Register(t.Context(), asks(t, rp(device), ""))
+		h.refused(err, oidc.InvalidRedirectURI)
+		delete(device, "redirect_uris")
+		_, err = h.Register(t.Context(), asks(t, metadata{"client_name": "TV", "grant_types": device["grant_types"], "token_endpoint_auth_method": "none"}, ""))
+		h.ok(err)
+
+		device["redirect_uris"] = []string{"https://login.bank.example/callback"}
+		id := p.URL + "/" + t.Name() + "/tv.json"
+		p.put("/"+t.Name()+"/tv.json", document(t, id, device))
+		_, err = h.visitor().ask("client_id", id, "redirect_uri", "https://login.bank.example/callback", "response_type", "code")
+		if _, ok := errors.AsType[*oidc.PageError](err); !ok {
+			t.Errorf("a document with them is taken: %v", err)
+		}
+	}, open, documents, out)
+}
+
+// The client of somebody else learns no pairwise subject of a sector that nothing proves
+// to be its own: not by the device grant, and not by moving there later.
+func TestRepair_S6_SectorIsProved(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		const bank = "https://login.bank.example/callback"
+		pairwise := metadata{"subject_type": "pairwise", "redirect_uris": []string{bank}}
+		owner, _ := h.client(oidc.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{bank}, ClientSettings: auth.ClientSettings{SubjectType: "pairwise"}})
+		want := h.tokens.Subject(owner, h.alice)
+
+		pairwise["grant_types"] = []string{"authorization_code", string(auth.GrantDeviceCode)}
+		v, err := h.Register(t.Context(), asks(t, rp(pairwise), ""))
+		h.ok(err)
+		c, err := h.Client(t.Context(), tenant, v.ID)
+		h.ok(err)
+		if h.tokens.Subject(c, h.alice) == want {
+			t.Error("a client with the device grant shares the subjects of the redirect URI's host")
+		}
+
+		for name, start := range map[string]metadata{
+			"from a host of its own": {"subject_type": "pairwise", "redirect_uris": []string{"https://evil.example/cb"}},
+			"from public subjects":   {"redirect_uris": []string{"https://evil.example/cb"}},
+			"from the device grant":  pairwise,
+		} {
+			v, err := h.Register(t.Context(), asks(t, rp(start), ""))
+			h.ok(err)
+			moved := metadata{"client_id": v.ID, "client_name": "RP", "subject_type": "pairwise", "redirect_uris": []string{bank}}
+			_, err = h.ReplaceRegistered(t.Context(), of(asks(t, moved, v.Token), v.ID))
+			if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidClientMetadata {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}, open)
+}
+
+func TestRepair_N17_RedirectURIs(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		for _, uri := range []string{"https://app.example/*", "https://app.example/cb?next=*", "https://*.example/cb", "http://127.0.0.1/*"} {
+			_, _, err := h.CreateClient(t.Context(), tenant, oidc.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://good.example/cb", uri}}, operator)
+			e, ok := errors.AsType[*auth.Error](err)
+			if !ok || e.Code != "invalid_redirect_uri" || !strings.Contains(e.Msg, uri) || strings.Contains(e.Msg, "good.example") {
+				t.Errorf("%s: %v", uri, err)
+			}
+			_, err = h.Register(t.Context(), asks(t, rp(metadata{"redirect_uris": []string{uri}}), ""))
+			h.refused(err, oidc.InvalidRedirectURI)
+		}
+		for _, typ := range []auth.ClientType{auth.ClientWeb, auth.ClientSPA, auth.ClientNative} {
+			_, _, err := h.CreateClient(t.Context(), tenant, oidc.Registration{Name: "A", Type: typ}, operator)
+			if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "invalid_redirect_uri" || e.Field != "redirect_uris" {
+				t.Errorf("%s without a redirect URI: %v", typ, err)
+			}
+		}
+	}, open)
+}
+
+// A list that is too long is refused for its length, whatever is in it: its values are
+// not looked at before.
+func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		long := func(n int) (out []string) {
+			for i := range n {
+				out = append(out, fmt.Sprintf("\x01%d", i)) // wrong as anything
+			}
+			return out
+		}
+		for field, n := range map[string]int{"redirect_uris": 101, "post_logout_redirect_uris": 101, "contacts": 101, "default_acr_values": 101, "request_uris": 17,
+			"grant_types": 101, "response_types": 101} {
+			_, err := h.Register(t.Context(), asks(t, rp(metadata{field: long(n)}), ""))
+			if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidClientMetadata || !strings.HasPrefix(e.Desc, field+": at most") {
+				t.Errorf("%s: %v", field, err)
+			}
+		}
+		of := func(s auth.ClientSettings) oidc.Registration {
+			return oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: s}
+		}
+		exchange := func(p auth.ExchangePolicy) oidc.Registration {
+			return of(auth.ClientSettings{Grants: []auth.GrantType{auth.GrantTokenExchange}, Exchange: &p})
+		}
+		ids := make([]auth.ClientID, 101)
+		for field, r := range map[string]oidc.Registration{
+			"scope":          {Name: "A", Type: auth.ClientMachine, Scopes: long(101)},
+			"audiences":      of(auth.ClientSettings{Audiences: long(101)}),
+			"serves":         of(auth.ClientSettings{Serves: long(101)}),
+			"grant_types":    of(auth.ClientSettings{Grants: make([]auth.GrantType, 101)}),
+			"token_exchange": exchange(auth.ExchangePolicy{Audiences: long(101)}),
+			"redirect_uris":  {Name: "A", Type: auth.ClientWeb, RedirectURIs: long(101)},
+		} {
+			_, _, err := h.CreateClient(t.Context(), tenant, r, operator)
+			if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "too_many" || e.Field != field {
+				t.Errorf("%s: %v", field, err)
+			}
+		}
+		_, _, err := h.CreateClient(t.Context(), tenant, exchange(auth.ExchangePolicy{Subjects: ids}), operator)
+		if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "too_many" {
+			t.Errorf("subjects: %v", err)
+		}
+		// Scopes are text, not a list. Their number is bounded all the same.
+		var scope strings.Builder
+		for i := range 300 {
+			fmt.Fprintf(&scope, "s%d ", i)
+		}
+		if _, err := auth.ParseScope(scope.String()); err == nil {
+			t.Error("a scope of 300 tokens is taken")
+		}
+	}, open)
+}
+
+// A private key is refused by its members: to check one costs far more than to read it.
+func TestRepair_H2_KeysAreReadByTheirPublicMembers(t *testing.T) {
+	t.Parallel()
+	huge := strings.Repeat("-", 1000) + strings.Repeat("A", 20_000) // no base64url of a number, and long
+	for _, member := range []string{"d", "p", "q", "dp", "dq", "qi", "k", "oth"} {
+		_, err := oidc.ParseClientKeys([]byte(`{"keys":[{"kty":"RSA","e":"AQAB","n":"` + huge[:4000] + `","` + member + `":"` + huge + `"}]}`))
+		if err == nil || !strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", member, err)
+		}
+	}
+}
+
+// What is kept of a key set is what was understood of it.
+func TestRepair_S21_KeysAreKeptAsUnderstood(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		jwks := set(t, map[string]keyPair{"k1": newPair(t, jose.ES256)})
+		jwks = strings.Replace(jwks, "{", `{"serves":1,"document_at":":","x5u":"https://evil.example/",`, 1)
+		v, err := h.Register(t.Context(), asks(t, rp(metadata{"jwks": json.RawMessage(jwks)}), ""))
+		h.ok(err)
+		c, err := h.Client(t.Context(), tenant, v.ID)
+		h.ok(err)
+		if s := string(c.Settings.JWKS); strings.Contains(s, "serves") || strings.Contains(s, "x5u") || !strings.Contains(s, `"kid":"k1"`) {
+			t.Errorf("kept: %s", s)
+		}
+		if _, err := oidc.ParseClientKeys(c.Settings.JWKS); err != nil {
+			t.Errorf("what is kept cannot be read: %v", err)
+		}
+	}, open)
+}

@@ -1,0 +1,58 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// strangeIDs could be taken for something else than an id.
+var strangeIDs = []string{"..", ".", "%2e%2e", "%2E", ".%2e", "%00", "a%00b", "%ff", "%0a", "%7f", "%C2%85", "..%2F..%2Flivez", "%2F..%2F", "%2F%2F",
+	"https:%2F%2Fapp.example.org%2Fclient.json", "https:%2F%2Fapp.example.org%2F..%2Fx", "%252e%252e", "%5c..%5c", "x%3Fy", "x%23y", "x;y", strings.Repeat("a", 300), strings.Repeat("%2F", 300)}
+
+// The table is walked with them: each is an id that is not there, or nothing at all, and
+// never another route or a fault.
+func TestRepair_S9_StrangeIDs(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, sc store.Config) {
+		h := newHouseOn(t, sc, func(c *Config) { c.AccessLog = false })
+		c, secret, err := h.cfg.OIDC.CreateClient(t.Context(), auth.DefaultTenant, oidc.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}}, system)
+		h.ok(err)
+		r := request(http.MethodPost, oidc.TokenPath, "grant_type=client_credentials", "Content-Type: application/x-www-form-urlencoded")
+		r.SetBasicAuth(string(c.ID), secret.Reveal())
+		admin := bearer(h.tokens(h.do(r)))
+		person := bearer(h.signedIn("alice@example.com"))
+
+		walked := 0
+		for _, rt := range h.table {
+			before, after, ok := strings.Cut(rt.path, "{")
+			_, after, named := strings.Cut(after, "}")
+			if !ok || !named || strings.HasSuffix(rt.path, "{$}") {
+				continue
+			}
+			walked++
+			who := person
+			if rt.who.name == "admin" {
+				who = admin
+			}
+			for _, id := range strangeIDs {
+				if r := h.do(request(rt.method, before+id+after, "", who)); r.StatusCode < 400 || r.StatusCode >= 500 {
+					t.Errorf("%s %s with %s: %d %s", rt.method, rt.path, id, r.StatusCode, r.body)
+				}
+			}
+		}
+		if walked < 10 {
+			t.Errorf("only %d routes have an id", walked)
+		}
+		for _, id := range strangeIDs { // a tenant is an id too
+			if r := h.get("/t/"+id+"/api/v1/me", person); r.StatusCode != 404 {
+				t.Errorf("tenant %s: %d", id, r.StatusCode)
+			}
+		}
+	})
+}
