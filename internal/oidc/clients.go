@@ -91,6 +91,9 @@ func Version(c auth.Client) string {
 // party stay what they were. A client that proves itself by a secret from now on and
 // has none gets one; one that does so no more loses it.
 func (s *Service) UpdateClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, version string, actor auth.Actor, fn func(*Registration) error) (auth.Client, secret.Text, error) {
+	if id == auth.FirstParty {
+		return auth.Client{}, "", builtIn()
+	}
 	before, err := s.Client(ctx, tenant, id)
 	if err != nil {
 		return auth.Client{}, "", err
