@@ -2,40 +2,51 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/watchword-auth/watchword/internal/account"
-	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/fault"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/server"
 )
 
-type devCmd struct{}
+type devCmd struct {
+	Public bool `help:"Take a listener and an issuer that others reach, as in a container. Whoever reaches it can read all mail."`
+}
 
-// devAdmin is the administrator that development mode makes.
-const devAdmin = "admin@example.test"
+// devAdmin is the administrator that development mode makes, devUser the user that its
+// printed commands register.
+const (
+	devAdmin = "admin@example.test"
+	devUser  = "alice@example.test"
+)
 
 // Run serves for development until it is interrupted.
-func (devCmd) Run(e *env) error {
+func (c devCmd) Run(e *env) error {
 	cfg, err := e.load()
 	if err != nil {
 		return err
 	}
-	if err := cfg.Validate(config.Dev); err != nil {
+	mode := config.Dev
+	if c.Public {
+		mode = config.DevPublic
+		publish(cfg)
+	}
+	if err := cfg.Validate(mode); err != nil {
 		return err
 	}
-	if err := devDefaults(cfg, true); err != nil {
+	if err := devKey(cfg, true); err != nil {
 		return err
 	}
+	folder := devFolder{Issuer: cfg.BaseURL(), Manage: cfg.Manage, Public: c.Public}
+	folder.lend(cfg)
 	if !set(cfg, "log.format") {
 		cfg.Log.Format = "text"
 	}
@@ -51,25 +62,52 @@ func (devCmd) Run(e *env) error {
 	defer stop()
 	var failed error
 	err = s.Run(ctx, func(_, manage string) {
+		folder.Manage = manage
 		// Made once the listeners are open: a start that fails must not use up the one
 		// time at which the password is shown.
-		password, err := makeAdmin(ctx, s)
-		if err != nil {
-			if e.ctx.Err() == nil { // else somebody ended us, which is no failure
-				failed = fmt.Errorf("make the administrator: %w", err)
+		w := welcome{devFolder: folder, data: cfg.Data, listen: cfg.Listen}
+		failed = errors.Join(folder.write(cfg.Data), w.prepare(ctx, s))
+		if failed != nil {
+			if e.ctx.Err() != nil { // somebody ended us, which is no failure
+				failed = nil
 			}
 			stop()
 			return
 		}
-		welcome(e.Out, cfg.BaseURL(), manage, cfg.Data, password)
+		w.print(e.Out)
 	})
 	return errors.Join(failed, err)
 }
 
-// devDefaults fills in the master key that nobody set: it lies beside the
-// database. Only "watchword dev" makes that key; the commands that manage a
-// development server borrow it.
-func devDefaults(cfg *config.Config, create bool) error {
+// publish fills in where a development server that others reach listens, and what it
+// calls itself when nobody says so: what a container's published port is on this machine.
+func publish(cfg *config.Config) {
+	if !set(cfg, "listen") {
+		cfg.Listen = ":8080"
+	}
+	host, port, err := net.SplitHostPort(cfg.Listen)
+	if ip, _ := netip.ParseAddr(host); cfg.Issuer == "" && err == nil && (host == "" || ip.IsUnspecified()) {
+		cfg.Issuer = "http://127.0.0.1:" + port
+	}
+}
+
+// devDefaults lends a command what the development server in the data folder has, if
+// there is one: its master key, and where it is.
+func devDefaults(cfg *config.Config) error {
+	if err := devKey(cfg, false); err != nil {
+		return err
+	}
+	folder, err := readDevFolder(cfg.Data)
+	if err != nil {
+		return err
+	}
+	folder.lend(cfg)
+	return nil
+}
+
+// devKey fills in the master key that nobody set: it lies beside the database. Only
+// "watchword dev" makes that key.
+func devKey(cfg *config.Config, create bool) error {
 	path := filepath.Join(cfg.Data, "dev-master-key")
 	if !cfg.MasterKey.IsZero() || !create && !exists(path) {
 		return nil
@@ -101,57 +139,4 @@ func set(cfg *config.Config, key string) bool {
 		}
 	}
 	return false
-}
-
-// makeAdmin makes the administrator at the first start and returns the password,
-// which is shown once and kept nowhere.
-func makeAdmin(ctx context.Context, s *server.Server) (string, error) {
-	_, err := s.Accounts.Find(ctx, auth.DefaultTenant, devAdmin)
-	if auth.KindOf(err) != auth.KindNotFound {
-		return "", err
-	}
-	password := strings.ToLower(rand.Text()[:20])
-	a, err := s.Accounts.Create(ctx, auth.DefaultTenant, account.Creation{Email: devAdmin, Password: password, Name: "Administrator", Verified: true}, auth.System)
-	if err != nil {
-		return "", err
-	}
-	return password, s.Access.Assign(ctx, auth.DefaultTenant, a.ID, auth.AdminRole, auth.System)
-}
-
-// welcome prints the ready line, the links and the way to a first token.
-func welcome(out io.Writer, issuer, manage, data, password string) {
-	admin := devAdmin + "  (its password was shown at the first start)"
-	login := "Get a token (the administrator's password was shown at the first start; set another with: watchword user password " + devAdmin + " --password-stdin):"
-	if password != "" {
-		admin = devAdmin + "  password " + password + "  (shown only now)"
-		login = "Your first token:"
-	} else {
-		password = "THE-PASSWORD"
-	}
-	fmt.Fprintf(out, `
-Watchword is ready.
-
-  issuer    %[1]s
-  mailbox   %[1]s/dev/mailbox
-  API       %[1]s/api/v1/openapi.json
-  metrics   http://%[2]s/metrics
-  admin     %[3]s
-
-%[4]s
-
-  curl -s %[1]s/api/v1/login -H 'Content-Type: application/json' \
-    -d '{"email":"%[5]s","password":"%[6]s"}'
-
-A person of your own: register, confirm by the link in the mailbox, sign in:
-
-  curl -s %[1]s/api/v1/register -H 'Content-Type: application/json' \
-    -d '{"email":"alice@example.test","password":"plain-sailing-42"}'
-  LINK=$(curl -s %[1]s/dev/mailbox.json | grep -o 'wwl_[A-Za-z0-9_-]*' | head -n 1)
-  curl -s %[1]s/api/v1/verify-email -H 'Content-Type: application/json' -d "{\"token\":\"$LINK\"}"
-  curl -s %[1]s/api/v1/login -H 'Content-Type: application/json' \
-    -d '{"email":"alice@example.test","password":"plain-sailing-42"}'
-
-Stop with Ctrl-C. Everything is kept in %[7]s. For production see: watchword doctor
-
-`, issuer, manage, admin, login, devAdmin, password, data)
 }

@@ -37,7 +37,7 @@ func (c doctorCmd) Run(e *env) error {
 		mode = config.Dev
 	}
 	if c.Dev {
-		if err := devDefaults(cfg, false); err != nil {
+		if err := devDefaults(cfg); err != nil {
 			return err
 		}
 	}

@@ -46,7 +46,7 @@ func (e *env) open(fn func(*server.Server) error) error {
 	if err != nil {
 		return err
 	}
-	if err := devDefaults(cfg, false); err != nil {
+	if err := devDefaults(cfg); err != nil {
 		return err
 	}
 	if cfg.MasterKey.IsZero() {

@@ -14,6 +14,9 @@ func (healthcheckCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if err := devDefaults(cfg); err != nil {
+		return err
+	}
 	client := http.Client{Timeout: 3 * time.Second}
 	req, err := http.NewRequestWithContext(e.ctx, http.MethodGet, "http://"+cfg.Manage+"/readyz", nil)
 	if err != nil {

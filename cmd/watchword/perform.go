@@ -52,7 +52,7 @@ func (c asking) party(e *env) (*party, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := devDefaults(cfg, false); err != nil {
+	if err := devDefaults(cfg); err != nil {
 		return nil, err
 	}
 	secret, err := c.secret(e)

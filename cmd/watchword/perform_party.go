@@ -40,7 +40,7 @@ type party struct {
 func newParty(ctx context.Context, issuer, id, secret string, bound bool) (*party, error) {
 	p := &party{id: id, secret: secret}
 	if err := fetch(ctx, issuer+"/.well-known/openid-configuration", &p.provider); err != nil {
-		return nil, fmt.Errorf("ask %s who it is: %w", issuer, err)
+		return nil, fmt.Errorf("ask %s who it is: %w; another server is given by --issuer, or by --data with the folder of a development server", issuer, err)
 	}
 	if p.Issuer != issuer || p.Token == "" {
 		return nil, fmt.Errorf("%s calls itself %q", issuer, p.Issuer)

@@ -20,12 +20,14 @@ const (
 	Serve Mode = "serve"
 	// Dev is one developer's machine: everything is made up, nothing is public.
 	Dev Mode = "dev"
+	// DevPublic is Dev inside a container or for a team: others reach it.
+	DevPublic Mode = "dev --public"
 )
 
 // Validate judges the whole configuration. Its error joins a *Problem for every
 // mistake; mistakes that Load has reported are not reported again.
 func (c *Config) Validate(mode Mode) error {
-	v := &validator{Config: c}
+	v := &validator{Config: c, mode: mode}
 	v.listeners()
 	v.issuer()
 	v.tls()
@@ -41,6 +43,7 @@ func (c *Config) Validate(mode Mode) error {
 		v.serve()
 	case Dev:
 		v.dev()
+	case DevPublic:
 	default:
 		return fmt.Errorf("validate for %q: unknown mode", mode)
 	}
@@ -49,6 +52,7 @@ func (c *Config) Validate(mode Mode) error {
 
 type validator struct {
 	*Config
+	mode     Mode
 	problems problems
 }
 
@@ -118,7 +122,7 @@ func (v *validator) issuer() {
 	switch {
 	case err != nil:
 		v.wrong("issuer", err.Error(), fix)
-	case u.Scheme == "http" && !loopback(u.Host):
+	case u.Scheme == "http" && !loopback(u.Host) && v.mode != DevPublic:
 		v.wrong("issuer", "is not https", "use https; http is for this machine alone")
 	case u.Scheme == "http" && v.TLS.Enabled():
 		v.wrong("issuer", "is http, but the listener speaks https", "set it to https://"+u.Host)
@@ -325,11 +329,11 @@ func (v *validator) dev() {
 	for _, l := range v.addresses() {
 		if !loopback(l.addr) {
 			v.wrong(l.key, l.addr+" is public, and a development server is open to everyone who reaches it",
-				"listen on 127.0.0.1, or use watchword serve")
+				"listen on 127.0.0.1, or use watchword serve; in a container: watchword dev --public")
 		}
 	}
 	if u, err := url.Parse(v.Issuer); v.Issuer != "" && (err != nil || !loopback(u.Host)) {
 		v.wrong("issuer", "is public, and a development server is open to everyone who reaches it",
-			"leave it out, or use watchword serve")
+			"leave it out, or use watchword serve; in a container: watchword dev --public")
 	}
 }

@@ -25,8 +25,8 @@ import (
 
 // The refusals. What is returned wraps one of them, or is a fault of the network.
 var (
-	ErrAddress  = errors.New("this address is not on the public network")
-	ErrURL      = errors.New("only https:// addresses with a host and without credentials are asked")
+	ErrAddress  = errors.New("this address is not on the public network; its network can be allowed in outbound.allow")
+	ErrURL      = errors.New("only https:// addresses with a host and without credentials are asked; plain http needs an address in outbound.allow")
 	ErrTooLarge = errors.New("the answer is too large")
 	ErrRedirect = errors.New("the answer is a redirect, which is not followed")
 )
@@ -130,21 +130,22 @@ func (c *Client) Check(url string) error {
 		return ErrURL
 	}
 	host := strings.ToLower(strings.TrimSuffix(req.URL.Hostname(), "."))
-	addr, err := netip.ParseAddr(host)
-	switch {
-	case err == nil:
-		addr = addr.WithZone("").Unmap()
-	case host == "localhost" || strings.HasSuffix(host, ".localhost"):
-		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	case number(host):
+	switch addr, known := literal(host); {
+	case known && !c.allowed(addr) && !Public(addr):
 		return ErrAddress
-	default:
-		return nil
-	}
-	if !c.allowed(addr) && !Public(addr) {
+	case !known && number(host):
 		return ErrAddress
 	}
 	return nil
+}
+
+// literal is the address that a host stands for without being looked up.
+func literal(host string) (addr netip.Addr, known bool) {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
+	}
+	addr, err := netip.ParseAddr(host)
+	return addr.WithZone("").Unmap(), err == nil
 }
 
 // number reports whether some readers take the host for an address written in an odd
@@ -167,8 +168,8 @@ func (c *Client) proper(r *http.Request) bool {
 	if u.Scheme == "https" {
 		return true
 	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	return u.Scheme == "http" && err == nil && c.allowed(addr.Unmap())
+	addr, known := literal(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")))
+	return u.Scheme == "http" && known && c.allowed(addr)
 }
 
 // cause takes off the layer of net/http that repeats the URL, which may hold a
