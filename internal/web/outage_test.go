@@ -29,3 +29,30 @@ func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing
 		h.want(h.get(path), 200, "")
 	}
 }
+
+// The database is away when the tenant is asked for, and back when its keys are.
+func TestRepair_S17_StrangersTenantsAreNeitherAnsweredNorRemembered(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	paths := []string{"/.well-known/jwks.json", "/.well-known/openid-configuration"}
+	for _, path := range paths {
+		h.want(h.get(path), 200, "")
+	}
+	before := len(h.documents.known)
+	h.away.Store(h.now.Add(lastingAgain).UnixNano()) // it did not answer a moment ago
+	for i := range 3 {
+		for _, path := range paths {
+			r := h.want(h.get(fmt.Sprintf("/t/stranger-%d%s", i, path)), 503, "")
+			if cc := r.Header.Get("Cache-Control"); cc != "no-store" {
+				t.Errorf("%s: Cache-Control %q", path, cc)
+			}
+		}
+	}
+	if n := len(h.documents.known); n != before {
+		t.Errorf("%d documents are remembered, %d before", n, before)
+	}
+	h.advance(time.Millisecond)
+	for _, path := range paths {
+		h.want(h.get(path), 200, "")
+	}
+}

@@ -14,33 +14,38 @@ import (
 )
 
 func (s *Server) metadata(ex *exchange, r *http.Request) error {
-	key := documentKey{"metadata", ex.tenant.ID}
-	if ex.unseen { // the database is away: what was said last, if anything
-		if d := s.documents.of(key, nil); d != nil {
-			return d.write(ex, r, s.maxAge)
-		}
-	}
-	body := encodeJSON(s.cfg.OIDC.Metadata(ex.tenant))
-	d := s.documents.of(key, body)
-	if d == nil {
-		d = newDocument(body)
-		// While the database is away the tenant is only a stranger's word for one.
-		if !ex.unseen {
-			s.documents.learn(key, d)
-		}
-	}
-	return d.write(ex, r, s.maxAge)
+	return s.publish(ex, r, "metadata", func() ([]byte, error) { return encodeJSON(s.cfg.OIDC.Metadata(ex.tenant)), nil })
 }
 
 func (s *Server) jwks(ex *exchange, r *http.Request) error {
-	set, err := s.cfg.Keys.JWKS(r.Context(), ex.tenant.ID)
-	if err != nil {
-		return fmt.Errorf("published keys: %w", err)
+	return s.publish(ex, r, "jwks", func() ([]byte, error) {
+		set, err := s.cfg.Keys.JWKS(r.Context(), ex.tenant.ID)
+		if err != nil {
+			return nil, fmt.Errorf("published keys: %w", err)
+		}
+		return set, nil
+	})
+}
+
+// publish answers with a public document of the tenant. While the database is away it
+// answers with what was said last: a tenant of which nothing is known is only a
+// stranger's word for one, so nothing is said or remembered of it.
+func (s *Server) publish(ex *exchange, r *http.Request, name string, body func() ([]byte, error)) error {
+	key := documentKey{name, ex.tenant.ID}
+	if ex.unseen {
+		d := s.documents.of(key, nil)
+		if d == nil {
+			return auth.Unavailable(errAway, lastingAgain)
+		}
+		return d.write(ex, r, s.maxAge)
 	}
-	key := documentKey{"jwks", ex.tenant.ID}
-	d := s.documents.of(key, set)
+	text, err := body()
+	if err != nil {
+		return err
+	}
+	d := s.documents.of(key, text)
 	if d == nil {
-		d = newDocument(set)
+		d = newDocument(text)
 		s.documents.learn(key, d)
 	}
 	return d.write(ex, r, s.maxAge)
