@@ -39,6 +39,11 @@ func (l Lifetimes) Or(d Lifetimes) Lifetimes {
 	}
 }
 
+// Longest is how long anything that a sign-in began can go on.
+func (l Lifetimes) Longest() time.Duration {
+	return max(l.SessionAbsolute, l.RefreshAbsolute, l.Remember)
+}
+
 // spans are Lifetimes as JSON has them.
 type spans struct {
 	Access          span `json:"access,omitempty"`

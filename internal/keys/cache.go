@@ -24,6 +24,7 @@ import (
 type snapshot struct {
 	at      time.Time
 	signers []*signer // the newest last
+	missing []string  // algorithms without a key
 }
 
 // entry is a tenant's place in the cache.
@@ -121,6 +122,11 @@ func (r *Ring) load(ctx context.Context, tenant auth.TenantID, older *snapshot) 
 	for _, k := range list {
 		snap.signers = append(snap.signers, r.reopen(tenant, k, older))
 	}
+	for _, alg := range Algorithms {
+		if !present(list, alg, snap.at) {
+			snap.missing = append(snap.missing, alg)
+		}
+	}
 	return snap, nil
 }
 
@@ -171,9 +177,24 @@ func expired(k auth.SigningKey, now time.Time) bool {
 	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
 }
 
-// JWKS is the tenant's key set (RFC 7517 §5): public members only, with the next
-// key in it before it is used.
+// JWKS is the key set that a tenant publishes (RFC 7517 §5): public members only, with
+// the next key in it before it is used, and with a key of every algorithm. It makes
+// those that are missing; while that fails, it is what there is. A tenant that does not
+// exist has an empty one.
 func (r *Ring) JWKS(ctx context.Context, tenant auth.TenantID) ([]byte, error) {
+	snap, err := r.snapshot(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	if len(snap.missing) > 0 {
+		r.complete(ctx, tenant, snap.missing)
+	}
+	return r.Public(ctx, tenant)
+}
+
+// Public is the key set as it is: for verifiers in this process, which need no key
+// before it signs.
+func (r *Ring) Public(ctx context.Context, tenant auth.TenantID) ([]byte, error) {
 	snap, err := r.snapshot(ctx, tenant)
 	if err != nil {
 		return nil, err
@@ -192,4 +213,28 @@ func (r *Ring) JWKS(ctx context.Context, tenant auth.TenantID) ([]byte, error) {
 	}
 	out.WriteString("]}")
 	return out.Bytes(), nil
+}
+
+// PublicKey is the JWK with which this tenant's ID Tokens of any age can be verified
+// that may come back as hints: of a key that is published, or was removed since.
+// ErrNotFound for every other.
+func (r *Ring) PublicKey(ctx context.Context, tenant auth.TenantID, id auth.KeyID) ([]byte, error) {
+	snap, err := r.snapshot(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range snap.signers {
+		if s.key.ID == id {
+			return s.key.Public, nil
+		}
+	}
+	var k auth.SigningKey
+	err = r.db.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		k, err = tx.RetiredKey(id)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read retired key: %w", err)
+	}
+	return k.Public, nil
 }

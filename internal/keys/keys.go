@@ -7,6 +7,11 @@
 //	created ── PublishAhead ──► active ── RotateEvery ──► retired ── KeepFor ──► removed
 //	└──────────────────────── published in the JWKS ─────────────────────────┘
 //
+// The first key of an algorithm has no predecessor that could sign meanwhile. So a key
+// set is published only when it has a key of every algorithm, and a first key never
+// appears after that. The public half of a removed key is kept for the ID Tokens that
+// come back as hints.
+//
 // Private halves lie in the database sealed under the master key; a copy of the
 // database alone cannot sign. The ring keeps opened keys in memory and looks at
 // the database again every few seconds, never for each signature. It does not
@@ -16,6 +21,7 @@ package keys
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +38,9 @@ const (
 	EdDSA = "EdDSA"
 )
 
+// Algorithms are those that every tenant has a key of.
+var Algorithms = []string{RS256, ES256, EdDSA}
+
 // Config describes a Ring. Zero values take the documented defaults.
 type Config struct {
 	DB  *store.DB
@@ -46,7 +55,10 @@ type Config struct {
 	// KeepFor is how long a key stays published after it signed last; 25 hours. It
 	// is stretched where a tenant's tokens live longer.
 	KeepFor time.Duration
-	Log     *slog.Logger
+	// Lifetimes hold where a tenant's settings say nothing: the public half of a removed
+	// key is kept as long as a session that it signed for. Zero fields: 30 days.
+	Lifetimes auth.Lifetimes
+	Log       *slog.Logger
 }
 
 // Ring holds the signing keys of every tenant. It is safe for concurrent use.
@@ -58,11 +70,13 @@ type Ring struct {
 	ahead    time.Duration
 	keep     time.Duration
 	ttl      time.Duration // how long a look at the database is good for
+	lives    auth.Lifetimes
 	log      *slog.Logger
 	tenants  sync.Map // auth.TenantID → *entry
 	looks    singleflight.Group
 	reserve  reserve
 	ensuring singleflight.Group // by tenant and algorithm
+	resting  sync.Map           // auth.TenantID → time.Time; its key set is not completed again before that
 }
 
 const (
@@ -74,7 +88,7 @@ const (
 
 // New returns a Ring. It reads nothing yet.
 func New(cfg Config) *Ring {
-	r := &Ring{db: cfg.DB, now: cfg.Now, alg: cfg.Algorithm, log: cfg.Log,
+	r := &Ring{db: cfg.DB, now: cfg.Now, alg: cfg.Algorithm, log: cfg.Log, lives: cfg.Lifetimes.Or(auth.Lifetimes{Remember: 30 * 24 * time.Hour}),
 		rotate: cfg.RotateEvery, ahead: cfg.PublishAhead, keep: cfg.KeepFor}
 	if r.now == nil {
 		r.now = time.Now
@@ -102,7 +116,7 @@ func New(cfg Config) *Ring {
 func (r *Ring) Algorithm() string { return r.alg }
 
 // Known reports whether alg is an algorithm that the ring can sign with.
-func Known(alg string) bool { return alg == ES256 || alg == RS256 || alg == EdDSA }
+func Known(alg string) bool { return slices.Contains(Algorithms, alg) }
 
 // List returns the tenant's keys, the newest last, without their private halves.
 func (r *Ring) List(ctx context.Context, tenant auth.TenantID) ([]auth.SigningKey, error) {

@@ -67,7 +67,7 @@ func sign(t testing.TB, r *keys.Ring, alg string) string {
 
 func published(t testing.TB, r *keys.Ring) jose.JSONWebKeySet {
 	t.Helper()
-	raw, err := r.JWKS(t.Context(), auth.DefaultTenant)
+	raw, err := r.Public(t.Context(), auth.DefaultTenant)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,31 @@ func (r *Ring) Ensure(ctx context.Context, tenant auth.TenantID, alg string) err
 	return err
 }
 
+// complete makes the keys that a tenant's key set lacks, unless the tenant does not
+// exist, the database is away, or this node cannot open the keys that are there. After a
+// failure it rests for a while: keys are dear, and anybody may ask for the set.
+func (r *Ring) complete(ctx context.Context, tenant auth.TenantID, missing []string) {
+	now := r.now()
+	if until, ok := r.resting.Load(tenant); ok && now.Before(until.(time.Time)) {
+		return
+	}
+	err := r.db.Read(ctx, tenant, func(tx *store.Tx) error {
+		_, err := tx.Self()
+		return err
+	})
+	if err != nil || r.Ready(ctx, tenant) != nil {
+		return
+	}
+	for _, alg := range missing {
+		if err := r.Ensure(ctx, tenant, alg); err != nil {
+			r.resting.Store(tenant, now.Add(r.ttl))
+			r.log.Warn("a key set is published without a key of every algorithm", "tenant", tenant, "algorithm", alg, "error", err)
+			return
+		}
+	}
+	r.resting.Delete(tenant)
+}
+
 func (r *Ring) ensure(ctx context.Context, tenant auth.TenantID, alg string) error {
 	r.forget(tenant)
 	if snap, err := r.snapshot(ctx, tenant); err != nil {
@@ -188,7 +213,7 @@ func (r *Ring) tend(ctx context.Context, tenant auth.TenantID) error {
 			return err
 		}
 	}
-	for _, alg := range []string{ES256, RS256, EdDSA} {
+	for _, alg := range Algorithms {
 		if newest, ok := newestOf(list, alg); !ok || !r.due(newest, now) {
 			continue
 		}
@@ -205,16 +230,26 @@ func (r *Ring) due(newest auth.SigningKey, now time.Time) bool {
 	return now.Sub(newest.ActiveAt) >= r.rotate-r.ahead && !now.Before(newest.ActiveAt)
 }
 
-// remove forgets the keys whose last token is dead.
+// remove forgets the keys whose last token is dead. Their public halves are kept for
+// hints as long as a session may go on that they signed for.
 func (r *Ring) remove(ctx context.Context, tenant auth.TenantID) error {
 	err := r.db.Write(ctx, tenant, func(tx *store.Tx) error {
 		list, err := tx.SigningKeys()
 		if err != nil {
 			return err
 		}
+		t, err := tx.Self()
+		if err != nil {
+			return err
+		}
 		for _, k := range list {
 			if !expired(k, tx.Now) {
 				continue
+			}
+			if until := k.RetiredAt.Add(t.Settings.Lifetimes.Or(r.lives).Longest()); until.After(tx.Now) {
+				if err := tx.InsertRetiredKey(k, until); err != nil {
+					return err
+				}
 			}
 			if err := tx.DeleteSigningKey(k.ID); err != nil {
 				return err

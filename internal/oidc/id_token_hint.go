@@ -29,8 +29,8 @@ var hintAlgorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDS
 
 const maxHint = 16 << 10
 
-// readHint verifies an ID Token with the issuer's own published keys. Its age does not
-// matter: it says whom the client means and proves nothing (OpenID Connect Core
+// readHint verifies an ID Token with the issuer's own keys, also those that signed it
+// long ago. Its age does not matter: it says whom the client means and proves nothing (OpenID Connect Core
 // §3.1.2.1, RP-Initiated Logout §2). errNotOurs when it is anything else.
 func (s *Service) readHint(ctx context.Context, tenant auth.TenantID, raw string) (tokenHint, error) {
 	if len(raw) > maxHint {
@@ -45,19 +45,20 @@ func (s *Service) readHint(ctx context.Context, tenant auth.TenantID, raw string
 	if typ, _ := h.ExtraHeaders[jose.HeaderType].(string); typ != "" && !strings.EqualFold(typ, "jwt") {
 		return tokenHint{}, errNotOurs
 	}
-	encoded, err := s.cfg.Keys.JWKS(ctx, tenant)
-	if err != nil {
+	encoded, err := s.cfg.Keys.PublicKey(ctx, tenant, auth.KeyID(h.KeyID))
+	switch {
+	case errors.Is(err, auth.ErrNotFound):
+		return tokenHint{}, errNotOurs
+	case err != nil:
 		return tokenHint{}, fmt.Errorf("read signing keys: %w", err)
 	}
-	var set jose.JSONWebKeySet
-	if err := json.Unmarshal(encoded, &set); err != nil {
-		return tokenHint{}, fmt.Errorf("read our own key set: %w", err)
+	var k jose.JSONWebKey
+	if err := json.Unmarshal(encoded, &k); err != nil {
+		return tokenHint{}, fmt.Errorf("read our own key: %w", err)
 	}
-	for _, k := range set.Key(h.KeyID) {
-		var hint tokenHint
-		if k.Algorithm == h.Algorithm && parsed.Claims(k.Key, &hint) == nil && hint.Issuer == tenant.Issuer(s.cfg.Base) && hint.Subject != "" {
-			return hint, nil
-		}
+	var hint tokenHint
+	if k.Algorithm != h.Algorithm || parsed.Claims(k.Key, &hint) != nil || hint.Issuer != tenant.Issuer(s.cfg.Base) || hint.Subject == "" {
+		return tokenHint{}, errNotOurs
 	}
-	return tokenHint{}, errNotOurs
+	return hint, nil
 }

@@ -171,7 +171,7 @@ func (h *house) logoutToken(t *testing.T, raw string, c auth.Client, sid auth.Se
 	if typ := parsed.Headers[0].ExtraHeaders[jose.HeaderType]; typ != "logout+jwt" {
 		t.Errorf("typ %v", typ)
 	}
-	encoded, err := h.keys.JWKS(t.Context(), tenant)
+	encoded, err := h.keys.Public(t.Context(), tenant)
 	h.ok(err)
 	var set jose.JSONWebKeySet
 	h.ok(json.Unmarshal(encoded, &set))

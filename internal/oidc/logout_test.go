@@ -247,14 +247,22 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 			"changed signature": flip(good), "cut": good[:20], "no JWT": "x", "too long": strings.Repeat("x", 20000),
 			"alg none":       "eyJhbGciOiJub25lIn0." + parts[1] + ".",
 			"another issuer": say(keys.RS256, "JWT", with(body, "iss", base+"/t/other")),
-			"no audience":    say(keys.RS256, "JWT", with(body, "aud", []string{})),
 			"access token":   say(keys.RS256, "at+jwt", body),
 			"logout token":   say(keys.RS256, "logout+jwt", body),
 		} {
+			// It says nothing, so the person is asked, and nobody answers for the redirect.
 			step, err := v.logout("id_token_hint", raw, "post_logout_redirect_uri", goodbye)
-			h.shown(name, step, err)
+			if err != nil || step.Kind != oidc.LogoutConfirm || step.Location != "" || step.Client.ID != "" {
+				t.Errorf("%s: %+v, %v", name, step, err)
+				continue
+			}
+			if !h.goesOn(sid) {
+				t.Errorf("%s: logged out without being asked", name)
+			}
 		}
-		step, err := v.logout("id_token_hint", good, "client_id", string(other.ID), "post_logout_redirect_uri", goodbye)
+		step, err := v.logout("id_token_hint", say(keys.RS256, "JWT", with(body, "aud", []string{})), "post_logout_redirect_uri", goodbye)
+		h.shown("no audience", step, err)
+		step, err = v.logout("id_token_hint", good, "client_id", string(other.ID), "post_logout_redirect_uri", goodbye)
 		h.shown("aud is not client_id", step, err)
 		step, err = v.logout("client_id", "nobody", "post_logout_redirect_uri", goodbye)
 		h.shown("unknown client", step, err)
@@ -268,6 +276,51 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 		}
 		if !h.goesOn(sid) {
 			t.Error("logged out")
+		}
+	})
+}
+
+// A key rotation leaves the ID Tokens of sessions that go on of use as hints.
+func TestRepair_S19_HintsOutliveTheirKey(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(leaves)
+		hint := h.idToken(c, h.alice)
+		h.ok(h.keys.Rotate(t.Context(), tenant, keys.RS256, auth.System))
+		h.clock.Advance(50 * time.Hour)
+		h.ok(h.keys.Tend(t.Context()))
+		v := h.visitor()
+		sid := v.signIn(h.alice)
+
+		step, err := v.ask(request(c, "prompt", "none", "id_token_hint", hint)...)
+		if err != nil || step.Answer == nil || step.Answer.Get("error") == "invalid_request" {
+			t.Errorf("prompt=none: %+v, %v", step, err)
+		}
+		out, err := v.logout("id_token_hint", hint, "post_logout_redirect_uri", goodbye)
+		if err != nil || out.Kind != oidc.LogoutRedirect || h.goesOn(sid) {
+			t.Errorf("log-out: %+v, %v", out, err)
+		}
+	})
+}
+
+func TestRepair_S19_HintThatCannotBeCheckedLeadsToThePageThatAsks(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(leaves)
+		hint := h.idToken(c, h.alice)
+		h.ok(h.keys.Rotate(t.Context(), tenant, keys.RS256, auth.System))
+		h.clock.Advance(50 * time.Hour)
+		h.ok(h.keys.Tend(t.Context()))
+		h.clock.Advance(40 * 24 * time.Hour)
+		v := h.visitor()
+		sid := v.signIn(h.alice)
+
+		step, err := v.logout("id_token_hint", hint, "client_id", string(c.ID), "post_logout_redirect_uri", goodbye)
+
+		if err != nil || step.Kind != oidc.LogoutConfirm || !h.goesOn(sid) {
+			t.Fatalf("%+v, %v", step, err)
+		}
+		step, err = h.ConfirmLogout(t.Context(), oidc.LogoutAnswer{Tenant: tenant, Pending: step.Pending, CSRF: step.CSRF, Browser: v.b})
+		if err != nil || step.Kind != oidc.LogoutRedirect || h.goesOn(sid) {
+			t.Errorf("after the person's yes: %+v, %v", step, err)
 		}
 	})
 }

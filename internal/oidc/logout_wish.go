@@ -42,8 +42,8 @@ func (w wish) end(step LogoutStep) LogoutStep {
 	return step
 }
 
-// wish reads a request and checks everything in it: nothing is sent twice; the hint is an ID Token of this
-// issuer, however old; client_id is its audience; the redirect is registered for that
+// wish reads a request and checks everything in it: nothing is sent twice; client_id is the audience of the hint, if
+// that is an ID Token of this issuer, however old; the redirect is registered for that
 // client, letter by letter. A redirect without a client is dropped: nobody answers for
 // it.
 func (s *Service) wish(ctx context.Context, in LogoutInput) (wish, auth.Client, error) {
@@ -86,7 +86,7 @@ func (s *Service) hinted(ctx context.Context, tenant auth.TenantID, raw string, 
 	hint, err := s.readHint(ctx, tenant, raw)
 	switch {
 	case errors.Is(err, errNotOurs):
-		return logoutPage("id_token_hint is not an ID Token of this issuer")
+		return nil // the same as none: the person is asked
 	case err != nil:
 		return err
 	case w.Client == "" && len(hint.Audience) == 1:

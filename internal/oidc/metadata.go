@@ -74,7 +74,7 @@ var (
 )
 
 // signingAlgorithms are those with which we sign what clients read.
-var signingAlgorithms = []string{keys.RS256, keys.ES256, keys.EdDSA}
+var signingAlgorithms = keys.Algorithms
 
 // tokenClaims are in ID Tokens, besides those about the person.
 var tokenClaims = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"}

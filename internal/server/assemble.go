@@ -104,7 +104,7 @@ func (s *Server) openServices(ctx context.Context) error {
 	s.measure()
 	s.Keys = keys.New(keys.Config{
 		DB: s.DB, Now: s.now, Algorithm: s.cfg.Tokens.Algorithm, Log: s.log,
-		RotateEvery: s.cfg.Keys.RotateEvery, PublishAhead: s.cfg.Keys.PublishAhead,
+		RotateEvery: s.cfg.Keys.RotateEvery, PublishAhead: s.cfg.Keys.PublishAhead, Lifetimes: s.lifetimes(),
 	})
 	s.Tokens = token.New(token.Config{
 		DB: s.DB, Keys: s.Keys, Base: s.cfg.BaseURL(), Now: s.now, Lifetimes: s.lifetimes(),

@@ -27,6 +27,8 @@ func (tx *SystemTx) Sweep(r Retention, n int) (int64, error) {
 			(SELECT tenant_id, id FROM flows WHERE expires_at < $1 LIMIT $2)`, r.Brief},
 		{`DELETE FROM device_codes WHERE (tenant_id, digest) IN
 			(SELECT tenant_id, digest FROM device_codes WHERE expires_at < $1 LIMIT $2)`, r.Brief},
+		{`DELETE FROM retired_keys WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM retired_keys WHERE expires_at < $1 LIMIT $2)`, r.Brief},
 		{`DELETE FROM remembered WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM remembered WHERE expires_at < $1 LIMIT $2)`, r.Before},
 		{`DELETE FROM audit WHERE (tenant_id, id) IN

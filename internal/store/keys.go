@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
@@ -33,6 +34,21 @@ func (tx *Tx) UpdateSigningKey(k auth.SigningKey) error {
 // DeleteSigningKey forgets a key for good.
 func (tx *Tx) DeleteSigningKey(id auth.KeyID) error {
 	return must(tx.q, "DELETE FROM signing_keys WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+}
+
+// InsertRetiredKey keeps the public half of a key until it expires for good; keeping it
+// again changes nothing.
+func (tx *Tx) InsertRetiredKey(k auth.SigningKey, until time.Time) error {
+	_, err := affect(tx.q, `INSERT INTO retired_keys (tenant_id, id, alg, public, expires_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (tenant_id, id) DO NOTHING`, tx.tenant, k.ID, k.Algorithm, k.Public, millis(until))
+	return err
+}
+
+// RetiredKey is the public half of a key that InsertRetiredKey keeps and that has not
+// expired.
+func (tx *Tx) RetiredKey(id auth.KeyID) (auth.SigningKey, error) {
+	scan := func(s scanner, k *auth.SigningKey) error { return s.Scan(&k.ID, &k.Algorithm, &k.Public) }
+	return one(tx.q, scan, "SELECT id, alg, public FROM retired_keys WHERE tenant_id = $1 AND id = $2 AND expires_at > $3", tx.tenant, id, millis(tx.Now))
 }
 
 // Reseal seals every value that is still sealed under an older master key under

@@ -110,6 +110,10 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"InsertSigningKey": func(tx *store.Tx) (any, error) {
 		return nil, tx.InsertSigningKey(auth.SigningKey{ID: "x", Public: []byte{1}, Sealed: []byte{1}, CreatedAt: tx.Now, ActiveAt: tx.Now})
 	},
+	"InsertRetiredKey": func(tx *store.Tx) (any, error) {
+		return nil, tx.InsertRetiredKey(auth.SigningKey{ID: "x", Algorithm: "ES256", Public: []byte("{}")}, tx.Now.Add(time.Hour))
+	},
+	"RetiredKey": func(tx *store.Tx) (any, error) { return tx.RetiredKey("x") },
 	"UpdateSigningKey": func(tx *store.Tx) (any, error) {
 		return nil, tx.UpdateSigningKey(auth.SigningKey{ID: "x", Sealed: []byte{1}, ActiveAt: tx.Now})
 	},

@@ -236,7 +236,7 @@ func (s *Service) newGuard(ctx context.Context, what sentry) (*guard.Guard, erro
 		Issuer:   what.tenant.Issuer(s.base),
 		Audience: what.audience,
 		FetchKeys: func(ctx context.Context) ([]byte, error) {
-			return s.keys.JWKS(ctx, what.tenant)
+			return s.keys.Public(ctx, what.tenant)
 		},
 		Now:               s.now,
 		Logger:            slog.New(slog.DiscardHandler), // the ring logs what fails

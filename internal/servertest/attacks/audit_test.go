@@ -120,7 +120,7 @@ func TestAttack_OP_05_OneLineEach(t *testing.T) {
 			s.Do(t, "DELETE", api("/me/sessions/"+other), nil, bearer()).Want(t, 204)
 		}, by("anonymous", "login", "success"), by("account", "session.ended", "success"))
 		stolen := s.Login(t, bob, servertest.Password).RefreshToken
-		rotate(t, s, stolen)
+		rotate(t, s, rotate(t, s, stolen).RefreshToken)
 		quiet(t, s)
 		audited(t, s, db, &since)
 		s.Clock.Advance(time.Minute)

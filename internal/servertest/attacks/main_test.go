@@ -114,7 +114,7 @@ func ask[T any](t testing.TB, db *sql.DB, query string, args ...any) (v T) {
 // something was last seen.
 var lasting = []string{
 	"tenants", "accounts", "credentials", "clients", "sessions", "refresh_families", "single_use",
-	"permissions", "roles", "role_permissions", "assignments", "signing_keys", "settings", "consents", "device_codes", "remembered",
+	"permissions", "roles", "role_permissions", "assignments", "signing_keys", "retired_keys", "settings", "consents", "device_codes", "remembered",
 }
 
 // dump is every row of the tables as text, in a fixed order.
