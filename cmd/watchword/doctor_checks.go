@@ -58,7 +58,11 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%s answers in %s", db.Name(), took), nil
+	detail := fmt.Sprintf("%s answers in %s", db.Name(), took)
+	if db.Pooled() {
+		detail += ", through a connection pooler: statements are not prepared, and time limits are set for each transaction"
+	}
+	return detail, nil
 }
 
 // keyring holds the configured master keys, or one that opens nothing.

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 const testKey = "4AFs5sYQYJ2nkBXgsEpDWSoC8QrmA1VnAx7OdYhGLks="
@@ -110,6 +112,18 @@ func TestRepair_N7_DoctorComparesTheIssuer(t *testing.T) {
 			wantFinding(t, examine(t, "WATCHWORD_ISSUER="+c.issuer), "issuer", c.ok, c.words)
 		})
 	}
+}
+
+// TestRepair_B7_DoctorNamesThePooler: what stands in front of PostgreSQL is said.
+func TestRepair_B7_DoctorNamesThePooler(t *testing.T) {
+	t.Parallel()
+	database := storetest.Postgres(t)
+	if got := examine(t, "WATCHWORD_DATABASE="+database)["database"]; strings.Contains(got.Detail, "pooler") {
+		t.Errorf("without a pooler: %+v", got)
+	}
+	storetest.Poolers(t, func(t *testing.T, through func(string) string) {
+		wantFinding(t, examine(t, "WATCHWORD_DATABASE="+through(database)), "database", true, "through a connection pooler")
+	})
 }
 
 // Redis on a distant machine is slow to connect to and quick to answer.

@@ -81,228 +81,232 @@ func checkClients(t *testing.T, tx *store.Tx) {
 // TestContract walks through every statement on both databases.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		db := storetest.Open(t, cfg)
-		var acc auth.Account
-		check := func(name string, err error) {
-			t.Helper()
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
+	storetest.Each(t, contract)
+}
+
+// contract walks through every statement.
+func contract(t *testing.T, cfg store.Config) {
+	t.Helper()
+	db := storetest.Open(t, cfg)
+	var acc auth.Account
+	check := func(name string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
 		}
-		err := db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
-			acc = newAccount(t, tx, "Alice@Example.test")
-			check("touch", tx.TouchLogin(acc.ID))
-			acc.EmailVerifiedAt, acc.LastLoginAt = tx.Now, tx.Now
-			check("update", tx.UpdateAccount(acc))
-			got, err := tx.AccountByLogin("alice@example.test")
-			check("by login", err)
-			if d := cmp.Diff(acc, got); d != "" {
-				t.Errorf("account (-want +got):\n%s", d)
-			}
-			if err := tx.InsertAccount(auth.Account{ID: "x", Email: acc.Email, CreatedAt: tx.Now, UpdatedAt: tx.Now}); !errors.Is(err, auth.ErrConflict) {
-				t.Errorf("second account: %v", err)
-			}
-			list, err := tx.Accounts(store.AccountFilter{Prefix: "ali", Limit: 10})
-			check("accounts", err)
-			if len(list) != 1 {
-				t.Errorf("accounts: %v", list)
-			}
-			check("password", tx.SetPassword(acc.ID, "h1"))
-			check("password", tx.SetPassword(acc.ID, "h2"))
-			if ok, err := tx.SwapPassword(acc.ID, "h1", "h3"); ok || err != nil {
-				t.Errorf("swapped an old hash: %v", err)
-			}
-			if ok, err := tx.SwapPassword(acc.ID, "h2", "h3"); !ok || err != nil {
-				t.Errorf("did not swap: %v", err)
-			}
-			if h, err := tx.Password(acc.ID); h != "h3" || err != nil {
-				t.Errorf("hash %q, %v", h, err)
-			}
-			s := auth.Session{ID: "s1", Account: acc.ID, Client: auth.FirstParty, Digest: "d", AuthAt: tx.Now, ACR: "1", AMR: []string{"pwd"}, IP: "::1", UserAgent: "ua", CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now.Add(time.Hour), ExpiresAt: tx.Now.Add(time.Hour)}
-			check("session", tx.InsertSession(s))
-			gotS, err := tx.SessionByDigest("d")
-			check("session", err)
-			if d := cmp.Diff(s, gotS); d != "" {
-				t.Errorf("session (-want +got):\n%s", d)
-			}
-			check("touch", tx.TouchSession("s1", tx.Now))
-			f := auth.Family{ID: "f1", Account: acc.ID, Client: auth.FirstParty, Session: "s1", Scope: auth.DefaultScope, Digest: "a", CreatedAt: tx.Now, RotatedAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now}
-			check("family", tx.InsertFamily(f))
-			gotF, err := tx.Family("f1")
-			check("family", err)
-			if d := cmp.Diff(f, gotF); d != "" {
-				t.Errorf("family (-want +got):\n%s", d)
-			}
-			if ok, err := tx.RotateFamily("f1", "a", "b", tx.Now); !ok || err != nil {
-				t.Errorf("rotate: %v", err)
-			}
-			if ok, err := tx.RotateFamily("f1", "a", "c", tx.Now); ok || err != nil {
-				t.Errorf("rotated twice: %v", err)
-			}
-			check("revoke", tx.RevokeFamily("f1", "x"))
-			if ok, _ := tx.RotateFamily("f1", "b", "c", tx.Now); ok {
-				t.Error("rotated a revoked family")
-			}
-			renewed := s
-			renewed.Digest, renewed.Series = "d2", "series"
-			check("renew", tx.RenewSession(renewed))
-			signed, owner, err := tx.SignedIn("d2")
-			check("signed in", err)
-			if d := cmp.Diff(acc, owner); d != "" || signed.ID != "s1" {
-				t.Errorf("signed in: %v, account (-want +got):\n%s", signed, d)
-			}
-			standing, err := tx.Standing("s1", auth.FirstParty, "jti")
-			check("standing", err)
-			if standing.Session.Account != acc.ID || standing.Client.ID != auth.FirstParty || standing.Session.ExpiresAt != s.ExpiresAt {
-				t.Errorf("standing: %+v", standing)
-			}
-			if _, err := tx.Standing("s1", "nobody", "jti"); !errors.Is(err, auth.ErrNotFound) {
-				t.Errorf("standing of an unknown client: %v", err)
-			}
-			check("drop cookie", tx.DropCookie("s1", "other"))
-			check("drop cookie", tx.DropCookie("s1", "d2"))
-			if _, err := tx.SessionByDigest("d2"); !errors.Is(err, auth.ErrNotFound) {
-				t.Errorf("dropped cookie: %v", err)
-			}
-			check("renew", tx.RenewSession(renewed))
-			check("end", tx.EndSession(acc.ID, "s1", "x"))
-			if _, err := tx.EndSessions(acc.ID, "", "x"); err != nil {
-				t.Error(err)
-			}
-			for _, id := range []auth.SessionID{"s2", "s3", "s4"} {
-				more := s
-				more.ID, more.Digest = id, ""
-				check("session", tx.InsertSession(more))
-			}
-			if n, err := tx.EndOldestSessions(acc.ID, 2, "x"); n != 1 || err != nil {
-				t.Errorf("ended %d of the oldest, %v", n, err)
-			}
-			if n, err := tx.EndOldestSessions(acc.ID, 2, "x"); n != 0 || err != nil {
-				t.Errorf("ended %d more of the oldest, %v", n, err)
-			}
-			if left, err := tx.Sessions(acc.ID); len(left) != 2 || left[0].ID != "s4" || err != nil {
-				t.Errorf("left: %v, %v", left, err)
-			}
-			one := auth.SingleUse{Kind: "k", Digest: "d", Account: acc.ID, Data: "{}", CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Minute)}
-			check("single", tx.InsertSingleUse(one))
-			if err := tx.InsertSingleUse(one); !errors.Is(err, auth.ErrConflict) {
-				t.Errorf("single use twice: %v", err)
-			}
-			if _, err := tx.Take("k", "d"); err != nil {
-				t.Error(err)
-			}
-			if _, err := tx.Take("k", "d"); !errors.Is(err, auth.ErrNotFound) {
-				t.Errorf("taken twice: %v", err)
-			}
-			_, err = tx.SingleUse("k", "d")
-			check("look", err)
-			check("drop", tx.DropSingleUse(acc.ID, "k"))
-			r := auth.Role{ID: "r1", Name: "editor", CreatedAt: tx.Now}
-			check("role", tx.InsertRole(r))
-			check("permission", tx.PutPermission(auth.Permission{Name: "a:b", CreatedAt: tx.Now}))
-			check("permission", tx.PutPermission(auth.Permission{Name: "a:b", Description: "more", CreatedAt: tx.Now}))
-			if ok, err := tx.Allow("r1", "a:b"); !ok || err != nil {
-				t.Error(err)
-			}
-			if ok, err := tx.Assign(acc.ID, "r1"); !ok || err != nil {
-				t.Error(err)
-			}
-			roles, perms, err := tx.Rights(acc.ID)
-			check("rights", err)
-			profile, err := tx.Profile(acc.ID)
-			check("profile", err)
-			if d := cmp.Diff(store.Profile{Account: acc, Roles: roles, Permissions: perms}, profile); d != "" {
-				t.Errorf("profile (-want +got):\n%s", d)
-			}
-			if !cmp.Equal(roles, []string{"editor"}) || !cmp.Equal(perms, []string{"a:b"}) {
-				t.Errorf("rights: %v %v", roles, perms)
-			}
-			ref, err := tx.Refreshing("f1")
-			check("refreshing", err)
-			famNow, err := tx.Family("f1")
-			check("family", err)
-			self0, err := tx.Self()
-			check("self", err)
-			if d := cmp.Diff(store.Refreshing{
-				Family:  famNow,
-				Session: auth.Session{ID: "s1", Account: acc.ID, AuthAt: s.AuthAt, ACR: s.ACR, AMR: s.AMR, SeenAt: s.SeenAt, IdleAt: ref.Session.IdleAt, ExpiresAt: s.ExpiresAt, EndedAt: tx.Now},
-				Account: auth.Account{ID: acc.ID, Email: acc.Email, Name: acc.Name, EmailVerifiedAt: acc.EmailVerifiedAt, UpdatedAt: acc.UpdatedAt},
-				Client:  auth.Client{ID: auth.FirstParty, Type: auth.ClientNative},
-				Tenant:  auth.Tenant{ID: self0.ID, Settings: self0.Settings}, Roles: roles, Permissions: perms,
-			}, ref); d != "" {
-				t.Errorf("refreshing (-want +got):\n%s", d)
-			}
-			_, err = tx.Roles()
-			check("roles", err)
-			_, err = tx.Role("editor")
-			check("role", err)
-			_, err = tx.Permissions()
-			check("permissions", err)
-			checkClients(t, tx)
-			_, err = tx.Clients()
-			check("clients", err)
-			k := auth.SigningKey{ID: "k1", Algorithm: "ES256", Public: []byte("{}"), Sealed: cfg.Keyring.Seal(store.KeyContext("default", "k1"), []byte("p")), CreatedAt: tx.Now, ActiveAt: tx.Now}
-			check("key", tx.InsertSigningKey(k))
-			check("key", tx.UpdateSigningKey(k))
-			ks, err := tx.SigningKeys()
-			check("keys", err)
-			if d := cmp.Diff([]auth.SigningKey{k}, ks); d != "" {
-				t.Errorf("keys (-want +got):\n%s", d)
-			}
-			check("record", tx.Record(auth.Event{Kind: auth.EventLogin, Account: acc.ID, Detail: map[string]string{"a": "b"}}))
-			ev, err := tx.Events(store.EventFilter{Limit: 5, Account: acc.ID})
-			check("events", err)
-			if len(ev) != 1 || ev[0].Detail["a"] != "b" {
-				t.Errorf("events: %+v", ev)
-			}
-			self, err := tx.Self()
-			check("self", err)
-			check("self", tx.UpdateSelf(self))
-			check("enqueue", tx.Enqueue(auth.MailVerify, auth.Mail{To: "a@b.test", Token: "t"}))
-			check("enqueue", tx.Enqueue(auth.MailReset, auth.Mail{To: "a@b.test", Token: "u"}))
-			return nil
-		})
-		check("write", err)
-		err = db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
-			n, _, err := tx.Waiting()
-			if n != 2 || err != nil {
-				t.Errorf("waiting: %d, %v", n, err)
-			}
-			c, err := tx.Claim("w1", tx.Now.Add(time.Minute), "", 10)
-			check("claim", err)
-			if len(c) != 1 || c[0].Payload.Token != "t" || c[0].Attempts != 1 || c[0].Broken != nil {
-				t.Fatalf("claimed: %+v", c)
-			}
-			again, err := tx.Claim("w2", tx.Now.Add(time.Minute), "", 10)
-			if len(again) != 0 || err != nil {
-				t.Errorf("claimed again: %+v %v", again, err)
-			}
-			check("delay", tx.Delay(c[0], tx.Now, "no"))
-			c, err = tx.Claim("w1", tx.Now.Add(time.Minute), "", 10)
-			check("claim", err)
-			check("finish", tx.Finish(c[0]))
-			v, err := tx.Secret("root", []byte("r"))
-			if string(v) != "r" || err != nil {
-				t.Errorf("secret: %q %v", v, err)
-			}
-			v, err = tx.Secret("root", []byte("other"))
-			if string(v) != "r" || err != nil {
-				t.Errorf("secret: %q %v", v, err)
-			}
-			if n, err := tx.Reseal(); n != 0 || err != nil {
-				t.Errorf("reseal: %d %v", n, err)
-			}
-			_, err = tx.Tenants()
-			check("tenants", err)
-			n, err = tx.Sweep(store.Retention{Brief: tx.Now.Add(2 * time.Hour), Before: tx.Now.Add(2 * time.Hour)}, 100)
-			if n != 7 || err != nil { // the spent secret, the revoked token, the sessions, the family
-				t.Errorf("swept %d, %v", n, err)
-			}
-			return nil
-		})
-		check("write", err)
-		check("delete", db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { return tx.DeleteAccount(acc.ID) }))
-		check("ping", db.Ping(t.Context()))
+	}
+	err := db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
+		acc = newAccount(t, tx, "Alice@Example.test")
+		check("touch", tx.TouchLogin(acc.ID))
+		acc.EmailVerifiedAt, acc.LastLoginAt = tx.Now, tx.Now
+		check("update", tx.UpdateAccount(acc))
+		got, err := tx.AccountByLogin("alice@example.test")
+		check("by login", err)
+		if d := cmp.Diff(acc, got); d != "" {
+			t.Errorf("account (-want +got):\n%s", d)
+		}
+		if err := tx.InsertAccount(auth.Account{ID: "x", Email: acc.Email, CreatedAt: tx.Now, UpdatedAt: tx.Now}); !errors.Is(err, auth.ErrConflict) {
+			t.Errorf("second account: %v", err)
+		}
+		list, err := tx.Accounts(store.AccountFilter{Prefix: "ali", Limit: 10})
+		check("accounts", err)
+		if len(list) != 1 {
+			t.Errorf("accounts: %v", list)
+		}
+		check("password", tx.SetPassword(acc.ID, "h1"))
+		check("password", tx.SetPassword(acc.ID, "h2"))
+		if ok, err := tx.SwapPassword(acc.ID, "h1", "h3"); ok || err != nil {
+			t.Errorf("swapped an old hash: %v", err)
+		}
+		if ok, err := tx.SwapPassword(acc.ID, "h2", "h3"); !ok || err != nil {
+			t.Errorf("did not swap: %v", err)
+		}
+		if h, err := tx.Password(acc.ID); h != "h3" || err != nil {
+			t.Errorf("hash %q, %v", h, err)
+		}
+		s := auth.Session{ID: "s1", Account: acc.ID, Client: auth.FirstParty, Digest: "d", AuthAt: tx.Now, ACR: "1", AMR: []string{"pwd"}, IP: "::1", UserAgent: "ua", CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now.Add(time.Hour), ExpiresAt: tx.Now.Add(time.Hour)}
+		check("session", tx.InsertSession(s))
+		gotS, err := tx.SessionByDigest("d")
+		check("session", err)
+		if d := cmp.Diff(s, gotS); d != "" {
+			t.Errorf("session (-want +got):\n%s", d)
+		}
+		check("touch", tx.TouchSession("s1", tx.Now))
+		f := auth.Family{ID: "f1", Account: acc.ID, Client: auth.FirstParty, Session: "s1", Scope: auth.DefaultScope, Digest: "a", CreatedAt: tx.Now, RotatedAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now}
+		check("family", tx.InsertFamily(f))
+		gotF, err := tx.Family("f1")
+		check("family", err)
+		if d := cmp.Diff(f, gotF); d != "" {
+			t.Errorf("family (-want +got):\n%s", d)
+		}
+		if ok, err := tx.RotateFamily("f1", "a", "b", tx.Now); !ok || err != nil {
+			t.Errorf("rotate: %v", err)
+		}
+		if ok, err := tx.RotateFamily("f1", "a", "c", tx.Now); ok || err != nil {
+			t.Errorf("rotated twice: %v", err)
+		}
+		check("revoke", tx.RevokeFamily("f1", "x"))
+		if ok, _ := tx.RotateFamily("f1", "b", "c", tx.Now); ok {
+			t.Error("rotated a revoked family")
+		}
+		renewed := s
+		renewed.Digest, renewed.Series = "d2", "series"
+		check("renew", tx.RenewSession(renewed))
+		signed, owner, err := tx.SignedIn("d2")
+		check("signed in", err)
+		if d := cmp.Diff(acc, owner); d != "" || signed.ID != "s1" {
+			t.Errorf("signed in: %v, account (-want +got):\n%s", signed, d)
+		}
+		standing, err := tx.Standing("s1", auth.FirstParty, "jti")
+		check("standing", err)
+		if standing.Session.Account != acc.ID || standing.Client.ID != auth.FirstParty || standing.Session.ExpiresAt != s.ExpiresAt {
+			t.Errorf("standing: %+v", standing)
+		}
+		if _, err := tx.Standing("s1", "nobody", "jti"); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("standing of an unknown client: %v", err)
+		}
+		check("drop cookie", tx.DropCookie("s1", "other"))
+		check("drop cookie", tx.DropCookie("s1", "d2"))
+		if _, err := tx.SessionByDigest("d2"); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("dropped cookie: %v", err)
+		}
+		check("renew", tx.RenewSession(renewed))
+		check("end", tx.EndSession(acc.ID, "s1", "x"))
+		if _, err := tx.EndSessions(acc.ID, "", "x"); err != nil {
+			t.Error(err)
+		}
+		for _, id := range []auth.SessionID{"s2", "s3", "s4"} {
+			more := s
+			more.ID, more.Digest = id, ""
+			check("session", tx.InsertSession(more))
+		}
+		if n, err := tx.EndOldestSessions(acc.ID, 2, "x"); n != 1 || err != nil {
+			t.Errorf("ended %d of the oldest, %v", n, err)
+		}
+		if n, err := tx.EndOldestSessions(acc.ID, 2, "x"); n != 0 || err != nil {
+			t.Errorf("ended %d more of the oldest, %v", n, err)
+		}
+		if left, err := tx.Sessions(acc.ID); len(left) != 2 || left[0].ID != "s4" || err != nil {
+			t.Errorf("left: %v, %v", left, err)
+		}
+		one := auth.SingleUse{Kind: "k", Digest: "d", Account: acc.ID, Data: "{}", CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Minute)}
+		check("single", tx.InsertSingleUse(one))
+		if err := tx.InsertSingleUse(one); !errors.Is(err, auth.ErrConflict) {
+			t.Errorf("single use twice: %v", err)
+		}
+		if _, err := tx.Take("k", "d"); err != nil {
+			t.Error(err)
+		}
+		if _, err := tx.Take("k", "d"); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("taken twice: %v", err)
+		}
+		_, err = tx.SingleUse("k", "d")
+		check("look", err)
+		check("drop", tx.DropSingleUse(acc.ID, "k"))
+		r := auth.Role{ID: "r1", Name: "editor", CreatedAt: tx.Now}
+		check("role", tx.InsertRole(r))
+		check("permission", tx.PutPermission(auth.Permission{Name: "a:b", CreatedAt: tx.Now}))
+		check("permission", tx.PutPermission(auth.Permission{Name: "a:b", Description: "more", CreatedAt: tx.Now}))
+		if ok, err := tx.Allow("r1", "a:b"); !ok || err != nil {
+			t.Error(err)
+		}
+		if ok, err := tx.Assign(acc.ID, "r1"); !ok || err != nil {
+			t.Error(err)
+		}
+		roles, perms, err := tx.Rights(acc.ID)
+		check("rights", err)
+		profile, err := tx.Profile(acc.ID)
+		check("profile", err)
+		if d := cmp.Diff(store.Profile{Account: acc, Roles: roles, Permissions: perms}, profile); d != "" {
+			t.Errorf("profile (-want +got):\n%s", d)
+		}
+		if !cmp.Equal(roles, []string{"editor"}) || !cmp.Equal(perms, []string{"a:b"}) {
+			t.Errorf("rights: %v %v", roles, perms)
+		}
+		ref, err := tx.Refreshing("f1")
+		check("refreshing", err)
+		famNow, err := tx.Family("f1")
+		check("family", err)
+		self0, err := tx.Self()
+		check("self", err)
+		if d := cmp.Diff(store.Refreshing{
+			Family:  famNow,
+			Session: auth.Session{ID: "s1", Account: acc.ID, AuthAt: s.AuthAt, ACR: s.ACR, AMR: s.AMR, SeenAt: s.SeenAt, IdleAt: ref.Session.IdleAt, ExpiresAt: s.ExpiresAt, EndedAt: tx.Now},
+			Account: auth.Account{ID: acc.ID, Email: acc.Email, Name: acc.Name, EmailVerifiedAt: acc.EmailVerifiedAt, UpdatedAt: acc.UpdatedAt},
+			Client:  auth.Client{ID: auth.FirstParty, Type: auth.ClientNative},
+			Tenant:  auth.Tenant{ID: self0.ID, Settings: self0.Settings}, Roles: roles, Permissions: perms,
+		}, ref); d != "" {
+			t.Errorf("refreshing (-want +got):\n%s", d)
+		}
+		_, err = tx.Roles()
+		check("roles", err)
+		_, err = tx.Role("editor")
+		check("role", err)
+		_, err = tx.Permissions()
+		check("permissions", err)
+		checkClients(t, tx)
+		_, err = tx.Clients()
+		check("clients", err)
+		k := auth.SigningKey{ID: "k1", Algorithm: "ES256", Public: []byte("{}"), Sealed: cfg.Keyring.Seal(store.KeyContext("default", "k1"), []byte("p")), CreatedAt: tx.Now, ActiveAt: tx.Now}
+		check("key", tx.InsertSigningKey(k))
+		check("key", tx.UpdateSigningKey(k))
+		ks, err := tx.SigningKeys()
+		check("keys", err)
+		if d := cmp.Diff([]auth.SigningKey{k}, ks); d != "" {
+			t.Errorf("keys (-want +got):\n%s", d)
+		}
+		check("record", tx.Record(auth.Event{Kind: auth.EventLogin, Account: acc.ID, Detail: map[string]string{"a": "b"}}))
+		ev, err := tx.Events(store.EventFilter{Limit: 5, Account: acc.ID})
+		check("events", err)
+		if len(ev) != 1 || ev[0].Detail["a"] != "b" {
+			t.Errorf("events: %+v", ev)
+		}
+		self, err := tx.Self()
+		check("self", err)
+		check("self", tx.UpdateSelf(self))
+		check("enqueue", tx.Enqueue(auth.MailVerify, auth.Mail{To: "a@b.test", Token: "t"}))
+		check("enqueue", tx.Enqueue(auth.MailReset, auth.Mail{To: "a@b.test", Token: "u"}))
+		return nil
 	})
+	check("write", err)
+	err = db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
+		n, _, err := tx.Waiting()
+		if n != 2 || err != nil {
+			t.Errorf("waiting: %d, %v", n, err)
+		}
+		c, err := tx.Claim("w1", tx.Now.Add(time.Minute), "", 10)
+		check("claim", err)
+		if len(c) != 1 || c[0].Payload.Token != "t" || c[0].Attempts != 1 || c[0].Broken != nil {
+			t.Fatalf("claimed: %+v", c)
+		}
+		again, err := tx.Claim("w2", tx.Now.Add(time.Minute), "", 10)
+		if len(again) != 0 || err != nil {
+			t.Errorf("claimed again: %+v %v", again, err)
+		}
+		check("delay", tx.Delay(c[0], tx.Now, "no"))
+		c, err = tx.Claim("w1", tx.Now.Add(time.Minute), "", 10)
+		check("claim", err)
+		check("finish", tx.Finish(c[0]))
+		v, err := tx.Secret("root", []byte("r"))
+		if string(v) != "r" || err != nil {
+			t.Errorf("secret: %q %v", v, err)
+		}
+		v, err = tx.Secret("root", []byte("other"))
+		if string(v) != "r" || err != nil {
+			t.Errorf("secret: %q %v", v, err)
+		}
+		if n, err := tx.Reseal(); n != 0 || err != nil {
+			t.Errorf("reseal: %d %v", n, err)
+		}
+		_, err = tx.Tenants()
+		check("tenants", err)
+		n, err = tx.Sweep(store.Retention{Brief: tx.Now.Add(2 * time.Hour), Before: tx.Now.Add(2 * time.Hour)}, 100)
+		if n != 7 || err != nil { // the spent secret, the revoked token, the sessions, the family
+			t.Errorf("swept %d, %v", n, err)
+		}
+		return nil
+	})
+	check("write", err)
+	check("delete", db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { return tx.DeleteAccount(acc.ID) }))
+	check("ping", db.Ping(t.Context()))
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"testing"
 )
 
 // What the tests of package store_test need from inside.
@@ -36,4 +37,17 @@ func Statements(db *DB) (texts []string) {
 		return nil
 	})
 	return texts
+}
+
+// StatementTimeout is the limit of PostgreSQL's own in a write.
+func StatementTimeout(t testing.TB, db *DB) (v string) {
+	t.Helper()
+	err := db.backend.write(t.Context(), func(q querier) (err error) {
+		v, err = one(q, text, "SELECT current_setting('statement_timeout')")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }

@@ -37,14 +37,22 @@ func migrateSQLite(ctx context.Context, pool *sql.DB, inspect bool) error {
 	return up(ctx, goose.DialectSQLite3, pool, sqlite)
 }
 
-// migratePostgres lets one node migrate while the others wait. Each migration is
-// one transaction: killed half-way, it has not happened.
+// migratePostgres lets one node migrate while the others wait. The lock is that of a
+// transaction that stays open meanwhile: one of a session would be left behind on
+// another connection where a pooler is in between. Each migration is one transaction
+// of its own: killed half-way, it has not happened.
 func migratePostgres(ctx context.Context, pool *sql.DB) error {
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120), lock.WithUnlockTimeout(1, 10))
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	tx, err := pool.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("migration lock: %w", err)
 	}
-	return up(ctx, goose.DialectPostgres, pool, postgres, goose.WithSessionLocker(locker))
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", lock.DefaultLockID); err != nil {
+		return fmt.Errorf("migration lock: %w", err)
+	}
+	return up(ctx, goose.DialectPostgres, pool, postgres)
 }
 
 // inspectSchema compares versions. The migration library would make its table
@@ -73,12 +81,12 @@ func inspectSchema(ctx context.Context, pool *sql.DB, hasTable string, d dialect
 	return nil // a newer one is fit for this program
 }
 
-func up(ctx context.Context, gd goose.Dialect, pool *sql.DB, d dialect, opts ...goose.ProviderOption) error {
+func up(ctx context.Context, gd goose.Dialect, pool *sql.DB, d dialect) error {
 	folder, err := fs.Sub(migrations, "migrations/"+string(d))
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(gd, pool, folder, append(opts, goose.WithDisableGlobalRegistry(true))...)
+	p, err := goose.NewProvider(gd, pool, folder, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
 	}

@@ -7,12 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/watchword-auth/watchword/internal/fault"
 )
@@ -22,83 +19,12 @@ type postgresDB struct {
 	wait time.Duration
 	size int
 	turn chan struct{} // holds one token while a write that has lost a race runs again
+	// pooled: a pooler is in between, so limits are set for each transaction.
+	pooled bool
 }
 
 // attempts bounds how often a lost race is run again.
 const attempts = 12
-
-func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
-	pc, err := parsePostgres(cfg.URL)
-	if err != nil {
-		return nil, fmt.Errorf("parse the database URL: %w", err)
-	}
-	pc.ConnectTimeout = cfg.Wait
-	if pc.RuntimeParams["application_name"] == "" {
-		pc.RuntimeParams["application_name"] = "watchword"
-	}
-	if err := migrateOver(ctx, *pc, cfg.Inspect); err != nil {
-		return nil, err
-	}
-	// The server gives up by itself what nobody waits for any more.
-	pc.RuntimeParams["statement_timeout"] = fmt.Sprint((10 * cfg.Wait).Milliseconds())
-	pc.RuntimeParams["idle_in_transaction_session_timeout"] = fmt.Sprint((10 * cfg.Wait).Milliseconds())
-	pool := stdlib.OpenDB(*pc)
-	pool.SetMaxOpenConns(cfg.Connections)
-	pool.SetMaxIdleConns(cfg.Connections)
-	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return &postgresDB{pool: pool, wait: cfg.Wait, size: cfg.Connections, turn: make(chan struct{}, 1)}, nil
-}
-
-var errUnescaped = errors.New("the password, or the user name, has an @; write it as %40")
-
-// parsePostgres reads a URL without showing its password in any error, now or later:
-// pgx redacts it, but takes what stands behind an @ in it for the host.
-func parsePostgres(text string) (*pgx.ConnConfig, error) {
-	pc, err := pgx.ParseConfig(text)
-	if err != nil {
-		if strings.Count(text, "@") > 1 {
-			return nil, errUnescaped
-		}
-		return nil, err
-	}
-	hosts := []string{pc.Host}
-	for _, f := range pc.Fallbacks {
-		hosts = append(hosts, f.Host)
-	}
-	for _, h := range hosts {
-		if strings.LastIndexByte(h, '@') > 0 { // in front it names an abstract socket
-			return nil, errUnescaped
-		}
-	}
-	return pc, nil
-}
-
-// migrateOver migrates over connections of its own: a migration may take longer
-// than a request may.
-func migrateOver(ctx context.Context, pc pgx.ConnConfig, inspect bool) error {
-	pool := stdlib.OpenDB(pc)
-	defer pool.Close()
-	// A server that cannot be reached is reported as such, not as a migration that failed.
-	if err := pool.PingContext(ctx); err != nil {
-		return unreachable(err)
-	}
-	if inspect {
-		return inspectSchema(ctx, pool, "SELECT count(to_regclass('goose_db_version'))", postgres)
-	}
-	return migratePostgres(ctx, pool)
-}
-
-// unreachable keeps of a failed connection what an operator acts on: the driver
-// repeats itself for every way in which it has tried.
-func unreachable(err error) error {
-	if c, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		err = c.Unwrap()
-	}
-	if all, ok := err.(interface{ Unwrap() []error }); ok && len(all.Unwrap()) > 0 {
-		err = all.Unwrap()[0]
-	}
-	return fmt.Errorf("connect to PostgreSQL: %w", err)
-}
 
 // pgQuery binds a transaction to a context. PostgreSQL refuses everything after
 // the first failure; that failure is what the caller must hear of.
@@ -268,6 +194,11 @@ func (db *postgresDB) once(ctx context.Context, how transaction, fn func(querier
 	defer tx.Rollback() // does nothing after a commit
 	if how.turn {
 		if _, err := tx.ExecContext(ctx, lockTurn); err != nil {
+			return err
+		}
+	}
+	if db.pooled {
+		if _, err := tx.ExecContext(ctx, setLimits, db.limit(), true); err != nil {
 			return err
 		}
 	}

@@ -125,6 +125,12 @@ func (db *DB) Close() error {
 // Name is "sqlite" or "postgres".
 func (db *DB) Name() string { return string(db.dialect) }
 
+// Pooled reports whether a connection pooler stands between us and PostgreSQL.
+func (db *DB) Pooled() bool {
+	pg, ok := db.backend.(*postgresDB)
+	return ok && pg.pooled
+}
+
 // Ping reports whether the database answers and is whole: what readiness means.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := db.health.damage(); err != nil {

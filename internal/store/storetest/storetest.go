@@ -82,14 +82,19 @@ func Tenant(t testing.TB, db *store.DB, id auth.TenantID) {
 // Server is the URL of the PostgreSQL server, or a skip.
 func Server(t testing.TB) string {
 	t.Helper()
-	server := os.Getenv("WATCHWORD_TEST_POSTGRES")
-	if server == "" {
+	return server(t, "WATCHWORD_TEST_POSTGRES")
+}
+
+func server(t testing.TB, variable string) string {
+	t.Helper()
+	url := os.Getenv(variable)
+	if url == "" {
 		if os.Getenv("WATCHWORD_TEST_ALL") != "" {
-			t.Fatal("WATCHWORD_TEST_POSTGRES is not set")
+			t.Fatal(variable + " is not set")
 		}
-		t.Skip("WATCHWORD_TEST_POSTGRES is not set")
+		t.Skip(variable + " is not set")
 	}
-	return server
+	return url
 }
 
 // Postgres is the URL of a new database, dropped after the test.
@@ -98,6 +103,25 @@ func Postgres(t testing.TB) string {
 	server := Server(t)
 	template(t, server)
 	return create(t, server, " TEMPLATE "+templateName)
+}
+
+// Poolers runs the test once for each mode of a connection pooler. The function that it
+// is given leads the URL of a database through the pooler.
+func Poolers(t *testing.T, fn func(t *testing.T, through func(url string) string)) {
+	t.Helper()
+	for _, mode := range []string{"session", "transaction"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			pooler := server(t, "WATCHWORD_TEST_PGBOUNCER_"+strings.ToUpper(mode))
+			fn(t, func(database string) string {
+				u, err := url.Parse(database)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return withDatabase(t, pooler, strings.TrimPrefix(u.Path, "/"))
+			})
+		})
+	}
 }
 
 // Blank is the URL of a new database without a schema, dropped after the test. The

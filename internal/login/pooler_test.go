@@ -1,0 +1,46 @@
+package login_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// TestRepair_B7_SignInsThroughPoolers: people sign in at once through a pooler, and
+// nobody is refused.
+func TestRepair_B7_SignInsThroughPoolers(t *testing.T) {
+	t.Parallel()
+	storetest.Poolers(t, func(t *testing.T, through func(string) string) {
+		signInsAtOnce(t, store.Config{URL: through(storetest.Postgres(t)), Keyring: storetest.Keyring(t)})
+	})
+}
+
+// TestRepair_P1_SignInsAtOnce: people sign in at once, some of them several times, and
+// nobody is refused.
+func TestRepair_P1_SignInsAtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, signInsAtOnce)
+}
+
+func signInsAtOnce(t *testing.T, cfg store.Config) {
+	t.Helper()
+	clock := storetest.NewClock()
+	cfg.Now = clock.Now
+	h := build(t, storetest.Open(t, cfg), clock)
+	for i := range 8 {
+		h.person(fmt.Sprintf("p%d@example.test", i), good)
+	}
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			if _, err := h.Password(t.Context(), tenant, login.Request{Email: fmt.Sprintf("p%d@example.test", i%8), Password: good, Actor: browser}); err != nil {
+				t.Errorf("sign-in %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,146 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
+	pc, err := parsePostgres(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("parse the database URL: %w", err)
+	}
+	pc.ConnectTimeout = cfg.Wait
+	if pc.RuntimeParams["application_name"] == "" {
+		pc.RuntimeParams["application_name"] = "watchword"
+	}
+	db := &postgresDB{wait: cfg.Wait, size: cfg.Connections, turn: make(chan struct{}, 1)}
+	// A server that cannot be reached is reported as such, not as a migration that failed.
+	if db.pooled, err = probePooler(ctx, *pc); err != nil {
+		return nil, unreachable(err)
+	}
+	if db.pooled && pc.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		// The next transaction may run on another connection of the pooler's, where a
+		// prepared statement does not exist or is another one.
+		pc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	if err := migrateOver(ctx, *pc, cfg.Inspect); err != nil {
+		return nil, err
+	}
+	db.pool = stdlib.OpenDB(*pc, stdlib.OptionAfterConnect(db.limitSession))
+	db.pool.SetMaxOpenConns(cfg.Connections)
+	db.pool.SetMaxIdleConns(cfg.Connections)
+	db.pool.SetConnMaxIdleTime(5 * time.Minute)
+	return db, nil
+}
+
+// probePooler connects once and reports whether a connection pooler is in between: then
+// the process that serves the connection is not the one that was announced for it.
+func probePooler(ctx context.Context, pc pgx.ConnConfig) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*pc.ConnectTimeout)
+	defer cancel()
+	pc.DefaultQueryExecMode = pgx.QueryExecModeExec // prepares nothing
+	conn, err := pgx.ConnectConfig(ctx, &pc)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close(ctx)
+	var pid int64
+	if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid); err != nil {
+		return false, err
+	}
+	return pid != int64(conn.PgConn().PID()), nil
+}
+
+// setLimits lets the server give up by itself what nobody waits for any more. They are
+// no parameters of the connection, since poolers refuse those that they do not know.
+const setLimits = "SELECT set_config('statement_timeout', $1, $2), set_config('idle_in_transaction_session_timeout', $1, $2)"
+
+func (db *postgresDB) limit() string { return strconv.FormatInt((10 * db.wait).Milliseconds(), 10) }
+
+// limitSession sets the limits once for a connection that nobody shares.
+func (db *postgresDB) limitSession(ctx context.Context, conn *pgx.Conn) error {
+	if db.pooled {
+		return nil
+	}
+	_, err := conn.Exec(ctx, setLimits, pgx.QueryExecModeExec, db.limit(), false)
+	return err
+}
+
+var errUnescaped = errors.New("the password, or the user name, has an @; write it as %40")
+
+// parsePostgres reads a URL without showing its password in any error, now or later:
+// pgx redacts it, but takes what stands behind an @ in it for the host.
+func parsePostgres(text string) (*pgx.ConnConfig, error) {
+	pc, err := pgx.ParseConfig(text)
+	if err != nil {
+		if strings.Count(text, "@") > 1 {
+			return nil, errUnescaped
+		}
+		return nil, err
+	}
+	hosts := []string{pc.Host}
+	for _, f := range pc.Fallbacks {
+		hosts = append(hosts, f.Host)
+	}
+	for _, h := range hosts {
+		if strings.LastIndexByte(h, '@') > 0 { // in front it names an abstract socket
+			return nil, errUnescaped
+		}
+	}
+	return pc, nil
+}
+
+// migrateOver migrates over connections of its own: a migration may take longer
+// than a request may.
+func migrateOver(ctx context.Context, pc pgx.ConnConfig, inspect bool) error {
+	pool := stdlib.OpenDB(pc)
+	defer pool.Close()
+	if inspect {
+		return inspectSchema(ctx, pool, "SELECT count(to_regclass('goose_db_version'))", postgres)
+	}
+	return migratePostgres(ctx, pool)
+}
+
+// unreachable words a failed connection. The driver tries several ways and joins what
+// became of each: an answer of the server, such as a wrong password, comes first,
+// because it says more than that another way was closed.
+func unreachable(err error) error {
+	if c, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		err = c.Unwrap()
+	}
+	tried := []error{err}
+	if all, ok := err.(interface{ Unwrap() []error }); ok && len(all.Unwrap()) > 0 {
+		tried = slices.Clone(all.Unwrap())
+	}
+	slices.SortStableFunc(tried, func(a, b error) int { return cmp.Compare(silence(a), silence(b)) })
+	first := fmt.Errorf("connect to PostgreSQL: %w", tried[0])
+	var others []string
+	for _, e := range tried[1:] {
+		if text := e.Error(); text != tried[0].Error() && !slices.Contains(others, text) {
+			others = append(others, text)
+		}
+	}
+	if len(others) == 0 {
+		return first
+	}
+	return fmt.Errorf("%w (tried too: %s)", first, strings.Join(others, "; "))
+}
+
+// silence is 0 for an answer of the server and 1 for none.
+func silence(err error) int {
+	if _, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return 0
+	}
+	return 1
+}
