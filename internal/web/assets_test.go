@@ -1,7 +1,10 @@
 package web
 
 import (
+	"bytes"
 	"encoding/base64"
+	"image"
+	"image/png"
 	"strings"
 	"testing"
 
@@ -14,12 +17,14 @@ import (
 func TestBrand(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	png := "\x89PNG\r\n\x1a\n and the rest"
+	var dot bytes.Buffer
+	h.ok(png.Encode(&dot, image.NewGray(image.Rect(0, 0, 1, 1))))
+	logo := dot.String()
 	_, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme <b>", auth.Settings{Locale: "de", Branding: auth.Branding{Accent: "#8a1f3c",
-		Logo: base64.StdEncoding.EncodeToString([]byte(png)), PrivacyURI: "https://acme.example/privacy?a=1&b=2"}}, system)
+		Logo: base64.StdEncoding.EncodeToString([]byte(logo)), PrivacyURI: "https://acme.example/privacy?a=1&b=2"}}, system)
 	h.ok(err)
 	page := string(h.want(h.get("/t/acme/verify-email/done"), 200, "").body)
-	acme := auth.Tenant{ID: "acme", Settings: auth.Settings{Branding: auth.Branding{Accent: "#8a1f3c", Logo: base64.StdEncoding.EncodeToString([]byte(png))}}}
+	acme := auth.Tenant{ID: "acme", Settings: auth.Settings{Branding: auth.Branding{Accent: "#8a1f3c", Logo: base64.StdEncoding.EncodeToString([]byte(logo))}}}
 	brand := ui.BrandOf(acme)
 	for _, want := range []string{`href="` + brand.Sheet + `"`, `src="` + brand.Logo + `"`, `href="https://acme.example/privacy?a=1&amp;b=2"`, `<html lang="de"`, "Acme &lt;b&gt;"} {
 		if !strings.Contains(page, want) {
@@ -28,8 +33,8 @@ func TestBrand(t *testing.T) {
 	}
 	for address, want := range map[string][3]string{
 		brand.Sheet:                    {"text/css; charset=utf-8", "immutable", "--accent: #8a1f3c;"},
-		brand.Logo:                     {"image/png", "immutable", png},
-		"/t/acme/assets/logo?v=old":    {"image/png", "no-cache", png},
+		brand.Logo:                     {"image/png", "immutable", logo},
+		"/t/acme/assets/logo?v=old":    {"image/png", "no-cache", logo},
 		"/t/acme/assets/brand.css":     {"text/css; charset=utf-8", "no-cache", "--accent: #8a1f3c;"},
 		ui.ScriptURL():                 {"text/javascript; charset=utf-8", "immutable", "click"},
 		ui.ShowScriptURL():             {"text/javascript; charset=utf-8", "immutable", "password"},

@@ -80,7 +80,7 @@ func FuzzCookies(f *testing.F) {
 		}
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header["Cookie"] = []string{line}
-		ex := &exchange{ResponseWriter: httptest.NewRecorder(), request: r, tenant: auth.Tenant{ID: tenant}}
+		ex := &exchange{ResponseWriter: httptest.NewRecorder(), request: r, server: &Server{}, tenant: auth.Tenant{ID: tenant}}
 		if v := ex.sessionCookie(); v != "" {
 			all := session.Secrets(v)
 			if len(all) == 0 || len(all) > session.MaxAccounts || ex.currentSession() != all[0] {

@@ -192,7 +192,7 @@ type ResetPassword struct {
 func (p ResetPassword) Render(w io.Writer) error { return render(w, "reset_password.html", p) }
 
 // Scripted reports whether the page has a script of ours.
-func (ResetPassword) Scripted() bool { return true }
+func (p ResetPassword) Scripted() bool { return p.Bad == "" }
 
 // Done says that something worked and what to do next.
 type Done struct {
