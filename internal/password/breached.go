@@ -12,8 +12,8 @@ import (
 )
 
 // A breached list is a text file as Have I Been Pwned's downloader writes it:
-// one line for each password, its SHA-1 in upper-case hex, a colon and a count,
-// sorted by hash; lines end in LF or CRLF. It has tens of gigabytes, so it stays
+// one line for each password, its SHA-1 in hex, sorted by hash; lines end in LF or
+// CRLF. A colon and a count may follow each hash; upper and lower case are the same. It has tens of gigabytes, so it stays
 // on disk and is searched by halves: about 35 small reads for a password.
 
 const (
@@ -144,7 +144,7 @@ func (b *Breached) lineAt(offset int64) (start int64, line breachedLine, err err
 	}
 	hash, ok := parseBreached(text)
 	if !ok {
-		return 0, line, fmt.Errorf("not a line of hash and count at byte %d", start)
+		return 0, line, fmt.Errorf("not a line of 40 hexadecimal digits, optionally with :COUNT, at byte %d", start)
 	}
 	return start, breachedLine{hash: hash, end: start + int64(len(text))}, nil
 }
@@ -153,11 +153,16 @@ func (b *Breached) lineAt(offset int64) (start int64, line breachedLine, err err
 func parseBreached(text []byte) (hash string, ok bool) {
 	text = bytes.TrimSuffix(text, []byte("\n"))
 	text = bytes.TrimSuffix(text, []byte("\r"))
-	if len(text) < hashLen+2 || len(text) > hashLen+1+maxCount || text[hashLen] != ':' {
+	if len(text) < hashLen {
 		return "", false
 	}
-	if !only(string(text[:hashLen]), "0123456789ABCDEF") || !only(string(text[hashLen+1:]), "0123456789") {
+	hash, count := strings.ToUpper(string(text[:hashLen])), text[hashLen:]
+	if !only(hash, "0123456789ABCDEF") || len(count) > 0 && !isCount(count) {
 		return "", false
 	}
-	return string(text[:hashLen]), true
+	return hash, true
+}
+
+func isCount(text []byte) bool {
+	return text[0] == ':' && len(text) > 1 && len(text) <= 1+maxCount && only(string(text[1:]), "0123456789")
 }

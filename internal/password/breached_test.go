@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -110,8 +111,8 @@ func TestBreachedRefusesOtherFiles(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty":             "",
 		"prose":             strings.Repeat("the quick brown fox ", 50),
-		"lower case":        strings.ToLower(good),
-		"no counts":         "A94A8FE5CCB19BA61C4C0873D391E987982FBBD3\n",
+		"an empty count":    "A94A8FE5CCB19BA61C4C0873D391E987982FBBD3:\n",
+		"another mark":      "A94A8FE5CCB19BA61C4C0873D391E987982FBBD3;1\n",
 		"NTLM":              "8846F7EAEE8FB117AD06BDD830B7586C:12\n",
 		"not sorted":        lines[2] + lines[0] + lines[1],
 		"last one unsorted": lines[1] + lines[2] + lines[0],
@@ -173,4 +174,29 @@ func FuzzBreachedLine(f *testing.F) {
 			t.Errorf("%q: hash %q", line, hash)
 		}
 	})
+}
+
+// Lists come with and without counts, in either case.
+func TestRepair_R6_ListsOfOtherTools(t *testing.T) {
+	t.Parallel()
+	all := builtinPasswords(t)[:600]
+	in, out := all[:300], all[300:]
+	plain := regexp.MustCompile(":[0-9]+").ReplaceAllString(listText("\n", in...), "")
+	for name, text := range map[string]string{
+		"no counts": plain, "no counts, CRLF": strings.ReplaceAll(plain, "\n", "\r\n"), "lower case": strings.ToLower(listText("\n", in...)),
+		"no counts, lower case": strings.ToLower(plain),
+	} {
+		b, err := openList(text)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for i, pws := range [][]string{in, out} {
+			for _, pw := range pws {
+				if found, err := b.Contains(pw); err != nil || found != (i == 0) {
+					t.Errorf("%s: Contains(%q) = %v, %v", name, pw, found, err)
+				}
+			}
+		}
+	}
 }
