@@ -305,10 +305,11 @@ func (a *attempt) refuse(tx *store.Tx, reason string, refusal error) (string, er
 func (a *attempt) keep(tx *store.Tx, v auth.Session) error {
 	detail := map[string]string{"method": "password", "session": string(v.ID)}
 	if a.raised != "" {
-		if _, err := tx.SwapPassword(a.account.ID, a.hash, a.raised); err != nil {
-			return err
+		swapped, err := tx.SwapPassword(a.account.ID, a.hash, a.raised)
+		if err == nil && swapped {
+			err = tx.Record(auth.Event{Kind: auth.EventPasswordRehashed, Actor: auth.System, Account: a.account.ID})
 		}
-		if err := tx.Record(auth.Event{Kind: auth.EventPasswordRehashed, Actor: auth.System, Account: a.account.ID}); err != nil {
+		if err != nil {
 			return err
 		}
 	}
