@@ -39,6 +39,9 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 		if err != nil {
 			return auth.Account{}, err
 		}
+		if !email.Public() {
+			return auth.Account{}, errNotPublic()
+		}
 		if change.proven, err = s.proveChange(ctx, tenant, id, email, p.CurrentPassword, actor); err != nil {
 			return auth.Account{}, err
 		}

@@ -19,6 +19,12 @@ func errLink() error {
 	return auth.Invalid("invalid_link", "token", "this link does not work any more; ask for a new one")
 }
 
+// errNotPublic refuses an address at which strangers could reach mailboxes of the
+// operator's own network.
+func errNotPublic() error {
+	return auth.Invalid("email_invalid", "email", "email: the domain must be a public one, such as example.com")
+}
+
 // errPasswordNeeded asks whoever opened a link for more than the link.
 func errPasswordNeeded(m Missing) error {
 	msg := "password: send the one that shall be the account's from now on, the registered one or another"

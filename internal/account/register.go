@@ -32,6 +32,9 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	if err != nil {
 		return err
 	}
+	if !email.Public() {
+		return errNotPublic()
+	}
 	t, err := s.tenant(ctx, tenant)
 	if err != nil {
 		return err

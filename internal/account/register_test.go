@@ -321,3 +321,23 @@ func TestRegisterInParallel(t *testing.T) {
 		}
 	})
 }
+
+// Strangers must not reach mailboxes behind the operator's relay.
+func TestRepair_S23_DomainsOfTheOperator(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		for _, email := range []string{"root@localhost", "postmaster@127.0.0.1", "x@intranet", "x@10.0.0.1", "x@host.123"} {
+			h.refused(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: good}, eve), "email_invalid")
+			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+			h.refused(err, "email_invalid")
+		}
+		if all := h.mails(); len(all) != 0 {
+			t.Errorf("mails %+v", all)
+		}
+		// An operator knows the own network, and who has such an address goes on to sign in.
+		_, err := h.Create(t.Context(), tenant, account.Creation{Email: "root@intranet", Password: good, Verified: true}, admin)
+		h.ok(err)
+		h.find("root@intranet")
+		h.register("x@1.example.test", good)
+	})
+}

@@ -46,6 +46,15 @@ func ParseEmail(s string) (Email, error) {
 	return Email{Address: local + "@" + domain, Login: strings.ToLower(local) + "@" + domain}, nil
 }
 
+// Public reports whether the domain can be one of the public network: a name of several
+// labels of which the last is not a number. Mail to others (localhost, a host's short
+// name, an IPv4 address) is delivered inside the network of the mail server.
+func (e Email) Public() bool {
+	domain := e.Login[strings.LastIndexByte(e.Login, '@')+1:]
+	last := strings.LastIndexByte(domain, '.')
+	return last >= 0 && strings.Trim(domain[last+1:], "0123456789") != ""
+}
+
 // visible drops what a reader cannot see: zero-width and other format characters,
 // and variation selectors.
 func visible(r rune) rune {
