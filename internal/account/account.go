@@ -59,7 +59,10 @@ type Config struct {
 }
 
 // Service is safe for concurrent use.
-type Service struct{ cfg Config }
+type Service struct {
+	cfg     Config
+	exports chan struct{} // a place for each export that may read at once
+}
 
 // New returns a Service.
 func New(cfg Config) *Service {
@@ -72,7 +75,7 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg}
+	return &Service{cfg: cfg, exports: make(chan struct{}, exportsAtOnce)}
 }
 
 // Get returns the account, or a refusal of KindNotFound.

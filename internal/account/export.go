@@ -16,6 +16,8 @@ type Export struct {
 	Roles       []string          `json:"roles"`
 	Permissions []string          `json:"permissions"`
 	Sessions    []ExportedSession `json:"sessions"`
+	Remembered  []ExportedBrowser `json:"remembered_browsers"`
+	Consents    []ExportedConsent `json:"consents"`
 	Events      []ExportedEvent   `json:"events"`
 }
 
@@ -31,15 +33,32 @@ type ExportedAccount struct {
 	DisabledAt      time.Time      `json:"disabled_at,omitzero"`
 }
 
-// ExportedSession is one sign-in that has not ended.
+// ExportedSession is one sign-in that has not ended, in a browser or at a client.
 type ExportedSession struct {
 	ID        auth.SessionID `json:"id"`
+	Parent    auth.SessionID `json:"parent_id,omitempty"` // the browser's session below which a client's is
 	Client    auth.ClientID  `json:"client_id"`
 	IP        string         `json:"ip"`
 	UserAgent string         `json:"user_agent"`
 	CreatedAt time.Time      `json:"created_at"`
 	SeenAt    time.Time      `json:"seen_at"`
 	ExpiresAt time.Time      `json:"expires_at"`
+}
+
+// ExportedBrowser is a browser that remembers the account.
+type ExportedBrowser struct {
+	CreatedAt time.Time `json:"created_at"`
+	UsedAt    time.Time `json:"used_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// ExportedConsent is what the person has allowed a client.
+type ExportedConsent struct {
+	Client    auth.ClientID `json:"client_id"`
+	Scope     string        `json:"scope"`
+	Resources []string      `json:"resources"`
+	CreatedAt time.Time     `json:"created_at"`
+	UpdatedAt time.Time     `json:"updated_at"`
 }
 
 // ExportedEvent is one audit line about the account.
@@ -56,15 +75,20 @@ type ExportedEvent struct {
 const (
 	exportPage = 1000
 	exportMost = 20_000 // the newest audit lines of an account that go into an export
+	// exportsAtOnce is less than the readers of SQLite, so that exports never take them all.
+	exportsAtOnce = 2
 )
 
-// Export gathers what is kept about the account, and records that it did.
+// Export gathers what is kept about the account, and records that it did. It reads page
+// by page, so what changes meanwhile may be in one part and not yet in another.
 func (s *Service) Export(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) (Export, error) {
-	var out Export
-	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-		out, err = gather(tx, id)
-		return err
-	})
+	select {
+	case s.exports <- struct{}{}:
+		defer func() { <-s.exports }()
+	case <-ctx.Done():
+		return Export{}, auth.Unavailable(ctx.Err(), retryPolicy)
+	}
+	out, err := s.gather(ctx, tenant, id)
 	if err != nil {
 		return Export{}, found("export account", err)
 	}
@@ -74,12 +98,35 @@ func (s *Service) Export(ctx context.Context, tenant auth.TenantID, id auth.Acco
 	return out, nil
 }
 
-func gather(tx *store.Tx, id auth.AccountID) (Export, error) {
+func (s *Service) gather(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (Export, error) {
+	var out Export
+	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		out, err = gatherAccount(tx, id)
+		return err
+	})
+	for before := ""; err == nil && len(out.Events) < exportMost; {
+		var page []auth.Event
+		err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+			page, err = tx.Events(store.EventFilter{Account: id, Before: before, Limit: exportPage})
+			return err
+		})
+		for _, e := range page {
+			out.Events = append(out.Events, exportEvent(e, id))
+		}
+		if len(page) < exportPage {
+			break
+		}
+		before = page[len(page)-1].ID
+	}
+	return out, err
+}
+
+func gatherAccount(tx *store.Tx, id auth.AccountID) (Export, error) {
 	a, err := tx.Account(id)
 	if err != nil {
 		return Export{}, err
 	}
-	out := Export{ExportedAt: tx.Now, Roles: []string{}, Permissions: []string{}, Sessions: []ExportedSession{}, Account: ExportedAccount{
+	out := Export{ExportedAt: tx.Now, Roles: []string{}, Permissions: []string{}, Events: []ExportedEvent{}, Account: ExportedAccount{
 		ID: a.ID, Email: a.Email.Address, EmailVerifiedAt: a.EmailVerifiedAt, Name: a.Name, CreatedAt: a.CreatedAt,
 		UpdatedAt: a.UpdatedAt, LastLoginAt: a.LastLoginAt, DisabledAt: a.DisabledAt,
 	}}
@@ -88,37 +135,49 @@ func gather(tx *store.Tx, id auth.AccountID) (Export, error) {
 		return Export{}, err
 	}
 	out.Roles, out.Permissions = append(out.Roles, roles...), append(out.Permissions, permissions...)
-	sessions, err := tx.Sessions(id)
-	if err != nil {
+	if out.Sessions, err = gatherSessions(tx, id); err != nil {
 		return Export{}, err
 	}
-	for _, v := range sessions {
-		out.Sessions = append(out.Sessions, ExportedSession{
-			ID: v.ID, Client: v.Client, IP: v.IP, UserAgent: v.UserAgent, CreatedAt: v.CreatedAt, SeenAt: v.SeenAt, ExpiresAt: v.ExpiresAt,
-		})
+	if out.Remembered, err = gatherRemembered(tx, id); err != nil {
+		return Export{}, err
 	}
-	out.Events, err = gatherEvents(tx, id)
+	out.Consents, err = gatherConsents(tx, id)
 	return out, err
 }
 
-func gatherEvents(tx *store.Tx, id auth.AccountID) ([]ExportedEvent, error) {
-	out := []ExportedEvent{}
-	for before := ""; len(out) < exportMost; {
-		page, err := tx.Events(store.EventFilter{Account: id, Before: before, Limit: exportPage})
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range page {
-			v := ExportedEvent{At: e.At, Kind: e.Kind, Outcome: e.Outcome, By: e.Actor.Kind, Detail: e.Detail}
-			if e.Actor.Anonymous() || e.Actor.Account() == id {
-				v.IP, v.UserAgent = e.Actor.IP, e.Actor.UserAgent
-			}
-			out = append(out, v)
-		}
-		if len(page) < exportPage {
-			break
-		}
-		before = page[len(page)-1].ID
+func gatherSessions(tx *store.Tx, id auth.AccountID) ([]ExportedSession, error) {
+	out := []ExportedSession{}
+	list, err := tx.AllSessions(id)
+	for _, v := range list {
+		out = append(out, ExportedSession{
+			ID: v.ID, Parent: v.Parent, Client: v.Client, IP: v.IP, UserAgent: v.UserAgent, CreatedAt: v.CreatedAt, SeenAt: v.SeenAt, ExpiresAt: v.ExpiresAt,
+		})
 	}
-	return out, nil
+	return out, err
+}
+
+func gatherRemembered(tx *store.Tx, id auth.AccountID) ([]ExportedBrowser, error) {
+	out := []ExportedBrowser{}
+	list, err := tx.AllSeries(id)
+	for _, v := range list {
+		out = append(out, ExportedBrowser{CreatedAt: v.CreatedAt, UsedAt: v.RotatedAt, ExpiresAt: v.ExpiresAt})
+	}
+	return out, err
+}
+
+func gatherConsents(tx *store.Tx, id auth.AccountID) ([]ExportedConsent, error) {
+	out := []ExportedConsent{}
+	list, err := tx.Consents(id)
+	for _, v := range list {
+		out = append(out, ExportedConsent{Client: v.Client, Scope: v.Scope.String(), Resources: append([]string{}, v.Audience...), CreatedAt: v.CreatedAt, UpdatedAt: v.UpdatedAt})
+	}
+	return out, err
+}
+
+func exportEvent(e auth.Event, id auth.AccountID) ExportedEvent {
+	v := ExportedEvent{At: e.At, Kind: e.Kind, Outcome: e.Outcome, By: e.Actor.Kind, Detail: e.Detail}
+	if e.Actor.Anonymous() || e.Actor.Account() == id {
+		v.IP, v.UserAgent = e.Actor.IP, e.Actor.UserAgent
+	}
+	return v
 }

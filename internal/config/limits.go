@@ -16,6 +16,7 @@ type Limits struct {
 	Forgot         ForgotLimits         `key:"forgot" help:"Asking for a link to set a new password."`
 	Reset          ResetLimits          `key:"reset" help:"Setting a new password by link."`
 	Change         ChangeLimits         `key:"change" help:"Changing the password or e-mail address with the current password. Only failures count."`
+	Self           SelfLimits           `key:"self" help:"What people do with their own account, when it works."`
 	Refresh        RefreshLimits        `key:"refresh" help:"Refreshing tokens."`
 	Authorize      AuthorizeLimits      `key:"authorize" help:"Beginning to sign in: the authorization endpoint, and the pages to which it leads."`
 	UserCode       UserCodeLimits       `key:"user_code" help:"Entering the code that a device shows. Only wrong codes count."`
@@ -62,6 +63,13 @@ type ResetLimits struct {
 type ChangeLimits struct {
 	IP      Rate `key:"ip" default:"30/1m burst 60" help:"Failures from one address, whatever the account."`
 	Account Rate `key:"account" default:"10/15m" help:"Failures of one account."`
+}
+
+// SelfLimits is the section limits.self. Each counts one account.
+type SelfLimits struct {
+	Change   Rate `key:"change" default:"60/10m" help:"Changes of name or address, sessions ended, consents taken back. Each leaves a line in the audit log."`
+	Password Rate `key:"password" default:"10/1h" help:"Passwords changed, each of which sends a notice. Wrong ones do not count here."`
+	Export   Rate `key:"export" default:"5/1h" help:"Exports, each of which reads all that is kept about the account."`
 }
 
 // RefreshLimits is the section limits.refresh.

@@ -256,6 +256,7 @@ func (s *Server) openWeb(context.Context) (err error) {
 			Resend: limit.Rate(l.Resend.IP), Forgot: limit.Rate(l.Forgot.IP), Reset: limit.Rate(l.Reset.IP), Change: limit.Rate(l.Change.IP),
 			Refresh: limit.Rate(l.Refresh.IP), RefreshFamily: limit.Rate(l.Refresh.Credential), Client: limit.Rate(l.Client.IP), Enrol: limit.Rate(l.ClientRegister.IP),
 			Authorize: limit.Rate(l.Authorize.IP),
+			Self:      limit.Rate(l.Self.Change), SelfPassword: limit.Rate(l.Self.Password), SelfExport: limit.Rate(l.Self.Export),
 		},
 	}
 	if s.Mailbox != nil {

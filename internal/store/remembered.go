@@ -26,6 +26,12 @@ func (tx *Tx) Series(id auth.SeriesID) (auth.Series, error) {
 	return one(tx.q, scanSeries, "SELECT "+seriesCols+" FROM remembered WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
+// AllSeries lists the series of an account that remember a browser.
+func (tx *Tx) AllSeries(account auth.AccountID) ([]auth.Series, error) {
+	return all(tx.q, scanSeries, "SELECT "+seriesCols+` FROM remembered
+		WHERE tenant_id = $1 AND account_id = $2 AND revoked_at IS NULL AND expires_at > $3 ORDER BY id DESC LIMIT 10000`, tx.tenant, account, millis(tx.Now))
+}
+
 // RotateSeries replaces the newest token by the next, if it is still the newest: of
 // any number of tries at once one returns true.
 func (tx *Tx) RotateSeries(id auth.SeriesID, from, to string) (bool, error) {

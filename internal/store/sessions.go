@@ -61,6 +61,12 @@ func (tx *Tx) Sessions(account auth.AccountID) ([]auth.Session, error) {
 		WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL AND parent_id IS NULL ORDER BY id DESC LIMIT 1000`, tx.tenant, account)
 }
 
+// AllSessions is Sessions with those of clients under the session of a browser.
+func (tx *Tx) AllSessions(account auth.AccountID) ([]auth.Session, error) {
+	return all(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
+		WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL ORDER BY id DESC LIMIT 10000`, tx.tenant, account)
+}
+
 // TouchSession records use and moves the idle limit; an ended session stays ended.
 func (tx *Tx) TouchSession(id auth.SessionID, idleAt time.Time) error {
 	_, err := affect(tx.q, `UPDATE sessions SET seen_at = $1, idle_at = $2

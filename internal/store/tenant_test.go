@@ -118,6 +118,12 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 		return nil, tx.UpdateSigningKey(auth.SigningKey{ID: "x", Sealed: []byte{1}, ActiveAt: tx.Now})
 	},
 	"DeleteSigningKey": func(tx *store.Tx) (any, error) { return nil, tx.DeleteSigningKey("x") },
+	"Notify": func(tx *store.Tx) (any, error) {
+		return nil, tx.Notify(auth.Account{EmailVerifiedAt: tx.Now}, auth.MailPasswordChanged, auth.Mail{})
+	},
+	"AllSessions":    func(tx *store.Tx) (any, error) { return tx.AllSessions("x") },
+	"AllSeries":      func(tx *store.Tx) (any, error) { return tx.AllSeries("x") },
+	"LiveSingleUses": func(tx *store.Tx) (any, error) { return tx.LiveSingleUses("x", auth.UseVerifyEmail) },
 	"Enqueue": func(tx *store.Tx) (any, error) {
 		return nil, tx.Enqueue(auth.MailVerify, auth.Mail{To: "x@example.test"})
 	},

@@ -28,6 +28,9 @@ func (s *Server) ownForm(pattern string, h handler) {
 		if !secret.Equal(r.PostForm.Get("csrf"), ex.accountToken()) {
 			return errCrossSite()
 		}
+		if err := ex.take(countSelf, ex.self()); err != nil {
+			return err
+		}
 		return h(ex, r)
 	})
 }

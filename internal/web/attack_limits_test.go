@@ -181,3 +181,46 @@ func TestBusyHashing(t *testing.T) {
 		t.Errorf("%d %q, Retry-After %q", p.Status, p.Code, head.Get("Retry-After"))
 	}
 }
+
+// What one account does with itself is limited, however it succeeds: each change leaves
+// an audit line, each export reads all of them.
+func TestRepair_S7_OwnAccountIsLimited(t *testing.T) {
+	t.Parallel()
+	few := limit.Rate{Count: 3, Per: time.Hour}
+	h := newHouse(t, withRates(func(r *Rates) { r.Self, r.SelfExport = few, few }))
+	alice, bob := h.signedIn("alice@example.com"), h.signedIn("bob@example.com")
+	for _, c := range []struct{ method, path string }{{"GET", "/api/v1/me/export"}, {"PATCH", "/api/v1/me"}} {
+		body := ""
+		if c.method == "PATCH" {
+			body = `{"name":"Alice"}`
+		}
+		for range 3 {
+			h.want(h.do(request(c.method, c.path, body, bearer(alice))), 200, "")
+		}
+		r := h.want(h.do(request(c.method, c.path, body, bearer(alice))), 429, "rate_limited")
+		if r.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", c.path)
+		}
+		h.want(h.do(request(c.method, c.path, body, bearer(bob))), 200, "")
+	}
+	// The siblings share the bucket of changes.
+	for _, path := range []string{"/api/v1/me/sessions", "/api/v1/me/sessions/x", "/api/v1/me/consents/x"} {
+		h.want(h.do(request("DELETE", path, "", bearer(alice))), 429, "rate_limited")
+	}
+	h.want(h.get("/api/v1/me", bearer(alice)), 200, "")
+}
+
+func TestRepair_S18_PasswordChangesAreLimited(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withRates(func(r *Rates) { r.SelfPassword = limit.Rate{Count: 2, Per: time.Hour} }))
+	tk := h.signedIn("alice@example.com")
+	change := func(current, next string) reply {
+		return h.post("/api/v1/password/change", `{"current_password":"`+current+`","new_password":"`+next+`"}`, bearer(tk))
+	}
+	for range 3 { // what fails is counted elsewhere
+		h.want(change("not the password", "another good password"), 403, "wrong_password")
+	}
+	h.want(change(pass, "another good password"), 204, "")
+	h.want(change("another good password", pass), 204, "")
+	h.want(change(pass, "another good password"), 429, "rate_limited")
+}

@@ -24,6 +24,10 @@ type Rates struct {
 	Client    limit.Rate // 60/1m burst 120; only failed client authentications stay counted
 	Authorize limit.Rate // 300/1m burst 600
 	Enrol     limit.Rate // 30/1h burst 120: clients that register themselves
+	// These three count what one account does with itself.
+	Self         limit.Rate // 60/10m: changes
+	SelfPassword limit.Rate // 10/1h: passwords changed
+	SelfExport   limit.Rate // 5/1h: exports
 	// RefreshFamily counts refreshes within one family of refresh tokens: 30/1m.
 	RefreshFamily limit.Rate
 }
@@ -45,6 +49,9 @@ func (r Rates) withDefaults() Rates {
 	def(&r.Client, 60, time.Minute, 120)
 	def(&r.Authorize, 300, time.Minute, 600)
 	def(&r.Enrol, 30, time.Hour, 0)
+	def(&r.Self, 60, 10*time.Minute, 0)
+	def(&r.SelfPassword, 10, time.Hour, 0)
+	def(&r.SelfExport, 5, time.Hour, 0)
 	def(&r.RefreshFamily, 30, time.Minute, 0)
 	return r
 }
@@ -72,6 +79,9 @@ var (
 	countClient    = counted{name: "client.ip", rate: func(r *Rates) limit.Rate { return r.Client }, failures: true, only: http.StatusUnauthorized}
 	countAuthorize = counted{name: "authorize.ip", rate: func(r *Rates) limit.Rate { return r.Authorize }}
 	countEnrol     = counted{name: "client_register.ip", rate: func(r *Rates) limit.Rate { return r.Enrol }}
+	countSelf      = counted{name: "self.change", rate: func(r *Rates) limit.Rate { return r.Self }}
+	countPassword  = counted{name: "self.password", rate: func(r *Rates) limit.Rate { return r.SelfPassword }}
+	countExport    = counted{name: "self.export", rate: func(r *Rates) limit.Rate { return r.SelfExport }}
 	countFamily    = counted{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
 )
 

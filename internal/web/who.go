@@ -23,7 +23,26 @@ var (
 	anyone = who{name: "anyone", admit: func(*exchange) error { return nil }}
 	// signedIn is a person with a good access token or session cookie.
 	signedIn = who{name: "signedIn", proved: true, admit: (*exchange).signIn}
+	// The next three are signedIn for what works no more than so often for one account.
+	changing  = signedIn.counting(countSelf)
+	renewing  = signedIn.counting(countPassword) // a password
+	exporting = signedIn.counting(countExport)
 )
+
+// counting limits what one account does.
+func (w who) counting(c counted) who {
+	admit := w.admit
+	w.admit = func(ex *exchange) error {
+		if err := admit(ex); err != nil {
+			return err
+		}
+		return ex.take(c, ex.self())
+	}
+	return w
+}
+
+// self is the account of the request, for a limit.
+func (ex *exchange) self() string { return string(ex.tenant.ID) + "|" + ex.actor.ID }
 
 const codeNoToken = "missing_token"
 

@@ -1,0 +1,60 @@
+package account_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// An export holds everything that is kept, also what hangs below a browser's session.
+func TestRepair_S24_ExportIsWhole(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		v, _, _ := h.signIn(a)
+		below := v
+		below.ID, below.Parent, below.Digest, below.Client = auth.SessionID(secret.NewID(h.clock.Now())), v.ID, "", "app"
+		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			if err := tx.InsertClient(auth.Client{ID: "app", Name: "App", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now}); err != nil {
+				return err
+			}
+			if err := tx.InsertSession(below); err != nil {
+				return err
+			}
+			if err := tx.PutConsent(auth.Consent{Account: a.ID, Client: "app", Scope: auth.Scope{"openid", "email"}}); err != nil {
+				return err
+			}
+			return tx.InsertSeries(auth.Series{ID: "s", Account: a.ID, Digest: "d", AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
+		}))
+
+		out, err := h.Export(t.Context(), tenant, a.ID, as(a))
+
+		h.ok(err)
+		if len(out.Sessions) != 2 || len(out.Remembered) != 1 || len(out.Consents) != 1 || out.Consents[0].Client != "app" || out.Consents[0].Scope != "openid email" {
+			t.Errorf("sessions %+v, browsers %+v, consents %+v", out.Sessions, out.Remembered, out.Consents)
+		}
+	})
+}
+
+// However many export at once, readers are left for everybody else; who waits too long
+// is told to come back.
+func TestRepair_S7_ExportsLeaveReaders(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		leave := h.FillExports()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := h.Export(ctx, tenant, a.ID, as(a)); auth.KindOf(err) != auth.KindUnavailable {
+			t.Errorf("an export beyond those that may read at once: %v", err)
+		}
+		if _, err := h.Get(t.Context(), tenant, a.ID); err != nil {
+			t.Errorf("somebody else waits for them: %v", err)
+		}
+		leave()
+		_, err := h.Export(t.Context(), tenant, a.ID, as(a))
+		h.ok(err)
+	})
+}
