@@ -1,11 +1,16 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
@@ -27,7 +32,15 @@ func (s *Server) underOwnName(h handler) handler {
 	}
 }
 
-func (s *Server) welcome(ex *exchange, _ *http.Request) error {
+// rootPage leads to one's own account; in development it is where a developer begins.
+func (s *Server) rootPage(ex *exchange, _ *http.Request) error {
+	if s.cfg.Mailbox == nil || ex.tenant.ID != auth.DefaultTenant {
+		return ex.seeOther(pathAccount)
+	}
+	return s.welcome(ex)
+}
+
+func (s *Server) welcome(ex *exchange) error {
 	post := func(path, body string) string {
 		return "curl -s " + s.cfg.Base + path + " \\\n  -H 'Content-Type: application/json' \\\n  -d '" + body + "'"
 	}
@@ -36,6 +49,21 @@ func (s *Server) welcome(ex *exchange, _ *http.Request) error {
 		{Say: "Open the mailbox, press the link, confirm. Then sign in:", Run: post("/api/v1/login", `{"email":"alice@example.test","password":"plain-sailing-42"}`)},
 		{Say: "Use the access_token of that answer as TOKEN:", Run: "curl -s " + s.cfg.Base + "/api/v1/me -H \"Authorization: Bearer $TOKEN\""},
 	}})
+}
+
+// apiPage lists the calls of the API for people; the description itself is for programs.
+func (s *Server) apiPage(ex *exchange, _ *http.Request) error {
+	p := ui.API{Page: ex.page()}
+	paths := s.huma.OpenAPI().Paths
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		item := paths[path]
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op != nil {
+				p.Calls = append(p.Calls, ui.Call{Method: op.Method, Path: path, Summary: op.Summary})
+			}
+		}
+	}
+	return ex.render(http.StatusOK, p)
 }
 
 func (s *Server) mailboxPage(ex *exchange, _ *http.Request) error {

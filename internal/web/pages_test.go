@@ -199,14 +199,40 @@ func TestDevelopmentMailbox(t *testing.T) {
 		t.Errorf("page %s", page)
 	}
 	welcome := string(h.want(h.get("/"), 200, "").body)
-	for _, link := range []string{"/dev/mailbox", "/api/v1/openapi.json", "curl -s " + base + "/api/v1/register"} {
+	for _, link := range []string{"/account", "/register", "/dev/mailbox", "/dev/api", "curl -s " + base + "/api/v1/register"} {
 		if !strings.Contains(welcome, link) {
 			t.Errorf("the welcome page lacks %s", link)
 		}
 	}
 	for _, link := range regexp.MustCompile(`href="(/[^"]*)"`).FindAllStringSubmatch(welcome, -1) {
-		if r := h.get(link[1]); r.StatusCode != 200 {
+		if r := h.get(link[1]); r.StatusCode != 200 && r.StatusCode != 303 {
 			t.Errorf("%s: %d", link[1], r.StatusCode)
+		}
+	}
+	api := string(h.want(h.get("/dev/api"), 200, "").body)
+	for _, call := range []string{"POST <code>/api/v1/login</code>", "GET <code>/api/v1/me</code>", `href="/api/v1/openapi.json"`} {
+		if !strings.Contains(api, call) {
+			t.Errorf("the page of the API lacks %s", call)
+		}
+	}
+}
+
+// Whoever opens the address of a new server is led to an account, that of each tenant too.
+func TestRepair_N18_RootLeadsToTheAccount(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]option{
+		"production":  nil,
+		"development": {func(c *Config) { c.Mailbox = func() []Mail { return nil } }},
+	} {
+		h := newHouse(t, opts...)
+		if _, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme", noSettings, system); err != nil {
+			t.Fatal(err)
+		}
+		if r := h.get("/"); name == "production" && (r.StatusCode != 303 || r.Header.Get("Location") != "/account") {
+			t.Errorf("%s: / is %d %s", name, r.StatusCode, r.Header.Get("Location"))
+		}
+		if r := h.get("/t/acme/"); r.StatusCode != 303 || r.Header.Get("Location") != "/t/acme/account" {
+			t.Errorf("%s: /t/acme/ is %d %s", name, r.StatusCode, r.Header.Get("Location"))
 		}
 	}
 }

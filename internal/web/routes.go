@@ -60,6 +60,7 @@ func (s *Server) routes() {
 	s.visit("GET "+pathLogout, s.logoutPage)
 	s.step("POST "+pathLogout, countAuthorize, s.logoutForm)
 	s.page("GET "+pathLogout+"/done", anyone, s.logoutDone)
+	s.page("GET /{$}", anyone, s.rootPage)
 	s.own("GET "+pathAccount, s.accountPage)
 	s.ownForm("POST "+pathAccount+"/end-session", s.accountEndSession)
 	s.ownForm("POST "+pathAccount+"/end-others", s.accountEndOthers)
@@ -104,7 +105,7 @@ func (s *Server) routes() {
 	api(s, callClientEnable, admin, uncounted, s.clientEnable)
 
 	if s.cfg.Mailbox != nil {
-		s.house("GET /{$}", asPage(s.welcome))
+		s.house("GET /dev/api", asPage(s.apiPage))
 		s.house("GET /dev/mailbox", asPage(s.underOwnName(s.mailboxPage)))
 		s.house("GET /dev/mailbox.json", s.underOwnName(s.mailboxJSON))
 	}

@@ -232,6 +232,18 @@ type Step struct{ Say, Run string }
 // Render writes the page.
 func (p Welcome) Render(w io.Writer) error { return render(w, "welcome.html", p) }
 
+// API lists the calls of the JSON API.
+type API struct {
+	Page
+	Calls []Call
+}
+
+// Call is one operation of the API.
+type Call struct{ Method, Path, Summary string }
+
+// Render writes the page.
+func (p API) Render(w io.Writer) error { return render(w, "api.html", p) }
+
 // Mailbox shows the mails that were caught.
 type Mailbox struct {
 	Page
