@@ -62,7 +62,8 @@ func (s *Server) consentPage(ex *exchange, st oidc.Step) error {
 			p.Host = v.Client.ProvedHost() // a document may name redirect URIs of any host
 		}
 	} else {
-		p.Local = true
+		// One with a secret that the operator registered is a web application, under development.
+		p.Local = v.Client.Public() || v.Client.SelfDescribed()
 	}
 	return ex.render(http.StatusOK, p)
 }

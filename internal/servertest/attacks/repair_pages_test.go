@@ -1,0 +1,32 @@
+package attacks_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+// The consent page calls a client a program on the device only where it may be one, and
+// promises no claim that does not exist.
+func TestRepair_N20_ConsentSaysWhatIs(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	member(t, s, alice)
+	for _, kind := range []auth.ClientType{auth.ClientWeb, auth.ClientNative} {
+		c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) {
+			r.Type, r.RedirectURIs = kind, []string{"http://127.0.0.1/callback"}
+		})
+		b := s.Browser(t)
+		b.Open(wish(c, "scope", "openid profile", "redirect_uri", "http://127.0.0.1/callback"))
+		text := enter(t, b, alice).At(t, "/consent").Text()
+		if strings.Contains(text, "program on your device") != (kind == auth.ClientNative) {
+			t.Errorf("%s: %s", kind, text)
+		}
+		if strings.Contains(text, "picture") || strings.Contains(text, "language") {
+			t.Errorf("%s: %s", kind, text)
+		}
+	}
+}
