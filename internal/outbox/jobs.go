@@ -50,9 +50,9 @@ func (o *Outbox) runJob(ctx context.Context, j Job) {
 
 const (
 	sweepEvery = 5 * time.Minute
-	sweepKeep  = 24 * time.Hour // what has ended stays this long
-	sweepBrief = time.Hour      // of what there is one for each request: a day of it would be most of the database
-	sweepBatch = 500            // rows of each kind in one transaction
+	sweepKeep  = 24 * time.Hour // what has expired stays this long
+	sweepBrief = time.Hour      // what was ended, and of what there is one for each request: a day of it would be most of the database
+	sweepBatch = 500            // rows in one transaction
 	sweepPause = 50 * time.Millisecond
 	sweepMost  = 2000 // batches in one round
 )
@@ -84,10 +84,11 @@ func Sweep(db *store.DB, retention time.Duration) Job {
 				if retention > 0 {
 					auditBefore = tx.Now.Add(-retention)
 				}
-				gone, err = tx.Sweep(store.Retention{Brief: tx.Now.Add(-sweepBrief), Before: tx.Now.Add(-sweepKeep), Audit: auditBefore}, sweepBatch)
+				brief := tx.Now.Add(-sweepBrief)
+				gone, err = tx.Sweep(store.Retention{Brief: brief, Ended: brief, Before: tx.Now.Add(-sweepKeep), Audit: auditBefore}, sweepBatch)
 				return err
 			})
-			if err != nil || gone == 0 {
+			if err != nil || gone < sweepBatch {
 				return err
 			}
 			select {

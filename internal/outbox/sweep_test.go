@@ -62,6 +62,56 @@ func TestSweepTakesBriefRowsSooner(t *testing.T) {
 	})
 }
 
+// TestRepair_H1_WhatEndedLeavesSoon: a session that was ended, its refresh family and
+// the remembered browser are gone an hour later, however long they would have lived; what
+// lives stays.
+func TestRepair_H1_WhatEndedLeavesSoon(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		c := storetest.NewClock()
+		cfg.Now = c.Now
+		db := storetest.Open(t, cfg)
+		e, err := auth.ParseEmail("alice@example.test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, db, func(tx *store.Tx) error {
+			late := tx.Now.Add(1000 * time.Hour)
+			begin := func(id string) error {
+				return errors.Join(
+					tx.InsertSession(auth.Session{ID: auth.SessionID(id), Account: "alice", Client: auth.FirstParty, Series: auth.SeriesID(id), AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: late, ExpiresAt: late}),
+					tx.InsertFamily(auth.Family{ID: auth.FamilyID(id), Account: "alice", Client: auth.FirstParty, Session: auth.SessionID(id), CreatedAt: tx.Now, RotatedAt: tx.Now, IdleAt: late, ExpiresAt: late}),
+					tx.InsertSeries(auth.Series{ID: auth.SeriesID(id), Account: "alice", Digest: id, AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: late}))
+			}
+			return errors.Join(tx.InsertAccount(auth.Account{ID: "alice", Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now}),
+				begin("ended"), begin("alive"), tx.EndSession("alice", "ended", auth.EndLogout))
+		})
+
+		for _, step := range []struct {
+			after time.Duration
+			gone  bool
+		}{{50 * time.Minute, false}, {20 * time.Minute, true}} {
+			c.Advance(step.after)
+			if err := Sweep(db, 0).Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			write(t, db, func(tx *store.Tx) error {
+				for _, id := range []string{"ended", "alive"} {
+					_, session := tx.Session(auth.SessionID(id))
+					_, family := tx.Family(auth.FamilyID(id))
+					_, series := tx.Series(auth.SeriesID(id))
+					for _, err := range []error{session, family, series} {
+						if want := step.gone && id == "ended"; errors.Is(err, auth.ErrNotFound) != want {
+							t.Errorf("%s after %v: %v, %v, %v", id, step.after, session, family, series)
+						}
+					}
+				}
+				return nil
+			})
+		}
+	})
+}
+
 // Clients that anybody can make by naming an address are not kept for ever; those that
 // somebody uses or an operator has spoken about are.
 func TestSweepDocuments(t *testing.T) {

@@ -41,7 +41,7 @@ func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason 
 	}
 	_, err = affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
 		WHERE tenant_id = $3 AND account_id = $4 AND session_id <> $5 AND revoked_at IS NULL
-		AND session_id NOT IN (SELECT id FROM sessions WHERE tenant_id = $3 AND parent_id = $5)`,
+		AND session_id NOT IN (SELECT id FROM sessions WHERE tenant_id = $3 AND parent_id = $5 AND ended_at IS NULL)`,
 		millis(tx.Now), reason, tx.tenant, account, keep)
 	if err != nil {
 		return 0, err

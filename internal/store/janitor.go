@@ -5,13 +5,15 @@ import "time"
 // Retention says from when on rows go that nobody can use any more.
 type Retention struct {
 	Brief  time.Time // secrets of one use, flows and codes of devices that expired before: there is one for each request
-	Before time.Time // sessions and the like that expired before
+	Before time.Time // sessions, refresh families and remembered browsers that expired before
+	Ended  time.Time // the same, when they were ended or revoked before
 	Audit  time.Time // audit lines that are older; zero keeps them all
 }
 
-// Sweep removes up to n rows of each kind. Expiry is checked at use, so nothing
-// depends on Sweep but the size of the tables. It returns how many rows went.
-func (tx *SystemTx) Sweep(r Retention, n int) (int64, error) {
+// Sweep removes up to n rows, so that no writer waits long for it, and returns how many
+// went: less than n when none is left. Expiry is checked at use, so nothing depends on
+// Sweep but the size of the tables.
+func (tx *SystemTx) Sweep(r Retention, n int64) (int64, error) {
 	total := int64(0)
 	for _, s := range []struct {
 		text string
@@ -19,6 +21,12 @@ func (tx *SystemTx) Sweep(r Retention, n int) (int64, error) {
 	}{
 		{`DELETE FROM single_use WHERE (tenant_id, kind, digest) IN
 			(SELECT tenant_id, kind, digest FROM single_use WHERE expires_at < $1 LIMIT $2)`, r.Brief},
+		{`DELETE FROM refresh_families WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM refresh_families WHERE revoked_at < $1 LIMIT $2)`, r.Ended},
+		{`DELETE FROM sessions WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM sessions WHERE ended_at < $1 LIMIT $2)`, r.Ended},
+		{`DELETE FROM remembered WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM remembered WHERE revoked_at < $1 LIMIT $2)`, r.Ended},
 		{`DELETE FROM refresh_families WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM refresh_families WHERE expires_at < $1 LIMIT $2)`, r.Before},
 		{`DELETE FROM sessions WHERE (tenant_id, id) IN
@@ -34,10 +42,10 @@ func (tx *SystemTx) Sweep(r Retention, n int) (int64, error) {
 		{`DELETE FROM audit WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM audit WHERE at < $1 LIMIT $2)`, r.Audit},
 	} {
-		if s.when.IsZero() {
+		if s.when.IsZero() || total == n {
 			continue
 		}
-		gone, err := affect(tx.q, s.text, millis(s.when), n)
+		gone, err := affect(tx.q, s.text, millis(s.when), n-total)
 		if err != nil {
 			return total, err
 		}
