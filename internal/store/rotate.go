@@ -27,12 +27,25 @@ type Rotation struct {
 func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID, decide func(now time.Time, r Refreshing) (Rotation, error)) error {
 	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
 		return db.unkeep(pg.swap(ctx, func(q querier) (bool, error) {
-			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).rotate(id, decide, (*Tx).swapFamily)
+			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).rotate(id, decide, func(tx *Tx, r Refreshing, n Rotation) (bool, error) {
+				done, err := tx.swapFamily(r, n)
+				if done {
+					// The token is spent: whoever is refused now comes back with it as a thief would.
+					if err := tx.touchRotated(r, n); err != nil {
+						db.cfg.Log.Warn("the use of a session was not noted", "error", err)
+					}
+				}
+				return done, err
+			})
 		}))
 	}
 	return db.Write(ctx, tenant, func(tx *Tx) error {
 		done, err := tx.rotate(id, decide, func(tx *Tx, r Refreshing, n Rotation) (bool, error) {
-			return tx.RotateFamily(id, n.From, n.To, n.IdleAt)
+			done, err := tx.RotateFamily(id, n.From, n.To, n.IdleAt)
+			if done {
+				err = tx.touchRotated(r, n)
+			}
+			return done, err
 		})
 		if err == nil && !done {
 			return errors.New("store: decide rotated from a token that is not the newest")
@@ -54,16 +67,15 @@ func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, Refreshing) (Rotat
 	if err != nil || n.To == "" {
 		return true, err
 	}
-	if done, err := do(tx, r, n); err != nil || !done {
-		return false, err
+	return do(tx, r, n)
+}
+
+// touchRotated notes the use of the session with a rotation that is done.
+func (tx *Tx) touchRotated(r Refreshing, n Rotation) error {
+	if err := fault.Point(fault.RefreshConsumed); err != nil || n.SessionIdleAt.IsZero() {
+		return err
 	}
-	if err := fault.Point(fault.RefreshConsumed); err != nil {
-		return true, err
-	}
-	if n.SessionIdleAt.IsZero() {
-		return true, nil
-	}
-	return true, tx.TouchSession(r.Family.Session, n.SessionIdleAt)
+	return tx.TouchSession(r.Family.Session, n.SessionIdleAt)
 }
 
 // swapFamily is RotateFamily for PostgreSQL without a transaction around it. Its

@@ -83,6 +83,42 @@ func TestRotate(t *testing.T) {
 	})
 }
 
+// TestRotate_UseNotNoted: on PostgreSQL the token is spent before the use of its session
+// is noted. When that fails, the client still gets what the token was spent for.
+func TestRotate_UseNotNoted(t *testing.T) {
+	t.Parallel()
+	url := storetest.Postgres(t)
+	db := storetest.Open(t, testConfig(t, url))
+	rotating(t, db)
+	if _, err := raw(t, url).Exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+		CREATE TRIGGER refuse BEFORE UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION refuse()`); err != nil {
+		t.Fatal(err)
+	}
+
+	err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(now time.Time, _ store.Refreshing) (store.Rotation, error) {
+		return store.Rotation{From: "a", To: "b", IdleAt: now, SessionIdleAt: now}, nil
+	})
+
+	if err != nil {
+		t.Error(err)
+	}
+	if f := family(t, db, "f1"); f.Digest != "b" {
+		t.Errorf("the family is at %s", f.Digest)
+	}
+}
+
+func family(t *testing.T, db *store.DB, id auth.FamilyID) (f auth.Family) {
+	t.Helper()
+	err := db.Look(t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
+		f, err = tx.Family(id)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 // TestRotate_ChangedMeanwhile changes what a decision rests on between its reading
 // and its carrying out, which only PostgreSQL allows: the decision is made again.
 func TestRotate_ChangedMeanwhile(t *testing.T) {
