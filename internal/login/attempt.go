@@ -50,11 +50,12 @@ type attempt struct {
 	begin  func(tx *store.Tx, a auth.Account) (auth.Session, error)
 	finish func(ctx context.Context) error
 
-	login   string       // canonical; empty when the typed text is no address
-	last    bool         // the limit is reached with this one
-	account auth.Account // zero for an unknown login
-	hash    string       // empty for an account without a password
-	raised  string       // a new hash of the same password, when the old is to be replaced
+	login    string       // canonical; empty when the typed text is no address
+	last     bool         // the limit is reached with this one
+	account  auth.Account // zero for an unknown login
+	hash     string       // empty for an account without a password
+	compared password.Result
+	raised   string // a new hash of the same password, when the old is to be replaced
 }
 
 // admitted counts the attempt before anything is looked at.
@@ -133,6 +134,9 @@ func (a *attempt) once(ctx context.Context) (string, error) {
 	// Said here and not only by the one decision, so that a disabled account with
 	// the right password ends exactly as one with a wrong password does.
 	if a.account.Disabled() {
+		if err := a.s.cfg.Hasher.Refuse(ctx, a.compared); err != nil {
+			return ReasonUnavailable, hashing(err)
+		}
 		return a.fail(ctx, ReasonDisabled)
 	}
 	return a.enter(ctx)
@@ -174,6 +178,7 @@ func (a *attempt) compare(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, hashing(err)
 	}
+	a.compared = res
 	if res.Rehash && !a.account.Disabled() {
 		// Without a new hash this time, the next sign-in tries again.
 		if a.raised, err = h.Hash(ctx, a.password); err != nil {

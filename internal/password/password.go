@@ -14,9 +14,8 @@
 // caller can forget to.
 //
 // Timing: a wrong password, an unknown account (VerifyNone) and an unreadable
-// hash cost one comparison against the current parameters. Hashes from
-// elsewhere, and our own with older parameters, take the time of their own
-// parameters until the owner's next sign-in replaces them.
+// hash take as long as the slowest kind of hash that Learn was shown, whatever kind
+// they were compared with. A right password takes the time of its own hash.
 package password
 
 import (
@@ -26,6 +25,8 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -68,6 +69,8 @@ type Hasher struct {
 	limits      limits
 	gate        *gate
 	none        digest
+	costs       atomic.Pointer[costs]
+	learning    sync.Mutex // held while a kind is measured
 	now         func() time.Time
 	observe     func(time.Duration)
 	observeWait func(time.Duration)
@@ -80,6 +83,8 @@ type Result struct {
 	// Rehash reports that the password is right but its stored hash is not of
 	// the current kind and cost: the caller should store a new one.
 	Rehash bool
+
+	rest time.Duration // what a failure would have waited
 }
 
 // New returns a Hasher, or every mistake of the configuration joined.
@@ -98,11 +103,14 @@ func New(cfg Config) (*Hasher, error) {
 	}
 	// A hash of nothing: random bytes in the place of salt and key, in the same
 	// encoding as a real one, so that comparing with it is the same work.
-	none, err := parse(h.params.encode(random(h.params.SaltLength), random(h.params.KeyLength)), h.limits)
+	encoded := h.params.encode(random(h.params.SaltLength), random(h.params.KeyLength))
+	none, err := parse(encoded, h.limits)
+	none.encoded = encoded
 	if err != nil {
 		return nil, fmt.Errorf("password hashing: current parameters: %w", err)
 	}
 	h.none = none
+	h.costs.Store(&costs{})
 	return h, nil
 }
 
@@ -152,7 +160,7 @@ func (h *Hasher) Hash(ctx context.Context, pw string) (string, error) {
 		return "", err
 	}
 	var encoded string
-	err = h.work(ctx, h.none, func() {
+	_, err = h.work(ctx, h.none, func() {
 		salt := random(h.params.SaltLength)
 		encoded = h.params.encode(salt, h.params.key(normal, salt))
 	})
@@ -168,17 +176,19 @@ func (h *Hasher) Verify(ctx context.Context, encoded, pw string) (Result, error)
 		return Result{}, err
 	}
 	d, unusable := parse(encoded, h.limits)
+	d.encoded = encoded
 	if unusable != nil {
 		d = h.none
 	}
-	ok, err := h.compare(ctx, d, pw)
+	r, err := h.compare(ctx, d, pw)
 	if err != nil {
 		return Result{}, err
 	}
 	if unusable != nil {
 		return Result{}, unusable
 	}
-	return Result{OK: ok, Rehash: ok && d.argon2id != h.params}, nil
+	r.Rehash = r.OK && d.argon2id != h.params
+	return r, nil
 }
 
 // VerifyNone does the work of a Verify that fails, for an account that does
@@ -202,8 +212,22 @@ func (h *Hasher) Identify(encoded string) (scheme string, err error) {
 // Stats returns what the gate is doing now.
 func (h *Hasher) Stats() Stats { return h.gate.stats() }
 
-func (h *Hasher) compare(ctx context.Context, d digest, pw string) (ok bool, err error) {
-	err = h.work(ctx, d, func() {
+// compare makes a failure take as long as every other.
+func (h *Hasher) compare(ctx context.Context, d digest, pw string) (Result, error) {
+	ok, ran, err := h.try(ctx, d, pw)
+	if err != nil {
+		return Result{}, err
+	}
+	rest := h.costs.Load().rest(class(d.encoded), ran)
+	if ok {
+		return Result{OK: true, rest: rest}, nil
+	}
+	return Result{}, wait(ctx, rest)
+}
+
+// try does the comparison, and says how long it ran.
+func (h *Hasher) try(ctx context.Context, d digest, pw string) (ok bool, ran time.Duration, err error) {
+	ran, err = h.work(ctx, d, func() {
 		for _, form := range d.forms(pw) {
 			if ok = d.match(form); ok {
 				return
@@ -215,23 +239,26 @@ func (h *Hasher) compare(ctx context.Context, d digest, pw string) (ok bool, err
 			h.none.match(pw)
 		}
 	})
-	return ok, err
+	return ok, ran, err
 }
 
-// work runs fn inside the gate.
-func (h *Hasher) work(ctx context.Context, d digest, fn func()) error {
+// work runs fn inside the gate, and says how long it ran.
+func (h *Hasher) work(ctx context.Context, d digest, fn func()) (ran time.Duration, err error) {
 	arrived := h.now()
 	kib, threads := d.kib, d.threads
 	if d.quick {
 		kib, threads = h.none.kib, h.none.threads
 	}
+	if c := h.costs.Load(); len(c.took) > 0 {
+		kib, threads = c.kib, c.threads
+	}
 	leave, err := h.gate.enter(ctx, kib, threads)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	began := h.now()
 	defer func() {
-		ran := h.now().Sub(began)
+		ran = h.now().Sub(began)
 		leave(ran)
 		if h.observe != nil {
 			h.observe(ran)
@@ -241,7 +268,7 @@ func (h *Hasher) work(ctx context.Context, d digest, fn func()) error {
 		}
 	}()
 	fn()
-	return nil
+	return 0, nil
 }
 
 func random(n uint8) []byte {

@@ -47,6 +47,7 @@ type limits struct {
 
 // digest is a parsed hash, ready for comparison.
 type digest struct {
+	encoded  string // the hash as it is stored
 	scheme   string
 	kib      int // memory that one comparison takes
 	threads  int

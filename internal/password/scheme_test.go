@@ -102,8 +102,8 @@ func TestQuickSchemesPayLikeUnknownAccounts(t *testing.T) {
 	compared := 0
 	h.none.match = func(string) bool { compared++; return true }
 	d, _ := parse("md5$salt$"+strings.Repeat("0", 32), h.limits)
-	if ok, err := h.compare(t.Context(), d, "wrong"); ok || err != nil || compared != 1 {
-		t.Errorf("a wrong password: OK = %v, %v, %d extra comparisons, want 1", ok, err, compared)
+	if r, err := h.compare(t.Context(), d, "wrong"); r.OK || err != nil || compared != 1 {
+		t.Errorf("a wrong password: %+v, %v, %d extra comparisons, want 1", r, err, compared)
 	}
 }
 

@@ -184,6 +184,7 @@ func (s *Server) openMail(context.Context) (err error) {
 		Jobs: []outbox.Job{
 			outbox.Sweep(s.DB, s.cfg.Audit.Retention), outbox.SweepDocuments(s.DB),
 			{Name: "keys", Every: time.Hour, Run: s.Keys.Tend},
+			{Name: "password kinds", Every: time.Hour, Run: s.learnPasswords},
 		},
 	}
 	conf.Handlers = map[auth.MessageKind]outbox.Handler{auth.LogoutBackchannel: s.tellClient}

@@ -28,6 +28,9 @@ const manageConnections = 256
 // open, with their addresses. Run is called once and closes the server.
 func (s *Server) Run(ctx context.Context, ready func(addr, manageAddr string)) error {
 	defer s.Close()
+	if err := s.learnPasswords(ctx); err != nil {
+		s.log.Warn("until the kinds of stored password hashes are known, failed sign-ins may tell them apart by their time", "error", err)
+	}
 	l, err := s.listen(ctx)
 	if err != nil {
 		return err

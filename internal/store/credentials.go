@@ -29,6 +29,13 @@ func (tx *Tx) Password(account auth.AccountID) (string, error) {
 	return one(tx.q, text, "SELECT secret FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)
 }
 
+// NextPassword is the first hash of any account's password after the given text, in the
+// order of bytes; ErrNotFound when there is none. It is for finding which kinds of
+// hashes there are without reading all of them.
+func (tx *SystemTx) NextPassword(after string) (string, error) {
+	return one(tx.q, text, "SELECT secret FROM credentials WHERE kind = 'password' AND secret > $1 ORDER BY secret LIMIT 1", []byte(after))
+}
+
 // DeletePassword takes the account's password away.
 func (tx *Tx) DeletePassword(account auth.AccountID) error {
 	_, err := affect(tx.q, "DELETE FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)

@@ -1,0 +1,145 @@
+package password
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"time"
+)
+
+// A failed comparison must not tell by its time what kind of hash it was compared
+// with: an account with an old or an imported hash could be told from no account. So
+// every failure takes as long as one of the slowest kind in use. Learn knows the kinds
+// that are stored; what is left of the time is waited outside of the gate.
+
+// class is the beginning of a stored hash that says its scheme and its cost.
+func class(encoded string) string {
+	if rest, ok := strings.CutPrefix(encoded, flaskPrefix); ok {
+		if name, inner, ok := strings.Cut(rest, "$"); ok {
+			return flaskPrefix + name + "$" + class(inner)
+		}
+	}
+	switch {
+	case strings.HasPrefix(encoded, "$2") && len(encoded) > 7:
+		return encoded[:7]
+	case strings.HasPrefix(encoded, "bcrypt"):
+		return encoded[:strings.LastIndexByte(encoded, '$')+1]
+	case (strings.HasPrefix(encoded, "$5$") || strings.HasPrefix(encoded, "$6$")) && !strings.HasPrefix(encoded[3:], "rounds="):
+		return encoded[:3]
+	case strings.HasPrefix(encoded, "$P$") && len(encoded) > 4, strings.HasPrefix(encoded, "$H$") && len(encoded) > 4:
+		return encoded[:4]
+	case strings.HasPrefix(encoded, "scrypt$"): // of Django, whose salt stands before the cost
+		return "scrypt$"
+	}
+	key := max(strings.LastIndexByte(encoded, '$'), 0)
+	return encoded[:strings.LastIndexByte(encoded[:key], '$')+1]
+}
+
+// costs are what the kinds in use cost. It is never changed once it is published.
+type costs struct {
+	took         map[string]time.Duration // one comparison of each class, alone on the machine
+	slowest      time.Duration
+	kib, threads int // the most that one of them needs: all wait alike at the gate
+}
+
+// with adds a class.
+func (c costs) with(name string, d digest, took time.Duration) costs {
+	c.took = maps.Clone(c.took)
+	if c.took == nil {
+		c.took = map[string]time.Duration{}
+	}
+	c.took[name] = took
+	c.slowest, c.kib, c.threads = max(c.slowest, took), max(c.kib, d.kib), max(c.threads, d.threads)
+	return c
+}
+
+// step is what failures are rounded up to, so that small differences do not show.
+func (c costs) step() time.Duration { return c.slowest + c.slowest/4 }
+
+// rest is how long a comparison that ran for so long has still to wait if it fails. On
+// a busy machine everything takes longer, so the kind's own share of the slowest counts
+// and not its time.
+func (c costs) rest(name string, ran time.Duration) time.Duration {
+	if len(c.took) < 2 || c.slowest <= 0 || ran <= 0 {
+		return 0
+	}
+	all := ran
+	if own := c.took[name]; own > 0 {
+		all = time.Duration(float64(ran) * float64(c.slowest) / float64(own))
+	}
+	step := c.step()
+	return (all+step-1)/step*step - ran
+}
+
+// Learn takes note of the kind of a stored hash and measures it if it is a new one. It
+// returns where hashes of other kinds go on in the order of their bytes. A hash that
+// cannot be used is of no kind: it costs what no account costs.
+func (h *Hasher) Learn(ctx context.Context, encoded string) (next string, err error) {
+	name := class(encoded)
+	if name == "" {
+		return encoded, nil
+	}
+	next = name + "\xff"
+	d, unusable := parse(encoded, h.limits)
+	if unusable != nil {
+		return next, nil
+	}
+	h.learning.Lock()
+	defer h.learning.Unlock()
+	known := h.costs.Load()
+	if _, ok := known.took[name]; ok {
+		return next, nil
+	}
+	c := *known
+	if len(c.took) == 0 { // the current kind is measured when there is another
+		own := class(h.none.encoded)
+		if name == own {
+			return next, nil
+		}
+		took, err := h.measure(ctx, h.none)
+		if err != nil {
+			return next, err
+		}
+		c = c.with(own, h.none, took)
+	}
+	took, err := h.measure(ctx, d)
+	if err != nil {
+		return next, err
+	}
+	c = c.with(name, d, took)
+	h.costs.Store(&c)
+	return next, nil
+}
+
+// measure is the shorter of two comparisons, inside the gate.
+func (h *Hasher) measure(ctx context.Context, d digest) (time.Duration, error) {
+	var best time.Duration
+	for range 2 {
+		_, ran, err := h.try(ctx, d, "a password that is nobody's")
+		if err != nil {
+			return 0, err
+		}
+		if best == 0 || ran < best {
+			best = ran
+		}
+	}
+	return best, nil
+}
+
+// Refuse waits as long as a failure would have taken. It is for a right password that
+// is refused like a wrong one.
+func (h *Hasher) Refuse(ctx context.Context, r Result) error { return wait(ctx, r.rest) }
+
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

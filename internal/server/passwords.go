@@ -1,0 +1,36 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// mostKinds bounds how many kinds of password hashes are looked for.
+const mostKinds = 200
+
+// learnPasswords shows the hasher one stored hash of each kind, so that wrong passwords
+// take as long for all of them.
+func (s *Server) learnPasswords(ctx context.Context) error {
+	after := ""
+	for range mostKinds {
+		var hash string
+		err := s.DB.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
+			hash, err = tx.NextPassword(after)
+			return err
+		})
+		if errors.Is(err, auth.ErrNotFound) {
+			return nil
+		}
+		if err == nil {
+			after, err = s.Hasher.Learn(ctx, hash)
+		}
+		if err != nil {
+			return fmt.Errorf("learn kinds of password hashes: %w", err)
+		}
+	}
+	return nil
+}

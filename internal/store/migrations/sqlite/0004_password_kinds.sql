@@ -1,0 +1,9 @@
+-- Which kinds of password hashes are stored: hashes begin with scheme and cost, so an
+-- index by their bytes finds one of each kind. Export and clean-up are not concerned.
+
+-- +goose Up
+
+CREATE INDEX credentials_secret_idx ON credentials (secret) WHERE kind = 'password';
+
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('credentials', 'credentials_secret_idx', '1000000 1');
+ANALYZE sqlite_schema;
