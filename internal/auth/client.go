@@ -72,6 +72,10 @@ type ClientSettings struct {
 	// tokens it may introspect. A machine always serves the issuer's.
 	Serves []string `json:"serves,omitempty"`
 
+	// ResourceScopes are scopes of open resources that the client has registered for. It
+	// is told so, and has no more by it than any other client.
+	ResourceScopes []string `json:"resource_scopes,omitempty"`
+
 	// JWKSURI is where the client publishes its keys, instead of JWKS.
 	JWKSURI string `json:"jwks_uri,omitempty"`
 	// PKCEOptional lets a confidential client do without a code_challenge (RFC 7636).

@@ -105,6 +105,19 @@ func absoluteURI(s string) (*url.URL, string) {
 // active are schemes that a browser carries out, or that read what is the reader's.
 var active = []string{"javascript", "data", "vbscript", "file", "blob", "filesystem", "about", "view-source", "chrome", "ws", "wss", "mailto", "ftp", "intent", "tel", "sms"}
 
+// ActiveURI reports whether a browser would carry the address out, or read with it what
+// is the reader's. White space and control characters count as little as for a browser.
+func ActiveURI(s string) bool {
+	s = strings.Map(func(r rune) rune {
+		if r <= ' ' {
+			return -1
+		}
+		return r
+	}, s)
+	scheme, _, ok := strings.Cut(s, ":")
+	return ok && slices.Contains(active, strings.ToLower(scheme))
+}
+
 func plainHost(u *url.URL) string {
 	if u.Host == "" || u.Hostname() == "" || u.Opaque != "" {
 		return "this URI has no host"

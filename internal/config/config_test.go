@@ -113,7 +113,7 @@ func TestEverySettingByEveryLayer(t *testing.T) {
 	for _, f := range Fields() {
 		text := map[string]string{
 			"text": "some text", "yes or no": "true", "number": f.Max, "duration": f.Max, "size": f.Max, "rate": "7/3m burst 9",
-			"list": "a.example, b.example", "list of networks": "10.0.0.0/8", "key": goodKey, "secret text": "pepper", "URL": "sqlite:x",
+			"list": "a.example, b.example", "list of networks": "10.0.0.0/8", "list of resources": "https://a.example a:read, https://b.example", "key": goodKey, "secret text": "pepper", "URL": "sqlite:x",
 		}[f.kind.name]
 		if len(f.OneOf) > 0 {
 			text = f.OneOf[len(f.OneOf)-1]

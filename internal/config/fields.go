@@ -52,6 +52,7 @@ var kinds = map[reflect.Type]kind{
 	reflect.TypeFor[Size]():          {name: "size", form: "a size such as 64KiB or 1MB", pattern: `^[0-9]+ ?([KMGT]i?B|B)?$`},
 	reflect.TypeFor[Rate]():          {name: "rate", form: `a rate such as "10/1m" or "10/1m burst 20"`, pattern: `^ *[0-9]+/[0-9a-zµ.]+( +burst +[0-9]+)? *$`},
 	reflect.TypeFor[List]():          {name: "list", form: "a list, separated by commas in the environment"},
+	reflect.TypeFor[Resources]():     {name: "list of resources", form: "URLs, each alone or with scopes: {resource: https://mcp.example.com, scopes: [orders:read]} in the file, 'https://mcp.example.com orders:read' in the environment, separated by commas"},
 	reflect.TypeFor[Prefixes]():      {name: "list of networks", form: "networks such as 10.0.0.0/8 or addresses, separated by commas in the environment"},
 	reflect.TypeFor[Key]():           {name: "key", form: "32 random bytes in base64; make them with: openssl rand -base64 32"},
 	reflect.TypeFor[Secret]():        {name: "secret text", form: "text"},
@@ -172,6 +173,14 @@ func (f *Field) show(text string) string {
 		text = text[:80] + "…"
 	}
 	return strconv.Quote(text)
+}
+
+// entry says what an entry of a list is.
+func (f *Field) entry() string {
+	if f.kind.name == "list of resources" {
+		return "a URL or {resource: URL, scopes: [...]}"
+	}
+	return "a single word"
 }
 
 func (f *Field) form() string {

@@ -110,13 +110,20 @@ func scalar(v any, f *Field, indirect bool) (text, refused string) {
 	case string:
 		return v, ""
 	case []any:
+		resources := f.kind.name == "list of resources" && !indirect
 		words := make([]string, len(v))
 		for i, w := range v {
 			s, ok := w.(string)
+			if resources {
+				s, ok = resourceText(w)
+			}
 			if !ok || strings.Contains(s, ",") {
-				return "", "has an entry that is not a single word"
+				return "", "has an entry that is not " + f.entry()
 			}
 			words[i] = s
+		}
+		if resources {
+			return strings.Join(words, ","), ""
 		}
 		if f.kind.name != "list" && f.kind.name != "list of networks" || indirect {
 			return "", "is a list"

@@ -134,6 +134,9 @@ func (f *Field) yaml() string {
 		var words List
 		_ = words.UnmarshalText([]byte(v))
 		return "[" + words.String() + "]"
+	case "list of resources":
+		url, scopes, _ := strings.Cut(v, " ")
+		return "[{resource: " + url + ", scopes: [" + strings.Join(strings.Fields(scopes), ", ") + "]}]"
 	case "text", "URL", "key", "secret text":
 		return strconv.Quote(v)
 	}
@@ -216,6 +219,11 @@ func (f *Field) schema() map[string]any {
 	case "list", "list of networks":
 		s["type"] = []string{"array", "string"}
 		s["items"] = map[string]any{"type": "string"}
+	case "list of resources":
+		s["type"] = []string{"array", "string"}
+		words := map[string]any{"type": "array", "items": map[string]any{"type": "string"}}
+		s["items"] = map[string]any{"type": []string{"string", "object"}, "additionalProperties": false,
+			"properties": map[string]any{"resource": map[string]any{"type": "string"}, "url": map[string]any{"type": "string"}, "scopes": words}}
 	}
 	return s
 }

@@ -206,13 +206,24 @@ func (v *validator) origins() {
 }
 
 func (v *validator) resources() {
-	for _, r := range v.OAuth.Resources {
+	for _, resource := range v.OAuth.Resources {
+		r := resource.URL
 		u, err := url.Parse(r)
 		if err != nil || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Host)) || u.Host == "" || u.User != nil || strings.Contains(r, "#") {
 			v.wrong("oauth.resources", strconv.Quote(r)+" is not the https URL of an API", "list URLs such as https://mcp.example.com, as the API's metadata writes them")
 		}
+		for _, scope := range resource.Scopes {
+			if strings.ContainsFunc(scope, func(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' }) || strings.Contains(scope, "://") {
+				v.wrong("oauth.resources", strconv.Quote(scope)+" is not a scope", "a scope has printable ASCII without spaces, quotes and backslashes")
+			} else if slices.Contains(personScopes, scope) || strings.HasPrefix(scope, "watchword:") {
+				v.wrong("oauth.resources", strconv.Quote(scope)+" does not go with an API", "list scopes of the API, such as orders:read; those of OpenID Connect and of the server itself are granted otherwise")
+			}
+		}
 	}
 }
+
+// personScopes speak of the person who signs in.
+var personScopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
 
 func (v *validator) schemes() {
 	for _, s := range v.OAuth.RedirectSchemes {

@@ -160,3 +160,33 @@ func TestMistakesAreNotReportedTwice(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Resources are URLs, alone or with the scopes that go with them, in each layer.
+func TestRepair_B2_ResourcesWithScopes(t *testing.T) {
+	t.Parallel()
+	want := "https://mcp.example.com orders:read orders:write, https://b.example"
+	for name, text := range map[string]string{
+		"list":     "oauth:\n  resources: [{resource: 'https://mcp.example.com', scopes: [orders:read, orders:write]}, https://b.example]",
+		"url":      "oauth:\n  resources: [{url: 'https://mcp.example.com', scopes: [orders:read, orders:write]}, {url: 'https://b.example'}]",
+		"one line": "oauth:\n  resources: 'https://mcp.example.com orders:read orders:write, https://b.example'",
+	} {
+		c, err := loadYAML(t, text, serving()...)
+		if err != nil || c.OAuth.Resources.String() != want || c.Validate(Serve) != nil {
+			t.Errorf("%s: %v, %v", name, err, c)
+		}
+	}
+	for name, text := range map[string]string{
+		"member": "[{resource: 'https://a.example', scope: [a]}]", "two names": "[{resource: 'https://a.example', url: 'https://b.example'}]", "none": "[{scopes: [a]}]",
+		"space": "[{resource: 'https://a.example', scopes: ['a b']}]", "comma": "[{resource: 'https://a.example', scopes: ['a,b']}]", "words": "['https://a.example a']",
+		"twice": "['https://a.example', 'https://a.example']", "openid": "[{resource: 'https://a.example', scopes: [openid]}]", "own": "[{resource: 'https://a.example', scopes: ['watchword:admin']}]",
+		"two URLs": "'https://a.example https://b.example'", "quote": "[{resource: 'https://a.example', scopes: ['a\"']}]",
+	} {
+		c, err := loadYAML(t, "oauth:\n  resources: "+text, serving()...)
+		if err == nil {
+			err = c.Validate(Serve)
+		}
+		if err == nil || !strings.Contains(err.Error(), "oauth.resources") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

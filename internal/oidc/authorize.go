@@ -85,7 +85,9 @@ func (s *Service) named(ctx context.Context, in AuthorizeInput) (*asked, error) 
 		return nil, page(InvalidRequest, "client_id is missing, or sent more than once")
 	}
 	c, t, err := s.resolveClient(ctx, in.Tenant.ID, auth.ClientID(id))
-	if errors.Is(err, auth.ErrNotFound) {
+	if wrong, ok := errors.AsType[*Error](err); ok && errors.Is(err, auth.ErrNotFound) {
+		return nil, page(InvalidRequest, "client_id: the document there cannot be used: "+wrong.Desc)
+	} else if errors.Is(err, auth.ErrNotFound) {
 		return nil, page(InvalidRequest, "there is no such client")
 	} else if err != nil {
 		return nil, err

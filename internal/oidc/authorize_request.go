@@ -98,7 +98,7 @@ func deliver(q *asked) {
 // check goes through the parameters in the order in which they decide.
 func (s *Service) check(ctx context.Context, q *asked) error {
 	for _, f := range []func(*asked) error{
-		checkType, s.checkChallenge, checkScope, checkValues, checkPrompt, checkAge, s.checkResources, checkClaims, checkHints,
+		checkType, s.checkChallenge, s.checkResources, s.checkScope, checkValues, checkPrompt, checkAge, checkClaims, checkHints,
 	} {
 		if err := f(q); err != nil {
 			return err
@@ -154,18 +154,19 @@ func isSHA256(s string) bool {
 	return err == nil && len(b) == 32
 }
 
-func checkScope(q *asked) (err error) {
-	q.r.Scope, err = personScope(q.client, q.form.Get("scope"))
+func (s *Service) checkScope(q *asked) (err error) {
+	q.r.Scope, err = s.personScope(q.client, q.r.Resources, q.form.Get("scope"))
 	return err
 }
 
 // personScope is what a client that asks for a person may have of the scope that it has
-// sent: what it is registered for; what was granted is said in the answer to the token
+// sent: what it is registered for, and what goes with the resources; what was granted is said in the answer to the token
 // request (RFC 6749 §3.3). Without scope it is a plain OAuth request and gets what is
 // registered, as long as the person is there.
-func personScope(c auth.Client, sent string) (auth.Scope, error) {
-	allowed := c.PersonScope()
+func (s *Service) personScope(c auth.Client, resources []string, sent string) (auth.Scope, error) {
+	allowed := s.cfg.Tokens.PersonScope(c, resources)
 	if strings.Trim(sent, " ") == "" {
+		allowed = c.PersonScope()
 		return slices.DeleteFunc(allowed, func(t string) bool { return t == auth.ScopeOpenID || t == auth.ScopeOffline }), nil
 	}
 	scope, err := auth.ParseScope(sent)
@@ -181,8 +182,8 @@ func personScope(c auth.Client, sent string) (auth.Scope, error) {
 
 // still is what the client may have of what it was granted a while ago: an operator may
 // have taken some of it from it since.
-func still(c auth.Client, granted auth.Scope) auth.Scope {
-	allowed := c.PersonScope()
+func (s *Service) still(c auth.Client, granted auth.Scope, resources []string) auth.Scope {
+	allowed := s.cfg.Tokens.PersonScope(c, resources)
 	return slices.DeleteFunc(slices.Clone(granted), func(t string) bool { return !allowed.Has(t) })
 }
 

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -63,11 +64,9 @@ var selfGrants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefresh
 var responseTypes = []string{"code"}
 
 // registration is what the metadata come to, with the defaults of RFC 7591 §2 filled
-// in. Of the scope that is asked for the client gets what is in allowed.
-func (m ClientMetadata) registration(allowed auth.Scope) (Registration, error) {
-	if err := m.measure(); err != nil {
-		return Registration{}, err
-	}
+// in. Of the scope that is asked for the client gets what is in allowed; of open, the
+// scopes of open resources, it is told which it has asked for.
+func (m ClientMetadata) registration(allowed, open auth.Scope) (Registration, error) {
 	grants, err := m.grants()
 	if err != nil {
 		return Registration{}, err
@@ -76,19 +75,12 @@ func (m ClientMetadata) registration(allowed auth.Scope) (Registration, error) {
 		// Nothing would ever be sent to them, so they would prove nothing of the client.
 		return Registration{}, auth.Invalid(string(InvalidRedirectURI), "redirect_uris", "these belong to grant_type authorization_code; leave them out or add it")
 	}
-	if cmp.Or(m.IDTokenEncryption, m.UserInfoEncryption, m.RequestEncryption, m.IntrospectionEncryption) != "" {
+	if cmp.Or(m.IDTokenEncryption, m.UserInfoEncryption, m.IntrospectionEncryption) != "" { // what it expects to be secret would come in plain
 		return Registration{}, auth.Invalid("encryption_unsupported", "", "nothing is encrypted for clients here; leave the members for encryption out")
 	}
-	typ, method, err := m.kind()
-	if err != nil {
-		return Registration{}, err
-	}
-	scope, err := m.scope(allowed)
-	if err != nil {
-		return Registration{}, err
-	}
+	typ, method := m.kind()
 	return Registration{
-		Name: cmp.Or(strings.TrimSpace(m.Name), m.host()), Type: typ, RedirectURIs: m.RedirectURIs, Scopes: scope,
+		Name: cmp.Or(strings.TrimSpace(m.Name), m.host()), Type: typ, RedirectURIs: m.RedirectURIs, Scopes: m.scope(allowed),
 		ClientSettings: auth.ClientSettings{
 			Grants: grants, Auth: method, AuthAlgorithm: m.AuthAlgorithm, JWKS: m.keys(), JWKSURI: m.JWKSURI,
 			SubjectType: m.SubjectType, SectorURI: m.SectorURI,
@@ -97,7 +89,7 @@ func (m ClientMetadata) registration(allowed auth.Scope) (Registration, error) {
 			DPoP: m.DPoP, DefaultMaxAge: m.DefaultMaxAge, DefaultACR: m.DefaultACR, RequireAuthTime: m.RequireAuthTime,
 			PostLogoutURIs: m.PostLogoutURIs, BackchannelURI: m.BackchannelURI, BackchannelSession: m.BackchannelSID,
 			InitiateLoginURI: m.InitiateLoginURI, LogoURI: m.LogoURI, ClientURI: m.ClientURI, PolicyURI: m.PolicyURI, TermsURI: m.TermsURI,
-			Contacts: m.Contacts,
+			Contacts: m.Contacts, ResourceScopes: m.scope(open),
 		},
 	}, nil
 }
@@ -121,57 +113,44 @@ func (m ClientMetadata) keys() json.RawMessage {
 	return m.JWKS
 }
 
-// grants makes grant and response types agree (RFC 7591 §2.1).
+// grants are those of the client's that it may give itself (RFC 7591 §2.1). A response
+// type that we do not have is left out, and code belongs to grant authorization_code.
 func (m ClientMetadata) grants() ([]auth.GrantType, error) {
-	grants := m.Grants
-	if len(grants) == 0 {
-		grants = []auth.GrantType{auth.GrantAuthorizationCode}
+	if len(m.Grants) == 0 {
+		return []auth.GrantType{auth.GrantAuthorizationCode}, nil
 	}
-	for _, g := range grants {
-		if !slices.Contains(selfGrants, g) {
-			return nil, auth.Invalid("grant_invalid", "grant_types", "a client may register itself for authorization_code, refresh_token and device_code")
-		}
-	}
-	for _, t := range m.ResponseTypes {
-		if !slices.Contains(responseTypes, t) {
-			return nil, auth.Invalid("response_type_invalid", "response_types", "the one response type here is code")
-		}
-	}
-	if len(m.ResponseTypes) > 0 && !slices.Contains(grants, auth.GrantAuthorizationCode) {
-		return nil, auth.Invalid("response_type_invalid", "response_types", "response_type code belongs to grant_type authorization_code")
+	grants := slices.DeleteFunc(slices.Clone(m.Grants), func(g auth.GrantType) bool { return !slices.Contains(selfGrants, g) })
+	if !slices.Contains(grants, auth.GrantAuthorizationCode) && !slices.Contains(grants, auth.GrantDeviceCode) {
+		return nil, auth.Invalid("grant_invalid", "grant_types", "a client may register itself for authorization_code or device_code, with refresh_token")
 	}
 	return grants, nil
 }
 
 // kind is what sort of client this is. Without a secret and without https everywhere it
 // is a program on a device, whatever it calls itself.
-func (m ClientMetadata) kind() (auth.ClientType, auth.AuthMethod, error) {
-	if t := m.ApplicationType; t != "" && t != "web" && t != "native" {
-		return "", "", auth.Invalid("type_invalid", "application_type", "an application is web or native")
-	}
+func (m ClientMetadata) kind() (auth.ClientType, auth.AuthMethod) {
 	local := slices.ContainsFunc(m.RedirectURIs, func(u string) bool { return !strings.HasPrefix(u, "https:") })
 	switch method := cmp.Or(m.Auth, auth.AuthSecretBasic); {
 	case method != auth.AuthNone && m.ApplicationType == "native" && m.Auth == "":
-		return auth.ClientNative, auth.AuthNone, nil
+		return auth.ClientNative, auth.AuthNone
 	case method != auth.AuthNone:
-		return auth.ClientWeb, method, nil
+		return auth.ClientWeb, method
 	case m.ApplicationType == "native" || local:
-		return auth.ClientNative, method, nil
+		return auth.ClientNative, method
 	default:
-		return auth.ClientSPA, method, nil
+		return auth.ClientSPA, method
 	}
 }
 
-func (m ClientMetadata) scope(allowed auth.Scope) ([]string, error) {
-	asked, err := auth.ParseScope(m.Scope)
-	if err != nil || len(asked) == 0 {
-		return nil, err
+// scope is the part of the scope asked for that is allowed. What is no scope is left out.
+func (m ClientMetadata) scope(allowed auth.Scope) []string {
+	var got auth.Scope
+	for name := range strings.FieldsSeq(m.Scope) {
+		if allowed.Has(name) && !got.Has(name) {
+			got = append(got, name)
+		}
 	}
-	got := slices.DeleteFunc(asked, func(t string) bool { return !allowed.Has(t) })
-	if len(got) == 0 {
-		return nil, auth.Invalid("scope_invalid", "scope", "a client may register itself for openid, profile, email and offline_access")
-	}
-	return got, nil
+	return got
 }
 
 // host names a client that has no name.
@@ -184,11 +163,15 @@ func (m ClientMetadata) host() string {
 	return "A client without a name"
 }
 
-// describe is the metadata of a client as it is registered, defaults and all.
-func describe(c auth.Client) ClientMetadata {
+// describe is the metadata of a client as it is registered, defaults and all. Open are
+// the scopes of open resources.
+func describe(c auth.Client, open auth.Scope) ClientMetadata {
 	set := c.Settings
+	scope := slices.Concat(auth.Scope(c.Scopes), slices.DeleteFunc(slices.Clone(set.ResourceScopes), func(name string) bool {
+		return !open.Has(name) || slices.Contains(c.Scopes, name)
+	}))
 	m := ClientMetadata{
-		Name: c.Name, ApplicationType: "web", RedirectURIs: c.RedirectURIs, Grants: set.Grants, Scope: auth.Scope(c.Scopes).String(),
+		Name: c.Name, ApplicationType: "web", RedirectURIs: c.RedirectURIs, Grants: set.Grants, Scope: scope.String(),
 		Auth: set.Auth, AuthAlgorithm: set.AuthAlgorithm, JWKS: set.JWKS, JWKSURI: set.JWKSURI,
 		SubjectType: cmp.Or(set.SubjectType, "public"), SectorURI: set.SectorURI,
 		IDTokenAlg: cmp.Or(set.IDTokenAlgorithm, "RS256"), UserInfoAlg: set.UserInfoAlgorithm, IntrospectionAlg: set.IntrospectionAlgorithm,
@@ -232,8 +215,15 @@ func ParseClientMetadata(text []byte) (ClientMetadata, error) {
 	return m, unmarshalMetadata(text, &m)
 }
 
-func unmarshalMetadata(text []byte, into any) error {
+// unmarshalMetadata reads metadata into a struct. A member that a client can do without
+// is left out when its type is wrong, like any other value that is of no use.
+func unmarshalMetadata[T any](text []byte, into *T) error {
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	err := json.Unmarshal(text, into)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		*into = *new(T)
+		err = json.Unmarshal(withoutMistyped(text), into)
+	}
 	if err == nil {
 		return nil
 	}

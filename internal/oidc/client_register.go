@@ -90,7 +90,11 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (ClientInform
 
 // self checks a client that describes itself.
 func (s *Service) self(ctx context.Context, m ClientMetadata, allowed auth.Scope) (auth.Client, error) {
-	r, err := m.registration(allowed)
+	if err := m.measure(); err != nil {
+		return auth.Client{}, refusedMetadata(err)
+	}
+	s.keepPossible(&m)
+	r, err := m.registration(allowed, s.openScopes())
 	if err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}
@@ -148,7 +152,7 @@ func bearerToken(header []string, prefix string) (token string, shown bool) {
 func (s *Service) information(tenant auth.TenantID, c auth.Client, shown secret.Text, token string) ClientInformation {
 	v := ClientInformation{
 		ID: c.ID, Secret: shown.Reveal(), IssuedAt: c.CreatedAt.Unix(), Token: token,
-		URI: tenant.Issuer(s.cfg.Base) + RegisterPath + "/" + string(c.ID), ClientMetadata: describe(c),
+		URI: tenant.Issuer(s.cfg.Base) + RegisterPath + "/" + string(c.ID), ClientMetadata: describe(c, s.openScopes()),
 	}
 	if v.Secret != "" {
 		v.SecretExpiresAt = new(int64)

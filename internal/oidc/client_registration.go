@@ -249,24 +249,34 @@ func parseRequests(c *auth.Client, r Registration) error {
 	return nil
 }
 
+// How long texts of a client may be, each.
+const (
+	maxACR     = 100
+	maxContact = 254
+)
+
+func validMaxAge(seconds int64) bool { return seconds >= 0 && seconds <= 10*365*24*3600 }
+
+// shortText is the check of a short line of text.
+func shortText(field string, most int) func(string) (string, error) {
+	return func(v string) (string, error) {
+		v = strings.TrimSpace(v)
+		if v == "" || len(v) > most || auth.Clip(v, most) != v {
+			return "", auth.Invalid("text_invalid", field, "each value is a short line of text")
+		}
+		return v, nil
+	}
+}
+
 // parseHints checks what holds where a request says nothing, and whom to write to.
 func parseHints(c *auth.Client, r Registration) (err error) {
-	if r.DefaultMaxAge != nil && (*r.DefaultMaxAge < 0 || *r.DefaultMaxAge > 10*365*24*3600) {
+	if r.DefaultMaxAge != nil && !validMaxAge(*r.DefaultMaxAge) {
 		return auth.Invalid("max_age_invalid", "default_max_age", "this is from 0 to ten years, in seconds")
 	}
-	short := func(field string, most int) func(string) (string, error) {
-		return func(v string) (string, error) {
-			v = strings.TrimSpace(v)
-			if v == "" || len(v) > most || auth.Clip(v, most) != v {
-				return "", auth.Invalid("text_invalid", field, "each value is a short line of text")
-			}
-			return v, nil
-		}
-	}
-	if c.Settings.DefaultACR, err = each("default_acr_values", r.DefaultACR, short("default_acr_values", 100)); err != nil {
+	if c.Settings.DefaultACR, err = each("default_acr_values", r.DefaultACR, shortText("default_acr_values", maxACR)); err != nil {
 		return err
 	}
-	c.Settings.Contacts, err = each("contacts", r.Contacts, short("contacts", 254))
+	c.Settings.Contacts, err = each("contacts", r.Contacts, shortText("contacts", maxContact))
 	return err
 }
 

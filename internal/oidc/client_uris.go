@@ -43,12 +43,18 @@ func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 		return err
 	}
 	for _, u := range r.RequestURIs {
-		plain, _, _ := strings.Cut(u, "#") // which may name the digest of what is there (OpenID Connect Core §6.2)
-		if err := s.reachable("request_uris", plain); err != nil {
+		if _, err := s.requestURI(u); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// requestURI checks an address of request objects. Its fragment may name the digest of
+// what is there (OpenID Connect Core §6.2).
+func (s *Service) requestURI(u string) (string, error) {
+	plain, _, _ := strings.Cut(u, "#")
+	return u, s.reachable("request_uris", plain)
 }
 
 // redirectURI is the check of one redirect URI of a client of that type.

@@ -85,10 +85,10 @@ func (s *Service) askedByDevice(ctx context.Context, r Request) (auth.Device, er
 	if d.JKT, err = s.proof(ctx, r); err != nil {
 		return auth.Device{}, err
 	}
-	if d.Scope, err = personScope(caller.Client, r.Form.Get("scope")); err != nil {
+	if d.Audience, err = s.audience(req); err != nil {
 		return auth.Device{}, err
 	}
-	if d.Audience, err = s.audience(req); err != nil {
+	if d.Scope, err = s.personScope(caller.Client, d.Audience, r.Form.Get("scope")); err != nil {
 		return auth.Device{}, err
 	}
 	return d, nil

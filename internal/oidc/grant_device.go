@@ -134,7 +134,7 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string, audien
 	if err := stillAllowed(tx, d, client); err != nil {
 		return token.Draft{}, err
 	}
-	d.Scope = still(client, d.Scope)
+	d.Scope = s.still(client, d.Scope, d.Audience)
 	v, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: d.Session}, session.BeginClient{
 		ID: auth.SessionID(secret.NewID(tx.Now)), Client: client, Scope: d.Scope, Actor: r.Actor,
 	})

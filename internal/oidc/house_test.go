@@ -42,13 +42,14 @@ func newHouse(t testing.TB, cfg store.Config, with ...func(*oidc.Config)) *house
 	cfg.Wait = 30 * time.Second
 	h.db = storetest.Open(t, cfg)
 	h.keys = keys.New(keys.Config{DB: h.db, Now: h.clock.Now})
-	h.tokens = token.New(token.Config{DB: h.db, Keys: h.keys, Base: base, Now: h.clock.Now, Grace: 10 * time.Second, Root: secret.Bytes(32)})
-	c := oidc.Config{DB: h.db, Tokens: h.tokens, Limiter: limit.NewMemory(1024, h.clock.Now), Base: base, Now: h.clock.Now,
+	c := oidc.Config{DB: h.db, Limiter: limit.NewMemory(1024, h.clock.Now), Base: base, Now: h.clock.Now,
 		Keys: h.keys, Sessions: session.New(session.Config{}), Root: secret.Bytes(32),
 		Rates: oidc.Rates{Client: limit.Rate{Count: 100_000, Per: time.Second}, Family: limit.Rate{Count: 100_000, Per: time.Second}}}
 	for _, f := range with {
 		f(&c)
 	}
+	h.tokens = token.New(token.Config{DB: h.db, Keys: h.keys, Base: base, Now: h.clock.Now, Grace: 10 * time.Second, ResourceScopes: c.ResourceScopes, Root: secret.Bytes(32)})
+	c.Tokens = h.tokens
 	h.Service = oidc.New(c)
 	h.alice = auth.AccountID(secret.NewID(h.clock.Now()))
 	h.write(func(tx *store.Tx) error {

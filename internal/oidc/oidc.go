@@ -72,6 +72,9 @@ type Config struct {
 	Documents bool
 	// Resources are those for which every client may ask for tokens.
 	Resources []string
+	// ResourceScopes are the scopes that go with those resources: every client may be
+	// granted them in tokens for that resource alone.
+	ResourceScopes map[string][]string
 	// Lifetimes of authorization codes (60 s when zero), pushed requests (60 s) and
 	// codes of devices (10 min).
 	CodeLifetime, PushedLifetime, DeviceLifetime time.Duration

@@ -108,7 +108,8 @@ func (s *Server) openServices(ctx context.Context) error {
 	})
 	s.Tokens = token.New(token.Config{
 		DB: s.DB, Keys: s.Keys, Base: s.cfg.BaseURL(), Now: s.now, Lifetimes: s.lifetimes(),
-		Grace: s.cfg.Tokens.RefreshGrace, Retry: s.cfg.Tokens.RefreshRetry, Algorithm: s.cfg.Tokens.Algorithm, Root: root,
+		Grace: s.cfg.Tokens.RefreshGrace, Retry: s.cfg.Tokens.RefreshRetry, ResourceScopes: s.cfg.OAuth.Resources.Scopes(),
+		Algorithm: s.cfg.Tokens.Algorithm, Root: root,
 		Refreshed: s.Metrics.Refresh, Log: s.log,
 	})
 	s.Sessions = session.New(session.Config{Lifetimes: s.lifetimes(), Root: root, Retry: s.cfg.Tokens.RefreshRetry})
@@ -148,7 +149,8 @@ func (s *Server) provider(root []byte, out *outbound.Client) *oidc.Service {
 		Registration:     o.Registration,
 		Documents:        o.ClientMetadata,
 		RedirectSchemes:  o.RedirectSchemes,
-		Resources:        o.Resources,
+		Resources:        o.Resources.URLs(),
+		ResourceScopes:   o.Resources.Scopes(),
 		CodeLifetime:     o.CodeLifetime, PushedLifetime: o.PushedLifetime, DeviceLifetime: o.DeviceLifetime,
 		DPoPNonce: o.DPoPNonce,
 	})

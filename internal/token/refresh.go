@@ -210,7 +210,7 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshi
 		g.Scope = p.Scope
 	}
 	// What was taken from the client since counts at once, as it does for rights.
-	allowed := r.Client.PersonScope()
+	allowed := s.PersonScope(r.Client, f.Audience)
 	g.Scope = slices.DeleteFunc(slices.Clone(g.Scope), func(t string) bool { return !allowed.Has(t) })
 	if narrow, _ := s.Covers(p.Tenant, f.Audience, p.Audience); len(narrow) > 0 {
 		g.Audience = narrow

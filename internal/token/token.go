@@ -42,6 +42,9 @@ type Config struct {
 	// Retry is how long after a rotation the spent token yields the same successor,
 	// while that has not been used. Zero: no longer than Grace.
 	Retry time.Duration
+	// ResourceScopes are the scopes that go with resources which are open to every
+	// client: in tokens for that resource alone, any client may be granted them.
+	ResourceScopes map[string][]string
 	// Algorithm signs where a tenant's settings say nothing; the ring's when empty.
 	Algorithm string
 	// Root is a secret of 32 bytes that all nodes share and that is not in the
@@ -64,6 +67,9 @@ type Service struct {
 	retry     time.Duration
 	algorithm string
 	form      form
+
+	resourceScopes map[string][]string
+
 	pairwise  []byte // key of subjects
 	opaque    cipher.AEAD
 	refreshed func(string)
@@ -84,6 +90,7 @@ func New(cfg Config) *Service {
 		grace: cfg.Grace, algorithm: cfg.Algorithm, form: newForm(cfg.Root), pairwise: secret.Derive(cfg.Root, "pairwise subject"),
 		opaque: newOpaque(cfg.Root), refreshed: cfg.Refreshed, log: cfg.Log,
 	}
+	s.resourceScopes = cfg.ResourceScopes
 	if s.grace > 0 {
 		s.retry = cfg.Retry
 	}

@@ -1,0 +1,133 @@
+package oidc
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
+)
+
+// A client that describes itself says what it would like, and the server may replace or
+// leave out any of it (RFC 7591 §2, §3.2.1); the answer says what was registered. Refused
+// is only what leaves no client: no usable redirect URI, no possible grant, a way to
+// prove itself that does not exist, a wrong key; and an address that a browser would
+// carry out, which nobody has by mistake.
+
+// keepPossible leaves out what we do not have or cannot use, and the client can do
+// without.
+func (s *Service) keepPossible(m *ClientMetadata) {
+	if _, err := auth.ParseName(m.Name); err != nil {
+		m.Name = ""
+	}
+	if m.ApplicationType != "web" && m.ApplicationType != "native" {
+		m.ApplicationType = ""
+	}
+	if m.SubjectType != "pairwise" {
+		m.SubjectType = ""
+	}
+	s.keepURIs(m)
+	keepAlgorithms(m)
+	if m.DefaultMaxAge != nil && !validMaxAge(*m.DefaultMaxAge) {
+		m.DefaultMaxAge = nil
+	}
+	m.DefaultACR = keep(m.DefaultACR, shortText("default_acr_values", maxACR))
+	m.Contacts = keep(m.Contacts, shortText("contacts", maxContact))
+}
+
+// keepURIs leaves out addresses. Of the redirect URIs it leaves those that are of use,
+// unless that is none: then the refusal says why.
+func (s *Service) keepURIs(m *ClientMetadata) {
+	// What no client may have does not make this one a program on a device.
+	usable := *m
+	usable.RedirectURIs = keep(m.RedirectURIs, s.redirectURI(auth.ClientNative))
+	typ, _ := usable.kind()
+	if usable.RedirectURIs = keep(usable.RedirectURIs, s.redirectURI(typ)); len(usable.RedirectURIs) > 0 {
+		m.RedirectURIs = usable.RedirectURIs
+	}
+	m.PostLogoutURIs = keep(m.PostLogoutURIs, s.redirectURI(typ))
+	for _, u := range []*string{&m.InitiateLoginURI, &m.ClientURI, &m.PolicyURI, &m.TermsURI, &m.LogoURI} {
+		if _, err := auth.ParseWebURI("", *u); err != nil && !auth.ActiveURI(*u) {
+			*u = ""
+		}
+	}
+	for _, u := range []*string{&m.LogoURI, &m.BackchannelURI} {
+		if s.reachable("", *u) != nil && !auth.ActiveURI(*u) {
+			*u = ""
+		}
+	}
+	m.BackchannelSID = m.BackchannelSID && m.BackchannelURI != ""
+	m.RequestURIs = keep(m.RequestURIs, s.requestURI)
+}
+
+// keepAlgorithms leaves out algorithms that we do not have. One by which the client would
+// prove itself is refused instead: it can do nothing with another.
+func keepAlgorithms(m *ClientMetadata) {
+	for _, alg := range []*string{&m.IDTokenAlg, &m.UserInfoAlg, &m.IntrospectionAlg} {
+		if !keys.Known(*alg) {
+			*alg = ""
+		}
+	}
+	if !slices.Contains(AssertionAlgorithms, jose.SignatureAlgorithm(m.RequestAlg)) {
+		m.RequestAlg = ""
+	}
+	if m.Auth != auth.AuthPrivateKeyJWT {
+		m.AuthAlgorithm = ""
+	}
+}
+
+// keep is the values that pass the check, and those for which the whole is refused.
+func keep(values []string, parse func(string) (string, error)) []string {
+	var kept []string
+	for _, v := range values {
+		if _, err := parse(v); err == nil || auth.ActiveURI(v) {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// The members that a client can do without, by the type that they have.
+var (
+	replaceableTexts = []string{"client_name", "application_type", "scope", "subject_type", "id_token_signed_response_alg", "userinfo_signed_response_alg",
+		"introspection_signed_response_alg", "request_object_signing_alg", "initiate_login_uri", "logo_uri", "client_uri", "policy_uri", "tos_uri", "backchannel_logout_uri"}
+	replaceableLists = []string{"response_types", "request_uris", "default_acr_values", "post_logout_redirect_uris", "contacts"}
+)
+
+// withoutMistyped is the metadata without those members that a client can do without
+// and that have the wrong type.
+func withoutMistyped(text []byte) []byte {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(text, &members) != nil {
+		return text
+	}
+	check := func(name string, value any) {
+		if raw, ok := members[name]; ok && json.Unmarshal(raw, value) != nil {
+			delete(members, name)
+		}
+	}
+	for _, name := range replaceableTexts {
+		check(name, new(string))
+	}
+	for _, name := range replaceableLists {
+		check(name, new([]string))
+	}
+	check("default_max_age", new(int64))
+	kept, err := json.Marshal(members)
+	if err != nil {
+		return text
+	}
+	return kept
+}
+
+// openScopes are the scopes that go with the open resources, of all of them.
+func (s *Service) openScopes() auth.Scope {
+	var all auth.Scope
+	for _, scopes := range s.cfg.ResourceScopes {
+		all = append(all, scopes...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
