@@ -50,7 +50,7 @@ func (e *env) open(fn func(*server.Server) error) error {
 		return err
 	}
 	if cfg.MasterKey.IsZero() {
-		return fmt.Errorf("there is no master key: give the server's configuration, or --data with the folder of a development server (here: %s)", cfg.Data)
+		return noMasterKey(cfg)
 	}
 	log := slog.New(slog.NewTextHandler(e.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := server.New(e.ctx, cfg, server.Options{Now: fault.Now, Log: log, Version: version()})
@@ -60,6 +60,10 @@ func (e *env) open(fn func(*server.Server) error) error {
 	defer s.Close()
 	e.base = cfg.BaseURL()
 	return fn(s)
+}
+
+func noMasterKey(cfg *config.Config) error {
+	return fmt.Errorf("there is no master key: give the server's configuration, or --data with the folder of a development server (here: %s)", cfg.Data)
 }
 
 // openTenant is open for a command about what one tenant has.

@@ -46,6 +46,8 @@ type commands struct {
 	Dev         devCmd         `cmd:"" group:"serve" help:"Run for development: embedded database, mailbox in the browser, nothing else needed."`
 	Serve       serveCmd       `cmd:"" group:"serve" help:"Run for production. Refuses to start with unsafe settings."`
 	Migrate     migrateCmd     `cmd:"" group:"serve" help:"Bring the database's schema up to date and exit."`
+	Backup      backupCmd      `cmd:"" group:"serve" help:"Write a verified copy of the SQLite database, also of a running server."`
+	Restore     restoreCmd     `cmd:"" group:"serve" help:"Put a backup in the place of the SQLite database; the server must be stopped."`
 	Doctor      doctorCmd      `cmd:"" group:"look" help:"Show the effective configuration and every problem found with it."`
 	ConfigCmd   configCmd      `cmd:"" name:"config" group:"look" help:"Print the commented sample, the JSON Schema or the manual of watchword.yaml."`
 	Calibrate   calibrateCmd   `cmd:"" group:"look" help:"Propose Argon2id parameters for this machine."`

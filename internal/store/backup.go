@@ -1,0 +1,242 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/secret"
+)
+
+// ErrNoFile says that backups of the configured database are made by its own tools.
+var ErrNoFile = errors.New("backup and restore are for SQLite; PostgreSQL has its own tools: pg_dump --format=custom and pg_restore")
+
+// Copy is what a backup that was verified holds.
+type Copy struct {
+	Bytes  int64
+	Schema int64 // the newest migration in it
+}
+
+// Backup writes a whole copy of a SQLite database, also while a server uses it, and
+// verifies it. There must be no file at the given path yet. What fails leaves none.
+func Backup(ctx context.Context, cfg Config, to string) (Copy, error) {
+	path, err := sqlitePath(cfg)
+	if err != nil {
+		return Copy{}, err
+	}
+	if _, err := os.Lstat(to); !errors.Is(err, os.ErrNotExist) {
+		return Copy{}, fmt.Errorf("%s is there already; give the name of a new file", to)
+	}
+	if err := refuseReplacing(path); err != nil {
+		return Copy{}, err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return Copy{}, err
+	}
+	part := to + ".part"
+	defer os.Remove(part)
+	// Made before SQLite writes to it: it would make a file that others may read.
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return Copy{}, err
+	}
+	defer f.Close()
+	if err := vacuumInto(ctx, path, part); err != nil {
+		return Copy{}, fmt.Errorf("copy the database: %w", err)
+	}
+	c, err := verify(ctx, cfg, part)
+	if err != nil {
+		return Copy{}, err
+	}
+	if err := f.Sync(); err != nil {
+		return Copy{}, err
+	}
+	if err := os.Link(part, to); err != nil { // unlike a rename, it replaces nothing
+		return Copy{}, err
+	}
+	return c, syncFolder(to)
+}
+
+// Restore puts a verified copy of a backup in the place of a SQLite database that no
+// process uses, and returns where the former database is kept. Until the copy is
+// verified nothing of the former one is touched.
+func Restore(ctx context.Context, cfg Config, from string) (kept string, c Copy, err error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	path, err := sqlitePath(cfg)
+	if err != nil {
+		return "", c, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", c, err
+	}
+	// Whoever opens the database takes this lock first.
+	unlock, err := lockFile(ctx, path+".lock")
+	if err != nil {
+		return "", c, fmt.Errorf("wait for another process that is opening %s: %w", path, err)
+	}
+	defer unlock()
+	if err := refuseInUse(path); err != nil {
+		return "", c, err
+	}
+	fresh := path + ".restoring"
+	defer os.Remove(fresh)
+	if err := copyFile(from, fresh); err != nil {
+		return "", c, err
+	}
+	if c, err = verify(ctx, cfg, fresh); err != nil {
+		return "", c, fmt.Errorf("%s: %w", from, err)
+	}
+	if kept, err = setAside(path, path+cfg.Now().UTC().Format(".20060102-150405.000")); err != nil {
+		return "", c, err
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return kept, c, err
+	}
+	return kept, c, errors.Join(markExisting(path), syncFolder(path))
+}
+
+func sqlitePath(cfg Config) (string, error) {
+	path, ok := strings.CutPrefix(cfg.URL, "sqlite:")
+	if !ok || path == "" {
+		return "", ErrNoFile
+	}
+	return path, nil
+}
+
+func openFile(path, query string) (*sql.DB, error) {
+	return sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(5000)"+query)
+}
+
+// vacuumInto copies in one read transaction: writers go on meanwhile.
+func vacuumInto(ctx context.Context, path, to string) error {
+	pool, err := openFile(path, "")
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	_, err = pool.ExecContext(ctx, "VACUUM INTO $1", to)
+	return err
+}
+
+// verify reads every page of a copy, which nobody else has opened, and tries the
+// configured master key on it.
+func verify(ctx context.Context, cfg Config, path string) (Copy, error) {
+	var c Copy
+	info, err := os.Stat(path)
+	if err != nil {
+		return c, err
+	}
+	c.Bytes = info.Size()
+	pool, err := openFile(path, "&mode=ro&immutable=1")
+	if err != nil {
+		return c, err
+	}
+	defer pool.Close()
+	var verdict string
+	if err := pool.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
+		return c, fmt.Errorf("the copy is damaged: %w", errors.Join(err, errors.New(verdict)))
+	}
+	if err := pool.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&c.Schema); err != nil {
+		return c, fmt.Errorf("this is not a database of Watchword: %w", err)
+	}
+	return c, tryKey(ctx, cfg, pool)
+}
+
+// tryKey reports whether the configured master keys open what the copy has sealed.
+func tryKey(ctx context.Context, cfg Config, pool *sql.DB) error {
+	const name = sealedPrefix + "root"
+	var sealed []byte
+	err := pool.QueryRowContext(ctx, "SELECT value FROM settings WHERE tenant_id = '' AND name = $1", name).Scan(&sealed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // no server has started on it yet
+	}
+	if err != nil {
+		return err
+	}
+	_, err = cfg.Keyring.Open(settingContext("", name), sealed)
+	if errors.Is(err, secret.ErrSealed) {
+		return errors.New("it belongs to another master key; give the key of its time as master_key_previous")
+	}
+	return err
+}
+
+// Where SQLite locks a database file: every connection holds a part of this range as
+// long as it is open (WAL mode).
+const (
+	lockStart  = 0x40000000
+	lockLength = 512
+)
+
+// refuseInUse asks the kernel which process has the database open.
+func refuseInUse(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	held := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart, Start: lockStart, Len: lockLength}
+	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &held); err != nil {
+		return fmt.Errorf("ask who uses %s: %w", path, err)
+	}
+	if held.Type != syscall.F_UNLCK {
+		return fmt.Errorf("%s is in use by process %d; stop the server first", path, held.Pid)
+	}
+	return nil
+}
+
+// setAside moves a database with its log. The database goes first: without it, and
+// with its mark, no server starts, so that a crash in between loses nothing.
+func setAside(path, to string) (string, error) {
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) && left(path+"-wal") == "" {
+		return "", nil
+	}
+	for _, suffix := range []string{"", "-wal"} {
+		if err := os.Rename(path+suffix, to+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+	}
+	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	return to, nil
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if left(from+"-wal") != "" {
+		return fmt.Errorf("%s-wal lies beside %s: its newest transactions are there; make the backup with watchword backup", from, from)
+	}
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Sync(), out.Close())
+}
+
+// syncFolder makes the name of a file durable.
+func syncFolder(path string) error {
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
