@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -18,12 +19,12 @@ type proven struct {
 }
 
 // prove asks for the current password before something that a stolen session alone
-// must not do. Wrong ones of all these things share one limit of the account, and
+// must not do. Wrong ones of all these things share the limits of the account, and
 // each leaves a line of the given kind in the audit log. Refusals: wrong_password,
 // rate_limited, not_found.
 func (s *Service) prove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, event auth.Event) (proven, error) {
-	key := "password.account|" + string(tenant) + "|" + string(id)
-	d, err := s.admitted(ctx, key, s.cfg.Rates.Password)
+	buckets := attemptOf("password", tenant, string(id), event.Actor).Guesses(s.cfg.Rates.Password)
+	d, err := s.admitted(ctx, buckets)
 	if err != nil {
 		return proven{}, err
 	}
@@ -32,7 +33,7 @@ func (s *Service) prove(ctx context.Context, tenant auth.TenantID, id auth.Accou
 	}
 	p, right, err := s.compare(ctx, tenant, id, current)
 	if err != nil || right { // only wrong passwords count
-		s.refund(ctx, key)
+		s.refund(ctx, buckets)
 	}
 	if err != nil {
 		return proven{}, err
@@ -84,9 +85,9 @@ func (s *Service) look(ctx context.Context, tenant auth.TenantID, id auth.Accoun
 	return p, found("read account", err)
 }
 
-func (s *Service) refund(ctx context.Context, key string) {
+func (s *Service) refund(ctx context.Context, buckets []limit.Bucket) {
 	// A caller who has gone away has not guessed wrong either.
-	if err := s.cfg.Limiter.Refund(context.WithoutCancel(ctx), key, s.cfg.Rates.Password, 1); err != nil {
+	if err := s.cfg.Limiter.RefundAll(context.WithoutCancel(ctx), buckets); err != nil {
 		s.cfg.Log.Warn("limit not refunded", "error", err)
 	}
 }

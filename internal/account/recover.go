@@ -43,7 +43,11 @@ func (s *Service) ask(ctx context.Context, tenant auth.TenantID, address string,
 	if err != nil {
 		return err
 	}
-	d, err := s.admitted(ctx, q.name+".account|"+string(tenant)+"|"+email.Login, q.rate)
+	a, err := s.attemptByMail(ctx, q.name, tenant, email.Login, q.actor)
+	if err != nil {
+		return err
+	}
+	d, err := s.admitted(ctx, a.Mails(q.rate))
 	if err != nil {
 		return err
 	}

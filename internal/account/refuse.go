@@ -1,12 +1,10 @@
 package account
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/password"
 )
 
@@ -99,13 +97,4 @@ func tenantPolicy(p password.Policy, r auth.PasswordRules) password.Policy {
 	p.RequireDigit = p.RequireDigit || r.RequireDigit
 	p.RequireSpecial = p.RequireSpecial || r.RequireSpecial
 	return p
-}
-
-// admitted takes one token. A limiter that cannot answer is never taken for a yes.
-func (s *Service) admitted(ctx context.Context, key string, r limit.Rate) (limit.Decision, error) {
-	d, err := s.cfg.Limiter.Take(ctx, key, r, 1)
-	if err != nil {
-		return limit.Decision{}, auth.Unavailable(fmt.Errorf("count %s: %w", r, err), retryPolicy)
-	}
-	return d, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -49,7 +50,7 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	if err != nil {
 		return hashing("password", err)
 	}
-	d, err := s.admitted(ctx, "register.account|"+string(tenant)+"|"+email.Login, s.cfg.Rates.Register)
+	d, err := s.admitted(ctx, []limit.Bucket{{Key: "register.account|" + string(tenant) + "|" + email.Login, Rate: s.cfg.Rates.Register}})
 	if err != nil {
 		return err
 	}

@@ -266,14 +266,14 @@ func TestAttack_BF_11_RegisterAndResend(t *testing.T) {
 			h.ok(h.resend("alice@example.test", eve))
 		}
 		sent = h.mails()
-		if len(sent) != 3 {
+		if len(sent) != 2 { // half of what all strangers may ask for
 			t.Fatalf("%d mails of 20 requests", len(sent))
 		}
-		for _, token := range []string{first, sent[2].Payload.Token} {
+		for _, token := range []string{first, sent[1].Payload.Token} {
 			h.refused(h.verify(token, alice), "password_needed")
 		}
 		h.ok(h.VerifyEmail(t.Context(), tenant, account.Verification{Token: first, Password: good, Program: true}, alice))
-		h.refused(h.verify(sent[2].Payload.Token, alice), "invalid_link")
+		h.refused(h.verify(sent[1].Payload.Token, alice), "invalid_link")
 	}, func(c *account.Config) { c.Rates.Register, c.Rates.Resend = few, few })
 }
 

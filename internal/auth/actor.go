@@ -22,6 +22,8 @@ type Actor struct {
 	IP        string // as derived through the configured proxies
 	UserAgent string // clipped
 	RequestID string
+	// Known is the cookie by which accounts know the browser. It is written nowhere.
+	Known string `json:"-"`
 }
 
 // Anonymous reports whether nobody has signed in.

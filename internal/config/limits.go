@@ -28,7 +28,8 @@ type Limits struct {
 // LoginLimits is the section limits.login.
 type LoginLimits struct {
 	IP      Rate `key:"ip" default:"30/1m burst 60" help:"Failures from one address, whatever the account."`
-	Account Rate `key:"account" default:"10/15m" help:"Failures for one account, from wherever. Its owner can try again after at most the period divided by the count."`
+	Account Rate `key:"account" default:"10/15m" help:"Failures for one account from one browser that it knows, or from one network; from all that it does not know together, three times as many."`
+	Success Rate `key:"success" default:"600/1h" help:"Sign-ins of one account that succeed."`
 }
 
 // RegisterLimits is the section limits.register.
@@ -45,13 +46,13 @@ type VerifyLimits struct {
 // ResendLimits is the section limits.resend.
 type ResendLimits struct {
 	IP      Rate `key:"ip" default:"20/1h" help:"Requests from one address."`
-	Account Rate `key:"account" default:"5/1h" help:"Requests for one e-mail address."`
+	Account Rate `key:"account" default:"5/1h" help:"Mails to one e-mail address that strangers ask for; one browser that its account knows, or one network, gets half as many."`
 }
 
 // ForgotLimits is the section limits.forgot.
 type ForgotLimits struct {
 	IP      Rate `key:"ip" default:"20/1h" help:"Requests from one address."`
-	Account Rate `key:"account" default:"5/1h" help:"Requests for one e-mail address."`
+	Account Rate `key:"account" default:"5/1h" help:"Mails to one e-mail address that strangers ask for; one browser that its account knows, or one network, gets half as many."`
 }
 
 // ResetLimits is the section limits.reset.
@@ -62,7 +63,7 @@ type ResetLimits struct {
 // ChangeLimits is the section limits.change.
 type ChangeLimits struct {
 	IP      Rate `key:"ip" default:"30/1m burst 60" help:"Failures from one address, whatever the account."`
-	Account Rate `key:"account" default:"10/15m" help:"Failures of one account."`
+	Account Rate `key:"account" default:"10/15m" help:"Failures of one account in one session; in all together, three times as many."`
 }
 
 // SelfLimits is the section limits.self. Each counts one account.
@@ -96,8 +97,8 @@ type PublicClientLimits struct {
 
 // UserCodeLimits is the section limits.user_code.
 type UserCodeLimits struct {
-	IP      Rate `key:"ip" default:"20/10m" help:"Wrong codes from one address."`
-	Account Rate `key:"account" default:"20/1h" help:"Wrong codes by one account."`
+	IP      Rate `key:"ip" default:"20/10m" help:"Wrong codes from one address, of people who are not signed in."`
+	Account Rate `key:"account" default:"20/1h" help:"Wrong codes by one account that is signed in."`
 }
 
 // ClientRegisterLimits is the section limits.client_register.

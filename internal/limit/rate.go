@@ -70,6 +70,11 @@ func (r Rate) Times(k int) Rate {
 	return t
 }
 
+// half returns the rate that gives half as many tokens, rounded up.
+func (r Rate) half() Rate {
+	return Rate{Count: (r.Count + 1) / 2, Per: r.Per, Burst: (r.Burst + 1) / 2}
+}
+
 // gcra reports false for a rate that is unusable or out of range.
 func (r Rate) gcra() (gcra, bool) {
 	if r.Count < 1 || r.Per <= 0 || r.Burst < 0 || r.Per > maxDepth {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -64,7 +66,11 @@ func (a *attempt) admitted(ctx context.Context) (string, error) {
 		return ReasonInvalid, hashing(err)
 	}
 	a.login = canonical(a.email)
-	d, err := a.s.cfg.Limiter.Take(ctx, a.key(), a.s.cfg.Rates.Account, 1)
+	buckets, err := a.buckets(ctx)
+	if err != nil {
+		return ReasonUnavailable, err
+	}
+	d, err := a.s.cfg.Limiter.TakeAll(ctx, buckets)
 	if err != nil { // never taken for a yes
 		return ReasonUnavailable, auth.Unavailable(fmt.Errorf("count attempt: %w", err), 5*time.Second)
 	}
@@ -73,9 +79,9 @@ func (a *attempt) admitted(ctx context.Context) (string, error) {
 	}
 	a.last = d.Remaining == 0
 	reason, err := a.run(ctx)
-	if err == nil || reason == ReasonUnverified || reason == ReasonUnavailable {
+	if err == nil || reason == ReasonUnverified || reason == ReasonUnavailable || reason == ReasonLimited {
 		// The right password, or our own failure, is nobody's wrong guess.
-		a.s.refund(ctx, a.key())
+		a.s.refund(ctx, buckets)
 	}
 	return reason, err
 }
@@ -90,21 +96,44 @@ func canonical(email string) string {
 	return e.Login
 }
 
-func (s *Service) refund(ctx context.Context, key string) {
+func (s *Service) refund(ctx context.Context, buckets []limit.Bucket) {
 	// A caller who has gone away has not guessed wrong either.
-	if err := s.cfg.Limiter.Refund(context.WithoutCancel(ctx), key, s.cfg.Rates.Account, 1); err != nil {
+	if err := s.cfg.Limiter.RefundAll(context.WithoutCancel(ctx), buckets); err != nil {
 		s.cfg.Log.Warn("limit not refunded", "error", err)
 	}
 }
 
-// key counts by canonical login, so every spelling has one counter. Text that is
+// buckets count by canonical login, so every spelling has one counter. Text that is
 // no address is counted by digest: it may be a password in the wrong field.
-func (a *attempt) key() string {
+func (a *attempt) buckets(ctx context.Context) ([]limit.Bucket, error) {
 	id := a.login
 	if id == "" {
 		id = "?" + secret.Digest(strings.TrimSpace(a.email))
 	}
-	return "login.account|" + string(a.tenant) + "|" + id
+	known, err := a.s.cfg.Sessions.Recognize(ctx, a.s.cfg.DB, a.tenant, a.login, a.actor.Known)
+	if err != nil {
+		return nil, err
+	}
+	addr, _ := netip.ParseAddr(a.actor.IP) // what is no address is counted as one
+	return limit.Attempt{Rule: "login", Account: string(a.tenant) + "|" + id, Known: known, Addr: addr}.Guesses(a.s.cfg.Rates.Account), nil
+}
+
+// introduce makes the browser of a successful attempt known to the account.
+func (a *attempt) introduce() secret.Text {
+	return a.s.cfg.Sessions.Introduce(a.tenant, a.login, a.actor.Known, a.s.cfg.Now())
+}
+
+// succeed counts a sign-in of an account whose password was right: each leaves a session, and
+// a program in a loop must not fill the database with them.
+func (a *attempt) succeed(ctx context.Context) (string, error) {
+	d, err := a.s.cfg.Limiter.Take(ctx, "login.success|"+string(a.tenant)+"|"+string(a.account.ID), a.s.cfg.Rates.Success, 1)
+	switch {
+	case err != nil:
+		return ReasonUnavailable, auth.Unavailable(fmt.Errorf("count sign-in: %w", err), 5*time.Second)
+	case !d.OK:
+		return ReasonLimited, auth.Throttled(d.RetryAfter)
+	}
+	return "", nil
 }
 
 // errMoved says that the hash changed between comparison and transaction. Another
@@ -138,6 +167,9 @@ func (a *attempt) once(ctx context.Context) (string, error) {
 			return ReasonUnavailable, hashing(err)
 		}
 		return a.fail(ctx, ReasonDisabled)
+	}
+	if reason, err := a.succeed(ctx); err != nil {
+		return reason, err
 	}
 	return a.enter(ctx)
 }

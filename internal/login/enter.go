@@ -21,11 +21,13 @@ type EnterRequest struct {
 }
 
 // Entered is what the browser gets: the session that was begun or renewed, the new
-// value of the session cookie, and that of the keep cookie when it changes.
+// value of the session cookie, that of the keep cookie when it changes, and that of the
+// cookie by which accounts know the browser.
 type Entered struct {
 	Session auth.Session
 	Cookie  string // whole; secret
 	Keep    secret.Text
+	Known   secret.Text
 }
 
 // Enter signs in with e-mail address and password in a browser. An account that is
@@ -33,16 +35,17 @@ type Entered struct {
 // account is put in front of those that are there. Refusals are those of Password.
 func (s *Service) Enter(ctx context.Context, tenant auth.TenantID, r EnterRequest) (Entered, error) {
 	var e Entered
-	err := s.try(ctx, &attempt{
+	a := &attempt{
 		s: s, tenant: tenant, email: r.Email, password: r.Password, actor: r.Actor,
 		begin: func(tx *store.Tx, a auth.Account) (_ auth.Session, err error) {
 			e, err = s.enter(tx, a, r)
 			return e.Session, err
 		},
-	})
-	if err != nil {
+	}
+	if err := s.try(ctx, a); err != nil {
 		return Entered{}, err
 	}
+	e.Known = a.introduce()
 	return e, nil
 }
 

@@ -141,7 +141,7 @@ func TestAttack_BF_10_ParallelBurst(t *testing.T) {
 // broken is a limiter that cannot answer.
 type broken struct{ limit.Limiter }
 
-func (broken) Take(context.Context, string, limit.Rate, int) (limit.Decision, error) {
+func (broken) TakeAll(context.Context, []limit.Bucket) (limit.Decision, error) {
 	return limit.Decision{OK: true}, errors.New("connection refused")
 }
 

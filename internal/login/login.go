@@ -29,10 +29,12 @@ import (
 
 // Rates are the limits of this room.
 type Rates struct {
-	// Account counts attempts for one canonical login, known or unknown; those that
-	// succeed are given back. A refused attempt costs nothing, so the wait ends by
-	// itself, at the latest after the period divided by the count.
+	// Account counts attempts for one canonical login, known or unknown, by limit.Attempt;
+	// those that succeed are given back. A refused attempt costs nothing, so the wait ends
+	// by itself.
 	Account limit.Rate
+	// Success counts sign-ins of one account. 600/1h when zero.
+	Success limit.Rate
 }
 
 // Config says how a Service works. All fields but Observe and Log are required.
@@ -71,8 +73,10 @@ type Request struct {
 	Actor  auth.Actor
 }
 
-// Result is what a successful attempt gives: tokens, or a cookie's secret.
+// Result is what a successful attempt gives: tokens, or a cookie's secret. Known is the new
+// value of the cookie by which accounts know the browser.
 type Result struct {
+	Known   secret.Text
 	Tokens  auth.Tokens
 	Cookie  secret.Text
 	Session auth.Session
@@ -88,6 +92,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, string) {}
+	}
+	if cfg.Rates.Success == (limit.Rate{}) {
+		cfg.Rates.Success = limit.Rate{Count: 600, Per: time.Hour}
 	}
 	return &Service{cfg: cfg}
 }

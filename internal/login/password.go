@@ -17,13 +17,14 @@ import (
 // for what can be nobody's password; unavailable when too much is being hashed.
 func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request) (Result, error) {
 	d := direct{s: s, request: r}
-	err := s.try(ctx, &attempt{
+	a := &attempt{
 		s: s, tenant: tenant, email: r.Email, password: r.Password, actor: r.Actor,
 		begin: d.begin, finish: d.finish,
-	})
-	if err != nil {
+	}
+	if err := s.try(ctx, a); err != nil {
 		return Result{}, err
 	}
+	d.result.Known = a.introduce()
 	return d.result, nil
 }
 

@@ -127,7 +127,7 @@ func (s *Server) openServices(ctx context.Context) error {
 	})
 	s.Logins = login.New(login.Config{
 		DB: s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Limiter: s.Limiter,
-		Rates: login.Rates{Account: limit.Rate(l.Login.Account)}, Now: s.now, Observe: s.Metrics.Login, Log: s.log,
+		Rates: login.Rates{Account: limit.Rate(l.Login.Account), Success: limit.Rate(l.Login.Success)}, Now: s.now, Observe: s.Metrics.Login, Log: s.log,
 	})
 	out, err := s.outbound()
 	if err != nil {

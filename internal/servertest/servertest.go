@@ -215,7 +215,7 @@ func highLimits() config.Limits {
 	high := config.Rate{Count: 1_000_000, Per: time.Minute}
 	l := config.Default().Limits
 	for _, r := range []*config.Rate{
-		&l.Login.IP, &l.Login.Account, &l.Register.IP, &l.Register.Account, &l.Verify.IP, &l.Resend.IP, &l.Resend.Account,
+		&l.Login.IP, &l.Login.Account, &l.Login.Success, &l.Register.IP, &l.Register.Account, &l.Verify.IP, &l.Resend.IP, &l.Resend.Account,
 		&l.Forgot.IP, &l.Forgot.Account, &l.Reset.IP, &l.Change.IP, &l.Change.Account, &l.Client.IP, &l.Client.Credential, &l.Refresh.IP, &l.Refresh.Credential,
 		&l.Authorize.IP, &l.ClientRegister.IP, &l.UserCode.IP, &l.UserCode.Account, &l.PublicClient.IP,
 	} {

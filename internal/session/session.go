@@ -52,6 +52,7 @@ type Service struct {
 	lifetimes auth.Lifetimes
 	next      []byte // key of the successors of remember-me tokens
 	retry     time.Duration
+	known     []byte // key of what makes a browser known
 }
 
 // Begin says who signs in, how, and where from.
@@ -77,7 +78,8 @@ func New(cfg Config) *Service {
 	if root == nil {
 		root = secret.Bytes(32)
 	}
-	return &Service{lifetimes: cfg.Lifetimes.Or(defaults), next: secret.Derive(root, "remember-me successor"), retry: cfg.Retry}
+	return &Service{lifetimes: cfg.Lifetimes.Or(defaults), retry: cfg.Retry,
+		next: secret.Derive(root, "remember-me successor"), known: secret.Derive(root, "known browser")}
 }
 
 // Start begins a session and returns the secret of its cookie, empty without

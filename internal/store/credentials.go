@@ -1,16 +1,18 @@
 package store
 
 import (
+	"time"
+
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// SetPassword stores the hash as the account's only password.
+// SetPassword stores the hash as the account's only password, which begins now.
 func (tx *Tx) SetPassword(account auth.AccountID, hash string) error {
 	return insert(tx.q, `INSERT INTO credentials (tenant_id, id, account_id, kind, label, secret, counter, created_at, updated_at)
 		VALUES ($1, $2, $3, 'password', '', $4, 0, $5, $5)
 		ON CONFLICT (tenant_id, account_id) WHERE kind = 'password'
-		DO UPDATE SET secret = excluded.secret, updated_at = excluded.updated_at`,
+		DO UPDATE SET secret = excluded.secret, created_at = excluded.created_at, updated_at = excluded.updated_at`,
 		tx.tenant, secret.NewID(tx.Now), account, []byte(hash), millis(tx.Now))
 }
 
@@ -34,6 +36,14 @@ func (tx *Tx) Password(account auth.AccountID) (string, error) {
 // hashes there are without reading all of them.
 func (tx *SystemTx) NextPassword(after string) (string, error) {
 	return one(tx.q, text, "SELECT secret FROM credentials WHERE kind = 'password' AND secret > $1 ORDER BY secret LIMIT 1", []byte(after))
+}
+
+// PasswordSince is when the account with the login was given its present password, however
+// often that was hashed again since; ErrNotFound where there is none.
+func (tx *Tx) PasswordSince(login string) (time.Time, error) {
+	return one(tx.q, func(s scanner, t *time.Time) error { return s.Scan(at(t)) }, `SELECT c.created_at FROM accounts a
+		JOIN credentials c ON c.tenant_id = a.tenant_id AND c.account_id = a.id AND c.kind = 'password'
+		WHERE a.tenant_id = $1 AND a.login = $2`, tx.tenant, login)
 }
 
 // DeletePassword takes the account's password away.

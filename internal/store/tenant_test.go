@@ -100,6 +100,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"SetPassword":    func(tx *store.Tx) (any, error) { return nil, tx.SetPassword("x", "evil") },
 	"SwapPassword":   func(tx *store.Tx) (any, error) { return tx.SwapPassword("x", "hash", "evil") },
 	"Password":       func(tx *store.Tx) (any, error) { return tx.Password("x") },
+	"PasswordSince":  func(tx *store.Tx) (any, error) { return tx.PasswordSince("x@example.test") },
 	"DeletePassword": func(tx *store.Tx) (any, error) { return nil, tx.DeletePassword("x") },
 	"InsertFamily":   func(tx *store.Tx) (any, error) { return nil, tx.InsertFamily(newFamily("x", "x", tx.Now)) },
 	"Family":         func(tx *store.Tx) (any, error) { return tx.Family("x") },

@@ -34,6 +34,7 @@ const (
 	jarSession jar = ""        // who is signed in
 	jarBrowser jar = "browser" // in which browser a flow began
 	jarKeep    jar = "keep"    // who is remembered
+	jarKnown   jar = "known"   // which accounts know the browser
 )
 
 // keepPrefix is what the secret of the last begins with.
@@ -55,7 +56,7 @@ func (s *Server) cookieName(kind jar, tenant auth.TenantID) string {
 	if tenant == auth.DefaultTenant {
 		return name
 	}
-	if first, _, _ := strings.Cut(string(tenant), "-"); kind == jarSession && (first == string(jarBrowser) || first == string(jarKeep)) {
+	if first, _, _ := strings.Cut(string(tenant), "-"); kind == jarSession && slices.Contains([]jar{jarBrowser, jarKeep, jarKnown}, jar(first)) {
 		name += "-"
 	}
 	return name + "-" + string(tenant)
@@ -147,6 +148,13 @@ func (ex *exchange) setBrowser(value secret.Text) { ex.putCookie(jarBrowser, val
 func (ex *exchange) setKeep(value secret.Text) {
 	if value != "" {
 		ex.putCookie(jarKeep, value.Reveal(), keepLifetime)
+	}
+}
+
+// setKnown gives the browser what makes it known to accounts, when it is not empty.
+func (ex *exchange) setKnown(value secret.Text) {
+	if value != "" {
+		ex.putCookie(jarKnown, value.Reveal(), keepLifetime)
 	}
 }
 

@@ -82,6 +82,7 @@ func (ex *exchange) by() auth.Actor {
 	}
 	a.UserAgent = auth.Clip(ex.request.UserAgent(), maxUserAgent)
 	a.RequestID = ex.id
+	a.Known = ex.cookieValue(jarKnown)
 	return a
 }
 

@@ -68,6 +68,7 @@ func (s *Server) login(ctx context.Context, in *struct{ Body Credentials }) (*to
 	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(res.Session.Account), Session: res.Session.ID, Client: res.Session.Client}
 	if cookie {
 		ex.setCookie(res.Cookie)
+		ex.setKnown(res.Known)
 		return &tokensOut{Status: http.StatusNoContent}, nil
 	}
 	return tokens(res.Tokens), nil

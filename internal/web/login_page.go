@@ -61,6 +61,7 @@ func (s *Server) loginForm(ex *exchange, r *http.Request) error {
 	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(entered.Session.Account), Session: entered.Session.ID, Client: entered.Session.Client}
 	ex.setSessions(entered.Cookie)
 	ex.setKeep(entered.Keep)
+	ex.setKnown(entered.Known)
 	if err := ex.find(r.Context(), &b, entered.Cookie); err != nil {
 		return err
 	}

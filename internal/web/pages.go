@@ -218,9 +218,10 @@ func (ex *exchange) minLength() int { return max(ex.tenant.Settings.Password.Min
 
 func (s *Server) resetPasswordForm(ex *exchange, r *http.Request) error {
 	token := r.PostForm.Get("token")
-	err := s.cfg.Accounts.Reset(r.Context(), ex.tenant.ID, token, r.PostForm.Get("password"), ex.by())
+	known, err := s.cfg.Accounts.ResetIn(r.Context(), ex.tenant.ID, token, r.PostForm.Get("password"), ex.by())
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil:
+		ex.setKnown(known)
 		return ex.seeOther("/reset-password/done")
 	case isLink(err):
 		p := s.resetPage(ex, "")

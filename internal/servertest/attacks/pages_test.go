@@ -15,6 +15,7 @@ import (
 const (
 	browserCookie = "__Host-watchword-browser"
 	keepCookie    = "__Host-watchword-keep"
+	knownCookie   = "__Host-watchword-known"
 )
 
 // openPages goes through all pages of a flow and gives each to look.
@@ -296,7 +297,7 @@ func TestAttack_SE_03_BrowserCookies(t *testing.T) {
 				b.Press("other")
 			}
 			b.Press("submit", "email", email, "password", servertest.Password, "remember", "on").At(t, "/consent")
-			for _, name := range []string{cookieName, browserCookie, keepCookie} {
+			for _, name := range []string{cookieName, browserCookie, keepCookie, knownCookie} {
 				v := b.Cookie(name)
 				if v == "" || len(v) > 2048 {
 					t.Errorf("SE-03 %s has %d bytes", name, len(v))
@@ -315,7 +316,7 @@ func TestAttack_SE_03_BrowserCookies(t *testing.T) {
 		if n := strings.Count(b.Cookie(cookieName), ".") + 1; n != 5 {
 			t.Errorf("SE-03 the cookie holds %d sessions", n)
 		}
-		if strings.Join(b.Cookies(), " ") != strings.Join([]string{cookieName, browserCookie, keepCookie}, " ") {
+		if strings.Join(b.Cookies(), " ") != strings.Join([]string{cookieName, browserCookie, keepCookie, knownCookie}, " ") {
 			t.Errorf("SE-03 cookies %v", b.Cookies())
 		}
 	})
@@ -376,7 +377,7 @@ func TestAttack_SE_12_GarbageOnPages(t *testing.T) {
 				"many":      func(v string) string { return strings.Repeat(v+".", 20) + v },
 			} {
 				var line []string
-				for _, cookie := range []string{cookieName, browserCookie, keepCookie} {
+				for _, cookie := range []string{cookieName, browserCookie, keepCookie, knownCookie} {
 					line = append(line, cookie+"="+change(b.Cookie(cookie)))
 				}
 				for _, path := range []string{"/account", "/login", "/continue?flow=x", "/device", wish(c, "prompt", "none"), "/logout"} {

@@ -1,0 +1,68 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// admitted takes one token of every bucket. A limiter that cannot answer is never taken for a
+// yes.
+func (s *Service) admitted(ctx context.Context, buckets []limit.Bucket) (limit.Decision, error) {
+	d, err := s.cfg.Limiter.TakeAll(ctx, buckets)
+	if err != nil {
+		return limit.Decision{}, auth.Unavailable(fmt.Errorf("count attempt: %w", err), retryPolicy)
+	}
+	return d, nil
+}
+
+// attemptOf is the attempt of an actor at the account that is counted as id.
+func attemptOf(rule string, tenant auth.TenantID, id string, actor auth.Actor) limit.Attempt {
+	addr, _ := netip.ParseAddr(actor.IP) // what is no address is counted as one
+	return limit.Attempt{Rule: rule, Account: string(tenant) + "|" + id, Session: string(actor.Session), Addr: addr}
+}
+
+// attemptByMail is the attempt of somebody who need not be signed in to have a mail sent to the
+// owner of a login, who need not exist.
+func (s *Service) attemptByMail(ctx context.Context, rule string, tenant auth.TenantID, login string, actor auth.Actor) (limit.Attempt, error) {
+	a := attemptOf(rule, tenant, login, actor)
+	a.Session = "" // that of somebody else proves nothing about this login
+	var err error
+	a.Known, err = s.cfg.Sessions.Recognize(ctx, s.cfg.DB, tenant, login, actor.Known)
+	return a, err
+}
+
+// ResetIn is Reset in a browser. It returns the new value of the cookie by which accounts know
+// the browser: the mailed link has proved the owner, who gets in from there while strangers
+// have used up what they may try together.
+func (s *Service) ResetIn(ctx context.Context, tenant auth.TenantID, token, pw string, actor auth.Actor) (secret.Text, error) {
+	if err := s.Reset(ctx, tenant, token, pw, actor); err != nil {
+		return "", err
+	}
+	login, now, err := s.loginOfSpent(ctx, tenant, token)
+	if err != nil {
+		s.cfg.Log.Warn("a browser was not made known", "error", err) // the password is set all the same
+		return "", nil
+	}
+	return s.cfg.Sessions.Introduce(tenant, login, actor.Known, now), nil
+}
+
+// loginOfSpent is the login of the account whose reset link was spent.
+func (s *Service) loginOfSpent(ctx context.Context, tenant auth.TenantID, token string) (login string, now time.Time, err error) {
+	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
+		use, err := tx.SingleUse(auth.UseResetPassword, secret.Digest(token))
+		if err != nil {
+			return err
+		}
+		a, err := tx.Account(use.Account)
+		login, now = a.Email.Login, tx.Now
+		return err
+	})
+	return login, now, err
+}

@@ -1,0 +1,86 @@
+package account_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+)
+
+var twice = limit.Rate{Count: 2, Per: time.Hour}
+
+// S3: a stranger cannot use up the reset mails of somebody else, and all strangers together
+// have a bound for the sake of the mailbox.
+func TestRepair_S3_ResetMailsOfOwnerAndStrangers(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.member("alice@example.test", good)
+		from := func(ip string) auth.Actor { return auth.Actor{Kind: auth.ActorAnonymous, IP: ip} }
+		asked := func(actor auth.Actor) int {
+			h.ok(h.Forgot(t.Context(), tenant, "alice@example.test", actor))
+			return len(h.mails())
+		}
+		sent := 0
+		for range 20 {
+			sent += asked(eve)
+		}
+		if sent != 2 || asked(alice) != 1 {
+			t.Fatalf("%d mails for one stranger, and then none for the owner", sent)
+		}
+		for _, ip := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3"} {
+			sent += asked(from(ip))
+		}
+		if sent != 3 { // with alice's that is four
+			t.Errorf("%d mails for strangers", sent)
+		}
+
+		known := alice
+		known.Known = h.sessions.Introduce(tenant, "alice@example.test", "", h.clock.Now()).Reveal()
+		if asked(known) != 1 {
+			t.Error("no mail for a browser that the account knows")
+		}
+	}, func(c *account.Config) { c.Rates.Forgot = limit.Rate{Count: 4, Per: time.Hour} })
+}
+
+// S3: whoever has stolen a session and tries current passwords in it does not keep the owner
+// from changing theirs.
+func TestRepair_S3_WrongCurrentPasswordsOfAnotherSession(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.member("alice@example.test", good)
+		in := func(session auth.SessionID) auth.Actor {
+			actor := as(a)
+			actor.Session = session
+			return actor
+		}
+		for range 2 {
+			_, err := h.ChangePassword(t.Context(), tenant, a.ID, third, another, in("stolen"))
+			h.refused(err, "wrong_password")
+		}
+		_, err := h.ChangePassword(t.Context(), tenant, a.ID, third, another, in("stolen"))
+		h.refused(err, "rate_limited")
+
+		_, err = h.ChangePassword(t.Context(), tenant, a.ID, good, another, in("own"))
+		h.ok(err)
+	}, func(c *account.Config) { c.Rates.Password = twice })
+}
+
+// S3: the mailed link makes the browser known, so that its owner gets in from there whatever
+// strangers do.
+func TestRepair_S3_ResetMakesTheBrowserKnown(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.member("alice@example.test", good)
+		before := h.sessions.Introduce(tenant, "alice@example.test", "", h.clock.Now()).Reveal()
+		h.clock.Advance(time.Second)
+		cookie, err := h.ResetIn(t.Context(), tenant, h.forgot("alice@example.test"), another, alice)
+		h.ok(err)
+		is := func(cookie string) bool {
+			name, err := h.sessions.Recognize(t.Context(), h.db, tenant, "alice@example.test", cookie)
+			h.ok(err)
+			return name != ""
+		}
+		if !is(cookie.Reveal()) || is(before) {
+			t.Error("the browser of the reset is not known, or one of before still is")
+		}
+	})
+}

@@ -1,0 +1,176 @@
+package login_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+func (h *house) tryFrom(ip, known, pw string) (login.Result, error) {
+	h.t.Helper()
+	actor := browser
+	actor.IP, actor.Known = ip, known
+	return h.Password(h.t.Context(), tenant, login.Request{Email: "alice@example.test", Password: pw, Cookie: true, Actor: actor})
+}
+
+// guess tries wrong passwords from the address until it is refused as rate_limited.
+func (h *house) guess(ip, known string) (compared int) {
+	h.t.Helper()
+	for range 100 {
+		_, err := h.tryFrom(ip, known, another)
+		if auth.KindOf(err) == auth.KindThrottled {
+			return compared
+		}
+		h.refused(err, "invalid_credentials")
+		compared++
+	}
+	h.t.Fatal("a hundred guesses were let through")
+	return 0
+}
+
+// S3: somebody who polls from one address, taking each token the moment it is there, shuts
+// nobody out who comes from another.
+func TestRepair_S3_OnePollerShutsNobodyOut(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		refused := 0
+		for second := 0; second < 2*60*60; second += 30 {
+			h.clock.Advance(30 * time.Second)
+			h.guess("198.51.100.66", "")
+			if second%120 == 0 {
+				if _, err := h.tryFrom("192.0.2.1", "", good); err != nil {
+					refused++
+				}
+			}
+		}
+
+		if refused != 0 {
+			t.Errorf("alice was refused %d times of 60", refused)
+		}
+	}, strict)
+}
+
+// S3: a botnet uses up what all strangers may try together. Whoever comes from a browser that
+// the account knows gets in all the same; whoever does not, once it ends.
+func TestRepair_S3_BotnetAndTheKnownBrowser(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		first, err := h.tryFrom("192.0.2.1", "", good)
+		h.ok(err)
+		known, compared := first.Known.Reveal(), 0
+		for i := range 10_000 {
+			if _, err := h.tryFrom(fmt.Sprintf("203.%d.%d.1", i>>8, i&255), "", another); auth.KindOf(err) != auth.KindThrottled {
+				h.refused(err, "invalid_credentials")
+				compared++
+			}
+		}
+		if compared != 3*tries {
+			t.Errorf("10,000 addresses had %d passwords compared, want %d", compared, 3*tries)
+		}
+
+		_, err = h.tryFrom("192.0.2.7", "", good)
+		if e := h.refused(err, "rate_limited"); e.RetryAfter > 30*time.Second {
+			t.Errorf("without a known browser: wait %v", e.RetryAfter)
+		}
+		next, err := h.tryFrom("192.0.2.7", known, good)
+		h.ok(err)
+		if n := h.guess("192.0.2.7", next.Known.Reveal()); n != tries {
+			t.Errorf("a known browser may fail %d times, want %d", n, tries)
+		}
+		h.clock.Advance(30 * time.Second)
+		_, err = h.tryFrom("192.0.2.8", "", good)
+		h.ok(err)
+	}, strict)
+}
+
+// S3: what makes a browser known cannot be made, moved to another account, or kept beyond the
+// password of its time.
+func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		alice := h.person("alice@example.test", good)
+		h.person("eve@example.test", good)
+		result, err := h.tryFrom("192.0.2.1", "", good)
+		h.ok(err)
+		known := result.Known.Reveal()
+		evil, err := h.Password(t.Context(), tenant, login.Request{Email: "eve@example.test", Password: good, Actor: browser})
+		h.ok(err)
+		is := func(cookie string) bool {
+			name, err := h.sessions.Recognize(t.Context(), h.db, tenant, "alice@example.test", cookie)
+			h.ok(err)
+			return name != ""
+		}
+		if !is(known) || !is(evil.Known.Reveal()+"."+known) {
+			t.Fatal("a known browser is not recognized")
+		}
+		for _, cookie := range []string{"", ".", evil.Known.Reveal(), known[:42], known + "A", "A" + known[1:], known[:20] + "AAAA" + known[24:]} {
+			if is(cookie) {
+				t.Errorf("%q is recognized", cookie)
+			}
+		}
+		// The hash may be raised, which is no new password.
+		h.clock.Advance(time.Second)
+		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			_, err := tx.SwapPassword(alice.ID, h.hash(alice), "$raised")
+			return err
+		}))
+		if !is(known) {
+			t.Error("a raised hash ends what is known")
+		}
+		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.SetPassword(alice.ID, "$new") }))
+		if is(known) {
+			t.Error("a new password leaves former browsers known")
+		}
+	})
+}
+
+// A browser is known to several accounts at once, each sign-in in it replaces its own part.
+func TestRepair_S3_OneBrowserForSeveralAccounts(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		cookie, count := "", 0
+		for round := range 2 {
+			for i := range 7 {
+				email := fmt.Sprintf("p%d@example.test", i)
+				if round == 0 {
+					h.person(email, good)
+				}
+				actor := browser
+				actor.Known = cookie
+				e, err := h.Enter(t.Context(), tenant, login.EnterRequest{Email: email, Password: good, Actor: actor})
+				h.ok(err)
+				cookie = e.Known.Reveal()
+			}
+		}
+		for i := range 7 {
+			name, err := h.sessions.Recognize(t.Context(), h.db, tenant, fmt.Sprintf("p%d@example.test", i), cookie)
+			h.ok(err)
+			if name != "" {
+				count++
+			}
+		}
+		if count != 5 || len(cookie) != 5*43+4 {
+			t.Errorf("known to %d accounts by %d characters", count, len(cookie))
+		}
+	})
+}
+
+// H1: successful sign-ins of one account have a limit of their own, and those of another have
+// another.
+func TestRepair_H1_SignInsOfOneAccountAreLimited(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		h.person("bob@example.test", good)
+		for range 3 {
+			h.ok(h.try("alice@example.test", good))
+		}
+		h.refused(h.try("alice@example.test", good), "rate_limited")
+		h.refused(h.try("alice@example.test", another), "invalid_credentials") // nothing is told to who does not know it
+		h.ok(h.try("bob@example.test", good))
+		h.clock.Advance(20 * time.Minute)
+		h.ok(h.try("alice@example.test", good))
+	}, func(c *login.Config) { c.Rates.Success = limit.Rate{Count: 3, Per: time.Hour} })
+}
