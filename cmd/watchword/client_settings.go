@@ -31,6 +31,7 @@ type clientFlags struct {
 	SectorURI      *string  `name:"sector-uri" placeholder:"URL" help:"Document that lists the redirect URIs of a sector, for pairwise."`
 	IDTokenAlg     *string  `name:"id-token-alg" placeholder:"ALG" help:"Signature of its ID Tokens: RS256, ES256 or EdDSA."`
 	IDTokenClaims  *string  `name:"id-token-claims" enum:"requested,scope" placeholder:"requested|scope" help:"Whether its ID Tokens hold the claims of the granted scopes (email, name), or those alone that a request names. For clients that never ask userinfo."`
+	AnswerAlg      *string  `name:"authorization-alg" placeholder:"ALG" help:"Signature of the answers to its authorization requests with response_mode jwt: RS256, ES256 or EdDSA."`
 	UserInfoAlg    *string  `name:"userinfo-alg" placeholder:"ALG" help:"Sign answers of userinfo; empty for plain JSON."`
 	TokenFormat    *string  `name:"token-format" enum:"jwt,opaque" placeholder:"jwt|opaque" help:"What its access tokens are."`
 	LogoURI        *string  `name:"logo-uri" placeholder:"URL" help:"Its logo."`
@@ -57,7 +58,7 @@ func (f clientFlags) apply(r *oidc.Registration) error {
 		}
 	}
 	texts := map[*string]*string{
-		&r.BackchannelURI: f.BackchannelURI, &r.JWKSURI: f.JWKSURI, &r.SubjectType: f.Subject, &r.SectorURI: f.SectorURI, &r.IDTokenAlgorithm: f.IDTokenAlg, &r.IDTokenClaims: f.IDTokenClaims,
+		&r.BackchannelURI: f.BackchannelURI, &r.JWKSURI: f.JWKSURI, &r.SubjectType: f.Subject, &r.SectorURI: f.SectorURI, &r.IDTokenAlgorithm: f.IDTokenAlg, &r.IDTokenClaims: f.IDTokenClaims, &r.AuthorizationAlgorithm: f.AnswerAlg,
 		&r.UserInfoAlgorithm: f.UserInfoAlg, &r.TokenFormat: f.TokenFormat, &r.LogoURI: f.LogoURI, &r.ClientURI: f.ClientURI, &r.PolicyURI: f.PolicyURI, &r.TermsURI: f.TermsURI,
 	}
 	for to, given := range texts {

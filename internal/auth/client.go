@@ -97,6 +97,9 @@ type ClientSettings struct {
 	// IDTokenClaims is "scope" when its ID Tokens hold the claims of the granted scopes,
 	// as userinfo does; empty for those that a request asks for by name.
 	IDTokenClaims string `json:"id_token_claims,omitempty"`
+	// AuthorizationAlgorithm signs the answers to its authorization requests that are
+	// asked for as JWT (JARM): RS256 when empty, ES256 for a strict client.
+	AuthorizationAlgorithm string `json:"authorization_signed_response_alg,omitempty"`
 	// UserInfoAlgorithm signs the answers of userinfo; empty for plain JSON.
 	UserInfoAlgorithm string `json:"userinfo_signed_response_alg,omitempty"`
 	// IntrospectionAlgorithm signs introspection answers that are asked for as JWT.

@@ -43,7 +43,7 @@ func (f Flow) Live(at time.Time) bool { return f.DoneAt.IsZero() && at.Before(f.
 type AuthorizationRequest struct {
 	Client       ClientID      `json:"client"`
 	RedirectURI  string        `json:"redirect_uri"`
-	ResponseMode string        `json:"response_mode,omitempty"` // query, fragment or form_post
+	ResponseMode string        `json:"response_mode,omitempty"` // query, fragment or form_post, with .jwt for a signed answer
 	State        string        `json:"state,omitempty"`
 	Scope        Scope         `json:"scope,omitempty"`
 	Resources    []string      `json:"resources,omitempty"` // RFC 8707

@@ -69,7 +69,8 @@ func (s *Service) Authorize(ctx context.Context, in AuthorizeInput) (Step, error
 		case q.r.RedirectURI == "":
 			return Step{}, page(e.Code, e.Desc)
 		}
-		return Step{Kind: auth.StepAnswer, Client: q.client, Answer: s.refusal(q.tenant.ID, q.r, string(e.Code), e.Desc)}, nil
+		answer, err := s.refusal(ctx, q.tenant.ID, q.client, q.r, string(e.Code), e.Desc)
+		return Step{Kind: auth.StepAnswer, Client: q.client, Answer: answer}, err
 	}
 	flow := auth.Flow{Kind: auth.FlowAuthorize, Request: q.r}
 	if in.Posted {

@@ -172,11 +172,15 @@ func (s *Service) view(n auth.Situation, next auth.Step) *ConsentView {
 
 // decline ends a flow with an answer that has no code.
 func (s *Service) decline(ctx context.Context, n auth.Situation, next auth.Step) (Step, error) {
-	step := Step{Kind: auth.StepAnswer, Flow: n.Flow, Client: n.Client, Answer: s.refusal(n.Tenant.ID, n.Flow.Request, next.Error, next.Desc)}
+	answer, err := s.refusal(ctx, n.Tenant.ID, n.Client, n.Flow.Request, next.Error, next.Desc)
+	if err != nil {
+		return Step{}, err
+	}
+	step := Step{Kind: auth.StepAnswer, Flow: n.Flow, Client: n.Client, Answer: answer}
 	if n.Flow.ID == "" {
 		return step, nil
 	}
-	err := s.cfg.DB.Write(ctx, n.Tenant.ID, func(tx *store.Tx) error { return tx.FinishFlow(n.Flow.ID) })
+	err = s.cfg.DB.Write(ctx, n.Tenant.ID, func(tx *store.Tx) error { return tx.FinishFlow(n.Flow.ID) })
 	if errors.Is(err, auth.ErrNotFound) {
 		return Step{}, flowOver()
 	} else if err != nil {

@@ -1,6 +1,8 @@
 package oidc
 
 import (
+	"cmp"
+	"context"
 	"net/url"
 	"strings"
 
@@ -14,6 +16,29 @@ const (
 	modeFragment = "fragment"
 	modeFormPost = "form_post"
 )
+
+// responseMode is how an answer to such a request travels, also one that refuses it.
+// Types that carry tokens are answered in the fragment (OAuth 2.0 Multiple Response Types
+// §5). A mode that is not known is as good as none.
+func responseMode(responseType, asked string) string {
+	mode, signed := asked, ""
+	if asked == modeSigned {
+		mode, signed = "", signedSuffix
+	} else if bare, ok := strings.CutSuffix(asked, signedSuffix); ok {
+		mode, signed = bare, signedSuffix
+	}
+	carriesTokens := strings.Contains(responseType, "token")
+	switch {
+	case mode == modeFormPost:
+	case mode == modeFragment || carriesTokens:
+		mode = modeFragment
+	case mode == modeQuery || mode == "":
+		mode = modeQuery
+	default:
+		mode, signed = modeQuery, ""
+	}
+	return mode + signed
+}
 
 // Answer is what goes back to the client through the browser (RFC 6749 §4.1.2), with
 // state as it came and with the issuer (RFC 9207 §2).
@@ -63,22 +88,26 @@ func (a Answer) Get(name string) string {
 	return ""
 }
 
-// answer begins an answer to a request.
-func (s *Service) answer(tenant auth.TenantID, r auth.AuthorizationRequest, params ...[2]string) *Answer {
+// answer makes the answer to a request of the client, signed if that was asked for.
+func (s *Service) answer(ctx context.Context, tenant auth.TenantID, c auth.Client, r auth.AuthorizationRequest, params ...[2]string) (*Answer, error) {
 	if r.State != "" {
 		params = append(params, [2]string{"state", r.State})
 	}
 	params = append(params, [2]string{"iss", tenant.Issuer(s.cfg.Base)})
-	mode := r.ResponseMode
-	if mode == "" {
-		mode = modeQuery
+	mode, signed := strings.CutSuffix(r.ResponseMode, signedSuffix)
+	if signed {
+		jwt, err := s.signAnswer(ctx, tenant, c, params)
+		if err != nil {
+			return nil, err
+		}
+		params = [][2]string{{"response", jwt}}
 	}
-	return &Answer{RedirectURI: r.RedirectURI, Mode: mode, Params: params}
+	return &Answer{RedirectURI: r.RedirectURI, Mode: cmp.Or(mode, modeQuery), Params: params}, nil
 }
 
 // refusal is an answer without a code. The description holds nothing of what was sent.
-func (s *Service) refusal(tenant auth.TenantID, r auth.AuthorizationRequest, code, desc string) *Answer {
-	return s.answer(tenant, r, [2]string{"error", code}, [2]string{"error_description", desc})
+func (s *Service) refusal(ctx context.Context, tenant auth.TenantID, c auth.Client, r auth.AuthorizationRequest, code, desc string) (*Answer, error) {
+	return s.answer(ctx, tenant, c, r, [2]string{"error", code}, [2]string{"error_description", desc})
 }
 
 // PageError is a refusal that is shown to the person instead of being sent to the

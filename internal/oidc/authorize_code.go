@@ -40,8 +40,8 @@ func (s *Service) issueCode(ctx context.Context, before auth.Situation, next aut
 	} else if err != nil {
 		return Step{}, err
 	}
-	return Step{Kind: auth.StepAnswer, Flow: before.Flow, Client: before.Client,
-		Answer: s.answer(tenant, r, [2]string{"code", code.Reveal()})}, nil
+	answer, err := s.answer(ctx, tenant, before.Client, r, [2]string{"code", code.Reveal()})
+	return Step{Kind: auth.StepAnswer, Flow: before.Flow, Client: before.Client, Answer: answer}, err
 }
 
 // spend ends what leads to one code and no more.

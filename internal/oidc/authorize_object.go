@@ -20,6 +20,9 @@ import (
 const (
 	maxObject  = 16 << 10
 	objectSkew = time.Minute
+	// objectLife is how long after nbf an object of a strict client may be used, and
+	// expire, at most (FAPI 2.0 Message Signing §5.3.1).
+	objectLife = time.Hour
 )
 
 // objectClaims are what a request object says of itself.
@@ -103,6 +106,23 @@ func (s *Service) judgeObject(q *asked, payload []byte) error {
 		return errors.New("the request object is not valid yet")
 	case c.IssuedAt != nil && c.IssuedAt.Time().After(now.Add(objectSkew)):
 		return errors.New("the request object is from the future")
+	case q.client.Strict():
+		return judgeStrictObject(c, now)
+	}
+	return nil
+}
+
+// judgeStrictObject checks what FAPI 2.0 Message Signing asks beyond that (§5.3.1).
+func judgeStrictObject(c objectClaims, now time.Time) error {
+	switch {
+	case len(c.Audience) == 0:
+		return errors.New("aud of the request object is missing; it is this issuer")
+	case c.Expiry == nil || c.NotBefore == nil:
+		return errors.New("the request object needs exp and nbf")
+	case now.Sub(c.NotBefore.Time()) > objectLife:
+		return errors.New("nbf of the request object is more than an hour ago")
+	case c.Expiry.Time().Sub(c.NotBefore.Time()) > objectLife:
+		return errors.New("exp of the request object is more than an hour after nbf")
 	}
 	return nil
 }

@@ -214,3 +214,37 @@ func FuzzRequestObject(f *testing.F) {
 		}
 	})
 }
+
+func TestRepair_C4_ObjectsOfStrictClientsLiveForAnHour(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		plain, secret, k := h.signer(jose.ES256)
+		strict := h.settings(plain, func(c *auth.Client) { c.Settings.DPoP, c.Settings.RequirePushed = true, true })
+		now := h.clock.Now().Unix()
+		const minute = 60
+		for name, test := range map[string]struct {
+			change claims
+			good   bool
+		}{
+			"an hour":           {claims{"nbf": now, "exp": now + 60*minute}, true},
+			"an hour ago":       {claims{"nbf": now - 59*minute, "exp": now + minute}, true},
+			"no exp":            {claims{"nbf": now, "exp": nil}, false},
+			"no nbf":            {claims{"exp": now + minute}, false},
+			"more than an hour": {claims{"nbf": now, "exp": now + 70*minute}, false},
+			"long ago":          {claims{"nbf": now - 70*minute, "exp": now + minute}, false},
+			"no aud":            {claims{"nbf": now, "exp": now + minute, "aud": nil}, false},
+		} {
+			o := h.object(strict)
+			for claim, v := range test.change {
+				if o[claim] = v; v == nil {
+					delete(o, claim)
+				}
+			}
+			raw := sign(t, jose.ES256, k.private, o, nil)
+			_, err := h.Push(t.Context(), basic(form(t, "request", raw, "client_id", string(strict.ID)), strict.ID, secret))
+			var e *oidc.Error
+			if errorsAs(err, &e); test.good != (err == nil) || !test.good && (e == nil || e.Code != oidc.InvalidRequestObject) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}

@@ -76,23 +76,14 @@ func (s *Service) readParameters(ctx context.Context, q *asked) error {
 // so that every later refusal reaches the client (RFC 6749 §4.1.2.1).
 func deliver(q *asked) {
 	f := q.form
-	q.r = auth.AuthorizationRequest{Client: q.client.ID, ResponseMode: modeQuery}
+	q.r = auth.AuthorizationRequest{Client: q.client.ID}
 	if uri := f.Get("redirect_uri"); uri != "" && !f.Repeated("redirect_uri") && !f.Repeated("client_id") && q.client.MatchRedirectURI(uri) {
 		q.r.RedirectURI = uri
 	}
 	if state := f.Get("state"); len(state) <= maxState && !f.Repeated("state") {
 		q.r.State = state
 	}
-	// Types that carry tokens are answered in the fragment, also when they are refused
-	// (OAuth 2.0 Multiple Response Types §5).
-	if t := f.Get("response_type"); strings.Contains(t, "token") {
-		q.r.ResponseMode = modeFragment
-	} else if m := f.Get("response_mode"); m == modeFragment {
-		q.r.ResponseMode = m
-	}
-	if f.Get("response_mode") == modeFormPost {
-		q.r.ResponseMode = modeFormPost
-	}
+	q.r.ResponseMode = responseMode(f.Get("response_type"), f.Get("response_mode"))
 }
 
 // check goes through the parameters in the order in which they decide.
@@ -112,12 +103,12 @@ func checkType(q *asked) error {
 	switch {
 	case t == "":
 		return refuse(InvalidRequest, "response_type is missing")
-	case t != "code" && strings.Contains(t, "token") && mode == modeQuery:
+	case t != "code" && strings.Contains(t, "token") && strings.TrimSuffix(mode, signedSuffix) == modeQuery:
 		return refuse(InvalidRequest, "tokens never travel in a query, and this server answers code alone")
 	case t != "code":
 		return refuse(UnsupportedResponseType, "this server answers response_type=code alone")
 	case mode != "" && !slices.Contains(ResponseModes, mode):
-		return refuse(InvalidRequest, "response_mode is query, fragment or form_post")
+		return refuse(InvalidRequest, "response_mode: query, fragment or form_post, jwt, or one of the three with .jwt")
 	case !q.client.Allows(auth.GrantAuthorizationCode):
 		return refuse(UnauthorizedClient, "this client may not ask for authorization codes")
 	case q.form.Get("registration") != "":
@@ -127,7 +118,8 @@ func checkType(q *asked) error {
 }
 
 // ResponseModes are the ways in which an answer can travel.
-var ResponseModes = []string{modeQuery, modeFragment, modeFormPost}
+var ResponseModes = []string{modeQuery, modeFragment, modeFormPost,
+	modeSigned, modeQuery + signedSuffix, modeFragment + signedSuffix, modeFormPost + signedSuffix}
 
 // checkChallenge holds the rules of PKCE: S256 and nothing else, and always where it is
 // not expressly left out for confidential clients (RFC 7636 §4.4.1, RFC 9700 §2.1.1).

@@ -42,7 +42,13 @@ func FuzzAuthorizeForm(f *testing.F) {
 			if q.r.RedirectURI == "" {
 				return
 			}
-			a := s.refusal(auth.DefaultTenant, q.r, string(e.Code), e.Desc)
+			if strings.HasSuffix(q.r.ResponseMode, signedSuffix) {
+				return // what is in the answer is signed, and there are no keys here
+			}
+			a, err := s.refusal(t.Context(), auth.DefaultTenant, c, q.r, string(e.Code), e.Desc)
+			if err != nil {
+				t.Fatal(err)
+			}
 			if _, err := url.Parse(a.Location()); err != nil || strings.ContainsAny(a.Location(), "\r\n\"<> ") {
 				t.Fatalf("%q: %q, %v", text, a.Location(), err)
 			}

@@ -50,17 +50,21 @@ func claimedSubject(raw string) (auth.ClientID, bool) {
 }
 
 // checkAssertion verifies an assertion with the client's registered keys and spends
-// it.
-func (s *Service) checkAssertion(ctx context.Context, tenant auth.TenantID, c auth.Client, raw string) error {
+// it. A proof beside it that needs a nonce is refused before: the client repeats the
+// request as it is, with the nonce.
+func (s *Service) checkAssertion(ctx context.Context, r Request, c auth.Client, raw string) error {
 	var claims assertionClaims
 	err := s.verify(ctx, assertions, c, raw, &claims)
 	if err == nil {
-		err = s.judgeAssertion(tenant, c, claims)
+		err = s.judgeAssertion(r.Tenant, c, claims)
 	}
 	if err != nil {
 		return notProved(err.Error())
 	}
-	return s.spendAssertion(ctx, tenant, c.ID, claims)
+	if err := s.demandNonce(r); err != nil {
+		return err
+	}
+	return s.spendAssertion(ctx, r.Tenant, c.ID, claims)
 }
 
 func (s *Service) judgeAssertion(tenant auth.TenantID, client auth.Client, c assertionClaims) error {

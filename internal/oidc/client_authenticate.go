@@ -105,7 +105,7 @@ func (s *Service) prove(ctx context.Context, r Request, c credentials, caller Ca
 	case auth.AuthSecretBasic, auth.AuthSecretPost:
 		return matchSecret(caller.Client.Secrets, c.secret, s.cfg.Now())
 	case auth.AuthPrivateKeyJWT:
-		return s.checkAssertion(ctx, r.Tenant, caller.Client, c.assertion)
+		return s.checkAssertion(ctx, r, caller.Client, c.assertion)
 	}
 	return notProved("a method that nobody checks")
 }

@@ -31,6 +31,7 @@ type ClientMetadata struct {
 	SectorURI        string           `json:"sector_identifier_uri,omitempty"`
 	IDTokenAlg       string           `json:"id_token_signed_response_alg,omitempty"`
 	UserInfoAlg      string           `json:"userinfo_signed_response_alg,omitempty"`
+	AuthorizationAlg string           `json:"authorization_signed_response_alg,omitempty"`
 	IntrospectionAlg string           `json:"introspection_signed_response_alg,omitempty"`
 	RequestAlg       string           `json:"request_object_signing_alg,omitempty"`
 	RequestURIs      []string         `json:"request_uris,omitempty"`
@@ -54,6 +55,7 @@ type ClientMetadata struct {
 	UserInfoEncryption      string `json:"userinfo_encrypted_response_alg,omitempty"`
 	RequestEncryption       string `json:"request_object_encryption_alg,omitempty"`
 	IntrospectionEncryption string `json:"introspection_encrypted_response_alg,omitempty"`
+	AuthorizationEncryption string `json:"authorization_encrypted_response_alg,omitempty"`
 }
 
 // selfGrants are what a client may give itself. Acting for itself and exchanging
@@ -75,7 +77,7 @@ func (m ClientMetadata) registration(allowed, open auth.Scope) (Registration, er
 		// Nothing would ever be sent to them, so they would prove nothing of the client.
 		return Registration{}, auth.Invalid(string(InvalidRedirectURI), "redirect_uris", "these belong to grant_type authorization_code; leave them out or add it")
 	}
-	if cmp.Or(m.IDTokenEncryption, m.UserInfoEncryption, m.IntrospectionEncryption) != "" { // what it expects to be secret would come in plain
+	if cmp.Or(m.IDTokenEncryption, m.UserInfoEncryption, m.IntrospectionEncryption, m.AuthorizationEncryption) != "" { // what it expects to be secret would come in plain
 		return Registration{}, auth.Invalid("encryption_unsupported", "", "nothing is encrypted for clients here; leave the members for encryption out")
 	}
 	typ, method := m.kind()
@@ -84,7 +86,7 @@ func (m ClientMetadata) registration(allowed, open auth.Scope) (Registration, er
 		ClientSettings: auth.ClientSettings{
 			Grants: grants, Auth: method, AuthAlgorithm: m.AuthAlgorithm, JWKS: m.keys(), JWKSURI: m.JWKSURI,
 			SubjectType: m.SubjectType, SectorURI: m.SectorURI,
-			IDTokenAlgorithm: m.IDTokenAlg, UserInfoAlgorithm: m.UserInfoAlg, IntrospectionAlgorithm: m.IntrospectionAlg,
+			IDTokenAlgorithm: m.IDTokenAlg, UserInfoAlgorithm: m.UserInfoAlg, IntrospectionAlgorithm: m.IntrospectionAlg, AuthorizationAlgorithm: m.AuthorizationAlg,
 			RequestAlgorithm: m.RequestAlg, RequestURIs: m.RequestURIs, RequirePushed: m.RequirePushed, RequireSignedRequest: m.RequireSigned,
 			DPoP: m.DPoP, DefaultMaxAge: m.DefaultMaxAge, DefaultACR: m.DefaultACR, RequireAuthTime: m.RequireAuthTime,
 			PostLogoutURIs: m.PostLogoutURIs, BackchannelURI: m.BackchannelURI, BackchannelSession: m.BackchannelSID,
@@ -175,7 +177,8 @@ func describe(c auth.Client, open auth.Scope) ClientMetadata {
 		Auth: set.Auth, AuthAlgorithm: set.AuthAlgorithm, JWKS: set.JWKS, JWKSURI: set.JWKSURI,
 		SubjectType: cmp.Or(set.SubjectType, "public"), SectorURI: set.SectorURI,
 		IDTokenAlg: cmp.Or(set.IDTokenAlgorithm, "RS256"), UserInfoAlg: set.UserInfoAlgorithm, IntrospectionAlg: set.IntrospectionAlgorithm,
-		RequestAlg: set.RequestAlgorithm, RequestURIs: set.RequestURIs, RequirePushed: set.RequirePushed, RequireSigned: set.RequireSignedRequest,
+		AuthorizationAlg: set.AuthorizationAlgorithm,
+		RequestAlg:       set.RequestAlgorithm, RequestURIs: set.RequestURIs, RequirePushed: set.RequirePushed, RequireSigned: set.RequireSignedRequest,
 		DPoP: set.DPoP, DefaultMaxAge: set.DefaultMaxAge, DefaultACR: set.DefaultACR, RequireAuthTime: set.RequireAuthTime,
 		PostLogoutURIs: set.PostLogoutURIs, BackchannelURI: set.BackchannelURI, BackchannelSID: set.BackchannelSession,
 		InitiateLoginURI: set.InitiateLoginURI, LogoURI: set.LogoURI, ClientURI: set.ClientURI, PolicyURI: set.PolicyURI, TermsURI: set.TermsURI,

@@ -216,10 +216,13 @@ func parseAlgorithms(c *auth.Client, r Registration) error {
 		return auth.Invalid("alg_invalid", "token_endpoint_auth_signing_alg", "this belongs to private_key_jwt")
 	}
 	for field, alg := range map[string]string{"id_token_signed_response_alg": r.IDTokenAlgorithm, "userinfo_signed_response_alg": r.UserInfoAlgorithm,
-		"introspection_signed_response_alg": r.IntrospectionAlgorithm} {
+		"introspection_signed_response_alg": r.IntrospectionAlgorithm, "authorization_signed_response_alg": r.AuthorizationAlgorithm} {
 		if alg != "" && !keys.Known(alg) {
 			return auth.Invalid("alg_invalid", field, "this server signs with RS256, ES256 or EdDSA")
 		}
+	}
+	if r.AuthorizationAlgorithm == keys.RS256 && c.Strict() {
+		return auth.Invalid("alg_invalid", "authorization_signed_response_alg", "ES256 or EdDSA: FAPI 2.0 leaves RS256 out")
 	}
 	switch r.IDTokenClaims {
 	case "", "requested":

@@ -45,6 +45,19 @@ func (s *Service) checkProof(r Request) (guard.Proof, error) {
 	return s.possess(possession{tenant: r.Tenant, proofs: r.Proof, method: r.Method, url: r.URL})
 }
 
+// demandNonce refuses a request whose proof lacks a good nonce where one is asked for.
+// What else is wrong with a proof is found where its key counts.
+func (s *Service) demandNonce(r Request) error {
+	if !s.cfg.DPoPNonce {
+		return nil
+	}
+	_, err := s.checkProof(r)
+	if e, ok := errors.AsType[*Error](err); ok && e.Code == UseNonce {
+		return e
+	}
+	return nil
+}
+
 // possess checks a proof and spends nothing.
 func (s *Service) possess(p possession) (guard.Proof, error) {
 	rules := guard.ProofRules{Method: p.method, URL: p.url, AccessToken: p.access, Now: s.cfg.Now()}

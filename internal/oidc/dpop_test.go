@@ -340,3 +340,35 @@ func TestProofIsSpentOrRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestRepair_C2_NonceIsAskedForBeforeTheAssertionIsSpent(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		k, bindTo := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		keyed := func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks }
+		machine, _ := h.machine(keyed)
+		web, _ := h.app(keyed)
+		parURL := base + oidc.PushedPath
+		for name, send := range map[string]func(assertion, nonce string) error{
+			"token": func(assertion, nonce string) error {
+				r := form(t, "grant_type", "client_credentials", "client_assertion_type", assertionType, "client_assertion", assertion)
+				_, err := h.Token(t.Context(), proving(r, h.proof(bindTo, tokenURL, claims{"nonce": nonce})))
+				return err
+			},
+			"par": func(assertion, nonce string) error {
+				r := form(t, append(request(web), "client_assertion_type", assertionType, "client_assertion", assertion)...)
+				r.Proof, r.Method, r.URL = []string{h.proof(bindTo, parURL, claims{"nonce": nonce})}, "POST", parURL
+				_, err := h.Push(t.Context(), r)
+				return err
+			},
+		} {
+			c := machine
+			if name == "par" {
+				c = web
+			}
+			assertion := sign(t, jose.ES256, k.private, h.good(c.ID), nil)
+			h.refused(send(assertion, "old"), oidc.UseNonce)
+			h.ok(send(assertion, h.Nonce(tenant)))
+			h.refused(send(assertion, h.Nonce(tenant)), oidc.InvalidClient)
+		}
+	}, func(c *oidc.Config) { c.DPoPNonce = true })
+}

@@ -47,6 +47,7 @@ type Metadata struct {
 	IDTokenAlgorithms               []string `json:"id_token_signing_alg_values_supported"`
 	UserInfoAlgorithms              []string `json:"userinfo_signing_alg_values_supported"`
 	IntrospectionResponseAlgorithms []string `json:"introspection_signing_alg_values_supported"`
+	AuthorizationAlgorithms         []string `json:"authorization_signing_alg_values_supported"`
 	RequestObjectAlgorithms         []string `json:"request_object_signing_alg_values_supported"`
 	ProofAlgorithms                 []string `json:"dpop_signing_alg_values_supported"`
 
@@ -98,7 +99,7 @@ func (s *Service) Metadata(t auth.Tenant) Metadata {
 		Locales: []string{"en", "de"}, Challenges: []string{"S256"},
 
 		IDTokenAlgorithms: signingAlgorithms, UserInfoAlgorithms: signingAlgorithms, IntrospectionResponseAlgorithms: signingAlgorithms,
-		RequestObjectAlgorithms: algorithms, ProofAlgorithms: guard.ProofAlgorithms(),
+		AuthorizationAlgorithms: signingAlgorithms, RequestObjectAlgorithms: algorithms, ProofAlgorithms: guard.ProofAlgorithms(),
 		TokenAuth: methods, TokenAuthAlgorithms: algorithms,
 		IntrospectionAuth: confidentialMethods, IntrospectionAlgorithms: algorithms,
 		RevocationAuth: methods, RevocationAlgorithms: algorithms,

@@ -55,6 +55,7 @@ type ClientSettings struct {
 	IDTokenAlg       *string               `json:"id_token_signed_response_alg,omitempty" doc:"RS256 when empty, ES256 or EdDSA."`
 	IDTokenClaims    *string               `json:"id_token_claims,omitempty" doc:"scope puts the claims of the granted scopes into ID Tokens; requested (also when empty) those that a request names."`
 	UserInfoAlg      *string               `json:"userinfo_signed_response_alg,omitempty" doc:"Empty for plain JSON."`
+	AuthorizationAlg *string               `json:"authorization_signed_response_alg,omitempty" doc:"Of answers to authorization requests with response_mode jwt; RS256 when empty."`
 	IntrospectionAlg *string               `json:"introspection_signed_response_alg,omitempty"`
 	TokenFormat      *string               `json:"access_token_format,omitempty" doc:"jwt (also when empty) or opaque."`
 	SubjectType      *string               `json:"subject_type,omitempty" doc:"public (also when empty) or pairwise."`

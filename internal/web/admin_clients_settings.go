@@ -40,6 +40,7 @@ func (in ClientSettings) applyAnswers(r *oidc.Registration) {
 	put(&r.IDTokenClaims, in.IDTokenClaims)
 	put(&r.UserInfoAlgorithm, in.UserInfoAlg)
 	put(&r.IntrospectionAlgorithm, in.IntrospectionAlg)
+	put(&r.AuthorizationAlgorithm, in.AuthorizationAlg)
 	put(&r.TokenFormat, in.TokenFormat)
 	put(&r.SubjectType, in.SubjectType)
 	put(&r.SectorURI, in.SectorURI)
@@ -94,7 +95,8 @@ func clientOf(c auth.Client) Client {
 			PKCEOptional: &set.PKCEOptional, RequirePushed: &set.RequirePushed, RequireSigned: &set.RequireSignedRequest,
 			RequestAlg: some(set.RequestAlgorithm), RequestURIs: lists(set.RequestURIs), DPoP: &set.DPoP,
 			IDTokenAlg: some(set.IDTokenAlgorithm), IDTokenClaims: some(set.IDTokenClaims), UserInfoAlg: some(set.UserInfoAlgorithm), IntrospectionAlg: some(set.IntrospectionAlgorithm),
-			TokenFormat: some(set.TokenFormat), SubjectType: some(set.SubjectType), SectorURI: some(set.SectorURI),
+			AuthorizationAlg: some(set.AuthorizationAlgorithm),
+			TokenFormat:      some(set.TokenFormat), SubjectType: some(set.SubjectType), SectorURI: some(set.SectorURI),
 			PostLogoutURIs: lists(set.PostLogoutURIs), BackchannelURI: some(set.BackchannelURI), BackchannelSID: &set.BackchannelSession,
 			DefaultMaxAge: set.DefaultMaxAge, DefaultACR: lists(set.DefaultACR), RequireAuthTime: &set.RequireAuthTime,
 			InitiateLoginURI: some(set.InitiateLoginURI), LogoURI: some(set.LogoURI), ClientURI: some(set.ClientURI), PolicyURI: some(set.PolicyURI),

@@ -14,6 +14,16 @@ var differences = []difference{
 		what: []string{"metadata: claims_supported"},
 	},
 	{
+		theirs: "absent", ours: "ES256 EdDSA RS256",
+		why:  "They have signed answers (JARM) switched off",
+		what: []string{"metadata: authorization_signing_alg_values_supported"},
+	},
+	{
+		theirs: "form_post fragment query", ours: "form_post form_post.jwt fragment fragment.jwt jwt query query.jwt",
+		why:  "They have signed answers (JARM) switched off",
+		what: []string{"metadata: response_modes_supported"},
+	},
+	{
 		theirs: "absent", ours: "false",
 		why:  "They have the feature switched off and do not say so; we say so",
 		what: []string{"metadata: client_id_metadata_document_supported"},
@@ -260,7 +270,7 @@ var differences = []difference{
 	},
 	{
 		theirs: "400 invalid_grant", ours: "200 access_token expires_in id_token refresh_token scope token_type",
-		why:  "Within the grace the same successor is given again ([tokens.md](tokens.md)), so that an answer that is lost ends nothing",
+		why:  "While the successor has not been used, it is given again ([tokens.md](tokens.md)), so that an answer that is lost ends nothing",
 		what: []string{"refresh: again at once"},
 	},
 	{
@@ -377,5 +387,10 @@ var differences = []difference{
 		theirs: "asks the person", ours: "query state",
 		why:  "RP-Initiated Logout §2 allows it: the hint is of the person who is signed in, and they are not asked again",
 		what: []string{"logout: own hint, back to the client"},
+	},
+	{
+		theirs: "page 400", ours: "page 200",
+		why:  "A hint that cannot be checked counts as none, so the person is asked: its key may have been rotated away",
+		what: []string{"logout: hint that is no token"},
 	},
 }

@@ -222,12 +222,13 @@ var refreshQuestions = []question{
 	refreshes("RT-03 of another client, without secret", "spa"),
 	tells("refresh without a token", "conf", "grant_type", "refresh_token"),
 	tells("refresh by nonsense", "conf", "grant_type", "refresh_token", "refresh_token", "x"),
-	{"refresh: RT-01 again, and the successor again", func(p *party) string {
+	{"refresh: RT-01 again, after its successor, and the newest", func(p *party) string {
 		_, refresh, _ := p.redeemed("conf", offline...)
 		_, second, _ := p.tokens("conf", "grant_type", "refresh_token", "refresh_token", refresh)
+		_, third, _ := p.tokens("conf", "grant_type", "refresh_token", "refresh_token", second)
 		p.pass(time.Minute)
 		first := p.token("conf", "grant_type", "refresh_token", "refresh_token", refresh).String()
-		return first + "; " + p.token("conf", "grant_type", "refresh_token", "refresh_token", second).String()
+		return first + "; " + p.token("conf", "grant_type", "refresh_token", "refresh_token", third).String()
 	}},
 	{"refresh: again at once", func(p *party) string {
 		_, refresh, _ := p.redeemed("conf", offline...)

@@ -91,6 +91,9 @@ func (l *lab) push(c client, v url.Values, opts ...servertest.RequestOption) ser
 	for name := range v {
 		form[name] = v[name]
 	}
+	if l.signed {
+		form = url.Values{"client_id": v["client_id"], "request": {c.key.sign(l.t, l.requestObject(c, v), nil)}}
+	}
 	opts = append(opts, l.prove(c, form)...)
 	return l.post(oidc.PushedPath, form, opts...)
 }

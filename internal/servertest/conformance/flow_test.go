@@ -71,6 +71,9 @@ func (l *lab) answer(v url.Values, p *servertest.Page) url.Values {
 	if l.mode == "form_post" && p.URL.RawQuery != query {
 		l.t.Errorf("a posted answer with %q in the address", p.URL.RawQuery)
 	}
+	if l.mode == "jwt" {
+		got = l.signedAnswer(v.Get("client_id"), got)
+	}
 	kept, err := url.ParseQuery(query)
 	if err != nil {
 		l.t.Fatal(err)

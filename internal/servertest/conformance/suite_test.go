@@ -116,7 +116,8 @@ func (s *site) posted(path string) []url.Values {
 type variant struct {
 	dynamic bool            // clients register themselves
 	method  auth.AuthMethod // how they prove themselves
-	mode    string          // form_post, or empty for the query
+	mode    string          // form_post or jwt, or empty for the query
+	signed  bool            // requests are pushed as signed request objects
 }
 
 // lab is one module's place: a server, a browser in which nothing has happened yet.

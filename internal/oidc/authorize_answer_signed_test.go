@@ -1,0 +1,72 @@
+package oidc_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+func TestRepair_C4_SignedAnswers(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		for mode, travels := range map[string]string{"jwt": "query", "query.jwt": "query", "fragment.jwt": "fragment", "form_post.jwt": "form_post"} {
+			for _, alg := range []string{"", "ES256", "EdDSA"} {
+				c, shown := h.app(lasting, func(r *oidc.Registration) { r.AuthorizationAlgorithm = alg })
+				v := h.visitor()
+				v.signIn(h.alice)
+
+				step, err := v.ask(request(c, "response_mode", mode)...)
+
+				h.ok(err)
+				if step.Answer.Mode != travels || len(step.Answer.Params) != 1 || step.Answer.Params[0][0] != "response" {
+					t.Fatalf("%s: %+v", mode, step.Answer)
+				}
+				head, got := h.opened(step.Answer.Get("response"))
+				if want := map[string]string{"": "RS256"}[alg] + alg; head.Algorithm != want {
+					t.Errorf("%s: signed with %s, want %s", mode, head.Algorithm, want)
+				}
+				code, _ := got["code"].(string)
+				want := claims{"iss": base, "aud": string(c.ID), "exp": float64(h.clock.Now().Unix() + 300), "state": "s t&=é", "code": code}
+				if d := cmp.Diff(want, got); d != "" {
+					t.Errorf("%s: claims (-want +got):\n%s", mode, d)
+				}
+				_, err = h.redeem(c, shown, code)
+				h.ok(err)
+			}
+		}
+	})
+}
+
+func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(lasting)
+		for name, test := range map[string]struct {
+			change []string
+			mode   string
+			code   string
+		}{
+			"nobody is signed in": {[]string{"prompt", "none", "response_mode", "jwt"}, "query", "login_required"},
+			"a bad request":       {[]string{"max_age", "x", "response_mode", "form_post.jwt"}, "form_post", "invalid_request"},
+			"a type with tokens":  {[]string{"response_type", "code token", "response_mode", "jwt"}, "fragment", "unsupported_response_type"},
+		} {
+			step, err := h.visitor().ask(request(c, test.change...)...)
+			h.ok(err)
+			if step.Answer == nil || step.Answer.Mode != test.mode || len(step.Answer.Params) != 1 {
+				t.Fatalf("%s: %+v", name, step.Answer)
+			}
+			_, got := h.opened(step.Answer.Get("response"))
+			if got["error"] != test.code || got["state"] != "s t&=é" || got["iss"] != base || got["aud"] != string(c.ID) || got["code"] != nil {
+				t.Errorf("%s: %v", name, got)
+			}
+		}
+		// A signed answer is no ID Token, though the same keys sign it.
+		step, err := h.visitor().ask(request(c, "prompt", "none", "response_mode", "jwt")...)
+		h.ok(err)
+		step, err = h.visitor().ask(request(c, "id_token_hint", step.Answer.Get("response"))...)
+		h.ok(err)
+		if step.Answer == nil || step.Answer.Get("error") != "invalid_request" {
+			t.Errorf("as a hint: %+v", step.Answer)
+		}
+	})
+}
