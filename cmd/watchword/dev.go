@@ -61,7 +61,7 @@ func (c devCmd) Run(e *env) error {
 	ctx, stop := context.WithCancel(e.ctx)
 	defer stop()
 	var failed error
-	err = s.Run(ctx, func(_, manage string) {
+	err = e.runServer(ctx, s, func(_, manage string) {
 		folder.Manage = manage
 		// Made once the listeners are open: a start that fails must not use up the one
 		// time at which the password is shown.

@@ -38,7 +38,7 @@ func (serveCmd) Run(e *env) error {
 	if !onlyHere(cfg.Manage) {
 		log.Warn("the management listener is open to other machines and asks for no credentials", "manage", cfg.Manage)
 	}
-	return s.Run(e.ctx, func(addr, manage string) {
+	return e.runServer(e.ctx, s, func(addr, manage string) {
 		log.Info("ready", "issuer", cfg.BaseURL(), "listen", addr, "manage", manage, "database", s.DB.Name(), "version", version())
 	})
 }
