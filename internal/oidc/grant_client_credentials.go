@@ -55,8 +55,12 @@ func machineScope(r tokenRequest) (auth.Scope, error) {
 	return r.scope, nil
 }
 
-// undecided turns a refusal of the issuing decision into one of the protocol.
+// undecided turns a refusal of the issuing decision into one of the protocol, and what
+// was removed between two steps of ours into what never was.
 func undecided(err error) error {
+	if errors.Is(err, auth.ErrNotFound) {
+		return &Error{Code: InvalidGrant, Desc: "what the grant stands for is gone", Err: err}
+	}
 	if e, ok := errors.AsType[*auth.Error](err); ok && (e.Kind == auth.KindForbidden || e.Kind == auth.KindUnauthenticated) {
 		return &Error{Code: InvalidGrant, Desc: "nothing is issued to this client or account now", Err: e}
 	}

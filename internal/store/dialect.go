@@ -39,6 +39,15 @@ func clashed(err error) bool {
 	return ok && (pg.Code == "23505" || pg.Code == "23503") // unique_violation, foreign_key_violation
 }
 
+// dangling reports a row that would refer to one that is not there.
+func (d dialect) dangling(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code == "23503"
+	}
+	lite, ok := errors.AsType[*moderncsqlite.Error](err)
+	return ok && lite.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+}
+
 // unavailable reports that the database, not the request, is at fault and that
 // asking again later may help: down, shutting down, busy, full or too slow.
 func (d dialect) unavailable(err error) bool {

@@ -24,13 +24,27 @@ func (tx *Tx) EndSession(account auth.AccountID, id auth.SessionID, reason strin
 	if v.Account != account || !v.EndedAt.IsZero() {
 		return auth.ErrNotFound
 	}
+	if err := tx.holdAccount(account); err != nil {
+		return err
+	}
 	return tx.end(v, reason)
+}
+
+// holdAccount writes the account's row without a change. Whoever ends several rows of an
+// account writes that one first, as deleting the account does: in any other order two of
+// them could wait for each other, until PostgreSQL notices after a second.
+func (tx *Tx) holdAccount(id auth.AccountID) error {
+	_, err := affect(tx.q, "UPDATE accounts SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	return err
 }
 
 // EndSessions ends every session of the account but one (which may be empty) and
 // those of clients beside it in the same browser, and returns how many. Of the
 // remember-me series only that of the session which goes on is kept.
 func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
+	if err := tx.holdAccount(account); err != nil {
+		return 0, err
+	}
 	keep, series, err := tx.browserOf(except)
 	if err != nil {
 		return 0, err
@@ -105,7 +119,12 @@ func (tx *Tx) endAll(reason, query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, v := range found {
+	for i, v := range found {
+		if i == 0 || v.Account != found[i-1].Account {
+			if err := tx.holdAccount(v.Account); err != nil {
+				return 0, err
+			}
+		}
 		if err := tx.end(v, reason); err != nil {
 			return 0, err
 		}

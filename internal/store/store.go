@@ -249,5 +249,9 @@ func (db *DB) unkeep(err error) error {
 	if db.dialect.unavailable(err) {
 		return auth.Unavailable(err, 2*time.Second)
 	}
+	if db.dialect.dangling(err) {
+		// What the new row belongs to was there when it was read and is gone now.
+		return fmt.Errorf("%w: %w", auth.ErrNotFound, err)
+	}
 	return err
 }

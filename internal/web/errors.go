@@ -104,9 +104,23 @@ func (ex *exchange) explain(err error) *Problem {
 		p.retryAfter = time.Second
 		return p
 	}
+	if errors.Is(err, auth.ErrNotFound) {
+		return ex.explainRefusal(ex.removed(err))
+	}
 	p := internalProblem(ex.id)
 	p.fault = err
 	return p
+}
+
+// removed answers what was there a moment ago, and is not classified by anybody, like
+// what never was: of a person who is signed in it is their session or account.
+func (ex *exchange) removed(err error) *auth.Error {
+	e := auth.Refuse(auth.KindNotFound, "not_found", "there is nothing here")
+	if ex.route != nil && ex.route.who.name == signedIn.name {
+		e = auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
+	}
+	e.Err = err
+	return e
 }
 
 func (ex *exchange) explainRefusal(e *auth.Error) *Problem {

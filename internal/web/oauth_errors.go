@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/watchword-auth/watchword/guard"
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
@@ -29,6 +30,10 @@ type oauthError struct {
 func (ex *exchange) writeOAuthError(err error) {
 	if e, ok := errors.AsType[*oidc.Error](err); ok {
 		ex.writeProtocolError(e)
+		return
+	}
+	if _, ok := errors.AsType[*auth.Error](err); !ok && errors.Is(err, auth.ErrNotFound) { // removed a moment ago
+		ex.writeProtocolError(&oidc.Error{Code: oidc.InvalidClient, Desc: "the client, or what it asks for, is not known", Err: err})
 		return
 	}
 	p := ex.explain(err)

@@ -1,0 +1,220 @@
+package oidc_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// scene is a person who is signed in to a client, with what either may do next.
+type scene struct {
+	*house
+	n      int
+	client auth.Client
+	shown  string // the client's secret
+	who    *visitor
+	tokens auth.Tokens
+}
+
+func (h *house) scene(n int) *scene {
+	inner := *h
+	s := &scene{house: &inner, n: n, who: inner.visitor()}
+	s.alice = h.person(fmt.Sprint("scene", n))
+	s.client, s.shown = h.app(func(r *oidc.Registration) {
+		r.Scopes = []string{"openid", "profile", "email", "offline_access"}
+		r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
+	})
+	s.who.h = s.house
+	s.who.signIn(s.alice)
+	s.write(func(tx *store.Tx) error {
+		return tx.PutConsent(auth.Consent{Account: s.alice, Client: s.client.ID, Scope: auth.Scope{"openid", "email", "offline_access"}})
+	})
+	var err error
+	s.tokens, err = s.redeem(s.client, s.shown, s.codeOf(s.who, s.client, "scope", "openid offline_access"))
+	s.ok(err)
+	return s
+}
+
+// ask is a request of the client that has proved itself.
+func (s *scene) ask(pairs ...string) oidc.Request {
+	return basic(form(s.t, pairs...), s.client.ID, s.shown)
+}
+
+func (s *scene) token(pairs ...string) error {
+	_, err := s.Token(s.t.Context(), s.ask(pairs...))
+	return err
+}
+
+// uses prepare something that a client or a person does, and return the doing of it.
+var uses = map[string]func(s *scene) func() error{
+	"redeem": func(s *scene) func() error {
+		r := s.redeeming(s.client, s.shown, s.codeOf(s.who, s.client, "scope", "openid offline_access"))
+		return func() error { _, err := s.Token(s.t.Context(), r); return err }
+	},
+	"redeem again": func(s *scene) func() error {
+		r := s.redeeming(s.client, s.shown, s.codeOf(s.who, s.client))
+		_, err := s.Token(s.t.Context(), r)
+		s.ok(err)
+		return func() error { _, err := s.Token(s.t.Context(), r); return err }
+	},
+	"refresh": func(s *scene) func() error {
+		return func() error { return s.token("grant_type", "refresh_token", "refresh_token", s.tokens.RefreshToken) }
+	},
+	"authorize": func(s *scene) func() error {
+		return func() error { _, err := s.who.ask(request(s.client)...); return err }
+	},
+	"consent": func(s *scene) func() error {
+		step, err := s.who.ask(request(s.client, "prompt", "consent")...)
+		s.ok(err)
+		return func() error {
+			_, err := s.Consent(s.t.Context(), tenant, step.Flow.ID, s.who.b, step.CSRF, true, s.who.b.Actor)
+			return err
+		}
+	},
+	"push": func(s *scene) func() error {
+		return func() error { _, err := s.Push(s.t.Context(), s.ask(request(s.client)...)); return err }
+	},
+	"introspect": func(s *scene) func() error {
+		return func() error { _, err := s.Introspect(s.t.Context(), s.ask("token", s.tokens.RefreshToken)); return err }
+	},
+	"revoke": func(s *scene) func() error {
+		return func() error { return s.Revoke(s.t.Context(), s.ask("token", s.tokens.RefreshToken)) }
+	},
+	"userinfo": func(s *scene) func() error {
+		return func() error {
+			_, err := s.UserInfo(s.t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + s.tokens.AccessToken}, Method: "GET"})
+			return err
+		}
+	},
+	"device asks": func(s *scene) func() error {
+		return func() error { _, err := s.StartDevice(s.t.Context(), s.ask("scope", "openid")); return err }
+	},
+	"device polls": func(s *scene) func() error {
+		a, err := s.StartDevice(s.t.Context(), s.ask("scope", "openid offline_access"))
+		s.ok(err)
+		s.answerDevice(a, auth.DeviceApproved)
+		return func() error {
+			return s.token("grant_type", string(auth.GrantDeviceCode), "device_code", a.DeviceCode.Reveal())
+		}
+	},
+	"take consent back": func(s *scene) func() error {
+		return func() error { return s.RevokeConsent(s.t.Context(), tenant, s.alice, s.client.ID, operator) }
+	},
+}
+
+// removals take away what a use stands on.
+var removals = map[string]func(s *scene) error{
+	"client deleted": func(s *scene) error { return s.DeleteClient(s.t.Context(), tenant, s.client.ID, operator) },
+	"client disabled": func(s *scene) error {
+		_, err := s.DisableClient(s.t.Context(), tenant, s.client.ID, operator)
+		return err
+	},
+	"account deleted": func(s *scene) error {
+		return s.db.Write(s.t.Context(), tenant, func(tx *store.Tx) error { return tx.DeleteAccount(s.alice) })
+	},
+	"account disabled": func(s *scene) error {
+		return s.db.Write(s.t.Context(), tenant, func(tx *store.Tx) error {
+			a, err := tx.Account(s.alice)
+			if err != nil {
+				return err
+			}
+			a.DisabledAt = tx.Now
+			_, end := tx.EndSessions(a.ID, "", auth.EndDisabled)
+			return errors.Join(tx.UpdateAccount(a), end)
+		})
+	},
+	"sessions ended": func(s *scene) error {
+		return s.db.Write(s.t.Context(), tenant, func(tx *store.Tx) error {
+			_, err := tx.EndSessions(s.alice, "", auth.EndByOwner)
+			return err
+		})
+	},
+	"ended and swept": func(s *scene) error {
+		return s.db.WriteSystem(s.t.Context(), func(tx *store.SystemTx) error {
+			if _, err := tx.In(tenant).EndSessions(s.alice, "", auth.EndByOwner); err != nil {
+				return err
+			}
+			_, err := tx.Sweep(store.Retention{Ended: tx.Now.Add(time.Millisecond)}, 1000)
+			return err
+		})
+	},
+	"consent revoked": func(s *scene) error {
+		err := s.RevokeConsent(s.t.Context(), tenant, s.alice, s.client.ID, operator)
+		if auth.KindOf(err) == auth.KindNotFound {
+			return nil
+		}
+		return err
+	},
+}
+
+// answered reports whether the error says something that a client or a person can act
+// on: it is no fault of ours, and no "later".
+func answered(err error) bool {
+	if err == nil || errors.Is(err, auth.ErrNotFound) { // which the web answers as what never was
+		return true
+	}
+	if _, ok := errors.AsType[*oidc.Error](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*oidc.PageError](err); ok {
+		return true
+	}
+	e, ok := errors.AsType[*auth.Error](err)
+	return ok && e.Kind != auth.KindInternal && e.Kind != auth.KindUnavailable
+}
+
+// TestRepair_H5_UseBesideRemoval: what was taken away at the same moment, before or
+// between two steps of ours, is answered like what never was; and no session that
+// began meanwhile outlives it.
+func TestRepair_H5_UseBesideRemoval(t *testing.T) {
+	rounds := 8
+	if testing.Short() {
+		rounds = 2
+	}
+	each(t, func(t *testing.T, h *house) {
+		n := 0
+		for use, prepare := range uses {
+			for removal, remove := range removals {
+				for range rounds {
+					n++
+					s := h.scene(n)
+					do := prepare(s)
+					removed := make(chan error)
+					go func() {
+						time.Sleep(rand.N(3 * time.Millisecond)) // anywhere between the steps of the use
+						removed <- remove(s)
+					}()
+					if err := do(); !answered(err) {
+						t.Errorf("%s beside %s: %v", use, removal, err)
+					}
+					if err := <-removed; err != nil {
+						t.Errorf("%s beside %s: the removal: %v", use, removal, err)
+					}
+					s.wantNothingAlive(use + " beside " + removal)
+				}
+			}
+		}
+	})
+}
+
+// wantNothingAlive fails when the client has a session that lives.
+func (s *scene) wantNothingAlive(what string) {
+	s.t.Helper()
+	s.ok(s.db.Read(s.t.Context(), tenant, func(tx *store.Tx) error {
+		for _, v := range s.who.b.Sessions {
+			left, err := tx.ClientSession(v.Session.ID, s.client.ID)
+			if err == nil {
+				s.t.Errorf("%s: the session %s goes on", what, left.ID)
+			} else if !errors.Is(err, auth.ErrNotFound) {
+				return err
+			}
+		}
+		return nil
+	}))
+}
