@@ -239,7 +239,8 @@ func readSQLite(t *testing.T, db *sql.DB) schema {
 	t.Helper()
 	s := schema{}
 	s.read(t, db, `SELECT m.name, c.name || ' ' || upper(c.type) || CASE WHEN c."notnull" = 1 THEN ' NOT NULL' ELSE '' END || COALESCE(' DEFAULT ' || c.dflt_value, '')
-		FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'`)
+			|| CASE WHEN c.hidden > 1 THEN ' GENERATED' ELSE '' END
+		FROM sqlite_master m, pragma_table_xinfo(m.name) c WHERE m.type = 'table'`)
 	s.read(t, db, `SELECT name, 'primary key (' || group_concat(col, ', ') || ')' FROM (
 		SELECT m.name AS name, c.name AS col FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.pk > 0 ORDER BY m.name, c.pk) GROUP BY name`)
 	s.read(t, db, `SELECT tab, kind || idx || ' (' || group_concat(col, ', ') || ')' || part FROM (
@@ -256,7 +257,7 @@ func readPostgres(t *testing.T, db *sql.DB) schema {
 	t.Helper()
 	s := schema{}
 	s.read(t, db, `SELECT c.relname, a.attname || ' ' || upper(format_type(a.atttypid, a.atttypmod)) || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
-			|| COALESCE(' DEFAULT ' || replace(pg_get_expr(d.adbin, d.adrelid), '::text', ''), '')
+			|| CASE WHEN a.attgenerated <> '' THEN ' GENERATED' ELSE COALESCE(' DEFAULT ' || replace(pg_get_expr(d.adbin, d.adrelid), '::text', ''), '') END
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 		WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 AND NOT a.attisdropped`)
 	columns := `(SELECT string_agg(a.attname, ', ' ORDER BY k.n) FROM unnest(%s) WITH ORDINALITY AS k (num, n) JOIN pg_attribute a ON a.attrelid = %s AND a.attnum = k.num)`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -34,6 +35,8 @@ type clientView struct {
 	Scopes       []string        `json:"scopes"`
 	Secrets      []secretView    `json:"secrets"`
 	CreatedAt    time.Time       `json:"created_at"`
+	// Bounds are what an operator has said of a client that describes itself.
+	Bounds *auth.ClientBounds `json:"bounds,omitempty"`
 	auth.ClientSettings
 }
 
@@ -47,7 +50,7 @@ func viewClient(c auth.Client) clientView {
 	v := clientView{
 		ID: c.ID, Name: c.Name, Type: c.Type, FirstParty: c.FirstParty, Disabled: c.Disabled(), CreatedAt: c.CreatedAt,
 		Dynamic:      c.SelfDescribed(),
-		RedirectURIs: append([]string{}, c.RedirectURIs...), Scopes: append([]string{}, c.Scopes...), Secrets: []secretView{}, ClientSettings: c.Settings,
+		RedirectURIs: append([]string{}, c.RedirectURIs...), Scopes: append([]string{}, c.Scopes...), Secrets: []secretView{}, Bounds: c.Bounds, ClientSettings: c.Settings,
 	}
 	v.Registration = "" // the digest of a secret
 	if c.Public() {
@@ -145,6 +148,13 @@ func (c clientShow) Run(e *env) error {
 			{"grants", fmt.Sprint(v.Grants)}, {"scopes", fmt.Sprint(v.Scopes)}, {"redirect URIs", strings.Join(v.RedirectURIs, " ")},
 			{"audiences", strings.Join(v.Audiences, " ")}, {"serves", strings.Join(v.Serves, " ")}, {"dynamic", fmt.Sprint(v.Dynamic)},
 		}
+		if v.Bounds != nil {
+			b, err := json.Marshal(v.Bounds)
+			if err != nil {
+				return fmt.Errorf("show bounds: %w", err)
+			}
+			rows = append(rows, []string{"bounds", string(b)})
+		}
 		for _, secret := range v.Secrets {
 			until := "until it is rotated"
 			if secret.ExpiresAt != nil {
@@ -166,7 +176,7 @@ func (c clientUpdate) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
 		client, secret, err := s.OIDC.UpdateClient(e.ctx, c.id(), c.client(), "", e.operator(), func(r *oidc.Registration) error {
 			if c.Name != "" {
-				r.Name = c.Name
+				r.Name, r.Bounds.Name = c.Name, c.Name
 			}
 			return c.apply(r)
 		})

@@ -51,7 +51,7 @@ func (f clientFlags) apply(r *oidc.Registration) error {
 	lists := []struct {
 		to    *[]string
 		given []string
-	}{{&r.RedirectURIs, f.RedirectURI}, {&r.PostLogoutURIs, f.PostLogoutURI}, {&r.Scopes, f.Scope}, {&r.Audiences, f.Audience}, {&r.Serves, f.Serves}}
+	}{{&r.RedirectURIs, f.RedirectURI}, {&r.PostLogoutURIs, f.PostLogoutURI}, {&r.Scopes, f.Scope}, {&r.Bounds.Scopes, f.Scope}, {&r.Audiences, f.Audience}, {&r.Serves, f.Serves}}
 	for _, l := range lists {
 		if l.given != nil {
 			*l.to = withoutEmpty(l.given)
@@ -66,7 +66,8 @@ func (f clientFlags) apply(r *oidc.Registration) error {
 			*to = *given
 		}
 	}
-	for to, given := range map[*bool]*bool{&r.RequirePushed: f.PAR, &r.RequireSignedRequest: f.SignedRequests, &r.DPoP: f.DPoP} {
+	for to, given := range map[*bool]*bool{&r.RequirePushed: f.PAR, &r.RequireSignedRequest: f.SignedRequests, &r.DPoP: f.DPoP,
+		&r.Bounds.RequirePushed: f.PAR, &r.Bounds.RequireSignedRequest: f.SignedRequests, &r.Bounds.DPoP: f.DPoP} {
 		if given != nil {
 			*to = *given
 		}
@@ -91,6 +92,7 @@ func (f clientFlags) applyGrants(r *oidc.Registration) {
 			}
 			r.Grants = append(r.Grants, name)
 		}
+		r.Bounds.Grants = r.Grants
 	}
 	if f.ExchangeSubject == nil && f.ExchangeAudience == nil {
 		return

@@ -50,6 +50,7 @@ type Client struct {
 	RedirectURIs []string
 	Scopes       []string
 	Settings     ClientSettings
+	Bounds       *ClientBounds // of clients that describe themselves; nil for none
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	DisabledAt   time.Time
@@ -75,6 +76,9 @@ type ClientSettings struct {
 	// ResourceScopes are scopes of open resources that the client has registered for. It
 	// is told so, and has no more by it than any other client.
 	ResourceScopes []string `json:"resource_scopes,omitempty"`
+	// ScopesBounded says that an operator has set the most that the client gets, so that
+	// it gets no scopes of open resources beside them.
+	ScopesBounded bool `json:"scopes_bounded,omitempty"`
 
 	// JWKSURI is where the client publishes its keys, instead of JWKS.
 	JWKSURI string `json:"jwks_uri,omitempty"`

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -161,11 +160,10 @@ func (s *Service) readDocument(ctx context.Context, id auth.ClientID, before aut
 	if err != nil {
 		return auth.Client{}, err
 	}
-	c, err := s.self(ctx, m, append(slices.Clone(auth.DefaultScope), before.Scopes...))
+	c, err := s.self(ctx, m, before)
 	if err != nil {
 		return c, err
 	}
-	keepGiven(&c, before)
 	c.ID = id
 	return c, nil
 }
@@ -196,41 +194,58 @@ func ParseClientDocument(id auth.ClientID, body []byte) (ClientMetadata, error) 
 	return m.ClientMetadata, nil
 }
 
-// keepDocument writes what was read, unless the client was changed while it was read:
-// what an operator has just taken from it would come back. A client that has become one
-// of another type is another client: what people allowed the former is over.
+// keepDocument writes what was read, unless the client was changed while it was read: it
+// is read again when it is old. A client that has become one of another type, or knows
+// people by other subjects, is another client: what people allowed the former is over.
 func (s *Service) keepDocument(ctx context.Context, tenant auth.TenantID, former, c auth.Client) error {
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		c.Settings.DocumentAt, c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now, tx.Now
-		before, err := tx.Client(c.ID)
-		switch {
-		case errors.Is(err, auth.ErrNotFound):
-			if err := recordClient(tx, c.ID, "document_read", auth.System); err != nil {
-				return err
-			}
-			return tx.InsertClient(c)
-		case err != nil:
+	for more := true; more; {
+		err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
+			more, err = keepDocument(tx, former, c)
 			return err
-		case Version(before) != Version(former):
-			return nil // it is read again when it is old
+		})
+		if errors.Is(err, auth.ErrConflict) { // somebody else has just read it too
+			return nil
 		}
-		c.DisabledAt = before.DisabledAt
-		if before.Type == c.Type {
-			return tx.UpdateClient(c)
+		if err != nil {
+			return fmt.Errorf("keep client document: %w", err)
 		}
-		if _, err := tx.EndClientSessions(c.ID, 5*endAtOnce, auth.EndClient); err != nil {
-			return err
-		}
-		if err := tx.DeleteClient(c.ID); err != nil {
-			return err
-		}
-		if err := recordClient(tx, c.ID, "document_changed_type", auth.System); err != nil {
-			return err
-		}
-		return tx.InsertClient(c)
-	})
-	if err != nil && !errors.Is(err, auth.ErrConflict) { // somebody else has just read it too
-		return fmt.Errorf("keep client document: %w", err)
 	}
 	return nil
+}
+
+// keepDocument is one transaction of it, and reports whether sessions of the former
+// client are left to end: they end a few at a time, so that nobody waits for them all.
+func keepDocument(tx *store.Tx, former, c auth.Client) (more bool, err error) {
+	c.Settings.DocumentAt, c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now, tx.Now
+	before, err := tx.Client(c.ID)
+	switch {
+	case errors.Is(err, auth.ErrNotFound):
+		if err := recordClient(tx, c.ID, "document_read", auth.System); err != nil {
+			return false, err
+		}
+		return false, tx.InsertClient(c)
+	case err != nil || Version(before) != Version(former):
+		return false, err
+	}
+	c.DisabledAt = before.DisabledAt
+	change := ""
+	switch {
+	case before.Type != c.Type:
+		change = "document_changed_type"
+	case !sameSubjects(before, c):
+		change = "document_changed_sector"
+	default:
+		return false, tx.UpdateClient(c)
+	}
+	n, err := tx.EndClientSessions(c.ID, endAtOnce, auth.EndClient)
+	if err != nil || n == endAtOnce {
+		return true, err
+	}
+	if err := tx.DeleteClient(c.ID); err != nil {
+		return false, err
+	}
+	if err := recordClient(tx, c.ID, change, auth.System); err != nil {
+		return false, err
+	}
+	return false, tx.InsertClient(c)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -70,7 +69,7 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (ClientInform
 	if err != nil {
 		return ClientInformation{}, err
 	}
-	c, err := s.self(ctx, m, auth.DefaultScope)
+	c, err := s.self(ctx, m, auth.Client{})
 	if err != nil {
 		return ClientInformation{}, err
 	}
@@ -86,20 +85,6 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (ClientInform
 		return ClientInformation{}, err
 	}
 	return s.information(r.Tenant, c, shown, token.Reveal()), nil
-}
-
-// self checks a client that describes itself.
-func (s *Service) self(ctx context.Context, m ClientMetadata, allowed auth.Scope) (auth.Client, error) {
-	if err := m.measure(); err != nil {
-		return auth.Client{}, refusedMetadata(err)
-	}
-	s.keepPossible(&m)
-	r, err := m.registration(allowed, s.openScopes())
-	if err != nil {
-		return auth.Client{}, refusedMetadata(err)
-	}
-	c, err := s.validate(ctx, r)
-	return c, refusedMetadata(err)
 }
 
 // mayRegister returns the digest of the initial access token to spend, if one is needed.
@@ -195,7 +180,7 @@ func (s *Service) ReadRegistered(ctx context.Context, r RegisterRequest) (Client
 
 // ReplaceRegistered replaces what is registered of a client by what it says of itself
 // now (RFC 7592 §2.2); what it leaves out goes back to its default. What an operator
-// has given the client beyond that stays.
+// has given the client, taken from it or required of it stays, and the answer says so.
 func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (ClientInformation, error) {
 	before, token, err := s.managed(ctx, r)
 	if err != nil {
@@ -205,14 +190,13 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Cli
 	if err != nil {
 		return ClientInformation{}, err
 	}
-	checked, err := s.self(ctx, m, append(slices.Clone(auth.DefaultScope), before.Scopes...))
+	checked, err := s.self(ctx, m, before)
 	if err != nil {
 		return ClientInformation{}, err
 	}
 	if checked.Type != before.Type {
 		return ClientInformation{}, refuse(InvalidClientMetadata, "a client stays what it is: with a server, in a browser or on a device; register another one")
 	}
-	keepGiven(&checked, before)
 	if !sameSubjects(before, checked) {
 		return ClientInformation{}, refuse(InvalidClientMetadata, "subject_type and sector of a client stay as they are; register another one")
 	}
@@ -227,20 +211,6 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Cli
 // it was allowed under one sector would else be turned into the subjects of another.
 func sameSubjects(before, c auth.Client) bool {
 	return before.Settings.SubjectType == c.Settings.SubjectType && before.PairwiseSector() == c.PairwiseSector()
-}
-
-// keepGiven keeps what only an operator or the server may say of a client.
-func keepGiven(c *auth.Client, before auth.Client) {
-	to, from := &c.Settings, before.Settings
-	to.Audiences, to.Serves, to.PKCEOptional, to.TokenFormat = from.Audiences, from.Serves, from.PKCEOptional, from.TokenFormat
-	to.IDTokenClaims = from.IDTokenClaims
-	to.Exchange, to.Registration, to.DocumentAt = from.Exchange, from.Registration, from.DocumentAt
-	for _, g := range from.Grants {
-		if !slices.Contains(selfGrants, g) && !slices.Contains(to.Grants, g) {
-			to.Grants = append(to.Grants, g)
-		}
-	}
-	slices.Sort(to.Grants)
 }
 
 // replacement reads the body of a PUT, in which the client repeats its id and may

@@ -25,13 +25,21 @@ type Registration struct {
 	FirstParty   bool
 	RedirectURIs []string
 	Scopes       []string
+	// Bounds are what an operator says now of a client that describes itself: whoever
+	// sets Scopes, Grants, Name or a requirement for an operator sets it here too. Of any
+	// other client they are ignored.
+	Bounds auth.ClientBounds
 	auth.ClientSettings
 }
 
 // registered is a client as it would be registered today.
 func registered(c auth.Client) Registration {
-	return Registration{Name: c.Name, Type: c.Type, FirstParty: c.FirstParty, RedirectURIs: slices.Clone(c.RedirectURIs),
+	r := Registration{Name: c.Name, Type: c.Type, FirstParty: c.FirstParty, RedirectURIs: slices.Clone(c.RedirectURIs),
 		Scopes: slices.Clone(c.Scopes), ClientSettings: c.Settings}
+	if c.Bounds != nil {
+		r.Bounds = *c.Bounds
+	}
+	return r
 }
 
 // validate is the one check of a client, whichever way it came in: from the command
@@ -61,7 +69,7 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 		return c, auth.Invalid("type_invalid", "type", "a client is web, spa, native or machine")
 	}
 	c.FirstParty, c.Settings = r.FirstParty, r.ClientSettings
-	c.Settings.Sector, c.Settings.Registration, c.Settings.DocumentAt = "", "", time.Time{}
+	c.Settings.Sector, c.Settings.Registration, c.Settings.DocumentAt, c.Settings.ScopesBounded = "", "", time.Time{}, false
 	if r.SubjectType == "public" {
 		c.Settings.SubjectType = ""
 	}

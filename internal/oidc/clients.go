@@ -111,6 +111,9 @@ func (s *Service) UpdateClient(ctx context.Context, tenant auth.TenantID, id aut
 		return auth.Client{}, "", err
 	}
 	checked.Settings.Registration, checked.Settings.DocumentAt = before.Settings.Registration, before.Settings.DocumentAt
+	if before.SelfDescribed() {
+		checked.Bounds = newBounds(before, checked, r.Bounds)
+	}
 	return s.replace(ctx, tenant, before, checked, actor)
 }
 
@@ -125,7 +128,7 @@ func (s *Service) replace(ctx context.Context, tenant auth.TenantID, before, che
 		if Version(*c) != version {
 			return clientChanged()
 		}
-		c.Name, c.RedirectURIs, c.Scopes, c.Settings = checked.Name, checked.RedirectURIs, checked.Scopes, checked.Settings
+		c.Name, c.RedirectURIs, c.Scopes, c.Settings, c.Bounds = checked.Name, checked.RedirectURIs, checked.Scopes, checked.Settings, checked.Bounds
 		switch {
 		case !keepsSecret(*c):
 			c.Secrets = nil
@@ -271,6 +274,7 @@ func (s *Service) change(ctx context.Context, tenant auth.TenantID, id auth.Clie
 			return err
 		}
 		c.UpdatedAt = tx.Now
+		c = c.Bounded()
 		if err := tx.UpdateClient(c); err != nil {
 			return err
 		}

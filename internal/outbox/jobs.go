@@ -61,14 +61,30 @@ const (
 // nobody asks for it.
 const documentKept = 30 * 24 * time.Hour
 
+// documentBatch is how many such clients one transaction looks at.
+const documentBatch = 200
+
 // SweepDocuments is the job that removes clients which are known by their documents
 // alone and that nobody uses. Whoever names an address that has a document makes one.
 func SweepDocuments(db *store.DB) Job {
 	return Job{Name: "sweep documents", Every: 6 * time.Hour, Run: func(ctx context.Context) error {
-		return db.WriteSystem(ctx, func(tx *store.SystemTx) error {
-			_, err := tx.SweepDocuments(tx.Now.Add(-documentKept), 10*sweepBatch)
-			return err
-		})
+		var mark store.DocumentMark
+		for more := true; more; {
+			after := mark
+			err := db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
+				mark, more, err = tx.SweepDocuments(tx.Now.Add(-documentKept), after, documentBatch)
+				return err
+			})
+			if err != nil || !more {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(sweepPause):
+			}
+		}
+		return nil
 	}}
 }
 

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -170,6 +171,57 @@ func TestSweepDocuments(t *testing.T) {
 			}
 			return nil
 		})
+	})
+}
+
+// What a client says of itself does not keep it: its keys may name anything. And a sweep
+// never holds the one writer for long, however much there is to look at.
+func TestRepair_S21_SweepAsksColumns(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		c := storetest.NewClock()
+		cfg.Now = c.Now
+		db := storetest.Open(t, cfg)
+		const n = 3*documentBatch + 7
+		at := c.Now()
+		write(t, db, func(tx *store.Tx) error {
+			for i := range n {
+				v := auth.Client{ID: auth.ClientID(fmt.Sprintf("https://a.test/%d", i)), Name: "x", Type: auth.ClientSPA, CreatedAt: at, UpdatedAt: at,
+					Settings: auth.ClientSettings{DocumentAt: at, JWKS: []byte(`{"keys":[],"serves":1,"audiences":":","token_exchange":{}}`)}}
+				if i%100 == 0 { // some stay, and are no stumbling block
+					v.Bounds = &auth.ClientBounds{DPoP: true}
+				}
+				if err := tx.InsertClient(v); err != nil {
+					return err
+				}
+			}
+			return tx.InsertClient(auth.Client{ID: "cl_x", Name: "y", Type: auth.ClientSPA, CreatedAt: at, UpdatedAt: at,
+				Settings: auth.ClientSettings{Registration: "x", Contacts: []string{`"document_at":`}}})
+		})
+		c.Advance(documentKept + time.Hour)
+		looked := 0
+		var mark store.DocumentMark
+		for more := true; more; looked++ {
+			err := db.WriteSystem(t.Context(), func(tx *store.SystemTx) (err error) {
+				mark, more, err = tx.SweepDocuments(tx.Now.Add(-documentKept), mark, documentBatch)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		left := 0
+		write(t, db, func(tx *store.Tx) error {
+			list, err := tx.Clients()
+			left = len(list)
+			return err
+		})
+		if want := 1 + 1 + 7; left != want { // the built-in one, the registered one, those with bounds
+			t.Errorf("%d clients are left, want %d", left, want)
+		}
+		if looked < 4 {
+			t.Errorf("%d transactions for %d clients", looked, n)
+		}
 	})
 }
 

@@ -6,11 +6,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-const clientCols = "id, name, kind, first_party, secrets, redirect_uris, scopes, settings, created_at, updated_at, disabled_at"
+const clientCols = "id, name, kind, first_party, secrets, redirect_uris, scopes, settings, bounds, created_at, updated_at, disabled_at"
 
 func scanClient(s scanner, c *auth.Client) error {
-	return s.Scan(&c.ID, &c.Name, &c.Type, flag{&c.FirstParty}, decoded{&c.Secrets}, decoded{&c.RedirectURIs}, decoded{&c.Scopes}, decoded{&c.Settings},
-		at(&c.CreatedAt), at(&c.UpdatedAt), at(&c.DisabledAt))
+	err := s.Scan(&c.ID, &c.Name, &c.Type, flag{&c.FirstParty}, decoded{&c.Secrets}, decoded{&c.RedirectURIs}, decoded{&c.Scopes}, decoded{&c.Settings},
+		decoded{&c.Bounds}, at(&c.CreatedAt), at(&c.UpdatedAt), at(&c.DisabledAt))
+	*c = c.Bounded()
+	return err
 }
 
 // Client returns ErrNotFound for a client of another tenant.
@@ -28,20 +30,22 @@ func (tx *Tx) ClientsAfter(after auth.ClientID, limit int) ([]auth.Client, error
 	return all(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3", tx.tenant, after, limit)
 }
 
-// InsertClient returns ErrConflict when the id is taken.
+// InsertClient stores the client within its bounds; ErrConflict when the id is taken.
 func (tx *Tx) InsertClient(c auth.Client) error {
+	c = c.Bounded()
 	return insert(tx.q, `INSERT INTO clients (tenant_id, `+clientCols+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (tenant_id, id) DO NOTHING`,
-		tx.tenant, c.ID, c.Name, c.Type, bit(c.FirstParty), encoded(c.Secrets), encoded(c.RedirectURIs), encoded(c.Scopes), encoded(c.Settings),
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (tenant_id, id) DO NOTHING`,
+		tx.tenant, c.ID, c.Name, c.Type, bit(c.FirstParty), encoded(c.Secrets), encoded(c.RedirectURIs), encoded(c.Scopes), encoded(c.Settings), encoded(c.Bounds),
 		millis(c.CreatedAt), millis(c.UpdatedAt), millis(c.DisabledAt))
 }
 
-// UpdateClient writes everything but the type, the party and the time of making;
-// ErrNotFound when the client is gone.
+// UpdateClient writes everything but the type, the party and the time of making, within
+// the client's bounds; ErrNotFound when the client is gone.
 func (tx *Tx) UpdateClient(c auth.Client) error {
-	return must(tx.q, `UPDATE clients SET name = $1, secrets = $2, redirect_uris = $3, scopes = $4, settings = $5, updated_at = $6, disabled_at = $7
-		WHERE tenant_id = $8 AND id = $9`,
-		c.Name, encoded(c.Secrets), encoded(c.RedirectURIs), encoded(c.Scopes), encoded(c.Settings), millis(tx.Now), millis(c.DisabledAt),
+	c = c.Bounded()
+	return must(tx.q, `UPDATE clients SET name = $1, secrets = $2, redirect_uris = $3, scopes = $4, settings = $5, bounds = $6, updated_at = $7, disabled_at = $8
+		WHERE tenant_id = $9 AND id = $10`,
+		c.Name, encoded(c.Secrets), encoded(c.RedirectURIs), encoded(c.Scopes), encoded(c.Settings), encoded(c.Bounds), millis(tx.Now), millis(c.DisabledAt),
 		tx.tenant, c.ID)
 }
 

@@ -201,7 +201,7 @@ func (tx *Tx) farewell(condition string, args ...any) error {
 		return s.Scan(&v.Client, &v.Account, &v.Session, decoded{&v.settings})
 	}, `SELECT s.client_id, s.account_id, s.id, c.settings FROM sessions s
 		JOIN clients c ON c.tenant_id = s.tenant_id AND c.id = s.client_id
-		WHERE s.tenant_id = $1 AND `+condition+` AND s.ended_at IS NULL AND c.settings LIKE '%"backchannel_logout_uri":%'`,
+		WHERE s.tenant_id = $1 AND `+condition+` AND s.ended_at IS NULL AND c.notified = 1`,
 		append([]any{tx.tenant}, args...)...)
 	if err != nil {
 		return err

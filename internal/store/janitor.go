@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
 
 // Retention says from when on rows go that nobody can use any more.
 type Retention struct {
@@ -54,16 +58,33 @@ func (tx *SystemTx) Sweep(r Retention, n int64) (int64, error) {
 	return total, nil
 }
 
-// SweepDocuments removes up to n clients that are described by a document of their own
-// and were not asked for since the given time, unless somebody has allowed them
-// something, is signed in to them, or an operator has shut them or given them more
-// than they say of themselves. One that comes back is read again. It looks at every
-// client, so it is not for every minute.
-func (tx *SystemTx) SweepDocuments(before time.Time, n int) (int64, error) {
-	return affect(tx.q, `DELETE FROM clients WHERE (tenant_id, id) IN
-		(SELECT c.tenant_id, c.id FROM clients c WHERE c.updated_at < $1 AND c.disabled_at IS NULL AND c.settings LIKE '%"document_at":%'
-		AND c.settings NOT LIKE '%"audiences":%' AND c.settings NOT LIKE '%"serves":%' AND c.settings NOT LIKE '%"token_exchange":%'
+// DocumentMark is how far SweepDocuments has come. The zero value is the beginning.
+type DocumentMark struct {
+	updated int64
+	tenant  auth.TenantID
+	client  auth.ClientID
+}
+
+// SweepDocuments looks at the n clients after the mark that are described by a document
+// of their own and were not asked for since the given time. It removes them, unless
+// somebody has allowed them something, is signed in to them, or an operator has disabled
+// them, set bounds or given them more than they say of themselves. One that comes back is
+// read again. It returns the next mark, and false when there are no more.
+func (tx *SystemTx) SweepDocuments(before time.Time, after DocumentMark, n int) (DocumentMark, bool, error) {
+	page, err := all(tx.q, func(s scanner, m *DocumentMark) error { return s.Scan(&m.updated, &m.tenant, &m.client) },
+		`SELECT updated_at, tenant_id, id FROM clients
+		WHERE forgettable = 1 AND updated_at < $1 AND (updated_at, tenant_id, id) > ($2, $3, $4) ORDER BY updated_at, tenant_id, id LIMIT $5`,
+		millis(before), after.updated, after.tenant, after.client, n)
+	if err != nil || len(page) == 0 {
+		return after, false, err
+	}
+	last := page[len(page)-1]
+	_, err = affect(tx.q, `DELETE FROM clients WHERE (tenant_id, id) IN
+		(SELECT c.tenant_id, c.id FROM clients c WHERE c.forgettable = 1
+		AND (c.updated_at, c.tenant_id, c.id) > ($1, $2, $3) AND (c.updated_at, c.tenant_id, c.id) <= ($4, $5, $6)
+		AND c.disabled_at IS NULL AND c.bounds = 'null'
 		AND NOT EXISTS (SELECT 1 FROM consents a WHERE a.tenant_id = c.tenant_id AND a.client_id = c.id)
-		AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.tenant_id = c.tenant_id AND s.client_id = c.id AND s.ended_at IS NULL AND s.client_id <> 'first-party')
-		LIMIT $2)`, millis(before), n)
+		AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.tenant_id = c.tenant_id AND s.client_id = c.id AND s.ended_at IS NULL AND s.client_id <> 'first-party'))`,
+		after.updated, after.tenant, after.client, last.updated, last.tenant, last.client)
+	return last, err == nil && len(page) == n, err
 }

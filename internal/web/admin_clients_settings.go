@@ -8,10 +8,13 @@ import (
 // apply puts the settings that were sent into a registration.
 func (in ClientSettings) apply(r *oidc.Registration) {
 	put(&r.Name, in.Name)
+	put(&r.Bounds.Name, in.Name)
 	put(&r.RedirectURIs, in.RedirectURIs)
 	put(&r.Scopes, in.Scopes)
+	put(&r.Bounds.Scopes, in.Scopes)
 	if in.Grants != nil {
 		r.Grants = named[auth.GrantType](*in.Grants)
+		r.Bounds.Grants = r.Grants
 	}
 	if in.Auth != nil {
 		r.Auth = auth.AuthMethod(*in.Auth)
@@ -26,10 +29,13 @@ func (in ClientSettings) apply(r *oidc.Registration) {
 	put(&r.Serves, in.Serves)
 	put(&r.PKCEOptional, in.PKCEOptional)
 	put(&r.RequirePushed, in.RequirePushed)
+	put(&r.Bounds.RequirePushed, in.RequirePushed)
 	put(&r.RequireSignedRequest, in.RequireSigned)
+	put(&r.Bounds.RequireSignedRequest, in.RequireSigned)
 	put(&r.RequestAlgorithm, in.RequestAlg)
 	put(&r.RequestURIs, in.RequestURIs)
 	put(&r.DPoP, in.DPoP)
+	put(&r.Bounds.DPoP, in.DPoP)
 	in.applyAnswers(r)
 	in.applyPeople(r)
 }
@@ -51,6 +57,7 @@ func (in ClientSettings) applyAnswers(r *oidc.Registration) {
 	}
 	put(&r.DefaultACR, in.DefaultACR)
 	put(&r.RequireAuthTime, in.RequireAuthTime)
+	put(&r.Bounds.RequireAuthTime, in.RequireAuthTime)
 	if p := in.Exchange; p != nil {
 		r.Exchange = &auth.ExchangePolicy{Subjects: named[auth.ClientID](p.Subjects), Audiences: p.Audiences, Impersonate: p.Impersonate}
 	}
@@ -88,7 +95,7 @@ func clientOf(c auth.Client) Client {
 	set := c.Settings
 	v := Client{
 		ID: string(c.ID), Type: string(c.Type), FirstParty: c.FirstParty, Disabled: c.Disabled(), Secrets: []SecretOfDate{},
-		Dynamic: c.SelfDescribed(), CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
+		Dynamic: c.SelfDescribed(), Bounds: c.Bounds, CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
 		ClientSettings: ClientSettings{
 			Name: &c.Name, RedirectURIs: lists(c.RedirectURIs), Scopes: lists(c.Scopes), Grants: lists(texts(set.Grants)), Auth: some(string(set.Auth)),
 			AuthAlg: some(set.AuthAlgorithm), JWKSURI: some(set.JWKSURI), Audiences: lists(set.Audiences), Serves: lists(set.Serves),

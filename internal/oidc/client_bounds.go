@@ -1,0 +1,80 @@
+package oidc
+
+import (
+	"context"
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// self checks what a client says of itself, and combines it with what an operator has
+// said of it before. It is the one way in for both a registration and a document.
+func (s *Service) self(ctx context.Context, m ClientMetadata, before auth.Client) (auth.Client, error) {
+	if err := m.measure(); err != nil {
+		return auth.Client{}, refusedMetadata(err)
+	}
+	s.keepPossible(&m)
+	r, err := m.registration(selfScope(before), s.openScopes())
+	if err != nil {
+		return auth.Client{}, refusedMetadata(err)
+	}
+	if r.Scopes == nil && before.Bounds != nil {
+		r.Scopes = before.Bounds.Scopes
+	}
+	c, err := s.validate(ctx, r)
+	if err != nil {
+		return auth.Client{}, refusedMetadata(err)
+	}
+	keepGiven(&c, before)
+	c.Bounds = before.Bounds
+	return c.Bounded(), nil
+}
+
+// selfScope is what a client may give itself: the scopes within its bounds, or without
+// bounds those of OpenID Connect and what it has.
+func selfScope(before auth.Client) auth.Scope {
+	if before.Bounds != nil && before.Bounds.Scopes != nil {
+		return before.Bounds.Scopes
+	}
+	return append(slices.Clone(auth.DefaultScope), before.Scopes...)
+}
+
+// keepGiven keeps what only an operator or the server may say of a client.
+func keepGiven(c *auth.Client, before auth.Client) {
+	to, from := &c.Settings, before.Settings
+	to.Audiences, to.Serves, to.PKCEOptional, to.TokenFormat = from.Audiences, from.Serves, from.PKCEOptional, from.TokenFormat
+	to.Exchange, to.Registration, to.DocumentAt = from.Exchange, from.Registration, from.DocumentAt
+	for _, g := range from.Grants {
+		if !slices.Contains(selfGrants, g) && !slices.Contains(to.Grants, g) {
+			to.Grants = append(to.Grants, g)
+		}
+	}
+	slices.Sort(to.Grants)
+}
+
+// newBounds are the bounds of a client that an operator has just changed: what was said
+// now, in the form in which it was checked, and the URIs that were taken out.
+func newBounds(before, checked auth.Client, said auth.ClientBounds) *auth.ClientBounds {
+	var former auth.ClientBounds
+	if before.Bounds != nil {
+		former = *before.Bounds
+	}
+	if said.Name != former.Name {
+		said.Name = checked.Name
+	}
+	if !slices.Equal(said.Scopes, former.Scopes) {
+		said.Scopes = checked.Scopes
+	}
+	if !slices.Equal(said.Grants, former.Grants) {
+		said.Grants = checked.Settings.Grants
+	}
+	kept := slices.Concat(checked.RedirectURIs, checked.Settings.PostLogoutURIs)
+	said.Removed = slices.Concat(former.Removed, before.RedirectURIs, before.Settings.PostLogoutURIs)
+	said.Removed = slices.DeleteFunc(said.Removed, func(uri string) bool { return slices.Contains(kept, uri) })
+	slices.Sort(said.Removed)
+	said.Removed = slices.Compact(said.Removed)
+	if said.Empty() {
+		return nil
+	}
+	return &said
+}

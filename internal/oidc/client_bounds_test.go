@@ -1,0 +1,178 @@
+package oidc_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+const lostURI = "https://rp.example.test/lost"
+
+// harden is what an operator says of a client that says more of itself.
+func (h *house) harden(id auth.ClientID) {
+	h.t.Helper()
+	c, _, err := h.UpdateClient(h.t.Context(), tenant, id, "", operator, func(r *oidc.Registration) error {
+		r.Name, r.Bounds.Name = "Seen by us", "Seen by us"
+		r.Scopes, r.Bounds.Scopes = []string{"openid"}, []string{"openid"}
+		r.Grants = []auth.GrantType{auth.GrantAuthorizationCode}
+		r.Bounds.Grants = r.Grants
+		r.DPoP, r.Bounds.DPoP, r.RequirePushed, r.Bounds.RequirePushed = true, true, true, true
+		r.RedirectURIs = slices.DeleteFunc(r.RedirectURIs, func(uri string) bool { return uri == lostURI })
+		r.Audiences = []string{"https://api.example.test"}
+		return nil
+	})
+	h.ok(err)
+	h.hardened(c)
+}
+
+func (h *house) hardened(c auth.Client) {
+	h.t.Helper()
+	set := c.Settings
+	if c.Name != "Seen by us" || !slices.Equal(c.Scopes, []string{"openid"}) || !slices.Equal(set.Grants, []auth.GrantType{auth.GrantAuthorizationCode}) ||
+		!set.DPoP || !set.RequirePushed || slices.Contains(c.RedirectURIs, lostURI) || len(c.RedirectURIs) == 0 || len(set.Audiences) != 1 {
+		h.t.Errorf("what the operator said is gone: %+v", c)
+	}
+}
+
+// loud is a client that asks for all that it may have.
+func loud(more metadata) metadata {
+	m := rp(metadata{"scope": "openid profile email offline_access", "redirect_uris": []string{"https://rp.example.test/cb", lostURI},
+		"grant_types": []string{"authorization_code", "refresh_token", string(auth.GrantDeviceCode)}})
+	for k, v := range more {
+		m[k] = v
+	}
+	return m
+}
+
+// What an operator takes from a client that registered itself stays taken, however often
+// the client says more, and its own answer says so.
+func TestRepair_S8_RegisteredClient(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		v, err := h.Register(t.Context(), asks(t, loud(nil), ""))
+		h.ok(err)
+		h.harden(v.ID)
+		for range 2 {
+			got, err := h.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+			h.ok(err)
+			if got.Scope != "openid" || len(got.Grants) != 1 || !got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 1 || got.Name != "Seen by us" {
+				t.Errorf("the answer says %+v", got)
+			}
+			c, err := h.Client(t.Context(), tenant, v.ID)
+			h.ok(err)
+			h.hardened(c)
+		}
+		// What asks for nothing that is left gets what the operator left it, never more.
+		got, err := h.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID, "scope": ""}), v.Token), v.ID))
+		h.ok(err)
+		if got.Scope != "openid" {
+			t.Errorf("without a scope it has %q", got.Scope)
+		}
+
+		// The operator may give it back.
+		_, _, err = h.UpdateClient(t.Context(), tenant, v.ID, "", operator, func(r *oidc.Registration) error {
+			r.Scopes, r.Bounds.Scopes = auth.DefaultScope, auth.DefaultScope
+			r.DPoP, r.Bounds.DPoP = false, false
+			r.RedirectURIs = append(r.RedirectURIs, lostURI)
+			return nil
+		})
+		h.ok(err)
+		got, err = h.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+		h.ok(err)
+		if got.Scope != auth.DefaultScope.String() || len(got.Grants) != 1 || got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 2 {
+			t.Errorf("after the operator gave it back: %+v", got)
+		}
+	}, open)
+}
+
+// The same of a client with a document, however often that is read again.
+func TestRepair_S8_Document(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		path := "/" + t.Name() + "/client.json"
+		id := p.URL + path
+		p.put(path, document(t, id, loud(metadata{"client_id": id})))
+		h.ok(h.public(id))
+		h.harden(auth.ClientID(id))
+		for range 3 {
+			h.clock.Advance(time.Hour)
+			before := p.times(path)
+			h.ok(h.public(id))
+			if p.times(path) == before {
+				t.Fatal("the document was not read again")
+			}
+			c, err := h.Client(t.Context(), tenant, auth.ClientID(id))
+			h.ok(err)
+			h.hardened(c)
+		}
+	}, documents, out)
+}
+
+// The operator's word about a client of his own needs no bounds.
+func TestRepair_S8_OperatorsClient(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.client(oidc.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb", lostURI}})
+		h.harden(c.ID)
+		if c, err := h.Client(t.Context(), tenant, c.ID); err != nil || c.Bounds != nil {
+			t.Errorf("%+v, %v", c.Bounds, err)
+		}
+	})
+}
+
+// A document that makes another client of itself ends all sessions of the former one.
+func TestRepair_S20_AllSessionsEnd(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		const n = 1100 // more than one transaction ends, and than were ended before
+		path := "/" + t.Name() + "/client.json"
+		id := auth.ClientID(p.URL + path)
+		p.put(path, document(t, string(id), nil))
+		h.ok(h.public(string(id)))
+		var ids []auth.SessionID
+		for i := range n {
+			ids = append(ids, auth.SessionID(fmt.Sprintf("%s-%d", secret.NewID(h.clock.Now()), i)))
+		}
+		for part := range slices.Chunk(ids, 100) {
+			h.write(func(tx *store.Tx) error {
+				for _, id := range part {
+					err := tx.InsertSession(auth.Session{ID: id, Account: h.alice, Client: auth.ClientID(p.URL + path), AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now,
+						IdleAt: tx.Now.Add(1000 * time.Hour), ExpiresAt: tx.Now.Add(1000 * time.Hour)})
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		p.put(path, document(t, string(id), metadata{"redirect_uris": []string{"http://127.0.0.1/cb"}}))
+		h.clock.Advance(time.Hour)
+		h.ok(h.public(string(id)))
+		c, err := h.Client(t.Context(), tenant, id)
+		h.ok(err)
+		if c.Type != auth.ClientNative {
+			t.Fatalf("it is still %s", c.Type)
+		}
+		alive := 0
+		h.write(func(tx *store.Tx) error {
+			alive = 0
+			for _, id := range ids {
+				s, err := tx.Session(id)
+				if err != nil {
+					return err
+				}
+				if s.EndedAt.IsZero() {
+					alive++
+				}
+			}
+			return nil
+		})
+		if alive != 0 {
+			t.Errorf("%d of %d sessions go on", alive, n)
+		}
+	}, documents, out)
+}
