@@ -16,7 +16,7 @@ type tenantCmd struct {
 	Create tenantCreate `cmd:"" help:"Make a tenant with its own issuer, keys, accounts and roles."`
 	List   tenantList   `cmd:"" help:"List tenants."`
 	Show   tenantShow   `cmd:"" help:"Show a tenant's settings."`
-	Set    tenantSet    `cmd:"" help:"Change a tenant's settings: JSON on standard input replaces the members it names."`
+	Set    tenantSet    `cmd:"" help:"Change a tenant's settings, by flags or by JSON on standard input, which replaces the members it names."`
 }
 
 type tenantView struct {
@@ -89,6 +89,37 @@ type tenantSet struct {
 	Disable bool   `xor:"state" help:"Shut the tenant: nobody signs in, nothing is issued."`
 	Enable  bool   `xor:"state" help:"Open the tenant again."`
 	Stdin   bool   `name:"settings-stdin" help:"Read settings as JSON from standard input."`
+	Rules   rules  `embed:"" prefix:"password-"`
+}
+
+// rules are the flags for what the tenant's passwords have to be.
+type rules struct {
+	MinLength      *int  `placeholder:"N" help:"Least characters of a new password, 8 to 64."`
+	MaxLength      *int  `placeholder:"N" help:"Most characters, 64 to 128."`
+	MinScore       *int  `placeholder:"N" help:"How hard to guess, 0 to 4 (zxcvbn)."`
+	RequireUpper   *bool `negatable:"" help:"Ask for an upper-case letter."`
+	RequireLower   *bool `negatable:"" help:"Ask for a lower-case letter."`
+	RequireDigit   *bool `negatable:"" help:"Ask for a digit."`
+	RequireSpecial *bool `negatable:"" help:"Ask for a character that is neither."`
+}
+
+// apply changes the rules that were named.
+func (r rules) apply(to *auth.PasswordRules) {
+	if r.MinScore != nil {
+		to.MinScore = r.MinScore
+	}
+	for at, v := range map[*int]*int{&to.MinLength: r.MinLength, &to.MaxLength: r.MaxLength} {
+		if v != nil {
+			*at = *v
+		}
+	}
+	for at, v := range map[*bool]*bool{
+		&to.RequireUpper: r.RequireUpper, &to.RequireLower: r.RequireLower, &to.RequireDigit: r.RequireDigit, &to.RequireSpecial: r.RequireSpecial,
+	} {
+		if v != nil {
+			*at = *v
+		}
+	}
 }
 
 func (c tenantSet) Run(e *env) error {
@@ -121,6 +152,7 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 		t.DisabledAt = time.Time{}
 	}
 	if !c.Stdin {
+		c.Rules.apply(&t.Settings.Password)
 		return nil
 	}
 	err := auth.ReadSettings(settings, &t.Settings)
@@ -133,5 +165,6 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 	if err != nil {
 		return auth.Invalid("settings_invalid", "settings", "settings: "+strings.TrimPrefix(err.Error(), "json: "))
 	}
+	c.Rules.apply(&t.Settings.Password)
 	return nil
 }

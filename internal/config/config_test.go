@@ -340,3 +340,17 @@ func TestRepair_H9_UnknownNames(t *testing.T) {
 		}
 	}
 }
+
+// The rules for passwords are a tenant's; whoever looks for them here is led there.
+func TestRepair_N13_RulesForPasswords(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ yaml, env string }{
+		{yaml: "password: {min_length: 12}"}, {yaml: "password_policy: {require_digit: true}"}, {yaml: "password: {policy: strict}"},
+		{env: "WATCHWORD_PASSWORD_MIN_LENGTH=12"}, {env: "WATCHWORD_PASSWORD_REQUIRE_UPPER=true"},
+	} {
+		_, err := loadYAML(t, c.yaml, c.env)
+		if ps := Problems(err); len(ps) != 1 || !strings.Contains(err.Error(), "watchword tenant set default --password-min-length 12") {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}

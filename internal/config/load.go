@@ -172,11 +172,16 @@ func (l *loader) fail(f *Field, p Problem) {
 // plainName is what a person would call a setting, and no generated secret.
 var plainName = regexp.MustCompile(`^[a-z][a-z0-9]*([_.-][a-z0-9]+){0,8}$`)
 
+// ofTenants is what people call the rules for passwords, which are settings of tenants.
+var ofTenants = regexp.MustCompile(`(?i)(^|[._])(password[._]?(policy|rules)|(min|max)_(length|score)|require_(upper|lower|digit|special))`)
+
 // unknown reports a name that is no setting. The value is not shown, for it may be a
 // secret under a mistyped name; nor is a name that looks like a secret itself.
 func (l *loader) unknown(name, from string, candidates []string) {
 	p := Problem{Key: name, From: from, Msg: "is not a setting", Fix: "see docs/configuration.md"}
-	if n := nearest(name, candidates); n != "" {
+	if ofTenants.MatchString(name) {
+		p.Fix = "rules for passwords are a tenant's: watchword tenant set default --password-min-length 12"
+	} else if n := nearest(name, candidates); n != "" {
 		p.Fix = "did you mean " + n + "?"
 	} else if !strings.HasPrefix(name, envPrefix) && (len(name) > 60 || !plainName.MatchString(name)) {
 		p.Key = "(a name of " + strconv.Itoa(len(name)) + " letters)"
