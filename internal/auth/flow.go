@@ -57,7 +57,8 @@ type AuthorizationRequest struct {
 	LoginHint    string        `json:"login_hint,omitempty"`
 	Locales      []string      `json:"locales,omitempty"`
 	Claims       ClaimsRequest `json:"claims,omitzero"`
-	Pushed       string        `json:"pushed,omitempty"` // digest of the request_uri that was used (RFC 9126)
+	DeviceIP     string        `json:"device_ip,omitempty"` // from where the device of a device flow asked
+	Pushed       string        `json:"pushed,omitempty"`    // digest of the request_uri that was used (RFC 9126)
 }
 
 // ClaimsRequest is what the claims parameter asks for by name (OpenID Connect Core
@@ -96,6 +97,7 @@ type Device struct {
 	Status     DeviceStatus
 	Account    AccountID // who approved
 	Session    SessionID // the browser's session in which it was approved
+	IP         string    // from where it asked
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 	UsedAt     time.Time // tokens were issued for it

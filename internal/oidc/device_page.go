@@ -68,7 +68,7 @@ func enterDevice(tx *store.Tx, flow auth.FlowID, userDigest string) error {
 		return noUserCode()
 	}
 	f.Device, f.Allowed, f.Denied = d.Digest, nil, false
-	f.Request = auth.AuthorizationRequest{Client: d.Client, Scope: d.Scope, Resources: d.Audience}
+	f.Request = auth.AuthorizationRequest{Client: d.Client, Scope: d.Scope, Resources: d.Audience, DeviceIP: d.IP}
 	return tx.UpdateFlow(f)
 }
 

@@ -143,6 +143,19 @@ func TestDeviceApproval(t *testing.T) {
 	}, strict)
 }
 
+// Whoever approves a device is told from where it asked.
+func TestRepair_H12_FromWhereTheDeviceAsked(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.television()
+		a := h.startDevice(c, "scope", "openid email")
+		v := h.viewer()
+		h.ok(v.lookup(a.UserCode))
+		if got := v.step.Flow.Request.DeviceIP; got != "192.0.2.1" {
+			t.Errorf("asked from %q", got)
+		}
+	}, strict)
+}
+
 func TestDeviceDenied(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c := h.television()

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -368,6 +369,18 @@ func TestMailboxKeepsTheNewest(t *testing.T) {
 	}
 	if len(got[0].Links) != 1 || got[0].Links[0] != base+"/t/acme/reset-password?token=wwl_secret" || !got[0].SentAt.Equal(storetest.NewClock().Now()) {
 		t.Errorf("mail: %+v", got[0])
+	}
+}
+
+// Programs that read the mailbox find a list either way.
+func TestRepair_H12_LinksAreAList(t *testing.T) {
+	t.Parallel()
+	b := NewMailbox(MailboxConfig{Base: base, Now: storetest.NewClock().Now})
+	if err := b.Handlers()[auth.MailPasswordChanged](t.Context(), message(auth.MailPasswordChanged, "a@x.test")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := json.Marshal(b.Mails()[0].Links); err != nil || string(got) != "[]" {
+		t.Errorf("links %s, %v", got, err)
 	}
 }
 

@@ -17,7 +17,7 @@ type Mail struct {
 	Subject string
 	Text    string
 	HTML    string
-	Links   []string
+	Links   []string // never nil, so that JSON has a list
 	SentAt  time.Time
 }
 
@@ -62,9 +62,9 @@ func (b *Mailbox) keep(ctx context.Context, m auth.Message) error {
 	if err != nil {
 		return err
 	}
-	kept := Mail{Kind: m.Kind, Tenant: m.Tenant, To: to, Subject: l.Subject, Text: l.text, HTML: l.html, SentAt: b.cfg.Now().UTC()}
+	kept := Mail{Kind: m.Kind, Tenant: m.Tenant, To: to, Subject: l.Subject, Text: l.text, HTML: l.html, Links: []string{}, SentAt: b.cfg.Now().UTC()}
 	if l.Link != "" {
-		kept.Links = []string{l.Link}
+		kept.Links = append(kept.Links, l.Link)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 )
 
 const deviceCols = `digest, user_digest, client_id, scope, audience, jkt, interval_ms, polled_at, status, account_id, session_id,
-	created_at, expires_at, used_at`
+	ip, created_at, expires_at, used_at`
 
 // span scans a duration that is kept in milliseconds.
 type span struct{ d *time.Duration }
@@ -25,16 +25,16 @@ func (s span) Scan(v any) error {
 
 func scanDevice(s scanner, d *auth.Device) error {
 	return s.Scan(&d.Digest, &d.UserDigest, &d.Client, decoded{&d.Scope}, decoded{&d.Audience}, &d.JKT, span{&d.Interval}, at(&d.PolledAt), &d.Status,
-		opt(&d.Account), opt(&d.Session), at(&d.CreatedAt), at(&d.ExpiresAt), at(&d.UsedAt))
+		opt(&d.Account), opt(&d.Session), &d.IP, at(&d.CreatedAt), at(&d.ExpiresAt), at(&d.UsedAt))
 }
 
 // InsertDevice stores a device that asks for approval; ErrConflict when one of its
 // codes is taken.
 func (tx *Tx) InsertDevice(d auth.Device) error {
 	return insert(tx.q, `INSERT INTO device_codes (tenant_id, `+deviceCols+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, NULL) ON CONFLICT DO NOTHING`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, NULL) ON CONFLICT DO NOTHING`,
 		tx.tenant, d.Digest, d.UserDigest, d.Client, encoded(d.Scope), encoded(d.Audience), d.JKT, d.Interval.Milliseconds(), millis(d.PolledAt), d.Status,
-		null(d.Account), null(d.Session), millis(d.CreatedAt), millis(d.ExpiresAt))
+		null(d.Account), null(d.Session), d.IP, millis(d.CreatedAt), millis(d.ExpiresAt))
 }
 
 // Device finds a device by the digest of its device_code, whatever its state.

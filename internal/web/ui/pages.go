@@ -152,6 +152,8 @@ type DeviceConfirm struct {
 	Account   string
 	NotYou    string
 	Code      string // as the device shows it; empty where the person has just typed it
+	From      string // the network address from which the device asked, if it is known
+	Own       string // that of the browser, where it is another
 	Scopes    []string
 	Resources []string
 }

@@ -83,7 +83,9 @@ func flowSamples(p Page) []sample {
 		Scopes: []string{"openid", "email", "orders:read", "offline_access"}, Return: "app.ledger.example", Policy: "https://ledger.example/privacy", Terms: "https://ledger.example/terms"}
 	local := consent
 	local.Host, local.Local, local.Return, local.Policy, local.Terms, local.Resources = "", true, "", "", "", []string{"https://api.acme.example"}
-	device := DeviceConfirm{Page: p, Form: form, Client: "Acme TV", Account: alice, NotYou: "/choose-account?flow=flow-1", Code: "WDJB-MJHT", Scopes: []string{"openid", "profile"}}
+	device := DeviceConfirm{Page: p, Form: form, Client: "Acme TV", Account: alice, NotYou: "/choose-account?flow=flow-1", Code: "WDJB-MJHT", Scopes: []string{"openid", "profile"}, From: "203.0.113.7"}
+	elsewhere := device
+	elsewhere.Own = "192.0.2.7"
 	unproved := device
 	unproved.Unproved = true
 	return []sample{
@@ -94,6 +96,7 @@ func flowSamples(p Page) []sample {
 		{"device_code_bad", DeviceCode{Page: p, Form: form, Code: "WDJB-MJHX", Bad: p.Say(BadCode)}, []string{"code", "submit", "bad"}},
 		{"device_confirm", device, append(both, "shown", "warn")},
 		{"device_unproved", unproved, append(both, "shown", "warn")},
+		{"device_elsewhere", elsewhere, append(both, "from", "warn")},
 		{"device_allowed", DeviceDone{Page: p, Client: "Acme TV", Allowed: true}, nil},
 		{"device_denied", DeviceDone{Page: p, Client: "Acme TV"}, nil},
 		{"logout", LogoutConfirm{Page: p, Form: form, Client: "Acme Orders", Account: alice, Hidden: [][2]string{{"state", "xyz"}}}, both},

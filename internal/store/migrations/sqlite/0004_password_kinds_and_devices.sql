@@ -5,5 +5,8 @@
 
 CREATE INDEX credentials_secret_idx ON credentials (secret) WHERE kind = 'password';
 
+-- From where a device asked, for the person who approves it; gone with the code.
+ALTER TABLE device_codes ADD COLUMN ip TEXT NOT NULL DEFAULT '';
+
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('credentials', 'credentials_secret_idx', '1000000 1');
 ANALYZE sqlite_schema;

@@ -4,3 +4,6 @@
 -- +goose Up
 
 CREATE INDEX credentials_secret_idx ON credentials (secret) WHERE kind = 'password';
+
+-- From where a device asked, for the person who approves it; gone with the code.
+ALTER TABLE device_codes ADD COLUMN ip TEXT NOT NULL DEFAULT '';
