@@ -85,7 +85,7 @@ func (s *Service) named(ctx context.Context, in AuthorizeInput) (*asked, error) 
 	if id == "" || in.Form.Repeated("client_id") {
 		return nil, page(InvalidRequest, "client_id is missing, or sent more than once")
 	}
-	c, t, err := s.resolveClient(ctx, in.Tenant.ID, auth.ClientID(id))
+	c, t, err := s.resolveClient(ctx, in.Tenant.ID, auth.ClientID(id), in.Browser.Actor)
 	if wrong, ok := errors.AsType[*Error](err); ok && errors.Is(err, auth.ErrNotFound) {
 		return nil, page(InvalidRequest, "client_id: the document there cannot be used: "+wrong.Desc)
 	} else if errors.Is(err, auth.ErrNotFound) {

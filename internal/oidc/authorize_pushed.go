@@ -53,7 +53,7 @@ func (s *Service) Push(ctx context.Context, r Request) (Pushed, error) {
 		return Pushed{}, refuse(InvalidRequest, "a pushed request has no request_uri")
 	}
 	q := &asked{form: r.Form}
-	if q.client, q.tenant, err = s.resolveClient(ctx, r.Tenant, caller.Client.ID); err != nil {
+	if q.client, q.tenant, err = s.resolveClient(ctx, r.Tenant, caller.Client.ID, r.Actor); err != nil {
 		if errors.Is(err, auth.ErrNotFound) {
 			err = notProved("the client is gone")
 		}

@@ -34,7 +34,7 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	if err != nil {
 		return Caller{}, s.failed(ctx, r, "", err)
 	}
-	caller, err := s.asking(ctx, r.Tenant, c.id)
+	caller, err := s.asking(ctx, r.Tenant, c.id, r.Actor)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return Caller{}, fmt.Errorf("read client: %w", err)
 	}
@@ -79,8 +79,8 @@ func addressOf(a auth.Actor) netip.Addr {
 }
 
 // asking reads the client, by the document at its id if that is where it is described.
-func (s *Service) asking(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (caller Caller, err error) {
-	if err := s.document(ctx, tenant, id); err != nil {
+func (s *Service) asking(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) (caller Caller, err error) {
+	if err := s.document(ctx, tenant, id, by); err != nil {
 		return Caller{}, err
 	}
 	err = s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) error {

@@ -29,8 +29,14 @@ const (
 	documentMost  = 4096             // failures remembered
 )
 
-// newDocuments bounds how many clients that nobody knew yet a tenant takes that way.
-var newDocuments = limit.Rate{Count: 240, Per: time.Hour, Burst: 60}
+// How many clients that nobody knew yet are taken that way: asked for by one address, described
+// at one host, and by a tenant in all. What could not be read counts for the address alone, so
+// that nobody uses up what a host or the tenant may have with addresses that are made up.
+var (
+	newDocuments       = limit.Rate{Count: 60, Per: time.Hour, Burst: 30}
+	newDocumentsOfHost = limit.Rate{Count: 60, Per: time.Hour, Burst: 30}
+	newDocumentsOfAll  = limit.Rate{Count: 2400, Per: time.Hour, Burst: 600}
+)
 
 // documents remembers which addresses have just failed, so that asking us is no way to
 // make us ask others.
@@ -87,8 +93,9 @@ func ParseDocumentID(id string) (auth.ClientID, error) {
 
 // document makes sure that the row of a client whose id is the address of a document
 // is there and not too old. An id that is no such address is none of its business.
-// auth.ErrNotFound when there is no good document and was none lately.
-func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.ClientID) error {
+// auth.ErrNotFound when there is no good document and was none lately. Who asks for one that
+// nobody knew yet is counted.
+func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) error {
 	if !strings.HasPrefix(string(id), "https://") {
 		return nil
 	}
@@ -110,6 +117,11 @@ func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.Cl
 	case s.documents.failing(string(id), now):
 		return noDocument(errors.New("it could not be read a moment ago"))
 	}
+	if !known {
+		if err := s.takeAll(ctx, limit.ByAddress("client.document.ip", addressOf(by), newDocuments)); err != nil {
+			return err
+		}
+	}
 	_, err, _ = s.documents.reading.Do(string(tenant)+" "+string(id), func() (any, error) {
 		// The answer is for everybody who waits, so it does not hang on one request; the
 		// client for it has a time-out of its own.
@@ -127,18 +139,21 @@ func noDocument(why error) error {
 func (s *Service) askDocument(ctx context.Context, tenant auth.TenantID, id auth.ClientID) error {
 	before, err := s.Client(ctx, tenant, id)
 	known, now := err == nil, s.cfg.Now()
+	var taken []limit.Bucket
 	switch {
 	case err != nil && auth.KindOf(err) != auth.KindNotFound:
 		return err
 	case known && now.Sub(before.Settings.DocumentAt) < documentFresh:
 		return nil
 	case !known:
-		if err := s.take(ctx, "client.document|"+string(tenant), newDocuments); err != nil {
+		taken = documentBuckets(tenant, id)
+		if err := s.takeAll(ctx, taken); err != nil {
 			return err
 		}
 	}
 	c, err := s.readDocument(ctx, id, before)
 	if err != nil {
+		s.refundAll(ctx, taken)
 		s.documents.fail(string(id), now)
 		if known && now.Sub(before.Settings.DocumentAt) < documentKept {
 			s.cfg.Log.Warn("a client's document cannot be read; the last one is taken", "client_id", string(id), "error", err)
@@ -147,6 +162,14 @@ func (s *Service) askDocument(ctx context.Context, tenant auth.TenantID, id auth
 		return noDocument(err)
 	}
 	return s.keepDocument(ctx, tenant, before, c)
+}
+
+func documentBuckets(tenant auth.TenantID, id auth.ClientID) []limit.Bucket {
+	host, _, _ := strings.Cut(strings.TrimPrefix(string(id), "https://"), "/")
+	return []limit.Bucket{
+		{Key: "client.document.host|" + string(tenant) + "|" + host, Rate: newDocumentsOfHost},
+		{Key: "client.document|" + string(tenant), Rate: newDocumentsOfAll},
+	}
 }
 
 // readDocument asks for the document and checks it. Neither an answer of our own

@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -125,4 +126,29 @@ func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
 
 		h.ok(refresh(own))
 	}, func(c *oidc.Config) { c.Rates.Family = limit.Rate{Count: 2, Per: time.Hour} })
+}
+
+// S12: who makes up addresses of documents keeps nobody else's new client out, neither at the
+// same host nor at another.
+func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		ask := func(ip, path string) error {
+			r := form(t, "client_id", p.URL+path)
+			r.Actor.IP = ip
+			_, err := h.Authenticate(t.Context(), r)
+			return err
+		}
+		path := "/" + t.Name() + "/client.json"
+		p.put(path, document(t, p.URL+path, nil))
+		for _, ip := range []string{"198.51.100.1", "198.51.100.2", "198.51.100.3"} {
+			for i := range 30 {
+				h.refused(ask(ip, fmt.Sprintf("/made-up/%s/%d", ip, i)), oidc.InvalidClient)
+			}
+			h.wantThrottled(ask(ip, "/made-up/one-more"))
+		}
+
+		h.ok(ask("192.0.2.1", path))
+		h.ok(ask("198.51.100.1", path)) // what is known is not counted
+	}, documents, out)
 }

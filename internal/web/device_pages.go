@@ -48,7 +48,7 @@ func (s *Server) deviceForm(ex *exchange, r *http.Request) error {
 	p.Bad = p.Say(ui.BadCode)
 	if e.Kind == auth.KindThrottled {
 		ex.explain(e).header(ex.Header())
-		p.Bad = p.Say(ui.TooOften)
+		p.Bad = p.Say(ui.CodeWait, p.Wait(e.RetryAfter))
 	}
 	return ex.render(statuses[e.Kind], p)
 }

@@ -80,7 +80,7 @@ func (ex *exchange) explain(err error) *Problem {
 		return p
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok && e.Kind != auth.KindInternal {
-		ex.untried = e.Code == "cross_site" || e.Code == "flow_over" // before any service was called
+		ex.untried = ex.request.Method == http.MethodPost && (e.Code == "cross_site" || e.Code == "flow_over") // before any service was called
 		return ex.explainRefusal(e)
 	}
 	if e, ok := errors.AsType[*guard.Error](err); ok {

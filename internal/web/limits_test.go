@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -28,4 +29,27 @@ func TestRepair_S4_RefusedAtTheDoorBooksNothing(t *testing.T) {
 		h.want(h.post("/api/v1/password/forgot", `{"email":"a@example.com"}`), http.StatusAccepted, "")
 	}
 	h.want(h.post("/api/v1/password/forgot", `{"email":"a@example.com"}`), http.StatusTooManyRequests, "rate_limited")
+}
+
+// N16: who has to wait is told how long, without a script, and has a way on.
+func TestRepair_N16_PageSaysWhen(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withRates(func(r *Rates) { r.Authorize = three }))
+	get := func(language string) reply {
+		return h.get("/login", "Accept: text/html", "Accept-Language: "+language)
+	}
+	for range 3 {
+		get("en")
+	}
+	for language, want := range map[string]string{"en": "You can try again in a minute.", "de": "In einer Minute können Sie es wieder versuchen."} {
+		r := get(language)
+		if r.StatusCode != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "60" {
+			t.Errorf("%d, Retry-After %q", r.StatusCode, r.Header.Get("Retry-After"))
+		}
+		for _, part := range []string{want, `href="/login" id="again"`, `id="login"`} {
+			if !strings.Contains(string(r.body), part) {
+				t.Errorf("%s: the page does not hold %q", language, part)
+			}
+		}
+	}
 }

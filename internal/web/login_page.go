@@ -95,7 +95,7 @@ func (s *Server) loginRefused(ex *exchange, r *http.Request, b oidc.Browser, ref
 		return ex.render(http.StatusBadRequest, p)
 	case e.Kind == auth.KindThrottled:
 		ex.explain(e).header(ex.Header())
-		p.Bad = p.Say(ui.TooOften)
+		p.Bad = p.Say(ui.LoginWait, p.Wait(e.RetryAfter))
 		return ex.render(http.StatusTooManyRequests, p)
 	}
 	return refusal

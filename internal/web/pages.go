@@ -96,8 +96,19 @@ func (ex *exchange) problemPage(p *Problem) ui.Problem {
 	} else if k, ok := problemKeys[p.Status]; ok {
 		page = ex.page().Problem(k)
 	}
+	if p.Status == http.StatusTooManyRequests {
+		page = ex.page().Throttled(p.retryAfter, ex.again())
+	}
 	page.Reference = p.Reference
 	return page
+}
+
+// again is where the request can be made once more by a link: a form cannot.
+func (ex *exchange) again() string {
+	if u := ex.request.URL; ex.request.Method == http.MethodGet {
+		return u.RequestURI()
+	}
+	return ""
 }
 
 // problemCodes and problemKeys say to a person what happened and what to do.

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -165,6 +166,32 @@ func (p Page) Date(t time.Time) string {
 		return t.UTC().Format("02.01.2006, 15:04 UTC")
 	}
 	return t.UTC().Format("2 Jan 2006, 15:04 UTC")
+}
+
+// Wait is how long it still takes, as the language says it after "in", rounded up so that it is
+// never too early.
+func (p Page) Wait(d time.Duration) string {
+	up := func(unit time.Duration) int { return int((max(d, 1) + unit - 1) / unit) }
+	say := func(n int, one, many Key) string {
+		if n == 1 {
+			return p.Say(one)
+		}
+		return p.Say(many, strconv.Itoa(n))
+	}
+	switch {
+	case d <= 50*time.Second:
+		return p.Say("time.seconds", strconv.Itoa(10*up(10*time.Second)))
+	case d <= 59*time.Minute:
+		return say(up(time.Minute), "time.minute", "time.minutes")
+	}
+	return say(up(time.Hour), "time.hour", "time.hours")
+}
+
+// Throttled is the page for who has to wait. again is where they can try again, or empty.
+func (p Page) Throttled(after time.Duration, again string) Problem {
+	page := p.Problem(TooOften)
+	page.Text, page.Again = p.Say(TooOften+"_text", p.Wait(after)), again
+	return page
 }
 
 // Refusal says in the language of the page what a service refused, a sentence for

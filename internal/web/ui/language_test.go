@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/password"
@@ -169,6 +170,28 @@ func TestScopesAreNotKeys(t *testing.T) {
 	for _, s := range []string{"other", "resource", "email.limit", "openid.limit", "<b>"} {
 		if got := (Page{}).asks([]string{s}, nil); len(got) != 1 || got[0].Name != s || got[0].What != "" {
 			t.Errorf("the scope %s is shown as %+v", s, got)
+		}
+	}
+}
+
+// N16: the time is said in the person's language, and never too early.
+func TestRepair_N16_WaitInWords(t *testing.T) {
+	t.Parallel()
+	for after, want := range map[time.Duration][2]string{
+		time.Millisecond:          {"10 seconds", "10 Sekunden"},
+		10 * time.Second:          {"10 seconds", "10 Sekunden"},
+		11 * time.Second:          {"20 seconds", "20 Sekunden"},
+		51 * time.Second:          {"a minute", "einer Minute"},
+		time.Minute:               {"a minute", "einer Minute"},
+		61 * time.Second:          {"2 minutes", "2 Minuten"},
+		59 * time.Minute:          {"59 minutes", "59 Minuten"},
+		59*time.Minute + 1:        {"an hour", "einer Stunde"},
+		90 * time.Minute:          {"2 hours", "2 Stunden"},
+		2*time.Hour + time.Minute: {"3 hours", "3 Stunden"},
+	} {
+		got := [2]string{Page{Lang: English}.Wait(after), Page{Lang: German}.Wait(after)}
+		if got != want {
+			t.Errorf("%v: %q, want %q", after, got, want)
 		}
 	}
 }

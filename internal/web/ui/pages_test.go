@@ -115,8 +115,9 @@ func restSamples(p Page) []sample {
 		{"home", home, []string{"account", "logout", "end-1", "others", "remove-0", "remove-1"}},
 		{"home_empty", Home{Page: p, Form: form, Account: alice, Devices: home.Devices[:1], Logout: "/logout"}, []string{"logout"}},
 		{"problem_request", wrong, []string{"reference"}},
+		{"problem_throttled", p.Throttled(90*time.Second, "/login?flow=x"), []string{"again"}},
 	}
-	for _, k := range []Key{Forbidden, NotFound, WrongMethod, TooLarge, TooOften, Unavailable, Internal, NoClient, FlowGone, FlowNoCookie} {
+	for _, k := range []Key{Forbidden, NotFound, WrongMethod, TooLarge, Unavailable, Internal, NoClient, FlowGone, FlowNoCookie} {
 		all = append(all, sample{"problem_" + strings.TrimPrefix(strings.TrimPrefix(string(k), "error."), "flow."), p.Problem(k), nil})
 	}
 	return all

@@ -141,6 +141,8 @@ const (
 	WrongMethod  Key = "error.method"
 	TooLarge     Key = "error.large"
 	TooOften     Key = "error.throttled"
+	LoginWait    Key = "login.throttled"
+	CodeWait     Key = "device.throttled"
 	Unavailable  Key = "error.unavailable"
 	Internal     Key = "error.internal"
 	BadRequest   Key = "error.request" // a client asked wrongly
@@ -211,6 +213,7 @@ type Problem struct {
 	Title     string
 	Text      string
 	Login     string // address of the sign-in page, or empty
+	Again     string // address at which to try again, or empty
 	Code      string // for the client's developer, e.g. invalid_request; empty for none
 	Detail    string // for the client's developer: what exactly
 	Reference string // for the log
