@@ -58,6 +58,11 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 			return "", err
 		}
 	}
+	if skew, err := db.ClockSkew(ctx); err != nil {
+		return "", err
+	} else if skew.Abs() > store.ClockTolerance {
+		return "", fmt.Errorf("the clock of this machine is %s ahead of the database's; tokens and sessions depend on the time", skew.Round(time.Second))
+	}
 	detail := fmt.Sprintf("%s answers in %s", db.Name(), took)
 	if db.Pooled() {
 		detail += ", through a connection pooler: statements are not prepared, and time limits are set for each transaction"

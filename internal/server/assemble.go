@@ -186,6 +186,7 @@ func (s *Server) openMail(context.Context) (err error) {
 		Jobs: []outbox.Job{
 			outbox.Sweep(s.DB, s.cfg.Audit.Retention), outbox.SweepDocuments(s.DB),
 			{Name: "keys", Every: time.Hour, Run: s.Keys.Tend},
+			{Name: "clocks", Every: time.Minute, Run: s.compareClocks},
 			{Name: "password kinds", Every: time.Hour, Run: s.learnPasswords},
 		},
 	}

@@ -21,7 +21,10 @@ func (s *Server) measure() {
 		ConstLabels: prometheus.Labels{"version": s.opts.Version, "database": s.DB.Name()},
 	})
 	build.Set(1)
-	s.Metrics.Registry.MustRegister(deliveries, build)
+	s.clockSkew = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "watchword_clock_skew_seconds", Help: "How far the clock of this machine is ahead of the database's.",
+	})
+	s.Metrics.Registry.MustRegister(deliveries, build, s.clockSkew)
 	s.delivered = func(kind auth.MessageKind, result string) {
 		deliveries.WithLabelValues(string(kind), result).Inc()
 	}

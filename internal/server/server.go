@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -81,6 +83,7 @@ type Server struct {
 
 	policy    password.Policy
 	delivered func(auth.MessageKind, string) // counts a try of the outbox
+	clockSkew prometheus.Gauge               // against the database's clock
 	closers   []func() error                 // in the order of opening
 	closing   sync.Once
 	closed    error

@@ -1,0 +1,27 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// ClockTolerance is how much the clocks of this machine and of the database may differ
+// without harm: what one node issues, another one still takes for issued.
+const ClockTolerance = 3 * time.Second
+
+// ClockSkew is how far the clock of this machine is ahead of the database's, to half a
+// round trip; negative when it is behind. SQLite has no clock of its own: zero.
+func (db *DB) ClockSkew(ctx context.Context) (skew time.Duration, err error) {
+	pg, ok := db.backend.(*postgresDB)
+	if !ok {
+		return 0, nil
+	}
+	err = pg.look(ctx, func(q querier) error {
+		asked := db.cfg.Now()
+		theirs, err := one(q, func(s scanner, t *time.Time) error { return s.Scan(at(t)) },
+			"SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
+		skew = asked.Add(db.cfg.Now().Sub(asked) / 2).Sub(theirs)
+		return err
+	})
+	return skew, db.unkeep(err)
+}
