@@ -124,7 +124,8 @@ var ResponseModes = []string{modeQuery, modeFragment, modeFormPost,
 // checkChallenge holds the rules of PKCE: S256 and nothing else, and always where it is
 // not expressly left out for confidential clients (RFC 7636 §4.4.1, RFC 9700 §2.1.1).
 func (s *Service) checkChallenge(q *asked) error {
-	challenge, method := q.form.Get("code_challenge"), q.form.Get("code_challenge_method")
+	// Some libraries leave the padding at the end of their base64url (RFC 7636 §3 has none).
+	challenge, method := strings.TrimSuffix(q.form.Get("code_challenge"), "="), q.form.Get("code_challenge_method")
 	optional := !q.client.Public() && !q.client.Strict() && (q.client.Settings.PKCEOptional || q.tenant.Settings.PKCEOptional || s.cfg.PKCEOptional)
 	switch {
 	case challenge == "" && method == "" && optional:
@@ -245,13 +246,26 @@ func checkClaims(q *asked) error {
 
 // checkHints takes what may help the person; nothing of it is refused.
 func checkHints(q *asked) error {
-	q.r.LoginHint = auth.Clip(q.form.Get("login_hint"), maxLoginHint)
+	q.r.LoginHint = loginHint(q.form.Get("login_hint"))
 	for tag := range strings.FieldsSeq(q.form.Get("ui_locales")) {
 		if len(tag) <= 35 && len(q.r.Locales) < maxLocales { // RFC 5646 §4.4.1
 			q.r.Locales = append(q.r.Locales, auth.Clip(tag, 35))
 		}
 	}
 	return nil
+}
+
+// loginHint is the hint as the client has meant it: a plus in an address that was not
+// encoded has become a space.
+func loginHint(sent string) string {
+	hint := strings.TrimSpace(auth.Clip(sent, maxLoginHint))
+	if _, err := auth.ParseEmail(hint); err != nil && strings.Contains(hint, " ") {
+		plus := strings.ReplaceAll(hint, " ", "+")
+		if _, err := auth.ParseEmail(plus); err == nil {
+			return plus
+		}
+	}
+	return hint
 }
 
 // checkHint takes an ID Token of ours for this client, however old, as the name of whom

@@ -2,6 +2,8 @@ package oidc
 
 import (
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/watchword-auth/watchword/internal/secret"
 )
@@ -34,25 +36,35 @@ func showUserCode(code string) string {
 	return code[:userLetters/2] + "-" + code[userLetters/2:]
 }
 
-// ParseUserCode reads what a person has typed: in any case, with dashes and spaces
-// wherever they like. The result is the canonical form.
+// ParseUserCode reads what a person has typed or pasted: in any case, full width too,
+// with dashes and spaces of any kind wherever they like. The result is the canonical
+// form.
 func ParseUserCode(typed string) (code string, ok bool) {
 	if len(typed) > 64 {
 		return "", false
 	}
 	out := make([]byte, 0, userLetters)
-	for i := range len(typed) {
-		c := typed[i]
-		if c == '-' || c == ' ' {
+	for _, r := range typed {
+		switch {
+		case r == minus || unicode.In(r, unicode.Pd, unicode.Zs, unicode.Cf):
 			continue
+		case 'a' <= r && r <= 'z':
+			r -= 'a' - 'A'
+		case wideA <= r && r < wideA+26:
+			r -= wideA - 'A'
+		case wideSmallA <= r && r < wideSmallA+26:
+			r -= wideSmallA - 'A'
 		}
-		if 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		if strings.IndexByte(userAlphabet, c) < 0 || len(out) == userLetters {
+		if r >= utf8.RuneSelf || strings.IndexByte(userAlphabet, byte(r)) < 0 || len(out) == userLetters {
 			return "", false
 		}
-		out = append(out, c)
+		out = append(out, byte(r))
 	}
 	return string(out), len(out) == userLetters
 }
+
+const (
+	minus      = '\u2212' // the only dash that Unicode calls a sign
+	wideA      = '\uff21'
+	wideSmallA = '\uff41'
+)

@@ -16,6 +16,9 @@ import (
 // redirect: a sealed wish, already checked.
 const relay = "request"
 
+// maxLogoutState leaves room for the rest of the address in which a wish travels.
+const maxLogoutState = 2048
+
 // wishLifetime is how long the page that asks may stay open.
 const wishLifetime = time.Hour
 
@@ -25,7 +28,7 @@ type wish struct {
 	Client   auth.ClientID `json:"client,omitempty"`
 	Subject  string        `json:"sub,omitempty"` // of the hint: as the client knows the account
 	Redirect string        `json:"redirect,omitempty"`
-	State    string        `json:"state,omitempty"`
+	State    []byte        `json:"state,omitempty"` // as bytes: JSON would write some of them six times as long
 	Until    time.Time     `json:"until"`
 }
 
@@ -36,8 +39,8 @@ func (w wish) end(step LogoutStep) LogoutStep {
 		return step
 	}
 	step.Kind, step.Location = LogoutRedirect, w.Redirect
-	if w.State != "" {
-		step.Location = Answer{RedirectURI: w.Redirect, Mode: modeQuery, Params: [][2]string{{"state", w.State}}}.Location()
+	if len(w.State) > 0 {
+		step.Location = Answer{RedirectURI: w.Redirect, Mode: modeQuery, Params: [][2]string{{"state", string(w.State)}}}.Location()
 	}
 	return step
 }
@@ -74,7 +77,10 @@ func (s *Service) wish(ctx context.Context, in LogoutInput) (wish, auth.Client, 
 	if err != nil {
 		return w, c, err
 	}
-	w.Redirect, w.State = in.Form.Get("post_logout_redirect_uri"), in.Form.Get("state")
+	w.Redirect, w.State = in.Form.Get("post_logout_redirect_uri"), []byte(in.Form.Get("state"))
+	if len(w.State) > maxLogoutState {
+		return w, c, logoutPage("state: at most 2048 bytes")
+	}
 	if w.Redirect != "" && !c.MatchPostLogoutURI(w.Redirect) {
 		return w, c, logoutPage("post_logout_redirect_uri is not registered for this client")
 	}

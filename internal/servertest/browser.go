@@ -128,9 +128,15 @@ func (b *Browser) walk(v visit) *Page {
 		res, body := b.request(v)
 		hops = append(hops, v.to)
 		next := res.Header.Get("Location")
+		if n := headSize(res); n > maxHead {
+			b.t.Errorf("%s: the head of the answer has %d bytes, too many for usual proxies", v.to.Path, n)
+		}
 		if res.StatusCode < 300 || res.StatusCode > 399 || next == "" {
 			b.Page = newPage(res, body, v.to, hops)
-			return b.Page
+			if next = b.Page.refresh(); next == "" {
+				return b.Page
+			}
+			v.actions = nil // it is no part of the form's way any more
 		}
 		if res.StatusCode == 307 || res.StatusCode == 308 {
 			b.t.Fatalf("%s: %d would send the form on to %s", v.to, res.StatusCode, next)
@@ -143,6 +149,20 @@ func (b *Browser) walk(v visit) *Page {
 	}
 	b.t.Fatalf("the browser is led in circles: %v", hops)
 	return nil
+}
+
+// maxHead is how long the head of an answer may be: nginx takes 4 KiB by default.
+const maxHead = 3584
+
+// headSize is how long the head of an answer is on the wire.
+func headSize(res *http.Response) int {
+	n := len("HTTP/1.1 200 OK\r\n\r\n")
+	for name, values := range res.Header {
+		for _, value := range values {
+			n += len(name) + len(value) + len(": \r\n")
+		}
+	}
+	return n
 }
 
 func (b *Browser) request(v visit) (*http.Response, []byte) {

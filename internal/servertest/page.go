@@ -72,6 +72,16 @@ func (p *Page) Answer(t testing.TB) url.Values {
 	return p.URL.Query()
 }
 
+// refresh is where the page leads by itself (HTML §4.2.5.3), or empty.
+func (p *Page) refresh() (to string) {
+	p.each(func(n *html.Node) {
+		if n.Data == "meta" && strings.EqualFold(attribute(n, "http-equiv"), "refresh") {
+			_, to, _ = strings.Cut(attribute(n, "content"), "url=")
+		}
+	})
+	return to
+}
+
 // Text is what a person reads, with single spaces.
 func (p *Page) Text() string {
 	var b strings.Builder

@@ -20,13 +20,23 @@ func csp(forms string) string {
 // (docs/decisions/035-form-action.md).
 func towards(addresses ...string) string {
 	sources := []string{"https:"}
+	n := 0
 	for _, a := range addresses {
-		if s := source(a); s != "" && !slices.Contains(sources, s) {
-			sources = append(sources, s)
+		s := source(a)
+		if n+len(s) > maxSources && strings.HasPrefix(s, "http:") {
+			s = "http:"
 		}
+		if s == "" || slices.Contains(sources, s) || s != "http:" && n+len(s) > maxSources {
+			continue
+		}
+		sources, n = append(sources, s), n+len(s)+1
 	}
 	return " " + strings.Join(sources, " ")
 }
+
+// maxSources is how long the sources of a policy may be together, so that the head of an
+// answer stays short. Beyond it http stands for all its hosts, and schemes are left out.
+const maxSources = 1 << 10
 
 // source is the narrowest source of a policy that holds an address.
 func source(address string) string {

@@ -212,20 +212,10 @@ func (ex *exchange) remember(st oidc.Step) {
 func (ex *exchange) answer(st oidc.Step) error {
 	a := *st.Answer
 	if !a.FormPost() {
-		return ex.toAddress(a.Location())
+		return ex.toClient(a.Location(), st.Client)
 	}
 	ex.Header()["Content-Security-Policy"] = []string{csp(towards(a.RedirectURI))}
 	return ex.render(http.StatusOK, ui.FormPost{Page: ex.page(st.Flow.Request.Locales...), Action: a.RedirectURI, Client: clientName(st.Client), Params: a.Params})
-}
-
-// toAddress sends the browser on by GET (RFC 9110 §15.4.4), whatever it sent before:
-// no password goes along (RFC 9700 §4.12).
-func (ex *exchange) toAddress(address string) error {
-	h := ex.Header()
-	h["Location"] = []string{address}
-	delete(h, "Content-Type")
-	ex.WriteHeader(http.StatusSeeOther)
-	return nil
 }
 
 // ofStep is the page of a step, with the policy that its way needs.

@@ -53,7 +53,7 @@ func (ex *exchange) leave(st oidc.LogoutStep) error {
 	}
 	switch st.Kind {
 	case oidc.LogoutRedirect:
-		return ex.toAddress(st.Location)
+		return ex.toClient(st.Location, st.Client)
 	case oidc.LogoutDone:
 		return ex.seeOther(pathLogout + "/done")
 	}

@@ -1,9 +1,12 @@
 package ui
 
 import (
+	"html/template"
 	"io"
 	"slices"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
 )
 
 // Form is what the forms of a page carry: where they go, to which flow they belong,
@@ -251,3 +254,29 @@ func (p FormPost) Render(w io.Writer) error { return render(w, "form_post.html",
 
 // Scripted reports whether the page has a script of ours.
 func (FormPost) Scripted() bool { return true }
+
+// URL is Action for the template.
+func (p FormPost) URL() template.URL { return clientURL(p.Action) }
+
+// GoOn leads to an address by itself and by a link, in the place of a redirect whose
+// head would be too long for usual proxies.
+type GoOn struct {
+	Page
+	To     string
+	Client string
+}
+
+// Render writes the page.
+func (p GoOn) Render(w io.Writer) error { return render(w, "go_on.html", p) }
+
+// URL is To for the template.
+func (p GoOn) URL() template.URL { return clientURL(p.To) }
+
+// clientURL is the address of a client for a template, which takes no private-use scheme
+// by itself. What a browser would carry out leads nowhere.
+func clientURL(address string) template.URL {
+	if auth.ActiveURI(address) {
+		return "#"
+	}
+	return template.URL(address)
+}

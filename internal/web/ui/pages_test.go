@@ -102,6 +102,7 @@ func flowSamples(p Page) []sample {
 		{"logout", LogoutConfirm{Page: p, Form: form, Client: "Acme Orders", Account: alice, Hidden: [][2]string{{"state", "xyz"}}}, both},
 		{"logout_done", LogoutDone{Page: p, Login: "/login"}, []string{"login"}},
 		{"form_post", FormPost{Page: p, Action: "https://app.ledger.example/callback", Client: "Ledger", Params: [][2]string{{"code", "wwc_abc"}, {"state", "xyz"}}}, []string{"submit"}},
+		{"go_on", GoOn{Page: p, To: "com.ledger.app:/callback?code=wwc_abc&state=xyz", Client: "Ledger"}, []string{"next"}},
 	}
 }
 

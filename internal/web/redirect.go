@@ -1,0 +1,50 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// The head of an answer stays below what usual proxies hold by default (4 KiB in nginx,
+// which answers 502 beyond it). What is not in its headers yet is added later: the
+// status line, Date, Content-Length and the like.
+const (
+	maxHead  = 3584
+	headRest = 256
+)
+
+// toAddress sends the browser on by GET (RFC 9110 §15.4.4), whatever it sent before:
+// no password goes along (RFC 9700 §4.12).
+func (ex *exchange) toAddress(address string) error { return ex.toClient(address, auth.Client{}) }
+
+// toClient is toAddress for an address that a client has chosen. One that is too long for
+// the head of an answer is led to by a page, which needs no script.
+func (ex *exchange) toClient(address string, c auth.Client) error {
+	h := ex.Header()
+	if headRest+sizeOf(h)+len(address) > maxHead {
+		ex.flowHeaders()
+		name := clientName(c)
+		if u, err := url.Parse(address); name == "" && err == nil {
+			name = u.Host
+		}
+		return ex.render(http.StatusOK, ui.GoOn{Page: ex.page(), To: address, Client: name})
+	}
+	h["Location"] = []string{address}
+	delete(h, "Content-Type")
+	ex.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// sizeOf is how long the headers are.
+func sizeOf(h http.Header) int {
+	n := 0
+	for name, values := range h {
+		for _, v := range values {
+			n += len(name) + len(v) + 4
+		}
+	}
+	return n
+}
