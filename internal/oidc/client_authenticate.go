@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -137,9 +138,14 @@ func (s *Service) failed(ctx context.Context, r Request, id auth.ClientID, cause
 		}
 	}
 	actor := r.Actor
-	actor.Client = id
-	err := s.cfg.DB.RecordLater(ctx, r.Tenant, auth.Event{Kind: auth.EventClientRefused, Outcome: auth.Failure, Actor: actor,
-		Detail: map[string]string{"reason": e.Err.Error()}})
+	if !strings.HasPrefix(string(id), SecretPrefix) {
+		actor.Client = id
+	}
+	detail := map[string]string{"reason": e.Err.Error()}
+	if claimed := claimedClient(r, id); claimed != "" {
+		detail["client_id"] = claimed
+	}
+	err := s.cfg.DB.RecordLater(ctx, r.Tenant, auth.Event{Kind: auth.EventClientRefused, Outcome: auth.Failure, Actor: actor, Detail: detail})
 	if err != nil {
 		return fmt.Errorf("record refused client: %w", err)
 	}

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"encoding/base64"
 	"strings"
 
@@ -70,6 +71,23 @@ func readAssertion(assertion, kind string) (credentials, error) {
 		return credentials{}, notProved("the assertion is not a JWT of ours to judge")
 	}
 	return credentials{method: auth.AuthPrivateKeyJWT, id: id, assertion: assertion}, nil
+}
+
+// claimedClient is the client that a refused request says it is, as text to be shown:
+// the one that was read, or what the header, the form or the assertion names.
+func claimedClient(r Request, id auth.ClientID) string {
+	claimed := cmp.Or(string(id), r.Form.Get("client_id"))
+	if claimed == "" && len(r.Authorization) == 1 {
+		claimed, _, _ = ParseBasic(r.Authorization[0])
+	}
+	if claimed == "" {
+		subject, _ := claimedSubject(r.Form.Get("client_assertion"))
+		claimed = string(subject)
+	}
+	if strings.HasPrefix(claimed, SecretPrefix) {
+		return "(a client secret)" // in the wrong field
+	}
+	return auth.Clip(claimed, auth.MaxClientID)
 }
 
 // readBasic reads the Authorization header, if there is one.

@@ -1,9 +1,11 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -14,90 +16,144 @@ import (
 // How long what is published at a jwks_uri is good for.
 const (
 	keySetFresh = 5 * time.Minute // it is not asked again for this long
-	keySetAgain = time.Minute     // nor for this long after a failure or for a kid that it does not have
+	keySetAgain = time.Minute     // nor for this long after a failure
 	keySetKept  = 24 * time.Hour  // while the address does not answer, the last keys are taken for this long
-	keySetMost  = 1024            // addresses remembered
+	keySetMost  = 1024            // clients remembered
+	keySetWait  = time.Second     // for newer keys, by who could do with those at hand
+	// A kid that is not known is a reason to ask at once, five times and then once a minute.
+	unknownEvery = time.Minute
+	unknownBurst = 5
 )
 
 // clientKeys are the public keys with which a client signs its assertions and
 // request objects: those that are registered, or those at its jwks_uri. The kid is
-// the one that the signature names, or empty; a kid that is not known yet is a
-// reason to ask the address again, at most once a minute. Whether a key fits the
-// signature is for the caller to see: see fits.
+// the one that the signature names, or empty. Whether a key fits the signature is for
+// the caller to see: see fits.
 func (s *Service) clientKeys(ctx context.Context, c auth.Client, kid string) ([]clientKey, error) {
 	if c.Settings.JWKSURI == "" {
 		return ParseClientKeys(c.Settings.JWKS)
 	}
-	return s.keySets.get(ctx, c.Settings.JWKSURI, kid)
+	return s.keySets.get(ctx, keySource{c.ID, c.Settings.JWKSURI}, kid)
 }
 
-// keySets remembers what was found at addresses of keys. It is bounded, and an address
-// is asked by one request at a time; the others wait for its answer.
+// keySource is where a client publishes its keys. Clients that name one address do not
+// share what is remembered: none can use up what another may ask.
+type keySource struct {
+	client auth.ClientID
+	uri    string
+}
+
+// keySets remembers what was found at the addresses of clients' keys. It is bounded. An
+// address is asked for a client once at a time, and only those who have no key to do
+// with wait for the answer.
 type keySets struct {
 	fetch func(ctx context.Context, from string) ([]byte, error)
 	now   func() time.Time
 
-	mu    sync.Mutex // owns known and the when of each
-	known map[string]*keySet
+	mu    sync.Mutex // owns known and the used of each
+	known map[keySource]*keySet
 }
 
 type keySet struct {
 	used time.Time // when it was last looked for
 
-	mu    sync.Mutex // owns the rest, and is held while the address is asked
-	keys  []clientKey
-	good  time.Time // when the keys were found
-	tried time.Time // when the address was last asked
-	err   error     // why the last try failed
+	mu      sync.Mutex // owns the rest; never held while the address is asked
+	keys    []clientKey
+	good    time.Time     // when the keys were found
+	tried   time.Time     // when the address was last asked
+	err     error         // why the last try failed
+	unknown time.Time     // until then, the tries for unknown kids are used
+	asking  chan struct{} // closed when the try that goes on is over; nil when none does
 }
 
-func (ks *keySets) get(ctx context.Context, from, kid string) ([]clientKey, error) {
+func (ks *keySets) get(ctx context.Context, from keySource, kid string) ([]clientKey, error) {
 	e := ks.entry(from)
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	now := ks.now()
-	if e.due(now, kid) {
-		e.ask(ctx, ks.fetch, from, now)
+	asks := e.asking == nil && e.due(now, kid)
+	if asks {
+		e.tried, e.asking = now, make(chan struct{})
+		// The answer is for everybody, so it does not hang on one request; the client for it
+		// has a time-out of its own.
+		go e.ask(context.WithoutCancel(ctx), ks.fetch, from.uri, now)
 	}
-	if e.keys == nil || now.Sub(e.good) > keySetKept {
-		return nil, fmt.Errorf("no keys at jwks_uri: %w", e.err)
+	asking, serves := e.asking, e.usable(now) && e.has(kid)
+	e.mu.Unlock()
+	if asking != nil && (asks || !serves) {
+		await(ctx, asking, serves)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.usable(now) {
+		return nil, fmt.Errorf("no keys at jwks_uri: %w", cmp.Or(e.err, ctx.Err()))
 	}
 	return e.keys, nil
 }
 
-// due reports whether the address is to be asked again.
+// await waits for the answer, or only for a moment where there are keys already.
+func await(ctx context.Context, answer <-chan struct{}, serves bool) {
+	if serves {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, keySetWait)
+		defer cancel()
+	}
+	select {
+	case <-answer:
+	case <-ctx.Done():
+	}
+}
+
+// due reports whether the address is to be asked, and takes one of the tries for an
+// unknown kid if that is the reason.
 func (e *keySet) due(now time.Time, kid string) bool {
-	if !e.tried.IsZero() && now.Sub(e.tried) < keySetAgain {
+	if !e.usable(now) || now.Sub(e.good) >= keySetFresh {
+		return e.tried.IsZero() || now.Sub(e.tried) >= keySetAgain
+	}
+	if e.has(kid) {
 		return false
 	}
-	stale := e.keys == nil || now.Sub(e.good) >= keySetFresh
-	return stale || kid != "" && !slices.ContainsFunc(e.keys, func(k clientKey) bool { return k.KeyID == kid })
+	from := now
+	if e.unknown.After(now) {
+		from = e.unknown
+	}
+	if from.Sub(now) > (unknownBurst-1)*unknownEvery {
+		return false
+	}
+	e.unknown = from.Add(unknownEvery)
+	return true
+}
+
+func (e *keySet) usable(now time.Time) bool { return e.keys != nil && now.Sub(e.good) <= keySetKept }
+
+func (e *keySet) has(kid string) bool {
+	return kid == "" || slices.ContainsFunc(e.keys, func(k clientKey) bool { return k.KeyID == kid })
 }
 
 // ask keeps the former keys when nothing better is to be had.
 func (e *keySet) ask(ctx context.Context, fetch func(context.Context, string) ([]byte, error), from string, now time.Time) {
-	// The answer is for everybody who waits, so it does not hang on one request; the
-	// client for it has a time-out of its own.
-	body, err := fetch(context.WithoutCancel(ctx), from)
+	body, err := fetch(ctx, from)
 	var keys []clientKey
 	if err == nil {
 		keys, err = ParseClientKeys(body)
 	}
-	e.tried, e.err = now, err
-	if err == nil {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.err = err; err == nil {
 		e.keys, e.good = keys, now
 	}
+	close(e.asking)
+	e.asking = nil
 }
 
-// entry finds the memory of an address. When there is no room, the one that was not
-// looked for the longest makes some.
-func (ks *keySets) entry(from string) *keySet {
+// entry finds the memory of a client's address. When there is no room, the one that was
+// not looked for the longest makes some.
+func (ks *keySets) entry(from keySource) *keySet {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	e := ks.known[from]
 	if e == nil {
 		if len(ks.known) >= keySetMost {
-			ks.forget()
+			ks.dropOldest()
 		}
 		e = &keySet{}
 		ks.known[from] = e
@@ -106,14 +162,21 @@ func (ks *keySets) entry(from string) *keySet {
 	return e
 }
 
-func (ks *keySets) forget() {
-	var oldest string
+func (ks *keySets) dropOldest() {
+	var oldest keySource
 	for from, e := range ks.known {
-		if oldest == "" || e.used.Before(ks.known[oldest].used) {
+		if oldest == (keySource{}) || e.used.Before(ks.known[oldest].used) {
 			oldest = from
 		}
 	}
 	delete(ks.known, oldest)
+}
+
+// forget drops what is remembered of a client that has changed.
+func (ks *keySets) forget(id auth.ClientID) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	maps.DeleteFunc(ks.known, func(from keySource, _ *keySet) bool { return from.client == id })
 }
 
 // published reads a document that a client publishes.

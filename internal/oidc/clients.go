@@ -283,6 +283,7 @@ func (s *Service) change(ctx context.Context, tenant auth.TenantID, id auth.Clie
 	if err != nil {
 		return auth.Client{}, fmt.Errorf("change client: %w", err)
 	}
+	s.keySets.forget(id)
 	return c, nil
 }
 

@@ -112,7 +112,7 @@ func New(cfg Config) *Service {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{cfg: cfg}
-	s.keySets = keySets{fetch: s.published, now: cfg.Now, known: map[string]*keySet{}}
+	s.keySets = keySets{fetch: s.published, now: cfg.Now, known: map[keySource]*keySet{}}
 	s.documents = documents{failed: map[string]time.Time{}}
 	return s
 }

@@ -18,13 +18,20 @@ type publisher struct {
 	mu    sync.Mutex
 	pages map[string]string // by path; what is not there is 404
 	asked map[string]int
+	hangs map[string]func() // what to wait for before the answer
 }
 
 // publish starts one and returns what lets a house ask it, though it is not on the
 // public network.
 func publish(t testing.TB) (*publisher, func(*oidc.Config)) {
-	p := &publisher{pages: map[string]string{}, asked: map[string]int{}}
+	p := &publisher{pages: map[string]string{}, asked: map[string]int{}, hangs: map[string]func(){}}
 	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		wait := p.hangs[r.URL.Path]
+		p.mu.Unlock()
+		if wait != nil {
+			wait()
+		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.asked[r.URL.Path]++
@@ -56,6 +63,18 @@ func (p *publisher) put(path, page string) {
 	if p.pages[path] = page; page == "" {
 		delete(p.pages, path)
 	}
+}
+
+// hang lets a page hang until it is released, and tells when somebody has asked for it.
+func (p *publisher) hang(path string) (asked <-chan struct{}, release func()) {
+	began, done := make(chan struct{}, 100), make(chan struct{})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hangs[path] = func() {
+		began <- struct{}{}
+		<-done
+	}
+	return began, sync.OnceFunc(func() { close(done) })
 }
 
 func (p *publisher) times(path string) int {
