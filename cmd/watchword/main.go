@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -59,7 +60,11 @@ type commands struct {
 	Key         keyCmd         `cmd:"" group:"manage" help:"Signing keys: list, rotate, reseal under a new master key."`
 	Audit       auditCmd       `cmd:"" group:"manage" help:"The audit log: who did what."`
 	Perform     performCmd     `cmd:"" group:"look" help:"Act as an OAuth client, against any server."`
+	Completion  completionCmd  `cmd:"" group:"look" help:"Print the script that completes commands in bash, zsh or fish."`
+	Man         manCmd         `cmd:"" group:"look" help:"Print the manual page: watchword man | man -l -"`
 	Version     versionCmd     `cmd:"" group:"look" help:"Print what this binary was built from."`
+
+	VersionFlag kong.VersionFlag `name:"version" help:"Print what this binary was built from."`
 }
 
 // Common are the flags of every command.
@@ -81,17 +86,11 @@ func run(ctx context.Context, args []string, w world) int {
 		args = []string{"--help"}
 	}
 	exited := -1
-	parser := kong.Must(&c,
-		kong.Name("watchword"),
-		kong.Description("Authentication for APIs.\n\nStart with: watchword dev"),
-		kong.UsageOnError(),
-		kong.Writers(w.Out, w.Err),
-		kong.Exit(func(code int) { exited = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.ExplicitGroups([]kong.Group{
-			{Key: "serve", Title: "Serving"}, {Key: "manage", Title: "Managing, also beside a running server"}, {Key: "look", Title: "Looking"},
-		}),
-	)
+	parser := newParser(&c, w, func(code int) { exited = code })
+	if args[0] == completeWord {
+		complete(w.Out, parser.Model, args[1:])
+		return 0
+	}
 	cmd, err := parser.Parse(args)
 	if exited >= 0 {
 		return exited
@@ -101,11 +100,43 @@ func run(ctx context.Context, args []string, w world) int {
 		return 2
 	}
 	e := &env{ctx: ctx, world: w, common: c.Common}
-	if err := cmd.Run(e); err != nil {
+	if err := cmd.Run(e, parser.Model); err != nil {
 		report(w.Err, err)
 		return 1
 	}
 	return 0
+}
+
+func newParser(c *commands, w world, exit func(int)) *kong.Kong {
+	return kong.Must(c,
+		kong.Name("watchword"),
+		kong.Description("Authentication for APIs.\n\nStart with: watchword dev"),
+		kong.UsageOnError(),
+		kong.Writers(w.Out, w.Err),
+		kong.Exit(exit),
+		kong.Vars{"version": "watchword " + version()},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Help(help),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "serve", Title: "Serving"}, {Key: "manage", Title: "Managing, also beside a running server"}, {Key: "look", Title: "Looking"},
+		}),
+	)
+}
+
+// help leaves the flags of every command out of the help of one: they are shown once,
+// by watchword --help.
+func help(options kong.HelpOptions, ctx *kong.Context) error {
+	if !slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Command != nil }) {
+		return kong.DefaultHelpPrinter(options, ctx)
+	}
+	for _, f := range ctx.Model.Flags {
+		f.Hidden = f != ctx.Model.HelpFlag
+	}
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(ctx.Stdout, "\nFlags of every command, such as --config, --data and --json: watchword --help")
+	return err
 }
 
 // report prints an error for people: every problem of a configuration on lines of
