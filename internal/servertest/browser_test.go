@@ -23,7 +23,7 @@ func TestBrowser(t *testing.T) {
 	if p.Value("token") != link.Query().Get("token") || !p.Has("submit") || p.Fields(t, "submit").Get("token") == "" {
 		t.Errorf("the form was not understood: %s", p.Body)
 	}
-	done := b.Press("submit").Want(t, 200).At(t, "/verify-email/done")
+	done := b.Press("submit", "password", servertest.Password).Want(t, 200).At(t, "/verify-email/done")
 	if len(done.Hops) != 2 || !strings.Contains(done.Text(), "confirmed") {
 		t.Errorf("through %v to %q", done.Hops, done.Text())
 	}
