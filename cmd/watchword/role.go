@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -70,11 +71,24 @@ type roleDelete struct {
 	ofTenant
 	Name string `arg:"" help:"The role's name."`
 	Yes  bool   `required:"" help:"Really delete."`
+	force
+}
+
+// force is a flag of commands that may take the last administrator of a tenant.
+type force struct {
+	Force bool `help:"Do it although nobody could administer the tenant any more."`
+}
+
+func (f force) allowed() []auth.Override {
+	if f.Force {
+		return []auth.Override{auth.AllowNoAdministrator}
+	}
+	return nil
 }
 
 func (c roleDelete) Run(e *env) error {
 	return e.openTenant(c.id(), func(s *server.Server) error {
-		if err := s.Access.DeleteRole(e.ctx, c.id(), c.Name, e.operator()); err != nil {
+		if err := s.Access.DeleteRole(e.ctx, c.id(), c.Name, e.operator(), c.allowed()...); err != nil {
 			return err
 		}
 		return e.print(map[string]string{"name": c.Name, "status": "deleted"}, "Deleted role %s.", c.Name)
@@ -96,6 +110,15 @@ func (c rolePermission) Run(e *env) error {
 	})
 }
 
+// warnRights says when tokens of accounts with the role have half of what fits.
+func warnRights(e *env, s *server.Server, tenant auth.TenantID, role string) error {
+	size, err := s.Access.RightsSize(e.ctx, tenant, role)
+	if err == nil && size > auth.MaxRights/2 {
+		fmt.Fprintf(e.Err, "Warning: the names of roles and permissions of an account with this role take %d bytes in its tokens; at most %d fit.\n", size, auth.MaxRights)
+	}
+	return err
+}
+
 type ofRole struct {
 	ofTenant
 	Role       string `arg:"" help:"The role's name."`
@@ -109,15 +132,21 @@ func (c roleAllow) Run(e *env) error {
 		if err := s.Access.Allow(e.ctx, c.id(), c.Role, c.Permission, e.operator()); err != nil {
 			return err
 		}
+		if err := warnRights(e, s, c.id(), c.Role); err != nil {
+			return err
+		}
 		return e.print(map[string]string{"role": c.Role, "permission": c.Permission}, "%s may now %s; tokens say so after their next refresh.", c.Role, c.Permission)
 	})
 }
 
-type roleDisallow struct{ ofRole }
+type roleDisallow struct {
+	ofRole
+	force
+}
 
 func (c roleDisallow) Run(e *env) error {
 	return e.openTenant(c.id(), func(s *server.Server) error {
-		if err := s.Access.Disallow(e.ctx, c.id(), c.Role, c.Permission, e.operator()); err != nil {
+		if err := s.Access.Disallow(e.ctx, c.id(), c.Role, c.Permission, e.operator(), c.allowed()...); err != nil {
 			return err
 		}
 		return e.print(map[string]string{"role": c.Role, "permission": c.Permission}, "%s may no longer %s; tokens say so after their next refresh.", c.Role, c.Permission)
@@ -147,15 +176,21 @@ func (c roleAssign) Run(e *env) error {
 		if err := s.Access.Assign(e.ctx, c.id(), id, c.Role, e.operator()); err != nil {
 			return err
 		}
+		if err := warnRights(e, s, c.id(), c.Role); err != nil {
+			return err
+		}
 		return e.print(map[string]any{"id": id, "role": c.Role}, "%s now has the role %s; tokens say so after their next refresh.", c.Email, c.Role)
 	})
 }
 
-type roleUnassign struct{ ofAssignment }
+type roleUnassign struct {
+	ofAssignment
+	force
+}
 
 func (c roleUnassign) Run(e *env) error {
 	return c.with(e, func(s *server.Server, id auth.AccountID) error {
-		if err := s.Access.Unassign(e.ctx, c.id(), id, c.Role, e.operator()); err != nil {
+		if err := s.Access.Unassign(e.ctx, c.id(), id, c.Role, e.operator(), c.allowed()...); err != nil {
 			return err
 		}
 		return e.print(map[string]any{"id": id, "role": c.Role}, "%s no longer has the role %s; tokens say so after their next refresh.", c.Email, c.Role)

@@ -139,11 +139,14 @@ func (c userShow) Run(e *env) error {
 	})
 }
 
-type userDisable struct{ ofUser }
+type userDisable struct {
+	ofUser
+	force
+}
 
 func (c userDisable) Run(e *env) error {
 	return c.with(e, func(s *server.Server, a auth.Account) error {
-		if err := s.Accounts.Disable(e.ctx, c.id(), a.ID, e.operator()); err != nil {
+		if err := s.Accounts.Disable(e.ctx, c.id(), a.ID, e.operator(), c.allowed()...); err != nil {
 			return err
 		}
 		return e.print(map[string]any{"id": a.ID, "status": "disabled"}, "Disabled %s; every session and token has ended.", a.Email)
@@ -194,11 +197,12 @@ func (c userPassword) Run(e *env) error {
 type userDelete struct {
 	ofUser
 	Yes bool `required:"" help:"Really delete."`
+	force
 }
 
 func (c userDelete) Run(e *env) error {
 	return c.with(e, func(s *server.Server, a auth.Account) error {
-		if err := s.Accounts.Remove(e.ctx, c.id(), a.ID, e.operator()); err != nil {
+		if err := s.Accounts.Remove(e.ctx, c.id(), a.ID, e.operator(), c.allowed()...); err != nil {
 			return err
 		}
 		return e.print(map[string]any{"id": a.ID, "status": "deleted"}, "Deleted %s.", a.Email)

@@ -2,8 +2,8 @@
 // the accounts that have them.
 //
 // A permission is a right that an API asks for; a role is a named set of them.
-// Both stand in an account's access token and change with its next refresh. The
-// room only keeps them; what a permission allows is decided where it is asked
+// What of both stands in an access token is decided by auth.Grant.Carry, and changes
+// with the next refresh; the administration API asks the database. The room only keeps them; what a permission allows is decided where it is asked
 // for. Every change leaves an audit line in its own transaction; a change that
 // changes nothing leaves none.
 package access
@@ -51,12 +51,12 @@ func (s *Service) CreateRole(ctx context.Context, tenant auth.TenantID, name, de
 }
 
 // DeleteRole takes the role from everybody who has it and forgets it. The built-in
-// role of administrators stays. Refusals: role_unknown, role_built_in.
-func (s *Service) DeleteRole(ctx context.Context, tenant auth.TenantID, name string, actor auth.Actor) error {
+// role of administrators stays. Refusals: role_unknown, role_built_in, last_administrator.
+func (s *Service) DeleteRole(ctx context.Context, tenant auth.TenantID, name string, actor auth.Actor, allowed ...auth.Override) error {
 	if name == auth.AdminRole {
 		return auth.Refuse(auth.KindConflict, "role_built_in", "the role of administrators cannot be deleted")
 	}
-	return s.write(ctx, tenant, "delete role", func(tx *store.Tx) error {
+	return s.take(ctx, tenant, "delete role", allowed, func(tx *store.Tx) error {
 		r, err := role(tx, name)
 		if err != nil {
 			return err
@@ -82,9 +82,9 @@ func (s *Service) Roles(ctx context.Context, tenant auth.TenantID) ([]auth.Role,
 }
 
 // PutPermission names a permission, or gives it another description. Refusals:
-// permission_invalid, name_….
+// permission_invalid, permission_reserved, name_….
 func (s *Service) PutPermission(ctx context.Context, tenant auth.TenantID, name, description string, actor auth.Actor) (auth.Permission, error) {
-	name, err := auth.ParsePermission(name)
+	name, err := parsePermission(name)
 	if err != nil {
 		return auth.Permission{}, err
 	}
@@ -116,10 +116,13 @@ func (s *Service) Permissions(ctx context.Context, tenant auth.TenantID) ([]auth
 }
 
 // Allow adds a permission to a role; a permission that is not known yet becomes
-// known. Refusals: permission_invalid, role_unknown.
+// known. Refusals: permission_invalid, permission_reserved, role_unknown, rights_too_long.
 func (s *Service) Allow(ctx context.Context, tenant auth.TenantID, roleName, permission string, actor auth.Actor) error {
-	permission, err := auth.ParsePermission(permission)
+	permission, err := parsePermission(permission)
 	if err != nil {
+		return err
+	}
+	if err := s.fits(ctx, tenant, roleName, permission); err != nil {
 		return err
 	}
 	return s.write(ctx, tenant, "allow", func(tx *store.Tx) error {
@@ -151,9 +154,9 @@ func makeKnown(tx *store.Tx, permission string) error {
 	return tx.PutPermission(auth.Permission{Name: permission, CreatedAt: tx.Now})
 }
 
-// Disallow takes a permission from a role. Refusals: role_unknown.
-func (s *Service) Disallow(ctx context.Context, tenant auth.TenantID, roleName, permission string, actor auth.Actor) error {
-	return s.write(ctx, tenant, "disallow", func(tx *store.Tx) error {
+// Disallow takes a permission from a role. Refusals: role_unknown, last_administrator.
+func (s *Service) Disallow(ctx context.Context, tenant auth.TenantID, roleName, permission string, actor auth.Actor, allowed ...auth.Override) error {
+	return s.take(ctx, tenant, "disallow", allowed, func(tx *store.Tx) error {
 		r, err := role(tx, roleName)
 		if err != nil {
 			return err
@@ -170,6 +173,25 @@ func (s *Service) write(ctx context.Context, tenant auth.TenantID, doing string,
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
+}
+
+// take is write for what may take the last administrator.
+func (s *Service) take(ctx context.Context, tenant auth.TenantID, doing string, allowed []auth.Override, fn func(*store.Tx) error) error {
+	return s.write(ctx, tenant, doing, func(tx *store.Tx) error {
+		last, err := tx.TakesAdministrators(func() error { return fn(tx) })
+		if err != nil {
+			return err
+		}
+		return auth.KeepAdministrator(last, allowed)
+	})
+}
+
+// parsePermission takes no name of our own API but the one there is.
+func parsePermission(name string) (string, error) {
+	if auth.Reserved(name) && name != auth.AdminPermission {
+		return "", auth.Invalid("permission_reserved", "permission", "permission: a name that does not begin with watchword:")
+	}
+	return auth.ParsePermission(name)
 }
 
 func role(tx *store.Tx, name string) (auth.Role, error) {

@@ -10,20 +10,32 @@ import (
 )
 
 // Assign gives a role to an account. Refusals: role_unknown, not_found for the
-// account, which an account of another tenant is, and email_not_verified for one with a
-// password whose address nobody has proved.
+// account, which an account of another tenant is, email_not_verified for one with a
+// password whose address nobody has proved, and rights_too_long.
 func (s *Service) Assign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor) error {
 	return s.write(ctx, tenant, "assign role", func(tx *store.Tx) error {
 		if err := owned(tx, account); err != nil {
 			return err
 		}
-		return assign(tx, account, roleName, tx.Assign, auth.Event{Kind: auth.EventRoleAssigned, Actor: actor})
+		before, err := rightsSize(tx, account)
+		if err != nil {
+			return err
+		}
+		if err := assign(tx, account, roleName, tx.Assign, auth.Event{Kind: auth.EventRoleAssigned, Actor: actor}); err != nil {
+			return err
+		}
+		after, err := rightsSize(tx, account)
+		if err == nil && after > before && after > auth.MaxRights {
+			err = tooLong(after)
+		}
+		return err
 	})
 }
 
-// Unassign takes a role from an account. Refusals as of Assign.
-func (s *Service) Unassign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor) error {
-	return s.write(ctx, tenant, "unassign role", func(tx *store.Tx) error {
+// Unassign takes a role from an account. Refusals: role_unknown, not_found,
+// last_administrator.
+func (s *Service) Unassign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor, allowed ...auth.Override) error {
+	return s.take(ctx, tenant, "unassign role", allowed, func(tx *store.Tx) error {
 		return assign(tx, account, roleName, tx.Unassign, auth.Event{Kind: auth.EventRoleUnassigned, Actor: actor})
 	})
 }

@@ -99,22 +99,23 @@ func (s *Service) mailProof(tx *store.Tx, a auth.Account, kind auth.MessageKind,
 
 // Delete removes the account of somebody who knows its password, with everything
 // that hangs on it: credentials, sessions, refresh tokens, links, roles. A notice
-// is mailed; audit lines stay. Refusals: wrong_password, rate_limited, not_found.
+// is mailed; audit lines stay. Refusals: wrong_password, rate_limited, not_found,
+// last_administrator.
 func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, actor auth.Actor) error {
 	p, err := s.prove(ctx, tenant, id, current, auth.Event{Kind: auth.EventAccountDeleted, Actor: actor})
 	if err != nil {
 		return err
 	}
-	return s.remove(ctx, tenant, id, actor, p.still)
+	return s.remove(ctx, tenant, id, actor, nil, p.still)
 }
 
 // Remove is Delete on an operator's word.
-func (s *Service) Remove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
-	return s.remove(ctx, tenant, id, actor, func(tx *store.Tx) (auth.Account, error) { return tx.Account(id) })
+func (s *Service) Remove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, allowed ...auth.Override) error {
+	return s.remove(ctx, tenant, id, actor, allowed, func(tx *store.Tx) (auth.Account, error) { return tx.Account(id) })
 }
 
-func (s *Service) remove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, read func(*store.Tx) (auth.Account, error)) error {
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+func (s *Service) remove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, allowed []auth.Override, read func(*store.Tx) (auth.Account, error)) error {
+	err := s.take(ctx, tenant, allowed, func(tx *store.Tx) error {
 		a, err := read(tx)
 		if err != nil {
 			return err

@@ -70,18 +70,29 @@ func endedBy(id auth.AccountID, actor auth.Actor) string {
 
 // Disable shuts the account: nothing is issued to it any more, every session,
 // refresh token and link dies at once. Its data stays. Disabling it again changes
-// nothing.
-func (s *Service) Disable(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
-	return s.toggle(ctx, tenant, id, actor, true)
+// nothing. Refusals: not_found, last_administrator.
+func (s *Service) Disable(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, allowed ...auth.Override) error {
+	return s.toggle(ctx, tenant, id, actor, true, allowed)
 }
 
 // Enable opens a disabled account again; what was ended stays ended.
 func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
-	return s.toggle(ctx, tenant, id, actor, false)
+	return s.toggle(ctx, tenant, id, actor, false, nil)
 }
 
-func (s *Service) toggle(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, disable bool) error {
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+// take is a write that may take the last administrator of the tenant.
+func (s *Service) take(ctx context.Context, tenant auth.TenantID, allowed []auth.Override, fn func(*store.Tx) error) error {
+	return s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		last, err := tx.TakesAdministrators(func() error { return fn(tx) })
+		if err != nil {
+			return err
+		}
+		return auth.KeepAdministrator(last, allowed)
+	})
+}
+
+func (s *Service) toggle(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, disable bool, allowed []auth.Override) error {
+	err := s.take(ctx, tenant, allowed, func(tx *store.Tx) error {
 		a, err := tx.Account(id)
 		if err != nil || a.Disabled() == disable {
 			return err

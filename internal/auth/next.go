@@ -58,6 +58,9 @@ type Present struct {
 	Account Account
 	Subject string  // how the client knows the account
 	Consent Consent // what the account has allowed the client; zero for nothing
+	// Withheld are those scopes of the request that the account cannot give: permissions
+	// that it does not have.
+	Withheld Scope
 }
 
 // Situation is everything on which the next step of a flow depends.
@@ -130,6 +133,8 @@ func (n Situation) interact() Step {
 		return Step{Kind: StepLogin, Session: p.Session.ID}
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
+	case len(n.Flow.Request.Scope) > 0 && len(n.Flow.Request.Of(p).Scope) == 0:
+		return refused("access_denied", "the person has nothing of that scope to give")
 	case n.asks(p):
 		return Step{Kind: StepConsent, Session: p.Session.ID}
 	}
@@ -247,7 +252,7 @@ func (n Situation) stale(p Present) bool {
 // (RFC 6749 §10.2, RFC 8252 §8.6). The operator's own are asked about in that case alone,
 // and not when the person has just signed in for it: that is interaction enough.
 func (n Situation) asks(p Present) bool {
-	r, here := n.Flow.Request, n.Flow.Session == p.Session.ID
+	r, here := n.Flow.Request.Of(p), n.Flow.Session == p.Session.ID
 	switch {
 	case n.Flow.Allowed != nil && here:
 		return false

@@ -8,16 +8,23 @@ import (
 
 // Grant is what a person or a program was allowed, from which tokens are made.
 type Grant struct {
-	Account     AccountID // empty when a client acts for itself
-	Client      ClientID
-	Session     SessionID
-	Scope       Scope
-	Audience    []string // empty: the issuer
+	Account  AccountID // empty when a client acts for itself
+	Client   ClientID
+	Session  SessionID
+	Scope    Scope
+	Audience []string // empty: the client's default
+	// Narrow is the part of the audience for which the access token is (RFC 8707 §2.2);
+	// empty for all of it.
+	Narrow      []string
 	Roles       []string
 	Permissions []string
-	AuthAt      time.Time
-	ACR         string
-	AMR         []string
+	Omitted     int // how many roles and permissions were left out for want of room
+	// Within bounds roles and permissions by those of the token that was exchanged; nil for
+	// a token that comes of no other.
+	Within *Rights
+	AuthAt time.Time
+	ACR    string
+	AMR    []string
 	// JKT is the thumbprint of the key to which the tokens are bound (RFC 9449 §6.1).
 	JKT string
 	// Subject is the "sub" when it is not the account's or client's id (OpenID Connect
@@ -47,7 +54,7 @@ type Family struct {
 	Client     ClientID
 	Session    SessionID
 	Scope      Scope
-	Audience   []string // empty: the issuer
+	Audience   []string // empty: the client's default
 	JKT        string   // the key to which it is bound (RFC 9449 §5); empty for none
 	Generation int64    // how often it was rotated
 	Digest     string   // of the newest token
@@ -119,7 +126,7 @@ func (s Scope) Within(o Scope) bool {
 	return !slices.ContainsFunc(s, func(t string) bool { return !o.Has(t) })
 }
 
-// DefaultScope is what first-party tokens carry.
+// DefaultScope is what a client may ask of people that was registered without scopes.
 var DefaultScope = Scope{"openid", "profile", "email", "offline_access"}
 
 // maxScopeTokens bounds the search for repeats.

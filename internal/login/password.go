@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -14,7 +15,8 @@ import (
 // Password signs in with e-mail address and password, and raises an old hash on
 // the way. Refusals: invalid_credentials; email_not_verified, only after the right
 // password; rate_limited before any hashing; password_too_long or password_invalid
-// for what can be nobody's password; unavailable when too much is being hashed.
+// for what can be nobody's password; unavailable when too much is being hashed; after the
+// right password invalid_target for a resource that the first-party client may not ask for.
 func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request) (Result, error) {
 	d := direct{s: s, request: r}
 	a := &attempt{
@@ -51,10 +53,27 @@ func (d *direct) begin(tx *store.Tx, a auth.Account) (auth.Session, error) {
 	d.result.Cookie, d.result.Session = cookie, v
 	if !d.request.Cookie {
 		d.draft, err = d.s.cfg.Tokens.Start(tx, auth.Grant{
-			Account: a.ID, Client: auth.FirstParty, Session: v.ID, Scope: auth.DefaultScope, AuthAt: v.AuthAt, ACR: acr, AMR: amr,
+			Account: a.ID, Client: auth.FirstParty, Session: v.ID, Scope: d.request.scope(), Audience: d.request.audience(),
+			AuthAt: v.AuthAt, ACR: acr, AMR: amr,
 		})
 	}
 	return v, err
+}
+
+// scope is what is asked for. The scope that every client may have is no narrower one
+// than none: it opens our own API too.
+func (r Request) scope() auth.Scope {
+	if r.Scope == nil || slices.Equal(r.Scope, auth.DefaultScope) {
+		return auth.LoginScope
+	}
+	return r.Scope
+}
+
+func (r Request) audience() []string {
+	if r.Resource == "" {
+		return nil
+	}
+	return []string{r.Resource}
 }
 
 // finish signs, after the commit.

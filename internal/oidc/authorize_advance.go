@@ -94,8 +94,11 @@ func (s *Service) present(tx *store.Tx, flow auth.Flow, c auth.Client, id auth.S
 	if p.Account, err = tx.Account(p.Session.Account); err != nil {
 		return p, err
 	}
-	if flow.Kind != auth.FlowAuthorize {
+	if flow.Kind == auth.FlowAccount || c.ID == "" {
 		return p, nil
+	}
+	if p.Withheld, err = s.withheld(tx, c, p.Account.ID, flow.Request); err != nil || flow.Kind != auth.FlowAuthorize {
+		return p, err
 	}
 	p.Subject = s.cfg.Tokens.Subject(c, p.Account.ID)
 	if c.FirstParty {
@@ -105,6 +108,20 @@ func (s *Service) present(tx *store.Tx, flow auth.Flow, c auth.Client, id auth.S
 		return p, nil
 	}
 	return p, err
+}
+
+// withheld are the scopes that the account cannot give to the client.
+func (s *Service) withheld(tx *store.Tx, c auth.Client, account auth.AccountID, r auth.AuthorizationRequest) (auth.Scope, error) {
+	scope := r.Scope
+	if scope.Within(auth.DefaultScope) {
+		return nil, nil
+	}
+	e, err := tx.Entitlement(account, scope)
+	if err != nil {
+		return nil, fmt.Errorf("read rights: %w", err)
+	}
+	given := e.Grantable(auth.Recipient{Client: c, Allowed: s.cfg.Tokens.PersonScope(c, r.Resources)}, scope)
+	return slices.DeleteFunc(slices.Clone(scope), given.Has), nil
 }
 
 // show stores what the page depends on and makes the page's step. The account that a
@@ -135,8 +152,11 @@ func (s *Service) show(ctx context.Context, n auth.Situation, next auth.Step, b 
 	step.Accounts = slices.DeleteFunc(slices.Clone(b.Sessions), func(v session.Signed) bool {
 		return next.Kind != auth.StepChoose && v.Session.ID != next.Session
 	})
-	if next.Kind == auth.StepConsent {
+	switch next.Kind {
+	case auth.StepConsent:
 		step.Consent = s.view(n, next)
+	case auth.StepDeviceConfirm:
+		step.Flow.Request = flow.Request.Of(n.Of(next))
 	}
 	return step, nil
 }
@@ -158,7 +178,8 @@ func (s *Service) bindFlow(ctx context.Context, tenant auth.TenantID, flow auth.
 }
 
 func (s *Service) view(n auth.Situation, next auth.Step) *ConsentView {
-	p, r := n.Of(next), n.Flow.Request
+	p := n.Of(next)
+	r := n.Flow.Request.Of(p)
 	v := &ConsentView{Client: n.Client, Account: p.Account, Scope: r.Discloses(), Offline: r.Scope.Has(auth.ScopeOffline)}
 	v.Resources = slices.DeleteFunc(slices.Clone(r.Resources), func(uri string) bool { return uri == n.Tenant.ID.Issuer(s.cfg.Base) })
 	v.New = slices.DeleteFunc(r.Discloses(), p.Consent.Scope.Has)

@@ -70,7 +70,7 @@ func (s *Service) writeCode(tx *store.Tx, n auth.Situation, next auth.Step, dige
 	if err := token.Decide(n.Tenant, p.Account, n.Client); err != nil {
 		return err
 	}
-	r := n.Flow.Request
+	r := n.Flow.Request.Of(p)
 	id := auth.SessionID(secret.NewID(tx.Now))
 	v, err := tx.ClientSession(p.Session.ID, n.Client.ID)
 	switch {

@@ -36,7 +36,8 @@ func (s *Service) Consent(ctx context.Context, tenant auth.TenantID, id auth.Flo
 
 // decide writes the person's decision down.
 func decide(tx *store.Tx, n auth.Situation, next auth.Step, allow bool, actor auth.Actor) error {
-	flow, r, p := n.Flow, n.Flow.Request, n.Of(next)
+	flow, p := n.Flow, n.Of(next)
+	r := flow.Request.Of(p)
 	event := auth.Event{Kind: auth.EventConsentRefused, Actor: actor.As(p), Account: p.Account.ID,
 		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.Discloses().String()}}
 	if !allow {

@@ -76,6 +76,9 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	if c.Scopes, err = each("scope", r.Scopes, parseOneScope); err != nil {
 		return c, err
 	}
+	if err := checkReserved(c, r.Grants); err != nil {
+		return c, err
+	}
 	if len(c.Scopes) == 0 && c.Type != auth.ClientMachine {
 		c.Scopes = slices.Clone(auth.DefaultScope)
 	}
@@ -91,6 +94,22 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 		return c, auth.Invalid(string(InvalidRedirectURI), "redirect_uris", "give at least one redirect URI: the authorization_code grant sends people to it")
 	}
 	return c, nil
+}
+
+// checkReserved keeps the scopes of our own API for the operator's own clients and for
+// those that act for themselves.
+func checkReserved(c auth.Client, grants []auth.GrantType) error {
+	acts := c.Type == auth.ClientMachine || slices.Contains(grants, auth.GrantClientCredentials)
+	for _, name := range c.Scopes {
+		switch {
+		case !auth.Reserved(name):
+		case name != auth.ScopeAccount && name != auth.AdminPermission:
+			return auth.Invalid("scope_reserved", "scope", "scope: of the names with watchword: there are watchword:account and watchword:admin")
+		case !c.FirstParty && !acts:
+			return auth.Invalid("scope_reserved", "scope", "scope: names with watchword: are for first-party clients and for those that act for themselves")
+		}
+	}
+	return nil
 }
 
 // defaultGrants are what a type of client is for.

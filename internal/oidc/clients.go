@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,7 +90,8 @@ func Version(c auth.Client) string {
 // and writes it, unless somebody else has changed the client meanwhile or its Version
 // is not the given one (empty for any): Conflict, client_changed. The type and the
 // party stay what they were. A client that proves itself by a secret from now on and
-// has none gets one; one that does so no more loses it.
+// has none gets one; one that does so no more loses it. Of the built-in client the
+// audiences are all that can be changed.
 func (s *Service) UpdateClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, version string, actor auth.Actor, fn func(*Registration) error) (auth.Client, secret.Text, error) {
 	if id == auth.FirstParty {
 		return auth.Client{}, "", builtIn()
@@ -106,6 +108,13 @@ func (s *Service) UpdateClient(ctx context.Context, tenant auth.TenantID, id aut
 		return auth.Client{}, "", err
 	}
 	r.Type, r.FirstParty = before.Type, before.FirstParty
+	if id == auth.FirstParty {
+		checked, err := changeBuiltIn(before, r)
+		if err != nil {
+			return auth.Client{}, "", err
+		}
+		return s.replace(ctx, tenant, before, checked, actor)
+	}
 	checked, err := s.validate(ctx, r)
 	if err != nil {
 		return auth.Client{}, "", err
@@ -117,6 +126,20 @@ func (s *Service) UpdateClient(ctx context.Context, tenant auth.TenantID, id aut
 	return s.replace(ctx, tenant, before, checked, actor)
 }
 
+// changeBuiltIn takes the audiences and refuses every other change.
+func changeBuiltIn(c auth.Client, r Registration) (auth.Client, error) {
+	same := registered(c)
+	same.Audiences = r.Audiences
+	a, err := json.Marshal(same)
+	if err != nil {
+		return c, fmt.Errorf("encode client: %w", err)
+	}
+	if b, err := json.Marshal(r); err != nil || !bytes.Equal(a, b) {
+		return c, builtIn()
+	}
+	return c, parseResources(&c, r)
+}
+
 // replace writes what was checked in place of what was read.
 func (s *Service) replace(ctx context.Context, tenant auth.TenantID, before, checked auth.Client, actor auth.Actor) (auth.Client, secret.Text, error) {
 	var shown secret.Text
@@ -124,7 +147,7 @@ func (s *Service) replace(ctx context.Context, tenant auth.TenantID, before, che
 		shown = secret.New(SecretPrefix)
 	}
 	version := Version(before)
-	c, err := s.change(ctx, tenant, before.ID, "updated", actor, func(c *auth.Client, now time.Time) error {
+	c, err := s.write(ctx, tenant, before.ID, "updated", actor, func(c *auth.Client, now time.Time) error {
 		if Version(*c) != version {
 			return clientChanged()
 		}
@@ -259,11 +282,16 @@ func (s *Service) ClientsAfter(ctx context.Context, tenant auth.TenantID, after 
 	return list, nil
 }
 
-// change reads a client, lets fn change it and writes it, in one transaction.
+// change is write for every client but the built-in one.
 func (s *Service) change(ctx context.Context, tenant auth.TenantID, id auth.ClientID, what string, actor auth.Actor, fn func(*auth.Client, time.Time) error) (c auth.Client, err error) {
 	if id == auth.FirstParty {
 		return c, builtIn()
 	}
+	return s.write(ctx, tenant, id, what, actor, fn)
+}
+
+// write reads a client, lets fn change it and writes it, in one transaction.
+func (s *Service) write(ctx context.Context, tenant auth.TenantID, id auth.ClientID, what string, actor auth.Actor, fn func(*auth.Client, time.Time) error) (c auth.Client, err error) {
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
 		if c, err = tx.Client(id); errors.Is(err, auth.ErrNotFound) {
 			return noClient()
@@ -296,5 +324,5 @@ func noClient() error {
 }
 
 func builtIn() error {
-	return auth.Refuse(auth.KindConflict, "client_builtin", "this client belongs to the server and cannot be changed")
+	return auth.Refuse(auth.KindConflict, "client_builtin", "this client belongs to the server: of it only the audiences can be changed")
 }

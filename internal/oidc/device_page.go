@@ -130,14 +130,15 @@ func (s *Service) DeviceDecide(ctx context.Context, in DeviceForm, allow bool) (
 // remembered like any consent, so that the person sees it and can take it back.
 func decideDevice(tx *store.Tx, n auth.Situation, next auth.Step, actor auth.Actor) error {
 	flow, p := n.Flow, n.Of(next)
+	request := flow.Request.Of(p)
 	event := auth.Event{Kind: auth.EventDeviceApproved, Actor: actor.As(p), Account: p.Account.ID,
-		Detail: map[string]string{"client": string(n.Client.ID), "scope": flow.Request.Scope.String()}}
+		Detail: map[string]string{"client": string(n.Client.ID), "scope": request.Scope.String()}}
 	status := auth.DeviceApproved
 	switch {
 	case flow.Denied:
 		event.Kind, status = auth.EventDeviceDenied, auth.DeviceDenied
 	case !n.Client.FirstParty:
-		if err := rememberDevice(tx, flow.Request, p.Account.ID); err != nil {
+		if err := rememberDevice(tx, request, p.Account.ID); err != nil {
 			return err
 		}
 	}

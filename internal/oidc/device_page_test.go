@@ -122,7 +122,7 @@ func TestDeviceApproval(t *testing.T) {
 		if got.Account != h.alice || got.RefreshToken == "" || got.IDToken == "" {
 			t.Errorf("tokens: %+v", got.Tokens)
 		}
-		if _, err := h.tokens.VerifyFor(t.Context(), tenant, got.AccessToken, base); err != nil {
+		if _, err := h.tokens.VerifyFor(t.Context(), tenant, got.AccessToken, h.tokens.UserInfo(tenant)); err != nil {
 			t.Error(err)
 		}
 		if ev := h.events(auth.EventDeviceApproved); len(ev) != 1 || ev[0].Account != h.alice || ev[0].Actor.Account() != h.alice || ev[0].Detail["client"] != string(c.ID) {
@@ -134,7 +134,7 @@ func TestDeviceApproval(t *testing.T) {
 			t.Errorf("what the person sees of it: %+v", list)
 		}
 		h.ok(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
-		if _, err := h.tokens.VerifyFor(t.Context(), tenant, got.AccessToken, base); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, err := h.tokens.VerifyFor(t.Context(), tenant, got.AccessToken, h.tokens.UserInfo(tenant)); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("the device's token after the person took it back: %v", err)
 		}
 		if err := v.lookup(a.UserCode); auth.KindOf(err) != auth.KindNotFound {

@@ -177,7 +177,7 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 			}))
 			_, err = h.pollDevice(c, a.DeviceCode.Reveal())
 			h.refused(err, oidc.InvalidGrant)
-			if _, err := h.tokens.VerifyFor(t.Context(), tenant, got.AccessToken, base); err != nil {
+			if _, err := h.tokens.VerifyFor(t.Context(), tenant, got.AccessToken, h.tokens.UserInfo(tenant)); err != nil {
 				t.Errorf("the second use took the first one's tokens: %v", err)
 			}
 			if ev := h.events(auth.EventTokenIssued); len(ev) != 1 || ev[0].Account != h.alice {

@@ -22,7 +22,7 @@ func (s *Service) issueMachine(ctx context.Context, r tokenRequest) (auth.Tokens
 	if err != nil {
 		return auth.Tokens{}, err
 	}
-	audience, err := s.audience(r)
+	audience, err := s.audienceFor(r, r.Tenant.ID.Issuer(s.cfg.Base))
 	if err != nil {
 		return auth.Tokens{}, err
 	}
@@ -61,8 +61,24 @@ func undecided(err error) error {
 	if errors.Is(err, auth.ErrNotFound) {
 		return &Error{Code: InvalidGrant, Desc: "what the grant stands for is gone", Err: err}
 	}
-	if e, ok := errors.AsType[*auth.Error](err); ok && (e.Kind == auth.KindForbidden || e.Kind == auth.KindUnauthenticated) {
+	e, ok := errors.AsType[*auth.Error](err)
+	if !ok {
+		return err
+	}
+	switch e.Kind {
+	case auth.KindForbidden, auth.KindUnauthenticated:
 		return &Error{Code: InvalidGrant, Desc: "nothing is issued to this client or account now", Err: e}
+	case auth.KindInvalid:
+		return unavailable(e)
 	}
 	return err
+}
+
+// unavailable is what the issuing decision says of a request that asks for what cannot be
+// had.
+func unavailable(e *auth.Error) error {
+	if e.Field == "resource" {
+		return &Error{Code: InvalidTarget, Desc: e.Msg, Err: e}
+	}
+	return &Error{Code: InvalidScope, Desc: e.Msg, Err: e}
 }

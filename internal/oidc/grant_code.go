@@ -99,10 +99,8 @@ func (s *Service) redeem(now time.Time, in redemption, r store.Redeeming) (token
 		return token.Draft{}, store.Redemption{}, noCode("it has expired")
 	case r.Browser.Account != r.Code.Account:
 		return token.Draft{}, store.Redemption{}, noCode("its session is another account's")
-	}
-	var covered bool
-	if in.audience, covered = s.cfg.Tokens.Covers(in.Tenant.ID, g.Resources, in.audience); !covered {
-		return token.Draft{}, store.Redemption{}, refuse(InvalidTarget, "the grant is not for that resource")
+	case !r.Client.MatchRedirectURI(g.RedirectURI):
+		return token.Draft{}, store.Redemption{}, noCode("its redirect_uri was taken from the client since")
 	}
 	return s.open(now, in, r, g)
 }
@@ -141,9 +139,9 @@ func (s *Service) open(now time.Time, in redemption, r store.Redeeming, g auth.C
 	if err != nil {
 		return d, n, err
 	}
-	on := token.Basis{Tenant: r.Tenant, Client: r.Client, Account: r.Account, Session: n.Session, Roles: r.Roles, Permissions: r.Permissions}
+	on := token.Basis{Tenant: r.Tenant, Client: r.Client, Account: r.Account, Session: n.Session, Entitlement: r.Entitlement}
 	d, n.Family, err = s.cfg.Tokens.Plan(now, on, auth.Grant{
-		Account: r.Code.Account, Client: r.Client.ID, Session: n.Session.ID, Scope: g.Scope, Audience: g.Resources,
+		Account: r.Code.Account, Client: r.Client.ID, Session: n.Session.ID, Scope: g.Scope, Audience: g.Resources, Narrow: in.audience,
 		AuthAt: g.AuthAt, ACR: g.ACR, AMR: g.AMR, JKT: in.jkt,
 		IDToken: &auth.IDTokenRequest{Nonce: g.Nonce, Claims: g.Claims.IDToken},
 	})
@@ -151,9 +149,9 @@ func (s *Service) open(now time.Time, in redemption, r store.Redeeming, g auth.C
 		return d, n, err
 	}
 	n.Event = auth.Event{Kind: auth.EventTokenIssued, Actor: in.Actor, Account: r.Code.Account, Detail: map[string]string{
-		"grant": string(auth.GrantAuthorizationCode), "scope": g.Scope.String(), "session": string(n.Session.ID),
+		"grant": string(auth.GrantAuthorizationCode), "scope": d.Scope().String(), "session": string(n.Session.ID),
 	}}
-	return d.Narrow(in.audience), n, nil
+	return d, n, nil
 }
 
 // refuseSpent refuses a code that is unknown or spent. When it was spent and comes with

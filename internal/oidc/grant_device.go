@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -123,18 +124,13 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string, audien
 	} else if err != nil {
 		return token.Draft{}, fmt.Errorf("take device: %w", err)
 	}
-	audience, covered := s.cfg.Tokens.Covers(r.Tenant.ID, d.Audience, audience)
-	if !covered {
-		return token.Draft{}, refuse(InvalidTarget, "the grant is not for that resource")
-	}
 	client, err := tx.Client(d.Client)
 	if err != nil {
 		return token.Draft{}, fmt.Errorf("read client: %w", err)
 	}
-	if err := stillAllowed(tx, d, client); err != nil {
+	if d.Scope, err = s.stillAllowed(tx, d, client); err != nil {
 		return token.Draft{}, err
 	}
-	d.Scope = s.still(client, d.Scope, d.Audience)
 	v, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: d.Session}, session.BeginClient{
 		ID: auth.SessionID(secret.NewID(tx.Now)), Client: client, Scope: d.Scope, Actor: r.Actor,
 	})
@@ -142,34 +138,39 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string, audien
 		return token.Draft{}, err
 	}
 	draft, err := s.cfg.Tokens.Start(tx, auth.Grant{
-		Account: d.Account, Client: d.Client, Session: v.ID, Scope: d.Scope, Audience: d.Audience,
+		Account: d.Account, Client: d.Client, Session: v.ID, Scope: d.Scope, Audience: d.Audience, Narrow: audience,
 		AuthAt: v.AuthAt, ACR: v.ACR, AMR: v.AMR, JKT: r.jkt, IDToken: &auth.IDTokenRequest{},
 	})
 	if err != nil {
 		return token.Draft{}, err
 	}
 	err = tx.Record(auth.Event{Kind: auth.EventTokenIssued, Actor: r.Actor, Account: d.Account, Detail: map[string]string{
-		"grant": string(auth.GrantDeviceCode), "scope": d.Scope.String(), "session": string(v.ID),
+		"grant": string(auth.GrantDeviceCode), "scope": draft.Scope().String(), "session": string(v.ID),
 	}})
 	if err != nil {
 		return token.Draft{}, fmt.Errorf("record issued tokens: %w", err)
 	}
-	return draft.Narrow(audience), nil
+	return draft, nil
 }
 
-// stillAllowed makes sure that the person has not taken their yes back since.
-func stillAllowed(tx *store.Tx, d auth.Device, c auth.Client) error {
+// stillAllowed is what the client may have of what the device asked for: the person said
+// yes to what they could give, and has not taken it back since.
+func (s *Service) stillAllowed(tx *store.Tx, d auth.Device, c auth.Client) (auth.Scope, error) {
+	scope := s.still(c, d.Scope, d.Audience)
 	if c.FirstParty {
-		return nil
+		return scope, nil
 	}
 	consent, err := tx.Consent(d.Account, d.Client)
-	if err != nil && !errors.Is(err, auth.ErrNotFound) {
-		return fmt.Errorf("read consent: %w", err)
+	if errors.Is(err, auth.ErrNotFound) {
+		return nil, noDevice()
+	} else if err != nil {
+		return nil, fmt.Errorf("read consent: %w", err)
 	}
-	if err != nil || !d.Scope.Within(consent.Scope) {
-		return noDevice()
+	allowed := slices.DeleteFunc(slices.Clone(scope), func(name string) bool { return !consent.Scope.Has(name) })
+	if len(scope) > 0 && len(allowed) == 0 {
+		return nil, noDevice()
 	}
-	return nil
+	return allowed, nil
 }
 
 func noDevice() error {

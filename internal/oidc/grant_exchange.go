@@ -149,7 +149,7 @@ func (s *Service) exchangePerson(tx *store.Tx, x exchange) (token.Draft, error) 
 	if err != nil || !session.EndedAt.IsZero() { // since it was checked
 		return token.Draft{}, notExchangeable("its session has just ended")
 	}
-	if err := s.mayOpenOwnAPI(tx, x); err != nil {
+	if err := s.mayReachIssuer(tx, x); err != nil {
 		return token.Draft{}, err
 	}
 	d, err := s.cfg.Tokens.Start(tx, x.grant())
@@ -168,8 +168,20 @@ func (x exchange) grant() auth.Grant {
 	v := x.subject
 	return auth.Grant{
 		Account: v.Account, Client: x.Client.ID, Session: auth.SessionID(v.SessionID), Scope: x.scope, Audience: x.audience,
-		AuthAt: v.AuthTime, ACR: v.ACR, AMR: v.AMR, JKT: x.jkt, Actor: x.actor, Until: v.ExpiresAt,
+		AuthAt: v.AuthTime, ACR: v.ACR, AMR: v.AMR, JKT: x.jkt, Actor: x.actor, Until: v.ExpiresAt, Within: x.rights(),
 	}
+}
+
+// rights are the most that the new token may carry: those of the token that was shown.
+// One for a scope that was asked for says no more than that scope: permissions in it, and
+// no roles, since a role stands for permissions that are not named.
+func (x exchange) rights() *auth.Rights {
+	most := auth.Rights{Roles: x.subject.Roles, Permissions: x.subject.Permissions}
+	if x.tokenRequest.scope != nil {
+		most.Roles = nil
+		most.Permissions = slices.DeleteFunc(slices.Clone(most.Permissions), func(p string) bool { return !x.scope.Has(p) })
+	}
+	return &most
 }
 
 func (x exchange) event() auth.Event {

@@ -39,7 +39,7 @@ func (s *Service) exchangedAudience(caller Caller, raw string) (audience string,
 		return audience, serves
 	}
 	for _, a := range s.cfg.Tokens.Audience(caller.Tenant.ID, raw) {
-		if _, ok := spelled(caller.Client.Settings.Exchange.Audiences, a); ok {
+		if _, ok := token.Spelled(caller.Client.Settings.Exchange.Audiences, a); ok {
 			return a, false
 		}
 	}
@@ -73,8 +73,13 @@ func (s *Service) exchangeAudience(p exchangePolicy, f Form) ([]string, error) {
 }
 
 // reach is the audience in its configured spelling, and whether it may be had. The
-// issuer's own API is never reached by the way, only by policy.
+// issuer's is never reached by a token that does not have it, whatever the policy says:
+// two exchanges must not lead where one does not.
 func (p exchangePolicy) reach(audience, issuer string) (string, bool) {
+	own := guard.SameResource(audience, issuer)
+	if own && !slices.Contains(p.subject.Audience, issuer) {
+		return "", false
+	}
 	var lists [][]string
 	if p.own {
 		lists = append(lists, p.subject.Audience)
@@ -82,12 +87,11 @@ func (p exchangePolicy) reach(audience, issuer string) (string, bool) {
 	if x := p.client.Settings.Exchange; x != nil {
 		lists = append(lists, x.Audiences)
 	}
-	own := guard.SameResource(audience, issuer)
 	if !own {
 		lists = append(lists, p.client.Settings.Audiences)
 	}
 	for _, list := range lists {
-		if name, ok := spelled(list, audience); ok && own {
+		if name, ok := token.Spelled(list, audience); ok && own {
 			return issuer, true
 		} else if ok {
 			return name, true
@@ -150,9 +154,9 @@ func actors(chain json.RawMessage) (n int, err error) {
 	return n, nil
 }
 
-// mayOpenOwnAPI keeps a token of another company's client from becoming one that opens
-// our own API, which has no scopes to hold it back.
-func (s *Service) mayOpenOwnAPI(tx *store.Tx, x exchange) error {
+// mayReachIssuer keeps the token of another company's client from becoming one for the
+// issuer that belongs to a client of the operator.
+func (s *Service) mayReachIssuer(tx *store.Tx, x exchange) error {
 	if x.subject.ClientID == string(x.Client.ID) || !slices.Contains(x.audience, x.Tenant.ID.Issuer(s.cfg.Base)) {
 		return nil
 	}
@@ -160,9 +164,9 @@ func (s *Service) mayOpenOwnAPI(tx *store.Tx, x exchange) error {
 	if err != nil {
 		return fmt.Errorf("read client of exchanged token: %w", err)
 	}
-	if !from.FirstParty || !slices.Contains(x.subject.Audience, x.Tenant.ID.Issuer(s.cfg.Base)) {
+	if !from.FirstParty {
 		return &Error{Code: InvalidTarget, Desc: "the client may not exchange this token for that resource",
-			Err: fmt.Errorf("a token of client %s does not open the issuer's own API", from.ID)}
+			Err: fmt.Errorf("a token of client %s does not lead to the issuer", from.ID)}
 	}
 	return nil
 }

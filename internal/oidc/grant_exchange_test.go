@@ -35,8 +35,8 @@ type market struct {
 func newMarket(h *house, change ...func(*oidc.Registration)) *market {
 	h.t.Helper()
 	m := &market{house: h}
-	m.shop, m.shopSecret = h.client(oidc.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{"https://shop.test/cb"}, Scopes: []string{"openid", "read", "write", "offline_access"},
-		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantTokenExchange}, Audiences: []string{orders}}})
+	m.shop, m.shopSecret = h.client(oidc.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{"https://shop.test/cb"}, Scopes: []string{"openid", "read", "charge", "write", "offline_access"},
+		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantTokenExchange}, Audiences: []string{orders, archive}}})
 	m.orders, m.ordersSecret = h.client(oidc.Registration{Name: "Orders", Type: auth.ClientMachine, Scopes: []string{"read", "charge"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantClientCredentials, auth.GrantTokenExchange}, Serves: []string{orders},
 			Exchange: &auth.ExchangePolicy{Audiences: []string{billing}}}}, change...)
@@ -338,7 +338,8 @@ func TestAttack_TK_32_OwnAPI(t *testing.T) {
 		m := newMarket(h, func(r *oidc.Registration) {
 			r.FirstParty, r.Exchange = true, &auth.ExchangePolicy{Audiences: []string{base, billing}, Subjects: []auth.ClientID{"*"}}
 		})
-		ours, _ := h.client(oidc.Registration{Name: "Ours", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{"https://ours.test/cb"}, Scopes: []string{"read"}})
+		ours, _ := h.client(oidc.Registration{Name: "Ours", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{"https://ours.test/cb"}, Scopes: []string{"read"},
+			ClientSettings: auth.ClientSettings{Audiences: []string{orders}}})
 		theirs, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil)
 		_, err := m.exchange(m.orders, m.ordersSecret, theirs, "resource", base)
 		h.refused(err, oidc.InvalidTarget)

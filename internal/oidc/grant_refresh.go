@@ -43,10 +43,7 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 		case auth.KindUnauthenticated, auth.KindForbidden:
 			return auth.Tokens{}, &Error{Code: InvalidGrant, Desc: "the refresh token is not valid for this client", Err: e}
 		case auth.KindInvalid:
-			if e.Field == "resource" {
-				return auth.Tokens{}, &Error{Code: InvalidTarget, Desc: "the grant is not for that resource", Err: e}
-			}
-			return auth.Tokens{}, &Error{Code: InvalidScope, Desc: "the scope is wider than what was granted", Err: e}
+			return auth.Tokens{}, unavailable(e)
 		}
 	}
 	return auth.Tokens{}, fmt.Errorf("refresh grant: %w", err)

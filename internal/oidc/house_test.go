@@ -48,7 +48,8 @@ func newHouse(t testing.TB, cfg store.Config, with ...func(*oidc.Config)) *house
 	for _, f := range with {
 		f(&c)
 	}
-	h.tokens = token.New(token.Config{DB: h.db, Keys: h.keys, Base: base, Now: h.clock.Now, Grace: 10 * time.Second, ResourceScopes: c.ResourceScopes, Root: secret.Bytes(32)})
+	h.tokens = token.New(token.Config{DB: h.db, Keys: h.keys, Base: base, Now: h.clock.Now, Grace: 10 * time.Second, Root: secret.Bytes(32),
+		Resources: c.Resources, ResourceScopes: c.ResourceScopes})
 	c.Tokens = h.tokens
 	h.Service = oidc.New(c)
 	h.alice = auth.AccountID(secret.NewID(h.clock.Now()))

@@ -246,7 +246,7 @@ func TestOurAPITakesOurClientsAlone(t *testing.T) {
 		if _, err := h.tokens.Verify(t.Context(), tenant, mine.AccessToken); err != nil {
 			t.Errorf("our own client: %v", err)
 		}
-		if _, err := h.tokens.Verify(t.Context(), tenant, theirs.AccessToken); auth.KindOf(err) != auth.KindForbidden {
+		if _, err := h.tokens.Verify(t.Context(), tenant, theirs.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("a stranger's client: %v", err)
 		}
 		h.settings(house, func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })

@@ -138,12 +138,12 @@ func (s *Service) audienceOf(caller Caller, raw string) (audience string, serves
 	}
 	claimed := s.cfg.Tokens.Audience(caller.Tenant.ID, raw)
 	for _, a := range claimed {
-		if _, ok := spelled(served, a); ok {
+		if _, ok := token.Spelled(served, a); ok {
 			return a, true
 		}
 	}
 	for _, a := range claimed {
-		if _, ok := s.resource(caller, a); ok {
+		if _, ok := s.cfg.Tokens.Target(caller.Tenant.ID, caller.Client, a); ok || a == issuer || a == s.cfg.Tokens.UserInfo(caller.Tenant.ID) {
 			return a, false
 		}
 	}

@@ -30,7 +30,7 @@ func (h *house) inactive(name string, v oidc.Introspection) {
 func TestIntrospect(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		api, apiSecret := h.machine()
-		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb})
+		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
 		ts := h.signIn(app.ID, auth.DefaultScope)
 		now := h.clock.Now().Unix()
 		want := oidc.Introspection{Active: true, TokenType: "Bearer", Issuer: base, Subject: string(h.alice), Audience: []string{base}, ClientID: string(app.ID),
@@ -65,7 +65,7 @@ func TestAttack_EP_01_02_Introspection(t *testing.T) {
 		api, apiSecret := h.machine()
 		job, jobSecret := h.machine(func(r *oidc.Registration) { r.Audiences = []string{orders} })
 		shop, shopSecret := h.machine(func(r *oidc.Registration) { r.Serves = []string{orders} })
-		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb})
+		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
 		web2, web2Secret := h.client(oidc.Registration{Name: "B", Type: auth.ClientWeb})
 		page, _ := h.client(oidc.Registration{Name: "C", Type: auth.ClientSPA})
 		ts := h.signIn(app.ID, auth.DefaultScope)
@@ -123,7 +123,7 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		api, apiSecret := h.machine()
 		job, jobSecret := h.machine()
-		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb})
+		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
 		page, _ := h.client(oidc.Registration{Name: "C", Type: auth.ClientSPA})
 		ts, theirs := h.signIn(app.ID, auth.DefaultScope), h.signIn(page.ID, auth.DefaultScope)
 		machine, err := h.credentials(job, jobSecret)

@@ -3,57 +3,37 @@ package oidc
 import (
 	"slices"
 
-	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Resource indicators (RFC 8707). A token is for the issuer's own API unless its client
-// asks for others; which ones it may ask for is registered. What was granted once, to a
-// code, a device or a refresh token, can be narrowed for each token and never widened.
+// Resource indicators (RFC 8707). Which resources a client may ask for is registered; a
+// token that is asked for none has the client's default audience. What was granted once,
+// to a code, a device or a refresh token, can be narrowed for each token and never
+// widened.
 
-// audience is the resources that a client asks for, as they are configured, sorted;
-// empty for the issuer's own. It is the one check for every request that begins
-// something.
-func (s *Service) audience(r tokenRequest) ([]string, error) {
+// audience is the resources that a client asks for on behalf of a person, sorted; empty
+// for its default. It is the one check for every request that begins something.
+func (s *Service) audience(r tokenRequest) ([]string, error) { return s.audienceFor(r, "") }
+
+// audienceFor is audience with one more resource that may be asked for.
+func (s *Service) audienceFor(r tokenRequest, more string) ([]string, error) {
 	asked, err := readResources(r.form)
 	if err != nil {
 		return nil, err
 	}
-	for i, a := range asked {
-		var ok bool
-		if asked[i], ok = s.resource(r.Caller, a); !ok {
+	for i, resource := range asked {
+		name, ok := s.cfg.Tokens.Target(r.Tenant.ID, r.Client, resource)
+		if !ok {
+			name, ok = token.Spelled([]string{more}, resource)
+		}
+		if !ok {
 			return nil, refuse(InvalidTarget, "resource: the client may not ask tokens for it")
 		}
+		asked[i] = name
 	}
 	slices.Sort(asked)
 	return slices.Compact(asked), nil
-}
-
-// resource is the configured spelling of a resource, and whether the client may ask
-// tokens for it: the issuer's own, one that the client is registered for, or one that
-// the operator opened to all. What stands in tokens is what those who check them were
-// told, whichever of the spellings of one resource the client uses.
-func (s *Service) resource(c Caller, asked string) (string, bool) {
-	if issuer := c.Tenant.ID.Issuer(s.cfg.Base); guard.SameResource(asked, issuer) {
-		return issuer, true
-	}
-	if name, ok := spelled(c.Client.Settings.Audiences, asked); ok {
-		return name, true
-	}
-	return spelled(s.cfg.Resources, asked)
-}
-
-// spelled finds a resource in a list, as the list spells it: letter by letter, else in
-// a spelling that is equal.
-func spelled(list []string, asked string) (string, bool) {
-	if slices.Contains(list, asked) {
-		return asked, true
-	}
-	i := slices.IndexFunc(list, func(known string) bool { return guard.SameResource(known, asked) })
-	if i < 0 {
-		return "", false
-	}
-	return list[i], true
 }
 
 // readResources are the resources that a form names, sorted and each once; that they

@@ -63,7 +63,7 @@ func TestClientCredentials(t *testing.T) {
 			{[]string{"scope", "re\"ad"}, "", nil, oidc.InvalidScope},
 			{[]string{"resource", api}, "read write", api, ""},
 			{[]string{"resource", api, "resource", base}, "read write", []any{api, base}, ""},
-			{[]string{"resource", api + "/"}, "", nil, oidc.InvalidTarget},
+			{[]string{"resource", api + "/x"}, "", nil, oidc.InvalidTarget},
 			{[]string{"resource", api + "#x"}, "", nil, oidc.InvalidTarget},
 			{[]string{"resource", "api"}, "", nil, oidc.InvalidTarget},
 			{[]string{"resource", base + "/t/acme"}, "", nil, oidc.InvalidTarget},

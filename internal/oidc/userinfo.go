@@ -11,7 +11,7 @@ import (
 )
 
 // UserInfoPath is where userinfo is, below the tenant's issuer.
-const UserInfoPath = "/oauth2/userinfo"
+const UserInfoPath = token.UserInfoPath
 
 // UserInfoInput is a request to the UserInfo endpoint. The access token comes in the
 // header or in the form (RFC 6750 §2.1, §2.2), never in the address.

@@ -108,7 +108,8 @@ func (s *Server) openServices(ctx context.Context) error {
 	})
 	s.Tokens = token.New(token.Config{
 		DB: s.DB, Keys: s.Keys, Base: s.cfg.BaseURL(), Now: s.now, Lifetimes: s.lifetimes(),
-		Grace: s.cfg.Tokens.RefreshGrace, Retry: s.cfg.Tokens.RefreshRetry, ResourceScopes: s.cfg.OAuth.Resources.Scopes(),
+		Grace: s.cfg.Tokens.RefreshGrace, Retry: s.cfg.Tokens.RefreshRetry,
+		Resources: s.cfg.OAuth.Resources.URLs(), ResourceScopes: s.cfg.OAuth.Resources.Scopes(),
 		Algorithm: s.cfg.Tokens.Algorithm, Root: root,
 		Refreshed: s.Metrics.Refresh, Log: s.log,
 	})
@@ -250,7 +251,7 @@ func (s *Server) openWeb(context.Context) (err error) {
 	l := s.cfg.Limits
 	conf := web.Config{
 		DB: s.DB, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log,
-		Accounts: s.Accounts, Logins: s.Logins, Tenants: s.Tenants, OIDC: s.OIDC,
+		Accounts: s.Accounts, Logins: s.Logins, Tenants: s.Tenants, Access: s.Access, OIDC: s.OIDC,
 		Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
 		Base: s.cfg.BaseURL(), Trusted: s.cfg.Proxy.Trusted, Origins: s.cfg.CORS.Origins,
 		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, BodyJSON: int64(s.cfg.HTTP.BodyJSON), BodyForm: int64(s.cfg.HTTP.BodyForm),

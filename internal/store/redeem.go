@@ -14,10 +14,9 @@ type Redeeming struct {
 	Browser     auth.Session // under which the code was issued: ID, Account, Parent, times, ACR, AMR
 	Session     auth.Session // of the client: ID, Account, Client, Parent, Offline, times; no ID when it has not begun
 	Account     auth.Account // all but LastLoginAt and CreatedAt
-	Client      auth.Client  // ID, Type, FirstParty, Scopes, Settings, DisabledAt
+	Client      auth.Client  // ID, Type, FirstParty, RedirectURIs, Scopes, Settings, DisabledAt
 	Tenant      auth.Tenant  // ID, Settings, DisabledAt
-	Roles       []string     // sorted
-	Permissions []string     // sorted
+	Entitlement auth.Entitlement
 }
 
 // Redemption is what a decision makes of an authorization code.
@@ -36,13 +35,14 @@ func (tx *Tx) Redeeming(digest string) (Redeeming, error) {
 		b.account_id, b.parent_id, b.auth_at, b.acr, b.amr, b.idle_at, b.expires_at, b.ended_at,
 		s.id, s.account_id, s.client_id, s.parent_id, coalesce(s.offline, 0), s.idle_at, s.expires_at, s.ended_at,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
-		c.kind, c.first_party, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at,
+		c.kind, c.first_party, c.redirect_uris, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at,
 		(SELECT string_agg(r.name, ' ') FROM assignments g
 			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
 			WHERE g.tenant_id = u.tenant_id AND g.account_id = u.account_id),
 		(SELECT string_agg(p.permission, ' ') FROM assignments g
 			JOIN role_permissions p ON p.tenant_id = g.tenant_id AND p.role_id = g.role_id
-			WHERE g.tenant_id = u.tenant_id AND g.account_id = u.account_id)
+			WHERE g.tenant_id = u.tenant_id AND g.account_id = u.account_id),
+		(SELECT string_agg(p.name, ' ') FROM permissions p WHERE p.tenant_id = u.tenant_id AND u.data LIKE '%"' || p.name || '"%')
 		FROM single_use u
 		JOIN sessions b ON b.tenant_id = u.tenant_id AND b.id = u.session_id
 		JOIN accounts a ON a.tenant_id = u.tenant_id AND a.id = u.account_id
@@ -58,8 +58,8 @@ func scanRedeeming(row scanner, r *Redeeming) error {
 		&b.Account, opt(&b.Parent), at(&b.AuthAt), &b.ACR, decoded{&b.AMR}, at(&b.IdleAt), at(&b.ExpiresAt), at(&b.EndedAt),
 		opt(&s.ID), opt(&s.Account), opt(&s.Client), opt(&s.Parent), flag{&s.Offline}, at(&s.IdleAt), at(&s.ExpiresAt), at(&s.EndedAt),
 		&a.Email.Address, &a.Email.Login, &a.Name, at(&a.EmailVerifiedAt), at(&a.DisabledAt), at(&a.UpdatedAt),
-		&c.Type, flag{&c.FirstParty}, decoded{&c.Scopes}, decoded{&c.Settings}, at(&c.DisabledAt), &t.ID, decoded{&t.Settings}, at(&t.DisabledAt),
-		words{&r.Roles}, words{&r.Permissions})
+		&c.Type, flag{&c.FirstParty}, decoded{&c.RedirectURIs}, decoded{&c.Scopes}, decoded{&c.Settings}, at(&c.DisabledAt), &t.ID, decoded{&t.Settings}, at(&t.DisabledAt),
+		words{&r.Entitlement.Roles}, words{&r.Entitlement.Permissions}, words{&r.Entitlement.Known})
 	b.ID, a.ID, c.ID = u.Browser, u.Account, u.Client
 	return err
 }

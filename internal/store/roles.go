@@ -115,6 +115,61 @@ func (tx *Tx) Rights(account auth.AccountID) (roles, permissions []string, err e
 	return roles, permissions, nil
 }
 
+// Entitlement is what the account may do now, and which names of the scope are
+// permissions.
+func (tx *Tx) Entitlement(account auth.AccountID, scope auth.Scope) (e auth.Entitlement, err error) {
+	if e.Roles, e.Permissions, err = tx.Rights(account); err != nil {
+		return e, err
+	}
+	e.Known, err = tx.KnownPermissions(scope)
+	return e, err
+}
+
+// KnownPermissions are those names of the scope that are permissions of the tenant. The
+// scopes of OpenID Connect alone cost no statement.
+func (tx *Tx) KnownPermissions(scope auth.Scope) ([]string, error) {
+	if scope.Within(auth.LoginScope) {
+		return nil, nil
+	}
+	return all(tx.q, text, "SELECT name FROM permissions WHERE tenant_id = $1 AND $2 LIKE '% ' || name || ' %'", tx.tenant, " "+scope.String()+" ")
+}
+
+// Administrators counts the accounts that may administer the tenant and are not disabled.
+func (tx *Tx) Administrators() (int, error) {
+	return one(tx.q, func(s scanner, n *int) error { return s.Scan(n) }, `SELECT count(DISTINCT a.id) FROM role_permissions p
+		JOIN assignments g ON g.tenant_id = p.tenant_id AND g.role_id = p.role_id
+		JOIN accounts a ON a.tenant_id = g.tenant_id AND a.id = g.account_id
+		WHERE p.tenant_id = $1 AND p.permission = $2 AND a.disabled_at IS NULL`, tx.tenant, auth.AdminPermission)
+}
+
+// TakesAdministrators runs a change and reports whether there was an administrator before
+// and there is none now.
+func (tx *Tx) TakesAdministrators(change func() error) (bool, error) {
+	before, err := tx.Administrators()
+	if err != nil {
+		return false, err
+	}
+	if err := change(); err != nil || before == 0 {
+		return false, err
+	}
+	after, err := tx.Administrators()
+	return after == 0, err
+}
+
+// LargestRights is the largest auth.RightsSize of the accounts that have the role; zero
+// when nobody has it.
+func (tx *Tx) LargestRights(role auth.RoleID) (int, error) {
+	return one(tx.q, func(s scanner, n *int) error { return s.Scan(n) }, `WITH holders AS (
+			SELECT account_id FROM assignments WHERE tenant_id = $1 AND role_id = $2),
+		held AS (
+			SELECT h.account_id, g.role_id FROM holders h JOIN assignments g ON g.tenant_id = $1 AND g.account_id = h.account_id),
+		names AS (
+			SELECT h.account_id, 'r' AS kind, r.name AS name FROM held h JOIN roles r ON r.tenant_id = $1 AND r.id = h.role_id
+			UNION
+			SELECT h.account_id, 'p', p.permission FROM held h JOIN role_permissions p ON p.tenant_id = $1 AND p.role_id = h.role_id)
+		SELECT coalesce(max(total), 0) FROM (SELECT sum(length(name) + 3) AS total FROM names GROUP BY account_id) AS sums`, tx.tenant, role)
+}
+
 // add inserts s into a sorted set.
 func add(set []string, s string) []string {
 	i, found := slices.BinarySearch(set, s)

@@ -15,10 +15,9 @@ type Refreshing struct {
 	Family      auth.Family
 	Session     auth.Session // digest, times, ACR, AMR and claims
 	Account     auth.Account // all but LastLoginAt and CreatedAt
-	Client      auth.Client  // ID, Type, Scopes, Settings, DisabledAt
+	Client      auth.Client  // ID, Type, FirstParty, Scopes, Settings, DisabledAt
 	Tenant      auth.Tenant  // ID, Settings, DisabledAt
-	Roles       []string     // sorted
-	Permissions []string     // sorted
+	Entitlement auth.Entitlement
 }
 
 // Refreshing reads a family with its session, account, client, tenant and rights;
@@ -28,13 +27,14 @@ func (tx *Tx) Refreshing(id auth.FamilyID) (Refreshing, error) {
 		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt, f.retried, f.retries,
 		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.claims,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
-		c.kind, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at,
+		c.kind, c.first_party, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at,
 		(SELECT string_agg(r.name, ' ') FROM assignments g
 			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
 			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.account_id),
 		(SELECT string_agg(p.permission, ' ') FROM assignments g
 			JOIN role_permissions p ON p.tenant_id = g.tenant_id AND p.role_id = g.role_id
-			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.account_id)
+			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.account_id),
+		(SELECT string_agg(p.name, ' ') FROM permissions p WHERE p.tenant_id = f.tenant_id AND f.scope LIKE '%"' || p.name || '"%')
 		FROM refresh_families f
 		JOIN sessions s ON s.tenant_id = f.tenant_id AND s.id = f.session_id
 		JOIN accounts a ON a.tenant_id = f.tenant_id AND a.id = f.account_id
@@ -50,8 +50,9 @@ func scanRefreshing(s scanner, r *Refreshing) error {
 		opt(&r.Session.Digest), at(&r.Session.AuthAt), &r.Session.ACR, decoded{&r.Session.AMR}, at(&r.Session.SeenAt), at(&r.Session.IdleAt),
 		at(&r.Session.ExpiresAt), at(&r.Session.EndedAt), decoded{&r.Session.Claims},
 		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Name, at(&r.Account.EmailVerifiedAt), at(&r.Account.DisabledAt), at(&r.Account.UpdatedAt),
-		&r.Client.Type, decoded{&r.Client.Scopes}, decoded{&r.Client.Settings}, at(&r.Client.DisabledAt),
-		&r.Tenant.ID, decoded{&r.Tenant.Settings}, at(&r.Tenant.DisabledAt), words{&r.Roles}, words{&r.Permissions})
+		&r.Client.Type, flag{&r.Client.FirstParty}, decoded{&r.Client.Scopes}, decoded{&r.Client.Settings}, at(&r.Client.DisabledAt),
+		&r.Tenant.ID, decoded{&r.Tenant.Settings}, at(&r.Tenant.DisabledAt),
+		words{&r.Entitlement.Roles}, words{&r.Entitlement.Permissions}, words{&r.Entitlement.Known})
 	r.Session.ID, r.Session.Account = f.Session, f.Account
 	r.Account.ID, r.Client.ID = f.Account, f.Client
 	return err
@@ -140,7 +141,7 @@ func (tx *Tx) MachineStanding(client auth.ClientID, jti string) (Standing, error
 
 // Asking is a client that asks for something, with its tenant.
 type Asking struct {
-	Client auth.Client // ID, Type, Secrets, Scopes, Settings, DisabledAt
+	Client auth.Client // ID, Type, FirstParty, Secrets, Scopes, Settings, DisabledAt
 	Tenant auth.Tenant // ID, Settings, DisabledAt
 }
 
@@ -149,9 +150,9 @@ type Asking struct {
 func (tx *Tx) Asking(id auth.ClientID) (Asking, error) {
 	return one(tx.q, func(s scanner, v *Asking) error {
 		c, t := &v.Client, &v.Tenant
-		return s.Scan(&c.ID, &c.Type, decoded{&c.Secrets}, decoded{&c.Scopes}, decoded{&c.Settings}, at(&c.DisabledAt),
+		return s.Scan(&c.ID, &c.Type, flag{&c.FirstParty}, decoded{&c.Secrets}, decoded{&c.Scopes}, decoded{&c.Settings}, at(&c.DisabledAt),
 			&t.ID, decoded{&t.Settings}, at(&t.DisabledAt))
-	}, `SELECT c.id, c.kind, c.secrets, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at
+	}, `SELECT c.id, c.kind, c.first_party, c.secrets, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at
 		FROM clients c JOIN tenants t ON t.id = c.tenant_id
 		WHERE c.tenant_id = $1 AND c.id = $2`, tx.tenant, id)
 }

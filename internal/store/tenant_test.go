@@ -146,6 +146,16 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 		roles, permissions, err := tx.Rights("x")
 		return append(roles, permissions...), err
 	},
+	"Entitlement": func(tx *store.Tx) (any, error) {
+		e, err := tx.Entitlement("x", auth.Scope{"p:x"})
+		return append(e.Known, append(e.Roles, e.Permissions...)...), err
+	},
+	"KnownPermissions": func(tx *store.Tx) (any, error) { return tx.KnownPermissions(auth.Scope{"p:x"}) },
+	"Administrators":   func(tx *store.Tx) (any, error) { return tx.Administrators() },
+	"TakesAdministrators": func(tx *store.Tx) (any, error) {
+		return tx.TakesAdministrators(func() error { return nil })
+	},
+	"LargestRights": func(tx *store.Tx) (any, error) { return tx.LargestRights("x") },
 	"InsertSession": func(tx *store.Tx) (any, error) {
 		return nil, tx.InsertSession(auth.Session{ID: "x", Account: "x", Client: "x", Digest: "x", AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
 	},

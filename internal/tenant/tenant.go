@@ -20,9 +20,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// AdminPermission is what the built-in role of administrators allows.
-const AdminPermission = "watchword:admin"
-
 // fresh is how long Get answers from memory.
 const fresh = time.Second
 
@@ -105,11 +102,11 @@ func furnish(tx *store.Tx, actor auth.Actor) error {
 	if err != nil {
 		return fmt.Errorf("role of administrators: %w", err)
 	}
-	p := auth.Permission{Name: AdminPermission, Description: "Everything in this tenant", CreatedAt: tx.Now}
+	p := auth.Permission{Name: auth.AdminPermission, Description: "Everything in this tenant", CreatedAt: tx.Now}
 	if err := tx.PutPermission(p); err != nil {
 		return fmt.Errorf("permission of administrators: %w", err)
 	}
-	if _, err := tx.Allow(role.ID, AdminPermission); err != nil {
+	if _, err := tx.Allow(role.ID, auth.AdminPermission); err != nil {
 		return fmt.Errorf("permission of administrators: %w", err)
 	}
 	return tx.Record(auth.Event{Kind: auth.EventTenantChanged, Actor: actor, Detail: map[string]string{"change": "created"}})

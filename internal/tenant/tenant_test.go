@@ -75,7 +75,7 @@ func (h *house) furnished(id auth.TenantID, alg string) {
 			h.t.Errorf("first-party client: %+v, %v", c, err)
 		}
 		r, err := tx.Role(auth.AdminRole)
-		if err != nil || !cmp.Equal(r.Permissions, []string{tenant.AdminPermission}) {
+		if err != nil || !cmp.Equal(r.Permissions, []string{auth.AdminPermission}) {
 			h.t.Errorf("role of administrators: %+v, %v", r, err)
 		}
 		ks, err := tx.SigningKeys()

@@ -12,21 +12,19 @@ import (
 
 // claims encodes the claims of an access token (RFC 9068 §2.2) in a fixed order.
 // It is written by hand because it runs for every token.
-func claims(issuer string, g auth.Grant, now time.Time, lifetime time.Duration) []byte {
+func claims(issuer string, d Draft, now time.Time) []byte {
+	g := d.grant
 	b := make([]byte, 0, 640)
 	b = member(b, `{"iss":`, issuer)
 	b = member(b, `,"sub":`, subject(g))
-	switch len(g.Audience) {
-	case 0:
-		b = member(b, `,"aud":`, issuer)
-	case 1:
-		b = member(b, `,"aud":`, g.Audience[0])
-	default:
-		b = list(b, `,"aud":`, g.Audience)
+	if len(d.audience) == 1 {
+		b = member(b, `,"aud":`, d.audience[0])
+	} else {
+		b = list(b, `,"aud":`, d.audience)
 	}
 	b = member(b, `,"client_id":`, string(g.Client))
 	iat := now.Unix()
-	b = number(b, `,"exp":`, iat+int64(lifetime/time.Second))
+	b = number(b, `,"exp":`, iat+int64(d.access/time.Second))
 	b = number(b, `,"iat":`, iat)
 	b = member(b, `,"jti":`, secret.Encode(secret.Bytes(16)))
 	b = optional(b, `,"sid":`, string(g.Session))
@@ -36,6 +34,9 @@ func claims(issuer string, g auth.Grant, now time.Time, lifetime time.Duration) 
 	}
 	if g.Account != "" || len(g.Permissions) > 0 {
 		b = list(b, `,"permissions":`, g.Permissions)
+	}
+	if g.Omitted > 0 {
+		b = number(b, `,"rights_omitted":`, int64(g.Omitted))
 	}
 	if !g.AuthAt.IsZero() {
 		b = number(b, `,"auth_time":`, g.AuthAt.Unix())

@@ -112,8 +112,8 @@ func FuzzQuote(f *testing.F) {
 
 func TestClaimsOrder(t *testing.T) {
 	t.Parallel()
-	got := string(claims("https://i", auth.Grant{Account: "a", Client: "c", Session: "s", Scope: auth.Scope{"x", "y"}, Roles: []string{"r"},
-		Permissions: []string{"p", "q"}, AuthAt: time.Unix(5, 0), ACR: "1", AMR: []string{"pwd"}}, time.Unix(1000, 999), 90*time.Second))
+	got := string(claims("https://i", Draft{audience: []string{"https://i"}, access: 90 * time.Second, grant: auth.Grant{Account: "a", Client: "c", Session: "s", Scope: auth.Scope{"x", "y"}, Roles: []string{"r"},
+		Permissions: []string{"p", "q"}, AuthAt: time.Unix(5, 0), ACR: "1", AMR: []string{"pwd"}}}, time.Unix(1000, 999)))
 	before, rest, _ := strings.Cut(got, `"jti":"`)
 	_, after, _ := strings.Cut(rest, `"`)
 	want := `{"iss":"https://i","sub":"a","aud":"https://i","client_id":"c","exp":1090,"iat":1000,` + "|" +

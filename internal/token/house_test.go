@@ -67,6 +67,7 @@ func (h *house) join() *node {
 	h.t.Cleanup(func() { db.Close() })
 	n := &node{db: db, keys: keys.New(keys.Config{DB: db, Now: h.clock.Now}), verdicts: map[string]int{}}
 	n.tokens = token.New(token.Config{DB: db, Keys: n.keys, Base: base, Now: h.clock.Now, Grace: h.grace, Retry: h.retry, Root: h.root,
+		Resources: []string{"https://api.test", strange},
 		Refreshed: func(v string) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
@@ -98,7 +99,7 @@ func (h *house) person(email string) auth.AccountID {
 // signIn stores a session of alice and issues tokens for it.
 func (h *house) signIn() auth.Tokens {
 	h.t.Helper()
-	return h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Scope: auth.DefaultScope, ACR: "1", AMR: []string{"pwd"}})
+	return h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Scope: auth.LoginScope, ACR: "1", AMR: []string{"pwd"}})
 }
 
 func (h *house) issue(g auth.Grant) auth.Tokens {

@@ -22,7 +22,9 @@ const opaque = "opaque"
 // Draft is a grant that was decided and written down, but not signed.
 type Draft struct {
 	tenant    auth.TenantID
-	grant     auth.Grant
+	grant     auth.Grant // as the access token says it
+	granted   auth.Scope // what a refresh token is for
+	audience  []string
 	algorithm string
 	access    time.Duration // lifetime of the access token
 	refresh   secret.Text   // empty without offline_access
@@ -32,11 +34,13 @@ type Draft struct {
 
 // Start decides whether the grant may be issued and writes what has to be kept: a
 // refresh family when a person's scope has offline_access and the client may refresh,
-// bound to the key of a public client (RFC 9449 §5). It fills in the account's roles
-// and permissions, the name by which the client knows the account, and the form of
-// token that the client is set to get. It belongs inside Write; without
+// bound to the key of a public client (RFC 9449 §5). It fills in what the token carries
+// of the account's rights, the name by which the client knows the account, and the form
+// of token that the client is set to get. It belongs inside Write; without
 // offline_access inside Read as well. The session, if there is one, must be stored
-// already.
+// already. A resource that the client may not ask for any more, or that was not granted,
+// is refused as Invalid invalid_target; a token that would not fit into a header as
+// Invalid token_too_long.
 func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
 	on, err := readBasis(tx, g)
 	if err != nil {
@@ -57,11 +61,11 @@ func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
 // Basis is what a grant rests on, as it was read. All but Tenant and Client is zero for
 // a client that acts for itself.
 type Basis struct {
-	Tenant             auth.Tenant
-	Client             auth.Client
-	Account            auth.Account
-	Session            auth.Session // needed only for a refresh token
-	Roles, Permissions []string     // of the account
+	Tenant      auth.Tenant
+	Client      auth.Client
+	Account     auth.Account
+	Session     auth.Session // needed only for a refresh token
+	Entitlement auth.Entitlement
 }
 
 func readBasis(tx *store.Tx, g auth.Grant) (on Basis, err error) {
@@ -81,7 +85,7 @@ func readBasis(tx *store.Tx, g auth.Grant) (on Basis, err error) {
 	} else if err != nil {
 		return on, fmt.Errorf("read account: %w", err)
 	}
-	if on.Roles, on.Permissions, err = tx.Rights(g.Account); err != nil {
+	if on.Entitlement, err = tx.Entitlement(g.Account, g.Scope); err != nil {
 		return on, fmt.Errorf("read rights: %w", err)
 	}
 	if on.refreshes(g) {
@@ -105,22 +109,28 @@ func (s *Service) Plan(now time.Time, on Basis, g auth.Grant) (Draft, *auth.Fami
 	if err := Decide(on.Tenant, on.Account, on.Client); err != nil {
 		return Draft{}, nil, err
 	}
-	if g.Account == "" {
-		return s.draft(on.Tenant, on.Client, g), nil, nil
+	if g.Within == nil { // else the policy of exchange has just decided about the audience
+		if err := s.target(on.Tenant.ID, on.Client, &g); err != nil {
+			return Draft{}, nil, err
+		}
 	}
-	g.Roles, g.Permissions = on.Roles, on.Permissions
-	refreshes := on.refreshes(g)
-	if !refreshes {
+	if g.Account != "" && !on.refreshes(g) {
 		g.Scope = without(g.Scope, auth.ScopeOffline) // the answer says what was granted
 	}
-	d := s.draft(on.Tenant, on.Client, g)
+	d, err := s.draft(on.Tenant, on.Client, g, on.Entitlement)
+	if err != nil || g.Account == "" {
+		return d, nil, err
+	}
 	d.identify(on.Client, on.Account, g.IDToken)
-	if !refreshes {
+	if !d.granted.Has(auth.ScopeOffline) {
 		return d, nil, nil
 	}
 	f, err := s.begin(now, &d, on)
 	return d, f, err
 }
+
+// Scope is what was granted: what the answer and the audit line say.
+func (d Draft) Scope() auth.Scope { return d.grant.Scope }
 
 func without(scope auth.Scope, name string) auth.Scope {
 	if !scope.Has(name) {
@@ -136,29 +146,49 @@ func (s *Service) StartMachine(t auth.Tenant, c auth.Client, g auth.Grant) (Draf
 	if err := Decide(t, auth.Account{}, c); err != nil {
 		return Draft{}, err
 	}
-	return s.draft(t, c, g), nil
+	return s.draft(t, c, g, auth.Entitlement{})
 }
 
-// Narrow restricts the access token to some of the audience that was granted, which the
-// refresh family keeps (RFC 8707 §2.2); with nothing it restricts nothing.
-func (d Draft) Narrow(audience []string) Draft {
-	if len(audience) > 0 {
-		d.grant.Audience = audience
-	}
-	return d
-}
-
-// draft fills in what the tenant and the client say.
-func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant) Draft {
+// draft decides what the token carries: it fills in what the tenant, the client and the
+// account's rights say. Every token that is issued passes here.
+func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entitlement) (Draft, error) {
 	if g.Subject == "" && c.Settings.SubjectType == pairwise {
 		g.Subject = s.Subject(c, g.Account)
 	}
 	g.Opaque = g.Opaque || c.Settings.TokenFormat == opaque
-	d := Draft{tenant: t.ID, grant: g, algorithm: t.Settings.Algorithm, access: t.Settings.Lifetimes.Or(s.lifetimes).Access}
+	d := Draft{tenant: t.ID, audience: s.audience(t.ID, c, g), algorithm: t.Settings.Algorithm, access: t.Settings.Lifetimes.Or(s.lifetimes).Access}
 	if d.algorithm == "" {
 		d.algorithm = s.algorithm
 	}
-	return d
+	r := auth.Recipient{Client: c, Own: len(d.audience) == 1 && d.audience[0] == t.ID.Issuer(s.base)}
+	if g.Account == "" {
+		d.grant = g.CarryOwn(r.Own)
+		return d, d.fits()
+	}
+	r.Allowed = s.PersonScope(c, g.Audience)
+	d.granted = e.Grantable(r, g.Scope)
+	if len(g.Narrow) > 0 {
+		r.Allowed = s.PersonScope(c, g.Narrow)
+	}
+	d.grant = g.Carry(r, e)
+	return d, d.fits()
+}
+
+// maxNames is how long scope and audience of a token may be together. With auth.MaxRights
+// and the other claims the longest token is shorter than guard and our own API take.
+const maxNames = 4800
+
+func (d Draft) fits() error {
+	n := len(d.grant.Scope)
+	for _, names := range [][]string{d.grant.Scope, d.audience} {
+		for _, name := range names {
+			n += len(name)
+		}
+	}
+	if n > maxNames {
+		return auth.Invalid("token_too_long", "scope", "scope and resource: at most 4800 characters together")
+	}
+	return nil
 }
 
 // begin makes a refresh family. It never outlives its session.
@@ -177,7 +207,7 @@ func (s *Service) begin(now time.Time, d *Draft, on Basis) (*auth.Family, error)
 	idle := earlier(now.Add(life.RefreshIdle), expires)
 	d.refresh, d.idle = s.form.write(on.Tenant.ID, token), idle.Sub(now)
 	f := &auth.Family{
-		ID: auth.FamilyID(id), Account: d.grant.Account, Client: d.grant.Client, Session: session.ID, Scope: d.grant.Scope,
+		ID: auth.FamilyID(id), Account: d.grant.Account, Client: d.grant.Client, Session: session.ID, Scope: d.granted,
 		Audience: d.grant.Audience, Digest: secret.Digest(d.refresh.Reveal()),
 		CreatedAt: now, RotatedAt: now, IdleAt: idle, ExpiresAt: expires,
 	}
@@ -200,7 +230,7 @@ func (s *Service) Finish(ctx context.Context, d Draft) (auth.Tokens, error) {
 	if d.grant.JKT != "" {
 		t.Type = TypeDPoP
 	}
-	body := claims(d.tenant.Issuer(s.base), d.grant, now, d.access)
+	body := claims(d.tenant.Issuer(s.base), d, now)
 	var err error
 	if d.grant.Opaque {
 		t.AccessToken = s.seal(d.tenant, body)

@@ -92,7 +92,7 @@ func (s *Service) readOpaque(tenant auth.TenantID, raw, audience string) (Verifi
 	case c.Issuer != tenant.Issuer(s.base):
 		return Verified{}, ended("another issuer's")
 	case !slices.ContainsFunc(c.Audience, func(a string) bool { return guard.SameResource(a, audience) }):
-		return Verified{}, ended("for another audience")
+		return Verified{}, refusedToken(guard.ErrAudience)
 	case !s.now().Before(expires.Add(guard.DefaultLeeway)):
 		e := auth.Refuse(auth.KindUnauthenticated, "token_expired", "the access token has expired")
 		e.Err = errors.New("at " + expires.UTC().Format(time.RFC3339))

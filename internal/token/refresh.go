@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -85,8 +84,10 @@ func (s *Service) Refresh(ctx context.Context, in Refreshment) (auth.Tokens, err
 		if v, err = s.judge(p, now, r); err != nil {
 			return store.Rotation{}, err
 		}
-		d, rotation = s.follow(p, v, now, r)
-		return rotation, nil
+		if d, rotation, err = s.follow(p, v, now, r); err != nil {
+			v = refused
+		}
+		return rotation, err
 	})
 	switch {
 	case errors.Is(err, auth.ErrNotFound):
@@ -140,13 +141,19 @@ func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict
 	if err := decideRefresh(r); err != nil {
 		return invalid, notValid(err)
 	}
-	if p.Scope != nil && !p.Scope.Within(f.Scope) {
+	if p.Scope != nil && !p.Scope.Within(grantedScope(f)) {
 		return refused, auth.Invalid("invalid_scope", "scope", "this is more than was granted")
 	}
-	if _, ok := s.Covers(p.Tenant, f.Audience, p.Audience); !ok {
-		return refused, auth.Invalid("invalid_target", "resource", "this is not what was granted")
-	}
 	return v, nil
+}
+
+// grantedScope is the scope of a family. One of the first-party API that is older than
+// auth.ScopeAccount opens that API all the same.
+func grantedScope(f auth.Family) auth.Scope {
+	if f.Client == auth.FirstParty && slices.Equal(f.Scope, auth.DefaultScope) {
+		return auth.LoginScope
+	}
+	return f.Scope
 }
 
 // decideRefresh is Decide for a refresh token, which is of use only while the client
@@ -156,28 +163,6 @@ func decideRefresh(r store.Refreshing) error {
 		return errors.New("the client may not refresh any more")
 	}
 	return Decide(r.Tenant, r.Account, r.Client)
-}
-
-// Covers returns the resources asked for in the spelling of the grant, and whether all
-// of them were granted. A grant without an audience is for the issuer.
-func (s *Service) Covers(tenant auth.TenantID, granted, asked []string) ([]string, bool) {
-	if len(asked) == 0 {
-		return nil, true
-	}
-	if len(granted) == 0 {
-		granted = []string{tenant.Issuer(s.base)}
-	}
-	out := make([]string, 0, len(asked))
-	for _, a := range asked {
-		i := slices.IndexFunc(granted, func(g string) bool { return guard.SameResource(g, a) })
-		if i < 0 {
-			return nil, false
-		}
-		if !slices.Contains(out, granted[i]) {
-			out = append(out, granted[i])
-		}
-	}
-	return out, true
 }
 
 // judgeSpent judges the predecessor of a token that has never been used. It looks both
@@ -199,23 +184,14 @@ func (s *Service) judgeSpent(p presented, now time.Time, f auth.Family) verdict 
 }
 
 // follow is what comes of a good token: the draft of the answer, and the rotation. A race
-// changes nothing, and a retry is counted once for each token.
-func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshing) (Draft, store.Rotation) {
+// changes nothing, and a retry is counted once for each token. What was taken from the
+// client or the account since is not in it.
+func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshing) (Draft, store.Rotation, error) {
+	d, err := s.draftNext(p, r)
+	if err != nil {
+		return Draft{}, store.Rotation{}, err
+	}
 	f := r.Family
-	g := auth.Grant{
-		Account: f.Account, Client: f.Client, Session: f.Session, Scope: f.Scope, Roles: r.Roles, Permissions: r.Permissions,
-		Audience: f.Audience, AuthAt: r.Session.AuthAt, ACR: r.Session.ACR, AMR: r.Session.AMR, JKT: p.JKT,
-	}
-	if p.Scope != nil {
-		g.Scope = p.Scope
-	}
-	// What was taken from the client since counts at once, as it does for rights.
-	allowed := s.PersonScope(r.Client, f.Audience)
-	g.Scope = slices.DeleteFunc(slices.Clone(g.Scope), func(t string) bool { return !allowed.Has(t) })
-	if narrow, _ := s.Covers(p.Tenant, f.Audience, p.Audience); len(narrow) > 0 {
-		g.Audience = narrow
-	}
-	d := s.draft(r.Tenant, r.Client, g)
 	if f.Client != auth.FirstParty { // our own API has its own ways to say who signed in
 		d.identify(r.Client, r.Account, &auth.IDTokenRequest{Claims: r.Session.Claims.IDToken})
 	}
@@ -226,7 +202,7 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshi
 		if n := f.Retries.Next(p.digest, f.Digest); v == retry && n != f.Retries {
 			rotation.Retried = n
 		}
-		return d, rotation
+		return d, rotation, nil
 	}
 	idle := earlier(now.Add(r.Tenant.Settings.Lifetimes.Or(s.lifetimes).RefreshIdle), f.ExpiresAt)
 	d.idle = idle.Sub(now)
@@ -242,7 +218,23 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshi
 			rotation.SessionIdleAt = r.Session.IdleAt
 		}
 	}
-	return d, rotation
+	return d, rotation, nil
+}
+
+// draftNext is the next access token of a family, as far as it says what was granted.
+func (s *Service) draftNext(p presented, r store.Refreshing) (Draft, error) {
+	f := r.Family
+	g := auth.Grant{
+		Account: f.Account, Client: f.Client, Session: f.Session, Scope: grantedScope(f),
+		Audience: f.Audience, Narrow: p.Audience, AuthAt: r.Session.AuthAt, ACR: r.Session.ACR, AMR: r.Session.AMR, JKT: p.JKT,
+	}
+	if p.Scope != nil {
+		g.Scope = p.Scope
+	}
+	if err := s.target(p.Tenant, r.Client, &g); err != nil {
+		return Draft{}, err
+	}
+	return s.draft(r.Tenant, r.Client, g, r.Entitlement)
 }
 
 // touchEvery is how often at most a refresh is written down as use of the session.

@@ -42,6 +42,8 @@ type Config struct {
 	// Retry is how long after a rotation the spent token yields the same successor,
 	// while that has not been used. Zero: no longer than Grace.
 	Retry time.Duration
+	// Resources are those for which every client may ask for tokens.
+	Resources []string
 	// ResourceScopes are the scopes that go with resources which are open to every
 	// client: in tokens for that resource alone, any client may be granted them.
 	ResourceScopes map[string][]string
@@ -65,6 +67,7 @@ type Service struct {
 	lifetimes auth.Lifetimes
 	grace     time.Duration
 	retry     time.Duration
+	resources []string
 	algorithm string
 	form      form
 
@@ -87,7 +90,7 @@ func New(cfg Config) *Service {
 	}
 	s := &Service{
 		db: cfg.DB, keys: cfg.Keys, base: cfg.Base, now: cfg.Now, lifetimes: cfg.Lifetimes.Or(defaults),
-		grace: cfg.Grace, algorithm: cfg.Algorithm, form: newForm(cfg.Root), pairwise: secret.Derive(cfg.Root, "pairwise subject"),
+		grace: cfg.Grace, resources: cfg.Resources, algorithm: cfg.Algorithm, form: newForm(cfg.Root), pairwise: secret.Derive(cfg.Root, "pairwise subject"),
 		opaque: newOpaque(cfg.Root), refreshed: cfg.Refreshed, log: cfg.Log,
 	}
 	s.resourceScopes = cfg.ResourceScopes

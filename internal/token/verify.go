@@ -30,10 +30,10 @@ type Verified struct {
 
 // Verify checks an access token of the tenant for our own API: signature and
 // claims as guard does, then in the database that its session lives and that
-// account, client and tenant are not shut, so that a revocation counts at once. What a
-// person allowed another company's client does not open our own API, which has no
-// scopes: its token is refused as Forbidden client_not_allowed. The Subject of what
-// it returns is the account's id.
+// account, client and tenant are not shut, so that a revocation counts at once. It says
+// nothing of rights: the caller asks auth.RequireScope for the scope of the call, and the
+// database for permissions. What Own refuses is refused here. The Subject of what it
+// returns is the account's id.
 //
 // Refusals are Unauthenticated (invalid_token, token_expired) and wrap the
 // *guard.Error if there is one; Unavailable when it cannot be known.
@@ -52,9 +52,13 @@ func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) 
 }
 
 // Own is what Verify decides, beyond Check for the issuer's audience, about a token
-// whose key has been proved if it has one.
+// whose key has been proved if it has one. A token that is for another audience as well
+// may have been sent to that one: it is refused as Unauthenticated invalid_token. One of
+// a client that is not the operator's own is refused as Forbidden client_not_allowed.
 func Own(v Verified) (*guard.Claims, error) {
 	switch {
+	case len(v.Audience) != 1:
+		return nil, ended("it is for other audiences as well")
 	case v.Account == "":
 		return v.Claims, nil
 	case !v.FirstParty:
@@ -177,9 +181,11 @@ func untrusted(err error) error {
 	return e
 }
 
-func ended(why string) error {
+func ended(why string) error { return refusedToken(errors.New(why)) }
+
+func refusedToken(why error) error {
 	e := auth.Refuse(auth.KindUnauthenticated, "invalid_token", "The access token is not valid here.")
-	e.Err = errors.New(why)
+	e.Err = why
 	return e
 }
 

@@ -29,7 +29,7 @@ func TestAccessTokenClaims(t *testing.T) {
 		delete(got, "jti")
 		want := map[string]any{
 			"iss": base, "sub": string(h.alice), "aud": base, "client_id": "first-party", "exp": now + 900, "iat": now,
-			"sid": string(ts.Session), "scope": "openid profile email offline_access", "roles": []any{}, "permissions": []any{},
+			"sid": string(ts.Session), "scope": "openid profile email offline_access watchword:account", "roles": []any{}, "permissions": []any{},
 			"auth_time": now, "acr": "1", "amr": []any{"pwd"},
 		}
 		if d := cmp.Diff(want, got); d != "" {
@@ -50,9 +50,11 @@ func TestAccessTokenClaims(t *testing.T) {
 	})
 }
 
+// strange is text that JSON has to escape.
+const strange = "a\"b\\c\u2028<é>\n"
+
 func TestClaimsAreEscaped(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		strange := "a\"b\\c\u2028<é>\n"
 		ts := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, ACR: strange, AMR: []string{strange}, Audience: []string{strange, base}})
 		got := payload(t, ts.AccessToken)
 		want := []any{strange, []any{strange}, []any{strange, base}}

@@ -66,7 +66,7 @@ func (p prover) bound() string {
 	var d token.Draft
 	h.ok(h.db.Write(h.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
 		d, err = h.cfg.Tokens.Start(tx, auth.Grant{Account: auth.AccountID(subjectOf(h, alice.AccessToken)), Client: auth.FirstParty, Session: auth.SessionID(claimOf(h, alice.AccessToken, "sid")),
-			Scope: auth.Scope{"openid"}, AuthAt: tx.Now, JKT: p.jkt()})
+			Scope: auth.Scope{"openid", auth.ScopeAccount}, AuthAt: tx.Now, JKT: p.jkt()})
 		return err
 	}))
 	ts, err := h.cfg.Tokens.Finish(h.Context(), d)

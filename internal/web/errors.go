@@ -134,6 +134,10 @@ func (ex *exchange) explainRefusal(e *auth.Error) *Problem {
 		if ex.route != nil && ex.route.who.proved {
 			p.challenge = bearerChallenge(e)
 		}
+	case auth.KindForbidden:
+		if scope, ok := errors.AsType[auth.MissingScope](e); ok { // RFC 6750 §3.1
+			p.challenge = `Bearer error="insufficient_scope", error_description="` + string(scope) + ` is missing", scope="` + string(scope) + `"`
+		}
 	case auth.KindUnavailable:
 		p.fault = e
 		p.retryAfter = max(p.retryAfter, time.Second)

@@ -14,10 +14,12 @@ import (
 var (
 	callLogin = call{pattern: "POST /api/v1/login", id: "login", topic: "sign in", also: []int{http.StatusNoContent}, errors: []int{http.StatusUnauthorized},
 		summary: "Sign in with a password",
-		doc:     `Answers with tokens, or, with "session": "cookie", with 204 and the session cookie for browser applications on the same site. invalid_credentials never says which of the two was wrong; email_not_verified comes only after the right password.`}
+		doc: `Answers with tokens, or, with "session": "cookie", with 204 and the session cookie for browser applications on the same site. invalid_credentials never says which of the two was wrong; email_not_verified comes only after the right password.
+
+Without resource the access token opens this API, so send it to no other one. With resource it is for that API alone; /api/v1/refresh with the same refresh token gives tokens for others. Calls below /api/v1/admin need "scope": "watchword:admin".`}
 	callRefresh = call{pattern: "POST /api/v1/refresh", id: "refresh", topic: "sign in", errors: []int{http.StatusUnauthorized},
 		summary: "Exchange a refresh token for new tokens",
-		doc:     "Each refresh token works once. Using a spent one later than a few seconds after it was spent ends the session and every token of the family: refresh_token_reused."}
+		doc:     "The access token is for what was asked for at the sign-in, or for the resource that is named. Each refresh token works once. Using a spent one later than a few seconds after it was spent ends the session and every token of the family: refresh_token_reused."}
 	callLogout = call{pattern: "POST /api/v1/logout", id: "logout", topic: "sign in", status: http.StatusNoContent,
 		summary: "Sign out",
 		doc:     "The session ends, and with it its refresh tokens. A refresh token in the body ends its own session too."}
@@ -28,6 +30,8 @@ type Credentials struct {
 	Email    string `json:"email" example:"alice@example.com"`
 	Password string `json:"password" writeOnly:"true" example:"correct horse battery staple"`
 	Session  string `json:"session,omitempty" enum:"token,cookie" doc:"What is wanted: tokens in the answer (the default), or a cookie."`
+	Scope    string `json:"scope,omitempty" maxLength:"4096" doc:"What the tokens shall carry, space separated; what the person may not have is left out, and the scope of the answer says what was granted. Default: openid profile email offline_access watchword:account." example:"watchword:admin"`
+	Resource string `json:"resource,omitempty" maxLength:"2048" doc:"The API that the access token is for (RFC 8707), one of oauth.resources or of the audiences of the client first-party." example:"https://api.example.com"`
 }
 
 // Tokens is the answer to a sign-in or refresh, in the words of RFC 6749 §5.1.
@@ -37,7 +41,7 @@ type Tokens struct {
 	ExpiresIn        int64  `json:"expires_in" doc:"Seconds until the access token is worth nothing." example:"900"`
 	RefreshToken     string `json:"refresh_token,omitempty" doc:"Works once, at /api/v1/refresh."`
 	RefreshExpiresIn int64  `json:"refresh_expires_in,omitempty" doc:"Seconds until the refresh token is worth nothing." example:"1209600"`
-	Scope            string `json:"scope" example:"openid profile email offline_access"`
+	Scope            string `json:"scope" example:"openid profile email offline_access watchword:account"`
 }
 
 type tokensOut struct {
@@ -57,11 +61,17 @@ func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 func (s *Server) login(ctx context.Context, in *struct{ Body Credentials }) (*tokensOut, error) {
 	ex := exchangeOf(ctx)
 	cookie := in.Body.Session == "cookie"
+	scope, err := in.Body.tokenScope(cookie)
+	if err != nil {
+		return nil, err
+	}
 	by := ex.by()
 	if cookie {
 		by.Session = ex.formerSession(ctx)
 	}
-	res, err := s.cfg.Logins.Password(ctx, ex.tenant.ID, login.Request{Email: in.Body.Email, Password: in.Body.Password, Cookie: cookie, Actor: by})
+	res, err := s.cfg.Logins.Password(ctx, ex.tenant.ID, login.Request{
+		Email: in.Body.Email, Password: in.Body.Password, Cookie: cookie, Scope: scope, Resource: in.Body.Resource, Actor: by,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +82,17 @@ func (s *Server) login(ctx context.Context, in *struct{ Body Credentials }) (*to
 		return &tokensOut{Status: http.StatusNoContent}, nil
 	}
 	return tokens(res.Tokens), nil
+}
+
+// tokenScope reads what the tokens shall carry; nil when nothing is said.
+func (c Credentials) tokenScope(cookie bool) (auth.Scope, error) {
+	switch {
+	case c.Scope == "" && c.Resource == "":
+		return nil, nil
+	case cookie:
+		return nil, auth.Invalid("session_invalid", "session", `session: "token" where scope or resource is given, since a cookie has neither`)
+	}
+	return auth.ParseScope(c.Scope)
 }
 
 // formerSession is the session whose cookie the new one replaces, if there is one:
@@ -91,6 +112,7 @@ func (ex *exchange) formerSession(ctx context.Context) auth.SessionID {
 // RefreshToken is what a refresh spends.
 type RefreshToken struct {
 	RefreshToken string `json:"refresh_token" writeOnly:"true" example:"wwr_…"`
+	Resource     string `json:"resource,omitempty" maxLength:"2048" doc:"The API that the access token is for, this time." example:"https://api.example.com"`
 }
 
 func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (*tokensOut, error) {
@@ -101,7 +123,11 @@ func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (
 			return nil, err
 		}
 	}
-	t, err := s.cfg.Tokens.Refresh(ctx, token.Refreshment{Tenant: ex.tenant.ID, Client: auth.FirstParty, Token: in.Body.RefreshToken, Actor: ex.by()})
+	asked := token.Refreshment{Tenant: ex.tenant.ID, Client: auth.FirstParty, Token: in.Body.RefreshToken, Actor: ex.by()}
+	if in.Body.Resource != "" {
+		asked.Audience = []string{in.Body.Resource}
+	}
+	t, err := s.cfg.Tokens.Refresh(ctx, asked)
 	if known && errors.Is(err, token.ErrOtherKey) { // whoever stole it without the key
 		ex.refund(countFamily, string(family))
 	}

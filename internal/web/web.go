@@ -27,6 +27,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/rs/cors"
 
+	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -50,6 +51,7 @@ type Config struct {
 	Accounts *account.Service
 	Logins   *login.Service
 	Tenants  *tenant.Service
+	Access   *access.Service
 	OIDC     *oidc.Service
 	// Limiter counts requests against Rates.
 	Limiter limit.Limiter

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/keys"
@@ -80,6 +81,7 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 			Rates: account.Rates{Register: generous, Resend: generous, Forgot: generous, Password: generous}}),
 		Logins:  login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: login.Rates{Account: generous}}),
 		Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}),
+		Access:  access.New(db),
 		OIDC: oidc.New(oidc.Config{DB: db, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
 			Rates: oidc.Rates{Client: generous, Family: generous}}),
 		Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log,

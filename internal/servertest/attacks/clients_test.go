@@ -108,7 +108,8 @@ func TestAttack_AdminClients(t *testing.T) {
 		if err := s.Access.Assign(t.Context(), auth.DefaultTenant, id, auth.AdminRole, auth.System); err != nil {
 			t.Fatal(err)
 		}
-		admin := servertest.Bearer(s.Login(t, alice, servertest.Password).AccessToken)
+		s.Do(t, "GET", path, nil, servertest.Bearer(s.Login(t, alice, servertest.Password).AccessToken)).WantCode(t, 403, "insufficient_scope")
+		admin := servertest.Bearer(administrator(t, s))
 		s.Do(t, "GET", path, nil, admin).Want(t, 200)
 		if _, err := s.Tenants.Create(t.Context(), "acme", "Acme", auth.Settings{}, auth.System); err != nil {
 			t.Fatal(err)

@@ -203,7 +203,7 @@ func TestAttack_RT_04_RT_05_NoScopeHere(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		tokens := s.SignUp(t, alice)
 		unchanged(t, s, func() {
-			for _, member := range []string{"scope", "client_id", "audience", "roles", "resource"} {
+			for _, member := range []string{"scope", "client_id", "audience", "roles"} {
 				post(t, s, "/refresh", body{"refresh_token": tokens.RefreshToken, member: "watchword:admin"}).WantCode(t, 400, "member_unknown")
 			}
 		})
@@ -293,7 +293,7 @@ func TestAttack_RT_15_Roles(t *testing.T) {
 		if c := claims(t, tokens.AccessToken); !slices.Equal(c.Roles, []string{auth.AdminRole}) || len(c.Permissions) == 0 {
 			t.Fatalf("claims %+v", c)
 		}
-		if err := s.Access.Unassign(ctx, auth.DefaultTenant, id, auth.AdminRole, by); err != nil {
+		if err := s.Access.Unassign(ctx, auth.DefaultTenant, id, auth.AdminRole, by, auth.AllowNoAdministrator); err != nil {
 			t.Fatal(err)
 		}
 		if c := claims(t, rotate(t, s, tokens.RefreshToken).AccessToken); len(c.Roles)+len(c.Permissions) != 0 {

@@ -1,0 +1,61 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// RightsSize is how many bytes the names of roles and permissions take in the token of the
+// account with the most of them, among those that have the role. At most auth.MaxRights
+// stand in a token. Refusals: role_unknown.
+func (s *Service) RightsSize(ctx context.Context, tenant auth.TenantID, roleName string) (size int, err error) {
+	err = s.db.Read(ctx, tenant, func(tx *store.Tx) error {
+		r, err := role(tx, roleName)
+		if err == nil {
+			size, err = tx.LargestRights(r.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("measure rights: %w", err)
+	}
+	return size, nil
+}
+
+// fits refuses a permission that does not fit into the token of everybody who has the
+// role. It reads outside the write: a role may have a million holders, and the writer has
+// others who wait.
+func (s *Service) fits(ctx context.Context, tenant auth.TenantID, roleName, permission string) error {
+	size := 0
+	err := s.db.Read(ctx, tenant, func(tx *store.Tx) error {
+		r, err := role(tx, roleName)
+		if err != nil || slices.Contains(r.Permissions, permission) {
+			return err
+		}
+		if size, err = tx.LargestRights(r.ID); size > 0 {
+			size += auth.RightsSize(nil, []string{permission})
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("measure rights: %w", err)
+	case size > auth.MaxRights:
+		return tooLong(size)
+	}
+	return nil
+}
+
+func rightsSize(tx *store.Tx, account auth.AccountID) (int, error) {
+	roles, permissions, err := tx.Rights(account)
+	return auth.RightsSize(roles, permissions), err
+}
+
+func tooLong(size int) error {
+	return auth.Refuse(auth.KindConflict, "rights_too_long", fmt.Sprintf(
+		"the names of an account's roles and permissions would take %d bytes in its token, and at most %d fit; use fewer or shorter ones", size, auth.MaxRights))
+}
