@@ -1,5 +1,5 @@
 // Package examples runs the examples as a reader would: a server in development, a
-// Go API behind guard, a Flask API with plain PyJWT, and one token for both.
+// Go API behind guard, a Flask API with plain PyJWT, and a token for each.
 package examples
 
 import (
@@ -21,7 +21,7 @@ import (
 
 const password = "tidal-lantern-77"
 
-func TestOneTokenForBothExamples(t *testing.T) {
+func TestExamples(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	watchword := build(t, dir, "../cmd/watchword")
@@ -31,36 +31,39 @@ func TestOneTokenForBothExamples(t *testing.T) {
 	issuerAddr, goAddr, flaskAddr := free(t), free(t), free(t)
 	issuer := "http://" + issuerAddr
 	env := append(os.Environ(), "WATCHWORD_LISTEN="+issuerAddr, "WATCHWORD_MANAGE="+free(t), "WATCHWORD_DATA="+filepath.Join(dir, "data"),
-		"ISSUER="+issuer, "LISTEN="+goAddr)
+		"ISSUER="+issuer, "LISTEN="+goAddr,
+		"WATCHWORD_OAUTH_RESOURCES=http://"+goAddr+",http://"+flaskAddr)
 	start(t, env, "", watchword, "dev")
 	up(t, issuer+"/readyz")
-	start(t, env, "", goAPI)
-	start(t, env, "flask-api", python, "-m", "flask", "--app", "app", "run", "--port", port(flaskAddr))
+	start(t, append(env, "RESOURCE=http://"+goAddr), "", goAPI)
+	start(t, append(env, "RESOURCE=http://"+flaskAddr), "flask-api", python, "-m", "flask", "--app", "app", "run", "--port", port(flaskAddr))
 	up(t, "http://"+goAddr+"/hello")
 	up(t, "http://"+flaskAddr+"/hello")
 
 	manage(t, env, watchword, password, "user", "create", "--email", "bob@example.test", "--password-stdin", "--verified")
-	plain := login(t, issuer)
+	goPlain, flaskPlain := login(t, issuer, "http://"+goAddr), login(t, issuer, "http://"+flaskAddr)
 	manage(t, env, watchword, "", "role", "create", "clerk", "--allow", "orders:read")
 	manage(t, env, watchword, "", "role", "assign", "bob@example.test", "clerk")
 	manage(t, env, watchword, "", "role", "assign", "bob@example.test", "admin")
-	clerk := login(t, issuer)
+	goClerk, flaskClerk := login(t, issuer, "http://"+goAddr), login(t, issuer, "http://"+flaskAddr)
 
-	forged := clerk[:len(clerk)-2] + "AA"
+	forged := func(token string) string { return token[:len(token)-2] + "AA" }
 	for _, c := range []struct {
 		url, token string
 		want       int
 	}{
 		{"http://" + goAddr + "/hello", "", 401},
-		{"http://" + goAddr + "/hello", forged, 401},
-		{"http://" + goAddr + "/hello", plain, 200},
-		{"http://" + goAddr + "/admin", plain, 403},
-		{"http://" + goAddr + "/admin", clerk, 200},
+		{"http://" + goAddr + "/hello", forged(goClerk), 401},
+		{"http://" + goAddr + "/hello", goPlain, 200},
+		{"http://" + goAddr + "/hello", flaskPlain, 401},
+		{"http://" + goAddr + "/admin", goPlain, 403},
+		{"http://" + goAddr + "/admin", goClerk, 200},
 		{"http://" + flaskAddr + "/hello", "", 401},
-		{"http://" + flaskAddr + "/hello", forged, 401},
-		{"http://" + flaskAddr + "/hello", plain, 200},
-		{"http://" + flaskAddr + "/orders", plain, 403},
-		{"http://" + flaskAddr + "/orders", clerk, 200},
+		{"http://" + flaskAddr + "/hello", forged(flaskClerk), 401},
+		{"http://" + flaskAddr + "/hello", flaskPlain, 200},
+		{"http://" + flaskAddr + "/hello", goPlain, 401},
+		{"http://" + flaskAddr + "/orders", flaskPlain, 403},
+		{"http://" + flaskAddr + "/orders", flaskClerk, 200},
 	} {
 		if got, body := get(t, c.url, c.token); got != c.want {
 			t.Errorf("%s: %d, want %d: %s", c.url, got, c.want, body)
@@ -151,9 +154,9 @@ func manage(t *testing.T, env []string, watchword, stdin string, args ...string)
 	}
 }
 
-func login(t *testing.T, issuer string) string {
+func login(t *testing.T, issuer, resource string) string {
 	t.Helper()
-	resp, err := http.Post(issuer+"/api/v1/login", "application/json", strings.NewReader(fmt.Sprintf(`{"email":"bob@example.test","password":%q}`, password)))
+	resp, err := http.Post(issuer+"/api/v1/login", "application/json", strings.NewReader(fmt.Sprintf(`{"email":"bob@example.test","password":%q,"resource":%q}`, password, resource)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,10 @@ const (
 	devUser  = "alice@example.test"
 )
 
+// exampleResources are the APIs of the folder examples, for which tokens can be asked at
+// once.
+var exampleResources = config.Resources{{URL: "http://127.0.0.1:8081"}, {URL: "http://127.0.0.1:8082"}}
+
 // Run serves for development until it is interrupted.
 func (c devCmd) Run(e *env) error {
 	cfg, err := e.load()
@@ -49,6 +53,9 @@ func (c devCmd) Run(e *env) error {
 	folder.lend(cfg)
 	if !set(cfg, "log.format") {
 		cfg.Log.Format = "text"
+	}
+	if !set(cfg, "oauth.resources") {
+		cfg.OAuth.Resources = exampleResources
 	}
 	boundMemory(cfg)
 	log := e.logger(cfg)

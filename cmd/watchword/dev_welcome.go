@@ -73,7 +73,9 @@ Your first token:
 
   curl -s %[1]s/api/v1/login -H 'Content-Type: application/json' \
     -d '{"email":"%[2]s","password":"%[3]s"}'
-`, w.Issuer, devAdmin, w.password)
+
+It opens this server's own API. For an API of yours, such as examples/go-api, add "resource":"%[4]s".
+`, w.Issuer, devAdmin, w.password, exampleResources[0].URL)
 	} else {
 		fmt.Fprintf(out, "\nAnother password for the administrator: watchword user password %s --password-stdin\n", devAdmin)
 	}

@@ -3,6 +3,8 @@
 Plain PyJWT checks the tokens with the keys that the issuer publishes:
 
     ISSUER=http://127.0.0.1:8080 flask --app app run --port 8082
+
+It takes tokens that were asked for it: the resource http://127.0.0.1:8082.
 """
 
 import functools
@@ -12,6 +14,7 @@ import jwt
 from flask import Flask, abort, g, jsonify, request
 
 ISSUER = os.environ.get("ISSUER", "http://127.0.0.1:8080")
+RESOURCE = os.environ.get("RESOURCE", "http://127.0.0.1:8082")
 KEYS = jwt.PyJWKClient(ISSUER + "/.well-known/jwks.json")
 
 app = Flask(__name__)
@@ -31,7 +34,7 @@ def token_required(*permissions):
                     abort(401)  # an ID Token is not an access token (RFC 9068)
                 key = KEYS.get_signing_key_from_jwt(token).key
                 g.claims = jwt.decode(
-                    token, key, algorithms=["ES256"], issuer=ISSUER, audience=ISSUER,
+                    token, key, algorithms=["ES256"], issuer=ISSUER, audience=RESOURCE,
                     options={"require": ["exp", "iat", "sub"]},
                 )
             except jwt.PyJWTError:

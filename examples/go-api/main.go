@@ -3,6 +3,8 @@
 //
 //	go run ./examples/go-api
 //	curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8081/hello
+//
+// It takes tokens that were asked for it, as the resource http://127.0.0.1:8081.
 package main
 
 import (
@@ -16,11 +18,15 @@ import (
 )
 
 func main() {
-	g, err := guard.New(context.Background(), guard.Config{Issuer: env("ISSUER", "http://127.0.0.1:8080")})
+	g, err := guard.New(context.Background(), guard.Config{
+		Issuer:   env("ISSUER", "http://127.0.0.1:8080"),
+		Resource: env("RESOURCE", "http://127.0.0.1:8081"), // other APIs cannot use its tokens, nor it theirs
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
+	mux.Handle(g.MetadataPath(), g.Metadata()) // tells clients where to get a token (RFC 9728)
 	mux.Handle("GET /hello", g.Require()(http.HandlerFunc(hello)))
 	mux.Handle("GET /admin", g.Require(guard.Role("admin"))(http.HandlerFunc(hello)))
 

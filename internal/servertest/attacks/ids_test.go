@@ -35,7 +35,7 @@ func TestRepair_S9_ClientsNamedByAddress(t *testing.T) {
 		if err := s.Access.Assign(t.Context(), auth.DefaultTenant, id, auth.AdminRole, auth.System); err != nil {
 			t.Fatal(err)
 		}
-		admin := servertest.Bearer(s.Login(t, alice, servertest.Password).AccessToken)
+		admin := servertest.Bearer(administrator(t, s))
 		const client = "https://app.example.org/a/client.json"
 		for _, written := range []string{url.PathEscape(client), "https:%2f%2fapp.example.org%2fa%2fclient.json"} {
 			addressed(t, s, client, id)

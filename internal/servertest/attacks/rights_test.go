@@ -29,10 +29,10 @@ const (
 	may        = "orders:write"
 )
 
-// administrator is an access token of alice for the administration API.
+// administrator is an access token of alice for her account and the administration API.
 func administrator(t testing.TB, s *servertest.Server) string {
 	t.Helper()
-	r := post(t, s, "/login", body{"email": alice, "password": servertest.Password, "scope": auth.AdminPermission})
+	r := post(t, s, "/login", body{"email": alice, "password": servertest.Password, "scope": auth.ScopeAccount + " " + auth.AdminPermission})
 	return decode[servertest.Tokens](t, r.Want(t, 200)).AccessToken
 }
 
@@ -91,7 +91,7 @@ func site(t testing.TB) (url string, with servertest.Option) {
 		t.Fatal(err)
 	}
 	return srv.URL + "/client", servertest.Configure(func(c *config.Config) {
-		c.OAuth.ClientMetadata, c.OAuth.Registration, c.OAuth.Resources = true, "open", config.List{ordersAPI}
+		c.OAuth.ClientMetadata, c.OAuth.Registration, c.OAuth.Resources = true, "open", config.Resources{{URL: ordersAPI}}
 		c.Outbound.Allow, c.Outbound.CAFile = config.Prefixes{netip.MustParsePrefix("127.0.0.0/8")}, ca
 	})
 }
