@@ -92,3 +92,58 @@ func TestRepair_P1_CodesAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestRepair_P1_StrangersAtOnce: what strangers may ask for at once is not refused
+// because they do, on any number of nodes.
+func TestRepair_P1_StrangersAtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		h := newHouse(t, cfg)
+		nodes := []*oidc.Service{h.Service, h.node(cfg)}
+		c, shown := h.app(func(r *oidc.Registration) {
+			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantDeviceCode}
+		})
+		ask := func(pairs ...string) oidc.Request { return basic(form(t, pairs...), c.ID, shown) }
+		var people []*visitor
+		var steps []oidc.Step
+		for i := range 16 {
+			v := h.visitor()
+			v.signIn(h.person(fmt.Sprint("p", i)))
+			step, err := v.ask(request(c)...)
+			h.ok(err)
+			h.at(step, auth.StepConsent)
+			people, steps = append(people, v), append(steps, step)
+		}
+
+		together(160, func(i int) {
+			node := nodes[i/2%2]
+			var err error
+			switch i % 5 {
+			case 0:
+				_, err = node.Push(t.Context(), ask(request(c)...))
+			case 1:
+				_, err = node.StartDevice(t.Context(), ask("scope", "openid"))
+			case 2:
+				_, err = node.StartFlow(t.Context(), tenant, auth.FlowAccount, oidc.Browser{})
+			case 3:
+				if n := i / 5; n < len(people) { // its pages are those of the first node
+					_, err = h.Consent(t.Context(), tenant, steps[n].Flow.ID, people[n].b, steps[n].CSRF, true, people[n].b.Actor)
+				}
+			case 4:
+				_, err = node.Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: authorizing(t, c), Browser: people[i%16].b})
+			}
+			if err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+		})
+	})
+}
+
+func authorizing(t *testing.T, c auth.Client) oidc.Form {
+	t.Helper()
+	f, err := oidc.ParseAuthorizeForm(pairsOf(request(c)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}

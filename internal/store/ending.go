@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
@@ -99,18 +101,64 @@ func (tx *Tx) EndSeriesSessions(account auth.AccountID, series auth.SeriesID, re
 }
 
 // EndGrantedSessions ends the sessions of one account at one client, wherever they
-// are, and returns how many.
+// are, and returns how many. It is not for the built-in client, under whose sessions
+// others stand.
 func (tx *Tx) EndGrantedSessions(account auth.AccountID, client auth.ClientID, reason string) (int64, error) {
-	return tx.endAll(reason, "SELECT "+sessionCols+` FROM sessions
-		WHERE tenant_id = $1 AND account_id = $2 AND client_id = $3 AND ended_at IS NULL`, tx.tenant, account, client)
+	if client == auth.FirstParty {
+		return 0, nil
+	}
+	if err := tx.holdAccount(account); err != nil {
+		return 0, err
+	}
+	if err := tx.farewell("s.account_id = $2 AND s.client_id = $3", account, client); err != nil {
+		return 0, err
+	}
+	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+		WHERE tenant_id = $3 AND account_id = $4 AND client_id = $5 AND revoked_at IS NULL`, millis(tx.Now), reason, tx.tenant, account, client)
+	if err != nil {
+		return 0, err
+	}
+	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+		WHERE tenant_id = $3 AND account_id = $4 AND client_id = $5 AND ended_at IS NULL`, millis(tx.Now), reason, tx.tenant, account, client)
 }
 
 // EndClientSessions ends up to n sessions of a client, of whomever, and returns how
 // many: less than n when none is left. It is not for the built-in client, whose
 // sessions are those of people.
 func (tx *Tx) EndClientSessions(client auth.ClientID, n int, reason string) (int64, error) {
-	return tx.endAll(reason, "SELECT "+sessionCols+` FROM sessions
-		WHERE tenant_id = $1 AND client_id = $2 AND client_id <> 'first-party' AND ended_at IS NULL LIMIT $3`, tx.tenant, client, n)
+	found, err := all(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
+		WHERE tenant_id = $1 AND client_id = $2 AND client_id <> 'first-party' AND ended_at IS NULL ORDER BY id LIMIT $3`, tx.tenant, client, n)
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	owners := map[auth.AccountID]bool{}
+	for _, v := range found {
+		owners[v.Account] = true
+	}
+	for _, id := range slices.Sorted(maps.Keys(owners)) {
+		if err := tx.holdAccount(id); err != nil {
+			return 0, err
+		}
+	}
+	last := found[len(found)-1].ID
+	if err := tx.farewell("s.client_id = $2 AND s.client_id <> 'first-party' AND s.id <= $3", client, last); err != nil {
+		return 0, err
+	}
+	for _, v := range found {
+		if err := tx.revokeFamilies(v.ID, reason); err != nil {
+			return 0, err
+		}
+	}
+	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+		WHERE tenant_id = $3 AND client_id = $4 AND client_id <> 'first-party' AND ended_at IS NULL AND id <= $5`,
+		millis(tx.Now), reason, tx.tenant, client, last)
+}
+
+// revokeFamilies revokes the refresh families of a session.
+func (tx *Tx) revokeFamilies(session auth.SessionID, reason string) error {
+	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+		WHERE tenant_id = $3 AND session_id = $4 AND revoked_at IS NULL`, millis(tx.Now), reason, tx.tenant, session)
+	return err
 }
 
 // endAll ends the sessions that a statement finds.
@@ -149,9 +197,7 @@ func (tx *Tx) end(v auth.Session, reason string) error {
 			return err
 		}
 	}
-	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
-		WHERE tenant_id = $3 AND session_id = $4 AND revoked_at IS NULL`, millis(tx.Now), reason, tx.tenant, v.ID)
-	if err != nil {
+	if err := tx.revokeFamilies(v.ID, reason); err != nil {
 		return err
 	}
 	return must(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
 )
 
 // What the tests of package store_test need from inside.
@@ -50,4 +52,33 @@ func StatementTimeout(t testing.TB, db *DB) (v string) {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// CountStatements runs fn in a write and returns how many statements it took.
+func CountStatements(t testing.TB, db *DB, fn func(*Tx) error) int {
+	t.Helper()
+	c := &counting{}
+	err := db.backend.write(t.Context(), func(q querier) error {
+		*c = counting{querier: q}
+		return fn(&Tx{Now: db.now(), tenant: auth.DefaultTenant, q: c, db: db})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.n
+}
+
+type counting struct {
+	querier
+	n int
+}
+
+func (c *counting) query(text string, args ...any) (*sql.Rows, error) {
+	c.n++
+	return c.querier.query(text, args...)
+}
+
+func (c *counting) exec(text string, args ...any) (sql.Result, error) {
+	c.n++
+	return c.querier.exec(text, args...)
 }
