@@ -84,7 +84,7 @@ func build(t *testing.T, dir, pkg string) string {
 func flask(t *testing.T) string {
 	t.Helper()
 	for _, python := range []string{"/usr/bin/python3", "python3"} {
-		if exec.Command(python, "-c", "import flask, jwt, cryptography").Run() == nil {
+		if exec.Command(python, "-c", "import flask, jwt, cryptography, authlib, requests").Run() == nil {
 			return python
 		}
 	}
