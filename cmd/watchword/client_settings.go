@@ -32,6 +32,7 @@ type clientFlags struct {
 	IDTokenAlg     *string  `name:"id-token-alg" placeholder:"ALG" help:"Signature of its ID Tokens: RS256, ES256 or EdDSA."`
 	IDTokenClaims  *string  `name:"id-token-claims" enum:"requested,scope" placeholder:"requested|scope" help:"Whether its ID Tokens hold the claims of the granted scopes (email, name), or those alone that a request names. For clients that never ask userinfo."`
 	AnswerAlg      *string  `name:"authorization-alg" placeholder:"ALG" help:"Signature of the answers to its authorization requests with response_mode jwt: RS256, ES256 or EdDSA."`
+	Popup          *bool    `name:"popup" negatable:"" help:"People sign in to it in a popup: let the page that opened our pages keep its window."`
 	UserInfoAlg    *string  `name:"userinfo-alg" placeholder:"ALG" help:"Sign answers of userinfo; empty for plain JSON."`
 	TokenFormat    *string  `name:"token-format" enum:"jwt,opaque" placeholder:"jwt|opaque" help:"What its access tokens are."`
 	LogoURI        *string  `name:"logo-uri" placeholder:"URL" help:"Its logo."`
@@ -66,7 +67,7 @@ func (f clientFlags) apply(r *oidc.Registration) error {
 			*to = *given
 		}
 	}
-	for to, given := range map[*bool]*bool{&r.RequirePushed: f.PAR, &r.RequireSignedRequest: f.SignedRequests, &r.DPoP: f.DPoP,
+	for to, given := range map[*bool]*bool{&r.RequirePushed: f.PAR, &r.RequireSignedRequest: f.SignedRequests, &r.DPoP: f.DPoP, &r.Popup: f.Popup,
 		&r.Bounds.RequirePushed: f.PAR, &r.Bounds.RequireSignedRequest: f.SignedRequests, &r.Bounds.DPoP: f.DPoP} {
 		if given != nil {
 			*to = *given

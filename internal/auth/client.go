@@ -98,6 +98,9 @@ type ClientSettings struct {
 	DPoP bool `json:"dpop_bound_access_tokens,omitempty"`
 	// IDTokenAlgorithm signs its ID Tokens: RS256 when empty, ES256 or EdDSA.
 	IDTokenAlgorithm string `json:"id_token_signed_response_alg,omitempty"`
+	// Popup lets the pages of its flows be opened by another site's page that goes on
+	// talking to the window: they carry no Cross-Origin-Opener-Policy.
+	Popup bool `json:"popup,omitempty"`
 	// IDTokenClaims is "scope" when its ID Tokens hold the claims of the granted scopes,
 	// as userinfo does; empty for those that a request asks for by name.
 	IDTokenClaims string `json:"id_token_claims,omitempty"`

@@ -70,6 +70,7 @@ type Situation struct {
 	Client  Client
 	Browser []Present // the current account first
 	Now     time.Time
+	Local   bool // the server is for development: its own address is on loopback
 }
 
 // Of is the account that a step is about.
@@ -247,6 +248,13 @@ func (n Situation) stale(p Present) bool {
 	return r.MaxAge != nil && (*r.MaxAge == 0 || n.Now.Sub(p.Session.AuthAt).Seconds() > float64(*r.MaxAge))
 }
 
+// assured reports whether the answer reaches the client and nobody else. On a server for
+// development everything is on one machine, and a page served there stands for the one
+// that will have an address of its own on the web.
+func (n Situation) assured() bool {
+	return n.Client.Assured(n.Flow.Request.RedirectURI) || n.Local && n.Client.Type == ClientSPA
+}
+
 // asks reports whether the person has to be asked what the client may do. A client that
 // anybody could pretend to be is asked about each time, whatever was allowed before
 // (RFC 6749 §10.2, RFC 8252 §8.6). The operator's own are asked about in that case alone,
@@ -257,7 +265,7 @@ func (n Situation) asks(p Present) bool {
 	case n.Flow.Allowed != nil && here:
 		return false
 	case n.Client.FirstParty:
-		return !n.Client.Assured(r.RedirectURI) && (n.Flow.ProvedAt.IsZero() || !here)
+		return !n.assured() && (n.Flow.ProvedAt.IsZero() || !here)
 	case n.prompts(PromptConsent) || !n.Client.Assured(r.RedirectURI):
 		return true
 	}

@@ -64,6 +64,8 @@ func TestNext(t *testing.T) {
 	unproved.Account.EmailVerifiedAt = time.Time{}
 	weak.Session.ACR = "0"
 	first := client(func(c *auth.Client) { c.FirstParty = true })
+	page := client(func(c *auth.Client) { c.Type = auth.ClientSPA })
+	local := scene(func(n *auth.Situation) { n.Local = true })
 	public := client(func(c *auth.Client) { c.Type = auth.ClientNative })
 	scope := func(s ...string) scene { return asking(func(r *auth.AuthorizationRequest) { r.Scope = s }) }
 	hint := func(sub string) scene { return asking(func(r *auth.AuthorizationRequest) { r.Hint = sub }) }
@@ -108,6 +110,10 @@ func TestNext(t *testing.T) {
 		"AZ-46 our own on the device, allowed":   {[]scene{with(alice), first, public, uri("http://127.0.0.1:9/cb"), chosen("alice"), said("openid")}, "answer s-alice"},
 		"AZ-46 our own public, https":            {[]scene{with(alice), first, public}, "answer s-alice"},
 		"AZ-46 public, https":                    {[]scene{with(alice), public}, "answer s-alice"},
+		"our own page in development, none":      {[]scene{with(alice), first, page, none, local, uri("http://localhost:5173/cb")}, "answer s-alice"},
+		"our own page on loopback, none":         {[]scene{with(alice), first, page, none, uri("http://localhost:5173/cb")}, "answer consent_required"},
+		"our own program in development, none":   {[]scene{with(alice), first, public, none, local, uri("http://127.0.0.1:9/cb")}, "answer consent_required"},
+		"somebody's page in development, none":   {[]scene{with(alice), page, none, local, uri("http://localhost:5173/cb")}, "answer consent_required"},
 		"AZ-46 confidential, loopback":           {[]scene{with(alice), uri("http://localhost/cb")}, "answer s-alice"},
 		"prompt=consent":                         {[]scene{with(alice), prompt("consent")}, "consent s-alice"},
 		"prompt=consent, allowed in this flow":   {[]scene{with(alice), prompt("consent"), chosen("alice"), said("openid")}, "answer s-alice"},

@@ -128,6 +128,12 @@ func plainHost(u *url.URL) string {
 	return ""
 }
 
+// OnLoopback reports whether an address leads to this machine.
+func OnLoopback(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && loopbackName(u.Hostname())
+}
+
 func loopbackName(host string) bool {
 	return host == "127.0.0.1" || host == "::1" || host == "localhost"
 }

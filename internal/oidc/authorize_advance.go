@@ -57,7 +57,7 @@ func (s *Service) situation(tx *store.Tx, flow auth.Flow, b Browser) (n auth.Sit
 			return n, flowOver()
 		}
 	}
-	n = auth.Situation{Flow: flow, Now: tx.Now}
+	n = auth.Situation{Flow: flow, Now: tx.Now, Local: auth.OnLoopback(s.cfg.Base)}
 	if n.Tenant, err = tx.Self(); err != nil {
 		return n, err
 	}

@@ -43,6 +43,7 @@ func selfScope(before auth.Client) auth.Scope {
 func keepGiven(c *auth.Client, before auth.Client) {
 	to, from := &c.Settings, before.Settings
 	to.Audiences, to.Serves, to.PKCEOptional, to.TokenFormat = from.Audiences, from.Serves, from.PKCEOptional, from.TokenFormat
+	to.IDTokenClaims, to.Popup = from.IDTokenClaims, from.Popup
 	to.Exchange, to.Registration, to.DocumentAt = from.Exchange, from.Registration, from.DocumentAt
 	for _, g := range from.Grants {
 		if !slices.Contains(selfGrants, g) && !slices.Contains(to.Grants, g) {

@@ -65,7 +65,7 @@ func (s *Service) keepURIs(m *ClientMetadata) {
 // keepAlgorithms leaves out algorithms that we do not have. One by which the client would
 // prove itself is refused instead: it can do nothing with another.
 func keepAlgorithms(m *ClientMetadata) {
-	for _, alg := range []*string{&m.IDTokenAlg, &m.UserInfoAlg, &m.IntrospectionAlg} {
+	for _, alg := range []*string{&m.IDTokenAlg, &m.UserInfoAlg, &m.IntrospectionAlg, &m.AuthorizationAlg} {
 		if !keys.Known(*alg) {
 			*alg = ""
 		}

@@ -54,6 +54,7 @@ type ClientSettings struct {
 	DPoP             *bool                 `json:"dpop_bound_access_tokens,omitempty" doc:"Binds all its tokens to keys."`
 	IDTokenAlg       *string               `json:"id_token_signed_response_alg,omitempty" doc:"RS256 when empty, ES256 or EdDSA."`
 	IDTokenClaims    *string               `json:"id_token_claims,omitempty" doc:"scope puts the claims of the granted scopes into ID Tokens; requested (also when empty) those that a request names."`
+	Popup            *bool                 `json:"popup,omitempty" doc:"People sign in to it in a popup: the pages of its flows carry no Cross-Origin-Opener-Policy."`
 	UserInfoAlg      *string               `json:"userinfo_signed_response_alg,omitempty" doc:"Empty for plain JSON."`
 	AuthorizationAlg *string               `json:"authorization_signed_response_alg,omitempty" doc:"Of answers to authorization requests with response_mode jwt; RS256 when empty."`
 	IntrospectionAlg *string               `json:"introspection_signed_response_alg,omitempty"`

@@ -44,6 +44,7 @@ func (in ClientSettings) apply(r *oidc.Registration) {
 func (in ClientSettings) applyAnswers(r *oidc.Registration) {
 	put(&r.IDTokenAlgorithm, in.IDTokenAlg)
 	put(&r.IDTokenClaims, in.IDTokenClaims)
+	put(&r.Popup, in.Popup)
 	put(&r.UserInfoAlgorithm, in.UserInfoAlg)
 	put(&r.IntrospectionAlgorithm, in.IntrospectionAlg)
 	put(&r.AuthorizationAlgorithm, in.AuthorizationAlg)
@@ -101,7 +102,7 @@ func clientOf(c auth.Client) Client {
 			AuthAlg: some(set.AuthAlgorithm), JWKSURI: some(set.JWKSURI), Audiences: lists(set.Audiences), Serves: lists(set.Serves),
 			PKCEOptional: &set.PKCEOptional, RequirePushed: &set.RequirePushed, RequireSigned: &set.RequireSignedRequest,
 			RequestAlg: some(set.RequestAlgorithm), RequestURIs: lists(set.RequestURIs), DPoP: &set.DPoP,
-			IDTokenAlg: some(set.IDTokenAlgorithm), IDTokenClaims: some(set.IDTokenClaims), UserInfoAlg: some(set.UserInfoAlgorithm), IntrospectionAlg: some(set.IntrospectionAlgorithm),
+			IDTokenAlg: some(set.IDTokenAlgorithm), IDTokenClaims: some(set.IDTokenClaims), Popup: &set.Popup, UserInfoAlg: some(set.UserInfoAlgorithm), IntrospectionAlg: some(set.IntrospectionAlgorithm),
 			AuthorizationAlg: some(set.AuthorizationAlgorithm),
 			TokenFormat:      some(set.TokenFormat), SubjectType: some(set.SubjectType), SectorURI: some(set.SectorURI),
 			PostLogoutURIs: lists(set.PostLogoutURIs), BackchannelURI: some(set.BackchannelURI), BackchannelSID: &set.BackchannelSession,

@@ -192,6 +192,7 @@ func (s *Server) proceed(ex *exchange, r *http.Request) error {
 
 // dispatch goes where the flow goes on: to the page of its step, or back to the client.
 func (ex *exchange) dispatch(st oidc.Step) error {
+	ex.letOpen(st.Client)
 	switch st.Kind {
 	case auth.StepAnswer:
 		return ex.answer(st)
@@ -218,11 +219,21 @@ func (ex *exchange) answer(st oidc.Step) error {
 	return ex.render(http.StatusOK, ui.FormPost{Page: ex.page(st.Flow.Request.Locales...), Action: a.RedirectURI, Client: clientName(st.Client), Params: a.Params})
 }
 
+// letOpen leaves the window to the page that opened it, for a client that signs people in
+// in popups. Any policy would take it away, on a redirect too (HTML §7.1.3.2). Framing,
+// scripts and forms of others are held off as everywhere.
+func (ex *exchange) letOpen(c auth.Client) {
+	if c.Settings.Popup {
+		delete(ex.Header(), "Cross-Origin-Opener-Policy")
+	}
+}
+
 // ofStep is the page of a step, with the policy that its way needs.
 func (ex *exchange) ofStep(st oidc.Step) ui.Page {
 	if to := st.Flow.Request.RedirectURI; to != "" {
 		ex.flowHeaders(to)
 	}
+	ex.letOpen(st.Client)
 	return ex.page(st.Flow.Request.Locales...)
 }
 

@@ -26,6 +26,7 @@ func (ex *exchange) toClient(address string, c auth.Client) error {
 	h := ex.Header()
 	if headRest+sizeOf(h)+len(address) > maxHead {
 		ex.flowHeaders()
+		ex.letOpen(c)
 		name := clientName(c)
 		if u, err := url.Parse(address); name == "" && err == nil {
 			name = u.Host

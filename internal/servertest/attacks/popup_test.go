@@ -1,0 +1,67 @@
+package attacks_test
+
+import (
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+// TestRepair_B12_PopupClientsKeepTheirWindow: for a client that signs people in in popups
+// no answer of its flows has an opener policy; every other answer has one.
+func TestRepair_B12_PopupClientsKeepTheirWindow(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		popup := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) { r.Popup = true })
+		for _, c := range []program{popup, thirdParty(t, s, auth.DefaultTenant)} {
+			want := "same-origin"
+			if c.ID == popup.ID {
+				want = ""
+			}
+			b := s.Browser(t)
+			check := func(name string, got string) {
+				t.Helper()
+				if got != want {
+					t.Errorf("%s, popup %v: opener policy %q, want %q", name, c.ID == popup.ID, got, want)
+				}
+			}
+			r := s.Do(t, "GET", wish(c), nil)
+			check("the redirect", r.Want(t, 303).Header.Get("Cross-Origin-Opener-Policy"))
+			p := b.Open(wish(c, "response_mode", "form_post"))
+			check("the login page", p.Want(t, 200).Header.Get("Cross-Origin-Opener-Policy"))
+			p = b.Press("submit", "email", alice, "password", wrongPassword)
+			check("the login page again", p.Want(t, 400).Header.Get("Cross-Origin-Opener-Policy"))
+			p = b.Press("submit", "email", alice, "password", servertest.Password)
+			check("the consent page", p.Want(t, 200).Header.Get("Cross-Origin-Opener-Policy"))
+			p = b.Press("approve")
+			check("the answer", p.Want(t, 200).Header.Get("Cross-Origin-Opener-Policy"))
+			want = "same-origin"
+			check("the account page", b.Open("/account").Want(t, 200).Header.Get("Cross-Origin-Opener-Policy"))
+			check("sign in to the account", s.Browser(t).Open("/login").Want(t, 200).Header.Get("Cross-Origin-Opener-Policy"))
+		}
+	})
+}
+
+// TestRepair_M_SilentRenewalInDevelopment: on a server on loopback, prompt=none works for
+// a page of the house on loopback, and for no program.
+func TestRepair_M_SilentRenewalInDevelopment(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		b := s.Browser(t)
+		b.Open("/login")
+		enter(t, b, alice)
+		const callback = "http://localhost:5173/callback"
+		for kind, want := range map[auth.ClientType]string{auth.ClientSPA: "", auth.ClientNative: "consent_required"} {
+			c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) {
+				r.Type, r.FirstParty, r.RedirectURIs = kind, true, []string{callback}
+			})
+			got := b.Open(wish(c, "redirect_uri", callback, "prompt", "none")).Answer(t)
+			if got.Get("error") != want || got.Has("code") != (want == "") {
+				t.Errorf("%s: %v", kind, got)
+			}
+		}
+	})
+}
