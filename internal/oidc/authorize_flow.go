@@ -134,6 +134,24 @@ func (s *Service) flow(ctx context.Context, tenant auth.TenantID, id auth.FlowID
 	return flow, nil
 }
 
+// FlowClient is the client of a flow that began in this browser, also when the flow is
+// over; ErrNotFound for every other flow and for flows of no client.
+func (s *Service) FlowClient(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser) (auth.Client, error) {
+	var c auth.Client
+	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
+		flow, err := tx.Flow(id)
+		if err == nil && !b.owns(flow) {
+			err = auth.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		c, err = tx.Client(flow.Request.Client)
+		return err
+	})
+	return c, err
+}
+
 // form reads the flow of a form that our page has sent.
 func (s *Service) form(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser, csrf string) (auth.Flow, error) {
 	if !secret.Valid(BrowserPrefix, b.Secret) || !secret.Equal(csrf, s.csrf(tenant, id, b.Secret)) {

@@ -81,9 +81,28 @@ func (ex *exchange) writeProblemPage(err error) {
 	if page.Login = pathLogin; ex.tenant.ID != "" {
 		page.Login = ex.local(pathLogin)
 	}
+	page.Client, page.Home = ex.flowHome(err)
 	if err := ex.render(status, page); err != nil {
 		ex.writeProblem(err)
 	}
+}
+
+// flowHome is where the person of a flow that is over can begin again: the home page of
+// its client. What a stranger says of their own client is no place to send people to.
+func (ex *exchange) flowHome(err error) (name, uri string) {
+	r := ex.request
+	if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "flow_over" {
+		return "", ""
+	}
+	id := flowOf(r)
+	if r.PostForm != nil {
+		id, _ = posted(r)
+	}
+	c, err := ex.server.cfg.OIDC.FlowClient(r.Context(), ex.tenant.ID, id, oidc.Browser{Secret: ex.browserCookie()})
+	if err != nil || c.SelfDescribed() || c.Settings.ClientURI == "" {
+		return "", "" // the page says the rest all the same
+	}
+	return clientName(c), c.Settings.ClientURI
 }
 
 // problemPage says it in the words for what it is, else in those for its status.

@@ -3,7 +3,10 @@ package attacks_test
 import (
 	"net/url"
 	"testing"
+	"time"
 
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -84,6 +87,23 @@ func TestRepair_N2_EveryPageHasAWayOn(t *testing.T) {
 		if p := b.Open(path).Want(t, 404); p.Link("login") != "/login" {
 			t.Errorf("%s: %s", path, p.Body)
 		}
+	}
+}
+
+// A flow that is over leads to the home page of its client, in the browser in which it
+// began, if an operator has registered the client.
+func TestRepair_N2_FlowOverLeadsHome(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) { r.ClientURI = "https://ledger.example/" })
+	b := s.Browser(t)
+	flow := b.Open(wish(c)).At(t, "/login").Value("flow")
+	s.Clock.Advance(2 * time.Hour)
+	if p := b.Open("/login?flow="+flow).Want(t, 404); p.Link("home") != "https://ledger.example/" || p.Link("login") != "/login" {
+		t.Errorf("no way on: %s", p.Body)
+	}
+	if p := s.Browser(t).Open("/login?flow="+flow).Want(t, 404); p.Has("home") {
+		t.Errorf("another browser learns of the client: %s", p.Body)
 	}
 }
 

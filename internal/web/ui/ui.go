@@ -212,6 +212,8 @@ type Problem struct {
 	Page
 	Title     string
 	Text      string
+	Client    string // to whose home page one can go back
+	Home      string // its address, or empty
 	Login     string // address of the sign-in page, or empty
 	Again     string // address at which to try again, or empty
 	Code      string // for the client's developer, e.g. invalid_request; empty for none
