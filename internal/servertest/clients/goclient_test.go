@@ -6,7 +6,9 @@ import (
 	gooidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/servertest"
+	"github.com/watchword-auth/watchword/internal/store"
 )
 
 // TestGo signs a person in with golang.org/x/oauth2 and coreos/go-oidc.
@@ -88,5 +90,37 @@ func TestGoDevice(t *testing.T) {
 	raw, _ := token.Extra("id_token").(string)
 	if _, err := provider.Verifier(&gooidc.Config{ClientID: id}).Verify(t.Context(), raw); err != nil {
 		t.Error(err)
+	}
+}
+
+// signInWithOAuth2 signs in with golang.org/x/oauth2 as it comes, as a client without a
+// secret.
+func signInWithOAuth2(t *testing.T, s *servertest.Server, id, redirect string) {
+	t.Helper()
+	conf := oauth2.Config{ClientID: id, RedirectURL: redirect, Scopes: []string{"openid", "offline_access"},
+		Endpoint: oauth2.Endpoint{AuthURL: s.Issuer + "/oauth2/authorize", TokenURL: s.Issuer + "/oauth2/token"}}
+	verifier := oauth2.GenerateVerifier()
+	back := newPerson(t, s).visit(conf.AuthCodeURL("the state", oauth2.S256ChallengeOption(verifier)))
+	token, err := conf.Exchange(t.Context(), back.Query().Get("code"), oauth2.VerifierOption(verifier))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := *token
+	old.Expiry = s.Clock.Now()
+	if _, err := conf.TokenSource(t.Context(), &old).Token(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DB.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = s.DB.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
+		lines, err := tx.Events(store.EventFilter{Kind: auth.EventClientRefused, Limit: 10})
+		if len(lines) != 0 {
+			t.Errorf("refused attempts: %+v", lines)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

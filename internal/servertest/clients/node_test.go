@@ -54,17 +54,26 @@ func TestOAuth4WebAPI(t *testing.T) {
 	node(t, newPerson(t, s), "oauth4webapi.mjs", map[string]string{"id": id, "secret": secret, "redirect": redirect})
 }
 
-// node runs a program of testdata and does in the browser what it asks for. The program
-// ends well or the test fails.
+// node runs a program of testdata, which says who signed in, or the test fails.
 func node(t *testing.T, p *person, program string, settings map[string]string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "node", program)
+	cmd.Dir = modulesDir(t, "clients", "openid-client")
+	if said := talk(t, p, cmd, settings); said["email"] != alice || said["sub"] == "" {
+		t.Errorf("%s says %v", program, said)
+	}
+}
+
+// talk runs a program and does in the browser what it asks for, and returns what it says
+// at its end. The program ends well or the test fails.
+func talk(t *testing.T, p *person, cmd *exec.Cmd, settings map[string]string) (said map[string]string) {
 	t.Helper()
 	settings["issuer"] = p.s.Issuer
 	encoded, err := json.Marshal(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "node", program)
-	cmd.Dir, cmd.Env, cmd.WaitDelay = nodeDir(t), append(os.Environ(), "SETTINGS="+string(encoded)), 5*time.Second
+	cmd.Env, cmd.WaitDelay = append(os.Environ(), "SETTINGS="+string(encoded)), 5*time.Second
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	in, err := cmd.StdinPipe()
@@ -79,7 +88,6 @@ func node(t *testing.T, p *person, program string, settings map[string]string) {
 		t.Fatal(err)
 	}
 	defer cmd.Process.Kill()
-	said := map[string]string(nil)
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		var m struct {
 			Visit, Code string
@@ -99,25 +107,24 @@ func node(t *testing.T, p *person, program string, settings map[string]string) {
 		}
 	}
 	if err := cmd.Wait(); err != nil {
-		t.Fatalf("%s: %v\n%s", program, err, errs.String())
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, errs.String())
 	}
-	if said["email"] != alice || said["sub"] == "" {
-		t.Errorf("%s says %v", program, said)
-	}
+	return said
 }
 
-// nodeDir is a folder with the programs beside the packages that they import.
-func nodeDir(t *testing.T) string {
+// modulesDir is a folder with the programs beside the packages that they import, from a
+// folder of .cache that has the given one.
+func modulesDir(t *testing.T, cache, has string) string {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
 		missing(t, "Node.js", err)
 	}
-	modules, err := filepath.Abs("../../../.cache/clients/node_modules")
+	modules, err := filepath.Abs("../../../.cache/" + cache + "/node_modules")
 	if err == nil {
-		_, err = os.Stat(filepath.Join(modules, "openid-client"))
+		_, err = os.Stat(filepath.Join(modules, has))
 	}
 	if err != nil {
-		missing(t, "npm openid-client", err)
+		missing(t, "npm "+has, err)
 	}
 	dir := t.TempDir()
 	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
