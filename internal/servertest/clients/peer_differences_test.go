@@ -351,7 +351,7 @@ var differences = []difference{
 	{
 		theirs: "201", ours: "400 invalid_client_metadata",
 		why:  "All addresses are https, but those of the device itself (RFC 9700 §2.6)",
-		what: []string{"register: jwks_uri over http", "register: request_uris over http"},
+		what: []string{"register: jwks_uri over http"},
 	},
 	{
 		theirs: "201", ours: "400 invalid_redirect_uri",
@@ -362,6 +362,13 @@ var differences = []difference{
 		theirs: "201", ours: "400 invalid_client_metadata",
 		why:  "RFC 7591 §2.1: grants and response types have to agree",
 		what: []string{"register: response type without its grant"},
+	},
+	{
+		theirs: "400 invalid_client_metadata", ours: "201",
+		why: "RFC 7591 §2, §3.2.1: what a client can do without is left out, and the answer says what was registered",
+		what: []string{"register: unknown application_type", "register: unknown response type", "register: unknown subject_type", "register: ID Tokens with alg none",
+			"register: ID Tokens with an unknown alg", "register: userinfo with an unknown alg", "register: request objects with alg none", "register: logo that is a number",
+			"register: negative default_max_age", "register: default_max_age that is a text", "register: contacts that are a text", "register: scope of nobody", "register: name that is a number"},
 	},
 	{
 		theirs: "201", ours: "400 invalid_client_metadata",

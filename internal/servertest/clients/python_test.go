@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -21,7 +22,9 @@ func TestFlask(t *testing.T) {
 	}
 	s := servertest.New(t)
 	addr := free(t)
-	id, secret := register(t, s, application("http://"+strings.Replace(addr, "127.0.0.1", "localhost", 1)+"/callback"))
+	id, secret := register(t, s, application("http://"+strings.Replace(addr, "127.0.0.1", "localhost", 1)+"/callback", func(r *oidc.Registration) {
+		r.FirstParty = true // its tokens are for the issuer, which the API asks for
+	}))
 	_, port, _ := strings.Cut(addr, ":")
 	program(t, append(os.Environ(), "ISSUER="+s.Issuer, "CLIENT_ID="+id, "CLIENT_SECRET="+secret, "PORT="+port, "AUTHLIB_INSECURE_TRANSPORT=1"),
 		python, "testdata/application.py")

@@ -27,9 +27,10 @@ await oauth.validateApplicationLevelSignature(as, response, http)
 const claims = oauth.getValidatedIdTokenClaims(tokens)
 const user = await oauth.processUserInfoResponse(as, client, claims.sub, await oauth.userInfoRequest(as, client, tokens.access_token, http))
 
-// The access token is the JWT of RFC 9068 that a resource server expects.
+// The access token is the JWT of RFC 9068 that a resource server expects; that of somebody
+// else's client is for userinfo.
 const request = new Request('https://api.example.test/', { headers: { authorization: 'Bearer ' + tokens.access_token } })
-const access = await oauth.validateJwtAccessToken(as, request, issuer, http)
+const access = await oauth.validateJwtAccessToken(as, request, as.userinfo_endpoint, http)
 expect('the access token names the client', access.client_id === id && access.sub === claims.sub)
 
 const refreshed = await oauth.processRefreshTokenResponse(as, client, await oauth.refreshTokenGrantRequest(as, client, auth, tokens.refresh_token, http))
