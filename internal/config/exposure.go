@@ -72,7 +72,7 @@ func realPath(name string) (string, error) {
 
 // advice says how to close a file with a secret, in each of the usual surroundings.
 func advice(name string) string {
-	return "run: chmod 600 " + name + " (Kubernetes: defaultMode: 0440 and securityContext.fsGroup; systemd: LoadCredential=)"
+	return "run: chmod 600 " + name + " (Docker Compose: on the host, owned by the user of the container; Kubernetes: defaultMode: 0440 and securityContext.fsGroup; systemd: LoadCredential=)"
 }
 
 // groupIsTrusted reports whether the group that may read a file is one of this
