@@ -131,6 +131,11 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string, audien
 	if d.Scope, err = s.stillAllowed(tx, d, client); err != nil {
 		return token.Draft{}, err
 	}
+	// Each device has a session of its own, so whoever approves in a loop would make any number,
+	// and with each of them a notice to the client when they end.
+	if _, err := tx.EndOldestGrantedSessions(d.Account, d.Client, session.MaxSessions-1, auth.EndCrowded); err != nil {
+		return token.Draft{}, fmt.Errorf("end the oldest sessions: %w", err)
+	}
 	v, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: d.Session}, session.BeginClient{
 		ID: auth.SessionID(secret.NewID(tx.Now)), Client: client, Scope: d.Scope, Actor: r.Actor,
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -151,4 +152,26 @@ func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
 		h.ok(ask("192.0.2.1", path))
 		h.ok(ask("198.51.100.1", path)) // what is known is not counted
 	}, documents, out)
+}
+
+// Whoever approves devices in a loop makes no more sessions at a client than a hundred, and so no
+// more notices when they end.
+func TestRepair_Backchannel_SessionsOfDevicesAreBounded(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.television()
+		for range session.MaxSessions + 3 {
+			a := h.startDevice(c, "scope", "openid")
+			h.answerDevice(a, auth.DeviceApproved)
+			_, err := h.pollDevice(c, a.DeviceCode.Reveal())
+			h.ok(err)
+		}
+		var live int64
+		h.write(func(tx *store.Tx) (err error) {
+			live, err = tx.EndGrantedSessions(h.alice, c.ID, auth.EndClient)
+			return err
+		})
+		if live != session.MaxSessions {
+			t.Errorf("%d sessions live", live)
+		}
+	}, func(c *oidc.Config) { c.Rates.Public = limit.Rate{Count: 1000, Per: time.Second} })
 }

@@ -487,3 +487,35 @@ func TestAttack_FL_12_QueueIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// Notices to clients that nobody takes keep nobody from a mail, and the other way round.
+func TestRepair_Outbox_NoticesKeepNobodyFromMail(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		cfg.OutboxLimit = 5
+		db := storetest.Open(t, cfg)
+		o := New(Config{DB: db})
+		write := func(fn func(tx *store.Tx) error) error {
+			o.measure(t.Context())
+			return db.Write(t.Context(), auth.DefaultTenant, fn)
+		}
+		mail := func(tx *store.Tx) error { return tx.Enqueue(auth.MailKnownAddress, auth.Mail{To: "a@x.test"}) }
+		notice := func(tx *store.Tx) error { return tx.EnqueueLogout(auth.LogoutNotice{Session: "s"}) }
+		for range 6 {
+			if err := write(notice); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := write(notice); auth.KindOf(err) != auth.KindUnavailable {
+			t.Errorf("one notice more: %v", err)
+		}
+		for n := range 6 {
+			if err := write(mail); err != nil {
+				t.Errorf("mail %d beside full notices: %v", n, err)
+			}
+		}
+		if err := write(mail); auth.KindOf(err) != auth.KindUnavailable {
+			t.Errorf("one mail more: %v", err)
+		}
+	})
+}

@@ -122,6 +122,14 @@ func (tx *Tx) EndGrantedSessions(account auth.AccountID, client auth.ClientID, r
 		WHERE tenant_id = $3 AND account_id = $4 AND client_id = $5 AND ended_at IS NULL`, millis(tx.Now), reason, tx.tenant, account, client)
 }
 
+// EndOldestGrantedSessions ends the sessions of one account at one client beyond the newest so
+// many, and returns how many.
+func (tx *Tx) EndOldestGrantedSessions(account auth.AccountID, client auth.ClientID, keep int, reason string) (int64, error) {
+	return tx.endAll(reason, "SELECT "+sessionCols+` FROM sessions
+		WHERE tenant_id = $1 AND account_id = $2 AND client_id = $3 AND ended_at IS NULL ORDER BY id DESC LIMIT 1000 OFFSET $4`,
+		tx.tenant, account, client, keep)
+}
+
 // EndClientSessions ends up to n sessions of a client, of whomever, and returns how
 // many: less than n when none is left. It is not for the built-in client, whose
 // sessions are those of people.

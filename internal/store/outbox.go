@@ -9,9 +9,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// OutboxLimit is how many messages may wait when a Config says nothing. A change
-// that needs to send one more is refused with "try again later", so that a dead
-// mail server cannot fill the disk. The count is taken by Waiting, not by every
+// OutboxLimit is how many mails may wait when a Config says nothing, and how many notices to
+// clients. A change that needs to send one more mail is refused with "try again later", so that a
+// dead mail server cannot fill the disk; a notice is left out. Each has a count of its own, so that
+// a client that does not listen keeps nobody from a mail. The count is taken by Waiting, not by every
 // Enqueue, where it would make all writers on PostgreSQL collide; so it may be
 // passed by what a second brings.
 const OutboxLimit = 100_000
@@ -46,13 +47,27 @@ func (tx *Tx) enqueue(kind auth.MessageKind, queue string, what any) error {
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
-	if tx.db.outboxFull.Load() {
+	if tx.db.outboxFull[laneOf(kind)].Load() {
 		return auth.Unavailable(fmt.Errorf("the outbox holds more than %d messages", tx.db.cfg.OutboxLimit), time.Minute)
 	}
 	tx.queued = true
 	return insert(tx.q, `INSERT INTO outbox (tenant_id, id, kind, queue, sealed, created_at, due_at, attempts)
 		VALUES ($1, $2, $3, $4, $5, $6, $6, 0)`,
 		tx.tenant, id, kind, secret.Digest(queue), tx.db.cfg.Keyring.Seal(messageContext(string(tx.tenant), id), payload), millis(tx.Now))
+}
+
+// The lanes of the outbox, which are counted apart.
+const (
+	laneMail = iota
+	laneLogout
+	laneCount
+)
+
+func laneOf(kind auth.MessageKind) int {
+	if kind == auth.LogoutBackchannel {
+		return laneLogout
+	}
+	return laneMail
 }
 
 // Claimed is a message that one worker may deliver until its lease runs out.
@@ -121,12 +136,14 @@ func (tx *SystemTx) Delay(m Claimed, due time.Time, reason string) error {
 // decides whether Enqueue takes more.
 func (tx *SystemTx) Waiting() (n int64, oldest time.Time, err error) {
 	type row struct {
-		n      int64
-		oldest time.Time
+		n, logouts int64
+		oldest     time.Time
 	}
-	r, err := one(tx.q, func(s scanner, r *row) error { return s.Scan(&r.n, at(&r.oldest)) }, "SELECT count(*), min(created_at) FROM outbox")
+	r, err := one(tx.q, func(s scanner, r *row) error { return s.Scan(&r.n, &r.logouts, at(&r.oldest)) },
+		"SELECT count(*), count(*) FILTER (WHERE kind = $1), min(created_at) FROM outbox", auth.LogoutBackchannel)
 	if err == nil {
-		tx.db.outboxFull.Store(r.n > tx.db.cfg.OutboxLimit)
+		tx.db.outboxFull[laneLogout].Store(r.logouts > tx.db.cfg.OutboxLimit)
+		tx.db.outboxFull[laneMail].Store(r.n-r.logouts > tx.db.cfg.OutboxLimit)
 	}
 	return r.n, r.oldest, err
 }

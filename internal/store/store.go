@@ -60,8 +60,8 @@ type DB struct {
 	health  health
 	ledger  ledger
 
-	outboxFull atomic.Bool   // set by Waiting, read by Enqueue
-	queued     chan struct{} // holds one token after a commit that queued messages
+	outboxFull [laneCount]atomic.Bool // set by Waiting, read by Enqueue
+	queued     chan struct{}          // holds one token after a commit that queued messages
 }
 
 // backend runs transactions; there is one for each database.

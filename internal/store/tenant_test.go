@@ -169,9 +169,10 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"RenewSession": func(tx *store.Tx) (any, error) {
 		return nil, tx.RenewSession(auth.Session{ID: "x", Digest: "evil", AuthAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
 	},
-	"EndSeriesSessions":  func(tx *store.Tx) (any, error) { return tx.EndSeriesSessions("x", "x", "evil") },
-	"EndGrantedSessions": func(tx *store.Tx) (any, error) { return tx.EndGrantedSessions("x", "x", "evil") },
-	"EndClientSessions":  func(tx *store.Tx) (any, error) { return tx.EndClientSessions("x", 10, "evil") },
+	"EndSeriesSessions":        func(tx *store.Tx) (any, error) { return tx.EndSeriesSessions("x", "x", "evil") },
+	"EndOldestGrantedSessions": func(tx *store.Tx) (any, error) { return tx.EndOldestGrantedSessions("x", "x", 0, "evil") },
+	"EndGrantedSessions":       func(tx *store.Tx) (any, error) { return tx.EndGrantedSessions("x", "x", "evil") },
+	"EndClientSessions":        func(tx *store.Tx) (any, error) { return tx.EndClientSessions("x", 10, "evil") },
 	"EnqueueLogout": func(tx *store.Tx) (any, error) {
 		return nil, tx.EnqueueLogout(auth.LogoutNotice{Client: "x", Account: "x", Session: "x", URI: "https://x.example.test"})
 	},

@@ -54,3 +54,34 @@ func (g *gate) Read([]byte) (int, error) {
 	<-g.end
 	return 0, io.EOF
 }
+
+// Forms are in the same budget, those of the protocol and those of pages.
+func TestRepair_Forms_SlowLargeFormsHoldBoundedMemory(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/oauth2/token", "/verify-email"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, func(c *Config) { c.BodyForm = largeBodies / 2 })
+			begun, end := make(chan struct{}), make(chan struct{})
+			send := func() int {
+				body := io.MultiReader(strings.NewReader("token="+strings.Repeat("x", smallBody)), &gate{begun, end})
+				r := request("POST", path, "x", "Content-Type: application/x-www-form-urlencoded")
+				r.Body, r.ContentLength = io.NopCloser(body), -1
+				return h.do(r).StatusCode
+			}
+			var all sync.WaitGroup
+			for range 2 {
+				all.Go(func() { send() })
+				<-begun
+			}
+			if status := send(); status != 503 {
+				t.Errorf("beyond the budget: %d", status)
+			}
+			close(end)
+			all.Wait()
+			if n := h.large.Load(); n != 0 {
+				t.Errorf("%d bytes were not given back", n)
+			}
+		})
+	}
+}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"io"
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -59,7 +58,7 @@ func (ex *exchange) formBody(r *http.Request) (string, error) {
 	if err := checkBody(r, "application/x-www-form-urlencoded", most); err != nil {
 		return "", err
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most))
+	b, err := ex.readAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most), most)
 	if err != nil {
 		return "", readProblem(err)
 	}
