@@ -61,6 +61,9 @@ type Limiter interface {
 	Reset(ctx context.Context, key string) error
 }
 
+// TokenBytes is how long a request may be that costs one token, where size counts.
+const TokenBytes = 2 << 10
+
 // Decision is the answer to a Take or a Peek. Its zero value refuses.
 type Decision struct {
 	// OK tells whether the caller may go on.

@@ -164,7 +164,7 @@ func (s *Service) show(ctx context.Context, n auth.Situation, next auth.Step, b 
 // bindFlow gives a posted flow to its browser, with the account that is asked.
 func (s *Service) bindFlow(ctx context.Context, tenant auth.TenantID, flow auth.Flow) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		if err := tx.BindFlow(flow.ID, flow.Browser); err != nil {
+		if err := tx.BindFlow(flow.ID, flow.Browser, flow.CreatedAt.Add(flowLifetime)); err != nil {
 			return err
 		}
 		return tx.UpdateFlow(flow)

@@ -21,8 +21,10 @@ import (
 const (
 	// BrowserPrefix is what the secret of a browser's cookie begins with.
 	BrowserPrefix = "wwb_"
-	// flowLifetime is how long a person may take.
-	flowLifetime = time.Hour
+	// flowLifetime is how long a person may take, unboundLifetime how long a browser may take to
+	// come for a request that was posted.
+	flowLifetime    = time.Hour
+	unboundLifetime = 5 * time.Minute
 )
 
 // Browser is what a browser has shown of itself.
@@ -194,6 +196,9 @@ func (s *Service) putFlow(ctx context.Context, tenant auth.TenantID, flow auth.F
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		flow.ID = auth.FlowID(secret.NewID(tx.Now))
 		flow.CreatedAt, flow.ExpiresAt = tx.Now, tx.Now.Add(flowLifetime)
+		if flow.Browser == "" {
+			flow.ExpiresAt = tx.Now.Add(unboundLifetime)
+		}
 		return tx.InsertFlow(flow)
 	})
 	if err != nil {

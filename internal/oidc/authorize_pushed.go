@@ -84,8 +84,15 @@ func (s *Service) bindProof(ctx context.Context, q *asked, r Request) error {
 }
 
 func (s *Service) keepPushed(ctx context.Context, q *asked, caller Caller) (Pushed, error) {
+	kept, err := json.Marshal(q.r)
+	if err != nil {
+		return Pushed{}, fmt.Errorf("encode pushed request: %w", err)
+	}
+	if err := s.admitSize(ctx, caller, len(kept)); err != nil {
+		return Pushed{}, err
+	}
 	uri := secret.New(pushedPrefix).Reveal()
-	err := s.cfg.DB.Write(ctx, q.tenant.ID, func(tx *store.Tx) error {
+	err = s.cfg.DB.Write(ctx, q.tenant.ID, func(tx *store.Tx) error {
 		until := tx.Now.Add(s.cfg.PushedLifetime)
 		data, err := json.Marshal(pushed{Request: q.r, Until: until})
 		if err != nil {

@@ -61,6 +61,24 @@ func (s *Service) admit(ctx context.Context, c Caller) error {
 	return s.takeAll(ctx, s.publicBuckets(c))
 }
 
+// admitSize counts the bytes that a client which has proved nothing leaves behind, beyond those
+// that one request may leave.
+func (s *Service) admitSize(ctx context.Context, c Caller, size int) error {
+	n := size / limit.TokenBytes
+	if !c.Client.Public() || n == 0 {
+		return nil
+	}
+	b := s.publicBuckets(c)[0]
+	d, err := s.cfg.Limiter.Take(ctx, b.Key, b.Rate, n)
+	if err != nil {
+		s.cfg.Log.Error("a rate limit could not be asked", "error", err) // the decision that comes with it refuses
+	}
+	if !d.OK {
+		return auth.Throttled(d.RetryAfter)
+	}
+	return nil
+}
+
 // readmit gives back what admit took, for a request that turned out to be one of a person's
 // own client.
 func (s *Service) readmit(ctx context.Context, c Caller) {

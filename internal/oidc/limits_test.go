@@ -175,3 +175,24 @@ func TestRepair_Backchannel_SessionsOfDevicesAreBounded(t *testing.T) {
 		}
 	}, func(c *oidc.Config) { c.Rates.Public = limit.Rate{Count: 1000, Per: time.Second} })
 }
+
+// S15: a posted request for which no browser comes is over after a few minutes, one that a
+// browser has taken up lives as long as any other.
+func TestRepair_S15_PostedRequestsThatNobodyTakesUpEndSoon(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app()
+		v := h.visitor()
+		left, err := v.send(true, request(c)...)
+		h.ok(err)
+		taken, err := v.send(true, request(c)...)
+		h.ok(err)
+		taken = v.resume(taken)
+		h.clock.Advance(5 * time.Minute)
+
+		_, err = h.Continue(t.Context(), tenant, left.Flow.ID, v.b)
+		h.over(err)
+		h.clock.Advance(54 * time.Minute)
+		_, err = h.Continue(t.Context(), tenant, taken.Flow.ID, v.b)
+		h.ok(err)
+	})
+}

@@ -57,35 +57,43 @@ const (
 	sweepMost  = 2000 // batches in one round
 )
 
-// documentKept is how long a client that describes itself in a document is kept when
-// nobody asks for it.
-const documentKept = 30 * 24 * time.Hour
+// clientKept is how long a client that describes itself is kept when nobody uses it.
+const clientKept = 30 * 24 * time.Hour
 
-// documentBatch is how many such clients one transaction looks at.
-const documentBatch = 200
+// clientBatch is how many such clients one transaction looks at.
+const clientBatch = 200
 
-// SweepDocuments is the job that removes clients which are known by their documents
-// alone and that nobody uses. Whoever names an address that has a document makes one.
-func SweepDocuments(db *store.DB) Job {
-	return Job{Name: "sweep documents", Every: 6 * time.Hour, Run: func(ctx context.Context) error {
-		var mark store.DocumentMark
-		for more := true; more; {
-			after := mark
-			err := db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
-				mark, more, err = tx.SweepDocuments(tx.Now.Add(-documentKept), after, documentBatch)
+// SweepClients is the job that removes clients which describe themselves, in a document or by
+// registering, and that nobody uses. Whoever comes along makes one.
+func SweepClients(db *store.DB) Job {
+	return Job{Name: "sweep clients", Every: 6 * time.Hour, Run: func(ctx context.Context) error {
+		for _, from := range []store.ClientOrigin{store.FromDocument, store.FromRegistration} {
+			if err := sweepClients(ctx, db, from); err != nil {
 				return err
-			})
-			if err != nil || !more {
-				return err
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(sweepPause):
 			}
 		}
 		return nil
 	}}
+}
+
+func sweepClients(ctx context.Context, db *store.DB, from store.ClientOrigin) error {
+	var mark store.ClientMark
+	for more := true; more; {
+		after := mark
+		err := db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
+			mark, more, err = tx.SweepClients(from, tx.Now.Add(-clientKept), after, clientBatch)
+			return err
+		})
+		if err != nil || !more {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(sweepPause):
+		}
+	}
+	return nil
 }
 
 // Sweep is the job that removes what nobody can use any more, and audit lines older
@@ -101,7 +109,7 @@ func Sweep(db *store.DB, retention time.Duration) Job {
 					auditBefore = tx.Now.Add(-retention)
 				}
 				brief := tx.Now.Add(-sweepBrief)
-				gone, err = tx.Sweep(store.Retention{Brief: brief, Ended: brief, Before: tx.Now.Add(-sweepKeep), Audit: auditBefore}, sweepBatch)
+				gone, err = tx.Sweep(store.Retention{Flows: tx.Now, Brief: brief, Ended: brief, Before: tx.Now.Add(-sweepKeep), Audit: auditBefore}, sweepBatch)
 				return err
 			})
 			if err != nil || gone < sweepBatch {

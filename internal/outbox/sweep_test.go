@@ -3,6 +3,8 @@ package outbox
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,7 +56,7 @@ func TestSweepTakesBriefRowsSooner(t *testing.T) {
 		for _, step := range []struct {
 			after time.Duration
 			want  int
-		}{{50 * time.Minute, 3}, {20 * time.Minute, 1}, {24 * time.Hour, 0}} {
+		}{{50 * time.Minute, 2}, {20 * time.Minute, 1}, {24 * time.Hour, 0}} {
 			c.Advance(step.after)
 			if n := left(); n != step.want {
 				t.Errorf("%v later %d are left, want %d", step.after, n, step.want)
@@ -148,7 +150,7 @@ func TestSweepDocuments(t *testing.T) {
 					IdleAt: at.Add(9000 * time.Hour), ExpiresAt: at.Add(9000 * time.Hour)}))
 		})
 		count := func() (n int) {
-			if err := SweepDocuments(db).Run(t.Context()); err != nil {
+			if err := SweepClients(db).Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			write(t, db, func(tx *store.Tx) error {
@@ -182,7 +184,7 @@ func TestRepair_S21_SweepAsksColumns(t *testing.T) {
 		c := storetest.NewClock()
 		cfg.Now = c.Now
 		db := storetest.Open(t, cfg)
-		const n = 3*documentBatch + 7
+		const n = 3*clientBatch + 7
 		at := c.Now()
 		write(t, db, func(tx *store.Tx) error {
 			for i := range n {
@@ -198,12 +200,12 @@ func TestRepair_S21_SweepAsksColumns(t *testing.T) {
 			return tx.InsertClient(auth.Client{ID: "cl_x", Name: "y", Type: auth.ClientSPA, CreatedAt: at, UpdatedAt: at,
 				Settings: auth.ClientSettings{Registration: "x", Contacts: []string{`"document_at":`}}})
 		})
-		c.Advance(documentKept + time.Hour)
+		c.Advance(clientKept + time.Hour)
 		looked := 0
-		var mark store.DocumentMark
+		var mark store.ClientMark
 		for more := true; more; looked++ {
 			err := db.WriteSystem(t.Context(), func(tx *store.SystemTx) (err error) {
-				mark, more, err = tx.SweepDocuments(tx.Now.Add(-documentKept), mark, documentBatch)
+				mark, more, err = tx.SweepClients(store.FromDocument, tx.Now.Add(-clientKept), mark, clientBatch)
 				return err
 			})
 			if err != nil {
@@ -230,4 +232,60 @@ func write(t *testing.T, db *store.DB, fn func(tx *store.Tx) error) {
 	if err := db.Write(t.Context(), auth.DefaultTenant, fn); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// H7: a client that has registered itself ends by itself when nobody uses it, and one that
+// somebody uses does not.
+func TestRepair_H7_RegisteredClientsThatNobodyUsesEnd(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		c := storetest.NewClock()
+		cfg.Now = c.Now
+		db := storetest.Open(t, cfg)
+		e, err := auth.ParseEmail("alice@example.test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := c.Now()
+		client := func(id auth.ClientID, registration string) auth.Client {
+			return auth.Client{ID: id, Name: "x", Type: auth.ClientSPA, Settings: auth.ClientSettings{Registration: registration}, CreatedAt: at, UpdatedAt: at}
+		}
+		bounded := client("cl_bounded", "digest")
+		bounded.Bounds = &auth.ClientBounds{DPoP: true}
+		write(t, db, func(tx *store.Tx) error {
+			return errors.Join(
+				tx.InsertAccount(auth.Account{ID: "alice", Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now}),
+				tx.InsertClient(client("cl_unused", "digest")),
+				tx.InsertClient(client("cl_allowed", "digest")),
+				tx.InsertClient(client("cl_of_operator", "")),
+				tx.InsertClient(bounded),
+				tx.PutConsent(auth.Consent{Account: "alice", Client: "cl_allowed", Scope: auth.Scope{"openid"}}))
+		})
+		left := func() (ids []string) {
+			if err := SweepClients(db).Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			write(t, db, func(tx *store.Tx) error {
+				list, err := tx.Clients()
+				ids = nil
+				for _, v := range list {
+					if strings.HasPrefix(string(v.ID), "cl_") {
+						ids = append(ids, string(v.ID))
+					}
+				}
+				return err
+			})
+			slices.Sort(ids)
+			return ids
+		}
+
+		c.Advance(29 * 24 * time.Hour)
+		if got := left(); len(got) != 4 {
+			t.Errorf("after 29 days: %v", got)
+		}
+		c.Advance(25 * time.Hour)
+		if got := left(); !slices.Equal(got, []string{"cl_allowed", "cl_bounded", "cl_of_operator"}) {
+			t.Errorf("after 30 days: %v", got)
+		}
+	})
 }

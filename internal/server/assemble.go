@@ -185,7 +185,7 @@ func (s *Server) openMail(context.Context) (err error) {
 	conf := outbox.Config{
 		DB: s.DB, Log: s.log, Observe: s.delivered, Drain: min(3*time.Second, s.cfg.Shutdown.Timeout/2),
 		Jobs: []outbox.Job{
-			outbox.Sweep(s.DB, s.cfg.Audit.Retention), outbox.SweepDocuments(s.DB),
+			outbox.Sweep(s.DB, s.cfg.Audit.Retention), outbox.SweepClients(s.DB),
 			{Name: "keys", Every: time.Hour, Run: s.Keys.Tend},
 			{Name: "clocks", Every: time.Minute, Run: s.compareClocks},
 			{Name: "password kinds", Every: time.Hour, Run: s.learnPasswords},

@@ -301,7 +301,7 @@ func contract(t *testing.T, cfg store.Config) {
 		}
 		_, err = tx.Tenants()
 		check("tenants", err)
-		n, err = tx.Sweep(store.Retention{Brief: tx.Now.Add(2 * time.Hour), Before: tx.Now.Add(2 * time.Hour)}, 100)
+		n, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(2 * time.Hour), Brief: tx.Now.Add(2 * time.Hour), Before: tx.Now.Add(2 * time.Hour)}, 100)
 		if n != 7 || err != nil { // the spent secret, the revoked token, the sessions, the family
 			t.Errorf("swept %d, %v", n, err)
 		}

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"time"
+
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
@@ -38,9 +40,10 @@ func (tx *Tx) FinishFlow(id auth.FlowID) error {
 		millis(tx.Now), tx.tenant, id)
 }
 
-// BindFlow gives a flow that belongs to no browser yet to the first one that comes;
-// ErrNotFound when it has one, or is over.
-func (tx *Tx) BindFlow(id auth.FlowID, browser string) error {
-	return must(tx.q, "UPDATE flows SET browser = $1 WHERE tenant_id = $2 AND id = $3 AND browser = '' AND done_at IS NULL AND expires_at > $4",
-		browser, tx.tenant, id, millis(tx.Now))
+// BindFlow gives a flow that belongs to no browser yet to the first one that comes, and lets it
+// live until the given time; ErrNotFound when it has one, or is over.
+func (tx *Tx) BindFlow(id auth.FlowID, browser string, until time.Time) error {
+	return must(tx.q, `UPDATE flows SET browser = $1, expires_at = $2
+		WHERE tenant_id = $3 AND id = $4 AND browser = '' AND done_at IS NULL AND expires_at > $5`,
+		browser, millis(until), tx.tenant, id, millis(tx.Now))
 }

@@ -8,7 +8,8 @@ import (
 
 // Retention says from when on rows go that nobody can use any more.
 type Retention struct {
-	Brief  time.Time // secrets of one use, flows and codes of devices that expired before: there is one for each request
+	Flows  time.Time // flows that expired before: they are the longest of what strangers leave
+	Brief  time.Time // secrets of one use and codes of devices that expired before: there is one for each request
 	Before time.Time // sessions, refresh families and remembered browsers that expired before
 	Ended  time.Time // the same, when they were ended or revoked before
 	Audit  time.Time // audit lines that are older; zero keeps them all
@@ -36,7 +37,7 @@ func (tx *SystemTx) Sweep(r Retention, n int64) (int64, error) {
 		{`DELETE FROM sessions WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM sessions WHERE expires_at < $1 LIMIT $2)`, r.Before},
 		{`DELETE FROM flows WHERE (tenant_id, id) IN
-			(SELECT tenant_id, id FROM flows WHERE expires_at < $1 LIMIT $2)`, r.Brief},
+			(SELECT tenant_id, id FROM flows WHERE expires_at < $1 LIMIT $2)`, r.Flows},
 		{`DELETE FROM device_codes WHERE (tenant_id, digest) IN
 			(SELECT tenant_id, digest FROM device_codes WHERE expires_at < $1 LIMIT $2)`, r.Brief},
 		{`DELETE FROM retired_keys WHERE (tenant_id, id) IN
@@ -58,29 +59,38 @@ func (tx *SystemTx) Sweep(r Retention, n int64) (int64, error) {
 	return total, nil
 }
 
-// DocumentMark is how far SweepDocuments has come. The zero value is the beginning.
-type DocumentMark struct {
+// ClientMark is how far SweepClients has come. The zero value is the beginning.
+type ClientMark struct {
 	updated int64
 	tenant  auth.TenantID
 	client  auth.ClientID
 }
 
-// SweepDocuments looks at the n clients after the mark that are described by a document
-// of their own and were not asked for since the given time. It removes them, unless
-// somebody has allowed them something, is signed in to them, or an operator has disabled
-// them, set bounds or given them more than they say of themselves. One that comes back is
-// read again. It returns the next mark, and false when there are no more.
-func (tx *SystemTx) SweepDocuments(before time.Time, after DocumentMark, n int) (DocumentMark, bool, error) {
-	page, err := all(tx.q, func(s scanner, m *DocumentMark) error { return s.Scan(&m.updated, &m.tenant, &m.client) },
-		`SELECT updated_at, tenant_id, id FROM clients
-		WHERE forgettable = 1 AND updated_at < $1 AND (updated_at, tenant_id, id) > ($2, $3, $4) ORDER BY updated_at, tenant_id, id LIMIT $5`,
+// ClientOrigin says where clients come from that describe themselves.
+type ClientOrigin string
+
+// The origins of clients, each a column.
+const (
+	FromDocument     ClientOrigin = "forgettable"     // a document of their own; one that comes back is read again
+	FromRegistration ClientOrigin = "self_registered" // they have registered themselves
+)
+
+// SweepClients looks at the n clients of an origin after the mark that were not changed, and
+// whose document was not asked for, since the given time. It removes them, unless somebody has
+// allowed them something, is signed in to them, or an operator has disabled them, set bounds or
+// given them more than they say of themselves. It returns the next mark, and false when there
+// are no more.
+func (tx *SystemTx) SweepClients(from ClientOrigin, before time.Time, after ClientMark, n int) (ClientMark, bool, error) {
+	page, err := all(tx.q, func(s scanner, m *ClientMark) error { return s.Scan(&m.updated, &m.tenant, &m.client) },
+		"SELECT updated_at, tenant_id, id FROM clients WHERE "+string(from)+` = 1
+		AND updated_at < $1 AND (updated_at, tenant_id, id) > ($2, $3, $4) ORDER BY updated_at, tenant_id, id LIMIT $5`,
 		millis(before), after.updated, after.tenant, after.client, n)
 	if err != nil || len(page) == 0 {
 		return after, false, err
 	}
 	last := page[len(page)-1]
 	_, err = affect(tx.q, `DELETE FROM clients WHERE (tenant_id, id) IN
-		(SELECT c.tenant_id, c.id FROM clients c WHERE c.forgettable = 1
+		(SELECT c.tenant_id, c.id FROM clients c WHERE c.`+string(from)+` = 1
 		AND (c.updated_at, c.tenant_id, c.id) > ($1, $2, $3) AND (c.updated_at, c.tenant_id, c.id) <= ($4, $5, $6)
 		AND c.disabled_at IS NULL AND c.bounds = 'null'
 		AND NOT EXISTS (SELECT 1 FROM consents a WHERE a.tenant_id = c.tenant_id AND a.client_id = c.id)

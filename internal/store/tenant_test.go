@@ -184,7 +184,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"InsertFlow":      func(tx *store.Tx) (any, error) { return nil, tx.InsertFlow(newFlow("x", tx.Now)) },
 	"Flow":            func(tx *store.Tx) (any, error) { return tx.Flow("x") },
 	"UpdateFlow":      func(tx *store.Tx) (any, error) { return nil, tx.UpdateFlow(newFlow("x", tx.Now)) },
-	"BindFlow":        func(tx *store.Tx) (any, error) { return nil, tx.BindFlow("x", "evil") },
+	"BindFlow":        func(tx *store.Tx) (any, error) { return nil, tx.BindFlow("x", "evil", tx.Now) },
 	"FinishFlow":      func(tx *store.Tx) (any, error) { return nil, tx.FinishFlow("x") },
 	"Consent":         func(tx *store.Tx) (any, error) { return tx.Consent("x", "x") },
 	"Consents":        func(tx *store.Tx) (any, error) { return tx.Consents("x") },

@@ -23,6 +23,9 @@ func (s *Server) entrance(pattern string, h func(*exchange, *http.Request, oidc.
 // POST (OpenID Connect Core §3.1.2.1), and never from both.
 func (ex *exchange) readRequest(r *http.Request) (oidc.Form, error) {
 	if r.Method != http.MethodPost {
+		if err := ex.chargeSize(countAuthorize, len(r.URL.RawQuery)); err != nil {
+			return oidc.Form{}, err
+		}
 		return oidc.ParseAuthorizeForm(r.URL.RawQuery)
 	}
 	if r.URL.RawQuery != "" {
@@ -30,6 +33,9 @@ func (ex *exchange) readRequest(r *http.Request) (oidc.Form, error) {
 	}
 	b, err := ex.formBody(r)
 	if err != nil {
+		return oidc.Form{}, err
+	}
+	if err := ex.chargeSize(countAuthorize, len(b)); err != nil {
 		return oidc.Form{}, err
 	}
 	return oidc.ParseAuthorizeForm(b)

@@ -96,6 +96,18 @@ func (ex *exchange) charge(c counted) error {
 	return ex.admitted(c, d, err)
 }
 
+// chargeSize takes one more token for every 2 KiB of a request beyond the first, because what
+// it leaves in the database is about as long.
+func (ex *exchange) chargeSize(c counted, size int) error {
+	n := size / limit.TokenBytes
+	if n == 0 {
+		return nil
+	}
+	s := ex.server
+	d, err := s.cfg.Limiter.Take(ex.request.Context(), c.name+"|"+limit.Key(ex.ip), c.rate(&s.cfg.Rates), n)
+	return ex.admitted(c, d, err)
+}
+
 // take takes one token for what is counted other than by address, or refuses with
 // rate_limited.
 func (ex *exchange) take(c counted, what string) error {

@@ -2,8 +2,12 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/limit"
 )
 
 // S4: a request that is refused before anything is tried books nothing, however often it
@@ -51,5 +55,21 @@ func TestRepair_N16_PageSaysWhen(t *testing.T) {
 				t.Errorf("%s: the page does not hold %q", language, part)
 			}
 		}
+	}
+}
+
+// S15: what a stranger's authorization requests leave is bounded by their length, not by their
+// number alone.
+func TestRepair_S15_LongAuthorizationRequestsCostMore(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withRates(func(r *Rates) { r.Authorize = limit.Rate{Count: 10, Per: time.Hour} }))
+	ask := func(size int) int {
+		return h.get("/oauth2/authorize?client_id=x&claims=" + strings.Repeat("x", size)).StatusCode
+	}
+	post := func(size int) int {
+		return h.do(request("POST", "/oauth2/authorize", "client_id=x&claims="+strings.Repeat("x", size), "Content-Type: application/x-www-form-urlencoded")).StatusCode
+	}
+	if got := []int{ask(100), ask(7000), post(7000), post(100), ask(100)}; !slices.Equal(got, []int{400, 400, 400, 400, 429}) {
+		t.Errorf("one, four, four and one of ten tokens, and then none: %v", got)
 	}
 }
