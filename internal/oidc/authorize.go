@@ -26,6 +26,8 @@ type Step struct {
 	Flow auth.Flow
 	// NewBrowser, if set, becomes the browser's cookie with the answer to this request.
 	NewBrowser secret.Text
+	// Allowed, if set, becomes the browser's cookie of that name with an answer.
+	Allowed string
 	// CSRF goes into every form of the flow, as "csrf", beside "flow".
 	CSRF     string
 	Client   auth.Client
@@ -70,6 +72,10 @@ func (s *Service) Authorize(ctx context.Context, in AuthorizeInput) (Step, error
 			return Step{}, page(e.Code, e.Desc)
 		}
 		answer, err := s.refusal(ctx, q.tenant.ID, q.client, q.r, string(e.Code), e.Desc)
+		if err != nil {
+			return Step{}, err
+		}
+		answer.Asks, err = s.asksToLeave(ctx, q.tenant.ID, q.client, q.r.RedirectURI, in.Browser)
 		return Step{Kind: auth.StepAnswer, Client: q.client, Answer: answer}, err
 	}
 	flow := auth.Flow{Kind: auth.FlowAuthorize, Request: q.r}

@@ -35,7 +35,7 @@ func (s *Service) advance(ctx context.Context, tenant auth.TenantID, flow auth.F
 			}
 			return step, err
 		case next.Kind == auth.StepAnswer:
-			return s.decline(ctx, n, next)
+			return s.decline(ctx, n, next, b)
 		}
 		return s.show(ctx, n, next, b)
 	}
@@ -192,11 +192,12 @@ func (s *Service) view(n auth.Situation, next auth.Step) *ConsentView {
 }
 
 // decline ends a flow with an answer that has no code.
-func (s *Service) decline(ctx context.Context, n auth.Situation, next auth.Step) (Step, error) {
+func (s *Service) decline(ctx context.Context, n auth.Situation, next auth.Step, b Browser) (Step, error) {
 	answer, err := s.refusal(ctx, n.Tenant.ID, n.Client, n.Flow.Request, next.Error, next.Desc)
 	if err != nil {
 		return Step{}, err
 	}
+	answer.Asks = s.declineAsks(n, b)
 	step := Step{Kind: auth.StepAnswer, Flow: n.Flow, Client: n.Client, Answer: answer}
 	if n.Flow.ID == "" {
 		return step, nil

@@ -46,6 +46,8 @@ type Answer struct {
 	RedirectURI string
 	Mode        string // query, fragment or form_post
 	Params      [][2]string
+	// Asks says that the person is asked before the browser goes there (RFC 9700 §4.11.2).
+	Asks bool
 }
 
 // FormPost reports whether the answer is a form that the browser posts to RedirectURI,

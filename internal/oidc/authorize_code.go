@@ -41,7 +41,7 @@ func (s *Service) issueCode(ctx context.Context, before auth.Situation, next aut
 		return Step{}, err
 	}
 	answer, err := s.answer(ctx, tenant, before.Client, r, [2]string{"code", code.Reveal()})
-	return Step{Kind: auth.StepAnswer, Flow: before.Flow, Client: before.Client, Answer: answer}, err
+	return Step{Kind: auth.StepAnswer, Flow: before.Flow, Client: before.Client, Answer: answer, Allowed: s.addAllowed(tenant, before.Client, r.RedirectURI, b)}, err
 }
 
 // spend ends what leads to one code and no more.

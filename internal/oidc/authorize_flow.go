@@ -31,6 +31,7 @@ const (
 type Browser struct {
 	Secret   string           // of the browser cookie; empty when there is none
 	Sessions []session.Signed // that live, the current one first
+	Allowed  string           // the cookie of clients that got a code here
 	Actor    auth.Actor       // from where, for the audit lines of what it leads to
 }
 

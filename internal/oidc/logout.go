@@ -33,12 +33,13 @@ const (
 	LogoutConfirm  LogoutKind = "confirm"  // the page that asks; it posts Pending and CSRF to ConfirmLogout
 	LogoutDone     LogoutKind = "done"     // the page that says so
 	LogoutRedirect LogoutKind = "redirect" // 303 to Location
+	LogoutLeave    LogoutKind = "leave"    // the page that says so, and asks whether to go on to Location
 )
 
 // LogoutStep is the answer to it.
 type LogoutStep struct {
 	Kind     LogoutKind
-	Location string           // LogoutRedirect
+	Location string           // LogoutRedirect, LogoutLeave
 	Pending  string           // LogoutConfirm: hidden field "logout"
 	CSRF     string           // LogoutConfirm: hidden field "csrf"
 	Client   auth.Client      // who asks, if known
@@ -56,6 +57,9 @@ type LogoutStep struct {
 func (s *Service) Logout(ctx context.Context, in LogoutInput) (LogoutStep, error) {
 	w, c, err := s.wish(ctx, in)
 	if err != nil {
+		return LogoutStep{}, err
+	}
+	if w.Asks, err = s.asksToLeave(ctx, in.Tenant, c, w.Redirect, in.Browser); err != nil {
 		return LogoutStep{}, err
 	}
 	if in.Posted && len(in.Browser.Sessions) == 0 {

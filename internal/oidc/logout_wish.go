@@ -30,6 +30,7 @@ type wish struct {
 	Redirect string        `json:"redirect,omitempty"`
 	State    []byte        `json:"state,omitempty"` // as bytes: JSON would write some of them six times as long
 	Until    time.Time     `json:"until"`
+	Asks     bool          `json:"asks,omitempty"` // before the browser goes to Redirect
 }
 
 // end is where the browser goes when all is done.
@@ -39,6 +40,9 @@ func (w wish) end(step LogoutStep) LogoutStep {
 		return step
 	}
 	step.Kind, step.Location = LogoutRedirect, w.Redirect
+	if w.Asks {
+		step.Kind = LogoutLeave
+	}
 	if len(w.State) > 0 {
 		step.Location = Answer{RedirectURI: w.Redirect, Mode: modeQuery, Params: [][2]string{{"state", string(w.State)}}}.Location()
 	}

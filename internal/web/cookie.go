@@ -35,6 +35,7 @@ const (
 	jarBrowser jar = "browser" // in which browser a flow began
 	jarKeep    jar = "keep"    // who is remembered
 	jarKnown   jar = "known"   // which accounts know the browser
+	jarApps    jar = "apps"    // which clients of strangers got a code in it
 )
 
 // keepPrefix is what the secret of the last begins with.
@@ -56,7 +57,7 @@ func (s *Server) cookieName(kind jar, tenant auth.TenantID) string {
 	if tenant == auth.DefaultTenant {
 		return name
 	}
-	if first, _, _ := strings.Cut(string(tenant), "-"); kind == jarSession && slices.Contains([]jar{jarBrowser, jarKeep, jarKnown}, jar(first)) {
+	if first, _, _ := strings.Cut(string(tenant), "-"); kind == jarSession && slices.Contains([]jar{jarBrowser, jarKeep, jarKnown, jarApps}, jar(first)) {
 		name += "-"
 	}
 	return name + "-" + string(tenant)
@@ -155,6 +156,16 @@ func (ex *exchange) setKeep(value secret.Text) {
 func (ex *exchange) setKnown(value secret.Text) {
 	if value != "" {
 		ex.putCookie(jarKnown, value.Reveal(), keepLifetime)
+	}
+}
+
+// appsLifetime is how long after that a browser is sent to such a client without being asked.
+const appsLifetime = 30 * 24 * time.Hour
+
+// setApps gives the browser the names of those clients, when they are not empty.
+func (ex *exchange) setApps(value string) {
+	if value != "" {
+		ex.putCookie(jarApps, value, appsLifetime)
 	}
 }
 

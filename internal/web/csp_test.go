@@ -45,7 +45,7 @@ func TestCookieNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, tenant := range []auth.TenantID{auth.DefaultTenant, "acme", "browser", "keep", "browser-acme", "keep-acme", "keep-browser", "browser-keep", "browsers", "a-browser"} {
-		for _, kind := range []jar{jarSession, jarBrowser, jarKeep, jarKnown} {
+		for _, kind := range []jar{jarSession, jarBrowser, jarKeep, jarKnown, jarApps} {
 			name := (&Server{}).cookieName(kind, tenant)
 			if whose := string(kind) + " of " + string(tenant); seen[name] != "" {
 				t.Errorf("%s is the cookie %s and %s", name, whose, seen[name])

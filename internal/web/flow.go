@@ -85,7 +85,7 @@ func asFlow(h handler) handler {
 
 // browser finds who is signed in in the browser.
 func (ex *exchange) browser(ctx context.Context) (oidc.Browser, error) {
-	b := oidc.Browser{Secret: ex.browserCookie(), Actor: ex.by()}
+	b := oidc.Browser{Secret: ex.browserCookie(), Allowed: ex.cookieValue(jarApps), Actor: ex.by()}
 	cookie := ex.sessionCookie()
 	if cookie == "" {
 		return b, nil
@@ -212,6 +212,10 @@ func (ex *exchange) remember(st oidc.Step) {
 // answer sends the browser back to the client with what the flow has come to.
 func (ex *exchange) answer(st oidc.Step) error {
 	a := *st.Answer
+	ex.setApps(st.Allowed)
+	if a.Asks {
+		return ex.askToLeave(st, a)
+	}
 	if !a.FormPost() {
 		return ex.toClient(a.Location(), st.Client)
 	}
@@ -226,6 +230,26 @@ func (ex *exchange) letOpen(c auth.Client) {
 	if c.Settings.Popup {
 		delete(ex.Header(), "Cross-Origin-Opener-Policy")
 	}
+}
+
+// askToLeave shows where the answer would go, and lets the person decide.
+func (ex *exchange) askToLeave(st oidc.Step, a oidc.Answer) error {
+	ex.flowHeaders(a.RedirectURI)
+	p := ui.Leave{Page: ex.page(st.Flow.Request.Locales...), Host: hostOf(a.RedirectURI), To: a.RedirectURI, Code: a.Get("error"), Detail: a.Get("error_description")}
+	if a.FormPost() {
+		p.Params = a.Params
+	} else {
+		p.To = a.Location()
+	}
+	return ex.render(http.StatusOK, p)
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // ofStep is the page of a step, with the policy that its way needs.

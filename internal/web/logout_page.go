@@ -54,6 +54,9 @@ func (ex *exchange) leave(st oidc.LogoutStep) error {
 	switch st.Kind {
 	case oidc.LogoutRedirect:
 		return ex.toClient(st.Location, st.Client)
+	case oidc.LogoutLeave:
+		ex.flowHeaders(st.Location)
+		return ex.render(http.StatusOK, ui.Leave{Page: ex.page(), Host: hostOf(st.Location), To: st.Location, SignedOut: true})
 	case oidc.LogoutDone:
 		return ex.seeOther(pathLogout + "/done")
 	}

@@ -1,6 +1,7 @@
 package attacks_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -65,6 +66,93 @@ func TestRepair_S8_AdminSetsBounds(t *testing.T) {
 		if got["scope"] != "openid" || len(list(got["grant_types"])) != 1 || got["dpop_bound_access_tokens"] != true || got["require_pushed_authorization_requests"] != true ||
 			got["require_auth_time"] != true || got["client_name"] != "Seen" {
 			t.Errorf("the client's own answer: %v", got)
+		}
+	}, registration("open"))
+}
+
+// A link to this server leads to no stranger's page by itself, whatever is wrong with it
+// and whoever is signed in, until somebody in this browser has allowed that client.
+func TestRepair_S13_NoOpenRedirector(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		const phish = "https://phish.example/login"
+		c := selfRegistered(t, s, body{"client_name": "Phish", "redirect_uris": []string{phish, "http://127.0.0.1/cb"}, "post_logout_redirect_uris": []string{phish},
+			"token_endpoint_auth_method": "none"})
+		c.RedirectURIs = []string{phish}
+		id := url.QueryEscape(string(c.ID))
+		to := "/oauth2/authorize?client_id=" + id + "&redirect_uri=" + url.QueryEscape(phish)
+		links := map[string]string{
+			"a wrong request": to + "&response_type=x&state=s",
+			"prompt=none":     wish(c, "prompt", "none", "redirect_uri", phish),
+			"form_post":       to + "&response_type=x&response_mode=form_post",
+			"fragment":        to + "&response_type=token",
+			"log-out":         "/oauth2/logout?client_id=" + id + "&post_logout_redirect_uri=" + url.QueryEscape(phish),
+		}
+		asks := func(who string, open func(string) servertest.Response) {
+			for name, link := range links {
+				r := open(link)
+				if r.Status != 200 || r.Header.Get("Location") != "" || !strings.Contains(string(r.Body), "phish.example") || strings.Contains(string(r.Body), "<script") ||
+					strings.Contains(string(r.Body), "http-equiv") {
+					t.Errorf("%s, %s: %d %s", who, name, r.Status, r.Header.Get("Location"))
+				}
+			}
+		}
+		stranger := func(link string) servertest.Response { return s.Do(t, "GET", link, nil) }
+		asks("nobody", stranger)
+		if r := s.Do(t, "POST", "/oauth2/authorize", "client_id="+id+"&redirect_uri="+url.QueryEscape(phish)+"&response_type=x",
+			servertest.Header("Content-Type", "application/x-www-form-urlencoded")); r.Status != 200 || r.Header.Get("Location") != "" {
+			t.Errorf("posted: %d %s", r.Status, r.Header.Get("Location"))
+		}
+
+		// The person may go on.
+		b := s.Browser(t)
+		if p := b.Open(links["prompt=none"]); !strings.HasPrefix(p.Link("next"), phish+"?error=login_required") {
+			t.Errorf("the button leads to %q", p.Link("next"))
+		}
+		// Programs on the device are told by themselves, and so are clients of operators.
+		local := strings.Replace(links["a wrong request"], url.QueryEscape(phish), url.QueryEscape("http://127.0.0.1:5000/cb"), 1)
+		if r := stranger(local); r.Status != 303 {
+			t.Errorf("loopback: %d", r.Status)
+		}
+		if r := stranger(wish(thirdParty(t, s, auth.DefaultTenant), "prompt", "none")); r.Status != 303 {
+			t.Errorf("an operator's client: %d", r.Status)
+		}
+
+		b.Open(wish(c, "redirect_uri", phish))
+		enter(t, b, alice)
+		delete(links, "log-out")
+		asks("signed in, nothing allowed", func(link string) servertest.Response {
+			p := b.Open(link)
+			return servertest.Response{Status: p.Status, Header: p.Header, Body: p.Body}
+		})
+		b.Open(wish(c, "redirect_uri", phish)).At(t, "/consent")
+		if got := b.Press("decision=deny").Answer(t); got.Get("error") != "access_denied" {
+			t.Errorf("who said no returns: %v", got)
+		}
+		b.Open(wish(c, "redirect_uri", phish)).At(t, "/consent")
+		if got := b.Press("decision=approve").Answer(t); got.Get("code") == "" {
+			t.Errorf("who said yes returns: %v", got)
+		}
+		// From then on the client renews silently, and its mistakes come back to it.
+		if got := b.Open(wish(c, "prompt", "none", "redirect_uri", phish)).Answer(t); got.Get("code") == "" {
+			t.Errorf("silent renewal: %v", got)
+		}
+		if got := b.Open(links["a wrong request"]).Answer(t); got.Get("error") != "unsupported_response_type" {
+			t.Errorf("an error of its own: %v", got)
+		}
+		// In a browser that knows the client this holds after the log-out too.
+		b.Open("/logout")
+		b.Press("decision=approve").Want(t, 200)
+		if got := b.Open(wish(c, "prompt", "none", "redirect_uri", phish)).Answer(t); got.Get("error") != "login_required" {
+			t.Errorf("signed out: %v", got)
+		}
+		if p := b.Open("/oauth2/logout?client_id=" + id + "&post_logout_redirect_uri=" + url.QueryEscape(phish)); !p.Away {
+			t.Errorf("a second log-out stays at %s", p.URL)
+		}
+		another := selfRegistered(t, s, body{"client_name": "Another", "redirect_uris": []string{phish}, "token_endpoint_auth_method": "none"})
+		if p := b.Open(wish(another, "prompt", "none", "redirect_uri", phish)); p.Away {
+			t.Error("another client is known by the first one's cookie")
 		}
 	}, registration("open"))
 }

@@ -80,7 +80,7 @@ func server(l *lab) { l.signIn(l.client()) }
 
 func responseTypeMissing(l *lab) {
 	v := l.request(l.client(), "response_type", "")
-	p := l.open(v)
+	p := l.goOn(l.open(v))
 	if !p.Away && p.Status == 200 { // the form of form_post
 		p = l.b.Press("submit")
 	}
@@ -182,7 +182,7 @@ func promptNoneNotLoggedIn(l *lab) {
 func (l *lab) silentlyRefused(c client) {
 	l.t.Helper()
 	v := l.request(c, "prompt", "none", "state", strings.Repeat("s-Tate_~", 16))
-	p := l.open(v)
+	p := l.goOn(l.open(v))
 	if !p.Away && p.Has("submit") && !p.Has("password") { // the form of form_post
 		p = l.b.Press("submit")
 	}

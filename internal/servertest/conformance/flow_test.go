@@ -36,6 +36,18 @@ func (l *lab) open(v url.Values) *servertest.Page {
 	return l.b.Open(oidc.AuthorizePath + "?" + v.Encode())
 }
 
+// goOn goes on to a client that is unknown in this browser, where the page asks.
+func (l *lab) goOn(p *servertest.Page) *servertest.Page {
+	l.t.Helper()
+	switch {
+	case p.Away || !p.Has("next"):
+		return p
+	case p.Link("next") == "": // the form of form_post
+		return l.b.Press("next")
+	}
+	return l.b.Open(p.Link("next"))
+}
+
 // through does on our pages what they ask for, until the browser is back at the client.
 func (l *lab) through(p *servertest.Page) *servertest.Page {
 	l.t.Helper()

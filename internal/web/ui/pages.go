@@ -258,6 +258,23 @@ func (FormPost) Scripted() bool { return true }
 // URL is Action for the template.
 func (p FormPost) URL() template.URL { return clientURL(p.Action) }
 
+// Leave asks whether to go on to a host that is known only by what a stranger has said
+// of their client.
+type Leave struct {
+	Page
+	Host         string
+	To           string
+	Params       [][2]string // of a form that is posted there; empty for a link
+	SignedOut    bool
+	Code, Detail string // for the client's developer
+}
+
+// Render writes the page.
+func (p Leave) Render(w io.Writer) error { return render(w, "leave.html", p) }
+
+// URL is To for the template.
+func (p Leave) URL() template.URL { return clientURL(p.To) }
+
 // GoOn leads to an address by itself and by a link, in the place of a redirect whose
 // head would be too long for usual proxies.
 type GoOn struct {

@@ -102,6 +102,9 @@ func flowSamples(p Page) []sample {
 		{"logout", LogoutConfirm{Page: p, Form: form, Client: "Acme Orders", Account: alice, Hidden: [][2]string{{"state", "xyz"}}}, both},
 		{"logout_done", LogoutDone{Page: p, Login: "/login"}, []string{"login"}},
 		{"form_post", FormPost{Page: p, Action: "https://app.ledger.example/callback", Client: "Ledger", Params: [][2]string{{"code", "wwc_abc"}, {"state", "xyz"}}}, []string{"submit"}},
+		{"leave", Leave{Page: p, Host: "ledger.example", To: "https://ledger.example/cb?error=login_required", Code: "login_required", Detail: "the person has to sign in"}, []string{"next"}},
+		{"leave_post", Leave{Page: p, Host: "ledger.example", To: "https://ledger.example/cb", Params: [][2]string{{"error", "login_required"}}}, []string{"next"}},
+		{"leave_out", Leave{Page: p, Host: "ledger.example", To: "https://ledger.example/bye", SignedOut: true}, []string{"next"}},
 		{"go_on", GoOn{Page: p, To: "com.ledger.app:/callback?code=wwc_abc&state=xyz", Client: "Ledger"}, []string{"next"}},
 	}
 }

@@ -1,0 +1,83 @@
+package oidc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Where a client that describes itself wants a browser to go is a stranger's address. A
+// link to this server must not lead there by itself (RFC 9700 §4.11.2): the person is
+// asked first, unless somebody who is signed in in the browser has allowed the client
+// something, or the client got a code in this browser lately. That is also what silent
+// renewal (prompt=none) needs. Addresses of programs on the person's device lead to no
+// stranger's page.
+
+// maxAllowed is how many clients a browser's cookie names.
+const maxAllowed = 8
+
+// untrusted reports whether the address is such a one.
+func untrusted(c auth.Client, uri string) bool {
+	return c.SelfDescribed() && strings.HasPrefix(uri, "https://")
+}
+
+// asksToLeave reports whether the person in the browser is to be asked before going there.
+func (s *Service) asksToLeave(ctx context.Context, tenant auth.TenantID, c auth.Client, uri string, b Browser) (bool, error) {
+	if !untrusted(c, uri) || s.allowedIn(tenant, c, b) {
+		return false, nil
+	}
+	allowed := false
+	err := s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) error {
+		allowed = false
+		for _, v := range b.Sessions {
+			switch _, err := tx.Consent(v.Account.ID, c.ID); {
+			case err == nil:
+				allowed = true
+			case !errors.Is(err, auth.ErrNotFound):
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("read consent: %w", err)
+	}
+	return !allowed, nil
+}
+
+// declineAsks is asksToLeave for a flow that ends without a code. Who has just said no was
+// told on that page where they return to.
+func (s *Service) declineAsks(n auth.Situation, b Browser) bool {
+	return !n.Flow.Denied && untrusted(n.Client, n.Flow.Request.RedirectURI) && !s.allowedIn(n.Tenant.ID, n.Client, b) &&
+		!slices.ContainsFunc(n.Browser, func(p auth.Present) bool { return p.Consent.Client != "" })
+}
+
+// allowedIn reports whether the client got a code in this browser lately.
+func (s *Service) allowedIn(tenant auth.TenantID, c auth.Client, b Browser) bool {
+	mark := s.allowedMark(tenant, c)
+	return slices.ContainsFunc(strings.Split(auth.Clip(b.Allowed, 256), "."), func(v string) bool { return secret.Equal(v, mark) })
+}
+
+// addAllowed is the cookie of a browser in which the client gets a code; empty if it may
+// stay as it is.
+func (s *Service) addAllowed(tenant auth.TenantID, c auth.Client, uri string, b Browser) string {
+	if !untrusted(c, uri) || s.allowedIn(tenant, c, b) {
+		return ""
+	}
+	marks := []string{s.allowedMark(tenant, c)}
+	if b.Allowed != "" {
+		marks = append(marks, strings.Split(auth.Clip(b.Allowed, 256), ".")...)
+	}
+	return strings.Join(marks[:min(len(marks), maxAllowed)], ".")
+}
+
+// allowedMark names a client so that nobody else can.
+func (s *Service) allowedMark(tenant auth.TenantID, c auth.Client) string {
+	return secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "allowed client"), []byte(tenant), []byte(c.ID)))[:16]
+}
