@@ -28,9 +28,11 @@ const (
 // who is signed in.
 type provider struct {
 	*process
-	authorize, token, userinfo, introspect string // paths
+	own                                    *server // nil for a peer
+	authorize, token, userinfo, introspect string  // paths
 	client                                 machineClient
-	cookie                                 string // of the person's browser
+	cookie                                 string   // of the person's browser
+	people                                 []string // cookies of the browsers, where each client asks for a person of its own
 }
 
 // peerProvider runs oidc-provider.
@@ -149,7 +151,7 @@ func ourProvider(database, algorithm string) (*provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &provider{process: s.process, authorize: "/oauth2/authorize", token: "/oauth2/token", userinfo: "/oauth2/userinfo", introspect: "/oauth2/introspect"}
+	v := &provider{process: s.process, own: s, authorize: "/oauth2/authorize", token: "/oauth2/token", userinfo: "/oauth2/userinfo", introspect: "/oauth2/introspect"}
 	out, err := pipe("", s.env, *binary, "client", "create", "--name", "bench", "--type", "web", "--first-party", "--redirect-uri", redirectURI,
 		"--scope", "openid", "--scope", "email", "--id-token-alg", algorithm, "--json")
 	if err != nil {
@@ -158,28 +160,56 @@ func ourProvider(database, algorithm string) (*provider, error) {
 	if err := json.Unmarshal([]byte(out), &v.client); err != nil {
 		return v, err
 	}
-	if err := s.person(email(0)); err != nil {
-		return v, err
-	}
-	resp, err := http.Post("http://"+s.addr+"/api/v1/login", "application/json",
-		strings.NewReader(fmt.Sprintf(`{"email":%q,"password":%q,"session":"cookie"}`, email(0), passphrase)))
+	v.cookie, err = s.signedIn(email(0))
+	return v, err
+}
+
+// sixteenPeople is ourProvider where each client asks in the name of another person.
+func sixteenPeople(database, algorithm string) (*provider, error) {
+	v, err := ourProvider(database, algorithm)
 	if err != nil {
 		return v, err
+	}
+	for i := range 16 {
+		cookie, err := v.own.signedIn(email(i + 1))
+		if err != nil {
+			return v, err
+		}
+		v.people = append(v.people, cookie)
+	}
+	return v, nil
+}
+
+// signedIn is the cookie of a browser in which the person has just signed in.
+func (s *server) signedIn(email string) (string, error) {
+	if err := s.person(email); err != nil {
+		return "", err
+	}
+	resp, err := http.Post("http://"+s.addr+"/api/v1/login", "application/json",
+		strings.NewReader(fmt.Sprintf(`{"email":%q,"password":%q,"session":"cookie"}`, email, passphrase)))
+	if err != nil {
+		return "", err
 	}
 	resp.Body.Close()
 	jar := map[string]string{}
 	for _, c := range resp.Cookies() {
 		jar[c.Name] = c.Value
 	}
-	v.cookie = cookies(jar)
-	return v, nil
+	return cookies(jar), nil
 }
 
-// harvest lets 16 clients ask for codes as the signed-in person.
+// harvest lets 16 clients ask for codes as the signed-in person, or as one each.
 func (v *provider) harvest(span time.Duration) (load, [][]string) {
 	codes := make([][]string, 16)
-	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n", v.ask(), v.addr, v.cookie)
-	return load{addr: v.addr, clients: len(codes), span: span, next: func(int, int) []byte { return request },
+	requests := make([][]byte, len(codes))
+	for i := range requests {
+		cookie := v.cookie
+		if len(v.people) > 0 {
+			cookie = v.people[i%len(v.people)]
+		}
+		requests[i] = fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n", v.ask(), v.addr, cookie)
+	}
+	return load{addr: v.addr, clients: len(codes), span: span, next: func(client, _ int) []byte { return requests[client] },
 		seen: func(client int, a answer) error {
 			u, err := url.Parse(a.location)
 			if err != nil || u.Query().Get("code") == "" {
@@ -308,12 +338,19 @@ func codeSection(b *bench) error {
 		{"oidc-provider in memory, ES256 ID Token", func() (*provider, error) { return peerProvider("web-es256") }},
 	}
 	if *postgres != "" {
-		url, drop, err := newDatabase()
+		const name = "Watchword, PostgreSQL (CPU of ours only), ES256 ID Token"
+		one, dropOne, err := newDatabase()
 		if err != nil {
 			return err
 		}
-		defer drop()
-		entries = append(entries, entry{"Watchword, PostgreSQL (CPU of ours only), ES256 ID Token", func() (*provider, error) { return ourProvider(url, "ES256") }})
+		defer dropOne()
+		many, dropMany, err := newDatabase()
+		if err != nil {
+			return err
+		}
+		defer dropMany()
+		entries = append(entries, entry{name, func() (*provider, error) { return ourProvider(one, "ES256") }},
+			entry{name + ", sixteen people", func() (*provider, error) { return sixteenPeople(many, "ES256") }})
 	}
 	for _, e := range entries {
 		if err := b.codeRows(e.name, e.open); err != nil {
