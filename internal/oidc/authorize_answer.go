@@ -117,14 +117,10 @@ func (s *Service) refusal(ctx context.Context, tenant auth.TenantID, c auth.Clie
 // §4.1.2.1, RFC 9700 §4.11.2). It says the same of a client that is unknown and one that
 // is shut.
 type PageError struct {
-	Title, Text string // for the person
-	Code        Code   // for the client's developer
-	Desc        string
+	Code Code // for the client's developer; the page has words of its own for the person
+	Desc string
 }
 
 func (e *PageError) Error() string { return string(e.Code) + ": " + e.Desc }
 
-func page(code Code, desc string) *PageError {
-	return &PageError{Title: "This sign-in link does not work", Code: code, Desc: desc,
-		Text: "The application that sent you here asked for something that we cannot answer safely. Go back to it and try again; if that does not help, tell those who run it."}
-}
+func page(code Code, desc string) *PageError { return &PageError{Code: code, Desc: desc} }

@@ -30,10 +30,6 @@ func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens,
 	if err != nil {
 		return auth.Tokens{}, err
 	}
-	// A code is spent only by a node that can sign what it stands for.
-	if err := s.cfg.Tokens.Prepare(ctx, r.Tenant.ID, r.Client); err != nil {
-		return auth.Tokens{}, fmt.Errorf("device grant: %w", err)
-	}
 	digest := secret.Digest(raw)
 	var draft token.Draft
 	// Most polls change nothing, and whoever has a code may send any number of them: those

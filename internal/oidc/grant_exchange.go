@@ -15,7 +15,7 @@ import (
 
 // tokenExchange gives a client a token on the strength of another one (RFC 8693): a
 // narrower one, or one with which it goes on to another resource for the same person.
-// What may be exchanged is the policy of exchange_policy.go.
+// What may be exchanged is the policy of grant_exchange_policy.go.
 var tokenExchange = grant{name: auth.GrantTokenExchange, confidential: true, issue: (*Service).issueExchanged}
 
 // typeAccessToken is the only type of token that is taken and given (RFC 8693 §3).

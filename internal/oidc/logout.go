@@ -162,7 +162,4 @@ func (s *Service) logoutClient(ctx context.Context, tenant auth.TenantID, id aut
 	return c, nil
 }
 
-func logoutPage(desc string) *PageError {
-	return &PageError{Title: "This sign-out link does not work", Code: InvalidRequest, Desc: desc,
-		Text: "The application that sent you here asked for something that we cannot answer safely, so nothing has changed: you are still signed in. You can sign out on your account page."}
-}
+func logoutPage(desc string) *PageError { return page(InvalidRequest, desc) }

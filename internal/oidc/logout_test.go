@@ -84,7 +84,7 @@ func (h *house) familyOver(id auth.FamilyID) bool {
 // shown wants a page that says no.
 func (h *house) shown(name string, step oidc.LogoutStep, err error) {
 	h.t.Helper()
-	if p, ok := errors.AsType[*oidc.PageError](err); !ok || step.Kind != "" || p.Title == "" {
+	if p, ok := errors.AsType[*oidc.PageError](err); !ok || step.Kind != "" || p.Desc == "" {
 		h.t.Errorf("%s: %+v, %v", name, step, err)
 	}
 }

@@ -1,6 +1,8 @@
-// Package oidc is the OAuth 2.1 provider: the clients that are registered, how they
-// prove who they are, the token endpoint with its grants, introspection and
-// revocation.
+// Package oidc is the OAuth 2.1 and OpenID Connect provider: the clients that are
+// registered and how they prove who they are (client*.go), authorization requests with
+// their flows, consent and codes (authorize*.go), devices (device*.go), the token
+// endpoint with its grants (token.go, grant_*.go), userinfo, introspection, revocation,
+// and log-out with its messages to clients (logout*.go).
 //
 // Every endpoint begins with Authenticate, the one place where a client proves
 // itself. The token endpoint is one pipeline (token.go); a grant is a small file

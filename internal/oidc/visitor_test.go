@@ -167,7 +167,7 @@ func (h *house) at(step oidc.Step, kind auth.StepKind) {
 // paged checks that the refusal is for the person alone.
 func (h *house) paged(step oidc.Step, err error) {
 	h.t.Helper()
-	if e, ok := errors.AsType[*oidc.PageError](err); !ok || e.Text == "" || e.Title == "" {
+	if e, ok := errors.AsType[*oidc.PageError](err); !ok || e.Desc == "" {
 		h.t.Errorf("got %+v, %v, want an error page", step.Answer, err)
 	}
 }

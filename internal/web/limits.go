@@ -3,57 +3,32 @@ package web
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
 )
 
 // Rates are the limits that the door itself enforces, before any work is done.
-// Each counts requests from one address (limit.ByAddress), except RefreshFamily. A zero
-// rate means its default.
+// Each counts requests from one address (limit.ByAddress), except RefreshFamily. All are
+// required: a zero rate refuses everything. The defaults are the configuration's.
 type Rates struct {
-	Register  limit.Rate // 20/1h
-	Login     limit.Rate // 30/1m burst 60; only failures stay counted
-	Verify    limit.Rate // 30/1m
-	Resend    limit.Rate // 20/1h
-	Forgot    limit.Rate // 20/1h
-	Reset     limit.Rate // 20/10m
-	Change    limit.Rate // 30/1m burst 60; only failures stay counted
-	Refresh   limit.Rate // 600/1m
-	Client    limit.Rate // 60/1m burst 120; only failed client authentications stay counted
-	Authorize limit.Rate // 300/1m burst 600
-	Enrol     limit.Rate // 30/1h burst 120: clients that register themselves
+	Register  limit.Rate
+	Login     limit.Rate // only failures stay counted
+	Verify    limit.Rate
+	Resend    limit.Rate
+	Forgot    limit.Rate
+	Reset     limit.Rate
+	Change    limit.Rate // only failures stay counted
+	Refresh   limit.Rate
+	Client    limit.Rate // only failed client authentications stay counted
+	Authorize limit.Rate
+	Enrol     limit.Rate // clients that register themselves
 	// These three count what one account does with itself.
-	Self         limit.Rate // 60/10m: changes
-	SelfPassword limit.Rate // 10/1h: passwords changed
-	SelfExport   limit.Rate // 5/1h: exports
-	// RefreshFamily counts refreshes within one family of refresh tokens: 30/1m.
+	Self         limit.Rate // changes
+	SelfPassword limit.Rate // passwords changed
+	SelfExport   limit.Rate // exports
+	// RefreshFamily counts refreshes within one family of refresh tokens.
 	RefreshFamily limit.Rate
-}
-
-func (r Rates) withDefaults() Rates {
-	def := func(to *limit.Rate, count int, per time.Duration, burst int) {
-		if *to == (limit.Rate{}) {
-			*to = limit.Rate{Count: count, Per: per, Burst: burst}
-		}
-	}
-	def(&r.Register, 20, time.Hour, 0)
-	def(&r.Login, 30, time.Minute, 60)
-	def(&r.Verify, 30, time.Minute, 0)
-	def(&r.Resend, 20, time.Hour, 0)
-	def(&r.Forgot, 20, time.Hour, 0)
-	def(&r.Reset, 20, 10*time.Minute, 0)
-	def(&r.Change, 30, time.Minute, 60)
-	def(&r.Refresh, 600, time.Minute, 0)
-	def(&r.Client, 60, time.Minute, 120)
-	def(&r.Authorize, 300, time.Minute, 600)
-	def(&r.Enrol, 30, time.Hour, 0)
-	def(&r.Self, 60, 10*time.Minute, 0)
-	def(&r.SelfPassword, 10, time.Hour, 0)
-	def(&r.SelfExport, 5, time.Hour, 0)
-	def(&r.RefreshFamily, 30, time.Minute, 0)
-	return r
 }
 
 // counted is the word in the route table for what limits a route. Its zero value

@@ -154,7 +154,6 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (c Config) withDefaults() Config {
-	c.Rates = c.Rates.withDefaults()
 	if c.JWKSMaxAge == 0 {
 		c.JWKSMaxAge = 5 * time.Minute
 	}

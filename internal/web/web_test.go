@@ -85,7 +85,8 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 		OIDC: oidc.New(oidc.Config{DB: db, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
 			Rates: oidc.Rates{Client: generous, Family: generous}}),
 		Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log,
-		Rates: Rates{Register: generous, Login: generous, Verify: generous, Resend: generous, Forgot: generous, Reset: generous, Change: generous, Refresh: generous, RefreshFamily: generous, Client: generous, Enrol: generous, Authorize: generous},
+		Rates: Rates{Register: generous, Login: generous, Verify: generous, Resend: generous, Forgot: generous, Reset: generous, Change: generous, Refresh: generous, RefreshFamily: generous, Client: generous, Enrol: generous, Authorize: generous,
+			Self: generous, SelfPassword: generous, SelfExport: generous},
 	}
 	h.ok(cfg.Tenants.EnsureDefault(t.Context()))
 	for _, o := range options {
