@@ -250,9 +250,11 @@ func (n Situation) stale(p Present) bool {
 
 // assured reports whether the answer reaches the client and nobody else. On a server for
 // development everything is on one machine, and a page served there stands for the one
-// that will have an address of its own on the web.
+// that will have an address of its own on the web. It has to be the registered one: on
+// another port may be somebody else's.
 func (n Situation) assured() bool {
-	return n.Client.Assured(n.Flow.Request.RedirectURI) || n.Local && n.Client.Type == ClientSPA
+	to := n.Flow.Request.RedirectURI
+	return n.Client.Assured(to) || n.Local && n.Client.Type == ClientSPA && slices.Contains(n.Client.RedirectURIs, to)
 }
 
 // asks reports whether the person has to be asked what the client may do. A client that

@@ -64,7 +64,7 @@ func TestNext(t *testing.T) {
 	unproved.Account.EmailVerifiedAt = time.Time{}
 	weak.Session.ACR = "0"
 	first := client(func(c *auth.Client) { c.FirstParty = true })
-	page := client(func(c *auth.Client) { c.Type = auth.ClientSPA })
+	page := client(func(c *auth.Client) { c.Type, c.RedirectURIs = auth.ClientSPA, []string{"http://localhost:5173/cb"} })
 	local := scene(func(n *auth.Situation) { n.Local = true })
 	public := client(func(c *auth.Client) { c.Type = auth.ClientNative })
 	scope := func(s ...string) scene { return asking(func(r *auth.AuthorizationRequest) { r.Scope = s }) }
@@ -111,6 +111,7 @@ func TestNext(t *testing.T) {
 		"AZ-46 our own public, https":            {[]scene{with(alice), first, public}, "answer s-alice"},
 		"AZ-46 public, https":                    {[]scene{with(alice), public}, "answer s-alice"},
 		"our own page in development, none":      {[]scene{with(alice), first, page, none, local, uri("http://localhost:5173/cb")}, "answer s-alice"},
+		"our own page on another port, none":     {[]scene{with(alice), first, page, none, local, uri("http://localhost:5174/cb")}, "answer consent_required"},
 		"our own page on loopback, none":         {[]scene{with(alice), first, page, none, uri("http://localhost:5173/cb")}, "answer consent_required"},
 		"our own program in development, none":   {[]scene{with(alice), first, public, none, local, uri("http://127.0.0.1:9/cb")}, "answer consent_required"},
 		"somebody's page in development, none":   {[]scene{with(alice), page, none, local, uri("http://localhost:5173/cb")}, "answer consent_required"},
