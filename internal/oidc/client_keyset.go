@@ -179,6 +179,9 @@ func (ks *keySets) forget(id auth.ClientID) {
 	maps.DeleteFunc(ks.known, func(from keySource, _ *keySet) bool { return from.client == id })
 }
 
+// maxPublished is how long a document is that a client publishes.
+const maxPublished = 64 << 10
+
 // published reads a document that a client publishes.
 func (s *Service) published(ctx context.Context, from string) ([]byte, error) {
 	a, err := s.cfg.Out.Get(ctx, from)
@@ -188,7 +191,7 @@ func (s *Service) published(ctx context.Context, from string) ([]byte, error) {
 	if a.Status != 200 {
 		return nil, fmt.Errorf("status %d", a.Status)
 	}
-	if len(a.Body) > 64<<10 {
+	if len(a.Body) > maxPublished {
 		return nil, errors.New("the document is too long")
 	}
 	return a.Body, nil

@@ -129,7 +129,7 @@ func (s *Service) checkSector(ctx context.Context, from string, redirects []stri
 		return &auth.Error{Kind: auth.KindInvalid, Code: "sector_invalid", Field: "sector_identifier_uri", Msg: "the document at sector_identifier_uri could not be read", Err: err}
 	}
 	var listed []string
-	if a.Status != 200 || json.Unmarshal(a.Body, &listed) != nil {
+	if a.Status != 200 || len(a.Body) > maxPublished || json.Unmarshal(a.Body, &listed) != nil {
 		return bad(fmt.Sprintf("there is no JSON array of redirect URIs at sector_identifier_uri (status %d)", a.Status))
 	}
 	missing := map[string]bool{}
