@@ -2,7 +2,9 @@ package access_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -175,5 +177,75 @@ func TestRepair_S2_NoRoleForAnUnprovedAccount(t *testing.T) {
 			return tx.UpdateAccount(a)
 		}))
 		h.ok(h.Assign(ctx, tenant, dave, "editor", admin))
+	})
+}
+
+// administrator makes an account an administrator by a role of that name.
+func (h *house) administrator(role string) auth.AccountID {
+	h.t.Helper()
+	id := h.account(tenant, role+"@example.test")
+	_, err := h.CreateRole(h.t.Context(), tenant, role, "", admin)
+	h.ok(err)
+	h.ok(h.Allow(h.t.Context(), tenant, role, auth.AdminPermission, admin))
+	h.ok(h.Assign(h.t.Context(), tenant, id, role, admin))
+	return id
+}
+
+// Every way to take the last administrator is refused, and taken with force.
+func TestRepair_R5_LastAdministrator(t *testing.T) {
+	for name, take := range map[string]func(h *house, id auth.AccountID, allowed ...auth.Override) error{
+		"unassign": func(h *house, id auth.AccountID, allowed ...auth.Override) error {
+			return h.Unassign(h.t.Context(), tenant, id, "boss", admin, allowed...)
+		},
+		"disallow": func(h *house, _ auth.AccountID, allowed ...auth.Override) error {
+			return h.Disallow(h.t.Context(), tenant, "boss", auth.AdminPermission, admin, allowed...)
+		},
+		"delete role": func(h *house, _ auth.AccountID, allowed ...auth.Override) error {
+			return h.DeleteRole(h.t.Context(), tenant, "boss", admin, allowed...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, h *house) {
+				id, second := h.administrator("boss"), h.administrator("deputy")
+				h.ok(h.Unassign(t.Context(), tenant, second, "deputy", admin))
+				h.refused(take(h, id), "last_administrator")
+				if _, permissions, err := h.RightsOf(t.Context(), tenant, id); err != nil || len(permissions) != 1 {
+					t.Errorf("refused, and left with %v, %v", permissions, err)
+				}
+				h.ok(take(h, id, auth.AllowNoAdministrator))
+				// Where nobody administers, nothing is in the way.
+				h.ok(h.Assign(t.Context(), tenant, id, "deputy", admin))
+				h.ok(h.Assign(t.Context(), tenant, second, "deputy", admin))
+				h.ok(h.Unassign(t.Context(), tenant, id, "deputy", admin))
+			})
+		})
+	}
+}
+
+// What does not fit into a token is refused with the number, before it locks anybody out.
+func TestRepair_R2_RightsThatDoNotFit(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		ctx, id := t.Context(), h.account(tenant, "alice@example.test")
+		_, err := h.CreateRole(ctx, tenant, "big", "", admin)
+		h.ok(err)
+		h.ok(h.Assign(ctx, tenant, id, "big", admin))
+		n := 0
+		for ; err == nil && n < 200; n++ {
+			err = h.Allow(ctx, tenant, "big", fmt.Sprintf("%040d", n), admin)
+		}
+		h.refused(err, "rights_too_long")
+		if want := "4134 bytes"; !strings.Contains(err.Error(), want) || n != 96 { // 6 for the role, 43 for each permission
+			t.Errorf("after %d permissions: %v, want %s", n, err, want)
+		}
+		if size, err := h.RightsSize(ctx, tenant, "big"); err != nil || size != 6+95*43 {
+			t.Errorf("size %d, %v", size, err)
+		}
+		_, err = h.CreateRole(ctx, tenant, "more", "", admin)
+		h.ok(err)
+		h.ok(h.Allow(ctx, tenant, "more", "another-permission", admin))
+		h.refused(h.Assign(ctx, tenant, id, "more", admin), "rights_too_long")
+		h.refused(h.Allow(ctx, tenant, "more", "watchword:anything", admin), "permission_reserved")
+		_, err = h.PutPermission(ctx, tenant, "watchword:anything", "", admin)
+		h.refused(err, "permission_reserved")
 	})
 }

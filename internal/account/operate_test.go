@@ -178,3 +178,37 @@ func TestAttack_OP_05_AuditLines(t *testing.T) {
 		}
 	})
 }
+
+// The last administrator is neither disabled nor deleted, by anybody, without force.
+func TestRepair_R5_LastAdministrator(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a, second := h.member("alice@example.test", good), h.member("bob@example.test", good)
+		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			err := tx.InsertRole(auth.Role{ID: "boss", Name: "boss", CreatedAt: tx.Now})
+			if err == nil {
+				err = tx.PutPermission(auth.Permission{Name: auth.AdminPermission, CreatedAt: tx.Now})
+			}
+			if err == nil {
+				_, err = tx.Allow("boss", auth.AdminPermission)
+			}
+			for _, id := range []auth.AccountID{a.ID, second.ID} {
+				if err == nil {
+					_, err = tx.Assign(id, "boss")
+				}
+			}
+			return err
+		}))
+		h.ok(h.Disable(t.Context(), tenant, second.ID, admin))
+		for _, err := range []error{
+			h.Disable(t.Context(), tenant, a.ID, admin), h.Remove(t.Context(), tenant, a.ID, admin), h.Delete(t.Context(), tenant, a.ID, good, as(a)),
+		} {
+			h.refused(err, "last_administrator")
+		}
+		if !h.opens("alice@example.test", good) {
+			t.Error("refused, and disabled or deleted all the same")
+		}
+		h.ok(h.Disable(t.Context(), tenant, a.ID, admin, auth.AllowNoAdministrator))
+		h.ok(h.Enable(t.Context(), tenant, a.ID, admin))
+		h.ok(h.Remove(t.Context(), tenant, a.ID, admin, auth.AllowNoAdministrator))
+	})
+}

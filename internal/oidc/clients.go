@@ -93,9 +93,6 @@ func Version(c auth.Client) string {
 // has none gets one; one that does so no more loses it. Of the built-in client the
 // audiences are all that can be changed.
 func (s *Service) UpdateClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, version string, actor auth.Actor, fn func(*Registration) error) (auth.Client, secret.Text, error) {
-	if id == auth.FirstParty {
-		return auth.Client{}, "", builtIn()
-	}
 	before, err := s.Client(ctx, tenant, id)
 	if err != nil {
 		return auth.Client{}, "", err

@@ -1,0 +1,113 @@
+package oidc_test
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+// What was taken from a client is in no token of a code or refresh token that is out.
+func TestRepair_H11_TakenFromTheClient(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		app, shown := h.app(ours, func(r *oidc.Registration) { r.Audiences = []string{orders, billing} })
+		audiences := func(list ...string) {
+			h.settings(app, func(c *auth.Client) { c.Settings.Audiences = list })
+		}
+		aud := func(ts auth.Tokens) any { return full(t, ts.AccessToken)["aud"] }
+		code := func(resource string) string {
+			return h.code(app, "scope", "openid offline_access", "resource", resource)
+		}
+
+		// A resource, while a code is out: nothing is issued, least of all for the issuer, and nothing spent.
+		c := code(billing)
+		audiences(orders)
+		_, err := h.redeem(app, shown, c)
+		h.refused(err, oidc.InvalidTarget)
+		audiences(orders, billing)
+		ts, err := h.redeem(app, shown, c)
+		h.ok(err)
+		if aud(ts) != billing {
+			t.Errorf("aud %v", aud(ts))
+		}
+
+		// A resource, while a refresh token is out.
+		audiences(orders)
+		_, err = h.refresh(app, shown, ts.RefreshToken)
+		h.refused(err, oidc.InvalidTarget)
+		_, err = h.refresh(app, shown, ts.RefreshToken, "resource", billing)
+		h.refused(err, oidc.InvalidTarget)
+		audiences(orders, billing)
+		ts, err = h.refresh(app, shown, ts.RefreshToken)
+		h.ok(err)
+
+		// The redirect URI, the grant, and the format and scope of the next token.
+		c = code(billing)
+		h.settings(app, func(c *auth.Client) { c.RedirectURIs = []string{"https://elsewhere.test/cb"} })
+		_, err = h.redeem(app, shown, c)
+		h.refused(err, oidc.InvalidGrant)
+		h.settings(app, func(c *auth.Client) {
+			c.Scopes, c.Settings.TokenFormat = []string{"email", "offline_access"}, "opaque"
+		})
+		ts, err = h.refresh(app, shown, ts.RefreshToken)
+		h.ok(err)
+		if ts.Scope.String() != "offline_access" || ts.IDToken != "" || ts.AccessToken[:4] != "wwt_" {
+			t.Errorf("scope %q, ID Token %q, %q", ts.Scope, ts.IDToken, ts.AccessToken)
+		}
+		h.settings(app, func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		_, err = h.refresh(app, shown, ts.RefreshToken)
+		h.refused(err, oidc.UnauthorizedClient)
+	})
+}
+
+// Of several resources the rest stays.
+func TestRepair_H11_OneOfTwoResources(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		app, shown := h.app(ours, func(r *oidc.Registration) { r.Audiences = []string{orders, billing} })
+		v := h.visitor()
+		v.signIn(h.alice)
+		step, err := v.ask(append(request(app, "scope", "openid offline_access", "resource", orders), "resource", billing)...)
+		h.ok(err)
+		code, _, _ := h.granted(step)
+		ts, err := h.redeem(app, shown, code)
+		h.ok(err)
+		h.settings(app, func(c *auth.Client) { c.Settings.Audiences = []string{orders} })
+		next, err := h.refresh(app, shown, ts.RefreshToken)
+		h.ok(err)
+		if aud := full(t, next.AccessToken)["aud"]; aud != orders {
+			t.Errorf("aud %v", aud)
+		}
+	})
+}
+
+// The one authentication context there is can be asked for; of others the answer is the
+// one that was reached, unless they are essential. The guide shows none that nobody meets.
+func TestRepair_N1_ReachableContexts(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		app, shown := h.app(ours)
+		ts, err := h.redeem(app, shown, h.code(app, "acr_values", "2 urn:x"))
+		h.ok(err)
+		if acr := full(t, ts.AccessToken)["acr"]; acr != auth.ACRPassword {
+			t.Errorf("acr %v", acr)
+		}
+		v := h.visitor()
+		v.signIn(h.alice)
+		step, err := v.ask(request(app, "claims", `{"id_token":{"acr":{"essential":true,"values":["2"]}}}`)...)
+		h.told(step, err, "unmet_authentication_requirements")
+		if m := h.Metadata(auth.Tenant{ID: tenant}); !slices.Equal(m.ACR, auth.ACRs) {
+			t.Errorf("the metadata lists %q", m.ACR)
+		}
+	})
+	guide, err := os.ReadFile("../../docs/guard.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`guard\.ACR\("([^"]*)"\)`).FindAllSubmatch(guide, -1) {
+		if !slices.Contains(auth.ACRs, string(m[1])) {
+			t.Errorf("docs/guard.md asks for acr %q, which no sign-in reaches", m[1])
+		}
+	}
+}

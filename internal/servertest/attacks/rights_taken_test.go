@@ -1,0 +1,206 @@
+package attacks_test
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/watchword-auth/watchword/guard"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+func ordersOpen(c *config.Config) { c.OAuth.Resources = config.Resources{{URL: ordersAPI}} }
+
+// change registers something else of a client.
+func (c program) change(t testing.TB, s *servertest.Server, fn func(*oidc.Registration)) {
+	t.Helper()
+	_, _, err := s.OIDC.UpdateClient(t.Context(), auth.DefaultTenant, c.ID, "", auth.System, func(r *oidc.Registration) error {
+		fn(r)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRepair_R1_AdministratorsByTheDatabase: a role that was taken away, and a scope that
+// was taken from a machine, are gone with the next request, whatever the token says.
+func TestRepair_R1_AdministratorsByTheDatabase(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		id := clerk(t, s)
+		robot := enrol(t, s, auth.DefaultTenant, oidc.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{auth.AdminPermission}})
+		person, program := servertest.Bearer(administrator(t, s)), servertest.Bearer(machineToken(t, s, robot))
+		const path = "/api/v1/admin/clients"
+		s.Do(t, "GET", path, nil, person).Want(t, 200)
+		s.Do(t, "GET", path, nil, program).Want(t, 200)
+
+		if err := s.Access.Unassign(t.Context(), auth.DefaultTenant, id, auth.AdminRole, auth.System, auth.AllowNoAdministrator); err != nil {
+			t.Fatal(err)
+		}
+		robot.change(t, s, func(r *oidc.Registration) { r.Scopes = []string{"read"} })
+		for _, who := range []servertest.RequestOption{person, program} {
+			s.Do(t, "GET", path, nil, who).WantCode(t, 403, "not_an_admin")
+			s.Do(t, "POST", path, body{"type": "machine", "client_name": "X", "scope": auth.AdminPermission}, who).WantCode(t, 403, "not_an_admin")
+		}
+	})
+}
+
+// TestRepair_S1_ReplayAtTheIssuer: what an API receives opens neither the issuer nor another
+// API, and administration only when it was asked for.
+func TestRepair_S1_ReplayAtTheIssuer(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		clerk(t, s)
+		plain := s.Login(t, alice, servertest.Password)
+		me(t, s, servertest.Bearer(plain.AccessToken)).Want(t, 200)
+		refused := s.Do(t, "GET", "/api/v1/admin/clients", nil, servertest.Bearer(plain.AccessToken)).WantCode(t, 403, "insufficient_scope")
+		if c := refused.Header.Get("WWW-Authenticate"); !strings.Contains(c, `error="insufficient_scope"`) || !strings.Contains(c, `scope="watchword:admin"`) {
+			t.Errorf("challenge %q", c)
+		}
+
+		ask := func(path string, more body) servertest.Response {
+			t.Helper()
+			more["email"], more["password"] = alice, servertest.Password
+			return post(t, s, path, more)
+		}
+		orders := decode[servertest.Tokens](t, ask("/login", body{"resource": ordersAPI + "/"}).Want(t, 200))
+		for by, access := range map[string]string{
+			"sign-in":                   orders.AccessToken,
+			"refresh":                   rotate(t, s, orders.RefreshToken).AccessToken,
+			"a resource at the refresh": decode[servertest.Tokens](t, post(t, s, "/refresh", body{"refresh_token": plain.RefreshToken, "resource": ordersAPI}).Want(t, 200)).AccessToken,
+		} {
+			got := carriedBy(t, access)
+			if got.Audience != ordersAPI || strings.Contains(got.Scope, "watchword:") || !slices.Equal(got.Permissions, []string{may}) || len(got.Roles) != 2 {
+				t.Errorf("%s: %+v", by, got)
+			}
+			me(t, s, servertest.Bearer(access)).Want(t, 401)
+			s.Do(t, "GET", "/api/v1/admin/clients", nil, servertest.Bearer(access)).Want(t, 401)
+			g, err := guard.New(t.Context(), guard.Config{Issuer: s.Issuer, Now: s.Clock.Now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := g.Verify(t.Context(), access); err == nil {
+				t.Errorf("%s: an API without a resource takes it", by)
+			}
+		}
+
+		// The family keeps to what was asked for; a scope that one has not is left out.
+		second := decode[servertest.Tokens](t, ask("/login", body{"resource": ordersAPI}).Want(t, 200))
+		for _, resource := range []string{s.Issuer, billingAPI} {
+			post(t, s, "/refresh", body{"refresh_token": second.RefreshToken, "resource": resource}).WantCode(t, 400, "invalid_target")
+		}
+		ask("/login", body{"resource": billingAPI}).WantCode(t, 400, "invalid_target")
+		program{Client: auth.Client{ID: auth.FirstParty}}.change(t, s, func(r *oidc.Registration) { r.Audiences = []string{billingAPI} })
+		ask("/login", body{"resource": billingAPI}).Want(t, 200)
+		if got := decode[servertest.Tokens](t, ask("/login", body{"scope": "openid nothing:like-it " + may}).Want(t, 200)); got.Scope != "openid "+may {
+			t.Errorf("scope %q", got.Scope)
+		}
+		ask("/login", body{"session": "cookie", "scope": "openid"}).WantCode(t, 400, "session_invalid")
+	}, servertest.Configure(ordersOpen))
+}
+
+// TestRepair_R3_ScopesThatNamePermissions: a scope that is the name of a permission is
+// granted, and asked about, only where the person has the permission.
+func TestRepair_R3_ScopesThatNamePermissions(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		id := clerk(t, s)
+		member(t, s, eve)
+		app := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) {
+			r.Scopes = []string{"openid", "offline_access", may, "files"}
+			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
+		})
+		b := s.Browser(t)
+		b.Open(wish(app, "scope", "openid files "+may))
+		if page := enter(t, b, eve).At(t, "/consent"); strings.Contains(page.Text(), may) || !strings.Contains(page.Text(), "files") {
+			t.Errorf("the consent page: %s", page.Text())
+		}
+		c := shop{t, s, b, app}
+		if got := c.token(redemption(b.Press("approve").Answer(t).Get("code"))); got["scope"] != "openid files" {
+			t.Errorf("eve's scope is %q", got["scope"])
+		}
+		if got := b.Open(wish(app, "scope", may)).Answer(t); got.Get("error") != "access_denied" {
+			t.Errorf("nothing is left, and the answer is %v", got)
+		}
+		if got := c.device("openid "+may, ""); got["scope"] != "openid" {
+			t.Errorf("eve's device has %q", got["scope"])
+		}
+
+		// What alice has is granted, and gone and back again with her role.
+		c.b = s.Browser(t)
+		c.b.Open("/login")
+		enter(t, c.b, alice)
+		tokens := c.code("openid offline_access "+may, "")
+		step := func(what, scope string, change func() error) {
+			t.Helper()
+			if err := change(); err != nil {
+				t.Fatal(err)
+			}
+			if tokens = c.refreshed(tokens); tokens["scope"] != scope || strings.Contains(scope, may) != (len(carriedBy(t, tokens["access_token"].(string)).Permissions) == 1) {
+				t.Errorf("%s: scope %q", what, tokens["scope"])
+			}
+		}
+		step("granted", "openid offline_access "+may, func() error { return nil })
+		step("taken", "openid offline_access", func() error {
+			return s.Access.Disallow(t.Context(), auth.DefaultTenant, "clerk", may, auth.System)
+		})
+		step("given back", "openid offline_access "+may, func() error {
+			return s.Access.Allow(t.Context(), auth.DefaultTenant, "clerk", may, auth.System)
+		})
+		step("unassigned", "openid offline_access", func() error {
+			return s.Access.Unassign(t.Context(), auth.DefaultTenant, id, "clerk", auth.System)
+		})
+	})
+}
+
+// TestRepair_S10_TwoExchanges: two exchanges lead no further than one, with the policy
+// that allows most, and rights never grow on the way (R4).
+func TestRepair_S10_TwoExchanges(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		clerk(t, s)
+		stranger := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) { r.Scopes = []string{"openid"} })
+		for _, impersonate := range []bool{false, true} {
+			gateway := shop{t, s, s.Browser(t), enrol(t, s, auth.DefaultTenant, oidc.Registration{
+				Name: "Gateway", Type: auth.ClientMachine, FirstParty: true, Scopes: []string{"openid", may, auth.ScopeAccount, auth.AdminPermission},
+				ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantTokenExchange}, Audiences: []string{billingAPI},
+					Exchange: &auth.ExchangePolicy{Subjects: []auth.ClientID{"*"}, Audiences: []string{s.Issuer, billingAPI}, Impersonate: impersonate}}})}
+			exchange := func(subject, resource string, more ...string) servertest.Response {
+				form := url.Values{"grant_type": {string(auth.GrantTokenExchange)}, "subject_token": {subject}, "subject_token_type": {accessTokenType}, "resource": {resource}}
+				for i := 0; i < len(more); i += 2 {
+					form.Set(more[i], more[i+1])
+				}
+				return gateway.post(oidc.TokenPath, form)
+			}
+			b := s.Browser(t)
+			b.Open(wish(stranger, "scope", "openid"))
+			if enter(t, b, alice); b.Page.URL.Path == "/consent" {
+				b.Press("approve")
+			}
+			theirs := shop{t, s, b, stranger}.token(redemption(b.Page.Answer(t).Get("code")))["access_token"].(string)
+			wantError(t, exchange(theirs, s.Issuer), 400, "invalid_target")
+			first := decode[servertest.Tokens](t, exchange(theirs, billingAPI).Want(t, 200)).AccessToken
+			wantError(t, exchange(first, s.Issuer), 400, "invalid_target")
+			if got := carriedBy(t, first); len(got.Roles)+len(got.Permissions) != 0 {
+				t.Errorf("R4: rights grew to %+v", got)
+			}
+
+			// From a token of the operator's own client: what it has, and with a scope only that.
+			own := s.Login(t, alice, servertest.Password).AccessToken
+			if got := carriedBy(t, decode[servertest.Tokens](t, exchange(own, billingAPI).Want(t, 200)).AccessToken); len(got.Roles) != 2 || !slices.Equal(got.Permissions, []string{may}) {
+				t.Errorf("R4: %+v", got)
+			}
+			narrow := decode[servertest.Tokens](t, exchange(own, s.Issuer, "scope", "openid").Want(t, 200)).AccessToken
+			if got := carriedBy(t, narrow); len(got.Roles)+len(got.Permissions) != 0 {
+				t.Errorf("R4: narrowed to openid, and it carries %+v", got)
+			}
+			me(t, s, servertest.Bearer(narrow)).WantCode(t, 403, "insufficient_scope")
+			me(t, s, servertest.Bearer(decode[servertest.Tokens](t, exchange(own, s.Issuer).Want(t, 200)).AccessToken)).Want(t, 200)
+		}
+	})
+}
