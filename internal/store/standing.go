@@ -66,6 +66,10 @@ func (w words) Scan(v any) error {
 	if err := opt(&s).Scan(v); err != nil {
 		return err
 	}
+	if s == "" {
+		*w.to = nil
+		return nil
+	}
 	*w.to = slices.Compact(slices.Sorted(strings.FieldsSeq(s)))
 	return nil
 }
