@@ -71,7 +71,7 @@ type Entitlement struct {
 // that is no permission speaks of what the client does, not of what the person may.
 func (e Entitlement) holds(name string) bool {
 	switch {
-	case name == ScopeAccount:
+	case name == ScopeAccount || DefaultScope.Has(name): // of OpenID Connect, whatever a permission is called
 		return true
 	case Reserved(name) || slices.Contains(e.Known, name):
 		return slices.Contains(e.Permissions, name)
@@ -101,9 +101,9 @@ func (e Entitlement) builtIn(name string) bool {
 }
 
 // Carry fills in what a person's token carries (docs/tokens.md). The scope is narrowed to
-// what is Grantable. Roles are for the operator's own clients alone. Of the permissions other clients get
-// those that stand in the scope. Reserved names stand in tokens for the issuer alone. A
-// token that came of another one, see Grant.Within, never has more than that one.
+// what is Grantable. Roles are for first-party clients only; other clients get the
+// permissions that stand in the scope. Reserved names stand in tokens for the issuer only.
+// A token that came of another one, see Grant.Within, never has more than that one.
 func (g Grant) Carry(r Recipient, e Entitlement) Grant {
 	c, own := r.Client, r.Own
 	g.Scope = e.Grantable(r, g.Scope)
@@ -152,7 +152,7 @@ func RightsSize(roles, permissions []string) int {
 // sizeOfRight counts the quotes and the comma as well.
 func sizeOfRight(name string) int { return len(name) + 3 }
 
-// fitRights leaves out what is beyond MaxRights, roles last, and counts it.
+// fitRights leaves out what is beyond MaxRights, permissions first, and counts it.
 func fitRights(roles, permissions []string) (r, p []string, omitted int) {
 	left := MaxRights
 	fit := func(name string) bool {
