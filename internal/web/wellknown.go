@@ -14,32 +14,54 @@ import (
 )
 
 func (s *Server) metadata(ex *exchange, r *http.Request) error {
-	return s.publish(ex, r, "metadata", func() ([]byte, error) { return encodeJSON(s.cfg.OIDC.Metadata(ex.tenant)), nil })
+	said := func() []byte { return encodeJSON(s.cfg.OIDC.Metadata(ex.tenant)) }
+	return s.publish(ex, r, published{name: "metadata",
+		now: func() ([]byte, error) { return said(), nil },
+		away: func() []byte {
+			if ex.tenant.ID != auth.DefaultTenant { // which there always is
+				return nil
+			}
+			return said()
+		}})
 }
 
 func (s *Server) jwks(ex *exchange, r *http.Request) error {
-	return s.publish(ex, r, "jwks", func() ([]byte, error) {
-		set, err := s.cfg.Keys.JWKS(r.Context(), ex.tenant.ID)
-		if err != nil {
-			return nil, fmt.Errorf("published keys: %w", err)
-		}
-		return set, nil
-	})
+	return s.publish(ex, r, published{name: "jwks",
+		now: func() ([]byte, error) {
+			set, err := s.cfg.Keys.JWKS(r.Context(), ex.tenant.ID)
+			if err != nil {
+				return nil, fmt.Errorf("published keys: %w", err)
+			}
+			return set, nil
+		},
+		away: func() []byte { return s.cfg.Keys.Remembered(ex.tenant.ID) }})
+}
+
+// published is where the text of a public document comes from: now, and while the database
+// is away, when nil means that nothing is known.
+type published struct {
+	name string
+	now  func() ([]byte, error)
+	away func() []byte
 }
 
 // publish answers with a public document of the tenant. While the database is away it
-// answers with what was said last: a tenant of which nothing is known is only a
-// stranger's word for one, so nothing is said or remembered of it.
-func (s *Server) publish(ex *exchange, r *http.Request, name string, body func() ([]byte, error)) error {
-	key := documentKey{name, ex.tenant.ID}
+// answers with what was said last, or is in memory: a tenant of which nothing is known is
+// only a stranger's word for one, so nothing is said or remembered of it.
+func (s *Server) publish(ex *exchange, r *http.Request, from published) error {
+	key := documentKey{from.name, ex.tenant.ID}
 	if ex.unseen {
 		d := s.documents.of(key, nil)
 		if d == nil {
-			return auth.Unavailable(errAway, lastingAgain)
+			text := from.away()
+			if text == nil {
+				return auth.Unavailable(errAway, lastingAgain)
+			}
+			d = newDocument(text)
 		}
 		return d.write(ex, r, s.maxAge)
 	}
-	text, err := body()
+	text, err := from.now()
 	if err != nil {
 		return err
 	}
