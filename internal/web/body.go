@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -65,7 +64,6 @@ func (ex *exchange) readJSON(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, readProblem(err)
 	}
-	b = bytes.TrimPrefix(b, []byte("\ufeff")) // RFC 8259 §8.1
 	if err := checkJSON(b); err != nil {
 		return nil, problem(http.StatusBadRequest, "malformed_json", err.Error())
 	}

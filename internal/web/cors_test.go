@@ -59,8 +59,13 @@ func TestRepair_N10_LoopbackOriginsInDevelopment(t *testing.T) {
 			t.Errorf("%s: %d %v, then %d %s", from, pre.StatusCode, pre.Header, r.StatusCode, r.body)
 		}
 	}
+	// With the session cookie it would act for whoever is signed in: that origin has to be listed.
+	r := dev.do(request("POST", "/api/v1/logout", "", "Origin: http://localhost:5173", "Sec-Fetch-Site: same-site", dev.cookieIn("bob@example.com")))
+	if r.StatusCode != 403 {
+		t.Errorf("with the cookie, from another port: %d", r.StatusCode)
+	}
 	// A form of such a page is a form of another site all the same.
-	r := dev.post("/login", "flow=x&csrf=x", "Content-Type: application/x-www-form-urlencoded", "Origin: http://localhost:5173", "Sec-Fetch-Site: same-site")
+	r = dev.post("/login", "flow=x&csrf=x", "Content-Type: application/x-www-form-urlencoded", "Origin: http://localhost:5173", "Sec-Fetch-Site: same-site")
 	if r.StatusCode != 403 {
 		t.Errorf("a form from another port: %d", r.StatusCode)
 	}
@@ -133,5 +138,4 @@ func TestRepair_B13_BytesCountAndLabelsDoNot(t *testing.T) {
 			}
 		}
 	}
-	h.want(h.post("/api/v1/login", "\ufeff"+`{"email":"a@example.com","password":"x"}`), 401, "invalid_credentials")
 }
