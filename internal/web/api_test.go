@@ -207,7 +207,7 @@ func TestProblemShapes(t *testing.T) {
 		{"GET", "//api/v1/me", 404, "not_found", ""},
 		{"GET", "/api/../api/v1/me", 404, "not_found", ""},
 		{"GET", "/dev/mailbox", 404, "not_found", ""},
-		{"GET", "/", 404, "not_found", ""},
+		{"GET", "/nowhere", 404, "not_found", ""},
 		{"GET", "/metrics", 404, "not_found", ""},
 		{"GET", "/debug/pprof/", 404, "not_found", ""},
 		{"GET", "/api/v1/login", 405, "method_not_allowed", "POST"},

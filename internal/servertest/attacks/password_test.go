@@ -313,7 +313,7 @@ func TestAttack_PW_10_PW_19_Pages(t *testing.T) {
 							t.Errorf("PW-19 %s: policy %s", path, csp)
 						}
 					}
-					page := strings.ReplaceAll(string(r.Body), "http://www.w3.org/2000/svg", "")
+					page := strings.NewReplacer("http://www.w3.org/2000/svg", "", `<script src="/assets/show.js?v=`, "").Replace(string(r.Body))
 					for _, foreign := range []string{"http://", "https://", "src=\"//", "href=\"//", "<script"} {
 						if strings.Contains(page, foreign) {
 							t.Errorf("PW-19 %s asks for %s", path, foreign)
