@@ -132,6 +132,7 @@ func TestAttack_HT_02_HostileJSON(t *testing.T) {
 			"trailing comma":  `{` + good + `,}`,
 			"comment":         `{` + good + `/* */}`,
 			"single quotes":   strings.ReplaceAll(`{`+good+`}`, `"`, `'`),
+			"BOM":             "\xef\xbb\xbf{" + good + `}`,
 			"UTF-16":          "\xff\xfe{\x00}\x00",
 			"bad UTF-8":       `{"email":"` + alice + "\xff" + `","password":"x"}`,
 			"lone surrogate":  `{"email":"` + alice + `","password":"\ud800"}`,
