@@ -20,7 +20,7 @@ func TestRepair_S8_MigrationKeepsOperatorsEdits(t *testing.T) {
 		if strings.HasPrefix(cfg.URL, "postgres") {
 			dialect = "postgres"
 		}
-		text, err := os.ReadFile("migrations/" + dialect + "/0007_client_bounds.sql")
+		text, err := os.ReadFile("migrations/" + dialect + "/0006_client_bounds.sql")
 		if err != nil {
 			t.Fatal(err)
 		}
