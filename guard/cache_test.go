@@ -80,13 +80,13 @@ func TestCacheOff(t *testing.T) {
 	t.Parallel()
 	g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) { c.CacheSize = -1 })
 	token := esSigner().good()
-	if requireEntry(t, g, token) == requireEntry(t, g, token) {
+	if first := requireEntry(t, g, token); first == requireEntry(t, g, token) {
 		t.Error("remembered")
 	}
 	// Long tokens are not remembered either: the cache is bounded in bytes.
 	g = standard(t)
 	token = esSigner().token(esSigner().header(), good(map[string]any{"x": fmt.Sprintf("%05000d", 1)}))
-	if requireEntry(t, g, token) == requireEntry(t, g, token) {
+	if first := requireEntry(t, g, token); first == requireEntry(t, g, token) {
 		t.Error("remembered")
 	}
 }

@@ -101,7 +101,7 @@ func TestRepair_N7_DoctorComparesTheIssuer(t *testing.T) {
 		"one of another name":      {serve(metadata("https://other.example")), false, "calls itself https://other.example"},
 		"a file server":            {serve(http.NotFound), false, "another server answers"},
 		"a page for everything":    {serve(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<html>")) }), false, "another server answers"},
-		"a redirect":               {serve(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }), false, "redirects to"},
+		"a redirect":               {serve(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }), false, "redirects to"},
 		"a proxy without a server": {serve(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(502) }), true, "not running?"},
 		"nothing":                  {"http://" + free(), true, "not running?"},
 		"no HTTP":                  {"http://" + mute.Addr().String(), false, "not this server"},
