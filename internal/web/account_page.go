@@ -54,7 +54,7 @@ func (ex *exchange) owner(r *http.Request) (bool, error) {
 func (ex *exchange) accountToken() string { return secret.Digest("account " + ex.people[0].Secret) }
 
 // What the page says after a change.
-var accountNotices = map[string]ui.Key{"session": ui.SessionEnded, "app": ui.AppRemoved}
+var accountNotices = map[string]ui.Key{"session": ui.SessionEnded, "app": ui.AppRemoved, "password": ui.PasswordMailed}
 
 // accountPage shows where the person is signed in, and what they have allowed.
 func (s *Server) accountPage(ex *exchange, r *http.Request) error {
@@ -70,7 +70,7 @@ func (s *Server) accountPage(ex *exchange, r *http.Request) error {
 	me := ex.people[0].Account
 	p := ui.Home{Page: ex.page(), Form: ui.Form{CSRF: ex.accountToken()}, Account: me.Email.Address, Name: me.Name,
 		EndSession: ex.local(pathAccount + "/end-session"), EndOthers: ex.local(pathAccount + "/end-others"),
-		RemoveApp: ex.local(pathAccount + "/remove-app"), Logout: ex.local(pathAccount + "/logout")}
+		RemoveApp: ex.local(pathAccount + "/remove-app"), NewPassword: ex.local(pathAccount + "/new-password"), Logout: ex.local(pathAccount + "/logout")}
 	if k, ok := accountNotices[r.URL.Query().Get("done")]; ok {
 		p.Notice = p.Say(k)
 	}
@@ -91,6 +91,12 @@ func (s *Server) accountEndSession(ex *exchange, r *http.Request) error {
 func (s *Server) accountEndOthers(ex *exchange, r *http.Request) error {
 	_, err := s.cfg.Accounts.EndOtherSessions(r.Context(), ex.tenant.ID, ex.actor.Account(), ex.actor.Session, ex.by())
 	return ex.changed(err, "session")
+}
+
+// accountNewPassword mails a link for a new password to the own address.
+func (s *Server) accountNewPassword(ex *exchange, r *http.Request) error {
+	err := s.cfg.Accounts.Forgot(r.Context(), ex.tenant.ID, ex.people[0].Account.Email.Address, ex.by())
+	return ex.changed(err, "password")
 }
 
 func (s *Server) accountRemoveApp(ex *exchange, r *http.Request) error {

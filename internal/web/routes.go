@@ -65,6 +65,7 @@ func (s *Server) routes() {
 	s.ownForm("POST "+pathAccount+"/end-session", s.accountEndSession)
 	s.ownForm("POST "+pathAccount+"/end-others", s.accountEndOthers)
 	s.ownForm("POST "+pathAccount+"/remove-app", s.accountRemoveApp)
+	s.ownForm("POST "+pathAccount+"/new-password", s.accountNewPassword)
 	s.ownForm("POST "+pathAccount+"/logout", s.accountLogout)
 
 	s.page("GET /.well-known/change-password", anyone, s.changePassword)

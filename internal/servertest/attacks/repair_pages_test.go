@@ -30,3 +30,21 @@ func TestRepair_N20_ConsentSaysWhatIs(t *testing.T) {
 		}
 	}
 }
+
+// A person who is signed in gets a new password from the account page, where password
+// managers lead too.
+func TestRepair_N21_NewPasswordFromTheAccountPage(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	member(t, s, alice)
+	b := s.Browser(t)
+	b.Open("/login")
+	b.Press("submit", "email", alice, "password", servertest.Password).At(t, "/account")
+
+	b.Open("/.well-known/change-password").At(t, "/account")
+	b.Press("new-password").Want(t, 200).At(t, "/account")
+
+	b.Open("/reset-password?token=" + servertest.LinkToken(t, s.WaitMail(t, alice)))
+	b.Press("submit", "password", otherPassword).Want(t, 200)
+	s.Login(t, alice, otherPassword)
+}

@@ -197,7 +197,8 @@ type LogoutDone struct {
 func (p LogoutDone) Render(w io.Writer) error { return render(w, "logout_done.html", p) }
 
 // Home is where people see their account. Its forms send, besides flow and csrf:
-// session to EndSession, client to RemoveApp, and nothing to EndOthers and Logout.
+// session to EndSession, client to RemoveApp, and nothing to EndOthers, NewPassword and
+// Logout.
 // A button whose address is empty is not shown.
 type Home struct {
 	Page
@@ -211,6 +212,8 @@ type Home struct {
 	EndOthers  string
 	RemoveApp  string
 	Logout     string
+	// NewPassword is where a link for a new password is asked for.
+	NewPassword string
 }
 
 // Device is a session as its owner sees it.

@@ -110,18 +110,18 @@ func flowSamples(p Page) []sample {
 }
 
 func restSamples(p Page) []sample {
-	home := Home{Page: p, Form: form, Account: alice, Name: "Alice Liddell", Notice: p.Say(AppRemoved), EndSession: "/account/end", EndOthers: "/account/others", RemoveApp: "/account/remove", Logout: "/logout",
+	home := Home{Page: p, Form: form, Account: alice, Name: "Alice Liddell", Notice: p.Say(AppRemoved), EndSession: "/account/end", EndOthers: "/account/others", RemoveApp: "/account/remove", NewPassword: "/account/new-password", Logout: "/logout",
 		Devices: []Device{{"s1", firefox, "192.0.2.7", seen, true}, {"s2", iphone, "2001:db8::17", seen, false}, {"s3", "", "", seen, false}},
 		Apps:    []App{{"c1", "Ledger", "ledger.example", []string{"openid", "orders:read"}, seen}, {"c2", "Acme Orders", "", []string{"email"}, seen}}}
 	wrong := p.Problem(BadRequest)
 	wrong.Code, wrong.Detail, wrong.Reference = "invalid_request", "redirect_uri is not registered", "k3j2h1"
 	all := []sample{
-		{"home", home, []string{"account", "logout", "end-1", "others", "remove-0", "remove-1"}},
+		{"home", home, []string{"account", "logout", "end-1", "others", "remove-0", "remove-1", "new-password"}},
 		{"home_empty", Home{Page: p, Form: form, Account: alice, Devices: home.Devices[:1], Logout: "/logout"}, []string{"logout"}},
 		{"problem_request", wrong, []string{"reference"}},
 		{"problem_throttled", p.Throttled(90*time.Second, "/login?flow=x"), []string{"again"}},
 	}
-	for _, k := range []Key{Forbidden, NotFound, WrongMethod, TooLarge, Unavailable, Internal, NoClient, FlowGone, FlowNoCookie} {
+	for _, k := range []Key{Forbidden, NotFound, WrongMethod, TooLarge, AddressTooLong, Unavailable, Internal, NoClient, FlowGone, FlowNoCookie} {
 		all = append(all, sample{"problem_" + strings.TrimPrefix(strings.TrimPrefix(string(k), "error."), "flow."), p.Problem(k), nil})
 	}
 	return all

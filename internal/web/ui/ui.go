@@ -126,6 +126,7 @@ const (
 	BadCode        Key = "device.bad" // no device waits with this code
 	SessionEnded   Key = "home.session_ended"
 	AppRemoved     Key = "home.app_removed"
+	PasswordMailed Key = "home.password_mailed"
 )
 
 // What a Done says.
@@ -136,19 +137,20 @@ const (
 
 // What a Problem says.
 const (
-	Forbidden    Key = "error.forbidden"
-	NotFound     Key = "error.not_found"
-	WrongMethod  Key = "error.method"
-	TooLarge     Key = "error.large"
-	TooOften     Key = "error.throttled"
-	LoginWait    Key = "login.throttled"
-	CodeWait     Key = "device.throttled"
-	Unavailable  Key = "error.unavailable"
-	Internal     Key = "error.internal"
-	BadRequest   Key = "error.request" // a client asked wrongly
-	NoClient     Key = "error.client"
-	FlowGone     Key = "flow.gone"      // ended or too old
-	FlowNoCookie Key = "flow.no_cookie" // of another browser, or of one that keeps no cookies
+	Forbidden      Key = "error.forbidden"
+	NotFound       Key = "error.not_found"
+	WrongMethod    Key = "error.method"
+	TooLarge       Key = "error.large"
+	AddressTooLong Key = "error.address"
+	TooOften       Key = "error.throttled"
+	LoginWait      Key = "login.throttled"
+	CodeWait       Key = "device.throttled"
+	Unavailable    Key = "error.unavailable"
+	Internal       Key = "error.internal"
+	BadRequest     Key = "error.request" // a client asked wrongly
+	NoClient       Key = "error.client"
+	FlowGone       Key = "flow.gone"      // ended or too old
+	FlowNoCookie   Key = "flow.no_cookie" // of another browser, or of one that keeps no cookies
 )
 
 // Done is the page that says one of the good things.
