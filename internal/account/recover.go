@@ -105,6 +105,16 @@ func (q asking) link(tx *store.Tx, a auth.Account, p proof) (link, error) {
 	return l, err
 }
 
+// ResetAddress returns the address of the account whose password a reset link sets, and
+// spends nothing. Refusal: invalid_link.
+func (s *Service) ResetAddress(ctx context.Context, tenant auth.TenantID, token string) (string, error) {
+	if !secret.Valid(linkPrefix, token) {
+		return "", errLink()
+	}
+	o, err := s.open(ctx, tenant, token, auth.UseResetPassword)
+	return o.account.Email.Address, err
+}
+
 // Reset spends a reset link and sets a new password. The link came by mail, so it
 // proves the address too. Every session and refresh token of the account ends,
 // every other link dies, and a notice is mailed. A password that is refused

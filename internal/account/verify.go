@@ -35,6 +35,13 @@ const (
 	MissingCurrentPassword Missing = "current_password" // that of the account whose address changes
 )
 
+// Needs is what the page of a link says and asks for.
+type Needs struct {
+	Missing Missing
+	Address string // that the link proves
+	Invited bool   // an operator made the account, and its owner has to choose a password
+}
+
 // VerifyEmail spends a link that proves an address: the one of a registration, or
 // the new one of an account that changes its address. It proves that address for
 // that account and nothing else: whoever is signed in where the link is opened
@@ -65,23 +72,27 @@ func (s *Service) VerifyEmail(ctx context.Context, tenant auth.TenantID, r Verif
 
 // VerifyNeeds says what VerifyEmail would miss, and spends nothing. Refusal:
 // invalid_link.
-func (s *Service) VerifyNeeds(ctx context.Context, tenant auth.TenantID, r Verification) (Missing, error) {
+func (s *Service) VerifyNeeds(ctx context.Context, tenant auth.TenantID, r Verification) (Needs, error) {
 	if !secret.Valid(linkPrefix, r.Token) {
-		return "", errLink()
+		return Needs{}, errLink()
 	}
 	o, err := s.open(ctx, tenant, r.Token, auth.UseVerifyEmail, auth.UseChangeEmail)
 	if err != nil {
-		return "", err
+		return Needs{}, err
 	}
-	var m Missing
+	n := Needs{Address: o.account.Email.Address}
+	if o.use.Kind == auth.UseChangeEmail {
+		n.Address = o.proof.Address
+	}
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-		m, err = verifying{s: s, Verification: r}.missing(tx, o.use.Kind, o.proof, o.account)
+		n.Missing, err = verifying{s: s, Verification: r}.missing(tx, o.use.Kind, o.proof, o.account)
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("look at link: %w", err)
+		return Needs{}, fmt.Errorf("look at link: %w", err)
 	}
-	return m, nil
+	n.Invited = n.Missing == MissingPassword && o.proof.registrar.is(operator)
+	return n, nil
 }
 
 // verifying is one Verification, ready to be written.

@@ -84,7 +84,7 @@ func (s *Server) confirmForm(ex *exchange, r *http.Request) error {
 	if st.Kind != auth.StepDone {
 		return ex.dispatch(st)
 	}
-	return ex.render(http.StatusOK, ui.DeviceDone{Page: ex.ofStep(st), Client: clientName(st.Client), Allowed: approved(r)})
+	return ex.render(http.StatusOK, ui.DeviceDone{Page: ex.ofStep(st), Client: clientName(st.Client), Allowed: approved(r), Home: ex.local(pathAccount)})
 }
 
 func (ex *exchange) deviceInput(r *http.Request) (oidc.DeviceForm, error) {

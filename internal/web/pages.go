@@ -171,19 +171,31 @@ func (s *Server) verifyEmailPage(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	missing, err := s.cfg.Accounts.VerifyNeeds(r.Context(), ex.tenant.ID, v)
+	return s.verifyAsk(ex, r, v, nil)
+}
+
+// verifyAsk shows what a link asks for, and why the last try was refused.
+func (s *Server) verifyAsk(ex *exchange, r *http.Request, v account.Verification, refused *auth.Error) error {
+	n, err := s.cfg.Accounts.VerifyNeeds(r.Context(), ex.tenant.ID, v)
 	if isLink(err) {
 		return s.verifyFailed(ex, ui.LinkUsed)
 	}
 	if err != nil {
 		return err
 	}
-	return ex.render(http.StatusOK, s.verifyOf(ex, token, missing))
-}
-
-func (s *Server) verifyOf(ex *exchange, token string, missing account.Missing) ui.VerifyEmail {
-	return ui.VerifyEmail{Page: ex.page(), Action: ex.local("/verify-email"), Token: token, MinLength: ex.minLength(),
-		Choose: missing == account.MissingPassword, Current: missing == account.MissingCurrentPassword}
+	p := ui.VerifyEmail{Page: ex.page(), Action: ex.local("/verify-email"), Token: v.Token, MinLength: ex.minLength(), Address: n.Address,
+		Invited: n.Invited, Choose: n.Missing == account.MissingPassword, Current: n.Missing == account.MissingCurrentPassword}
+	if refused == nil {
+		return ex.render(http.StatusOK, p)
+	}
+	switch {
+	case refused.Code == "password_needed": // the page asks for it by itself
+	case refused.Field == "current_password":
+		p.Refused = []string{p.Say(ui.PasswordWrong)}
+	default:
+		p.Refused = p.Refusal(refused)
+	}
+	return ex.render(http.StatusBadRequest, p)
 }
 
 func (s *Server) verifyFailed(ex *exchange, why ui.Key) error {
@@ -199,27 +211,22 @@ func (s *Server) verifyEmailForm(ex *exchange, r *http.Request) error {
 	}
 	err = s.cfg.Accounts.VerifyEmail(r.Context(), ex.tenant.ID, v, ex.by())
 	switch e, ok := errors.AsType[*auth.Error](err); {
+	case err == nil && r.PostForm.Get("chosen") != "":
+		return ex.seeOther("/verify-email/done?password=set")
 	case err == nil:
 		return ex.seeOther("/verify-email/done")
 	case isLink(err):
 		return s.verifyFailed(ex, ui.LinkUsed)
-	case ok && e.Field == "password":
-		p := s.verifyOf(ex, v.Token, account.MissingPassword)
-		if e.Code != "password_needed" {
-			p.Refused = p.Refusal(e)
-		}
-		return ex.render(http.StatusBadRequest, p)
-	case ok && e.Field == "current_password":
-		p := s.verifyOf(ex, v.Token, account.MissingCurrentPassword)
-		if e.Code != "password_needed" {
-			p.Refused = []string{p.Say(ui.PasswordWrong)}
-		}
-		return ex.render(http.StatusBadRequest, p)
+	case ok && (e.Field == "password" || e.Field == "current_password"):
+		return s.verifyAsk(ex, r, v, e)
 	}
 	return err
 }
 
-func (s *Server) verifyEmailDone(ex *exchange, _ *http.Request) error {
+func (s *Server) verifyEmailDone(ex *exchange, r *http.Request) error {
+	if r.URL.Query().Get("password") == "set" {
+		return ex.render(http.StatusOK, ex.done(ui.PasswordChosen))
+	}
 	return ex.render(http.StatusOK, ex.done(ui.AddressProved))
 }
 
@@ -233,16 +240,34 @@ func (ex *exchange) done(k ui.Key) ui.Done {
 
 // resetPasswordPage is where the mailed link leads; like the other it spends nothing.
 func (s *Server) resetPasswordPage(ex *exchange, r *http.Request) error {
-	p := s.resetPage(ex, linkToken(r))
-	if p.Token == "" {
-		p.Bad = p.Say(ui.LinkIncomplete)
-		return ex.render(http.StatusBadRequest, p)
+	token := linkToken(r)
+	if token == "" {
+		return s.resetFailed(ex, ui.LinkIncomplete)
 	}
-	return ex.render(http.StatusOK, p)
+	return s.resetAsk(ex, r, token, nil)
 }
 
-func (s *Server) resetPage(ex *exchange, token string) ui.ResetPassword {
-	return ui.ResetPassword{Page: ex.page(), Action: ex.local("/reset-password"), Token: token, MinLength: ex.minLength(), Forgot: ex.local(pathForgot)}
+// resetAsk shows what a link asks for, and why the last try was refused.
+func (s *Server) resetAsk(ex *exchange, r *http.Request, token string, refused *auth.Error) error {
+	address, err := s.cfg.Accounts.ResetAddress(r.Context(), ex.tenant.ID, token)
+	if isLink(err) {
+		return s.resetFailed(ex, ui.LinkUsed)
+	}
+	if err != nil {
+		return err
+	}
+	p := ui.ResetPassword{Page: ex.page(), Action: ex.local("/reset-password"), Token: token, MinLength: ex.minLength(), Address: address}
+	if refused == nil {
+		return ex.render(http.StatusOK, p)
+	}
+	p.Refused = p.Refusal(refused)
+	return ex.render(http.StatusBadRequest, p)
+}
+
+func (s *Server) resetFailed(ex *exchange, why ui.Key) error {
+	p := ui.ResetPassword{Page: ex.page(), Forgot: ex.local(pathForgot)}
+	p.Bad = p.Say(why)
+	return ex.render(http.StatusBadRequest, p)
 }
 
 func (ex *exchange) minLength() int { return max(ex.tenant.Settings.Password.MinLength, 8) }
@@ -255,13 +280,9 @@ func (s *Server) resetPasswordForm(ex *exchange, r *http.Request) error {
 		ex.setKnown(known)
 		return ex.seeOther("/reset-password/done")
 	case isLink(err):
-		p := s.resetPage(ex, "")
-		p.Bad = p.Say(ui.LinkUsed)
-		return ex.render(http.StatusBadRequest, p)
+		return s.resetFailed(ex, ui.LinkUsed)
 	case ok && e.Kind == auth.KindInvalid:
-		p := s.resetPage(ex, token)
-		p.Refused = p.Refusal(e)
-		return ex.render(http.StatusBadRequest, p)
+		return s.resetAsk(ex, r, token, e)
 	}
 	return err
 }

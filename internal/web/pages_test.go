@@ -2,7 +2,6 @@ package web
 
 import (
 	"encoding/json"
-	"html"
 	"net/url"
 	"regexp"
 	"strings"
@@ -138,9 +137,6 @@ func TestMarkupIsText(t *testing.T) {
 			body := string(h.do(r).body)
 			if strings.Contains(body, "<script>") || strings.Contains(body, "<img") || strings.Contains(body, ">49<") {
 				t.Errorf("%s in %s: %s", bad, path, body)
-			}
-			if path == "/reset-password" && !strings.Contains(html.UnescapeString(body), bad) {
-				t.Errorf("%s was not kept as it is in %s", bad, path)
 			}
 		}
 	}

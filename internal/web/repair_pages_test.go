@@ -1,8 +1,12 @@
 package web
 
 import (
+	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
 )
 
 // Password managers find where a password is changed, below every tenant.
@@ -20,12 +24,75 @@ func TestRepair_N21_ChangePassword(t *testing.T) {
 func TestRepair_N21_ShowPassword(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	for path, want := range map[string]bool{"/reset-password?token=wwl_x": true, "/verify-email?token=wwl_x": false, "/logout/done": false} {
+	h.member("alice@example.com")
+	h.want(h.post("/api/v1/password/forgot", `{"email":"alice@example.com"}`), 202, "")
+	link := h.link()
+	for path, want := range map[string]bool{"/reset-password?token=" + link: true, "/reset-password?token=wwl_x": false, "/verify-email?token=wwl_x": false, "/logout/done": false} {
 		r := h.get(path, "Accept: text/html")
 		script := strings.Contains(string(r.body), `<script src="/assets/show.js`)
 		allowed := strings.Contains(r.Header.Get("Content-Security-Policy"), "script-src 'self'")
 		if script != want || allowed != want {
 			t.Errorf("%s: script %v, allowed %v", path, script, allowed)
+		}
+	}
+}
+
+// The page of an invitation speaks to somebody who has not registered, and its end says
+// what they did.
+func TestRepair_U3_InvitationPages(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	_, err := h.cfg.Accounts.Create(t.Context(), "default", account.Creation{Email: "bob@example.com"}, auth.System)
+	h.ok(err)
+	link := h.link()
+	for accept, wants := range map[string][]string{
+		"en": {"<h1>Choose a password</h1>", "invites you", `value="bob@example.com"`, ">Choose password</button>"},
+		"de": {"<h1>Passwort wählen</h1>", "lädt Sie ein", `value="bob@example.com"`, ">Passwort festlegen</button>"},
+	} {
+		page := string(h.want(h.get("/verify-email?token="+link, "Accept-Language: "+accept), 200, "").body)
+		for _, want := range wants {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s lacks %s: %s", accept, want, page)
+			}
+		}
+		if strings.Contains(page, "regist") || strings.Contains(page, "Regist") {
+			t.Errorf("%s speaks of a registration: %s", accept, page)
+		}
+	}
+
+	short := string(h.want(form(h, "/verify-email", "token="+link+"&chosen=1&password=short"), 400, "").body)
+	if !strings.Contains(short, "invites you") || !strings.Contains(short, `id="refused"`) {
+		t.Errorf("refused: %s", short)
+	}
+	r := h.want(form(h, "/verify-email", "token="+link+"&chosen=1&password="+url.QueryEscape(pass)), 303, "")
+
+	done := string(h.want(h.get(r.Header.Get("Location")), 200, "").body)
+	if !strings.Contains(done, "Your password is set") || !strings.Contains(done, `href="/login"`) {
+		t.Errorf("done: %s", done)
+	}
+	used := string(h.want(h.get("/verify-email?token="+link), 400, "").body)
+	if !strings.Contains(used, "ask for a new password where you sign in") {
+		t.Errorf("used: %s", used)
+	}
+}
+
+// A link for a new password that does not work says so before anybody types one.
+func TestRepair_U6_DeadResetLink(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.member("alice@example.com")
+	h.want(h.post("/api/v1/password/forgot", `{"email":"alice@example.com"}`), 202, "")
+	link := h.link()
+	page := string(h.want(h.get("/reset-password?token="+link), 200, "").body)
+	if !strings.Contains(page, `value="alice@example.com" autocomplete="username"`) {
+		t.Errorf("the page does not name the account: %s", page)
+	}
+	h.want(form(h, "/reset-password", "token="+link+"&password=a+long+enough+password"), 303, "")
+
+	for _, token := range []string{link, "bogus", "wwl_bogus"} {
+		page := string(h.want(h.get("/reset-password?token="+token), 400, "").body)
+		if strings.Contains(page, "<form") || !strings.Contains(page, `<a href="/forgot-password" id="forgot">Ask for a new link</a>`) {
+			t.Errorf("%s: %s", token, page)
 		}
 	}
 }

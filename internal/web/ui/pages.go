@@ -169,6 +169,7 @@ type DeviceDone struct {
 	Page
 	Client  string
 	Allowed bool
+	Home    string // address of the account page, or empty
 }
 
 // Render writes the page.

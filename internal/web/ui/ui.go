@@ -131,8 +131,9 @@ const (
 
 // What a Done says.
 const (
-	PasswordIsSet Key = "reset.done"
-	AddressProved Key = "verify.done"
+	PasswordIsSet  Key = "reset.done"
+	AddressProved  Key = "verify.done"
+	PasswordChosen Key = "verify.chosen" // with the proof of the address
 )
 
 // What a Problem says.
@@ -167,6 +168,8 @@ type VerifyEmail struct {
 	Page
 	Action    string // where the form goes
 	Token     string // empty when the link was incomplete
+	Address   string // that the link proves
+	Invited   bool   // an operator made the account; with Choose
 	Choose    bool   // the account's password is asked for, which may be a new one
 	Current   bool   // the current one is asked for
 	MinLength int
@@ -181,11 +184,20 @@ func (p VerifyEmail) Render(w io.Writer) error { return render(w, "verify_email.
 // Scripted reports whether the page has a script of ours.
 func (p VerifyEmail) Scripted() bool { return p.Choose || p.Current }
 
+// Title is the heading.
+func (p VerifyEmail) Title() string {
+	if p.Invited {
+		return p.Say("verify.invited")
+	}
+	return p.Say("verify.title")
+}
+
 // ResetPassword asks for a new password.
 type ResetPassword struct {
 	Page
 	Action    string
 	Token     string
+	Address   string // of the account
 	MinLength int
 	Bad       string   // what went wrong with the link
 	Forgot    string   // where to ask for another
