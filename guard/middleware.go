@@ -142,10 +142,13 @@ func (c *claimsContext) Value(k any) any {
 	return c.Context.Value(k)
 }
 
-// NewContext returns a context in which FromContext finds a copy of the claims. It is
-// for doors that Require does not fit, such as a gRPC interceptor that calls Verify and
-// Check itself, and for tests of handlers.
+// NewContext returns a context in which FromContext finds a copy of the claims; ctx
+// itself when c is nil. It is for doors that Require does not fit, such as a gRPC
+// interceptor that calls Verify and Check itself, and for tests of handlers.
 func NewContext(ctx context.Context, c *Claims) context.Context {
+	if c == nil {
+		return ctx
+	}
 	own := &claimsContext{Context: ctx}
 	own.take(c)
 	return own

@@ -51,6 +51,9 @@ func TestRepair_N19_NewContext(t *testing.T) {
 	if got, ok := FromContext(ctx); !ok || got.Subject != "alice" || !got.HasRole("clerk") || got.HasRole("admin") {
 		t.Errorf("%+v", got)
 	}
+	if none := NewContext(t.Context(), nil); none != t.Context() {
+		t.Errorf("no claims: %v", none)
+	}
 }
 
 // What one request does to its claims, no other request sees: every list is overwritten,
