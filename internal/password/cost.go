@@ -79,7 +79,7 @@ func (h *Hasher) Learn(ctx context.Context, encoded string) (next string, err er
 	if name == "" {
 		return encoded, nil
 	}
-	next = name + "\xff"
+	next = after(name, encoded)
 	d, unusable := parse(encoded, h.limits)
 	if unusable != nil {
 		return next, nil
@@ -109,6 +109,17 @@ func (h *Hasher) Learn(ctx context.Context, encoded string) (next string, err er
 	c = c.with(name, d, took)
 	h.costs.Store(&c)
 	return next, nil
+}
+
+// after is where hashes of other classes go on. The class of SHA-crypt without rounds is a
+// prefix of those with rounds, whose place is between its salts.
+func after(name, encoded string) string {
+	if strings.HasSuffix(name, "$5$") || strings.HasSuffix(name, "$6$") {
+		if rounds := name + "rounds="; encoded < rounds {
+			return rounds
+		}
+	}
+	return name + "\xff"
 }
 
 // measure is the shorter of two comparisons, inside the gate.

@@ -1,6 +1,8 @@
 package password
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -112,6 +114,46 @@ func TestRepair_S11_AfterTheCostWasRaised(t *testing.T) {
 		}
 		if took := time.Since(began); took < step {
 			t.Errorf("%s answered after %v, before %v", name, took, step)
+		}
+	}
+}
+
+// The walk finds SHA-crypt with and without rounds, wherever the salts sort.
+func TestRepair_S11_WalkFindsSHACryptWithRounds(t *testing.T) {
+	t.Parallel()
+	const rounds, more = "$6$rounds=1000$salt$", "$6$rounds=1001$salt$"
+	for name, stored := range map[string][]string{
+		"without rounds first": {"$6$aaaa$", "$6$bbbb$", rounds, more},
+		"with rounds first":    {rounds, more, "$6$zzzz$"},
+		"both around":          {"$5$aaaa$", "$6$aaaa$", rounds, more, "$6$zzzz$"},
+	} {
+		h, err := New(Config{Params: Params{Memory: 64, Time: 1, Parallelism: 1}, Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{class(h.none.encoded)}
+		for i, prefix := range stored {
+			key := 86
+			if prefix[1] == '5' {
+				key = 43
+			}
+			stored[i] += strings.Repeat("a", key)
+			want = append(want, class(stored[i]))
+		}
+		next := ""
+		for range 10 {
+			i := slices.IndexFunc(stored, func(s string) bool { return s > next })
+			if i < 0 {
+				break
+			}
+			if next, err = h.Learn(t.Context(), stored[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, class := range want {
+			if h.costs.Load().took[class] == 0 {
+				t.Errorf("%s: %s was not found", name, class)
+			}
 		}
 	}
 }
