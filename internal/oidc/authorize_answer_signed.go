@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -37,6 +38,21 @@ func (s *Service) signAnswer(ctx context.Context, tenant auth.TenantID, c auth.C
 		return "", fmt.Errorf("sign answer: %w", err)
 	}
 	return jwt, nil
+}
+
+// readyToAnswer is asked before a flow is spent: an answer that has to be signed is
+// signed after that.
+func (s *Service) readyToAnswer(ctx context.Context, tenant auth.TenantID, c auth.Client, r auth.AuthorizationRequest) error {
+	if !strings.HasSuffix(r.ResponseMode, signedSuffix) {
+		return nil
+	}
+	if err := s.cfg.Keys.Ensure(ctx, tenant, authorizationAlgorithm(c)); err != nil {
+		return fmt.Errorf("make the key for a signed answer: %w", err)
+	}
+	if err := s.cfg.Keys.Ready(ctx, tenant); err != nil {
+		return fmt.Errorf("open the signing keys: %w", err)
+	}
+	return nil
 }
 
 // authorizationAlgorithm signs a client's answers: RS256 unless it is set to another (§3),

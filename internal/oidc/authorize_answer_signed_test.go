@@ -2,10 +2,14 @@ package oidc_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
 )
 
 func TestRepair_C4_SignedAnswers(t *testing.T) {
@@ -68,5 +72,34 @@ func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
 		if step.Answer == nil || step.Answer.Get("error") != "invalid_request" {
 			t.Errorf("as a hint: %+v", step.Answer)
 		}
+	})
+}
+
+// A node that cannot open the signing keys spends no flow for an answer that it cannot sign.
+func TestRepair_C4_NothingIsSpentForAnAnswerThatCannotBeSigned(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.app(ours)
+		v := h.visitor()
+		v.signIn(h.alice)
+		_, err := v.ask(request(c, "response_mode", "jwt")...)
+		h.ok(err)
+		issued := len(h.events(auth.EventCodeIssued))
+		h.write(func(tx *store.Tx) error {
+			return tx.InsertSigningKey(auth.SigningKey{ID: "other", Algorithm: keys.RS256, Public: []byte("{}"), Sealed: []byte("of another master key"),
+				CreatedAt: tx.Now, ActiveAt: tx.Now})
+		})
+		h.clock.Advance(time.Minute)
+
+		_, err = v.ask(request(c, "response_mode", "jwt")...)
+
+		if n := len(h.events(auth.EventCodeIssued)); err == nil || n != issued {
+			t.Errorf("%d codes, want %d; %v", n, issued, err)
+		}
+		_, err = v.ask(request(c)...) // needs no signature
+		h.ok(err)
+		h.write(func(tx *store.Tx) error { return tx.DeleteSigningKey("other") })
+		h.clock.Advance(time.Minute)
+		_, err = v.ask(request(c, "response_mode", "jwt")...)
+		h.ok(err)
 	})
 }

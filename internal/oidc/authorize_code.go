@@ -22,6 +22,9 @@ func (s *Service) issueCode(ctx context.Context, before auth.Situation, next aut
 	code := secret.New(CodePrefix)
 	digest := secret.Digest(code.Reveal())
 	tenant, r := before.Tenant.ID, before.Flow.Request
+	if err := s.readyToAnswer(ctx, tenant, before.Client, r); err != nil {
+		return Step{}, err
+	}
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		n, err := s.situation(tx, before.Flow, b)
 		if err != nil {
