@@ -131,16 +131,25 @@ func (r *Ring) load(ctx context.Context, tenant auth.TenantID, older *snapshot) 
 }
 
 func (r *Ring) reopen(tenant auth.TenantID, k auth.SigningKey, older *snapshot) *signer {
+	known := false
 	if older != nil {
 		for _, was := range older.signers {
-			if was.key.ID == k.ID && was.err == nil {
+			if was.key.ID != k.ID {
+				continue
+			}
+			if was.err == nil && was.key.Algorithm == k.Algorithm && bytes.Equal(was.key.Public, k.Public) {
 				s := &signer{key: k, private: was.private}
 				s.key.Sealed = nil
 				return s
 			}
+			known = was.forged()
 		}
 	}
-	return open(r.db.Keyring(), tenant, k)
+	s := open(r.db.Keyring(), tenant, k)
+	if s.forged() && !known {
+		r.log.Error("a signing key was changed in the database; it is refused", "tenant", tenant, "error", s.err)
+	}
+	return s
 }
 
 // active returns the key of the algorithm that signs at the given time: of those
@@ -220,7 +229,7 @@ func (s *snapshot) encode(now time.Time) []byte {
 	var out bytes.Buffer
 	out.WriteString(`{"keys":[`)
 	for _, k := range s.signers {
-		if expired(k.key, now) {
+		if expired(k.key, now) || k.forged() {
 			continue
 		}
 		if out.Len() > len(`{"keys":[`) {
@@ -241,6 +250,9 @@ func (r *Ring) PublicKey(ctx context.Context, tenant auth.TenantID, id auth.KeyI
 		return nil, err
 	}
 	for _, s := range snap.signers {
+		if s.key.ID == id && s.forged() {
+			return nil, fmt.Errorf("%w: %w", auth.ErrNotFound, s.err)
+		}
 		if s.key.ID == id {
 			return s.key.Public, nil
 		}

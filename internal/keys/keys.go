@@ -7,9 +7,9 @@
 //	created ── PublishAhead ──► active ── RotateEvery ──► retired ── KeepFor ──► removed
 //	└──────────────────────── published in the JWKS ─────────────────────────┘
 //
-// The first key of an algorithm has no predecessor that could sign meanwhile. So a key
-// set is published only when it has a key of every algorithm, and a first key never
-// appears after that. The public half of a removed key is kept for the ID Tokens that
+// The first key of an algorithm has no predecessor that could sign meanwhile. So
+// JWKS completes a key set before it publishes it: a key of every algorithm. Where that
+// fails the set is published as it is, and a first key may appear after that. The public half of a removed key is kept for the ID Tokens that
 // come back as hints.
 //
 // Private halves lie in the database sealed under the master key; a copy of the

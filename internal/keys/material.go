@@ -68,10 +68,22 @@ func (r *Ring) make(alg string) (material, error) {
 	return describe(alg, private)
 }
 
-// describe names the pair and encodes both halves. The name is the beginning of
-// the RFC 7638 thumbprint, so the same key never has two names.
+// describe names the pair and encodes both halves.
 func describe(alg string, private crypto.Signer) (material, error) {
-	j, err := publicJWK(private.Public())
+	m, err := describePublic(alg, private.Public())
+	if err != nil {
+		return material{}, err
+	}
+	if m.pkcs8, err = x509.MarshalPKCS8PrivateKey(private); err != nil {
+		return material{}, fmt.Errorf("encode private key: %w", err)
+	}
+	return m, nil
+}
+
+// describePublic is describe without the private half. The name is the beginning of the
+// RFC 7638 thumbprint, so the same key never has two names.
+func describePublic(alg string, public crypto.PublicKey) (material, error) {
+	j, err := publicJWK(public)
 	if err != nil {
 		return material{}, err
 	}
@@ -84,9 +96,6 @@ func describe(alg string, private crypto.Signer) (material, error) {
 	m := material{id: j.Kid, alg: alg}
 	if m.public, err = json.Marshal(j); err != nil {
 		return material{}, fmt.Errorf("encode public key: %w", err)
-	}
-	if m.pkcs8, err = x509.MarshalPKCS8PrivateKey(private); err != nil {
-		return material{}, fmt.Errorf("encode private key: %w", err)
 	}
 	return m, nil
 }

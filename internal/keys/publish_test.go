@@ -1,8 +1,14 @@
 package keys_test
 
 import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +17,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
@@ -130,6 +137,53 @@ func TestRepair_S19_PublicHalfIsKeptAsLongAsASession(t *testing.T) {
 		})
 		if err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Somebody who can write to the database puts a public half of their own into the row of
+// a key of which they cannot open the private half.
+func TestForgedPublicHalfIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		running, db := h.join()
+		sign(t, running, keys.EdDSA)
+		var log bytes.Buffer
+		fresh := keys.New(keys.Config{DB: db, Now: h.clock.Now, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		public, _, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var id auth.KeyID
+		err = db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
+			list, err := tx.SigningKeys()
+			if err != nil {
+				return err
+			}
+			k := list[0]
+			id = k.ID
+			k.Public = fmt.Appendf(nil, `{"alg":"EdDSA","crv":"Ed25519","kid":%q,"kty":"OKP","use":"sig","x":%q}`, id, secret.Encode(public))
+			return errors.Join(tx.DeleteSigningKey(id), tx.InsertSigningKey(k))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.clock.Advance(time.Minute) // the running node looks again
+
+		for name, r := range map[string]*keys.Ring{"running": running, "fresh": fresh} {
+			set, err := r.Public(t.Context(), auth.DefaultTenant)
+			if err != nil || strings.Contains(string(set), secret.Encode(public)) {
+				t.Errorf("%s: published %s, %v", name, set, err)
+			}
+			if _, err := r.PublicKey(t.Context(), auth.DefaultTenant, id); !errors.Is(err, auth.ErrNotFound) {
+				t.Errorf("%s: hints are verified with it: %v", name, err)
+			}
+			if r.Ready(t.Context(), auth.DefaultTenant) == nil {
+				t.Errorf("%s: ready to sign", name)
+			}
+			h.clock.Advance(time.Minute)
+		}
+		if _, err := fresh.Public(t.Context(), auth.DefaultTenant); err != nil || strings.Count(log.String(), "level=ERROR") != 1 {
+			t.Errorf("logged %q, %v", log.String(), err)
 		}
 	})
 }

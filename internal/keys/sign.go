@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -33,7 +34,7 @@ type signer struct {
 }
 
 // open unseals a key. A key that does not open is kept with its reason: its public
-// half is still good for verifying.
+// half is still good for verifying, unless it is forged.
 func open(ring *secret.Keyring, tenant auth.TenantID, k auth.SigningKey) *signer {
 	s := &signer{key: k}
 	s.private, s.err = unseal(ring, tenant, k)
@@ -58,8 +59,21 @@ func unseal(ring *secret.Keyring, tenant auth.TenantID, k auth.SigningKey) (cryp
 	if !ok || !fits(k.Algorithm, private) {
 		return nil, errors.New("the private half is of another kind than its row says")
 	}
+	m, err := describePublic(k.Algorithm, private.Public())
+	if err != nil {
+		return nil, err
+	}
+	if m.id != k.ID || !bytes.Equal(m.public, k.Public) {
+		return nil, errHalves
+	}
 	return private, nil
 }
+
+// errHalves means that somebody has changed the row: they could publish a key of their own.
+var errHalves = errors.New("the published half does not belong to the private half")
+
+// forged reports whether the public half must be neither published nor trusted.
+func (s *signer) forged() bool { return errors.Is(s.err, errHalves) }
 
 func fits(alg string, private crypto.Signer) bool {
 	switch p := private.(type) {
