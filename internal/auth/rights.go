@@ -52,6 +52,23 @@ func RequireScope(scope Scope, name string) error {
 	return e
 }
 
+// RequireAccount is RequireScope for ScopeAccount. A token of the built-in client that is
+// older than that scope has no rights either, but is refused as Unauthenticated
+// invalid_token: clients refresh then, and the next token has the scope.
+func RequireAccount(client ClientID, scope Scope) error {
+	if PredatesAccount(client, scope) {
+		return Refuse(KindUnauthenticated, "invalid_token", "the access token is older than the scope "+ScopeAccount+"; refresh it")
+	}
+	return RequireScope(scope, ScopeAccount)
+}
+
+// PredatesAccount reports whether a token was granted by a sign-in from before
+// ScopeAccount. A sign-in that asks for that very scope now is granted LoginScope, so of
+// new tokens only one that was narrowed to it at a refresh cannot be told from an old one.
+func PredatesAccount(client ClientID, scope Scope) bool {
+	return client == FirstParty && slices.Equal(scope, DefaultScope)
+}
+
 // MissingScope is the cause of a refusal by RequireScope.
 type MissingScope string
 

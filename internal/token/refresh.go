@@ -3,7 +3,6 @@ package token
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -150,7 +149,7 @@ func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict
 // grantedScope is the scope of a family. One of the first-party API that is older than
 // auth.ScopeAccount opens that API all the same.
 func grantedScope(f auth.Family) auth.Scope {
-	if f.Client == auth.FirstParty && slices.Equal(f.Scope, auth.DefaultScope) {
+	if auth.PredatesAccount(f.Client, f.Scope) {
 		return auth.LoginScope
 	}
 	return f.Scope

@@ -82,7 +82,7 @@ func (ex *exchange) bearer() error {
 		ex.actor.Kind = auth.ActorClient
 		return auth.Refuse(auth.KindForbidden, "not_an_account", "this call is for people, not for programs")
 	}
-	return auth.RequireScope(claims.Scopes, auth.ScopeAccount)
+	return auth.RequireAccount(auth.ClientID(claims.ClientID), claims.Scopes)
 }
 
 // claims are those of the access token of the request. One that is bound to a key has

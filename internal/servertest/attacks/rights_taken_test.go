@@ -1,6 +1,7 @@
 package attacks_test
 
 import (
+	"encoding/base64"
 	"net/url"
 	"slices"
 	"strings"
@@ -47,6 +48,44 @@ func TestRepair_R1_AdministratorsByTheDatabase(t *testing.T) {
 			s.Do(t, "GET", path, nil, who).WantCode(t, 403, "not_an_admin")
 			s.Do(t, "POST", path, body{"type": "machine", "client_name": "X", "scope": auth.AdminPermission}, who).WantCode(t, 403, "not_an_admin")
 		}
+	})
+}
+
+// TestRepair_S1_OlderThanTheScope: a token from before the scope opens nothing and has its
+// client refresh, which gives the scope; one that was asked for with less is told what it lacks.
+func TestRepair_S1_OlderThanTheScope(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		clerk(t, s)
+		now := s.Login(t, alice, servertest.Password)
+		with := func(scope string) string {
+			t.Helper()
+			claims, err := base64.RawURLEncoding.DecodeString(strings.Split(now.AccessToken, ".")[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := strings.Replace(string(claims), auth.LoginScope.String(), scope, 1)
+			access, err := s.Keys.Sign(t.Context(), auth.DefaultTenant, "", "at+jwt", []byte(changed))
+			if err != nil || changed == string(claims) {
+				t.Fatalf("%s: %v", claims, err)
+			}
+			return access
+		}
+
+		refused := me(t, s, servertest.Bearer(with(auth.DefaultScope.String()))).WantCode(t, 401, "invalid_token")
+		if c := refused.Header.Get("WWW-Authenticate"); !strings.HasPrefix(c, `Bearer error="invalid_token"`) {
+			t.Errorf("challenge %q", c)
+		}
+		if _, err := raw(t, s.Config.DatabaseURL()).Exec(`UPDATE refresh_families SET scope = '["openid","profile","email","offline_access"]'`); err != nil {
+			t.Fatal(err)
+		}
+		me(t, s, servertest.Bearer(rotate(t, s, now.RefreshToken).AccessToken)).Want(t, 200)
+
+		for _, scope := range []string{"openid", "openid profile email", "offline_access openid profile email"} {
+			me(t, s, servertest.Bearer(with(scope))).WantCode(t, 403, "insufficient_scope")
+		}
+		narrow := decode[servertest.Tokens](t, post(t, s, "/login", body{"email": alice, "password": servertest.Password, "scope": "openid profile"}).Want(t, 200))
+		me(t, s, servertest.Bearer(narrow.AccessToken)).WantCode(t, 403, "insufficient_scope")
 	})
 }
 
