@@ -16,52 +16,80 @@ import (
 
 // deviceCode answers the polls of a device (RFC 8628 §3.4) until a person has decided,
 // and then once with tokens.
-var deviceCode = grant{name: auth.GrantDeviceCode, person: true, issue: (*Service).issueDevice}
+var deviceCode = grant{name: auth.GrantDeviceCode, person: true, await: (*Service).awaitDevice, issue: (*Service).issueDevice}
+
+// awaitDevice answers a poll before a person has said yes. It leaves no proof of possession,
+// so nothing of it counts.
+func (s *Service) awaitDevice(ctx context.Context, r tokenRequest) error {
+	digest, _, err := readDeviceRequest(r.form)
+	if err != nil {
+		return err
+	}
+	var p poll
+	// Most polls change nothing, and whoever has a code may send any number of them: those
+	// are answered from reading alone.
+	err = s.cfg.DB.Look(ctx, r.Tenant.ID, func(tx *store.Tx) (err error) {
+		p, err = s.readPoll(tx, r, digest)
+		return err
+	})
+	if err == nil && p.refusal != nil {
+		err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
+			p, err := s.readPoll(tx, r, digest)
+			if err != nil || p.refusal == nil {
+				return err
+			}
+			return notePoll(tx, digest, p)
+		})
+	}
+	return refuseDevice(err)
+}
 
 func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens, error) {
-	raw := r.form.Get("device_code")
-	if raw == "" {
-		return auth.Tokens{}, refuse(InvalidRequest, "device_code is missing")
-	}
-	if !secret.Valid(devicePrefix, raw) {
-		return auth.Tokens{}, noDevice()
-	}
-	audience, err := readResources(r.form)
+	digest, audience, err := readDeviceRequest(r.form)
 	if err != nil {
 		return auth.Tokens{}, err
 	}
-	digest := secret.Digest(raw)
 	var draft token.Draft
-	// Most polls change nothing, and whoever has a code may send any number of them: those
-	// are answered from reading alone.
-	err = s.cfg.DB.Look(ctx, r.Tenant.ID, func(tx *store.Tx) error {
-		_, err := s.readPoll(tx, r, digest)
+	err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
+		p, err := s.readPoll(tx, r, digest)
+		if err != nil {
+			return err
+		}
+		if p.refusal != nil {
+			return notePoll(tx, digest, p)
+		}
+		draft, err = s.takeDevice(tx, r, digest, audience)
 		return err
 	})
-	if err == nil {
-		err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
-			p, err := s.readPoll(tx, r, digest)
-			if err != nil {
-				return err
-			}
-			if p.refusal != nil {
-				return notePoll(tx, digest, p)
-			}
-			draft, err = s.takeDevice(tx, r, digest, audience)
-			return err
-		})
-	}
 	if err != nil {
-		if _, ok := errors.AsType[*Error](err); ok {
-			return auth.Tokens{}, err
-		}
-		return auth.Tokens{}, fmt.Errorf("device grant: %w", undecided(err))
+		return auth.Tokens{}, refuseDevice(err)
 	}
 	tokens, err := s.cfg.Tokens.Finish(ctx, draft)
 	if err != nil {
 		return auth.Tokens{}, fmt.Errorf("device grant: %w", err)
 	}
 	return tokens, nil
+}
+
+// readDeviceRequest reads the digest of the device code and the resources.
+func readDeviceRequest(f Form) (digest string, audience []string, err error) {
+	raw := f.Get("device_code")
+	if raw == "" {
+		return "", nil, refuse(InvalidRequest, "device_code is missing")
+	}
+	if !secret.Valid(devicePrefix, raw) {
+		return "", nil, noDevice()
+	}
+	audience, err = readResources(f)
+	return secret.Digest(raw), audience, err
+}
+
+// refuseDevice is the answer to a poll that failed; nil for nil.
+func refuseDevice(err error) error {
+	if _, ok := errors.AsType[*Error](err); ok || err == nil {
+		return err
+	}
+	return fmt.Errorf("device grant: %w", undecided(err))
 }
 
 // poll is what a poll of a device leads to.

@@ -24,7 +24,8 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 	}
 	key := ""
 	if family, ok := s.cfg.Tokens.Family(r.Tenant.ID, raw); ok {
-		key = "refresh.credential|" + string(family)
+		// Whoever holds the token of another client must not use up what that one may do.
+		key = "refresh.credential|" + string(family) + "|" + string(r.Client.ID)
 		if err := s.take(ctx, key, s.cfg.Rates.Family); err != nil {
 			return auth.Tokens{}, err
 		}

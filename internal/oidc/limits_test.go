@@ -129,6 +129,50 @@ func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
 	}, func(c *oidc.Config) { c.Rates.Family = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
+// The refresh token of one client, shown by another, uses up nothing of the first one's limit.
+func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		conf, shown := h.client(oidc.Registration{Name: "A", Type: auth.ClientWeb})
+		page, _ := h.client(oidc.Registration{Name: "B", Type: auth.ClientSPA})
+		token := h.signIn(conf.ID, auth.DefaultScope).RefreshToken
+		for range 2 {
+			for _, c := range []auth.Client{page, {ID: auth.FirstParty}} {
+				_, err := h.refresh(c, "", token)
+				h.refused(err, oidc.InvalidGrant)
+			}
+		}
+		_, err := h.refresh(page, "", token)
+		h.wantThrottled(err)
+
+		_, err = h.refresh(conf, shown, token)
+		h.ok(err)
+	}, func(c *oidc.Config) { c.Rates.Family = limit.Rate{Count: 2, Per: time.Hour} })
+}
+
+// Devices that wait with a key for somebody's answer leave no proof and are not counted.
+func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		k := newPair(t, jose.ES256)
+		c := h.television()
+		a := h.startDevice(c)
+		poll := func(proof string) error {
+			_, err := h.Token(t.Context(), proving(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
+				"device_code", a.DeviceCode.Reveal()), proof))
+			return err
+		}
+		h.refused(poll(h.proof(k, tokenURL)), oidc.AuthorizationPending)
+		for range 2 * publicRate.Count {
+			h.refused(poll(h.proof(k, tokenURL)), oidc.SlowDown)
+		}
+		h.answerDevice(a, auth.DeviceApproved)
+
+		p := h.proof(k, tokenURL)
+		h.ok(poll(p))
+		_, err := h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", "x"), p))
+		h.refused(err, oidc.InvalidProof) // the one of the tokens is spent
+	}, func(c *oidc.Config) { c.Rates.Public = publicRate })
+}
+
 // S12: who makes up addresses of documents keeps nobody else's new client out, neither at the
 // same host nor at another.
 func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {

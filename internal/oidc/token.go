@@ -15,7 +15,10 @@ type grant struct {
 	name         auth.GrantType
 	confidential bool // only for clients that keep a secret
 	person       bool // for a person, so that an ID Token may be due
-	issue        func(*Service, context.Context, tokenRequest) (auth.Tokens, error)
+	// await refuses what is not due yet, before a proof of possession is counted and spent;
+	// nil where nobody waits.
+	await func(*Service, context.Context, tokenRequest) error
+	issue func(*Service, context.Context, tokenRequest) (auth.Tokens, error)
 }
 
 // grants is the table of what the token endpoint offers, and Metadata lists.
@@ -98,6 +101,11 @@ func (s *Service) run(ctx context.Context, g grant, r Request) (Issued, error) {
 	if g.person {
 		if err := s.cfg.Tokens.Prepare(ctx, r.Tenant, caller.Client); err != nil {
 			return Issued{}, fmt.Errorf("token: %w", err)
+		}
+	}
+	if g.await != nil {
+		if err := g.await(s, ctx, req); err != nil {
+			return Issued{}, err
 		}
 	}
 	settle, err := s.spendCounted(ctx, caller, proof)

@@ -118,8 +118,9 @@ type RefreshToken struct {
 func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (*tokensOut, error) {
 	ex := exchangeOf(ctx)
 	family, known := s.cfg.Tokens.Family(ex.tenant.ID, in.Body.RefreshToken)
+	counted := string(family) + "|" + string(auth.FirstParty) // apart from the client of the token, if it is another one
 	if known {
-		if err := ex.take(countFamily, string(family)); err != nil {
+		if err := ex.take(countFamily, counted); err != nil {
 			return nil, err
 		}
 	}
@@ -129,7 +130,7 @@ func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (
 	}
 	t, err := s.cfg.Tokens.Refresh(ctx, asked)
 	if known && errors.Is(err, token.ErrOtherKey) { // whoever stole it without the key
-		ex.refund(countFamily, string(family))
+		ex.refund(countFamily, counted)
 	}
 	if err != nil {
 		return nil, err
