@@ -66,11 +66,12 @@ type ChangeLimits struct {
 	Account Rate `key:"account" default:"10/15m" help:"Failures of one account in one session; in all together, three times as many."`
 }
 
-// SelfLimits is the section limits.self. Each counts one account.
+// SelfLimits is the section limits.self. Each counts one account in one session; all its
+// sessions together have three times as much.
 type SelfLimits struct {
-	Change   Rate `key:"change" default:"60/10m" help:"Changes of name or address, sessions ended, consents taken back. Each leaves a line in the audit log."`
-	Password Rate `key:"password" default:"10/1h" help:"Passwords changed, each of which sends a notice. Wrong ones do not count here."`
-	Export   Rate `key:"export" default:"5/1h" help:"Exports, each of which reads all that is kept about the account."`
+	Change   Rate `key:"change" default:"60/10m" help:"Changes of name or address, and as many sessions ended and consents taken back, in one session. Each leaves a line in the audit log."`
+	Password Rate `key:"password" default:"10/1h" help:"Passwords changed in one session, each of which sends a notice. Wrong ones do not count here."`
+	Export   Rate `key:"export" default:"5/1h" help:"Exports in one session, each of which reads all that is kept about the account."`
 }
 
 // RefreshLimits is the section limits.refresh.

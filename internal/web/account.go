@@ -109,9 +109,6 @@ func (s *Server) passwordChange(ctx context.Context, in *struct{ Body PasswordCh
 	ex := exchangeOf(ctx)
 	by := ex.by()
 	cookie, err := s.cfg.Accounts.ChangePassword(ctx, ex.tenant.ID, by.Account(), in.Body.CurrentPassword, in.Body.NewPassword, by)
-	if err != nil {
-		ex.refund(countPassword, ex.self()) // limits.change counts what fails
-	}
 	if err == nil && ex.cookie && cookie != "" {
 		ex.setCookie(cookie)
 	}

@@ -28,7 +28,7 @@ func (s *Server) ownForm(pattern string, h handler) {
 		if !secret.Equal(r.PostForm.Get("csrf"), ex.accountToken()) {
 			return errCrossSite()
 		}
-		if err := ex.take(countSelf, ex.self()); err != nil {
+		if err := ex.chargeSelf(countEnd); err != nil {
 			return err
 		}
 		return h(ex, r)

@@ -203,7 +203,10 @@ func TestRepair_S7_OwnAccountIsLimited(t *testing.T) {
 		}
 		h.want(h.do(request(c.method, c.path, body, bearer(bob))), 200, "")
 	}
-	// The siblings share the bucket of changes.
+	// What ends sessions and consents has a bucket of its own.
+	for range 3 {
+		h.want(h.do(request("DELETE", "/api/v1/me/sessions", "", bearer(alice))), 204, "")
+	}
 	for _, path := range []string{"/api/v1/me/sessions", "/api/v1/me/sessions/x", "/api/v1/me/consents/x"} {
 		h.want(h.do(request("DELETE", path, "", bearer(alice))), 429, "rate_limited")
 	}

@@ -31,8 +31,9 @@ type exchange struct {
 	people  []session.Signed // who is signed in in the browser of a page, the current one first
 	cookie  bool             // the actor proved himself with the session cookie
 
-	charged []limit.Bucket // where its address was counted
-	untried bool           // it was refused before anything was tried
+	charged     []limit.Bucket // where its address was counted
+	chargedSelf []limit.Bucket // where its account was counted
+	untried     bool           // it was refused before anything was tried
 
 	large  int64 // what its body took of the budget for large ones
 	status int   // zero until the header is written

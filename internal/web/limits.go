@@ -23,7 +23,8 @@ type Rates struct {
 	Client    limit.Rate // only failed client authentications stay counted
 	Authorize limit.Rate
 	Enrol     limit.Rate // clients that register themselves
-	// These three count what one account does with itself.
+	// These three count what one account does with itself in one session; in all sessions
+	// three times as much.
 	Self         limit.Rate // changes
 	SelfPassword limit.Rate // passwords changed
 	SelfExport   limit.Rate // exports
@@ -38,6 +39,8 @@ type counted struct {
 	rate     func(*Rates) limit.Rate
 	failures bool // success gives the token back
 	only     int  // with failures: the one status that is a failure, when not zero
+	session  bool // of what an account does: other sessions do not count
+	tries    bool // of what an account does: what fails counts too
 }
 
 // The limits of the table, each by the address of the client.
@@ -56,8 +59,10 @@ var (
 	countEnrol     = counted{name: "client_register.ip", rate: func(r *Rates) limit.Rate { return r.Enrol }}
 	countSelf      = counted{name: "self.change", rate: func(r *Rates) limit.Rate { return r.Self }}
 	countPassword  = counted{name: "self.password", rate: func(r *Rates) limit.Rate { return r.SelfPassword }}
-	countExport    = counted{name: "self.export", rate: func(r *Rates) limit.Rate { return r.SelfExport }}
-	countFamily    = counted{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
+	countExport    = counted{name: "self.export", rate: func(r *Rates) limit.Rate { return r.SelfExport }, tries: true}
+	// countEnd counts one session alone: no other one may keep an owner from ending it.
+	countEnd    = counted{name: "self.end", rate: func(r *Rates) limit.Rate { return r.Self }, session: true}
+	countFamily = counted{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
 )
 
 // charge takes one token for the address of the request, or refuses with rate_limited.
@@ -91,6 +96,21 @@ func (ex *exchange) take(c counted, what string) error {
 	return ex.admitted(c, d, err)
 }
 
+// chargeSelf takes a token for what an account does with itself, or refuses with rate_limited.
+func (ex *exchange) chargeSelf(c counted) error {
+	s := ex.server
+	a := limit.Attempt{Rule: c.name, Account: string(ex.tenant.ID) + "|" + ex.actor.ID, Session: string(ex.actor.Session)}
+	buckets := a.Guesses(c.rate(&s.cfg.Rates))
+	if c.session {
+		buckets = buckets[:1]
+	}
+	d, err := s.cfg.Limiter.TakeAll(ex.request.Context(), buckets)
+	if d.OK && !c.tries {
+		ex.chargedSelf = buckets
+	}
+	return ex.admitted(c, d, err)
+}
+
 // admitted makes a refusal of the answer of the limiter, unless it is a yes.
 func (ex *exchange) admitted(c counted, d limit.Decision, err error) error {
 	if err != nil {
@@ -108,15 +128,21 @@ func (ex *exchange) admitted(c counted, d limit.Decision, err error) error {
 // counted, one that was none. The request is answered by now, so a limiter that fails costs
 // nobody anything.
 func (ex *exchange) settle(c counted) {
-	if len(ex.charged) == 0 {
-		return
+	if ex.status >= http.StatusBadRequest {
+		ex.giveBack(ex.chargedSelf) // only what works counts
 	}
 	failed := ex.status >= http.StatusBadRequest
 	if c.only != 0 {
 		failed = ex.status == c.only || ex.status == http.StatusTooManyRequests
 	}
 	if ex.untried || ex.status >= http.StatusInternalServerError || c.failures && !failed {
-		_ = ex.server.cfg.Limiter.RefundAll(context.WithoutCancel(ex.request.Context()), ex.charged)
+		ex.giveBack(ex.charged)
+	}
+}
+
+func (ex *exchange) giveBack(buckets []limit.Bucket) {
+	if len(buckets) > 0 {
+		_ = ex.server.cfg.Limiter.RefundAll(context.WithoutCancel(ex.request.Context()), buckets)
 	}
 }
 

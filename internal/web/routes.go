@@ -91,10 +91,10 @@ func (s *Server) routes() {
 	api(s, callMeDelete, signedIn, countChange, s.meDelete)
 	api(s, callMeExport, exporting, uncounted, s.meExport)
 	api(s, callConsents, signedIn, uncounted, s.consents)
-	api(s, callConsentRevoke, changing, uncounted, s.consentRevoke)
+	api(s, callConsentRevoke, ending, uncounted, s.consentRevoke)
 	api(s, callSessions, signedIn, uncounted, s.sessions)
-	api(s, callSessionsEnd, changing, uncounted, s.sessionsEnd)
-	api(s, callSessionEnd, changing, uncounted, s.sessionEnd)
+	api(s, callSessionsEnd, ending, uncounted, s.sessionsEnd)
+	api(s, callSessionEnd, ending, uncounted, s.sessionEnd)
 
 	api(s, callClients, admin, uncounted, s.clients)
 	api(s, callClientCreate, admin, uncounted, s.clientCreate)

@@ -23,10 +23,11 @@ var (
 	anyone = who{name: "anyone", admit: func(*exchange) error { return nil }}
 	// signedIn is a person with a good access token or session cookie.
 	signedIn = who{name: "signedIn", proved: true, admit: (*exchange).signIn}
-	// The next three are signedIn for what works no more than so often for one account.
+	// The next four are signedIn for what works no more than so often in one session.
 	changing  = signedIn.counting(countSelf)
 	renewing  = signedIn.counting(countPassword) // a password
 	exporting = signedIn.counting(countExport)
+	ending    = signedIn.counting(countEnd) // sessions and consents
 )
 
 // counting limits what one account does.
@@ -36,13 +37,10 @@ func (w who) counting(c counted) who {
 		if err := admit(ex); err != nil {
 			return err
 		}
-		return ex.take(c, ex.self())
+		return ex.chargeSelf(c)
 	}
 	return w
 }
-
-// self is the account of the request, for a limit.
-func (ex *exchange) self() string { return string(ex.tenant.ID) + "|" + ex.actor.ID }
 
 const codeNoToken = "missing_token"
 
@@ -69,6 +67,17 @@ func (ex *exchange) signIn() error {
 	ex.cookie = true
 	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(account.ID), Session: session.ID, Client: session.Client}
 	return nil
+}
+
+// signedInAs is the account whose access token or cookie comes with a request that needs
+// neither; empty for none. The actor of the request stays nobody.
+func (ex *exchange) signedInAs() []auth.AccountID {
+	actor, cookie := ex.actor, ex.cookie
+	defer func() { ex.actor, ex.cookie = actor, cookie }()
+	if err := ex.signIn(); err != nil {
+		return nil // what gives nothing is not looked at
+	}
+	return []auth.AccountID{ex.actor.Account()}
 }
 
 func (ex *exchange) bearer() error {

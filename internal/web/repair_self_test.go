@@ -1,0 +1,82 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/limit"
+)
+
+// What a thief spends in a session of theirs keeps nobody from ending it, nor from taking
+// back consent, by the API and on the account page.
+func TestRepair_S3_ThiefsSessionDoesNotBlockItsEnd(t *testing.T) {
+	t.Parallel()
+	few := limit.Rate{Count: 3, Per: time.Hour}
+	h := newHouse(t, withRates(func(r *Rates) { r.Self, r.SelfPassword, r.SelfExport = few, few, few }))
+	thief := h.signedIn("alice@example.com")
+	owner := h.tokens(h.login("alice@example.com", pass))
+	send := func(method, path, body string, by Tokens) reply { return h.do(request(method, path, body, bearer(by))) }
+	for range 3 {
+		h.want(send("PATCH", "/api/v1/me", `{"name":"x"}`, thief), 200, "")
+		h.want(send("DELETE", "/api/v1/me/sessions/nope", "", thief), 404, "")
+		h.want(h.get("/api/v1/me/export", bearer(thief)), 200, "")
+	}
+	h.want(send("PATCH", "/api/v1/me", `{"name":"x"}`, thief), 429, "rate_limited")
+	h.want(h.get("/api/v1/me/export", bearer(thief)), 429, "rate_limited")
+
+	h.want(send("PATCH", "/api/v1/me", `{"name":"Alice"}`, owner), 200, "")
+	h.want(h.get("/api/v1/me/export", bearer(owner)), 200, "")
+	for range 5 { // what fails does not count
+		h.want(send("DELETE", "/api/v1/me/consents/nope", "", owner), 404, "")
+		h.want(send("DELETE", "/api/v1/me/sessions/nope", "", owner), 404, "")
+		h.want(send("POST", "/api/v1/password/change", `{"current_password":"x","new_password":"y"}`, owner), 403, "wrong_password")
+	}
+	h.want(send("DELETE", "/api/v1/me/sessions", "", owner), 204, "")
+	h.want(h.get("/api/v1/me", bearer(thief)), 401, "")
+}
+
+// Sessions together have three times the rate of one.
+func TestRepair_S3_SessionsOfOneAccountTogether(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withRates(func(r *Rates) { r.Self = limit.Rate{Count: 1, Per: time.Hour} }))
+	by := []Tokens{h.signedIn("alice@example.com")}
+	for range 3 {
+		by = append(by, h.tokens(h.login("alice@example.com", pass)))
+	}
+	for i, v := range by {
+		r := h.do(request("PATCH", "/api/v1/me", `{"name":"x"}`, bearer(v)))
+		if want := map[bool]int{true: 200, false: 429}[i < 3]; r.StatusCode != want {
+			t.Errorf("change %d: %d, want %d", i, r.StatusCode, want)
+		}
+	}
+}
+
+// The forms of the account page are counted apart from the changes of other sessions.
+func TestRepair_S3_AccountPageEndsOthers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, withRates(func(r *Rates) { r.Self = limit.Rate{Count: 1, Per: time.Hour} }))
+	cookie := h.cookieIn("alice@example.com")
+	for range 3 { // all that the account may change
+		tk := h.tokens(h.login("alice@example.com", pass))
+		h.want(h.do(request("PATCH", "/api/v1/me", `{"name":"x"}`, bearer(tk))), 200, "")
+	}
+	page := h.want(h.get("/account", cookie), 200, "")
+	form := url.Values{"csrf": {csrfOf(t, page)}}.Encode()
+	r := h.do(request("POST", "/account/end-others", form, cookie, "Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin"))
+	if r.StatusCode != http.StatusSeeOther {
+		t.Errorf("%d: %s", r.StatusCode, r.body)
+	}
+}
+
+// csrfOf is the token in the forms of a page.
+func csrfOf(t *testing.T, r reply) string {
+	t.Helper()
+	m := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindSubmatch(r.body)
+	if m == nil {
+		t.Fatalf("no form: %s", r.body)
+	}
+	return string(m[1])
+}
