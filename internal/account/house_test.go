@@ -142,6 +142,19 @@ func (h *house) verify(token string, actor auth.Actor) error {
 	return h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Program: true}, actor)
 }
 
+// verifyChange spends the link of a change of address with the current password.
+func (h *house) verifyChange(token, current string, actor auth.Actor) error {
+	return h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Password: current, Program: true}, actor)
+}
+
+// change asks for another address and returns the token of the mail to it.
+func (h *house) change(a auth.Account, current, email string) string {
+	h.t.Helper()
+	_, err := h.Update(h.t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: current}, as(a))
+	h.ok(err)
+	return h.mail(auth.MailChangeEmail, email).Token
+}
+
 func (h *house) resend(email string, actor auth.Actor) error {
 	return h.Resend(h.t.Context(), tenant, account.Resending{Email: email}, actor)
 }

@@ -20,7 +20,8 @@ type Creation struct {
 }
 
 // Create makes an account on an operator's word, whether registration is open or
-// not. Refusals: email_invalid, name_…, password_refused, email_taken.
+// not. It takes the place of an unproved registration that nobody uses. Refusals:
+// email_invalid, name_…, password_refused, email_taken.
 func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, actor auth.Actor) (auth.Account, error) {
 	email, name, err := parsePerson(n.Email, n.Name)
 	if err != nil {
@@ -33,9 +34,12 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, 
 	token := secret.New(linkPrefix)
 	var a auth.Account
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		a = auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: email, Name: name, CreatedAt: tx.Now, UpdatedAt: tx.Now}
+		a = auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: email, Name: name, CreatedAt: tx.Now, UpdatedAt: tx.Now, Registrar: operator.String()}
 		if n.Verified {
-			a.EmailVerifiedAt = tx.Now
+			a.EmailVerifiedAt, a.Registrar = tx.Now, ""
+		}
+		if _, err := removeUnproved(tx, email.Login, actor); err != nil {
+			return err
 		}
 		if err := tx.InsertAccount(a); errors.Is(err, auth.ErrConflict) {
 			return errTaken()

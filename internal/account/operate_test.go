@@ -134,7 +134,7 @@ func TestAttack_OP_05_AuditLines(t *testing.T) {
 		name, email := "Alice", "alice@new.test"
 		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &name, Email: &email, CurrentPassword: good}, as(a))
 		h.ok(err)
-		h.ok(h.verify(h.mail(auth.MailChangeEmail, email).Token, alice))
+		h.ok(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, good, alice))
 		_, err = h.ChangePassword(t.Context(), tenant, a.ID, good, another, as(a))
 		h.ok(err)
 		h.mails()

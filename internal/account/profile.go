@@ -114,6 +114,14 @@ func (c patching) askProof(tx *store.Tx, a auth.Account) error {
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return err
 	}
+	taken := other.ID != "" && other.ID != a.ID
+	if taken { // an unproved registration gives way to the proof
+		free, err := isReplaceable(tx, other)
+		if err != nil {
+			return err
+		}
+		taken = !free
+	}
 	p := proof{Login: a.Email.Login, Address: c.email.Address, Session: c.actor.Session, registrar: registrarOf(c.browser, c.actor)}
 	l := link{kind: auth.UseChangeEmail, account: a.ID, proof: p, token: c.token, life: c.s.cfg.VerifyLifetime}
 	expires, err := l.issue(tx)
@@ -121,7 +129,7 @@ func (c patching) askProof(tx *store.Tx, a auth.Account) error {
 		return fmt.Errorf("issue link: %w", err)
 	}
 	kind, m := auth.MailChangeEmail, auth.Mail{To: c.email.Address, IP: c.actor.IP, At: tx.Now}
-	if other.ID != "" && other.ID != a.ID {
+	if taken {
 		// The pending link is there, but its token goes to nobody.
 		kind, m.To = auth.MailKnownAddress, other.Email.Address
 	} else {

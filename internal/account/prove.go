@@ -21,7 +21,7 @@ type proving struct {
 // remembered, every consent and every link. Passwords are the caller's.
 func (s *Service) proveAddress(tx *store.Tx, a *auth.Account, p proving) error {
 	first := !a.Verified()
-	a.EmailVerifiedAt = tx.Now
+	a.EmailVerifiedAt, a.Registrar = tx.Now, ""
 	if err := tx.UpdateAccount(*a); err != nil {
 		return err
 	}

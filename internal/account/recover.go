@@ -97,11 +97,11 @@ func (q asking) link(tx *store.Tx, a auth.Account, p proof) (link, error) {
 	if q.kind != auth.UseVerifyEmail {
 		return l, nil
 	}
-	e, err := earlierLinks(tx, a.ID, q.from)
-	if len(e.own) > 0 {
+	own, err := ownLinks(tx, a.ID, q.from)
+	if len(own) > 0 {
 		l.proof.registrar = q.from
 	}
-	l.instead = e.own
+	l.instead = own
 	return l, err
 }
 

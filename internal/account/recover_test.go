@@ -93,7 +93,7 @@ func TestAttack_PW_08_ResetLinks(t *testing.T) {
 			email := "alice@new.test"
 			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: another}, as(a))
 			h.ok(err)
-			h.ok(h.verify(h.mail(auth.MailChangeEmail, email).Token, alice))
+			h.ok(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, another, alice))
 			h.mails()
 			h.refused(reset(link, third), "invalid_link")
 		})

@@ -24,8 +24,9 @@ type Registration struct {
 //
 // An account that nobody has proved or used yet belongs to nobody: the same registrar
 // who registers it again begins it anew, with the new password and another link. When
-// somebody else registers it too, even beyond the limit, no password stands any more
-// and every link leads to a choice of password.
+// somebody else registers it too, even beyond the limit or after the links have expired,
+// no password stands any more and every link leads to a choice of password. An account
+// that an operator made is changed by no registration.
 //
 // Refusals: email_invalid, name_…, password_refused, registration_closed.
 func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) error {
@@ -113,7 +114,7 @@ func (r *registering) write(tx *store.Tx) error {
 	if r.suppressed {
 		return r.suppress(tx)
 	}
-	a := auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: r.email, Name: r.name, CreatedAt: tx.Now, UpdatedAt: tx.Now}
+	a := auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: r.email, Name: r.name, CreatedAt: tx.Now, UpdatedAt: tx.Now, Registrar: r.registrar.String()}
 	inserted := tx.InsertAccount(a)
 	if inserted != nil && !errors.Is(inserted, auth.ErrConflict) {
 		return inserted
@@ -123,50 +124,50 @@ func (r *registering) write(tx *store.Tx) error {
 		return err
 	}
 	if inserted == nil {
-		return r.begin(tx, a, earlier{own: []string{}})
+		return r.begin(tx, a, []string{})
 	}
 	if a.Verified() || a.Disabled() {
 		return r.known(tx, a)
 	}
-	used, err := inUse(tx, r.tenant, a)
+	protected, err := isProtected(tx, r.tenant, a)
 	if err != nil {
 		return err
 	}
-	if used {
+	if protected {
 		return r.prove(tx, a)
 	}
 	return r.again(tx, a)
 }
 
-// begin gives an account its password and mails the link.
-func (r *registering) begin(tx *store.Tx, a auth.Account, e earlier) error {
+// begin gives an account its password and mails the link in the place of own.
+func (r *registering) begin(tx *store.Tx, a auth.Account, own []string) error {
 	if err := tx.SetPassword(a.ID, r.hash); err != nil {
 		return err
 	}
-	return r.mailProof(tx, a, e)
+	return r.mailProof(tx, a, own)
 }
 
-func (r *registering) mailProof(tx *store.Tx, a auth.Account, e earlier) error {
+func (r *registering) mailProof(tx *store.Tx, a auth.Account, own []string) error {
 	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login, registrar: r.registrar},
-		token: r.token, life: r.s.cfg.VerifyLifetime, instead: e.own}
+		token: r.token, life: r.s.cfg.VerifyLifetime, instead: own}
 	return r.tell(tx, a, l, auth.MailVerify, auth.EventRegistered)
 }
 
 // again registers an unproved, unused account once more. What the same registrar left
 // (password, name, links) is replaced; what another left is not, and neither counts.
 func (r *registering) again(tx *store.Tx, a auth.Account) error {
-	e, err := earlierLinks(tx, a.ID, r.registrar)
+	own, err := ownLinks(tx, a.ID, r.registrar)
 	if err != nil {
 		return err
 	}
 	if _, err := r.s.cfg.Sessions.EndAll(tx, a.ID, "", auth.EndPassword); err != nil {
 		return err
 	}
-	if e.others > 0 {
+	if a.Registrar != r.registrar.String() {
 		if err := contest(tx, a); err != nil {
 			return err
 		}
-		return r.mailProof(tx, a, e)
+		return r.mailProof(tx, a, own)
 	}
 	a.Email, a.Name = r.email, r.name
 	if err := tx.UpdateAccount(a); err != nil {
@@ -175,7 +176,7 @@ func (r *registering) again(tx *store.Tx, a auth.Account) error {
 	if err := tx.DropSingleUse(a.ID, auth.UseResetPassword, auth.UseChangeEmail); err != nil {
 		return err
 	}
-	return r.begin(tx, a, e)
+	return r.begin(tx, a, own)
 }
 
 // suppress answers a registration beyond the limit: nothing is sent, but it counts as
@@ -189,15 +190,11 @@ func (r *registering) suppress(tx *store.Tx) error {
 	} else if err != nil {
 		return err
 	}
-	used, err := inUse(tx, r.tenant, a)
+	protected, err := isProtected(tx, r.tenant, a)
 	if err != nil {
 		return err
 	}
-	e, err := earlierLinks(tx, a.ID, r.registrar)
-	if err != nil {
-		return err
-	}
-	if !used && (e.others > 0 || len(e.own) == 0) {
+	if !protected && a.Registrar != r.registrar.String() {
 		if err := contest(tx, a); err != nil {
 			return err
 		}
@@ -205,18 +202,18 @@ func (r *registering) suppress(tx *store.Tx) error {
 	return tx.Record(event)
 }
 
-// prove asks the mailbox who owns an unproved account in use: the link sets a new
+// prove asks the mailbox who owns an unproved account that is protected: the link sets a new
 // password, which proves the address and ends every session. Until then nothing
 // of the account changes, except that older links of the same registrar die.
 func (r *registering) prove(tx *store.Tx, a auth.Account) error {
 	if _, err := tx.SwapPassword(a.ID, "", r.hash); err != nil {
 		return err
 	}
-	e, err := earlierLinks(tx, a.ID, r.registrar)
+	own, err := ownLinks(tx, a.ID, r.registrar)
 	if err != nil {
 		return err
 	}
-	if err := (link{kind: auth.UseVerifyEmail, instead: e.own}).drop(tx); err != nil {
+	if err := (link{kind: auth.UseVerifyEmail, instead: own}).drop(tx); err != nil {
 		return err
 	}
 	l := link{kind: auth.UseResetPassword, account: a.ID, proof: proof{Login: a.Email.Login}, token: r.token, life: r.s.cfg.ResetLifetime}

@@ -2,6 +2,7 @@ package account
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -21,6 +22,17 @@ type registrar struct {
 // operator is the registrar of accounts that an operator makes.
 var operator = registrar{Network: "operator"}
 
+// several is auth.Account.Registrar of an address that more than one have registered.
+const several = "several"
+
+// String is the form of auth.Account.Registrar.
+func (r registrar) String() string {
+	if r.Browser != "" {
+		return "browser " + r.Browser
+	}
+	return "network " + r.Network
+}
+
 func registrarOf(browser string, actor auth.Actor) registrar {
 	if browser != "" {
 		return registrar{Browser: secret.Digest(browser)}
@@ -36,42 +48,44 @@ func (r registrar) isBrowser(browser string) bool {
 	return browser != "" && r.Browser == secret.Digest(browser)
 }
 
-// earlier are the links that would still prove the address of an account.
-type earlier struct {
-	own    []string // digests of those of the registrar who asks now; never nil
-	others int      // how many are those of other registrars
-}
-
-func earlierLinks(tx *store.Tx, id auth.AccountID, r registrar) (earlier, error) {
-	e := earlier{own: []string{}}
+// ownLinks returns the digests of the links of a registrar that would still prove the
+// address of an account, never nil.
+func ownLinks(tx *store.Tx, id auth.AccountID, r registrar) ([]string, error) {
+	own := []string{}
 	uses, err := tx.LiveSingleUses(id, auth.UseVerifyEmail)
 	if err != nil {
-		return e, fmt.Errorf("earlier links: %w", err)
+		return own, fmt.Errorf("links of registrar: %w", err)
 	}
 	for _, use := range uses {
 		var p proof
 		if err := json.Unmarshal([]byte(use.Data), &p); err != nil {
-			return e, fmt.Errorf("decode link: %w", err)
+			return own, fmt.Errorf("decode link: %w", err)
 		}
-		switch {
-		case p.registrar.is(r):
-			e.own = append(e.own, use.Digest)
-		case p.registrar != registrar{}: // a link that was only asked for again stands for no password
-			e.others++
+		if p.registrar.is(r) {
+			own = append(own, use.Digest)
 		}
 	}
-	return e, nil
+	return own, nil
 }
 
-// contest takes the password and the name of an unproved account away: two have
-// registered it, and only the mailbox can tell which of them is its owner. The link of
-// either then leads to a choice of password.
+// contest takes the password and the name of an unproved account away until its address is
+// proved: two have registered it, and only the mailbox can tell which of them is its owner.
+// Every link then leads to a choice of password.
 func contest(tx *store.Tx, a auth.Account) error {
-	a.Name = ""
+	a.Name, a.Registrar = "", several
 	if err := tx.UpdateAccount(a); err != nil {
 		return err
 	}
 	return tx.DeletePassword(a.ID)
+}
+
+// isProtected reports whether another registration must not change an unproved account:
+// an operator made it, or it is in use.
+func isProtected(tx *store.Tx, t auth.Tenant, a auth.Account) (bool, error) {
+	if a.Registrar == operator.String() {
+		return true, nil
+	}
+	return inUse(tx, t, a)
 }
 
 // inUse reports whether an account whose address was never proved may already mean
@@ -79,4 +93,35 @@ func contest(tx *store.Tx, a auth.Account) error {
 func inUse(tx *store.Tx, t auth.Tenant, a auth.Account) (bool, error) {
 	roles, _, err := tx.Rights(a.ID)
 	return t.Settings.AllowUnverified || !a.LastLoginAt.IsZero() || len(roles) > 0, err
+}
+
+// removeUnproved removes the account of a login, if nobody has proved or used it and no
+// operator made it: the address belongs to whoever shows more than a registration. It
+// reports whether the login is free.
+func removeUnproved(tx *store.Tx, login string, actor auth.Actor) (bool, error) {
+	a, err := tx.AccountByLogin(login)
+	if errors.Is(err, auth.ErrNotFound) {
+		return true, nil
+	} else if err != nil {
+		return false, err
+	}
+	free, err := isReplaceable(tx, a)
+	if err != nil || !free {
+		return false, err
+	}
+	if err := tx.DeleteAccount(a.ID); err != nil {
+		return false, err
+	}
+	event := auth.Event{Kind: auth.EventAccountDeleted, Actor: actor, Account: a.ID, Detail: map[string]string{"reason": "address_not_proved"}}
+	return true, tx.Record(event)
+}
+
+// isReplaceable reports whether an account is no more than a registration: it has never
+// signed in, so it has no sessions either.
+func isReplaceable(tx *store.Tx, a auth.Account) (bool, error) {
+	if a.Verified() || a.Disabled() {
+		return false, nil
+	}
+	protected, err := isProtected(tx, auth.Tenant{}, a)
+	return !protected, err
 }

@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -204,6 +205,7 @@ func TestRepair_S2_ChangeOpenedElsewhere(t *testing.T) {
 		link := h.mail(auth.MailChangeEmail, bob).Token
 		h.wantNeeds(account.MissingCurrentPassword, link, "wwb_bob")
 		h.refused(h.clicks(link, "wwb_bob", ""), "password_needed")
+		h.refused(h.verify(link, alice), "password_needed")
 		h.refused(h.clicks(link, "wwb_bob", good), "wrong_password")
 		if h.find("eve@example.test").ID != e.ID {
 			t.Fatal("the address changed")
@@ -218,6 +220,118 @@ func TestRepair_S2_ChangeOpenedElsewhere(t *testing.T) {
 			t.Error("the owner's password did not do")
 		}
 	})
+}
+
+// That two have registered an address is known after their links have expired, and after
+// somebody has asked for a link again.
+func TestRepair_S2_RegisteredByAnotherAfterTheLinkExpired(t *testing.T) {
+	for name, between := range map[string]func(*house){
+		"expired": func(h *house) { h.clock.Advance(account.DefaultVerifyLifetime + time.Minute) },
+		"resent": func(h *house) {
+			h.clock.Advance(account.DefaultVerifyLifetime + time.Minute)
+			h.ok(h.resend(bob, auth.Actor{Kind: auth.ActorAnonymous, IP: "203.0.113.5"}))
+			h.mails()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, h *house) {
+				h.registers(good, "", alice)
+				between(h)
+				newest := h.registers(another, "wwb_eve", eve)
+				if h.opens(bob, another) || h.opens(bob, good) {
+					t.Error("a password stands")
+				}
+				h.refused(h.verify(newest, alice), "password_needed")
+
+				between(h)
+				newest = h.registers(another, "wwb_eve", eve) // the same once more, as the only one with a link
+				h.refused(h.verify(newest, alice), "password_needed")
+				h.ok(h.clicks(newest, "", good))
+				if !h.opens(bob, good) || h.find(bob).Registrar != "" {
+					t.Error("the proof settles nothing")
+				}
+			})
+		})
+	}
+}
+
+// A stranger's registration leaves the link by which the owner sets a new password.
+func TestRepair_S2_ResetLinkOutlivesARival(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.registers(good, "", alice)
+		h.clock.Advance(account.DefaultVerifyLifetime + time.Minute)
+		reset := h.forgot(bob)
+		h.registers(another, "wwb_eve", eve)
+
+		h.ok(h.Reset(t.Context(), tenant, reset, third, alice))
+		if !h.opens(bob, third) || !h.find(bob).Verified() {
+			t.Error("the reset did not do")
+		}
+	})
+}
+
+// No registration changes an account that an operator made, within the limit or beyond it.
+func TestRepair_S2_OperatorsAccountIsNoRivals(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		_, err := h.Create(t.Context(), tenant, account.Creation{Email: bob, Password: good, Name: "Bob"}, admin)
+		h.ok(err)
+		link := h.mail(auth.MailVerify, bob).Token
+		h.registers(another, "", eve)
+		h.registers(another, "wwb_eve", eve) // beyond the limit
+
+		if !h.opens(bob, good) || h.find(bob).Name != "Bob" {
+			t.Error("a stranger's registration took the operator's password or name away")
+		}
+		h.ok(h.verify(link, alice))
+	}, func(c *account.Config) { c.Rates.Register = limit.Rate{Count: 1, Per: time.Hour} })
+}
+
+// A registration that nobody has proved or used gives way to the proof of a change of
+// address and to an operator. An operator's account gives way to neither.
+func TestRepair_S2_RegistrationsHoldNoAddress(t *testing.T) {
+	for _, unverified := range []bool{false, true} {
+		each := func(fn func(t *testing.T, h *house, dave auth.Account)) {
+			t.Run(fmt.Sprint("allow_unverified ", unverified), func(t *testing.T) {
+				each(t, func(t *testing.T, h *house) {
+					dave := h.member("dave@example.test", good)
+					h.settings(func(s *auth.Settings) { s.AllowUnverified = unverified })
+					fn(t, h, dave)
+				})
+			})
+		}
+		each(func(t *testing.T, h *house, dave auth.Account) {
+			squatter := h.registers(another, "wwb_eve", eve)
+			change := h.change(dave, good, bob)
+			h.ok(h.verifyChange(change, good, alice))
+			if a := h.find(bob); a.ID != dave.ID || !a.Verified() || !h.opens(bob, good) {
+				t.Errorf("the address is not that of who proved it: %+v", a)
+			}
+			h.refused(h.clicks(squatter, "wwb_eve", ""), "invalid_link")
+		})
+		each(func(t *testing.T, h *house, dave auth.Account) {
+			squatter := h.registers(another, "wwb_eve", eve)
+			made, err := h.Create(t.Context(), tenant, account.Creation{Email: bob}, admin)
+			h.ok(err)
+			h.refused(h.clicks(squatter, "wwb_eve", ""), "invalid_link")
+			_, err = h.Create(t.Context(), tenant, account.Creation{Email: bob}, admin)
+			h.refused(err, "email_taken")
+			h.mails()
+			email := bob
+			_, err = h.Update(t.Context(), tenant, dave.ID, account.Patch{Email: &email, CurrentPassword: good}, as(dave))
+			h.ok(err)
+			h.mail(auth.MailKnownAddress, bob)
+			if h.find(bob).ID != made.ID {
+				t.Error("the operator's account is gone")
+			}
+		})
+		each(func(t *testing.T, h *house, _ auth.Account) {
+			h.registers(another, "wwb_eve", eve)
+			used := h.find(bob)
+			h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.TouchLogin(used.ID) }))
+			_, err := h.Create(t.Context(), tenant, account.Creation{Email: bob}, admin)
+			h.refused(err, "email_taken")
+		})
+	}
 }
 
 func TestRepair_S2_NeedsOfDeadLinks(t *testing.T) {
@@ -265,7 +379,7 @@ func TestRepair_S18_NoticesOnlyToProvedAddresses(t *testing.T) {
 		email := "eve@example.test"
 		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: third}, as(a))
 		h.ok(err)
-		h.ok(h.verify(h.mail(auth.MailChangeEmail, email).Token, eve))
+		h.ok(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, third, eve))
 		h.registers(another, "wwb_eve", eve)
 		b := h.find(bob)
 		h.ok(h.Delete(t.Context(), tenant, b.ID, another, as(b)))

@@ -19,9 +19,10 @@ type Verification struct {
 	// it is the current one instead.
 	Password string
 	Browser  string           // the secret by which the browser that opened the link is known
-	SignedIn []auth.AccountID // who is signed in in that browser
-	// Program says that a program asks, which answers for the person before it. A page
-	// must not set it: anybody who reads mail opens links.
+	SignedIn []auth.AccountID // who is signed in there
+	// Program says that a program asks, which answers for the password of the person before
+	// it. A page must not set it: anybody who reads mail opens links. It means nothing for a
+	// link that changes an address.
 	Program bool
 }
 
@@ -147,7 +148,7 @@ func (v verifying) write(tx *store.Tx) error {
 // missing decides whether the one who opens a link has to show more.
 func (v verifying) missing(tx *store.Tx, kind auth.SingleUseKind, p proof, a auth.Account) (Missing, error) {
 	if kind == auth.UseChangeEmail {
-		if v.Program || p.isBrowser(v.Browser) || slices.Contains(v.SignedIn, a.ID) {
+		if p.isBrowser(v.Browser) || slices.Contains(v.SignedIn, a.ID) {
 			return MissingNothing, nil
 		}
 		return MissingCurrentPassword, nil
@@ -215,7 +216,8 @@ func (s *Service) open(ctx context.Context, tenant auth.TenantID, token string, 
 	return o, nil
 }
 
-// finishChange gives the account the address that has just been proved. Links that
+// finishChange gives the account the address that has just been proved, be it that of an
+// unproved registration that nobody uses. Links that
 // went to the old address die with it, and so does every session but the one that
 // asked for the change.
 func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth.Actor) error {
@@ -223,14 +225,18 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth
 	if err != nil {
 		return err
 	}
-	if other, err := tx.AccountByLogin(email.Login); err == nil && other.ID != a.ID {
+	free := email.Login == a.Email.Login
+	if !free {
+		if free, err = removeUnproved(tx, email.Login, actor); err != nil {
+			return err
+		}
+	}
+	if !free {
 		event := auth.Event{Kind: auth.EventEmailChanged, Outcome: auth.Failure, Actor: actor, Account: a.ID, Detail: map[string]string{"reason": "address_taken"}}
 		if err := tx.Record(event); err != nil {
 			return err
 		}
 		return store.Keep(errLink())
-	} else if err != nil && !errors.Is(err, auth.ErrNotFound) {
-		return err
 	}
 	old := a
 	a.Email = email

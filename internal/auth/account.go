@@ -12,6 +12,7 @@ type Account struct {
 	LastLoginAt     time.Time
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
+	Registrar       string // who registered it, until the address is proved; empty when unknown
 }
 
 // Verified reports whether the account's present address has been proved.

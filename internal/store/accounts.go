@@ -6,11 +6,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-const accountCols = "id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at"
+const accountCols = "id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar"
 
 func scanAccount(s scanner, a *auth.Account) error {
 	return s.Scan(&a.ID, &a.Email.Address, &a.Email.Login, &a.Name, at(&a.EmailVerifiedAt),
-		at(&a.DisabledAt), at(&a.LastLoginAt), at(&a.CreatedAt), at(&a.UpdatedAt))
+		at(&a.DisabledAt), at(&a.LastLoginAt), at(&a.CreatedAt), at(&a.UpdatedAt), &a.Registrar)
 }
 
 // Account returns ErrNotFound for an id of another tenant as for no id at all.
@@ -41,19 +41,19 @@ func (tx *Tx) Accounts(f AccountFilter) ([]auth.Account, error) {
 // InsertAccount returns ErrConflict when the login is taken; the transaction
 // lives on.
 func (tx *Tx) InsertAccount(a auth.Account) error {
-	return insert(tx.q, `INSERT INTO accounts (tenant_id, id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (tenant_id, login) DO NOTHING`,
+	return insert(tx.q, `INSERT INTO accounts (tenant_id, id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (tenant_id, login) DO NOTHING`,
 		tx.tenant, a.ID, a.Email.Address, a.Email.Login, a.Name, millis(a.EmailVerifiedAt),
-		millis(a.DisabledAt), millis(a.LastLoginAt), millis(a.CreatedAt), millis(a.UpdatedAt))
+		millis(a.DisabledAt), millis(a.LastLoginAt), millis(a.CreatedAt), millis(a.UpdatedAt), a.Registrar)
 }
 
 // UpdateAccount writes every field but the id and the login's owner. Whether the
 // login is free must have been read in the same transaction.
 func (tx *Tx) UpdateAccount(a auth.Account) error {
 	return must(tx.q, `UPDATE accounts SET email = $1, login = $2, name = $3, email_verified_at = $4,
-		disabled_at = $5, last_login_at = $6, updated_at = $7 WHERE tenant_id = $8 AND id = $9`,
+		disabled_at = $5, last_login_at = $6, updated_at = $7, registrar = $8 WHERE tenant_id = $9 AND id = $10`,
 		a.Email.Address, a.Email.Login, a.Name, millis(a.EmailVerifiedAt),
-		millis(a.DisabledAt), millis(a.LastLoginAt), millis(tx.Now), tx.tenant, a.ID)
+		millis(a.DisabledAt), millis(a.LastLoginAt), millis(tx.Now), a.Registrar, tx.tenant, a.ID)
 }
 
 // TouchLogin records the time of a sign-in.

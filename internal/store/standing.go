@@ -194,7 +194,7 @@ func (tx *Tx) Profile(id auth.AccountID) (Profile, error) {
 	return one(tx.q, func(s scanner, p *Profile) error {
 		return s.Scan(&p.ID, &p.Email.Address, &p.Email.Login, &p.Name, at(&p.EmailVerifiedAt), at(&p.DisabledAt),
 			at(&p.LastLoginAt), at(&p.CreatedAt), at(&p.UpdatedAt), words{&p.Roles}, words{&p.Permissions})
-	}, "SELECT "+accountCols+`,
+	}, `SELECT id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at,
 		(SELECT string_agg(r.name, ' ') FROM assignments g
 			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
 			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.id),

@@ -15,7 +15,8 @@ var (
 		summary: "Confirm an e-mail address",
 		doc: "Takes the token of the link that was mailed. It works once. Nobody is signed in by it. " +
 			"When the password that was registered may be somebody else's, the answer is password_needed and the link still works: send a password along. " +
-			"A program that lets anybody follow links, not just those who registered with it, always sends one."}
+			"A program that lets anybody follow links, not just those who registered with it, always sends one. " +
+			"The token of a change of address needs the account's access token or session cookie, or its current password."}
 	callResend = call{pattern: "POST /api/v1/verify-email/resend", id: "resend-verification", topic: "register", status: http.StatusAccepted,
 		summary: "Send the confirmation link again",
 		doc:     "The answer is the same whether or not the address waits for confirmation. The older link of the same registration dies."}
@@ -60,13 +61,13 @@ func (s *Server) register(ctx context.Context, in *struct{ Body Registration }) 
 // LinkToken is the secret of a link that was mailed.
 type LinkToken struct {
 	Token    string `json:"token" writeOnly:"true" doc:"What stands behind token= in the link." example:"wwl_…"`
-	Password string `json:"password,omitempty" writeOnly:"true" doc:"The password of the account from now on. Needed when the answer without it is password_needed. For a link that changes the address: the current one."`
+	Password string `json:"password,omitempty" writeOnly:"true" doc:"The password of the account from now on. Needed when the answer without it is password_needed. For a link that changes the address: the current one, unless the request carries an access token or cookie of the account."`
 }
 
 func (s *Server) verifyEmail(ctx context.Context, in *struct{ Body LinkToken }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
 	err := s.cfg.Accounts.VerifyEmail(ctx, ex.tenant.ID, account.Verification{
-		Token: in.Body.Token, Password: in.Body.Password, Browser: ex.browserCookie(), Program: true,
+		Token: in.Body.Token, Password: in.Body.Password, Browser: ex.browserCookie(), SignedIn: ex.signedInAs(), Program: true,
 	}, ex.by())
 	return status("verified"), err
 }

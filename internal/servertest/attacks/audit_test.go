@@ -107,7 +107,7 @@ func TestAttack_OP_05_OneLineEach(t *testing.T) {
 			s.Do(t, "PATCH", api("/me"), body{"email": bob, "current_password": otherPassword}, bearer()).Want(t, 200)
 		}, by("account", "account.email_change_requested", "success"))
 		link = servertest.LinkToken(t, s.WaitMail(t, bob))
-		step("prove it", func() { post(t, s, "/verify-email", body{"token": link}).Want(t, 200) }, by("anonymous", "account.email_changed", "success"))
+		step("prove it", func() { post(t, s, "/verify-email", body{"token": link, "password": otherPassword}).Want(t, 200) }, by("anonymous", "account.email_changed", "success"))
 		step("forgot", func() { link = forgot(t, s, bob) }, by("anonymous", "password.reset_requested", "success"))
 		step("forgot, nobody", func() { post(t, s, "/password/forgot", body{"email": eve}).Want(t, 202) }, by("anonymous", "password.reset_requested", "failure"))
 		step("reset", func() { reset(t, s, link, servertest.Password).Want(t, 204) }, by("anonymous", "password.reset", "success"))

@@ -428,7 +428,7 @@ func TestAttack_PW_14_OwnProfile(t *testing.T) {
 		if reset == "" {
 			t.Fatal("no link")
 		}
-		post(t, s, "/verify-email", body{"token": servertest.LinkToken(t, s.WaitMail(t, eve))}).Want(t, 200)
+		post(t, s, "/verify-email", body{"token": servertest.LinkToken(t, s.WaitMail(t, eve)), "password": servertest.Password}).Want(t, 200)
 		s.Login(t, eve, servertest.Password)
 		login(t, s, alice, servertest.Password).WantCode(t, 401, "invalid_credentials")
 	})

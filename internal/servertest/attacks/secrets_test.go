@@ -111,7 +111,7 @@ func life(t *testing.T, s *servertest.Server, seen secrets) {
 	s.Do(t, "PATCH", api("/me"), body{"email": bob, "current_password": servertest.Password}, by).Want(t, 200)
 	change := servertest.LinkToken(t, s.WaitMail(t, bob))
 	seen.add("link of a new address", change)
-	post(t, s, "/verify-email", body{"token": change}).Want(t, 200)
+	post(t, s, "/verify-email", body{"token": change, "password": servertest.Password}).Want(t, 200)
 	s.Do(t, "GET", api("/me/export"), nil, by).Want(t, 200)
 	s.Do(t, "GET", api("/me/sessions"), nil, by).Want(t, 200)
 	post(t, s, "/password/change", body{"current_password": wrongPassword, "new_password": otherPassword}, by).Want(t, 403)
