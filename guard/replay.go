@@ -19,7 +19,7 @@ type replays struct {
 	mu      sync.Mutex // guards what follows
 	proofs  map[proofID]seen
 	holders map[holderID]*holder
-	horizon int64 // proofs made no later than this may have been forgotten, whoever made them
+	horizon int64 // proofs of any key made no later than this may have been forgotten
 }
 
 // proofID is half a SHA-256 over key and jti: nobody but the owner of the key could

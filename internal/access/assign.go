@@ -72,7 +72,7 @@ func owned(tx *store.Tx, account auth.AccountID) error {
 	if err != nil {
 		return err
 	}
-	return auth.Refuse(auth.KindConflict, "email_not_verified", "the address of this account is not confirmed; whoever registered it may be somebody else")
+	return auth.Refuse(auth.KindConflict, "email_not_verified", "the address of this account is not confirmed; somebody else may have registered it")
 }
 
 func known(tx *store.Tx, account auth.AccountID) error {

@@ -42,7 +42,7 @@ func webHost(uri string) string {
 
 // PairwiseSector is the sector whose pairwise subjects the client shares (OpenID Connect
 // Core §8.1); empty for none but its own. A redirect URI proves a sector only if all
-// answers go there. The device grant sends them to whoever asks, so a client that
+// answers go there. The device grant sends them to the program that asks, so a client that
 // describes itself has no sector beside it.
 func (c Client) PairwiseSector() string {
 	if c.SelfDescribed() && (c.Allows(GrantDeviceCode) || !c.Allows(GrantAuthorizationCode)) {

@@ -140,8 +140,8 @@ func loopbackName(host string) bool {
 
 // MatchRedirectURI reports whether the address of an authorization request is one that
 // the client has registered: the same text, character by character (RFC 9700 §2.1).
-// A client without a secret listens on a port of this machine that it gets anew each
-// time, so on a loopback host the port alone may differ (RFC 8252 §7.3).
+// A client without a secret listens on another port of this machine each time, so on
+// a loopback host the port may differ, and nothing else (RFC 8252 §7.3).
 func (c Client) MatchRedirectURI(asked string) bool { return c.matchURI(c.RedirectURIs, asked) }
 
 // MatchPostLogoutURI is MatchRedirectURI for where a person may be sent after logging out.

@@ -64,7 +64,7 @@ func Key(addr netip.Addr) string {
 	return addr.String()
 }
 
-// wider are the networks by which IPv6 is counted besides the /64: what one customer or one
+// wider are the networks by which IPv6 is counted beside the /64: what one customer or one
 // site is given holds 256 and 65,536 of those. Many people may sit behind each, so the rates
 // are larger.
 var wider = [...]struct{ bits, times int }{{56, 4}, {48, 16}}

@@ -64,7 +64,7 @@ const clientKept = 30 * 24 * time.Hour
 const clientBatch = 200
 
 // SweepClients is the job that removes clients which describe themselves, in a document or by
-// registering, and that nobody uses. Whoever comes along makes one.
+// registering, and that nobody uses. Anybody can make one.
 func SweepClients(db *store.DB) Job {
 	return Job{Name: "sweep clients", Every: 6 * time.Hour, Run: func(ctx context.Context) error {
 		for _, from := range []store.ClientOrigin{store.FromDocument, store.FromRegistration} {

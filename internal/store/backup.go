@@ -79,7 +79,7 @@ func Restore(ctx context.Context, cfg Config, from string) (kept string, c Copy,
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", c, err
 	}
-	// Whoever opens the database takes this lock first.
+	// A process that opens the database takes this lock first.
 	unlock, err := lockFile(ctx, path+".lock")
 	if err != nil {
 		return "", c, fmt.Errorf("wait for another process that is opening %s: %w", path, err)
