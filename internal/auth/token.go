@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -67,28 +68,22 @@ type Family struct {
 	EndReason  string
 }
 
-// Retries counts the tokens of a chain that were given again, because the answer with
-// them may have been lost. A copy that stays one step behind its owner shows as a row.
-type Retries struct {
-	Digest string // of the last token that was given again
-	Row    int64  // how many successive tokens were
-}
+// Retries says which of the last eight tokens of a chain were given again, because the
+// answer with them may have been lost: one bit for each, the lowest for the newest. Each
+// rotation moves them up by one. What is given again within the grace is not in it, so
+// it neither adds to the count nor ends it.
+type Retries uint8
 
-// MaxRetries is how many successive tokens may be given again. Clients that lose more
-// answers in a row are rarer than copies.
-const MaxRetries = 3
+// MaxRetries is how many of the last eight tokens may be given again. Clients that lose
+// more answers are rarer than copies that follow their owner one step behind.
+const MaxRetries = 4
 
-// Next returns the count after newest was given again to the bearer of spent, its
-// predecessor. The same token counts once, however often it is given.
-func (r Retries) Next(spent, newest string) Retries {
-	switch r.Digest {
-	case newest:
-		return r
-	case spent:
-		return Retries{Digest: newest, Row: r.Row + 1}
-	}
-	return Retries{Digest: newest, Row: 1}
-}
+// Next returns the retries after the newest token was given again. The same token counts
+// once, however often it is given.
+func (r Retries) Next() Retries { return r | 1 }
+
+// TooMany reports whether this looks like a copy and not like a bad network.
+func (r Retries) TooMany() bool { return bits.OnesCount8(uint8(r)) > MaxRetries }
 
 // Live reports whether the family may be used at the given time.
 func (f Family) Live(at time.Time) bool {

@@ -365,6 +365,32 @@ func TestRepair_B9_KeepCookieThatFollowsItsOwnerIsFound(t *testing.T) {
 	})
 }
 
+// One that comes within the grace now and then is found all the same.
+func TestRepair_B9_RacesDoNotHideACopiedKeepCookie(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.person("alice@example.test", good)
+		owner := &visitor{h: h}
+		owner.enter("alice@example.test", true)
+		for step := 1; step <= 2*(auth.MaxRetries+1); step++ {
+			thief := owner.closed()
+			owner = owner.closed()
+			_, err := owner.resume()
+			h.ok(err)
+			if h.clock.Advance(time.Second); step%3 != 0 {
+				h.clock.Advance(time.Minute)
+			}
+			if _, err = thief.resume(); err != nil {
+				h.refused(err, "session_invalid")
+				if step <= auth.MaxRetries {
+					t.Errorf("taken for a thief at step %d", step)
+				}
+				return
+			}
+		}
+		t.Error("the copy was never found")
+	})
+}
+
 // What ends a series: everything that ends its sessions, but being one too many.
 func TestEndsOfASeries(t *testing.T) {
 	endings := map[string]func(h *house, v *visitor) error{

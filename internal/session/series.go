@@ -123,7 +123,7 @@ func (s *Service) judgeSpent(v auth.Series, now time.Time) error {
 	switch {
 	case age <= keepGrace:
 		return nil
-	case s.retry == 0 || v.Retries.Next(v.Previous, v.Digest).Row > auth.MaxRetries:
+	case s.retry == 0 || v.Retries.Next().TooMany():
 		return ErrCopied
 	case age <= s.retry:
 		return nil
@@ -141,8 +141,8 @@ func (s *Service) Spend(tx *store.Tx, v auth.Series, keep string) (secret.Text, 
 	}
 	digest, after := secret.Digest(keep), secret.Digest(next.Reveal())
 	if !secret.Equal(digest, v.Digest) {
-		if n := v.Retries.Next(v.Previous, v.Digest); tx.Now.Sub(v.RotatedAt).Abs() > keepGrace && n != v.Retries {
-			if err := tx.RetrySeries(v.ID, n); err != nil {
+		if n := v.Retries.Next(); tx.Now.Sub(v.RotatedAt).Abs() > keepGrace && n != v.Retries {
+			if err := tx.RetrySeries(v.ID, v.Digest, n); err != nil {
 				return "", fmt.Errorf("count the retry of a series: %w", err)
 			}
 		}

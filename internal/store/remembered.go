@@ -6,19 +6,18 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-const seriesCols = "id, account_id, digest, previous, auth_at, acr, amr, created_at, rotated_at, expires_at, revoked_at, end_reason, retried, retries"
+const seriesCols = "id, account_id, digest, previous, auth_at, acr, amr, created_at, rotated_at, expires_at, revoked_at, end_reason, retries"
 
 func scanSeries(s scanner, v *auth.Series) error {
 	return s.Scan(&v.ID, &v.Account, &v.Digest, &v.Previous, at(&v.AuthAt), &v.ACR, decoded{&v.AMR}, at(&v.CreatedAt), at(&v.RotatedAt),
-		at(&v.ExpiresAt), at(&v.RevokedAt), opt(&v.EndReason), &v.Retries.Digest, &v.Retries.Row)
+		at(&v.ExpiresAt), at(&v.RevokedAt), opt(&v.EndReason), &v.Retries)
 }
 
 // InsertSeries stores a remember-me series that has just begun.
 func (tx *Tx) InsertSeries(v auth.Series) error {
 	return insert(tx.q, `INSERT INTO remembered (tenant_id, `+seriesCols+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL, $12, $13)`,
-		tx.tenant, v.ID, v.Account, v.Digest, v.Previous, millis(v.AuthAt), v.ACR, encoded(v.AMR), millis(v.CreatedAt), millis(v.RotatedAt), millis(v.ExpiresAt),
-		v.Retries.Digest, v.Retries.Row)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL, $12)`,
+		tx.tenant, v.ID, v.Account, v.Digest, v.Previous, millis(v.AuthAt), v.ACR, encoded(v.AMR), millis(v.CreatedAt), millis(v.RotatedAt), millis(v.ExpiresAt), v.Retries)
 }
 
 // Series returns a series even when it was revoked.
@@ -33,18 +32,18 @@ func (tx *Tx) AllSeries(account auth.AccountID) ([]auth.Series, error) {
 }
 
 // RotateSeries replaces the newest token by the next, if it is still the newest: of
-// any number of tries at once one returns true.
+// any number of tries at once one returns true. The retries move up (auth.Retries).
 func (tx *Tx) RotateSeries(id auth.SeriesID, from, to string) (bool, error) {
-	n, err := affect(tx.q, `UPDATE remembered SET digest = $1, previous = $2, rotated_at = $3
+	n, err := affect(tx.q, `UPDATE remembered SET digest = $1, previous = $2, rotated_at = $3, retries = (retries * 2) & 255
 		WHERE tenant_id = $4 AND id = $5 AND digest = $2 AND revoked_at IS NULL AND expires_at > $3`,
 		to, from, millis(tx.Now), tx.tenant, id)
 	return n == 1, err
 }
 
 // RetrySeries notes that the newest token was given again, if it is still the newest.
-func (tx *Tx) RetrySeries(id auth.SeriesID, r auth.Retries) error {
-	return must(tx.q, "UPDATE remembered SET retried = $1, retries = $2 WHERE tenant_id = $3 AND id = $4 AND digest = $1 AND revoked_at IS NULL",
-		r.Digest, r.Row, tx.tenant, id)
+func (tx *Tx) RetrySeries(id auth.SeriesID, newest string, r auth.Retries) error {
+	return must(tx.q, "UPDATE remembered SET retries = $1 WHERE tenant_id = $2 AND id = $3 AND digest = $4 AND revoked_at IS NULL",
+		r, tx.tenant, id, newest)
 }
 
 // RenewSeries notes that the person has proved again who they are.

@@ -61,8 +61,8 @@ func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, Refreshing) (Rotat
 		return true, err
 	}
 	n, err := decide(tx.Now, r)
-	if err == nil && n.Retried.Row > 0 {
-		return tx.RetryFamily(id, n.Retried)
+	if err == nil && n.Retried != 0 {
+		return tx.RetryFamily(id, r.Family.Digest, n.Retried)
 	}
 	if err != nil || n.To == "" {
 		return true, err
@@ -85,7 +85,7 @@ func (tx *Tx) touchRotated(r Refreshing, n Rotation) error {
 // everything in r on which a refusal could rest is still as it was read.
 func (tx *Tx) swapFamily(r Refreshing, n Rotation) (bool, error) {
 	changed, err := affect(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + CASE WHEN f.digest = $1 THEN 0 ELSE 1 END,
-		digest = $1, rotated_at = $2, idle_at = $3
+		retries = CASE WHEN f.digest = $1 THEN f.retries ELSE (f.retries * 2) & 255 END, digest = $1, rotated_at = $2, idle_at = $3
 		WHERE f.tenant_id = $4 AND f.id = $5 AND f.digest = $6 AND f.revoked_at IS NULL
 		AND EXISTS (SELECT 1 FROM sessions s
 			JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id

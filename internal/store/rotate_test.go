@@ -83,6 +83,48 @@ func TestRotate(t *testing.T) {
 	})
 }
 
+// The retries move up with each rotation, whichever way it is done, and stay while the
+// token does.
+func TestRepair_B9_RetriesOfTheLastEight(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		db := storetest.Open(t, cfg)
+		rotating(t, db)
+		rotate := func(n store.Rotation) {
+			t.Helper()
+			n.IdleAt = db.Now().Add(time.Hour)
+			if err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(time.Time, store.Refreshing) (store.Rotation, error) { return n, nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := func(r auth.Retries) {
+			t.Helper()
+			if got := family(t, db, "f1").Retries; got != r {
+				t.Errorf("retries %08b, want %08b", got, r)
+			}
+		}
+		rotate(store.Rotation{Retried: auth.Retries(0).Next()})
+		rotate(store.Rotation{From: "a", To: "a"})
+		want(0b1)
+		for i, r := range []auth.Retries{0b10, 0b100, 0b1000, 0b10000, 0b100000, 0b1000000, 0b10000000, 0, 0} {
+			rotate(store.Rotation{From: string(rune('a' + i)), To: string(rune('b' + i))})
+			want(r)
+		}
+		rotate(store.Rotation{Retried: 0b10000001})
+		err := db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
+			done, err := tx.RotateFamily("f1", "j", "k", tx.Now)
+			if !done {
+				t.Error("not rotated")
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(0b10)
+	})
+}
+
 // TestRotate_UseNotNoted: on PostgreSQL the token is spent before the use of its session
 // is noted. When that fails, the client still gets what the token was spent for.
 func TestRotate_UseNotNoted(t *testing.T) {

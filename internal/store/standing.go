@@ -24,7 +24,7 @@ type Refreshing struct {
 // ErrNotFound when any of the first four is gone.
 func (tx *Tx) Refreshing(id auth.FamilyID) (Refreshing, error) {
 	return one(tx.q, scanRefreshing, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.scope, f.generation, f.digest,
-		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt, f.retried, f.retries,
+		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt, f.retries,
 		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.claims,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
 		c.kind, c.first_party, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at,
@@ -46,7 +46,7 @@ func (tx *Tx) Refreshing(id auth.FamilyID) (Refreshing, error) {
 func scanRefreshing(s scanner, r *Refreshing) error {
 	f := &r.Family
 	err := s.Scan(&f.ID, &f.Account, &f.Client, &f.Session, decoded{&f.Scope}, &f.Generation, &f.Digest,
-		at(&f.CreatedAt), at(&f.RotatedAt), at(&f.IdleAt), at(&f.ExpiresAt), at(&f.RevokedAt), opt(&f.EndReason), decoded{&f.Audience}, &f.JKT, &f.Retries.Digest, &f.Retries.Row,
+		at(&f.CreatedAt), at(&f.RotatedAt), at(&f.IdleAt), at(&f.ExpiresAt), at(&f.RevokedAt), opt(&f.EndReason), decoded{&f.Audience}, &f.JKT, &f.Retries,
 		opt(&r.Session.Digest), at(&r.Session.AuthAt), &r.Session.ACR, decoded{&r.Session.AMR}, at(&r.Session.SeenAt), at(&r.Session.IdleAt),
 		at(&r.Session.ExpiresAt), at(&r.Session.EndedAt), decoded{&r.Session.Claims},
 		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Name, at(&r.Account.EmailVerifiedAt), at(&r.Account.DisabledAt), at(&r.Account.UpdatedAt),

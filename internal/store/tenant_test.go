@@ -105,7 +105,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"InsertFamily":   func(tx *store.Tx) (any, error) { return nil, tx.InsertFamily(newFamily("x", "x", tx.Now)) },
 	"Family":         func(tx *store.Tx) (any, error) { return tx.Family("x") },
 	"RotateFamily":   func(tx *store.Tx) (any, error) { return tx.RotateFamily("x", "x", "evil", tx.Now) },
-	"RetryFamily":    func(tx *store.Tx) (any, error) { return tx.RetryFamily("x", auth.Retries{Digest: "x", Row: 9}) },
+	"RetryFamily":    func(tx *store.Tx) (any, error) { return tx.RetryFamily("x", "x", 9) },
 	"RevokeFamily":   func(tx *store.Tx) (any, error) { return nil, tx.RevokeFamily("x", "evil") },
 	"SigningKeys":    func(tx *store.Tx) (any, error) { return tx.SigningKeys() },
 	"InsertSigningKey": func(tx *store.Tx) (any, error) {
@@ -200,7 +200,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"InsertSeries":    func(tx *store.Tx) (any, error) { return nil, tx.InsertSeries(newSeries("x", tx.Now)) },
 	"Series":          func(tx *store.Tx) (any, error) { return tx.Series("x") },
 	"RotateSeries":    func(tx *store.Tx) (any, error) { return tx.RotateSeries("x", "x", "evil") },
-	"RetrySeries":     func(tx *store.Tx) (any, error) { return nil, tx.RetrySeries("x", auth.Retries{Digest: "x", Row: 9}) },
+	"RetrySeries":     func(tx *store.Tx) (any, error) { return nil, tx.RetrySeries("x", "x", 9) },
 	"RenewSeries":     func(tx *store.Tx) (any, error) { return nil, tx.RenewSeries("x", tx.Now, "", nil) },
 	"RevokeSeries":    func(tx *store.Tx) (any, error) { return nil, tx.RevokeSeries("x", "x", "evil") },
 	"RevokeAllSeries": func(tx *store.Tx) (any, error) { return nil, tx.RevokeAllSeries("x", "", "evil") },

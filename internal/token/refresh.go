@@ -168,13 +168,13 @@ func decideRefresh(r store.Refreshing) error {
 // ways, because the clock of the node that rotated may be a little ahead.
 //
 // Two that hold copies and refresh in turns would look like one client that loses every
-// answer; so only a few successive tokens are given again (auth.MaxRetries).
+// answer; so only a few tokens of a chain are given again (auth.MaxRetries).
 func (s *Service) judgeSpent(p presented, now time.Time, f auth.Family) verdict {
 	age := now.Sub(f.RotatedAt).Abs()
 	switch {
 	case s.grace > 0 && age <= s.grace:
 		return race
-	case s.retry == 0 || f.Retries.Next(p.digest, f.Digest).Row > auth.MaxRetries:
+	case s.retry == 0 || f.Retries.Next().TooMany():
 		return reuse
 	case age <= s.retry:
 		return retry
@@ -198,7 +198,7 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshi
 	if v == race || v == retry {
 		d.idle = f.IdleAt.Sub(now)
 		var rotation store.Rotation
-		if n := f.Retries.Next(p.digest, f.Digest); v == retry && n != f.Retries {
+		if n := f.Retries.Next(); v == retry && n != f.Retries {
 			rotation.Retried = n
 		}
 		return d, rotation, nil

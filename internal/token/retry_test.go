@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func TestRepair_B9_LostAnswerIsGivenAgainForADay(t *testing.T) {
 				t.Error("another successor, or no access token")
 			}
 		}
-		if f := h.family(one.RefreshToken); f.Generation != 1 || f.Retries.Row != 1 {
+		if f := h.family(one.RefreshToken); f.Generation != 1 || f.Retries != 1 {
 			t.Errorf("one lost answer became %+v", f)
 		}
 
@@ -83,13 +84,60 @@ func TestRepair_B9_CopyThatFollowsItsOwnerIsFound(t *testing.T) {
 	})
 }
 
-func TestRepair_B9_AnswersThatArriveEndTheRow(t *testing.T) {
+func TestRepair_B9_HalfOfTheAnswersMayBeLost(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		raw := h.signIn().RefreshToken
 		for range 3 * auth.MaxRetries {
 			h.must(raw)
 			h.clock.Advance(time.Minute)
 			raw = h.must(h.must(raw).RefreshToken).RefreshToken // every other answer is lost
+		}
+	})
+}
+
+// A copy that comes within the grace now and then is found all the same: what is not
+// counted does not end the count.
+func TestRepair_B9_RacesDoNotHideACopy(t *testing.T) {
+	for _, every := range []int{3, 4, 5, 8} {
+		t.Run(fmt.Sprint(every), func(t *testing.T) {
+			each(t, func(t *testing.T, h *house) {
+				raw := h.signIn().RefreshToken
+				found := 0
+				for step := 1; step <= 2*(auth.MaxRetries+1); step++ {
+					owner := h.must(raw)
+					if step%every == 0 {
+						h.clock.Advance(grace / 2)
+					} else {
+						h.clock.Advance(time.Minute)
+					}
+					if _, err := h.refresh(t.Context(), raw); err != nil {
+						wantCode(t, err, "refresh_token_reused")
+						found = step
+						break
+					}
+					raw = owner.RefreshToken
+				}
+				if found == 0 {
+					t.Error("the copy was never found")
+				}
+			})
+		})
+	}
+}
+
+// Tabs that refresh together are no theft, however often they do, and leave no trace.
+func TestRepair_B9_RacesAloneAreNoTheft(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		raw := h.signIn().RefreshToken
+		for range 20 {
+			next := h.must(raw)
+			h.clock.Advance(grace / 2)
+			h.must(raw)
+			if f := h.family(raw); f.Retries != 0 {
+				t.Fatalf("a race was counted: %+v", f)
+			}
+			h.clock.Advance(time.Minute)
+			raw = next.RefreshToken
 		}
 	})
 }
