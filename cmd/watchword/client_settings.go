@@ -85,7 +85,7 @@ func (f clientFlags) apply(r *oidc.Registration) error {
 
 func (f clientFlags) applyGrants(r *oidc.Registration) {
 	if f.Grant != nil {
-		r.Grants = nil
+		r.Grants = []auth.GrantType{}
 		for _, g := range withoutEmpty(f.Grant) {
 			name, short := grantNames[g]
 			if !short {

@@ -17,6 +17,10 @@ func TestRepair_S8_FlagsSetBounds(t *testing.T) {
 		t.Errorf("%+v, %v", b, err)
 	}
 	r = oidc.Registration{}
+	if err := (clientFlags{Grant: []string{""}, Scope: []string{""}}).apply(&r); err != nil || r.Grants == nil || r.Scopes == nil || r.Bounds.Grants == nil || r.Bounds.Scopes == nil {
+		t.Errorf("one empty value does not empty the list: %+v, %v", r, err)
+	}
+	r = oidc.Registration{}
 	if err := (clientFlags{}).apply(&r); err != nil || !r.Bounds.Empty() {
 		t.Errorf("no flag says %+v, %v", r.Bounds, err)
 	}

@@ -11,8 +11,10 @@ type ClientBounds struct {
 	// Scopes and Grants are the most that the client gets; nil is no bound.
 	Scopes []string    `json:"scopes,omitzero"`
 	Grants []GrantType `json:"grant_types,omitzero"`
-	// Removed are redirect and post-logout redirect URIs that the client may not have.
-	Removed []string `json:"removed_uris,omitempty"`
+	// RedirectURIs and PostLogoutURIs are bounds once an operator has changed one of the
+	// two lists: one URI has too many spellings to keep it out by name.
+	RedirectURIs   []string `json:"redirect_uris,omitzero"`
+	PostLogoutURIs []string `json:"post_logout_redirect_uris,omitzero"`
 	// What is required of the client, whether it asks for it itself or not.
 	RequirePushed        bool `json:"require_pushed_authorization_requests,omitempty"`
 	RequireSignedRequest bool `json:"require_signed_request_object,omitempty"`
@@ -22,7 +24,7 @@ type ClientBounds struct {
 
 // Empty reports whether the bounds say nothing.
 func (b ClientBounds) Empty() bool {
-	return b.Name == "" && b.Scopes == nil && b.Grants == nil && len(b.Removed) == 0 && !b.RequirePushed && !b.RequireSignedRequest && !b.DPoP && !b.RequireAuthTime
+	return b.Name == "" && b.Scopes == nil && b.Grants == nil && b.RedirectURIs == nil && b.PostLogoutURIs == nil && !b.RequirePushed && !b.RequireSignedRequest && !b.DPoP && !b.RequireAuthTime
 }
 
 // Bounded returns the client within its bounds. Bounding it twice changes nothing.
@@ -46,9 +48,12 @@ func (c Client) Bounded() Client {
 	if b.Grants != nil {
 		set.Grants = within(set.Grants, b.Grants)
 	}
-	removed := func(uri string) bool { return slices.Contains(b.Removed, uri) }
-	c.RedirectURIs = slices.DeleteFunc(slices.Clone(c.RedirectURIs), removed)
-	set.PostLogoutURIs = slices.DeleteFunc(slices.Clone(set.PostLogoutURIs), removed)
+	if b.RedirectURIs != nil {
+		c.RedirectURIs = within(c.RedirectURIs, b.RedirectURIs)
+	}
+	if b.PostLogoutURIs != nil {
+		set.PostLogoutURIs = within(set.PostLogoutURIs, b.PostLogoutURIs)
+	}
 	set.RequirePushed = set.RequirePushed || b.RequirePushed
 	set.RequireSignedRequest = set.RequireSignedRequest || b.RequireSignedRequest
 	set.DPoP = set.DPoP || b.DPoP

@@ -27,7 +27,11 @@ func (s *Service) self(ctx context.Context, m ClientMetadata, before auth.Client
 	}
 	keepGiven(&c, before)
 	c.Bounds = before.Bounds
-	return c.Bounded(), nil
+	bounded := c.Bounded()
+	if len(bounded.RedirectURIs) == 0 && len(c.RedirectURIs) > 0 {
+		return auth.Client{}, refusedMetadata(auth.Invalid(string(InvalidRedirectURI), "redirect_uris", "none of these is among those that an operator of this server has left the client"))
+	}
+	return bounded, nil
 }
 
 // selfScope is what a client may give itself: the scopes within its bounds, or without
@@ -54,7 +58,7 @@ func keepGiven(c *auth.Client, before auth.Client) {
 }
 
 // newBounds are the bounds of a client that an operator has just changed: what was said
-// now, in the form in which it was checked, and the URIs that were taken out.
+// now, in the form in which it was checked, and the URIs that are left if those changed.
 func newBounds(before, checked auth.Client, said auth.ClientBounds) *auth.ClientBounds {
 	var former auth.ClientBounds
 	if before.Bounds != nil {
@@ -69,13 +73,20 @@ func newBounds(before, checked auth.Client, said auth.ClientBounds) *auth.Client
 	if !slices.Equal(said.Grants, former.Grants) {
 		said.Grants = checked.Settings.Grants
 	}
-	kept := slices.Concat(checked.RedirectURIs, checked.Settings.PostLogoutURIs)
-	said.Removed = slices.Concat(former.Removed, before.RedirectURIs, before.Settings.PostLogoutURIs)
-	said.Removed = slices.DeleteFunc(said.Removed, func(uri string) bool { return slices.Contains(kept, uri) })
-	slices.Sort(said.Removed)
-	said.Removed = slices.Compact(said.Removed)
+	uris, logout := checked.RedirectURIs, checked.Settings.PostLogoutURIs
+	if !slices.Equal(uris, before.RedirectURIs) || !slices.Equal(logout, before.Settings.PostLogoutURIs) {
+		said.RedirectURIs, said.PostLogoutURIs = orEmpty(uris), orEmpty(logout)
+	}
 	if said.Empty() {
 		return nil
 	}
 	return &said
+}
+
+// orEmpty tells a list that allows nothing from one that nobody has set, which is nil.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }

@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -88,6 +89,113 @@ func TestRepair_S8_RegisteredClient(t *testing.T) {
 			t.Errorf("after the operator gave it back: %+v", got)
 		}
 	}, open)
+}
+
+// A list that an operator empties allows nothing; it never lifts a bound.
+func TestRepair_S8_EmptyListAllowsNothing(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		v, err := h.Register(t.Context(), asks(t, loud(nil), ""))
+		h.ok(err)
+		h.harden(v.ID)
+		change := func(fn func(*oidc.Registration)) error {
+			_, _, err := h.UpdateClient(t.Context(), tenant, v.ID, "", operator, func(r *oidc.Registration) error { fn(r); return nil })
+			return err
+		}
+		err = change(func(r *oidc.Registration) { r.Scopes, r.Bounds.Scopes = []string{}, []string{} })
+		if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "scope_missing" || e.Field != "scopes" {
+			t.Errorf("no scopes: %v", err)
+		}
+		h.ok(change(func(r *oidc.Registration) { r.Grants = []auth.GrantType{}; r.Bounds.Grants = r.Grants }))
+		for range 2 {
+			c, err := h.Client(t.Context(), tenant, v.ID)
+			h.ok(err)
+			if len(c.Settings.Grants) != 0 || c.Bounds.Grants == nil || !slices.Equal(c.Scopes, []string{"openid"}) {
+				t.Errorf("the client has %v and %v within %+v", c.Settings.Grants, c.Scopes, c.Bounds)
+			}
+			got, err := h.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+			h.ok(err)
+			if len(got.Grants) != 0 || got.Scope != "openid" {
+				t.Errorf("it gave itself %v and %q", got.Grants, got.Scope)
+			}
+			h.ok(change(func(r *oidc.Registration) { r.Contacts = []string{"ops@example.test"} }))
+		}
+	}, open)
+}
+
+// The same of an operator's own client: another change does not bring the defaults back.
+func TestRepair_S8_OwnClientWithoutGrants(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, _ := h.client(oidc.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb"}})
+		for _, fn := range []func(*oidc.Registration){func(r *oidc.Registration) { r.Grants = []auth.GrantType{} }, func(r *oidc.Registration) { r.Name = "Other" }} {
+			c, _, err := h.UpdateClient(t.Context(), tenant, c.ID, "", operator, func(r *oidc.Registration) error { fn(r); return nil })
+			h.ok(err)
+			if len(c.Settings.Grants) != 0 {
+				t.Errorf("it has %v", c.Settings.Grants)
+			}
+		}
+	})
+}
+
+// respelled are other spellings of a URI that an operator took out, and a new one.
+func respelled() []string {
+	return []string{lostURI, lostURI + "?", "https://RP.example.test/lost", "https://rp.example.test:443/lost", "https://rp.example.test//lost",
+		"https://rp.example.test/%6cost", "https://rp.example.test/new"}
+}
+
+// A redirect URI that an operator took out does not come back in another spelling, nor
+// does any other that the operator has not left the client.
+func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
+	p, out := publish(t)
+	each(t, func(t *testing.T, h *house) {
+		const kept = "https://rp.example.test/cb"
+		said := metadata{"redirect_uris": append(respelled(), kept), "post_logout_redirect_uris": respelled()}
+		path := "/" + t.Name() + "/client.json"
+		id := p.URL + path
+		p.put(path, document(t, id, loud(metadata{"client_id": id, "post_logout_redirect_uris": []string{lostURI}})))
+		h.ok(h.public(id))
+		v, err := h.Register(t.Context(), asks(t, loud(metadata{"post_logout_redirect_uris": []string{lostURI}}), ""))
+		h.ok(err)
+		for _, id := range []auth.ClientID{v.ID, auth.ClientID(id)} {
+			_, _, err := h.UpdateClient(t.Context(), tenant, id, "", operator, func(r *oidc.Registration) error {
+				r.RedirectURIs, r.PostLogoutURIs = []string{kept}, nil
+				return nil
+			})
+			h.ok(err)
+		}
+
+		said["client_id"] = id
+		p.put(path, document(t, id, loud(said)))
+		h.clock.Advance(time.Hour)
+		h.ok(h.public(id))
+		said["client_id"] = v.ID
+		got, err := h.ReplaceRegistered(t.Context(), of(asks(t, loud(said), v.Token), v.ID))
+		h.ok(err)
+		if !slices.Equal(got.RedirectURIs, []string{kept}) || len(got.PostLogoutURIs) != 0 {
+			t.Errorf("the answer says %v and %v", got.RedirectURIs, got.PostLogoutURIs)
+		}
+		_, err = h.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID, "redirect_uris": respelled()}), v.Token), v.ID))
+		if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidRedirectURI {
+			t.Errorf("a client without any URI that it may have: %v", err)
+		}
+		for _, id := range []auth.ClientID{v.ID, auth.ClientID(id)} {
+			c, err := h.Client(t.Context(), tenant, id)
+			h.ok(err)
+			if !slices.Equal(c.RedirectURIs, []string{kept}) || len(c.Settings.PostLogoutURIs) != 0 {
+				t.Errorf("%s has %v and %v", id, c.RedirectURIs, c.Settings.PostLogoutURIs)
+			}
+			// The operator may add to them; another change leaves the bound as it is.
+			_, _, err = h.UpdateClient(t.Context(), tenant, id, "", operator, func(r *oidc.Registration) error {
+				r.PostLogoutURIs = []string{kept}
+				return nil
+			})
+			h.ok(err)
+			c, _, err = h.UpdateClient(t.Context(), tenant, id, "", operator, func(r *oidc.Registration) error { r.DPoP, r.Bounds.DPoP = true, true; return nil })
+			h.ok(err)
+			if !slices.Equal(c.Bounds.RedirectURIs, []string{kept}) || !slices.Equal(c.Settings.PostLogoutURIs, []string{kept}) {
+				t.Errorf("%s has %v within %+v", id, c.Settings.PostLogoutURIs, c.Bounds)
+			}
+		}
+	}, documents, open, out)
 }
 
 // The same of a client with a document, however often that is read again.

@@ -21,7 +21,7 @@ type ClientMetadata struct {
 	ApplicationType  string           `json:"application_type,omitempty"`
 	RedirectURIs     []string         `json:"redirect_uris,omitempty"`
 	ResponseTypes    []string         `json:"response_types,omitempty"`
-	Grants           []auth.GrantType `json:"grant_types,omitempty"`
+	Grants           []auth.GrantType `json:"grant_types,omitzero"`
 	Scope            string           `json:"scope,omitempty"`
 	Auth             auth.AuthMethod  `json:"token_endpoint_auth_method,omitempty"`
 	AuthAlgorithm    string           `json:"token_endpoint_auth_signing_alg,omitempty"`
@@ -173,7 +173,7 @@ func describe(c auth.Client, open auth.Scope) ClientMetadata {
 		return !open.Has(name) || slices.Contains(c.Scopes, name)
 	}))
 	m := ClientMetadata{
-		Name: c.Name, ApplicationType: "web", RedirectURIs: c.RedirectURIs, Grants: set.Grants, Scope: scope.String(),
+		Name: c.Name, ApplicationType: "web", RedirectURIs: c.RedirectURIs, Grants: orEmpty(set.Grants), Scope: scope.String(),
 		Auth: set.Auth, AuthAlgorithm: set.AuthAlgorithm, JWKS: set.JWKS, JWKSURI: set.JWKSURI,
 		SubjectType: cmp.Or(set.SubjectType, "public"), SectorURI: set.SectorURI,
 		IDTokenAlg: cmp.Or(set.IDTokenAlgorithm, "RS256"), UserInfoAlg: set.UserInfoAlgorithm, IntrospectionAlg: set.IntrospectionAlgorithm,

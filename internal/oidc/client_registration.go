@@ -14,10 +14,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Registration is what is said of a new client. A zero field means the default of
-// the client's type: without Grants it has what the type is for, without Scopes
+// Registration is what is said of a client. A zero field means the default of
+// the client's type: where Grants is nil it has what the type is for, where Scopes is nil
 // those of OpenID Connect if people sign in to it, without Auth it proves itself by a
-// secret, sent either way, or not at all if it is public. What only the server may
+// secret, sent either way, or not at all if it is public. A list that is empty and not
+// nil was said to be empty: such Grants allow nothing, and such Scopes are refused of a
+// client that people sign in to. What only the server may
 // say of a client (Sector, Registration, DocumentAt) is ignored.
 type Registration struct {
 	Name         string
@@ -35,7 +37,8 @@ type Registration struct {
 // registered is a client as it would be registered today.
 func registered(c auth.Client) Registration {
 	r := Registration{Name: c.Name, Type: c.Type, FirstParty: c.FirstParty, RedirectURIs: slices.Clone(c.RedirectURIs),
-		Scopes: slices.Clone(c.Scopes), ClientSettings: c.Settings}
+		Scopes: append([]string(nil), c.Scopes...), ClientSettings: c.Settings}
+	r.Grants = orEmpty(r.Grants) // what a client has none of any more does not come back by itself
 	if c.Bounds != nil {
 		r.Bounds = *c.Bounds
 	}
@@ -78,6 +81,9 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	}
 	if err := checkReserved(c, r.Grants); err != nil {
 		return c, err
+	}
+	if r.Scopes != nil && len(c.Scopes) == 0 && c.Type != auth.ClientMachine {
+		return c, auth.Invalid("scope_missing", "scopes", "scopes: give at least one, as a client that people sign in to has some; disable the client to allow it nothing")
 	}
 	if len(c.Scopes) == 0 && c.Type != auth.ClientMachine {
 		c.Scopes = slices.Clone(auth.DefaultScope)
@@ -185,7 +191,7 @@ func parseGrants(c auth.Client, asked []auth.GrantType) ([]auth.GrantType, error
 			return nil, auth.Invalid("grant_invalid", "grant_types", "a machine acts for itself, or exchanges tokens that it was given")
 		}
 	}
-	return slices.Compact(slices.Sorted(slices.Values(asked))), nil
+	return orEmpty(slices.Compact(slices.Sorted(slices.Values(asked)))), nil
 }
 
 func parseResources(c *auth.Client, r Registration) (err error) {

@@ -102,7 +102,7 @@ type Client struct {
 	UpdatedAt  time.Time      `json:"updated_at"`
 	Secret     string         `json:"client_secret,omitempty" doc:"A new secret, shown this once."`
 	// Bounds are those of a client that describes itself.
-	Bounds *auth.ClientBounds `json:"bounds,omitempty" readOnly:"true" doc:"What administrators have set of a client that describes itself: the most that it gets, the URIs that were taken out and what is required of it, whatever it says next. The other members are what it has now, within them."`
+	Bounds *auth.ClientBounds `json:"bounds,omitempty" readOnly:"true" doc:"What administrators have set of a client that describes itself: the most that it gets (scopes, grants, redirect URIs) and what is required of it, whatever it says next. The other members are what it has now, within them."`
 	ClientSettings
 }
 

@@ -67,6 +67,20 @@ func TestRepair_S8_AdminSetsBounds(t *testing.T) {
 			got["require_auth_time"] != true || got["client_name"] != "Seen" {
 			t.Errorf("the client's own answer: %v", got)
 		}
+
+		// Empty lists lift nothing.
+		refusal := decode[body](t, s.Do(t, "PATCH", one, body{"scopes": []string{}}, admin).Want(t, 400))
+		if refusal["code"] != "scope_missing" || refusal["field"] != "scopes" {
+			t.Errorf("no scopes: %v", refusal)
+		}
+		got = decode[body](t, s.Do(t, "PATCH", one, body{"grant_types": []string{}}, admin).Want(t, 200))
+		if bounds := got["bounds"].(map[string]any); len(list(bounds["scopes"])) != 1 || bounds["grant_types"] == nil || len(list(bounds["grant_types"])) != 0 {
+			t.Errorf("shown: %v", bounds)
+		}
+		got = decode[body](t, s.Do(t, "PUT", "/oauth2/register/"+id, rp, servertest.Bearer(made["registration_access_token"].(string))).Want(t, 200))
+		if len(list(got["grant_types"])) != 0 || got["scope"] != "openid" {
+			t.Errorf("the client's own answer: %v", got)
+		}
 	}, registration("open"))
 }
 
