@@ -13,10 +13,10 @@ TOOLS     := .cache/tools
 
 run:
 	@echo 'Building Watchword; the first time this takes a minute or two.'
-	@CGO_ENABLED=0 $(GO) build -o bin/watchword ./cmd/watchword && exec bin/watchword dev
+	@CGO_ENABLED=0 $(GO) build -buildvcs=auto -o bin/watchword ./cmd/watchword && exec bin/watchword dev
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/watchword ./cmd/watchword
+	CGO_ENABLED=0 $(GO) build -buildvcs=auto -trimpath -o bin/watchword ./cmd/watchword
 
 test:
 	@scripts/test

@@ -8,7 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/config"
@@ -54,9 +54,7 @@ func (c devCmd) Run(e *env) error {
 	if !set(cfg, "log.format") {
 		cfg.Log.Format = "text"
 	}
-	if !set(cfg, "oauth.resources") {
-		cfg.OAuth.Resources = exampleResources
-	}
+	addExamples(cfg)
 	boundMemory(cfg)
 	log := e.logger(cfg)
 	warn(log, cfg)
@@ -84,6 +82,15 @@ func (c devCmd) Run(e *env) error {
 		w.print(e.Out)
 	})
 	return errors.Join(failed, err)
+}
+
+// addExamples adds the resources of the examples to the configured ones.
+func addExamples(cfg *config.Config) {
+	for _, r := range exampleResources {
+		if !slices.ContainsFunc(cfg.OAuth.Resources, func(have config.Resource) bool { return have.URL == r.URL }) {
+			cfg.OAuth.Resources = append(cfg.OAuth.Resources, r)
+		}
+	}
 }
 
 // publish fills in where a development server that others reach listens, and what it
@@ -115,7 +122,7 @@ func devDefaults(cfg *config.Config) error {
 // devKey fills in the master key that nobody set: it lies beside the database. Only
 // "watchword dev" makes that key.
 func devKey(cfg *config.Config, create bool) error {
-	path := filepath.Join(cfg.Data, "dev-master-key")
+	path := cfg.DevKeyFile()
 	if !cfg.MasterKey.IsZero() || !create && !exists(path) {
 		return nil
 	}

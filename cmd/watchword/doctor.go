@@ -23,7 +23,14 @@ type finding struct {
 	Check  string `json:"check"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail,omitempty"`
+	// Unknown says that nothing could be found out, which is no problem either.
+	Unknown bool `json:"unknown,omitempty"`
 }
+
+// unknownError says why a check found nothing out.
+type unknownError string
+
+func (e unknownError) Error() string { return string(e) }
 
 // Run shows the effective configuration, where each value comes from, and every
 // problem it can find before users do. It changes nothing.
@@ -52,7 +59,7 @@ func (c doctorCmd) Run(e *env) error {
 	}
 	bad := len(problems)
 	for _, f := range findings {
-		if !f.OK {
+		if !f.OK && !f.Unknown {
 			bad++
 		}
 	}
@@ -81,7 +88,10 @@ func (c doctorCmd) tell(e *env, cfg *config.Config, problems []*config.Problem, 
 	fmt.Fprintln(e.Out, "\nChecks:")
 	for _, f := range findings {
 		mark := "ok "
-		if !f.OK {
+		switch {
+		case f.Unknown:
+			mark = "-- "
+		case !f.OK:
 			mark = "NO "
 		}
 		fmt.Fprintf(e.Out, "  %s %-22s %s\n", mark, f.Check, f.Detail)
@@ -118,7 +128,8 @@ func (c doctorCmd) examine(ctx context.Context, cfg *config.Config) []finding {
 		if err != nil {
 			detail = err.Error()
 		}
-		out = append(out, finding{name, err == nil, detail})
+		_, unknown := errors.AsType[unknownError](err)
+		out = append(out, finding{Check: name, OK: err == nil, Detail: detail, Unknown: unknown})
 	}
 	check("database", func() (string, error) { return checkDatabase(ctx, cfg) })
 	if path, ok := cfg.SQLite(); ok {

@@ -21,6 +21,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/server"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -35,7 +36,7 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 	}
 	db, err := store.Open(ctx, store.Config{URL: cfg.DatabaseURL(), Keyring: ring, Inspect: true, Now: fault.Now, Log: slog.New(slog.DiscardHandler)})
 	if e, ok := errors.AsType[*store.SchemaError](err); ok {
-		return fmt.Sprintf("answers; %v, the next start or watchword migrate brings it up to date", e), nil
+		return fmt.Sprintf("answers; %v, the next start or watchword migrate brings it up to date%s", e, pooled(e.Pooled)), nil
 	}
 	if err != nil {
 		return "", err
@@ -52,7 +53,7 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 			return err
 		})
 		if errors.Is(err, secret.ErrSealed) {
-			return "", errors.New("belongs to another master key; give the right one as master_key, or as master_key_previous if it has been replaced")
+			return "", errors.New(server.OtherMasterKey(cfg))
 		}
 		if err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return "", err
@@ -63,11 +64,14 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 	} else if skew.Abs() > store.ClockTolerance {
 		return "", fmt.Errorf("the clock of this machine is %s ahead of the database's; tokens and sessions depend on the time", skew.Round(time.Second))
 	}
-	detail := fmt.Sprintf("%s answers in %s", db.Name(), took)
-	if db.Pooled() {
-		detail += ", through a connection pooler: statements are not prepared, and time limits are set for each transaction"
+	return fmt.Sprintf("%s answers in %s%s", db.Name(), took, pooled(db.Pooled())), nil
+}
+
+func pooled(yes bool) string {
+	if yes {
+		return ", through a connection pooler: statements are not prepared, and time limits are set for each transaction"
 	}
-	return detail, nil
+	return ""
 }
 
 // keyring holds the configured master keys, or one that opens nothing.

@@ -119,11 +119,11 @@ func (a answer) identity(cfg *config.Config) (string, error) {
 	case untrusted:
 		return "", fmt.Errorf("this machine does not trust the certificate, nor may services that check tokens: %w", a.err)
 	case failed != nil && failed.Op == "dial" || os.IsTimeout(a.err):
-		return fmt.Sprintf("not compared, the server is not running? %v", a.err), nil
+		return "", unknownError(fmt.Sprintf("not compared, the server is not running? %v", a.err))
 	case a.err != nil:
 		return "", fmt.Errorf("what answers there is not this server: %w", a.err)
 	case a.status == http.StatusBadGateway || a.status == http.StatusServiceUnavailable || a.status == http.StatusGatewayTimeout:
-		return fmt.Sprintf("not compared, the server is not running? %s answers %d", cfg.BaseURL(), a.status), nil
+		return "", unknownError(fmt.Sprintf("not compared, the server is not running? %s answers %d", cfg.BaseURL(), a.status))
 	case a.location != "":
 		return "", fmt.Errorf("%s redirects to %s; issuer must be the address that answers by itself", cfg.BaseURL(), a.location)
 	case a.status != http.StatusOK || a.issuer == "":
@@ -137,11 +137,11 @@ func (a answer) identity(cfg *config.Config) (string, error) {
 // clock compares with the clock of the server that answered.
 func (a answer) clock(cfg *config.Config) (string, error) {
 	if a.err != nil {
-		return "not compared: the issuer does not answer", nil
+		return "", unknownError("not compared: the issuer does not answer")
 	}
 	theirs, err := http.ParseTime(a.date)
 	if err != nil {
-		return "not compared: the issuer sends no date", nil
+		return "", unknownError("not compared: the issuer sends no date")
 	}
 	if off := time.Since(theirs); off > 5*time.Second || off < -5*time.Second {
 		return "", fmt.Errorf("this machine and %s differ by %s; tokens depend on the time", cfg.BaseURL(), off.Round(time.Second))

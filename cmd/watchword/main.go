@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -91,20 +92,41 @@ func run(ctx context.Context, args []string, w world) int {
 		complete(w.Out, parser.Model, args[1:])
 		return 0
 	}
+	if args[0] == "help" {
+		args = append(args[1:], "--help")
+	}
 	cmd, err := parser.Parse(args)
 	if exited >= 0 {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(w.Err, "watchword: %v; see: watchword --help\n", err)
+		fmt.Fprintf(w.Err, "watchword: %v; see: %s --help\n", err, commandOf(err))
 		return 2
 	}
 	e := &env{ctx: ctx, world: w, common: c.Common}
 	if err := cmd.Run(e, parser.Model); err != nil {
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			err = errors.New("interrupted")
+		}
 		report(w.Err, err)
 		return 1
 	}
 	return 0
+}
+
+// commandOf is the command that could not be understood, as far as it was.
+func commandOf(err error) string {
+	e, ok := errors.AsType[*kong.ParseError](err)
+	if !ok || e.Context == nil || e.Context.Selected() == nil {
+		return "watchword"
+	}
+	name := []string{"watchword"}
+	for _, p := range e.Context.Path {
+		if p.Command != nil {
+			name = append(name, p.Command.Name)
+		}
+	}
+	return strings.Join(name, " ")
 }
 
 func newParser(c *commands, w world, exit func(int)) *kong.Kong {

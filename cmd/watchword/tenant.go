@@ -70,7 +70,7 @@ func (tenantList) Run(e *env) error {
 }
 
 type tenantShow struct {
-	ID string `arg:"" help:"The tenant."`
+	ID string `arg:"" optional:"" default:"default" help:"The tenant."`
 }
 
 func (c tenantShow) Run(e *env) error {

@@ -1,21 +1,37 @@
 package main
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"strings"
+)
 
-// version is what the Go linker recorded: the module's version, or the commit.
+// version is what the Go linker recorded.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
+	return versionOf(info)
+}
+
+// versionOf is the module's version, the commit with its date, and Go's version.
+func versionOf(info *debug.BuildInfo) string {
 	v := info.Main.Version
 	if v == "" || v == "(devel)" {
 		v = "devel"
 	}
+	vcs := map[string]string{}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			v += " " + s.Value[:12]
-		}
+		vcs[s.Key] = s.Value
+	}
+	if revision := vcs["vcs.revision"]; len(revision) >= 12 {
+		v += " " + revision[:12]
+	}
+	if day, _, ok := strings.Cut(vcs["vcs.time"], "T"); ok {
+		v += " " + day
+	}
+	if vcs["vcs.modified"] == "true" && !strings.Contains(v, "+dirty") {
+		v += " modified"
 	}
 	return v + " " + info.GoVersion
 }

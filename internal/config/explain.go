@@ -70,6 +70,9 @@ func (c *Config) SQLite() (path string, ok bool) {
 	return path, ok
 }
 
+// DevKeyFile is where "watchword dev" keeps the master key that it makes.
+func (c *Config) DevKeyFile() string { return filepath.Join(c.Data, "dev-master-key") }
+
 // BehindProxy reports whether users reach this server through a proxy that ends TLS:
 // they speak https and the public listener does not.
 func (c *Config) BehindProxy() bool {

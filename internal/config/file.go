@@ -29,8 +29,11 @@ func (l *loader) readFile(name string, wanted bool) (data []byte, info fs.FileIn
 		return data, info, true
 	case errors.Is(err, fs.ErrNotExist) && !wanted:
 	default:
-		l.problems.add(Problem{Key: "config", From: name, Msg: "cannot be read: " + cause(err),
-			Fix: "check the path, or leave it out"})
+		fix := "check the path, or leave it out"
+		if errors.Is(err, fs.ErrPermission) {
+			fix = "let the user that runs watchword read it, and enter its folder (chgrp and chmod 640)"
+		}
+		l.problems.add(Problem{Key: "config", From: name, Msg: "cannot be read: " + cause(err), Fix: fix})
 	}
 	return nil, nil, false
 }

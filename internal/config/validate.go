@@ -267,7 +267,7 @@ func (v *validator) mail() {
 				"check its form; in a password, write special characters as %40 and the like")
 		}
 		if v.SMTP.From == "" {
-			v.wrong("smtp.from", "is missing", set("smtp.from", `to the sender of all mail, such as "no-reply@example.com"`))
+			v.noSender()
 		}
 	}
 	if f := v.SMTP.From; f != "" {
@@ -275,6 +275,10 @@ func (v *validator) mail() {
 			v.wrong("smtp.from", "is not an e-mail address", `set it to one, such as "Example <no-reply@example.com>"`)
 		}
 	}
+}
+
+func (v *validator) noSender() {
+	v.wrong("smtp.from", "is missing", set("smtp.from", `to the sender of all mail, such as "no-reply@example.com"`))
 }
 
 func (v *validator) secrets() {
@@ -318,6 +322,9 @@ func (v *validator) serve() {
 	}
 	if v.SMTP.URL.IsZero() {
 		v.wrong("smtp.url", "is missing", set("smtp.url", "to your mail server, such as smtp://USER:PASSWORD@mail.example.com:587"))
+		if v.SMTP.From == "" {
+			v.noSender()
+		}
 	}
 	// Plain HTTP is safe where nobody else can listen in: on this machine, or behind a
 	// proxy that the operator vouches for by naming it.

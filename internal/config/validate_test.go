@@ -21,7 +21,7 @@ func TestServeSaysWhatIsMissing(t *testing.T) {
 		}
 	}
 	slices.Sort(keys)
-	if want := []string{"issuer", "listen", "master_key", "smtp.url"}; !slices.Equal(keys, want) {
+	if want := []string{"issuer", "listen", "master_key", "smtp.from", "smtp.url"}; !slices.Equal(keys, want) {
 		t.Errorf("problems of %v, want %v", keys, want)
 	}
 	for _, part := range []string{"WATCHWORD_ISSUER or --issuer", "WATCHWORD_MASTER_KEY or WATCHWORD_MASTER_KEY_FILE", "proxy.trusted", "tls.auto"} {

@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -142,6 +143,15 @@ func (s *Server) openStore(ctx context.Context) error {
 	return nil
 }
 
+// OtherMasterKey says of a database that the configured master keys do not open it, and
+// what to do.
+func OtherMasterKey(cfg *config.Config) string {
+	if _, err := os.Stat(cfg.DevKeyFile()); err == nil {
+		return fmt.Sprintf("belongs to another master key: %s lies beside it, so it is that of \"watchword dev\"; give production a folder of its own as data (WATCHWORD_DATA)", cfg.DevKeyFile())
+	}
+	return "belongs to another master key; give the right one as master_key, or as master_key_previous if it has been replaced"
+}
+
 // root is the secret from which those of all nodes are derived.
 func (s *Server) root(ctx context.Context) (root []byte, err error) {
 	fresh := secret.Bytes(32)
@@ -150,7 +160,7 @@ func (s *Server) root(ctx context.Context) (root []byte, err error) {
 		return err
 	})
 	if errors.Is(err, secret.ErrSealed) {
-		return nil, fmt.Errorf("this database belongs to another master key; give the right one as master_key, or as master_key_previous if it has been replaced: %w", err)
+		return nil, fmt.Errorf("this database %s: %w", OtherMasterKey(s.cfg), err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the root secret: %w", err)

@@ -20,7 +20,10 @@ var migrations embed.FS
 
 // SchemaError says that a database which was only to be inspected has another
 // schema than this program would give it.
-type SchemaError struct{ Have, Want int64 }
+type SchemaError struct {
+	Have, Want int64
+	Pooled     bool // a connection pooler stands between us and PostgreSQL
+}
 
 func (e *SchemaError) Error() string {
 	if e.Have == 0 {

@@ -35,6 +35,9 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
 		pc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	if err := migrateOver(ctx, *pc, cfg.Inspect); err != nil {
+		if e, ok := errors.AsType[*SchemaError](err); ok {
+			e.Pooled = db.pooled
+		}
 		return nil, err
 	}
 	db.pool = stdlib.OpenDB(*pc, stdlib.OptionAfterConnect(db.limitSession))

@@ -117,5 +117,5 @@ func (s *Service) narrow(tenant auth.TenantID, c auth.Client, granted, asked []s
 }
 
 func notTargeted() error {
-	return auth.Invalid("invalid_target", "resource", "resource: one that was granted and that the client may ask for")
+	return auth.Invalid("invalid_target", "resource", "resource: one that the client may ask for (listed in oauth.resources or set as its --audience) and that was granted at the sign-in; only a first-party sign-in without resource is for all of them")
 }
