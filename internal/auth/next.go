@@ -264,7 +264,7 @@ func (n Situation) assured() bool {
 func (n Situation) asks(p Present) bool {
 	r, here := n.Flow.Request.Of(p), n.Flow.Session == p.Session.ID
 	switch {
-	case n.Flow.Allowed != nil && here:
+	case n.Flow.Allowed != nil && here && r.Discloses().Within(n.Flow.Allowed):
 		return false
 	case n.Client.FirstParty:
 		return !n.assured() && (n.Flow.ProvedAt.IsZero() || !here)

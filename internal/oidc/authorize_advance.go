@@ -152,10 +152,12 @@ func (s *Service) show(ctx context.Context, n auth.Situation, next auth.Step, b 
 	step.Accounts = slices.DeleteFunc(slices.Clone(b.Sessions), func(v session.Signed) bool {
 		return next.Kind != auth.StepChoose && v.Session.ID != next.Session
 	})
+	n.Flow = flow // which has an id now
 	switch next.Kind {
 	case auth.StepConsent:
-		step.Consent = s.view(n, next)
+		step.CSRF, step.Consent = s.csrfAsking(n, next, b), s.view(n, next)
 	case auth.StepDeviceConfirm:
+		step.CSRF = s.csrfAsking(n, next, b)
 		step.Flow.Request = flow.Request.Of(n.Of(next))
 	}
 	return step, nil

@@ -7,11 +7,13 @@ import (
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
 // Consent records what the person says to the question of the consent page, and goes
-// on. An answer to a question that is not asked any more changes nothing.
+// on. An answer to a question that is not asked any more changes nothing, nor does a yes
+// to another one than is asked now: what can be granted may have grown since.
 func (s *Service) Consent(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser, csrf string, allow bool, actor auth.Actor) (Step, error) {
 	if _, err := s.form(ctx, tenant, id, b, csrf); err != nil {
 		return Step{}, err
@@ -23,7 +25,7 @@ func (s *Service) Consent(ctx context.Context, tenant auth.TenantID, id auth.Flo
 			return lost(err)
 		}
 		next := auth.Next(n)
-		if next.Kind != auth.StepConsent || next.Session != n.Flow.Session {
+		if next.Kind != auth.StepConsent || next.Session != n.Flow.Session || allow && !secret.Equal(csrf, s.csrfAsking(n, next, b)) {
 			return nil
 		}
 		return decide(tx, n, next, allow, actor)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -157,6 +158,7 @@ func (s *Service) FlowClient(ctx context.Context, tenant auth.TenantID, id auth.
 
 // form reads the flow of a form that our page has sent.
 func (s *Service) form(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser, csrf string) (auth.Flow, error) {
+	csrf, _, _ = strings.Cut(csrf, ".") // on a page that asks, the question follows
 	if !secret.Valid(BrowserPrefix, b.Secret) || !secret.Equal(csrf, s.csrf(tenant, id, b.Secret)) {
 		return auth.Flow{}, auth.Refuse(auth.KindForbidden, "cross_site", "this form did not come from our page in this browser; go back and try again")
 	}
@@ -169,6 +171,16 @@ func (b Browser) owns(f auth.Flow) bool {
 
 func (s *Service) csrf(tenant auth.TenantID, id auth.FlowID, browser string) string {
 	return secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "flow form"), []byte(tenant), []byte(id), []byte(browser)))
+}
+
+// csrfAsking is csrf for a page that asks the person to allow something. It names the
+// question as well, so that a yes allows what the page has shown and nothing else.
+func (s *Service) csrfAsking(n auth.Situation, next auth.Step, b Browser) string {
+	tenant, flow := n.Tenant.ID, n.Flow
+	r := flow.Request.Of(n.Of(next))
+	question := secret.MAC(secret.Derive(s.cfg.Root, "flow question"), []byte(tenant), []byte(flow.ID), []byte(b.Secret),
+		[]byte(next.Kind), []byte(next.Session), []byte(r.Client), []byte(flow.Device), []byte(r.Discloses().String()), []byte(strings.Join(r.Resources, " ")))
+	return s.csrf(tenant, flow.ID, b.Secret) + "." + secret.Encode(question)
 }
 
 func flowOver() error {

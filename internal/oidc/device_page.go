@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -92,7 +93,9 @@ func (s *Service) takeGuess(ctx context.Context, in DeviceForm) (settle func(), 
 
 // DeviceDecide is the person's yes or no to the device of the flow, which ends with it.
 // Where anything else comes first, such as a sign-in, nothing is decided and that is the
-// answer. Otherwise the step is StepDone, and whether its flow is Denied says how.
+// answer; so it is where the page has shown another device or scope than it would now.
+// Otherwise the step is StepDone, and whether its flow is Denied says how. It is also
+// when the person has nothing of the scope to give.
 func (s *Service) DeviceDecide(ctx context.Context, in DeviceForm, allow bool) (Step, error) {
 	if err := s.CheckForm(ctx, in.Tenant, in.Flow, in.Browser, in.CSRF); err != nil {
 		return Step{}, err
@@ -105,10 +108,11 @@ func (s *Service) DeviceDecide(ctx context.Context, in DeviceForm, allow bool) (
 			return lost(err)
 		}
 		next := auth.Next(n)
-		if next.Kind != auth.StepDeviceConfirm || next.Session != n.Flow.Session {
+		if next.Kind != auth.StepDeviceConfirm || next.Session != n.Flow.Session || allow && !secret.Equal(in.CSRF, s.csrfAsking(n, next, in.Browser)) {
 			return nil // not what the page that was shown has asked
 		}
-		n.Flow.Denied = !allow
+		asked := n.Flow.Request.Scope
+		n.Flow.Denied = !allow || len(asked) > 0 && len(n.Flow.Request.Of(n.Of(next)).Scope) == 0 // nothing to give
 		if err := decideDevice(tx, n, next, in.Browser.Actor); err != nil {
 			return err
 		}
@@ -148,7 +152,7 @@ func decideDevice(tx *store.Tx, n auth.Situation, next auth.Step, actor auth.Act
 	if err := tx.FinishFlow(flow.ID); err != nil {
 		return err
 	}
-	if err := tx.AnswerDevice(flow.Device, status, p.Account.ID, p.Session.ID); err != nil {
+	if err := tx.AnswerDevice(flow.Device, status, p.Account.ID, p.Session.ID, request.Scope); err != nil {
 		return err
 	}
 	return tx.Record(event)

@@ -54,7 +54,7 @@ func (h *house) answerDevice(a oidc.DeviceAnswer, status auth.DeviceStatus) auth
 		if err := tx.PutConsent(auth.Consent{Account: h.alice, Client: d.Client, Scope: d.Scope}); err != nil {
 			return err
 		}
-		return tx.AnswerDevice(d.Digest, status, h.alice, id)
+		return tx.AnswerDevice(d.Digest, status, h.alice, id, d.Scope)
 	})
 	return id
 }

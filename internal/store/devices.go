@@ -55,10 +55,10 @@ func (tx *Tx) PollDevice(digest string, interval time.Duration) error {
 
 // AnswerDevice writes what a person said about a device that still waits;
 // ErrNotFound when it does not.
-func (tx *Tx) AnswerDevice(digest string, status auth.DeviceStatus, account auth.AccountID, session auth.SessionID) error {
-	return must(tx.q, `UPDATE device_codes SET status = $1, account_id = $2, session_id = $3
-		WHERE tenant_id = $4 AND digest = $5 AND status = 'pending' AND used_at IS NULL AND expires_at > $6`,
-		status, null(account), null(session), tx.tenant, digest, millis(tx.Now))
+func (tx *Tx) AnswerDevice(digest string, status auth.DeviceStatus, account auth.AccountID, session auth.SessionID, scope auth.Scope) error {
+	return must(tx.q, `UPDATE device_codes SET status = $1, account_id = $2, session_id = $3, scope = $4
+		WHERE tenant_id = $5 AND digest = $6 AND status = 'pending' AND used_at IS NULL AND expires_at > $7`,
+		status, null(account), null(session), encoded(scope), tx.tenant, digest, millis(tx.Now))
 }
 
 // TakeDevice spends an approved device code. However many ask at once, on however

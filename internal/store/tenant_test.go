@@ -195,7 +195,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Device":          func(tx *store.Tx) (any, error) { return tx.Device("x") },
 	"DeviceByUser":    func(tx *store.Tx) (any, error) { return tx.DeviceByUser("x") },
 	"PollDevice":      func(tx *store.Tx) (any, error) { return nil, tx.PollDevice("x", time.Second) },
-	"AnswerDevice":    func(tx *store.Tx) (any, error) { return nil, tx.AnswerDevice("x", auth.DeviceDenied, "", "") },
+	"AnswerDevice":    func(tx *store.Tx) (any, error) { return nil, tx.AnswerDevice("x", auth.DeviceDenied, "", "", nil) },
 	"TakeDevice":      func(tx *store.Tx) (any, error) { return tx.TakeDevice("x") },
 	"InsertSeries":    func(tx *store.Tx) (any, error) { return nil, tx.InsertSeries(newSeries("x", tx.Now)) },
 	"Series":          func(tx *store.Tx) (any, error) { return tx.Series("x") },

@@ -1,0 +1,144 @@
+package oidc_test
+
+import (
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+const write = "orders:write" // a permission of the role "clerk"
+
+func writes(r *oidc.Registration) { r.Scopes = []string{"openid", "email", write} }
+
+func (h *house) makeClerk() {
+	h.t.Helper()
+	h.write(func(tx *store.Tx) error {
+		if err := tx.InsertRole(auth.Role{ID: "clerk", Name: "clerk", CreatedAt: tx.Now}); err != nil {
+			return err
+		}
+		if err := tx.PutPermission(auth.Permission{Name: write, CreatedAt: tx.Now}); err != nil {
+			return err
+		}
+		_, err := tx.Allow("clerk", write)
+		return err
+	})
+}
+
+// setClerk gives alice the permission, or takes it.
+func (h *house) setClerk(is bool) {
+	h.t.Helper()
+	h.write(func(tx *store.Tx) (err error) {
+		if is {
+			_, err = tx.Assign(h.alice, "clerk")
+		} else {
+			_, err = tx.Unassign(h.alice, "clerk")
+		}
+		return err
+	})
+}
+
+// A yes allows what its page has shown: what became possible since is asked about first.
+func TestRepair_S1_ConsentToWhatWasShown(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.makeClerk()
+		c, shown := h.app(writes)
+		v := h.visitor()
+		v.signIn(h.alice)
+		page, err := v.ask(request(c, "scope", "openid "+write)...)
+		h.ok(err)
+		h.at(page, auth.StepConsent)
+		if got := page.Consent.Scope.String(); got != "openid" {
+			t.Fatalf("shown %q", got)
+		}
+
+		h.setClerk(true)
+		again := v.consent(page, true)
+		h.at(again, auth.StepConsent)
+		if got := again.Consent.Scope.String(); got != "openid "+write {
+			t.Errorf("shown again %q", got)
+		}
+		if list, err := h.Consents(t.Context(), tenant, h.alice); err != nil || len(list) != 0 {
+			t.Errorf("remembered %+v, %v", list, err)
+		}
+		h.at(v.consent(page, true), auth.StepConsent)
+		forged := again
+		forged.CSRF = page.CSRF[:len(page.CSRF)-1]
+		h.at(v.consent(forged, true), auth.StepConsent)
+
+		code, _, _ := h.granted(v.consent(again, true))
+		ts, err := h.redeem(c, shown, code)
+		h.ok(err)
+		if got := ts.Scope.String(); got != "openid "+write {
+			t.Errorf("granted %q", got)
+		}
+		next, err := v.ask(request(c, "scope", "openid email")...)
+		h.ok(err)
+		h.told(v.consent(next, false), nil, "access_denied")
+	})
+}
+
+// The same of a device, whose code outlives the page.
+func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.makeClerk()
+		open := func(c auth.Client, scope string) (*viewer, oidc.DeviceAnswer) {
+			t.Helper()
+			a, v := h.startDevice(c, "scope", scope), h.viewer()
+			v.signIn()
+			h.ok(v.lookup(a.UserCode))
+			v.at(auth.StepDeviceConfirm)
+			return v, a
+		}
+		wantScope := func(c auth.Client, a oidc.DeviceAnswer, want string) {
+			t.Helper()
+			got, err := h.pollDevice(c, a.DeviceCode.Reveal())
+			h.ok(err)
+			if got.Scope.String() != want {
+				t.Errorf("granted %q, want %q", got.Scope, want)
+			}
+		}
+		for _, party := range []func(*oidc.Registration){ours, func(*oidc.Registration) {}} {
+			c := h.television(writes, party)
+
+			// Between the page and the yes.
+			v, a := open(c, "openid "+write)
+			h.setClerk(true)
+			h.ok(v.decide(true))
+			v.at(auth.StepDeviceConfirm)
+			if d := h.device(a); d.Status != auth.DevicePending || v.step.Flow.Request.Scope.String() != "openid "+write {
+				t.Errorf("the device is %s, shown %q", d.Status, v.step.Flow.Request.Scope)
+			}
+			h.ok(v.decide(true))
+			wantScope(c, a, "openid "+write)
+
+			// Between the yes and the poll, although the client had it before.
+			h.setClerk(false)
+			v, a = open(c, "openid "+write)
+			h.ok(v.decide(true))
+			h.setClerk(true)
+			wantScope(c, a, "openid")
+
+			// Another device in another tab of the same flow.
+			v, a = open(c, "openid")
+			page := v.form()
+			b := h.startDevice(c, "scope", "openid email")
+			h.ok(v.lookup(b.UserCode))
+			step, err := h.DeviceDecide(t.Context(), page, true)
+			h.ok(err)
+			h.at(step, auth.StepDeviceConfirm)
+			if h.device(a).Status != auth.DevicePending || h.device(b).Status != auth.DevicePending {
+				t.Error("a yes to one device approved another")
+			}
+
+			// Nothing to give.
+			h.setClerk(false)
+			v, a = open(c, write)
+			h.ok(v.decide(true))
+			v.at(auth.StepDone)
+			_, err = h.pollDevice(c, a.DeviceCode.Reveal())
+			h.refused(err, oidc.AccessDenied)
+		}
+	}, strict)
+}
