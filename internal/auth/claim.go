@@ -33,11 +33,12 @@ func (r AuthorizationRequest) Discloses() Scope {
 	return all
 }
 
-// Within leaves only those claims that belong to a scope of the list; of the others the
-// client would be told what it may not ask.
-func (c ClaimsRequest) Within(allowed Scope) ClaimsRequest {
-	outside := func(name string) bool { return ClaimScope(name) != "" && !allowed.Has(ClaimScope(name)) }
-	c.IDToken = slices.DeleteFunc(slices.Clone(c.IDToken), outside)
-	c.UserInfo = slices.DeleteFunc(slices.Clone(c.UserInfo), outside)
-	return c
+// KeepClaims returns those names of claims that belong to a scope that the client may ask
+// of people. Of the others the client would be told what it may not ask.
+func (c Client) KeepClaims(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	allowed := c.PersonScope()
+	return only(names, func(name string) bool { return ClaimScope(name) == "" || allowed.Has(ClaimScope(name)) })
 }

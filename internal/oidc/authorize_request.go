@@ -239,7 +239,7 @@ func checkClaims(q *asked) error {
 		if q.r.Claims, err = parseClaims(raw); err != nil {
 			return &Error{Code: InvalidRequest, Desc: "claims is not the JSON of OpenID Connect Core 5.5, or too large", Err: err}
 		}
-		q.r.Claims = q.r.Claims.Within(q.client.PersonScope())
+		q.r.Claims.UserInfo, q.r.Claims.IDToken = q.client.KeepClaims(q.r.Claims.UserInfo), q.client.KeepClaims(q.r.Claims.IDToken)
 	}
 	return nil
 }

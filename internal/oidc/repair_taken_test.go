@@ -111,3 +111,43 @@ func TestRepair_N1_ReachableContexts(t *testing.T) {
 		}
 	}
 }
+
+// A claim that was asked for by name goes with the scope to which it belongs.
+func TestRepair_H11_ClaimsByName(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c, shown := h.app(ours)
+		take := func(scopes ...string) {
+			h.settings(c, func(c *auth.Client) { c.Scopes = scopes })
+		}
+		check := func(ts auth.Tokens, err error, want any) auth.Tokens {
+			t.Helper()
+			h.ok(err)
+			_, id := h.opened(ts.IDToken)
+			for where, got := range map[string]claims{"ID Token": id, "userinfo": h.info(ts.AccessToken)} {
+				if got["email"] != want {
+					t.Errorf("%s says %v, want %v", where, got["email"], want)
+				}
+			}
+			return ts
+		}
+		ask := func() string {
+			return h.code(c, "scope", "openid offline_access", "claims", `{"userinfo":{"email":null},"id_token":{"email":null}}`)
+		}
+		before, err := h.redeem(c, shown, ask())
+		before = check(before, err, "alice@example.test")
+		code := ask()
+
+		take("openid", "offline_access")
+		ts, err := h.redeem(c, shown, code)
+		check(ts, err, nil)
+		ts, err = h.refresh(c, shown, before.RefreshToken)
+		ts = check(ts, err, nil)
+		if got := h.info(before.AccessToken); got["email"] != nil {
+			t.Errorf("the token from before says %v", got)
+		}
+
+		take("openid", "offline_access", "email")
+		ts, err = h.refresh(c, shown, ts.RefreshToken)
+		check(ts, err, "alice@example.test")
+	})
+}

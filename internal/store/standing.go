@@ -108,7 +108,7 @@ func scanStanding(s scanner, v *Standing) error {
 type Portrait struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt, Claims
 	Account auth.Account // all but LastLoginAt and CreatedAt
-	Client  auth.Client  // ID, Type, Settings, DisabledAt
+	Client  auth.Client  // ID, Type, Settings, DisabledAt; Scopes where Claims are
 	Tenant  auth.Tenant  // DisabledAt
 	Revoked bool         // the token itself was revoked
 }
@@ -119,12 +119,12 @@ func (tx *Tx) Portrait(session auth.SessionID, client auth.ClientID, jti string)
 	return one(tx.q, func(s scanner, v *Portrait) error {
 		err := s.Scan(&v.Session.ID, &v.Session.Account, at(&v.Session.ExpiresAt), at(&v.Session.EndedAt), decoded{&v.Session.Claims},
 			&v.Account.Email.Address, &v.Account.Email.Login, &v.Account.Name, at(&v.Account.EmailVerifiedAt), at(&v.Account.DisabledAt), at(&v.Account.UpdatedAt),
-			&v.Client.ID, &v.Client.Type, decoded{&v.Client.Settings}, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
+			&v.Client.ID, &v.Client.Type, decoded{&v.Client.Settings}, decoded{&v.Client.Scopes}, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
 		v.Account.ID = v.Session.Account
 		return err
 	}, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, CASE WHEN s.client_id = c.id THEN s.claims ELSE '{}' END,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
-		c.id, c.kind, c.settings, c.disabled_at, t.disabled_at,
+		c.id, c.kind, c.settings, CASE WHEN s.claims = '{}' THEN 'null' ELSE c.scopes END, c.disabled_at, t.disabled_at,
 		(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
 		FROM sessions s
 		JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id

@@ -38,6 +38,7 @@ func IDTokenAlgorithm(c auth.Client) string { return cmp.Or(c.Settings.IDTokenAl
 func (d *Draft) identify(c auth.Client, a auth.Account, asked *auth.IDTokenRequest) {
 	if asked != nil && d.grant.Scope.Has(auth.ScopeOpenID) {
 		d.id = &identity{algorithm: IDTokenAlgorithm(c), account: a, asked: *asked}
+		d.id.asked.Claims = c.KeepClaims(asked.Claims) // it was asked a while ago
 		if c.Settings.IDTokenClaims == ClaimsOfScope {
 			d.id.scope = d.grant.Scope
 		}

@@ -16,9 +16,9 @@ import (
 // Portrait is what a client may be told about the person behind an access token.
 type Portrait struct {
 	Verified
-	Client  auth.Client // ID, Type, Settings
+	Client  auth.Client // as store.Portrait has it
 	account auth.Account
-	asked   []string // claims by name
+	asked   []string // claims by name, which the client still may ask
 }
 
 // Portray checks an access token as Check does, for the issuer or its userinfo endpoint,
@@ -38,7 +38,7 @@ func (s *Service) Portray(ctx context.Context, tenant auth.TenantID, raw string)
 		if err != nil {
 			return err
 		}
-		p.Account, p.Client, p.account, p.asked = seen.Account.ID, seen.Client, seen.Account, seen.Session.Claims.UserInfo
+		p.Account, p.Client, p.account, p.asked = seen.Account.ID, seen.Client, seen.Account, seen.Client.KeepClaims(seen.Session.Claims.UserInfo)
 		if s.Subject(seen.Client, p.Account) != v.Subject {
 			return ended("the session is another account's")
 		}
