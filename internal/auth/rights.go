@@ -144,10 +144,10 @@ func (g Grant) Carry(r Recipient, e Entitlement) Grant {
 
 // CarryOwn is Carry for a client that acts for itself. It keeps what it is registered
 // for, but for the reserved names in a token for another audience.
-func (g Grant) CarryOwn(own bool) Grant {
-	if !own {
-		g.Scope = only(g.Scope, func(name string) bool { return !Reserved(name) })
-	}
+func (g Grant) CarryOwn(r Recipient) Grant {
+	g.Scope = only(g.Scope, func(name string) bool {
+		return slices.Contains(r.Client.Scopes, name) && (r.Own || !Reserved(name))
+	})
 	return g
 }
 

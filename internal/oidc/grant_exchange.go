@@ -134,6 +134,7 @@ func (s *Service) exchangeMachine(ctx context.Context, x exchange) (token.Draft,
 	if err != nil {
 		return token.Draft{}, err
 	}
+	x.scope = d.Scope()
 	if err := s.cfg.DB.RecordLater(ctx, x.Tenant.ID, x.event()); err != nil {
 		return token.Draft{}, fmt.Errorf("record exchanged token: %w", err)
 	}
@@ -156,6 +157,7 @@ func (s *Service) exchangePerson(tx *store.Tx, x exchange) (token.Draft, error) 
 	if err != nil {
 		return token.Draft{}, err
 	}
+	x.scope = d.Scope()
 	if err := tx.Record(x.event()); err != nil {
 		return token.Draft{}, fmt.Errorf("record exchanged token: %w", err)
 	}

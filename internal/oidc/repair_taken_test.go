@@ -151,3 +151,24 @@ func TestRepair_H11_ClaimsByName(t *testing.T) {
 		check(ts, err, "alice@example.test")
 	})
 }
+
+// What was taken from a machine is not in what it exchanges its token for.
+func TestRepair_H11_MachineExchanges(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		m := newMarket(h)
+		ts, err := h.credentials(m.orders, m.ordersSecret)
+		h.ok(err)
+		c := h.settings(m.orders, func(c *auth.Client) { c.Scopes = []string{"read"} })
+		got, err := m.exchange(c, m.ordersSecret, ts.AccessToken)
+		h.ok(err)
+		if got.Scope.String() != "read" || full(t, got.AccessToken)["scope"] != "read" {
+			t.Errorf("exchanged for %q", got.Scope)
+		}
+		lines := h.events(auth.EventTokenIssued)
+		if !slices.ContainsFunc(lines, func(e auth.Event) bool {
+			return e.Detail["grant"] == string(auth.GrantTokenExchange) && e.Detail["scope"] == "read"
+		}) {
+			t.Errorf("audit lines %+v", lines)
+		}
+	})
+}

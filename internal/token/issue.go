@@ -162,7 +162,7 @@ func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entit
 	}
 	r := auth.Recipient{Client: c, Own: len(d.audience) == 1 && d.audience[0] == t.ID.Issuer(s.base)}
 	if g.Account == "" {
-		d.grant = g.CarryOwn(r.Own)
+		d.grant = g.CarryOwn(r)
 		return d, d.fits()
 	}
 	r.Allowed = s.PersonScope(c, g.Audience)
