@@ -63,8 +63,8 @@ func RequireAccount(client ClientID, scope Scope) error {
 }
 
 // PredatesAccount reports whether a token was granted by a sign-in from before
-// ScopeAccount. A sign-in that asks for that very scope now is granted LoginScope, so of
-// new tokens only one that was narrowed to it at a refresh cannot be told from an old one.
+// ScopeAccount. A sign-in that asks for that very scope now is granted it in another order,
+// so of new tokens only one that was narrowed to it at a refresh looks like an old one.
 func PredatesAccount(client ClientID, scope Scope) bool {
 	return client == FirstParty && slices.Equal(scope, DefaultScope)
 }

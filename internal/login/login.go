@@ -70,7 +70,7 @@ type Request struct {
 	Email, Password string
 	// Cookie asks for a session in a cookie instead of tokens.
 	Cookie bool
-	// Scope is what the tokens shall carry; nil, and auth.DefaultScope, for auth.LoginScope.
+	// Scope is what the tokens shall carry; nil for auth.LoginScope.
 	Scope auth.Scope
 	// Resource is the API that the tokens shall be for (RFC 8707); empty for our own.
 	Resource string

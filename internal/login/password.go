@@ -60,11 +60,14 @@ func (d *direct) begin(tx *store.Tx, a auth.Account) (auth.Session, error) {
 	return v, err
 }
 
-// scope is what is asked for. The scope that every client may have is no narrower one
-// than none: it opens our own API too.
+// scope is what is asked for, or auth.LoginScope. The order of auth.DefaultScope marks
+// refresh families that are older than auth.ScopeAccount, so another order is kept of it.
 func (r Request) scope() auth.Scope {
-	if r.Scope == nil || slices.Equal(r.Scope, auth.DefaultScope) {
+	switch {
+	case r.Scope == nil:
 		return auth.LoginScope
+	case slices.Equal(r.Scope, auth.DefaultScope):
+		return slices.Sorted(slices.Values(r.Scope))
 	}
 	return r.Scope
 }

@@ -155,12 +155,12 @@ func (s *Service) checkScope(q *asked) (err error) {
 // personScope is what a client that asks for a person may have of the scope that it has
 // sent: what it is registered for, and what goes with the resources; what was granted is said in the answer to the token
 // request (RFC 6749 §3.3). Without scope it is a plain OAuth request and gets what is
-// registered, as long as the person is there.
+// registered, as long as the person is there, but for the scopes of our own API.
 func (s *Service) personScope(c auth.Client, resources []string, sent string) (auth.Scope, error) {
 	allowed := s.cfg.Tokens.PersonScope(c, resources)
 	if strings.Trim(sent, " ") == "" {
 		allowed = c.PersonScope()
-		return slices.DeleteFunc(allowed, func(t string) bool { return t == auth.ScopeOpenID || t == auth.ScopeOffline }), nil
+		return slices.DeleteFunc(allowed, func(t string) bool { return t == auth.ScopeOpenID || t == auth.ScopeOffline || auth.Reserved(t) }), nil
 	}
 	scope, err := auth.ParseScope(sent)
 	if err != nil {

@@ -94,8 +94,8 @@ func (s *Service) takeGuess(ctx context.Context, in DeviceForm) (settle func(), 
 // DeviceDecide is the person's yes or no to the device of the flow, which ends with it.
 // Where anything else comes first, such as a sign-in, nothing is decided and that is the
 // answer; so it is where the page has shown another device or scope than it would now.
-// Otherwise the step is StepDone, and whether its flow is Denied says how. It is also
-// when the person has nothing of the scope to give.
+// Otherwise the step is StepDone, and whether its flow is Denied says how. A yes of a person
+// who has nothing of the scope to give counts as a no.
 func (s *Service) DeviceDecide(ctx context.Context, in DeviceForm, allow bool) (Step, error) {
 	if err := s.CheckForm(ctx, in.Tenant, in.Flow, in.Browser, in.CSRF); err != nil {
 		return Step{}, err
@@ -111,8 +111,8 @@ func (s *Service) DeviceDecide(ctx context.Context, in DeviceForm, allow bool) (
 		if next.Kind != auth.StepDeviceConfirm || next.Session != n.Flow.Session || allow && !secret.Equal(in.CSRF, s.csrfAsking(n, next, in.Browser)) {
 			return nil // not what the page that was shown has asked
 		}
-		asked := n.Flow.Request.Scope
-		n.Flow.Denied = !allow || len(asked) > 0 && len(n.Flow.Request.Of(n.Of(next)).Scope) == 0 // nothing to give
+		r := n.Flow.Request
+		n.Flow.Denied = !allow || len(r.Scope) > 0 && len(r.Of(n.Of(next)).Scope) == 0
 		if err := decideDevice(tx, n, next, in.Browser.Actor); err != nil {
 			return err
 		}

@@ -142,3 +142,30 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 		}
 	}, strict)
 }
+
+// The scopes of our own API are granted to whoever names them.
+func TestRepair_R3_ReservedScopesByName(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		reserved := func(r *oidc.Registration) {
+			r.Scopes = []string{"openid", "email", "offline_access", auth.ScopeAccount, auth.AdminPermission}
+		}
+		c, shown := h.app(ours, reserved)
+		ts, err := h.redeem(c, shown, h.code(c, "scope", ""))
+		h.ok(err)
+		if got := ts.Scope.String(); got != "email" {
+			t.Errorf("a code without scope: %q", got)
+		}
+		ts, err = h.redeem(c, shown, h.code(c, "scope", "openid "+auth.ScopeAccount))
+		h.ok(err)
+		if got := ts.Scope.String(); got != "openid "+auth.ScopeAccount {
+			t.Errorf("a code: %q", got)
+		}
+		d := h.television(ours, reserved)
+		if got := h.device(h.startDevice(d)).Scope.String(); got != "email" {
+			t.Errorf("a device without scope: %q", got)
+		}
+		if got := h.device(h.startDevice(d, "scope", auth.ScopeAccount)).Scope.String(); got != auth.ScopeAccount {
+			t.Errorf("a device: %q", got)
+		}
+	})
+}

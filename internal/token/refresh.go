@@ -147,7 +147,8 @@ func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict
 }
 
 // grantedScope is the scope of a family. One of the first-party API that is older than
-// auth.ScopeAccount opens that API all the same.
+// auth.ScopeAccount opens that API all the same. Those have the names in the order of
+// auth.DefaultScope; a later sign-in for the same names alone has them sorted.
 func grantedScope(f auth.Family) auth.Scope {
 	if auth.PredatesAccount(f.Client, f.Scope) {
 		return auth.LoginScope

@@ -79,3 +79,13 @@ func TestRepair_R2_ScopeAndAudienceFit(t *testing.T) {
 		}
 	})
 }
+
+// A refresh token of the first-party API that is older than the scope of that API opens it.
+func TestRepair_R3_FamiliesOlderThanTheScope(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		old := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Scope: auth.DefaultScope})
+		if got := h.must(old.RefreshToken).Scope; !slices.Equal(got, auth.LoginScope) {
+			t.Errorf("scope %q", got)
+		}
+	})
+}
