@@ -1,5 +1,5 @@
-// Command go-api is the smallest API behind Watchword: one door for everybody
-// with an access token, one for administrators.
+// Command go-api is the smallest API behind Watchword: one path for everybody
+// with an access token, one for a permission, one for administrators.
 //
 //	go run ./examples/go-api
 //	curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8081/hello
@@ -28,6 +28,7 @@ func main() {
 	mux := http.NewServeMux()
 	mux.Handle(g.MetadataPath(), g.Metadata()) // tells clients where to get a token (RFC 9728)
 	mux.Handle("GET /hello", g.Require()(http.HandlerFunc(hello)))
+	mux.Handle("GET /orders", g.Require(guard.Permission("orders:read"))(http.HandlerFunc(hello)))
 	mux.Handle("GET /admin", g.Require(guard.Role("admin"))(http.HandlerFunc(hello)))
 
 	listen := env("LISTEN", "127.0.0.1:8081")
