@@ -90,6 +90,9 @@ func (s *Server) add(pattern string, rt *route) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { rt.serve(w.(*exchange), r) })
 	if rt.kind == ofTenant {
 		s.mux.HandleFunc(method+" "+tenantPrefix+path, func(w http.ResponseWriter, r *http.Request) { rt.serve(w.(*exchange), r) })
+		if path == "/{$}" { // else the mux redirects from there, also for tenants that do not exist
+			s.mux.HandleFunc(method+" "+tenantPrefix, func(w http.ResponseWriter, r *http.Request) { rt.serve(w.(*exchange), r) })
+		}
 	}
 }
 

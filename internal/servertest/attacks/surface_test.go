@@ -237,7 +237,7 @@ func TestAttack_HT_08_CommonPaths(t *testing.T) {
 		/metrics /debug /debug/ /debug/pprof /debug/pprof/ /debug/pprof/heap /debug/pprof/cmdline /debug/pprof/goroutine?debug=2 /debug/vars /actuator /actuator/env /actuator/health /healthz /health /status /stats /trace /info
 		/admin /admin/ /administrator /console /phpmyadmin/ /wp-login.php /wp-admin/ /xmlrpc.php /index.php /cgi-bin/ /manager/html /solr/ /jenkins/ /graphql /graphiql /swagger /swagger-ui.html /swagger.json /api-docs /openapi.json
 		/docs /api /api/ /api/v1 /api/v1/ /api/v2/login /api/v1/admin /api/v1/admin/users /api/v1/users /api/v1/debug /api/v1/config /api/v1/openapi.yaml /api/v1/schemas /assets /assets/ /assets/../ /assets/look.css.map /static/ /templates/ /ui/
-		/robots.txt~ /package.json /go.mod /Dockerfile /docker-compose.yml /Makefile /.github/ /dev /dev/ /dev/mailbox /dev/mailbox.json /mailbox /t /t/ /t/default /t/default/ /t/default/api/v1/me /t/x/metrics /oauth2/token/.. /%2e%2e/ /..%2f /%2e%2e%2fetc/passwd
+		/robots.txt~ /package.json /go.mod /Dockerfile /docker-compose.yml /Makefile /.github/ /dev /dev/ /dev/mailbox /dev/mailbox.json /mailbox /t /t/ /t/default/api/v1/me /t/x/metrics /oauth2/token/.. /%2e%2e/ /..%2f /%2e%2e%2fetc/passwd
 		/.well-known/ /.well-known /.well-known/jwks.json/ /.well-known/jwks.json/x /livez/ /readyz/x /verify-email/ //metrics /./metrics /metrics/ /METRICS /Api/v1/me /api//v1/me /%61dmin /livez%00 /livez;x /livez%2f..%2fmetrics`) {
 		r := s.Do(t, "GET", path, nil).Want(t, 404)
 		protocol := strings.HasPrefix(path, "/oauth2/") // speaks of errors in words of its own
@@ -255,6 +255,11 @@ func TestAttack_HT_08_CommonPaths(t *testing.T) {
 		}
 		if v := r.Header.Get("Server") + r.Header.Get("X-Powered-By"); v != "" {
 			t.Errorf("HT-08: says that it is %s", v)
+		}
+	}
+	for _, path := range []string{"/t/default", "/t/default/", "/t/nobody", "/t/nobody/"} { // pages for people
+		if r := s.Do(t, "GET", path, nil); r.Status != 404 || len(r.Header["Location"]) != 0 {
+			t.Errorf("HT-08 %s: %d %v", path, r.Status, r.Header)
 		}
 	}
 	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/metrics": 200, "/debug/pprof/cmdline": 200, "/api/v1/login": 404, "/.well-known/jwks.json": 404, "/dev/mailbox": 404} {

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -23,6 +24,9 @@ func TestGallery(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /assets/look.css", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, filepath.Join(folder, "look.css"))
+	})
+	mux.HandleFunc("GET /assets/show.js", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, filepath.Join(folder, "show.js"))
 	})
 	mux.HandleFunc("GET /{page}", func(w http.ResponseWriter, r *http.Request) { gallery(w, r, folder) })
 	srv := httptest.NewServer(mux)
@@ -59,10 +63,11 @@ func gallery(w http.ResponseWriter, r *http.Request, folder string) {
 		return
 	}
 	page := strings.ReplaceAll(string(b), `<script src="/assets/post.js?v=0" defer></script>`, "") // it would go on
+	page = regexp.MustCompile(`<meta http-equiv="refresh"[^>]*>`).ReplaceAllString(page, "")       // and so would this
 	if r.URL.Query().Get("dir") == "rtl" {
 		page = strings.Replace(page, `dir="ltr"`, `dir="rtl"`, 1)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; script-src 'self'")
 	_, _ = w.Write([]byte(page))
 }
