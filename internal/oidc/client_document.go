@@ -221,11 +221,13 @@ func ParseClientDocument(id auth.ClientID, body []byte) (ClientMetadata, error) 
 // is read again when it is old. A client that has become one of another type, or knows
 // people by other subjects, is another client: what people allowed the former is over.
 func (s *Service) keepDocument(ctx context.Context, tenant auth.TenantID, former, c auth.Client) error {
+	var next auth.Client
 	for more := true; more; {
 		err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
-			more, err = keepDocument(tx, former, c)
+			next, more, err = keepDocument(tx, former, c)
 			return err
 		})
+		former = next
 		if errors.Is(err, auth.ErrConflict) { // somebody else has just read it too
 			return nil
 		}
@@ -236,39 +238,63 @@ func (s *Service) keepDocument(ctx context.Context, tenant auth.TenantID, former
 	return nil
 }
 
-// keepDocument is one transaction of it, and reports whether sessions of the former
-// client are left to end: they end a few at a time, so that nobody waits for them all.
-func keepDocument(tx *store.Tx, former, c auth.Client) (more bool, err error) {
+// unfinished is DocumentAt of a client that has taken the place of another whose sessions
+// may not have ended yet. It is too old for anything but to be read again.
+var unfinished = time.UnixMilli(1).UTC()
+
+// keepDocument is one transaction of it. It returns the client as it is now, and reports
+// whether sessions of the former client are left to end: they end a few at a time, so
+// that nobody waits for them all, and at last in a transaction that sees those which
+// began while the client was replaced or removed.
+func keepDocument(tx *store.Tx, former, c auth.Client) (now auth.Client, more bool, err error) {
 	c.Settings.DocumentAt, c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now, tx.Now
 	before, err := tx.Client(c.ID)
-	switch {
-	case errors.Is(err, auth.ErrNotFound):
-		if err := recordClient(tx, c.ID, "document_read", auth.System); err != nil {
-			return false, err
-		}
-		return false, tx.InsertClient(c)
-	case err != nil || Version(before) != Version(former):
-		return false, err
+	unknown := errors.Is(err, auth.ErrNotFound)
+	if err != nil && !unknown || !unknown && Version(before) != Version(former) {
+		return before, false, err
 	}
 	c.DisabledAt = before.DisabledAt
 	change := ""
 	switch {
+	case unknown:
 	case before.Type != c.Type:
 		change = "document_changed_type"
 	case !sameSubjects(before, c):
 		change = "document_changed_sector"
-	default:
-		return false, tx.UpdateClient(c)
+	case !before.Settings.DocumentAt.Equal(unfinished):
+		return before, false, tx.UpdateClient(c)
 	}
 	n, err := tx.EndClientSessions(c.ID, endAtOnce, auth.EndClient)
-	if err != nil || n == endAtOnce {
-		return true, err
+	switch {
+	case err != nil || n == endAtOnce:
+		return before, true, err
+	case unknown:
+		if err := recordClient(tx, c.ID, "document_read", auth.System); err != nil {
+			return c, false, err
+		}
+		return c, false, tx.InsertClient(c)
+	case change == "":
+		return before, false, tx.UpdateClient(c)
+	}
+	now, err = replaceClient(tx, c, change)
+	return now, true, err
+}
+
+// replaceClient puts a client in the place of another of the same id. Nothing that was
+// issued to the other works for it; it is unfinished.
+func replaceClient(tx *store.Tx, c auth.Client, change string) (auth.Client, error) {
+	if err := tx.DropClientCodes(c.ID); err != nil {
+		return c, err
 	}
 	if err := tx.DeleteClient(c.ID); err != nil {
-		return false, err
+		return c, err
+	}
+	c.Settings.DocumentAt = unfinished
+	if err := tx.InsertClient(c); err != nil {
+		return c, err
 	}
 	if err := recordClient(tx, c.ID, change, auth.System); err != nil {
-		return false, err
+		return c, err
 	}
-	return false, tx.InsertClient(c)
+	return tx.Client(c.ID)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -100,6 +101,8 @@ func parseClientKey(raw []byte) (k clientKey, err error) {
 		return k, fmt.Errorf("alg of a key is not %s", strings.Join(algs, " or "))
 	case k.Use != "" && k.Use != "sig":
 		return k, errors.New("a key is not for signatures")
+	case strings.ContainsFunc(k.KeyID, unicode.IsControl):
+		return k, errors.New("kid of a key has a control character")
 	}
 	if len(algs) == 1 {
 		k.Algorithm = algs[0]

@@ -210,31 +210,49 @@ func (s *Service) EnableClient(ctx context.Context, tenant auth.TenantID, id aut
 }
 
 // DeleteClient removes a client for good, with what people have allowed it and their
-// sessions with it; its tokens are worth nothing from then on.
+// sessions with it; its tokens are worth nothing from then on. It is disabled first, in
+// a transaction of its own: a session that begins meanwhile is then seen and ended, or
+// does not begin.
 func (s *Service) DeleteClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) error {
 	if id == auth.FirstParty {
 		return builtIn()
 	}
-	for more := true; more; {
-		err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-			// Its sessions end first, a few at a time so that nobody waits for them all,
-			// and are gone when it is.
-			n, err := tx.EndClientSessions(id, endAtOnce, auth.EndClient)
-			if more = n == endAtOnce; more || err != nil {
-				return err
-			}
-			if err := tx.DeleteClient(id); errors.Is(err, auth.ErrNotFound) {
-				return noClient()
-			} else if err != nil {
-				return err
-			}
-			return recordClient(tx, id, "deleted", actor)
-		})
+	for done := false; !done; {
+		c, err := s.Client(ctx, tenant, id)
+		switch {
+		case err != nil:
+		case c.Disabled():
+			err = s.endSessions(ctx, tenant, id)
+		default:
+			_, err = s.DisableClient(ctx, tenant, id, actor)
+		}
+		if err == nil {
+			done, err = s.deleteDisabled(ctx, tenant, id, actor)
+		}
 		if err != nil {
 			return fmt.Errorf("delete client: %w", err)
 		}
 	}
 	return nil
+}
+
+// deleteDisabled deletes a client unless it was enabled again, and reports whether it
+// did.
+func (s *Service) deleteDisabled(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (done bool, err error) {
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		c, err := tx.Client(id)
+		if errors.Is(err, auth.ErrNotFound) {
+			return noClient()
+		}
+		if done = err == nil && c.Disabled(); !done {
+			return err
+		}
+		if err := tx.DeleteClient(id); err != nil {
+			return err
+		}
+		return recordClient(tx, id, "deleted", actor)
+	})
+	return done, err
 }
 
 // endAtOnce is how many sessions of a client end in one transaction.

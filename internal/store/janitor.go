@@ -64,6 +64,7 @@ type ClientMark struct {
 	updated int64
 	tenant  auth.TenantID
 	client  auth.ClientID
+	gone    []ClientMark // removed in the transaction before
 }
 
 // ClientOrigin says where clients come from that describe themselves.
@@ -79,8 +80,14 @@ const (
 // whose document was not asked for, since the given time. It removes them, unless somebody has
 // allowed them something, is signed in to them, or an operator has disabled them, set bounds or
 // given them more than they say of themselves. It returns the next mark, and false when there
-// are no more.
+// are no more. It also ends what has begun with a client while the transaction before removed it.
 func (tx *SystemTx) SweepClients(from ClientOrigin, before time.Time, after ClientMark, n int) (ClientMark, bool, error) {
+	for _, v := range after.gone {
+		if _, err := tx.In(v.tenant).EndClientSessions(v.client, n, auth.EndClient); err != nil {
+			return after, false, err
+		}
+	}
+	after.gone = nil
 	page, err := all(tx.q, func(s scanner, m *ClientMark) error { return s.Scan(&m.updated, &m.tenant, &m.client) },
 		"SELECT updated_at, tenant_id, id FROM clients WHERE "+string(from)+` = 1
 		AND updated_at < $1 AND (updated_at, tenant_id, id) > ($2, $3, $4) ORDER BY updated_at, tenant_id, id LIMIT $5`,
@@ -89,12 +96,13 @@ func (tx *SystemTx) SweepClients(from ClientOrigin, before time.Time, after Clie
 		return after, false, err
 	}
 	last := page[len(page)-1]
-	_, err = affect(tx.q, `DELETE FROM clients WHERE (tenant_id, id) IN
+	last.gone, err = all(tx.q, func(s scanner, m *ClientMark) error { return s.Scan(&m.tenant, &m.client) }, `DELETE FROM clients WHERE (tenant_id, id) IN
 		(SELECT c.tenant_id, c.id FROM clients c WHERE c.`+string(from)+` = 1
 		AND (c.updated_at, c.tenant_id, c.id) > ($1, $2, $3) AND (c.updated_at, c.tenant_id, c.id) <= ($4, $5, $6)
 		AND c.disabled_at IS NULL AND c.bounds = 'null'
 		AND NOT EXISTS (SELECT 1 FROM consents a WHERE a.tenant_id = c.tenant_id AND a.client_id = c.id)
-		AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.tenant_id = c.tenant_id AND s.client_id = c.id AND s.ended_at IS NULL AND s.client_id <> 'first-party'))`,
+		AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.tenant_id = c.tenant_id AND s.client_id = c.id AND s.ended_at IS NULL AND s.client_id <> 'first-party'))
+		RETURNING tenant_id, id`,
 		after.updated, after.tenant, after.client, last.updated, last.tenant, last.client)
-	return last, err == nil && len(page) == n, err
+	return last, err == nil && (len(page) == n || len(last.gone) > 0), err
 }

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -30,12 +32,33 @@ type Redemption struct {
 // rights, whether it was spent or not; ErrNotFound when any of them but the session of
 // the client is gone.
 func (tx *Tx) Redeeming(digest string) (Redeeming, error) {
+	r, err := tx.redeeming(digest, auth.CodeGrant{})
+	if !errors.Is(err, auth.ErrNotFound) {
+		return r, err
+	}
+	// A node of the version before names the sessions in the data alone.
+	code, err := tx.SingleUse(auth.UseCode, digest)
+	if err != nil {
+		return r, err
+	}
+	if code.Browser != "" {
+		return r, auth.ErrNotFound
+	}
+	var g auth.CodeGrant
+	if err := json.Unmarshal([]byte(code.Data), &g); err != nil {
+		return r, fmt.Errorf("read code grant: %w", err)
+	}
+	return tx.redeeming(digest, g)
+}
+
+// redeeming takes the sessions from the grant where the code has no columns for them.
+func (tx *Tx) redeeming(digest string, g auth.CodeGrant) (Redeeming, error) {
 	return one(tx.q, scanRedeeming, `SELECT u.kind, u.digest, u.account_id, u.client_id, u.data, u.created_at, u.expires_at, u.used_at,
-		u.session_id, u.client_session_id,
+		coalesce(u.session_id, $1), coalesce(u.client_session_id, $2),
 		b.account_id, b.parent_id, b.auth_at, b.acr, b.amr, b.idle_at, b.expires_at, b.ended_at,
 		s.id, s.account_id, s.client_id, s.parent_id, coalesce(s.offline, 0), s.idle_at, s.expires_at, s.ended_at,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
-		c.kind, c.first_party, c.redirect_uris, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at,
+		c.kind, c.first_party, c.redirect_uris, c.scopes, c.settings, c.bounds, c.disabled_at, t.id, t.settings, t.disabled_at,
 		(SELECT string_agg(r.name, ' ') FROM assignments g
 			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
 			WHERE g.tenant_id = u.tenant_id AND g.account_id = u.account_id),
@@ -44,12 +67,12 @@ func (tx *Tx) Redeeming(digest string) (Redeeming, error) {
 			WHERE g.tenant_id = u.tenant_id AND g.account_id = u.account_id),
 		(SELECT string_agg(p.name, ' ') FROM permissions p WHERE p.tenant_id = u.tenant_id AND u.data LIKE '%"' || p.name || '"%')
 		FROM single_use u
-		JOIN sessions b ON b.tenant_id = u.tenant_id AND b.id = u.session_id
+		JOIN sessions b ON b.tenant_id = u.tenant_id AND b.id = coalesce(u.session_id, $1)
 		JOIN accounts a ON a.tenant_id = u.tenant_id AND a.id = u.account_id
 		JOIN clients c ON c.tenant_id = u.tenant_id AND c.id = u.client_id
 		JOIN tenants t ON t.id = u.tenant_id
-		LEFT JOIN sessions s ON s.tenant_id = u.tenant_id AND s.id = u.client_session_id
-		WHERE u.tenant_id = $1 AND u.kind = 'code' AND u.digest = $2`, tx.tenant, digest)
+		LEFT JOIN sessions s ON s.tenant_id = u.tenant_id AND s.id = coalesce(u.client_session_id, $2)
+		WHERE u.tenant_id = $3 AND u.kind = 'code' AND u.digest = $4`, g.Browser, g.Session, tx.tenant, digest)
 }
 
 func scanRedeeming(row scanner, r *Redeeming) error {
@@ -58,9 +81,10 @@ func scanRedeeming(row scanner, r *Redeeming) error {
 		&b.Account, opt(&b.Parent), at(&b.AuthAt), &b.ACR, decoded{&b.AMR}, at(&b.IdleAt), at(&b.ExpiresAt), at(&b.EndedAt),
 		opt(&s.ID), opt(&s.Account), opt(&s.Client), opt(&s.Parent), flag{&s.Offline}, at(&s.IdleAt), at(&s.ExpiresAt), at(&s.EndedAt),
 		&a.Email.Address, &a.Email.Login, &a.Name, at(&a.EmailVerifiedAt), at(&a.DisabledAt), at(&a.UpdatedAt),
-		&c.Type, flag{&c.FirstParty}, decoded{&c.RedirectURIs}, decoded{&c.Scopes}, decoded{&c.Settings}, at(&c.DisabledAt), &t.ID, decoded{&t.Settings}, at(&t.DisabledAt),
+		&c.Type, flag{&c.FirstParty}, decoded{&c.RedirectURIs}, decoded{&c.Scopes}, decoded{&c.Settings}, decoded{&c.Bounds}, at(&c.DisabledAt), &t.ID, decoded{&t.Settings}, at(&t.DisabledAt),
 		words{&r.Entitlement.Roles}, words{&r.Entitlement.Permissions}, words{&r.Entitlement.Known})
 	b.ID, a.ID, c.ID = u.Browser, u.Account, u.Client
+	*c = c.Bounded()
 	return err
 }
 

@@ -14,7 +14,9 @@ import (
 // held, so disabling or deleting a client comes before this statement or sees its
 // session; the browser's row is written, so a transaction that ends the sessions of an
 // account and has not seen the new one fails at the browser's and runs again. The account
-// comes first, as in all that ends or deletes what belongs to it.
+// comes first, in a lock that does not go with a write of its row: all that ends or
+// deletes what belongs to an account writes that row first (holdAccount), so the two
+// wait for each other there and nowhere else.
 func (tx *Tx) swapCode(r Redeeming, n Redemption) (bool, error) {
 	v, f := n.Session, n.Family
 	if f == nil {
@@ -43,7 +45,7 @@ const swapCodeText = `WITH fit AS (
 		WHERE u.tenant_id = $1 AND u.kind = 'code' AND u.digest = $2 AND u.used_at IS NULL AND u.expires_at > $3
 		AND coalesce(a.disabled_at, 0) = $4 AND coalesce(a.email_verified_at, 0) = $5
 		AND coalesce(c.disabled_at, 0) = $6 AND coalesce(t.disabled_at, 0) = $7
-		FOR KEY SHARE OF a FOR UPDATE OF u FOR SHARE OF c),
+		FOR SHARE OF a FOR UPDATE OF u FOR SHARE OF c),
 	browser AS (
 		UPDATE sessions SET seen_at = seen_at
 		WHERE tenant_id = $1 AND id = $8 AND ended_at IS NULL AND EXISTS (SELECT 1 FROM fit)

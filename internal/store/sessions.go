@@ -78,6 +78,9 @@ func (tx *Tx) TouchSession(id auth.SessionID, idleAt time.Time) error {
 // who they are; the old one is dead at once. It writes the digest, when and how that
 // was proved, the limits, and the series, which is never taken away.
 func (tx *Tx) RenewSession(v auth.Session) error {
+	if err := tx.holdAccount(v.Account); err != nil { // the time of the sign-in is written there next
+		return err
+	}
 	return must(tx.q, `UPDATE sessions SET digest = $1, auth_at = $2, acr = $3, amr = $4, idle_at = $5, expires_at = $6, series_id = coalesce($7, series_id)
 		WHERE tenant_id = $8 AND id = $9 AND ended_at IS NULL`,
 		v.Digest, millis(v.AuthAt), v.ACR, encoded(v.AMR), millis(v.IdleAt), millis(v.ExpiresAt), null(v.Series), tx.tenant, v.ID)

@@ -27,7 +27,7 @@ func (tx *Tx) Refreshing(id auth.FamilyID) (Refreshing, error) {
 		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt, f.retries,
 		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.claims,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
-		c.kind, c.first_party, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at,
+		c.kind, c.first_party, c.scopes, c.settings, c.bounds, c.disabled_at, t.id, t.settings, t.disabled_at,
 		(SELECT string_agg(r.name, ' ') FROM assignments g
 			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
 			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.account_id),
@@ -50,11 +50,12 @@ func scanRefreshing(s scanner, r *Refreshing) error {
 		opt(&r.Session.Digest), at(&r.Session.AuthAt), &r.Session.ACR, decoded{&r.Session.AMR}, at(&r.Session.SeenAt), at(&r.Session.IdleAt),
 		at(&r.Session.ExpiresAt), at(&r.Session.EndedAt), decoded{&r.Session.Claims},
 		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Name, at(&r.Account.EmailVerifiedAt), at(&r.Account.DisabledAt), at(&r.Account.UpdatedAt),
-		&r.Client.Type, flag{&r.Client.FirstParty}, decoded{&r.Client.Scopes}, decoded{&r.Client.Settings}, at(&r.Client.DisabledAt),
+		&r.Client.Type, flag{&r.Client.FirstParty}, decoded{&r.Client.Scopes}, decoded{&r.Client.Settings}, decoded{&r.Client.Bounds}, at(&r.Client.DisabledAt),
 		&r.Tenant.ID, decoded{&r.Tenant.Settings}, at(&r.Tenant.DisabledAt),
 		words{&r.Entitlement.Roles}, words{&r.Entitlement.Permissions}, words{&r.Entitlement.Known})
 	r.Session.ID, r.Session.Account = f.Session, f.Account
 	r.Account.ID, r.Client.ID = f.Account, f.Client
+	r.Client = r.Client.Bounded() // a node of the version before writes clients without their bounds
 	return err
 }
 
@@ -154,9 +155,11 @@ type Asking struct {
 func (tx *Tx) Asking(id auth.ClientID) (Asking, error) {
 	return one(tx.q, func(s scanner, v *Asking) error {
 		c, t := &v.Client, &v.Tenant
-		return s.Scan(&c.ID, &c.Type, flag{&c.FirstParty}, decoded{&c.Secrets}, decoded{&c.Scopes}, decoded{&c.Settings}, at(&c.DisabledAt),
+		err := s.Scan(&c.ID, &c.Type, flag{&c.FirstParty}, decoded{&c.Secrets}, decoded{&c.Scopes}, decoded{&c.Settings}, decoded{&c.Bounds}, at(&c.DisabledAt),
 			&t.ID, decoded{&t.Settings}, at(&t.DisabledAt))
-	}, `SELECT c.id, c.kind, c.first_party, c.secrets, c.scopes, c.settings, c.disabled_at, t.id, t.settings, t.disabled_at
+		*c = c.Bounded()
+		return err
+	}, `SELECT c.id, c.kind, c.first_party, c.secrets, c.scopes, c.settings, c.bounds, c.disabled_at, t.id, t.settings, t.disabled_at
 		FROM clients c JOIN tenants t ON t.id = c.tenant_id
 		WHERE c.tenant_id = $1 AND c.id = $2`, tx.tenant, id)
 }

@@ -218,6 +218,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"MachineStanding": func(tx *store.Tx) (any, error) { return tx.MachineStanding("x", "x") },
 	"Asking":          func(tx *store.Tx) (any, error) { return tx.Asking("x") },
 	"UpdateClient":    func(tx *store.Tx) (any, error) { return nil, tx.UpdateClient(auth.Client{ID: "x", Name: "evil"}) },
+	"DropClientCodes": func(tx *store.Tx) (any, error) { return nil, tx.DropClientCodes("x") },
 	"DeleteClient":    func(tx *store.Tx) (any, error) { return nil, tx.DeleteClient("x") },
 	"Exec":            func(*store.Tx) (any, error) { return nil, nil }, // of the tests alone
 	"Profile":         func(tx *store.Tx) (any, error) { return tx.Profile("x") },

@@ -1,0 +1,117 @@
+package oidc_test
+
+import (
+	"database/sql"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
+)
+
+// pinned runs two things of which the first waits inside its statement until the second
+// waits for it.
+func pinned(t *testing.T, url, hold string, first, second func()) {
+	t.Helper()
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	tx, err := db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec(hold); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{}, 2)
+	for i, fn := range []func(){first, second} {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			fn()
+		}()
+		for n := 0; n <= i; {
+			err := db.QueryRow("SELECT count(*) FROM pg_stat_activity, pg_sleep(0.01) WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&n)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	<-done
+}
+
+// TestNoSessionOutlivesItsClient: a session that begins while its client is deleted, or
+// replaced by another of the same id, ends with it, and so do its refresh tokens.
+func TestNoSessionOutlivesItsClient(t *testing.T) {
+	t.Parallel()
+	p, out := publish(t)
+	const browser = "SELECT FROM sessions WHERE client_id = 'first-party' FOR UPDATE"
+	check := func(h *house, c auth.Client, began error) {
+		h.t.Helper()
+		h.ok(began)
+		h.write(func(tx *store.Tx) error {
+			list, err := tx.AllSessions(h.alice)
+			for _, v := range list {
+				if v.Client == c.ID {
+					h.t.Errorf("session %s is alive", v.ID)
+				}
+			}
+			return err
+		})
+	}
+	t.Run("deleted", func(t *testing.T) {
+		t.Parallel()
+		cfg := store.Config{URL: storetest.Postgres(t), Keyring: storetest.Keyring(t)}
+		h := newHouse(t, cfg)
+		c, shown := h.app(func(r *oidc.Registration) { r.FirstParty = true })
+		code := h.code(c)
+		var began, deleted error
+		pinned(t, cfg.URL, browser, func() { _, began = h.redeem(c, shown, code) },
+			func() { deleted = h.DeleteClient(t.Context(), tenant, c.ID, operator) })
+		h.ok(deleted)
+		check(h, c, began)
+		if _, err := h.Client(t.Context(), tenant, c.ID); auth.KindOf(err) != auth.KindNotFound {
+			t.Errorf("the client: %v", err)
+		}
+	})
+	t.Run("replaced", func(t *testing.T) {
+		t.Parallel()
+		cfg := store.Config{URL: storetest.Postgres(t), Keyring: storetest.Keyring(t)}
+		h := newHouse(t, cfg, documents, out)
+		id := p.URL + "/replaced/client.json"
+		page := metadata{"redirect_uris": []string{callback}}
+		p.put("/replaced/client.json", document(t, id, page))
+		c := auth.Client{ID: auth.ClientID(id)}
+		h.ok(h.public(id))
+		h.clock.Advance(14*time.Minute + 30*time.Second)
+		v := h.visitor()
+		v.signIn(h.alice)
+		step, err := v.ask(request(c)...)
+		h.ok(err)
+		code, _, _ := h.granted(v.consent(step, true))
+		page["token_endpoint_auth_method"], page["jwks"] = "private_key_jwt", json.RawMessage(newPair(t, jose.ES256).jwks)
+		p.put("/replaced/client.json", document(t, id, page))
+		var began error
+		pinned(t, cfg.URL, browser, func() { _, began = h.redeem(c, "", code) }, func() {
+			h.clock.Advance(40 * time.Second) // the document has grown old, the code has not
+			h.refused(h.public(id), oidc.InvalidClient)
+		})
+		after, err := h.Client(t.Context(), tenant, c.ID)
+		h.ok(err)
+		if after.Type != auth.ClientWeb || after.Settings.DocumentAt.Before(h.clock.Now()) {
+			t.Errorf("the client: %+v", after)
+		}
+		check(h, c, began)
+	})
+}
