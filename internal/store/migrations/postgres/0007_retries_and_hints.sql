@@ -1,14 +1,12 @@
--- Which token of a chain was given again after its answer was lost, and how many
--- successive ones were. Export and clean-up know the rows already.
+-- Which of the last eight tokens of a chain were given again after their answers were
+-- lost, a bit for each. Export and clean-up know the rows already.
 --
 -- Public halves of keys that signed ID Tokens which may come back as hints. They are
 -- about no person; Sweep removes them.
 
 -- +goose Up
 
-ALTER TABLE refresh_families ADD COLUMN retried TEXT NOT NULL DEFAULT '';
 ALTER TABLE refresh_families ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE remembered ADD COLUMN retried TEXT NOT NULL DEFAULT '';
 ALTER TABLE remembered ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
 
 CREATE TABLE retired_keys (
