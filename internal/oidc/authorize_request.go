@@ -173,9 +173,9 @@ func (s *Service) personScope(c auth.Client, resources []string, sent string) (a
 	return scope, nil
 }
 
-// still is what the client may have of what it was granted a while ago: an operator may
+// keepScope is what the client may have of what it was granted a while ago: an operator may
 // have taken some of it from it since.
-func (s *Service) still(c auth.Client, granted auth.Scope, resources []string) auth.Scope {
+func (s *Service) keepScope(c auth.Client, granted auth.Scope, resources []string) auth.Scope {
 	allowed := s.cfg.Tokens.PersonScope(c, resources)
 	return slices.DeleteFunc(slices.Clone(granted), func(t string) bool { return !allowed.Has(t) })
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// self checks what a client says of itself, and combines it with what an operator has
+// applyMetadata checks what a client says of itself, and combines it with what an operator has
 // said of it before. It is the one way in for both a registration and a document.
-func (s *Service) self(ctx context.Context, m ClientMetadata, before auth.Client) (auth.Client, error) {
+func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before auth.Client) (auth.Client, error) {
 	if err := m.measure(); err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}

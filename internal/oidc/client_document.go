@@ -183,7 +183,7 @@ func (s *Service) readDocument(ctx context.Context, id auth.ClientID, before aut
 	if err != nil {
 		return auth.Client{}, err
 	}
-	c, err := s.self(ctx, m, before)
+	c, err := s.applyMetadata(ctx, m, before)
 	if err != nil {
 		return c, err
 	}

@@ -69,7 +69,7 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (ClientInform
 	if err != nil {
 		return ClientInformation{}, err
 	}
-	c, err := s.self(ctx, m, auth.Client{})
+	c, err := s.applyMetadata(ctx, m, auth.Client{})
 	if err != nil {
 		return ClientInformation{}, err
 	}
@@ -190,7 +190,7 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Cli
 	if err != nil {
 		return ClientInformation{}, err
 	}
-	checked, err := s.self(ctx, m, before)
+	checked, err := s.applyMetadata(ctx, m, before)
 	if err != nil {
 		return ClientInformation{}, err
 	}

@@ -132,7 +132,7 @@ func (in redemption) belongs(code auth.SingleUse, g auth.CodeGrant) error {
 
 // open signs the client in under the browser's session and decides what it gets.
 func (s *Service) open(now time.Time, in redemption, r store.Redeeming, g auth.CodeGrant) (d token.Draft, n store.Redemption, err error) {
-	g.Scope = s.still(r.Client, g.Scope, g.Resources)
+	g.Scope = s.keepScope(r.Client, g.Scope, g.Resources)
 	n.Session, err = s.cfg.Sessions.PlanClient(now, session.ClientBasis{Tenant: r.Tenant, Parent: r.Browser, Former: r.Session}, session.BeginClient{
 		ID: g.Session, Client: r.Client, Scope: g.Scope, Claims: g.Claims, Actor: in.Actor,
 	})

@@ -29,6 +29,9 @@ func TestRepair_N4_WrongDatabaseName(t *testing.T) {
 	t.Parallel()
 	server := os.Getenv("WATCHWORD_TEST_POSTGRES")
 	if server == "" {
+		if os.Getenv("WATCHWORD_TEST_ALL") != "" {
+			t.Fatal("WATCHWORD_TEST_POSTGRES is not set")
+		}
 		t.Skip("WATCHWORD_TEST_POSTGRES is not set")
 	}
 	server, _, _ = strings.Cut(server, "?") // with and without TLS
