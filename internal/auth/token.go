@@ -82,8 +82,35 @@ const MaxRetries = 4
 // once, however often it is given.
 func (r Retries) Next() Retries { return r | 1 }
 
-// TooMany reports whether this looks like a copy and not like a bad network.
-func (r Retries) TooMany() bool { return bits.OnesCount8(uint8(r)) > MaxRetries }
+// Repetition is what the second use of a spent token is, while its successor has not been
+// used.
+type Repetition int
+
+// The repetitions. For the first two the same successor is given again.
+const (
+	Race  Repetition = iota // a moment after the first use
+	Retry                   // the answer with the successor was lost
+	Late                    // the same, too long ago: the chain ends, but nothing speaks of theft
+	Reuse                   // a copy: the chain ends
+)
+
+// Judge judges a token that was spent the given time ago. The time counts in both
+// directions, because the clock of the node that spent it may be a little ahead.
+//
+// Two that hold copies and come in turns would look like one client that loses every
+// answer; so only a few tokens of a chain are given again (MaxRetries).
+func (r Retries) Judge(age, grace, retry time.Duration) Repetition {
+	age = age.Abs()
+	switch {
+	case grace > 0 && age <= grace:
+		return Race
+	case retry == 0 || bits.OnesCount8(uint8(r.Next())) > MaxRetries:
+		return Reuse
+	case age <= retry:
+		return Retry
+	}
+	return Late
+}
 
 // Live reports whether the family may be used at the given time.
 func (f Family) Live(at time.Time) bool {

@@ -103,8 +103,11 @@ func (s *Service) Recall(tx *store.Tx, keep string) (auth.Series, error) {
 	case secret.Equal(digest, v.Digest):
 		return v, nil
 	case secret.Equal(digest, v.Previous):
-		if spent = s.judgeSpent(v, tx.Now); spent == nil {
+		switch v.Retries.Judge(tx.Now.Sub(v.RotatedAt), keepGrace, s.retry) {
+		case auth.Race, auth.Retry:
 			return v, nil
+		case auth.Late:
+			spent = ErrLate
 		}
 	}
 	if err := tx.RevokeSeries(v.Account, v.ID, auth.EndTheft); err != nil {
@@ -114,21 +117,6 @@ func (s *Service) Recall(tx *store.Tx, keep string) (auth.Series, error) {
 		return auth.Series{}, fmt.Errorf("end the sessions of a series: %w", err)
 	}
 	return v, spent
-}
-
-// judgeSpent judges the predecessor of a token that has never been used: nil when it is
-// good for a session all the same. See token.Service for the reasons.
-func (s *Service) judgeSpent(v auth.Series, now time.Time) error {
-	age := now.Sub(v.RotatedAt).Abs()
-	switch {
-	case age <= keepGrace:
-		return nil
-	case s.retry == 0 || v.Retries.Next().TooMany():
-		return ErrCopied
-	case age <= s.retry:
-		return nil
-	}
-	return ErrLate
 }
 
 // Spend replaces a token that Recall has found good by its successor, and gives the same

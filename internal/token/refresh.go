@@ -25,6 +25,9 @@ const (
 	refused verdict = "refused" // a mistake of the request; the token stays as it is
 )
 
+// repeated are the verdicts about a spent token whose successor has never been used.
+var repeated = map[auth.Repetition]verdict{auth.Race: race, auth.Retry: retry, auth.Late: late, auth.Reuse: reuse}
+
 // ErrOtherKey is the cause of a refusal of Refresh for want of the key to which the refresh
 // token is bound. Whoever was refused for that is not the client, so that it must not count
 // against the client.
@@ -131,7 +134,8 @@ func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict
 		// Tagged by us, but not in the database: this is an older copy of it.
 		return invalid, notValid(errors.New("the database does not know this generation"))
 	case generation == f.Generation-1 && secret.Equal(p.after, f.Digest):
-		if v = s.judgeSpent(p, now, f); v == late || v == reuse {
+		v = repeated[f.Retries.Judge(now.Sub(f.RotatedAt), s.grace, s.retry)]
+		if v == late || v == reuse {
 			return v, reused()
 		}
 	default:
@@ -163,24 +167,6 @@ func decideRefresh(r store.Refreshing) error {
 		return errors.New("the client may not refresh any more")
 	}
 	return Decide(r.Tenant, r.Account, r.Client)
-}
-
-// judgeSpent judges the predecessor of a token that has never been used. It looks both
-// ways, because the clock of the node that rotated may be a little ahead.
-//
-// Two that hold copies and refresh in turns would look like one client that loses every
-// answer; so only a few tokens of a chain are given again (auth.MaxRetries).
-func (s *Service) judgeSpent(p presented, now time.Time, f auth.Family) verdict {
-	age := now.Sub(f.RotatedAt).Abs()
-	switch {
-	case s.grace > 0 && age <= s.grace:
-		return race
-	case s.retry == 0 || f.Retries.Next().TooMany():
-		return reuse
-	case age <= s.retry:
-		return retry
-	}
-	return late
 }
 
 // follow is what comes of a good token: the draft of the answer, and the rotation. A race
