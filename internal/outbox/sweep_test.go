@@ -17,20 +17,13 @@ import (
 // needs stays.
 func TestSweepTakesBriefRowsSooner(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := storetest.NewClock()
-		cfg.Now = c.Now
-		db := storetest.Open(t, cfg)
-		e, err := auth.ParseEmail("alice@example.test")
-		if err != nil {
-			t.Fatal(err)
-		}
+	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
 		write(t, db, func(tx *store.Tx) error {
 			soon := tx.Now.Add(time.Minute)
 			return errors.Join(
 				tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseProof, Digest: "proof", Data: "{}", CreatedAt: tx.Now, ExpiresAt: soon}),
 				tx.InsertFlow(auth.Flow{ID: "flow", Kind: auth.FlowAccount, CreatedAt: tx.Now, ExpiresAt: soon}),
-				tx.InsertAccount(auth.Account{ID: "alice", Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now}),
+				insertAlice(tx),
 				tx.InsertSession(auth.Session{ID: "session", Account: "alice", Client: auth.FirstParty, AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: soon, ExpiresAt: soon}))
 		})
 		left := func() (n int) {
@@ -70,14 +63,7 @@ func TestSweepTakesBriefRowsSooner(t *testing.T) {
 // lives stays.
 func TestRepair_H1_WhatEndedLeavesSoon(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := storetest.NewClock()
-		cfg.Now = c.Now
-		db := storetest.Open(t, cfg)
-		e, err := auth.ParseEmail("alice@example.test")
-		if err != nil {
-			t.Fatal(err)
-		}
+	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
 		write(t, db, func(tx *store.Tx) error {
 			late := tx.Now.Add(1000 * time.Hour)
 			begin := func(id string) error {
@@ -86,7 +72,7 @@ func TestRepair_H1_WhatEndedLeavesSoon(t *testing.T) {
 					tx.InsertFamily(auth.Family{ID: auth.FamilyID(id), Account: "alice", Client: auth.FirstParty, Session: auth.SessionID(id), CreatedAt: tx.Now, RotatedAt: tx.Now, IdleAt: late, ExpiresAt: late}),
 					tx.InsertSeries(auth.Series{ID: auth.SeriesID(id), Account: "alice", Digest: id, AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: late}))
 			}
-			return errors.Join(tx.InsertAccount(auth.Account{ID: "alice", Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now}),
+			return errors.Join(insertAlice(tx),
 				begin("ended"), begin("alive"), tx.EndSession("alice", "ended", auth.EndLogout))
 		})
 
@@ -119,14 +105,7 @@ func TestRepair_H1_WhatEndedLeavesSoon(t *testing.T) {
 // somebody uses or an operator has spoken about are.
 func TestSweepDocuments(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := storetest.NewClock()
-		cfg.Now = c.Now
-		db := storetest.Open(t, cfg)
-		e, err := auth.ParseEmail("alice@example.test")
-		if err != nil {
-			t.Fatal(err)
-		}
+	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
 		at := c.Now()
 		document := func(id auth.ClientID, change func(*auth.Client)) auth.Client {
 			v := auth.Client{ID: id, Name: "x", Type: auth.ClientSPA, Settings: auth.ClientSettings{DocumentAt: at}, CreatedAt: at, UpdatedAt: at}
@@ -137,7 +116,7 @@ func TestSweepDocuments(t *testing.T) {
 		}
 		write(t, db, func(tx *store.Tx) error {
 			return errors.Join(
-				tx.InsertAccount(auth.Account{ID: "alice", Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now}),
+				insertAlice(tx),
 				tx.InsertClient(document("https://a.test/gone", nil)),
 				tx.InsertClient(document("https://a.test/allowed", nil)),
 				tx.InsertClient(document("https://a.test/signed-in", nil)),
@@ -180,10 +159,7 @@ func TestSweepDocuments(t *testing.T) {
 // never holds the one writer for long, however much there is to look at.
 func TestRepair_S21_SweepAsksColumns(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := storetest.NewClock()
-		cfg.Now = c.Now
-		db := storetest.Open(t, cfg)
+	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
 		const n = 3*clientBatch + 7
 		at := c.Now()
 		write(t, db, func(tx *store.Tx) error {
@@ -227,6 +203,24 @@ func TestRepair_S21_SweepAsksColumns(t *testing.T) {
 	})
 }
 
+// eachSwept runs a test on each database, with a clock that stands still.
+func eachSwept(t *testing.T, fn func(t *testing.T, db *store.DB, c *storetest.Clock)) {
+	storetest.Each(t, func(t *testing.T, cfg store.Config) {
+		c := storetest.NewClock()
+		cfg.Now = c.Now
+		fn(t, storetest.Open(t, cfg), c)
+	})
+}
+
+// insertAlice makes the account whose rows are swept.
+func insertAlice(tx *store.Tx) error {
+	e, err := auth.ParseEmail("alice@example.test")
+	if err != nil {
+		return err
+	}
+	return tx.InsertAccount(auth.Account{ID: "alice", Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+}
+
 func write(t *testing.T, db *store.DB, fn func(tx *store.Tx) error) {
 	t.Helper()
 	if err := db.Write(t.Context(), auth.DefaultTenant, fn); err != nil {
@@ -238,14 +232,7 @@ func write(t *testing.T, db *store.DB, fn func(tx *store.Tx) error) {
 // somebody uses does not.
 func TestRepair_H7_RegisteredClientsThatNobodyUsesEnd(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := storetest.NewClock()
-		cfg.Now = c.Now
-		db := storetest.Open(t, cfg)
-		e, err := auth.ParseEmail("alice@example.test")
-		if err != nil {
-			t.Fatal(err)
-		}
+	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
 		at := c.Now()
 		client := func(id auth.ClientID, registration string) auth.Client {
 			return auth.Client{ID: id, Name: "x", Type: auth.ClientSPA, Settings: auth.ClientSettings{Registration: registration}, CreatedAt: at, UpdatedAt: at}
@@ -254,7 +241,7 @@ func TestRepair_H7_RegisteredClientsThatNobodyUsesEnd(t *testing.T) {
 		bounded.Bounds = &auth.ClientBounds{DPoP: true}
 		write(t, db, func(tx *store.Tx) error {
 			return errors.Join(
-				tx.InsertAccount(auth.Account{ID: "alice", Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now}),
+				insertAlice(tx),
 				tx.InsertClient(client("cl_unused", "digest")),
 				tx.InsertClient(client("cl_allowed", "digest")),
 				tx.InsertClient(client("cl_of_operator", "")),
