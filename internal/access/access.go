@@ -3,7 +3,8 @@
 //
 // A permission is a right that an API asks for; a role is a named set of them.
 // What of both stands in an access token is decided by auth.Grant.Carry, and changes
-// with the next refresh; the administration API asks the database. The room only keeps them; what a permission allows is decided where it is asked
+// with the next refresh; the administration API asks the database. This package only
+// keeps them; what a permission allows is decided where it is asked
 // for. Every change leaves an audit line in its own transaction; a change that
 // changes nothing leaves none.
 package access
