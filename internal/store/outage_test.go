@@ -330,9 +330,13 @@ func TestAttack_FL_06_terminatedIdle(t *testing.T) {
 	db := open(t, cfg)
 	admin := raw(t, cfg.URL)
 	for round := range 3 {
+		var inside atomic.Int32
 		race(cfg.Connections, func(int) bool { // all of them connected
 			return db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
-				time.Sleep(30 * time.Millisecond)
+				inside.Add(1)
+				for until := time.Now().Add(10 * time.Second); int(inside.Load()) < cfg.Connections && time.Now().Before(until); {
+					time.Sleep(time.Millisecond)
+				}
 				_, err := tx.Self()
 				return err
 			}) == nil
@@ -365,14 +369,19 @@ func TestAttack_FL_22_poolExhausted(t *testing.T) {
 				})
 			})
 		}
-		time.Sleep(50 * time.Millisecond)
-		at := time.Now()
-		err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.Self(); return err })
-		if d := time.Since(at); err != nil && !unavailable(err) || d > cfg.Wait+5*time.Second {
-			t.Errorf("after %s: %v", d, err)
-		}
-		if err == nil && db.Name() == "sqlite" { // PostgreSQL takes the connections back by itself
-			t.Error("read without a reader")
+		for until := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			at := time.Now()
+			err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.Self(); return err })
+			if d := time.Since(at); err != nil && !unavailable(err) || d > cfg.Wait+5*time.Second {
+				t.Errorf("after %s: %v", d, err)
+			}
+			if err != nil || db.Name() != "sqlite" { // PostgreSQL takes the connections back by itself
+				break
+			}
+			if time.Now().After(until) {
+				t.Error("read without a reader")
+				break
+			}
 		}
 		close(free)
 		wg.Wait()
