@@ -23,7 +23,7 @@ type Caller struct {
 // insufficient_scope.
 func (s *Service) Administer(ctx context.Context, tenant auth.TenantID, c Caller) error {
 	var ok bool
-	err := s.db.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+	err := s.db.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		if c.Actor.Kind == auth.ActorClient {
 			client, err := tx.Client(auth.ClientID(c.Actor.ID))
 			ok = slices.Contains(client.Scopes, auth.AdminPermission)

@@ -92,7 +92,7 @@ func (s *Service) Get(ctx context.Context, tenant auth.TenantID, id auth.Account
 // refusal of KindNotFound.
 func (s *Service) Profile(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (store.Profile, error) {
 	var p store.Profile
-	err := s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		p, err = tx.Profile(id)
 		return err
 	})

@@ -13,7 +13,7 @@ import (
 // was granted access for their absence.
 type place struct {
 	session, client auth.Session
-	series          auth.SeriesID
+	series          auth.RememberMeID
 }
 
 func (h *house) place(a auth.Account, id auth.ClientID) (p place) {
@@ -25,15 +25,15 @@ func (h *house) place(a auth.Account, id auth.ClientID) (p place) {
 		if err := tx.InsertClient(c); err != nil {
 			return err
 		}
-		series, _, err := h.sessions.Remember(tx, a.ID, session.Proof{})
+		series, _, err := h.sessions.StartRememberMe(tx, a.ID, session.Proof{})
 		if err != nil {
 			return err
 		}
 		p.series = series.ID
-		if p.session, _, err = h.sessions.Start(tx, session.Begin{Account: a.ID, Client: auth.FirstParty, Cookie: true, Series: p.series}); err != nil {
+		if p.session, _, err = h.sessions.Start(tx, session.Params{Account: a.ID, Client: auth.FirstParty, Cookie: true, RememberMe: p.series}); err != nil {
 			return err
 		}
-		p.client, err = h.sessions.StartClient(tx, p.session, session.BeginClient{Client: c, Scope: auth.Scope{"openid", "offline_access"}})
+		p.client, err = h.sessions.StartClient(tx, p.session, session.ClientParams{Client: c, Scope: auth.Scope{"openid", "offline_access"}})
 		return err
 	}))
 	return p
@@ -50,7 +50,7 @@ func (h *house) stands(p place) (session, client, series bool) {
 		if err != nil {
 			return err
 		}
-		s, err := tx.Series(p.series)
+		s, err := tx.RememberMe(p.series)
 		session, client, series = v.EndedAt.IsZero(), c.EndedAt.IsZero(), s.RevokedAt.IsZero()
 		return err
 	}))

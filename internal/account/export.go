@@ -158,7 +158,7 @@ func gatherSessions(tx *store.Tx, id auth.AccountID) ([]ExportedSession, error) 
 
 func gatherRemembered(tx *store.Tx, id auth.AccountID) ([]ExportedBrowser, error) {
 	out := []ExportedBrowser{}
-	list, err := tx.AllSeries(id)
+	list, err := tx.AccountRememberMe(id)
 	for _, v := range list {
 		out = append(out, ExportedBrowser{CreatedAt: v.CreatedAt, UsedAt: v.RotatedAt, ExpiresAt: v.ExpiresAt})
 	}

@@ -27,7 +27,7 @@ func TestRepair_S24_ExportIsWhole(t *testing.T) {
 			if err := tx.PutConsent(auth.Consent{Account: a.ID, Client: "app", Scope: auth.Scope{"openid", "email"}}); err != nil {
 				return err
 			}
-			return tx.InsertSeries(auth.Series{ID: "s", Account: a.ID, Digest: "d", AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
+			return tx.InsertRememberMe(auth.RememberMe{ID: "s", Account: a.ID, Digest: "d", AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
 		}))
 
 		out, err := h.Export(t.Context(), tenant, a.ID, as(a))

@@ -198,7 +198,7 @@ func (h *house) signIn(a auth.Account) (auth.Session, auth.FamilyID, string) {
 	var cookie secret.Text
 	var f auth.FamilyID
 	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
-		v, cookie, err = h.sessions.Start(tx, session.Begin{Account: a.ID, Client: auth.FirstParty, ACR: "1", Cookie: true, Actor: as(a)})
+		v, cookie, err = h.sessions.Start(tx, session.Params{Account: a.ID, Client: auth.FirstParty, ACR: "1", Cookie: true, Actor: as(a)})
 		if err != nil {
 			return err
 		}
@@ -236,12 +236,12 @@ func (h *house) alive(v auth.Session, f auth.FamilyID) bool {
 func (h *house) settings(fn func(*auth.Settings)) {
 	h.t.Helper()
 	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
-		t, err := tx.Self()
+		t, err := tx.CurrentTenant()
 		if err != nil {
 			return err
 		}
 		fn(&t.Settings)
-		return tx.UpdateSelf(t)
+		return tx.UpdateCurrentTenant(t)
 	}))
 }
 

@@ -68,10 +68,10 @@ func (l link) issue(tx *store.Tx) (time.Time, error) {
 
 func (l link) drop(tx *store.Tx) error {
 	if l.instead == nil {
-		return tx.DropSingleUse(l.account, l.kind)
+		return tx.DeleteSingleUses(l.account, l.kind)
 	}
 	for _, digest := range l.instead {
-		if _, err := tx.Take(l.kind, digest); err != nil && !errors.Is(err, auth.ErrNotFound) {
+		if _, err := tx.Consume(l.kind, digest); err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func spend(tx *store.Tx, token string, event auth.Event, kinds ...auth.SingleUse
 		if err := tx.Record(event); err != nil {
 			return err
 		}
-		return store.Keep(errLink())
+		return store.CommitWith(errLink())
 	}
 	if err != nil {
 		return use, p, auth.Account{}, refuse("link_unknown_spent_or_expired")
@@ -117,7 +117,7 @@ func spend(tx *store.Tx, token string, event auth.Event, kinds ...auth.SingleUse
 
 func take(tx *store.Tx, digest string, kinds []auth.SingleUseKind) (use auth.SingleUse, err error) {
 	for _, kind := range kinds {
-		if use, err = tx.Take(kind, digest); !errors.Is(err, auth.ErrNotFound) {
+		if use, err = tx.Consume(kind, digest); !errors.Is(err, auth.ErrNotFound) {
 			return use, err
 		}
 	}

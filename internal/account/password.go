@@ -74,7 +74,7 @@ func (s *Service) look(ctx context.Context, tenant auth.TenantID, id auth.Accoun
 		if p.account, err = tx.Account(id); err != nil {
 			return err
 		}
-		if p.tenant, err = tx.Self(); err != nil {
+		if p.tenant, err = tx.CurrentTenant(); err != nil {
 			return err
 		}
 		if p.hash, err = tx.Password(id); errors.Is(err, auth.ErrNotFound) {

@@ -108,7 +108,7 @@ func (c patching) write(tx *store.Tx, id auth.AccountID) (auth.Account, error) {
 // statements are done and that account's owner gets a notice instead.
 func (c patching) askProof(tx *store.Tx, a auth.Account) error {
 	if c.email.Address == a.Email.Address {
-		return tx.DropSingleUse(a.ID, auth.UseChangeEmail)
+		return tx.DeleteSingleUses(a.ID, auth.UseChangeEmail)
 	}
 	other, err := tx.AccountByLogin(c.email.Login)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {

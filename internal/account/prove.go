@@ -25,7 +25,7 @@ func (s *Service) proveAddress(tx *store.Tx, a *auth.Account, p proving) error {
 	if err := tx.UpdateAccount(*a); err != nil {
 		return err
 	}
-	if err := tx.DropSingleUse(a.ID, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail); err != nil {
+	if err := tx.DeleteSingleUses(a.ID, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail); err != nil {
 		return err
 	}
 	if p.registrar {

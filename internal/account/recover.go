@@ -182,7 +182,7 @@ func (s *Service) replace(tx *store.Tx, a auth.Account, hash string, r replaceme
 	if a.Verified() {
 		kinds = append(kinds, auth.UseVerifyEmail)
 	}
-	if err := tx.DropSingleUse(a.ID, kinds...); err != nil {
+	if err := tx.DeleteSingleUses(a.ID, kinds...); err != nil {
 		return err
 	}
 	if err := tx.Notify(a, auth.MailPasswordChanged, auth.Mail{IP: r.event.Actor.IP}); err != nil {

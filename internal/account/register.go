@@ -75,7 +75,7 @@ func parsePerson(address, name string) (auth.Email, string, error) {
 func (s *Service) tenant(ctx context.Context, tenant auth.TenantID) (auth.Tenant, error) {
 	var t auth.Tenant
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-		t, err = tx.Self()
+		t, err = tx.CurrentTenant()
 		return err
 	})
 	if err != nil {
@@ -173,7 +173,7 @@ func (r *registering) again(tx *store.Tx, a auth.Account) error {
 	if err := tx.UpdateAccount(a); err != nil {
 		return err
 	}
-	if err := tx.DropSingleUse(a.ID, auth.UseResetPassword, auth.UseChangeEmail); err != nil {
+	if err := tx.DeleteSingleUses(a.ID, auth.UseResetPassword, auth.UseChangeEmail); err != nil {
 		return err
 	}
 	return r.begin(tx, a, own)

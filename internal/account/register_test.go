@@ -81,12 +81,12 @@ func TestAttack_PW_04_Policy(t *testing.T) {
 			return h.Register(t.Context(), tenant, account.Registration{Email: "penelope.cruise@example.test", Name: "Archibald", Password: pw}, alice)
 		}
 		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
-			self, err := tx.Self()
+			self, err := tx.CurrentTenant()
 			self.Name = "Zanzibar"
 			if err != nil {
 				return err
 			}
-			return tx.UpdateSelf(self)
+			return tx.UpdateCurrentTenant(self)
 		}))
 		for pw, want := range map[string]string{
 			"k7#vQ":                     "too_short",

@@ -152,7 +152,7 @@ func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
 		h.registers(another, "wwb_eve", eve)
 		a := h.find(bob)
 		v, f, _ := h.signIn(a)
-		series := auth.SeriesID("series")
+		series := auth.RememberMeID("series")
 		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 			if err := tx.InsertClient(auth.Client{ID: "app", Name: "App", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now}); err != nil {
 				return err
@@ -160,7 +160,7 @@ func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
 			if err := tx.PutConsent(auth.Consent{Account: a.ID, Client: "app", Scope: auth.Scope{"openid"}}); err != nil {
 				return err
 			}
-			return tx.InsertSeries(auth.Series{ID: series, Account: a.ID, Digest: "d", AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
+			return tx.InsertRememberMe(auth.RememberMe{ID: series, Account: a.ID, Digest: "d", AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
 		}))
 		h.ok(h.resend(bob, alice))
 		link := h.mail(auth.MailVerify, bob).Token
@@ -173,7 +173,7 @@ func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
 			if list, err := tx.Consents(a.ID); err != nil || len(list) != 0 {
 				t.Errorf("consents %v, %v", list, err)
 			}
-			if got, err := tx.Series(series); err != nil || got.RevokedAt.IsZero() {
+			if got, err := tx.RememberMe(series); err != nil || got.RevokedAt.IsZero() {
 				t.Errorf("the stranger's browser is remembered: %+v, %v", got, err)
 			}
 			return nil

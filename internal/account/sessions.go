@@ -118,5 +118,5 @@ func (s *Service) shut(tx *store.Tx, id auth.AccountID) error {
 	if _, err := s.cfg.Sessions.EndAll(tx, id, "", auth.EndDisabled); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}
-	return tx.DropSingleUse(id, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail)
+	return tx.DeleteSingleUses(id, auth.UseVerifyEmail, auth.UseResetPassword, auth.UseChangeEmail)
 }

@@ -163,7 +163,7 @@ func (v verifying) missing(tx *store.Tx, kind auth.SingleUseKind, p proof, a aut
 	if !v.Program {
 		return MissingPassword, nil
 	}
-	t, err := tx.Self()
+	t, err := tx.CurrentTenant()
 	if err != nil {
 		return "", err
 	}
@@ -207,7 +207,7 @@ func (s *Service) open(ctx context.Context, tenant auth.TenantID, token string, 
 		if o.account.Disabled() || o.account.Email.Login != o.proof.Login {
 			return errLink()
 		}
-		o.tenant, err = tx.Self()
+		o.tenant, err = tx.CurrentTenant()
 		return err
 	})
 	if err != nil {
@@ -236,7 +236,7 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth
 		if err := tx.Record(event); err != nil {
 			return err
 		}
-		return store.Keep(errLink())
+		return store.CommitWith(errLink())
 	}
 	old := a
 	a.Email = email

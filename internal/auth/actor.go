@@ -41,7 +41,7 @@ func (a Actor) Account() AccountID {
 var System = Actor{Kind: ActorSystem, ID: "watchword"}
 
 // As is the actor as the person of a session in the browser.
-func (a Actor) As(p Present) Actor {
+func (a Actor) As(p SignedInAccount) Actor {
 	a.Kind, a.ID, a.Session = ActorAccount, string(p.Account.ID), p.Session.ID
 	return a
 }

@@ -15,15 +15,15 @@ func ClaimScope(claim string) string {
 }
 
 // Of is the request as the account can answer it.
-func (r AuthorizationRequest) Of(p Present) AuthorizationRequest {
+func (r AuthorizationRequest) Of(p SignedInAccount) AuthorizationRequest {
 	r.Scope = only(r.Scope, func(name string) bool { return !p.Withheld.Has(name) })
 	return r
 }
 
-// Discloses is what the client gets to know and to do, and so what the person is asked
+// ConsentScope is what the client gets to know and to do, and so what the person is asked
 // about: the scope, and the scopes of those claims that are asked for by name. A claim
 // is told for its name alone, so the name is no way around the question.
-func (r AuthorizationRequest) Discloses() Scope {
+func (r AuthorizationRequest) ConsentScope() Scope {
 	all := slices.Clone(r.Scope)
 	for _, name := range slices.Concat(r.Claims.IDToken, r.Claims.UserInfo) {
 		if scope := ClaimScope(name); scope != "" && !all.Has(scope) {

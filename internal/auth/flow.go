@@ -113,13 +113,13 @@ const (
 	DeviceDenied   DeviceStatus = "denied"
 )
 
-// SeriesID names a chain of remember-me tokens.
-type SeriesID string
+// RememberMeID names a chain of remember-me tokens.
+type RememberMeID string
 
-// Series is a device on which a person is remembered: a chain of tokens, each good
+// RememberMe is a device on which a person is remembered: a chain of tokens, each good
 // for one new session. A spent token that comes back was copied.
-type Series struct {
-	ID        SeriesID
+type RememberMe struct {
+	ID        RememberMeID
 	Account   AccountID
 	Digest    string // of the newest token
 	Previous  string // digest of the one before

@@ -37,9 +37,9 @@ const ACRPassword = "1"
 // ACRs are the authentication contexts that a sign-in here can reach.
 var ACRs = []string{ACRPassword}
 
-// AnotherAccount, as the session of a flow, says that the person means none of the
+// AddAccount, as the session of a flow, says that the person means none of the
 // accounts in the browser and wants to sign in with another. No session has that id.
-const AnotherAccount SessionID = "another"
+const AddAccount SessionID = "another"
 
 // Step is the next step of a flow.
 type Step struct {
@@ -52,8 +52,8 @@ type Step struct {
 	Error, Desc string
 }
 
-// Present is an account that is signed in in the browser.
-type Present struct {
+// SignedInAccount is an account that is signed in in the browser.
+type SignedInAccount struct {
 	Session Session
 	Account Account
 	Subject string  // how the client knows the account
@@ -63,30 +63,30 @@ type Present struct {
 	Withheld Scope
 }
 
-// Situation is everything on which the next step of a flow depends.
-type Situation struct {
+// FlowState is everything on which the next step of a flow depends.
+type FlowState struct {
 	Flow    Flow
 	Tenant  Tenant
 	Client  Client
-	Browser []Present // the current account first
+	Browser []SignedInAccount // the current account first
 	Now     time.Time
 	Local   bool // the server is for development: its own address is on loopback
 }
 
 // Of is the account that a step is about.
-func (n Situation) Of(s Step) Present {
+func (n FlowState) Of(s Step) SignedInAccount {
 	for _, p := range n.Browser {
 		if p.Session.ID == s.Session {
 			return p
 		}
 	}
-	return Present{}
+	return SignedInAccount{}
 }
 
 // Next says what happens next. It is worked out anew each time from the facts, so
 // there is no state that could be skipped, repeated or forged: a page that a person
 // reaches by its address is shown only where these facts lead to it.
-func Next(n Situation) Step {
+func Next(n FlowState) Step {
 	switch n.Flow.Kind {
 	case FlowAuthorize:
 		return n.authorize()
@@ -98,7 +98,7 @@ func Next(n Situation) Step {
 
 // authorize leads to an answer to the client. With prompt=none no page may be shown, so
 // that whatever page comes next is an error instead (OpenID Connect Core §3.1.2.6).
-func (n Situation) authorize() Step {
+func (n FlowState) authorize() Step {
 	if n.Flow.Denied {
 		return refused("access_denied", "the person has not allowed it")
 	}
@@ -121,7 +121,7 @@ func (n Situation) authorize() Step {
 }
 
 // interact is the way through the pages.
-func (n Situation) interact() Step {
+func (n FlowState) interact() Step {
 	p, ok := n.person()
 	switch {
 	case n.prompts(PromptCreate) && n.Flow.ProvedAt.IsZero():
@@ -143,7 +143,7 @@ func (n Situation) interact() Step {
 }
 
 // device asks for the code first, then who it is, then for a clear yes (RFC 8628 §5.4).
-func (n Situation) device() Step {
+func (n FlowState) device() Step {
 	if n.Flow.Device == "" {
 		return Step{Kind: StepDeviceCode}
 	}
@@ -161,13 +161,13 @@ func (n Situation) device() Step {
 }
 
 // account is done when somebody is signed in.
-func (n Situation) account() Step {
+func (n FlowState) account() Step {
 	live := n.live()
-	if len(live) == 0 || n.Flow.Session == AnotherAccount {
+	if len(live) == 0 || n.Flow.Session == AddAccount {
 		return Step{Kind: StepLogin}
 	}
 	p := live[0]
-	if i := slices.IndexFunc(live, func(p Present) bool { return p.Session.ID == n.Flow.Session }); i >= 0 {
+	if i := slices.IndexFunc(live, func(p SignedInAccount) bool { return p.Session.ID == n.Flow.Session }); i >= 0 {
 		p = live[i]
 	}
 	if !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified {
@@ -180,9 +180,9 @@ func (n Situation) account() Step {
 // whom the client asks for; else the only one there is. Of several, the client's
 // login_hint picks one; where it does not, the person is asked, so that nobody is
 // signed in somewhere with the account they did not mean.
-func (n Situation) person() (Present, bool) {
-	if n.Flow.Session == AnotherAccount {
-		return Present{}, false
+func (n FlowState) person() (SignedInAccount, bool) {
+	if n.Flow.Session == AddAccount {
+		return SignedInAccount{}, false
 	}
 	live := n.live()
 	for _, p := range live {
@@ -193,12 +193,12 @@ func (n Situation) person() (Present, bool) {
 	if n.asksFor() {
 		i := slices.IndexFunc(live, n.wanted)
 		if i < 0 {
-			return Present{}, false
+			return SignedInAccount{}, false
 		}
 		return live[i], true
 	}
 	if n.prompts(PromptSelect) {
-		return Present{}, false
+		return SignedInAccount{}, false
 	}
 	if len(live) == 1 {
 		return live[0], true
@@ -208,35 +208,35 @@ func (n Situation) person() (Present, bool) {
 			return p, true
 		}
 	}
-	return Present{}, false
+	return SignedInAccount{}, false
 }
 
 // identify asks who it is.
-func (n Situation) identify() Step {
-	if len(n.live()) == 0 || n.asksFor() || n.Flow.Session == AnotherAccount {
+func (n FlowState) identify() Step {
+	if len(n.live()) == 0 || n.asksFor() || n.Flow.Session == AddAccount {
 		return Step{Kind: StepLogin}
 	}
 	return Step{Kind: StepChoose}
 }
 
-func (n Situation) live() []Present {
-	return slices.DeleteFunc(slices.Clone(n.Browser), func(p Present) bool { return !p.Session.Live(n.Now) || p.Account.Disabled() })
+func (n FlowState) live() []SignedInAccount {
+	return slices.DeleteFunc(slices.Clone(n.Browser), func(p SignedInAccount) bool { return !p.Session.Live(n.Now) || p.Account.Disabled() })
 }
 
 // asksFor reports whether the client names the one person it wants (id_token_hint, or
 // sub in the claims parameter).
-func (n Situation) asksFor() bool {
+func (n FlowState) asksFor() bool {
 	return n.Flow.Request.Hint != "" || n.Flow.Request.Claims.Subject != ""
 }
 
-func (n Situation) wanted(p Present) bool {
+func (n FlowState) wanted(p SignedInAccount) bool {
 	hint, sub := n.Flow.Request.Hint, n.Flow.Request.Claims.Subject
 	return (hint == "" || hint == p.Subject) && (sub == "" || sub == p.Subject)
 }
 
 // stale reports whether the person has to prove again who they are. What was proved
 // within the flow is fresh enough for it, however long the consent page was open.
-func (n Situation) stale(p Present) bool {
+func (n FlowState) stale(p SignedInAccount) bool {
 	r := n.Flow.Request
 	if !n.Flow.ProvedAt.IsZero() && n.Flow.Session == p.Session.ID {
 		return false
@@ -252,7 +252,7 @@ func (n Situation) stale(p Present) bool {
 // development everything is on one machine, and a page served there stands for the one
 // that will have an address of its own on the web. It has to be the registered one: on
 // another port may be somebody else's.
-func (n Situation) assured() bool {
+func (n FlowState) assured() bool {
 	to := n.Flow.Request.RedirectURI
 	return n.Client.Assured(to) || n.Local && n.Client.Type == ClientSPA && slices.Contains(n.Client.RedirectURIs, to)
 }
@@ -261,20 +261,20 @@ func (n Situation) assured() bool {
 // anybody could pretend to be is asked about each time, whatever was allowed before
 // (RFC 6749 §10.2, RFC 8252 §8.6). The operator's own are asked about in that case alone,
 // and not when the person has just signed in for it: that is interaction enough.
-func (n Situation) asks(p Present) bool {
+func (n FlowState) asks(p SignedInAccount) bool {
 	r, here := n.Flow.Request.Of(p), n.Flow.Session == p.Session.ID
 	switch {
-	case n.Flow.Allowed != nil && here && r.Discloses().Within(n.Flow.Allowed):
+	case n.Flow.Allowed != nil && here && r.ConsentScope().Within(n.Flow.Allowed):
 		return false
 	case n.Client.FirstParty:
 		return !n.assured() && (n.Flow.ProvedAt.IsZero() || !here)
 	case n.prompts(PromptConsent) || !n.Client.Assured(r.RedirectURI):
 		return true
 	}
-	return p.Consent.Client == "" || !r.Discloses().Within(p.Consent.Scope) || !Scope(r.Resources).Within(p.Consent.Audience)
+	return p.Consent.Client == "" || !r.ConsentScope().Within(p.Consent.Scope) || !Scope(r.Resources).Within(p.Consent.Audience)
 }
 
-func (n Situation) prompts(value string) bool { return slices.Contains(n.Flow.Request.Prompt, value) }
+func (n FlowState) prompts(value string) bool { return slices.Contains(n.Flow.Request.Prompt, value) }
 
 func refused(code, desc string) Step { return Step{Kind: StepAnswer, Error: code, Desc: desc} }
 

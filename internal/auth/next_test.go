@@ -10,15 +10,15 @@ import (
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // present is a verified account that signed in some time ago and has allowed nothing.
-func present(id string, ago time.Duration) auth.Present {
-	return auth.Present{
+func present(id string, ago time.Duration) auth.SignedInAccount {
+	return auth.SignedInAccount{
 		Session: auth.Session{ID: auth.SessionID("s-" + id), Account: auth.AccountID(id), AuthAt: noon.Add(-ago), ACR: "1", IdleAt: noon.Add(time.Hour), ExpiresAt: noon.Add(time.Hour)},
 		Account: auth.Account{ID: auth.AccountID(id), Email: auth.Email{Address: id + "@example.test", Login: id + "@example.test"}, EmailVerifiedAt: noon.Add(-time.Hour)},
 		Subject: id,
 	}
 }
 
-func allowed(p auth.Present, scope ...string) auth.Present {
+func allowed(p auth.SignedInAccount, scope ...string) auth.SignedInAccount {
 	p.Consent = auth.Consent{Account: p.Account.ID, Client: "app", Scope: scope, Audience: []string{"https://api.test"}}
 	return p
 }
@@ -27,21 +27,21 @@ func seconds(n int64) *int64 { return &n }
 
 // scene changes a situation in which a web client of somebody else asks for openid, and
 // nobody is signed in.
-type scene func(*auth.Situation)
+type scene func(*auth.FlowState)
 
-func with(people ...auth.Present) scene {
-	return func(n *auth.Situation) { n.Browser = people }
+func with(people ...auth.SignedInAccount) scene {
+	return func(n *auth.FlowState) { n.Browser = people }
 }
 
 func asking(change func(*auth.AuthorizationRequest)) scene {
-	return func(n *auth.Situation) { change(&n.Flow.Request) }
+	return func(n *auth.FlowState) { change(&n.Flow.Request) }
 }
 
 func prompt(values ...string) scene {
 	return asking(func(r *auth.AuthorizationRequest) { r.Prompt = values })
 }
 
-func flow(change func(*auth.Flow)) scene { return func(n *auth.Situation) { change(&n.Flow) } }
+func flow(change func(*auth.Flow)) scene { return func(n *auth.FlowState) { change(&n.Flow) } }
 
 func chosen(id string) scene {
 	return flow(func(f *auth.Flow) { f.Session = auth.SessionID("s-" + id) })
@@ -52,7 +52,7 @@ func proved(id string) scene {
 }
 
 func client(change func(*auth.Client)) scene {
-	return func(n *auth.Situation) { change(&n.Client) }
+	return func(n *auth.FlowState) { change(&n.Client) }
 }
 
 func TestNext(t *testing.T) {
@@ -65,7 +65,7 @@ func TestNext(t *testing.T) {
 	weak.Session.ACR = "0"
 	first := client(func(c *auth.Client) { c.FirstParty = true })
 	page := client(func(c *auth.Client) { c.Type, c.RedirectURIs = auth.ClientSPA, []string{"http://localhost:5173/cb"} })
-	local := scene(func(n *auth.Situation) { n.Local = true })
+	local := scene(func(n *auth.FlowState) { n.Local = true })
 	public := client(func(c *auth.Client) { c.Type = auth.ClientNative })
 	scope := func(s ...string) scene { return asking(func(r *auth.AuthorizationRequest) { r.Scope = s }) }
 	hint := func(sub string) scene { return asking(func(r *auth.AuthorizationRequest) { r.Hint = sub }) }
@@ -140,8 +140,8 @@ func TestNext(t *testing.T) {
 		"several, the chosen one has gone":       {[]scene{with(alice, bob), chosen("carol")}, "choose"},
 		"several, login_hint of one":             {[]scene{with(alice, bob), asking(func(r *auth.AuthorizationRequest) { r.LoginHint = "bob@example.test" })}, "answer s-bob"},
 		"several, login_hint of nobody":          {[]scene{with(alice, bob), asking(func(r *auth.AuthorizationRequest) { r.LoginHint = "carol@example.test" })}, "choose"},
-		"several, none of them":                  {[]scene{with(alice, bob), flow(func(f *auth.Flow) { f.Session = auth.AnotherAccount })}, "login"},
-		"one, and not this":                      {[]scene{with(alice), flow(func(f *auth.Flow) { f.Session = auth.AnotherAccount })}, "login"},
+		"several, none of them":                  {[]scene{with(alice, bob), flow(func(f *auth.Flow) { f.Session = auth.AddAccount })}, "login"},
+		"one, and not this":                      {[]scene{with(alice), flow(func(f *auth.Flow) { f.Session = auth.AddAccount })}, "login"},
 		"prompt=select_account":                  {[]scene{with(alice), prompt("select_account")}, "choose"},
 		"prompt=select_account, nobody":          {[]scene{prompt("select_account")}, "login"},
 		"prompt=select_account, chosen":          {[]scene{with(alice), prompt("select_account"), chosen("alice")}, "answer s-alice"},
@@ -163,12 +163,12 @@ func TestNext(t *testing.T) {
 		"essential acr that the session has not": {[]scene{with(weak), acr("1")}, "login s-alice"},
 		"essential acr, prompt=none":             {[]scene{with(weak), acr("1"), none}, "answer login_required"},
 		"address not confirmed":                  {[]scene{with(unproved)}, "verify_email s-alice"},
-		"address not confirmed, and may be":      {[]scene{with(unproved), func(n *auth.Situation) { n.Tenant.Settings.AllowUnverified = true }}, "answer s-alice"},
+		"address not confirmed, and may be":      {[]scene{with(unproved), func(n *auth.FlowState) { n.Tenant.Settings.AllowUnverified = true }}, "answer s-alice"},
 
 		"account: nobody":                {[]scene{kind(auth.FlowAccount)}, "login"},
 		"account: somebody":              {[]scene{kind(auth.FlowAccount), with(alice, bob)}, "done s-alice"},
 		"account: another":               {[]scene{kind(auth.FlowAccount), with(alice, bob), proved("bob")}, "done s-bob"},
-		"account: one more":              {[]scene{kind(auth.FlowAccount), with(alice), flow(func(f *auth.Flow) { f.Session = auth.AnotherAccount })}, "login"},
+		"account: one more":              {[]scene{kind(auth.FlowAccount), with(alice), flow(func(f *auth.Flow) { f.Session = auth.AddAccount })}, "login"},
 		"account: address not confirmed": {[]scene{kind(auth.FlowAccount), with(unproved)}, "verify_email s-alice"},
 		"device: no code":                {[]scene{kind(auth.FlowDevice), with(alice)}, "device_code"},
 		"device: nobody":                 {[]scene{device}, "login"},
@@ -178,7 +178,7 @@ func TestNext(t *testing.T) {
 		"device: yes":                    {[]scene{device, with(alice), chosen("alice"), said("openid")}, "done s-alice"},
 		"device: no":                     {[]scene{device, with(alice), chosen("alice"), denied}, "done s-alice"},
 	} {
-		n := auth.Situation{Now: noon, Client: auth.Client{ID: "app", Type: auth.ClientWeb}, Flow: auth.Flow{Kind: auth.FlowAuthorize,
+		n := auth.FlowState{Now: noon, Client: auth.Client{ID: "app", Type: auth.ClientWeb}, Flow: auth.Flow{Kind: auth.FlowAuthorize,
 			Request: auth.AuthorizationRequest{Client: "app", RedirectURI: "https://app.test/cb", Scope: auth.Scope{"openid"}}}}
 		for _, s := range c.scene {
 			s(&n)

@@ -28,8 +28,8 @@ type Session struct {
 	// Offline keeps a client's session when its parent is logged out: the person has
 	// allowed access while they are away. It then stands alone.
 	Offline bool
-	// Series is the remember-me series from which the session came or to which it led.
-	Series SeriesID
+	// RememberMe is the remember-me series from which the session came or to which it led.
+	RememberMe RememberMeID
 	// Claims are what the client asked for by name, for userinfo and later ID Tokens.
 	Claims ClaimsRequest
 }

@@ -237,12 +237,12 @@ func TestRotation_LongLivedTokensKeepTheirKey(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		r, db := h.join()
 		err := db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
-			self, err := tx.Self()
+			self, err := tx.CurrentTenant()
 			self.Settings.Lifetimes.Access = 3 * keepFor
 			if err != nil {
 				return err
 			}
-			return tx.UpdateSelf(self)
+			return tx.UpdateCurrentTenant(self)
 		})
 		if err != nil {
 			t.Fatal(err)

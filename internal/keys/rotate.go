@@ -38,7 +38,7 @@ func (r *Ring) complete(ctx context.Context, tenant auth.TenantID, missing []str
 		return
 	}
 	err := r.db.Read(ctx, tenant, func(tx *store.Tx) error {
-		_, err := tx.Self()
+		_, err := tx.CurrentTenant()
 		return err
 	})
 	if err != nil || r.Ready(ctx, tenant) != nil {
@@ -146,7 +146,7 @@ func newestOf(list []auth.SigningKey, alg string) (newest auth.SigningKey, ok bo
 // succeed stores the next key and retires every older one of its algorithm at the
 // moment when it begins to sign.
 func (r *Ring) succeed(tx *store.Tx, k auth.SigningKey, list []auth.SigningKey, actor auth.Actor) error {
-	t, err := tx.Self()
+	t, err := tx.CurrentTenant()
 	if err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (r *Ring) remove(ctx context.Context, tenant auth.TenantID) error {
 		if err != nil {
 			return err
 		}
-		t, err := tx.Self()
+		t, err := tx.CurrentTenant()
 		if err != nil {
 			return err
 		}

@@ -312,7 +312,7 @@ func (a *attempt) decide(tx *store.Tx) (reason string, err error) {
 	if account.Disabled() {
 		return a.refuse(tx, ReasonDisabled, errCredentials())
 	}
-	tenant, err := tx.Self()
+	tenant, err := tx.CurrentTenant()
 	if err != nil {
 		return "", err
 	}
@@ -320,7 +320,7 @@ func (a *attempt) decide(tx *store.Tx) (reason string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if refusal := token.Decide(tenant, account, client); refusal != nil {
+	if refusal := token.CheckIssuance(tenant, account, client); refusal != nil {
 		reason := ReasonRefused
 		if e, ok := errors.AsType[*auth.Error](refusal); ok && e.Code == ReasonUnverified {
 			reason = ReasonUnverified
@@ -334,7 +334,7 @@ func (a *attempt) refuse(tx *store.Tx, reason string, refusal error) (string, er
 	if err := a.record(tx, reason); err != nil {
 		return "", err
 	}
-	return reason, store.Keep(refusal)
+	return reason, store.CommitWith(refusal)
 }
 
 // keep writes what a successful attempt leaves: the raised hash, the time, the

@@ -14,9 +14,9 @@ import (
 // EnterRequest is an attempt to sign in in a browser.
 type EnterRequest struct {
 	Email, Password string
-	Remember        bool             // stay signed in when the browser is closed
-	Browser         []session.Signed // who is signed in there already
-	Series          string           // the keep cookie, if there is one
+	Remember        bool               // stay signed in when the browser is closed
+	Browser         []session.SignedIn // who is signed in there already
+	Series          string             // the keep cookie, if there is one
 	Actor           auth.Actor
 }
 
@@ -55,9 +55,9 @@ func (s *Service) enter(tx *store.Tx, a auth.Account, r EnterRequest) (Entered, 
 	if err != nil {
 		return Entered{}, err
 	}
-	p.Series = series
-	e, err := s.arrive(tx, r.Browser, a, session.Begin{
-		Account: a.ID, Client: auth.FirstParty, ACR: p.ACR, AMR: p.AMR, Series: p.Series, Cookie: true, Actor: r.Actor,
+	p.RememberMe = series
+	e, err := s.arrive(tx, r.Browser, a, session.Params{
+		Account: a.ID, Client: auth.FirstParty, ACR: p.ACR, AMR: p.AMR, RememberMe: p.RememberMe, Cookie: true, Actor: r.Actor,
 	})
 	e.Keep = keep
 	return e, err
@@ -65,30 +65,30 @@ func (s *Service) enter(tx *store.Tx, a auth.Account, r EnterRequest) (Entered, 
 
 // remember begins a remember-me series when that is wished, and ends the one that the
 // browser had. One that is there and not spoken of goes on for its own account.
-func (s *Service) remember(tx *store.Tx, account auth.AccountID, r EnterRequest, p session.Proof) (auth.SeriesID, secret.Text, error) {
-	old, own, err := s.cfg.Sessions.Belongs(tx, r.Series, account)
+func (s *Service) remember(tx *store.Tx, account auth.AccountID, r EnterRequest, p session.Proof) (auth.RememberMeID, secret.Text, error) {
+	old, own, err := s.cfg.Sessions.OwnedRememberMe(tx, r.Series, account)
 	if err != nil {
 		return "", "", err
 	}
 	switch {
 	case !r.Remember && own:
-		return old.ID, "", tx.RenewSeries(old.ID, tx.Now, p.ACR, p.AMR)
+		return old.ID, "", tx.RenewRememberMe(old.ID, tx.Now, p.ACR, p.AMR)
 	case !r.Remember:
 		return "", "", nil
 	case own:
-		if err := tx.RevokeSeries(account, old.ID, auth.EndRenewed); err != nil {
+		if err := tx.RevokeRememberMe(account, old.ID, auth.EndRenewed); err != nil {
 			return "", "", err
 		}
 	}
-	v, keep, err := s.cfg.Sessions.Remember(tx, account, p)
+	v, keep, err := s.cfg.Sessions.StartRememberMe(tx, account, p)
 	return v.ID, keep, err
 }
 
 // arrive puts an account in front of those who are signed in in the browser: its own
 // session there under another secret, or a new one.
-func (s *Service) arrive(tx *store.Tx, browser []session.Signed, a auth.Account, b session.Begin) (Entered, error) {
-	front := session.Signed{Account: a}
-	all := []session.Signed{front}
+func (s *Service) arrive(tx *store.Tx, browser []session.SignedIn, a auth.Account, b session.Params) (Entered, error) {
+	front := session.SignedIn{Account: a}
+	all := []session.SignedIn{front}
 	for _, v := range browser {
 		if v.Account.ID != a.ID {
 			all = append(all, v)
@@ -100,7 +100,7 @@ func (s *Service) arrive(tx *store.Tx, browser []session.Signed, a auth.Account,
 			}
 			continue
 		}
-		renewed, cookie, err := s.cfg.Sessions.Reenter(tx, v.Session.ID, session.Proof{ACR: b.ACR, AMR: b.AMR, Series: b.Series})
+		renewed, cookie, err := s.cfg.Sessions.Reauthenticate(tx, v.Session.ID, session.Proof{ACR: b.ACR, AMR: b.AMR, RememberMe: b.RememberMe})
 		if errors.Is(err, auth.ErrNotFound) {
 			continue // it has ended meanwhile
 		}
@@ -126,7 +126,7 @@ func (s *Service) arrive(tx *store.Tx, browser []session.Signed, a auth.Account,
 }
 
 // drop ends a session whose secret goes out of the cookie.
-func (s *Service) drop(tx *store.Tx, v session.Signed, reason string) error {
+func (s *Service) drop(tx *store.Tx, v session.SignedIn, reason string) error {
 	err := s.cfg.Sessions.End(tx, v.Account.ID, v.Session.ID, reason)
 	if errors.Is(err, auth.ErrNotFound) {
 		return nil
@@ -134,13 +134,13 @@ func (s *Service) drop(tx *store.Tx, v session.Signed, reason string) error {
 	return err
 }
 
-// Leave signs one account of the browser out, or all of them when which is empty, and
+// SignOut signs one account of the browser out, or all of them when which is empty, and
 // returns the new value of the session cookie, empty when nobody is left. A keep
 // cookie of those who have left is worth nothing any more.
-func (s *Service) Leave(ctx context.Context, tenant auth.TenantID, browser []session.Signed, which auth.SessionID, actor auth.Actor) (string, error) {
+func (s *Service) Leave(ctx context.Context, tenant auth.TenantID, browser []session.SignedIn, which auth.SessionID, actor auth.Actor) (string, error) {
 	var cookie string
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		ended, left, err := s.cfg.Sessions.Leave(tx, browser, which)
+		ended, left, err := s.cfg.Sessions.SignOut(tx, browser, which)
 		if err != nil {
 			return err
 		}

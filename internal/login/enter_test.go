@@ -16,7 +16,7 @@ type visitor struct {
 	cookie, keep string
 }
 
-func (v *visitor) signed() []session.Signed {
+func (v *visitor) signed() []session.SignedIn {
 	v.h.t.Helper()
 	list, err := v.h.sessions.FindAll(v.h.t.Context(), v.h.db, tenant, v.cookie)
 	v.h.ok(err)
@@ -183,7 +183,7 @@ func TestRemember(t *testing.T) {
 		alice := h.person("alice@example.test", good)
 		v := &visitor{h: h}
 		first := v.enter("alice@example.test", true)
-		if v.keep == "" || first.Series == "" {
+		if v.keep == "" || first.RememberMe == "" {
 			t.Fatal("not remembered")
 		}
 		proved := h.clock.Now()
@@ -193,7 +193,7 @@ func TestRemember(t *testing.T) {
 			v = v.closed()
 			e, err := v.resume()
 			h.ok(err)
-			if e.Session.AuthAt != proved || e.Session.ID == first.ID || e.Session.Series != first.Series || v.keep == spent || v.who()[0] != alice.ID {
+			if e.Session.AuthAt != proved || e.Session.ID == first.ID || e.Session.RememberMe != first.RememberMe || v.keep == spent || v.who()[0] != alice.ID {
 				t.Errorf("%+v", e)
 			}
 		}
@@ -469,7 +469,7 @@ func TestAttack_SE_12_KeepCookies(t *testing.T) {
 		h.person("alice@example.test", good)
 		v := &visitor{h: h}
 		v.enter("alice@example.test", true)
-		for _, bad := range []string{"", "wwm_", v.keep[:40], v.keep + "A", "wwa_" + v.keep[4:], v.keep + "=", "wwm_\x00" + v.keep[5:], session.KeepPrefix + v.cookie} {
+		for _, bad := range []string{"", "wwm_", v.keep[:40], v.keep + "A", "wwa_" + v.keep[4:], v.keep + "=", "wwm_\x00" + v.keep[5:], session.RememberMePrefix + v.cookie} {
 			_, err := (&visitor{h: h, keep: bad}).resume()
 			h.refused(err, "session_invalid")
 		}

@@ -19,7 +19,7 @@ func (h *house) signIn(email string, cookie bool, former auth.SessionID) login.R
 
 func (h *house) refreshes(res login.Result) bool {
 	h.t.Helper()
-	_, err := h.tokens.Refresh(h.t.Context(), token.Refreshment{Tenant: tenant, Client: auth.FirstParty, Token: res.Tokens.RefreshToken, Actor: browser})
+	_, err := h.tokens.Refresh(h.t.Context(), token.RefreshRequest{Tenant: tenant, Client: auth.FirstParty, Token: res.Tokens.RefreshToken, Actor: browser})
 	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
 		h.t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func (d *direct) begin(tx *store.Tx, a auth.Account) (auth.Session, error) {
 	if err := d.endFormer(tx); err != nil {
 		return auth.Session{}, err
 	}
-	v, cookie, err := d.s.cfg.Sessions.Start(tx, session.Begin{
+	v, cookie, err := d.s.cfg.Sessions.Start(tx, session.Params{
 		Account: a.ID, Client: auth.FirstParty, ACR: acr, AMR: amr, Cookie: d.request.Cookie, Actor: d.request.Actor,
 	})
 	if err != nil {

@@ -148,12 +148,12 @@ func TestUnverifiedOnlyAfterTheRightPassword(t *testing.T) {
 			t.Errorf("audit %+v", e)
 		}
 		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
-			self, err := tx.Self()
+			self, err := tx.CurrentTenant()
 			if err != nil {
 				return err
 			}
 			self.Settings.AllowUnverified = true
-			return tx.UpdateSelf(self)
+			return tx.UpdateCurrentTenant(self)
 		}))
 		h.ok(h.try("alice@example.test", good))
 	})

@@ -25,7 +25,7 @@ func TestRepair_R3_LoginScopeAsAsked(t *testing.T) {
 			h.ok(err)
 			res, err := h.Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good, Scope: scope, Actor: browser})
 			h.ok(err)
-			next, err := h.tokens.Refresh(t.Context(), token.Refreshment{Tenant: tenant, Client: auth.FirstParty, Token: res.Tokens.RefreshToken, Actor: browser})
+			next, err := h.tokens.Refresh(t.Context(), token.RefreshRequest{Tenant: tenant, Client: auth.FirstParty, Token: res.Tokens.RefreshToken, Actor: browser})
 			h.ok(err)
 			for _, got := range []auth.Scope{res.Tokens.Scope, next.Scope} {
 				if !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {

@@ -17,8 +17,8 @@ import (
 // Unauthenticated session_invalid when the cookie is worth nothing, upon which the
 // browser should forget it. A cookie that was spent before, and whose successor was used,
 // ends its series with all its sessions, and the owner is warned.
-func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string, browser []session.Signed, actor auth.Actor) (Entered, error) {
-	if _, ok := session.ParseKeep(keep); !ok {
+func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string, browser []session.SignedIn, actor auth.Actor) (Entered, error) {
+	if _, ok := session.ParseRememberMe(keep); !ok {
 		return Entered{}, forgotten(nil)
 	}
 	var e Entered
@@ -32,18 +32,18 @@ func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string,
 	return e, nil
 }
 
-func (s *Service) resume(tx *store.Tx, keep string, browser []session.Signed, actor auth.Actor) (Entered, error) {
-	series, err := s.cfg.Sessions.Recall(tx, keep)
+func (s *Service) resume(tx *store.Tx, keep string, browser []session.SignedIn, actor auth.Actor) (Entered, error) {
+	series, err := s.cfg.Sessions.VerifyRememberMe(tx, keep)
 	if errors.Is(err, session.ErrCopied) || errors.Is(err, session.ErrLate) {
 		if err := s.reportSpent(tx, series, actor, err); err != nil {
 			return Entered{}, err
 		}
-		return Entered{}, store.Keep(forgotten(err))
+		return Entered{}, store.CommitWith(forgotten(err))
 	}
 	if err != nil {
 		return Entered{}, err
 	}
-	if i := slices.IndexFunc(browser, func(v session.Signed) bool { return v.Account.ID == series.Account }); i >= 0 {
+	if i := slices.IndexFunc(browser, func(v session.SignedIn) bool { return v.Account.ID == series.Account }); i >= 0 {
 		return Entered{Session: browser[i].Session, Cookie: session.Join(browser)}, nil // nothing to resume
 	}
 	a, err := tx.Account(series.Account)
@@ -53,13 +53,13 @@ func (s *Service) resume(tx *store.Tx, keep string, browser []session.Signed, ac
 	if err := s.allowed(tx, a); err != nil {
 		return Entered{}, s.refuseResume(tx, a, actor, err)
 	}
-	next, err := s.cfg.Sessions.Spend(tx, series, keep)
+	next, err := s.cfg.Sessions.RotateRememberMe(tx, series, keep)
 	if err != nil {
 		return Entered{}, err
 	}
-	e, err := s.arrive(tx, browser, a, session.Begin{
+	e, err := s.arrive(tx, browser, a, session.Params{
 		Account: a.ID, Client: auth.FirstParty, ACR: series.ACR, AMR: series.AMR, Cookie: true, Actor: actor,
-		AuthAt: series.AuthAt, Series: series.ID, Until: series.ExpiresAt,
+		AuthAt: series.AuthAt, RememberMe: series.ID, Until: series.ExpiresAt,
 	})
 	if err != nil {
 		return Entered{}, err
@@ -74,7 +74,7 @@ func (s *Service) resume(tx *store.Tx, keep string, browser []session.Signed, ac
 
 // allowed asks the one decision.
 func (s *Service) allowed(tx *store.Tx, a auth.Account) error {
-	tenant, err := tx.Self()
+	tenant, err := tx.CurrentTenant()
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (s *Service) allowed(tx *store.Tx, a auth.Account) error {
 	if err != nil {
 		return err
 	}
-	return token.Decide(tenant, a, client)
+	return token.CheckIssuance(tenant, a, client)
 }
 
 // refuseResume leaves a trace of a decision against somebody whose cookie was good,
@@ -100,12 +100,12 @@ func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, w
 	if err != nil {
 		return err
 	}
-	return store.Keep(forgotten(why))
+	return store.CommitWith(forgotten(why))
 }
 
 // reportSpent writes down that a spent remember-me token came back, and tells the owner
 // when it was copied.
-func (s *Service) reportSpent(tx *store.Tx, v auth.Series, actor auth.Actor, why error) error {
+func (s *Service) reportSpent(tx *store.Tx, v auth.RememberMe, actor auth.Actor, why error) error {
 	verdict := "reuse"
 	if errors.Is(why, session.ErrLate) {
 		verdict = "late"
@@ -115,7 +115,7 @@ func (s *Service) reportSpent(tx *store.Tx, v auth.Series, actor auth.Actor, why
 	if err != nil || verdict == "late" {
 		return err
 	}
-	return token.Warn(tx, v.Account, actor)
+	return token.NotifySessionsEnded(tx, v.Account, actor)
 }
 
 func forgotten(cause error) error {

@@ -31,9 +31,9 @@ type Step struct {
 	// CSRF goes into every form of the flow, as "csrf", beside "flow".
 	CSRF     string
 	Client   auth.Client
-	Answer   *Answer          // StepAnswer
-	Consent  *ConsentView     // StepConsent
-	Accounts []session.Signed // those to choose from; of the other steps, the one they are about
+	Answer   *Answer            // StepAnswer
+	Consent  *ConsentView       // StepConsent
+	Accounts []session.SignedIn // those to choose from; of the other steps, the one they are about
 }
 
 // ConsentView is what a person is asked to allow.

@@ -18,7 +18,7 @@ import (
 // A flow without an ID is not stored, and is only if a page has to be shown.
 func (s *Service) advance(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser) (Step, error) {
 	for range 3 {
-		var n auth.Situation
+		var n auth.FlowState
 		err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
 			n, err = s.situation(tx, flow, b)
 			return err
@@ -51,14 +51,14 @@ func lost(err error) error {
 }
 
 // situation gathers what the next step depends on, as it is now: a stored flow too.
-func (s *Service) situation(tx *store.Tx, flow auth.Flow, b Browser) (n auth.Situation, err error) {
+func (s *Service) situation(tx *store.Tx, flow auth.Flow, b Browser) (n auth.FlowState, err error) {
 	if flow.ID != "" {
 		if flow, err = tx.Flow(flow.ID); err != nil || !flow.Live(tx.Now) {
 			return n, flowOver()
 		}
 	}
-	n = auth.Situation{Flow: flow, Now: tx.Now, Local: auth.OnLoopback(s.cfg.Base)}
-	if n.Tenant, err = tx.Self(); err != nil {
+	n = auth.FlowState{Flow: flow, Now: tx.Now, Local: auth.OnLoopback(s.cfg.Base)}
+	if n.Tenant, err = tx.CurrentTenant(); err != nil {
 		return n, err
 	}
 	if flow.Request.Client != "" {
@@ -87,7 +87,7 @@ func (s *Service) situation(tx *store.Tx, flow auth.Flow, b Browser) (n auth.Sit
 
 // present reads anew what a session stands for: the browser's cookies were looked at
 // some time ago.
-func (s *Service) present(tx *store.Tx, flow auth.Flow, c auth.Client, id auth.SessionID) (p auth.Present, err error) {
+func (s *Service) present(tx *store.Tx, flow auth.Flow, c auth.Client, id auth.SessionID) (p auth.SignedInAccount, err error) {
 	if p.Session, err = tx.Session(id); err != nil {
 		return p, err
 	}
@@ -126,7 +126,7 @@ func (s *Service) withheld(tx *store.Tx, c auth.Client, account auth.AccountID, 
 
 // show stores what the page depends on and makes the page's step. The account that a
 // question is about is kept with the flow, so that the answer is that account's.
-func (s *Service) show(ctx context.Context, n auth.Situation, next auth.Step, b Browser) (Step, error) {
+func (s *Service) show(ctx context.Context, n auth.FlowState, next auth.Step, b Browser) (Step, error) {
 	tenant, flow := n.Tenant.ID, n.Flow
 	var fresh secret.Text
 	var err error
@@ -149,7 +149,7 @@ func (s *Service) show(ctx context.Context, n auth.Situation, next auth.Step, b 
 		return Step{}, err
 	}
 	step := Step{Kind: next.Kind, Flow: flow, NewBrowser: fresh, CSRF: s.csrf(tenant, flow.ID, b.Secret), Client: n.Client}
-	step.Accounts = slices.DeleteFunc(slices.Clone(b.Sessions), func(v session.Signed) bool {
+	step.Accounts = slices.DeleteFunc(slices.Clone(b.Sessions), func(v session.SignedIn) bool {
 		return next.Kind != auth.StepChoose && v.Session.ID != next.Session
 	})
 	n.Flow = flow // which has an id now
@@ -179,12 +179,12 @@ func (s *Service) bindFlow(ctx context.Context, tenant auth.TenantID, flow auth.
 	return nil
 }
 
-func (s *Service) view(n auth.Situation, next auth.Step) *ConsentView {
+func (s *Service) view(n auth.FlowState, next auth.Step) *ConsentView {
 	p := n.Of(next)
 	r := n.Flow.Request.Of(p)
-	v := &ConsentView{Client: n.Client, Account: p.Account, Scope: r.Discloses(), Offline: r.Scope.Has(auth.ScopeOffline)}
+	v := &ConsentView{Client: n.Client, Account: p.Account, Scope: r.ConsentScope(), Offline: r.Scope.Has(auth.ScopeOffline)}
 	v.Resources = slices.DeleteFunc(slices.Clone(r.Resources), func(uri string) bool { return uri == n.Tenant.ID.Issuer(s.cfg.Base) })
-	v.New = slices.DeleteFunc(r.Discloses(), p.Consent.Scope.Has)
+	v.New = slices.DeleteFunc(r.ConsentScope(), p.Consent.Scope.Has)
 	if u, err := url.Parse(r.RedirectURI); err == nil {
 		if v.Host = u.Hostname(); v.Host == "" {
 			v.Host = u.Scheme
@@ -194,7 +194,7 @@ func (s *Service) view(n auth.Situation, next auth.Step) *ConsentView {
 }
 
 // decline ends a flow with an answer that has no code.
-func (s *Service) decline(ctx context.Context, n auth.Situation, next auth.Step, b Browser) (Step, error) {
+func (s *Service) decline(ctx context.Context, n auth.FlowState, next auth.Step, b Browser) (Step, error) {
 	answer, err := s.refusal(ctx, n.Tenant.ID, n.Client, n.Flow.Request, next.Error, next.Desc)
 	if err != nil {
 		return Step{}, err

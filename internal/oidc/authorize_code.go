@@ -18,7 +18,7 @@ const CodePrefix = "wwc_"
 // issueCode ends a flow with a code. Everything on which the code depends is read again
 // in the transaction that writes it; the flow ends and the pushed request is spent in
 // the same one, so that there is one code whatever happens at once.
-func (s *Service) issueCode(ctx context.Context, before auth.Situation, next auth.Step, b Browser) (Step, error) {
+func (s *Service) issueCode(ctx context.Context, before auth.FlowState, next auth.Step, b Browser) (Step, error) {
 	code := secret.New(CodePrefix)
 	digest := secret.Digest(code.Reveal())
 	tenant, r := before.Tenant.ID, before.Flow.Request
@@ -59,7 +59,7 @@ func spend(tx *store.Tx, flow auth.Flow) error {
 	if flow.Request.Pushed == "" {
 		return nil
 	}
-	_, err := tx.Take(auth.UsePushed, flow.Request.Pushed)
+	_, err := tx.Consume(auth.UsePushed, flow.Request.Pushed)
 	if errors.Is(err, auth.ErrNotFound) {
 		return refuse(InvalidRequestURI, "a code was issued for this request_uri already")
 	}
@@ -68,9 +68,9 @@ func spend(tx *store.Tx, flow auth.Flow) error {
 
 // writeCode decides and writes the code. Its session is the one that the client has in
 // this browser already, or an id that is set aside for it.
-func (s *Service) writeCode(tx *store.Tx, n auth.Situation, next auth.Step, digest string, actor auth.Actor) error {
+func (s *Service) writeCode(tx *store.Tx, n auth.FlowState, next auth.Step, digest string, actor auth.Actor) error {
 	p := n.Of(next)
-	if err := token.Decide(n.Tenant, p.Account, n.Client); err != nil {
+	if err := token.CheckIssuance(n.Tenant, p.Account, n.Client); err != nil {
 		return err
 	}
 	r := n.Flow.Request.Of(p)

@@ -37,18 +37,18 @@ func (s *Service) Consent(ctx context.Context, tenant auth.TenantID, id auth.Flo
 }
 
 // decide writes the person's decision down.
-func decide(tx *store.Tx, n auth.Situation, next auth.Step, allow bool, actor auth.Actor) error {
+func decide(tx *store.Tx, n auth.FlowState, next auth.Step, allow bool, actor auth.Actor) error {
 	flow, p := n.Flow, n.Of(next)
 	r := flow.Request.Of(p)
 	event := auth.Event{Kind: auth.EventConsentRefused, Actor: actor.As(p), Account: p.Account.ID,
-		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.Discloses().String()}}
+		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.ConsentScope().String()}}
 	if !allow {
 		flow.Denied = true
 	} else {
 		event.Kind = auth.EventConsentGiven
-		flow.Allowed = append(auth.Scope{}, r.Discloses()...)
+		flow.Allowed = append(auth.Scope{}, r.ConsentScope()...)
 		err := tx.PutConsent(auth.Consent{Account: p.Account.ID, Client: n.Client.ID,
-			Scope: union(p.Consent.Scope, r.Discloses()), Audience: union(p.Consent.Audience, r.Resources)})
+			Scope: union(p.Consent.Scope, r.ConsentScope()), Audience: union(p.Consent.Audience, r.Resources)})
 		if err != nil {
 			return fmt.Errorf("remember consent: %w", err)
 		}
@@ -129,5 +129,5 @@ func endClient(tx *store.Tx, account auth.AccountID, client auth.ClientID) error
 	}
 	// A code of another client that was issued in the same minute goes too; its person
 	// is asked to sign in once more, which costs less than a code that outlives the no.
-	return tx.DropSingleUse(account, auth.UseCode)
+	return tx.DeleteSingleUses(account, auth.UseCode)
 }

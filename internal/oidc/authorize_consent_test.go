@@ -151,14 +151,14 @@ func TestAttack_AZ_46_RT_09_Remembered(t *testing.T) {
 		if _, err := h.tokens.Verify(t.Context(), tenant, tokens.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("an access token lives: %v", err)
 		}
-		if _, err := h.tokens.Refresh(t.Context(), token.Refreshment{Tenant: tenant, Client: c.ID, Token: tokens.RefreshToken}); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, err := h.tokens.Refresh(t.Context(), token.RefreshRequest{Tenant: tenant, Client: c.ID, Token: tokens.RefreshToken}); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("a refresh token lives: %v", err)
 		}
 		if _, err := h.tokens.Verify(t.Context(), tenant, others.AccessToken); err != nil {
 			t.Errorf("another client's token: %v", err)
 		}
 		h.write(func(tx *store.Tx) error {
-			if _, err := tx.Take(auth.UseCode, secret.Digest(code)); err == nil {
+			if _, err := tx.Consume(auth.UseCode, secret.Digest(code)); err == nil {
 				t.Error("a code lives")
 			}
 			return nil

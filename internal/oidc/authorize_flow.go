@@ -30,10 +30,10 @@ const (
 
 // Browser is what a browser has shown of itself.
 type Browser struct {
-	Secret   string           // of the browser cookie; empty when there is none
-	Sessions []session.Signed // that live, the current one first
-	Allowed  string           // the cookie of clients that got a code here
-	Actor    auth.Actor       // from where, for the audit lines of what it leads to
+	Secret   string             // of the browser cookie; empty when there is none
+	Sessions []session.SignedIn // that live, the current one first
+	Allowed  string             // the cookie of clients that got a code here
+	Actor    auth.Actor         // from where, for the audit lines of what it leads to
 }
 
 // errMoved says that between two looks the situation changed, and with it the step.
@@ -87,7 +87,7 @@ func (s *Service) Choose(ctx context.Context, tenant auth.TenantID, id auth.Flow
 	if err != nil {
 		return Step{}, err
 	}
-	flow.Session, flow.ProvedAt, flow.Allowed = auth.AnotherAccount, time.Time{}, nil
+	flow.Session, flow.ProvedAt, flow.Allowed = auth.AddAccount, time.Time{}, nil
 	if err := s.updateFlow(ctx, tenant, flow); err != nil {
 		return Step{}, err
 	}
@@ -100,7 +100,7 @@ func (s *Service) settle(ctx context.Context, tenant auth.TenantID, id auth.Flow
 	if err != nil {
 		return Step{}, err
 	}
-	i := slices.IndexFunc(b.Sessions, func(v session.Signed) bool { return v.Session.ID == who })
+	i := slices.IndexFunc(b.Sessions, func(v session.SignedIn) bool { return v.Session.ID == who })
 	if i < 0 {
 		return Step{}, auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
 	}
@@ -122,7 +122,7 @@ func (s *Service) settle(ctx context.Context, tenant auth.TenantID, id auth.Flow
 func (s *Service) flow(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser) (auth.Flow, error) {
 	var flow auth.Flow
 	var now time.Time
-	err := s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		now = tx.Now
 		flow, err = tx.Flow(id)
 		return err
@@ -175,11 +175,11 @@ func (s *Service) csrf(tenant auth.TenantID, id auth.FlowID, browser string) str
 
 // csrfAsking is csrf for a page that asks the person to allow something. It names the
 // question as well, so that a yes allows what the page has shown and nothing else.
-func (s *Service) csrfAsking(n auth.Situation, next auth.Step, b Browser) string {
+func (s *Service) csrfAsking(n auth.FlowState, next auth.Step, b Browser) string {
 	tenant, flow := n.Tenant.ID, n.Flow
 	r := flow.Request.Of(n.Of(next))
 	question := secret.MAC(secret.Derive(s.cfg.Root, "flow question"), []byte(tenant), []byte(flow.ID), []byte(b.Secret),
-		[]byte(next.Kind), []byte(next.Session), []byte(r.Client), []byte(flow.Device), []byte(r.Discloses().String()), []byte(strings.Join(r.Resources, " ")))
+		[]byte(next.Kind), []byte(next.Session), []byte(r.Client), []byte(flow.Device), []byte(r.ConsentScope().String()), []byte(strings.Join(r.Resources, " ")))
 	return s.csrf(tenant, flow.ID, b.Secret) + "." + secret.Encode(question)
 }
 

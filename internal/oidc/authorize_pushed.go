@@ -117,7 +117,7 @@ func (s *Service) readPushed(ctx context.Context, q *asked, uri string) error {
 	}
 	var kept auth.SingleUse
 	var now time.Time
-	err := s.cfg.DB.Look(ctx, q.tenant.ID, func(tx *store.Tx) (err error) {
+	err := s.cfg.DB.ReadOne(ctx, q.tenant.ID, func(tx *store.Tx) (err error) {
 		now = tx.Now
 		kept, err = tx.SingleUse(auth.UsePushed, secret.Digest(uri))
 		return err

@@ -246,7 +246,7 @@ func TestAttack_AZ_14_OptionalChallenge(t *testing.T) {
 		v := h.visitor()
 		v.signIn(h.alice)
 		h.write(func(tx *store.Tx) error {
-			return tx.UpdateSelf(auth.Tenant{ID: tenant, Name: "x", Settings: auth.Settings{PKCEOptional: true}})
+			return tx.UpdateCurrentTenant(auth.Tenant{ID: tenant, Name: "x", Settings: auth.Settings{PKCEOptional: true}})
 		})
 		step, err := v.ask(request(c, "code_challenge", "", "code_challenge_method", "")...)
 		h.ok(err)
@@ -472,7 +472,9 @@ func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
 		h.paged(h.Consent(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, true, v.b.Actor))
 		_, err = h.EnableClient(t.Context(), tenant, c.ID, operator)
 		h.ok(err)
-		h.write(func(tx *store.Tx) error { return tx.UpdateSelf(auth.Tenant{ID: tenant, Name: "x", DisabledAt: tx.Now}) })
+		h.write(func(tx *store.Tx) error {
+			return tx.UpdateCurrentTenant(auth.Tenant{ID: tenant, Name: "x", DisabledAt: tx.Now})
+		})
 		h.paged(h.Consent(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, true, v.b.Actor))
 		h.paged(v.ask(request(c)...))
 		if n := h.codes(); n != 0 {

@@ -15,7 +15,7 @@ import (
 )
 
 // Caller is a client that has proved who it is, with its tenant, as both were in the
-// database at that moment, with the fields that store.Asking names.
+// database at that moment, with the fields that store.ClientAuthState names.
 type Caller struct {
 	Client auth.Client
 	Tenant auth.Tenant
@@ -102,8 +102,8 @@ func (s *Service) asking(ctx context.Context, tenant auth.TenantID, id auth.Clie
 	if err := s.document(ctx, tenant, id, by); err != nil {
 		return Caller{}, err
 	}
-	err = s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) error {
-		v, err := tx.Asking(id)
+	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
+		v, err := tx.ClientAuthState(id)
 		caller.Client, caller.Tenant = v.Client, v.Tenant
 		return err
 	})

@@ -283,7 +283,7 @@ func keepDocument(tx *store.Tx, former, c auth.Client) (now auth.Client, more bo
 // replaceClient puts a client in the place of another of the same id. Nothing that was
 // issued to the other works for it; it is unfinished.
 func replaceClient(tx *store.Tx, c auth.Client, change string) (auth.Client, error) {
-	if err := tx.DropClientCodes(c.ID); err != nil {
+	if err := tx.DeleteClientCodes(c.ID); err != nil {
 		return c, err
 	}
 	if err := tx.DeleteClient(c.ID); err != nil {

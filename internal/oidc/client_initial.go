@@ -38,7 +38,7 @@ func (s *Service) NewInitialToken(ctx context.Context, tenant auth.TenantID, use
 	token, expires := secret.New(initialPrefix), time.Time{}
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		expires = tx.Now.Add(lifetime)
-		if _, err := tx.Self(); err != nil {
+		if _, err := tx.CurrentTenant(); err != nil {
 			return err
 		}
 		err := tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseInitialAccess, Digest: secret.Digest(token.Reveal()), Data: usesLeft(uses),
@@ -73,12 +73,12 @@ func spendInitial(tx *store.Tx, digest string) error {
 			return fmt.Errorf("initial access token: %w", err)
 		}
 		if uses.Left <= 1 {
-			if _, err = tx.Take(auth.UseInitialAccess, digest); errors.Is(err, auth.ErrNotFound) {
+			if _, err = tx.Consume(auth.UseInitialAccess, digest); errors.Is(err, auth.ErrNotFound) {
 				return badToken(true)
 			}
 			return err
 		}
-		if ok, err := tx.SwapSingleUse(auth.UseInitialAccess, digest, v.Data, usesLeft(uses.Left-1)); ok || err != nil {
+		if ok, err := tx.CompareAndSwapSingleUse(auth.UseInitialAccess, digest, v.Data, usesLeft(uses.Left-1)); ok || err != nil {
 			return err
 		}
 	}

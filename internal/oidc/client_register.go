@@ -92,8 +92,8 @@ func (s *Service) mayRegister(ctx context.Context, r RegisterRequest) (digest st
 	var t auth.Tenant
 	var v auth.SingleUse
 	token, shown := bearerToken(r.Authorization, initialPrefix)
-	err = s.cfg.DB.Look(ctx, r.Tenant, func(tx *store.Tx) (err error) {
-		if t, err = tx.Self(); err != nil || token == "" {
+	err = s.cfg.DB.ReadOne(ctx, r.Tenant, func(tx *store.Tx) (err error) {
+		if t, err = tx.CurrentTenant(); err != nil || token == "" {
 			return err
 		}
 		v, err = tx.SingleUse(auth.UseInitialAccess, secret.Digest(token))

@@ -23,7 +23,7 @@ func (s *Service) resolveClient(ctx context.Context, tenant auth.TenantID, id au
 		if c, err = tx.Client(id); err != nil {
 			return err
 		}
-		t, err = tx.Self()
+		t, err = tx.CurrentTenant()
 		return err
 	})
 	switch {

@@ -51,7 +51,7 @@ func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Clien
 		if shown != "" {
 			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: tx.Now}}
 		}
-		if _, err := tx.Self(); errors.Is(err, auth.ErrNotFound) {
+		if _, err := tx.CurrentTenant(); errors.Is(err, auth.ErrNotFound) {
 			return auth.Refuse(auth.KindNotFound, "not_found", "there is no such tenant")
 		} else if err != nil {
 			return err
@@ -260,7 +260,7 @@ const endAtOnce = 200
 
 // Client returns one client; NotFound when there is none.
 func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (c auth.Client, err error) {
-	err = s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		c, err = tx.Client(id)
 		return err
 	})
@@ -274,7 +274,7 @@ func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.Clie
 
 // Clients lists the tenant's clients by id.
 func (s *Service) Clients(ctx context.Context, tenant auth.TenantID) (list []auth.Client, err error) {
-	err = s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		list, err = tx.Clients()
 		return err
 	})
@@ -287,7 +287,7 @@ func (s *Service) Clients(ctx context.Context, tenant auth.TenantID) (list []aut
 // ClientsAfter lists at most limit of the tenant's clients by id, from the one that
 // follows the given id.
 func (s *Service) ClientsAfter(ctx context.Context, tenant auth.TenantID, after auth.ClientID, limit int) (list []auth.Client, err error) {
-	err = s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		list, err = tx.ClientsAfter(after, limit)
 		return err
 	})

@@ -132,7 +132,7 @@ func (s *Service) DeviceDecide(ctx context.Context, in DeviceForm, allow bool) (
 
 // decideDevice writes the person's decision down. A yes to a client of somebody else is
 // remembered like any consent, so that the person sees it and can take it back.
-func decideDevice(tx *store.Tx, n auth.Situation, next auth.Step, actor auth.Actor) error {
+func decideDevice(tx *store.Tx, n auth.FlowState, next auth.Step, actor auth.Actor) error {
 	flow, p := n.Flow, n.Of(next)
 	request := flow.Request.Of(p)
 	event := auth.Event{Kind: auth.EventDeviceApproved, Actor: actor.As(p), Account: p.Account.ID,
@@ -152,7 +152,7 @@ func decideDevice(tx *store.Tx, n auth.Situation, next auth.Step, actor auth.Act
 	if err := tx.FinishFlow(flow.ID); err != nil {
 		return err
 	}
-	if err := tx.AnswerDevice(flow.Device, status, p.Account.ID, p.Session.ID, request.Scope); err != nil {
+	if err := tx.DecideDevice(flow.Device, status, p.Account.ID, p.Session.ID, request.Scope); err != nil {
 		return err
 	}
 	return tx.Record(event)

@@ -47,16 +47,16 @@ func (v *viewer) at(kind auth.StepKind) {
 // signIn is what the login page leaves behind.
 func (v *viewer) signIn() {
 	v.t.Helper()
-	var signed session.Signed
+	var signed session.SignedIn
 	v.write(func(tx *store.Tx) (err error) {
-		signed.Session, _, err = session.New(session.Config{}).Start(tx, session.Begin{Account: v.alice, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true})
+		signed.Session, _, err = session.New(session.Config{}).Start(tx, session.Params{Account: v.alice, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true})
 		if err != nil {
 			return err
 		}
 		signed.Account, err = tx.Account(v.alice)
 		return err
 	})
-	v.b.Sessions = append([]session.Signed{signed}, v.b.Sessions...)
+	v.b.Sessions = append([]session.SignedIn{signed}, v.b.Sessions...)
 }
 
 func (v *viewer) form() oidc.DeviceForm {
@@ -122,7 +122,7 @@ func TestDeviceApproval(t *testing.T) {
 		if got.Account != h.alice || got.RefreshToken == "" || got.IDToken == "" {
 			t.Errorf("tokens: %+v", got.Tokens)
 		}
-		if _, err := h.tokens.VerifyFor(t.Context(), tenant, got.AccessToken, h.tokens.UserInfo(tenant)); err != nil {
+		if _, err := h.tokens.VerifyAudience(t.Context(), tenant, got.AccessToken, h.tokens.UserInfoURL(tenant)); err != nil {
 			t.Error(err)
 		}
 		if ev := h.events(auth.EventDeviceApproved); len(ev) != 1 || ev[0].Account != h.alice || ev[0].Actor.Account() != h.alice || ev[0].Detail["client"] != string(c.ID) {
@@ -134,7 +134,7 @@ func TestDeviceApproval(t *testing.T) {
 			t.Errorf("what the person sees of it: %+v", list)
 		}
 		h.ok(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
-		if _, err := h.tokens.VerifyFor(t.Context(), tenant, got.AccessToken, h.tokens.UserInfo(tenant)); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, err := h.tokens.VerifyAudience(t.Context(), tenant, got.AccessToken, h.tokens.UserInfoURL(tenant)); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("the device's token after the person took it back: %v", err)
 		}
 		if err := v.lookup(a.UserCode); auth.KindOf(err) != auth.KindNotFound {

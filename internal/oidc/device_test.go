@@ -54,7 +54,7 @@ func (h *house) answerDevice(a oidc.DeviceAnswer, status auth.DeviceStatus) auth
 		if err := tx.PutConsent(auth.Consent{Account: h.alice, Client: d.Client, Scope: d.Scope}); err != nil {
 			return err
 		}
-		return tx.AnswerDevice(d.Digest, status, h.alice, id, d.Scope)
+		return tx.DecideDevice(d.Digest, status, h.alice, id, d.Scope)
 	})
 	return id
 }
@@ -177,7 +177,7 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 			}))
 			_, err = h.pollDevice(c, a.DeviceCode.Reveal())
 			h.refused(err, oidc.InvalidGrant)
-			if _, err := h.tokens.VerifyFor(t.Context(), tenant, got.AccessToken, h.tokens.UserInfo(tenant)); err != nil {
+			if _, err := h.tokens.VerifyAudience(t.Context(), tenant, got.AccessToken, h.tokens.UserInfoURL(tenant)); err != nil {
 				t.Errorf("the second use took the first one's tokens: %v", err)
 			}
 			if ev := h.events(auth.EventTokenIssued); len(ev) != 1 || ev[0].Account != h.alice {

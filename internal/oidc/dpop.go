@@ -79,7 +79,7 @@ func (s *Service) possess(p possession) (guard.Proof, error) {
 // key, and the request proves that key. Refusals of the proof are *Error with that
 // Scheme; of the form of the request nothing is looked at.
 func (s *Service) VerifyBound(ctx context.Context, r Request, raw string) (*guard.Claims, error) {
-	v, err := s.cfg.Tokens.Check(ctx, r.Tenant, raw, r.Tenant.Issuer(s.cfg.Base))
+	v, err := s.cfg.Tokens.Introspect(ctx, r.Tenant, raw, r.Tenant.Issuer(s.cfg.Base))
 	if err != nil {
 		return nil, err
 	}

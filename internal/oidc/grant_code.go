@@ -33,7 +33,7 @@ func (s *Service) issueCoded(ctx context.Context, r tokenRequest) (auth.Tokens, 
 		return auth.Tokens{}, err
 	}
 	var d token.Draft
-	err = s.cfg.DB.Redeem(ctx, r.Tenant.ID, in.digest, func(now time.Time, r store.Redeeming) (n store.Redemption, err error) {
+	err = s.cfg.DB.Redeem(ctx, r.Tenant.ID, in.digest, func(now time.Time, r store.RedemptionState) (n store.Redemption, err error) {
 		d, n, err = s.redeem(now, in, r)
 		return n, err
 	})
@@ -88,7 +88,7 @@ var errSpent = errors.New("the code was used before")
 // client for whom the code was made, or lacks the verifier, changes nothing, so a
 // stolen code is of no use even for doing harm; and only a replay by that client with
 // everything right says that the code was stolen (RFC 9700 §4.5.3.2).
-func (s *Service) redeem(now time.Time, in redemption, r store.Redeeming) (token.Draft, store.Redemption, error) {
+func (s *Service) redeem(now time.Time, in redemption, r store.RedemptionState) (token.Draft, store.Redemption, error) {
 	g, err := in.read(r.Code)
 	switch {
 	case err != nil:
@@ -131,9 +131,9 @@ func (in redemption) belongs(code auth.SingleUse, g auth.CodeGrant) error {
 }
 
 // open signs the client in under the browser's session and decides what it gets.
-func (s *Service) open(now time.Time, in redemption, r store.Redeeming, g auth.CodeGrant) (d token.Draft, n store.Redemption, err error) {
+func (s *Service) open(now time.Time, in redemption, r store.RedemptionState, g auth.CodeGrant) (d token.Draft, n store.Redemption, err error) {
 	g.Scope = s.keepScope(r.Client, g.Scope, g.Resources)
-	n.Session, err = s.cfg.Sessions.PlanClient(now, session.ClientBasis{Tenant: r.Tenant, Parent: r.Browser, Former: r.Session}, session.BeginClient{
+	n.Session, err = s.cfg.Sessions.PlanClient(now, session.ClientBasis{Tenant: r.Tenant, Parent: r.Browser, Former: r.Session}, session.ClientParams{
 		ID: g.Session, Client: r.Client, Scope: g.Scope, Claims: g.Claims, Actor: in.Actor,
 	})
 	if err != nil {
@@ -190,7 +190,7 @@ func (s *Service) replayed(tx *store.Tx, in redemption, code auth.SingleUse, g a
 	if err != nil {
 		return fmt.Errorf("record replayed code: %w", err)
 	}
-	return store.Keep(noCode("it was used before"))
+	return store.CommitWith(noCode("it was used before"))
 }
 
 // noCode is the one refusal of a code; why is for the log.

@@ -28,7 +28,7 @@ func (s *Service) awaitDevice(ctx context.Context, r tokenRequest) error {
 	var p poll
 	// Most polls change nothing, and whoever has a code may send any number of them: those
 	// are answered from reading alone.
-	err = s.cfg.DB.Look(ctx, r.Tenant.ID, func(tx *store.Tx) (err error) {
+	err = s.cfg.DB.ReadOne(ctx, r.Tenant.ID, func(tx *store.Tx) (err error) {
 		p, err = s.readPoll(tx, r, digest)
 		return err
 	})
@@ -135,14 +135,14 @@ func notePoll(tx *store.Tx, digest string, p poll) error {
 	if err := tx.PollDevice(digest, p.interval); err != nil {
 		return fmt.Errorf("note poll: %w", err)
 	}
-	return store.Keep(p.refusal)
+	return store.CommitWith(p.refusal)
 }
 
 // takeDevice spends the code and writes what was issued for it. The client is signed in
 // below the session in which the person said yes, in a session of its own: the device
 // is another place than that browser.
 func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string, audience []string) (token.Draft, error) {
-	d, err := tx.TakeDevice(digest)
+	d, err := tx.ConsumeDevice(digest)
 	if errors.Is(err, auth.ErrNotFound) {
 		return token.Draft{}, noDevice()
 	} else if err != nil {
@@ -160,7 +160,7 @@ func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string, audien
 	if _, err := tx.EndOldestGrantedSessions(d.Account, d.Client, session.MaxSessions-1, auth.EndCrowded); err != nil {
 		return token.Draft{}, fmt.Errorf("end the oldest sessions: %w", err)
 	}
-	v, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: d.Session}, session.BeginClient{
+	v, err := s.cfg.Sessions.StartClient(tx, auth.Session{ID: d.Session}, session.ClientParams{
 		ID: auth.SessionID(secret.NewID(tx.Now)), Client: client, Scope: d.Scope, Actor: r.Actor,
 	})
 	if err != nil {

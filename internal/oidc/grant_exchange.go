@@ -107,7 +107,7 @@ func (s *Service) exchangeable(ctx context.Context, r tokenRequest, raw string) 
 	if audience == "" {
 		return token.Verified{}, notExchangeable("it is for an audience with which the client has nothing to do")
 	}
-	v, err := s.cfg.Tokens.Check(ctx, r.Tenant.ID, raw, audience)
+	v, err := s.cfg.Tokens.Introspect(ctx, r.Tenant.ID, raw, audience)
 	kind := auth.KindOf(err)
 	switch {
 	case kind == auth.KindUnauthenticated || kind == auth.KindInvalid || kind == auth.KindForbidden:

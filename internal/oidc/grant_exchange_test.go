@@ -238,7 +238,7 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 		h.refused(ask(good, "requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"), oidc.InvalidRequest)
 
 		revoked := fresh(nil, orders)
-		v, err := h.tokens.Check(t.Context(), tenant, revoked, orders)
+		v, err := h.tokens.Introspect(t.Context(), tenant, revoked, orders)
 		h.ok(err)
 		h.ok(h.tokens.RevokeAccess(t.Context(), tenant, v, operator))
 		h.refused(ask(revoked), oidc.InvalidRequest)
@@ -247,10 +247,10 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 		subject, session := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
 		out, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", billing)
 		h.ok(err)
-		_, err = h.tokens.VerifyFor(t.Context(), tenant, out.AccessToken, billing)
+		_, err = h.tokens.VerifyAudience(t.Context(), tenant, out.AccessToken, billing)
 		h.ok(err)
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, session, auth.EndLogout) })
-		if _, err := h.tokens.VerifyFor(t.Context(), tenant, out.AccessToken, billing); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, err := h.tokens.VerifyAudience(t.Context(), tenant, out.AccessToken, billing); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("TK-31: the exchanged token outlives its session: %v", err)
 		}
 		h.refused(ask(subject), oidc.InvalidRequest)

@@ -30,7 +30,7 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 			return auth.Tokens{}, err
 		}
 	}
-	tokens, err := s.cfg.Tokens.Refresh(ctx, token.Refreshment{
+	tokens, err := s.cfg.Tokens.Refresh(ctx, token.RefreshRequest{
 		Tenant: r.Tenant.ID, Client: r.Client.ID, Token: raw, Scope: r.scope, Audience: audience, JKT: r.jkt, Actor: r.Actor,
 	})
 	if err == nil {

@@ -273,12 +273,12 @@ func TestAttack_EP_08_EmailVerified(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, shown := h.app(lasting, func(r *oidc.Registration) { r.IDTokenAlgorithm = "ES256" })
 		h.write(func(tx *store.Tx) error {
-			self, err := tx.Self()
+			self, err := tx.CurrentTenant()
 			if err != nil {
 				return err
 			}
 			self.Settings.AllowUnverified = true
-			return tx.UpdateSelf(self)
+			return tx.UpdateCurrentTenant(self)
 		})
 		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email offline_access", "claims", `{"id_token":{"email":null,"email_verified":null}}`))
 		h.ok(err)

@@ -92,7 +92,7 @@ func (s *Service) introspectAccess(ctx context.Context, caller Caller, raw strin
 	if audience == "" {
 		return Introspection{}, nil
 	}
-	c, err := s.cfg.Tokens.Check(ctx, caller.Tenant.ID, raw, audience)
+	c, err := s.cfg.Tokens.Introspect(ctx, caller.Tenant.ID, raw, audience)
 	switch {
 	case auth.KindOf(err) == auth.KindUnauthenticated || auth.KindOf(err) == auth.KindInvalid:
 		return Introspection{}, nil
@@ -143,7 +143,7 @@ func (s *Service) audienceOf(caller Caller, raw string) (audience string, serves
 		}
 	}
 	for _, a := range claimed {
-		if _, ok := s.cfg.Tokens.Target(caller.Tenant.ID, caller.Client, a); ok || a == issuer || a == s.cfg.Tokens.UserInfo(caller.Tenant.ID) {
+		if _, ok := s.cfg.Tokens.Target(caller.Tenant.ID, caller.Client, a); ok || a == issuer || a == s.cfg.Tokens.UserInfoURL(caller.Tenant.ID) {
 			return a, false
 		}
 	}

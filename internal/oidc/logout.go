@@ -39,11 +39,11 @@ const (
 // LogoutStep is the answer to it.
 type LogoutStep struct {
 	Kind     LogoutKind
-	Location string           // LogoutRedirect, LogoutLeave
-	Pending  string           // LogoutConfirm: hidden field "logout"
-	CSRF     string           // LogoutConfirm: hidden field "csrf"
-	Client   auth.Client      // who asks, if known
-	Accounts []session.Signed // LogoutConfirm: who would be logged out
+	Location string             // LogoutRedirect, LogoutLeave
+	Pending  string             // LogoutConfirm: hidden field "logout"
+	CSRF     string             // LogoutConfirm: hidden field "csrf"
+	Client   auth.Client        // who asks, if known
+	Accounts []session.SignedIn // LogoutConfirm: who would be logged out
 	// Ended says that sessions have ended: the session cookie becomes Cookie (is dropped
 	// when that is empty), and the keep cookie is dropped.
 	Ended  bool
@@ -103,7 +103,7 @@ func (s *Service) meant(w wish, c auth.Client, b Browser) (auth.SessionID, bool)
 	if w.Subject == "" {
 		return "", false
 	}
-	i := slices.IndexFunc(b.Sessions, func(v session.Signed) bool {
+	i := slices.IndexFunc(b.Sessions, func(v session.SignedIn) bool {
 		return secret.Equal(s.cfg.Tokens.Subject(c, v.Account.ID), w.Subject)
 	})
 	if i < 0 {
@@ -116,7 +116,7 @@ func (s *Service) meant(w wish, c auth.Client, b Browser) (auth.SessionID, bool)
 func (s *Service) logOut(ctx context.Context, in LogoutInput, w wish, c auth.Client, which auth.SessionID) (LogoutStep, error) {
 	step := LogoutStep{Client: c, Ended: true}
 	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
-		ended, left, err := s.cfg.Sessions.Leave(tx, in.Browser.Sessions, which)
+		ended, left, err := s.cfg.Sessions.SignOut(tx, in.Browser.Sessions, which)
 		if err != nil {
 			return err
 		}

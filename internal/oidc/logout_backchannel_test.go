@@ -191,7 +191,7 @@ func (h *house) logoutToken(t *testing.T, raw string, c auth.Client, sid auth.Se
 		t.Errorf("claims %v", got)
 	}
 	// It must not pass for anything else of ours.
-	if _, err := h.tokens.VerifyFor(t.Context(), tenant, raw, string(c.ID)); err == nil {
+	if _, err := h.tokens.VerifyAudience(t.Context(), tenant, raw, string(c.ID)); err == nil {
 		t.Error("it passes for an access token")
 	}
 }

@@ -41,7 +41,7 @@ func (v *visitor) logoutBy(posted bool, pairs ...string) (oidc.LogoutStep, error
 func (v *visitor) left(step oidc.LogoutStep) {
 	if step.Ended {
 		stay := session.Secrets(step.Cookie)
-		v.b.Sessions = slices.DeleteFunc(v.b.Sessions, func(s session.Signed) bool { return !slices.Contains(stay, s.Secret) })
+		v.b.Sessions = slices.DeleteFunc(v.b.Sessions, func(s session.SignedIn) bool { return !slices.Contains(stay, s.Secret) })
 	}
 }
 
@@ -51,7 +51,7 @@ func (v *visitor) under(c auth.Client, scope auth.Scope) (auth.Session, auth.Fam
 	var s auth.Session
 	family := auth.FamilyID("family of " + c.ID)
 	v.h.write(func(tx *store.Tx) (err error) {
-		s, err = session.New(session.Config{}).StartClient(tx, v.b.Sessions[0].Session, session.BeginClient{Client: c, Scope: scope})
+		s, err = session.New(session.Config{}).StartClient(tx, v.b.Sessions[0].Session, session.ClientParams{Client: c, Scope: scope})
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func (s *Service) Revoke(ctx context.Context, r Request) error {
 	if audience == "" {
 		return nil
 	}
-	c, err := s.cfg.Tokens.Check(ctx, caller.Tenant.ID, raw, audience)
+	c, err := s.cfg.Tokens.Introspect(ctx, caller.Tenant.ID, raw, audience)
 	switch kind := auth.KindOf(err); {
 	case kind == auth.KindUnauthenticated || kind == auth.KindInvalid:
 		return nil

@@ -241,7 +241,9 @@ func TestAttack_TN_Clients(t *testing.T) {
 		if err != nil || !cmp.Equal(v, oidc.Introspection{}) {
 			t.Errorf("another tenant learns %+v, %v", v, err)
 		}
-		h.write(func(tx *store.Tx) error { return tx.UpdateSelf(auth.Tenant{ID: tenant, Name: "x", DisabledAt: tx.Now}) })
+		h.write(func(tx *store.Tx) error {
+			return tx.UpdateCurrentTenant(auth.Tenant{ID: tenant, Name: "x", DisabledAt: tx.Now})
+		})
 		r.Tenant = tenant
 		_, err = h.Token(t.Context(), r)
 		h.refused(err, oidc.InvalidClient)

@@ -33,7 +33,7 @@ func (s *Service) asksToLeave(ctx context.Context, tenant auth.TenantID, c auth.
 		return false, nil
 	}
 	allowed := false
-	err := s.cfg.DB.Look(ctx, tenant, func(tx *store.Tx) error {
+	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {
 		allowed = false
 		for _, v := range b.Sessions {
 			switch _, err := tx.Consent(v.Account.ID, c.ID); {
@@ -53,9 +53,9 @@ func (s *Service) asksToLeave(ctx context.Context, tenant auth.TenantID, c auth.
 
 // declineAsks is asksToLeave for a flow that ends without a code. Who has just said no was
 // told on that page where they return to.
-func (s *Service) declineAsks(n auth.Situation, b Browser) bool {
+func (s *Service) declineAsks(n auth.FlowState, b Browser) bool {
 	return !n.Flow.Denied && untrusted(n.Client, n.Flow.Request.RedirectURI) && !s.allowedIn(n.Tenant.ID, n.Client, b) &&
-		!slices.ContainsFunc(n.Browser, func(p auth.Present) bool { return p.Consent.Client != "" })
+		!slices.ContainsFunc(n.Browser, func(p auth.SignedInAccount) bool { return p.Consent.Client != "" })
 }
 
 // allowedIn reports whether the client got a code in this browser lately.

@@ -43,7 +43,7 @@ func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, err
 	if err != nil {
 		return UserInfo{}, err
 	}
-	p, err := s.cfg.Tokens.Portray(ctx, in.Tenant, raw)
+	p, err := s.cfg.Tokens.UserInfo(ctx, in.Tenant, raw)
 	switch auth.KindOf(err) {
 	case auth.KindUnauthenticated:
 		return UserInfo{}, &Error{Code: InvalidToken, Scheme: scheme, Desc: "the access token is not valid here", Err: err}
@@ -62,7 +62,7 @@ func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, err
 	if p.Client.Settings.UserInfoAlgorithm == "" {
 		return UserInfo{JSON: p.JSON()}, nil
 	}
-	jwt, err := s.cfg.Tokens.SignPortrait(ctx, in.Tenant, p)
+	jwt, err := s.cfg.Tokens.SignUserInfo(ctx, in.Tenant, p)
 	if err != nil {
 		return UserInfo{}, fmt.Errorf("userinfo: %w", err)
 	}

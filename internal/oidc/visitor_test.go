@@ -33,10 +33,10 @@ func (h *house) visitor() *visitor {
 // signIn gives the browser a session of the account, which becomes the current one.
 func (v *visitor) signIn(id auth.AccountID) auth.SessionID {
 	v.h.t.Helper()
-	var s session.Signed
+	var s session.SignedIn
 	v.h.write(func(tx *store.Tx) (err error) {
 		var cookie secret.Text
-		s.Session, cookie, err = session.New(session.Config{}).Start(tx, session.Begin{Account: id, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true})
+		s.Session, cookie, err = session.New(session.Config{}).Start(tx, session.Params{Account: id, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true})
 		if err != nil {
 			return err
 		}
@@ -44,7 +44,7 @@ func (v *visitor) signIn(id auth.AccountID) auth.SessionID {
 		s.Account, err = tx.Account(id)
 		return err
 	})
-	v.b.Sessions = append([]session.Signed{s}, slices.DeleteFunc(v.b.Sessions, func(o session.Signed) bool { return o.Account.ID == id })...)
+	v.b.Sessions = append([]session.SignedIn{s}, slices.DeleteFunc(v.b.Sessions, func(o session.SignedIn) bool { return o.Account.ID == id })...)
 	return s.Session.ID
 }
 

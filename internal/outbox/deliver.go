@@ -44,7 +44,7 @@ const (
 )
 
 // handle delivers one claimed message and records how that ended.
-func (o *Outbox) handle(ctx context.Context, m store.Claimed) verdict {
+func (o *Outbox) handle(ctx context.Context, m store.ClaimedMessage) verdict {
 	err := o.try(ctx, m)
 	v := o.judge(ctx, m, err)
 	log := o.cfg.Log.With("message", m.ID, "kind", m.Kind, "tenant", m.Tenant, "attempts", m.Attempts)
@@ -85,7 +85,7 @@ func (o *Outbox) tell(log *slog.Logger, kind auth.MessageKind, v verdict, err er
 }
 
 // try calls the handler. A panic in it is an error like any other.
-func (o *Outbox) try(ctx context.Context, m store.Claimed) (err error) {
+func (o *Outbox) try(ctx context.Context, m store.ClaimedMessage) (err error) {
 	if m.Kind == auth.MailNone {
 		return nil
 	}
@@ -111,7 +111,7 @@ func (o *Outbox) try(ctx context.Context, m store.Claimed) (err error) {
 	return h(ctx, m.Message)
 }
 
-func (o *Outbox) judge(ctx context.Context, m store.Claimed, err error) verdict {
+func (o *Outbox) judge(ctx context.Context, m store.ClaimedMessage, err error) verdict {
 	_, hopeless := errors.AsType[permanent](err)
 	_, down := errors.AsType[unreachable](err)
 	switch {
@@ -131,7 +131,7 @@ func (o *Outbox) judge(ctx context.Context, m store.Claimed, err error) verdict 
 
 // record writes the verdict down. A message that could not go out for reasons
 // that are not its own is due again at once, so it keeps its place.
-func record(tx *store.SystemTx, m store.Claimed, v verdict, cause error, wait time.Duration) error {
+func record(tx *store.SystemTx, m store.ClaimedMessage, v verdict, cause error, wait time.Duration) error {
 	switch v {
 	case delivered, discarded:
 		return tx.Finish(m)

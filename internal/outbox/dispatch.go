@@ -111,7 +111,7 @@ func (d *dispatcher) claim(ctx context.Context) {
 	}
 	d.look = false
 	lease := secret.New("").Reveal()
-	var got []store.Claimed
+	var got []store.ClaimedMessage
 	err := d.o.cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
 		got, err = tx.Claim(lease, tx.Now.Add(d.o.cfg.Lease), d.kinds, n)
 		return err

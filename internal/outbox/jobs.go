@@ -77,7 +77,7 @@ func SweepClients(db *store.DB) Job {
 }
 
 func sweepClients(ctx context.Context, db *store.DB, from store.ClientOrigin) error {
-	var mark store.ClientMark
+	var mark store.ClientCursor
 	for more := true; more; {
 		after := mark
 		err := db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {

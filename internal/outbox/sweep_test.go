@@ -68,9 +68,9 @@ func TestRepair_H1_WhatEndedLeavesSoon(t *testing.T) {
 			late := tx.Now.Add(1000 * time.Hour)
 			begin := func(id string) error {
 				return errors.Join(
-					tx.InsertSession(auth.Session{ID: auth.SessionID(id), Account: "alice", Client: auth.FirstParty, Series: auth.SeriesID(id), AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: late, ExpiresAt: late}),
+					tx.InsertSession(auth.Session{ID: auth.SessionID(id), Account: "alice", Client: auth.FirstParty, RememberMe: auth.RememberMeID(id), AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: late, ExpiresAt: late}),
 					tx.InsertFamily(auth.Family{ID: auth.FamilyID(id), Account: "alice", Client: auth.FirstParty, Session: auth.SessionID(id), CreatedAt: tx.Now, RotatedAt: tx.Now, IdleAt: late, ExpiresAt: late}),
-					tx.InsertSeries(auth.Series{ID: auth.SeriesID(id), Account: "alice", Digest: id, AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: late}))
+					tx.InsertRememberMe(auth.RememberMe{ID: auth.RememberMeID(id), Account: "alice", Digest: id, AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: late}))
 			}
 			return errors.Join(insertAlice(tx),
 				begin("ended"), begin("alive"), tx.EndSession("alice", "ended", auth.EndLogout))
@@ -88,7 +88,7 @@ func TestRepair_H1_WhatEndedLeavesSoon(t *testing.T) {
 				for _, id := range []string{"ended", "alive"} {
 					_, session := tx.Session(auth.SessionID(id))
 					_, family := tx.Family(auth.FamilyID(id))
-					_, series := tx.Series(auth.SeriesID(id))
+					_, series := tx.RememberMe(auth.RememberMeID(id))
 					for _, err := range []error{session, family, series} {
 						if want := step.gone && id == "ended"; errors.Is(err, auth.ErrNotFound) != want {
 							t.Errorf("%s after %v: %v, %v, %v", id, step.after, session, family, series)
@@ -178,7 +178,7 @@ func TestRepair_S21_SweepAsksColumns(t *testing.T) {
 		})
 		c.Advance(clientKept + time.Hour)
 		looked := 0
-		var mark store.ClientMark
+		var mark store.ClientCursor
 		for more := true; more; looked++ {
 			err := db.WriteSystem(t.Context(), func(tx *store.SystemTx) (err error) {
 				mark, more, err = tx.SweepClients(store.FromDocument, tx.Now.Add(-clientKept), mark, clientBatch)

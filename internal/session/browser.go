@@ -14,9 +14,9 @@ import (
 // MaxAccounts is how many accounts may be signed in side by side in one browser.
 const MaxAccounts = 5
 
-// Signed is one account that is signed in in a browser: its session there, and the
+// SignedIn is one account that is signed in in a browser: its session there, and the
 // secret that stands for it in the cookie.
-type Signed struct {
+type SignedIn struct {
 	Session auth.Session
 	Account auth.Account
 	Secret  string
@@ -43,7 +43,7 @@ func Secrets(cookie string) []string {
 
 // Join is the value of the cookie for those who are signed in, the current one first;
 // empty for nobody.
-func Join(browser []Signed) string {
+func Join(browser []SignedIn) string {
 	list := make([]string, len(browser))
 	for i, v := range browser {
 		list[i] = v.Secret
@@ -54,8 +54,8 @@ func Join(browser []Signed) string {
 // FindAll returns the sessions that a cookie stands for and that may be used, the
 // current one first. What is dead or was never ours is passed over; the only errors
 // are those of the database.
-func (s *Service) FindAll(ctx context.Context, db *store.DB, tenant auth.TenantID, cookie string) ([]Signed, error) {
-	var out []Signed
+func (s *Service) FindAll(ctx context.Context, db *store.DB, tenant auth.TenantID, cookie string) ([]SignedIn, error) {
+	var out []SignedIn
 	for _, one := range Secrets(cookie) {
 		v, a, err := s.find(ctx, db, tenant, one)
 		if auth.KindOf(err) == auth.KindUnauthenticated {
@@ -64,14 +64,14 @@ func (s *Service) FindAll(ctx context.Context, db *store.DB, tenant auth.TenantI
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Signed{Session: v, Account: a, Secret: one})
+		out = append(out, SignedIn{Session: v, Account: a, Secret: one})
 	}
 	return out, nil
 }
 
-// Leave logs one session of a browser out, or all when which is empty. It returns
+// SignOut logs one session of a browser out, or all when which is empty. It returns
 // those that ended and those that are left. One that had ended before is in neither.
-func (s *Service) Leave(tx *store.Tx, browser []Signed, which auth.SessionID) (ended, left []Signed, err error) {
+func (s *Service) SignOut(tx *store.Tx, browser []SignedIn, which auth.SessionID) (ended, left []SignedIn, err error) {
 	for _, v := range browser {
 		if which != "" && v.Session.ID != which {
 			left = append(left, v)

@@ -28,14 +28,14 @@ func (h *house) startFor(id auth.AccountID) (v auth.Session, cookie string) {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) (err error) {
 		var c secret.Text
-		v, c, err = h.sessions.Start(tx, session.Begin{Account: id, Client: auth.FirstParty, Cookie: true})
+		v, c, err = h.sessions.Start(tx, session.Params{Account: id, Client: auth.FirstParty, Cookie: true})
 		cookie = c.Reveal()
 		return err
 	})
 	return v, cookie
 }
 
-func (h *house) all(cookie string) []session.Signed {
+func (h *house) all(cookie string) []session.SignedIn {
 	h.t.Helper()
 	list, err := h.sessions.FindAll(h.t.Context(), h.db, auth.DefaultTenant, cookie)
 	if err != nil {
@@ -98,7 +98,7 @@ func TestAttack_SE_01_FullSignInBeginsAnew(t *testing.T) {
 		h.clock.Advance(30 * time.Minute)
 		var again string
 		h.write(func(tx *store.Tx) error {
-			got, c, err := h.sessions.Reenter(tx, v.ID, session.Proof{ACR: "2", AMR: []string{"otp"}})
+			got, c, err := h.sessions.Reauthenticate(tx, v.ID, session.Proof{ACR: "2", AMR: []string{"otp"}})
 			again = c.Reveal()
 			if got.ID != v.ID || got.AuthAt != tx.Now || got.ACR != "2" || got.ExpiresAt != tx.Now.Add(absolute) || got.IdleAt != tx.Now.Add(idle) {
 				t.Errorf("%+v", got)
@@ -119,7 +119,7 @@ func TestAttack_SE_04_Leave(t *testing.T) {
 		_, two := h.startFor(h.account("bob"))
 		list := h.all(one + "." + two)
 		h.write(func(tx *store.Tx) error {
-			ended, left, err := h.sessions.Leave(tx, list, list[0].Session.ID)
+			ended, left, err := h.sessions.SignOut(tx, list, list[0].Session.ID)
 			if len(ended) != 1 || ended[0].Account.ID != h.alice || session.Join(left) != two {
 				t.Errorf("ended %+v, left %+v", ended, left)
 			}
@@ -127,7 +127,7 @@ func TestAttack_SE_04_Leave(t *testing.T) {
 		})
 		h.dead(one)
 		h.write(func(tx *store.Tx) error {
-			ended, left, err := h.sessions.Leave(tx, list, "")
+			ended, left, err := h.sessions.SignOut(tx, list, "")
 			if len(ended) != 1 || len(left) != 0 {
 				t.Errorf("ended %+v, left %+v", ended, left)
 			}
@@ -162,17 +162,17 @@ func FuzzSessionCookie(f *testing.F) {
 
 // FuzzKeepCookie: only the exact form of a keep cookie names a series.
 func FuzzKeepCookie(f *testing.F) {
-	good := session.KeepPrefix + secret.Encode(make([]byte, 48))
+	good := session.RememberMePrefix + secret.Encode(make([]byte, 48))
 	for _, s := range []string{good, good + "=", good[:60], "wwm_", "", strings.ToUpper(good), good[:10] + "+" + good[11:], good + "A"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, cookie string) {
-		id, ok := session.ParseKeep(cookie)
+		id, ok := session.ParseRememberMe(cookie)
 		if !ok {
 			return
 		}
-		raw, err := secret.Decode(strings.TrimPrefix(cookie, session.KeepPrefix))
-		if err != nil || len(raw) != 48 || string(id) != secret.Encode(raw[:16]) || session.KeepPrefix+secret.Encode(raw) != cookie {
+		raw, err := secret.Decode(strings.TrimPrefix(cookie, session.RememberMePrefix))
+		if err != nil || len(raw) != 48 || string(id) != secret.Encode(raw[:16]) || session.RememberMePrefix+secret.Encode(raw) != cookie {
 			t.Fatalf("%q names %q", cookie, id)
 		}
 	})

@@ -10,8 +10,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// BeginClient says which client is signed in, and for what.
-type BeginClient struct {
+// ClientParams says which client is signed in, and for what.
+type ClientParams struct {
 	// ID is the one set aside when the code was issued (auth.CodeGrant), or a new one for
 	// a session that must not be shared, as of a device. When empty, the client's live
 	// session under the parent is used again if there is one.
@@ -25,7 +25,7 @@ type BeginClient struct {
 // Offline reports whether what is granted outlives the log-out of the browser: the
 // person allowed access while they are away, and the client is not a part of the
 // house that ought to go dark with it.
-func (b BeginClient) Offline() bool {
+func (b ClientParams) Offline() bool {
 	return b.Scope.Has(auth.ScopeOffline) && b.Client.Allows(auth.GrantRefreshToken) &&
 		(!b.Client.FirstParty || b.Client.Type == auth.ClientNative)
 }
@@ -35,7 +35,7 @@ func (b BeginClient) Offline() bool {
 // of its parent, and lives by the limits of refresh tokens; every other ends at the
 // latest with its parent. It refuses with Unauthenticated session_invalid when the
 // parent, or the session with the given id, has ended.
-func (s *Service) StartClient(tx *store.Tx, parent auth.Session, b BeginClient) (auth.Session, error) {
+func (s *Service) StartClient(tx *store.Tx, parent auth.Session, b ClientParams) (auth.Session, error) {
 	// Read again: a code may be redeemed a minute after it was issued.
 	parent, err := tx.Session(parent.ID)
 	if errors.Is(err, auth.ErrNotFound) {
@@ -47,7 +47,7 @@ func (s *Service) StartClient(tx *store.Tx, parent auth.Session, b BeginClient) 
 	if err != nil {
 		return auth.Session{}, err
 	}
-	tenant, err := tx.Self()
+	tenant, err := tx.CurrentTenant()
 	if err != nil {
 		return auth.Session{}, fmt.Errorf("read tenant: %w", err)
 	}
@@ -67,7 +67,7 @@ func (s *Service) StartClient(tx *store.Tx, parent auth.Session, b BeginClient) 
 }
 
 // former reads the session to use again, which has no ID when there is none.
-func former(tx *store.Tx, parent auth.Session, b BeginClient) (auth.Session, error) {
+func former(tx *store.Tx, parent auth.Session, b ClientParams) (auth.Session, error) {
 	read := func() (auth.Session, error) { return tx.Session(b.ID) }
 	if b.ID == "" {
 		read = func() (auth.Session, error) { return tx.ClientSession(parent.ID, b.Client.ID) }
@@ -91,7 +91,7 @@ type ClientBasis struct {
 
 // PlanClient is StartClient without the database: it returns the session that is to be
 // stored, the former one with what changes or a new one.
-func (s *Service) PlanClient(now time.Time, on ClientBasis, b BeginClient) (auth.Session, error) {
+func (s *Service) PlanClient(now time.Time, on ClientBasis, b ClientParams) (auth.Session, error) {
 	parent, v := on.Parent, on.Former
 	if !parent.Live(now) || parent.Parent != "" {
 		return auth.Session{}, refused()

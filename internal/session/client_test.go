@@ -33,7 +33,7 @@ func ours(c *auth.Client)   { c.FirstParty = true }
 func native(c *auth.Client) { c.Type = auth.ClientNative }
 func deaf(c *auth.Client)   { c.Settings.BackchannelURI = "" }
 
-func (h *house) under(parent auth.Session, b session.BeginClient) (v auth.Session, err error) {
+func (h *house) under(parent auth.Session, b session.ClientParams) (v auth.Session, err error) {
 	h.t.Helper()
 	err = h.db.Write(h.t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
 		v, err = h.sessions.StartClient(tx, parent, b)
@@ -42,7 +42,7 @@ func (h *house) under(parent auth.Session, b session.BeginClient) (v auth.Sessio
 	return v, err
 }
 
-func (h *house) must(parent auth.Session, b session.BeginClient) auth.Session {
+func (h *house) must(parent auth.Session, b session.ClientParams) auth.Session {
 	h.t.Helper()
 	v, err := h.under(parent, b)
 	if err != nil {
@@ -89,24 +89,24 @@ func TestStartClient(t *testing.T) {
 		web, scope := h.client("web"), auth.Scope{"openid"}
 		h.clock.Advance(time.Minute)
 		set := auth.SessionID(secret.NewID(h.clock.Now()))
-		v := h.must(parent, session.BeginClient{ID: set, Client: web, Scope: scope, Claims: auth.ClaimsRequest{UserInfo: []string{"email"}}})
+		v := h.must(parent, session.ClientParams{ID: set, Client: web, Scope: scope, Claims: auth.ClaimsRequest{UserInfo: []string{"email"}}})
 		if v.ID != set || v.Parent != parent.ID || v.Account != h.alice || v.Client != "web" || v.Digest != "" || v.AuthAt != parent.AuthAt || v.ACR != "1" ||
 			v.ExpiresAt != parent.ExpiresAt || v.Offline {
 			t.Errorf("%+v", v)
 		}
 		// Again in the same browser: the same session, and what it once could it still can.
-		again := h.must(parent, session.BeginClient{Client: web, Scope: auth.Scope{"openid", "offline_access"}})
+		again := h.must(parent, session.ClientParams{Client: web, Scope: auth.Scope{"openid", "offline_access"}})
 		if again.ID != set || !again.Offline || again.ExpiresAt != h.clock.Now().Add(refreshAbsolute) {
 			t.Errorf("%+v", again)
 		}
-		if again = h.must(parent, session.BeginClient{Client: web, Scope: scope}); again.ID != set || !h.session(set).Offline {
+		if again = h.must(parent, session.ClientParams{Client: web, Scope: scope}); again.ID != set || !h.session(set).Offline {
 			t.Errorf("%+v", again)
 		}
 		// A device of its own shares with nobody.
-		if other := h.must(parent, session.BeginClient{ID: auth.SessionID(secret.NewID(h.clock.Now())), Client: web, Scope: scope}); other.ID == set {
+		if other := h.must(parent, session.ClientParams{ID: auth.SessionID(secret.NewID(h.clock.Now())), Client: web, Scope: scope}); other.ID == set {
 			t.Error("shared")
 		}
-		for name, b := range map[string]session.BeginClient{
+		for name, b := range map[string]session.ClientParams{
 			"another client's id": {ID: set, Client: h.client("other")},
 			"a browser's id":      {ID: parent.ID, Client: web},
 		} {
@@ -114,16 +114,16 @@ func TestStartClient(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if _, err := h.under(v, session.BeginClient{Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, err := h.under(v, session.ClientParams{Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("under a client's session: %v", err)
 		}
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, set, auth.EndCode) })
-		if _, err := h.under(parent, session.BeginClient{ID: set, Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, err := h.under(parent, session.ClientParams{ID: set, Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("an ended one: %v", err)
 		}
 		h.untouched(parent)
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, parent.ID, auth.EndLogout) })
-		if _, err := h.under(parent, session.BeginClient{Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, err := h.under(parent, session.ClientParams{Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("under an ended one: %v", err)
 		}
 	})
@@ -153,7 +153,7 @@ func TestOffline(t *testing.T) {
 		{auth.Client{Type: auth.ClientSPA, FirstParty: true, Settings: refresh}, away, false},
 		{auth.Client{Type: auth.ClientNative, FirstParty: true, Settings: refresh}, away, true},
 	} {
-		if got := (session.BeginClient{Client: c.client, Scope: c.scope}).Offline(); got != c.want {
+		if got := (session.ClientParams{Client: c.client, Scope: c.scope}).Offline(); got != c.want {
 			t.Errorf("%s, first party %t, %s: %t", c.client.Type, c.client.FirstParty, c.scope, got)
 		}
 	}
@@ -164,7 +164,7 @@ func (h *house) crowd(parent auth.Session) map[string]auth.Session {
 	away := auth.Scope{"openid", "offline_access"}
 	out := map[string]auth.Session{}
 	for name, c := range map[string]auth.Client{"ours": h.client("ours", ours), "phone": h.client("phone", ours, native), "third": h.client("third"), "deaf": h.client("deaf", deaf)} {
-		out[name] = h.must(parent, session.BeginClient{Client: c, Scope: away})
+		out[name] = h.must(parent, session.ClientParams{Client: c, Scope: away})
 		h.write(func(tx *store.Tx) error {
 			v := out[name]
 			return tx.InsertFamily(auth.Family{ID: auth.FamilyID(name), Account: v.Account, Client: v.Client, Session: v.ID, Digest: name,
@@ -193,7 +193,7 @@ func TestEndings(t *testing.T) {
 			return err
 		},
 		"its series": func(h *house, tx *store.Tx, _ auth.Session) error {
-			_, err := tx.EndSeriesSessions(h.alice, "s", auth.EndTheft)
+			_, err := tx.EndRememberMeSessions(h.alice, "s", auth.EndTheft)
 			return err
 		},
 		"sessions but one": func(h *house, tx *store.Tx, _ auth.Session) error {
@@ -206,7 +206,7 @@ func TestEndings(t *testing.T) {
 			each(t, func(t *testing.T, h *house) {
 				var parent auth.Session
 				h.write(func(tx *store.Tx) (err error) {
-					parent, _, err = h.sessions.Start(tx, session.Begin{Account: h.alice, Client: auth.FirstParty, Cookie: true, Series: "s"})
+					parent, _, err = h.sessions.Start(tx, session.Params{Account: h.alice, Client: auth.FirstParty, Cookie: true, RememberMe: "s"})
 					return err
 				})
 				below := h.crowd(parent)
@@ -240,10 +240,10 @@ func TestEndings(t *testing.T) {
 func TestEndAllOthersKeepsTheBrowser(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		parent, _ := h.start()
-		own := h.must(parent, session.BeginClient{Client: h.client("own")})
-		sibling := h.must(parent, session.BeginClient{Client: h.client("sibling")})
+		own := h.must(parent, session.ClientParams{Client: h.client("own")})
+		sibling := h.must(parent, session.ClientParams{Client: h.client("sibling")})
 		else1, _ := h.start()
-		far := h.must(else1, session.BeginClient{Client: h.client("far")})
+		far := h.must(else1, session.ClientParams{Client: h.client("far")})
 		h.write(func(tx *store.Tx) error {
 			n, err := h.sessions.EndAll(tx, h.alice, own.ID, auth.EndPassword)
 			if n != 2 {
@@ -270,8 +270,8 @@ func TestEndsOfClients(t *testing.T) {
 		var mine, other []auth.Session
 		for _, id := range []auth.AccountID{h.alice, bob} {
 			parent, _ := h.startFor(id)
-			mine = append(mine, h.must(parent, session.BeginClient{Client: gone}))
-			other = append(other, h.must(parent, session.BeginClient{Client: stays}), parent)
+			mine = append(mine, h.must(parent, session.ClientParams{Client: gone}))
+			other = append(other, h.must(parent, session.ClientParams{Client: stays}), parent)
 		}
 		h.write(func(tx *store.Tx) error { // what one person takes back
 			n, err := tx.EndGrantedSessions(bob, gone.ID, auth.EndConsent)
@@ -316,7 +316,7 @@ func TestClientsDoNotCrowd(t *testing.T) {
 		web := h.client("web")
 		h.write(func(tx *store.Tx) error {
 			for i := range session.MaxSessions {
-				if _, err := h.sessions.StartClient(tx, parent, session.BeginClient{ID: auth.SessionID(fmt.Sprintf("s%d", i)), Client: web}); err != nil {
+				if _, err := h.sessions.StartClient(tx, parent, session.ClientParams{ID: auth.SessionID(fmt.Sprintf("s%d", i)), Client: web}); err != nil {
 					return err
 				}
 			}
@@ -340,7 +340,7 @@ func TestFault_FL_12_EndsWithAFullOutbox(t *testing.T) {
 		cfg := h.cfg
 		cfg.OutboxLimit = 1
 		parent, _ := h.start()
-		one, two := h.must(parent, session.BeginClient{Client: h.client("one")}), h.must(parent, session.BeginClient{Client: h.client("two")})
+		one, two := h.must(parent, session.ClientParams{Client: h.client("one")}), h.must(parent, session.ClientParams{Client: h.client("two")})
 		for i := range 3 {
 			h.write(func(tx *store.Tx) error {
 				return tx.Enqueue(auth.MailVerify, auth.Mail{To: fmt.Sprintf("%d@example.test", i)})

@@ -22,7 +22,7 @@ func TestOldestSessionMakesRoom(t *testing.T) {
 				return err
 			}
 			for i := range session.MaxSessions + 1 {
-				v, _, err := s.Start(tx, session.Begin{Account: a.ID, Client: auth.FirstParty, Cookie: true})
+				v, _, err := s.Start(tx, session.Params{Account: a.ID, Client: auth.FirstParty, Cookie: true})
 				if err != nil {
 					return err
 				}

@@ -57,7 +57,7 @@ func (s *Service) Recognize(ctx context.Context, db *store.DB, tenant auth.Tenan
 		}
 		at := time.UnixMilli(int64(binary.BigEndian.Uint64(append(make([]byte, 8-knownTime), raw[knownName:knownName+knownTime]...))))
 		good, now := false, time.Time{}
-		err = db.Look(ctx, tenant, func(tx *store.Tx) error {
+		err = db.ReadOne(ctx, tenant, func(tx *store.Tx) error {
 			since, err := tx.PasswordSince(login)
 			good, now = err == nil && !at.Before(since), tx.Now
 			return err

@@ -55,8 +55,8 @@ type Service struct {
 	known     []byte // key of what makes a browser known
 }
 
-// Begin says who signs in, how, and where from.
-type Begin struct {
+// Params says who signs in, how, and where from.
+type Params struct {
 	Account auth.AccountID
 	Client  auth.ClientID
 	ACR     string   // OpenID Connect Core §2
@@ -64,12 +64,12 @@ type Begin struct {
 	Cookie  bool     // make a cookie for it
 	Actor   auth.Actor
 
-	// AuthAt is when the person proved who they are; now when zero. Series is the
+	// AuthAt is when the person proved who they are; now when zero. RememberMe is the
 	// remember-me series that the session came from or leads to, and Until, if not
 	// zero, when the session ends at the latest for its sake.
-	AuthAt time.Time
-	Series auth.SeriesID
-	Until  time.Time
+	AuthAt     time.Time
+	RememberMe auth.RememberMeID
+	Until      time.Time
 }
 
 // New returns a Service.
@@ -85,8 +85,8 @@ func New(cfg Config) *Service {
 // Start begins a session and returns the secret of its cookie, empty without
 // Cookie. A session with a cookie lives by the session limits; one without by
 // those of refresh tokens, which are then all there is to it.
-func (s *Service) Start(tx *store.Tx, b Begin) (auth.Session, secret.Text, error) {
-	tenant, err := tx.Self()
+func (s *Service) Start(tx *store.Tx, b Params) (auth.Session, secret.Text, error) {
+	tenant, err := tx.CurrentTenant()
 	if err != nil {
 		return auth.Session{}, "", fmt.Errorf("read tenant: %w", err)
 	}
@@ -96,7 +96,7 @@ func (s *Service) Start(tx *store.Tx, b Begin) (auth.Session, secret.Text, error
 	v := auth.Session{
 		ID: auth.SessionID(secret.NewID(tx.Now)), Account: b.Account, Client: b.Client,
 		AuthAt: b.AuthAt, ACR: b.ACR, AMR: b.AMR, IP: b.Actor.IP, UserAgent: auth.Clip(b.Actor.UserAgent, 256),
-		CreatedAt: tx.Now, SeenAt: tx.Now, Series: b.Series,
+		CreatedAt: tx.Now, SeenAt: tx.Now, RememberMe: b.RememberMe,
 	}
 	if v.AuthAt.IsZero() {
 		v.AuthAt = tx.Now
@@ -141,7 +141,7 @@ func (s *Service) find(ctx context.Context, db *store.DB, tenant auth.TenantID, 
 	var v auth.Session
 	var a auth.Account
 	var now time.Time // the database's clock does not run backwards
-	err := db.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+	err := db.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		now = tx.Now
 		v, a, err = tx.SignedIn(secret.Digest(cookie))
 		return err
@@ -173,7 +173,7 @@ func (s *Service) find(ctx context.Context, db *store.DB, tenant auth.TenantID, 
 // bury takes the cookie of a session that was found too old away, so that a clock
 // that goes back does not revive it. Refresh families have limits of their own.
 func (s *Service) bury(ctx context.Context, db *store.DB, tenant auth.TenantID, v auth.Session) error {
-	err := db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.DropCookie(v.ID, v.Digest) })
+	err := db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.ClearSessionDigest(v.ID, v.Digest) })
 	if err != nil && auth.KindOf(err) != auth.KindUnavailable { // refused either way
 		return fmt.Errorf("drop the cookie of an old session: %w", err)
 	}
@@ -185,7 +185,7 @@ func (s *Service) bury(ctx context.Context, db *store.DB, tenant auth.TenantID, 
 func (s *Service) touch(ctx context.Context, db *store.DB, tenant auth.TenantID, v *auth.Session) error {
 	var seen, idle time.Time
 	err := db.Write(ctx, tenant, func(tx *store.Tx) error {
-		t, err := tx.Self()
+		t, err := tx.CurrentTenant()
 		if err != nil {
 			return err
 		}
@@ -204,9 +204,9 @@ func (s *Service) touch(ctx context.Context, db *store.DB, tenant auth.TenantID,
 
 // Proof is how a person has just proved who they are.
 type Proof struct {
-	ACR    string
-	AMR    []string
-	Series auth.SeriesID // to which the session leads from now on, if to any
+	ACR        string
+	AMR        []string
+	RememberMe auth.RememberMeID // to which the session leads from now on, if to any
 }
 
 // Renew gives the session another cookie, because the person has proved again who
@@ -221,20 +221,20 @@ func (s *Service) Renew(tx *store.Tx, id auth.SessionID) (secret.Text, error) {
 	return cookie, err
 }
 
-// Reenter is Renew for a full sign-in: the limits of the session begin anew too.
-func (s *Service) Reenter(tx *store.Tx, id auth.SessionID, p Proof) (auth.Session, secret.Text, error) {
+// Reauthenticate is Renew for a full sign-in: the limits of the session begin anew too.
+func (s *Service) Reauthenticate(tx *store.Tx, id auth.SessionID, p Proof) (auth.Session, secret.Text, error) {
 	v, err := alive(tx, id)
 	if err != nil {
 		return auth.Session{}, "", err
 	}
-	tenant, err := tx.Self()
+	tenant, err := tx.CurrentTenant()
 	if err != nil {
 		return auth.Session{}, "", fmt.Errorf("read tenant: %w", err)
 	}
 	life := tenant.Settings.Lifetimes.Or(s.lifetimes)
 	v.ACR, v.AMR = p.ACR, p.AMR
-	if p.Series != "" {
-		v.Series = p.Series
+	if p.RememberMe != "" {
+		v.RememberMe = p.RememberMe
 	}
 	v.ExpiresAt = tx.Now.Add(life.SessionAbsolute)
 	v.IdleAt = earlier(tx.Now.Add(life.SessionIdle), v.ExpiresAt)

@@ -60,7 +60,7 @@ func (h *house) start() (v auth.Session, cookie string) {
 	h.write(func(tx *store.Tx) error {
 		var c secret.Text
 		var err error
-		v, c, err = h.sessions.Start(tx, session.Begin{Account: h.alice, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true,
+		v, c, err = h.sessions.Start(tx, session.Params{Account: h.alice, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true,
 			Actor: auth.Actor{IP: "192.0.2.1", UserAgent: strings.Repeat("u", 1000)}})
 		cookie = c.Reveal()
 		return err
@@ -113,7 +113,7 @@ func TestStartAndFind(t *testing.T) {
 func TestStartWithoutACookie(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		h.write(func(tx *store.Tx) error {
-			v, cookie, err := h.sessions.Start(tx, session.Begin{Account: h.alice, Client: auth.FirstParty})
+			v, cookie, err := h.sessions.Start(tx, session.Params{Account: h.alice, Client: auth.FirstParty})
 			if cookie != "" || v.Digest != "" || v.IdleAt != tx.Now.Add(14*24*time.Hour) || v.ExpiresAt != tx.Now.Add(30*24*time.Hour) {
 				t.Errorf("%+v", v)
 			}
@@ -229,12 +229,12 @@ func TestAttack_SE_05_Limits(t *testing.T) {
 	t.Run("tenant settings", func(t *testing.T) {
 		each(t, func(t *testing.T, h *house) {
 			h.write(func(tx *store.Tx) error {
-				self, err := tx.Self()
+				self, err := tx.CurrentTenant()
 				self.Settings.Lifetimes = auth.Lifetimes{SessionIdle: 5 * time.Minute, SessionAbsolute: 12 * time.Minute}
 				if err != nil {
 					return err
 				}
-				return tx.UpdateSelf(self)
+				return tx.UpdateCurrentTenant(self)
 			})
 			_, cookie := h.start()
 			for range 2 {

@@ -38,7 +38,7 @@ func BenchmarkRead(b *testing.B) {
 	db := open(b, testConfig(b, storetest.SQLite(b)))
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := db.Read(b.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.Self(); return err }); err != nil {
+			if err := db.Read(b.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.CurrentTenant(); return err }); err != nil {
 				b.Error(err)
 			}
 		}

@@ -55,8 +55,8 @@ func (tx *Tx) DeleteClient(id auth.ClientID) error {
 	return must(tx.q, "DELETE FROM clients WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
-// DropClientCodes makes every authorization code of a client worthless.
-func (tx *Tx) DropClientCodes(id auth.ClientID) error {
+// DeleteClientCodes makes every authorization code of a client worthless.
+func (tx *Tx) DeleteClientCodes(id auth.ClientID) error {
 	_, err := affect(tx.q, "DELETE FROM single_use WHERE tenant_id = $1 AND kind = 'code' AND client_id = $2", tx.tenant, id)
 	return err
 }

@@ -16,7 +16,7 @@ func (db *DB) ClockSkew(ctx context.Context) (skew time.Duration, err error) {
 	if !ok {
 		return 0, nil
 	}
-	err = pg.look(ctx, func(q querier) error {
+	err = pg.readOne(ctx, func(q querier) error {
 		asked := db.cfg.Now()
 		theirs, err := one(q, func(s scanner, t *time.Time) error { return s.Scan(at(t)) },
 			"SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")

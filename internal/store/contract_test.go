@@ -42,7 +42,7 @@ func checkClients(t *testing.T, tx *store.Tx) {
 	if err := tx.UpdateClient(c); err != nil {
 		t.Fatal(err)
 	}
-	asking, err := tx.Asking(c.ID)
+	asking, err := tx.ClientAuthState(c.ID)
 	want := auth.Client{ID: c.ID, Type: c.Type, Secrets: c.Secrets, Scopes: c.Scopes, Settings: c.Settings, DisabledAt: c.DisabledAt}
 	if d := cmp.Diff(want, asking.Client); d != "" || err != nil || asking.Tenant.ID != auth.DefaultTenant {
 		t.Errorf("asking: %v, tenant %v, client (-want +got):\n%s", err, asking.Tenant, d)
@@ -58,10 +58,10 @@ func checkClients(t *testing.T, tx *store.Tx) {
 		t.Fatal(err)
 	}
 	for jti, want := range map[string]bool{"j1": true, "j2": false} {
-		if v, err := tx.MachineStanding(c.ID, jti); err != nil || v.Revoked != want || !v.Client.Disabled() || v.Client.ID != c.ID {
+		if v, err := tx.MachineTokenStatus(c.ID, jti); err != nil || v.Revoked != want || !v.Client.Disabled() || v.Client.ID != c.ID {
 			t.Errorf("standing of %s: %+v, %v", jti, v, err)
 		}
-		if v, err := tx.Standing("s1", auth.FirstParty, jti); err != nil || v.Revoked != want {
+		if v, err := tx.TokenStatus("s1", auth.FirstParty, jti); err != nil || v.Revoked != want {
 			t.Errorf("standing of %s with a session: %+v, %v", jti, v, err)
 		}
 	}
@@ -73,7 +73,7 @@ func checkClients(t *testing.T, tx *store.Tx) {
 			t.Errorf("%s a client that is gone: %v", name, err)
 		}
 	}
-	if _, err := tx.Asking(c.ID); !errors.Is(err, auth.ErrNotFound) {
+	if _, err := tx.ClientAuthState(c.ID); !errors.Is(err, auth.ErrNotFound) {
 		t.Errorf("asking for a client that is gone: %v", err)
 	}
 }
@@ -150,23 +150,23 @@ func contract(t *testing.T, cfg store.Config) {
 			t.Error("rotated a revoked family")
 		}
 		renewed := s
-		renewed.Digest, renewed.Series = "d2", "series"
+		renewed.Digest, renewed.RememberMe = "d2", "series"
 		check("renew", tx.RenewSession(renewed))
 		signed, owner, err := tx.SignedIn("d2")
 		check("signed in", err)
 		if d := cmp.Diff(acc, owner); d != "" || signed.ID != "s1" {
 			t.Errorf("signed in: %v, account (-want +got):\n%s", signed, d)
 		}
-		standing, err := tx.Standing("s1", auth.FirstParty, "jti")
+		standing, err := tx.TokenStatus("s1", auth.FirstParty, "jti")
 		check("standing", err)
 		if standing.Session.Account != acc.ID || standing.Client.ID != auth.FirstParty || standing.Session.ExpiresAt != s.ExpiresAt {
 			t.Errorf("standing: %+v", standing)
 		}
-		if _, err := tx.Standing("s1", "nobody", "jti"); !errors.Is(err, auth.ErrNotFound) {
+		if _, err := tx.TokenStatus("s1", "nobody", "jti"); !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("standing of an unknown client: %v", err)
 		}
-		check("drop cookie", tx.DropCookie("s1", "other"))
-		check("drop cookie", tx.DropCookie("s1", "d2"))
+		check("drop cookie", tx.ClearSessionDigest("s1", "other"))
+		check("drop cookie", tx.ClearSessionDigest("s1", "d2"))
 		if _, err := tx.SessionByDigest("d2"); !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("dropped cookie: %v", err)
 		}
@@ -194,15 +194,15 @@ func contract(t *testing.T, cfg store.Config) {
 		if err := tx.InsertSingleUse(one); !errors.Is(err, auth.ErrConflict) {
 			t.Errorf("single use twice: %v", err)
 		}
-		if _, err := tx.Take("k", "d"); err != nil {
+		if _, err := tx.Consume("k", "d"); err != nil {
 			t.Error(err)
 		}
-		if _, err := tx.Take("k", "d"); !errors.Is(err, auth.ErrNotFound) {
+		if _, err := tx.Consume("k", "d"); !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("taken twice: %v", err)
 		}
 		_, err = tx.SingleUse("k", "d")
 		check("look", err)
-		check("drop", tx.DropSingleUse(acc.ID, "k"))
+		check("drop", tx.DeleteSingleUses(acc.ID, "k"))
 		r := auth.Role{ID: "r1", Name: "editor", CreatedAt: tx.Now}
 		check("role", tx.InsertRole(r))
 		check("permission", tx.PutPermission(auth.Permission{Name: "a:b", CreatedAt: tx.Now}))
@@ -223,13 +223,13 @@ func contract(t *testing.T, cfg store.Config) {
 		if !cmp.Equal(roles, []string{"editor"}) || !cmp.Equal(perms, []string{"a:b"}) {
 			t.Errorf("rights: %v %v", roles, perms)
 		}
-		ref, err := tx.Refreshing("f1")
+		ref, err := tx.RefreshState("f1")
 		check("refreshing", err)
 		famNow, err := tx.Family("f1")
 		check("family", err)
-		self0, err := tx.Self()
+		self0, err := tx.CurrentTenant()
 		check("self", err)
-		if d := cmp.Diff(store.Refreshing{
+		if d := cmp.Diff(store.RefreshState{
 			Family:      famNow,
 			Session:     auth.Session{ID: "s1", Account: acc.ID, AuthAt: s.AuthAt, ACR: s.ACR, AMR: s.AMR, SeenAt: s.SeenAt, IdleAt: ref.Session.IdleAt, ExpiresAt: s.ExpiresAt, EndedAt: tx.Now},
 			Account:     auth.Account{ID: acc.ID, Email: acc.Email, Name: acc.Name, EmailVerifiedAt: acc.EmailVerifiedAt, UpdatedAt: acc.UpdatedAt},
@@ -262,9 +262,9 @@ func contract(t *testing.T, cfg store.Config) {
 		if len(ev) != 1 || ev[0].Detail["a"] != "b" {
 			t.Errorf("events: %+v", ev)
 		}
-		self, err := tx.Self()
+		self, err := tx.CurrentTenant()
 		check("self", err)
-		check("self", tx.UpdateSelf(self))
+		check("self", tx.UpdateCurrentTenant(self))
 		check("enqueue", tx.Enqueue(auth.MailVerify, auth.Mail{To: "a@b.test", Token: "t"}))
 		check("enqueue", tx.Enqueue(auth.MailReset, auth.Mail{To: "a@b.test", Token: "u"}))
 		return nil

@@ -53,17 +53,17 @@ func (tx *Tx) PollDevice(digest string, interval time.Duration) error {
 		millis(tx.Now), interval.Milliseconds(), tx.tenant, digest)
 }
 
-// AnswerDevice writes what a person said about a device that still waits;
+// DecideDevice writes what a person said about a device that still waits;
 // ErrNotFound when it does not.
-func (tx *Tx) AnswerDevice(digest string, status auth.DeviceStatus, account auth.AccountID, session auth.SessionID, scope auth.Scope) error {
+func (tx *Tx) DecideDevice(digest string, status auth.DeviceStatus, account auth.AccountID, session auth.SessionID, scope auth.Scope) error {
 	return must(tx.q, `UPDATE device_codes SET status = $1, account_id = $2, session_id = $3, scope = $4
 		WHERE tenant_id = $5 AND digest = $6 AND status = 'pending' AND used_at IS NULL AND expires_at > $7`,
 		status, null(account), null(session), encoded(scope), tx.tenant, digest, millis(tx.Now))
 }
 
-// TakeDevice spends an approved device code. However many ask at once, on however
+// ConsumeDevice spends an approved device code. However many ask at once, on however
 // many nodes, one gets it; everybody else gets ErrNotFound.
-func (tx *Tx) TakeDevice(digest string) (auth.Device, error) {
+func (tx *Tx) ConsumeDevice(digest string) (auth.Device, error) {
 	d, err := one(tx.q, scanDevice, `UPDATE device_codes SET used_at = $1
 		WHERE tenant_id = $2 AND digest = $3 AND status = 'approved' AND used_at IS NULL AND expires_at > $1
 		RETURNING `+deviceCols, millis(tx.Now), tx.tenant, digest)

@@ -62,7 +62,7 @@ func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason 
 	if err != nil {
 		return 0, err
 	}
-	if err := tx.RevokeAllSeries(account, series, reason); err != nil {
+	if err := tx.RevokeAllRememberMe(account, series, reason); err != nil {
 		return 0, err
 	}
 	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
@@ -71,7 +71,7 @@ func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason 
 }
 
 // browserOf is the session of the browser in which a session is, and its series.
-func (tx *Tx) browserOf(id auth.SessionID) (auth.SessionID, auth.SeriesID, error) {
+func (tx *Tx) browserOf(id auth.SessionID) (auth.SessionID, auth.RememberMeID, error) {
 	if id == "" {
 		return "", "", nil
 	}
@@ -82,7 +82,7 @@ func (tx *Tx) browserOf(id auth.SessionID) (auth.SessionID, auth.SeriesID, error
 	if errors.Is(err, auth.ErrNotFound) {
 		return id, "", nil
 	}
-	return v.ID, v.Series, err
+	return v.ID, v.RememberMe, err
 }
 
 // EndOldestSessions ends the sessions of the account beyond the newest so many, not
@@ -93,9 +93,9 @@ func (tx *Tx) EndOldestSessions(account auth.AccountID, keep int, reason string)
 		tx.tenant, account, keep)
 }
 
-// EndSeriesSessions ends the sessions of the account that came from a remember-me
+// EndRememberMeSessions ends the sessions of the account that came from a remember-me
 // series or led to it, and returns how many.
-func (tx *Tx) EndSeriesSessions(account auth.AccountID, series auth.SeriesID, reason string) (int64, error) {
+func (tx *Tx) EndRememberMeSessions(account auth.AccountID, series auth.RememberMeID, reason string) (int64, error) {
 	return tx.endAll(reason, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND series_id = $2 AND account_id = $3 AND ended_at IS NULL`, tx.tenant, series, account)
 }
@@ -200,8 +200,8 @@ func (tx *Tx) end(v auth.Session, reason string) error {
 			return err
 		}
 	}
-	if v.Series != "" && reason != auth.EndCrowded {
-		if err := tx.RevokeSeries(v.Account, v.Series, reason); err != nil {
+	if v.RememberMe != "" && reason != auth.EndCrowded {
+		if err := tx.RevokeRememberMe(v.Account, v.RememberMe, reason); err != nil {
 			return err
 		}
 	}

@@ -59,12 +59,12 @@ func (tx *SystemTx) Sweep(r Retention, n int64) (int64, error) {
 	return total, nil
 }
 
-// ClientMark is how far SweepClients has come. The zero value is the beginning.
-type ClientMark struct {
+// ClientCursor is how far SweepClients has come. The zero value is the beginning.
+type ClientCursor struct {
 	updated int64
 	tenant  auth.TenantID
 	client  auth.ClientID
-	gone    []ClientMark // removed in the transaction before
+	gone    []ClientCursor // removed in the transaction before
 }
 
 // ClientOrigin says where clients come from that describe themselves.
@@ -81,14 +81,14 @@ const (
 // allowed them something, is signed in to them, or an operator has disabled them, set bounds or
 // given them more than they say of themselves. It returns the next mark, and false when there
 // are no more. It also ends what has begun with a client while the transaction before removed it.
-func (tx *SystemTx) SweepClients(from ClientOrigin, before time.Time, after ClientMark, n int) (ClientMark, bool, error) {
+func (tx *SystemTx) SweepClients(from ClientOrigin, before time.Time, after ClientCursor, n int) (ClientCursor, bool, error) {
 	for _, v := range after.gone {
 		if _, err := tx.In(v.tenant).EndClientSessions(v.client, n, auth.EndClient); err != nil {
 			return after, false, err
 		}
 	}
 	after.gone = nil
-	page, err := all(tx.q, func(s scanner, m *ClientMark) error { return s.Scan(&m.updated, &m.tenant, &m.client) },
+	page, err := all(tx.q, func(s scanner, m *ClientCursor) error { return s.Scan(&m.updated, &m.tenant, &m.client) },
 		"SELECT updated_at, tenant_id, id FROM clients WHERE "+string(from)+` = 1
 		AND updated_at < $1 AND (updated_at, tenant_id, id) > ($2, $3, $4) ORDER BY updated_at, tenant_id, id LIMIT $5`,
 		millis(before), after.updated, after.tenant, after.client, n)
@@ -96,7 +96,7 @@ func (tx *SystemTx) SweepClients(from ClientOrigin, before time.Time, after Clie
 		return after, false, err
 	}
 	last := page[len(page)-1]
-	last.gone, err = all(tx.q, func(s scanner, m *ClientMark) error { return s.Scan(&m.tenant, &m.client) }, `DELETE FROM clients WHERE (tenant_id, id) IN
+	last.gone, err = all(tx.q, func(s scanner, m *ClientCursor) error { return s.Scan(&m.tenant, &m.client) }, `DELETE FROM clients WHERE (tenant_id, id) IN
 		(SELECT c.tenant_id, c.id FROM clients c WHERE c.`+string(from)+` = 1
 		AND (c.updated_at, c.tenant_id, c.id) > ($1, $2, $3) AND (c.updated_at, c.tenant_id, c.id) <= ($4, $5, $6)
 		AND c.disabled_at IS NULL AND c.bounds = 'null'

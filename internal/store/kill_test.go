@@ -103,7 +103,7 @@ func mixedWrites(ctx context.Context, db *store.DB) {
 		if err := insertPerson(tx, "k"+id); err != nil {
 			return err
 		}
-		return store.Keep(errNo)
+		return store.CommitWith(errNo)
 	}); errors.Is(err, errNo) {
 		say("person k%s", id)
 	}
@@ -111,7 +111,7 @@ func mixedWrites(ctx context.Context, db *store.DB) {
 		say("link %s", id)
 	}
 	if write(ctx, db, func(tx *store.Tx) error {
-		if _, err := tx.Take(auth.UseVerifyEmail, id); err != nil {
+		if _, err := tx.Consume(auth.UseVerifyEmail, id); err != nil {
 			return err
 		}
 		return insertRole(tx, "taken-"+id)
@@ -276,7 +276,7 @@ func childRedeem(ctx context.Context) error {
 			return err
 		}
 		err = write(ctx, db, func(tx *store.Tx) error {
-			if _, err := tx.Take(auth.UseVerifyEmail, id); err != nil {
+			if _, err := tx.Consume(auth.UseVerifyEmail, id); err != nil {
 				return err
 			}
 			if os.Getenv("WATCHWORD_STORE_DIE") == id {

@@ -54,7 +54,7 @@ func takeOnce(t *testing.T, dbs []*store.DB, rounds int) {
 		}
 		got := race(64, func(i int) bool {
 			err := write(t.Context(), dbs[i%len(dbs)], func(tx *store.Tx) error {
-				if _, err := tx.Take(auth.UseVerifyEmail, code); err != nil {
+				if _, err := tx.Consume(auth.UseVerifyEmail, code); err != nil {
 					return err
 				}
 				return insertRole(tx, fmt.Sprint(code, "-", i))
@@ -166,7 +166,7 @@ func TestAttack_FL_08_FL_09_clock(t *testing.T) {
 			}
 		}
 		take := func(code string) error {
-			return write(t.Context(), db, func(tx *store.Tx) error { _, err := tx.Take(auth.UseVerifyEmail, code); return err })
+			return write(t.Context(), db, func(tx *store.Tx) error { _, err := tx.Consume(auth.UseVerifyEmail, code); return err })
 		}
 		put("used")
 		put("unused")

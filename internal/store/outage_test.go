@@ -177,7 +177,7 @@ func outage(t *testing.T, db *store.DB, wait, long time.Duration) {
 				case 0:
 					err = write(t.Context(), db, func(tx *store.Tx) error { return tx.Record(auth.Event{Kind: auth.EventLogin}) })
 				case 1:
-					err = db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.Self(); return err })
+					err = db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.CurrentTenant(); return err })
 				case 2:
 					err = db.Ping(t.Context())
 				}
@@ -337,7 +337,7 @@ func TestAttack_FL_06_terminatedIdle(t *testing.T) {
 				for until := time.Now().Add(10 * time.Second); int(inside.Load()) < cfg.Connections && time.Now().Before(until); {
 					time.Sleep(time.Millisecond)
 				}
-				_, err := tx.Self()
+				_, err := tx.CurrentTenant()
 				return err
 			}) == nil
 		})
@@ -371,7 +371,7 @@ func TestAttack_FL_22_poolExhausted(t *testing.T) {
 		}
 		for until := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 			at := time.Now()
-			err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.Self(); return err })
+			err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.CurrentTenant(); return err })
 			if d := time.Since(at); err != nil && !unavailable(err) || d > cfg.Wait+5*time.Second {
 				t.Errorf("after %s: %v", d, err)
 			}
@@ -404,14 +404,14 @@ func TestLockedRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Now()
-	err = write(t.Context(), db, func(tx *store.Tx) error { return tx.UpdateSelf(auth.Tenant{Name: "mine"}) })
+	err = write(t.Context(), db, func(tx *store.Tx) error { return tx.UpdateCurrentTenant(auth.Tenant{Name: "mine"}) })
 	if d := time.Since(at); !unavailable(err) || d > cfg.Wait+5*time.Second {
 		t.Errorf("after %s: %v", d, err)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if err := write(t.Context(), db, func(tx *store.Tx) error { return tx.UpdateSelf(auth.Tenant{Name: "mine"}) }); err != nil {
+	if err := write(t.Context(), db, func(tx *store.Tx) error { return tx.UpdateCurrentTenant(auth.Tenant{Name: "mine"}) }); err != nil {
 		t.Error(err)
 	}
 }

@@ -70,8 +70,8 @@ func laneOf(kind auth.MessageKind) int {
 	return laneMail
 }
 
-// Claimed is a message that one worker may deliver until its lease runs out.
-type Claimed struct {
+// ClaimedMessage is a message that one worker may deliver until its lease runs out.
+type ClaimedMessage struct {
 	auth.Message
 	Lease string
 	// Broken says why the payload cannot be read; the message can only be given up.
@@ -79,7 +79,7 @@ type Claimed struct {
 }
 
 type claimedRow struct {
-	Claimed
+	ClaimedMessage
 	sealed []byte
 }
 
@@ -93,7 +93,7 @@ func (r *claimedRow) decode(plain []byte) error {
 // Claim leases up to n due messages, the oldest of each queue only, so that
 // messages to one address stay in order and two workers never have the same one. Only
 // kinds that begin with the given word are looked at; an empty one means all.
-func (tx *SystemTx) Claim(lease string, until time.Time, kinds string, n int) ([]Claimed, error) {
+func (tx *SystemTx) Claim(lease string, until time.Time, kinds string, n int) ([]ClaimedMessage, error) {
 	rows, err := all(tx.q, func(s scanner, c *claimedRow) error {
 		return s.Scan(&c.Tenant, &c.ID, &c.Kind, &c.sealed, at(&c.CreatedAt), &c.Attempts)
 	}, `UPDATE outbox SET lease = $1, lease_until = $2, attempts = attempts + 1
@@ -108,7 +108,7 @@ func (tx *SystemTx) Claim(lease string, until time.Time, kinds string, n int) ([
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Claimed, 0, len(rows))
+	out := make([]ClaimedMessage, 0, len(rows))
 	for _, r := range rows {
 		r.Lease = lease
 		plain, err := tx.db.cfg.Keyring.Open(messageContext(string(r.Tenant), string(r.ID)), r.sealed)
@@ -116,18 +116,18 @@ func (tx *SystemTx) Claim(lease string, until time.Time, kinds string, n int) ([
 			err = r.decode(plain)
 		}
 		r.Broken = err
-		out = append(out, r.Claimed)
+		out = append(out, r.ClaimedMessage)
 	}
 	return out, nil
 }
 
 // Finish removes a delivered or given-up message, if the lease still holds.
-func (tx *SystemTx) Finish(m Claimed) error {
+func (tx *SystemTx) Finish(m ClaimedMessage) error {
 	return must(tx.q, "DELETE FROM outbox WHERE tenant_id = $1 AND id = $2 AND lease = $3", m.Tenant, m.ID, m.Lease)
 }
 
 // Delay gives a message back, to be tried again at due.
-func (tx *SystemTx) Delay(m Claimed, due time.Time, reason string) error {
+func (tx *SystemTx) Delay(m ClaimedMessage, due time.Time, reason string) error {
 	return must(tx.q, `UPDATE outbox SET due_at = $1, lease = NULL, lease_until = NULL, last_error = $2
 		WHERE tenant_id = $3 AND id = $4 AND lease = $5`, millis(due), reason, m.Tenant, m.ID, m.Lease)
 }

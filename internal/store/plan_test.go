@@ -66,7 +66,7 @@ func everyPlan(t *testing.T, bad func(text, line string) bool) {
 		if err := seedVictim(tx, ring); err != nil {
 			return err
 		}
-		below := auth.Session{ID: "below", Account: "x", Client: "x", Parent: "x", Series: "x", AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now}
+		below := auth.Session{ID: "below", Account: "x", Client: "x", Parent: "x", RememberMe: "x", AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now}
 		if err := tx.InsertSession(below); err != nil {
 			return err
 		}

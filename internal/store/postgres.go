@@ -74,7 +74,7 @@ func (q poolQuery) exec(text string, args ...any) (sql.Result, error) {
 }
 
 // look is read for one statement.
-func (db *postgresDB) look(ctx context.Context, fn func(querier) error) error {
+func (db *postgresDB) readOne(ctx context.Context, fn func(querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, db.wait)
 	defer cancel()
 	return db.past(ctx, func(q poolQuery) error { return fn(q) })

@@ -10,8 +10,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Redeeming is everything on which the redemption of an authorization code depends.
-type Redeeming struct {
+// RedemptionState is everything on which the redemption of an authorization code depends.
+type RedemptionState struct {
 	Code        auth.SingleUse
 	Browser     auth.Session // under which the code was issued: ID, Account, Parent, times, ACR, AMR
 	Session     auth.Session // of the client: ID, Account, Client, Parent, Offline, times; no ID when it has not begun
@@ -28,10 +28,10 @@ type Redemption struct {
 	Event   auth.Event
 }
 
-// Redeeming reads an authorization code with its sessions, account, client, tenant and
+// RedemptionState reads an authorization code with its sessions, account, client, tenant and
 // rights, whether it was spent or not; ErrNotFound when any of them but the session of
 // the client is gone.
-func (tx *Tx) Redeeming(digest string) (Redeeming, error) {
+func (tx *Tx) RedemptionState(digest string) (RedemptionState, error) {
 	r, err := tx.redeeming(digest, auth.CodeGrant{})
 	if !errors.Is(err, auth.ErrNotFound) {
 		return r, err
@@ -52,7 +52,7 @@ func (tx *Tx) Redeeming(digest string) (Redeeming, error) {
 }
 
 // redeeming takes the sessions from the grant where the code has no columns for them.
-func (tx *Tx) redeeming(digest string, g auth.CodeGrant) (Redeeming, error) {
+func (tx *Tx) redeeming(digest string, g auth.CodeGrant) (RedemptionState, error) {
 	return one(tx.q, scanRedeeming, `SELECT u.kind, u.digest, u.account_id, u.client_id, u.data, u.created_at, u.expires_at, u.used_at,
 		coalesce(u.session_id, $1), coalesce(u.client_session_id, $2),
 		b.account_id, b.parent_id, b.auth_at, b.acr, b.amr, b.idle_at, b.expires_at, b.ended_at,
@@ -75,7 +75,7 @@ func (tx *Tx) redeeming(digest string, g auth.CodeGrant) (Redeeming, error) {
 		WHERE u.tenant_id = $3 AND u.kind = 'code' AND u.digest = $4`, g.Browser, g.Session, tx.tenant, digest)
 }
 
-func scanRedeeming(row scanner, r *Redeeming) error {
+func scanRedeeming(row scanner, r *RedemptionState) error {
 	u, b, s, a, c, t := &r.Code, &r.Browser, &r.Session, &r.Account, &r.Client, &r.Tenant
 	err := row.Scan(&u.Kind, &u.Digest, &u.Account, &u.Client, &u.Data, at(&u.CreatedAt), at(&u.ExpiresAt), at(&u.UsedAt), &u.Browser, opt(&u.Session),
 		&b.Account, opt(&b.Parent), at(&b.AuthAt), &b.ACR, decoded{&b.AMR}, at(&b.IdleAt), at(&b.ExpiresAt), at(&b.EndedAt),
@@ -92,8 +92,8 @@ func scanRedeeming(row scanner, r *Redeeming) error {
 // look at it, and spends it for what decide returns: as one transaction, so that of any
 // number of tries at once, on any number of nodes, one gets something and every other
 // sees a spent code. It is under the rules of Write: decide may run twice. ErrNotFound
-// as of Redeeming; an error of decide is returned as it is and changes nothing.
-func (db *DB) Redeem(ctx context.Context, tenant auth.TenantID, digest string, decide func(now time.Time, r Redeeming) (Redemption, error)) error {
+// as of RedemptionState; an error of decide is returned as it is and changes nothing.
+func (db *DB) Redeem(ctx context.Context, tenant auth.TenantID, digest string, decide func(now time.Time, r RedemptionState) (Redemption, error)) error {
 	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
 		return db.unkeep(pg.swap(ctx, func(q querier) (bool, error) {
 			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).redeem(digest, decide, (*Tx).swapCode)
@@ -109,8 +109,8 @@ func (db *DB) Redeem(ctx context.Context, tenant auth.TenantID, digest string, d
 }
 
 // redeem reports false when the code is not what decide has seen any more.
-func (tx *Tx) redeem(digest string, decide func(time.Time, Redeeming) (Redemption, error), do func(*Tx, Redeeming, Redemption) (bool, error)) (bool, error) {
-	r, err := tx.Redeeming(digest)
+func (tx *Tx) redeem(digest string, decide func(time.Time, RedemptionState) (Redemption, error), do func(*Tx, RedemptionState, Redemption) (bool, error)) (bool, error) {
+	r, err := tx.RedemptionState(digest)
 	if err != nil {
 		return true, err
 	}
@@ -122,8 +122,8 @@ func (tx *Tx) redeem(digest string, decide func(time.Time, Redeeming) (Redemptio
 }
 
 // spendCode writes a redemption inside a transaction.
-func (tx *Tx) spendCode(r Redeeming, n Redemption) (bool, error) {
-	if _, err := tx.Take(auth.UseCode, r.Code.Digest); errors.Is(err, auth.ErrNotFound) {
+func (tx *Tx) spendCode(r RedemptionState, n Redemption) (bool, error) {
+	if _, err := tx.Consume(auth.UseCode, r.Code.Digest); errors.Is(err, auth.ErrNotFound) {
 		return false, nil
 	} else if err != nil {
 		return false, err

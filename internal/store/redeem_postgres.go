@@ -17,7 +17,7 @@ import (
 // comes first, in a lock that does not go with a write of its row: all that ends or
 // deletes what belongs to an account writes that row first (holdAccount), so the two
 // wait for each other there and nowhere else.
-func (tx *Tx) swapCode(r Redeeming, n Redemption) (bool, error) {
+func (tx *Tx) swapCode(r RedemptionState, n Redemption) (bool, error) {
 	v, f := n.Session, n.Family
 	if f == nil {
 		f = &auth.Family{}

@@ -8,59 +8,59 @@ import (
 
 const seriesCols = "id, account_id, digest, previous, auth_at, acr, amr, created_at, rotated_at, expires_at, revoked_at, end_reason, retries"
 
-func scanSeries(s scanner, v *auth.Series) error {
+func scanSeries(s scanner, v *auth.RememberMe) error {
 	return s.Scan(&v.ID, &v.Account, &v.Digest, &v.Previous, at(&v.AuthAt), &v.ACR, decoded{&v.AMR}, at(&v.CreatedAt), at(&v.RotatedAt),
 		at(&v.ExpiresAt), at(&v.RevokedAt), opt(&v.EndReason), &v.Retries)
 }
 
-// InsertSeries stores a remember-me series that has just begun.
-func (tx *Tx) InsertSeries(v auth.Series) error {
+// InsertRememberMe stores a remember-me series that has just begun.
+func (tx *Tx) InsertRememberMe(v auth.RememberMe) error {
 	return insert(tx.q, `INSERT INTO remembered (tenant_id, `+seriesCols+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL, NULL, $12)`,
 		tx.tenant, v.ID, v.Account, v.Digest, v.Previous, millis(v.AuthAt), v.ACR, encoded(v.AMR), millis(v.CreatedAt), millis(v.RotatedAt), millis(v.ExpiresAt), v.Retries)
 }
 
-// Series returns a series even when it was revoked.
-func (tx *Tx) Series(id auth.SeriesID) (auth.Series, error) {
+// RememberMe returns a series even when it was revoked.
+func (tx *Tx) RememberMe(id auth.RememberMeID) (auth.RememberMe, error) {
 	return one(tx.q, scanSeries, "SELECT "+seriesCols+" FROM remembered WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
-// AllSeries lists the series of an account that remember a browser.
-func (tx *Tx) AllSeries(account auth.AccountID) ([]auth.Series, error) {
+// AccountRememberMe lists the series of an account that remember a browser.
+func (tx *Tx) AccountRememberMe(account auth.AccountID) ([]auth.RememberMe, error) {
 	return all(tx.q, scanSeries, "SELECT "+seriesCols+` FROM remembered
 		WHERE tenant_id = $1 AND account_id = $2 AND revoked_at IS NULL AND expires_at > $3 ORDER BY id DESC LIMIT 10000`, tx.tenant, account, millis(tx.Now))
 }
 
-// RotateSeries replaces the newest token by the next, if it is still the newest: of
+// RotateRememberMe replaces the newest token by the next, if it is still the newest: of
 // any number of tries at once one returns true. The retries move up (auth.Retries).
-func (tx *Tx) RotateSeries(id auth.SeriesID, from, to string) (bool, error) {
+func (tx *Tx) RotateRememberMe(id auth.RememberMeID, from, to string) (bool, error) {
 	n, err := affect(tx.q, `UPDATE remembered SET digest = $1, previous = $2, rotated_at = $3, retries = (retries * 2) & 255
 		WHERE tenant_id = $4 AND id = $5 AND digest = $2 AND revoked_at IS NULL AND expires_at > $3`,
 		to, from, millis(tx.Now), tx.tenant, id)
 	return n == 1, err
 }
 
-// RetrySeries notes that the newest token was given again, if it is still the newest.
-func (tx *Tx) RetrySeries(id auth.SeriesID, newest string, r auth.Retries) error {
+// RetryRememberMe notes that the newest token was given again, if it is still the newest.
+func (tx *Tx) RetryRememberMe(id auth.RememberMeID, newest string, r auth.Retries) error {
 	return must(tx.q, "UPDATE remembered SET retries = $1 WHERE tenant_id = $2 AND id = $3 AND digest = $4 AND revoked_at IS NULL",
 		r, tx.tenant, id, newest)
 }
 
-// RenewSeries notes that the person has proved again who they are.
-func (tx *Tx) RenewSeries(id auth.SeriesID, authAt time.Time, acr string, amr []string) error {
+// RenewRememberMe notes that the person has proved again who they are.
+func (tx *Tx) RenewRememberMe(id auth.RememberMeID, authAt time.Time, acr string, amr []string) error {
 	return must(tx.q, "UPDATE remembered SET auth_at = $1, acr = $2, amr = $3 WHERE tenant_id = $4 AND id = $5 AND revoked_at IS NULL",
 		millis(authAt), acr, encoded(amr), tx.tenant, id)
 }
 
-// RevokeSeries ends one series of an account; revoking it again changes nothing.
-func (tx *Tx) RevokeSeries(account auth.AccountID, id auth.SeriesID, reason string) error {
+// RevokeRememberMe ends one series of an account; revoking it again changes nothing.
+func (tx *Tx) RevokeRememberMe(account auth.AccountID, id auth.RememberMeID, reason string) error {
 	_, err := affect(tx.q, `UPDATE remembered SET revoked_at = $1, end_reason = $2
 		WHERE tenant_id = $3 AND account_id = $4 AND id = $5 AND revoked_at IS NULL`, millis(tx.Now), reason, tx.tenant, account, id)
 	return err
 }
 
-// RevokeAllSeries ends every series of an account but one, which may be empty.
-func (tx *Tx) RevokeAllSeries(account auth.AccountID, except auth.SeriesID, reason string) error {
+// RevokeAllRememberMe ends every series of an account but one, which may be empty.
+func (tx *Tx) RevokeAllRememberMe(account auth.AccountID, except auth.RememberMeID, reason string) error {
 	_, err := affect(tx.q, `UPDATE remembered SET revoked_at = $1, end_reason = $2
 		WHERE tenant_id = $3 AND account_id = $4 AND id <> $5 AND revoked_at IS NULL`, millis(tx.Now), reason, tx.tenant, account, except)
 	return err

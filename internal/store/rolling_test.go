@@ -129,7 +129,7 @@ func personAndClient(t *testing.T, db *store.DB) {
 }
 
 // redeemed is what any decision makes of the code: a session of the client.
-func redeemed(now time.Time, r store.Redeeming) (store.Redemption, error) {
+func redeemed(now time.Time, r store.RedemptionState) (store.Redemption, error) {
 	if r.Browser.ID != "p" || r.Code.Session != "s" || !r.Code.UsedAt.IsZero() {
 		return store.Redemption{}, errNo
 	}
@@ -250,7 +250,7 @@ func TestSweepSeesWhatBegins(t *testing.T) {
 	go func() { began <- db.Redeem(t.Context(), auth.DefaultTenant, "code", redeemed) }()
 	blocked(t, direct, 1)
 	go func() {
-		var mark store.ClientMark
+		var mark store.ClientCursor
 		for more := true; more; {
 			after := mark
 			err := db.WriteSystem(t.Context(), func(tx *store.SystemTx) (err error) {

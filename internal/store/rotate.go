@@ -24,10 +24,10 @@ type Rotation struct {
 // that it did. It is under the rules of Write: decide may run twice. ErrNotFound
 // when the family, its session, account or client is gone; an error of decide is
 // returned as it is and changes nothing.
-func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID, decide func(now time.Time, r Refreshing) (Rotation, error)) error {
+func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID, decide func(now time.Time, r RefreshState) (Rotation, error)) error {
 	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
 		return db.unkeep(pg.swap(ctx, func(q querier) (bool, error) {
-			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).rotate(id, decide, func(tx *Tx, r Refreshing, n Rotation) (bool, error) {
+			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).rotate(id, decide, func(tx *Tx, r RefreshState, n Rotation) (bool, error) {
 				done, err := tx.swapFamily(r, n)
 				if done {
 					// The token is spent: whoever is refused now comes back with it as a thief would.
@@ -40,7 +40,7 @@ func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID
 		}))
 	}
 	return db.Write(ctx, tenant, func(tx *Tx) error {
-		done, err := tx.rotate(id, decide, func(tx *Tx, r Refreshing, n Rotation) (bool, error) {
+		done, err := tx.rotate(id, decide, func(tx *Tx, r RefreshState, n Rotation) (bool, error) {
 			done, err := tx.RotateFamily(id, n.From, n.To, n.IdleAt)
 			if done {
 				err = tx.touchRotated(r, n)
@@ -55,8 +55,8 @@ func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID
 }
 
 // rotate reports false when the family is not what decide has seen any more.
-func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, Refreshing) (Rotation, error), do func(*Tx, Refreshing, Rotation) (bool, error)) (bool, error) {
-	r, err := tx.Refreshing(id)
+func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, RefreshState) (Rotation, error), do func(*Tx, RefreshState, Rotation) (bool, error)) (bool, error) {
+	r, err := tx.RefreshState(id)
 	if err != nil {
 		return true, err
 	}
@@ -71,7 +71,7 @@ func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, Refreshing) (Rotat
 }
 
 // touchRotated notes the use of the session with a rotation that is done.
-func (tx *Tx) touchRotated(r Refreshing, n Rotation) error {
+func (tx *Tx) touchRotated(r RefreshState, n Rotation) error {
 	if err := fault.Point(fault.RefreshConsumed); err != nil || n.SessionIdleAt.IsZero() {
 		return err
 	}
@@ -83,7 +83,7 @@ func (tx *Tx) touchRotated(r Refreshing, n Rotation) error {
 // index pages that hold other families too and fails for their sake, it depends on
 // its own rows alone. In return the statement itself has to make sure that
 // everything in r on which a refusal could rest is still as it was read.
-func (tx *Tx) swapFamily(r Refreshing, n Rotation) (bool, error) {
+func (tx *Tx) swapFamily(r RefreshState, n Rotation) (bool, error) {
 	changed, err := affect(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + CASE WHEN f.digest = $1 THEN 0 ELSE 1 END,
 		retries = CASE WHEN f.digest = $1 THEN f.retries ELSE (f.retries * 2) & 255 END, digest = $1, rotated_at = $2, idle_at = $3
 		WHERE f.tenant_id = $4 AND f.id = $5 AND f.digest = $6 AND f.revoked_at IS NULL

@@ -34,15 +34,15 @@ func TestRotate(t *testing.T) {
 		db := storetest.Open(t, cfg)
 		rotating(t, db)
 		idle := db.Now().Add(2 * time.Hour).UTC().Truncate(time.Millisecond)
-		step := func(from, to string) func(time.Time, store.Refreshing) (store.Rotation, error) {
-			return func(time.Time, store.Refreshing) (store.Rotation, error) {
+		step := func(from, to string) func(time.Time, store.RefreshState) (store.Rotation, error) {
+			return func(time.Time, store.RefreshState) (store.Rotation, error) {
 				return store.Rotation{From: from, To: to, IdleAt: idle, SessionIdleAt: idle.Add(time.Second)}, nil
 			}
 		}
 		if err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", step("a", "b")); err != nil {
 			t.Fatal(err)
 		}
-		err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(_ time.Time, r store.Refreshing) (store.Rotation, error) {
+		err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(_ time.Time, r store.RefreshState) (store.Rotation, error) {
 			if r.Family.Generation != 1 || r.Family.Digest != "b" || r.Family.IdleAt != idle || r.Session.IdleAt != idle.Add(time.Second) {
 				t.Errorf("after the rotation: %+v", r)
 			}
@@ -55,7 +55,7 @@ func TestRotate(t *testing.T) {
 			t.Error("rotated from a spent token")
 		}
 		refusal := errors.New("no")
-		err = db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(time.Time, store.Refreshing) (store.Rotation, error) {
+		err = db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(time.Time, store.RefreshState) (store.Rotation, error) {
 			return store.Rotation{From: "b", To: "c", IdleAt: idle}, refusal
 		})
 		if !errors.Is(err, refusal) {
@@ -70,7 +70,7 @@ func TestRotate(t *testing.T) {
 				t.Errorf("family %s of %s: %v", id, tenant, err)
 			}
 		}
-		err = db.Look(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
+		err = db.ReadOne(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 			f, err := tx.Family("f1")
 			if f.Digest != "b" || f.Generation != 1 {
 				t.Errorf("in the end: %+v", f)
@@ -93,7 +93,7 @@ func TestRepair_B9_RetriesOfTheLastEight(t *testing.T) {
 		rotate := func(n store.Rotation) {
 			t.Helper()
 			n.IdleAt = db.Now().Add(time.Hour)
-			if err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(time.Time, store.Refreshing) (store.Rotation, error) { return n, nil }); err != nil {
+			if err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(time.Time, store.RefreshState) (store.Rotation, error) { return n, nil }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -137,7 +137,7 @@ func TestRotate_UseNotNoted(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(now time.Time, _ store.Refreshing) (store.Rotation, error) {
+	err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(now time.Time, _ store.RefreshState) (store.Rotation, error) {
 		return store.Rotation{From: "a", To: "b", IdleAt: now, SessionIdleAt: now}, nil
 	})
 
@@ -151,7 +151,7 @@ func TestRotate_UseNotNoted(t *testing.T) {
 
 func family(t *testing.T, db *store.DB, id auth.FamilyID) (f auth.Family) {
 	t.Helper()
-	err := db.Look(t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
+	err := db.ReadOne(t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
 		f, err = tx.Family(id)
 		return err
 	})
@@ -181,12 +181,12 @@ func TestRotate_ChangedMeanwhile(t *testing.T) {
 			return tx.UpdateAccount(acc)
 		},
 		"tenant shut": func(tx *store.Tx, _ auth.Account) error {
-			self, err := tx.Self()
+			self, err := tx.CurrentTenant()
 			self.DisabledAt = tx.Now
 			if err != nil {
 				return err
 			}
-			return tx.UpdateSelf(self)
+			return tx.UpdateCurrentTenant(self)
 		},
 		"account deleted": func(tx *store.Tx, acc auth.Account) error { return tx.DeleteAccount(acc.ID) },
 	} {
@@ -195,7 +195,7 @@ func TestRotate_ChangedMeanwhile(t *testing.T) {
 			db := storetest.Open(t, store.Config{URL: storetest.Postgres(t), Keyring: storetest.Keyring(t)})
 			acc := rotating(t, db)
 			looks := 0
-			err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(now time.Time, r store.Refreshing) (store.Rotation, error) {
+			err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(now time.Time, r store.RefreshState) (store.Rotation, error) {
 				if looks++; looks > 1 {
 					return store.Rotation{}, auth.Refuse(auth.KindForbidden, "second", "looked again")
 				}

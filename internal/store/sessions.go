@@ -13,7 +13,7 @@ const sessionCols = `id, account_id, client_id, digest, auth_at, acr, amr, ip, u
 func scanSession(s scanner, v *auth.Session) error {
 	return s.Scan(&v.ID, &v.Account, &v.Client, opt(&v.Digest), at(&v.AuthAt), &v.ACR, decoded{&v.AMR}, &v.IP, &v.UserAgent,
 		at(&v.CreatedAt), at(&v.SeenAt), at(&v.IdleAt), at(&v.ExpiresAt), at(&v.EndedAt), opt(&v.EndReason),
-		opt(&v.Parent), flag{&v.Offline}, opt(&v.Series), decoded{&v.Claims})
+		opt(&v.Parent), flag{&v.Offline}, opt(&v.RememberMe), decoded{&v.Claims})
 }
 
 // InsertSession stores a session that has just begun.
@@ -22,7 +22,7 @@ func (tx *Tx) InsertSession(v auth.Session) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, NULL, NULL, $15, $16, $17, $18)`,
 		tx.tenant, v.ID, v.Account, v.Client, null(v.Digest), millis(v.AuthAt), v.ACR, encoded(v.AMR), v.IP, v.UserAgent,
 		millis(v.CreatedAt), millis(v.SeenAt), millis(v.IdleAt), millis(v.ExpiresAt),
-		null(v.Parent), bit(v.Offline), null(v.Series), encoded(v.Claims))
+		null(v.Parent), bit(v.Offline), null(v.RememberMe), encoded(v.Claims))
 }
 
 // ClientSession is the newest live session of a client under a browser's session;
@@ -83,12 +83,12 @@ func (tx *Tx) RenewSession(v auth.Session) error {
 	}
 	return must(tx.q, `UPDATE sessions SET digest = $1, auth_at = $2, acr = $3, amr = $4, idle_at = $5, expires_at = $6, series_id = coalesce($7, series_id)
 		WHERE tenant_id = $8 AND id = $9 AND ended_at IS NULL`,
-		v.Digest, millis(v.AuthAt), v.ACR, encoded(v.AMR), millis(v.IdleAt), millis(v.ExpiresAt), null(v.Series), tx.tenant, v.ID)
+		v.Digest, millis(v.AuthAt), v.ACR, encoded(v.AMR), millis(v.IdleAt), millis(v.ExpiresAt), null(v.RememberMe), tx.tenant, v.ID)
 }
 
-// DropCookie takes the session's cookie away if it is still this one; the session
+// ClearSessionDigest takes the session's cookie away if it is still this one; the session
 // itself goes on.
-func (tx *Tx) DropCookie(id auth.SessionID, digest string) error {
+func (tx *Tx) ClearSessionDigest(id auth.SessionID, digest string) error {
 	_, err := affect(tx.q, "UPDATE sessions SET digest = NULL WHERE tenant_id = $1 AND id = $2 AND digest = $3", tx.tenant, id, digest)
 	return err
 }

@@ -21,9 +21,9 @@ func (tx *Tx) InsertSingleUse(v auth.SingleUse) error {
 		null(v.Browser), null(v.Session))
 }
 
-// Take spends a secret. However many ask at once, on however many nodes, one gets
+// Consume spends a secret. However many ask at once, on however many nodes, one gets
 // it; everybody else, and everybody who comes after its expiry, gets ErrNotFound.
-func (tx *Tx) Take(kind auth.SingleUseKind, digest string) (auth.SingleUse, error) {
+func (tx *Tx) Consume(kind auth.SingleUseKind, digest string) (auth.SingleUse, error) {
 	v, err := one(tx.q, scanSingle, `UPDATE single_use SET used_at = $1
 		WHERE tenant_id = $2 AND kind = $3 AND digest = $4 AND used_at IS NULL AND expires_at > $1
 		RETURNING `+singleCols, millis(tx.Now), tx.tenant, kind, digest)
@@ -47,17 +47,17 @@ func (tx *Tx) LiveSingleUses(account auth.AccountID, kind auth.SingleUseKind) ([
 		tx.tenant, account, kind, millis(tx.Now))
 }
 
-// SwapSingleUse replaces the data of an unspent secret that still has the former, for
+// CompareAndSwapSingleUse replaces the data of an unspent secret that still has the former, for
 // one that may be used several times: of any number of tries at once one returns true.
-func (tx *Tx) SwapSingleUse(kind auth.SingleUseKind, digest, from, to string) (bool, error) {
+func (tx *Tx) CompareAndSwapSingleUse(kind auth.SingleUseKind, digest, from, to string) (bool, error) {
 	n, err := affect(tx.q, `UPDATE single_use SET data = $1
 		WHERE tenant_id = $2 AND kind = $3 AND digest = $4 AND data = $5 AND used_at IS NULL AND expires_at > $6`,
 		to, tx.tenant, kind, digest, from, millis(tx.Now))
 	return n == 1, err
 }
 
-// DropSingleUse makes every unspent secret of the kinds worthless for the account.
-func (tx *Tx) DropSingleUse(account auth.AccountID, kinds ...auth.SingleUseKind) error {
+// DeleteSingleUses makes every unspent secret of the kinds worthless for the account.
+func (tx *Tx) DeleteSingleUses(account auth.AccountID, kinds ...auth.SingleUseKind) error {
 	for _, kind := range kinds {
 		if _, err := affect(tx.q, `DELETE FROM single_use WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND used_at IS NULL`,
 			tx.tenant, account, kind); err != nil {

@@ -198,7 +198,7 @@ func (db *sqliteDB) read(ctx context.Context, fn func(querier) error) error {
 }
 
 // look is read for one statement, which is a transaction in itself.
-func (db *sqliteDB) look(ctx context.Context, fn func(querier) error) error {
+func (db *sqliteDB) readOne(ctx context.Context, fn func(querier) error) error {
 	c, err := db.borrow(ctx)
 	if err != nil {
 		return err

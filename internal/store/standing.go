@@ -10,8 +10,8 @@ import (
 // Joined reads: what one decision on a hot path depends on, in one statement and
 // so from one moment. The structs hold only the fields named in them.
 
-// Refreshing is everything on which the fate of a refresh token depends.
-type Refreshing struct {
+// RefreshState is everything on which the fate of a refresh token depends.
+type RefreshState struct {
 	Family      auth.Family
 	Session     auth.Session // digest, times, ACR, AMR and claims
 	Account     auth.Account // all but LastLoginAt and CreatedAt
@@ -20,9 +20,9 @@ type Refreshing struct {
 	Entitlement auth.Entitlement
 }
 
-// Refreshing reads a family with its session, account, client, tenant and rights;
+// RefreshState reads a family with its session, account, client, tenant and rights;
 // ErrNotFound when any of the first four is gone.
-func (tx *Tx) Refreshing(id auth.FamilyID) (Refreshing, error) {
+func (tx *Tx) RefreshState(id auth.FamilyID) (RefreshState, error) {
 	return one(tx.q, scanRefreshing, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.scope, f.generation, f.digest,
 		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt, f.retries,
 		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.claims,
@@ -43,7 +43,7 @@ func (tx *Tx) Refreshing(id auth.FamilyID) (Refreshing, error) {
 		WHERE f.tenant_id = $1 AND f.id = $2`, tx.tenant, id)
 }
 
-func scanRefreshing(s scanner, r *Refreshing) error {
+func scanRefreshing(s scanner, r *RefreshState) error {
 	f := &r.Family
 	err := s.Scan(&f.ID, &f.Account, &f.Client, &f.Session, decoded{&f.Scope}, &f.Generation, &f.Digest,
 		at(&f.CreatedAt), at(&f.RotatedAt), at(&f.IdleAt), at(&f.ExpiresAt), at(&f.RevokedAt), opt(&f.EndReason), decoded{&f.Audience}, &f.JKT, &f.Retries,
@@ -75,8 +75,8 @@ func (w words) Scan(v any) error {
 	return nil
 }
 
-// Standing is what the owner of an access token stands on now.
-type Standing struct {
+// TokenStatus is what the owner of an access token stands on now.
+type TokenStatus struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt
 	Account auth.Account // ID, DisabledAt
 	Client  auth.Client  // ID, FirstParty, DisabledAt
@@ -84,10 +84,10 @@ type Standing struct {
 	Revoked bool         // the token itself was revoked
 }
 
-// Standing reads a session with its account, its tenant and the client to which a
+// TokenStatus reads a session with its account, its tenant and the client to which a
 // token was issued, and whether the token of that jti was revoked; ErrNotFound when
 // any of the first four is gone.
-func (tx *Tx) Standing(session auth.SessionID, client auth.ClientID, jti string) (Standing, error) {
+func (tx *Tx) TokenStatus(session auth.SessionID, client auth.ClientID, jti string) (TokenStatus, error) {
 	return one(tx.q, scanStanding, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.first_party, c.disabled_at, t.disabled_at,
 		(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
 		FROM sessions s
@@ -97,16 +97,16 @@ func (tx *Tx) Standing(session auth.SessionID, client auth.ClientID, jti string)
 		WHERE s.tenant_id = $2 AND s.id = $3 AND c.id = $4`, jti, tx.tenant, session, client)
 }
 
-func scanStanding(s scanner, v *Standing) error {
+func scanStanding(s scanner, v *TokenStatus) error {
 	err := s.Scan(&v.Session.ID, &v.Session.Account, at(&v.Session.ExpiresAt), at(&v.Session.EndedAt),
 		at(&v.Account.DisabledAt), &v.Client.ID, flag{&v.Client.FirstParty}, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
 	v.Account.ID = v.Session.Account
 	return err
 }
 
-// Portrait is what the owner of an access token stands on now, and what may be told of
+// UserInfoState is what the owner of an access token stands on now, and what may be told of
 // them.
-type Portrait struct {
+type UserInfoState struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt, Claims
 	Account auth.Account // all but LastLoginAt and CreatedAt
 	Client  auth.Client  // ID, Type, Settings, DisabledAt; Scopes where Claims are
@@ -114,10 +114,10 @@ type Portrait struct {
 	Revoked bool         // the token itself was revoked
 }
 
-// Portrait is Standing with what the client asked to be told about the account. A
+// UserInfoState is TokenStatus with what the client asked to be told about the account. A
 // client that has exchanged the token of another for its own has asked for nothing.
-func (tx *Tx) Portrait(session auth.SessionID, client auth.ClientID, jti string) (Portrait, error) {
-	return one(tx.q, func(s scanner, v *Portrait) error {
+func (tx *Tx) UserInfoState(session auth.SessionID, client auth.ClientID, jti string) (UserInfoState, error) {
+	return one(tx.q, func(s scanner, v *UserInfoState) error {
 		err := s.Scan(&v.Session.ID, &v.Session.Account, at(&v.Session.ExpiresAt), at(&v.Session.EndedAt), decoded{&v.Session.Claims},
 			&v.Account.Email.Address, &v.Account.Email.Login, &v.Account.Name, at(&v.Account.EmailVerifiedAt), at(&v.Account.DisabledAt), at(&v.Account.UpdatedAt),
 			&v.Client.ID, &v.Client.Type, decoded{&v.Client.Settings}, decoded{&v.Client.Scopes}, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
@@ -134,9 +134,9 @@ func (tx *Tx) Portrait(session auth.SessionID, client auth.ClientID, jti string)
 		WHERE s.tenant_id = $2 AND s.id = $3 AND c.id = $4`, jti, tx.tenant, session, client)
 }
 
-// MachineStanding is Standing for a client that acts for itself.
-func (tx *Tx) MachineStanding(client auth.ClientID, jti string) (Standing, error) {
-	return one(tx.q, func(s scanner, v *Standing) error {
+// MachineTokenStatus is TokenStatus for a client that acts for itself.
+func (tx *Tx) MachineTokenStatus(client auth.ClientID, jti string) (TokenStatus, error) {
+	return one(tx.q, func(s scanner, v *TokenStatus) error {
 		return s.Scan(&v.Client.ID, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
 	}, `SELECT c.id, c.disabled_at, t.disabled_at,
 		(SELECT count(*) FROM single_use u WHERE u.tenant_id = c.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
@@ -144,16 +144,16 @@ func (tx *Tx) MachineStanding(client auth.ClientID, jti string) (Standing, error
 		WHERE c.tenant_id = $2 AND c.id = $3`, jti, tx.tenant, client)
 }
 
-// Asking is a client that asks for something, with its tenant.
-type Asking struct {
+// ClientAuthState is a client that asks for something, with its tenant.
+type ClientAuthState struct {
 	Client auth.Client // ID, Type, FirstParty, Secrets, Scopes, Settings, DisabledAt
 	Tenant auth.Tenant // ID, Settings, DisabledAt
 }
 
-// Asking reads a client and its tenant, from one moment; ErrNotFound for a client
+// ClientAuthState reads a client and its tenant, from one moment; ErrNotFound for a client
 // that is unknown or another tenant's.
-func (tx *Tx) Asking(id auth.ClientID) (Asking, error) {
-	return one(tx.q, func(s scanner, v *Asking) error {
+func (tx *Tx) ClientAuthState(id auth.ClientID) (ClientAuthState, error) {
+	return one(tx.q, func(s scanner, v *ClientAuthState) error {
 		c, t := &v.Client, &v.Tenant
 		err := s.Scan(&c.ID, &c.Type, flag{&c.FirstParty}, decoded{&c.Secrets}, decoded{&c.Scopes}, decoded{&c.Settings}, decoded{&c.Bounds}, at(&c.DisabledAt),
 			&t.ID, decoded{&t.Settings}, at(&t.DisabledAt))
@@ -174,7 +174,7 @@ func (tx *Tx) SignedIn(digest string) (auth.Session, auth.Account, error) {
 	p, err := one(tx.q, func(row scanner, p *pair) error {
 		s, a := &p.s, &p.a
 		return row.Scan(&s.ID, &s.Account, &s.Client, opt(&s.Digest), at(&s.AuthAt), &s.ACR, decoded{&s.AMR}, &s.IP, &s.UserAgent,
-			at(&s.CreatedAt), at(&s.SeenAt), at(&s.IdleAt), at(&s.ExpiresAt), at(&s.EndedAt), opt(&s.EndReason), opt(&s.Series),
+			at(&s.CreatedAt), at(&s.SeenAt), at(&s.IdleAt), at(&s.ExpiresAt), at(&s.EndedAt), opt(&s.EndReason), opt(&s.RememberMe),
 			&a.ID, &a.Email.Address, &a.Email.Login, &a.Name, at(&a.EmailVerifiedAt),
 			at(&a.DisabledAt), at(&a.LastLoginAt), at(&a.CreatedAt), at(&a.UpdatedAt))
 	}, `SELECT s.id, s.account_id, s.client_id, s.digest, s.auth_at, s.acr, s.amr, s.ip, s.user_agent,

@@ -67,7 +67,7 @@ type DB struct {
 // backend runs transactions; there is one for each database.
 type backend interface {
 	read(ctx context.Context, fn func(querier) error) error
-	look(ctx context.Context, fn func(querier) error) error
+	readOne(ctx context.Context, fn func(querier) error) error
 	write(ctx context.Context, fn func(querier) error) error
 	ping(ctx context.Context) error
 	close() error
@@ -153,14 +153,14 @@ func (db *DB) Read(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error
 	return db.run(ctx, tenant, db.backend.read, fn)
 }
 
-// Look is Read for a single statement, which is one consistent picture by itself,
+// ReadOne is Read for a single statement, which is one consistent picture by itself,
 // so nothing has to be begun and ended around it. fn may run twice.
-func (db *DB) Look(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error) error {
-	return db.run(ctx, tenant, db.backend.look, fn)
+func (db *DB) ReadOne(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error) error {
+	return db.run(ctx, tenant, db.backend.readOne, fn)
 }
 
 // Write runs fn in a serializable transaction. It commits when fn returns nil or
-// an error made by Keep, rolls back on every other error, and returns only when
+// an error made by CommitWith, rolls back on every other error, and returns only when
 // the commit is durable. After a lost race it runs fn again, and on SQLite it
 // shares its commit with others; so fn touches nothing but tx and its own
 // variables: no hashing, no signing, no mail, no network, no waiting.
@@ -222,9 +222,9 @@ type kept struct{ error }
 
 func (k kept) Unwrap() error { return k.error }
 
-// Keep marks a refusal whose traces must survive it: a spent link, a counted
+// CommitWith marks a refusal whose traces must survive it: a spent link, a counted
 // failure, an audit line. Write commits, then returns err itself.
-func Keep(err error) error { return kept{err} }
+func CommitWith(err error) error { return kept{err} }
 
 func keeps(err error) bool {
 	_, ok := errors.AsType[kept](err)

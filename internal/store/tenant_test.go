@@ -49,7 +49,7 @@ func seedVictim(tx *store.Tx, ring *secret.Keyring) error {
 		func() error { return tx.InsertFlow(newFlow("x", now)) },
 		func() error { return tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
 		func() error { return tx.InsertDevice(newDevice("x", now)) },
-		func() error { return tx.InsertSeries(newSeries("x", now)) },
+		func() error { return tx.InsertRememberMe(newSeries("x", now)) },
 		func() error { return tx.Record(auth.Event{Kind: auth.EventLogin, Account: "x"}) },
 		func() error { return tx.Enqueue(auth.MailVerify, auth.Mail{To: "x@example.test", Token: "x"}) },
 	}
@@ -69,8 +69,8 @@ func newDevice(id string, now time.Time) auth.Device {
 	return auth.Device{Digest: id, UserDigest: id, Client: "x", Status: auth.DevicePending, Interval: 5 * time.Second, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 }
 
-func newSeries(id string, now time.Time) auth.Series {
-	return auth.Series{ID: auth.SeriesID(id), Account: "x", Digest: "x", AuthAt: now, CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(time.Hour)}
+func newSeries(id string, now time.Time) auth.RememberMe {
+	return auth.RememberMe{ID: auth.RememberMeID(id), Account: "x", Digest: "x", AuthAt: now, CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(time.Hour)}
 }
 
 // intrusions call each method of Tx with the victim's ids. What they return must
@@ -88,12 +88,14 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Record": func(tx *store.Tx) (any, error) {
 		return nil, tx.Record(auth.Event{Kind: auth.EventLogin, Account: "x"})
 	},
-	"Events":        func(tx *store.Tx) (any, error) { return tx.Events(store.EventFilter{Limit: 100}) },
-	"Client":        func(tx *store.Tx) (any, error) { return tx.Client("x") },
-	"Clients":       func(tx *store.Tx) (any, error) { return tx.Clients() },
-	"ClientsAfter":  func(tx *store.Tx) (any, error) { return tx.ClientsAfter("", 100) },
-	"Redeeming":     func(tx *store.Tx) (any, error) { return tx.Redeeming("x") },
-	"SwapSingleUse": func(tx *store.Tx) (any, error) { return tx.SwapSingleUse(auth.UseVerifyEmail, "x", "{}", "evil") },
+	"Events":       func(tx *store.Tx) (any, error) { return tx.Events(store.EventFilter{Limit: 100}) },
+	"Client":       func(tx *store.Tx) (any, error) { return tx.Client("x") },
+	"Clients":      func(tx *store.Tx) (any, error) { return tx.Clients() },
+	"ClientsAfter": func(tx *store.Tx) (any, error) { return tx.ClientsAfter("", 100) },
+	"Redeeming":    func(tx *store.Tx) (any, error) { return tx.RedemptionState("x") },
+	"SwapSingleUse": func(tx *store.Tx) (any, error) {
+		return tx.CompareAndSwapSingleUse(auth.UseVerifyEmail, "x", "{}", "evil")
+	},
 	"InsertClient": func(tx *store.Tx) (any, error) {
 		return nil, tx.InsertClient(auth.Client{ID: "x", CreatedAt: tx.Now, UpdatedAt: tx.Now})
 	},
@@ -123,7 +125,7 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 		return nil, tx.Notify(auth.Account{EmailVerifiedAt: tx.Now}, auth.MailPasswordChanged, auth.Mail{})
 	},
 	"AllSessions":    func(tx *store.Tx) (any, error) { return tx.AllSessions("x") },
-	"AllSeries":      func(tx *store.Tx) (any, error) { return tx.AllSeries("x") },
+	"AllSeries":      func(tx *store.Tx) (any, error) { return tx.AccountRememberMe("x") },
 	"LiveSingleUses": func(tx *store.Tx) (any, error) { return tx.LiveSingleUses("x", auth.UseVerifyEmail) },
 	"Enqueue": func(tx *store.Tx) (any, error) {
 		return nil, tx.Enqueue(auth.MailVerify, auth.Mail{To: "x@example.test"})
@@ -163,20 +165,20 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"SessionByDigest":   func(tx *store.Tx) (any, error) { return tx.SessionByDigest("x") },
 	"Sessions":          func(tx *store.Tx) (any, error) { return tx.Sessions("x") },
 	"TouchSession":      func(tx *store.Tx) (any, error) { return nil, tx.TouchSession("x", tx.Now) },
-	"EndSession":        func(tx *store.Tx) (any, error) { return nil, store.Keep(tx.EndSession("x", "x", "evil")) },
+	"EndSession":        func(tx *store.Tx) (any, error) { return nil, store.CommitWith(tx.EndSession("x", "x", "evil")) },
 	"EndSessions":       func(tx *store.Tx) (any, error) { return tx.EndSessions("x", "", "evil") },
 	"EndOldestSessions": func(tx *store.Tx) (any, error) { return tx.EndOldestSessions("x", 0, "r") },
 	"RenewSession": func(tx *store.Tx) (any, error) {
 		return nil, tx.RenewSession(auth.Session{ID: "x", Digest: "evil", AuthAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
 	},
-	"EndSeriesSessions":        func(tx *store.Tx) (any, error) { return tx.EndSeriesSessions("x", "x", "evil") },
+	"EndSeriesSessions":        func(tx *store.Tx) (any, error) { return tx.EndRememberMeSessions("x", "x", "evil") },
 	"EndOldestGrantedSessions": func(tx *store.Tx) (any, error) { return tx.EndOldestGrantedSessions("x", "x", 0, "evil") },
 	"EndGrantedSessions":       func(tx *store.Tx) (any, error) { return tx.EndGrantedSessions("x", "x", "evil") },
 	"EndClientSessions":        func(tx *store.Tx) (any, error) { return tx.EndClientSessions("x", 10, "evil") },
 	"EnqueueLogout": func(tx *store.Tx) (any, error) {
 		return nil, tx.EnqueueLogout(auth.LogoutNotice{Client: "x", Account: "x", Session: "x", URI: "https://x.example.test"})
 	},
-	"DropCookie":    func(tx *store.Tx) (any, error) { return nil, tx.DropCookie("x", "x") },
+	"DropCookie":    func(tx *store.Tx) (any, error) { return nil, tx.ClearSessionDigest("x", "x") },
 	"ClientSession": func(tx *store.Tx) (any, error) { return tx.ClientSession("x", "x") },
 	"UpdateClientSession": func(tx *store.Tx) (any, error) {
 		return nil, tx.UpdateClientSession(auth.Session{ID: "x", AuthAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
@@ -195,30 +197,30 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Device":          func(tx *store.Tx) (any, error) { return tx.Device("x") },
 	"DeviceByUser":    func(tx *store.Tx) (any, error) { return tx.DeviceByUser("x") },
 	"PollDevice":      func(tx *store.Tx) (any, error) { return nil, tx.PollDevice("x", time.Second) },
-	"AnswerDevice":    func(tx *store.Tx) (any, error) { return nil, tx.AnswerDevice("x", auth.DeviceDenied, "", "", nil) },
-	"TakeDevice":      func(tx *store.Tx) (any, error) { return tx.TakeDevice("x") },
-	"InsertSeries":    func(tx *store.Tx) (any, error) { return nil, tx.InsertSeries(newSeries("x", tx.Now)) },
-	"Series":          func(tx *store.Tx) (any, error) { return tx.Series("x") },
-	"RotateSeries":    func(tx *store.Tx) (any, error) { return tx.RotateSeries("x", "x", "evil") },
-	"RetrySeries":     func(tx *store.Tx) (any, error) { return nil, tx.RetrySeries("x", "x", 9) },
-	"RenewSeries":     func(tx *store.Tx) (any, error) { return nil, tx.RenewSeries("x", tx.Now, "", nil) },
-	"RevokeSeries":    func(tx *store.Tx) (any, error) { return nil, tx.RevokeSeries("x", "x", "evil") },
-	"RevokeAllSeries": func(tx *store.Tx) (any, error) { return nil, tx.RevokeAllSeries("x", "", "evil") },
+	"AnswerDevice":    func(tx *store.Tx) (any, error) { return nil, tx.DecideDevice("x", auth.DeviceDenied, "", "", nil) },
+	"TakeDevice":      func(tx *store.Tx) (any, error) { return tx.ConsumeDevice("x") },
+	"InsertSeries":    func(tx *store.Tx) (any, error) { return nil, tx.InsertRememberMe(newSeries("x", tx.Now)) },
+	"Series":          func(tx *store.Tx) (any, error) { return tx.RememberMe("x") },
+	"RotateSeries":    func(tx *store.Tx) (any, error) { return tx.RotateRememberMe("x", "x", "evil") },
+	"RetrySeries":     func(tx *store.Tx) (any, error) { return nil, tx.RetryRememberMe("x", "x", 9) },
+	"RenewSeries":     func(tx *store.Tx) (any, error) { return nil, tx.RenewRememberMe("x", tx.Now, "", nil) },
+	"RevokeSeries":    func(tx *store.Tx) (any, error) { return nil, tx.RevokeRememberMe("x", "x", "evil") },
+	"RevokeAllSeries": func(tx *store.Tx) (any, error) { return nil, tx.RevokeAllRememberMe("x", "", "evil") },
 	"InsertSingleUse": func(tx *store.Tx) (any, error) {
 		v := newLink("x", tx.Now)
 		v.Account = "x"
 		return nil, tx.InsertSingleUse(v)
 	},
-	"Take":            func(tx *store.Tx) (any, error) { return tx.Take(auth.UseVerifyEmail, "x") },
+	"Take":            func(tx *store.Tx) (any, error) { return tx.Consume(auth.UseVerifyEmail, "x") },
 	"SingleUse":       func(tx *store.Tx) (any, error) { return tx.SingleUse(auth.UseVerifyEmail, "x") },
-	"DropSingleUse":   func(tx *store.Tx) (any, error) { return nil, tx.DropSingleUse("x", auth.UseVerifyEmail) },
-	"Refreshing":      func(tx *store.Tx) (any, error) { return tx.Refreshing("x") },
-	"Standing":        func(tx *store.Tx) (any, error) { return tx.Standing("x", "x", "x") },
-	"Portrait":        func(tx *store.Tx) (any, error) { return tx.Portrait("x", "x", "x") },
-	"MachineStanding": func(tx *store.Tx) (any, error) { return tx.MachineStanding("x", "x") },
-	"Asking":          func(tx *store.Tx) (any, error) { return tx.Asking("x") },
+	"DropSingleUse":   func(tx *store.Tx) (any, error) { return nil, tx.DeleteSingleUses("x", auth.UseVerifyEmail) },
+	"Refreshing":      func(tx *store.Tx) (any, error) { return tx.RefreshState("x") },
+	"Standing":        func(tx *store.Tx) (any, error) { return tx.TokenStatus("x", "x", "x") },
+	"Portrait":        func(tx *store.Tx) (any, error) { return tx.UserInfoState("x", "x", "x") },
+	"MachineStanding": func(tx *store.Tx) (any, error) { return tx.MachineTokenStatus("x", "x") },
+	"Asking":          func(tx *store.Tx) (any, error) { return tx.ClientAuthState("x") },
 	"UpdateClient":    func(tx *store.Tx) (any, error) { return nil, tx.UpdateClient(auth.Client{ID: "x", Name: "evil"}) },
-	"DropClientCodes": func(tx *store.Tx) (any, error) { return nil, tx.DropClientCodes("x") },
+	"DropClientCodes": func(tx *store.Tx) (any, error) { return nil, tx.DeleteClientCodes("x") },
 	"DeleteClient":    func(tx *store.Tx) (any, error) { return nil, tx.DeleteClient("x") },
 	"Exec":            func(*store.Tx) (any, error) { return nil, nil }, // of the tests alone
 	"Profile":         func(tx *store.Tx) (any, error) { return tx.Profile("x") },
@@ -227,14 +229,16 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 		return string(s.ID) + string(a.ID), err
 	},
 	"Self": func(tx *store.Tx) (any, error) {
-		t, err := tx.Self()
+		t, err := tx.CurrentTenant()
 		if t.ID != "a" {
 			return t, err
 		}
 		return nil, err
 	},
-	"UpdateSelf": func(tx *store.Tx) (any, error) { return nil, tx.UpdateSelf(auth.Tenant{ID: "b", Name: "evil"}) },
-	"Tenant":     func(tx *store.Tx) (any, error) { return nil, nil },
+	"UpdateSelf": func(tx *store.Tx) (any, error) {
+		return nil, tx.UpdateCurrentTenant(auth.Tenant{ID: "b", Name: "evil"})
+	},
+	"Tenant": func(tx *store.Tx) (any, error) { return nil, nil },
 }
 
 // TestTenantsAreApart: no method of a transaction of tenant a sees or changes a row
@@ -259,7 +263,7 @@ func TestTenantsAreApart(t *testing.T) {
 		if len(before) < 15 {
 			t.Fatalf("the victim has only %d rows", len(before))
 		}
-		if err := db.Rotate(t.Context(), "a", "x", func(time.Time, store.Refreshing) (store.Rotation, error) {
+		if err := db.Rotate(t.Context(), "a", "x", func(time.Time, store.RefreshState) (store.Rotation, error) {
 			t.Error("Rotate shows the other tenant's family")
 			return store.Rotation{From: "x", To: "evil"}, nil
 		}); !errors.Is(err, auth.ErrNotFound) {
@@ -276,7 +280,7 @@ func TestTenantsAreApart(t *testing.T) {
 			err := db.Write(t.Context(), "a", func(tx *store.Tx) error {
 				var err error
 				if got, err = intrusions[name](tx); err == nil {
-					err = store.Keep(tried)
+					err = store.CommitWith(tried)
 				}
 				return err
 			})

@@ -8,8 +8,8 @@ func scanTenant(s scanner, t *auth.Tenant) error {
 	return s.Scan(&t.ID, &t.Name, decoded{&t.Settings}, at(&t.CreatedAt), at(&t.DisabledAt))
 }
 
-// Self is the transaction's own tenant.
-func (tx *Tx) Self() (auth.Tenant, error) {
+// CurrentTenant is the transaction's own tenant.
+func (tx *Tx) CurrentTenant() (auth.Tenant, error) {
 	return one(tx.q, scanTenant, "SELECT "+tenantCols+" FROM tenants WHERE id = $1", tx.tenant)
 }
 
@@ -25,8 +25,8 @@ func (tx *SystemTx) InsertTenant(t auth.Tenant) error {
 		t.ID, t.Name, encoded(t.Settings), millis(t.CreatedAt), millis(t.DisabledAt))
 }
 
-// UpdateSelf writes the tenant's name, settings and whether it is shut.
-func (tx *Tx) UpdateSelf(t auth.Tenant) error {
+// UpdateCurrentTenant writes the tenant's name, settings and whether it is shut.
+func (tx *Tx) UpdateCurrentTenant(t auth.Tenant) error {
 	return must(tx.q, "UPDATE tenants SET name = $1, settings = $2, disabled_at = $3 WHERE id = $4",
 		t.Name, encoded(t.Settings), millis(t.DisabledAt), tx.tenant)
 }

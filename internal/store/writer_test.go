@@ -134,7 +134,7 @@ func TestOneCommitEachGivesTheSame(t *testing.T) {
 					return err
 				}
 				if i%3 == 0 {
-					return store.Keep(auth.Refuse(auth.KindForbidden, "no", "no"))
+					return store.CommitWith(auth.Refuse(auth.KindForbidden, "no", "no"))
 				}
 				return nil
 			})
@@ -175,9 +175,9 @@ func TestRefusalsAmongOthers(t *testing.T) {
 				case 1:
 					return no
 				case 2:
-					return store.Keep(no)
+					return store.CommitWith(no)
 				case 3:
-					return fmt.Errorf("on its way: %w", store.Keep(no))
+					return fmt.Errorf("on its way: %w", store.CommitWith(no))
 				}
 				return nil
 			})
@@ -347,7 +347,7 @@ func TestWriterStuck(t *testing.T) {
 	if full.Load() == 0 || other.Load() != 0 {
 		t.Errorf("%d refused because the line is full, %d after waiting, %d otherwise", full.Load(), late.Load(), other.Load())
 	}
-	if err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.Self(); return err }); err != nil {
+	if err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.CurrentTenant(); return err }); err != nil {
 		t.Errorf("reads must go on: %v", err)
 	}
 	release()

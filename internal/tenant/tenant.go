@@ -158,7 +158,7 @@ func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error
 	}
 	var t auth.Tenant
 	err := s.cfg.DB.Read(ctx, id, func(tx *store.Tx) (err error) {
-		t, err = tx.Self()
+		t, err = tx.CurrentTenant()
 		return err
 	})
 	if errors.Is(err, auth.ErrNotFound) {

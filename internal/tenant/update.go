@@ -31,14 +31,14 @@ func (s *Service) Update(ctx context.Context, id auth.TenantID, fn func(*auth.Te
 		return auth.Tenant{}, err
 	}
 	err = s.cfg.DB.Write(ctx, id, func(tx *store.Tx) (err error) {
-		if t, err = tx.Self(); err != nil {
+		if t, err = tx.CurrentTenant(); err != nil {
 			return err
 		}
 		before := t
 		if err := apply(&t, fn); err != nil {
 			return err
 		}
-		if err := tx.UpdateSelf(t); err != nil {
+		if err := tx.UpdateCurrentTenant(t); err != nil {
 			return err
 		}
 		return tx.Record(auth.Event{Kind: auth.EventTenantChanged, Actor: actor, Detail: changes(before, t)})

@@ -84,7 +84,7 @@ func TestAttack_RT_03_ForeignTenant(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		storetest.Tenant(t, h.db, "t2")
 		one := h.signIn()
-		_, err := h.tokens.Refresh(t.Context(), token.Refreshment{Tenant: "t2", Client: auth.FirstParty, Token: one.RefreshToken})
+		_, err := h.tokens.Refresh(t.Context(), token.RefreshRequest{Tenant: "t2", Client: auth.FirstParty, Token: one.RefreshToken})
 		wantCode(t, err, "invalid_refresh_token")
 		h.must(one.RefreshToken)
 	})
@@ -155,12 +155,12 @@ func TestAttack_RT_06_Lifetimes(t *testing.T) {
 	t.Run("tenant settings", func(t *testing.T) {
 		each(t, func(t *testing.T, h *house) {
 			h.write(func(tx *store.Tx) error {
-				self, err := tx.Self()
+				self, err := tx.CurrentTenant()
 				self.Settings.Lifetimes = auth.Lifetimes{RefreshIdle: time.Hour, RefreshAbsolute: 90 * time.Minute, Access: time.Minute}
 				if err != nil {
 					return err
 				}
-				return tx.UpdateSelf(self)
+				return tx.UpdateCurrentTenant(self)
 			})
 			ts := h.signIn()
 			if ts.ExpiresIn != time.Minute || ts.RefreshExpiresIn != time.Hour {
@@ -201,12 +201,12 @@ func TestAttack_RT_07_AccountOrClientShut(t *testing.T) {
 			return tx.UpdateAccount(a)
 		},
 		"tenant shut": func(tx *store.Tx, h *house) error {
-			self, err := tx.Self()
+			self, err := tx.CurrentTenant()
 			if err != nil {
 				return err
 			}
 			self.DisabledAt = tx.Now
-			return tx.UpdateSelf(self)
+			return tx.UpdateCurrentTenant(self)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,8 +12,10 @@ import (
 // signed in, and open nothing else.
 const UserInfoPath = "/oauth2/userinfo"
 
-// UserInfo is the URL of the tenant's userinfo endpoint.
-func (s *Service) UserInfo(tenant auth.TenantID) string { return tenant.Issuer(s.base) + UserInfoPath }
+// UserInfoURL is the URL of the tenant's userinfo endpoint.
+func (s *Service) UserInfoURL(tenant auth.TenantID) string {
+	return tenant.Issuer(s.base) + UserInfoPath
+}
 
 // audience is what the access token of a grant is for.
 func (s *Service) audience(tenant auth.TenantID, c auth.Client, g auth.Grant) []string {
@@ -33,7 +35,7 @@ func (s *Service) defaultAudience(tenant auth.TenantID, c auth.Client) string {
 	if c.FirstParty {
 		return tenant.Issuer(s.base)
 	}
-	return s.UserInfo(tenant)
+	return s.UserInfoURL(tenant)
 }
 
 // Target is the configured spelling of a resource, and whether the client may ask for a

@@ -220,6 +220,6 @@ func each(t *testing.T, fn func(t *testing.T, h *house)) {
 }
 
 // refreshment presents a refresh token at the default tenant.
-func refreshment(client auth.ClientID, raw string, scope auth.Scope) token.Refreshment {
-	return token.Refreshment{Tenant: auth.DefaultTenant, Client: client, Token: raw, Scope: scope, Actor: auth.Actor{IP: "192.0.2.1"}}
+func refreshment(client auth.ClientID, raw string, scope auth.Scope) token.RefreshRequest {
+	return token.RefreshRequest{Tenant: auth.DefaultTenant, Client: client, Token: raw, Scope: scope, Actor: auth.Actor{IP: "192.0.2.1"}}
 }

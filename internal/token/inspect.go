@@ -21,8 +21,8 @@ func (s *Service) Inspect(ctx context.Context, tenant auth.TenantID, raw string)
 	if !ok {
 		return f, "", notValid(nil)
 	}
-	err = s.db.Look(ctx, tenant, func(tx *store.Tx) error {
-		r, err := tx.Refreshing(t.familyID())
+	err = s.db.ReadOne(ctx, tenant, func(tx *store.Tx) error {
+		r, err := tx.RefreshState(t.familyID())
 		if err != nil {
 			return err
 		}

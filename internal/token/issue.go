@@ -69,7 +69,7 @@ type Basis struct {
 }
 
 func readBasis(tx *store.Tx, g auth.Grant) (on Basis, err error) {
-	if on.Tenant, err = tx.Self(); err != nil {
+	if on.Tenant, err = tx.CurrentTenant(); err != nil {
 		return on, fmt.Errorf("read tenant: %w", err)
 	}
 	if on.Client, err = tx.Client(g.Client); errors.Is(err, auth.ErrNotFound) {
@@ -106,7 +106,7 @@ func (on Basis) refreshes(g auth.Grant) bool {
 // checked by the statement that writes: it returns the refresh family that has to be
 // stored, or nil.
 func (s *Service) Plan(now time.Time, on Basis, g auth.Grant) (Draft, *auth.Family, error) {
-	if err := Decide(on.Tenant, on.Account, on.Client); err != nil {
+	if err := CheckIssuance(on.Tenant, on.Account, on.Client); err != nil {
 		return Draft{}, nil, err
 	}
 	if g.Within == nil { // else the policy of exchange has just decided about the audience
@@ -143,7 +143,7 @@ func without(scope auth.Scope, name string) auth.Scope {
 // read of it and its tenant. Nothing has to be kept, so it needs no transaction.
 func (s *Service) StartMachine(t auth.Tenant, c auth.Client, g auth.Grant) (Draft, error) {
 	g.Account, g.Session, g.Client = "", "", c.ID
-	if err := Decide(t, auth.Account{}, c); err != nil {
+	if err := CheckIssuance(t, auth.Account{}, c); err != nil {
 		return Draft{}, err
 	}
 	return s.draft(t, c, g, auth.Entitlement{})

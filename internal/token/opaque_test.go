@@ -33,12 +33,12 @@ func TestOpaqueTokensKeepToTheirTenant(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		storetest.Tenant(t, h.db, "t2")
 		ts := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Opaque: true, Audience: []string{"https://api.test", base}})
-		if _, err := h.tokens.VerifyFor(t.Context(), auth.DefaultTenant, ts.AccessToken, "https://api.test"); err != nil {
+		if _, err := h.tokens.VerifyAudience(t.Context(), auth.DefaultTenant, ts.AccessToken, "https://api.test"); err != nil {
 			t.Error(err)
 		}
-		_, err := h.tokens.VerifyFor(t.Context(), auth.DefaultTenant, ts.AccessToken, "https://other.test")
+		_, err := h.tokens.VerifyAudience(t.Context(), auth.DefaultTenant, ts.AccessToken, "https://other.test")
 		wantCode(t, err, "invalid_token")
-		_, err = h.tokens.VerifyFor(t.Context(), "t2", ts.AccessToken, "https://api.test")
+		_, err = h.tokens.VerifyAudience(t.Context(), "t2", ts.AccessToken, "https://api.test")
 		wantCode(t, err, "invalid_token")
 		if h.tokens.Audience("t2", ts.AccessToken) != nil {
 			t.Error("another tenant reads the audience")

@@ -13,28 +13,28 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Portrait is what a client may be told about the person behind an access token.
-type Portrait struct {
+// UserInfoState is what a client may be told about the person behind an access token.
+type UserInfoClaims struct {
 	Verified
-	Client  auth.Client // as store.Portrait has it
+	Client  auth.Client // as store.UserInfoState has it
 	account auth.Account
 	asked   []string // claims by name, which the client still may ask
 }
 
-// Portray checks an access token as Check does, for the issuer or its userinfo endpoint,
+// UserInfo checks an access token as Introspect does, for the issuer or its userinfo endpoint,
 // and reads in the same statement what may be told. A client that acts for itself is
 // nobody to be told about: Forbidden not_an_account.
-func (s *Service) Portray(ctx context.Context, tenant auth.TenantID, raw string) (Portrait, error) {
+func (s *Service) UserInfo(ctx context.Context, tenant auth.TenantID, raw string) (UserInfoClaims, error) {
 	v, err := s.readShown(ctx, tenant, raw)
 	switch {
 	case err != nil:
-		return Portrait{}, err
+		return UserInfoClaims{}, err
 	case v.SessionID == "":
-		return Portrait{}, auth.Refuse(auth.KindForbidden, "not_an_account", "this token is a client's own, there is no person behind it")
+		return UserInfoClaims{}, auth.Refuse(auth.KindForbidden, "not_an_account", "this token is a client's own, there is no person behind it")
 	}
-	p := Portrait{Verified: v}
-	err = s.db.Look(ctx, tenant, func(tx *store.Tx) error {
-		seen, err := tx.Portrait(auth.SessionID(v.SessionID), auth.ClientID(v.ClientID), v.JTI)
+	p := UserInfoClaims{Verified: v}
+	err = s.db.ReadOne(ctx, tenant, func(tx *store.Tx) error {
+		seen, err := tx.UserInfoState(auth.SessionID(v.SessionID), auth.ClientID(v.ClientID), v.JTI)
 		if err != nil {
 			return err
 		}
@@ -42,10 +42,10 @@ func (s *Service) Portray(ctx context.Context, tenant auth.TenantID, raw string)
 		if s.Subject(seen.Client, p.Account) != v.Subject {
 			return ended("the session is another account's")
 		}
-		return stands(tx.Now, v.Claims, store.Standing(seen))
+		return stands(tx.Now, v.Claims, store.TokenStatus(seen))
 	})
 	if err != nil {
-		return Portrait{}, gone(err)
+		return UserInfoClaims{}, gone(err)
 	}
 	return p, nil
 }
@@ -53,7 +53,7 @@ func (s *Service) Portray(ctx context.Context, tenant auth.TenantID, raw string)
 // readShown is read for the userinfo endpoint, which has two audiences. Both are verified
 // where the first does not fit; the guess spares most tokens that.
 func (s *Service) readShown(ctx context.Context, tenant auth.TenantID, raw string) (Verified, error) {
-	first, second := tenant.Issuer(s.base), s.UserInfo(tenant)
+	first, second := tenant.Issuer(s.base), s.UserInfoURL(tenant)
 	if guessUserInfo(raw) {
 		first, second = second, first
 	}
@@ -76,14 +76,14 @@ func guessUserInfo(raw string) bool {
 
 // JSON is the answer of userinfo (OpenID Connect Core §5.3.2): the subject, and what
 // the token's scope and the client's request ask for.
-func (p Portrait) JSON() []byte {
+func (p UserInfoClaims) JSON() []byte {
 	b := member(make([]byte, 0, 320), `{"sub":`, p.Subject)
 	return append(person(b, p.account, p.Scopes, p.asked), '}')
 }
 
-// SignPortrait is the answer as a JWT, for a client that is set to get it signed. It
+// SignUserInfo is the answer as a JWT, for a client that is set to get it signed. It
 // has no expiry: it says what was true when it was asked (§5.3.2).
-func (s *Service) SignPortrait(ctx context.Context, tenant auth.TenantID, p Portrait) (string, error) {
+func (s *Service) SignUserInfo(ctx context.Context, tenant auth.TenantID, p UserInfoClaims) (string, error) {
 	b := member(make([]byte, 0, 640), `{"iss":`, tenant.Issuer(s.base))
 	b = member(b, `,"aud":`, string(p.Client.ID))
 	b = number(b, `,"iat":`, s.now().Unix())

@@ -33,8 +33,8 @@ var repeated = map[auth.Repetition]verdict{auth.Race: race, auth.Retry: retry, a
 // against the client.
 var ErrOtherKey = errors.New("it is bound to another key")
 
-// Refreshment is a refresh token that a client presents, and what it asks for it.
-type Refreshment struct {
+// RefreshRequest is a refresh token that a client presents, and what it asks for it.
+type RefreshRequest struct {
 	Tenant   auth.TenantID
 	Client   auth.ClientID // that has proved itself
 	Token    string
@@ -46,7 +46,7 @@ type Refreshment struct {
 
 // presented is a refresh token with the circumstances of its use.
 type presented struct {
-	Refreshment
+	RefreshRequest
 	token  refreshToken
 	digest string      // of the token
 	next   secret.Text // its successor
@@ -64,7 +64,7 @@ type presented struct {
 // may get nothing any more; refresh_token_reused when a spent token came back after its
 // successor was used or Config.Retry was over. Its session and the whole family have
 // then ended.
-func (s *Service) Refresh(ctx context.Context, in Refreshment) (auth.Tokens, error) {
+func (s *Service) Refresh(ctx context.Context, in RefreshRequest) (auth.Tokens, error) {
 	tenant := in.Tenant
 	t, ok := s.form.read(tenant, in.Token)
 	if !ok {
@@ -76,13 +76,13 @@ func (s *Service) Refresh(ctx context.Context, in Refreshment) (auth.Tokens, err
 	if err := s.keys.Ready(ctx, tenant); err != nil {
 		return auth.Tokens{}, fault("refresh", err)
 	}
-	p := presented{Refreshment: in, token: t, digest: secret.Digest(in.Token)}
+	p := presented{RefreshRequest: in, token: t, digest: secret.Digest(in.Token)}
 	p.next = s.form.write(tenant, s.form.successor(tenant, t))
 	p.after = secret.Digest(p.next.Reveal())
 
 	var v verdict
 	var d Draft
-	err := s.db.Rotate(ctx, tenant, t.familyID(), func(now time.Time, r store.Refreshing) (rotation store.Rotation, err error) {
+	err := s.db.Rotate(ctx, tenant, t.familyID(), func(now time.Time, r store.RefreshState) (rotation store.Rotation, err error) {
 		if v, err = s.judge(p, now, r); err != nil {
 			return store.Rotation{}, err
 		}
@@ -113,7 +113,7 @@ func (s *Service) Refresh(ctx context.Context, in Refreshment) (auth.Tokens, err
 // which it is bound, is refused before anything that has consequences, so nobody can
 // end a family with a token that they could not have used; reuse is found before the
 // scope is looked at.
-func (s *Service) judge(p presented, now time.Time, r store.Refreshing) (verdict, error) {
+func (s *Service) judge(p presented, now time.Time, r store.RefreshState) (verdict, error) {
 	f := r.Family
 	switch {
 	case f.Client != p.Client:
@@ -160,19 +160,19 @@ func grantedScope(f auth.Family) auth.Scope {
 	return f.Scope
 }
 
-// decideRefresh is Decide for a refresh token, which is of use only while the client
+// decideRefresh is CheckIssuance for a refresh token, which is of use only while the client
 // may have such tokens.
-func decideRefresh(r store.Refreshing) error {
+func decideRefresh(r store.RefreshState) error {
 	if !r.Client.PersonScope().Has(auth.ScopeOffline) {
 		return errors.New("the client may not refresh any more")
 	}
-	return Decide(r.Tenant, r.Account, r.Client)
+	return CheckIssuance(r.Tenant, r.Account, r.Client)
 }
 
 // follow is what comes of a good token: the draft of the answer, and the rotation. A race
 // changes nothing, and a retry is counted once for each token. What was taken from the
 // client or the account since is not in it.
-func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshing) (Draft, store.Rotation, error) {
+func (s *Service) follow(p presented, v verdict, now time.Time, r store.RefreshState) (Draft, store.Rotation, error) {
 	d, err := s.draftNext(p, r)
 	if err != nil {
 		return Draft{}, store.Rotation{}, err
@@ -208,7 +208,7 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.Refreshi
 }
 
 // draftNext is the next access token of a family, as far as it says what was granted.
-func (s *Service) draftNext(p presented, r store.Refreshing) (Draft, error) {
+func (s *Service) draftNext(p presented, r store.RefreshState) (Draft, error) {
 	f := r.Family
 	g := auth.Grant{
 		Account: f.Account, Client: f.Client, Session: f.Session, Scope: grantedScope(f),
@@ -230,7 +230,7 @@ const touchEvery = time.Minute
 // another node may have done so meanwhile.
 func (s *Service) condemn(ctx context.Context, p presented) (v verdict, err error) {
 	err = s.db.Write(ctx, p.Tenant, func(tx *store.Tx) error {
-		r, err := tx.Refreshing(p.token.familyID())
+		r, err := tx.RefreshState(p.token.familyID())
 		if errors.Is(err, auth.ErrNotFound) {
 			v = invalid
 			return notValid(err)
@@ -251,7 +251,7 @@ func (s *Service) condemn(ctx context.Context, p presented) (v verdict, err erro
 		if err != nil {
 			return err
 		}
-		return store.Keep(refusal)
+		return store.CommitWith(refusal)
 	})
 	return v, err
 }
@@ -277,12 +277,12 @@ func punish(tx *store.Tx, f auth.Family, p presented, v verdict) error {
 	if err != nil || v == late {
 		return err
 	}
-	return Warn(tx, f.Account, actor)
+	return NotifySessionsEnded(tx, f.Account, actor)
 }
 
-// Warn tells the owner of an account that something of theirs was copied and that what
+// NotifySessionsEnded tells the owner of an account that something of theirs was copied and that what
 // it opened has ended. A full outbox is no error: it must keep nothing stolen alive.
-func Warn(tx *store.Tx, id auth.AccountID, actor auth.Actor) error {
+func NotifySessionsEnded(tx *store.Tx, id auth.AccountID, actor auth.Actor) error {
 	a, err := tx.Account(id)
 	if err != nil {
 		return err

@@ -112,12 +112,12 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// Decide is the one answer to "may anything be issued now?": the tenant is open,
+// CheckIssuance is the one answer to "may anything be issued now?": the tenant is open,
 // the client not shut, the account not disabled, its address proved unless the
 // tenant does without. A client that acts for itself has a zero account. Refusals:
 // Forbidden tenant_disabled, Unauthenticated client_disabled, Unauthenticated
 // account_disabled, Forbidden email_not_verified.
-func Decide(t auth.Tenant, a auth.Account, c auth.Client) error {
+func CheckIssuance(t auth.Tenant, a auth.Account, c auth.Client) error {
 	switch {
 	case t.Disabled():
 		return auth.Refuse(auth.KindForbidden, "tenant_disabled", "this service is closed")

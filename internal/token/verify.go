@@ -41,7 +41,7 @@ type Verified struct {
 // The idle limit of a session is that of its cookie and its refresh tokens, and is
 // not looked at here: an access token has a limit of its own.
 func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) (*guard.Claims, error) {
-	v, err := s.Check(ctx, tenant, raw, tenant.Issuer(s.base))
+	v, err := s.Introspect(ctx, tenant, raw, tenant.Issuer(s.base))
 	switch {
 	case err != nil:
 		return nil, err
@@ -51,7 +51,7 @@ func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) 
 	return Own(v)
 }
 
-// Own is what Verify decides, beyond Check for the issuer's audience, about a token
+// Own is what Verify decides, beyond Introspect for the issuer's audience, about a token
 // whose key has been proved if it has one. A token that is for another audience as well
 // may have been sent to that one: it is refused as Unauthenticated invalid_token. One of
 // a client that is not the operator's own is refused as Forbidden client_not_allowed.
@@ -71,17 +71,17 @@ func Own(v Verified) (*guard.Claims, error) {
 	return &own, nil
 }
 
-// VerifyFor is Verify for another audience than the issuer's own, for any client and
+// VerifyAudience is Verify for another audience than the issuer's own, for any client and
 // for tokens that are bound to a key: for looking at a token, not for serving whoever
 // shows it. Audiences are those of registered clients, never a stranger's.
-func (s *Service) VerifyFor(ctx context.Context, tenant auth.TenantID, raw, audience string) (*guard.Claims, error) {
-	v, err := s.Check(ctx, tenant, raw, audience)
+func (s *Service) VerifyAudience(ctx context.Context, tenant auth.TenantID, raw, audience string) (*guard.Claims, error) {
+	v, err := s.Introspect(ctx, tenant, raw, audience)
 	return v.Claims, err
 }
 
-// Check is VerifyFor with what the token stands for. Whoever takes a token from a
+// Introspect is VerifyAudience with what the token stands for. Whoever takes a token from a
 // request asks for the key of its JKT as well, if it has one.
-func (s *Service) Check(ctx context.Context, tenant auth.TenantID, raw, audience string) (Verified, error) {
+func (s *Service) Introspect(ctx context.Context, tenant auth.TenantID, raw, audience string) (Verified, error) {
 	v, err := s.read(ctx, tenant, raw, audience)
 	if err != nil {
 		return Verified{}, err
@@ -123,8 +123,8 @@ func gone(err error) error {
 }
 
 // standing looks whether what the token stands on is still there, and returns it.
-func (s *Service) standing(ctx context.Context, tenant auth.TenantID, c *guard.Claims) (v store.Standing, err error) {
-	err = s.db.Look(ctx, tenant, func(tx *store.Tx) (err error) {
+func (s *Service) standing(ctx context.Context, tenant auth.TenantID, c *guard.Claims) (v store.TokenStatus, err error) {
+	err = s.db.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		if v, err = readStanding(tx, c); err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (s *Service) standing(ctx context.Context, tenant auth.TenantID, c *guard.C
 	}
 	// A name that one client or one sector alone knows: worked out again from the client,
 	// which is read for these tokens only.
-	return v, s.db.Look(ctx, tenant, func(tx *store.Tx) error {
+	return v, s.db.ReadOne(ctx, tenant, func(tx *store.Tx) error {
 		client, err := tx.Client(auth.ClientID(c.ClientID))
 		if err == nil && s.Subject(client, v.Account.ID) != c.Subject {
 			err = ended("the session is another account's")
@@ -145,7 +145,7 @@ func (s *Service) standing(ctx context.Context, tenant auth.TenantID, c *guard.C
 }
 
 // stands is the one judgement of what a token stands on.
-func stands(now time.Time, c *guard.Claims, v store.Standing) error {
+func stands(now time.Time, c *guard.Claims, v store.TokenStatus) error {
 	switch {
 	case !v.Session.EndedAt.IsZero() || c.SessionID != "" && !now.Before(v.Session.ExpiresAt):
 		return ended("its session has ended")
@@ -157,14 +157,14 @@ func stands(now time.Time, c *guard.Claims, v store.Standing) error {
 	return nil
 }
 
-func readStanding(tx *store.Tx, c *guard.Claims) (store.Standing, error) {
+func readStanding(tx *store.Tx, c *guard.Claims) (store.TokenStatus, error) {
 	switch {
 	case c.SessionID != "":
-		return tx.Standing(auth.SessionID(c.SessionID), auth.ClientID(c.ClientID), c.JTI)
+		return tx.TokenStatus(auth.SessionID(c.SessionID), auth.ClientID(c.ClientID), c.JTI)
 	case c.Subject != c.ClientID: // only a client that acts for itself has no session
-		return store.Standing{}, ended("it names an account but no session")
+		return store.TokenStatus{}, ended("it names an account but no session")
 	}
-	return tx.MachineStanding(auth.ClientID(c.ClientID), c.JTI)
+	return tx.MachineTokenStatus(auth.ClientID(c.ClientID), c.JTI)
 }
 
 // untrusted turns guard's refusal into one of ours.

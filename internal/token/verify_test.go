@@ -188,7 +188,7 @@ func TestDecide(t *testing.T) {
 		{"not verified", auth.Tenant{}, auth.Account{ID: "a"}, auth.Client{}, "email_not_verified", auth.KindForbidden},
 		{"may be unverified", auth.Tenant{Settings: auth.Settings{AllowUnverified: true}}, auth.Account{ID: "a"}, auth.Client{}, "", 0},
 	} {
-		err := token.Decide(tt.t, tt.a, tt.c)
+		err := token.CheckIssuance(tt.t, tt.a, tt.c)
 		if codeOf(err) != tt.code || err != nil && auth.KindOf(err) != tt.kind {
 			t.Errorf("%s: %v", tt.name, err)
 		}

@@ -243,12 +243,12 @@ func shut(h *house, id string) {
 	h.Helper()
 	storetest.Tenant(h.TB, h.db, "shut")
 	h.ok(h.db.Write(h.Context(), "shut", func(tx *store.Tx) error {
-		t, err := tx.Self()
+		t, err := tx.CurrentTenant()
 		if err != nil {
 			return err
 		}
 		t.DisabledAt = tx.Now
-		return tx.UpdateSelf(t)
+		return tx.UpdateCurrentTenant(t)
 	}))
 }
 

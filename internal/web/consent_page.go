@@ -41,9 +41,9 @@ func (s *Server) chooseForm(ex *exchange, r *http.Request) error {
 
 // prefer makes an account of this browser the current one.
 func (ex *exchange) prefer(id auth.SessionID) {
-	i := slices.IndexFunc(ex.people, func(v session.Signed) bool { return v.Session.ID == id })
+	i := slices.IndexFunc(ex.people, func(v session.SignedIn) bool { return v.Session.ID == id })
 	if i > 0 {
-		front := append([]session.Signed{ex.people[i]}, slices.Delete(slices.Clone(ex.people), i, i+1)...)
+		front := append([]session.SignedIn{ex.people[i]}, slices.Delete(slices.Clone(ex.people), i, i+1)...)
 		ex.setSessions(session.Join(front))
 	}
 }

@@ -28,8 +28,8 @@ type exchange struct {
 	tenant  auth.Tenant
 	unseen  bool // the database could not be asked for the tenant: only its ID is there
 	actor   auth.Actor
-	people  []session.Signed // who is signed in in the browser of a page, the current one first
-	cookie  bool             // the actor proved himself with the session cookie
+	people  []session.SignedIn // who is signed in in the browser of a page, the current one first
+	cookie  bool               // the actor proved himself with the session cookie
 
 	charged     []limit.Bucket // where its address was counted
 	chargedSelf []limit.Bucket // where its account was counted

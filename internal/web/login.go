@@ -124,7 +124,7 @@ func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (
 			return nil, err
 		}
 	}
-	asked := token.Refreshment{Tenant: ex.tenant.ID, Client: auth.FirstParty, Token: in.Body.RefreshToken, Actor: ex.by()}
+	asked := token.RefreshRequest{Tenant: ex.tenant.ID, Client: auth.FirstParty, Token: in.Body.RefreshToken, Actor: ex.by()}
 	if in.Body.Resource != "" {
 		asked.Audience = []string{in.Body.Resource}
 	}

@@ -190,7 +190,7 @@ func (h *house) mails() []auth.Mail {
 	h.Helper()
 	var list []auth.Mail
 	for {
-		var got []store.Claimed
+		var got []store.ClaimedMessage
 		h.ok(h.db.WriteSystem(context.Background(), func(tx *store.SystemTx) (err error) {
 			if got, err = tx.Claim("test", tx.Now.Add(time.Minute), "", 100); err != nil {
 				return err

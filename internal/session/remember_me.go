@@ -18,9 +18,9 @@ import (
 // The successor is a MAC over its predecessor, as with refresh tokens: a browser that
 // lost the answer with it can be given the same one again while nobody has used it.
 
-// KeepPrefix is what every keep cookie begins with. The id of the series and a secret
+// RememberMePrefix is what every keep cookie begins with. The id of the series and a secret
 // follow, of 16 and 32 bytes.
-const KeepPrefix = "wwm_"
+const RememberMePrefix = "wwm_"
 
 // keepGrace is how long a second use of a token counts as a race: two tabs that a
 // browser opens again at once.
@@ -35,9 +35,9 @@ var (
 	ErrLate = errors.New("a remember-me token was repeated too late")
 )
 
-// ParseKeep reads the value of a keep cookie and returns the id of its series.
-func ParseKeep(cookie string) (auth.SeriesID, bool) {
-	rest, ok := strings.CutPrefix(cookie, KeepPrefix)
+// ParseRememberMe reads the value of a keep cookie and returns the id of its series.
+func ParseRememberMe(cookie string) (auth.RememberMeID, bool) {
+	rest, ok := strings.CutPrefix(cookie, RememberMePrefix)
 	if !ok || len(rest) != 64 {
 		return "", false
 	}
@@ -45,15 +45,15 @@ func ParseKeep(cookie string) (auth.SeriesID, bool) {
 	if err != nil {
 		return "", false
 	}
-	return auth.SeriesID(secret.Encode(b[:16])), true
+	return auth.RememberMeID(secret.Encode(b[:16])), true
 }
 
 func newKeep(series, random []byte) secret.Text {
-	return secret.Text(KeepPrefix + secret.Encode(append(series[:16:16], random...)))
+	return secret.Text(RememberMePrefix + secret.Encode(append(series[:16:16], random...)))
 }
 
-// successor is the one token that can follow keep, which ParseKeep took.
-func (s *Service) successor(tenant auth.TenantID, id auth.SeriesID, keep string) (secret.Text, error) {
+// successor is the one token that can follow keep, which ParseRememberMe took.
+func (s *Service) successor(tenant auth.TenantID, id auth.RememberMeID, keep string) (secret.Text, error) {
 	series, err := secret.Decode(string(id))
 	if err != nil {
 		return "", fmt.Errorf("read the id of a series: %w", err)
@@ -61,45 +61,45 @@ func (s *Service) successor(tenant auth.TenantID, id auth.SeriesID, keep string)
 	return newKeep(series, secret.MAC(s.next, []byte(tenant), []byte(keep))), nil
 }
 
-// Remember begins a series for somebody who has just proved who they are.
-func (s *Service) Remember(tx *store.Tx, account auth.AccountID, p Proof) (auth.Series, secret.Text, error) {
-	tenant, err := tx.Self()
+// StartRememberMe begins a series for somebody who has just proved who they are.
+func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, p Proof) (auth.RememberMe, secret.Text, error) {
+	tenant, err := tx.CurrentTenant()
 	if err != nil {
-		return auth.Series{}, "", fmt.Errorf("read tenant: %w", err)
+		return auth.RememberMe{}, "", fmt.Errorf("read tenant: %w", err)
 	}
 	id := secret.Bytes(16)
 	keep := newKeep(id, secret.Bytes(32))
-	v := auth.Series{
-		ID: auth.SeriesID(secret.Encode(id)), Account: account, Digest: secret.Digest(keep.Reveal()), AuthAt: tx.Now, ACR: p.ACR, AMR: p.AMR,
+	v := auth.RememberMe{
+		ID: auth.RememberMeID(secret.Encode(id)), Account: account, Digest: secret.Digest(keep.Reveal()), AuthAt: tx.Now, ACR: p.ACR, AMR: p.AMR,
 		CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(tenant.Settings.Lifetimes.Or(s.lifetimes).Remember),
 	}
-	if err := tx.InsertSeries(v); err != nil {
-		return auth.Series{}, "", fmt.Errorf("store series: %w", err)
+	if err := tx.InsertRememberMe(v); err != nil {
+		return auth.RememberMe{}, "", fmt.Errorf("store series: %w", err)
 	}
 	return v, keep, nil
 }
 
-// Recall judges a keep cookie: it returns the series when that may be resumed, refuses
+// VerifyRememberMe judges a keep cookie: it returns the series when that may be resumed, refuses
 // as Unauthenticated session_invalid what is unknown, expired or revoked, and answers
 // a spent token with ErrCopied or ErrLate and the series, which it has ended with its
-// sessions. It spends nothing: see Spend.
-func (s *Service) Recall(tx *store.Tx, keep string) (auth.Series, error) {
-	id, ok := ParseKeep(keep)
+// sessions. It spends nothing: see RotateRememberMe.
+func (s *Service) VerifyRememberMe(tx *store.Tx, keep string) (auth.RememberMe, error) {
+	id, ok := ParseRememberMe(keep)
 	if !ok {
-		return auth.Series{}, refused()
+		return auth.RememberMe{}, refused()
 	}
-	v, err := tx.Series(id)
+	v, err := tx.RememberMe(id)
 	if errors.Is(err, auth.ErrNotFound) {
-		return auth.Series{}, refused()
+		return auth.RememberMe{}, refused()
 	}
 	if err != nil {
-		return auth.Series{}, fmt.Errorf("read series: %w", err)
+		return auth.RememberMe{}, fmt.Errorf("read series: %w", err)
 	}
 	digest := secret.Digest(keep)
 	spent := ErrCopied
 	switch {
 	case !v.RevokedAt.IsZero() || !tx.Now.Before(v.ExpiresAt):
-		return auth.Series{}, refused()
+		return auth.RememberMe{}, refused()
 	case secret.Equal(digest, v.Digest):
 		return v, nil
 	case secret.Equal(digest, v.Previous):
@@ -110,19 +110,19 @@ func (s *Service) Recall(tx *store.Tx, keep string) (auth.Series, error) {
 			spent = ErrLate
 		}
 	}
-	if err := tx.RevokeSeries(v.Account, v.ID, auth.EndTheft); err != nil {
-		return auth.Series{}, fmt.Errorf("revoke series: %w", err)
+	if err := tx.RevokeRememberMe(v.Account, v.ID, auth.EndTheft); err != nil {
+		return auth.RememberMe{}, fmt.Errorf("revoke series: %w", err)
 	}
-	if _, err := tx.EndSeriesSessions(v.Account, v.ID, auth.EndTheft); err != nil {
-		return auth.Series{}, fmt.Errorf("end the sessions of a series: %w", err)
+	if _, err := tx.EndRememberMeSessions(v.Account, v.ID, auth.EndTheft); err != nil {
+		return auth.RememberMe{}, fmt.Errorf("end the sessions of a series: %w", err)
 	}
 	return v, spent
 }
 
-// Spend replaces a token that Recall has found good by its successor, and gives the same
+// RotateRememberMe replaces a token that VerifyRememberMe has found good by its successor, and gives the same
 // one again for a token that is spent. It returns nothing for a successor that an older
 // version of the program made, which cannot be made again.
-func (s *Service) Spend(tx *store.Tx, v auth.Series, keep string) (secret.Text, error) {
+func (s *Service) RotateRememberMe(tx *store.Tx, v auth.RememberMe, keep string) (secret.Text, error) {
 	next, err := s.successor(tx.Tenant(), v.ID, keep)
 	if err != nil {
 		return "", err
@@ -130,7 +130,7 @@ func (s *Service) Spend(tx *store.Tx, v auth.Series, keep string) (secret.Text, 
 	digest, after := secret.Digest(keep), secret.Digest(next.Reveal())
 	if !secret.Equal(digest, v.Digest) {
 		if n := v.Retries.Next(); tx.Now.Sub(v.RotatedAt).Abs() > keepGrace && n != v.Retries {
-			if err := tx.RetrySeries(v.ID, v.Digest, n); err != nil {
+			if err := tx.RetryRememberMe(v.ID, v.Digest, n); err != nil {
 				return "", fmt.Errorf("count the retry of a series: %w", err)
 			}
 		}
@@ -139,26 +139,26 @@ func (s *Service) Spend(tx *store.Tx, v auth.Series, keep string) (secret.Text, 
 		}
 		return next, nil
 	}
-	done, err := tx.RotateSeries(v.ID, digest, after)
+	done, err := tx.RotateRememberMe(v.ID, digest, after)
 	if err != nil || !done {
 		return "", fmt.Errorf("rotate series: %w", errors.Join(err, auth.ErrConflict))
 	}
 	return next, nil
 }
 
-// Belongs returns the series of a keep cookie when it is good and the account's, and
+// OwnedRememberMe returns the series of a keep cookie when it is good and the account's, and
 // reports whether it is. It changes nothing.
-func (s *Service) Belongs(tx *store.Tx, keep string, account auth.AccountID) (auth.Series, bool, error) {
-	id, ok := ParseKeep(keep)
+func (s *Service) OwnedRememberMe(tx *store.Tx, keep string, account auth.AccountID) (auth.RememberMe, bool, error) {
+	id, ok := ParseRememberMe(keep)
 	if !ok {
-		return auth.Series{}, false, nil
+		return auth.RememberMe{}, false, nil
 	}
-	v, err := tx.Series(id)
+	v, err := tx.RememberMe(id)
 	if errors.Is(err, auth.ErrNotFound) {
-		return auth.Series{}, false, nil
+		return auth.RememberMe{}, false, nil
 	}
 	if err != nil {
-		return auth.Series{}, false, fmt.Errorf("read series: %w", err)
+		return auth.RememberMe{}, false, fmt.Errorf("read series: %w", err)
 	}
 	good := v.RevokedAt.IsZero() && tx.Now.Before(v.ExpiresAt) && v.Account == account && secret.Equal(secret.Digest(keep), v.Digest)
 	return v, good, nil
