@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -101,41 +100,6 @@ func (s *Server) loginRefused(ex *exchange, r *http.Request, b oidc.Browser, ref
 	return refusal
 }
 
-// unverifiedPage waits until the address is confirmed.
-func (s *Server) unverifiedPage(ex *exchange, st oidc.Step) error {
-	var email string
-	if len(st.Accounts) > 0 {
-		email = st.Accounts[0].Account.Email.Address
-	}
-	return ex.render(http.StatusOK, s.unverifiedOf(ex, st, email))
-}
-
-func (s *Server) unverifiedOf(ex *exchange, st oidc.Step, email string) ui.WaitVerify {
-	return ui.WaitVerify{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.beside(pathLogin, st.Flow.ID)}
-}
-
-const pathResend = "/verify-email/resend"
-
-// resendForm sends the link that confirms an address once more. The answer is the same
-// for every address.
-func (s *Server) resendForm(ex *exchange, r *http.Request) error {
-	st, err := s.formStep(ex, r)
-	if err != nil {
-		return err
-	}
-	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	again := account.Resending{Email: email, Browser: ex.browserCookie()}
-	if err := s.cfg.Accounts.Resend(r.Context(), ex.tenant.ID, again, ex.by()); err != nil && auth.KindOf(err) != auth.KindInvalid {
-		return err
-	}
-	return ex.render(http.StatusOK, s.sentOf(ex, st, email))
-}
-
-// sentOf tells a person to look into their mail, and offers to send it again.
-func (s *Server) sentOf(ex *exchange, st oidc.Step, email string) ui.RegisterSent {
-	return ui.RegisterSent{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.beside(pathLogin, st.Flow.ID)}
-}
-
 // formStep checks a form that another service than the provider's answers, and finds
 // out at which step its flow is.
 func (s *Server) formStep(ex *exchange, r *http.Request) (oidc.Step, error) {
@@ -148,78 +112,4 @@ func (s *Server) formStep(ex *exchange, r *http.Request) (oidc.Step, error) {
 		return oidc.Step{}, err
 	}
 	return s.cfg.OIDC.Continue(r.Context(), ex.tenant.ID, flow, b)
-}
-
-// registerPage asks for what makes an account.
-func (s *Server) registerPage(ex *exchange, st oidc.Step) error {
-	p := s.registerOf(ex, st)
-	if !s.cfg.Accounts.Open(ex.tenant) {
-		l := s.loginOf(ex, st)
-		l.Notice = p.Say(ui.RegisterClosed)
-		return ex.render(http.StatusOK, l)
-	}
-	return ex.render(http.StatusOK, p)
-}
-
-func (s *Server) registerOf(ex *exchange, st oidc.Step) ui.Register {
-	return ui.Register{Page: ex.ofStep(st), Form: ex.formOf(st, pathRegister), Client: forWhom(st),
-		MinLength: ex.minLength(), Login: ex.beside(pathLogin, st.Flow.ID)}
-}
-
-// registerForm registers. The flow stays where it is: it goes on when the person signs
-// in.
-func (s *Server) registerForm(ex *exchange, r *http.Request) error {
-	st, err := s.formStep(ex, r)
-	if err != nil {
-		return err
-	}
-	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	err = s.cfg.Accounts.Register(r.Context(), ex.tenant.ID, account.Registration{
-		Email: email, Password: r.PostForm.Get("password"), Browser: ex.browserCookie(),
-	}, ex.by())
-	p := s.registerOf(ex, st)
-	p.Email = email
-	switch e, ok := errors.AsType[*auth.Error](err); {
-	case err == nil:
-		return ex.render(http.StatusOK, s.sentOf(ex, st, email))
-	case ok && e.Code == "registration_closed":
-		l := s.loginOf(ex, st)
-		l.Bad = p.Say(ui.RegisterClosed)
-		return ex.render(http.StatusForbidden, l)
-	case ok && e.Kind == auth.KindInvalid && e.Field == "password":
-		p.Refused = p.Refusal(e)
-		return ex.render(http.StatusBadRequest, p)
-	case ok && e.Kind == auth.KindInvalid:
-		p.Bad = p.Say(ui.AddressInvalid)
-		return ex.render(http.StatusBadRequest, p)
-	}
-	return err
-}
-
-// forgotPage asks to which address a link for a new password goes.
-func (s *Server) forgotPage(ex *exchange, st oidc.Step) error {
-	return ex.render(http.StatusOK, s.forgotOf(ex, st))
-}
-
-func (s *Server) forgotOf(ex *exchange, st oidc.Step) ui.Forgot {
-	return ui.Forgot{Page: ex.ofStep(st), Form: ex.formOf(st, pathForgot), Login: ex.beside(pathLogin, st.Flow.ID)}
-}
-
-// forgotForm mails the link. The answer is the same for every address.
-func (s *Server) forgotForm(ex *exchange, r *http.Request) error {
-	st, err := s.formStep(ex, r)
-	if err != nil {
-		return err
-	}
-	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	err = s.cfg.Accounts.Forgot(r.Context(), ex.tenant.ID, email, ex.by())
-	p := s.forgotOf(ex, st)
-	switch {
-	case auth.KindOf(err) == auth.KindInvalid:
-		p.Email, p.Bad = email, p.Say(ui.AddressInvalid)
-		return ex.render(http.StatusBadRequest, p)
-	case err != nil:
-		return err
-	}
-	return ex.render(http.StatusOK, ui.ForgotSent{Page: p.Page, Form: p.Form, Email: email, Login: p.Login})
 }

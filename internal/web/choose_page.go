@@ -1,0 +1,48 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// choosePage asks with which account of this browser to go on.
+func (s *Server) choosePage(ex *exchange, st oidc.Step) error {
+	p := ui.Choose{Page: ex.ofStep(st), Form: ex.formOf(st, pathChoose), Client: forWhom(st)}
+	for _, v := range ex.people {
+		p.Accounts = append(p.Accounts, ui.Account{Session: string(v.Session.ID), Email: v.Account.Email.Address, Name: v.Account.Name})
+	}
+	return ex.render(http.StatusOK, p)
+}
+
+// chooseForm takes the account with which a flow goes on; none means another one.
+func (s *Server) chooseForm(ex *exchange, r *http.Request) error {
+	b, err := ex.browser(r.Context())
+	if err != nil {
+		return err
+	}
+	flow, csrf := posted(r)
+	chosen := auth.SessionID(r.PostForm.Get("session"))
+	st, err := s.cfg.OIDC.Choose(r.Context(), ex.tenant.ID, flow, b, csrf, chosen)
+	if err != nil {
+		return err
+	}
+	if chosen == "" {
+		return ex.toAddress(ex.at(pathLogin, st.Flow.ID) + "&other")
+	}
+	ex.prefer(chosen)
+	return ex.dispatch(st)
+}
+
+// prefer makes an account of this browser the current one.
+func (ex *exchange) prefer(id auth.SessionID) {
+	i := slices.IndexFunc(ex.people, func(v session.SignedIn) bool { return v.Session.ID == id })
+	if i > 0 {
+		front := append([]session.SignedIn{ex.people[i]}, slices.Delete(slices.Clone(ex.people), i, i+1)...)
+		ex.setSessions(session.Join(front))
+	}
+}

@@ -1,0 +1,28 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+func (s *Server) deviceAuthorization(ex *exchange, r *http.Request, in oidc.Request) error {
+	d, err := s.cfg.OIDC.StartDevice(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	return ex.writeOAuth(http.StatusOK, deviceAnswer{
+		DeviceCode: d.DeviceCode.Reveal(), UserCode: d.UserCode, VerificationURI: d.VerificationURI, VerificationURIComplete: d.VerificationURIComplete,
+		ExpiresIn: d.ExpiresIn, Interval: d.Interval,
+	})
+}
+
+// deviceAnswer is what a device is told (RFC 8628 §3.2).
+type deviceAnswer struct {
+	DeviceCode              string `json:"device_code"`
+	UserCode                string `json:"user_code"`
+	VerificationURI         string `json:"verification_uri"`
+	VerificationURIComplete string `json:"verification_uri_complete"`
+	ExpiresIn               int    `json:"expires_in"`
+	Interval                int    `json:"interval"`
+}

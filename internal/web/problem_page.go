@@ -1,0 +1,92 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// writeProblemPage answers a person. A refusal in the words of the protocol comes with
+// them, for the developer of the client that sent the person here.
+func (ex *exchange) writeProblemPage(err error) {
+	ex.pageHeaders()
+	page := ex.page().Problem(ui.BadRequest)
+	status := http.StatusBadRequest
+	if wrong, ok := errors.AsType[*oidc.PageError](err); ok {
+		page.Code, page.Detail, page.Reference = string(wrong.Code), wrong.Desc, ex.id
+	} else if wrong, ok := errors.AsType[*oidc.Error](err); ok {
+		page.Code, page.Detail, page.Reference = string(wrong.Code), wrong.Desc, ex.id
+	} else {
+		p := ex.explain(err)
+		ex.fault, status = p.fault, p.Status
+		p.header(ex.Header())
+		page = ex.problemPage(p)
+	}
+	if page.Login = pathLogin; ex.tenant.ID != "" {
+		page.Login = ex.local(pathLogin)
+	}
+	page.Client, page.Home = ex.flowHome(err)
+	if err := ex.render(status, page); err != nil {
+		ex.writeProblem(err)
+	}
+}
+
+// flowHome is where the person of a flow that is over can begin again: the home page of
+// its client. What a stranger says of their own client is no place to send people to.
+func (ex *exchange) flowHome(err error) (name, uri string) {
+	r := ex.request
+	if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "flow_over" {
+		return "", ""
+	}
+	id := flowOf(r)
+	if r.PostForm != nil {
+		id, _ = posted(r)
+	}
+	c, err := ex.server.cfg.OIDC.FlowClient(r.Context(), ex.tenant.ID, id, oidc.Browser{Secret: ex.browserCookie()})
+	if err != nil || c.SelfDescribed() || c.Settings.ClientURI == "" {
+		return "", "" // the page says the rest all the same
+	}
+	return clientName(c), c.Settings.ClientURI
+}
+
+// problemPage says it in the words for what it is, else in those for its status.
+func (ex *exchange) problemPage(p *Problem) ui.Problem {
+	page := ui.Problem{Page: ex.page(), Title: p.Title, Text: p.Detail}
+	if p.Code == "flow_over" && ex.browserCookie() == "" {
+		page = ex.page().Problem(ui.FlowNoCookie)
+	} else if k, ok := problemCodes[p.Code]; ok {
+		page = ex.page().Problem(k)
+	} else if k, ok := problemKeys[p.Status]; ok {
+		page = ex.page().Problem(k)
+	}
+	if p.Status == http.StatusTooManyRequests {
+		page = ex.page().Throttled(p.retryAfter, ex.again())
+	}
+	page.Reference = p.Reference
+	return page
+}
+
+// again is where the request can be made once more by a link: a form cannot.
+func (ex *exchange) again() string {
+	if u := ex.request.URL; ex.request.Method == http.MethodGet {
+		return u.RequestURI()
+	}
+	return ""
+}
+
+// problemCodes and problemKeys say to a person what happened and what to do.
+var problemCodes = map[string]ui.Key{"flow_over": ui.FlowGone}
+
+var problemKeys = map[int]ui.Key{
+	http.StatusForbidden:             ui.Forbidden,
+	http.StatusNotFound:              ui.NotFound,
+	http.StatusMethodNotAllowed:      ui.WrongMethod,
+	http.StatusRequestEntityTooLarge: ui.TooLarge,
+	http.StatusRequestURITooLong:     ui.AddressTooLong,
+	http.StatusTooManyRequests:       ui.TooOften,
+	http.StatusServiceUnavailable:    ui.Unavailable,
+	http.StatusInternalServerError:   ui.Internal,
+}

@@ -1,0 +1,23 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+// push takes an authorization request from a client that has proved itself (RFC 9126
+// §2).
+func (s *Server) push(ex *exchange, r *http.Request, in oidc.Request) error {
+	p, err := s.cfg.OIDC.Push(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	return ex.writeOAuth(http.StatusCreated, pushAnswer{RequestURI: p.RequestURI, ExpiresIn: p.ExpiresIn})
+}
+
+// pushAnswer is the answer to it (RFC 9126 §2.2).
+type pushAnswer struct {
+	RequestURI string `json:"request_uri"`
+	ExpiresIn  int64  `json:"expires_in"`
+}
