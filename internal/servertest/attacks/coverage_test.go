@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -46,15 +45,14 @@ var heldElsewhere = map[string]string{
 var repairInName = regexp.MustCompile(`(?m)^func TestRepair_([A-Z][0-9]+)_`)
 
 var (
-	idInName = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w*)`)
 	idInText = regexp.MustCompile("[\"`]((?:[A-Z]{2}-[0-9]{2}[ ,/]*)+)")
 	idAlone  = regexp.MustCompile(`([A-Z]{2})[-_]([0-9]{2})`)
 )
 
-// tested finds the ids in the names of tests and of subtests, and where they are.
-func tested(t *testing.T, root string) map[string][]string {
+// testFiles returns the test files of the repository, with slashes, relative to root.
+func testFiles(t *testing.T, root string) []string {
 	t.Helper()
-	found := map[string][]string{}
+	var names []string
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -65,26 +63,28 @@ func tested(t *testing.T, root string) map[string][]string {
 		if d.IsDir() || !strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "coverage_test.go") {
 			return nil
 		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		where, _ := filepath.Rel(root, path)
-		for _, m := range repairInName.FindAllStringSubmatch(string(b), -1) {
-			found[m[1]] = append(found[m[1]], where)
-		}
-		for _, m := range append(idInName.FindAllStringSubmatch(string(b), -1), idInText.FindAllStringSubmatch(string(b), -1)...) {
-			for _, id := range idAlone.FindAllStringSubmatch(m[1], -1) {
-				name := id[1] + "-" + id[2]
-				if !slices.Contains(found[name], where) {
-					found[name] = append(found[name], where)
-				}
-			}
-		}
-		return nil
+		name, err := filepath.Rel(root, path)
+		names = append(names, filepath.ToSlash(name))
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	return names
+}
+
+// repairTests returns the files that test each repair.
+func repairTests(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	for _, name := range testFiles(t, root) {
+		b, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range repairInName.FindAllStringSubmatch(string(b), -1) {
+			found[m[1]] = append(found[m[1]], name)
+		}
 	}
 	return found
 }
@@ -93,9 +93,9 @@ func tested(t *testing.T, root string) map[string][]string {
 // or attacks something that is not there yet.
 func TestCoverage(t *testing.T) {
 	t.Parallel()
-	found := tested(t, filepath.Join("..", "..", ".."))
-	requireTested(t, found, required, "%s-%02d", withTheirSurface)
-	requireTested(t, found, repairs, "%s%d", heldElsewhere)
+	root := filepath.Join("..", "..", "..")
+	requireTested(t, testsByID(t, root), required, "%s-%02d", withTheirSurface)
+	requireTested(t, repairTests(t, root), repairs, "%s%d", heldElsewhere)
 }
 
 func requireTested(t *testing.T, found map[string][]string, entries []string, format string, excuses map[string]string) {

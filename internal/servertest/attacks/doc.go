@@ -13,3 +13,5 @@
 //
 // By default the expensive ones are small; WATCHWORD_TEST_ALL runs them in full.
 package attacks
+
+//go:generate go test -run ^TestDocument$ -update .
