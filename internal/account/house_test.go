@@ -63,7 +63,7 @@ func build(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*account
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, clock: c, db: db, hasher: hasher, sessions: session.New(session.Config{})}
+	h := &house{t: t, clock: c, db: db, hasher: hasher, sessions: session.New(session.Config{DB: db})}
 	plenty := limit.Rate{Count: 1000, Per: time.Hour}
 	cfg := account.Config{
 		DB: db, Hasher: hasher, Policy: password.DefaultPolicy(), Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),

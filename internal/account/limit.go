@@ -34,7 +34,7 @@ func (s *Service) attemptByMail(ctx context.Context, rule string, tenant auth.Te
 	a := attemptOf(rule, tenant, login, actor)
 	a.Session = "" // that of somebody else proves nothing about this login
 	var err error
-	a.Known, err = s.cfg.Sessions.Recognize(ctx, s.cfg.DB, tenant, login, actor.Known)
+	a.Known, err = s.cfg.Sessions.Recognize(ctx, tenant, login, actor.Known)
 	return a, err
 }
 

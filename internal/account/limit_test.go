@@ -75,7 +75,7 @@ func TestRepair_S3_ResetMakesTheBrowserKnown(t *testing.T) {
 		cookie, err := h.ResetIn(t.Context(), tenant, h.forgot("alice@example.test"), another, alice)
 		h.ok(err)
 		is := func(cookie string) bool {
-			name, err := h.sessions.Recognize(t.Context(), h.db, tenant, "alice@example.test", cookie)
+			name, err := h.sessions.Recognize(t.Context(), tenant, "alice@example.test", cookie)
 			h.ok(err)
 			return name != ""
 		}

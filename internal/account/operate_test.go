@@ -19,7 +19,7 @@ func TestAttack_SE_10_RT_07_DisableAndDelete(t *testing.T) {
 			link := h.forgot("alice@example.test")
 			h.ok(h.Disable(t.Context(), tenant, a.ID, admin))
 			h.ok(h.Disable(t.Context(), tenant, a.ID, admin))
-			if _, _, err := h.sessions.Find(t.Context(), h.db, tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
+			if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
 				t.Errorf("the cookie of a disabled account works: %v", err)
 			}
 			if h.alive(v, f) {
@@ -40,7 +40,7 @@ func TestAttack_SE_10_RT_07_DisableAndDelete(t *testing.T) {
 			link := h.forgot("bob@example.test")
 			h.ok(h.Delete(t.Context(), tenant, b.ID, good, as(b)))
 			h.mail(auth.MailAccountDeleted, "bob@example.test")
-			if _, _, err := h.sessions.Find(t.Context(), h.db, tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
+			if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
 				t.Errorf("the cookie of a deleted account works: %v", err)
 			}
 			if h.alive(v, f) {

@@ -75,10 +75,10 @@ func TestAttack_PW_12_RT_08_ChangeEndsTheOthers(t *testing.T) {
 		if !h.alive(own, ownFamily) || !h.alive(bobs, bobsFamily) {
 			t.Error("the own session or somebody else's ended")
 		}
-		if _, _, err := h.sessions.Find(t.Context(), h.db, tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("SE-01: the old cookie still works: %v", err)
 		}
-		if v, _, err := h.sessions.Find(t.Context(), h.db, tenant, renewed.Reveal()); err != nil || v.ID != own.ID {
+		if v, _, err := h.sessions.Find(t.Context(), tenant, renewed.Reveal()); err != nil || v.ID != own.ID {
 			t.Errorf("the new cookie does not work: %v", err)
 		}
 		h.mail(auth.MailPasswordChanged, "alice@example.test")
@@ -111,7 +111,7 @@ func TestChangeKeepsNobodyElsesSession(t *testing.T) {
 		if renewed != "" || h.alive(mine, myFamily) || !h.alive(bobs, family) {
 			t.Error("a foreign session was touched or an own one kept")
 		}
-		if _, _, err := h.sessions.Find(t.Context(), h.db, tenant, cookie); err != nil {
+		if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); err != nil {
 			t.Error(err)
 		}
 	})

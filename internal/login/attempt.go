@@ -110,7 +110,7 @@ func (a *attempt) buckets(ctx context.Context) ([]limit.Bucket, error) {
 	if id == "" {
 		id = "?" + secret.Digest(strings.TrimSpace(a.email))
 	}
-	known, err := a.s.cfg.Sessions.Recognize(ctx, a.s.cfg.DB, a.tenant, a.login, a.actor.Known)
+	known, err := a.s.cfg.Sessions.Recognize(ctx, a.tenant, a.login, a.actor.Known)
 	if err != nil {
 		return nil, err
 	}

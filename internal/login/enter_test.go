@@ -18,7 +18,7 @@ type visitor struct {
 
 func (v *visitor) signed() []session.SignedIn {
 	v.h.t.Helper()
-	list, err := v.h.sessions.FindAll(v.h.t.Context(), v.h.db, tenant, v.cookie)
+	list, err := v.h.sessions.FindAll(v.h.t.Context(), tenant, v.cookie)
 	v.h.ok(err)
 	return list
 }

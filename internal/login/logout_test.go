@@ -71,10 +71,10 @@ func TestAttack_SE_01_FormerSessionEnds(t *testing.T) {
 		if eves.Session.ID == alices.Session.ID || eves.Cookie == alices.Cookie {
 			t.Error("the session was carried over")
 		}
-		if _, _, err := h.sessions.Find(t.Context(), h.db, tenant, eves.Cookie.Reveal()); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, _, err := h.sessions.Find(t.Context(), tenant, eves.Cookie.Reveal()); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("the former cookie still works: %v", err)
 		}
-		if _, a, err := h.sessions.Find(t.Context(), h.db, tenant, alices.Cookie.Reveal()); err != nil || a.Email.Login != "alice@example.test" {
+		if _, a, err := h.sessions.Find(t.Context(), tenant, alices.Cookie.Reveal()); err != nil || a.Email.Login != "alice@example.test" {
 			t.Errorf("%+v, %v", a, err)
 		}
 		// A failed attempt ends nothing.
@@ -82,7 +82,7 @@ func TestAttack_SE_01_FormerSessionEnds(t *testing.T) {
 		actor.Session = alices.Session.ID
 		_, err := h.Password(t.Context(), tenant, login.Request{Email: "eve@example.test", Password: another, Cookie: true, Actor: actor})
 		h.refused(err, "invalid_credentials")
-		if _, _, err := h.sessions.Find(t.Context(), h.db, tenant, alices.Cookie.Reveal()); err != nil {
+		if _, _, err := h.sessions.Find(t.Context(), tenant, alices.Cookie.Reveal()); err != nil {
 			t.Error(err)
 		}
 	})

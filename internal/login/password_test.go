@@ -36,7 +36,7 @@ func TestSignIn(t *testing.T) {
 		if cookie.Tokens.AccessToken != "" {
 			t.Error("a cookie session came with tokens")
 		}
-		v, who, err := h.sessions.Find(t.Context(), h.db, tenant, cookie.Cookie.Reveal())
+		v, who, err := h.sessions.Find(t.Context(), tenant, cookie.Cookie.Reveal())
 		h.ok(err)
 		if v.ID != cookie.Session.ID || who.ID != a.ID || !who.LastLoginAt.Equal(h.clock.Now()) || v.IP != browser.IP {
 			t.Errorf("session %+v of %+v", v, who)

@@ -100,7 +100,7 @@ func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
 		evil, err := h.Password(t.Context(), tenant, login.Request{Email: "eve@example.test", Password: good, Actor: browser})
 		h.ok(err)
 		is := func(cookie string) bool {
-			name, err := h.sessions.Recognize(t.Context(), h.db, tenant, "alice@example.test", cookie)
+			name, err := h.sessions.Recognize(t.Context(), tenant, "alice@example.test", cookie)
 			h.ok(err)
 			return name != ""
 		}
@@ -146,7 +146,7 @@ func TestRepair_S3_OneBrowserForSeveralAccounts(t *testing.T) {
 			}
 		}
 		for i := range 7 {
-			name, err := h.sessions.Recognize(t.Context(), h.db, tenant, fmt.Sprintf("p%d@example.test", i), cookie)
+			name, err := h.sessions.Recognize(t.Context(), tenant, fmt.Sprintf("p%d@example.test", i), cookie)
 			h.ok(err)
 			if name != "" {
 				count++

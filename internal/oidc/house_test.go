@@ -43,7 +43,7 @@ func newHouse(t testing.TB, cfg store.Config, with ...func(*oidc.Config)) *house
 	h.db = storetest.Open(t, cfg)
 	h.keys = keys.New(keys.Config{DB: h.db, Now: h.clock.Now})
 	c := oidc.Config{DB: h.db, Limiter: limit.NewMemory(1024, h.clock.Now), Base: base, Now: h.clock.Now,
-		Keys: h.keys, Sessions: session.New(session.Config{}), Root: secret.Bytes(32),
+		Keys: h.keys, Sessions: session.New(session.Config{DB: h.db}), Root: secret.Bytes(32),
 		Rates: oidc.Rates{Client: limit.Rate{Count: 100_000, Per: time.Second}, Family: limit.Rate{Count: 100_000, Per: time.Second}}}
 	for _, f := range with {
 		f(&c)

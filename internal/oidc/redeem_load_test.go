@@ -26,7 +26,7 @@ func (h *house) node(cfg store.Config) *oidc.Service {
 	h.ok(err)
 	h.t.Cleanup(func() { db.Close() })
 	ring := keys.New(keys.Config{DB: db, Now: h.clock.Now})
-	return oidc.New(oidc.Config{DB: db, Keys: ring, Sessions: session.New(session.Config{}), Root: secret.Bytes(32), Base: base, Now: h.clock.Now,
+	return oidc.New(oidc.Config{DB: db, Keys: ring, Sessions: session.New(session.Config{DB: db}), Root: secret.Bytes(32), Base: base, Now: h.clock.Now,
 		Tokens:  token.New(token.Config{DB: db, Keys: ring, Base: base, Now: h.clock.Now, Root: secret.Bytes(32)}),
 		Limiter: limit.NewMemory(1024, h.clock.Now)})
 }

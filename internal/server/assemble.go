@@ -113,7 +113,7 @@ func (s *Server) openServices(ctx context.Context) error {
 		Algorithm: s.cfg.Tokens.Algorithm, Root: root,
 		Refreshed: s.Metrics.Refresh, Log: s.log,
 	})
-	s.Sessions = session.New(session.Config{Lifetimes: s.lifetimes(), Root: root, Retry: s.cfg.Tokens.RefreshRetry})
+	s.Sessions = session.New(session.Config{DB: s.DB, Lifetimes: s.lifetimes(), Root: root, Retry: s.cfg.Tokens.RefreshRetry})
 	s.Access = access.New(s.DB)
 	s.Tenants = tenant.New(tenant.Config{DB: s.DB, Keys: s.Keys, Now: s.now})
 	l := s.cfg.Limits

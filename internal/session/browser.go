@@ -54,10 +54,10 @@ func Join(browser []SignedIn) string {
 // FindAll returns the sessions that a cookie stands for and that may be used, the
 // current one first. What is dead or was never ours is passed over; the only errors
 // are those of the database.
-func (s *Service) FindAll(ctx context.Context, db *store.DB, tenant auth.TenantID, cookie string) ([]SignedIn, error) {
+func (s *Service) FindAll(ctx context.Context, tenant auth.TenantID, cookie string) ([]SignedIn, error) {
 	var out []SignedIn
 	for _, one := range Secrets(cookie) {
-		v, a, err := s.find(ctx, db, tenant, one)
+		v, a, err := s.find(ctx, tenant, one)
 		if auth.KindOf(err) == auth.KindUnauthenticated {
 			continue
 		}

@@ -37,7 +37,7 @@ func (h *house) startFor(id auth.AccountID) (v auth.Session, cookie string) {
 
 func (h *house) all(cookie string) []session.SignedIn {
 	h.t.Helper()
-	list, err := h.sessions.FindAll(h.t.Context(), h.db, auth.DefaultTenant, cookie)
+	list, err := h.sessions.FindAll(h.t.Context(), auth.DefaultTenant, cookie)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func (s *Service) Introduce(tenant auth.TenantID, login, cookie string, now time
 // Recognize returns the name of a browser that is known to the login by its cookie, and empty
 // for any other. Only for a cookie of our making it asks the database, whether the password is
 // still that of then.
-func (s *Service) Recognize(ctx context.Context, db *store.DB, tenant auth.TenantID, login, cookie string) (string, error) {
+func (s *Service) Recognize(ctx context.Context, tenant auth.TenantID, login, cookie string) (string, error) {
 	if login == "" || cookie == "" || len(cookie) > 1024 {
 		return "", nil
 	}
@@ -57,7 +57,7 @@ func (s *Service) Recognize(ctx context.Context, db *store.DB, tenant auth.Tenan
 		}
 		at := time.UnixMilli(int64(binary.BigEndian.Uint64(append(make([]byte, 8-knownTime), raw[knownName:knownName+knownTime]...))))
 		good, now := false, time.Time{}
-		err = db.ReadOne(ctx, tenant, func(tx *store.Tx) error {
+		err = s.db.ReadOne(ctx, tenant, func(tx *store.Tx) error {
 			since, err := tx.PasswordSince(login)
 			good, now = err == nil && !at.Before(since), tx.Now
 			return err

@@ -23,6 +23,8 @@ import (
 
 // Config describes a Service.
 type Config struct {
+	// DB is where Find, FindAll and Recognize look; they alone need it.
+	DB *store.DB
 	// Lifetimes hold where a tenant's settings say nothing. Zero fields: 24 hours
 	// idle and 14 days in all with a cookie; without one those of refresh tokens,
 	// 14 days idle and 30 days in all; a browser is remembered for 30 days.
@@ -49,6 +51,7 @@ const touchEvery = time.Minute
 
 // Service starts, finds and ends sessions. It is safe for concurrent use.
 type Service struct {
+	db        *store.DB
 	lifetimes auth.Lifetimes
 	next      []byte // key of the successors of remember-me tokens
 	retry     time.Duration
@@ -78,7 +81,7 @@ func New(cfg Config) *Service {
 	if root == nil {
 		root = secret.Bytes(32)
 	}
-	return &Service{lifetimes: cfg.Lifetimes.Or(defaults), retry: cfg.Retry,
+	return &Service{db: cfg.DB, lifetimes: cfg.Lifetimes.Or(defaults), retry: cfg.Retry,
 		next: secret.Derive(root, "remember-me successor"), known: secret.Derive(root, "known browser")}
 }
 
@@ -129,19 +132,19 @@ const MaxSessions = 100
 // else Unauthenticated session_invalid. It moves the idle limit, at most once a
 // minute. A cookie that was found too old is dead for good, even if the clock goes
 // back.
-func (s *Service) Find(ctx context.Context, db *store.DB, tenant auth.TenantID, cookie string) (auth.Session, auth.Account, error) {
+func (s *Service) Find(ctx context.Context, tenant auth.TenantID, cookie string) (auth.Session, auth.Account, error) {
 	secrets := Secrets(cookie)
 	if len(secrets) == 0 {
 		return auth.Session{}, auth.Account{}, refused()
 	}
-	return s.find(ctx, db, tenant, secrets[0])
+	return s.find(ctx, tenant, secrets[0])
 }
 
-func (s *Service) find(ctx context.Context, db *store.DB, tenant auth.TenantID, cookie string) (auth.Session, auth.Account, error) {
+func (s *Service) find(ctx context.Context, tenant auth.TenantID, cookie string) (auth.Session, auth.Account, error) {
 	var v auth.Session
 	var a auth.Account
 	var now time.Time // the database's clock does not run backwards
-	err := db.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
+	err := s.db.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		now = tx.Now
 		v, a, err = tx.SignedIn(secret.Digest(cookie))
 		return err
@@ -153,7 +156,7 @@ func (s *Service) find(ctx context.Context, db *store.DB, tenant auth.TenantID, 
 		return auth.Session{}, auth.Account{}, fmt.Errorf("find session: %w", err)
 	}
 	if !v.Live(now) {
-		if err := s.bury(ctx, db, tenant, v); err != nil {
+		if err := s.bury(ctx, tenant, v); err != nil {
 			return auth.Session{}, auth.Account{}, err
 		}
 		return auth.Session{}, auth.Account{}, refused()
@@ -163,7 +166,7 @@ func (s *Service) find(ctx context.Context, db *store.DB, tenant auth.TenantID, 
 	}
 	// A clock that went back leaves seen_at ahead; that is no reason to write.
 	if now.Sub(v.SeenAt) >= touchEvery {
-		if err := s.touch(ctx, db, tenant, &v); err != nil {
+		if err := s.touch(ctx, tenant, &v); err != nil {
 			return auth.Session{}, auth.Account{}, err
 		}
 	}
@@ -172,8 +175,8 @@ func (s *Service) find(ctx context.Context, db *store.DB, tenant auth.TenantID, 
 
 // bury takes the cookie of a session that was found too old away, so that a clock
 // that goes back does not revive it. Refresh families have limits of their own.
-func (s *Service) bury(ctx context.Context, db *store.DB, tenant auth.TenantID, v auth.Session) error {
-	err := db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.ClearSessionDigest(v.ID, v.Digest) })
+func (s *Service) bury(ctx context.Context, tenant auth.TenantID, v auth.Session) error {
+	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.ClearSessionDigest(v.ID, v.Digest) })
 	if err != nil && auth.KindOf(err) != auth.KindUnavailable { // refused either way
 		return fmt.Errorf("drop the cookie of an old session: %w", err)
 	}
@@ -182,9 +185,9 @@ func (s *Service) bury(ctx context.Context, db *store.DB, tenant auth.TenantID, 
 
 // touch writes down that the session is in use. A database that cannot write for
 // the moment is no reason to send people away.
-func (s *Service) touch(ctx context.Context, db *store.DB, tenant auth.TenantID, v *auth.Session) error {
+func (s *Service) touch(ctx context.Context, tenant auth.TenantID, v *auth.Session) error {
 	var seen, idle time.Time
-	err := db.Write(ctx, tenant, func(tx *store.Tx) error {
+	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error {
 		t, err := tx.CurrentTenant()
 		if err != nil {
 			return err

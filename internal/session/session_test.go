@@ -36,7 +36,7 @@ func each(t *testing.T, fn func(t *testing.T, h *house)) {
 		h := &house{t: t, clock: storetest.NewClock(), alice: "alice"}
 		cfg.Now = h.clock.Now
 		h.cfg, h.db = cfg, storetest.Open(t, cfg)
-		h.sessions = session.New(session.Config{Lifetimes: auth.Lifetimes{SessionIdle: idle, SessionAbsolute: absolute}})
+		h.sessions = session.New(session.Config{DB: h.db, Lifetimes: auth.Lifetimes{SessionIdle: idle, SessionAbsolute: absolute}})
 		email, err := auth.ParseEmail("alice@example.test")
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +69,7 @@ func (h *house) start() (v auth.Session, cookie string) {
 }
 
 func (h *house) find(cookie string) (auth.Session, auth.Account, error) {
-	return h.sessions.Find(h.t.Context(), h.db, auth.DefaultTenant, cookie)
+	return h.sessions.Find(h.t.Context(), auth.DefaultTenant, cookie)
 }
 
 func (h *house) live(cookie string) auth.Session {
@@ -260,7 +260,8 @@ func TestFault_FL_09_OldCookieStaysDeadWhenTheClockGoesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		if _, _, err := h.sessions.Find(t.Context(), db, auth.DefaultTenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
+		restarted := session.New(session.Config{DB: db, Lifetimes: auth.Lifetimes{SessionIdle: idle, SessionAbsolute: absolute}})
+		if _, _, err := restarted.Find(t.Context(), auth.DefaultTenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("alive again: %v", err)
 		}
 	})
@@ -287,7 +288,7 @@ func TestAttack_SE_11_CookieOfAnotherTenant(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		storetest.Tenant(t, h.db, "t2")
 		_, cookie := h.start()
-		if _, _, err := h.sessions.Find(t.Context(), h.db, "t2", cookie); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, _, err := h.sessions.Find(t.Context(), "t2", cookie); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("signed in at the other tenant: %v", err)
 		}
 	})
@@ -311,7 +312,7 @@ func TestFault_FL_04_FindGoesOnWhenNothingCanBeWritten(t *testing.T) {
 	h := &house{t: t, clock: storetest.NewClock(), alice: "alice"}
 	h.cfg = store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: h.clock.Now, Wait: 200 * time.Millisecond}
 	h.db = storetest.Open(t, h.cfg)
-	h.sessions = session.New(session.Config{})
+	h.sessions = session.New(session.Config{DB: h.db})
 	h.write(func(tx *store.Tx) error {
 		return tx.InsertAccount(auth.Account{ID: h.alice, Email: auth.Email{Address: "a@b.test", Login: "a@b.test"}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
 	})

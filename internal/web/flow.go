@@ -95,7 +95,7 @@ func (ex *exchange) browser(ctx context.Context) (oidc.Browser, error) {
 
 // find looks up the sessions of a cookie.
 func (ex *exchange) find(ctx context.Context, b *oidc.Browser, cookie string) (err error) {
-	b.Sessions, err = ex.server.cfg.Sessions.FindAll(ctx, ex.server.cfg.DB, ex.tenant.ID, cookie)
+	b.Sessions, err = ex.server.cfg.Sessions.FindAll(ctx, ex.tenant.ID, cookie)
 	ex.people = b.Sessions
 	return err
 }

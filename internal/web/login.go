@@ -102,7 +102,7 @@ func (ex *exchange) formerSession(ctx context.Context) auth.SessionID {
 	if secret == "" {
 		return ""
 	}
-	v, _, err := ex.server.cfg.Sessions.Find(ctx, ex.server.cfg.DB, ex.tenant.ID, secret)
+	v, _, err := ex.server.cfg.Sessions.Find(ctx, ex.tenant.ID, secret)
 	if err != nil {
 		return "" // dead already
 	}
@@ -160,7 +160,7 @@ func (s *Server) logout(ctx context.Context, in *struct {
 		return nil, nil
 	}
 	// The cookie goes, so nobody else who is signed in in it may be left behind.
-	others, err := s.cfg.Sessions.FindAll(ctx, s.cfg.DB, ex.tenant.ID, ex.sessionCookie())
+	others, err := s.cfg.Sessions.FindAll(ctx, ex.tenant.ID, ex.sessionCookie())
 	if err == nil {
 		_, err = s.cfg.Logins.Leave(ctx, ex.tenant.ID, others, "", by)
 	}

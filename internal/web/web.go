@@ -43,7 +43,7 @@ import (
 // Config says what a Server serves and how. The services and the limiter are
 // required.
 type Config struct {
-	// DB is asked by /readyz whether it answers, and by the session cookie's check.
+	// DB is asked by /readyz whether it answers.
 	DB       *store.DB
 	Keys     *keys.Ring
 	Tokens   *token.Service

@@ -74,7 +74,7 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 	metrics := NewMetrics()
 	ring := keys.New(keys.Config{DB: db, Now: clock})
 	tokens := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: secret.Bytes(32), Refreshed: metrics.Refresh, Log: log})
-	sessions := session.New(session.Config{})
+	sessions := session.New(session.Config{DB: db})
 	cfg := Config{
 		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions,
 		Accounts: account.New(account.Config{DB: db, Hasher: h.hasher, Policy: password.DefaultPolicy(), Sessions: sessions, Limiter: limiter, Now: clock, RegistrationOpen: true, Log: log,

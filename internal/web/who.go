@@ -57,7 +57,7 @@ func (ex *exchange) signIn() error {
 		return auth.Refuse(auth.KindUnauthenticated, codeNoToken, "this call needs an access token")
 	}
 	s := ex.server
-	session, account, err := s.cfg.Sessions.Find(r.Context(), s.cfg.DB, ex.tenant.ID, cookie)
+	session, account, err := s.cfg.Sessions.Find(r.Context(), ex.tenant.ID, cookie)
 	if err != nil {
 		if auth.KindOf(err) == auth.KindUnauthenticated {
 			ex.dropCurrent()
