@@ -1,35 +1,36 @@
 package auth
 
-// ActorKind says what kind of being acts.
+// ActorKind says what kind of subject acts.
 type ActorKind string
 
 // The kinds of actors.
 const (
 	ActorAnonymous ActorKind = "anonymous" // nobody signed in
-	ActorAccount   ActorKind = "account"   // a person
-	ActorClient    ActorKind = "client"    // a program acting for itself
-	ActorOperator  ActorKind = "operator"  // someone at the command line
+	ActorAccount   ActorKind = "account"   // a user
+	ActorClient    ActorKind = "client"    // a client acting on its own behalf
+	ActorOperator  ActorKind = "operator"  // a user of the command line
 	ActorSystem    ActorKind = "system"    // the server itself
 )
 
 // Actor is who does something and from where. Every mutating method of a service
-// takes one, so that no change can be made without an audit line.
+// takes one, so that every change has an audit event. The As methods are the only place
+// where the actor of a request is made.
 type Actor struct {
 	Kind      ActorKind
-	ID        string // account, client or operator
+	ID        string // of the account, client or operator
 	Session   SessionID
 	Client    ClientID
 	IP        string // as derived through the configured proxies
-	UserAgent string // clipped
+	UserAgent string // shortened
 	RequestID string
-	// Known is the cookie by which accounts know the browser. It is written nowhere.
+	// Known is the cookie by which accounts recognize the browser. It is not stored.
 	Known string `json:"-"`
 }
 
 // Anonymous reports whether nobody has signed in.
 func (a Actor) Anonymous() bool { return a.Kind == "" || a.Kind == ActorAnonymous }
 
-// Account is the acting account, or empty when the actor is not a person.
+// Account returns the acting account, or empty when the actor is not an account.
 func (a Actor) Account() AccountID {
 	if a.Kind == ActorAccount {
 		return AccountID(a.ID)
@@ -40,8 +41,18 @@ func (a Actor) Account() AccountID {
 // System is the actor of the server's own work.
 var System = Actor{Kind: ActorSystem, ID: "watchword"}
 
-// As is the actor as the person of a session in the browser.
-func (a Actor) As(p SignedInAccount) Actor {
-	a.Kind, a.ID, a.Session = ActorAccount, string(p.Account.ID), p.Session.ID
+// AsSession returns a as the account of the session.
+func (a Actor) AsSession(s Session) Actor { return a.AsSubject(string(s.Account), s.ID, s.Client) }
+
+// AsClient returns a as the client that has proved itself.
+func (a Actor) AsClient(id ClientID) Actor { return a.AsSubject(string(id), "", id) }
+
+// AsSubject returns a as the subject of an access token that the client holds: an account
+// when the token belongs to a session, a client otherwise.
+func (a Actor) AsSubject(subject string, session SessionID, client ClientID) Actor {
+	a.Kind, a.ID, a.Session, a.Client = ActorAccount, subject, session, client
+	if session == "" {
+		a.Kind = ActorClient
+	}
 	return a
 }

@@ -94,6 +94,6 @@ func (s *Service) writeCode(tx *store.Tx, n auth.FlowState, next auth.Step, dige
 	if err != nil {
 		return err
 	}
-	return tx.Record(auth.Event{Kind: auth.EventCodeIssued, Actor: actor.As(p), Account: p.Account.ID,
+	return tx.Record(auth.Event{Kind: auth.EventCodeIssued, Actor: actor.AsSession(p.Session), Account: p.Account.ID,
 		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.Scope.String()}})
 }

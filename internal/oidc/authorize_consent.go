@@ -40,7 +40,7 @@ func (s *Service) Consent(ctx context.Context, tenant auth.TenantID, id auth.Flo
 func decide(tx *store.Tx, n auth.FlowState, next auth.Step, allow bool, actor auth.Actor) error {
 	flow, p := n.Flow, n.Of(next)
 	r := flow.Request.Of(p)
-	event := auth.Event{Kind: auth.EventConsentRefused, Actor: actor.As(p), Account: p.Account.ID,
+	event := auth.Event{Kind: auth.EventConsentRefused, Actor: actor.AsSession(p.Session), Account: p.Account.ID,
 		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.ConsentScope().String()}}
 	if !allow {
 		flow.Denied = true

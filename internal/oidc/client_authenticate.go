@@ -47,8 +47,7 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	if err != nil {
 		return Caller{}, s.failed(ctx, r, c.id, err)
 	}
-	caller.Actor = r.Actor
-	caller.Actor.Kind, caller.Actor.ID, caller.Actor.Client = auth.ActorClient, string(c.id), c.id
+	caller.Actor = r.Actor.AsClient(c.id)
 	return caller, nil
 }
 

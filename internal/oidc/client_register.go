@@ -162,12 +162,6 @@ func (s *Service) managed(ctx context.Context, r RegisterRequest) (c auth.Client
 	return c, token, nil
 }
 
-// byItself is the actor of a client that manages itself.
-func byItself(actor auth.Actor, c auth.Client) auth.Actor {
-	actor.Kind, actor.ID, actor.Client = auth.ActorClient, string(c.ID), c.ID
-	return actor
-}
-
 // ReadRegistered tells a client what is registered of it (RFC 7592 §2.1), but for its
 // secret, of which only a digest is kept.
 func (s *Service) ReadRegistered(ctx context.Context, r RegisterRequest) (ClientInformation, error) {
@@ -200,7 +194,7 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Cli
 	if !sameSubjects(before, checked) {
 		return ClientInformation{}, refuse(InvalidClientMetadata, "subject_type and sector of a client stay as they are; register another one")
 	}
-	c, shown, err := s.replace(ctx, r.Tenant, before, checked, byItself(r.Actor, before))
+	c, shown, err := s.replace(ctx, r.Tenant, before, checked, r.Actor.AsClient(before.ID))
 	if err != nil {
 		return ClientInformation{}, err
 	}
@@ -245,5 +239,5 @@ func (s *Service) Unregister(ctx context.Context, r RegisterRequest) error {
 	if err != nil {
 		return err
 	}
-	return s.DeleteClient(ctx, r.Tenant, c.ID, byItself(r.Actor, c))
+	return s.DeleteClient(ctx, r.Tenant, c.ID, r.Actor.AsClient(c.ID))
 }

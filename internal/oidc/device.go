@@ -46,8 +46,7 @@ func (s *Service) StartDevice(ctx context.Context, r Request) (DeviceAnswer, err
 	code, user := secret.New(devicePrefix), newUserCode()
 	d.Digest, d.UserDigest = secret.Digest(code.Reveal()), s.userDigest(r.Tenant, user)
 	d.Status, d.Interval, d.IP = auth.DevicePending, deviceInterval, r.Actor.IP
-	actor := r.Actor
-	actor.Kind, actor.ID, actor.Client = auth.ActorClient, string(d.Client), d.Client
+	actor := r.Actor.AsClient(d.Client)
 	err = s.cfg.DB.Write(ctx, r.Tenant, func(tx *store.Tx) error {
 		d.CreatedAt, d.ExpiresAt = tx.Now, tx.Now.Add(s.cfg.DeviceLifetime)
 		if err := tx.InsertDevice(d); err != nil {

@@ -135,7 +135,7 @@ func (s *Service) DeviceDecide(ctx context.Context, in DeviceForm, allow bool) (
 func decideDevice(tx *store.Tx, n auth.FlowState, next auth.Step, actor auth.Actor) error {
 	flow, p := n.Flow, n.Of(next)
 	request := flow.Request.Of(p)
-	event := auth.Event{Kind: auth.EventDeviceApproved, Actor: actor.As(p), Account: p.Account.ID,
+	event := auth.Event{Kind: auth.EventDeviceApproved, Actor: actor.AsSession(p.Session), Account: p.Account.ID,
 		Detail: map[string]string{"client": string(n.Client.ID), "scope": request.Scope.String()}}
 	status := auth.DeviceApproved
 	switch {

@@ -45,7 +45,7 @@ func (ex *exchange) owner(r *http.Request) (bool, error) {
 		return false, ex.seeOther(pathLogin)
 	}
 	v := b.Sessions[0]
-	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(v.Account.ID), Session: v.Session.ID, Client: v.Session.Client}
+	ex.actor = ex.actor.AsSession(v.Session)
 	return true, nil
 }
 

@@ -75,7 +75,7 @@ func (s *Server) login(ctx context.Context, in *struct{ Body Credentials }) (*to
 	if err != nil {
 		return nil, err
 	}
-	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(res.Session.Account), Session: res.Session.ID, Client: res.Session.Client}
+	ex.actor = ex.actor.AsSession(res.Session)
 	if cookie {
 		ex.setCookie(res.Cookie)
 		ex.setKnown(res.Known)
@@ -135,7 +135,7 @@ func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (
 	if err != nil {
 		return nil, err
 	}
-	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(t.Account), Session: t.Session, Client: auth.FirstParty}
+	ex.actor = ex.actor.AsSubject(string(t.Account), t.Session, auth.FirstParty)
 	return tokens(t), nil
 }
 

@@ -57,7 +57,7 @@ func (s *Server) loginForm(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return s.loginRefused(ex, r, b, err)
 	}
-	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(entered.Session.Account), Session: entered.Session.ID, Client: entered.Session.Client}
+	ex.actor = ex.actor.AsSession(entered.Session)
 	ex.setSessions(entered.Cookie)
 	ex.setKeep(entered.Keep)
 	ex.setKnown(entered.Known)

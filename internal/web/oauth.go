@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 
-	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
@@ -93,7 +92,7 @@ func (s *Server) token(ex *exchange, r *http.Request, in oidc.Request) error {
 	if err != nil {
 		return err
 	}
-	ex.actor = auth.Actor{Kind: auth.ActorClient, ID: string(t.Client), Client: t.Client}
+	ex.actor = ex.actor.AsClient(t.Client)
 	return ex.writeOAuth(http.StatusOK, tokenAnswer{
 		AccessToken: t.AccessToken, TokenType: cmp.Or(t.Type, "Bearer"), IssuedType: t.IssuedType, ExpiresIn: seconds(t.ExpiresIn),
 		RefreshToken: t.RefreshToken, IDToken: t.IDToken, Scope: t.Scope.String(),

@@ -57,7 +57,7 @@ func (ex *exchange) signIn() error {
 		return auth.Refuse(auth.KindUnauthenticated, codeNoToken, "this call needs an access token")
 	}
 	s := ex.server
-	session, account, err := s.cfg.Sessions.Find(r.Context(), ex.tenant.ID, cookie)
+	session, _, err := s.cfg.Sessions.Find(r.Context(), ex.tenant.ID, cookie)
 	if err != nil {
 		if auth.KindOf(err) == auth.KindUnauthenticated {
 			ex.dropCurrent()
@@ -65,7 +65,7 @@ func (ex *exchange) signIn() error {
 		return err
 	}
 	ex.cookie = true
-	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: string(account.ID), Session: session.ID, Client: session.Client}
+	ex.actor = ex.actor.AsSession(session)
 	return nil
 }
 
@@ -85,10 +85,8 @@ func (ex *exchange) bearer() error {
 	if err != nil {
 		return err
 	}
-	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: claims.Subject, Session: auth.SessionID(claims.SessionID), Client: auth.ClientID(claims.ClientID)}
-	if claims.SessionID == "" {
-		// A program that acts for itself is not a person, whatever its token may do.
-		ex.actor.Kind = auth.ActorClient
+	ex.actor = ex.actor.AsSubject(claims.Subject, auth.SessionID(claims.SessionID), auth.ClientID(claims.ClientID))
+	if ex.actor.Kind == auth.ActorClient { // whatever its token may do
 		return auth.Refuse(auth.KindForbidden, "not_an_account", "this call is for people, not for programs")
 	}
 	return auth.RequireAccount(auth.ClientID(claims.ClientID), claims.Scopes)

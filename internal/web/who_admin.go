@@ -19,9 +19,6 @@ func (ex *exchange) administer() error {
 	if err != nil {
 		return err
 	}
-	ex.actor = auth.Actor{Kind: auth.ActorAccount, ID: claims.Subject, Session: auth.SessionID(claims.SessionID), Client: auth.ClientID(claims.ClientID)}
-	if claims.SessionID == "" {
-		ex.actor.Kind = auth.ActorClient
-	}
+	ex.actor = ex.actor.AsSubject(claims.Subject, auth.SessionID(claims.SessionID), auth.ClientID(claims.ClientID))
 	return ex.server.cfg.Access.Administer(ex.request.Context(), ex.tenant.ID, access.Caller{Actor: ex.actor, Scope: claims.Scopes})
 }
