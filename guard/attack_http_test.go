@@ -51,7 +51,7 @@ func wantProblem(t *testing.T, res *http.Response, status int, code, challenge s
 	}
 }
 
-const invalidToken = `Bearer error="invalid_token", error_description="The access token is not valid here."`
+const invalidToken = `Bearer error="invalid_token", error_description="The access token is not valid for this API."`
 
 func TestAttack_JV_23_Challenges(t *testing.T) {
 	t.Parallel()

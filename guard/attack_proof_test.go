@@ -198,7 +198,7 @@ func TestGoodProofs(t *testing.T) {
 				t.Error(res.Status, res.Header.Get("WWW-Authenticate"))
 			}
 			got, err := CheckProof([]string{p.proof("", map[string]any{"jti": "x", "nonce": "n"})}, asked)
-			want := Proof{JKT: p.jkt(t), JTI: "x", IssuedAt: start, Nonce: "n", UsableUntil: start.Add(DefaultProofWindow + time.Second)}
+			want := Proof{JKT: p.jkt(t), JTI: "x", IssuedAt: start, Nonce: "n", ExpiresAt: start.Add(DefaultProofWindow + time.Second)}
 			if err != nil || got != want {
 				t.Errorf("%+v, %v", got, err)
 			}
@@ -317,20 +317,20 @@ func TestAttack_DP_04_Replay(t *testing.T) {
 // A flood makes the memory forget, and what is forgotten stays refused.
 func TestAttack_DP_04_Flood(t *testing.T) {
 	t.Parallel()
-	s, by := newReplays(8, DefaultProofWindow+time.Second), holderOf(&Claims{Subject: "alice", ClientID: "app"})
+	s, by := newReplayCache(8, DefaultProofWindow+time.Second), holderOf(&Claims{Subject: "alice", ClientID: "app"})
 	proof := func(i int, at time.Duration) Proof {
 		return Proof{JKT: "k", JTI: strconv.Itoa(i), IssuedAt: start.Add(at)}
 	}
 	now := func(i int) time.Time { return start.Add(time.Duration(i) * time.Second) }
 	for i := range 1000 {
-		if !s.first(by, proof(i, time.Duration(i)*time.Second), now(i)) {
+		if !s.insert(by, proof(i, time.Duration(i)*time.Second), now(i)) {
 			t.Fatalf("a fresh proof is refused at %d", i)
 		}
 		if len(s.proofs) > 8 {
 			t.Fatalf("%d remembered", len(s.proofs))
 		}
 		for j := max(0, i-120); j <= i; j++ { // older ones are refused by their age
-			if s.first(by, proof(j, time.Duration(j)*time.Second), now(i)) {
+			if s.insert(by, proof(j, time.Duration(j)*time.Second), now(i)) {
 				t.Fatalf("proof %d passes again at %d", j, i)
 			}
 		}
@@ -355,7 +355,7 @@ func TestAttack_DP_06_Schemes(t *testing.T) {
 	p, api := newProver(), mustAPI(t)
 	access, plain := p.bound(t), esSigner().good()
 	const where = `resource_metadata="https://api.test/.well-known/oauth-protected-resource"`
-	const invalid = `error="invalid_token", error_description="The access token is not valid here.", `
+	const invalid = `error="invalid_token", error_description="The access token is not valid for this API.", `
 	algs := `algs="` + strings.Join(ProofAlgorithms(), " ") + `", `
 	for name, tt := range map[string]struct {
 		prepare    func(*http.Request)
@@ -407,11 +407,11 @@ func TestAttack_DP_06_Schemes(t *testing.T) {
 	})
 	t.Run("Verify", func(t *testing.T) {
 		g := standard(t)
-		refuses(t, g, access, ErrBound)
-		if c, err := g.VerifyUnproved(t.Context(), access); err != nil || c.JKT != p.jkt(t) {
+		refuses(t, g, access, ErrProofRequired)
+		if c, err := g.InsecureVerifyWithoutProof(t.Context(), access); err != nil || c.JKT != p.jkt(t) {
 			t.Errorf("%+v, %v", c, err)
 		}
-		refuses(t, g, access, ErrBound) // remembered now
+		refuses(t, g, access, ErrProofRequired) // remembered now
 	})
 }
 

@@ -245,7 +245,7 @@ func TestAttack_JV_10_OtherKindsOfTokens(t *testing.T) {
 		refuses(t, g, s.token(s.header(), good(map[string]any{claim: nil})), ErrMalformed)
 	}
 	refuses(t, g, "wwr_Zm9vYmFyYmF6", ErrMalformed) // an opaque refresh token
-	refuses(t, g, s.token(s.header(), good(map[string]any{"cnf": map[string]any{"jkt": "x"}})), ErrBound)
+	refuses(t, g, s.token(s.header(), good(map[string]any{"cnf": map[string]any{"jkt": "x"}})), ErrProofRequired)
 	for _, typ := range []string{"at+JWT", "application/at+jwt"} {
 		accepts(t, g, s.token(`{"alg":"ES256","typ":"`+typ+`","kid":"es-1"}`, good(nil)))
 	}

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// SameResource reports whether two identifiers name one resource: they are the same
-// text, or http URLs that RFC 3986 section 6.2.3 calls equal. The case of scheme and
-// host, the default port and the "/" of an empty path make no difference; nothing else
-// is folded. URL libraries write "https://api.example.com/" for what is configured as
-// "https://api.example.com".
+// SameResource reports whether two identifiers name the same resource: they are the
+// same string, or http URLs that are equivalent by RFC 3986 section 6.2.3. It ignores
+// the case of scheme and host, the default port and the "/" of an empty path, and
+// nothing else. URL libraries write "https://api.example.com/" for what is configured
+// as "https://api.example.com".
 func SameResource(a, b string) bool { return a == b || resourceKey(a) == resourceKey(b) }
 
-// resourceKey is the one form of all identifiers of a resource.
+// resourceKey returns the normal form in which SameResource compares.
 func resourceKey(id string) string {
 	scheme, rest, _ := strings.Cut(id, "://")
 	scheme = strings.ToLower(scheme)
@@ -40,8 +40,8 @@ func resourceKey(id string) string {
 	return scheme + "://" + host + path
 }
 
-// meant reports whether the token is for the audience.
-func meant(audiences []string, audience string) bool {
+// inAudience reports whether audiences contains the audience.
+func inAudience(audiences []string, audience string) bool {
 	return slices.Contains(audiences, audience) ||
 		slices.ContainsFunc(audiences, func(a string) bool { return SameResource(a, audience) })
 }

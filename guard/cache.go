@@ -6,35 +6,35 @@ import (
 	"time"
 )
 
-// maxCachedToken: longer tokens are verified each time, so that the cache is
-// bounded in bytes as well.
+// maxCachedToken is the length of the longest token that is cached. It bounds the
+// cache in bytes.
 const maxCachedToken = 4 << 10
 
 const shards = 64
 
-// digest is the whole SHA-256 of a token. Nothing shorter will do: a collision
-// would hand one caller the claims of another.
+// digest is the full SHA-256 of a token. It must not be truncated: a collision would
+// give one caller the claims of another.
 type digest = [sha256.Size]byte
 
 // entry is a verified token.
 type entry struct {
 	claims *Claims // for the caller
-	grants grants  // for Require, out of reach of handlers
+	grants grants  // for Require; handlers never see it
 	key    *key
 	exp    time.Time
 }
 
-// bearer refuses a token that must not be used without a proof of its key.
-func (en *entry) bearer() *Error {
+// requireBearer refuses a sender-constrained token.
+func (en *entry) requireBearer() *Error {
 	if en.claims.bound {
-		return refuse(ErrBound, nil)
+		return refuse(ErrProofRequired, nil)
 	}
 	return nil
 }
 
-// cache remembers verified tokens. Each shard has two generations: when the
-// young one is full it becomes the old one, and the old one is forgotten. So
-// it is bounded, forgetting costs nothing, and what is used stays.
+// cache holds verified tokens. Each shard has two generations: when the young one is
+// full it becomes the old one, and the old one is dropped. So the cache is bounded,
+// eviction is free, and entries in use stay.
 type cache struct {
 	perGeneration int
 	shard         [shards]cacheShard
@@ -43,7 +43,7 @@ type cache struct {
 type cacheShard struct {
 	mu         sync.RWMutex // guards both maps
 	young, old map[digest]*entry
-	_          [24]byte // shards on their own cache lines
+	_          [24]byte // keeps shards on separate cache lines
 }
 
 // newCache returns a cache for about size tokens, nil for none.

@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// Claims are what a verified access token says. Each caller of Verify and each request
-// has a value of its own.
+// Claims are the claims of a verified access token. Each caller of Verify and each
+// request gets its own copy.
 type Claims struct {
 	Issuer      string
-	Subject     string // the account, or the client itself
+	Subject     string // the account, or the client itself (client_credentials)
 	Audience    []string
 	ClientID    string
-	SessionID   string // "sid", empty for machines
+	SessionID   string // "sid", empty for client_credentials
 	JTI         string
 	Scopes      []string
 	Roles       []string
 	Permissions []string
-	AuthTime    time.Time // when the person signed in; zero if the token does not say
+	AuthTime    time.Time // when the user signed in; zero if absent
 	ACR         string
 	AMR         []string
 	IssuedAt    time.Time
-	NotBefore   time.Time // zero if the token does not say
+	NotBefore   time.Time // zero if absent
 	ExpiresAt   time.Time
-	// JKT is the thumbprint of the key to which the token is bound ("cnf"), empty for a
-	// bearer token.
+	// JKT is the thumbprint of the key that the token is bound to (cnf.jkt), empty for
+	// a bearer token.
 	JKT string
 
 	bound   bool             // has "cnf"
@@ -33,17 +33,17 @@ type Claims struct {
 	now     func() time.Time // the clock of the Guard that verified it
 }
 
-// ownClaims are a copy of claims for one caller. The words lie beside the claims, so that
-// the copy of usual claims is one allocation.
-type ownClaims struct {
-	claims Claims
-	words  [16]string
+// claimsCopy is a copy of claims for one caller. The list elements are stored beside
+// the claims, so that a copy usually costs one allocation.
+type claimsCopy struct {
+	claims  Claims
+	strings [16]string
 }
 
 // take copies c and its lists.
-func (o *ownClaims) take(c *Claims) {
+func (o *claimsCopy) set(c *Claims) {
 	o.claims = *c
-	words := o.words[:0]
+	words := o.strings[:0]
 	for _, list := range []*[]string{&o.claims.Audience, &o.claims.Scopes, &o.claims.Roles, &o.claims.Permissions, &o.claims.AMR} {
 		if len(*list) == 0 {
 			continue
@@ -54,24 +54,24 @@ func (o *ownClaims) take(c *Claims) {
 	}
 }
 
-// own returns a copy of c that shares nothing with it that can be changed.
-func (c *Claims) own() *Claims {
-	o := &ownClaims{}
-	o.take(c)
+// clone returns a copy of c that shares nothing mutable with it.
+func (c *Claims) clone() *Claims {
+	o := &claimsCopy{}
+	o.set(c)
 	return &o.claims
 }
 
-// HasScope tells whether the token carries the scope.
+// HasScope reports whether the token has the scope.
 func (c *Claims) HasScope(name string) bool { return slices.Contains(c.Scopes, name) }
 
-// HasRole tells whether the account has the role.
+// HasRole reports whether the account has the role.
 func (c *Claims) HasRole(name string) bool { return slices.Contains(c.Roles, name) }
 
-// HasPermission tells whether the account has the permission.
+// HasPermission reports whether the account has the permission.
 func (c *Claims) HasPermission(name string) bool { return slices.Contains(c.Permissions, name) }
 
-// Claim decodes any claim of the token into v, as json.Unmarshal does. It
-// returns false, and leaves v alone, when the token has no such claim.
+// Claim decodes the named claim into v, as json.Unmarshal does. It returns false and
+// leaves v unchanged if the token has no such claim.
 func (c *Claims) Claim(name string, v any) (bool, error) {
 	if c.payload == "" {
 		return false, nil

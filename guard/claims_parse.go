@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// maxTime is the end of the year 9999: later times cannot be written in
-// RFC 3339 and are surely milliseconds, or an attempt to overflow something.
+// maxTime is the end of the year 9999. RFC 3339 cannot express later times; they are
+// milliseconds or an attempt to overflow.
 const maxTime = 253402300799
 
 var errRequired = errors.New("a required claim is missing")
 
-// parseClaims reads the payload of a token whose signature is already known
-// to be good. It wants the claims that RFC 9068 section 2.2 requires.
+// parseClaims parses the payload of a token whose signature has been verified. It
+// requires the claims of RFC 9068 section 2.2.
 func parseClaims(payload string) (*Claims, error) {
 	c := &Claims{payload: payload}
 	p := parser{s: payload}
@@ -48,7 +48,7 @@ func (c *Claims) member(p *parser, name string) (err error) {
 	case "jti":
 		c.JTI, err = p.str()
 	case "scope":
-		c.Scopes, err = p.words()
+		c.Scopes, err = p.spaceSeparated()
 	case "roles":
 		c.Roles, err = p.list()
 	case "permissions":
@@ -74,26 +74,26 @@ func (c *Claims) member(p *parser, name string) (err error) {
 	return err
 }
 
-// confirmation reads "cnf" (RFC 7800, RFC 9449 section 6.1). A key that has to be
-// proved in another way than by DPoP, also beside it, gives nothing: what we cannot
-// check is not half checked.
+// confirmation parses "cnf" (RFC 7800, RFC 9449 section 6.1). It returns no jkt if
+// there is any other confirmation method, even beside jkt: a method that is not
+// supported must not be skipped.
 func (p *parser) confirmation() (jkt string, err error) {
-	foreign := false
+	other := false
 	err = p.object(func(name string) (err error) {
 		if name == "jkt" {
 			jkt, err = p.str()
 			return err
 		}
-		foreign = true
+		other = true
 		return p.skip()
 	})
-	if foreign {
+	if other {
 		jkt = ""
 	}
 	return jkt, err
 }
 
-// strOrList reads "aud": one string or a list of them.
+// strOrList parses "aud": a string or an array of strings.
 func (p *parser) strOrList() ([]string, error) {
 	if i := p.next(); i < len(p.s) && p.s[i] == '[' {
 		return p.list()
@@ -105,13 +105,13 @@ func (p *parser) strOrList() ([]string, error) {
 	return []string{s}, nil
 }
 
-// list reads an array of strings. The result has no spare capacity, so that an
-// append by a handler copies instead of writing into shared memory.
+// list parses an array of strings. The result has no spare capacity, so that an append
+// by a handler copies instead of writing into shared memory.
 func (p *parser) list() ([]string, error) {
 	if i := p.next(); i >= len(p.s) || p.s[i] != '[' {
 		return nil, errType
 	}
-	out := make([]string, 0, p.commas())
+	out := make([]string, 0, p.estimateLength())
 	err := p.array(func() error {
 		s, err := p.str()
 		out = append(out, s)
@@ -120,8 +120,8 @@ func (p *parser) list() ([]string, error) {
 	return slices.Clip(out), err
 }
 
-// commas guesses the length of the list ahead, at most 32.
-func (p *parser) commas() int {
+// estimateLength estimates the length of the array ahead, at most 32.
+func (p *parser) estimateLength() int {
 	end := strings.IndexByte(p.s[p.i:], ']')
 	if end <= 1 {
 		return 0
@@ -129,8 +129,8 @@ func (p *parser) commas() int {
 	return min(1+strings.Count(p.s[p.i:p.i+end], ","), 32)
 }
 
-// words reads a space separated list (RFC 6749 section 3.3).
-func (p *parser) words() ([]string, error) {
+// spaceSeparated parses a space-separated list (RFC 6749 section 3.3).
+func (p *parser) spaceSeparated() ([]string, error) {
 	s, err := p.str()
 	if err != nil || s == "" {
 		return nil, err
@@ -145,7 +145,7 @@ func (p *parser) words() ([]string, error) {
 	return out, nil
 }
 
-// time reads a NumericDate: seconds since 1970, possibly with a fraction.
+// time parses a NumericDate: seconds since 1970, possibly with a fraction.
 func (p *parser) time() (time.Time, error) {
 	raw, err := p.number()
 	if err != nil {

@@ -29,121 +29,117 @@ const (
 	DefaultReplaySize      = 1 << 18
 )
 
-// maxLeeway keeps a typing mistake (minutes for seconds) from keeping expired
-// tokens alive.
+// maxLeeway limits the damage of a wrong unit, such as minutes for seconds.
 const maxLeeway = 5 * time.Minute
 
-// Config describes one issuer and how strictly to believe it. Only Issuer is
-// needed; every zero value is the safe choice.
+// Config configures a Guard. Only Issuer is required; every zero value is the safe
+// choice.
 type Config struct {
 	// Issuer is the exact "iss" of the tokens, such as https://id.example.com.
 	Issuer string
 
-	// Audience must be among the token's "aud", in a spelling that SameResource calls the
-	// same. Default: Resource, else Issuer.
+	// Audience must be among the token's "aud", compared with SameResource. Default:
+	// Resource, else Issuer.
 	Audience string
 
-	// Resource is the identifier of this API, the URL under which clients know it, such
-	// as https://api.example.com. It turns on what needs that: the document of Metadata
-	// (RFC 9728), and tokens that are bound to a key, whose proofs name the URL of the
-	// request (RFC 9449). No header of a request is asked for our name.
+	// Resource is the resource identifier of this API, the URL that clients use, such as
+	// https://api.example.com. It enables Metadata (RFC 9728) and sender-constrained
+	// tokens, whose proofs contain the URL of the request (RFC 9449). The host is never
+	// taken from a header of the request.
 	Resource string
 
-	// ResourceName and ResourceDocumentation, a URL, are for people, ResourceScopes for
-	// programs. All of them go into the document of Metadata.
+	// ResourceName, ResourceDocumentation (a URL) and ResourceScopes are published by
+	// Metadata.
 	ResourceName          string
 	ResourceDocumentation string
 	ResourceScopes        []string
 
-	// RequestURL says under which URL a client has sent a request, where a proxy in
-	// front changes paths. Default: the origin of Resource and the path of the request.
+	// RequestURL returns the URL to which the client sent a request, for proxies that
+	// change paths. Default: the origin of Resource and the path of the request.
 	RequestURL func(*http.Request) string
 
-	// DPoPRequired refuses tokens that are not bound to a key.
+	// DPoPRequired refuses tokens that are not sender-constrained.
 	DPoPRequired bool
 
-	// DPoPNonces asks for a nonce of ours in every proof, so that none can be made long
-	// before it is used. All instances of an API need the same DPoPNonceKey, of 32
-	// random bytes; one by itself does without.
+	// DPoPNonces requires a nonce of the Guard in every proof, so that proofs cannot be
+	// prepared in advance. All instances of an API need the same DPoPNonceKey of 32
+	// random bytes; a single instance needs none.
 	DPoPNonces   bool
 	DPoPNonceKey []byte
 
-	// ReplaySize bounds how many proofs are remembered, so that none is used twice. When
-	// more than that come within about three minutes, the proofs of the subjects and
-	// clients with the most of them are forgotten first, and their proofs as old as
-	// those refused.
+	// ReplaySize bounds how many proofs are remembered to detect replays. If more arrive
+	// within about three minutes, those of the subjects and clients with the most proofs
+	// are evicted first, and their proofs of the same age are refused.
 	ReplaySize int
 
-	// JWKSURL says where the keys are. Default: jwks_uri of the issuer's
-	// /.well-known/openid-configuration, which must be at the issuer's origin, else its
-	// /.well-known/jwks.json.
+	// JWKSURL is the URL of the key set. Default: jwks_uri of the issuer's
+	// /.well-known/openid-configuration, which must be at the issuer's origin; without
+	// that document, /.well-known/jwks.json.
 	JWKSURL string
 
-	// FetchKeys, when set, delivers the JSON Web Key Set instead of HTTP, for
-	// keys that are in a file or in the same process. It must obey its context.
-	// Issuer is then only compared, and may be an http URL.
+	// FetchKeys, if set, returns the JSON Web Key Set in place of HTTP, for keys in a
+	// file or in the same process. It must respect its context. Issuer is then only
+	// compared and may be an http URL.
 	FetchKeys func(context.Context) ([]byte, error)
 
-	// Algorithms that may sign tokens. Default: ES256, RS256, EdDSA. Also known:
-	// ES384, ES512, RS384, RS512, PS256, PS384, PS512. HMAC is never possible.
+	// Algorithms are the accepted signature algorithms. Default: ES256, RS256, EdDSA.
+	// Also supported: ES384, ES512, RS384, RS512, PS256, PS384, PS512. HMAC is never
+	// supported.
 	Algorithms []string
 
-	// HTTPClient fetches the keys. Its redirect policy is replaced: only
-	// redirects within the same origin are followed.
+	// HTTPClient fetches the keys. Its redirect policy is replaced: only redirects
+	// within the same origin are followed.
 	HTTPClient *http.Client
 
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 
-	// Leeway forgives clock differences in exp, nbf and iat; at most 5 minutes.
+	// Leeway is the tolerated clock skew for exp, nbf and iat, at most 5 minutes.
 	Leeway time.Duration
 
-	// MaxTokenBytes refuses longer tokens before anything is parsed.
+	// MaxTokenBytes bounds the length of a token. Longer ones are refused unparsed.
 	MaxTokenBytes int
 
-	// CacheSize bounds how many verified tokens are remembered; negative for none.
+	// CacheSize bounds how many verified tokens are cached; negative for none.
 	CacheSize int
 
-	// FetchTimeout bounds one attempt to get the keys, and with it how long any
-	// request can wait for keys.
+	// FetchTimeout bounds one attempt to fetch the keys, and so how long a request waits
+	// for keys.
 	FetchTimeout time.Duration
 
 	// RefreshInterval is the age at which keys are fetched again. A shorter
-	// Cache-Control max-age of the issuer is obeyed, down to MinRefetch.
+	// Cache-Control max-age of the issuer is respected, down to MinRefetch.
 	RefreshInterval time.Duration
 
-	// MinRefetch is the least time between two fetches that were caused by a
-	// token with an unknown key id.
+	// MinRefetch is the minimum time between two fetches caused by unknown key IDs.
 	MinRefetch time.Duration
 
-	// MaxStale is how long keys may be used after the last successful fetch
-	// when the issuer cannot be reached. After that every token gets 503.
+	// MaxStale is how long keys may be used after the last successful fetch while the
+	// issuer is unreachable. After that the answer is 503.
 	MaxStale time.Duration
 
-	// Revoked is asked about every token that is otherwise good, also one from
-	// the cache. It must be fast and safe for concurrent use, and must not
-	// change the claims.
+	// Revoked is called for every token that is otherwise valid, cached or not. It must
+	// be fast and safe for concurrent use, and must not change the claims.
 	Revoked func(*Claims) bool
 
-	// Realm is named in challenges. Default: none.
+	// Realm is the realm of challenges. Default: none.
 	Realm string
 
-	// ErrorHandler writes the body of a refusal. Status, challenge and
-	// Cache-Control are already in the header map; the handler has to call
-	// WriteHeader(err.Status). Default: problem+json.
+	// ErrorHandler writes the body of an error response. Challenge and Cache-Control are
+	// already set; the handler must call WriteHeader(err.Status). Default: problem+json.
 	ErrorHandler func(http.ResponseWriter, *http.Request, *Error)
 
-	// Logger receives failed key fetches and odd key sets, never tokens.
+	// Logger logs failed key fetches and invalid keys, never tokens.
 	// Default: slog.Default().
 	Logger *slog.Logger
 
-	// InsecureAllowHTTP permits http for hosts other than loopback. Whoever can
-	// change a packet on the way can then sign in as anybody.
+	// InsecureAllowHTTP permits http for hosts other than loopback. Anyone on the
+	// network path can then replace the keys and forge tokens.
 	InsecureAllowHTTP bool
 }
 
-// ConfigError is one mistake in a Config. New joins all of them, so use
-// errors.As, or unwrap []error, to show each beside its field.
+// ConfigError is one invalid field of a Config. New joins all of them: use errors.As,
+// or unwrap []error.
 type ConfigError struct {
 	Field  string
 	Reason string
@@ -158,7 +154,7 @@ var supported = []jose.SignatureAlgorithm{
 	jose.EdDSA,
 }
 
-// withDefaults fills what was left zero.
+// withDefaults returns c with zero fields set to their defaults.
 func (c Config) withDefaults() Config {
 	def := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
@@ -190,7 +186,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate reports every mistake, as *ConfigError values joined.
+// validate returns all invalid fields as joined *ConfigError values.
 func (c Config) validate() error {
 	var errs []error
 	bad := func(field, format string, args ...any) {
@@ -213,7 +209,7 @@ func (c Config) validate() error {
 	}
 	for _, a := range c.Algorithms {
 		if strings.HasPrefix(strings.ToUpper(a), "HS") {
-			bad("Algorithms", "%q uses a shared secret: whoever can check such a token can also forge it", a)
+			bad("Algorithms", "%q uses a shared secret: any verifier could forge tokens", a)
 		} else if !slices.Contains(supported, jose.SignatureAlgorithm(a)) {
 			bad("Algorithms", "%q is not supported (supported: %v)", a, supported)
 		}
@@ -221,7 +217,7 @@ func (c Config) validate() error {
 	c.validateResource(bad)
 	c.validateNumbers(bad)
 	if strings.ContainsFunc(c.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
-		bad("Realm", "may hold only printable ASCII without quotes and backslashes")
+		bad("Realm", "may contain only printable ASCII without quotes and backslashes")
 	}
 	return errors.Join(errs...)
 }
@@ -229,7 +225,7 @@ func (c Config) validate() error {
 func (c Config) validateResource(bad func(field, format string, args ...any)) {
 	if c.Resource == "" {
 		if c.DPoPRequired || c.DPoPNonces {
-			bad("Resource", "is required for tokens that are bound to keys")
+			bad("Resource", "is required for DPoP")
 		}
 		return
 	}
@@ -238,30 +234,30 @@ func (c Config) validateResource(bad func(field, format string, args ...any)) {
 	} else if strings.ContainsAny(c.Resource, "?#") {
 		bad("Resource", "must have no query and no fragment")
 	} else if strings.ContainsFunc(c.Resource, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\<>^`, r) }) {
-		bad("Resource", "may hold only the characters of a URI")
+		bad("Resource", "may contain only URI characters")
 	}
 	for _, s := range c.ResourceScopes {
 		if s == "" || !scopeToken(s) {
-			bad("ResourceScopes", "%q is not a scope", s)
+			bad("ResourceScopes", "%q is not a valid scope", s)
 		}
 	}
 	if n := len(c.DPoPNonceKey); n != 0 && n < 32 {
-		bad("DPoPNonceKey", "%d bytes are less than 32", n)
+		bad("DPoPNonceKey", "has %d bytes, needs at least 32", n)
 	}
 	if c.ReplaySize < 2 || c.ReplaySize > 1<<24 {
-		bad("ReplaySize", "%d is not between 2 and 16777216", c.ReplaySize)
+		bad("ReplaySize", "must be between 2 and 16777216, not %d", c.ReplaySize)
 	}
 }
 
 func (c Config) validateNumbers(bad func(field, format string, args ...any)) {
 	if c.Leeway < 0 || c.Leeway > maxLeeway {
-		bad("Leeway", "%v is not between 0 and %v", c.Leeway, maxLeeway)
+		bad("Leeway", "must be between 0 and %v, not %v", maxLeeway, c.Leeway)
 	}
 	if c.MaxTokenBytes < 256 || c.MaxTokenBytes > 1<<20 {
-		bad("MaxTokenBytes", "%d is not between 256 and 1048576", c.MaxTokenBytes)
+		bad("MaxTokenBytes", "must be between 256 and 1048576, not %d", c.MaxTokenBytes)
 	}
 	if c.CacheSize > 1<<24 {
-		bad("CacheSize", "%d is more than 16777216", c.CacheSize)
+		bad("CacheSize", "must be at most 16777216, not %d", c.CacheSize)
 	}
 	for _, d := range []struct {
 		name  string
@@ -271,15 +267,15 @@ func (c Config) validateNumbers(bad func(field, format string, args ...any)) {
 		{"MinRefetch", c.MinRefetch}, {"MaxStale", c.MaxStale},
 	} {
 		if d.value < 0 {
-			bad(d.name, "%v is negative", d.value)
+			bad(d.name, "must not be negative: %v", d.value)
 		}
 	}
 	if c.MaxStale < c.RefreshInterval {
-		bad("MaxStale", "%v is less than RefreshInterval %v: keys would die before they are renewed", c.MaxStale, c.RefreshInterval)
+		bad("MaxStale", "%v is less than RefreshInterval %v: keys would expire before they are fetched again", c.MaxStale, c.RefreshInterval)
 	}
 }
 
-// checkURL accepts https, and http where nobody can sit on the way: loopback.
+// checkURL accepts https URLs, and http URLs of loopback hosts or if allowHTTP is set.
 func checkURL(raw string, allowHTTP bool) error {
 	u, err := url.Parse(raw)
 	switch {
@@ -288,7 +284,7 @@ func checkURL(raw string, allowHTTP bool) error {
 	case u.Host == "" || u.Opaque != "":
 		return errors.New("must be an absolute URL such as https://id.example.com")
 	case u.User != nil:
-		return errors.New("must not hold a user or password")
+		return errors.New("must not contain a user or password")
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme != "http":
@@ -307,7 +303,7 @@ func loopback(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// sameOrigin tells whether a redirect stays where it began.
+// sameOrigin reports whether two URLs have the same origin.
 func sameOrigin(a, b *url.URL) bool {
 	port := func(u *url.URL) string {
 		if p := u.Port(); p != "" {

@@ -8,56 +8,55 @@ import (
 	"time"
 )
 
-// The reasons for a refusal. Each error that this package returns for a
-// request is an *Error that wraps exactly one of them; test with errors.Is.
-// They are meant for logs and metrics: the client is told less.
+// The reasons for a refusal. Each error for a request is an *Error that wraps exactly
+// one of them; test with errors.Is. They are for logs and metrics: clients see only
+// Status, Code and Challenge.
 var (
-	ErrNoToken         = errors.New("no bearer token")
-	ErrRequest         = errors.New("the request carries credentials in an unclear way")
-	ErrMalformed       = errors.New("the token is malformed")
-	ErrType            = errors.New("the token is not an access token")
-	ErrAlgorithm       = errors.New("the token's algorithm is not allowed")
-	ErrSignature       = errors.New("no published key has signed the token")
-	ErrIssuer          = errors.New("the token is from another issuer")
-	ErrAudience        = errors.New("the token is for another audience")
-	ErrExpired         = errors.New("the token has expired")
-	ErrNotYetValid     = errors.New("the token is not valid yet")
-	ErrBound           = errors.New("the token is bound to a key that was not proved")
-	ErrUnbound         = errors.New("the token is not bound to a key")
-	ErrProof           = errors.New("the proof of possession is missing or not good for this request")
-	ErrNonce           = errors.New("the proof of possession lacks a nonce of ours")
-	ErrRevoked         = errors.New("the token has been revoked")
-	ErrScope           = errors.New("a required scope is missing")
-	ErrRole            = errors.New("a required role is missing")
-	ErrPermission      = errors.New("a required permission is missing")
-	ErrACR             = errors.New("the sign-in was not of a required kind")
-	ErrMaxAge          = errors.New("the sign-in is too long ago")
-	ErrKeysUnavailable = errors.New("the issuer's keys are unavailable")
+	ErrNoToken              = errors.New("no access token")
+	ErrInvalidRequest       = errors.New("malformed or ambiguous credentials")
+	ErrMalformed            = errors.New("malformed token")
+	ErrType                 = errors.New("not an access token")
+	ErrAlgorithm            = errors.New("signature algorithm not allowed")
+	ErrSignature            = errors.New("signature not by a published key")
+	ErrIssuer               = errors.New("wrong issuer")
+	ErrAudience             = errors.New("wrong audience")
+	ErrExpired              = errors.New("token expired")
+	ErrNotYetValid          = errors.New("token not valid yet")
+	ErrProofRequired        = errors.New("token is sender-constrained and its key was not proved")
+	ErrNotSenderConstrained = errors.New("token is not sender-constrained")
+	ErrProof                = errors.New("DPoP proof missing or invalid")
+	ErrNonce                = errors.New("DPoP proof without a current nonce")
+	ErrRevoked              = errors.New("token revoked")
+	ErrScope                = errors.New("required scope missing")
+	ErrRole                 = errors.New("required role missing")
+	ErrPermission           = errors.New("required permission missing")
+	ErrACR                  = errors.New("required acr not met")
+	ErrMaxAge               = errors.New("sign-in older than the required max_age")
+	ErrKeysUnavailable      = errors.New("keys of the issuer unavailable")
 )
 
-// Error is a refusal. Status, Code and Challenge may be shown to the client;
-// Error and what it wraps may not.
+// Error is a refusal. Status, Code and Challenge may be shown to the client; the text
+// of Error and the wrapped errors may not.
 type Error struct {
 	// Status is 400, 401, 403 or 503.
 	Status int
-	// Code is the stable word in the problem body: missing_token,
+	// Code is the stable error code in the problem body: missing_token,
 	// invalid_request, invalid_token, token_expired, invalid_dpop_proof,
 	// use_dpop_nonce, insufficient_user_authentication, insufficient_scope,
 	// insufficient_role, insufficient_permission, keys_unavailable.
 	Code string
-	// Scope lists, space separated, the scopes that the request needs. Only
-	// with insufficient_scope.
+	// Scope lists the required scopes, space-separated. Only with insufficient_scope.
 	Scope string
-	// ACR and MaxAge say which sign-in would do (RFC 9470), space separated and in whole
-	// seconds. Only with insufficient_user_authentication.
+	// ACR (space-separated) and MaxAge (whole seconds) are the required authentication
+	// (RFC 9470). Only with insufficient_user_authentication.
 	ACR    string
 	MaxAge time.Duration
-	// RetryAfter says when another try makes sense. Only with status 503.
+	// RetryAfter is when to try again. Only with status 503.
 	RetryAfter time.Duration
 
 	word   string // RFC 6750 error code, empty for a bare challenge
 	detail string // for the client
-	dpop   bool   // the token came with the scheme DPoP
+	dpop   bool   // the scheme was DPoP
 	nonce  string // for the next proof
 	reason error  // one of the sentinels
 	cause  error  // for the log, may be nil
@@ -71,7 +70,7 @@ func (e *Error) Error() string {
 	return e.reason.Error() + ": " + e.cause.Error()
 }
 
-// Unwrap returns the sentinel and, if there is one, the cause.
+// Unwrap returns the sentinel and the cause, if there is one.
 func (e *Error) Unwrap() []error {
 	if e.cause == nil {
 		return []error{e.reason}
@@ -82,9 +81,9 @@ func (e *Error) Unwrap() []error {
 // Detail is one sentence that may be shown to the client.
 func (e *Error) Detail() string { return e.detail }
 
-// Challenge is the WWW-Authenticate value of RFC 6750 section 3 or RFC 9449 section
-// 7.1, empty for a refusal that is not about the credentials. realm may be empty.
-// WriteError says more, such as where the metadata of the API is.
+// Challenge returns the WWW-Authenticate value of RFC 6750 section 3 or RFC 9449
+// section 7.1. It is empty with status 503. realm may be empty. WriteError adds more,
+// such as resource_metadata.
 func (e *Error) Challenge(realm string) string {
 	if e.Status == http.StatusServiceUnavailable {
 		return ""
@@ -110,7 +109,7 @@ func (c *challenge) add(name, value string) {
 	}
 }
 
-// explain adds what is wrong and what would be right.
+// explain adds the error and what is required.
 func (c *challenge) explain(e *Error) {
 	if e.word == "" {
 		return
@@ -131,17 +130,17 @@ func (c *challenge) String() string {
 	return c.scheme + " " + strings.Join(c.params, ", ")
 }
 
-// refuse builds the Error for a reason. cause is only for logs.
+// refuse returns the Error for a reason. cause is for logs only.
 func refuse(reason, cause error) *Error {
 	e := &Error{
 		Status: http.StatusUnauthorized, Code: "invalid_token", word: "invalid_token",
-		detail: "The access token is not valid here.",
+		detail: "The access token is not valid for this API.",
 		reason: reason, cause: cause,
 	}
 	switch reason {
 	case ErrNoToken:
 		e.Code, e.word, e.detail = "missing_token", "", "This request needs an access token."
-	case ErrRequest:
+	case ErrInvalidRequest:
 		e.Status, e.Code, e.word = http.StatusBadRequest, "invalid_request", "invalid_request"
 		e.detail = "Send exactly one access token, as: Authorization: Bearer <token>."
 	case ErrExpired:
@@ -151,10 +150,10 @@ func refuse(reason, cause error) *Error {
 		e.detail = "The DPoP proof is missing or not valid for this request."
 	case ErrNonce:
 		e.Code, e.word = UseNonce, UseNonce
-		e.detail = "Repeat the request with the nonce of the DPoP-Nonce header in the DPoP proof."
+		e.detail = "The DPoP proof must contain the nonce of the DPoP-Nonce header."
 	case ErrACR, ErrMaxAge:
 		e.Code, e.word = "insufficient_user_authentication", "insufficient_user_authentication"
-		e.detail = "Sign in again, or in a stronger way."
+		e.detail = "A newer or stronger sign-in is required."
 	case ErrScope:
 		e.Status, e.Code, e.word = http.StatusForbidden, "insufficient_scope", "insufficient_scope"
 		e.detail = "The access token lacks a required scope."
@@ -166,7 +165,7 @@ func refuse(reason, cause error) *Error {
 		e.detail = "The account lacks a required permission."
 	case ErrKeysUnavailable:
 		e.Status, e.Code, e.word = http.StatusServiceUnavailable, "keys_unavailable", ""
-		e.detail = "Access tokens cannot be checked at the moment."
+		e.detail = "Access tokens cannot be verified at the moment."
 	}
 	return e
 }

@@ -14,8 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/guard/guardtest"
 )
 
-// An API with three doors: one for everybody with a token, one for a scope, one
-// for a role.
+// An API with three routes: for any token, for a scope, and for a role.
 func Example() {
 	issuer := guardtest.New(failer{}) // in production: your Watchword server
 
@@ -50,7 +49,7 @@ func Example() {
 	// /admin 403 {"type":"about:blank","title":"Forbidden","status":403,"detail":"The account lacks a required role.","code":"insufficient_role"}
 }
 
-// All mistakes of a configuration come at once, each with its field.
+// New reports all invalid fields of a configuration together.
 func ExampleNew_mistakes() {
 	_, err := guard.New(context.Background(), guard.Config{
 		Issuer:     "http://id.example.com",
@@ -70,8 +69,7 @@ func ExampleNew_mistakes() {
 	// Algorithms
 }
 
-// Without net/http in front, for instance in a gRPC interceptor: Verify and
-// Check.
+// Code without net/http, such as a gRPC interceptor, calls Verify and Check.
 func ExampleGuard_Verify() {
 	issuer := guardtest.New(failer{})
 	g := issuer.Guard()
@@ -94,11 +92,11 @@ func ExampleGuard_Verify() {
 	}
 	// Output:
 	// alice [clerk]
-	// true a required role is missing: needs admin owner
+	// true required role missing: admin owner
 	// 401 token_expired true
 }
 
-// A page that greets whoever is signed in and also serves strangers.
+// A page that greets signed-in users and also serves anonymous requests.
 func ExampleGuard_Optional() {
 	issuer := guardtest.New(failer{})
 	page := issuer.Guard().Optional()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -118,7 +116,7 @@ func ExampleGuard_Optional() {
 	// hello, alice
 }
 
-// A token that is bound to a key: whoever has the token alone has nothing.
+// A sender-constrained token is useless without its key.
 func ExampleConfig_resource() {
 	issuer := guardtest.New(failer{})
 	g := issuer.Guard() // its configuration has the Resource https://api.test
@@ -148,7 +146,7 @@ func ExampleConfig_resource() {
 	// 401
 }
 
-// Moving money needs a sign-in of the last five minutes, whatever the token may do.
+// Transfers require a sign-in within the last five minutes.
 func ExampleMaxAge() {
 	issuer := guardtest.New(failer{})
 	transfers := issuer.Guard().Require(guard.Scope("pay"), guard.MaxAge(5*time.Minute))(say("done\n"))
@@ -163,10 +161,10 @@ func ExampleMaxAge() {
 	fmt.Println(challenge)
 	// Output:
 	// 401
-	// Bearer error="insufficient_user_authentication", error_description="Sign in again, or in a stronger way.", max_age="300"
+	// Bearer error="insufficient_user_authentication", error_description="A newer or stronger sign-in is required.", max_age="300"
 }
 
-// Claims beyond the usual ones are decoded on demand.
+// Claim decodes further claims on demand.
 func ExampleClaims_Claim() {
 	issuer := guardtest.New(failer{})
 	token := issuer.Mint(guardtest.Token{Claims: map[string]any{"plan": map[string]any{"name": "pro", "seats": 5}}})

@@ -13,19 +13,19 @@ import (
 	"time"
 )
 
-// maxBody caps what is read of an answer of the issuer.
+// maxBody bounds a response of the issuer.
 const maxBody = 1 << 20
 
-var errTooLong = errors.New("the answer is longer than 1 MiB")
+var errTooLong = errors.New("the response is longer than 1 MiB")
 
-// remote gets the key set over HTTP. Only one call is under way at a time
-// (keys.run), so its fields need no lock.
+// remote fetches the key set over HTTP. keys.run makes one call at a time, so its fields
+// need no lock.
 type remote struct {
-	client    *http.Client
-	issuer    string
-	allowHTTP bool
-	fixed     string // Config.JWKSURL
-	found     string // what discovery said, until it fails
+	client     *http.Client
+	issuer     string
+	allowHTTP  bool
+	configured string // Config.JWKSURL
+	discovered string // from discovery, until a fetch fails
 }
 
 func newRemote(c Config) *remote {
@@ -42,12 +42,12 @@ func newRemote(c Config) *remote {
 		}
 		return nil
 	}
-	return &remote{client: &client, issuer: c.Issuer, allowHTTP: c.InsecureAllowHTTP, fixed: c.JWKSURL}
+	return &remote{client: &client, issuer: c.Issuer, allowHTTP: c.InsecureAllowHTTP, configured: c.JWKSURL}
 }
 
-// keySet is a source.
+// keySet fetches the key set; it is a source.
 func (r *remote) keySet(ctx context.Context) ([]byte, time.Duration, error) {
-	address := cmp.Or(r.fixed, r.found)
+	address := cmp.Or(r.configured, r.discovered)
 	if address == "" {
 		var err error
 		if address, err = r.discover(ctx); err != nil {
@@ -59,16 +59,15 @@ func (r *remote) keySet(ctx context.Context) ([]byte, time.Duration, error) {
 		err = fmt.Errorf("status %d", a.status)
 	}
 	if err != nil {
-		r.found = "" // perhaps it has moved: ask again next time
+		r.discovered = "" // it may have moved: discover again next time
 		return nil, 0, fmt.Errorf("get key set: %w", err)
 	}
-	r.found = address
+	r.discovered = address
 	return a.body, a.maxAge, nil
 }
 
-// discover asks the issuer where its keys are. An issuer without a discovery
-// document has them at the well-known place; one whose document names another
-// issuer is not the one we were told to believe.
+// discover returns the jwks_uri of the issuer's discovery document, or the well-known
+// path if there is no document. A document of another issuer is an error.
 func (r *remote) discover(ctx context.Context) (string, error) {
 	base := strings.TrimSuffix(r.issuer, "/")
 	a, err := r.get(ctx, base+"/.well-known/openid-configuration")
@@ -85,24 +84,24 @@ func (r *remote) discover(ctx context.Context) (string, error) {
 	issuer, address, err := parseDiscovery(a.body)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("read discovery document: %w", err)
+		return "", fmt.Errorf("parse discovery document: %w", err)
 	case issuer != r.issuer:
-		return "", fmt.Errorf("the document is of issuer %q, not of %q", issuer, r.issuer)
+		return "", fmt.Errorf("the discovery document has issuer %q, want %q", issuer, r.issuer)
 	case address == "":
 		return fallback, nil
 	}
 	if err := checkURL(address, r.allowHTTP); err != nil {
 		return "", fmt.Errorf("jwks_uri %w", err)
 	}
-	if !r.ofIssuer(address) {
+	if !r.atIssuerOrigin(address) {
 		return "", fmt.Errorf("jwks_uri %q is not at the issuer's origin; if the keys are there, set Config.JWKSURL", address)
 	}
 	return address, nil
 }
 
-// ofIssuer tells whether the URL has the issuer's origin. One wrong answer must not make
+// atIssuerOrigin tells whether the URL has the issuer's origin. One wrong answer must not make
 // somebody else's keys the issuer's.
-func (r *remote) ofIssuer(raw string) bool {
+func (r *remote) atIssuerOrigin(raw string) bool {
 	issuer, err := url.Parse(r.issuer)
 	if err != nil {
 		return false
@@ -130,20 +129,20 @@ func parseDiscovery(body []byte) (issuer, jwksURL string, err error) {
 	return issuer, jwksURL, err
 }
 
-type answer struct {
+type response struct {
 	status int
 	body   []byte
 	maxAge time.Duration
 }
 
-func (r *remote) get(ctx context.Context, address string) (*answer, error) {
+func (r *remote) get(ctx context.Context, address string) (*response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
-	// Asked for by hand, compression is not undone by the transport: a small
-	// answer cannot become a large one.
+	// An explicit Accept-Encoding turns off transparent decompression, so that a small
+	// response cannot expand to a large one.
 	req.Header.Set("Accept-Encoding", "identity")
 	res, err := r.client.Do(req)
 	if err != nil {
@@ -160,10 +159,10 @@ func (r *remote) get(ctx context.Context, address string) (*answer, error) {
 	if len(body) > maxBody {
 		return nil, errTooLong
 	}
-	return &answer{status: res.StatusCode, body: body, maxAge: maxAge(res.Header.Get("Cache-Control"))}, nil
+	return &response{status: res.StatusCode, body: body, maxAge: maxAge(res.Header.Get("Cache-Control"))}, nil
 }
 
-// maxAge reads the one directive of Cache-Control that matters here.
+// maxAge returns max-age of a Cache-Control header, 0 without it.
 func maxAge(header string) time.Duration {
 	for directive := range strings.SplitSeq(header, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")

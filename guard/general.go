@@ -9,19 +9,18 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// maxCandidates bounds how many signatures are tried for a token without kid.
+// maxCandidates bounds how many keys are tried for a token without kid.
 const maxCandidates = 8
 
-// header is what the general path needs of a protected header.
+// header holds the members of a protected header that verifyGeneral needs.
 type header struct {
 	alg, typ, kid string
 	hasKid        bool
 }
 
-// parseHeader reads a protected header. Members that would change how or with
-// which key the token is checked are refused instead of ignored: keys come
-// from the issuer alone (RFC 8725 section 3.10), and there is no extension that
-// we understand (RFC 7515 section 4.1.11).
+// parseHeader parses a protected header. It rejects members that would change the key
+// or the way of verification: keys come only from the issuer (RFC 8725 section 3.10),
+// and no extension is supported (RFC 7515 section 4.1.11).
 func parseHeader(raw string) (h header, err error) {
 	p := parser{s: raw}
 	err = p.object(func(name string) (err error) {
@@ -46,14 +45,13 @@ func parseHeader(raw string) (h header, err error) {
 	return h, err
 }
 
-// accessTokenType compares media types as RFC 7515 section 4.1.9 says: without
-// regard to case, "application/" may be left out.
+// accessTokenType reports whether typ is "at+jwt". As RFC 7515 section 4.1.9 says, it
+// ignores case, and "application/" is optional.
 func accessTokenType(typ string) bool {
 	return strings.EqualFold(typ, "at+jwt") || strings.EqualFold(typ, "application/at+jwt")
 }
 
-// decodeParts makes sure that every part is the one canonical encoding of its
-// bytes, and returns the header.
+// decodeParts checks that every part is canonical base64url and returns the header.
 func decodeParts(token string, p parts) (string, bool) {
 	if !wellFormed(token) {
 		return "", false
@@ -69,16 +67,16 @@ func decodeParts(token string, p parts) (string, bool) {
 	return string(raw), ok
 }
 
-// verifyGeneral is the path for every token whose header is not, byte for
-// byte, a known one. go-jose parses and verifies.
+// verifyGeneral verifies tokens whose header is not byte for byte an expected one. It
+// uses go-jose.
 func verifyGeneral(token string, p parts, h header, set *keySet) (string, *key, *Error) {
 	alg := jose.SignatureAlgorithm(h.alg)
 	candidates := set.candidates(alg, h.kid, h.hasKid)
 	switch {
 	case len(candidates) == 0:
-		return "", nil, refuse(ErrSignature, errors.New("no published key fits"))
+		return "", nil, refuse(ErrSignature, errors.New("no published key matches"))
 	case len(candidates) > maxCandidates:
-		return "", nil, refuse(ErrSignature, errors.New("too many keys could fit a token without key id"))
+		return "", nil, refuse(ErrSignature, errors.New("too many keys match a token without key ID"))
 	}
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{alg})
 	if err != nil {
@@ -88,11 +86,11 @@ func verifyGeneral(token string, p parts, h header, set *keySet) (string, *key, 
 	var payload []byte
 	for _, k := range candidates {
 		got, err := jws.Verify(k.public)
-		if err != nil || !saltFits(alg, k, p) {
+		if err != nil || !checkSalt(alg, k, p) {
 			continue
 		}
 		if signer != nil {
-			return "", nil, refuse(ErrSignature, errors.New("several keys verify a token without key id"))
+			return "", nil, refuse(ErrSignature, errors.New("several keys verify a token without key ID"))
 		}
 		signer, payload = k, got
 	}
@@ -102,12 +100,11 @@ func verifyGeneral(token string, p parts, h header, set *keySet) (string, *key, 
 	return string(payload), signer, nil
 }
 
-// saltFits adds what go-jose leaves out: it takes an RSASSA-PSS salt of any
-// length.
-func saltFits(alg jose.SignatureAlgorithm, k *key, p parts) bool {
+// checkSalt checks the length of the RSASSA-PSS salt. go-jose accepts any length.
+func checkSalt(alg jose.SignatureAlgorithm, k *key, p parts) bool {
 	if !slices.Contains([]jose.SignatureAlgorithm{jose.PS256, jose.PS384, jose.PS512}, alg) {
 		return true
 	}
-	_, e := verifyKnown(p, known{k, alg})
+	_, e := verifyKnown(p, verifier{k, alg})
 	return e == nil
 }

@@ -11,23 +11,22 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Guard checks tokens of one issuer. It is safe for concurrent use and needs
-// no closing.
+// Guard verifies tokens of one issuer. It is safe for concurrent use and need not be
+// closed.
 type Guard struct {
 	config  Config
 	allowed []jose.SignatureAlgorithm
 	keys    *keys
-	cache   *cache // nil when switched off
+	cache   *cache // nil if disabled
 
 	resource *resource // nil without Config.Resource
 }
 
-// New checks the configuration and returns a Guard. All mistakes are reported
-// together, as *ConfigError values joined.
+// New validates the configuration and returns a Guard. It reports all invalid fields
+// as joined *ConfigError values.
 //
-// New tries to fetch the keys, for no longer than ctx and FetchTimeout allow.
-// If the issuer is down that is not an error: the Guard tries again with the
-// first requests, and refuses them with 503 until it has keys. See Ready.
+// New tries to fetch the keys within ctx and FetchTimeout. A failure is not an error:
+// requests trigger further attempts and get 503 until there are keys. See Ready.
 func New(ctx context.Context, config Config) (*Guard, error) {
 	config = config.withDefaults()
 	if err := config.validate(); err != nil {
@@ -55,14 +54,14 @@ func New(ctx context.Context, config Config) (*Guard, error) {
 		minRefetch: config.MinRefetch, maxStale: config.MaxStale,
 	}
 	if config.InsecureAllowHTTP {
-		config.Logger.Warn("guard accepts keys over plain http", "issuer", config.Issuer)
+		config.Logger.Warn("InsecureAllowHTTP: keys may be fetched over plain http", "issuer", config.Issuer)
 	}
 	_ = g.Ready(ctx) // the cause has been logged
 	return g, nil
 }
 
-// Ready returns nil when the Guard has keys that may be used, and fetches them
-// if it may and must. The error, an *Error, says why there are none.
+// Ready returns nil if the Guard has usable keys, and fetches them if due. The error is
+// an *Error that says why there are none.
 func (g *Guard) Ready(ctx context.Context) error {
 	if _, e := g.keys.current(ctx, g.config.Now()); e != nil {
 		return e
@@ -70,35 +69,35 @@ func (g *Guard) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Verify checks a token, without a "Bearer" in front, and returns what it
-// says, in a value of the caller's own. Every error is an *Error. A token that is bound to a key is refused with
-// ErrBound: whoever shows it has to prove the key, as Require makes sure.
+// Verify verifies a token, given without "Bearer", and returns a copy of its claims.
+// Every error is an *Error. A sender-constrained token is refused with
+// ErrProofRequired; Require checks its proof.
 func (g *Guard) Verify(ctx context.Context, token string) (*Claims, error) {
 	en, e := g.verify(ctx, token)
 	if e == nil {
-		e = en.bearer()
+		e = en.requireBearer()
 	}
 	if e != nil {
 		return nil, e
 	}
-	return en.claims.own(), nil
+	return en.claims.clone(), nil
 }
 
-// VerifyUnproved is Verify for those who check the proof of possession themselves:
-// a token that is bound to a key is returned too, with the key's thumbprint in JKT.
-// It must not be believed before CheckProof, with this token as the AccessToken, has
-// proved that key.
-func (g *Guard) VerifyUnproved(ctx context.Context, token string) (*Claims, error) {
+// InsecureVerifyWithoutProof is Verify without the check of the proof of possession. It
+// also accepts sender-constrained tokens, with the thumbprint of the key in JKT. The
+// caller must check the proof with CheckProof, with this token as AccessToken, and
+// compare the thumbprints.
+func (g *Guard) InsecureVerifyWithoutProof(ctx context.Context, token string) (*Claims, error) {
 	en, e := g.verify(ctx, token)
 	if e != nil {
 		return nil, e
 	}
-	return en.claims.own(), nil
+	return en.claims.clone(), nil
 }
 
 func (g *Guard) verify(ctx context.Context, token string) (*entry, *Error) {
 	if len(token) > g.config.MaxTokenBytes {
-		return nil, refuse(ErrMalformed, fmt.Errorf("%d bytes are more than MaxTokenBytes", len(token)))
+		return nil, refuse(ErrMalformed, fmt.Errorf("%d bytes exceed MaxTokenBytes", len(token)))
 	}
 	now := g.config.Now()
 	set, e := g.keys.current(ctx, now)
@@ -132,8 +131,7 @@ func (g *Guard) verify(ctx context.Context, token string) (*entry, *Error) {
 	return en, nil
 }
 
-// verifyCold verifies a token that is not remembered: signature first, then
-// what it says.
+// verifyCold verifies a token that is not cached: first the signature, then the claims.
 func (g *Guard) verifyCold(ctx context.Context, token string, raw []byte, set *keySet) (*entry, *Error) {
 	p, ok := cut(token, raw)
 	if !ok {
@@ -154,7 +152,7 @@ func (g *Guard) verifyCold(ctx context.Context, token string, raw []byte, set *k
 	return &entry{claims: claims, grants: grantsOf(claims), key: signer, exp: claims.ExpiresAt}, nil
 }
 
-// verifySignature returns the signed payload and who signed it.
+// verifySignature returns the signed payload and the key that signed it.
 func (g *Guard) verifySignature(ctx context.Context, token string, p parts, set *keySet) (string, *key, *Error) {
 	if with, ok := set.byHeader[p.header]; ok {
 		payload, e := verifyKnown(p, with)
@@ -174,23 +172,23 @@ func (g *Guard) verifySignature(ctx context.Context, token string, p parts, set 
 	if !accessTokenType(h.typ) {
 		return "", nil, refuse(ErrType, fmt.Errorf("typ %.20q", h.typ))
 	}
-	if h.hasKid && !set.has(h.kid) {
+	if h.hasKid && !set.hasID(h.kid) {
 		newer := g.keys.afterUnknown(ctx, set, h.kid)
-		if newer == nil || !newer.has(h.kid) {
-			return "", nil, refuse(ErrSignature, fmt.Errorf("unknown key id %.64q", h.kid))
+		if newer == nil || !newer.hasID(h.kid) {
+			return "", nil, refuse(ErrSignature, fmt.Errorf("unknown key ID %.64q", h.kid))
 		}
 		set = newer
 	}
 	return verifyGeneral(token, p, h, set)
 }
 
-// checkClaims compares what a signed token says with what we want.
+// checkClaims checks the claims of a signed token against the configuration.
 func (g *Guard) checkClaims(c *Claims) *Error {
 	now, leeway := g.config.Now(), g.config.Leeway
 	switch {
 	case c.Issuer != g.config.Issuer:
 		return refuse(ErrIssuer, fmt.Errorf("%.200q", c.Issuer))
-	case !meant(c.Audience, g.config.Audience):
+	case !inAudience(c.Audience, g.config.Audience):
 		return refuse(ErrAudience, fmt.Errorf("%.200q", c.Audience))
 	case !now.Before(c.ExpiresAt.Add(leeway)):
 		return refuse(ErrExpired, fmt.Errorf("at %v", c.ExpiresAt))
@@ -199,7 +197,7 @@ func (g *Guard) checkClaims(c *Claims) *Error {
 	case c.IssuedAt.After(now.Add(leeway)):
 		return refuse(ErrNotYetValid, fmt.Errorf("issued at %v", c.IssuedAt))
 	case c.bound && c.JKT == "":
-		return refuse(ErrBound, errors.New("in a way that is not known here"))
+		return refuse(ErrProofRequired, errors.New("by an unsupported method of cnf"))
 	}
 	return nil
 }

@@ -16,33 +16,32 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// maxKeys bounds how many entries of a key set are looked at.
+// maxKeys bounds how many entries of a key set are read.
 const maxKeys = 64
 
-// key is one published key that may verify tokens. It never changes, except
-// that it may be withdrawn.
+// key is a published key that may verify tokens. It is immutable except for withdrawn.
 type key struct {
 	id     string
-	algs   []jose.SignatureAlgorithm // what it may be used with, never empty
+	algs   []jose.SignatureAlgorithm // the algorithms it may verify, never empty
 	public crypto.PublicKey
 	thumb  string // RFC 7638
 
-	// withdrawn is set once the issuer no longer publishes the key. Remembered
-	// tokens look at it, so that they die with their key.
+	// withdrawn is set when the issuer no longer publishes the key. It invalidates the
+	// cached tokens that the key signed.
 	withdrawn atomic.Bool
 }
 
-// allows tells whether the key may verify alg.
+// allows reports whether the key may verify alg.
 func (k *key) allows(alg jose.SignatureAlgorithm) bool { return slices.Contains(k.algs, alg) }
 
 // same tells whether two keys, from two answers of the issuer, are one.
-func (k *key) same(o *key) bool {
+func (k *key) equal(o *key) bool {
 	return k.id == o.id && k.thumb == o.thumb && slices.Equal(k.algs, o.algs)
 }
 
-// parseKeySet reads a JSON Web Key Set. Entries that cannot be used are
-// skipped (RFC 7517 section 5), with a note for the log; the error means that
-// the whole answer is worthless and the keys known so far should stay.
+// parseKeySet parses a JSON Web Key Set. It skips unusable entries (RFC 7517 section 5)
+// and returns a note about each for the log. On an error the caller keeps the keys it
+// has.
 func parseKeySet(body []byte, allowed []jose.SignatureAlgorithm) (keys []*key, notes []error, err error) {
 	var entries []string
 	p := parser{s: string(body)}
@@ -61,7 +60,7 @@ func parseKeySet(body []byte, allowed []jose.SignatureAlgorithm) (keys []*key, n
 		err = errSyntax
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read key set: %w", err)
+		return nil, nil, fmt.Errorf("parse key set: %w", err)
 	}
 	if len(entries) > maxKeys {
 		notes = append(notes, fmt.Errorf("the key set has %d entries, only %d are used", len(entries), maxKeys))
@@ -83,31 +82,30 @@ func parseKeySet(body []byte, allowed []jose.SignatureAlgorithm) (keys []*key, n
 	return keys, notes, nil
 }
 
-// dropAmbiguous removes keys that share both id and algorithm: which one a
-// token means could then depend on the order of the answer. An exact repetition
-// counts once.
+// dropAmbiguous removes keys that share both ID and algorithm: the key of a token would
+// depend on their order. Exact duplicates count once.
 func dropAmbiguous(keys []*key) (kept []*key, notes []error) {
-	clash := make(map[*key]bool)
+	drop := make(map[*key]bool)
 	for i, a := range keys {
 		for _, b := range keys[:i] {
 			switch {
-			case a.same(b):
-				clash[a] = true
+			case a.equal(b):
+				drop[a] = true
 			case a.id != "" && a.id == b.id && slices.ContainsFunc(a.algs, b.allows):
-				clash[a], clash[b] = true, true
-				notes = append(notes, fmt.Errorf("two keys share the id %q, neither is used", a.id))
+				drop[a], drop[b] = true, true
+				notes = append(notes, fmt.Errorf("two keys share the ID %q, neither is used", a.id))
 			}
 		}
 	}
 	for _, k := range keys {
-		if !clash[k] {
+		if !drop[k] {
 			kept = append(kept, k)
 		}
 	}
 	return kept, notes
 }
 
-// parseKey reads one entry, or says why it must not be used.
+// parseKey parses one entry. The error says why the key must not be used.
 func parseKey(entry string, allowed []jose.SignatureAlgorithm) (*key, error) {
 	var head struct {
 		Kty    string   `json:"kty"`
@@ -120,21 +118,21 @@ func parseKey(entry string, allowed []jose.SignatureAlgorithm) (*key, error) {
 	switch head.Kty {
 	case "EC", "RSA", "OKP":
 	default:
-		return nil, fmt.Errorf("key type %q", head.Kty)
+		return nil, fmt.Errorf("unsupported kty %q", head.Kty)
 	}
 	if head.Use != "" && head.Use != "sig" {
-		return nil, fmt.Errorf("it is for use %q", head.Use)
+		return nil, fmt.Errorf("use is %q, not sig", head.Use)
 	}
 	if head.KeyOps != nil && !slices.Contains(head.KeyOps, "verify") {
-		return nil, errors.New("its key_ops lack verify")
+		return nil, errors.New("key_ops does not contain verify")
 	}
 	var jwk jose.JSONWebKey
 	if err := jwk.UnmarshalJSON([]byte(entry)); err != nil {
 		return nil, err
 	}
 	if !jwk.IsPublic() {
-		// A private key that is published belongs to everybody.
-		return nil, errors.New("it is not a public key")
+		// A published private key is compromised.
+		return nil, errors.New("not a public key")
 	}
 	natural, err := algorithmsOf(jwk.Key)
 	if err != nil {
@@ -147,7 +145,7 @@ func parseKey(entry string, allowed []jose.SignatureAlgorithm) (*key, error) {
 		}
 	}
 	if len(k.algs) == 0 {
-		return nil, fmt.Errorf("its algorithm %q does not fit the key or is not allowed", jwk.Algorithm)
+		return nil, fmt.Errorf("alg %q does not match the key or is not allowed", jwk.Algorithm)
 	}
 	thumb, err := jwk.Thumbprint(crypto.SHA256)
 	if err != nil {
@@ -157,7 +155,7 @@ func parseKey(entry string, allowed []jose.SignatureAlgorithm) (*key, error) {
 	return k, nil
 }
 
-// algorithmsOf lists what a key could verify, and refuses weak keys.
+// algorithmsOf returns the algorithms that a key can verify, and rejects weak keys.
 func algorithmsOf(public any) ([]jose.SignatureAlgorithm, error) {
 	switch pub := public.(type) {
 	case ed25519.PublicKey:
@@ -174,13 +172,13 @@ func algorithmsOf(public any) ([]jose.SignatureAlgorithm, error) {
 	case *rsa.PublicKey:
 		switch {
 		case pub.N.BitLen() < 2048:
-			return nil, fmt.Errorf("an RSA key of %d bits is too short", pub.N.BitLen())
+			return nil, fmt.Errorf("RSA key of %d bits, needs at least 2048", pub.N.BitLen())
 		case pub.E < 3 || pub.E&1 == 0 || pub.E > 1<<31-1:
 			return nil, fmt.Errorf("RSA exponent %d", pub.E)
 		case pub.N.Bit(0) == 0:
-			return nil, errors.New("the RSA modulus is even")
+			return nil, errors.New("even RSA modulus")
 		case roca(pub.N):
-			return nil, errors.New("the RSA key is of the kind that CVE-2017-15361 factors")
+			return nil, errors.New("RSA key vulnerable to CVE-2017-15361")
 		}
 		return []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512}, nil
 	}

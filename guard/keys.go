@@ -12,17 +12,16 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// source delivers the issuer's key set, and how long the issuer says that it
-// stays fresh (0: it did not say).
+// source fetches the issuer's key set. maxAge is its freshness lifetime, 0 if unknown.
 type source func(ctx context.Context) (body []byte, maxAge time.Duration, err error)
 
-// keys keeps the issuer's keys. Its laws:
+// keys caches the issuer's keys. Its rules:
 //
-//   - At most one fetch is under way, and it ends within the time-out.
-//   - A fetch is caused by a request and by nothing else; no goroutine waits.
-//   - A bad answer changes nothing. Keys die only when a good answer lacks
-//     them, or when there was no good answer for maxStale.
-//   - A request waits only if it cannot be decided without the answer.
+//   - At most one fetch is in flight, and it ends within the timeout.
+//   - Only a request starts a fetch; there is no background goroutine between fetches.
+//   - A failed fetch changes nothing. Keys are removed only when a successful fetch
+//     lacks them, or after maxStale without one.
+//   - A request waits for a fetch only if it cannot be decided without it.
 type keys struct {
 	fetch   source
 	allowed []jose.SignatureAlgorithm
@@ -32,33 +31,32 @@ type keys struct {
 	timeout, refresh, minRefetch, maxStale time.Duration
 
 	set     atomic.Pointer[keySet]
-	nextTry atomic.Int64 // Unix nanoseconds; before that no fetch by age
+	nextTry atomic.Int64 // Unix nanoseconds of the next fetch by age
 
-	mu       sync.Mutex // guards what follows
-	flight   *flight
-	failures int
-	failure  error     // of the last fetch, nil after a good one
-	forced   time.Time // last fetch for an unknown key id
+	mu         sync.Mutex // guards the fields below
+	flight     *flight
+	failures   int
+	failure    error     // of the last fetch, nil after a good one
+	lastForced time.Time // last fetch for an unknown key ID
 }
 
-// flight is a fetch under way. err may be read after done is closed.
+// flight is a fetch in flight. err may be read after done is closed.
 type flight struct {
 	done chan struct{}
 	err  error
 }
 
-// why says what caused a fetch; each cause has its own brake.
-type why int
+// fetchCause is the cause of a fetch; each has its own rate limit.
+type fetchCause int
 
 const (
-	byAge why = iota
+	byAge fetchCause = iota
 	unknownKey
 )
 
-var errBackingOff = errors.New("the last fetch failed, the next one is not due yet")
+var errBackingOff = errors.New("backing off after a failed fetch")
 
-// current returns the keys to use now. It waits for a fetch only when there
-// are none.
+// current returns the usable keys. It waits for a fetch only if there are none.
 func (k *keys) current(ctx context.Context, now time.Time) (*keySet, *Error) {
 	set := k.set.Load()
 	due := k.due(now)
@@ -76,18 +74,19 @@ func (k *keys) current(ctx context.Context, now time.Time) (*keySet, *Error) {
 		return nil, k.unavailable(err)
 	}
 	if set = k.set.Load(); set == nil || !k.now().Before(set.staleAt) {
-		return nil, k.unavailable(errors.New("the fetched keys are stale already"))
+		return nil, k.unavailable(errors.New("the fetched keys are already stale"))
 	}
 	return set, nil
 }
 
-// afterUnknown returns newer keys than set, if they may and can be had.
+// afterUnknown fetches keys because of an unknown key ID. It returns nil if a fetch is
+// not due or brings no newer keys.
 func (k *keys) afterUnknown(ctx context.Context, set *keySet, kid string) *keySet {
 	f := k.start(unknownKey, k.now())
 	if f == nil {
 		return nil
 	}
-	k.log.Info("fetching keys for an unknown key id", "kid", kid[:min(len(kid), 64)])
+	k.log.Info("fetching keys for an unknown key ID", "kid", kid[:min(len(kid), 64)])
 	if k.wait(ctx, f) != nil {
 		return nil
 	}
@@ -97,16 +96,16 @@ func (k *keys) afterUnknown(ctx context.Context, set *keySet, kid string) *keySe
 	return nil
 }
 
-// due tells whether the age of the keys asks for a fetch. A time far ahead
-// means that the clock was set back: do not wait for it.
+// due reports whether the keys are old enough for a fetch. A next try far in the future
+// means that the clock was set back; it does not count.
 func (k *keys) due(now time.Time) bool {
 	next := k.nextTry.Load()
 	return now.UnixNano() >= next || next-now.UnixNano() > int64(k.refresh+k.timeout+k.minRefetch)
 }
 
-// start returns the fetch under way, begins one, or returns nil when the
-// cause's brake forbids it.
-func (k *keys) start(cause why, now time.Time) *flight {
+// start returns the fetch in flight or starts one. It returns nil if the rate limit of
+// the cause forbids it.
+func (k *keys) start(cause fetchCause, now time.Time) *flight {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.flight != nil {
@@ -118,10 +117,10 @@ func (k *keys) start(cause why, now time.Time) *flight {
 			return nil
 		}
 	case unknownKey:
-		if since := now.Sub(k.forced); since >= 0 && since < k.minRefetch {
+		if since := now.Sub(k.lastForced); since >= 0 && since < k.minRefetch {
 			return nil
 		}
-		k.forced = now
+		k.lastForced = now
 	}
 	f := &flight{done: make(chan struct{})}
 	k.flight = f
@@ -130,8 +129,8 @@ func (k *keys) start(cause why, now time.Time) *flight {
 	return f
 }
 
-// run fetches and publishes the outcome. It belongs to no request: the one that
-// caused it may go away while others wait.
+// run fetches the keys and publishes the outcome. It outlives the request that started
+// it, because other requests may wait for it.
 func (k *keys) run(f *flight) {
 	ctx, cancel := context.WithTimeout(context.Background(), k.timeout)
 	defer cancel()
@@ -157,7 +156,7 @@ func (k *keys) run(f *flight) {
 	close(f.done)
 }
 
-// update makes one attempt. Only run calls it, so there is one at a time.
+// update makes one attempt. Only run calls it, one at a time.
 func (k *keys) update(ctx context.Context) (time.Duration, error) {
 	body, maxAge, err := k.fetch(ctx)
 	if err != nil {
@@ -165,19 +164,19 @@ func (k *keys) update(ctx context.Context) (time.Duration, error) {
 	}
 	fresh, notes, err := parseKeySet(body, k.allowed)
 	for _, note := range notes {
-		k.log.Warn("odd key set", "note", note)
+		k.log.Warn("invalid key in the issuer's key set", "note", note)
 	}
 	if err != nil {
 		return 0, err
 	}
 	old := k.set.Load()
-	adopt(old, fresh)
+	reuseKeys(old, fresh)
 	k.set.Store(newKeySet(fresh, k.now().Add(k.maxStale)))
 	return maxAge, nil
 }
 
-// wait has its own clock, so that a transport or FetchKeys that ignores its
-// context holds up no request for longer than the time-out.
+// wait has its own timeout, so that a transport or FetchKeys that ignores its context
+// delays no request for longer.
 func (k *keys) wait(ctx context.Context, f *flight) error {
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
@@ -189,7 +188,7 @@ func (k *keys) wait(ctx context.Context, f *flight) error {
 	}
 }
 
-// lastFailure says why there are no keys while the next fetch is not due.
+// lastFailure returns why there are no keys while the next fetch is not due.
 func (k *keys) lastFailure() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -8,47 +8,47 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// keySet is one answer of the issuer, ready for use. It never changes.
+// keySet is a parsed key set of the issuer. It is immutable.
 type keySet struct {
 	keys     []*key
-	byHeader map[string]known // the first part of a token, with its dot
-	staleAt  time.Time        // from then on the set must not be used
+	byHeader map[string]verifier // by the first part of a token, with its dot
+	staleAt  time.Time           // the set must not be used from then on
 }
 
-// known is what a token's first part means when it is exactly the one that we
-// expect for a key: everything is fixed before anything is parsed.
-type known struct {
+// verifier is the key and algorithm of an expected token header. A token with exactly
+// that header is verified before anything of it is parsed.
+type verifier struct {
 	key *key
 	alg jose.SignatureAlgorithm
 }
 
 func newKeySet(keys []*key, staleAt time.Time) *keySet {
-	s := &keySet{keys: keys, byHeader: make(map[string]known), staleAt: staleAt}
+	s := &keySet{keys: keys, byHeader: make(map[string]verifier), staleAt: staleAt}
 	for _, k := range keys {
-		if !plain(k.id) {
+		if !isPlainID(k.id) {
 			continue
 		}
 		for _, alg := range k.algs {
-			s.byHeader[headerOf(alg, k.id)] = known{k, alg}
+			s.byHeader[headerOf(alg, k.id)] = verifier{k, alg}
 		}
 	}
 	return s
 }
 
-// headerOf is the first part, with its dot, of a token as Watchword issues it.
+// headerOf returns the first part of a token of Watchword, with its dot.
 func headerOf(alg jose.SignatureAlgorithm, kid string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"`+string(alg)+`","typ":"at+jwt","kid":"`+kid+`"}`)) + "."
 }
 
-// plain tells whether a key id looks the same in every JSON encoder.
-func plain(id string) bool {
+// isPlainID reports whether every JSON encoder writes the key ID in the same way.
+func isPlainID(id string) bool {
 	return id != "" && !strings.ContainsFunc(id, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune(`"\<>&'/`, r)
 	})
 }
 
-// candidates returns the keys that a token with this algorithm and key id
-// could mean: one at most if it has an id, all of the algorithm if it has none.
+// candidates returns the keys that may have signed a token with this algorithm and key
+// ID: at most one with an ID, all keys of the algorithm without.
 func (s *keySet) candidates(alg jose.SignatureAlgorithm, kid string, hasKid bool) []*key {
 	var out []*key
 	for _, k := range s.keys {
@@ -59,8 +59,8 @@ func (s *keySet) candidates(alg jose.SignatureAlgorithm, kid string, hasKid bool
 	return out
 }
 
-// has tells whether any key has the id, whatever its algorithm.
-func (s *keySet) has(kid string) bool {
+// hasID reports whether any key has the ID, with any algorithm.
+func (s *keySet) hasID(kid string) bool {
 	for _, k := range s.keys {
 		if k.id == kid {
 			return true
@@ -69,21 +69,21 @@ func (s *keySet) has(kid string) bool {
 	return false
 }
 
-// adopt puts the keys of old, where they are still published, in the place of
-// their new copies, and withdraws the others.
-func adopt(old *keySet, keys []*key) {
+// reuseKeys replaces those keys that old also has with the values of old, and marks the
+// other keys of old as withdrawn.
+func reuseKeys(old *keySet, keys []*key) {
 	if old == nil {
 		return
 	}
-	for _, was := range old.keys {
-		kept := false
+	for _, prev := range old.keys {
+		published := false
 		for i, k := range keys {
-			if was.same(k) {
-				keys[i], kept = was, true
+			if prev.equal(k) {
+				keys[i], published = prev, true
 			}
 		}
-		if !kept {
-			was.withdrawn.Store(true)
+		if !published {
+			prev.withdrawn.Store(true)
 		}
 	}
 }

@@ -13,12 +13,11 @@ import (
 	"strings"
 )
 
-// Require returns middleware that lets a request through if it carries a good
-// token that meets all requirements; without requirements, any good token
-// does. The handler finds the claims with FromContext.
+// Require returns middleware that passes requests with a valid token that meets all
+// requirements. Without requirements any valid token passes. The handler gets the claims
+// with FromContext.
 //
-// Require panics on a requirement without names, which is a mistake in the
-// program.
+// Require panics on an invalid requirement, such as one without names.
 func (g *Guard) Require(reqs ...Requirement) func(http.Handler) http.Handler {
 	p := compile(reqs)
 	return func(next http.Handler) http.Handler {
@@ -28,18 +27,18 @@ func (g *Guard) Require(reqs ...Requirement) func(http.Handler) http.Handler {
 	}
 }
 
-// Optional returns middleware for handlers that also serve anonymous requests:
-// without an Authorization header the handler runs without claims. A token
-// that is present must be good.
+// Optional returns middleware for handlers that also serve anonymous requests. Without
+// an Authorization header the handler runs without claims; a token that is present must
+// be valid.
 func (g *Guard) Optional() func(http.Handler) http.Handler {
-	var nothing policy
+	var none policy
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if len(r.Header["Authorization"]) == 0 {
 				next.ServeHTTP(w, r)
 				return
 			}
-			g.serve(w, r, &nothing, next)
+			g.serve(w, r, &none, next)
 		})
 	}
 }
@@ -55,13 +54,12 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, p *policy, next ht
 		return
 	}
 	ctx := &claimsContext{Context: r.Context()}
-	ctx.take(en.claims)
+	ctx.set(en.claims)
 	next.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// authenticate finds the one token of the request and makes sure that who sends it
-// may: a bearer needs nothing else, the holder of a key has to prove it. dpop tells
-// which of the two the client tried.
+// authenticate verifies the token of the request and, if it is sender-constrained, the
+// proof of its key. dpop reports whether the scheme was DPoP.
 func (g *Guard) authenticate(w http.ResponseWriter, r *http.Request) (en *entry, dpop bool, e *Error) {
 	scheme, token, e := credentials(r.Header["Authorization"])
 	if dpop = scheme == schemeDPoP; dpop && g.resource == nil {
@@ -75,25 +73,25 @@ func (g *Guard) authenticate(w http.ResponseWriter, r *http.Request) (en *entry,
 	}
 	switch {
 	case dpop:
-		e = g.resource.possession(w, r, en, token)
+		e = g.resource.verifyProof(w, r, en, token)
 	case g.config.DPoPRequired && !en.claims.bound:
-		e = refuse(ErrUnbound, nil)
+		e = refuse(ErrNotSenderConstrained, nil)
 	default:
-		e = en.bearer()
+		e = en.requireBearer()
 	}
 	if e == nil && tokenInForm(r) {
-		e = refuse(ErrRequest, errors.New("a token in the header and one in the body"))
+		e = refuse(ErrInvalidRequest, errors.New("one token in the header and one in the body"))
 	}
 	return en, dpop, e
 }
 
-// maxForm is how much of a form is searched for a second token.
+// maxForm bounds how much of a form is searched for a second token.
 const maxForm = 64 << 10
 
-// tokenInForm tells whether the body is a form with an access_token, the other
-// method of RFC 6750 (section 2 forbids to use two). It is asked only after the
-// header's token has proved good, so strangers cannot make us read, and it
-// leaves the body as it was.
+// tokenInForm reports whether the body is a form with an access_token: RFC 6750 section
+// 2 forbids a second method. It is called only after the token of the header has been
+// verified, so that only authenticated requests cause reads. The handler can still read
+// the whole body.
 func tokenInForm(r *http.Request) bool {
 	ct := r.Header["Content-Type"]
 	if len(ct) == 0 || r.Body == nil || r.Body == http.NoBody {
@@ -108,29 +106,29 @@ func tokenInForm(r *http.Request) bool {
 	seen, err := io.ReadAll(io.LimitReader(r.Body, maxForm))
 	rest := io.Reader(r.Body)
 	if err != nil {
-		rest = failed{err}
+		rest = errReader{err}
 	}
 	r.Body = body{io.MultiReader(bytes.NewReader(seen), rest), r.Body}
 	form, _ := url.ParseQuery(string(seen))
 	return form.Has("access_token")
 }
 
-// body is a request body of which a part has been read and put back.
+// body is a request body with the part that has been read put back.
 type body struct {
 	io.Reader
 	io.Closer
 }
 
-// failed repeats a read error to the next reader.
-type failed struct{ err error }
+// errReader returns an earlier read error to the next reader.
+type errReader struct{ err error }
 
-func (f failed) Read([]byte) (int, error) { return 0, f.err }
+func (f errReader) Read([]byte) (int, error) { return 0, f.err }
 
-// claimsContext carries claims. As a type of its own it needs one allocation
-// where context.WithValue and a copy of the claims would need two.
+// claimsContext is a context with claims. It takes one allocation; context.WithValue and
+// a copy of the claims would take two.
 type claimsContext struct {
 	context.Context
-	ownClaims
+	claimsCopy
 }
 
 type claimsKey struct{}
@@ -142,29 +140,28 @@ func (c *claimsContext) Value(k any) any {
 	return c.Context.Value(k)
 }
 
-// NewContext returns a context in which FromContext finds a copy of the claims; ctx
-// itself when c is nil. It is for doors that Require does not fit, such as a gRPC
-// interceptor that calls Verify and Check itself, and for tests of handlers.
+// NewContext returns a context from which FromContext returns a copy of the claims, or
+// ctx itself if c is nil. It is for code that cannot use Require, such as a gRPC
+// interceptor that calls Verify and Check, and for tests of handlers.
 func NewContext(ctx context.Context, c *Claims) context.Context {
 	if c == nil {
 		return ctx
 	}
 	own := &claimsContext{Context: ctx}
-	own.take(c)
+	own.set(c)
 	return own
 }
 
-// FromContext returns the claims that Require, Optional or NewContext has put into the
+// FromContext returns the claims that Require, Optional or NewContext put into the
 // context, false if there are none.
 func FromContext(ctx context.Context) (*Claims, bool) {
 	c, ok := ctx.Value(claimsKey{}).(*Claims)
 	return c, ok
 }
 
-// WriteError answers a request with a refusal: challenge, Retry-After,
-// no-store, and the body of Config.ErrorHandler or problem+json. Require calls
-// it; call it yourself after Verify or Check. An error that is no *Error
-// becomes a bare 500.
+// WriteError writes an error response: challenge, Retry-After, no-store, and the body
+// of Config.ErrorHandler or problem+json. Require calls it; call it after a failed
+// Verify or Check. An error that is not an *Error becomes a plain 500.
 func (g *Guard) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	var e *Error
 	if !errors.As(err, &e) {
@@ -189,8 +186,8 @@ func (g *Guard) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	writeProblem(w, e)
 }
 
-// challenges are the values of WWW-Authenticate: the scheme that the client tried, with
-// what is wrong, and any other that it could try.
+// challenges returns the values of WWW-Authenticate: the scheme of the request with the
+// error, and the other scheme if the client could use it.
 func (g *Guard) challenges(e *Error) []string {
 	if e.Challenge("") == "" {
 		return nil
@@ -219,7 +216,7 @@ func (g *Guard) challenges(e *Error) []string {
 	return []string{of(schemeBearer, true)}
 }
 
-// problem is RFC 9457 with a stable code.
+// problem is the body of RFC 9457 with a stable code.
 type problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`

@@ -12,63 +12,62 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// The proof that a client has a key: a JWT of type dpop+jwt, made for one request
-// (RFC 9449 section 4). The check is the same where tokens are issued and where they
-// are used, so there is one.
+// A DPoP proof is a JWT of type dpop+jwt, made for one request (RFC 9449 section 4). An
+// authorization server and a resource server check it in the same way, so CheckProof
+// serves both.
 
-// ProofAlgorithms may sign proofs, for dpop_signing_alg_values_supported: every
-// signature algorithm with a public key that is known here, but for RSASSA-PKCS1-v1_5.
-// Proofs are younger than PSS, so nobody needs it, and the FAPI 2.0 Security Profile
-// (section 5.4.1) rules it out.
+// ProofAlgorithms returns the signature algorithms accepted for proofs, for
+// dpop_signing_alg_values_supported: all supported ones except RSASSA-PKCS1-v1_5, which
+// the FAPI 2.0 Security Profile (section 5.4.1) rules out.
 func ProofAlgorithms() []string {
 	var out []string
 	for _, alg := range supported {
-		if mayProve(alg) {
+		if isProofAlgorithm(alg) {
 			out = append(out, string(alg))
 		}
 	}
 	return out
 }
 
-func mayProve(alg jose.SignatureAlgorithm) bool {
+func isProofAlgorithm(alg jose.SignatureAlgorithm) bool {
 	return slices.Contains(supported, alg) && !strings.HasPrefix(string(alg), "RS")
 }
 
-// DefaultProofWindow is how old a proof may be.
+// DefaultProofWindow is the default maximum age of a proof.
 const DefaultProofWindow = 2 * time.Minute
 
-// proofAhead is how far the clock of a client may be ahead.
-const proofAhead = time.Minute
+// proofClockSkew is how far the clock of a client may be ahead.
+const proofClockSkew = time.Minute
 
 const (
 	maxProof   = 8 << 10
 	maxProofID = 512
 )
 
-// ProofRules are what a proof has to fit.
+// ProofRules are the expected values of a proof.
 type ProofRules struct {
-	// Method and URL are of the request that carries the proof. The URL is the one
-	// that the client used; query and fragment do not count.
+	// Method and URL are those of the request with the proof. URL is the one that the
+	// client used; its query and fragment are ignored.
 	Method, URL string
-	// AccessToken is the token beside the proof; empty where there is none.
+	// AccessToken is the access token of the request, empty if it has none.
 	AccessToken string
 	Now         time.Time
-	// Window is how old the proof may be. Zero: DefaultProofWindow.
+	// Window is the maximum age of the proof. Default: DefaultProofWindow.
 	Window time.Duration
-	// Nonce tells whether we gave out a nonce and still take it. Nil: none is needed,
-	// and whatever nonce the proof has is not looked at.
+	// Nonce reports whether a nonce is valid, as Nonces.Valid does. If nil, no nonce is
+	// required and that of the proof is ignored.
 	Nonce func(string) bool
 }
 
-// Proof is what a good proof says.
+// Proof is a verified DPoP proof.
 type Proof struct {
 	JKT      string // RFC 7638 thumbprint of the key, as in cnf.jkt
 	JTI      string
 	IssuedAt time.Time
 	Nonce    string // empty for none
-	// UsableUntil is when the proof is too old everywhere: for so long a JTI has to be
-	// remembered, together with its JKT, to notice that a proof is used again.
-	UsableUntil time.Time
+	// ExpiresAt is when the proof is too old to be accepted. Until then JKT and JTI must
+	// be remembered to detect a replay.
+	ExpiresAt time.Time
 }
 
 // The codes of ProofError (RFC 9449 sections 5 and 8).
@@ -77,7 +76,7 @@ const (
 	UseNonce     = "use_dpop_nonce"
 )
 
-// ProofError says why a proof is refused. Code may be shown to the client.
+// ProofError is the refusal of a proof. Code may be shown to the client.
 type ProofError struct {
 	Code string // InvalidProof or UseNonce
 	Err  error  // for the log
@@ -88,27 +87,26 @@ func (e *ProofError) Error() string { return e.Code + ": " + e.Err.Error() }
 // Unwrap returns the reason.
 func (e *ProofError) Unwrap() error { return e.Err }
 
-// CheckProof checks the values of the DPoP header of one request as RFC 9449 section
-// 4.3 says: there is exactly one, it is a signed JWT of type dpop+jwt whose public key
-// is in its header, and it was made a moment ago for this method, this URL and this
-// access token. Whether it was used before is for the caller to see, from JKT and JTI,
-// and so is whether the key is the right one. Every error is a *ProofError.
+// CheckProof verifies the DPoP header values of a request as RFC 9449 section 4.3
+// requires: exactly one value, a JWT of type dpop+jwt signed by the key in its header,
+// made recently for this method, URL and access token. The caller must compare JKT with
+// the expected key and detect replays by JKT and JTI. Every error is a *ProofError.
 func CheckProof(proofs []string, rules ProofRules) (Proof, error) {
 	p, err := checkProof(proofs, rules)
 	if err != nil {
 		return Proof{}, &ProofError{Code: InvalidProof, Err: err}
 	}
 	if rules.Nonce != nil && !rules.Nonce(p.Nonce) {
-		return Proof{}, &ProofError{Code: UseNonce, Err: errors.New("the proof lacks a nonce of ours that is good now")}
+		return Proof{}, &ProofError{Code: UseNonce, Err: errors.New("nonce is missing or not current")}
 	}
 	return p, nil
 }
 
 func checkProof(proofs []string, rules ProofRules) (Proof, error) {
 	if len(proofs) != 1 {
-		return Proof{}, fmt.Errorf("%d DPoP headers instead of one", len(proofs))
+		return Proof{}, fmt.Errorf("%d DPoP headers, want one", len(proofs))
 	}
-	jkt, payload, err := openProof(proofs[0])
+	jkt, payload, err := verifyProofSignature(proofs[0])
 	if err != nil {
 		return Proof{}, err
 	}
@@ -120,15 +118,15 @@ func checkProof(proofs []string, rules ProofRules) (Proof, error) {
 	if window == 0 {
 		window = DefaultProofWindow
 	}
-	if err := c.fit(rules, window); err != nil {
+	if err := c.check(rules, window); err != nil {
 		return Proof{}, err
 	}
-	return Proof{JKT: jkt, JTI: c.jti, IssuedAt: c.iat, Nonce: c.nonce, UsableUntil: c.iat.Add(window + time.Second)}, nil
+	return Proof{JKT: jkt, JTI: c.jti, IssuedAt: c.iat, Nonce: c.nonce, ExpiresAt: c.iat.Add(window + time.Second)}, nil
 }
 
-// openProof verifies the signature with the key that the proof brings, and returns
-// the thumbprint of that key.
-func openProof(raw string) (jkt, payload string, err error) {
+// verifyProofSignature verifies a proof with the key in its header and returns the
+// thumbprint of that key.
+func verifyProofSignature(raw string) (jkt, payload string, err error) {
 	if len(raw) > maxProof {
 		return "", "", errors.New("the proof is too long")
 	}
@@ -148,19 +146,19 @@ func openProof(raw string) (jkt, payload string, err error) {
 	switch {
 	case !strings.EqualFold(h.typ, "dpop+jwt") && !strings.EqualFold(h.typ, "application/dpop+jwt"):
 		return "", "", fmt.Errorf("typ %.20q", h.typ)
-	case !mayProve(alg):
+	case !isProofAlgorithm(alg):
 		return "", "", fmt.Errorf("algorithm %.20q", h.alg)
 	case h.jwk == "":
-		return "", "", errors.New("there is no jwk in the header")
+		return "", "", errors.New("jwk is missing in the header")
 	}
 	k, err := parseKey(h.jwk, supported)
 	if err != nil {
 		return "", "", fmt.Errorf("jwk: %w", err)
 	}
 	if !k.allows(alg) {
-		return "", "", errors.New("the algorithm does not fit the key")
+		return "", "", errors.New("alg does not match the key")
 	}
-	payload, e := verifyKnown(p, known{k, alg})
+	payload, e := verifyKnown(p, verifier{k, alg})
 	if e != nil {
 		return "", "", e
 	}
@@ -169,7 +167,7 @@ func openProof(raw string) (jkt, payload string, err error) {
 
 type proofHeader struct{ alg, typ, jwk string }
 
-// parseProofHeader is parseHeader for the one kind of token that brings its key.
+// parseProofHeader is parseHeader for proofs, whose header contains the key.
 func parseProofHeader(raw string) (h proofHeader, err error) {
 	p := parser{s: raw}
 	err = p.object(func(name string) (err error) {
@@ -182,7 +180,7 @@ func parseProofHeader(raw string) (h proofHeader, err error) {
 			start := p.next()
 			err = p.object(func(member string) error {
 				if slices.Contains(privateMembers, member) {
-					return errors.New("jwk has a private member")
+					return errors.New("jwk contains a private member")
 				}
 				return p.skip()
 			})
@@ -200,10 +198,10 @@ func parseProofHeader(raw string) (h proofHeader, err error) {
 	return h, err
 }
 
-// privateMembers are those of RFC 7518 sections 6.2.2, 6.3.2 and 6.4.
+// privateMembers are the private JWK members of RFC 7518 sections 6.2.2, 6.3.2 and 6.4.
 var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
-// proofClaims are those of RFC 9449 section 4.2.
+// proofClaims are the claims of RFC 9449 section 4.2.
 type proofClaims struct {
 	jti, htm, htu, ath, nonce string
 	iat, exp, nbf             time.Time
@@ -243,36 +241,36 @@ func parseProofClaims(payload string) (c proofClaims, err error) {
 	return c, err
 }
 
-// fit compares what the proof says with the request.
-func (c proofClaims) fit(rules ProofRules, window time.Duration) error {
+// check compares the claims with the request.
+func (c proofClaims) check(rules ProofRules, window time.Duration) error {
 	switch {
 	case len(c.jti) > maxProofID || len(c.nonce) > maxProofID:
 		return errors.New("jti or nonce is too long")
 	case c.htm != rules.Method:
-		return errors.New("htm is another method")
+		return errors.New("htm is not the method of the request")
 	case c.iat.Before(rules.Now.Add(-window)):
-		return fmt.Errorf("iat %v is too long ago", c.iat)
-	case c.iat.After(rules.Now.Add(proofAhead)):
-		return fmt.Errorf("iat %v is not yet", c.iat)
-	case !c.exp.IsZero() && !c.exp.After(rules.Now.Add(-proofAhead)):
-		return errors.New("it has expired")
-	case c.nbf.After(rules.Now.Add(proofAhead)):
-		return errors.New("it is not valid yet")
+		return fmt.Errorf("iat %v is too old", c.iat)
+	case c.iat.After(rules.Now.Add(proofClockSkew)):
+		return fmt.Errorf("iat %v is in the future", c.iat)
+	case !c.exp.IsZero() && !c.exp.After(rules.Now.Add(-proofClockSkew)):
+		return errors.New("exp is in the past")
+	case c.nbf.After(rules.Now.Add(proofClockSkew)):
+		return errors.New("nbf is in the future")
 	}
 	want, err := normalURL(rules.URL)
 	if err != nil {
-		return fmt.Errorf("our own URL: %w", err)
+		return fmt.Errorf("URL of the request: %w", err)
 	}
 	if got, err := normalURL(c.htu); err != nil || got != want {
-		return errors.New("htu is another URL")
+		return errors.New("htu is not the URL of the request")
 	}
 	if rules.AccessToken != "" && c.ath != tokenHash(rules.AccessToken) {
-		return errors.New("ath is missing or of another token")
+		return errors.New("ath is missing or not the hash of the access token")
 	}
 	return nil
 }
 
-// tokenHash is "ath" of RFC 9449 section 4.2.
+// tokenHash returns "ath" of RFC 9449 section 4.2.
 func tokenHash(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

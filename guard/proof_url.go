@@ -8,9 +8,9 @@ import (
 
 var errURL = errors.New("not an absolute http URL")
 
-// normalURL brings an http URL without query and fragment into one form (RFC 3986
-// section 6.2.2 and 6.2.3): scheme and host in lower case, no default port, no dot
-// segments, no empty path, and only those characters escaped that have to be.
+// normalURL normalizes an http URL without its query and fragment (RFC 3986 sections
+// 6.2.2 and 6.2.3): lower-case scheme and host, no default port, no dot segments, no
+// empty path, and no unnecessary escapes.
 func normalURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Opaque != "" || u.User != nil || u.Hostname() == "" {
@@ -42,8 +42,8 @@ func normalURL(raw string) (string, error) {
 	return scheme + "://" + host + port + path, nil
 }
 
-// unescapeUnreserved undoes escapes of characters that need none, and writes the
-// others in upper case.
+// unescapeUnreserved decodes escapes of unreserved characters and writes the other
+// escapes in upper case.
 func unescapeUnreserved(path string) string {
 	if !strings.Contains(path, "%") {
 		return path
@@ -66,7 +66,7 @@ func unescapeUnreserved(path string) string {
 	return string(out)
 }
 
-// unhex reads a digit that url.Parse has accepted.
+// unhex returns the value of a hex digit that url.Parse has accepted.
 func unhex(c byte) byte {
 	if c <= '9' {
 		return c - '0'
@@ -74,7 +74,7 @@ func unhex(c byte) byte {
 	return c&^0x20 - 'A' + 10
 }
 
-// unreserved are the characters of RFC 3986 section 2.3.
+// unreserved reports whether c is unreserved (RFC 3986 section 2.3).
 func unreserved(c byte) bool {
 	return c-'a' < 26 || c-'A' < 26 || c-'0' < 10 || c == '-' || c == '.' || c == '_' || c == '~'
 }

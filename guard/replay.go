@@ -7,63 +7,63 @@ import (
 	"time"
 )
 
-// replays remembers proofs for at least as long as they could be used again. The memory
-// is bounded: when it is full, the holders of tokens with the most proofs lose theirs
-// first. A proof that was forgotten is not let in a second time: its holder's proofs up
-// to then are refused from then on. So a flood makes the memory stricter for the one who
-// floods, and for nobody else.
-type replays struct {
-	size int
-	keep time.Duration // how long a proof can be used after its iat
+// replayCache remembers proofs for as long as they could be replayed. It is bounded: when
+// it is full, the proofs of the holders with the most proofs are evicted first. An
+// evicted proof is never accepted again: all proofs of its holder up to its iat are
+// refused. So a flood affects only its sender.
+type replayCache struct {
+	size   int
+	window time.Duration // how long a proof can be used after its iat
 
-	mu      sync.Mutex // guards what follows
-	proofs  map[proofID]seen
+	mu      sync.Mutex // guards the fields below
+	proofs  map[proofID]proofRecord
 	holders map[holderID]*holder
-	horizon int64 // proofs of any key made no later than this may have been forgotten
+	horizon int64 // proofs with an iat up to this may have been evicted
 }
 
-// proofID is half a SHA-256 over key and jti: nobody but the owner of the key could
-// use two that are equal, and would gain a refusal.
+// proofID is half of a SHA-256 of key and jti. Only the owner of the key can construct a
+// collision, and it would only make a proof refused.
 type proofID [16]byte
 
-// holderID is half a SHA-256 over the subject and the client of a token. A client can
-// make any number of keys, so a share of the memory does not go by key.
+// holderID is half of a SHA-256 of the subject and the client of a token. Shares are not
+// by key, because a client can make any number of keys.
 type holderID [16]byte
 
-type seen struct {
-	by holderID
-	at int64 // iat
+type proofRecord struct {
+	owner holderID
+	at    int64 // iat
 }
 
 type holder struct {
 	proofs  int
-	horizon int64 // its proofs made no later than this may have been forgotten
+	horizon int64 // its proofs with an iat up to this may have been evicted
 }
 
-func newReplays(size int, keep time.Duration) *replays {
-	return &replays{size: max(2, size), keep: keep, proofs: map[proofID]seen{}, holders: map[holderID]*holder{}}
+func newReplayCache(size int, keep time.Duration) *replayCache {
+	return &replayCache{size: max(2, size), window: keep, proofs: map[proofID]proofRecord{}, holders: map[holderID]*holder{}}
 }
 
-// holderOf returns to whose share the proofs beside the token count.
+// holderOf returns the holder of a token.
 func holderOf(c *Claims) holderID {
 	sum := sha256.Sum256([]byte(c.Subject + "\x00" + c.ClientID))
 	return holderID(sum[:16])
 }
 
-// first tells whether the proof is seen for the first time, and remembers it.
-func (s *replays) first(by holderID, p Proof, now time.Time) bool {
+// insert remembers a proof. It returns false if the proof was used before or could have
+// been.
+func (s *replayCache) insert(by holderID, p Proof, now time.Time) bool {
 	sum := sha256.Sum256([]byte(p.JKT + "\x00" + p.JTI))
 	id, at := proofID(sum[:16]), p.IssuedAt.Unix()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.proofs) >= s.size {
-		s.makeRoom(now)
+		s.evict(now)
 	}
 	h := s.holders[by]
 	if at <= s.horizon || h != nil && at <= h.horizon || len(s.proofs) >= s.size {
 		return false
 	}
-	if _, again := s.proofs[id]; again {
+	if _, replayed := s.proofs[id]; replayed {
 		return false
 	}
 	if h == nil {
@@ -71,17 +71,16 @@ func (s *replays) first(by holderID, p Proof, now time.Time) bool {
 		s.holders[by] = h
 	}
 	h.proofs++
-	s.proofs[id] = seen{by, at}
+	s.proofs[id] = proofRecord{by, at}
 	return true
 }
 
-// makeRoom frees half of the memory: what is too old to be used again, then what those
-// hold who have more than a fair share, then the oldest proofs. It forgets none that was
-// made for a moment to come, since the horizon would then refuse honest proofs; so it
-// may free less.
-func (s *replays) makeRoom(now time.Time) {
-	oldest := now.Add(-s.keep).Unix()
-	s.forget(func(p seen) bool { return p.at < oldest })
+// evict frees half of the cache: first expired proofs, then those of holders with more
+// than a fair share, then the oldest. It keeps proofs with an iat in the future, because
+// the horizon would then refuse honest proofs; so it may free less.
+func (s *replayCache) evict(now time.Time) {
+	oldest := now.Add(-s.window).Unix()
+	s.deleteFunc(func(p proofRecord) bool { return p.at < oldest })
 	for by, h := range s.holders {
 		if h.proofs == 0 && h.horizon < oldest {
 			delete(s.holders, by)
@@ -93,8 +92,8 @@ func (s *replays) makeRoom(now time.Time) {
 	fair := max(1, s.size/2/len(s.holders))
 	made, all := map[holderID][]int64{}, make([]int64, 0, len(s.proofs))
 	for _, p := range s.proofs {
-		if s.holders[p.by].proofs > fair {
-			made[p.by] = append(made[p.by], p.at)
+		if s.holders[p.owner].proofs > fair {
+			made[p.owner] = append(made[p.owner], p.at)
 		} else {
 			all = append(all, p.at)
 		}
@@ -108,14 +107,14 @@ func (s *replays) makeRoom(now time.Time) {
 		slices.Sort(all)
 		s.horizon = max(s.horizon, min(all[excess-1], now.Unix()))
 	}
-	s.forget(func(p seen) bool { return p.at <= max(s.horizon, s.holders[p.by].horizon) })
+	s.deleteFunc(func(p proofRecord) bool { return p.at <= max(s.horizon, s.holders[p.owner].horizon) })
 }
 
-func (s *replays) forget(which func(seen) bool) {
+func (s *replayCache) deleteFunc(which func(proofRecord) bool) {
 	for id, p := range s.proofs {
 		if which(p) {
 			delete(s.proofs, id)
-			s.holders[p.by].proofs--
+			s.holders[p.owner].proofs--
 		}
 	}
 }

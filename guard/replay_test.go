@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-func requireFirst(t *testing.T, s *replays, by string, p Proof, now time.Time, want bool) {
+func requireFirst(t *testing.T, s *replayCache, by string, p Proof, now time.Time, want bool) {
 	t.Helper()
-	if s.first(holderOf(&Claims{Subject: by, ClientID: "app"}), p, now) != want {
+	if s.insert(holderOf(&Claims{Subject: by, ClientID: "app"}), p, now) != want {
 		t.Fatalf("proof %s of %s made at %v, shown at %v: accepted is %v", p.JTI, by, p.IssuedAt, now, !want)
 	}
 }
@@ -17,11 +17,11 @@ func requireFirst(t *testing.T, s *replays, by string, p Proof, now time.Time, w
 // Everybody else goes on, with a clock that is behind, right or ahead.
 func TestRepair_S16_OneHolderShutsOutNobody(t *testing.T) {
 	t.Parallel()
-	s := newReplays(1000, DefaultProofWindow+time.Second)
+	s := newReplayCache(1000, DefaultProofWindow+time.Second)
 	for i := range 5000 {
 		now := start.Add(time.Duration(i) * time.Millisecond)
-		s.first(holderOf(&Claims{Subject: "flood", ClientID: "app"}),
-			Proof{JKT: strconv.Itoa(i % 97), JTI: strconv.Itoa(i), IssuedAt: now.Add(proofAhead)}, now)
+		s.insert(holderOf(&Claims{Subject: "flood", ClientID: "app"}),
+			Proof{JKT: strconv.Itoa(i % 97), JTI: strconv.Itoa(i), IssuedAt: now.Add(proofClockSkew)}, now)
 		if len(s.proofs) > 1000 {
 			t.Fatalf("%d proofs remembered", len(s.proofs))
 		}
@@ -43,7 +43,7 @@ func TestRepair_S16_NothingTwice(t *testing.T) {
 	for name, holders := range map[string]int{"one holder": 1, "ten": 10, "each its own": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newReplays(64, DefaultProofWindow+time.Second)
+			s := newReplayCache(64, DefaultProofWindow+time.Second)
 			type shown struct {
 				by string
 				p  Proof
@@ -52,7 +52,7 @@ func TestRepair_S16_NothingTwice(t *testing.T) {
 			for i := range 400 {
 				now := start.Add(time.Duration(i) * time.Second / 4)
 				x := shown{strconv.Itoa(i % holders), Proof{JKT: "k", JTI: strconv.Itoa(i), IssuedAt: now.Add(time.Duration(i%90-30) * time.Second)}}
-				if s.first(holderOf(&Claims{Subject: x.by, ClientID: "app"}), x.p, now) {
+				if s.insert(holderOf(&Claims{Subject: x.by, ClientID: "app"}), x.p, now) {
 					accepted = append(accepted, x)
 				}
 				for _, x := range accepted {

@@ -8,28 +8,27 @@ import (
 	"time"
 )
 
-// Requirement is something a token must carry. Make one with Scope, Role,
-// Permission or one of their Any forms, with ACR, MaxAge or AnyOf.
+// Requirement is a condition on the claims of a token. Make one with Scope, Role,
+// Permission or their Any forms, with ACR, MaxAge or AnyOf.
 type Requirement struct {
-	kind  error // ErrScope, ErrRole, ErrPermission, ErrACR or ErrMaxAge
-	names []string
-	any   bool
-	age   time.Duration
-	of    []Requirement // of AnyOf, and nothing else with it
+	kind         error // ErrScope, ErrRole, ErrPermission, ErrACR or ErrMaxAge
+	names        []string
+	any          bool
+	age          time.Duration
+	alternatives []Requirement // of AnyOf; nothing else is set then
 }
 
-// AnyOf requires that at least one of the requirements is met. An API that programs and
-// people call may ask for AnyOf(Scope("orders:read"), Permission("orders:read")). The
-// refusal is that of the first.
-func AnyOf(reqs ...Requirement) Requirement { return Requirement{of: reqs, any: true} }
+// AnyOf requires at least one of the requirements, such as
+// AnyOf(Scope("orders:read"), Permission("orders:read")) in an API for both programs and
+// users. The error is that of the first.
+func AnyOf(reqs ...Requirement) Requirement { return Requirement{alternatives: reqs, any: true} }
 
-// ACR requires that the person signed in in one of the ways, named as in "acr". The
-// refusal asks the client for such a sign-in (RFC 9470): put the best first.
+// ACR requires one of the "acr" values. The error asks the client for such a sign-in
+// (RFC 9470), in order of preference.
 func ACR(values ...string) Requirement { return Requirement{kind: ErrACR, names: values, any: true} }
 
-// MaxAge requires that the person signed in no longer ago, in whole seconds. A token
-// that does not say when is refused. The refusal asks the client for a new sign-in
-// (RFC 9470).
+// MaxAge requires a sign-in no longer ago than d, in whole seconds. Tokens without
+// auth_time are refused. The error asks the client for a new sign-in (RFC 9470).
 func MaxAge(d time.Duration) Requirement { return Requirement{kind: ErrMaxAge, age: d} }
 
 // Scope requires all of the scopes.
@@ -58,9 +57,9 @@ func AnyPermission(names ...string) Requirement {
 	return Requirement{kind: ErrPermission, names: names, any: true}
 }
 
-// Check tells whether the claims meet all requirements. The error is an *Error
-// with status 403, or 401 for ACR and MaxAge, for code that calls Verify itself.
-// Claims that no Guard has returned have no clock, and never meet MaxAge.
+// Check checks the claims against all requirements, for code that calls Verify itself.
+// The error is an *Error with status 403, or 401 for ACR and MaxAge. Claims that were
+// not returned by a Guard have no clock and never meet MaxAge.
 func Check(c *Claims, reqs ...Requirement) error {
 	p := compile(reqs)
 	if e := p.check(&grants{c.Scopes, c.Roles, c.Permissions, c.ACR, c.AuthTime, c.now}); e != nil {
@@ -69,9 +68,9 @@ func Check(c *Claims, reqs ...Requirement) error {
 	return nil
 }
 
-// grants is what requirements look at. Those of a remembered token are copies
-// that no handler ever sees: a handler that sorts or overwrites a slice of its
-// Claims must not change what the next request is allowed to do.
+// grants are the claims that requirements read. A cached token has its own copy: a
+// handler that changes a slice of its Claims must not change what the next request may
+// do.
 type grants struct {
 	scopes, roles, permissions []string
 
@@ -91,19 +90,19 @@ func grantsOf(c *Claims) grants {
 type policy struct {
 	reqs  []Requirement
 	scope string        // for the challenge
-	acr   string        // ditto
-	age   time.Duration // ditto, the least
+	acr   string        // for the challenge
+	age   time.Duration // for the challenge: the smallest
 }
 
-// compile panics on a requirement that is a mistake in the program: one
-// without names would let everybody in or nobody, and which is a guess.
+// compile panics on an invalid requirement, such as one without names, which could mean
+// that every token passes or none.
 func compile(reqs []Requirement) policy {
 	p := policy{reqs: reqs}
 	var scopes, acr []string
 	var collect func([]Requirement)
 	collect = func(reqs []Requirement) {
 		for _, r := range reqs {
-			r.mustMakeSense()
+			r.mustBeValid()
 			switch r.kind {
 			case ErrScope:
 				scopes = append(scopes, r.names...)
@@ -114,7 +113,7 @@ func compile(reqs []Requirement) policy {
 					p.age = r.age
 				}
 			}
-			collect(r.of)
+			collect(r.alternatives)
 		}
 	}
 	collect(reqs)
@@ -122,9 +121,9 @@ func compile(reqs []Requirement) policy {
 	return p
 }
 
-func (r Requirement) mustMakeSense() {
-	if len(r.of) > 0 {
-		return // each of them is looked at by itself
+func (r Requirement) mustBeValid() {
+	if len(r.alternatives) > 0 {
+		return // collect checks each of them
 	}
 	if r.kind == ErrMaxAge {
 		if r.age < time.Second {
@@ -133,27 +132,28 @@ func (r Requirement) mustMakeSense() {
 		return
 	}
 	if r.kind == nil || len(r.names) == 0 {
-		panic("guard: a requirement without names")
+		panic("guard: requirement without names")
 	}
 	header := r.kind == ErrScope || r.kind == ErrACR
 	for _, name := range r.names {
 		if name == "" || header && !scopeToken(name) {
-			panic(fmt.Sprintf("guard: %q cannot be required: not a valid name", name))
+			panic(fmt.Sprintf("guard: %q is not a valid name in a requirement", name))
 		}
 	}
 }
 
-// scopeToken is scope-token of RFC 6749 section 3.3; it goes into a header.
+// scopeToken reports whether s has only the characters of scope-token (RFC 6749 section
+// 3.3), which are safe in a header.
 func scopeToken(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r > '~' || r == '"' || r == '\\'
 	})
 }
 
-// check returns the first requirement that is not met, as a refusal.
+// check returns the error of the first requirement that is not met.
 func (p *policy) check(g *grants) *Error {
 	for i := range p.reqs {
-		if r := &p.reqs[i]; !r.metBy(g) {
+		if r := &p.reqs[i]; !r.satisfiedBy(g) {
 			return p.refuse(r)
 		}
 	}
@@ -161,15 +161,15 @@ func (p *policy) check(g *grants) *Error {
 }
 
 func (p *policy) refuse(r *Requirement) *Error {
-	if len(r.of) > 0 {
-		return p.refuse(&r.of[0])
+	if len(r.alternatives) > 0 {
+		return p.refuse(&r.alternatives[0])
 	}
 	if r.kind == ErrMaxAge {
-		e := refuse(r.kind, fmt.Errorf("needs one within %v", r.age))
+		e := refuse(r.kind, fmt.Errorf("required within %v", r.age))
 		e.ACR, e.MaxAge = p.acr, p.age
 		return e
 	}
-	e := refuse(r.kind, errors.New("needs "+strings.Join(r.names, " ")))
+	e := refuse(r.kind, errors.New(strings.Join(r.names, " ")))
 	switch r.kind {
 	case ErrScope:
 		e.Scope = p.scope
@@ -179,24 +179,24 @@ func (p *policy) refuse(r *Requirement) *Error {
 	return e
 }
 
-func (r *Requirement) metBy(g *grants) bool {
-	if len(r.of) > 0 {
-		return slices.ContainsFunc(r.of, func(r Requirement) bool { return r.metBy(g) })
+func (r *Requirement) satisfiedBy(g *grants) bool {
+	if len(r.alternatives) > 0 {
+		return slices.ContainsFunc(r.alternatives, func(r Requirement) bool { return r.satisfiedBy(g) })
 	}
 	switch r.kind {
 	case ErrRole:
-		return r.met(g.roles)
+		return r.matches(g.roles)
 	case ErrPermission:
-		return r.met(g.permissions)
+		return r.matches(g.permissions)
 	case ErrACR:
 		return slices.Contains(r.names, g.acr)
 	case ErrMaxAge:
 		return g.now != nil && !g.authAt.IsZero() && g.now().Sub(g.authAt) <= r.age
 	}
-	return r.met(g.scopes)
+	return r.matches(g.scopes)
 }
 
-func (r *Requirement) met(have []string) bool {
+func (r *Requirement) matches(have []string) bool {
 	for _, name := range r.names {
 		if slices.Contains(have, name) == r.any {
 			return r.any

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// resource is the API as clients know it (Config.Resource), and what that makes
-// possible.
+// resource is the state of an API with Config.Resource: its metadata and DPoP.
 type resource struct {
 	origin       string // scheme and host
 	metadataURL  string
@@ -19,11 +18,11 @@ type resource struct {
 	document     []byte
 	requestURL   func(*http.Request) string // of Config, may be nil
 	now          func() time.Time
-	nonces       *Nonces // nil when none are asked for
-	spent        *replays
+	nonces       *Nonces // nil if not required
+	replays      *replayCache
 }
 
-// newResource is given a valid configuration.
+// newResource takes a valid configuration.
 func newResource(c Config) *resource {
 	if c.Resource == "" {
 		return nil
@@ -34,10 +33,10 @@ func newResource(c Config) *resource {
 	}
 	r := &resource{
 		origin: u.Scheme + "://" + u.Host, metadataPath: wellKnown + strings.TrimSuffix(u.EscapedPath(), "/"),
-		requestURL: c.RequestURL, now: c.Now, spent: newReplays(c.ReplaySize, DefaultProofWindow+time.Second),
+		requestURL: c.RequestURL, now: c.Now, replays: newReplayCache(c.ReplaySize, DefaultProofWindow+time.Second),
 	}
 	r.metadataURL = r.origin + r.metadataPath
-	if r.document, err = json.Marshal(describe(c)); err != nil {
+	if r.document, err = json.Marshal(metadataOf(c)); err != nil {
 		panic(err)
 	}
 	if c.DPoPNonces {
@@ -52,16 +51,16 @@ func newResource(c Config) *resource {
 	return r
 }
 
-// possession checks that the client has the key to which its token is bound (RFC 9449
-// section 7.1).
-func (s *resource) possession(w http.ResponseWriter, r *http.Request, en *entry, token string) *Error {
+// verifyProof verifies that the client has the key of its sender-constrained token (RFC
+// 9449 section 7.1).
+func (s *resource) verifyProof(w http.ResponseWriter, r *http.Request, en *entry, token string) *Error {
 	if en.claims.JKT == "" {
-		return refuse(ErrUnbound, nil)
+		return refuse(ErrNotSenderConstrained, nil)
 	}
 	now := s.now()
-	rules := ProofRules{Method: r.Method, URL: s.urlOf(r), AccessToken: token, Now: now}
+	rules := ProofRules{Method: r.Method, URL: s.proofURL(r), AccessToken: token, Now: now}
 	if s.nonces != nil {
-		rules.Nonce = func(nonce string) bool { return s.nonces.Good(nonce, now) }
+		rules.Nonce = func(nonce string) bool { return s.nonces.Valid(nonce, now) }
 	}
 	proof, err := CheckProof(r.Header["Dpop"], rules)
 	var refusal *ProofError
@@ -74,9 +73,9 @@ func (s *resource) possession(w http.ResponseWriter, r *http.Request, en *entry,
 	case err != nil:
 		return refuse(ErrProof, err)
 	case proof.JKT != en.claims.JKT:
-		return refuse(ErrBound, errors.New("the proof is of another key"))
-	case !s.spent.first(holderOf(en.claims), proof, now):
-		return refuse(ErrProof, errors.New("the proof was used before"))
+		return refuse(ErrProofRequired, errors.New("the proof is by another key"))
+	case !s.replays.insert(holderOf(en.claims), proof, now):
+		return refuse(ErrProof, errors.New("the proof is a replay"))
 	}
 	if s.nonces != nil {
 		if newest := s.nonces.At(now); proof.Nonce != newest {
@@ -86,10 +85,9 @@ func (s *resource) possession(w http.ResponseWriter, r *http.Request, en *entry,
 	return nil
 }
 
-// urlOf is the URL of the request as its sender knows it. What the request says of the
-// host is not asked: a proof that was made for another API would come with a Host
-// header that fits.
-func (s *resource) urlOf(r *http.Request) string {
+// proofURL returns the URL that the client used. It ignores the Host header, which the
+// sender of a stolen proof for another API could set.
+func (s *resource) proofURL(r *http.Request) string {
 	if s.requestURL != nil {
 		return s.requestURL(r)
 	}

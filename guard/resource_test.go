@@ -128,7 +128,7 @@ func TestStepUp(t *testing.T) {
 	c := newClock()
 	g := newGuard(t, newStation(esSigner().jwk(nil)), c, nil)
 	token := esSigner().good() // acr 1, signed in at start
-	const detail = `, error_description="Sign in again, or in a stronger way."`
+	const detail = `, error_description="A newer or stronger sign-in is required."`
 	const insufficient = `Bearer error="insufficient_user_authentication"` + detail
 	try := func(status int, challenge string, reqs ...Requirement) {
 		t.Helper()

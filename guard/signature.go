@@ -16,7 +16,7 @@ import (
 
 var strict = base64.RawURLEncoding.Strict()
 
-// inAlphabet marks the bytes of base64url.
+// inAlphabet is true for the bytes of base64url.
 var inAlphabet = func() (t [256]bool) {
 	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
 		t[c] = true
@@ -24,8 +24,8 @@ var inAlphabet = func() (t [256]bool) {
 	return t
 }()
 
-// parts is a compact JWS, cut but not decoded. The slices share one copy of
-// the token's bytes, which lives on the caller's stack.
+// parts is a compact JWS, split but not decoded. The slices share one copy of the
+// token's bytes on the caller's stack.
 type parts struct {
 	header    string // with its dot
 	payload   []byte
@@ -33,7 +33,7 @@ type parts struct {
 	signature []byte
 }
 
-// cut splits at the first and the last dot and looks at nothing else.
+// cut splits at the first and the last dot and checks nothing else.
 func cut(token string, raw []byte) (parts, bool) {
 	first, last := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
 	if first < 1 || last == first || last == len(token)-1 {
@@ -42,7 +42,7 @@ func cut(token string, raw []byte) (parts, bool) {
 	return parts{header: token[:first+1], payload: raw[first+1 : last], input: raw[:last], signature: raw[last+1:]}, true
 }
 
-// wellFormed tells whether the token is three parts of the base64url alphabet.
+// wellFormed reports whether the token is three parts of the base64url alphabet.
 func wellFormed(token string) bool {
 	dots := 0
 	for i := 0; i < len(token); i++ {
@@ -56,20 +56,19 @@ func wellFormed(token string) bool {
 	return dots == 2
 }
 
-// decode is strict: no padding, only the URL alphabet, no set bits behind the
-// last byte, and no line breaks, which the standard library would skip. Those
-// show in the length.
+// decode is strict: no padding, only the URL alphabet, no trailing bits, and no line
+// breaks. The standard library skips line breaks, so it compares the length.
 func decode(dst, src []byte) ([]byte, bool) {
 	n, err := strict.Decode(dst, src)
 	return dst[:n], err == nil && len(src)%4 != 1 && n == strict.DecodedLen(len(src))
 }
 
-// maxSignature is that of a 4096-bit RSA key.
+// maxSignature is the length of a signature of a 4096-bit RSA key.
 const maxSignature = 512
 
-// verifyKnown is the fast path: key and algorithm are fixed by the whole
-// header, the standard library does the rest. It returns the payload.
-func verifyKnown(p parts, with known) (string, *Error) {
+// verifyKnown is the fast path: the header determines key and algorithm, and the
+// standard library verifies. It returns the payload.
+func verifyKnown(p parts, with verifier) (string, *Error) {
 	var sigBuf [maxSignature]byte
 	var stack [1024]byte
 	dst := stack[:]
@@ -92,8 +91,8 @@ func verifyKnown(p parts, with known) (string, *Error) {
 
 var errEncoding = errors.New("not three parts of canonical base64url")
 
-// checkSignature verifies with the standard library.
-func checkSignature(with known, data, sig []byte) bool {
+// checkSignature verifies a signature with the standard library.
+func checkSignature(with verifier, data, sig []byte) bool {
 	if pub, ok := with.key.public.(ed25519.PublicKey); ok {
 		return with.alg == jose.EdDSA && len(sig) == ed25519.SignatureSize && ed25519.Verify(pub, data, sig)
 	}
@@ -125,8 +124,8 @@ func checkSignature(with known, data, sig []byte) bool {
 	return false
 }
 
-// checkECDSA verifies r‖s of RFC 7518 section 3.4: both numbers at full
-// length, nothing before, between or behind.
+// checkECDSA verifies r‖s of RFC 7518 section 3.4: both integers at full length and
+// nothing else.
 func checkECDSA(pub *ecdsa.PublicKey, digest, sig []byte) bool {
 	size := (pub.Params().BitSize + 7) / 8
 	if len(sig) != 2*size {
@@ -144,7 +143,7 @@ func checkECDSA(pub *ecdsa.PublicKey, digest, sig []byte) bool {
 	return ecdsa.VerifyASN1(pub, digest, body)
 }
 
-// appendInteger adds a non-negative big-endian number as a DER INTEGER.
+// appendInteger appends a non-negative big-endian number as a DER INTEGER.
 func appendInteger(b, number []byte) []byte {
 	for len(number) > 1 && number[0] == 0 {
 		number = number[1:]

@@ -125,7 +125,7 @@ func verifyBoth(t *testing.T, set *keySet, token string) bool {
 	_, _, e := verifyGeneral(token, p, h, set)
 	fast := false
 	for _, k := range set.candidates(jose.SignatureAlgorithm(h.alg), h.kid, h.hasKid) {
-		_, e := verifyKnown(p, known{k, jose.SignatureAlgorithm(h.alg)})
+		_, e := verifyKnown(p, verifier{k, jose.SignatureAlgorithm(h.alg)})
 		fast = fast || e == nil
 	}
 	if general := e == nil; general != fast {
@@ -160,16 +160,16 @@ func TestAttack_JV_28_WycheproofRawSignatures(t *testing.T) {
 		}
 		return b
 	}
-	for file, read := range map[string]func(uncompressed, pk string) known{
-		"ecdsa_secp256r1_webcrypto_test.json": func(uncompressed, _ string) known {
+	for file, read := range map[string]func(uncompressed, pk string) verifier{
+		"ecdsa_secp256r1_webcrypto_test.json": func(uncompressed, _ string) verifier {
 			pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), unhex(uncompressed))
 			if err != nil {
 				t.Fatal(err)
 			}
-			return known{&key{public: pub}, jose.ES256}
+			return verifier{&key{public: pub}, jose.ES256}
 		},
-		"ed25519_test.json": func(_, pk string) known {
-			return known{&key{public: ed25519.PublicKey(unhex(pk))}, jose.EdDSA}
+		"ed25519_test.json": func(_, pk string) verifier {
+			return verifier{&key{public: ed25519.PublicKey(unhex(pk))}, jose.EdDSA}
 		},
 	} {
 		w := readWycheproof(t, file)

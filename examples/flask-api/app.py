@@ -67,11 +67,11 @@ def verify(token):
             audience=RESOURCE, leeway=30, options={"require": ["exp", "iat", "sub", "aud", "iss"]},
         )
     except IssuerDown:
-        raise Refused(503, "keys_unavailable", "Access tokens cannot be checked at the moment.")
+        raise Refused(503, "keys_unavailable", "Access tokens cannot be verified at the moment.")
     except jwt.ExpiredSignatureError:
         raise Refused(401, "token_expired", "The access token has expired.")
     except jwt.PyJWTError:
-        raise Refused(401, "invalid_token", "The access token is not valid here.")
+        raise Refused(401, "invalid_token", "The access token is not valid for this API.")
 
 
 def still_stands(token):
@@ -81,7 +81,7 @@ def still_stands(token):
         answer.raise_for_status()
         return answer.json().get("active") is True
     except (requests.RequestException, ValueError) as err:
-        raise Refused(503, "issuer_unavailable", "Access tokens cannot be checked at the moment.") from err
+        raise Refused(503, "issuer_unavailable", "Access tokens cannot be verified at the moment.") from err
 
 
 def token_required(*permissions, fresh=False):

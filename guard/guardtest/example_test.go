@@ -11,8 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/guard/guardtest"
 )
 
-// A table of who may do what, as one would write it for one's own API. In a
-// test, t takes the place of failer.
+// A table test of an API. In a test, pass t in place of failer.
 func Example() {
 	issuer := guardtest.New(failer{})
 	api := newAPI(issuer.Guard())
@@ -34,7 +33,7 @@ func Example() {
 	// late 401
 }
 
-// Time does not pass by itself.
+// The clock is frozen until Advance moves it.
 func ExampleIssuer_Expire() {
 	issuer := guardtest.New(failer{})
 	api := newAPI(issuer.Guard())
@@ -50,8 +49,8 @@ func ExampleIssuer_Expire() {
 	// 200 401 Bearer error="invalid_token", error_description="The access token has expired.", resource_metadata="https://api.test/.well-known/oauth-protected-resource"
 }
 
-// newAPI stands for the code under test: it takes a Guard, so that a test can
-// hand it one that trusts the test's issuer.
+// newAPI is the code under test. It takes a Guard, so that a test can pass one that
+// trusts the test's issuer.
 func newAPI(g *guard.Guard) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /orders", g.Require(guard.Scope("orders:read"))(http.HandlerFunc(

@@ -1,6 +1,6 @@
-// Package guardtest is an issuer inside your test, as net/http/httptest is a
-// server inside it. It mints tokens that a guard.Guard accepts, needs no
-// socket and starts in about a millisecond.
+// Package guardtest provides an in-process issuer for tests, as net/http/httptest
+// provides a server. It issues tokens that a guard.Guard accepts, needs no socket and
+// starts in about a millisecond.
 //
 //	issuer := guardtest.New(t)
 //	api := newAPI(issuer.Guard())
@@ -10,10 +10,10 @@
 //	w := httptest.NewRecorder()
 //	api.ServeHTTP(w, r)
 //
-// A token with a Key is bound to it, and comes with a proof (RFC 9449).
+// A token with a Key is sender-constrained and is sent with a proof (RFC 9449).
 //
-// Its clock stands still until Advance moves it, so a test of expiry does not
-// sleep. It knows one algorithm, ES256, and makes access tokens only.
+// The clock of the issuer is frozen until Advance moves it, so a test of expiry does not
+// sleep. It issues access tokens only, signed with ES256.
 package guardtest
 
 import (
@@ -34,32 +34,32 @@ import (
 	"github.com/watchword-auth/watchword/guard"
 )
 
-// URL is the issuer and the audience of every token unless Token says
-// otherwise. No such host exists, so a client that is not Issuer.Client fails.
+// URL is the issuer and the default audience of every token. The host does not exist;
+// only Issuer.Client reaches it.
 const URL = "https://issuer.test"
 
-// Resource is where the API under test is, as its clients know it, when its Guard has
-// the configuration of Config. Tests send it requests for any host.
+// Resource is the resource identifier of the API under test with the configuration of
+// Config. Requests of tests may have any host.
 const Resource = "https://api.test"
 
-// TB is the part of testing.TB that is used here.
+// TB is the part of testing.TB that this package uses.
 type TB interface {
 	Helper()
 	Fatalf(format string, args ...any)
 }
 
-// Issuer issues tokens in process. It is safe for concurrent use.
+// Issuer issues tokens in the process of the test. It is safe for concurrent use.
 type Issuer struct {
 	tb TB
 
-	mu      sync.Mutex // guards what follows
-	now     time.Time
-	last    time.Time // the latest expiry minted
-	keys    []signingKey
-	made    int // keys so far, for their ids
-	serial  int // tokens so far, for their ids
-	down    bool
-	fetches int
+	mu       sync.Mutex // guards the fields below
+	now      time.Time
+	last     time.Time // the latest expiry minted
+	keys     []signingKey
+	keyCount int // keys so far, for their IDs
+	counter  int // tokens and proofs so far, for their IDs
+	down     bool
+	fetches  int
 }
 
 type signingKey struct {
@@ -67,7 +67,7 @@ type signingKey struct {
 	private *ecdsa.PrivateKey
 }
 
-// New returns an issuer with one key. Its clock shows the time of the call.
+// New returns an issuer with one key. Its clock is frozen at the time of the call.
 func New(tb TB) *Issuer {
 	tb.Helper()
 	i := &Issuer{tb: tb, now: time.Now().Truncate(time.Second)}
@@ -75,8 +75,8 @@ func New(tb TB) *Issuer {
 	return i
 }
 
-// Config is a configuration for guard.New that trusts this issuer and follows
-// its clock. Change what the test is about.
+// Config returns a configuration for guard.New that trusts this issuer and uses its
+// clock. Tests may change it.
 func (i *Issuer) Config() guard.Config {
 	return guard.Config{Issuer: URL, Audience: URL, Resource: Resource, HTTPClient: i.Client(), Now: i.Now}
 }
@@ -91,25 +91,25 @@ func (i *Issuer) Guard() *guard.Guard {
 	return g
 }
 
-// Client returns a client whose every request goes to this issuer.
+// Client returns an HTTP client that sends every request to this issuer.
 func (i *Issuer) Client() *http.Client { return &http.Client{Transport: transport{i}} }
 
-// Now shows the issuer's clock.
+// Now returns the time of the issuer's clock.
 func (i *Issuer) Now() time.Time {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.now
 }
 
-// Advance moves the clock; back, if d is negative.
+// Advance moves the clock by d, which may be negative.
 func (i *Issuer) Advance(d time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.now = i.now.Add(d)
 }
 
-// Expire moves the clock to where every token minted so far has expired, the
-// largest leeway that a Guard can have included.
+// Expire moves the clock past the expiry of every token minted so far, including the
+// largest leeway of a Guard.
 func (i *Issuer) Expire() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -118,7 +118,7 @@ func (i *Issuer) Expire() {
 	}
 }
 
-// Rotate makes a new signing key. The ones before stay published.
+// Rotate makes a new signing key. Earlier keys stay published.
 func (i *Issuer) Rotate() {
 	i.tb.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -127,22 +127,21 @@ func (i *Issuer) Rotate() {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.made++
-	i.keys = append(i.keys, signingKey{fmt.Sprintf("test-key-%d", i.made), private})
+	i.keyCount++
+	i.keys = append(i.keys, signingKey{fmt.Sprintf("test-key-%d", i.keyCount), private})
 }
 
-// Withdraw publishes only the newest key from now on. A Guard notices with its
-// next fetch.
+// Withdraw stops publishing all keys but the newest. A Guard notices with its next fetch.
 func (i *Issuer) Withdraw() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.keys = i.keys[len(i.keys)-1:]
 }
 
-// Fail makes the issuer unreachable, until Recover. It can still mint.
+// Fail makes the issuer unreachable until Recover. It can still mint tokens.
 func (i *Issuer) Fail() { i.setDown(true) }
 
-// Recover ends what Fail began.
+// Recover makes the issuer reachable again.
 func (i *Issuer) Recover() { i.setDown(false) }
 
 func (i *Issuer) setDown(down bool) {
@@ -151,14 +150,14 @@ func (i *Issuer) setDown(down bool) {
 	i.down = down
 }
 
-// Fetches counts how often the key set was asked for.
+// Fetches returns how often the key set was fetched.
 func (i *Issuer) Fetches() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.fetches
 }
 
-// ServeHTTP answers like the issuer's well-known endpoints.
+// ServeHTTP serves the well-known endpoints of the issuer.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var answer any
 	switch r.URL.Path {
@@ -198,7 +197,7 @@ func (i *Issuer) keySet() any {
 	return map[string]any{"keys": keys}
 }
 
-// sign makes a compact token with the newest key.
+// sign returns a compact JWS by the newest key.
 func (i *Issuer) sign(payload []byte) string {
 	i.mu.Lock()
 	k := i.keys[len(i.keys)-1]
@@ -206,7 +205,7 @@ func (i *Issuer) sign(payload []byte) string {
 	return i.jws(k.private, `{"alg":"ES256","typ":"at+jwt","kid":"`+k.id+`"}`, payload)
 }
 
-// jws signs with any key.
+// jws returns a compact JWS by the given key.
 func (i *Issuer) jws(private *ecdsa.PrivateKey, header string, payload []byte) string {
 	input := b64([]byte(header)) + "." + b64(payload)
 	digest := sha256.Sum256([]byte(input))
@@ -224,7 +223,7 @@ func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 var errDown = errors.New("guardtest: the issuer is down")
 
-// transport hands requests to the issuer without a network.
+// transport passes requests to the issuer without a network.
 type transport struct{ i *Issuer }
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {

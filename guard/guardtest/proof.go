@@ -9,13 +9,13 @@ import (
 	"fmt"
 )
 
-// Key is the key of a client, to which tokens can be bound (RFC 9449).
+// Key is the key of a client for sender-constrained tokens (RFC 9449).
 type Key struct {
 	private *ecdsa.PrivateKey
 	x, y    string
 }
 
-// NewKey makes a key.
+// NewKey returns a new key.
 func (i *Issuer) NewKey() *Key {
 	i.tb.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -29,36 +29,35 @@ func (i *Issuer) NewKey() *Key {
 	return &Key{private, b64(point[1:33]), b64(point[33:])}
 }
 
-// jwk is the public key as RFC 7638 orders it.
+// jwk returns the public key in the canonical form of RFC 7638.
 func (k *Key) jwk() string {
 	return `{"crv":"P-256","kty":"EC","x":"` + k.x + `","y":"` + k.y + `"}`
 }
 
-// Thumbprint names the key, as cnf.jkt of a token does.
+// Thumbprint returns the RFC 7638 thumbprint of the key, as in cnf.jkt.
 func (k *Key) Thumbprint() string {
 	sum := sha256.Sum256([]byte(k.jwk()))
 	return b64(sum[:])
 }
 
-// Proof describes a proof of possession.
+// Proof describes a DPoP proof.
 type Proof struct {
 	Method      string
 	URL         string
-	AccessToken string // the token beside it; empty where there is none
-	Nonce       string // that a DPoP-Nonce header has asked for
+	AccessToken string // the access token of the request, may be empty
+	Nonce       string // of a DPoP-Nonce header, may be empty
 
-	// Claims are added last: they can replace the claims above, and a nil value
-	// takes a claim out.
+	// Claims overrides the claims above; a nil value removes a claim.
 	Claims map[string]any
 }
 
-// Prove makes a proof at the time of the issuer's clock, a new one each time.
+// Prove returns a new proof, made at the time of the issuer's clock.
 func (i *Issuer) Prove(k *Key, p Proof) string {
 	i.tb.Helper()
 	i.mu.Lock()
-	i.serial++
+	i.counter++
 	claims := map[string]any{
-		"jti": fmt.Sprintf("test-proof-%d", i.serial), "iat": i.now.Unix(), "htm": p.Method, "htu": p.URL,
+		"jti": fmt.Sprintf("test-proof-%d", i.counter), "iat": i.now.Unix(), "htm": p.Method, "htu": p.URL,
 	}
 	i.mu.Unlock()
 	if p.AccessToken != "" {
@@ -68,7 +67,7 @@ func (i *Issuer) Prove(k *Key, p Proof) string {
 	if p.Nonce != "" {
 		claims["nonce"] = p.Nonce
 	}
-	change(claims, p.Claims)
+	overrideClaims(claims, p.Claims)
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		i.tb.Fatalf("guardtest: claims of the proof: %v", err)
@@ -76,8 +75,8 @@ func (i *Issuer) Prove(k *Key, p Proof) string {
 	return i.jws(k.private, `{"typ":"dpop+jwt","alg":"ES256","jwk":`+k.jwk()+`}`, payload)
 }
 
-// change puts values over claims; a nil value takes a claim out.
-func change(claims, with map[string]any) {
+// overrideClaims sets claims; a nil value removes one.
+func overrideClaims(claims, with map[string]any) {
 	for name, value := range with {
 		if value == nil {
 			delete(claims, name)

@@ -1,6 +1,7 @@
 package guardtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,8 +9,8 @@ import (
 	"time"
 )
 
-// Token describes an access token. The zero value is a good one, of account
-// "test-user", for 15 minutes, without scopes, roles or permissions.
+// Token describes an access token. The zero value is a valid token of account
+// "test-user" for 15 minutes, without scopes, roles or permissions.
 type Token struct {
 	Subject     string
 	Audience    []string // default: URL
@@ -19,19 +20,18 @@ type Token struct {
 	Roles       []string
 	Permissions []string
 
-	// Key binds the token: it is good only with a proof of that key.
+	// Key makes the token sender-constrained: it is valid only with a proof by that key.
 	Key *Key
 
-	// TTL is the time until expiry, counted from the issuer's clock. A negative
-	// one makes a token that has expired already.
+	// TTL is the time until expiry. Default: 15 minutes. A negative TTL makes an expired
+	// token.
 	TTL time.Duration
 
-	// Claims are added last: they can replace the claims above, and a nil value
-	// takes a claim out.
+	// Claims overrides the claims above; a nil value removes a claim.
 	Claims map[string]any
 }
 
-// Mint signs a token with the newest key.
+// Mint returns a token signed with the newest key.
 func (i *Issuer) Mint(t Token) string {
 	i.tb.Helper()
 	payload, err := json.Marshal(i.claims(t))
@@ -41,8 +41,8 @@ func (i *Issuer) Mint(t Token) string {
 	return i.sign(payload)
 }
 
-// Authorize mints a token and puts it into the Authorization header of r. If the token
-// is bound to a key, a proof for r goes into the DPoP header.
+// Authorize mints a token and sets the Authorization header of r. For a token with a Key
+// it also sets the DPoP header to a proof for r.
 func (i *Issuer) Authorize(r *http.Request, t Token) {
 	i.tb.Helper()
 	access := i.Mint(t)
@@ -57,7 +57,7 @@ func (i *Issuer) Authorize(r *http.Request, t Token) {
 func (i *Issuer) claims(t Token) map[string]any {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.serial++
+	i.counter++
 	ttl := t.TTL
 	if ttl == 0 {
 		ttl = 15 * time.Minute
@@ -70,8 +70,8 @@ func (i *Issuer) claims(t Token) map[string]any {
 		i.last = expires
 	}
 	claims := map[string]any{
-		"iss": URL, "sub": or(t.Subject, "test-user"), "client_id": or(t.ClientID, "first-party"),
-		"sid": or(t.SessionID, "test-session"), "jti": fmt.Sprintf("test-token-%d", i.serial),
+		"iss": URL, "sub": cmp.Or(t.Subject, "test-user"), "client_id": cmp.Or(t.ClientID, "first-party"),
+		"sid": cmp.Or(t.SessionID, "test-session"), "jti": fmt.Sprintf("test-token-%d", i.counter),
 		"iat": issued.Unix(), "auth_time": issued.Unix(), "exp": expires.Unix(),
 		"aud": []string{URL}, "acr": "1", "amr": []string{"pwd"},
 		"scope": strings.Join(t.Scopes, " "), "roles": list(t.Roles), "permissions": list(t.Permissions),
@@ -82,18 +82,11 @@ func (i *Issuer) claims(t Token) map[string]any {
 	if t.Audience != nil {
 		claims["aud"] = t.Audience
 	}
-	change(claims, t.Claims)
+	overrideClaims(claims, t.Claims)
 	return claims
 }
 
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
-// list makes no list an empty one, which is what an issuer sends.
+// list returns an empty list for nil, as an issuer sends it.
 func list(s []string) []string {
 	if s == nil {
 		return []string{}

@@ -63,7 +63,7 @@ func (s *Service) possess(p possession) (guard.Proof, error) {
 	rules := guard.ProofRules{Method: p.method, URL: p.url, AccessToken: p.access, Now: s.cfg.Now()}
 	if s.cfg.DPoPNonce {
 		nonces := s.nonces(p.tenant)
-		rules.Nonce = func(nonce string) bool { return nonces.Good(nonce, rules.Now) }
+		rules.Nonce = func(nonce string) bool { return nonces.Valid(nonce, rules.Now) }
 	}
 	proof, err := guard.CheckProof(p.proofs, rules)
 	if e, ok := errors.AsType[*guard.ProofError](err); ok {
@@ -117,7 +117,7 @@ func (s *Service) holds(ctx context.Context, jkt string, p possession) error {
 func (s *Service) spendProof(ctx context.Context, tenant auth.TenantID, p guard.Proof) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseProof, Digest: secret.Digest(p.JKT + "\x00" + p.JTI), Data: "{}",
-			CreatedAt: tx.Now, UsedAt: tx.Now, ExpiresAt: p.UsableUntil.Add(clockSpread)})
+			CreatedAt: tx.Now, UsedAt: tx.Now, ExpiresAt: p.ExpiresAt.Add(clockSpread)})
 	})
 	switch {
 	case errors.Is(err, auth.ErrConflict):

@@ -103,7 +103,7 @@ func (s *Service) read(ctx context.Context, tenant auth.TenantID, raw, audience 
 	if err != nil {
 		return Verified{}, fault("verify access token", err)
 	}
-	c, err := g.VerifyUnproved(ctx, raw)
+	c, err := g.InsecureVerifyWithoutProof(ctx, raw)
 	if err != nil {
 		return Verified{}, untrusted(err)
 	}
