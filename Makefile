@@ -2,6 +2,7 @@
 # test   install and start what the tests need, then run everything on both databases
 # check  what every commit passes: format, vet, staticcheck, govulncheck, unit tests on SQLite
 # bench  the measurements of docs/performance.md, side by side in one run
+# screenshots  the pictures of README.md, taken of the real pages
 # fuzz   every fuzz target for a minute each (FUZZTIME=10s for less)
 
 GO        ?= go
@@ -9,7 +10,7 @@ FUZZTIME  ?= 1m
 PKGS      := ./...
 TOOLS     := .cache/tools
 
-.PHONY: run build test check unit bench fuzz generate clean
+.PHONY: run build test check unit bench fuzz generate screenshots clean
 
 run:
 	@echo 'Building Watchword; the first time this takes a minute or two.'
@@ -39,6 +40,9 @@ fuzz:
 
 generate:
 	$(GO) generate ./...
+
+screenshots:
+	$(GO) test ./internal/servertest/browser -count=1 -run TestScreenshots -screenshots
 
 clean:
 	scripts/services stop
