@@ -27,7 +27,7 @@ func Manual() []byte {
 		fields := fieldsOf(s.Key)
 		fmt.Fprintf(&b, "\n## %s\n\n", title)
 		if s.Key != "" {
-			b.WriteString(cell(s.Help) + "\n")
+			wrap(&b, "", cell(s.Help), 120)
 		}
 		if len(fields) == 0 {
 			continue
@@ -143,17 +143,20 @@ func (f *Field) yaml() string {
 	return v
 }
 
-// comment writes text in lines of about 90 characters.
-func comment(b *bytes.Buffer, indent, text string) {
-	line := indent + "#"
+// comment writes text as a comment of YAML.
+func comment(b *bytes.Buffer, indent, text string) { wrap(b, indent+"# ", text, 90) }
+
+// wrap writes text in lines of at most so many columns.
+func wrap(b *bytes.Buffer, prefix, text string, columns int) {
+	line := ""
 	for _, w := range strings.Fields(text) {
-		if len(line)+1+len(w) > 90 {
-			b.WriteString(line + "\n")
-			line = indent + "#"
+		if line != "" && len(prefix)+len(line)+1+len(w) > columns {
+			b.WriteString(prefix + line + "\n")
+			line = ""
 		}
-		line += " " + w
+		line = strings.TrimPrefix(line+" "+w, " ")
 	}
-	b.WriteString(line + "\n")
+	b.WriteString(prefix + line + "\n")
 }
 
 // Schema returns docs/watchword.schema.json.
