@@ -8,25 +8,25 @@ import (
 )
 
 var (
-	callRegister = call{pattern: "POST /api/v1/register", id: "register", topic: "register", status: http.StatusAccepted,
+	opRegister = operation{id: "register", topic: "register", status: http.StatusAccepted,
 		summary: "Register an account",
 		doc:     "Sends a link that confirms the address. The answer is the same for an address that has an account already; its owner is told by mail."}
-	callVerifyEmail = call{pattern: "POST /api/v1/verify-email", id: "verify-email", topic: "register", errors: []int{http.StatusConflict},
+	opVerifyEmail = operation{id: "verify-email", topic: "register", errors: []int{http.StatusConflict},
 		summary: "Confirm an e-mail address",
 		doc: "Takes the token of the link that was mailed. It works once. Nobody is signed in by it. " +
 			"When the password that was registered may be somebody else's, the answer is password_needed and the link still works: send a password along. " +
 			"A program that lets anybody follow links, not just those who registered with it, always sends one. " +
 			"The token of a change of address needs the account's access token or session cookie, or its current password."}
-	callResend = call{pattern: "POST /api/v1/verify-email/resend", id: "resend-verification", topic: "register", status: http.StatusAccepted,
+	opResend = operation{id: "resend-verification", topic: "register", status: http.StatusAccepted,
 		summary: "Send the confirmation link again",
 		doc:     "The answer is the same whether or not the address waits for confirmation. The older link of the same registration dies."}
-	callForgot = call{pattern: "POST /api/v1/password/forgot", id: "forgot-password", topic: "password", status: http.StatusAccepted,
+	opForgot = operation{id: "forgot-password", topic: "password", status: http.StatusAccepted,
 		summary: "Send a link that sets a new password",
 		doc:     "The answer is the same whether or not the address has an account."}
-	callReset = call{pattern: "POST /api/v1/password/reset", id: "reset-password", topic: "password", status: http.StatusNoContent,
+	opReset = operation{id: "reset-password", topic: "password", status: http.StatusNoContent,
 		summary: "Set a new password by link",
 		doc:     "Takes the token of the link that was mailed. Every session of the account ends."}
-	callChange = call{pattern: "POST /api/v1/password/change", id: "change-password", topic: "password", status: http.StatusNoContent,
+	opChange = operation{id: "change-password", topic: "password", status: http.StatusNoContent,
 		summary: "Change the password",
 		doc:     "Every other session of the account ends. A wrong current password is refused with wrong_password and counts as a failed sign-in."}
 )

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -8,45 +9,27 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// own adds a page of the person who is signed in in this browser. Whoever is not signs
-// in first.
-func (s *Server) own(pattern string, h handler) {
-	s.add(pattern, &route{who: anyone, count: countAuthorize, fail: (*exchange).writeProblemPage, run: asFlow(func(ex *exchange, r *http.Request) error {
-		if in, err := ex.owner(r); err != nil || !in {
-			return err
-		}
-		return h(ex, r)
-	})})
-}
-
-// ownForm adds what a form of such a page is sent to.
-func (s *Server) ownForm(pattern string, h handler) {
-	s.step(pattern, countChange, func(ex *exchange, r *http.Request) error {
-		if in, err := ex.owner(r); err != nil || !in {
-			return err
-		}
+// accountForm checks that the form was sent by a page that this session was shown.
+func (s *Server) accountForm(h handler) handler {
+	return func(ex *exchange, r *http.Request) error {
 		if !secret.Equal(r.PostForm.Get("csrf"), ex.accountToken()) {
 			return errCrossSite()
 		}
-		if err := ex.chargeSelf(countEnd); err != nil {
-			return err
-		}
 		return h(ex, r)
-	})
+	}
 }
 
-// owner finds who is signed in, or sends the browser to sign in.
-func (ex *exchange) owner(r *http.Request) (bool, error) {
-	b, err := ex.resumed(r.Context())
+// findOwner finds who is signed in, or sends the browser to sign in.
+func (ex *exchange) findOwner() error {
+	b, err := ex.resumed(ex.request.Context())
 	if err != nil {
-		return false, err
+		return err
 	}
 	if len(b.Sessions) == 0 {
-		return false, ex.seeOther(pathLogin)
+		return cmp.Or(ex.seeOther(pathLogin), errAnswered)
 	}
-	v := b.Sessions[0]
-	ex.actor = ex.actor.AsSession(v.Session)
-	return true, nil
+	ex.actor = ex.actor.AsSession(b.Sessions[0].Session)
+	return nil
 }
 
 // accountToken shows that a form comes from a page of ours that this session was shown:

@@ -13,23 +13,23 @@ import (
 )
 
 var (
-	callClients = call{pattern: "GET /api/v1/admin/clients", id: "clients", topic: "clients",
+	opClients = operation{id: "clients", topic: "clients",
 		summary: "List clients", doc: "By client_id, page by page: give next of one page as after of the following one."}
-	callClientCreate = call{pattern: "POST /api/v1/admin/clients", id: "create-client", topic: "clients", status: http.StatusCreated,
+	opClientCreate = operation{id: "create-client", topic: "clients", status: http.StatusCreated,
 		summary: "Register a client", doc: "Its secret, if it gets one, is shown this once."}
-	callClient = call{pattern: "GET /api/v1/admin/clients/{id}", id: "client", topic: "clients", errors: []int{http.StatusNotFound},
+	opClient = operation{id: "client", topic: "clients", errors: []int{http.StatusNotFound},
 		summary: "Read a client"}
-	callClientUpdate = call{pattern: "PATCH /api/v1/admin/clients/{id}", id: "update-client", topic: "clients",
+	opClientUpdate = operation{id: "update-client", topic: "clients",
 		errors:  []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
 		summary: "Change a client",
 		doc:     "Only the members that are sent change; a list is replaced whole. With the ETag of an answer as If-Match the change is made only if nobody else has changed the client since. The type of a client, and whether it is your own, stay as they are."}
-	callClientDelete = call{pattern: "DELETE /api/v1/admin/clients/{id}", id: "delete-client", topic: "clients", status: http.StatusNoContent, errors: []int{http.StatusNotFound, http.StatusConflict},
+	opClientDelete = operation{id: "delete-client", topic: "clients", status: http.StatusNoContent, errors: []int{http.StatusNotFound, http.StatusConflict},
 		summary: "Delete a client", doc: "Its sessions, tokens and what people have allowed it end."}
-	callClientSecret = call{pattern: "POST /api/v1/admin/clients/{id}/secret", id: "rotate-client-secret", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
+	opClientSecret = operation{id: "rotate-client-secret", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
 		summary: "Give a client a new secret", doc: "The former one works on for overlap_seconds: a day unless said otherwise, at most 90 days."}
-	callClientDisable = call{pattern: "POST /api/v1/admin/clients/{id}/disable", id: "disable-client", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
+	opClientDisable = operation{id: "disable-client", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
 		summary: "Shut a client", doc: "Nothing is issued to it, and nothing it has works here, until it is enabled."}
-	callClientEnable = call{pattern: "POST /api/v1/admin/clients/{id}/enable", id: "enable-client", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
+	opClientEnable = operation{id: "enable-client", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
 		summary: "Open a disabled client again"}
 )
 

@@ -15,9 +15,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/validation"
 )
 
-// call describes one operation of the JSON API, for the table and for OpenAPI.
-type call struct {
-	pattern string // "POST /api/v1/login"
+// operation describes one call of the JSON API, in the words of OpenAPI.
+type operation struct {
 	id      string // the operation's name in clients that are generated
 	topic   string // groups operations
 	summary string
@@ -27,24 +26,24 @@ type call struct {
 	errors  []int // beyond those that every call can give
 }
 
-// api adds a call to the JSON API. Its types are its description: what a body may
-// hold is read from I, what an answer holds from O, and a request that does not fit
-// is refused before the handler. A nil O answers with an empty body.
-func api[I, O any](s *Server, c call, who who, count counted, h func(context.Context, *I) (*O, error)) {
-	method, path, _ := strings.Cut(c.pattern, " ")
-	rt := &route{who: who, count: count, bearer: true, fail: (*exchange).writeProblem}
+// call adds a call of the JSON API to the table. Its types are its description: what a body
+// may hold is read from I, what an answer holds from O, and a request that does not fit is
+// refused before the handler. A nil O answers with an empty body.
+func call[I, O any](s *Server, pattern string, d dialect, p principal, l rateLimit, o operation, h func(context.Context, *I) (*O, error)) {
+	method, path, _ := strings.Cut(pattern, " ")
+	rt := &route{dialect: &d, principal: p, limit: l}
 	op := huma.Operation{
-		Method: method, Path: path, OperationID: c.id, Summary: c.summary, Description: c.doc, Tags: []string{c.topic},
-		DefaultStatus: c.status, Responses: map[string]*huma.Response{}, Errors: c.failures(who, count),
+		Method: method, Path: path, OperationID: o.id, Summary: o.summary, Description: o.doc, Tags: []string{o.topic},
+		DefaultStatus: o.status, Responses: map[string]*huma.Response{}, Errors: append(commonFailures(method, p, l), o.errors...),
 		// The body is in memory when huma gets to see it: no limits of its own. A time
 		// limit would end the request itself, in the middle of its work.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
 		Metadata: map[string]any{"route": rt},
 	}
-	if who.proved {
+	if p.proved {
 		op.Security = []map[string][]string{{"bearer": {}}, {"cookie": {}}}
 	}
-	for _, status := range c.also {
+	for _, status := range o.also {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status)}
 	}
 	huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
@@ -59,19 +58,19 @@ func api[I, O any](s *Server, c call, who who, count counted, h func(context.Con
 	})
 }
 
-// failures are the statuses that the description lists.
-func (c call) failures(who who, count counted) []int {
+// commonFailures are the statuses that a call of its kind can give.
+func commonFailures(method string, p principal, l rateLimit) []int {
 	list := []int{http.StatusBadRequest, http.StatusForbidden, http.StatusServiceUnavailable}
-	if who.proved {
+	if p.proved {
 		list = append(list, http.StatusUnauthorized)
 	}
-	if count.rate != nil {
+	if l.rate != nil {
 		list = append(list, http.StatusTooManyRequests)
 	}
-	if method, _, _ := strings.Cut(c.pattern, " "); method != http.MethodGet {
+	if method != http.MethodGet {
 		list = append(list, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
-	return append(list, c.errors...)
+	return list
 }
 
 // adapter puts huma's operations into our own table, so that they pass the same
@@ -84,7 +83,7 @@ func (a adapter) Handle(op *huma.Operation, h func(huma.Context)) {
 	rt := op.Metadata["route"].(*route)
 	reads := op.RequestBody != nil
 	must := reads && op.RequestBody.Required
-	rt.run = func(ex *exchange, r *http.Request) error {
+	rt.handle = func(ex *exchange, r *http.Request) error {
 		if reads && (must || hasBody(r)) {
 			b, err := ex.readJSON(r)
 			if err != nil {

@@ -33,7 +33,7 @@ func TestAttack_SE_03_CookieAttributes(t *testing.T) {
 func stateChanging(h *house) []*route {
 	var list []*route
 	for _, rt := range h.table {
-		if rt.method != http.MethodGet && !rt.foreign {
+		if rt.method != http.MethodGet && !rt.dialect.crossSite {
 			list = append(list, rt)
 		}
 	}
@@ -45,14 +45,14 @@ func stateChanging(h *house) []*route {
 
 // Other sites may send forms to the endpoints that look at no cookie, and to the two
 // to which clients send browsers; to nothing else.
-func TestForeignRoutes(t *testing.T) {
+func TestCrossSiteRoutes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	cookieless := map[string]bool{"client": true, "holder": true}
+	cookieless := map[string]bool{"client": true, "tokenHolder": true}
 	for _, rt := range h.table {
-		open := cookieless[rt.who.name] || rt.path == "/oauth2/authorize" || rt.path == "/oauth2/logout"
-		if rt.foreign != open {
-			t.Errorf("%s %s: foreign %v", rt.method, rt.path, rt.foreign)
+		open := cookieless[rt.principal.name] || rt.path == "/oauth2/authorize" || rt.path == "/oauth2/logout"
+		if rt.dialect.crossSite != open {
+			t.Errorf("%s %s: crossSite %v", rt.method, rt.path, rt.dialect.crossSite)
 		}
 	}
 }

@@ -11,22 +11,21 @@ import (
 // The registration of clients by themselves: JSON bodies (RFC 7591, RFC 7592), bearer
 // tokens of their own, no cookies.
 
-// registers adds an endpoint of registration. What is sent is read by the service:
-// what a member may hold is a rule of the protocol.
-func (s *Server) registers(pattern string, count counted, h func(*exchange, *http.Request, oidc.RegisterRequest) error) {
-	s.add(pattern, &route{who: client, count: count, foreign: true, fail: (*exchange).writeRegisterError, run: func(ex *exchange, r *http.Request) error {
-		in := oidc.RegisterRequest{Tenant: ex.tenant.ID, Client: auth.ClientID(r.PathValue("client_id")), Authorization: r.Header["Authorization"], Actor: ex.by()}
-		if r.Method == http.MethodPost || r.Method == http.MethodPut {
-			var err error
-			if in.Body, err = ex.readJSON(r); err != nil {
-				return err
-			}
-		}
-		return h(ex, r, in)
-	}})
+// readRegistration reads the request. What the body may hold is a rule of the protocol, so
+// the service reads it.
+func (ex *exchange) readRegistration(r *http.Request) (in oidc.RegisterRequest, err error) {
+	in = oidc.RegisterRequest{Tenant: ex.tenant.ID, Client: auth.ClientID(r.PathValue("client_id")), Authorization: r.Header["Authorization"], Actor: ex.by()}
+	if r.Method == http.MethodPost || r.Method == http.MethodPut {
+		in.Body, err = ex.readJSON(r)
+	}
+	return in, err
 }
 
-func (s *Server) clientRegister(ex *exchange, r *http.Request, in oidc.RegisterRequest) error {
+func (s *Server) clientRegister(ex *exchange, r *http.Request) error {
+	in, err := ex.readRegistration(r)
+	if err != nil {
+		return err
+	}
 	v, err := s.cfg.OIDC.Register(r.Context(), in)
 	if err != nil {
 		return err
@@ -34,7 +33,11 @@ func (s *Server) clientRegister(ex *exchange, r *http.Request, in oidc.RegisterR
 	return ex.writeOAuth(http.StatusCreated, v)
 }
 
-func (s *Server) clientRead(ex *exchange, r *http.Request, in oidc.RegisterRequest) error {
+func (s *Server) clientRead(ex *exchange, r *http.Request) error {
+	in, err := ex.readRegistration(r)
+	if err != nil {
+		return err
+	}
 	v, err := s.cfg.OIDC.ReadRegistered(r.Context(), in)
 	if err != nil {
 		return err
@@ -42,7 +45,11 @@ func (s *Server) clientRead(ex *exchange, r *http.Request, in oidc.RegisterReque
 	return ex.writeOAuth(http.StatusOK, v)
 }
 
-func (s *Server) clientReplace(ex *exchange, r *http.Request, in oidc.RegisterRequest) error {
+func (s *Server) clientReplace(ex *exchange, r *http.Request) error {
+	in, err := ex.readRegistration(r)
+	if err != nil {
+		return err
+	}
 	v, err := s.cfg.OIDC.ReplaceRegistered(r.Context(), in)
 	if err != nil {
 		return err
@@ -50,7 +57,11 @@ func (s *Server) clientReplace(ex *exchange, r *http.Request, in oidc.RegisterRe
 	return ex.writeOAuth(http.StatusOK, v)
 }
 
-func (s *Server) clientUnregister(ex *exchange, r *http.Request, in oidc.RegisterRequest) error {
+func (s *Server) clientUnregister(ex *exchange, r *http.Request) error {
+	in, err := ex.readRegistration(r)
+	if err != nil {
+		return err
+	}
 	if err := s.cfg.OIDC.Unregister(r.Context(), in); err != nil {
 		return err
 	}
@@ -60,8 +71,8 @@ func (s *Server) clientUnregister(ex *exchange, r *http.Request, in oidc.Registe
 	return nil
 }
 
-// writeRegisterError answers in the words of RFC 7591 §3.2.2 and RFC 6750 §3.
-func (ex *exchange) writeRegisterError(err error) {
+// writeRegistrationError answers in the words of RFC 7591 §3.2.2 and RFC 6750 §3.
+func (ex *exchange) writeRegistrationError(err error) {
 	e, ok := errors.AsType[*oidc.Error](err)
 	switch {
 	case ok && e.Code == oidc.AccessDenied:

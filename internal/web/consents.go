@@ -9,10 +9,10 @@ import (
 )
 
 var (
-	callConsents = call{pattern: "GET /api/v1/me/consents", id: "consents", topic: "account",
+	opConsents = operation{id: "consents", topic: "account",
 		summary: "List the applications that may use one's account",
 		doc:     "What one has allowed, until one takes it back. Applications of the house, which nobody is asked about, are not among them."}
-	callConsentRevoke = call{pattern: "DELETE /api/v1/me/consents/{client_id}", id: "revoke-consent", topic: "account", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
+	opConsentRevoke = operation{id: "revoke-consent", topic: "account", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
 		summary: "Take back what one has allowed an application",
 		doc:     "Its sessions and refresh tokens for the account end, and one is asked again the next time."}
 )

@@ -107,9 +107,9 @@ func (ex *exchange) keepCookie() string {
 	return ""
 }
 
-// hasSessionCookie reports whether a cookie of ours is there, of any kind and tenant,
+// hasCookie reports whether a cookie of ours is there, of any kind and tenant,
 // good or not.
-func (ex *exchange) hasSessionCookie() bool {
+func (ex *exchange) hasCookie() bool {
 	for _, line := range ex.request.Header["Cookie"] {
 		if strings.Contains(line, ex.server.cookiePrefix()) {
 			return true

@@ -5,40 +5,37 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/rs/cors"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
-// Bounds on preflights: how long browsers keep the answers (as long as any of them
-// does, where nothing can change), and how many bytes of header names are repeated.
+// Bounds on preflights: how long browsers cache the answers (as long as any of them does,
+// where nothing can change), and how many bytes of header names are repeated.
 const (
-	openMaxAge   = 24 * 60 * 60
-	apiMaxAge    = 10 * 60
-	maxPreflight = 1 << 10
+	openMaxAge       = 24 * 60 * 60
+	configuredMaxAge = 10 * 60
+	maxPreflight     = 1 << 10
 )
 
-// openEndpoints are those of the protocol that clients in a browser call by script.
-var openEndpoints = []string{oidc.TokenPath, oidc.RevokePath, oidc.UserInfoPath, oidc.PushedPath, oidc.DeviceAuthorizationPath, oidc.RegisterPath}
+// corsPolicy says which scripts of other origins may call a route and read its answer.
+type corsPolicy int
 
-// crossOrigin lets scripts of other origins in: those of the configured ones may call
-// the API, with the session cookie; any may read what is published and use the
-// endpoints of the protocol that look at no cookie. The endpoints that a browser
-// visits are for nobody's scripts (RFC 9700 §2.6). It reports whether the request was
-// a preflight and is answered.
-func (s *Server) crossOrigin(ex *exchange, r *http.Request) bool {
-	var c *cors.Cors
-	switch path := localPath(r.URL); {
-	case strings.HasPrefix(path, apiPrefix):
-		c = s.corsAPI
+const (
+	corsNone       corsPolicy = iota
+	corsOpen                  // those of every origin, without cookies
+	corsConfigured            // those of Config.Origins, with cookies
+)
+
+// allowOrigin adds what lets scripts of other origins read the answer. It reports whether
+// the request was a preflight and is answered.
+func (s *Server) allowOrigin(ex *exchange, r *http.Request, policy corsPolicy) bool {
+	if policy == corsConfigured {
 		s.hintOrigin(r)
-	case strings.HasPrefix(path, "/.well-known/") || strings.HasPrefix(path, oidc.RegisterPath+"/") || slices.Contains(openEndpoints, path):
-		c = s.corsOpen
 	}
+	c := s.cors[policy]
 	if c == nil {
 		return false
 	}
@@ -48,8 +45,9 @@ func (s *Server) crossOrigin(ex *exchange, r *http.Request) bool {
 	c.HandlerFunc(ex, r)
 	if ex.status != 0 {
 		ex.route = s.preflight
+		return true
 	}
-	return ex.status != 0
+	return false
 }
 
 // apiPrefix is what the paths of the JSON API begin with.
@@ -63,29 +61,29 @@ func long(values []string) bool {
 	return n > maxPreflight
 }
 
-// newCORS allows the origins that may to use the API, and every origin to use what is
-// open. Only the API allows credentials, for applications on another origin of the same
-// site that use the session cookie. Scripts may send any header: where no cookie is
-// looked at it lends them nothing, and an origin that may call the API is trusted.
-func (s *Server) newCORS() (api, open *cors.Cors) {
+// newCORS makes the policies. Only the configured origins may send credentials, for
+// applications on another origin of the same site that use the session cookie. Scripts may
+// send any header: without a cookie it gives them nothing, and a configured origin is trusted.
+func (s *Server) newCORS() (policies [3]*cors.Cors) {
 	base := cors.Options{
 		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "DPoP-Nonce"},
 	}
-	forOpen := base
-	forOpen.AllowedOrigins = []string{"*"}
-	forOpen.AllowedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete}
-	forOpen.MaxAge = openMaxAge
-	open = cors.New(forOpen)
+	open := base
+	open.AllowedOrigins = []string{"*"}
+	open.AllowedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete}
+	open.MaxAge = openMaxAge
+	policies[corsOpen] = cors.New(open)
 	if len(s.cfg.Origins) == 0 && !s.dev() {
-		return nil, open
+		return policies
 	}
-	forAPI := base
-	forAPI.AllowOriginFunc = s.allowsOrigin
-	forAPI.AllowedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
-	forAPI.AllowCredentials = true
-	forAPI.MaxAge = apiMaxAge
-	return cors.New(forAPI), open
+	configured := base
+	configured.AllowOriginFunc = s.allowsOrigin
+	configured.AllowedMethods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
+	configured.AllowCredentials = true
+	configured.MaxAge = configuredMaxAge
+	policies[corsConfigured] = cors.New(configured)
+	return policies
 }
 
 // dev reports whether this is a development server.

@@ -93,7 +93,7 @@ func FuzzCookies(f *testing.F) {
 		if v := ex.keepCookie(); v != "" && (!strings.HasPrefix(v, keepPrefix) || len(v) > 256) {
 			t.Fatalf("%q gave the keep cookie %q", line, v)
 		}
-		if ex.sessionCookie()+ex.browserCookie()+ex.keepCookie() != "" && !ex.hasSessionCookie() {
+		if ex.sessionCookie()+ex.browserCookie()+ex.keepCookie() != "" && !ex.hasCookie() {
 			t.Fatalf("%q gave a cookie that the cross-site check does not see", line)
 		}
 	})

@@ -53,6 +53,7 @@ func (s *Server) welcome(ex *exchange) error {
 
 // apiPage lists the calls of the API for people; the description itself is for programs.
 func (s *Server) apiPage(ex *exchange, _ *http.Request) error {
+	ex.pageHeaders()
 	p := ui.API{Page: ex.page()}
 	paths := s.huma.OpenAPI().Paths
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
@@ -67,6 +68,7 @@ func (s *Server) apiPage(ex *exchange, _ *http.Request) error {
 }
 
 func (s *Server) mailboxPage(ex *exchange, _ *http.Request) error {
+	ex.pageHeaders()
 	p := ui.Mailbox{Page: ex.page()}
 	for _, m := range s.cfg.Mailbox() {
 		p.Mails = append(p.Mails, ui.Mail{To: m.To, Subject: m.Subject, Text: m.Text, Links: m.Links, SentAt: m.SentAt})

@@ -1,12 +1,12 @@
 package web
 
-import (
-	"net/http"
+import "net/http"
 
-	"github.com/watchword-auth/watchword/internal/oidc"
-)
-
-func (s *Server) deviceAuthorization(ex *exchange, r *http.Request, in oidc.Request) error {
+func (s *Server) deviceAuthorization(ex *exchange, r *http.Request) error {
+	in, err := ex.readOAuth(r)
+	if err != nil {
+		return err
+	}
 	d, err := s.cfg.OIDC.StartDevice(r.Context(), in)
 	if err != nil {
 		return err

@@ -116,7 +116,7 @@ func (ex *exchange) explain(err error) *Problem {
 // what never was: of a person who is signed in it is their session or account.
 func (ex *exchange) removed(err error) *auth.Error {
 	e := auth.Refuse(auth.KindNotFound, "not_found", "there is nothing here")
-	if ex.route != nil && ex.route.who.name == signedIn.name {
+	if ex.route != nil && ex.route.principal.name == signedIn.name {
 		e = auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
 	}
 	e.Err = err
@@ -131,7 +131,7 @@ func (ex *exchange) explainRefusal(e *auth.Error) *Problem {
 	}
 	switch e.Kind {
 	case auth.KindUnauthenticated:
-		if ex.route != nil && ex.route.who.proved {
+		if ex.route != nil && ex.route.principal.proved {
 			p.challenge = bearerChallenge(e)
 		}
 	case auth.KindForbidden:

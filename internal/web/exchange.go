@@ -19,21 +19,21 @@ import (
 // the goroutine of the request.
 type exchange struct {
 	http.ResponseWriter
-	request *http.Request
-	server  *Server
-	began   time.Time
-	id      string     // names the request in the log, in audit lines and in references
-	ip      netip.Addr // of the client, through the trusted proxies
-	route   *route     // nil until the mux has found one
-	tenant  auth.Tenant
-	unseen  bool // the database could not be asked for the tenant: only its ID is there
-	actor   auth.Actor
-	people  []session.SignedIn // who is signed in in the browser of a page, the current one first
-	cookie  bool               // the actor proved himself with the session cookie
+	request    *http.Request
+	server     *Server
+	began      time.Time
+	id         string     // names the request in the log, in audit lines and in references
+	ip         netip.Addr // of the client, through the trusted proxies
+	route      *route     // nil until the mux has found one
+	tenant     auth.Tenant
+	unverified bool // the database could not be asked for the tenant: only its ID is there
+	actor      auth.Actor
+	people     []session.SignedIn // who is signed in in the browser of a page, the current one first
+	cookie     bool               // the actor proved himself with the session cookie
 
-	charged     []limit.Bucket // where its address was counted
-	chargedSelf []limit.Bucket // where its account was counted
-	untried     bool           // it was refused before anything was tried
+	charged       []limit.Bucket // where its address was counted
+	accountCharge []limit.Bucket // where its account was counted
+	untried       bool           // it was refused before anything was tried
 
 	large  int64 // what its body took of the budget for large ones
 	status int   // zero until the header is written

@@ -60,29 +60,6 @@ func (ex *exchange) belongs(path string, step auth.StepKind) bool {
 // other reports whether the person has said so.
 func (ex *exchange) other() bool { return ex.request.URL.Query().Has("other") }
 
-// visit adds a page of a flow that is opened by its address. Opening it may begin a
-// flow or a session, so it is counted.
-func (s *Server) visit(pattern string, h handler) {
-	s.add(pattern, &route{who: anyone, count: countAuthorize, run: asFlow(h), fail: (*exchange).writeProblemPage})
-}
-
-// step adds what a form of a flow is sent to.
-func (s *Server) step(pattern string, count counted, h handler) {
-	s.add(pattern, &route{who: anyone, count: count, fail: (*exchange).writeProblemPage, run: asFlow(func(ex *exchange, r *http.Request) error {
-		if err := ex.readForm(r); err != nil {
-			return err
-		}
-		return h(ex, r)
-	})})
-}
-
-func asFlow(h handler) handler {
-	return func(ex *exchange, r *http.Request) error {
-		ex.flowHeaders()
-		return h(ex, r)
-	}
-}
-
 // browser finds who is signed in in the browser.
 func (ex *exchange) browser(ctx context.Context) (oidc.Browser, error) {
 	b := oidc.Browser{Secret: ex.browserCookie(), Allowed: ex.cookieValue(jarApps), Actor: ex.by()}

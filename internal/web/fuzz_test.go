@@ -95,7 +95,7 @@ func FuzzCookie(f *testing.F) {
 		if got != "" && len(session.Secrets(got)) == 0 {
 			t.Fatalf("%q gave %q", line, got)
 		}
-		if got != "" && !ex.hasSessionCookie() {
+		if got != "" && !ex.hasCookie() {
 			t.Fatalf("%q gave a cookie that is not seen", line)
 		}
 	})

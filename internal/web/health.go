@@ -64,31 +64,31 @@ func (rd *readiness) ask(ctx context.Context, now time.Time, ping func(context.C
 // configured, /debug/pprof/. It asks for no credentials.
 func (s *Server) Management() http.Handler {
 	m := s.managed()
-	return door{m, m.mux}
+	return entryHandler{m, m.mux}
 }
 
 // managed is a second Server over the same services with another table.
 func (s *Server) managed() *Server {
-	m := &Server{cfg: s.cfg, now: s.now, log: s.log, mux: http.NewServeMux(), unmatched: s.unmatched, preflight: s.preflight,
+	m := &Server{cfg: s.cfg, now: s.now, log: s.log, mux: http.NewServeMux(), byPattern: map[string]*route{}, unmatched: s.unmatched, preflight: s.preflight,
 		sameOrigin: s.sameOrigin, origins: s.origins, boot: s.boot + "m"}
 	m.cfg.AccessLog = false // probes and scrapes would drown everything else
-	m.house("GET /livez", m.livez)
-	m.house("GET /readyz", m.readyz)
+	m.route("GET /livez", internal, anyone, unlimited, m.livez)
+	m.route("GET /readyz", internal, anyone, unlimited, m.readyz)
 	metrics := promhttp.HandlerFor(s.cfg.Metrics.Registry, promhttp.HandlerOpts{})
-	m.house("GET /metrics", foreign(metrics.ServeHTTP))
+	m.route("GET /metrics", internal, anyone, unlimited, fromHTTP(metrics.ServeHTTP))
 	if s.cfg.Pprof {
-		m.house("GET /debug/pprof/", foreign(pprof.Index))
-		m.house("GET /debug/pprof/cmdline", foreign(pprof.Cmdline))
-		m.house("GET /debug/pprof/profile", foreign(pprof.Profile))
-		m.house("GET /debug/pprof/symbol", foreign(pprof.Symbol))
-		m.house("GET /debug/pprof/trace", foreign(pprof.Trace))
+		m.route("GET /debug/pprof/", internal, anyone, unlimited, fromHTTP(pprof.Index))
+		m.route("GET /debug/pprof/cmdline", internal, anyone, unlimited, fromHTTP(pprof.Cmdline))
+		m.route("GET /debug/pprof/profile", internal, anyone, unlimited, fromHTTP(pprof.Profile))
+		m.route("GET /debug/pprof/symbol", internal, anyone, unlimited, fromHTTP(pprof.Symbol))
+		m.route("GET /debug/pprof/trace", internal, anyone, unlimited, fromHTTP(pprof.Trace))
 	}
-	m.mux.HandleFunc("/", m.unfound)
+	m.mux.HandleFunc("/", m.serveUnmatched)
 	return m
 }
 
-// foreign is a handler that others wrote.
-func foreign(h http.HandlerFunc) handler {
+// fromHTTP makes a handler of one of net/http.
+func fromHTTP(h http.HandlerFunc) handler {
 	return func(ex *exchange, r *http.Request) error {
 		h(ex, r)
 		return nil

@@ -37,7 +37,7 @@ func TestRepair_S9_StrangeIDs(t *testing.T) {
 			}
 			walked++
 			who := person
-			if rt.who.name == "admin" {
+			if rt.principal.name == "admin" {
 				who = admin
 			}
 			for _, id := range strangeIDs {

@@ -8,7 +8,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 )
 
-// Rates are the limits that the door itself enforces, before any work is done.
+// Rates are the limits that the server enforces before any work is done.
 // Each counts requests from one address (limit.ByAddress), except RefreshFamily. All are
 // required: a zero rate refuses everything. The defaults are the configuration's.
 type Rates struct {
@@ -32,94 +32,107 @@ type Rates struct {
 	RefreshFamily limit.Rate
 }
 
-// counted is the word in the route table for what limits a route. Its zero value
-// counts nothing.
-type counted struct {
-	name     string // of the metric and in front of the key
-	rate     func(*Rates) limit.Rate
-	failures bool // success gives the token back
-	only     int  // with failures: the one status that is a failure, when not zero
-	session  bool // of what an account does: other sessions do not count
-	tries    bool // of what an account does: what fails counts too
+// rateLimit is the word in the route table for what counts the calls of a route, each by the
+// address of the client. Its zero value is no word: a route without a limit says unlimited.
+type rateLimit struct {
+	name         string // of the metric, and the first part of the key
+	rate         func(*Rates) limit.Rate
+	failuresOnly bool // a success is given back
+	status       int  // with failuresOnly: the one status that is a failure, when not zero
+
+	perAccount *rateLimit // counts what the account does as well
+	ownSession bool       // per account: other sessions do not count
+	keepFailed bool       // per account: failed calls count too
 }
 
-// The limits of the table, each by the address of the client.
+// The limits of the table.
 var (
-	uncounted      = counted{}
-	countRegister  = counted{name: "register.ip", rate: func(r *Rates) limit.Rate { return r.Register }}
-	countLogin     = counted{name: "login.ip", rate: func(r *Rates) limit.Rate { return r.Login }, failures: true}
-	countVerify    = counted{name: "verify.ip", rate: func(r *Rates) limit.Rate { return r.Verify }}
-	countResend    = counted{name: "resend.ip", rate: func(r *Rates) limit.Rate { return r.Resend }}
-	countForgot    = counted{name: "forgot.ip", rate: func(r *Rates) limit.Rate { return r.Forgot }}
-	countReset     = counted{name: "reset.ip", rate: func(r *Rates) limit.Rate { return r.Reset }}
-	countChange    = counted{name: "change.ip", rate: func(r *Rates) limit.Rate { return r.Change }, failures: true}
-	countRefresh   = counted{name: "refresh.ip", rate: func(r *Rates) limit.Rate { return r.Refresh }}
-	countClient    = counted{name: "client.ip", rate: func(r *Rates) limit.Rate { return r.Client }, failures: true, only: http.StatusUnauthorized}
-	countAuthorize = counted{name: "authorize.ip", rate: func(r *Rates) limit.Rate { return r.Authorize }}
-	countEnrol     = counted{name: "client_register.ip", rate: func(r *Rates) limit.Rate { return r.Enrol }}
-	countSelf      = counted{name: "self.change", rate: func(r *Rates) limit.Rate { return r.Self }}
-	countPassword  = counted{name: "self.password", rate: func(r *Rates) limit.Rate { return r.SelfPassword }}
-	countExport    = counted{name: "self.export", rate: func(r *Rates) limit.Rate { return r.SelfExport }, tries: true}
-	// countEnd counts one session alone: no other one may keep an owner from ending it.
-	countEnd    = counted{name: "self.end", rate: func(r *Rates) limit.Rate { return r.Self }, session: true}
-	countFamily = counted{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
+	unlimited           = rateLimit{name: "unlimited"}
+	limitRegister       = rateLimit{name: "register.ip", rate: func(r *Rates) limit.Rate { return r.Register }}
+	limitLogin          = rateLimit{name: "login.ip", rate: func(r *Rates) limit.Rate { return r.Login }, failuresOnly: true}
+	limitVerify         = rateLimit{name: "verify.ip", rate: func(r *Rates) limit.Rate { return r.Verify }}
+	limitResend         = rateLimit{name: "resend.ip", rate: func(r *Rates) limit.Rate { return r.Resend }}
+	limitForgot         = rateLimit{name: "forgot.ip", rate: func(r *Rates) limit.Rate { return r.Forgot }}
+	limitReset          = rateLimit{name: "reset.ip", rate: func(r *Rates) limit.Rate { return r.Reset }}
+	limitChange         = rateLimit{name: "change.ip", rate: func(r *Rates) limit.Rate { return r.Change }, failuresOnly: true}
+	limitRefresh        = rateLimit{name: "refresh.ip", rate: func(r *Rates) limit.Rate { return r.Refresh }}
+	limitClient         = rateLimit{name: "client.ip", rate: func(r *Rates) limit.Rate { return r.Client }, failuresOnly: true, status: http.StatusUnauthorized}
+	limitAuthorize      = rateLimit{name: "authorize.ip", rate: func(r *Rates) limit.Rate { return r.Authorize }}
+	limitClientRegister = rateLimit{name: "client_register.ip", rate: func(r *Rates) limit.Rate { return r.Enrol }}
 )
 
+// The limits of what one account does with itself, and of one family of refresh tokens.
+var (
+	limitSelfChange   = rateLimit{name: "self.change", rate: func(r *Rates) limit.Rate { return r.Self }}
+	limitSelfPassword = rateLimit{name: "self.password", rate: func(r *Rates) limit.Rate { return r.SelfPassword }}
+	limitSelfExport   = rateLimit{name: "self.export", rate: func(r *Rates) limit.Rate { return r.SelfExport }, keepFailed: true}
+	// limitSelfEnd counts within one session: no other session can keep the owner from ending it.
+	limitSelfEnd = rateLimit{name: "self.end", rate: func(r *Rates) limit.Rate { return r.Self }, ownSession: true}
+	limitFamily  = rateLimit{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
+)
+
+// and adds a limit of what the account of the caller does.
+func (l rateLimit) and(perAccount rateLimit) rateLimit {
+	l.perAccount = &perAccount
+	return l
+}
+
 // charge takes one token for the address of the request, or refuses with rate_limited.
-func (ex *exchange) charge(c counted) error {
+func (ex *exchange) charge(l rateLimit) error {
 	s := ex.server
-	buckets := limit.ByAddress(c.name, ex.ip, c.rate(&s.cfg.Rates))
+	buckets := limit.ByAddress(l.name, ex.ip, l.rate(&s.cfg.Rates))
 	d, err := s.cfg.Limiter.TakeAll(ex.request.Context(), buckets)
 	if d.OK {
 		ex.charged = buckets
 	}
-	return ex.admitted(c, d, err)
+	return ex.enforce(l, d, err)
 }
 
 // chargeSize takes one more token for every 2 KiB of a request beyond the first, because what
 // it leaves in the database is about as long.
-func (ex *exchange) chargeSize(c counted, size int) error {
+func (ex *exchange) chargeSize(l rateLimit, size int) error {
 	n := size / limit.TokenBytes
 	if n == 0 {
 		return nil
 	}
 	s := ex.server
-	d, err := s.cfg.Limiter.Take(ex.request.Context(), c.name+"|"+limit.Key(ex.ip), c.rate(&s.cfg.Rates), n)
-	return ex.admitted(c, d, err)
+	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+limit.Key(ex.ip), l.rate(&s.cfg.Rates), n)
+	return ex.enforce(l, d, err)
 }
 
 // take takes one token for what is counted other than by address, or refuses with
 // rate_limited.
-func (ex *exchange) take(c counted, what string) error {
+func (ex *exchange) take(l rateLimit, what string) error {
 	s := ex.server
-	d, err := s.cfg.Limiter.Take(ex.request.Context(), c.name+"|"+what, c.rate(&s.cfg.Rates), 1)
-	return ex.admitted(c, d, err)
+	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+what, l.rate(&s.cfg.Rates), 1)
+	return ex.enforce(l, d, err)
 }
 
-// chargeSelf takes a token for what an account does with itself, or refuses with rate_limited.
-func (ex *exchange) chargeSelf(c counted) error {
+// chargeAccount takes one token for what the account of the caller does, or refuses with
+// rate_limited.
+func (ex *exchange) chargeAccount(l rateLimit) error {
 	s := ex.server
-	a := limit.Attempt{Rule: c.name, Account: string(ex.tenant.ID) + "|" + ex.actor.ID, Session: string(ex.actor.Session)}
-	buckets := a.Guesses(c.rate(&s.cfg.Rates))
-	if c.session {
+	a := limit.Attempt{Rule: l.name, Account: string(ex.tenant.ID) + "|" + ex.actor.ID, Session: string(ex.actor.Session)}
+	buckets := a.Guesses(l.rate(&s.cfg.Rates))
+	if l.ownSession {
 		buckets = buckets[:1]
 	}
 	d, err := s.cfg.Limiter.TakeAll(ex.request.Context(), buckets)
-	if d.OK && !c.tries {
-		ex.chargedSelf = buckets
+	if d.OK && !l.keepFailed {
+		ex.accountCharge = buckets
 	}
-	return ex.admitted(c, d, err)
+	return ex.enforce(l, d, err)
 }
 
-// admitted makes a refusal of the answer of the limiter, unless it is a yes.
-func (ex *exchange) admitted(c counted, d limit.Decision, err error) error {
+// enforce refuses with rate_limited, unless the limiter has decided for the request.
+func (ex *exchange) enforce(l rateLimit, d limit.Decision, err error) error {
 	if err != nil {
 		ex.fault = err // the decision that comes with it refuses
 	}
 	if d.OK {
 		return nil
 	}
-	ex.server.cfg.Metrics.limited(c.name)
+	ex.server.cfg.Metrics.limited(l.name)
 	return auth.Throttled(d.RetryAfter)
 }
 
@@ -127,15 +140,15 @@ func (ex *exchange) admitted(c counted, d limit.Decision, err error) error {
 // refused before anything was tried, one that we failed, and, where failures alone are
 // counted, one that was none. The request is answered by now, so a limiter that fails costs
 // nobody anything.
-func (ex *exchange) settle(c counted) {
+func (ex *exchange) settle(l rateLimit) {
 	if ex.status >= http.StatusBadRequest {
-		ex.giveBack(ex.chargedSelf) // only what works counts
+		ex.giveBack(ex.accountCharge) // only what works counts
 	}
 	failed := ex.status >= http.StatusBadRequest
-	if c.only != 0 {
-		failed = ex.status == c.only || ex.status == http.StatusTooManyRequests
+	if l.status != 0 {
+		failed = ex.status == l.status || ex.status == http.StatusTooManyRequests
 	}
-	if ex.untried || ex.status >= http.StatusInternalServerError || c.failures && !failed {
+	if ex.untried || ex.status >= http.StatusInternalServerError || l.failuresOnly && !failed {
 		ex.giveBack(ex.charged)
 	}
 }
@@ -147,7 +160,7 @@ func (ex *exchange) giveBack(buckets []limit.Bucket) {
 }
 
 // refund gives one token of take back. At worst a limit stays a little stricter.
-func (ex *exchange) refund(c counted, what string) {
+func (ex *exchange) refund(l rateLimit, what string) {
 	s := ex.server
-	_ = s.cfg.Limiter.Refund(context.WithoutCancel(ex.request.Context()), c.name+"|"+what, c.rate(&s.cfg.Rates), 1)
+	_ = s.cfg.Limiter.Refund(context.WithoutCancel(ex.request.Context()), l.name+"|"+what, l.rate(&s.cfg.Rates), 1)
 }

@@ -12,15 +12,15 @@ import (
 )
 
 var (
-	callLogin = call{pattern: "POST /api/v1/login", id: "login", topic: "sign in", also: []int{http.StatusNoContent}, errors: []int{http.StatusUnauthorized},
+	opLogin = operation{id: "login", topic: "sign in", also: []int{http.StatusNoContent}, errors: []int{http.StatusUnauthorized},
 		summary: "Sign in with a password",
 		doc: `Answers with tokens, or, with "session": "cookie", with 204 and the session cookie for browser applications on the same site. invalid_credentials never says which of the two was wrong; email_not_verified comes only after the right password.
 
 Without resource the access token opens this API, so send it to no other one. With resource it is for that API alone; /api/v1/refresh with the same refresh token gives tokens for others. Calls below /api/v1/admin need "scope": "watchword:admin".`}
-	callRefresh = call{pattern: "POST /api/v1/refresh", id: "refresh", topic: "sign in", errors: []int{http.StatusUnauthorized},
+	opRefresh = operation{id: "refresh", topic: "sign in", errors: []int{http.StatusUnauthorized},
 		summary: "Exchange a refresh token for new tokens",
 		doc:     "The access token is for what was asked for at the sign-in, or for the resource that is named. Each refresh token works once. Using a spent one later than a few seconds after it was spent ends the session and every token of the family: refresh_token_reused."}
-	callLogout = call{pattern: "POST /api/v1/logout", id: "logout", topic: "sign in", status: http.StatusNoContent,
+	opLogout = operation{id: "logout", topic: "sign in", status: http.StatusNoContent,
 		summary: "Sign out",
 		doc:     "The session ends, and with it its refresh tokens. A refresh token in the body ends its own session too."}
 )
@@ -120,7 +120,7 @@ func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (
 	family, known := s.cfg.Tokens.Family(ex.tenant.ID, in.Body.RefreshToken)
 	counted := string(family) + "|" + string(auth.FirstParty) // apart from the client of the token, if it is another one
 	if known {
-		if err := ex.take(countFamily, counted); err != nil {
+		if err := ex.take(limitFamily, counted); err != nil {
 			return nil, err
 		}
 	}
@@ -130,7 +130,7 @@ func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (
 	}
 	t, err := s.cfg.Tokens.Refresh(ctx, asked)
 	if known && errors.Is(err, token.ErrOtherKey) { // whoever stole it without the key
-		ex.refund(countFamily, counted)
+		ex.refund(limitFamily, counted)
 	}
 	if err != nil {
 		return nil, err

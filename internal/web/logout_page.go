@@ -11,7 +11,19 @@ const pathLogout = "/logout"
 
 // logoutEndpoint is where clients send people to log out (OpenID Connect RP-Initiated
 // Logout §2); our own pages send them to /logout, which is the same without a client.
-func (s *Server) logoutEndpoint(ex *exchange, r *http.Request, form oidc.Form) error {
+func (s *Server) logoutEndpoint(ex *exchange, r *http.Request) error {
+	form, err := ex.readRequest(r)
+	if err != nil {
+		return err
+	}
+	return s.startLogout(ex, r, form)
+}
+
+func (s *Server) logoutPage(ex *exchange, r *http.Request) error {
+	return s.startLogout(ex, r, oidc.Form{})
+}
+
+func (s *Server) startLogout(ex *exchange, r *http.Request, form oidc.Form) error {
 	b, err := ex.resumed(r.Context()) // who is remembered is to be forgotten too
 	if err != nil {
 		return err
@@ -21,10 +33,6 @@ func (s *Server) logoutEndpoint(ex *exchange, r *http.Request, form oidc.Form) e
 		return err
 	}
 	return ex.leave(st)
-}
-
-func (s *Server) logoutPage(ex *exchange, r *http.Request) error {
-	return s.logoutEndpoint(ex, r, oidc.Form{})
 }
 
 // logoutForm takes what the person said on the page that asks.

@@ -10,14 +10,14 @@ import (
 )
 
 var (
-	callMe       = call{pattern: "GET /api/v1/me", id: "me", topic: "account", summary: "Read one's account"}
-	callMeUpdate = call{pattern: "PATCH /api/v1/me", id: "update-me", topic: "account", errors: []int{http.StatusConflict},
+	opMe       = operation{id: "me", topic: "account", summary: "Read one's account"}
+	opMeUpdate = operation{id: "update-me", topic: "account", errors: []int{http.StatusConflict},
 		summary: "Change one's account",
 		doc:     "Only the members that are sent change. A new e-mail address needs the current password and takes effect when the link that is mailed to it is used."}
-	callMeDelete = call{pattern: "DELETE /api/v1/me", id: "delete-me", topic: "account", status: http.StatusNoContent,
+	opMeDelete = operation{id: "delete-me", topic: "account", status: http.StatusNoContent,
 		summary: "Delete one's account",
 		doc:     "Needs the current password. Everything that is kept about the person goes; every session and token ends."}
-	callMeExport = call{pattern: "GET /api/v1/me/export", id: "export-me", topic: "account",
+	opMeExport = operation{id: "export-me", topic: "account",
 		summary: "Export everything that is kept about one"}
 )
 

@@ -9,34 +9,22 @@ import (
 
 // The endpoints of the OAuth provider that programs call.
 
-// client is a program that proves itself in the request, to the service: which
-// methods there are, and what a public client may do, are rules of the protocol.
-var client = who{name: "client", proved: true, admit: func(*exchange) error { return nil }}
-
-// oauth adds an endpoint of the protocol: POST, form body, errors as RFC 6749 §5.2
-// has them. No cookie is looked at, so scripts and forms of other sites may come.
-func (s *Server) oauth(pattern string, count counted, h func(*exchange, *http.Request, oidc.Request) error) {
-	s.add(pattern, &route{who: client, count: count, foreign: true, fail: (*exchange).writeOAuthError, run: func(ex *exchange, r *http.Request) error {
-		in, err := ex.readOAuth(r)
-		if err != nil {
-			return err
-		}
-		return h(ex, r, in)
-	}})
-}
-
 // readOAuth reads the request as the protocol wants it: parameters in the body alone
 // (RFC 6749 §3.2), since addresses end up in logs.
 func (ex *exchange) readOAuth(r *http.Request) (oidc.Request, error) {
-	ex.nonce()
 	form, err := ex.readParameters(r)
 	if err != nil {
 		return oidc.Request{}, err
 	}
 	return oidc.Request{
 		Tenant: ex.tenant.ID, Authorization: r.Header["Authorization"], Form: form, Actor: ex.by(),
-		Proof: r.Header["Dpop"], Accept: r.Header["Accept"], Method: r.Method, URL: ex.tenant.ID.Issuer(ex.server.cfg.Base) + localPath(r.URL),
+		Proof: r.Header["Dpop"], Accept: r.Header["Accept"], Method: r.Method, URL: ex.endpointURL(),
 	}, nil
+}
+
+// endpointURL is the URL of the request as its sender knows it, without the query.
+func (ex *exchange) endpointURL() string {
+	return ex.tenant.ID.Issuer(ex.server.cfg.Base) + localPath(ex.request.URL)
 }
 
 // readParameters reads a form body that comes with an address without a query.
@@ -66,7 +54,7 @@ func (ex *exchange) formBody(r *http.Request) (string, error) {
 
 // nonce gives a client that proves keys the nonce for its next proof (RFC 9449 §8.2),
 // where nonces are asked for.
-func (ex *exchange) nonce() {
+func (ex *exchange) offerNonce() {
 	if len(ex.request.Header["Dpop"]) == 0 {
 		return
 	}
@@ -87,7 +75,11 @@ type tokenAnswer struct {
 	Scope        string `json:"scope,omitempty"`
 }
 
-func (s *Server) token(ex *exchange, r *http.Request, in oidc.Request) error {
+func (s *Server) token(ex *exchange, r *http.Request) error {
+	in, err := ex.readOAuth(r)
+	if err != nil {
+		return err
+	}
 	t, err := s.cfg.OIDC.Token(r.Context(), in)
 	if err != nil {
 		return err
@@ -99,7 +91,11 @@ func (s *Server) token(ex *exchange, r *http.Request, in oidc.Request) error {
 	})
 }
 
-func (s *Server) introspect(ex *exchange, r *http.Request, in oidc.Request) error {
+func (s *Server) introspect(ex *exchange, r *http.Request) error {
+	in, err := ex.readOAuth(r)
+	if err != nil {
+		return err
+	}
 	v, err := s.cfg.OIDC.Introspect(r.Context(), in)
 	if err != nil {
 		return err
@@ -113,7 +109,11 @@ func (s *Server) introspect(ex *exchange, r *http.Request, in oidc.Request) erro
 	return ex.writeOAuth(http.StatusOK, v)
 }
 
-func (s *Server) revoke(ex *exchange, r *http.Request, in oidc.Request) error {
+func (s *Server) revoke(ex *exchange, r *http.Request) error {
+	in, err := ex.readOAuth(r)
+	if err != nil {
+		return err
+	}
 	if err := s.cfg.OIDC.Revoke(r.Context(), in); err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func TestOpenAPI(t *testing.T) {
 		if strings.HasPrefix(rt.path, "/api/v1/") && rt.path != "/api/v1/openapi.json" != described[name] {
 			t.Errorf("%s: described %v", name, described[name])
 		}
-		if op := doc.Paths[rt.path][strings.ToLower(rt.method)]; described[name] && (len(op.Security) > 0) != rt.who.proved {
+		if op := doc.Paths[rt.path][strings.ToLower(rt.method)]; described[name] && (len(op.Security) > 0) != rt.principal.proved {
 			t.Errorf("%s: the description is wrong about who may enter", name)
 		}
 	}
@@ -90,10 +90,10 @@ func TestTable(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.Mailbox = func() []Mail { return nil } })
 	for _, rt := range h.table {
 		name := rt.method + " " + rt.path
-		if rt.who.name == "" || rt.fail == nil {
+		if rt.principal.name == "" || rt.dialect.fail == nil {
 			t.Errorf("%s is not classified", name)
 		}
-		if rt.method != "GET" && !rt.who.proved && rt.count.rate == nil {
+		if rt.method != "GET" && !rt.principal.proved && rt.limit.rate == nil {
 			t.Errorf("%s: a stranger may do this as often as he likes", name)
 		}
 		if strings.HasPrefix(rt.path, "/dev/") && rt.method != "GET" {
@@ -102,12 +102,12 @@ func TestTable(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for _, rt := range h.table {
-		if rt.count.rate == nil {
+		if rt.limit.rate == nil {
 			continue
 		}
-		seen[rt.count.name] = true
-		if r := rt.count.rate(&Rates{}); r.Count != 0 {
-			t.Errorf("%s: its rate comes from nowhere", rt.count.name)
+		seen[rt.limit.name] = true
+		if r := rt.limit.rate(&Rates{}); r.Count != 0 {
+			t.Errorf("%s: its rate comes from nowhere", rt.limit.name)
 		}
 	}
 	if len(seen) != 11 {

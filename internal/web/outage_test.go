@@ -39,7 +39,7 @@ func TestRepair_S17_StrangersTenantsAreNeitherAnsweredNorRemembered(t *testing.T
 		h.want(h.get(path), 200, "")
 	}
 	before := len(h.documents.known)
-	h.away.Store(h.now.Add(lastingAgain).UnixNano()) // it did not answer a moment ago
+	h.retryAt.Store(h.now.Add(cacheableRetry).UnixNano()) // it did not answer a moment ago
 	for i := range 3 {
 		for _, path := range paths {
 			r := h.want(h.get(fmt.Sprintf("/t/stranger-%d%s", i, path)), 503, "")

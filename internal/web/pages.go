@@ -11,14 +11,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// asPage gives a handler the headers of a page.
-func asPage(h handler) handler {
-	return func(ex *exchange, r *http.Request) error {
-		ex.pageHeaders()
-		return h(ex, r)
-	}
-}
-
 func (ex *exchange) pageHeaders() {
 	h := ex.Header()
 	h["Content-Security-Policy"] = cspPage

@@ -1,14 +1,14 @@
 package web
 
-import (
-	"net/http"
-
-	"github.com/watchword-auth/watchword/internal/oidc"
-)
+import "net/http"
 
 // push takes an authorization request from a client that has proved itself (RFC 9126
 // §2).
-func (s *Server) push(ex *exchange, r *http.Request, in oidc.Request) error {
+func (s *Server) push(ex *exchange, r *http.Request) error {
+	in, err := ex.readOAuth(r)
+	if err != nil {
+		return err
+	}
 	p, err := s.cfg.OIDC.Push(r.Context(), in)
 	if err != nil {
 		return err

@@ -9,11 +9,11 @@ import (
 )
 
 var (
-	callSessions = call{pattern: "GET /api/v1/me/sessions", id: "sessions", topic: "sessions",
+	opSessions = operation{id: "sessions", topic: "sessions",
 		summary: "List where one is signed in"}
-	callSessionsEnd = call{pattern: "DELETE /api/v1/me/sessions", id: "end-other-sessions", topic: "sessions", status: http.StatusNoContent,
+	opSessionsEnd = operation{id: "end-other-sessions", topic: "sessions", status: http.StatusNoContent,
 		summary: "Sign out everywhere else"}
-	callSessionEnd = call{pattern: "DELETE /api/v1/me/sessions/{id}", id: "end-session", topic: "sessions", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
+	opSessionEnd = operation{id: "end-session", topic: "sessions", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
 		summary: "Sign out in one place"}
 )
 

@@ -6,19 +6,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
-// holder is a program that shows an access token, to the service: which tokens are
-// good for what is a rule of the protocol.
-var holder = who{name: "holder", proved: true, admit: func(*exchange) error { return nil }}
-
-// resource adds a resource of the protocol that an access token opens: errors as RFC
-// 6750 §3 has them. No cookie is looked at.
-func (s *Server) resource(pattern string, h handler) {
-	s.add(pattern, &route{who: holder, foreign: true, fail: (*exchange).writeOAuthError, run: func(ex *exchange, r *http.Request) error {
-		ex.nonce()
-		return h(ex, r)
-	}})
-}
-
 var typeJWT = []string{"application/jwt"}
 
 // userinfo answers GET and POST alike; a POST may bring the token in its form (RFC

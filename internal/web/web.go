@@ -1,16 +1,14 @@
 // Package web is the only HTTP in: it reads a request, asks one service, and
 // writes the answer.
 //
-// routes.go is the one table of routes; each says in its line who may enter and
-// which limit counts it. handler.go holds the dialects in which a route speaks
-// (page, form, proto, api): what all routes of a kind need (body limits, cross-site
-// checks, tenant, session, errors) is done there and never in a handler. errors.go
-// turns refusals into statuses, once. Pages live in web/ui.
+// routes.go is the one table of routes; each line names the dialect, the principal and the
+// limit of its route. dialect.go holds the dialects as values: CORS, cross-site check,
+// headers, body, errors. route.go applies them, so a handler never does. errors.go turns
+// refusals into statuses, once. Pages live in web/ui.
 //
 // The package knows statuses, headers, cookies, paths and HTML, and no rule of the
-// domain: a handler decodes, makes one service call and writes. New gives a Server
-// with two handlers, Public and Management; listeners, TLS and time-outs belong to
-// whoever puts the server together.
+// domain: a handler decodes, makes one service call and writes. New returns a Server with
+// two handlers, Public and Management; listeners, TLS and timeouts belong to the caller.
 package web
 
 import (
@@ -111,18 +109,19 @@ type Server struct {
 	mux         *http.ServeMux
 	huma        huma.API
 	table       []*route
+	byPattern   map[string]*route
 	unmatched   *route // counts what no route matched
 	preflight   *route // counts what CORS answered
 	description func() []byte
 
-	sameOrigin        *http.CrossOriginProtection
-	origins           []string // from which forms and scripts may come: the issuer's, and Config.Origins
-	corsAPI, corsOpen *cors.Cors
-	hints             hints
-	documents         documents
-	maxAge            []string // Cache-Control of the documents
-	ready             readiness
-	away              atomic.Int64 // Unix nanoseconds until which lasting routes do without the database
+	sameOrigin *http.CrossOriginProtection
+	origins    []string      // from which forms and scripts may come: the issuer's, and Config.Origins
+	cors       [3]*cors.Cors // by corsPolicy
+	hints      hints
+	documents  documents
+	maxAge     []string // Cache-Control of the documents
+	ready      readiness
+	retryAt    atomic.Int64 // Unix nanoseconds until which cacheable routes do without the database
 
 	boot       string // begins the request ids of this process
 	requests   atomic.Uint64
@@ -134,7 +133,7 @@ type Server struct {
 // URL that cannot be served.
 func New(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, now: cfg.Now, log: cfg.Log, mux: http.NewServeMux(), boot: secret.Encode(secret.Bytes(6)) + "-"}
+	s := &Server{cfg: cfg, now: cfg.Now, log: cfg.Log, mux: http.NewServeMux(), byPattern: map[string]*route{}, boot: secret.Encode(secret.Bytes(6)) + "-"}
 	base, err := url.Parse(cfg.Base)
 	if err != nil || base.Host == "" || base.Path != "" || base.RawQuery != "" || base.Fragment != "" {
 		return nil, fmt.Errorf("base URL %q is not of the form https://HOST", cfg.Base)
@@ -149,7 +148,7 @@ func New(cfg Config) (*Server, error) {
 	s.huma = newAPI(s)
 	s.description = s.describe()
 	s.routes()
-	s.mux.HandleFunc("/", s.unfound)
+	s.mux.HandleFunc("/", s.serveUnmatched)
 	return s, nil
 }
 
@@ -189,10 +188,10 @@ func (s *Server) trustOrigins(own string) error {
 		}
 		errs = append(errs, s.sameOrigin.AddTrustedOrigin(o))
 	}
-	s.corsAPI, s.corsOpen = s.newCORS()
+	s.cors = s.newCORS()
 	return errors.Join(errs...)
 }
 
-// Public is what strangers reach: the API, the pages, the published documents,
+// Public serves the API, the pages, the endpoints of the protocol, the published documents,
 // /livez and /readyz.
-func (s *Server) Public() http.Handler { return door{s, s.mux} }
+func (s *Server) Public() http.Handler { return entryHandler{s, s.mux} }

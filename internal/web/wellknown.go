@@ -50,12 +50,12 @@ type published struct {
 // only a stranger's word for one, so nothing is said or remembered of it.
 func (s *Server) publish(ex *exchange, r *http.Request, from published) error {
 	key := documentKey{from.name, ex.tenant.ID}
-	if ex.unseen {
+	if ex.unverified {
 		d := s.documents.of(key, nil)
 		if d == nil {
 			text := from.away()
 			if text == nil {
-				return auth.Unavailable(errAway, lastingAgain)
+				return auth.Unavailable(errUnavailable, cacheableRetry)
 			}
 			d = newDocument(text)
 		}
@@ -73,8 +73,8 @@ func (s *Server) publish(ex *exchange, r *http.Request, from published) error {
 	return d.write(ex, r, s.maxAge)
 }
 
-// document is a public text with the headers that go with it.
-type document struct {
+// cachedDocument is a public text with the headers that go with it.
+type cachedDocument struct {
 	body   []byte
 	tag    []string
 	length []string
@@ -84,7 +84,7 @@ type document struct {
 // request for one costs a look-up and a write. There is one of each for every tenant.
 type documents struct {
 	mu    sync.RWMutex // owns known
-	known map[documentKey]*document
+	known map[documentKey]*cachedDocument
 }
 
 type documentKey struct {
@@ -93,7 +93,7 @@ type documentKey struct {
 }
 
 // of returns the document with the given body, or whatever is known when body is nil.
-func (ds *documents) of(key documentKey, body []byte) *document {
+func (ds *documents) of(key documentKey, body []byte) *cachedDocument {
 	ds.mu.RLock()
 	defer ds.mu.RUnlock()
 	if d := ds.known[key]; d != nil && (body == nil || bytes.Equal(d.body, body)) {
@@ -103,21 +103,21 @@ func (ds *documents) of(key documentKey, body []byte) *document {
 }
 
 // newDocument works out the headers of a document.
-func newDocument(body []byte) *document {
-	return &document{body: body, tag: []string{`"` + secret.Digest(string(body))[:22] + `"`}, length: []string{strconv.Itoa(len(body))}}
+func newDocument(body []byte) *cachedDocument {
+	return &cachedDocument{body: body, tag: []string{`"` + secret.Digest(string(body))[:22] + `"`}, length: []string{strconv.Itoa(len(body))}}
 }
 
 // learn remembers a document of a tenant that is known to exist.
-func (ds *documents) learn(key documentKey, d *document) {
+func (ds *documents) learn(key documentKey, d *cachedDocument) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	if ds.known == nil {
-		ds.known = map[documentKey]*document{}
+		ds.known = map[documentKey]*cachedDocument{}
 	}
 	ds.known[key] = d
 }
 
-func (d *document) write(ex *exchange, r *http.Request, cache []string) error {
+func (d *cachedDocument) write(ex *exchange, r *http.Request, cache []string) error {
 	h := ex.Header()
 	h["Cache-Control"] = cache
 	h["Etag"] = d.tag

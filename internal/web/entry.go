@@ -40,14 +40,14 @@ const (
 	maxHeaders = 100
 )
 
-// door is what every request passes: the state of the exchange, the headers of
+// entryHandler is what every request passes first: the state of the exchange, the headers of
 // every answer, and the refusals that need no route.
-type door struct {
+type entryHandler struct {
 	*Server
 	mux *http.ServeMux
 }
 
-func (d door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (d entryHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ex := &exchange{ResponseWriter: w, request: r, server: d.Server, began: d.now()}
 	ex.ip = limit.ClientIP(r.RemoteAddr, r.Header["X-Forwarded-For"], d.cfg.Trusted)
 	ex.id = d.requestID(r)
@@ -61,39 +61,35 @@ func (d door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.https {
 		h["Strict-Transport-Security"] = hsts
 	}
-	if p := strange(r); p != nil {
+	if p := rejectMalformed(r); p != nil {
 		ex.refuse(p)
-		return
-	}
-	if d.crossOrigin(ex, r) {
 		return
 	}
 	d.mux.ServeHTTP(ex, r)
 }
 
-// strange refuses heads that no client of ours sends.
-func strange(r *http.Request) *Problem {
+// rejectMalformed refuses heads that no legitimate client sends.
+func rejectMalformed(r *http.Request) *Problem {
 	switch {
 	case len(r.RequestURI) > maxURL:
 		return problem(http.StatusRequestURITooLong, "url_too_long", "this address is too long")
 	case len(r.Header) > maxHeaders:
 		return problem(http.StatusRequestHeaderFieldsTooLarge, "too_many_headers", "the request has too many headers")
-	case !clean(r.URL):
+	case !cleanPath(r.URL):
 		return notFound() // rather than a redirect to what it might have meant
 	}
 	return nil
 }
 
-// clean reports whether the path means what it says: no empty, "." or ".." steps, however
-// they are written, and nothing but text. A slash that is encoded is no step: the id of
-// a client may be an address.
-func clean(u *url.URL) bool {
+// cleanPath reports whether the path has no empty, "." or ".." segments, however they are
+// written, and only text. An encoded slash is no separator: a client_id may be a URL.
+func cleanPath(u *url.URL) bool {
 	path := u.EscapedPath()
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") || !utf8.ValidString(u.Path) || strings.ContainsFunc(u.Path, unicode.IsControl) {
 		return false
 	}
-	for step := range strings.SplitSeq(path, "/") {
-		if step, err := url.PathUnescape(step); err != nil || step == "." || step == ".." {
+	for segment := range strings.SplitSeq(path, "/") {
+		if s, err := url.PathUnescape(segment); err != nil || s == "." || s == ".." {
 			return false
 		}
 	}

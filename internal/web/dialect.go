@@ -1,0 +1,111 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+)
+
+// dialect is how a route speaks: who may send requests from other origins, what an answer
+// carries, how a body is read and how a refusal is written. A handler speaks none of it.
+type dialect struct {
+	// cors says which scripts of other origins may read the answer.
+	cors corsPolicy
+	// crossSite lets pages of other sites send requests that change something. Nothing
+	// that the route does rests on a cookie, or nothing happens before the user agrees.
+	crossSite bool
+	// bearer exempts a request with an Authorization header from the cross-site check: no
+	// browser sends that header on its own.
+	bearer bool
+	// linkSecret exempts forms that hide their origin from that check: they hold the secret
+	// of a mailed link, which no other site knows.
+	linkSecret bool
+	// cacheable routes are answered from memory while the database is unavailable.
+	cacheable bool
+	// serverWide routes exist once, at the root; the others exist below each tenant.
+	serverWide bool
+
+	headers func(*exchange)                      // sets headers before the handler runs; may be nil
+	read    func(*exchange, *http.Request) error // reads the body before the handler runs; nil leaves it to the handler
+	fail    func(*exchange, error)               // writes a refusal
+}
+
+// The dialects. A topic adds handlers, never a dialect.
+var (
+	// page is read by a person and sends no Referer, since its address may hold the secret
+	// of a mailed link. Its forms answer with 303 or another page.
+	page = dialect{
+		linkSecret: true,
+		headers:    (*exchange).pageHeaders,
+		read:       (*exchange).readForm,
+		fail:       (*exchange).writeProblemPage,
+	}
+	// flowPage is a page of a flow or of the account, whose forms need an origin and hold
+	// a CSRF token.
+	flowPage = dialect{
+		headers: func(ex *exchange) { ex.flowHeaders() },
+		read:    (*exchange).readForm,
+		fail:    (*exchange).writeProblemPage,
+	}
+	// browserEndpoint is where clients send browsers, by GET or by a form of their own site.
+	// It is for no scripts (RFC 9700 §2.6); refusals are pages.
+	browserEndpoint = dialect{
+		crossSite: true,
+		headers:   func(ex *exchange) { ex.flowHeaders() },
+		fail:      (*exchange).writeProblemPage,
+	}
+	// endpoint is called by programs, among them scripts of any origin, with credentials of
+	// their own. It looks at no cookie and refuses in the words of RFC 6749 §5.2.
+	endpoint = dialect{
+		cors:      corsOpen,
+		crossSite: true,
+		headers:   (*exchange).offerNonce,
+		fail:      (*exchange).writeOAuthError,
+	}
+	// serverEndpoint is an endpoint that only servers call.
+	serverEndpoint = dialect{
+		crossSite: true,
+		headers:   (*exchange).offerNonce,
+		fail:      (*exchange).writeOAuthError,
+	}
+	// registration is an endpoint that takes JSON and refuses in the words of RFC 7591 §3.2.2.
+	registration = dialect{
+		cors:      corsOpen,
+		crossSite: true,
+		fail:      (*exchange).writeRegistrationError,
+	}
+	// document is published by the tenant for everybody.
+	document = dialect{
+		cors:      corsOpen,
+		cacheable: true,
+		fail:      (*exchange).writeProblem,
+	}
+	// api is the JSON API: access tokens or the session cookie, problem+json.
+	api = dialect{
+		cors:   corsConfigured,
+		bearer: true,
+		fail:   (*exchange).writeProblem,
+	}
+	// internal belongs to the server and to no tenant: health, metrics, the assets of the pages.
+	internal = dialect{
+		serverWide: true,
+		fail:       (*exchange).writeProblem,
+	}
+)
+
+// dialectOf is the dialect in which a request is refused that no route matches.
+func dialectOf(r *http.Request) *dialect {
+	path := localPath(r.URL)
+	switch {
+	case strings.HasPrefix(path, apiPrefix):
+		return &api
+	case strings.HasPrefix(path, "/oauth2/"):
+		return &endpoint
+	case strings.HasPrefix(path, "/api/"):
+		return &internal
+	case strings.Contains(r.Header.Get("Accept"), "text/html"):
+		return &page
+	case strings.HasPrefix(path, "/.well-known/"):
+		return &document
+	}
+	return &internal
+}

@@ -1,0 +1,127 @@
+package web
+
+import (
+	"github.com/watchword-auth/watchword/guard"
+	"github.com/watchword-auth/watchword/internal/access"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oidc"
+)
+
+// principal is the word in the route table for who may call a route.
+type principal struct {
+	name   string
+	proved bool // the caller proves an identity; refusals carry a challenge
+	admit  func(*exchange) error
+}
+
+var (
+	// anyone proves nothing, and no credential is looked at.
+	anyone = principal{name: "anyone", admit: admitAll}
+	// client is a program that authenticates itself in the request, to the service: which
+	// methods there are, and what a public client may do, are rules of the protocol.
+	client = principal{name: "client", proved: true, admit: admitAll}
+	// tokenHolder is a program that presents an access token, to the service: which tokens are
+	// good for what is a rule of the protocol.
+	tokenHolder = principal{name: "tokenHolder", proved: true, admit: admitAll}
+	// signedIn is a person with a valid access token or session cookie.
+	signedIn = principal{name: "signedIn", proved: true, admit: (*exchange).signIn}
+	// admin is an administrator of the tenant, with an access token that was asked for that. A
+	// cookie is not enough: administration is done by programs.
+	admin = principal{name: "admin", proved: true, admit: (*exchange).administer}
+	// accountOwner is who is signed in in the browser. Who is not is sent to sign in.
+	accountOwner = principal{name: "accountOwner", admit: (*exchange).findOwner}
+)
+
+func admitAll(*exchange) error { return nil }
+
+const codeNoToken = "missing_token"
+
+func errNoToken() error {
+	return auth.Refuse(auth.KindUnauthenticated, codeNoToken, "this call needs an access token")
+}
+
+// signIn identifies the caller. A request with an Authorization header is judged by that
+// header only: a cookie beside it is not looked at, so neither can lend the other its
+// rights.
+func (ex *exchange) signIn() error {
+	r := ex.request
+	if len(r.Header["Authorization"]) > 0 {
+		return ex.signInByToken()
+	}
+	cookie := ex.currentSession()
+	if cookie == "" {
+		return errNoToken()
+	}
+	s := ex.server
+	session, _, err := s.cfg.Sessions.Find(r.Context(), ex.tenant.ID, cookie)
+	if err != nil {
+		if auth.KindOf(err) == auth.KindUnauthenticated {
+			ex.dropCurrent()
+		}
+		return err
+	}
+	ex.cookie = true
+	ex.actor = ex.actor.AsSession(session)
+	return nil
+}
+
+// signedInAs is the account whose access token or cookie comes with a request that needs
+// neither; empty for none. The actor of the request stays anonymous.
+func (ex *exchange) signedInAs() []auth.AccountID {
+	actor, cookie := ex.actor, ex.cookie
+	defer func() { ex.actor, ex.cookie = actor, cookie }()
+	if err := ex.signIn(); err != nil {
+		return nil // what gives nothing is not looked at
+	}
+	return []auth.AccountID{ex.actor.Account()}
+}
+
+func (ex *exchange) signInByToken() error {
+	claims, err := ex.verifyToken()
+	if err != nil {
+		return err
+	}
+	if ex.actor.Kind == auth.ActorClient {
+		return auth.Refuse(auth.KindForbidden, "not_an_account", "this call is for people, not for programs")
+	}
+	return auth.RequireAccount(auth.ClientID(claims.ClientID), claims.Scopes)
+}
+
+// administer admits whom the access service calls an administrator.
+func (ex *exchange) administer() error {
+	r := ex.request
+	if len(r.Header["Authorization"]) == 0 {
+		return errNoToken()
+	}
+	claims, err := ex.verifyToken()
+	if err != nil {
+		return err
+	}
+	return ex.server.cfg.Access.Administer(r.Context(), ex.tenant.ID, access.Caller{Actor: ex.actor, Scope: claims.Scopes})
+}
+
+// verifyToken verifies the access token of the request, whose subject becomes the actor. One
+// that is bound to a key has the scheme DPoP, and a proof beside it (RFC 9449 §7.1).
+func (ex *exchange) verifyToken() (*guard.Claims, error) {
+	claims, err := ex.tokenClaims()
+	if err != nil {
+		return nil, err
+	}
+	ex.actor = ex.actor.AsSubject(claims.Subject, auth.SessionID(claims.SessionID), auth.ClientID(claims.ClientID))
+	return claims, nil
+}
+
+func (ex *exchange) tokenClaims() (*guard.Claims, error) {
+	r, s := ex.request, ex.server
+	scheme, raw, err := guard.ParseAuthorization(r.Header["Authorization"])
+	switch {
+	case err != nil:
+		return nil, err
+	case scheme == "Bearer":
+		return s.cfg.Tokens.Verify(r.Context(), ex.tenant.ID, raw)
+	}
+	ex.offerNonce()
+	return s.cfg.OIDC.VerifyBound(r.Context(), oidc.Request{
+		Tenant: ex.tenant.ID, Proof: r.Header["Dpop"], Method: r.Method, URL: ex.endpointURL(),
+	}, raw)
+}
