@@ -34,7 +34,7 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	db, err := store.Open(ctx, store.Config{URL: cfg.DatabaseURL(), Keyring: ring, Inspect: true, Now: fault.Now, Log: slog.New(slog.DiscardHandler)})
+	db, err := store.Open(ctx, store.Config{URL: cfg.DatabaseURL(), Keyring: ring, SkipMigrations: true, Now: fault.Now, Log: slog.New(slog.DiscardHandler)})
 	if e, ok := errors.AsType[*store.SchemaError](err); ok {
 		return fmt.Sprintf("answers; %v, the next start or watchword migrate brings it up to date%s", e, pooled(e.Pooled)), nil
 	}
@@ -64,7 +64,7 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 	} else if skew.Abs() > store.ClockTolerance {
 		return "", fmt.Errorf("the clock of this machine is %s ahead of the database's; tokens and sessions depend on the time", skew.Round(time.Second))
 	}
-	return fmt.Sprintf("%s answers in %s%s", db.Name(), took, pooled(db.Pooled())), nil
+	return fmt.Sprintf("%s answers in %s%s", db.Dialect(), took, pooled(db.UsesPooler())), nil
 }
 
 func pooled(yes bool) string {
@@ -193,5 +193,5 @@ func (c doctorCmd) clientAddress(cfg *config.Config) (string, error) {
 		values = []string{c.XFF}
 	}
 	addr := limit.ClientIP(net.JoinHostPort(c.Peer, "0"), values, cfg.Proxy.Trusted)
-	return fmt.Sprintf("%s, counted as %s", addr, limit.Key(addr)), nil
+	return fmt.Sprintf("%s, counted as %s", addr, limit.AddressKey(addr)), nil
 }

@@ -39,7 +39,7 @@ func (serveCmd) Run(e *env) error {
 		log.Warn("the management listener is open to other machines and asks for no credentials", "manage", cfg.Manage)
 	}
 	return e.runServer(e.ctx, s, func(addr, manage string) {
-		log.Info("ready", "issuer", cfg.BaseURL(), "listen", addr, "manage", manage, "database", s.DB.Name(), "version", version())
+		log.Info("ready", "issuer", cfg.BaseURL(), "listen", addr, "manage", manage, "database", s.DB.Dialect(), "version", version())
 	})
 }
 
@@ -58,7 +58,7 @@ type migrateCmd struct{}
 // Run opens the database, which brings its schema up to date.
 func (migrateCmd) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
-		return e.print(map[string]string{"status": "up_to_date", "database": s.DB.Name()}, "The schema of the %s database is up to date.", s.DB.Name())
+		return e.print(map[string]string{"status": "up_to_date", "database": s.DB.Dialect()}, "The schema of the %s database is up to date.", s.DB.Dialect())
 	})
 }
 

@@ -134,7 +134,7 @@ func (s *Service) Allow(ctx context.Context, tenant auth.TenantID, roleName, per
 		if err := makeKnown(tx, permission); err != nil {
 			return err
 		}
-		if ok, err := tx.Allow(r.ID, permission); !ok || err != nil {
+		if ok, err := tx.AddRolePermission(r.ID, permission); !ok || err != nil {
 			return err
 		}
 		return changed(tx, actor, map[string]string{"change": "allowed", "role": roleName, "permission": permission})
@@ -162,7 +162,7 @@ func (s *Service) Disallow(ctx context.Context, tenant auth.TenantID, roleName, 
 		if err != nil {
 			return err
 		}
-		if ok, err := tx.Disallow(r.ID, permission); !ok || err != nil {
+		if ok, err := tx.RemoveRolePermission(r.ID, permission); !ok || err != nil {
 			return err
 		}
 		return changed(tx, actor, map[string]string{"change": "disallowed", "role": roleName, "permission": permission})
@@ -179,7 +179,7 @@ func (s *Service) write(ctx context.Context, tenant auth.TenantID, doing string,
 // take is write for what may take the last administrator.
 func (s *Service) take(ctx context.Context, tenant auth.TenantID, doing string, allowed []auth.Override, fn func(*store.Tx) error) error {
 	return s.write(ctx, tenant, doing, func(tx *store.Tx) error {
-		last, err := tx.TakesAdministrators(func() error { return fn(tx) })
+		last, err := tx.RemovesLastAdministrator(func() error { return fn(tx) })
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Assign gives a role to an account. Refusals: role_unknown, not_found for the
+// AssignRole gives a role to an account. Refusals: role_unknown, not_found for the
 // account, which an account of another tenant is, email_not_verified for one with a
 // password whose address nobody has proved, and rights_too_long.
 func (s *Service) Assign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor) error {
@@ -21,7 +21,7 @@ func (s *Service) Assign(ctx context.Context, tenant auth.TenantID, account auth
 		if err != nil {
 			return err
 		}
-		if err := assign(tx, account, roleName, tx.Assign, auth.Event{Kind: auth.EventRoleAssigned, Actor: actor}); err != nil {
+		if err := assign(tx, account, roleName, tx.AssignRole, auth.Event{Kind: auth.EventRoleAssigned, Actor: actor}); err != nil {
 			return err
 		}
 		after, err := rightsSize(tx, account)
@@ -32,11 +32,11 @@ func (s *Service) Assign(ctx context.Context, tenant auth.TenantID, account auth
 	})
 }
 
-// Unassign takes a role from an account. Refusals: role_unknown, not_found,
+// UnassignRole takes a role from an account. Refusals: role_unknown, not_found,
 // last_administrator.
 func (s *Service) Unassign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor, allowed ...auth.Override) error {
 	return s.take(ctx, tenant, "unassign role", allowed, func(tx *store.Tx) error {
-		return assign(tx, account, roleName, tx.Unassign, auth.Event{Kind: auth.EventRoleUnassigned, Actor: actor})
+		return assign(tx, account, roleName, tx.UnassignRole, auth.Event{Kind: auth.EventRoleUnassigned, Actor: actor})
 	})
 }
 
@@ -66,7 +66,7 @@ func owned(tx *store.Tx, account auth.AccountID) error {
 	if err != nil {
 		return err
 	}
-	if _, err = tx.Password(account); errors.Is(err, auth.ErrNotFound) {
+	if _, err = tx.PasswordHash(account); errors.Is(err, auth.ErrNotFound) {
 		return nil
 	}
 	if err != nil {

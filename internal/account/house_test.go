@@ -100,13 +100,13 @@ func (h *house) mails() []auth.Message {
 	for {
 		n := 0
 		h.ok(h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
-			claimed, err := tx.Claim("test", tx.Now.Add(time.Minute), "", 100)
+			claimed, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "", 100)
 			for _, c := range claimed {
-				if c.Broken != nil {
-					return c.Broken
+				if c.DecodeErr != nil {
+					return c.DecodeErr
 				}
 				out = append(out, c.Message)
-				if err := tx.Finish(c); err != nil {
+				if err := tx.FinishMessage(c); err != nil {
 					return err
 				}
 			}
@@ -179,7 +179,7 @@ func (h *house) opens(email, pw string) bool {
 	a := h.find(email)
 	var hash string
 	err := h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
-		hash, err = tx.Password(a.ID)
+		hash, err = tx.PasswordHash(a.ID)
 		return err
 	})
 	if errors.Is(err, auth.ErrNotFound) {

@@ -34,7 +34,7 @@ func (s *Service) attemptByMail(ctx context.Context, rule string, tenant auth.Te
 	a := attemptOf(rule, tenant, login, actor)
 	a.Session = "" // that of somebody else proves nothing about this login
 	var err error
-	a.Known, err = s.cfg.Sessions.Recognize(ctx, tenant, login, actor.Known)
+	a.KnownBrowser, err = s.cfg.Sessions.VerifyKnownBrowser(ctx, tenant, login, actor.Known)
 	return a, err
 }
 
@@ -50,7 +50,7 @@ func (s *Service) ResetIn(ctx context.Context, tenant auth.TenantID, token, pw s
 		s.cfg.Log.Warn("a browser was not made known", "error", err) // the password is set all the same
 		return "", nil
 	}
-	return s.cfg.Sessions.Introduce(tenant, login, actor.Known, now), nil
+	return s.cfg.Sessions.IssueKnownBrowser(tenant, login, actor.Known, now), nil
 }
 
 // loginOfSpent is the login of the account whose reset link was spent.

@@ -36,7 +36,7 @@ func TestRepair_S3_ResetMailsOfOwnerAndStrangers(t *testing.T) {
 		}
 
 		known := alice
-		known.Known = h.sessions.Introduce(tenant, "alice@example.test", "", h.clock.Now()).Reveal()
+		known.Known = h.sessions.IssueKnownBrowser(tenant, "alice@example.test", "", h.clock.Now()).Reveal()
 		if asked(known) != 1 {
 			t.Error("no mail for a browser that the account knows")
 		}
@@ -70,12 +70,12 @@ func TestRepair_S3_WrongCurrentPasswordsOfAnotherSession(t *testing.T) {
 func TestRepair_S3_ResetMakesTheBrowserKnown(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		h.member("alice@example.test", good)
-		before := h.sessions.Introduce(tenant, "alice@example.test", "", h.clock.Now()).Reveal()
+		before := h.sessions.IssueKnownBrowser(tenant, "alice@example.test", "", h.clock.Now()).Reveal()
 		h.clock.Advance(time.Second)
 		cookie, err := h.ResetIn(t.Context(), tenant, h.forgot("alice@example.test"), another, alice)
 		h.ok(err)
 		is := func(cookie string) bool {
-			name, err := h.sessions.Recognize(t.Context(), tenant, "alice@example.test", cookie)
+			name, err := h.sessions.VerifyKnownBrowser(t.Context(), tenant, "alice@example.test", cookie)
 			h.ok(err)
 			return name != ""
 		}

@@ -189,11 +189,11 @@ func TestRepair_R5_LastAdministrator(t *testing.T) {
 				err = tx.PutPermission(auth.Permission{Name: auth.AdminPermission, CreatedAt: tx.Now})
 			}
 			if err == nil {
-				_, err = tx.Allow("boss", auth.AdminPermission)
+				_, err = tx.AddRolePermission("boss", auth.AdminPermission)
 			}
 			for _, id := range []auth.AccountID{a.ID, second.ID} {
 				if err == nil {
-					_, err = tx.Assign(id, "boss")
+					_, err = tx.AssignRole(id, "boss")
 				}
 			}
 			return err

@@ -23,7 +23,7 @@ type proven struct {
 // each leaves a line of the given kind in the audit log. Refusals: wrong_password,
 // rate_limited, not_found.
 func (s *Service) prove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, event auth.Event) (proven, error) {
-	buckets := attemptOf("password", tenant, string(id), event.Actor).Guesses(s.cfg.Rates.Password)
+	buckets := attemptOf("password", tenant, string(id), event.Actor).GuessBuckets(s.cfg.Rates.Password)
 	d, err := s.admitted(ctx, buckets)
 	if err != nil {
 		return proven{}, err
@@ -77,7 +77,7 @@ func (s *Service) look(ctx context.Context, tenant auth.TenantID, id auth.Accoun
 		if p.tenant, err = tx.CurrentTenant(); err != nil {
 			return err
 		}
-		if p.hash, err = tx.Password(id); errors.Is(err, auth.ErrNotFound) {
+		if p.hash, err = tx.PasswordHash(id); errors.Is(err, auth.ErrNotFound) {
 			err = nil
 		}
 		return err
@@ -102,7 +102,7 @@ func (p proven) still(tx *store.Tx) (auth.Account, error) {
 	if err != nil {
 		return a, err
 	}
-	hash, err := tx.Password(p.account.ID)
+	hash, err := tx.PasswordHash(p.account.ID)
 	if errors.Is(err, auth.ErrNotFound) || err == nil && hash != p.hash {
 		return a, errChanged()
 	}

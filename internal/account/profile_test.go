@@ -132,7 +132,7 @@ func TestExportHoldsNoSecret(t *testing.T) {
 		}
 		var hash string
 		h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {
-			hash, err = tx.Password(a.ID)
+			hash, err = tx.PasswordHash(a.ID)
 			return err
 		}))
 		for _, never := range []string{hash, "argon2", cookie, v.Digest, "wwl_", "digest"} {

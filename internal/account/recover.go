@@ -47,7 +47,7 @@ func (s *Service) ask(ctx context.Context, tenant auth.TenantID, address string,
 	if err != nil {
 		return err
 	}
-	d, err := s.admitted(ctx, a.Mails(q.rate))
+	d, err := s.admitted(ctx, a.MailBuckets(q.rate))
 	if err != nil {
 		return err
 	}

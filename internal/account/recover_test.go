@@ -217,7 +217,7 @@ func TestAttack_FL_11_ResetLinkOnTwoNodes(t *testing.T) {
 		cfg.Now = c.Now
 		one := build(t, storetest.Open(t, cfg), c)
 		other := one
-		if one.db.Name() == "postgres" { // a SQLite file has one process
+		if one.db.Dialect() == "postgres" { // a SQLite file has one process
 			db, err := store.Open(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)

@@ -206,7 +206,7 @@ func (r *registering) suppress(tx *store.Tx) error {
 // password, which proves the address and ends every session. Until then nothing
 // of the account changes, except that older links of the same registrar die.
 func (r *registering) prove(tx *store.Tx, a auth.Account) error {
-	if _, err := tx.SwapPassword(a.ID, "", r.hash); err != nil {
+	if _, err := tx.CompareAndSwapPassword(a.ID, "", r.hash); err != nil {
 		return err
 	}
 	own, err := ownLinks(tx, a.ID, r.registrar)
@@ -222,7 +222,7 @@ func (r *registering) prove(tx *store.Tx, a auth.Account) error {
 
 // known tells the owner of the address that somebody tried to register it.
 func (r *registering) known(tx *store.Tx, a auth.Account) error {
-	if _, err := tx.SwapPassword(a.ID, "", r.hash); err != nil {
+	if _, err := tx.CompareAndSwapPassword(a.ID, "", r.hash); err != nil {
 		return err
 	}
 	l := link{kind: auth.UseVerifyEmail, proof: proof{Login: a.Email.Login}, token: r.token}

@@ -217,7 +217,7 @@ func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
 				if err := tx.InsertRole(auth.Role{ID: "r", Name: "editor", CreatedAt: tx.Now}); err != nil {
 					return err
 				}
-				_, err := tx.Assign(a.ID, "r")
+				_, err := tx.AssignRole(a.ID, "r")
 				return err
 			}))
 			h.mails()

@@ -38,7 +38,7 @@ func registrarOf(browser string, actor auth.Actor) registrar {
 		return registrar{Browser: secret.Digest(browser)}
 	}
 	addr, _ := netip.ParseAddr(actor.IP)
-	return registrar{Network: limit.Key(addr)}
+	return registrar{Network: limit.AddressKey(addr)}
 }
 
 func (r registrar) is(other registrar) bool { return r == other && r != registrar{} }

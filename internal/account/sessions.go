@@ -83,7 +83,7 @@ func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.Acco
 // take is a write that may take the last administrator of the tenant.
 func (s *Service) take(ctx context.Context, tenant auth.TenantID, allowed []auth.Override, fn func(*store.Tx) error) error {
 	return s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		last, err := tx.TakesAdministrators(func() error { return fn(tx) })
+		last, err := tx.RemovesLastAdministrator(func() error { return fn(tx) })
 		if err != nil {
 			return err
 		}

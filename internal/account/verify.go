@@ -15,7 +15,7 @@ import (
 // Verification is what somebody does with a link that proves an address.
 type Verification struct {
 	Token string
-	// Password shall be the account's from now on. For a link that changes the address
+	// PasswordHash shall be the account's from now on. For a link that changes the address
 	// it is the current one instead.
 	Password string
 	Browser  string           // the secret by which the browser that opened the link is known
@@ -153,7 +153,7 @@ func (v verifying) missing(tx *store.Tx, kind auth.SingleUseKind, p proof, a aut
 		}
 		return MissingCurrentPassword, nil
 	}
-	_, err := tx.Password(a.ID)
+	_, err := tx.PasswordHash(a.ID)
 	if errors.Is(err, auth.ErrNotFound) {
 		return MissingPassword, nil
 	}

@@ -53,14 +53,14 @@ func (r *Ring) snapshot(ctx context.Context, tenant auth.TenantID) (*snapshot, e
 	if snap != nil && snap.fresh(now, r.ttl) {
 		return snap, nil
 	}
-	look := func() (any, error) { return r.look(ctx, tenant, e) }
+	look := func() (any, error) { return r.refresh(ctx, tenant, e) }
 	if retry := e.retry.Load(); snap != nil && retry != 0 {
 		if wait := retry - now.UnixNano(); wait <= 0 || wait > int64(retryAfter) {
-			r.looks.DoChan(string(tenant), look)
+			r.refreshing.DoChan(string(tenant), look)
 		}
 		return snap, nil
 	}
-	newer, err, _ := r.looks.Do(string(tenant), look)
+	newer, err, _ := r.refreshing.Do(string(tenant), look)
 	switch {
 	case err == nil:
 		return newer.(*snapshot), nil
@@ -71,7 +71,7 @@ func (r *Ring) snapshot(ctx context.Context, tenant auth.TenantID) (*snapshot, e
 }
 
 // look reads the tenant's keys and puts them in their place.
-func (r *Ring) look(ctx context.Context, tenant auth.TenantID, e *entry) (*snapshot, error) {
+func (r *Ring) refresh(ctx context.Context, tenant auth.TenantID, e *entry) (*snapshot, error) {
 	snap, err := r.load(ctx, tenant, e.snap.Load())
 	if err != nil {
 		if e.snap.Load() == nil {
@@ -98,11 +98,11 @@ func (r *Ring) entry(tenant auth.TenantID) *entry {
 	return e.(*entry)
 }
 
-// forget makes the next call look at the database; a look that is under way, and
+// invalidate makes the next call look at the database; a look that is under way, and
 // may have missed what was just written, helps nobody any more.
-func (r *Ring) forget(tenant auth.TenantID) {
+func (r *Ring) invalidate(tenant auth.TenantID) {
 	r.tenants.Delete(tenant)
-	r.looks.Forget(string(tenant))
+	r.refreshing.Forget(string(tenant))
 }
 
 // load reads the keys and opens those that the older picture does not have open.
@@ -123,7 +123,7 @@ func (r *Ring) load(ctx context.Context, tenant auth.TenantID, older *snapshot) 
 		snap.signers = append(snap.signers, r.reopen(tenant, k, older))
 	}
 	for _, alg := range Algorithms {
-		if !present(list, alg, snap.at) {
+		if !hasKey(list, alg, snap.at) {
 			snap.missing = append(snap.missing, alg)
 		}
 	}
@@ -142,11 +142,11 @@ func (r *Ring) reopen(tenant auth.TenantID, k auth.SigningKey, older *snapshot) 
 				s.key.Sealed = nil
 				return s
 			}
-			known = was.forged()
+			known = was.isForged()
 		}
 	}
 	s := open(r.db.Keyring(), tenant, k)
-	if s.forged() && !known {
+	if s.isForged() && !known {
 		r.log.Error("a signing key was changed in the database; it is refused", "tenant", tenant, "error", s.err)
 	}
 	return s
@@ -159,7 +159,7 @@ func (r *Ring) reopen(tenant auth.TenantID, k auth.SigningKey, older *snapshot) 
 func (s *snapshot) active(alg string, now time.Time) *signer {
 	var first, best, last *signer
 	for _, c := range s.signers {
-		if c.key.Algorithm != alg || expired(c.key, now) {
+		if c.key.Algorithm != alg || isExpired(c.key, now) {
 			continue
 		}
 		if first == nil {
@@ -182,7 +182,7 @@ func (s *snapshot) active(alg string, now time.Time) *signer {
 	return first
 }
 
-func expired(k auth.SigningKey, now time.Time) bool {
+func isExpired(k auth.SigningKey, now time.Time) bool {
 	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
 }
 
@@ -196,14 +196,14 @@ func (r *Ring) JWKS(ctx context.Context, tenant auth.TenantID) ([]byte, error) {
 		return nil, err
 	}
 	if len(snap.missing) > 0 {
-		r.complete(ctx, tenant, snap.missing)
+		r.makeMissing(ctx, tenant, snap.missing)
 	}
-	return r.Public(ctx, tenant)
+	return r.CurrentJWKS(ctx, tenant)
 }
 
-// Public is the key set as it is: for verifiers in this process, which need no key
+// CurrentJWKS is the key set as it is: for verifiers in this process, which need no key
 // before it signs.
-func (r *Ring) Public(ctx context.Context, tenant auth.TenantID) ([]byte, error) {
+func (r *Ring) CurrentJWKS(ctx context.Context, tenant auth.TenantID) ([]byte, error) {
 	snap, err := r.snapshot(ctx, tenant)
 	if err != nil {
 		return nil, err
@@ -211,9 +211,9 @@ func (r *Ring) Public(ctx context.Context, tenant auth.TenantID) ([]byte, error)
 	return snap.encode(r.now()), nil
 }
 
-// Remembered is the key set that is in memory, without a look at the database; nil when
+// CachedJWKS is the key set that is in memory, without a look at the database; nil when
 // there is none.
-func (r *Ring) Remembered(tenant auth.TenantID) []byte {
+func (r *Ring) CachedJWKS(tenant auth.TenantID) []byte {
 	e, ok := r.tenants.Load(tenant)
 	if !ok {
 		return nil
@@ -229,7 +229,7 @@ func (s *snapshot) encode(now time.Time) []byte {
 	var out bytes.Buffer
 	out.WriteString(`{"keys":[`)
 	for _, k := range s.signers {
-		if expired(k.key, now) || k.forged() {
+		if isExpired(k.key, now) || k.isForged() {
 			continue
 		}
 		if out.Len() > len(`{"keys":[`) {
@@ -250,7 +250,7 @@ func (r *Ring) PublicKey(ctx context.Context, tenant auth.TenantID, id auth.KeyI
 		return nil, err
 	}
 	for _, s := range snap.signers {
-		if s.key.ID == id && s.forged() {
+		if s.key.ID == id && s.isForged() {
 			return nil, fmt.Errorf("%w: %w", auth.ErrNotFound, s.err)
 		}
 		if s.key.ID == id {

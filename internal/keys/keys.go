@@ -63,20 +63,20 @@ type Config struct {
 
 // Ring holds the signing keys of every tenant. It is safe for concurrent use.
 type Ring struct {
-	db       *store.DB
-	now      func() time.Time
-	alg      string
-	rotate   time.Duration
-	ahead    time.Duration
-	keep     time.Duration
-	ttl      time.Duration // how long a look at the database is good for
-	lives    auth.Lifetimes
-	log      *slog.Logger
-	tenants  sync.Map // auth.TenantID → *entry
-	looks    singleflight.Group
-	reserve  reserve
-	ensuring singleflight.Group // by tenant and algorithm
-	resting  sync.Map           // auth.TenantID → time.Time; its key set is not completed again before that
+	db         *store.DB
+	now        func() time.Time
+	alg        string
+	rotate     time.Duration
+	ahead      time.Duration
+	keep       time.Duration
+	ttl        time.Duration // how long a look at the database is good for
+	lives      auth.Lifetimes
+	log        *slog.Logger
+	tenants    sync.Map // auth.TenantID → *entry
+	refreshing singleflight.Group
+	reserve    reserve
+	ensuring   singleflight.Group // by tenant and algorithm
+	retryAt    sync.Map           // auth.TenantID → time.Time; its key set is not completed again before that
 }
 
 const (
@@ -115,8 +115,8 @@ func New(cfg Config) *Ring {
 // Algorithm is the one used where a caller names none.
 func (r *Ring) Algorithm() string { return r.alg }
 
-// Known reports whether alg is an algorithm that the ring can sign with.
-func Known(alg string) bool { return slices.Contains(Algorithms, alg) }
+// Supported reports whether alg is an algorithm that the ring can sign with.
+func Supported(alg string) bool { return slices.Contains(Algorithms, alg) }
 
 // List returns the tenant's keys, the newest last, without their private halves.
 func (r *Ring) List(ctx context.Context, tenant auth.TenantID) ([]auth.SigningKey, error) {

@@ -67,7 +67,7 @@ func sign(t testing.TB, r *keys.Ring, alg string) string {
 
 func published(t testing.TB, r *keys.Ring) jose.JSONWebKeySet {
 	t.Helper()
-	raw, err := r.Public(t.Context(), auth.DefaultTenant)
+	raw, err := r.CurrentJWKS(t.Context(), auth.DefaultTenant)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,12 +213,12 @@ func TestRotation_PublishedBeforeUseAndKeptUntilTheLastTokenIsDead(t *testing.T)
 			}
 		}
 		h.clock.Advance(keepFor - time.Second)
-		if err := b.Tend(t.Context()); err != nil {
+		if err := b.Maintain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		mustCheck(t, a, old)
 		h.clock.Advance(time.Minute)
-		if err := b.Tend(t.Context()); err != nil {
+		if err := b.Maintain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range []*keys.Ring{a, b} {
@@ -254,7 +254,7 @@ func TestRotation_LongLivedTokensKeepTheirKey(t *testing.T) {
 		h.clock.Advance(ahead - time.Second)
 		old := sign(t, r, "")
 		h.clock.Advance(3 * keepFor)
-		if err := r.Tend(t.Context()); err != nil {
+		if err := r.Maintain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		mustCheck(t, r, old)
@@ -279,7 +279,7 @@ func TestTend_RotatesOnSchedule(t *testing.T) {
 			var wg sync.WaitGroup
 			for _, r := range []*keys.Ring{a, b} {
 				wg.Go(func() {
-					if err := r.Tend(t.Context()); err != nil {
+					if err := r.Maintain(t.Context()); err != nil {
 						t.Error(err)
 					}
 				})
@@ -406,7 +406,7 @@ func TestAttack_OP_03_KeysChangeUnderLoad(t *testing.T) {
 					}
 				}
 			}
-			if err := b.Tend(t.Context()); err != nil {
+			if err := b.Maintain(t.Context()); err != nil {
 				t.Error(err)
 			}
 		}

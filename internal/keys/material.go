@@ -49,7 +49,7 @@ func (m material) seal(ring *secret.Keyring, tenant auth.TenantID) auth.SigningK
 
 // make makes a key pair. For RSA that takes a good part of a second, so it happens
 // outside of transactions, and one pair is kept in reserve.
-func (r *Ring) make(alg string) (material, error) {
+func (r *Ring) newMaterial(alg string) (material, error) {
 	var private crypto.Signer
 	var err error
 	switch alg {
@@ -65,11 +65,11 @@ func (r *Ring) make(alg string) (material, error) {
 	if err != nil {
 		return material{}, fmt.Errorf("make %s key: %w", alg, err)
 	}
-	return describe(alg, private)
+	return describePair(alg, private)
 }
 
-// describe names the pair and encodes both halves.
-func describe(alg string, private crypto.Signer) (material, error) {
+// describePair names the pair and encodes both halves.
+func describePair(alg string, private crypto.Signer) (material, error) {
 	m, err := describePublic(alg, private.Public())
 	if err != nil {
 		return material{}, err

@@ -105,7 +105,7 @@ func TestRepair_S19_PublicHalfIsKeptAsLongAsASession(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.clock.Advance(ahead + keepFor + time.Minute)
-		if err := r.Tend(t.Context()); err != nil {
+		if err := r.Maintain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := check(published(t, r), sign(t, r, "")); err != nil {
@@ -129,7 +129,7 @@ func TestRepair_S19_PublicHalfIsKeptAsLongAsASession(t *testing.T) {
 			t.Errorf("after the longest session: %v", err)
 		}
 		err = db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
-			n, err := tx.Sweep(store.Retention{Brief: tx.Now, Before: tx.Now, Audit: time.UnixMilli(1)}, 100)
+			n, err := tx.Sweep(store.Retention{ShortLived: tx.Now, Expired: tx.Now, Audit: time.UnixMilli(1)}, 100)
 			if n != 1 {
 				t.Errorf("Sweep removed %d rows", n)
 			}
@@ -170,19 +170,19 @@ func TestForgedPublicHalfIsRefused(t *testing.T) {
 		h.clock.Advance(time.Minute) // the running node looks again
 
 		for name, r := range map[string]*keys.Ring{"running": running, "fresh": fresh} {
-			set, err := r.Public(t.Context(), auth.DefaultTenant)
+			set, err := r.CurrentJWKS(t.Context(), auth.DefaultTenant)
 			if err != nil || strings.Contains(string(set), secret.Encode(public)) {
 				t.Errorf("%s: published %s, %v", name, set, err)
 			}
 			if _, err := r.PublicKey(t.Context(), auth.DefaultTenant, id); !errors.Is(err, auth.ErrNotFound) {
 				t.Errorf("%s: hints are verified with it: %v", name, err)
 			}
-			if r.Ready(t.Context(), auth.DefaultTenant) == nil {
+			if r.CheckUsable(t.Context(), auth.DefaultTenant) == nil {
 				t.Errorf("%s: ready to sign", name)
 			}
 			h.clock.Advance(time.Minute)
 		}
-		if _, err := fresh.Public(t.Context(), auth.DefaultTenant); err != nil || strings.Count(log.String(), "level=ERROR") != 1 {
+		if _, err := fresh.CurrentJWKS(t.Context(), auth.DefaultTenant); err != nil || strings.Count(log.String(), "level=ERROR") != 1 {
 			t.Errorf("logged %q, %v", log.String(), err)
 		}
 	})

@@ -29,46 +29,46 @@ func (r *Ring) Ensure(ctx context.Context, tenant auth.TenantID, alg string) err
 	return err
 }
 
-// complete makes the keys that a tenant's key set lacks, unless the tenant does not
+// makeMissing makes the keys that a tenant's key set lacks, unless the tenant does not
 // exist, the database is away, or this node cannot open the keys that are there. After a
 // failure it rests for a while: keys are dear, and anybody may ask for the set.
-func (r *Ring) complete(ctx context.Context, tenant auth.TenantID, missing []string) {
+func (r *Ring) makeMissing(ctx context.Context, tenant auth.TenantID, missing []string) {
 	now := r.now()
-	if until, ok := r.resting.Load(tenant); ok && now.Before(until.(time.Time)) {
+	if until, ok := r.retryAt.Load(tenant); ok && now.Before(until.(time.Time)) {
 		return
 	}
 	err := r.db.Read(ctx, tenant, func(tx *store.Tx) error {
 		_, err := tx.CurrentTenant()
 		return err
 	})
-	if err != nil || r.Ready(ctx, tenant) != nil {
+	if err != nil || r.CheckUsable(ctx, tenant) != nil {
 		return
 	}
 	for _, alg := range missing {
 		if err := r.Ensure(ctx, tenant, alg); err != nil {
-			r.resting.Store(tenant, now.Add(r.ttl))
+			r.retryAt.Store(tenant, now.Add(r.ttl))
 			r.log.Warn("a key set is published without a key of every algorithm", "tenant", tenant, "algorithm", alg, "error", err)
 			return
 		}
 	}
-	r.resting.Delete(tenant)
+	r.retryAt.Delete(tenant)
 }
 
 func (r *Ring) ensure(ctx context.Context, tenant auth.TenantID, alg string) error {
-	r.forget(tenant)
+	r.invalidate(tenant)
 	if snap, err := r.snapshot(ctx, tenant); err != nil {
 		return err
 	} else if snap.active(alg, r.now()) != nil {
 		return nil // another node, or whoever came just before, made it
 	}
-	m, err := r.make(alg)
+	m, err := r.newMaterial(alg)
 	if err != nil {
 		return err
 	}
 	k := m.seal(r.db.Keyring(), tenant)
 	err = r.db.Write(ctx, tenant, func(tx *store.Tx) error {
 		list, err := tx.SigningKeys()
-		if err != nil || present(list, alg, tx.Now) {
+		if err != nil || hasKey(list, alg, tx.Now) {
 			return err
 		}
 		k.CreatedAt, k.ActiveAt = tx.Now, tx.Now
@@ -77,16 +77,16 @@ func (r *Ring) ensure(ctx context.Context, tenant auth.TenantID, alg string) err
 		}
 		return tx.Record(auth.Event{Kind: auth.EventKeyCreated, Actor: auth.System, Detail: map[string]string{"kid": string(k.ID), "alg": alg}})
 	})
-	r.forget(tenant)
+	r.invalidate(tenant)
 	if err != nil {
 		return fmt.Errorf("store the first %s key: %w", alg, err)
 	}
 	return nil
 }
 
-func present(list []auth.SigningKey, alg string, now time.Time) bool {
+func hasKey(list []auth.SigningKey, alg string, now time.Time) bool {
 	for _, k := range list {
-		if k.Algorithm == alg && !expired(k, now) {
+		if k.Algorithm == alg && !isExpired(k, now) {
 			return true
 		}
 	}
@@ -108,7 +108,7 @@ func (r *Ring) Rotate(ctx context.Context, tenant auth.TenantID, alg string, act
 // replace rotates if due says so of the newest key; it looks again inside the
 // transaction, because another node may just have done it.
 func (r *Ring) replace(ctx context.Context, tenant auth.TenantID, alg string, actor auth.Actor, due func(newest auth.SigningKey, now time.Time) bool) error {
-	m, err := r.make(alg)
+	m, err := r.newMaterial(alg)
 	if err != nil {
 		return err
 	}
@@ -118,23 +118,23 @@ func (r *Ring) replace(ctx context.Context, tenant auth.TenantID, alg string, ac
 		if err != nil {
 			return err
 		}
-		newest, ok := newestOf(list, alg)
+		newest, ok := newestKey(list, alg)
 		if ok && tx.Now.Before(newest.ActiveAt) {
 			return errPending
 		}
 		if ok && !due(newest, tx.Now) {
 			return nil
 		}
-		return r.succeed(tx, k, list, actor)
+		return r.storeNext(tx, k, list, actor)
 	})
-	r.forget(tenant)
+	r.invalidate(tenant)
 	if err != nil {
 		return fmt.Errorf("rotate %s key: %w", alg, err)
 	}
 	return nil
 }
 
-func newestOf(list []auth.SigningKey, alg string) (newest auth.SigningKey, ok bool) {
+func newestKey(list []auth.SigningKey, alg string) (newest auth.SigningKey, ok bool) {
 	for _, k := range list {
 		if k.Algorithm == alg {
 			newest, ok = k, true
@@ -143,15 +143,15 @@ func newestOf(list []auth.SigningKey, alg string) (newest auth.SigningKey, ok bo
 	return newest, ok
 }
 
-// succeed stores the next key and retires every older one of its algorithm at the
+// storeNext stores the next key and retires every older one of its algorithm at the
 // moment when it begins to sign.
-func (r *Ring) succeed(tx *store.Tx, k auth.SigningKey, list []auth.SigningKey, actor auth.Actor) error {
+func (r *Ring) storeNext(tx *store.Tx, k auth.SigningKey, list []auth.SigningKey, actor auth.Actor) error {
 	t, err := tx.CurrentTenant()
 	if err != nil {
 		return err
 	}
 	k.CreatedAt, k.ActiveAt = tx.Now, tx.Now.Add(r.ahead)
-	if _, ok := newestOf(list, k.Algorithm); !ok {
+	if _, ok := newestKey(list, k.Algorithm); !ok {
 		k.ActiveAt = tx.Now // nothing to wait for
 	}
 	if err := tx.InsertSigningKey(k); err != nil {
@@ -177,10 +177,10 @@ func (r *Ring) keepFor(t auth.Tenant) time.Duration {
 	return max(r.keep, t.Settings.Lifetimes.Access+r.ttl+5*time.Minute)
 }
 
-// Tend rotates what is due and removes what nobody needs any more, for every
+// Maintain rotates what is due and removes what nobody needs any more, for every
 // tenant. Nodes may do it at the same time. What fails for one tenant does not
 // stop the others.
-func (r *Ring) Tend(ctx context.Context) error {
+func (r *Ring) Maintain(ctx context.Context) error {
 	var tenants []auth.Tenant
 	err := r.db.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
 		tenants, err = tx.Tenants()
@@ -191,14 +191,14 @@ func (r *Ring) Tend(ctx context.Context) error {
 	}
 	var errs []error
 	for _, t := range tenants {
-		if err := r.tend(ctx, t.ID); err != nil {
+		if err := r.maintainTenant(ctx, t.ID); err != nil {
 			errs = append(errs, fmt.Errorf("tenant %s: %w", t.ID, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (r *Ring) tend(ctx context.Context, tenant auth.TenantID) error {
+func (r *Ring) maintainTenant(ctx context.Context, tenant auth.TenantID) error {
 	list, err := r.List(ctx, tenant)
 	if err != nil {
 		return err
@@ -206,18 +206,18 @@ func (r *Ring) tend(ctx context.Context, tenant auth.TenantID) error {
 	now := r.now()
 	dead := false
 	for _, k := range list {
-		dead = dead || expired(k, now)
+		dead = dead || isExpired(k, now)
 	}
 	if dead {
-		if err := r.remove(ctx, tenant); err != nil {
+		if err := r.removeExpired(ctx, tenant); err != nil {
 			return err
 		}
 	}
 	for _, alg := range Algorithms {
-		if newest, ok := newestOf(list, alg); !ok || !r.due(newest, now) {
+		if newest, ok := newestKey(list, alg); !ok || !r.needsSuccessor(newest, now) {
 			continue
 		}
-		if err := r.replace(ctx, tenant, alg, auth.System, r.due); err != nil && !errors.Is(err, errPending) {
+		if err := r.replace(ctx, tenant, alg, auth.System, r.needsSuccessor); err != nil && !errors.Is(err, errPending) {
 			return err
 		}
 	}
@@ -226,13 +226,13 @@ func (r *Ring) tend(ctx context.Context, tenant auth.TenantID) error {
 
 // due reports whether the newest key has to have a successor published, so that it
 // signs no longer than RotateEvery.
-func (r *Ring) due(newest auth.SigningKey, now time.Time) bool {
+func (r *Ring) needsSuccessor(newest auth.SigningKey, now time.Time) bool {
 	return now.Sub(newest.ActiveAt) >= r.rotate-r.ahead && !now.Before(newest.ActiveAt)
 }
 
-// remove forgets the keys whose last token is dead. Their public halves are kept for
+// removeExpired forgets the keys whose last token is dead. Their public halves are kept for
 // hints as long as a session may go on that they signed for.
-func (r *Ring) remove(ctx context.Context, tenant auth.TenantID) error {
+func (r *Ring) removeExpired(ctx context.Context, tenant auth.TenantID) error {
 	err := r.db.Write(ctx, tenant, func(tx *store.Tx) error {
 		list, err := tx.SigningKeys()
 		if err != nil {
@@ -243,7 +243,7 @@ func (r *Ring) remove(ctx context.Context, tenant auth.TenantID) error {
 			return err
 		}
 		for _, k := range list {
-			if !expired(k, tx.Now) {
+			if !isExpired(k, tx.Now) {
 				continue
 			}
 			if until := k.RetiredAt.Add(t.Settings.Lifetimes.Or(r.lives).Longest()); until.After(tx.Now) {
@@ -260,7 +260,7 @@ func (r *Ring) remove(ctx context.Context, tenant auth.TenantID) error {
 		}
 		return nil
 	})
-	r.forget(tenant)
+	r.invalidate(tenant)
 	if err != nil {
 		return fmt.Errorf("remove dead keys: %w", err)
 	}

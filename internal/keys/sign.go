@@ -56,7 +56,7 @@ func unseal(ring *secret.Keyring, tenant auth.TenantID, k auth.SigningKey) (cryp
 		return nil, errors.New("the private half is not a key") // the cause could quote it
 	}
 	private, ok := parsed.(crypto.Signer)
-	if !ok || !fits(k.Algorithm, private) {
+	if !ok || !matchesAlgorithm(k.Algorithm, private) {
 		return nil, errors.New("the private half is of another kind than its row says")
 	}
 	m, err := describePublic(k.Algorithm, private.Public())
@@ -64,18 +64,18 @@ func unseal(ring *secret.Keyring, tenant auth.TenantID, k auth.SigningKey) (cryp
 		return nil, err
 	}
 	if m.id != k.ID || !bytes.Equal(m.public, k.Public) {
-		return nil, errHalves
+		return nil, errPublicMismatch
 	}
 	return private, nil
 }
 
-// errHalves means that somebody has changed the row: they could publish a key of their own.
-var errHalves = errors.New("the published half does not belong to the private half")
+// errPublicMismatch means that somebody has changed the row: they could publish a key of their own.
+var errPublicMismatch = errors.New("the published half does not belong to the private half")
 
-// forged reports whether the public half must be neither published nor trusted.
-func (s *signer) forged() bool { return errors.Is(s.err, errHalves) }
+// isForged reports whether the public half must be neither published nor trusted.
+func (s *signer) isForged() bool { return errors.Is(s.err, errPublicMismatch) }
 
-func fits(alg string, private crypto.Signer) bool {
+func matchesAlgorithm(alg string, private crypto.Signer) bool {
 	switch p := private.(type) {
 	case *ecdsa.PrivateKey:
 		return alg == ES256 && p.Params().BitSize == 256
@@ -101,10 +101,10 @@ func (r *Ring) Sign(ctx context.Context, tenant auth.TenantID, alg, typ string, 
 	return s.sign(typ, claims)
 }
 
-// Ready returns nil when every key that the tenant signs with, now or next, can be
+// CheckUsable returns nil when every key that the tenant signs with, now or next, can be
 // opened: asked before something is spent for which a signature has to be given. It
 // costs a look at memory.
-func (r *Ring) Ready(ctx context.Context, tenant auth.TenantID) error {
+func (r *Ring) CheckUsable(ctx context.Context, tenant auth.TenantID) error {
 	snap, err := r.snapshot(ctx, tenant)
 	if err != nil {
 		return err

@@ -6,21 +6,21 @@ import "net/netip"
 type Attempt struct {
 	Rule    string // what is attempted
 	Account string // tenant and account, or what stands for an account that does not exist
-	// Known names the browser that the account knows, if the attempt comes from one.
-	Known string
+	// KnownBrowser names the browser that the account knows, if the attempt comes from one.
+	KnownBrowser string
 	// Session is the session in which the attempt is made, if it needs one.
 	Session string
 	Addr    netip.Addr
 }
 
-// Guesses returns the buckets of an attempt that shows a password, of which r lets each browser
+// GuessBuckets returns the buckets of an attempt that shows a password, of which r lets each browser
 // and network try so many: all that the account does not know, together, may try three times as
 // many.
-func (a Attempt) Guesses(r Rate) []Bucket { return a.buckets(r, r.Times(3)) }
+func (a Attempt) GuessBuckets(r Rate) []Bucket { return a.buckets(r, r.Times(3)) }
 
-// Mails returns the buckets of an attempt that has a mail sent to the owner of the account, of
+// MailBuckets returns the buckets of an attempt that has a mail sent to the owner of the account, of
 // which r lets strangers have so many sent in all: one network gets half of them.
-func (a Attempt) Mails(r Rate) []Bucket { return a.buckets(r.half(), r) }
+func (a Attempt) MailBuckets(r Rate) []Bucket { return a.buckets(r.half(), r) }
 
 // buckets returns the buckets that count the attempt, so that the owner of an account and
 // strangers share none. A browser that the account knows has a bucket of its own. Of everybody
@@ -29,14 +29,14 @@ func (a Attempt) Mails(r Rate) []Bucket { return a.buckets(r.half(), r) }
 // is more than each, so the owner gets in from another place.
 func (a Attempt) buckets(each, all Rate) []Bucket {
 	key := func(class, who string) string { return a.Rule + "." + class + "|" + a.Account + "|" + who }
-	if a.Known != "" {
-		return []Bucket{{key("known", a.Known), each}}
+	if a.KnownBrowser != "" {
+		return []Bucket{{key("known", a.KnownBrowser), each}}
 	}
 	together := Bucket{a.Rule + ".account|" + a.Account, all}
 	if a.Session != "" {
 		return []Bucket{{key("session", a.Session), each}, together}
 	}
-	narrow := Bucket{key("network", Key(a.Addr)), each}
+	narrow := Bucket{key("network", AddressKey(a.Addr)), each}
 	addr := a.Addr.Unmap().WithZone("")
 	if !addr.Is6() {
 		return []Bucket{narrow, together}

@@ -53,7 +53,7 @@ func ClientIP(remoteAddr string, forwarded []string, trusted []netip.Prefix) net
 // Key returns the text that names whom an address belongs to. An IPv6 customer commonly
 // holds a whole /64 and can use a new address for each request, so that is the /64 for IPv6.
 // All requests of unknown origin (the zero Addr) share one key.
-func Key(addr netip.Addr) string {
+func AddressKey(addr netip.Addr) string {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is6() {
 		return prefix(addr, 64)
@@ -64,21 +64,21 @@ func Key(addr netip.Addr) string {
 	return addr.String()
 }
 
-// wider are the networks by which IPv6 is counted beside the /64: what one customer or one
+// widerPrefixes are the networks by which IPv6 is counted beside the /64: what one customer or one
 // site is given holds 256 and 65,536 of those. Many people may sit behind each, so the rates
 // are larger.
-var wider = [...]struct{ bits, times int }{{56, 4}, {48, 16}}
+var widerPrefixes = [...]struct{ bits, times int }{{56, 4}, {48, 16}}
 
-// ByAddress returns the buckets by which a rule counts an address: one for IPv4, and for
+// AddressBuckets returns the buckets by which a rule counts an address: one for IPv4, and for
 // IPv6 those of its /64, its /56 and its /48.
-func ByAddress(rule string, addr netip.Addr, r Rate) []Bucket {
+func AddressBuckets(rule string, addr netip.Addr, r Rate) []Bucket {
 	addr = addr.Unmap().WithZone("")
 	if !addr.Is6() {
-		return []Bucket{{rule + "|" + Key(addr), r}}
+		return []Bucket{{rule + "|" + AddressKey(addr), r}}
 	}
-	buckets := make([]Bucket, 1, 1+len(wider))
-	buckets[0] = Bucket{rule + "|" + Key(addr), r}
-	for _, w := range wider {
+	buckets := make([]Bucket, 1, 1+len(widerPrefixes))
+	buckets[0] = Bucket{rule + "|" + AddressKey(addr), r}
+	for _, w := range widerPrefixes {
 		buckets = append(buckets, Bucket{rule + "|" + prefix(addr, w.bits), r.Times(w.times)})
 	}
 	return buckets

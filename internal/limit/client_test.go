@@ -85,7 +85,7 @@ func TestAttack_BF_06_NonsenseFromTrustedProxy(t *testing.T) {
 // BF-07: one IPv6 customer is one counter.
 func TestAttack_BF_07_RotationWithinOnePrefix(t *testing.T) {
 	t.Parallel()
-	key := func(s string) string { return Key(netip.MustParseAddr(s)) }
+	key := func(s string) string { return AddressKey(netip.MustParseAddr(s)) }
 	want := key("2001:db8:0:1::1")
 	for _, s := range []string{"2001:db8:0:1::2", "2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:1::1%eth0"} {
 		if got := key(s); got != want {
@@ -100,7 +100,7 @@ func TestAttack_BF_07_RotationWithinOnePrefix(t *testing.T) {
 	if key("::ffff:192.0.2.1") != "192.0.2.1" || key("192.0.2.1") == key("192.0.2.2") {
 		t.Error("IPv4 is counted by whole address")
 	}
-	if Key(netip.Addr{}) != "unknown" {
+	if AddressKey(netip.Addr{}) != "unknown" {
 		t.Error("requests of unknown origin need a key too")
 	}
 }
@@ -117,7 +117,7 @@ func FuzzClientIP(f *testing.F) {
 		if !isTrusted(peer, proxies) && got != peer {
 			t.Fatalf("an untrusted peer %v became %v", peer, got)
 		}
-		if Key(got) == "" {
+		if AddressKey(got) == "" {
 			t.Fatal("no key")
 		}
 	})

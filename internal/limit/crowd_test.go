@@ -32,7 +32,7 @@ type crowd struct {
 func (c *crowd) visit(rule int, addr netip.Addr) Decision {
 	c.t.Helper()
 	r := rules[rule%len(rules)]
-	d, err := c.m.TakeAll(context.Background(), ByAddress(r.name, addr, r.rate))
+	d, err := c.m.TakeAll(context.Background(), AddressBuckets(r.name, addr, r.rate))
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -66,11 +66,11 @@ func (f *Fallback) Degraded() bool {
 // Take implements Limiter. It returns an error only for a rate or number that
 // makes no sense.
 func (f *Fallback) Take(ctx context.Context, key string, r Rate, n int) (Decision, error) {
-	if _, ask, d, err := admit(r, n); !ask {
+	if _, ask, d, err := checkRate(r, n); !ask {
 		return d, err
 	}
 	var d Decision
-	if f.try(ctx, func(ctx context.Context) (err error) {
+	if f.askShared(ctx, func(ctx context.Context) (err error) {
 		d, err = f.cfg.Shared.Take(ctx, key, r, n)
 		return err
 	}) {
@@ -84,11 +84,11 @@ func (f *Fallback) Take(ctx context.Context, key string, r Rate, n int) (Decisio
 
 // TakeAll implements Limiter.
 func (f *Fallback) TakeAll(ctx context.Context, buckets []Bucket) (Decision, error) {
-	if err := usable(buckets); err != nil {
+	if err := checkBuckets(buckets); err != nil {
 		return Decision{}, err
 	}
 	var d Decision
-	if f.try(ctx, func(ctx context.Context) (err error) {
+	if f.askShared(ctx, func(ctx context.Context) (err error) {
 		d, err = f.cfg.Shared.TakeAll(ctx, buckets)
 		return err
 	}) {
@@ -104,20 +104,20 @@ func (f *Fallback) TakeAll(ctx context.Context, buckets []Bucket) (Decision, err
 
 // RefundAll implements Limiter, with the same reservation as Refund.
 func (f *Fallback) RefundAll(ctx context.Context, buckets []Bucket) error {
-	if err := usable(buckets); err != nil {
+	if err := checkBuckets(buckets); err != nil {
 		return err
 	}
-	f.try(ctx, func(ctx context.Context) error { return f.cfg.Shared.RefundAll(ctx, buckets) })
+	f.askShared(ctx, func(ctx context.Context) error { return f.cfg.Shared.RefundAll(ctx, buckets) })
 	return f.cfg.Local.RefundAll(ctx, buckets)
 }
 
 // Peek implements Limiter.
 func (f *Fallback) Peek(ctx context.Context, key string, r Rate) (Decision, error) {
-	if _, ask, d, err := admit(r, 1); !ask {
+	if _, ask, d, err := checkRate(r, 1); !ask {
 		return d, err
 	}
 	var d Decision
-	if f.try(ctx, func(ctx context.Context) (err error) {
+	if f.askShared(ctx, func(ctx context.Context) (err error) {
 		d, err = f.cfg.Shared.Peek(ctx, key, r)
 		return err
 	}) {
@@ -129,22 +129,22 @@ func (f *Fallback) Peek(ctx context.Context, key string, r Rate) (Decision, erro
 // Refund implements Limiter. While Shared is away only the local count is
 // corrected; the shared one heals by the passing of time.
 func (f *Fallback) Refund(ctx context.Context, key string, r Rate, n int) error {
-	if _, ask, _, err := admit(r, n); !ask {
+	if _, ask, _, err := checkRate(r, n); !ask {
 		return err
 	}
-	f.try(ctx, func(ctx context.Context) error { return f.cfg.Shared.Refund(ctx, key, r, n) })
+	f.askShared(ctx, func(ctx context.Context) error { return f.cfg.Shared.Refund(ctx, key, r, n) })
 	return f.cfg.Local.Refund(ctx, key, r, n)
 }
 
 // Reset implements Limiter, with the same reservation as Refund.
 func (f *Fallback) Reset(ctx context.Context, key string) error {
-	f.try(ctx, func(ctx context.Context) error { return f.cfg.Shared.Reset(ctx, key) })
+	f.askShared(ctx, func(ctx context.Context) error { return f.cfg.Shared.Reset(ctx, key) })
 	return f.cfg.Local.Reset(ctx, key)
 }
 
 // try asks the shared limiter unless the breaker is open, and reports whether
 // it answered.
-func (f *Fallback) try(ctx context.Context, ask func(context.Context) error) bool {
+func (f *Fallback) askShared(ctx context.Context, ask func(context.Context) error) bool {
 	if !f.mayAsk() {
 		return false
 	}
@@ -155,12 +155,12 @@ func (f *Fallback) try(ctx context.Context, ask func(context.Context) error) boo
 	answered := false
 	defer func() {
 		if !answered { // ask panicked: the breaker must not wait for it for ever
-			f.report(context.Canceled)
+			f.recordResult(context.Canceled)
 		}
 	}()
 	err := ask(ctx)
 	answered = true
-	f.report(err)
+	f.recordResult(err)
 	return err == nil
 }
 
@@ -179,7 +179,7 @@ func (f *Fallback) mayAsk() bool {
 	return true
 }
 
-func (f *Fallback) report(err error) {
+func (f *Fallback) recordResult(err error) {
 	f.mu.Lock()
 	was := f.open
 	f.probing = false

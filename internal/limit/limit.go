@@ -80,8 +80,8 @@ func (d Decision) join(e Decision) Decision {
 	return Decision{OK: d.OK && e.OK, RetryAfter: max(d.RetryAfter, e.RetryAfter), Remaining: min(d.Remaining, e.Remaining)}
 }
 
-// everything is the decision about no bucket at all.
-var everything = Decision{OK: true, Remaining: math.MaxInt}
+// allowAll is the decision about no bucket at all.
+var allowAll = Decision{OK: true, Remaining: math.MaxInt}
 
 // gcra is a Rate in the units of the algorithm, nanoseconds.
 type gcra struct {
@@ -104,9 +104,9 @@ func (g gcra) decide(now, tat int64, n int) (int64, Decision) {
 	return tat, Decision{OK: true, Remaining: int((g.depth - (tat - now)) / g.interval)}
 }
 
-// admit checks what a caller asked for. Its second result is false when the answer is
+// checkRate checks what a caller asked for. Its second result is false when the answer is
 // already known and no counter has to be asked.
-func admit(r Rate, n int) (gcra, bool, Decision, error) {
+func checkRate(r Rate, n int) (gcra, bool, Decision, error) {
 	g, ok := r.gcra()
 	if !ok {
 		return g, false, Decision{}, fmt.Errorf("take %d at %v: %w", n, r, ErrRate)
@@ -120,10 +120,10 @@ func admit(r Rate, n int) (gcra, bool, Decision, error) {
 	return g, true, Decision{}, nil
 }
 
-// usable checks the rates of buckets.
-func usable(buckets []Bucket) error {
+// checkBuckets checks the rates of buckets.
+func checkBuckets(buckets []Bucket) error {
 	for _, b := range buckets {
-		if _, _, _, err := admit(b.Rate, 1); err != nil {
+		if _, _, _, err := checkRate(b.Rate, 1); err != nil {
 			return err
 		}
 	}

@@ -80,7 +80,7 @@ func NewMemory(keys int, now func() time.Time) *Memory {
 // Take implements Limiter. It returns an error only for a rate or number that
 // makes no sense.
 func (m *Memory) Take(_ context.Context, key string, r Rate, n int) (Decision, error) {
-	g, ask, d, err := admit(r, n)
+	g, ask, d, err := checkRate(r, n)
 	if !ask {
 		return d, err
 	}
@@ -99,7 +99,7 @@ func (m *Memory) Take(_ context.Context, key string, r Rate, n int) (Decision, e
 // TakeAll implements Limiter. It begins with the first bucket, and takes nothing of those
 // behind one that refuses: give the narrow ones first.
 func (m *Memory) TakeAll(ctx context.Context, buckets []Bucket) (Decision, error) {
-	all := everything
+	all := allowAll
 	for i, b := range buckets {
 		one := m.Peek
 		if all.OK {
@@ -123,7 +123,7 @@ func (m *Memory) takeOne(ctx context.Context, key string, r Rate) (Decision, err
 
 // Peek implements Limiter.
 func (m *Memory) Peek(_ context.Context, key string, r Rate) (Decision, error) {
-	g, ask, d, err := admit(r, 1)
+	g, ask, d, err := checkRate(r, 1)
 	if !ask {
 		return d, err
 	}
@@ -141,7 +141,7 @@ func (m *Memory) Peek(_ context.Context, key string, r Rate) (Decision, error) {
 
 // Refund implements Limiter. A key that the table had to forget gets nothing back.
 func (m *Memory) Refund(_ context.Context, key string, r Rate, n int) error {
-	g, ask, _, err := admit(r, n)
+	g, ask, _, err := checkRate(r, n)
 	if !ask {
 		return err
 	}

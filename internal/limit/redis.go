@@ -141,7 +141,7 @@ func (s *Redis) run(ctx context.Context, script *redis.Script, n int, buckets ..
 
 // Take implements Limiter.
 func (s *Redis) Take(ctx context.Context, key string, r Rate, n int) (Decision, error) {
-	if _, ask, d, err := admit(r, n); !ask {
+	if _, ask, d, err := checkRate(r, n); !ask {
 		return d, err
 	}
 	return s.ask(ctx, n, Bucket{key, r})
@@ -149,7 +149,7 @@ func (s *Redis) Take(ctx context.Context, key string, r Rate, n int) (Decision, 
 
 // TakeAll implements Limiter.
 func (s *Redis) TakeAll(ctx context.Context, buckets []Bucket) (Decision, error) {
-	if err := usable(buckets); err != nil || len(buckets) == 0 {
+	if err := checkBuckets(buckets); err != nil || len(buckets) == 0 {
 		return Decision{OK: err == nil}, err
 	}
 	return s.ask(ctx, 1, buckets...)
@@ -157,7 +157,7 @@ func (s *Redis) TakeAll(ctx context.Context, buckets []Bucket) (Decision, error)
 
 // Peek implements Limiter.
 func (s *Redis) Peek(ctx context.Context, key string, r Rate) (Decision, error) {
-	if _, ask, d, err := admit(r, 1); !ask {
+	if _, ask, d, err := checkRate(r, 1); !ask {
 		return d, err
 	}
 	return s.ask(ctx, 0, Bucket{key, r})
@@ -165,7 +165,7 @@ func (s *Redis) Peek(ctx context.Context, key string, r Rate) (Decision, error) 
 
 // Refund implements Limiter.
 func (s *Redis) Refund(ctx context.Context, key string, r Rate, n int) error {
-	if _, ask, _, err := admit(r, n); !ask {
+	if _, ask, _, err := checkRate(r, n); !ask {
 		return err
 	}
 	return s.giveBack(ctx, n, Bucket{key, r})
@@ -173,7 +173,7 @@ func (s *Redis) Refund(ctx context.Context, key string, r Rate, n int) error {
 
 // RefundAll implements Limiter.
 func (s *Redis) RefundAll(ctx context.Context, buckets []Bucket) error {
-	if err := usable(buckets); err != nil || len(buckets) == 0 {
+	if err := checkBuckets(buckets); err != nil || len(buckets) == 0 {
 		return err
 	}
 	return s.giveBack(ctx, 1, buckets...)

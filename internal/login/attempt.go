@@ -110,17 +110,17 @@ func (a *attempt) buckets(ctx context.Context) ([]limit.Bucket, error) {
 	if id == "" {
 		id = "?" + secret.Digest(strings.TrimSpace(a.email))
 	}
-	known, err := a.s.cfg.Sessions.Recognize(ctx, a.tenant, a.login, a.actor.Known)
+	known, err := a.s.cfg.Sessions.VerifyKnownBrowser(ctx, a.tenant, a.login, a.actor.Known)
 	if err != nil {
 		return nil, err
 	}
 	addr, _ := netip.ParseAddr(a.actor.IP) // what is no address is counted as one
-	return limit.Attempt{Rule: "login", Account: string(a.tenant) + "|" + id, Known: known, Addr: addr}.Guesses(a.s.cfg.Rates.Account), nil
+	return limit.Attempt{Rule: "login", Account: string(a.tenant) + "|" + id, KnownBrowser: known, Addr: addr}.GuessBuckets(a.s.cfg.Rates.Account), nil
 }
 
 // introduce makes the browser of a successful attempt known to the account.
 func (a *attempt) introduce() secret.Text {
-	return a.s.cfg.Sessions.Introduce(a.tenant, a.login, a.actor.Known, a.s.cfg.Now())
+	return a.s.cfg.Sessions.IssueKnownBrowser(a.tenant, a.login, a.actor.Known, a.s.cfg.Now())
 }
 
 // succeed counts a sign-in of an account whose password was right: each leaves a session, and
@@ -182,7 +182,7 @@ func (a *attempt) look(ctx context.Context) error {
 		if a.account, err = tx.AccountByLogin(a.login); err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err
 		}
-		if a.hash, err = tx.Password(a.account.ID); err != nil && !errors.Is(err, auth.ErrNotFound) {
+		if a.hash, err = tx.PasswordHash(a.account.ID); err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err
 		}
 		return nil
@@ -297,7 +297,7 @@ func (a *attempt) enter(ctx context.Context) (string, error) {
 // decide refuses, with a trace, what must not go on although the password was
 // right.
 func (a *attempt) decide(tx *store.Tx) (reason string, err error) {
-	hash, err := tx.Password(a.account.ID)
+	hash, err := tx.PasswordHash(a.account.ID)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return "", err
 	}
@@ -342,7 +342,7 @@ func (a *attempt) refuse(tx *store.Tx, reason string, refusal error) (string, er
 func (a *attempt) keep(tx *store.Tx, v auth.Session) error {
 	detail := map[string]string{"method": "password", "session": string(v.ID)}
 	if a.raised != "" {
-		swapped, err := tx.SwapPassword(a.account.ID, a.hash, a.raised)
+		swapped, err := tx.CompareAndSwapPassword(a.account.ID, a.hash, a.raised)
 		if err == nil && swapped {
 			err = tx.Record(auth.Event{Kind: auth.EventPasswordRehashed, Actor: auth.System, Account: a.account.ID})
 		}

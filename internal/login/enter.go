@@ -122,7 +122,7 @@ func (s *Service) arrive(tx *store.Tx, browser []session.SignedIn, a auth.Accoun
 			return Entered{}, err
 		}
 	}
-	return Entered{Session: front.Session, Cookie: session.Join(all)}, nil
+	return Entered{Session: front.Session, Cookie: session.FormatCookie(all)}, nil
 }
 
 // drop ends a session whose secret goes out of the cookie.
@@ -151,7 +151,7 @@ func (s *Service) Leave(ctx context.Context, tenant auth.TenantID, browser []ses
 				return err
 			}
 		}
-		cookie = session.Join(left)
+		cookie = session.FormatCookie(left)
 		return nil
 	})
 	if err != nil {

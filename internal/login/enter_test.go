@@ -255,7 +255,7 @@ func TestAttack_SE_14_CopiedKeepCookie(t *testing.T) {
 		}
 		var mails []auth.Mail
 		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
-			list, err := tx.Claim("test", tx.Now.Add(time.Minute), "mail.", 10)
+			list, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "mail.", 10)
 			for _, m := range list {
 				if m.Kind == auth.MailSessionsEnded {
 					mails = append(mails, m.Payload)
@@ -330,7 +330,7 @@ func TestRepair_B9_KeepCookieThatComesTooLateIsNoTheft(t *testing.T) {
 			t.Errorf("audit: %+v", e)
 		}
 		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
-			list, err := tx.Claim("test", tx.Now.Add(time.Minute), "mail.", 10)
+			list, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "mail.", 10)
 			if len(list) != 0 {
 				t.Errorf("mails: %+v", list)
 			}

@@ -126,7 +126,7 @@ func (h *house) hash(a auth.Account) string {
 	h.t.Helper()
 	var hash string
 	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
-		hash, err = tx.Password(a.ID)
+		hash, err = tx.PasswordHash(a.ID)
 		return err
 	}))
 	return hash

@@ -31,7 +31,7 @@ func signInsAtOnce(t *testing.T, cfg store.Config) {
 	t.Helper()
 	clock := storetest.NewClock()
 	cfg.Now = clock.Now
-	cfg.Wait = 30 * time.Second // what is under test is who is refused, not how fast a busy machine is
+	cfg.MaxWait = 30 * time.Second // what is under test is who is refused, not how fast a busy machine is
 	h := build(t, storetest.Open(t, cfg), clock)
 	for i := range 8 {
 		h.person(fmt.Sprintf("p%d@example.test", i), good)

@@ -34,7 +34,7 @@ func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string,
 
 func (s *Service) resume(tx *store.Tx, keep string, browser []session.SignedIn, actor auth.Actor) (Entered, error) {
 	series, err := s.cfg.Sessions.VerifyRememberMe(tx, keep)
-	if errors.Is(err, session.ErrCopied) || errors.Is(err, session.ErrLate) {
+	if errors.Is(err, session.ErrRememberMeReused) || errors.Is(err, session.ErrRememberMeLate) {
 		if err := s.reportSpent(tx, series, actor, err); err != nil {
 			return Entered{}, err
 		}
@@ -44,7 +44,7 @@ func (s *Service) resume(tx *store.Tx, keep string, browser []session.SignedIn, 
 		return Entered{}, err
 	}
 	if i := slices.IndexFunc(browser, func(v session.SignedIn) bool { return v.Account.ID == series.Account }); i >= 0 {
-		return Entered{Session: browser[i].Session, Cookie: session.Join(browser)}, nil // nothing to resume
+		return Entered{Session: browser[i].Session, Cookie: session.FormatCookie(browser)}, nil // nothing to resume
 	}
 	a, err := tx.Account(series.Account)
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, w
 // when it was copied.
 func (s *Service) reportSpent(tx *store.Tx, v auth.RememberMe, actor auth.Actor, why error) error {
 	verdict := "reuse"
-	if errors.Is(why, session.ErrLate) {
+	if errors.Is(why, session.ErrRememberMeLate) {
 		verdict = "late"
 	}
 	err := tx.Record(auth.Event{Kind: auth.EventRememberReuse, Outcome: auth.Failure, Actor: actor, Account: v.Account,

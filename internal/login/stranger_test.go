@@ -100,7 +100,7 @@ func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
 		evil, err := h.Password(t.Context(), tenant, login.Request{Email: "eve@example.test", Password: good, Actor: browser})
 		h.ok(err)
 		is := func(cookie string) bool {
-			name, err := h.sessions.Recognize(t.Context(), tenant, "alice@example.test", cookie)
+			name, err := h.sessions.VerifyKnownBrowser(t.Context(), tenant, "alice@example.test", cookie)
 			h.ok(err)
 			return name != ""
 		}
@@ -115,7 +115,7 @@ func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
 		// The hash may be raised, which is no new password.
 		h.clock.Advance(time.Second)
 		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
-			_, err := tx.SwapPassword(alice.ID, h.hash(alice), "$raised")
+			_, err := tx.CompareAndSwapPassword(alice.ID, h.hash(alice), "$raised")
 			return err
 		}))
 		if !is(known) {
@@ -146,7 +146,7 @@ func TestRepair_S3_OneBrowserForSeveralAccounts(t *testing.T) {
 			}
 		}
 		for i := range 7 {
-			name, err := h.sessions.Recognize(t.Context(), tenant, fmt.Sprintf("p%d@example.test", i), cookie)
+			name, err := h.sessions.VerifyKnownBrowser(t.Context(), tenant, fmt.Sprintf("p%d@example.test", i), cookie)
 			h.ok(err)
 			if name != "" {
 				count++

@@ -49,7 +49,7 @@ func (s *Service) readyToAnswer(ctx context.Context, tenant auth.TenantID, c aut
 	if err := s.cfg.Keys.Ensure(ctx, tenant, authorizationAlgorithm(c)); err != nil {
 		return fmt.Errorf("make the key for a signed answer: %w", err)
 	}
-	if err := s.cfg.Keys.Ready(ctx, tenant); err != nil {
+	if err := s.cfg.Keys.CheckUsable(ctx, tenant); err != nil {
 		return fmt.Errorf("open the signing keys: %w", err)
 	}
 	return nil

@@ -87,7 +87,7 @@ func (s *Service) readmit(ctx context.Context, c Caller) {
 }
 
 func (s *Service) publicBuckets(c Caller) []limit.Bucket {
-	return limit.ByAddress("client.public", addressOf(c.Actor), s.cfg.Rates.Public)
+	return limit.AddressBuckets("client.public", addressOf(c.Actor), s.cfg.Rates.Public)
 }
 
 // addressOf is the address of an actor; what is none is counted as one.

@@ -118,7 +118,7 @@ func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.Cl
 		return noDocument(errors.New("it could not be read a moment ago"))
 	}
 	if !known {
-		if err := s.takeAll(ctx, limit.ByAddress("client.document.ip", addressOf(by), newDocuments)); err != nil {
+		if err := s.takeAll(ctx, limit.AddressBuckets("client.document.ip", addressOf(by), newDocuments)); err != nil {
 			return err
 		}
 	}

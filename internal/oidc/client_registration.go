@@ -250,7 +250,7 @@ func parseAlgorithms(c *auth.Client, r Registration) error {
 	}
 	for field, alg := range map[string]string{"id_token_signed_response_alg": r.IDTokenAlgorithm, "userinfo_signed_response_alg": r.UserInfoAlgorithm,
 		"introspection_signed_response_alg": r.IntrospectionAlgorithm, "authorization_signed_response_alg": r.AuthorizationAlgorithm} {
-		if alg != "" && !keys.Known(alg) {
+		if alg != "" && !keys.Supported(alg) {
 			return auth.Invalid("alg_invalid", field, "this server signs with RS256, ES256 or EdDSA")
 		}
 	}

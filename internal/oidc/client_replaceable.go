@@ -66,7 +66,7 @@ func (s *Service) keepURIs(m *ClientMetadata) {
 // prove itself is refused instead: it can do nothing with another.
 func keepAlgorithms(m *ClientMetadata) {
 	for _, alg := range []*string{&m.IDTokenAlg, &m.UserInfoAlg, &m.IntrospectionAlg, &m.AuthorizationAlg} {
-		if !keys.Known(*alg) {
+		if !keys.Supported(*alg) {
 			*alg = ""
 		}
 	}

@@ -70,7 +70,7 @@ func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Clien
 		return auth.Client{}, "", fmt.Errorf("create client: %w", err)
 	}
 	// A key that cannot be made now is made when the first token needs it.
-	if err := s.cfg.Tokens.Prepare(ctx, tenant, c); err != nil {
+	if err := s.cfg.Tokens.EnsureIDTokenKey(ctx, tenant, c); err != nil {
 		s.cfg.Log.Warn("the key for a new client's ID Tokens could not be made", "client", c.ID, "error", err)
 	}
 	return c, shown, nil

@@ -55,7 +55,7 @@ func enterDevice(tx *store.Tx, flow auth.FlowID, userDigest string) error {
 	if err != nil {
 		return err
 	}
-	d, err := tx.DeviceByUser(userDigest)
+	d, err := tx.DeviceByUserCode(userDigest)
 	if errors.Is(err, auth.ErrNotFound) || err == nil && (d.Status != auth.DevicePending || !tx.Now.Before(d.ExpiresAt)) {
 		return noUserCode()
 	} else if err != nil {
@@ -77,7 +77,7 @@ func enterDevice(tx *store.Tx, flow auth.FlowID, userDigest string) error {
 // in is counted by account, everybody else by address, so that the strangers behind somebody's
 // address use up nothing of theirs.
 func (s *Service) takeGuess(ctx context.Context, in DeviceForm) (settle func(), err error) {
-	buckets := limit.ByAddress("user_code.ip", addressOf(in.Browser.Actor), s.cfg.Rates.UserCode)
+	buckets := limit.AddressBuckets("user_code.ip", addressOf(in.Browser.Actor), s.cfg.Rates.UserCode)
 	for i, v := range in.Browser.Sessions {
 		if i == 0 {
 			buckets = buckets[:0]

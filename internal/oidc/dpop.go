@@ -90,7 +90,7 @@ func (s *Service) VerifyBound(ctx context.Context, r Request, raw string) (*guar
 	if err != nil {
 		return nil, err
 	}
-	return token.Own(v)
+	return token.RestrictToFirstParty(v)
 }
 
 // holds makes sure that the request of a protected resource proves the key of its

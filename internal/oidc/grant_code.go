@@ -133,13 +133,13 @@ func (in redemption) belongs(code auth.SingleUse, g auth.CodeGrant) error {
 // open signs the client in under the browser's session and decides what it gets.
 func (s *Service) open(now time.Time, in redemption, r store.RedemptionState, g auth.CodeGrant) (d token.Draft, n store.Redemption, err error) {
 	g.Scope = s.keepScope(r.Client, g.Scope, g.Resources)
-	n.Session, err = s.cfg.Sessions.PlanClient(now, session.ClientBasis{Tenant: r.Tenant, Parent: r.Browser, Former: r.Session}, session.ClientParams{
+	n.Session, err = s.cfg.Sessions.PlanClient(now, session.ClientState{Tenant: r.Tenant, Parent: r.Browser, Existing: r.Session}, session.ClientParams{
 		ID: g.Session, Client: r.Client, Scope: g.Scope, Claims: g.Claims, Actor: in.Actor,
 	})
 	if err != nil {
 		return d, n, err
 	}
-	on := token.Basis{Tenant: r.Tenant, Client: r.Client, Account: r.Account, Session: n.Session, Entitlement: r.Entitlement}
+	on := token.IssuanceState{Tenant: r.Tenant, Client: r.Client, Account: r.Account, Session: n.Session, Entitlement: r.Entitlement}
 	d, n.Family, err = s.cfg.Tokens.Plan(now, on, auth.Grant{
 		Account: r.Code.Account, Client: r.Client.ID, Session: n.Session.ID, Scope: g.Scope, Audience: g.Resources, Narrow: in.audience,
 		AuthAt: g.AuthAt, ACR: g.ACR, AMR: g.AMR, JKT: in.jkt,

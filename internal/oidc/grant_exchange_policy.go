@@ -39,7 +39,7 @@ func (s *Service) exchangedAudience(caller Caller, raw string) (audience string,
 		return audience, serves
 	}
 	for _, a := range s.cfg.Tokens.Audience(caller.Tenant.ID, raw) {
-		if _, ok := token.Spelled(caller.Client.Settings.Exchange.Audiences, a); ok {
+		if _, ok := token.FindResource(caller.Client.Settings.Exchange.Audiences, a); ok {
 			return a, false
 		}
 	}
@@ -91,7 +91,7 @@ func (p exchangePolicy) reach(audience, issuer string) (string, bool) {
 		lists = append(lists, p.client.Settings.Audiences)
 	}
 	for _, list := range lists {
-		if name, ok := token.Spelled(list, audience); ok && own {
+		if name, ok := token.FindResource(list, audience); ok && own {
 			return issuer, true
 		} else if ok {
 			return name, true

@@ -23,7 +23,7 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 		return auth.Tokens{}, err
 	}
 	key := ""
-	if family, ok := s.cfg.Tokens.Family(r.Tenant.ID, raw); ok {
+	if family, ok := s.cfg.Tokens.RefreshFamily(r.Tenant.ID, raw); ok {
 		// Whoever holds the token of another client must not use up what that one may do.
 		key = "refresh.credential|" + string(family) + "|" + string(r.Client.ID)
 		if err := s.take(ctx, key, s.cfg.Rates.Family); err != nil {
@@ -36,7 +36,7 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 	if err == nil {
 		return tokens, nil
 	}
-	if key != "" && errors.Is(err, token.ErrOtherKey) { // whoever stole it without the key
+	if key != "" && errors.Is(err, token.ErrKeyMismatch) { // whoever stole it without the key
 		s.refund(ctx, key, s.cfg.Rates.Family)
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok {

@@ -39,7 +39,7 @@ type house struct {
 func newHouse(t testing.TB, cfg store.Config, with ...func(*oidc.Config)) *house {
 	h := &house{t: t, clock: storetest.NewClock()}
 	cfg.Now = h.clock.Now
-	cfg.Wait = 30 * time.Second
+	cfg.MaxWait = 30 * time.Second
 	h.db = storetest.Open(t, cfg)
 	h.keys = keys.New(keys.Config{DB: h.db, Now: h.clock.Now})
 	c := oidc.Config{DB: h.db, Limiter: limit.NewMemory(1024, h.clock.Now), Base: base, Now: h.clock.Now,
@@ -150,7 +150,7 @@ func (h *house) signIn(c auth.ClientID, scope auth.Scope) auth.Tokens {
 // events lists the audit lines of a kind, newest first.
 func (h *house) events(kind auth.EventKind) (out []auth.Event) {
 	h.t.Helper()
-	h.ok(h.db.Flush(h.t.Context()))
+	h.ok(h.db.FlushAudit(h.t.Context()))
 	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 100})
 		return err

@@ -19,9 +19,9 @@ var errNotOurs = errors.New("not an ID Token of this issuer")
 
 // tokenHint is what an ID Token says that comes back to us as a hint.
 type tokenHint struct {
-	Issuer   string          `json:"iss"`
-	Subject  string          `json:"sub"` // as the client knows the account
-	Audience token.OneOrMany `json:"aud"`
+	Issuer   string             `json:"iss"`
+	Subject  string             `json:"sub"` // as the client knows the account
+	Audience token.StringOrList `json:"aud"`
 }
 
 // hintAlgorithms have signed our ID Tokens.

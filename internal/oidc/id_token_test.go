@@ -21,7 +21,7 @@ import (
 // its header and what it says.
 func (h *house) opened(raw string) (jose.Header, claims) {
 	h.t.Helper()
-	encoded, err := h.keys.Public(h.t.Context(), tenant)
+	encoded, err := h.keys.CurrentJWKS(h.t.Context(), tenant)
 	h.ok(err)
 	var set jose.JSONWebKeySet
 	h.ok(json.Unmarshal(encoded, &set))

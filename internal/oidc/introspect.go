@@ -75,7 +75,7 @@ func (s *Service) Introspect(ctx context.Context, r Request) (Introspection, err
 }
 
 func (s *Service) introspectRefresh(ctx context.Context, caller Caller, raw string) (Introspection, error) {
-	f, subject, err := s.cfg.Tokens.Inspect(ctx, caller.Tenant.ID, raw)
+	f, subject, err := s.cfg.Tokens.IntrospectRefresh(ctx, caller.Tenant.ID, raw)
 	if auth.KindOf(err) == auth.KindUnauthenticated || err == nil && f.Client != caller.Client.ID {
 		return Introspection{}, nil
 	} else if err != nil {
@@ -138,12 +138,12 @@ func (s *Service) audienceOf(caller Caller, raw string) (audience string, serves
 	}
 	claimed := s.cfg.Tokens.Audience(caller.Tenant.ID, raw)
 	for _, a := range claimed {
-		if _, ok := token.Spelled(served, a); ok {
+		if _, ok := token.FindResource(served, a); ok {
 			return a, true
 		}
 	}
 	for _, a := range claimed {
-		if _, ok := s.cfg.Tokens.Target(caller.Tenant.ID, caller.Client, a); ok || a == issuer || a == s.cfg.Tokens.UserInfoURL(caller.Tenant.ID) {
+		if _, ok := s.cfg.Tokens.ResolveResource(caller.Tenant.ID, caller.Client, a); ok || a == issuer || a == s.cfg.Tokens.UserInfoURL(caller.Tenant.ID) {
 			return a, false
 		}
 	}

@@ -120,7 +120,7 @@ func (s *Service) logOut(ctx context.Context, in LogoutInput, w wish, c auth.Cli
 		if err != nil {
 			return err
 		}
-		step.Cookie = session.Join(left)
+		step.Cookie = session.FormatCookie(left)
 		for _, v := range ended {
 			detail := map[string]string{"session": string(v.Session.ID)}
 			if w.Client != "" {

@@ -95,10 +95,10 @@ func (h *house) notices() []auth.Message {
 	h.t.Helper()
 	var out []auth.Message
 	h.ok(h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
-		claimed, err := tx.Claim("test", tx.Now.Add(time.Minute), "logout.", 100)
+		claimed, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "logout.", 100)
 		for _, c := range claimed {
-			if c.Broken != nil {
-				h.t.Error(c.Broken)
+			if c.DecodeErr != nil {
+				h.t.Error(c.DecodeErr)
 			}
 			out = append(out, c.Message)
 		}
@@ -171,7 +171,7 @@ func (h *house) logoutToken(t *testing.T, raw string, c auth.Client, sid auth.Se
 	if typ := parsed.Headers[0].ExtraHeaders[jose.HeaderType]; typ != "logout+jwt" {
 		t.Errorf("typ %v", typ)
 	}
-	encoded, err := h.keys.Public(t.Context(), tenant)
+	encoded, err := h.keys.CurrentJWKS(t.Context(), tenant)
 	h.ok(err)
 	var set jose.JSONWebKeySet
 	h.ok(json.Unmarshal(encoded, &set))

@@ -40,7 +40,7 @@ func (v *visitor) logoutBy(posted bool, pairs ...string) (oidc.LogoutStep, error
 
 func (v *visitor) left(step oidc.LogoutStep) {
 	if step.Ended {
-		stay := session.Secrets(step.Cookie)
+		stay := session.ParseCookie(step.Cookie)
 		v.b.Sessions = slices.DeleteFunc(v.b.Sessions, func(s session.SignedIn) bool { return !slices.Contains(stay, s.Secret) })
 	}
 }
@@ -287,7 +287,7 @@ func TestRepair_S19_HintsOutliveTheirKey(t *testing.T) {
 		hint := h.idToken(c, h.alice)
 		h.ok(h.keys.Rotate(t.Context(), tenant, keys.RS256, auth.System))
 		h.clock.Advance(50 * time.Hour)
-		h.ok(h.keys.Tend(t.Context()))
+		h.ok(h.keys.Maintain(t.Context()))
 		v := h.visitor()
 		sid := v.signIn(h.alice)
 
@@ -308,7 +308,7 @@ func TestRepair_S19_HintThatCannotBeCheckedLeadsToThePageThatAsks(t *testing.T) 
 		hint := h.idToken(c, h.alice)
 		h.ok(h.keys.Rotate(t.Context(), tenant, keys.RS256, auth.System))
 		h.clock.Advance(50 * time.Hour)
-		h.ok(h.keys.Tend(t.Context()))
+		h.ok(h.keys.Maintain(t.Context()))
 		h.clock.Advance(40 * 24 * time.Hour)
 		v := h.visitor()
 		sid := v.signIn(h.alice)

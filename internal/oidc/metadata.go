@@ -94,7 +94,7 @@ func (s *Service) Metadata(t auth.Tenant) Metadata {
 
 		Scopes: auth.DefaultScope, ResponseTypes: responseTypes, ResponseModes: ResponseModes,
 		SubjectTypes: []string{"public", "pairwise"}, ClaimTypes: []string{"normal"}, ACR: auth.ACRs,
-		Claims:  append(tokenClaims[:len(tokenClaims):len(tokenClaims)], token.Claims...),
+		Claims:  append(tokenClaims[:len(tokenClaims):len(tokenClaims)], token.StandardClaims...),
 		Prompts: prompts, Resources: s.cfg.Resources,
 		Locales: []string{"en", "de"}, Challenges: []string{"S256"},
 

@@ -21,7 +21,7 @@ import (
 func (h *house) node(cfg store.Config) *oidc.Service {
 	h.t.Helper()
 	cfg.Now = h.clock.Now
-	cfg.Wait = 30 * time.Second
+	cfg.MaxWait = 30 * time.Second
 	db, err := store.Open(h.t.Context(), cfg)
 	h.ok(err)
 	h.t.Cleanup(func() { db.Close() })

@@ -21,7 +21,7 @@ func (h *house) makeClerk() {
 		if err := tx.PutPermission(auth.Permission{Name: write, CreatedAt: tx.Now}); err != nil {
 			return err
 		}
-		_, err := tx.Allow("clerk", write)
+		_, err := tx.AddRolePermission("clerk", write)
 		return err
 	})
 }
@@ -31,9 +31,9 @@ func (h *house) setClerk(is bool) {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) (err error) {
 		if is {
-			_, err = tx.Assign(h.alice, "clerk")
+			_, err = tx.AssignRole(h.alice, "clerk")
 		} else {
-			_, err = tx.Unassign(h.alice, "clerk")
+			_, err = tx.UnassignRole(h.alice, "clerk")
 		}
 		return err
 	})

@@ -23,9 +23,9 @@ func (s *Service) audienceFor(r tokenRequest, more string) ([]string, error) {
 		return nil, err
 	}
 	for i, resource := range asked {
-		name, ok := s.cfg.Tokens.Target(r.Tenant.ID, r.Client, resource)
+		name, ok := s.cfg.Tokens.ResolveResource(r.Tenant.ID, r.Client, resource)
 		if !ok {
-			name, ok = token.Spelled([]string{more}, resource)
+			name, ok = token.FindResource([]string{more}, resource)
 		}
 		if !ok {
 			return nil, refuse(InvalidTarget, "resource: the client may not ask tokens for it")

@@ -99,7 +99,7 @@ func (s *Service) run(ctx context.Context, g grant, r Request) (Issued, error) {
 	}
 	// Nothing is spent by a node that cannot sign what is due for it.
 	if g.person {
-		if err := s.cfg.Tokens.Prepare(ctx, r.Tenant, caller.Client); err != nil {
+		if err := s.cfg.Tokens.EnsureIDTokenKey(ctx, r.Tenant, caller.Client); err != nil {
 			return Issued{}, fmt.Errorf("token: %w", err)
 		}
 	}

@@ -89,8 +89,8 @@ func (o *Outbox) try(ctx context.Context, m store.ClaimedMessage) (err error) {
 	if m.Kind == auth.MailNone {
 		return nil
 	}
-	if m.Broken != nil {
-		return Permanent(fmt.Errorf("unreadable: %w", m.Broken))
+	if m.DecodeErr != nil {
+		return Permanent(fmt.Errorf("unreadable: %w", m.DecodeErr))
 	}
 	if e := m.Payload.ExpiresAt; !e.IsZero() && !o.cfg.DB.Now().Before(e) {
 		return Permanent(errors.New("expired: its link would not work any more"))
@@ -134,13 +134,13 @@ func (o *Outbox) judge(ctx context.Context, m store.ClaimedMessage, err error) v
 func record(tx *store.SystemTx, m store.ClaimedMessage, v verdict, cause error, wait time.Duration) error {
 	switch v {
 	case delivered, discarded:
-		return tx.Finish(m)
+		return tx.FinishMessage(m)
 	case offline, interrupted:
-		return tx.Delay(m, tx.Now, reason(cause))
+		return tx.DelayMessage(m, tx.Now, reason(cause))
 	case retry:
-		return tx.Delay(m, tx.Now.Add(wait), reason(cause))
+		return tx.DelayMessage(m, tx.Now.Add(wait), reason(cause))
 	}
-	if err := tx.Finish(m); err != nil {
+	if err := tx.FinishMessage(m); err != nil {
 		return err
 	}
 	event := auth.Event{

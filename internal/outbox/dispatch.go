@@ -113,7 +113,7 @@ func (d *dispatcher) claim(ctx context.Context) {
 	lease := secret.New("").Reveal()
 	var got []store.ClaimedMessage
 	err := d.o.cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
-		got, err = tx.Claim(lease, tx.Now.Add(d.o.cfg.Lease), d.kinds, n)
+		got, err = tx.ClaimMessages(lease, tx.Now.Add(d.o.cfg.Lease), d.kinds, n)
 		return err
 	})
 	d.o.report(ctx, err)

@@ -109,7 +109,7 @@ func Sweep(db *store.DB, retention time.Duration) Job {
 					auditBefore = tx.Now.Add(-retention)
 				}
 				brief := tx.Now.Add(-sweepBrief)
-				gone, err = tx.Sweep(store.Retention{Flows: tx.Now, Brief: brief, Ended: brief, Before: tx.Now.Add(-sweepKeep), Audit: auditBefore}, sweepBatch)
+				gone, err = tx.Sweep(store.Retention{Flows: tx.Now, ShortLived: brief, Ended: brief, Expired: tx.Now.Add(-sweepKeep), Audit: auditBefore}, sweepBatch)
 				return err
 			})
 			if err != nil || gone < sweepBatch {

@@ -102,7 +102,7 @@ func TestClientThatCannotBeTold(t *testing.T) {
 		run(t, Config{DB: db, Handlers: map[auth.MessageKind]Handler{auth.LogoutBackchannel: func(context.Context, auth.Message) error { return Permanent(errors.New("status 400")) }}})
 		wait(t, "the end", func() bool { return waiting(t, db) == 0 })
 		var got []auth.Event
-		if err := db.Flush(t.Context()); err != nil {
+		if err := db.FlushAudit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		err = db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {

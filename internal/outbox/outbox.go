@@ -135,7 +135,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 func (o *Outbox) measure(ctx context.Context) {
 	var s Stats
 	err := o.cfg.DB.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
-		s.Waiting, s.Oldest, err = tx.Waiting()
+		s.Waiting, s.Oldest, err = tx.OutboxBacklog()
 		return err
 	})
 	o.report(ctx, err)

@@ -85,7 +85,7 @@ func waiting(t *testing.T, db *store.DB) int64 {
 	t.Helper()
 	var n int64
 	err := db.ReadSystem(t.Context(), func(tx *store.SystemTx) (err error) {
-		n, _, err = tx.Waiting()
+		n, _, err = tx.OutboxBacklog()
 		return err
 	})
 	if err != nil {
@@ -169,7 +169,7 @@ func TestLeaseOfDeadProcessRunsOut(t *testing.T) {
 		db := storetest.Open(t, cfg)
 		enqueue(t, db, auth.MailKnownAddress, auth.Mail{To: "a@x.test", Name: "1"})
 		err := db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
-			got, err := tx.Claim("dead", tx.Now.Add(5*time.Minute), "", 1)
+			got, err := tx.ClaimMessages("dead", tx.Now.Add(5*time.Minute), "", 1)
 			if len(got) != 1 {
 				t.Errorf("claimed %d", len(got))
 			}

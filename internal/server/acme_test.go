@@ -76,7 +76,7 @@ func nothingPlain(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	keys := 0
 	err := s.DB.ReadSystem(t.Context(), func(tx *store.SystemTx) error {
-		found, err := tx.SealedBelow("acme")
+		found, err := tx.SealedUnder("acme")
 		for _, f := range found {
 			plain, err := tx.Sealed(f.Name)
 			if err != nil {

@@ -111,7 +111,7 @@ func (s *Server) openServices(ctx context.Context) error {
 		Grace: s.cfg.Tokens.RefreshGrace, Retry: s.cfg.Tokens.RefreshRetry,
 		Resources: s.cfg.OAuth.Resources.URLs(), ResourceScopes: s.cfg.OAuth.Resources.Scopes(),
 		Algorithm: s.cfg.Tokens.Algorithm, Root: root,
-		Refreshed: s.Metrics.Refresh, Log: s.log,
+		ObserveRefresh: s.Metrics.Refresh, Log: s.log,
 	})
 	s.Sessions = session.New(session.Config{DB: s.DB, Lifetimes: s.lifetimes(), Root: root, Retry: s.cfg.Tokens.RefreshRetry})
 	s.Access = access.New(s.DB)
@@ -186,7 +186,7 @@ func (s *Server) openMail(context.Context) (err error) {
 		DB: s.DB, Log: s.log, Observe: s.delivered, Drain: min(3*time.Second, s.cfg.Shutdown.Timeout/2),
 		Jobs: []outbox.Job{
 			outbox.Sweep(s.DB, s.cfg.Audit.Retention), outbox.SweepClients(s.DB),
-			{Name: "keys", Every: time.Hour, Run: s.Keys.Tend},
+			{Name: "keys", Every: time.Hour, Run: s.Keys.Maintain},
 			{Name: "clocks", Every: time.Minute, Run: s.compareClocks},
 			{Name: "password kinds", Every: time.Hour, Run: s.learnPasswords},
 		},

@@ -75,7 +75,7 @@ func (c *certStore) Lock(ctx context.Context, name string) error {
 
 func (c *certStore) lease(ctx context.Context, name, holder string) (got bool) {
 	err := c.db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
-		got, err = tx.Lease(certRoot+name, holder, tx.Now.Add(leaseTime))
+		got, err = tx.AcquireLease(certRoot+name, holder, tx.Now.Add(leaseTime))
 		return err
 	})
 	return got && err == nil
@@ -91,7 +91,7 @@ func (c *certStore) Unlock(ctx context.Context, name string) error {
 		return nil
 	}
 	l.stop()
-	return c.db.WriteSystem(ctx, func(tx *store.SystemTx) error { return tx.EndLease(certRoot+name, l.holder) })
+	return c.db.WriteSystem(ctx, func(tx *store.SystemTx) error { return tx.ReleaseLease(certRoot+name, l.holder) })
 }
 
 // Store puts a value at a key.
@@ -137,9 +137,9 @@ func (c *certStore) List(ctx context.Context, key string, recursive bool) (keys 
 	return keys, err
 }
 
-func (c *certStore) below(ctx context.Context, key string) (found []store.SealedName, err error) {
+func (c *certStore) below(ctx context.Context, key string) (found []store.SealedEntry, err error) {
 	err = c.db.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
-		found, err = tx.SealedBelow(certRoot + key)
+		found, err = tx.SealedUnder(certRoot + key)
 		return err
 	})
 	if err == nil && len(found) == 0 {

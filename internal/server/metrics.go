@@ -18,7 +18,7 @@ func (s *Server) measure() {
 	}, []string{"kind", "result"})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "watchword_build_info", Help: "Always 1; what runs is in the labels.",
-		ConstLabels: prometheus.Labels{"version": s.opts.Version, "database": s.DB.Name()},
+		ConstLabels: prometheus.Labels{"version": s.opts.Version, "database": s.DB.Dialect()},
 	})
 	build.Set(1)
 	s.clockSkew = prometheus.NewGauge(prometheus.GaugeOpts{

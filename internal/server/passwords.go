@@ -19,7 +19,7 @@ func (s *Server) learnPasswords(ctx context.Context) error {
 	for range mostKinds {
 		var hash string
 		err := s.DB.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
-			hash, err = tx.NextPassword(after)
+			hash, err = tx.NextPasswordHash(after)
 			return err
 		})
 		if errors.Is(err, auth.ErrNotFound) {

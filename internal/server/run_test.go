@@ -186,7 +186,7 @@ func mailServerAway(t *testing.T, s *servertest.Server, sink *smtptest.Server) {
 func waiting(t *testing.T, s *servertest.Server) (n int64) {
 	t.Helper()
 	err := s.DB.ReadSystem(t.Context(), func(tx *store.SystemTx) (err error) {
-		n, _, err = tx.Waiting()
+		n, _, err = tx.OutboxBacklog()
 		return err
 	})
 	if err != nil {

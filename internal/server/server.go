@@ -156,7 +156,7 @@ func OtherMasterKey(cfg *config.Config) string {
 func (s *Server) root(ctx context.Context) (root []byte, err error) {
 	fresh := secret.Bytes(32)
 	err = s.DB.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
-		root, err = tx.Secret("root", fresh)
+		root, err = tx.EnsureSecret("root", fresh)
 		return err
 	})
 	if errors.Is(err, secret.ErrSealed) {

@@ -22,10 +22,10 @@ type SignedIn struct {
 	Secret  string
 }
 
-// Secrets splits the value of a session cookie, the current account's secret first.
-// A cookie that is not exactly what Join writes is none of ours, as a whole: nothing
+// ParseCookie splits the value of a session cookie, the current account's secret first.
+// A cookie that is not exactly what FormatCookie writes is none of ours, as a whole: nothing
 // is saved from one that somebody has changed.
-func Secrets(cookie string) []string {
+func ParseCookie(cookie string) []string {
 	if len(cookie) > 1024 {
 		return nil
 	}
@@ -41,9 +41,9 @@ func Secrets(cookie string) []string {
 	return list
 }
 
-// Join is the value of the cookie for those who are signed in, the current one first;
+// FormatCookie is the value of the cookie for those who are signed in, the current one first;
 // empty for nobody.
-func Join(browser []SignedIn) string {
+func FormatCookie(browser []SignedIn) string {
 	list := make([]string, len(browser))
 	for i, v := range browser {
 		list[i] = v.Secret
@@ -56,7 +56,7 @@ func Join(browser []SignedIn) string {
 // are those of the database.
 func (s *Service) FindAll(ctx context.Context, tenant auth.TenantID, cookie string) ([]SignedIn, error) {
 	var out []SignedIn
-	for _, one := range Secrets(cookie) {
+	for _, one := range ParseCookie(cookie) {
 		v, a, err := s.find(ctx, tenant, one)
 		if auth.KindOf(err) == auth.KindUnauthenticated {
 			continue

@@ -52,7 +52,7 @@ func TestSeveralAccountsInOneCookie(t *testing.T) {
 		if len(list) != 2 || list[0].Account.ID != "bob" || list[0].Session.ID != bobs.ID || list[1].Account.ID != h.alice || list[1].Secret != one {
 			t.Fatalf("%+v", list)
 		}
-		if session.Join(list) != two+"."+one {
+		if session.FormatCookie(list) != two+"."+one {
 			t.Error("Join does not write what FindAll reads")
 		}
 		// The first is the current one, also for who asks for one alone.
@@ -120,7 +120,7 @@ func TestAttack_SE_04_Leave(t *testing.T) {
 		list := h.all(one + "." + two)
 		h.write(func(tx *store.Tx) error {
 			ended, left, err := h.sessions.SignOut(tx, list, list[0].Session.ID)
-			if len(ended) != 1 || ended[0].Account.ID != h.alice || session.Join(left) != two {
+			if len(ended) != 1 || ended[0].Account.ID != h.alice || session.FormatCookie(left) != two {
 				t.Errorf("ended %+v, left %+v", ended, left)
 			}
 			return err
@@ -137,7 +137,7 @@ func TestAttack_SE_04_Leave(t *testing.T) {
 	})
 }
 
-// FuzzSessionCookie: what Secrets reads is what Join would write, and nothing else is
+// FuzzSessionCookie: what ParseCookie reads is what FormatCookie would write, and nothing else is
 // read.
 func FuzzSessionCookie(f *testing.F) {
 	one, two := secret.New(session.Prefix).Reveal(), secret.New(session.Prefix).Reveal()
@@ -145,7 +145,7 @@ func FuzzSessionCookie(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, cookie string) {
-		list := session.Secrets(cookie)
+		list := session.ParseCookie(cookie)
 		if len(list) == 0 {
 			return
 		}

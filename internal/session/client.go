@@ -39,11 +39,11 @@ func (s *Service) StartClient(tx *store.Tx, parent auth.Session, b ClientParams)
 	// Read again: a code may be redeemed a minute after it was issued.
 	parent, err := tx.Session(parent.ID)
 	if errors.Is(err, auth.ErrNotFound) {
-		return auth.Session{}, refused()
+		return auth.Session{}, invalidSession()
 	} else if err != nil {
 		return auth.Session{}, fmt.Errorf("read session: %w", err)
 	}
-	former, err := former(tx, parent, b)
+	former, err := readExisting(tx, parent, b)
 	if err != nil {
 		return auth.Session{}, err
 	}
@@ -51,7 +51,7 @@ func (s *Service) StartClient(tx *store.Tx, parent auth.Session, b ClientParams)
 	if err != nil {
 		return auth.Session{}, fmt.Errorf("read tenant: %w", err)
 	}
-	v, err := s.PlanClient(tx.Now, ClientBasis{Tenant: tenant, Parent: parent, Former: former}, b)
+	v, err := s.PlanClient(tx.Now, ClientState{Tenant: tenant, Parent: parent, Existing: former}, b)
 	if err != nil {
 		return auth.Session{}, err
 	}
@@ -66,8 +66,8 @@ func (s *Service) StartClient(tx *store.Tx, parent auth.Session, b ClientParams)
 	return v, nil
 }
 
-// former reads the session to use again, which has no ID when there is none.
-func former(tx *store.Tx, parent auth.Session, b ClientParams) (auth.Session, error) {
+// readExisting reads the session to use again, which has no ID when there is none.
+func readExisting(tx *store.Tx, parent auth.Session, b ClientParams) (auth.Session, error) {
 	read := func() (auth.Session, error) { return tx.Session(b.ID) }
 	if b.ID == "" {
 		read = func() (auth.Session, error) { return tx.ClientSession(parent.ID, b.Client.ID) }
@@ -82,19 +82,19 @@ func former(tx *store.Tx, parent auth.Session, b ClientParams) (auth.Session, er
 	return v, nil
 }
 
-// ClientBasis is what the session of a client rests on, as it was read.
-type ClientBasis struct {
-	Tenant auth.Tenant
-	Parent auth.Session // of the browser
-	Former auth.Session // of the client, to use again; no ID when there is none
+// ClientState is what the session of a client rests on, as it was read.
+type ClientState struct {
+	Tenant   auth.Tenant
+	Parent   auth.Session // of the browser
+	Existing auth.Session // of the client, to use again; no ID when there is none
 }
 
 // PlanClient is StartClient without the database: it returns the session that is to be
 // stored, the former one with what changes or a new one.
-func (s *Service) PlanClient(now time.Time, on ClientBasis, b ClientParams) (auth.Session, error) {
-	parent, v := on.Parent, on.Former
+func (s *Service) PlanClient(now time.Time, on ClientState, b ClientParams) (auth.Session, error) {
+	parent, v := on.Parent, on.Existing
 	if !parent.Live(now) || parent.Parent != "" {
-		return auth.Session{}, refused()
+		return auth.Session{}, invalidSession()
 	}
 	switch {
 	case v.ID == "":
@@ -106,7 +106,7 @@ func (s *Service) PlanClient(now time.Time, on ClientBasis, b ClientParams) (aut
 			v.ID = auth.SessionID(secret.NewID(now))
 		}
 	case v.Parent != parent.ID || v.Client != b.Client.ID || !v.Live(now):
-		return auth.Session{}, refused()
+		return auth.Session{}, invalidSession()
 	}
 	v.AuthAt, v.ACR, v.AMR, v.Claims = parent.AuthAt, parent.ACR, parent.AMR, b.Claims
 	v.Offline = v.Offline || b.Offline()

@@ -65,13 +65,13 @@ func (h *house) told() map[auth.SessionID]auth.LogoutNotice {
 	h.t.Helper()
 	out := map[auth.SessionID]auth.LogoutNotice{}
 	err := h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
-		list, err := tx.Claim("test", tx.Now.Add(time.Minute), "logout.", 1000)
+		list, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "logout.", 1000)
 		for _, m := range list {
-			if m.Broken != nil || out[m.Logout.Session].Client != "" {
+			if m.DecodeErr != nil || out[m.Logout.Session].Client != "" {
 				h.t.Errorf("%+v", m)
 			}
 			out[m.Logout.Session] = m.Logout
-			if err := tx.Finish(m); err != nil {
+			if err := tx.FinishMessage(m); err != nil {
 				return err
 			}
 		}
@@ -355,7 +355,7 @@ func TestFault_FL_12_EndsWithAFullOutbox(t *testing.T) {
 		}
 		t.Cleanup(func() { db.Close() })
 		h.db = db
-		if err := db.ReadSystem(t.Context(), func(tx *store.SystemTx) error { _, _, err := tx.Waiting(); return err }); err != nil {
+		if err := db.ReadSystem(t.Context(), func(tx *store.SystemTx) error { _, _, err := tx.OutboxBacklog(); return err }); err != nil {
 			t.Fatal(err)
 		}
 		h.write(func(tx *store.Tx) error {

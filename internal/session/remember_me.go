@@ -22,17 +22,17 @@ import (
 // follow, of 16 and 32 bytes.
 const RememberMePrefix = "wwm_"
 
-// keepGrace is how long a second use of a token counts as a race: two tabs that a
+// rememberMeGrace is how long a second use of a token counts as a race: two tabs that a
 // browser opens again at once.
-const keepGrace = 10 * time.Second
+const rememberMeGrace = 10 * time.Second
 
 // The series and all its sessions have ended, if the caller's transaction is kept.
 var (
-	// ErrCopied says that a spent remember-me token came back: somebody has a copy.
-	ErrCopied = errors.New("a remember-me token was used twice")
-	// ErrLate says that it came back too late. Its successor was never used, so nothing
+	// ErrRememberMeReused says that a spent remember-me token came back: somebody has a copy.
+	ErrRememberMeReused = errors.New("a remember-me token was used twice")
+	// ErrRememberMeLate says that it came back too late. Its successor was never used, so nothing
 	// speaks of a copy.
-	ErrLate = errors.New("a remember-me token was repeated too late")
+	ErrRememberMeLate = errors.New("a remember-me token was repeated too late")
 )
 
 // ParseRememberMe reads the value of a keep cookie and returns the id of its series.
@@ -48,7 +48,7 @@ func ParseRememberMe(cookie string) (auth.RememberMeID, bool) {
 	return auth.RememberMeID(secret.Encode(b[:16])), true
 }
 
-func newKeep(series, random []byte) secret.Text {
+func encodeRememberMe(series, random []byte) secret.Text {
 	return secret.Text(RememberMePrefix + secret.Encode(append(series[:16:16], random...)))
 }
 
@@ -58,7 +58,7 @@ func (s *Service) successor(tenant auth.TenantID, id auth.RememberMeID, keep str
 	if err != nil {
 		return "", fmt.Errorf("read the id of a series: %w", err)
 	}
-	return newKeep(series, secret.MAC(s.next, []byte(tenant), []byte(keep))), nil
+	return encodeRememberMe(series, secret.MAC(s.next, []byte(tenant), []byte(keep))), nil
 }
 
 // StartRememberMe begins a series for somebody who has just proved who they are.
@@ -68,7 +68,7 @@ func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, p Proof)
 		return auth.RememberMe{}, "", fmt.Errorf("read tenant: %w", err)
 	}
 	id := secret.Bytes(16)
-	keep := newKeep(id, secret.Bytes(32))
+	keep := encodeRememberMe(id, secret.Bytes(32))
 	v := auth.RememberMe{
 		ID: auth.RememberMeID(secret.Encode(id)), Account: account, Digest: secret.Digest(keep.Reveal()), AuthAt: tx.Now, ACR: p.ACR, AMR: p.AMR,
 		CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(tenant.Settings.Lifetimes.Or(s.lifetimes).Remember),
@@ -81,33 +81,33 @@ func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, p Proof)
 
 // VerifyRememberMe judges a keep cookie: it returns the series when that may be resumed, refuses
 // as Unauthenticated session_invalid what is unknown, expired or revoked, and answers
-// a spent token with ErrCopied or ErrLate and the series, which it has ended with its
+// a spent token with ErrRememberMeReused or ErrRememberMeLate and the series, which it has ended with its
 // sessions. It spends nothing: see RotateRememberMe.
 func (s *Service) VerifyRememberMe(tx *store.Tx, keep string) (auth.RememberMe, error) {
 	id, ok := ParseRememberMe(keep)
 	if !ok {
-		return auth.RememberMe{}, refused()
+		return auth.RememberMe{}, invalidSession()
 	}
 	v, err := tx.RememberMe(id)
 	if errors.Is(err, auth.ErrNotFound) {
-		return auth.RememberMe{}, refused()
+		return auth.RememberMe{}, invalidSession()
 	}
 	if err != nil {
 		return auth.RememberMe{}, fmt.Errorf("read series: %w", err)
 	}
 	digest := secret.Digest(keep)
-	spent := ErrCopied
+	spent := ErrRememberMeReused
 	switch {
 	case !v.RevokedAt.IsZero() || !tx.Now.Before(v.ExpiresAt):
-		return auth.RememberMe{}, refused()
+		return auth.RememberMe{}, invalidSession()
 	case secret.Equal(digest, v.Digest):
 		return v, nil
 	case secret.Equal(digest, v.Previous):
-		switch v.Retries.Judge(tx.Now.Sub(v.RotatedAt), keepGrace, s.retry) {
+		switch v.Retries.Judge(tx.Now.Sub(v.RotatedAt), rememberMeGrace, s.retry) {
 		case auth.Race, auth.Retry:
 			return v, nil
 		case auth.Late:
-			spent = ErrLate
+			spent = ErrRememberMeLate
 		}
 	}
 	if err := tx.RevokeRememberMe(v.Account, v.ID, auth.EndTheft); err != nil {
@@ -129,7 +129,7 @@ func (s *Service) RotateRememberMe(tx *store.Tx, v auth.RememberMe, keep string)
 	}
 	digest, after := secret.Digest(keep), secret.Digest(next.Reveal())
 	if !secret.Equal(digest, v.Digest) {
-		if n := v.Retries.Next(); tx.Now.Sub(v.RotatedAt).Abs() > keepGrace && n != v.Retries {
+		if n := v.Retries.Next(); tx.Now.Sub(v.RotatedAt).Abs() > rememberMeGrace && n != v.Retries {
 			if err := tx.RetryRememberMe(v.ID, v.Digest, n); err != nil {
 				return "", fmt.Errorf("count the retry of a series: %w", err)
 			}

@@ -133,9 +133,9 @@ const MaxSessions = 100
 // minute. A cookie that was found too old is dead for good, even if the clock goes
 // back.
 func (s *Service) Find(ctx context.Context, tenant auth.TenantID, cookie string) (auth.Session, auth.Account, error) {
-	secrets := Secrets(cookie)
+	secrets := ParseCookie(cookie)
 	if len(secrets) == 0 {
-		return auth.Session{}, auth.Account{}, refused()
+		return auth.Session{}, auth.Account{}, invalidSession()
 	}
 	return s.find(ctx, tenant, secrets[0])
 }
@@ -151,18 +151,18 @@ func (s *Service) find(ctx context.Context, tenant auth.TenantID, cookie string)
 	})
 	switch {
 	case errors.Is(err, auth.ErrNotFound):
-		return auth.Session{}, auth.Account{}, refused()
+		return auth.Session{}, auth.Account{}, invalidSession()
 	case err != nil:
 		return auth.Session{}, auth.Account{}, fmt.Errorf("find session: %w", err)
 	}
 	if !v.Live(now) {
-		if err := s.bury(ctx, tenant, v); err != nil {
+		if err := s.clearExpired(ctx, tenant, v); err != nil {
 			return auth.Session{}, auth.Account{}, err
 		}
-		return auth.Session{}, auth.Account{}, refused()
+		return auth.Session{}, auth.Account{}, invalidSession()
 	}
 	if a.Disabled() {
-		return auth.Session{}, auth.Account{}, refused()
+		return auth.Session{}, auth.Account{}, invalidSession()
 	}
 	// A clock that went back leaves seen_at ahead; that is no reason to write.
 	if now.Sub(v.SeenAt) >= touchEvery {
@@ -175,7 +175,7 @@ func (s *Service) find(ctx context.Context, tenant auth.TenantID, cookie string)
 
 // bury takes the cookie of a session that was found too old away, so that a clock
 // that goes back does not revive it. Refresh families have limits of their own.
-func (s *Service) bury(ctx context.Context, tenant auth.TenantID, v auth.Session) error {
+func (s *Service) clearExpired(ctx context.Context, tenant auth.TenantID, v auth.Session) error {
 	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.ClearSessionDigest(v.ID, v.Digest) })
 	if err != nil && auth.KindOf(err) != auth.KindUnavailable { // refused either way
 		return fmt.Errorf("drop the cookie of an old session: %w", err)
@@ -216,7 +216,7 @@ type Proof struct {
 // they are; the old one is dead at once. A session without a cookie stays
 // without, and the secret is empty. auth.ErrNotFound when it has ended.
 func (s *Service) Renew(tx *store.Tx, id auth.SessionID) (secret.Text, error) {
-	v, err := alive(tx, id)
+	v, err := readLive(tx, id)
 	if err != nil || v.Digest == "" {
 		return "", err
 	}
@@ -226,7 +226,7 @@ func (s *Service) Renew(tx *store.Tx, id auth.SessionID) (secret.Text, error) {
 
 // Reauthenticate is Renew for a full sign-in: the limits of the session begin anew too.
 func (s *Service) Reauthenticate(tx *store.Tx, id auth.SessionID, p Proof) (auth.Session, secret.Text, error) {
-	v, err := alive(tx, id)
+	v, err := readLive(tx, id)
 	if err != nil {
 		return auth.Session{}, "", err
 	}
@@ -244,7 +244,7 @@ func (s *Service) Reauthenticate(tx *store.Tx, id auth.SessionID, p Proof) (auth
 	return s.renew(tx, v)
 }
 
-func alive(tx *store.Tx, id auth.SessionID) (auth.Session, error) {
+func readLive(tx *store.Tx, id auth.SessionID) (auth.Session, error) {
 	v, err := tx.Session(id)
 	if err == nil && !v.EndedAt.IsZero() {
 		err = auth.ErrNotFound
@@ -278,7 +278,7 @@ func (s *Service) EndAll(tx *store.Tx, account auth.AccountID, except auth.Sessi
 	return tx.EndSessions(account, except, reason)
 }
 
-func refused() error {
+func invalidSession() error {
 	return auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
 }
 

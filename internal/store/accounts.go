@@ -9,18 +9,18 @@ import (
 const accountCols = "id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar"
 
 func scanAccount(s scanner, a *auth.Account) error {
-	return s.Scan(&a.ID, &a.Email.Address, &a.Email.Login, &a.Name, at(&a.EmailVerifiedAt),
-		at(&a.DisabledAt), at(&a.LastLoginAt), at(&a.CreatedAt), at(&a.UpdatedAt), &a.Registrar)
+	return s.Scan(&a.ID, &a.Email.Address, &a.Email.Login, &a.Name, timeDest(&a.EmailVerifiedAt),
+		timeDest(&a.DisabledAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Registrar)
 }
 
 // Account returns ErrNotFound for an id of another tenant as for no id at all.
 func (tx *Tx) Account(id auth.AccountID) (auth.Account, error) {
-	return one(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	return queryRow(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
 // AccountByLogin looks up by the canonical identifier.
 func (tx *Tx) AccountByLogin(login string) (auth.Account, error) {
-	return one(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND login = $2", tx.tenant, login)
+	return queryRow(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND login = $2", tx.tenant, login)
 }
 
 // AccountFilter pages through accounts by id.
@@ -33,7 +33,7 @@ type AccountFilter struct {
 // Accounts lists accounts by id, oldest first.
 func (tx *Tx) Accounts(f AccountFilter) ([]auth.Account, error) {
 	prefix := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(f.Prefix)) + "%"
-	return all(tx.q, scanAccount, "SELECT "+accountCols+` FROM accounts
+	return queryRows(tx.q, scanAccount, "SELECT "+accountCols+` FROM accounts
 		WHERE tenant_id = $1 AND id > $2 AND login LIKE $3 ESCAPE '\' ORDER BY id LIMIT $4`,
 		tx.tenant, f.After, prefix, f.Limit)
 }
@@ -50,7 +50,7 @@ func (tx *Tx) InsertAccount(a auth.Account) error {
 // UpdateAccount writes every field but the id and the login's owner. Whether the
 // login is free must have been read in the same transaction.
 func (tx *Tx) UpdateAccount(a auth.Account) error {
-	return must(tx.q, `UPDATE accounts SET email = $1, login = $2, name = $3, email_verified_at = $4,
+	return execRow(tx.q, `UPDATE accounts SET email = $1, login = $2, name = $3, email_verified_at = $4,
 		disabled_at = $5, last_login_at = $6, updated_at = $7, registrar = $8 WHERE tenant_id = $9 AND id = $10`,
 		a.Email.Address, a.Email.Login, a.Name, millis(a.EmailVerifiedAt),
 		millis(a.DisabledAt), millis(a.LastLoginAt), millis(tx.Now), a.Registrar, tx.tenant, a.ID)
@@ -58,11 +58,11 @@ func (tx *Tx) UpdateAccount(a auth.Account) error {
 
 // TouchLogin records the time of a sign-in.
 func (tx *Tx) TouchLogin(id auth.AccountID) error {
-	return must(tx.q, "UPDATE accounts SET last_login_at = $1 WHERE tenant_id = $2 AND id = $3", millis(tx.Now), tx.tenant, id)
+	return execRow(tx.q, "UPDATE accounts SET last_login_at = $1 WHERE tenant_id = $2 AND id = $3", millis(tx.Now), tx.tenant, id)
 }
 
 // DeleteAccount removes the account and everything that hangs on it: credentials,
 // sessions, families, links, assignments. Audit lines stay.
 func (tx *Tx) DeleteAccount(id auth.AccountID) error {
-	return must(tx.q, "DELETE FROM accounts WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	return execRow(tx.q, "DELETE FROM accounts WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }

@@ -10,19 +10,19 @@ import (
 const auditCols = `id, at, event, outcome, actor_kind, actor_id, account_id, client_id, session_id, ip, user_agent, request_id, detail`
 
 func scanEvent(s scanner, e *auth.Event) error {
-	return s.Scan(&e.ID, at(&e.At), &e.Kind, &e.Outcome, &e.Actor.Kind, &e.Actor.ID, opt(&e.Account), opt(&e.Actor.Client),
-		opt(&e.Actor.Session), &e.Actor.IP, &e.Actor.UserAgent, &e.Actor.RequestID, decoded{&e.Detail})
+	return s.Scan(&e.ID, timeDest(&e.At), &e.Kind, &e.Outcome, &e.Actor.Kind, &e.Actor.ID, textDest(&e.Account), textDest(&e.Actor.Client),
+		textDest(&e.Actor.Session), &e.Actor.IP, &e.Actor.UserAgent, &e.Actor.RequestID, jsonDest{&e.Detail})
 }
 
 // Record writes an audit line in the transaction of the change it tells of. Id and
 // time are the store's; lines are never updated.
 func (tx *Tx) Record(e auth.Event) error {
 	return insert(tx.q, "INSERT INTO audit (tenant_id, "+auditCols+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`, auditRow(entry{tx.tenant, secret.NewID(tx.Now), tx.Now, e})...)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`, auditRow(auditEntry{tx.tenant, secret.NewID(tx.Now), tx.Now, e})...)
 }
 
-// entry is an audit line with its place.
-type entry struct {
+// auditEntry is an audit line with its place.
+type auditEntry struct {
 	tenant auth.TenantID
 	id     string
 	at     time.Time
@@ -30,15 +30,15 @@ type entry struct {
 }
 
 // auditRow is what a line's columns hold.
-func auditRow(e entry) []any {
+func auditRow(e auditEntry) []any {
 	if e.Outcome == "" {
 		e.Outcome = auth.Success
 	}
 	if e.Actor.Kind == "" {
 		e.Actor.Kind = auth.ActorAnonymous
 	}
-	return []any{string(e.tenant), e.id, millis(e.at), string(e.Kind), string(e.Outcome), string(e.Actor.Kind), e.Actor.ID, null(e.Account),
-		null(e.Actor.Client), null(e.Actor.Session), e.Actor.IP, e.Actor.UserAgent, e.Actor.RequestID, encoded(e.Detail)}
+	return []any{string(e.tenant), e.id, millis(e.at), string(e.Kind), string(e.Outcome), string(e.Actor.Kind), e.Actor.ID, nullText(e.Account),
+		nullText(e.Actor.Client), nullText(e.Actor.Session), e.Actor.IP, e.Actor.UserAgent, e.Actor.RequestID, encodeJSON(e.Detail)}
 }
 
 // EventFilter pages through the audit log.
@@ -57,11 +57,11 @@ func (tx *Tx) Events(f EventFilter) ([]auth.Event, error) {
 		before = "g" // after every hexadecimal id, whatever the collation
 	}
 	if f.Account != "" {
-		return all(tx.q, scanEvent, "SELECT "+auditCols+` FROM audit
+		return queryRows(tx.q, scanEvent, "SELECT "+auditCols+` FROM audit
 			WHERE tenant_id = $1 AND account_id = $2 AND id < $3 AND ($4 = '' OR event = $4)
 			ORDER BY id DESC LIMIT $5`, tx.tenant, f.Account, before, string(f.Kind), f.Limit)
 	}
-	return all(tx.q, scanEvent, "SELECT "+auditCols+` FROM audit
+	return queryRows(tx.q, scanEvent, "SELECT "+auditCols+` FROM audit
 		WHERE tenant_id = $1 AND id < $2 AND ($3 = '' OR event = $3)
 		ORDER BY id DESC LIMIT $4`, tx.tenant, before, string(f.Kind), f.Limit)
 }

@@ -19,56 +19,56 @@ import (
 // ErrNoFile says that backups of the configured database are made by its own tools.
 var ErrNoFile = errors.New("backup and restore are for SQLite; PostgreSQL has its own tools: pg_dump --format=custom and pg_restore")
 
-// Copy is what a backup that was verified holds.
-type Copy struct {
+// BackupInfo is what a backup that was verified holds.
+type BackupInfo struct {
 	Bytes  int64
 	Schema int64 // the newest migration in it
 }
 
 // Backup writes a whole copy of a SQLite database, also while a server uses it, and
 // verifies it. There must be no file at the given path yet. What fails leaves none.
-func Backup(ctx context.Context, cfg Config, to string) (Copy, error) {
+func Backup(ctx context.Context, cfg Config, to string) (BackupInfo, error) {
 	path, err := sqlitePath(cfg)
 	if err != nil {
-		return Copy{}, err
+		return BackupInfo{}, err
 	}
 	if _, err := os.Lstat(to); !errors.Is(err, os.ErrNotExist) {
-		return Copy{}, fmt.Errorf("%s is there already; give the name of a new file", to)
+		return BackupInfo{}, fmt.Errorf("%s is there already; give the name of a new file", to)
 	}
-	if err := refuseReplacing(path); err != nil {
-		return Copy{}, err
+	if err := checkNotReplaced(path); err != nil {
+		return BackupInfo{}, err
 	}
 	if _, err := os.Stat(path); err != nil {
-		return Copy{}, err
+		return BackupInfo{}, err
 	}
 	part := to + ".part"
 	defer os.Remove(part)
 	// Made before SQLite writes to it: it would make a file that others may read.
 	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
-		return Copy{}, err
+		return BackupInfo{}, err
 	}
 	defer f.Close()
 	if err := vacuumInto(ctx, path, part); err != nil {
-		return Copy{}, fmt.Errorf("copy the database: %w", err)
+		return BackupInfo{}, fmt.Errorf("copy the database: %w", err)
 	}
-	c, err := verify(ctx, cfg, part)
+	c, err := verifyBackup(ctx, cfg, part)
 	if err != nil {
-		return Copy{}, err
+		return BackupInfo{}, err
 	}
 	if err := f.Sync(); err != nil {
-		return Copy{}, err
+		return BackupInfo{}, err
 	}
 	if err := os.Link(part, to); err != nil { // unlike a rename, it replaces nothing
-		return Copy{}, err
+		return BackupInfo{}, err
 	}
-	return c, syncFolder(to)
+	return c, syncDir(to)
 }
 
 // Restore puts a verified copy of a backup in the place of a SQLite database that no
 // process uses, and returns where the former database is kept. Until the copy is
 // verified nothing of the former one is touched.
-func Restore(ctx context.Context, cfg Config, from string) (kept string, c Copy, err error) {
+func Restore(ctx context.Context, cfg Config, from string) (kept string, c BackupInfo, err error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -85,7 +85,7 @@ func Restore(ctx context.Context, cfg Config, from string) (kept string, c Copy,
 		return "", c, fmt.Errorf("wait for another process that is opening %s: %w", path, err)
 	}
 	defer unlock()
-	if err := refuseInUse(path); err != nil {
+	if err := checkNotInUse(path); err != nil {
 		return "", c, err
 	}
 	fresh := path + ".restoring"
@@ -93,7 +93,7 @@ func Restore(ctx context.Context, cfg Config, from string) (kept string, c Copy,
 	if err := copyFile(from, fresh); err != nil {
 		return "", c, err
 	}
-	if c, err = verify(ctx, cfg, fresh); err != nil {
+	if c, err = verifyBackup(ctx, cfg, fresh); err != nil {
 		return "", c, fmt.Errorf("%s: %w", from, err)
 	}
 	if kept, err = setAside(path, path+cfg.Now().UTC().Format(".20060102-150405.000")); err != nil {
@@ -102,7 +102,7 @@ func Restore(ctx context.Context, cfg Config, from string) (kept string, c Copy,
 	if err := os.Rename(fresh, path); err != nil {
 		return kept, c, err
 	}
-	return kept, c, errors.Join(markExisting(path), syncFolder(path))
+	return kept, c, errors.Join(markExisting(path), syncDir(path))
 }
 
 func sqlitePath(cfg Config) (string, error) {
@@ -128,10 +128,10 @@ func vacuumInto(ctx context.Context, path, to string) error {
 	return err
 }
 
-// verify reads every page of a copy, which nobody else has opened, and tries the
+// verifyBackup reads every page of a copy, which nobody else has opened, and tries the
 // configured master key on it.
-func verify(ctx context.Context, cfg Config, path string) (Copy, error) {
-	var c Copy
+func verifyBackup(ctx context.Context, cfg Config, path string) (BackupInfo, error) {
+	var c BackupInfo
 	info, err := os.Stat(path)
 	if err != nil {
 		return c, err
@@ -149,11 +149,11 @@ func verify(ctx context.Context, cfg Config, path string) (Copy, error) {
 	if err := pool.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version WHERE is_applied").Scan(&c.Schema); err != nil {
 		return c, fmt.Errorf("this is not a database of Watchword: %w", err)
 	}
-	return c, tryKey(ctx, cfg, pool)
+	return c, checkMasterKey(ctx, cfg, pool)
 }
 
-// tryKey reports whether the configured master keys open what the copy has sealed.
-func tryKey(ctx context.Context, cfg Config, pool *sql.DB) error {
+// checkMasterKey reports whether the configured master keys open what the copy has sealed.
+func checkMasterKey(ctx context.Context, cfg Config, pool *sql.DB) error {
 	const name = sealedPrefix + "root"
 	var sealed []byte
 	err := pool.QueryRowContext(ctx, "SELECT value FROM settings WHERE tenant_id = '' AND name = $1", name).Scan(&sealed)
@@ -177,8 +177,8 @@ const (
 	lockLength = 512
 )
 
-// refuseInUse asks the kernel which process has the database open.
-func refuseInUse(path string) error {
+// checkNotInUse asks the kernel which process has the database open.
+func checkNotInUse(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -200,7 +200,7 @@ func refuseInUse(path string) error {
 // setAside moves a database with its log. The database goes first: without it, and
 // with its mark, no server starts, so that a crash in between loses nothing.
 func setAside(path, to string) (string, error) {
-	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) && left(path+"-wal") == "" {
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) && nonEmptyFile(path+"-wal") == "" {
 		return "", nil
 	}
 	for _, suffix := range []string{"", "-wal"} {
@@ -220,7 +220,7 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer in.Close()
-	if left(from+"-wal") != "" {
+	if nonEmptyFile(from+"-wal") != "" {
 		return fmt.Errorf("%s-wal lies beside %s: its newest transactions are there; make the backup with watchword backup", from, from)
 	}
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
@@ -231,8 +231,8 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Sync(), out.Close())
 }
 
-// syncFolder makes the name of a file durable.
-func syncFolder(path string) error {
+// syncDir makes the name of a file durable.
+func syncDir(path string) error {
 	d, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err

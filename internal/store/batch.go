@@ -38,8 +38,8 @@ func (w *writer) begin(batch []*job) error {
 		switch {
 		case err == nil:
 			return nil
-		case busy(err):
-			if !awaited(batch) {
+		case isBusy(err):
+			if !hasWaiter(batch) {
 				return err
 			}
 			time.Sleep(pause)
@@ -52,7 +52,7 @@ func (w *writer) begin(batch []*job) error {
 	}
 }
 
-func awaited(batch []*job) bool {
+func hasWaiter(batch []*job) bool {
 	for _, j := range batch {
 		if j.ctx.Err() == nil {
 			return true
@@ -63,7 +63,7 @@ func awaited(batch []*job) bool {
 
 // try runs the jobs in the transaction that has begun. It returns an error when
 // the transaction as a whole failed; the error of a single job is left in the job.
-func (w *writer) try(batch []*job) (err error) {
+func (w *writer) runBatch(batch []*job) (err error) {
 	// A cancelled statement would roll the whole transaction back, so a caller that
 	// goes away is only looked at before its turn.
 	q := &jobQuery{liteQuery: liteQuery{context.Background(), &w.c}}
@@ -74,10 +74,10 @@ func (w *writer) try(batch []*job) (err error) {
 		}
 	}()
 	for _, j := range batch {
-		if !j.claim() || j.over() {
+		if !j.claim() || j.aborted() {
 			continue
 		}
-		if err := w.savepoint(q, j); err != nil {
+		if err := w.runJob(q, j); err != nil {
 			return err
 		}
 	}
@@ -96,16 +96,16 @@ func (w *writer) try(batch []*job) (err error) {
 	return nil
 }
 
-// savepoint runs one job; only what breaks the transaction around it is returned.
-func (w *writer) savepoint(q *jobQuery, j *job) error {
+// runJob runs one job; only what breaks the transaction around it is returned.
+func (w *writer) runJob(q *jobQuery, j *job) error {
 	if _, err := q.exec("SAVEPOINT job"); err != nil {
 		return err
 	}
-	w.call(j, q)
-	if q.lost != nil {
-		return q.lost
+	w.callJob(j, q)
+	if q.broken != nil {
+		return q.broken
 	}
-	if !j.over() && (j.err == nil || keeps(j.err)) {
+	if !j.aborted() && (j.err == nil || commits(j.err)) {
 		_, err := q.exec("RELEASE job")
 		return err
 	}
@@ -117,17 +117,17 @@ func (w *writer) savepoint(q *jobQuery, j *job) error {
 }
 
 // call runs fn and catches what would otherwise end the writer with it.
-func (w *writer) call(j *job, q querier) {
+func (w *writer) callJob(j *job, q querier) {
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
-		if j.panics = recover(); j.panics == nil {
-			j.exits = true // nothing stops runtime.Goexit: see loop
+		if j.panicValue = recover(); j.panicValue == nil {
+			j.exited = true // nothing stops runtime.Goexit: see loop
 			return
 		}
-		w.log.Error("panic in a transaction", "panic", j.panics, "stack", string(debug.Stack()))
+		w.log.Error("panic in a transaction", "panic", j.panicValue, "stack", string(debug.Stack()))
 	}()
 	j.err = j.fn(q)
 	returned = true
@@ -137,32 +137,32 @@ func (w *writer) call(j *job, q querier) {
 // transaction back by itself: a later statement would commit alone.
 type jobQuery struct {
 	liteQuery
-	lost error
+	broken error
 }
 
 func (q *jobQuery) query(text string, args ...any) (*sql.Rows, error) {
-	if q.lost != nil {
-		return nil, q.lost
+	if q.broken != nil {
+		return nil, q.broken
 	}
 	rows, err := q.liteQuery.query(text, args...)
-	q.note(err)
+	q.noteError(err)
 	return rows, err
 }
 
 func (q *jobQuery) exec(text string, args ...any) (sql.Result, error) {
-	if q.lost != nil {
-		return nil, q.lost
+	if q.broken != nil {
+		return nil, q.broken
 	}
 	res, err := q.liteQuery.exec(text, args...)
-	q.note(err)
+	q.noteError(err)
 	return res, err
 }
 
-func (q *jobQuery) note(err error) {
+func (q *jobQuery) noteError(err error) {
 	if err == nil {
 		return
 	}
-	if _, ok := errors.AsType[*moderncsqlite.Error](err); ok && sqlite.unavailable(err) {
-		q.lost = err
+	if _, ok := errors.AsType[*moderncsqlite.Error](err); ok && sqlite.isUnavailable(err) {
+		q.broken = err
 	}
 }

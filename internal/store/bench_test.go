@@ -16,7 +16,7 @@ func BenchmarkWrite(b *testing.B) {
 	for _, alone := range []bool{false, true} {
 		b.Run(fmt.Sprintf("alone=%v", alone), func(b *testing.B) {
 			cfg := testConfig(b, storetest.SQLite(b))
-			cfg.OneCommitEach = alone
+			cfg.DisableGroupCommit = alone
 			db := open(b, cfg)
 			var n atomic.Int64
 			b.SetParallelism(32)

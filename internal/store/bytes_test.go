@@ -28,7 +28,7 @@ func TestAttack_RT_12_atRest(t *testing.T) {
 		visible := "visible-" + secret.NewID(time.Now())
 		err := db.WriteSystem(t.Context(), func(sys *store.SystemTx) error {
 			tx := sys.In(auth.DefaultTenant)
-			_, err := sys.Secret("root", root)
+			_, err := sys.EnsureSecret("root", root)
 			return errors.Join(err,
 				tx.InsertSingleUse(newLink(secret.Digest(link), tx.Now)),
 				tx.Enqueue(auth.MailReset, auth.Mail{To: "someone@example.test", Name: "Someone", Token: message}),
@@ -94,7 +94,7 @@ func TestAttack_OP_02_OP_03_masterKey(t *testing.T) {
 			var v []byte
 			err := open(t, cfg).WriteSystem(t.Context(), func(tx *store.SystemTx) error {
 				var err error
-				v, err = tx.Secret("root", []byte("first"))
+				v, err = tx.EnsureSecret("root", []byte("first"))
 				return err
 			})
 			return v, err

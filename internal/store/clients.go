@@ -9,25 +9,25 @@ import (
 const clientCols = "id, name, kind, first_party, secrets, redirect_uris, scopes, settings, bounds, created_at, updated_at, disabled_at"
 
 func scanClient(s scanner, c *auth.Client) error {
-	err := s.Scan(&c.ID, &c.Name, &c.Type, flag{&c.FirstParty}, decoded{&c.Secrets}, decoded{&c.RedirectURIs}, decoded{&c.Scopes}, decoded{&c.Settings},
-		decoded{&c.Bounds}, at(&c.CreatedAt), at(&c.UpdatedAt), at(&c.DisabledAt))
+	err := s.Scan(&c.ID, &c.Name, &c.Type, boolDest{&c.FirstParty}, jsonDest{&c.Secrets}, jsonDest{&c.RedirectURIs}, jsonDest{&c.Scopes}, jsonDest{&c.Settings},
+		jsonDest{&c.Bounds}, timeDest(&c.CreatedAt), timeDest(&c.UpdatedAt), timeDest(&c.DisabledAt))
 	*c = c.Bounded()
 	return err
 }
 
 // Client returns ErrNotFound for a client of another tenant.
 func (tx *Tx) Client(id auth.ClientID) (auth.Client, error) {
-	return one(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	return queryRow(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
 // Clients lists the tenant's clients by id.
 func (tx *Tx) Clients() ([]auth.Client, error) {
-	return all(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 ORDER BY id", tx.tenant)
+	return queryRows(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 ORDER BY id", tx.tenant)
 }
 
 // ClientsAfter lists at most limit clients by id, from the one after the given id.
 func (tx *Tx) ClientsAfter(after auth.ClientID, limit int) ([]auth.Client, error) {
-	return all(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3", tx.tenant, after, limit)
+	return queryRows(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3", tx.tenant, after, limit)
 }
 
 // InsertClient stores the client within its bounds; ErrConflict when the id is taken.
@@ -35,7 +35,7 @@ func (tx *Tx) InsertClient(c auth.Client) error {
 	c = c.Bounded()
 	return insert(tx.q, `INSERT INTO clients (tenant_id, `+clientCols+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (tenant_id, id) DO NOTHING`,
-		tx.tenant, c.ID, c.Name, c.Type, bit(c.FirstParty), encoded(c.Secrets), encoded(c.RedirectURIs), encoded(c.Scopes), encoded(c.Settings), encoded(c.Bounds),
+		tx.tenant, c.ID, c.Name, c.Type, boolToInt(c.FirstParty), encodeJSON(c.Secrets), encodeJSON(c.RedirectURIs), encodeJSON(c.Scopes), encodeJSON(c.Settings), encodeJSON(c.Bounds),
 		millis(c.CreatedAt), millis(c.UpdatedAt), millis(c.DisabledAt))
 }
 
@@ -43,28 +43,28 @@ func (tx *Tx) InsertClient(c auth.Client) error {
 // the client's bounds; ErrNotFound when the client is gone.
 func (tx *Tx) UpdateClient(c auth.Client) error {
 	c = c.Bounded()
-	return must(tx.q, `UPDATE clients SET name = $1, secrets = $2, redirect_uris = $3, scopes = $4, settings = $5, bounds = $6, updated_at = $7, disabled_at = $8
+	return execRow(tx.q, `UPDATE clients SET name = $1, secrets = $2, redirect_uris = $3, scopes = $4, settings = $5, bounds = $6, updated_at = $7, disabled_at = $8
 		WHERE tenant_id = $9 AND id = $10`,
-		c.Name, encoded(c.Secrets), encoded(c.RedirectURIs), encoded(c.Scopes), encoded(c.Settings), encoded(c.Bounds), millis(tx.Now), millis(c.DisabledAt),
+		c.Name, encodeJSON(c.Secrets), encodeJSON(c.RedirectURIs), encodeJSON(c.Scopes), encodeJSON(c.Settings), encodeJSON(c.Bounds), millis(tx.Now), millis(c.DisabledAt),
 		tx.tenant, c.ID)
 }
 
 // DeleteClient removes the client; ErrNotFound when it is gone already. Its refresh
 // families stay until they expire and are worth nothing without it.
 func (tx *Tx) DeleteClient(id auth.ClientID) error {
-	return must(tx.q, "DELETE FROM clients WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	return execRow(tx.q, "DELETE FROM clients WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
 // DeleteClientCodes makes every authorization code of a client worthless.
 func (tx *Tx) DeleteClientCodes(id auth.ClientID) error {
-	_, err := affect(tx.q, "DELETE FROM single_use WHERE tenant_id = $1 AND kind = 'code' AND client_id = $2", tx.tenant, id)
+	_, err := execCount(tx.q, "DELETE FROM single_use WHERE tenant_id = $1 AND kind = 'code' AND client_id = $2", tx.tenant, id)
 	return err
 }
 
 // flag scans a truth value, which both databases keep as 0 or 1.
-type flag struct{ v *bool }
+type boolDest struct{ v *bool }
 
-func (f flag) Scan(v any) error {
+func (f boolDest) Scan(v any) error {
 	n, ok := v.(int64)
 	if !ok {
 		return fmt.Errorf("flag stored as %T", v)
@@ -73,7 +73,7 @@ func (f flag) Scan(v any) error {
 	return nil
 }
 
-func bit(v bool) int {
+func boolToInt(v bool) int {
 	if v {
 		return 1
 	}

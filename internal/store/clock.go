@@ -25,13 +25,13 @@ func (c *clock) now() time.Time {
 	// setting the clock does not change.
 	passed := t.Sub(c.seen)
 	c.seen = t
-	c.last = later(t.Round(0), c.last, passed)
+	c.last = advance(t.Round(0), c.last, passed)
 	return c.last
 }
 
-// later is the reading t, unless that is before what the last answer and the time
+// advance is the reading t, unless that is before what the last answer and the time
 // passed since add up to.
-func later(t, last time.Time, passed time.Duration) time.Time {
+func advance(t, last time.Time, passed time.Duration) time.Time {
 	if floor := last.Add(max(0, passed)); !last.IsZero() && t.Before(floor) {
 		return floor
 	}

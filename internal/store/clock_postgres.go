@@ -18,10 +18,10 @@ func (db *DB) ClockSkew(ctx context.Context) (skew time.Duration, err error) {
 	}
 	err = pg.readOne(ctx, func(q querier) error {
 		asked := db.cfg.Now()
-		theirs, err := one(q, func(s scanner, t *time.Time) error { return s.Scan(at(t)) },
+		theirs, err := queryRow(q, func(s scanner, t *time.Time) error { return s.Scan(timeDest(t)) },
 			"SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
 		skew = asked.Add(db.cfg.Now().Sub(asked) / 2).Sub(theirs)
 		return err
 	})
-	return skew, db.unkeep(err)
+	return skew, db.translateError(err)
 }

@@ -115,13 +115,13 @@ func contract(t *testing.T, cfg store.Config) {
 		}
 		check("password", tx.SetPassword(acc.ID, "h1"))
 		check("password", tx.SetPassword(acc.ID, "h2"))
-		if ok, err := tx.SwapPassword(acc.ID, "h1", "h3"); ok || err != nil {
+		if ok, err := tx.CompareAndSwapPassword(acc.ID, "h1", "h3"); ok || err != nil {
 			t.Errorf("swapped an old hash: %v", err)
 		}
-		if ok, err := tx.SwapPassword(acc.ID, "h2", "h3"); !ok || err != nil {
+		if ok, err := tx.CompareAndSwapPassword(acc.ID, "h2", "h3"); !ok || err != nil {
 			t.Errorf("did not swap: %v", err)
 		}
-		if h, err := tx.Password(acc.ID); h != "h3" || err != nil {
+		if h, err := tx.PasswordHash(acc.ID); h != "h3" || err != nil {
 			t.Errorf("hash %q, %v", h, err)
 		}
 		s := auth.Session{ID: "s1", Account: acc.ID, Client: auth.FirstParty, Digest: "d", AuthAt: tx.Now, ACR: "1", AMR: []string{"pwd"}, IP: "::1", UserAgent: "ua", CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: tx.Now.Add(time.Hour), ExpiresAt: tx.Now.Add(time.Hour)}
@@ -207,10 +207,10 @@ func contract(t *testing.T, cfg store.Config) {
 		check("role", tx.InsertRole(r))
 		check("permission", tx.PutPermission(auth.Permission{Name: "a:b", CreatedAt: tx.Now}))
 		check("permission", tx.PutPermission(auth.Permission{Name: "a:b", Description: "more", CreatedAt: tx.Now}))
-		if ok, err := tx.Allow("r1", "a:b"); !ok || err != nil {
+		if ok, err := tx.AddRolePermission("r1", "a:b"); !ok || err != nil {
 			t.Error(err)
 		}
-		if ok, err := tx.Assign(acc.ID, "r1"); !ok || err != nil {
+		if ok, err := tx.AssignRole(acc.ID, "r1"); !ok || err != nil {
 			t.Error(err)
 		}
 		roles, perms, err := tx.Rights(acc.ID)
@@ -271,28 +271,28 @@ func contract(t *testing.T, cfg store.Config) {
 	})
 	check("write", err)
 	err = db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
-		n, _, err := tx.Waiting()
+		n, _, err := tx.OutboxBacklog()
 		if n != 2 || err != nil {
 			t.Errorf("waiting: %d, %v", n, err)
 		}
-		c, err := tx.Claim("w1", tx.Now.Add(time.Minute), "", 10)
+		c, err := tx.ClaimMessages("w1", tx.Now.Add(time.Minute), "", 10)
 		check("claim", err)
-		if len(c) != 1 || c[0].Payload.Token != "t" || c[0].Attempts != 1 || c[0].Broken != nil {
+		if len(c) != 1 || c[0].Payload.Token != "t" || c[0].Attempts != 1 || c[0].DecodeErr != nil {
 			t.Fatalf("claimed: %+v", c)
 		}
-		again, err := tx.Claim("w2", tx.Now.Add(time.Minute), "", 10)
+		again, err := tx.ClaimMessages("w2", tx.Now.Add(time.Minute), "", 10)
 		if len(again) != 0 || err != nil {
 			t.Errorf("claimed again: %+v %v", again, err)
 		}
-		check("delay", tx.Delay(c[0], tx.Now, "no"))
-		c, err = tx.Claim("w1", tx.Now.Add(time.Minute), "", 10)
+		check("delay", tx.DelayMessage(c[0], tx.Now, "no"))
+		c, err = tx.ClaimMessages("w1", tx.Now.Add(time.Minute), "", 10)
 		check("claim", err)
-		check("finish", tx.Finish(c[0]))
-		v, err := tx.Secret("root", []byte("r"))
+		check("finish", tx.FinishMessage(c[0]))
+		v, err := tx.EnsureSecret("root", []byte("r"))
 		if string(v) != "r" || err != nil {
 			t.Errorf("secret: %q %v", v, err)
 		}
-		v, err = tx.Secret("root", []byte("other"))
+		v, err = tx.EnsureSecret("root", []byte("other"))
 		if string(v) != "r" || err != nil {
 			t.Errorf("secret: %q %v", v, err)
 		}
@@ -301,7 +301,7 @@ func contract(t *testing.T, cfg store.Config) {
 		}
 		_, err = tx.Tenants()
 		check("tenants", err)
-		n, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(2 * time.Hour), Brief: tx.Now.Add(2 * time.Hour), Before: tx.Now.Add(2 * time.Hour)}, 100)
+		n, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(2 * time.Hour), ShortLived: tx.Now.Add(2 * time.Hour), Expired: tx.Now.Add(2 * time.Hour)}, 100)
 		if n != 7 || err != nil { // the spent secret, the revoked token, the sessions, the family
 			t.Errorf("swept %d, %v", n, err)
 		}

@@ -16,38 +16,38 @@ func (tx *Tx) SetPassword(account auth.AccountID, hash string) error {
 		tx.tenant, secret.NewID(tx.Now), account, []byte(hash), millis(tx.Now))
 }
 
-// SwapPassword replaces the hash only if it is still the old one, so that raising
+// CompareAndSwapPassword replaces the hash only if it is still the old one, so that raising
 // the parameters of a hash never undoes a change made meanwhile. It reports
 // whether it did.
-func (tx *Tx) SwapPassword(account auth.AccountID, from, to string) (bool, error) {
-	n, err := affect(tx.q, `UPDATE credentials SET secret = $1, updated_at = $2
+func (tx *Tx) CompareAndSwapPassword(account auth.AccountID, from, to string) (bool, error) {
+	n, err := execCount(tx.q, `UPDATE credentials SET secret = $1, updated_at = $2
 		WHERE tenant_id = $3 AND account_id = $4 AND kind = 'password' AND secret = $5`,
 		[]byte(to), millis(tx.Now), tx.tenant, account, []byte(from))
 	return n == 1, err
 }
 
-// Password is the hash of the account's password, or ErrNotFound.
-func (tx *Tx) Password(account auth.AccountID) (string, error) {
-	return one(tx.q, text, "SELECT secret FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)
+// PasswordHash is the hash of the account's password, or ErrNotFound.
+func (tx *Tx) PasswordHash(account auth.AccountID) (string, error) {
+	return queryRow(tx.q, scanText, "SELECT secret FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)
 }
 
-// NextPassword is the first hash of any account's password after the given text, in the
+// NextPasswordHash is the first hash of any account's password after the given text, in the
 // order of bytes; ErrNotFound when there is none. It is for finding which kinds of
 // hashes there are without reading all of them.
-func (tx *SystemTx) NextPassword(after string) (string, error) {
-	return one(tx.q, text, "SELECT secret FROM credentials WHERE kind = 'password' AND secret > $1 ORDER BY secret LIMIT 1", []byte(after))
+func (tx *SystemTx) NextPasswordHash(after string) (string, error) {
+	return queryRow(tx.q, scanText, "SELECT secret FROM credentials WHERE kind = 'password' AND secret > $1 ORDER BY secret LIMIT 1", []byte(after))
 }
 
-// PasswordSince is when the account with the login was given its present password, however
+// PasswordSetAt is when the account with the login was given its present password, however
 // often that was hashed again since; ErrNotFound where there is none.
-func (tx *Tx) PasswordSince(login string) (time.Time, error) {
-	return one(tx.q, func(s scanner, t *time.Time) error { return s.Scan(at(t)) }, `SELECT c.created_at FROM accounts a
+func (tx *Tx) PasswordSetAt(login string) (time.Time, error) {
+	return queryRow(tx.q, func(s scanner, t *time.Time) error { return s.Scan(timeDest(t)) }, `SELECT c.created_at FROM accounts a
 		JOIN credentials c ON c.tenant_id = a.tenant_id AND c.account_id = a.id AND c.kind = 'password'
 		WHERE a.tenant_id = $1 AND a.login = $2`, tx.tenant, login)
 }
 
 // DeletePassword takes the account's password away.
 func (tx *Tx) DeletePassword(account auth.AccountID) error {
-	_, err := affect(tx.q, "DELETE FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)
+	_, err := execCount(tx.q, "DELETE FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)
 	return err
 }

@@ -37,7 +37,7 @@ func TestRepair_S11_OneHashOfEachKind(t *testing.T) {
 		for err == nil {
 			var hash string
 			err = db.ReadSystem(t.Context(), func(tx *store.SystemTx) (err error) {
-				hash, err = tx.NextPassword(after)
+				hash, err = tx.NextPasswordHash(after)
 				return err
 			})
 			if err == nil {

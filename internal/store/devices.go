@@ -12,9 +12,9 @@ const deviceCols = `digest, user_digest, client_id, scope, audience, jkt, interv
 	ip, created_at, expires_at, used_at`
 
 // span scans a duration that is kept in milliseconds.
-type span struct{ d *time.Duration }
+type durationDest struct{ d *time.Duration }
 
-func (s span) Scan(v any) error {
+func (s durationDest) Scan(v any) error {
 	n, ok := v.(int64)
 	if !ok {
 		return fmt.Errorf("duration stored as %T", v)
@@ -24,8 +24,8 @@ func (s span) Scan(v any) error {
 }
 
 func scanDevice(s scanner, d *auth.Device) error {
-	return s.Scan(&d.Digest, &d.UserDigest, &d.Client, decoded{&d.Scope}, decoded{&d.Audience}, &d.JKT, span{&d.Interval}, at(&d.PolledAt), &d.Status,
-		opt(&d.Account), opt(&d.Session), &d.IP, at(&d.CreatedAt), at(&d.ExpiresAt), at(&d.UsedAt))
+	return s.Scan(&d.Digest, &d.UserDigest, &d.Client, jsonDest{&d.Scope}, jsonDest{&d.Audience}, &d.JKT, durationDest{&d.Interval}, timeDest(&d.PolledAt), &d.Status,
+		textDest(&d.Account), textDest(&d.Session), &d.IP, timeDest(&d.CreatedAt), timeDest(&d.ExpiresAt), timeDest(&d.UsedAt))
 }
 
 // InsertDevice stores a device that asks for approval; ErrConflict when one of its
@@ -33,38 +33,38 @@ func scanDevice(s scanner, d *auth.Device) error {
 func (tx *Tx) InsertDevice(d auth.Device) error {
 	return insert(tx.q, `INSERT INTO device_codes (tenant_id, `+deviceCols+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, NULL) ON CONFLICT DO NOTHING`,
-		tx.tenant, d.Digest, d.UserDigest, d.Client, encoded(d.Scope), encoded(d.Audience), d.JKT, d.Interval.Milliseconds(), millis(d.PolledAt), d.Status,
-		null(d.Account), null(d.Session), d.IP, millis(d.CreatedAt), millis(d.ExpiresAt))
+		tx.tenant, d.Digest, d.UserDigest, d.Client, encodeJSON(d.Scope), encodeJSON(d.Audience), d.JKT, d.Interval.Milliseconds(), millis(d.PolledAt), d.Status,
+		nullText(d.Account), nullText(d.Session), d.IP, millis(d.CreatedAt), millis(d.ExpiresAt))
 }
 
 // Device finds a device by the digest of its device_code, whatever its state.
 func (tx *Tx) Device(digest string) (auth.Device, error) {
-	return one(tx.q, scanDevice, "SELECT "+deviceCols+" FROM device_codes WHERE tenant_id = $1 AND digest = $2", tx.tenant, digest)
+	return queryRow(tx.q, scanDevice, "SELECT "+deviceCols+" FROM device_codes WHERE tenant_id = $1 AND digest = $2", tx.tenant, digest)
 }
 
-// DeviceByUser finds a device by the digest of its user_code, whatever its state.
-func (tx *Tx) DeviceByUser(digest string) (auth.Device, error) {
-	return one(tx.q, scanDevice, "SELECT "+deviceCols+" FROM device_codes WHERE tenant_id = $1 AND user_digest = $2", tx.tenant, digest)
+// DeviceByUserCode finds a device by the digest of its user_code, whatever its state.
+func (tx *Tx) DeviceByUserCode(digest string) (auth.Device, error) {
+	return queryRow(tx.q, scanDevice, "SELECT "+deviceCols+" FROM device_codes WHERE tenant_id = $1 AND user_digest = $2", tx.tenant, digest)
 }
 
 // PollDevice notes a poll and the interval that holds from now on.
 func (tx *Tx) PollDevice(digest string, interval time.Duration) error {
-	return must(tx.q, "UPDATE device_codes SET polled_at = $1, interval_ms = $2 WHERE tenant_id = $3 AND digest = $4",
+	return execRow(tx.q, "UPDATE device_codes SET polled_at = $1, interval_ms = $2 WHERE tenant_id = $3 AND digest = $4",
 		millis(tx.Now), interval.Milliseconds(), tx.tenant, digest)
 }
 
 // DecideDevice writes what a person said about a device that still waits;
 // ErrNotFound when it does not.
 func (tx *Tx) DecideDevice(digest string, status auth.DeviceStatus, account auth.AccountID, session auth.SessionID, scope auth.Scope) error {
-	return must(tx.q, `UPDATE device_codes SET status = $1, account_id = $2, session_id = $3, scope = $4
+	return execRow(tx.q, `UPDATE device_codes SET status = $1, account_id = $2, session_id = $3, scope = $4
 		WHERE tenant_id = $5 AND digest = $6 AND status = 'pending' AND used_at IS NULL AND expires_at > $7`,
-		status, null(account), null(session), encoded(scope), tx.tenant, digest, millis(tx.Now))
+		status, nullText(account), nullText(session), encodeJSON(scope), tx.tenant, digest, millis(tx.Now))
 }
 
 // ConsumeDevice spends an approved device code. However many ask at once, on however
 // many nodes, one gets it; everybody else gets ErrNotFound.
 func (tx *Tx) ConsumeDevice(digest string) (auth.Device, error) {
-	d, err := one(tx.q, scanDevice, `UPDATE device_codes SET used_at = $1
+	d, err := queryRow(tx.q, scanDevice, `UPDATE device_codes SET used_at = $1
 		WHERE tenant_id = $2 AND digest = $3 AND status = 'approved' AND used_at IS NULL AND expires_at > $1
 		RETURNING `+deviceCols, millis(tx.Now), tx.tenant, digest)
 	if err == nil {

@@ -23,24 +23,24 @@ const (
 
 var errBusy = errors.New("the database is busy")
 
-// lostRace reports that another transaction won and this one may run again.
-func (d dialect) lostRace(err error) bool {
+// isSerializationFailure reports that another transaction won and this one may run again.
+func (d dialect) isSerializationFailure(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code == "40001" || pg.Code == "40P01" // serialization_failure, deadlock_detected
 	}
 	return false
 }
 
-// clashed reports a broken unique index or reference. Every insert that may meet an
+// isConstraintViolation reports a broken unique index or reference. Every insert that may meet an
 // older row says what to do then, so this too was a race: the other transaction
 // committed after our picture was taken. A second look sees its rows.
-func clashed(err error) bool {
+func isConstraintViolation(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (pg.Code == "23505" || pg.Code == "23503") // unique_violation, foreign_key_violation
 }
 
-// dangling reports a row that would refer to one that is not there.
-func (d dialect) dangling(err error) bool {
+// isForeignKeyViolation reports a row that would refer to one that is not there.
+func (d dialect) isForeignKeyViolation(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code == "23503"
 	}
@@ -48,9 +48,9 @@ func (d dialect) dangling(err error) bool {
 	return ok && lite.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 }
 
-// unavailable reports that the database, not the request, is at fault and that
+// isUnavailable reports that the database, not the request, is at fault and that
 // asking again later may help: down, shutting down, busy, full or too slow.
-func (d dialect) unavailable(err error) bool {
+func (d dialect) isUnavailable(err error) bool {
 	if err == nil {
 		return false
 	}
@@ -58,7 +58,7 @@ func (d dialect) unavailable(err error) bool {
 		class := pg.Code[:min(2, len(pg.Code))]
 		return class == "08" || class == "53" || class == "57" || class == "58" || // connection, resources, operator, system
 			pg.Code == "25006" || pg.Code == "25P03" || // read-only, idle in transaction
-			d.lostRace(err)
+			d.isSerializationFailure(err)
 	}
 	if lite, ok := errors.AsType[*moderncsqlite.Error](err); ok {
 		switch lite.Code() & 0xff {
@@ -66,13 +66,13 @@ func (d dialect) unavailable(err error) bool {
 			sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT:
 			return true
 		}
-		return d.damaged(err)
+		return d.isCorrupt(err)
 	}
-	return errors.Is(err, errBusy) || errors.Is(err, errDamaged) || errors.Is(err, context.DeadlineExceeded) || cut(err)
+	return errors.Is(err, errBusy) || errors.Is(err, errCorrupt) || errors.Is(err, context.DeadlineExceeded) || isConnectionLost(err)
 }
 
 // cut reports that the connection to the database could not be made or broke.
-func cut(err error) bool {
+func isConnectionLost(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code[:min(2, len(pg.Code))] == "57" // the server says why it hangs up
 	}
@@ -85,14 +85,14 @@ func cut(err error) bool {
 }
 
 // busy reports that another process holds the SQLite file.
-func busy(err error) bool {
+func isBusy(err error) bool {
 	lite, ok := errors.AsType[*moderncsqlite.Error](err)
 	return ok && lite.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
-// damaged reports that the database file itself is broken.
-func (d dialect) damaged(err error) bool {
-	if errors.Is(err, errDamaged) {
+// isCorrupt reports that the database file itself is broken.
+func (d dialect) isCorrupt(err error) bool {
+	if errors.Is(err, errCorrupt) {
 		return true
 	}
 	lite, ok := errors.AsType[*moderncsqlite.Error](err)

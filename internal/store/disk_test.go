@@ -191,7 +191,7 @@ func recover10(ctx context.Context, db *store.DB, round int) error {
 func TestAttack_FL_23_lockedFile(t *testing.T) {
 	t.Parallel()
 	const wait = 400 * time.Millisecond
-	db, cfg := sqliteDB(t, func(c *store.Config) { c.Wait = wait })
+	db, cfg := sqliteDB(t, func(c *store.Config) { c.MaxWait = wait })
 	if err := write(t.Context(), db, func(tx *store.Tx) error {
 		if err := insertPerson(tx, "p"); err != nil {
 			return err

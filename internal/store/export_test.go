@@ -12,7 +12,7 @@ import (
 var (
 	MigrateSQLite   = func(ctx context.Context, pool *sql.DB) error { return migrateSQLite(ctx, pool, false) }
 	MigratePostgres = migratePostgres
-	Later           = later
+	Advance         = advance
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 )
 
 // Unavailable reads an error as the named database would.
-func Unavailable(name string, err error) bool { return dialect(name).unavailable(err) }
+func Unavailable(name string, err error) bool { return dialect(name).isUnavailable(err) }
 
 // Exec runs a statement that the store does not have.
 func Exec(tx *Tx, text string) error {
@@ -45,7 +45,7 @@ func Statements(db *DB) (texts []string) {
 func StatementTimeout(t testing.TB, db *DB) (v string) {
 	t.Helper()
 	err := db.backend.write(t.Context(), func(q querier) (err error) {
-		v, err = one(q, text, "SELECT current_setting('statement_timeout')")
+		v, err = queryRow(q, scanText, "SELECT current_setting('statement_timeout')")
 		return err
 	})
 	if err != nil {

@@ -15,16 +15,16 @@ import (
 // The files beside the database: a lock while it is opened, and a mark that it
 // once existed, so that its loss is noticed instead of healed with an empty one.
 
-const header = "SQLite format 3\x00"
+const sqliteHeader = "SQLite format 3\x00"
 
-// refuseReplacing refuses to open when the database is gone, empty or no database
+// checkNotReplaced refuses to open when the database is gone, empty or no database
 // at all, though it was there before.
-func refuseReplacing(path string) error {
-	trace := left(path + ".mark")
+func checkNotReplaced(path string) error {
+	trace := nonEmptyFile(path + ".mark")
 	if trace == "" {
-		trace = left(path + "-wal") // SQLite would throw it away with what it holds
+		trace = nonEmptyFile(path + "-wal") // SQLite would throw it away with what it holds
 	}
-	head := make([]byte, len(header))
+	head := make([]byte, len(sqliteHeader))
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		if trace != "" {
@@ -40,23 +40,23 @@ func refuseReplacing(path string) error {
 	if n == 0 && trace == "" {
 		return nil // an empty file that nobody has used yet
 	}
-	if !bytes.Equal(head[:n], []byte(header)) {
+	if !bytes.Equal(head[:n], []byte(sqliteHeader)) {
 		return fmt.Errorf("%s is not a SQLite database (its header is damaged or it is empty). Restore it from a backup; nothing was changed", path)
 	}
 	return nil
 }
 
 // left returns the path if there is a file with something in it.
-func left(path string) string {
+func nonEmptyFile(path string) string {
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 		return ""
 	}
 	return path
 }
 
-// create makes the file for its owner alone; SQLite gives the files it puts beside
+// createPrivate makes the file for its owner alone; SQLite gives the files it puts beside
 // it the same rights.
-func create(path string) error {
+func createPrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
@@ -71,24 +71,24 @@ func markExisting(path string) error {
 	return os.WriteFile(path+".mark", []byte("A Watchword database belongs here. Remove this file only to begin with an empty one.\n"), 0o600)
 }
 
-// checkNow is how large a file is checked before the server answers. A larger one
+// syncCheckLimit is how large a file is checked before the server answers. A larger one
 // is checked meanwhile: the check reads every page.
-const checkNow = 16 << 20
+const syncCheckLimit = 16 << 20
 
-// checkWhole looks for structural damage. ctx ends when the database is closed.
-func checkWhole(ctx context.Context, pool *sql.DB, path string, h *health, cfg Config) error {
+// checkIntegrity looks for structural damage. ctx ends when the database is closed.
+func checkIntegrity(ctx context.Context, pool *sql.DB, path string, h *health, cfg Config) error {
 	info, err := os.Stat(path)
 	if err != nil || info.Size() == 0 {
 		return err // new
 	}
-	if info.Size() <= checkNow {
+	if info.Size() <= syncCheckLimit {
 		return quickCheck(ctx, pool, path)
 	}
 	go func() {
 		err := quickCheck(ctx, pool, path)
 		switch {
-		case sqlite.damaged(err):
-			h.damaged(err, cfg.Log)
+		case sqlite.isCorrupt(err):
+			h.markCorrupt(err, cfg.Log)
 		case err != nil && ctx.Err() == nil:
 			cfg.Log.Warn("database not checked", "path", path, "error", err)
 		}
@@ -100,9 +100,9 @@ func quickCheck(ctx context.Context, pool *sql.DB, path string) error {
 	var verdict string
 	err := pool.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict)
 	if err == nil && verdict != "ok" {
-		err = fmt.Errorf("%w: %s", errDamaged, verdict)
+		err = fmt.Errorf("%w: %s", errCorrupt, verdict)
 	}
-	if sqlite.damaged(err) {
+	if sqlite.isCorrupt(err) {
 		return fmt.Errorf("%s is damaged (%w). Restore it from a backup", path, err)
 	}
 	return err

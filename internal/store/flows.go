@@ -9,41 +9,41 @@ import (
 const flowCols = "id, browser, kind, request, device, session_id, proved_at, allowed, denied, created_at, expires_at, done_at"
 
 func scanFlow(s scanner, f *auth.Flow) error {
-	return s.Scan(&f.ID, &f.Browser, &f.Kind, decoded{&f.Request}, &f.Device, opt(&f.Session), at(&f.ProvedAt), decoded{&f.Allowed}, flag{&f.Denied},
-		at(&f.CreatedAt), at(&f.ExpiresAt), at(&f.DoneAt))
+	return s.Scan(&f.ID, &f.Browser, &f.Kind, jsonDest{&f.Request}, &f.Device, textDest(&f.Session), timeDest(&f.ProvedAt), jsonDest{&f.Allowed}, boolDest{&f.Denied},
+		timeDest(&f.CreatedAt), timeDest(&f.ExpiresAt), timeDest(&f.DoneAt))
 }
 
 // InsertFlow stores a flow that has just begun.
 func (tx *Tx) InsertFlow(f auth.Flow) error {
 	return insert(tx.q, `INSERT INTO flows (tenant_id, `+flowCols+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL)`,
-		tx.tenant, f.ID, f.Browser, f.Kind, encoded(f.Request), f.Device, null(f.Session), millis(f.ProvedAt), encoded(f.Allowed), bit(f.Denied),
+		tx.tenant, f.ID, f.Browser, f.Kind, encodeJSON(f.Request), f.Device, nullText(f.Session), millis(f.ProvedAt), encodeJSON(f.Allowed), boolToInt(f.Denied),
 		millis(f.CreatedAt), millis(f.ExpiresAt))
 }
 
 // Flow returns a flow, also one that is over.
 func (tx *Tx) Flow(id auth.FlowID) (auth.Flow, error) {
-	return one(tx.q, scanFlow, "SELECT "+flowCols+" FROM flows WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	return queryRow(tx.q, scanFlow, "SELECT "+flowCols+" FROM flows WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
 // UpdateFlow writes what the person has decided; ErrNotFound when the flow is over.
 func (tx *Tx) UpdateFlow(f auth.Flow) error {
-	return must(tx.q, `UPDATE flows SET session_id = $1, proved_at = $2, allowed = $3, denied = $4, device = $5, request = $6
+	return execRow(tx.q, `UPDATE flows SET session_id = $1, proved_at = $2, allowed = $3, denied = $4, device = $5, request = $6
 		WHERE tenant_id = $7 AND id = $8 AND done_at IS NULL AND expires_at > $9`,
-		null(f.Session), millis(f.ProvedAt), encoded(f.Allowed), bit(f.Denied), f.Device, encoded(f.Request), tx.tenant, f.ID, millis(tx.Now))
+		nullText(f.Session), millis(f.ProvedAt), encodeJSON(f.Allowed), boolToInt(f.Denied), f.Device, encodeJSON(f.Request), tx.tenant, f.ID, millis(tx.Now))
 }
 
 // FinishFlow ends a flow. However many ask at once, on however many nodes, one
 // succeeds; everybody else gets ErrNotFound.
 func (tx *Tx) FinishFlow(id auth.FlowID) error {
-	return must(tx.q, "UPDATE flows SET done_at = $1 WHERE tenant_id = $2 AND id = $3 AND done_at IS NULL AND expires_at > $1",
+	return execRow(tx.q, "UPDATE flows SET done_at = $1 WHERE tenant_id = $2 AND id = $3 AND done_at IS NULL AND expires_at > $1",
 		millis(tx.Now), tx.tenant, id)
 }
 
 // BindFlow gives a flow that belongs to no browser yet to the first one that comes, and lets it
 // live until the given time; ErrNotFound when it has one, or is over.
 func (tx *Tx) BindFlow(id auth.FlowID, browser string, until time.Time) error {
-	return must(tx.q, `UPDATE flows SET browser = $1, expires_at = $2
+	return execRow(tx.q, `UPDATE flows SET browser = $1, expires_at = $2
 		WHERE tenant_id = $3 AND id = $4 AND browser = '' AND done_at IS NULL AND expires_at > $5`,
 		browser, millis(until), tx.tenant, id, millis(tx.Now))
 }

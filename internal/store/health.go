@@ -12,17 +12,17 @@ import (
 // might destroy more.
 type health struct{ err atomic.Pointer[error] }
 
-// errDamaged is in the chain of what the check of the file finds.
-var errDamaged = errors.New("a check failed")
+// errCorrupt is in the chain of what the check of the file finds.
+var errCorrupt = errors.New("a check failed")
 
-func (h *health) damaged(cause error, log *slog.Logger) {
+func (h *health) markCorrupt(cause error, log *slog.Logger) {
 	err := fmt.Errorf("the database file is damaged; writing is switched off until it is restored from a backup: %w", cause)
 	if h.err.CompareAndSwap(nil, &err) {
 		log.Error("database damaged: read-only from here", "error", err)
 	}
 }
 
-func (h *health) damage() error {
+func (h *health) corruption() error {
 	if p := h.err.Load(); p != nil {
 		return *p
 	}

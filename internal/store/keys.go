@@ -10,12 +10,12 @@ import (
 const keyCols = "id, alg, public, sealed, created_at, active_at, retired_at, expires_at"
 
 func scanKey(s scanner, k *auth.SigningKey) error {
-	return s.Scan(&k.ID, &k.Algorithm, &k.Public, &k.Sealed, at(&k.CreatedAt), at(&k.ActiveAt), at(&k.RetiredAt), at(&k.ExpiresAt))
+	return s.Scan(&k.ID, &k.Algorithm, &k.Public, &k.Sealed, timeDest(&k.CreatedAt), timeDest(&k.ActiveAt), timeDest(&k.RetiredAt), timeDest(&k.ExpiresAt))
 }
 
 // SigningKeys lists the tenant's keys, the newest last.
 func (tx *Tx) SigningKeys() ([]auth.SigningKey, error) {
-	return all(tx.q, scanKey, "SELECT "+keyCols+" FROM signing_keys WHERE tenant_id = $1 ORDER BY active_at, id", tx.tenant)
+	return queryRows(tx.q, scanKey, "SELECT "+keyCols+" FROM signing_keys WHERE tenant_id = $1 ORDER BY active_at, id", tx.tenant)
 }
 
 // InsertSigningKey stores a key whose private half is already sealed.
@@ -26,20 +26,20 @@ func (tx *Tx) InsertSigningKey(k auth.SigningKey) error {
 
 // UpdateSigningKey writes the key's sealed half and its times.
 func (tx *Tx) UpdateSigningKey(k auth.SigningKey) error {
-	return must(tx.q, `UPDATE signing_keys SET sealed = $1, active_at = $2, retired_at = $3, expires_at = $4
+	return execRow(tx.q, `UPDATE signing_keys SET sealed = $1, active_at = $2, retired_at = $3, expires_at = $4
 		WHERE tenant_id = $5 AND id = $6`,
 		k.Sealed, millis(k.ActiveAt), millis(k.RetiredAt), millis(k.ExpiresAt), tx.tenant, k.ID)
 }
 
 // DeleteSigningKey forgets a key for good.
 func (tx *Tx) DeleteSigningKey(id auth.KeyID) error {
-	return must(tx.q, "DELETE FROM signing_keys WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	return execRow(tx.q, "DELETE FROM signing_keys WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
 // InsertRetiredKey keeps the public half of a key until it expires for good; keeping it
 // again changes nothing.
 func (tx *Tx) InsertRetiredKey(k auth.SigningKey, until time.Time) error {
-	_, err := affect(tx.q, `INSERT INTO retired_keys (tenant_id, id, alg, public, expires_at) VALUES ($1, $2, $3, $4, $5)
+	_, err := execCount(tx.q, `INSERT INTO retired_keys (tenant_id, id, alg, public, expires_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (tenant_id, id) DO NOTHING`, tx.tenant, k.ID, k.Algorithm, k.Public, millis(until))
 	return err
 }
@@ -48,7 +48,7 @@ func (tx *Tx) InsertRetiredKey(k auth.SigningKey, until time.Time) error {
 // expired.
 func (tx *Tx) RetiredKey(id auth.KeyID) (auth.SigningKey, error) {
 	scan := func(s scanner, k *auth.SigningKey) error { return s.Scan(&k.ID, &k.Algorithm, &k.Public) }
-	return one(tx.q, scan, "SELECT id, alg, public FROM retired_keys WHERE tenant_id = $1 AND id = $2 AND expires_at > $3", tx.tenant, id, millis(tx.Now))
+	return queryRow(tx.q, scan, "SELECT id, alg, public FROM retired_keys WHERE tenant_id = $1 AND id = $2 AND expires_at > $3", tx.tenant, id, millis(tx.Now))
 }
 
 // Reseal seals every value that is still sealed under an older master key under
@@ -57,7 +57,7 @@ func (tx *Tx) RetiredKey(id auth.KeyID) (auth.SigningKey, error) {
 func (tx *SystemTx) Reseal() (int, error) {
 	total := 0
 	for _, t := range sealedTables {
-		rows, err := all(tx.q, func(s scanner, r *sealedRow) error { return s.Scan(&r.tenant, &r.id, &r.value) },
+		rows, err := queryRows(tx.q, func(s scanner, r *sealedRow) error { return s.Scan(&r.tenant, &r.id, &r.value) },
 			fmt.Sprintf("SELECT tenant_id, %s, %s FROM %s%s", t.id, t.column, t.name, t.where))
 		if err != nil {
 			return 0, err
@@ -106,6 +106,6 @@ func (tx *SystemTx) reseal(t sealedTable, r sealedRow) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return true, must(tx.q, fmt.Sprintf("UPDATE %s SET %s = $1 WHERE tenant_id = $2 AND %s = $3", t.name, t.column, t.id),
+	return true, execRow(tx.q, fmt.Sprintf("UPDATE %s SET %s = $1 WHERE tenant_id = $2 AND %s = $3", t.name, t.column, t.id),
 		ring.Seal(t.context(r.tenant, r.id), plain), r.tenant, r.id)
 }

@@ -211,7 +211,7 @@ func checkLedger(t *testing.T, db *store.DB, lines []string) {
 func TestAttack_FL_01_kill(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {
-		cfg.Wait = time.Minute // the ledger of all rounds is read at once
+		cfg.MaxWait = time.Minute // the ledger of all rounds is read at once
 		n := rounds(8, 200)
 		if testing.Short() {
 			n = 2
@@ -221,7 +221,7 @@ func TestAttack_FL_01_kill(t *testing.T) {
 			var lines []string
 			cmd := child(os.Args[0], "mixed", cfg.URL)
 			var once sync.Once
-			ledger(t, cmd, func(line string) {
+			readLines(t, cmd, func(line string) {
 				once.Do(func() {
 					time.AfterFunc(rand.N(80*time.Millisecond), func() { cmd.Process.Kill() })
 				})
@@ -251,7 +251,7 @@ func TestAttack_FL_01_start(t *testing.T) {
 	for range rounds(4, 60) {
 		cfg := testConfig(t, storetest.SQLite(t))
 		cmd := child(os.Args[0], "mixed", cfg.URL)
-		ledger(t, cmd, func(string) { cmd.Process.Kill() }, func() {
+		readLines(t, cmd, func(string) { cmd.Process.Kill() }, func() {
 			time.AfterFunc(rand.N(60*time.Millisecond), func() { cmd.Process.Kill() })
 		})
 		db := open(t, cfg)
@@ -320,7 +320,7 @@ func redeemAndDie(t *testing.T, cfg store.Config, binary, env string) {
 	t.Helper()
 	var lines []string
 	cmd := child(binary, "redeem", cfg.URL, env)
-	ledger(t, cmd, func(line string) { lines = append(lines, line) })
+	readLines(t, cmd, func(line string) { lines = append(lines, line) })
 	killed := cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
 	if killed == strings.Contains(env, "error") {
 		t.Fatalf("%s: killed %v", env, killed)

@@ -83,9 +83,9 @@ func childConfig() (store.Config, error) {
 	return store.Config{URL: os.Getenv(urlEnv), Keyring: ring, Connections: 8}, err
 }
 
-// ledger runs the command until it ends, giving its standard output line by line:
+// readLines runs the command until it ends, giving its standard output line by line:
 // what a client was told. A line that death cut off is not one.
-func ledger(t *testing.T, cmd *exec.Cmd, line func(string), started ...func()) {
+func readLines(t *testing.T, cmd *exec.Cmd, line func(string), started ...func()) {
 	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {

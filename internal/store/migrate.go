@@ -37,7 +37,7 @@ func migrateSQLite(ctx context.Context, pool *sql.DB, inspect bool) error {
 	if inspect {
 		return inspectSchema(ctx, pool, "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'", sqlite)
 	}
-	return up(ctx, goose.DialectSQLite3, pool, sqlite)
+	return migrateUp(ctx, goose.DialectSQLite3, pool, sqlite)
 }
 
 // migratePostgres lets one node migrate while the others wait. The lock is that of a
@@ -55,7 +55,7 @@ func migratePostgres(ctx context.Context, pool *sql.DB) error {
 	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", lock.DefaultLockID); err != nil {
 		return fmt.Errorf("migration lock: %w", err)
 	}
-	return up(ctx, goose.DialectPostgres, pool, postgres)
+	return migrateUp(ctx, goose.DialectPostgres, pool, postgres)
 }
 
 // inspectSchema compares versions. The migration library would make its table
@@ -84,7 +84,7 @@ func inspectSchema(ctx context.Context, pool *sql.DB, hasTable string, d dialect
 	return nil // a newer one is fit for this program
 }
 
-func up(ctx context.Context, gd goose.Dialect, pool *sql.DB, d dialect) error {
+func migrateUp(ctx context.Context, gd goose.Dialect, pool *sql.DB, d dialect) error {
 	folder, err := fs.Sub(migrations, "migrations/"+string(d))
 	if err != nil {
 		return err

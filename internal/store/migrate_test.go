@@ -104,7 +104,7 @@ func TestAttack_FL_18_killedMigration(t *testing.T) {
 		for n := 1; ; n += step {
 			done := false
 			cmd := child(os.Args[0], "migrate", url, "WATCHWORD_STORE_DIE="+strconv.Itoa(n))
-			ledger(t, cmd, func(line string) { done = line == "migrated" })
+			readLines(t, cmd, func(line string) { done = line == "migrated" })
 			if have := len(tables(t, url)); have != 0 && have < 10 {
 				t.Fatalf("killed at %d: %d tables are there", n, have)
 			}
@@ -248,7 +248,7 @@ func TestAttack_FL_19_newerSchema(t *testing.T) {
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t, storetest.Blank(t))
-	cfg.Inspect = true
+	cfg.SkipMigrations = true
 	for range 2 { // the first look has made nothing
 		_, err := store.Open(t.Context(), cfg)
 		if e, ok := errors.AsType[*store.SchemaError](err); !ok || e.Have != 0 || e.Want == 0 {
@@ -257,7 +257,7 @@ func TestInspect(t *testing.T) {
 	}
 	each(t, func(t *testing.T, cfg store.Config) {
 		open(t, cfg).Close()
-		cfg.Inspect = true
+		cfg.SkipMigrations = true
 		db, err := store.Open(t.Context(), cfg)
 		if err != nil {
 			t.Fatal(err)

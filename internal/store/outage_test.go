@@ -129,11 +129,11 @@ func TestAttack_FL_05_databaseDown(t *testing.T) {
 			t.Parallel()
 			p, dsn := through(t, storetest.Postgres(t))
 			cfg := testConfig(t, dsn)
-			cfg.Wait = 500 * time.Millisecond
+			cfg.MaxWait = 500 * time.Millisecond
 			db := open(t, cfg)
 			for _, ms := range []int{rounds(400, 60_000), 400} {
 				p.set(mode)
-				outage(t, db, cfg.Wait, time.Duration(ms)*time.Millisecond)
+				outage(t, db, cfg.MaxWait, time.Duration(ms)*time.Millisecond)
 				p.set(passing)
 				recovers(t, db)
 			}
@@ -143,11 +143,11 @@ func TestAttack_FL_05_databaseDown(t *testing.T) {
 		t.Parallel()
 		p, dsn := through(t, storetest.Postgres(t))
 		cfg := testConfig(t, dsn)
-		cfg.Wait = 500 * time.Millisecond
+		cfg.MaxWait = 500 * time.Millisecond
 		db := open(t, cfg)
 		p.l.Close()
 		p.cut()
-		outage(t, db, cfg.Wait, 400*time.Millisecond)
+		outage(t, db, cfg.MaxWait, 400*time.Millisecond)
 		l, err := net.Listen("tcp", p.l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -227,7 +227,7 @@ func TestOpenWithoutAServer(t *testing.T) {
 	for _, mode := range []int32{hangingUp, silent} {
 		p.set(mode)
 		cfg := testConfig(t, dsn)
-		cfg.Wait = 300 * time.Millisecond
+		cfg.MaxWait = 300 * time.Millisecond
 		at := time.Now()
 		db, err := store.Open(t.Context(), cfg)
 		if err == nil {
@@ -357,7 +357,7 @@ func TestAttack_FL_06_terminatedIdle(t *testing.T) {
 func TestAttack_FL_22_poolExhausted(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {
-		cfg.Wait, cfg.Connections = 400*time.Millisecond, 2
+		cfg.MaxWait, cfg.Connections = 400*time.Millisecond, 2
 		db := open(t, cfg)
 		free := make(chan struct{})
 		var wg sync.WaitGroup
@@ -372,10 +372,10 @@ func TestAttack_FL_22_poolExhausted(t *testing.T) {
 		for until := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 			at := time.Now()
 			err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.CurrentTenant(); return err })
-			if d := time.Since(at); err != nil && !unavailable(err) || d > cfg.Wait+5*time.Second {
+			if d := time.Since(at); err != nil && !unavailable(err) || d > cfg.MaxWait+5*time.Second {
 				t.Errorf("after %s: %v", d, err)
 			}
-			if err != nil || db.Name() != "sqlite" { // PostgreSQL takes the connections back by itself
+			if err != nil || db.Dialect() != "sqlite" { // PostgreSQL takes the connections back by itself
 				break
 			}
 			if time.Now().After(until) {
@@ -393,7 +393,7 @@ func TestAttack_FL_22_poolExhausted(t *testing.T) {
 func TestLockedRow(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t, storetest.Postgres(t))
-	cfg.Wait = 400 * time.Millisecond
+	cfg.MaxWait = 400 * time.Millisecond
 	db := open(t, cfg)
 	other := raw(t, cfg.URL)
 	tx, err := other.Begin()
@@ -405,7 +405,7 @@ func TestLockedRow(t *testing.T) {
 	}
 	at := time.Now()
 	err = write(t.Context(), db, func(tx *store.Tx) error { return tx.UpdateCurrentTenant(auth.Tenant{Name: "mine"}) })
-	if d := time.Since(at); !unavailable(err) || d > cfg.Wait+5*time.Second {
+	if d := time.Since(at); !unavailable(err) || d > cfg.MaxWait+5*time.Second {
 		t.Errorf("after %s: %v", d, err)
 	}
 	if err := tx.Rollback(); err != nil {

@@ -12,7 +12,7 @@ import (
 // OutboxLimit is how many mails may wait when a Config says nothing, and how many notices to
 // clients. A change that needs to send one more mail is refused with "try again later", so that a
 // dead mail server cannot fill the disk; a notice is left out. Each has a count of its own, so that
-// a client that does not listen keeps nobody from a mail. The count is taken by Waiting, not by every
+// a client that does not listen keeps nobody from a mail. The count is taken by OutboxBacklog, not by every
 // Enqueue, where it would make all writers on PostgreSQL collide; so it may be
 // passed by what a second brings.
 const OutboxLimit = 100_000
@@ -47,7 +47,7 @@ func (tx *Tx) enqueue(kind auth.MessageKind, queue string, what any) error {
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
-	if tx.db.outboxFull[laneOf(kind)].Load() {
+	if tx.db.outboxFull[messageLane(kind)].Load() {
 		return auth.Unavailable(fmt.Errorf("the outbox holds more than %d messages", tx.db.cfg.OutboxLimit), time.Minute)
 	}
 	tx.queued = true
@@ -63,7 +63,7 @@ const (
 	laneCount
 )
 
-func laneOf(kind auth.MessageKind) int {
+func messageLane(kind auth.MessageKind) int {
 	if kind == auth.LogoutBackchannel {
 		return laneLogout
 	}
@@ -74,8 +74,8 @@ func laneOf(kind auth.MessageKind) int {
 type ClaimedMessage struct {
 	auth.Message
 	Lease string
-	// Broken says why the payload cannot be read; the message can only be given up.
-	Broken error
+	// DecodeErr says why the payload cannot be read; the message can only be given up.
+	DecodeErr error
 }
 
 type claimedRow struct {
@@ -90,12 +90,12 @@ func (r *claimedRow) decode(plain []byte) error {
 	return json.Unmarshal(plain, &r.Payload)
 }
 
-// Claim leases up to n due messages, the oldest of each queue only, so that
+// ClaimMessages leases up to n due messages, the oldest of each queue only, so that
 // messages to one address stay in order and two workers never have the same one. Only
 // kinds that begin with the given word are looked at; an empty one means all.
-func (tx *SystemTx) Claim(lease string, until time.Time, kinds string, n int) ([]ClaimedMessage, error) {
-	rows, err := all(tx.q, func(s scanner, c *claimedRow) error {
-		return s.Scan(&c.Tenant, &c.ID, &c.Kind, &c.sealed, at(&c.CreatedAt), &c.Attempts)
+func (tx *SystemTx) ClaimMessages(lease string, until time.Time, kinds string, n int) ([]ClaimedMessage, error) {
+	rows, err := queryRows(tx.q, func(s scanner, c *claimedRow) error {
+		return s.Scan(&c.Tenant, &c.ID, &c.Kind, &c.sealed, timeDest(&c.CreatedAt), &c.Attempts)
 	}, `UPDATE outbox SET lease = $1, lease_until = $2, attempts = attempts + 1
 		WHERE (tenant_id, id) IN (
 			SELECT o.tenant_id, o.id FROM outbox o
@@ -115,31 +115,31 @@ func (tx *SystemTx) Claim(lease string, until time.Time, kinds string, n int) ([
 		if err == nil {
 			err = r.decode(plain)
 		}
-		r.Broken = err
+		r.DecodeErr = err
 		out = append(out, r.ClaimedMessage)
 	}
 	return out, nil
 }
 
-// Finish removes a delivered or given-up message, if the lease still holds.
-func (tx *SystemTx) Finish(m ClaimedMessage) error {
-	return must(tx.q, "DELETE FROM outbox WHERE tenant_id = $1 AND id = $2 AND lease = $3", m.Tenant, m.ID, m.Lease)
+// FinishMessage removes a delivered or given-up message, if the lease still holds.
+func (tx *SystemTx) FinishMessage(m ClaimedMessage) error {
+	return execRow(tx.q, "DELETE FROM outbox WHERE tenant_id = $1 AND id = $2 AND lease = $3", m.Tenant, m.ID, m.Lease)
 }
 
-// Delay gives a message back, to be tried again at due.
-func (tx *SystemTx) Delay(m ClaimedMessage, due time.Time, reason string) error {
-	return must(tx.q, `UPDATE outbox SET due_at = $1, lease = NULL, lease_until = NULL, last_error = $2
+// DelayMessage gives a message back, to be tried again at due.
+func (tx *SystemTx) DelayMessage(m ClaimedMessage, due time.Time, reason string) error {
+	return execRow(tx.q, `UPDATE outbox SET due_at = $1, lease = NULL, lease_until = NULL, last_error = $2
 		WHERE tenant_id = $3 AND id = $4 AND lease = $5`, millis(due), reason, m.Tenant, m.ID, m.Lease)
 }
 
-// Waiting is how many messages wait, and since when the oldest does. What it finds
+// OutboxBacklog is how many messages wait, and since when the oldest does. What it finds
 // decides whether Enqueue takes more.
-func (tx *SystemTx) Waiting() (n int64, oldest time.Time, err error) {
+func (tx *SystemTx) OutboxBacklog() (n int64, oldest time.Time, err error) {
 	type row struct {
 		n, logouts int64
 		oldest     time.Time
 	}
-	r, err := one(tx.q, func(s scanner, r *row) error { return s.Scan(&r.n, &r.logouts, at(&r.oldest)) },
+	r, err := queryRow(tx.q, func(s scanner, r *row) error { return s.Scan(&r.n, &r.logouts, timeDest(&r.oldest)) },
 		"SELECT count(*), count(*) FILTER (WHERE kind = $1), min(created_at) FROM outbox", auth.LogoutBackchannel)
 	if err == nil {
 		tx.db.outboxFull[laneLogout].Store(r.logouts > tx.db.cfg.OutboxLimit)

@@ -33,7 +33,7 @@ func TestRepair_B7_MigrationsThroughPoolers(t *testing.T) {
 					return
 				}
 				defer db.Close()
-				if !db.Pooled() {
+				if !db.UsesPooler() {
 					t.Error("the pooler was not noticed")
 				}
 			})

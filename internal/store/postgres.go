@@ -15,45 +15,45 @@ import (
 )
 
 type postgresDB struct {
-	pool *sql.DB
-	wait time.Duration
-	size int
-	turn chan struct{} // holds one token while a write that has lost a race runs again
+	pool      *sql.DB
+	wait      time.Duration
+	size      int
+	retryTurn chan struct{} // holds one token while a write that has lost a race runs again
 	// pooled: a pooler is in between, so limits are set for each transaction.
 	pooled bool
 }
 
-// attempts bounds how often a lost race is run again.
-const attempts = 12
+// maxAttempts bounds how often a lost race is run again.
+const maxAttempts = 12
 
 // pgQuery binds a transaction to a context. PostgreSQL refuses everything after
 // the first failure; that failure is what the caller must hear of.
 type pgQuery struct {
-	ctx  context.Context
-	tx   *sql.Tx
-	lost error
+	ctx    context.Context
+	tx     *sql.Tx
+	failed error
 }
 
 func (q *pgQuery) query(text string, args ...any) (*sql.Rows, error) {
-	if q.lost != nil {
-		return nil, q.lost
+	if q.failed != nil {
+		return nil, q.failed
 	}
 	rows, err := q.tx.QueryContext(q.ctx, text, args...)
-	q.lost = err
+	q.failed = err
 	return rows, err
 }
 
 func (q *pgQuery) exec(text string, args ...any) (sql.Result, error) {
-	if q.lost != nil {
-		return nil, q.lost
+	if q.failed != nil {
+		return nil, q.failed
 	}
 	res, err := q.tx.ExecContext(q.ctx, text, args...)
-	q.lost = err
+	q.failed = err
 	return res, err
 }
 
 func (db *postgresDB) read(ctx context.Context, fn func(querier) error) error {
-	return db.retry(ctx, transaction{options: sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}}, fn)
+	return db.retry(ctx, txMode{options: sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}}, fn)
 }
 
 // poolQuery runs each statement in a transaction of its own: one round trip, where
@@ -77,24 +77,24 @@ func (q poolQuery) exec(text string, args ...any) (sql.Result, error) {
 func (db *postgresDB) readOne(ctx context.Context, fn func(querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, db.wait)
 	defer cancel()
-	return db.past(ctx, func(q poolQuery) error { return fn(q) })
+	return db.retryDeadConnections(ctx, func(q poolQuery) error { return fn(q) })
 }
 
 // past runs fn again while it meets connections that have died, which all of the
 // idle ones may have done, and has not changed anything.
-func (db *postgresDB) past(ctx context.Context, fn func(poolQuery) error) error {
+func (db *postgresDB) retryDeadConnections(ctx context.Context, fn func(poolQuery) error) error {
 	for n := 0; ; n++ {
 		wrote := false
 		err := fn(poolQuery{ctx, db.pool, &wrote})
-		if err == nil || wrote || n > db.size || ctx.Err() != nil || !cut(err) || fresh(err) {
+		if err == nil || wrote || n > db.size || ctx.Err() != nil || !isConnectionLost(err) || isConnectFailure(err) {
 			return err
 		}
 	}
 }
 
-// fresh reports that a new connection could not be made; there is no use in trying
+// isConnectFailure reports that a new connection could not be made; there is no use in trying
 // another one.
-func fresh(err error) bool {
+func isConnectFailure(err error) bool {
 	_, ok := errors.AsType[*pgconn.ConnectError](err)
 	return ok
 }
@@ -102,19 +102,19 @@ func fresh(err error) bool {
 // swap runs single statements that check for themselves what they rest on, instead
 // of a serializable transaction around them. fn reports whether its check held;
 // if not, it runs again.
-func (db *postgresDB) swap(ctx context.Context, fn func(querier) (bool, error)) error {
+func (db *postgresDB) compareAndSwap(ctx context.Context, fn func(querier) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, db.wait)
 	defer cancel()
 	for n := 1; ; n++ {
 		held := false
-		err := db.past(ctx, func(q poolQuery) (err error) {
+		err := db.retryDeadConnections(ctx, func(q poolQuery) (err error) {
 			held, err = fn(q)
 			return err
 		})
-		if held || err != nil && !postgres.lostRace(err) {
+		if held || err != nil && !postgres.isSerializationFailure(err) {
 			return err
 		}
-		if n == attempts {
+		if n == maxAttempts {
 			return fmt.Errorf("the rows changed %d times meanwhile: %w", n, cmp.Or(err, errBusy))
 		}
 	}
@@ -123,11 +123,11 @@ func (db *postgresDB) swap(ctx context.Context, fn func(querier) (bool, error)) 
 // write is serializable, so that two nodes behave like SQLite's one writer: what
 // fn read still holds when it commits, or fn runs again.
 func (db *postgresDB) write(ctx context.Context, fn func(querier) error) error {
-	return db.retry(ctx, transaction{options: sql.TxOptions{Isolation: sql.LevelSerializable}}, fn)
+	return db.retry(ctx, txMode{options: sql.TxOptions{Isolation: sql.LevelSerializable}}, fn)
 }
 
-// transaction says how one is begun.
-type transaction struct {
+// txMode says how one is begun.
+type txMode struct {
 	options sql.TxOptions
 	turn    bool // wait for the other nodes first
 }
@@ -136,25 +136,25 @@ type transaction struct {
 // lost one keeps the turn of its process until it is through, and takes that of all
 // nodes in each further transaction. So the retries of many writes do not race among
 // themselves, and a write is not refused because there are many.
-func (db *postgresDB) retry(ctx context.Context, how transaction, fn func(querier) error) error {
+func (db *postgresDB) retry(ctx context.Context, how txMode, fn func(querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, db.wait)
 	defer cancel()
 	for n := 1; ; n++ {
-		err := db.once(ctx, how, fn)
-		lost := postgres.lostRace(err)
+		err := db.runTx(ctx, how, fn)
+		lost := postgres.isSerializationFailure(err)
 		// A read that was cut off has done nothing; of a write that is not known. All
 		// connections may be cut within a moment, each when it is used next.
-		again := lost || n <= 2 && clashed(err) || how.options.ReadOnly && n <= 4 && err != nil && cut(err)
-		if !again || n == attempts {
+		again := lost || n <= 2 && isConstraintViolation(err) || how.options.ReadOnly && n <= 4 && err != nil && isConnectionLost(err)
+		if !again || n == maxAttempts {
 			return err
 		}
 		if lost && !how.turn {
 			select {
-			case db.turn <- struct{}{}:
+			case db.retryTurn <- struct{}{}:
 			case <-ctx.Done():
 				return err
 			}
-			defer func() { <-db.turn }()
+			defer func() { <-db.retryTurn }()
 			how.turn = true
 			continue
 		}
@@ -166,48 +166,48 @@ func (db *postgresDB) retry(ctx context.Context, how transaction, fn func(querie
 	}
 }
 
-// lockTurn makes a transaction wait until no other node retries a write. It has to be
+// lockRetryTurn makes a transaction wait until no other node retries a write. It has to be
 // the first statement: unlike any other it takes no snapshot, so the transaction sees
 // what was committed while it waited. No statement of ours conflicts with the lock.
-const lockTurn = "LOCK TABLE settings IN SHARE UPDATE EXCLUSIVE MODE"
+const lockRetryTurn = "LOCK TABLE settings IN SHARE UPDATE EXCLUSIVE MODE"
 
 // begin starts a transaction. An idle connection may turn out to be dead, and so
 // may all of them after a restart of the server: nothing has happened yet, so the
 // next one is tried, and at last a new one.
-func (db *postgresDB) begin(ctx context.Context, how transaction) (*sql.Tx, error) {
+func (db *postgresDB) begin(ctx context.Context, how txMode) (*sql.Tx, error) {
 	for n := 0; ; n++ {
 		tx, err := db.pool.BeginTx(ctx, &how.options)
-		if err == nil || n > db.size || ctx.Err() != nil || !cut(err) {
+		if err == nil || n > db.size || ctx.Err() != nil || !isConnectionLost(err) {
 			return tx, err
 		}
-		if fresh(err) {
+		if isConnectFailure(err) {
 			return nil, err
 		}
 	}
 }
 
-func (db *postgresDB) once(ctx context.Context, how transaction, fn func(querier) error) (err error) {
+func (db *postgresDB) runTx(ctx context.Context, how txMode, fn func(querier) error) (err error) {
 	tx, err := db.begin(ctx, how)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() // does nothing after a commit
 	if how.turn {
-		if _, err := tx.ExecContext(ctx, lockTurn); err != nil {
+		if _, err := tx.ExecContext(ctx, lockRetryTurn); err != nil {
 			return err
 		}
 	}
 	if db.pooled {
-		if _, err := tx.ExecContext(ctx, setLimits, db.limit(), true); err != nil {
+		if _, err := tx.ExecContext(ctx, setLimitsText, db.timeoutMillis(), true); err != nil {
 			return err
 		}
 	}
 	q := &pgQuery{ctx: ctx, tx: tx}
 	refusal := fn(q)
-	if q.lost != nil && (refusal == nil || keeps(refusal) || postgres.unavailable(q.lost)) {
-		return q.lost // whatever fn made of it
+	if q.failed != nil && (refusal == nil || commits(refusal) || postgres.isUnavailable(q.failed)) {
+		return q.failed // whatever fn made of it
 	}
-	if refusal != nil && !keeps(refusal) {
+	if refusal != nil && !commits(refusal) {
 		return refusal
 	}
 	if how.options.ReadOnly {

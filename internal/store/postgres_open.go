@@ -20,27 +20,27 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parse the database URL: %w", err)
 	}
-	pc.ConnectTimeout = cfg.Wait
+	pc.ConnectTimeout = cfg.MaxWait
 	if pc.RuntimeParams["application_name"] == "" {
 		pc.RuntimeParams["application_name"] = "watchword"
 	}
-	db := &postgresDB{wait: cfg.Wait, size: cfg.Connections, turn: make(chan struct{}, 1)}
+	db := &postgresDB{wait: cfg.MaxWait, size: cfg.Connections, retryTurn: make(chan struct{}, 1)}
 	// A server that cannot be reached is reported as such, not as a migration that failed.
 	if db.pooled, err = probePooler(ctx, *pc); err != nil {
-		return nil, unreachable(err)
+		return nil, connectError(err)
 	}
 	if db.pooled && pc.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		// The next transaction may run on another connection of the pooler's, where a
 		// prepared statement does not exist or is another one.
 		pc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
-	if err := migrateOver(ctx, *pc, cfg.Inspect); err != nil {
+	if err := migrateSeparately(ctx, *pc, cfg.SkipMigrations); err != nil {
 		if e, ok := errors.AsType[*SchemaError](err); ok {
 			e.Pooled = db.pooled
 		}
 		return nil, err
 	}
-	db.pool = stdlib.OpenDB(*pc, stdlib.OptionAfterConnect(db.limitSession))
+	db.pool = stdlib.OpenDB(*pc, stdlib.OptionAfterConnect(db.setSessionLimits))
 	db.pool.SetMaxOpenConns(cfg.Connections)
 	db.pool.SetMaxIdleConns(cfg.Connections)
 	db.pool.SetConnMaxIdleTime(5 * time.Minute)
@@ -65,18 +65,20 @@ func probePooler(ctx context.Context, pc pgx.ConnConfig) (bool, error) {
 	return pid != int64(conn.PgConn().PID()), nil
 }
 
-// setLimits lets the server give up by itself what nobody waits for any more. They are
+// setLimitsText lets the server give up by itself what nobody waits for any more. They are
 // no parameters of the connection, since poolers refuse those that they do not know.
-const setLimits = "SELECT set_config('statement_timeout', $1, $2), set_config('idle_in_transaction_session_timeout', $1, $2)"
+const setLimitsText = "SELECT set_config('statement_timeout', $1, $2), set_config('idle_in_transaction_session_timeout', $1, $2)"
 
-func (db *postgresDB) limit() string { return strconv.FormatInt((10 * db.wait).Milliseconds(), 10) }
+func (db *postgresDB) timeoutMillis() string {
+	return strconv.FormatInt((10 * db.wait).Milliseconds(), 10)
+}
 
-// limitSession sets the limits once for a connection that nobody shares.
-func (db *postgresDB) limitSession(ctx context.Context, conn *pgx.Conn) error {
+// setSessionLimits sets the limits once for a connection that nobody shares.
+func (db *postgresDB) setSessionLimits(ctx context.Context, conn *pgx.Conn) error {
 	if db.pooled {
 		return nil
 	}
-	_, err := conn.Exec(ctx, setLimits, pgx.QueryExecModeExec, db.limit(), false)
+	_, err := conn.Exec(ctx, setLimitsText, pgx.QueryExecModeExec, db.timeoutMillis(), false)
 	return err
 }
 
@@ -104,9 +106,9 @@ func parsePostgres(text string) (*pgx.ConnConfig, error) {
 	return pc, nil
 }
 
-// migrateOver migrates over connections of its own: a migration may take longer
+// migrateSeparately migrates over connections of its own: a migration may take longer
 // than a request may.
-func migrateOver(ctx context.Context, pc pgx.ConnConfig, inspect bool) error {
+func migrateSeparately(ctx context.Context, pc pgx.ConnConfig, inspect bool) error {
 	pool := stdlib.OpenDB(pc)
 	defer pool.Close()
 	if inspect {
@@ -115,10 +117,10 @@ func migrateOver(ctx context.Context, pc pgx.ConnConfig, inspect bool) error {
 	return migratePostgres(ctx, pool)
 }
 
-// unreachable words a failed connection. The driver tries several ways and joins what
+// connectError words a failed connection. The driver tries several ways and joins what
 // became of each: an answer of the server, such as a wrong password, comes first,
 // because it says more than that another way was closed.
-func unreachable(err error) error {
+func connectError(err error) error {
 	if c, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		err = c.Unwrap()
 	}
@@ -126,7 +128,7 @@ func unreachable(err error) error {
 	if all, ok := err.(interface{ Unwrap() []error }); ok && len(all.Unwrap()) > 0 {
 		tried = slices.Clone(all.Unwrap())
 	}
-	slices.SortStableFunc(tried, func(a, b error) int { return cmp.Compare(silence(a), silence(b)) })
+	slices.SortStableFunc(tried, func(a, b error) int { return cmp.Compare(answerRank(a), answerRank(b)) })
 	first := fmt.Errorf("connect to PostgreSQL: %w", tried[0])
 	var others []string
 	for _, e := range tried[1:] {
@@ -140,8 +142,8 @@ func unreachable(err error) error {
 	return fmt.Errorf("%w (tried too: %s)", first, strings.Join(others, "; "))
 }
 
-// silence is 0 for an answer of the server and 1 for none.
-func silence(err error) int {
+// answerRank is 0 for an answer of the server and 1 for none.
+func answerRank(err error) int {
 	if _, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return 0
 	}

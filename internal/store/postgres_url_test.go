@@ -16,7 +16,7 @@ import (
 func TestRepair_N4_TheServersAnswerComesFirst(t *testing.T) {
 	t.Parallel()
 	answer := &pgconn.PgError{Severity: "FATAL", Code: "28P01", Message: "password authentication failed for user \"u\""}
-	err := unreachable(errors.Join(errors.New("tls error: server refused TLS connection"), fmt.Errorf("failed SASL auth: %w", answer),
+	err := connectError(errors.Join(errors.New("tls error: server refused TLS connection"), fmt.Errorf("failed SASL auth: %w", answer),
 		errors.New("tls error: server refused TLS connection")))
 	want := `connect to PostgreSQL: failed SASL auth: FATAL: password authentication failed for user "u" (SQLSTATE 28P01)` +
 		" (tried too: tls error: server refused TLS connection)"
@@ -36,7 +36,7 @@ func TestRepair_N4_WrongDatabaseName(t *testing.T) {
 	}
 	server, _, _ = strings.Cut(server, "?") // with and without TLS
 	url := server[:strings.LastIndexByte(server, '/')] + "/ww_is_not_there?password=hunter2"
-	_, err := Open(t.Context(), Config{URL: url, Wait: 5 * time.Second})
+	_, err := Open(t.Context(), Config{URL: url, MaxWait: 5 * time.Second})
 	if err == nil || !strings.Contains(err.Error(), `server error: FATAL: database "ww_is_not_there" does not exist (SQLSTATE 3D000) (tried too: `) ||
 		strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
@@ -58,7 +58,7 @@ func TestAttack_OP_04_NoPartOfThePasswordInAnError(t *testing.T) {
 		"postgres://127.0.0.1:1/db?password=horse%zzbattery",
 		"postgres://127.0.0.1:1/db?user=u&password=horse@battery&sslmode=bogus",
 	} {
-		_, err := Open(t.Context(), Config{URL: url, Wait: time.Second})
+		_, err := Open(t.Context(), Config{URL: url, MaxWait: time.Second})
 		if err == nil || strings.Contains(err.Error(), "horse") || strings.Contains(err.Error(), "battery") {
 			t.Errorf("%s: %v", url, err)
 		}

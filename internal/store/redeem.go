@@ -32,7 +32,7 @@ type Redemption struct {
 // rights, whether it was spent or not; ErrNotFound when any of them but the session of
 // the client is gone.
 func (tx *Tx) RedemptionState(digest string) (RedemptionState, error) {
-	r, err := tx.redeeming(digest, auth.CodeGrant{})
+	r, err := tx.readRedemptionState(digest, auth.CodeGrant{})
 	if !errors.Is(err, auth.ErrNotFound) {
 		return r, err
 	}
@@ -48,12 +48,12 @@ func (tx *Tx) RedemptionState(digest string) (RedemptionState, error) {
 	if err := json.Unmarshal([]byte(code.Data), &g); err != nil {
 		return r, fmt.Errorf("read code grant: %w", err)
 	}
-	return tx.redeeming(digest, g)
+	return tx.readRedemptionState(digest, g)
 }
 
-// redeeming takes the sessions from the grant where the code has no columns for them.
-func (tx *Tx) redeeming(digest string, g auth.CodeGrant) (RedemptionState, error) {
-	return one(tx.q, scanRedeeming, `SELECT u.kind, u.digest, u.account_id, u.client_id, u.data, u.created_at, u.expires_at, u.used_at,
+// readRedemptionState takes the sessions from the grant where the code has no columns for them.
+func (tx *Tx) readRedemptionState(digest string, g auth.CodeGrant) (RedemptionState, error) {
+	return queryRow(tx.q, scanRedemptionState, `SELECT u.kind, u.digest, u.account_id, u.client_id, u.data, u.created_at, u.expires_at, u.used_at,
 		coalesce(u.session_id, $1), coalesce(u.client_session_id, $2),
 		b.account_id, b.parent_id, b.auth_at, b.acr, b.amr, b.idle_at, b.expires_at, b.ended_at,
 		s.id, s.account_id, s.client_id, s.parent_id, coalesce(s.offline, 0), s.idle_at, s.expires_at, s.ended_at,
@@ -75,14 +75,14 @@ func (tx *Tx) redeeming(digest string, g auth.CodeGrant) (RedemptionState, error
 		WHERE u.tenant_id = $3 AND u.kind = 'code' AND u.digest = $4`, g.Browser, g.Session, tx.tenant, digest)
 }
 
-func scanRedeeming(row scanner, r *RedemptionState) error {
+func scanRedemptionState(row scanner, r *RedemptionState) error {
 	u, b, s, a, c, t := &r.Code, &r.Browser, &r.Session, &r.Account, &r.Client, &r.Tenant
-	err := row.Scan(&u.Kind, &u.Digest, &u.Account, &u.Client, &u.Data, at(&u.CreatedAt), at(&u.ExpiresAt), at(&u.UsedAt), &u.Browser, opt(&u.Session),
-		&b.Account, opt(&b.Parent), at(&b.AuthAt), &b.ACR, decoded{&b.AMR}, at(&b.IdleAt), at(&b.ExpiresAt), at(&b.EndedAt),
-		opt(&s.ID), opt(&s.Account), opt(&s.Client), opt(&s.Parent), flag{&s.Offline}, at(&s.IdleAt), at(&s.ExpiresAt), at(&s.EndedAt),
-		&a.Email.Address, &a.Email.Login, &a.Name, at(&a.EmailVerifiedAt), at(&a.DisabledAt), at(&a.UpdatedAt),
-		&c.Type, flag{&c.FirstParty}, decoded{&c.RedirectURIs}, decoded{&c.Scopes}, decoded{&c.Settings}, decoded{&c.Bounds}, at(&c.DisabledAt), &t.ID, decoded{&t.Settings}, at(&t.DisabledAt),
-		words{&r.Entitlement.Roles}, words{&r.Entitlement.Permissions}, words{&r.Entitlement.Known})
+	err := row.Scan(&u.Kind, &u.Digest, &u.Account, &u.Client, &u.Data, timeDest(&u.CreatedAt), timeDest(&u.ExpiresAt), timeDest(&u.UsedAt), &u.Browser, textDest(&u.Session),
+		&b.Account, textDest(&b.Parent), timeDest(&b.AuthAt), &b.ACR, jsonDest{&b.AMR}, timeDest(&b.IdleAt), timeDest(&b.ExpiresAt), timeDest(&b.EndedAt),
+		textDest(&s.ID), textDest(&s.Account), textDest(&s.Client), textDest(&s.Parent), boolDest{&s.Offline}, timeDest(&s.IdleAt), timeDest(&s.ExpiresAt), timeDest(&s.EndedAt),
+		&a.Email.Address, &a.Email.Login, &a.Name, timeDest(&a.EmailVerifiedAt), timeDest(&a.DisabledAt), timeDest(&a.UpdatedAt),
+		&c.Type, boolDest{&c.FirstParty}, jsonDest{&c.RedirectURIs}, jsonDest{&c.Scopes}, jsonDest{&c.Settings}, jsonDest{&c.Bounds}, timeDest(&c.DisabledAt), &t.ID, jsonDest{&t.Settings}, timeDest(&t.DisabledAt),
+		namesDest{&r.Entitlement.Roles}, namesDest{&r.Entitlement.Permissions}, namesDest{&r.Entitlement.Known})
 	b.ID, a.ID, c.ID = u.Browser, u.Account, u.Client
 	*c = c.Bounded()
 	return err
@@ -95,12 +95,12 @@ func scanRedeeming(row scanner, r *RedemptionState) error {
 // as of RedemptionState; an error of decide is returned as it is and changes nothing.
 func (db *DB) Redeem(ctx context.Context, tenant auth.TenantID, digest string, decide func(now time.Time, r RedemptionState) (Redemption, error)) error {
 	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
-		return db.unkeep(pg.swap(ctx, func(q querier) (bool, error) {
-			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).redeem(digest, decide, (*Tx).swapCode)
+		return db.translateError(pg.compareAndSwap(ctx, func(q querier) (bool, error) {
+			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).redeem(digest, decide, (*Tx).consumeCodeByCAS)
 		}))
 	}
 	return db.Write(ctx, tenant, func(tx *Tx) error {
-		done, err := tx.redeem(digest, decide, (*Tx).spendCode)
+		done, err := tx.redeem(digest, decide, (*Tx).consumeCode)
 		if err == nil && !done {
 			return errors.New("store: decide redeemed a code that was spent")
 		}
@@ -121,8 +121,8 @@ func (tx *Tx) redeem(digest string, decide func(time.Time, RedemptionState) (Red
 	return do(tx, r, n)
 }
 
-// spendCode writes a redemption inside a transaction.
-func (tx *Tx) spendCode(r RedemptionState, n Redemption) (bool, error) {
+// consumeCode writes a redemption inside a transaction.
+func (tx *Tx) consumeCode(r RedemptionState, n Redemption) (bool, error) {
 	if _, err := tx.Consume(auth.UseCode, r.Code.Digest); errors.Is(err, auth.ErrNotFound) {
 		return false, nil
 	} else if err != nil {

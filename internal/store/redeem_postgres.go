@@ -6,7 +6,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// swapCode is spendCode for PostgreSQL without a transaction around it: one statement,
+// consumeCodeByCAS is spendCode for PostgreSQL without a transaction around it: one statement,
 // which locks what it rests on and makes sure that this is still as it was read. It
 // waits where others hold those rows, and loses no races.
 //
@@ -17,27 +17,27 @@ import (
 // comes first, in a lock that does not go with a write of its row: all that ends or
 // deletes what belongs to an account writes that row first (holdAccount), so the two
 // wait for each other there and nowhere else.
-func (tx *Tx) swapCode(r RedemptionState, n Redemption) (bool, error) {
+func (tx *Tx) consumeCodeByCAS(r RedemptionState, n Redemption) (bool, error) {
 	v, f := n.Session, n.Family
 	if f == nil {
 		f = &auth.Family{}
 	}
 	args := []any{
 		tx.tenant, r.Code.Digest, millis(tx.Now), // 1
-		stamp(r.Account.DisabledAt), stamp(r.Account.EmailVerifiedAt), stamp(r.Client.DisabledAt), stamp(r.Tenant.DisabledAt), // 4
-		r.Code.Browser, v.ID, v.Account, v.Client, millis(v.AuthAt), v.ACR, encoded(v.AMR), v.IP, v.UserAgent, // 8
-		millis(v.IdleAt), millis(v.ExpiresAt), bit(v.Offline), encoded(v.Claims), // 17
-		f.ID, encoded(f.Scope), f.Digest, stamp(f.IdleAt), stamp(f.ExpiresAt), encoded(f.Audience), f.JKT, // 21
+		millisOrZero(r.Account.DisabledAt), millisOrZero(r.Account.EmailVerifiedAt), millisOrZero(r.Client.DisabledAt), millisOrZero(r.Tenant.DisabledAt), // 4
+		r.Code.Browser, v.ID, v.Account, v.Client, millis(v.AuthAt), v.ACR, encodeJSON(v.AMR), v.IP, v.UserAgent, // 8
+		millis(v.IdleAt), millis(v.ExpiresAt), boolToInt(v.Offline), encodeJSON(v.Claims), // 17
+		f.ID, encodeJSON(f.Scope), f.Digest, millisOrZero(f.IdleAt), millisOrZero(f.ExpiresAt), encodeJSON(f.Audience), f.JKT, // 21
 	}
-	args = append(args, auditRow(entry{tx.tenant, secret.NewID(tx.Now), tx.Now, n.Event})[1:]...) // 28
-	spent, err := affect(tx.q, swapCodeText, args...)
+	args = append(args, auditRow(auditEntry{tx.tenant, secret.NewID(tx.Now), tx.Now, n.Event})[1:]...) // 28
+	spent, err := execCount(tx.q, consumeCodeText, args...)
 	if err != nil || spent == 0 {
 		return false, err
 	}
 	return true, fault.Point(fault.SingleUseTaken)
 }
 
-const swapCodeText = `WITH fit AS (
+const consumeCodeText = `WITH fit AS (
 		SELECT u.digest FROM single_use u
 		JOIN accounts a ON a.tenant_id = u.tenant_id AND a.id = u.account_id
 		JOIN clients c ON c.tenant_id = u.tenant_id AND c.id = u.client_id

@@ -7,27 +7,27 @@ import (
 )
 
 func scanRole(s scanner, r *auth.Role) error {
-	return s.Scan(&r.ID, &r.Name, &r.Description, at(&r.CreatedAt))
+	return s.Scan(&r.ID, &r.Name, &r.Description, timeDest(&r.CreatedAt))
 }
 
 // Role finds a role by its name, with its permissions.
 func (tx *Tx) Role(name string) (auth.Role, error) {
-	r, err := one(tx.q, scanRole, "SELECT id, name, description, created_at FROM roles WHERE tenant_id = $1 AND name = $2", tx.tenant, name)
+	r, err := queryRow(tx.q, scanRole, "SELECT id, name, description, created_at FROM roles WHERE tenant_id = $1 AND name = $2", tx.tenant, name)
 	if err != nil {
 		return r, err
 	}
-	r.Permissions, err = all(tx.q, text, "SELECT permission FROM role_permissions WHERE tenant_id = $1 AND role_id = $2 ORDER BY permission", tx.tenant, r.ID)
+	r.Permissions, err = queryRows(tx.q, scanText, "SELECT permission FROM role_permissions WHERE tenant_id = $1 AND role_id = $2 ORDER BY permission", tx.tenant, r.ID)
 	return r, err
 }
 
 // Roles lists the roles of the tenant by name, with their permissions.
 func (tx *Tx) Roles() ([]auth.Role, error) {
-	roles, err := all(tx.q, scanRole, "SELECT id, name, description, created_at FROM roles WHERE tenant_id = $1 ORDER BY name", tx.tenant)
+	roles, err := queryRows(tx.q, scanRole, "SELECT id, name, description, created_at FROM roles WHERE tenant_id = $1 ORDER BY name", tx.tenant)
 	if err != nil {
 		return nil, err
 	}
 	type pair struct{ role, permission string }
-	pairs, err := all(tx.q, func(s scanner, p *pair) error { return s.Scan(&p.role, &p.permission) },
+	pairs, err := queryRows(tx.q, func(s scanner, p *pair) error { return s.Scan(&p.role, &p.permission) },
 		"SELECT role_id, permission FROM role_permissions WHERE tenant_id = $1 ORDER BY role_id, permission", tx.tenant)
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (tx *Tx) InsertRole(r auth.Role) error {
 
 // DeleteRole takes the role from everybody who has it.
 func (tx *Tx) DeleteRole(id auth.RoleID) error {
-	return must(tx.q, "DELETE FROM roles WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+	return execRow(tx.q, "DELETE FROM roles WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
 // PutPermission names a permission, or renames its description.
@@ -63,34 +63,36 @@ func (tx *Tx) PutPermission(p auth.Permission) error {
 
 // Permissions lists the tenant's permissions by name.
 func (tx *Tx) Permissions() ([]auth.Permission, error) {
-	return all(tx.q, func(s scanner, p *auth.Permission) error { return s.Scan(&p.Name, &p.Description, at(&p.CreatedAt)) },
+	return queryRows(tx.q, func(s scanner, p *auth.Permission) error {
+		return s.Scan(&p.Name, &p.Description, timeDest(&p.CreatedAt))
+	},
 		"SELECT name, description, created_at FROM permissions WHERE tenant_id = $1 ORDER BY name", tx.tenant)
 }
 
-// Allow adds a permission, which must exist, to a role. It reports whether that
+// AddRolePermission adds a permission, which must exist, to a role. It reports whether that
 // changed anything.
-func (tx *Tx) Allow(role auth.RoleID, permission string) (bool, error) {
-	n, err := affect(tx.q, `INSERT INTO role_permissions (tenant_id, role_id, permission) VALUES ($1, $2, $3)
+func (tx *Tx) AddRolePermission(role auth.RoleID, permission string) (bool, error) {
+	n, err := execCount(tx.q, `INSERT INTO role_permissions (tenant_id, role_id, permission) VALUES ($1, $2, $3)
 		ON CONFLICT (tenant_id, role_id, permission) DO NOTHING`, tx.tenant, role, permission)
 	return n == 1, err
 }
 
-// Disallow takes a permission from a role.
-func (tx *Tx) Disallow(role auth.RoleID, permission string) (bool, error) {
-	n, err := affect(tx.q, "DELETE FROM role_permissions WHERE tenant_id = $1 AND role_id = $2 AND permission = $3", tx.tenant, role, permission)
+// RemoveRolePermission takes a permission from a role.
+func (tx *Tx) RemoveRolePermission(role auth.RoleID, permission string) (bool, error) {
+	n, err := execCount(tx.q, "DELETE FROM role_permissions WHERE tenant_id = $1 AND role_id = $2 AND permission = $3", tx.tenant, role, permission)
 	return n == 1, err
 }
 
-// Assign gives a role to an account. It reports whether that changed anything.
-func (tx *Tx) Assign(account auth.AccountID, role auth.RoleID) (bool, error) {
-	n, err := affect(tx.q, `INSERT INTO assignments (tenant_id, account_id, role_id, created_at) VALUES ($1, $2, $3, $4)
+// AssignRole gives a role to an account. It reports whether that changed anything.
+func (tx *Tx) AssignRole(account auth.AccountID, role auth.RoleID) (bool, error) {
+	n, err := execCount(tx.q, `INSERT INTO assignments (tenant_id, account_id, role_id, created_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (tenant_id, account_id, role_id) DO NOTHING`, tx.tenant, account, role, millis(tx.Now))
 	return n == 1, err
 }
 
-// Unassign takes a role from an account.
-func (tx *Tx) Unassign(account auth.AccountID, role auth.RoleID) (bool, error) {
-	n, err := affect(tx.q, "DELETE FROM assignments WHERE tenant_id = $1 AND account_id = $2 AND role_id = $3", tx.tenant, account, role)
+// UnassignRole takes a role from an account.
+func (tx *Tx) UnassignRole(account auth.AccountID, role auth.RoleID) (bool, error) {
+	n, err := execCount(tx.q, "DELETE FROM assignments WHERE tenant_id = $1 AND account_id = $2 AND role_id = $3", tx.tenant, account, role)
 	return n == 1, err
 }
 
@@ -98,7 +100,7 @@ func (tx *Tx) Unassign(account auth.AccountID, role auth.RoleID) (bool, error) {
 // each sorted.
 func (tx *Tx) Rights(account auth.AccountID) (roles, permissions []string, err error) {
 	type right struct{ role, permission string }
-	rights, err := all(tx.q, func(s scanner, r *right) error { return s.Scan(&r.role, opt(&r.permission)) },
+	rights, err := queryRows(tx.q, func(s scanner, r *right) error { return s.Scan(&r.role, textDest(&r.permission)) },
 		`SELECT r.name, p.permission FROM assignments a
 		JOIN roles r ON r.tenant_id = a.tenant_id AND r.id = a.role_id
 		LEFT JOIN role_permissions p ON p.tenant_id = r.tenant_id AND p.role_id = r.id
@@ -107,9 +109,9 @@ func (tx *Tx) Rights(account auth.AccountID) (roles, permissions []string, err e
 		return nil, nil, err
 	}
 	for _, r := range rights {
-		roles = add(roles, r.role)
+		roles = insertSorted(roles, r.role)
 		if r.permission != "" {
-			permissions = add(permissions, r.permission)
+			permissions = insertSorted(permissions, r.permission)
 		}
 	}
 	return roles, permissions, nil
@@ -121,45 +123,45 @@ func (tx *Tx) Entitlement(account auth.AccountID, scope auth.Scope) (e auth.Enti
 	if e.Roles, e.Permissions, err = tx.Rights(account); err != nil {
 		return e, err
 	}
-	e.Known, err = tx.KnownPermissions(scope)
+	e.Known, err = tx.PermissionsIn(scope)
 	return e, err
 }
 
-// KnownPermissions are those names of the scope that are permissions of the tenant. The
+// PermissionsIn are those names of the scope that are permissions of the tenant. The
 // scopes of OpenID Connect alone cost no statement.
-func (tx *Tx) KnownPermissions(scope auth.Scope) ([]string, error) {
+func (tx *Tx) PermissionsIn(scope auth.Scope) ([]string, error) {
 	if scope.Within(auth.LoginScope) {
 		return nil, nil
 	}
-	return all(tx.q, text, "SELECT name FROM permissions WHERE tenant_id = $1 AND $2 LIKE '% ' || name || ' %'", tx.tenant, " "+scope.String()+" ")
+	return queryRows(tx.q, scanText, "SELECT name FROM permissions WHERE tenant_id = $1 AND $2 LIKE '% ' || name || ' %'", tx.tenant, " "+scope.String()+" ")
 }
 
-// Administrators counts the accounts that may administer the tenant and are not disabled.
-func (tx *Tx) Administrators() (int, error) {
-	return one(tx.q, func(s scanner, n *int) error { return s.Scan(n) }, `SELECT count(DISTINCT a.id) FROM role_permissions p
+// CountAdministrators counts the accounts that may administer the tenant and are not disabled.
+func (tx *Tx) CountAdministrators() (int, error) {
+	return queryRow(tx.q, func(s scanner, n *int) error { return s.Scan(n) }, `SELECT count(DISTINCT a.id) FROM role_permissions p
 		JOIN assignments g ON g.tenant_id = p.tenant_id AND g.role_id = p.role_id
 		JOIN accounts a ON a.tenant_id = g.tenant_id AND a.id = g.account_id
 		WHERE p.tenant_id = $1 AND p.permission = $2 AND a.disabled_at IS NULL`, tx.tenant, auth.AdminPermission)
 }
 
-// TakesAdministrators runs a change and reports whether there was an administrator before
+// RemovesLastAdministrator runs a change and reports whether there was an administrator before
 // and there is none now.
-func (tx *Tx) TakesAdministrators(change func() error) (bool, error) {
-	before, err := tx.Administrators()
+func (tx *Tx) RemovesLastAdministrator(change func() error) (bool, error) {
+	before, err := tx.CountAdministrators()
 	if err != nil {
 		return false, err
 	}
 	if err := change(); err != nil || before == 0 {
 		return false, err
 	}
-	after, err := tx.Administrators()
+	after, err := tx.CountAdministrators()
 	return after == 0, err
 }
 
 // LargestRights is the largest auth.RightsSize of the accounts that have the role; zero
 // when nobody has it.
 func (tx *Tx) LargestRights(role auth.RoleID) (int, error) {
-	return one(tx.q, func(s scanner, n *int) error { return s.Scan(n) }, `WITH holders AS (
+	return queryRow(tx.q, func(s scanner, n *int) error { return s.Scan(n) }, `WITH holders AS (
 			SELECT account_id FROM assignments WHERE tenant_id = $1 AND role_id = $2),
 		held AS (
 			SELECT h.account_id, g.role_id FROM holders h JOIN assignments g ON g.tenant_id = $1 AND g.account_id = h.account_id),
@@ -171,7 +173,7 @@ func (tx *Tx) LargestRights(role auth.RoleID) (int, error) {
 }
 
 // add inserts s into a sorted set.
-func add(set []string, s string) []string {
+func insertSorted(set []string, s string) []string {
 	i, found := slices.BinarySearch(set, s)
 	if found {
 		return set

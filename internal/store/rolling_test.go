@@ -179,7 +179,7 @@ func statement(t *testing.T, tx *sql.Tx, text string) {
 func aside(t *testing.T) (*store.DB, *sql.DB, *sql.Tx) {
 	t.Helper()
 	cfg := testConfig(t, storetest.Postgres(t))
-	cfg.Wait = 30 * time.Second
+	cfg.MaxWait = 30 * time.Second
 	db, direct := open(t, cfg), raw(t, cfg.URL)
 	personAndClient(t, db)
 	tx, err := direct.Begin()

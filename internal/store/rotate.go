@@ -26,12 +26,12 @@ type Rotation struct {
 // returned as it is and changes nothing.
 func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID, decide func(now time.Time, r RefreshState) (Rotation, error)) error {
 	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
-		return db.unkeep(pg.swap(ctx, func(q querier) (bool, error) {
+		return db.translateError(pg.compareAndSwap(ctx, func(q querier) (bool, error) {
 			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).rotate(id, decide, func(tx *Tx, r RefreshState, n Rotation) (bool, error) {
-				done, err := tx.swapFamily(r, n)
+				done, err := tx.rotateFamilyByCAS(r, n)
 				if done {
 					// The token is spent: whoever is refused now comes back with it as a thief would.
-					if err := tx.touchRotated(r, n); err != nil {
+					if err := tx.touchRotatedSession(r, n); err != nil {
 						db.cfg.Log.Warn("the use of a session was not noted", "error", err)
 					}
 				}
@@ -43,7 +43,7 @@ func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID
 		done, err := tx.rotate(id, decide, func(tx *Tx, r RefreshState, n Rotation) (bool, error) {
 			done, err := tx.RotateFamily(id, n.From, n.To, n.IdleAt)
 			if done {
-				err = tx.touchRotated(r, n)
+				err = tx.touchRotatedSession(r, n)
 			}
 			return done, err
 		})
@@ -70,21 +70,21 @@ func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, RefreshState) (Rot
 	return do(tx, r, n)
 }
 
-// touchRotated notes the use of the session with a rotation that is done.
-func (tx *Tx) touchRotated(r RefreshState, n Rotation) error {
+// touchRotatedSession notes the use of the session with a rotation that is done.
+func (tx *Tx) touchRotatedSession(r RefreshState, n Rotation) error {
 	if err := fault.Point(fault.RefreshConsumed); err != nil || n.SessionIdleAt.IsZero() {
 		return err
 	}
 	return tx.TouchSession(r.Family.Session, n.SessionIdleAt)
 }
 
-// swapFamily is RotateFamily for PostgreSQL without a transaction around it. Its
+// rotateFamilyByCAS is RotateFamily for PostgreSQL without a transaction around it. Its
 // two round trips are half of a transaction's, and, where a serializable one reads
 // index pages that hold other families too and fails for their sake, it depends on
 // its own rows alone. In return the statement itself has to make sure that
 // everything in r on which a refusal could rest is still as it was read.
-func (tx *Tx) swapFamily(r RefreshState, n Rotation) (bool, error) {
-	changed, err := affect(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + CASE WHEN f.digest = $1 THEN 0 ELSE 1 END,
+func (tx *Tx) rotateFamilyByCAS(r RefreshState, n Rotation) (bool, error) {
+	changed, err := execCount(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + CASE WHEN f.digest = $1 THEN 0 ELSE 1 END,
 		retries = CASE WHEN f.digest = $1 THEN f.retries ELSE (f.retries * 2) & 255 END, digest = $1, rotated_at = $2, idle_at = $3
 		WHERE f.tenant_id = $4 AND f.id = $5 AND f.digest = $6 AND f.revoked_at IS NULL
 		AND EXISTS (SELECT 1 FROM sessions s
@@ -95,13 +95,13 @@ func (tx *Tx) swapFamily(r RefreshState, n Rotation) (bool, error) {
 			AND coalesce(a.disabled_at, 0) = $9 AND coalesce(a.email_verified_at, 0) = $10
 			AND c.id = $11 AND coalesce(c.disabled_at, 0) = $12 AND coalesce(t.disabled_at, 0) = $13)`,
 		n.To, millis(tx.Now), millis(n.IdleAt), tx.tenant, r.Family.ID, n.From,
-		r.Family.Session, stamp(r.Session.EndedAt), stamp(r.Account.DisabledAt), stamp(r.Account.EmailVerifiedAt),
-		r.Client.ID, stamp(r.Client.DisabledAt), stamp(r.Tenant.DisabledAt))
+		r.Family.Session, millisOrZero(r.Session.EndedAt), millisOrZero(r.Account.DisabledAt), millisOrZero(r.Account.EmailVerifiedAt),
+		r.Client.ID, millisOrZero(r.Client.DisabledAt), millisOrZero(r.Tenant.DisabledAt))
 	return changed == 1, err
 }
 
-// stamp is millis with 0 for no time, so that it can be compared.
-func stamp(t time.Time) int64 {
+// millisOrZero is millis with 0 for no time, so that it can be compared.
+func millisOrZero(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}

@@ -14,10 +14,10 @@ const (
 
 func settingContext(tenant, name string) string { return "setting " + tenant + "/" + name }
 
-// Secret returns a secret of the system, sealed at rest; the first caller makes it
+// EnsureSecret returns a secret of the system, sealed at rest; the first caller makes it
 // with fresh, and every node gets the same. It returns secret.ErrSealed when the
 // configured master key is not the one it was sealed under.
-func (tx *SystemTx) Secret(name string, fresh []byte) ([]byte, error) {
+func (tx *SystemTx) EnsureSecret(name string, fresh []byte) ([]byte, error) {
 	plain, err := tx.Sealed(name)
 	if errors.Is(err, auth.ErrNotFound) {
 		return fresh, tx.PutSealed(name, fresh)
@@ -46,39 +46,39 @@ func (tx *SystemTx) PutSealed(name string, value []byte) error {
 // are below it (name/…).
 func (tx *SystemTx) DeleteSealed(name string) error {
 	name = sealedPrefix + name
-	_, err := affect(tx.q, "DELETE FROM settings WHERE tenant_id = '' AND (name = $1 OR substr(name, 1, length($2)) = $2)", name, name+"/")
+	_, err := execCount(tx.q, "DELETE FROM settings WHERE tenant_id = '' AND (name = $1 OR substr(name, 1, length($2)) = $2)", name, name+"/")
 	return err
 }
 
-// SealedBelow lists what is below a name (name/…) with the time it was last put
+// SealedUnder lists what is below a name (name/…) with the time it was last put
 // there, by names in order.
-func (tx *SystemTx) SealedBelow(name string) ([]SealedName, error) {
-	return all(tx.q, func(s scanner, v *SealedName) error {
-		err := s.Scan(&v.Name, at(&v.PutAt))
+func (tx *SystemTx) SealedUnder(name string) ([]SealedEntry, error) {
+	return queryRows(tx.q, func(s scanner, v *SealedEntry) error {
+		err := s.Scan(&v.Name, timeDest(&v.PutAt))
 		v.Name = v.Name[len(sealedPrefix):]
 		return err
 	}, `SELECT name, updated_at FROM settings WHERE tenant_id = '' AND substr(name, 1, length($1)) = $1 ORDER BY name`, sealedPrefix+name+"/")
 }
 
-// SealedName is where a sealed value stands.
-type SealedName struct {
+// SealedEntry is where a sealed value stands.
+type SealedEntry struct {
 	Name  string
 	PutAt time.Time
 }
 
-// Lease gives the holder something that one at a time may have, until a moment, or
+// AcquireLease gives the holder something that one at a time may have, until a moment, or
 // extends it. It reports false while somebody else has it. updated_at is then the
 // end of the lease.
-func (tx *SystemTx) Lease(name, holder string, until time.Time) (bool, error) {
-	n, err := affect(tx.q, `INSERT INTO settings (tenant_id, name, value, updated_at) VALUES ('', $1, $2, $3)
+func (tx *SystemTx) AcquireLease(name, holder string, until time.Time) (bool, error) {
+	n, err := execCount(tx.q, `INSERT INTO settings (tenant_id, name, value, updated_at) VALUES ('', $1, $2, $3)
 		ON CONFLICT (tenant_id, name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at
 		WHERE settings.updated_at <= $4 OR settings.value = excluded.value`,
 		leasePrefix+name, []byte(holder), millis(until), millis(tx.Now))
 	return n == 1, err
 }
 
-// EndLease gives a lease back. It does nothing when the holder has lost it.
-func (tx *SystemTx) EndLease(name, holder string) error {
-	_, err := affect(tx.q, "DELETE FROM settings WHERE tenant_id = '' AND name = $1 AND value = $2", leasePrefix+name, []byte(holder))
+// ReleaseLease gives a lease back. It does nothing when the holder has lost it.
+func (tx *SystemTx) ReleaseLease(name, holder string) error {
+	_, err := execCount(tx.q, "DELETE FROM settings WHERE tenant_id = '' AND name = $1 AND value = $2", leasePrefix+name, []byte(holder))
 	return err
 }

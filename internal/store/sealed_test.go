@@ -72,7 +72,7 @@ func system(t *testing.T, cfg store.Config, fn func(*store.SystemTx) error) {
 
 func below(t *testing.T, tx *store.SystemTx, name string) (names []string) {
 	t.Helper()
-	found, err := tx.SealedBelow(name)
+	found, err := tx.SealedUnder(name)
 	if err != nil {
 		t.Error(err)
 	}
@@ -111,9 +111,9 @@ func TestLeases(t *testing.T) {
 			now = now.Add(step.after)
 			err := db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
 				if step.end {
-					return tx.EndLease("job", step.holder)
+					return tx.ReleaseLease("job", step.holder)
 				}
-				got, err := tx.Lease("job", step.holder, tx.Now.Add(time.Minute))
+				got, err := tx.AcquireLease("job", step.holder, tx.Now.Add(time.Minute))
 				if got != step.got {
 					t.Errorf("step %d: %s has it: %v", i, step.holder, got)
 				}

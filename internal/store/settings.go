@@ -2,7 +2,7 @@ package store
 
 // Setting returns a value of the system, or ErrNotFound.
 func (tx *SystemTx) Setting(name string) ([]byte, error) {
-	return one(tx.q, func(s scanner, b *[]byte) error { return s.Scan(b) },
+	return queryRow(tx.q, func(s scanner, b *[]byte) error { return s.Scan(b) },
 		"SELECT value FROM settings WHERE tenant_id = '' AND name = $1", name)
 }
 

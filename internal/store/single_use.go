@@ -5,28 +5,28 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 )
 
-const singleCols = "kind, digest, account_id, client_id, data, created_at, expires_at, used_at, session_id, client_session_id"
+const singleUseCols = "kind, digest, account_id, client_id, data, created_at, expires_at, used_at, session_id, client_session_id"
 
-func scanSingle(s scanner, v *auth.SingleUse) error {
-	return s.Scan(&v.Kind, &v.Digest, opt(&v.Account), opt(&v.Client), &v.Data, at(&v.CreatedAt), at(&v.ExpiresAt), at(&v.UsedAt),
-		opt(&v.Browser), opt(&v.Session))
+func scanSingleUse(s scanner, v *auth.SingleUse) error {
+	return s.Scan(&v.Kind, &v.Digest, textDest(&v.Account), textDest(&v.Client), &v.Data, timeDest(&v.CreatedAt), timeDest(&v.ExpiresAt), timeDest(&v.UsedAt),
+		textDest(&v.Browser), textDest(&v.Session))
 }
 
 // InsertSingleUse returns ErrConflict when the secret is already known, which for
 // nonces and assertion ids means a replay.
 func (tx *Tx) InsertSingleUse(v auth.SingleUse) error {
-	return insert(tx.q, `INSERT INTO single_use (tenant_id, `+singleCols+`)
+	return insert(tx.q, `INSERT INTO single_use (tenant_id, `+singleUseCols+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (tenant_id, kind, digest) DO NOTHING`,
-		tx.tenant, v.Kind, v.Digest, null(v.Account), null(v.Client), v.Data, millis(v.CreatedAt), millis(v.ExpiresAt), millis(v.UsedAt),
-		null(v.Browser), null(v.Session))
+		tx.tenant, v.Kind, v.Digest, nullText(v.Account), nullText(v.Client), v.Data, millis(v.CreatedAt), millis(v.ExpiresAt), millis(v.UsedAt),
+		nullText(v.Browser), nullText(v.Session))
 }
 
 // Consume spends a secret. However many ask at once, on however many nodes, one gets
 // it; everybody else, and everybody who comes after its expiry, gets ErrNotFound.
 func (tx *Tx) Consume(kind auth.SingleUseKind, digest string) (auth.SingleUse, error) {
-	v, err := one(tx.q, scanSingle, `UPDATE single_use SET used_at = $1
+	v, err := queryRow(tx.q, scanSingleUse, `UPDATE single_use SET used_at = $1
 		WHERE tenant_id = $2 AND kind = $3 AND digest = $4 AND used_at IS NULL AND expires_at > $1
-		RETURNING `+singleCols, millis(tx.Now), tx.tenant, kind, digest)
+		RETURNING `+singleUseCols, millis(tx.Now), tx.tenant, kind, digest)
 	if err == nil {
 		err = fault.Point(fault.SingleUseTaken)
 	}
@@ -36,13 +36,13 @@ func (tx *Tx) Consume(kind auth.SingleUseKind, digest string) (auth.SingleUse, e
 // SingleUse looks at a secret without spending it. It returns spent and expired
 // ones too.
 func (tx *Tx) SingleUse(kind auth.SingleUseKind, digest string) (auth.SingleUse, error) {
-	return one(tx.q, scanSingle, "SELECT "+singleCols+" FROM single_use WHERE tenant_id = $1 AND kind = $2 AND digest = $3",
+	return queryRow(tx.q, scanSingleUse, "SELECT "+singleUseCols+" FROM single_use WHERE tenant_id = $1 AND kind = $2 AND digest = $3",
 		tx.tenant, kind, digest)
 }
 
 // LiveSingleUses lists the secrets of a kind that still work for the account.
 func (tx *Tx) LiveSingleUses(account auth.AccountID, kind auth.SingleUseKind) ([]auth.SingleUse, error) {
-	return all(tx.q, scanSingle, "SELECT "+singleCols+` FROM single_use
+	return queryRows(tx.q, scanSingleUse, "SELECT "+singleUseCols+` FROM single_use
 		WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND used_at IS NULL AND expires_at > $4`,
 		tx.tenant, account, kind, millis(tx.Now))
 }
@@ -50,7 +50,7 @@ func (tx *Tx) LiveSingleUses(account auth.AccountID, kind auth.SingleUseKind) ([
 // CompareAndSwapSingleUse replaces the data of an unspent secret that still has the former, for
 // one that may be used several times: of any number of tries at once one returns true.
 func (tx *Tx) CompareAndSwapSingleUse(kind auth.SingleUseKind, digest, from, to string) (bool, error) {
-	n, err := affect(tx.q, `UPDATE single_use SET data = $1
+	n, err := execCount(tx.q, `UPDATE single_use SET data = $1
 		WHERE tenant_id = $2 AND kind = $3 AND digest = $4 AND data = $5 AND used_at IS NULL AND expires_at > $6`,
 		to, tx.tenant, kind, digest, from, millis(tx.Now))
 	return n == 1, err
@@ -59,7 +59,7 @@ func (tx *Tx) CompareAndSwapSingleUse(kind auth.SingleUseKind, digest, from, to 
 // DeleteSingleUses makes every unspent secret of the kinds worthless for the account.
 func (tx *Tx) DeleteSingleUses(account auth.AccountID, kinds ...auth.SingleUseKind) error {
 	for _, kind := range kinds {
-		if _, err := affect(tx.q, `DELETE FROM single_use WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND used_at IS NULL`,
+		if _, err := execCount(tx.q, `DELETE FROM single_use WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND used_at IS NULL`,
 			tx.tenant, account, kind); err != nil {
 			return err
 		}

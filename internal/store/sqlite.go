@@ -57,18 +57,18 @@ func openSQLite(ctx context.Context, cfg Config, path string, h *health) (*sqlit
 		return nil, fmt.Errorf("wait for another process that is opening %s: %w", path, err)
 	}
 	defer unlock()
-	if err := refuseReplacing(path); err != nil {
+	if err := checkNotReplaced(path); err != nil {
 		return nil, err
 	}
-	if err := create(path); err != nil {
+	if err := createPrivate(path); err != nil {
 		return nil, err
 	}
 	// Half of the wait is for a free reader, half for the file.
-	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+fmt.Sprintf(pragmas, cfg.Wait.Milliseconds()/2))
+	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+fmt.Sprintf(pragmas, cfg.MaxWait.Milliseconds()/2))
 	if err != nil {
 		return nil, err
 	}
-	db := &sqliteDB{path: path, pool: pool, wait: cfg.Wait / 2, size: max(4, 2*runtime.GOMAXPROCS(0))}
+	db := &sqliteDB{path: path, pool: pool, wait: cfg.MaxWait / 2, size: max(4, 2*runtime.GOMAXPROCS(0))}
 	if err := db.start(ctx, cfg, h); err != nil {
 		pool.Close()
 		return nil, err
@@ -80,9 +80,9 @@ func openSQLite(ctx context.Context, cfg Config, path string, h *health) (*sqlit
 func (db *sqliteDB) start(ctx context.Context, cfg Config, h *health) error {
 	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	db.cancel = cancel
-	err := checkWhole(alive, db.pool, db.path, h, cfg)
+	err := checkIntegrity(alive, db.pool, db.path, h, cfg)
 	if err == nil {
-		err = migrateSQLite(ctx, db.pool, cfg.Inspect)
+		err = migrateSQLite(ctx, db.pool, cfg.SkipMigrations)
 	}
 	if err == nil {
 		err = markExisting(db.path)
@@ -230,17 +230,17 @@ func (db *sqliteDB) borrow(ctx context.Context) (*liteConn, error) {
 }
 
 func (db *sqliteDB) write(ctx context.Context, fn func(querier) error) error {
-	return db.writer.do(ctx, fn)
+	return db.writer.submit(ctx, fn)
 }
 
 // ping also notices that the file was moved, deleted or replaced under the running
 // server: what it writes from then on would be lost.
 func (db *sqliteDB) ping(ctx context.Context) error {
 	if info, err := os.Stat(db.path); err != nil || !os.SameFile(info, db.opened) {
-		return fmt.Errorf("%s is no longer the file that was opened: %w", db.path, errDamaged)
+		return fmt.Errorf("%s is no longer the file that was opened: %w", db.path, errCorrupt)
 	}
 	return db.read(ctx, func(q querier) error {
-		_, err := one(q, text, "SELECT id FROM tenants LIMIT 1")
+		_, err := queryRow(q, scanText, "SELECT id FROM tenants LIMIT 1")
 		if errors.Is(err, auth.ErrNotFound) {
 			return nil
 		}

@@ -36,29 +36,29 @@ type Config struct {
 	Now func() time.Time
 	// Connections bounds the PostgreSQL pool; 20 when zero.
 	Connections int
-	// Wait bounds how long a request may wait for the database; 2 s when zero.
-	Wait time.Duration
+	// MaxWait bounds how long a request may wait for the database; 2 s when zero.
+	MaxWait time.Duration
 	// OutboxLimit bounds the messages that wait; the constant of that name when zero.
 	OutboxLimit int64
-	// Inspect leaves the schema as it is. Open then fails with a *SchemaError when it
+	// SkipMigrations leaves the schema as it is. Open then fails with a *SchemaError when it
 	// is not the one of this program.
-	Inspect bool
-	// OneCommitEach switches group commit off. It exists for the benchmark that
+	SkipMigrations bool
+	// DisableGroupCommit switches group commit off. It exists for the benchmark that
 	// shows what group commit is worth.
-	OneCommitEach bool
+	DisableGroupCommit bool
 	// Log receives what an operator should know: retries that were given up, damage.
 	Log *slog.Logger
 }
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	cfg     Config
-	clock   *clock
-	closed  sync.Once
-	dialect dialect
-	backend backend
-	health  health
-	ledger  ledger
+	cfg         Config
+	clock       *clock
+	closed      sync.Once
+	dialect     dialect
+	backend     backend
+	health      health
+	auditBuffer auditBuffer
 
 	outboxFull [laneCount]atomic.Bool // set by Waiting, read by Enqueue
 	queued     chan struct{}          // holds one token after a commit that queued messages
@@ -80,8 +80,8 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Wait == 0 {
-		cfg.Wait = 2 * time.Second
+	if cfg.MaxWait == 0 {
+		cfg.MaxWait = 2 * time.Second
 	}
 	if cfg.Connections == 0 {
 		cfg.Connections = 20
@@ -115,30 +115,30 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 func (db *DB) Close() error {
 	var err error
 	db.closed.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), db.cfg.Wait)
+		ctx, cancel := context.WithTimeout(context.Background(), db.cfg.MaxWait)
 		defer cancel()
-		err = errors.Join(db.Flush(ctx), db.backend.close())
+		err = errors.Join(db.FlushAudit(ctx), db.backend.close())
 	})
 	return err
 }
 
-// Name is "sqlite" or "postgres".
-func (db *DB) Name() string { return string(db.dialect) }
+// Dialect is "sqlite" or "postgres".
+func (db *DB) Dialect() string { return string(db.dialect) }
 
-// Pooled reports whether a connection pooler stands between us and PostgreSQL.
-func (db *DB) Pooled() bool {
+// UsesPooler reports whether a connection pooler stands between us and PostgreSQL.
+func (db *DB) UsesPooler() bool {
 	pg, ok := db.backend.(*postgresDB)
 	return ok && pg.pooled
 }
 
 // Ping reports whether the database answers and is whole: what readiness means.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.health.damage(); err != nil {
+	if err := db.health.corruption(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, db.cfg.Wait)
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.MaxWait)
 	defer cancel()
-	return db.unkeep(db.backend.ping(ctx))
+	return db.translateError(db.backend.ping(ctx))
 }
 
 // Now is the store's clock. It never runs backwards while the database is open, so
@@ -165,7 +165,7 @@ func (db *DB) ReadOne(ctx context.Context, tenant auth.TenantID, fn func(*Tx) er
 // shares its commit with others; so fn touches nothing but tx and its own
 // variables: no hashing, no signing, no mail, no network, no waiting.
 func (db *DB) Write(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error) error {
-	if err := db.health.damage(); err != nil {
+	if err := db.health.corruption(); err != nil {
 		return auth.Unavailable(err, time.Minute)
 	}
 	return db.run(ctx, tenant, db.backend.write, fn)
@@ -182,13 +182,13 @@ func (db *DB) run(ctx context.Context, tenant auth.TenantID, how func(context.Co
 		queued = tx.queued
 		return err
 	})
-	if queued && (err == nil || keeps(err)) {
+	if queued && (err == nil || commits(err)) {
 		select {
 		case db.queued <- struct{}{}:
 		default:
 		}
 	}
-	return db.unkeep(err)
+	return db.translateError(err)
 }
 
 // Queued gives a token after this process has committed messages for the outbox:
@@ -202,15 +202,15 @@ func (db *DB) now() time.Time { return db.clock.now().UTC().Truncate(time.Millis
 
 // ReadSystem reads across tenants. It is for the server's own work.
 func (db *DB) ReadSystem(ctx context.Context, fn func(*SystemTx) error) error {
-	return db.unkeep(db.backend.read(ctx, func(q querier) error { return fn(db.systemTx(q)) }))
+	return db.translateError(db.backend.read(ctx, func(q querier) error { return fn(db.systemTx(q)) }))
 }
 
 // WriteSystem writes across tenants, under the rules of Write.
 func (db *DB) WriteSystem(ctx context.Context, fn func(*SystemTx) error) error {
-	if err := db.health.damage(); err != nil {
+	if err := db.health.corruption(); err != nil {
 		return auth.Unavailable(err, time.Minute)
 	}
-	return db.unkeep(db.backend.write(ctx, func(q querier) error { return fn(db.systemTx(q)) }))
+	return db.translateError(db.backend.write(ctx, func(q querier) error { return fn(db.systemTx(q)) }))
 }
 
 func (db *DB) systemTx(q querier) *SystemTx {
@@ -218,38 +218,38 @@ func (db *DB) systemTx(q querier) *SystemTx {
 }
 
 // kept is an error that commits.
-type kept struct{ error }
+type commitError struct{ error }
 
-func (k kept) Unwrap() error { return k.error }
+func (k commitError) Unwrap() error { return k.error }
 
 // CommitWith marks a refusal whose traces must survive it: a spent link, a counted
 // failure, an audit line. Write commits, then returns err itself.
-func CommitWith(err error) error { return kept{err} }
+func CommitWith(err error) error { return commitError{err} }
 
-func keeps(err error) bool {
-	_, ok := errors.AsType[kept](err)
+func commits(err error) bool {
+	_, ok := errors.AsType[commitError](err)
 	return ok
 }
 
-// unkeep takes the mark off and turns a database that cannot answer into a
+// translateError takes the mark off and turns a database that cannot answer into a
 // refusal that says "later"; whatever else went wrong stays a fault.
-func (db *DB) unkeep(err error) error {
+func (db *DB) translateError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if db.dialect.damaged(err) {
-		db.health.damaged(err, db.cfg.Log)
+	if db.dialect.isCorrupt(err) {
+		db.health.markCorrupt(err, db.cfg.Log)
 	}
-	if k, ok := err.(kept); ok {
+	if k, ok := err.(commitError); ok {
 		return k.error
 	}
 	if _, ok := errors.AsType[*auth.Error](err); ok {
 		return err
 	}
-	if db.dialect.unavailable(err) {
+	if db.dialect.isUnavailable(err) {
 		return auth.Unavailable(err, 2*time.Second)
 	}
-	if db.dialect.dangling(err) {
+	if db.dialect.isForeignKeyViolation(err) {
 		// What the new row belongs to was there when it was read and is gone now.
 		return fmt.Errorf("%w: %w", auth.ErrNotFound, err)
 	}

@@ -41,15 +41,15 @@ func seedVictim(tx *store.Tx, ring *secret.Keyring) error {
 		func() error { v := newLink("x", now); v.Account = "x"; return tx.InsertSingleUse(v) },
 		func() error { return tx.InsertRole(auth.Role{ID: "x", Name: "x", CreatedAt: now}) },
 		func() error { return tx.PutPermission(auth.Permission{Name: "x", CreatedAt: now}) },
-		func() error { _, err := tx.Allow("x", "x"); return err },
-		func() error { _, err := tx.Assign("x", "x"); return err },
+		func() error { _, err := tx.AddRolePermission("x", "x"); return err },
+		func() error { _, err := tx.AssignRole("x", "x"); return err },
 		func() error {
 			return tx.InsertSigningKey(auth.SigningKey{ID: "x", Algorithm: "ES256", Public: []byte("{}"), Sealed: ring.Seal("x", nil), CreatedAt: now, ActiveAt: now})
 		},
 		func() error { return tx.InsertFlow(newFlow("x", now)) },
 		func() error { return tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
 		func() error { return tx.InsertDevice(newDevice("x", now)) },
-		func() error { return tx.InsertRememberMe(newSeries("x", now)) },
+		func() error { return tx.InsertRememberMe(newRememberMe("x", now)) },
 		func() error { return tx.Record(auth.Event{Kind: auth.EventLogin, Account: "x"}) },
 		func() error { return tx.Enqueue(auth.MailVerify, auth.Mail{To: "x@example.test", Token: "x"}) },
 	}
@@ -69,7 +69,7 @@ func newDevice(id string, now time.Time) auth.Device {
 	return auth.Device{Digest: id, UserDigest: id, Client: "x", Status: auth.DevicePending, Interval: 5 * time.Second, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
 }
 
-func newSeries(id string, now time.Time) auth.RememberMe {
+func newRememberMe(id string, now time.Time) auth.RememberMe {
 	return auth.RememberMe{ID: auth.RememberMeID(id), Account: "x", Digest: "x", AuthAt: now, CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(time.Hour)}
 }
 
@@ -88,28 +88,28 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Record": func(tx *store.Tx) (any, error) {
 		return nil, tx.Record(auth.Event{Kind: auth.EventLogin, Account: "x"})
 	},
-	"Events":       func(tx *store.Tx) (any, error) { return tx.Events(store.EventFilter{Limit: 100}) },
-	"Client":       func(tx *store.Tx) (any, error) { return tx.Client("x") },
-	"Clients":      func(tx *store.Tx) (any, error) { return tx.Clients() },
-	"ClientsAfter": func(tx *store.Tx) (any, error) { return tx.ClientsAfter("", 100) },
-	"Redeeming":    func(tx *store.Tx) (any, error) { return tx.RedemptionState("x") },
-	"SwapSingleUse": func(tx *store.Tx) (any, error) {
+	"Events":          func(tx *store.Tx) (any, error) { return tx.Events(store.EventFilter{Limit: 100}) },
+	"Client":          func(tx *store.Tx) (any, error) { return tx.Client("x") },
+	"Clients":         func(tx *store.Tx) (any, error) { return tx.Clients() },
+	"ClientsAfter":    func(tx *store.Tx) (any, error) { return tx.ClientsAfter("", 100) },
+	"RedemptionState": func(tx *store.Tx) (any, error) { return tx.RedemptionState("x") },
+	"CompareAndSwapSingleUse": func(tx *store.Tx) (any, error) {
 		return tx.CompareAndSwapSingleUse(auth.UseVerifyEmail, "x", "{}", "evil")
 	},
 	"InsertClient": func(tx *store.Tx) (any, error) {
 		return nil, tx.InsertClient(auth.Client{ID: "x", CreatedAt: tx.Now, UpdatedAt: tx.Now})
 	},
-	"SetPassword":    func(tx *store.Tx) (any, error) { return nil, tx.SetPassword("x", "evil") },
-	"SwapPassword":   func(tx *store.Tx) (any, error) { return tx.SwapPassword("x", "hash", "evil") },
-	"Password":       func(tx *store.Tx) (any, error) { return tx.Password("x") },
-	"PasswordSince":  func(tx *store.Tx) (any, error) { return tx.PasswordSince("x@example.test") },
-	"DeletePassword": func(tx *store.Tx) (any, error) { return nil, tx.DeletePassword("x") },
-	"InsertFamily":   func(tx *store.Tx) (any, error) { return nil, tx.InsertFamily(newFamily("x", "x", tx.Now)) },
-	"Family":         func(tx *store.Tx) (any, error) { return tx.Family("x") },
-	"RotateFamily":   func(tx *store.Tx) (any, error) { return tx.RotateFamily("x", "x", "evil", tx.Now) },
-	"RetryFamily":    func(tx *store.Tx) (any, error) { return tx.RetryFamily("x", "x", 9) },
-	"RevokeFamily":   func(tx *store.Tx) (any, error) { return nil, tx.RevokeFamily("x", "evil") },
-	"SigningKeys":    func(tx *store.Tx) (any, error) { return tx.SigningKeys() },
+	"SetPassword":            func(tx *store.Tx) (any, error) { return nil, tx.SetPassword("x", "evil") },
+	"CompareAndSwapPassword": func(tx *store.Tx) (any, error) { return tx.CompareAndSwapPassword("x", "hash", "evil") },
+	"PasswordHash":           func(tx *store.Tx) (any, error) { return tx.PasswordHash("x") },
+	"PasswordSetAt":          func(tx *store.Tx) (any, error) { return tx.PasswordSetAt("x@example.test") },
+	"DeletePassword":         func(tx *store.Tx) (any, error) { return nil, tx.DeletePassword("x") },
+	"InsertFamily":           func(tx *store.Tx) (any, error) { return nil, tx.InsertFamily(newFamily("x", "x", tx.Now)) },
+	"Family":                 func(tx *store.Tx) (any, error) { return tx.Family("x") },
+	"RotateFamily":           func(tx *store.Tx) (any, error) { return tx.RotateFamily("x", "x", "evil", tx.Now) },
+	"RetryFamily":            func(tx *store.Tx) (any, error) { return tx.RetryFamily("x", "x", 9) },
+	"RevokeFamily":           func(tx *store.Tx) (any, error) { return nil, tx.RevokeFamily("x", "evil") },
+	"SigningKeys":            func(tx *store.Tx) (any, error) { return tx.SigningKeys() },
 	"InsertSigningKey": func(tx *store.Tx) (any, error) {
 		return nil, tx.InsertSigningKey(auth.SigningKey{ID: "x", Public: []byte{1}, Sealed: []byte{1}, CreatedAt: tx.Now, ActiveAt: tx.Now})
 	},
@@ -124,9 +124,9 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Notify": func(tx *store.Tx) (any, error) {
 		return nil, tx.Notify(auth.Account{EmailVerifiedAt: tx.Now}, auth.MailPasswordChanged, auth.Mail{})
 	},
-	"AllSessions":    func(tx *store.Tx) (any, error) { return tx.AllSessions("x") },
-	"AllSeries":      func(tx *store.Tx) (any, error) { return tx.AccountRememberMe("x") },
-	"LiveSingleUses": func(tx *store.Tx) (any, error) { return tx.LiveSingleUses("x", auth.UseVerifyEmail) },
+	"AllSessions":       func(tx *store.Tx) (any, error) { return tx.AllSessions("x") },
+	"AccountRememberMe": func(tx *store.Tx) (any, error) { return tx.AccountRememberMe("x") },
+	"LiveSingleUses":    func(tx *store.Tx) (any, error) { return tx.LiveSingleUses("x", auth.UseVerifyEmail) },
 	"Enqueue": func(tx *store.Tx) (any, error) {
 		return nil, tx.Enqueue(auth.MailVerify, auth.Mail{To: "x@example.test"})
 	},
@@ -139,11 +139,11 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"PutPermission": func(tx *store.Tx) (any, error) {
 		return nil, tx.PutPermission(auth.Permission{Name: "x", Description: "evil", CreatedAt: tx.Now})
 	},
-	"Permissions": func(tx *store.Tx) (any, error) { return tx.Permissions() },
-	"Allow":       func(tx *store.Tx) (any, error) { return tx.Allow("x", "x") },
-	"Disallow":    func(tx *store.Tx) (any, error) { return tx.Disallow("x", "x") },
-	"Assign":      func(tx *store.Tx) (any, error) { return tx.Assign("x", "x") },
-	"Unassign":    func(tx *store.Tx) (any, error) { return tx.Unassign("x", "x") },
+	"Permissions":          func(tx *store.Tx) (any, error) { return tx.Permissions() },
+	"AddRolePermission":    func(tx *store.Tx) (any, error) { return tx.AddRolePermission("x", "x") },
+	"RemoveRolePermission": func(tx *store.Tx) (any, error) { return tx.RemoveRolePermission("x", "x") },
+	"AssignRole":           func(tx *store.Tx) (any, error) { return tx.AssignRole("x", "x") },
+	"UnassignRole":         func(tx *store.Tx) (any, error) { return tx.UnassignRole("x", "x") },
 	"Rights": func(tx *store.Tx) (any, error) {
 		roles, permissions, err := tx.Rights("x")
 		return append(roles, permissions...), err
@@ -152,10 +152,10 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 		e, err := tx.Entitlement("x", auth.Scope{"p:x"})
 		return append(e.Known, append(e.Roles, e.Permissions...)...), err
 	},
-	"KnownPermissions": func(tx *store.Tx) (any, error) { return tx.KnownPermissions(auth.Scope{"p:x"}) },
-	"Administrators":   func(tx *store.Tx) (any, error) { return tx.Administrators() },
-	"TakesAdministrators": func(tx *store.Tx) (any, error) {
-		return tx.TakesAdministrators(func() error { return nil })
+	"PermissionsIn":       func(tx *store.Tx) (any, error) { return tx.PermissionsIn(auth.Scope{"p:x"}) },
+	"CountAdministrators": func(tx *store.Tx) (any, error) { return tx.CountAdministrators() },
+	"RemovesLastAdministrator": func(tx *store.Tx) (any, error) {
+		return tx.RemovesLastAdministrator(func() error { return nil })
 	},
 	"LargestRights": func(tx *store.Tx) (any, error) { return tx.LargestRights("x") },
 	"InsertSession": func(tx *store.Tx) (any, error) {
@@ -171,71 +171,71 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"RenewSession": func(tx *store.Tx) (any, error) {
 		return nil, tx.RenewSession(auth.Session{ID: "x", Digest: "evil", AuthAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
 	},
-	"EndSeriesSessions":        func(tx *store.Tx) (any, error) { return tx.EndRememberMeSessions("x", "x", "evil") },
+	"EndRememberMeSessions":    func(tx *store.Tx) (any, error) { return tx.EndRememberMeSessions("x", "x", "evil") },
 	"EndOldestGrantedSessions": func(tx *store.Tx) (any, error) { return tx.EndOldestGrantedSessions("x", "x", 0, "evil") },
 	"EndGrantedSessions":       func(tx *store.Tx) (any, error) { return tx.EndGrantedSessions("x", "x", "evil") },
 	"EndClientSessions":        func(tx *store.Tx) (any, error) { return tx.EndClientSessions("x", 10, "evil") },
 	"EnqueueLogout": func(tx *store.Tx) (any, error) {
 		return nil, tx.EnqueueLogout(auth.LogoutNotice{Client: "x", Account: "x", Session: "x", URI: "https://x.example.test"})
 	},
-	"DropCookie":    func(tx *store.Tx) (any, error) { return nil, tx.ClearSessionDigest("x", "x") },
-	"ClientSession": func(tx *store.Tx) (any, error) { return tx.ClientSession("x", "x") },
+	"ClearSessionDigest": func(tx *store.Tx) (any, error) { return nil, tx.ClearSessionDigest("x", "x") },
+	"ClientSession":      func(tx *store.Tx) (any, error) { return tx.ClientSession("x", "x") },
 	"UpdateClientSession": func(tx *store.Tx) (any, error) {
 		return nil, tx.UpdateClientSession(auth.Session{ID: "x", AuthAt: tx.Now, IdleAt: tx.Now, ExpiresAt: tx.Now})
 	},
-	"InsertFlow":      func(tx *store.Tx) (any, error) { return nil, tx.InsertFlow(newFlow("x", tx.Now)) },
-	"Flow":            func(tx *store.Tx) (any, error) { return tx.Flow("x") },
-	"UpdateFlow":      func(tx *store.Tx) (any, error) { return nil, tx.UpdateFlow(newFlow("x", tx.Now)) },
-	"BindFlow":        func(tx *store.Tx) (any, error) { return nil, tx.BindFlow("x", "evil", tx.Now) },
-	"FinishFlow":      func(tx *store.Tx) (any, error) { return nil, tx.FinishFlow("x") },
-	"Consent":         func(tx *store.Tx) (any, error) { return tx.Consent("x", "x") },
-	"Consents":        func(tx *store.Tx) (any, error) { return tx.Consents("x") },
-	"PutConsent":      func(tx *store.Tx) (any, error) { return nil, tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
-	"DeleteConsents":  func(tx *store.Tx) (any, error) { return nil, tx.DeleteConsents("x") },
-	"DeleteConsent":   func(tx *store.Tx) (any, error) { return nil, tx.DeleteConsent("x", "x") },
-	"InsertDevice":    func(tx *store.Tx) (any, error) { return nil, tx.InsertDevice(newDevice("x", tx.Now)) },
-	"Device":          func(tx *store.Tx) (any, error) { return tx.Device("x") },
-	"DeviceByUser":    func(tx *store.Tx) (any, error) { return tx.DeviceByUser("x") },
-	"PollDevice":      func(tx *store.Tx) (any, error) { return nil, tx.PollDevice("x", time.Second) },
-	"AnswerDevice":    func(tx *store.Tx) (any, error) { return nil, tx.DecideDevice("x", auth.DeviceDenied, "", "", nil) },
-	"TakeDevice":      func(tx *store.Tx) (any, error) { return tx.ConsumeDevice("x") },
-	"InsertSeries":    func(tx *store.Tx) (any, error) { return nil, tx.InsertRememberMe(newSeries("x", tx.Now)) },
-	"Series":          func(tx *store.Tx) (any, error) { return tx.RememberMe("x") },
-	"RotateSeries":    func(tx *store.Tx) (any, error) { return tx.RotateRememberMe("x", "x", "evil") },
-	"RetrySeries":     func(tx *store.Tx) (any, error) { return nil, tx.RetryRememberMe("x", "x", 9) },
-	"RenewSeries":     func(tx *store.Tx) (any, error) { return nil, tx.RenewRememberMe("x", tx.Now, "", nil) },
-	"RevokeSeries":    func(tx *store.Tx) (any, error) { return nil, tx.RevokeRememberMe("x", "x", "evil") },
-	"RevokeAllSeries": func(tx *store.Tx) (any, error) { return nil, tx.RevokeAllRememberMe("x", "", "evil") },
+	"InsertFlow":          func(tx *store.Tx) (any, error) { return nil, tx.InsertFlow(newFlow("x", tx.Now)) },
+	"Flow":                func(tx *store.Tx) (any, error) { return tx.Flow("x") },
+	"UpdateFlow":          func(tx *store.Tx) (any, error) { return nil, tx.UpdateFlow(newFlow("x", tx.Now)) },
+	"BindFlow":            func(tx *store.Tx) (any, error) { return nil, tx.BindFlow("x", "evil", tx.Now) },
+	"FinishFlow":          func(tx *store.Tx) (any, error) { return nil, tx.FinishFlow("x") },
+	"Consent":             func(tx *store.Tx) (any, error) { return tx.Consent("x", "x") },
+	"Consents":            func(tx *store.Tx) (any, error) { return tx.Consents("x") },
+	"PutConsent":          func(tx *store.Tx) (any, error) { return nil, tx.PutConsent(auth.Consent{Account: "x", Client: "x"}) },
+	"DeleteConsents":      func(tx *store.Tx) (any, error) { return nil, tx.DeleteConsents("x") },
+	"DeleteConsent":       func(tx *store.Tx) (any, error) { return nil, tx.DeleteConsent("x", "x") },
+	"InsertDevice":        func(tx *store.Tx) (any, error) { return nil, tx.InsertDevice(newDevice("x", tx.Now)) },
+	"Device":              func(tx *store.Tx) (any, error) { return tx.Device("x") },
+	"DeviceByUserCode":    func(tx *store.Tx) (any, error) { return tx.DeviceByUserCode("x") },
+	"PollDevice":          func(tx *store.Tx) (any, error) { return nil, tx.PollDevice("x", time.Second) },
+	"DecideDevice":        func(tx *store.Tx) (any, error) { return nil, tx.DecideDevice("x", auth.DeviceDenied, "", "", nil) },
+	"ConsumeDevice":       func(tx *store.Tx) (any, error) { return tx.ConsumeDevice("x") },
+	"InsertRememberMe":    func(tx *store.Tx) (any, error) { return nil, tx.InsertRememberMe(newRememberMe("x", tx.Now)) },
+	"RememberMe":          func(tx *store.Tx) (any, error) { return tx.RememberMe("x") },
+	"RotateRememberMe":    func(tx *store.Tx) (any, error) { return tx.RotateRememberMe("x", "x", "evil") },
+	"RetryRememberMe":     func(tx *store.Tx) (any, error) { return nil, tx.RetryRememberMe("x", "x", 9) },
+	"RenewRememberMe":     func(tx *store.Tx) (any, error) { return nil, tx.RenewRememberMe("x", tx.Now, "", nil) },
+	"RevokeRememberMe":    func(tx *store.Tx) (any, error) { return nil, tx.RevokeRememberMe("x", "x", "evil") },
+	"RevokeAllRememberMe": func(tx *store.Tx) (any, error) { return nil, tx.RevokeAllRememberMe("x", "", "evil") },
 	"InsertSingleUse": func(tx *store.Tx) (any, error) {
 		v := newLink("x", tx.Now)
 		v.Account = "x"
 		return nil, tx.InsertSingleUse(v)
 	},
-	"Take":            func(tx *store.Tx) (any, error) { return tx.Consume(auth.UseVerifyEmail, "x") },
-	"SingleUse":       func(tx *store.Tx) (any, error) { return tx.SingleUse(auth.UseVerifyEmail, "x") },
-	"DropSingleUse":   func(tx *store.Tx) (any, error) { return nil, tx.DeleteSingleUses("x", auth.UseVerifyEmail) },
-	"Refreshing":      func(tx *store.Tx) (any, error) { return tx.RefreshState("x") },
-	"Standing":        func(tx *store.Tx) (any, error) { return tx.TokenStatus("x", "x", "x") },
-	"Portrait":        func(tx *store.Tx) (any, error) { return tx.UserInfoState("x", "x", "x") },
-	"MachineStanding": func(tx *store.Tx) (any, error) { return tx.MachineTokenStatus("x", "x") },
-	"Asking":          func(tx *store.Tx) (any, error) { return tx.ClientAuthState("x") },
-	"UpdateClient":    func(tx *store.Tx) (any, error) { return nil, tx.UpdateClient(auth.Client{ID: "x", Name: "evil"}) },
-	"DropClientCodes": func(tx *store.Tx) (any, error) { return nil, tx.DeleteClientCodes("x") },
-	"DeleteClient":    func(tx *store.Tx) (any, error) { return nil, tx.DeleteClient("x") },
-	"Exec":            func(*store.Tx) (any, error) { return nil, nil }, // of the tests alone
-	"Profile":         func(tx *store.Tx) (any, error) { return tx.Profile("x") },
+	"Consume":            func(tx *store.Tx) (any, error) { return tx.Consume(auth.UseVerifyEmail, "x") },
+	"SingleUse":          func(tx *store.Tx) (any, error) { return tx.SingleUse(auth.UseVerifyEmail, "x") },
+	"DeleteSingleUses":   func(tx *store.Tx) (any, error) { return nil, tx.DeleteSingleUses("x", auth.UseVerifyEmail) },
+	"RefreshState":       func(tx *store.Tx) (any, error) { return tx.RefreshState("x") },
+	"TokenStatus":        func(tx *store.Tx) (any, error) { return tx.TokenStatus("x", "x", "x") },
+	"UserInfoState":      func(tx *store.Tx) (any, error) { return tx.UserInfoState("x", "x", "x") },
+	"MachineTokenStatus": func(tx *store.Tx) (any, error) { return tx.MachineTokenStatus("x", "x") },
+	"ClientAuthState":    func(tx *store.Tx) (any, error) { return tx.ClientAuthState("x") },
+	"UpdateClient":       func(tx *store.Tx) (any, error) { return nil, tx.UpdateClient(auth.Client{ID: "x", Name: "evil"}) },
+	"DeleteClientCodes":  func(tx *store.Tx) (any, error) { return nil, tx.DeleteClientCodes("x") },
+	"DeleteClient":       func(tx *store.Tx) (any, error) { return nil, tx.DeleteClient("x") },
+	"Exec":               func(*store.Tx) (any, error) { return nil, nil }, // of the tests alone
+	"Profile":            func(tx *store.Tx) (any, error) { return tx.Profile("x") },
 	"SignedIn": func(tx *store.Tx) (any, error) {
 		s, a, err := tx.SignedIn("x")
 		return string(s.ID) + string(a.ID), err
 	},
-	"Self": func(tx *store.Tx) (any, error) {
+	"CurrentTenant": func(tx *store.Tx) (any, error) {
 		t, err := tx.CurrentTenant()
 		if t.ID != "a" {
 			return t, err
 		}
 		return nil, err
 	},
-	"UpdateSelf": func(tx *store.Tx) (any, error) {
+	"UpdateCurrentTenant": func(tx *store.Tx) (any, error) {
 		return nil, tx.UpdateCurrentTenant(auth.Tenant{ID: "b", Name: "evil"})
 	},
 	"Tenant": func(tx *store.Tx) (any, error) { return nil, nil },

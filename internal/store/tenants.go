@@ -5,28 +5,28 @@ import "github.com/watchword-auth/watchword/internal/auth"
 const tenantCols = "id, name, settings, created_at, disabled_at"
 
 func scanTenant(s scanner, t *auth.Tenant) error {
-	return s.Scan(&t.ID, &t.Name, decoded{&t.Settings}, at(&t.CreatedAt), at(&t.DisabledAt))
+	return s.Scan(&t.ID, &t.Name, jsonDest{&t.Settings}, timeDest(&t.CreatedAt), timeDest(&t.DisabledAt))
 }
 
 // CurrentTenant is the transaction's own tenant.
 func (tx *Tx) CurrentTenant() (auth.Tenant, error) {
-	return one(tx.q, scanTenant, "SELECT "+tenantCols+" FROM tenants WHERE id = $1", tx.tenant)
+	return queryRow(tx.q, scanTenant, "SELECT "+tenantCols+" FROM tenants WHERE id = $1", tx.tenant)
 }
 
 // Tenants lists every tenant by id.
 func (tx *SystemTx) Tenants() ([]auth.Tenant, error) {
-	return all(tx.q, scanTenant, "SELECT "+tenantCols+" FROM tenants ORDER BY id")
+	return queryRows(tx.q, scanTenant, "SELECT "+tenantCols+" FROM tenants ORDER BY id")
 }
 
 // InsertTenant returns ErrConflict when the id is taken.
 func (tx *SystemTx) InsertTenant(t auth.Tenant) error {
 	return insert(tx.q, `INSERT INTO tenants (id, name, settings, created_at, disabled_at)
 		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING`,
-		t.ID, t.Name, encoded(t.Settings), millis(t.CreatedAt), millis(t.DisabledAt))
+		t.ID, t.Name, encodeJSON(t.Settings), millis(t.CreatedAt), millis(t.DisabledAt))
 }
 
 // UpdateCurrentTenant writes the tenant's name, settings and whether it is shut.
 func (tx *Tx) UpdateCurrentTenant(t auth.Tenant) error {
-	return must(tx.q, "UPDATE tenants SET name = $1, settings = $2, disabled_at = $3 WHERE id = $4",
-		t.Name, encoded(t.Settings), millis(t.DisabledAt), tx.tenant)
+	return execRow(tx.q, "UPDATE tenants SET name = $1, settings = $2, disabled_at = $3 WHERE id = $4",
+		t.Name, encodeJSON(t.Settings), millis(t.DisabledAt), tx.tenant)
 }

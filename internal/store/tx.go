@@ -52,9 +52,9 @@ func (tx *SystemTx) In(tenant auth.TenantID) *Tx {
 // scanner is a row.
 type scanner interface{ Scan(dest ...any) error }
 
-// storable refuses text that PostgreSQL cannot hold, on both databases alike:
+// checkText refuses text that PostgreSQL cannot hold, on both databases alike:
 // a stranger's NUL in an identifier is the stranger's mistake, not a fault.
-func storable(args []any) error {
+func checkText(args []any) error {
 	for _, a := range args {
 		s, ok := a.(string)
 		if v := reflect.ValueOf(a); !ok && v.Kind() == reflect.String {
@@ -68,14 +68,14 @@ func storable(args []any) error {
 }
 
 func query(q querier, text string, args []any) (*sql.Rows, error) {
-	if err := storable(args); err != nil {
+	if err := checkText(args); err != nil {
 		return nil, err
 	}
 	return q.query(text, args...)
 }
 
 // one reads a single row: ErrNotFound when there is none.
-func one[T any](q querier, scan func(scanner, *T) error, text string, args ...any) (T, error) {
+func queryRow[T any](q querier, scan func(scanner, *T) error, text string, args ...any) (T, error) {
 	var v T
 	rows, err := query(q, text, args)
 	if err != nil {
@@ -96,7 +96,7 @@ func one[T any](q querier, scan func(scanner, *T) error, text string, args ...an
 }
 
 // all reads every row.
-func all[T any](q querier, scan func(scanner, *T) error, text string, args ...any) ([]T, error) {
+func queryRows[T any](q querier, scan func(scanner, *T) error, text string, args ...any) ([]T, error) {
 	rows, err := query(q, text, args)
 	if err != nil {
 		return nil, err
@@ -113,11 +113,11 @@ func all[T any](q querier, scan func(scanner, *T) error, text string, args ...an
 	return out, rows.Err()
 }
 
-func text(s scanner, v *string) error { return s.Scan(v) }
+func scanText(s scanner, v *string) error { return s.Scan(v) }
 
-// affect runs a statement and says how many rows it changed.
-func affect(q querier, text string, args ...any) (int64, error) {
-	if err := storable(args); err != nil {
+// execCount runs a statement and says how many rows it changed.
+func execCount(q querier, text string, args ...any) (int64, error) {
+	if err := checkText(args); err != nil {
 		return 0, err
 	}
 	res, err := q.exec(text, args...)
@@ -128,8 +128,8 @@ func affect(q querier, text string, args ...any) (int64, error) {
 }
 
 // must is affect for a row that has to be there.
-func must(q querier, text string, args ...any) error {
-	n, err := affect(q, text, args...)
+func execRow(q querier, text string, args ...any) error {
+	n, err := execCount(q, text, args...)
 	if err == nil && n == 0 {
 		return auth.ErrNotFound
 	}
@@ -140,7 +140,7 @@ func must(q querier, text string, args ...any) error {
 // is then dead, so an insert that may meet an older row says ON CONFLICT DO
 // NOTHING and is counted instead.
 func insert(q querier, text string, args ...any) error {
-	n, err := affect(q, text, args...)
+	n, err := execCount(q, text, args...)
 	if err == nil && n == 0 {
 		return auth.ErrConflict
 	}
@@ -155,10 +155,10 @@ func millis(t time.Time) any {
 	return t.UnixMilli()
 }
 
-// moment scans a stored time.
-type moment struct{ t *time.Time }
+// timeScanner scans a stored time.
+type timeScanner struct{ t *time.Time }
 
-func (m moment) Scan(v any) error {
+func (m timeScanner) Scan(v any) error {
 	switch v := v.(type) {
 	case nil:
 		*m.t = time.Time{}
@@ -170,20 +170,20 @@ func (m moment) Scan(v any) error {
 	return nil
 }
 
-func at(t *time.Time) moment { return moment{t} }
+func timeDest(t *time.Time) timeScanner { return timeScanner{t} }
 
 // null stores an empty string as NULL, for columns that refer to something.
-func null[S ~string](s S) any {
+func nullText[S ~string](s S) any {
 	if s == "" {
 		return nil
 	}
 	return string(s)
 }
 
-// maybe scans a text that may be NULL.
-type maybe[S ~string] struct{ s *S }
+// textScanner scans a text that may be NULL.
+type textScanner[S ~string] struct{ s *S }
 
-func (m maybe[S]) Scan(v any) error {
+func (m textScanner[S]) Scan(v any) error {
 	switch v := v.(type) {
 	case nil:
 		*m.s = ""
@@ -197,10 +197,10 @@ func (m maybe[S]) Scan(v any) error {
 	return nil
 }
 
-func opt[S ~string](s *S) maybe[S] { return maybe[S]{s} }
+func textDest[S ~string](s *S) textScanner[S] { return textScanner[S]{s} }
 
-// encoded is how lists and settings are stored.
-func encoded(v any) string {
+// encodeJSON is how lists and settings are stored.
+func encodeJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(fmt.Sprintf("store: %T does not encode: %v", v, err)) // our own types only
@@ -208,10 +208,10 @@ func encoded(v any) string {
 	return string(b)
 }
 
-// decoded scans what encoded wrote.
-type decoded struct{ v any }
+// jsonDest scans what encoded wrote.
+type jsonDest struct{ v any }
 
-func (d decoded) Scan(v any) error {
+func (d jsonDest) Scan(v any) error {
 	switch v := v.(type) {
 	case string:
 		if v == "null" || v == "{}" { // most columns of most rows, and what it scans into is still empty

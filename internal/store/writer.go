@@ -26,19 +26,19 @@ const (
 // job is one Write. While it is queued it belongs to its caller, who may take it
 // back; from its claim until done it belongs to the writer.
 type job struct {
-	ctx    context.Context // ends when the caller stops waiting for its turn
-	fn     func(querier) error
-	state  atomic.Int32
-	err    error
-	panics any  // what fn panicked with; goes on in the caller
-	exits  bool // fn ended its goroutine (runtime.Goexit); so does the caller
-	done   chan struct{}
+	ctx        context.Context // ends when the caller stops waiting for its turn
+	fn         func(querier) error
+	state      atomic.Int32
+	err        error
+	panicValue any  // what fn panicked with; goes on in the caller
+	exited     bool // fn ended its goroutine (runtime.Goexit); so does the caller
+	done       chan struct{}
 }
 
 const (
 	jobQueued int32 = iota
 	jobClaimed
-	jobLeft // the caller has gone
+	jobAbandoned // the caller has gone
 )
 
 // claim reports whether the job still has a caller, who then stays.
@@ -47,17 +47,17 @@ func (j *job) claim() bool {
 }
 
 // over reports that fn did not return, so that it must not run again.
-func (j *job) over() bool { return j.panics != nil || j.exits }
+func (j *job) aborted() bool { return j.panicValue != nil || j.exited }
 
 type writer struct {
-	queue chan *job
-	most  int
-	wait  time.Duration // how long a job may wait for its turn
-	late  error         // what it then gets
-	log   *slog.Logger
-	pool  *sql.DB
-	c     liteConn // owned by loop
-	batch []*job   // owned by loop
+	queue    chan *job
+	batchMax int
+	wait     time.Duration // how long a job may wait for its turn
+	errLate  error         // what it then gets
+	log      *slog.Logger
+	pool     *sql.DB
+	c        liteConn // owned by loop
+	batch    []*job   // owned by loop
 
 	mu      sync.RWMutex // held to send on queue; stop takes it whole
 	stopped bool
@@ -66,11 +66,11 @@ type writer struct {
 
 func startWriter(pool *sql.DB, cfg Config) (*writer, error) {
 	w := &writer{
-		queue: make(chan *job, queueLimit), most: batchLimit, wait: cfg.Wait, pool: pool, log: cfg.Log,
-		late: fmt.Errorf("no turn to write within %s: %w", cfg.Wait, errBusy), ended: make(chan struct{}),
+		queue: make(chan *job, queueLimit), batchMax: batchLimit, wait: cfg.MaxWait, pool: pool, log: cfg.Log,
+		errLate: fmt.Errorf("no turn to write within %s: %w", cfg.MaxWait, errBusy), ended: make(chan struct{}),
 	}
-	if cfg.OneCommitEach {
-		w.most = 1
+	if cfg.DisableGroupCommit {
+		w.batchMax = 1
 	}
 	if err := w.connect(); err != nil {
 		return nil, err
@@ -82,8 +82,8 @@ func startWriter(pool *sql.DB, cfg Config) (*writer, error) {
 // do hands fn to the writer and waits until its commit is durable. It waits for
 // its turn no longer than configured; once begun it is waited for to the end,
 // because its outcome must not be guessed.
-func (w *writer) do(ctx context.Context, fn func(querier) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, w.wait, w.late)
+func (w *writer) submit(ctx context.Context, fn func(querier) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, w.wait, w.errLate)
 	defer cancel()
 	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
 	if err := w.send(j); err != nil {
@@ -92,15 +92,15 @@ func (w *writer) do(ctx context.Context, fn func(querier) error) error {
 	select {
 	case <-j.done:
 	case <-ctx.Done():
-		if j.state.CompareAndSwap(jobQueued, jobLeft) {
+		if j.state.CompareAndSwap(jobQueued, jobAbandoned) {
 			return context.Cause(ctx)
 		}
 		<-j.done
 	}
-	if j.panics != nil {
-		panic(j.panics)
+	if j.panicValue != nil {
+		panic(j.panicValue)
 	}
-	if j.exits {
+	if j.exited {
 		runtime.Goexit()
 	}
 	return j.err
@@ -144,18 +144,18 @@ func (w *writer) loop() {
 		w.c.close()
 		close(w.ended)
 	}()
-	w.commit()
+	w.commitBatch()
 	for j := range w.queue {
-		w.fill(j)
-		w.commit()
+		w.fillBatch(j)
+		w.commitBatch()
 	}
 	returned = true
 }
 
 // fill takes j and whatever else is waiting.
-func (w *writer) fill(j *job) {
+func (w *writer) fillBatch(j *job) {
 	w.batch = append(w.batch, j)
-	for len(w.batch) < w.most {
+	for len(w.batch) < w.batchMax {
 		select {
 		case j, ok := <-w.queue:
 			if !ok {
@@ -168,34 +168,34 @@ func (w *writer) fill(j *job) {
 	}
 }
 
-// commit runs the batch and answers it. When the transaction as a whole is lost
+// commitBatch runs the batch and answers it. When the transaction as a whole is lost
 // (full disk), every job of a larger batch gets its own try, so that one cannot
 // take the others down.
-func (w *writer) commit() {
+func (w *writer) commitBatch() {
 	if len(w.batch) == 0 {
 		return
 	}
 	err := w.begin(w.batch)
 	if err != nil {
-		w.answer(len(w.batch), err)
+		w.reply(len(w.batch), err)
 		return
 	}
-	if err = w.try(w.batch); err == nil || len(w.batch) == 1 {
-		w.answer(len(w.batch), err)
+	if err = w.runBatch(w.batch); err == nil || len(w.batch) == 1 {
+		w.reply(len(w.batch), err)
 		return
 	}
 	for len(w.batch) > 0 {
 		first := w.batch[:1]
 		if err = w.begin(first); err == nil {
-			err = w.try(first)
+			err = w.runBatch(first)
 		}
-		w.answer(1, err)
+		w.reply(1, err)
 	}
 }
 
-// answer tells the first n jobs that they are done: with err if that is not nil,
+// reply tells the first n jobs that they are done: with err if that is not nil,
 // else each with its own.
-func (w *writer) answer(n int, err error) {
+func (w *writer) reply(n int, err error) {
 	for _, j := range w.batch[:n] {
 		if err != nil && j.claim() {
 			j.err = err

@@ -127,7 +127,7 @@ func TestGroupCommitSharesCommits(t *testing.T) {
 func TestOneCommitEachGivesTheSame(t *testing.T) {
 	t.Parallel()
 	for _, alone := range []bool{false, true} {
-		db, _ := sqliteDB(t, func(c *store.Config) { c.OneCommitEach = alone })
+		db, _ := sqliteDB(t, func(c *store.Config) { c.DisableGroupCommit = alone })
 		errs := together(t, db, 60, func(i int) error {
 			return write(t.Context(), db, func(tx *store.Tx) error {
 				if err := insertRole(tx, fmt.Sprint("r", i%30)); err != nil { // each name twice
@@ -183,7 +183,7 @@ func TestRefusalsAmongOthers(t *testing.T) {
 			})
 		}
 		var errs []error
-		if db.Name() == "sqlite" {
+		if db.Dialect() == "sqlite" {
 			errs = together(t, db, 40, do)
 		} else {
 			for i := range 8 {
@@ -225,7 +225,7 @@ func TestPanicReachesItsCallerOnly(t *testing.T) {
 			})
 		}
 		var errs []error
-		if db.Name() == "sqlite" {
+		if db.Dialect() == "sqlite" {
 			errs = together(t, db, 40, do)
 		} else {
 			for i := range 5 {
@@ -278,7 +278,7 @@ func TestGoexitEndsItsCallerOnly(t *testing.T) {
 			<-done
 			return nil
 		}
-		if db.Name() == "sqlite" {
+		if db.Dialect() == "sqlite" {
 			together(t, db, len(returned), do)
 		} else {
 			for i := range returned {
@@ -299,7 +299,7 @@ func TestCancelledBeforeItsTurn(t *testing.T) {
 		db := open(t, cfg)
 		ctx, cancel := context.WithCancel(t.Context())
 		release := func() {}
-		if db.Name() == "sqlite" {
+		if db.Dialect() == "sqlite" {
 			release = hold(t, db)
 		} else {
 			cancel()
@@ -321,7 +321,7 @@ func TestCancelledBeforeItsTurn(t *testing.T) {
 // those who wait is bounded.
 func TestWriterStuck(t *testing.T) {
 	t.Parallel()
-	db, _ := sqliteDB(t, func(c *store.Config) { c.Wait = 300 * time.Millisecond })
+	db, _ := sqliteDB(t, func(c *store.Config) { c.MaxWait = 300 * time.Millisecond })
 	release := hold(t, db)
 	const extra = 50
 	var full, late, other atomic.Int32

@@ -106,7 +106,7 @@ func furnish(tx *store.Tx, actor auth.Actor) error {
 	if err := tx.PutPermission(p); err != nil {
 		return fmt.Errorf("permission of administrators: %w", err)
 	}
-	if _, err := tx.Allow(role.ID, auth.AdminPermission); err != nil {
+	if _, err := tx.AddRolePermission(role.ID, auth.AdminPermission); err != nil {
 		return fmt.Errorf("permission of administrators: %w", err)
 	}
 	return tx.Record(auth.Event{Kind: auth.EventTenantChanged, Actor: actor, Detail: map[string]string{"change": "created"}})

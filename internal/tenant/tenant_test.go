@@ -120,7 +120,7 @@ func TestCreate(t *testing.T) {
 func TestEnsureDefaultOnManyNodes(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		nodes := []*house{h, over(t, h.db, h.cfg, h.clock)}
-		if h.db.Name() == "postgres" {
+		if h.db.Dialect() == "postgres" {
 			nodes = append(nodes, node(t, h.cfg, h.clock), node(t, h.cfg, h.clock))
 		}
 		var wg sync.WaitGroup

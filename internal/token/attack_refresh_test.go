@@ -248,14 +248,14 @@ func TestAttack_RT_15_RolesChangeWithTheNextRefresh(t *testing.T) {
 				if err := tx.InsertRole(auth.Role{ID: auth.RoleID(r), Name: r, CreatedAt: tx.Now}); err != nil {
 					return err
 				}
-				if _, err := tx.Assign(h.alice, auth.RoleID(r)); err != nil {
+				if _, err := tx.AssignRole(h.alice, auth.RoleID(r)); err != nil {
 					return err
 				}
-				if _, err := tx.Allow(auth.RoleID(r), "orders:read"); err != nil {
+				if _, err := tx.AddRolePermission(auth.RoleID(r), "orders:read"); err != nil {
 					return err
 				}
 			}
-			_, err := tx.Allow("editor", "orders:write")
+			_, err := tx.AddRolePermission("editor", "orders:write")
 			return err
 		})
 		one := h.signIn()
@@ -263,7 +263,7 @@ func TestAttack_RT_15_RolesChangeWithTheNextRefresh(t *testing.T) {
 		two := h.must(one.RefreshToken)
 		wantRights(t, two.AccessToken, []any{"clerk", "editor"}, []any{"orders:read", "orders:write"})
 		h.write(func(tx *store.Tx) error {
-			_, err := tx.Unassign(h.alice, "editor")
+			_, err := tx.UnassignRole(h.alice, "editor")
 			return err
 		})
 		three := h.must(two.RefreshToken)

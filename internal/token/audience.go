@@ -38,22 +38,22 @@ func (s *Service) defaultAudience(tenant auth.TenantID, c auth.Client) string {
 	return s.UserInfoURL(tenant)
 }
 
-// Target is the configured spelling of a resource, and whether the client may ask for a
+// ResolveResource is the configured spelling of a resource, and whether the client may ask for a
 // person's tokens for it (RFC 8707): one that it is registered for, one that is open to
 // every client, or its default.
-func (s *Service) Target(tenant auth.TenantID, c auth.Client, asked string) (string, bool) {
+func (s *Service) ResolveResource(tenant auth.TenantID, c auth.Client, asked string) (string, bool) {
 	for _, list := range [][]string{c.Settings.Audiences, s.resources, {s.defaultAudience(tenant, c)}} {
-		if name, ok := Spelled(list, asked); ok {
+		if name, ok := FindResource(list, asked); ok {
 			return name, true
 		}
 	}
 	return "", false
 }
 
-// Spelled finds a resource in a list, as the list spells it: letter by letter, else in
+// FindResource finds a resource in a list, as the list spells it: letter by letter, else in
 // a spelling that is equal. What stands in tokens is what those who check them were told,
 // whichever of the spellings of one resource the client uses.
-func Spelled(list []string, asked string) (string, bool) {
+func FindResource(list []string, asked string) (string, bool) {
 	if slices.Contains(list, asked) {
 		return asked, true
 	}
@@ -64,52 +64,52 @@ func Spelled(list []string, asked string) (string, bool) {
 	return list[i], true
 }
 
-// target puts into a grant what is left of its audience, and the part that was asked for.
-func (s *Service) target(tenant auth.TenantID, c auth.Client, g *auth.Grant) (err error) {
-	if g.Audience, err = s.remaining(tenant, c, g.Audience); err != nil {
+// resolveAudience puts into a grant what is left of its audience, and the part that was asked for.
+func (s *Service) resolveAudience(tenant auth.TenantID, c auth.Client, g *auth.Grant) (err error) {
+	if g.Audience, err = s.remainingAudience(tenant, c, g.Audience); err != nil {
 		return err
 	}
-	g.Narrow, err = s.narrow(tenant, c, g.Audience, g.Narrow)
+	g.Narrow, err = s.narrowAudience(tenant, c, g.Audience, g.Narrow)
 	return err
 }
 
-// remaining is what is left of the audience of a grant: what was taken from the client
+// remainingAudience is what is left of the audience of a grant: what was taken from the client
 // since is in no further token. Where nothing is left, nothing is issued: the default
 // would be another audience than the one that was granted.
-func (s *Service) remaining(tenant auth.TenantID, c auth.Client, granted []string) ([]string, error) {
+func (s *Service) remainingAudience(tenant auth.TenantID, c auth.Client, granted []string) ([]string, error) {
 	if len(granted) == 0 {
 		return nil, nil
 	}
 	left := make([]string, 0, len(granted))
 	for _, resource := range granted {
-		if name, ok := s.Target(tenant, c, resource); ok {
+		if name, ok := s.ResolveResource(tenant, c, resource); ok {
 			left = append(left, name)
 		}
 	}
 	if len(left) == 0 {
-		return nil, notTargeted()
+		return nil, invalidTarget()
 	}
 	return left, nil
 }
 
-// narrow is the part of a granted audience that is asked for; all of it when nothing is.
+// narrowAudience is the part of a granted audience that is asked for; all of it when nothing is.
 // A grant without an audience is for the client's default, and that of the built-in
 // client for whatever it may ask, because only the person's own program has it.
-func (s *Service) narrow(tenant auth.TenantID, c auth.Client, granted, asked []string) ([]string, error) {
+func (s *Service) narrowAudience(tenant auth.TenantID, c auth.Client, granted, asked []string) ([]string, error) {
 	if len(asked) == 0 {
 		return nil, nil
 	}
 	part := make([]string, 0, len(asked))
 	for _, resource := range asked {
-		name, ok := Spelled(granted, resource)
+		name, ok := FindResource(granted, resource)
 		switch {
 		case len(granted) == 0 && c.ID == auth.FirstParty:
-			name, ok = s.Target(tenant, c, resource)
+			name, ok = s.ResolveResource(tenant, c, resource)
 		case len(granted) == 0:
-			name, ok = Spelled([]string{s.defaultAudience(tenant, c)}, resource)
+			name, ok = FindResource([]string{s.defaultAudience(tenant, c)}, resource)
 		}
 		if !ok {
-			return nil, notTargeted()
+			return nil, invalidTarget()
 		}
 		if !slices.Contains(part, name) {
 			part = append(part, name)
@@ -118,6 +118,6 @@ func (s *Service) narrow(tenant auth.TenantID, c auth.Client, granted, asked []s
 	return part, nil
 }
 
-func notTargeted() error {
+func invalidTarget() error {
 	return auth.Invalid("invalid_target", "resource", "resource: one that the client may ask for (listed in oauth.resources or set as its --audience) and that was granted at the sign-in; only a first-party sign-in without resource is for all of them")
 }

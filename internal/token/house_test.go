@@ -46,7 +46,7 @@ type house struct {
 func newHouse(t testing.TB, cfg store.Config) *house {
 	h := &house{t: t, clock: storetest.NewClock(), root: secret.Bytes(32), grace: grace, retry: retry}
 	cfg.Now = h.clock.Now
-	cfg.Wait = 30 * time.Second // two cores run many of these tests at once
+	cfg.MaxWait = 30 * time.Second // two cores run many of these tests at once
 	h.cfg = cfg
 	storetest.Open(t, cfg).Close()
 	h.node = h.join()
@@ -68,7 +68,7 @@ func (h *house) join() *node {
 	n := &node{db: db, keys: keys.New(keys.Config{DB: db, Now: h.clock.Now}), verdicts: map[string]int{}}
 	n.tokens = token.New(token.Config{DB: db, Keys: n.keys, Base: base, Now: h.clock.Now, Grace: h.grace, Retry: h.retry, Root: h.root,
 		Resources: []string{"https://api.test", strange},
-		Refreshed: func(v string) {
+		ObserveRefresh: func(v string) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			n.verdicts[v]++
@@ -186,7 +186,7 @@ func (h *house) waitingMails() int64 {
 	h.t.Helper()
 	var n int64
 	err := h.db.ReadSystem(h.t.Context(), func(tx *store.SystemTx) (err error) {
-		n, _, err = tx.Waiting()
+		n, _, err = tx.OutboxBacklog()
 		return err
 	})
 	if err != nil {
@@ -198,7 +198,7 @@ func (h *house) waitingMails() int64 {
 // family reads the family of a refresh token.
 func (h *house) family(raw string) auth.Family {
 	h.t.Helper()
-	id, ok := h.tokens.Family(auth.DefaultTenant, raw)
+	id, ok := h.tokens.RefreshFamily(auth.DefaultTenant, raw)
 	if !ok {
 		h.t.Fatal("not a refresh token")
 	}

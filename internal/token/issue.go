@@ -16,8 +16,8 @@ import (
 // §2.1).
 const typ = "at+jwt"
 
-// opaque is the format of access tokens that are sealed.
-const opaque = "opaque"
+// formatOpaque is the format of access tokens that are sealed.
+const formatOpaque = "opaque"
 
 // Draft is a grant that was decided and written down, but not signed.
 type Draft struct {
@@ -26,10 +26,10 @@ type Draft struct {
 	granted   auth.Scope // what a refresh token is for
 	audience  []string
 	algorithm string
-	access    time.Duration // lifetime of the access token
-	refresh   secret.Text   // empty without offline_access
-	idle      time.Duration // until the refresh token dies unused
-	id        *identity     // nil without an ID Token
+	access    time.Duration   // lifetime of the access token
+	refresh   secret.Text     // empty without offline_access
+	idle      time.Duration   // until the refresh token dies unused
+	id        *idTokenRequest // nil without an ID Token
 }
 
 // Start decides whether the grant may be issued and writes what has to be kept: a
@@ -42,7 +42,7 @@ type Draft struct {
 // is refused as Invalid invalid_target; a token that would not fit into a header as
 // Invalid token_too_long.
 func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
-	on, err := readBasis(tx, g)
+	on, err := readIssuanceState(tx, g)
 	if err != nil {
 		return Draft{}, err
 	}
@@ -58,9 +58,9 @@ func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
 	return d, nil
 }
 
-// Basis is what a grant rests on, as it was read. All but Tenant and Client is zero for
+// IssuanceState is what a grant rests on, as it was read. All but Tenant and Client is zero for
 // a client that acts for itself.
-type Basis struct {
+type IssuanceState struct {
 	Tenant      auth.Tenant
 	Client      auth.Client
 	Account     auth.Account
@@ -68,7 +68,7 @@ type Basis struct {
 	Entitlement auth.Entitlement
 }
 
-func readBasis(tx *store.Tx, g auth.Grant) (on Basis, err error) {
+func readIssuanceState(tx *store.Tx, g auth.Grant) (on IssuanceState, err error) {
 	if on.Tenant, err = tx.CurrentTenant(); err != nil {
 		return on, fmt.Errorf("read tenant: %w", err)
 	}
@@ -88,7 +88,7 @@ func readBasis(tx *store.Tx, g auth.Grant) (on Basis, err error) {
 	if on.Entitlement, err = tx.Entitlement(g.Account, g.Scope); err != nil {
 		return on, fmt.Errorf("read rights: %w", err)
 	}
-	if on.refreshes(g) {
+	if on.allowsRefresh(g) {
 		on.Session, err = tx.Session(g.Session)
 		if err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return on, fmt.Errorf("read session: %w", err)
@@ -97,42 +97,42 @@ func readBasis(tx *store.Tx, g auth.Grant) (on Basis, err error) {
 	return on, nil
 }
 
-// refreshes reports whether a refresh token goes with the grant.
-func (on Basis) refreshes(g auth.Grant) bool {
+// allowsRefresh reports whether a refresh token goes with the grant.
+func (on IssuanceState) allowsRefresh(g auth.Grant) bool {
 	return g.Account != "" && g.Scope.Has(auth.ScopeOffline) && on.Client.Allows(auth.GrantRefreshToken)
 }
 
 // Plan is Start without the database, on what was read in the same transaction or is
 // checked by the statement that writes: it returns the refresh family that has to be
 // stored, or nil.
-func (s *Service) Plan(now time.Time, on Basis, g auth.Grant) (Draft, *auth.Family, error) {
+func (s *Service) Plan(now time.Time, on IssuanceState, g auth.Grant) (Draft, *auth.Family, error) {
 	if err := CheckIssuance(on.Tenant, on.Account, on.Client); err != nil {
 		return Draft{}, nil, err
 	}
 	if g.Within == nil { // else the policy of exchange has just decided about the audience
-		if err := s.target(on.Tenant.ID, on.Client, &g); err != nil {
+		if err := s.resolveAudience(on.Tenant.ID, on.Client, &g); err != nil {
 			return Draft{}, nil, err
 		}
 	}
-	if g.Account != "" && !on.refreshes(g) {
-		g.Scope = without(g.Scope, auth.ScopeOffline) // the answer says what was granted
+	if g.Account != "" && !on.allowsRefresh(g) {
+		g.Scope = removeScope(g.Scope, auth.ScopeOffline) // the answer says what was granted
 	}
 	d, err := s.draft(on.Tenant, on.Client, g, on.Entitlement)
 	if err != nil || g.Account == "" {
 		return d, nil, err
 	}
-	d.identify(on.Client, on.Account, g.IDToken)
+	d.requestIDToken(on.Client, on.Account, g.IDToken)
 	if !d.granted.Has(auth.ScopeOffline) {
 		return d, nil, nil
 	}
-	f, err := s.begin(now, &d, on)
+	f, err := s.newFamily(now, &d, on)
 	return d, f, err
 }
 
 // Scope is what was granted: what the answer and the audit line say.
 func (d Draft) Scope() auth.Scope { return d.grant.Scope }
 
-func without(scope auth.Scope, name string) auth.Scope {
+func removeScope(scope auth.Scope, name string) auth.Scope {
 	if !scope.Has(name) {
 		return scope
 	}
@@ -155,7 +155,7 @@ func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entit
 	if g.Subject == "" && c.Settings.SubjectType == pairwise {
 		g.Subject = s.Subject(c, g.Account)
 	}
-	g.Opaque = g.Opaque || c.Settings.TokenFormat == opaque
+	g.Opaque = g.Opaque || c.Settings.TokenFormat == formatOpaque
 	d := Draft{tenant: t.ID, audience: s.audience(t.ID, c, g), algorithm: t.Settings.Algorithm, access: t.Settings.Lifetimes.Or(s.lifetimes).Access}
 	if d.algorithm == "" {
 		d.algorithm = s.algorithm
@@ -163,7 +163,7 @@ func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entit
 	r := auth.Recipient{Client: c, Own: len(d.audience) == 1 && d.audience[0] == t.ID.Issuer(s.base)}
 	if g.Account == "" {
 		d.grant = g.CarryOwn(r)
-		return d, d.fits()
+		return d, d.checkSize()
 	}
 	r.Allowed = s.PersonScope(c, g.Audience)
 	d.granted = e.Grantable(r, g.Scope)
@@ -171,14 +171,14 @@ func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entit
 		r.Allowed = s.PersonScope(c, g.Narrow)
 	}
 	d.grant = g.Carry(r, e)
-	return d, d.fits()
+	return d, d.checkSize()
 }
 
 // maxNames is how long scope and audience of a token may be together. With auth.MaxRights
 // and the other claims the longest token is shorter than guard and our own API take.
 const maxNames = 4800
 
-func (d Draft) fits() error {
+func (d Draft) checkSize() error {
 	n := len(d.grant.Scope)
 	for _, names := range [][]string{d.grant.Scope, d.audience} {
 		for _, name := range names {
@@ -191,21 +191,21 @@ func (d Draft) fits() error {
 	return nil
 }
 
-// begin makes a refresh family. It never outlives its session.
-func (s *Service) begin(now time.Time, d *Draft, on Basis) (*auth.Family, error) {
+// newFamily makes a refresh family. It never outlives its session.
+func (s *Service) newFamily(now time.Time, d *Draft, on IssuanceState) (*auth.Family, error) {
 	session := on.Session
 	if session.ID == "" || session.Account != d.grant.Account || !session.Live(now) {
 		return nil, auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
 	}
 	id := secret.NewID(now)
-	token, ok := first(id)
+	token, ok := newRefreshToken(id)
 	if !ok {
 		return nil, fmt.Errorf("family id %q is not a UUID", id)
 	}
 	life := on.Tenant.Settings.Lifetimes.Or(s.lifetimes)
 	expires := earlier(now.Add(life.RefreshAbsolute), session.ExpiresAt)
 	idle := earlier(now.Add(life.RefreshIdle), expires)
-	d.refresh, d.idle = s.form.write(on.Tenant.ID, token), idle.Sub(now)
+	d.refresh, d.idle = s.form.encode(on.Tenant.ID, token), idle.Sub(now)
 	f := &auth.Family{
 		ID: auth.FamilyID(id), Account: d.grant.Account, Client: d.grant.Client, Session: session.ID, Scope: d.granted,
 		Audience: d.grant.Audience, Digest: secret.Digest(d.refresh.Reveal()),
@@ -230,7 +230,7 @@ func (s *Service) Finish(ctx context.Context, d Draft) (auth.Tokens, error) {
 	if d.grant.JKT != "" {
 		t.Type = TypeDPoP
 	}
-	body := claims(d.tenant.Issuer(s.base), d, now)
+	body := encodeClaims(d.tenant.Issuer(s.base), d, now)
 	var err error
 	if d.grant.Opaque {
 		t.AccessToken = s.seal(d.tenant, body)
@@ -238,7 +238,7 @@ func (s *Service) Finish(ctx context.Context, d Draft) (auth.Tokens, error) {
 		return auth.Tokens{}, fmt.Errorf("sign access token: %w", err)
 	}
 	if d.id != nil {
-		if t.IDToken, err = s.signIdentity(ctx, d, t.AccessToken, now); err != nil {
+		if t.IDToken, err = s.signIDToken(ctx, d, t.AccessToken, now); err != nil {
 			return auth.Tokens{}, err
 		}
 	}

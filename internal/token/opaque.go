@@ -55,53 +55,53 @@ func (s *Service) unseal(tenant auth.TenantID, raw string) ([]byte, bool) {
 	return claims, err == nil
 }
 
-// sealed are the claims of an opaque token as they are read back: what guard.Claims
+// opaqueClaims are the claims of an opaque token as they are read back: what guard.Claims
 // names, and the key.
-type sealed struct {
-	Issuer      string    `json:"iss"`
-	Subject     string    `json:"sub"`
-	Audience    OneOrMany `json:"aud"`
-	ClientID    string    `json:"client_id"`
-	SessionID   string    `json:"sid"`
-	JTI         string    `json:"jti"`
-	Scope       string    `json:"scope"`
-	Roles       []string  `json:"roles"`
-	Permissions []string  `json:"permissions"`
-	AuthTime    int64     `json:"auth_time"`
-	ACR         string    `json:"acr"`
-	AMR         []string  `json:"amr"`
-	IssuedAt    int64     `json:"iat"`
-	ExpiresAt   int64     `json:"exp"`
+type opaqueClaims struct {
+	Issuer      string       `json:"iss"`
+	Subject     string       `json:"sub"`
+	Audience    StringOrList `json:"aud"`
+	ClientID    string       `json:"client_id"`
+	SessionID   string       `json:"sid"`
+	JTI         string       `json:"jti"`
+	Scope       string       `json:"scope"`
+	Roles       []string     `json:"roles"`
+	Permissions []string     `json:"permissions"`
+	AuthTime    int64        `json:"auth_time"`
+	ACR         string       `json:"acr"`
+	AMR         []string     `json:"amr"`
+	IssuedAt    int64        `json:"iat"`
+	ExpiresAt   int64        `json:"exp"`
 	Key         struct {
 		JKT string `json:"jkt"`
 	} `json:"cnf"`
 	Actor json.RawMessage `json:"act"`
 }
 
-// readOpaque checks an opaque access token as guard checks a JWT.
-func (s *Service) readOpaque(tenant auth.TenantID, raw, audience string) (Verified, error) {
+// verifyOpaque checks an opaque access token as guard checks a JWT.
+func (s *Service) verifyOpaque(tenant auth.TenantID, raw, audience string) (Verified, error) {
 	payload, ok := s.unseal(tenant, raw)
 	if !ok {
-		return Verified{}, ended("it was not sealed here")
+		return Verified{}, invalidToken("it was not sealed here")
 	}
-	var c sealed
+	var c opaqueClaims
 	if err := json.Unmarshal(payload, &c); err != nil {
-		return Verified{}, ended("what was sealed cannot be read")
+		return Verified{}, invalidToken("what was sealed cannot be read")
 	}
 	switch expires := time.Unix(c.ExpiresAt, 0); {
 	case c.Issuer != tenant.Issuer(s.base):
-		return Verified{}, ended("another issuer's")
+		return Verified{}, invalidToken("another issuer's")
 	case !slices.ContainsFunc(c.Audience, func(a string) bool { return guard.SameResource(a, audience) }):
-		return Verified{}, refusedToken(guard.ErrAudience)
+		return Verified{}, refuseToken(guard.ErrAudience)
 	case !s.now().Before(expires.Add(guard.DefaultLeeway)):
 		e := auth.Refuse(auth.KindUnauthenticated, "token_expired", "the access token has expired")
 		e.Err = errors.New("at " + expires.UTC().Format(time.RFC3339))
 		return Verified{}, e
 	}
-	return Verified{Claims: c.claims(), Actor: c.Actor}, nil
+	return Verified{Claims: c.guardClaims(), Actor: c.Actor}, nil
 }
 
-func (c sealed) claims() *guard.Claims {
+func (c opaqueClaims) guardClaims() *guard.Claims {
 	out := &guard.Claims{
 		Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience, ClientID: c.ClientID, SessionID: c.SessionID, JTI: c.JTI,
 		Scopes: strings.Fields(c.Scope), Roles: c.Roles, Permissions: c.Permissions, ACR: c.ACR, AMR: c.AMR,
@@ -130,7 +130,7 @@ func (s *Service) Audience(tenant auth.TenantID, raw string) []string {
 		payload = b
 	}
 	var c struct {
-		Audience OneOrMany `json:"aud"`
+		Audience StringOrList `json:"aud"`
 	}
 	if json.Unmarshal(payload, &c) != nil {
 		return nil
@@ -141,14 +141,14 @@ func (s *Service) Audience(tenant auth.TenantID, raw string) []string {
 // maxAccess is how long an access token may be to be looked at.
 const maxAccess = 16 << 10
 
-// OneOrMany is a claim that is a string or a list of strings (RFC 7519 §4.1.3).
-type OneOrMany []string
+// StringOrList is a claim that is a string or a list of strings (RFC 7519 §4.1.3).
+type StringOrList []string
 
 // UnmarshalJSON reads either form.
-func (o *OneOrMany) UnmarshalJSON(b []byte) error {
+func (o *StringOrList) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
-		*o = OneOrMany{one}
+		*o = StringOrList{one}
 		return nil
 	}
 	var many []string

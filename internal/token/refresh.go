@@ -25,13 +25,13 @@ const (
 	refused verdict = "refused" // a mistake of the request; the token stays as it is
 )
 
-// repeated are the verdicts about a spent token whose successor has never been used.
-var repeated = map[auth.Repetition]verdict{auth.Race: race, auth.Retry: retry, auth.Late: late, auth.Reuse: reuse}
+// verdictOf are the verdicts about a spent token whose successor has never been used.
+var verdictOf = map[auth.Repetition]verdict{auth.Race: race, auth.Retry: retry, auth.Late: late, auth.Reuse: reuse}
 
-// ErrOtherKey is the cause of a refusal of Refresh for want of the key to which the refresh
+// ErrKeyMismatch is the cause of a refusal of Refresh for want of the key to which the refresh
 // token is bound. Whoever was refused for that is not the client, so that it must not count
 // against the client.
-var ErrOtherKey = errors.New("it is bound to another key")
+var ErrKeyMismatch = errors.New("it is bound to another key")
 
 // RefreshRequest is a refresh token that a client presents, and what it asks for it.
 type RefreshRequest struct {
@@ -44,13 +44,13 @@ type RefreshRequest struct {
 	Actor    auth.Actor
 }
 
-// presented is a refresh token with the circumstances of its use.
-type presented struct {
+// presentedToken is a refresh token with the circumstances of its use.
+type presentedToken struct {
 	RefreshRequest
-	token  refreshToken
-	digest string      // of the token
-	next   secret.Text // its successor
-	after  string      // digest of the successor
+	token      refreshToken
+	digest     string      // of the token
+	next       secret.Text // its successor
+	nextDigest string      // digest of the successor
 }
 
 // Refresh spends a refresh token and returns its successor with a fresh access token,
@@ -66,19 +66,19 @@ type presented struct {
 // then ended.
 func (s *Service) Refresh(ctx context.Context, in RefreshRequest) (auth.Tokens, error) {
 	tenant := in.Tenant
-	t, ok := s.form.read(tenant, in.Token)
+	t, ok := s.form.decode(tenant, in.Token)
 	if !ok {
-		s.observe(invalid)
-		return auth.Tokens{}, notValid(nil)
+		s.countVerdict(invalid)
+		return auth.Tokens{}, invalidRefreshToken(nil)
 	}
 	// A node that cannot sign, because it lacks the newest master key, must not spend
 	// tokens: their owners would come back with them later and be taken for thieves.
-	if err := s.keys.Ready(ctx, tenant); err != nil {
-		return auth.Tokens{}, fault("refresh", err)
+	if err := s.keys.CheckUsable(ctx, tenant); err != nil {
+		return auth.Tokens{}, wrapInternal("refresh", err)
 	}
-	p := presented{RefreshRequest: in, token: t, digest: secret.Digest(in.Token)}
-	p.next = s.form.write(tenant, s.form.successor(tenant, t))
-	p.after = secret.Digest(p.next.Reveal())
+	p := presentedToken{RefreshRequest: in, token: t, digest: secret.Digest(in.Token)}
+	p.next = s.form.encode(tenant, s.form.successor(tenant, t))
+	p.nextDigest = secret.Digest(p.next.Reveal())
 
 	var v verdict
 	var d Draft
@@ -86,21 +86,21 @@ func (s *Service) Refresh(ctx context.Context, in RefreshRequest) (auth.Tokens, 
 		if v, err = s.judge(p, now, r); err != nil {
 			return store.Rotation{}, err
 		}
-		if d, rotation, err = s.follow(p, v, now, r); err != nil {
+		if d, rotation, err = s.rotate(p, v, now, r); err != nil {
 			v = refused
 		}
 		return rotation, err
 	})
 	switch {
 	case errors.Is(err, auth.ErrNotFound):
-		v, err = invalid, notValid(err)
+		v, err = invalid, invalidRefreshToken(err)
 	case v == reuse || v == late || v == expired:
-		v, err = s.condemn(ctx, p)
+		v, err = s.revokeFamily(ctx, p)
 	}
 	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
-		return auth.Tokens{}, fault("refresh", err) // not the token's fault
+		return auth.Tokens{}, wrapInternal("refresh", err) // not the token's fault
 	}
-	s.observe(v)
+	s.countVerdict(v)
 	if err != nil {
 		return auth.Tokens{}, err
 	}
@@ -113,36 +113,36 @@ func (s *Service) Refresh(ctx context.Context, in RefreshRequest) (auth.Tokens, 
 // which it is bound, is refused before anything that has consequences, so nobody can
 // end a family with a token that they could not have used; reuse is found before the
 // scope is looked at.
-func (s *Service) judge(p presented, now time.Time, r store.RefreshState) (verdict, error) {
+func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (verdict, error) {
 	f := r.Family
 	switch {
 	case f.Client != p.Client:
-		return invalid, notValid(errors.New("it belongs to another client"))
+		return invalid, invalidRefreshToken(errors.New("it belongs to another client"))
 	case f.JKT != "" && f.JKT != p.JKT:
-		return refused, notValid(ErrOtherKey)
+		return refused, invalidRefreshToken(ErrKeyMismatch)
 	case f.EndReason == auth.EndReuse:
-		return invalid, reused()
+		return invalid, reusedRefreshToken()
 	case !f.RevokedAt.IsZero() || !r.Session.EndedAt.IsZero():
-		return invalid, notValid(errors.New("it was revoked"))
+		return invalid, invalidRefreshToken(errors.New("it was revoked"))
 	case !f.Live(now) || !now.Before(r.Session.ExpiresAt):
-		return expired, notValid(errors.New("it has expired"))
+		return expired, invalidRefreshToken(errors.New("it has expired"))
 	}
 	v := rotated
 	switch generation := int64(p.token.generation); {
 	case generation == f.Generation && secret.Equal(p.digest, f.Digest):
 	case generation >= f.Generation:
 		// Tagged by us, but not in the database: this is an older copy of it.
-		return invalid, notValid(errors.New("the database does not know this generation"))
-	case generation == f.Generation-1 && secret.Equal(p.after, f.Digest):
-		v = repeated[f.Retries.Judge(now.Sub(f.RotatedAt), s.grace, s.retry)]
+		return invalid, invalidRefreshToken(errors.New("the database does not know this generation"))
+	case generation == f.Generation-1 && secret.Equal(p.nextDigest, f.Digest):
+		v = verdictOf[f.Retries.Judge(now.Sub(f.RotatedAt), s.grace, s.retry)]
 		if v == late || v == reuse {
-			return v, reused()
+			return v, reusedRefreshToken()
 		}
 	default:
-		return reuse, reused()
+		return reuse, reusedRefreshToken()
 	}
 	if err := decideRefresh(r); err != nil {
-		return invalid, notValid(err)
+		return invalid, invalidRefreshToken(err)
 	}
 	if p.Scope != nil && !p.Scope.Within(grantedScope(f)) {
 		return refused, auth.Invalid("invalid_scope", "scope", "this is more than was granted")
@@ -169,17 +169,17 @@ func decideRefresh(r store.RefreshState) error {
 	return CheckIssuance(r.Tenant, r.Account, r.Client)
 }
 
-// follow is what comes of a good token: the draft of the answer, and the rotation. A race
+// rotate is what comes of a good token: the draft of the answer, and the rotation. A race
 // changes nothing, and a retry is counted once for each token. What was taken from the
 // client or the account since is not in it.
-func (s *Service) follow(p presented, v verdict, now time.Time, r store.RefreshState) (Draft, store.Rotation, error) {
-	d, err := s.draftNext(p, r)
+func (s *Service) rotate(p presentedToken, v verdict, now time.Time, r store.RefreshState) (Draft, store.Rotation, error) {
+	d, err := s.draftRefreshed(p, r)
 	if err != nil {
 		return Draft{}, store.Rotation{}, err
 	}
 	f := r.Family
 	if f.Client != auth.FirstParty { // our own API has its own ways to say who signed in
-		d.identify(r.Client, r.Account, &auth.IDTokenRequest{Claims: r.Session.Claims.IDToken})
+		d.requestIDToken(r.Client, r.Account, &auth.IDTokenRequest{Claims: r.Session.Claims.IDToken})
 	}
 	d.refresh = p.next
 	if v == race || v == retry {
@@ -192,7 +192,7 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.RefreshS
 	}
 	idle := earlier(now.Add(r.Tenant.Settings.Lifetimes.Or(s.lifetimes).RefreshIdle), f.ExpiresAt)
 	d.idle = idle.Sub(now)
-	rotation := store.Rotation{From: p.digest, To: p.after, IdleAt: idle}
+	rotation := store.Rotation{From: p.digest, To: p.nextDigest, IdleAt: idle}
 	if r.Client.Strict() { // it proves itself and a key each time, and may have lost our last answer (FAPI 2.0 §5.3.2.1)
 		d.refresh, rotation.To = secret.Text(p.Token), p.digest
 	}
@@ -207,8 +207,8 @@ func (s *Service) follow(p presented, v verdict, now time.Time, r store.RefreshS
 	return d, rotation, nil
 }
 
-// draftNext is the next access token of a family, as far as it says what was granted.
-func (s *Service) draftNext(p presented, r store.RefreshState) (Draft, error) {
+// draftRefreshed is the next access token of a family, as far as it says what was granted.
+func (s *Service) draftRefreshed(p presentedToken, r store.RefreshState) (Draft, error) {
 	f := r.Family
 	g := auth.Grant{
 		Account: f.Account, Client: f.Client, Session: f.Session, Scope: grantedScope(f),
@@ -217,7 +217,7 @@ func (s *Service) draftNext(p presented, r store.RefreshState) (Draft, error) {
 	if p.Scope != nil {
 		g.Scope = p.Scope
 	}
-	if err := s.target(p.Tenant, r.Client, &g); err != nil {
+	if err := s.resolveAudience(p.Tenant, r.Client, &g); err != nil {
 		return Draft{}, err
 	}
 	return s.draft(r.Tenant, r.Client, g, r.Entitlement)
@@ -226,25 +226,25 @@ func (s *Service) draftNext(p presented, r store.RefreshState) (Draft, error) {
 // touchEvery is how often at most a refresh is written down as use of the session.
 const touchEvery = time.Minute
 
-// condemn carries out what reuse and expiry deserve. It judges again, because
+// revokeFamily carries out what reuse and expiry deserve. It judges again, because
 // another node may have done so meanwhile.
-func (s *Service) condemn(ctx context.Context, p presented) (v verdict, err error) {
+func (s *Service) revokeFamily(ctx context.Context, p presentedToken) (v verdict, err error) {
 	err = s.db.Write(ctx, p.Tenant, func(tx *store.Tx) error {
 		r, err := tx.RefreshState(p.token.familyID())
 		if errors.Is(err, auth.ErrNotFound) {
 			v = invalid
-			return notValid(err)
+			return invalidRefreshToken(err)
 		} else if err != nil {
 			return err
 		}
 		var refusal error
 		if v, refusal = s.judge(p, tx.Now, r); refusal == nil {
 			v = invalid // only a clock that jumps between the two looks leads here
-			return notValid(errors.New("judged differently at a second look"))
+			return invalidRefreshToken(errors.New("judged differently at a second look"))
 		}
 		switch v {
 		case reuse, late:
-			err = punish(tx, r.Family, p, v)
+			err = endReusedSession(tx, r.Family, p, v)
 		case expired:
 			err = tx.RevokeFamily(r.Family.ID, auth.EndExpired)
 		}
@@ -256,9 +256,9 @@ func (s *Service) condemn(ctx context.Context, p presented) (v verdict, err erro
 	return v, err
 }
 
-// punish ends the session and all its families and leaves a line in the audit log. It
+// endReusedSession ends the session and all its families and leaves a line in the audit log. It
 // tells the owner, unless the successor was never used: nobody else has it then.
-func punish(tx *store.Tx, f auth.Family, p presented, v verdict) error {
+func endReusedSession(tx *store.Tx, f auth.Family, p presentedToken, v verdict) error {
 	actor := p.Actor
 	if err := tx.RevokeFamily(f.ID, auth.EndReuse); err != nil {
 		return err
@@ -294,22 +294,22 @@ func NotifySessionsEnded(tx *store.Tx, id auth.AccountID, actor auth.Actor) erro
 	return err
 }
 
-// observe counts what became of a token.
-func (s *Service) observe(v verdict) {
+// countVerdict counts what became of a token.
+func (s *Service) countVerdict(v verdict) {
 	switch v {
 	case expired:
-		s.refreshed(string(invalid))
+		s.observeRefresh(string(invalid))
 	case rotated, race, retry, late, reuse, invalid:
-		s.refreshed(string(v))
+		s.observeRefresh(string(v))
 	}
 }
 
-func notValid(cause error) error {
+func invalidRefreshToken(cause error) error {
 	e := auth.Refuse(auth.KindUnauthenticated, "invalid_refresh_token", "this refresh token is not valid; sign in again")
 	e.Err = cause
 	return e
 }
 
-func reused() error {
+func reusedRefreshToken() error {
 	return auth.Refuse(auth.KindUnauthenticated, "refresh_token_reused", "this refresh token was used before; its session has ended, sign in again")
 }

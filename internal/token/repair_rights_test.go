@@ -24,11 +24,11 @@ func TestRepair_R2_LongestToken(t *testing.T) {
 					err = tx.PutPermission(auth.Permission{Name: name, CreatedAt: tx.Now})
 				}
 				if err == nil {
-					_, err = tx.Allow("r", name)
+					_, err = tx.AddRolePermission("r", name)
 				}
 			}
 			if err == nil {
-				_, err = tx.Assign(h.alice, "r")
+				_, err = tx.AssignRole(h.alice, "r")
 			}
 			return err
 		})

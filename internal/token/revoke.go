@@ -28,7 +28,7 @@ var ErrForeign = errors.New("the token was issued to another client")
 // leaves an audit line. A token that is garbage, unknown or dead changes nothing and is
 // no error (§2.2); one of another client changes nothing and is ErrForeign.
 func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.ClientID, raw string, actor auth.Actor) error {
-	if _, ok := s.form.read(tenant, raw); !ok {
+	if _, ok := s.form.decode(tenant, raw); !ok {
 		return nil
 	}
 	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -49,7 +49,7 @@ func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.
 			Detail: map[string]string{"session": string(f.Session), "reason": auth.EndLogout, "client": string(f.Client)}})
 	})
 	if err != nil && !errors.Is(err, ErrForeign) {
-		return fault("revoke refresh token", err)
+		return wrapInternal("revoke refresh token", err)
 	}
 	return err
 }
@@ -57,7 +57,7 @@ func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.
 // family reads the family of a token of any generation: whoever has a spent one
 // had the newest once, and may end what it began.
 func (s *Service) family(tx *store.Tx, raw string) (auth.Family, error) {
-	t, ok := s.form.read(tx.Tenant(), raw)
+	t, ok := s.form.decode(tx.Tenant(), raw)
 	if !ok {
 		return auth.Family{}, auth.ErrNotFound
 	}

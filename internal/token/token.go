@@ -52,10 +52,10 @@ type Config struct {
 	// Root is a secret of 32 bytes that all nodes share and that is not in the
 	// database in the clear.
 	Root []byte
-	// Refreshed is told what became of each refresh token: "rotated", "race", "retry",
+	// ObserveRefresh is told what became of each refresh token: "rotated", "race", "retry",
 	// "late", "reuse" or "invalid". May be nil.
-	Refreshed func(verdict string)
-	Log       *slog.Logger
+	ObserveRefresh func(verdict string)
+	Log            *slog.Logger
 }
 
 // Service issues and checks tokens. It is safe for concurrent use.
@@ -69,15 +69,15 @@ type Service struct {
 	retry     time.Duration
 	resources []string
 	algorithm string
-	form      form
+	form      refreshForm
 
 	resourceScopes map[string][]string
 
-	pairwise  []byte // key of subjects
-	opaque    cipher.AEAD
-	refreshed func(string)
-	guards    guards
-	log       *slog.Logger
+	pairwise       []byte // key of subjects
+	opaque         cipher.AEAD
+	observeRefresh func(string)
+	guards         guardCache
+	log            *slog.Logger
 }
 
 var defaults = auth.Lifetimes{Access: 15 * time.Minute, RefreshIdle: 14 * 24 * time.Hour, RefreshAbsolute: 30 * 24 * time.Hour}
@@ -90,8 +90,8 @@ func New(cfg Config) *Service {
 	}
 	s := &Service{
 		db: cfg.DB, keys: cfg.Keys, base: cfg.Base, now: cfg.Now, lifetimes: cfg.Lifetimes.Or(defaults),
-		grace: cfg.Grace, resources: cfg.Resources, algorithm: cfg.Algorithm, form: newForm(cfg.Root), pairwise: secret.Derive(cfg.Root, "pairwise subject"),
-		opaque: newOpaque(cfg.Root), refreshed: cfg.Refreshed, log: cfg.Log,
+		grace: cfg.Grace, resources: cfg.Resources, algorithm: cfg.Algorithm, form: newRefreshForm(cfg.Root), pairwise: secret.Derive(cfg.Root, "pairwise subject"),
+		opaque: newOpaque(cfg.Root), observeRefresh: cfg.ObserveRefresh, log: cfg.Log,
 	}
 	s.resourceScopes = cfg.ResourceScopes
 	if s.grace > 0 {
@@ -103,8 +103,8 @@ func New(cfg Config) *Service {
 	if s.algorithm == "" {
 		s.algorithm = s.keys.Algorithm()
 	}
-	if s.refreshed == nil {
-		s.refreshed = func(string) {}
+	if s.observeRefresh == nil {
+		s.observeRefresh = func(string) {}
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -133,8 +133,8 @@ func CheckIssuance(t auth.Tenant, a auth.Account, c auth.Client) error {
 	return nil
 }
 
-// fault names the doing in which something broke; a refusal passes as it is.
-func fault(doing string, err error) error {
+// wrapInternal names the doing in which something broke; a refusal passes as it is.
+func wrapInternal(doing string, err error) error {
 	if _, ok := errors.AsType[*auth.Error](err); ok {
 		return err
 	}

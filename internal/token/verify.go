@@ -46,19 +46,19 @@ func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) 
 	case err != nil:
 		return nil, err
 	case v.JKT != "":
-		return nil, ended("it is bound to a key and came without a proof")
+		return nil, invalidToken("it is bound to a key and came without a proof")
 	}
-	return Own(v)
+	return RestrictToFirstParty(v)
 }
 
 // Own is what Verify decides, beyond Introspect for the issuer's audience, about a token
 // whose key has been proved if it has one. A token that is for another audience as well
 // may have been sent to that one: it is refused as Unauthenticated invalid_token. One of
 // a client that is not the operator's own is refused as Forbidden client_not_allowed.
-func Own(v Verified) (*guard.Claims, error) {
+func RestrictToFirstParty(v Verified) (*guard.Claims, error) {
 	switch {
 	case len(v.Audience) != 1:
-		return nil, ended("it is for other audiences as well")
+		return nil, invalidToken("it is for other audiences as well")
 	case v.Account == "":
 		return v.Claims, nil
 	case !v.FirstParty:
@@ -82,53 +82,53 @@ func (s *Service) VerifyAudience(ctx context.Context, tenant auth.TenantID, raw,
 // Introspect is VerifyAudience with what the token stands for. Whoever takes a token from a
 // request asks for the key of its JKT as well, if it has one.
 func (s *Service) Introspect(ctx context.Context, tenant auth.TenantID, raw, audience string) (Verified, error) {
-	v, err := s.read(ctx, tenant, raw, audience)
+	v, err := s.verifyClaims(ctx, tenant, raw, audience)
 	if err != nil {
 		return Verified{}, err
 	}
-	seen, err := s.standing(ctx, tenant, v.Claims)
+	seen, err := s.readTokenStatus(ctx, tenant, v.Claims)
 	if err != nil {
-		return Verified{}, gone(err)
+		return Verified{}, mapNotFound(err)
 	}
 	v.Account, v.FirstParty = seen.Account.ID, seen.Client.FirstParty
 	return v, nil
 }
 
 // read checks what the token says of itself, and nothing in the database.
-func (s *Service) read(ctx context.Context, tenant auth.TenantID, raw, audience string) (Verified, error) {
+func (s *Service) verifyClaims(ctx context.Context, tenant auth.TenantID, raw, audience string) (Verified, error) {
 	if strings.HasPrefix(raw, AccessPrefix) {
-		return s.readOpaque(tenant, raw, audience)
+		return s.verifyOpaque(tenant, raw, audience)
 	}
-	g, err := s.guards.of(ctx, s, sentry{tenant, audience})
+	g, err := s.guards.get(ctx, s, guardKey{tenant, audience})
 	if err != nil {
-		return Verified{}, fault("verify access token", err)
+		return Verified{}, wrapInternal("verify access token", err)
 	}
 	c, err := g.InsecureVerifyWithoutProof(ctx, raw)
 	if err != nil {
-		return Verified{}, untrusted(err)
+		return Verified{}, mapGuardError(err)
 	}
 	v := Verified{Claims: c}
 	if _, err := c.Claim("act", &v.Actor); err != nil {
-		return Verified{}, ended("its act is not JSON")
+		return Verified{}, invalidToken("its act is not JSON")
 	}
 	return v, nil
 }
 
 // gone tells what is not there any more from what could not be looked at.
-func gone(err error) error {
+func mapNotFound(err error) error {
 	if errors.Is(err, auth.ErrNotFound) {
-		return ended("its session, account or client is gone")
+		return invalidToken("its session, account or client is gone")
 	}
-	return fault("verify access token", err)
+	return wrapInternal("verify access token", err)
 }
 
-// standing looks whether what the token stands on is still there, and returns it.
-func (s *Service) standing(ctx context.Context, tenant auth.TenantID, c *guard.Claims) (v store.TokenStatus, err error) {
+// readTokenStatus looks whether what the token stands on is still there, and returns it.
+func (s *Service) readTokenStatus(ctx context.Context, tenant auth.TenantID, c *guard.Claims) (v store.TokenStatus, err error) {
 	err = s.db.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
-		if v, err = readStanding(tx, c); err != nil {
+		if v, err = selectTokenStatus(tx, c); err != nil {
 			return err
 		}
-		return stands(tx.Now, c, v)
+		return checkStatus(tx.Now, c, v)
 	})
 	if err != nil || c.SessionID == "" || string(v.Account.ID) == c.Subject {
 		return v, err
@@ -138,37 +138,37 @@ func (s *Service) standing(ctx context.Context, tenant auth.TenantID, c *guard.C
 	return v, s.db.ReadOne(ctx, tenant, func(tx *store.Tx) error {
 		client, err := tx.Client(auth.ClientID(c.ClientID))
 		if err == nil && s.Subject(client, v.Account.ID) != c.Subject {
-			err = ended("the session is another account's")
+			err = invalidToken("the session is another account's")
 		}
 		return err
 	})
 }
 
-// stands is the one judgement of what a token stands on.
-func stands(now time.Time, c *guard.Claims, v store.TokenStatus) error {
+// checkStatus is the one judgement of what a token stands on.
+func checkStatus(now time.Time, c *guard.Claims, v store.TokenStatus) error {
 	switch {
 	case !v.Session.EndedAt.IsZero() || c.SessionID != "" && !now.Before(v.Session.ExpiresAt):
-		return ended("its session has ended")
+		return invalidToken("its session has ended")
 	case v.Account.Disabled() || v.Client.Disabled() || v.Tenant.Disabled():
-		return ended("its account, client or tenant is disabled")
+		return invalidToken("its account, client or tenant is disabled")
 	case v.Revoked:
-		return ended("it was revoked")
+		return invalidToken("it was revoked")
 	}
 	return nil
 }
 
-func readStanding(tx *store.Tx, c *guard.Claims) (store.TokenStatus, error) {
+func selectTokenStatus(tx *store.Tx, c *guard.Claims) (store.TokenStatus, error) {
 	switch {
 	case c.SessionID != "":
 		return tx.TokenStatus(auth.SessionID(c.SessionID), auth.ClientID(c.ClientID), c.JTI)
 	case c.Subject != c.ClientID: // only a client that acts for itself has no session
-		return store.TokenStatus{}, ended("it names an account but no session")
+		return store.TokenStatus{}, invalidToken("it names an account but no session")
 	}
 	return tx.MachineTokenStatus(auth.ClientID(c.ClientID), c.JTI)
 }
 
-// untrusted turns guard's refusal into one of ours.
-func untrusted(err error) error {
+// mapGuardError turns guard's refusal into one of ours.
+func mapGuardError(err error) error {
 	g, ok := errors.AsType[*guard.Error](err)
 	if !ok {
 		return fmt.Errorf("verify access token: %w", err)
@@ -181,9 +181,9 @@ func untrusted(err error) error {
 	return e
 }
 
-func ended(why string) error { return refusedToken(errors.New(why)) }
+func invalidToken(why string) error { return refuseToken(errors.New(why)) }
 
-func refusedToken(why error) error {
+func refuseToken(why error) error {
 	e := auth.Refuse(auth.KindUnauthenticated, "invalid_token", "The access token is not valid here.")
 	e.Err = why
 	return e
@@ -192,19 +192,19 @@ func refusedToken(why error) error {
 // maxGuards bounds how many guards are in memory at once.
 const maxGuards = 256
 
-// sentry names a guard: whose tokens it checks, and for which audience.
-type sentry struct {
+// guardKey names a guard: whose tokens it checks, and for which audience.
+type guardKey struct {
 	tenant   auth.TenantID
 	audience string
 }
 
-// guards holds one guard for each tenant and audience that was busy lately.
-type guards struct {
-	mu sync.Mutex // guards of
-	by map[sentry]*guard.Guard
+// guardCache holds one guard for each tenant and audience that was busy lately.
+type guardCache struct {
+	mu sync.Mutex // guardCache of
+	by map[guardKey]*guard.Guard
 }
 
-func (gs *guards) of(ctx context.Context, s *Service, what sentry) (*guard.Guard, error) {
+func (gs *guardCache) get(ctx context.Context, s *Service, what guardKey) (*guard.Guard, error) {
 	gs.mu.Lock()
 	g := gs.by[what]
 	gs.mu.Unlock()
@@ -223,7 +223,7 @@ func (gs *guards) of(ctx context.Context, s *Service, what sentry) (*guard.Guard
 		return was, nil
 	}
 	if gs.by == nil {
-		gs.by = map[sentry]*guard.Guard{}
+		gs.by = map[guardKey]*guard.Guard{}
 	}
 	for t := range gs.by {
 		if len(gs.by) < maxGuards {
@@ -237,12 +237,12 @@ func (gs *guards) of(ctx context.Context, s *Service, what sentry) (*guard.Guard
 
 // newGuard is a sentry for our own door. It takes the keys from the ring, which has
 // them in memory, so it may look often.
-func (s *Service) newGuard(ctx context.Context, what sentry) (*guard.Guard, error) {
+func (s *Service) newGuard(ctx context.Context, what guardKey) (*guard.Guard, error) {
 	return guard.New(ctx, guard.Config{
 		Issuer:   what.tenant.Issuer(s.base),
 		Audience: what.audience,
 		FetchKeys: func(ctx context.Context) ([]byte, error) {
-			return s.keys.Public(ctx, what.tenant)
+			return s.keys.CurrentJWKS(ctx, what.tenant)
 		},
 		Now:               s.now,
 		Logger:            slog.New(slog.DiscardHandler), // the ring logs what fails

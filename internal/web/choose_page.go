@@ -43,6 +43,6 @@ func (ex *exchange) prefer(id auth.SessionID) {
 	i := slices.IndexFunc(ex.people, func(v session.SignedIn) bool { return v.Session.ID == id })
 	if i > 0 {
 		front := append([]session.SignedIn{ex.people[i]}, slices.Delete(slices.Clone(ex.people), i, i+1)...)
-		ex.setSessions(session.Join(front))
+		ex.setSessions(session.FormatCookie(front))
 	}
 }

@@ -78,7 +78,7 @@ func (ex *exchange) cookieValue(kind jar) string {
 // sessionCookie is the tenant's session cookie, or empty when there is none that could
 // be one of ours.
 func (ex *exchange) sessionCookie() string {
-	if v := ex.cookieValue(jarSession); session.Secrets(v) != nil {
+	if v := ex.cookieValue(jarSession); session.ParseCookie(v) != nil {
 		return v
 	}
 	return ""
@@ -122,7 +122,7 @@ func (ex *exchange) hasCookie() bool {
 // that are signed in beside it stay.
 func (ex *exchange) setCookie(value secret.Text) {
 	list := []string{value.Reveal()}
-	if others := session.Secrets(ex.sessionCookie()); len(others) > 1 {
+	if others := session.ParseCookie(ex.sessionCookie()); len(others) > 1 {
 		list = append(list, others[1:]...)
 	}
 	ex.setSessions(strings.Join(list, "."))

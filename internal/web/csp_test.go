@@ -82,7 +82,7 @@ func FuzzCookies(f *testing.F) {
 		r.Header["Cookie"] = []string{line}
 		ex := &exchange{ResponseWriter: httptest.NewRecorder(), request: r, server: &Server{}, tenant: auth.Tenant{ID: tenant}}
 		if v := ex.sessionCookie(); v != "" {
-			all := session.Secrets(v)
+			all := session.ParseCookie(v)
 			if len(all) == 0 || len(all) > session.MaxAccounts || ex.currentSession() != all[0] {
 				t.Fatalf("%q gave the sessions %q", line, v)
 			}

@@ -80,7 +80,7 @@ func (l rateLimit) and(perAccount rateLimit) rateLimit {
 // charge takes one token for the address of the request, or refuses with rate_limited.
 func (ex *exchange) charge(l rateLimit) error {
 	s := ex.server
-	buckets := limit.ByAddress(l.name, ex.ip, l.rate(&s.cfg.Rates))
+	buckets := limit.AddressBuckets(l.name, ex.ip, l.rate(&s.cfg.Rates))
 	d, err := s.cfg.Limiter.TakeAll(ex.request.Context(), buckets)
 	if d.OK {
 		ex.charged = buckets
@@ -96,7 +96,7 @@ func (ex *exchange) chargeSize(l rateLimit, size int) error {
 		return nil
 	}
 	s := ex.server
-	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+limit.Key(ex.ip), l.rate(&s.cfg.Rates), n)
+	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+limit.AddressKey(ex.ip), l.rate(&s.cfg.Rates), n)
 	return ex.enforce(l, d, err)
 }
 
@@ -113,7 +113,7 @@ func (ex *exchange) take(l rateLimit, what string) error {
 func (ex *exchange) chargeAccount(l rateLimit) error {
 	s := ex.server
 	a := limit.Attempt{Rule: l.name, Account: string(ex.tenant.ID) + "|" + ex.actor.ID, Session: string(ex.actor.Session)}
-	buckets := a.Guesses(l.rate(&s.cfg.Rates))
+	buckets := a.GuessBuckets(l.rate(&s.cfg.Rates))
 	if l.ownSession {
 		buckets = buckets[:1]
 	}

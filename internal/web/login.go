@@ -117,7 +117,7 @@ type RefreshToken struct {
 
 func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (*tokensOut, error) {
 	ex := exchangeOf(ctx)
-	family, known := s.cfg.Tokens.Family(ex.tenant.ID, in.Body.RefreshToken)
+	family, known := s.cfg.Tokens.RefreshFamily(ex.tenant.ID, in.Body.RefreshToken)
 	counted := string(family) + "|" + string(auth.FirstParty) // apart from the client of the token, if it is another one
 	if known {
 		if err := ex.take(limitFamily, counted); err != nil {
@@ -129,7 +129,7 @@ func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (
 		asked.Audience = []string{in.Body.Resource}
 	}
 	t, err := s.cfg.Tokens.Refresh(ctx, asked)
-	if known && errors.Is(err, token.ErrOtherKey) { // whoever stole it without the key
+	if known && errors.Is(err, token.ErrKeyMismatch) { // whoever stole it without the key
 		ex.refund(limitFamily, counted)
 	}
 	if err != nil {

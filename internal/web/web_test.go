@@ -73,7 +73,7 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 	limiter := limit.NewMemory(0, clock)
 	metrics := NewMetrics()
 	ring := keys.New(keys.Config{DB: db, Now: clock})
-	tokens := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: secret.Bytes(32), Refreshed: metrics.Refresh, Log: log})
+	tokens := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: secret.Bytes(32), ObserveRefresh: metrics.Refresh, Log: log})
 	sessions := session.New(session.Config{DB: db})
 	cfg := Config{
 		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions,
@@ -192,11 +192,11 @@ func (h *house) mails() []auth.Mail {
 	for {
 		var got []store.ClaimedMessage
 		h.ok(h.db.WriteSystem(context.Background(), func(tx *store.SystemTx) (err error) {
-			if got, err = tx.Claim("test", tx.Now.Add(time.Minute), "", 100); err != nil {
+			if got, err = tx.ClaimMessages("test", tx.Now.Add(time.Minute), "", 100); err != nil {
 				return err
 			}
 			for _, m := range got {
-				if err := tx.Finish(m); err != nil {
+				if err := tx.FinishMessage(m); err != nil {
 					return err
 				}
 			}

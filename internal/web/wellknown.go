@@ -34,7 +34,7 @@ func (s *Server) jwks(ex *exchange, r *http.Request) error {
 			}
 			return set, nil
 		},
-		away: func() []byte { return s.cfg.Keys.Remembered(ex.tenant.ID) }})
+		away: func() []byte { return s.cfg.Keys.CachedJWKS(ex.tenant.ID) }})
 }
 
 // published is where the text of a public document comes from: now, and while the database

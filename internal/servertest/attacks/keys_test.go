@@ -140,7 +140,7 @@ func TestAttack_OP_03_Rotations(t *testing.T) {
 				steps.Unlock()
 			}
 			kids[strings.SplitN(s.Login(t, alice, servertest.Password).AccessToken, ".", 2)[0]] = true
-			if err := s.Keys.Tend(t.Context()); err != nil {
+			if err := s.Keys.Maintain(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}

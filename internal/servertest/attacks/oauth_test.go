@@ -392,7 +392,7 @@ func TestAttack_EP_06_StorageAway(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		job := machine(t, s)
 		access, tokens := machineToken(t, s, job), s.SignUp(t, alice)
-		if err := s.DB.Flush(t.Context()); err != nil {
+		if err := s.DB.FlushAudit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		release := hold(t, s)
@@ -423,7 +423,7 @@ func hold(t testing.TB, s *servertest.Server) (release func()) {
 		t.Fatal(err)
 	}
 	statements := []string{"BEGIN IMMEDIATE"}
-	if s.DB.Name() == "postgres" {
+	if s.DB.Dialect() == "postgres" {
 		statements = []string{"BEGIN", "LOCK TABLE refresh_families, single_use, sessions IN SHARE MODE"}
 	}
 	exec := func(conn *sql.Conn, statement string) {

@@ -110,7 +110,7 @@ func signInWithOAuth2(t *testing.T, s *servertest.Server, id, redirect string) {
 	if _, err := conf.TokenSource(t.Context(), &old).Token(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DB.Flush(t.Context()); err != nil {
+	if err := s.DB.FlushAudit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	err = s.DB.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {

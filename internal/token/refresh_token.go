@@ -39,10 +39,10 @@ type refreshToken struct {
 }
 
 // form makes and reads refresh tokens.
-type form struct{ tag, next []byte }
+type refreshForm struct{ tag, next []byte }
 
-func newForm(root []byte) form {
-	return form{tag: secret.Derive(root, "refresh token tag"), next: secret.Derive(root, "refresh token successor")}
+func newRefreshForm(root []byte) refreshForm {
+	return refreshForm{tag: secret.Derive(root, "refresh token tag"), next: secret.Derive(root, "refresh token successor")}
 }
 
 func (t refreshToken) body() []byte {
@@ -52,15 +52,15 @@ func (t refreshToken) body() []byte {
 	return append(b, t.secret[:]...)
 }
 
-// write puts the token together.
-func (f form) write(tenant auth.TenantID, t refreshToken) secret.Text {
+// encode puts the token together.
+func (f refreshForm) encode(tenant auth.TenantID, t refreshToken) secret.Text {
 	b := t.body()
 	tag := secret.MAC(f.tag, []byte(tenant), b)
 	return secret.Text(RefreshPrefix + secret.Encode(append(b, tag[:tagSize]...)))
 }
 
 // read takes apart a token that was issued for the tenant, and nothing else.
-func (f form) read(tenant auth.TenantID, raw string) (refreshToken, bool) {
+func (f refreshForm) decode(tenant auth.TenantID, raw string) (refreshToken, bool) {
 	rest, ok := strings.CutPrefix(raw, RefreshPrefix)
 	if !ok || len(raw) != tokenSize {
 		return refreshToken{}, false
@@ -81,7 +81,7 @@ func (f form) read(tenant auth.TenantID, raw string) (refreshToken, bool) {
 }
 
 // successor is the one token that can follow t.
-func (f form) successor(tenant auth.TenantID, t refreshToken) refreshToken {
+func (f refreshForm) successor(tenant auth.TenantID, t refreshToken) refreshToken {
 	next := secret.MAC(f.next, []byte(tenant), t.body())
 	return refreshToken{family: t.family, generation: t.generation + 1, secret: [32]byte(next)}
 }
@@ -101,8 +101,8 @@ func (t refreshToken) familyID() auth.FamilyID {
 	return auth.FamilyID(b[:])
 }
 
-// first begins a family of the given name, which secret.NewID made.
-func first(id string) (t refreshToken, ok bool) {
+// newRefreshToken begins a family of the given name, which secret.NewID made.
+func newRefreshToken(id string) (t refreshToken, ok bool) {
 	b, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
 	if err != nil || len(b) != 16 {
 		return t, false
@@ -112,11 +112,11 @@ func first(id string) (t refreshToken, ok bool) {
 	return t, true
 }
 
-// Family names the family of a refresh token that was issued for the tenant; false
+// RefreshFamily names the family of a refresh token that was issued for the tenant; false
 // for everything else. It looks at the token alone, so that tries can be counted
 // for each family before the database is asked.
-func (s *Service) Family(tenant auth.TenantID, raw string) (auth.FamilyID, bool) {
-	t, ok := s.form.read(tenant, raw)
+func (s *Service) RefreshFamily(tenant auth.TenantID, raw string) (auth.FamilyID, bool) {
+	t, ok := s.form.decode(tenant, raw)
 	if !ok {
 		return "", false
 	}

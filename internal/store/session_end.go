@@ -26,17 +26,17 @@ func (tx *Tx) EndSession(account auth.AccountID, id auth.SessionID, reason strin
 	if v.Account != account || !v.EndedAt.IsZero() {
 		return auth.ErrNotFound
 	}
-	if err := tx.holdAccount(account); err != nil {
+	if err := tx.lockAccount(account); err != nil {
 		return err
 	}
-	return tx.end(v, reason)
+	return tx.endLiveSession(v, reason)
 }
 
-// holdAccount writes the account's row without a change. Whoever ends several rows of an
+// lockAccount writes the account's row without a change. Whoever ends several rows of an
 // account writes that one first, as deleting the account does: in any other order two of
 // them could wait for each other, until PostgreSQL notices after a second.
-func (tx *Tx) holdAccount(id auth.AccountID) error {
-	_, err := affect(tx.q, "UPDATE accounts SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
+func (tx *Tx) lockAccount(id auth.AccountID) error {
+	_, err := execCount(tx.q, "UPDATE accounts SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 	return err
 }
 
@@ -44,18 +44,18 @@ func (tx *Tx) holdAccount(id auth.AccountID) error {
 // those of clients beside it in the same browser, and returns how many. Of the
 // remember-me series only that of the session which goes on is kept.
 func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
-	if err := tx.holdAccount(account); err != nil {
+	if err := tx.lockAccount(account); err != nil {
 		return 0, err
 	}
-	keep, series, err := tx.browserOf(except)
+	keep, series, err := tx.browserSession(except)
 	if err != nil {
 		return 0, err
 	}
-	err = tx.farewell("s.account_id = $2 AND s.id <> $3 AND (s.parent_id IS NULL OR s.parent_id <> $3)", account, keep)
+	err = tx.enqueueLogoutNotices("s.account_id = $2 AND s.id <> $3 AND (s.parent_id IS NULL OR s.parent_id <> $3)", account, keep)
 	if err != nil {
 		return 0, err
 	}
-	_, err = affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+	_, err = execCount(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
 		WHERE tenant_id = $3 AND account_id = $4 AND session_id <> $5 AND revoked_at IS NULL
 		AND session_id NOT IN (SELECT id FROM sessions WHERE tenant_id = $3 AND parent_id = $5 AND ended_at IS NULL)`,
 		millis(tx.Now), reason, tx.tenant, account, keep)
@@ -65,13 +65,13 @@ func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason 
 	if err := tx.RevokeAllRememberMe(account, series, reason); err != nil {
 		return 0, err
 	}
-	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+	return execCount(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
 		WHERE tenant_id = $3 AND account_id = $4 AND id <> $5 AND (parent_id IS NULL OR parent_id <> $5) AND ended_at IS NULL`,
 		millis(tx.Now), reason, tx.tenant, account, keep)
 }
 
-// browserOf is the session of the browser in which a session is, and its series.
-func (tx *Tx) browserOf(id auth.SessionID) (auth.SessionID, auth.RememberMeID, error) {
+// browserSession is the session of the browser in which a session is, and its series.
+func (tx *Tx) browserSession(id auth.SessionID) (auth.SessionID, auth.RememberMeID, error) {
 	if id == "" {
 		return "", "", nil
 	}
@@ -88,7 +88,7 @@ func (tx *Tx) browserOf(id auth.SessionID) (auth.SessionID, auth.RememberMeID, e
 // EndOldestSessions ends the sessions of the account beyond the newest so many, not
 // counting those of clients under others, and returns how many.
 func (tx *Tx) EndOldestSessions(account auth.AccountID, keep int, reason string) (int64, error) {
-	return tx.endAll(reason, "SELECT "+sessionCols+` FROM sessions
+	return tx.endFoundSessions(reason, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL AND parent_id IS NULL ORDER BY id DESC LIMIT 1000 OFFSET $3`,
 		tx.tenant, account, keep)
 }
@@ -96,7 +96,7 @@ func (tx *Tx) EndOldestSessions(account auth.AccountID, keep int, reason string)
 // EndRememberMeSessions ends the sessions of the account that came from a remember-me
 // series or led to it, and returns how many.
 func (tx *Tx) EndRememberMeSessions(account auth.AccountID, series auth.RememberMeID, reason string) (int64, error) {
-	return tx.endAll(reason, "SELECT "+sessionCols+` FROM sessions
+	return tx.endFoundSessions(reason, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND series_id = $2 AND account_id = $3 AND ended_at IS NULL`, tx.tenant, series, account)
 }
 
@@ -107,25 +107,25 @@ func (tx *Tx) EndGrantedSessions(account auth.AccountID, client auth.ClientID, r
 	if client == auth.FirstParty {
 		return 0, nil
 	}
-	if err := tx.holdAccount(account); err != nil {
+	if err := tx.lockAccount(account); err != nil {
 		return 0, err
 	}
-	if err := tx.farewell("s.account_id = $2 AND s.client_id = $3", account, client); err != nil {
+	if err := tx.enqueueLogoutNotices("s.account_id = $2 AND s.client_id = $3", account, client); err != nil {
 		return 0, err
 	}
-	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+	_, err := execCount(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
 		WHERE tenant_id = $3 AND account_id = $4 AND client_id = $5 AND revoked_at IS NULL`, millis(tx.Now), reason, tx.tenant, account, client)
 	if err != nil {
 		return 0, err
 	}
-	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+	return execCount(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
 		WHERE tenant_id = $3 AND account_id = $4 AND client_id = $5 AND ended_at IS NULL`, millis(tx.Now), reason, tx.tenant, account, client)
 }
 
 // EndOldestGrantedSessions ends the sessions of one account at one client beyond the newest so
 // many, and returns how many.
 func (tx *Tx) EndOldestGrantedSessions(account auth.AccountID, client auth.ClientID, keep int, reason string) (int64, error) {
-	return tx.endAll(reason, "SELECT "+sessionCols+` FROM sessions
+	return tx.endFoundSessions(reason, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND account_id = $2 AND client_id = $3 AND ended_at IS NULL ORDER BY id DESC LIMIT 1000 OFFSET $4`,
 		tx.tenant, account, client, keep)
 }
@@ -134,7 +134,7 @@ func (tx *Tx) EndOldestGrantedSessions(account auth.AccountID, client auth.Clien
 // many: less than n when none is left. It is not for the built-in client, whose
 // sessions are those of people.
 func (tx *Tx) EndClientSessions(client auth.ClientID, n int, reason string) (int64, error) {
-	found, err := all(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
+	found, err := queryRows(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND client_id = $2 AND client_id <> 'first-party' AND ended_at IS NULL ORDER BY id LIMIT $3`, tx.tenant, client, n)
 	if err != nil || len(found) == 0 {
 		return 0, err
@@ -144,12 +144,12 @@ func (tx *Tx) EndClientSessions(client auth.ClientID, n int, reason string) (int
 		owners[v.Account] = true
 	}
 	for _, id := range slices.Sorted(maps.Keys(owners)) {
-		if err := tx.holdAccount(id); err != nil {
+		if err := tx.lockAccount(id); err != nil {
 			return 0, err
 		}
 	}
 	last := found[len(found)-1].ID
-	if err := tx.farewell("s.client_id = $2 AND s.client_id <> 'first-party' AND s.id <= $3", client, last); err != nil {
+	if err := tx.enqueueLogoutNotices("s.client_id = $2 AND s.client_id <> 'first-party' AND s.id <= $3", client, last); err != nil {
 		return 0, err
 	}
 	for _, v := range found {
@@ -157,31 +157,31 @@ func (tx *Tx) EndClientSessions(client auth.ClientID, n int, reason string) (int
 			return 0, err
 		}
 	}
-	return affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+	return execCount(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
 		WHERE tenant_id = $3 AND client_id = $4 AND client_id <> 'first-party' AND ended_at IS NULL AND id <= $5`,
 		millis(tx.Now), reason, tx.tenant, client, last)
 }
 
 // revokeFamilies revokes the refresh families of a session.
 func (tx *Tx) revokeFamilies(session auth.SessionID, reason string) error {
-	_, err := affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+	_, err := execCount(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
 		WHERE tenant_id = $3 AND session_id = $4 AND revoked_at IS NULL`, millis(tx.Now), reason, tx.tenant, session)
 	return err
 }
 
-// endAll ends the sessions that a statement finds.
-func (tx *Tx) endAll(reason, query string, args ...any) (int64, error) {
-	found, err := all(tx.q, scanSession, query, args...)
+// endFoundSessions ends the sessions that a statement finds.
+func (tx *Tx) endFoundSessions(reason, query string, args ...any) (int64, error) {
+	found, err := queryRows(tx.q, scanSession, query, args...)
 	if err != nil {
 		return 0, err
 	}
 	for i, v := range found {
 		if i == 0 || v.Account != found[i-1].Account {
-			if err := tx.holdAccount(v.Account); err != nil {
+			if err := tx.lockAccount(v.Account); err != nil {
 				return 0, err
 			}
 		}
-		if err := tx.end(v, reason); err != nil {
+		if err := tx.endLiveSession(v, reason); err != nil {
 			return 0, err
 		}
 	}
@@ -189,14 +189,14 @@ func (tx *Tx) endAll(reason, query string, args ...any) (int64, error) {
 }
 
 // end ends a session that is known to be alive.
-func (tx *Tx) end(v auth.Session, reason string) error {
+func (tx *Tx) endLiveSession(v auth.Session, reason string) error {
 	if v.Parent == "" {
-		if err := tx.endBelow(v.ID, reason); err != nil {
+		if err := tx.endChildSessions(v.ID, reason); err != nil {
 			return err
 		}
 	}
 	if v.Client != auth.FirstParty {
-		if err := tx.farewell("s.id = $2", v.ID); err != nil {
+		if err := tx.enqueueLogoutNotices("s.id = $2", v.ID); err != nil {
 			return err
 		}
 	}
@@ -208,51 +208,51 @@ func (tx *Tx) end(v auth.Session, reason string) error {
 	if err := tx.revokeFamilies(v.ID, reason); err != nil {
 		return err
 	}
-	return must(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+	return execRow(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
 		WHERE tenant_id = $3 AND id = $4 AND ended_at IS NULL`, millis(tx.Now), reason, tx.tenant, v.ID)
 }
 
-// endBelow ends, or sets free, the sessions of clients under a browser's session. All
+// endChildSessions ends, or sets free, the sessions of clients under a browser's session. All
 // of those clients are told: the person is not at their browser any more, whatever
 // may still be done in their absence.
-func (tx *Tx) endBelow(parent auth.SessionID, reason string) error {
-	_, err := one(tx.q, text, "SELECT id FROM sessions WHERE tenant_id = $1 AND parent_id = $2 AND ended_at IS NULL LIMIT 1", tx.tenant, parent)
+func (tx *Tx) endChildSessions(parent auth.SessionID, reason string) error {
+	_, err := queryRow(tx.q, scanText, "SELECT id FROM sessions WHERE tenant_id = $1 AND parent_id = $2 AND ended_at IS NULL LIMIT 1", tx.tenant, parent)
 	if errors.Is(err, auth.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := tx.farewell("s.parent_id = $2", parent); err != nil {
+	if err := tx.enqueueLogoutNotices("s.parent_id = $2", parent); err != nil {
 		return err
 	}
 	if reason == auth.EndLogout {
-		if _, err := affect(tx.q, `UPDATE sessions SET parent_id = NULL
+		if _, err := execCount(tx.q, `UPDATE sessions SET parent_id = NULL
 			WHERE tenant_id = $1 AND parent_id = $2 AND offline = 1 AND ended_at IS NULL`, tx.tenant, parent); err != nil {
 			return err
 		}
 	}
-	_, err = affect(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
+	_, err = execCount(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
 		WHERE tenant_id = $3 AND revoked_at IS NULL
 		AND session_id IN (SELECT id FROM sessions WHERE tenant_id = $3 AND parent_id = $4 AND ended_at IS NULL)`,
 		millis(tx.Now), reason, tx.tenant, parent)
 	if err != nil {
 		return err
 	}
-	_, err = affect(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
+	_, err = execCount(tx.q, `UPDATE sessions SET ended_at = $1, end_reason = $2, digest = NULL
 		WHERE tenant_id = $3 AND parent_id = $4 AND ended_at IS NULL`, millis(tx.Now), reason, tx.tenant, parent)
 	return err
 }
 
-// farewell leaves a message for the client of each session that is about to end and
+// enqueueLogoutNotices leaves a message for the client of each session that is about to end and
 // is found by the condition, whose parameters begin with $2.
-func (tx *Tx) farewell(condition string, args ...any) error {
+func (tx *Tx) enqueueLogoutNotices(condition string, args ...any) error {
 	type ending struct {
 		auth.LogoutNotice
 		settings auth.ClientSettings
 	}
-	list, err := all(tx.q, func(s scanner, v *ending) error {
-		return s.Scan(&v.Client, &v.Account, &v.Session, decoded{&v.settings})
+	list, err := queryRows(tx.q, func(s scanner, v *ending) error {
+		return s.Scan(&v.Client, &v.Account, &v.Session, jsonDest{&v.settings})
 	}, `SELECT s.client_id, s.account_id, s.id, c.settings FROM sessions s
 		JOIN clients c ON c.tenant_id = s.tenant_id AND c.id = s.client_id
 		WHERE s.tenant_id = $1 AND `+condition+` AND s.ended_at IS NULL AND c.notified = 1`,

@@ -82,7 +82,7 @@ func TestLedger(t *testing.T) {
 // A full ledger slows its callers, then refuses them, and loses nothing.
 func TestLedgerIsBounded(t *testing.T) {
 	t.Parallel()
-	cfg := store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Wait: 200 * time.Millisecond}
+	cfg := store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), MaxWait: 200 * time.Millisecond}
 	db := storetest.Open(t, cfg)
 	release, held := make(chan struct{}), make(chan struct{})
 	go func() { // the one writer is busy
@@ -98,16 +98,16 @@ func TestLedgerIsBounded(t *testing.T) {
 			}
 			break
 		}
-		if taken++; taken > store.LedgerLimit {
+		if taken++; taken > store.AuditBufferLimit {
 			t.Fatal("the ledger grows without bound")
 		}
 	}
-	if taken != store.LedgerLimit {
+	if taken != store.AuditBufferLimit {
 		t.Errorf("refused after %d lines", taken)
 	}
 	close(release)
 	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if err := db.Flush(t.Context()); err == nil {
+		if err := db.FlushAudit(t.Context()); err == nil {
 			break
 		} else if time.Now().After(until) {
 			t.Fatal(err)
@@ -116,7 +116,7 @@ func TestLedgerIsBounded(t *testing.T) {
 	if err := db.RecordLater(t.Context(), auth.DefaultTenant, auth.Event{Kind: "later"}); err != nil {
 		t.Errorf("there is room again: %v", err)
 	}
-	if n := len(recorded(t, db, auth.DefaultTenant)); n < store.LedgerLimit {
+	if n := len(recorded(t, db, auth.DefaultTenant)); n < store.AuditBufferLimit {
 		t.Errorf("%d lines written", n)
 	}
 }

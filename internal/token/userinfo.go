@@ -16,16 +16,16 @@ import (
 // UserInfoState is what a client may be told about the person behind an access token.
 type UserInfoClaims struct {
 	Verified
-	Client  auth.Client // as store.UserInfoState has it
-	account auth.Account
-	asked   []string // claims by name, which the client still may ask
+	Client    auth.Client // as store.UserInfoState has it
+	account   auth.Account
+	requested []string // claims by name, which the client still may ask
 }
 
 // UserInfo checks an access token as Introspect does, for the issuer or its userinfo endpoint,
 // and reads in the same statement what may be told. A client that acts for itself is
 // nobody to be told about: Forbidden not_an_account.
 func (s *Service) UserInfo(ctx context.Context, tenant auth.TenantID, raw string) (UserInfoClaims, error) {
-	v, err := s.readShown(ctx, tenant, raw)
+	v, err := s.verifyForUserInfo(ctx, tenant, raw)
 	switch {
 	case err != nil:
 		return UserInfoClaims{}, err
@@ -38,34 +38,34 @@ func (s *Service) UserInfo(ctx context.Context, tenant auth.TenantID, raw string
 		if err != nil {
 			return err
 		}
-		p.Account, p.Client, p.account, p.asked = seen.Account.ID, seen.Client, seen.Account, seen.Client.KeepClaims(seen.Session.Claims.UserInfo)
+		p.Account, p.Client, p.account, p.requested = seen.Account.ID, seen.Client, seen.Account, seen.Client.KeepClaims(seen.Session.Claims.UserInfo)
 		if s.Subject(seen.Client, p.Account) != v.Subject {
-			return ended("the session is another account's")
+			return invalidToken("the session is another account's")
 		}
-		return stands(tx.Now, v.Claims, store.TokenStatus(seen))
+		return checkStatus(tx.Now, v.Claims, store.TokenStatus(seen))
 	})
 	if err != nil {
-		return UserInfoClaims{}, gone(err)
+		return UserInfoClaims{}, mapNotFound(err)
 	}
 	return p, nil
 }
 
-// readShown is read for the userinfo endpoint, which has two audiences. Both are verified
+// verifyForUserInfo is read for the userinfo endpoint, which has two audiences. Both are verified
 // where the first does not fit; the guess spares most tokens that.
-func (s *Service) readShown(ctx context.Context, tenant auth.TenantID, raw string) (Verified, error) {
+func (s *Service) verifyForUserInfo(ctx context.Context, tenant auth.TenantID, raw string) (Verified, error) {
 	first, second := tenant.Issuer(s.base), s.UserInfoURL(tenant)
-	if guessUserInfo(raw) {
+	if looksLikeUserInfoToken(raw) {
 		first, second = second, first
 	}
-	v, err := s.read(ctx, tenant, raw, first)
+	v, err := s.verifyClaims(ctx, tenant, raw, first)
 	if errors.Is(err, guard.ErrAudience) {
-		v, err = s.read(ctx, tenant, raw, second)
+		v, err = s.verifyClaims(ctx, tenant, raw, second)
 	}
 	return v, err
 }
 
-// guessUserInfo looks for the path of the endpoint in the first claims of a JWT.
-func guessUserInfo(raw string) bool {
+// looksLikeUserInfoToken looks for the path of the endpoint in the first claims of a JWT.
+func looksLikeUserInfoToken(raw string) bool {
 	_, body, _ := strings.Cut(raw, ".")
 	var src [1024]byte
 	var dst [768]byte
@@ -77,18 +77,18 @@ func guessUserInfo(raw string) bool {
 // JSON is the answer of userinfo (OpenID Connect Core §5.3.2): the subject, and what
 // the token's scope and the client's request ask for.
 func (p UserInfoClaims) JSON() []byte {
-	b := member(make([]byte, 0, 320), `{"sub":`, p.Subject)
-	return append(person(b, p.account, p.Scopes, p.asked), '}')
+	b := appendMember(make([]byte, 0, 320), `{"sub":`, p.Subject)
+	return append(appendPersonClaims(b, p.account, p.Scopes, p.requested), '}')
 }
 
 // SignUserInfo is the answer as a JWT, for a client that is set to get it signed. It
 // has no expiry: it says what was true when it was asked (§5.3.2).
 func (s *Service) SignUserInfo(ctx context.Context, tenant auth.TenantID, p UserInfoClaims) (string, error) {
-	b := member(make([]byte, 0, 640), `{"iss":`, tenant.Issuer(s.base))
-	b = member(b, `,"aud":`, string(p.Client.ID))
-	b = number(b, `,"iat":`, s.now().Unix())
-	b = member(b, `,"sub":`, p.Subject)
-	b = append(person(b, p.account, p.Scopes, p.asked), '}')
+	b := appendMember(make([]byte, 0, 640), `{"iss":`, tenant.Issuer(s.base))
+	b = appendMember(b, `,"aud":`, string(p.Client.ID))
+	b = appendNumber(b, `,"iat":`, s.now().Unix())
+	b = appendMember(b, `,"sub":`, p.Subject)
+	b = append(appendPersonClaims(b, p.account, p.Scopes, p.requested), '}')
 	out, err := s.keys.Sign(ctx, tenant, p.Client.Settings.UserInfoAlgorithm, idTyp, b)
 	if err != nil {
 		return "", fmt.Errorf("sign userinfo: %w", err)

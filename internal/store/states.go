@@ -23,7 +23,7 @@ type RefreshState struct {
 // RefreshState reads a family with its session, account, client, tenant and rights;
 // ErrNotFound when any of the first four is gone.
 func (tx *Tx) RefreshState(id auth.FamilyID) (RefreshState, error) {
-	return one(tx.q, scanRefreshing, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.scope, f.generation, f.digest,
+	return queryRow(tx.q, scanRefreshState, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.scope, f.generation, f.digest,
 		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt, f.retries,
 		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.claims,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
@@ -43,28 +43,28 @@ func (tx *Tx) RefreshState(id auth.FamilyID) (RefreshState, error) {
 		WHERE f.tenant_id = $1 AND f.id = $2`, tx.tenant, id)
 }
 
-func scanRefreshing(s scanner, r *RefreshState) error {
+func scanRefreshState(s scanner, r *RefreshState) error {
 	f := &r.Family
-	err := s.Scan(&f.ID, &f.Account, &f.Client, &f.Session, decoded{&f.Scope}, &f.Generation, &f.Digest,
-		at(&f.CreatedAt), at(&f.RotatedAt), at(&f.IdleAt), at(&f.ExpiresAt), at(&f.RevokedAt), opt(&f.EndReason), decoded{&f.Audience}, &f.JKT, &f.Retries,
-		opt(&r.Session.Digest), at(&r.Session.AuthAt), &r.Session.ACR, decoded{&r.Session.AMR}, at(&r.Session.SeenAt), at(&r.Session.IdleAt),
-		at(&r.Session.ExpiresAt), at(&r.Session.EndedAt), decoded{&r.Session.Claims},
-		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Name, at(&r.Account.EmailVerifiedAt), at(&r.Account.DisabledAt), at(&r.Account.UpdatedAt),
-		&r.Client.Type, flag{&r.Client.FirstParty}, decoded{&r.Client.Scopes}, decoded{&r.Client.Settings}, decoded{&r.Client.Bounds}, at(&r.Client.DisabledAt),
-		&r.Tenant.ID, decoded{&r.Tenant.Settings}, at(&r.Tenant.DisabledAt),
-		words{&r.Entitlement.Roles}, words{&r.Entitlement.Permissions}, words{&r.Entitlement.Known})
+	err := s.Scan(&f.ID, &f.Account, &f.Client, &f.Session, jsonDest{&f.Scope}, &f.Generation, &f.Digest,
+		timeDest(&f.CreatedAt), timeDest(&f.RotatedAt), timeDest(&f.IdleAt), timeDest(&f.ExpiresAt), timeDest(&f.RevokedAt), textDest(&f.EndReason), jsonDest{&f.Audience}, &f.JKT, &f.Retries,
+		textDest(&r.Session.Digest), timeDest(&r.Session.AuthAt), &r.Session.ACR, jsonDest{&r.Session.AMR}, timeDest(&r.Session.SeenAt), timeDest(&r.Session.IdleAt),
+		timeDest(&r.Session.ExpiresAt), timeDest(&r.Session.EndedAt), jsonDest{&r.Session.Claims},
+		&r.Account.Email.Address, &r.Account.Email.Login, &r.Account.Name, timeDest(&r.Account.EmailVerifiedAt), timeDest(&r.Account.DisabledAt), timeDest(&r.Account.UpdatedAt),
+		&r.Client.Type, boolDest{&r.Client.FirstParty}, jsonDest{&r.Client.Scopes}, jsonDest{&r.Client.Settings}, jsonDest{&r.Client.Bounds}, timeDest(&r.Client.DisabledAt),
+		&r.Tenant.ID, jsonDest{&r.Tenant.Settings}, timeDest(&r.Tenant.DisabledAt),
+		namesDest{&r.Entitlement.Roles}, namesDest{&r.Entitlement.Permissions}, namesDest{&r.Entitlement.Known})
 	r.Session.ID, r.Session.Account = f.Session, f.Account
 	r.Account.ID, r.Client.ID = f.Account, f.Client
 	r.Client = r.Client.Bounded() // a node of the version before writes clients without their bounds
 	return err
 }
 
-// words scans names that string_agg put together: sorted, each once.
-type words struct{ to *[]string }
+// namesDest scans names that string_agg put together: sorted, each once.
+type namesDest struct{ to *[]string }
 
-func (w words) Scan(v any) error {
+func (w namesDest) Scan(v any) error {
 	var s string
-	if err := opt(&s).Scan(v); err != nil {
+	if err := textDest(&s).Scan(v); err != nil {
 		return err
 	}
 	if s == "" {
@@ -88,7 +88,7 @@ type TokenStatus struct {
 // token was issued, and whether the token of that jti was revoked; ErrNotFound when
 // any of the first four is gone.
 func (tx *Tx) TokenStatus(session auth.SessionID, client auth.ClientID, jti string) (TokenStatus, error) {
-	return one(tx.q, scanStanding, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.first_party, c.disabled_at, t.disabled_at,
+	return queryRow(tx.q, scanTokenStatus, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.first_party, c.disabled_at, t.disabled_at,
 		(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
 		FROM sessions s
 		JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
@@ -97,9 +97,9 @@ func (tx *Tx) TokenStatus(session auth.SessionID, client auth.ClientID, jti stri
 		WHERE s.tenant_id = $2 AND s.id = $3 AND c.id = $4`, jti, tx.tenant, session, client)
 }
 
-func scanStanding(s scanner, v *TokenStatus) error {
-	err := s.Scan(&v.Session.ID, &v.Session.Account, at(&v.Session.ExpiresAt), at(&v.Session.EndedAt),
-		at(&v.Account.DisabledAt), &v.Client.ID, flag{&v.Client.FirstParty}, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
+func scanTokenStatus(s scanner, v *TokenStatus) error {
+	err := s.Scan(&v.Session.ID, &v.Session.Account, timeDest(&v.Session.ExpiresAt), timeDest(&v.Session.EndedAt),
+		timeDest(&v.Account.DisabledAt), &v.Client.ID, boolDest{&v.Client.FirstParty}, timeDest(&v.Client.DisabledAt), timeDest(&v.Tenant.DisabledAt), boolDest{&v.Revoked})
 	v.Account.ID = v.Session.Account
 	return err
 }
@@ -117,10 +117,10 @@ type UserInfoState struct {
 // UserInfoState is TokenStatus with what the client asked to be told about the account. A
 // client that has exchanged the token of another for its own has asked for nothing.
 func (tx *Tx) UserInfoState(session auth.SessionID, client auth.ClientID, jti string) (UserInfoState, error) {
-	return one(tx.q, func(s scanner, v *UserInfoState) error {
-		err := s.Scan(&v.Session.ID, &v.Session.Account, at(&v.Session.ExpiresAt), at(&v.Session.EndedAt), decoded{&v.Session.Claims},
-			&v.Account.Email.Address, &v.Account.Email.Login, &v.Account.Name, at(&v.Account.EmailVerifiedAt), at(&v.Account.DisabledAt), at(&v.Account.UpdatedAt),
-			&v.Client.ID, &v.Client.Type, decoded{&v.Client.Settings}, decoded{&v.Client.Scopes}, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
+	return queryRow(tx.q, func(s scanner, v *UserInfoState) error {
+		err := s.Scan(&v.Session.ID, &v.Session.Account, timeDest(&v.Session.ExpiresAt), timeDest(&v.Session.EndedAt), jsonDest{&v.Session.Claims},
+			&v.Account.Email.Address, &v.Account.Email.Login, &v.Account.Name, timeDest(&v.Account.EmailVerifiedAt), timeDest(&v.Account.DisabledAt), timeDest(&v.Account.UpdatedAt),
+			&v.Client.ID, &v.Client.Type, jsonDest{&v.Client.Settings}, jsonDest{&v.Client.Scopes}, timeDest(&v.Client.DisabledAt), timeDest(&v.Tenant.DisabledAt), boolDest{&v.Revoked})
 		v.Account.ID = v.Session.Account
 		return err
 	}, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, CASE WHEN s.client_id = c.id THEN s.claims ELSE '{}' END,
@@ -136,8 +136,8 @@ func (tx *Tx) UserInfoState(session auth.SessionID, client auth.ClientID, jti st
 
 // MachineTokenStatus is TokenStatus for a client that acts for itself.
 func (tx *Tx) MachineTokenStatus(client auth.ClientID, jti string) (TokenStatus, error) {
-	return one(tx.q, func(s scanner, v *TokenStatus) error {
-		return s.Scan(&v.Client.ID, at(&v.Client.DisabledAt), at(&v.Tenant.DisabledAt), flag{&v.Revoked})
+	return queryRow(tx.q, func(s scanner, v *TokenStatus) error {
+		return s.Scan(&v.Client.ID, timeDest(&v.Client.DisabledAt), timeDest(&v.Tenant.DisabledAt), boolDest{&v.Revoked})
 	}, `SELECT c.id, c.disabled_at, t.disabled_at,
 		(SELECT count(*) FROM single_use u WHERE u.tenant_id = c.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
 		FROM clients c JOIN tenants t ON t.id = c.tenant_id
@@ -153,10 +153,10 @@ type ClientAuthState struct {
 // ClientAuthState reads a client and its tenant, from one moment; ErrNotFound for a client
 // that is unknown or another tenant's.
 func (tx *Tx) ClientAuthState(id auth.ClientID) (ClientAuthState, error) {
-	return one(tx.q, func(s scanner, v *ClientAuthState) error {
+	return queryRow(tx.q, func(s scanner, v *ClientAuthState) error {
 		c, t := &v.Client, &v.Tenant
-		err := s.Scan(&c.ID, &c.Type, flag{&c.FirstParty}, decoded{&c.Secrets}, decoded{&c.Scopes}, decoded{&c.Settings}, decoded{&c.Bounds}, at(&c.DisabledAt),
-			&t.ID, decoded{&t.Settings}, at(&t.DisabledAt))
+		err := s.Scan(&c.ID, &c.Type, boolDest{&c.FirstParty}, jsonDest{&c.Secrets}, jsonDest{&c.Scopes}, jsonDest{&c.Settings}, jsonDest{&c.Bounds}, timeDest(&c.DisabledAt),
+			&t.ID, jsonDest{&t.Settings}, timeDest(&t.DisabledAt))
 		*c = c.Bounded()
 		return err
 	}, `SELECT c.id, c.kind, c.first_party, c.secrets, c.scopes, c.settings, c.bounds, c.disabled_at, t.id, t.settings, t.disabled_at
@@ -171,12 +171,12 @@ func (tx *Tx) SignedIn(digest string) (auth.Session, auth.Account, error) {
 		s auth.Session
 		a auth.Account
 	}
-	p, err := one(tx.q, func(row scanner, p *pair) error {
+	p, err := queryRow(tx.q, func(row scanner, p *pair) error {
 		s, a := &p.s, &p.a
-		return row.Scan(&s.ID, &s.Account, &s.Client, opt(&s.Digest), at(&s.AuthAt), &s.ACR, decoded{&s.AMR}, &s.IP, &s.UserAgent,
-			at(&s.CreatedAt), at(&s.SeenAt), at(&s.IdleAt), at(&s.ExpiresAt), at(&s.EndedAt), opt(&s.EndReason), opt(&s.RememberMe),
-			&a.ID, &a.Email.Address, &a.Email.Login, &a.Name, at(&a.EmailVerifiedAt),
-			at(&a.DisabledAt), at(&a.LastLoginAt), at(&a.CreatedAt), at(&a.UpdatedAt))
+		return row.Scan(&s.ID, &s.Account, &s.Client, textDest(&s.Digest), timeDest(&s.AuthAt), &s.ACR, jsonDest{&s.AMR}, &s.IP, &s.UserAgent,
+			timeDest(&s.CreatedAt), timeDest(&s.SeenAt), timeDest(&s.IdleAt), timeDest(&s.ExpiresAt), timeDest(&s.EndedAt), textDest(&s.EndReason), textDest(&s.RememberMe),
+			&a.ID, &a.Email.Address, &a.Email.Login, &a.Name, timeDest(&a.EmailVerifiedAt),
+			timeDest(&a.DisabledAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt))
 	}, `SELECT s.id, s.account_id, s.client_id, s.digest, s.auth_at, s.acr, s.amr, s.ip, s.user_agent,
 		s.created_at, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.end_reason, s.series_id,
 		a.id, a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.last_login_at, a.created_at, a.updated_at
@@ -194,9 +194,9 @@ type Profile struct {
 
 // Profile reads an account with its rights; ErrNotFound when it is gone.
 func (tx *Tx) Profile(id auth.AccountID) (Profile, error) {
-	return one(tx.q, func(s scanner, p *Profile) error {
-		return s.Scan(&p.ID, &p.Email.Address, &p.Email.Login, &p.Name, at(&p.EmailVerifiedAt), at(&p.DisabledAt),
-			at(&p.LastLoginAt), at(&p.CreatedAt), at(&p.UpdatedAt), words{&p.Roles}, words{&p.Permissions})
+	return queryRow(tx.q, func(s scanner, p *Profile) error {
+		return s.Scan(&p.ID, &p.Email.Address, &p.Email.Login, &p.Name, timeDest(&p.EmailVerifiedAt), timeDest(&p.DisabledAt),
+			timeDest(&p.LastLoginAt), timeDest(&p.CreatedAt), timeDest(&p.UpdatedAt), namesDest{&p.Roles}, namesDest{&p.Permissions})
 	}, `SELECT id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at,
 		(SELECT string_agg(r.name, ' ') FROM assignments g
 			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id

@@ -16,22 +16,22 @@ import (
 // a client that acts for itself. A transaction for each would cost more than the
 // work, so they are written together:
 //
-//   - a line is durable at the latest LedgerEvery after RecordLater took it, so a
+//   - a line is durable at the latest AuditFlushInterval after RecordLater took it, so a
 //     process that is killed loses the lines of that window, and no others;
-//   - the ledger holds LedgerLimit lines; whoever brings one more waits until there
-//     is room, and is refused as Unavailable when there is none within Config.Wait.
+//   - the ledger holds AuditBufferLimit lines; whoever brings one more waits until there
+//     is room, and is refused as Unavailable when there is none within Config.MaxWait.
 //     No line is dropped;
 //   - while the database is away lines are kept and tried again.
 const (
-	LedgerEvery = time.Second
-	LedgerLimit = 8192
+	AuditFlushInterval = time.Second
+	AuditBufferLimit   = 8192
 
-	ledgerEarly = 1024 // so many lines are written without waiting for the time
-	ledgerBatch = 8    // lines of one statement; SQLite looks for each parameter among all
+	auditFlushSize = 1024 // so many lines are written without waiting for the time
+	auditBatchSize = 8    // lines of one statement; SQLite looks for each parameter among all
 )
 
-// ledger holds the lines that wait.
-type ledger struct {
+// auditBuffer holds the lines that wait.
+type auditBuffer struct {
 	mu      sync.Mutex    // owns lines, timer, room
 	lines   [][]any       // as auditRow makes them, and storable
 	timer   *time.Timer   // runs while there are lines
@@ -43,14 +43,14 @@ type ledger struct {
 // the line is durable.
 func (db *DB) RecordLater(ctx context.Context, tenant auth.TenantID, e auth.Event) error {
 	now := db.now()
-	line := auditRow(entry{tenant, secret.NewID(now), now, e})
-	if err := storable(line); err != nil {
+	line := auditRow(auditEntry{tenant, secret.NewID(now), now, e})
+	if err := checkText(line); err != nil {
 		return err // one that cannot be written must not hold up the others
 	}
-	late := time.NewTimer(db.cfg.Wait)
+	late := time.NewTimer(db.cfg.MaxWait)
 	defer late.Stop()
 	for {
-		room := db.ledger.add(line, db.flushSoon)
+		room := db.auditBuffer.add(line, db.flushAuditLater)
 		if room == nil {
 			return nil
 		}
@@ -59,16 +59,16 @@ func (db *DB) RecordLater(ctx context.Context, tenant auth.TenantID, e auth.Even
 		case <-ctx.Done():
 			return auth.Unavailable(ctx.Err(), time.Second)
 		case <-late.C:
-			return auth.Unavailable(fmt.Errorf("%d audit lines wait to be written", LedgerLimit), 2*time.Second)
+			return auth.Unavailable(fmt.Errorf("%d audit lines wait to be written", AuditBufferLimit), 2*time.Second)
 		}
 	}
 }
 
 // add takes the line, or gives the channel that will tell of room.
-func (l *ledger) add(line []any, flush func()) (room <-chan struct{}) {
+func (l *auditBuffer) add(line []any, flush func()) (room <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.lines) >= LedgerLimit {
+	if len(l.lines) >= AuditBufferLimit {
 		if l.room == nil {
 			l.room = make(chan struct{})
 		}
@@ -77,22 +77,22 @@ func (l *ledger) add(line []any, flush func()) (room <-chan struct{}) {
 	l.lines = append(l.lines, line)
 	switch {
 	case l.timer == nil:
-		l.timer = time.AfterFunc(LedgerEvery, flush)
-	case len(l.lines) == ledgerEarly:
+		l.timer = time.AfterFunc(AuditFlushInterval, flush)
+	case len(l.lines) == auditFlushSize:
 		l.timer.Reset(0)
 	}
 	return nil
 }
 
 // take gives up to n lines, which stay in the ledger until they are done.
-func (l *ledger) take(n int) [][]any {
+func (l *auditBuffer) peek(n int) [][]any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lines[:min(n, len(l.lines))]
 }
 
 // done removes the first n lines and makes room known.
-func (l *ledger) done(n int) {
+func (l *auditBuffer) discard(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(make([][]any, 0, len(l.lines)-n), l.lines[n:]...)
@@ -103,52 +103,52 @@ func (l *ledger) done(n int) {
 }
 
 // rest stops the timer when nothing waits, and else sets it anew.
-func (l *ledger) rest(flush func()) {
+func (l *auditBuffer) restartTimer(flush func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.timer = nil
 	if len(l.lines) > 0 {
-		l.timer = time.AfterFunc(LedgerEvery, flush)
+		l.timer = time.AfterFunc(AuditFlushInterval, flush)
 	}
 }
 
-func (db *DB) flushSoon() {
-	if err := db.Flush(context.Background()); err != nil {
+func (db *DB) flushAuditLater() {
+	if err := db.FlushAudit(context.Background()); err != nil {
 		db.cfg.Log.Warn("audit lines could not be written; they are kept and tried again", "error", err)
 	}
-	db.ledger.rest(db.flushSoon)
+	db.auditBuffer.restartTimer(db.flushAuditLater)
 }
 
-// Flush writes the lines that RecordLater took and that are not written yet.
-func (db *DB) Flush(ctx context.Context) error {
-	db.ledger.writing.Lock()
-	defer db.ledger.writing.Unlock()
+// FlushAudit writes the lines that RecordLater took and that are not written yet.
+func (db *DB) FlushAudit(ctx context.Context) error {
+	db.auditBuffer.writing.Lock()
+	defer db.auditBuffer.writing.Unlock()
 	for {
-		lines := db.ledger.take(ledgerEarly)
+		lines := db.auditBuffer.peek(auditFlushSize)
 		if len(lines) == 0 {
 			return nil
 		}
 		if err := db.WriteSystem(ctx, func(tx *SystemTx) error { return tx.recordAll(lines) }); err != nil {
 			return err
 		}
-		db.ledger.done(len(lines))
+		db.auditBuffer.discard(len(lines))
 	}
 }
 
 // recordAll writes many lines, of any tenants.
 func (tx *SystemTx) recordAll(lines [][]any) error {
-	args := make([]any, 0, ledgerBatch*auditWidth)
+	args := make([]any, 0, auditBatchSize*auditWidth)
 	for len(lines) > 0 {
 		size := 0
-		for len(lines) < batchSizes[size] {
+		for len(lines) < auditBatchSizes[size] {
 			size++
 		}
-		n := batchSizes[size]
+		n := auditBatchSizes[size]
 		args = args[:0]
 		for _, line := range lines[:n] {
 			args = append(args, line...)
 		}
-		if _, err := tx.q.exec(batchTexts[size], args...); err != nil {
+		if _, err := tx.q.exec(auditBatchTexts[size], args...); err != nil {
 			return err
 		}
 		lines = lines[n:]
@@ -160,16 +160,16 @@ const auditWidth = 14
 
 // Two texts for any number of lines, so that all of them stay prepared.
 var (
-	batchSizes = [...]int{ledgerBatch, 1}
-	batchTexts = [...]string{recordText(ledgerBatch), recordText(1)}
+	auditBatchSizes = [...]int{auditBatchSize, 1}
+	auditBatchTexts = [...]string{insertAuditText(auditBatchSize), insertAuditText(1)}
 )
 
-func recordText(n int) string {
-	return "INSERT INTO audit (tenant_id, " + auditCols + ") VALUES " + rows(n, auditWidth)
+func insertAuditText(n int) string {
+	return "INSERT INTO audit (tenant_id, " + auditCols + ") VALUES " + placeholderRows(n, auditWidth)
 }
 
 // rows is n rows of parameters: ($1, $2), ($3, $4)
-func rows(n, width int) string {
+func placeholderRows(n, width int) string {
 	var b strings.Builder
 	for i := range n * width {
 		switch {

@@ -37,7 +37,7 @@ func race(n int, fn func(i int) bool) int {
 // nodes opens the database n times, as n servers would.
 func nodes(t *testing.T, cfg store.Config, n int) []*store.DB {
 	t.Helper()
-	cfg.Wait = 20 * time.Second // what is under test is who wins, not how fast
+	cfg.MaxWait = 20 * time.Second // what is under test is who wins, not how fast
 	var dbs []*store.DB
 	for range n {
 		dbs = append(dbs, open(t, cfg))
@@ -210,7 +210,7 @@ func TestClockGoesOnWhenSetBack(t *testing.T) {
 		{"set forward", 161, 100, 1, 161},
 		{"woken up from a sleep that the monotonic clock does not count", 161, 100, 0, 161},
 	} {
-		if got := store.Later(at(c.read), at(c.last), time.Duration(c.passed)*time.Minute); !got.Equal(at(c.want)) {
+		if got := store.Advance(at(c.read), at(c.last), time.Duration(c.passed)*time.Minute); !got.Equal(at(c.want)) {
 			t.Errorf("%s: %s, want minute %d", c.name, got.UTC(), c.want)
 		}
 	}

@@ -6,16 +6,16 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Claims are the standard claims about a person that we know (OpenID Connect Core
+// StandardClaims are the standard claims about a person that we know (OpenID Connect Core
 // §5.1).
-var Claims = []string{"email", "email_verified", "name", "updated_at"}
+var StandardClaims = []string{"email", "email_verified", "name", "updated_at"}
 
-// person appends what the scope (§5.4) and the claims asked for by name (§5.5) ask of
+// appendPersonClaims appends what the scope (§5.4) and the claims asked for by name (§5.5) ask of
 // the account, each once. What is not known is left out (§5.3.2).
-func person(b []byte, a auth.Account, scope auth.Scope, names []string) []byte {
+func appendPersonClaims(b []byte, a auth.Account, scope auth.Scope, names []string) []byte {
 	wanted := func(claim string) bool { return scope.Has(auth.ClaimScope(claim)) || slices.Contains(names, claim) }
 	if wanted("email") {
-		b = optional(b, `,"email":`, a.Email.Address)
+		b = appendOptional(b, `,"email":`, a.Email.Address)
 	}
 	if wanted("email_verified") {
 		b = append(b, `,"email_verified":`...)
@@ -26,10 +26,10 @@ func person(b []byte, a auth.Account, scope auth.Scope, names []string) []byte {
 		}
 	}
 	if wanted("name") {
-		b = optional(b, `,"name":`, a.Name)
+		b = appendOptional(b, `,"name":`, a.Name)
 	}
 	if wanted("updated_at") && !a.UpdatedAt.IsZero() {
-		b = number(b, `,"updated_at":`, a.UpdatedAt.Unix())
+		b = appendNumber(b, `,"updated_at":`, a.UpdatedAt.Unix())
 	}
 	return b
 }

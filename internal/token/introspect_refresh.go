@@ -11,15 +11,15 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Inspect looks at a refresh token without spending it, and returns its family, and
+// IntrospectRefresh looks at a refresh token without spending it, and returns its family, and
 // the name by which the client knows the account, when Refresh would take it.
 // Everything else is refused as Unauthenticated
 // invalid_refresh_token: what is unknown, spent (in its grace as well), expired or
 // revoked, and a token whose account, client or tenant is shut.
-func (s *Service) Inspect(ctx context.Context, tenant auth.TenantID, raw string) (f auth.Family, subject string, err error) {
-	t, ok := s.form.read(tenant, raw)
+func (s *Service) IntrospectRefresh(ctx context.Context, tenant auth.TenantID, raw string) (f auth.Family, subject string, err error) {
+	t, ok := s.form.decode(tenant, raw)
 	if !ok {
-		return f, "", notValid(nil)
+		return f, "", invalidRefreshToken(nil)
 	}
 	err = s.db.ReadOne(ctx, tenant, func(tx *store.Tx) error {
 		r, err := tx.RefreshState(t.familyID())
@@ -29,18 +29,18 @@ func (s *Service) Inspect(ctx context.Context, tenant auth.TenantID, raw string)
 		f, subject = r.Family, s.Subject(r.Client, r.Family.Account)
 		alive := f.Live(tx.Now) && r.Session.EndedAt.IsZero() && tx.Now.Before(r.Session.ExpiresAt)
 		if !alive || int64(t.generation) != f.Generation || !secret.Equal(secret.Digest(raw), f.Digest) {
-			return notValid(errors.New("it is dead or spent"))
+			return invalidRefreshToken(errors.New("it is dead or spent"))
 		}
 		if err := decideRefresh(r); err != nil {
-			return notValid(err)
+			return invalidRefreshToken(err)
 		}
 		return nil
 	})
 	switch {
 	case errors.Is(err, auth.ErrNotFound):
-		return auth.Family{}, "", notValid(err)
+		return auth.Family{}, "", invalidRefreshToken(err)
 	case err != nil:
-		return auth.Family{}, "", fault("inspect refresh token", err)
+		return auth.Family{}, "", wrapInternal("inspect refresh token", err)
 	}
 	return f, subject, nil
 }
@@ -64,7 +64,7 @@ func (s *Service) RevokeAccess(ctx context.Context, tenant auth.TenantID, c Veri
 			Detail: map[string]string{"client": c.ClientID, "jti": c.JTI}})
 	})
 	if err != nil {
-		return fault("revoke access token", err)
+		return wrapInternal("revoke access token", err)
 	}
 	return nil
 }

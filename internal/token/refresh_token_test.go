@@ -10,11 +10,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-func testForm() form { return newForm(bytes.Repeat([]byte{1, 2}, 16)) }
+func testForm() refreshForm { return newRefreshForm(bytes.Repeat([]byte{1, 2}, 16)) }
 
 func testToken(t testing.TB) refreshToken {
 	t.Helper()
-	tok, ok := first(secret.NewID(time.Now()))
+	tok, ok := newRefreshToken(secret.NewID(time.Now()))
 	if !ok {
 		t.Fatal("not a UUID")
 	}
@@ -25,15 +25,15 @@ func TestForm(t *testing.T) {
 	t.Parallel()
 	f := testForm()
 	id := secret.NewID(time.Now())
-	tok, ok := first(id)
+	tok, ok := newRefreshToken(id)
 	if !ok || string(tok.familyID()) != id {
 		t.Fatalf("family %s became %s", id, tok.familyID())
 	}
-	raw := f.write("t1", tok).Reveal()
+	raw := f.encode("t1", tok).Reveal()
 	if len(raw) != 95 || !strings.HasPrefix(raw, "wwr_") {
 		t.Errorf("%d characters", len(raw))
 	}
-	if got, ok := f.read("t1", raw); !ok || got != tok {
+	if got, ok := f.decode("t1", raw); !ok || got != tok {
 		t.Error("did not survive")
 	}
 	next := f.successor("t1", tok)
@@ -43,7 +43,7 @@ func TestForm(t *testing.T) {
 	if next.generation != 1 || next.family != tok.family || next.secret == tok.secret || f.successor("t2", tok).secret == next.secret {
 		t.Error("not a successor")
 	}
-	if _, ok := first("not a uuid"); ok {
+	if _, ok := newRefreshToken("not a uuid"); ok {
 		t.Error("took a family that is no UUID")
 	}
 }
@@ -51,13 +51,13 @@ func TestForm(t *testing.T) {
 func TestFormRefuses(t *testing.T) {
 	t.Parallel()
 	f := testForm()
-	raw := f.write("t1", testToken(t)).Reveal()
+	raw := f.encode("t1", testToken(t)).Reveal()
 	for name, bad := range map[string]string{
 		"empty": "", "prefix alone": "wwr_", "other prefix": "wwl_" + raw[4:], "upper case": strings.ToUpper(raw),
 		"short": raw[:len(raw)-1], "long": raw + "A", "padded": raw + "=", "newline": raw[:50] + "\n" + raw[51:], "space": " " + raw,
 		"stray bits": raw[:len(raw)-1] + string(raw[len(raw)-1]+1),
 	} {
-		if _, ok := f.read("t1", bad); ok {
+		if _, ok := f.decode("t1", bad); ok {
 			t.Errorf("%s: taken", name)
 		}
 	}
@@ -66,14 +66,14 @@ func TestFormRefuses(t *testing.T) {
 		if raw[i] == other {
 			other = 'B'
 		}
-		if _, ok := f.read("t1", raw[:i]+string(other)+raw[i+1:]); ok {
+		if _, ok := f.decode("t1", raw[:i]+string(other)+raw[i+1:]); ok {
 			t.Errorf("character %d changed: taken", i)
 		}
 	}
-	if _, ok := f.read("t2", raw); ok {
+	if _, ok := f.decode("t2", raw); ok {
 		t.Error("another tenant's token: taken")
 	}
-	if _, ok := newForm(bytes.Repeat([]byte{1, 3}, 16)).read("t1", raw); ok {
+	if _, ok := newRefreshForm(bytes.Repeat([]byte{1, 3}, 16)).decode("t1", raw); ok {
 		t.Error("another server's token: taken")
 	}
 }
@@ -81,17 +81,17 @@ func TestFormRefuses(t *testing.T) {
 // FuzzRefreshToken checks that only what write makes is read.
 func FuzzRefreshToken(f *testing.F) {
 	form := testForm()
-	good := form.write("t1", testToken(f)).Reveal()
+	good := form.encode("t1", testToken(f)).Reveal()
 	f.Add(good)
 	f.Add(good[:len(good)-1])
 	f.Add("wwr_" + strings.Repeat("A", 91))
 	f.Add("")
 	f.Fuzz(func(t *testing.T, raw string) {
-		tok, ok := form.read("t1", raw)
+		tok, ok := form.decode("t1", raw)
 		if !ok {
 			return
 		}
-		if back := form.write("t1", tok).Reveal(); back != raw {
+		if back := form.encode("t1", tok).Reveal(); back != raw {
 			t.Errorf("read %q, which would be written %q", raw, back)
 		}
 	})
@@ -103,7 +103,7 @@ func FuzzQuote(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := decodeString(t, quote(nil, s))
+		got := decodeString(t, appendQuoted(nil, s))
 		if want := strings.ToValidUTF8(s, "\ufffd"); got != want && len([]rune(got)) != len([]rune(s)) {
 			t.Errorf("%q became %q", s, got)
 		}
@@ -112,7 +112,7 @@ func FuzzQuote(f *testing.F) {
 
 func TestClaimsOrder(t *testing.T) {
 	t.Parallel()
-	got := string(claims("https://i", Draft{audience: []string{"https://i"}, access: 90 * time.Second, grant: auth.Grant{Account: "a", Client: "c", Session: "s", Scope: auth.Scope{"x", "y"}, Roles: []string{"r"},
+	got := string(encodeClaims("https://i", Draft{audience: []string{"https://i"}, access: 90 * time.Second, grant: auth.Grant{Account: "a", Client: "c", Session: "s", Scope: auth.Scope{"x", "y"}, Roles: []string{"r"},
 		Permissions: []string{"p", "q"}, AuthAt: time.Unix(5, 0), ACR: "1", AMR: []string{"pwd"}}}, time.Unix(1000, 999)))
 	before, rest, _ := strings.Cut(got, `"jti":"`)
 	_, after, _ := strings.Cut(rest, `"`)
