@@ -92,7 +92,7 @@ func imported(t *testing.T, modules []string) []string {
 	}
 	found := map[string]bool{}
 	for _, f := range every {
-		if f.room == "guard" || strings.HasPrefix(f.room, "guard/") {
+		if f.pkg == "guard" || strings.HasPrefix(f.pkg, "guard/") {
 			continue
 		}
 		for _, p := range imports(f) {

@@ -31,8 +31,8 @@ var looksLikeSQL = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s`
 func statements(t *testing.T) []statement {
 	t.Helper()
 	constants, out := map[string]string{}, []statement{}
-	rooms := slices.DeleteFunc(production(t), func(f file) bool { return f.room != "internal/store" })
-	for _, f := range rooms {
+	files := slices.DeleteFunc(production(t), func(f file) bool { return f.pkg != "internal/store" })
+	for _, f := range files {
 		ast.Inspect(f.ast, func(n ast.Node) bool {
 			if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Values) == len(spec.Names) {
 				for i, name := range spec.Names {
@@ -42,7 +42,7 @@ func statements(t *testing.T) []statement {
 			return true
 		})
 	}
-	for _, f := range rooms {
+	for _, f := range files {
 		for _, d := range f.ast.Decls {
 			fn, _ := d.(*ast.FuncDecl)
 			ast.Inspect(d, func(n ast.Node) bool {

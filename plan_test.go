@@ -1,6 +1,6 @@
-// Package plan holds the plan of the house (ARCHITECTURE.md) as tests: which room
-// may use which, what may be said where, how statements and schemas look, and what
-// we depend on. A rule that fails teaches: its message says what to do instead.
+// Package plan holds ARCHITECTURE.md as tests: which package may import which, how
+// statements, schemas and documents look, and what the module depends on. A rule that
+// fails says what to do instead.
 package plan
 
 import (
@@ -19,14 +19,14 @@ import (
 
 const module = "github.com/watchword-auth/watchword/"
 
-// ladder is the plan: a room imports only rooms on lower lines, never one on its
-// own. A room that is not here is a decision nobody has taken yet.
-var ladder = [][]string{
+// layers is the plan: a package imports only packages of lower lines, never one of its
+// own line. A new package needs a line here and a decision record.
+var layers = [][]string{
 	{"cmd/watchword", "bench", "examples/go-api"},
 	{"internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance"},
 	{"internal/servertest"},
 	{"internal/server"},
-	{"internal/web", "internal/gateway", "internal/outbox"},
+	{"internal/web", "internal/outbox"},
 	{"internal/web/ui"},
 	{"internal/account", "internal/login", "internal/oidc", "internal/access", "internal/tenant"},
 	{"internal/token", "internal/session"},
@@ -34,38 +34,35 @@ var ladder = [][]string{
 	{"internal/store/storetest"},
 	{"internal/store"},
 	{"guard/guardtest"},
-	{"internal/secret", "internal/password", "internal/otp", "internal/passkey", "guard"},
+	{"internal/secret", "internal/password", "guard"},
 	{"internal/auth", "internal/fault", "internal/config", "internal/outbox/smtptest"},
 }
 
-// only are rooms that few may enter, though they stand below many.
+// only lists the importers of packages that few may import.
 var only = map[string][]string{
 	"internal/config":     {"cmd/watchword", "internal/server", "internal/servertest"},
 	"internal/server":     {"cmd/watchword", "internal/servertest"},
 	"internal/web":        {"internal/server"},
 	"internal/web/ui":     {"internal/web"},
 	"internal/fault":      {"cmd/watchword", "internal/server", "internal/store", "internal/token", "internal/outbox"},
-	"internal/gateway":    {"internal/server"},
 	"internal/oidc":       {"cmd/watchword", "internal/server", "internal/servertest/attacks", "internal/web"},
 	"internal/outbox":     {"internal/server", "internal/servertest"},
 	"internal/servertest": {"internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance"},
-	"internal/passkey":    {"internal/login"},
-	"internal/otp":        {"internal/login"},
 	"guard/guardtest":     {"bench"},
-	"guard":               {"guard/guardtest", "internal/token", "internal/oidc", "internal/web", "internal/gateway", "bench", "examples/go-api"},
+	"guard":               {"guard/guardtest", "internal/token", "internal/oidc", "internal/web", "bench", "examples/go-api"},
 	"internal/password":   {"internal/account", "internal/login", "internal/tenant", "internal/web", "internal/server", "internal/servertest", "cmd/watchword", "bench"},
 }
 
-// testRooms serve tests alone; "testing" is imported in no other room.
-var testRooms = []string{"internal/store/storetest", "internal/servertest", "internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance", "internal/outbox/smtptest", "guard/guardtest"}
+// testPackages serve tests only; no other package imports "testing".
+var testPackages = []string{"internal/store/storetest", "internal/servertest", "internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance", "internal/outbox/smtptest", "guard/guardtest"}
 
-// reserved says which rooms may import a package, and where its work belongs instead.
+// reserved says which packages may import a package, and where its work belongs instead.
 var reserved = map[string]struct {
-	rooms  []string
+	users  []string
 	reason string
 }{
 	"net/http": {
-		[]string{"internal/web", "internal/web/ui", "internal/gateway", "internal/outbox", "internal/outbound", "internal/login", "internal/server", "internal/servertest",
+		[]string{"internal/web", "internal/web/ui", "internal/outbox", "internal/outbound", "internal/login", "internal/server", "internal/servertest",
 			"internal/token", "internal/limit", "guard", "guard/guardtest", "cmd/watchword", "bench", "examples/go-api"},
 		"a status, header or cookie belongs in web; a decision does not know HTTP",
 	},
@@ -75,7 +72,7 @@ var reserved = map[string]struct {
 	"math/rand":     {nil, "secrets come from internal/secret, jitter from math/rand/v2"},
 	"math/rand/v2":  {[]string{"internal/store", "internal/outbox", "internal/limit", "bench"}, "only jitter may be guessed; secrets come from internal/secret"},
 	"crypto/rand": {
-		[]string{"internal/secret", "internal/password", "internal/keys", "internal/otp", "internal/passkey", "guard", "guard/guardtest",
+		[]string{"internal/secret", "internal/password", "internal/keys", "guard", "guard/guardtest",
 			"internal/store/storetest", "internal/servertest", "internal/outbox/smtptest", "cmd/watchword", "bench"},
 		"random bytes come from internal/secret",
 	},
@@ -84,7 +81,7 @@ var reserved = map[string]struct {
 			"internal/limit", "cmd/watchword", "bench", "examples/go-api"},
 		"files and the environment belong to cmd/watchword and config",
 	},
-	"testing": {testRooms, "production code does not import testing"},
+	"testing": {testPackages, "production code does not import testing"},
 	"unsafe":  {nil, "nothing here is worth it"},
 	"reflect": {[]string{"internal/store", "internal/config", "cmd/watchword"}, "types say it better"},
 }
@@ -92,14 +89,14 @@ var reserved = map[string]struct {
 // clocks may call time.Now; defaults may name it as the documented default of a Now
 // that callers inject. Everybody else is given the time.
 var (
-	clocks   = append([]string{"cmd/watchword", "internal/fault", "bench", "examples/go-api"}, testRooms...)
+	clocks   = append([]string{"cmd/watchword", "internal/fault", "bench", "examples/go-api"}, testPackages...)
 	defaults = []string{"guard", "internal/store", "internal/limit", "internal/password", "internal/keys", "internal/token", "internal/session",
 		"internal/outbox", "internal/web", "internal/server"}
 )
 
 type file struct {
 	name string // relative, with slashes
-	room string
+	pkg  string // its folder
 	test bool
 	ast  *ast.File
 }
@@ -149,15 +146,16 @@ func imports(f file) []string {
 	return out
 }
 
-func line(room string) int {
-	return slices.IndexFunc(ladder, func(rooms []string) bool { return slices.Contains(rooms, room) })
+// layer returns the index of a package's line, or -1.
+func layer(pkg string) int {
+	return slices.IndexFunc(layers, func(line []string) bool { return slices.Contains(line, pkg) })
 }
 
-func TestLadder(t *testing.T) {
+func TestLayers(t *testing.T) {
 	t.Parallel()
 	for _, f := range production(t) {
-		if f.room != "." && line(f.room) < 0 {
-			t.Errorf("%s: the room %s is not on the plan. A new room is a decision: write docs/decisions/, ARCHITECTURE.md and the ladder here", f.name, f.room)
+		if f.pkg != "." && layer(f.pkg) < 0 {
+			t.Errorf("%s: the package %s is not in layers: add it there and to ARCHITECTURE.md, with a record in docs/decisions", f.name, f.pkg)
 			continue
 		}
 		for _, p := range imports(f) {
@@ -166,32 +164,32 @@ func TestLadder(t *testing.T) {
 				continue
 			}
 			switch {
-			case line(to) < 0:
-				t.Errorf("%s imports %s, which is not on the plan", f.name, to)
-			case line(to) <= line(f.room):
-				t.Errorf("%s imports %s, which is not on a lower line of the ladder", f.name, to)
-			case only[to] != nil && !slices.Contains(only[to], f.room):
+			case layer(to) < 0:
+				t.Errorf("%s imports %s, which is not in layers", f.name, to)
+			case layer(to) <= layer(f.pkg):
+				t.Errorf("%s imports %s, which is not in a lower layer", f.name, to)
+			case only[to] != nil && !slices.Contains(only[to], f.pkg):
 				t.Errorf("%s imports %s, which only %s may", f.name, to, strings.Join(only[to], ", "))
-			case slices.Contains(testRooms, to) && !slices.Contains(testRooms, f.room) && f.room != "bench":
-				t.Errorf("%s imports %s, which serves tests alone", f.name, to)
+			case slices.Contains(testPackages, to) && !slices.Contains(testPackages, f.pkg) && f.pkg != "bench":
+				t.Errorf("%s imports %s, which serves tests only", f.name, to)
 			}
 		}
 	}
 }
 
-func TestEachRoomOnce(t *testing.T) {
+func TestEachPackageOnce(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, room := range slices.Concat(ladder...) {
-		if seen[room] {
-			t.Errorf("%s stands on the ladder twice", room)
+	for _, pkg := range slices.Concat(layers...) {
+		if seen[pkg] {
+			t.Errorf("%s is in layers twice", pkg)
 		}
-		seen[room] = true
+		seen[pkg] = true
 	}
-	for room, users := range only {
-		for _, r := range append(users, room) {
+	for pkg, users := range only {
+		for _, r := range append(users, pkg) {
 			if !seen[r] {
-				t.Errorf("%s is named in a rule and not on the ladder", r)
+				t.Errorf("%s is named in a rule and is not in layers", r)
 			}
 		}
 	}
@@ -201,7 +199,7 @@ func TestReservedImports(t *testing.T) {
 	t.Parallel()
 	for _, f := range production(t) {
 		for _, p := range imports(f) {
-			if r, ok := reserved[p]; ok && !slices.Contains(r.rooms, f.room) {
+			if r, ok := reserved[p]; ok && !slices.Contains(r.users, f.pkg) {
 				t.Errorf("%s imports %s: %s", f.name, p, r.reason)
 			}
 		}
@@ -213,7 +211,7 @@ func TestReservedImports(t *testing.T) {
 func TestAuthIsPure(t *testing.T) {
 	t.Parallel()
 	for _, f := range production(t) {
-		if f.room != "internal/auth" {
+		if f.pkg != "internal/auth" {
 			continue
 		}
 		for _, p := range imports(f) {
@@ -233,7 +231,7 @@ func TestAuthIsPure(t *testing.T) {
 func TestGuardStandsAlone(t *testing.T) {
 	t.Parallel()
 	for _, f := range production(t) {
-		if f.room != "guard" && f.room != "guard/guardtest" {
+		if f.pkg != "guard" && f.pkg != "guard/guardtest" {
 			continue
 		}
 		for _, p := range imports(f) {
@@ -262,10 +260,10 @@ func TestClock(t *testing.T) {
 			}
 			at := fset.Position(sel.Pos())
 			switch {
-			case slices.Contains(clocks, f.room):
+			case slices.Contains(clocks, f.pkg):
 			case called[sel]:
 				t.Errorf("%s calls time.Now: take the injected now, or tx.Now inside a transaction", at)
-			case !slices.Contains(defaults, f.room):
+			case !slices.Contains(defaults, f.pkg):
 				t.Errorf("%s names time.Now: only %s have it as a default", at, strings.Join(defaults, ", "))
 			}
 			return true
@@ -280,19 +278,19 @@ func TestPackageComments(t *testing.T) {
 		n := 0
 		if f.ast.Doc != nil {
 			n = len(strings.Split(strings.TrimSpace(f.ast.Doc.Text()), "\n"))
-			if lines[f.room] > 0 {
-				t.Errorf("%s: a second package comment in %s", f.name, f.room)
+			if lines[f.pkg] > 0 {
+				t.Errorf("%s: a second package comment in %s", f.name, f.pkg)
 			}
 		}
-		lines[f.room] = max(lines[f.room], n)
+		lines[f.pkg] = max(lines[f.pkg], n)
 	}
-	for room, n := range lines {
+	for pkg, n := range lines {
 		least := 1
-		if strings.HasPrefix(room, "internal/") || room == "guard" {
+		if strings.HasPrefix(pkg, "internal/") || pkg == "guard" {
 			least = 3
 		}
 		if n < least {
-			t.Errorf("%s: its package comment has %d lines, at least %d say what the room holds, what it does not know and how it is used", room, n, least)
+			t.Errorf("%s: its package comment has %d lines, at least %d say what the package holds, what it does not know and how it is used", pkg, n, least)
 		}
 	}
 }
