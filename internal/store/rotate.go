@@ -78,11 +78,15 @@ func (tx *Tx) touchRotatedSession(r RefreshState, n Rotation) error {
 	return tx.TouchSession(r.Family.Session, n.SessionIdleAt)
 }
 
-// rotateFamilyByCAS is RotateFamily for PostgreSQL without a transaction around it. Its
-// two round trips are half of a transaction's, and, where a serializable one reads
-// index pages that hold other families too and fails for their sake, it depends on
-// its own rows alone. In return the statement itself has to make sure that
-// everything in r on which a refusal could rest is still as it was read.
+// rotateFamilyByCAS is RotateFamily for PostgreSQL without a transaction around it. It
+// takes two round trips, half of a transaction's, and depends on its own rows only: a
+// serializable transaction reads index pages of other families and fails because of them.
+//
+// The statement compares the newest digest, the end of the session, and what disables the
+// account, the client and the tenant, with what was read. It does not compare the rest of
+// r: the scopes and settings of client and tenant, the rights of the account, the times of
+// the session. A change of those that commits in between counts from the next refresh on,
+// as if this refresh had come before it.
 func (tx *Tx) rotateFamilyByCAS(r RefreshState, n Rotation) (bool, error) {
 	changed, err := execCount(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + CASE WHEN f.digest = $1 THEN 0 ELSE 1 END,
 		retries = CASE WHEN f.digest = $1 THEN f.retries ELSE (f.retries * 2) & 255 END, digest = $1, rotated_at = $2, idle_at = $3
