@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/token"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,9 +21,10 @@ import (
 
 // statement is an SQL text as far as it is constant.
 type statement struct {
-	text string
-	at   token.Position
-	tx   bool // in a method of *store.Tx, so about one tenant
+	text     string
+	at       token.Position
+	function string // in which it stands
+	tx       bool   // in a method of *store.Tx, so about one tenant
 }
 
 var looksLikeSQL = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s`)
@@ -49,7 +51,11 @@ func statements(t *testing.T) []statement {
 				switch n := n.(type) {
 				case *ast.BinaryExpr, *ast.BasicLit:
 					if text := fold(n.(ast.Expr), constants); looksLikeSQL.MatchString(text) {
-						out = append(out, statement{text, fset.Position(n.Pos()), fn != nil && receiver(fn) == "Tx"})
+						found := statement{text: text, at: fset.Position(n.Pos())}
+						if fn != nil {
+							found.function, found.tx = fn.Name.Name, receiver(fn) == "Tx"
+						}
+						out = append(out, found)
 						return false
 					}
 				}
@@ -163,6 +169,68 @@ func TestMigrationsComeInPairs(t *testing.T) {
 	if d := cmp.Diff(names("sqlite"), names("postgres")); d != "" {
 		t.Errorf("the two folders differ (-sqlite +postgres):\n%s", d)
 	}
+}
+
+// declared is the line above a table in its migration: whether the export of an account
+// and the clean-up job read it, and why not.
+var declared = regexp.MustCompile(`(?m)^-- export: (yes|no \([^)]+\)), clean-up: (yes|no \([^)]+\))\nCREATE TABLE (\w+) \(`)
+
+// A table says in its migration whether the export of an account and clean-up know it.
+func TestTablesDeclareExportAndCleanUp(t *testing.T) {
+	t.Parallel()
+	exported := map[string]bool{}
+	for _, f := range production(t) {
+		if f.name == "internal/account/export.go" {
+			ast.Inspect(f.ast, func(n ast.Node) bool {
+				if sel, ok := n.(*ast.SelectorExpr); ok {
+					if x, ok := sel.X.(*ast.Ident); ok && x.Name == "tx" {
+						exported[sel.Sel.Name] = true
+					}
+				}
+				return true
+			})
+		}
+	}
+	uses := func(pattern string, in func(statement) bool) bool {
+		text := regexp.MustCompile(pattern)
+		return slices.ContainsFunc(statements(t), func(s statement) bool { return in(s) && text.MatchString(s.text) })
+	}
+	for table := range readSQLite(t, opened(t, storetest.SQLite(t))) {
+		for _, folder := range []string{"sqlite", "postgres"} {
+			line := declaration(t, folder, table)
+			if line == nil {
+				t.Errorf("%s: the migration in %s says above CREATE TABLE: -- export: yes or no (WHY), clean-up: yes or no (WHY)", table, folder)
+				continue
+			}
+			if got := uses(`\b(FROM|JOIN) `+table+`\b`, func(s statement) bool { return s.tx && exported[s.function] }); got != (line[1] == "yes") {
+				t.Errorf("%s: declared export: %s, but internal/account/export.go reads it: %t", table, line[1], got)
+			}
+			if got := uses(`^DELETE FROM `+table+`\b`, func(s statement) bool { return strings.HasPrefix(s.function, "Sweep") }); got != (line[2] == "yes") {
+				t.Errorf("%s: declared clean-up: %s, but store's Sweep removes from it: %t", table, line[2], got)
+			}
+		}
+	}
+}
+
+// declaration is what the migrations of a folder declare about a table; nil without.
+func declaration(t *testing.T, folder, table string) []string {
+	t.Helper()
+	names, err := filepath.Glob("internal/store/migrations/" + folder + "/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range declared.FindAllStringSubmatch(string(b), -1) {
+			if m[3] == table {
+				return m
+			}
+		}
+	}
+	return nil
 }
 
 // schema is a database by its tables: columns, keys, unique indexes.

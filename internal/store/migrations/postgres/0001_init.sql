@@ -4,6 +4,7 @@
 
 -- +goose Up
 
+-- export: no (not about one account), clean-up: no (kept until an operator acts)
 CREATE TABLE tenants (
     id          TEXT   NOT NULL PRIMARY KEY,
     name        TEXT   NOT NULL,
@@ -13,6 +14,7 @@ CREATE TABLE tenants (
 );
 
 -- Values of the system itself stand under the empty tenant.
+-- export: no (not about one account), clean-up: no (kept until replaced)
 CREATE TABLE settings (
     tenant_id  TEXT   NOT NULL,
     name       TEXT   NOT NULL,
@@ -21,6 +23,7 @@ CREATE TABLE settings (
     PRIMARY KEY (tenant_id, name)
 );
 
+-- export: yes, clean-up: no (kept until deleted)
 CREATE TABLE accounts (
     tenant_id         TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     id                TEXT   NOT NULL,
@@ -38,6 +41,7 @@ CREATE UNIQUE INDEX accounts_login_idx ON accounts (tenant_id, login);
 
 -- One row for each thing that proves an account: kind 'password' holds a hash in
 -- secret; other kinds a public part, a sealed part and a counter.
+-- export: no (secrets), clean-up: no (deleted with the account)
 CREATE TABLE credentials (
     tenant_id  TEXT   NOT NULL,
     id         TEXT   NOT NULL,
@@ -56,6 +60,7 @@ CREATE TABLE credentials (
 CREATE INDEX credentials_account_idx ON credentials (tenant_id, account_id, kind);
 CREATE UNIQUE INDEX credentials_password_idx ON credentials (tenant_id, account_id) WHERE kind = 'password';
 
+-- export: no (not about one account), clean-up: yes
 CREATE TABLE clients (
     tenant_id     TEXT    NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     id            TEXT    NOT NULL,
@@ -72,6 +77,7 @@ CREATE TABLE clients (
     PRIMARY KEY (tenant_id, id)
 );
 
+-- export: yes, clean-up: yes
 CREATE TABLE sessions (
     tenant_id  TEXT   NOT NULL,
     id         TEXT   NOT NULL,
@@ -97,6 +103,7 @@ CREATE INDEX sessions_account_idx ON sessions (tenant_id, account_id);
 CREATE INDEX sessions_expiry_idx ON sessions (expires_at);
 
 -- One row for each chain of refresh tokens, however often it is rotated.
+-- export: no (secrets, but their sessions are exported), clean-up: yes
 CREATE TABLE refresh_families (
     tenant_id  TEXT   NOT NULL,
     id         TEXT   NOT NULL,
@@ -119,6 +126,7 @@ CREATE INDEX refresh_families_account_idx ON refresh_families (tenant_id, accoun
 CREATE INDEX refresh_families_session_idx ON refresh_families (tenant_id, session_id);
 CREATE INDEX refresh_families_expiry_idx ON refresh_families (expires_at);
 
+-- export: no (secrets), clean-up: yes
 CREATE TABLE single_use (
     tenant_id  TEXT   NOT NULL,
     kind       TEXT   NOT NULL,
@@ -135,6 +143,7 @@ CREATE TABLE single_use (
 CREATE INDEX single_use_account_idx ON single_use (tenant_id, account_id, kind);
 CREATE INDEX single_use_expiry_idx ON single_use (expires_at);
 
+-- export: no (their names come with the roles), clean-up: no (kept until an operator acts)
 CREATE TABLE permissions (
     tenant_id   TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     name        TEXT   NOT NULL,
@@ -143,6 +152,7 @@ CREATE TABLE permissions (
     PRIMARY KEY (tenant_id, name)
 );
 
+-- export: yes, clean-up: no (kept until deleted)
 CREATE TABLE roles (
     tenant_id   TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     id          TEXT   NOT NULL,
@@ -153,6 +163,7 @@ CREATE TABLE roles (
 );
 CREATE UNIQUE INDEX roles_name_idx ON roles (tenant_id, name);
 
+-- export: yes, clean-up: no (deleted with the role)
 CREATE TABLE role_permissions (
     tenant_id  TEXT NOT NULL,
     role_id    TEXT NOT NULL,
@@ -162,6 +173,7 @@ CREATE TABLE role_permissions (
     FOREIGN KEY (tenant_id, permission) REFERENCES permissions (tenant_id, name) ON DELETE CASCADE
 );
 
+-- export: yes, clean-up: no (deleted with the account or the role)
 CREATE TABLE assignments (
     tenant_id  TEXT   NOT NULL,
     account_id TEXT   NOT NULL,
@@ -173,6 +185,7 @@ CREATE TABLE assignments (
 );
 CREATE INDEX assignments_role_idx ON assignments (tenant_id, role_id);
 
+-- export: no (not about one account), clean-up: no (removed by the rotation of keys)
 CREATE TABLE signing_keys (
     tenant_id  TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     id         TEXT   NOT NULL,
@@ -186,6 +199,7 @@ CREATE TABLE signing_keys (
     PRIMARY KEY (tenant_id, id)
 );
 
+-- export: yes, clean-up: yes
 CREATE TABLE audit (
     tenant_id  TEXT   NOT NULL,
     id         TEXT   NOT NULL,
@@ -206,6 +220,7 @@ CREATE TABLE audit (
 CREATE INDEX audit_account_idx ON audit (tenant_id, account_id, id);
 CREATE INDEX audit_at_idx ON audit (at);
 
+-- export: no (its messages are sent to the owner), clean-up: no (deleted when delivered or given up)
 CREATE TABLE outbox (
     tenant_id   TEXT   NOT NULL,
     id          TEXT   NOT NULL,

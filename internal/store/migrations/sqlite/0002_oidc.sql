@@ -14,6 +14,7 @@ CREATE INDEX sessions_series_idx ON sessions (tenant_id, series_id) WHERE series
 ALTER TABLE refresh_families ADD COLUMN audience TEXT NOT NULL DEFAULT 'null';
 ALTER TABLE refresh_families ADD COLUMN jkt TEXT NOT NULL DEFAULT '';
 
+-- export: no (unfinished sign-ins), clean-up: yes
 CREATE TABLE flows (
     tenant_id  TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     id         TEXT   NOT NULL,
@@ -32,6 +33,7 @@ CREATE TABLE flows (
 ) WITHOUT ROWID;
 CREATE INDEX flows_expiry_idx ON flows (expires_at);
 
+-- export: yes, clean-up: no (deleted with the account)
 CREATE TABLE consents (
     tenant_id  TEXT   NOT NULL,
     account_id TEXT   NOT NULL,
@@ -46,6 +48,7 @@ CREATE TABLE consents (
 ) WITHOUT ROWID;
 CREATE INDEX consents_client_idx ON consents (tenant_id, client_id);
 
+-- export: no (secrets), clean-up: yes
 CREATE TABLE device_codes (
     tenant_id   TEXT   NOT NULL,
     digest      TEXT   NOT NULL,
@@ -71,6 +74,7 @@ CREATE INDEX device_codes_account_idx ON device_codes (tenant_id, account_id);
 CREATE INDEX device_codes_client_idx ON device_codes (tenant_id, client_id);
 CREATE INDEX device_codes_expiry_idx ON device_codes (expires_at);
 
+-- export: yes, clean-up: yes
 CREATE TABLE remembered (
     tenant_id  TEXT   NOT NULL,
     id         TEXT   NOT NULL,

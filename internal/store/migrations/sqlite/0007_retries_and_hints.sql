@@ -9,6 +9,7 @@
 ALTER TABLE refresh_families ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE remembered ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
 
+-- export: no (not about one account), clean-up: yes
 CREATE TABLE retired_keys (
     tenant_id  TEXT   NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     id         TEXT   NOT NULL,
