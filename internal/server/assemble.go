@@ -250,18 +250,19 @@ func (s *Server) outboxDepth() (depth int64, oldest time.Duration) {
 func (s *Server) openWeb(context.Context) (err error) {
 	l := s.cfg.Limits
 	conf := web.Config{
-		DB: s.DB, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log,
-		Accounts: s.Accounts, Logins: s.Logins, Tenants: s.Tenants, Access: s.Access, OIDC: s.OIDC,
-		Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
-		Base: s.cfg.BaseURL(), Trusted: s.cfg.Proxy.Trusted, Origins: s.cfg.CORS.Origins,
-		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, BodyJSON: int64(s.cfg.HTTP.BodyJSON), BodyForm: int64(s.cfg.HTTP.BodyForm),
-		Pprof: s.cfg.Metrics.Pprof, AccessLog: s.cfg.AccessLog,
-		Rates: web.Rates{
-			Register: limit.Rate(l.Register.IP), Login: limit.Rate(l.Login.IP), Verify: limit.Rate(l.Verify.IP),
-			Resend: limit.Rate(l.Resend.IP), Forgot: limit.Rate(l.Forgot.IP), Reset: limit.Rate(l.Reset.IP), Change: limit.Rate(l.Change.IP),
-			Refresh: limit.Rate(l.Refresh.IP), RefreshFamily: limit.Rate(l.Refresh.Credential), Client: limit.Rate(l.Client.IP), Enrol: limit.Rate(l.ClientRegister.IP),
-			Authorize: limit.Rate(l.Authorize.IP),
-			Self:      limit.Rate(l.Self.Change), SelfPassword: limit.Rate(l.Self.Password), SelfExport: limit.Rate(l.Self.Export),
+		DB: s.DB, Accounts: s.Accounts, Logins: s.Logins, Access: s.Access, OIDC: s.OIDC, Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
+		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, Pprof: s.cfg.Metrics.Pprof,
+		RouterConfig: web.RouterConfig{
+			Tenants: s.Tenants, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log, AccessLog: s.cfg.AccessLog,
+			Base: s.cfg.BaseURL(), Trusted: s.cfg.Proxy.Trusted, Origins: s.cfg.CORS.Origins,
+			BodyJSON: int64(s.cfg.HTTP.BodyJSON), BodyForm: int64(s.cfg.HTTP.BodyForm),
+			Rates: web.Rates{
+				Register: limit.Rate(l.Register.IP), Login: limit.Rate(l.Login.IP), Verify: limit.Rate(l.Verify.IP),
+				Resend: limit.Rate(l.Resend.IP), Forgot: limit.Rate(l.Forgot.IP), Reset: limit.Rate(l.Reset.IP), Change: limit.Rate(l.Change.IP),
+				Refresh: limit.Rate(l.Refresh.IP), RefreshFamily: limit.Rate(l.Refresh.Credential), Client: limit.Rate(l.Client.IP), Enrol: limit.Rate(l.ClientRegister.IP),
+				Authorize: limit.Rate(l.Authorize.IP),
+				Self:      limit.Rate(l.Self.Change), SelfPassword: limit.Rate(l.Self.Password), SelfExport: limit.Rate(l.Self.Export),
+			},
 		},
 	}
 	if s.Mailbox != nil {

@@ -173,7 +173,7 @@ func TestRefreshByFamily(t *testing.T) {
 func TestBusyHashing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	ex := &exchange{server: h.Server, request: request("POST", "/", "")}
+	ex := &exchange{router: h.router, request: request("POST", "/", "")}
 	p := ex.explain(fmt.Errorf("log in: %w", &password.BusyError{RetryAfter: 3 * time.Second}))
 	head := http.Header{}
 	p.header(head)

@@ -56,7 +56,7 @@ func hasBody(r *http.Request) bool { return r.ContentLength != 0 }
 
 // readJSON reads a whole body and makes sure that there is one way to read it.
 func (ex *exchange) readJSON(r *http.Request) ([]byte, error) {
-	most := ex.server.cfg.BodyJSON
+	most := ex.router.cfg.BodyJSON
 	if err := checkBody(r, "application/json", most); err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (ex *exchange) readAll(body io.Reader, most int64) ([]byte, error) {
 		return b, err
 	}
 	ex.large = most
-	if ex.server.large.Add(most) > max(largeBodies, most) {
+	if ex.router.large.Add(most) > max(largeBodies, most) {
 		p := problem(http.StatusServiceUnavailable, "unavailable", "too many large bodies are being read right now; try again shortly")
 		p.retryAfter, p.hangUp = time.Second, true
 		return nil, p

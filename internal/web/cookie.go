@@ -20,7 +20,7 @@ const cookiePrefix = "__Host-watchword"
 // insecurePrefix is cookiePrefix over plain http in development (Config.InsecureCookies).
 const insecurePrefix = "watchword-dev"
 
-func (s *Server) cookiePrefix() string {
+func (s *router) cookiePrefix() string {
 	if s.cfg.InsecureCookies {
 		return insecurePrefix
 	}
@@ -49,7 +49,7 @@ const keepLifetime = 400 * 24 * time.Hour // RFC 6265bis §5.5: longer ones are 
 // tenants on one host need two names, or signing in to one would sign out of the
 // other. A tenant that is called like a kind of cookie gets one more dash, with which
 // no tenant's name begins.
-func (s *Server) cookieName(kind jar, tenant auth.TenantID) string {
+func (s *router) cookieName(kind jar, tenant auth.TenantID) string {
 	name := s.cookiePrefix()
 	if kind != jarSession {
 		name += "-" + string(kind)
@@ -69,7 +69,7 @@ func (ex *exchange) cookieValue(kind jar) string {
 	if len(ex.request.Header["Cookie"]) == 0 {
 		return ""
 	}
-	if found := ex.request.CookiesNamed(ex.server.cookieName(kind, ex.tenant.ID)); len(found) == 1 {
+	if found := ex.request.CookiesNamed(ex.router.cookieName(kind, ex.tenant.ID)); len(found) == 1 {
 		return found[0].Value
 	}
 	return ""
@@ -111,7 +111,7 @@ func (ex *exchange) keepCookie() string {
 // good or not.
 func (ex *exchange) hasCookie() bool {
 	for _, line := range ex.request.Header["Cookie"] {
-		if strings.Contains(line, ex.server.cookiePrefix()) {
+		if strings.Contains(line, ex.router.cookiePrefix()) {
 			return true
 		}
 	}
@@ -179,8 +179,8 @@ func (ex *exchange) dropKeep() {
 // putCookie sets a cookie, or removes it when it is empty. Without a lifetime the
 // browser forgets it when it closes.
 func (ex *exchange) putCookie(kind jar, value string, lifetime time.Duration) {
-	c := &http.Cookie{Name: ex.server.cookieName(kind, ex.tenant.ID), Value: value, MaxAge: int(lifetime / time.Second),
-		Path: "/", Secure: !ex.server.cfg.InsecureCookies, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	c := &http.Cookie{Name: ex.router.cookieName(kind, ex.tenant.ID), Value: value, MaxAge: int(lifetime / time.Second),
+		Path: "/", Secure: !ex.router.cfg.InsecureCookies, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	if value == "" {
 		c.MaxAge = -1
 	}

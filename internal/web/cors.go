@@ -31,7 +31,7 @@ const (
 
 // allowOrigin adds what lets scripts of other origins read the answer. It reports whether
 // the request was a preflight and is answered.
-func (s *Server) allowOrigin(ex *exchange, r *http.Request, policy corsPolicy) bool {
+func (s *router) allowOrigin(ex *exchange, r *http.Request, policy corsPolicy) bool {
 	if policy == corsConfigured {
 		s.hintOrigin(r)
 	}
@@ -64,7 +64,7 @@ func long(values []string) bool {
 // newCORS makes the policies. Only the configured origins may send credentials, for
 // applications on another origin of the same site that use the session cookie. Scripts may
 // send any header: without a cookie it gives them nothing, and a configured origin is trusted.
-func (s *Server) newCORS() (policies [3]*cors.Cors) {
+func (s *router) newCORS() (policies [3]*cors.Cors) {
 	base := cors.Options{
 		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{"Retry-After", "WWW-Authenticate", "DPoP-Nonce"},
@@ -87,17 +87,17 @@ func (s *Server) newCORS() (policies [3]*cors.Cors) {
 }
 
 // dev reports whether this is a development server.
-func (s *Server) dev() bool { return s.cfg.Mailbox != nil }
+func (s *router) dev() bool { return s.cfg.Dev }
 
 // allowsOrigin reports whether scripts of the origin may call the API: it is configured,
 // or, in development, on this machine.
-func (s *Server) allowsOrigin(origin string) bool {
+func (s *router) allowsOrigin(origin string) bool {
 	return slices.Contains(s.cfg.Origins, origin) || s.devOrigin(origin)
 }
 
 // devOrigin reports whether the origin is on this machine and this is a development
 // server. The port of an application that is being written changes by itself.
-func (s *Server) devOrigin(origin string) bool {
+func (s *router) devOrigin(origin string) bool {
 	if !s.dev() {
 		return false
 	}
@@ -130,7 +130,7 @@ func (h *hints) first(origin string) bool {
 
 // hintOrigin tells the operator, once for each origin, which setting would let its
 // scripts call the API.
-func (s *Server) hintOrigin(r *http.Request) {
+func (s *router) hintOrigin(r *http.Request) {
 	origin := auth.Clip(r.Header.Get("Origin"), 200)
 	if origin == "" || origin == "null" || origin == s.cfg.Base || s.allowsOrigin(origin) || !s.hints.first(origin) {
 		return

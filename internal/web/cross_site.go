@@ -21,17 +21,17 @@ func (ex *exchange) checkOrigin() error {
 	}
 	origin := r.Header.Get("Origin")
 	switch {
-	case d.cors == corsConfigured && ex.server.devOrigin(origin) && !ex.hasCookie():
+	case d.cors == corsConfigured && ex.router.devOrigin(origin) && !ex.hasCookie():
 		return nil // it acts for nobody who is signed in
 	case r.Header.Get("Sec-Fetch-Site") != "":
-		if ex.server.sameOrigin.Check(r) != nil {
+		if ex.router.sameOrigin.Check(r) != nil {
 			return errCrossSite()
 		}
 	case origin == "":
 		if ex.hasCookie() {
 			return errCrossSite()
 		}
-	case !slices.Contains(ex.server.origins, origin):
+	case !slices.Contains(ex.router.origins, origin):
 		return errCrossSite()
 	}
 	return nil

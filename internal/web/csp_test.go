@@ -46,7 +46,7 @@ func TestCookieNames(t *testing.T) {
 	seen := map[string]string{}
 	for _, tenant := range []auth.TenantID{auth.DefaultTenant, "acme", "browser", "keep", "browser-acme", "keep-acme", "keep-browser", "browser-keep", "browsers", "a-browser"} {
 		for _, kind := range []jar{jarSession, jarBrowser, jarKeep, jarKnown, jarApps} {
-			name := (&Server{}).cookieName(kind, tenant)
+			name := (&router{}).cookieName(kind, tenant)
 			if whose := string(kind) + " of " + string(tenant); seen[name] != "" {
 				t.Errorf("%s is the cookie %s and %s", name, whose, seen[name])
 			} else {
@@ -80,7 +80,7 @@ func FuzzCookies(f *testing.F) {
 		}
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header["Cookie"] = []string{line}
-		ex := &exchange{ResponseWriter: httptest.NewRecorder(), request: r, server: &Server{}, tenant: auth.Tenant{ID: tenant}}
+		ex := &exchange{ResponseWriter: httptest.NewRecorder(), request: r, router: &router{}, tenant: auth.Tenant{ID: tenant}}
 		if v := ex.sessionCookie(); v != "" {
 			all := session.ParseCookie(v)
 			if len(all) == 0 || len(all) > session.MaxAccounts || ex.currentSession() != all[0] {

@@ -40,32 +40,27 @@ const (
 	maxHeaders = 100
 )
 
-// entryHandler is what every request passes first: the state of the exchange, the headers of
+// ServeHTTP is what every request passes first: the state of the exchange, the headers of
 // every answer, and the refusals that need no route.
-type entryHandler struct {
-	*Server
-	mux *http.ServeMux
-}
-
-func (d entryHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ex := &exchange{ResponseWriter: w, request: r, server: d.Server, began: d.now()}
-	ex.ip = limit.ClientIP(r.RemoteAddr, r.Header["X-Forwarded-For"], d.cfg.Trusted)
-	ex.id = d.requestID(r)
-	d.noticeForwarding(r)
+func (s *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ex := &exchange{ResponseWriter: w, request: r, router: s, began: s.now()}
+	ex.ip = limit.ClientIP(r.RemoteAddr, r.Header["X-Forwarded-For"], s.cfg.Trusted)
+	ex.id = s.requestID(r)
+	s.noticeForwarding(r)
 	defer ex.finish()
 	h := w.Header()
 	h["X-Content-Type-Options"] = noSniff
 	h["Content-Security-Policy"] = cspNothing
 	h["Referrer-Policy"] = noReferrer
 	h["Cache-Control"] = noStore
-	if d.https {
+	if s.https {
 		h["Strict-Transport-Security"] = hsts
 	}
 	if p := rejectMalformed(r); p != nil {
 		ex.refuse(p)
 		return
 	}
-	d.mux.ServeHTTP(ex, r)
+	s.mux.ServeHTTP(ex, r)
 }
 
 // rejectMalformed refuses heads that no legitimate client sends.
@@ -98,7 +93,7 @@ func cleanPath(u *url.URL) bool {
 
 // requestID is the proxy's name for the request when we trust the proxy, else one
 // of ours: unique, short, and no secret.
-func (s *Server) requestID(r *http.Request) string {
+func (s *router) requestID(r *http.Request) string {
 	if given := r.Header["X-Request-Id"]; len(given) == 1 && given[0] != "" && s.fromProxy(r) {
 		return auth.Clip(given[0], maxRequestID)
 	}
@@ -107,7 +102,7 @@ func (s *Server) requestID(r *http.Request) string {
 }
 
 // fromProxy reports whether the peer of the connection is a trusted proxy.
-func (s *Server) fromProxy(r *http.Request) bool {
+func (s *router) fromProxy(r *http.Request) bool {
 	if len(s.cfg.Trusted) == 0 {
 		return false
 	}

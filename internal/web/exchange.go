@@ -20,7 +20,7 @@ import (
 type exchange struct {
 	http.ResponseWriter
 	request    *http.Request
-	server     *Server
+	router     *router
 	began      time.Time
 	id         string     // names the request in the log, in audit lines and in references
 	ip         netip.Addr // of the client, through the trusted proxies
@@ -102,16 +102,16 @@ func (ex *exchange) finish() {
 	if ex.status == 0 {
 		ex.status = http.StatusOK // net/http sends it when nothing was written
 	}
-	took := ex.server.now().Sub(ex.began)
+	took := ex.router.now().Sub(ex.began)
 	rt := ex.route
 	if rt == nil {
-		rt = ex.server.unmatched
+		rt = ex.router.unmatched
 	}
-	ex.server.cfg.Metrics.observe(rt, ex.request.Method, ex.status, took)
+	ex.router.cfg.Metrics.observe(rt, ex.request.Method, ex.status, took)
 	if ex.fault != nil {
 		ex.logFault(rt)
 	}
-	if ex.server.cfg.AccessLog {
+	if ex.router.cfg.AccessLog {
 		ex.logAccess(rt, took)
 	}
 }
@@ -119,7 +119,7 @@ func (ex *exchange) finish() {
 // release gives back what the body took.
 func (ex *exchange) release() {
 	if ex.large != 0 {
-		ex.server.large.Add(-ex.large)
+		ex.router.large.Add(-ex.large)
 		ex.large = 0
 	}
 }
@@ -134,7 +134,7 @@ func (ex *exchange) panicked(p any) {
 	if ctx.Err() != nil && ex.status != 0 {
 		panic(http.ErrAbortHandler) // the client has gone; nobody is left to answer
 	}
-	ex.server.log.LogAttrs(ctx, slog.LevelError, "panic",
+	ex.router.log.LogAttrs(ctx, slog.LevelError, "panic",
 		slog.String("request_id", ex.id), slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 	if ex.status != 0 {
 		panic(http.ErrAbortHandler)
@@ -148,7 +148,7 @@ func (ex *exchange) logFault(rt *route) {
 	if ex.status != http.StatusInternalServerError {
 		level = slog.LevelWarn
 	}
-	ex.server.log.LogAttrs(ex.request.Context(), level, "request failed", slog.String("request_id", ex.id),
+	ex.router.log.LogAttrs(ex.request.Context(), level, "request failed", slog.String("request_id", ex.id),
 		slog.String("route", rt.label), slog.Int("status", ex.status), slog.String("error", ex.fault.Error()))
 }
 
@@ -156,7 +156,7 @@ func (ex *exchange) logFault(rt *route) {
 // or the query, where links carry their secrets.
 func (ex *exchange) logAccess(rt *route, took time.Duration) {
 	r := ex.request
-	if !ex.server.log.Enabled(r.Context(), slog.LevelInfo) {
+	if !ex.router.log.Enabled(r.Context(), slog.LevelInfo) {
 		return
 	}
 	attrs := [11]slog.Attr{
@@ -178,5 +178,5 @@ func (ex *exchange) logAccess(rt *route, took time.Duration) {
 		attrs[n] = slog.String("account", id)
 		n++
 	}
-	ex.server.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs[:n]...)
+	ex.router.log.LogAttrs(r.Context(), slog.LevelInfo, "request", attrs[:n]...)
 }

@@ -72,7 +72,7 @@ func (ex *exchange) browser(ctx context.Context) (oidc.Browser, error) {
 
 // find looks up the sessions of a cookie.
 func (ex *exchange) find(ctx context.Context, b *oidc.Browser, cookie string) (err error) {
-	b.Sessions, err = ex.server.cfg.Sessions.FindAll(ctx, ex.tenant.ID, cookie)
+	b.Sessions, err = ex.router.server.cfg.Sessions.FindAll(ctx, ex.tenant.ID, cookie)
 	ex.people = b.Sessions
 	return err
 }
@@ -86,7 +86,7 @@ func (ex *exchange) resumed(ctx context.Context) (oidc.Browser, error) {
 	if err != nil || len(b.Sessions) > 0 || keep == "" || ex.request.Method != http.MethodGet {
 		return b, err
 	}
-	s := ex.server
+	s := ex.router.server
 	entered, err := s.cfg.Logins.Resume(ctx, ex.tenant.ID, keep, nil, b.Actor)
 	switch {
 	case auth.KindOf(err) == auth.KindUnauthenticated:

@@ -12,7 +12,7 @@ type forwarding struct{ missing, untrusted atomic.Bool }
 // noticeForwarding warns of a proxy that is set up by half: named in proxy.trusted and
 // without the header, or with the header and not named. Either way its users share the
 // rate limits of one address.
-func (s *Server) noticeForwarding(r *http.Request) {
+func (s *router) noticeForwarding(r *http.Request) {
 	sent := len(r.Header["X-Forwarded-For"]) > 0
 	switch {
 	case sent && !s.forwarding.untrusted.Load():

@@ -85,7 +85,7 @@ func FuzzCookie(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header["Cookie"] = []string{line}
-		ex := &exchange{server: &Server{}, request: r, tenant: auth.Tenant{ID: auth.DefaultTenant}}
+		ex := &exchange{router: &router{}, request: r, tenant: auth.Tenant{ID: auth.DefaultTenant}}
 		got := ex.sessionCookie()
 		for _, one := range session.ParseCookie(got) {
 			if !secret.Valid(session.Prefix, one) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/cors"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
@@ -60,20 +61,20 @@ func (rd *readiness) ask(ctx context.Context, now time.Time, ping func(context.C
 	return rd.last
 }
 
-// Management is for the operator's network: /livez, /readyz, /metrics and, when
+// Management serves the operator's network: /livez, /readyz, /metrics and, when
 // configured, /debug/pprof/. It asks for no credentials.
-func (s *Server) Management() http.Handler {
-	m := s.managed()
-	return entryHandler{m, m.mux}
-}
+func (s *Server) Management() http.Handler { return s.management }
 
-// managed is a second Server over the same services with another table.
-func (s *Server) managed() *Server {
-	m := &Server{cfg: s.cfg, now: s.now, log: s.log, mux: http.NewServeMux(), byPattern: map[string]*route{}, unmatched: s.unmatched, preflight: s.preflight,
-		sameOrigin: s.sameOrigin, origins: s.origins, boot: s.boot + "m"}
-	m.cfg.AccessLog = false // probes and scrapes would drown everything else
-	m.route("GET /livez", internal, anyone, unlimited, m.livez)
-	m.route("GET /readyz", internal, anyone, unlimited, m.readyz)
+func (s *Server) newManagement() (*router, error) {
+	cfg := s.cfg.RouterConfig
+	cfg.AccessLog = false // probes and scrapes would drown everything else
+	m, err := newRouter(cfg)
+	if err != nil {
+		return nil, err
+	}
+	m.server, m.cors = s, [3]*cors.Cors{} // for no scripts
+	m.route("GET /livez", internal, anyone, unlimited, s.livez)
+	m.route("GET /readyz", internal, anyone, unlimited, s.readyz)
 	metrics := promhttp.HandlerFor(s.cfg.Metrics.Registry, promhttp.HandlerOpts{})
 	m.route("GET /metrics", internal, anyone, unlimited, fromHTTP(metrics.ServeHTTP))
 	if s.cfg.Pprof {
@@ -83,8 +84,7 @@ func (s *Server) managed() *Server {
 		m.route("GET /debug/pprof/symbol", internal, anyone, unlimited, fromHTTP(pprof.Symbol))
 		m.route("GET /debug/pprof/trace", internal, anyone, unlimited, fromHTTP(pprof.Trace))
 	}
-	m.mux.HandleFunc("/", m.serveUnmatched)
-	return m
+	return m, nil
 }
 
 // fromHTTP makes a handler of one of net/http.

@@ -79,7 +79,7 @@ func (l rateLimit) and(perAccount rateLimit) rateLimit {
 
 // charge takes one token for the address of the request, or refuses with rate_limited.
 func (ex *exchange) charge(l rateLimit) error {
-	s := ex.server
+	s := ex.router
 	buckets := limit.AddressBuckets(l.name, ex.ip, l.rate(&s.cfg.Rates))
 	d, err := s.cfg.Limiter.TakeAll(ex.request.Context(), buckets)
 	if d.OK {
@@ -95,7 +95,7 @@ func (ex *exchange) chargeSize(l rateLimit, size int) error {
 	if n == 0 {
 		return nil
 	}
-	s := ex.server
+	s := ex.router
 	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+limit.AddressKey(ex.ip), l.rate(&s.cfg.Rates), n)
 	return ex.enforce(l, d, err)
 }
@@ -103,7 +103,7 @@ func (ex *exchange) chargeSize(l rateLimit, size int) error {
 // take takes one token for what is counted other than by address, or refuses with
 // rate_limited.
 func (ex *exchange) take(l rateLimit, what string) error {
-	s := ex.server
+	s := ex.router
 	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+what, l.rate(&s.cfg.Rates), 1)
 	return ex.enforce(l, d, err)
 }
@@ -111,7 +111,7 @@ func (ex *exchange) take(l rateLimit, what string) error {
 // chargeAccount takes one token for what the account of the caller does, or refuses with
 // rate_limited.
 func (ex *exchange) chargeAccount(l rateLimit) error {
-	s := ex.server
+	s := ex.router
 	a := limit.Attempt{Rule: l.name, Account: string(ex.tenant.ID) + "|" + ex.actor.ID, Session: string(ex.actor.Session)}
 	buckets := a.GuessBuckets(l.rate(&s.cfg.Rates))
 	if l.ownSession {
@@ -132,7 +132,7 @@ func (ex *exchange) enforce(l rateLimit, d limit.Decision, err error) error {
 	if d.OK {
 		return nil
 	}
-	ex.server.cfg.Metrics.limited(l.name)
+	ex.router.cfg.Metrics.limited(l.name)
 	return auth.Throttled(d.RetryAfter)
 }
 
@@ -155,12 +155,12 @@ func (ex *exchange) settle(l rateLimit) {
 
 func (ex *exchange) giveBack(buckets []limit.Bucket) {
 	if len(buckets) > 0 {
-		_ = ex.server.cfg.Limiter.RefundAll(context.WithoutCancel(ex.request.Context()), buckets)
+		_ = ex.router.cfg.Limiter.RefundAll(context.WithoutCancel(ex.request.Context()), buckets)
 	}
 }
 
 // refund gives one token of take back. At worst a limit stays a little stricter.
 func (ex *exchange) refund(l rateLimit, what string) {
-	s := ex.server
+	s := ex.router
 	_ = s.cfg.Limiter.Refund(context.WithoutCancel(ex.request.Context()), l.name+"|"+what, l.rate(&s.cfg.Rates), 1)
 }

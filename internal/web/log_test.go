@@ -159,7 +159,7 @@ func TestEveryKindHasAStatus(t *testing.T) {
 		t.Fatalf("%d kinds in the table, %d in the test", len(statuses), len(want))
 	}
 	for kind, status := range want {
-		ex := &exchange{server: h.Server, request: request("GET", "/", "")}
+		ex := &exchange{router: h.router, request: request("GET", "/", "")}
 		p := ex.explain(fmt.Errorf("do: %w", auth.Refuse(kind, "some_code", "some text")))
 		if p.Status != status {
 			t.Errorf("kind %d: %d, want %d", kind, p.Status, status)
@@ -173,7 +173,7 @@ func TestEveryKindHasAStatus(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	ex := &exchange{server: h.Server, request: request("GET", "/", "").WithContext(ctx)}
+	ex := &exchange{router: h.router, request: request("GET", "/", "").WithContext(ctx)}
 	if p := ex.explain(errors.New("query: context canceled")); p.Status != 503 || p.fault != nil {
 		t.Errorf("a client that has gone: %d, logged %v", p.Status, p.fault)
 	}

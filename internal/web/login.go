@@ -102,7 +102,7 @@ func (ex *exchange) formerSession(ctx context.Context) auth.SessionID {
 	if secret == "" {
 		return ""
 	}
-	v, _, err := ex.server.cfg.Sessions.Find(ctx, ex.tenant.ID, secret)
+	v, _, err := ex.router.server.cfg.Sessions.Find(ctx, ex.tenant.ID, secret)
 	if err != nil {
 		return "" // dead already
 	}

@@ -24,7 +24,7 @@ func (ex *exchange) readOAuth(r *http.Request) (oidc.Request, error) {
 
 // endpointURL is the URL of the request as its sender knows it, without the query.
 func (ex *exchange) endpointURL() string {
-	return ex.tenant.ID.Issuer(ex.server.cfg.Base) + localPath(ex.request.URL)
+	return ex.tenant.ID.Issuer(ex.router.cfg.Base) + localPath(ex.request.URL)
 }
 
 // readParameters reads a form body that comes with an address without a query.
@@ -41,7 +41,7 @@ func (ex *exchange) readParameters(r *http.Request) (oidc.Form, error) {
 
 // formBody is the whole of a form's body, no longer than forms may be.
 func (ex *exchange) formBody(r *http.Request) (string, error) {
-	most := ex.server.cfg.BodyForm
+	most := ex.router.cfg.BodyForm
 	if err := checkBody(r, "application/x-www-form-urlencoded", most); err != nil {
 		return "", err
 	}
@@ -58,7 +58,7 @@ func (ex *exchange) offerNonce() {
 	if len(ex.request.Header["Dpop"]) == 0 {
 		return
 	}
-	if n := ex.server.cfg.OIDC.Nonce(ex.tenant.ID); n != "" {
+	if n := ex.router.server.cfg.OIDC.Nonce(ex.tenant.ID); n != "" {
 		ex.Header()["Dpop-Nonce"] = []string{n}
 	}
 }

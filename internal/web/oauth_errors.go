@@ -59,7 +59,7 @@ func (ex *exchange) writeProtocolError(e *oidc.Error) {
 		h["Www-Authenticate"] = []string{`Basic realm="watchword", charset="UTF-8"`}
 	}
 	if e.Nonce {
-		h["Dpop-Nonce"] = []string{ex.server.cfg.OIDC.Nonce(ex.tenant.ID)}
+		h["Dpop-Nonce"] = []string{ex.router.server.cfg.OIDC.Nonce(ex.tenant.ID)}
 	}
 	ex.writeOAuth(status, oauthError{string(e.Code), described(e.Desc)})
 }

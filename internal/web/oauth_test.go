@@ -37,7 +37,7 @@ func TestOAuthErrors(t *testing.T) {
 		{fmt.Errorf("sign: %w", cause), 500, "server_error"},
 	} {
 		w := httptest.NewRecorder()
-		ex := &exchange{ResponseWriter: w, request: httptest.NewRequest("POST", "/oauth2/token", nil), server: h.Server, id: "the-reference"}
+		ex := &exchange{ResponseWriter: w, request: httptest.NewRequest("POST", "/oauth2/token", nil), router: h.router, id: "the-reference"}
 		ex.writeOAuthError(c.err)
 		var got oauthError
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != c.status || got.Error != c.word {

@@ -24,7 +24,7 @@ func (ex *exchange) pageHeaders() {
 // a client asked for (OpenID Connect Core §3.1.2.1).
 func (ex *exchange) page(locales ...string) ui.Page {
 	p := ui.NewPage(ex.tenant, ui.Language(locales, ex.request.Header.Get("Accept-Language"), ex.tenant.Settings.Locale))
-	p.Dev = ex.server.cfg.Mailbox != nil
+	p.Dev = ex.router.cfg.Dev
 	return p
 }
 

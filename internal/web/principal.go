@@ -52,7 +52,7 @@ func (ex *exchange) signIn() error {
 	if cookie == "" {
 		return errNoToken()
 	}
-	s := ex.server
+	s := ex.router.server
 	session, _, err := s.cfg.Sessions.Find(r.Context(), ex.tenant.ID, cookie)
 	if err != nil {
 		if auth.KindOf(err) == auth.KindUnauthenticated {
@@ -97,7 +97,7 @@ func (ex *exchange) administer() error {
 	if err != nil {
 		return err
 	}
-	return ex.server.cfg.Access.Administer(r.Context(), ex.tenant.ID, access.Caller{Actor: ex.actor, Scope: claims.Scopes})
+	return ex.router.server.cfg.Access.Administer(r.Context(), ex.tenant.ID, access.Caller{Actor: ex.actor, Scope: claims.Scopes})
 }
 
 // verifyToken verifies the access token of the request, whose subject becomes the actor. One
@@ -112,7 +112,7 @@ func (ex *exchange) verifyToken() (*guard.Claims, error) {
 }
 
 func (ex *exchange) tokenClaims() (*guard.Claims, error) {
-	r, s := ex.request, ex.server
+	r, s := ex.request, ex.router.server
 	scheme, raw, err := guard.ParseAuthorization(r.Header["Authorization"])
 	switch {
 	case err != nil:

@@ -45,7 +45,7 @@ func (ex *exchange) flowHome(err error) (name, uri string) {
 	if r.PostForm != nil {
 		id, _ = posted(r)
 	}
-	c, err := ex.server.cfg.OIDC.FlowClient(r.Context(), ex.tenant.ID, id, oidc.Browser{Secret: ex.browserCookie()})
+	c, err := ex.router.server.cfg.OIDC.FlowClient(r.Context(), ex.tenant.ID, id, oidc.Browser{Secret: ex.browserCookie()})
 	if err != nil || c.SelfDescribed() || c.Settings.ClientURI == "" {
 		return "", "" // the page says the rest all the same
 	}

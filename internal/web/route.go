@@ -32,11 +32,11 @@ const tenantPrefix = "/t/{tenant}"
 
 // route adds a line to the table: at the root and, unless the dialect is the server's own or
 // the path names the tenant itself, below each tenant.
-func (s *Server) route(pattern string, d dialect, p principal, l rateLimit, h handler) {
+func (s *router) route(pattern string, d dialect, p principal, l rateLimit, h handler) {
 	s.add(pattern, &route{dialect: &d, principal: p, limit: l, handle: h})
 }
 
-func (s *Server) add(pattern string, rt *route) {
+func (s *router) add(pattern string, rt *route) {
 	method, path, ok := strings.Cut(pattern, " ")
 	if !ok || rt.principal.admit == nil || rt.limit.name == "" || rt.handle == nil || rt.dialect.fail == nil {
 		panic("web: route " + pattern + " is not classified") // at start, by a mistake in the table only
@@ -55,7 +55,7 @@ func (s *Server) add(pattern string, rt *route) {
 	}
 }
 
-func (s *Server) mount(pattern string, rt *route) {
+func (s *router) mount(pattern string, rt *route) {
 	s.byPattern[pattern] = rt
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { rt.serve(w.(*exchange), r) })
 }
@@ -63,7 +63,7 @@ func (s *Server) mount(pattern string, rt *route) {
 // serve runs what all routes have in common.
 func (rt *route) serve(ex *exchange, r *http.Request) {
 	ex.route = rt
-	ex.server.allowOrigin(ex, r, rt.dialect.cors)
+	ex.router.allowOrigin(ex, r, rt.dialect.cors)
 	if err := rt.answer(ex, r); err != nil && err != errAnswered {
 		rt.dialect.fail(ex, err)
 	}
@@ -143,7 +143,7 @@ const (
 var errUnavailable = errors.New("the database did not answer a moment ago")
 
 func (ex *exchange) lookUpTenant(ctx context.Context, id auth.TenantID) (auth.Tenant, error) {
-	s := ex.server
+	s := ex.router
 	if !ex.route.dialect.cacheable {
 		return s.cfg.Tenants.Get(ctx, id)
 	}
@@ -161,7 +161,7 @@ func (ex *exchange) lookUpTenant(ctx context.Context, id auth.TenantID) (auth.Te
 
 // serveUnmatched answers a request that no route matches: a preflight of a path that is
 // there, 405 when the path is there for another method, else 404.
-func (s *Server) serveUnmatched(w http.ResponseWriter, r *http.Request) {
+func (s *router) serveUnmatched(w http.ResponseWriter, r *http.Request) {
 	ex := w.(*exchange)
 	d := dialectOf(r)
 	cors := d.cors
@@ -182,7 +182,7 @@ func (s *Server) serveUnmatched(w http.ResponseWriter, r *http.Request) {
 }
 
 // methodsOf asks the mux which methods the path has, and one of their routes.
-func (s *Server) methodsOf(r *http.Request) (allow []string, rt *route) {
+func (s *router) methodsOf(r *http.Request) (allow []string, rt *route) {
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		probe := &http.Request{Method: m, URL: r.URL, Host: r.Host}
 		if _, pattern := s.mux.Handler(probe); s.byPattern[pattern] != nil {

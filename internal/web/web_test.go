@@ -79,14 +79,13 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions,
 		Accounts: account.New(account.Config{DB: db, Hasher: h.hasher, Policy: password.DefaultPolicy(), Sessions: sessions, Limiter: limiter, Now: clock, RegistrationOpen: true, Log: log,
 			Rates: account.Rates{Register: generous, Resend: generous, Forgot: generous, Password: generous}}),
-		Logins:  login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: login.Rates{Account: generous}}),
-		Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}),
-		Access:  access.New(db),
+		Logins: login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: login.Rates{Account: generous}}),
+		Access: access.New(db),
 		OIDC: oidc.New(oidc.Config{DB: db, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
 			Rates: oidc.Rates{Client: generous, Family: generous}}),
-		Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log,
-		Rates: Rates{Register: generous, Login: generous, Verify: generous, Resend: generous, Forgot: generous, Reset: generous, Change: generous, Refresh: generous, RefreshFamily: generous, Client: generous, Enrol: generous, Authorize: generous,
-			Self: generous, SelfPassword: generous, SelfExport: generous},
+		RouterConfig: RouterConfig{Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}), Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log,
+			Rates: Rates{Register: generous, Login: generous, Verify: generous, Resend: generous, Forgot: generous, Reset: generous, Change: generous, Refresh: generous, RefreshFamily: generous, Client: generous, Enrol: generous, Authorize: generous,
+				Self: generous, SelfPassword: generous, SelfExport: generous}},
 	}
 	h.ok(cfg.Tenants.EnsureDefault(t.Context()))
 	for _, o := range options {

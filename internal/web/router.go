@@ -1,0 +1,135 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/cors"
+
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/tenant"
+)
+
+import ()
+
+// RouterConfig says what all routes have in common. Tenants and Limiter are required.
+type RouterConfig struct {
+	Tenants *tenant.Service
+	// Limiter counts requests against Rates.
+	Limiter limit.Limiter
+	Rates   Rates
+
+	// Base is the issuer's base URL without a slash at the end. It alone decides
+	// what the server calls itself: no header of a request does.
+	Base string
+	// Trusted are the proxies whose X-Forwarded-For and X-Request-Id are believed.
+	Trusted []netip.Prefix
+	// Origins are the origins whose scripts may call the API, exactly as browsers
+	// send them.
+	Origins []string
+	// BodyJSON and BodyForm bound request bodies; 1 MiB and 64 KiB when zero.
+	BodyJSON, BodyForm int64
+
+	// InsecureCookies leaves the prefix __Host- and the attribute Secure out of cookies.
+	// Safari drops cookies that have them over plain http, also on the own machine; no
+	// base URL but one with http on a loopback host may have it.
+	InsecureCookies bool
+	// Dev lets scripts of this machine call the API, whatever their port.
+	Dev bool
+	// AccessLog writes one line to Log for each request.
+	AccessLog bool
+
+	// Metrics are shared with the services that count; New makes them when nil.
+	Metrics *Metrics
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+	// Log receives the access log, faults and panics.
+	Log *slog.Logger
+}
+
+// router has the table of routes and serves them.
+type router struct {
+	cfg   RouterConfig
+	now   func() time.Time
+	log   *slog.Logger
+	https bool
+
+	mux       *http.ServeMux
+	table     []*route
+	byPattern map[string]*route
+	unmatched *route // counts what no route matched
+	preflight *route // counts what CORS answered
+	server    *Server
+
+	sameOrigin *http.CrossOriginProtection
+	origins    []string      // from which forms and scripts may come: the issuer's, and Config.Origins
+	cors       [3]*cors.Cors // by corsPolicy
+	hints      hints
+	retryAt    atomic.Int64 // Unix nanoseconds until which cacheable routes do without the database
+
+	boot       string // begins the request ids of this process
+	requests   atomic.Uint64
+	large      atomic.Int64 // bytes set aside for large bodies
+	forwarding forwarding
+}
+
+func newRouter(cfg RouterConfig) (*router, error) {
+	s := &router{cfg: cfg, now: cfg.Now, log: cfg.Log, mux: http.NewServeMux(), byPattern: map[string]*route{}, boot: secret.Encode(secret.Bytes(6)) + "-"}
+	base, err := url.Parse(cfg.Base)
+	if err != nil || base.Host == "" || base.Path != "" || base.RawQuery != "" || base.Fragment != "" {
+		return nil, fmt.Errorf("base URL %q is not of the form https://HOST", cfg.Base)
+	}
+	s.https = base.Scheme == "https"
+	if err := s.trustOrigins(base.Scheme + "://" + base.Host); err != nil {
+		return nil, err
+	}
+	s.unmatched = &route{label: "unmatched", stats: cfg.Metrics.route("unmatched", "")}
+	s.preflight = &route{label: "preflight", stats: cfg.Metrics.route("preflight", http.MethodOptions)}
+	s.mux.HandleFunc("/", s.serveUnmatched)
+	return s, nil
+}
+
+func (c RouterConfig) withDefaults() RouterConfig {
+	if c.BodyJSON == 0 {
+		c.BodyJSON = 1 << 20
+	}
+	if c.BodyForm == 0 {
+		c.BodyForm = 64 << 10
+	}
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// trustOrigins prepares CORS and the cross-site check. A wildcard would let every
+// site act as its visitors, and "null" is what sandboxed pages of any site send.
+func (s *router) trustOrigins(own string) error {
+	s.sameOrigin = http.NewCrossOriginProtection()
+	var errs []error
+	s.origins = append([]string{own}, s.cfg.Origins...)
+	for _, o := range s.origins {
+		u, err := url.Parse(o)
+		if err != nil || strings.Contains(o, "*") || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != o {
+			errs = append(errs, fmt.Errorf("origin %q is not of the form https://HOST or https://HOST:PORT", o))
+			continue
+		}
+		errs = append(errs, s.sameOrigin.AddTrustedOrigin(o))
+	}
+	s.cors = s.newCORS()
+	return errors.Join(errs...)
+}
