@@ -12,15 +12,15 @@ import (
 )
 
 type auditCmd struct {
-	List auditList `cmd:"" help:"List audit lines, newest first."`
+	List auditList `cmd:"" help:"List audit events, newest first."`
 }
 
 type auditList struct {
-	ofTenant
-	Kind   string `placeholder:"EVENT" help:"Only this event, such as login or password.changed."`
-	User   string `placeholder:"EMAIL" help:"Only what concerns this account."`
-	Before string `placeholder:"ID" help:"Go on before this line."`
-	Limit  int    `default:"50" help:"At most so many."`
+	tenantFlag
+	Kind   string `placeholder:"EVENT" help:"Only events of this kind, such as login or password.changed."`
+	User   string `placeholder:"EMAIL" help:"Only events of this account."`
+	Before string `placeholder:"ID" help:"Only events before this ID, for the next page."`
+	Limit  int    `default:"50" help:"Maximum number of events."`
 }
 
 type eventView struct {
@@ -59,14 +59,14 @@ func (c auditList) Run(e *env) error {
 			v := eventView{ID: ev.ID, At: ev.At, Event: ev.Kind, Outcome: ev.Outcome, Actor: strings.TrimSuffix(string(ev.Actor.Kind)+":"+ev.Actor.ID, ":"),
 				Account: ev.Account, Session: ev.Actor.Session, IP: ev.Actor.IP, Request: ev.Actor.RequestID, Detail: ev.Detail}
 			views = append(views, v)
-			rows = append(rows, []string{v.At.Format(time.DateTime), string(v.Event), string(v.Outcome), v.Actor, string(v.Account), v.IP, details(v.Detail)})
+			rows = append(rows, []string{v.At.Format(time.DateTime), string(v.Event), string(v.Outcome), v.Actor, string(v.Account), v.IP, formatDetail(v.Detail)})
 		}
 		return e.table(views, "TIME (UTC)\tEVENT\tOUTCOME\tACTOR\tACCOUNT\tFROM\tDETAIL", rows)
 	})
 }
 
-// details writes what an event says besides as key=value, sorted.
-func details(d map[string]string) string {
+// formatDetail formats the detail of an event as sorted key=value pairs.
+func formatDetail(d map[string]string) string {
 	var parts []string
 	for _, k := range slices.Sorted(maps.Keys(d)) {
 		parts = append(parts, k+"="+d[k])

@@ -12,10 +12,10 @@ import (
 )
 
 type backupCmd struct {
-	File string `arg:"" help:"The file to write, which must not be there yet."`
+	File string `arg:"" help:"The file to write. It must not exist."`
 }
 
-// Run copies the SQLite database, also beside a running server, and verifies the copy.
+// Run copies the SQLite database, also of a running server, and verifies the copy.
 func (c backupCmd) Run(e *env) error {
 	cfg, err := e.database()
 	if err != nil {
@@ -26,22 +26,22 @@ func (c backupCmd) Run(e *env) error {
 		return fmt.Errorf("backup: %w", err)
 	}
 	return e.print(map[string]any{"file": c.File, "bytes": made.Bytes, "schema": made.Schema},
-		"%s: %d bytes, schema %d, whole, and opens under the configured master key.\nKeep the master key apart from it: the backup cannot be used without.", c.File, made.Bytes, made.Schema)
+		"Wrote %s: %d bytes, schema %d, verified with the configured master key.\nStore the master key separately: the backup is useless without it.", c.File, made.Bytes, made.Schema)
 }
 
 type restoreCmd struct {
-	File string `arg:"" help:"The backup, as watchword backup made it."`
-	Yes  bool   `help:"Do it. Without this the command only says what it would do."`
+	File string `arg:"" help:"A backup written by watchword backup."`
+	Yes  bool   `help:"Confirm. Without it the command only prints what it would do."`
 }
 
-// Run puts a backup in the place of the SQLite database, of which no server may run.
+// Run replaces the SQLite database with a backup. No server may use the database.
 func (c restoreCmd) Run(e *env) error {
 	cfg, err := e.database()
 	if err != nil {
 		return err
 	}
 	if !c.Yes {
-		return fmt.Errorf("restore: this puts %s in the place of %s, whose file is kept beside it; add --yes", c.File, cfg.URL)
+		return fmt.Errorf("restore: this replaces %[2]s with %[1]s and keeps the current file next to it; add --yes to confirm", c.File, cfg.URL)
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, 10*time.Minute)
 	defer cancel()
@@ -49,19 +49,19 @@ func (c restoreCmd) Run(e *env) error {
 	if err != nil {
 		err = fmt.Errorf("restore: %w", err)
 		if kept != "" {
-			err = errors.Join(err, fmt.Errorf("the former database is %s", kept))
+			err = errors.Join(err, fmt.Errorf("the previous database is %s", kept))
 		}
 		return err
 	}
-	former := "There was no database before."
+	previous := "There was no database before."
 	if kept != "" {
-		former = "The former database is kept as " + filepath.Base(kept) + " beside it; remove that when all is well."
+		previous = "The previous database is kept as " + filepath.Base(kept) + "; delete it when you no longer need it."
 	}
 	return e.print(map[string]any{"file": c.File, "bytes": made.Bytes, "schema": made.Schema, "former": kept},
-		"Restored: %d bytes, schema %d, whole, and opens under the configured master key.\n%s\nSessions and tokens are as they were then: see docs/operations.md.", made.Bytes, made.Schema, former)
+		"Restored: %d bytes, schema %d, verified with the configured master key.\n%s\nSessions and tokens are those of the backup; see docs/operations.md.", made.Bytes, made.Schema, previous)
 }
 
-// database is the configured database with its master keys, not opened.
+// database returns the configuration of the store, with the master keys.
 func (e *env) database() (store.Config, error) {
 	cfg, err := e.load()
 	if err != nil {

@@ -8,21 +8,21 @@ import (
 )
 
 type calibrateCmd struct {
-	Target time.Duration `default:"50ms" help:"How long one hash may take on one core."`
-	Memory int           `default:"65536" help:"Most memory for one hash, in KiB."`
+	Target time.Duration `default:"50ms" help:"Target duration of one hash on one core."`
+	Memory int           `default:"65536" help:"Maximum memory of one hash, in KiB."`
 }
 
-type measured struct {
+type measurement struct {
 	Memory      uint32  `json:"memory_kib"`
 	Time        uint32  `json:"time"`
 	Parallelism uint8   `json:"parallelism"`
 	Millis      float64 `json:"ms"`
 }
 
-// Run measures Argon2id on this machine and proposes parameters.
+// Run measures Argon2id on this machine and suggests parameters.
 func (c calibrateCmd) Run(e *env) error {
 	if !e.common.JSON {
-		fmt.Fprintf(e.Out, "Measuring Argon2id, aiming at %s a hash:\n\n", c.Target)
+		fmt.Fprintf(e.Out, "Measuring Argon2id, target %s per hash:\n\n", c.Target)
 	}
 	best, table, err := password.Calibrate(e.ctx, password.Calibration{
 		Target: c.Target, MaxMemory: c.Memory, Now: time.Now,
@@ -36,14 +36,14 @@ func (c calibrateCmd) Run(e *env) error {
 		return err
 	}
 	if e.common.JSON {
-		rows := make([]measured, 0, len(table))
+		rows := make([]measurement, 0, len(table))
 		for _, m := range table {
-			rows = append(rows, measured{m.Params.Memory, m.Params.Time, m.Params.Parallelism, float64(m.Duration.Microseconds()) / 1e3})
+			rows = append(rows, measurement{m.Params.Memory, m.Params.Time, m.Params.Parallelism, float64(m.Duration.Microseconds()) / 1e3})
 		}
 		return e.printJSON(map[string]any{"memory_kib": best.Memory, "time": best.Time, "parallelism": best.Parallelism, "measured": rows})
 	}
 	_, err = fmt.Fprintf(e.Out, `
-Proposed for watchword.yaml; old hashes are raised at the next sign-in:
+Suggested settings for watchword.yaml. Existing hashes are upgraded at the next sign-in.
 
   password:
     memory: %dKiB

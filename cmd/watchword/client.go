@@ -12,16 +12,16 @@ import (
 )
 
 type clientCmd struct {
-	Create       clientCreate       `cmd:"" help:"Register a program that asks for tokens; its secret is shown once."`
+	Create       clientCreate       `cmd:"" help:"Register a client and print its secret, once."`
 	List         clientList         `cmd:"" help:"List clients."`
-	Show         clientShow         `cmd:"" help:"Show one client."`
-	Update       clientUpdate       `cmd:"" help:"Change what is registered of a client."`
-	RotateSecret clientRotateSecret `cmd:"" name:"rotate-secret" help:"Give a client a new secret; the former one works on for a while."`
-	Disable      clientDisable      `cmd:"" help:"Shut a client; nothing it has works here any more."`
-	Enable       clientEnable       `cmd:"" help:"Open a disabled client again."`
-	Delete       clientDelete       `cmd:"" help:"Delete a client for good."`
+	Show         clientShow         `cmd:"" help:"Show a client."`
+	Update       clientUpdate       `cmd:"" help:"Change the settings of a client."`
+	RotateSecret clientRotateSecret `cmd:"" name:"rotate-secret" help:"Generate a new client secret; the previous one stays valid for a while."`
+	Disable      clientDisable      `cmd:"" help:"Disable a client and invalidate its tokens."`
+	Enable       clientEnable       `cmd:"" help:"Enable a disabled client."`
+	Delete       clientDelete       `cmd:"" help:"Delete a client permanently."`
 
-	RegistrationToken clientRegistrationToken `cmd:"" name:"registration-token" help:"Make a token with which clients can register themselves where oauth.registration is token; it is shown once."`
+	RegistrationToken clientRegistrationToken `cmd:"" name:"registration-token" help:"Create an initial access token for dynamic registration and print it, once."`
 }
 
 type clientView struct {
@@ -35,12 +35,12 @@ type clientView struct {
 	Scopes       []string        `json:"scopes"`
 	Secrets      []secretView    `json:"secrets"`
 	CreatedAt    time.Time       `json:"created_at"`
-	// Bounds are what an operator has said of a client that describes itself.
+	// Bounds are what the operator has set of a self-registered or self-described client.
 	Bounds *auth.ClientBounds `json:"bounds,omitempty"`
 	auth.ClientSettings
 }
 
-// secretView is what can be said of a secret that nobody can read again.
+// secretView describes a client secret, whose value cannot be shown again.
 type secretView struct {
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
@@ -74,15 +74,15 @@ func (v clientView) state() string {
 }
 
 type clientCreate struct {
-	ofTenant
-	Name       string `required:"" help:"Name to show to people."`
-	Type       string `required:"" enum:"web,spa,native,machine" help:"web (with a server), spa (in a browser), native (on a device), machine (no person)."`
-	FirstParty bool   `name:"first-party" help:"It is your own: people are not asked for consent."`
+	tenantFlag
+	Name       string `required:"" help:"Name to display to users."`
+	Type       string `required:"" enum:"web,spa,native,machine" help:"web (server-side app), spa (browser app), native (mobile, desktop or device), machine (no user)."`
+	FirstParty bool   `name:"first-party" help:"First-party client: users are not asked for consent."`
 	clientFlags
 }
 
-// created is the answer of the commands that show a secret.
-type created struct {
+// clientCredentials is the output of the commands that show a secret.
+type clientCredentials struct {
 	ID     auth.ClientID `json:"client_id"`
 	Secret string        `json:"client_secret,omitempty"`
 }
@@ -97,15 +97,15 @@ func (c clientCreate) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		out := created{client.ID, secret.Reveal()}
+		out := clientCredentials{client.ID, secret.Reveal()}
 		if out.Secret == "" {
 			return e.print(out, "Created client %s.", out.ID)
 		}
-		return e.print(out, "Created client %s.\nIts secret, shown this once: %s", out.ID, out.Secret)
+		return e.print(out, "Created client %s.\nClient secret (shown only once): %s", out.ID, out.Secret)
 	})
 }
 
-type clientList struct{ ofTenant }
+type clientList struct{ tenantFlag }
 
 func (c clientList) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
@@ -123,15 +123,15 @@ func (c clientList) Run(e *env) error {
 	})
 }
 
-// ofClient names one client of a tenant.
-type ofClient struct {
-	ofTenant
+// clientArg is the argument that names a client of a tenant.
+type clientArg struct {
+	tenantFlag
 	ID string `arg:"" name:"client-id" help:"The client_id."`
 }
 
-func (o ofClient) client() auth.ClientID { return auth.ClientID(o.ID) }
+func (o clientArg) client() auth.ClientID { return auth.ClientID(o.ID) }
 
-type clientShow struct{ ofClient }
+type clientShow struct{ clientArg }
 
 func (c clientShow) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
@@ -156,19 +156,19 @@ func (c clientShow) Run(e *env) error {
 			rows = append(rows, []string{"bounds", string(b)})
 		}
 		for _, secret := range v.Secrets {
-			until := "until it is rotated"
+			until := "no expiry"
 			if secret.ExpiresAt != nil {
-				until = "until " + secret.ExpiresAt.Format(time.DateTime)
+				until = "expires " + secret.ExpiresAt.Format(time.DateTime)
 			}
-			rows = append(rows, []string{"secret", "since " + secret.CreatedAt.Format(time.DateTime) + ", " + until})
+			rows = append(rows, []string{"secret", "created " + secret.CreatedAt.Format(time.DateTime) + ", " + until})
 		}
 		return e.table(nil, "CLIENT\t"+string(v.ID), rows)
 	})
 }
 
 type clientUpdate struct {
-	ofClient
-	Name string `help:"Another name to show."`
+	clientArg
+	Name string `help:"New display name."`
 	clientFlags
 }
 
@@ -184,16 +184,16 @@ func (c clientUpdate) Run(e *env) error {
 			return err
 		}
 		if secret != "" {
-			return e.print(created{client.ID, secret.Reveal()}, "Changed client %s. It has a secret now, shown this once: %s", client.ID, secret.Reveal())
+			return e.print(clientCredentials{client.ID, secret.Reveal()}, "Updated client %s.\nClient secret (shown only once): %s", client.ID, secret.Reveal())
 		}
-		return e.print(viewClient(client), "Changed client %s.", client.ID)
+		return e.print(viewClient(client), "Updated client %s.", client.ID)
 	})
 }
 
 type clientRegistrationToken struct {
-	ofTenant
-	Uses    int           `default:"1" help:"How many clients can be registered with it."`
-	Expires time.Duration `default:"24h" help:"How long it works."`
+	tenantFlag
+	Uses    int           `default:"1" help:"Number of clients that can be registered with it."`
+	Expires time.Duration `default:"24h" help:"Lifetime of the token."`
 }
 
 func (c clientRegistrationToken) Run(e *env) error {
@@ -203,13 +203,13 @@ func (c clientRegistrationToken) Run(e *env) error {
 			return err
 		}
 		out := map[string]any{"initial_access_token": token.Reveal(), "uses": c.Uses, "expires_at": expires}
-		return e.print(out, "The initial access token, shown this once: %s\nIt registers %d clients until %s.", token.Reveal(), c.Uses, expires.Format(time.DateTime))
+		return e.print(out, "Initial access token (shown only once): %s\nValid for %d registrations until %s.", token.Reveal(), c.Uses, expires.Format(time.DateTime))
 	})
 }
 
 type clientRotateSecret struct {
-	ofClient
-	Overlap time.Duration `default:"24h" help:"How long the former secret works on; 0s ends it now."`
+	clientArg
+	Overlap time.Duration `default:"24h" help:"How long the previous secret stays valid; 0s invalidates it now."`
 }
 
 func (c clientRotateSecret) Run(e *env) error {
@@ -218,11 +218,11 @@ func (c clientRotateSecret) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		return e.print(created{client.ID, secret.Reveal()}, "The new secret of %s, shown this once: %s\nThe former one works for another %s.", client.ID, secret.Reveal(), c.Overlap)
+		return e.print(clientCredentials{client.ID, secret.Reveal()}, "New secret of client %s (shown only once): %s\nThe previous secret stays valid for %s.", client.ID, secret.Reveal(), c.Overlap)
 	})
 }
 
-type clientDisable struct{ ofClient }
+type clientDisable struct{ clientArg }
 
 func (c clientDisable) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
@@ -230,11 +230,11 @@ func (c clientDisable) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		return e.print(viewClient(client), "Client %s is shut.", client.ID)
+		return e.print(viewClient(client), "Client %s disabled.", client.ID)
 	})
 }
 
-type clientEnable struct{ ofClient }
+type clientEnable struct{ clientArg }
 
 func (c clientEnable) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
@@ -242,13 +242,13 @@ func (c clientEnable) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		return e.print(viewClient(client), "Client %s is open.", client.ID)
+		return e.print(viewClient(client), "Client %s enabled.", client.ID)
 	})
 }
 
 type clientDelete struct {
-	ofClient
-	Yes bool `required:"" help:"Really delete."`
+	clientArg
+	Yes bool `required:"" help:"Confirm the deletion."`
 }
 
 func (c clientDelete) Run(e *env) error {
@@ -256,6 +256,6 @@ func (c clientDelete) Run(e *env) error {
 		if err := s.OIDC.DeleteClient(e.ctx, c.id(), c.client(), e.operator()); err != nil {
 			return err
 		}
-		return e.print(map[string]string{"client_id": c.ID, "status": "deleted"}, "Deleted client %s.", c.ID)
+		return e.print(map[string]string{"client_id": c.ID, "status": "deleted"}, "Client %s deleted.", c.ID)
 	})
 }

@@ -9,45 +9,44 @@ import (
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
-// clientFlags are what may be said of a client, when it is made and later. A flag that
-// is not given leaves things as they are; a list that is given replaces the former one,
-// and one empty value empties it.
+// clientFlags are the settings of a client, for create and update. A flag that is not
+// given changes nothing. A list replaces the previous one; one empty value empties it.
 type clientFlags struct {
-	RedirectURI    []string `name:"redirect-uri" sep:"none" placeholder:"URL" help:"Where people come back to; exact. Repeat for more."`
-	PostLogoutURI  []string `name:"post-logout-uri" sep:"none" placeholder:"URL" help:"Where people may be sent after logging out; exact. Repeat for more."`
-	BackchannelURI *string  `name:"backchannel-uri" placeholder:"URL" help:"Is told when a session has ended."`
-	Scope          []string `sep:"none" placeholder:"SCOPE" help:"A scope it may ask for. Repeat for more (default: openid, profile, email and offline_access where people sign in)."`
-	Grant          []string `sep:"none" placeholder:"GRANT" help:"A grant it may use: authorization_code, refresh_token, client_credentials, device_code or token_exchange. Repeat for more (default: what the type is for)."`
-	Auth           *string  `placeholder:"METHOD" help:"The one way in which it proves itself: client_secret_basic, client_secret_post or private_key_jwt (default: a secret, sent either way; spa and native prove nothing)."`
-	JWKSFile       string   `name:"jwks-file" aliases:"jwks" placeholder:"FILE" help:"Its public keys as a JWK Set, for private_key_jwt and signed requests."`
-	JWKSURI        *string  `name:"jwks-uri" placeholder:"URL" help:"Where it publishes them instead."`
-	Audience       []string `aliases:"resource" sep:"none" placeholder:"URL" help:"A resource it may ask tokens for. Repeat for more."`
-	Serves         []string `sep:"none" placeholder:"URL" help:"An audience it is the API of, and whose tokens it may introspect. Repeat for more."`
-	PKCE           *string  `name:"pkce" enum:"required,optional" placeholder:"required|optional" help:"Whether a client with a secret must send a code_challenge."`
-	PAR            *bool    `name:"par" negatable:"" help:"Take its authorization requests through PAR alone."`
-	SignedRequests *bool    `name:"signed-requests" negatable:"" help:"Take signed request objects alone."`
-	DPoP           *bool    `name:"dpop" negatable:"" help:"Bind all its tokens to keys."`
-	Subject        *string  `enum:"public,pairwise" placeholder:"public|pairwise" help:"Whether it knows people by the same id as others do."`
-	SectorURI      *string  `name:"sector-uri" placeholder:"URL" help:"Document that lists the redirect URIs of a sector, for pairwise."`
-	IDTokenAlg     *string  `name:"id-token-alg" placeholder:"ALG" help:"Signature of its ID Tokens: RS256, ES256 or EdDSA."`
-	IDTokenClaims  *string  `name:"id-token-claims" enum:"requested,scope" placeholder:"requested|scope" help:"Whether its ID Tokens hold the claims of the granted scopes (email, name), or those alone that a request names. For clients that never ask userinfo."`
-	AnswerAlg      *string  `name:"authorization-alg" placeholder:"ALG" help:"Signature of the answers to its authorization requests with response_mode jwt: RS256, ES256 or EdDSA."`
-	Popup          *bool    `name:"popup" negatable:"" help:"People sign in to it in a popup: let the page that opened our pages keep its window."`
-	UserInfoAlg    *string  `name:"userinfo-alg" placeholder:"ALG" help:"Sign answers of userinfo; empty for plain JSON."`
-	TokenFormat    *string  `name:"token-format" enum:"jwt,opaque" placeholder:"jwt|opaque" help:"What its access tokens are."`
-	LogoURI        *string  `name:"logo-uri" placeholder:"URL" help:"Its logo."`
-	ClientURI      *string  `name:"client-uri" placeholder:"URL" help:"Its home page."`
-	PolicyURI      *string  `name:"policy-uri" placeholder:"URL" help:"Its privacy policy."`
-	TermsURI       *string  `name:"tos-uri" placeholder:"URL" help:"Its terms of service."`
+	RedirectURI      []string `name:"redirect-uri" sep:"none" placeholder:"URL" help:"Redirect URI, matched exactly. Repeatable."`
+	PostLogoutURI    []string `name:"post-logout-uri" sep:"none" placeholder:"URL" help:"Post-logout redirect URI, matched exactly. Repeatable."`
+	BackchannelURI   *string  `name:"backchannel-uri" placeholder:"URL" help:"Back-channel logout URI."`
+	Scope            []string `sep:"none" placeholder:"SCOPE" help:"Allowed scope. Repeatable (default for clients with users: openid, profile, email, offline_access)."`
+	Grant            []string `sep:"none" placeholder:"GRANT" help:"Allowed grant: authorization_code, refresh_token, client_credentials, device_code or token_exchange. Repeatable (default: by type)."`
+	Auth             *string  `placeholder:"METHOD" help:"Token endpoint authentication: client_secret_basic, client_secret_post or private_key_jwt (default: a secret, sent in either way; none for spa and native)."`
+	JWKSFile         string   `name:"jwks-file" aliases:"jwks" placeholder:"FILE" help:"JWK Set with the client's public keys, for private_key_jwt and signed requests."`
+	JWKSURI          *string  `name:"jwks-uri" placeholder:"URL" help:"URL of the client's JWK Set, instead of a file."`
+	Audience         []string `aliases:"resource" sep:"none" placeholder:"URL" help:"Resource that the client may request tokens for. Repeatable."`
+	Serves           []string `sep:"none" placeholder:"URL" help:"Audience of the API that uses this client to introspect tokens. Repeatable."`
+	PKCE             *string  `name:"pkce" enum:"required,optional" placeholder:"required|optional" help:"Whether a confidential client must use PKCE."`
+	PAR              *bool    `name:"par" negatable:"" help:"Require pushed authorization requests (RFC 9126)."`
+	SignedRequests   *bool    `name:"signed-requests" negatable:"" help:"Require signed request objects (RFC 9101)."`
+	DPoP             *bool    `name:"dpop" negatable:"" help:"Require DPoP-bound tokens (RFC 9449)."`
+	Subject          *string  `enum:"public,pairwise" placeholder:"public|pairwise" help:"Subject identifiers: public, the same for all clients, or pairwise."`
+	SectorURI        *string  `name:"sector-uri" placeholder:"URL" help:"Sector identifier URI, for pairwise."`
+	IDTokenAlg       *string  `name:"id-token-alg" placeholder:"ALG" help:"Signature algorithm of ID Tokens: RS256, ES256 or EdDSA."`
+	IDTokenClaims    *string  `name:"id-token-claims" enum:"requested,scope" placeholder:"requested|scope" help:"Claims in ID Tokens: only those requested by name, or all of the granted scopes, for clients that do not call userinfo."`
+	AuthorizationAlg *string  `name:"authorization-alg" placeholder:"ALG" help:"Signature algorithm of authorization responses with response_mode=jwt: RS256, ES256 or EdDSA."`
+	Popup            *bool    `name:"popup" negatable:"" help:"Users sign in in a popup: keep the opener of the window."`
+	UserInfoAlg      *string  `name:"userinfo-alg" placeholder:"ALG" help:"Signature algorithm of userinfo responses; empty for plain JSON."`
+	TokenFormat      *string  `name:"token-format" enum:"jwt,opaque" placeholder:"jwt|opaque" help:"Format of access tokens."`
+	LogoURI          *string  `name:"logo-uri" placeholder:"URL" help:"URL of the logo."`
+	ClientURI        *string  `name:"client-uri" placeholder:"URL" help:"URL of the home page."`
+	PolicyURI        *string  `name:"policy-uri" placeholder:"URL" help:"URL of the privacy policy."`
+	TermsURI         *string  `name:"tos-uri" placeholder:"URL" help:"URL of the terms of service."`
 
-	ExchangeSubject  []string `name:"exchange-subject" sep:"none" placeholder:"CLIENT" help:"A client whose tokens it may exchange; * for all. Repeat for more."`
-	ExchangeAudience []string `name:"exchange-audience" sep:"none" placeholder:"URL" help:"A resource it may get tokens for by exchange. Repeat for more."`
+	ExchangeSubject  []string `name:"exchange-subject" sep:"none" placeholder:"CLIENT" help:"Client whose tokens may be exchanged; * for all. Repeatable."`
+	ExchangeAudience []string `name:"exchange-audience" sep:"none" placeholder:"URL" help:"Resource of exchanged tokens. Repeatable."`
 }
 
-// grantNames are short for what is long on the wire.
+// grantNames are short names of grant types that are URNs.
 var grantNames = map[string]auth.GrantType{"device_code": auth.GrantDeviceCode, "token_exchange": auth.GrantTokenExchange}
 
-// apply puts what was given into a registration.
+// apply sets the given flags in a registration.
 func (f clientFlags) apply(r *oidc.Registration) error {
 	lists := []struct {
 		to    *[]string
@@ -59,7 +58,7 @@ func (f clientFlags) apply(r *oidc.Registration) error {
 		}
 	}
 	texts := map[*string]*string{
-		&r.BackchannelURI: f.BackchannelURI, &r.JWKSURI: f.JWKSURI, &r.SubjectType: f.Subject, &r.SectorURI: f.SectorURI, &r.IDTokenAlgorithm: f.IDTokenAlg, &r.IDTokenClaims: f.IDTokenClaims, &r.AuthorizationAlgorithm: f.AnswerAlg,
+		&r.BackchannelURI: f.BackchannelURI, &r.JWKSURI: f.JWKSURI, &r.SubjectType: f.Subject, &r.SectorURI: f.SectorURI, &r.IDTokenAlgorithm: f.IDTokenAlg, &r.IDTokenClaims: f.IDTokenClaims, &r.AuthorizationAlgorithm: f.AuthorizationAlg,
 		&r.UserInfoAlgorithm: f.UserInfoAlg, &r.TokenFormat: f.TokenFormat, &r.LogoURI: f.LogoURI, &r.ClientURI: f.ClientURI, &r.PolicyURI: f.PolicyURI, &r.TermsURI: f.TermsURI,
 	}
 	for to, given := range texts {
@@ -114,7 +113,7 @@ func (f clientFlags) applyGrants(r *oidc.Registration) {
 	r.Exchange = &p
 }
 
-// applyKeys puts the keys or their address in place of the other.
+// applyKeys sets jwks or jwks_uri and clears the other.
 func (f clientFlags) applyKeys(r *oidc.Registration) error {
 	if f.JWKSURI != nil && *f.JWKSURI != "" {
 		r.JWKS = nil
@@ -124,7 +123,7 @@ func (f clientFlags) applyKeys(r *oidc.Registration) error {
 	}
 	b, err := os.ReadFile(f.JWKSFile)
 	if err != nil {
-		return fmt.Errorf("read the keys: %w", err)
+		return fmt.Errorf("read --jwks-file: %w", err)
 	}
 	r.JWKS = b
 	if f.JWKSURI == nil {

@@ -10,12 +10,12 @@ import (
 )
 
 type completionCmd struct {
-	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"Shell: bash, zsh or fish."`
 }
 
-// completeWord is the hidden command that the scripts below ask. It stands before the
-// parser, which would refuse words that are not finished.
-const completeWord = "__complete"
+// completeCommand is the hidden command that the scripts below call. run handles it
+// before the parser, which rejects incomplete words.
+const completeCommand = "__complete"
 
 var completionScripts = map[string]string{
 	"bash": `# watchword completion bash > /etc/bash_completion.d/watchword
@@ -39,14 +39,13 @@ complete -c watchword -a '(watchword __complete (commandline -opc)[2..] (command
 `,
 }
 
-// Run prints the script that makes a shell complete commands and flags.
+// Run prints a script for a shell to complete commands and flags.
 func (c completionCmd) Run(e *env) error {
 	_, err := io.WriteString(e.Out, completionScripts[c.Shell])
 	return err
 }
 
-// complete writes what the last of the words may become, a line each, with the help
-// behind a tab.
+// complete writes the completions of the last word, one a line, with a tab and the help.
 func complete(out io.Writer, app *kong.Application, words []string) {
 	if len(words) == 0 {
 		words = []string{""}
@@ -59,9 +58,9 @@ func complete(out io.Writer, app *kong.Application, words []string) {
 		case valueOf != nil:
 			valueOf = nil
 		case strings.HasPrefix(word, "-"):
-			valueOf = takesValue(flags, word)
+			valueOf = flagWithValue(flags, word)
 		default:
-			if child := childNamed(node, word); child != nil {
+			if child := findChild(node, word); child != nil {
 				node, flags = child, append(flags, child.Flags...)
 			}
 		}
@@ -72,7 +71,7 @@ func complete(out io.Writer, app *kong.Application, words []string) {
 		}
 	}
 	if valueOf != nil {
-		for _, v := range enumOf(valueOf.Value) {
+		for _, v := range enumValues(valueOf.Value) {
 			offer(v, "")
 		}
 		return
@@ -89,13 +88,13 @@ func complete(out io.Writer, app *kong.Application, words []string) {
 		}
 	}
 	for _, p := range node.Positional {
-		for _, v := range enumOf(p) {
+		for _, v := range enumValues(p) {
 			offer(v, "")
 		}
 	}
 }
 
-func childNamed(node *kong.Node, name string) *kong.Node {
+func findChild(node *kong.Node, name string) *kong.Node {
 	for _, child := range node.Children {
 		if child.Name == name {
 			return child
@@ -104,8 +103,8 @@ func childNamed(node *kong.Node, name string) *kong.Node {
 	return nil
 }
 
-// takesValue returns the flag that the word names when its value is the next word.
-func takesValue(flags []*kong.Flag, word string) *kong.Flag {
+// flagWithValue returns the flag of the word if its value is the next word.
+func flagWithValue(flags []*kong.Flag, word string) *kong.Flag {
 	for _, f := range flags {
 		if word == "--"+f.Name && !f.IsBool() {
 			return f
@@ -114,8 +113,8 @@ func takesValue(flags []*kong.Flag, word string) *kong.Flag {
 	return nil
 }
 
-// enumOf lists the only values there are, or nothing.
-func enumOf(v *kong.Value) []string {
+// enumValues returns the allowed values, nil if any value is.
+func enumValues(v *kong.Value) []string {
 	if v.Enum == "" {
 		return nil
 	}

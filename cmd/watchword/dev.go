@@ -18,21 +18,20 @@ import (
 )
 
 type devCmd struct {
-	Public bool `help:"Take a listener and an issuer that others reach, as in a container. Whoever reaches it can read all mail."`
+	Public bool `help:"Allow a listener and issuer that other machines can reach, as in a container. Anyone who can reach it can read all mail."`
 }
 
-// devAdmin is the administrator that development mode makes, devUser the user that its
+// devAdmin is the administrator that development mode creates, devUser the user that the
 // printed commands register.
 const (
 	devAdmin = "admin@example.test"
 	devUser  = "alice@example.test"
 )
 
-// exampleResources are the APIs of the folder examples, for which tokens can be asked at
-// once.
+// exampleResources are the APIs in examples, which need no further configuration.
 var exampleResources = config.Resources{{URL: "http://127.0.0.1:8081"}, {URL: "http://127.0.0.1:8082"}}
 
-// Run serves for development until it is interrupted.
+// Run serves in development mode until it is interrupted.
 func (c devCmd) Run(e *env) error {
 	cfg, err := e.load()
 	if err != nil {
@@ -41,7 +40,7 @@ func (c devCmd) Run(e *env) error {
 	mode := config.Dev
 	if c.Public {
 		mode = config.DevPublic
-		publish(cfg)
+		setPublicDefaults(cfg)
 	}
 	if err := cfg.Validate(mode); err != nil {
 		return err
@@ -50,8 +49,8 @@ func (c devCmd) Run(e *env) error {
 		return err
 	}
 	folder := devFolder{Issuer: cfg.BaseURL(), Manage: cfg.Manage, Public: c.Public}
-	folder.lend(cfg)
-	if !set(cfg, "log.format") {
+	folder.applyDefaults(cfg)
+	if !isSet(cfg, "log.format") {
 		cfg.Log.Format = "text"
 	}
 	addExamples(cfg)
@@ -68,12 +67,12 @@ func (c devCmd) Run(e *env) error {
 	var failed error
 	err = e.runServer(ctx, s, func(_, manage string) {
 		folder.Manage = manage
-		// Made once the listeners are open: a start that fails must not use up the one
-		// time at which the password is shown.
+		// Only once the listeners are open: a failed start must not lose the password,
+		// which is shown once.
 		w := welcome{devFolder: folder, data: cfg.Data, listen: cfg.Listen}
-		failed = errors.Join(folder.write(cfg.Data), w.prepare(ctx, s))
+		failed = errors.Join(folder.write(cfg.Data), w.createAdmin(ctx, s))
 		if failed != nil {
-			if e.ctx.Err() != nil { // somebody ended us, which is no failure
+			if e.ctx.Err() != nil { // interrupted, not failed
 				failed = nil
 			}
 			stop()
@@ -93,10 +92,10 @@ func addExamples(cfg *config.Config) {
 	}
 }
 
-// publish fills in where a development server that others reach listens, and what it
-// calls itself when nobody says so: what a container's published port is on this machine.
-func publish(cfg *config.Config) {
-	if !set(cfg, "listen") {
+// setPublicDefaults sets listener and issuer of a public development server, if not
+// configured: those of a container with a published port on this machine.
+func setPublicDefaults(cfg *config.Config) {
+	if !isSet(cfg, "listen") {
 		cfg.Listen = ":8080"
 	}
 	host, port, err := net.SplitHostPort(cfg.Listen)
@@ -105,8 +104,8 @@ func publish(cfg *config.Config) {
 	}
 }
 
-// devDefaults lends a command what the development server in the data folder has, if
-// there is one: its master key, and where it is.
+// devDefaults applies the master key and the addresses of the development server in the
+// data directory, if there is one.
 func devDefaults(cfg *config.Config) error {
 	if err := devKey(cfg, false); err != nil {
 		return err
@@ -115,12 +114,12 @@ func devDefaults(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	folder.lend(cfg)
+	folder.applyDefaults(cfg)
 	return nil
 }
 
-// devKey fills in the master key that nobody set: it lies beside the database. Only
-// "watchword dev" makes that key.
+// devKey sets the master key from a file in the data directory, if none is configured.
+// Only "watchword dev" creates that file.
 func devKey(cfg *config.Config, create bool) error {
 	path := cfg.DevKeyFile()
 	if !cfg.MasterKey.IsZero() || !create && !exists(path) {
@@ -145,8 +144,8 @@ func devKey(cfg *config.Config, create bool) error {
 	return nil
 }
 
-// set reports whether anybody chose the setting.
-func set(cfg *config.Config, key string) bool {
+// isSet reports whether the setting is configured.
+func isSet(cfg *config.Config, key string) bool {
 	for _, s := range cfg.Explain() {
 		if s.Key == key {
 			return s.Source != config.SourceDefault

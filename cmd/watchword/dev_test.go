@@ -27,7 +27,7 @@ func TestRepair_N15_PublicDefaults(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		publish(cfg)
+		setPublicDefaults(cfg)
 
 		if cfg.BaseURL() != c.issuer || cfg.Listen != c.listen {
 			t.Errorf("%s: issuer %s, listen %s", name, cfg.BaseURL(), cfg.Listen)
@@ -45,7 +45,7 @@ func TestRepair_N15_PublicIsWarnedOf(t *testing.T) {
 
 	w.print(&out)
 
-	if !strings.Contains(out.String(), "WARNING: whoever reaches :8080 can read all mail") {
+	if !strings.Contains(out.String(), "WARNING: anyone who can reach :8080 can read all mail") {
 		t.Errorf("no warning:\n%s", &out)
 	}
 }
@@ -60,7 +60,7 @@ func TestRepair_N21_SecondStartDoesNotRegisterAgain(t *testing.T) {
 			t.Fatalf("no way to a first account:\n%s", out)
 		}
 		creation := []string{"user", "create", "--email", devUser, "--data", data}
-		if code := run(t.Context(), creation, world{In: strings.NewReader(""), Out: t.Output(), Err: t.Output()}); code != 0 {
+		if code := run(t.Context(), creation, system{In: strings.NewReader(""), Out: t.Output(), Err: t.Output()}); code != 0 {
 			t.Fatalf("user create ended with %d", code)
 		}
 	})

@@ -12,7 +12,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/server"
 )
 
-// welcome is what development mode prints when it is ready.
+// welcome is what a development server prints when it is ready.
 type welcome struct {
 	devFolder
 	data, listen string
@@ -20,9 +20,9 @@ type welcome struct {
 	registered   bool   // the user of the printed commands has an account
 }
 
-// prepare makes the administrator at the first start. The password is shown once and
-// kept nowhere.
-func (w *welcome) prepare(ctx context.Context, s *server.Server) error {
+// createAdmin creates the administrator at the first start. The password is printed once
+// and not stored.
+func (w *welcome) createAdmin(ctx context.Context, s *server.Server) error {
 	_, err := s.Accounts.Find(ctx, auth.DefaultTenant, devUser)
 	w.registered = err == nil
 	_, err = s.Accounts.Find(ctx, auth.DefaultTenant, devAdmin)
@@ -33,15 +33,15 @@ func (w *welcome) prepare(ctx context.Context, s *server.Server) error {
 	creation := account.Creation{Email: devAdmin, Password: password, Name: "Administrator", Verified: true}
 	a, err := s.Accounts.Create(ctx, auth.DefaultTenant, creation, auth.System)
 	if err != nil {
-		return fmt.Errorf("make the administrator: %w", err)
+		return fmt.Errorf("create the administrator: %w", err)
 	}
 	w.password = password
 	return s.Access.Assign(ctx, auth.DefaultTenant, a.ID, auth.AdminRole, auth.System)
 }
 
-// print writes the ready line, the links and the way to a first token.
+// print writes the ready line, the links and the next steps.
 func (w *welcome) print(out io.Writer) {
-	admin := devAdmin + "  (its password was shown at the first start)"
+	admin := devAdmin + "  (password shown at the first start)"
 	if w.password != "" {
 		admin = devAdmin + "  password " + w.password + "  (shown only now)"
 	}
@@ -57,33 +57,33 @@ Watchword is ready.
 `, w.Issuer, w.Manage, admin)
 	if w.Public {
 		fmt.Fprintf(out, `
-WARNING: whoever reaches %s can read all mail, and so take any account. Keep no
-account in it that matters, and no port open to a network that you do not trust.
+WARNING: anyone who can reach %s can read all mail and take over any account.
+Do not keep real accounts here, and do not open this port to an untrusted network.
 `, w.listen)
 	}
-	w.printFirst(out)
-	fmt.Fprintf(out, "\nStop with Ctrl-C. Everything is kept in %s. For production see: watchword doctor\n\n", w.data)
+	w.printNextSteps(out)
+	fmt.Fprintf(out, "\nStop with Ctrl-C. Data is kept in %s. Before production, run: watchword doctor\n\n", w.data)
 }
 
-// printFirst prints what has not been done yet.
-func (w *welcome) printFirst(out io.Writer) {
+// printNextSteps prints the commands for a first token and a first user, until done.
+func (w *welcome) printNextSteps(out io.Writer) {
 	if w.password != "" {
 		fmt.Fprintf(out, `
-Your first token:
+Get a first token:
 
   curl -s %[1]s/api/v1/login -H 'Content-Type: application/json' \
     -d '{"email":"%[2]s","password":"%[3]s"}'
 
-It opens this server's own API. For an API of yours, such as examples/go-api, add "resource":"%[4]s".
+It is for this server's own API. For your API, such as examples/go-api, add "resource":"%[4]s".
 `, w.Issuer, devAdmin, w.password, exampleResources[0].URL)
 	} else {
-		fmt.Fprintf(out, "\nAnother password for the administrator: watchword user password %s --password-stdin\n", devAdmin)
+		fmt.Fprintf(out, "\nTo set a new administrator password: watchword user password %s --password-stdin\n", devAdmin)
 	}
 	if w.registered {
 		return
 	}
 	fmt.Fprintf(out, `
-A person of your own: register, confirm by the link in the mailbox, sign in:
+Register a user, confirm the link in the mailbox, and sign in:
 
   curl -s %[1]s/api/v1/register -H 'Content-Type: application/json' \
     -d '{"email":"%[2]s","password":"plain-sailing-42"}'

@@ -13,27 +13,27 @@ import (
 )
 
 type doctorCmd struct {
-	Dev  bool   `help:"Judge the configuration for development instead of production."`
-	Peer string `placeholder:"IP" help:"Show which client address is derived for a request from this peer …"`
-	XFF  string `name:"xff" placeholder:"VALUE" help:"… that carries this X-Forwarded-For."`
+	Dev  bool   `help:"Check for development instead of production."`
+	Peer string `placeholder:"IP" help:"Show the client address of a request from this peer."`
+	XFF  string `name:"xff" placeholder:"VALUE" help:"X-Forwarded-For header of that request."`
 }
 
-// finding is one thing the doctor looked at.
+// finding is the result of one check.
 type finding struct {
 	Check  string `json:"check"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail,omitempty"`
-	// Unknown says that nothing could be found out, which is no problem either.
+	// Unknown means that the check was inconclusive, which is not a problem.
 	Unknown bool `json:"unknown,omitempty"`
 }
 
-// unknownError says why a check found nothing out.
-type unknownError string
+// inconclusiveError says why a check was inconclusive.
+type inconclusiveError string
 
-func (e unknownError) Error() string { return string(e) }
+func (e inconclusiveError) Error() string { return string(e) }
 
-// Run shows the effective configuration, where each value comes from, and every
-// problem it can find before users do. It changes nothing.
+// Run prints the effective configuration, the source of each value, and the problems of
+// configuration and environment. It changes nothing.
 func (c doctorCmd) Run(e *env) error {
 	cfg, err := e.load()
 	if cfg == nil {
@@ -49,13 +49,13 @@ func (c doctorCmd) Run(e *env) error {
 		}
 	}
 	problems := config.Problems(errors.Join(err, cfg.Validate(mode)))
-	findings := c.examine(e.ctx, cfg)
+	findings := c.runChecks(e.ctx, cfg)
 	if e.common.JSON {
-		if err := e.printJSON(map[string]any{"mode": mode, "settings": cfg.Explain(), "problems": lines(problems), "warnings": lines(cfg.Warnings()), "checks": findings}); err != nil {
+		if err := e.printJSON(map[string]any{"mode": mode, "settings": cfg.Explain(), "problems": problemTexts(problems), "warnings": problemTexts(cfg.Warnings()), "checks": findings}); err != nil {
 			return err
 		}
 	} else {
-		c.tell(e, cfg, problems, findings)
+		c.print(e, cfg, problems, findings)
 	}
 	bad := len(problems)
 	for _, f := range findings {
@@ -64,17 +64,17 @@ func (c doctorCmd) Run(e *env) error {
 		}
 	}
 	if bad > 0 {
-		what := "problems"
+		noun := "problems"
 		if bad == 1 {
-			what = "problem"
+			noun = "problem"
 		}
-		return fmt.Errorf("doctor: %d %s for %q", bad, what, mode)
+		return fmt.Errorf("doctor: %d %s for %q", bad, noun, mode)
 	}
 	return nil
 }
 
-func (c doctorCmd) tell(e *env, cfg *config.Config, problems []*config.Problem, findings []finding) {
-	fmt.Fprintln(e.Out, "Settings that are not the default:")
+func (c doctorCmd) print(e *env, cfg *config.Config, problems []*config.Problem, findings []finding) {
+	fmt.Fprintln(e.Out, "Settings that differ from the default:")
 	none := true
 	for _, s := range cfg.Explain() {
 		if s.Source != config.SourceDefault {
@@ -96,11 +96,11 @@ func (c doctorCmd) tell(e *env, cfg *config.Config, problems []*config.Problem, 
 		}
 		fmt.Fprintf(e.Out, "  %s %-22s %s\n", mark, f.Check, f.Detail)
 	}
-	list(e.Out, "Warnings", cfg.Warnings())
-	list(e.Out, "Problems", problems)
+	printProblems(e.Out, "Warnings", cfg.Warnings())
+	printProblems(e.Out, "Problems", problems)
 }
 
-func list(out io.Writer, title string, problems []*config.Problem) {
+func printProblems(out io.Writer, title string, problems []*config.Problem) {
 	if len(problems) > 0 {
 		fmt.Fprintf(out, "\n%s:\n", title)
 	}
@@ -109,8 +109,8 @@ func list(out io.Writer, title string, problems []*config.Problem) {
 	}
 }
 
-// lines is one text for each problem, never nil.
-func lines(problems []*config.Problem) []string {
+// problemTexts returns the text of each problem, never nil.
+func problemTexts(problems []*config.Problem) []string {
 	out := make([]string, len(problems))
 	for i, p := range problems {
 		out[i] = p.Error()
@@ -118,8 +118,8 @@ func lines(problems []*config.Problem) []string {
 	return out
 }
 
-// examine looks at the world that the configuration describes.
-func (c doctorCmd) examine(ctx context.Context, cfg *config.Config) []finding {
+// runChecks checks the environment that the configuration describes.
+func (c doctorCmd) runChecks(ctx context.Context, cfg *config.Config) []finding {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	var out []finding
@@ -128,12 +128,12 @@ func (c doctorCmd) examine(ctx context.Context, cfg *config.Config) []finding {
 		if err != nil {
 			detail = err.Error()
 		}
-		_, unknown := errors.AsType[unknownError](err)
+		_, unknown := errors.AsType[inconclusiveError](err)
 		out = append(out, finding{Check: name, OK: err == nil, Detail: detail, Unknown: unknown})
 	}
 	check("database", func() (string, error) { return checkDatabase(ctx, cfg) })
 	if path, ok := cfg.SQLite(); ok {
-		check("data folder", func() (string, error) { return checkFolder(path) })
+		check("data directory", func() (string, error) { return checkFolder(path) })
 	}
 	check("public listener", func() (string, error) { return checkListener(cfg.Listen) })
 	check("management listener", func() (string, error) {
@@ -146,7 +146,7 @@ func (c doctorCmd) examine(ctx context.Context, cfg *config.Config) []finding {
 		check("Redis", func() (string, error) { return checkRedis(ctx, cfg) })
 	}
 	if !cfg.SMTP.URL.IsZero() {
-		check("mail server", func() (string, error) { return "takes our sender's mail", server.CheckMail(ctx, cfg) })
+		check("mail server", func() (string, error) { return "accepts mail from the configured sender", server.CheckMail(ctx, cfg) })
 	}
 	if cfg.TLS.CertFile != "" {
 		check("TLS certificate", func() (string, error) { return checkCertificate(cfg) })
@@ -165,9 +165,9 @@ func (c doctorCmd) examine(ctx context.Context, cfg *config.Config) []finding {
 	}
 	check("password hashing", func() (string, error) { return checkHashing(cfg) })
 	if cfg.Issuer != "" {
-		seen := askIssuer(ctx, cfg)
-		check("issuer", func() (string, error) { return seen.identity(cfg) })
-		check("clock", func() (string, error) { return seen.clock(cfg) })
+		seen := queryIssuer(ctx, cfg)
+		check("issuer", func() (string, error) { return seen.checkIdentity(cfg) })
+		check("clock", func() (string, error) { return seen.checkClock(cfg) })
 	}
 	check("proxy", func() (string, error) { return checkProxy(cfg) })
 	if c.Peer != "" {

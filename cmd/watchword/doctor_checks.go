@@ -26,9 +26,9 @@ import (
 )
 
 func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
-	// Looking must not make: a database that is not there yet is only reported.
+	// A check must not create the database.
 	if path, ok := strings.CutPrefix(cfg.DatabaseURL(), "sqlite:"); ok && !exists(path) && !exists(path+".mark") {
-		return path + " does not exist yet; the first start makes it", nil
+		return path + " does not exist yet; the first start creates it", nil
 	}
 	ring, err := keyring(cfg)
 	if err != nil {
@@ -36,7 +36,7 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 	}
 	db, err := store.Open(ctx, store.Config{URL: cfg.DatabaseURL(), Keyring: ring, SkipMigrations: true, Now: fault.Now, Log: slog.New(slog.DiscardHandler)})
 	if e, ok := errors.AsType[*store.SchemaError](err); ok {
-		return fmt.Sprintf("answers; %v, the next start or watchword migrate brings it up to date%s", e, pooled(e.Pooled)), nil
+		return fmt.Sprintf("reachable; %v: the next start or watchword migrate migrates it%s", e, poolerNote(e.Pooled)), nil
 	}
 	if err != nil {
 		return "", err
@@ -62,19 +62,19 @@ func checkDatabase(ctx context.Context, cfg *config.Config) (string, error) {
 	if skew, err := db.ClockSkew(ctx); err != nil {
 		return "", err
 	} else if skew.Abs() > store.ClockTolerance {
-		return "", fmt.Errorf("the clock of this machine is %s ahead of the database's; tokens and sessions depend on the time", skew.Round(time.Second))
+		return "", fmt.Errorf("the clock of this machine is %s ahead of the database; tokens and sessions depend on the time", skew.Round(time.Second))
 	}
-	return fmt.Sprintf("%s answers in %s%s", db.Dialect(), took, pooled(db.UsesPooler())), nil
+	return fmt.Sprintf("%s responds in %s%s", db.Dialect(), took, poolerNote(db.UsesPooler())), nil
 }
 
-func pooled(yes bool) string {
+func poolerNote(yes bool) string {
 	if yes {
-		return ", through a connection pooler: statements are not prepared, and time limits are set for each transaction"
+		return ", through a connection pooler: no prepared statements, timeouts set per transaction"
 	}
 	return ""
 }
 
-// keyring holds the configured master keys, or one that opens nothing.
+// keyring returns the configured master keys, or a random one that opens nothing.
 func keyring(cfg *config.Config) (*secret.Keyring, error) {
 	if cfg.MasterKey.IsZero() {
 		return secret.NewKeyring(secret.Bytes(32))
@@ -86,16 +86,17 @@ func keyring(cfg *config.Config) (*secret.Keyring, error) {
 	return secret.NewKeyring(cfg.MasterKey.Bytes(), previous...)
 }
 
-// describeManage is no verdict: whether a network is private, only the operator knows.
+// describeManage describes the reach of the management listener. It is not a finding:
+// only the operator knows whether a network is private.
 func describeManage(cfg *config.Config) string {
-	if onlyHere(cfg.Manage) {
-		return cfg.Manage + ", for this machine alone"
+	if isLoopback(cfg.Manage) {
+		return cfg.Manage + ", reachable from this machine only"
 	}
-	return cfg.Manage + " is open to other machines and asks for no credentials: see that none of them is a stranger's"
+	return cfg.Manage + " is reachable from other machines without credentials: make sure the network is private"
 }
 
-// onlyHere reports whether a listener can be reached from this machine alone.
-func onlyHere(addr string) bool {
+// isLoopback reports whether a listener can be reached only from this machine.
+func isLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return false
@@ -104,8 +105,8 @@ func onlyHere(addr string) bool {
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
-// checkRedis gives the first answer time for the connection, which a running server has
-// long since made, and holds the second to limits.redis_timeout.
+// checkRedis compares the second response with limits.redis_timeout. The first includes
+// connecting, which a running server has already done.
 func checkRedis(ctx context.Context, cfg *config.Config) (string, error) {
 	r, err := limit.OpenRedis(cfg.Limits.Redis.Reveal(), max(cfg.Limits.RedisTimeout, 5*time.Second))
 	if err != nil {
@@ -116,14 +117,14 @@ func checkRedis(ctx context.Context, cfg *config.Config) (string, error) {
 	for range 2 {
 		begun := time.Now()
 		if _, err := r.Peek(ctx, "doctor", limit.Rate{Count: 1, Per: time.Minute}); err != nil {
-			return "", fmt.Errorf("does not answer: %w", err)
+			return "", fmt.Errorf("unreachable: %w", err)
 		}
 		took = time.Since(begun).Round(10 * time.Microsecond)
 	}
 	if took > cfg.Limits.RedisTimeout {
-		return "", fmt.Errorf("answers in %s, more than limits.redis_timeout (%s)", took, cfg.Limits.RedisTimeout)
+		return "", fmt.Errorf("responds in %s, slower than limits.redis_timeout (%s)", took, cfg.Limits.RedisTimeout)
 	}
-	return fmt.Sprintf("counts for all nodes together, answers in %s", took), nil
+	return fmt.Sprintf("shared by all nodes, responds in %s", took), nil
 }
 
 func checkCertificate(cfg *config.Config) (string, error) {
@@ -143,8 +144,8 @@ func checkCertificate(cfg *config.Config) (string, error) {
 	return "valid until " + pair.Leaf.NotAfter.Format(time.DateOnly), nil
 }
 
-// checkAuthority asks for the directory alone: ordering would use up the
-// authority's limits. That it reaches us, only it can tell.
+// checkAuthority fetches only the directory of the ACME server: an order would count
+// against its rate limits. It cannot check whether the ACME server reaches this server.
 func checkAuthority(ctx context.Context, cfg *config.Config) (string, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	if name := cfg.TLS.DirectoryCAFile; name != "" {
@@ -154,7 +155,7 @@ func checkAuthority(ctx context.Context, cfg *config.Config) (string, error) {
 		}
 		conf.RootCAs = x509.NewCertPool()
 		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return "", fmt.Errorf("%s holds no certificate in PEM", name)
+			return "", fmt.Errorf("%s contains no PEM certificate", name)
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, cfg.TLS.Directory, nil)
@@ -164,13 +165,13 @@ func checkAuthority(ctx context.Context, cfg *config.Config) (string, error) {
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("the authority does not answer: %w", err)
+		return "", fmt.Errorf("ACME server unreachable: %w", err)
 	}
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("the authority answers %s to %s", resp.Status, cfg.TLS.Directory)
+		return "", fmt.Errorf("ACME server responds %s at %s", resp.Status, cfg.TLS.Directory)
 	}
-	return fmt.Sprintf("the authority answers; it must reach %s on port 443 of %s", cfg.Listen, strings.Join(cfg.TLS.Auto, ", ")), nil
+	return fmt.Sprintf("ACME server reachable; it must reach %s on port 443 of %s", cfg.Listen, strings.Join(cfg.TLS.Auto, ", ")), nil
 }
 
 func checkHashing(cfg *config.Config) (string, error) {
@@ -179,7 +180,7 @@ func checkHashing(cfg *config.Config) (string, error) {
 		return "", err
 	}
 	if p.Weak() {
-		return "", fmt.Errorf("Argon2id with %d KiB and t=%d is weaker than advised; run: watchword calibrate", p.Memory, p.Time)
+		return "", fmt.Errorf("Argon2id with %d KiB and t=%d is weaker than recommended; run: watchword calibrate", p.Memory, p.Time)
 	}
 	return fmt.Sprintf("Argon2id %d KiB, t=%d, p=%d", p.Memory, p.Time, p.Parallelism), nil
 }
@@ -193,5 +194,5 @@ func (c doctorCmd) clientAddress(cfg *config.Config) (string, error) {
 		values = []string{c.XFF}
 	}
 	addr := limit.ClientIP(net.JoinHostPort(c.Peer, "0"), values, cfg.Proxy.Trusted)
-	return fmt.Sprintf("%s, counted as %s", addr, limit.AddressKey(addr)), nil
+	return fmt.Sprintf("%s, rate-limited as %s", addr, limit.AddressKey(addr)), nil
 }

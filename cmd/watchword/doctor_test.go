@@ -24,7 +24,7 @@ func examine(t *testing.T, env ...string) map[string]finding {
 	t.Helper()
 	var out, errs bytes.Buffer
 	env = append([]string{"WATCHWORD_DATA=" + t.TempDir(), "WATCHWORD_LISTEN=" + free(), "WATCHWORD_MANAGE=" + free()}, env...)
-	run(context.Background(), []string{"doctor", "--json"}, world{Env: env, Out: &out, Err: &errs})
+	run(context.Background(), []string{"doctor", "--json"}, system{Env: env, Out: &out, Err: &errs})
 	return findings(t, out.Bytes(), errs.String())
 }
 
@@ -55,7 +55,7 @@ func TestRepair_N6_DoctorAsksForTheProxy(t *testing.T) {
 	found = examine(t, "WATCHWORD_ISSUER=https://auth.example.test", "WATCHWORD_PROXY_TRUSTED=127.0.0.1")
 	wantFinding(t, found, "proxy", true, "127.0.0.1/32")
 	found = examine(t, "WATCHWORD_ISSUER=https://auth.example.test", "WATCHWORD_LISTEN=:0", "WATCHWORD_TLS_AUTO=auth.example.test", "WATCHWORD_TLS_DIRECTORY=https://127.0.0.1:1/")
-	wantFinding(t, found, "proxy", true, "none in front")
+	wantFinding(t, found, "proxy", true, "none: ")
 }
 
 // The issuer has to lead to this server, and by a certificate that is trusted.
@@ -97,14 +97,14 @@ func TestRepair_N7_DoctorComparesTheIssuer(t *testing.T) {
 		ok     bool
 		words  string
 	}{
-		"this server":              {serve(metadata("")), true, "answers at"},
-		"one of another name":      {serve(metadata("https://other.example")), false, "calls itself https://other.example"},
-		"a file server":            {serve(http.NotFound), false, "another server answers"},
-		"a page for everything":    {serve(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<html>")) }), false, "another server answers"},
+		"this server":              {serve(metadata("")), true, "responds at"},
+		"one of another name":      {serve(metadata("https://other.example")), false, "has the issuer https://other.example"},
+		"a file server":            {serve(http.NotFound), false, "another server responds"},
+		"a page for everything":    {serve(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<html>")) }), false, "another server responds"},
 		"a redirect":               {serve(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }), false, "redirects to"},
-		"a proxy without a server": {serve(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(502) }), false, "not running?"},
-		"nothing":                  {"http://" + free(), false, "not running?"},
-		"no HTTP":                  {"http://" + mute.Addr().String(), false, "not this server"},
+		"a proxy without a server": {serve(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(502) }), false, "is the server running?"},
+		"nothing":                  {"http://" + free(), false, "is the server running?"},
+		"no HTTP":                  {"http://" + mute.Addr().String(), false, "another server responds"},
 		"an untrusted certificate": {untrusted.URL, false, "does not trust the certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,8 +136,8 @@ func TestRepair_N7_DoctorHoldsRedisToItsAnswersAlone(t *testing.T) {
 		}
 		t.Skip("WATCHWORD_TEST_REDIS is not set")
 	}
-	wantFinding(t, examine(t, "WATCHWORD_LIMITS_REDIS="+url, "WATCHWORD_LIMITS_REDIS_TIMEOUT=5s"), "Redis", true, "answers in")
-	wantFinding(t, examine(t, "WATCHWORD_LIMITS_REDIS=redis://"+free(), "WATCHWORD_LIMITS_REDIS_TIMEOUT=5s"), "Redis", false, "does not answer")
+	wantFinding(t, examine(t, "WATCHWORD_LIMITS_REDIS="+url, "WATCHWORD_LIMITS_REDIS_TIMEOUT=5s"), "Redis", true, "responds in")
+	wantFinding(t, examine(t, "WATCHWORD_LIMITS_REDIS=redis://"+free(), "WATCHWORD_LIMITS_REDIS_TIMEOUT=5s"), "Redis", false, "unreachable")
 }
 
 // What this user may not write to or listen on is found before serve meets it.
@@ -152,7 +152,7 @@ func TestRepair_N7_DoctorTriesWhatTheUserMay(t *testing.T) {
 	out, errs := asNobody(t, env, "doctor", "--json")
 
 	found := findings(t, []byte(out), errs)
-	wantFinding(t, found, "data folder", false, "may not write to "+locked)
+	wantFinding(t, found, "data directory", false, "may not write to "+locked)
 	wantFinding(t, found, "public listener", false, "CAP_NET_BIND_SERVICE")
 	wantFinding(t, found, "management listener", false, "assign")
 	_, errs = asNobody(t, env, "migrate")

@@ -17,12 +17,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/server"
 )
 
-// env is what every command has in hand.
+// env is the environment of a command.
 type env struct {
-	world
+	system
 	ctx    context.Context
 	common Common
-	base   string // of the issuers, once opened
+	base   string // base URL of the issuers, set by open
 }
 
 // load reads the configuration from file, environment and flags.
@@ -39,8 +39,8 @@ func (e *env) load() (*config.Config, error) {
 	return config.Load(config.Options{File: e.common.Config, Env: e.Env, Flags: flags})
 }
 
-// open puts the house together without listening, for the commands that manage
-// it. They work beside a running server, a development one included.
+// open assembles a server without listening, for the administration commands. They also
+// work while a server runs, in development mode too.
 func (e *env) open(fn func(*server.Server) error) error {
 	cfg, err := e.load()
 	if err != nil {
@@ -63,10 +63,10 @@ func (e *env) open(fn func(*server.Server) error) error {
 }
 
 func noMasterKey(cfg *config.Config) error {
-	return fmt.Errorf("there is no master key: give the server's configuration, or --data with the folder of a development server (here: %s)", cfg.Data)
+	return fmt.Errorf("no master key: use the configuration of the server, or --data with the directory of a development server (now %s)", cfg.Data)
 }
 
-// openTenant is open for a command about what one tenant has.
+// openTenant is open for a command in one tenant, which must exist.
 func (e *env) openTenant(id auth.TenantID, fn func(*server.Server) error) error {
 	return e.open(func(s *server.Server) error {
 		if _, err := s.Tenants.Get(e.ctx, id); err != nil {
@@ -76,7 +76,7 @@ func (e *env) openTenant(id auth.TenantID, fn func(*server.Server) error) error 
 	})
 }
 
-// operator is the actor of a command: whoever is logged in to the machine.
+// operator returns the actor of a command: the user of the operating system.
 func (e *env) operator() auth.Actor {
 	name := "operator"
 	if u, err := user.Current(); err == nil {
@@ -85,7 +85,7 @@ func (e *env) operator() auth.Actor {
 	return auth.Actor{Kind: auth.ActorOperator, ID: name}
 }
 
-// print writes v as JSON when --json was given, and the line for people otherwise.
+// print writes v as JSON with --json, and the formatted text otherwise.
 func (e *env) print(v any, format string, args ...any) error {
 	if e.common.JSON {
 		return e.printJSON(v)
@@ -100,7 +100,7 @@ func (e *env) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
-// table writes rows in columns, or as JSON.
+// table writes v as JSON with --json, and the rows in columns otherwise.
 func (e *env) table(v any, head string, rows [][]string) error {
 	if e.common.JSON {
 		return e.printJSON(v)
@@ -113,21 +113,21 @@ func (e *env) table(v any, head string, rows [][]string) error {
 	return w.Flush()
 }
 
-// readPassword takes one line from standard input.
+// readPassword reads one line from standard input.
 func (e *env) readPassword() (string, error) {
 	b, err := io.ReadAll(io.LimitReader(e.In, 4096))
 	if err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
+		return "", fmt.Errorf("read standard input: %w", err)
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
 	line = strings.TrimSuffix(line, "\r")
 	if line == "" {
-		return "", fmt.Errorf("no password on standard input")
+		return "", fmt.Errorf("standard input is empty")
 	}
 	return line, nil
 }
 
-// logger is the server's log as the configuration asks for it.
+// logger returns the configured log of the server.
 func (e *env) logger(cfg *config.Config) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
@@ -140,7 +140,7 @@ func (e *env) logger(cfg *config.Config) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(e.Err, opts))
 }
 
-// warn logs what the configuration has that an operator should know.
+// warn logs the warnings about the configuration.
 func warn(log *slog.Logger, cfg *config.Config) {
 	for _, p := range cfg.Warnings() {
 		log.Warn("configuration: "+p.Msg, "setting", p.Key, "from", p.From, "fix", p.Fix)

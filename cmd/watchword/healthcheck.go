@@ -8,7 +8,7 @@ import (
 
 type healthcheckCmd struct{}
 
-// Run asks the management listener. It is for containers and supervisors.
+// Run queries the management listener. It is for containers and supervisors.
 func (healthcheckCmd) Run(e *env) error {
 	cfg, err := e.load()
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 )
 
 type keyCmd struct {
-	List   keyList   `cmd:"" help:"List signing keys and what each is doing."`
-	Rotate keyRotate `cmd:"" help:"Publish a new signing key now; it signs once every verifier can know it."`
-	Reseal keyReseal `cmd:"" help:"Seal everything under the current master key, so that the previous one can go."`
+	List   keyList   `cmd:"" help:"List signing keys and their states."`
+	Rotate keyRotate `cmd:"" help:"Publish a new signing key; it starts signing once verifiers have had time to fetch it."`
+	Reseal keyReseal `cmd:"" help:"Reseal all secrets under the current master key, so that the previous one can be removed."`
 }
 
 type keyView struct {
@@ -36,7 +36,7 @@ func viewKey(k auth.SigningKey, now time.Time) keyView {
 	return v
 }
 
-type keyList struct{ ofTenant }
+type keyList struct{ tenantFlag }
 
 func (c keyList) Run(e *env) error {
 	return e.openTenant(c.id(), func(s *server.Server) error {
@@ -55,8 +55,8 @@ func (c keyList) Run(e *env) error {
 }
 
 type keyRotate struct {
-	ofTenant
-	Algorithm string `name:"alg" enum:"ES256,RS256,EdDSA," default:"" help:"Which key to rotate: ES256, RS256 or EdDSA (default: the one that signs access tokens)."`
+	tenantFlag
+	Algorithm string `name:"alg" enum:"ES256,RS256,EdDSA," default:"" help:"Algorithm of the key to rotate: ES256, RS256 or EdDSA (default: that of access tokens)."`
 }
 
 func (c keyRotate) Run(e *env) error {
@@ -64,7 +64,7 @@ func (c keyRotate) Run(e *env) error {
 		if err := s.Keys.Rotate(e.ctx, c.id(), c.Algorithm, e.operator()); err != nil {
 			return err
 		}
-		return keyList{c.ofTenant}.Run(e)
+		return keyList{c.tenantFlag}.Run(e)
 	})
 }
 
@@ -76,6 +76,6 @@ func (keyReseal) Run(e *env) error {
 		if err != nil {
 			return err
 		}
-		return e.print(map[string]int{"resealed": n}, "Sealed %d values under the current master key. master_key_previous is no longer needed once every node runs with the new key.", n)
+		return e.print(map[string]int{"resealed": n}, "Resealed %d values under the current master key. Remove master_key_previous once every node uses the new key.", n)
 	})
 }

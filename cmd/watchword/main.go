@@ -1,9 +1,8 @@
 // Command watchword is authentication for APIs in one binary: the server, its
 // development mode and the operator's tools.
 //
-// Each command is one file. main hands the world (context, arguments,
-// environment, standard streams, clock) to run, so that a test can hand over
-// another one.
+// Each command is one file. main passes the context, the arguments and the system
+// (environment, standard streams, browser) to run, so that tests can replace them.
 package main
 
 import (
@@ -26,18 +25,17 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], world{Env: os.Environ(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	code := run(ctx, os.Args[1:], system{Env: os.Environ(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 	stop()
 	os.Exit(code)
 }
 
-// world is everything outside the process that a command may touch.
-type world struct {
+// system is what a command uses outside of the process.
+type system struct {
 	Env      []string
 	In       io.Reader
 	Out, Err io.Writer
-	// Browse opens an address in the person's browser, Pause waits. Nil: as people
-	// expect.
+	// Browse opens a URL in the user's browser, Pause waits. If nil, the defaults apply.
 	Browse func(address string) error
 	Pause  func(context.Context, time.Duration) error
 }
@@ -45,50 +43,50 @@ type world struct {
 type commands struct {
 	Common
 
-	Dev         devCmd         `cmd:"" group:"serve" help:"Run for development: embedded database, mailbox in the browser, nothing else needed."`
-	Serve       serveCmd       `cmd:"" group:"serve" help:"Run for production. Refuses to start with unsafe settings."`
-	Migrate     migrateCmd     `cmd:"" group:"serve" help:"Bring the database's schema up to date and exit."`
-	Backup      backupCmd      `cmd:"" group:"serve" help:"Write a verified copy of the SQLite database, also of a running server."`
-	Restore     restoreCmd     `cmd:"" group:"serve" help:"Put a backup in the place of the SQLite database; the server must be stopped."`
-	Doctor      doctorCmd      `cmd:"" group:"look" help:"Show the effective configuration and every problem found with it."`
-	ConfigCmd   configCmd      `cmd:"" name:"config" group:"look" help:"Print the commented sample, the JSON Schema or the manual of watchword.yaml."`
-	Calibrate   calibrateCmd   `cmd:"" group:"look" help:"Propose Argon2id parameters for this machine."`
-	Healthcheck healthcheckCmd `cmd:"" group:"look" help:"Ask the server on this machine whether it is ready; exit 1 when not."`
-	User        userCmd        `cmd:"" group:"manage" help:"Accounts: create, list, show, disable, enable, sign out, delete."`
-	Tenant      tenantCmd      `cmd:"" group:"manage" help:"Tenants: create, list, set."`
-	Role        roleCmd        `cmd:"" group:"manage" help:"Roles and permissions."`
-	Client      clientCmd      `cmd:"" group:"manage" help:"OAuth clients: create, list, show, rotate their secrets, disable, enable, delete."`
-	Key         keyCmd         `cmd:"" group:"manage" help:"Signing keys: list, rotate, reseal under a new master key."`
-	Audit       auditCmd       `cmd:"" group:"manage" help:"The audit log: who did what."`
-	Perform     performCmd     `cmd:"" group:"look" help:"Act as an OAuth client, against any server."`
-	Completion  completionCmd  `cmd:"" group:"look" help:"Print the script that completes commands in bash, zsh or fish."`
-	Man         manCmd         `cmd:"" group:"look" help:"Print the manual page: watchword man | man -l -"`
-	Version     versionCmd     `cmd:"" group:"look" help:"Print what this binary was built from."`
+	Dev         devCmd         `cmd:"" group:"server" help:"Run a development server with an embedded database and a mailbox in the browser."`
+	Serve       serveCmd       `cmd:"" group:"server" help:"Run the production server. Refuses to start with unsafe settings."`
+	Migrate     migrateCmd     `cmd:"" group:"server" help:"Migrate the database schema and exit."`
+	Backup      backupCmd      `cmd:"" group:"server" help:"Write a verified backup of the SQLite database. The server may be running."`
+	Restore     restoreCmd     `cmd:"" group:"server" help:"Replace the SQLite database with a backup. The server must be stopped."`
+	Doctor      doctorCmd      `cmd:"" group:"diagnostics" help:"Check the configuration and its environment, and show the effective settings."`
+	ConfigCmd   configCmd      `cmd:"" name:"config" group:"diagnostics" help:"Print a commented sample, the JSON Schema or the manual of watchword.yaml."`
+	Calibrate   calibrateCmd   `cmd:"" group:"diagnostics" help:"Measure this machine and suggest Argon2id parameters."`
+	Healthcheck healthcheckCmd `cmd:"" group:"diagnostics" help:"Check whether the local server is ready; exit 1 if not."`
+	User        userCmd        `cmd:"" group:"administration" help:"Manage user accounts."`
+	Tenant      tenantCmd      `cmd:"" group:"administration" help:"Manage tenants and their settings."`
+	Role        roleCmd        `cmd:"" group:"administration" help:"Manage roles and permissions."`
+	Client      clientCmd      `cmd:"" group:"administration" help:"Manage OAuth clients."`
+	Key         keyCmd         `cmd:"" group:"administration" help:"Manage signing keys and the master key."`
+	Audit       auditCmd       `cmd:"" group:"administration" help:"Read the audit log."`
+	OAuth       oauthCmd       `cmd:"" name:"oauth" group:"diagnostics" help:"Get tokens as an OAuth client, from any server."`
+	Completion  completionCmd  `cmd:"" group:"other" help:"Print the completion script for bash, zsh or fish."`
+	Man         manCmd         `cmd:"" group:"other" help:"Print the manual page, to read with: watchword man | man -l -"`
+	Version     versionCmd     `cmd:"" group:"other" help:"Print the version."`
 
-	VersionFlag kong.VersionFlag `name:"version" help:"Print what this binary was built from."`
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version."`
 }
 
-// Common are the flags of every command.
+// Common are the global flags.
 type Common struct {
-	Config   string `placeholder:"FILE" help:"Configuration file (default: watchword.yaml, if there)."`
-	Listen   string `placeholder:"ADDR" help:"Public listener, such as 127.0.0.1:8080."`
-	Manage   string `placeholder:"ADDR" help:"Management listener, such as 127.0.0.1:9090."`
-	Issuer   string `placeholder:"URL" help:"Base URL as users see it."`
-	Data     string `placeholder:"DIR" help:"Folder for the database and other files."`
-	Database string `placeholder:"URL" help:"sqlite:PATH or postgres://…"`
-	JSON     bool   `name:"json" help:"Print JSON instead of lines for people."`
+	Config   string `placeholder:"FILE" help:"Configuration file (default: watchword.yaml, if it exists)."`
+	Listen   string `placeholder:"ADDR" help:"Address of the public listener, such as 127.0.0.1:8080."`
+	Manage   string `placeholder:"ADDR" help:"Address of the management listener, such as 127.0.0.1:9090."`
+	Issuer   string `placeholder:"URL" help:"Issuer: the public base URL of the server."`
+	Data     string `placeholder:"DIR" help:"Data directory, for the database and other files."`
+	Database string `placeholder:"URL" help:"Database: sqlite:PATH or postgres://…"`
+	JSON     bool   `name:"json" help:"Print JSON."`
 }
 
-// run carries out one command and returns the exit code: 0 done, 1 failed, 2 not
-// understood.
-func run(ctx context.Context, args []string, w world) int {
+// run executes one command and returns the exit code: 0 success, 1 failure, 2 usage
+// error.
+func run(ctx context.Context, args []string, w system) int {
 	var c commands
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	exited := -1
-	parser := newParser(&c, w, func(code int) { exited = code })
-	if args[0] == completeWord {
+	exitCode := -1
+	parser := newParser(&c, w, func(code int) { exitCode = code })
+	if args[0] == completeCommand {
 		complete(w.Out, parser.Model, args[1:])
 		return 0
 	}
@@ -96,14 +94,14 @@ func run(ctx context.Context, args []string, w world) int {
 		args = append(args[1:], "--help")
 	}
 	cmd, err := parser.Parse(args)
-	if exited >= 0 {
-		return exited
+	if exitCode >= 0 {
+		return exitCode
 	}
 	if err != nil {
 		fmt.Fprintf(w.Err, "watchword: %v; see: %s --help\n", err, commandOf(err))
 		return 2
 	}
-	e := &env{ctx: ctx, world: w, common: c.Common}
+	e := &env{ctx: ctx, system: w, common: c.Common}
 	if err := cmd.Run(e, parser.Model); err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			err = errors.New("interrupted")
@@ -114,7 +112,7 @@ func run(ctx context.Context, args []string, w world) int {
 	return 0
 }
 
-// commandOf is the command that could not be understood, as far as it was.
+// commandOf returns the command of a usage error, as far as it was parsed.
 func commandOf(err error) string {
 	e, ok := errors.AsType[*kong.ParseError](err)
 	if !ok || e.Context == nil || e.Context.Selected() == nil {
@@ -129,7 +127,7 @@ func commandOf(err error) string {
 	return strings.Join(name, " ")
 }
 
-func newParser(c *commands, w world, exit func(int)) *kong.Kong {
+func newParser(c *commands, w system, exit func(int)) *kong.Kong {
 	return kong.Must(c,
 		kong.Name("watchword"),
 		kong.Description("Authentication for APIs.\n\nStart with: watchword dev"),
@@ -140,13 +138,14 @@ func newParser(c *commands, w world, exit func(int)) *kong.Kong {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(help),
 		kong.ExplicitGroups([]kong.Group{
-			{Key: "serve", Title: "Serving"}, {Key: "manage", Title: "Managing, also beside a running server"}, {Key: "look", Title: "Looking"},
+			{Key: "server", Title: "Server"}, {Key: "administration", Title: "Administration (works while the server runs)"},
+			{Key: "diagnostics", Title: "Diagnostics"}, {Key: "other", Title: "Other"},
 		}),
 	)
 }
 
-// help leaves the flags of every command out of the help of one: they are shown once,
-// by watchword --help.
+// help prints the help of a command without the global flags, which only
+// watchword --help shows.
 func help(options kong.HelpOptions, ctx *kong.Context) error {
 	if !slices.ContainsFunc(ctx.Path, func(p *kong.Path) bool { return p.Command != nil }) {
 		return kong.DefaultHelpPrinter(options, ctx)
@@ -157,15 +156,15 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(ctx.Stdout, "\nFlags of every command, such as --config, --data and --json: watchword --help")
+	_, err := fmt.Fprintln(ctx.Stdout, "\nGlobal flags, such as --config, --data and --json: watchword --help")
 	return err
 }
 
-// report prints an error for people: every problem of a configuration on lines of
-// its own, a refusal without its code.
+// report prints an error: each configuration problem on its own line, an auth.Error
+// without its code.
 func report(out io.Writer, err error) {
 	if ps := config.Problems(err); len(ps) > 0 {
-		fmt.Fprintln(out, "watchword: the configuration cannot be used:")
+		fmt.Fprintln(out, "watchword: invalid configuration:")
 		for _, p := range ps {
 			fmt.Fprintf(out, "  - %v\n", p)
 		}

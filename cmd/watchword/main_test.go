@@ -116,7 +116,7 @@ func startDev(t *testing.T, data string) (addr string, out *buffer) {
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, []string{"dev", "--listen", addr, "--manage", free(), "--data", data}, world{Out: out, Err: &errs})
+		code <- run(ctx, []string{"dev", "--listen", addr, "--manage", free(), "--data", data}, system{Out: out, Err: &errs})
 	}()
 	t.Cleanup(func() {
 		cancel()

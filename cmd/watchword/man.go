@@ -10,7 +10,7 @@ import (
 
 type manCmd struct{}
 
-// Run prints the manual page, made from the commands as they are.
+// Run prints the manual page, generated from the commands.
 func (manCmd) Run(e *env, app *kong.Application) error {
 	_, err := io.WriteString(e.Out, manual(app))
 	return err
@@ -22,7 +22,7 @@ func manual(app *kong.Application) string {
 	b.WriteString(".SH NAME\nwatchword \\- authentication for APIs\n")
 	b.WriteString(".SH SYNOPSIS\n.B watchword\n.I command\n[\\fIflags\\fR]\n")
 	b.WriteString(".SH DESCRIPTION\nAn OAuth and OpenID Connect provider in one binary: the server, its development mode and the commands of its operator.\nStart with\n.BR \"watchword dev\" .\n")
-	b.WriteString(".SH FLAGS OF EVERY COMMAND\n")
+	b.WriteString(".SH GLOBAL FLAGS\n")
 	writeFlags(&b, app.Flags)
 	b.WriteString(".SH COMMANDS\n")
 	for _, node := range app.Leaves(true) {
@@ -35,17 +35,17 @@ func manual(app *kong.Application) string {
 		}
 	}
 	b.WriteString(`.SH ENVIRONMENT
-Every setting has a variable: \fBWATCHWORD_\fR and its name in capitals, such as WATCHWORD_TOKENS_ALGORITHM. Secrets can be given as files: WATCHWORD_MASTER_KEY_FILE.
+Every setting has a variable: \fBWATCHWORD_\fR and its name in upper case, such as WATCHWORD_TOKENS_ALGORITHM. Secrets can be read from files: WATCHWORD_MASTER_KEY_FILE.
 .B watchword config manual
 lists them all.
 .SH FILES
 .TP
 .I watchword.yaml
-The configuration, in the working directory or where
+The configuration, in the working directory or at the path of
 .B \-\-config
-or WATCHWORD_CONFIG says.
+or WATCHWORD_CONFIG.
 .SH EXIT STATUS
-0: done. 1: failed. 2: the command line was not understood.
+0: success. 1: failure. 2: usage error.
 `)
 	return b.String()
 }
@@ -63,7 +63,7 @@ func writeFlags(b *strings.Builder, flags []*kong.Flag) {
 	}
 }
 
-// roff escapes text: a hyphen that is typed stays one, and no line begins a request.
+// roff escapes text: hyphens stay hyphens, and no line starts a roff request.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {

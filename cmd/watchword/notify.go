@@ -11,14 +11,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/server"
 )
 
-// notifier tells systemd how the service fares (sd_notify(3)): a datagram for each
-// state. Its zero value, without a socket, tells nobody.
+// notifier sends the state of the service to systemd (sd_notify(3)), one datagram per
+// state. The zero value, without a socket, sends nothing.
 type notifier struct {
-	conn  net.Conn
-	every time.Duration // how often systemd wants a sign of life; zero: never
+	conn     net.Conn
+	interval time.Duration // between watchdog messages; zero: none
 }
 
-// newNotifier reads what systemd put into the environment of a Type=notify unit.
+// newNotifier reads the environment that systemd gives a Type=notify unit.
 func newNotifier(env []string) notifier {
 	var n notifier
 	for _, pair := range env {
@@ -33,33 +33,33 @@ func newNotifier(env []string) notifier {
 			}
 		case "WATCHDOG_USEC":
 			if usec, err := strconv.ParseInt(value, 10, 64); err == nil {
-				n.every = time.Duration(usec) * time.Microsecond / 2
+				n.interval = time.Duration(usec) * time.Microsecond / 2
 			}
 		}
 	}
 	return n
 }
 
-// tell sends one state. That systemd does not listen is no reason to stop serving.
-func (n notifier) tell(state string) {
+// notify sends one state and ignores errors.
+func (n notifier) notify(state string) {
 	if n.conn != nil {
 		_, _ = n.conn.Write([]byte(state))
 	}
 }
 
-// watch gives signs of life as long as the management listener answers.
-func (n notifier) watch(ctx context.Context, manage string) {
-	if n.conn == nil || n.every <= 0 {
+// runWatchdog sends watchdog messages while the management listener responds.
+func (n notifier) runWatchdog(ctx context.Context, manage string) {
+	if n.conn == nil || n.interval <= 0 {
 		return
 	}
-	client := http.Client{Timeout: n.every}
-	t := time.NewTicker(n.every)
+	client := http.Client{Timeout: n.interval}
+	t := time.NewTicker(n.interval)
 	defer t.Stop()
 	for {
 		if resp, err := client.Get("http://" + manage + "/livez"); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
-				n.tell("WATCHDOG=1")
+				n.notify("WATCHDOG=1")
 			}
 		}
 		select {
@@ -70,14 +70,14 @@ func (n notifier) watch(ctx context.Context, manage string) {
 	}
 }
 
-// runServer runs the server and tells systemd when it is ready and when it stops.
+// runServer runs the server and notifies systemd when it is ready and when it stops.
 func (e *env) runServer(ctx context.Context, s *server.Server, ready func(addr, manage string)) error {
 	n := newNotifier(e.Env)
-	stopping := context.AfterFunc(ctx, func() { n.tell("STOPPING=1") })
+	stopping := context.AfterFunc(ctx, func() { n.notify("STOPPING=1") })
 	defer stopping()
 	return s.Run(ctx, func(addr, manage string) {
 		ready(addr, manage)
-		n.tell("READY=1\nSTATUS=listening on " + addr)
-		go n.watch(ctx, manage)
+		n.notify("READY=1\nSTATUS=listening on " + addr)
+		go n.runWatchdog(ctx, manage)
 	})
 }

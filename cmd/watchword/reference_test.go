@@ -15,12 +15,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite docs/cli.md")
 
-// TestCommandReference compares docs/cli.md with the commands as they are.
+// TestCommandReference compares docs/cli.md with the commands.
 func TestCommandReference(t *testing.T) {
 	t.Parallel()
 	const name = "../../docs/cli.md"
 	var c commands
-	want := reference(newParser(&c, world{Out: io.Discard, Err: io.Discard}, func(int) {}).Model)
+	want := reference(newParser(&c, system{Out: io.Discard, Err: io.Discard}, func(int) {}).Model)
 	if *update {
 		if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -35,14 +35,14 @@ func TestCommandReference(t *testing.T) {
 	}
 }
 
-// reference writes docs/cli.md.
+// reference returns docs/cli.md.
 func reference(app *kong.Application) string {
 	var b strings.Builder
 	b.WriteString("<!-- Generated from cmd/watchword by go generate. Do not edit. -->\n\n# Command line\n\n" +
 		"Every command and its flags.\n`watchword COMMAND --help` prints the same, `watchword man | man -l -` all of it.\n\n" +
-		"Commands that administer work beside a running server and need its configuration.\n" +
-		"They exit with 0 when done, 1 when failed, 2 when the command line was not understood.\n\n" +
-		"## Flags of every command\n\n")
+		"Administration commands work while the server runs and need its configuration.\n" +
+		"Exit status: 0 success, 1 failure, 2 usage error.\n\n" +
+		"## Global flags\n\n")
 	writeFlagTable(&b, app.Flags)
 	group := ""
 	for _, node := range app.Leaves(true) {
@@ -101,12 +101,12 @@ func flagRows(flags []*kong.Flag) string {
 	return b.String()
 }
 
-// referenceCell keeps help from ending a cell of a table or beginning a tag.
+// referenceCell escapes help for a cell of a Markdown table.
 func referenceCell(help string) string {
 	return strings.NewReplacer("|", "\\|", "<", "&lt;", ">", "&gt;", "*", "\\*", "\n", " ").Replace(help)
 }
 
-// writeSentences writes one sentence a line, as documents are written.
+// writeSentences writes one sentence per line, as in the other documents.
 func writeSentences(b *strings.Builder, text string) {
 	b.WriteString(strings.ReplaceAll(referenceCell(text), ". ", ".\n") + "\n")
 }

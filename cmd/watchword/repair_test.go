@@ -24,13 +24,13 @@ func TestRepair_U14_VersionStamp(t *testing.T) {
 // What could not be found out is neither right nor wrong.
 func TestRepair_U12_NotCompared(t *testing.T) {
 	t.Parallel()
-	a := answer{status: 502}
-	_, err := a.identity(&config.Config{Issuer: "https://auth.example.com"})
-	if _, ok := errors.AsType[unknownError](err); !ok {
+	a := issuerResponse{status: 502}
+	_, err := a.checkIdentity(&config.Config{Issuer: "https://auth.example.com"})
+	if _, ok := errors.AsType[inconclusiveError](err); !ok {
 		t.Errorf("identity: %v", err)
 	}
 	var out bytes.Buffer
-	doctorCmd{}.tell(&env{world: world{Out: &out}}, config.Default(), nil, []finding{{Check: "issuer", Unknown: true, Detail: "not compared"}})
+	doctorCmd{}.print(&env{system: system{Out: &out}}, config.Default(), nil, []finding{{Check: "issuer", Unknown: true, Detail: "not compared"}})
 	if !strings.Contains(out.String(), "-- ") || strings.Contains(out.String(), "ok ") {
 		t.Errorf("%s", out.String())
 	}
@@ -49,7 +49,7 @@ func TestRepair_U16_HelpWords(t *testing.T) {
 		{"nothing", 2, "see: watchword --help"},
 	} {
 		var out bytes.Buffer
-		code := run(t.Context(), strings.Fields(c.args), world{Out: &out, Err: &out})
+		code := run(t.Context(), strings.Fields(c.args), system{Out: &out, Err: &out})
 		if code != c.code || !strings.Contains(out.String(), c.want) {
 			t.Errorf("%s: %d %s", c.args, code, out.String())
 		}

@@ -9,21 +9,21 @@ import (
 )
 
 type roleCmd struct {
-	Create     roleCreate     `cmd:"" help:"Make a role."`
-	List       roleList       `cmd:"" help:"List roles with their permissions."`
-	Delete     roleDelete     `cmd:"" help:"Delete a role; whoever has it loses it."`
-	Permission rolePermission `cmd:"" help:"Name a permission that roles can hold."`
+	Create     roleCreate     `cmd:"" help:"Create a role."`
+	List       roleList       `cmd:"" help:"List roles and their permissions."`
+	Delete     roleDelete     `cmd:"" help:"Delete a role and remove it from all accounts."`
+	Permission rolePermission `cmd:"" help:"Define a permission."`
 	Allow      roleAllow      `cmd:"" help:"Add a permission to a role."`
-	Disallow   roleDisallow   `cmd:"" help:"Take a permission from a role."`
-	Assign     roleAssign     `cmd:"" help:"Give an account a role."`
-	Unassign   roleUnassign   `cmd:"" help:"Take a role from an account."`
+	Disallow   roleDisallow   `cmd:"" help:"Remove a permission from a role."`
+	Assign     roleAssign     `cmd:"" help:"Assign a role to an account."`
+	Unassign   roleUnassign   `cmd:"" help:"Remove a role from an account."`
 }
 
 type roleCreate struct {
-	ofTenant
+	tenantFlag
 	Name        string   `arg:"" help:"The role's name."`
-	Description string   `help:"What it is for."`
-	Allow       []string `placeholder:"PERMISSION" help:"Permissions it holds from the start; named if they are new."`
+	Description string   `help:"Description of the role."`
+	Allow       []string `placeholder:"PERMISSION" help:"Permission of the role; defined if it is new. Repeatable."`
 }
 
 func (c roleCreate) Run(e *env) error {
@@ -40,11 +40,11 @@ func (c roleCreate) Run(e *env) error {
 				return err
 			}
 		}
-		return e.print(map[string]any{"id": r.ID, "name": r.Name, "permissions": c.Allow}, "Created role %s.", r.Name)
+		return e.print(map[string]any{"id": r.ID, "name": r.Name, "permissions": c.Allow}, "Role %s created.", r.Name)
 	})
 }
 
-type roleList struct{ ofTenant }
+type roleList struct{ tenantFlag }
 
 func (c roleList) Run(e *env) error {
 	return e.openTenant(c.id(), func(s *server.Server) error {
@@ -68,18 +68,18 @@ func (c roleList) Run(e *env) error {
 }
 
 type roleDelete struct {
-	ofTenant
+	tenantFlag
 	Name string `arg:"" help:"The role's name."`
-	Yes  bool   `required:"" help:"Really delete."`
-	force
+	Yes  bool   `required:"" help:"Confirm the deletion."`
+	forceFlag
 }
 
-// force is a flag of commands that may take the last administrator of a tenant.
-type force struct {
-	Force bool `help:"Do it although nobody could administer the tenant any more."`
+// forceFlag is the flag of commands that could remove a tenant's last administrator.
+type forceFlag struct {
+	Force bool `help:"Proceed even if it leaves the tenant without an administrator."`
 }
 
-func (f force) allowed() []auth.Override {
+func (f forceFlag) overrides() []auth.Override {
 	if f.Force {
 		return []auth.Override{auth.AllowNoAdministrator}
 	}
@@ -88,17 +88,17 @@ func (f force) allowed() []auth.Override {
 
 func (c roleDelete) Run(e *env) error {
 	return e.openTenant(c.id(), func(s *server.Server) error {
-		if err := s.Access.DeleteRole(e.ctx, c.id(), c.Name, e.operator(), c.allowed()...); err != nil {
+		if err := s.Access.DeleteRole(e.ctx, c.id(), c.Name, e.operator(), c.overrides()...); err != nil {
 			return err
 		}
-		return e.print(map[string]string{"name": c.Name, "status": "deleted"}, "Deleted role %s.", c.Name)
+		return e.print(map[string]string{"name": c.Name, "status": "deleted"}, "Role %s deleted.", c.Name)
 	})
 }
 
 type rolePermission struct {
-	ofTenant
-	Name        string `arg:"" help:"Such as orders:read."`
-	Description string `help:"What it lets one do, in words."`
+	tenantFlag
+	Name        string `arg:"" help:"Name of the permission, such as orders:read."`
+	Description string `help:"Description of the permission."`
 }
 
 func (c rolePermission) Run(e *env) error {
@@ -106,60 +106,61 @@ func (c rolePermission) Run(e *env) error {
 		if _, err := s.Access.PutPermission(e.ctx, c.id(), c.Name, c.Description, e.operator()); err != nil {
 			return err
 		}
-		return e.print(map[string]string{"name": c.Name}, "Permission %s can now be given to roles.", c.Name)
+		return e.print(map[string]string{"name": c.Name}, "Permission %s defined.", c.Name)
 	})
 }
 
-// warnRights says when tokens of accounts with the role have half of what fits.
-func warnRights(e *env, s *server.Server, tenant auth.TenantID, role string) error {
+// warnRightsSize warns when the rights of accounts with the role fill half of the space
+// in tokens.
+func warnRightsSize(e *env, s *server.Server, tenant auth.TenantID, role string) error {
 	size, err := s.Access.RightsSize(e.ctx, tenant, role)
 	if err == nil && size > auth.MaxRights/2 {
-		fmt.Fprintf(e.Err, "Warning: the names of roles and permissions of an account with this role take %d bytes in its tokens; at most %d fit.\n", size, auth.MaxRights)
+		fmt.Fprintf(e.Err, "Warning: the roles and permissions of an account with this role take %d bytes in its tokens; the limit is %d.\n", size, auth.MaxRights)
 	}
 	return err
 }
 
-type ofRole struct {
-	ofTenant
+type rolePermissionArgs struct {
+	tenantFlag
 	Role       string `arg:"" help:"The role's name."`
 	Permission string `arg:"" help:"The permission's name."`
 }
 
-type roleAllow struct{ ofRole }
+type roleAllow struct{ rolePermissionArgs }
 
 func (c roleAllow) Run(e *env) error {
 	return e.openTenant(c.id(), func(s *server.Server) error {
 		if err := s.Access.Allow(e.ctx, c.id(), c.Role, c.Permission, e.operator()); err != nil {
 			return err
 		}
-		if err := warnRights(e, s, c.id(), c.Role); err != nil {
+		if err := warnRightsSize(e, s, c.id(), c.Role); err != nil {
 			return err
 		}
-		return e.print(map[string]string{"role": c.Role, "permission": c.Permission}, "%s may now %s; tokens say so after their next refresh.", c.Role, c.Permission)
+		return e.print(map[string]string{"role": c.Role, "permission": c.Permission}, "Role %s now has permission %s. Tokens change at the next refresh.", c.Role, c.Permission)
 	})
 }
 
 type roleDisallow struct {
-	ofRole
-	force
+	rolePermissionArgs
+	forceFlag
 }
 
 func (c roleDisallow) Run(e *env) error {
 	return e.openTenant(c.id(), func(s *server.Server) error {
-		if err := s.Access.Disallow(e.ctx, c.id(), c.Role, c.Permission, e.operator(), c.allowed()...); err != nil {
+		if err := s.Access.Disallow(e.ctx, c.id(), c.Role, c.Permission, e.operator(), c.overrides()...); err != nil {
 			return err
 		}
-		return e.print(map[string]string{"role": c.Role, "permission": c.Permission}, "%s may no longer %s; tokens say so after their next refresh.", c.Role, c.Permission)
+		return e.print(map[string]string{"role": c.Role, "permission": c.Permission}, "Role %s no longer has permission %s. Tokens change at the next refresh.", c.Role, c.Permission)
 	})
 }
 
-type ofAssignment struct {
-	ofTenant
+type assignmentArgs struct {
+	tenantFlag
 	Email string `arg:"" help:"The account's e-mail address."`
 	Role  string `arg:"" help:"The role's name."`
 }
 
-func (o ofAssignment) with(e *env, fn func(*server.Server, auth.AccountID) error) error {
+func (o assignmentArgs) withAccount(e *env, fn func(*server.Server, auth.AccountID) error) error {
 	return e.openTenant(o.id(), func(s *server.Server) error {
 		a, err := s.Accounts.Find(e.ctx, o.id(), o.Email)
 		if err != nil {
@@ -169,30 +170,30 @@ func (o ofAssignment) with(e *env, fn func(*server.Server, auth.AccountID) error
 	})
 }
 
-type roleAssign struct{ ofAssignment }
+type roleAssign struct{ assignmentArgs }
 
 func (c roleAssign) Run(e *env) error {
-	return c.with(e, func(s *server.Server, id auth.AccountID) error {
+	return c.withAccount(e, func(s *server.Server, id auth.AccountID) error {
 		if err := s.Access.Assign(e.ctx, c.id(), id, c.Role, e.operator()); err != nil {
 			return err
 		}
-		if err := warnRights(e, s, c.id(), c.Role); err != nil {
+		if err := warnRightsSize(e, s, c.id(), c.Role); err != nil {
 			return err
 		}
-		return e.print(map[string]any{"id": id, "role": c.Role}, "%s now has the role %s; tokens say so after their next refresh.", c.Email, c.Role)
+		return e.print(map[string]any{"id": id, "role": c.Role}, "%s now has role %s. Tokens change at the next refresh.", c.Email, c.Role)
 	})
 }
 
 type roleUnassign struct {
-	ofAssignment
-	force
+	assignmentArgs
+	forceFlag
 }
 
 func (c roleUnassign) Run(e *env) error {
-	return c.with(e, func(s *server.Server, id auth.AccountID) error {
-		if err := s.Access.Unassign(e.ctx, c.id(), id, c.Role, e.operator(), c.allowed()...); err != nil {
+	return c.withAccount(e, func(s *server.Server, id auth.AccountID) error {
+		if err := s.Access.Unassign(e.ctx, c.id(), id, c.Role, e.operator(), c.overrides()...); err != nil {
 			return err
 		}
-		return e.print(map[string]any{"id": id, "role": c.Role}, "%s no longer has the role %s; tokens say so after their next refresh.", c.Email, c.Role)
+		return e.print(map[string]any{"id": id, "role": c.Role}, "%s no longer has role %s. Tokens change at the next refresh.", c.Email, c.Role)
 	})
 }

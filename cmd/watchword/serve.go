@@ -12,7 +12,7 @@ import (
 
 type serveCmd struct{}
 
-// Run serves for production until SIGTERM, then lets requests under way finish.
+// Run serves in production until SIGTERM and then drains.
 func (serveCmd) Run(e *env) error {
 	cfg, err := e.load()
 	if err != nil {
@@ -30,32 +30,31 @@ func (serveCmd) Run(e *env) error {
 	}
 	defer s.Close()
 	if fault.Enabled {
-		log.Warn("this binary can be broken on purpose (build tag faults); never use it in production")
+		log.Warn("this is a fault injection build (build tag faults); never use it in production")
 	}
 	if _, err := checkProxy(cfg); err != nil {
-		log.Warn("client addresses are unknown: " + err.Error())
+		log.Warn("client addresses unknown: " + err.Error())
 	}
-	if !onlyHere(cfg.Manage) {
-		log.Warn("the management listener is open to other machines and asks for no credentials", "manage", cfg.Manage)
+	if !isLoopback(cfg.Manage) {
+		log.Warn("the management listener is reachable from other machines without credentials", "manage", cfg.Manage)
 	}
 	return e.runServer(e.ctx, s, func(addr, manage string) {
 		log.Info("ready", "issuer", cfg.BaseURL(), "listen", addr, "manage", manage, "database", s.DB.Dialect(), "version", version())
 	})
 }
 
-// boundMemory asks the garbage collector to hold the heap of a server near what
-// passwords may use plus room for ten thousand connections, instead of letting it
-// double. An operator's GOMEMLIMIT is left alone.
+// boundMemory sets the memory limit of the Go runtime to the budget for password hashing
+// plus ten thousand connections. It does not override GOMEMLIMIT.
 func boundMemory(cfg *config.Config) {
-	const besides = 160 << 20
+	const overhead = 160 << 20
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(int64(cfg.Password.MemoryBudget) + besides)
+		debug.SetMemoryLimit(int64(cfg.Password.MemoryBudget) + overhead)
 	}
 }
 
 type migrateCmd struct{}
 
-// Run opens the database, which brings its schema up to date.
+// Run opens the database, which migrates the schema.
 func (migrateCmd) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
 		return e.print(map[string]string{"status": "up_to_date", "database": s.DB.Dialect()}, "The schema of the %s database is up to date.", s.DB.Dialect())
@@ -64,16 +63,16 @@ func (migrateCmd) Run(e *env) error {
 
 type versionCmd struct{}
 
-// Run prints the build.
+// Run prints the version.
 func (versionCmd) Run(e *env) error {
-	return e.print(map[string]any{"version": version(), "faults": fault.Enabled}, "watchword %s%s", version(), map[bool]string{true: " (built with faults)"}[fault.Enabled])
+	return e.print(map[string]any{"version": version(), "faults": fault.Enabled}, "watchword %s%s", version(), map[bool]string{true: " (fault injection build)"}[fault.Enabled])
 }
 
 type configCmd struct {
-	What string `arg:"" enum:"sample,schema,manual" help:"sample, schema or manual."`
+	What string `arg:"" enum:"sample,schema,manual" help:"What to print: sample, schema or manual."`
 }
 
-// Run prints one of the texts that are made from the configuration struct.
+// Run prints a text that is generated from the configuration struct.
 func (c configCmd) Run(e *env) error {
 	text := map[string]func() []byte{"sample": config.Sample, "schema": config.Schema, "manual": config.Manual}[c.What]()
 	_, err := fmt.Fprint(e.Out, string(text))

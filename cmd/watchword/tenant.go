@@ -13,10 +13,10 @@ import (
 )
 
 type tenantCmd struct {
-	Create tenantCreate `cmd:"" help:"Make a tenant with its own issuer, keys, accounts and roles."`
+	Create tenantCreate `cmd:"" help:"Create a tenant with its own issuer, keys, accounts and roles."`
 	List   tenantList   `cmd:"" help:"List tenants."`
-	Show   tenantShow   `cmd:"" help:"Show a tenant's settings."`
-	Set    tenantSet    `cmd:"" help:"Change a tenant's settings, by flags or by JSON on standard input, which replaces the members it names."`
+	Show   tenantShow   `cmd:"" help:"Show the settings of a tenant."`
+	Set    tenantSet    `cmd:"" help:"Change the settings of a tenant, with flags or JSON on standard input."`
 }
 
 type tenantView struct {
@@ -32,8 +32,8 @@ func viewTenant(base string, t auth.Tenant) tenantView {
 }
 
 type tenantCreate struct {
-	ID   string `arg:"" help:"1–63 of a–z, 0–9 and dashes; part of the issuer."`
-	Name string `help:"Name to show (default: the id)."`
+	ID   string `arg:"" help:"ID, part of the issuer: 1 to 63 characters a–z, 0–9 and hyphen."`
+	Name string `help:"Display name (default: the ID)."`
 }
 
 func (c tenantCreate) Run(e *env) error {
@@ -47,7 +47,7 @@ func (c tenantCreate) Run(e *env) error {
 			return err
 		}
 		v := viewTenant(e.base, t)
-		return e.print(v, "Created tenant %s; its issuer is %s.", v.ID, v.Issuer)
+		return e.print(v, "Tenant %s created. Issuer: %s", v.ID, v.Issuer)
 	})
 }
 
@@ -84,27 +84,27 @@ func (c tenantShow) Run(e *env) error {
 }
 
 type tenantSet struct {
-	ID      string `arg:"" help:"The tenant."`
-	Name    string `help:"Another name to show."`
-	Disable bool   `xor:"state" help:"Shut the tenant: nobody signs in, nothing is issued."`
-	Enable  bool   `xor:"state" help:"Open the tenant again."`
-	Stdin   bool   `name:"settings-stdin" help:"Read settings as JSON from standard input."`
-	Rules   rules  `embed:"" prefix:"password-"`
+	ID      string            `arg:"" help:"The tenant."`
+	Name    string            `help:"New display name."`
+	Disable bool              `xor:"state" help:"Disable the tenant: no sign-ins, no tokens."`
+	Enable  bool              `xor:"state" help:"Enable the tenant."`
+	Stdin   bool              `name:"settings-stdin" help:"Read settings as JSON from standard input; members that are absent stay unchanged."`
+	Rules   passwordRuleFlags `embed:"" prefix:"password-"`
 }
 
-// rules are the flags for what the tenant's passwords have to be.
-type rules struct {
-	MinLength      *int  `placeholder:"N" help:"Least characters of a new password, 8 to 64."`
-	MaxLength      *int  `placeholder:"N" help:"Most characters, 64 to 128."`
-	MinScore       *int  `placeholder:"N" help:"How hard to guess, 0 to 4 (zxcvbn)."`
-	RequireUpper   *bool `negatable:"" help:"Ask for an upper-case letter."`
-	RequireLower   *bool `negatable:"" help:"Ask for a lower-case letter."`
-	RequireDigit   *bool `negatable:"" help:"Ask for a digit."`
-	RequireSpecial *bool `negatable:"" help:"Ask for a character that is neither."`
+// passwordRuleFlags are the flags for the password rules of a tenant.
+type passwordRuleFlags struct {
+	MinLength      *int  `placeholder:"N" help:"Minimum length of new passwords, 8 to 64."`
+	MaxLength      *int  `placeholder:"N" help:"Maximum length of new passwords, 64 to 128."`
+	MinScore       *int  `placeholder:"N" help:"Minimum strength, 0 to 4 (zxcvbn)."`
+	RequireUpper   *bool `negatable:"" help:"Require an upper-case letter."`
+	RequireLower   *bool `negatable:"" help:"Require a lower-case letter."`
+	RequireDigit   *bool `negatable:"" help:"Require a digit."`
+	RequireSpecial *bool `negatable:"" help:"Require a character that is neither a letter nor a digit."`
 }
 
-// apply changes the rules that were named.
-func (r rules) apply(to *auth.PasswordRules) {
+// apply sets the given flags.
+func (r passwordRuleFlags) apply(to *auth.PasswordRules) {
 	if r.MinScore != nil {
 		to.MinScore = r.MinScore
 	}
@@ -140,7 +140,7 @@ func (c tenantSet) Run(e *env) error {
 	})
 }
 
-// apply may run more than once, each time on what is stored then.
+// apply may run more than once, each time on the current settings.
 func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 	if c.Name != "" {
 		t.Name = c.Name
@@ -157,10 +157,10 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 	}
 	err := auth.ReadSettings(settings, &t.Settings)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("there is no whole JSON object on standard input")
+		err = errors.New("standard input: want a JSON object")
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		err = fmt.Errorf("%s cannot be a %s", e.Field, e.Value)
+		err = fmt.Errorf("%s must not be a %s", e.Field, e.Value)
 	}
 	if err != nil {
 		return auth.Invalid("settings_invalid", "settings", "settings: "+strings.TrimPrefix(err.Error(), "json: "))

@@ -10,31 +10,31 @@ import (
 )
 
 type userCmd struct {
-	Create   userCreate   `cmd:"" help:"Make an account."`
+	Create   userCreate   `cmd:"" help:"Create an account."`
 	List     userList     `cmd:"" help:"List accounts."`
-	Show     userShow     `cmd:"" help:"Show one account with its roles and sessions."`
-	Disable  userDisable  `cmd:"" help:"Shut an account; its sessions and tokens end at once."`
-	Enable   userEnable   `cmd:"" help:"Open a disabled account again."`
-	SignOut  userSignOut  `cmd:"" name:"sign-out" help:"End every session of an account."`
-	Password userPassword `cmd:"" help:"Set a new password; every session ends."`
-	Delete   userDelete   `cmd:"" help:"Delete an account and all it has, for good."`
+	Show     userShow     `cmd:"" help:"Show an account with its roles and sessions."`
+	Disable  userDisable  `cmd:"" help:"Disable an account and end its sessions and tokens."`
+	Enable   userEnable   `cmd:"" help:"Enable a disabled account."`
+	SignOut  userSignOut  `cmd:"" name:"sign-out" help:"End all sessions of an account."`
+	Password userPassword `cmd:"" help:"Set a new password and end all sessions."`
+	Delete   userDelete   `cmd:"" help:"Delete an account and its data permanently."`
 }
 
-// ofTenant is the flag of every command that works inside one tenant.
-type ofTenant struct {
-	Tenant string `default:"default" placeholder:"ID" help:"The tenant (default: default)."`
+// tenantFlag is the flag of commands in one tenant.
+type tenantFlag struct {
+	Tenant string `default:"default" placeholder:"ID" help:"Tenant (default: default)."`
 }
 
-func (o ofTenant) id() auth.TenantID { return auth.TenantID(o.Tenant) }
+func (o tenantFlag) id() auth.TenantID { return auth.TenantID(o.Tenant) }
 
-// ofUser names one account of a tenant.
-type ofUser struct {
-	ofTenant
-	Email string `arg:"" help:"The account's e-mail address."`
+// userArg is the argument that names an account of a tenant.
+type userArg struct {
+	tenantFlag
+	Email string `arg:"" help:"Email address of the account."`
 }
 
-// with finds the account and hands it over.
-func (o ofUser) with(e *env, fn func(*server.Server, auth.Account) error) error {
+// withAccount calls fn with the account.
+func (o userArg) withAccount(e *env, fn func(*server.Server, auth.Account) error) error {
 	return e.openTenant(o.id(), func(s *server.Server) error {
 		a, err := s.Accounts.Find(e.ctx, o.id(), o.Email)
 		if err != nil {
@@ -73,11 +73,11 @@ func (v userView) state() string {
 }
 
 type userCreate struct {
-	ofTenant
-	Email         string `required:"" help:"E-mail address, also the login."`
-	Name          string `help:"Name to show."`
-	PasswordStdin bool   `name:"password-stdin" help:"Read the password from standard input. Without it the owner chooses one by a link that is mailed."`
-	Verified      bool   `help:"Take the address as proved."`
+	tenantFlag
+	Email         string `required:"" help:"Email address, used to sign in."`
+	Name          string `help:"Display name."`
+	PasswordStdin bool   `name:"password-stdin" help:"Read the password from standard input. Without it, the user gets an email with a link to choose one."`
+	Verified      bool   `help:"Mark the address as verified."`
 }
 
 func (c userCreate) Run(e *env) error {
@@ -98,10 +98,10 @@ func (c userCreate) Run(e *env) error {
 }
 
 type userList struct {
-	ofTenant
-	Prefix string `help:"Only addresses that begin with this."`
-	After  string `placeholder:"ID" help:"Go on after this id."`
-	Limit  int    `default:"100" help:"At most so many."`
+	tenantFlag
+	Prefix string `help:"Only addresses that start with this."`
+	After  string `placeholder:"ID" help:"Only accounts after this ID, for the next page."`
+	Limit  int    `default:"100" help:"Maximum number of accounts."`
 }
 
 func (c userList) Run(e *env) error {
@@ -116,14 +116,14 @@ func (c userList) Run(e *env) error {
 			views = append(views, v)
 			rows = append(rows, []string{string(v.ID), v.Email, v.state(), v.CreatedAt.Format(time.DateTime)})
 		}
-		return e.table(views, "ID\tE-MAIL\tSTATE\tCREATED (UTC)", rows)
+		return e.table(views, "ID\tEMAIL\tSTATE\tCREATED (UTC)", rows)
 	})
 }
 
-type userShow struct{ ofUser }
+type userShow struct{ userArg }
 
 func (c userShow) Run(e *env) error {
-	return c.with(e, func(s *server.Server, a auth.Account) error {
+	return c.withAccount(e, func(s *server.Server, a auth.Account) error {
 		roles, permissions, err := s.Access.RightsOf(e.ctx, c.id(), a.ID)
 		if err != nil {
 			return err
@@ -140,23 +140,23 @@ func (c userShow) Run(e *env) error {
 }
 
 type userDisable struct {
-	ofUser
-	force
+	userArg
+	forceFlag
 }
 
 func (c userDisable) Run(e *env) error {
-	return c.with(e, func(s *server.Server, a auth.Account) error {
-		if err := s.Accounts.Disable(e.ctx, c.id(), a.ID, e.operator(), c.allowed()...); err != nil {
+	return c.withAccount(e, func(s *server.Server, a auth.Account) error {
+		if err := s.Accounts.Disable(e.ctx, c.id(), a.ID, e.operator(), c.overrides()...); err != nil {
 			return err
 		}
-		return e.print(map[string]any{"id": a.ID, "status": "disabled"}, "Disabled %s; every session and token has ended.", a.Email)
+		return e.print(map[string]any{"id": a.ID, "status": "disabled"}, "Disabled %s and ended all sessions and tokens.", a.Email)
 	})
 }
 
-type userEnable struct{ ofUser }
+type userEnable struct{ userArg }
 
 func (c userEnable) Run(e *env) error {
-	return c.with(e, func(s *server.Server, a auth.Account) error {
+	return c.withAccount(e, func(s *server.Server, a auth.Account) error {
 		if err := s.Accounts.Enable(e.ctx, c.id(), a.ID, e.operator()); err != nil {
 			return err
 		}
@@ -164,10 +164,10 @@ func (c userEnable) Run(e *env) error {
 	})
 }
 
-type userSignOut struct{ ofUser }
+type userSignOut struct{ userArg }
 
 func (c userSignOut) Run(e *env) error {
-	return c.with(e, func(s *server.Server, a auth.Account) error {
+	return c.withAccount(e, func(s *server.Server, a auth.Account) error {
 		n, err := s.Accounts.EndOtherSessions(e.ctx, c.id(), a.ID, "", e.operator())
 		if err != nil {
 			return err
@@ -177,7 +177,7 @@ func (c userSignOut) Run(e *env) error {
 }
 
 type userPassword struct {
-	ofUser
+	userArg
 	PasswordStdin bool `name:"password-stdin" required:"" help:"Read the new password from standard input."`
 }
 
@@ -186,23 +186,23 @@ func (c userPassword) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return c.with(e, func(s *server.Server, a auth.Account) error {
+	return c.withAccount(e, func(s *server.Server, a auth.Account) error {
 		if err := s.Accounts.SetPassword(e.ctx, c.id(), a.ID, password, e.operator()); err != nil {
 			return err
 		}
-		return e.print(map[string]any{"id": a.ID, "status": "password_set"}, "Set the password of %s; every session has ended.", a.Email)
+		return e.print(map[string]any{"id": a.ID, "status": "password_set"}, "Set the password of %s and ended all sessions.", a.Email)
 	})
 }
 
 type userDelete struct {
-	ofUser
-	Yes bool `required:"" help:"Really delete."`
-	force
+	userArg
+	Yes bool `required:"" help:"Confirm the deletion."`
+	forceFlag
 }
 
 func (c userDelete) Run(e *env) error {
-	return c.with(e, func(s *server.Server, a auth.Account) error {
-		if err := s.Accounts.Remove(e.ctx, c.id(), a.ID, e.operator(), c.allowed()...); err != nil {
+	return c.withAccount(e, func(s *server.Server, a auth.Account) error {
+		if err := s.Accounts.Remove(e.ctx, c.id(), a.ID, e.operator(), c.overrides()...); err != nil {
 			return err
 		}
 		return e.print(map[string]any{"id": a.ID, "status": "deleted"}, "Deleted %s.", a.Email)

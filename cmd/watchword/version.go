@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// version is what the Go linker recorded.
+// version returns the version that the Go linker recorded.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -14,7 +14,8 @@ func version() string {
 	return versionOf(info)
 }
 
-// versionOf is the module's version, the commit with its date, and Go's version.
+// versionOf returns the version of the module, the commit with its date, and the version
+// of Go.
 func versionOf(info *debug.BuildInfo) string {
 	v := info.Main.Version
 	if v == "" || v == "(devel)" {

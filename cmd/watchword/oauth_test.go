@@ -24,21 +24,21 @@ type terminal struct {
 	s         *servertest.Server
 	b         *servertest.Browser
 	out, errs *buffer
-	world     world
+	world     system
 }
 
 func newTerminal(t *testing.T, s *servertest.Server) *terminal {
 	t.Helper()
 	s.SignUp(t, alice)
 	v := &terminal{t: t, s: s, b: s.Browser(t), out: &buffer{}, errs: &buffer{}}
-	v.world = world{Out: v.out, Err: v.errs, Browse: v.browse}
+	v.world = system{Out: v.out, Err: v.errs, Browse: v.browse}
 	return v
 }
 
-// perform runs a command against the server and returns its exit code.
-func (v *terminal) perform(args ...string) int {
+// oauth runs a command against the server and returns its exit code.
+func (v *terminal) oauth(args ...string) int {
 	v.t.Helper()
-	return run(v.t.Context(), append([]string{"perform", "--issuer", v.s.Issuer, "--data", v.t.TempDir()}, args...), v.world)
+	return run(v.t.Context(), append([]string{"oauth", "--issuer", v.s.Issuer, "--data", v.t.TempDir()}, args...), v.world)
 }
 
 // browse is the person: signs in, says yes, and is sent back to the terminal.
@@ -87,15 +87,15 @@ func nativeClient(t *testing.T, s *servertest.Server, change ...func(*oidc.Regis
 	return string(c.ID)
 }
 
-func TestPerformAuthorizationCode(t *testing.T) {
+func TestOAuthAuthorizationCode(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.OAuth.DPoPNonce = true }))
 	v := newTerminal(t, s)
 	id := nativeClient(t, s)
-	if code := v.perform("authorization-code", "--client-id", id, "--scope", "openid", "--scope", "email", "--scope", "offline_access", "--prompt", "consent"); code != 0 {
+	if code := v.oauth("authorization-code", "--client-id", id, "--scope", "openid", "--scope", "email", "--scope", "offline_access", "--prompt", "consent"); code != 0 {
 		t.Fatalf("exit %d:\n%s", code, v.errs)
 	}
-	for _, want := range []string{"Token, for 900 seconds:\ney", `"client_id":"` + id + `"`, "Refresh token:\nwwr_", "ID Token, verified:\n{\"iss\":\"" + s.Issuer + `"`} {
+	for _, want := range []string{"Access token (expires in 900 seconds):\ney", `"client_id":"` + id + `"`, "Refresh token:\nwwr_", "Claims of the verified ID Token:\n{\"iss\":\"" + s.Issuer + `"`} {
 		if !strings.Contains(v.out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, v.out)
 		}
@@ -103,7 +103,7 @@ func TestPerformAuthorizationCode(t *testing.T) {
 
 	v.out, v.errs = &buffer{}, &buffer{}
 	v.world.Out, v.world.Err = v.out, v.errs
-	if code := v.perform("authorization-code", "--client-id", id, "--par", "--dpop", "--json"); code != 0 {
+	if code := v.oauth("authorization-code", "--client-id", id, "--par", "--dpop", "--json"); code != 0 {
 		t.Fatalf("with PAR and DPoP: exit %d:\n%s", code, v.errs)
 	}
 	var answer map[string]any
@@ -116,7 +116,7 @@ func TestPerformAuthorizationCode(t *testing.T) {
 }
 
 // What the client is told by anybody but its server, it does not believe.
-func TestPerformBelievesItsServerAlone(t *testing.T) {
+func TestOAuthBelievesItsServerAlone(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	id := nativeClient(t, s)
@@ -125,10 +125,10 @@ func TestPerformBelievesItsServerAlone(t *testing.T) {
 		change func(url.Values)
 		says   string
 	}{
-		"another issuer": {func(q url.Values) { q.Set("iss", "https://evil.example.test") }, "comes from \"https://evil.example.test\""},
-		"no issuer":      {func(q url.Values) { q.Del("iss") }, `comes from ""`},
-		"a refusal":      {func(q url.Values) { q.Del("code"); q.Set("error", "access_denied") }, "the server refused: access_denied"},
-		"no code":        {func(q url.Values) { q.Del("code") }, "holds no code"},
+		"another issuer": {func(q url.Values) { q.Set("iss", "https://evil.example.test") }, "is from issuer \"https://evil.example.test\""},
+		"no issuer":      {func(q url.Values) { q.Del("iss") }, `is from issuer ""`},
+		"a refusal":      {func(q url.Values) { q.Del("code"); q.Set("error", "access_denied") }, "authorization failed: access_denied"},
+		"no code":        {func(q url.Values) { q.Del("code") }, "has no code"},
 		"another code":   {func(q url.Values) { q.Set("code", "wwc_x") }, "invalid_grant"},
 	} {
 		v.errs = &buffer{}
@@ -146,32 +146,32 @@ func TestPerformBelievesItsServerAlone(t *testing.T) {
 			back.RawQuery = q.Encode()
 			return v.comeBack(back.String())
 		}
-		if code := v.perform("authorization-code", "--client-id", id); code != 1 || !strings.Contains(v.errs.String(), c.says) {
+		if code := v.oauth("authorization-code", "--client-id", id); code != 1 || !strings.Contains(v.errs.String(), c.says) {
 			t.Errorf("%s: exit %d:\n%s", name, code, v.errs)
 		}
 	}
 }
 
-func TestPerformAuthorizationCodeIsRefusedOrLate(t *testing.T) {
+func TestOAuthAuthorizationCodeIsRefusedOrLate(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	id := nativeClient(t, s)
 	v := newTerminal(t, s)
-	if code := v.perform("authorization-code", "--client-id", id, "--prompt", "none"); code != 1 || !strings.Contains(v.errs.String(), "login_required") {
+	if code := v.oauth("authorization-code", "--client-id", id, "--prompt", "none"); code != 1 || !strings.Contains(v.errs.String(), "login_required") {
 		t.Errorf("exit %d:\n%s", code, v.errs)
 	}
 	v.world.Browse = func(string) error { return nil }
-	if code := v.perform("authorization-code", "--client-id", id, "--timeout", "10ms"); code != 1 || !strings.Contains(v.errs.String(), "nobody has come back within 10ms") {
+	if code := v.oauth("authorization-code", "--client-id", id, "--timeout", "10ms"); code != 1 || !strings.Contains(v.errs.String(), "no response within 10ms") {
 		t.Errorf("exit %d:\n%s", code, v.errs)
 	}
-	if code := v.perform("authorization-code", "--client-id", "nobody", "--par"); code != 1 || !strings.Contains(v.errs.String(), "401 Unauthorized: invalid_client") {
+	if code := v.oauth("authorization-code", "--client-id", "nobody", "--par"); code != 1 || !strings.Contains(v.errs.String(), "401 Unauthorized: invalid_client") {
 		t.Errorf("exit %d:\n%s", code, v.errs)
 	}
 }
 
 var shownCode = regexp.MustCompile(`\n    ([A-Z]{4}-[A-Z]{4})\n`)
 
-func TestPerformDevice(t *testing.T) {
+func TestOAuthDevice(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	v := newTerminal(t, s)
@@ -189,20 +189,20 @@ func TestPerformDevice(t *testing.T) {
 		s.Clock.Advance(d)
 		return nil
 	}
-	if code := v.perform("device", "--client-id", id, "--scope", "openid", "--scope", "email", "--dpop"); code != 0 {
+	if code := v.oauth("device", "--client-id", id, "--scope", "openid", "--scope", "email", "--dpop"); code != 0 {
 		t.Fatalf("exit %d:\n%s", code, v.errs)
 	}
 	if len(pauses) != 3 || pauses[0] != 5*time.Second || pauses[1] != 5*time.Second || pauses[2] != 10*time.Second {
 		t.Errorf("waited %v", pauses)
 	}
-	for _, want := range []string{"Token, for 900 seconds:\n", `"jkt":`, "ID Token, verified:\n"} {
+	for _, want := range []string{"Access token (expires in 900 seconds):\n", `"jkt":`, "Claims of the verified ID Token:\n"} {
 		if !strings.Contains(v.out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, v.out)
 		}
 	}
 }
 
-func TestPerformDeviceIsDenied(t *testing.T) {
+func TestOAuthDeviceIsDenied(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	v := newTerminal(t, s)
@@ -217,12 +217,12 @@ func TestPerformDeviceIsDenied(t *testing.T) {
 		v.b.Press("decision=deny")
 		return nil
 	}
-	if code := v.perform("device", "--client-id", id); code != 1 || !strings.Contains(v.errs.String(), "access_denied") {
+	if code := v.oauth("device", "--client-id", id); code != 1 || !strings.Contains(v.errs.String(), "access_denied") {
 		t.Errorf("exit %d:\n%s", code, v.errs)
 	}
 }
 
-func TestPerformDeviceGivesUp(t *testing.T) {
+func TestOAuthDeviceGivesUp(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	v := newTerminal(t, s)
@@ -231,7 +231,7 @@ func TestPerformDeviceGivesUp(t *testing.T) {
 		s.Clock.Advance(d)
 		return nil
 	}
-	if code := v.perform("device", "--client-id", id); code != 1 || !regexp.MustCompile(`expired_token|in time`).MatchString(v.errs.String()) {
+	if code := v.oauth("device", "--client-id", id); code != 1 || !regexp.MustCompile(`expired_token|in time`).MatchString(v.errs.String()) {
 		t.Errorf("exit %d:\n%s", code, v.errs)
 	}
 }

@@ -17,33 +17,33 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// provider is what a server says of itself (RFC 8414 §2), as far as we use it.
-type provider struct {
+// serverMetadata are the used members of server metadata (RFC 8414 §2).
+type serverMetadata struct {
 	Issuer              string   `json:"issuer"`
 	Authorization       string   `json:"authorization_endpoint"`
 	Token               string   `json:"token_endpoint"`
 	Pushed              string   `json:"pushed_authorization_request_endpoint"`
 	DeviceAuthorization string   `json:"device_authorization_endpoint"`
 	JWKS                string   `json:"jwks_uri"`
-	IssInAnswer         bool     `json:"authorization_response_iss_parameter_supported"`
+	IssInResponse       bool     `json:"authorization_response_iss_parameter_supported"`
 	IDTokenAlgorithms   []string `json:"id_token_signing_alg_values_supported"`
 }
 
-// party is a client and what it knows of its server.
-type party struct {
-	provider
+// oauthClient is a client with the metadata of its server.
+type oauthClient struct {
+	serverMetadata
 	id, secret string
-	key        *proofKey // nil: its tokens are bound to nothing
+	key        *proofKey // nil without DPoP
 }
 
-// newParty asks the issuer, which must call itself what it was called (RFC 8414 §3.3).
-func newParty(ctx context.Context, issuer, id, secret string, bound bool) (*party, error) {
-	p := &party{id: id, secret: secret}
-	if err := fetch(ctx, issuer+"/.well-known/openid-configuration", &p.provider); err != nil {
-		return nil, fmt.Errorf("ask %s who it is: %w; another server is given by --issuer, or by --data with the folder of a development server", issuer, err)
+// newOAuthClient fetches the metadata, whose issuer must match (RFC 8414 §3.3).
+func newOAuthClient(ctx context.Context, issuer, id, secret string, bound bool) (*oauthClient, error) {
+	p := &oauthClient{id: id, secret: secret}
+	if err := fetch(ctx, issuer+"/.well-known/openid-configuration", &p.serverMetadata); err != nil {
+		return nil, fmt.Errorf("fetch the metadata of %s: %w; set --issuer, or --data with the directory of a development server", issuer, err)
 	}
 	if p.Issuer != issuer || p.Token == "" {
-		return nil, fmt.Errorf("%s calls itself %q", issuer, p.Issuer)
+		return nil, fmt.Errorf("the metadata of %s has issuer %q", issuer, p.Issuer)
 	}
 	if bound {
 		var err error
@@ -54,21 +54,21 @@ func newParty(ctx context.Context, issuer, id, secret string, bound bool) (*part
 	return p, nil
 }
 
-// token asks the token endpoint.
-func (p *party) token(ctx context.Context, form url.Values) (answer map[string]any, err error) {
+// requestToken sends a request to the token endpoint.
+func (p *oauthClient) requestToken(ctx context.Context, form url.Values) (answer map[string]any, err error) {
 	if err := p.post(ctx, p.Token, form, &answer); err != nil {
-		return nil, fmt.Errorf("ask for a token: %w", err)
+		return nil, fmt.Errorf("request a token: %w", err)
 	}
 	return answer, nil
 }
 
-// post proves who we are and sends a form; a server that wants a nonce in the proof of
-// the key gets it at once (RFC 9449 §8).
-func (p *party) post(ctx context.Context, endpoint string, form url.Values, into any) error {
+// post sends a form with client authentication. It retries once with a nonce in the DPoP
+// proof if the server requires one (RFC 9449 §8).
+func (p *oauthClient) post(ctx context.Context, endpoint string, form url.Values, into any) error {
 	if p.secret == "" {
 		form.Set("client_id", p.id)
 	}
-	for again := true; ; again = false {
+	for mayRetry := true; ; mayRetry = false {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 		if err != nil {
 			return err
@@ -84,18 +84,18 @@ func (p *party) post(ctx context.Context, endpoint string, form url.Values, into
 			}
 			req.Header.Set("DPoP", proof)
 		}
-		err = carryOut(req, into)
-		r, refused := errors.AsType[*refusal](err)
-		if !again || !refused || p.key == nil || r.code != "use_dpop_nonce" || r.nonce == "" {
+		err = send(req, into)
+		r, refused := errors.AsType[*protocolError](err)
+		if !mayRetry || !refused || p.key == nil || r.code != "use_dpop_nonce" || r.nonce == "" {
 			return err
 		}
 		p.key.nonce = r.nonce
 	}
 }
 
-// verify checks an ID Token as OpenID Connect Core §3.1.3.7 says and returns what it
-// says.
-func (p *party) verify(ctx context.Context, raw, nonce string) ([]byte, error) {
+// verifyIDToken verifies an ID Token as OpenID Connect Core §3.1.3.7 requires and returns
+// its claims.
+func (p *oauthClient) verifyIDToken(ctx context.Context, raw, nonce string) ([]byte, error) {
 	var known []jose.SignatureAlgorithm
 	for _, a := range p.IDTokenAlgorithms {
 		if slices.Contains([]jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.EdDSA}, jose.SignatureAlgorithm(a)) {
@@ -104,58 +104,59 @@ func (p *party) verify(ctx context.Context, raw, nonce string) ([]byte, error) {
 	}
 	t, err := jwt.ParseSigned(raw, known)
 	if err != nil {
-		return nil, fmt.Errorf("the ID Token: %w", err)
+		return nil, fmt.Errorf("parse ID Token: %w", err)
 	}
 	var keys jose.JSONWebKeySet
 	if err := fetch(ctx, p.JWKS, &keys); err != nil {
-		return nil, fmt.Errorf("ask for the server's keys: %w", err)
+		return nil, fmt.Errorf("fetch the keys of the server: %w", err)
 	}
 	var body json.RawMessage
 	var claims struct {
 		jwt.Claims
 		Nonce string `json:"nonce"`
 	}
-	fitting := keys.Key(t.Headers[0].KeyID)
-	if len(fitting) != 1 {
-		return nil, fmt.Errorf("the server publishes %d keys with the id of the ID Token's", len(fitting))
+	matching := keys.Key(t.Headers[0].KeyID)
+	if len(matching) != 1 {
+		return nil, fmt.Errorf("verify ID Token: the server publishes %d keys with its kid", len(matching))
 	}
-	if err := t.Claims(fitting[0].Key, &body, &claims); err != nil {
-		return nil, fmt.Errorf("the ID Token: %w", err)
+	if err := t.Claims(matching[0].Key, &body, &claims); err != nil {
+		return nil, fmt.Errorf("verify ID Token: %w", err)
 	}
 	if err := claims.Validate(jwt.Expected{Issuer: p.Issuer, AnyAudience: jwt.Audience{p.id}, Time: time.Now()}); err != nil {
-		return nil, fmt.Errorf("the ID Token: %w", err)
+		return nil, fmt.Errorf("verify ID Token: %w", err)
 	}
 	if claims.Nonce != nonce {
-		return nil, errors.New("the ID Token has another nonce than we sent")
+		return nil, errors.New("verify ID Token: the nonce is not that of the request")
 	}
 	return body, nil
 }
 
-// idToken verifies the ID Token of an answer, if one came.
-func (p *party) idToken(ctx context.Context, answer map[string]any, nonce string) ([]byte, error) {
+// idTokenClaims returns the verified claims of the ID Token in a token response, nil
+// without an ID Token.
+func (p *oauthClient) idTokenClaims(ctx context.Context, answer map[string]any, nonce string) ([]byte, error) {
 	raw, _ := answer["id_token"].(string)
 	if raw == "" {
 		return nil, nil
 	}
-	return p.verify(ctx, raw, nonce)
+	return p.verifyIDToken(ctx, raw, nonce)
 }
 
-// refusal is an error in the words of the protocol.
-type refusal struct{ status, code, desc, nonce string }
+// protocolError is an OAuth error response.
+type protocolError struct{ status, code, desc, nonce string }
 
-func (r *refusal) Error() string { return fmt.Sprintf("%s: %s (%s)", r.status, r.code, r.desc) }
+func (r *protocolError) Error() string { return fmt.Sprintf("%s: %s (%s)", r.status, r.code, r.desc) }
 
 func fetch(ctx context.Context, from string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
 		return err
 	}
-	return carryOut(req, into)
+	return send(req, into)
 }
 
-// carryOut sends a request, follows no redirects, and turns a refusal of the protocol
-// into a *refusal.
-func carryOut(req *http.Request, into any) error {
+// send sends a request and decodes the response. It follows no redirects and returns an
+// OAuth error response as *protocolError.
+func send(req *http.Request, into any) error {
 	c := &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	defer c.CloseIdleConnections()
 	res, err := c.Do(req)
@@ -173,7 +174,7 @@ func carryOut(req *http.Request, into any) error {
 			Desc string `json:"error_description"`
 		}
 		if json.Unmarshal(b, &e) == nil && e.Code != "" {
-			return &refusal{status: res.Status, code: e.Code, desc: e.Desc, nonce: res.Header.Get("DPoP-Nonce")}
+			return &protocolError{status: res.Status, code: e.Code, desc: e.Desc, nonce: res.Header.Get("DPoP-Nonce")}
 		}
 		return errors.New(res.Status)
 	}

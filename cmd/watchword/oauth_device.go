@@ -10,12 +10,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// performDevice is a program without a browser (RFC 8628): it shows a code, and asks
-// again and again until a person has entered it elsewhere.
-type performDevice struct{ asking }
+// oauthDevice is a client without a browser (RFC 8628): it shows a code and polls until
+// the user has entered it elsewhere.
+type oauthDevice struct{ tokenRequest }
 
-// deviceAnswer is what the device authorization endpoint says (RFC 8628 §3.2).
-type deviceAnswer struct {
+// deviceAuthorization is a device authorization response (RFC 8628 §3.2).
+type deviceAuthorization struct {
 	DeviceCode string `json:"device_code"`
 	UserCode   string `json:"user_code"`
 	URI        string `json:"verification_uri"`
@@ -24,17 +24,17 @@ type deviceAnswer struct {
 	Interval   int64  `json:"interval"`
 }
 
-func (c performDevice) Run(e *env) error {
-	p, err := c.party(e)
+func (c oauthDevice) Run(e *env) error {
+	p, err := c.newClient(e)
 	if err != nil {
 		return err
 	}
 	if p.DeviceAuthorization == "" {
-		return fmt.Errorf("%s does not serve devices", p.Issuer)
+		return fmt.Errorf("%s does not support the device authorization grant", p.Issuer)
 	}
-	var d deviceAnswer
-	if err := p.post(e.ctx, p.DeviceAuthorization, c.form(url.Values{}), &d); err != nil {
-		return fmt.Errorf("ask for a code: %w", err)
+	var d deviceAuthorization
+	if err := p.post(e.ctx, p.DeviceAuthorization, c.addScope(url.Values{}), &d); err != nil {
+		return fmt.Errorf("request a device code: %w", err)
 	}
 	fmt.Fprintf(e.Err, "Open %s and enter\n\n    %s\n\n", d.URI, d.UserCode)
 	if d.Complete != "" {
@@ -44,15 +44,16 @@ func (c performDevice) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	said, err := p.idToken(e.ctx, answer, "")
+	claims, err := p.idTokenClaims(e.ctx, answer, "")
 	if err != nil {
 		return err
 	}
-	return c.show(e, answer, said)
+	return c.printTokens(e, answer, claims)
 }
 
-// poll asks until there is an answer, never faster than it was told (RFC 8628 §3.5).
-func (c performDevice) poll(e *env, p *party, d deviceAnswer) (map[string]any, error) {
+// poll requests the token until there is a result, never faster than the interval
+// (RFC 8628 §3.5).
+func (c oauthDevice) poll(e *env, p *oauthClient, d deviceAuthorization) (map[string]any, error) {
 	interval := 5 * time.Second
 	if d.Interval > 0 {
 		interval = time.Duration(d.Interval) * time.Second
@@ -62,8 +63,8 @@ func (c performDevice) poll(e *env, p *party, d deviceAnswer) (map[string]any, e
 			return nil, err
 		}
 		waited += interval
-		answer, err := p.token(e.ctx, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {d.DeviceCode}})
-		r, refused := errors.AsType[*refusal](err)
+		answer, err := p.requestToken(e.ctx, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {d.DeviceCode}})
+		r, refused := errors.AsType[*protocolError](err)
 		switch {
 		case err == nil:
 			return answer, nil
@@ -75,10 +76,10 @@ func (c performDevice) poll(e *env, p *party, d deviceAnswer) (map[string]any, e
 			return nil, err
 		}
 	}
-	return nil, errors.New("nobody has entered the code in time")
+	return nil, errors.New("the code was not entered in time")
 }
 
-// pause waits, until the command is interrupted.
+// pause waits, or returns early when the command is interrupted.
 func (e *env) pause(d time.Duration) error {
 	if e.Pause != nil {
 		return e.Pause(e.ctx, d)
