@@ -238,7 +238,7 @@ type schema map[string][]string
 
 func TestSchemasAreEqual(t *testing.T) {
 	t.Parallel()
-	lite := readSQLite(t, opened(t, storetest.SQLite(t)))
+	lite := readSQLite(t, opened(t, storetest.BlankSQLite(t)))
 	for table, facts := range lite {
 		if table == "tenants" {
 			continue

@@ -249,7 +249,7 @@ func TestAttack_FL_01_kill(t *testing.T) {
 func TestAttack_FL_01_start(t *testing.T) {
 	t.Parallel()
 	for range rounds(4, 60) {
-		cfg := testConfig(t, storetest.SQLite(t))
+		cfg := testConfig(t, storetest.BlankSQLite(t))
 		cmd := child(os.Args[0], "mixed", cfg.URL)
 		readLines(t, cmd, func(string) { cmd.Process.Kill() }, func() {
 			time.AfterFunc(rand.N(60*time.Millisecond), func() { cmd.Process.Kill() })

@@ -208,7 +208,7 @@ func TestAttack_FL_18_twoNodesStart(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		for range 5 {
-			together(t, storetest.SQLite(t))
+			together(t, storetest.BlankSQLite(t))
 		}
 	})
 	t.Run("postgres", func(t *testing.T) {

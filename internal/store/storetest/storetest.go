@@ -3,22 +3,16 @@
 // Every test runs on SQLite; where WATCHWORD_TEST_POSTGRES names a server it runs
 // on PostgreSQL too, in a database of its own. WATCHWORD_TEST_ALL turns a missing
 // server from a skip into a failure.
+//
+// Each test process migrates once for each database and copies the result: running the
+// migrations costs more than most tests.
 package storetest
 
 import (
-	"context"
-	"crypto/rand"
-	"database/sql"
-	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
-
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver that makes and drops databases
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -36,11 +30,6 @@ func Each(t *testing.T, fn func(t *testing.T, cfg store.Config)) {
 		t.Parallel()
 		fn(t, store.Config{URL: Postgres(t), Keyring: Keyring(t), Connections: 8})
 	})
-}
-
-// SQLite is the URL of a new file.
-func SQLite(t testing.TB) string {
-	return "sqlite:" + filepath.Join(t.TempDir(), "watchword.db")
 }
 
 // Keyring holds one random master key.
@@ -97,14 +86,6 @@ func server(t testing.TB, variable string) string {
 	return url
 }
 
-// Postgres is the URL of a new database, dropped after the test.
-func Postgres(t testing.TB) string {
-	t.Helper()
-	server := Server(t)
-	template(t, server)
-	return create(t, server, " TEMPLATE "+templateName)
-}
-
 // Poolers runs the test once for each mode of a connection pooler. The function that it
 // is given leads the URL of a database through the pooler.
 func Poolers(t *testing.T, fn func(t *testing.T, through func(url string) string)) {
@@ -121,63 +102,6 @@ func Poolers(t *testing.T, fn func(t *testing.T, through func(url string) string
 				return withDatabase(t, pooler, strings.TrimPrefix(u.Path, "/"))
 			})
 		})
-	}
-}
-
-// Blank is the URL of a new database without a schema, dropped after the test. The
-// options are those of CREATE DATABASE.
-func Blank(t testing.TB, options ...string) string {
-	t.Helper()
-	return create(t, Server(t), " "+strings.Join(options, " "))
-}
-
-func create(t testing.TB, server, how string) string {
-	t.Helper()
-	name := "ww_" + strings.ToLower(rand.Text())
-	admin(t, server, "CREATE DATABASE "+name+how)
-	t.Cleanup(func() { admin(t, server, fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name)) })
-	return withDatabase(t, server, name)
-}
-
-// The schema is migrated once for each test process and then copied.
-var (
-	templateOnce sync.Once
-	templateName = fmt.Sprintf("ww_template_%d", os.Getpid())
-)
-
-func template(t testing.TB, server string) {
-	t.Helper()
-	templateOnce.Do(func() {
-		admin(t, server, fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", templateName))
-		admin(t, server, "CREATE DATABASE "+templateName)
-		db, err := store.Open(context.Background(), store.Config{URL: withDatabase(t, server, templateName), Keyring: Keyring(t)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		db.Close()
-	})
-}
-
-var adminMu sync.Mutex // PostgreSQL copies a template for one at a time
-
-func admin(t testing.TB, server, statement string) {
-	t.Helper()
-	adminMu.Lock()
-	defer adminMu.Unlock()
-	db, err := sql.Open("pgx", server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for try := 0; ; try++ { // another process may be copying its own template
-		_, err = db.Exec(statement)
-		if err == nil || try == 50 {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	if err != nil {
-		t.Errorf("%s: %v", statement, err)
 	}
 }
 
