@@ -163,7 +163,7 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 		err = fmt.Errorf("%s must not be a %s", e.Field, e.Value)
 	}
 	if err != nil {
-		return auth.Invalid("settings_invalid", "settings", "settings: "+strings.TrimPrefix(err.Error(), "json: "))
+		return auth.Invalid(auth.CodeSettingsInvalid, "settings", "settings: "+strings.TrimPrefix(err.Error(), "json: "))
 	}
 	c.Rules.apply(&t.Settings.Password)
 	return nil

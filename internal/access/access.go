@@ -39,7 +39,7 @@ func (s *Service) CreateRole(ctx context.Context, tenant auth.TenantID, name, de
 	err = s.db.Write(ctx, tenant, func(tx *store.Tx) error {
 		r = auth.Role{ID: auth.RoleID(secret.NewID(tx.Now)), Name: name, Description: description, CreatedAt: tx.Now}
 		if err := tx.InsertRole(r); errors.Is(err, auth.ErrConflict) {
-			return auth.Refuse(auth.KindConflict, "role_taken", "there is a role of this name")
+			return auth.Refuse(auth.KindConflict, auth.CodeRoleTaken, "there is a role of this name")
 		} else if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func (s *Service) CreateRole(ctx context.Context, tenant auth.TenantID, name, de
 // role of administrators stays. Refusals: role_unknown, role_built_in, last_administrator.
 func (s *Service) DeleteRole(ctx context.Context, tenant auth.TenantID, name string, actor auth.Actor, allowed ...auth.Override) error {
 	if name == auth.AdminRole {
-		return auth.Refuse(auth.KindConflict, "role_built_in", "the role of administrators cannot be deleted")
+		return auth.Refuse(auth.KindConflict, auth.CodeRoleBuiltIn, "the role of administrators cannot be deleted")
 	}
 	return s.take(ctx, tenant, "delete role", allowed, func(tx *store.Tx) error {
 		r, err := role(tx, name)
@@ -190,7 +190,7 @@ func (s *Service) take(ctx context.Context, tenant auth.TenantID, doing string, 
 // parsePermission takes no name of our own API but the one there is.
 func parsePermission(name string) (string, error) {
 	if auth.Reserved(name) && name != auth.AdminPermission {
-		return "", auth.Invalid("permission_reserved", "permission", "permission: a name that does not begin with watchword:")
+		return "", auth.Invalid(auth.CodePermissionReserved, "permission", "permission: a name that does not begin with watchword:")
 	}
 	return auth.ParsePermission(name)
 }
@@ -198,7 +198,7 @@ func parsePermission(name string) (string, error) {
 func role(tx *store.Tx, name string) (auth.Role, error) {
 	r, err := tx.Role(name)
 	if errors.Is(err, auth.ErrNotFound) {
-		err = auth.Refuse(auth.KindNotFound, "role_unknown", "there is no role of this name")
+		err = auth.Refuse(auth.KindNotFound, auth.CodeRoleUnknown, "there is no role of this name")
 	}
 	return r, err
 }

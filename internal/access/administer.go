@@ -37,7 +37,7 @@ func (s *Service) Administer(ctx context.Context, tenant auth.TenantID, c Caller
 	case err != nil && !errors.Is(err, auth.ErrNotFound):
 		return fmt.Errorf("administer: %w", err)
 	case !ok:
-		return auth.Refuse(auth.KindForbidden, "not_an_admin", "this call is for administrators of this tenant")
+		return auth.Refuse(auth.KindForbidden, auth.CodeNotAnAdmin, "this call is for administrators of this tenant")
 	}
 	return auth.RequireScope(c.Scope, auth.AdminPermission)
 }

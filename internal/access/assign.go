@@ -72,13 +72,13 @@ func owned(tx *store.Tx, account auth.AccountID) error {
 	if err != nil {
 		return err
 	}
-	return auth.Refuse(auth.KindConflict, "email_not_verified", "the address of this account is not confirmed; somebody else may have registered it")
+	return auth.Refuse(auth.KindConflict, auth.CodeEmailNotVerified, "the address of this account is not confirmed; somebody else may have registered it")
 }
 
 func known(tx *store.Tx, account auth.AccountID) error {
 	_, err := tx.Account(account)
 	if errors.Is(err, auth.ErrNotFound) {
-		return auth.Refuse(auth.KindNotFound, "not_found", "there is no such account")
+		return auth.AccountNotFound()
 	}
 	return err
 }

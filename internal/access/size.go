@@ -56,6 +56,6 @@ func rightsSize(tx *store.Tx, account auth.AccountID) (int, error) {
 }
 
 func tooLong(size int) error {
-	return auth.Refuse(auth.KindConflict, "rights_too_long", fmt.Sprintf(
+	return auth.Refuse(auth.KindConflict, auth.CodeRightsTooLong, fmt.Sprintf(
 		"the names of an account's roles and permissions would take %d bytes in its token, and at most %d fit; use fewer or shorter ones", size, auth.MaxRights))
 }

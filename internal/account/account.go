@@ -137,7 +137,7 @@ func found(doing string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, auth.ErrNotFound):
-		return errNoAccount()
+		return auth.AccountNotFound()
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -87,7 +87,7 @@ func (h *house) ok(err error) {
 func (h *house) refused(err error, code string) *auth.Error {
 	h.t.Helper()
 	e, ok := errors.AsType[*auth.Error](err)
-	if !ok || e.Code != code {
+	if !ok || string(e.Code) != code {
 		h.t.Fatalf("got %v, want %s", err, code)
 	}
 	return e

@@ -97,7 +97,7 @@ func (s *Service) refund(ctx context.Context, buckets []limit.Bucket) {
 func (p proven) still(tx *store.Tx) (auth.Account, error) {
 	a, err := tx.Account(p.account.ID)
 	if errors.Is(err, auth.ErrNotFound) {
-		return a, errNoAccount()
+		return a, auth.AccountNotFound()
 	}
 	if err != nil {
 		return a, err

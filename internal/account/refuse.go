@@ -8,19 +8,15 @@ import (
 	"github.com/watchword-auth/watchword/internal/password"
 )
 
-func errNoAccount() error {
-	return auth.Refuse(auth.KindNotFound, "not_found", "there is no such account")
-}
-
 // errLink is the one answer to every link that does not work, whatever the reason.
 func errLink() error {
-	return auth.Invalid("invalid_link", "token", "this link does not work any more; ask for a new one")
+	return auth.Invalid(auth.CodeInvalidLink, "token", "this link does not work any more; ask for a new one")
 }
 
 // errNotPublic refuses an address at which strangers could reach mailboxes of the
 // operator's own network.
 func errNotPublic() error {
-	return auth.Invalid("email_invalid", "email", "email: the domain must be a public one, such as example.com")
+	return auth.Invalid(auth.CodeEmailInvalid, "email", "email: the domain must be a public one, such as example.com")
 }
 
 // errPasswordNeeded asks whoever opened a link for more than the link.
@@ -29,23 +25,23 @@ func errPasswordNeeded(m Missing) error {
 	if m == MissingCurrentPassword {
 		msg = "password: send the current one of the account whose address changes"
 	}
-	e := auth.Refuse(auth.KindConflict, "password_needed", msg)
+	e := auth.Refuse(auth.KindConflict, auth.CodePasswordNeeded, msg)
 	e.Field = string(m)
 	return e
 }
 
 func errWrongPassword() error {
-	e := auth.Refuse(auth.KindForbidden, "wrong_password", "the current password is not right")
+	e := auth.Refuse(auth.KindForbidden, auth.CodeWrongPassword, "the current password is not right")
 	e.Field = "current_password"
 	return e
 }
 
 func errChanged() error {
-	return auth.Refuse(auth.KindConflict, "changed_meanwhile", "the account was changed at the same time; try again")
+	return auth.Refuse(auth.KindConflict, auth.CodeChangedMeanwhile, "the account was changed at the same time; try again")
 }
 
 func errTaken() error {
-	e := auth.Refuse(auth.KindConflict, "email_taken", "another account has this e-mail address")
+	e := auth.Refuse(auth.KindConflict, auth.CodeEmailTaken, "another account has this e-mail address")
 	e.Field = "email"
 	return e
 }
@@ -58,9 +54,9 @@ func hashing(field string, err error) error {
 	}
 	switch {
 	case errors.Is(err, password.ErrTooLong):
-		return auth.Invalid("password_too_long", field, "a password has at most 128 characters")
+		return auth.Invalid(auth.CodePasswordTooLong, field, "a password has at most 128 characters")
 	case errors.Is(err, password.ErrNotText):
-		return auth.Invalid("password_invalid", field, "a password must be text")
+		return auth.Invalid(auth.CodePasswordInvalid, field, "a password must be text")
 	}
 	return fmt.Errorf("hash password: %w", err)
 }
@@ -71,7 +67,7 @@ func (s *Service) judge(t auth.Tenant, field, pw string, e auth.Email, name stri
 	if len(reasons) == 0 {
 		return nil
 	}
-	refusal := auth.Invalid("password_refused", field, "this password cannot be used here")
+	refusal := auth.Invalid(auth.CodePasswordRefused, field, "this password cannot be used here")
 	for _, r := range reasons {
 		if r.Code == password.ReasonUnavailable {
 			return auth.Unavailable(errors.New("the list of breached passwords cannot be read"), retryPolicy)

@@ -42,7 +42,7 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 		return err
 	}
 	if !s.Open(t) {
-		return auth.Refuse(auth.KindForbidden, "registration_closed", "accounts are made by an administrator here")
+		return auth.Refuse(auth.KindForbidden, auth.CodeRegistrationClosed, "accounts are made by an administrator here")
 	}
 	if err := s.judge(t, "password", r.Password, email, name); err != nil {
 		return err

@@ -36,7 +36,7 @@ func (s *Service) EndSession(ctx context.Context, tenant auth.TenantID, id auth.
 		return tx.Record(auth.Event{Kind: auth.EventSessionEnded, Actor: actor, Account: id, Detail: map[string]string{"session": string(sid)}})
 	})
 	if errors.Is(err, auth.ErrNotFound) {
-		return auth.Refuse(auth.KindNotFound, "not_found", "there is no such session")
+		return auth.Refuse(auth.KindNotFound, auth.CodeNotFound, "there is no such session")
 	}
 	return found("end session", err)
 }

@@ -1,6 +1,13 @@
 package auth
 
-import "time"
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
 
 // Account is a person. Its credentials are kept apart from it.
 type Account struct {
@@ -26,4 +33,16 @@ const MaxNameLength = 200
 
 // ParseName checks a display name: at most MaxNameLength code points, no control
 // characters, trimmed. Names are shown, never interpreted.
-func ParseName(s string) (string, error) { return parseText("name", s, MaxNameLength) }
+func ParseName(s string) (string, error) {
+	if !utf8.ValidString(s) {
+		return "", Invalid(CodeNameInvalid, "name", "this is not valid UTF-8 text")
+	}
+	s = strings.TrimSpace(norm.NFC.String(s))
+	switch {
+	case utf8.RuneCountInString(s) > MaxNameLength:
+		return "", Invalid(CodeNameTooLong, "name", "this is too long")
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return "", Invalid(CodeNameInvalid, "name", "control characters are not allowed here")
+	}
+	return s, nil
+}

@@ -221,7 +221,7 @@ const MaxClientID = 255
 // strangers send it.
 func ParseClientID(s string) (ClientID, error) {
 	if s == "" || len(s) > MaxClientID || !printable(s) {
-		return "", Invalid("client_id_invalid", "client_id", "this is not a client_id")
+		return "", Invalid(CodeClientIDInvalid, "client_id", "this is not a client_id")
 	}
 	return ClientID(s), nil
 }

@@ -21,7 +21,7 @@ func (e Email) String() string { return e.Address }
 
 const atext = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+/=?^_`{|}~-."
 
-var errEmail = Invalid("email_invalid", "email", "this is not an e-mail address we can write to")
+var errEmail = Invalid(CodeEmailInvalid, "email", "this is not an e-mail address we can write to")
 
 // ParseEmail is the one canonicaliser of login identifiers. It takes one address
 // in the dot-atom form of RFC 5321: compatibility forms (full-width letters) are

@@ -25,7 +25,7 @@ const (
 // for people. The cause in Err is for the log and never shown.
 type Error struct {
 	Kind       Kind
-	Code       string
+	Code       Code
 	Msg        string
 	Field      string        // the member at fault, if one is
 	Reasons    []Reason      // more than one thing wrong with Field
@@ -42,7 +42,7 @@ type Reason struct {
 func (e *Error) Error() string {
 	s := e.Msg
 	if e.Code != "" {
-		s = e.Code + ": " + s
+		s = string(e.Code) + ": " + s
 	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
@@ -60,23 +60,23 @@ var (
 )
 
 // Invalid makes a refusal of a malformed value.
-func Invalid(code, field, msg string) *Error {
+func Invalid(code Code, field, msg string) *Error {
 	return &Error{Kind: KindInvalid, Code: code, Field: field, Msg: msg}
 }
 
 // Refuse makes a refusal of the given kind.
-func Refuse(kind Kind, code, msg string) *Error {
+func Refuse(kind Kind, code Code, msg string) *Error {
 	return &Error{Kind: kind, Code: code, Msg: msg}
 }
 
 // Throttled makes a refusal for asking too often.
 func Throttled(after time.Duration) *Error {
-	return &Error{Kind: KindThrottled, Code: "rate_limited", Msg: "too many requests; try again later", RetryAfter: after}
+	return &Error{Kind: KindThrottled, Code: CodeRateLimited, Msg: "too many requests; try again later", RetryAfter: after}
 }
 
 // Unavailable makes a refusal for which the caller is not to blame.
 func Unavailable(cause error, after time.Duration) *Error {
-	return &Error{Kind: KindUnavailable, Code: "unavailable", Msg: "the service cannot do this right now; try again shortly", RetryAfter: after, Err: cause}
+	return &Error{Kind: KindUnavailable, Code: CodeUnavailable, Msg: "the service cannot do this right now; try again shortly", RetryAfter: after, Err: cause}
 }
 
 // KindOf classifies any error: that of the first *Error in its chain, or Internal.

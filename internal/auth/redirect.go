@@ -24,7 +24,7 @@ const MaxURI = 2048
 // understand differently. A machine has none at all.
 func ParseRedirectURI(t ClientType, s string, schemes ...string) (string, error) {
 	if t == ClientMachine {
-		return "", badURI("invalid_redirect_uri", Clip(s, 200)+": a machine has no redirect URI")
+		return "", badURI(CodeInvalidRedirectURI, Clip(s, 200)+": a machine has no redirect URI")
 	}
 	u, why := absoluteURI(s)
 	switch {
@@ -43,7 +43,7 @@ func ParseRedirectURI(t ClientType, s string, schemes ...string) (string, error)
 		why = "a private-use scheme has a dot in it (com.example.app:/callback), or the operator lists it in oauth.redirect_schemes"
 	}
 	if why != "" {
-		return "", badURI("invalid_redirect_uri", Clip(s, 200)+": "+why)
+		return "", badURI(CodeInvalidRedirectURI, Clip(s, 200)+": "+why)
 	}
 	return s, nil
 }
@@ -61,7 +61,7 @@ func ParseWebURI(field, s string) (string, error) {
 		}
 	}
 	if why != "" {
-		return "", Invalid("uri_invalid", field, why)
+		return "", Invalid(CodeURIInvalid, field, why)
 	}
 	return s, nil
 }
@@ -70,12 +70,12 @@ func ParseWebURI(field, s string) (string, error) {
 // without a fragment.
 func ParseResource(s string) (string, error) {
 	if _, why := absoluteURI(s); why != "" {
-		return "", badURI("invalid_target", why)
+		return "", badURI(CodeInvalidTarget, why)
 	}
 	return s, nil
 }
 
-func badURI(code, why string) *Error { return Invalid(code, "uri", why) }
+func badURI(code Code, why string) *Error { return Invalid(code, "uri", why) }
 
 // absoluteURI says what is wrong with s as an absolute URI of RFC 3986 without a
 // fragment.

@@ -32,7 +32,7 @@ func KeepAdministrator(last bool, allowed []Override) error {
 	if !last || slices.Contains(allowed, AllowNoAdministrator) {
 		return nil
 	}
-	return Refuse(KindConflict, "last_administrator",
+	return Refuse(KindConflict, CodeLastAdministrator,
 		"nobody could administer this tenant any more: make somebody else an administrator first, or use --force on the command line")
 }
 
@@ -46,7 +46,7 @@ func RequireScope(scope Scope, name string) error {
 	if scope.Has(name) {
 		return nil
 	}
-	e := Refuse(KindForbidden, "insufficient_scope",
+	e := Refuse(KindForbidden, CodeInsufficientScope,
 		`scope: this call needs a token with "`+name+`"; sign in with "scope": "`+name+`", or ask for it among others, and for no resource`)
 	e.Err = MissingScope(name)
 	return e
@@ -57,7 +57,7 @@ func RequireScope(scope Scope, name string) error {
 // invalid_token: clients refresh then, and the next token has the scope.
 func RequireAccount(client ClientID, scope Scope) error {
 	if PredatesAccount(client, scope) {
-		return Refuse(KindUnauthenticated, "invalid_token", "the access token is older than the scope "+ScopeAccount+"; refresh it")
+		return Refuse(KindUnauthenticated, CodeInvalidToken, "the access token is older than the scope "+ScopeAccount+"; refresh it")
 	}
 	return RequireScope(scope, ScopeAccount)
 }

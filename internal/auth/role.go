@@ -23,18 +23,20 @@ type Permission struct {
 
 const nameChars = "abcdefghijklmnopqrstuvwxyz0123456789:._-/"
 
-func parseTokenName(field, s string) (string, error) {
+func parseTokenName(code Code, field, s string) (string, error) {
 	if len(s) < 1 || len(s) > 100 || strings.Trim(s, nameChars) != "" {
-		return "", Invalid(field+"_invalid", field, "use 1–100 of a–z, 0–9 and : . _ - /")
+		return "", Invalid(code, field, "use 1–100 of a–z, 0–9 and : . _ - /")
 	}
 	return s, nil
 }
 
 // ParseRoleName checks a role's name: 1–100 of [a-z0-9:._-/].
-func ParseRoleName(s string) (string, error) { return parseTokenName("role", s) }
+func ParseRoleName(s string) (string, error) { return parseTokenName(CodeRoleInvalid, "role", s) }
 
 // ParsePermission checks a permission's name: 1–100 of [a-z0-9:._-/].
-func ParsePermission(s string) (string, error) { return parseTokenName("permission", s) }
+func ParsePermission(s string) (string, error) {
+	return parseTokenName(CodePermissionInvalid, "permission", s)
+}
 
 // AdminRole is the built-in role of a tenant's administrators.
 const AdminRole = "admin"

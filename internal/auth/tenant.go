@@ -92,7 +92,7 @@ func ParseTenantID(s string) (TenantID, error) {
 	ok := len(s) >= 1 && len(s) <= 63 && s[0] != '-' && s[len(s)-1] != '-' &&
 		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 	if !ok {
-		return "", Invalid("tenant_invalid", "tenant", "a tenant's name is 1–63 of a–z, 0–9 and dashes, with no dash at either end")
+		return "", Invalid(CodeTenantInvalid, "tenant", "a tenant's name is 1–63 of a–z, 0–9 and dashes, with no dash at either end")
 	}
 	return TenantID(s), nil
 }

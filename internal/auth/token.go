@@ -158,18 +158,18 @@ const maxScopeTokens = 256
 // RFC 6749 §3.3.
 func ParseScope(s string) (Scope, error) {
 	if len(s) > 4096 {
-		return nil, Invalid("scope_invalid", "scope", "the scope is too long")
+		return nil, Invalid(CodeScopeInvalid, "scope", "the scope is too long")
 	}
 	var out Scope
 	for t := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ' ' }) {
 		for i := range len(t) {
 			if c := t[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
-				return nil, Invalid("scope_invalid", "scope", "the scope has a character that RFC 6749 does not allow")
+				return nil, Invalid(CodeScopeInvalid, "scope", "the scope has a character that RFC 6749 does not allow")
 			}
 		}
 		if !out.Has(t) {
 			if len(out) == maxScopeTokens {
-				return nil, Invalid("scope_invalid", "scope", "the scope has more than 256 tokens")
+				return nil, Invalid(CodeScopeInvalid, "scope", "the scope has more than 256 tokens")
 			}
 			out = append(out, t)
 		}

@@ -60,7 +60,7 @@ func (r *Ring) newMaterial(alg string) (material, error) {
 	case RS256:
 		private, err = r.reserve.take()
 	default:
-		return material{}, auth.Invalid("algorithm_unknown", "algorithm", "signing keys are RS256, ES256 or EdDSA")
+		return material{}, auth.Invalid(auth.CodeAlgorithmUnknown, "algorithm", "signing keys are RS256, ES256 or EdDSA")
 	}
 	if err != nil {
 		return material{}, fmt.Errorf("make %s key: %w", alg, err)

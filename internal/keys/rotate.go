@@ -93,7 +93,7 @@ func hasKey(list []auth.SigningKey, alg string, now time.Time) bool {
 	return false
 }
 
-var errPending = auth.Refuse(auth.KindConflict, "rotation_pending", "the next key is already published and will sign soon")
+var errPending = auth.Refuse(auth.KindConflict, auth.CodeRotationPending, "the next key is already published and will sign soon")
 
 // Rotate publishes a next key, which signs after PublishAhead; the present one
 // retires then and stays published KeepFor longer. While a rotation is under way

@@ -23,7 +23,7 @@ var amr = []string{"pwd"}
 
 // errCredentials is the one answer to everything that must not be told apart.
 func errCredentials() error {
-	return auth.Refuse(auth.KindUnauthenticated, "invalid_credentials", "wrong e-mail address or password")
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidCredentials, "wrong e-mail address or password")
 }
 
 // try is the one way from a typed password to a session, whatever the session is for:
@@ -258,9 +258,9 @@ func hashing(err error) error {
 	}
 	switch {
 	case errors.Is(err, password.ErrTooLong):
-		return auth.Invalid("password_too_long", "password", "a password has at most 128 characters")
+		return auth.Invalid(auth.CodePasswordTooLong, "password", "a password has at most 128 characters")
 	case errors.Is(err, password.ErrNotText):
-		return auth.Invalid("password_invalid", "password", "a password must be text")
+		return auth.Invalid(auth.CodePasswordInvalid, "password", "a password must be text")
 	}
 	return fmt.Errorf("compare password: %w", err)
 }
@@ -322,7 +322,7 @@ func (a *attempt) decide(tx *store.Tx) (reason string, err error) {
 	}
 	if refusal := token.CheckIssuance(tenant, account, client); refusal != nil {
 		reason := ReasonRefused
-		if e, ok := errors.AsType[*auth.Error](refusal); ok && e.Code == ReasonUnverified {
+		if e, ok := errors.AsType[*auth.Error](refusal); ok && e.Code == auth.CodeEmailNotVerified {
 			reason = ReasonUnverified
 		}
 		return a.refuse(tx, reason, refusal)

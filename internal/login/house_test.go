@@ -85,7 +85,7 @@ func (h *house) ok(err error) {
 func (h *house) refused(err error, code string) *auth.Error {
 	h.t.Helper()
 	e, ok := errors.AsType[*auth.Error](err)
-	if !ok || e.Code != code {
+	if !ok || string(e.Code) != code {
 		h.t.Fatalf("got %v, want %s", err, code)
 	}
 	return e
@@ -165,5 +165,5 @@ func (h *house) answer(email, pw string) answer {
 	if !ok {
 		h.t.Fatalf("%s: not refused", email)
 	}
-	return answer{e.Kind, e.Code, e.Error(), e.Field, len(e.Reasons), e.RetryAfter, h.hasher.Stats().Done - hashes, len(h.events("")) - audit}
+	return answer{e.Kind, string(e.Code), e.Error(), e.Field, len(e.Reasons), e.RetryAfter, h.hasher.Stats().Done - hashes, len(h.events("")) - audit}
 }

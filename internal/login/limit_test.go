@@ -120,7 +120,7 @@ func TestAttack_BF_10_ParallelBurst(t *testing.T) {
 						t.Errorf("attempt %d: %v", i, err)
 						return
 					}
-					counts[e.Code]++
+					counts[string(e.Code)]++
 				})
 			}
 			close(barrier)

@@ -119,7 +119,7 @@ func (s *Service) reportSpent(tx *store.Tx, v auth.RememberMe, actor auth.Actor,
 }
 
 func forgotten(cause error) error {
-	e := auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
+	e := auth.SessionInvalid()
 	e.Err = cause
 	return e
 }

@@ -107,7 +107,7 @@ func (s *Service) Consents(ctx context.Context, tenant auth.TenantID, account au
 func (s *Service) RevokeConsent(ctx context.Context, tenant auth.TenantID, account auth.AccountID, client auth.ClientID, actor auth.Actor) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		if err := tx.DeleteConsent(account, client); errors.Is(err, auth.ErrNotFound) {
-			return auth.Refuse(auth.KindNotFound, "consent_unknown", "nothing is allowed to that application")
+			return auth.Refuse(auth.KindNotFound, auth.CodeConsentUnknown, "nothing is allowed to that application")
 		} else if err != nil {
 			return err
 		}

@@ -102,7 +102,7 @@ func (s *Service) settle(ctx context.Context, tenant auth.TenantID, id auth.Flow
 	}
 	i := slices.IndexFunc(b.Sessions, func(v session.SignedIn) bool { return v.Session.ID == who })
 	if i < 0 {
-		return Step{}, auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
+		return Step{}, auth.SessionInvalid()
 	}
 	v := b.Sessions[i].Session
 	if flow.Session != v.ID {
@@ -160,7 +160,7 @@ func (s *Service) FlowClient(ctx context.Context, tenant auth.TenantID, id auth.
 func (s *Service) form(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser, csrf string) (auth.Flow, error) {
 	csrf, _, _ = strings.Cut(csrf, ".") // on a page that asks, the question follows
 	if !secret.Valid(BrowserPrefix, b.Secret) || !secret.Equal(csrf, s.csrf(tenant, id, b.Secret)) {
-		return auth.Flow{}, auth.Refuse(auth.KindForbidden, "cross_site", "this form did not come from our page in this browser; go back and try again")
+		return auth.Flow{}, auth.Refuse(auth.KindForbidden, auth.CodeCrossSite, "this form did not come from our page in this browser; go back and try again")
 	}
 	return s.flow(ctx, tenant, id, b)
 }
@@ -184,7 +184,7 @@ func (s *Service) csrfAsking(n auth.FlowState, next auth.Step, b Browser) string
 }
 
 func flowOver() error {
-	return auth.Refuse(auth.KindNotFound, "flow_over", "this sign-in is finished, too old, or began in another browser; start again")
+	return auth.Refuse(auth.KindNotFound, auth.CodeFlowOver, "this sign-in is finished, too old, or began in another browser; start again")
 }
 
 // insertFlow stores a flow for the browser, which gets a cookie if it has none.

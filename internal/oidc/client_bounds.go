@@ -29,7 +29,7 @@ func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before au
 	c.Bounds = before.Bounds
 	bounded := c.Bounded()
 	if len(bounded.RedirectURIs) == 0 && len(c.RedirectURIs) > 0 {
-		return auth.Client{}, refusedMetadata(auth.Invalid(string(InvalidRedirectURI), "redirect_uris", "none of these is among those that an operator of this server has left the client"))
+		return auth.Client{}, refusedMetadata(auth.Invalid(auth.CodeInvalidRedirectURI, "redirect_uris", "none of these is among those that an operator of this server has left the client"))
 	}
 	return bounded, nil
 }

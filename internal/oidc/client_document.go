@@ -66,7 +66,7 @@ func (ds *documents) fail(id string, now time.Time) {
 // path, no query, fragment, user or dot segment.
 func ParseDocumentID(id string) (auth.ClientID, error) {
 	bad := func(why string) (auth.ClientID, error) {
-		return "", auth.Invalid("client_id_invalid", "client_id", why)
+		return "", auth.Invalid(auth.CodeClientIDInvalid, "client_id", why)
 	}
 	if len(id) > auth.MaxClientID {
 		return bad("the client_id is too long")

@@ -30,10 +30,10 @@ type initialUses struct {
 // expires. It is shown this once and kept as a digest.
 func (s *Service) NewInitialToken(ctx context.Context, tenant auth.TenantID, uses int, lifetime time.Duration, actor auth.Actor) (secret.Text, time.Time, error) {
 	if uses < 1 || uses > MaxInitialUses {
-		return "", time.Time{}, auth.Invalid("uses_invalid", "uses", "a token registers from 1 to 10000 clients")
+		return "", time.Time{}, auth.Invalid(auth.CodeUsesInvalid, "uses", "a token registers from 1 to 10000 clients")
 	}
 	if lifetime < time.Minute || lifetime > MaxInitialLifetime {
-		return "", time.Time{}, auth.Invalid("expires_invalid", "expires", "a token lives from a minute to a year")
+		return "", time.Time{}, auth.Invalid(auth.CodeExpiresInvalid, "expires", "a token lives from a minute to a year")
 	}
 	token, expires := secret.New(initialPrefix), time.Time{}
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -49,7 +49,7 @@ func (s *Service) NewInitialToken(ctx context.Context, tenant auth.TenantID, use
 		return tx.Record(auth.Event{Kind: auth.EventClientChanged, Actor: actor, Detail: map[string]string{"change": "registration_token_created", "uses": fmt.Sprint(uses)}})
 	})
 	if errors.Is(err, auth.ErrNotFound) {
-		return "", time.Time{}, auth.Refuse(auth.KindNotFound, "not_found", "there is no such tenant")
+		return "", time.Time{}, auth.TenantNotFound()
 	} else if err != nil {
 		return "", time.Time{}, fmt.Errorf("make registration token: %w", err)
 	}

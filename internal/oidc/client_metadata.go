@@ -75,10 +75,10 @@ func (m ClientMetadata) registration(allowed, open auth.Scope) (Registration, er
 	}
 	if len(m.RedirectURIs) > 0 && !slices.Contains(grants, auth.GrantAuthorizationCode) {
 		// Nothing would ever be sent to them, so they would prove nothing of the client.
-		return Registration{}, auth.Invalid(string(InvalidRedirectURI), "redirect_uris", "these belong to grant_type authorization_code; leave them out or add it")
+		return Registration{}, auth.Invalid(auth.CodeInvalidRedirectURI, "redirect_uris", "these belong to grant_type authorization_code; leave them out or add it")
 	}
 	if cmp.Or(m.IDTokenEncryption, m.UserInfoEncryption, m.IntrospectionEncryption, m.AuthorizationEncryption) != "" { // what it expects to be secret would come in plain
-		return Registration{}, auth.Invalid("encryption_unsupported", "", "nothing is encrypted for clients here; leave the members for encryption out")
+		return Registration{}, auth.Invalid(auth.CodeEncryptionUnsupported, "", "nothing is encrypted for clients here; leave the members for encryption out")
 	}
 	typ, method := m.kind()
 	return Registration{
@@ -123,7 +123,7 @@ func (m ClientMetadata) grants() ([]auth.GrantType, error) {
 	}
 	grants := slices.DeleteFunc(slices.Clone(m.Grants), func(g auth.GrantType) bool { return !slices.Contains(selfGrants, g) })
 	if !slices.Contains(grants, auth.GrantAuthorizationCode) && !slices.Contains(grants, auth.GrantDeviceCode) {
-		return nil, auth.Invalid("grant_invalid", "grant_types", "a client may register itself for authorization_code or device_code, with refresh_token")
+		return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a client may register itself for authorization_code or device_code, with refresh_token")
 	}
 	return grants, nil
 }
@@ -204,7 +204,7 @@ func refusedMetadata(err error) error {
 		return err
 	}
 	code, desc := InvalidClientMetadata, e.Msg
-	if e.Code == string(InvalidRedirectURI) {
+	if e.Code == auth.CodeInvalidRedirectURI {
 		code, desc = InvalidRedirectURI, "redirect_uris: "+e.Msg
 	} else if e.Field != "" {
 		desc = e.Field + ": " + e.Msg

@@ -63,13 +63,13 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 		return c, err
 	}
 	if c.Name == "" {
-		return c, auth.Invalid("name_missing", "name", "give the client a name; people will read it")
+		return c, auth.Invalid(auth.CodeNameMissing, "name", "give the client a name; people will read it")
 	}
 	switch r.Type {
 	case auth.ClientWeb, auth.ClientSPA, auth.ClientNative, auth.ClientMachine:
 		c.Type = r.Type
 	default:
-		return c, auth.Invalid("type_invalid", "type", "a client is web, spa, native or machine")
+		return c, auth.Invalid(auth.CodeTypeInvalid, "type", "a client is web, spa, native or machine")
 	}
 	c.FirstParty, c.Settings = r.FirstParty, r.ClientSettings
 	c.Settings.Sector, c.Settings.Registration, c.Settings.DocumentAt, c.Settings.ScopesBounded = "", "", time.Time{}, false
@@ -83,7 +83,7 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 		return c, err
 	}
 	if r.Scopes != nil && len(c.Scopes) == 0 && c.Type != auth.ClientMachine {
-		return c, auth.Invalid("scope_missing", "scopes", "scopes: give at least one, as a client that people sign in to has some; disable the client to allow it nothing")
+		return c, auth.Invalid(auth.CodeScopeMissing, "scopes", "scopes: give at least one, as a client that people sign in to has some; disable the client to allow it nothing")
 	}
 	if len(c.Scopes) == 0 && c.Type != auth.ClientMachine {
 		c.Scopes = slices.Clone(auth.DefaultScope)
@@ -97,7 +97,7 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 		}
 	}
 	if slices.Contains(c.Settings.Grants, auth.GrantAuthorizationCode) && len(r.RedirectURIs) == 0 {
-		return c, auth.Invalid(string(InvalidRedirectURI), "redirect_uris", "give at least one redirect URI: the authorization_code grant sends people to it")
+		return c, auth.Invalid(auth.CodeInvalidRedirectURI, "redirect_uris", "give at least one redirect URI: the authorization_code grant sends people to it")
 	}
 	return c, nil
 }
@@ -110,9 +110,9 @@ func checkReserved(c auth.Client, grants []auth.GrantType) error {
 		switch {
 		case !auth.Reserved(name):
 		case name != auth.ScopeAccount && name != auth.AdminPermission:
-			return auth.Invalid("scope_reserved", "scope", "scope: of the names with watchword: there are watchword:account and watchword:admin")
+			return auth.Invalid(auth.CodeScopeReserved, "scope", "scope: of the names with watchword: there are watchword:account and watchword:admin")
 		case !c.FirstParty && !acts:
-			return auth.Invalid("scope_reserved", "scope", "scope: names with watchword: are for first-party clients and for those that act for themselves")
+			return auth.Invalid(auth.CodeScopeReserved, "scope", "scope: names with watchword: are for first-party clients and for those that act for themselves")
 		}
 	}
 	return nil
@@ -139,7 +139,7 @@ func measure[T any](field string, values []T, most int) error {
 }
 
 func tooMany(field string, most int) error {
-	return auth.Invalid("too_many", field, fmt.Sprintf("at most %d values", most))
+	return auth.Invalid(auth.CodeTooMany, field, fmt.Sprintf("at most %d values", most))
 }
 
 // each checks every value of a list and drops repeats.
@@ -163,7 +163,7 @@ func each(field string, values []string, parse func(string) (string, error)) ([]
 func parseOneScope(v string) (string, error) {
 	s, err := auth.ParseScope(v)
 	if err == nil && len(s) != 1 {
-		err = auth.Invalid("scope_invalid", "scope", "give each scope by itself")
+		err = auth.Invalid(auth.CodeScopeInvalid, "scope", "give each scope by itself")
 	}
 	if err != nil {
 		return "", err
@@ -182,13 +182,13 @@ func parseGrants(c auth.Client, asked []auth.GrantType) ([]auth.GrantType, error
 	for _, g := range asked {
 		switch {
 		case !slices.Contains(known, g):
-			return nil, auth.Invalid("grant_invalid", "grant_types", "this server does not have that grant")
+			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "this server does not have that grant")
 		case g == auth.GrantClientCredentials && c.Public():
-			return nil, auth.Invalid("grant_invalid", "grant_types", "a public client cannot act for itself: it keeps no secret")
+			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a public client cannot act for itself: it keeps no secret")
 		case g == auth.GrantTokenExchange && c.Public():
-			return nil, auth.Invalid("grant_invalid", "grant_types", "a public client cannot exchange tokens: it keeps no secret")
+			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a public client cannot exchange tokens: it keeps no secret")
 		case c.Type == auth.ClientMachine && g != auth.GrantClientCredentials && g != auth.GrantTokenExchange:
-			return nil, auth.Invalid("grant_invalid", "grant_types", "a machine acts for itself, or exchanges tokens that it was given")
+			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a machine acts for itself, or exchanges tokens that it was given")
 		}
 	}
 	return orEmpty(slices.Compact(slices.Sorted(slices.Values(asked)))), nil
@@ -205,7 +205,7 @@ func parseResources(c *auth.Client, r Registration) (err error) {
 // parseAuth checks that the method fits the type, and the keys the method. Keys may be
 // there with any method: request objects are signed with them too.
 func parseAuth(c *auth.Client, r Registration) (err error) {
-	bad := func(msg string) error { return auth.Invalid("auth_invalid", "token_endpoint_auth_method", msg) }
+	bad := func(msg string) error { return auth.Invalid(auth.CodeAuthInvalid, "token_endpoint_auth_method", msg) }
 	switch {
 	case r.Auth != "" && !slices.Contains(methods, r.Auth):
 		return bad("a client authenticates by client_secret_basic, client_secret_post, private_key_jwt or none")
@@ -214,17 +214,17 @@ func parseAuth(c *auth.Client, r Registration) (err error) {
 	case !c.Public() && r.Auth == auth.AuthNone:
 		return bad("a client with a server proves who it is")
 	case len(r.JWKS) > 0 && r.JWKSURI != "":
-		return auth.Invalid("jwks_invalid", "jwks_uri", "give the keys or their address, not both")
+		return auth.Invalid(auth.CodeJWKSInvalid, "jwks_uri", "give the keys or their address, not both")
 	case r.Auth == auth.AuthPrivateKeyJWT && len(r.JWKS) == 0 && r.JWKSURI == "":
-		return auth.Invalid("jwks_invalid", "jwks", "private_key_jwt needs keys: jwks or jwks_uri")
+		return auth.Invalid(auth.CodeJWKSInvalid, "jwks", "private_key_jwt needs keys: jwks or jwks_uri")
 	case len(r.JWKS) > 0:
 		keys, err := ParseClientKeys(r.JWKS)
 		if err != nil {
-			return auth.Invalid("jwks_invalid", "jwks", err.Error())
+			return auth.Invalid(auth.CodeJWKSInvalid, "jwks", err.Error())
 		}
 		for _, alg := range []string{r.AuthAlgorithm, r.RequestAlgorithm} {
 			if alg != "" && !slices.ContainsFunc(keys, func(k clientKey) bool { return fits(k, alg, "") }) {
-				return auth.Invalid("jwks_invalid", "jwks", "none of the keys can sign with "+auth.Clip(alg, 16))
+				return auth.Invalid(auth.CodeJWKSInvalid, "jwks", "none of the keys can sign with "+auth.Clip(alg, 16))
 			}
 		}
 		if c.Settings.JWKS, err = encodeClientKeys(keys); err != nil {
@@ -242,34 +242,34 @@ func parseAuth(c *auth.Client, r Registration) (err error) {
 func parseAlgorithms(c *auth.Client, r Registration) error {
 	for field, alg := range map[string]string{"token_endpoint_auth_signing_alg": r.AuthAlgorithm, "request_object_signing_alg": r.RequestAlgorithm} {
 		if alg != "" && !slices.Contains(AssertionAlgorithms, jose.SignatureAlgorithm(alg)) {
-			return auth.Invalid("alg_invalid", field, "a client signs with ES256, RS256, PS256 or EdDSA")
+			return auth.Invalid(auth.CodeAlgInvalid, field, "a client signs with ES256, RS256, PS256 or EdDSA")
 		}
 	}
 	if r.AuthAlgorithm != "" && r.Auth != auth.AuthPrivateKeyJWT {
-		return auth.Invalid("alg_invalid", "token_endpoint_auth_signing_alg", "this belongs to private_key_jwt")
+		return auth.Invalid(auth.CodeAlgInvalid, "token_endpoint_auth_signing_alg", "this belongs to private_key_jwt")
 	}
 	for field, alg := range map[string]string{"id_token_signed_response_alg": r.IDTokenAlgorithm, "userinfo_signed_response_alg": r.UserInfoAlgorithm,
 		"introspection_signed_response_alg": r.IntrospectionAlgorithm, "authorization_signed_response_alg": r.AuthorizationAlgorithm} {
 		if alg != "" && !keys.Supported(alg) {
-			return auth.Invalid("alg_invalid", field, "this server signs with RS256, ES256 or EdDSA")
+			return auth.Invalid(auth.CodeAlgInvalid, field, "this server signs with RS256, ES256 or EdDSA")
 		}
 	}
 	if r.AuthorizationAlgorithm == keys.RS256 && c.Strict() {
-		return auth.Invalid("alg_invalid", "authorization_signed_response_alg", "ES256 or EdDSA: FAPI 2.0 leaves RS256 out")
+		return auth.Invalid(auth.CodeAlgInvalid, "authorization_signed_response_alg", "ES256 or EdDSA: FAPI 2.0 leaves RS256 out")
 	}
 	switch r.IDTokenClaims {
 	case "", "requested":
 		c.Settings.IDTokenClaims = ""
 	case token.ClaimsOfScope:
 	default:
-		return auth.Invalid("id_token_claims_invalid", "id_token_claims", "requested, or scope for the claims of the granted scopes")
+		return auth.Invalid(auth.CodeIDTokenClaimsInvalid, "id_token_claims", "requested, or scope for the claims of the granted scopes")
 	}
 	switch r.TokenFormat {
 	case "", "jwt":
 		c.Settings.TokenFormat = ""
 	case "opaque":
 	default:
-		return auth.Invalid("token_format_invalid", "access_token_format", "an access token is jwt or opaque")
+		return auth.Invalid(auth.CodeTokenFormatInvalid, "access_token_format", "an access token is jwt or opaque")
 	}
 	return nil
 }
@@ -278,9 +278,9 @@ func parseAlgorithms(c *auth.Client, r Registration) error {
 func parseRequests(c *auth.Client, r Registration) error {
 	switch {
 	case r.PKCEOptional && c.Public():
-		return auth.Invalid("pkce_invalid", "pkce_optional", "a public client always sends a code_challenge")
+		return auth.Invalid(auth.CodePKCEInvalid, "pkce_optional", "a public client always sends a code_challenge")
 	case r.RequireSignedRequest && len(r.JWKS) == 0 && r.JWKSURI == "":
-		return auth.Invalid("jwks_invalid", "jwks", "signed requests need keys: jwks or jwks_uri")
+		return auth.Invalid(auth.CodeJWKSInvalid, "jwks", "signed requests need keys: jwks or jwks_uri")
 	}
 	return nil
 }
@@ -298,7 +298,7 @@ func shortText(field string, most int) func(string) (string, error) {
 	return func(v string) (string, error) {
 		v = strings.TrimSpace(v)
 		if v == "" || len(v) > most || auth.Clip(v, most) != v {
-			return "", auth.Invalid("text_invalid", field, "each value is a short line of text")
+			return "", auth.Invalid(auth.CodeTextInvalid, field, "each value is a short line of text")
 		}
 		return v, nil
 	}
@@ -307,7 +307,7 @@ func shortText(field string, most int) func(string) (string, error) {
 // parseHints checks what holds where a request says nothing, and whom to write to.
 func parseHints(c *auth.Client, r Registration) (err error) {
 	if r.DefaultMaxAge != nil && !validMaxAge(*r.DefaultMaxAge) {
-		return auth.Invalid("max_age_invalid", "default_max_age", "this is from 0 to ten years, in seconds")
+		return auth.Invalid(auth.CodeMaxAgeInvalid, "default_max_age", "this is from 0 to ten years, in seconds")
 	}
 	if c.Settings.DefaultACR, err = each("default_acr_values", r.DefaultACR, shortText("default_acr_values", maxACR)); err != nil {
 		return err
@@ -321,7 +321,7 @@ func parseExchange(c *auth.Client, r Registration) (err error) {
 		return nil
 	}
 	if !slices.Contains(c.Settings.Grants, auth.GrantTokenExchange) {
-		return auth.Invalid("grant_invalid", "grant_types", "what a client may exchange needs the grant for it")
+		return auth.Invalid(auth.CodeGrantInvalid, "grant_types", "what a client may exchange needs the grant for it")
 	}
 	p := *r.Exchange
 	if p.Audiences, err = each("token_exchange", p.Audiences, auth.ParseResource); err != nil {

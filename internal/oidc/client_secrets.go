@@ -16,12 +16,12 @@ func keepsSecret(c auth.Client) bool { return !c.Public() && c.Settings.Auth != 
 // over one by one; any older one ends at once.
 func (s *Service) RotateSecret(ctx context.Context, tenant auth.TenantID, id auth.ClientID, overlap time.Duration, actor auth.Actor) (auth.Client, secret.Text, error) {
 	if overlap < 0 || overlap > MaxOverlap {
-		return auth.Client{}, "", auth.Invalid("overlap_invalid", "overlap", "two secrets live side by side for at most 90 days")
+		return auth.Client{}, "", auth.Invalid(auth.CodeOverlapInvalid, "overlap", "two secrets live side by side for at most 90 days")
 	}
 	shown := secret.New(SecretPrefix)
 	c, err := s.change(ctx, tenant, id, "secret_rotated", actor, func(c *auth.Client, now time.Time) error {
 		if !keepsSecret(*c) {
-			return auth.Refuse(auth.KindConflict, "no_secret", "this client has no secret")
+			return auth.Refuse(auth.KindConflict, auth.CodeNoSecret, "this client has no secret")
 		}
 		c.Secrets = append([]auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: now}}, ending(c.Secrets, now, now.Add(overlap))...)
 		return nil

@@ -67,7 +67,7 @@ const maxRequestURIs = 16
 // ofField gives a refusal of a redirect URI to another field.
 func ofField(err error, field string) error {
 	if e, ok := errors.AsType[*auth.Error](err); ok {
-		return auth.Invalid("uri_invalid", field, e.Msg)
+		return auth.Invalid(auth.CodeURIInvalid, field, e.Msg)
 	}
 	return err
 }
@@ -78,7 +78,7 @@ func (s *Service) reachable(field, u string) error {
 		return ofField(err, field)
 	}
 	if err := s.cfg.Out.Check(u); err != nil {
-		return auth.Invalid("uri_invalid", field, err.Error())
+		return auth.Invalid(auth.CodeURIInvalid, field, err.Error())
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (s *Service) sector(ctx context.Context, c auth.Client) (string, error) {
 	switch set.SubjectType {
 	case "", "pairwise":
 	default:
-		return "", auth.Invalid("subject_type_invalid", "subject_type", "subjects are public or pairwise")
+		return "", auth.Invalid(auth.CodeSubjectTypeInvalid, "subject_type", "subjects are public or pairwise")
 	}
 	if set.SectorURI != "" {
 		if err := s.checkSector(ctx, set.SectorURI, c.RedirectURIs); err != nil {
@@ -108,7 +108,7 @@ func (s *Service) sector(ctx context.Context, c auth.Client) (string, error) {
 	}
 	host := hostOf(c.RedirectURIs[0])
 	if host == "" || slices.ContainsFunc(c.RedirectURIs, func(u string) bool { return hostOf(u) != host }) {
-		return "", auth.Invalid("sector_invalid", "sector_identifier_uri", "redirect URIs on several hosts need a sector_identifier_uri for pairwise subjects")
+		return "", auth.Invalid(auth.CodeSectorInvalid, "sector_identifier_uri", "redirect URIs on several hosts need a sector_identifier_uri for pairwise subjects")
 	}
 	return host, nil
 }
@@ -123,10 +123,10 @@ func hostOf(raw string) string {
 
 // checkSector asks for the list of a sector.
 func (s *Service) checkSector(ctx context.Context, from string, redirects []string) error {
-	bad := func(msg string) error { return auth.Invalid("sector_invalid", "sector_identifier_uri", msg) }
+	bad := func(msg string) error { return auth.Invalid(auth.CodeSectorInvalid, "sector_identifier_uri", msg) }
 	a, err := s.cfg.Out.Get(ctx, from)
 	if err != nil {
-		return &auth.Error{Kind: auth.KindInvalid, Code: "sector_invalid", Field: "sector_identifier_uri", Msg: "the document at sector_identifier_uri could not be read", Err: err}
+		return &auth.Error{Kind: auth.KindInvalid, Code: auth.CodeSectorInvalid, Field: "sector_identifier_uri", Msg: "the document at sector_identifier_uri could not be read", Err: err}
 	}
 	var listed []string
 	if a.Status != 200 || len(a.Body) > maxPublished || json.Unmarshal(a.Body, &listed) != nil {

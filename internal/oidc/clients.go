@@ -52,7 +52,7 @@ func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Clien
 			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: tx.Now}}
 		}
 		if _, err := tx.CurrentTenant(); errors.Is(err, auth.ErrNotFound) {
-			return auth.Refuse(auth.KindNotFound, "not_found", "there is no such tenant")
+			return auth.TenantNotFound()
 		} else if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (s *Service) replace(ctx context.Context, tenant auth.TenantID, before, che
 }
 
 func clientChanged() error {
-	return auth.Refuse(auth.KindConflict, "client_changed", "somebody else has changed this client; read it again")
+	return auth.Refuse(auth.KindConflict, auth.CodeClientChanged, "somebody else has changed this client; read it again")
 }
 
 // DisableClient shuts a client: nothing is issued to it, nothing it has works here, and
@@ -335,9 +335,9 @@ func recordClient(tx *store.Tx, id auth.ClientID, change string, actor auth.Acto
 }
 
 func noClient() error {
-	return auth.Refuse(auth.KindNotFound, "client_unknown", "there is no such client")
+	return auth.Refuse(auth.KindNotFound, auth.CodeClientUnknown, "there is no such client")
 }
 
 func builtIn() error {
-	return auth.Refuse(auth.KindConflict, "client_builtin", "this client belongs to the server: of it only the audiences can be changed")
+	return auth.Refuse(auth.KindConflict, auth.CodeClientBuiltIn, "this client belongs to the server: of it only the audiences can be changed")
 }

@@ -172,5 +172,5 @@ func rememberDevice(tx *store.Tx, r auth.AuthorizationRequest, account auth.Acco
 }
 
 func noUserCode() error {
-	return auth.Invalid("user_code_invalid", "user_code", "this code is not one that we wait for; check it, or let the device show a new one")
+	return auth.Invalid(auth.CodeUserCodeInvalid, "user_code", "this code is not one that we wait for; check it, or let the device show a new one")
 }

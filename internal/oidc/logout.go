@@ -93,7 +93,7 @@ func (s *Service) ConfirmLogout(ctx context.Context, in LogoutAnswer) (LogoutSte
 		return w.end(LogoutStep{}), nil
 	}
 	if !genuine || !secret.Equal(in.CSRF, s.logoutCSRF(in.Tenant, in.Browser, in.Pending)) {
-		return LogoutStep{}, auth.Refuse(auth.KindForbidden, "cross_site", "this form did not come from our page in this browser; go back and try again")
+		return LogoutStep{}, auth.Refuse(auth.KindForbidden, auth.CodeCrossSite, "this form did not come from our page in this browser; go back and try again")
 	}
 	return s.logOut(ctx, LogoutInput{Tenant: in.Tenant, Browser: in.Browser, Actor: in.Actor}, w, auth.Client{ID: w.Client}, "")
 }

@@ -39,7 +39,7 @@ func (s *Service) StartClient(tx *store.Tx, parent auth.Session, b ClientParams)
 	// Read again: a code may be redeemed a minute after it was issued.
 	parent, err := tx.Session(parent.ID)
 	if errors.Is(err, auth.ErrNotFound) {
-		return auth.Session{}, invalidSession()
+		return auth.Session{}, auth.SessionInvalid()
 	} else if err != nil {
 		return auth.Session{}, fmt.Errorf("read session: %w", err)
 	}
@@ -94,7 +94,7 @@ type ClientState struct {
 func (s *Service) PlanClient(now time.Time, on ClientState, b ClientParams) (auth.Session, error) {
 	parent, v := on.Parent, on.Existing
 	if !parent.Live(now) || parent.Parent != "" {
-		return auth.Session{}, invalidSession()
+		return auth.Session{}, auth.SessionInvalid()
 	}
 	switch {
 	case v.ID == "":
@@ -106,7 +106,7 @@ func (s *Service) PlanClient(now time.Time, on ClientState, b ClientParams) (aut
 			v.ID = auth.SessionID(secret.NewID(now))
 		}
 	case v.Parent != parent.ID || v.Client != b.Client.ID || !v.Live(now):
-		return auth.Session{}, invalidSession()
+		return auth.Session{}, auth.SessionInvalid()
 	}
 	v.AuthAt, v.ACR, v.AMR, v.Claims = parent.AuthAt, parent.ACR, parent.AMR, b.Claims
 	v.Offline = v.Offline || b.Offline()

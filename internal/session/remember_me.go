@@ -86,11 +86,11 @@ func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, p Proof)
 func (s *Service) VerifyRememberMe(tx *store.Tx, keep string) (auth.RememberMe, error) {
 	id, ok := ParseRememberMe(keep)
 	if !ok {
-		return auth.RememberMe{}, invalidSession()
+		return auth.RememberMe{}, auth.SessionInvalid()
 	}
 	v, err := tx.RememberMe(id)
 	if errors.Is(err, auth.ErrNotFound) {
-		return auth.RememberMe{}, invalidSession()
+		return auth.RememberMe{}, auth.SessionInvalid()
 	}
 	if err != nil {
 		return auth.RememberMe{}, fmt.Errorf("read series: %w", err)
@@ -99,7 +99,7 @@ func (s *Service) VerifyRememberMe(tx *store.Tx, keep string) (auth.RememberMe, 
 	spent := ErrRememberMeReused
 	switch {
 	case !v.RevokedAt.IsZero() || !tx.Now.Before(v.ExpiresAt):
-		return auth.RememberMe{}, invalidSession()
+		return auth.RememberMe{}, auth.SessionInvalid()
 	case secret.Equal(digest, v.Digest):
 		return v, nil
 	case secret.Equal(digest, v.Previous):

@@ -135,7 +135,7 @@ const MaxSessions = 100
 func (s *Service) Find(ctx context.Context, tenant auth.TenantID, cookie string) (auth.Session, auth.Account, error) {
 	secrets := ParseCookie(cookie)
 	if len(secrets) == 0 {
-		return auth.Session{}, auth.Account{}, invalidSession()
+		return auth.Session{}, auth.Account{}, auth.SessionInvalid()
 	}
 	return s.find(ctx, tenant, secrets[0])
 }
@@ -151,7 +151,7 @@ func (s *Service) find(ctx context.Context, tenant auth.TenantID, cookie string)
 	})
 	switch {
 	case errors.Is(err, auth.ErrNotFound):
-		return auth.Session{}, auth.Account{}, invalidSession()
+		return auth.Session{}, auth.Account{}, auth.SessionInvalid()
 	case err != nil:
 		return auth.Session{}, auth.Account{}, fmt.Errorf("find session: %w", err)
 	}
@@ -159,10 +159,10 @@ func (s *Service) find(ctx context.Context, tenant auth.TenantID, cookie string)
 		if err := s.clearExpired(ctx, tenant, v); err != nil {
 			return auth.Session{}, auth.Account{}, err
 		}
-		return auth.Session{}, auth.Account{}, invalidSession()
+		return auth.Session{}, auth.Account{}, auth.SessionInvalid()
 	}
 	if a.Disabled() {
-		return auth.Session{}, auth.Account{}, invalidSession()
+		return auth.Session{}, auth.Account{}, auth.SessionInvalid()
 	}
 	// A clock that went back leaves seen_at ahead; that is no reason to write.
 	if now.Sub(v.SeenAt) >= touchEvery {
@@ -276,10 +276,6 @@ func (s *Service) End(tx *store.Tx, account auth.AccountID, id auth.SessionID, r
 // goes on go on too.
 func (s *Service) EndAll(tx *store.Tx, account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
 	return tx.EndSessions(account, except, reason)
-}
-
-func invalidSession() error {
-	return auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -61,7 +61,7 @@ func checkText(args []any) error {
 			s = v.String()
 		}
 		if strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
-			return auth.Invalid("text_invalid", "", "a value is not text that can be stored")
+			return auth.Invalid(auth.CodeTextInvalid, "", "a value is not text that can be stored")
 		}
 	}
 	return nil

@@ -58,7 +58,7 @@ func (s *Service) Create(ctx context.Context, id, name string, settings auth.Set
 	err = s.cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) error {
 		t.CreatedAt = tx.Now
 		if err := tx.InsertTenant(t); errors.Is(err, auth.ErrConflict) {
-			return auth.Refuse(auth.KindConflict, "tenant_taken", "there is a tenant of this name")
+			return auth.Refuse(auth.KindConflict, auth.CodeTenantTaken, "there is a tenant of this name")
 		} else if err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error
 		return r.tenant, nil
 	}
 	if _, err := auth.ParseTenantID(string(id)); err != nil { // no question to the database
-		return auth.Tenant{}, errNoTenant()
+		return auth.Tenant{}, auth.TenantNotFound()
 	}
 	var t auth.Tenant
 	err := s.cfg.DB.Read(ctx, id, func(tx *store.Tx) (err error) {
@@ -162,7 +162,7 @@ func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error
 		return err
 	})
 	if errors.Is(err, auth.ErrNotFound) {
-		return auth.Tenant{}, errNoTenant() // not remembered: strangers choose these names
+		return auth.Tenant{}, auth.TenantNotFound() // not remembered: strangers choose these names
 	}
 	if err != nil {
 		return auth.Tenant{}, fmt.Errorf("get tenant: %w", err)
@@ -171,10 +171,6 @@ func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error
 	s.cached[id] = remembered{t, now}
 	s.mu.Unlock()
 	return t, nil
-}
-
-func errNoTenant() error {
-	return auth.Refuse(auth.KindNotFound, "not_found", "there is no such tenant")
 }
 
 // List returns every tenant by id.

@@ -61,7 +61,7 @@ func (h *house) ok(err error) {
 
 func (h *house) refused(err error, code string) {
 	h.t.Helper()
-	if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != code {
+	if e, ok := errors.AsType[*auth.Error](err); !ok || string(e.Code) != code {
 		h.t.Fatalf("got %v, want %s", err, code)
 	}
 }

@@ -133,7 +133,7 @@ func check(t auth.Tenant) error {
 	}
 	errs = append(errs, checkLifetimes(set.Lifetimes), auth.CheckBranding(set.Branding), checkLogo(set.Branding))
 	if err := errors.Join(errs...); err != nil {
-		return auth.Invalid("settings_invalid", "settings", err.Error())
+		return auth.Invalid(auth.CodeSettingsInvalid, "settings", err.Error())
 	}
 	return nil
 }

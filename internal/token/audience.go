@@ -119,5 +119,5 @@ func (s *Service) narrowAudience(tenant auth.TenantID, c auth.Client, granted, a
 }
 
 func invalidTarget() error {
-	return auth.Invalid("invalid_target", "resource", "resource: one that the client may ask for (listed in oauth.resources or set as its --audience) and that was granted at the sign-in; only a first-party sign-in without resource is for all of them")
+	return auth.Invalid(auth.CodeInvalidTarget, "resource", "resource: one that the client may ask for (listed in oauth.resources or set as its --audience) and that was granted at the sign-in; only a first-party sign-in without resource is for all of them")
 }

@@ -73,7 +73,7 @@ func readIssuanceState(tx *store.Tx, g auth.Grant) (on IssuanceState, err error)
 		return on, fmt.Errorf("read tenant: %w", err)
 	}
 	if on.Client, err = tx.Client(g.Client); errors.Is(err, auth.ErrNotFound) {
-		return on, auth.Refuse(auth.KindUnauthenticated, "client_unknown", "this client is not known")
+		return on, auth.Refuse(auth.KindUnauthenticated, auth.CodeClientUnknown, "this client is not known")
 	} else if err != nil {
 		return on, fmt.Errorf("read client: %w", err)
 	}
@@ -81,7 +81,7 @@ func readIssuanceState(tx *store.Tx, g auth.Grant) (on IssuanceState, err error)
 		return on, nil
 	}
 	if on.Account, err = tx.Account(g.Account); errors.Is(err, auth.ErrNotFound) {
-		return on, auth.Refuse(auth.KindUnauthenticated, "account_unknown", "this account is not known")
+		return on, auth.Refuse(auth.KindUnauthenticated, auth.CodeAccountUnknown, "this account is not known")
 	} else if err != nil {
 		return on, fmt.Errorf("read account: %w", err)
 	}
@@ -186,7 +186,7 @@ func (d Draft) checkSize() error {
 		}
 	}
 	if n > maxNames {
-		return auth.Invalid("token_too_long", "scope", "scope and resource: at most 4800 characters together")
+		return auth.Invalid(auth.CodeTokenTooLong, "scope", "scope and resource: at most 4800 characters together")
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func (d Draft) checkSize() error {
 func (s *Service) newFamily(now time.Time, d *Draft, on IssuanceState) (*auth.Family, error) {
 	session := on.Session
 	if session.ID == "" || session.Account != d.grant.Account || !session.Live(now) {
-		return nil, auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
+		return nil, auth.SessionInvalid()
 	}
 	id := secret.NewID(now)
 	token, ok := newRefreshToken(id)

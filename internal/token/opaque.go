@@ -94,7 +94,7 @@ func (s *Service) verifyOpaque(tenant auth.TenantID, raw, audience string) (Veri
 	case !slices.ContainsFunc(c.Audience, func(a string) bool { return guard.SameResource(a, audience) }):
 		return Verified{}, refuseToken(guard.ErrAudience)
 	case !s.now().Before(expires.Add(guard.DefaultLeeway)):
-		e := auth.Refuse(auth.KindUnauthenticated, "token_expired", "the access token has expired")
+		e := auth.Refuse(auth.KindUnauthenticated, auth.CodeTokenExpired, "the access token has expired")
 		e.Err = errors.New("at " + expires.UTC().Format(time.RFC3339))
 		return Verified{}, e
 	}

@@ -145,7 +145,7 @@ func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (
 		return invalid, invalidRefreshToken(err)
 	}
 	if p.Scope != nil && !p.Scope.Within(grantedScope(f)) {
-		return refused, auth.Invalid("invalid_scope", "scope", "this is more than was granted")
+		return refused, auth.Invalid(auth.CodeInvalidScope, "scope", "this is more than was granted")
 	}
 	return v, nil
 }
@@ -305,11 +305,11 @@ func (s *Service) countVerdict(v verdict) {
 }
 
 func invalidRefreshToken(cause error) error {
-	e := auth.Refuse(auth.KindUnauthenticated, "invalid_refresh_token", "this refresh token is not valid; sign in again")
+	e := auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidRefreshToken, "this refresh token is not valid; sign in again")
 	e.Err = cause
 	return e
 }
 
 func reusedRefreshToken() error {
-	return auth.Refuse(auth.KindUnauthenticated, "refresh_token_reused", "this refresh token was used before; its session has ended, sign in again")
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeRefreshTokenReused, "this refresh token was used before; its session has ended, sign in again")
 }

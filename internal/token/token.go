@@ -120,15 +120,15 @@ func New(cfg Config) *Service {
 func CheckIssuance(t auth.Tenant, a auth.Account, c auth.Client) error {
 	switch {
 	case t.Disabled():
-		return auth.Refuse(auth.KindForbidden, "tenant_disabled", "this service is closed")
+		return auth.Refuse(auth.KindForbidden, auth.CodeTenantDisabled, "this service is closed")
 	case c.Disabled():
-		return auth.Refuse(auth.KindUnauthenticated, "client_disabled", "this client is disabled")
+		return auth.Refuse(auth.KindUnauthenticated, auth.CodeClientDisabled, "this client is disabled")
 	case a.ID == "":
 		return nil
 	case a.Disabled():
-		return auth.Refuse(auth.KindUnauthenticated, "account_disabled", "this account is disabled")
+		return auth.Refuse(auth.KindUnauthenticated, auth.CodeAccountDisabled, "this account is disabled")
 	case !a.Verified() && !t.Settings.AllowUnverified:
-		return auth.Refuse(auth.KindForbidden, "email_not_verified", "confirm your e-mail address first; we have sent you a link")
+		return auth.Refuse(auth.KindForbidden, auth.CodeEmailNotVerified, "confirm your e-mail address first; we have sent you a link")
 	}
 	return nil
 }

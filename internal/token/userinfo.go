@@ -30,7 +30,7 @@ func (s *Service) UserInfo(ctx context.Context, tenant auth.TenantID, raw string
 	case err != nil:
 		return UserInfoClaims{}, err
 	case v.SessionID == "":
-		return UserInfoClaims{}, auth.Refuse(auth.KindForbidden, "not_an_account", "this token is a client's own, there is no person behind it")
+		return UserInfoClaims{}, auth.Refuse(auth.KindForbidden, auth.CodeNotAnAccount, "this token is a client's own, there is no person behind it")
 	}
 	p := UserInfoClaims{Verified: v}
 	err = s.db.ReadOne(ctx, tenant, func(tx *store.Tx) error {

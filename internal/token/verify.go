@@ -62,7 +62,7 @@ func RestrictToFirstParty(v Verified) (*guard.Claims, error) {
 	case v.Account == "":
 		return v.Claims, nil
 	case !v.FirstParty:
-		return nil, auth.Refuse(auth.KindForbidden, "client_not_allowed", "this call is for the service's own clients")
+		return nil, auth.Refuse(auth.KindForbidden, auth.CodeClientNotAllowed, "this call is for the service's own clients")
 	case v.Subject == string(v.Account):
 		return v.Claims, nil
 	}
@@ -176,7 +176,7 @@ func mapGuardError(err error) error {
 	if g.Status == http.StatusServiceUnavailable {
 		return auth.Unavailable(g, g.RetryAfter)
 	}
-	e := auth.Refuse(auth.KindUnauthenticated, g.Code, g.Detail())
+	e := auth.Refuse(auth.KindUnauthenticated, auth.Code(g.Code), g.Detail())
 	e.Err = g
 	return e
 }
@@ -184,7 +184,7 @@ func mapGuardError(err error) error {
 func invalidToken(why string) error { return refuseToken(errors.New(why)) }
 
 func refuseToken(why error) error {
-	e := auth.Refuse(auth.KindUnauthenticated, "invalid_token", "The access token is not valid here.")
+	e := auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidToken, "The access token is not valid here.")
 	e.Err = why
 	return e
 }

@@ -182,7 +182,7 @@ func (s *Server) clientUpdate(ctx context.Context, in *struct {
 		in.Body.apply(r)
 		return nil
 	})
-	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == "client_changed" && version != "" {
+	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeClientChanged && version != "" {
 		return nil, problem(http.StatusPreconditionFailed, e.Code, e.Msg)
 	}
 	return clientAnswer(c, secret.Reveal(), err)

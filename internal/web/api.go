@@ -13,6 +13,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/danielgtaylor/huma/v2/validation"
+
+	"github.com/watchword-auth/watchword/internal/auth"
 )
 
 // operation describes one call of the JSON API, in the words of OpenAPI.
@@ -140,7 +142,7 @@ func invalid(status int, errs []error) *Problem {
 	if status >= http.StatusInternalServerError || status == 0 {
 		return internalProblem("")
 	}
-	p := problem(http.StatusBadRequest, "invalid_request", "the request is not what this call takes")
+	p := problem(http.StatusBadRequest, auth.CodeInvalidRequest, "the request is not what this call takes")
 	for _, err := range errs {
 		d, ok := err.(huma.ErrorDetailer)
 		if !ok {
@@ -151,14 +153,14 @@ func invalid(status int, errs []error) *Problem {
 		required, isRequired := strings.CutPrefix(detail.Message, "expected required property ")
 		switch {
 		case isRequired:
-			p.Code, p.Field = "member_missing", strings.TrimSuffix(required, " to be present")
+			p.Code, p.Field = auth.CodeMemberMissing, strings.TrimSuffix(required, " to be present")
 			p.Detail = "this member is required"
 		case detail.Message == validation.MsgUnexpectedProperty:
-			p.Code, p.Field, p.Detail = "member_unknown", clipField(field), "this call does not know this member"
+			p.Code, p.Field, p.Detail = auth.CodeMemberUnknown, clipField(field), "this call does not know this member"
 		case where == "body":
-			p.Code, p.Field, p.Detail = "member_invalid", clipField(field), detail.Message
+			p.Code, p.Field, p.Detail = auth.CodeMemberInvalid, clipField(field), detail.Message
 		default:
-			p.Code, p.Field, p.Detail = "parameter_invalid", clipField(field), detail.Message
+			p.Code, p.Field, p.Detail = auth.CodeParameterInvalid, clipField(field), detail.Message
 		}
 		break
 	}

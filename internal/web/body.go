@@ -9,10 +9,12 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/watchword-auth/watchword/internal/auth"
 )
 
 func tooLarge() *Problem {
-	p := problem(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than this call ever needs")
+	p := problem(http.StatusRequestEntityTooLarge, auth.CodeBodyTooLarge, "the body is larger than this call ever needs")
 	p.hangUp = true
 	return p
 }
@@ -46,7 +48,7 @@ func mediaTypeOf(header string) string {
 }
 
 func unsupported(detail string) *Problem {
-	p := problem(http.StatusUnsupportedMediaType, "unsupported_media_type", detail)
+	p := problem(http.StatusUnsupportedMediaType, auth.CodeUnsupportedMediaType, detail)
 	p.hangUp = true // the body was not read
 	return p
 }
@@ -65,7 +67,7 @@ func (ex *exchange) readJSON(r *http.Request) ([]byte, error) {
 		return nil, readProblem(err)
 	}
 	if err := checkJSON(b); err != nil {
-		return nil, problem(http.StatusBadRequest, "malformed_json", err.Error())
+		return nil, problem(http.StatusBadRequest, auth.CodeMalformedJSON, err.Error())
 	}
 	return b, nil
 }
@@ -87,7 +89,7 @@ func (ex *exchange) readAll(body io.Reader, most int64) ([]byte, error) {
 	}
 	ex.large = most
 	if ex.router.large.Add(most) > max(largeBodies, most) {
-		p := problem(http.StatusServiceUnavailable, "unavailable", "too many large bodies are being read right now; try again shortly")
+		p := problem(http.StatusServiceUnavailable, auth.CodeUnavailable, "too many large bodies are being read right now; try again shortly")
 		p.retryAfter, p.hangUp = time.Second, true
 		return nil, p
 	}
@@ -103,7 +105,7 @@ func (ex *exchange) readForm(r *http.Request) error {
 	}
 	form, err := url.ParseQuery(text)
 	if err != nil || !validForm(form) {
-		return problem(http.StatusBadRequest, "malformed_body", "send the form in UTF-8, encoded as application/x-www-form-urlencoded")
+		return problem(http.StatusBadRequest, auth.CodeMalformedBody, "send the form in UTF-8, encoded as application/x-www-form-urlencoded")
 	}
 	r.PostForm, r.Form = form, form
 	return nil
@@ -125,7 +127,7 @@ func readProblem(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge()
 	}
-	p := problem(http.StatusBadRequest, "malformed_body", "the body could not be read")
+	p := problem(http.StatusBadRequest, auth.CodeMalformedBody, "the body could not be read")
 	p.hangUp = true
 	return p
 }

@@ -3,6 +3,8 @@ package web
 import (
 	"net/http"
 	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
 )
 
 // checkOrigin refuses a request that changes something and that another site may have made
@@ -44,5 +46,5 @@ func hidesOrigin(r *http.Request) bool {
 }
 
 func errCrossSite() *Problem {
-	return problem(http.StatusForbidden, "cross_site", "this request seems to come from another site")
+	return problem(http.StatusForbidden, auth.CodeCrossSite, "this request seems to come from another site")
 }

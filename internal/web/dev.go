@@ -26,7 +26,7 @@ func (s *Server) underOwnName(h handler) handler {
 		own, _ := url.Parse(s.cfg.Base) // New has parsed it
 		_, notAddress := netip.ParseAddr(host)
 		if notAddress != nil && host != "localhost" && !strings.HasSuffix(host, ".localhost") && host != strings.ToLower(own.Hostname()) {
-			return problem(http.StatusMisdirectedRequest, "foreign_host", "a development server shows this under its own address only")
+			return problem(http.StatusMisdirectedRequest, auth.CodeForeignHost, "a development server shows this under its own address only")
 		}
 		return h(ex, r)
 	}

@@ -67,9 +67,9 @@ func (s *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func rejectMalformed(r *http.Request) *Problem {
 	switch {
 	case len(r.RequestURI) > maxURL:
-		return problem(http.StatusRequestURITooLong, "url_too_long", "this address is too long")
+		return problem(http.StatusRequestURITooLong, auth.CodeURLTooLong, "this address is too long")
 	case len(r.Header) > maxHeaders:
-		return problem(http.StatusRequestHeaderFieldsTooLarge, "too_many_headers", "the request has too many headers")
+		return problem(http.StatusRequestHeaderFieldsTooLarge, auth.CodeTooManyHeaders, "the request has too many headers")
 	case !cleanPath(r.URL):
 		return notFound() // rather than a redirect to what it might have meant
 	}

@@ -32,14 +32,14 @@ var statuses = [...]int{
 // Problem is how the API says no (RFC 9457). Code is for programs and never
 // changes; Detail is for people.
 type Problem struct {
-	Type      string   `json:"type" doc:"Always about:blank: code says what it is." example:"about:blank"`
-	Title     string   `json:"title" doc:"The words of the status." example:"Bad Request"`
-	Status    int      `json:"status" doc:"The status of the answer." example:"400"`
-	Code      string   `json:"code" doc:"What went wrong, for programs. Stable." example:"email_invalid"`
-	Detail    string   `json:"detail,omitempty" doc:"What went wrong, for people." example:"this is not an e-mail address we can write to"`
-	Field     string   `json:"field,omitempty" doc:"The member at fault." example:"email"`
-	Reasons   []Reason `json:"reasons,omitempty" doc:"Everything wrong with the member, when it is more than one thing."`
-	Reference string   `json:"reference,omitempty" doc:"Names the request in the server's log, when it was the server's fault."`
+	Type      string    `json:"type" doc:"Always about:blank: code says what it is." example:"about:blank"`
+	Title     string    `json:"title" doc:"The words of the status." example:"Bad Request"`
+	Status    int       `json:"status" doc:"The status of the answer." example:"400"`
+	Code      auth.Code `json:"code" doc:"What went wrong, for programs. Stable." example:"email_invalid"`
+	Detail    string    `json:"detail,omitempty" doc:"What went wrong, for people." example:"this is not an e-mail address we can write to"`
+	Field     string    `json:"field,omitempty" doc:"The member at fault." example:"email"`
+	Reasons   []Reason  `json:"reasons,omitempty" doc:"Everything wrong with the member, when it is more than one thing."`
+	Reference string    `json:"reference,omitempty" doc:"Names the request in the server's log, when it was the server's fault."`
 
 	retryAfter time.Duration
 	challenge  string   // WWW-Authenticate
@@ -55,21 +55,21 @@ type Reason struct {
 }
 
 // Error makes a Problem an error, so that a handler can return one.
-func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
 
 // problem makes a refusal of the door itself.
-func problem(status int, code, detail string) *Problem {
+func problem(status int, code auth.Code, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
 }
 
 func internalProblem(reference string) *Problem {
-	p := problem(http.StatusInternalServerError, "internal", "something went wrong here; the reference tells us what")
+	p := problem(http.StatusInternalServerError, auth.CodeInternal, "something went wrong here; the reference tells us what")
 	p.Reference = reference
 	return p
 }
 
 func notFound() *Problem {
-	return problem(http.StatusNotFound, "not_found", "there is nothing here")
+	return problem(http.StatusNotFound, auth.CodeNotFound, "there is nothing here")
 }
 
 // explain turns any error into what may be shown. What nobody classified is a
@@ -80,27 +80,27 @@ func (ex *exchange) explain(err error) *Problem {
 		return p
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok && e.Kind != auth.KindInternal {
-		ex.untried = ex.request.Method == http.MethodPost && (e.Code == "cross_site" || e.Code == "flow_over") // before any service was called
+		ex.untried = ex.request.Method == http.MethodPost && (e.Code == auth.CodeCrossSite || e.Code == auth.CodeFlowOver) // before any service was called
 		return ex.explainRefusal(e)
 	}
 	if e, ok := errors.AsType[*guard.Error](err); ok {
-		p := problem(e.Status, e.Code, e.Detail())
+		p := problem(e.Status, auth.Code(e.Code), e.Detail())
 		p.challenge, p.retryAfter = e.Challenge(""), e.RetryAfter
 		return p
 	}
 	if e, ok := errors.AsType[*oidc.Error](err); ok && e.Scheme != "" { // of a token that is bound to a key
-		p := problem(http.StatusUnauthorized, string(e.Code), e.Desc)
+		p := problem(http.StatusUnauthorized, auth.Code(e.Code), e.Desc)
 		p.challenge = challenge(e)
 		return p
 	}
 	if e, ok := errors.AsType[*password.BusyError](err); ok {
-		p := problem(http.StatusServiceUnavailable, "busy", "too many people are signing in right now; try again shortly")
+		p := problem(http.StatusServiceUnavailable, auth.CodeBusy, "too many people are signing in right now; try again shortly")
 		p.retryAfter = e.RetryAfter
 		return p
 	}
 	if errors.Is(err, context.DeadlineExceeded) || ex.request.Context().Err() != nil {
 		// Given up in the middle, mostly because the client has gone: nobody's fault.
-		p := problem(http.StatusServiceUnavailable, "unavailable", "the request was given up; try again shortly")
+		p := problem(http.StatusServiceUnavailable, auth.CodeUnavailable, "the request was given up; try again shortly")
 		p.retryAfter = time.Second
 		return p
 	}
@@ -115,9 +115,9 @@ func (ex *exchange) explain(err error) *Problem {
 // removed answers what was there a moment ago, and is not classified by anybody, like
 // what never was: of a person who is signed in it is their session or account.
 func (ex *exchange) removed(err error) *auth.Error {
-	e := auth.Refuse(auth.KindNotFound, "not_found", "there is nothing here")
+	e := auth.Refuse(auth.KindNotFound, auth.CodeNotFound, "there is nothing here")
 	if ex.route != nil && ex.route.principal.name == signedIn.name {
-		e = auth.Refuse(auth.KindUnauthenticated, "session_invalid", "sign in again")
+		e = auth.SessionInvalid()
 	}
 	e.Err = err
 	return e
@@ -153,7 +153,7 @@ func bearerChallenge(e *auth.Error) string {
 	if g, ok := errors.AsType[*guard.Error](e.Err); ok && g.Challenge("") != "" {
 		return g.Challenge("")
 	}
-	if e.Code == codeNoToken {
+	if e.Code == auth.CodeMissingToken {
 		return "Bearer"
 	}
 	return `Bearer error="invalid_token", error_description="` + e.Msg + `"`

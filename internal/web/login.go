@@ -90,7 +90,7 @@ func (c Credentials) tokenScope(cookie bool) (auth.Scope, error) {
 	case c.Scope == "" && c.Resource == "":
 		return nil, nil
 	case cookie:
-		return nil, auth.Invalid("session_invalid", "session", `session: "token" where scope or resource is given, since a cookie has neither`)
+		return nil, auth.Invalid(auth.CodeSessionInvalid, "session", `session: "token" where scope or resource is given, since a cookie has neither`)
 	}
 	return auth.ParseScope(c.Scope)
 }

@@ -87,7 +87,7 @@ func (s *Server) loginRefused(ex *exchange, r *http.Request, b oidc.Browser, ref
 	p := s.loginOf(ex, st)
 	p.Email, p.Ticked, p.Notice = email, r.PostForm.Get("remember") == "on", ""
 	switch {
-	case e.Code == "email_not_verified":
+	case e.Code == auth.CodeEmailNotVerified:
 		return ex.render(http.StatusForbidden, s.unverifiedOf(ex, st, email))
 	case e.Kind == auth.KindUnauthenticated || e.Kind == auth.KindInvalid:
 		p.Bad = p.Say(ui.BadCredentials)

@@ -65,5 +65,5 @@ func linkToken(r *http.Request) string { return auth.Clip(r.URL.Query().Get("tok
 // isLink reports that a link does not work, for whatever reason.
 func isLink(err error) bool {
 	e, ok := errors.AsType[*auth.Error](err)
-	return ok && e.Code == "invalid_link"
+	return ok && e.Code == auth.CodeInvalidLink
 }

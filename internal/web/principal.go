@@ -34,10 +34,8 @@ var (
 
 func admitAll(*exchange) error { return nil }
 
-const codeNoToken = "missing_token"
-
 func errNoToken() error {
-	return auth.Refuse(auth.KindUnauthenticated, codeNoToken, "this call needs an access token")
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeMissingToken, "this call needs an access token")
 }
 
 // signIn identifies the caller. A request with an Authorization header is judged by that
@@ -82,7 +80,7 @@ func (ex *exchange) signInByToken() error {
 		return err
 	}
 	if ex.actor.Kind == auth.ActorClient {
-		return auth.Refuse(auth.KindForbidden, "not_an_account", "this call is for people, not for programs")
+		return auth.Refuse(auth.KindForbidden, auth.CodeNotAnAccount, "this call is for people, not for programs")
 	}
 	return auth.RequireAccount(auth.ClientID(claims.ClientID), claims.Scopes)
 }

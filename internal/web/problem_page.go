@@ -38,7 +38,7 @@ func (ex *exchange) writeProblemPage(err error) {
 // its client. What a stranger says of their own client is no place to send people to.
 func (ex *exchange) flowHome(err error) (name, uri string) {
 	r := ex.request
-	if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "flow_over" {
+	if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != auth.CodeFlowOver {
 		return "", ""
 	}
 	id := flowOf(r)
@@ -55,7 +55,7 @@ func (ex *exchange) flowHome(err error) (name, uri string) {
 // problemPage says it in the words for what it is, else in those for its status.
 func (ex *exchange) problemPage(p *Problem) ui.Problem {
 	page := ui.Problem{Page: ex.page(), Title: p.Title, Text: p.Detail}
-	if p.Code == "flow_over" && ex.browserCookie() == "" {
+	if p.Code == auth.CodeFlowOver && ex.browserCookie() == "" {
 		page = ex.page().Problem(ui.FlowNoCookie)
 	} else if k, ok := problemCodes[p.Code]; ok {
 		page = ex.page().Problem(k)
@@ -78,7 +78,7 @@ func (ex *exchange) again() string {
 }
 
 // problemCodes and problemKeys say to a person what happened and what to do.
-var problemCodes = map[string]ui.Key{"flow_over": ui.FlowGone}
+var problemCodes = map[auth.Code]ui.Key{auth.CodeFlowOver: ui.FlowGone}
 
 var problemKeys = map[int]ui.Key{
 	http.StatusForbidden:             ui.Forbidden,

@@ -42,7 +42,7 @@ func (s *Server) registerForm(ex *exchange, r *http.Request) error {
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil:
 		return ex.render(http.StatusOK, s.sentOf(ex, st, email))
-	case ok && e.Code == "registration_closed":
+	case ok && e.Code == auth.CodeRegistrationClosed:
 		l := s.loginOf(ex, st)
 		l.Bad = p.Say(ui.RegisterClosed)
 		return ex.render(http.StatusForbidden, l)

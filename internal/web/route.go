@@ -173,7 +173,7 @@ func (s *router) serveUnmatched(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(allow) > 0 {
-		p := problem(http.StatusMethodNotAllowed, "method_not_allowed", "this address does not take "+methodLabel(r.Method))
+		p := problem(http.StatusMethodNotAllowed, auth.CodeMethodNotAllowed, "this address does not take "+methodLabel(r.Method))
 		p.allow = allow
 		d.fail(ex, p)
 		return

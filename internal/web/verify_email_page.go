@@ -85,7 +85,7 @@ func (s *Server) verifyAsk(ex *exchange, r *http.Request, v account.Verification
 		return ex.render(http.StatusOK, p)
 	}
 	switch {
-	case refused.Code == "password_needed": // the page asks for it by itself
+	case refused.Code == auth.CodePasswordNeeded: // the page asks for it by itself
 	case refused.Field == "current_password":
 		p.Refused = []string{p.Say(ui.PasswordWrong)}
 	default:

@@ -198,7 +198,7 @@ func (p Page) Throttled(after time.Duration, again string) Problem {
 // each reason. What we have no words for is shown as the service says it.
 func (p Page) Refusal(e *auth.Error) []string {
 	if len(e.Reasons) == 0 {
-		return []string{p.refused(e.Code, e.Msg, e.Msg)}
+		return []string{p.refused(string(e.Code), e.Msg, e.Msg)}
 	}
 	var all []string
 	for _, r := range e.Reasons {

@@ -1,0 +1,142 @@
+package auth
+
+// Code names a refusal for programs. Codes are a contract: they do not change, and
+// docs/api.md lists all of them.
+type Code string
+
+// The codes of malformed values (400).
+const (
+	CodeAlgInvalid            Code = "alg_invalid"
+	CodeAlgorithmUnknown      Code = "algorithm_unknown"
+	CodeAuthInvalid           Code = "auth_invalid"
+	CodeClientIDInvalid       Code = "client_id_invalid"
+	CodeEmailInvalid          Code = "email_invalid"
+	CodeEncryptionUnsupported Code = "encryption_unsupported"
+	CodeExpiresInvalid        Code = "expires_invalid"
+	CodeGrantInvalid          Code = "grant_invalid"
+	CodeIDTokenClaimsInvalid  Code = "id_token_claims_invalid"
+	CodeInvalidLink           Code = "invalid_link"
+	CodeInvalidRedirectURI    Code = "invalid_redirect_uri"
+	CodeInvalidRequest        Code = "invalid_request"
+	CodeInvalidScope          Code = "invalid_scope"
+	CodeInvalidTarget         Code = "invalid_target"
+	CodeJWKSInvalid           Code = "jwks_invalid"
+	CodeMalformedBody         Code = "malformed_body"
+	CodeMalformedJSON         Code = "malformed_json"
+	CodeMaxAgeInvalid         Code = "max_age_invalid"
+	CodeMemberInvalid         Code = "member_invalid"
+	CodeMemberMissing         Code = "member_missing"
+	CodeMemberUnknown         Code = "member_unknown"
+	CodeNameInvalid           Code = "name_invalid"
+	CodeNameMissing           Code = "name_missing"
+	CodeNameTooLong           Code = "name_too_long"
+	CodeOverlapInvalid        Code = "overlap_invalid"
+	CodeParameterInvalid      Code = "parameter_invalid"
+	CodePasswordInvalid       Code = "password_invalid"
+	CodePasswordRefused       Code = "password_refused"
+	CodePasswordTooLong       Code = "password_too_long"
+	CodePermissionInvalid     Code = "permission_invalid"
+	CodePermissionReserved    Code = "permission_reserved"
+	CodePKCEInvalid           Code = "pkce_invalid"
+	CodeRoleInvalid           Code = "role_invalid"
+	CodeScopeInvalid          Code = "scope_invalid"
+	CodeScopeMissing          Code = "scope_missing"
+	CodeScopeReserved         Code = "scope_reserved"
+	CodeSectorInvalid         Code = "sector_invalid"
+	CodeSettingsInvalid       Code = "settings_invalid"
+	CodeSubjectTypeInvalid    Code = "subject_type_invalid"
+	CodeTenantInvalid         Code = "tenant_invalid"
+	CodeTextInvalid           Code = "text_invalid"
+	CodeTokenFormatInvalid    Code = "token_format_invalid"
+	CodeTokenTooLong          Code = "token_too_long"
+	CodeTooMany               Code = "too_many"
+	CodeTypeInvalid           Code = "type_invalid"
+	CodeURIInvalid            Code = "uri_invalid"
+	CodeUserCodeInvalid       Code = "user_code_invalid"
+	CodeUsesInvalid           Code = "uses_invalid"
+)
+
+// The codes of callers who are not authenticated (401).
+const (
+	CodeAccountDisabled     Code = "account_disabled"
+	CodeAccountUnknown      Code = "account_unknown"
+	CodeClientDisabled      Code = "client_disabled"
+	CodeInvalidCredentials  Code = "invalid_credentials"
+	CodeInvalidRefreshToken Code = "invalid_refresh_token"
+	CodeInvalidToken        Code = "invalid_token"
+	CodeMissingToken        Code = "missing_token"
+	CodeRefreshTokenReused  Code = "refresh_token_reused"
+	CodeSessionInvalid      Code = "session_invalid"
+	CodeTokenExpired        Code = "token_expired"
+)
+
+// The codes of callers who may not (403).
+const (
+	CodeClientNotAllowed   Code = "client_not_allowed"
+	CodeCrossSite          Code = "cross_site"
+	CodeEmailNotVerified   Code = "email_not_verified"
+	CodeInsufficientScope  Code = "insufficient_scope"
+	CodeNotAnAccount       Code = "not_an_account"
+	CodeNotAnAdmin         Code = "not_an_admin"
+	CodeRegistrationClosed Code = "registration_closed"
+	CodeTenantDisabled     Code = "tenant_disabled"
+	CodeWrongPassword      Code = "wrong_password"
+)
+
+// The codes of what is not there (404).
+const (
+	CodeClientUnknown  Code = "client_unknown"
+	CodeConsentUnknown Code = "consent_unknown"
+	CodeFlowOver       Code = "flow_over"
+	CodeNotFound       Code = "not_found"
+	CodeRoleUnknown    Code = "role_unknown"
+)
+
+// The codes of clashes (409).
+const (
+	CodeChangedMeanwhile  Code = "changed_meanwhile"
+	CodeClientBuiltIn     Code = "client_builtin"
+	CodeClientChanged     Code = "client_changed"
+	CodeEmailTaken        Code = "email_taken"
+	CodeLastAdministrator Code = "last_administrator"
+	CodeNoSecret          Code = "no_secret"
+	CodePasswordNeeded    Code = "password_needed"
+	CodeRightsTooLong     Code = "rights_too_long"
+	CodeRoleBuiltIn       Code = "role_built_in"
+	CodeRoleTaken         Code = "role_taken"
+	CodeRotationPending   Code = "rotation_pending"
+	CodeTenantTaken       Code = "tenant_taken"
+)
+
+// The codes of requests that HTTP refuses.
+const (
+	CodeBodyTooLarge         Code = "body_too_large"
+	CodeForeignHost          Code = "foreign_host"
+	CodeMethodNotAllowed     Code = "method_not_allowed"
+	CodeTooManyHeaders       Code = "too_many_headers"
+	CodeUnsupportedMediaType Code = "unsupported_media_type"
+	CodeURLTooLong           Code = "url_too_long"
+)
+
+// The codes of what fails or has to wait.
+const (
+	CodeBusy        Code = "busy"
+	CodeInternal    Code = "internal"
+	CodeRateLimited Code = "rate_limited"
+	CodeUnavailable Code = "unavailable"
+)
+
+// SessionInvalid refuses a caller whose session is unknown or has ended.
+func SessionInvalid() *Error {
+	return Refuse(KindUnauthenticated, CodeSessionInvalid, "sign in again")
+}
+
+// AccountNotFound refuses a request about an account that does not exist.
+func AccountNotFound() *Error {
+	return Refuse(KindNotFound, CodeNotFound, "there is no such account")
+}
+
+// TenantNotFound refuses a request about a tenant that does not exist.
+func TenantNotFound() *Error {
+	return Refuse(KindNotFound, CodeNotFound, "there is no such tenant")
+}
