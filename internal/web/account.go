@@ -67,7 +67,7 @@ type LinkToken struct {
 func (s *Server) verifyEmail(ctx context.Context, in *struct{ Body LinkToken }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
 	err := s.cfg.Accounts.VerifyEmail(ctx, ex.tenant.ID, account.Verification{
-		Token: in.Body.Token, Password: in.Body.Password, Browser: ex.browserCookie(), SignedIn: ex.signedInAs(), Program: true,
+		Token: in.Body.Token, Password: in.Body.Password, Browser: ex.browserCookie(), SignedIn: s.signedInAs(ex), Program: true,
 	}, ex.by())
 	return status("verified"), err
 }

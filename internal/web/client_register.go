@@ -13,7 +13,7 @@ import (
 
 // readRegistration reads the request. What the body may hold is a rule of the protocol, so
 // the service reads it.
-func (ex *exchange) readRegistration(r *http.Request) (in oidc.RegisterRequest, err error) {
+func (s *Server) readRegistration(ex *exchange, r *http.Request) (in oidc.RegisterRequest, err error) {
 	in = oidc.RegisterRequest{Tenant: ex.tenant.ID, Client: auth.ClientID(r.PathValue("client_id")), Authorization: r.Header["Authorization"], Actor: ex.by()}
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
 		in.Body, err = ex.readJSON(r)
@@ -22,7 +22,7 @@ func (ex *exchange) readRegistration(r *http.Request) (in oidc.RegisterRequest, 
 }
 
 func (s *Server) clientRegister(ex *exchange, r *http.Request) error {
-	in, err := ex.readRegistration(r)
+	in, err := s.readRegistration(ex, r)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (s *Server) clientRegister(ex *exchange, r *http.Request) error {
 }
 
 func (s *Server) clientRead(ex *exchange, r *http.Request) error {
-	in, err := ex.readRegistration(r)
+	in, err := s.readRegistration(ex, r)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (s *Server) clientRead(ex *exchange, r *http.Request) error {
 }
 
 func (s *Server) clientReplace(ex *exchange, r *http.Request) error {
-	in, err := ex.readRegistration(r)
+	in, err := s.readRegistration(ex, r)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *Server) clientReplace(ex *exchange, r *http.Request) error {
 }
 
 func (s *Server) clientUnregister(ex *exchange, r *http.Request) error {
-	in, err := ex.readRegistration(r)
+	in, err := s.readRegistration(ex, r)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (s *Server) clientUnregister(ex *exchange, r *http.Request) error {
 }
 
 // writeRegistrationError answers in the words of RFC 7591 §3.2.2 and RFC 6750 §3.
-func (ex *exchange) writeRegistrationError(err error) {
+func (s *Server) writeRegistrationError(ex *exchange, err error) {
 	e, ok := errors.AsType[*oidc.Error](err)
 	switch {
 	case ok && e.Code == oidc.AccessDenied:
@@ -85,6 +85,6 @@ func (ex *exchange) writeRegistrationError(err error) {
 		ex.Header()["Www-Authenticate"] = []string{challenge}
 		ex.writeOAuth(http.StatusUnauthorized, oauthError{string(e.Code), described(e.Desc)})
 	default:
-		ex.writeOAuthError(err)
+		s.writeOAuthError(ex, err)
 	}
 }

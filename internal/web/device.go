@@ -3,7 +3,7 @@ package web
 import "net/http"
 
 func (s *Server) deviceAuthorization(ex *exchange, r *http.Request) error {
-	in, err := ex.readOAuth(r)
+	in, err := s.readOAuth(ex, r)
 	if err != nil {
 		return err
 	}

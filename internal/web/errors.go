@@ -116,7 +116,7 @@ func (ex *exchange) explain(err error) *Problem {
 // what never was: of a person who is signed in it is their session or account.
 func (ex *exchange) removed(err error) *auth.Error {
 	e := auth.Refuse(auth.KindNotFound, auth.CodeNotFound, "there is nothing here")
-	if ex.route != nil && ex.route.principal.name == signedIn.name {
+	if ex.route != nil && ex.route.principal.session {
 		e = auth.SessionInvalid()
 	}
 	e.Err = err

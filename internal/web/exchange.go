@@ -105,7 +105,7 @@ func (ex *exchange) finish() {
 	took := ex.router.now().Sub(ex.began)
 	rt := ex.route
 	if rt == nil {
-		rt = ex.router.unmatched
+		rt = ex.router.noRoute
 	}
 	ex.router.cfg.Metrics.observe(rt, ex.request.Method, ex.status, took)
 	if ex.fault != nil {

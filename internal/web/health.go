@@ -72,17 +72,18 @@ func (s *Server) newManagement() (*router, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.server, m.cors = s, [3]*cors.Cors{} // for no scripts
-	m.route("GET /livez", internal, anyone, unlimited, s.livez)
-	m.route("GET /readyz", internal, anyone, unlimited, s.readyz)
+	m.server, m.unmatched = s, s.dialects.unmatched
+	m.cors = [3]*cors.Cors{} // for no scripts
+	m.route("GET /livez", s.dialects.internal, anyone, unlimited, s.livez)
+	m.route("GET /readyz", s.dialects.internal, anyone, unlimited, s.readyz)
 	metrics := promhttp.HandlerFor(s.cfg.Metrics.Registry, promhttp.HandlerOpts{})
-	m.route("GET /metrics", internal, anyone, unlimited, fromHTTP(metrics.ServeHTTP))
+	m.route("GET /metrics", s.dialects.internal, anyone, unlimited, fromHTTP(metrics.ServeHTTP))
 	if s.cfg.Pprof {
-		m.route("GET /debug/pprof/", internal, anyone, unlimited, fromHTTP(pprof.Index))
-		m.route("GET /debug/pprof/cmdline", internal, anyone, unlimited, fromHTTP(pprof.Cmdline))
-		m.route("GET /debug/pprof/profile", internal, anyone, unlimited, fromHTTP(pprof.Profile))
-		m.route("GET /debug/pprof/symbol", internal, anyone, unlimited, fromHTTP(pprof.Symbol))
-		m.route("GET /debug/pprof/trace", internal, anyone, unlimited, fromHTTP(pprof.Trace))
+		m.route("GET /debug/pprof/", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Index))
+		m.route("GET /debug/pprof/cmdline", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Cmdline))
+		m.route("GET /debug/pprof/profile", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Profile))
+		m.route("GET /debug/pprof/symbol", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Symbol))
+		m.route("GET /debug/pprof/trace", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Trace))
 	}
 	return m, nil
 }

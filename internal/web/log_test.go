@@ -115,9 +115,9 @@ func TestFaultsAreNotShown(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	secretText := "SQLSTATE 42P01 at /srv/db"
-	h.route("GET /faulty", internal, anyone, unlimited, func(*exchange, *http.Request) error { return fmt.Errorf("get account: %w", errors.New(secretText)) })
-	h.route("GET /panics", internal, anyone, unlimited, func(*exchange, *http.Request) error { panic(secretText) })
-	h.route("GET /faulty-page", page, anyone, unlimited, func(*exchange, *http.Request) error { return errors.New(secretText) })
+	h.route("GET /faulty", h.dialects.internal, anyone, unlimited, func(*exchange, *http.Request) error { return fmt.Errorf("get account: %w", errors.New(secretText)) })
+	h.route("GET /panics", h.dialects.internal, anyone, unlimited, func(*exchange, *http.Request) error { panic(secretText) })
+	h.route("GET /faulty-page", h.dialects.page, anyone, unlimited, func(*exchange, *http.Request) error { return errors.New(secretText) })
 	for _, path := range []string{"/faulty", "/panics", "/faulty-page"} {
 		r := h.get(path)
 		if r.StatusCode != 500 || strings.Contains(string(r.body), "SQLSTATE") || strings.Contains(string(r.body), "goroutine") {
@@ -136,7 +136,7 @@ func TestFaultsAreNotShown(t *testing.T) {
 		t.Error("no stack of the panic in the log")
 	}
 	// Half an answer is not ended as if it were whole.
-	h.route("GET /half", internal, anyone, unlimited, func(ex *exchange, _ *http.Request) error { ex.Write([]byte("half")); panic("late") })
+	h.route("GET /half", h.dialects.internal, anyone, unlimited, func(ex *exchange, _ *http.Request) error { ex.Write([]byte("half")); panic("late") })
 	func() {
 		defer func() {
 			if recover() != http.ErrAbortHandler {

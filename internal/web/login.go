@@ -67,7 +67,7 @@ func (s *Server) login(ctx context.Context, in *struct{ Body Credentials }) (*to
 	}
 	by := ex.by()
 	if cookie {
-		by.Session = ex.formerSession(ctx)
+		by.Session = s.formerSession(ex, ctx)
 	}
 	res, err := s.cfg.Logins.Password(ctx, ex.tenant.ID, login.Request{
 		Email: in.Body.Email, Password: in.Body.Password, Cookie: cookie, Scope: scope, Resource: in.Body.Resource, Actor: by,
@@ -97,12 +97,12 @@ func (c Credentials) tokenScope(cookie bool) (auth.Scope, error) {
 
 // formerSession is the session whose cookie the new one replaces, if there is one:
 // it ends with the sign-in, so that no copy of the old cookie lives on.
-func (ex *exchange) formerSession(ctx context.Context) auth.SessionID {
+func (s *Server) formerSession(ex *exchange, ctx context.Context) auth.SessionID {
 	secret := ex.currentSession()
 	if secret == "" {
 		return ""
 	}
-	v, _, err := ex.router.server.cfg.Sessions.Find(ctx, ex.tenant.ID, secret)
+	v, _, err := s.cfg.Sessions.Find(ctx, ex.tenant.ID, secret)
 	if err != nil {
 		return "" // dead already
 	}

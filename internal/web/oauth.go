@@ -11,7 +11,7 @@ import (
 
 // readOAuth reads the request as the protocol wants it: parameters in the body alone
 // (RFC 6749 §3.2), since addresses end up in logs.
-func (ex *exchange) readOAuth(r *http.Request) (oidc.Request, error) {
+func (s *Server) readOAuth(ex *exchange, r *http.Request) (oidc.Request, error) {
 	form, err := ex.readParameters(r)
 	if err != nil {
 		return oidc.Request{}, err
@@ -54,11 +54,11 @@ func (ex *exchange) formBody(r *http.Request) (string, error) {
 
 // nonce gives a client that proves keys the nonce for its next proof (RFC 9449 §8.2),
 // where nonces are asked for.
-func (ex *exchange) offerNonce() {
+func (s *Server) offerNonce(ex *exchange) {
 	if len(ex.request.Header["Dpop"]) == 0 {
 		return
 	}
-	if n := ex.router.server.cfg.OIDC.Nonce(ex.tenant.ID); n != "" {
+	if n := s.cfg.OIDC.Nonce(ex.tenant.ID); n != "" {
 		ex.Header()["Dpop-Nonce"] = []string{n}
 	}
 }
@@ -76,7 +76,7 @@ type tokenAnswer struct {
 }
 
 func (s *Server) token(ex *exchange, r *http.Request) error {
-	in, err := ex.readOAuth(r)
+	in, err := s.readOAuth(ex, r)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *Server) token(ex *exchange, r *http.Request) error {
 }
 
 func (s *Server) introspect(ex *exchange, r *http.Request) error {
-	in, err := ex.readOAuth(r)
+	in, err := s.readOAuth(ex, r)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (s *Server) introspect(ex *exchange, r *http.Request) error {
 }
 
 func (s *Server) revoke(ex *exchange, r *http.Request) error {
-	in, err := ex.readOAuth(r)
+	in, err := s.readOAuth(ex, r)
 	if err != nil {
 		return err
 	}

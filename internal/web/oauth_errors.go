@@ -27,13 +27,13 @@ type oauthError struct {
 
 // writeOAuthError answers in the words of RFC 6749 §5.2. Where the protocol has no
 // word, the status says it, and the nearest word goes with it.
-func (ex *exchange) writeOAuthError(err error) {
+func (s *Server) writeOAuthError(ex *exchange, err error) {
 	if e, ok := errors.AsType[*oidc.Error](err); ok {
-		ex.writeProtocolError(e)
+		s.writeProtocolError(ex, e)
 		return
 	}
 	if _, ok := errors.AsType[*auth.Error](err); !ok && errors.Is(err, auth.ErrNotFound) { // removed a moment ago
-		ex.writeProtocolError(&oidc.Error{Code: oidc.InvalidClient, Desc: "the client, or what it asks for, is not known", Err: err})
+		s.writeProtocolError(ex, &oidc.Error{Code: oidc.InvalidClient, Desc: "the client, or what it asks for, is not known", Err: err})
 		return
 	}
 	p := ex.explain(err)
@@ -46,7 +46,7 @@ func (ex *exchange) writeOAuthError(err error) {
 	ex.writeOAuth(p.Status, oauthError{oauthWord(p.Status), described(p.Detail)})
 }
 
-func (ex *exchange) writeProtocolError(e *oidc.Error) {
+func (s *Server) writeProtocolError(ex *exchange, e *oidc.Error) {
 	status := cmp.Or(oauthStatuses[e.Code], http.StatusBadRequest)
 	h := ex.Header()
 	switch {
@@ -59,7 +59,7 @@ func (ex *exchange) writeProtocolError(e *oidc.Error) {
 		h["Www-Authenticate"] = []string{`Basic realm="watchword", charset="UTF-8"`}
 	}
 	if e.Nonce {
-		h["Dpop-Nonce"] = []string{ex.router.server.cfg.OIDC.Nonce(ex.tenant.ID)}
+		h["Dpop-Nonce"] = []string{s.cfg.OIDC.Nonce(ex.tenant.ID)}
 	}
 	ex.writeOAuth(status, oauthError{string(e.Code), described(e.Desc)})
 }

@@ -9,9 +9,10 @@ import (
 
 // principal is the word in the route table for who may call a route.
 type principal struct {
-	name   string
-	proved bool // the caller proves an identity; refusals carry a challenge
-	admit  func(*exchange) error
+	name    string
+	proved  bool // the caller proves an identity; refusals carry a challenge
+	session bool // the caller has a session: when the account or session is gone, they sign in again
+	admit   func(*exchange) error
 }
 
 var (
@@ -23,14 +24,23 @@ var (
 	// tokenHolder is a program that presents an access token, to the service: which tokens are
 	// good for what is a rule of the protocol.
 	tokenHolder = principal{name: "tokenHolder", proved: true, admit: admitAll}
-	// signedIn is a person with a valid access token or session cookie.
-	signedIn = principal{name: "signedIn", proved: true, admit: (*exchange).signIn}
-	// admin is an administrator of the tenant, with an access token that was asked for that. A
-	// cookie is not enough: administration is done by programs.
-	admin = principal{name: "admin", proved: true, admit: (*exchange).administer}
-	// accountOwner is who is signed in in the browser. Who is not is sent to sign in.
-	accountOwner = principal{name: "accountOwner", admit: (*exchange).findOwner}
 )
+
+// signedIn is a person with a valid access token or session cookie.
+func (s *Server) signedIn() principal {
+	return principal{name: "signedIn", proved: true, session: true, admit: s.signIn}
+}
+
+// admin is an administrator of the tenant, with an access token that was asked for that. A
+// cookie is not enough: administration is done by programs.
+func (s *Server) admin() principal {
+	return principal{name: "admin", proved: true, admit: s.administer}
+}
+
+// accountOwner is who is signed in in the browser. Who is not is sent to sign in.
+func (s *Server) accountOwner() principal {
+	return principal{name: "accountOwner", admit: (*exchange).findOwner}
+}
 
 func admitAll(*exchange) error { return nil }
 
@@ -41,16 +51,15 @@ func errNoToken() error {
 // signIn identifies the caller. A request with an Authorization header is judged by that
 // header only: a cookie beside it is not looked at, so neither can lend the other its
 // rights.
-func (ex *exchange) signIn() error {
+func (s *Server) signIn(ex *exchange) error {
 	r := ex.request
 	if len(r.Header["Authorization"]) > 0 {
-		return ex.signInByToken()
+		return s.signInByToken(ex)
 	}
 	cookie := ex.currentSession()
 	if cookie == "" {
 		return errNoToken()
 	}
-	s := ex.router.server
 	session, _, err := s.cfg.Sessions.Find(r.Context(), ex.tenant.ID, cookie)
 	if err != nil {
 		if auth.KindOf(err) == auth.KindUnauthenticated {
@@ -65,17 +74,17 @@ func (ex *exchange) signIn() error {
 
 // signedInAs is the account whose access token or cookie comes with a request that needs
 // neither; empty for none. The actor of the request stays anonymous.
-func (ex *exchange) signedInAs() []auth.AccountID {
+func (s *Server) signedInAs(ex *exchange) []auth.AccountID {
 	actor, cookie := ex.actor, ex.cookie
 	defer func() { ex.actor, ex.cookie = actor, cookie }()
-	if err := ex.signIn(); err != nil {
+	if err := s.signIn(ex); err != nil {
 		return nil // what gives nothing is not looked at
 	}
 	return []auth.AccountID{ex.actor.Account()}
 }
 
-func (ex *exchange) signInByToken() error {
-	claims, err := ex.verifyToken()
+func (s *Server) signInByToken(ex *exchange) error {
+	claims, err := s.verifyToken(ex)
 	if err != nil {
 		return err
 	}
@@ -86,22 +95,22 @@ func (ex *exchange) signInByToken() error {
 }
 
 // administer admits whom the access service calls an administrator.
-func (ex *exchange) administer() error {
+func (s *Server) administer(ex *exchange) error {
 	r := ex.request
 	if len(r.Header["Authorization"]) == 0 {
 		return errNoToken()
 	}
-	claims, err := ex.verifyToken()
+	claims, err := s.verifyToken(ex)
 	if err != nil {
 		return err
 	}
-	return ex.router.server.cfg.Access.Administer(r.Context(), ex.tenant.ID, access.Caller{Actor: ex.actor, Scope: claims.Scopes})
+	return s.cfg.Access.Administer(r.Context(), ex.tenant.ID, access.Caller{Actor: ex.actor, Scope: claims.Scopes})
 }
 
 // verifyToken verifies the access token of the request, whose subject becomes the actor. One
 // that is bound to a key has the scheme DPoP, and a proof beside it (RFC 9449 §7.1).
-func (ex *exchange) verifyToken() (*guard.Claims, error) {
-	claims, err := ex.tokenClaims()
+func (s *Server) verifyToken(ex *exchange) (*guard.Claims, error) {
+	claims, err := s.tokenClaims(ex)
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +118,8 @@ func (ex *exchange) verifyToken() (*guard.Claims, error) {
 	return claims, nil
 }
 
-func (ex *exchange) tokenClaims() (*guard.Claims, error) {
-	r, s := ex.request, ex.router.server
+func (s *Server) tokenClaims(ex *exchange) (*guard.Claims, error) {
+	r := ex.request
 	scheme, raw, err := guard.ParseAuthorization(r.Header["Authorization"])
 	switch {
 	case err != nil:
@@ -118,7 +127,7 @@ func (ex *exchange) tokenClaims() (*guard.Claims, error) {
 	case scheme == "Bearer":
 		return s.cfg.Tokens.Verify(r.Context(), ex.tenant.ID, raw)
 	}
-	ex.offerNonce()
+	s.offerNonce(ex)
 	return s.cfg.OIDC.VerifyBound(r.Context(), oidc.Request{
 		Tenant: ex.tenant.ID, Proof: r.Header["Dpop"], Method: r.Method, URL: ex.endpointURL(),
 	}, raw)

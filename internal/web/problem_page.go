@@ -11,7 +11,7 @@ import (
 
 // writeProblemPage answers a person. A refusal in the words of the protocol comes with
 // them, for the developer of the client that sent the person here.
-func (ex *exchange) writeProblemPage(err error) {
+func (s *Server) writeProblemPage(ex *exchange, err error) {
 	ex.pageHeaders()
 	page := ex.page().Problem(ui.BadRequest)
 	status := http.StatusBadRequest

@@ -5,7 +5,7 @@ import "net/http"
 // push takes an authorization request from a client that has proved itself (RFC 9126
 // §2).
 func (s *Server) push(ex *exchange, r *http.Request) error {
-	in, err := ex.readOAuth(r)
+	in, err := s.readOAuth(ex, r)
 	if err != nil {
 		return err
 	}

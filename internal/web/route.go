@@ -163,7 +163,7 @@ func (ex *exchange) lookUpTenant(ctx context.Context, id auth.TenantID) (auth.Te
 // there, 405 when the path is there for another method, else 404.
 func (s *router) serveUnmatched(w http.ResponseWriter, r *http.Request) {
 	ex := w.(*exchange)
-	d := dialectOf(r)
+	d := s.unmatched(r)
 	cors := d.cors
 	allow, other := s.methodsOf(r)
 	if other != nil {
@@ -201,7 +201,7 @@ func (ex *exchange) refuse(err error) {
 		ex.route.dialect.fail(ex, err)
 		return
 	}
-	dialectOf(ex.request).fail(ex, err)
+	ex.router.unmatched(ex.request).fail(ex, err)
 }
 
 // localPath is the path below the tenant's base, as the request writes it: an encoded

@@ -65,8 +65,9 @@ type router struct {
 	mux       *http.ServeMux
 	table     []*route
 	byPattern map[string]*route
-	unmatched *route // counts what no route matched
-	preflight *route // counts what CORS answered
+	unmatched func(*http.Request) *dialect // in which a request is refused that no route matches
+	noRoute   *route                       // counts what no route matched
+	preflight *route                       // counts what CORS answered
 	server    *Server
 
 	sameOrigin *http.CrossOriginProtection
@@ -91,7 +92,7 @@ func newRouter(cfg RouterConfig) (*router, error) {
 	if err := s.trustOrigins(base.Scheme + "://" + base.Host); err != nil {
 		return nil, err
 	}
-	s.unmatched = &route{label: "unmatched", stats: cfg.Metrics.route("unmatched", "")}
+	s.noRoute = &route{label: "unmatched", stats: cfg.Metrics.route("unmatched", "")}
 	s.preflight = &route{label: "preflight", stats: cfg.Metrics.route("preflight", http.MethodOptions)}
 	s.mux.HandleFunc("/", s.serveUnmatched)
 	return s, nil

@@ -33,10 +33,10 @@ func TestUnclassifiedRoutesPanic(t *testing.T) {
 	h := newHouse(t)
 	for name, add := range map[string]func(){
 		"dialect":   func() { h.route("GET /x", dialect{}, anyone, unlimited, h.livez) },
-		"principal": func() { h.route("GET /x", page, principal{}, unlimited, h.livez) },
-		"limit":     func() { h.route("GET /x", page, anyone, rateLimit{}, h.livez) },
-		"handler":   func() { h.route("GET /x", page, anyone, unlimited, nil) },
-		"method":    func() { h.route("/x", page, anyone, unlimited, h.livez) },
+		"principal": func() { h.route("GET /x", h.dialects.page, principal{}, unlimited, h.livez) },
+		"limit":     func() { h.route("GET /x", h.dialects.page, anyone, rateLimit{}, h.livez) },
+		"handler":   func() { h.route("GET /x", h.dialects.page, anyone, unlimited, nil) },
+		"method":    func() { h.route("/x", h.dialects.page, anyone, unlimited, h.livez) },
 	} {
 		func() {
 			defer func() {

@@ -66,6 +66,7 @@ type Mail struct {
 type Server struct {
 	*router
 	management *router
+	dialects   dialects
 	cfg        Config
 
 	huma        huma.API
@@ -85,6 +86,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{router: rt, cfg: cfg}
 	rt.server = s
+	s.dialects = s.newDialects()
+	rt.unmatched = s.dialects.unmatched
 	s.maxAge = cacheFor(cfg.JWKSMaxAge)
 	s.huma = newAPI(s)
 	s.description = s.describe()
