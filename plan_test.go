@@ -29,12 +29,13 @@ var layers = [][]string{
 	{"internal/web", "internal/outbox"},
 	{"internal/web/ui"},
 	{"internal/account", "internal/login", "internal/oidc", "internal/access", "internal/tenant"},
+	{"internal/client"},
 	{"internal/token", "internal/session"},
 	{"internal/keys", "internal/limit", "internal/outbound"},
 	{"internal/store/storetest"},
 	{"internal/store"},
 	{"guard/guardtest"},
-	{"internal/secret", "internal/password", "guard"},
+	{"internal/secret", "internal/password", "internal/oauth", "guard"},
 	{"internal/auth", "internal/fault", "internal/config", "internal/outbox/smtptest"},
 }
 
@@ -45,11 +46,12 @@ var only = map[string][]string{
 	"internal/web":        {"internal/server"},
 	"internal/web/ui":     {"internal/web"},
 	"internal/fault":      {"cmd/watchword", "internal/server", "internal/store", "internal/token", "internal/outbox"},
-	"internal/oidc":       {"cmd/watchword", "internal/server", "internal/servertest/attacks", "internal/web"},
+	"internal/client":     {"internal/oidc", "cmd/watchword", "internal/server", "internal/web"},
+	"internal/oidc":       {"internal/server", "internal/web"},
 	"internal/outbox":     {"internal/server", "internal/servertest"},
 	"internal/servertest": {"internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance"},
 	"guard/guardtest":     {"bench"},
-	"guard":               {"guard/guardtest", "internal/token", "internal/oidc", "internal/web", "bench", "examples/go-api"},
+	"guard":               {"guard/guardtest", "internal/token", "internal/client", "internal/oidc", "internal/web", "bench", "examples/go-api"},
 	"internal/password":   {"internal/account", "internal/login", "internal/tenant", "internal/web", "internal/server", "internal/servertest", "cmd/watchword", "bench"},
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/server"
 )
 
@@ -88,12 +88,12 @@ type clientCredentials struct {
 }
 
 func (c clientCreate) Run(e *env) error {
-	r := oidc.Registration{Name: c.Name, Type: auth.ClientType(c.Type), FirstParty: c.FirstParty}
+	r := client.Registration{Name: c.Name, Type: auth.ClientType(c.Type), FirstParty: c.FirstParty}
 	if err := c.apply(&r); err != nil {
 		return err
 	}
 	return e.open(func(s *server.Server) error {
-		client, secret, err := s.OIDC.CreateClient(e.ctx, c.id(), r, e.operator())
+		client, secret, err := s.Clients.Create(e.ctx, c.id(), r, e.operator())
 		if err != nil {
 			return err
 		}
@@ -109,7 +109,7 @@ type clientList struct{ tenantFlag }
 
 func (c clientList) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
-		list, err := s.OIDC.Clients(e.ctx, c.id())
+		list, err := s.Clients.List(e.ctx, c.id())
 		if err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ type clientShow struct{ clientArg }
 
 func (c clientShow) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
-		client, err := s.OIDC.Client(e.ctx, c.id(), c.client())
+		client, err := s.Clients.Get(e.ctx, c.id(), c.client())
 		if err != nil {
 			return err
 		}
@@ -174,7 +174,7 @@ type clientUpdate struct {
 
 func (c clientUpdate) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
-		client, secret, err := s.OIDC.UpdateClient(e.ctx, c.id(), c.client(), "", e.operator(), func(r *oidc.Registration) error {
+		client, secret, err := s.Clients.Update(e.ctx, c.id(), c.client(), "", e.operator(), func(r *client.Registration) error {
 			if c.Name != "" {
 				r.Name, r.Bounds.Name = c.Name, c.Name
 			}
@@ -198,7 +198,7 @@ type clientRegistrationToken struct {
 
 func (c clientRegistrationToken) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
-		token, expires, err := s.OIDC.NewInitialToken(e.ctx, c.id(), c.Uses, c.Expires, e.operator())
+		token, expires, err := s.Clients.NewInitialToken(e.ctx, c.id(), c.Uses, c.Expires, e.operator())
 		if err != nil {
 			return err
 		}
@@ -214,7 +214,7 @@ type clientRotateSecret struct {
 
 func (c clientRotateSecret) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
-		client, secret, err := s.OIDC.RotateSecret(e.ctx, c.id(), c.client(), c.Overlap, e.operator())
+		client, secret, err := s.Clients.RotateSecret(e.ctx, c.id(), c.client(), c.Overlap, e.operator())
 		if err != nil {
 			return err
 		}
@@ -226,7 +226,7 @@ type clientDisable struct{ clientArg }
 
 func (c clientDisable) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
-		client, err := s.OIDC.DisableClient(e.ctx, c.id(), c.client(), e.operator())
+		client, err := s.Clients.Disable(e.ctx, c.id(), c.client(), e.operator())
 		if err != nil {
 			return err
 		}
@@ -238,7 +238,7 @@ type clientEnable struct{ clientArg }
 
 func (c clientEnable) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
-		client, err := s.OIDC.EnableClient(e.ctx, c.id(), c.client(), e.operator())
+		client, err := s.Clients.Enable(e.ctx, c.id(), c.client(), e.operator())
 		if err != nil {
 			return err
 		}
@@ -253,7 +253,7 @@ type clientDelete struct {
 
 func (c clientDelete) Run(e *env) error {
 	return e.open(func(s *server.Server) error {
-		if err := s.OIDC.DeleteClient(e.ctx, c.id(), c.client(), e.operator()); err != nil {
+		if err := s.Clients.Delete(e.ctx, c.id(), c.client(), e.operator()); err != nil {
 			return err
 		}
 		return e.print(map[string]string{"client_id": c.ID, "status": "deleted"}, "Client %s deleted.", c.ID)

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 )
 
 // clientFlags are the settings of a client, for create and update. A flag that is not
@@ -47,7 +47,7 @@ type clientFlags struct {
 var grantNames = map[string]auth.GrantType{"device_code": auth.GrantDeviceCode, "token_exchange": auth.GrantTokenExchange}
 
 // apply sets the given flags in a registration.
-func (f clientFlags) apply(r *oidc.Registration) error {
+func (f clientFlags) apply(r *client.Registration) error {
 	lists := []struct {
 		to    *[]string
 		given []string
@@ -82,7 +82,7 @@ func (f clientFlags) apply(r *oidc.Registration) error {
 	return f.applyKeys(r)
 }
 
-func (f clientFlags) applyGrants(r *oidc.Registration) {
+func (f clientFlags) applyGrants(r *client.Registration) {
 	if f.Grant != nil {
 		r.Grants = []auth.GrantType{}
 		for _, g := range withoutEmpty(f.Grant) {
@@ -114,7 +114,7 @@ func (f clientFlags) applyGrants(r *oidc.Registration) {
 }
 
 // applyKeys sets jwks or jwks_uri and clears the other.
-func (f clientFlags) applyKeys(r *oidc.Registration) error {
+func (f clientFlags) applyKeys(r *client.Registration) error {
 	if f.JWKSURI != nil && *f.JWKSURI != "" {
 		r.JWKS = nil
 	}

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -74,13 +74,13 @@ func (v *terminal) walk(page *servertest.Page) *servertest.Page {
 	return page
 }
 
-func nativeClient(t *testing.T, s *servertest.Server, change ...func(*oidc.Registration)) string {
+func nativeClient(t *testing.T, s *servertest.Server, change ...func(*client.Registration)) string {
 	t.Helper()
-	r := oidc.Registration{Name: "Terminal", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/callback"}, Scopes: []string{"openid", "email", "offline_access"}}
+	r := client.Registration{Name: "Terminal", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/callback"}, Scopes: []string{"openid", "email", "offline_access"}}
 	for _, f := range change {
 		f(&r)
 	}
-	c, _, err := s.OIDC.CreateClient(t.Context(), auth.DefaultTenant, r, auth.Actor{Kind: auth.ActorOperator, ID: "test"})
+	c, _, err := s.Clients.Create(t.Context(), auth.DefaultTenant, r, auth.Actor{Kind: auth.ActorOperator, ID: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,9 @@ func TestOAuthDevice(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	v := newTerminal(t, s)
-	id := nativeClient(t, s, func(r *oidc.Registration) { r.Grants = []auth.GrantType{auth.GrantDeviceCode, auth.GrantRefreshToken} })
+	id := nativeClient(t, s, func(r *client.Registration) {
+		r.Grants = []auth.GrantType{auth.GrantDeviceCode, auth.GrantRefreshToken}
+	})
 	pauses := []time.Duration{}
 	v.world.Pause = func(_ context.Context, d time.Duration) error {
 		switch pauses = append(pauses, d); len(pauses) {
@@ -206,7 +208,7 @@ func TestOAuthDeviceIsDenied(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	v := newTerminal(t, s)
-	id := nativeClient(t, s, func(r *oidc.Registration) { r.Grants = []auth.GrantType{auth.GrantDeviceCode} })
+	id := nativeClient(t, s, func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantDeviceCode} })
 	v.world.Pause = func(_ context.Context, d time.Duration) error {
 		s.Clock.Advance(d)
 		v.b.Open("/device")
@@ -226,7 +228,7 @@ func TestOAuthDeviceGivesUp(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	v := newTerminal(t, s)
-	id := nativeClient(t, s, func(r *oidc.Registration) { r.Grants = []auth.GrantType{auth.GrantDeviceCode} })
+	id := nativeClient(t, s, func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantDeviceCode} })
 	v.world.Pause = func(_ context.Context, d time.Duration) error {
 		s.Clock.Advance(d)
 		return nil

@@ -1,5 +1,7 @@
 package auth
 
+import "net/netip"
+
 // ActorKind says what kind of subject acts.
 type ActorKind string
 
@@ -36,6 +38,12 @@ func (a Actor) Account() AccountID {
 		return AccountID(a.ID)
 	}
 	return ""
+}
+
+// Addr is the actor's address; the zero Addr when IP holds none.
+func (a Actor) Addr() netip.Addr {
+	addr, _ := netip.ParseAddr(a.IP)
+	return addr
 }
 
 // System is the actor of the server's own work.

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 )
@@ -15,7 +16,7 @@ const AuthorizePath = "/oauth2/authorize"
 // AuthorizeInput is a request to the authorization endpoint.
 type AuthorizeInput struct {
 	Tenant  auth.Tenant
-	Form    Form // of ParseAuthorizeForm: the query, or the body of a POST
+	Form    oauth.Form // of ParseAuthorizeForm: the query, or the body of a POST
 	Posted  bool
 	Browser Browser
 }
@@ -64,7 +65,7 @@ func (s *Service) Authorize(ctx context.Context, in AuthorizeInput) (Step, error
 		return Step{}, err
 	}
 	if err := s.readRequest(ctx, q); err != nil {
-		e, ok := errors.AsType[*Error](err)
+		e, ok := errors.AsType[*oauth.Error](err)
 		switch {
 		case !ok:
 			return Step{}, err
@@ -89,13 +90,13 @@ func (s *Service) Authorize(ctx context.Context, in AuthorizeInput) (Step, error
 func (s *Service) named(ctx context.Context, in AuthorizeInput) (*asked, error) {
 	id := in.Form.Get("client_id")
 	if id == "" || in.Form.Repeated("client_id") {
-		return nil, page(InvalidRequest, "client_id is missing, or sent more than once")
+		return nil, page(oauth.InvalidRequest, "client_id is missing, or sent more than once")
 	}
-	c, t, err := s.resolveClient(ctx, in.Tenant.ID, auth.ClientID(id), in.Browser.Actor)
-	if wrong, ok := errors.AsType[*Error](err); ok && errors.Is(err, auth.ErrNotFound) {
-		return nil, page(InvalidRequest, "client_id: the document there cannot be used: "+wrong.Desc)
+	c, t, err := s.cfg.Clients.Resolve(ctx, in.Tenant.ID, auth.ClientID(id), in.Browser.Actor)
+	if wrong, ok := errors.AsType[*oauth.Error](err); ok && errors.Is(err, auth.ErrNotFound) {
+		return nil, page(oauth.InvalidRequest, "client_id: the document there cannot be used: "+wrong.Desc)
 	} else if errors.Is(err, auth.ErrNotFound) {
-		return nil, page(InvalidRequest, "there is no such client")
+		return nil, page(oauth.InvalidRequest, "there is no such client")
 	} else if err != nil {
 		return nil, err
 	}

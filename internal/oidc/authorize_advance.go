@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -45,7 +46,7 @@ func (s *Service) advance(ctx context.Context, tenant auth.TenantID, flow auth.F
 // lost words the loss of what a flow stands on.
 func lost(err error) error {
 	if errors.Is(err, auth.ErrNotFound) {
-		return page(InvalidRequest, "there is no such client")
+		return page(oauth.InvalidRequest, "there is no such client")
 	}
 	return fmt.Errorf("flow: %w", err)
 }
@@ -71,7 +72,7 @@ func (s *Service) situation(tx *store.Tx, flow auth.Flow, b Browser) (n auth.Flo
 	}
 	// A flow may be an hour old, and an address may be taken out because it was lost.
 	if flow.Kind == auth.FlowAuthorize && !n.Client.MatchRedirectURI(flow.Request.RedirectURI) {
-		return n, page(InvalidRequest, "redirect_uri is none of those registered")
+		return n, page(oauth.InvalidRequest, "redirect_uri is none of those registered")
 	}
 	for _, v := range b.Sessions {
 		p, err := s.present(tx, flow, n.Client, v.Session.ID)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // The ways in which an answer travels (OAuth 2.0 Multiple Response Types §2.1, OAuth 2.0
@@ -117,10 +118,10 @@ func (s *Service) refusal(ctx context.Context, tenant auth.TenantID, c auth.Clie
 // §4.1.2.1, RFC 9700 §4.11.2). It says the same of a client that is unknown and one that
 // is shut.
 type PageError struct {
-	Code Code // for the client's developer; the page has words of its own for the person
+	Code oauth.Code // for the client's developer; the page has words of its own for the person
 	Desc string
 }
 
 func (e *PageError) Error() string { return string(e.Code) + ": " + e.Desc }
 
-func page(code Code, desc string) *PageError { return &PageError{Code: code, Desc: desc} }
+func page(code oauth.Code, desc string) *PageError { return &PageError{Code: code, Desc: desc} }

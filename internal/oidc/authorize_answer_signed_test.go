@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -16,7 +16,7 @@ func TestRepair_C4_SignedAnswers(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		for mode, travels := range map[string]string{"jwt": "query", "query.jwt": "query", "fragment.jwt": "fragment", "form_post.jwt": "form_post"} {
 			for _, alg := range []string{"", "ES256", "EdDSA"} {
-				c, shown := h.app(lasting, func(r *oidc.Registration) { r.AuthorizationAlgorithm = alg })
+				c, shown := h.app(lasting, func(r *client.Registration) { r.AuthorizationAlgorithm = alg })
 				v := h.visitor()
 				v.signIn(h.alice)
 

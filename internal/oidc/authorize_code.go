@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
@@ -38,7 +39,7 @@ func (s *Service) issueCode(ctx context.Context, before auth.FlowState, next aut
 		}
 		return s.writeCode(tx, n, next, digest, b.Actor)
 	})
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*oauth.Error](err); ok {
 		return Step{}, page(e.Code, e.Desc)
 	} else if err != nil {
 		return Step{}, err
@@ -61,7 +62,7 @@ func spend(tx *store.Tx, flow auth.Flow) error {
 	}
 	_, err := tx.Consume(auth.UsePushed, flow.Request.Pushed)
 	if errors.Is(err, auth.ErrNotFound) {
-		return refuse(InvalidRequestURI, "a code was issued for this request_uri already")
+		return oauth.Refuse(oauth.InvalidRequestURI, "a code was issued for this request_uri already")
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -175,7 +176,7 @@ func TestAttack_AZ_46_RT_09_Remembered(t *testing.T) {
 // AZ-46: a program on a device could be any other, so it is asked about each time.
 func TestAttack_AZ_46_Unassured(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, _ := h.client(oidc.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"com.example.app:/cb"}})
+		c, _ := h.client(client.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"com.example.app:/cb"}})
 		v := h.visitor()
 		v.signIn(h.alice)
 		for range 2 {

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // A client that puts an address into login_hint without encoding it sends a space for
@@ -38,6 +38,6 @@ func TestRepair_B2_PaddedChallenge(t *testing.T) {
 		_, err = h.redeem(c, shown, code)
 		h.ok(err)
 		step, err = v.ask(request(c, "code_challenge", challenge+"==")...)
-		h.told(step, err, string(oidc.InvalidRequest))
+		h.told(step, err, string(oauth.InvalidRequest))
 	})
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // Request objects (RFC 9101, OpenID Connect Core §6): the parameters of a request in a
 // JWT that the client has signed. Those inside count, and no others (RFC 9101 §5).
 
 const (
-	maxObject  = 16 << 10
 	objectSkew = time.Minute
 	// objectLife is how long after nbf an object of a strict client may be used, and
 	// expire, at most (FAPI 2.0 Message Signing §5.3.1).
@@ -39,15 +40,15 @@ type objectClaims struct {
 // registered are asked, so that nobody makes us ask any other (RFC 9101 §10.4).
 func (s *Service) fetchObject(ctx context.Context, c auth.Client, uri string) (string, error) {
 	if !slices.ContainsFunc(c.Settings.RequestURIs, func(kept string) bool { return sameObject(kept, uri) }) {
-		return "", refuse(InvalidRequestURI, "this request_uri is neither pushed nor registered")
+		return "", oauth.Refuse(oauth.InvalidRequestURI, "this request_uri is neither pushed nor registered")
 	}
 	address, _, _ := strings.Cut(uri, "#")
 	answer, err := s.cfg.Out.Get(ctx, address)
 	switch {
 	case err != nil:
-		return "", &Error{Code: InvalidRequestURI, Desc: "what is at request_uri could not be fetched", Err: err}
-	case answer.Status != 200 || len(answer.Body) > maxObject:
-		return "", &Error{Code: InvalidRequestURI, Desc: "there is no request object at request_uri", Err: fmt.Errorf("status %d, %d bytes", answer.Status, len(answer.Body))}
+		return "", &oauth.Error{Code: oauth.InvalidRequestURI, Desc: "what is at request_uri could not be fetched", Err: err}
+	case answer.Status != 200 || len(answer.Body) > client.MaxRequestObject:
+		return "", &oauth.Error{Code: oauth.InvalidRequestURI, Desc: "there is no request object at request_uri", Err: fmt.Errorf("status %d, %d bytes", answer.Status, len(answer.Body))}
 	}
 	return strings.TrimSpace(string(answer.Body)), nil
 }
@@ -65,23 +66,23 @@ func sameObject(kept, asked string) bool {
 // on, where the object says.
 func (s *Service) openObject(ctx context.Context, q *asked, raw string) error {
 	var payload json.RawMessage
-	if err := s.verify(ctx, requestObjects, q.client, raw, &payload); err != nil {
-		return &Error{Code: InvalidRequestObject, Desc: "the request object is not signed by a key of this client", Err: err}
+	if err := s.cfg.Clients.VerifyRequestObject(ctx, q.client, raw, &payload); err != nil {
+		return &oauth.Error{Code: oauth.InvalidRequestObject, Desc: "the request object is not signed by a key of this client", Err: err}
 	}
 	if err := s.judgeObject(q, payload); err != nil {
-		return &Error{Code: InvalidRequestObject, Desc: err.Error()}
+		return &oauth.Error{Code: oauth.InvalidRequestObject, Desc: err.Error()}
 	}
-	inner, err := objectForm(payload)
+	inner, err := oauth.ParseObject(payload)
 	if err != nil {
-		return &Error{Code: InvalidRequestObject, Desc: "the parameters in the request object cannot be read", Err: err}
+		return &oauth.Error{Code: oauth.InvalidRequestObject, Desc: "the parameters in the request object cannot be read", Err: err}
 	}
 	q.form = inner
 	deliver(q)
 	switch {
 	case inner.Get("request") != "" || inner.Get("request_uri") != "":
-		return refuse(InvalidRequestObject, "a request object holds no other")
+		return oauth.Refuse(oauth.InvalidRequestObject, "a request object holds no other")
 	case inner.Get("client_id") != string(q.client.ID):
-		return refuse(InvalidRequestObject, "client_id inside the request object is not the one outside")
+		return oauth.Refuse(oauth.InvalidRequestObject, "client_id inside the request object is not the one outside")
 	}
 	return nil
 }
@@ -126,52 +127,3 @@ func judgeStrictObject(c objectClaims, now time.Time) error {
 	}
 	return nil
 }
-
-// objectForm makes a form of the members: text as it is, numbers and claims in their
-// JSON form, a list only where a parameter may be repeated.
-func objectForm(payload []byte) (Form, error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &members); err != nil {
-		return Form{}, fmt.Errorf("read members: %w", err)
-	}
-	if len(members) > maxParameters {
-		return Form{}, errors.New("too many members")
-	}
-	f := Form{values: map[string][]string{}}
-	for name, raw := range members {
-		values, err := memberValues(name, raw)
-		if err != nil {
-			return Form{}, err
-		}
-		if !slices.Contains(opaque, name) && slices.ContainsFunc(values, control) {
-			return Form{}, fmt.Errorf("a control character in a member")
-		}
-		f.values[name] = values
-	}
-	return f, nil
-}
-
-func memberValues(name string, raw json.RawMessage) ([]string, error) {
-	var text string
-	if json.Unmarshal(raw, &text) == nil { // also null, which is as if it were not there
-		return []string{text}, nil
-	}
-	var list []string
-	if slices.Contains(repeatable, name) && json.Unmarshal(raw, &list) == nil {
-		if len(list) > maxParameters {
-			return nil, errors.New("a member has too many values")
-		}
-		return list, nil
-	}
-	if name == "max_age" || name == "claims" {
-		return []string{string(raw)}, nil
-	}
-	if slices.Contains(checked, name) {
-		return nil, errors.New("a member is not text")
-	}
-	return nil, nil
-}
-
-// checked are the parameters that would be lost, were they passed over for their type.
-var checked = []string{"client_id", "response_type", "response_mode", "redirect_uri", "scope", "state", "nonce", "prompt", "code_challenge",
-	"code_challenge_method", "acr_values", "id_token_hint", "login_hint", "ui_locales", "dpop_jkt", "resource", "request", "request_uri"}

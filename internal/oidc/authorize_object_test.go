@@ -15,6 +15,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/outbound"
 )
@@ -36,7 +38,7 @@ func (h *house) signer(alg jose.SignatureAlgorithm) (auth.Client, string, keyPai
 // What is inside the object counts, and nothing else (RFC 9101 §5).
 func TestRequestObject(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		for _, alg := range oidc.AssertionAlgorithms {
+		for _, alg := range client.AssertionAlgorithms {
 			c, secret, k := h.signer(alg)
 			v := h.visitor()
 			v.signIn(h.alice)
@@ -102,7 +104,7 @@ func TestAttack_AZ_26_27_Objects(t *testing.T) {
 				step, err := v.ask("client_id", string(c.ID), "redirect_uri", callback, "request", raw)
 				h.told(step, err, "invalid_request_object")
 				_, err = h.push(c, secret, "client_id", string(c.ID), "request", raw)
-				h.refused(err, oidc.InvalidRequestObject)
+				h.refused(err, oauth.InvalidRequestObject)
 			})
 		}
 		for name, o := range map[string]claims{"redirect_uri": with(good(), "redirect_uri", "https://evil.test"), "no redirect_uri": with(good(), "redirect_uri", nil)} {
@@ -131,7 +133,7 @@ func TestAttack_AZ_28_ByReference(t *testing.T) {
 		w.Write([]byte(*answer.Load()))
 	}))
 	t.Cleanup(theirs.Close)
-	allow := func(c *oidc.Config) {
+	allow := func(c *settings) {
 		c.Out = outbound.New(outbound.Config{InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	}
 	each(t, func(t *testing.T, h *house) {
@@ -192,7 +194,7 @@ func FuzzRequestObject(f *testing.F) {
 		if err != nil {
 			return
 		}
-		form, err := oidc.ParseAuthorizeForm("client_id=" + string(c.ID) + "&request=" + raw)
+		form, err := oauth.ParseAuthorizeForm("client_id=" + string(c.ID) + "&request=" + raw)
 		if err != nil {
 			return
 		}
@@ -241,8 +243,8 @@ func TestRepair_C4_ObjectsOfStrictClientsLiveForAnHour(t *testing.T) {
 			}
 			raw := sign(t, jose.ES256, k.private, o, nil)
 			_, err := h.Push(t.Context(), basic(form(t, "request", raw, "client_id", string(strict.ID)), strict.ID, secret))
-			var e *oidc.Error
-			if errorsAs(err, &e); test.good != (err == nil) || !test.good && (e == nil || e.Code != oidc.InvalidRequestObject) {
+			var e *oauth.Error
+			if errorsAs(err, &e); test.good != (err == nil) || !test.good && (e == nil || e.Code != oauth.InvalidRequestObject) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -41,21 +43,21 @@ type pushed struct {
 // at the token endpoint, and the request is checked as it would be at the
 // authorization endpoint. A DPoP proof binds the code to its key (RFC 9449 §10.1).
 // Refusals are as of Token.
-func (s *Service) Push(ctx context.Context, r Request) (Pushed, error) {
-	caller, err := s.Authenticate(ctx, r)
+func (s *Service) Push(ctx context.Context, r client.Request) (Pushed, error) {
+	caller, err := s.cfg.Clients.Authenticate(ctx, r)
 	if err != nil {
 		return Pushed{}, err
 	}
-	if err := s.admit(ctx, caller); err != nil {
+	if err := s.cfg.Clients.LimitPublicClient(ctx, caller); err != nil {
 		return Pushed{}, err
 	}
 	if r.Form.Get("request_uri") != "" {
-		return Pushed{}, refuse(InvalidRequest, "a pushed request has no request_uri")
+		return Pushed{}, oauth.Refuse(oauth.InvalidRequest, "a pushed request has no request_uri")
 	}
 	q := &asked{form: r.Form}
-	if q.client, q.tenant, err = s.resolveClient(ctx, r.Tenant, caller.Client.ID, r.Actor); err != nil {
+	if q.client, q.tenant, err = s.cfg.Clients.Resolve(ctx, r.Tenant, caller.Client.ID, r.Actor); err != nil {
 		if errors.Is(err, auth.ErrNotFound) {
-			err = notProved("the client is gone")
+			err = oauth.RefuseClient("the client is gone")
 		}
 		return Pushed{}, err
 	}
@@ -71,24 +73,24 @@ func (s *Service) Push(ctx context.Context, r Request) (Pushed, error) {
 
 // bindProof binds the request to the key of the proof, if there is one. A dpop_jkt
 // beside it has to say the same.
-func (s *Service) bindProof(ctx context.Context, q *asked, r Request) error {
-	jkt, err := s.proof(ctx, r)
+func (s *Service) bindProof(ctx context.Context, q *asked, r client.Request) error {
+	jkt, err := s.cfg.Clients.Proof(ctx, r)
 	if err != nil || jkt == "" {
 		return err
 	}
 	if q.r.JKT != "" && q.r.JKT != jkt {
-		return refuse(InvalidRequest, "dpop_jkt is not the key of the DPoP proof")
+		return oauth.Refuse(oauth.InvalidRequest, "dpop_jkt is not the key of the DPoP proof")
 	}
 	q.r.JKT = jkt
 	return nil
 }
 
-func (s *Service) keepPushed(ctx context.Context, q *asked, caller Caller) (Pushed, error) {
+func (s *Service) keepPushed(ctx context.Context, q *asked, caller client.Caller) (Pushed, error) {
 	kept, err := json.Marshal(q.r)
 	if err != nil {
 		return Pushed{}, fmt.Errorf("encode pushed request: %w", err)
 	}
-	if err := s.admitSize(ctx, caller, len(kept)); err != nil {
+	if err := s.cfg.Clients.LimitPublicClientSize(ctx, caller, len(kept)); err != nil {
 		return Pushed{}, err
 	}
 	uri := secret.New(pushedPrefix).Reveal()
@@ -111,7 +113,7 @@ func (s *Service) keepPushed(ctx context.Context, q *asked, caller Caller) (Push
 // people reload pages and go back, so it is spent with the code that it leads to (FAPI
 // 2.0 Security Profile §5.3.2.2). Nothing beside client_id and request_uri counts.
 func (s *Service) readPushed(ctx context.Context, q *asked, uri string) error {
-	gone := refuse(InvalidRequestURI, "this request_uri is unknown, spent, too old or another client's")
+	gone := oauth.Refuse(oauth.InvalidRequestURI, "this request_uri is unknown, spent, too old or another client's")
 	if !secret.Valid(pushedPrefix, uri) {
 		return gone
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -81,7 +83,7 @@ func TestAttack_AZ_29_Race(t *testing.T) {
 		v.signIn(h.alice)
 		p, err := h.push(c, secret, request(c)...)
 		h.ok(err)
-		f, err := oidc.ParseAuthorizeForm("client_id=" + string(c.ID) + "&request_uri=" + p.RequestURI)
+		f, err := oauth.ParseAuthorizeForm("client_id=" + string(c.ID) + "&request_uri=" + p.RequestURI)
 		h.ok(err)
 		var wg sync.WaitGroup
 		var mu sync.Mutex
@@ -110,22 +112,22 @@ func TestAttack_AZ_31_Push(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, secret := h.app(ours)
 		other, _ := h.app(ours)
-		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
+		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
 		for name, ask := range map[string]struct {
 			pairs []string
-			code  oidc.Code
+			code  oauth.Code
 		}{
-			"AZ-31 request_uri":           {request(c, "request_uri", "urn:ietf:params:oauth:request_uri:x"), oidc.InvalidRequest},
-			"AZ-31 empty request_uri":     {request(c, "redirect_uri", "https://evil.test"), oidc.InvalidRequest},
-			"no redirect_uri":             {request(c, "redirect_uri", ""), oidc.InvalidRequest},
-			"another client's id":         {request(other), oidc.InvalidRequest},
-			"AZ-15 plain":                 {request(c, "code_challenge_method", "plain"), oidc.InvalidRequest},
-			"AZ-14 no challenge":          {request(c, "code_challenge", "", "code_challenge_method", ""), oidc.InvalidRequest},
-			"AZ-10 response_type":         {request(c, "response_type", "token"), oidc.UnsupportedResponseType},
-			"AZ-10 code id_token":         {request(c, "response_type", "code id_token"), oidc.UnsupportedResponseType},
-			"AZ-40 scope":                 {request(c, "scope", "admin"), oidc.InvalidScope},
-			"resource":                    {request(c, "resource", "https://other.test"), oidc.InvalidTarget},
-			"request object that is none": {request(c, "request", "x"), oidc.InvalidRequestObject},
+			"AZ-31 request_uri":           {request(c, "request_uri", "urn:ietf:params:oauth:request_uri:x"), oauth.InvalidRequest},
+			"AZ-31 empty request_uri":     {request(c, "redirect_uri", "https://evil.test"), oauth.InvalidRequest},
+			"no redirect_uri":             {request(c, "redirect_uri", ""), oauth.InvalidRequest},
+			"another client's id":         {request(other), oauth.InvalidRequest},
+			"AZ-15 plain":                 {request(c, "code_challenge_method", "plain"), oauth.InvalidRequest},
+			"AZ-14 no challenge":          {request(c, "code_challenge", "", "code_challenge_method", ""), oauth.InvalidRequest},
+			"AZ-10 response_type":         {request(c, "response_type", "token"), oauth.UnsupportedResponseType},
+			"AZ-10 code id_token":         {request(c, "response_type", "code id_token"), oauth.UnsupportedResponseType},
+			"AZ-40 scope":                 {request(c, "scope", "admin"), oauth.InvalidScope},
+			"resource":                    {request(c, "resource", "https://other.test"), oauth.InvalidTarget},
+			"request object that is none": {request(c, "request", "x"), oauth.InvalidRequestObject},
 		} {
 			h.sub(t, name, func(h *house) {
 				_, err := h.push(c, secret, ask.pairs...)
@@ -133,9 +135,9 @@ func TestAttack_AZ_31_Push(t *testing.T) {
 			})
 		}
 		_, err := h.push(c, "wws_wrong", request(c)...)
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 		_, err = h.Push(t.Context(), form(t, request(c)...))
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 		p, err := h.Push(t.Context(), form(t, request(page)...)) // a public client may push as well
 		h.ok(err)
 		// Where answers go is asked again when the request is used.

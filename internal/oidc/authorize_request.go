@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
@@ -16,7 +18,7 @@ import (
 type asked struct {
 	tenant auth.Tenant
 	client auth.Client
-	form   Form // the parameters that count
+	form   oauth.Form // the parameters that count
 	// r is what has been made of them so far. RedirectURI is set as soon as it is sure
 	// where answers may go, and stays empty until then.
 	r auth.AuthorizationRequest
@@ -36,14 +38,14 @@ func (s *Service) readRequest(ctx context.Context, q *asked) error {
 	deliver(q)
 	request, uri := q.form.Get("request"), q.form.Get("request_uri")
 	switch {
-	case len(q.form.repeated) > 0:
-		return refuse(InvalidRequest, "a parameter is sent more than once")
+	case len(q.form.Repeats()) > 0:
+		return oauth.Refuse(oauth.InvalidRequest, "a parameter is sent more than once")
 	case request != "" && uri != "":
-		return refuse(InvalidRequest, "send request or request_uri, not both")
+		return oauth.Refuse(oauth.InvalidRequest, "send request or request_uri, not both")
 	case strings.HasPrefix(uri, pushedPrefix):
 		return s.readPushed(ctx, q, uri)
 	case q.client.Settings.RequirePushed:
-		return refuse(InvalidRequest, "this client has to push its authorization requests (RFC 9126)")
+		return oauth.Refuse(oauth.InvalidRequest, "this client has to push its authorization requests (RFC 9126)")
 	}
 	return s.readParameters(ctx, q)
 }
@@ -64,10 +66,10 @@ func (s *Service) readParameters(ctx context.Context, q *asked) error {
 			return err
 		}
 	} else if q.client.Settings.RequireSignedRequest {
-		return refuse(InvalidRequest, "this client has to sign its authorization requests (RFC 9101)")
+		return oauth.Refuse(oauth.InvalidRequest, "this client has to sign its authorization requests (RFC 9101)")
 	}
 	if q.r.RedirectURI == "" {
-		return refuse(InvalidRequest, "redirect_uri is missing, or is none of those registered")
+		return oauth.Refuse(oauth.InvalidRequest, "redirect_uri is missing, or is none of those registered")
 	}
 	return s.check(ctx, q)
 }
@@ -102,17 +104,17 @@ func checkType(q *asked) error {
 	t, mode := q.form.Get("response_type"), q.form.Get("response_mode")
 	switch {
 	case t == "":
-		return refuse(InvalidRequest, "response_type is missing")
+		return oauth.Refuse(oauth.InvalidRequest, "response_type is missing")
 	case t != "code" && strings.Contains(t, "token") && strings.TrimSuffix(mode, signedSuffix) == modeQuery:
-		return refuse(InvalidRequest, "tokens never travel in a query, and this server answers code alone")
+		return oauth.Refuse(oauth.InvalidRequest, "tokens never travel in a query, and this server answers code alone")
 	case t != "code":
-		return refuse(UnsupportedResponseType, "this server answers response_type=code alone")
+		return oauth.Refuse(oauth.UnsupportedResponseType, "this server answers response_type=code alone")
 	case mode != "" && !slices.Contains(ResponseModes, mode):
-		return refuse(InvalidRequest, "response_mode: query, fragment or form_post, jwt, or one of the three with .jwt")
+		return oauth.Refuse(oauth.InvalidRequest, "response_mode: query, fragment or form_post, jwt, or one of the three with .jwt")
 	case !q.client.Allows(auth.GrantAuthorizationCode):
-		return refuse(UnauthorizedClient, "this client may not ask for authorization codes")
+		return oauth.Refuse(oauth.UnauthorizedClient, "this client may not ask for authorization codes")
 	case q.form.Get("registration") != "":
-		return refuse(RegistrationNotSupported, "clients are registered beforehand")
+		return oauth.Refuse(oauth.RegistrationNotSupported, "clients are registered beforehand")
 	}
 	return nil
 }
@@ -131,12 +133,12 @@ func (s *Service) checkChallenge(q *asked) error {
 	case challenge == "" && method == "" && optional:
 		return nil
 	case challenge == "":
-		return refuse(InvalidRequest, "code_challenge is missing (RFC 7636)")
+		return oauth.Refuse(oauth.InvalidRequest, "code_challenge is missing (RFC 7636)")
 	case method != "S256":
-		return refuse(InvalidRequest, "code_challenge_method has to be S256; without it the method would be plain")
+		return oauth.Refuse(oauth.InvalidRequest, "code_challenge_method has to be S256; without it the method would be plain")
 	}
 	if !isSHA256(challenge) {
-		return refuse(InvalidRequest, "code_challenge is not the base64url of a SHA-256, 43 characters")
+		return oauth.Refuse(oauth.InvalidRequest, "code_challenge is not the base64url of a SHA-256, 43 characters")
 	}
 	q.r.Challenge = challenge
 	return nil
@@ -164,11 +166,11 @@ func (s *Service) personScope(c auth.Client, resources []string, sent string) (a
 	}
 	scope, err := auth.ParseScope(sent)
 	if err != nil {
-		return nil, &Error{Code: InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
+		return nil, &oauth.Error{Code: oauth.InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
 	}
 	scope = slices.DeleteFunc(scope, func(t string) bool { return !allowed.Has(t) })
 	if len(scope) == 0 {
-		return nil, refuse(InvalidScope, "the client may have nothing of that scope")
+		return nil, oauth.Refuse(oauth.InvalidScope, "the client may have nothing of that scope")
 	}
 	return scope, nil
 }
@@ -182,13 +184,13 @@ func (s *Service) keepScope(c auth.Client, granted auth.Scope, resources []strin
 
 func checkValues(q *asked) error {
 	if len(q.form.Get("state")) > maxState {
-		return refuse(InvalidRequest, "state is longer than 4096 bytes")
+		return oauth.Refuse(oauth.InvalidRequest, "state is longer than 4096 bytes")
 	}
 	if q.r.Nonce = q.form.Get("nonce"); len(q.r.Nonce) > maxNonce {
-		return refuse(InvalidRequest, "nonce is longer than 1024 bytes")
+		return oauth.Refuse(oauth.InvalidRequest, "nonce is longer than 1024 bytes")
 	}
 	if q.r.JKT = q.form.Get("dpop_jkt"); q.r.JKT != "" && !isSHA256(q.r.JKT) {
-		return refuse(InvalidRequest, "dpop_jkt is not the thumbprint of a key (RFC 9449)")
+		return oauth.Refuse(oauth.InvalidRequest, "dpop_jkt is not the thumbprint of a key (RFC 9449)")
 	}
 	return nil
 }
@@ -199,14 +201,14 @@ var prompts = []string{auth.PromptNone, auth.PromptLogin, auth.PromptConsent, au
 func checkPrompt(q *asked) error {
 	for v := range strings.FieldsSeq(q.form.Get("prompt")) {
 		if !slices.Contains(prompts, v) {
-			return refuse(InvalidRequest, "prompt has a value that is not none, login, consent, select_account or create")
+			return oauth.Refuse(oauth.InvalidRequest, "prompt has a value that is not none, login, consent, select_account or create")
 		}
 		if !slices.Contains(q.r.Prompt, v) {
 			q.r.Prompt = append(q.r.Prompt, v)
 		}
 	}
 	if len(q.r.Prompt) > 1 && slices.Contains(q.r.Prompt, auth.PromptNone) {
-		return refuse(InvalidRequest, "prompt=none stands alone")
+		return oauth.Refuse(oauth.InvalidRequest, "prompt=none stands alone")
 	}
 	return nil
 }
@@ -216,7 +218,7 @@ func checkAge(q *asked) error {
 	if sent := q.form.Get("max_age"); sent != "" {
 		age, err := strconv.ParseInt(sent, 10, 64)
 		if err != nil || age < 0 || sent[0] == '+' {
-			return refuse(InvalidRequest, "max_age is not a number of seconds")
+			return oauth.Refuse(oauth.InvalidRequest, "max_age is not a number of seconds")
 		}
 		q.r.MaxAge = &age
 	}
@@ -224,7 +226,7 @@ func checkAge(q *asked) error {
 }
 
 func (s *Service) checkResources(q *asked) (err error) {
-	q.r.Resources, err = s.audience(tokenRequest{Caller: Caller{Client: q.client, Tenant: q.tenant}, form: q.form})
+	q.r.Resources, err = s.audience(tokenRequest{Caller: client.Caller{Client: q.client, Tenant: q.tenant}, form: q.form})
 	return err
 }
 
@@ -237,7 +239,7 @@ func checkClaims(q *asked) error {
 	if raw := q.form.Get("claims"); raw != "" {
 		var err error
 		if q.r.Claims, err = parseClaims(raw); err != nil {
-			return &Error{Code: InvalidRequest, Desc: "claims is not the JSON of OpenID Connect Core 5.5, or too large", Err: err}
+			return &oauth.Error{Code: oauth.InvalidRequest, Desc: "claims is not the JSON of OpenID Connect Core 5.5, or too large", Err: err}
 		}
 		q.r.Claims.UserInfo, q.r.Claims.IDToken = q.client.KeepClaims(q.r.Claims.UserInfo), q.client.KeepClaims(q.r.Claims.IDToken)
 	}
@@ -278,7 +280,7 @@ func (s *Service) checkHint(ctx context.Context, q *asked) error {
 	hint, err := s.readHint(ctx, q.tenant.ID, raw)
 	switch {
 	case errors.Is(err, errNotOurs), err == nil && !slices.Contains(hint.Audience, string(q.client.ID)):
-		return &Error{Code: InvalidRequest, Desc: "id_token_hint is no ID Token of this server for this client", Err: err}
+		return &oauth.Error{Code: oauth.InvalidRequest, Desc: "id_token_hint is no ID Token of this server for this client", Err: err}
 	case err != nil:
 		return fmt.Errorf("read id_token_hint: %w", err)
 	}

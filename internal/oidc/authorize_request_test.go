@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // FuzzAuthorizeForm: whatever is asked, an answer goes to a registered address or
@@ -25,7 +26,7 @@ func FuzzAuthorizeForm(f *testing.F) {
 	}
 	f.Add("redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb&response_type=code+id_token&response_mode=query")
 	f.Fuzz(func(t *testing.T, text string) {
-		form, err := ParseAuthorizeForm(text)
+		form, err := oauth.ParseAuthorizeForm(text)
 		if err != nil || form.Get("id_token_hint") != "" || strings.HasPrefix(form.Get("request_uri"), pushedPrefix) { // these ask the database
 			return
 		}
@@ -35,7 +36,7 @@ func FuzzAuthorizeForm(f *testing.F) {
 			t.Fatalf("%q is answered at %q", text, uri)
 		}
 		if err != nil {
-			e, ok := errors.AsType[*Error](err)
+			e, ok := errors.AsType[*oauth.Error](err)
 			if !ok {
 				t.Fatalf("%q: %v", text, err)
 			}

@@ -11,7 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -19,7 +21,7 @@ import (
 // The way of a person who has never been here, to a code.
 func TestAuthorize(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(func(r *oidc.Registration) { r.Audiences = []string{"https://api.test"} })
+		c, _ := h.app(func(r *client.Registration) { r.Audiences = []string{"https://api.test"} })
 		v := h.visitor()
 		step, err := v.ask(request(c, "scope", "openid unknown email", "nonce", "n", "resource", "https://api.test", "login_hint", "alice@example.test",
 			"ui_locales", "de en", "max_age", "3600", "display", "page", "unknown", "x")...)
@@ -71,12 +73,12 @@ func TestAttack_AZ_01_08_Pages(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, _ := h.app(ours)
 		shut, _ := h.app(ours)
-		_, err := h.DisableClient(t.Context(), tenant, shut.ID, operator)
+		_, err := h.clients.Disable(t.Context(), tenant, shut.ID, operator)
 		h.ok(err)
 		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
 			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
 		}))
-		there, _, err := h.CreateClient(t.Context(), "acme", oidc.Registration{Name: "There", Type: auth.ClientWeb, RedirectURIs: []string{callback}}, operator)
+		there, _, err := h.clients.Create(t.Context(), "acme", client.Registration{Name: "There", Type: auth.ClientWeb, RedirectURIs: []string{callback}}, operator)
 		h.ok(err)
 		v := h.visitor()
 		v.signIn(h.alice)
@@ -117,7 +119,7 @@ func TestAttack_AZ_01_08_Pages(t *testing.T) {
 // person is asked (AZ-46), the operator's own client or not.
 func TestAttack_AZ_11_Loopback(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, _ := h.client(oidc.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/cb"}, FirstParty: true})
+		c, _ := h.client(client.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/cb"}, FirstParty: true})
 		v := h.visitor()
 		v.signIn(h.alice)
 		step, err := v.ask(request(c, "redirect_uri", "http://127.0.0.1:51004/cb")...)
@@ -139,7 +141,7 @@ func TestAttack_AZ_11_Loopback(t *testing.T) {
 func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, _ := h.app(ours)
-		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
+		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
 		relaxed := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.PKCEOptional = true })
 		par := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.RequirePushed = true })
 		jar := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.RequireSignedRequest = true })
@@ -242,7 +244,7 @@ func first[A, B any](a A, _ B) A { return a }
 func TestAttack_AZ_14_OptionalChallenge(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, _ := h.app(ours)
-		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
+		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
 		v := h.visitor()
 		v.signIn(h.alice)
 		h.write(func(tx *store.Tx) error {
@@ -445,7 +447,7 @@ func TestAttack_AZ_40_Scope(t *testing.T) {
 // What a request may ask for by name reaches the code.
 func TestClaimsParameter(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours, func(r *oidc.Registration) { r.Scopes = append(r.Scopes, auth.ScopeProfile) })
+		c, _ := h.app(ours, func(r *client.Registration) { r.Scopes = append(r.Scopes, auth.ScopeProfile) })
 		v := h.visitor()
 		v.signIn(h.alice)
 		step, err := v.ask(request(c, "claims", `{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"acr":{"essential":true,"values":["1"]},"auth_time":null},"other":1}`,
@@ -467,10 +469,10 @@ func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
 		step, err := v.ask(request(c)...)
 		h.ok(err)
 		step = v.login(step, h.alice)
-		_, err = h.DisableClient(t.Context(), tenant, c.ID, operator)
+		_, err = h.clients.Disable(t.Context(), tenant, c.ID, operator)
 		h.ok(err)
 		h.paged(h.Consent(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, true, v.b.Actor))
-		_, err = h.EnableClient(t.Context(), tenant, c.ID, operator)
+		_, err = h.clients.Enable(t.Context(), tenant, c.ID, operator)
 		h.ok(err)
 		h.write(func(tx *store.Tx) error {
 			return tx.UpdateCurrentTenant(auth.Tenant{ID: tenant, Name: "x", DisabledAt: tx.Now})
@@ -512,6 +514,6 @@ func TestAuthorizeAndRedeem(t *testing.T) {
 		h.ok(err)
 		h.granted(step)
 		_, err = redeem()
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 	})
 }

@@ -1,8 +1,9 @@
 package oidc_test
 
 import (
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"testing"
+
+	"github.com/watchword-auth/watchword/internal/client"
 )
 
 // The room alone, without HTTP: a token for a machine, and a look at one.
@@ -35,7 +36,7 @@ func BenchmarkIntrospect(b *testing.B) {
 // A code for a person who is signed in, and its redemption with an ES256 ID Token.
 func BenchmarkCode(b *testing.B) {
 	h := newHouse(b, liteConfig(b))
-	c, secret := h.app(ours, func(r *oidc.Registration) { r.IDTokenAlgorithm = "ES256" })
+	c, secret := h.app(ours, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
 	v := h.visitor()
 	v.signIn(h.person("carol"))
 	b.ReportAllocs()

@@ -8,7 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -45,7 +47,7 @@ func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
 		step, err = v.ask(request(c, "claims", named, "prompt", "none")...)
 		h.ok(err)
 		h.granted(step)
-		narrow, _ := h.app(func(r *oidc.Registration) { r.Scopes = []string{"openid"} })
+		narrow, _ := h.app(func(r *client.Registration) { r.Scopes = []string{"openid"} })
 		step, err = v.ask(request(narrow, "claims", named)...)
 		h.ok(err)
 		h.at(step, auth.StepConsent)
@@ -101,8 +103,8 @@ func TestIdleSessionOfClient(t *testing.T) {
 // database in it; a client that has proved itself is not held up.
 func TestAttack_BF_11_PublicClients(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		tv := h.television(func(r *oidc.Registration) { r.Grants = append(r.Grants, auth.GrantAuthorizationCode) })
-		from := func(ip string, pairs ...string) oidc.Request {
+		tv := h.television(func(r *client.Registration) { r.Grants = append(r.Grants, auth.GrantAuthorizationCode) })
+		from := func(ip string, pairs ...string) client.Request {
 			r := form(t, append([]string{"client_id", string(tv.ID)}, pairs...)...)
 			r.Actor.IP = ip
 			return r
@@ -127,7 +129,7 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 			_, err := h.push(c, shown, request(c)...)
 			h.ok(err)
 		}
-	}, func(c *oidc.Config) { c.Rates.Public = limit.Rate{Count: 2, Per: time.Hour} })
+	}, func(c *settings) { c.client.Rates.Public = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
 // TK-32: what one client has asked to be told is not told to another, which goes on
@@ -135,7 +137,7 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, shown := h.app(lasting)
-		other, otherShown := h.client(oidc.Registration{Name: "Other", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{callback}, Scopes: []string{"openid"},
+		other, otherShown := h.client(client.Registration{Name: "Other", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{callback}, Scopes: []string{"openid"},
 			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantTokenExchange},
 				Exchange: &auth.ExchangePolicy{Subjects: []auth.ClientID{c.ID}, Audiences: []string{base}}}})
 		ts, err := h.redeem(c, shown, h.code(c, "claims", `{"userinfo":{"email":null}}`))
@@ -177,7 +179,7 @@ func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 		}
 		scopes("openid", "email")
 		_, err = refresh(next.RefreshToken)
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		if seen, err := h.Introspect(t.Context(), basic(form(t, "token", next.RefreshToken), c.ID, shown)); err != nil || seen.Active {
 			t.Errorf("introspected %+v, %v", seen, err)
 		}
@@ -196,7 +198,7 @@ func TestAttack_TK_29_OpenedAgain(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, _ := h.app(ours)
 		before := h.signIn(c.ID, auth.Scope{"openid", "offline_access"})
-		_, err := h.EnableClient(t.Context(), tenant, c.ID, operator) // it is open
+		_, err := h.clients.Enable(t.Context(), tenant, c.ID, operator) // it is open
 		h.ok(err)
 		live := func(id auth.SessionID) (alive bool) {
 			h.write(func(tx *store.Tx) error {
@@ -210,7 +212,7 @@ func TestAttack_TK_29_OpenedAgain(t *testing.T) {
 			t.Error("opening an open client has ended a session")
 		}
 		h.settings(c, func(c *auth.Client) { c.DisabledAt = h.clock.Now() }) // and no further
-		_, err = h.EnableClient(t.Context(), tenant, c.ID, operator)
+		_, err = h.clients.Enable(t.Context(), tenant, c.ID, operator)
 		h.ok(err)
 		if live(before.Session) {
 			t.Error("a session of before goes on")

@@ -18,7 +18,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -77,7 +78,7 @@ func sign(t testing.TB, alg jose.SignatureAlgorithm, key any, c claims, headers 
 	return out
 }
 
-const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 func (h *house) good(id auth.ClientID) claims {
 	now := h.clock.Now()
@@ -86,15 +87,15 @@ func (h *house) good(id auth.ClientID) claims {
 
 func (h *house) assert(raw string, more ...string) error {
 	h.t.Helper()
-	_, err := h.Token(h.t.Context(), form(h.t, append([]string{"grant_type", "client_credentials", "client_assertion_type", assertionType, "client_assertion", raw}, more...)...))
+	_, err := h.Token(h.t.Context(), form(h.t, append([]string{"grant_type", "client_credentials", "client_assertion_type", AssertionType, "client_assertion", raw}, more...)...))
 	return err
 }
 
 func TestPrivateKeyJWT(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		for _, alg := range oidc.AssertionAlgorithms {
+		for _, alg := range client.AssertionAlgorithms {
 			k := newPair(t, alg)
-			c, secret := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+			c, secret := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
 			if secret != "" {
 				t.Error("a client that signs has a secret too")
 			}
@@ -121,8 +122,8 @@ func with(c claims, name string, value any) claims {
 func TestAttack_TK_22_27_Assertions(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		k, thief, rsaPair := newPair(t, jose.ES256), newPair(t, jose.ES256), newPair(t, jose.RS256)
-		c, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
-		other, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, thief.jwks })
+		c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		other, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, thief.jwks })
 		now := h.clock.Now().Unix()
 		good := func() claims { return h.good(c.ID) }
 		es := func(c claims) string { return sign(t, jose.ES256, k.private, c, nil) }
@@ -143,7 +144,7 @@ func TestAttack_TK_22_27_Assertions(t *testing.T) {
 			"TK-23 aud of another tenant":     es(with(good(), "aud", base+"/t/acme")),
 			"TK-23 aud of another server":     es(with(good(), "aud", "https://evil.test")),
 			"TK-23 aud of two":                es(with(good(), "aud", []string{base, "https://evil.test"})),
-			"TK-23 aud is the endpoint":       es(with(good(), "aud", base+oidc.TokenPath)),
+			"TK-23 aud is the endpoint":       es(with(good(), "aud", base+oauth.TokenPath)),
 			"TK-23 aud with a slash":          es(with(good(), "aud", base+"/")),
 			"TK-23 no aud":                    es(with(good(), "aud", nil)),
 			"TK-23 empty aud":                 es(with(good(), "aud", []string{})),
@@ -173,12 +174,12 @@ func TestAttack_TK_22_27_Assertions(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				h := *h
 				h.t = t
-				h.refused(h.assert(raw), oidc.InvalidClient)
+				h.refused(h.assert(raw), oauth.InvalidClient)
 			})
 		}
-		h.refused(h.assert(es(good()), "client_id", string(other.ID)), oidc.InvalidRequest)
-		h.refused(h.assert(es(good()), "client_secret", "x"), oidc.InvalidRequest)
-		h.refused(h.assert(""), oidc.InvalidRequest)
+		h.refused(h.assert(es(good()), "client_id", string(other.ID)), oauth.InvalidRequest)
+		h.refused(h.assert(es(good()), "client_secret", "x"), oauth.InvalidRequest)
+		h.refused(h.assert(""), oauth.InvalidRequest)
 		h.ok(h.assert(es(good())))
 	})
 }
@@ -213,7 +214,7 @@ func twice(t testing.TB, k keyPair, id auth.ClientID, now int64) string {
 func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		k := newPair(t, jose.ES256)
-		c, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
 		raw := sign(t, jose.ES256, k.private, h.good(c.ID), nil)
 		var mu sync.Mutex
 		passed := 0
@@ -231,12 +232,12 @@ func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 		if passed != 1 {
 			t.Errorf("%d of 16 passed", passed)
 		}
-		h.refused(h.assert(raw), oidc.InvalidClient)
+		h.refused(h.assert(raw), oauth.InvalidClient)
 		same := h.good(c.ID)
 		same["jti"] = "x"
 		h.ok(h.assert(sign(t, jose.ES256, k.private, same, nil)))
 		same["exp"] = h.clock.Now().Add(2 * time.Minute).Unix()
-		h.refused(h.assert(sign(t, jose.ES256, k.private, same, nil)), oidc.InvalidClient)
+		h.refused(h.assert(sign(t, jose.ES256, k.private, same, nil)), oauth.InvalidClient)
 	})
 }
 
@@ -244,18 +245,18 @@ func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 func TestAttack_TK_28_OneMethod(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		k := newPair(t, jose.ES256)
-		pk, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		pk, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
 		h.write(func(tx *store.Tx) error { // even if a secret were there
 			pk.Secrets = []auth.ClientSecret{{Digest: digestOf("x"), CreatedAt: tx.Now}}
 			return tx.UpdateClient(pk)
 		})
-		ask := func(r oidc.Request) error { _, err := h.Token(t.Context(), r); return err }
-		h.refused(ask(form(t, "grant_type", "client_credentials", "client_id", string(pk.ID), "client_secret", "x")), oidc.InvalidClient)
-		h.refused(ask(basic(form(t, "grant_type", "client_credentials"), pk.ID, "x")), oidc.InvalidClient)
-		post, postSecret := h.machine(func(r *oidc.Registration) { r.Auth = auth.AuthSecretPost })
-		h.refused(ask(basic(form(t, "grant_type", "client_credentials"), post.ID, postSecret)), oidc.InvalidClient)
+		ask := func(r client.Request) error { _, err := h.Token(t.Context(), r); return err }
+		h.refused(ask(form(t, "grant_type", "client_credentials", "client_id", string(pk.ID), "client_secret", "x")), oauth.InvalidClient)
+		h.refused(ask(basic(form(t, "grant_type", "client_credentials"), pk.ID, "x")), oauth.InvalidClient)
+		post, postSecret := h.machine(func(r *client.Registration) { r.Auth = auth.AuthSecretPost })
+		h.refused(ask(basic(form(t, "grant_type", "client_credentials"), post.ID, postSecret)), oauth.InvalidClient)
 		h.ok(ask(form(t, "grant_type", "client_credentials", "client_id", string(post.ID), "client_secret", postSecret)))
-		h.refused(h.assert(sign(t, jose.ES256, k.private, h.good(post.ID), nil)), oidc.InvalidClient)
+		h.refused(h.assert(sign(t, jose.ES256, k.private, h.good(post.ID), nil)), oauth.InvalidClient)
 	})
 }
 
@@ -263,10 +264,10 @@ func TestAttack_TK_28_OneMethod(t *testing.T) {
 func TestEndpointAudience(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		k := newPair(t, jose.ES256)
-		c, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
-		h.ok(h.assert(sign(t, jose.ES256, k.private, with(h.good(c.ID), "aud", base+oidc.TokenPath), nil)))
+		c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		h.ok(h.assert(sign(t, jose.ES256, k.private, with(h.good(c.ID), "aud", base+oauth.TokenPath), nil)))
 		h.ok(h.assert(sign(t, jose.ES256, k.private, h.good(c.ID), nil)))
-	}, func(c *oidc.Config) { c.EndpointAudience = true })
+	}, func(c *settings) { c.client.EndpointAudience = true })
 }
 
 // FuzzAssertion: nothing but an assertion that was signed for this moment passes, and
@@ -274,7 +275,7 @@ func TestEndpointAudience(t *testing.T) {
 func FuzzAssertion(f *testing.F) {
 	h := newHouse(f, liteConfig(f))
 	k := newPair(f, jose.ES256)
-	c, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+	c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
 	seed := sign(f, jose.ES256, k.private, h.good(c.ID), nil)
 	f.Add("x" + seed)
 	f.Add(strings.Replace(seed, ".", "..", 1))
@@ -284,12 +285,12 @@ func FuzzAssertion(f *testing.F) {
 		if raw == seed {
 			return
 		}
-		body, err := oidc.ParseForm("grant_type=client_credentials&client_assertion_type=" + assertionType + "&client_assertion=" + raw)
+		body, err := oauth.ParseForm("grant_type=client_credentials&client_assertion_type=" + AssertionType + "&client_assertion=" + raw)
 		if err != nil {
 			return
 		}
-		_, err = h.Token(t.Context(), oidc.Request{Tenant: tenant, Form: body})
-		var want *oidc.Error
+		_, err = h.Token(t.Context(), client.Request{Tenant: tenant, Form: body})
+		var want *oauth.Error
 		if !errorsAs(err, &want) {
 			t.Fatalf("%q: %v", raw, err)
 		}

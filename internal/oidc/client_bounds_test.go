@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -18,7 +19,7 @@ const lostURI = "https://rp.example.test/lost"
 // harden is what an operator says of a client that says more of itself.
 func (h *house) harden(id auth.ClientID) {
 	h.t.Helper()
-	c, _, err := h.UpdateClient(h.t.Context(), tenant, id, "", operator, func(r *oidc.Registration) error {
+	c, _, err := h.clients.Update(h.t.Context(), tenant, id, "", operator, func(r *client.Registration) error {
 		r.Name, r.Bounds.Name = "Seen by us", "Seen by us"
 		r.Scopes, r.Bounds.Scopes = []string{"openid"}, []string{"openid"}
 		r.Grants = []auth.GrantType{auth.GrantAuthorizationCode}
@@ -55,35 +56,35 @@ func loud(more metadata) metadata {
 // the client says more, and its own answer says so.
 func TestRepair_S8_RegisteredClient(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		v, err := h.Register(t.Context(), asks(t, loud(nil), ""))
+		v, err := h.clients.Register(t.Context(), asks(t, loud(nil), ""))
 		h.ok(err)
 		h.harden(v.ID)
 		for range 2 {
-			got, err := h.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+			got, err := h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
 			h.ok(err)
 			if got.Scope != "openid" || len(got.Grants) != 1 || !got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 1 || got.Name != "Seen by us" {
 				t.Errorf("the answer says %+v", got)
 			}
-			c, err := h.Client(t.Context(), tenant, v.ID)
+			c, err := h.clients.Get(t.Context(), tenant, v.ID)
 			h.ok(err)
 			h.hardened(c)
 		}
 		// What asks for nothing that is left gets what the operator left it, never more.
-		got, err := h.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID, "scope": ""}), v.Token), v.ID))
+		got, err := h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID, "scope": ""}), v.Token), v.ID))
 		h.ok(err)
 		if got.Scope != "openid" {
 			t.Errorf("without a scope it has %q", got.Scope)
 		}
 
 		// The operator may give it back.
-		_, _, err = h.UpdateClient(t.Context(), tenant, v.ID, "", operator, func(r *oidc.Registration) error {
+		_, _, err = h.clients.Update(t.Context(), tenant, v.ID, "", operator, func(r *client.Registration) error {
 			r.Scopes, r.Bounds.Scopes = auth.DefaultScope, auth.DefaultScope
 			r.DPoP, r.Bounds.DPoP = false, false
 			r.RedirectURIs = append(r.RedirectURIs, lostURI)
 			return nil
 		})
 		h.ok(err)
-		got, err = h.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+		got, err = h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
 		h.ok(err)
 		if got.Scope != auth.DefaultScope.String() || len(got.Grants) != 1 || got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 2 {
 			t.Errorf("after the operator gave it back: %+v", got)
@@ -94,30 +95,30 @@ func TestRepair_S8_RegisteredClient(t *testing.T) {
 // A list that an operator empties allows nothing; it never lifts a bound.
 func TestRepair_S8_EmptyListAllowsNothing(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		v, err := h.Register(t.Context(), asks(t, loud(nil), ""))
+		v, err := h.clients.Register(t.Context(), asks(t, loud(nil), ""))
 		h.ok(err)
 		h.harden(v.ID)
-		change := func(fn func(*oidc.Registration)) error {
-			_, _, err := h.UpdateClient(t.Context(), tenant, v.ID, "", operator, func(r *oidc.Registration) error { fn(r); return nil })
+		change := func(fn func(*client.Registration)) error {
+			_, _, err := h.clients.Update(t.Context(), tenant, v.ID, "", operator, func(r *client.Registration) error { fn(r); return nil })
 			return err
 		}
-		err = change(func(r *oidc.Registration) { r.Scopes, r.Bounds.Scopes = []string{}, []string{} })
+		err = change(func(r *client.Registration) { r.Scopes, r.Bounds.Scopes = []string{}, []string{} })
 		if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "scope_missing" || e.Field != "scopes" {
 			t.Errorf("no scopes: %v", err)
 		}
-		h.ok(change(func(r *oidc.Registration) { r.Grants = []auth.GrantType{}; r.Bounds.Grants = r.Grants }))
+		h.ok(change(func(r *client.Registration) { r.Grants = []auth.GrantType{}; r.Bounds.Grants = r.Grants }))
 		for range 2 {
-			c, err := h.Client(t.Context(), tenant, v.ID)
+			c, err := h.clients.Get(t.Context(), tenant, v.ID)
 			h.ok(err)
 			if len(c.Settings.Grants) != 0 || c.Bounds.Grants == nil || !slices.Equal(c.Scopes, []string{"openid"}) {
 				t.Errorf("the client has %v and %v within %+v", c.Settings.Grants, c.Scopes, c.Bounds)
 			}
-			got, err := h.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+			got, err := h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
 			h.ok(err)
 			if len(got.Grants) != 0 || got.Scope != "openid" {
 				t.Errorf("it gave itself %v and %q", got.Grants, got.Scope)
 			}
-			h.ok(change(func(r *oidc.Registration) { r.Contacts = []string{"ops@example.test"} }))
+			h.ok(change(func(r *client.Registration) { r.Contacts = []string{"ops@example.test"} }))
 		}
 	}, open)
 }
@@ -125,9 +126,9 @@ func TestRepair_S8_EmptyListAllowsNothing(t *testing.T) {
 // The same of an operator's own client: another change does not bring the defaults back.
 func TestRepair_S8_OwnClientWithoutGrants(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, _ := h.client(oidc.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb"}})
-		for _, fn := range []func(*oidc.Registration){func(r *oidc.Registration) { r.Grants = []auth.GrantType{} }, func(r *oidc.Registration) { r.Name = "Other" }} {
-			c, _, err := h.UpdateClient(t.Context(), tenant, c.ID, "", operator, func(r *oidc.Registration) error { fn(r); return nil })
+		c, _ := h.client(client.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb"}})
+		for _, fn := range []func(*client.Registration){func(r *client.Registration) { r.Grants = []auth.GrantType{} }, func(r *client.Registration) { r.Name = "Other" }} {
+			c, _, err := h.clients.Update(t.Context(), tenant, c.ID, "", operator, func(r *client.Registration) error { fn(r); return nil })
 			h.ok(err)
 			if len(c.Settings.Grants) != 0 {
 				t.Errorf("it has %v", c.Settings.Grants)
@@ -153,10 +154,10 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 		id := p.URL + path
 		p.put(path, document(t, id, loud(metadata{"client_id": id, "post_logout_redirect_uris": []string{lostURI}})))
 		h.ok(h.public(id))
-		v, err := h.Register(t.Context(), asks(t, loud(metadata{"post_logout_redirect_uris": []string{lostURI}}), ""))
+		v, err := h.clients.Register(t.Context(), asks(t, loud(metadata{"post_logout_redirect_uris": []string{lostURI}}), ""))
 		h.ok(err)
 		for _, id := range []auth.ClientID{v.ID, auth.ClientID(id)} {
-			_, _, err := h.UpdateClient(t.Context(), tenant, id, "", operator, func(r *oidc.Registration) error {
+			_, _, err := h.clients.Update(t.Context(), tenant, id, "", operator, func(r *client.Registration) error {
 				r.RedirectURIs, r.PostLogoutURIs = []string{kept}, nil
 				return nil
 			})
@@ -168,28 +169,28 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 		h.clock.Advance(time.Hour)
 		h.ok(h.public(id))
 		said["client_id"] = v.ID
-		got, err := h.ReplaceRegistered(t.Context(), of(asks(t, loud(said), v.Token), v.ID))
+		got, err := h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(said), v.Token), v.ID))
 		h.ok(err)
 		if !slices.Equal(got.RedirectURIs, []string{kept}) || len(got.PostLogoutURIs) != 0 {
 			t.Errorf("the answer says %v and %v", got.RedirectURIs, got.PostLogoutURIs)
 		}
-		_, err = h.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID, "redirect_uris": respelled()}), v.Token), v.ID))
-		if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidRedirectURI {
+		_, err = h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID, "redirect_uris": respelled()}), v.Token), v.ID))
+		if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidRedirectURI {
 			t.Errorf("a client without any URI that it may have: %v", err)
 		}
 		for _, id := range []auth.ClientID{v.ID, auth.ClientID(id)} {
-			c, err := h.Client(t.Context(), tenant, id)
+			c, err := h.clients.Get(t.Context(), tenant, id)
 			h.ok(err)
 			if !slices.Equal(c.RedirectURIs, []string{kept}) || len(c.Settings.PostLogoutURIs) != 0 {
 				t.Errorf("%s has %v and %v", id, c.RedirectURIs, c.Settings.PostLogoutURIs)
 			}
 			// The operator may add to them; another change leaves the bound as it is.
-			_, _, err = h.UpdateClient(t.Context(), tenant, id, "", operator, func(r *oidc.Registration) error {
+			_, _, err = h.clients.Update(t.Context(), tenant, id, "", operator, func(r *client.Registration) error {
 				r.PostLogoutURIs = []string{kept}
 				return nil
 			})
 			h.ok(err)
-			c, _, err = h.UpdateClient(t.Context(), tenant, id, "", operator, func(r *oidc.Registration) error { r.DPoP, r.Bounds.DPoP = true, true; return nil })
+			c, _, err = h.clients.Update(t.Context(), tenant, id, "", operator, func(r *client.Registration) error { r.DPoP, r.Bounds.DPoP = true, true; return nil })
 			h.ok(err)
 			if !slices.Equal(c.Bounds.RedirectURIs, []string{kept}) || !slices.Equal(c.Settings.PostLogoutURIs, []string{kept}) {
 				t.Errorf("%s has %v within %+v", id, c.Settings.PostLogoutURIs, c.Bounds)
@@ -214,7 +215,7 @@ func TestRepair_S8_Document(t *testing.T) {
 			if p.times(path) == before {
 				t.Fatal("the document was not read again")
 			}
-			c, err := h.Client(t.Context(), tenant, auth.ClientID(id))
+			c, err := h.clients.Get(t.Context(), tenant, auth.ClientID(id))
 			h.ok(err)
 			h.hardened(c)
 		}
@@ -224,9 +225,9 @@ func TestRepair_S8_Document(t *testing.T) {
 // The operator's word about a client of his own needs no bounds.
 func TestRepair_S8_OperatorsClient(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, _ := h.client(oidc.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb", lostURI}})
+		c, _ := h.client(client.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb", lostURI}})
 		h.harden(c.ID)
-		if c, err := h.Client(t.Context(), tenant, c.ID); err != nil || c.Bounds != nil {
+		if c, err := h.clients.Get(t.Context(), tenant, c.ID); err != nil || c.Bounds != nil {
 			t.Errorf("%+v, %v", c.Bounds, err)
 		}
 	})
@@ -260,7 +261,7 @@ func TestRepair_S20_AllSessionsEnd(t *testing.T) {
 		p.put(path, document(t, string(id), metadata{"redirect_uris": []string{"http://127.0.0.1/cb"}}))
 		h.clock.Advance(time.Hour)
 		h.ok(h.public(string(id)))
-		c, err := h.Client(t.Context(), tenant, id)
+		c, err := h.clients.Get(t.Context(), tenant, id)
 		h.ok(err)
 		if c.Type != auth.ClientNative {
 			t.Fatalf("it is still %s", c.Type)

@@ -4,22 +4,23 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/limit"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // Libraries name a client without a secret by an empty one: by Basic first, as
 // golang.org/x/oauth2 does, or in the form. That is the method none, and no failed
 // attempt: it is neither counted nor written down.
 func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
-	once := func(c *oidc.Config) { c.Rates.Client = limit.Rate{Count: 1, Per: 1 << 40} }
+	once := func(c *settings) { c.client.Rates.Credential = limit.Rate{Count: 1, Per: 1 << 40} }
 	each(t, func(t *testing.T, h *house) {
-		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
+		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
 		v := h.visitor()
 		v.signIn(h.alice)
-		for _, show := range []func(oidc.Request) oidc.Request{
-			func(r oidc.Request) oidc.Request { return basic(r, page.ID, "") },
-			func(r oidc.Request) oidc.Request { return r },
+		for _, show := range []func(client.Request) client.Request{
+			func(r client.Request) client.Request { return basic(r, page.ID, "") },
+			func(r client.Request) client.Request { return r },
 		} {
 			step, err := v.ask(request(page)...)
 			h.ok(err)
@@ -28,7 +29,7 @@ func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 			_, err = h.Token(t.Context(), r)
 			h.ok(err)
 			_, err = h.Token(t.Context(), show(form(t, "grant_type", "authorization_code", "code", "wwc_x", "client_id", string(page.ID), "client_secret", "")))
-			h.refused(err, oidc.InvalidGrant)
+			h.refused(err, oauth.InvalidGrant)
 		}
 		if lines := h.events(auth.EventClientRefused); len(lines) != 0 {
 			t.Errorf("%d refused attempts", len(lines))
@@ -38,13 +39,13 @@ func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 		for range 2 {
 			_, err := h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x"), app.ID, ""))
 			if auth.KindOf(err) != auth.KindThrottled {
-				h.refused(err, oidc.InvalidClient)
+				h.refused(err, oauth.InvalidClient)
 			}
 		}
 		// Beside another method the name has to be the same, and an empty secret is no second method.
 		_, err := h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), page.ID, ""))
-		h.refused(err, oidc.InvalidRequest)
+		h.refused(err, oauth.InvalidRequest)
 		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), app.ID, ""))
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 	}, once)
 }

@@ -10,11 +10,12 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-func documents(c *oidc.Config) { c.Documents = true }
+func documents(c *settings) { c.client.Documents = true }
 
 func document(t testing.TB, id string, more metadata) string {
 	t.Helper()
@@ -32,7 +33,7 @@ func document(t testing.TB, id string, more metadata) string {
 // public asks as a client that proves nothing but its id.
 func (h *house) public(id string) error {
 	h.t.Helper()
-	_, err := h.Authenticate(h.t.Context(), form(h.t, "client_id", id))
+	_, err := h.clients.Authenticate(h.t.Context(), form(h.t, "client_id", id))
 	return err
 }
 
@@ -44,37 +45,37 @@ func TestClientDocument(t *testing.T) {
 		p.put(path, document(t, id, nil))
 		h.ok(h.public(id))
 		h.ok(h.public(id))
-		c, err := h.Client(t.Context(), tenant, auth.ClientID(id))
+		c, err := h.clients.Get(t.Context(), tenant, auth.ClientID(id))
 		h.ok(err)
 		if c.FirstParty || c.Type != auth.ClientSPA || c.Settings.DocumentAt.IsZero() || p.times(path) != 1 {
 			t.Errorf("%+v, asked %d times", c, p.times(path))
 		}
 		// A shut one stays shut, whatever its document says.
-		_, err = h.DisableClient(t.Context(), tenant, c.ID, operator)
+		_, err = h.clients.Disable(t.Context(), tenant, c.ID, operator)
 		h.ok(err)
 		h.clock.Advance(time.Hour)
-		h.refused(h.public(id), oidc.InvalidClient)
-		_, err = h.EnableClient(t.Context(), tenant, c.ID, operator)
+		h.refused(h.public(id), oauth.InvalidClient)
+		_, err = h.clients.Enable(t.Context(), tenant, c.ID, operator)
 		h.ok(err)
 
 		p.put(path, document(t, id, metadata{"client_name": "New"}))
 		h.ok(h.public(id))
-		if c, err = h.Client(t.Context(), tenant, c.ID); err != nil || c.Name != "New" {
+		if c, err = h.clients.Get(t.Context(), tenant, c.ID); err != nil || c.Name != "New" {
 			t.Errorf("%+v, %v", c, err)
 		}
 		p.put(path, "")
 		h.clock.Advance(23 * time.Hour)
 		h.ok(h.public(id))
 		h.clock.Advance(2 * time.Hour)
-		h.refused(h.public(id), oidc.InvalidClient)
+		h.refused(h.public(id), oauth.InvalidClient)
 
 		// One with keys proves itself by them.
 		k := newPair(t, jose.ES256)
 		signs := p.URL + path + "2"
 		p.put(path+"2", document(t, signs, metadata{"token_endpoint_auth_method": "private_key_jwt", "jwks": json.RawMessage(k.jwks)}))
-		h.refused(h.public(signs), oidc.InvalidClient)
+		h.refused(h.public(signs), oauth.InvalidClient)
 		raw := sign(t, jose.ES256, k.private, h.good(auth.ClientID(signs)), nil)
-		_, err = h.Authenticate(t.Context(), form(t, "client_assertion_type", assertionType, "client_assertion", raw))
+		_, err = h.clients.Authenticate(t.Context(), form(t, "client_assertion_type", AssertionType, "client_assertion", raw))
 		h.ok(err)
 	}, documents, out)
 }
@@ -94,7 +95,7 @@ func TestAttack_EP_13_Documents(t *testing.T) {
 			at := path + "/" + strings.ReplaceAll(name, " ", "")
 			p.put(at, page)
 			for range 3 {
-				h.refused(h.public(p.URL+at), oidc.InvalidClient)
+				h.refused(h.public(p.URL+at), oauth.InvalidClient)
 			}
 			if n := p.times(at); n != 1 {
 				t.Errorf("%s: asked %d times", name, n)
@@ -102,12 +103,12 @@ func TestAttack_EP_13_Documents(t *testing.T) {
 		}
 		for _, id := range []string{"https://rp.example.test", "https://rp.example.test/", "https://rp.example.test/a/../b", "https://rp.example.test/./a", "https://rp.example.test/a#b", "https://rp.example.test/a?b",
 			"https://u@rp.example.test/a", "https://RP.example.test/a", "https://rp.example.test/%2e%2e/a", "http://rp.example.test/a"} {
-			if _, err := oidc.ParseDocumentID(id); err == nil {
+			if _, err := client.ParseDocumentID(id); err == nil {
 				t.Errorf("%s is taken for the address of a document", id)
 			}
-			h.refused(h.public(id), oidc.InvalidClient)
+			h.refused(h.public(id), oauth.InvalidClient)
 		}
-		if n := h.clients(); n != 0 || p.times("/secret") != 0 {
+		if n := h.countClients(); n != 0 || p.times("/secret") != 0 {
 			t.Errorf("%d clients are stored", n)
 		}
 	}, documents, out)
@@ -140,7 +141,7 @@ func TestDocumentsAreOff(t *testing.T) {
 	p, out := publish(t)
 	each(t, func(t *testing.T, h *house) {
 		p.put("/client", document(t, p.URL+"/client", nil))
-		h.refused(h.public(p.URL+"/client"), oidc.InvalidClient)
+		h.refused(h.public(p.URL+"/client"), oauth.InvalidClient)
 		if p.times("/client") != 0 {
 			t.Error("asked")
 		}
@@ -149,7 +150,7 @@ func TestDocumentsAreOff(t *testing.T) {
 			return tx.InsertClient(auth.Client{ID: auth.ClientID(p.URL + "/client"), Name: "x", Type: auth.ClientSPA, RedirectURIs: []string{callback},
 				Settings: auth.ClientSettings{DocumentAt: tx.Now, Grants: []auth.GrantType{auth.GrantAuthorizationCode}}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
 		})
-		h.refused(h.public(p.URL+"/client"), oidc.InvalidClient)
+		h.refused(h.public(p.URL+"/client"), oauth.InvalidClient)
 		step, err := h.visitor().ask(request(auth.Client{ID: auth.ClientID(p.URL + "/client")})...)
 		h.paged(step, err)
 	}, out)
@@ -160,14 +161,14 @@ func FuzzClientDocument(f *testing.F) {
 	f.Add(id, document(f, id, nil))
 	f.Add("https://rp.example.test/..", `{"client_id":"https://rp.example.test/.."}`)
 	f.Fuzz(func(t *testing.T, id, text string) {
-		parsed, err := oidc.ParseDocumentID(id)
+		parsed, err := client.ParseDocumentID(id)
 		if err != nil {
 			return
 		}
 		if !strings.HasPrefix(id, "https://") || strings.ContainsAny(id, "#?@ ") || string(parsed) != id {
 			t.Errorf("%q is taken for an address of a document", id)
 		}
-		m, err := oidc.ParseClientDocument(parsed, []byte(text))
+		m, err := client.ParseDocument(parsed, []byte(text))
 		if err == nil && m.Auth != auth.AuthNone && m.Auth != auth.AuthPrivateKeyJWT {
 			t.Errorf("%q proves itself by %s", text, m.Auth)
 		}

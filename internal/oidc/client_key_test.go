@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 )
 
 // TestKeyIDsHaveNoControlCharacters: a key whose kid has one is refused with a message,
@@ -25,7 +25,7 @@ func TestKeyIDsHaveNoControlCharacters(t *testing.T) {
 			return string(b)
 		}
 		register := func(keys ...string) (auth.Client, error) {
-			c, _, err := h.CreateClient(t.Context(), tenant, oidc.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{callback},
+			c, _, err := h.clients.Create(t.Context(), tenant, client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{callback},
 				ClientSettings: auth.ClientSettings{Auth: auth.AuthPrivateKeyJWT, JWKS: json.RawMessage(`{"keys":[` + strings.Join(keys, ",") + `]}`)}}, operator)
 			return c, err
 		}

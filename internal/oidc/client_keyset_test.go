@@ -9,7 +9,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // set is a JWK Set of public keys by kid.
@@ -35,11 +36,11 @@ func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
 		path := "/" + t.Name()
 		first, second, thief := newPair(t, jose.PS256), newPair(t, jose.ES256), newPair(t, jose.PS256)
 		p.put(path, set(t, map[string]keyPair{"a": first}))
-		pk, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		pk, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 
 		good := sign(t, jose.PS256, first.private, h.good(pk.ID), kid("a"))
 		h.ok(h.assert(good))
-		h.refused(h.assert(good), oidc.InvalidClient) // TK-24
+		h.refused(h.assert(good), oauth.InvalidClient) // TK-24
 		h.ok(h.assert(sign(t, jose.RS256, first.private, h.good(pk.ID), kid("a"))))
 		for name, raw := range map[string]string{
 			"TK-22 another key":  sign(t, jose.PS256, thief.private, h.good(pk.ID), kid("a")),
@@ -54,7 +55,7 @@ func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
 			}
 		}
 		_, err := h.Token(t.Context(), form(t, "grant_type", "client_credentials", "client_id", string(pk.ID), "client_secret", "wws_x"))
-		h.refused(err, oidc.InvalidClient) // TK-28
+		h.refused(err, oauth.InvalidClient) // TK-28
 		if p.times("/thief") != 0 {
 			t.Error("TK-27: an address in a header was asked")
 		}
@@ -72,7 +73,7 @@ func TestPublishedKeysChange(t *testing.T) {
 		path := "/" + t.Name()
 		old, fresh := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
 		p.put(path, set(t, map[string]keyPair{"old": old}))
-		pk, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		pk, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 		with := func(k keyPair, name string) error {
 			return h.assert(sign(t, k.alg, k.private, h.good(pk.ID), kid(name)))
 		}
@@ -80,7 +81,7 @@ func TestPublishedKeysChange(t *testing.T) {
 
 		p.put(path, set(t, map[string]keyPair{"fresh": fresh}))
 		h.ok(with(fresh, "fresh")) // though it was asked a moment ago
-		h.refused(with(old, "old"), oidc.InvalidClient)
+		h.refused(with(old, "old"), oauth.InvalidClient)
 
 		p.put(path, "")
 		h.clock.Advance(23 * time.Hour)
@@ -93,11 +94,11 @@ func TestPublishedKeysChange(t *testing.T) {
 			t.Errorf("a stranger's kid made us ask %d times", n)
 		}
 		h.clock.Advance(2 * time.Hour)
-		h.refused(with(fresh, "fresh"), oidc.InvalidClient)
+		h.refused(with(fresh, "fresh"), oauth.InvalidClient)
 
 		p.put(path, "redirect")
 		h.clock.Advance(2 * time.Minute)
-		h.refused(with(fresh, "fresh"), oidc.InvalidClient)
+		h.refused(with(fresh, "fresh"), oauth.InvalidClient)
 		if p.times("/secret") != 0 {
 			t.Error("EP-13: a redirect was followed")
 		}
@@ -115,21 +116,21 @@ func TestRepair_C3_KeysOfANewClient(t *testing.T) {
 		path := "/" + t.Name()
 		old, fresh := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
 		p.put(path, set(t, map[string]keyPair{"old": old}))
-		published := func(r *oidc.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path }
+		published := func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path }
 		first, _ := h.machine(published)
 		with := func(c auth.Client, k keyPair, name string) error {
 			return h.assert(sign(t, k.alg, k.private, h.good(c.ID), kid(name)))
 		}
 		h.ok(with(first, old, "old"))
 		for range 20 { // somebody uses up what may be asked for the first client
-			h.refused(with(first, fresh, "unknown"), oidc.InvalidClient)
+			h.refused(with(first, fresh, "unknown"), oauth.InvalidClient)
 		}
 		p.put(path, set(t, map[string]keyPair{"fresh": fresh}))
 		second, _ := h.machine(published)
 		h.ok(with(second, fresh, "fresh"))
 
-		h.refused(with(first, fresh, "fresh"), oidc.InvalidClient) // its tries are used up
-		_, _, err := h.UpdateClient(t.Context(), tenant, first.ID, "", operator, func(r *oidc.Registration) error { r.Name = "New"; return nil })
+		h.refused(with(first, fresh, "fresh"), oauth.InvalidClient) // its tries are used up
+		_, _, err := h.clients.Update(t.Context(), tenant, first.ID, "", operator, func(r *client.Registration) error { r.Name = "New"; return nil })
 		h.ok(err)
 		h.ok(with(first, fresh, "fresh"))
 	}, out)
@@ -142,12 +143,12 @@ func TestRepair_C3_UnknownKidsAreRationed(t *testing.T) {
 		path := "/" + t.Name()
 		k := newPair(t, jose.ES256)
 		p.put(path, set(t, map[string]keyPair{"k": k}))
-		c, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 		h.ok(h.assert(sign(t, k.alg, k.private, h.good(c.ID), kid("k"))))
 		for i, want := range []int{5, 1, 1} {
 			before := p.times(path)
 			for range 20 {
-				h.refused(h.assert(sign(t, k.alg, k.private, h.good(c.ID), kid("unknown"))), oidc.InvalidClient)
+				h.refused(h.assert(sign(t, k.alg, k.private, h.good(c.ID), kid("unknown"))), oauth.InvalidClient)
 			}
 			if n := p.times(path) - before; n != want {
 				t.Errorf("minute %d: asked %d times, want %d", i, n, want)
@@ -164,7 +165,7 @@ func TestRepair_HangingKeysStallNobody(t *testing.T) {
 		path := "/" + t.Name()
 		k := newPair(t, jose.ES256)
 		p.put(path, set(t, map[string]keyPair{"k": k}))
-		c, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 		good := func() string { return sign(t, k.alg, k.private, h.good(c.ID), kid("k")) }
 		h.ok(h.assert(good()))
 
@@ -193,12 +194,12 @@ func TestParseClientKeys(t *testing.T) {
 	k := newPair(t, jose.ES256)
 	one := string(k.jwks[len(`{"keys":[`) : len(k.jwks)-len(`]}`)])
 	enc := strings.Replace(one, `"kid":"k1"`, `"kid":"k2","use":"enc"`, 1)
-	keys, err := oidc.ParseClientKeys([]byte(`{"keys":[` + enc + `,` + one + `,{"kty":"XYZ","kid":"k3"}]}`))
+	keys, err := client.ParseKeys([]byte(`{"keys":[` + enc + `,` + one + `,{"kty":"XYZ","kid":"k3"}]}`))
 	if err != nil || len(keys) != 1 || keys[0].KeyID != "k1" || keys[0].Algorithm != "ES256" {
 		t.Errorf("%v, %v", keys, err)
 	}
 	for _, bad := range []string{`{"keys":[` + one + `,{"kty":"oct","k":"AAAA","kid":"s"}]}`, `{"keys":[` + enc + `]}`, `{"keys":[` + one + `,` + one + `]}`, `[]`, `{"keys":null}`} {
-		if _, err := oidc.ParseClientKeys([]byte(bad)); err == nil {
+		if _, err := client.ParseKeys([]byte(bad)); err == nil {
 			t.Errorf("%s passed", bad)
 		}
 	}
@@ -210,7 +211,7 @@ func FuzzJWKS(f *testing.F) {
 	f.Add(newPair(f, jose.RS256).jwks)
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		keys, err := oidc.ParseClientKeys(text)
+		keys, err := client.ParseKeys(text)
 		if err == nil && len(keys) == 0 {
 			t.Error("no keys, and no refusal")
 		}

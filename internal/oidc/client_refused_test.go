@@ -8,7 +8,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // The audit line of a refused client says which one it claimed to be, as bounded text
@@ -16,26 +17,26 @@ import (
 func TestRepair_C7_ClaimedClient(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		k := newPair(t, jose.ES256)
-		header := func(value string) oidc.Request {
+		header := func(value string) client.Request {
 			r := form(t)
 			r.Authorization = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(value))}
 			return r
 		}
 		long := strings.Repeat("x", 300)
 		for name, c := range map[string]struct {
-			r    oidc.Request
+			r    client.Request
 			want string
 		}{
 			"a form":             {form(t, "client_id", "nobody", "client_secret", "wws_x"), "nobody"},
 			"a header":           {header("nobody:wws_x"), "nobody"},
-			"an assertion":       {form(t, "client_assertion_type", assertionType, "client_assertion", sign(t, jose.ES256, k.private, h.good("nobody"), nil)), "nobody"},
+			"an assertion":       {form(t, "client_assertion_type", AssertionType, "client_assertion", sign(t, jose.ES256, k.private, h.good("nobody"), nil)), "nobody"},
 			"too long":           {form(t, "client_id", long), long[:auth.MaxClientID]},
 			"beyond ASCII":       {form(t, "client_id", "caf\u00e9\u0085"), "café?"},
 			"a secret as the id": {form(t, "client_id", "wws_abcdefgh", "client_secret", "x"), "(a client secret)"},
 		} {
 			before := len(h.events(auth.EventClientRefused))
-			_, err := h.Authenticate(t.Context(), c.r)
-			h.refused(err, oidc.InvalidClient)
+			_, err := h.clients.Authenticate(t.Context(), c.r)
+			h.refused(err, oauth.InvalidClient)
 			lines := h.events(auth.EventClientRefused)
 			if len(lines) != before+1 {
 				t.Fatalf("%s: %d lines", name, len(lines)-before)

@@ -11,7 +11,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -24,46 +25,46 @@ func rp(more metadata) metadata {
 	return m
 }
 
-func asks(t testing.TB, m metadata, token string) oidc.RegisterRequest {
+func asks(t testing.TB, m metadata, token string) client.RegisterRequest {
 	t.Helper()
 	b, err := json.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := oidc.RegisterRequest{Tenant: tenant, Body: b, Actor: auth.Actor{Kind: auth.ActorAnonymous, IP: "192.0.2.1"}}
+	r := client.RegisterRequest{Tenant: tenant, Body: b, Actor: auth.Actor{Kind: auth.ActorAnonymous, IP: "192.0.2.1"}}
 	if token != "" {
 		r.Authorization = []string{"Bearer " + token}
 	}
 	return r
 }
 
-func of(r oidc.RegisterRequest, id auth.ClientID) oidc.RegisterRequest { r.Client = id; return r }
+func of(r client.RegisterRequest, id auth.ClientID) client.RegisterRequest { r.Client = id; return r }
 
-func open(c *oidc.Config) { c.Registration = oidc.RegistrationOpen }
+func open(c *settings) { c.client.Registration = client.RegistrationOpen }
 
-// clients counts those of the tenant, but for the built-in one.
-func (h *house) clients() int {
+// countClients counts those of the tenant, but for the built-in one.
+func (h *house) countClients() int {
 	h.t.Helper()
-	list, err := h.Clients(h.t.Context(), tenant)
+	list, err := h.clients.List(h.t.Context(), tenant)
 	h.ok(err)
 	return len(list) - 1
 }
 
 func TestRegister(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		v, err := h.Register(t.Context(), asks(t, rp(nil), ""))
+		v, err := h.clients.Register(t.Context(), asks(t, rp(nil), ""))
 		h.ok(err)
 		if v.Secret == "" || v.SecretExpiresAt == nil || *v.SecretExpiresAt != 0 || v.Auth != auth.AuthSecretBasic || v.IssuedAt != h.clock.Now().Unix() ||
 			v.URI != base+"/oauth2/register/"+string(v.ID) || len(v.Grants) != 1 || v.ResponseTypes[0] != "code" || v.Scope != auth.DefaultScope.String() {
 			t.Errorf("%+v", v)
 		}
-		c, err := h.Client(t.Context(), tenant, v.ID)
+		c, err := h.clients.Get(t.Context(), tenant, v.ID)
 		h.ok(err)
 		if c.FirstParty || c.Type != auth.ClientWeb || c.Settings.Registration == "" || strings.Contains(c.Settings.Registration, v.Token) {
 			t.Errorf("%+v", c)
 		}
 		// It proves itself at once, and by nothing else than what it registered for.
-		_, err = h.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
+		_, err = h.clients.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
 		h.ok(err)
 
 		for _, k := range []struct {
@@ -74,9 +75,9 @@ func TestRegister(t *testing.T) {
 			{metadata{"token_endpoint_auth_method": "none", "redirect_uris": []string{"http://127.0.0.1/cb"}}, auth.ClientNative},
 			{metadata{"application_type": "native", "redirect_uris": []string{"com.example.app:/cb"}}, auth.ClientNative},
 		} {
-			v, err := h.Register(t.Context(), asks(t, rp(k.m), ""))
+			v, err := h.clients.Register(t.Context(), asks(t, rp(k.m), ""))
 			h.ok(err)
-			c, err := h.Client(t.Context(), tenant, v.ID)
+			c, err := h.clients.Get(t.Context(), tenant, v.ID)
 			h.ok(err)
 			if c.Type != k.want || v.Secret != "" || v.Auth != auth.AuthNone {
 				t.Errorf("%v became %s with %+v", k.m, c.Type, v)
@@ -107,35 +108,35 @@ func TestRegisterForCertification(t *testing.T) {
 		} {
 			m := maps.Clone(usual)
 			maps.Copy(m, more)
-			if v, err := h.Register(t.Context(), asks(t, m, "")); err != nil || v.Token == "" || v.URI == "" {
+			if v, err := h.clients.Register(t.Context(), asks(t, m, "")); err != nil || v.Token == "" || v.URI == "" {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		before := h.clients()
+		before := h.countClients()
 		for name, c := range map[string]struct {
 			more metadata
-			code oidc.Code
+			code oauth.Code
 		}{
-			"sector":     {metadata{"subject_type": "pairwise", "sector_identifier_uri": p.URL + bad}, oidc.InvalidClientMetadata},
-			"no sector":  {metadata{"subject_type": "pairwise", "sector_identifier_uri": p.URL + "/nothing"}, oidc.InvalidClientMetadata},
-			"hosts":      {metadata{"subject_type": "pairwise", "redirect_uris": []string{"https://a.test/", "https://b.test/"}}, oidc.InvalidClientMetadata},
-			"fragment":   {metadata{"redirect_uris": []string{p.URL + "/callback#x"}}, oidc.InvalidRedirectURI}, // AZ-06
-			"implicit":   {metadata{"grant_types": []string{"implicit"}, "response_types": []string{"id_token"}}, oidc.InvalidClientMetadata},
-			"types":      {metadata{"grant_types": []string{"refresh_token"}}, oidc.InvalidClientMetadata},
-			"encryption": {metadata{"id_token_encrypted_response_alg": "RSA-OAEP"}, oidc.InvalidClientMetadata},
-			"no uri":     {metadata{"redirect_uris": []string{}}, oidc.InvalidRedirectURI},
-			"a string":   {metadata{"redirect_uris": "https://a.test/"}, oidc.InvalidRedirectURI},
-			"both keys":  {metadata{"jwks_uri": p.URL + "/jwks"}, oidc.InvalidClientMetadata},
-			"itself":     {metadata{"grant_types": []string{"client_credentials"}}, oidc.InvalidClientMetadata},
+			"sector":     {metadata{"subject_type": "pairwise", "sector_identifier_uri": p.URL + bad}, oauth.InvalidClientMetadata},
+			"no sector":  {metadata{"subject_type": "pairwise", "sector_identifier_uri": p.URL + "/nothing"}, oauth.InvalidClientMetadata},
+			"hosts":      {metadata{"subject_type": "pairwise", "redirect_uris": []string{"https://a.test/", "https://b.test/"}}, oauth.InvalidClientMetadata},
+			"fragment":   {metadata{"redirect_uris": []string{p.URL + "/callback#x"}}, oauth.InvalidRedirectURI}, // AZ-06
+			"implicit":   {metadata{"grant_types": []string{"implicit"}, "response_types": []string{"id_token"}}, oauth.InvalidClientMetadata},
+			"types":      {metadata{"grant_types": []string{"refresh_token"}}, oauth.InvalidClientMetadata},
+			"encryption": {metadata{"id_token_encrypted_response_alg": "RSA-OAEP"}, oauth.InvalidClientMetadata},
+			"no uri":     {metadata{"redirect_uris": []string{}}, oauth.InvalidRedirectURI},
+			"a string":   {metadata{"redirect_uris": "https://a.test/"}, oauth.InvalidRedirectURI},
+			"both keys":  {metadata{"jwks_uri": p.URL + "/jwks"}, oauth.InvalidClientMetadata},
+			"itself":     {metadata{"grant_types": []string{"client_credentials"}}, oauth.InvalidClientMetadata},
 		} {
 			m := maps.Clone(usual)
 			maps.Copy(m, c.more)
-			_, err := h.Register(t.Context(), asks(t, m, ""))
-			if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != c.code {
+			_, err := h.clients.Register(t.Context(), asks(t, m, ""))
+			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != c.code {
 				t.Errorf("%s: %v, want %s", name, err, c.code)
 			}
 		}
-		if n := h.clients(); n != before {
+		if n := h.countClients(); n != before {
 			t.Errorf("%d refused clients are there", n-before)
 		}
 	}, open, out)
@@ -145,63 +146,63 @@ func TestRegisterForCertification(t *testing.T) {
 // as it says, and nobody registers himself into more than is everybody's.
 func TestAttack_EP_12_Registration(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		_, err := h.Register(t.Context(), asks(t, rp(nil), ""))
-		h.refused(err, oidc.AccessDenied)
-		initial, _, err := h.NewInitialToken(t.Context(), tenant, 2, time.Hour, operator)
+		_, err := h.clients.Register(t.Context(), asks(t, rp(nil), ""))
+		h.refused(err, oauth.AccessDenied)
+		initial, _, err := h.clients.NewInitialToken(t.Context(), tenant, 2, time.Hour, operator)
 		h.ok(err)
-		_, err = h.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
-		h.refused(err, oidc.AccessDenied)
+		_, err = h.clients.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
+		h.refused(err, oauth.AccessDenied)
 	})
 }
 
 func TestAttack_EP_12_InitialTokens(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		initial, _, err := h.NewInitialToken(t.Context(), tenant, 2, time.Hour, operator)
+		initial, _, err := h.clients.NewInitialToken(t.Context(), tenant, 2, time.Hour, operator)
 		h.ok(err)
-		old, _, err := h.NewInitialToken(t.Context(), tenant, 1, time.Minute, operator)
+		old, _, err := h.clients.NewInitialToken(t.Context(), tenant, 1, time.Minute, operator)
 		h.ok(err)
 		h.clock.Advance(2 * time.Minute)
 		for name, token := range map[string]string{"none": "", "expired": old.Reveal(), "made up": "wwi_" + strings.Repeat("A", 43), "of another kind": "wwg_" + initial.Reveal()[4:]} {
-			_, err := h.Register(t.Context(), asks(t, rp(nil), token))
-			if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidToken {
+			_, err := h.clients.Register(t.Context(), asks(t, rp(nil), token))
+			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidToken {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		_, err = h.Register(t.Context(), asks(t, rp(metadata{"redirect_uris": []string{"http://a.test/"}}), initial.Reveal()))
-		h.refused(err, oidc.InvalidRedirectURI) // which costs no use
+		_, err = h.clients.Register(t.Context(), asks(t, rp(metadata{"redirect_uris": []string{"http://a.test/"}}), initial.Reveal()))
+		h.refused(err, oauth.InvalidRedirectURI) // which costs no use
 		for range 2 {
-			_, err := h.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
+			_, err := h.clients.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
 			h.ok(err)
 		}
-		_, err = h.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
-		h.refused(err, oidc.InvalidToken)
-		if n := h.clients(); n != 2 {
+		_, err = h.clients.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
+		h.refused(err, oauth.InvalidToken)
+		if n := h.countClients(); n != 2 {
 			t.Errorf("%d clients of a token for two", n)
 		}
-	}, func(c *oidc.Config) { c.Registration = oidc.RegistrationToken })
+	}, func(c *settings) { c.client.Registration = client.RegistrationToken })
 }
 
 func TestAttack_EP_12_Privileges(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		v, err := h.Register(t.Context(), asks(t, rp(metadata{
+		v, err := h.clients.Register(t.Context(), asks(t, rp(metadata{
 			"trusted": true, "first_party": true, "skip_consent": true, "tenant": "acme", "roles": []string{"admin"}, "client_id": "cl_mine", "created_at": "2000-01-01T00:00:00Z",
 			"client_secret": "wws_mine", "registration": "x", "document_at": "2000-01-01T00:00:00Z", "audiences": []string{"https://api.test"}, "serves": []string{"https://api.test"},
 			"token_exchange": map[string]any{"subjects": []string{"*"}}, "pkce_optional": true, "access_token_format": "opaque", "scope": "openid watchword:admin orders", "registration_access_token": "wwg_mine",
 		}), ""))
 		h.ok(err)
-		c, err := h.Client(t.Context(), tenant, v.ID)
+		c, err := h.clients.Get(t.Context(), tenant, v.ID)
 		h.ok(err)
 		set := c.Settings
 		if c.FirstParty || c.ID == "cl_mine" || v.Secret == "wws_mine" || v.Token == "wwg_mine" || set.Audiences != nil || set.Serves != nil || set.Exchange != nil || set.PKCEOptional ||
 			set.TokenFormat != "" || !set.DocumentAt.IsZero() || c.CreatedAt.Year() == 2000 || len(c.Scopes) != 1 || c.Scopes[0] != "openid" {
 			t.Errorf("%+v", c)
 		}
-		v, err = h.Register(t.Context(), asks(t, rp(metadata{"scope": "watchword:admin"}), ""))
+		v, err = h.clients.Register(t.Context(), asks(t, rp(metadata{"scope": "watchword:admin"}), ""))
 		h.ok(err)
 		if strings.Contains(v.Scope, "watchword") {
 			t.Errorf("the scope is %q", v.Scope)
 		}
-		acme, err := h.Client(t.Context(), "acme", v.ID)
+		acme, err := h.clients.Get(t.Context(), "acme", v.ID)
 		if err == nil {
 			t.Errorf("it is in another tenant: %+v", acme)
 		}
@@ -224,19 +225,19 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 			// What the client can do without is left out; what a browser would carry out is
 			// refused with all the rest.
 			must := auth.ActiveURI(uri) || field == "redirect_uris" || field == "jwks_uri" || field == "sector_identifier_uri"
-			v, err := h.Register(t.Context(), asks(t, m, ""))
+			v, err := h.clients.Register(t.Context(), asks(t, m, ""))
 			if must != (err != nil) {
 				t.Errorf("%s, %s: %v", field, uri, err)
 			}
 			if err != nil {
 				return
 			}
-			c, err := h.Client(t.Context(), tenant, v.ID)
+			c, err := h.clients.Get(t.Context(), tenant, v.ID)
 			h.ok(err)
 			if kept := string(encoded(t, c)); strings.Contains(kept, strings.Trim(string(encoded(t, uri)), `"`)) {
 				t.Errorf("%s took %s: %s", field, uri, kept)
 			}
-			h.ok(h.DeleteClient(t.Context(), tenant, v.ID, operator))
+			h.ok(h.clients.Delete(t.Context(), tenant, v.ID, operator))
 		}
 		for _, field := range []string{"redirect_uris", "post_logout_redirect_uris", "request_uris", "logo_uri", "client_uri", "tos_uri", "policy_uri", "initiate_login_uri", "jwks_uri", "sector_identifier_uri", "backchannel_logout_uri"} {
 			for _, uri := range []string{"javascript:alert(1)", "JavaScript:alert(1)", " data:text/html,x", "data:text/html,x", "vbscript:x", "http://rp.example.test/x", "https://user@rp.example.test/", "file:///etc/passwd", "/relative"} {
@@ -249,11 +250,11 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 				try(field, "http://"+host+"/x")
 			}
 		}
-		_, _, err := h.CreateClient(t.Context(), tenant, oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{LogoURI: "javascript:alert(1)"}}, operator)
+		_, _, err := h.clients.Create(t.Context(), tenant, client.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{LogoURI: "javascript:alert(1)"}}, operator)
 		if auth.KindOf(err) != auth.KindInvalid {
 			t.Errorf("an operator's logo: %v", err)
 		}
-		if n := h.clients(); n != 0 {
+		if n := h.countClients(); n != 0 {
 			t.Errorf("%d clients are stored", n)
 		}
 	}, open)
@@ -263,17 +264,17 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 // and open.
 func TestAttack_EP_14_Management(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		a, err := h.Register(t.Context(), asks(t, rp(nil), ""))
+		a, err := h.clients.Register(t.Context(), asks(t, rp(nil), ""))
 		h.ok(err)
-		b, err := h.Register(t.Context(), asks(t, rp(nil), ""))
+		b, err := h.clients.Register(t.Context(), asks(t, rp(nil), ""))
 		h.ok(err)
-		mine, _ := h.client(oidc.Registration{Name: "Operator's", Type: auth.ClientWeb})
-		closed := func(name string, r oidc.RegisterRequest) {
+		mine, _ := h.client(client.Registration{Name: "Operator's", Type: auth.ClientWeb})
+		closed := func(name string, r client.RegisterRequest) {
 			t.Helper()
-			_, read := h.ReadRegistered(t.Context(), r)
-			_, replace := h.ReplaceRegistered(t.Context(), r)
-			for what, err := range map[string]error{"read": read, "replace": replace, "delete": h.Unregister(t.Context(), r)} {
-				if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidToken || e.Desc != "this needs a token that is good for it" {
+			_, read := h.clients.ReadRegistered(t.Context(), r)
+			_, replace := h.clients.ReplaceRegistered(t.Context(), r)
+			for what, err := range map[string]error{"read": read, "replace": replace, "delete": h.clients.DeleteRegistered(t.Context(), r)} {
+				if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidToken || e.Desc != "this needs a token that is good for it" {
 					t.Errorf("%s, %s: %v", name, what, err)
 				}
 			}
@@ -289,13 +290,13 @@ func TestAttack_EP_14_Management(t *testing.T) {
 		other.Tenant = "acme"
 		closed("another tenant's", other)
 
-		_, err = h.DisableClient(t.Context(), tenant, a.ID, operator)
+		_, err = h.clients.Disable(t.Context(), tenant, a.ID, operator)
 		h.ok(err)
 		closed("a shut client", of(asks(t, body, a.Token), a.ID))
-		if c, err := h.Client(t.Context(), tenant, a.ID); err != nil || !c.Disabled() {
+		if c, err := h.clients.Get(t.Context(), tenant, a.ID); err != nil || !c.Disabled() {
 			t.Errorf("it did not stay shut: %v", err)
 		}
-		h.ok(h.Unregister(t.Context(), of(asks(t, nil, b.Token), b.ID)))
+		h.ok(h.clients.DeleteRegistered(t.Context(), of(asks(t, nil, b.Token), b.ID)))
 		closed("a deleted client", of(asks(t, rp(metadata{"client_id": b.ID}), b.Token), b.ID))
 	}, open)
 }
@@ -303,21 +304,21 @@ func TestAttack_EP_14_Management(t *testing.T) {
 // RFC 7592 §2.2, §2.3.
 func TestManageRegistration(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		v, err := h.Register(t.Context(), asks(t, rp(metadata{"logo_uri": "https://rp.example.test/logo.png", "grant_types": []string{"authorization_code", "refresh_token"}}), ""))
+		v, err := h.clients.Register(t.Context(), asks(t, rp(metadata{"logo_uri": "https://rp.example.test/logo.png", "grant_types": []string{"authorization_code", "refresh_token"}}), ""))
 		h.ok(err)
-		got, err := h.ReadRegistered(t.Context(), of(asks(t, nil, v.Token), v.ID))
+		got, err := h.clients.ReadRegistered(t.Context(), of(asks(t, nil, v.Token), v.ID))
 		h.ok(err)
 		if got.Token != v.Token || got.LogoURI == "" || got.Secret != "" || got.SecretExpiresAt != nil {
 			t.Errorf("%+v", got)
 		}
-		_, _, err = h.UpdateClient(t.Context(), tenant, v.ID, "", operator, func(r *oidc.Registration) error {
+		_, _, err = h.clients.Update(t.Context(), tenant, v.ID, "", operator, func(r *client.Registration) error {
 			r.Scopes, r.Audiences = append(r.Scopes, "orders"), []string{"https://api.example.test"}
 			return nil
 		})
 		h.ok(err)
 
-		put := func(m metadata) (oidc.ClientInformation, error) {
-			return h.ReplaceRegistered(t.Context(), of(asks(t, m, v.Token), v.ID))
+		put := func(m metadata) (client.Information, error) {
+			return h.clients.ReplaceRegistered(t.Context(), of(asks(t, m, v.Token), v.ID))
 		}
 		for name, m := range map[string]metadata{
 			"no client_id": rp(nil), "another client_id": rp(metadata{"client_id": "cl_x"}), "another secret": rp(metadata{"client_id": v.ID, "client_secret": "wws_x"}),
@@ -330,49 +331,49 @@ func TestManageRegistration(t *testing.T) {
 		}
 		got, err = put(rp(metadata{"client_id": v.ID, "client_secret": v.Secret, "client_name": "New", "scope": "openid orders"}))
 		h.ok(err)
-		c, err := h.Client(t.Context(), tenant, v.ID)
+		c, err := h.clients.Get(t.Context(), tenant, v.ID)
 		h.ok(err)
 		if got.Name != "New" || got.LogoURI != "" || len(got.Grants) != 1 || got.Scope != "openid orders" || len(c.Settings.Audiences) != 1 || got.Secret != "" {
 			t.Errorf("%+v, %+v", got, c)
 		}
-		_, err = h.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
+		_, err = h.clients.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
 		h.ok(err)
 
 		ts := h.signIn(v.ID, auth.DefaultScope)
-		h.ok(h.Unregister(t.Context(), of(asks(t, nil, v.Token), v.ID)))
+		h.ok(h.clients.DeleteRegistered(t.Context(), of(asks(t, nil, v.Token), v.ID)))
 		h.write(func(tx *store.Tx) error {
 			if s, err := tx.Session(ts.Session); err != nil || s.EndedAt.IsZero() {
 				t.Errorf("the session of a deleted client goes on: %+v, %v", s, err)
 			}
 			return nil
 		})
-		_, err = h.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
-		h.refused(err, oidc.InvalidClient)
+		_, err = h.clients.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
+		h.refused(err, oauth.InvalidClient)
 	}, open)
 }
 
 // A change that was made meanwhile is not lost.
 func TestUpdateClient(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, _ := h.client(oidc.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://a.example.test/"}})
+		c, _ := h.client(client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://a.example.test/"}})
 		rename := func(version, name string) (auth.Client, error) {
-			got, _, err := h.UpdateClient(t.Context(), tenant, c.ID, version, operator, func(r *oidc.Registration) error { r.Name = name; return nil })
+			got, _, err := h.clients.Update(t.Context(), tenant, c.ID, version, operator, func(r *client.Registration) error { r.Name = name; return nil })
 			return got, err
 		}
-		got, err := rename(oidc.Version(c), "B")
+		got, err := rename(client.Version(c), "B")
 		h.ok(err)
-		if got.Name != "B" || len(got.Secrets) != 1 || got.RedirectURIs[0] != "https://a.example.test/" || oidc.Version(got) == oidc.Version(c) {
+		if got.Name != "B" || len(got.Secrets) != 1 || got.RedirectURIs[0] != "https://a.example.test/" || client.Version(got) == client.Version(c) {
 			t.Errorf("%+v", got)
 		}
-		if _, err := rename(oidc.Version(c), "C"); auth.KindOf(err) != auth.KindConflict {
+		if _, err := rename(client.Version(c), "C"); auth.KindOf(err) != auth.KindConflict {
 			t.Errorf("%v", err)
 		}
 		k := newPair(t, jose.EdDSA)
-		got, _, err = h.UpdateClient(t.Context(), tenant, c.ID, "", operator, func(r *oidc.Registration) error { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks; return nil })
+		got, _, err = h.clients.Update(t.Context(), tenant, c.ID, "", operator, func(r *client.Registration) error { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks; return nil })
 		if err != nil || len(got.Secrets) != 0 {
 			t.Errorf("%+v, %v", got, err)
 		}
-		_, secret, err := h.UpdateClient(t.Context(), tenant, c.ID, "", operator, func(r *oidc.Registration) error { r.Auth = auth.AuthSecretPost; return nil })
+		_, secret, err := h.clients.Update(t.Context(), tenant, c.ID, "", operator, func(r *client.Registration) error { r.Auth = auth.AuthSecretPost; return nil })
 		if err != nil || secret == "" {
 			t.Errorf("no secret: %v", err)
 		}
@@ -385,14 +386,14 @@ func FuzzClientMetadata(f *testing.F) {
 	f.Add(`{"redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"none","application_type":"native"}`)
 	f.Add(`{"redirect_uris":[null],"default_max_age":-1,"contacts":[""]}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		v, err := h.Register(t.Context(), oidc.RegisterRequest{Tenant: tenant, Body: []byte(text)})
+		v, err := h.clients.Register(t.Context(), client.RegisterRequest{Tenant: tenant, Body: []byte(text)})
 		if err != nil {
-			if _, ok := errors.AsType[*oidc.Error](err); !ok {
+			if _, ok := errors.AsType[*oauth.Error](err); !ok {
 				t.Fatalf("%q: %v", text, err)
 			}
 			return
 		}
-		c, err := h.Client(t.Context(), tenant, v.ID)
+		c, err := h.clients.Get(t.Context(), tenant, v.ID)
 		if err != nil || c.FirstParty || c.Type == auth.ClientMachine || !auth.Scope(c.Scopes).Within(auth.DefaultScope) || c.Settings.Exchange != nil || c.Settings.Audiences != nil {
 			t.Fatalf("%q became %+v, %v", text, c, err)
 		}

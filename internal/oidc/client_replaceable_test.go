@@ -7,15 +7,17 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
 const mcp = "https://mcp.example.test"
 
 // opened are two resources, of which one has scopes that go with it.
-func opened(c *oidc.Config) {
+func opened(c *settings) {
 	c.Resources = []string{mcp, "https://other.example.test"}
-	c.ResourceScopes = map[string][]string{mcp: {"orders:read", "orders:write"}, "https://other.example.test": nil}
+	c.client.ResourceScopes = map[string][]string{mcp: {"orders:read", "orders:write"}, "https://other.example.test": nil}
 }
 
 // What clients of MCP and others register in the field: the server keeps what it can and
@@ -24,54 +26,54 @@ func TestRepair_B2_RegistersWhatIsPossible(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		for name, c := range map[string]struct {
 			more metadata
-			want func(oidc.ClientInformation) bool
+			want func(client.Information) bool
 		}{
-			"scopes of the resource": {metadata{"scope": "orders:read orders:write"}, func(v oidc.ClientInformation) bool {
+			"scopes of the resource": {metadata{"scope": "orders:read orders:write"}, func(v client.Information) bool {
 				return v.Scope == "openid profile email offline_access orders:read orders:write"
 			}},
-			"some of them":     {metadata{"scope": "openid  orders:read nothing"}, func(v oidc.ClientInformation) bool { return v.Scope == "openid orders:read" }},
-			"scope nobody has": {metadata{"scope": "claudeai"}, func(v oidc.ClientInformation) bool { return v.Scope == "openid profile email offline_access" }},
-			"scope no scope":   {metadata{"scope": "mcp:tools \"x\" \\ é"}, func(v oidc.ClientInformation) bool { return !strings.Contains(v.Scope, "mcp") }},
-			"scope list":       {metadata{"scope": []string{"openid"}}, func(v oidc.ClientInformation) bool { return v.Scope == "openid profile email offline_access" }},
-			"client_uri":       {metadata{"client_uri": "http://localhost:6274"}, func(v oidc.ClientInformation) bool { return v.ClientURI == "" }},
-			"logo at home":     {metadata{"logo_uri": "https://192.168.1.1/logo.png"}, func(v oidc.ClientInformation) bool { return v.LogoURI == "" }},
-			"policy, terms":    {metadata{"policy_uri": "none", "tos_uri": "http://a.test"}, func(v oidc.ClientInformation) bool { return v.PolicyURI == "" && v.TermsURI == "" }},
-			"other grants": {metadata{"grant_types": []string{"authorization_code", "implicit", "refresh_token"}, "response_types": []string{"code", "id_token token"}}, func(v oidc.ClientInformation) bool {
+			"some of them":     {metadata{"scope": "openid  orders:read nothing"}, func(v client.Information) bool { return v.Scope == "openid orders:read" }},
+			"scope nobody has": {metadata{"scope": "claudeai"}, func(v client.Information) bool { return v.Scope == "openid profile email offline_access" }},
+			"scope no scope":   {metadata{"scope": "mcp:tools \"x\" \\ é"}, func(v client.Information) bool { return !strings.Contains(v.Scope, "mcp") }},
+			"scope list":       {metadata{"scope": []string{"openid"}}, func(v client.Information) bool { return v.Scope == "openid profile email offline_access" }},
+			"client_uri":       {metadata{"client_uri": "http://localhost:6274"}, func(v client.Information) bool { return v.ClientURI == "" }},
+			"logo at home":     {metadata{"logo_uri": "https://192.168.1.1/logo.png"}, func(v client.Information) bool { return v.LogoURI == "" }},
+			"policy, terms":    {metadata{"policy_uri": "none", "tos_uri": "http://a.test"}, func(v client.Information) bool { return v.PolicyURI == "" && v.TermsURI == "" }},
+			"other grants": {metadata{"grant_types": []string{"authorization_code", "implicit", "refresh_token"}, "response_types": []string{"code", "id_token token"}}, func(v client.Information) bool {
 				return len(v.Grants) == 2 && slices.Equal(v.ResponseTypes, []string{"code"})
 			}},
-			"contacts":         {metadata{"contacts": []string{"ops@example.test", strings.Repeat("x", 300)}}, func(v oidc.ClientInformation) bool { return slices.Equal(v.Contacts, []string{"ops@example.test"}) }},
-			"contacts as text": {metadata{"contacts": "ops@example.test"}, func(v oidc.ClientInformation) bool { return v.Contacts == nil }},
-			"algorithms": {metadata{"id_token_signed_response_alg": "HS256", "userinfo_signed_response_alg": "none", "request_object_signing_alg": "none"}, func(v oidc.ClientInformation) bool {
+			"contacts":         {metadata{"contacts": []string{"ops@example.test", strings.Repeat("x", 300)}}, func(v client.Information) bool { return slices.Equal(v.Contacts, []string{"ops@example.test"}) }},
+			"contacts as text": {metadata{"contacts": "ops@example.test"}, func(v client.Information) bool { return v.Contacts == nil }},
+			"algorithms": {metadata{"id_token_signed_response_alg": "HS256", "userinfo_signed_response_alg": "none", "request_object_signing_alg": "none"}, func(v client.Information) bool {
 				return v.IDTokenAlg == "RS256" && v.UserInfoAlg == "" && v.RequestAlg == ""
 			}},
-			"auth algorithm":   {metadata{"token_endpoint_auth_signing_alg": "ES256"}, func(v oidc.ClientInformation) bool { return v.AuthAlgorithm == "" }},
-			"application type": {metadata{"application_type": "mcp"}, func(v oidc.ClientInformation) bool { return v.ApplicationType == "web" }},
-			"max age":          {metadata{"default_max_age": "3600"}, func(v oidc.ClientInformation) bool { return v.DefaultMaxAge == nil }},
-			"name":             {metadata{"client_name": strings.Repeat("x", 5000)}, func(v oidc.ClientInformation) bool { return v.Name == "rp.example.test" }},
-			"some redirects": {metadata{"redirect_uris": []string{"https://rp.example.test/cb", "cursor://anysphere.cursor-mcp/oauth/callback", "http://rp.example.test/cb"}}, func(v oidc.ClientInformation) bool {
+			"auth algorithm":   {metadata{"token_endpoint_auth_signing_alg": "ES256"}, func(v client.Information) bool { return v.AuthAlgorithm == "" }},
+			"application type": {metadata{"application_type": "mcp"}, func(v client.Information) bool { return v.ApplicationType == "web" }},
+			"max age":          {metadata{"default_max_age": "3600"}, func(v client.Information) bool { return v.DefaultMaxAge == nil }},
+			"name":             {metadata{"client_name": strings.Repeat("x", 5000)}, func(v client.Information) bool { return v.Name == "rp.example.test" }},
+			"some redirects": {metadata{"redirect_uris": []string{"https://rp.example.test/cb", "cursor://anysphere.cursor-mcp/oauth/callback", "http://rp.example.test/cb"}}, func(v client.Information) bool {
 				return slices.Equal(v.RedirectURIs, []string{"https://rp.example.test/cb"})
 			}},
-			"some after logout": {metadata{"post_logout_redirect_uris": []string{"https://rp.example.test/", "/relative"}}, func(v oidc.ClientInformation) bool {
+			"some after logout": {metadata{"post_logout_redirect_uris": []string{"https://rp.example.test/", "/relative"}}, func(v client.Information) bool {
 				return slices.Equal(v.PostLogoutURIs, []string{"https://rp.example.test/"})
 			}},
-			"request object": {metadata{"request_object_encryption_alg": "RSA-OAEP"}, func(v oidc.ClientInformation) bool { return v.RequestEncryption == "" }},
-			"null and empty": {metadata{"client_uri": nil, "logo_uri": "", "contacts": nil, "unknown": map[string]any{}}, func(v oidc.ClientInformation) bool { return v.ID != "" }},
+			"request object": {metadata{"request_object_encryption_alg": "RSA-OAEP"}, func(v client.Information) bool { return v.RequestEncryption == "" }},
+			"null and empty": {metadata{"client_uri": nil, "logo_uri": "", "contacts": nil, "unknown": map[string]any{}}, func(v client.Information) bool { return v.ID != "" }},
 		} {
 			more := metadata{"redirect_uris": []string{"https://rp.example.test/cb"}, "token_endpoint_auth_method": "none"}
 			for k, v := range c.more {
 				more[k] = v
 			}
-			v, err := h.Register(t.Context(), asks(t, more, ""))
+			v, err := h.clients.Register(t.Context(), asks(t, more, ""))
 			if err != nil || !c.want(v) {
 				t.Errorf("%s: %v, %+v", name, err, v.ClientMetadata)
 				continue
 			}
-			again, err := h.ReadRegistered(t.Context(), of(asks(t, nil, v.Token), v.ID))
+			again, err := h.clients.ReadRegistered(t.Context(), of(asks(t, nil, v.Token), v.ID))
 			if err != nil || again.Scope != v.Scope || !slices.Equal(again.RedirectURIs, v.RedirectURIs) {
 				t.Errorf("%s, read again: %v, %+v", name, err, again.ClientMetadata)
 			}
 			more["client_id"] = string(v.ID)
-			put, err := h.ReplaceRegistered(t.Context(), of(asks(t, more, v.Token), v.ID))
+			put, err := h.clients.ReplaceRegistered(t.Context(), of(asks(t, more, v.Token), v.ID))
 			if err != nil || !c.want(put) {
 				t.Errorf("%s, replaced: %v, %+v", name, err, put.ClientMetadata)
 			}
@@ -85,7 +87,7 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		v := h.visitor()
 		v.signIn(h.alice)
-		c, _ := h.client(oidc.Registration{Name: "Stranger", Type: auth.ClientNative, RedirectURIs: []string{callback}, Scopes: auth.DefaultScope,
+		c, _ := h.client(client.Registration{Name: "Stranger", Type: auth.ClientNative, RedirectURIs: []string{callback}, Scopes: auth.DefaultScope,
 			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}}})
 		begin := func(more ...string) (oidc.Step, error) {
 			return v.ask(request(c, append([]string{"scope", "orders:read orders:write offline_access", "state", "s"}, more...)...)...)
@@ -123,7 +125,7 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 		_, err = h.StartDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read", "resource", mcp))
 		h.ok(err)
 		_, err = h.StartDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read"))
-		h.refused(err, oidc.InvalidScope)
+		h.refused(err, oauth.InvalidScope)
 	}, opened)
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
@@ -18,10 +20,10 @@ func TestRepair_S5_RedirectURIsNeedTheCodeGrant(t *testing.T) {
 	p, out := publish(t)
 	each(t, func(t *testing.T, h *house) {
 		device := metadata{"grant_types": []string{string(auth.GrantDeviceCode)}, "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://login.bank.example/callback"}}
-		_, err := h.Register(t.Context(), asks(t, rp(device), ""))
-		h.refused(err, oidc.InvalidRedirectURI)
+		_, err := h.clients.Register(t.Context(), asks(t, rp(device), ""))
+		h.refused(err, oauth.InvalidRedirectURI)
 		delete(device, "redirect_uris")
-		_, err = h.Register(t.Context(), asks(t, metadata{"client_name": "TV", "grant_types": device["grant_types"], "token_endpoint_auth_method": "none"}, ""))
+		_, err = h.clients.Register(t.Context(), asks(t, metadata{"client_name": "TV", "grant_types": device["grant_types"], "token_endpoint_auth_method": "none"}, ""))
 		h.ok(err)
 
 		device["redirect_uris"] = []string{"https://login.bank.example/callback"}
@@ -40,13 +42,13 @@ func TestRepair_S6_SectorIsProved(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		const bank = "https://login.bank.example/callback"
 		pairwise := metadata{"subject_type": "pairwise", "redirect_uris": []string{bank}}
-		owner, _ := h.client(oidc.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{bank}, ClientSettings: auth.ClientSettings{SubjectType: "pairwise"}})
+		owner, _ := h.client(client.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{bank}, ClientSettings: auth.ClientSettings{SubjectType: "pairwise"}})
 		want := h.tokens.Subject(owner, h.alice)
 
 		pairwise["grant_types"] = []string{"authorization_code", string(auth.GrantDeviceCode)}
-		v, err := h.Register(t.Context(), asks(t, rp(pairwise), ""))
+		v, err := h.clients.Register(t.Context(), asks(t, rp(pairwise), ""))
 		h.ok(err)
-		c, err := h.Client(t.Context(), tenant, v.ID)
+		c, err := h.clients.Get(t.Context(), tenant, v.ID)
 		h.ok(err)
 		if h.tokens.Subject(c, h.alice) == want {
 			t.Error("a client with the device grant shares the subjects of the redirect URI's host")
@@ -57,11 +59,11 @@ func TestRepair_S6_SectorIsProved(t *testing.T) {
 			"from public subjects":   {"redirect_uris": []string{"https://evil.example/cb"}},
 			"from the device grant":  pairwise,
 		} {
-			v, err := h.Register(t.Context(), asks(t, rp(start), ""))
+			v, err := h.clients.Register(t.Context(), asks(t, rp(start), ""))
 			h.ok(err)
 			moved := metadata{"client_id": v.ID, "client_name": "RP", "subject_type": "pairwise", "redirect_uris": []string{bank}}
-			_, err = h.ReplaceRegistered(t.Context(), of(asks(t, moved, v.Token), v.ID))
-			if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidClientMetadata {
+			_, err = h.clients.ReplaceRegistered(t.Context(), of(asks(t, moved, v.Token), v.ID))
+			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidClientMetadata {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -71,16 +73,16 @@ func TestRepair_S6_SectorIsProved(t *testing.T) {
 func TestRepair_N17_RedirectURIs(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		for _, uri := range []string{"https://app.example/*", "https://app.example/cb?next=*", "https://*.example/cb", "http://127.0.0.1/*"} {
-			_, _, err := h.CreateClient(t.Context(), tenant, oidc.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://good.example/cb", uri}}, operator)
+			_, _, err := h.clients.Create(t.Context(), tenant, client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://good.example/cb", uri}}, operator)
 			e, ok := errors.AsType[*auth.Error](err)
 			if !ok || e.Code != "invalid_redirect_uri" || !strings.Contains(e.Msg, uri) || strings.Contains(e.Msg, "good.example") {
 				t.Errorf("%s: %v", uri, err)
 			}
-			_, err = h.Register(t.Context(), asks(t, rp(metadata{"redirect_uris": []string{uri}}), ""))
-			h.refused(err, oidc.InvalidRedirectURI)
+			_, err = h.clients.Register(t.Context(), asks(t, rp(metadata{"redirect_uris": []string{uri}}), ""))
+			h.refused(err, oauth.InvalidRedirectURI)
 		}
 		for _, typ := range []auth.ClientType{auth.ClientWeb, auth.ClientSPA, auth.ClientNative} {
-			_, _, err := h.CreateClient(t.Context(), tenant, oidc.Registration{Name: "A", Type: typ}, operator)
+			_, _, err := h.clients.Create(t.Context(), tenant, client.Registration{Name: "A", Type: typ}, operator)
 			if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "invalid_redirect_uri" || e.Field != "redirect_uris" {
 				t.Errorf("%s without a redirect URI: %v", typ, err)
 			}
@@ -100,19 +102,19 @@ func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 		}
 		for field, n := range map[string]int{"redirect_uris": 101, "post_logout_redirect_uris": 101, "contacts": 101, "default_acr_values": 101, "request_uris": 17,
 			"grant_types": 101, "response_types": 101} {
-			_, err := h.Register(t.Context(), asks(t, rp(metadata{field: long(n)}), ""))
-			if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidClientMetadata || !strings.HasPrefix(e.Desc, field+": at most") {
+			_, err := h.clients.Register(t.Context(), asks(t, rp(metadata{field: long(n)}), ""))
+			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidClientMetadata || !strings.HasPrefix(e.Desc, field+": at most") {
 				t.Errorf("%s: %v", field, err)
 			}
 		}
-		of := func(s auth.ClientSettings) oidc.Registration {
-			return oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: s}
+		of := func(s auth.ClientSettings) client.Registration {
+			return client.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: s}
 		}
-		exchange := func(p auth.ExchangePolicy) oidc.Registration {
+		exchange := func(p auth.ExchangePolicy) client.Registration {
 			return of(auth.ClientSettings{Grants: []auth.GrantType{auth.GrantTokenExchange}, Exchange: &p})
 		}
 		ids := make([]auth.ClientID, 101)
-		for field, r := range map[string]oidc.Registration{
+		for field, r := range map[string]client.Registration{
 			"scope":          {Name: "A", Type: auth.ClientMachine, Scopes: long(101)},
 			"audiences":      of(auth.ClientSettings{Audiences: long(101)}),
 			"serves":         of(auth.ClientSettings{Serves: long(101)}),
@@ -120,12 +122,12 @@ func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 			"token_exchange": exchange(auth.ExchangePolicy{Audiences: long(101)}),
 			"redirect_uris":  {Name: "A", Type: auth.ClientWeb, RedirectURIs: long(101)},
 		} {
-			_, _, err := h.CreateClient(t.Context(), tenant, r, operator)
+			_, _, err := h.clients.Create(t.Context(), tenant, r, operator)
 			if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "too_many" || e.Field != field {
 				t.Errorf("%s: %v", field, err)
 			}
 		}
-		_, _, err := h.CreateClient(t.Context(), tenant, exchange(auth.ExchangePolicy{Subjects: ids}), operator)
+		_, _, err := h.clients.Create(t.Context(), tenant, exchange(auth.ExchangePolicy{Subjects: ids}), operator)
 		if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "too_many" {
 			t.Errorf("subjects: %v", err)
 		}
@@ -145,7 +147,7 @@ func TestRepair_H2_KeysAreReadByTheirPublicMembers(t *testing.T) {
 	t.Parallel()
 	huge := strings.Repeat("-", 1000) + strings.Repeat("A", 20_000) // no base64url of a number, and long
 	for _, member := range []string{"d", "p", "q", "dp", "dq", "qi", "k", "oth"} {
-		_, err := oidc.ParseClientKeys([]byte(`{"keys":[{"kty":"RSA","e":"AQAB","n":"` + huge[:4000] + `","` + member + `":"` + huge + `"}]}`))
+		_, err := client.ParseKeys([]byte(`{"keys":[{"kty":"RSA","e":"AQAB","n":"` + huge[:4000] + `","` + member + `":"` + huge + `"}]}`))
 		if err == nil || !strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", member, err)
 		}
@@ -157,14 +159,14 @@ func TestRepair_S21_KeysAreKeptAsUnderstood(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		jwks := set(t, map[string]keyPair{"k1": newPair(t, jose.ES256)})
 		jwks = strings.Replace(jwks, "{", `{"serves":1,"document_at":":","x5u":"https://evil.example/",`, 1)
-		v, err := h.Register(t.Context(), asks(t, rp(metadata{"jwks": json.RawMessage(jwks)}), ""))
+		v, err := h.clients.Register(t.Context(), asks(t, rp(metadata{"jwks": json.RawMessage(jwks)}), ""))
 		h.ok(err)
-		c, err := h.Client(t.Context(), tenant, v.ID)
+		c, err := h.clients.Get(t.Context(), tenant, v.ID)
 		h.ok(err)
 		if s := string(c.Settings.JWKS); strings.Contains(s, "serves") || strings.Contains(s, "x5u") || !strings.Contains(s, `"kid":"k1"`) {
 			t.Errorf("kept: %s", s)
 		}
-		if _, err := oidc.ParseClientKeys(c.Settings.JWKS); err != nil {
+		if _, err := client.ParseKeys(c.Settings.JWKS); err != nil {
 			t.Errorf("what is kept cannot be read: %v", err)
 		}
 	}, open)

@@ -9,14 +9,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 )
 
 func TestCreateClient(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, secret := h.client(oidc.Registration{Name: " Shop ", Type: auth.ClientWeb, FirstParty: true, Scopes: []string{"openid", "openid", "orders"},
+		c, secret := h.client(client.Registration{Name: " Shop ", Type: auth.ClientWeb, FirstParty: true, Scopes: []string{"openid", "openid", "orders"},
 			RedirectURIs: []string{"https://shop.example.test/cb?x=1", "http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]:80/cb"}})
-		got, err := h.Client(t.Context(), tenant, c.ID)
+		got, err := h.clients.Get(t.Context(), tenant, c.ID)
 		h.ok(err)
 		if d := cmp.Diff(c, got); d != "" {
 			t.Errorf("stored (-want +got):\n%s", d)
@@ -27,16 +27,16 @@ func TestCreateClient(t *testing.T) {
 		if !strings.HasPrefix(string(c.ID), "cl_") {
 			t.Errorf("client_id %s could be an account's id", c.ID)
 		}
-		list, err := h.Clients(t.Context(), tenant)
+		list, err := h.clients.List(t.Context(), tenant)
 		if err != nil || len(list) != 2 {
 			t.Errorf("list: %d, %v", len(list), err)
 		}
 		for _, typ := range []auth.ClientType{auth.ClientSPA, auth.ClientNative} {
-			if _, secret := h.client(oidc.Registration{Name: "P", Type: typ}); secret != "" {
+			if _, secret := h.client(client.Registration{Name: "P", Type: typ}); secret != "" {
 				t.Errorf("a %s client was given a secret", typ)
 			}
 		}
-		native, _ := h.client(oidc.Registration{Name: "N", Type: auth.ClientNative, RedirectURIs: []string{"com.example.app:/cb"}})
+		native, _ := h.client(client.Registration{Name: "N", Type: auth.ClientNative, RedirectURIs: []string{"com.example.app:/cb"}})
 		if native.RedirectURIs[0] != "com.example.app:/cb" {
 			t.Errorf("%v", native.RedirectURIs)
 		}
@@ -46,38 +46,38 @@ func TestCreateClient(t *testing.T) {
 // AZ-12, AZ-13 and everything else that is no redirect URI: refused, nothing stored.
 func TestAttack_AZ_12_13_Registration(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		web := func(uri string) oidc.Registration {
-			return oidc.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://ok.example.test/", uri}}
+		web := func(uri string) client.Registration {
+			return client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://ok.example.test/", uri}}
 		}
 		private, _ := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: newPair(t, jose.ES256).private}}})
 		pair := newPair(t, jose.ES256)
 		type bad struct {
-			r    oidc.Registration
+			r    client.Registration
 			code string
 		}
 		list := map[string]bad{
-			"no name":                    {oidc.Registration{Type: auth.ClientWeb}, "name_missing"},
-			"no type":                    {oidc.Registration{Name: "A"}, "type_invalid"},
-			"scope with a space":         {oidc.Registration{Name: "A", Type: auth.ClientWeb, Scopes: []string{"a b"}}, "scope_invalid"},
-			"empty scope":                {oidc.Registration{Name: "A", Type: auth.ClientWeb, Scopes: []string{""}}, "scope_invalid"},
-			"resource with a fragment":   {oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Audiences: []string{"https://a.test#"}}}, "invalid_target"},
-			"resource that is relative":  {oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{"/api"}}}, "invalid_target"},
-			"machine with redirect":      {oidc.Registration{Name: "A", Type: auth.ClientMachine, RedirectURIs: []string{"https://a.test/"}}, "invalid_redirect_uri"},
-			"public acts for itself":     {oidc.Registration{Name: "A", Type: auth.ClientSPA, ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantClientCredentials}}}, "grant_invalid"},
-			"machine refreshes":          {oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantRefreshToken}}}, "grant_invalid"},
-			"password grant":             {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{"password"}}}, "grant_invalid"},
-			"public with a secret":       {oidc.Registration{Name: "A", Type: auth.ClientNative, ClientSettings: auth.ClientSettings{Auth: auth.AuthSecretBasic}}, "auth_invalid"},
-			"confidential without proof": {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Auth: auth.AuthNone}}, "auth_invalid"},
-			"unknown method":             {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Auth: "client_secret_jwt"}}, "auth_invalid"},
-			"keys and their address":     {oidc.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{JWKS: pair.jwks, JWKSURI: "https://a.test/jwks"}}, "jwks_invalid"},
-			"native, scheme without dot": {oidc.Registration{Name: "A", Type: auth.ClientNative, RedirectURIs: []string{"myapp:/cb"}}, "invalid_redirect_uri"},
-			"native, active scheme":      {oidc.Registration{Name: "A", Type: auth.ClientNative, RedirectURIs: []string{"javascript:a.b()"}}, "invalid_redirect_uri"},
+			"no name":                    {client.Registration{Type: auth.ClientWeb}, "name_missing"},
+			"no type":                    {client.Registration{Name: "A"}, "type_invalid"},
+			"scope with a space":         {client.Registration{Name: "A", Type: auth.ClientWeb, Scopes: []string{"a b"}}, "scope_invalid"},
+			"empty scope":                {client.Registration{Name: "A", Type: auth.ClientWeb, Scopes: []string{""}}, "scope_invalid"},
+			"resource with a fragment":   {client.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Audiences: []string{"https://a.test#"}}}, "invalid_target"},
+			"resource that is relative":  {client.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{"/api"}}}, "invalid_target"},
+			"machine with redirect":      {client.Registration{Name: "A", Type: auth.ClientMachine, RedirectURIs: []string{"https://a.test/"}}, "invalid_redirect_uri"},
+			"public acts for itself":     {client.Registration{Name: "A", Type: auth.ClientSPA, ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantClientCredentials}}}, "grant_invalid"},
+			"machine refreshes":          {client.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantRefreshToken}}}, "grant_invalid"},
+			"password grant":             {client.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{"password"}}}, "grant_invalid"},
+			"public with a secret":       {client.Registration{Name: "A", Type: auth.ClientNative, ClientSettings: auth.ClientSettings{Auth: auth.AuthSecretBasic}}, "auth_invalid"},
+			"confidential without proof": {client.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Auth: auth.AuthNone}}, "auth_invalid"},
+			"unknown method":             {client.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Auth: "client_secret_jwt"}}, "auth_invalid"},
+			"keys and their address":     {client.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{JWKS: pair.jwks, JWKSURI: "https://a.test/jwks"}}, "jwks_invalid"},
+			"native, scheme without dot": {client.Registration{Name: "A", Type: auth.ClientNative, RedirectURIs: []string{"myapp:/cb"}}, "invalid_redirect_uri"},
+			"native, active scheme":      {client.Registration{Name: "A", Type: auth.ClientNative, RedirectURIs: []string{"javascript:a.b()"}}, "invalid_redirect_uri"},
 		}
 		for _, jwks := range []string{"", "{}", `{"keys":[]}`, "x", string(private), `{"keys":[{"kty":"oct","k":"AAAA"}]}`,
 			`{"keys":[{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}]}`, `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`,
 			strings.Replace(string(pair.jwks), `"kid"`, `"alg":"RS256","kid"`, 1), strings.Replace(string(pair.jwks), `"kid"`, `"use":"enc","kid"`, 1),
 			strings.Replace(string(pair.jwks), `[`, `[`+string(pair.jwks[9:len(pair.jwks)-2])+`,`, 1)} {
-			list["keys "+jwks] = bad{oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthPrivateKeyJWT, JWKS: []byte(jwks)}}, "jwks_invalid"}
+			list["keys "+jwks] = bad{client.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthPrivateKeyJWT, JWKS: []byte(jwks)}}, "jwks_invalid"}
 		}
 		for _, uri := range []string{
 			"http://app.example/cb", "http://127.0.0.1.evil.test/", "http://localhost.evil.test/", "http://127.0.0.2/cb", "http://0.0.0.0/", "http://[::ffff:127.0.0.1]/", // AZ-12
@@ -90,12 +90,12 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 			list["redirect "+uri[:min(len(uri), 60)]] = bad{web(uri), "invalid_redirect_uri"}
 		}
 		for name, b := range list {
-			_, _, err := h.CreateClient(t.Context(), tenant, b.r, operator)
+			_, _, err := h.clients.Create(t.Context(), tenant, b.r, operator)
 			if err == nil || !strings.Contains(err.Error(), b.code) || auth.KindOf(err) != auth.KindInvalid {
 				t.Errorf("%q: %v, want %s", name, err, b.code)
 			}
 		}
-		if clients, err := h.Clients(t.Context(), tenant); err != nil || len(clients) != 1 {
+		if clients, err := h.clients.List(t.Context(), tenant); err != nil || len(clients) != 1 {
 			t.Errorf("%d clients are left behind, %v", len(clients)-1, err)
 		}
 	})
@@ -105,21 +105,21 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 func TestClientRefusals(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		k := newPair(t, jose.EdDSA)
-		signs, _ := h.machine(func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		signs, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
 		for id, kind := range map[auth.ClientID]auth.Kind{auth.FirstParty: auth.KindConflict, "nobody": auth.KindNotFound} {
-			_, _, rotate := h.RotateSecret(t.Context(), tenant, id, 0, operator)
-			_, disable := h.DisableClient(t.Context(), tenant, id, operator)
-			_, enable := h.EnableClient(t.Context(), tenant, id, operator)
-			for name, err := range map[string]error{"rotate": rotate, "disable": disable, "enable": enable, "delete": h.DeleteClient(t.Context(), tenant, id, operator)} {
+			_, _, rotate := h.clients.RotateSecret(t.Context(), tenant, id, 0, operator)
+			_, disable := h.clients.Disable(t.Context(), tenant, id, operator)
+			_, enable := h.clients.Enable(t.Context(), tenant, id, operator)
+			for name, err := range map[string]error{"rotate": rotate, "disable": disable, "enable": enable, "delete": h.clients.Delete(t.Context(), tenant, id, operator)} {
 				if auth.KindOf(err) != kind {
 					t.Errorf("%s %s: %v", name, id, err)
 				}
 			}
 		}
-		if _, _, err := h.RotateSecret(t.Context(), tenant, signs.ID, 0, operator); auth.KindOf(err) != auth.KindConflict {
+		if _, _, err := h.clients.RotateSecret(t.Context(), tenant, signs.ID, 0, operator); auth.KindOf(err) != auth.KindConflict {
 			t.Errorf("a secret for a client that signs: %v", err)
 		}
-		if _, err := h.Client(t.Context(), tenant, "nobody"); auth.KindOf(err) != auth.KindNotFound {
+		if _, err := h.clients.Get(t.Context(), tenant, "nobody"); auth.KindOf(err) != auth.KindNotFound {
 			t.Errorf("nobody: %v", err)
 		}
 	})

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -38,7 +40,7 @@ type DeviceAnswer struct {
 // itself as at the token endpoint; of the scope it asked for it gets what it is
 // registered for. Both codes are kept as digests: that of the user's code is keyed,
 // since there are few enough of them to try all. A refusal is as of Token.
-func (s *Service) StartDevice(ctx context.Context, r Request) (DeviceAnswer, error) {
+func (s *Service) StartDevice(ctx context.Context, r client.Request) (DeviceAnswer, error) {
 	d, err := s.askedByDevice(ctx, r)
 	if err != nil {
 		return DeviceAnswer{}, err
@@ -68,20 +70,20 @@ func (s *Service) StartDevice(ctx context.Context, r Request) (DeviceAnswer, err
 }
 
 // askedByDevice checks who asks, and for what.
-func (s *Service) askedByDevice(ctx context.Context, r Request) (auth.Device, error) {
-	caller, err := s.Authenticate(ctx, r)
+func (s *Service) askedByDevice(ctx context.Context, r client.Request) (auth.Device, error) {
+	caller, err := s.cfg.Clients.Authenticate(ctx, r)
 	if err != nil {
 		return auth.Device{}, err
 	}
 	if !caller.Client.Allows(auth.GrantDeviceCode) {
-		return auth.Device{}, refuse(UnauthorizedClient, "this client may not use that grant")
+		return auth.Device{}, oauth.Refuse(oauth.UnauthorizedClient, "this client may not use that grant")
 	}
-	if err := s.admit(ctx, caller); err != nil {
+	if err := s.cfg.Clients.LimitPublicClient(ctx, caller); err != nil {
 		return auth.Device{}, err
 	}
 	req := tokenRequest{Caller: caller, form: r.Form}
 	d := auth.Device{Client: caller.Client.ID}
-	if d.JKT, err = s.proof(ctx, r); err != nil {
+	if d.JKT, err = s.cfg.Clients.Proof(ctx, r); err != nil {
 		return auth.Device{}, err
 	}
 	if d.Audience, err = s.audience(req); err != nil {

@@ -77,7 +77,7 @@ func enterDevice(tx *store.Tx, flow auth.FlowID, userDigest string) error {
 // in is counted by account, everybody else by address, so that the strangers behind somebody's
 // address use up nothing of theirs.
 func (s *Service) takeGuess(ctx context.Context, in DeviceForm) (settle func(), err error) {
-	buckets := limit.AddressBuckets("user_code.ip", addressOf(in.Browser.Actor), s.cfg.Rates.UserCode)
+	buckets := limit.AddressBuckets("user_code.ip", in.Browser.Actor.Addr(), s.cfg.Rates.UserCode)
 	for i, v := range in.Browser.Sessions {
 		if i == 0 {
 			buckets = buckets[:0]
@@ -85,10 +85,10 @@ func (s *Service) takeGuess(ctx context.Context, in DeviceForm) (settle func(), 
 		key := "user_code.account|" + string(in.Tenant) + "|" + string(v.Account.ID)
 		buckets = append(buckets, limit.Bucket{Key: key, Rate: s.cfg.Rates.UserCodeAccount})
 	}
-	if err := s.takeAll(ctx, buckets); err != nil {
+	if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...); err != nil {
 		return nil, err
 	}
-	return func() { s.refundAll(ctx, buckets) }, nil
+	return func() { limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...) }, nil
 }
 
 // DeviceDecide is the person's yes or no to the device of the flow, which ends with it.

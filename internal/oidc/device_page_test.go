@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -14,7 +15,7 @@ import (
 )
 
 // strict has the limits on wrong codes that a server has by default.
-func strict(c *oidc.Config) {
+func strict(c *settings) {
 	c.Rates.UserCode = limit.Rate{Count: 20, Per: 10 * time.Minute}
 	c.Rates.UserCodeAccount = limit.Rate{Count: 20, Per: time.Hour}
 }
@@ -114,7 +115,7 @@ func TestDeviceApproval(t *testing.T) {
 			t.Errorf("the page: %+v", v.step)
 		}
 		_, err = h.pollDevice(c, a.DeviceCode.Reveal())
-		h.refused(err, oidc.AuthorizationPending)
+		h.refused(err, oauth.AuthorizationPending)
 		h.ok(v.decide(true))
 		v.at(auth.StepDone)
 		got, err := h.pollDevice(c, a.DeviceCode.Reveal())
@@ -170,7 +171,7 @@ func TestDeviceDenied(t *testing.T) {
 			t.Error("the step does not say that it was a no")
 		}
 		_, err := h.pollDevice(c, a.DeviceCode.Reveal())
-		h.refused(err, oidc.AccessDenied)
+		h.refused(err, oauth.AccessDenied)
 		if list, err := h.Consents(t.Context(), tenant, h.alice); err != nil || len(list) != 0 {
 			t.Errorf("remembered: %+v, %v", list, err)
 		}
@@ -191,7 +192,7 @@ func TestDeviceApprovalTakenBack(t *testing.T) {
 		h.ok(v.decide(true))
 		h.ok(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
 		_, err := h.pollDevice(c, a.DeviceCode.Reveal())
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 	}, strict)
 }
 

@@ -9,15 +9,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
 // television is a client on a device.
-func (h *house) television(change ...func(*oidc.Registration)) auth.Client {
+func (h *house) television(change ...func(*client.Registration)) auth.Client {
 	h.t.Helper()
-	c, _ := h.client(oidc.Registration{
+	c, _ := h.client(client.Registration{
 		Name: "Television", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/callback"}, Scopes: []string{"openid", "email", "offline_access"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantDeviceCode, auth.GrantRefreshToken}},
 	}, change...)
@@ -90,16 +92,16 @@ func TestDeviceAuthorization(t *testing.T) {
 		if ev := h.events(auth.EventDeviceAsked); len(ev) != 1 || ev[0].Actor.Client != c.ID {
 			t.Errorf("audit lines: %+v", ev)
 		}
-		other := h.television(func(r *oidc.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		other := h.television(func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
 		ask := func(pairs ...string) error {
 			_, err := h.StartDevice(t.Context(), form(t, pairs...))
 			return err
 		}
-		h.refused(ask("client_id", string(other.ID)), oidc.UnauthorizedClient)
-		h.refused(ask("client_id", "nobody"), oidc.InvalidClient)
-		h.refused(ask("client_id", string(c.ID), "scope", "telephone"), oidc.InvalidScope)
-		h.refused(ask("client_id", string(c.ID), "scope", "a\"b"), oidc.InvalidScope)
-		h.refused(ask("client_id", string(c.ID), "resource", "https://elsewhere.example.test"), oidc.InvalidTarget)
+		h.refused(ask("client_id", string(other.ID)), oauth.UnauthorizedClient)
+		h.refused(ask("client_id", "nobody"), oauth.InvalidClient)
+		h.refused(ask("client_id", string(c.ID), "scope", "telephone"), oauth.InvalidScope)
+		h.refused(ask("client_id", string(c.ID), "scope", "a\"b"), oauth.InvalidScope)
+		h.refused(ask("client_id", string(c.ID), "resource", "https://elsewhere.example.test"), oauth.InvalidTarget)
 	})
 }
 
@@ -135,19 +137,19 @@ func TestAttack_TK_33_PollingTooFast(t *testing.T) {
 			_, err := h.pollDevice(c, a.DeviceCode.Reveal())
 			return err
 		}
-		h.refused(poll(), oidc.AuthorizationPending) // the first may come at once
+		h.refused(poll(), oauth.AuthorizationPending) // the first may come at once
 		h.clock.Advance(5 * time.Second)
-		h.refused(poll(), oidc.AuthorizationPending)
+		h.refused(poll(), oauth.AuthorizationPending)
 		h.clock.Advance(5*time.Second - time.Millisecond)
-		h.refused(poll(), oidc.SlowDown) // ten seconds from here
+		h.refused(poll(), oauth.SlowDown) // ten seconds from here
 		h.clock.Advance(10*time.Second - time.Millisecond)
-		h.refused(poll(), oidc.SlowDown) // fifteen
+		h.refused(poll(), oauth.SlowDown) // fifteen
 		h.clock.Advance(15 * time.Second)
-		h.refused(poll(), oidc.AuthorizationPending)
+		h.refused(poll(), oauth.AuthorizationPending)
 		h.clock.Advance(15*time.Second - time.Millisecond)
-		h.refused(poll(), oidc.SlowDown) // it grew for good
+		h.refused(poll(), oauth.SlowDown) // it grew for good
 		for range 200 {
-			h.refused(poll(), oidc.SlowDown)
+			h.refused(poll(), oauth.SlowDown)
 		}
 		h.answerDevice(a, auth.DeviceApproved)
 		_, err := h.pollDevice(c, a.DeviceCode.Reveal())
@@ -162,7 +164,7 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 			a := h.startDevice(c, "scope", "openid email offline_access")
 			browser := h.answerDevice(a, auth.DeviceApproved)
 			_, err := h.pollDevice(thief, a.DeviceCode.Reveal())
-			h.refused(err, oidc.InvalidGrant)
+			h.refused(err, oauth.InvalidGrant)
 			got, err := h.pollDevice(c, a.DeviceCode.Reveal())
 			h.ok(err)
 			if got.Account != h.alice || got.Session == browser || got.RefreshToken == "" || got.Scope.String() != "openid email offline_access" {
@@ -176,7 +178,7 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 				return err
 			}))
 			_, err = h.pollDevice(c, a.DeviceCode.Reveal())
-			h.refused(err, oidc.InvalidGrant)
+			h.refused(err, oauth.InvalidGrant)
 			if _, err := h.tokens.VerifyAudience(t.Context(), tenant, got.AccessToken, h.tokens.UserInfoURL(tenant)); err != nil {
 				t.Errorf("the second use took the first one's tokens: %v", err)
 			}
@@ -190,7 +192,7 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 			h.clock.Advance(10 * time.Minute)
 			for _, v := range []oidc.DeviceAnswer{a, approved} {
 				_, err := h.pollDevice(c, v.DeviceCode.Reveal())
-				h.refused(err, oidc.ExpiredToken)
+				h.refused(err, oauth.ExpiredToken)
 			}
 		})
 		t.Run("denied", func(t *testing.T) {
@@ -198,15 +200,15 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 			h.answerDevice(a, auth.DeviceDenied)
 			for range 2 {
 				_, err := h.pollDevice(c, a.DeviceCode.Reveal())
-				h.refused(err, oidc.AccessDenied)
+				h.refused(err, oauth.AccessDenied)
 			}
 		})
 		t.Run("nonsense", func(t *testing.T) {
 			_, err := h.pollDevice(c, "")
-			h.refused(err, oidc.InvalidRequest)
+			h.refused(err, oauth.InvalidRequest)
 			for _, code := range []string{"wwd_", secret.New("wwd_").Reveal(), h.startDevice(c).UserCode} {
 				_, err := h.pollDevice(c, code)
-				h.refused(err, oidc.InvalidGrant)
+				h.refused(err, oauth.InvalidGrant)
 			}
 		})
 	})
@@ -220,7 +222,7 @@ func TestDeviceAfterTheSessionHasEnded(t *testing.T) {
 		browser := h.answerDevice(a, auth.DeviceApproved)
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, browser, auth.EndLogout) })
 		_, err := h.pollDevice(c, a.DeviceCode.Reveal())
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 
 		b := h.startDevice(c)
 		h.answerDevice(b, auth.DeviceApproved)
@@ -233,7 +235,7 @@ func TestDeviceAfterTheSessionHasEnded(t *testing.T) {
 			return tx.UpdateAccount(v)
 		})
 		_, err = h.pollDevice(c, b.DeviceCode.Reveal())
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 	})
 }
 
@@ -242,12 +244,12 @@ func TestAttack_TK_29_DisabledClientAndDevices(t *testing.T) {
 		c := h.television()
 		a := h.startDevice(c)
 		h.answerDevice(a, auth.DeviceApproved)
-		_, err := h.DisableClient(t.Context(), tenant, c.ID, operator)
+		_, err := h.clients.Disable(t.Context(), tenant, c.ID, operator)
 		h.ok(err)
 		_, err = h.StartDevice(t.Context(), form(t, "client_id", string(c.ID)))
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 		_, err = h.pollDevice(c, a.DeviceCode.Reveal())
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 	})
 }
 
@@ -269,7 +271,7 @@ func TestDeviceCodeIsTakenOnce(t *testing.T) {
 			if err := <-results; err == nil {
 				issued++
 			} else {
-				h.refused(err, oidc.InvalidGrant)
+				h.refused(err, oauth.InvalidGrant)
 			}
 		}
 		if issued != 1 {

@@ -12,12 +12,14 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-const tokenURL = base + oidc.TokenPath
+const tokenURL = base + oauth.TokenPath
 
 // jkt is the thumbprint of the key (RFC 7638).
 func (k keyPair) jkt(t testing.TB) string {
@@ -53,7 +55,7 @@ func signProof(t testing.TB, k keyPair, c claims, headers map[jose.HeaderKey]any
 }
 
 // proving adds proofs to a request to the token endpoint.
-func proving(r oidc.Request, proofs ...string) oidc.Request {
+func proving(r client.Request, proofs ...string) client.Request {
 	r.Proof, r.Method, r.URL = proofs, "POST", tokenURL
 	return r
 }
@@ -100,8 +102,8 @@ func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 			"iat missing":   {h.proof(k, tokenURL, claims{"iat": nil})},
 			"DP-02 method":  {h.proof(k, tokenURL, claims{"htm": "GET"})},
 			"DP-02 path":    {h.proof(k, base+oidc.RevokePath)},
-			"DP-02 host":    {h.proof(k, "https://evil.test"+oidc.TokenPath)},
-			"DP-02 tenant":  {h.proof(k, base+"/t/acme"+oidc.TokenPath)},
+			"DP-02 host":    {h.proof(k, "https://evil.test"+oauth.TokenPath)},
+			"DP-02 tenant":  {h.proof(k, base+"/t/acme"+oauth.TokenPath)},
 			"DP-03 old":     {h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(-time.Hour).Unix()})},
 			"DP-03 future":  {h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(time.Hour).Unix()})},
 		} {
@@ -109,7 +111,7 @@ func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 			if out.AccessToken != "" {
 				t.Errorf("DP-01 %s: a token", name)
 			}
-			h.refused(err, oidc.InvalidProof)
+			h.refused(err, oauth.InvalidProof)
 		}
 		for name, p := range map[string]string{
 			"query":     h.proof(k, tokenURL+"?a=b#c"),
@@ -132,20 +134,21 @@ func TestAttack_DP_04_ReplayAcrossNodes(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, secret := h.machine()
 		k := newPair(t, jose.ES256)
-		second := oidc.New(oidc.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now})
+		second := oidc.New(oidc.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now,
+			Clients: client.New(client.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now})})
 		try := func(s *oidc.Service, proof string) error {
 			_, err := s.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), proof))
 			return err
 		}
 		p := h.proof(k, tokenURL, claims{"jti": "fixed", "iat": h.clock.Now().Add(30 * time.Second).Unix()})
 		h.ok(try(h.Service, p))
-		h.refused(try(h.Service, p), oidc.InvalidProof)
-		h.refused(try(second, p), oidc.InvalidProof)
-		h.refused(try(second, h.proof(k, tokenURL, claims{"jti": "fixed"})), oidc.InvalidProof)
+		h.refused(try(h.Service, p), oauth.InvalidProof)
+		h.refused(try(second, p), oauth.InvalidProof)
+		h.refused(try(second, h.proof(k, tokenURL, claims{"jti": "fixed"})), oauth.InvalidProof)
 		h.ok(try(second, h.proof(newPair(t, jose.ES256), tokenURL, claims{"jti": "fixed"})))
 		for range 16 { // until the proof itself is too old
 			h.clock.Advance(10 * time.Second)
-			h.refused(try(second, p), oidc.InvalidProof)
+			h.refused(try(second, p), oauth.InvalidProof)
 		}
 		// Of two at once one gets through.
 		same := h.proof(k, tokenURL)
@@ -189,7 +192,7 @@ func (h *house) coded(c auth.Client, jkt string) (code, verifier string) {
 
 func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		spa, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid", "offline_access"}})
+		spa, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid", "offline_access"}})
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
 		code, verifier := h.coded(spa, k.jkt(t))
 		redeem := func(proofs ...string) (oidc.Issued, error) {
@@ -197,9 +200,9 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 				"code_verifier", verifier, "redirect_uri", "https://app.test/cb"), proofs...))
 		}
 		_, err := redeem()
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		_, err = redeem(h.proof(other, tokenURL))
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		ts, err := redeem(h.proof(k, tokenURL))
 		if h.ok(err); ts.Type != "DPoP" || bound(t, ts.AccessToken) != k.jkt(t) || ts.RefreshToken == "" {
 			t.Errorf("DP-09: type %q, bound to %q", ts.Type, bound(t, ts.AccessToken))
@@ -224,7 +227,7 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 // DP-07: the proof of a pushed request and dpop_jkt are one, and bind the request.
 func TestAttack_DP_07_Pushed(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		spa, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid"}})
+		spa, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid"}})
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
 		push := func(proof string, more ...string) (oidc.Pushed, error) {
 			r := form(t, append([]string{"client_id", string(spa.ID), "response_type", "code", "redirect_uri", "https://app.test/cb", "scope", "openid", "state", "s",
@@ -242,9 +245,9 @@ func TestAttack_DP_07_Pushed(t *testing.T) {
 			return err
 		}))
 		_, err = push(h.proof(k, base+"/oauth2/par"), "dpop_jkt", other.jkt(t))
-		h.refused(err, oidc.InvalidRequest)
+		h.refused(err, oauth.InvalidRequest)
 		_, err = push(h.proof(k, tokenURL))
-		h.refused(err, oidc.InvalidProof)
+		h.refused(err, oauth.InvalidProof)
 	})
 }
 
@@ -263,9 +266,9 @@ func TestAttack_DP_07_Device(t *testing.T) {
 			return h.Token(t.Context(), proving(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(tv.ID), "device_code", a.DeviceCode.Reveal()), proofs...))
 		}
 		_, err = poll()
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		_, err = poll(h.proof(newPair(t, jose.ES256), tokenURL))
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		ts, err := poll(h.proof(k, tokenURL))
 		if h.ok(err); bound(t, ts.AccessToken) != k.jkt(t) {
 			t.Error("the device's token is not bound")
@@ -282,30 +285,30 @@ func TestAttack_DP_08_Nonces(t *testing.T) {
 			return err
 		}
 		err := try(h.Service, nil)
-		var e *oidc.Error
-		if h.refused(err, oidc.UseNonce); !errorsAs(err, &e) || !e.Nonce {
+		var e *oauth.Error
+		if h.refused(err, oauth.UseNonce); !errorsAs(err, &e) || !e.Nonce {
 			t.Errorf("DP-08: the refusal brings no nonce: %v", err)
 		}
-		nonce := h.Nonce(tenant)
-		other := oidc.New(oidc.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now, Root: secret.Bytes(32), DPoPNonce: true})
-		for _, bad := range []any{"", "x", h.Nonce("acme"), other.Nonce(tenant)} {
-			h.refused(try(h.Service, bad), oidc.UseNonce)
+		nonce := h.clients.Nonce(tenant)
+		other := client.New(client.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now, Root: secret.Bytes(32), DPoPNonce: true})
+		for _, bad := range []any{"", "x", h.clients.Nonce("acme"), other.Nonce(tenant)} {
+			h.refused(try(h.Service, bad), oauth.UseNonce)
 		}
 		h.ok(try(h.Service, nonce))
 		h.clock.Advance(5 * time.Minute)
 		h.ok(try(h.Service, nonce))
 		h.clock.Advance(5 * time.Minute)
-		h.refused(try(h.Service, nonce), oidc.UseNonce)
-		h.ok(try(h.Service, h.Nonce(tenant)))
+		h.refused(try(h.Service, nonce), oauth.UseNonce)
+		h.ok(try(h.Service, h.clients.Nonce(tenant)))
 		// Who proves no key needs no nonce.
 		_, err = h.credentials(c, sec)
 		h.ok(err)
-	}, func(c *oidc.Config) { c.DPoPNonce = true })
+	}, func(c *settings) { c.client.DPoPNonce = true })
 }
 
 func TestNoNonceUnlessAskedFor(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		if n := h.Nonce(tenant); n != "" {
+		if n := h.clients.Nonce(tenant); n != "" {
 			t.Errorf("nonce %q", n)
 		}
 	})
@@ -313,10 +316,10 @@ func TestNoNonceUnlessAskedFor(t *testing.T) {
 
 func TestAttack_DP_09_ClientThatRequiresDPoP(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, secret := h.machine(func(r *oidc.Registration) { r.DPoP = true })
+		c, secret := h.machine(func(r *client.Registration) { r.DPoP = true })
 		k := newPair(t, jose.ES256)
 		_, err := h.credentials(c, secret)
-		h.refused(err, oidc.InvalidProof)
+		h.refused(err, oauth.InvalidProof)
 		ts, err := h.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.proof(k, tokenURL)))
 		h.ok(err)
 		if ts.Type != "DPoP" || bound(t, ts.AccessToken) != k.jkt(t) {
@@ -344,18 +347,18 @@ func TestProofIsSpentOrRefused(t *testing.T) {
 func TestRepair_C2_NonceIsAskedForBeforeTheAssertionIsSpent(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		k, bindTo := newPair(t, jose.ES256), newPair(t, jose.ES256)
-		keyed := func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks }
+		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks }
 		machine, _ := h.machine(keyed)
 		web, _ := h.app(keyed)
 		parURL := base + oidc.PushedPath
 		for name, send := range map[string]func(assertion, nonce string) error{
 			"token": func(assertion, nonce string) error {
-				r := form(t, "grant_type", "client_credentials", "client_assertion_type", assertionType, "client_assertion", assertion)
+				r := form(t, "grant_type", "client_credentials", "client_assertion_type", AssertionType, "client_assertion", assertion)
 				_, err := h.Token(t.Context(), proving(r, h.proof(bindTo, tokenURL, claims{"nonce": nonce})))
 				return err
 			},
 			"par": func(assertion, nonce string) error {
-				r := form(t, append(request(web), "client_assertion_type", assertionType, "client_assertion", assertion)...)
+				r := form(t, append(request(web), "client_assertion_type", AssertionType, "client_assertion", assertion)...)
 				r.Proof, r.Method, r.URL = []string{h.proof(bindTo, parURL, claims{"nonce": nonce})}, "POST", parURL
 				_, err := h.Push(t.Context(), r)
 				return err
@@ -366,9 +369,9 @@ func TestRepair_C2_NonceIsAskedForBeforeTheAssertionIsSpent(t *testing.T) {
 				c = web
 			}
 			assertion := sign(t, jose.ES256, k.private, h.good(c.ID), nil)
-			h.refused(send(assertion, "old"), oidc.UseNonce)
-			h.ok(send(assertion, h.Nonce(tenant)))
-			h.refused(send(assertion, h.Nonce(tenant)), oidc.InvalidClient)
+			h.refused(send(assertion, "old"), oauth.UseNonce)
+			h.ok(send(assertion, h.clients.Nonce(tenant)))
+			h.refused(send(assertion, h.clients.Nonce(tenant)), oauth.InvalidClient)
 		}
-	}, func(c *oidc.Config) { c.DPoPNonce = true })
+	}, func(c *settings) { c.client.DPoPNonce = true })
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // clientCredentials gives a client a token for itself (RFC 6749 §4.4): its subject is
@@ -50,7 +51,7 @@ func machineScope(r tokenRequest) (auth.Scope, error) {
 	case r.scope == nil:
 		return allowed, nil
 	case !r.scope.Within(allowed):
-		return nil, refuse(InvalidScope, "the client may not have all of that scope")
+		return nil, oauth.Refuse(oauth.InvalidScope, "the client may not have all of that scope")
 	}
 	return r.scope, nil
 }
@@ -59,7 +60,7 @@ func machineScope(r tokenRequest) (auth.Scope, error) {
 // was removed between two steps of ours into what never was.
 func undecided(err error) error {
 	if errors.Is(err, auth.ErrNotFound) {
-		return &Error{Code: InvalidGrant, Desc: "what the grant stands for is gone", Err: err}
+		return &oauth.Error{Code: oauth.InvalidGrant, Desc: "what the grant stands for is gone", Err: err}
 	}
 	e, ok := errors.AsType[*auth.Error](err)
 	if !ok {
@@ -67,7 +68,7 @@ func undecided(err error) error {
 	}
 	switch e.Kind {
 	case auth.KindForbidden, auth.KindUnauthenticated:
-		return &Error{Code: InvalidGrant, Desc: "nothing is issued to this client or account now", Err: e}
+		return &oauth.Error{Code: oauth.InvalidGrant, Desc: "nothing is issued to this client or account now", Err: e}
 	case auth.KindInvalid:
 		return unavailable(e)
 	}
@@ -78,7 +79,7 @@ func undecided(err error) error {
 // had.
 func unavailable(e *auth.Error) error {
 	if e.Field == "resource" {
-		return &Error{Code: InvalidTarget, Desc: e.Msg, Err: e}
+		return &oauth.Error{Code: oauth.InvalidTarget, Desc: e.Msg, Err: e}
 	}
-	return &Error{Code: InvalidScope, Desc: e.Msg, Err: e}
+	return &oauth.Error{Code: oauth.InvalidScope, Desc: e.Msg, Err: e}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -41,7 +42,7 @@ func (s *Service) issueCoded(ctx context.Context, r tokenRequest) (auth.Tokens, 
 		err = s.refuseSpent(ctx, in)
 	}
 	if err != nil {
-		if _, ok := errors.AsType[*Error](err); ok {
+		if _, ok := errors.AsType[*oauth.Error](err); ok {
 			return auth.Tokens{}, err
 		}
 		return auth.Tokens{}, fmt.Errorf("code grant: %w", undecided(err))
@@ -58,7 +59,7 @@ func (s *Service) issueCoded(ctx context.Context, r tokenRequest) (auth.Tokens, 
 func readRedemption(r tokenRequest) (redemption, error) {
 	raw := r.form.Get("code")
 	if raw == "" {
-		return redemption{}, refuse(InvalidRequest, "code is missing")
+		return redemption{}, oauth.Refuse(oauth.InvalidRequest, "code is missing")
 	}
 	if !secret.Valid(CodePrefix, raw) {
 		return redemption{}, noCode("it is not of our making")
@@ -195,5 +196,5 @@ func (s *Service) replayed(tx *store.Tx, in redemption, code auth.SingleUse, g a
 
 // noCode is the one refusal of a code; why is for the log.
 func noCode(why string) error {
-	return &Error{Code: InvalidGrant, Desc: "the code is not valid for this client", Err: errors.New(why)}
+	return &oauth.Error{Code: oauth.InvalidGrant, Desc: "the code is not valid for this client", Err: errors.New(why)}
 }

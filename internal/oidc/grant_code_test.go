@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -33,7 +35,7 @@ func (h *house) codeOf(v *visitor, c auth.Client, changes ...string) string {
 
 // redeeming is a good redemption of the code, with changes in pairs: an empty value
 // leaves the parameter out.
-func (h *house) redeeming(c auth.Client, shown, code string, changes ...string) oidc.Request {
+func (h *house) redeeming(c auth.Client, shown, code string, changes ...string) client.Request {
 	h.t.Helper()
 	good := map[string]string{"grant_type": "authorization_code", "code": code, "redirect_uri": callback, "code_verifier": verifier}
 	if shown == "" {
@@ -84,7 +86,7 @@ func (h *house) alive(c auth.Client, shown string, ts auth.Tokens) bool {
 	return seen.Active
 }
 
-func lasting(r *oidc.Registration) {
+func lasting(r *client.Registration) {
 	ours(r)
 	r.Scopes = []string{"openid", "profile", "email", "offline_access"}
 }
@@ -151,13 +153,13 @@ func TestAttack_TK_01_CodeTwice(t *testing.T) {
 		h.ok(err)
 		for range 2 {
 			_, err = h.redeem(c, shown, code)
-			h.refused(err, oidc.InvalidGrant)
+			h.refused(err, oauth.InvalidGrant)
 			if h.alive(c, shown, ts) {
 				t.Error("the tokens of the first redemption are alive")
 			}
 		}
 		_, err = h.refresh(c, shown, ts.RefreshToken)
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		if !h.alive(other, otherShown, bystander) {
 			t.Error("another client's tokens in the same browser died as well")
 		}
@@ -193,7 +195,7 @@ func TestAttack_TK_02_CodeInParallel(t *testing.T) {
 		won := 0
 		for i := range n {
 			if errs[i] != nil {
-				h.refused(errs[i], oidc.InvalidGrant)
+				h.refused(errs[i], oauth.InvalidGrant)
 				continue
 			}
 			won++
@@ -213,7 +215,7 @@ func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, shown := h.app(lasting)
 		thief, thiefShown := h.app(lasting)
-		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
+		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
 		type wrong struct {
 			client  auth.Client
 			shown   string
@@ -237,7 +239,7 @@ func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 				if _, err := h.redeem(w.client, w.shown, code, w.changes...); err == nil {
 					t.Errorf("%s: redeemed", name)
 				} else {
-					h.refused(err, oidc.InvalidGrant)
+					h.refused(err, oauth.InvalidGrant)
 				}
 			}
 		}
@@ -257,10 +259,10 @@ func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 
 func TestAttack_TK_07_VerifierWithoutChallenge(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *oidc.Registration) { r.PKCEOptional = true })
+		c, shown := h.app(lasting, func(r *client.Registration) { r.PKCEOptional = true })
 		code := h.code(c, "code_challenge", "", "code_challenge_method", "", "nonce", "n")
 		_, err := h.redeem(c, shown, code)
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		ts, err := h.redeem(c, shown, code, "code_verifier", "")
 		h.ok(err)
 		if !h.alive(c, shown, ts) {
@@ -292,7 +294,7 @@ func TestAttack_TK_08_VerifierOfABadForm(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if !tt.good {
-				h.refused(err, oidc.InvalidGrant)
+				h.refused(err, oauth.InvalidGrant)
 			}
 		}
 	})
@@ -307,7 +309,7 @@ func TestAttack_TK_09_OldCode(t *testing.T) {
 		h.ok(err)
 		h.clock.Advance(time.Millisecond)
 		_, err = h.redeem(c, shown, late)
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 	})
 }
 
@@ -329,17 +331,17 @@ func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
 		}
 		for _, bad := range altered(code)[:16] {
 			_, err := h.redeem(c, shown, bad)
-			h.refused(err, oidc.InvalidGrant)
+			h.refused(err, oauth.InvalidGrant)
 		}
 		_, err := h.redeem(c, shown, "")
-		h.refused(err, oidc.InvalidRequest)
+		h.refused(err, oauth.InvalidRequest)
 		ts, err := h.redeem(c, shown, code)
 		h.ok(err)
 		for _, bad := range altered(ts.RefreshToken)[:16] {
 			_, err := h.refresh(c, shown, bad)
-			h.refused(err, oidc.InvalidGrant)
+			h.refused(err, oauth.InvalidGrant)
 		}
-		sealed, sealedShown := h.app(lasting, func(r *oidc.Registration) { r.TokenFormat = "opaque" })
+		sealed, sealedShown := h.app(lasting, func(r *client.Registration) { r.TokenFormat = "opaque" })
 		opaque, err := h.redeem(sealed, sealedShown, h.code(sealed))
 		h.ok(err)
 		for _, good := range []string{ts.AccessToken, opaque.AccessToken} {
@@ -382,7 +384,7 @@ func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 			if _, err := h.redeem(c, shown, code); err == nil {
 				t.Errorf("%s: redeemed", name)
 			} else {
-				h.refused(err, oidc.InvalidGrant)
+				h.refused(err, oauth.InvalidGrant)
 			}
 		}
 	})
@@ -391,13 +393,13 @@ func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 // RT-14, and what offline access means for a client of ours and a stranger's.
 func TestAttack_RT_14_OfflineAccess(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(ours, func(r *oidc.Registration) { r.Scopes = []string{"openid"} })
+		c, shown := h.app(ours, func(r *client.Registration) { r.Scopes = []string{"openid"} })
 		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid offline_access"))
 		h.ok(err)
 		if ts.RefreshToken != "" || ts.Scope.String() != "openid" {
 			t.Errorf("a client without offline_access got %q and a refresh token: %v", ts.Scope, ts.RefreshToken != "")
 		}
-		once, onceShown := h.app(lasting, func(r *oidc.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		once, onceShown := h.app(lasting, func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
 		ts, err = h.redeem(once, onceShown, h.code(once, "scope", "openid offline_access"))
 		h.ok(err)
 		if ts.RefreshToken != "" || ts.Scope.Has("offline_access") {
@@ -428,7 +430,7 @@ func TestAttack_RT_10_LogoutEndsWhatIsNotOffline(t *testing.T) {
 			t.Error("our own client's tokens outlive the log-out")
 		}
 		_, err = h.refresh(house, houseShown, mine.RefreshToken)
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		if !h.alive(stranger, strangerShown, theirs) {
 			t.Error("offline access ended with the log-out")
 		}
@@ -442,7 +444,7 @@ func TestAttack_RT_10_LogoutEndsWhatIsNotOffline(t *testing.T) {
 func TestRedeemForResources(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		const one, two, three = "https://one.test", "https://two.test", "https://three.test"
-		c, shown := h.app(lasting, func(r *oidc.Registration) { r.Audiences = []string{one, two, three} })
+		c, shown := h.app(lasting, func(r *client.Registration) { r.Audiences = []string{one, two, three} })
 		v := h.visitor()
 		v.signIn(h.alice)
 		step, err := v.ask(append(request(c, "scope", "openid offline_access"), "resource", one, "resource", two)...)
@@ -450,7 +452,7 @@ func TestRedeemForResources(t *testing.T) {
 		code, _, _ := h.granted(step)
 		for _, bad := range []string{three, base, "one.test"} {
 			_, err = h.redeem(c, shown, code, "resource", bad)
-			h.refused(err, oidc.InvalidTarget)
+			h.refused(err, oauth.InvalidTarget)
 		}
 		ts, err := h.redeem(c, shown, code, "resource", one)
 		h.ok(err)
@@ -458,7 +460,7 @@ func TestRedeemForResources(t *testing.T) {
 			t.Errorf("audience %v", got)
 		}
 		_, err = h.refresh(c, shown, ts.RefreshToken, "resource", three)
-		h.refused(err, oidc.InvalidTarget)
+		h.refused(err, oauth.InvalidTarget)
 		wide, err := h.refresh(c, shown, ts.RefreshToken)
 		h.ok(err)
 		if got, ok := said(t, wide.AccessToken).Audience.([]any); !ok || len(got) != 2 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -72,10 +73,10 @@ func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens,
 }
 
 // readDeviceRequest reads the digest of the device code and the resources.
-func readDeviceRequest(f Form) (digest string, audience []string, err error) {
+func readDeviceRequest(f oauth.Form) (digest string, audience []string, err error) {
 	raw := f.Get("device_code")
 	if raw == "" {
-		return "", nil, refuse(InvalidRequest, "device_code is missing")
+		return "", nil, oauth.Refuse(oauth.InvalidRequest, "device_code is missing")
 	}
 	if !secret.Valid(devicePrefix, raw) {
 		return "", nil, noDevice()
@@ -86,7 +87,7 @@ func readDeviceRequest(f Form) (digest string, audience []string, err error) {
 
 // refuseDevice is the answer to a poll that failed; nil for nil.
 func refuseDevice(err error) error {
-	if _, ok := errors.AsType[*Error](err); ok || err == nil {
+	if _, ok := errors.AsType[*oauth.Error](err); ok || err == nil {
 		return err
 	}
 	return fmt.Errorf("device grant: %w", undecided(err))
@@ -111,19 +112,19 @@ func (s *Service) readPoll(tx *store.Tx, r tokenRequest, digest string) (poll, e
 	case d.JKT != "" && d.JKT != r.jkt: // a device that asked with a key gets tokens with that key
 		return poll{}, noDevice()
 	case !tx.Now.Before(d.ExpiresAt):
-		return poll{}, refuse(ExpiredToken, "the device code has expired; start again")
+		return poll{}, oauth.Refuse(oauth.ExpiredToken, "the device code has expired; start again")
 	case d.Status == auth.DeviceDenied:
-		return poll{}, refuse(AccessDenied, "the person has said no")
+		return poll{}, oauth.Refuse(oauth.AccessDenied, "the person has said no")
 	case d.Status == auth.DeviceApproved:
 		return poll{}, nil
 	}
 	since := tx.Now.Sub(d.PolledAt)
 	if d.PolledAt.IsZero() || since >= d.Interval {
-		return poll{refuse(AuthorizationPending, "nobody has decided yet"), d.Interval}, nil
+		return poll{oauth.Refuse(oauth.AuthorizationPending, "nobody has decided yet"), d.Interval}, nil
 	}
 	// A device that was told to slow down and does not is told again, and its interval
 	// grows again (RFC 8628 §3.5). Beyond the life of the code that has no meaning.
-	p := poll{refuse(SlowDown, "wait five seconds longer between two polls from now on"), min(d.Interval+deviceInterval, s.cfg.DeviceLifetime)}
+	p := poll{oauth.Refuse(oauth.SlowDown, "wait five seconds longer between two polls from now on"), min(d.Interval+deviceInterval, s.cfg.DeviceLifetime)}
 	if d.Interval > deviceInterval && since < deviceInterval {
 		return poll{}, p.refusal // written down a moment ago
 	}
@@ -203,5 +204,5 @@ func (s *Service) stillAllowed(tx *store.Tx, d auth.Device, c auth.Client) (auth
 }
 
 func noDevice() error {
-	return refuse(InvalidGrant, "the device code is not valid for this client")
+	return oauth.Refuse(oauth.InvalidGrant, "the device code is not valid for this client")
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
 )
@@ -61,15 +62,15 @@ func (s *Service) readExchange(ctx context.Context, r tokenRequest) (exchange, e
 	subject, actor := f.Get("subject_token"), f.Get("actor_token")
 	switch asked := f.Get("requested_token_type"); {
 	case subject == "":
-		return exchange{}, refuse(InvalidRequest, "subject_token is missing")
+		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "subject_token is missing")
 	case f.Get("subject_token_type") != typeAccessToken:
-		return exchange{}, refuse(InvalidRequest, "subject_token_type is not "+typeAccessToken)
+		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "subject_token_type is not "+typeAccessToken)
 	case actor != "" && f.Get("actor_token_type") != typeAccessToken:
-		return exchange{}, refuse(InvalidRequest, "actor_token_type is not "+typeAccessToken)
+		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "actor_token_type is not "+typeAccessToken)
 	case actor == "" && f.Get("actor_token_type") != "":
-		return exchange{}, refuse(InvalidRequest, "actor_token_type came without actor_token")
+		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "actor_token_type came without actor_token")
 	case asked != "" && asked != typeAccessToken:
-		return exchange{}, refuse(InvalidRequest, "requested_token_type is not "+typeAccessToken)
+		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "requested_token_type is not "+typeAccessToken)
 	}
 	x := exchange{tokenRequest: r}
 	var err error
@@ -196,7 +197,7 @@ func (x exchange) event() auth.Event {
 
 // notExchanged leaves a line about a refusal that has a reason to be looked into.
 func (s *Service) notExchanged(ctx context.Context, r tokenRequest, cause error) error {
-	e, ok := errors.AsType[*Error](cause)
+	e, ok := errors.AsType[*oauth.Error](cause)
 	if !ok {
 		return fmt.Errorf("token exchange: %w", cause)
 	}
@@ -214,7 +215,7 @@ func (s *Service) notExchanged(ctx context.Context, r tokenRequest, cause error)
 // notExchangeable is the one refusal of a token that is shown for exchange (RFC 8693
 // §2.2.2); why is for the log.
 func notExchangeable(why string) error {
-	return &Error{Code: InvalidRequest, Desc: "a token of the request cannot be exchanged by this client", Err: errors.New(why)}
+	return &oauth.Error{Code: oauth.InvalidRequest, Desc: "a token of the request cannot be exchanged by this client", Err: errors.New(why)}
 }
 
 // mayExchange reports whether the client may exchange what was issued to another.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
 )
@@ -34,7 +36,7 @@ func policyOf(r tokenRequest, v token.Verified) exchangePolicy {
 
 // exchangedAudience picks the audience under which the client may have the token at
 // all, and whether it serves it.
-func (s *Service) exchangedAudience(caller Caller, raw string) (audience string, serves bool) {
+func (s *Service) exchangedAudience(caller client.Caller, raw string) (audience string, serves bool) {
 	if audience, serves = s.audienceOf(caller, raw); audience != "" || caller.Client.Settings.Exchange == nil {
 		return audience, serves
 	}
@@ -49,7 +51,7 @@ func (s *Service) exchangedAudience(caller Caller, raw string) (audience string,
 // exchangeAudience is the audience asked for, by resource or by audience (RFC 8693 §2.1),
 // all of it allowed. Without one it is that of the client's own token; where a client
 // goes on with another's token, it has to say where to.
-func (s *Service) exchangeAudience(p exchangePolicy, f Form) ([]string, error) {
+func (s *Service) exchangeAudience(p exchangePolicy, f oauth.Form) ([]string, error) {
 	asked, err := readResources(f)
 	if err != nil {
 		return nil, err
@@ -57,14 +59,14 @@ func (s *Service) exchangeAudience(p exchangePolicy, f Form) ([]string, error) {
 	asked = append(asked, f.All("audience")...)
 	if len(asked) == 0 {
 		if !p.own {
-			return nil, refuse(InvalidTarget, "name the resource for which the token shall be")
+			return nil, oauth.Refuse(oauth.InvalidTarget, "name the resource for which the token shall be")
 		}
 		return p.subject.Audience, nil
 	}
 	for i, a := range asked {
 		var ok bool
 		if asked[i], ok = p.reach(a, p.tenant.ID.Issuer(s.cfg.Base)); !ok {
-			return nil, &Error{Code: InvalidTarget, Desc: "the client may not exchange this token for that resource",
+			return nil, &oauth.Error{Code: oauth.InvalidTarget, Desc: "the client may not exchange this token for that resource",
 				Err: fmt.Errorf("audience %.200q is outside the policy", a)}
 		}
 	}
@@ -108,11 +110,11 @@ func (p exchangePolicy) scope(asked auth.Scope) (auth.Scope, error) {
 	}))
 	switch {
 	case asked == nil && len(most) == 0 && len(p.subject.Scopes) > 0:
-		return nil, refuse(InvalidScope, "nothing of the token's scope is left for this client")
+		return nil, oauth.Refuse(oauth.InvalidScope, "nothing of the token's scope is left for this client")
 	case asked == nil:
 		return most, nil
 	case !asked.Within(most):
-		return nil, &Error{Code: InvalidScope, Desc: "the scope is wider than that of the token, or than the client may have",
+		return nil, &oauth.Error{Code: oauth.InvalidScope, Desc: "the scope is wider than that of the token, or than the client may have",
 			Err: fmt.Errorf("scope %.200q is outside the policy", asked)}
 	}
 	return asked, nil
@@ -165,7 +167,7 @@ func (s *Service) mayReachIssuer(tx *store.Tx, x exchange) error {
 		return fmt.Errorf("read client of exchanged token: %w", err)
 	}
 	if !from.FirstParty {
-		return &Error{Code: InvalidTarget, Desc: "the client may not exchange this token for that resource",
+		return &oauth.Error{Code: oauth.InvalidTarget, Desc: "the client may not exchange this token for that resource",
 			Err: fmt.Errorf("a token of client %s does not lead to the issuer", from.ID)}
 	}
 	return nil

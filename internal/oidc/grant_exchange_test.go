@@ -10,7 +10,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -32,12 +34,12 @@ type market struct {
 	shopSecret, ordersSecret string
 }
 
-func newMarket(h *house, change ...func(*oidc.Registration)) *market {
+func newMarket(h *house, change ...func(*client.Registration)) *market {
 	h.t.Helper()
 	m := &market{house: h}
-	m.shop, m.shopSecret = h.client(oidc.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{"https://shop.test/cb"}, Scopes: []string{"openid", "read", "charge", "write", "offline_access"},
+	m.shop, m.shopSecret = h.client(client.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{"https://shop.test/cb"}, Scopes: []string{"openid", "read", "charge", "write", "offline_access"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantTokenExchange}, Audiences: []string{orders, archive}}})
-	m.orders, m.ordersSecret = h.client(oidc.Registration{Name: "Orders", Type: auth.ClientMachine, Scopes: []string{"read", "charge"},
+	m.orders, m.ordersSecret = h.client(client.Registration{Name: "Orders", Type: auth.ClientMachine, Scopes: []string{"read", "charge"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantClientCredentials, auth.GrantTokenExchange}, Serves: []string{orders},
 			Exchange: &auth.ExchangePolicy{Audiences: []string{billing}}}}, change...)
 	return m
@@ -71,7 +73,7 @@ func (m *market) exchange(c auth.Client, sec, subject string, more ...string) (o
 	return m.Token(m.t.Context(), m.asking(c, sec, subject, more...))
 }
 
-func (m *market) asking(c auth.Client, sec, subject string, more ...string) oidc.Request {
+func (m *market) asking(c auth.Client, sec, subject string, more ...string) client.Request {
 	m.t.Helper()
 	pairs := []string{"grant_type", string(auth.GrantTokenExchange)}
 	if subject != "" {
@@ -147,7 +149,7 @@ func TestTokenExchange(t *testing.T) {
 func TestTokenExchange_Actors(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		m := newMarket(h)
-		bill, billSecret := h.client(oidc.Registration{Name: "Billing", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{
+		bill, billSecret := h.client(client.Registration{Name: "Billing", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{
 			Grants: []auth.GrantType{auth.GrantClientCredentials, auth.GrantTokenExchange}, Serves: []string{billing}, Exchange: &auth.ExchangePolicy{Audiences: []string{billing, archive}}}})
 		subject, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
 		first, err := m.exchange(m.orders, m.ordersSecret, subject, "audience", billing)
@@ -179,12 +181,12 @@ func TestTokenExchange_Actors(t *testing.T) {
 			{"actor_token", mine.AccessToken}, {"actor_token_type", accessToken}, {"actor_token", mine.AccessToken, "actor_token_type", "urn:x"},
 		} {
 			_, err = m.exchange(m.orders, m.ordersSecret, subject, append(pairs, "resource", billing)...)
-			h.refused(err, oidc.InvalidRequest)
+			h.refused(err, oauth.InvalidRequest)
 		}
 		deep := json.RawMessage(`{"sub":"a","act":{"sub":"b","act":{"sub":"c","act":{"sub":"d","act":{"sub":"e"}}}}}`)
 		long, _ := m.issue(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.Actor = deep }, orders)
 		_, err = m.exchange(m.orders, m.ordersSecret, long, "resource", billing)
-		h.refused(err, oidc.InvalidRequest)
+		h.refused(err, oauth.InvalidRequest)
 	})
 }
 
@@ -209,14 +211,14 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
 		}))
 		h.ok(h.keys.Ensure(t.Context(), "acme", keys.ES256))
-		there, thereSecret, err := h.CreateClient(t.Context(), "acme", oidc.Registration{Name: "There", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{Audiences: []string{orders}}}, operator)
+		there, thereSecret, err := h.clients.Create(t.Context(), "acme", client.Registration{Name: "There", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{Audiences: []string{orders}}}, operator)
 		h.ok(err)
 		r := basic(form(t, "grant_type", "client_credentials", "resource", orders), there.ID, thereSecret.Reveal())
 		r.Tenant = "acme"
 		foreign, err := h.Token(t.Context(), r)
 		h.ok(err)
 
-		rival, rivalSecret := h.machine(func(r *oidc.Registration) { r.Audiences = []string{orders} })
+		rival, rivalSecret := h.machine(func(r *client.Registration) { r.Audiences = []string{orders} })
 		machine, err := h.credentials(rival, rivalSecret, "resource", orders)
 		h.ok(err)
 		refresh := h.signIn(m.shop.ID, auth.Scope{"read", "offline_access"}).RefreshToken
@@ -229,19 +231,19 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 			if err := ask(subject); err == nil {
 				t.Errorf("TK-31 %s: a token", name)
 			} else {
-				h.refused(err, oidc.InvalidRequest)
+				h.refused(err, oauth.InvalidRequest)
 			}
 		}
 		for _, typ := range []string{"", "urn:ietf:params:oauth:token-type:id_token", "urn:ietf:params:oauth:token-type:refresh_token", "urn:ietf:params:oauth:token-type:jwt", "access_token"} {
-			h.refused(ask(good, "subject_token_type", typ), oidc.InvalidRequest)
+			h.refused(ask(good, "subject_token_type", typ), oauth.InvalidRequest)
 		}
-		h.refused(ask(good, "requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"), oidc.InvalidRequest)
+		h.refused(ask(good, "requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"), oauth.InvalidRequest)
 
 		revoked := fresh(nil, orders)
 		v, err := h.tokens.Introspect(t.Context(), tenant, revoked, orders)
 		h.ok(err)
 		h.ok(h.tokens.RevokeAccess(t.Context(), tenant, v, operator))
-		h.refused(ask(revoked), oidc.InvalidRequest)
+		h.refused(ask(revoked), oauth.InvalidRequest)
 
 		// What came of a token ends with its session.
 		subject, session := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
@@ -253,11 +255,11 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 		if _, err := h.tokens.VerifyAudience(t.Context(), tenant, out.AccessToken, billing); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("TK-31: the exchanged token outlives its session: %v", err)
 		}
-		h.refused(ask(subject), oidc.InvalidRequest)
+		h.refused(ask(subject), oauth.InvalidRequest)
 
 		// No leeway: what is expired is not exchanged.
 		h.clock.Advance(15 * time.Minute)
-		h.refused(ask(good), oidc.InvalidRequest)
+		h.refused(ask(good), oauth.InvalidRequest)
 		for _, e := range h.events(auth.EventTokenIssued) {
 			if e.Outcome == auth.Failure && e.Detail["reason"] == "" {
 				t.Errorf("a refusal without a reason: %+v", e)
@@ -284,20 +286,20 @@ func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 		}
 		for name, ask := range map[string]struct {
 			more []string
-			code oidc.Code
+			code oauth.Code
 		}{
-			"TK-32 scope beyond the token":     {[]string{"resource", billing, "scope", "read charge"}, oidc.InvalidScope},
-			"TK-32 scope beyond the client":    {[]string{"resource", billing, "scope", "read write"}, oidc.InvalidScope},
-			"TK-32 refresh":                    {[]string{"resource", billing, "scope", "read offline_access"}, oidc.InvalidScope},
-			"TK-32 scope nobody has":           {[]string{"resource", billing, "scope", "admin"}, oidc.InvalidScope},
-			"TK-32 audience beyond the policy": {[]string{"resource", archive}, oidc.InvalidTarget},
-			"TK-32 one of two":                 {[]string{"resource", billing, "resource", archive}, oidc.InvalidTarget},
-			"TK-32 one of each":                {[]string{"resource", billing, "audience", archive}, oidc.InvalidTarget},
-			"TK-32 the issuer":                 {[]string{"resource", base}, oidc.InvalidTarget},
-			"TK-32 the issuer by audience":     {[]string{"audience", base}, oidc.InvalidTarget},
-			"TK-32 its own, back":              {[]string{"resource", orders}, oidc.InvalidTarget},
-			"TK-32 no audience":                {nil, oidc.InvalidTarget},
-			"TK-32 not a resource":             {[]string{"resource", "billing"}, oidc.InvalidTarget},
+			"TK-32 scope beyond the token":     {[]string{"resource", billing, "scope", "read charge"}, oauth.InvalidScope},
+			"TK-32 scope beyond the client":    {[]string{"resource", billing, "scope", "read write"}, oauth.InvalidScope},
+			"TK-32 refresh":                    {[]string{"resource", billing, "scope", "read offline_access"}, oauth.InvalidScope},
+			"TK-32 scope nobody has":           {[]string{"resource", billing, "scope", "admin"}, oauth.InvalidScope},
+			"TK-32 audience beyond the policy": {[]string{"resource", archive}, oauth.InvalidTarget},
+			"TK-32 one of two":                 {[]string{"resource", billing, "resource", archive}, oauth.InvalidTarget},
+			"TK-32 one of each":                {[]string{"resource", billing, "audience", archive}, oauth.InvalidTarget},
+			"TK-32 the issuer":                 {[]string{"resource", base}, oauth.InvalidTarget},
+			"TK-32 the issuer by audience":     {[]string{"audience", base}, oauth.InvalidTarget},
+			"TK-32 its own, back":              {[]string{"resource", orders}, oauth.InvalidTarget},
+			"TK-32 no audience":                {nil, oauth.InvalidTarget},
+			"TK-32 not a resource":             {[]string{"resource", "billing"}, oauth.InvalidTarget},
 		} {
 			t.Run(name, func(t *testing.T) {
 				if out, err := service(ask.more...); err == nil {
@@ -309,19 +311,19 @@ func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 		}
 		// One's own token is narrowed, never widened.
 		_, err := m.exchange(m.shop, m.shopSecret, subject, "scope", "charge")
-		h.refused(err, oidc.InvalidScope)
+		h.refused(err, oauth.InvalidScope)
 		_, err = m.exchange(m.shop, m.shopSecret, subject, "resource", base)
-		h.refused(err, oidc.InvalidTarget)
+		h.refused(err, oauth.InvalidTarget)
 		// Who may not have the grant, or keeps no secret, exchanges nothing.
-		rival, rivalSecret := h.machine(func(r *oidc.Registration) { r.Serves = []string{orders} })
+		rival, rivalSecret := h.machine(func(r *client.Registration) { r.Serves = []string{orders} })
 		_, err = m.exchange(rival, rivalSecret, subject, "resource", billing)
-		h.refused(err, oidc.UnauthorizedClient)
+		h.refused(err, oauth.UnauthorizedClient)
 		// A client that has nothing to do with the audience needs to be set to.
-		stranger, strangerSecret := h.machine(func(r *oidc.Registration) {
+		stranger, strangerSecret := h.machine(func(r *client.Registration) {
 			r.Grants, r.Exchange = []auth.GrantType{auth.GrantTokenExchange}, &auth.ExchangePolicy{Audiences: []string{orders, billing}}
 		})
 		_, err = m.exchange(stranger, strangerSecret, subject, "resource", billing)
-		h.refused(err, oidc.InvalidRequest)
+		h.refused(err, oauth.InvalidRequest)
 		h.write(func(tx *store.Tx) error {
 			stranger.Settings.Exchange.Subjects = []auth.ClientID{m.shop.ID}
 			return tx.UpdateClient(stranger)
@@ -335,14 +337,14 @@ func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 // client of ours must not change that.
 func TestAttack_TK_32_OwnAPI(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		m := newMarket(h, func(r *oidc.Registration) {
+		m := newMarket(h, func(r *client.Registration) {
 			r.FirstParty, r.Exchange = true, &auth.ExchangePolicy{Audiences: []string{base, billing}, Subjects: []auth.ClientID{"*"}}
 		})
-		ours, _ := h.client(oidc.Registration{Name: "Ours", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{"https://ours.test/cb"}, Scopes: []string{"read"},
+		ours, _ := h.client(client.Registration{Name: "Ours", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{"https://ours.test/cb"}, Scopes: []string{"read"},
 			ClientSettings: auth.ClientSettings{Audiences: []string{orders}}})
 		theirs, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil)
 		_, err := m.exchange(m.orders, m.ordersSecret, theirs, "resource", base)
-		h.refused(err, oidc.InvalidTarget)
+		h.refused(err, oauth.InvalidTarget)
 		_, err = m.exchange(m.orders, m.ordersSecret, theirs, "resource", billing)
 		h.ok(err)
 		first, _ := m.issue(ours.ID, auth.Scope{"read"}, nil)
@@ -350,14 +352,14 @@ func TestAttack_TK_32_OwnAPI(t *testing.T) {
 		h.ok(err)
 		narrow, _ := m.issue(ours.ID, auth.Scope{"read"}, nil, orders) // was never for our API
 		_, err = m.exchange(m.orders, m.ordersSecret, narrow, "resource", base)
-		h.refused(err, oidc.InvalidTarget)
+		h.refused(err, oauth.InvalidTarget)
 	})
 }
 
 // Impersonation is a matter of policy; what is bound to a key stays so.
 func TestTokenExchange_ImpersonationAndKeys(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		m := newMarket(h, func(r *oidc.Registration) { r.Exchange.Impersonate = true })
+		m := newMarket(h, func(r *client.Registration) { r.Exchange.Impersonate = true })
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
 		plain, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
 		out, err := m.exchange(m.orders, m.ordersSecret, plain, "resource", billing)
@@ -375,9 +377,9 @@ func TestTokenExchange_ImpersonationAndKeys(t *testing.T) {
 		}
 		tied, _ := m.issue(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.JKT = k.jkt(t) }, orders)
 		_, err = with(tied)
-		h.refused(err, oidc.InvalidRequest)
+		h.refused(err, oauth.InvalidRequest)
 		_, err = with(tied, h.proof(other, tokenURL))
-		h.refused(err, oidc.InvalidRequest)
+		h.refused(err, oauth.InvalidRequest)
 		out, err = with(tied, h.proof(k, tokenURL))
 		h.ok(err)
 		if bound(t, out.AccessToken) != k.jkt(t) || out.Type != "DPoP" {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
@@ -16,7 +18,7 @@ var refreshToken = grant{name: auth.GrantRefreshToken, issue: (*Service).issueRe
 func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Tokens, error) {
 	raw := r.form.Get("refresh_token")
 	if raw == "" {
-		return auth.Tokens{}, refuse(InvalidRequest, "refresh_token is missing")
+		return auth.Tokens{}, oauth.Refuse(oauth.InvalidRequest, "refresh_token is missing")
 	}
 	audience, err := readResources(r.form)
 	if err != nil {
@@ -26,7 +28,7 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 	if family, ok := s.cfg.Tokens.RefreshFamily(r.Tenant.ID, raw); ok {
 		// Whoever holds the token of another client must not use up what that one may do.
 		key = "refresh.credential|" + string(family) + "|" + string(r.Client.ID)
-		if err := s.take(ctx, key, s.cfg.Rates.Family); err != nil {
+		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: key, Rate: s.cfg.Rates.Family}); err != nil {
 			return auth.Tokens{}, err
 		}
 	}
@@ -37,12 +39,12 @@ func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Toke
 		return tokens, nil
 	}
 	if key != "" && errors.Is(err, token.ErrKeyMismatch) { // whoever stole it without the key
-		s.refund(ctx, key, s.cfg.Rates.Family)
+		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: key, Rate: s.cfg.Rates.Family})
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok {
 		switch e.Kind {
 		case auth.KindUnauthenticated, auth.KindForbidden:
-			return auth.Tokens{}, &Error{Code: InvalidGrant, Desc: "the refresh token is not valid for this client", Err: e}
+			return auth.Tokens{}, &oauth.Error{Code: oauth.InvalidGrant, Desc: "the refresh token is not valid for this client", Err: e}
 		case auth.KindInvalid:
 			return auth.Tokens{}, unavailable(e)
 		}

@@ -6,7 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 func (h *house) refresh(c auth.Client, secret, raw string, more ...string) (auth.Tokens, error) {
@@ -24,21 +25,21 @@ func (h *house) refresh(c auth.Client, secret, raw string, more ...string) (auth
 // RT-03, RT-04, RT-05, RT-11 and the first lines of RT-01.
 func TestAttack_RT_RefreshGrant(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		conf, secret := h.client(oidc.Registration{Name: "A", Type: auth.ClientWeb})
-		conf2, secret2 := h.client(oidc.Registration{Name: "B", Type: auth.ClientWeb})
-		page, _ := h.client(oidc.Registration{Name: "C", Type: auth.ClientSPA})
+		conf, secret := h.client(client.Registration{Name: "A", Type: auth.ClientWeb})
+		conf2, secret2 := h.client(client.Registration{Name: "B", Type: auth.ClientWeb})
+		page, _ := h.client(client.Registration{Name: "C", Type: auth.ClientSPA})
 		ts := h.signIn(conf.ID, auth.DefaultScope)
 
 		_, err := h.refresh(conf2, secret2, ts.RefreshToken) // RT-03
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		_, err = h.refresh(page, "", ts.RefreshToken)
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		_, err = h.refresh(conf, "", ts.RefreshToken)
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 		_, err = h.refresh(conf, secret, ts.AccessToken) // RT-11
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		_, err = h.refresh(conf, secret, ts.RefreshToken, "scope", "openid admin") // RT-04
-		h.refused(err, oidc.InvalidScope)
+		h.refused(err, oauth.InvalidScope)
 
 		narrow, err := h.refresh(conf, secret, ts.RefreshToken, "scope", "openid") // RT-05
 		h.ok(err)
@@ -57,9 +58,9 @@ func TestAttack_RT_RefreshGrant(t *testing.T) {
 		}
 
 		_, err = h.refresh(conf, secret, ts.RefreshToken) // RT-01: long spent
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		_, err = h.refresh(conf, secret, again.RefreshToken)
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		if n := len(h.events(auth.EventRefreshReuse)); n != 1 {
 			t.Errorf("%d audit lines of reuse", n)
 		}

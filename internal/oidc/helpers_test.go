@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
@@ -12,7 +12,7 @@ import (
 
 func digestOf(s string) string { return secret.Digest(s) }
 
-func errorsAs(err error, to **oidc.Error) bool { return errors.As(err, to) }
+func errorsAs(err error, to **oauth.Error) bool { return errors.As(err, to) }
 
 func liteConfig(t testing.TB) store.Config {
 	return store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)}

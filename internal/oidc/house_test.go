@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -28,30 +30,43 @@ var operator = auth.Actor{Kind: auth.ActorOperator, ID: "root"}
 // house is the provider over a real database.
 type house struct {
 	*oidc.Service
-	t      testing.TB
-	clock  *storetest.Clock
-	db     *store.DB
-	keys   *keys.Ring
-	tokens *token.Service
-	alice  auth.AccountID
+	t       testing.TB
+	clock   *storetest.Clock
+	db      *store.DB
+	keys    *keys.Ring
+	tokens  *token.Service
+	clients *client.Service
+	alice   auth.AccountID
 }
 
-func newHouse(t testing.TB, cfg store.Config, with ...func(*oidc.Config)) *house {
+// settings are those of the provider and of its clients.
+type settings struct {
+	oidc.Config
+	client client.Config
+}
+
+func newHouse(t testing.TB, cfg store.Config, with ...func(*settings)) *house {
 	h := &house{t: t, clock: storetest.NewClock()}
 	cfg.Now = h.clock.Now
 	cfg.MaxWait = 30 * time.Second
 	h.db = storetest.Open(t, cfg)
 	h.keys = keys.New(keys.Config{DB: h.db, Now: h.clock.Now})
-	c := oidc.Config{DB: h.db, Limiter: limit.NewMemory(1024, h.clock.Now), Base: base, Now: h.clock.Now,
-		Keys: h.keys, Sessions: session.New(session.Config{DB: h.db}), Root: secret.Bytes(32),
-		Rates: oidc.Rates{Client: limit.Rate{Count: 100_000, Per: time.Second}, Family: limit.Rate{Count: 100_000, Per: time.Second}}}
+	limiter := limit.NewMemory(1024, h.clock.Now)
+	many := limit.Rate{Count: 100_000, Per: time.Second}
+	c := settings{
+		oidc.Config{DB: h.db, Limiter: limiter, Base: base, Now: h.clock.Now, Keys: h.keys, Sessions: session.New(session.Config{DB: h.db}), Root: secret.Bytes(32),
+			Rates: oidc.Rates{Family: many}},
+		client.Config{DB: h.db, Limiter: limiter, Base: base, Now: h.clock.Now, Root: secret.Bytes(32), Rates: client.Rates{Credential: many}},
+	}
 	for _, f := range with {
 		f(&c)
 	}
 	h.tokens = token.New(token.Config{DB: h.db, Keys: h.keys, Base: base, Now: h.clock.Now, Grace: 10 * time.Second, Root: secret.Bytes(32),
-		Resources: c.Resources, ResourceScopes: c.ResourceScopes})
-	c.Tokens = h.tokens
-	h.Service = oidc.New(c)
+		Resources: c.Resources, ResourceScopes: c.client.ResourceScopes})
+	c.Tokens, c.client.Tokens, c.client.Out = h.tokens, h.tokens, c.Out
+	h.clients = client.New(c.client)
+	c.Clients = h.clients
+	h.Service = oidc.New(c.Config)
 	h.alice = auth.AccountID(secret.NewID(h.clock.Now()))
 	h.write(func(tx *store.Tx) error {
 		e, err := auth.ParseEmail("alice@example.test")
@@ -64,7 +79,7 @@ func newHouse(t testing.TB, cfg store.Config, with ...func(*oidc.Config)) *house
 }
 
 // each runs the test with a new house on each database.
-func each(t *testing.T, fn func(t *testing.T, h *house), with ...func(*oidc.Config)) {
+func each(t *testing.T, fn func(t *testing.T, h *house), with ...func(*settings)) {
 	t.Helper()
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newHouse(t, cfg, with...)) })
@@ -83,12 +98,12 @@ func (h *house) write(fn func(tx *store.Tx) error) {
 }
 
 // machine registers a machine and returns it with its secret.
-func (h *house) machine(change ...func(*oidc.Registration)) (auth.Client, string) {
+func (h *house) machine(change ...func(*client.Registration)) (auth.Client, string) {
 	h.t.Helper()
-	return h.client(oidc.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read", "write"}}, change...)
+	return h.client(client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read", "write"}}, change...)
 }
 
-func (h *house) client(r oidc.Registration, change ...func(*oidc.Registration)) (auth.Client, string) {
+func (h *house) client(r client.Registration, change ...func(*client.Registration)) (auth.Client, string) {
 	h.t.Helper()
 	for _, f := range change {
 		f(&r)
@@ -96,34 +111,34 @@ func (h *house) client(r oidc.Registration, change ...func(*oidc.Registration)) 
 	if r.Type != auth.ClientMachine && r.Grants == nil && r.RedirectURIs == nil {
 		r.RedirectURIs = []string{"https://app.example.test/cb"}
 	}
-	c, s, err := h.CreateClient(h.t.Context(), tenant, r, operator)
+	c, s, err := h.clients.Create(h.t.Context(), tenant, r, operator)
 	h.ok(err)
 	return c, s.Reveal()
 }
 
 // form is a request with the given parameters, in pairs.
-func form(t testing.TB, pairs ...string) oidc.Request {
+func form(t testing.TB, pairs ...string) client.Request {
 	t.Helper()
 	v := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
 		v.Add(pairs[i], pairs[i+1])
 	}
-	f, err := oidc.ParseForm(v.Encode())
+	f, err := oauth.ParseForm(v.Encode())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return oidc.Request{Tenant: tenant, Form: f, Actor: auth.Actor{IP: "192.0.2.1"}}
+	return client.Request{Tenant: tenant, Form: f, Actor: auth.Actor{IP: "192.0.2.1"}}
 }
 
 // basic is a form with the header.
-func basic(r oidc.Request, id auth.ClientID, secret string) oidc.Request {
+func basic(r client.Request, id auth.ClientID, secret string) client.Request {
 	r.Authorization = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(string(id))+":"+url.QueryEscape(secret)))}
 	return r
 }
 
-func (h *house) refused(err error, code oidc.Code) {
+func (h *house) refused(err error, code oauth.Code) {
 	h.t.Helper()
-	if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != code {
+	if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != code {
 		h.t.Errorf("got %v, want %s", err, code)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -42,7 +43,7 @@ func (h *house) opened(raw string) (jose.Header, claims) {
 func TestIDToken(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		for _, alg := range []string{"", "RS256", "ES256", "EdDSA"} {
-			c, shown := h.app(lasting, func(r *oidc.Registration) { r.IDTokenAlgorithm = alg })
+			c, shown := h.app(lasting, func(r *client.Registration) { r.IDTokenAlgorithm = alg })
 			signedIn := h.clock.Now()
 			v := h.visitor()
 			v.signIn(h.alice)
@@ -101,7 +102,7 @@ func TestIDTokenHasTheClaimsAskedFor(t *testing.T) {
 
 func TestRepair_B8_ClaimsOfGrantedScopesInTheIDToken(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *oidc.Registration) { r.IDTokenClaims = "scope" })
+		c, shown := h.app(lasting, func(r *client.Registration) { r.IDTokenClaims = "scope" })
 		for scope, want := range map[string]map[string]any{
 			"openid offline_access":               {"email": nil, "email_verified": nil, "updated_at": nil},
 			"openid email offline_access":         {"email": "alice@example.test", "email_verified": true, "updated_at": nil},
@@ -120,7 +121,7 @@ func TestRepair_B8_ClaimsOfGrantedScopesInTheIDToken(t *testing.T) {
 				}
 			}
 		}
-		if _, _, err := h.CreateClient(t.Context(), auth.DefaultTenant, oidc.Registration{Name: "App", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.example/cb"},
+		if _, _, err := h.clients.Create(t.Context(), auth.DefaultTenant, client.Registration{Name: "App", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.example/cb"},
 			ClientSettings: auth.ClientSettings{IDTokenClaims: "all"}}, auth.System); auth.KindOf(err) != auth.KindInvalid {
 			t.Errorf("id_token_claims=all: %v", err)
 		}
@@ -130,7 +131,7 @@ func TestRepair_B8_ClaimsOfGrantedScopesInTheIDToken(t *testing.T) {
 func TestRepair_C5_SessionOnlyForClientsThatHearOfItsEnd(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		for _, backchannel := range []string{"", "https://app.example/backchannel"} {
-			c, shown := h.app(lasting, func(r *oidc.Registration) { r.BackchannelURI = backchannel })
+			c, shown := h.app(lasting, func(r *client.Registration) { r.BackchannelURI = backchannel })
 			ts, err := h.redeem(c, shown, h.code(c, "scope", "openid offline_access"))
 			h.ok(err)
 			next, err := h.refresh(c, shown, ts.RefreshToken)
@@ -151,7 +152,7 @@ func TestRepair_C5_SessionOnlyForClientsThatHearOfItsEnd(t *testing.T) {
 // RT-18: a refreshed ID Token tells of the same sign-in.
 func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *oidc.Registration) { r.IDTokenAlgorithm = "ES256" })
+		c, shown := h.app(lasting, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
 		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid offline_access", "nonce", "n-1"))
 		h.ok(err)
 		_, first := h.opened(ts.IDToken)
@@ -185,7 +186,7 @@ func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 // shares and which is not the account's id.
 func TestPairwise(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *oidc.Registration) { r.SubjectType, r.IDTokenAlgorithm = "pairwise", "ES256" })
+		c, shown := h.app(lasting, func(r *client.Registration) { r.SubjectType, r.IDTokenAlgorithm = "pairwise", "ES256" })
 		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email offline_access"))
 		h.ok(err)
 		_, id := h.opened(ts.IDToken)
@@ -271,7 +272,7 @@ func (h *house) info(access string) claims {
 // EP-08: what is said of an address is true at that moment, everywhere.
 func TestAttack_EP_08_EmailVerified(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *oidc.Registration) { r.IDTokenAlgorithm = "ES256" })
+		c, shown := h.app(lasting, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
 		h.write(func(tx *store.Tx) error {
 			self, err := tx.CurrentTenant()
 			if err != nil {

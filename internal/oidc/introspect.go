@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
@@ -49,17 +51,17 @@ type Confirmation struct {
 // accepts that (RFC 9701). Callers keep a secret and prove it. They learn about the tokens that were issued to them, and about access tokens
 // for an audience that they serve; about all others, whatever is wrong with them,
 // they learn the same: not active.
-func (s *Service) Introspect(ctx context.Context, r Request) (Introspection, error) {
-	caller, err := s.Authenticate(ctx, r)
+func (s *Service) Introspect(ctx context.Context, r client.Request) (Introspection, error) {
+	caller, err := s.cfg.Clients.Authenticate(ctx, r)
 	if err != nil {
 		return Introspection{}, err
 	}
 	if caller.Client.Public() {
-		return Introspection{}, notProved("a public client may not introspect")
+		return Introspection{}, oauth.RefuseClient("a public client may not introspect")
 	}
 	raw := r.Form.Get("token")
 	if raw == "" {
-		return Introspection{}, refuse(InvalidRequest, "token is missing")
+		return Introspection{}, oauth.Refuse(oauth.InvalidRequest, "token is missing")
 	}
 	// The kind can be told by looking, so token_type_hint changes nothing.
 	var out Introspection
@@ -74,7 +76,7 @@ func (s *Service) Introspect(ctx context.Context, r Request) (Introspection, err
 	return s.signIntrospection(ctx, caller, out)
 }
 
-func (s *Service) introspectRefresh(ctx context.Context, caller Caller, raw string) (Introspection, error) {
+func (s *Service) introspectRefresh(ctx context.Context, caller client.Caller, raw string) (Introspection, error) {
 	f, subject, err := s.cfg.Tokens.IntrospectRefresh(ctx, caller.Tenant.ID, raw)
 	if auth.KindOf(err) == auth.KindUnauthenticated || err == nil && f.Client != caller.Client.ID {
 		return Introspection{}, nil
@@ -87,7 +89,7 @@ func (s *Service) introspectRefresh(ctx context.Context, caller Caller, raw stri
 	}, nil
 }
 
-func (s *Service) introspectAccess(ctx context.Context, caller Caller, raw string) (Introspection, error) {
+func (s *Service) introspectAccess(ctx context.Context, caller client.Caller, raw string) (Introspection, error) {
 	audience, serves := s.audienceOf(caller, raw)
 	if audience == "" {
 		return Introspection{}, nil
@@ -130,7 +132,7 @@ func unix(t time.Time) int64 {
 // audienceOf picks the audience under which the caller may see the token, from what
 // the token says of itself, and whether the caller serves it. What the token says is
 // verified afterwards against that audience.
-func (s *Service) audienceOf(caller Caller, raw string) (audience string, serves bool) {
+func (s *Service) audienceOf(caller client.Caller, raw string) (audience string, serves bool) {
 	issuer := caller.Tenant.ID.Issuer(s.cfg.Base)
 	served := caller.Client.Settings.Serves
 	if caller.Client.Type == auth.ClientMachine {

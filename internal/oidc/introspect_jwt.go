@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
 )
 
@@ -29,7 +30,7 @@ func acceptsJWT(accept []string) bool {
 
 // signIntrospection signs an answer for the caller alone (RFC 9701 §5). It has neither
 // sub nor exp, so that nobody can take it for a token.
-func (s *Service) signIntrospection(ctx context.Context, caller Caller, v Introspection) (Introspection, error) {
+func (s *Service) signIntrospection(ctx context.Context, caller client.Caller, v Introspection) (Introspection, error) {
 	body, err := json.Marshal(struct {
 		Issuer   string        `json:"iss"`
 		Audience string        `json:"aud"`

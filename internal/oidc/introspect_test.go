@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
@@ -30,7 +32,7 @@ func (h *house) inactive(name string, v oidc.Introspection) {
 func TestIntrospect(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		api, apiSecret := h.machine()
-		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
+		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
 		ts := h.signIn(app.ID, auth.DefaultScope)
 		now := h.clock.Now().Unix()
 		want := oidc.Introspection{Active: true, TokenType: "Bearer", Issuer: base, Subject: string(h.alice), Audience: []string{base}, ClientID: string(app.ID),
@@ -63,14 +65,14 @@ func TestAttack_EP_01_02_Introspection(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		orders := "https://orders.example.test"
 		api, apiSecret := h.machine()
-		job, jobSecret := h.machine(func(r *oidc.Registration) { r.Audiences = []string{orders} })
-		shop, shopSecret := h.machine(func(r *oidc.Registration) { r.Serves = []string{orders} })
-		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
-		web2, web2Secret := h.client(oidc.Registration{Name: "B", Type: auth.ClientWeb})
-		page, _ := h.client(oidc.Registration{Name: "C", Type: auth.ClientSPA})
+		job, jobSecret := h.machine(func(r *client.Registration) { r.Audiences = []string{orders} })
+		shop, shopSecret := h.machine(func(r *client.Registration) { r.Serves = []string{orders} })
+		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
+		web2, web2Secret := h.client(client.Registration{Name: "B", Type: auth.ClientWeb})
+		page, _ := h.client(client.Registration{Name: "C", Type: auth.ClientSPA})
 		ts := h.signIn(app.ID, auth.DefaultScope)
 
-		for name, r := range map[string]oidc.Request{
+		for name, r := range map[string]client.Request{
 			"EP-01 nobody":          form(t, "token", ts.AccessToken),
 			"EP-01 public client":   form(t, "token", ts.AccessToken, "client_id", string(page.ID)),
 			"EP-01 built-in client": form(t, "token", ts.AccessToken, "client_id", string(auth.FirstParty)),
@@ -78,13 +80,13 @@ func TestAttack_EP_01_02_Introspection(t *testing.T) {
 			"EP-01 id alone":        form(t, "token", ts.AccessToken, "client_id", string(api.ID)),
 		} {
 			_, err := h.Introspect(t.Context(), r)
-			var e *oidc.Error
-			if !errorsAs(err, &e) || e.Code != oidc.InvalidClient {
+			var e *oauth.Error
+			if !errorsAs(err, &e) || e.Code != oauth.InvalidClient {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		_, err := h.Introspect(t.Context(), basic(form(t), api.ID, apiSecret))
-		h.refused(err, oidc.InvalidRequest)
+		h.refused(err, oauth.InvalidRequest)
 
 		forOrders, err := h.credentials(job, jobSecret, "resource", orders)
 		h.ok(err)
@@ -123,8 +125,8 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		api, apiSecret := h.machine()
 		job, jobSecret := h.machine()
-		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
-		page, _ := h.client(oidc.Registration{Name: "C", Type: auth.ClientSPA})
+		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
+		page, _ := h.client(client.Registration{Name: "C", Type: auth.ClientSPA})
 		ts, theirs := h.signIn(app.ID, auth.DefaultScope), h.signIn(page.ID, auth.DefaultScope)
 		machine, err := h.credentials(job, jobSecret)
 		h.ok(err)
@@ -133,8 +135,8 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 			return h.Revoke(t.Context(), basic(form(t, append([]string{"token", raw}, more...)...), c.ID, secret))
 		}
 		for _, raw := range []string{ts.AccessToken, ts.RefreshToken, machine.AccessToken} { // EP-04
-			h.refused(revoke(api, apiSecret, raw), oidc.InvalidRequest)
-			h.refused(h.Revoke(t.Context(), form(t, "token", raw, "client_id", string(page.ID))), oidc.InvalidRequest)
+			h.refused(revoke(api, apiSecret, raw), oauth.InvalidRequest)
+			h.refused(h.Revoke(t.Context(), form(t, "token", raw, "client_id", string(page.ID))), oauth.InvalidRequest)
 		}
 		if !h.introspect(api, apiSecret, ts.AccessToken).Active || !h.introspect(app, appSecret, ts.RefreshToken).Active || !h.introspect(job, jobSecret, machine.AccessToken).Active {
 			t.Fatal("EP-04: a token was revoked by another client")
@@ -142,8 +144,8 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 		for _, raw := range []string{"x", "wwr_x", "a.b.c", strings.Repeat("x", 20_000)} { // EP-05
 			h.ok(revoke(app, appSecret, raw))
 		}
-		h.refused(revoke(app, appSecret, ""), oidc.InvalidRequest)
-		h.refused(revoke(app, "wrong", ts.RefreshToken), oidc.InvalidClient)
+		h.refused(revoke(app, appSecret, ""), oauth.InvalidRequest)
+		h.refused(revoke(app, "wrong", ts.RefreshToken), oauth.InvalidClient)
 
 		for range 2 {
 			h.ok(revoke(job, jobSecret, machine.AccessToken, "token_type_hint", "refresh_token"))
@@ -161,7 +163,7 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 		h.inactive("revoked", h.introspect(app, appSecret, ts.RefreshToken))
 		h.inactive("access token of the revoked", h.introspect(api, apiSecret, ts.AccessToken))
 		_, err = h.refresh(app, appSecret, ts.RefreshToken)
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		h.ok(h.Revoke(t.Context(), form(t, "token", theirs.RefreshToken, "client_id", string(page.ID))))
 		h.inactive("revoked by a public client", h.introspect(api, apiSecret, theirs.AccessToken))
 		if n := len(h.events(auth.EventTokenRevoked)); n != 1 { // OP-05
@@ -184,11 +186,11 @@ func FuzzToken(f *testing.F) {
 	f.Add(own.RefreshToken + "x")
 	f.Add(`eyJhbGciOiJFUzI1NiJ9.eyJhdWQiOlsiYSIsImh0dHBzOi8vaWQuZXhhbXBsZS50ZXN0Il19.AAAA`)
 	f.Fuzz(func(t *testing.T, raw string) {
-		body, err := oidc.ParseForm("token=" + strings.NewReplacer("%", "%25", "&", "%26", "+", "%2B", ";", "%3B").Replace(raw))
+		body, err := oauth.ParseForm("token=" + strings.NewReplacer("%", "%25", "&", "%26", "+", "%2B", ";", "%3B").Replace(raw))
 		if err != nil || raw == ts.AccessToken || raw == "" {
 			return
 		}
-		r := basic(oidc.Request{Tenant: tenant, Form: body}, c.ID, secret)
+		r := basic(client.Request{Tenant: tenant, Form: body}, c.ID, secret)
 		if v, err := h.Introspect(t.Context(), r); err != nil || v.Active {
 			t.Fatalf("%q: %+v, %v", raw, v, err)
 		}

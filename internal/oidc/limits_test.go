@@ -8,7 +8,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -40,7 +42,7 @@ func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
 
 		for range publicRate.Count {
 			_, err := refresh("wwr_garbage")
-			h.refused(err, oidc.InvalidGrant)
+			h.refused(err, oauth.InvalidGrant)
 		}
 		p := h.proof(k, tokenURL)
 		_, err := h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", "wwr_garbage"), p))
@@ -49,7 +51,7 @@ func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
 		h.clock.Advance(publicRate.Per)
 		_, err = h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", good), p))
 		h.ok(err) // what was refused has spent nothing
-	}, func(c *oidc.Config) { c.Rates.Public = publicRate })
+	}, func(c *settings) { c.client.Rates.Public = publicRate })
 }
 
 var publicRate = limit.Rate{Count: 5, Per: time.Minute}
@@ -64,13 +66,13 @@ func TestRepair_S14_ProofByAnotherKeyIsNotSpent(t *testing.T) {
 		h.ok(err)
 		p := h.proof(other, base+"/api/v1/me", claims{"htm": "GET", "ath": secret.Digest(out.AccessToken)})
 		call := func() error {
-			r := oidc.Request{Tenant: tenant, Proof: []string{p}, Method: "GET", URL: base + "/api/v1/me"}
-			_, err := h.VerifyBound(t.Context(), r, out.AccessToken)
+			r := client.Request{Tenant: tenant, Proof: []string{p}, Method: "GET", URL: base + "/api/v1/me"}
+			_, err := h.clients.VerifyBound(t.Context(), r, out.AccessToken)
 			return err
 		}
 
-		h.refused(call(), oidc.InvalidToken)
-		h.refused(call(), oidc.InvalidToken) // and not "used before"
+		h.refused(call(), oauth.InvalidToken)
+		h.refused(call(), oauth.InvalidToken) // and not "used before"
 	})
 }
 
@@ -90,12 +92,12 @@ func TestRepair_S15_EarlyPollsWriteNothing(t *testing.T) {
 			}))
 			return d
 		}
-		h.refused(poll(), oidc.AuthorizationPending)
-		h.refused(poll(), oidc.SlowDown)
+		h.refused(poll(), oauth.AuthorizationPending)
+		h.refused(poll(), oauth.SlowDown)
 		noted := device()
 		for range 50 {
 			h.clock.Advance(50 * time.Millisecond)
-			h.refused(poll(), oidc.SlowDown)
+			h.refused(poll(), oauth.SlowDown)
 		}
 
 		if got := device(); got.PolledAt != noted.PolledAt || got.Interval != noted.Interval || noted.Interval != 10*time.Second {
@@ -122,23 +124,23 @@ func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
 			return err
 		}
 		for range 10 {
-			h.refused(refresh(other), oidc.InvalidGrant)
+			h.refused(refresh(other), oauth.InvalidGrant)
 		}
 
 		h.ok(refresh(own))
-	}, func(c *oidc.Config) { c.Rates.Family = limit.Rate{Count: 2, Per: time.Hour} })
+	}, func(c *settings) { c.Rates.Family = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
 // The refresh token of one client, shown by another, uses up nothing of the first one's limit.
 func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		conf, shown := h.client(oidc.Registration{Name: "A", Type: auth.ClientWeb})
-		page, _ := h.client(oidc.Registration{Name: "B", Type: auth.ClientSPA})
+		conf, shown := h.client(client.Registration{Name: "A", Type: auth.ClientWeb})
+		page, _ := h.client(client.Registration{Name: "B", Type: auth.ClientSPA})
 		token := h.signIn(conf.ID, auth.DefaultScope).RefreshToken
 		for range 2 {
 			for _, c := range []auth.Client{page, {ID: auth.FirstParty}} {
 				_, err := h.refresh(c, "", token)
-				h.refused(err, oidc.InvalidGrant)
+				h.refused(err, oauth.InvalidGrant)
 			}
 		}
 		_, err := h.refresh(page, "", token)
@@ -146,7 +148,7 @@ func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 
 		_, err = h.refresh(conf, shown, token)
 		h.ok(err)
-	}, func(c *oidc.Config) { c.Rates.Family = limit.Rate{Count: 2, Per: time.Hour} })
+	}, func(c *settings) { c.Rates.Family = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
 // Devices that wait with a key for somebody's answer leave no proof and are not counted.
@@ -160,17 +162,17 @@ func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
 				"device_code", a.DeviceCode.Reveal()), proof))
 			return err
 		}
-		h.refused(poll(h.proof(k, tokenURL)), oidc.AuthorizationPending)
+		h.refused(poll(h.proof(k, tokenURL)), oauth.AuthorizationPending)
 		for range 2 * publicRate.Count {
-			h.refused(poll(h.proof(k, tokenURL)), oidc.SlowDown)
+			h.refused(poll(h.proof(k, tokenURL)), oauth.SlowDown)
 		}
 		h.answerDevice(a, auth.DeviceApproved)
 
 		p := h.proof(k, tokenURL)
 		h.ok(poll(p))
 		_, err := h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", "x"), p))
-		h.refused(err, oidc.InvalidProof) // the one of the tokens is spent
-	}, func(c *oidc.Config) { c.Rates.Public = publicRate })
+		h.refused(err, oauth.InvalidProof) // the one of the tokens is spent
+	}, func(c *settings) { c.client.Rates.Public = publicRate })
 }
 
 // S12: who makes up addresses of documents keeps nobody else's new client out, neither at the
@@ -181,14 +183,14 @@ func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
 		ask := func(ip, path string) error {
 			r := form(t, "client_id", p.URL+path)
 			r.Actor.IP = ip
-			_, err := h.Authenticate(t.Context(), r)
+			_, err := h.clients.Authenticate(t.Context(), r)
 			return err
 		}
 		path := "/" + t.Name() + "/client.json"
 		p.put(path, document(t, p.URL+path, nil))
 		for _, ip := range []string{"198.51.100.1", "198.51.100.2", "198.51.100.3"} {
 			for i := range 30 {
-				h.refused(ask(ip, fmt.Sprintf("/made-up/%s/%d", ip, i)), oidc.InvalidClient)
+				h.refused(ask(ip, fmt.Sprintf("/made-up/%s/%d", ip, i)), oauth.InvalidClient)
 			}
 			h.wantThrottled(ask(ip, "/made-up/one-more"))
 		}
@@ -217,7 +219,7 @@ func TestRepair_Backchannel_SessionsOfDevicesAreBounded(t *testing.T) {
 		if live != session.MaxSessions {
 			t.Errorf("%d sessions live", live)
 		}
-	}, func(c *oidc.Config) { c.Rates.Public = limit.Rate{Count: 1000, Per: time.Second} })
+	}, func(c *settings) { c.client.Rates.Public = limit.Rate{Count: 1000, Per: time.Second} })
 }
 
 // S15: a posted request for which no browser comes is over after a few minutes, one that a

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -19,7 +20,7 @@ const LogoutPath = "/oauth2/logout"
 // Logout §2).
 type LogoutInput struct {
 	Tenant  auth.TenantID
-	Form    Form
+	Form    oauth.Form
 	Posted  bool // by a form of any site: SameSite cookies may not have come along
 	Browser Browser
 	Actor   auth.Actor
@@ -162,4 +163,4 @@ func (s *Service) logoutClient(ctx context.Context, tenant auth.TenantID, id aut
 	return c, nil
 }
 
-func logoutPage(desc string) *PageError { return page(InvalidRequest, desc) }
+func logoutPage(desc string) *PageError { return page(oauth.InvalidRequest, desc) }

@@ -71,8 +71,8 @@ func (r *relying) tokens(path string) []string {
 }
 
 // asking lets the provider ask the test's server, which it trusts.
-func (r *relying) asking(timeout time.Duration) func(*oidc.Config) {
-	return func(c *oidc.Config) {
+func (r *relying) asking(timeout time.Duration) func(*settings) {
+	return func(c *settings) {
 		c.Out = outbound.New(outbound.Config{Timeout: timeout, InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Transport: func(t *http.Transport) {
 			t.TLSClientConfig = &tls.Config{RootCAs: r.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 		}})

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -19,7 +21,7 @@ import (
 const goodbye = "https://app.example.test/bye"
 
 // leaves has a page for those who have logged out.
-func leaves(r *oidc.Registration) { r.PostLogoutURIs = []string{goodbye} }
+func leaves(r *client.Registration) { r.PostLogoutURIs = []string{goodbye} }
 
 // logout sends the browser to the endpoint, and keeps what it is told about cookies.
 func (v *visitor) logout(pairs ...string) (oidc.LogoutStep, error) {
@@ -124,7 +126,7 @@ func TestLogoutParameterTwice(t *testing.T) {
 		c, _ := h.app(leaves)
 		v := h.visitor()
 		sid := v.signIn(h.alice)
-		f, err := oidc.ParseAuthorizeForm(url.Values{"id_token_hint": {h.idToken(c, h.alice)}, "state": {"a", "b"}}.Encode())
+		f, err := oauth.ParseAuthorizeForm(url.Values{"id_token_hint": {h.idToken(c, h.alice)}, "state": {"a", "b"}}.Encode())
 		h.ok(err)
 		step, err := h.Logout(t.Context(), oidc.LogoutInput{Tenant: tenant, Form: f, Browser: v.b})
 		h.shown("state twice", step, err)
@@ -137,7 +139,7 @@ func TestLogoutParameterTwice(t *testing.T) {
 func TestAttack_EP_15_PostLogoutRedirect(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, _ := h.app(leaves)
-		other, _ := h.app(func(r *oidc.Registration) { r.PostLogoutURIs = []string{"https://other.example.test/"} })
+		other, _ := h.app(func(r *client.Registration) { r.PostLogoutURIs = []string{"https://other.example.test/"} })
 		v := h.visitor()
 		sid := v.signIn(h.alice)
 		for _, uri := range []string{"https://evil.example/", goodbye + "/", goodbye + "?x=y", goodbye + "#x", "https://app.example.test/by", "HTTPS://app.example.test/bye",
@@ -329,7 +331,7 @@ func TestRepair_S19_HintThatCannotBeCheckedLeadsToThePageThatAsks(t *testing.T) 
 func TestLogoutOfOneAmongSeveral(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, _ := h.app(leaves)
-		pairwise, _ := h.app(func(r *oidc.Registration) { r.SubjectType = "pairwise" })
+		pairwise, _ := h.app(func(r *client.Registration) { r.SubjectType = "pairwise" })
 		bob := h.person("bob")
 		v := h.visitor()
 		alices := v.signIn(h.alice)
@@ -372,8 +374,8 @@ func TestLogoutByPost(t *testing.T) {
 func TestAttack_RT_10_Logout(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		scope := auth.Scope{"openid", "offline_access"}
-		native := func(r *oidc.Registration) { r.Type, r.FirstParty = auth.ClientNative, true }
-		grants := func(r *oidc.Registration) {
+		native := func(r *client.Registration) { r.Type, r.FirstParty = auth.ClientNative, true }
+		grants := func(r *client.Registration) {
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
 		}
 		house, _ := h.app(leaves, ours, grants)
@@ -440,7 +442,7 @@ func FuzzLogoutRequest(f *testing.F) {
 		if got, err := h.ConfirmLogout(t.Context(), oidc.LogoutAnswer{Tenant: tenant, Pending: pending, CSRF: csrf, Browser: v.b}); err == nil || got.Ended {
 			t.Fatalf("%q: %+v", pending, got)
 		}
-		if form, err := oidc.ParseForm(url.Values{"request": {pending}, "id_token_hint": {csrf}}.Encode()); err == nil {
+		if form, err := oauth.ParseForm(url.Values{"request": {pending}, "id_token_hint": {csrf}}.Encode()); err == nil {
 			got, err := h.Logout(t.Context(), oidc.LogoutInput{Tenant: tenant, Form: form, Browser: v.b})
 			if err == nil && (got.Ended || got.Location != "") {
 				t.Fatalf("%q: %+v", pending, got)

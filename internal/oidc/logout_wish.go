@@ -54,7 +54,7 @@ func (w wish) end(step LogoutStep) LogoutStep {
 // client, letter by letter. A redirect without a client is dropped: nobody answers for
 // it.
 func (s *Service) wish(ctx context.Context, in LogoutInput) (wish, auth.Client, error) {
-	if len(in.Form.repeated) > 0 {
+	if len(in.Form.Repeats()) > 0 {
 		return wish{}, auth.Client{}, logoutPage("a parameter is sent more than once")
 	}
 	if raw := in.Form.Get(relay); raw != "" {

@@ -3,13 +3,14 @@ package oidc
 import (
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
 // Where the endpoints are, below the tenant's issuer.
 const (
-	TokenPath      = "/oauth2/token"
 	IntrospectPath = "/oauth2/introspect"
 	RevokePath     = "/oauth2/revoke"
 	JWKSPath       = "/.well-known/jwks.json"
@@ -68,12 +69,6 @@ type Metadata struct {
 	ClientDocuments      bool `json:"client_id_metadata_document_supported"`
 }
 
-// confidentialMethods are open to clients that keep a secret, methods to all.
-var (
-	confidentialMethods = []auth.AuthMethod{auth.AuthSecretBasic, auth.AuthSecretPost, auth.AuthPrivateKeyJWT}
-	methods             = append(confidentialMethods[:len(confidentialMethods):len(confidentialMethods)], auth.AuthNone)
-)
-
 // signingAlgorithms are those with which we sign what clients read.
 var signingAlgorithms = keys.Algorithms
 
@@ -84,15 +79,15 @@ var tokenClaims = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonc
 func (s *Service) Metadata(t auth.Tenant) Metadata {
 	issuer := t.ID.Issuer(s.cfg.Base)
 	var algorithms []string
-	for _, a := range AssertionAlgorithms {
+	for _, a := range client.AssertionAlgorithms {
 		algorithms = append(algorithms, string(a))
 	}
 	m := Metadata{
-		Issuer: issuer, AuthorizationEndpoint: issuer + AuthorizePath, TokenEndpoint: issuer + TokenPath, UserInfoEndpoint: issuer + UserInfoPath,
+		Issuer: issuer, AuthorizationEndpoint: issuer + AuthorizePath, TokenEndpoint: issuer + oauth.TokenPath, UserInfoEndpoint: issuer + UserInfoPath,
 		JWKSURI: issuer + JWKSPath, IntrospectionEndpoint: issuer + IntrospectPath, RevocationEndpoint: issuer + RevokePath,
 		PushedEndpoint: issuer + PushedPath, DeviceEndpoint: issuer + DeviceAuthorizationPath, EndSessionEndpoint: issuer + LogoutPath,
 
-		Scopes: auth.DefaultScope, ResponseTypes: responseTypes, ResponseModes: ResponseModes,
+		Scopes: auth.DefaultScope, ResponseTypes: oauth.ResponseTypes, ResponseModes: ResponseModes,
 		SubjectTypes: []string{"public", "pairwise"}, ClaimTypes: []string{"normal"}, ACR: auth.ACRs,
 		Claims:  append(tokenClaims[:len(tokenClaims):len(tokenClaims)], token.StandardClaims...),
 		Prompts: prompts, Resources: s.cfg.Resources,
@@ -100,18 +95,18 @@ func (s *Service) Metadata(t auth.Tenant) Metadata {
 
 		IDTokenAlgorithms: signingAlgorithms, UserInfoAlgorithms: signingAlgorithms, IntrospectionResponseAlgorithms: signingAlgorithms,
 		AuthorizationAlgorithms: signingAlgorithms, RequestObjectAlgorithms: algorithms, ProofAlgorithms: guard.ProofAlgorithms(),
-		TokenAuth: methods, TokenAuthAlgorithms: algorithms,
-		IntrospectionAuth: confidentialMethods, IntrospectionAlgorithms: algorithms,
-		RevocationAuth: methods, RevocationAlgorithms: algorithms,
+		TokenAuth: client.AuthMethods, TokenAuthAlgorithms: algorithms,
+		IntrospectionAuth: client.ConfidentialMethods, IntrospectionAlgorithms: algorithms,
+		RevocationAuth: client.AuthMethods, RevocationAlgorithms: algorithms,
 
 		IssuerParameter: true, ClaimsParameter: true, RequestParameter: true, RequestURIParameter: true, RequestURIRegistered: true,
-		BackchannelLogout: true, BackchannelSession: true, ClientDocuments: s.cfg.Documents,
+		BackchannelLogout: true, BackchannelSession: true, ClientDocuments: s.cfg.Clients.AcceptsDocuments(),
 	}
 	for _, g := range grants {
 		m.Grants = append(m.Grants, g.name)
 	}
-	if s.registration(t) != RegistrationClosed {
-		m.RegistrationEndpoint = issuer + RegisterPath
+	if s.cfg.Clients.RegistrationMode(t) != client.RegistrationClosed {
+		m.RegistrationEndpoint = issuer + client.RegisterPath
 	}
 	return m
 }

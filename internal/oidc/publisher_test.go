@@ -8,7 +8,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/outbound"
 )
 
@@ -23,7 +22,7 @@ type publisher struct {
 
 // publish starts one and returns what lets a house ask it, though it is not on the
 // public network.
-func publish(t testing.TB) (*publisher, func(*oidc.Config)) {
+func publish(t testing.TB) (*publisher, func(*settings)) {
 	p := &publisher{pages: map[string]string{}, asked: map[string]int{}, hangs: map[string]func(){}}
 	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
@@ -48,7 +47,7 @@ func publish(t testing.TB) (*publisher, func(*oidc.Config)) {
 	}))
 	t.Cleanup(p.Close)
 	roots := p.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-	return p, func(c *oidc.Config) {
+	return p, func(c *settings) {
 		c.Out = outbound.New(outbound.Config{
 			InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 			Transport:     func(t *http.Transport) { t.TLSClientConfig = &tls.Config{RootCAs: roots} },

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -26,9 +28,9 @@ func (h *house) node(cfg store.Config) *oidc.Service {
 	h.ok(err)
 	h.t.Cleanup(func() { db.Close() })
 	ring := keys.New(keys.Config{DB: db, Now: h.clock.Now})
-	return oidc.New(oidc.Config{DB: db, Keys: ring, Sessions: session.New(session.Config{DB: db}), Root: secret.Bytes(32), Base: base, Now: h.clock.Now,
-		Tokens:  token.New(token.Config{DB: db, Keys: ring, Base: base, Now: h.clock.Now, Root: secret.Bytes(32)}),
-		Limiter: limit.NewMemory(1024, h.clock.Now)})
+	tokens, limiter := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: h.clock.Now, Root: secret.Bytes(32)}), limit.NewMemory(1024, h.clock.Now)
+	return oidc.New(oidc.Config{DB: db, Keys: ring, Sessions: session.New(session.Config{DB: db}), Root: secret.Bytes(32), Base: base, Now: h.clock.Now, Tokens: tokens,
+		Limiter: limiter, Clients: client.New(client.Config{DB: db, Tokens: tokens, Limiter: limiter, Base: base, Now: h.clock.Now})})
 }
 
 // together runs fn for each of n with 32 at once.
@@ -66,7 +68,7 @@ func TestRepair_P1_CodesAtOnce(t *testing.T) {
 					v.signIn(h.person(fmt.Sprint("p", i)))
 					browsers = append(browsers, v.b)
 				}
-				asked, err := oidc.ParseAuthorizeForm(pairsOf(request(c, "scope", "openid offline_access")...))
+				asked, err := oauth.ParseAuthorizeForm(pairsOf(request(c, "scope", "openid offline_access")...))
 				h.ok(err)
 				granted := make([]string, codes)
 				together(codes, func(i int) {
@@ -100,10 +102,10 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		h := newHouse(t, cfg)
 		nodes := []*oidc.Service{h.Service, h.node(cfg)}
-		c, shown := h.app(func(r *oidc.Registration) {
+		c, shown := h.app(func(r *client.Registration) {
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantDeviceCode}
 		})
-		ask := func(pairs ...string) oidc.Request { return basic(form(t, pairs...), c.ID, shown) }
+		ask := func(pairs ...string) client.Request { return basic(form(t, pairs...), c.ID, shown) }
 		var people []*visitor
 		var steps []oidc.Step
 		for i := range 16 {
@@ -139,9 +141,9 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 	})
 }
 
-func authorizing(t *testing.T, c auth.Client) oidc.Form {
+func authorizing(t *testing.T, c auth.Client) oauth.Form {
 	t.Helper()
-	f, err := oidc.ParseAuthorizeForm(pairsOf(request(c)...))
+	f, err := oauth.ParseAuthorizeForm(pairsOf(request(c)...))
 	if err != nil {
 		t.Fatal(err)
 	}

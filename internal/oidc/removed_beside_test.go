@@ -9,7 +9,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
@@ -74,14 +75,14 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 		t.Parallel()
 		cfg := store.Config{URL: storetest.Postgres(t), Keyring: storetest.Keyring(t)}
 		h := newHouse(t, cfg)
-		c, shown := h.app(func(r *oidc.Registration) { r.FirstParty = true })
+		c, shown := h.app(func(r *client.Registration) { r.FirstParty = true })
 		code := h.code(c)
 		var began, deleted error
 		pinned(t, cfg.URL, browser, func() { _, began = h.redeem(c, shown, code) },
-			func() { deleted = h.DeleteClient(t.Context(), tenant, c.ID, operator) })
+			func() { deleted = h.clients.Delete(t.Context(), tenant, c.ID, operator) })
 		h.ok(deleted)
 		check(h, c, began)
-		if _, err := h.Client(t.Context(), tenant, c.ID); auth.KindOf(err) != auth.KindNotFound {
+		if _, err := h.clients.Get(t.Context(), tenant, c.ID); auth.KindOf(err) != auth.KindNotFound {
 			t.Errorf("the client: %v", err)
 		}
 	})
@@ -105,9 +106,9 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 		var began error
 		pinned(t, cfg.URL, browser, func() { _, began = h.redeem(c, "", code) }, func() {
 			h.clock.Advance(40 * time.Second) // the document has grown old, the code has not
-			h.refused(h.public(id), oidc.InvalidClient)
+			h.refused(h.public(id), oauth.InvalidClient)
 		})
-		after, err := h.Client(t.Context(), tenant, c.ID)
+		after, err := h.clients.Get(t.Context(), tenant, c.ID)
 		h.ok(err)
 		if after.Type != auth.ClientWeb || after.Settings.DocumentAt.Before(h.clock.Now()) {
 			t.Errorf("the client: %+v", after)

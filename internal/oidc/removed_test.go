@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -26,7 +28,7 @@ func (h *house) scene(n int) *scene {
 	inner := *h
 	s := &scene{house: &inner, n: n, who: inner.visitor()}
 	s.alice = h.person(fmt.Sprint("scene", n))
-	s.client, s.shown = h.app(func(r *oidc.Registration) {
+	s.client, s.shown = h.app(func(r *client.Registration) {
 		r.Scopes = []string{"openid", "profile", "email", "offline_access"}
 		r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
 	})
@@ -42,7 +44,7 @@ func (h *house) scene(n int) *scene {
 }
 
 // ask is a request of the client that has proved itself.
-func (s *scene) ask(pairs ...string) oidc.Request {
+func (s *scene) ask(pairs ...string) client.Request {
 	return basic(form(s.t, pairs...), s.client.ID, s.shown)
 }
 
@@ -110,9 +112,9 @@ var uses = map[string]func(s *scene) func() error{
 
 // removals take away what a use stands on.
 var removals = map[string]func(s *scene) error{
-	"client deleted": func(s *scene) error { return s.DeleteClient(s.t.Context(), tenant, s.client.ID, operator) },
+	"client deleted": func(s *scene) error { return s.clients.Delete(s.t.Context(), tenant, s.client.ID, operator) },
 	"client disabled": func(s *scene) error {
-		_, err := s.DisableClient(s.t.Context(), tenant, s.client.ID, operator)
+		_, err := s.clients.Disable(s.t.Context(), tenant, s.client.ID, operator)
 		return err
 	},
 	"account deleted": func(s *scene) error {
@@ -159,7 +161,7 @@ func answered(err error) bool {
 	if err == nil || errors.Is(err, auth.ErrNotFound) { // which the web answers as what never was
 		return true
 	}
-	if _, ok := errors.AsType[*oidc.Error](err); ok {
+	if _, ok := errors.AsType[*oauth.Error](err); ok {
 		return true
 	}
 	if _, ok := errors.AsType[*oidc.PageError](err); ok {

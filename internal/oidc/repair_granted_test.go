@@ -4,13 +4,15 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
 const write = "orders:write" // a permission of the role "clerk"
 
-func writes(r *oidc.Registration) { r.Scopes = []string{"openid", "email", write} }
+func writes(r *client.Registration) { r.Scopes = []string{"openid", "email", write} }
 
 func (h *house) makeClerk() {
 	h.t.Helper()
@@ -99,7 +101,7 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 				t.Errorf("granted %q, want %q", got.Scope, want)
 			}
 		}
-		for _, party := range []func(*oidc.Registration){ours, func(*oidc.Registration) {}} {
+		for _, party := range []func(*client.Registration){ours, func(*client.Registration) {}} {
 			c := h.television(writes, party)
 
 			// Between the page and the yes.
@@ -138,7 +140,7 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 			h.ok(v.decide(true))
 			v.at(auth.StepDone)
 			_, err = h.pollDevice(c, a.DeviceCode.Reveal())
-			h.refused(err, oidc.AccessDenied)
+			h.refused(err, oauth.AccessDenied)
 		}
 	}, strict)
 }
@@ -146,7 +148,7 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 // The scopes of our own API are granted to whoever names them.
 func TestRepair_R3_ReservedScopesByName(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		reserved := func(r *oidc.Registration) {
+		reserved := func(r *client.Registration) {
 			r.Scopes = []string{"openid", "email", "offline_access", auth.ScopeAccount, auth.AdminPermission}
 		}
 		c, shown := h.app(ours, reserved)

@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // What was taken from a client is in no token of a code or refresh token that is out.
 func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		app, shown := h.app(ours, func(r *oidc.Registration) { r.Audiences = []string{orders, billing} })
+		app, shown := h.app(ours, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
 		audiences := func(list ...string) {
 			h.settings(app, func(c *auth.Client) { c.Settings.Audiences = list })
 		}
@@ -26,7 +27,7 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 		c := code(billing)
 		audiences(orders)
 		_, err := h.redeem(app, shown, c)
-		h.refused(err, oidc.InvalidTarget)
+		h.refused(err, oauth.InvalidTarget)
 		audiences(orders, billing)
 		ts, err := h.redeem(app, shown, c)
 		h.ok(err)
@@ -37,9 +38,9 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 		// A resource, while a refresh token is out.
 		audiences(orders)
 		_, err = h.refresh(app, shown, ts.RefreshToken)
-		h.refused(err, oidc.InvalidTarget)
+		h.refused(err, oauth.InvalidTarget)
 		_, err = h.refresh(app, shown, ts.RefreshToken, "resource", billing)
-		h.refused(err, oidc.InvalidTarget)
+		h.refused(err, oauth.InvalidTarget)
 		audiences(orders, billing)
 		ts, err = h.refresh(app, shown, ts.RefreshToken)
 		h.ok(err)
@@ -48,7 +49,7 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 		c = code(billing)
 		h.settings(app, func(c *auth.Client) { c.RedirectURIs = []string{"https://elsewhere.test/cb"} })
 		_, err = h.redeem(app, shown, c)
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		h.settings(app, func(c *auth.Client) {
 			c.Scopes, c.Settings.TokenFormat = []string{"email", "offline_access"}, "opaque"
 		})
@@ -59,14 +60,14 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 		}
 		h.settings(app, func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
 		_, err = h.refresh(app, shown, ts.RefreshToken)
-		h.refused(err, oidc.UnauthorizedClient)
+		h.refused(err, oauth.UnauthorizedClient)
 	})
 }
 
 // Of several resources the rest stays.
 func TestRepair_H11_OneOfTwoResources(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		app, shown := h.app(ours, func(r *oidc.Registration) { r.Audiences = []string{orders, billing} })
+		app, shown := h.app(ours, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
 		v := h.visitor()
 		v.signIn(h.alice)
 		step, err := v.ask(append(request(app, "scope", "openid offline_access", "resource", orders), "resource", billing)...)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
@@ -28,7 +29,7 @@ func (s *Service) audienceFor(r tokenRequest, more string) ([]string, error) {
 			name, ok = token.FindResource([]string{more}, resource)
 		}
 		if !ok {
-			return nil, refuse(InvalidTarget, "resource: the client may not ask tokens for it")
+			return nil, oauth.Refuse(oauth.InvalidTarget, "resource: the client may not ask tokens for it")
 		}
 		asked[i] = name
 	}
@@ -38,11 +39,11 @@ func (s *Service) audienceFor(r tokenRequest, more string) ([]string, error) {
 
 // readResources are the resources that a form names, sorted and each once; that they
 // may be had is checked by others.
-func readResources(f Form) ([]string, error) {
+func readResources(f oauth.Form) ([]string, error) {
 	asked := f.All("resource")
 	for _, resource := range asked {
 		if _, err := auth.ParseResource(resource); err != nil {
-			return nil, &Error{Code: InvalidTarget, Desc: "a resource is an absolute URI without fragment", Err: err}
+			return nil, &oauth.Error{Code: oauth.InvalidTarget, Desc: "a resource is an absolute URI without fragment", Err: err}
 		}
 	}
 	slices.Sort(asked)

@@ -6,7 +6,8 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // A resource that the operator has opened is there for clients that nobody knows, as a
@@ -34,7 +35,7 @@ func TestOpenResources(t *testing.T) {
 		if m := h.Metadata(auth.Tenant{ID: tenant}); !slices.Equal(m.Resources, []string{open}) {
 			t.Errorf("the metadata names %q", m.Resources)
 		}
-	}, documents, out, func(c *oidc.Config) { c.Resources = []string{open} })
+	}, documents, out, func(c *settings) { c.Resources = []string{open} })
 }
 
 // URL libraries write "https://api.test/" for "https://api.test". A client may use any
@@ -47,8 +48,8 @@ func TestRepair_B4_EverySpellingOfAResource(t *testing.T) {
 		return []string{s, "https://" + host, "https://" + host + "/", "https://" + strings.ToUpper(host), "https://" + host + ":443/"}
 	}
 	each(t, func(t *testing.T, h *house) {
-		app, shown := h.app(ours, func(r *oidc.Registration) { r.Audiences = []string{listed} })
-		job, jobSecret := h.machine(func(r *oidc.Registration) {
+		app, shown := h.app(ours, func(r *client.Registration) { r.Audiences = []string{listed} })
+		job, jobSecret := h.machine(func(r *client.Registration) {
 			r.Audiences, r.Serves = []string{listed}, []string{opened + "/", strings.TrimSuffix(listed, "/")}
 		})
 		v := h.visitor()
@@ -79,7 +80,7 @@ func TestRepair_B4_EverySpellingOfAResource(t *testing.T) {
 				}
 			}
 			_, err := h.Token(t.Context(), basic(form(t, "grant_type", "client_credentials", "resource", strings.TrimSuffix(configured, "/")+"/v1"), job.ID, jobSecret))
-			h.refused(err, oidc.InvalidTarget)
+			h.refused(err, oauth.InvalidTarget)
 		}
 		// The issuer's own API is the issuer in whatever spelling, with its rules.
 		for _, asked := range spellings(base) {
@@ -89,14 +90,14 @@ func TestRepair_B4_EverySpellingOfAResource(t *testing.T) {
 				t.Errorf("%s became the audience %v", asked, aud)
 			}
 		}
-	}, func(c *oidc.Config) { c.Resources = []string{opened} })
+	}, func(c *settings) { c.Resources = []string{opened} })
 }
 
 // The way over token exchange knows the same spellings, and none of them leads to the
 // issuer's own API.
 func TestRepair_B4_ExchangedSpellings(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		m := newMarket(h, func(r *oidc.Registration) { r.Audiences = []string{base + "/"} })
+		m := newMarket(h, func(r *client.Registration) { r.Audiences = []string{base + "/"} })
 		subject, _ := m.issue(m.shop.ID, auth.Scope{"openid", "read"}, nil, orders)
 		ts, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", "https://BILLING.test:443/")
 		h.ok(err)
@@ -105,7 +106,7 @@ func TestRepair_B4_ExchangedSpellings(t *testing.T) {
 		}
 		for _, asked := range []string{base, base + "/", strings.ToUpper(base), base + ":443"} {
 			_, err := m.exchange(m.orders, m.ordersSecret, subject, "audience", asked)
-			h.refused(err, oidc.InvalidTarget)
+			h.refused(err, oauth.InvalidTarget)
 		}
 	})
 }

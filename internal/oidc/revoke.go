@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
@@ -15,14 +17,14 @@ import (
 // that is garbage or dead already changes nothing and is no error: the caller has no
 // further use for it (§2.2). One that lives and is another client's is refused, and goes
 // on living (§2.1).
-func (s *Service) Revoke(ctx context.Context, r Request) error {
-	caller, err := s.Authenticate(ctx, r)
+func (s *Service) Revoke(ctx context.Context, r client.Request) error {
+	caller, err := s.cfg.Clients.Authenticate(ctx, r)
 	if err != nil {
 		return err
 	}
 	raw := r.Form.Get("token")
 	if raw == "" {
-		return refuse(InvalidRequest, "token is missing")
+		return oauth.Refuse(oauth.InvalidRequest, "token is missing")
 	}
 	// The kind can be told by looking, so token_type_hint changes nothing.
 	if strings.HasPrefix(raw, token.RefreshPrefix) {
@@ -53,4 +55,6 @@ func (s *Service) Revoke(ctx context.Context, r Request) error {
 	return nil
 }
 
-func foreign() error { return refuse(InvalidRequest, "the token was issued to another client") }
+func foreign() error {
+	return oauth.Refuse(oauth.InvalidRequest, "the token was issued to another client")
+}

@@ -6,7 +6,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // What a server lets other clients off, it does not let those off that are held to the
@@ -14,21 +15,21 @@ import (
 func TestStrictClients(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		k := newPair(t, jose.PS256)
-		web := oidc.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{"https://bank.test/cb"}}
-		keyed := func(r *oidc.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks }
-		strict, _ := h.client(web, keyed, func(r *oidc.Registration) { r.DPoP, r.RequirePushed = true, true })
+		web := client.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{"https://bank.test/cb"}}
+		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks }
+		strict, _ := h.client(web, keyed, func(r *client.Registration) { r.DPoP, r.RequirePushed = true, true })
 		plain, _ := h.client(web, keyed)
 		push := func(c auth.Client, alg jose.SignatureAlgorithm, aud string, more ...string) error {
 			raw := sign(t, alg, k.private, with(h.good(c.ID), "aud", aud), nil)
-			_, err := h.Push(t.Context(), form(t, append([]string{"client_assertion_type", assertionType, "client_assertion", raw,
+			_, err := h.Push(t.Context(), form(t, append([]string{"client_assertion_type", AssertionType, "client_assertion", raw,
 				"response_type", "code", "redirect_uri", "https://bank.test/cb", "scope", "openid"}, more...)...))
 			return err
 		}
 		pkce := []string{"code_challenge", challenge, "code_challenge_method", "S256"}
 		h.ok(push(strict, jose.PS256, base, pkce...))
-		h.refused(push(strict, jose.PS256, base), oidc.InvalidRequest)
-		h.refused(push(strict, jose.PS256, tokenURL, pkce...), oidc.InvalidClient)
-		h.refused(push(strict, jose.RS256, base, pkce...), oidc.InvalidClient)
+		h.refused(push(strict, jose.PS256, base), oauth.InvalidRequest)
+		h.refused(push(strict, jose.PS256, tokenURL, pkce...), oauth.InvalidClient)
+		h.refused(push(strict, jose.RS256, base, pkce...), oauth.InvalidClient)
 		h.ok(push(plain, jose.RS256, tokenURL))
-	}, func(c *oidc.Config) { c.EndpointAudience, c.PKCEOptional = true, true })
+	}, func(c *settings) { c.client.EndpointAudience, c.PKCEOptional = true, true })
 }

@@ -2,11 +2,14 @@ package oidc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // grant is one way to ask for tokens. What all of them need has been done before
@@ -26,8 +29,8 @@ var grants = []grant{authorizationCode, clientCredentials, refreshToken, deviceC
 
 // tokenRequest is a request of a client that has proved itself and may use the grant.
 type tokenRequest struct {
-	Caller
-	form  Form
+	client.Caller
+	form  oauth.Form
 	scope auth.Scope // nil when none was asked for
 	jkt   string     // thumbprint of the key that the client has proved; empty for none
 }
@@ -40,7 +43,7 @@ type Issued struct {
 
 // Token is the token endpoint (RFC 6749 §3.2): one pipeline for every grant. A
 // refusal is an *Error, or an *auth.Error of KindThrottled or KindUnavailable.
-func (s *Service) Token(ctx context.Context, r Request) (Issued, error) {
+func (s *Service) Token(ctx context.Context, r client.Request) (Issued, error) {
 	g, err := findGrant(r.Form)
 	name := "unknown"
 	if err == nil {
@@ -57,44 +60,44 @@ func (s *Service) Token(ctx context.Context, r Request) (Issued, error) {
 // unproved is the refusal of a request without the proof that its client owes. RFC 9449
 // §5 has a word for proofs that are wrong; a refresh token that comes without one is, in
 // those of RFC 6749 §5.2, no valid grant, and clients understand that in both cases.
-func unproved(g grant) Code {
+func unproved(g grant) oauth.Code {
 	if g.name == auth.GrantRefreshToken {
-		return InvalidGrant
+		return oauth.InvalidGrant
 	}
-	return InvalidProof
+	return oauth.InvalidProof
 }
 
-func findGrant(f Form) (grant, error) {
+func findGrant(f oauth.Form) (grant, error) {
 	name := f.Get("grant_type")
 	if name == "" {
-		return grant{}, refuse(InvalidRequest, "grant_type is missing")
+		return grant{}, oauth.Refuse(oauth.InvalidRequest, "grant_type is missing")
 	}
 	i := slices.IndexFunc(grants, func(g grant) bool { return string(g.name) == name })
 	if i < 0 {
-		return grant{}, refuse(UnsupportedGrantType, "this server does not have that grant")
+		return grant{}, oauth.Refuse(oauth.UnsupportedGrantType, "this server does not have that grant")
 	}
 	return grants[i], nil
 }
 
-func (s *Service) run(ctx context.Context, g grant, r Request) (Issued, error) {
-	caller, err := s.Authenticate(ctx, r)
+func (s *Service) run(ctx context.Context, g grant, r client.Request) (Issued, error) {
+	caller, err := s.cfg.Clients.Authenticate(ctx, r)
 	if err != nil {
 		return Issued{}, err
 	}
 	if !caller.Client.Allows(g.name) || g.confidential && caller.Client.Public() {
-		return Issued{}, refuse(UnauthorizedClient, "this client may not use that grant")
+		return Issued{}, oauth.Refuse(oauth.UnauthorizedClient, "this client may not use that grant")
 	}
-	proof, err := s.checkProof(r)
+	proof, err := s.cfg.Clients.CheckProof(r)
 	if err != nil {
 		return Issued{}, err
 	}
 	req := tokenRequest{Caller: caller, form: r.Form, jkt: proof.JKT}
 	if caller.Client.Settings.DPoP && req.jkt == "" {
-		return Issued{}, refuse(unproved(g), "the tokens of this client are bound to keys: send a DPoP proof")
+		return Issued{}, oauth.Refuse(unproved(g), "the tokens of this client are bound to keys: send a DPoP proof")
 	}
 	if asked := r.Form.Get("scope"); strings.Trim(asked, " ") != "" {
 		if req.scope, err = auth.ParseScope(asked); err != nil {
-			return Issued{}, &Error{Code: InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
+			return Issued{}, &oauth.Error{Code: oauth.InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
 		}
 	}
 	// Nothing is spent by a node that cannot sign what is due for it.
@@ -108,7 +111,7 @@ func (s *Service) run(ctx context.Context, g grant, r Request) (Issued, error) {
 			return Issued{}, err
 		}
 	}
-	settle, err := s.spendCounted(ctx, caller, proof)
+	settle, err := s.cfg.Clients.SpendProof(ctx, caller, proof)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -118,4 +121,21 @@ func (s *Service) run(ctx context.Context, g grant, r Request) (Issued, error) {
 	}
 	settle()
 	return Issued{Tokens: tokens, Client: caller.Client.ID}, nil
+}
+
+// codeOf is the word for what became of a request.
+func codeOf(err error) string {
+	if err == nil {
+		return "issued"
+	}
+	if e, ok := errors.AsType[*oauth.Error](err); ok {
+		return string(e.Code)
+	}
+	switch auth.KindOf(err) {
+	case auth.KindThrottled:
+		return "rate_limited"
+	case auth.KindUnavailable:
+		return "unavailable"
+	}
+	return "error"
 }

@@ -10,8 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -44,7 +46,7 @@ func (h *house) credentials(c auth.Client, secret string, more ...string) (auth.
 func TestClientCredentials(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		api := "https://api.example.test"
-		c, secret := h.machine(func(r *oidc.Registration) {
+		c, secret := h.machine(func(r *client.Registration) {
 			r.Scopes = append(r.Scopes, "openid", "offline_access")
 			r.Audiences = []string{api}
 		})
@@ -52,21 +54,21 @@ func TestClientCredentials(t *testing.T) {
 			more  []string
 			scope string
 			aud   any
-			code  oidc.Code
+			code  oauth.Code
 		}{
 			{nil, "read write", base, ""},
 			{[]string{"scope", "write"}, "write", base, ""},
 			{[]string{"scope", "  write   read write "}, "write read", base, ""},
-			{[]string{"scope", "read delete"}, "", nil, oidc.InvalidScope},
-			{[]string{"scope", "openid"}, "", nil, oidc.InvalidScope},
-			{[]string{"scope", "offline_access"}, "", nil, oidc.InvalidScope},
-			{[]string{"scope", "re\"ad"}, "", nil, oidc.InvalidScope},
+			{[]string{"scope", "read delete"}, "", nil, oauth.InvalidScope},
+			{[]string{"scope", "openid"}, "", nil, oauth.InvalidScope},
+			{[]string{"scope", "offline_access"}, "", nil, oauth.InvalidScope},
+			{[]string{"scope", "re\"ad"}, "", nil, oauth.InvalidScope},
 			{[]string{"resource", api}, "read write", api, ""},
 			{[]string{"resource", api, "resource", base}, "read write", []any{api, base}, ""},
-			{[]string{"resource", api + "/x"}, "", nil, oidc.InvalidTarget},
-			{[]string{"resource", api + "#x"}, "", nil, oidc.InvalidTarget},
-			{[]string{"resource", "api"}, "", nil, oidc.InvalidTarget},
-			{[]string{"resource", base + "/t/acme"}, "", nil, oidc.InvalidTarget},
+			{[]string{"resource", api + "/x"}, "", nil, oauth.InvalidTarget},
+			{[]string{"resource", api + "#x"}, "", nil, oauth.InvalidTarget},
+			{[]string{"resource", "api"}, "", nil, oauth.InvalidTarget},
+			{[]string{"resource", base + "/t/acme"}, "", nil, oauth.InvalidTarget},
 		} {
 			ts, err := h.credentials(c, secret, ask.more...)
 			if ask.code != "" {
@@ -94,52 +96,52 @@ func TestClientCredentials(t *testing.T) {
 func TestAttack_TK_Refusals(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, secret := h.machine()
-		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb})
-		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA})
-		good := func(pairs ...string) oidc.Request { return basic(form(t, pairs...), c.ID, secret) }
+		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb})
+		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA})
+		good := func(pairs ...string) client.Request { return basic(form(t, pairs...), c.ID, secret) }
 		for name, ask := range map[string]struct {
-			r    oidc.Request
-			code oidc.Code
+			r    client.Request
+			code oauth.Code
 		}{
-			"TK-11 wrong secret":            {basic(form(t, "grant_type", "client_credentials"), c.ID, secret[:46]+"x"), oidc.InvalidClient},
-			"TK-11 secret of another":       {basic(form(t, "grant_type", "client_credentials"), c.ID, appSecret), oidc.InvalidClient},
-			"TK-11 digest as secret":        {basic(form(t, "grant_type", "client_credentials"), c.ID, digestOf(secret)), oidc.InvalidClient},
-			"TK-11 unknown client":          {basic(form(t, "grant_type", "client_credentials"), "nobody", secret), oidc.InvalidClient},
-			"TK-11 id of no client":         {basic(form(t, "grant_type", "client_credentials"), auth.ClientID(strings.Repeat("x", 300)), secret), oidc.InvalidClient},
-			"TK-13 two methods":             {good("grant_type", "client_credentials", "client_secret", secret), oidc.InvalidRequest},
-			"TK-13 two clients":             {good("grant_type", "client_credentials", "client_id", string(app.ID)), oidc.InvalidRequest},
-			"TK-17 password grant":          {good("grant_type", "password", "username", "a", "password", "b"), oidc.UnsupportedGrantType},
-			"TK-17 implicit":                {good("grant_type", "implicit"), oidc.UnsupportedGrantType},
-			"TK-18 grant not in the list":   {basic(form(t, "grant_type", "client_credentials"), app.ID, appSecret), oidc.UnauthorizedClient},
-			"TK-18 machine refreshes":       {good("grant_type", "refresh_token", "refresh_token", "wwr_x"), oidc.UnauthorizedClient},
-			"TK-19 public client":           {form(t, "grant_type", "client_credentials", "client_id", string(page.ID)), oidc.UnauthorizedClient},
-			"TK-19 built-in client":         {form(t, "grant_type", "client_credentials", "client_id", string(auth.FirstParty)), oidc.UnauthorizedClient},
-			"TK-19 public client, secret":   {form(t, "grant_type", "client_credentials", "client_id", string(page.ID), "client_secret", "x"), oidc.InvalidClient},
-			"TK-21 confidential, id alone":  {form(t, "grant_type", "client_credentials", "client_id", string(c.ID)), oidc.InvalidClient},
-			"TK-21 confidential, no secret": {basic(form(t, "grant_type", "client_credentials"), c.ID, ""), oidc.InvalidClient},
-			"TK-21 nothing":                 {form(t, "grant_type", "client_credentials"), oidc.InvalidClient},
-			"TK-38 unknown grant":           {good("grant_type", "CLIENT_CREDENTIALS"), oidc.UnsupportedGrantType},
-			"TK-38 grant with a space":      {good("grant_type", "client_credentials "), oidc.UnsupportedGrantType},
-			"TK-38 empty grant":             {good("grant_type", ""), oidc.InvalidRequest},
-			"TK-38 no grant":                {good(), oidc.InvalidRequest},
-			"TK-38 long grant":              {good("grant_type", strings.Repeat("x", 10<<10)), oidc.UnsupportedGrantType},
-			"refresh without a token":       {basic(form(t, "grant_type", "refresh_token"), app.ID, appSecret), oidc.InvalidRequest},
-			"refresh for no resource":       {basic(form(t, "grant_type", "refresh_token", "refresh_token", "x", "resource", "a.test"), app.ID, appSecret), oidc.InvalidTarget},
-			"two Authorization headers":     {twoHeaders(good("grant_type", "client_credentials")), oidc.InvalidRequest},
-			"Bearer instead of Basic":       {oidc.Request{Tenant: tenant, Form: form(t, "grant_type", "client_credentials").Form, Authorization: []string{"Bearer x"}}, oidc.InvalidClient},
-			"assertion type without one":    {form(t, "grant_type", "client_credentials", "client_assertion_type", assertionType), oidc.InvalidRequest},
-			"assertion of an unknown type":  {form(t, "grant_type", "client_credentials", "client_assertion_type", "x", "client_assertion", "y"), oidc.InvalidRequest},
+			"TK-11 wrong secret":            {basic(form(t, "grant_type", "client_credentials"), c.ID, secret[:46]+"x"), oauth.InvalidClient},
+			"TK-11 secret of another":       {basic(form(t, "grant_type", "client_credentials"), c.ID, appSecret), oauth.InvalidClient},
+			"TK-11 digest as secret":        {basic(form(t, "grant_type", "client_credentials"), c.ID, digestOf(secret)), oauth.InvalidClient},
+			"TK-11 unknown client":          {basic(form(t, "grant_type", "client_credentials"), "nobody", secret), oauth.InvalidClient},
+			"TK-11 id of no client":         {basic(form(t, "grant_type", "client_credentials"), auth.ClientID(strings.Repeat("x", 300)), secret), oauth.InvalidClient},
+			"TK-13 two methods":             {good("grant_type", "client_credentials", "client_secret", secret), oauth.InvalidRequest},
+			"TK-13 two clients":             {good("grant_type", "client_credentials", "client_id", string(app.ID)), oauth.InvalidRequest},
+			"TK-17 password grant":          {good("grant_type", "password", "username", "a", "password", "b"), oauth.UnsupportedGrantType},
+			"TK-17 implicit":                {good("grant_type", "implicit"), oauth.UnsupportedGrantType},
+			"TK-18 grant not in the list":   {basic(form(t, "grant_type", "client_credentials"), app.ID, appSecret), oauth.UnauthorizedClient},
+			"TK-18 machine refreshes":       {good("grant_type", "refresh_token", "refresh_token", "wwr_x"), oauth.UnauthorizedClient},
+			"TK-19 public client":           {form(t, "grant_type", "client_credentials", "client_id", string(page.ID)), oauth.UnauthorizedClient},
+			"TK-19 built-in client":         {form(t, "grant_type", "client_credentials", "client_id", string(auth.FirstParty)), oauth.UnauthorizedClient},
+			"TK-19 public client, secret":   {form(t, "grant_type", "client_credentials", "client_id", string(page.ID), "client_secret", "x"), oauth.InvalidClient},
+			"TK-21 confidential, id alone":  {form(t, "grant_type", "client_credentials", "client_id", string(c.ID)), oauth.InvalidClient},
+			"TK-21 confidential, no secret": {basic(form(t, "grant_type", "client_credentials"), c.ID, ""), oauth.InvalidClient},
+			"TK-21 nothing":                 {form(t, "grant_type", "client_credentials"), oauth.InvalidClient},
+			"TK-38 unknown grant":           {good("grant_type", "CLIENT_CREDENTIALS"), oauth.UnsupportedGrantType},
+			"TK-38 grant with a space":      {good("grant_type", "client_credentials "), oauth.UnsupportedGrantType},
+			"TK-38 empty grant":             {good("grant_type", ""), oauth.InvalidRequest},
+			"TK-38 no grant":                {good(), oauth.InvalidRequest},
+			"TK-38 long grant":              {good("grant_type", strings.Repeat("x", 10<<10)), oauth.UnsupportedGrantType},
+			"refresh without a token":       {basic(form(t, "grant_type", "refresh_token"), app.ID, appSecret), oauth.InvalidRequest},
+			"refresh for no resource":       {basic(form(t, "grant_type", "refresh_token", "refresh_token", "x", "resource", "a.test"), app.ID, appSecret), oauth.InvalidTarget},
+			"two Authorization headers":     {twoHeaders(good("grant_type", "client_credentials")), oauth.InvalidRequest},
+			"Bearer instead of Basic":       {client.Request{Tenant: tenant, Form: form(t, "grant_type", "client_credentials").Form, Authorization: []string{"Bearer x"}}, oauth.InvalidClient},
+			"assertion type without one":    {form(t, "grant_type", "client_credentials", "client_assertion_type", AssertionType), oauth.InvalidRequest},
+			"assertion of an unknown type":  {form(t, "grant_type", "client_credentials", "client_assertion_type", "x", "client_assertion", "y"), oauth.InvalidRequest},
 		} {
 			t.Run(name, func(t *testing.T) {
 				out, err := h.Token(t.Context(), ask.r)
 				if out.AccessToken != "" || out.RefreshToken != "" {
 					t.Error("a refusal came with tokens")
 				}
-				var e *oidc.Error
+				var e *oauth.Error
 				if !errorsAs(err, &e) || e.Code != ask.code {
 					t.Fatalf("got %v, want %s", err, ask.code)
 				}
-				if e.Code == oidc.InvalidClient && e.Desc != "client authentication failed" {
+				if e.Code == oauth.InvalidClient && e.Desc != "client authentication failed" {
 					t.Errorf("the refusal says why: %q", e.Desc)
 				}
 			})
@@ -152,7 +154,7 @@ func TestAttack_TK_Refusals(t *testing.T) {
 	})
 }
 
-func twoHeaders(r oidc.Request) oidc.Request {
+func twoHeaders(r client.Request) client.Request {
 	r.Authorization = append(r.Authorization, r.Authorization...)
 	return r
 }
@@ -171,7 +173,7 @@ func TestAttack_TK_12_EncodedSecret(t *testing.T) {
 		r := form(t, "grant_type", "client_credentials")
 		r.Authorization = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(string(c.ID)+":"+odd))}
 		_, err = h.Token(t.Context(), r)
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 		_, err = h.Token(t.Context(), form(t, "grant_type", "client_credentials", "client_id", string(c.ID), "client_secret", odd))
 		h.ok(err)
 	})
@@ -182,40 +184,40 @@ func TestAttack_TK_12_EncodedSecret(t *testing.T) {
 func TestAttack_TK_29_DisabledClient(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c, secret := h.machine()
-		app, appSecret := h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb})
-		page, _ := h.client(oidc.Registration{Name: "Page", Type: auth.ClientSPA})
+		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb})
+		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA})
 		access, err := h.credentials(c, secret)
 		h.ok(err)
 		mine, pages := h.signIn(app.ID, auth.DefaultScope), h.signIn(page.ID, auth.DefaultScope)
 		for _, id := range []auth.ClientID{c.ID, app.ID, page.ID} {
-			_, err := h.DisableClient(t.Context(), tenant, id, operator)
+			_, err := h.clients.Disable(t.Context(), tenant, id, operator)
 			h.ok(err)
 		}
 		_, err = h.credentials(c, secret)
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 		_, err = h.Token(t.Context(), form(t, "grant_type", "refresh_token", "refresh_token", pages.RefreshToken, "client_id", string(page.ID)))
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 		_, err = h.Introspect(t.Context(), basic(form(t, "token", access.AccessToken), c.ID, secret))
-		h.refused(err, oidc.InvalidClient)
-		h.refused(h.Revoke(t.Context(), basic(form(t, "token", access.AccessToken), c.ID, secret)), oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
+		h.refused(h.Revoke(t.Context(), basic(form(t, "token", access.AccessToken), c.ID, secret)), oauth.InvalidClient)
 		for _, raw := range []string{access.AccessToken, mine.AccessToken} {
 			if _, err := h.tokens.Verify(t.Context(), tenant, raw); auth.KindOf(err) != auth.KindUnauthenticated {
 				t.Errorf("a token of the disabled client: %v", err)
 			}
 		}
-		_, err = h.EnableClient(t.Context(), tenant, app.ID, operator)
+		_, err = h.clients.Enable(t.Context(), tenant, app.ID, operator)
 		h.ok(err)
 		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
-		h.refused(err, oidc.InvalidGrant) // its sessions have ended for good
+		h.refused(err, oauth.InvalidGrant) // its sessions have ended for good
 		h.signIn(app.ID, auth.DefaultScope)
-		h.ok(h.DeleteClient(t.Context(), tenant, page.ID, operator))
+		h.ok(h.clients.Delete(t.Context(), tenant, page.ID, operator))
 		if _, err := h.tokens.Verify(t.Context(), tenant, pages.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("a token of the deleted client: %v", err)
 		}
 		_, err = h.Token(t.Context(), form(t, "grant_type", "refresh_token", "refresh_token", pages.RefreshToken, "client_id", string(page.ID)))
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 	})
 }
 
@@ -232,8 +234,8 @@ func TestAttack_TN_Clients(t *testing.T) {
 		h.ok(err)
 		r.Tenant = "acme"
 		_, err = h.Token(t.Context(), r)
-		h.refused(err, oidc.InvalidClient)
-		there, thereSecret, err := h.CreateClient(t.Context(), "acme", oidc.Registration{Name: "There", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{base}}}, operator)
+		h.refused(err, oauth.InvalidClient)
+		there, thereSecret, err := h.clients.Create(t.Context(), "acme", client.Registration{Name: "There", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{base}}}, operator)
 		h.ok(err)
 		ask := basic(form(t, "token", access.AccessToken), there.ID, thereSecret.Reveal())
 		ask.Tenant = "acme"
@@ -246,7 +248,7 @@ func TestAttack_TN_Clients(t *testing.T) {
 		})
 		r.Tenant = tenant
 		_, err = h.Token(t.Context(), r)
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 	})
 }
 
@@ -262,7 +264,7 @@ func TestAttack_TK_30_Secrets(t *testing.T) {
 		}
 		rotate := func(overlap time.Duration) string {
 			t.Helper()
-			_, s, err := h.RotateSecret(t.Context(), tenant, c.ID, overlap, operator)
+			_, s, err := h.clients.RotateSecret(t.Context(), tenant, c.ID, overlap, operator)
 			h.ok(err)
 			return s.Reveal()
 		}
@@ -282,12 +284,12 @@ func TestAttack_TK_30_Secrets(t *testing.T) {
 		fifth := rotate(0)
 		try(fourth, false)
 		try(fifth, true)
-		for _, overlap := range []time.Duration{-1, oidc.MaxOverlap + 1} {
-			if _, _, err := h.RotateSecret(t.Context(), tenant, c.ID, overlap, operator); auth.KindOf(err) != auth.KindInvalid {
+		for _, overlap := range []time.Duration{-1, client.MaxOverlap + 1} {
+			if _, _, err := h.clients.RotateSecret(t.Context(), tenant, c.ID, overlap, operator); auth.KindOf(err) != auth.KindInvalid {
 				t.Errorf("overlap %s: %v", overlap, err)
 			}
 		}
-		got, err := h.Client(t.Context(), tenant, c.ID)
+		got, err := h.clients.Get(t.Context(), tenant, c.ID)
 		h.ok(err)
 		for _, kept := range got.Secrets {
 			if strings.Contains(kept.Digest, "wws_") {
@@ -312,7 +314,7 @@ func TestAttack_BF_11_ClientSecret(t *testing.T) {
 			if auth.KindOf(err) == auth.KindThrottled {
 				limited++
 			} else {
-				h.refused(err, oidc.InvalidClient)
+				h.refused(err, oauth.InvalidClient)
 			}
 		}
 		if limited != 5 {
@@ -321,9 +323,9 @@ func TestAttack_BF_11_ClientSecret(t *testing.T) {
 		_, err := h.credentials(c, secret)
 		h.ok(err)
 		_, err = h.credentials(other, "wrong")
-		h.refused(err, oidc.InvalidClient)
+		h.refused(err, oauth.InvalidClient)
 		if n := len(h.events(auth.EventClientRefused)); n != 6 {
 			t.Errorf("%d audit lines", n)
 		}
-	}, func(c *oidc.Config) { c.Rates.Client = limit.Rate{Count: 5, Per: time.Hour} })
+	}, func(c *settings) { c.client.Rates.Credential = limit.Rate{Count: 5, Per: time.Hour} })
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
@@ -46,9 +48,9 @@ func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, err
 	p, err := s.cfg.Tokens.UserInfo(ctx, in.Tenant, raw)
 	switch auth.KindOf(err) {
 	case auth.KindUnauthenticated:
-		return UserInfo{}, &Error{Code: InvalidToken, Scheme: scheme, Desc: "the access token is not valid here", Err: err}
+		return UserInfo{}, &oauth.Error{Code: oauth.InvalidToken, Scheme: scheme, Desc: "the access token is not valid here", Err: err}
 	case auth.KindForbidden:
-		return UserInfo{}, &Error{Code: InsufficientScope, Scheme: scheme, Desc: "there is no person behind this token", Scope: auth.ScopeOpenID, Err: err}
+		return UserInfo{}, &oauth.Error{Code: oauth.InsufficientScope, Scheme: scheme, Desc: "there is no person behind this token", Scope: auth.ScopeOpenID, Err: err}
 	}
 	if err != nil {
 		return UserInfo{}, fmt.Errorf("userinfo: %w", err)
@@ -57,7 +59,7 @@ func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, err
 		return UserInfo{}, err
 	}
 	if !p.HasScope(auth.ScopeOpenID) {
-		return UserInfo{}, &Error{Code: InsufficientScope, Scheme: scheme, Desc: "the token lacks the scope openid", Scope: auth.ScopeOpenID}
+		return UserInfo{}, &oauth.Error{Code: oauth.InsufficientScope, Scheme: scheme, Desc: "the token lacks the scope openid", Scope: auth.ScopeOpenID}
 	}
 	if p.Client.Settings.UserInfoAlgorithm == "" {
 		return UserInfo{JSON: p.JSON()}, nil
@@ -74,16 +76,16 @@ func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, err
 func shownToken(in UserInfoInput) (scheme, raw string, err error) {
 	if in.FormToken != "" {
 		if len(in.Authorization) > 0 {
-			return "", "", refuseToken(InvalidRequest, schemeBearer, "send the access token in one way")
+			return "", "", oauth.RefuseToken(oauth.InvalidRequest, schemeBearer, "send the access token in one way")
 		}
 		return schemeBearer, in.FormToken, nil
 	}
 	scheme, raw, err = guard.ParseAuthorization(in.Authorization)
 	switch {
 	case errors.Is(err, guard.ErrNoToken):
-		return "", "", &Error{Code: InvalidToken, Scheme: schemeBearer, Bare: true, Desc: "send an access token", Err: err}
+		return "", "", &oauth.Error{Code: oauth.InvalidToken, Scheme: schemeBearer, Bare: true, Desc: "send an access token", Err: err}
 	case err != nil:
-		return "", "", &Error{Code: InvalidRequest, Scheme: schemeBearer, Desc: "the Authorization header is malformed", Err: err}
+		return "", "", &oauth.Error{Code: oauth.InvalidRequest, Scheme: schemeBearer, Desc: "the Authorization header is malformed", Err: err}
 	}
 	return scheme, raw, nil
 }
@@ -97,11 +99,11 @@ func (s *Service) keyProved(ctx context.Context, in UserInfoInput, scheme, raw, 
 	case jkt == "" && scheme == schemeBearer:
 		return nil
 	case jkt == "":
-		return refuseToken(InvalidToken, token.TypeDPoP, "the access token is not bound to a key")
+		return oauth.RefuseToken(oauth.InvalidToken, token.TypeDPoP, "the access token is not bound to a key")
 	case scheme == schemeBearer:
-		return refuseToken(InvalidToken, token.TypeDPoP, "the access token is bound to a key")
+		return oauth.RefuseToken(oauth.InvalidToken, token.TypeDPoP, "the access token is bound to a key")
 	}
-	return s.holds(ctx, jkt, possession{
-		tenant: in.Tenant, proofs: in.Proof, method: in.Method, url: in.Tenant.Issuer(s.cfg.Base) + UserInfoPath, access: raw,
+	return s.cfg.Clients.RequireKey(ctx, jkt, client.ProofInput{
+		Tenant: in.Tenant, Proofs: in.Proof, Method: in.Method, URL: in.Tenant.Issuer(s.cfg.Base) + UserInfoPath, AccessToken: raw,
 	})
 }

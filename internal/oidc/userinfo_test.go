@@ -13,7 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -61,7 +63,7 @@ func TestUserInfo(t *testing.T) {
 
 func TestSignedUserInfo(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *oidc.Registration) { r.UserInfoAlgorithm = "ES256" })
+		c, shown := h.app(lasting, func(r *client.Registration) { r.UserInfoAlgorithm = "ES256" })
 		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email"))
 		h.ok(err)
 		out, err := h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
@@ -88,7 +90,7 @@ func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
 		bearer := "Bearer " + ts.AccessToken
 		type ask struct {
 			in   oidc.UserInfoInput
-			code oidc.Code
+			code oauth.Code
 			bare bool
 		}
 		both := shows(bearer)
@@ -100,34 +102,34 @@ func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
 		storetest.Tenant(t, h.db, "t2")
 		h.ok(h.keys.Ensure(t.Context(), "t2", keys.ES256))
 		for name, a := range map[string]ask{
-			"EP-07 a machine's token":    {shows("Bearer " + own.AccessToken), oidc.InsufficientScope, false},
-			"EP-07 without openid":       {shows("Bearer " + plain.AccessToken), oidc.InsufficientScope, false},
-			"nothing":                    {oidc.UserInfoInput{Tenant: tenant, Method: "GET"}, oidc.InvalidToken, true},
-			"another scheme":             {shows("Basic eDp5"), oidc.InvalidToken, true},
-			"RT-11 a refresh token":      {shows("Bearer " + ts.RefreshToken), oidc.InvalidToken, false},
-			"an ID Token":                {shows("Bearer " + ts.IDToken), oidc.InvalidToken, false},
-			"garbage":                    {shows("Bearer x"), oidc.InvalidToken, false},
-			"garbage that looks sealed":  {shows("Bearer wwt_" + strings.Repeat("A", 100)), oidc.InvalidToken, false},
-			"header and form":            {both, oidc.InvalidRequest, false},
-			"two headers":                {twice, oidc.InvalidRequest, false},
-			"another tenant":             {elsewhere, oidc.InvalidToken, false},
-			"an unbound token with DPoP": {shows("DPoP " + ts.AccessToken), oidc.InvalidToken, false},
+			"EP-07 a machine's token":    {shows("Bearer " + own.AccessToken), oauth.InsufficientScope, false},
+			"EP-07 without openid":       {shows("Bearer " + plain.AccessToken), oauth.InsufficientScope, false},
+			"nothing":                    {oidc.UserInfoInput{Tenant: tenant, Method: "GET"}, oauth.InvalidToken, true},
+			"another scheme":             {shows("Basic eDp5"), oauth.InvalidToken, true},
+			"RT-11 a refresh token":      {shows("Bearer " + ts.RefreshToken), oauth.InvalidToken, false},
+			"an ID Token":                {shows("Bearer " + ts.IDToken), oauth.InvalidToken, false},
+			"garbage":                    {shows("Bearer x"), oauth.InvalidToken, false},
+			"garbage that looks sealed":  {shows("Bearer wwt_" + strings.Repeat("A", 100)), oauth.InvalidToken, false},
+			"header and form":            {both, oauth.InvalidRequest, false},
+			"two headers":                {twice, oauth.InvalidRequest, false},
+			"another tenant":             {elsewhere, oauth.InvalidToken, false},
+			"an unbound token with DPoP": {shows("DPoP " + ts.AccessToken), oauth.InvalidToken, false},
 		} {
 			out, err := h.UserInfo(t.Context(), a.in)
-			e, ok := errors.AsType[*oidc.Error](err)
+			e, ok := errors.AsType[*oauth.Error](err)
 			if !ok || e.Code != a.code || e.Bare != a.bare || e.Scheme == "" || out.JSON != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		h.clock.Advance(15*time.Minute + 31*time.Second)
 		_, err = h.UserInfo(t.Context(), shows(bearer))
-		h.refused(err, oidc.InvalidToken)
+		h.refused(err, oauth.InvalidToken)
 		if ts, err = h.refresh(c, shown, ts.RefreshToken); err != nil {
 			t.Fatal(err)
 		}
 		h.write(func(tx *store.Tx) error { return tx.DeleteAccount(h.alice) })
 		_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
-		h.refused(err, oidc.InvalidToken)
+		h.refused(err, oauth.InvalidToken)
 	})
 }
 
@@ -152,7 +154,7 @@ func TestUserInfoLearnsOfTheEndAtOnce(t *testing.T) {
 			},
 		} {
 			for _, format := range []string{"", "opaque"} {
-				c, shown := h.app(lasting, func(r *oidc.Registration) { r.TokenFormat = format })
+				c, shown := h.app(lasting, func(r *client.Registration) { r.TokenFormat = format })
 				who := h.person(rand.Text())
 				v := h.visitor()
 				v.signIn(who)
@@ -161,7 +163,7 @@ func TestUserInfoLearnsOfTheEndAtOnce(t *testing.T) {
 				h.info(ts.AccessToken)
 				h.write(func(tx *store.Tx) error { return end(tx, c, who) })
 				_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
-				if e, ok := errors.AsType[*oidc.Error](err); !ok || e.Code != oidc.InvalidToken {
+				if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidToken {
 					t.Errorf("%s: %v", name, err)
 				}
 			}
@@ -180,9 +182,9 @@ func (h *house) holding(k keyPair, method, url, access string) string {
 }
 
 // with adds a proof of the key to a request for tokens.
-func (h *house) with(r oidc.Request, k keyPair) oidc.Request {
+func (h *house) with(r client.Request, k keyPair) client.Request {
 	h.t.Helper()
-	r.Method, r.URL = "POST", base+oidc.TokenPath
+	r.Method, r.URL = "POST", base+oauth.TokenPath
 	r.Proof = []string{h.holding(k, r.Method, r.URL, "")}
 	return r
 }
@@ -200,7 +202,7 @@ func thumb(t testing.TB, k keyPair) string {
 func TestAttack_RT_13_BoundTokens(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
-		native := func(r *oidc.Registration) { lasting(r); r.Type = auth.ClientNative; r.IDTokenAlgorithm = "ES256" }
+		native := func(r *client.Registration) { lasting(r); r.Type = auth.ClientNative; r.IDTokenAlgorithm = "ES256" }
 		c, _ := h.app(native)
 		v := h.visitor()
 		v.signIn(h.alice)
@@ -211,48 +213,48 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 		}
 		code, _, _ := h.granted(step)
 		_, err = h.redeem(c, "", code)
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		_, err = h.Token(t.Context(), h.with(h.redeeming(c, "", code), other))
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		ts, err := h.Token(t.Context(), h.with(h.redeeming(c, "", code), k))
 		h.ok(err)
 		if ts.Type != "DPoP" {
 			t.Errorf("token type %q", ts.Type)
 		}
 
-		ask := func() oidc.Request {
+		ask := func() client.Request {
 			return form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken, "client_id", string(c.ID))
 		}
 		_, err = h.Token(t.Context(), ask())
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		_, err = h.Token(t.Context(), h.with(ask(), other))
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		next, err := h.Token(t.Context(), h.with(ask(), k))
 		h.ok(err)
 		h.clock.Advance(time.Minute)
 		_, err = h.Token(t.Context(), h.with(ask(), other)) // spent, but without the key it ends nothing
-		h.refused(err, oidc.InvalidGrant)
+		h.refused(err, oauth.InvalidGrant)
 		ts = next
 		ts, err = h.Token(t.Context(), h.with(ask(), k))
 		h.ok(err)
 
 		url := base + oidc.UserInfoPath
 		_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
-		h.refused(err, oidc.InvalidToken)
+		h.refused(err, oauth.InvalidToken)
 		in := shows("DPoP " + ts.AccessToken)
 		_, err = h.UserInfo(t.Context(), in)
-		h.refused(err, oidc.InvalidProof)
+		h.refused(err, oauth.InvalidProof)
 		in.Proof = []string{h.holding(other, "GET", url, ts.AccessToken)}
 		_, err = h.UserInfo(t.Context(), in)
-		h.refused(err, oidc.InvalidToken)
+		h.refused(err, oauth.InvalidToken)
 		in.Proof = []string{h.holding(k, "GET", url, "another")}
 		_, err = h.UserInfo(t.Context(), in)
-		h.refused(err, oidc.InvalidProof)
+		h.refused(err, oauth.InvalidProof)
 		in.Proof = []string{h.holding(k, "GET", url, ts.AccessToken)}
 		_, err = h.UserInfo(t.Context(), in)
 		h.ok(err)
 		_, err = h.UserInfo(t.Context(), in) // the same proof again
-		h.refused(err, oidc.InvalidProof)
+		h.refused(err, oauth.InvalidProof)
 
 		api, apiShown := h.machine()
 		seen, err := h.Introspect(t.Context(), basic(form(t, "token", ts.AccessToken), api.ID, apiShown))
@@ -268,7 +270,7 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 func TestConfidentialClientChangesItsKey(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		k, other := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
-		c, shown := h.app(lasting, func(r *oidc.Registration) { r.IDTokenAlgorithm, r.TokenFormat = "ES256", "opaque" })
+		c, shown := h.app(lasting, func(r *client.Registration) { r.IDTokenAlgorithm, r.TokenFormat = "ES256", "opaque" })
 		ts, err := h.Token(t.Context(), h.with(h.redeeming(c, shown, h.code(c, "scope", "openid offline_access")), k))
 		h.ok(err)
 		next, err := h.Token(t.Context(), h.with(basic(form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken), c.ID, shown), other))
@@ -285,7 +287,7 @@ func TestConfidentialClientChangesItsKey(t *testing.T) {
 
 func TestOpaqueAccessTokens(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *oidc.Registration) { r.TokenFormat = "opaque" })
+		c, shown := h.app(lasting, func(r *client.Registration) { r.TokenFormat = "opaque" })
 		api, apiShown := h.machine()
 		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email offline_access"))
 		h.ok(err)
@@ -380,7 +382,7 @@ func FuzzUserInfoForm(f *testing.F) {
 	f.Add("access_token=a&access_token=b")
 	f.Add("access_token=wwt_AAAA")
 	f.Fuzz(func(t *testing.T, body string) {
-		form, err := oidc.ParseForm(body)
+		form, err := oauth.ParseForm(body)
 		if err != nil {
 			return
 		}
@@ -389,7 +391,7 @@ func FuzzUserInfoForm(f *testing.F) {
 		if err == nil && raw != ts.AccessToken {
 			t.Errorf("%q is taken", raw)
 		}
-		if _, ok := errors.AsType[*oidc.Error](err); err != nil && !ok {
+		if _, ok := errors.AsType[*oauth.Error](err); err != nil && !ok {
 			t.Errorf("%q: %v", raw, err)
 		}
 	})

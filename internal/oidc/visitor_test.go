@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -53,7 +55,7 @@ func (v *visitor) ask(pairs ...string) (oidc.Step, error) { return v.send(false,
 
 func (v *visitor) send(posted bool, pairs ...string) (oidc.Step, error) {
 	v.h.t.Helper()
-	f, err := oidc.ParseAuthorizeForm(pairsOf(pairs...))
+	f, err := oauth.ParseAuthorizeForm(pairsOf(pairs...))
 	v.h.ok(err)
 	step, err := v.h.Authorize(v.h.t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: f, Posted: posted, Browser: v.b})
 	v.keep(step)
@@ -122,12 +124,12 @@ func request(c auth.Client, changes ...string) []string {
 }
 
 // app is a web application of somebody else.
-func (h *house) app(change ...func(*oidc.Registration)) (auth.Client, string) {
+func (h *house) app(change ...func(*client.Registration)) (auth.Client, string) {
 	h.t.Helper()
-	return h.client(oidc.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{callback}, Scopes: []string{"openid", "email", "offline_access", "files"}}, change...)
+	return h.client(client.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{callback}, Scopes: []string{"openid", "email", "offline_access", "files"}}, change...)
 }
 
-func ours(r *oidc.Registration) { r.FirstParty = true }
+func ours(r *client.Registration) { r.FirstParty = true }
 
 // settings changes a client behind the service's back.
 func (h *house) settings(c auth.Client, change func(*auth.Client)) auth.Client {

@@ -16,6 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -134,27 +135,21 @@ func (s *Server) openServices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.OIDC = s.provider(root, out)
-	return s.Tenants.EnsureDefault(ctx)
-}
-
-// provider is the OAuth provider over the services that are there.
-func (s *Server) provider(root []byte, out *outbound.Client) *oidc.Service {
-	l, o := s.cfg.Limits, s.cfg.OAuth
-	return oidc.New(oidc.Config{
-		DB: s.DB, Tokens: s.Tokens, Keys: s.Keys, Sessions: s.Sessions, Out: out, Root: root, Limiter: s.Limiter, Base: s.cfg.BaseURL(), Now: s.now, Observe: s.Metrics.Grant, Log: s.log,
-		Rates: oidc.Rates{Client: limit.Rate(l.Client.Credential), Family: limit.Rate(l.Refresh.Credential),
-			Public: limit.Rate(l.PublicClient.IP), UserCode: limit.Rate(l.UserCode.IP), UserCodeAccount: limit.Rate(l.UserCode.Account)},
-		EndpointAudience: o.AssertionAudience == "endpoint",
-		PKCEOptional:     o.PKCE == "optional",
-		Registration:     o.Registration,
-		Documents:        o.ClientMetadata,
-		RedirectSchemes:  o.RedirectSchemes,
-		Resources:        o.Resources.URLs(),
-		ResourceScopes:   o.Resources.Scopes(),
-		CodeLifetime:     o.CodeLifetime, PushedLifetime: o.PushedLifetime, DeviceLifetime: o.DeviceLifetime,
-		DPoPNonce: o.DPoPNonce,
+	o := s.cfg.OAuth
+	s.Clients = client.New(client.Config{
+		DB: s.DB, Tokens: s.Tokens, Out: out, Root: root, Limiter: s.Limiter, Base: s.cfg.BaseURL(), Now: s.now, Log: s.log,
+		Rates:            client.Rates{Credential: limit.Rate(l.Client.Credential), Public: limit.Rate(l.PublicClient.IP)},
+		EndpointAudience: o.AssertionAudience == "endpoint", Registration: o.Registration, RedirectSchemes: o.RedirectSchemes,
+		Documents: o.ClientMetadata, ResourceScopes: o.Resources.Scopes(), DPoPNonce: o.DPoPNonce,
 	})
+	s.OIDC = oidc.New(oidc.Config{
+		DB: s.DB, Clients: s.Clients, Tokens: s.Tokens, Keys: s.Keys, Sessions: s.Sessions, Out: out, Root: root, Limiter: s.Limiter,
+		Base: s.cfg.BaseURL(), Now: s.now, Observe: s.Metrics.Grant, Log: s.log,
+		Rates:        oidc.Rates{Family: limit.Rate(l.Refresh.Credential), UserCode: limit.Rate(l.UserCode.IP), UserCodeAccount: limit.Rate(l.UserCode.Account)},
+		PKCEOptional: o.PKCE == "optional", Resources: o.Resources.URLs(),
+		CodeLifetime: o.CodeLifetime, PushedLifetime: o.PushedLifetime, DeviceLifetime: o.DeviceLifetime,
+	})
+	return s.Tenants.EnsureDefault(ctx)
 }
 
 // outbound is the client for addresses that others name.
@@ -250,7 +245,7 @@ func (s *Server) outboxDepth() (depth int64, oldest time.Duration) {
 func (s *Server) openWeb(context.Context) (err error) {
 	l := s.cfg.Limits
 	conf := web.Config{
-		DB: s.DB, Accounts: s.Accounts, Logins: s.Logins, Access: s.Access, OIDC: s.OIDC, Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
+		DB: s.DB, Accounts: s.Accounts, Logins: s.Logins, Access: s.Access, Clients: s.Clients, OIDC: s.OIDC, Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
 		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, Pprof: s.cfg.Metrics.Pprof,
 		RouterConfig: web.RouterConfig{
 			Tenants: s.Tenants, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log, AccessLog: s.cfg.AccessLog,

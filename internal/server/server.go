@@ -24,6 +24,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -68,6 +69,7 @@ type Server struct {
 	Logins   *login.Service
 	Access   *access.Service
 	Tenants  *tenant.Service
+	Clients  *client.Service
 	OIDC     *oidc.Service
 	Hasher   *password.Hasher
 	Limiter  limit.Limiter

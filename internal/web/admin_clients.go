@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 )
 
 var (
@@ -90,7 +90,7 @@ type NewClient struct {
 	ClientSettings
 }
 
-// Client is a registered client.
+// Get is a registered client.
 type Client struct {
 	ID         string         `json:"client_id"`
 	Type       string         `json:"type" example:"web"`
@@ -134,7 +134,7 @@ func (s *Server) clients(ctx context.Context, in *struct {
 	Limit int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
 }) (*clientsOut, error) {
 	ex := exchangeOf(ctx)
-	list, err := s.cfg.OIDC.ClientsAfter(ctx, ex.tenant.ID, auth.ClientID(in.After), in.Limit+1)
+	list, err := s.cfg.Clients.ListAfter(ctx, ex.tenant.ID, auth.ClientID(in.After), in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -152,9 +152,9 @@ func (s *Server) clients(ctx context.Context, in *struct {
 
 func (s *Server) clientCreate(ctx context.Context, in *struct{ Body NewClient }) (*clientOut, error) {
 	ex := exchangeOf(ctx)
-	r := oidc.Registration{Type: auth.ClientType(in.Body.Type), FirstParty: in.Body.FirstParty}
+	r := client.Registration{Type: auth.ClientType(in.Body.Type), FirstParty: in.Body.FirstParty}
 	in.Body.apply(&r)
-	c, secret, err := s.cfg.OIDC.CreateClient(ctx, ex.tenant.ID, r, ex.by())
+	c, secret, err := s.cfg.Clients.Create(ctx, ex.tenant.ID, r, ex.by())
 	return clientAnswer(c, secret.Reveal(), err)
 }
 
@@ -164,7 +164,7 @@ type ofClient struct {
 }
 
 func (s *Server) clientGet(ctx context.Context, in *ofClient) (*clientOut, error) {
-	c, err := s.cfg.OIDC.Client(ctx, exchangeOf(ctx).tenant.ID, auth.ClientID(in.ID))
+	c, err := s.cfg.Clients.Get(ctx, exchangeOf(ctx).tenant.ID, auth.ClientID(in.ID))
 	return clientAnswer(c, "", err)
 }
 
@@ -178,7 +178,7 @@ func (s *Server) clientUpdate(ctx context.Context, in *struct {
 	if version == "*" {
 		version = ""
 	}
-	c, secret, err := s.cfg.OIDC.UpdateClient(ctx, ex.tenant.ID, auth.ClientID(in.ID), version, ex.by(), func(r *oidc.Registration) error {
+	c, secret, err := s.cfg.Clients.Update(ctx, ex.tenant.ID, auth.ClientID(in.ID), version, ex.by(), func(r *client.Registration) error {
 		in.Body.apply(r)
 		return nil
 	})
@@ -190,7 +190,7 @@ func (s *Server) clientUpdate(ctx context.Context, in *struct {
 
 func (s *Server) clientDelete(ctx context.Context, in *ofClient) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	return nil, s.cfg.OIDC.DeleteClient(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+	return nil, s.cfg.Clients.Delete(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
 }
 
 func (s *Server) clientSecret(ctx context.Context, in *struct {
@@ -198,23 +198,23 @@ func (s *Server) clientSecret(ctx context.Context, in *struct {
 	Body SecretRotation
 }) (*clientOut, error) {
 	ex := exchangeOf(ctx)
-	overlap := oidc.DefaultOverlap
+	overlap := client.DefaultOverlap
 	if in.Body.Overlap != nil {
 		overlap = time.Duration(*in.Body.Overlap) * time.Second
 	}
-	c, secret, err := s.cfg.OIDC.RotateSecret(ctx, ex.tenant.ID, auth.ClientID(in.ID), overlap, ex.by())
+	c, secret, err := s.cfg.Clients.RotateSecret(ctx, ex.tenant.ID, auth.ClientID(in.ID), overlap, ex.by())
 	return clientAnswer(c, secret.Reveal(), err)
 }
 
 func (s *Server) clientDisable(ctx context.Context, in *ofClient) (*clientOut, error) {
 	ex := exchangeOf(ctx)
-	c, err := s.cfg.OIDC.DisableClient(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+	c, err := s.cfg.Clients.Disable(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
 	return clientAnswer(c, "", err)
 }
 
 func (s *Server) clientEnable(ctx context.Context, in *ofClient) (*clientOut, error) {
 	ex := exchangeOf(ctx)
-	c, err := s.cfg.OIDC.EnableClient(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+	c, err := s.cfg.Clients.Enable(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
 	return clientAnswer(c, "", err)
 }
 
@@ -222,7 +222,7 @@ func clientAnswer(c auth.Client, secret string, err error) (*clientOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &clientOut{ETag: `"` + oidc.Version(c) + `"`, Body: clientOf(c)}
+	out := &clientOut{ETag: `"` + client.Version(c) + `"`, Body: clientOf(c)}
 	out.Body.Secret = secret
 	return out, nil
 }

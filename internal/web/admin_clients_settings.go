@@ -2,11 +2,11 @@ package web
 
 import (
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 )
 
 // apply puts the settings that were sent into a registration.
-func (in ClientSettings) apply(r *oidc.Registration) {
+func (in ClientSettings) apply(r *client.Registration) {
 	put(&r.Name, in.Name)
 	put(&r.Bounds.Name, in.Name)
 	put(&r.RedirectURIs, in.RedirectURIs)
@@ -41,7 +41,7 @@ func (in ClientSettings) apply(r *oidc.Registration) {
 }
 
 // applyAnswers is the part about what the client gets.
-func (in ClientSettings) applyAnswers(r *oidc.Registration) {
+func (in ClientSettings) applyAnswers(r *client.Registration) {
 	put(&r.IDTokenAlgorithm, in.IDTokenAlg)
 	put(&r.IDTokenClaims, in.IDTokenClaims)
 	put(&r.Popup, in.Popup)
@@ -65,7 +65,7 @@ func (in ClientSettings) applyAnswers(r *oidc.Registration) {
 }
 
 // applyPeople is the part about what people are shown and led to.
-func (in ClientSettings) applyPeople(r *oidc.Registration) {
+func (in ClientSettings) applyPeople(r *client.Registration) {
 	put(&r.PostLogoutURIs, in.PostLogoutURIs)
 	put(&r.BackchannelURI, in.BackchannelURI)
 	put(&r.BackchannelSession, in.BackchannelSID)

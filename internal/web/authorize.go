@@ -3,29 +3,30 @@ package web
 import (
 	"net/http"
 
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
 // readRequest reads the parameters from the address of a GET or from the form of a
 // POST (OpenID Connect Core §3.1.2.1), and never from both.
-func (ex *exchange) readRequest(r *http.Request) (oidc.Form, error) {
+func (ex *exchange) readRequest(r *http.Request) (oauth.Form, error) {
 	if r.Method != http.MethodPost {
 		if err := ex.chargeSize(limitAuthorize, len(r.URL.RawQuery)); err != nil {
-			return oidc.Form{}, err
+			return oauth.Form{}, err
 		}
-		return oidc.ParseAuthorizeForm(r.URL.RawQuery)
+		return oauth.ParseAuthorizeForm(r.URL.RawQuery)
 	}
 	if r.URL.RawQuery != "" {
-		return oidc.Form{}, &oidc.Error{Code: oidc.InvalidRequest, Desc: "a POST has its parameters in the form, none in the address"}
+		return oauth.Form{}, &oauth.Error{Code: oauth.InvalidRequest, Desc: "a POST has its parameters in the form, none in the address"}
 	}
 	b, err := ex.formBody(r)
 	if err != nil {
-		return oidc.Form{}, err
+		return oauth.Form{}, err
 	}
 	if err := ex.chargeSize(limitAuthorize, len(b)); err != nil {
-		return oidc.Form{}, err
+		return oauth.Form{}, err
 	}
-	return oidc.ParseAuthorizeForm(b)
+	return oauth.ParseAuthorizeForm(b)
 }
 
 // authorize is the authorization endpoint (RFC 6749 §3.1).

@@ -5,7 +5,8 @@ import (
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // The registration of clients by themselves: JSON bodies (RFC 7591, RFC 7592), bearer
@@ -13,8 +14,8 @@ import (
 
 // readRegistration reads the request. What the body may hold is a rule of the protocol, so
 // the service reads it.
-func (s *Server) readRegistration(ex *exchange, r *http.Request) (in oidc.RegisterRequest, err error) {
-	in = oidc.RegisterRequest{Tenant: ex.tenant.ID, Client: auth.ClientID(r.PathValue("client_id")), Authorization: r.Header["Authorization"], Actor: ex.by()}
+func (s *Server) readRegistration(ex *exchange, r *http.Request) (in client.RegisterRequest, err error) {
+	in = client.RegisterRequest{Tenant: ex.tenant.ID, Client: auth.ClientID(r.PathValue("client_id")), Authorization: r.Header["Authorization"], Actor: ex.by()}
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
 		in.Body, err = ex.readJSON(r)
 	}
@@ -26,7 +27,7 @@ func (s *Server) clientRegister(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.cfg.OIDC.Register(r.Context(), in)
+	v, err := s.cfg.Clients.Register(r.Context(), in)
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (s *Server) clientRead(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.cfg.OIDC.ReadRegistered(r.Context(), in)
+	v, err := s.cfg.Clients.ReadRegistered(r.Context(), in)
 	if err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (s *Server) clientReplace(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.cfg.OIDC.ReplaceRegistered(r.Context(), in)
+	v, err := s.cfg.Clients.ReplaceRegistered(r.Context(), in)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (s *Server) clientUnregister(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.cfg.OIDC.Unregister(r.Context(), in); err != nil {
+	if err := s.cfg.Clients.DeleteRegistered(r.Context(), in); err != nil {
 		return err
 	}
 	h := ex.Header()
@@ -73,11 +74,11 @@ func (s *Server) clientUnregister(ex *exchange, r *http.Request) error {
 
 // writeRegistrationError answers in the words of RFC 7591 §3.2.2 and RFC 6750 §3.
 func (s *Server) writeRegistrationError(ex *exchange, err error) {
-	e, ok := errors.AsType[*oidc.Error](err)
+	e, ok := errors.AsType[*oauth.Error](err)
 	switch {
-	case ok && e.Code == oidc.AccessDenied:
+	case ok && e.Code == oauth.AccessDenied:
 		ex.writeOAuth(http.StatusForbidden, oauthError{string(e.Code), described(e.Desc)})
-	case ok && e.Code == oidc.InvalidToken:
+	case ok && e.Code == oauth.InvalidToken:
 		challenge := "Bearer"
 		if !e.Bare {
 			challenge += ` error="invalid_token"`

@@ -16,6 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -138,8 +139,9 @@ func TestAttack_DP_06_OwnAPI(t *testing.T) {
 func TestAttack_DP_08_NonceHeader(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(c *Config) {
-		c.OIDC = oidc.New(oidc.Config{DB: c.DB, Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Root: secret.Bytes(32), DPoPNonce: true,
-			Rates: oidc.Rates{Client: generous, Family: generous}})
+		c.Clients = client.New(client.Config{DB: c.DB, Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Root: secret.Bytes(32), DPoPNonce: true,
+			Rates: client.Rates{Credential: generous}})
+		c.OIDC = oidc.New(oidc.Config{DB: c.DB, Clients: c.Clients, Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Rates: oidc.Rates{Family: generous}})
 	})
 	p := h.prover()
 	access := p.bound()
@@ -152,7 +154,7 @@ func TestAttack_DP_08_NonceHeader(t *testing.T) {
 		t.Errorf("DP-08: %d %s", w.Code, w.Body)
 	}
 	ask := func(proof string) *httptest.ResponseRecorder {
-		c, s, err := h.cfg.OIDC.CreateClient(t.Context(), auth.DefaultTenant, oidc.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read"}}, auth.Actor{Kind: auth.ActorOperator, ID: "root"})
+		c, s, err := h.cfg.Clients.Create(t.Context(), auth.DefaultTenant, client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read"}}, auth.Actor{Kind: auth.ActorOperator, ID: "root"})
 		h.ok(err)
 		r := httptest.NewRequest("POST", base+"/oauth2/token", strings.NewReader("grant_type=client_credentials"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

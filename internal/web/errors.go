@@ -12,7 +12,7 @@ import (
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/password"
 )
 
@@ -88,7 +88,7 @@ func (ex *exchange) explain(err error) *Problem {
 		p.challenge, p.retryAfter = e.Challenge(""), e.RetryAfter
 		return p
 	}
-	if e, ok := errors.AsType[*oidc.Error](err); ok && e.Scheme != "" { // of a token that is bound to a key
+	if e, ok := errors.AsType[*oauth.Error](err); ok && e.Scheme != "" { // of a token that is bound to a key
 		p := problem(http.StatusUnauthorized, auth.Code(e.Code), e.Desc)
 		p.challenge = challenge(e)
 		return p

@@ -6,7 +6,8 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
@@ -21,9 +22,9 @@ func TestRepair_S9_StrangeIDs(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, sc store.Config) {
 		h := newHouseOn(t, sc, func(c *Config) { c.AccessLog = false })
-		c, secret, err := h.cfg.OIDC.CreateClient(t.Context(), auth.DefaultTenant, oidc.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}}, system)
+		c, secret, err := h.cfg.Clients.Create(t.Context(), auth.DefaultTenant, client.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}}, system)
 		h.ok(err)
-		r := request(http.MethodPost, oidc.TokenPath, "grant_type=client_credentials", "Content-Type: application/x-www-form-urlencoded")
+		r := request(http.MethodPost, oauth.TokenPath, "grant_type=client_credentials", "Content-Type: application/x-www-form-urlencoded")
 		r.SetBasicAuth(string(c.ID), secret.Reveal())
 		admin := bearer(h.tokens(h.do(r)))
 		person := bearer(h.signedIn("alice@example.com"))

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
@@ -20,10 +21,10 @@ func (s *Server) logoutEndpoint(ex *exchange, r *http.Request) error {
 }
 
 func (s *Server) logoutPage(ex *exchange, r *http.Request) error {
-	return s.startLogout(ex, r, oidc.Form{})
+	return s.startLogout(ex, r, oauth.Form{})
 }
 
-func (s *Server) startLogout(ex *exchange, r *http.Request, form oidc.Form) error {
+func (s *Server) startLogout(ex *exchange, r *http.Request, form oauth.Form) error {
 	b, err := ex.resumed(r.Context()) // who is remembered is to be forgotten too
 	if err != nil {
 		return err

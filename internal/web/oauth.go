@@ -4,19 +4,20 @@ import (
 	"cmp"
 	"net/http"
 
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // The endpoints of the OAuth provider that programs call.
 
 // readOAuth reads the request as the protocol wants it: parameters in the body alone
 // (RFC 6749 §3.2), since addresses end up in logs.
-func (s *Server) readOAuth(ex *exchange, r *http.Request) (oidc.Request, error) {
+func (s *Server) readOAuth(ex *exchange, r *http.Request) (client.Request, error) {
 	form, err := ex.readParameters(r)
 	if err != nil {
-		return oidc.Request{}, err
+		return client.Request{}, err
 	}
-	return oidc.Request{
+	return client.Request{
 		Tenant: ex.tenant.ID, Authorization: r.Header["Authorization"], Form: form, Actor: ex.by(),
 		Proof: r.Header["Dpop"], Accept: r.Header["Accept"], Method: r.Method, URL: ex.endpointURL(),
 	}, nil
@@ -28,15 +29,15 @@ func (ex *exchange) endpointURL() string {
 }
 
 // readParameters reads a form body that comes with an address without a query.
-func (ex *exchange) readParameters(r *http.Request) (oidc.Form, error) {
+func (ex *exchange) readParameters(r *http.Request) (oauth.Form, error) {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		return oidc.Form{}, &oidc.Error{Code: oidc.InvalidRequest, Desc: "send parameters in the body, none in the address"}
+		return oauth.Form{}, &oauth.Error{Code: oauth.InvalidRequest, Desc: "send parameters in the body, none in the address"}
 	}
 	b, err := ex.formBody(r)
 	if err != nil {
-		return oidc.Form{}, err
+		return oauth.Form{}, err
 	}
-	return oidc.ParseForm(b)
+	return oauth.ParseForm(b)
 }
 
 // formBody is the whole of a form's body, no longer than forms may be.
@@ -58,7 +59,7 @@ func (s *Server) offerNonce(ex *exchange) {
 	if len(ex.request.Header["Dpop"]) == 0 {
 		return
 	}
-	if n := s.cfg.OIDC.Nonce(ex.tenant.ID); n != "" {
+	if n := s.cfg.Clients.Nonce(ex.tenant.ID); n != "" {
 		ex.Header()["Dpop-Nonce"] = []string{n}
 	}
 }

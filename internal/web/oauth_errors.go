@@ -8,15 +8,15 @@ import (
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // oauthStatuses is the one table from codes of the protocol to statuses. What is not
 // in it is 400 (RFC 6749 §5.2).
-var oauthStatuses = map[oidc.Code]int{
-	oidc.InvalidClient:     http.StatusUnauthorized,
-	oidc.InvalidToken:      http.StatusUnauthorized, // RFC 6750 §3.1, with the one that follows
-	oidc.InsufficientScope: http.StatusForbidden,
+var oauthStatuses = map[oauth.Code]int{
+	oauth.InvalidClient:     http.StatusUnauthorized,
+	oauth.InvalidToken:      http.StatusUnauthorized, // RFC 6750 §3.1, with the one that follows
+	oauth.InsufficientScope: http.StatusForbidden,
 }
 
 // oauthError is a refusal as clients of the protocol read it.
@@ -28,12 +28,12 @@ type oauthError struct {
 // writeOAuthError answers in the words of RFC 6749 §5.2. Where the protocol has no
 // word, the status says it, and the nearest word goes with it.
 func (s *Server) writeOAuthError(ex *exchange, err error) {
-	if e, ok := errors.AsType[*oidc.Error](err); ok {
+	if e, ok := errors.AsType[*oauth.Error](err); ok {
 		s.writeProtocolError(ex, e)
 		return
 	}
 	if _, ok := errors.AsType[*auth.Error](err); !ok && errors.Is(err, auth.ErrNotFound) { // removed a moment ago
-		s.writeProtocolError(ex, &oidc.Error{Code: oidc.InvalidClient, Desc: "the client, or what it asks for, is not known", Err: err})
+		s.writeProtocolError(ex, &oauth.Error{Code: oauth.InvalidClient, Desc: "the client, or what it asks for, is not known", Err: err})
 		return
 	}
 	p := ex.explain(err)
@@ -46,12 +46,12 @@ func (s *Server) writeOAuthError(ex *exchange, err error) {
 	ex.writeOAuth(p.Status, oauthError{oauthWord(p.Status), described(p.Detail)})
 }
 
-func (s *Server) writeProtocolError(ex *exchange, e *oidc.Error) {
+func (s *Server) writeProtocolError(ex *exchange, e *oauth.Error) {
 	status := cmp.Or(oauthStatuses[e.Code], http.StatusBadRequest)
 	h := ex.Header()
 	switch {
 	case e.Scheme != "":
-		if e.Code == oidc.InvalidProof || e.Code == oidc.UseNonce {
+		if e.Code == oauth.InvalidProof || e.Code == oauth.UseNonce {
 			status = http.StatusUnauthorized // at a resource (RFC 9449 §7.1)
 		}
 		h["Www-Authenticate"] = []string{challenge(e)}
@@ -59,14 +59,14 @@ func (s *Server) writeProtocolError(ex *exchange, e *oidc.Error) {
 		h["Www-Authenticate"] = []string{`Basic realm="watchword", charset="UTF-8"`}
 	}
 	if e.Nonce {
-		h["Dpop-Nonce"] = []string{s.cfg.OIDC.Nonce(ex.tenant.ID)}
+		h["Dpop-Nonce"] = []string{s.cfg.Clients.Nonce(ex.tenant.ID)}
 	}
 	ex.writeOAuth(status, oauthError{string(e.Code), described(e.Desc)})
 }
 
 // challenge is the WWW-Authenticate value of a protected resource (RFC 6750 §3, RFC
 // 9449 §7.1).
-func challenge(e *oidc.Error) string {
+func challenge(e *oauth.Error) string {
 	var params []string
 	if !e.Bare {
 		params = append(params, `error="`+string(e.Code)+`"`, `error_description="`+described(e.Desc)+`"`)
@@ -90,7 +90,7 @@ func oauthWord(status int) string {
 	case status >= 500:
 		return "server_error"
 	}
-	return string(oidc.InvalidRequest)
+	return string(oauth.InvalidRequest)
 }
 
 // described keeps to the characters of error_description (RFC 6749 §5.2).

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // TestOAuthErrors: each kind of failure has a status and a word that clients of the
@@ -24,9 +24,9 @@ func TestOAuthErrors(t *testing.T) {
 		status int
 		word   string
 	}{
-		{&oidc.Error{Code: oidc.InvalidClient, Desc: `a "quoted" \ déscription`, Err: cause}, 401, "invalid_client"},
-		{&oidc.Error{Code: oidc.InvalidGrant, Err: cause}, 400, "invalid_grant"},
-		{fmt.Errorf("token: %w", &oidc.Error{Code: oidc.InvalidTarget}), 400, "invalid_target"},
+		{&oauth.Error{Code: oauth.InvalidClient, Desc: `a "quoted" \ déscription`, Err: cause}, 401, "invalid_client"},
+		{&oauth.Error{Code: oauth.InvalidGrant, Err: cause}, 400, "invalid_grant"},
+		{fmt.Errorf("token: %w", &oauth.Error{Code: oauth.InvalidTarget}), 400, "invalid_target"},
 		{auth.Throttled(90 * time.Second), 429, "temporarily_unavailable"},
 		{auth.Unavailable(cause, time.Second), 503, "temporarily_unavailable"},
 		{auth.Invalid("text_invalid", "", "not text"), 400, "invalid_request"},

@@ -4,7 +4,7 @@ import (
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 )
 
 // principal is the word in the route table for who may call a route.
@@ -20,7 +20,7 @@ var (
 	anyone = principal{name: "anyone", admit: admitAll}
 	// client is a program that authenticates itself in the request, to the service: which
 	// methods there are, and what a public client may do, are rules of the protocol.
-	client = principal{name: "client", proved: true, admit: admitAll}
+	anyClient = principal{name: "client", proved: true, admit: admitAll}
 	// tokenHolder is a program that presents an access token, to the service: which tokens are
 	// good for what is a rule of the protocol.
 	tokenHolder = principal{name: "tokenHolder", proved: true, admit: admitAll}
@@ -128,7 +128,7 @@ func (s *Server) tokenClaims(ex *exchange) (*guard.Claims, error) {
 		return s.cfg.Tokens.Verify(r.Context(), ex.tenant.ID, raw)
 	}
 	s.offerNonce(ex)
-	return s.cfg.OIDC.VerifyBound(r.Context(), oidc.Request{
+	return s.cfg.Clients.VerifyBound(r.Context(), client.Request{
 		Tenant: ex.tenant.ID, Proof: r.Header["Dpop"], Method: r.Method, URL: ex.endpointURL(),
 	}, raw)
 }

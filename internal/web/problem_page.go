@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
@@ -17,7 +18,7 @@ func (s *Server) writeProblemPage(ex *exchange, err error) {
 	status := http.StatusBadRequest
 	if wrong, ok := errors.AsType[*oidc.PageError](err); ok {
 		page.Code, page.Detail, page.Reference = string(wrong.Code), wrong.Desc, ex.id
-	} else if wrong, ok := errors.AsType[*oidc.Error](err); ok {
+	} else if wrong, ok := errors.AsType[*oauth.Error](err); ok {
 		page.Code, page.Detail, page.Reference = string(wrong.Code), wrong.Desc, ex.id
 	} else {
 		p := ex.explain(err)

@@ -3,6 +3,8 @@ package web
 import (
 	"testing"
 
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
@@ -16,8 +18,8 @@ func TestNamedPathsAreInTheTable(t *testing.T) {
 		paths[rt.path] = true
 	}
 	for _, path := range []string{
-		oidc.TokenPath, oidc.IntrospectPath, oidc.RevokePath, oidc.PushedPath, oidc.DeviceAuthorizationPath, oidc.RegisterPath,
-		oidc.RegisterPath + "/{client_id}", oidc.UserInfoPath, oidc.AuthorizePath, oidc.LogoutPath, oidc.JWKSPath, oidc.DevicePath,
+		oauth.TokenPath, oidc.IntrospectPath, oidc.RevokePath, oidc.PushedPath, oidc.DeviceAuthorizationPath, client.RegisterPath,
+		client.RegisterPath + "/{client_id}", oidc.UserInfoPath, oidc.AuthorizePath, oidc.LogoutPath, oidc.JWKSPath, oidc.DevicePath,
 		ui.StylesheetPath, ui.ScriptPath, ui.ShowScriptPath, ui.IconPath, ui.BrandPath, ui.LogoPath,
 		pathContinue, pathLogin, pathRegister, pathForgot, pathChoose, pathConsent, pathUnverified, pathDevice, pathConfirm, pathAccount, pathLogout, pathResend,
 	} {

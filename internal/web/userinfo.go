@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
@@ -13,7 +14,7 @@ var typeJWT = []string{"application/jwt"}
 func (s *Server) userinfo(ex *exchange, r *http.Request) error {
 	in := oidc.UserInfoInput{Tenant: ex.tenant.ID, Authorization: r.Header["Authorization"], Proof: r.Header["Dpop"], Method: r.Method}
 	if r.URL.Query().Has("access_token") {
-		return &oidc.Error{Code: oidc.InvalidRequest, Desc: "send the token in the Authorization header, never in the address", Scheme: "Bearer"}
+		return &oauth.Error{Code: oauth.InvalidRequest, Desc: "send the token in the Authorization header, never in the address", Scheme: "Bearer"}
 	}
 	if r.Method == http.MethodPost && mediaTypeOf(r.Header.Get("Content-Type")) == "application/x-www-form-urlencoded" {
 		form, err := ex.readParameters(r)

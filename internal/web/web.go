@@ -19,6 +19,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -40,6 +41,7 @@ type Config struct {
 	Accounts *account.Service
 	Logins   *login.Service
 	Access   *access.Service
+	Clients  *client.Service
 	OIDC     *oidc.Service
 
 	// JWKSMaxAge is how long clients may cache the published keys; five minutes

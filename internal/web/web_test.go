@@ -18,6 +18,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
@@ -75,14 +76,16 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 	ring := keys.New(keys.Config{DB: db, Now: clock})
 	tokens := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: secret.Bytes(32), ObserveRefresh: metrics.Refresh, Log: log})
 	sessions := session.New(session.Config{DB: db})
+	clients := client.New(client.Config{DB: db, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Rates: client.Rates{Credential: generous}})
 	cfg := Config{
 		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions,
 		Accounts: account.New(account.Config{DB: db, Hasher: h.hasher, Policy: password.DefaultPolicy(), Sessions: sessions, Limiter: limiter, Now: clock, RegistrationOpen: true, Log: log,
 			Rates: account.Rates{Register: generous, Resend: generous, Forgot: generous, Password: generous}}),
-		Logins: login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: login.Rates{Account: generous}}),
-		Access: access.New(db),
-		OIDC: oidc.New(oidc.Config{DB: db, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
-			Rates: oidc.Rates{Client: generous, Family: generous}}),
+		Logins:  login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: login.Rates{Account: generous}}),
+		Access:  access.New(db),
+		Clients: clients,
+		OIDC: oidc.New(oidc.Config{DB: db, Clients: clients, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
+			Rates: oidc.Rates{Family: generous}}),
 		RouterConfig: RouterConfig{Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}), Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log,
 			Rates: Rates{Register: generous, Login: generous, Verify: generous, Resend: generous, Forgot: generous, Reset: generous, Change: generous, Refresh: generous, RefreshFamily: generous, Client: generous, Enrol: generous, Authorize: generous,
 				Self: generous, SelfPassword: generous, SelfExport: generous}},

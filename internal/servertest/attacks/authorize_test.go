@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -16,9 +16,9 @@ const (
 )
 
 // thirdParty is a third party's client.
-func thirdParty(t testing.TB, s *servertest.Server, tenant auth.TenantID, change ...func(*oidc.Registration)) program {
+func thirdParty(t testing.TB, s *servertest.Server, tenant auth.TenantID, change ...func(*client.Registration)) program {
 	t.Helper()
-	r := oidc.Registration{Type: auth.ClientWeb, Name: "Ledger", RedirectURIs: []string{ledgerCallback}}
+	r := client.Registration{Type: auth.ClientWeb, Name: "Ledger", RedirectURIs: []string{ledgerCallback}}
 	for _, fn := range change {
 		fn(&r)
 	}
@@ -60,7 +60,7 @@ func TestAuthorizationCode(t *testing.T) {
 		if got.Get("code") == "" || got.Get("state") != "the-state" || got.Get("iss") != s.Issuer {
 			t.Fatalf("answer %v", got)
 		}
-		r := oauth(t, s, "/oauth2/token", url.Values{"grant_type": {"authorization_code"}, "code": {got.Get("code")}, "redirect_uri": {ledgerCallback}, "code_verifier": {pkceVerifier}}.Encode(), c.basic()).Want(t, 200)
+		r := postForm(t, s, "/oauth2/token", url.Values{"grant_type": {"authorization_code"}, "code": {got.Get("code")}, "redirect_uri": {ledgerCallback}, "code_verifier": {pkceVerifier}}.Encode(), c.basic()).Want(t, 200)
 		if v := decode[body](t, r); v["id_token"] == nil || v["token_type"] != "Bearer" || v["scope"] != "openid email" {
 			t.Errorf("tokens %v", v)
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -66,7 +66,7 @@ func TestAttack_EP_12_Token(t *testing.T) {
 		if r.Header.Get("WWW-Authenticate") != "Bearer" {
 			t.Errorf("challenge %q", r.Header.Get("WWW-Authenticate"))
 		}
-		token, _, err := s.OIDC.NewInitialToken(t.Context(), auth.DefaultTenant, 1, time.Hour, auth.System)
+		token, _, err := s.Clients.NewInitialToken(t.Context(), auth.DefaultTenant, 1, time.Hour, auth.System)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +118,7 @@ func TestAttack_AdminClients(t *testing.T) {
 
 		job := machine(t, s)
 		s.Do(t, "GET", path, nil, servertest.Bearer(machineToken(t, s, job))).WantCode(t, 403, "not_an_admin")
-		robot := enrol(t, s, auth.DefaultTenant, oidc.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}})
+		robot := enrol(t, s, auth.DefaultTenant, client.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}})
 		s.Do(t, "GET", path, nil, servertest.Bearer(machineToken(t, s, robot))).Want(t, 200)
 
 		adminLife(t, s, path, admin)

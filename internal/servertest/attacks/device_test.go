@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
@@ -14,7 +16,7 @@ import (
 // television is somebody's device.
 func television(t testing.TB, s *servertest.Server) program {
 	t.Helper()
-	return enrol(t, s, auth.DefaultTenant, oidc.Registration{
+	return enrol(t, s, auth.DefaultTenant, client.Registration{
 		Name: "Television", Type: auth.ClientNative, Scopes: []string{"openid", "email"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantDeviceCode}},
 	})
@@ -29,13 +31,13 @@ type askedDevice struct {
 
 func askDevice(t testing.TB, s *servertest.Server, c program) askedDevice {
 	t.Helper()
-	return decode[askedDevice](t, oauth(t, s, oidc.DeviceAuthorizationPath, url.Values{"client_id": {string(c.ID)}}.Encode()).Want(t, 200))
+	return decode[askedDevice](t, postForm(t, s, oidc.DeviceAuthorizationPath, url.Values{"client_id": {string(c.ID)}}.Encode()).Want(t, 200))
 }
 
 func pollDevice(t testing.TB, s *servertest.Server, c program, a askedDevice) servertest.Response {
 	t.Helper()
 	s.Clock.Advance(5 * time.Second)
-	return oauth(t, s, oidc.TokenPath, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "client_id": {string(c.ID)}, "device_code": {a.Device}}.Encode())
+	return postForm(t, s, oauth.TokenPath, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "client_id": {string(c.ID)}, "device_code": {a.Device}}.Encode())
 }
 
 // TestAttack_TK_35_Door: guessing users' codes at the door ends with 429, for the right

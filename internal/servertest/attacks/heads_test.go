@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -28,7 +28,7 @@ func TestRepair_Heads_StayBelowWhatProxiesTake(t *testing.T) {
 	callback, bye, state := longest("https://ledger.example.test/"), longest("https://ledger.example.test/bye/"), strings.Repeat("é&", 1365)
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) {
+		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 			r.RedirectURIs, r.PostLogoutURIs = []string{callback, ledgerCallback}, []string{bye}
 			for i := range 99 {
 				r.PostLogoutURIs = append(r.PostLogoutURIs, fmt.Sprintf("http://localhost:%d/%d", 10000+i, i))
@@ -57,7 +57,7 @@ func TestRepair_Heads_StayBelowWhatProxiesTake(t *testing.T) {
 				t.Fatalf("mode %q: %v", mode, got)
 			}
 			form := url.Values{"grant_type": {"authorization_code"}, "code": {b.Page.Answer(t).Get("code")}, "redirect_uri": {callback}, "code_verifier": {pkceVerifier}}
-			hint = decode[body](t, oauth(t, s, "/oauth2/token", form.Encode(), c.basic()).Want(t, 200))["id_token"].(string)
+			hint = decode[body](t, postForm(t, s, "/oauth2/token", form.Encode(), c.basic()).Want(t, 200))["id_token"].(string)
 		}
 		for _, refused := range [][]string{{"scope", "\""}, {"prompt", "none", "max_age", "0"}, {"response_type", "token"}, {"resource", "https://other.example.test"}} {
 			begin(b, refused...)

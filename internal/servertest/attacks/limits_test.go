@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -294,20 +294,20 @@ func TestAttack_BF_11_EveryLimit(t *testing.T) {
 func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		c := enrol(t, s, auth.DefaultTenant, oidc.Registration{
+		c := enrol(t, s, auth.DefaultTenant, client.Registration{
 			Name: "Ledger", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{ledgerCallback}, Scopes: []string{"openid", "offline_access"},
 		})
 		member(t, s, alice)
 		form := redemption(authorizeAs(t, s.Browser(t), c))
-		token := decode[servertest.Tokens](t, oauth(t, s, "/oauth2/token", form.Encode(), c.basic()).Want(t, 200)).RefreshToken
+		token := decode[servertest.Tokens](t, postForm(t, s, "/oauth2/token", form.Encode(), c.basic()).Want(t, 200)).RefreshToken
 		own := "grant_type=refresh_token&refresh_token=" + token
 
 		for range s.Config.Limits.Refresh.Credential.Count/2 + 5 {
 			refresh(t, s, token)
-			oauth(t, s, "/oauth2/token", own+"&client_id=first-party")
+			postForm(t, s, "/oauth2/token", own+"&client_id=first-party")
 		}
 		throttled(t, refresh(t, s, token)) // the stranger has a limit too
-		oauth(t, s, "/oauth2/token", own, c.basic()).Want(t, 200)
+		postForm(t, s, "/oauth2/token", own, c.basic()).Want(t, 200)
 	}, servertest.RealLimits())
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -40,7 +40,7 @@ func spend(t *testing.T, nodes []*servertest.Server, c program, form url.Values)
 	begin := time.Now()
 	together(2*len(nodes), func(i int) {
 		call := time.Since(begin).Nanoseconds()
-		r := oauth(t, nodes[i%len(nodes)], "/oauth2/token", form.Encode(), c.basic())
+		r := postForm(t, nodes[i%len(nodes)], "/oauth2/token", form.Encode(), c.basic())
 		back := time.Since(begin).Nanoseconds()
 		var answer struct {
 			Access string `json:"access_token"`
@@ -66,7 +66,7 @@ func spend(t *testing.T, nodes []*servertest.Server, c program, form url.Values)
 func TestAttack_FL_11_GrantsOnTwoNodes(t *testing.T) {
 	t.Parallel()
 	nodes := servertest.Nodes(t, 2, servertest.Configure(func(c *config.Config) { c.Tokens.RefreshGrace = 0 }))
-	c := enrol(t, nodes[0], auth.DefaultTenant, oidc.Registration{
+	c := enrol(t, nodes[0], auth.DefaultTenant, client.Registration{
 		Name: "Ledger", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{ledgerCallback}, Scopes: []string{"openid", "offline_access"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}},
 	})
@@ -79,7 +79,7 @@ func TestAttack_FL_11_GrantsOnTwoNodes(t *testing.T) {
 	})
 	t.Run("FL-10 RT-02 refresh token", func(t *testing.T) {
 		for range scale(5, 40) {
-			r := oauth(t, nodes[0], "/oauth2/token", redemption(authorizeAs(t, b, c)).Encode(), c.basic()).Want(t, 200)
+			r := postForm(t, nodes[0], "/oauth2/token", redemption(authorizeAs(t, b, c)).Encode(), c.basic()).Want(t, 200)
 			token := decode[servertest.Tokens](t, r).RefreshToken
 			spend(t, nodes, c, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
 		}
@@ -111,7 +111,7 @@ func approvedDevice(t *testing.T, s *servertest.Server, b *servertest.Browser, c
 	asked := decode[struct {
 		Device   string `json:"device_code"`
 		Complete string `json:"verification_uri_complete"`
-	}](t, oauth(t, s, "/oauth2/device_authorization", "scope=openid", c.basic()).Want(t, 200))
+	}](t, postForm(t, s, "/oauth2/device_authorization", "scope=openid", c.basic()).Want(t, 200))
 	b.Open(strings.TrimPrefix(asked.Complete, s.Issuer)).Want(t, 200)
 	b.Press("submit").Want(t, 200)
 	b.Press("approve").Want(t, 200)

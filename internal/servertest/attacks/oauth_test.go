@@ -24,8 +24,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/servertest"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -44,9 +44,9 @@ func (c program) basic() servertest.RequestOption {
 	return servertest.Header("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(string(c.ID))+":"+url.QueryEscape(c.Secret))))
 }
 
-func enrol(t testing.TB, s *servertest.Server, tenant auth.TenantID, r oidc.Registration) program {
+func enrol(t testing.TB, s *servertest.Server, tenant auth.TenantID, r client.Registration) program {
 	t.Helper()
-	c, sec, err := s.OIDC.CreateClient(t.Context(), tenant, r, auth.System)
+	c, sec, err := s.Clients.Create(t.Context(), tenant, r, auth.System)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,16 +55,16 @@ func enrol(t testing.TB, s *servertest.Server, tenant auth.TenantID, r oidc.Regi
 
 func machine(t testing.TB, s *servertest.Server) program {
 	t.Helper()
-	return enrol(t, s, auth.DefaultTenant, oidc.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read"}})
+	return enrol(t, s, auth.DefaultTenant, client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read"}})
 }
 
 func webApp(t testing.TB, s *servertest.Server) program {
 	t.Helper()
-	return enrol(t, s, auth.DefaultTenant, oidc.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{"https://app.example.test/cb"}})
+	return enrol(t, s, auth.DefaultTenant, client.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{"https://app.example.test/cb"}})
 }
 
-// oauth sends a form to an endpoint.
-func oauth(t testing.TB, s *servertest.Server, path, form string, opts ...servertest.RequestOption) servertest.Response {
+// postForm sends a form to an endpoint.
+func postForm(t testing.TB, s *servertest.Server, path, form string, opts ...servertest.RequestOption) servertest.Response {
 	t.Helper()
 	return s.Do(t, "POST", path, form, append([]servertest.RequestOption{servertest.Header("Content-Type", formType)}, opts...)...)
 }
@@ -73,7 +73,7 @@ const forItself = "grant_type=client_credentials"
 
 func machineToken(t testing.TB, s *servertest.Server, c program) string {
 	t.Helper()
-	return decode[servertest.Tokens](t, oauth(t, s, "/oauth2/token", forItself, c.basic()).Want(t, 200)).AccessToken
+	return decode[servertest.Tokens](t, postForm(t, s, "/oauth2/token", forItself, c.basic()).Want(t, 200)).AccessToken
 }
 
 // wantError checks a refusal of the protocol (RFC 6749 §5.2, TK-20).
@@ -110,26 +110,26 @@ func TestAttack_TK_Door(t *testing.T) {
 		c, app := machine(t, s), webApp(t, s)
 		inBody := "&client_id=" + string(c.ID) + "&client_secret=" + c.Secret
 		wrong := program{c.Client, "wws_wrong"}
-		good := oauth(t, s, "/oauth2/token", forItself, c.basic()).Want(t, 200)
+		good := postForm(t, s, "/oauth2/token", forItself, c.basic()).Want(t, 200)
 		private(t, good)
 		if d := cmp.Diff(map[string]any{"access_token": decode[servertest.Tokens](t, good).AccessToken, "token_type": "Bearer", "expires_in": 900.0, "scope": "read"}, decode[body](t, good)); d != "" {
 			t.Errorf("answer (-want +got):\n%s", d)
 		}
-		private(t, oauth(t, s, "/oauth2/token", forItself+inBody).Want(t, 200))
+		private(t, postForm(t, s, "/oauth2/token", forItself+inBody).Want(t, 200))
 
-		r := oauth(t, s, "/oauth2/token", forItself, wrong.basic())
+		r := postForm(t, s, "/oauth2/token", forItself, wrong.basic())
 		wantError(t, r, 401, "invalid_client") // TK-11
 		if !strings.HasPrefix(r.Header.Get("WWW-Authenticate"), "Basic ") {
 			t.Errorf("TK-11: challenge %q", r.Header.Get("WWW-Authenticate"))
 		}
-		r = oauth(t, s, "/oauth2/token", forItself+"&client_id="+string(c.ID)+"&client_secret=x")
+		r = postForm(t, s, "/oauth2/token", forItself+"&client_id="+string(c.ID)+"&client_secret=x")
 		wantError(t, r, 401, "invalid_client")
 		if r.Header.Get("WWW-Authenticate") != "" {
 			t.Errorf("TK-11: a challenge to a form: %q", r.Header.Get("WWW-Authenticate"))
 		}
 		answers := map[string]servertest.Response{}
 		for name, c := range map[string]program{"wrong": wrong, "unknown": {auth.Client{ID: "cl_nobody"}, c.Secret}, "other": {c.Client, app.Secret}} {
-			answers[name] = oauth(t, s, "/oauth2/token", forItself, c.basic())
+			answers[name] = postForm(t, s, "/oauth2/token", forItself, c.basic())
 		}
 		alike(t, answers)
 
@@ -162,7 +162,7 @@ func TestAttack_TK_Door(t *testing.T) {
 			{"broken Basic", forItself, []servertest.RequestOption{servertest.Header("Authorization", "Basic ~~~")}, 401, "invalid_client"},
 			{"Bearer", forItself, []servertest.RequestOption{servertest.Bearer(machineToken(t, s, c))}, 401, "invalid_client"},
 		} {
-			t.Run(a.name, func(t *testing.T) { wantError(t, oauth(t, s, "/oauth2/token", a.form, a.opts...), a.status, a.code) })
+			t.Run(a.name, func(t *testing.T) { wantError(t, postForm(t, s, "/oauth2/token", a.form, a.opts...), a.status, a.code) })
 		}
 	})
 }
@@ -186,8 +186,8 @@ func TestAttack_TK_15_Media(t *testing.T) {
 		for _, media := range []string{"application/json", "multipart/form-data; boundary=x", "text/plain", ""} {
 			wantError(t, s.Do(t, "POST", path, forItself, c.basic(), servertest.Header("Content-Type", media)), 415, "invalid_request")
 		}
-		wantError(t, oauth(t, s, path, forItself, c.basic(), servertest.Header("Content-Encoding", "gzip")), 415, "invalid_request")
-		oauth(t, s, path, forItself+"&token=x", c.basic(), servertest.Header("Content-Type", "")).Want(t, 415) // two media types
+		wantError(t, postForm(t, s, path, forItself, c.basic(), servertest.Header("Content-Encoding", "gzip")), 415, "invalid_request")
+		postForm(t, s, path, forItself+"&token=x", c.basic(), servertest.Header("Content-Type", "")).Want(t, 415) // two media types
 	}
 	s.Do(t, "POST", "/oauth2/token", forItself, c.basic(), servertest.Header("Content-Type", "Application/X-WWW-Form-Urlencoded; charset=UTF-8")).Want(t, 200)
 }
@@ -201,13 +201,13 @@ func TestAttack_TK_14_Address(t *testing.T) {
 	for _, query := range []string{"?client_id=" + string(c.ID) + "&client_secret=" + c.Secret, "?" + forItself, "?code=" + c.Secret, "?"} {
 		for _, form := range []string{"", forItself, "token=x"} {
 			for _, path := range []string{"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"} {
-				wantError(t, oauth(t, s, path+query, form), 400, "invalid_request")
-				wantError(t, oauth(t, s, path+query, form, c.basic()), 400, "invalid_request")
+				wantError(t, postForm(t, s, path+query, form), 400, "invalid_request")
+				wantError(t, postForm(t, s, path+query, form, c.basic()), 400, "invalid_request")
 			}
 		}
 	}
 	machineToken(t, s, c)
-	oauth(t, s, "/oauth2/token", forItself, program{c.Client, "wrong-" + c.Secret}.basic()).Want(t, 401)
+	postForm(t, s, "/oauth2/token", forItself, program{c.Client, "wrong-" + c.Secret}.basic()).Want(t, 401)
 	text := log.String()
 	if !strings.Contains(text, `"route":"/oauth2/token"`) || !strings.Contains(text, string(c.ID)) {
 		t.Fatalf("the log does not tell of the requests:\n%s", text)
@@ -250,7 +250,7 @@ func TestAttack_TK_12_Door(t *testing.T) {
 		}
 		machineToken(t, s, c)
 		raw := base64.StdEncoding.EncodeToString([]byte(string(c.ID) + ":" + c.Secret))
-		wantError(t, oauth(t, s, "/oauth2/token", forItself, servertest.Header("Authorization", "Basic "+raw)), 401, "invalid_client")
+		wantError(t, postForm(t, s, "/oauth2/token", forItself, servertest.Header("Authorization", "Basic "+raw)), 401, "invalid_client")
 	})
 }
 
@@ -260,25 +260,25 @@ func TestAttack_TK_29_30_TwoNodes(t *testing.T) {
 	nodes := servertest.Nodes(t, 2)
 	c := machine(t, nodes[0])
 	access := machineToken(t, nodes[1], c)
-	if _, err := nodes[0].OIDC.DisableClient(t.Context(), auth.DefaultTenant, c.ID, auth.System); err != nil {
+	if _, err := nodes[0].Clients.Disable(t.Context(), auth.DefaultTenant, c.ID, auth.System); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range nodes {
-		wantError(t, oauth(t, s, "/oauth2/token", forItself, c.basic()), 401, "invalid_client")
-		wantError(t, oauth(t, s, "/oauth2/introspect", "token="+access, c.basic()), 401, "invalid_client")
-		wantError(t, oauth(t, s, "/oauth2/revoke", "token="+access, c.basic()), 401, "invalid_client")
+		wantError(t, postForm(t, s, "/oauth2/token", forItself, c.basic()), 401, "invalid_client")
+		wantError(t, postForm(t, s, "/oauth2/introspect", "token="+access, c.basic()), 401, "invalid_client")
+		wantError(t, postForm(t, s, "/oauth2/revoke", "token="+access, c.basic()), 401, "invalid_client")
 	}
-	if _, err := nodes[1].OIDC.EnableClient(t.Context(), auth.DefaultTenant, c.ID, auth.System); err != nil {
+	if _, err := nodes[1].Clients.Enable(t.Context(), auth.DefaultTenant, c.ID, auth.System); err != nil {
 		t.Fatal(err)
 	}
-	_, next, err := nodes[0].OIDC.RotateSecret(t.Context(), auth.DefaultTenant, c.ID, time.Hour, auth.System)
+	_, next, err := nodes[0].Clients.RotateSecret(t.Context(), auth.DefaultTenant, c.ID, time.Hour, auth.System)
 	if err != nil {
 		t.Fatal(err)
 	}
 	machineToken(t, nodes[1], c)
 	machineToken(t, nodes[1], program{c.Client, next.Reveal()})
 	nodes[0].Clock.Advance(time.Hour)
-	wantError(t, oauth(t, nodes[1], "/oauth2/token", forItself, c.basic()), 401, "invalid_client")
+	wantError(t, postForm(t, nodes[1], "/oauth2/token", forItself, c.basic()), 401, "invalid_client")
 	machineToken(t, nodes[1], program{c.Client, next.Reveal()})
 }
 
@@ -289,12 +289,12 @@ func TestAttack_BF_11_Clients(t *testing.T) {
 		c := machine(t, s)
 		l := s.Config.Limits.Client
 		for range l.IP.Burst + 10 {
-			oauth(t, s, "/oauth2/token", forItself, c.basic(), from("192.0.2.1")).Want(t, 200)
+			postForm(t, s, "/oauth2/token", forItself, c.basic(), from("192.0.2.1")).Want(t, 200)
 		}
 		i := 0
 		for ; i < l.IP.Burst+10; i++ {
 			path := []string{"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"}[i%3]
-			r := oauth(t, s, path, forItself+"&token=x", program{auth.Client{ID: auth.ClientID(fmt.Sprint("cl_", i))}, "x"}.basic(), from("192.0.2.1"))
+			r := postForm(t, s, path, forItself+"&token=x", program{auth.Client{ID: auth.ClientID(fmt.Sprint("cl_", i))}, "x"}.basic(), from("192.0.2.1"))
 			if r.Status == 429 {
 				wantError(t, r, 429, "temporarily_unavailable")
 				if r.Header.Get("Retry-After") == "" {
@@ -309,7 +309,7 @@ func TestAttack_BF_11_Clients(t *testing.T) {
 		}
 		limited := 0
 		for i := range l.Credential.Count + 10 {
-			r := oauth(t, s, "/oauth2/token", forItself, program{c.Client, "x"}.basic(), from(fmt.Sprintf("198.51.100.%d", i)))
+			r := postForm(t, s, "/oauth2/token", forItself, program{c.Client, "x"}.basic(), from(fmt.Sprintf("198.51.100.%d", i)))
 			if r.Status == 429 {
 				limited++
 			}
@@ -317,7 +317,7 @@ func TestAttack_BF_11_Clients(t *testing.T) {
 		if limited != 10 {
 			t.Errorf("%d failures for one client were limited, want 10", limited)
 		}
-		oauth(t, s, "/oauth2/token", forItself, c.basic(), from("203.0.113.1")).Want(t, 200) // nobody shuts a client out
+		postForm(t, s, "/oauth2/token", forItself, c.basic(), from("203.0.113.1")).Want(t, 200) // nobody shuts a client out
 	}, servertest.RealLimits(), servertest.Configure(proxied))
 }
 
@@ -335,11 +335,11 @@ func TestAttack_EP_Introspection(t *testing.T) {
 			}
 		}
 		ask := func(c program, token string, more ...string) servertest.Response {
-			return oauth(t, s, "/oauth2/introspect", "token="+url.QueryEscape(token)+strings.Join(more, ""), c.basic())
+			return postForm(t, s, "/oauth2/introspect", "token="+url.QueryEscape(token)+strings.Join(more, ""), c.basic())
 		}
 		for name, form := range map[string]string{"nobody": "", "public": "&client_id=first-party", "id alone": "&client_id=" + string(api.ID)} {
 			t.Run("EP-01 "+name, func(t *testing.T) {
-				wantError(t, oauth(t, s, "/oauth2/introspect", "token="+tokens.AccessToken+form), 401, "invalid_client")
+				wantError(t, postForm(t, s, "/oauth2/introspect", "token="+tokens.AccessToken+form), 401, "invalid_client")
 			})
 		}
 		mine := machineToken(t, s, job)
@@ -352,7 +352,7 @@ func TestAttack_EP_Introspection(t *testing.T) {
 		for _, raw := range []string{"x", "..", "wwr_x", tokens.RefreshToken, tokens.AccessToken + "x", strings.Repeat("y", 30_000)} {
 			inactive("EP-02 "+raw[:min(20, len(raw))], ask(api, raw))
 		}
-		wantError(t, oauth(t, s, "/oauth2/introspect", "", api.basic()), 400, "invalid_request")
+		wantError(t, postForm(t, s, "/oauth2/introspect", "", api.basic()), 400, "invalid_request")
 
 		empty := func(r servertest.Response) {
 			t.Helper()
@@ -360,24 +360,24 @@ func TestAttack_EP_Introspection(t *testing.T) {
 				t.Errorf("revocation answers %q, %v", r.Body, r.Header)
 			}
 		}
-		wantError(t, oauth(t, s, "/oauth2/revoke", "token="+mine, api.basic()), 400, "invalid_request") // EP-04
+		wantError(t, postForm(t, s, "/oauth2/revoke", "token="+mine, api.basic()), 400, "invalid_request") // EP-04
 		if decode[body](t, ask(api, mine))["active"] != true {
 			t.Error("EP-04: revoked by another client")
 		}
 		for range 2 { // EP-05
-			empty(oauth(t, s, "/oauth2/revoke", "token="+mine+"&token_type_hint=refresh_token", job.basic()))
-			empty(oauth(t, s, "/oauth2/revoke", "token=garbage", job.basic()))
+			empty(postForm(t, s, "/oauth2/revoke", "token="+mine+"&token_type_hint=refresh_token", job.basic()))
+			empty(postForm(t, s, "/oauth2/revoke", "token=garbage", job.basic()))
 		}
 		inactive("EP-05 revoked", ask(api, mine))
-		empty(oauth(t, s, "/oauth2/revoke", "client_id=first-party&token="+tokens.RefreshToken))
+		empty(postForm(t, s, "/oauth2/revoke", "client_id=first-party&token="+tokens.RefreshToken))
 		inactive("EP-05 its access token", ask(api, tokens.AccessToken))
 		me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
 		refresh(t, s, tokens.RefreshToken).WantCode(t, 401, "invalid_refresh_token")
 
 		again := s.Login(t, alice, servertest.Password)
 		me(t, s, servertest.Bearer(again.RefreshToken)).Want(t, 401) // RT-11
-		wantError(t, oauth(t, s, "/oauth2/token", "grant_type=refresh_token&client_id=first-party&refresh_token="+again.AccessToken), 400, "invalid_grant")
-		next := decode[servertest.Tokens](t, oauth(t, s, "/oauth2/token", "grant_type=refresh_token&client_id=first-party&refresh_token="+again.RefreshToken).Want(t, 200))
+		wantError(t, postForm(t, s, "/oauth2/token", "grant_type=refresh_token&client_id=first-party&refresh_token="+again.AccessToken), 400, "invalid_grant")
+		next := decode[servertest.Tokens](t, postForm(t, s, "/oauth2/token", "grant_type=refresh_token&client_id=first-party&refresh_token="+again.RefreshToken).Want(t, 200))
 		if next.RefreshToken == "" || next.Scope != again.Scope {
 			t.Errorf("refreshed: %+v", next)
 		}
@@ -397,8 +397,8 @@ func TestAttack_EP_06_StorageAway(t *testing.T) {
 		}
 		release := hold(t, s)
 		for name, r := range map[string]servertest.Response{
-			"access":  oauth(t, s, "/oauth2/revoke", "token="+access, job.basic()),
-			"refresh": oauth(t, s, "/oauth2/revoke", "client_id=first-party&token="+tokens.RefreshToken),
+			"access":  postForm(t, s, "/oauth2/revoke", "token="+access, job.basic()),
+			"refresh": postForm(t, s, "/oauth2/revoke", "client_id=first-party&token="+tokens.RefreshToken),
 		} {
 			wantError(t, r, 503, "temporarily_unavailable")
 			if r.Header.Get("Retry-After") == "" {
@@ -406,11 +406,11 @@ func TestAttack_EP_06_StorageAway(t *testing.T) {
 			}
 		}
 		release()
-		if decode[body](t, oauth(t, s, "/oauth2/introspect", "token="+access, job.basic()).Want(t, 200))["active"] != true {
+		if decode[body](t, postForm(t, s, "/oauth2/introspect", "token="+access, job.basic()).Want(t, 200))["active"] != true {
 			t.Error("the access token was revoked all the same")
 		}
 		refresh(t, s, tokens.RefreshToken).Want(t, 200)
-		oauth(t, s, "/oauth2/revoke", "token="+access, job.basic()).Want(t, 200)
+		postForm(t, s, "/oauth2/revoke", "token="+access, job.basic()).Want(t, 200)
 	})
 }
 
@@ -533,11 +533,11 @@ func authMethods(t *testing.T, s *servertest.Server, tenant auth.TenantID, m bod
 // proves tries a method with a client that was made for it. That a public client may
 // do what it asks is another question, so only invalid_client is a refusal.
 func proves(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form, method string) bool {
-	r := oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthMethod(method)}}
+	r := client.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthMethod(method)}}
 	if method == "none" {
 		r.Type, r.RedirectURIs = auth.ClientSPA, []string{"https://app.example.test/cb"}
 	}
-	made, sec, err := s.OIDC.CreateClient(t.Context(), tenant, r, auth.System)
+	made, sec, err := s.Clients.Create(t.Context(), tenant, r, auth.System)
 	if err != nil {
 		return false
 	}
@@ -545,11 +545,11 @@ func proves(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form
 	var answer servertest.Response
 	switch method {
 	case "client_secret_basic":
-		answer = oauth(t, s, path, form, c.basic())
+		answer = postForm(t, s, path, form, c.basic())
 	case "client_secret_post":
-		answer = oauth(t, s, path, form+"&client_id="+string(c.ID)+"&client_secret="+c.Secret)
+		answer = postForm(t, s, path, form+"&client_id="+string(c.ID)+"&client_secret="+c.Secret)
 	default:
-		answer = oauth(t, s, path, form+"&client_id="+string(c.ID))
+		answer = postForm(t, s, path, form+"&client_id="+string(c.ID))
 	}
 	return answer.Status != 401
 }
@@ -578,7 +578,7 @@ func signs(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, _, err := s.OIDC.CreateClient(t.Context(), tenant, oidc.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthPrivateKeyJWT, JWKS: jwks}}, auth.System)
+	c, _, err := s.Clients.Create(t.Context(), tenant, client.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthPrivateKeyJWT, JWKS: jwks}}, auth.System)
 	if err != nil {
 		return false
 	}
@@ -593,8 +593,8 @@ func signs(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form 
 	}
 	raw, _ := jws.CompactSerialize()
 	form += "&client_assertion_type=" + url.QueryEscape("urn:ietf:params:oauth:client-assertion-type:jwt-bearer") + "&client_assertion=" + raw
-	first := oauth(t, s, path, form)
-	if again := oauth(t, s, path, form); first.Status == 200 && again.Status != 401 { // TK-24
+	first := postForm(t, s, path, form)
+	if again := postForm(t, s, path, form); first.Status == 200 && again.Status != 401 { // TK-24
 		t.Errorf("%s: an assertion passed twice: %d", path, again.Status)
 	}
 	return first.Status == 200
@@ -602,17 +602,17 @@ func signs(t *testing.T, s *servertest.Server, tenant auth.TenantID, path, form 
 
 // grantTypes asks with every grant there is.
 func grantTypes(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body) {
-	c := enrol(t, s, tenant, oidc.Registration{Name: "A", Type: auth.ClientMachine})
+	c := enrol(t, s, tenant, client.Registration{Name: "A", Type: auth.ClientMachine})
 	path := strings.TrimPrefix(m["token_endpoint"].(string), s.Issuer)
 	for _, g := range []string{"client_credentials", "refresh_token", "authorization_code", "password", "implicit", "urn:ietf:params:oauth:grant-type:device_code",
 		"urn:ietf:params:oauth:grant-type:token-exchange", "urn:ietf:params:oauth:grant-type:jwt-bearer", "urn:openid:params:grant-type:ciba"} {
-		r := oauth(t, s, path, "grant_type="+url.QueryEscape(g), c.basic())
+		r := postForm(t, s, path, "grant_type="+url.QueryEscape(g), c.basic())
 		unsupported := strings.Contains(string(r.Body), "unsupported_grant_type")
 		if unsupported == slices.Contains(list(m["grant_types_supported"]), g) {
 			t.Errorf("%s: %s", g, r.Body)
 		}
 	}
-	machineIn := decode[servertest.Tokens](t, oauth(t, s, path, forItself, c.basic()).Want(t, 200))
+	machineIn := decode[servertest.Tokens](t, postForm(t, s, path, forItself, c.basic()).Want(t, 200))
 	var claims struct{ Iss string }
 	b, err := base64.RawURLEncoding.DecodeString(strings.Split(machineIn.AccessToken, ".")[1])
 	if err != nil || json.Unmarshal(b, &claims) != nil || claims.Iss != m["issuer"] {
@@ -622,7 +622,7 @@ func grantTypes(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body
 	if tenant == other {
 		other = "acme"
 	}
-	wantError(t, oauth(t, s, other.Path()+"/oauth2/token", forItself, c.basic()), 401, "invalid_client")
+	wantError(t, postForm(t, s, other.Path()+"/oauth2/token", forItself, c.basic()), 401, "invalid_client")
 }
 
 // EP-09, EP-10: the documents say the same whatever a request calls us, and the keys
@@ -696,8 +696,8 @@ func TestAttack_OP_05_Clients(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		c := machine(t, s)
 		access := machineToken(t, s, c)
-		oauth(t, s, "/oauth2/token", forItself, program{c.Client, "x"}.basic()).Want(t, 401)
-		oauth(t, s, "/oauth2/revoke", "token="+access, c.basic()).Want(t, 200)
+		postForm(t, s, "/oauth2/token", forItself, program{c.Client, "x"}.basic()).Want(t, 401)
+		postForm(t, s, "/oauth2/revoke", "token="+access, c.basic()).Want(t, 200)
 		db := raw(t, s.Config.DatabaseURL())
 		for kind, outcome := range map[auth.EventKind]auth.Outcome{auth.EventTokenIssued: auth.Success, auth.EventClientRefused: auth.Failure,
 			auth.EventTokenRevoked: auth.Success, auth.EventClientChanged: auth.Success} {

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -244,7 +244,7 @@ func TestAttack_AZ_41_Markup(t *testing.T) {
 	s := servertest.New(t)
 	member(t, s, alice)
 	for i, bad := range []string{`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `{{7*7}}`, `'"--><svg/onload=alert(1)>`, `javascript:alert(1)`} {
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) {
+		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 			r.Name = auth.Clip(bad, 60)
 			r.Scopes = []string{"openid", "a<b>", "{{7*7}}"}
 		})

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -14,7 +14,7 @@ func TestRepair_B12_PopupClientsKeepTheirWindow(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		member(t, s, alice)
-		popup := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) { r.Popup = true })
+		popup := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Popup = true })
 		for _, c := range []program{popup, thirdParty(t, s, auth.DefaultTenant)} {
 			want := "same-origin"
 			if c.ID == popup.ID {
@@ -55,7 +55,7 @@ func TestRepair_M_SilentRenewalInDevelopment(t *testing.T) {
 		enter(t, b, alice)
 		const callback = "http://localhost:5173/callback"
 		for kind, want := range map[auth.ClientType]string{auth.ClientSPA: "", auth.ClientNative: "consent_required"} {
-			c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) {
+			c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 				r.Type, r.FirstParty, r.RedirectURIs = kind, true, []string{callback}
 			})
 			got := b.Open(wish(c, "redirect_uri", callback, "prompt", "none")).Answer(t)

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -13,7 +13,7 @@ import (
 func pushed(t testing.TB, s *servertest.Server, c program) string {
 	t.Helper()
 	form := url.Values{"response_type": {"code"}, "redirect_uri": {ledgerCallback}, "scope": {"openid"}, "code_challenge": {pkceChallenge}, "code_challenge_method": {"S256"}}
-	r := oauth(t, s, "/oauth2/par", form.Encode(), c.basic()).Want(t, 201)
+	r := postForm(t, s, "/oauth2/par", form.Encode(), c.basic()).Want(t, 201)
 	private(t, r)
 	return decode[struct {
 		URI string `json:"request_uri"`
@@ -26,7 +26,7 @@ func TestAttack_AZ_30_ForeignPushedRequest(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		member(t, s, alice)
-		par := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) { r.RequirePushed = true })
+		par := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.RequirePushed = true })
 		conf := thirdParty(t, s, auth.DefaultTenant)
 		uri := pushed(t, s, par)
 		b := s.Browser(t)
@@ -78,12 +78,12 @@ func TestAttack_TK_20_NobodyKeepsTokens(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		c := machine(t, s)
-		private(t, oauth(t, s, "/oauth2/token", forItself, c.basic()).Want(t, 200))
+		private(t, postForm(t, s, "/oauth2/token", forItself, c.basic()).Want(t, 200))
 		for form, code := range map[string]string{
 			"": "invalid_request", "grant_type=password&username=a&password=b": "unsupported_grant_type", "grant_type=authorization_code&code=x": "unauthorized_client",
 		} {
-			wantError(t, oauth(t, s, "/oauth2/token", form, c.basic()), 400, code)
+			wantError(t, postForm(t, s, "/oauth2/token", form, c.basic()), 400, code)
 		}
-		wantError(t, oauth(t, s, "/oauth2/token", forItself), 401, "invalid_client")
+		wantError(t, postForm(t, s, "/oauth2/token", forItself), 401, "invalid_client")
 	})
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -94,7 +94,7 @@ func TestRepair_N2_EveryPageHasAWayOn(t *testing.T) {
 func TestRepair_N2_FlowOverLeadsHome(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) { r.ClientURI = "https://ledger.example/" })
+	c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.ClientURI = "https://ledger.example/" })
 	b := s.Browser(t)
 	flow := b.Open(wish(c)).At(t, "/login").Value("flow")
 	s.Clock.Advance(2 * time.Hour)

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -16,7 +16,7 @@ func TestRepair_N20_ConsentSaysWhatIs(t *testing.T) {
 	s := servertest.New(t)
 	member(t, s, alice)
 	for _, kind := range []auth.ClientType{auth.ClientWeb, auth.ClientNative} {
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) {
+		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 			r.Type, r.RedirectURIs = kind, []string{"http://127.0.0.1/callback"}
 		})
 		b := s.Browser(t)

@@ -9,17 +9,18 @@ import (
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
 func ordersOpen(c *config.Config) { c.OAuth.Resources = config.Resources{{URL: ordersAPI}} }
 
 // change registers something else of a client.
-func (c program) change(t testing.TB, s *servertest.Server, fn func(*oidc.Registration)) {
+func (c program) change(t testing.TB, s *servertest.Server, fn func(*client.Registration)) {
 	t.Helper()
-	_, _, err := s.OIDC.UpdateClient(t.Context(), auth.DefaultTenant, c.ID, "", auth.System, func(r *oidc.Registration) error {
+	_, _, err := s.Clients.Update(t.Context(), auth.DefaultTenant, c.ID, "", auth.System, func(r *client.Registration) error {
 		fn(r)
 		return nil
 	})
@@ -34,7 +35,7 @@ func TestRepair_R1_AdministratorsByTheDatabase(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		id := clerk(t, s)
-		robot := enrol(t, s, auth.DefaultTenant, oidc.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{auth.AdminPermission}})
+		robot := enrol(t, s, auth.DefaultTenant, client.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{auth.AdminPermission}})
 		person, program := servertest.Bearer(administrator(t, s)), servertest.Bearer(machineToken(t, s, robot))
 		const path = "/api/v1/admin/clients"
 		s.Do(t, "GET", path, nil, person).Want(t, 200)
@@ -43,7 +44,7 @@ func TestRepair_R1_AdministratorsByTheDatabase(t *testing.T) {
 		if err := s.Access.Unassign(t.Context(), auth.DefaultTenant, id, auth.AdminRole, auth.System, auth.AllowNoAdministrator); err != nil {
 			t.Fatal(err)
 		}
-		robot.change(t, s, func(r *oidc.Registration) { r.Scopes = []string{"read"} })
+		robot.change(t, s, func(r *client.Registration) { r.Scopes = []string{"read"} })
 		for _, who := range []servertest.RequestOption{person, program} {
 			s.Do(t, "GET", path, nil, who).WantCode(t, 403, "not_an_admin")
 			s.Do(t, "POST", path, body{"type": "machine", "client_name": "X", "scope": auth.AdminPermission}, who).WantCode(t, 403, "not_an_admin")
@@ -134,7 +135,7 @@ func TestRepair_S1_ReplayAtTheIssuer(t *testing.T) {
 			post(t, s, "/refresh", body{"refresh_token": second.RefreshToken, "resource": resource}).WantCode(t, 400, "invalid_target")
 		}
 		ask("/login", body{"resource": billingAPI}).WantCode(t, 400, "invalid_target")
-		program{Client: auth.Client{ID: auth.FirstParty}}.change(t, s, func(r *oidc.Registration) { r.Audiences = []string{billingAPI} })
+		program{Client: auth.Client{ID: auth.FirstParty}}.change(t, s, func(r *client.Registration) { r.Audiences = []string{billingAPI} })
 		ask("/login", body{"resource": billingAPI}).Want(t, 200)
 		if got := decode[servertest.Tokens](t, ask("/login", body{"scope": "openid nothing:like-it " + may}).Want(t, 200)); got.Scope != "openid "+may {
 			t.Errorf("scope %q", got.Scope)
@@ -150,7 +151,7 @@ func TestRepair_R3_ScopesThatNamePermissions(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		id := clerk(t, s)
 		member(t, s, eve)
-		app := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) {
+		app := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 			r.Scopes = []string{"openid", "offline_access", may, "files"}
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
 		})
@@ -203,9 +204,9 @@ func TestRepair_S10_TwoExchanges(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		clerk(t, s)
-		stranger := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) { r.Scopes = []string{"openid"} })
+		stranger := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Scopes = []string{"openid"} })
 		for _, impersonate := range []bool{false, true} {
-			gateway := shop{t, s, s.Browser(t), enrol(t, s, auth.DefaultTenant, oidc.Registration{
+			gateway := shop{t, s, s.Browser(t), enrol(t, s, auth.DefaultTenant, client.Registration{
 				Name: "Gateway", Type: auth.ClientMachine, FirstParty: true, Scopes: []string{"openid", may, auth.ScopeAccount, auth.AdminPermission},
 				ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantTokenExchange}, Audiences: []string{billingAPI},
 					Exchange: &auth.ExchangePolicy{Subjects: []auth.ClientID{"*"}, Audiences: []string{s.Issuer, billingAPI}, Impersonate: impersonate}}})}
@@ -214,7 +215,7 @@ func TestRepair_S10_TwoExchanges(t *testing.T) {
 				for i := 0; i < len(more); i += 2 {
 					form.Set(more[i], more[i+1])
 				}
-				return gateway.post(oidc.TokenPath, form)
+				return gateway.post(oauth.TokenPath, form)
 			}
 			b := s.Browser(t)
 			b.Open(wish(stranger, "scope", "openid"))

@@ -18,7 +18,9 @@ import (
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
@@ -110,14 +112,14 @@ func shops(t *testing.T, s *servertest.Server, document string) map[string]shop 
 	b := s.Browser(t)
 	b.Open("/login")
 	enter(t, b, alice)
-	all := func(r *oidc.Registration) {
+	all := func(r *client.Registration) {
 		r.Scopes = []string{"openid", "offline_access", may}
 		r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode, auth.GrantTokenExchange}
 	}
 	made := decode[body](t, s.Do(t, "POST", "/oauth2/register", body{"client_name": "Self", "redirect_uris": []string{ledgerCallback},
 		"grant_types": []string{"authorization_code", "refresh_token", string(auth.GrantDeviceCode)}, "scope": "openid offline_access " + may}).Want(t, 201))
 	clients := map[string]program{
-		"first":    thirdParty(t, s, auth.DefaultTenant, all, func(r *oidc.Registration) { r.FirstParty = true }),
+		"first":    thirdParty(t, s, auth.DefaultTenant, all, func(r *client.Registration) { r.FirstParty = true }),
 		"third":    thirdParty(t, s, auth.DefaultTenant, all),
 		"self":     {auth.Client{ID: auth.ClientID(made["client_id"].(string))}, made["client_secret"].(string)},
 		"document": {auth.Client{ID: auth.ClientID(document)}, ""},
@@ -132,16 +134,16 @@ func shops(t *testing.T, s *servertest.Server, document string) map[string]shop 
 // token asks the token endpoint, with the client's secret if it has one.
 func (c shop) token(form url.Values) body {
 	c.t.Helper()
-	return decode[body](c.t, c.post(oidc.TokenPath, form).Want(c.t, 200))
+	return decode[body](c.t, c.post(oauth.TokenPath, form).Want(c.t, 200))
 }
 
 func (c shop) post(path string, form url.Values) servertest.Response {
 	c.t.Helper()
 	if c.Secret == "" {
 		form.Set("client_id", string(c.ID))
-		return oauth(c.t, c.s, path, form.Encode())
+		return postForm(c.t, c.s, path, form.Encode())
 	}
-	return oauth(c.t, c.s, path, form.Encode(), c.basic())
+	return postForm(c.t, c.s, path, form.Encode(), c.basic())
 }
 
 // code signs alice in by the code flow.
@@ -188,7 +190,7 @@ func TestRepair_S1_WhatTokensCarry(t *testing.T) {
 	document, open := site(t)
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		clerk(t, s)
-		api := enrol(t, s, auth.DefaultTenant, oidc.Registration{Name: "Orders", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{ordersAPI}}})
+		api := enrol(t, s, auth.DefaultTenant, client.Registration{Name: "Orders", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{ordersAPI}}})
 		all := carried{Roles: []string{auth.AdminRole, "clerk"}, Permissions: []string{may}}
 		for name, c := range shops(t, s, document) {
 			for _, scope := range []string{"openid offline_access", "openid offline_access " + may + " watchword:account watchword:admin"} {
@@ -236,7 +238,7 @@ func (c shop) wants(by string, tokens body, want carried, api program) {
 	told := decode[struct {
 		Active bool `json:"active"`
 		carried
-	}](c.t, oauth(c.t, c.s, "/oauth2/introspect", url.Values{"token": {access}}.Encode(), api.basic()).Want(c.t, 200))
+	}](c.t, postForm(c.t, c.s, "/oauth2/introspect", url.Values{"token": {access}}.Encode(), api.basic()).Want(c.t, 200))
 	if active := want.Audience == ordersAPI || want.Audience == c.s.Issuer; told.Active != active ||
 		active && (!slices.Equal(told.Roles, want.Roles) || !slices.Equal(told.Permissions, want.Permissions)) {
 		c.t.Errorf("%s by %s: introspection tells %v", c.ID, by, told)

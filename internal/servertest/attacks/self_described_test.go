@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -14,7 +14,7 @@ import (
 func selfRegistered(t testing.TB, s *servertest.Server, m body) program {
 	t.Helper()
 	made := decode[body](t, s.Do(t, "POST", "/oauth2/register", m).Want(t, 201))
-	c, err := s.OIDC.Client(t.Context(), auth.DefaultTenant, auth.ClientID(made["client_id"].(string)))
+	c, err := s.Clients.Get(t.Context(), auth.DefaultTenant, auth.ClientID(made["client_id"].(string)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestRepair_S8_AdminSetsBounds(t *testing.T) {
 		rp := body{"client_name": "RP", "redirect_uris": []string{"https://rp.example.test/cb"}, "grant_types": []string{"authorization_code", "refresh_token"}}
 		made := decode[body](t, s.Do(t, "POST", "/oauth2/register", rp).Want(t, 201))
 		id := made["client_id"].(string)
-		robot := enrol(t, s, auth.DefaultTenant, oidc.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}})
+		robot := enrol(t, s, auth.DefaultTenant, client.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}})
 		admin, one := servertest.Bearer(machineToken(t, s, robot)), "/api/v1/admin/clients/"+id
 		got := decode[body](t, s.Do(t, "PATCH", one, body{"scopes": []string{"openid"}, "grant_types": []string{"authorization_code"}, "dpop_bound_access_tokens": true,
 			"require_pushed_authorization_requests": true, "require_signed_request_object": false, "require_auth_time": true, "client_name": "Seen"}, admin).Want(t, 200))

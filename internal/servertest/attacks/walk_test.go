@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -146,7 +146,7 @@ func TestAccountPage(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) { r.Scopes = []string{"openid", "email", "offline_access"} })
+		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Scopes = []string{"openid", "email", "offline_access"} })
 		b, other := s.Browser(t), s.Browser(t)
 		for _, v := range []*servertest.Browser{b, other} {
 			v.Open("/account")
@@ -168,7 +168,7 @@ func TestAccountPage(t *testing.T) {
 		if p := b.Page; p.Has("remove-0") || len(p.Hops) != 2 {
 			t.Errorf("account: %s", p.Text())
 		}
-		if r := oauth(t, s, "/oauth2/token", "grant_type=refresh_token&refresh_token="+tokens["refresh_token"].(string), c.basic()); r.Status != 400 {
+		if r := postForm(t, s, "/oauth2/token", "grant_type=refresh_token&refresh_token="+tokens["refresh_token"].(string), c.basic()); r.Status != 400 {
 			t.Errorf("its refresh token still works: %d %s", r.Status, r.Body)
 		}
 		other.Open(wish(c)).At(t, "/consent")
@@ -215,7 +215,7 @@ func TestNativeClients(t *testing.T) {
 	s := servertest.New(t)
 	member(t, s, alice)
 	for _, to := range []string{"com.example.app:/callback", "http://127.0.0.1/callback", "http://localhost:4711/callback", "http://[::1]/callback"} {
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) { r.Type, r.RedirectURIs = auth.ClientNative, []string{to} })
+		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Type, r.RedirectURIs = auth.ClientNative, []string{to} })
 		b := s.Browser(t)
 		asked := strings.NewReplacer("127.0.0.1/", "127.0.0.1:49152/", "[::1]/", "[::1]:49152/").Replace(to)
 		b.Open(wish(c, "redirect_uri", asked))
@@ -231,11 +231,11 @@ func TestDevicePages(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		member(t, s, alice)
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) {
+		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 			r.Type, r.RedirectURIs, r.Grants = auth.ClientNative, nil, []auth.GrantType{auth.GrantDeviceCode}
 		})
 		for _, decision := range []string{"approve", "deny"} {
-			d := decode[body](t, oauth(t, s, "/oauth2/device_authorization", "client_id="+string(c.ID)).Want(t, 200))
+			d := decode[body](t, postForm(t, s, "/oauth2/device_authorization", "client_id="+string(c.ID)).Want(t, 200))
 			b := s.Browser(t)
 			p := b.Open(d["verification_uri_complete"].(string)).At(t, "/device")
 			if p.Value("code") != d["user_code"] {
@@ -250,7 +250,7 @@ func TestDevicePages(t *testing.T) {
 				t.Errorf("%s: %s", decision, p.Text())
 			}
 			s.Clock.Advance(10 * time.Second)
-			r := oauth(t, s, "/oauth2/token", url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "client_id": {string(c.ID)}, "device_code": {d["device_code"].(string)}}.Encode())
+			r := postForm(t, s, "/oauth2/token", url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "client_id": {string(c.ID)}, "device_code": {d["device_code"].(string)}}.Encode())
 			if decision == "approve" && r.Status != 200 || decision == "deny" && r.Status != 400 {
 				t.Errorf("%s: %d %s", decision, r.Status, r.Body)
 			}
@@ -264,7 +264,7 @@ func TestClientLogsOut(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		member(t, s, alice)
 		const back = "https://ledger.example.test/bye"
-		c := thirdParty(t, s, auth.DefaultTenant, func(r *oidc.Registration) { r.PostLogoutURIs = []string{back} })
+		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.PostLogoutURIs = []string{back} })
 		for _, posted := range []bool{false, true} {
 			b := s.Browser(t)
 			b.Open(wish(c))
@@ -306,7 +306,7 @@ func TestAuthorizeIsLimited(t *testing.T) {
 func redeem(t testing.TB, s *servertest.Server, c program, answer url.Values) body {
 	t.Helper()
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {answer.Get("code")}, "redirect_uri": {ledgerCallback}, "code_verifier": {pkceVerifier}}
-	return decode[body](t, oauth(t, s, "/oauth2/token", form.Encode(), c.basic()).Want(t, 200))
+	return decode[body](t, postForm(t, s, "/oauth2/token", form.Encode(), c.basic()).Want(t, 200))
 }
 
 func userinfo(t testing.TB, s *servertest.Server, tokens body) body {

@@ -13,12 +13,13 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// client is an application with a server of its own, on another site than ours.
-type client struct {
+// clientApp is an application with a server of its own, on another site than ours.
+type clientApp struct {
 	auth.Client
 	s      *servertest.Server
 	tenant auth.TenantID
@@ -32,21 +33,21 @@ type client struct {
 const verifier = "a-verifier-of-the-browser-that-is-long-enough-for-RFC-7636"
 
 // shop is a server with an application.
-func shop(t *testing.T) (*servertest.Server, *client) {
+func shop(t *testing.T) (*servertest.Server, *clientApp) {
 	t.Helper()
 	s := servertest.New(t)
 	return s, newClient(t, s, orders)
 }
 
 // newClient registers an application and starts its server.
-func newClient(t *testing.T, s *servertest.Server, r oidc.Registration) *client {
+func newClient(t *testing.T, s *servertest.Server, r client.Registration) *clientApp {
 	t.Helper()
 	return newClientOf(t, s, auth.DefaultTenant, r)
 }
 
-func newClientOf(t *testing.T, s *servertest.Server, tenant auth.TenantID, r oidc.Registration) *client {
+func newClientOf(t *testing.T, s *servertest.Server, tenant auth.TenantID, r client.Registration) *clientApp {
 	t.Helper()
-	c := &client{s: s, tenant: tenant}
+	c := &clientApp{s: s, tenant: tenant}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/callback", c.callback)
 	mux.HandleFunc("/start", c.posting)
@@ -58,7 +59,7 @@ func newClientOf(t *testing.T, s *servertest.Server, tenant auth.TenantID, r oid
 	if r.Type != auth.ClientNative {
 		r.PostLogoutURIs = []string{c.base + "/bye"}
 	}
-	made, sec, err := s.OIDC.CreateClient(t.Context(), tenant, r, auth.System)
+	made, sec, err := s.Clients.Create(t.Context(), tenant, r, auth.System)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func newClientOf(t *testing.T, s *servertest.Server, tenant auth.TenantID, r oid
 
 // posting is a page of the application whose button sends the request by POST
 // (OpenID Connect Core §3.1.2.1).
-func (c *client) posting(w http.ResponseWriter, _ *http.Request) {
+func (c *clientApp) posting(w http.ResponseWriter, _ *http.Request) {
 	u, err := url.Parse(c.start())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -83,7 +84,7 @@ func (c *client) posting(w http.ResponseWriter, _ *http.Request) {
 }
 
 // callback shows what arrived, and keeps it.
-func (c *client) callback(w http.ResponseWriter, r *http.Request) {
+func (c *clientApp) callback(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -94,13 +95,13 @@ func (c *client) callback(w http.ResponseWriter, r *http.Request) {
 	c.page(w, "Back at "+c.Name, r.Form)
 }
 
-func (c *client) page(w http.ResponseWriter, title string, got url.Values) {
+func (c *clientApp) page(w http.ResponseWriter, title string, got url.Values) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fmt.Fprintf(w, `<!doctype html><html lang="en"><title>%s</title><main><h1 id="arrived">%[1]s</h1><p>%s</p></main>`, html.EscapeString(title), html.EscapeString(got.Encode()))
 }
 
 // answer is what came to the callback last, once.
-func (c *client) answer() url.Values {
+func (c *clientApp) answer() url.Values {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	got := c.got
@@ -109,7 +110,7 @@ func (c *client) answer() url.Values {
 }
 
 // start is where the application sends people; pairs are added to the request.
-func (c *client) start(pairs ...string) string {
+func (c *clientApp) start(pairs ...string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	q := url.Values{"response_type": {"code"}, "client_id": {string(c.ID)}, "redirect_uri": {c.base + "/callback"}, "scope": {"openid email"},
 		"state": {`s"'<>&`}, "nonce": {"n-1"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
@@ -120,7 +121,7 @@ func (c *client) start(pairs ...string) string {
 }
 
 // redeem checks the answer (state, RFC 9207) and changes its code for tokens.
-func (c *client) redeem(t *testing.T) (idToken, accessToken string) {
+func (c *clientApp) redeem(t *testing.T) (idToken, accessToken string) {
 	t.Helper()
 	got := c.answer()
 	if got.Get("code") == "" || got.Get("state") != `s"'<>&` || got.Get("iss") != c.s.Issuer+c.tenant.Path() {
@@ -134,7 +135,7 @@ func (c *client) redeem(t *testing.T) (idToken, accessToken string) {
 		ID     string `json:"id_token"`
 		Access string `json:"access_token"`
 	}
-	c.s.Do(t, "POST", c.tenant.Path()+oidc.TokenPath, form.Encode(), servertest.Header("Content-Type", "application/x-www-form-urlencoded")).Want(t, 200).Decode(t, &tokens)
+	c.s.Do(t, "POST", c.tenant.Path()+oauth.TokenPath, form.Encode(), servertest.Header("Content-Type", "application/x-www-form-urlencoded")).Want(t, 200).Decode(t, &tokens)
 	if tokens.ID == "" || tokens.Access == "" {
 		t.Fatalf("no tokens: %+v", tokens)
 	}

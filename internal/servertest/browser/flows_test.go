@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
@@ -12,10 +14,10 @@ import (
 const bob = "bob@example.test"
 
 // ledger is a third party's application, which asks people for their consent.
-var ledger = oidc.Registration{Name: "Ledger", Type: auth.ClientWeb, Scopes: []string{"openid", "email", "offline_access", "orders:read"}}
+var ledger = client.Registration{Name: "Ledger", Type: auth.ClientWeb, Scopes: []string{"openid", "email", "offline_access", "orders:read"}}
 
 // orders is an application of the house, which does not.
-var orders = oidc.Registration{Name: "Acme Orders", Type: auth.ClientWeb, FirstParty: true, Scopes: []string{"openid", "email"}}
+var orders = client.Registration{Name: "Acme Orders", Type: auth.ClientWeb, FirstParty: true, Scopes: []string{"openid", "email"}}
 
 // TestFirstVisit: a person comes from an application, makes an account, proves the
 // address by the mail, signs in, allows it, and is back with a code.
@@ -134,7 +136,7 @@ func TestOwnAccount(t *testing.T) {
 func TestDevice(t *testing.T) {
 	everyLook(t, func(t *testing.T, l look) {
 		s := servertest.New(t)
-		c := newClient(t, s, oidc.Registration{Name: "Acme TV", Type: auth.ClientNative, Scopes: []string{"openid", "email"},
+		c := newClient(t, s, client.Registration{Name: "Acme TV", Type: auth.ClientNative, Scopes: []string{"openid", "email"},
 			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantDeviceCode, auth.GrantAuthorizationCode}}})
 		s.Enrol(t, alice)
 		form := servertest.Header("Content-Type", "application/x-www-form-urlencoded")
@@ -153,7 +155,7 @@ func TestDevice(t *testing.T) {
 		b.press("submit").at("/login").signIn(alice)
 		b.at("/device/confirm").says("Acme TV", alice).accessible("confirm").shot("3-confirm")
 		b.press("approve").says("Acme TV").accessible("allowed").shot("4-allowed")
-		s.Do(t, "POST", oidc.TokenPath, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {d.DeviceCode}, "client_id": {string(c.ID)}}.Encode(), form).Want(t, 200)
+		s.Do(t, "POST", oauth.TokenPath, url.Values{"grant_type": {string(auth.GrantDeviceCode)}, "device_code": {d.DeviceCode}, "client_id": {string(c.ID)}}.Encode(), form).Want(t, 200)
 		b.quiet()
 	})
 }

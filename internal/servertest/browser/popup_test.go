@@ -10,7 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -47,12 +47,12 @@ func TestRepair_B12_Popup(t *testing.T) {
 			site := httptest.NewServer(mux)
 			t.Cleanup(site.Close)
 			base := strings.Replace(site.URL, "127.0.0.1", "localhost", 1)
-			c, _, err := s.OIDC.CreateClient(t.Context(), auth.DefaultTenant, oidc.Registration{Name: "Shop", Type: auth.ClientWeb, FirstParty: true,
+			c, _, err := s.Clients.Create(t.Context(), auth.DefaultTenant, client.Registration{Name: "Shop", Type: auth.ClientWeb, FirstParty: true,
 				RedirectURIs: []string{base + "/callback"}, ClientSettings: auth.ClientSettings{Popup: popup}}, auth.System)
 			if err != nil {
 				t.Fatal(err)
 			}
-			address = (&client{s: s, Client: c, base: base, tenant: auth.DefaultTenant}).start()
+			address = (&clientApp{s: s, Client: c, base: base, tenant: auth.DefaultTenant}).start()
 
 			b := newTab(t, look{})
 			b.open(s.URL + "/login").signIn(alice).at("/account")

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -79,7 +79,7 @@ func TestApache(t *testing.T) {
 	addr := free(t)
 	_, port, _ := strings.Cut(addr, ":")
 	site := "http://localhost:" + port
-	id, secret := register(t, s, application(site+"/redirect", func(r *oidc.Registration) {
+	id, secret := register(t, s, application(site+"/redirect", func(r *client.Registration) {
 		r.PostLogoutURIs = []string{site + "/out"}
 		r.BackchannelURI = "http://" + addr + "/redirect?logout=backchannel"
 	}))

@@ -14,8 +14,8 @@ import (
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -34,7 +34,7 @@ func newMCPServer(t *testing.T) mcpServer {
 	t.Cleanup(api.Close)
 	doc := newClientDocument(t)
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) {
-		c.OAuth.ClientMetadata, c.OAuth.Registration = true, oidc.RegistrationOpen
+		c.OAuth.ClientMetadata, c.OAuth.Registration = true, client.RegistrationOpen
 		c.OAuth.Resources = config.Resources{{URL: api.URL, Scopes: []string{"orders:read", "orders:write"}}}
 		c.Outbound.Allow, c.Outbound.CAFile = config.Prefixes{netip.MustParsePrefix("127.0.0.1/32")}, doc.ca
 	}))
@@ -132,7 +132,7 @@ func TestRepair_B8_AuthJS(t *testing.T) {
 	const site = "https://shop.example.test"
 	for _, idToken := range []string{"true", "false"} {
 		s := servertest.New(t)
-		id, secret := register(t, s, application(site+"/auth/callback/watchword", func(r *oidc.Registration) {
+		id, secret := register(t, s, application(site+"/auth/callback/watchword", func(r *client.Registration) {
 			if idToken == "true" {
 				r.IDTokenClaims = "scope"
 			}
@@ -152,6 +152,6 @@ func TestRepair_B8_AuthJS(t *testing.T) {
 func TestRepair_EmptySecret_OAuth2(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	id, _ := register(t, s, oidc.Registration{Name: "Terminal", Type: auth.ClientNative, RedirectURIs: []string{"http://localhost/callback"}, Scopes: auth.DefaultScope})
+	id, _ := register(t, s, client.Registration{Name: "Terminal", Type: auth.ClientNative, RedirectURIs: []string{"http://localhost/callback"}, Scopes: auth.DefaultScope})
 	signInWithOAuth2(t, s, id, "http://localhost:51004/callback")
 }

@@ -12,16 +12,16 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
 const redirect = "https://shop.example.test/callback"
 
 // television is a client on a device.
-func television() oidc.Registration {
-	return oidc.Registration{
+func television() client.Registration {
+	return client.Registration{
 		Name: "Television", Type: auth.ClientNative, Scopes: []string{"openid", "email", "offline_access"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantDeviceCode, auth.GrantRefreshToken}},
 	}
@@ -33,7 +33,7 @@ func TestOpenIDClient(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.OAuth.DPoPNonce = true }))
 	const after = "https://shop.example.test/bye"
-	id, secret := register(t, s, application(redirect, func(r *oidc.Registration) {
+	id, secret := register(t, s, application(redirect, func(r *client.Registration) {
 		r.PostLogoutURIs, r.DPoP, r.RequirePushed = []string{after}, true, true
 	}))
 	node(t, newPerson(t, s), "openid_client.mjs", map[string]string{"id": id, "secret": secret, "redirect": redirect, "after": after})

@@ -13,7 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -28,32 +28,32 @@ const (
 type peerClient struct {
 	name, id, secret string
 	key              *ecdsa.PrivateKey
-	r                oidc.Registration
+	r                client.Registration
 }
 
 // peerClients are what both have, by name. All but foreign are the operator's own, so
 // that nobody is asked for consent.
-func peerClients() map[string]oidc.Registration {
-	web := func(change func(*oidc.Registration)) oidc.Registration {
-		r := oidc.Registration{Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{appReturn}, Scopes: []string{"openid", "email", "profile", "offline_access", "read"}}
+func peerClients() map[string]client.Registration {
+	web := func(change func(*client.Registration)) client.Registration {
+		r := client.Registration{Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{appReturn}, Scopes: []string{"openid", "email", "profile", "offline_access", "read"}}
 		r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
 		r.Auth, r.Audiences, r.PostLogoutURIs = auth.AuthSecretBasic, []string{resource}, []string{afterward}
 		change(&r)
 		return r
 	}
-	return map[string]oidc.Registration{
-		"conf":    web(func(*oidc.Registration) {}),
-		"conf2":   web(func(*oidc.Registration) {}),
-		"foreign": web(func(r *oidc.Registration) { r.FirstParty = false }),
-		"post":    web(func(r *oidc.Registration) { r.Auth = auth.AuthSecretPost }),
-		"pk": web(func(r *oidc.Registration) {
+	return map[string]client.Registration{
+		"conf":    web(func(*client.Registration) {}),
+		"conf2":   web(func(*client.Registration) {}),
+		"foreign": web(func(r *client.Registration) { r.FirstParty = false }),
+		"post":    web(func(r *client.Registration) { r.Auth = auth.AuthSecretPost }),
+		"pk": web(func(r *client.Registration) {
 			r.Auth, r.AuthAlgorithm, r.RequestAlgorithm = auth.AuthPrivateKeyJWT, "ES256", "ES256"
 		}),
-		"loose": web(func(r *oidc.Registration) { r.PKCEOptional = true }),
-		"dpop":  web(func(r *oidc.Registration) { r.DPoP = true }),
-		"par":   web(func(r *oidc.Registration) { r.RequirePushed = true }),
-		"spa":   web(func(r *oidc.Registration) { r.Type, r.Auth = auth.ClientSPA, auth.AuthNone }),
-		"native": web(func(r *oidc.Registration) {
+		"loose": web(func(r *client.Registration) { r.PKCEOptional = true }),
+		"dpop":  web(func(r *client.Registration) { r.DPoP = true }),
+		"par":   web(func(r *client.Registration) { r.RequirePushed = true }),
+		"spa":   web(func(r *client.Registration) { r.Type, r.Auth = auth.ClientSPA, auth.AuthNone }),
+		"native": web(func(r *client.Registration) {
 			r.Type, r.Auth, r.RedirectURIs = auth.ClientNative, auth.AuthNone, []string{loopback}
 		}),
 		"dev":  web(onDevice),
@@ -63,7 +63,7 @@ func peerClients() map[string]oidc.Registration {
 	}
 }
 
-func onDevice(r *oidc.Registration) {
+func onDevice(r *client.Registration) {
 	r.Type, r.Auth, r.RedirectURIs, r.PostLogoutURIs = auth.ClientNative, auth.AuthNone, nil, nil
 	r.Grants = []auth.GrantType{auth.GrantDeviceCode, auth.GrantRefreshToken}
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -130,9 +130,9 @@ func browser(t testing.TB) *http.Client {
 }
 
 // register registers a client as an operator does, and returns it with its secret.
-func register(t testing.TB, s *servertest.Server, r oidc.Registration) (id, secret string) {
+func register(t testing.TB, s *servertest.Server, r client.Registration) (id, secret string) {
 	t.Helper()
-	c, shown, err := s.OIDC.CreateClient(t.Context(), auth.DefaultTenant, r, auth.Actor{Kind: auth.ActorOperator, ID: "test"})
+	c, shown, err := s.Clients.Create(t.Context(), auth.DefaultTenant, r, auth.Actor{Kind: auth.ActorOperator, ID: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,8 +140,8 @@ func register(t testing.TB, s *servertest.Server, r oidc.Registration) (id, secr
 }
 
 // application is a web application of somebody else.
-func application(redirect string, change ...func(*oidc.Registration)) oidc.Registration {
-	r := oidc.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{redirect}, Scopes: []string{"openid", "email", "profile", "offline_access"}}
+func application(redirect string, change ...func(*client.Registration)) client.Registration {
+	r := client.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{redirect}, Scopes: []string{"openid", "email", "profile", "offline_access"}}
 	for _, f := range change {
 		f(&r)
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -22,7 +22,7 @@ func TestFlask(t *testing.T) {
 	}
 	s := servertest.New(t)
 	addr := free(t)
-	id, secret := register(t, s, application("http://"+strings.Replace(addr, "127.0.0.1", "localhost", 1)+"/callback", func(r *oidc.Registration) {
+	id, secret := register(t, s, application("http://"+strings.Replace(addr, "127.0.0.1", "localhost", 1)+"/callback", func(r *client.Registration) {
 		r.FirstParty = true // its tokens are for the issuer, which the API asks for
 	}))
 	_, port, _ := strings.Cut(addr, ":")

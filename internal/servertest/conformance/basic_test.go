@@ -145,7 +145,7 @@ func otherOrder(l *lab) {
 
 // again is a second authorization in the same browser, in which the person has to sign
 // in again, or must not have to.
-func (l *lab) again(c client, signIn bool, more ...string) tokens {
+func (l *lab) again(c testClient, signIn bool, more ...string) tokens {
 	l.t.Helper()
 	v := l.request(c, more...)
 	p := l.open(v)
@@ -179,7 +179,7 @@ func promptNoneNotLoggedIn(l *lab) {
 }
 
 // silentlyRefused: with prompt=none and nobody signed in, the client learns so at once.
-func (l *lab) silentlyRefused(c client) {
+func (l *lab) silentlyRefused(c testClient) {
 	l.t.Helper()
 	v := l.request(c, "prompt", "none", "state", strings.Repeat("s-Tate_~", 16))
 	p := l.goOn(l.open(v))
@@ -273,7 +273,7 @@ func refreshToken(l *lab) {
 }
 
 // refreshed signs in with offline access and refreshes the tokens.
-func (l *lab) refreshed(c client) tokens {
+func (l *lab) refreshed(c testClient) tokens {
 	l.t.Helper()
 	v := l.request(c, "scope", "openid offline_access", "prompt", "consent")
 	first := l.redeem(c, v, l.code(v))

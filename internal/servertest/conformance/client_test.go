@@ -10,12 +10,13 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// client is a client as the suite knows it.
-type client struct {
+// testClient is a client as the suite knows it.
+type testClient struct {
 	id, secret string
 	redirect   string
 	scope      string
@@ -30,12 +31,12 @@ type client struct {
 const (
 	callback       = "https://suite.example.test/callback"
 	backAfterLeave = "https://suite.example.test/post_logout_redirect"
-	tokenEndpoint  = issuer + oidc.TokenPath
+	tokenEndpoint  = issuer + oauth.TokenPath
 )
 
 // client registers the client of a module in the way of the variant. Changes are members
 // of the metadata; those that static clients cannot have said are for dynamic ones alone.
-func (l *lab) client(changes ...object) client {
+func (l *lab) client(changes ...object) testClient {
 	l.t.Helper()
 	if l.dynamic {
 		return l.register(changes...)
@@ -50,17 +51,17 @@ func (l *lab) client(changes ...object) client {
 		l.t.Fatal(err)
 	}
 	set.Auth = l.method
-	c := client{method: l.method, audience: tokenEndpoint, key: rsaKey(0, "k1", jose.RS256), scope: "openid"}
+	c := testClient{method: l.method, audience: tokenEndpoint, key: rsaKey(0, "k1", jose.RS256), scope: "openid"}
 	if l.method == auth.AuthPrivateKeyJWT {
 		set.JWKS = c.key.jwks()
 	}
-	return l.enrol(c, oidc.Registration{Name: "Suite", Type: auth.ClientWeb, RedirectURIs: m["redirect_uris"].([]string), ClientSettings: set})
+	return l.enrol(c, client.Registration{Name: "Suite", Type: auth.ClientWeb, RedirectURIs: m["redirect_uris"].([]string), ClientSettings: set})
 }
 
 // enrol registers a client at the command line, so to say.
-func (l *lab) enrol(c client, r oidc.Registration) client {
+func (l *lab) enrol(c testClient, r client.Registration) testClient {
 	l.t.Helper()
-	made, secret, err := l.OIDC.CreateClient(l.t.Context(), auth.DefaultTenant, r, auth.System)
+	made, secret, err := l.Clients.Create(l.t.Context(), auth.DefaultTenant, r, auth.System)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -69,11 +70,11 @@ func (l *lab) enrol(c client, r oidc.Registration) client {
 }
 
 // register lets a client register itself, as the suite's do.
-func (l *lab) register(changes ...object) client {
+func (l *lab) register(changes ...object) testClient {
 	l.t.Helper()
-	c := client{method: l.method, audience: tokenEndpoint, key: rsaKey(0, "k1", jose.RS256), scope: "openid"}
+	c := testClient{method: l.method, audience: tokenEndpoint, key: rsaKey(0, "k1", jose.RS256), scope: "openid"}
 	m := l.registration(c.key, changes...)
-	r := l.Do(l.t, "POST", oidc.RegisterPath, m)
+	r := l.Do(l.t, "POST", client.RegisterPath, m)
 	if r.Status != 201 || !isJSON(r) {
 		l.t.Fatalf("registration: %d %s", r.Status, r.Body)
 	}
@@ -103,11 +104,11 @@ func (l *lab) registration(k key, changes ...object) object {
 // refused registers a client and expects the code.
 func (l *lab) registerRefused(code string, changes ...object) {
 	l.t.Helper()
-	l.wantError(l.Do(l.t, "POST", oidc.RegisterPath, l.registration(rsaKey(0, "k1", jose.RS256), changes...)), 400, code)
+	l.wantError(l.Do(l.t, "POST", client.RegisterPath, l.registration(rsaKey(0, "k1", jose.RS256), changes...)), 400, code)
 }
 
 // assertion is what the client says to prove itself.
-func (l *lab) assertion(c client, changes ...object) object {
+func (l *lab) assertion(c testClient, changes ...object) object {
 	now := l.Clock.Now().Unix()
 	return changed(object{"iss": c.id, "sub": c.id, "aud": c.audience, "jti": rand.Text(), "iat": now, "exp": now + 60}, changes...)
 }
@@ -115,7 +116,7 @@ func (l *lab) assertion(c client, changes ...object) object {
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // prove adds the client's proof of itself to a form or to the headers.
-func (l *lab) prove(c client, form url.Values) []servertest.RequestOption {
+func (l *lab) prove(c testClient, form url.Values) []servertest.RequestOption {
 	l.t.Helper()
 	switch c.method {
 	case auth.AuthSecretBasic:
@@ -138,13 +139,13 @@ func (l *lab) post(path string, form url.Values, opts ...servertest.RequestOptio
 }
 
 // ask sends a form to the token endpoint as the client.
-func (l *lab) ask(c client, form url.Values, opts ...servertest.RequestOption) servertest.Response {
+func (l *lab) ask(c testClient, form url.Values, opts ...servertest.RequestOption) servertest.Response {
 	l.t.Helper()
 	opts = append(opts, l.prove(c, form)...)
 	if c.dpop.private != nil {
 		opts = append(opts, servertest.Header("DPoP", l.proof(c.dpop, "POST", tokenEndpoint, "")))
 	}
-	return l.post(oidc.TokenPath, form, opts...)
+	return l.post(oauth.TokenPath, form, opts...)
 }
 
 // proof is a DPoP proof; changes are of its claims.

@@ -150,7 +150,7 @@ func requestURISigned(l *lab) {
 	if m["request_uri_parameter_supported"] != true || !l.supports("request_object_signing_alg_values_supported", "RS256") {
 		l.t.Error("request_uri is not offered")
 	}
-	for name, c := range map[string]client{
+	for name, c := range map[string]testClient{
 		"/request":          l.client(object{"request_uris": []string{l.site.URL + "/request"}, "request_object_signing_alg": "RS256"}),
 		"/request#fragment": l.client(object{"request_uris": []string{l.site.URL + "/request#fragment"}, "request_object_signing_alg": "RS256"}),
 	} {

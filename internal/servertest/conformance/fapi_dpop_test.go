@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
@@ -48,12 +49,12 @@ var fapiProofs = []module{
 	{"dpop-negative-tests", proofs},
 }
 
-func (l *lab) pushProof(c client) servertest.RequestOption {
+func (l *lab) pushProof(c testClient) servertest.RequestOption {
 	return servertest.Header("DPoP", l.proof(c.dpop, "POST", issuer+oidc.PushedPath, ""))
 }
 
 // otherKey redeems a code with another key than the one to which it is bound.
-func (l *lab) otherKey(c client, code string) {
+func (l *lab) otherKey(c testClient, code string) {
 	l.t.Helper()
 	c.dpop = newES256("")
 	l.wantError(l.ask(c, redemption(c, code, "code_verifier", verifier)), 400, "invalid_request", "invalid_grant", "invalid_dpop_proof")
@@ -65,7 +66,7 @@ func (l *lab) provedBy(changes object) {
 	c := l.first()
 	form := redemption(c, l.strictCode(c, l.strictRequest(c)), "code_verifier", verifier)
 	opts := append(l.prove(c, form), servertest.Header("DPoP", l.proof(c.dpop, "POST", tokenEndpoint, "", changes)))
-	got := l.issued(c, l.post(oidc.TokenPath, form, opts...))
+	got := l.issued(c, l.post(oauth.TokenPath, form, opts...))
 	l.resourceBy("DPoP", got.AccessToken, []string{l.proof(c.dpop, "GET", resourceURL, got.AccessToken, changes)}, 200)
 }
 

@@ -60,7 +60,7 @@ var fapiSigned = []module{
 }
 
 // requestObject is what a signed request of the client holds.
-func (l *lab) requestObject(c client, v url.Values, changes ...object) object {
+func (l *lab) requestObject(c testClient, v url.Values, changes ...object) object {
 	now := l.Clock.Now().Unix()
 	o := object{"iss": c.id, "aud": issuer, "iat": now, "nbf": now, "exp": now + 300}
 	for name := range v {
@@ -97,7 +97,7 @@ func (l *lab) signedAnswer(clientID string, got url.Values) url.Values {
 }
 
 // pushObject pushes a request object.
-func (l *lab) pushObject(c client, raw string) servertest.Response {
+func (l *lab) pushObject(c testClient, raw string) servertest.Response {
 	l.t.Helper()
 	form := url.Values{"client_id": {c.id}, "request": {raw}}
 	return l.post(oidc.PushedPath, form, l.prove(c, form)...)

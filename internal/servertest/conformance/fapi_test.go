@@ -11,6 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/servertest"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
@@ -60,32 +61,32 @@ var fapiRequests = []module{
 }
 
 // strict is a client that is held to the profile.
-func (l *lab) strict(k, dpop key, redirect string) client {
+func (l *lab) strict(k, dpop key, redirect string) testClient {
 	l.t.Helper()
-	c := client{method: l.method, audience: issuer, key: k, dpop: dpop, scope: "openid email offline_access"}
-	return l.enrol(c, oidc.Registration{Name: "FAPI", Type: auth.ClientWeb, RedirectURIs: []string{redirect}, ClientSettings: auth.ClientSettings{
+	c := testClient{method: l.method, audience: issuer, key: k, dpop: dpop, scope: "openid email offline_access"}
+	return l.enrol(c, client.Registration{Name: "FAPI", Type: auth.ClientWeb, RedirectURIs: []string{redirect}, ClientSettings: auth.ClientSettings{
 		Auth: l.method, JWKS: k.jwks(), DPoP: true, RequirePushed: true, IDTokenAlgorithm: "ES256"}})
 }
 
 // first and second are the suite's two clients: the first signs as RSA keys do, and the
 // suite has RSA keys for its proofs.
-func (l *lab) first() client {
+func (l *lab) first() testClient {
 	l.t.Helper()
 	return l.strict(rsaKey(0, "k1", jose.PS256), rsaKey(1, "", jose.PS256), callback)
 }
 
-func (l *lab) second() client {
+func (l *lab) second() testClient {
 	l.t.Helper()
 	return l.strict(newES256("k2"), newES256(""), callback+"?dummy1=lorem&dummy2=ipsum")
 }
 
 // strictRequest is request with PKCE.
-func (l *lab) strictRequest(c client, more ...string) url.Values {
+func (l *lab) strictRequest(c testClient, more ...string) url.Values {
 	return pairs(l.request(c, "code_challenge", digest(verifier), "code_challenge_method", "S256"), more...)
 }
 
 // push pushes a request.
-func (l *lab) push(c client, v url.Values, opts ...servertest.RequestOption) servertest.Response {
+func (l *lab) push(c testClient, v url.Values, opts ...servertest.RequestOption) servertest.Response {
 	l.t.Helper()
 	form := url.Values{}
 	for name := range v {
@@ -114,19 +115,19 @@ func (l *lab) pushed(r servertest.Response) string {
 
 // refer is the authorization request for what was pushed. As the suite does, it repeats
 // some of it, which does not count.
-func (l *lab) refer(c client, v url.Values, uri string, more ...string) *servertest.Page {
+func (l *lab) refer(c testClient, v url.Values, uri string, more ...string) *servertest.Page {
 	l.t.Helper()
 	return l.open(pairs(url.Values{"client_id": {c.id}, "request_uri": {uri}, "scope": v["scope"], "response_type": v["response_type"], "redirect_uri": v["redirect_uri"]}, more...))
 }
 
 // strictCode goes the whole way with a pushed request.
-func (l *lab) strictCode(c client, v url.Values, opts ...servertest.RequestOption) string {
+func (l *lab) strictCode(c testClient, v url.Values, opts ...servertest.RequestOption) string {
 	l.t.Helper()
 	return l.codeAt(v, l.through(l.refer(c, v, l.pushed(l.push(c, v, opts...)))))
 }
 
 // strictly redeems a code and uses the access token.
-func (l *lab) strictly(c client, v url.Values, code string) tokens {
+func (l *lab) strictly(c testClient, v url.Values, code string) tokens {
 	l.t.Helper()
 	got := l.redeem(c, v, code, "code_verifier", verifier)
 	if got.header["alg"] != "ES256" {
@@ -136,7 +137,7 @@ func (l *lab) strictly(c client, v url.Values, code string) tokens {
 	return got
 }
 
-func (l *lab) signInStrictly(c client, more ...string) tokens {
+func (l *lab) signInStrictly(c testClient, more ...string) tokens {
 	l.t.Helper()
 	v := l.strictRequest(c, more...)
 	return l.strictly(c, v, l.strictCode(c, v))
@@ -145,7 +146,7 @@ func (l *lab) signInStrictly(c client, more ...string) tokens {
 const resourceURL = issuer + oidc.UserInfoPath
 
 // resource asks userinfo, as the resource of the plan, with a good proof.
-func (l *lab) resource(c client, access string, statuses ...int) servertest.Response {
+func (l *lab) resource(c testClient, access string, statuses ...int) servertest.Response {
 	l.t.Helper()
 	return l.resourceBy("DPoP", access, []string{l.proof(c.dpop, "GET", resourceURL, access)}, statuses...)
 }
@@ -208,7 +209,7 @@ func identityClaims(l *lab) {
 }
 
 // issuedWithName redeems for an ID Token that may hold a name.
-func (l *lab) issuedWithName(c client, v url.Values) (got tokens) {
+func (l *lab) issuedWithName(c testClient, v url.Values) (got tokens) {
 	l.t.Helper()
 	r := l.ask(c, redemption(c, l.strictCode(c, v), "code_verifier", verifier))
 	r.Want(l.t, 200).Decode(l.t, &got)
@@ -305,7 +306,7 @@ func reusedAfter(l *lab) {
 
 // refusedReference: a request_uri that is not good leads to a page of ours, or back with
 // an error when the request itself says where to.
-func (l *lab) refusedReference(c client, v url.Values, uri string) {
+func (l *lab) refusedReference(c testClient, v url.Values, uri string) {
 	l.t.Helper()
 	if p := l.refer(c, v, uri); p.Away {
 		if got := p.Answer(l.t); got.Get("error") != "invalid_request_uri" || got.Has("code") {
@@ -333,7 +334,7 @@ func (l *lab) asserted(status int, changes ...object) {
 }
 
 // shown pushes a request with that for an assertion.
-func (l *lab) shown(c client, status int, assertion, kind string) {
+func (l *lab) shown(c testClient, status int, assertion, kind string) {
 	l.t.Helper()
 	v := l.strictRequest(c, "client_assertion", assertion, "client_assertion_type", kind)
 	if r := l.post(oidc.PushedPath, v); status == 201 {

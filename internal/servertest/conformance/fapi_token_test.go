@@ -6,7 +6,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -40,18 +40,18 @@ var fapiTokens = []module{
 		l.wantError(l.ask(c, redemption(c, code, "code_verifier", verifier)), 400, "invalid_grant")
 	}},
 	{"ensure-signed-client-assertion-with-RS256-fails", func(l *lab) {
-		l.assertedAtToken(func(c client) client { c.key = c.key.as(jose.RS256); return c })
+		l.assertedAtToken(func(c testClient) testClient { c.key = c.key.as(jose.RS256); return c })
 	}},
 	{"ensure-client-assertion-in-token-endpoint", func(l *lab) {
 		c := l.first()
 		form := redemption(c, l.strictCode(c, l.strictRequest(c)), "code_verifier", verifier, "client_id", c.id)
-		l.wantError(l.post(oidc.TokenPath, form, servertest.Header("DPoP", l.proof(c.dpop, "POST", tokenEndpoint, ""))), 401, "invalid_client")
+		l.wantError(l.post(oauth.TokenPath, form, servertest.Header("DPoP", l.proof(c.dpop, "POST", tokenEndpoint, ""))), 401, "invalid_client")
 	}},
 	{"ensure-client-assertion-with-wrong-aud-fails", func(l *lab) {
-		l.assertedAtToken(func(c client) client { c.audience = "https://other.example.test"; return c })
+		l.assertedAtToken(func(c testClient) testClient { c.audience = "https://other.example.test"; return c })
 	}},
 	{"ensure-token-endpoint-as-audience-fails", func(l *lab) {
-		l.assertedAtToken(func(c client) client { c.audience = tokenEndpoint; return c })
+		l.assertedAtToken(func(c testClient) testClient { c.audience = tokenEndpoint; return c })
 	}},
 	{"refresh-token", strictRefresh},
 }
@@ -65,7 +65,7 @@ func otherClientID(l *lab) {
 }
 
 // assertedAtToken redeems as a client that proves itself wrongly.
-func (l *lab) assertedAtToken(wrong func(client) client) {
+func (l *lab) assertedAtToken(wrong func(testClient) testClient) {
 	l.t.Helper()
 	c := l.first()
 	form := redemption(c, l.strictCode(c, l.strictRequest(c)), "code_verifier", verifier)
@@ -79,7 +79,7 @@ func strictRefresh(l *lab) {
 		return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {latest.RefreshToken}, "scope": {first.scope}}
 	}
 	proved := servertest.Header("DPoP", l.proof(first.dpop, "POST", tokenEndpoint, ""))
-	l.wantError(l.post(oidc.TokenPath, form(), proved), 401, "invalid_client")
+	l.wantError(l.post(oauth.TokenPath, form(), proved), 401, "invalid_client")
 	unbound := first
 	unbound.dpop = key{}
 	l.wantError(l.ask(unbound, form()), 400, "invalid_grant", "invalid_request")
@@ -93,7 +93,7 @@ func strictRefresh(l *lab) {
 // strictlyRefreshed signs in and refreshes with another key than before, as a client that
 // proves itself may; the refresh token with which it asked works once more after the
 // longest grace, in case the answer was lost.
-func (l *lab) strictlyRefreshed(c client) tokens {
+func (l *lab) strictlyRefreshed(c testClient) tokens {
 	l.t.Helper()
 	v := l.strictRequest(c, "prompt", "consent")
 	first := l.strictly(c, v, l.strictCode(c, v))

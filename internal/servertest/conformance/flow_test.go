@@ -21,7 +21,7 @@ const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 
 // request is the authorization request of most modules; more are names and values that
 // replace its own.
-func (l *lab) request(c client, more ...string) url.Values {
+func (l *lab) request(c testClient, more ...string) url.Values {
 	v := url.Values{"client_id": {c.id}, "redirect_uri": {c.redirect}, "scope": {c.scope}, "response_type": {"code"},
 		"state": {rand.Text()}, "nonce": {rand.Text()}}
 	if l.mode != "" {
@@ -171,12 +171,12 @@ type tokens struct {
 }
 
 // redemption is the form with which a code is redeemed.
-func redemption(c client, code string, more ...string) url.Values {
+func redemption(c testClient, code string, more ...string) url.Values {
 	return pairs(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {c.redirect}}, more...)
 }
 
 // redeem redeems a code and checks what comes of it against its request.
-func (l *lab) redeem(c client, v url.Values, code string, more ...string) tokens {
+func (l *lab) redeem(c testClient, v url.Values, code string, more ...string) tokens {
 	l.t.Helper()
 	got := l.issued(c, l.ask(c, redemption(c, code, more...)))
 	if got.IDToken == "" {
@@ -189,7 +189,7 @@ func (l *lab) redeem(c client, v url.Values, code string, more ...string) tokens
 }
 
 // issued checks an answer of the token endpoint and all that is in it.
-func (l *lab) issued(c client, r servertest.Response) (got tokens) {
+func (l *lab) issued(c testClient, r servertest.Response) (got tokens) {
 	l.t.Helper()
 	r.Want(l.t, 200).Decode(l.t, &got)
 	if !isJSON(r) || r.Header.Get("Cache-Control") != "no-store" {
@@ -214,7 +214,7 @@ func (l *lab) issued(c client, r servertest.Response) (got tokens) {
 }
 
 // readIDToken verifies an ID Token as OpenID Connect Core §3.1.3.7 says.
-func (l *lab) readIDToken(c client, got *tokens) {
+func (l *lab) readIDToken(c testClient, got *tokens) {
 	l.t.Helper()
 	got.header, got.id = l.verified(got.IDToken)
 	now := float64(l.Clock.Now().Unix())
@@ -283,7 +283,7 @@ func (l *lab) info(access string) object {
 
 // signIn is the flow that most modules consist of: to the provider and back, tokens, and
 // userinfo of the same person.
-func (l *lab) signIn(c client, more ...string) tokens {
+func (l *lab) signIn(c testClient, more ...string) tokens {
 	l.t.Helper()
 	v := l.request(c, more...)
 	got := l.redeem(c, v, l.code(v))

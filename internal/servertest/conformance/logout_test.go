@@ -46,7 +46,7 @@ func TestRPInitiatedLogoutPlan(t *testing.T) {
 // departure is a person who has signed in, and the request of their client to log them
 // out.
 type departure struct {
-	c    client
+	c    testClient
 	got  tokens
 	wish url.Values
 }
@@ -57,7 +57,7 @@ func (l *lab) leaving(more ...string) departure {
 	return l.leave(l.client(object{"post_logout_redirect_uris": []string{backAfterLeave}}), more...)
 }
 
-func (l *lab) leave(c client, more ...string) departure {
+func (l *lab) leave(c testClient, more ...string) departure {
 	l.t.Helper()
 	v := l.request(c, "state", strings.Repeat("l0ng-St4te", 12))
 	d := departure{c: c, got: l.redeem(c, v, l.code(v))}

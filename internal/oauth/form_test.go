@@ -1,4 +1,4 @@
-package oidc_test
+package oauth_test
 
 import (
 	"encoding/base64"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 var badForms = []string{
@@ -20,11 +20,11 @@ var badForms = []string{
 func TestAttack_TK_16_Form(t *testing.T) {
 	t.Parallel()
 	for _, body := range badForms {
-		if _, err := oidc.ParseForm(body); err == nil {
+		if _, err := oauth.ParseForm(body); err == nil {
 			t.Errorf("%q was read", body)
 		}
 	}
-	f, err := oidc.ParseForm("grant_type=a+b%26&&x&empty=&resource=https%3A%2F%2Fa&resource=&resource=b&%C3%A9=%E2%82%AC")
+	f, err := oauth.ParseForm("grant_type=a+b%26&&x&empty=&resource=https%3A%2F%2Fa&resource=&resource=b&%C3%A9=%E2%82%AC")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestAttack_TK_16_Form(t *testing.T) {
 	for i := range many {
 		many[i] = "p" + strings.Repeat("q", i) + "=1"
 	}
-	if _, err := oidc.ParseForm(strings.Join(many, "&")); err == nil {
+	if _, err := oauth.ParseForm(strings.Join(many, "&")); err == nil {
 		t.Error("a hundred parameters were read")
 	}
 }
@@ -51,7 +51,7 @@ func FuzzForm(f *testing.F) {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		form, err := oidc.ParseForm(body)
+		form, err := oauth.ParseForm(body)
 		if err != nil {
 			return
 		}
@@ -95,7 +95,7 @@ func TestParseBasic(t *testing.T) {
 		{"Basic YTpiYw", "", "", false}, {"Basic YTpi=", "", "", false}, {"Basic YTp\niYg==", "", "", false}, {"Basic", "", "", false}, {"Bearer YTpi", "", "", false}, {"", "", "", false},
 		{"Basic " + b64([]byte("a:"+strings.Repeat("b", 9000))), "", "", false},
 	} {
-		id, secret, ok := oidc.ParseBasic(c.header)
+		id, secret, ok := oauth.ParseBasic(c.header)
 		if ok != c.ok || ok && (id != c.id || secret != c.secret) {
 			t.Errorf("%q: %q %q %v", c.header, id, secret, ok)
 		}
@@ -107,12 +107,12 @@ func FuzzBasic(f *testing.F) {
 	f.Add("Basic YTpi")
 	f.Add("Basic YSUzQTolMjU=")
 	f.Fuzz(func(t *testing.T, header string) {
-		id, secret, ok := oidc.ParseBasic(header)
+		id, secret, ok := oauth.ParseBasic(header)
 		if !ok {
 			return
 		}
 		again := "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))
-		id2, secret2, ok := oidc.ParseBasic(again)
+		id2, secret2, ok := oauth.ParseBasic(again)
 		if len(again) <= 8192 && (!ok || id2 != id || secret2 != secret) {
 			t.Fatalf("%q gives %q %q, written again %q %q %v", header, id, secret, id2, secret2, ok)
 		}
@@ -124,7 +124,7 @@ func FuzzBasic(f *testing.F) {
 func TestRepair_B13_EmptyParameters(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"scope=&scope=a", "scope&scope=a&scope=", "scope=a&&scope", "scope=a&state=&state"} {
-		f, err := oidc.ParseForm(body)
+		f, err := oauth.ParseForm(body)
 		if err != nil || f.Get("scope") != "a" || f.Get("state") != "" {
 			t.Errorf("%q: %v, scope %q", body, err, f.Get("scope"))
 		}

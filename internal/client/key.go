@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"crypto/ecdsa"
@@ -20,11 +20,11 @@ type clientKey = jose.JSONWebKey
 
 var errSecretKey = errors.New("a key set for us holds public keys alone; this one is secret and is burnt now")
 
-// ParseClientKeys reads a client's JWKS (RFC 7517 §5): its public keys that can make
+// ParseKeys reads a client's JWKS (RFC 7517 §5): its public keys that can make
 // signatures of AssertionAlgorithms, each with its algorithm where its kind has only
 // one. Keys for other purposes are passed over, as §5 asks; at least one has to be
 // left. A set with a private or symmetric key in it is refused whole.
-func ParseClientKeys(jwks []byte) ([]clientKey, error) {
+func ParseKeys(jwks []byte) ([]clientKey, error) {
 	if len(jwks) > 32<<10 {
 		return nil, errors.New("the key set is too long")
 	}
@@ -110,7 +110,7 @@ func parseClientKey(raw []byte) (k clientKey, err error) {
 	return k, nil
 }
 
-// encodeClientKeys writes keys of ParseClientKeys as a JWK Set: what was understood of
+// encodeClientKeys writes keys of ParseKeys as a JWK Set: what was understood of
 // them, and nothing else that the client sent.
 func encodeClientKeys(keys []clientKey) (json.RawMessage, error) {
 	b, err := json.Marshal(jose.JSONWebKeySet{Keys: keys})
@@ -152,7 +152,7 @@ func keyAlgorithms(k clientKey) ([]string, error) {
 	return nil, errors.New("a key is none of P-256, Ed25519 and RSA from 2048 to 8192 bits")
 }
 
-// fits reports whether a key of ParseClientKeys may have made a signature with the
+// fits reports whether a key of ParseKeys may have made a signature with the
 // given alg and kid. Where the key or the signature names none, the other's will do.
 func fits(k clientKey, alg, kid string) bool {
 	if kid != "" && k.KeyID != "" && k.KeyID != kid || k.Algorithm != "" && k.Algorithm != alg {

@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -30,7 +31,7 @@ const (
 	RegistrationOpen   = "open"
 )
 
-// RegisterRequest is a request to the registration endpoint or, with a Client, to what
+// RegisterRequest is a request to the registration endpoint or, with a Get, to what
 // is below it.
 type RegisterRequest struct {
 	Tenant        auth.TenantID
@@ -40,8 +41,8 @@ type RegisterRequest struct {
 	Actor         auth.Actor
 }
 
-// ClientInformation is the answer (RFC 7591 §3.2.1, RFC 7592 §3).
-type ClientInformation struct {
+// Information is the answer (RFC 7591 §3.2.1, RFC 7592 §3).
+type Information struct {
 	ID              auth.ClientID `json:"client_id"`
 	Secret          string        `json:"client_secret,omitempty"`            // new ones alone: we keep but a digest
 	SecretExpiresAt *int64        `json:"client_secret_expires_at,omitempty"` // beside a secret: 0, never
@@ -51,8 +52,8 @@ type ClientInformation struct {
 	ClientMetadata
 }
 
-// registration says who may register clients with the tenant.
-func (s *Service) registration(t auth.Tenant) string {
+// RegistrationMode says who may register clients with the tenant.
+func (s *Service) RegistrationMode(t auth.Tenant) string {
 	return cmp.Or(t.Settings.ClientRegistration, s.cfg.Registration, RegistrationClosed)
 }
 
@@ -60,18 +61,18 @@ func (s *Service) registration(t auth.Tenant) string {
 // the scopes of OpenID Connect and nothing else, whatever it says of itself. Refusals:
 // access_denied where registration is closed, invalid_token for a missing or wrong
 // initial access token, invalid_redirect_uri, invalid_client_metadata.
-func (s *Service) Register(ctx context.Context, r RegisterRequest) (ClientInformation, error) {
+func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information, error) {
 	initial, err := s.mayRegister(ctx, r)
 	if err != nil {
-		return ClientInformation{}, err
+		return Information{}, err
 	}
 	m, err := ParseClientMetadata(r.Body)
 	if err != nil {
-		return ClientInformation{}, err
+		return Information{}, err
 	}
 	c, err := s.applyMetadata(ctx, m, auth.Client{})
 	if err != nil {
-		return ClientInformation{}, err
+		return Information{}, err
 	}
 	token := secret.New(managementPrefix)
 	c.Settings.Registration = secret.Digest(token.Reveal())
@@ -82,9 +83,9 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (ClientInform
 		return spendInitial(tx, initial)
 	})
 	if err != nil {
-		return ClientInformation{}, err
+		return Information{}, err
 	}
-	return s.information(r.Tenant, c, shown, token.Reveal()), nil
+	return s.clientInformation(r.Tenant, c, shown, token.Reveal()), nil
 }
 
 // mayRegister returns the digest of the initial access token to spend, if one is needed.
@@ -105,11 +106,11 @@ func (s *Service) mayRegister(ctx context.Context, r RegisterRequest) (digest st
 	if err != nil {
 		return "", fmt.Errorf("look up who may register: %w", err)
 	}
-	switch mode := s.registration(t); {
+	switch mode := s.RegistrationMode(t); {
 	case mode == RegistrationOpen && !shown:
 		return "", nil
 	case mode != RegistrationOpen && mode != RegistrationToken:
-		return "", refuse(AccessDenied, "clients do not register themselves here")
+		return "", oauth.Refuse(oauth.AccessDenied, "clients do not register themselves here")
 	case v.Digest == "" || !v.UsedAt.IsZero() || !s.cfg.Now().Before(v.ExpiresAt):
 		return "", badToken(shown)
 	}
@@ -118,7 +119,7 @@ func (s *Service) mayRegister(ctx context.Context, r RegisterRequest) (digest st
 
 // badToken is the one refusal of a token at these endpoints.
 func badToken(shown bool) error {
-	return &Error{Code: InvalidToken, Desc: "this needs a token that is good for it", Scheme: "Bearer", Bare: !shown}
+	return &oauth.Error{Code: oauth.InvalidToken, Desc: "this needs a token that is good for it", Scheme: "Bearer", Bare: !shown}
 }
 
 // bearerToken reads the one header; the token is empty when it cannot be one of ours.
@@ -133,11 +134,11 @@ func bearerToken(header []string, prefix string) (token string, shown bool) {
 	return token, true
 }
 
-// information is the answer about a client.
-func (s *Service) information(tenant auth.TenantID, c auth.Client, shown secret.Text, token string) ClientInformation {
-	v := ClientInformation{
+// clientInformation is the answer about a client.
+func (s *Service) clientInformation(tenant auth.TenantID, c auth.Client, shown secret.Text, token string) Information {
+	v := Information{
 		ID: c.ID, Secret: shown.Reveal(), IssuedAt: c.CreatedAt.Unix(), Token: token,
-		URI: tenant.Issuer(s.cfg.Base) + RegisterPath + "/" + string(c.ID), ClientMetadata: describe(c, s.openScopes()),
+		URI: tenant.Issuer(s.cfg.Base) + RegisterPath + "/" + string(c.ID), ClientMetadata: metadataOf(c, s.openScopes()),
 	}
 	if v.Secret != "" {
 		v.SecretExpiresAt = new(int64)
@@ -145,14 +146,14 @@ func (s *Service) information(tenant auth.TenantID, c auth.Client, shown secret.
 	return v
 }
 
-// managed finds the client that a request manages. That the client is unknown, was not
+// authenticateRegistration finds the client that a request manages. That the client is unknown, was not
 // registered that way, is shut, or has another token, is refused alike.
-func (s *Service) managed(ctx context.Context, r RegisterRequest) (c auth.Client, token string, err error) {
+func (s *Service) authenticateRegistration(ctx context.Context, r RegisterRequest) (c auth.Client, token string, err error) {
 	token, shown := bearerToken(r.Authorization, managementPrefix)
 	if token == "" {
 		return c, "", badToken(shown)
 	}
-	c, err = s.Client(ctx, r.Tenant, r.Client)
+	c, err = s.Get(ctx, r.Tenant, r.Client)
 	switch {
 	case err != nil && auth.KindOf(err) != auth.KindNotFound:
 		return c, "", err
@@ -164,41 +165,41 @@ func (s *Service) managed(ctx context.Context, r RegisterRequest) (c auth.Client
 
 // ReadRegistered tells a client what is registered of it (RFC 7592 §2.1), but for its
 // secret, of which only a digest is kept.
-func (s *Service) ReadRegistered(ctx context.Context, r RegisterRequest) (ClientInformation, error) {
-	c, token, err := s.managed(ctx, r)
+func (s *Service) ReadRegistered(ctx context.Context, r RegisterRequest) (Information, error) {
+	c, token, err := s.authenticateRegistration(ctx, r)
 	if err != nil {
-		return ClientInformation{}, err
+		return Information{}, err
 	}
-	return s.information(r.Tenant, c, "", token), nil
+	return s.clientInformation(r.Tenant, c, "", token), nil
 }
 
 // ReplaceRegistered replaces what is registered of a client by what it says of itself
 // now (RFC 7592 §2.2); what it leaves out goes back to its default. What an operator
 // has given the client, taken from it or required of it stays, and the answer says so.
-func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (ClientInformation, error) {
-	before, token, err := s.managed(ctx, r)
+func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Information, error) {
+	before, token, err := s.authenticateRegistration(ctx, r)
 	if err != nil {
-		return ClientInformation{}, err
+		return Information{}, err
 	}
 	m, err := s.replacement(before, r.Body)
 	if err != nil {
-		return ClientInformation{}, err
+		return Information{}, err
 	}
 	checked, err := s.applyMetadata(ctx, m, before)
 	if err != nil {
-		return ClientInformation{}, err
+		return Information{}, err
 	}
 	if checked.Type != before.Type {
-		return ClientInformation{}, refuse(InvalidClientMetadata, "a client stays what it is: with a server, in a browser or on a device; register another one")
+		return Information{}, oauth.Refuse(oauth.InvalidClientMetadata, "a client stays what it is: with a server, in a browser or on a device; register another one")
 	}
 	if !sameSubjects(before, checked) {
-		return ClientInformation{}, refuse(InvalidClientMetadata, "subject_type and sector of a client stay as they are; register another one")
+		return Information{}, oauth.Refuse(oauth.InvalidClientMetadata, "subject_type and sector of a client stay as they are; register another one")
 	}
 	c, shown, err := s.replace(ctx, r.Tenant, before, checked, r.Actor.AsClient(before.ID))
 	if err != nil {
-		return ClientInformation{}, err
+		return Information{}, err
 	}
-	return s.information(r.Tenant, c, shown, token), nil
+	return s.clientInformation(r.Tenant, c, shown, token), nil
 }
 
 // sameSubjects reports whether a client goes on knowing people by the same subjects. What
@@ -224,20 +225,20 @@ func (s *Service) replacement(c auth.Client, body []byte) (ClientMetadata, error
 	}
 	switch {
 	case m.Token != nil || m.URI != nil || m.Expires != nil || m.IssuedAt != nil:
-		return m.ClientMetadata, refuse(InvalidRequest, "leave out what the server says: registration_access_token, registration_client_uri, client_secret_expires_at, client_id_issued_at")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidRequest, "leave out what the server says: registration_access_token, registration_client_uri, client_secret_expires_at, client_id_issued_at")
 	case m.ID != string(c.ID):
-		return m.ClientMetadata, refuse(InvalidRequest, "client_id is not that of this client")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidRequest, "client_id is not that of this client")
 	case m.Secret != nil && matchSecret(c.Secrets, *m.Secret, s.cfg.Now()) != nil:
-		return m.ClientMetadata, refuse(InvalidRequest, "client_secret is not that of this client")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidRequest, "client_secret is not that of this client")
 	}
 	return m.ClientMetadata, nil
 }
 
-// Unregister deletes a client at its own wish (RFC 7592 §2.3).
-func (s *Service) Unregister(ctx context.Context, r RegisterRequest) error {
-	c, _, err := s.managed(ctx, r)
+// DeleteRegistered deletes a client at its own wish (RFC 7592 §2.3).
+func (s *Service) DeleteRegistered(ctx context.Context, r RegisterRequest) error {
+	c, _, err := s.authenticateRegistration(ctx, r)
 	if err != nil {
 		return err
 	}
-	return s.DeleteClient(ctx, r.Tenant, c.ID, r.Actor.AsClient(c.ID))
+	return s.Delete(ctx, r.Tenant, c.ID, r.Actor.AsClient(c.ID))
 }

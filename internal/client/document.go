@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"context"
@@ -14,10 +14,11 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document): a
+// Get ID metadata documents (draft-ietf-oauth-client-id-metadata-document): a
 // client_id that is the address of a document in which the client describes itself.
 // What was read is kept as a row among the clients, so that everything else treats it
 // like any other; it is read again when it has grown old.
@@ -91,6 +92,9 @@ func ParseDocumentID(id string) (auth.ClientID, error) {
 	return auth.ClientID(id), nil
 }
 
+// AcceptsDocuments reports whether a client_id may be the URL of a metadata document.
+func (s *Service) AcceptsDocuments() bool { return s.cfg.Documents }
+
 // document makes sure that the row of a client whose id is the address of a document
 // is there and not too old. An id that is no such address is none of its business.
 // auth.ErrNotFound when there is no good document and was none lately. Who asks for one that
@@ -105,7 +109,7 @@ func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.Cl
 	if _, err := ParseDocumentID(string(id)); err != nil {
 		return noDocument(err)
 	}
-	before, err := s.Client(ctx, tenant, id)
+	before, err := s.Get(ctx, tenant, id)
 	known, now := err == nil, s.cfg.Now()
 	switch age := now.Sub(before.Settings.DocumentAt); {
 	case err != nil && auth.KindOf(err) != auth.KindNotFound:
@@ -118,7 +122,7 @@ func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.Cl
 		return noDocument(errors.New("it could not be read a moment ago"))
 	}
 	if !known {
-		if err := s.takeAll(ctx, limit.AddressBuckets("client.document.ip", addressOf(by), newDocuments)); err != nil {
+		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.AddressBuckets("client.document.ip", by.Addr(), newDocuments)...); err != nil {
 			return err
 		}
 	}
@@ -137,7 +141,7 @@ func noDocument(why error) error {
 // askDocument reads the document and keeps what it says, unless somebody else has just
 // done so.
 func (s *Service) askDocument(ctx context.Context, tenant auth.TenantID, id auth.ClientID) error {
-	before, err := s.Client(ctx, tenant, id)
+	before, err := s.Get(ctx, tenant, id)
 	known, now := err == nil, s.cfg.Now()
 	var taken []limit.Bucket
 	switch {
@@ -147,13 +151,13 @@ func (s *Service) askDocument(ctx context.Context, tenant auth.TenantID, id auth
 		return nil
 	case !known:
 		taken = documentBuckets(tenant, id)
-		if err := s.takeAll(ctx, taken); err != nil {
+		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, taken...); err != nil {
 			return err
 		}
 	}
 	c, err := s.readDocument(ctx, id, before)
 	if err != nil {
-		s.refundAll(ctx, taken)
+		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, taken...)
 		s.documents.fail(string(id), now)
 		if known && now.Sub(before.Settings.DocumentAt) < documentKept {
 			s.cfg.Log.Warn("a client's document cannot be read; the last one is taken", "client_id", string(id), "error", err)
@@ -175,11 +179,11 @@ func documentBuckets(tenant auth.TenantID, id auth.ClientID) []limit.Bucket {
 // readDocument asks for the document and checks it. Neither an answer of our own
 // network nor one that somebody else speaks in gets that far: see outbound.
 func (s *Service) readDocument(ctx context.Context, id auth.ClientID, before auth.Client) (auth.Client, error) {
-	body, err := s.published(ctx, string(id))
+	body, err := s.FetchDocument(ctx, string(id))
 	if err != nil {
 		return auth.Client{}, err
 	}
-	m, err := ParseClientDocument(id, body)
+	m, err := ParseDocument(id, body)
 	if err != nil {
 		return auth.Client{}, err
 	}
@@ -191,9 +195,9 @@ func (s *Service) readDocument(ctx context.Context, id auth.ClientID, before aut
 	return c, nil
 }
 
-// ParseClientDocument reads the document at the given client_id. It has to name itself
+// ParseDocument reads the document at the given client_id. It has to name itself
 // and holds no secret: whoever reads it could use that.
-func ParseClientDocument(id auth.ClientID, body []byte) (ClientMetadata, error) {
+func ParseDocument(id auth.ClientID, body []byte) (ClientMetadata, error) {
 	var m struct {
 		ClientMetadata
 		ID      string          `json:"client_id"`
@@ -208,11 +212,11 @@ func ParseClientDocument(id auth.ClientID, body []byte) (ClientMetadata, error) 
 	}
 	switch {
 	case m.ID != string(id):
-		return m.ClientMetadata, refuse(InvalidClientMetadata, "client_id in the document is not its address")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "client_id in the document is not its address")
 	case m.Secret != nil || m.Expires != nil:
-		return m.ClientMetadata, refuse(InvalidClientMetadata, "a document that everybody can read holds no secret")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "a document that everybody can read holds no secret")
 	case m.Auth != auth.AuthNone && m.Auth != auth.AuthPrivateKeyJWT:
-		return m.ClientMetadata, refuse(InvalidClientMetadata, "a client with a document authenticates by private_key_jwt or none")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "a client with a document authenticates by private_key_jwt or none")
 	}
 	return m.ClientMetadata, nil
 }

@@ -1,15 +1,15 @@
-package oidc
+package client
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -35,12 +35,12 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	if err != nil {
 		return Caller{}, s.failed(ctx, r, "", err)
 	}
-	caller, err := s.asking(ctx, r.Tenant, c.id, r.Actor)
+	caller, err := s.loadCaller(ctx, r.Tenant, c.id, r.Actor)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return Caller{}, fmt.Errorf("read client: %w", err)
 	}
 	if err != nil {
-		err = notProved("the client is not known")
+		err = oauth.RefuseClient("the client is not known")
 	} else {
 		err = s.prove(ctx, r, c, caller)
 	}
@@ -51,18 +51,18 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	return caller, nil
 }
 
-// admit counts a request that leaves a row behind, when the client has proved nothing:
+// LimitPublicClient counts a request that leaves a row behind, when the client has proved nothing:
 // whoever knows its name could fill the database in it.
-func (s *Service) admit(ctx context.Context, c Caller) error {
+func (s *Service) LimitPublicClient(ctx context.Context, c Caller) error {
 	if !c.Client.Public() {
 		return nil
 	}
-	return s.takeAll(ctx, s.publicBuckets(c))
+	return limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, s.publicBuckets(c)...)
 }
 
-// admitSize counts the bytes that a client which has proved nothing leaves behind, beyond those
+// LimitPublicClientSize counts the bytes that a client which has proved nothing leaves behind, beyond those
 // that one request may leave.
-func (s *Service) admitSize(ctx context.Context, c Caller, size int) error {
+func (s *Service) LimitPublicClientSize(ctx context.Context, c Caller, size int) error {
 	n := size / limit.TokenBytes
 	if !c.Client.Public() || n == 0 {
 		return nil
@@ -70,7 +70,7 @@ func (s *Service) admitSize(ctx context.Context, c Caller, size int) error {
 	b := s.publicBuckets(c)[0]
 	d, err := s.cfg.Limiter.Take(ctx, b.Key, b.Rate, n)
 	if err != nil {
-		s.cfg.Log.Error("a rate limit could not be asked", "error", err) // the decision that comes with it refuses
+		s.cfg.Log.Error("rate limiter unavailable", "error", err)
 	}
 	if !d.OK {
 		return auth.Throttled(d.RetryAfter)
@@ -78,26 +78,20 @@ func (s *Service) admitSize(ctx context.Context, c Caller, size int) error {
 	return nil
 }
 
-// readmit gives back what admit took, for a request that turned out to be one of a person's
+// refundPublicClient gives back what admit took, for a request that turned out to be one of a person's
 // own client.
-func (s *Service) readmit(ctx context.Context, c Caller) {
+func (s *Service) refundPublicClient(ctx context.Context, c Caller) {
 	if c.Client.Public() {
-		s.refundAll(ctx, s.publicBuckets(c))
+		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, s.publicBuckets(c)...)
 	}
 }
 
 func (s *Service) publicBuckets(c Caller) []limit.Bucket {
-	return limit.AddressBuckets("client.public", addressOf(c.Actor), s.cfg.Rates.Public)
+	return limit.AddressBuckets("client.public", c.Actor.Addr(), s.cfg.Rates.Public)
 }
 
-// addressOf is the address of an actor; what is none is counted as one.
-func addressOf(a auth.Actor) netip.Addr {
-	addr, _ := netip.ParseAddr(a.IP)
-	return addr
-}
-
-// asking reads the client, by the document at its id if that is where it is described.
-func (s *Service) asking(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) (caller Caller, err error) {
+// loadCaller reads the client, by the document at its id if that is where it is described.
+func (s *Service) loadCaller(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) (caller Caller, err error) {
 	if err := s.document(ctx, tenant, id, by); err != nil {
 		return Caller{}, err
 	}
@@ -113,9 +107,9 @@ func (s *Service) asking(ctx context.Context, tenant auth.TenantID, id auth.Clie
 func (s *Service) prove(ctx context.Context, r Request, c credentials, caller Caller) error {
 	switch {
 	case caller.Tenant.Disabled() || caller.Client.Disabled():
-		return notProved("the client or its tenant is disabled")
+		return oauth.RefuseClient("the client or its tenant is disabled")
 	case !caller.Client.Proves(c.method):
-		return notProved("the client is registered for another method")
+		return oauth.RefuseClient("the client is registered for another method")
 	}
 	switch c.method {
 	case auth.AuthNone:
@@ -125,7 +119,7 @@ func (s *Service) prove(ctx context.Context, r Request, c credentials, caller Ca
 	case auth.AuthPrivateKeyJWT:
 		return s.checkAssertion(ctx, r, caller.Client, c.assertion)
 	}
-	return notProved("a method that nobody checks")
+	return oauth.RefuseClient("a method that nobody checks")
 }
 
 // matchSecret compares with every secret, whichever matches first.
@@ -137,7 +131,7 @@ func matchSecret(secrets []auth.ClientSecret, shown string, now time.Time) error
 		}
 	}
 	if !matched {
-		return notProved("the secret is wrong or has expired")
+		return oauth.RefuseClient("the secret is wrong or has expired")
 	}
 	return nil
 }
@@ -145,12 +139,12 @@ func matchSecret(secrets []auth.ClientSecret, shown string, now time.Time) error
 // failed counts a failed attempt and leaves an audit line. Mistakes of the request's
 // form are no attempt.
 func (s *Service) failed(ctx context.Context, r Request, id auth.ClientID, cause error) error {
-	e, ok := errors.AsType[*Error](cause)
-	if !ok || e.Code != InvalidClient {
+	e, ok := errors.AsType[*oauth.Error](cause)
+	if !ok || e.Code != oauth.InvalidClient {
 		return cause
 	}
 	if id != "" {
-		if err := s.take(ctx, "client.credential|"+string(r.Tenant)+"|"+string(id), s.cfg.Rates.Client); err != nil {
+		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: "client.credential|" + string(r.Tenant) + "|" + string(id), Rate: s.cfg.Rates.Credential}); err != nil {
 			return err
 		}
 	}
@@ -167,9 +161,4 @@ func (s *Service) failed(ctx context.Context, r Request, id auth.ClientID, cause
 		return fmt.Errorf("record refused client: %w", err)
 	}
 	return cause
-}
-
-// notProved is the one refusal of a client; why is for the log alone.
-func notProved(why string) error {
-	return &Error{Code: InvalidClient, Desc: "client authentication failed", Err: errors.New(why)}
 }

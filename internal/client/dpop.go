@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
@@ -17,32 +18,32 @@ import (
 // as for every API; that it works once is seen to here, in the database, on whichever
 // node it is shown.
 
-// possession is a request in which a key may be proved.
-type possession struct {
-	tenant      auth.TenantID
-	proofs      []string // the values of the DPoP header
-	method, url string
-	access      string // the token beside the proof; empty where there is none
+// ProofInput is a request in which a key may be proved.
+type ProofInput struct {
+	Tenant      auth.TenantID
+	Proofs      []string // the values of the DPoP header
+	Method, URL string
+	AccessToken string // the token beside the proof; empty where there is none
 }
 
-// proof checks and spends the proof of a request. It returns the thumbprint of the
+// Proof checks and spends the proof of a request. It returns the thumbprint of the
 // proved key, and nothing when there is no proof. Refusals are *Error with
 // InvalidProof or UseNonce.
-func (s *Service) proof(ctx context.Context, r Request) (jkt string, err error) {
-	p, err := s.checkProof(r)
+func (s *Service) Proof(ctx context.Context, r Request) (jkt string, err error) {
+	p, err := s.CheckProof(r)
 	if err != nil || p.JKT == "" {
 		return "", err
 	}
-	return p.JKT, s.spendProof(ctx, r.Tenant, p)
+	return p.JKT, s.consumeProof(ctx, r.Tenant, p)
 }
 
-// checkProof checks the proof of a request and spends nothing. The zero Proof means that
+// CheckProof checks the proof of a request and spends nothing. The zero Proof means that
 // there is none. Refusals are those of proof.
-func (s *Service) checkProof(r Request) (guard.Proof, error) {
+func (s *Service) CheckProof(r Request) (guard.Proof, error) {
 	if len(r.Proof) == 0 {
 		return guard.Proof{}, nil
 	}
-	return s.possess(possession{tenant: r.Tenant, proofs: r.Proof, method: r.Method, url: r.URL})
+	return s.verifyProof(ProofInput{Tenant: r.Tenant, Proofs: r.Proof, Method: r.Method, URL: r.URL})
 }
 
 // demandNonce refuses a request whose proof lacks a good nonce where one is asked for.
@@ -51,24 +52,24 @@ func (s *Service) demandNonce(r Request) error {
 	if !s.cfg.DPoPNonce {
 		return nil
 	}
-	_, err := s.checkProof(r)
-	if e, ok := errors.AsType[*Error](err); ok && e.Code == UseNonce {
+	_, err := s.CheckProof(r)
+	if e, ok := errors.AsType[*oauth.Error](err); ok && e.Code == oauth.UseNonce {
 		return e
 	}
 	return nil
 }
 
-// possess checks a proof and spends nothing.
-func (s *Service) possess(p possession) (guard.Proof, error) {
-	rules := guard.ProofRules{Method: p.method, URL: p.url, AccessToken: p.access, Now: s.cfg.Now()}
+// verifyProof checks a proof and spends nothing.
+func (s *Service) verifyProof(p ProofInput) (guard.Proof, error) {
+	rules := guard.ProofRules{Method: p.Method, URL: p.URL, AccessToken: p.AccessToken, Now: s.cfg.Now()}
 	if s.cfg.DPoPNonce {
-		nonces := s.nonces(p.tenant)
+		nonces := s.nonces(p.Tenant)
 		rules.Nonce = func(nonce string) bool { return nonces.Valid(nonce, rules.Now) }
 	}
-	proof, err := guard.CheckProof(p.proofs, rules)
+	proof, err := guard.CheckProof(p.Proofs, rules)
 	if e, ok := errors.AsType[*guard.ProofError](err); ok {
 		if e.Code == guard.UseNonce {
-			return proof, &Error{Code: UseNonce, Desc: "repeat the request with the nonce of the DPoP-Nonce header in the proof", Err: e.Err, Nonce: true}
+			return proof, &oauth.Error{Code: oauth.UseNonce, Desc: "repeat the request with the nonce of the DPoP-Nonce header in the proof", Err: e.Err, Nonce: true}
 		}
 		return proof, refuseProof(e.Err)
 	}
@@ -84,26 +85,26 @@ func (s *Service) VerifyBound(ctx context.Context, r Request, raw string) (*guar
 		return nil, err
 	}
 	if v.JKT == "" {
-		return nil, refuseToken(InvalidToken, token.TypeDPoP, "the access token is not bound to a key")
+		return nil, oauth.RefuseToken(oauth.InvalidToken, token.TypeDPoP, "the access token is not bound to a key")
 	}
-	err = s.holds(ctx, v.JKT, possession{tenant: r.Tenant, proofs: r.Proof, method: r.Method, url: r.URL, access: raw})
+	err = s.RequireKey(ctx, v.JKT, ProofInput{Tenant: r.Tenant, Proofs: r.Proof, Method: r.Method, URL: r.URL, AccessToken: raw})
 	if err != nil {
 		return nil, err
 	}
 	return token.RestrictToFirstParty(v)
 }
 
-// holds makes sure that the request of a protected resource proves the key of its
+// RequireKey makes sure that the request of a protected resource proves the key of its
 // token.
-func (s *Service) holds(ctx context.Context, jkt string, p possession) error {
-	proved, err := s.possess(p)
+func (s *Service) RequireKey(ctx context.Context, jkt string, p ProofInput) error {
+	proved, err := s.verifyProof(p)
 	if err == nil && proved.JKT != jkt { // a proof by another key leaves no row
-		return refuseToken(InvalidToken, token.TypeDPoP, "the access token is bound to another key")
+		return oauth.RefuseToken(oauth.InvalidToken, token.TypeDPoP, "the access token is bound to another key")
 	}
 	if err == nil {
-		err = s.spendProof(ctx, p.tenant, proved)
+		err = s.consumeProof(ctx, p.Tenant, proved)
 	}
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*oauth.Error](err); ok {
 		e.Scheme = token.TypeDPoP
 		return e
 	}
@@ -113,8 +114,8 @@ func (s *Service) holds(ctx context.Context, jkt string, p possession) error {
 	return nil
 }
 
-// spendProof makes sure that it is the first time.
-func (s *Service) spendProof(ctx context.Context, tenant auth.TenantID, p guard.Proof) error {
+// consumeProof makes sure that it is the first time.
+func (s *Service) consumeProof(ctx context.Context, tenant auth.TenantID, p guard.Proof) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseProof, Digest: secret.Digest(p.JKT + "\x00" + p.JTI), Data: "{}",
 			CreatedAt: tx.Now, UsedAt: tx.Now, ExpiresAt: p.ExpiresAt.Add(clockSpread)})
@@ -128,17 +129,17 @@ func (s *Service) spendProof(ctx context.Context, tenant auth.TenantID, p guard.
 	return nil
 }
 
-// spendCounted spends the proof of a request for tokens, if there is one. Each proof leaves a
+// SpendProof spends the proof of a request for tokens, if there is one. Each proof leaves a
 // row, and a public client has proved nothing before its grant: it is counted as in admit.
 // settle gives the token back; call it when the grant was good.
-func (s *Service) spendCounted(ctx context.Context, c Caller, p guard.Proof) (settle func(), err error) {
+func (s *Service) SpendProof(ctx context.Context, c Caller, p guard.Proof) (settle func(), err error) {
 	if p.JKT == "" {
 		return func() {}, nil
 	}
-	if err := s.admit(ctx, c); err != nil {
+	if err := s.LimitPublicClient(ctx, c); err != nil {
 		return nil, err
 	}
-	return func() { s.readmit(ctx, c) }, s.spendProof(ctx, c.Tenant.ID, p)
+	return func() { s.refundPublicClient(ctx, c) }, s.consumeProof(ctx, c.Tenant.ID, p)
 }
 
 // clockSpread is by how much the clocks of our nodes may differ.
@@ -159,5 +160,5 @@ func (s *Service) nonces(tenant auth.TenantID) guard.Nonces {
 
 // refuseProof is the one refusal of a proof; why is for the log.
 func refuseProof(why error) error {
-	return &Error{Code: InvalidProof, Desc: "the DPoP proof is not valid for this request", Err: why}
+	return &oauth.Error{Code: oauth.InvalidProof, Desc: "the DPoP proof is not valid for this request", Err: why}
 }

@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -59,7 +60,7 @@ func (s *Service) checkAssertion(ctx context.Context, r Request, c auth.Client, 
 		err = s.judgeAssertion(r.Tenant, c, claims)
 	}
 	if err != nil {
-		return notProved(err.Error())
+		return oauth.RefuseClient(err.Error())
 	}
 	if err := s.demandNonce(r); err != nil {
 		return err
@@ -93,7 +94,7 @@ func (s *Service) judgeAssertion(tenant auth.TenantID, client auth.Client, c ass
 func (s *Service) assertionAudiences(tenant auth.TenantID, c auth.Client) []string {
 	issuer := tenant.Issuer(s.cfg.Base)
 	if s.cfg.EndpointAudience && !c.Strict() {
-		return []string{issuer, issuer + TokenPath}
+		return []string{issuer, issuer + oauth.TokenPath}
 	}
 	return []string{issuer}
 }
@@ -106,7 +107,7 @@ func (s *Service) spendAssertion(ctx context.Context, tenant auth.TenantID, id a
 	})
 	switch {
 	case errors.Is(err, auth.ErrConflict):
-		return notProved("the assertion was used before")
+		return oauth.RefuseClient("the assertion was used before")
 	case err != nil:
 		return fmt.Errorf("spend client assertion: %w", err)
 	}

@@ -1,4 +1,4 @@
-package oidc
+package oauth
 
 import (
 	"net/url"
@@ -30,7 +30,7 @@ const maxParameters = 64
 func ParseForm(body string) (Form, error) {
 	f, err := ParseAuthorizeForm(body)
 	if err == nil && len(f.repeated) > 0 {
-		return Form{}, refuse(InvalidRequest, "a parameter is sent more than once")
+		return Form{}, Refuse(InvalidRequest, "a parameter is sent more than once")
 	}
 	return f, err
 }
@@ -46,13 +46,13 @@ func ParseAuthorizeForm(text string) (Form, error) {
 			continue
 		}
 		if n++; n > maxParameters {
-			return Form{}, refuse(InvalidRequest, "the form has too many parameters")
+			return Form{}, Refuse(InvalidRequest, "the form has too many parameters")
 		}
 		name, value, _ := strings.Cut(part, "=")
 		name, ok := unescape(name)
 		value, also := decode(value)
 		if !ok || !also || name == "" || !slices.Contains(opaque, name) && control(value) {
-			return Form{}, refuse(InvalidRequest, "the form is not encoded as application/x-www-form-urlencoded")
+			return Form{}, Refuse(InvalidRequest, "the form is not encoded as application/x-www-form-urlencoded")
 		}
 		if value == "" { // as if it were not there (RFC 6749 §3.1)
 			continue
@@ -109,3 +109,6 @@ func (f Form) All(name string) []string {
 
 // Repeated reports whether the parameter was sent more than once.
 func (f Form) Repeated(name string) bool { return slices.Contains(f.repeated, name) }
+
+// Repeats are the names of the parameters that were sent more than once and must not be.
+func (f Form) Repeats() []string { return f.repeated }

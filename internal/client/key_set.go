@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"cmp"
@@ -31,7 +31,7 @@ const (
 // the caller to see: see fits.
 func (s *Service) clientKeys(ctx context.Context, c auth.Client, kid string) ([]clientKey, error) {
 	if c.Settings.JWKSURI == "" {
-		return ParseClientKeys(c.Settings.JWKS)
+		return ParseKeys(c.Settings.JWKS)
 	}
 	return s.keySets.get(ctx, keySource{c.ID, c.Settings.JWKSURI}, kid)
 }
@@ -134,7 +134,7 @@ func (e *keySet) ask(ctx context.Context, fetch func(context.Context, string) ([
 	body, err := fetch(ctx, from)
 	var keys []clientKey
 	if err == nil {
-		keys, err = ParseClientKeys(body)
+		keys, err = ParseKeys(body)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -182,8 +182,8 @@ func (ks *keySets) forget(id auth.ClientID) {
 // maxPublished is how long a document is that a client publishes.
 const maxPublished = 64 << 10
 
-// published reads a document that a client publishes.
-func (s *Service) published(ctx context.Context, from string) ([]byte, error) {
+// FetchDocument reads a document that a client publishes.
+func (s *Service) FetchDocument(ctx context.Context, from string) ([]byte, error) {
 	a, err := s.cfg.Out.Get(ctx, from)
 	if err != nil {
 		return nil, err

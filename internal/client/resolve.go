@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// resolveClient finds a client by its id, with its tenant, for the endpoints at which a
+// Resolve finds a client by its id, with its tenant, for the endpoints at which a
 // client only names itself. auth.ErrNotFound when it is unknown, another tenant's, shut,
 // or its tenant is: whoever asks cannot tell these apart.
-func (s *Service) resolveClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) (c auth.Client, t auth.Tenant, err error) {
+func (s *Service) Resolve(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) (c auth.Client, t auth.Tenant, err error) {
 	if _, err := auth.ParseClientID(string(id)); err != nil {
 		return c, t, fmt.Errorf("client: %w", auth.ErrNotFound)
 	}

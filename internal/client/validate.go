@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"context"
@@ -34,8 +34,8 @@ type Registration struct {
 	auth.ClientSettings
 }
 
-// registered is a client as it would be registered today.
-func registered(c auth.Client) Registration {
+// registrationOf is a client as it would be registered today.
+func registrationOf(c auth.Client) Registration {
 	r := Registration{Name: c.Name, Type: c.Type, FirstParty: c.FirstParty, RedirectURIs: slices.Clone(c.RedirectURIs),
 		Scopes: append([]string(nil), c.Scopes...), ClientSettings: c.Settings}
 	r.Grants = orEmpty(r.Grants) // what a client has none of any more does not come back by itself
@@ -207,7 +207,7 @@ func parseResources(c *auth.Client, r Registration) (err error) {
 func parseAuth(c *auth.Client, r Registration) (err error) {
 	bad := func(msg string) error { return auth.Invalid(auth.CodeAuthInvalid, "token_endpoint_auth_method", msg) }
 	switch {
-	case r.Auth != "" && !slices.Contains(methods, r.Auth):
+	case r.Auth != "" && !slices.Contains(AuthMethods, r.Auth):
 		return bad("a client authenticates by client_secret_basic, client_secret_post, private_key_jwt or none")
 	case c.Public() && r.Auth != "" && r.Auth != auth.AuthNone:
 		return bad("a client in a browser or on a device keeps no secret: its method is none")
@@ -218,7 +218,7 @@ func parseAuth(c *auth.Client, r Registration) (err error) {
 	case r.Auth == auth.AuthPrivateKeyJWT && len(r.JWKS) == 0 && r.JWKSURI == "":
 		return auth.Invalid(auth.CodeJWKSInvalid, "jwks", "private_key_jwt needs keys: jwks or jwks_uri")
 	case len(r.JWKS) > 0:
-		keys, err := ParseClientKeys(r.JWKS)
+		keys, err := ParseKeys(r.JWKS)
 		if err != nil {
 			return auth.Invalid(auth.CodeJWKSInvalid, "jwks", err.Error())
 		}

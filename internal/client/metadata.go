@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 // ClientMetadata is what a client says of itself, in the words of RFC 7591 §2, OpenID
@@ -61,9 +62,6 @@ type ClientMetadata struct {
 // selfGrants are what a client may give itself. Acting for itself and exchanging
 // tokens are for an operator to allow.
 var selfGrants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
-
-// responseTypes are those that we have.
-var responseTypes = []string{"code"}
 
 // registration is what the metadata come to, with the defaults of RFC 7591 §2 filled
 // in. Of the scope that is asked for the client gets what is in allowed; of open, the
@@ -165,9 +163,9 @@ func (m ClientMetadata) host() string {
 	return "A client without a name"
 }
 
-// describe is the metadata of a client as it is registered, defaults and all. Open are
+// metadataOf is the metadata of a client as it is registered, defaults and all. Open are
 // the scopes of open resources.
-func describe(c auth.Client, open auth.Scope) ClientMetadata {
+func metadataOf(c auth.Client, open auth.Scope) ClientMetadata {
 	set := c.Settings
 	scope := slices.Concat(auth.Scope(c.Scopes), slices.DeleteFunc(slices.Clone(set.ResourceScopes), func(name string) bool {
 		return !open.Has(name) || slices.Contains(c.Scopes, name)
@@ -192,7 +190,7 @@ func describe(c auth.Client, open auth.Scope) ClientMetadata {
 	}
 	m.Auth = cmp.Or(m.Auth, auth.AuthSecretBasic)
 	if slices.Contains(set.Grants, auth.GrantAuthorizationCode) {
-		m.ResponseTypes = responseTypes
+		m.ResponseTypes = oauth.ResponseTypes
 	}
 	return m
 }
@@ -203,13 +201,13 @@ func refusedMetadata(err error) error {
 	if !ok || e.Kind != auth.KindInvalid {
 		return err
 	}
-	code, desc := InvalidClientMetadata, e.Msg
+	code, desc := oauth.InvalidClientMetadata, e.Msg
 	if e.Code == auth.CodeInvalidRedirectURI {
-		code, desc = InvalidRedirectURI, "redirect_uris: "+e.Msg
+		code, desc = oauth.InvalidRedirectURI, "redirect_uris: "+e.Msg
 	} else if e.Field != "" {
 		desc = e.Field + ": " + e.Msg
 	}
-	return &Error{Code: code, Desc: desc, Err: e.Err}
+	return &oauth.Error{Code: code, Desc: desc, Err: e.Err}
 }
 
 // ParseClientMetadata reads the JSON of a client's metadata. A refusal is an *Error.
@@ -231,11 +229,11 @@ func unmarshalMetadata[T any](text []byte, into *T) error {
 		return nil
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
-		code := InvalidClientMetadata
+		code := oauth.InvalidClientMetadata
 		if e.Field == "redirect_uris" {
-			code = InvalidRedirectURI
+			code = oauth.InvalidRedirectURI
 		}
-		return refuse(code, "a member has the wrong type: "+auth.Clip(e.Field, 64))
+		return oauth.Refuse(code, "a member has the wrong type: "+auth.Clip(e.Field, 64))
 	}
-	return refuse(InvalidClientMetadata, "the body is not a JSON object of client metadata")
+	return oauth.Refuse(oauth.InvalidClientMetadata, "the body is not a JSON object of client metadata")
 }

@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"bytes"
@@ -23,12 +23,12 @@ const (
 	MaxOverlap     = 90 * 24 * time.Hour
 )
 
-// CreateClient registers a client. Confidential clients get a secret, unless they
+// Create registers a client. Confidential clients get a secret, unless they
 // sign with a key of their own; it is shown this once and kept as a digest. Refusals
 // are Invalid: name_…, type_invalid, invalid_redirect_uri, uri_invalid, scope_invalid,
 // invalid_target, grant_invalid, auth_invalid, jwks_invalid, alg_invalid,
 // sector_invalid and others, each with the field at fault.
-func (s *Service) CreateClient(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) (auth.Client, secret.Text, error) {
+func (s *Service) Create(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) (auth.Client, secret.Text, error) {
 	c, err := s.validate(ctx, r)
 	if err != nil {
 		return auth.Client{}, "", err
@@ -86,21 +86,21 @@ func Version(c auth.Client) string {
 	return secret.Digest(string(b))[:22]
 }
 
-// UpdateClient lets fn change what is registered of a client, checks the whole anew
+// Update lets fn change what is registered of a client, checks the whole anew
 // and writes it, unless somebody else has changed the client meanwhile or its Version
 // is not the given one (empty for any): Conflict, client_changed. The type and the
 // party stay what they were. A client that proves itself by a secret from now on and
 // has none gets one; one that does so no more loses it. Of the built-in client the
 // audiences are all that can be changed.
-func (s *Service) UpdateClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, version string, actor auth.Actor, fn func(*Registration) error) (auth.Client, secret.Text, error) {
-	before, err := s.Client(ctx, tenant, id)
+func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.ClientID, version string, actor auth.Actor, fn func(*Registration) error) (auth.Client, secret.Text, error) {
+	before, err := s.Get(ctx, tenant, id)
 	if err != nil {
 		return auth.Client{}, "", err
 	}
 	if version != "" && version != Version(before) {
 		return auth.Client{}, "", clientChanged()
 	}
-	r := registered(before)
+	r := registrationOf(before)
 	if err := fn(&r); err != nil {
 		return auth.Client{}, "", err
 	}
@@ -125,7 +125,7 @@ func (s *Service) UpdateClient(ctx context.Context, tenant auth.TenantID, id aut
 
 // changeBuiltIn takes the audiences and refuses every other change.
 func changeBuiltIn(c auth.Client, r Registration) (auth.Client, error) {
-	same := registered(c)
+	same := registrationOf(c)
 	same.Audiences = r.Audiences
 	a, err := json.Marshal(same)
 	if err != nil {
@@ -164,9 +164,9 @@ func clientChanged() error {
 	return auth.Refuse(auth.KindConflict, auth.CodeClientChanged, "somebody else has changed this client; read it again")
 }
 
-// DisableClient shuts a client: nothing is issued to it, nothing it has works here, and
+// Disable shuts a client: nothing is issued to it, nothing it has works here, and
 // the sessions that people have with it end for good.
-func (s *Service) DisableClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
+func (s *Service) Disable(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
 	c, err := s.change(ctx, tenant, id, "disabled", actor, func(c *auth.Client, now time.Time) error {
 		if !c.Disabled() {
 			c.DisabledAt = now
@@ -195,10 +195,10 @@ func (s *Service) endSessions(ctx context.Context, tenant auth.TenantID, id auth
 	return err
 }
 
-// EnableClient opens a disabled client again. What was ended stays ended, and what
+// Enable opens a disabled client again. What was ended stays ended, and what
 // should have been is ended now, where shutting it was cut short.
-func (s *Service) EnableClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
-	if c, err := s.Client(ctx, tenant, id); err == nil && c.Disabled() {
+func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
+	if c, err := s.Get(ctx, tenant, id); err == nil && c.Disabled() {
 		if err := s.endSessions(ctx, tenant, id); err != nil {
 			return auth.Client{}, fmt.Errorf("enable client: %w", err)
 		}
@@ -209,22 +209,22 @@ func (s *Service) EnableClient(ctx context.Context, tenant auth.TenantID, id aut
 	})
 }
 
-// DeleteClient removes a client for good, with what people have allowed it and their
+// Delete removes a client for good, with what people have allowed it and their
 // sessions with it; its tokens are worth nothing from then on. It is disabled first, in
 // a transaction of its own: a session that begins meanwhile is then seen and ended, or
 // does not begin.
-func (s *Service) DeleteClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) error {
+func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) error {
 	if id == auth.FirstParty {
 		return builtIn()
 	}
 	for done := false; !done; {
-		c, err := s.Client(ctx, tenant, id)
+		c, err := s.Get(ctx, tenant, id)
 		switch {
 		case err != nil:
 		case c.Disabled():
 			err = s.endSessions(ctx, tenant, id)
 		default:
-			_, err = s.DisableClient(ctx, tenant, id, actor)
+			_, err = s.Disable(ctx, tenant, id, actor)
 		}
 		if err == nil {
 			done, err = s.deleteDisabled(ctx, tenant, id, actor)
@@ -258,8 +258,8 @@ func (s *Service) deleteDisabled(ctx context.Context, tenant auth.TenantID, id a
 // endAtOnce is how many sessions of a client end in one transaction.
 const endAtOnce = 200
 
-// Client returns one client; NotFound when there is none.
-func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (c auth.Client, err error) {
+// Get returns one client; NotFound when there is none.
+func (s *Service) Get(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (c auth.Client, err error) {
 	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		c, err = tx.Client(id)
 		return err
@@ -272,8 +272,8 @@ func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.Clie
 	return c, nil
 }
 
-// Clients lists the tenant's clients by id.
-func (s *Service) Clients(ctx context.Context, tenant auth.TenantID) (list []auth.Client, err error) {
+// List lists the tenant's clients by id.
+func (s *Service) List(ctx context.Context, tenant auth.TenantID) (list []auth.Client, err error) {
 	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		list, err = tx.Clients()
 		return err
@@ -284,9 +284,9 @@ func (s *Service) Clients(ctx context.Context, tenant auth.TenantID) (list []aut
 	return list, nil
 }
 
-// ClientsAfter lists at most limit of the tenant's clients by id, from the one that
+// ListAfter lists at most limit of the tenant's clients by id, from the one that
 // follows the given id.
-func (s *Service) ClientsAfter(ctx context.Context, tenant auth.TenantID, after auth.ClientID, limit int) (list []auth.Client, err error) {
+func (s *Service) ListAfter(ctx context.Context, tenant auth.TenantID, after auth.ClientID, limit int) (list []auth.Client, err error) {
 	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		list, err = tx.ClientsAfter(after, limit)
 		return err

@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"context"
@@ -30,7 +30,7 @@ type clientJWT struct {
 var (
 	assertions = clientJWT{"assertion", 8 << 10, "client-authentication+jwt",
 		func(s auth.ClientSettings) string { return s.AuthAlgorithm }}
-	requestObjects = clientJWT{"request object", maxObject, "oauth-authz-req+jwt",
+	requestObjects = clientJWT{"request object", MaxRequestObject, "oauth-authz-req+jwt",
 		func(s auth.ClientSettings) string { return s.RequestAlgorithm }}
 )
 
@@ -43,6 +43,15 @@ func (k clientJWT) parse(raw string) (*jwt.JSONWebToken, error) {
 		return nil, fmt.Errorf("the %s cannot be read, or its algorithm is not taken", k.name)
 	}
 	return parsed, nil
+}
+
+// MaxRequestObject is how many bytes a request object has at most.
+const MaxRequestObject = 16 << 10
+
+// VerifyRequestObject checks a request object (RFC 9101) with the keys of its client and
+// reads its claims.
+func (s *Service) VerifyRequestObject(ctx context.Context, c auth.Client, raw string, claims any) error {
+	return s.verify(ctx, requestObjects, c, raw, claims)
 }
 
 // verify checks a JWT with the keys of the client that its header can mean, and reads

@@ -1,4 +1,4 @@
-package oidc
+package client
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before au
 	if err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}
-	keepGiven(&c, before)
+	preserveOperatorSettings(&c, before)
 	c.Bounds = before.Bounds
 	bounded := c.Bounded()
 	if len(bounded.RedirectURIs) == 0 && len(c.RedirectURIs) > 0 {
@@ -43,8 +43,8 @@ func selfScope(before auth.Client) auth.Scope {
 	return append(slices.Clone(auth.DefaultScope), before.Scopes...)
 }
 
-// keepGiven keeps what only an operator or the server may say of a client.
-func keepGiven(c *auth.Client, before auth.Client) {
+// preserveOperatorSettings keeps what only an operator or the server may say of a client.
+func preserveOperatorSettings(c *auth.Client, before auth.Client) {
 	to, from := &c.Settings, before.Settings
 	to.Audiences, to.Serves, to.PKCEOptional, to.TokenFormat = from.Audiences, from.Serves, from.PKCEOptional, from.TokenFormat
 	to.IDTokenClaims, to.Popup = from.IDTokenClaims, from.Popup

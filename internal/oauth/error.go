@@ -1,10 +1,11 @@
-package oidc
+// Package oauth has the words of the wire that all endpoints share: the form of a request,
+// the Basic header, error codes and refusals.
+//
+// It has no I/O and knows neither clients nor grants. ParseForm turns a body into a Form, and
+// Refuse makes the *Error that an endpoint returns; web gives it a status.
+package oauth
 
-import (
-	"errors"
-
-	"github.com/watchword-auth/watchword/internal/auth"
-)
+import "errors"
 
 // Code is an error code of the protocol. It never changes.
 type Code string
@@ -67,26 +68,14 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-func refuse(code Code, desc string) *Error { return &Error{Code: code, Desc: desc} }
+func Refuse(code Code, desc string) *Error { return &Error{Code: code, Desc: desc} }
 
-// refuseToken is the refusal of an access token at a protected resource.
-func refuseToken(code Code, scheme, desc string) *Error {
+// RefuseToken is the refusal of an access token at a protected resource.
+func RefuseToken(code Code, scheme, desc string) *Error {
 	return &Error{Code: code, Scheme: scheme, Desc: desc}
 }
 
-// codeOf is the word for what became of a request.
-func codeOf(err error) string {
-	if err == nil {
-		return "issued"
-	}
-	if e, ok := errors.AsType[*Error](err); ok {
-		return string(e.Code)
-	}
-	switch auth.KindOf(err) {
-	case auth.KindThrottled:
-		return "rate_limited"
-	case auth.KindUnavailable:
-		return "unavailable"
-	}
-	return "error"
+// RefuseClient is the one refusal of a client; why is for the log alone.
+func RefuseClient(why string) error {
+	return &Error{Code: InvalidClient, Desc: "client authentication failed", Err: errors.New(why)}
 }

@@ -1,0 +1,82 @@
+// Package client holds the registrations of OAuth clients: how a client is created,
+// validated, changed, disabled and deleted; how it registers itself (RFC 7591, RFC 7592) or
+// describes itself in a document; its secrets and keys; and how it proves who it is.
+//
+// Authenticate is the one place where a client proves itself, at every endpoint, and
+// validate is the one check of a registration, whichever way it came in. Proofs of
+// possession (RFC 9449) are checked and consumed here as well.
+//
+// The package knows neither grants nor authorization requests, and no HTTP. Callers pass the
+// form and the headers as text and receive an *oauth.Error or an *auth.Error.
+package client
+
+import (
+	"cmp"
+	"log/slog"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/outbound"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+// Rates limit what is counted by credential or by address.
+type Rates struct {
+	// Credential counts failed authentications of one client.
+	Credential limit.Rate
+	// Public counts, by address, the rows that public clients write: pushed requests, device
+	// codes and proofs. 120/1m burst 240 when zero.
+	Public limit.Rate
+}
+
+// Config describes a Service. DB, Tokens, Limiter, Rates, Base and Now are required.
+type Config struct {
+	DB     *store.DB
+	Tokens *token.Service
+	Out    *outbound.Client // fetches what clients publish; nil means public addresses only
+	// Root is the secret that all nodes share; each use derives a key by secret.Derive.
+	Root    []byte
+	Limiter limit.Limiter
+	Rates   Rates
+	// Base is the server's own URL without a trailing slash.
+	Base string
+	Now  func() time.Time
+	// EndpointAudience accepts the URL of the token endpoint as the audience of an assertion,
+	// for old clients. The issuer alone is safer: an assertion made for one server cannot be
+	// replayed at another that shares the URL.
+	EndpointAudience bool
+	// Registration says who may register clients (RFC 7591) where the tenant does not:
+	// "closed" (also when empty), "token" or "open".
+	Registration string
+	// RedirectSchemes are private-use schemes without a dot that native clients may use.
+	RedirectSchemes []string
+	// Documents accepts the URL of a client metadata document as a client_id.
+	Documents bool
+	// ResourceScopes are the scopes of the resources that are open to every client.
+	ResourceScopes map[string][]string
+	// DPoPNonce requires a nonce in every proof (RFC 9449 §8).
+	DPoPNonce bool
+	Log       *slog.Logger
+}
+
+// Service is safe for concurrent use.
+type Service struct {
+	cfg       Config
+	keySets   keySets
+	documents documents
+}
+
+// New returns a Service.
+func New(cfg Config) *Service {
+	if cfg.Rates.Public == (limit.Rate{}) {
+		cfg.Rates.Public = limit.Rate{Count: 120, Per: time.Minute, Burst: 240}
+	}
+	if cfg.Out == nil {
+		cfg.Out = outbound.New(outbound.Config{Timeout: 5 * time.Second})
+	}
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
+	s := &Service{cfg: cfg, documents: documents{failed: map[string]time.Time{}}}
+	s.keySets = keySets{fetch: s.FetchDocument, now: cfg.Now, known: map[keySource]*keySet{}}
+	return s
+}

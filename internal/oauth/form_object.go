@@ -1,0 +1,57 @@
+package oauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// ParseObject makes a form of the members: text as it is, numbers and claims in their
+// JSON form, a list only where a parameter may be repeated.
+func ParseObject(payload []byte) (Form, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &members); err != nil {
+		return Form{}, fmt.Errorf("read members: %w", err)
+	}
+	if len(members) > maxParameters {
+		return Form{}, errors.New("too many members")
+	}
+	f := Form{values: map[string][]string{}}
+	for name, raw := range members {
+		values, err := memberValues(name, raw)
+		if err != nil {
+			return Form{}, err
+		}
+		if !slices.Contains(opaque, name) && slices.ContainsFunc(values, control) {
+			return Form{}, fmt.Errorf("a control character in a member")
+		}
+		f.values[name] = values
+	}
+	return f, nil
+}
+
+func memberValues(name string, raw json.RawMessage) ([]string, error) {
+	var text string
+	if json.Unmarshal(raw, &text) == nil { // also null, which is as if it were not there
+		return []string{text}, nil
+	}
+	var list []string
+	if slices.Contains(repeatable, name) && json.Unmarshal(raw, &list) == nil {
+		if len(list) > maxParameters {
+			return nil, errors.New("a member has too many values")
+		}
+		return list, nil
+	}
+	if name == "max_age" || name == "claims" {
+		return []string{string(raw)}, nil
+	}
+	if slices.Contains(checked, name) {
+		return nil, errors.New("a member is not text")
+	}
+	return nil, nil
+}
+
+// checked are the parameters that would be lost, were they passed over for their type.
+var checked = []string{"client_id", "response_type", "response_mode", "redirect_uri", "scope", "state", "nonce", "prompt", "code_challenge",
+	"code_challenge_method", "acr_values", "id_token_hint", "login_hint", "ui_locales", "dpop_jkt", "resource", "request", "request_uri"}
