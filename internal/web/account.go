@@ -10,28 +10,28 @@ import (
 var (
 	opRegister = operation{id: "register", topic: "register", status: http.StatusAccepted,
 		summary: "Register an account",
-		doc:     "Sends a link that confirms the address. The answer is the same for an address that has an account already; its owner is told by mail."}
+		doc:     "Mails a link that confirms the address. The response is the same when the address already has an account; its owner is notified by mail."}
 	opVerifyEmail = operation{id: "verify-email", topic: "register", errors: []int{http.StatusConflict},
 		summary: "Confirm an e-mail address",
-		doc: "Takes the token of the link that was mailed. It works once. Nobody is signed in by it. " +
-			"When the password that was registered may be somebody else's, the answer is password_needed and the link still works: send a password along. " +
-			"A program that lets anybody follow links, not just those who registered with it, always sends one. " +
+		doc: "Takes the token of the mailed link. It works once and signs nobody in. " +
+			"When the registered password may be somebody else's, the response is password_needed and the link still works: send a password with it. " +
+			"An application in which anybody follows links, not only those who registered with it, always sends one. " +
 			"The token of a change of address needs the account's access token or session cookie, or its current password."}
 	opResend = operation{id: "resend-verification", topic: "register", status: http.StatusAccepted,
 		summary: "Send the confirmation link again",
-		doc:     "The answer is the same whether or not the address waits for confirmation. The older link of the same registration dies."}
+		doc:     "The response is the same whether or not the address awaits confirmation. The earlier link of the same registration becomes invalid."}
 	opForgot = operation{id: "forgot-password", topic: "password", status: http.StatusAccepted,
 		summary: "Send a link that sets a new password",
-		doc:     "The answer is the same whether or not the address has an account."}
+		doc:     "The response is the same whether or not the address has an account."}
 	opReset = operation{id: "reset-password", topic: "password", status: http.StatusNoContent,
-		summary: "Set a new password by link",
-		doc:     "Takes the token of the link that was mailed. Every session of the account ends."}
+		summary: "Set a new password with a mailed link",
+		doc:     "Takes the token of the mailed link. Every session of the account ends."}
 	opChange = operation{id: "change-password", topic: "password", status: http.StatusNoContent,
 		summary: "Change the password",
 		doc:     "Every other session of the account ends. A wrong current password is refused with wrong_password and counts as a failed sign-in."}
 )
 
-// Status is the answer of calls that have nothing else to say.
+// Status is the response of calls without another result.
 type Status struct {
 	Status string `json:"status" doc:"What was done." example:"verification_sent"`
 }
@@ -40,14 +40,14 @@ type statusOut struct{ Body Status }
 
 func status(s string) *statusOut { return &statusOut{Status{s}} }
 
-// nothing is the answer without a body.
+// nothing is a response without a body.
 type nothing struct{}
 
-// Registration is what an account is made of.
+// Registration is a request for an account.
 type Registration struct {
-	Email    string `json:"email" doc:"Where the link goes, and what one signs in with." example:"alice@example.com"`
+	Email    string `json:"email" doc:"The address to sign in with. The link goes there." example:"alice@example.com"`
 	Password string `json:"password" writeOnly:"true" doc:"8 to 128 characters unless the tenant asks for more." example:"correct horse battery staple"`
-	Name     string `json:"name,omitempty" doc:"How the person wants to be called." example:"Alice"`
+	Name     string `json:"name,omitempty" doc:"Display name." example:"Alice"`
 }
 
 func (s *Server) register(ctx context.Context, in *struct{ Body Registration }) (*statusOut, error) {
@@ -58,10 +58,10 @@ func (s *Server) register(ctx context.Context, in *struct{ Body Registration }) 
 	return status("verification_sent"), err
 }
 
-// LinkToken is the secret of a link that was mailed.
+// LinkToken is the secret of a mailed link.
 type LinkToken struct {
-	Token    string `json:"token" writeOnly:"true" doc:"What stands behind token= in the link." example:"wwl_…"`
-	Password string `json:"password,omitempty" writeOnly:"true" doc:"The password of the account from now on. Needed when the answer without it is password_needed. For a link that changes the address: the current one, unless the request carries an access token or cookie of the account."`
+	Token    string `json:"token" writeOnly:"true" doc:"The token parameter of the link." example:"wwl_…"`
+	Password string `json:"password,omitempty" writeOnly:"true" doc:"The new password of the account. Required when the response without it is password_needed. For a link that changes the address: the current password, unless the request has an access token or cookie of the account."`
 }
 
 func (s *Server) verifyEmail(ctx context.Context, in *struct{ Body LinkToken }) (*statusOut, error) {
@@ -89,9 +89,9 @@ func (s *Server) passwordForgot(ctx context.Context, in *struct{ Body Address })
 	return status("reset_sent"), err
 }
 
-// PasswordReset is a new password with the proof that one may set it.
+// PasswordReset is a new password with the token that allows it.
 type PasswordReset struct {
-	Token    string `json:"token" writeOnly:"true" doc:"What stands behind token= in the link." example:"wwl_…"`
+	Token    string `json:"token" writeOnly:"true" doc:"The token parameter of the link." example:"wwl_…"`
 	Password string `json:"password" writeOnly:"true" doc:"The new password."`
 }
 
@@ -100,7 +100,7 @@ func (s *Server) passwordReset(ctx context.Context, in *struct{ Body PasswordRes
 	return nil, s.cfg.Accounts.Reset(ctx, ex.tenant.ID, in.Body.Token, in.Body.Password, ex.by())
 }
 
-// PasswordChange is a new password with the present one.
+// PasswordChange is a new password with the current one.
 type PasswordChange struct {
 	CurrentPassword string `json:"current_password" writeOnly:"true"`
 	NewPassword     string `json:"new_password" writeOnly:"true"`

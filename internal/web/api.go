@@ -102,7 +102,7 @@ func (a adapter) Handle(op *huma.Operation, h func(huma.Context)) {
 	a.s.add(op.Method+" "+op.Path, rt)
 }
 
-// The three methods by which huma learns how to write a Problem.
+// The methods by which huma writes a Problem.
 
 // GetStatus is the status of the answer.
 func (p *Problem) GetStatus() int { return p.Status }
@@ -119,11 +119,11 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
-// huma keeps these choices in package variables. They are made once, for the
-// only API of the process, before any server exists.
+// huma has these settings in package variables. They are set once, for the only API of
+// the process, before any server exists.
 func init() {
 	huma.ValidateStrictCasing = true  // "Email" is not "email"
-	huma.DefaultArrayNullable = false // a list of ours is a list, be it empty
+	huma.DefaultArrayNullable = false // an empty list is a list
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
 		p := invalid(status, errs)
 		ex := exchangeOf(ctx.Context())
@@ -142,7 +142,7 @@ func invalid(status int, errs []error) *Problem {
 	if status >= http.StatusInternalServerError || status == 0 {
 		return internalProblem("")
 	}
-	p := problem(http.StatusBadRequest, auth.CodeInvalidRequest, "the request is not what this call takes")
+	p := problem(http.StatusBadRequest, auth.CodeInvalidRequest, "the request does not fit the description of this call")
 	for _, err := range errs {
 		d, ok := err.(huma.ErrorDetailer)
 		if !ok {
@@ -156,7 +156,7 @@ func invalid(status int, errs []error) *Problem {
 			p.Code, p.Field = auth.CodeMemberMissing, strings.TrimSuffix(required, " to be present")
 			p.Detail = "this member is required"
 		case detail.Message == validation.MsgUnexpectedProperty:
-			p.Code, p.Field, p.Detail = auth.CodeMemberUnknown, clipField(field), "this call does not know this member"
+			p.Code, p.Field, p.Detail = auth.CodeMemberUnknown, clipField(field), "unknown field"
 		case where == "body":
 			p.Code, p.Field, p.Detail = auth.CodeMemberInvalid, clipField(field), detail.Message
 		default:
@@ -183,12 +183,12 @@ func newAPI(s *Server) huma.API {
 			Info:    &huma.Info{Title: "Watchword", Version: "1", Description: apiDoc, License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}},
 			Servers: []*huma.Server{{URL: placeholder}},
 			Tags: []*huma.Tag{
-				{Name: "register", Description: "Getting an account."},
-				{Name: "sign in", Description: "Getting tokens, keeping them fresh, giving them back."},
-				{Name: "password", Description: "Recovering and changing a password."},
-				{Name: "account", Description: "What the person who is signed in has and may change."},
-				{Name: "sessions", Description: "Where the person is signed in."},
-				{Name: "clients", Description: "Programs that ask for tokens. For administrators: an access token with the permission watchword:admin, or of a machine with it as a scope."},
+				{Name: "register", Description: "Registration."},
+				{Name: "sign in", Description: "Tokens: sign in, refresh, sign out."},
+				{Name: "password", Description: "Password reset and change."},
+				{Name: "account", Description: "The account of the signed-in user."},
+				{Name: "sessions", Description: "Sessions of the signed-in user."},
+				{Name: "clients", Description: "OAuth clients. Requires an access token with the scope watchword:admin, of an administrator or of a machine client."},
 			},
 			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
 				"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "An access token."},
@@ -203,17 +203,17 @@ func newAPI(s *Server) huma.API {
 
 const apiDoc = `Authentication for APIs: accounts, sign-in, tokens.
 
-Bodies are JSON in UTF-8; a member that a call does not know is refused. Times are RFC 3339 in UTC.
+Bodies are JSON in UTF-8; unknown members are refused. Times are RFC 3339 in UTC.
 Every error is application/problem+json (RFC 9457) with a stable member "code".
 The paths exist below the base URL of each tenant.`
 
-// placeholder stands for the tenant's base URL in the description.
+// placeholder is replaced by the tenant's base URL.
 const placeholder = "https://auth.example.com"
 
 // OpenAPI is the description of the API as JSON, with an example's base URL.
 func (s *Server) OpenAPI() []byte { return s.description() }
 
-// describe is put off until somebody asks: a server that nobody asks need not pay
+// describe delays the description until the first request for it, so that no server pays
 // for it at its start.
 func (s *Server) describe() func() []byte {
 	return sync.OnceValue(func() []byte {
@@ -226,8 +226,8 @@ func (s *Server) describe() func() []byte {
 	})
 }
 
-// openAnswers says what holds for answers, unlike for requests: they may get more
-// members one day, and a client has to let them.
+// openAnswers allows further members in responses, unlike in requests: clients have to
+// ignore members that they do not know.
 func openAnswers(doc *huma.OpenAPI) {
 	asked := map[string]bool{}
 	for _, item := range doc.Paths {

@@ -10,19 +10,19 @@ import (
 
 var (
 	opConsents = operation{id: "consents", topic: "account",
-		summary: "List the applications that may use one's account",
-		doc:     "What one has allowed, until one takes it back. Applications of the house, which nobody is asked about, are not among them."}
+		summary: "List connected apps",
+		doc:     "The consents of the user. First-party clients need no consent and are not listed."}
 	opConsentRevoke = operation{id: "revoke-consent", topic: "account", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
-		summary: "Take back what one has allowed an application",
-		doc:     "Its sessions and refresh tokens for the account end, and one is asked again the next time."}
+		summary: "Revoke a consent",
+		doc:     "Ends the client's sessions and refresh tokens for the account. The user is asked again the next time."}
 )
 
-// Consent is what a person has allowed one application.
+// Consent is what the user has allowed a client.
 type Consent struct {
 	ClientID  string    `json:"client_id" example:"ledger"`
-	Name      string    `json:"name" doc:"How the application calls itself." example:"Ledger"`
+	Name      string    `json:"name" doc:"Name of the client." example:"Ledger"`
 	Scope     string    `json:"scope" example:"openid email"`
-	Resources []string  `json:"resources" doc:"The resources for which it may ask for tokens, besides the issuer's own."`
+	Resources []string  `json:"resources" doc:"The resources it may request tokens for, in addition to the issuer."`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
@@ -49,7 +49,7 @@ func (s *Server) consents(ctx context.Context, _ *struct{}) (*consentsOut, error
 }
 
 func (s *Server) consentRevoke(ctx context.Context, in *struct {
-	ClientID string `path:"client_id" doc:"The id of the application."`
+	ClientID string `path:"client_id" doc:"Client ID."`
 }) (*nothing, error) {
 	ex := exchangeOf(ctx)
 	return nil, s.cfg.OIDC.RevokeConsent(ctx, ex.tenant.ID, ex.actor.Account(), auth.ClientID(in.ClientID), ex.by())

@@ -14,33 +14,33 @@ import (
 var (
 	opLogin = operation{id: "login", topic: "sign in", also: []int{http.StatusNoContent}, errors: []int{http.StatusUnauthorized},
 		summary: "Sign in with a password",
-		doc: `Answers with tokens, or, with "session": "cookie", with 204 and the session cookie for browser applications on the same site. invalid_credentials never says which of the two was wrong; email_not_verified comes only after the right password.
+		doc: `Returns tokens, or, with "session": "cookie", 204 and the session cookie for browser applications on the same site. invalid_credentials does not say which of the two is wrong; email_not_verified follows only the correct password.
 
-Without resource the access token opens this API, so send it to no other one. With resource it is for that API alone; /api/v1/refresh with the same refresh token gives tokens for others. Calls below /api/v1/admin need "scope": "watchword:admin".`}
+Without resource the access token is for this API: send it to no other. With resource it is only for that API; /api/v1/refresh returns tokens for other APIs with the same refresh token. Calls below /api/v1/admin require "scope": "watchword:admin".`}
 	opRefresh = operation{id: "refresh", topic: "sign in", errors: []int{http.StatusUnauthorized},
 		summary: "Exchange a refresh token for new tokens",
-		doc:     "The access token is for what was asked for at the sign-in, or for the resource that is named. Each refresh token works once. Using a spent one later than a few seconds after it was spent ends the session and every token of the family: refresh_token_reused."}
+		doc:     "The access token is for the audience of the sign-in, or for the given resource. Each refresh token works once. Reuse of a spent refresh token after the grace period of a few seconds ends the session and every token of the family: refresh_token_reused."}
 	opLogout = operation{id: "logout", topic: "sign in", status: http.StatusNoContent,
 		summary: "Sign out",
-		doc:     "The session ends, and with it its refresh tokens. A refresh token in the body ends its own session too."}
+		doc:     "Ends the session and its refresh tokens. A refresh token in the body ends its session as well."}
 )
 
-// Credentials are what one signs in with.
+// Credentials are those of a sign-in.
 type Credentials struct {
 	Email    string `json:"email" example:"alice@example.com"`
 	Password string `json:"password" writeOnly:"true" example:"correct horse battery staple"`
-	Session  string `json:"session,omitempty" enum:"token,cookie" doc:"What is wanted: tokens in the answer (the default), or a cookie."`
-	Scope    string `json:"scope,omitempty" maxLength:"4096" doc:"What the tokens shall carry, space separated; what the person may not have is left out, and the scope of the answer says what was granted. Default: openid profile email offline_access watchword:account." example:"watchword:admin"`
-	Resource string `json:"resource,omitempty" maxLength:"2048" doc:"The API that the access token is for (RFC 8707), one of oauth.resources or of the audiences of the client first-party." example:"https://api.example.com"`
+	Session  string `json:"session,omitempty" enum:"token,cookie" doc:"Whether to return tokens (the default) or set a cookie."`
+	Scope    string `json:"scope,omitempty" maxLength:"4096" doc:"Requested scope, space-separated. The granted scope, in the response, leaves out what the user may not have. Default: openid profile email offline_access watchword:account." example:"watchword:admin"`
+	Resource string `json:"resource,omitempty" maxLength:"2048" doc:"The API the access token is for (RFC 8707): one of oauth.resources or of the audiences of the client first-party." example:"https://api.example.com"`
 }
 
-// Tokens is the answer to a sign-in or refresh, in the words of RFC 6749 §5.1.
+// Tokens is the response to a sign-in or refresh, in the words of RFC 6749 §5.1.
 type Tokens struct {
 	AccessToken      string `json:"access_token" doc:"A JWT (RFC 9068) for the Authorization header."`
 	TokenType        string `json:"token_type" example:"Bearer"`
-	ExpiresIn        int64  `json:"expires_in" doc:"Seconds until the access token is worth nothing." example:"900"`
+	ExpiresIn        int64  `json:"expires_in" doc:"Seconds until the access token expires." example:"900"`
 	RefreshToken     string `json:"refresh_token,omitempty" doc:"Works once, at /api/v1/refresh."`
-	RefreshExpiresIn int64  `json:"refresh_expires_in,omitempty" doc:"Seconds until the refresh token is worth nothing." example:"1209600"`
+	RefreshExpiresIn int64  `json:"refresh_expires_in,omitempty" doc:"Seconds until the refresh token expires." example:"1209600"`
 	Scope            string `json:"scope" example:"openid profile email offline_access watchword:account"`
 }
 
@@ -84,7 +84,7 @@ func (s *Server) login(ctx context.Context, in *struct{ Body Credentials }) (*to
 	return tokens(res.Tokens), nil
 }
 
-// tokenScope reads what the tokens shall carry; nil when nothing is said.
+// tokenScope parses the requested scope; nil for the default.
 func (c Credentials) tokenScope(cookie bool) (auth.Scope, error) {
 	switch {
 	case c.Scope == "" && c.Resource == "":
@@ -95,8 +95,8 @@ func (c Credentials) tokenScope(cookie bool) (auth.Scope, error) {
 	return auth.ParseScope(c.Scope)
 }
 
-// formerSession is the session whose cookie the new one replaces, if there is one:
-// it ends with the sign-in, so that no copy of the old cookie lives on.
+// formerSession is the session whose cookie the new one replaces, if there is one. It ends
+// with the sign-in, so that no copy of the old cookie stays valid.
 func (s *Server) formerSession(ex *exchange, ctx context.Context) auth.SessionID {
 	secret := ex.currentSession()
 	if secret == "" {
@@ -104,15 +104,15 @@ func (s *Server) formerSession(ex *exchange, ctx context.Context) auth.SessionID
 	}
 	v, _, err := s.cfg.Sessions.Find(ctx, ex.tenant.ID, secret)
 	if err != nil {
-		return "" // dead already
+		return "" // it has ended
 	}
 	return v.ID
 }
 
-// RefreshToken is what a refresh spends.
+// RefreshToken is a request for new tokens.
 type RefreshToken struct {
 	RefreshToken string `json:"refresh_token" writeOnly:"true" example:"wwr_…"`
-	Resource     string `json:"resource,omitempty" maxLength:"2048" doc:"The API that the access token is for, this time." example:"https://api.example.com"`
+	Resource     string `json:"resource,omitempty" maxLength:"2048" doc:"The API the new access token is for." example:"https://api.example.com"`
 }
 
 func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (*tokensOut, error) {
@@ -139,9 +139,9 @@ func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (
 	return tokens(t), nil
 }
 
-// Logout says what else to end.
+// Logout names another session to end.
 type Logout struct {
-	RefreshToken string `json:"refresh_token,omitempty" writeOnly:"true" doc:"A refresh token to end as well."`
+	RefreshToken string `json:"refresh_token,omitempty" writeOnly:"true" doc:"A refresh token whose session ends as well."`
 }
 
 func (s *Server) logout(ctx context.Context, in *struct {
@@ -159,7 +159,7 @@ func (s *Server) logout(ctx context.Context, in *struct {
 	if !ex.cookie {
 		return nil, nil
 	}
-	// The cookie goes, so nobody else who is signed in in it may be left behind.
+	// The cookie is deleted, so the other sessions in it end as well.
 	others, err := s.cfg.Sessions.FindAll(ctx, ex.tenant.ID, ex.sessionCookie())
 	if err == nil {
 		_, err = s.cfg.Logins.Leave(ctx, ex.tenant.ID, others, "", by)

@@ -10,20 +10,20 @@ import (
 )
 
 var (
-	opMe       = operation{id: "me", topic: "account", summary: "Read one's account"}
+	opMe       = operation{id: "me", topic: "account", summary: "Read the account"}
 	opMeUpdate = operation{id: "update-me", topic: "account", errors: []int{http.StatusConflict},
-		summary: "Change one's account",
-		doc:     "Only the members that are sent change. A new e-mail address needs the current password and takes effect when the link that is mailed to it is used."}
+		summary: "Update the account",
+		doc:     "Only the members that are present change. A new e-mail address requires the current password and takes effect when the link mailed to it is used."}
 	opMeDelete = operation{id: "delete-me", topic: "account", status: http.StatusNoContent,
-		summary: "Delete one's account",
-		doc:     "Needs the current password. Everything that is kept about the person goes; every session and token ends."}
+		summary: "Delete the account",
+		doc:     "Requires the current password. Deletes all data of the user and ends every session and token."}
 	opMeExport = operation{id: "export-me", topic: "account",
-		summary: "Export everything that is kept about one"}
+		summary: "Export all data of the account"}
 )
 
-// Me is a person's own account.
+// Me is the account of the signed-in user.
 type Me struct {
-	ID            string     `json:"id" doc:"Never changes; the sub of every token." example:"01a2f3c4-…"`
+	ID            string     `json:"id" doc:"The subject identifier: the sub of every token. Never changes." example:"01a2f3c4-…"`
 	Email         string     `json:"email" example:"alice@example.com"`
 	EmailVerified bool       `json:"email_verified"`
 	Name          string     `json:"name" example:"Alice"`
@@ -45,7 +45,7 @@ func meOf(p store.Profile) *meOut {
 	return &meOut{me}
 }
 
-// list makes an empty list out of none, so that clients find a list either way.
+// list returns an empty list for nil, so that clients always find a list.
 func list(s []string) []string {
 	if s == nil {
 		return []string{}
@@ -62,11 +62,11 @@ func (s *Server) me(ctx context.Context, _ *struct{}) (*meOut, error) {
 	return meOf(p), nil
 }
 
-// MeChange is what a person changes of the own account.
+// MeChange is an update of the account.
 type MeChange struct {
 	Name            *string `json:"name,omitempty" example:"Alice"`
-	Email           *string `json:"email,omitempty" doc:"Stays pending until its link is used." example:"alice@example.org"`
-	CurrentPassword string  `json:"current_password,omitempty" writeOnly:"true" doc:"Needed to change the address."`
+	Email           *string `json:"email,omitempty" doc:"Pending until its link is used." example:"alice@example.org"`
+	CurrentPassword string  `json:"current_password,omitempty" writeOnly:"true" doc:"Required to change the address."`
 }
 
 func (s *Server) meUpdate(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
@@ -78,7 +78,7 @@ func (s *Server) meUpdate(ctx context.Context, in *struct{ Body MeChange }) (*me
 	return s.me(ctx, nil)
 }
 
-// CurrentPassword proves that it is really the owner who asks.
+// CurrentPassword proves that the account's owner makes the request.
 type CurrentPassword struct {
 	CurrentPassword string `json:"current_password" writeOnly:"true"`
 }

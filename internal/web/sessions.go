@@ -10,20 +10,20 @@ import (
 
 var (
 	opSessions = operation{id: "sessions", topic: "sessions",
-		summary: "List where one is signed in"}
+		summary: "List sessions"}
 	opSessionsEnd = operation{id: "end-other-sessions", topic: "sessions", status: http.StatusNoContent,
-		summary: "Sign out everywhere else"}
+		summary: "End all other sessions"}
 	opSessionEnd = operation{id: "end-session", topic: "sessions", status: http.StatusNoContent, errors: []int{http.StatusNotFound},
-		summary: "Sign out in one place"}
+		summary: "End a session"}
 )
 
-// Session is one place where the person is signed in.
+// Session is a session of the account.
 type Session struct {
-	ID         string    `json:"id" doc:"Names the session; gives no rights. The sid of its tokens."`
-	Current    bool      `json:"current" doc:"Whether it is the one that asks."`
+	ID         string    `json:"id" doc:"Session ID: the sid of its tokens. Grants no rights."`
+	Current    bool      `json:"current" doc:"Whether it is the session of this request."`
 	ClientID   string    `json:"client_id" example:"first-party"`
-	IP         string    `json:"ip" doc:"From where the person signed in." example:"192.0.2.1"`
-	UserAgent  string    `json:"user_agent" doc:"With which program."`
+	IP         string    `json:"ip" doc:"IP address of the sign-in." example:"192.0.2.1"`
+	UserAgent  string    `json:"user_agent" doc:"User-Agent of the sign-in."`
 	CreatedAt  time.Time `json:"created_at"`
 	LastSeenAt time.Time `json:"last_seen_at"`
 	ExpiresAt  time.Time `json:"expires_at"`
@@ -59,7 +59,7 @@ func (s *Server) sessionsEnd(ctx context.Context, _ *struct{}) (*nothing, error)
 }
 
 func (s *Server) sessionEnd(ctx context.Context, in *struct {
-	ID string `path:"id" doc:"The id of the session."`
+	ID string `path:"id" doc:"Session ID."`
 }) (*nothing, error) {
 	ex := exchangeOf(ctx)
 	id := auth.SessionID(in.ID)
