@@ -169,7 +169,7 @@ func TestMailOverSMTP(t *testing.T) {
 			msg := got.Message(t)
 			for h, want := range map[string]string{
 				"To": "<alice+x@example.test>", "From": `"Acme Sign-in" <no-reply@example.test>`, "Message-Id": "<0190-1@example.test>",
-				"Auto-Submitted": "auto-generated", "Subject": "Confirm your e-mail address for Acme <Orders> & Co", "Date": "Sun, 01 Mar 2026 12:00:00 +0000",
+				"Auto-Submitted": "auto-generated", "Subject": "Confirm your email address for Acme <Orders> & Co", "Date": "Sun, 01 Mar 2026 12:00:00 +0000",
 			} {
 				if g := msg.Header.Get(h); g != want {
 					t.Errorf("%s: %q, want %q", h, g, want)

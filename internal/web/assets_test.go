@@ -61,12 +61,12 @@ func TestBrand(t *testing.T) {
 func TestPagesSpeak(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	for accept, want := range map[string]string{"de-CH,fr;q=0.9": "Ihre Adresse ist bestätigt", "fr": "Your address is confirmed", "": "Your address is confirmed"} {
+	for accept, want := range map[string]string{"de-CH,fr;q=0.9": "E-Mail-Adresse bestätigt", "fr": "Email address confirmed", "": "Email address confirmed"} {
 		if body := string(h.want(h.get("/verify-email/done", "Accept-Language: "+accept), 200, "").body); !strings.Contains(body, want) {
 			t.Errorf("%q: %s", accept, body)
 		}
 	}
-	if body := string(h.get("/nowhere", "Accept: text/html", "Accept-Language: de").body); !strings.Contains(body, "Hier ist nichts") {
+	if body := string(h.get("/nowhere", "Accept: text/html", "Accept-Language: de").body); !strings.Contains(body, "Seite nicht gefunden") {
 		t.Errorf("a problem: %s", body)
 	}
 }

@@ -46,8 +46,8 @@ func (s *Server) welcome(ex *exchange) error {
 	}
 	return ex.render(http.StatusOK, ui.Welcome{Page: ex.page(), Base: s.cfg.Base, Curl: []ui.Step{
 		{Say: "Register an account:", Run: post("/api/v1/register", `{"email":"alice@example.test","password":"plain-sailing-42"}`)},
-		{Say: "Open the mailbox, press the link, confirm. Then sign in:", Run: post("/api/v1/login", `{"email":"alice@example.test","password":"plain-sailing-42"}`)},
-		{Say: "Use the access_token of that answer as TOKEN:", Run: "curl -s " + s.cfg.Base + "/api/v1/me -H \"Authorization: Bearer $TOKEN\""},
+		{Say: "Open the link in the mailbox and confirm. Then sign in:", Run: post("/api/v1/login", `{"email":"alice@example.test","password":"plain-sailing-42"}`)},
+		{Say: "Call the API with the access_token of the response:", Run: "curl -s " + s.cfg.Base + "/api/v1/me -H \"Authorization: Bearer $TOKEN\""},
 	}})
 }
 

@@ -45,7 +45,7 @@ func TestRepair_N16_PageSaysWhen(t *testing.T) {
 	for range 3 {
 		get("en")
 	}
-	for language, want := range map[string]string{"en": "You can try again in a minute.", "de": "In einer Minute können Sie es wieder versuchen."} {
+	for language, want := range map[string]string{"en": "Try again in 1 minute.", "de": "Versuchen Sie es in 1 Minute erneut."} {
 		r := get(language)
 		if r.StatusCode != http.StatusTooManyRequests || r.Header.Get("Retry-After") != "60" {
 			t.Errorf("%d, Retry-After %q", r.StatusCode, r.Header.Get("Retry-After"))

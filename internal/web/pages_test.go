@@ -97,7 +97,7 @@ func TestVerifyByPage(t *testing.T) {
 	}
 	h.want(h.login("alice@example.com", pass), 200, "")
 	again := h.want(form(h, "/verify-email", "token="+link), 400, "")
-	if !strings.Contains(string(again.body), "has been used already") || !strings.Contains(string(again.body), `role="alert"`) {
+	if !strings.Contains(string(again.body), "has already been used") || !strings.Contains(string(again.body), `role="alert"`) {
 		t.Errorf("page %s", again.body)
 	}
 }

@@ -46,8 +46,8 @@ func TestRepair_U3_InvitationPages(t *testing.T) {
 	h.ok(err)
 	link := h.link()
 	for accept, wants := range map[string][]string{
-		"en": {"<h1>Choose a password</h1>", "invites you", `value="bob@example.com"`, ">Choose password</button>"},
-		"de": {"<h1>Passwort wählen</h1>", "lädt Sie ein", `value="bob@example.com"`, ">Passwort festlegen</button>"},
+		"en": {"<h1>Choose a password</h1>", "has invited you", `value="bob@example.com"`, ">Set password</button>"},
+		"de": {"<h1>Passwort wählen</h1>", "hat Sie eingeladen", `value="bob@example.com"`, ">Passwort festlegen</button>"},
 	} {
 		page := string(h.want(h.get("/verify-email?token="+link, "Accept-Language: "+accept), 200, "").body)
 		for _, want := range wants {
@@ -61,17 +61,17 @@ func TestRepair_U3_InvitationPages(t *testing.T) {
 	}
 
 	short := string(h.want(form(h, "/verify-email", "token="+link+"&chosen=1&password=short"), 400, "").body)
-	if !strings.Contains(short, "invites you") || !strings.Contains(short, `id="refused"`) {
+	if !strings.Contains(short, "has invited you") || !strings.Contains(short, `id="refused"`) {
 		t.Errorf("refused: %s", short)
 	}
 	r := h.want(form(h, "/verify-email", "token="+link+"&chosen=1&password="+url.QueryEscape(pass)), 303, "")
 
 	done := string(h.want(h.get(r.Header.Get("Location")), 200, "").body)
-	if !strings.Contains(done, "Your password is set") || !strings.Contains(done, `href="/login"`) {
+	if !strings.Contains(done, "Password set") || !strings.Contains(done, `href="/login"`) {
 		t.Errorf("done: %s", done)
 	}
 	used := string(h.want(h.get("/verify-email?token="+link), 400, "").body)
-	if !strings.Contains(used, "ask for a new password where you sign in") {
+	if !strings.Contains(used, "reset your password on the sign-in page") {
 		t.Errorf("used: %s", used)
 	}
 }
@@ -91,7 +91,7 @@ func TestRepair_U6_DeadResetLink(t *testing.T) {
 
 	for _, token := range []string{link, "bogus", "wwl_bogus"} {
 		page := string(h.want(h.get("/reset-password?token="+token), 400, "").body)
-		if strings.Contains(page, "<form") || !strings.Contains(page, `<a href="/forgot-password" id="forgot">Ask for a new link</a>`) {
+		if strings.Contains(page, "<form") || !strings.Contains(page, `<a href="/forgot-password" id="forgot">Request a new link</a>`) {
 			t.Errorf("%s: %s", token, page)
 		}
 	}

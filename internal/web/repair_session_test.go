@@ -54,7 +54,7 @@ func TestRepair_N9_CookiesAreBlocked(t *testing.T) {
 	if !strings.Contains(flow, "flow=") {
 		t.Fatalf("no flow: %s %s", page.Status, flow)
 	}
-	if res := h.do(request("GET", flow, "", "Accept: text/html")); res.StatusCode != 404 || !strings.Contains(string(res.body), "keeps no cookies") {
+	if res := h.do(request("GET", flow, "", "Accept: text/html")); res.StatusCode != 404 || !strings.Contains(string(res.body), "blocks cookies") {
 		t.Errorf("%s %s", res.Status, res.body)
 	}
 }

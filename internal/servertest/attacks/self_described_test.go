@@ -34,7 +34,7 @@ func TestRepair_S5_NoUnprovedHost(t *testing.T) {
 		b.Press("submit", "email", alice, "password", servertest.Password)
 		b.Open("/device").Want(t, 200)
 		page := b.Press("submit", "code", a.User).Want(t, 200).At(t, "/device/confirm")
-		if text := page.Text(); strings.Contains(text, "bank.example") || !strings.Contains(text, "We can’t check who made Bank of Example") {
+		if text := page.Text(); strings.Contains(text, "bank.example") || !strings.Contains(text, "We can’t verify who made Bank of Example") {
 			t.Errorf("the page says: %s", text)
 		}
 		b.Press("decision=approve").Want(t, 200)

@@ -243,7 +243,7 @@ func TestDevicePages(t *testing.T) {
 			}
 			b.Press("submit", "code", "BCDFGHJK").Want(t, 400)
 			b.Press("submit", "code", strings.ToLower(d["user_code"].(string))).At(t, "/login")
-			if p := enter(t, b, alice).At(t, "/device/confirm"); !strings.Contains(p.Text(), "The device asked from the network address 127.0.0.1 , which is yours too.") {
+			if p := enter(t, b, alice).At(t, "/device/confirm"); !strings.Contains(p.Text(), "The request came from network address 127.0.0.1 , the same as yours.") {
 				t.Errorf("H12: not from where the device asked: %s", p.Text())
 			}
 			if p := b.Press(decision).Want(t, 200); !strings.Contains(p.Text(), "Ledger") {

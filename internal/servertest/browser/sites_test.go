@@ -90,7 +90,7 @@ func TestBack(t *testing.T) {
 	b := newTab(t, look{})
 	b.open(c.start()).at("/login").signIn(alice).at("/consent").press("approve").at("/callback")
 	c.redeem(t)
-	b.await(chromedp.Evaluate[chromedp.Void]("history.back()")).at("/consent").says("This page is no longer good").shot("back").accessible("back")
+	b.await(chromedp.Evaluate[chromedp.Void]("history.back()")).at("/consent").says("Page expired").shot("back").accessible("back")
 	if got := c.answer(); got != nil {
 		t.Errorf("the client got another answer: %v", got)
 	}

@@ -144,7 +144,7 @@ func TestRefusal(t *testing.T) {
 			t.Errorf("%s is said as %q", reasons[i].Code, s)
 		}
 	}
-	if !slices.Contains(got, "Es muss mindestens 14 Zeichen haben.") || !slices.Contains(got, "Es darf höchstens 128 Zeichen haben.") {
+	if !slices.Contains(got, "Verwenden Sie mindestens 14 Zeichen.") || !slices.Contains(got, "Verwenden Sie höchstens 128 Zeichen.") {
 		t.Errorf("the limits are missing: %q", got)
 	}
 	if got := p.Refusal(auth.Invalid("new_code", "", "something new")); !slices.Equal(got, []string{"Something new."}) {
@@ -156,7 +156,7 @@ func TestProgram(t *testing.T) {
 	t.Parallel()
 	for agent, want := range map[string]string{
 		firefox: "Firefox on Linux", chrome: "Chrome on Windows", iphone: "Safari on iPhone",
-		"curl/8.5.0": "curl", "": "An unknown program", "Tricorder/1\x07": "Tricorder/1?",
+		"curl/8.5.0": "curl", "": "Unknown device", "Tricorder/1\x07": "Tricorder/1?",
 	} {
 		if got := (Page{}).Program(agent); got != want {
 			t.Errorf("%q is shown as %q, want %q", agent, got, want)
@@ -181,11 +181,11 @@ func TestRepair_N16_WaitInWords(t *testing.T) {
 		time.Millisecond:          {"10 seconds", "10 Sekunden"},
 		10 * time.Second:          {"10 seconds", "10 Sekunden"},
 		11 * time.Second:          {"20 seconds", "20 Sekunden"},
-		51 * time.Second:          {"a minute", "einer Minute"},
-		time.Minute:               {"a minute", "einer Minute"},
+		51 * time.Second:          {"1 minute", "1 Minute"},
+		time.Minute:               {"1 minute", "1 Minute"},
 		61 * time.Second:          {"2 minutes", "2 Minuten"},
 		59 * time.Minute:          {"59 minutes", "59 Minuten"},
-		59*time.Minute + 1:        {"an hour", "einer Stunde"},
+		59*time.Minute + 1:        {"1 hour", "1 Stunde"},
 		90 * time.Minute:          {"2 hours", "2 Stunden"},
 		2*time.Hour + time.Minute: {"3 hours", "3 Stunden"},
 	} {
