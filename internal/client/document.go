@@ -18,7 +18,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Get ID metadata documents (draft-ietf-oauth-client-id-metadata-document): a
+// Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document): a
 // client_id that is the address of a document in which the client describes itself.
 // What was read is kept as a row among the clients, so that everything else treats it
 // like any other; it is read again when it has grown old.

@@ -31,7 +31,7 @@ const (
 	RegistrationOpen   = "open"
 )
 
-// RegisterRequest is a request to the registration endpoint or, with a Get, to what
+// RegisterRequest is a request to the registration endpoint or, with a Client, to what
 // is below it.
 type RegisterRequest struct {
 	Tenant        auth.TenantID

@@ -90,7 +90,7 @@ type NewClient struct {
 	ClientSettings
 }
 
-// Get is a registered client.
+// Client is a registered client.
 type Client struct {
 	ID         string         `json:"client_id"`
 	Type       string         `json:"type" example:"web"`
