@@ -47,7 +47,7 @@ var only = map[string][]string{
 	"internal/web/ui":     {"internal/web"},
 	"internal/fault":      {"cmd/watchword", "internal/server", "internal/store", "internal/token", "internal/outbox"},
 	"internal/client":     {"internal/oidc", "cmd/watchword", "internal/server", "internal/web"},
-	"internal/oidc":       {"internal/server", "internal/web"},
+	"internal/oidc":       {"cmd/watchword", "internal/server", "internal/web"},
 	"internal/outbox":     {"internal/server", "internal/servertest"},
 	"internal/servertest": {"internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance"},
 	"guard/guardtest":     {"bench"},

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
 // clientFlags are the settings of a client, for create and update. A flag that is not
@@ -16,7 +18,7 @@ type clientFlags struct {
 	PostLogoutURI    []string `name:"post-logout-uri" sep:"none" placeholder:"URL" help:"Post-logout redirect URI, matched exactly. Repeatable."`
 	BackchannelURI   *string  `name:"backchannel-uri" placeholder:"URL" help:"Back-channel logout URI."`
 	Scope            []string `sep:"none" placeholder:"SCOPE" help:"Allowed scope. Repeatable (default for clients with users: openid, profile, email, offline_access)."`
-	Grant            []string `sep:"none" placeholder:"GRANT" help:"Allowed grant: authorization_code, refresh_token, client_credentials, device_code or token_exchange. Repeatable (default: by type)."`
+	Grant            []string `sep:"none" placeholder:"GRANT" help:"Allowed grant: one of ${grants}. Repeatable (default: by type)."`
 	Auth             *string  `placeholder:"METHOD" help:"Token endpoint authentication: client_secret_basic, client_secret_post or private_key_jwt (default: a secret, sent in either way; none for spa and native)."`
 	JWKSFile         string   `name:"jwks-file" aliases:"jwks" placeholder:"FILE" help:"JWK Set with the client's public keys, for private_key_jwt and signed requests."`
 	JWKSURI          *string  `name:"jwks-uri" placeholder:"URL" help:"URL of the client's JWK Set, instead of a file."`
@@ -43,8 +45,24 @@ type clientFlags struct {
 	ExchangeAudience []string `name:"exchange-audience" sep:"none" placeholder:"URL" help:"Resource of exchanged tokens. Repeatable."`
 }
 
-// grantNames are short names of grant types that are URNs.
-var grantNames = map[string]auth.GrantType{"device_code": auth.GrantDeviceCode, "token_exchange": auth.GrantTokenExchange}
+// grantNames are the names of the grants at the command line, as the help lists them.
+func grantNames() string {
+	var names []string
+	for _, g := range oidc.Grants() {
+		names = append(names, g.Short)
+	}
+	return strings.Join(names, ", ")
+}
+
+// parseGrant reads the name of a grant at the command line, or a grant type.
+func parseGrant(name string) auth.GrantType {
+	for _, g := range oidc.Grants() {
+		if g.Short == name {
+			return g.Name
+		}
+	}
+	return auth.GrantType(name)
+}
 
 // apply sets the given flags in a registration.
 func (f clientFlags) apply(r *client.Registration) error {
@@ -86,11 +104,7 @@ func (f clientFlags) applyGrants(r *client.Registration) {
 	if f.Grant != nil {
 		r.Grants = []auth.GrantType{}
 		for _, g := range withoutEmpty(f.Grant) {
-			name, short := grantNames[g]
-			if !short {
-				name = auth.GrantType(g)
-			}
-			r.Grants = append(r.Grants, name)
+			r.Grants = append(r.Grants, parseGrant(g))
 		}
 		r.Bounds.Grants = r.Grants
 	}

@@ -134,7 +134,7 @@ func newParser(c *commands, w system, exit func(int)) *kong.Kong {
 		kong.UsageOnError(),
 		kong.Writers(w.Out, w.Err),
 		kong.Exit(exit),
-		kong.Vars{"version": "watchword " + version()},
+		kong.Vars{"version": "watchword " + version(), "grants": grantNames()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Help(help),
 		kong.ExplicitGroups([]kong.Group{

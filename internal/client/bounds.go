@@ -14,6 +14,10 @@ func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before au
 		return auth.Client{}, refusedMetadata(err)
 	}
 	s.keepPossible(&m)
+	var err error
+	if m.Grants, err = s.selfServiceGrants(m.Grants); err != nil {
+		return auth.Client{}, refusedMetadata(err)
+	}
 	r, err := m.registration(selfScope(before), s.openScopes())
 	if err != nil {
 		return auth.Client{}, refusedMetadata(err)
@@ -25,7 +29,7 @@ func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before au
 	if err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}
-	preserveOperatorSettings(&c, before)
+	s.preserveOperatorSettings(&c, before)
 	c.Bounds = before.Bounds
 	bounded := c.Bounded()
 	if len(bounded.RedirectURIs) == 0 && len(c.RedirectURIs) > 0 {
@@ -44,13 +48,13 @@ func selfScope(before auth.Client) auth.Scope {
 }
 
 // preserveOperatorSettings keeps what only an operator or the server may say of a client.
-func preserveOperatorSettings(c *auth.Client, before auth.Client) {
+func (s *Service) preserveOperatorSettings(c *auth.Client, before auth.Client) {
 	to, from := &c.Settings, before.Settings
 	to.Audiences, to.Serves, to.PKCEOptional, to.TokenFormat = from.Audiences, from.Serves, from.PKCEOptional, from.TokenFormat
 	to.IDTokenClaims, to.Popup = from.IDTokenClaims, from.Popup
 	to.Exchange, to.Registration, to.DocumentAt = from.Exchange, from.Registration, from.DocumentAt
 	for _, g := range from.Grants {
-		if !slices.Contains(selfGrants, g) && !slices.Contains(to.Grants, g) {
+		if !s.selfService(g) && !slices.Contains(to.Grants, g) {
 			to.Grants = append(to.Grants, g)
 		}
 	}

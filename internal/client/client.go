@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/outbound"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -53,11 +54,21 @@ type Config struct {
 	RedirectSchemes []string
 	// Documents accepts the URL of a client metadata document as a client_id.
 	Documents bool
+	// Grants are those of the token endpoint; only they can be registered.
+	Grants []Grant
 	// ResourceScopes are the scopes of the resources that are open to every client.
 	ResourceScopes map[string][]string
 	// DPoPNonce requires a nonce in every proof (RFC 9449 §8).
 	DPoPNonce bool
 	Log       *slog.Logger
+}
+
+// Grant is what a registration has to know of a grant.
+type Grant struct {
+	Name         auth.GrantType
+	Short        string // at the command line
+	Confidential bool   // the client acts for itself: machines have it, public clients do not
+	SelfService  bool   // a client may register itself for it
 }
 
 // Service is safe for concurrent use.

@@ -59,19 +59,11 @@ type ClientMetadata struct {
 	AuthorizationEncryption string `json:"authorization_encrypted_response_alg,omitempty"`
 }
 
-// selfGrants are what a client may give itself. Acting for itself and exchanging
-// tokens are for an operator to allow.
-var selfGrants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
-
 // registration is what the metadata come to, with the defaults of RFC 7591 §2 filled
 // in. Of the scope that is asked for the client gets what is in allowed; of open, the
 // scopes of open resources, it is told which it has asked for.
 func (m ClientMetadata) registration(allowed, open auth.Scope) (Registration, error) {
-	grants, err := m.grants()
-	if err != nil {
-		return Registration{}, err
-	}
-	if len(m.RedirectURIs) > 0 && !slices.Contains(grants, auth.GrantAuthorizationCode) {
+	if len(m.RedirectURIs) > 0 && !slices.Contains(m.Grants, auth.GrantAuthorizationCode) {
 		// Nothing would ever be sent to them, so they would prove nothing of the client.
 		return Registration{}, auth.Invalid(auth.CodeInvalidRedirectURI, "redirect_uris", "these belong to grant_type authorization_code; leave them out or add it")
 	}
@@ -82,7 +74,7 @@ func (m ClientMetadata) registration(allowed, open auth.Scope) (Registration, er
 	return Registration{
 		Name: cmp.Or(strings.TrimSpace(m.Name), m.host()), Type: typ, RedirectURIs: m.RedirectURIs, Scopes: m.scope(allowed),
 		ClientSettings: auth.ClientSettings{
-			Grants: grants, Auth: method, AuthAlgorithm: m.AuthAlgorithm, JWKS: m.keys(), JWKSURI: m.JWKSURI,
+			Grants: m.Grants, Auth: method, AuthAlgorithm: m.AuthAlgorithm, JWKS: m.keys(), JWKSURI: m.JWKSURI,
 			SubjectType: m.SubjectType, SectorURI: m.SectorURI,
 			IDTokenAlgorithm: m.IDTokenAlg, UserInfoAlgorithm: m.UserInfoAlg, IntrospectionAlgorithm: m.IntrospectionAlg, AuthorizationAlgorithm: m.AuthorizationAlg,
 			RequestAlgorithm: m.RequestAlg, RequestURIs: m.RequestURIs, RequirePushed: m.RequirePushed, RequireSignedRequest: m.RequireSigned,
@@ -113,17 +105,28 @@ func (m ClientMetadata) keys() json.RawMessage {
 	return m.JWKS
 }
 
-// grants are those of the client's that it may give itself (RFC 7591 §2.1). A response
-// type that we do not have is left out, and code belongs to grant authorization_code.
-func (m ClientMetadata) grants() ([]auth.GrantType, error) {
-	if len(m.Grants) == 0 {
+// selfServiceGrants are those of the grants that a client may register itself for (RFC 7591
+// §2.1); authorization_code when it names none.
+func (s *Service) selfServiceGrants(asked []auth.GrantType) ([]auth.GrantType, error) {
+	if len(asked) == 0 {
 		return []auth.GrantType{auth.GrantAuthorizationCode}, nil
 	}
-	grants := slices.DeleteFunc(slices.Clone(m.Grants), func(g auth.GrantType) bool { return !slices.Contains(selfGrants, g) })
-	if !slices.Contains(grants, auth.GrantAuthorizationCode) && !slices.Contains(grants, auth.GrantDeviceCode) {
-		return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a client may register itself for authorization_code or device_code, with refresh_token")
+	grants := slices.DeleteFunc(slices.Clone(asked), func(name auth.GrantType) bool { return !s.selfService(name) })
+	if !slices.ContainsFunc(grants, func(name auth.GrantType) bool { return name != auth.GrantRefreshToken }) {
+		var names []string
+		for _, g := range s.cfg.Grants {
+			if g.SelfService && g.Name != auth.GrantRefreshToken {
+				names = append(names, g.Short)
+			}
+		}
+		return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a client may register itself for "+strings.Join(names, " or ")+", with refresh_token")
 	}
 	return grants, nil
+}
+
+func (s *Service) selfService(name auth.GrantType) bool {
+	g, _ := s.grant(name)
+	return g.SelfService
 }
 
 // kind is what sort of client this is. Without a secret and without https everywhere it

@@ -88,7 +88,7 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	if len(c.Scopes) == 0 && c.Type != auth.ClientMachine {
 		c.Scopes = slices.Clone(auth.DefaultScope)
 	}
-	if c.Settings.Grants, err = parseGrants(c, r.Grants); err != nil {
+	if c.Settings.Grants, err = s.parseGrants(c, r.Grants); err != nil {
 		return c, err
 	}
 	for _, check := range []func(*auth.Client, Registration) error{s.parseURIs, parseResources, parseAuth, parseAlgorithms, parseRequests, parseHints, parseExchange} {
@@ -171,27 +171,34 @@ func parseOneScope(v string) (string, error) {
 	return s[0], nil
 }
 
-func parseGrants(c auth.Client, asked []auth.GrantType) ([]auth.GrantType, error) {
+func (s *Service) parseGrants(c auth.Client, asked []auth.GrantType) ([]auth.GrantType, error) {
 	if asked == nil {
 		return defaultGrants(c.Type), nil
 	}
 	if err := measure("grant_types", asked, maxValues); err != nil {
 		return nil, err
 	}
-	known := []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantClientCredentials, auth.GrantDeviceCode, auth.GrantTokenExchange}
-	for _, g := range asked {
+	for _, name := range asked {
+		g, known := s.grant(name)
 		switch {
-		case !slices.Contains(known, g):
+		case !known:
 			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "this server does not have that grant")
-		case g == auth.GrantClientCredentials && c.Public():
-			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a public client cannot act for itself: it keeps no secret")
-		case g == auth.GrantTokenExchange && c.Public():
-			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a public client cannot exchange tokens: it keeps no secret")
-		case c.Type == auth.ClientMachine && g != auth.GrantClientCredentials && g != auth.GrantTokenExchange:
-			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a machine acts for itself, or exchanges tokens that it was given")
+		case g.Confidential && c.Public():
+			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a public client cannot use "+g.Short+": it keeps no secret")
+		case c.Type == auth.ClientMachine && !g.Confidential:
+			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a machine cannot use "+g.Short+": it acts for no user")
 		}
 	}
 	return orEmpty(slices.Compact(slices.Sorted(slices.Values(asked)))), nil
+}
+
+// grant looks up a grant of the token endpoint.
+func (s *Service) grant(name auth.GrantType) (Grant, bool) {
+	i := slices.IndexFunc(s.cfg.Grants, func(g Grant) bool { return g.Name == name })
+	if i < 0 {
+		return Grant{}, false
+	}
+	return s.cfg.Grants[i], true
 }
 
 func parseResources(c *auth.Client, r Registration) (err error) {

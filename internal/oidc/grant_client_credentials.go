@@ -2,46 +2,41 @@ package oidc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/oauth"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// clientCredentials gives a client a token for itself (RFC 6749 §4.4): its subject is
-// the client_id, which no account can have; there is no refresh token, since the
-// client can always ask again.
-var clientCredentials = grant{name: auth.GrantClientCredentials, confidential: true, issue: (*Service).issueMachine}
+// clientCredentials issues a client a token for itself (RFC 6749 §4.4). Its subject is the
+// client_id, which no account can have. There is no refresh token: the client can ask again.
+var clientCredentials = grant{name: auth.GrantClientCredentials, confidential: true, redeem: (*Service).redeemClientCredentials}
 
 // personal are scopes that speak of a person, who is not there.
 var personal = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
 
-func (s *Service) issueMachine(ctx context.Context, r tokenRequest) (auth.Tokens, error) {
+func (s *Service) redeemClientCredentials(ctx context.Context, r tokenRequest) (token.Draft, error) {
 	scope, err := machineScope(r)
 	if err != nil {
-		return auth.Tokens{}, err
+		return token.Draft{}, err
 	}
 	audience, err := s.audienceFor(r, r.Tenant.ID.Issuer(s.cfg.Base))
 	if err != nil {
-		return auth.Tokens{}, err
+		return token.Draft{}, err
 	}
 	d, err := s.cfg.Tokens.StartMachine(r.Tenant, r.Client, auth.Grant{Scope: scope, Audience: audience, JKT: r.jkt})
 	if err != nil {
-		return auth.Tokens{}, undecided(err)
+		return token.Draft{}, err
 	}
-	tokens, err := s.cfg.Tokens.Finish(ctx, d)
-	if err != nil {
-		return auth.Tokens{}, fmt.Errorf("client credentials: %w", err)
-	}
-	// A token that nobody will see in the audit log is not handed out.
+	// A token that the audit log does not show is not issued.
 	err = s.cfg.DB.RecordLater(ctx, r.Tenant.ID, auth.Event{Kind: auth.EventTokenIssued, Actor: r.Actor,
 		Detail: map[string]string{"grant": string(auth.GrantClientCredentials), "scope": scope.String()}})
 	if err != nil {
-		return auth.Tokens{}, fmt.Errorf("record issued token: %w", err)
+		return token.Draft{}, fmt.Errorf("record issued token: %w", err)
 	}
-	return tokens, nil
+	return d, nil
 }
 
 // machineScope is what was asked for, all of it registered; else all that is.
@@ -54,32 +49,4 @@ func machineScope(r tokenRequest) (auth.Scope, error) {
 		return nil, oauth.Refuse(oauth.InvalidScope, "the client may not have all of that scope")
 	}
 	return r.scope, nil
-}
-
-// undecided turns a refusal of the issuing decision into one of the protocol, and what
-// was removed between two steps of ours into what never was.
-func undecided(err error) error {
-	if errors.Is(err, auth.ErrNotFound) {
-		return &oauth.Error{Code: oauth.InvalidGrant, Desc: "what the grant stands for is gone", Err: err}
-	}
-	e, ok := errors.AsType[*auth.Error](err)
-	if !ok {
-		return err
-	}
-	switch e.Kind {
-	case auth.KindForbidden, auth.KindUnauthenticated:
-		return &oauth.Error{Code: oauth.InvalidGrant, Desc: "nothing is issued to this client or account now", Err: e}
-	case auth.KindInvalid:
-		return unavailable(e)
-	}
-	return err
-}
-
-// unavailable is what the issuing decision says of a request that asks for what cannot be
-// had.
-func unavailable(e *auth.Error) error {
-	if e.Field == "resource" {
-		return &oauth.Error{Code: oauth.InvalidTarget, Desc: e.Msg, Err: e}
-	}
-	return &oauth.Error{Code: oauth.InvalidScope, Desc: e.Msg, Err: e}
 }

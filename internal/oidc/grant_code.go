@@ -16,8 +16,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// authorizationCode redeems what a person has allowed (RFC 6749 §4.1.3).
-var authorizationCode = grant{name: auth.GrantAuthorizationCode, person: true, issue: (*Service).issueCoded}
+// authorizationCode redeems what a user has allowed (RFC 6749 §4.1.3).
+var authorizationCode = grant{name: auth.GrantAuthorizationCode, person: true, selfService: true, redeem: (*Service).redeemCode}
 
 // redemption is a code with what came along to prove that it may be redeemed.
 type redemption struct {
@@ -28,30 +28,19 @@ type redemption struct {
 	audience    []string // the resources to which the tokens are narrowed; nil for all
 }
 
-func (s *Service) issueCoded(ctx context.Context, r tokenRequest) (auth.Tokens, error) {
+func (s *Service) redeemCode(ctx context.Context, r tokenRequest) (d token.Draft, err error) {
 	in, err := readRedemption(r)
 	if err != nil {
-		return auth.Tokens{}, err
+		return token.Draft{}, err
 	}
-	var d token.Draft
 	err = s.cfg.DB.Redeem(ctx, r.Tenant.ID, in.digest, func(now time.Time, r store.RedemptionState) (n store.Redemption, err error) {
-		d, n, err = s.redeem(now, in, r)
+		d, n, err = s.decideCode(now, in, r)
 		return n, err
 	})
 	if errors.Is(err, auth.ErrNotFound) || errors.Is(err, errSpent) {
 		err = s.refuseSpent(ctx, in)
 	}
-	if err != nil {
-		if _, ok := errors.AsType[*oauth.Error](err); ok {
-			return auth.Tokens{}, err
-		}
-		return auth.Tokens{}, fmt.Errorf("code grant: %w", undecided(err))
-	}
-	tokens, err := s.cfg.Tokens.Finish(ctx, d)
-	if err != nil {
-		return auth.Tokens{}, fmt.Errorf("code grant: %w", err)
-	}
-	return tokens, nil
+	return d, err
 }
 
 // readRedemption reads the form. The verifier is hashed here, because nothing is
@@ -62,12 +51,12 @@ func readRedemption(r tokenRequest) (redemption, error) {
 		return redemption{}, oauth.Refuse(oauth.InvalidRequest, "code is missing")
 	}
 	if !secret.Valid(CodePrefix, raw) {
-		return redemption{}, noCode("it is not of our making")
+		return redemption{}, invalidCode("it is not of our making")
 	}
 	in := redemption{tokenRequest: r, digest: secret.Digest(raw), redirectURI: r.form.Get("redirect_uri")}
 	if v := r.form.Get("code_verifier"); v != "" {
 		if !validVerifier(v) {
-			return redemption{}, noCode("the verifier is not one of RFC 7636")
+			return redemption{}, invalidCode("the verifier is not one of RFC 7636")
 		}
 		in.challenge = secret.Digest(v)
 	}
@@ -85,11 +74,11 @@ func validVerifier(v string) bool {
 // errSpent says that a code came back with everything right.
 var errSpent = errors.New("the code was used before")
 
-// redeem is the one decision about a code. The order matters: whoever is not the
+// decideCode is the one decision about a code. The order matters: whoever is not the
 // client for whom the code was made, or lacks the verifier, changes nothing, so a
 // stolen code is of no use even for doing harm; and only a replay by that client with
 // everything right says that the code was stolen (RFC 9700 §4.5.3.2).
-func (s *Service) redeem(now time.Time, in redemption, r store.RedemptionState) (token.Draft, store.Redemption, error) {
+func (s *Service) decideCode(now time.Time, in redemption, r store.RedemptionState) (token.Draft, store.Redemption, error) {
 	g, err := in.read(r.Code)
 	switch {
 	case err != nil:
@@ -97,13 +86,13 @@ func (s *Service) redeem(now time.Time, in redemption, r store.RedemptionState) 
 	case !r.Code.UsedAt.IsZero():
 		return token.Draft{}, store.Redemption{}, errSpent
 	case !now.Before(r.Code.ExpiresAt):
-		return token.Draft{}, store.Redemption{}, noCode("it has expired")
+		return token.Draft{}, store.Redemption{}, invalidCode("it has expired")
 	case r.Browser.Account != r.Code.Account:
-		return token.Draft{}, store.Redemption{}, noCode("its session is another account's")
+		return token.Draft{}, store.Redemption{}, invalidCode("its session is another account's")
 	case !r.Client.MatchRedirectURI(g.RedirectURI):
-		return token.Draft{}, store.Redemption{}, noCode("its redirect_uri was taken from the client since")
+		return token.Draft{}, store.Redemption{}, invalidCode("its redirect_uri was taken from the client since")
 	}
-	return s.open(now, in, r, g)
+	return s.startClientSession(now, in, r, g)
 }
 
 // read reads what the code stands for, if it belongs to the request.
@@ -118,21 +107,21 @@ func (in redemption) read(code auth.SingleUse) (g auth.CodeGrant, err error) {
 func (in redemption) belongs(code auth.SingleUse, g auth.CodeGrant) error {
 	switch {
 	case code.Client != in.Client.ID:
-		return noCode("it belongs to another client")
+		return invalidCode("it belongs to another client")
 	case g.RedirectURI != in.redirectURI:
-		return noCode("the redirect_uri is not that of the request")
+		return invalidCode("the redirect_uri is not that of the request")
 	case g.Challenge == "" && in.challenge != "":
-		return noCode("a verifier came, but there was no challenge") // RFC 9700 §4.8.2
+		return invalidCode("a verifier came, but there was no challenge") // RFC 9700 §4.8.2
 	case !secret.Equal(g.Challenge, in.challenge):
-		return noCode("the verifier does not fit the challenge, or is missing")
+		return invalidCode("the verifier does not fit the challenge, or is missing")
 	case g.JKT != "" && g.JKT != in.jkt:
-		return noCode("it is bound to another key") // RFC 9449 §10
+		return invalidCode("it is bound to another key") // RFC 9449 §10
 	}
 	return nil
 }
 
-// open signs the client in under the browser's session and decides what it gets.
-func (s *Service) open(now time.Time, in redemption, r store.RedemptionState, g auth.CodeGrant) (d token.Draft, n store.Redemption, err error) {
+// startClientSession signs the client in under the browser's session and decides what it gets.
+func (s *Service) startClientSession(now time.Time, in redemption, r store.RedemptionState, g auth.CodeGrant) (d token.Draft, n store.Redemption, err error) {
 	g.Scope = s.keepScope(r.Client, g.Scope, g.Resources)
 	n.Session, err = s.cfg.Sessions.PlanClient(now, session.ClientState{Tenant: r.Tenant, Parent: r.Browser, Existing: r.Session}, session.ClientParams{
 		ID: g.Session, Client: r.Client, Scope: g.Scope, Claims: g.Claims, Actor: in.Actor,
@@ -162,7 +151,7 @@ func (s *Service) refuseSpent(ctx context.Context, in redemption) error {
 	return s.cfg.DB.Write(ctx, in.Tenant.ID, func(tx *store.Tx) error {
 		code, err := tx.SingleUse(auth.UseCode, in.digest)
 		if errors.Is(err, auth.ErrNotFound) {
-			return noCode("it is not known")
+			return invalidCode("it is not known")
 		} else if err != nil {
 			return fmt.Errorf("read code: %w", err)
 		}
@@ -171,7 +160,7 @@ func (s *Service) refuseSpent(ctx context.Context, in redemption) error {
 			return err
 		}
 		if code.UsedAt.IsZero() {
-			return noCode("what it stands for is gone")
+			return invalidCode("what it stands for is gone")
 		}
 		return s.replayed(tx, in, code, g)
 	})
@@ -182,7 +171,7 @@ func (s *Service) replayed(tx *store.Tx, in redemption, code auth.SingleUse, g a
 	err := s.cfg.Sessions.End(tx, code.Account, g.Session, auth.EndCode)
 	switch {
 	case errors.Is(err, auth.ErrNotFound):
-		return noCode("it was used before, and what came of it is over")
+		return invalidCode("it was used before, and what came of it is over")
 	case err != nil:
 		return fmt.Errorf("end client's session: %w", err)
 	}
@@ -191,10 +180,10 @@ func (s *Service) replayed(tx *store.Tx, in redemption, code auth.SingleUse, g a
 	if err != nil {
 		return fmt.Errorf("record replayed code: %w", err)
 	}
-	return store.CommitWith(noCode("it was used before"))
+	return store.CommitWith(invalidCode("it was used before"))
 }
 
-// noCode is the one refusal of a code; why is for the log.
-func noCode(why string) error {
-	return &oauth.Error{Code: oauth.InvalidGrant, Desc: "the code is not valid for this client", Err: errors.New(why)}
+// invalidCode is the one refusal of a code; the reason is for the log.
+func invalidCode(reason string) error {
+	return &oauth.Error{Code: oauth.InvalidGrant, Desc: "the code is not valid for this client", Err: errors.New(reason)}
 }

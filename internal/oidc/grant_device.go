@@ -15,12 +15,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// deviceCode answers the polls of a device (RFC 8628 §3.4) until a person has decided,
-// and then once with tokens.
-var deviceCode = grant{name: auth.GrantDeviceCode, person: true, await: (*Service).awaitDevice, issue: (*Service).issueDevice}
+// deviceCode answers the polls of a device (RFC 8628 §3.4) until a user has decided, and then
+// once with tokens.
+var deviceCode = grant{name: auth.GrantDeviceCode, short: "device_code", person: true, selfService: true, await: (*Service).awaitDevice, redeem: (*Service).redeemDevice}
 
-// awaitDevice answers a poll before a person has said yes. It leaves no proof of possession,
-// so nothing of it counts.
+// awaitDevice answers a poll before the user has approved. It consumes no proof of
+// possession, so no row is written for it.
 func (s *Service) awaitDevice(ctx context.Context, r tokenRequest) error {
 	digest, _, err := readDeviceRequest(r.form)
 	if err != nil {
@@ -42,15 +42,14 @@ func (s *Service) awaitDevice(ctx context.Context, r tokenRequest) error {
 			return notePoll(tx, digest, p)
 		})
 	}
-	return refuseDevice(err)
+	return err
 }
 
-func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens, error) {
+func (s *Service) redeemDevice(ctx context.Context, r tokenRequest) (draft token.Draft, err error) {
 	digest, audience, err := readDeviceRequest(r.form)
 	if err != nil {
-		return auth.Tokens{}, err
+		return token.Draft{}, err
 	}
-	var draft token.Draft
 	err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
 		p, err := s.readPoll(tx, r, digest)
 		if err != nil {
@@ -59,17 +58,10 @@ func (s *Service) issueDevice(ctx context.Context, r tokenRequest) (auth.Tokens,
 		if p.refusal != nil {
 			return notePoll(tx, digest, p)
 		}
-		draft, err = s.takeDevice(tx, r, digest, audience)
+		draft, err = s.consumeDevice(tx, r, digest, audience)
 		return err
 	})
-	if err != nil {
-		return auth.Tokens{}, refuseDevice(err)
-	}
-	tokens, err := s.cfg.Tokens.Finish(ctx, draft)
-	if err != nil {
-		return auth.Tokens{}, fmt.Errorf("device grant: %w", err)
-	}
-	return tokens, nil
+	return draft, err
 }
 
 // readDeviceRequest reads the digest of the device code and the resources.
@@ -79,18 +71,10 @@ func readDeviceRequest(f oauth.Form) (digest string, audience []string, err erro
 		return "", nil, oauth.Refuse(oauth.InvalidRequest, "device_code is missing")
 	}
 	if !secret.Valid(devicePrefix, raw) {
-		return "", nil, noDevice()
+		return "", nil, invalidDeviceCode()
 	}
 	audience, err = readResources(f)
 	return secret.Digest(raw), audience, err
-}
-
-// refuseDevice is the answer to a poll that failed; nil for nil.
-func refuseDevice(err error) error {
-	if _, ok := errors.AsType[*oauth.Error](err); ok || err == nil {
-		return err
-	}
-	return fmt.Errorf("device grant: %w", undecided(err))
 }
 
 // poll is what a poll of a device leads to.
@@ -108,19 +92,19 @@ func (s *Service) readPoll(tx *store.Tx, r tokenRequest, digest string) (poll, e
 	}
 	switch {
 	case err != nil || d.Client != r.Client.ID || !d.UsedAt.IsZero():
-		return poll{}, noDevice()
+		return poll{}, invalidDeviceCode()
 	case d.JKT != "" && d.JKT != r.jkt: // a device that asked with a key gets tokens with that key
-		return poll{}, noDevice()
+		return poll{}, invalidDeviceCode()
 	case !tx.Now.Before(d.ExpiresAt):
 		return poll{}, oauth.Refuse(oauth.ExpiredToken, "the device code has expired; start again")
 	case d.Status == auth.DeviceDenied:
-		return poll{}, oauth.Refuse(oauth.AccessDenied, "the person has said no")
+		return poll{}, oauth.Refuse(oauth.AccessDenied, "the user denied the request")
 	case d.Status == auth.DeviceApproved:
 		return poll{}, nil
 	}
 	since := tx.Now.Sub(d.PolledAt)
 	if d.PolledAt.IsZero() || since >= d.Interval {
-		return poll{oauth.Refuse(oauth.AuthorizationPending, "nobody has decided yet"), d.Interval}, nil
+		return poll{oauth.Refuse(oauth.AuthorizationPending, "the user has not decided yet"), d.Interval}, nil
 	}
 	// A device that was told to slow down and does not is told again, and its interval
 	// grows again (RFC 8628 §3.5). Beyond the life of the code that has no meaning.
@@ -139,15 +123,15 @@ func notePoll(tx *store.Tx, digest string, p poll) error {
 	return store.CommitWith(p.refusal)
 }
 
-// takeDevice spends the code and writes what was issued for it. The client is signed in
+// consumeDevice consumes the code and writes what was issued for it. The client is signed in
 // below the session in which the person said yes, in a session of its own: the device
 // is another place than that browser.
-func (s *Service) takeDevice(tx *store.Tx, r tokenRequest, digest string, audience []string) (token.Draft, error) {
+func (s *Service) consumeDevice(tx *store.Tx, r tokenRequest, digest string, audience []string) (token.Draft, error) {
 	d, err := tx.ConsumeDevice(digest)
 	if errors.Is(err, auth.ErrNotFound) {
-		return token.Draft{}, noDevice()
+		return token.Draft{}, invalidDeviceCode()
 	} else if err != nil {
-		return token.Draft{}, fmt.Errorf("take device: %w", err)
+		return token.Draft{}, fmt.Errorf("consume device: %w", err)
 	}
 	client, err := tx.Client(d.Client)
 	if err != nil {
@@ -192,17 +176,17 @@ func (s *Service) stillAllowed(tx *store.Tx, d auth.Device, c auth.Client) (auth
 	}
 	consent, err := tx.Consent(d.Account, d.Client)
 	if errors.Is(err, auth.ErrNotFound) {
-		return nil, noDevice()
+		return nil, invalidDeviceCode()
 	} else if err != nil {
 		return nil, fmt.Errorf("read consent: %w", err)
 	}
 	allowed := slices.DeleteFunc(slices.Clone(scope), func(name string) bool { return !consent.Scope.Has(name) })
 	if len(scope) > 0 && len(allowed) == 0 {
-		return nil, noDevice()
+		return nil, invalidDeviceCode()
 	}
 	return allowed, nil
 }
 
-func noDevice() error {
+func invalidDeviceCode() error {
 	return oauth.Refuse(oauth.InvalidGrant, "the device code is not valid for this client")
 }

@@ -14,37 +14,27 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// tokenExchange gives a client a token on the strength of another one (RFC 8693): a
-// narrower one, or one with which it goes on to another resource for the same person.
-// What may be exchanged is the policy of grant_exchange_policy.go.
-var tokenExchange = grant{name: auth.GrantTokenExchange, confidential: true, issue: (*Service).issueExchanged}
+// tokenExchange exchanges one token for another (RFC 8693): a narrower one, or one for
+// another resource on behalf of the same user. grant_exchange_policy.go says which.
+var tokenExchange = grant{name: auth.GrantTokenExchange, short: "token_exchange", confidential: true, audited: true, issuedType: typeAccessToken,
+	redeem: (*Service).redeemToken}
 
 // typeAccessToken is the only type of token that is taken and given (RFC 8693 §3).
 const typeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
 
-func (s *Service) issueExchanged(ctx context.Context, r tokenRequest) (auth.Tokens, error) {
+func (s *Service) redeemToken(ctx context.Context, r tokenRequest) (d token.Draft, err error) {
 	x, err := s.readExchange(ctx, r)
-	if err != nil {
-		return auth.Tokens{}, s.notExchanged(ctx, r, err)
+	switch {
+	case err != nil:
+		return d, err
+	case x.subject.Account == "":
+		return s.exchangeMachine(ctx, x)
 	}
-	var d token.Draft
-	if x.subject.Account == "" {
-		d, err = s.exchangeMachine(ctx, x)
-	} else {
-		err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
-			d, err = s.exchangePerson(tx, x)
-			return err
-		})
-	}
-	if err != nil {
-		return auth.Tokens{}, s.notExchanged(ctx, r, undecided(err))
-	}
-	tokens, err := s.cfg.Tokens.Finish(ctx, d)
-	if err != nil {
-		return auth.Tokens{}, fmt.Errorf("token exchange: %w", err)
-	}
-	tokens.IssuedType = typeAccessToken
-	return tokens, nil
+	err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
+		d, err = s.exchangePerson(tx, x)
+		return err
+	})
+	return d, err
 }
 
 // exchange is a request whose tokens are good, and what it may get.
@@ -193,23 +183,6 @@ func (x exchange) event() auth.Event {
 		"subject_client": x.subject.ClientID, "session": x.subject.SessionID, "actor": string(x.actor),
 	}
 	return auth.Event{Kind: auth.EventTokenIssued, Actor: x.Actor, Account: x.subject.Account, Detail: detail}
-}
-
-// notExchanged leaves a line about a refusal that has a reason to be looked into.
-func (s *Service) notExchanged(ctx context.Context, r tokenRequest, cause error) error {
-	e, ok := errors.AsType[*oauth.Error](cause)
-	if !ok {
-		return fmt.Errorf("token exchange: %w", cause)
-	}
-	if e.Err == nil {
-		return e
-	}
-	err := s.cfg.DB.RecordLater(ctx, r.Tenant.ID, auth.Event{Kind: auth.EventTokenIssued, Outcome: auth.Failure, Actor: r.Actor,
-		Detail: map[string]string{"grant": string(auth.GrantTokenExchange), "reason": e.Err.Error()}})
-	if err != nil {
-		return fmt.Errorf("record refused exchange: %w", err)
-	}
-	return e
 }
 
 // notExchangeable is the one refusal of a token that is shown for exchange (RFC 8693

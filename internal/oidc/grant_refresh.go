@@ -3,7 +3,6 @@ package oidc
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -11,43 +10,33 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// refreshToken spends a refresh token for its successor (RFC 6749 §6). The token is
-// bound to its client; rotation, reuse and scope are decided in the token room.
-var refreshToken = grant{name: auth.GrantRefreshToken, issue: (*Service).issueRefreshed}
+// refreshToken rotates a refresh token (RFC 6749 §6). The package token decides about
+// binding, reuse and scope.
+var refreshToken = grant{name: auth.GrantRefreshToken, selfService: true, invalid: "the refresh token is not valid for this client", redeem: (*Service).redeemRefreshToken}
 
-func (s *Service) issueRefreshed(ctx context.Context, r tokenRequest) (auth.Tokens, error) {
+func (s *Service) redeemRefreshToken(ctx context.Context, r tokenRequest) (token.Draft, error) {
 	raw := r.form.Get("refresh_token")
 	if raw == "" {
-		return auth.Tokens{}, oauth.Refuse(oauth.InvalidRequest, "refresh_token is missing")
+		return token.Draft{}, oauth.Refuse(oauth.InvalidRequest, "refresh_token is missing")
 	}
 	audience, err := readResources(r.form)
 	if err != nil {
-		return auth.Tokens{}, err
+		return token.Draft{}, err
 	}
 	key := ""
 	if family, ok := s.cfg.Tokens.RefreshFamily(r.Tenant.ID, raw); ok {
-		// Whoever holds the token of another client must not use up what that one may do.
+		// The bucket is the client's own: the holder of another client's token cannot use up
+		// what that client may do.
 		key = "refresh.credential|" + string(family) + "|" + string(r.Client.ID)
 		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: key, Rate: s.cfg.Rates.Family}); err != nil {
-			return auth.Tokens{}, err
+			return token.Draft{}, err
 		}
 	}
-	tokens, err := s.cfg.Tokens.Refresh(ctx, token.RefreshRequest{
+	d, err := s.cfg.Tokens.Rotate(ctx, token.RefreshRequest{
 		Tenant: r.Tenant.ID, Client: r.Client.ID, Token: raw, Scope: r.scope, Audience: audience, JKT: r.jkt, Actor: r.Actor,
 	})
-	if err == nil {
-		return tokens, nil
-	}
-	if key != "" && errors.Is(err, token.ErrKeyMismatch) { // whoever stole it without the key
+	if key != "" && errors.Is(err, token.ErrKeyMismatch) { // stolen without the key
 		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: key, Rate: s.cfg.Rates.Family})
 	}
-	if e, ok := errors.AsType[*auth.Error](err); ok {
-		switch e.Kind {
-		case auth.KindUnauthenticated, auth.KindForbidden:
-			return auth.Tokens{}, &oauth.Error{Code: oauth.InvalidGrant, Desc: "the refresh token is not valid for this client", Err: e}
-		case auth.KindInvalid:
-			return auth.Tokens{}, unavailable(e)
-		}
-	}
-	return auth.Tokens{}, fmt.Errorf("refresh grant: %w", err)
+	return d, err
 }

@@ -56,7 +56,7 @@ func newHouse(t testing.TB, cfg store.Config, with ...func(*settings)) *house {
 	c := settings{
 		oidc.Config{DB: h.db, Limiter: limiter, Base: base, Now: h.clock.Now, Keys: h.keys, Sessions: session.New(session.Config{DB: h.db}), Root: secret.Bytes(32),
 			Rates: oidc.Rates{Family: many}},
-		client.Config{DB: h.db, Limiter: limiter, Base: base, Now: h.clock.Now, Root: secret.Bytes(32), Rates: client.Rates{Credential: many}},
+		client.Config{DB: h.db, Grants: oidc.Grants(), Limiter: limiter, Base: base, Now: h.clock.Now, Root: secret.Bytes(32), Rates: client.Rates{Credential: many}},
 	}
 	for _, f := range with {
 		f(&c)

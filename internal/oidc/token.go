@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,22 +11,38 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/oauth"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// grant is one way to ask for tokens. What all of them need has been done before
-// issue runs.
+// grant is one way to request tokens (RFC 6749 §1.3). It parses its part of the form and
+// redeems what the form shows; run does everything that grants have in common.
 type grant struct {
 	name         auth.GrantType
-	confidential bool // only for clients that keep a secret
-	person       bool // for a person, so that an ID Token may be due
-	// await refuses what is not due yet, before a proof of possession is counted and spent;
-	// nil where nobody waits.
+	short        string // name at the command line, where name is a URN
+	confidential bool   // for confidential clients only; the client acts for itself
+	person       bool   // on behalf of a user, so that an ID Token may be due
+	selfService  bool   // a client may register itself for it
+	audited      bool   // refusals that have a cause are audit events
+	invalid      string // description of invalid_grant where the issuing decision refuses
+	issuedType   string // issued_token_type (RFC 8693 §2.2.1)
+	// await refuses what is not due yet, before a proof of possession is consumed; nil where
+	// nothing is awaited.
 	await func(*Service, context.Context, tokenRequest) error
-	issue func(*Service, context.Context, tokenRequest) (auth.Tokens, error)
+	// redeem decides, writes and records in one transaction, and returns what run signs.
+	redeem func(*Service, context.Context, tokenRequest) (token.Draft, error)
 }
 
-// grants is the table of what the token endpoint offers, and Metadata lists.
+// grants is the one table of what the token endpoint offers. Metadata, registration and the
+// command line read it.
 var grants = []grant{authorizationCode, clientCredentials, refreshToken, deviceCode, tokenExchange}
+
+// Grants returns what the registration of clients has to know of each grant.
+func Grants() (out []client.Grant) {
+	for _, g := range grants {
+		out = append(out, client.Grant{Name: g.name, Short: cmp.Or(g.short, string(g.name)), Confidential: g.confidential, SelfService: g.selfService})
+	}
+	return out
+}
 
 // tokenRequest is a request of a client that has proved itself and may use the grant.
 type tokenRequest struct {
@@ -57,10 +74,10 @@ func (s *Service) Token(ctx context.Context, r client.Request) (Issued, error) {
 	return out, err
 }
 
-// unproved is the refusal of a request without the proof that its client owes. RFC 9449
-// §5 has a word for proofs that are wrong; a refresh token that comes without one is, in
-// those of RFC 6749 §5.2, no valid grant, and clients understand that in both cases.
-func unproved(g grant) oauth.Code {
+// missingProofCode is the code for a request without the proof that its client must send.
+// RFC 9449 §5 has a code for wrong proofs; a refresh token without one is an invalid grant
+// (RFC 6749 §5.2).
+func missingProofCode(g grant) oauth.Code {
 	if g.name == auth.GrantRefreshToken {
 		return oauth.InvalidGrant
 	}
@@ -93,7 +110,7 @@ func (s *Service) run(ctx context.Context, g grant, r client.Request) (Issued, e
 	}
 	req := tokenRequest{Caller: caller, form: r.Form, jkt: proof.JKT}
 	if caller.Client.Settings.DPoP && req.jkt == "" {
-		return Issued{}, oauth.Refuse(unproved(g), "the tokens of this client are bound to keys: send a DPoP proof")
+		return Issued{}, oauth.Refuse(missingProofCode(g), "the tokens of this client are bound to keys: send a DPoP proof")
 	}
 	if asked := r.Form.Get("scope"); strings.Trim(asked, " ") != "" {
 		if req.scope, err = auth.ParseScope(asked); err != nil {
@@ -108,19 +125,64 @@ func (s *Service) run(ctx context.Context, g grant, r client.Request) (Issued, e
 	}
 	if g.await != nil {
 		if err := g.await(s, ctx, req); err != nil {
-			return Issued{}, err
+			return Issued{}, s.refuseGrant(ctx, g, req, err)
 		}
 	}
 	settle, err := s.cfg.Clients.SpendProof(ctx, caller, proof)
 	if err != nil {
 		return Issued{}, err
 	}
-	tokens, err := g.issue(s, ctx, req)
+	draft, err := g.redeem(s, ctx, req)
 	if err != nil {
-		return Issued{}, err
+		return Issued{}, s.refuseGrant(ctx, g, req, err)
 	}
+	tokens, err := s.cfg.Tokens.Finish(ctx, draft)
+	if err != nil {
+		return Issued{}, fmt.Errorf("%s grant: %w", g.name, err)
+	}
+	tokens.IssuedType = g.issuedType
 	settle()
 	return Issued{Tokens: tokens, Client: caller.Client.ID}, nil
+}
+
+// refuseGrant maps an error of a grant to the protocol. Of a grant whose refusals are
+// audited it records the cause.
+func (s *Service) refuseGrant(ctx context.Context, g grant, r tokenRequest, err error) error {
+	err = g.mapError(err)
+	e, ok := errors.AsType[*oauth.Error](err)
+	if !ok || !g.audited || e.Err == nil {
+		return err
+	}
+	event := auth.Event{Kind: auth.EventTokenIssued, Outcome: auth.Failure, Actor: r.Actor,
+		Detail: map[string]string{"grant": string(g.name), "reason": e.Err.Error()}}
+	if err := s.cfg.DB.RecordLater(ctx, r.Tenant.ID, event); err != nil {
+		return fmt.Errorf("record refused grant: %w", err)
+	}
+	return err
+}
+
+// mapError maps a refusal of the issuing decision to the protocol's codes. What was deleted
+// between two steps is an invalid grant as well.
+func (g grant) mapError(err error) error {
+	if _, ok := errors.AsType[*oauth.Error](err); ok {
+		return err
+	}
+	if e, ok := errors.AsType[*auth.Error](err); ok {
+		switch e.Kind {
+		case auth.KindForbidden, auth.KindUnauthenticated:
+			return &oauth.Error{Code: oauth.InvalidGrant, Desc: cmp.Or(g.invalid, "nothing is issued to this client or account now"), Err: e}
+		case auth.KindInvalid:
+			code := oauth.InvalidScope
+			if e.Field == "resource" {
+				code = oauth.InvalidTarget
+			}
+			return &oauth.Error{Code: code, Desc: e.Msg, Err: e}
+		}
+	}
+	if errors.Is(err, auth.ErrNotFound) {
+		return &oauth.Error{Code: oauth.InvalidGrant, Desc: "what the grant stands for is gone", Err: err}
+	}
+	return fmt.Errorf("%s grant: %w", g.name, err)
 }
 
 // codeOf is the word for what became of a request.

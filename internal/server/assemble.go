@@ -140,7 +140,7 @@ func (s *Server) openServices(ctx context.Context) error {
 		DB: s.DB, Tokens: s.Tokens, Out: out, Root: root, Limiter: s.Limiter, Base: s.cfg.BaseURL(), Now: s.now, Log: s.log,
 		Rates:            client.Rates{Credential: limit.Rate(l.Client.Credential), Public: limit.Rate(l.PublicClient.IP)},
 		EndpointAudience: o.AssertionAudience == "endpoint", Registration: o.Registration, RedirectSchemes: o.RedirectSchemes,
-		Documents: o.ClientMetadata, ResourceScopes: o.Resources.Scopes(), DPoPNonce: o.DPoPNonce,
+		Documents: o.ClientMetadata, Grants: oidc.Grants(), ResourceScopes: o.Resources.Scopes(), DPoPNonce: o.DPoPNonce,
 	})
 	s.OIDC = oidc.New(oidc.Config{
 		DB: s.DB, Clients: s.Clients, Tokens: s.Tokens, Keys: s.Keys, Sessions: s.Sessions, Out: out, Root: root, Limiter: s.Limiter,

@@ -65,16 +65,25 @@ type presentedToken struct {
 // successor was used or Config.Retry was over. Its session and the whole family have
 // then ended.
 func (s *Service) Refresh(ctx context.Context, in RefreshRequest) (auth.Tokens, error) {
+	d, err := s.Rotate(ctx, in)
+	if err != nil {
+		return auth.Tokens{}, err
+	}
+	return s.Finish(ctx, d)
+}
+
+// Rotate is Refresh without the signing: Finish signs the Draft.
+func (s *Service) Rotate(ctx context.Context, in RefreshRequest) (Draft, error) {
 	tenant := in.Tenant
 	t, ok := s.form.decode(tenant, in.Token)
 	if !ok {
 		s.countVerdict(invalid)
-		return auth.Tokens{}, invalidRefreshToken(nil)
+		return Draft{}, invalidRefreshToken(nil)
 	}
 	// A node that cannot sign, because it lacks the newest master key, must not spend
 	// tokens: their owners would come back with them later and be taken for thieves.
 	if err := s.keys.CheckUsable(ctx, tenant); err != nil {
-		return auth.Tokens{}, wrapInternal("refresh", err)
+		return Draft{}, wrapInternal("refresh", err)
 	}
 	p := presentedToken{RefreshRequest: in, token: t, digest: secret.Digest(in.Token)}
 	p.next = s.form.encode(tenant, s.form.successor(tenant, t))
@@ -98,13 +107,10 @@ func (s *Service) Refresh(ctx context.Context, in RefreshRequest) (auth.Tokens, 
 		v, err = s.revokeFamily(ctx, p)
 	}
 	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
-		return auth.Tokens{}, wrapInternal("refresh", err) // not the token's fault
+		return Draft{}, wrapInternal("refresh", err) // not the token's fault
 	}
 	s.countVerdict(v)
-	if err != nil {
-		return auth.Tokens{}, err
-	}
-	return s.Finish(ctx, d)
+	return d, err
 }
 
 // judge is the one decision about a refresh token. It changes nothing.

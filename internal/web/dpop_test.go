@@ -139,7 +139,7 @@ func TestAttack_DP_06_OwnAPI(t *testing.T) {
 func TestAttack_DP_08_NonceHeader(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(c *Config) {
-		c.Clients = client.New(client.Config{DB: c.DB, Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Root: secret.Bytes(32), DPoPNonce: true,
+		c.Clients = client.New(client.Config{DB: c.DB, Grants: oidc.Grants(), Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Root: secret.Bytes(32), DPoPNonce: true,
 			Rates: client.Rates{Credential: generous}})
 		c.OIDC = oidc.New(oidc.Config{DB: c.DB, Clients: c.Clients, Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Rates: oidc.Rates{Family: generous}})
 	})

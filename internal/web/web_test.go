@@ -76,7 +76,7 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 	ring := keys.New(keys.Config{DB: db, Now: clock})
 	tokens := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: secret.Bytes(32), ObserveRefresh: metrics.Refresh, Log: log})
 	sessions := session.New(session.Config{DB: db})
-	clients := client.New(client.Config{DB: db, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Rates: client.Rates{Credential: generous}})
+	clients := client.New(client.Config{DB: db, Grants: oidc.Grants(), Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Rates: client.Rates{Credential: generous}})
 	cfg := Config{
 		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions,
 		Accounts: account.New(account.Config{DB: db, Hasher: h.hasher, Policy: password.DefaultPolicy(), Sessions: sessions, Limiter: limiter, Now: clock, RegistrationOpen: true, Log: log,
