@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"internal/web", "internal/outbox"},
 	{"internal/web/ui"},
 	{"internal/account", "internal/login", "internal/oidc", "internal/access", "internal/tenant"},
-	{"internal/client"},
+	{"internal/client", "internal/flow"},
 	{"internal/token", "internal/session"},
 	{"internal/keys", "internal/limit", "internal/outbound"},
 	{"internal/store/storetest"},

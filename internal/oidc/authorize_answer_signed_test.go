@@ -23,10 +23,10 @@ func TestRepair_C4_SignedAnswers(t *testing.T) {
 				step, err := v.ask(request(c, "response_mode", mode)...)
 
 				h.ok(err)
-				if step.Answer.Mode != travels || len(step.Answer.Params) != 1 || step.Answer.Params[0][0] != "response" {
-					t.Fatalf("%s: %+v", mode, step.Answer)
+				if step.Response.Mode != travels || len(step.Response.Params) != 1 || step.Response.Params[0][0] != "response" {
+					t.Fatalf("%s: %+v", mode, step.Response)
 				}
-				head, got := h.opened(step.Answer.Get("response"))
+				head, got := h.opened(step.Response.Get("response"))
 				if want := map[string]string{"": "RS256"}[alg] + alg; head.Algorithm != want {
 					t.Errorf("%s: signed with %s, want %s", mode, head.Algorithm, want)
 				}
@@ -56,10 +56,10 @@ func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
 		} {
 			step, err := h.visitor().ask(request(c, test.change...)...)
 			h.ok(err)
-			if step.Answer == nil || step.Answer.Mode != test.mode || len(step.Answer.Params) != 1 {
-				t.Fatalf("%s: %+v", name, step.Answer)
+			if step.Response == nil || step.Response.Mode != test.mode || len(step.Response.Params) != 1 {
+				t.Fatalf("%s: %+v", name, step.Response)
 			}
-			_, got := h.opened(step.Answer.Get("response"))
+			_, got := h.opened(step.Response.Get("response"))
 			if got["error"] != test.code || got["state"] != "s t&=é" || got["iss"] != base || got["aud"] != string(c.ID) || got["code"] != nil {
 				t.Errorf("%s: %v", name, got)
 			}
@@ -67,10 +67,10 @@ func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
 		// A signed answer is no ID Token, though the same keys sign it.
 		step, err := h.visitor().ask(request(c, "prompt", "none", "response_mode", "jwt")...)
 		h.ok(err)
-		step, err = h.visitor().ask(request(c, "id_token_hint", step.Answer.Get("response"))...)
+		step, err = h.visitor().ask(request(c, "id_token_hint", step.Response.Get("response"))...)
 		h.ok(err)
-		if step.Answer == nil || step.Answer.Get("error") != "invalid_request" {
-			t.Errorf("as a hint: %+v", step.Answer)
+		if step.Response == nil || step.Response.Get("error") != "invalid_request" {
+			t.Errorf("as a hint: %+v", step.Response)
 		}
 	})
 }

@@ -7,68 +7,85 @@ import (
 	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// CodePrefix is what every authorization code begins with.
+// CodePrefix is the prefix of every authorization code.
 const CodePrefix = "wwc_"
 
-// issueCode ends a flow with a code. Everything on which the code depends is read again
-// in the transaction that writes it; the flow ends and the pushed request is spent in
-// the same one, so that there is one code whatever happens at once.
-func (s *Service) issueCode(ctx context.Context, before auth.FlowState, next auth.Step, b Browser) (Step, error) {
+// answerFlow ends a flow with the response to its client: a code or an error.
+func (s *Service) answerFlow(ctx context.Context, n auth.FlowState, next auth.Step, b flow.Browser) (flow.Step, error) {
+	if next.Error == "" {
+		return s.issueCode(ctx, n, next, b)
+	}
+	response, err := s.errorResponse(ctx, n.Tenant.ID, n.Client, n.Flow.Request, next.Error, next.Desc)
+	if err != nil {
+		return flow.Step{}, err
+	}
+	response.Confirm = s.mustConfirmError(n, b)
+	if n.Flow.ID != "" {
+		if err := s.cfg.DB.Write(ctx, n.Tenant.ID, func(tx *store.Tx) error { return flow.Finish(tx, n.Flow.ID) }); err != nil {
+			return flow.Step{}, fmt.Errorf("finish flow: %w", err)
+		}
+	}
+	return flow.Step{Kind: auth.StepAnswer, Flow: n.Flow, Client: n.Client, Response: response}, nil
+}
+
+// issueCode ends a flow with a code. The transaction that writes the code reads everything on which
+// the code depends again. It also finishes the flow and consumes the pushed request, so that
+// concurrent requests get one code.
+func (s *Service) issueCode(ctx context.Context, before auth.FlowState, next auth.Step, b flow.Browser) (flow.Step, error) {
 	code := secret.New(CodePrefix)
 	digest := secret.Digest(code.Reveal())
 	tenant, r := before.Tenant.ID, before.Flow.Request
-	if err := s.readyToAnswer(ctx, tenant, before.Client, r); err != nil {
-		return Step{}, err
+	if err := s.prepareResponse(ctx, tenant, before.Client, r); err != nil {
+		return flow.Step{}, err
 	}
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		n, err := s.situation(tx, before.Flow, b)
+		n, err := s.cfg.Flows.State(tx, before.Flow, b)
 		if err != nil {
-			return lost(err)
+			return err
 		}
 		if auth.Next(n) != next {
-			return errMoved
+			return flow.ErrMoved
 		}
-		if err := spend(tx, n.Flow); err != nil {
+		if err := consume(tx, n.Flow); err != nil {
 			return err
 		}
 		return s.writeCode(tx, n, next, digest, b.Actor)
 	})
 	if e, ok := errors.AsType[*oauth.Error](err); ok {
-		return Step{}, page(e.Code, e.Desc)
+		return flow.Step{}, displayError(e.Code, e.Desc)
 	} else if err != nil {
-		return Step{}, err
+		return flow.Step{}, err
 	}
-	answer, err := s.answer(ctx, tenant, before.Client, r, [2]string{"code", code.Reveal()})
-	return Step{Kind: auth.StepAnswer, Flow: before.Flow, Client: before.Client, Answer: answer, Allowed: s.addAllowed(tenant, before.Client, r.RedirectURI, b)}, err
+	response, err := s.response(ctx, tenant, before.Client, r, [2]string{"code", code.Reveal()})
+	return flow.Step{Kind: auth.StepAnswer, Flow: before.Flow, Client: before.Client, Response: response, Allowed: s.addAllowed(tenant, before.Client, r.RedirectURI, b)}, err
 }
 
-// spend ends what leads to one code and no more.
-func spend(tx *store.Tx, flow auth.Flow) error {
-	if flow.ID != "" {
-		if err := tx.FinishFlow(flow.ID); errors.Is(err, auth.ErrNotFound) {
-			return flowOver()
-		} else if err != nil {
+// consume ends what leads to one code only.
+func consume(tx *store.Tx, f auth.Flow) error {
+	if f.ID != "" {
+		if err := flow.Finish(tx, f.ID); err != nil {
 			return err
 		}
 	}
-	if flow.Request.Pushed == "" {
+	if f.Request.Pushed == "" {
 		return nil
 	}
-	_, err := tx.Consume(auth.UsePushed, flow.Request.Pushed)
+	_, err := tx.Consume(auth.UsePushed, f.Request.Pushed)
 	if errors.Is(err, auth.ErrNotFound) {
-		return oauth.Refuse(oauth.InvalidRequestURI, "a code was issued for this request_uri already")
+		return oauth.Refuse(oauth.InvalidRequestURI, "request_uri: one for which no code was issued yet")
 	}
 	return err
 }
 
-// writeCode decides and writes the code. Its session is the one that the client has in
-// this browser already, or an id that is set aside for it.
+// writeCode decides and writes the code. The code's session is the one that the client has in this
+// browser already, or a new ID that is reserved for it.
 func (s *Service) writeCode(tx *store.Tx, n auth.FlowState, next auth.Step, digest string, actor auth.Actor) error {
 	p := n.Of(next)
 	if err := token.CheckIssuance(n.Tenant, p.Account, n.Client); err != nil {
@@ -78,7 +95,7 @@ func (s *Service) writeCode(tx *store.Tx, n auth.FlowState, next auth.Step, dige
 	id := auth.SessionID(secret.NewID(tx.Now))
 	v, err := tx.ClientSession(p.Session.ID, n.Client.ID)
 	switch {
-	case err == nil && v.Live(tx.Now): // one that was unused for too long is not used again
+	case err == nil && v.Live(tx.Now): // a session that was unused for too long is not used again
 		id = v.ID
 	case err != nil && !errors.Is(err, auth.ErrNotFound):
 		return err

@@ -7,61 +7,59 @@ import (
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Consent records what the person says to the question of the consent page, and goes
-// on. An answer to a question that is not asked any more changes nothing, nor does a yes
-// to another one than is asked now: what can be granted may have grown since.
-func (s *Service) Consent(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser, csrf string, allow bool, actor auth.Actor) (Step, error) {
-	if _, err := s.form(ctx, tenant, id, b, csrf); err != nil {
-		return Step{}, err
+// Consent records the user's answer to the question of the consent page, and continues the flow. An
+// answer to a question that is not asked any more changes nothing. Neither does a yes to another
+// question than is asked now, since what can be granted may have grown.
+func (s *Service) Consent(ctx context.Context, in flow.FormRef, allow bool) (flow.Step, error) {
+	if _, err := s.cfg.Flows.CheckForm(ctx, in); err != nil {
+		return flow.Step{}, err
 	}
-	b.Actor = actor
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		n, err := s.situation(tx, auth.Flow{ID: id}, b)
+	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
+		n, err := s.cfg.Flows.State(tx, auth.Flow{ID: in.Flow}, in.Browser)
 		if err != nil {
-			return lost(err)
+			return err
 		}
 		next := auth.Next(n)
-		if next.Kind != auth.StepConsent || next.Session != n.Flow.Session || allow && !secret.Equal(csrf, s.csrfAsking(n, next, b)) {
+		if next.Kind != auth.StepConsent || next.Session != n.Flow.Session || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(n, next, in.Browser)) {
 			return nil
 		}
-		return decide(tx, n, next, allow, actor)
+		return decideConsent(tx, n, next, allow, in.Browser.Actor)
 	})
 	if err != nil {
-		return Step{}, err
+		return flow.Step{}, fmt.Errorf("record consent: %w", err)
 	}
-	return s.advance(ctx, tenant, auth.Flow{ID: id}, b)
+	return s.cfg.Flows.Advance(ctx, in.Tenant, auth.Flow{ID: in.Flow}, in.Browser)
 }
 
-// decide writes the person's decision down.
-func decide(tx *store.Tx, n auth.FlowState, next auth.Step, allow bool, actor auth.Actor) error {
-	flow, p := n.Flow, n.Of(next)
-	r := flow.Request.Of(p)
+// decideConsent stores the user's decision.
+func decideConsent(tx *store.Tx, n auth.FlowState, next auth.Step, allow bool, actor auth.Actor) error {
+	f, p := n.Flow, n.Of(next)
+	r := f.Request.Of(p)
 	event := auth.Event{Kind: auth.EventConsentRefused, Actor: actor.AsSession(p.Session), Account: p.Account.ID,
 		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.ConsentScope().String()}}
 	if !allow {
-		flow.Denied = true
+		f.Denied = true
 	} else {
 		event.Kind = auth.EventConsentGiven
-		flow.Allowed = append(auth.Scope{}, r.ConsentScope()...)
+		f.Allowed = append(auth.Scope{}, r.ConsentScope()...)
 		err := tx.PutConsent(auth.Consent{Account: p.Account.ID, Client: n.Client.ID,
 			Scope: union(p.Consent.Scope, r.ConsentScope()), Audience: union(p.Consent.Audience, r.Resources)})
 		if err != nil {
-			return fmt.Errorf("remember consent: %w", err)
+			return fmt.Errorf("store consent: %w", err)
 		}
 	}
-	if err := tx.UpdateFlow(flow); errors.Is(err, auth.ErrNotFound) {
-		return flowOver()
-	} else if err != nil {
+	if err := flow.Update(tx, f); err != nil {
 		return err
 	}
 	return tx.Record(event)
 }
 
-// union is what is in either, each once.
+// union returns what is in a or b, each once.
 func union[S ~[]string](a, b S) S {
 	out := slices.Clone(a)
 	for _, v := range b {
@@ -72,14 +70,14 @@ func union[S ~[]string](a, b S) S {
 	return out
 }
 
-// Allowed is a client to which a person has allowed something.
-type Allowed struct {
+// ConnectedApp is a client to which an account has given consent.
+type ConnectedApp struct {
 	Consent auth.Consent
 	Client  auth.Client
 }
 
-// Consents lists what an account has allowed.
-func (s *Service) Consents(ctx context.Context, tenant auth.TenantID, account auth.AccountID) (out []Allowed, err error) {
+// Consents lists the clients to which an account has given consent.
+func (s *Service) Consents(ctx context.Context, tenant auth.TenantID, account auth.AccountID) (out []ConnectedApp, err error) {
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
 		out = nil
 		list, err := tx.Consents(account)
@@ -91,7 +89,7 @@ func (s *Service) Consents(ctx context.Context, tenant auth.TenantID, account au
 			if err != nil {
 				return err
 			}
-			out = append(out, Allowed{c, client})
+			out = append(out, ConnectedApp{c, client})
 		}
 		return nil
 	})
@@ -101,17 +99,17 @@ func (s *Service) Consents(ctx context.Context, tenant auth.TenantID, account au
 	return out, nil
 }
 
-// RevokeConsent takes back what an account has allowed a client: its sessions and
-// refresh tokens for the account end, codes that wait are worth nothing, and the next
-// time the person is asked again. NotFound when nothing was allowed.
+// RevokeConsent deletes an account's consent to a client. The client's sessions, refresh tokens and
+// pending codes for the account end, and the next time the user is asked again. It refuses with
+// NotFound consent_unknown when there is no consent.
 func (s *Service) RevokeConsent(ctx context.Context, tenant auth.TenantID, account auth.AccountID, client auth.ClientID, actor auth.Actor) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		if err := tx.DeleteConsent(account, client); errors.Is(err, auth.ErrNotFound) {
-			return auth.Refuse(auth.KindNotFound, auth.CodeConsentUnknown, "nothing is allowed to that application")
+			return auth.Refuse(auth.KindNotFound, auth.CodeConsentUnknown, "that application has no consent")
 		} else if err != nil {
 			return err
 		}
-		if err := endClient(tx, account, client); err != nil {
+		if err := endClientGrants(tx, account, client); err != nil {
 			return err
 		}
 		return tx.Record(auth.Event{Kind: auth.EventConsentRevoked, Actor: actor, Account: account, Detail: map[string]string{"client": string(client)}})
@@ -122,12 +120,12 @@ func (s *Service) RevokeConsent(ctx context.Context, tenant auth.TenantID, accou
 	return nil
 }
 
-// endClient ends whatever the client has of the account.
-func endClient(tx *store.Tx, account auth.AccountID, client auth.ClientID) error {
+// endClientGrants ends what the client was granted for the account.
+func endClientGrants(tx *store.Tx, account auth.AccountID, client auth.ClientID) error {
 	if _, err := tx.EndGrantedSessions(account, client, auth.EndConsent); err != nil {
 		return err
 	}
-	// A code of another client that was issued in the same minute goes too; its person
-	// is asked to sign in once more, which costs less than a code that outlives the no.
+	// A code of another client that was issued in the same minute is deleted too. That user signs in
+	// once more, which costs less than a code that outlives the revocation.
 	return tx.DeleteSingleUses(account, auth.UseCode)
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
@@ -42,32 +42,33 @@ func TestAttack_AZ_37_Forgery(t *testing.T) {
 		theirs, err := evil.ask(request(c)...)
 		h.ok(err)
 		for name, ask := range map[string]struct {
-			b    oidc.Browser
+			b    flow.Browser
 			csrf string
 		}{
 			"no token":                           {mine.b, ""},
 			"token of another flow":              {mine.b, other.CSRF},
 			"token of another browser":           {mine.b, theirs.CSRF},
 			"another browser":                    {evil.b, step.CSRF},
-			"another browser, the same sessions": {oidc.Browser{Secret: evil.b.Secret, Sessions: mine.b.Sessions}, step.CSRF},
-			"no cookie":                          {oidc.Browser{Sessions: mine.b.Sessions}, step.CSRF},
-			"a cookie of no kind":                {oidc.Browser{Secret: "x", Sessions: mine.b.Sessions}, step.CSRF},
+			"another browser, the same sessions": {flow.Browser{Secret: evil.b.Secret, Sessions: mine.b.Sessions}, step.CSRF},
+			"no cookie":                          {flow.Browser{Sessions: mine.b.Sessions}, step.CSRF},
+			"a cookie of no kind":                {flow.Browser{Secret: "x", Sessions: mine.b.Sessions}, step.CSRF},
 		} {
 			h.sub(t, name, func(h *house) {
-				_, err := h.Consent(ctx, tenant, step.Flow.ID, ask.b, ask.csrf, true, ask.b.Actor)
+				_, err := h.Consent(ctx, formRef(step.Flow.ID, ask.b, ask.csrf), true)
 				h.forbidden(err)
-				_, err = h.Choose(ctx, tenant, step.Flow.ID, ask.b, ask.csrf, "")
+				_, err = h.flows.Choose(ctx, formRef(step.Flow.ID, ask.b, ask.csrf), "")
 				h.forbidden(err)
-				_, err = h.Proved(ctx, tenant, step.Flow.ID, ask.b, ask.csrf, "")
+				_, err = h.flows.CompleteSignIn(ctx, formRef(step.Flow.ID, ask.b, ask.csrf), "")
 				h.forbidden(err)
-				h.forbidden(h.CheckForm(ctx, tenant, step.Flow.ID, ask.b, ask.csrf))
+				_, err = h.flows.CheckForm(ctx, formRef(step.Flow.ID, ask.b, ask.csrf))
+				h.forbidden(err)
 			})
 		}
-		_, err = h.Continue(ctx, tenant, step.Flow.ID, evil.b)
+		_, err = h.flows.Continue(ctx, tenant, step.Flow.ID, evil.b)
 		h.over(err)
-		_, err = h.Continue(ctx, "acme", step.Flow.ID, mine.b)
+		_, err = h.flows.Continue(ctx, "acme", step.Flow.ID, mine.b)
 		h.over(err)
-		_, err = h.Continue(ctx, tenant, "nothing", mine.b)
+		_, err = h.flows.Continue(ctx, tenant, "nothing", mine.b)
 		h.over(err)
 		if n := len(h.events(auth.EventConsentGiven)) + h.codes(); n != 0 {
 			t.Errorf("%d lines of what did not happen", n)
@@ -90,14 +91,14 @@ func TestAttack_AZ_38_Twice(t *testing.T) {
 		codes, refused := map[string]bool{}, 0
 		for range 8 {
 			wg.Go(func() {
-				got, err := h.Consent(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, true, v.b.Actor)
+				got, err := h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
 					h.over(err)
 					refused++
-				} else if got.Answer != nil {
-					codes[got.Answer.Get("code")] = true
+				} else if got.Response != nil {
+					codes[got.Response.Get("code")] = true
 				}
 			})
 		}
@@ -105,7 +106,7 @@ func TestAttack_AZ_38_Twice(t *testing.T) {
 		if len(codes) != 1 || refused != 7 || h.codes() != 1 {
 			t.Errorf("%d codes, %d refused", len(codes), refused)
 		}
-		_, err = h.Continue(t.Context(), tenant, step.Flow.ID, v.b)
+		_, err = h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b)
 		h.over(err)
 	})
 }
@@ -182,15 +183,15 @@ func TestAttack_AZ_46_Unassured(t *testing.T) {
 		for range 2 {
 			step, err := v.ask(request(c, "redirect_uri", "com.example.app:/cb")...)
 			h.ok(err)
-			if step = v.consent(step, true); step.Answer.RedirectURI != "com.example.app:/cb" {
-				t.Errorf("answered at %s", step.Answer.RedirectURI)
+			if step = v.consent(step, true); step.Response.RedirectURI != "com.example.app:/cb" {
+				t.Errorf("answered at %s", step.Response.RedirectURI)
 			}
 			h.granted(step)
 		}
 		step, err := v.ask(request(c, "redirect_uri", "com.example.app:/cb", "prompt", "none")...)
 		h.ok(err)
-		if step.Answer.Get("error") != "consent_required" {
-			t.Errorf("answered %+v", step.Answer)
+		if step.Response.Get("error") != "consent_required" {
+			t.Errorf("answered %+v", step.Response)
 		}
 	})
 }
@@ -232,15 +233,15 @@ func TestChooseAccount(t *testing.T) {
 		if len(step.Accounts) != 2 {
 			t.Errorf("%d to choose from", len(step.Accounts))
 		}
-		_, err = h.Choose(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, "somebody-else")
+		_, err = h.flows.Choose(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), "somebody-else")
 		if auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("chose a stranger's session: %v", err)
 		}
-		another, err := h.Choose(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, "")
+		another, err := h.flows.Choose(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), "")
 		h.ok(err)
 		h.at(another, auth.StepLogin)
 		h.at(v.resume(another), auth.StepLogin)
-		step, err = h.Choose(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, v.b.Sessions[1].Session.ID)
+		step, err = h.flows.Choose(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), v.b.Sessions[1].Session.ID)
 		h.ok(err)
 		if _, _, kept := h.granted(step); kept.Account != h.alice {
 			t.Errorf("the code is %s's", kept.Account)
@@ -259,9 +260,9 @@ func TestFlowEnds(t *testing.T) {
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, v.b.Sessions[0].Session.ID, auth.EndByOwner) })
 		h.at(v.consent(step, true), auth.StepLogin)
 		h.clock.Advance(time.Hour)
-		_, err = h.Continue(t.Context(), tenant, step.Flow.ID, v.b)
+		_, err = h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b)
 		h.over(err)
-		_, err = h.Consent(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, true, v.b.Actor)
+		_, err = h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true)
 		h.over(err)
 		if n := h.codes(); n != 0 {
 			t.Errorf("%d codes", n)
@@ -285,7 +286,7 @@ func TestAttack_SE_08_Posted(t *testing.T) {
 		step = v.resume(step)
 		h.at(step, auth.StepConsent)
 		evil.b.Secret = "wwb_" + secret.Encode(make([]byte, 32))
-		_, err = h.Continue(t.Context(), tenant, step.Flow.ID, evil.b)
+		_, err = h.flows.Continue(t.Context(), tenant, step.Flow.ID, evil.b)
 		h.over(err)
 		h.granted(v.consent(step, true))
 		// Nothing has to be shown: nothing is set.
@@ -296,7 +297,7 @@ func TestAttack_SE_08_Posted(t *testing.T) {
 		if step.NewBrowser != "" {
 			t.Error("a cookie was set")
 		}
-		_, err = h.Continue(t.Context(), tenant, step.Flow.ID, v.b)
+		_, err = h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b)
 		h.over(err)
 	})
 }
@@ -305,18 +306,18 @@ func TestAttack_SE_08_Posted(t *testing.T) {
 func TestStartFlow(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		v := h.visitor()
-		step, err := h.StartFlow(t.Context(), tenant, auth.FlowAccount, v.b)
+		step, err := h.flows.Start(t.Context(), tenant, auth.FlowAccount, v.b)
 		h.ok(err)
 		v.keep(step)
 		step = v.login(step, h.alice)
 		h.at(step, auth.StepDone)
-		step, err = h.StartFlow(t.Context(), tenant, auth.FlowDevice, v.b)
+		step, err = h.flows.Start(t.Context(), tenant, auth.FlowDevice, v.b)
 		h.ok(err)
 		h.at(step, auth.StepDeviceCode)
 		if step.NewBrowser != "" {
 			t.Error("the browser got a second cookie")
 		}
-		if _, err := h.StartFlow(t.Context(), tenant, auth.FlowAuthorize, v.b); err == nil {
+		if _, err := h.flows.Start(t.Context(), tenant, auth.FlowAuthorize, v.b); err == nil {
 			t.Error("an authorization flow without a request")
 		}
 	})

@@ -16,6 +16,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/outbound"
@@ -46,15 +47,15 @@ func TestRequestObject(t *testing.T) {
 			step, err := v.ask("client_id", string(c.ID), "request", raw, "state", "outside", "nonce", "outside", "scope", "email", "redirect_uri", "https://evil.test/")
 			h.ok(err)
 			_, g, _ := h.granted(step)
-			if step.Answer.Get("state") != "inside" || g.Nonce != "inside" || g.Scope.String() != "openid" || len(g.Claims.UserInfo) != 1 {
-				t.Errorf("%s: the code stands for %+v, answered %+v", alg, g, step.Answer)
+			if step.Response.Get("state") != "inside" || g.Nonce != "inside" || g.Scope.String() != "openid" || len(g.Claims.UserInfo) != 1 {
+				t.Errorf("%s: the code stands for %+v, answered %+v", alg, g, step.Response)
 			}
 			h.ok(func() error { _, err := h.push(c, secret, "client_id", string(c.ID), "request", raw); return err }())
 			without := h.object(c)
 			delete(without, "state")
 			step, err = v.ask("client_id", string(c.ID), "request", sign(t, alg, k.private, without, nil), "state", "outside")
 			h.ok(err)
-			if step.Answer.Get("state") != "" {
+			if step.Response.Get("state") != "" {
 				t.Error("a state from outside")
 			}
 		}
@@ -145,7 +146,7 @@ func TestAttack_AZ_28_ByReference(t *testing.T) {
 		v.signIn(h.alice)
 		raw := sign(t, jose.RS256, k.private, h.object(c), nil)
 		answer.Store(&raw)
-		ask := func(uri string) (oidc.Step, error) {
+		ask := func(uri string) (flow.Step, error) {
 			return v.ask("client_id", string(c.ID), "redirect_uri", callback, "request_uri", uri)
 		}
 		for _, uri := range []string{theirs.URL + "/object", theirs.URL + "/object#other"} {
@@ -200,7 +201,7 @@ func FuzzRequestObject(f *testing.F) {
 		}
 		step, err := h.Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: form, Browser: v.b})
 		if err != nil {
-			if _, ok := err.(*oidc.PageError); !ok {
+			if _, ok := err.(*auth.DisplayError); !ok {
 				t.Fatalf("%q: %v", payload, err)
 			}
 			return
@@ -209,7 +210,7 @@ func FuzzRequestObject(f *testing.F) {
 			Client   *string `json:"client_id"`
 			Redirect *string `json:"redirect_uri"`
 		}
-		if step.Kind == auth.StepAnswer && step.Answer.Get("code") != "" {
+		if step.Kind == auth.StepAnswer && step.Response.Get("code") != "" {
 			if err := json.Unmarshal(payload, &said); err != nil || said.Client == nil || *said.Client != string(c.ID) || said.Redirect == nil || *said.Redirect != callback {
 				t.Fatalf("%q gives a code", payload)
 			}

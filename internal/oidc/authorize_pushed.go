@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -101,7 +102,7 @@ func (s *Service) keepPushed(ctx context.Context, q *asked, caller client.Caller
 			return fmt.Errorf("encode pushed request: %w", err)
 		}
 		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UsePushed, Digest: secret.Digest(uri), Client: caller.Client.ID, Data: string(data),
-			CreatedAt: tx.Now, ExpiresAt: until.Add(flowLifetime)})
+			CreatedAt: tx.Now, ExpiresAt: until.Add(flow.Lifetime)})
 	})
 	if err != nil {
 		return Pushed{}, fmt.Errorf("keep pushed request: %w", err)

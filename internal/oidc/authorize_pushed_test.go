@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -42,15 +43,15 @@ func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 		h.ok(err)
 		h.clock.Advance(30 * time.Minute) // far beyond expires_in: the person takes their time
 		step = v.login(step, h.alice)
-		if _, g, _ := h.granted(step); g.Nonce != "n" || g.Scope.String() != "openid" || step.Answer.Get("state") != "s t&=é" || step.Answer.RedirectURI != callback {
-			t.Errorf("the code stands for %+v, answered %+v", g, step.Answer)
+		if _, g, _ := h.granted(step); g.Nonce != "n" || g.Scope.String() != "openid" || step.Response.Get("state") != "s t&=é" || step.Response.RedirectURI != callback {
+			t.Errorf("the code stands for %+v, answered %+v", g, step.Response)
 		}
 		h.paged(v.ask(short...)) // AZ-29
 		step, err = v.ask(request(c, "request_uri", p.RequestURI)...)
 		h.told(step, err, "invalid_request_uri")
 		h.at(again, auth.StepLogin)
-		_, err = h.Continue(t.Context(), tenant, again.Flow.ID, v.b)
-		h.paged(oidc.Step{}, err) // the other tab of the same request
+		_, err = h.flows.Continue(t.Context(), tenant, again.Flow.ID, v.b)
+		h.paged(flow.Step{}, err) // the other tab of the same request
 		if n := h.codes(); n != 1 {
 			t.Errorf("%d codes", n)
 		}
@@ -95,7 +96,7 @@ func TestAttack_AZ_29_Race(t *testing.T) {
 				defer mu.Unlock()
 				if err != nil {
 					h.paged(step, err)
-				} else if step.Answer.Get("code") != "" {
+				} else if step.Response.Get("code") != "" {
 					codes++
 				}
 			})

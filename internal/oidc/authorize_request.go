@@ -105,7 +105,7 @@ func checkType(q *asked) error {
 	switch {
 	case t == "":
 		return oauth.Refuse(oauth.InvalidRequest, "response_type is missing")
-	case t != "code" && strings.Contains(t, "token") && strings.TrimSuffix(mode, signedSuffix) == modeQuery:
+	case t != "code" && strings.Contains(t, "token") && strings.TrimSuffix(mode, signedSuffix) == auth.ModeQuery:
 		return oauth.Refuse(oauth.InvalidRequest, "tokens never travel in a query, and this server answers code alone")
 	case t != "code":
 		return oauth.Refuse(oauth.UnsupportedResponseType, "this server answers response_type=code alone")
@@ -120,8 +120,8 @@ func checkType(q *asked) error {
 }
 
 // ResponseModes are the ways in which an answer can travel.
-var ResponseModes = []string{modeQuery, modeFragment, modeFormPost,
-	modeSigned, modeQuery + signedSuffix, modeFragment + signedSuffix, modeFormPost + signedSuffix}
+var ResponseModes = []string{auth.ModeQuery, auth.ModeFragment, auth.ModeFormPost,
+	modeSigned, auth.ModeQuery + signedSuffix, auth.ModeFragment + signedSuffix, auth.ModeFormPost + signedSuffix}
 
 // checkChallenge holds the rules of PKCE: S256 and nothing else, and always where it is
 // not expressly left out for confidential clients (RFC 7636 §4.4.1, RFC 9700 §2.1.1).

@@ -46,7 +46,7 @@ func FuzzAuthorizeForm(f *testing.F) {
 			if strings.HasSuffix(q.r.ResponseMode, signedSuffix) {
 				return // what is in the answer is signed, and there are no keys here
 			}
-			a, err := s.refusal(t.Context(), auth.DefaultTenant, c, q.r, string(e.Code), e.Desc)
+			a, err := s.errorResponse(t.Context(), auth.DefaultTenant, c, q.r, string(e.Code), e.Desc)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -46,8 +46,8 @@ func TestAuthorize(t *testing.T) {
 		if kept.Account != h.alice || kept.Client != c.ID || !kept.ExpiresAt.Equal(h.clock.Now().Add(time.Minute)) || strings.Contains(kept.Digest, "wwc_") {
 			t.Errorf("kept %+v", kept)
 		}
-		if step.Answer.Get("state") != "s t&=é" || !strings.HasPrefix(step.Answer.Location(), callback+"?code=wwc_") {
-			t.Errorf("answered %s", step.Answer.Location())
+		if step.Response.Get("state") != "s t&=é" || !strings.HasPrefix(step.Response.Location(), callback+"?code=wwc_") {
+			t.Errorf("answered %s", step.Response.Location())
 		}
 		given, issued := h.events(auth.EventConsentGiven), h.events(auth.EventCodeIssued) // OP-05
 		if len(given) != 1 || len(issued) != 1 || issued[0].Account != h.alice || issued[0].Actor.IP != "192.0.2.7" || issued[0].Detail["client"] != string(c.ID) {
@@ -62,7 +62,7 @@ func TestAuthorize(t *testing.T) {
 		// No state, no state.
 		step, err = v.ask(request(c, "state", "")...)
 		h.ok(err)
-		if strings.Contains(step.Answer.Location(), "state=") {
+		if strings.Contains(step.Response.Location(), "state=") {
 			t.Error("a state that nobody sent")
 		}
 	})
@@ -126,8 +126,8 @@ func TestAttack_AZ_11_Loopback(t *testing.T) {
 		h.ok(err)
 		h.at(step, auth.StepConsent)
 		step = v.consent(step, true)
-		if !strings.HasPrefix(step.Answer.Location(), "http://127.0.0.1:51004/cb?code=") {
-			t.Errorf("answered %s", step.Answer.Location())
+		if !strings.HasPrefix(step.Response.Location(), "http://127.0.0.1:51004/cb?code=") {
+			t.Errorf("answered %s", step.Response.Location())
 		}
 		if _, g, _ := h.granted(step); g.RedirectURI != "http://127.0.0.1:51004/cb" {
 			t.Errorf("the code is for %s", g.RedirectURI)
@@ -321,7 +321,7 @@ func TestAttack_AZ_22_Hints(t *testing.T) {
 		for name, raw := range map[string]string{"changed": flip(good), "cut": good[:len(good)-8], "access token": access, "another issuer": elsewhere, "long": strings.Repeat("x", 20000),
 			"of the client": sign(t, newPair(t, "ES256").alg, newPair(t, "ES256").private, claims{"iss": base, "sub": h.alice, "aud": c.ID}, nil)} {
 			step, err := v.ask(request(c, "id_token_hint", raw)...)
-			if err != nil || step.Kind != auth.StepAnswer || step.Answer.Get("error") != "invalid_request" {
+			if err != nil || step.Kind != auth.StepAnswer || step.Response.Get("error") != "invalid_request" {
 				t.Errorf("%s: %+v, %v", name, step, err)
 			}
 		}
@@ -356,11 +356,11 @@ func TestAttack_AZ_20_21_Again(t *testing.T) {
 			}
 			h.at(v.resume(step), auth.StepLogin)
 			// A choice proves nothing.
-			still, err := h.Choose(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, v.b.Sessions[0].Session.ID)
+			still, err := h.flows.Choose(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), v.b.Sessions[0].Session.ID)
 			h.ok(err)
 			h.at(still, auth.StepLogin)
 			old := v.b.Sessions[0].Session.ID
-			still, err = h.Proved(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, old) // nor does a session that is older than the flow
+			still, err = h.flows.CompleteSignIn(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), old) // nor does a session that is older than the flow
 			h.ok(err)
 			h.clock.Advance(time.Second)
 			if still.Kind == auth.StepLogin {
@@ -398,10 +398,10 @@ func TestAttack_AZ_23_State(t *testing.T) {
 			for _, pairs := range [][]string{request(c, "state", state, "response_mode", mode), request(c, "state", state, "response_mode", mode, "prompt", "none login")} {
 				step, err := v.ask(pairs...)
 				h.ok(err)
-				if step.Answer.Get("state") != state || step.Answer.Mode != mode || step.Answer.FormPost() != (mode == "form_post") {
-					t.Errorf("%s: %+v", mode, step.Answer)
+				if step.Response.Get("state") != state || step.Response.Mode != mode || step.Response.FormPost() != (mode == "form_post") {
+					t.Errorf("%s: %+v", mode, step.Response)
 				}
-				location := step.Answer.Location()
+				location := step.Response.Location()
 				if strings.ContainsAny(location, "\r\n\"<> ") {
 					t.Errorf("%s: %q", mode, location)
 				}
@@ -416,8 +416,8 @@ func TestAttack_AZ_23_State(t *testing.T) {
 		h.settings(c, func(c *auth.Client) { c.RedirectURIs = append(c.RedirectURIs, "https://app.example.test/q?a=b%20c") })
 		step, err := v.ask(request(c, "redirect_uri", "https://app.example.test/q?a=b%20c")...)
 		h.ok(err)
-		if !strings.HasPrefix(step.Answer.Location(), "https://app.example.test/q?a=b%20c&code=") {
-			t.Errorf("answered %s", step.Answer.Location())
+		if !strings.HasPrefix(step.Response.Location(), "https://app.example.test/q?a=b%20c&code=") {
+			t.Errorf("answered %s", step.Response.Location())
 		}
 	})
 }
@@ -471,13 +471,13 @@ func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
 		step = v.login(step, h.alice)
 		_, err = h.clients.Disable(t.Context(), tenant, c.ID, operator)
 		h.ok(err)
-		h.paged(h.Consent(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, true, v.b.Actor))
+		h.paged(h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true))
 		_, err = h.clients.Enable(t.Context(), tenant, c.ID, operator)
 		h.ok(err)
 		h.write(func(tx *store.Tx) error {
 			return tx.UpdateCurrentTenant(auth.Tenant{ID: tenant, Name: "x", DisabledAt: tx.Now})
 		})
-		h.paged(h.Consent(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, true, v.b.Actor))
+		h.paged(h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true))
 		h.paged(v.ask(request(c)...))
 		if n := h.codes(); n != 0 {
 			t.Errorf("%d codes", n)

@@ -69,10 +69,10 @@ func TestAttack_AZ_01_TakenOut(t *testing.T) {
 		h.at(step, auth.StepConsent)
 		h.settings(c, func(c *auth.Client) { c.RedirectURIs = []string{"https://other.example.test/cb"} })
 		for _, allow := range []bool{true, false} {
-			next, err := h.Consent(t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, allow, v.b.Actor)
+			next, err := h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), allow)
 			h.paged(next, err)
 		}
-		next, err := h.Continue(t.Context(), tenant, step.Flow.ID, v.b)
+		next, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b)
 		h.paged(next, err)
 		if h.codes() != 0 {
 			t.Error("there is a code")

@@ -8,8 +8,8 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
-	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
 const mcp = "https://mcp.example.test"
@@ -89,7 +89,7 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 		v.signIn(h.alice)
 		c, _ := h.client(client.Registration{Name: "Stranger", Type: auth.ClientNative, RedirectURIs: []string{callback}, Scopes: auth.DefaultScope,
 			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}}})
-		begin := func(more ...string) (oidc.Step, error) {
+		begin := func(more ...string) (flow.Step, error) {
 			return v.ask(request(c, append([]string{"scope", "orders:read orders:write offline_access", "state", "s"}, more...)...)...)
 		}
 		step, err := begin("resource", mcp)
@@ -159,7 +159,7 @@ func TestRepair_B2_Documents(t *testing.T) {
 		path := "/" + t.Name() + "/useless"
 		p.put(path, document(t, p.URL+path, metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none", "grant_types": []string{"implicit"}}))
 		_, err := v.ask(request(auth.Client{ID: auth.ClientID(p.URL + path)})...)
-		if e, ok := errors.AsType[*oidc.PageError](err); !ok || !strings.Contains(e.Desc, "grant_types") {
+		if e, ok := errors.AsType[*auth.DisplayError](err); !ok || !strings.Contains(e.Desc, "grant_types") {
 			t.Errorf("a document without a grant: %v", err)
 		}
 	}, documents, out)

@@ -12,7 +12,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/oauth"
-	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
 // Redirect URIs to which nothing is ever sent would only lend the client their host.
@@ -30,7 +29,7 @@ func TestRepair_S5_RedirectURIsNeedTheCodeGrant(t *testing.T) {
 		id := p.URL + "/" + t.Name() + "/tv.json"
 		p.put("/"+t.Name()+"/tv.json", document(t, id, device))
 		_, err = h.visitor().ask("client_id", id, "redirect_uri", "https://login.bank.example/callback", "response_type", "code")
-		if _, ok := errors.AsType[*oidc.PageError](err); !ok {
+		if _, ok := errors.AsType[*auth.DisplayError](err); !ok {
 			t.Errorf("a document with them is taken: %v", err)
 		}
 	}, open, documents, out)

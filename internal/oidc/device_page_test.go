@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -23,15 +24,15 @@ func strict(c *settings) {
 // viewer is a browser at the page of devices, and what it is shown.
 type viewer struct {
 	*house
-	b    oidc.Browser
-	step oidc.Step
+	b    flow.Browser
+	step flow.Step
 }
 
 // viewer opens the page of devices in a new browser.
 func (h *house) viewer() *viewer {
 	h.t.Helper()
-	v := &viewer{house: h, b: oidc.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
-	step, err := h.StartFlow(h.t.Context(), tenant, auth.FlowDevice, v.b)
+	v := &viewer{house: h, b: flow.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
+	step, err := h.flows.Start(h.t.Context(), tenant, auth.FlowDevice, v.b)
 	h.ok(err)
 	v.b.Secret, v.step = step.NewBrowser.Reveal(), step
 	v.at(auth.StepDeviceCode)
@@ -60,8 +61,8 @@ func (v *viewer) signIn() {
 	v.b.Sessions = append([]session.SignedIn{signed}, v.b.Sessions...)
 }
 
-func (v *viewer) form() oidc.DeviceForm {
-	return oidc.DeviceForm{Tenant: tenant, Flow: v.step.Flow.ID, CSRF: v.step.CSRF, Browser: v.b}
+func (v *viewer) form() flow.FormRef {
+	return flow.FormRef{Tenant: tenant, Flow: v.step.Flow.ID, CSRF: v.step.CSRF, Browser: v.b}
 }
 
 func (v *viewer) lookup(typed string) error {
@@ -107,7 +108,7 @@ func TestDeviceApproval(t *testing.T) {
 		h.ok(v.lookup(strings.ToLower(a.UserCode)))
 		v.at(auth.StepLogin)
 		v.signIn()
-		step, err := h.Proved(t.Context(), tenant, v.step.Flow.ID, v.b, v.step.CSRF, v.b.Sessions[0].Session.ID)
+		step, err := h.flows.CompleteSignIn(t.Context(), formRef(v.step.Flow.ID, v.b, v.step.CSRF), v.b.Sessions[0].Session.ID)
 		h.ok(err)
 		v.step = step
 		v.at(auth.StepDeviceConfirm)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/oauth"
@@ -36,6 +37,7 @@ type house struct {
 	keys    *keys.Ring
 	tokens  *token.Service
 	clients *client.Service
+	flows   *flow.Service
 	alice   auth.AccountID
 }
 
@@ -66,6 +68,8 @@ func newHouse(t testing.TB, cfg store.Config, with ...func(*settings)) *house {
 	c.Tokens, c.client.Tokens, c.client.Out = h.tokens, h.tokens, c.Out
 	h.clients = client.New(c.client)
 	c.Clients = h.clients
+	h.flows = flow.New(flow.Config{DB: h.db, Tokens: h.tokens, Root: c.Root, Base: base})
+	c.Flows = h.flows
 	h.Service = oidc.New(c.Config)
 	h.alice = auth.AccountID(secret.NewID(h.clock.Now()))
 	h.write(func(tx *store.Tx) error {

@@ -235,10 +235,10 @@ func TestRepair_S15_PostedRequestsThatNobodyTakesUpEndSoon(t *testing.T) {
 		taken = v.resume(taken)
 		h.clock.Advance(5 * time.Minute)
 
-		_, err = h.Continue(t.Context(), tenant, left.Flow.ID, v.b)
+		_, err = h.flows.Continue(t.Context(), tenant, left.Flow.ID, v.b)
 		h.over(err)
 		h.clock.Advance(54 * time.Minute)
-		_, err = h.Continue(t.Context(), tenant, taken.Flow.ID, v.b)
+		_, err = h.flows.Continue(t.Context(), tenant, taken.Flow.ID, v.b)
 		h.ok(err)
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
@@ -22,7 +23,7 @@ type LogoutInput struct {
 	Tenant  auth.TenantID
 	Form    oauth.Form
 	Posted  bool // by a form of any site: SameSite cookies may not have come along
-	Browser Browser
+	Browser flow.Browser
 	Actor   auth.Actor
 }
 
@@ -45,6 +46,8 @@ type LogoutStep struct {
 	CSRF     string             // LogoutConfirm: hidden field "csrf"
 	Client   auth.Client        // who asks, if known
 	Accounts []session.SignedIn // LogoutConfirm: who would be logged out
+	// NewBrowser, if set, becomes the browser's cookie.
+	NewBrowser secret.Text
 	// Ended says that sessions have ended: the session cookie becomes Cookie (is dropped
 	// when that is empty), and the keep cookie is dropped.
 	Ended  bool
@@ -53,14 +56,14 @@ type LogoutStep struct {
 
 // Logout answers a client's wish that a person be logged out. Without a genuine
 // id_token_hint of somebody who is signed in in this browser, the person is asked
-// first, so that no other site can log them out. A *PageError is shown as a page and
+// first, so that no other site can log them out. An *auth.DisplayError is shown as a page and
 // never redirects.
 func (s *Service) Logout(ctx context.Context, in LogoutInput) (LogoutStep, error) {
 	w, c, err := s.wish(ctx, in)
 	if err != nil {
 		return LogoutStep{}, err
 	}
-	if w.Asks, err = s.asksToLeave(ctx, in.Tenant, c, w.Redirect, in.Browser); err != nil {
+	if w.Asks, err = s.mustConfirmLeaving(ctx, in.Tenant, c, w.Redirect, in.Browser); err != nil {
 		return LogoutStep{}, err
 	}
 	if in.Posted && len(in.Browser.Sessions) == 0 {
@@ -74,15 +77,16 @@ func (s *Service) Logout(ctx context.Context, in LogoutInput) (LogoutStep, error
 	if meant, ok := s.meant(w, c, in.Browser); ok {
 		return s.logOut(ctx, in, w, c, meant)
 	}
-	pending := s.sealWish(in.Tenant, w)
-	return LogoutStep{Kind: LogoutConfirm, Pending: pending, CSRF: s.logoutCSRF(in.Tenant, in.Browser, pending), Client: c, Accounts: in.Browser.Sessions}, nil
+	pending, fresh := s.sealWish(in.Tenant, w), in.Browser.EnsureSecret()
+	return LogoutStep{Kind: LogoutConfirm, Pending: pending, CSRF: s.cfg.Flows.CSRF(in.Tenant, in.Browser, logoutSubject(in.Browser, pending)...),
+		NewBrowser: fresh, Client: c, Accounts: in.Browser.Sessions}, nil
 }
 
 // LogoutAnswer is what a person said on the page that asks.
 type LogoutAnswer struct {
 	Tenant        auth.TenantID
 	Pending, CSRF string
-	Browser       Browser
+	Browser       flow.Browser
 	Actor         auth.Actor
 }
 
@@ -93,14 +97,14 @@ func (s *Service) ConfirmLogout(ctx context.Context, in LogoutAnswer) (LogoutSte
 	if len(in.Browser.Sessions) == 0 { // in another tab they were quicker
 		return w.end(LogoutStep{}), nil
 	}
-	if !genuine || !secret.Equal(in.CSRF, s.logoutCSRF(in.Tenant, in.Browser, in.Pending)) {
+	if !genuine || !s.cfg.Flows.CSRFValid(in.Tenant, in.Browser, in.CSRF, logoutSubject(in.Browser, in.Pending)...) {
 		return LogoutStep{}, auth.Refuse(auth.KindForbidden, auth.CodeCrossSite, "this form did not come from our page in this browser; go back and try again")
 	}
 	return s.logOut(ctx, LogoutInput{Tenant: in.Tenant, Browser: in.Browser, Actor: in.Actor}, w, auth.Client{ID: w.Client}, "")
 }
 
 // meant is the session in this browser of which the hint speaks.
-func (s *Service) meant(w wish, c auth.Client, b Browser) (auth.SessionID, bool) {
+func (s *Service) meant(w wish, c auth.Client, b flow.Browser) (auth.SessionID, bool) {
 	if w.Subject == "" {
 		return "", false
 	}
@@ -139,10 +143,10 @@ func (s *Service) logOut(ctx context.Context, in LogoutInput, w wish, c auth.Cli
 	return w.end(step), nil
 }
 
-// logoutCSRF binds the page that asks to this browser: whoever cannot read the session
-// cookie cannot make it.
-func (s *Service) logoutCSRF(tenant auth.TenantID, b Browser, pending string) string {
-	return secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "logout form"), []byte(tenant), []byte(b.Sessions[0].Secret), []byte(pending)))
+// logoutSubject is what the form of the page that asks is about: the request, and the session that
+// is the current one.
+func logoutSubject(b flow.Browser, pending string) []string {
+	return []string{"logout", string(b.Sessions[0].Session.ID), pending}
 }
 
 // logoutClient reads the client that a request speaks of.
@@ -163,4 +167,4 @@ func (s *Service) logoutClient(ctx context.Context, tenant auth.TenantID, id aut
 	return c, nil
 }
 
-func logoutPage(desc string) *PageError { return page(oauth.InvalidRequest, desc) }
+func logoutPage(desc string) *auth.DisplayError { return displayError(oauth.InvalidRequest, desc) }

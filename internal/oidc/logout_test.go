@@ -41,6 +41,9 @@ func (v *visitor) logoutBy(posted bool, pairs ...string) (oidc.LogoutStep, error
 }
 
 func (v *visitor) left(step oidc.LogoutStep) {
+	if step.NewBrowser != "" {
+		v.b.Secret = step.NewBrowser.Reveal()
+	}
 	if step.Ended {
 		stay := session.ParseCookie(step.Cookie)
 		v.b.Sessions = slices.DeleteFunc(v.b.Sessions, func(s session.SignedIn) bool { return !slices.Contains(stay, s.Secret) })
@@ -86,7 +89,7 @@ func (h *house) familyOver(id auth.FamilyID) bool {
 // shown wants a page that says no.
 func (h *house) shown(name string, step oidc.LogoutStep, err error) {
 	h.t.Helper()
-	if p, ok := errors.AsType[*oidc.PageError](err); !ok || step.Kind != "" || p.Desc == "" {
+	if p, ok := errors.AsType[*auth.DisplayError](err); !ok || step.Kind != "" || p.Desc == "" {
 		h.t.Errorf("%s: %+v, %v", name, step, err)
 	}
 }
@@ -294,7 +297,7 @@ func TestRepair_S19_HintsOutliveTheirKey(t *testing.T) {
 		sid := v.signIn(h.alice)
 
 		step, err := v.ask(request(c, "prompt", "none", "id_token_hint", hint)...)
-		if err != nil || step.Answer == nil || step.Answer.Get("error") == "invalid_request" {
+		if err != nil || step.Response == nil || step.Response.Get("error") == "invalid_request" {
 			t.Errorf("prompt=none: %+v, %v", step, err)
 		}
 		out, err := v.logout("id_token_hint", hint, "post_logout_redirect_uri", goodbye)

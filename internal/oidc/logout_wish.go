@@ -44,7 +44,7 @@ func (w wish) end(step LogoutStep) LogoutStep {
 		step.Kind = LogoutLeave
 	}
 	if len(w.State) > 0 {
-		step.Location = Answer{RedirectURI: w.Redirect, Mode: modeQuery, Params: [][2]string{{"state", string(w.State)}}}.Location()
+		step.Location = auth.AuthorizationResponse{RedirectURI: w.Redirect, Mode: auth.ModeQuery, Params: [][2]string{{"state", string(w.State)}}}.Location()
 	}
 	return step
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/outbound"
@@ -37,13 +38,14 @@ type Rates struct {
 }
 
 // Config describes a Service. DB, Clients, Tokens, Limiter, Rates, Base and Now are required;
-// Keys, Sessions and Root where what needs them is used.
+// Keys, Sessions, Flows and Root where what needs them is used.
 type Config struct {
 	DB       *store.DB
 	Clients  *client.Service
 	Tokens   *token.Service
 	Keys     *keys.Ring       // signs ID Tokens and the like
 	Sessions *session.Service // ends what a client or a person has
+	Flows    *flow.Service    // leads users to the responses that this service makes
 	Out      *outbound.Client // asks addresses that clients name; nil: on the public network alone
 	// Root is the secret of all nodes; each use has a key of its own, by secret.Derive.
 	Root    []byte
@@ -85,5 +87,9 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg}
+	s := &Service{cfg: cfg}
+	if cfg.Flows != nil {
+		cfg.Flows.AnswerWith(s.answerFlow)
+	}
+	return s
 }

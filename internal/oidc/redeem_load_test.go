@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/oauth"
@@ -29,7 +30,9 @@ func (h *house) node(cfg store.Config) *oidc.Service {
 	h.t.Cleanup(func() { db.Close() })
 	ring := keys.New(keys.Config{DB: db, Now: h.clock.Now})
 	tokens, limiter := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: h.clock.Now, Root: secret.Bytes(32)}), limit.NewMemory(1024, h.clock.Now)
-	return oidc.New(oidc.Config{DB: db, Keys: ring, Sessions: session.New(session.Config{DB: db}), Root: secret.Bytes(32), Base: base, Now: h.clock.Now, Tokens: tokens,
+	root := secret.Bytes(32)
+	flows := flow.New(flow.Config{DB: db, Tokens: tokens, Root: root, Base: base})
+	return oidc.New(oidc.Config{DB: db, Keys: ring, Sessions: session.New(session.Config{DB: db}), Flows: flows, Root: root, Base: base, Now: h.clock.Now, Tokens: tokens,
 		Limiter: limiter, Clients: client.New(client.Config{DB: db, Tokens: tokens, Limiter: limiter, Base: base, Now: h.clock.Now})})
 }
 
@@ -62,7 +65,7 @@ func TestRepair_P1_CodesAtOnce(t *testing.T) {
 				h := newHouse(t, cfg)
 				nodes := []*oidc.Service{h.Service, h.node(cfg)}
 				c, shown := h.app(lasting)
-				var browsers []oidc.Browser
+				var browsers []flow.Browser
 				for i := range people {
 					v := h.visitor()
 					v.signIn(h.person(fmt.Sprint("p", i)))
@@ -73,11 +76,11 @@ func TestRepair_P1_CodesAtOnce(t *testing.T) {
 				granted := make([]string, codes)
 				together(codes, func(i int) {
 					step, err := nodes[i%2].Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: asked, Browser: browsers[i%people]})
-					if err != nil || step.Answer == nil {
+					if err != nil || step.Response == nil {
 						t.Errorf("authorize %d: %+v, %v", i, step, err)
 						return
 					}
-					granted[i] = step.Answer.Get("code")
+					granted[i] = step.Response.Get("code")
 				})
 				if t.Failed() {
 					t.FailNow()
@@ -107,7 +110,7 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 		})
 		ask := func(pairs ...string) client.Request { return basic(form(t, pairs...), c.ID, shown) }
 		var people []*visitor
-		var steps []oidc.Step
+		var steps []flow.Step
 		for i := range 16 {
 			v := h.visitor()
 			v.signIn(h.person(fmt.Sprint("p", i)))
@@ -126,10 +129,10 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 			case 1:
 				_, err = node.StartDevice(t.Context(), ask("scope", "openid"))
 			case 2:
-				_, err = node.StartFlow(t.Context(), tenant, auth.FlowAccount, oidc.Browser{})
+				_, err = h.flows.Start(t.Context(), tenant, auth.FlowAccount, flow.Browser{})
 			case 3:
 				if n := i / 5; n < len(people) { // its pages are those of the first node
-					_, err = h.Consent(t.Context(), tenant, steps[n].Flow.ID, people[n].b, steps[n].CSRF, true, people[n].b.Actor)
+					_, err = h.Consent(t.Context(), formRef(steps[n].Flow.ID, people[n].b, steps[n].CSRF), true)
 				}
 			case 4:
 				_, err = node.Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: authorizing(t, c), Browser: people[i%16].b})

@@ -75,7 +75,7 @@ var uses = map[string]func(s *scene) func() error{
 		step, err := s.who.ask(request(s.client, "prompt", "consent")...)
 		s.ok(err)
 		return func() error {
-			_, err := s.Consent(s.t.Context(), tenant, step.Flow.ID, s.who.b, step.CSRF, true, s.who.b.Actor)
+			_, err := s.Consent(s.t.Context(), formRef(step.Flow.ID, s.who.b, step.CSRF), true)
 			return err
 		}
 	},
@@ -164,7 +164,7 @@ func answered(err error) bool {
 	if _, ok := errors.AsType[*oauth.Error](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*oidc.PageError](err); ok {
+	if _, ok := errors.AsType[*auth.DisplayError](err); ok {
 		return true
 	}
 	e, ok := errors.AsType[*auth.Error](err)

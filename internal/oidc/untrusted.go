@@ -8,27 +8,27 @@ import (
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Where a client that describes itself wants a browser to go is a stranger's address. A
-// link to this server must not lead there by itself (RFC 9700 §4.11.2): the person is
-// asked first, unless somebody who is signed in in the browser has allowed the client
-// something, or the client got a code in this browser lately. That is also what silent
-// renewal (prompt=none) needs. Addresses of programs on the person's device lead to no
-// stranger's page.
+// The redirect URI of a client that describes itself is a stranger's address. A link to this server
+// must not lead there by itself (RFC 9700 §4.11.2). The user is asked first, unless an account that
+// is signed in in the browser has allowed the client something, or the client got a code in this
+// browser lately. Silent renewal (prompt=none) needs that exception. Addresses of programs on the
+// user's device lead to no stranger's page.
 
 // maxAllowed is how many clients a browser's cookie names.
 const maxAllowed = 8
 
-// untrusted reports whether the address is such a one.
+// untrusted reports whether the address is a stranger's.
 func untrusted(c auth.Client, uri string) bool {
 	return c.SelfDescribed() && strings.HasPrefix(uri, "https://")
 }
 
-// asksToLeave reports whether the person in the browser is to be asked before going there.
-func (s *Service) asksToLeave(ctx context.Context, tenant auth.TenantID, c auth.Client, uri string, b Browser) (bool, error) {
+// mustConfirmLeaving reports whether the user is asked before the browser goes there.
+func (s *Service) mustConfirmLeaving(ctx context.Context, tenant auth.TenantID, c auth.Client, uri string, b flow.Browser) (bool, error) {
 	if !untrusted(c, uri) || s.allowedIn(tenant, c, b) {
 		return false, nil
 	}
@@ -51,22 +51,22 @@ func (s *Service) asksToLeave(ctx context.Context, tenant auth.TenantID, c auth.
 	return !allowed, nil
 }
 
-// declineAsks is asksToLeave for a flow that ends without a code. Who has just said no was
-// told on that page where they return to.
-func (s *Service) declineAsks(n auth.FlowState, b Browser) bool {
+// mustConfirmError is mustConfirmLeaving for a flow that ends without a code. A user who has just
+// said no saw on that page where they return to.
+func (s *Service) mustConfirmError(n auth.FlowState, b flow.Browser) bool {
 	return !n.Flow.Denied && untrusted(n.Client, n.Flow.Request.RedirectURI) && !s.allowedIn(n.Tenant.ID, n.Client, b) &&
 		!slices.ContainsFunc(n.Browser, func(p auth.SignedInAccount) bool { return p.Consent.Client != "" })
 }
 
 // allowedIn reports whether the client got a code in this browser lately.
-func (s *Service) allowedIn(tenant auth.TenantID, c auth.Client, b Browser) bool {
+func (s *Service) allowedIn(tenant auth.TenantID, c auth.Client, b flow.Browser) bool {
 	mark := s.allowedMark(tenant, c)
 	return slices.ContainsFunc(strings.Split(auth.Clip(b.Allowed, 256), "."), func(v string) bool { return secret.Equal(v, mark) })
 }
 
-// addAllowed is the cookie of a browser in which the client gets a code; empty if it may
-// stay as it is.
-func (s *Service) addAllowed(tenant auth.TenantID, c auth.Client, uri string, b Browser) string {
+// addAllowed returns the new cookie of a browser in which the client gets a code, or empty if the
+// cookie stays as it is.
+func (s *Service) addAllowed(tenant auth.TenantID, c auth.Client, uri string, b flow.Browser) string {
 	if !untrusted(c, uri) || s.allowedIn(tenant, c, b) {
 		return ""
 	}
@@ -77,7 +77,7 @@ func (s *Service) addAllowed(tenant auth.TenantID, c auth.Client, uri string, b 
 	return strings.Join(marks[:min(len(marks), maxAllowed)], ".")
 }
 
-// allowedMark names a client so that nobody else can.
+// allowedMark returns a name for the client that nobody else can make.
 func (s *Service) allowedMark(tenant auth.TenantID, c auth.Client) string {
 	return secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "allowed client"), []byte(tenant), []byte(c.ID)))[:16]
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -25,11 +26,11 @@ const (
 // visitor is a browser at the authorization endpoint.
 type visitor struct {
 	h *house
-	b oidc.Browser
+	b flow.Browser
 }
 
 func (h *house) visitor() *visitor {
-	return &visitor{h: h, b: oidc.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
+	return &visitor{h: h, b: flow.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
 }
 
 // signIn gives the browser a session of the account, which becomes the current one.
@@ -51,9 +52,9 @@ func (v *visitor) signIn(id auth.AccountID) auth.SessionID {
 }
 
 // ask sends the request, and keeps the cookie that the answer sets.
-func (v *visitor) ask(pairs ...string) (oidc.Step, error) { return v.send(false, pairs...) }
+func (v *visitor) ask(pairs ...string) (flow.Step, error) { return v.send(false, pairs...) }
 
-func (v *visitor) send(posted bool, pairs ...string) (oidc.Step, error) {
+func (v *visitor) send(posted bool, pairs ...string) (flow.Step, error) {
 	v.h.t.Helper()
 	f, err := oauth.ParseAuthorizeForm(pairsOf(pairs...))
 	v.h.ok(err)
@@ -71,35 +72,36 @@ func pairsOf(pairs ...string) string {
 	return values.Encode()
 }
 
-func (v *visitor) keep(step oidc.Step) {
+func (v *visitor) keep(step flow.Step) {
 	if step.NewBrowser != "" {
 		v.b.Secret = step.NewBrowser.Reveal()
 	}
 }
 
-func (v *visitor) resume(step oidc.Step) oidc.Step {
+func (v *visitor) resume(step flow.Step) flow.Step {
 	v.h.t.Helper()
-	step, err := v.h.Continue(v.h.t.Context(), tenant, step.Flow.ID, v.b)
+	step, err := v.h.flows.Continue(v.h.t.Context(), tenant, step.Flow.ID, v.b)
 	v.h.ok(err)
 	v.keep(step)
 	return step
 }
 
 // login signs in on the page of the step.
-func (v *visitor) login(step oidc.Step, id auth.AccountID) oidc.Step {
+func (v *visitor) login(step flow.Step, id auth.AccountID) flow.Step {
 	v.h.t.Helper()
 	v.h.at(step, auth.StepLogin)
-	v.h.ok(v.h.CheckForm(v.h.t.Context(), tenant, step.Flow.ID, v.b, step.CSRF))
+	_, err := v.h.flows.CheckForm(v.h.t.Context(), formRef(step.Flow.ID, v.b, step.CSRF))
+	v.h.ok(err)
 	sid := v.signIn(id)
-	step, err := v.h.Proved(v.h.t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, sid)
+	step, err = v.h.flows.CompleteSignIn(v.h.t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), sid)
 	v.h.ok(err)
 	return step
 }
 
-func (v *visitor) consent(step oidc.Step, allow bool) oidc.Step {
+func (v *visitor) consent(step flow.Step, allow bool) flow.Step {
 	v.h.t.Helper()
 	v.h.at(step, auth.StepConsent)
-	step, err := v.h.Consent(v.h.t.Context(), tenant, step.Flow.ID, v.b, step.CSRF, allow, v.b.Actor)
+	step, err := v.h.Consent(v.h.t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), allow)
 	v.h.ok(err)
 	return step
 }
@@ -159,27 +161,27 @@ func (h *house) person(name string) auth.AccountID {
 	return id
 }
 
-func (h *house) at(step oidc.Step, kind auth.StepKind) {
+func (h *house) at(step flow.Step, kind auth.StepKind) {
 	h.t.Helper()
 	if step.Kind != kind {
-		h.t.Fatalf("at %s (%+v), want %s", step.Kind, step.Answer, kind)
+		h.t.Fatalf("at %s (%+v), want %s", step.Kind, step.Response, kind)
 	}
 }
 
 // paged checks that the refusal is for the person alone.
-func (h *house) paged(step oidc.Step, err error) {
+func (h *house) paged(step flow.Step, err error) {
 	h.t.Helper()
-	if e, ok := errors.AsType[*oidc.PageError](err); !ok || e.Desc == "" {
-		h.t.Errorf("got %+v, %v, want an error page", step.Answer, err)
+	if e, ok := errors.AsType[*auth.DisplayError](err); !ok || e.Desc == "" {
+		h.t.Errorf("got %+v, %v, want an error page", step.Response, err)
 	}
 }
 
 // told checks an answer without a code, and what every answer has (AZ-42).
-func (h *house) told(step oidc.Step, err error, code string) oidc.Answer {
+func (h *house) told(step flow.Step, err error, code string) auth.AuthorizationResponse {
 	h.t.Helper()
 	h.ok(err)
 	h.at(step, auth.StepAnswer)
-	a := *step.Answer
+	a := *step.Response
 	if a.Get("error") != code || a.Get("code") != "" || a.Get("iss") != base || a.RedirectURI != callback || step.NewBrowser != "" {
 		h.t.Errorf("answer %+v, want %s", a, code)
 	}
@@ -187,10 +189,10 @@ func (h *house) told(step oidc.Step, err error, code string) oidc.Answer {
 }
 
 // granted checks an answer with a code, and reads what the code stands for.
-func (h *house) granted(step oidc.Step) (code string, g auth.CodeGrant, kept auth.SingleUse) {
+func (h *house) granted(step flow.Step) (code string, g auth.CodeGrant, kept auth.SingleUse) {
 	h.t.Helper()
 	h.at(step, auth.StepAnswer)
-	a := *step.Answer
+	a := *step.Response
 	code = a.Get("code")
 	if a.Get("iss") != base || a.Get("error") != "" || !strings.HasPrefix(code, oidc.CodePrefix) {
 		h.t.Fatalf("answer %+v", a)
@@ -215,4 +217,9 @@ func (h *house) sub(t *testing.T, name string, fn func(h *house)) {
 		inner.t = t
 		fn(&inner)
 	})
+}
+
+// formRef is what a form of the flow's page sends back.
+func formRef(id auth.FlowID, b flow.Browser, csrf string) flow.FormRef {
+	return flow.FormRef{Tenant: tenant, Flow: id, CSRF: csrf, Browser: b}
 }

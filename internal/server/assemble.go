@@ -18,6 +18,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
@@ -142,8 +143,9 @@ func (s *Server) openServices(ctx context.Context) error {
 		EndpointAudience: o.AssertionAudience == "endpoint", Registration: o.Registration, RedirectSchemes: o.RedirectSchemes,
 		Documents: o.ClientMetadata, Grants: oidc.Grants(), ResourceScopes: o.Resources.Scopes(), DPoPNonce: o.DPoPNonce,
 	})
+	s.Flows = flow.New(flow.Config{DB: s.DB, Tokens: s.Tokens, Root: root, Base: s.cfg.BaseURL()})
 	s.OIDC = oidc.New(oidc.Config{
-		DB: s.DB, Clients: s.Clients, Tokens: s.Tokens, Keys: s.Keys, Sessions: s.Sessions, Out: out, Root: root, Limiter: s.Limiter,
+		DB: s.DB, Clients: s.Clients, Tokens: s.Tokens, Keys: s.Keys, Sessions: s.Sessions, Flows: s.Flows, Out: out, Root: root, Limiter: s.Limiter,
 		Base: s.cfg.BaseURL(), Now: s.now, Observe: s.Metrics.Grant, Log: s.log,
 		Rates:        oidc.Rates{Family: limit.Rate(l.Refresh.Credential), UserCode: limit.Rate(l.UserCode.IP), UserCodeAccount: limit.Rate(l.UserCode.Account)},
 		PKCEOptional: o.PKCE == "optional", Resources: o.Resources.URLs(),
@@ -245,7 +247,7 @@ func (s *Server) outboxDepth() (depth int64, oldest time.Duration) {
 func (s *Server) openWeb(context.Context) (err error) {
 	l := s.cfg.Limits
 	conf := web.Config{
-		DB: s.DB, Accounts: s.Accounts, Logins: s.Logins, Access: s.Access, Clients: s.Clients, OIDC: s.OIDC, Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
+		DB: s.DB, Accounts: s.Accounts, Logins: s.Logins, Access: s.Access, Clients: s.Clients, Flows: s.Flows, OIDC: s.OIDC, Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
 		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, Pprof: s.cfg.Metrics.Pprof,
 		RouterConfig: web.RouterConfig{
 			Tenants: s.Tenants, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log, AccessLog: s.cfg.AccessLog,

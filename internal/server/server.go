@@ -26,6 +26,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
@@ -70,6 +71,7 @@ type Server struct {
 	Access   *access.Service
 	Tenants  *tenant.Service
 	Clients  *client.Service
+	Flows    *flow.Service
 	OIDC     *oidc.Service
 	Hasher   *password.Hasher
 	Limiter  limit.Limiter

@@ -5,14 +5,14 @@ import (
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // accountForm checks that the form was sent by a page that this session was shown.
 func (s *Server) accountForm(h handler) handler {
 	return func(ex *exchange, r *http.Request) error {
-		if !secret.Equal(r.PostForm.Get("csrf"), ex.accountToken()) {
+		if !s.cfg.Flows.CSRFValid(ex.tenant.ID, flow.Browser{Secret: ex.browserCookie()}, r.PostForm.Get("csrf"), ex.accountSubject()...) {
 			return errCrossSite()
 		}
 		return h(ex, r)
@@ -32,9 +32,8 @@ func (ex *exchange) findOwner() error {
 	return nil
 }
 
-// accountToken shows that a form comes from a page of ours that this session was shown:
-// nobody else can make it, since it comes from the secret of the cookie.
-func (ex *exchange) accountToken() string { return secret.Digest("account " + ex.people[0].Secret) }
+// accountSubject is what the forms of these pages are about: the account's session here.
+func (ex *exchange) accountSubject() []string { return []string{"account", string(ex.actor.Session)} }
 
 // What the page says after a change.
 var accountNotices = map[string]ui.Key{"session": ui.SessionEnded, "app": ui.AppRemoved, "password": ui.PasswordMailed}
@@ -50,8 +49,9 @@ func (s *Server) accountPage(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	me := ex.people[0].Account
-	p := ui.Home{Page: ex.page(), Form: ui.Form{CSRF: ex.accountToken()}, Account: me.Email.Address, Name: me.Name,
+	me, b := ex.people[0].Account, flow.Browser{Secret: ex.browserCookie()}
+	ex.setBrowser(b.EnsureSecret())
+	p := ui.Home{Page: ex.page(), Form: ui.Form{CSRF: s.cfg.Flows.CSRF(ex.tenant.ID, b, ex.accountSubject()...)}, Account: me.Email.Address, Name: me.Name,
 		EndSession: ex.local(pathAccount + "/end-session"), EndOthers: ex.local(pathAccount + "/end-others"),
 		RemoveApp: ex.local(pathAccount + "/remove-app"), NewPassword: ex.local(pathAccount + "/new-password"), Logout: ex.local(pathAccount + "/logout")}
 	if k, ok := accountNotices[r.URL.Query().Get("done")]; ok {

@@ -5,13 +5,13 @@ import (
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // choosePage asks with which account of this browser to go on.
-func (s *Server) choosePage(ex *exchange, st oidc.Step) error {
+func (s *Server) choosePage(ex *exchange, st flow.Step) error {
 	p := ui.Choose{Page: ex.ofStep(st), Form: ex.formOf(st, pathChoose), Client: forWhom(st)}
 	for _, v := range ex.people {
 		p.Accounts = append(p.Accounts, ui.Account{Session: string(v.Session.ID), Email: v.Account.Email.Address, Name: v.Account.Name})
@@ -21,13 +21,12 @@ func (s *Server) choosePage(ex *exchange, st oidc.Step) error {
 
 // chooseForm takes the account with which a flow goes on; none means another one.
 func (s *Server) chooseForm(ex *exchange, r *http.Request) error {
-	b, err := ex.browser(r.Context())
+	in, err := ex.flowForm(r)
 	if err != nil {
 		return err
 	}
-	flow, csrf := posted(r)
 	chosen := auth.SessionID(r.PostForm.Get("session"))
-	st, err := s.cfg.OIDC.Choose(r.Context(), ex.tenant.ID, flow, b, csrf, chosen)
+	st, err := s.cfg.Flows.Choose(r.Context(), in, chosen)
 	if err != nil {
 		return err
 	}

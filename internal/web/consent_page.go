@@ -4,12 +4,12 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // consentPage asks whether the client may use the account.
-func (s *Server) consentPage(ex *exchange, st oidc.Step) error {
+func (s *Server) consentPage(ex *exchange, st flow.Step) error {
 	v := st.Consent
 	p := ui.Consent{
 		Page: ex.ofStep(st), Form: ex.formOf(st, pathConsent),
@@ -30,12 +30,11 @@ func (s *Server) consentPage(ex *exchange, st oidc.Step) error {
 
 // consentForm takes what the person said. Anything but a yes is a no.
 func (s *Server) consentForm(ex *exchange, r *http.Request) error {
-	b, err := ex.browser(r.Context())
+	in, err := ex.flowForm(r)
 	if err != nil {
 		return err
 	}
-	flow, csrf := posted(r)
-	st, err := s.cfg.OIDC.Consent(r.Context(), ex.tenant.ID, flow, b, csrf, approved(r), ex.by())
+	st, err := s.cfg.OIDC.Consent(r.Context(), in, approved(r))
 	if err != nil {
 		return err
 	}

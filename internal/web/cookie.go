@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 )
@@ -92,7 +92,7 @@ func (ex *exchange) currentSession() string {
 
 // browserCookie is the secret of the browser, or empty.
 func (ex *exchange) browserCookie() string {
-	if v := ex.cookieValue(jarBrowser); secret.Valid(oidc.BrowserPrefix, v) {
+	if v := ex.cookieValue(jarBrowser); secret.Valid(flow.BrowserPrefix, v) {
 		return v
 	}
 	return ""
@@ -143,7 +143,12 @@ func (ex *exchange) dropCookie() { ex.putCookie(jarSession, "", 0) }
 // it when it closes.
 func (ex *exchange) setSessions(value string) { ex.putCookie(jarSession, value, 0) }
 
-func (ex *exchange) setBrowser(value secret.Text) { ex.putCookie(jarBrowser, value.Reveal(), 0) }
+// setBrowser gives the browser the secret by which it is recognised, when it is not empty.
+func (ex *exchange) setBrowser(value secret.Text) {
+	if value != "" {
+		ex.putCookie(jarBrowser, value.Reveal(), 0)
+	}
+}
 
 // setKeep gives the browser what remembers the person, when it is not empty.
 func (ex *exchange) setKeep(value secret.Text) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 )
@@ -63,7 +63,7 @@ func TestCookieNames(t *testing.T) {
 // ours is used, and no header makes reading fail.
 func FuzzCookies(f *testing.F) {
 	a, b := secret.New(session.Prefix).Reveal(), secret.New(session.Prefix).Reveal()
-	browser, keep := secret.New(oidc.BrowserPrefix).Reveal(), keepPrefix+strings.Repeat("A", 64)
+	browser, keep := secret.New(flow.BrowserPrefix).Reveal(), keepPrefix+strings.Repeat("A", 64)
 	for _, line := range []string{
 		"__Host-watchword=" + a + "." + b + "; __Host-watchword-browser=" + browser + "; __Host-watchword-keep=" + keep,
 		"__Host-watchword-browser=" + a, "__Host-watchword-keep=" + browser, "__Host-watchword-browser=" + browser + "; __Host-watchword-browser=" + browser,
@@ -87,7 +87,7 @@ func FuzzCookies(f *testing.F) {
 				t.Fatalf("%q gave the sessions %q", line, v)
 			}
 		}
-		if v := ex.browserCookie(); v != "" && !secret.Valid(oidc.BrowserPrefix, v) {
+		if v := ex.browserCookie(); v != "" && !secret.Valid(flow.BrowserPrefix, v) {
 			t.Fatalf("%q gave the browser %q", line, v)
 		}
 		if v := ex.keepCookie(); v != "" && (!strings.HasPrefix(v, keepPrefix) || len(v) > 256) {

@@ -6,13 +6,13 @@ import (
 	"net/url"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // devicePage asks for the code that a device shows. A link of the device may fill it in
 // (RFC 8628 §3.3.1); the person still sends it.
-func (s *Server) devicePage(ex *exchange, st oidc.Step) error {
+func (s *Server) devicePage(ex *exchange, st flow.Step) error {
 	return ex.render(http.StatusOK, ui.DeviceCode{Page: ex.ofStep(st), Form: ex.formOf(st, pathDevice), Code: auth.Clip(ex.request.URL.Query().Get("user_code"), maxUserCode)})
 }
 
@@ -28,7 +28,7 @@ func userCode(r *http.Request) string {
 
 // deviceForm takes the code.
 func (s *Server) deviceForm(ex *exchange, r *http.Request) error {
-	in, err := ex.deviceInput(r)
+	in, err := ex.flowForm(r)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (s *Server) deviceForm(ex *exchange, r *http.Request) error {
 		}
 		return ex.dispatch(st)
 	}
-	if st, err = s.cfg.OIDC.Continue(r.Context(), ex.tenant.ID, in.Flow, in.Browser); err != nil {
+	if st, err = s.cfg.Flows.Continue(r.Context(), in.Tenant, in.Flow, in.Browser); err != nil {
 		return err
 	}
 	p := ui.DeviceCode{Page: ex.ofStep(st), Form: ex.formOf(st, pathDevice), Code: code}
@@ -54,7 +54,7 @@ func (s *Server) deviceForm(ex *exchange, r *http.Request) error {
 }
 
 // confirmPage asks whether the device may use the account.
-func (s *Server) confirmPage(ex *exchange, st oidc.Step) error {
+func (s *Server) confirmPage(ex *exchange, st flow.Step) error {
 	p := ui.DeviceConfirm{Page: ex.ofStep(st), Form: ex.formOf(st, pathConfirm), Client: clientName(st.Client), NotYou: ex.at(pathChoose, st.Flow.ID),
 		Scopes: st.Flow.Request.Scope, Resources: st.Flow.Request.Resources, From: st.Flow.Request.DeviceIP}
 	if p.From != "" && ex.ip.IsValid() && ex.ip.String() != p.From {
@@ -73,7 +73,7 @@ func (s *Server) confirmPage(ex *exchange, st oidc.Step) error {
 // confirmForm takes what the person said. Anything but a yes is a no. The flow ends with
 // it, so that the page which says how is the answer itself.
 func (s *Server) confirmForm(ex *exchange, r *http.Request) error {
-	in, err := ex.deviceInput(r)
+	in, err := ex.flowForm(r)
 	if err != nil {
 		return err
 	}
@@ -85,10 +85,4 @@ func (s *Server) confirmForm(ex *exchange, r *http.Request) error {
 		return ex.dispatch(st)
 	}
 	return ex.render(http.StatusOK, ui.DeviceDone{Page: ex.ofStep(st), Client: clientName(st.Client), Allowed: approved(r), Home: ex.local(pathAccount)})
-}
-
-func (ex *exchange) deviceInput(r *http.Request) (oidc.DeviceForm, error) {
-	b, err := ex.browser(r.Context())
-	flow, csrf := posted(r)
-	return oidc.DeviceForm{Tenant: ex.tenant.ID, Flow: flow, CSRF: csrf, Browser: b}, err
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
@@ -61,8 +62,8 @@ func (ex *exchange) belongs(path string, step auth.StepKind) bool {
 func (ex *exchange) other() bool { return ex.request.URL.Query().Has("other") }
 
 // browser finds who is signed in in the browser.
-func (ex *exchange) browser(ctx context.Context) (oidc.Browser, error) {
-	b := oidc.Browser{Secret: ex.browserCookie(), Allowed: ex.cookieValue(jarApps), Actor: ex.by()}
+func (ex *exchange) browser(ctx context.Context) (flow.Browser, error) {
+	b := flow.Browser{Secret: ex.browserCookie(), Allowed: ex.cookieValue(jarApps), Actor: ex.by()}
 	cookie := ex.sessionCookie()
 	if cookie == "" {
 		return b, nil
@@ -71,7 +72,7 @@ func (ex *exchange) browser(ctx context.Context) (oidc.Browser, error) {
 }
 
 // find looks up the sessions of a cookie.
-func (ex *exchange) find(ctx context.Context, b *oidc.Browser, cookie string) (err error) {
+func (ex *exchange) find(ctx context.Context, b *flow.Browser, cookie string) (err error) {
 	b.Sessions, err = ex.router.server.cfg.Sessions.FindAll(ctx, ex.tenant.ID, cookie)
 	ex.people = b.Sessions
 	return err
@@ -80,7 +81,7 @@ func (ex *exchange) find(ctx context.Context, b *oidc.Browser, cookie string) (e
 // resumed is browser for the pages of a flow: when nobody is signed in but somebody is
 // remembered, they are signed in again. It is never asked at the authorization
 // endpoint, where prompt=none must leave no trace.
-func (ex *exchange) resumed(ctx context.Context) (oidc.Browser, error) {
+func (ex *exchange) resumed(ctx context.Context) (flow.Browser, error) {
 	b, err := ex.browser(ctx)
 	keep := ex.keepCookie()
 	if err != nil || len(b.Sessions) > 0 || keep == "" || ex.request.Method != http.MethodGet {
@@ -103,45 +104,46 @@ func (ex *exchange) resumed(ctx context.Context) (oidc.Browser, error) {
 // flowOf is the flow of an address.
 func flowOf(r *http.Request) auth.FlowID { return auth.FlowID(r.URL.Query().Get("flow")) }
 
-// posted is the flow of a form, with what shows that it comes from our page.
-func posted(r *http.Request) (flow auth.FlowID, csrf string) {
-	return auth.FlowID(r.PostForm.Get("flow")), r.PostForm.Get("csrf")
+// flowForm returns what a form of a flow's page sends back.
+func (ex *exchange) flowForm(r *http.Request) (flow.FormRef, error) {
+	b, err := ex.browser(r.Context())
+	return flow.FormRef{Tenant: ex.tenant.ID, Flow: auth.FlowID(r.PostForm.Get("flow")), CSRF: r.PostForm.Get("csrf"), Browser: b}, err
 }
 
 // at is where the flow's page is.
-func (ex *exchange) at(path string, flow auth.FlowID) string {
-	return ex.local(path) + "?flow=" + url.QueryEscape(string(flow))
+func (ex *exchange) at(path string, id auth.FlowID) string {
+	return ex.local(path) + "?flow=" + url.QueryEscape(string(id))
 }
 
 // beside is where a page is to which a person turns aside from the one that is shown.
-func (ex *exchange) beside(path string, flow auth.FlowID) string {
+func (ex *exchange) beside(path string, id auth.FlowID) string {
 	if ex.other() {
-		return ex.at(path, flow) + "&other"
+		return ex.at(path, id) + "&other"
 	}
-	return ex.at(path, flow)
+	return ex.at(path, id)
 }
 
 // show answers GET of a page: without a flow it begins one of the given kind; with one
 // it shows the page if the flow is there, and else leads to where it is.
-func (s *Server) show(path string, kind auth.FlowKind, draw func(*exchange, oidc.Step) error) handler {
+func (s *Server) show(path string, kind auth.FlowKind, draw func(*exchange, flow.Step) error) handler {
 	return func(ex *exchange, r *http.Request) error {
 		b, err := ex.resumed(r.Context())
 		if err != nil {
 			return err
 		}
-		flow := flowOf(r)
-		if flow == "" {
+		id := flowOf(r)
+		if id == "" {
 			if path == pathLogin && len(b.Sessions) > 0 {
 				return ex.seeOther(pathAccount)
 			}
-			st, err := s.cfg.OIDC.StartFlow(r.Context(), ex.tenant.ID, kind, b)
+			st, err := s.cfg.Flows.Start(r.Context(), ex.tenant.ID, kind, b)
 			if err != nil {
 				return err
 			}
 			ex.remember(st)
 			return ex.toAddress(ex.at(path, st.Flow.ID) + userCode(r))
 		}
-		st, err := s.cfg.OIDC.Continue(r.Context(), ex.tenant.ID, flow, b)
+		st, err := s.cfg.Flows.Continue(r.Context(), ex.tenant.ID, id, b)
 		if err != nil {
 			return err
 		}
@@ -159,7 +161,7 @@ func (s *Server) proceed(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	st, err := s.cfg.OIDC.Continue(r.Context(), ex.tenant.ID, flowOf(r), b)
+	st, err := s.cfg.Flows.Continue(r.Context(), ex.tenant.ID, flowOf(r), b)
 	if err != nil {
 		return err
 	}
@@ -168,7 +170,7 @@ func (s *Server) proceed(ex *exchange, r *http.Request) error {
 }
 
 // dispatch goes where the flow goes on: to the page of its step, or back to the client.
-func (ex *exchange) dispatch(st oidc.Step) error {
+func (ex *exchange) dispatch(st flow.Step) error {
 	ex.letOpen(st.Client)
 	switch st.Kind {
 	case auth.StepAnswer:
@@ -179,18 +181,16 @@ func (ex *exchange) dispatch(st oidc.Step) error {
 	return ex.toAddress(ex.at(stepPaths[st.Kind], st.Flow.ID))
 }
 
-// remember gives the browser the secret by which it is known again.
-func (ex *exchange) remember(st oidc.Step) {
-	if st.NewBrowser != "" {
-		ex.setBrowser(st.NewBrowser)
-	}
+// remember gives the browser the secret by which it is recognised, if it has a new one.
+func (ex *exchange) remember(st flow.Step) {
+	ex.setBrowser(st.NewBrowser)
 }
 
 // answer sends the browser back to the client with what the flow has come to.
-func (ex *exchange) answer(st oidc.Step) error {
-	a := *st.Answer
+func (ex *exchange) answer(st flow.Step) error {
+	a := *st.Response
 	ex.setApps(st.Allowed)
-	if a.Asks {
+	if a.Confirm {
 		return ex.askToLeave(st, a)
 	}
 	if !a.FormPost() {
@@ -210,7 +210,7 @@ func (ex *exchange) letOpen(c auth.Client) {
 }
 
 // askToLeave shows where the answer would go, and lets the person decide.
-func (ex *exchange) askToLeave(st oidc.Step, a oidc.Answer) error {
+func (ex *exchange) askToLeave(st flow.Step, a auth.AuthorizationResponse) error {
 	ex.flowHeaders(a.RedirectURI)
 	p := ui.Leave{Page: ex.page(st.Flow.Request.Locales...), Host: hostOf(a.RedirectURI), To: a.RedirectURI, Code: a.Get("error"), Detail: a.Get("error_description")}
 	if a.FormPost() {
@@ -230,7 +230,7 @@ func hostOf(address string) string {
 }
 
 // ofStep is the page of a step, with the policy that its way needs.
-func (ex *exchange) ofStep(st oidc.Step) ui.Page {
+func (ex *exchange) ofStep(st flow.Step) ui.Page {
 	if to := st.Flow.Request.RedirectURI; to != "" {
 		ex.flowHeaders(to)
 	}
@@ -239,7 +239,7 @@ func (ex *exchange) ofStep(st oidc.Step) ui.Page {
 }
 
 // formOf is what the forms of a step's page carry.
-func (ex *exchange) formOf(st oidc.Step, path string) ui.Form {
+func (ex *exchange) formOf(st flow.Step, path string) ui.Form {
 	f := ui.Form{Action: ex.local(path), Flow: string(st.Flow.ID), CSRF: st.CSRF}
 	if ex.other() {
 		f.Action += "?other"

@@ -6,17 +6,17 @@ import (
 	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/login"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // loginPage asks who it is.
-func (s *Server) loginPage(ex *exchange, st oidc.Step) error {
+func (s *Server) loginPage(ex *exchange, st flow.Step) error {
 	return ex.render(http.StatusOK, s.loginOf(ex, st))
 }
 
-func (s *Server) loginOf(ex *exchange, st oidc.Step) ui.Login {
+func (s *Server) loginOf(ex *exchange, st flow.Step) ui.Login {
 	p := ui.Login{Page: ex.ofStep(st), Form: ex.formOf(st, pathLogin), Client: forWhom(st), Remember: true, Forgot: ex.beside(pathForgot, st.Flow.ID)}
 	if s.cfg.Accounts.Open(ex.tenant) {
 		p.Register = ex.beside(pathRegister, st.Flow.ID)
@@ -33,7 +33,7 @@ func (s *Server) loginOf(ex *exchange, st oidc.Step) ui.Login {
 const maxEmail = 254
 
 // forWhom names the client that waits for the flow's end, if one does.
-func forWhom(st oidc.Step) string {
+func forWhom(st flow.Step) string {
 	if st.Client.ID == "" {
 		return ""
 	}
@@ -42,12 +42,12 @@ func forWhom(st oidc.Step) string {
 
 // loginForm signs in within a flow.
 func (s *Server) loginForm(ex *exchange, r *http.Request) error {
-	b, err := ex.browser(r.Context())
+	in, err := ex.flowForm(r)
 	if err != nil {
 		return err
 	}
-	flow, csrf := posted(r)
-	if err := s.cfg.OIDC.CheckForm(r.Context(), ex.tenant.ID, flow, b, csrf); err != nil {
+	b := &in.Browser
+	if _, err := s.cfg.Flows.CheckForm(r.Context(), in); err != nil {
 		return err
 	}
 	entered, err := s.cfg.Logins.Enter(r.Context(), ex.tenant.ID, login.EnterRequest{
@@ -55,17 +55,17 @@ func (s *Server) loginForm(ex *exchange, r *http.Request) error {
 		Browser: b.Sessions, Series: ex.keepCookie(), Actor: ex.by(),
 	})
 	if err != nil {
-		return s.loginRefused(ex, r, b, err)
+		return s.loginRefused(ex, r, *b, err)
 	}
 	ex.actor = ex.actor.AsSession(entered.Session)
 	ex.setSessions(entered.Cookie)
 	ex.setKeep(entered.Keep)
 	ex.setKnown(entered.Known)
-	if err := ex.find(r.Context(), &b, entered.Cookie); err != nil {
+	if err := ex.find(r.Context(), b, entered.Cookie); err != nil {
 		return err
 	}
 	b.Actor = ex.by()
-	st, err := s.cfg.OIDC.Proved(r.Context(), ex.tenant.ID, flow, b, csrf, entered.Session.ID)
+	st, err := s.cfg.Flows.CompleteSignIn(r.Context(), in, entered.Session.ID)
 	if err != nil {
 		return err
 	}
@@ -74,12 +74,12 @@ func (s *Server) loginForm(ex *exchange, r *http.Request) error {
 
 // loginRefused shows the page again. Whatever does not fit is said in the same words,
 // with a status that browsers show and the limit counts as a failure.
-func (s *Server) loginRefused(ex *exchange, r *http.Request, b oidc.Browser, refusal error) error {
+func (s *Server) loginRefused(ex *exchange, r *http.Request, b flow.Browser, refusal error) error {
 	e, ok := errors.AsType[*auth.Error](refusal)
 	if !ok {
 		return refusal
 	}
-	st, err := s.cfg.OIDC.Continue(r.Context(), ex.tenant.ID, auth.FlowID(r.PostForm.Get("flow")), b)
+	st, err := s.cfg.Flows.Continue(r.Context(), ex.tenant.ID, auth.FlowID(r.PostForm.Get("flow")), b)
 	if err != nil {
 		return err
 	}
@@ -100,16 +100,14 @@ func (s *Server) loginRefused(ex *exchange, r *http.Request, b oidc.Browser, ref
 	return refusal
 }
 
-// formStep checks a form that another service than the provider's answers, and finds
-// out at which step its flow is.
-func (s *Server) formStep(ex *exchange, r *http.Request) (oidc.Step, error) {
-	b, err := ex.browser(r.Context())
+// formStep checks a form of a flow and returns the step at which the flow is.
+func (s *Server) formStep(ex *exchange, r *http.Request) (flow.Step, error) {
+	in, err := ex.flowForm(r)
 	if err != nil {
-		return oidc.Step{}, err
+		return flow.Step{}, err
 	}
-	flow, csrf := posted(r)
-	if err := s.cfg.OIDC.CheckForm(r.Context(), ex.tenant.ID, flow, b, csrf); err != nil {
-		return oidc.Step{}, err
+	if _, err := s.cfg.Flows.CheckForm(r.Context(), in); err != nil {
+		return flow.Step{}, err
 	}
-	return s.cfg.OIDC.Continue(r.Context(), ex.tenant.ID, flow, b)
+	return s.cfg.Flows.Continue(r.Context(), in.Tenant, in.Flow, in.Browser)
 }

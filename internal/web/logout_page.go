@@ -69,6 +69,7 @@ func (ex *exchange) leave(st oidc.LogoutStep) error {
 	case oidc.LogoutDone:
 		return ex.seeOther(pathLogout + "/done")
 	}
+	ex.setBrowser(st.NewBrowser)
 	ex.flowHeaders(st.Client.Settings.PostLogoutURIs...)
 	p := ui.LogoutConfirm{Page: ex.page(), Form: ui.Form{Action: ex.local(pathLogout), CSRF: st.CSRF}, Hidden: [][2]string{{"logout", st.Pending}}}
 	if st.Client.ID != "" {

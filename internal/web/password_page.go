@@ -5,16 +5,16 @@ import (
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // forgotPage asks to which address a link for a new password goes.
-func (s *Server) forgotPage(ex *exchange, st oidc.Step) error {
+func (s *Server) forgotPage(ex *exchange, st flow.Step) error {
 	return ex.render(http.StatusOK, s.forgotOf(ex, st))
 }
 
-func (s *Server) forgotOf(ex *exchange, st oidc.Step) ui.Forgot {
+func (s *Server) forgotOf(ex *exchange, st flow.Step) ui.Forgot {
 	return ui.Forgot{Page: ex.ofStep(st), Form: ex.formOf(st, pathForgot), Login: ex.beside(pathLogin, st.Flow.ID)}
 }
 

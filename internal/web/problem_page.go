@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
-	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
@@ -16,8 +16,8 @@ func (s *Server) writeProblemPage(ex *exchange, err error) {
 	ex.pageHeaders()
 	page := ex.page().Problem(ui.BadRequest)
 	status := http.StatusBadRequest
-	if wrong, ok := errors.AsType[*oidc.PageError](err); ok {
-		page.Code, page.Detail, page.Reference = string(wrong.Code), wrong.Desc, ex.id
+	if wrong, ok := errors.AsType[*auth.DisplayError](err); ok {
+		page.Code, page.Detail, page.Reference = wrong.Code, wrong.Desc, ex.id
 	} else if wrong, ok := errors.AsType[*oauth.Error](err); ok {
 		page.Code, page.Detail, page.Reference = string(wrong.Code), wrong.Desc, ex.id
 	} else {
@@ -44,9 +44,9 @@ func (ex *exchange) flowHome(err error) (name, uri string) {
 	}
 	id := flowOf(r)
 	if r.PostForm != nil {
-		id, _ = posted(r)
+		id = auth.FlowID(r.PostForm.Get("flow"))
 	}
-	c, err := ex.router.server.cfg.OIDC.FlowClient(r.Context(), ex.tenant.ID, id, oidc.Browser{Secret: ex.browserCookie()})
+	c, err := ex.router.server.cfg.Flows.Client(r.Context(), ex.tenant.ID, id, flow.Browser{Secret: ex.browserCookie()})
 	if err != nil || c.SelfDescribed() || c.Settings.ClientURI == "" {
 		return "", "" // the page says the rest all the same
 	}

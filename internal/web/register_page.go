@@ -6,12 +6,12 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // registerPage asks for what makes an account.
-func (s *Server) registerPage(ex *exchange, st oidc.Step) error {
+func (s *Server) registerPage(ex *exchange, st flow.Step) error {
 	p := s.registerOf(ex, st)
 	if !s.cfg.Accounts.Open(ex.tenant) {
 		l := s.loginOf(ex, st)
@@ -21,7 +21,7 @@ func (s *Server) registerPage(ex *exchange, st oidc.Step) error {
 	return ex.render(http.StatusOK, p)
 }
 
-func (s *Server) registerOf(ex *exchange, st oidc.Step) ui.Register {
+func (s *Server) registerOf(ex *exchange, st flow.Step) ui.Register {
 	return ui.Register{Page: ex.ofStep(st), Form: ex.formOf(st, pathRegister), Client: forWhom(st),
 		MinLength: ex.minLength(), Login: ex.beside(pathLogin, st.Flow.ID)}
 }

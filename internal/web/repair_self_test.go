@@ -64,6 +64,9 @@ func TestRepair_S3_AccountPageEndsOthers(t *testing.T) {
 		h.want(h.do(request("PATCH", "/api/v1/me", `{"name":"x"}`, bearer(tk))), 200, "")
 	}
 	page := h.want(h.get("/account", cookie), 200, "")
+	for _, c := range page.Cookies() { // that of the browser, which an API sign-in does not set
+		cookie += "; " + c.Name + "=" + c.Value
+	}
 	form := url.Values{"csrf": {csrfOf(t, page)}}.Encode()
 	r := h.do(request("POST", "/account/end-others", form, cookie, "Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin"))
 	if r.StatusCode != http.StatusSeeOther {

@@ -7,12 +7,12 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // unverifiedPage waits until the address is confirmed.
-func (s *Server) unverifiedPage(ex *exchange, st oidc.Step) error {
+func (s *Server) unverifiedPage(ex *exchange, st flow.Step) error {
 	var email string
 	if len(st.Accounts) > 0 {
 		email = st.Accounts[0].Account.Email.Address
@@ -20,7 +20,7 @@ func (s *Server) unverifiedPage(ex *exchange, st oidc.Step) error {
 	return ex.render(http.StatusOK, s.unverifiedOf(ex, st, email))
 }
 
-func (s *Server) unverifiedOf(ex *exchange, st oidc.Step, email string) ui.WaitVerify {
+func (s *Server) unverifiedOf(ex *exchange, st flow.Step, email string) ui.WaitVerify {
 	return ui.WaitVerify{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.beside(pathLogin, st.Flow.ID)}
 }
 
@@ -42,7 +42,7 @@ func (s *Server) resendForm(ex *exchange, r *http.Request) error {
 }
 
 // sentOf tells a person to look into their mail, and offers to send it again.
-func (s *Server) sentOf(ex *exchange, st oidc.Step, email string) ui.RegisterSent {
+func (s *Server) sentOf(ex *exchange, st flow.Step, email string) ui.RegisterSent {
 	return ui.RegisterSent{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.beside(pathLogin, st.Flow.ID)}
 }
 

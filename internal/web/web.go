@@ -20,6 +20,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -42,6 +43,7 @@ type Config struct {
 	Logins   *login.Service
 	Access   *access.Service
 	Clients  *client.Service
+	Flows    *flow.Service
 	OIDC     *oidc.Service
 
 	// JWKSMaxAge is how long clients may cache the published keys; five minutes

@@ -19,6 +19,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
@@ -74,8 +75,10 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 	limiter := limit.NewMemory(0, clock)
 	metrics := NewMetrics()
 	ring := keys.New(keys.Config{DB: db, Now: clock})
-	tokens := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: secret.Bytes(32), ObserveRefresh: metrics.Refresh, Log: log})
+	root := secret.Bytes(32)
+	tokens := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: root, ObserveRefresh: metrics.Refresh, Log: log})
 	sessions := session.New(session.Config{DB: db})
+	flows := flow.New(flow.Config{DB: db, Tokens: tokens, Root: root, Base: base})
 	clients := client.New(client.Config{DB: db, Grants: oidc.Grants(), Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Rates: client.Rates{Credential: generous}})
 	cfg := Config{
 		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions,
@@ -84,7 +87,8 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 		Logins:  login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: login.Rates{Account: generous}}),
 		Access:  access.New(db),
 		Clients: clients,
-		OIDC: oidc.New(oidc.Config{DB: db, Clients: clients, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
+		Flows:   flows,
+		OIDC: oidc.New(oidc.Config{DB: db, Clients: clients, Flows: flows, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
 			Rates: oidc.Rates{Family: generous}}),
 		RouterConfig: RouterConfig{Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}), Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log,
 			Rates: Rates{Register: generous, Login: generous, Verify: generous, Resend: generous, Forgot: generous, Reset: generous, Change: generous, Refresh: generous, RefreshFamily: generous, Client: generous, Enrol: generous, Authorize: generous,

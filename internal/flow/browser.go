@@ -1,0 +1,67 @@
+package flow
+
+import (
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+)
+
+// BrowserPrefix is the prefix of the secret in a browser's cookie.
+const BrowserPrefix = "wwb_"
+
+// Browser is what a browser sent to identify itself.
+type Browser struct {
+	Secret   string             // of the browser cookie; empty when there is none
+	Sessions []session.SignedIn // that live, the current one first
+	Allowed  string             // the cookie of clients that got a code here
+	Actor    auth.Actor         // from where, for audit lines
+}
+
+// EnsureSecret gives a browser without a cookie a secret, and returns the secret if it is new.
+func (b *Browser) EnsureSecret() secret.Text {
+	if secret.Valid(BrowserPrefix, b.Secret) {
+		return ""
+	}
+	fresh := secret.New(BrowserPrefix)
+	b.Secret = fresh.Reveal()
+	return fresh
+}
+
+func (b Browser) owns(f auth.Flow) bool {
+	return secret.Valid(BrowserPrefix, b.Secret) && secret.Equal(secret.Digest(b.Secret), f.Browser)
+}
+
+// CSRF returns the token of a form about the subject, for one browser. Only that browser's cookie
+// makes it, so a form of another site, or of another browser's page, does not have it. Each kind
+// of form has its own first word of the subject.
+func (s *Service) CSRF(tenant auth.TenantID, b Browser, subject ...string) string {
+	parts := [][]byte{[]byte(tenant), []byte(b.Secret)}
+	for _, part := range subject {
+		parts = append(parts, []byte(part))
+	}
+	return secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "csrf"), parts...))
+}
+
+// CSRFValid reports whether the token is that of a form about the subject in this browser.
+func (s *Service) CSRFValid(tenant auth.TenantID, b Browser, csrf string, subject ...string) bool {
+	return secret.Valid(BrowserPrefix, b.Secret) && secret.Equal(csrf, s.CSRF(tenant, b, subject...))
+}
+
+// csrfValid reports whether a form of a flow came from our page in this browser. On a page that
+// asks a question, the question follows the token.
+func (s *Service) csrfValid(in FormRef) bool {
+	csrf, _, _ := strings.Cut(in.CSRF, ".")
+	return s.CSRFValid(in.Tenant, in.Browser, csrf, "flow", string(in.Flow))
+}
+
+// QuestionCSRF is the token of a page that asks the user to allow something. It names the question
+// as well, so that a yes allows what the page showed and nothing else.
+func (s *Service) QuestionCSRF(n auth.FlowState, next auth.Step, b Browser) string {
+	tenant, flow := n.Tenant.ID, n.Flow
+	r := flow.Request.Of(n.Of(next))
+	question := s.CSRF(tenant, b, "question", string(flow.ID), string(next.Kind), string(next.Session), string(r.Client), flow.Device,
+		r.ConsentScope().String(), strings.Join(r.Resources, " "))
+	return s.CSRF(tenant, b, "flow", string(flow.ID)) + "." + question
+}

@@ -1,0 +1,286 @@
+// Package flow leads a user through the pages of a sign-in: the stored flow, the browser it
+// belongs to, the CSRF tokens of forms, and the step that comes next.
+//
+// A flow's row holds facts only. auth.Next derives the next step from them every time, so no
+// stored state can be skipped, repeated or forged. A flow continues only in the browser in which
+// it began, and a form counts only with the CSRF token of its page.
+//
+// The package knows nothing of OAuth's wire: a flow of a client ends with the response that the
+// provider makes (AnswerWith). It verifies no passwords and starts no sessions (login does).
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/token"
+)
+
+const (
+	// Lifetime is how long a user may take. unboundLifetime is how long a browser may take
+	// to come for a request that was posted.
+	Lifetime        = time.Hour
+	unboundLifetime = 5 * time.Minute
+)
+
+// Config describes a Service. All fields are required.
+type Config struct {
+	DB     *store.DB
+	Tokens *token.Service // knows an account's subject and the scopes that a client may be granted
+	Root   []byte         // the secret of all nodes, from which the keys of CSRF tokens derive
+	Base   string         // the server's own URL, without a slash at its end
+}
+
+// Service is safe for concurrent use.
+type Service struct {
+	cfg    Config
+	answer Answerer
+}
+
+// New returns a Service.
+func New(cfg Config) *Service { return &Service{cfg: cfg} }
+
+// Answerer ends a flow of a client with an authorization response, as the step says. It returns
+// ErrMoved when the state has changed since the step was derived.
+type Answerer func(ctx context.Context, n auth.FlowState, next auth.Step, b Browser) (Step, error)
+
+// AnswerWith sets what ends the flows of clients. It is called once, before the Service is used.
+func (s *Service) AnswerWith(answer Answerer) { s.answer = answer }
+
+// ErrMoved reports that the state of a flow changed between two reads, and its step with it.
+var ErrMoved = errors.New("the state of the flow has changed")
+
+// Step is what happens next, with what its page needs.
+type Step struct {
+	Kind auth.StepKind
+	Flow auth.Flow
+	// NewBrowser, if set, becomes the browser's cookie with the answer to this request.
+	NewBrowser secret.Text
+	// Allowed, if set, becomes the browser's cookie of that name with an answer.
+	Allowed string
+	// CSRF goes into every form of the flow, as "csrf", beside "flow".
+	CSRF     string
+	Client   auth.Client
+	Response *auth.AuthorizationResponse // StepAnswer
+	Consent  *ConsentView                // StepConsent
+	Accounts []session.SignedIn          // those to choose from; of other steps, the one the step is about
+}
+
+// ConsentView is what a user is asked to allow.
+type ConsentView struct {
+	Client    auth.Client
+	Account   auth.Account
+	Scope     auth.Scope // all that is requested
+	New       auth.Scope // the part that was not allowed before
+	Resources []string   // without the issuer's own
+	Host      string     // where the response goes, for the user to recognise
+	Offline   bool       // access continues when the user has left
+}
+
+// FormRef is what every form of a flow's page sends back, and the browser that sent it.
+type FormRef struct {
+	Tenant  auth.TenantID
+	Flow    auth.FlowID
+	CSRF    string
+	Browser Browser
+}
+
+// Start begins a flow that no client requested: FlowAccount to sign in, FlowDevice to approve a
+// device.
+func (s *Service) Start(ctx context.Context, tenant auth.TenantID, kind auth.FlowKind, b Browser) (Step, error) {
+	if kind == auth.FlowAuthorize {
+		return Step{}, errors.New("an authorization flow begins with its request")
+	}
+	flow, fresh, err := s.insertBound(ctx, tenant, auth.Flow{Kind: kind}, &b)
+	if err != nil {
+		return Step{}, err
+	}
+	step, err := s.Advance(ctx, tenant, flow, b)
+	step.NewBrowser = fresh
+	return step, err
+}
+
+// Suspend stores a flow for whichever browser comes for it first, and returns StepContinue.
+func (s *Service) Suspend(ctx context.Context, tenant auth.TenantID, c auth.Client, flow auth.Flow) (Step, error) {
+	flow, err := s.insert(ctx, tenant, flow)
+	if err != nil {
+		return Step{}, err
+	}
+	return Step{Kind: auth.StepContinue, Flow: flow, Client: c}, nil
+}
+
+// Continue returns the step at which the flow is.
+func (s *Service) Continue(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser) (Step, error) {
+	flow, err := s.read(ctx, tenant, id, b)
+	if err != nil {
+		return Step{}, err
+	}
+	return s.Advance(ctx, tenant, flow, b)
+}
+
+// CheckForm returns the flow of a form. It refuses a form that did not come from our page in this
+// browser as Forbidden cross_site, and one of a flow that is over as NotFound flow_over.
+func (s *Service) CheckForm(ctx context.Context, in FormRef) (auth.Flow, error) {
+	if !s.csrfValid(in) {
+		return auth.Flow{}, crossSite()
+	}
+	return s.read(ctx, in.Tenant, in.Flow, in.Browser)
+}
+
+// CompleteSignIn records that the user has just signed in within this flow, with the session that
+// came of it. A session that is older than the flow says who the user is and proves nothing.
+func (s *Service) CompleteSignIn(ctx context.Context, in FormRef, signedIn auth.SessionID) (Step, error) {
+	return s.bindSession(ctx, in, signedIn)
+}
+
+// Choose records which of the accounts in this browser the user means. The empty session means
+// another account, and leads to signing in.
+func (s *Service) Choose(ctx context.Context, in FormRef, chosen auth.SessionID) (Step, error) {
+	if chosen != "" {
+		return s.bindSession(ctx, in, chosen)
+	}
+	flow, err := s.CheckForm(ctx, in)
+	if err != nil {
+		return Step{}, err
+	}
+	flow.Session, flow.ProvedAt, flow.Allowed = auth.AddAccount, time.Time{}, nil
+	if err := s.update(ctx, in.Tenant, flow); err != nil {
+		return Step{}, err
+	}
+	return s.Advance(ctx, in.Tenant, flow, in.Browser)
+}
+
+// bindSession gives the flow to one of the browser's sessions.
+func (s *Service) bindSession(ctx context.Context, in FormRef, id auth.SessionID) (Step, error) {
+	flow, err := s.CheckForm(ctx, in)
+	if err != nil {
+		return Step{}, err
+	}
+	i := slices.IndexFunc(in.Browser.Sessions, func(v session.SignedIn) bool { return v.Session.ID == id })
+	if i < 0 {
+		return Step{}, auth.Refuse(auth.KindUnauthenticated, auth.CodeSessionInvalid, "sign in again")
+	}
+	v := in.Browser.Sessions[i].Session
+	if flow.Session != v.ID {
+		// What was proved or allowed as another account does not count for this one.
+		flow.Session, flow.ProvedAt, flow.Allowed = v.ID, time.Time{}, nil
+	}
+	if !v.AuthAt.Before(flow.CreatedAt) {
+		flow.ProvedAt = v.AuthAt
+	}
+	if err := s.update(ctx, in.Tenant, flow); err != nil {
+		return Step{}, err
+	}
+	return s.Advance(ctx, in.Tenant, flow, in.Browser)
+}
+
+// Client returns the client of a flow that began in this browser, also of one that is over. It
+// returns ErrNotFound for every other flow and for flows without a client.
+func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser) (auth.Client, error) {
+	var c auth.Client
+	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
+		flow, err := tx.Flow(id)
+		if err == nil && !b.owns(flow) {
+			err = auth.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		c, err = tx.Client(flow.Request.Client)
+		return err
+	})
+	return c, err
+}
+
+// Update writes what the user has decided in a flow; NotFound flow_over when it is over.
+func Update(tx *store.Tx, flow auth.Flow) error { return orOver(tx.UpdateFlow(flow)) }
+
+// Finish ends a flow. However many ask at once, one succeeds; all others get NotFound flow_over.
+func Finish(tx *store.Tx, id auth.FlowID) error { return orOver(tx.FinishFlow(id)) }
+
+func orOver(err error) error {
+	if errors.Is(err, auth.ErrNotFound) {
+		return flowOver()
+	}
+	return err
+}
+
+func flowOver() error {
+	return auth.Refuse(auth.KindNotFound, auth.CodeFlowOver, "this sign-in is finished, too old, or began in another browser; start again")
+}
+
+func crossSite() error {
+	return auth.Refuse(auth.KindForbidden, auth.CodeCrossSite, "this form did not come from our page in this browser; go back and try again")
+}
+
+// read returns a live flow of the browser, or one that belongs to no browser yet.
+func (s *Service) read(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser) (auth.Flow, error) {
+	var flow auth.Flow
+	var now time.Time
+	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
+		now = tx.Now
+		flow, err = tx.Flow(id)
+		return err
+	})
+	switch {
+	case errors.Is(err, auth.ErrNotFound):
+		return auth.Flow{}, flowOver()
+	case err != nil:
+		return auth.Flow{}, fmt.Errorf("read flow: %w", err)
+	case !flow.Live(now) || flow.Browser != "" && !b.owns(flow):
+		return auth.Flow{}, flowOver()
+	}
+	return flow, nil
+}
+
+// insertBound stores a flow for the browser, which gets a secret if it has none.
+func (s *Service) insertBound(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b *Browser) (auth.Flow, secret.Text, error) {
+	fresh := b.EnsureSecret()
+	flow.Browser = secret.Digest(b.Secret)
+	flow, err := s.insert(ctx, tenant, flow)
+	return flow, fresh, err
+}
+
+func (s *Service) insert(ctx context.Context, tenant auth.TenantID, flow auth.Flow) (auth.Flow, error) {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		flow.ID = auth.FlowID(secret.NewID(tx.Now))
+		flow.CreatedAt, flow.ExpiresAt = tx.Now, tx.Now.Add(Lifetime)
+		if flow.Browser == "" {
+			flow.ExpiresAt = tx.Now.Add(unboundLifetime)
+		}
+		return tx.InsertFlow(flow)
+	})
+	if err != nil {
+		return flow, fmt.Errorf("store flow: %w", err)
+	}
+	return flow, nil
+}
+
+func (s *Service) update(ctx context.Context, tenant auth.TenantID, flow auth.Flow) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error { return Update(tx, flow) })
+	if err != nil {
+		return fmt.Errorf("update flow: %w", err)
+	}
+	return nil
+}
+
+// bind gives a suspended flow to its browser, with the account that the step is about.
+func (s *Service) bind(ctx context.Context, tenant auth.TenantID, flow auth.Flow) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		if err := tx.BindFlow(flow.ID, flow.Browser, flow.CreatedAt.Add(Lifetime)); err != nil {
+			return orOver(err)
+		}
+		return Update(tx, flow)
+	})
+	if err != nil {
+		return fmt.Errorf("bind flow: %w", err)
+	}
+	return nil
+}
