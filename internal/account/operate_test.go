@@ -169,8 +169,8 @@ func TestAttack_OP_05_AuditLines(t *testing.T) {
 			}
 		}
 		want := []auth.EventKind{
-			auth.EventRegistered, auth.EventVerified, auth.EventEmailAsked, auth.EventProfileChanged, auth.EventEmailChanged, auth.EventPasswordChanged,
-			auth.EventResetAsked, auth.EventPasswordReset, auth.EventVerified, auth.EventAccountExported, auth.EventAccountDisabled,
+			auth.EventRegistered, auth.EventVerified, auth.EventEmailChangeRequested, auth.EventProfileChanged, auth.EventEmailChanged, auth.EventPasswordChanged,
+			auth.EventPasswordResetRequested, auth.EventPasswordReset, auth.EventVerified, auth.EventAccountExported, auth.EventAccountDisabled,
 			auth.EventAccountEnabled, auth.EventAccountDeleted,
 		}
 		if !slices.Equal(kinds, want) {

@@ -44,7 +44,7 @@ func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
 		if h.hasher.Stats().Done != hashes {
 			t.Error("hashed while throttled")
 		}
-		for _, kind := range []auth.EventKind{auth.EventPasswordChanged, auth.EventEmailAsked, auth.EventAccountDeleted} {
+		for _, kind := range []auth.EventKind{auth.EventPasswordChanged, auth.EventEmailChangeRequested, auth.EventAccountDeleted} {
 			list := h.events(kind)
 			if len(list) != 2 || list[0].Outcome != auth.Failure || list[0].Account != a.ID || list[0].Actor.Account() != a.ID {
 				t.Errorf("%s: %+v", kind, list)

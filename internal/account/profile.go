@@ -58,7 +58,7 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 // proveChange asks for the password and bounds how much mail one address can be
 // sent in this way.
 func (s *Service) proveChange(ctx context.Context, tenant auth.TenantID, id auth.AccountID, email auth.Email, current string, actor auth.Actor) (proven, error) {
-	p, err := s.prove(ctx, tenant, id, current, auth.Event{Kind: auth.EventEmailAsked, Actor: actor})
+	p, err := s.prove(ctx, tenant, id, current, auth.Event{Kind: auth.EventEmailChangeRequested, Actor: actor})
 	if err != nil {
 		return p, err
 	}
@@ -138,5 +138,5 @@ func (c patching) askProof(tx *store.Tx, a auth.Account) error {
 	if err := tx.Enqueue(kind, m); err != nil {
 		return err
 	}
-	return tx.Record(auth.Event{Kind: auth.EventEmailAsked, Actor: c.actor, Account: a.ID})
+	return tx.Record(auth.Event{Kind: auth.EventEmailChangeRequested, Actor: c.actor, Account: a.ID})
 }

@@ -2,57 +2,132 @@ package auth
 
 import "time"
 
-// EventKind names what happened in the audit log. The names are a contract.
+// EventKind names what happened in the audit log. The names are a contract. The comment of
+// each kind says when the event is written and what its details hold; docs/events.md is
+// made from these comments.
+//
+//go:generate go test -run ^TestEventsPage$ -update .
 type EventKind string
 
-// Everything that leaves an audit line.
+// Accounts.
 const (
-	EventRegistered       EventKind = "account.registered"
-	EventRegisterKnown    EventKind = "account.register_known"
-	EventVerifySent       EventKind = "account.verification_sent"
-	EventVerified         EventKind = "account.verified"
-	EventProfileChanged   EventKind = "account.profile_changed"
-	EventEmailAsked       EventKind = "account.email_change_requested"
-	EventEmailChanged     EventKind = "account.email_changed"
-	EventAccountCreated   EventKind = "account.created"
-	EventAccountDisabled  EventKind = "account.disabled"
-	EventAccountEnabled   EventKind = "account.enabled"
-	EventAccountDeleted   EventKind = "account.deleted"
-	EventAccountExported  EventKind = "account.exported"
-	EventLogin            EventKind = "login"
-	EventLogout           EventKind = "logout"
-	EventRefreshReuse     EventKind = "token.refresh_reused"
-	EventSessionEnded     EventKind = "session.ended"
-	EventPasswordChanged  EventKind = "password.changed"
-	EventPasswordReset    EventKind = "password.reset"
-	EventResetAsked       EventKind = "password.reset_requested"
-	EventPasswordRehashed EventKind = "password.rehashed"
-	EventRoleChanged      EventKind = "role.changed"
-	EventRoleAssigned     EventKind = "role.assigned"
-	EventRoleUnassigned   EventKind = "role.unassigned"
-	EventClientChanged    EventKind = "client.changed"
-	EventClientRefused    EventKind = "client.refused" // it did not prove itself
-	EventDeviceAsked      EventKind = "device.requested"
-	EventDeviceApproved   EventKind = "device.approved"
-	EventDeviceDenied     EventKind = "device.denied"
-	EventConsentGiven     EventKind = "consent.given"
-	EventConsentRefused   EventKind = "consent.refused"
-	EventConsentRevoked   EventKind = "consent.revoked"
-	EventCodeIssued       EventKind = "code.issued"
-	EventCodeReuse        EventKind = "token.code_reused"
-	EventTokenIssued      EventKind = "token.issued"
-	EventTokenRevoked     EventKind = "token.revoked"
-	EventTenantChanged    EventKind = "tenant.changed"
-	EventKeyCreated       EventKind = "key.created"
-	EventKeyRotated       EventKind = "key.rotated"
-	EventKeyRemoved       EventKind = "key.removed"
-	EventKeysResealed     EventKind = "key.resealed"
-	EventRememberReuse    EventKind = "session.remember_me_reused"
-	EventLogoutGivenUp    EventKind = "logout.not_delivered" // to a client, by the back channel
-	EventMailGivenUp      EventKind = "mail.given_up"
+	// A person registered. `failure`: a limit of mails kept the link back. Details: reason.
+	EventRegistered EventKind = "account.registered"
+	// A person registered with an address that has an account; the address gets a mail.
+	EventRegisterKnown EventKind = "account.register_known"
+	// A verification link was requested again. `failure`: a limit kept it back. Details: reason.
+	EventVerificationSent EventKind = "account.verification_sent"
+	// An address was confirmed by a link. `failure`: the link did not work. Details: reason.
+	EventVerified EventKind = "account.verified"
+	// A name was changed. Details: field.
+	EventProfileChanged EventKind = "account.profile_changed"
+	// A change of address was requested. `failure`: the current password was wrong. Details: reason.
+	EventEmailChangeRequested EventKind = "account.email_change_requested"
+	// A change of address was confirmed. `failure`: the address was taken, or the password was wrong. Details:
+	// reason.
+	EventEmailChanged EventKind = "account.email_changed"
+	// An operator created an account.
+	EventAccountCreated EventKind = "account.created"
+	// An operator disabled an account; its sessions ended.
+	EventAccountDisabled EventKind = "account.disabled"
+	// An operator enabled an account again.
+	EventAccountEnabled EventKind = "account.enabled"
+	// An account was deleted by its owner, by an operator, or as a registration that nobody confirmed. `failure`:
+	// the current password was wrong. Details: reason.
+	EventAccountDeleted EventKind = "account.deleted"
+	// The data of an account was exported.
+	EventAccountExported EventKind = "account.exported"
 )
 
-// Outcome is how it ended.
+// Sign-in and sessions.
+const (
+	// A sign-in. `failure`: it was refused, with the reason of `watchword_login_total`. Details: method, session,
+	// reason, limit.
+	EventLogin EventKind = "login"
+	// A user signed out. Details: session, client.
+	EventLogout EventKind = "logout"
+	// A session ended by its owner, an operator or a revoked refresh token. Details: session, reason, client; of
+	// several ended, kept.
+	EventSessionEnded EventKind = "session.ended"
+	// A spent remember-me cookie was presented; its series ended unless `verdict` is `late`. Details: series,
+	// verdict.
+	EventRememberMeReused EventKind = "session.remember_me_reused"
+	// A logout token could not be delivered to a client (Back-Channel Logout). Details: client, session, message,
+	// kind, attempts, reason.
+	EventLogoutNotDelivered EventKind = "logout.not_delivered"
+)
+
+// Passwords.
+const (
+	// A password was changed with the current one. `failure`: the current one was wrong. Details: reason.
+	EventPasswordChanged EventKind = "password.changed"
+	// A password was set by a link or by an operator. `failure`: the link did not work. Details: reason.
+	EventPasswordReset EventKind = "password.reset"
+	// A link to reset a password was requested. `failure`: a limit kept it back. Details: reason.
+	EventPasswordResetRequested EventKind = "password.reset_requested"
+	// A stored hash was replaced by one with the current parameters.
+	EventPasswordRehashed EventKind = "password.rehashed"
+)
+
+// Clients and consent.
+const (
+	// A client was registered, changed, disabled, enabled or deleted, or a registration token was created. Details:
+	// client, change, uses.
+	EventClientChanged EventKind = "client.changed"
+	// A client could not authenticate. Details: reason, client_id.
+	EventClientRefused EventKind = "client.refused"
+	// A user allowed a client a scope. Details: client, scope.
+	EventConsentGiven EventKind = "consent.given"
+	// A user denied a client a scope. Details: client, scope.
+	EventConsentRefused EventKind = "consent.refused"
+	// A user revoked the consent for a client. Details: client.
+	EventConsentRevoked EventKind = "consent.revoked"
+	// A client started device authorization. Details: scope.
+	EventDeviceRequested EventKind = "device.requested"
+	// A user approved a device. Details: client, scope.
+	EventDeviceApproved EventKind = "device.approved"
+	// A user denied a device. Details: client, scope.
+	EventDeviceDenied EventKind = "device.denied"
+)
+
+// Tokens.
+const (
+	// An authorization code was issued. Details: client, scope.
+	EventCodeIssued EventKind = "code.issued"
+	// A spent authorization code was presented; the session of the client ended. Details: session, client.
+	EventCodeReused EventKind = "token.code_reused"
+	// A grant issued tokens; refreshes leave no event. `failure`: a token exchange was refused. Details: grant,
+	// scope, session; of an exchange audience, subject_client, actor, reason.
+	EventTokenIssued EventKind = "token.issued"
+	// A client revoked an access token. Details: client, jti.
+	EventTokenRevoked EventKind = "token.revoked"
+	// A spent refresh token was presented again. Details: family, session, client, generation, newest, verdict.
+	EventRefreshReused EventKind = "token.refresh_reused"
+)
+
+// Administration.
+const (
+	// A tenant was created or its settings changed. Details: change and each changed setting.
+	EventTenantChanged EventKind = "tenant.changed"
+	// A role was created, changed or deleted. Details: change, role, permission.
+	EventRoleChanged EventKind = "role.changed"
+	// A role was assigned to an account. Details: role.
+	EventRoleAssigned EventKind = "role.assigned"
+	// A role was taken from an account. Details: role.
+	EventRoleUnassigned EventKind = "role.unassigned"
+	// The first signing key of an algorithm was created. Details: kid, alg.
+	EventKeyCreated EventKind = "key.created"
+	// The next signing key was created and published. Details: kid, alg, active_at.
+	EventKeyRotated EventKind = "key.rotated"
+	// A retired signing key was removed. Details: kid, alg.
+	EventKeyRemoved EventKind = "key.removed"
+	// Sealed values were encrypted under the newest master key. Details: values.
+	EventKeysResealed EventKind = "key.resealed"
+	// A mail could not be delivered. Details: message, kind, attempts, reason.
+	EventMailGivenUp EventKind = "mail.given_up"
+)
+
+// Outcome says how the act ended.
 type Outcome string
 
 // The outcomes of an event.
@@ -61,8 +136,8 @@ const (
 	Failure Outcome = "failure"
 )
 
-// Event is one line of the audit log: who did what to whom, from where, how it
-// ended. Detail never holds a secret.
+// Event is one entry of the audit log: who did what to which account, from where, and how
+// it ended. Detail never holds a secret.
 type Event struct {
 	ID      string
 	At      time.Time

@@ -250,7 +250,7 @@ func TestAttack_SE_14_CopiedKeepCookie(t *testing.T) {
 		if len(elsewhere.who()) != 1 {
 			t.Error("another series has ended")
 		}
-		if e := h.events(auth.EventRememberReuse); len(e) != 1 || e[0].Account != a.ID || e[0].Outcome != auth.Failure || e[0].Actor.IP != browser.IP {
+		if e := h.events(auth.EventRememberMeReused); len(e) != 1 || e[0].Account != a.ID || e[0].Outcome != auth.Failure || e[0].Actor.IP != browser.IP {
 			t.Errorf("audit: %+v", e)
 		}
 		var mails []auth.Mail
@@ -310,7 +310,7 @@ func TestRepair_B9_KeepCookieWhoseAnswerWasLost(t *testing.T) {
 		h.ok(err)
 		_, err = v.closed().resume() // the successor was used meanwhile
 		h.refused(err, "session_invalid")
-		if e := h.events(auth.EventRememberReuse); len(e) != 1 || e[0].Detail["verdict"] != "reuse" {
+		if e := h.events(auth.EventRememberMeReused); len(e) != 1 || e[0].Detail["verdict"] != "reuse" {
 			t.Errorf("audit: %+v", e)
 		}
 	})
@@ -326,7 +326,7 @@ func TestRepair_B9_KeepCookieThatComesTooLateIsNoTheft(t *testing.T) {
 		h.clock.Advance(24*time.Hour + time.Millisecond)
 		_, err = v.closed().resume()
 		h.refused(err, "session_invalid")
-		if e := h.events(auth.EventRememberReuse); len(e) != 1 || e[0].Detail["verdict"] != "late" {
+		if e := h.events(auth.EventRememberMeReused); len(e) != 1 || e[0].Detail["verdict"] != "late" {
 			t.Errorf("audit: %+v", e)
 		}
 		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
@@ -359,7 +359,7 @@ func TestRepair_B9_KeepCookieThatFollowsItsOwnerIsFound(t *testing.T) {
 		h.clock.Advance(time.Minute)
 		_, err = thief.resume()
 		h.refused(err, "session_invalid")
-		if e := h.events(auth.EventRememberReuse); len(e) != 1 || e[0].Detail["verdict"] != "reuse" {
+		if e := h.events(auth.EventRememberMeReused); len(e) != 1 || e[0].Detail["verdict"] != "reuse" {
 			t.Errorf("audit: %+v", e)
 		}
 	})

@@ -110,7 +110,7 @@ func (s *Service) reportSpent(tx *store.Tx, v auth.RememberMe, actor auth.Actor,
 	if errors.Is(why, session.ErrRememberMeLate) {
 		verdict = "late"
 	}
-	err := tx.Record(auth.Event{Kind: auth.EventRememberReuse, Outcome: auth.Failure, Actor: actor, Account: v.Account,
+	err := tx.Record(auth.Event{Kind: auth.EventRememberMeReused, Outcome: auth.Failure, Actor: actor, Account: v.Account,
 		Detail: map[string]string{"series": string(v.ID), "verdict": verdict}})
 	if err != nil || verdict == "late" {
 		return err

@@ -54,7 +54,7 @@ func (s *Service) StartDevice(ctx context.Context, r client.Request) (DeviceAnsw
 		if err := tx.InsertDevice(d); err != nil {
 			return err
 		}
-		return tx.Record(auth.Event{Kind: auth.EventDeviceAsked, Actor: actor, Detail: map[string]string{"scope": d.Scope.String()}})
+		return tx.Record(auth.Event{Kind: auth.EventDeviceRequested, Actor: actor, Detail: map[string]string{"scope": d.Scope.String()}})
 	})
 	if errors.Is(err, auth.ErrConflict) { // 1 in 25,600,000,000 for each code that lives
 		return DeviceAnswer{}, auth.Unavailable(err, time.Second)

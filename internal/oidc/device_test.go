@@ -89,7 +89,7 @@ func TestDeviceAuthorization(t *testing.T) {
 			}
 			return nil
 		}))
-		if ev := h.events(auth.EventDeviceAsked); len(ev) != 1 || ev[0].Actor.Client != c.ID {
+		if ev := h.events(auth.EventDeviceRequested); len(ev) != 1 || ev[0].Actor.Client != c.ID {
 			t.Errorf("audit lines: %+v", ev)
 		}
 		other := h.television(func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })

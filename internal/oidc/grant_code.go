@@ -175,7 +175,7 @@ func (s *Service) replayed(tx *store.Tx, in redemption, code auth.SingleUse, g a
 	case err != nil:
 		return fmt.Errorf("end client's session: %w", err)
 	}
-	err = tx.Record(auth.Event{Kind: auth.EventCodeReuse, Outcome: auth.Failure, Actor: in.Actor, Account: code.Account,
+	err = tx.Record(auth.Event{Kind: auth.EventCodeReused, Outcome: auth.Failure, Actor: in.Actor, Account: code.Account,
 		Detail: map[string]string{"session": string(g.Session), "client": string(code.Client)}})
 	if err != nil {
 		return fmt.Errorf("record replayed code: %w", err)

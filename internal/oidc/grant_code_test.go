@@ -163,7 +163,7 @@ func TestAttack_TK_01_CodeTwice(t *testing.T) {
 		if !h.alive(other, otherShown, bystander) {
 			t.Error("another client's tokens in the same browser died as well")
 		}
-		if ev := h.events(auth.EventCodeReuse); len(ev) != 1 || ev[0].Outcome != auth.Failure || ev[0].Account != h.alice {
+		if ev := h.events(auth.EventCodeReused); len(ev) != 1 || ev[0].Outcome != auth.Failure || ev[0].Account != h.alice {
 			t.Errorf("audit lines %+v", ev)
 		}
 		again, err := h.redeem(c, shown, h.codeOf(v, c)) // the browser's session goes on
@@ -251,7 +251,7 @@ func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 		if !h.alive(c, shown, ts) {
 			t.Error("TK-39: a bad replay ended the tokens of the good redemption")
 		}
-		if n := len(h.events(auth.EventCodeReuse)); n != 0 {
+		if n := len(h.events(auth.EventCodeReused)); n != 0 {
 			t.Errorf("%d audit lines of reuse", n)
 		}
 	})

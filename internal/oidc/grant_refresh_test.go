@@ -61,7 +61,7 @@ func TestAttack_RT_RefreshGrant(t *testing.T) {
 		h.refused(err, oauth.InvalidGrant)
 		_, err = h.refresh(conf, secret, again.RefreshToken)
 		h.refused(err, oauth.InvalidGrant)
-		if n := len(h.events(auth.EventRefreshReuse)); n != 1 {
+		if n := len(h.events(auth.EventRefreshReused)); n != 1 {
 			t.Errorf("%d audit lines of reuse", n)
 		}
 

@@ -151,7 +151,7 @@ func record(tx *store.SystemTx, m store.ClaimedMessage, v verdict, cause error, 
 		},
 	}
 	if m.Kind == auth.LogoutBackchannel {
-		event.Kind, event.Account = auth.EventLogoutGivenUp, m.Logout.Account
+		event.Kind, event.Account = auth.EventLogoutNotDelivered, m.Logout.Account
 		event.Detail["client"], event.Detail["session"] = string(m.Logout.Client), string(m.Logout.Session)
 	}
 	return tx.In(m.Tenant).Record(event)

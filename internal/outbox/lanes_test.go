@@ -106,7 +106,7 @@ func TestClientThatCannotBeTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
-			got, err = tx.Events(store.EventFilter{Kind: auth.EventLogoutGivenUp, Limit: 10})
+			got, err = tx.Events(store.EventFilter{Kind: auth.EventLogoutNotDelivered, Limit: 10})
 			return err
 		})
 		if err != nil || len(got) != 1 || got[0].Account != "a" || got[0].Detail["client"] != "c" || got[0].Detail["session"] != "s" || got[0].Outcome != auth.Failure {

@@ -36,7 +36,7 @@ func TestAttack_RT_01_SpentTokenEndsTheFamily(t *testing.T) {
 			t.Errorf("the other session: %v", err)
 		}
 		h.must(bystander.RefreshToken)
-		ev := h.events(auth.EventRefreshReuse)
+		ev := h.events(auth.EventRefreshReused)
 		if len(ev) != 1 || ev[0].Outcome != auth.Failure || ev[0].Account != h.alice || ev[0].Actor.IP != "192.0.2.1" {
 			t.Errorf("audit lines: %+v", ev)
 		}

@@ -103,7 +103,7 @@ func TestAttack_RT_02_ParallelRefresh(t *testing.T) {
 					t.Fatalf("round %d: %d workers got a successor", round, won)
 				}
 			}
-			if n := len(h.events(auth.EventRefreshReuse)); n != rounds(5, 50) {
+			if n := len(h.events(auth.EventRefreshReused)); n != rounds(5, 50) {
 				t.Errorf("%d audit lines for %d families", n, rounds(5, 50))
 			}
 		})

@@ -275,7 +275,7 @@ func endReusedSession(tx *store.Tx, f auth.Family, p presentedToken, v verdict) 
 	if actor.Client == "" {
 		actor.Client = f.Client
 	}
-	err := tx.Record(auth.Event{Kind: auth.EventRefreshReuse, Outcome: auth.Failure, Actor: actor, Account: f.Account, Detail: map[string]string{
+	err := tx.Record(auth.Event{Kind: auth.EventRefreshReused, Outcome: auth.Failure, Actor: actor, Account: f.Account, Detail: map[string]string{
 		"family": string(f.ID), "session": string(f.Session), "client": string(f.Client),
 		"generation": strconv.FormatUint(uint64(p.token.generation), 10), "newest": strconv.FormatInt(f.Generation, 10),
 		"verdict": string(v),

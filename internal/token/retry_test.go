@@ -53,7 +53,7 @@ func TestRepair_B9_NoMailWhereTheSuccessorWasNeverUsed(t *testing.T) {
 		if n := h.waitingMails(); n != 0 {
 			t.Errorf("%d messages to the owner, want none", n)
 		}
-		if ev := h.events(auth.EventRefreshReuse); len(ev) != 1 || ev[0].Detail["verdict"] != "late" {
+		if ev := h.events(auth.EventRefreshReused); len(ev) != 1 || ev[0].Detail["verdict"] != "late" {
 			t.Errorf("audit lines: %+v", ev)
 		}
 		want := map[string]int{"rotated": 1, "late": 1, "invalid": 1}

@@ -37,7 +37,7 @@ func TestAttack_RT_01_Reuse(t *testing.T) {
 			refresh(t, s, tokens.RefreshToken).Want(t, 401)
 		}
 		db := raw(t, s.Config.DatabaseURL())
-		if n := events(t, db, string(auth.EventRefreshReuse)); n != 1 {
+		if n := events(t, db, string(auth.EventRefreshReused)); n != 1 {
 			t.Errorf("%d audit lines", n)
 		}
 		if m := s.WaitMail(t, alice); m.Kind != auth.MailSessionsEnded {
