@@ -50,9 +50,9 @@ type Registration struct {
 	Name     string `json:"name,omitempty" doc:"Display name." example:"Alice"`
 }
 
-func (s *Server) register(ctx context.Context, in *struct{ Body Registration }) (*statusOut, error) {
+func (s *api) register(ctx context.Context, in *struct{ Body Registration }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.cfg.Accounts.Register(ctx, ex.tenant.ID, account.Registration{
+	err := s.accounts.Register(ctx, ex.tenant.ID, account.Registration{
 		Email: in.Body.Email, Password: in.Body.Password, Name: in.Body.Name, Browser: ex.browserCookie(),
 	}, ex.by())
 	return status("verification_sent"), err
@@ -64,9 +64,9 @@ type LinkToken struct {
 	Password string `json:"password,omitempty" writeOnly:"true" doc:"The new password of the account. Required when the response without it is password_needed. For a link that changes the address: the current password, unless the request has an access token or cookie of the account."`
 }
 
-func (s *Server) verifyEmail(ctx context.Context, in *struct{ Body LinkToken }) (*statusOut, error) {
+func (s *api) verifyEmail(ctx context.Context, in *struct{ Body LinkToken }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.cfg.Accounts.VerifyEmail(ctx, ex.tenant.ID, account.Verification{
+	err := s.accounts.VerifyEmail(ctx, ex.tenant.ID, account.Verification{
 		Token: in.Body.Token, Password: in.Body.Password, Browser: ex.browserCookie(), SignedIn: s.signedInAs(ex), Program: true,
 	}, ex.by())
 	return status("verified"), err
@@ -77,15 +77,15 @@ type Address struct {
 	Email string `json:"email" example:"alice@example.com"`
 }
 
-func (s *Server) resendVerification(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
+func (s *api) resendVerification(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.cfg.Accounts.Resend(ctx, ex.tenant.ID, account.Resending{Email: in.Body.Email, Browser: ex.browserCookie()}, ex.by())
+	err := s.accounts.Resend(ctx, ex.tenant.ID, account.Resending{Email: in.Body.Email, Browser: ex.browserCookie()}, ex.by())
 	return status("verification_sent"), err
 }
 
-func (s *Server) passwordForgot(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
+func (s *api) passwordForgot(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.cfg.Accounts.Forgot(ctx, ex.tenant.ID, in.Body.Email, ex.by())
+	err := s.accounts.Forgot(ctx, ex.tenant.ID, in.Body.Email, ex.by())
 	return status("reset_sent"), err
 }
 
@@ -95,9 +95,9 @@ type PasswordReset struct {
 	Password string `json:"password" writeOnly:"true" doc:"The new password."`
 }
 
-func (s *Server) passwordReset(ctx context.Context, in *struct{ Body PasswordReset }) (*nothing, error) {
+func (s *api) passwordReset(ctx context.Context, in *struct{ Body PasswordReset }) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	return nil, s.cfg.Accounts.Reset(ctx, ex.tenant.ID, in.Body.Token, in.Body.Password, ex.by())
+	return nil, s.accounts.Reset(ctx, ex.tenant.ID, in.Body.Token, in.Body.Password, ex.by())
 }
 
 // PasswordChange is a new password with the current one.
@@ -106,10 +106,10 @@ type PasswordChange struct {
 	NewPassword     string `json:"new_password" writeOnly:"true"`
 }
 
-func (s *Server) passwordChange(ctx context.Context, in *struct{ Body PasswordChange }) (*nothing, error) {
+func (s *api) passwordChange(ctx context.Context, in *struct{ Body PasswordChange }) (*nothing, error) {
 	ex := exchangeOf(ctx)
 	by := ex.by()
-	cookie, err := s.cfg.Accounts.ChangePassword(ctx, ex.tenant.ID, by.Account(), in.Body.CurrentPassword, in.Body.NewPassword, by)
+	cookie, err := s.accounts.ChangePassword(ctx, ex.tenant.ID, by.Account(), in.Body.CurrentPassword, in.Body.NewPassword, by)
 	if err == nil && ex.cookie && cookie != "" {
 		ex.setCookie(cookie)
 	}

@@ -129,12 +129,12 @@ type clientsOut struct {
 	}
 }
 
-func (s *Server) clients(ctx context.Context, in *struct {
+func (s *api) clientList(ctx context.Context, in *struct {
 	After string `query:"after" maxLength:"255" doc:"Where the page begins: next of the page before."`
 	Limit int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
 }) (*clientsOut, error) {
 	ex := exchangeOf(ctx)
-	list, err := s.cfg.Clients.ListAfter(ctx, ex.tenant.ID, auth.ClientID(in.After), in.Limit+1)
+	list, err := s.clients.ListAfter(ctx, ex.tenant.ID, auth.ClientID(in.After), in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -150,11 +150,11 @@ func (s *Server) clients(ctx context.Context, in *struct {
 	return &out, nil
 }
 
-func (s *Server) clientCreate(ctx context.Context, in *struct{ Body NewClient }) (*clientOut, error) {
+func (s *api) clientCreate(ctx context.Context, in *struct{ Body NewClient }) (*clientOut, error) {
 	ex := exchangeOf(ctx)
 	r := client.Registration{Type: auth.ClientType(in.Body.Type), FirstParty: in.Body.FirstParty}
 	in.Body.apply(&r)
-	c, secret, err := s.cfg.Clients.Create(ctx, ex.tenant.ID, r, ex.by())
+	c, secret, err := s.clients.Create(ctx, ex.tenant.ID, r, ex.by())
 	return clientAnswer(c, secret.Reveal(), err)
 }
 
@@ -163,12 +163,12 @@ type ofClient struct {
 	ID string `path:"id" doc:"The client_id."`
 }
 
-func (s *Server) clientGet(ctx context.Context, in *ofClient) (*clientOut, error) {
-	c, err := s.cfg.Clients.Get(ctx, exchangeOf(ctx).tenant.ID, auth.ClientID(in.ID))
+func (s *api) clientGet(ctx context.Context, in *ofClient) (*clientOut, error) {
+	c, err := s.clients.Get(ctx, exchangeOf(ctx).tenant.ID, auth.ClientID(in.ID))
 	return clientAnswer(c, "", err)
 }
 
-func (s *Server) clientUpdate(ctx context.Context, in *struct {
+func (s *api) clientUpdate(ctx context.Context, in *struct {
 	ID      string `path:"id" doc:"The client_id."`
 	IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag of what was read."`
 	Body    ClientSettings
@@ -178,7 +178,7 @@ func (s *Server) clientUpdate(ctx context.Context, in *struct {
 	if version == "*" {
 		version = ""
 	}
-	c, secret, err := s.cfg.Clients.Update(ctx, ex.tenant.ID, auth.ClientID(in.ID), version, ex.by(), func(r *client.Registration) error {
+	c, secret, err := s.clients.Update(ctx, ex.tenant.ID, auth.ClientID(in.ID), version, ex.by(), func(r *client.Registration) error {
 		in.Body.apply(r)
 		return nil
 	})
@@ -188,12 +188,12 @@ func (s *Server) clientUpdate(ctx context.Context, in *struct {
 	return clientAnswer(c, secret.Reveal(), err)
 }
 
-func (s *Server) clientDelete(ctx context.Context, in *ofClient) (*nothing, error) {
+func (s *api) clientDelete(ctx context.Context, in *ofClient) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	return nil, s.cfg.Clients.Delete(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+	return nil, s.clients.Delete(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
 }
 
-func (s *Server) clientSecret(ctx context.Context, in *struct {
+func (s *api) clientSecret(ctx context.Context, in *struct {
 	ID   string `path:"id" doc:"The client_id."`
 	Body SecretRotation
 }) (*clientOut, error) {
@@ -202,19 +202,19 @@ func (s *Server) clientSecret(ctx context.Context, in *struct {
 	if in.Body.Overlap != nil {
 		overlap = time.Duration(*in.Body.Overlap) * time.Second
 	}
-	c, secret, err := s.cfg.Clients.RotateSecret(ctx, ex.tenant.ID, auth.ClientID(in.ID), overlap, ex.by())
+	c, secret, err := s.clients.RotateSecret(ctx, ex.tenant.ID, auth.ClientID(in.ID), overlap, ex.by())
 	return clientAnswer(c, secret.Reveal(), err)
 }
 
-func (s *Server) clientDisable(ctx context.Context, in *ofClient) (*clientOut, error) {
+func (s *api) clientDisable(ctx context.Context, in *ofClient) (*clientOut, error) {
 	ex := exchangeOf(ctx)
-	c, err := s.cfg.Clients.Disable(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+	c, err := s.clients.Disable(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
 	return clientAnswer(c, "", err)
 }
 
-func (s *Server) clientEnable(ctx context.Context, in *ofClient) (*clientOut, error) {
+func (s *api) clientEnable(ctx context.Context, in *ofClient) (*clientOut, error) {
 	ex := exchangeOf(ctx)
-	c, err := s.cfg.Clients.Enable(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+	c, err := s.clients.Enable(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
 	return clientAnswer(c, "", err)
 }
 

@@ -14,7 +14,14 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/danielgtaylor/huma/v2/validation"
 
+	"github.com/watchword-auth/watchword/internal/access"
+	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/token"
 )
 
 // operation describes one call of the JSON API, in the words of OpenAPI.
@@ -31,7 +38,7 @@ type operation struct {
 // call adds a call of the JSON API to the table. Its types are its description: what a body
 // may hold is read from I, what an answer holds from O, and a request that does not fit is
 // refused before the handler. A nil O answers with an empty body.
-func call[I, O any](s *Server, pattern string, d dialect, p principal, l rateLimit, o operation, h func(context.Context, *I) (*O, error)) {
+func call[I, O any](a *api, pattern string, d dialect, p principal, l rateLimit, o operation, h func(context.Context, *I) (*O, error)) {
 	method, path, _ := strings.Cut(pattern, " ")
 	rt := &route{dialect: &d, principal: p, limit: l}
 	op := huma.Operation{
@@ -48,7 +55,7 @@ func call[I, O any](s *Server, pattern string, d dialect, p principal, l rateLim
 	for _, status := range o.also {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status)}
 	}
-	huma.Register(s.huma, op, func(ctx context.Context, in *I) (*O, error) {
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
 		if err != nil {
 			ex := exchangeOf(ctx)
@@ -77,9 +84,7 @@ func commonFailures(method string, p principal, l rateLimit) []int {
 
 // adapter puts huma's operations into our own table, so that they pass the same
 // checks as every other route.
-type adapter struct{ s *Server }
-
-func (a adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.s.mux.ServeHTTP(w, r) }
+type adapter struct{ *router }
 
 func (a adapter) Handle(op *huma.Operation, h func(huma.Context)) {
 	rt := op.Metadata["route"].(*route)
@@ -99,7 +104,7 @@ func (a adapter) Handle(op *huma.Operation, h func(huma.Context)) {
 		h(humago.NewContext(op, r, ex))
 		return nil
 	}
-	a.s.add(op.Method+" "+op.Path, rt)
+	a.add(op.Method+" "+op.Path, rt)
 }
 
 // The methods by which huma writes a Problem.
@@ -174,8 +179,30 @@ func clipField(s string) string {
 	return s
 }
 
-// newAPI describes the API as a whole.
-func newAPI(s *Server) huma.API {
+// api has the handlers of the JSON API.
+type api struct {
+	router   *router
+	accounts *account.Service
+	logins   *login.Service
+	sessions *session.Service
+	tokens   *token.Service
+	oidc     *oidc.Service
+	clients  *client.Service
+	access   *access.Service
+
+	huma        huma.API
+	description func() []byte // OpenAPI as JSON, with an example's base URL
+}
+
+func newAPI(cfg Config, rt *router) *api {
+	s := &api{router: rt, accounts: cfg.Accounts, logins: cfg.Logins, sessions: cfg.Sessions, tokens: cfg.Tokens, oidc: cfg.OIDC,
+		clients: cfg.Clients, access: cfg.Access, huma: newHuma(rt)}
+	s.description = s.describe()
+	return s
+}
+
+// newHuma describes the API as a whole.
+func newHuma(rt *router) huma.API {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	return huma.NewAPI(huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -198,7 +225,7 @@ func newAPI(s *Server) huma.API {
 		// huma looks up application/problem+json under the second name.
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
-	}, adapter{s})
+	}, adapter{rt})
 }
 
 const apiDoc = `Authentication for APIs: accounts, sign-in, tokens.
@@ -210,12 +237,9 @@ The paths exist below the base URL of each tenant.`
 // placeholder is replaced by the tenant's base URL.
 const placeholder = "https://auth.example.com"
 
-// OpenAPI is the description of the API as JSON, with an example's base URL.
-func (s *Server) OpenAPI() []byte { return s.description() }
-
 // describe delays the description until the first request for it, so that no server pays
 // for it at its start.
-func (s *Server) describe() func() []byte {
+func (s *api) describe() func() []byte {
 	return sync.OnceValue(func() []byte {
 		openAnswers(s.huma.OpenAPI())
 		b, err := json.MarshalIndent(s.huma.OpenAPI(), "", "  ")
@@ -244,11 +268,11 @@ func openAnswers(doc *huma.OpenAPI) {
 	}
 }
 
-func (s *Server) openAPI(ex *exchange, _ *http.Request) error {
+func (s *api) openAPI(ex *exchange, _ *http.Request) error {
 	h := ex.Header()
 	h["Content-Type"] = []string{"application/openapi+json"}
 	h["Cache-Control"] = []string{"public, max-age=300"}
-	base, _ := json.Marshal(ex.tenant.ID.Issuer(s.cfg.Base))
+	base, _ := json.Marshal(ex.tenant.ID.Issuer(s.router.cfg.Base))
 	ex.Write(bytes.Replace(s.description(), []byte(`"`+placeholder+`"`), base, 1))
 	return nil
 }

@@ -97,6 +97,19 @@ func (ex *exchange) readAll(body io.Reader, most int64) ([]byte, error) {
 	return append(b, rest...), err
 }
 
+// formBody reads the whole body of a form.
+func (ex *exchange) formBody(r *http.Request) (string, error) {
+	most := ex.router.cfg.BodyForm
+	if err := checkBody(r, "application/x-www-form-urlencoded", most); err != nil {
+		return "", err
+	}
+	b, err := ex.readAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most), most)
+	if err != nil {
+		return "", readProblem(err)
+	}
+	return string(b), nil
+}
+
 // readForm reads a form body; the query of the URL is no part of it.
 func (ex *exchange) readForm(r *http.Request) error {
 	text, err := ex.formBody(r)

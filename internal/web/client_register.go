@@ -14,7 +14,7 @@ import (
 
 // readRegistration reads the request. What the body may hold is a rule of the protocol, so
 // the service reads it.
-func (s *Server) readRegistration(ex *exchange, r *http.Request) (in client.RegisterRequest, err error) {
+func readRegistration(ex *exchange, r *http.Request) (in client.RegisterRequest, err error) {
 	in = client.RegisterRequest{Tenant: ex.tenant.ID, Client: auth.ClientID(r.PathValue("client_id")), Authorization: r.Header["Authorization"], Actor: ex.by()}
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
 		in.Body, err = ex.readJSON(r)
@@ -22,48 +22,48 @@ func (s *Server) readRegistration(ex *exchange, r *http.Request) (in client.Regi
 	return in, err
 }
 
-func (s *Server) clientRegister(ex *exchange, r *http.Request) error {
-	in, err := s.readRegistration(ex, r)
+func (s *protocol) clientRegister(ex *exchange, r *http.Request) error {
+	in, err := readRegistration(ex, r)
 	if err != nil {
 		return err
 	}
-	v, err := s.cfg.Clients.Register(r.Context(), in)
+	v, err := s.clients.Register(r.Context(), in)
 	if err != nil {
 		return err
 	}
-	return ex.writeOAuth(http.StatusCreated, v)
+	return writeOAuth(ex, http.StatusCreated, v)
 }
 
-func (s *Server) clientRead(ex *exchange, r *http.Request) error {
-	in, err := s.readRegistration(ex, r)
+func (s *protocol) clientRead(ex *exchange, r *http.Request) error {
+	in, err := readRegistration(ex, r)
 	if err != nil {
 		return err
 	}
-	v, err := s.cfg.Clients.ReadRegistered(r.Context(), in)
+	v, err := s.clients.ReadRegistered(r.Context(), in)
 	if err != nil {
 		return err
 	}
-	return ex.writeOAuth(http.StatusOK, v)
+	return writeOAuth(ex, http.StatusOK, v)
 }
 
-func (s *Server) clientReplace(ex *exchange, r *http.Request) error {
-	in, err := s.readRegistration(ex, r)
+func (s *protocol) clientReplace(ex *exchange, r *http.Request) error {
+	in, err := readRegistration(ex, r)
 	if err != nil {
 		return err
 	}
-	v, err := s.cfg.Clients.ReplaceRegistered(r.Context(), in)
+	v, err := s.clients.ReplaceRegistered(r.Context(), in)
 	if err != nil {
 		return err
 	}
-	return ex.writeOAuth(http.StatusOK, v)
+	return writeOAuth(ex, http.StatusOK, v)
 }
 
-func (s *Server) clientUnregister(ex *exchange, r *http.Request) error {
-	in, err := s.readRegistration(ex, r)
+func (s *protocol) clientUnregister(ex *exchange, r *http.Request) error {
+	in, err := readRegistration(ex, r)
 	if err != nil {
 		return err
 	}
-	if err := s.cfg.Clients.DeleteRegistered(r.Context(), in); err != nil {
+	if err := s.clients.DeleteRegistered(r.Context(), in); err != nil {
 		return err
 	}
 	h := ex.Header()
@@ -73,19 +73,19 @@ func (s *Server) clientUnregister(ex *exchange, r *http.Request) error {
 }
 
 // writeRegistrationError answers in the words of RFC 7591 §3.2.2 and RFC 6750 §3.
-func (s *Server) writeRegistrationError(ex *exchange, err error) {
+func writeRegistrationError(ex *exchange, err error) {
 	e, ok := errors.AsType[*oauth.Error](err)
 	switch {
 	case ok && e.Code == oauth.AccessDenied:
-		ex.writeOAuth(http.StatusForbidden, oauthError{string(e.Code), described(e.Desc)})
+		writeOAuth(ex, http.StatusForbidden, oauthError{string(e.Code), described(e.Desc)})
 	case ok && e.Code == oauth.InvalidToken:
 		challenge := "Bearer"
 		if !e.Bare {
 			challenge += ` error="invalid_token"`
 		}
 		ex.Header()["Www-Authenticate"] = []string{challenge}
-		ex.writeOAuth(http.StatusUnauthorized, oauthError{string(e.Code), described(e.Desc)})
+		writeOAuth(ex, http.StatusUnauthorized, oauthError{string(e.Code), described(e.Desc)})
 	default:
-		s.writeOAuthError(ex, err)
+		writeOAuthError(ex, err)
 	}
 }

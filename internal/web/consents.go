@@ -33,9 +33,9 @@ type consentsOut struct {
 	}
 }
 
-func (s *Server) consents(ctx context.Context, _ *struct{}) (*consentsOut, error) {
+func (s *api) consents(ctx context.Context, _ *struct{}) (*consentsOut, error) {
 	ex := exchangeOf(ctx)
-	all, err := s.cfg.OIDC.Consents(ctx, ex.tenant.ID, ex.actor.Account())
+	all, err := s.oidc.Consents(ctx, ex.tenant.ID, ex.actor.Account())
 	if err != nil {
 		return nil, err
 	}
@@ -48,9 +48,9 @@ func (s *Server) consents(ctx context.Context, _ *struct{}) (*consentsOut, error
 	return &out, nil
 }
 
-func (s *Server) consentRevoke(ctx context.Context, in *struct {
+func (s *api) consentRevoke(ctx context.Context, in *struct {
 	ClientID string `path:"client_id" doc:"Client ID."`
 }) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	return nil, s.cfg.OIDC.RevokeConsent(ctx, ex.tenant.ID, ex.actor.Account(), auth.ClientID(in.ClientID), ex.by())
+	return nil, s.oidc.RevokeConsent(ctx, ex.tenant.ID, ex.actor.Account(), auth.ClientID(in.ClientID), ex.by())
 }

@@ -55,7 +55,7 @@ func (s *Server) welcome(ex *exchange) error {
 func (s *Server) apiPage(ex *exchange, _ *http.Request) error {
 	ex.pageHeaders()
 	p := ui.API{Page: ex.page()}
-	paths := s.huma.OpenAPI().Paths
+	paths := s.api.huma.OpenAPI().Paths
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
 		item := paths[path]
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {

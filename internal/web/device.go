@@ -2,16 +2,16 @@ package web
 
 import "net/http"
 
-func (s *Server) deviceAuthorization(ex *exchange, r *http.Request) error {
-	in, err := s.readOAuth(ex, r)
+func (s *protocol) deviceAuthorization(ex *exchange, r *http.Request) error {
+	in, err := readOAuth(ex, r)
 	if err != nil {
 		return err
 	}
-	d, err := s.cfg.OIDC.StartDevice(r.Context(), in)
+	d, err := s.oidc.StartDevice(r.Context(), in)
 	if err != nil {
 		return err
 	}
-	return ex.writeOAuth(http.StatusOK, deviceAnswer{
+	return writeOAuth(ex, http.StatusOK, deviceAnswer{
 		DeviceCode: d.DeviceCode.Reveal(), UserCode: d.UserCode, VerificationURI: d.VerificationURI, VerificationURIComplete: d.VerificationURIComplete,
 		ExpiresIn: d.ExpiresIn, Interval: d.Interval,
 	})

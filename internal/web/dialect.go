@@ -64,20 +64,20 @@ func (s *Server) newDialects() dialects {
 		endpoint: dialect{
 			cors:      corsOpen,
 			crossSite: true,
-			headers:   s.offerNonce,
-			fail:      s.writeOAuthError,
+			headers:   (*exchange).offerNonce,
+			fail:      writeOAuthError,
 		},
 		// serverEndpoint is an endpoint that only servers call.
 		serverEndpoint: dialect{
 			crossSite: true,
-			headers:   s.offerNonce,
-			fail:      s.writeOAuthError,
+			headers:   (*exchange).offerNonce,
+			fail:      writeOAuthError,
 		},
 		// registration is an endpoint that takes JSON and refuses in the words of RFC 7591 §3.2.2.
 		registration: dialect{
 			cors:      corsOpen,
 			crossSite: true,
-			fail:      s.writeRegistrationError,
+			fail:      writeRegistrationError,
 		},
 		// document is published by the tenant for everybody.
 		document: dialect{

@@ -87,6 +87,25 @@ func (ex *exchange) by() auth.Actor {
 	return a
 }
 
+// endpointURL is the URL of the request as its sender knows it, without the query.
+func (ex *exchange) endpointURL() string {
+	return ex.tenant.ID.Issuer(ex.router.cfg.Base) + localPath(ex.request.URL)
+}
+
+// offerNonce sends the nonce for the next DPoP proof (RFC 9449 §8.2) to a client that sent
+// a proof, where nonces are required.
+func (ex *exchange) offerNonce() {
+	if len(ex.request.Header["Dpop"]) > 0 {
+		ex.setNonce()
+	}
+}
+
+func (ex *exchange) setNonce() {
+	if n := ex.router.cfg.Nonce(ex.tenant.ID); n != "" {
+		ex.Header()["Dpop-Nonce"] = []string{n}
+	}
+}
+
 const (
 	maxUserAgent = 256
 	maxRequestID = 64

@@ -58,7 +58,7 @@ func tokens(t auth.Tokens) *tokensOut {
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
-func (s *Server) login(ctx context.Context, in *struct{ Body Credentials }) (*tokensOut, error) {
+func (s *api) login(ctx context.Context, in *struct{ Body Credentials }) (*tokensOut, error) {
 	ex := exchangeOf(ctx)
 	cookie := in.Body.Session == "cookie"
 	scope, err := in.Body.tokenScope(cookie)
@@ -69,7 +69,7 @@ func (s *Server) login(ctx context.Context, in *struct{ Body Credentials }) (*to
 	if cookie {
 		by.Session = s.formerSession(ex, ctx)
 	}
-	res, err := s.cfg.Logins.Password(ctx, ex.tenant.ID, login.Request{
+	res, err := s.logins.Password(ctx, ex.tenant.ID, login.Request{
 		Email: in.Body.Email, Password: in.Body.Password, Cookie: cookie, Scope: scope, Resource: in.Body.Resource, Actor: by,
 	})
 	if err != nil {
@@ -97,12 +97,12 @@ func (c Credentials) tokenScope(cookie bool) (auth.Scope, error) {
 
 // formerSession is the session whose cookie the new one replaces, if there is one. It ends
 // with the sign-in, so that no copy of the old cookie stays valid.
-func (s *Server) formerSession(ex *exchange, ctx context.Context) auth.SessionID {
+func (s *api) formerSession(ex *exchange, ctx context.Context) auth.SessionID {
 	secret := ex.currentSession()
 	if secret == "" {
 		return ""
 	}
-	v, _, err := s.cfg.Sessions.Find(ctx, ex.tenant.ID, secret)
+	v, _, err := s.sessions.Find(ctx, ex.tenant.ID, secret)
 	if err != nil {
 		return "" // it has ended
 	}
@@ -115,9 +115,9 @@ type RefreshToken struct {
 	Resource     string `json:"resource,omitempty" maxLength:"2048" doc:"The API the new access token is for." example:"https://api.example.com"`
 }
 
-func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (*tokensOut, error) {
+func (s *api) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (*tokensOut, error) {
 	ex := exchangeOf(ctx)
-	family, known := s.cfg.Tokens.RefreshFamily(ex.tenant.ID, in.Body.RefreshToken)
+	family, known := s.tokens.RefreshFamily(ex.tenant.ID, in.Body.RefreshToken)
 	counted := string(family) + "|" + string(auth.FirstParty) // apart from the client of the token, if it is another one
 	if known {
 		if err := ex.take(limitFamily, counted); err != nil {
@@ -128,7 +128,7 @@ func (s *Server) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (
 	if in.Body.Resource != "" {
 		asked.Audience = []string{in.Body.Resource}
 	}
-	t, err := s.cfg.Tokens.Refresh(ctx, asked)
+	t, err := s.tokens.Refresh(ctx, asked)
 	if known && errors.Is(err, token.ErrKeyMismatch) { // whoever stole it without the key
 		ex.refund(limitFamily, counted)
 	}
@@ -144,7 +144,7 @@ type Logout struct {
 	RefreshToken string `json:"refresh_token,omitempty" writeOnly:"true" doc:"A refresh token whose session ends as well."`
 }
 
-func (s *Server) logout(ctx context.Context, in *struct {
+func (s *api) logout(ctx context.Context, in *struct {
 	Body *Logout
 }) (*nothing, error) {
 	ex := exchangeOf(ctx)
@@ -153,16 +153,16 @@ func (s *Server) logout(ctx context.Context, in *struct {
 		refresh = in.Body.RefreshToken
 	}
 	by := ex.by()
-	if err := s.cfg.Logins.Logout(ctx, ex.tenant.ID, by.Session, by.Account(), refresh, by); err != nil {
+	if err := s.logins.Logout(ctx, ex.tenant.ID, by.Session, by.Account(), refresh, by); err != nil {
 		return nil, err
 	}
 	if !ex.cookie {
 		return nil, nil
 	}
 	// The cookie is deleted, so the other sessions in it end as well.
-	others, err := s.cfg.Sessions.FindAll(ctx, ex.tenant.ID, ex.sessionCookie())
+	others, err := s.sessions.FindAll(ctx, ex.tenant.ID, ex.sessionCookie())
 	if err == nil {
-		_, err = s.cfg.Logins.Leave(ctx, ex.tenant.ID, others, "", by)
+		_, err = s.logins.Leave(ctx, ex.tenant.ID, others, "", by)
 	}
 	ex.dropCookie()
 	return nil, err

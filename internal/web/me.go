@@ -53,9 +53,9 @@ func list(s []string) []string {
 	return s
 }
 
-func (s *Server) me(ctx context.Context, _ *struct{}) (*meOut, error) {
+func (s *api) me(ctx context.Context, _ *struct{}) (*meOut, error) {
 	ex := exchangeOf(ctx)
-	p, err := s.cfg.Accounts.Profile(ctx, ex.tenant.ID, ex.actor.Account())
+	p, err := s.accounts.Profile(ctx, ex.tenant.ID, ex.actor.Account())
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +69,10 @@ type MeChange struct {
 	CurrentPassword string  `json:"current_password,omitempty" writeOnly:"true" doc:"Required to change the address."`
 }
 
-func (s *Server) meUpdate(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
+func (s *api) meUpdate(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
 	ex := exchangeOf(ctx)
 	patch := account.Patch{Name: in.Body.Name, Email: in.Body.Email, CurrentPassword: in.Body.CurrentPassword, Browser: ex.browserCookie()}
-	if _, err := s.cfg.Accounts.Update(ctx, ex.tenant.ID, ex.actor.Account(), patch, ex.by()); err != nil {
+	if _, err := s.accounts.Update(ctx, ex.tenant.ID, ex.actor.Account(), patch, ex.by()); err != nil {
 		return nil, err
 	}
 	return s.me(ctx, nil)
@@ -83,9 +83,9 @@ type CurrentPassword struct {
 	CurrentPassword string `json:"current_password" writeOnly:"true"`
 }
 
-func (s *Server) meDelete(ctx context.Context, in *struct{ Body CurrentPassword }) (*nothing, error) {
+func (s *api) meDelete(ctx context.Context, in *struct{ Body CurrentPassword }) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	err := s.cfg.Accounts.Delete(ctx, ex.tenant.ID, ex.actor.Account(), in.Body.CurrentPassword, ex.by())
+	err := s.accounts.Delete(ctx, ex.tenant.ID, ex.actor.Account(), in.Body.CurrentPassword, ex.by())
 	if err == nil && ex.cookie {
 		ex.dropCurrent()
 	}
@@ -94,8 +94,8 @@ func (s *Server) meDelete(ctx context.Context, in *struct{ Body CurrentPassword 
 
 type exportOut struct{ Body account.Export }
 
-func (s *Server) meExport(ctx context.Context, _ *struct{}) (*exportOut, error) {
+func (s *api) meExport(ctx context.Context, _ *struct{}) (*exportOut, error) {
 	ex := exchangeOf(ctx)
-	e, err := s.cfg.Accounts.Export(ctx, ex.tenant.ID, ex.actor.Account(), ex.by())
+	e, err := s.accounts.Export(ctx, ex.tenant.ID, ex.actor.Account(), ex.by())
 	return &exportOut{e}, err
 }

@@ -12,8 +12,8 @@ import (
 
 // readOAuth reads the request as the protocol wants it: parameters in the body alone
 // (RFC 6749 §3.2), since addresses end up in logs.
-func (s *Server) readOAuth(ex *exchange, r *http.Request) (client.Request, error) {
-	form, err := ex.readParameters(r)
+func readOAuth(ex *exchange, r *http.Request) (client.Request, error) {
+	form, err := readParameters(ex, r)
 	if err != nil {
 		return client.Request{}, err
 	}
@@ -23,13 +23,8 @@ func (s *Server) readOAuth(ex *exchange, r *http.Request) (client.Request, error
 	}, nil
 }
 
-// endpointURL is the URL of the request as its sender knows it, without the query.
-func (ex *exchange) endpointURL() string {
-	return ex.tenant.ID.Issuer(ex.router.cfg.Base) + localPath(ex.request.URL)
-}
-
 // readParameters reads a form body that comes with an address without a query.
-func (ex *exchange) readParameters(r *http.Request) (oauth.Form, error) {
+func readParameters(ex *exchange, r *http.Request) (oauth.Form, error) {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return oauth.Form{}, &oauth.Error{Code: oauth.InvalidRequest, Desc: "send parameters in the body, none in the address"}
 	}
@@ -38,30 +33,6 @@ func (ex *exchange) readParameters(r *http.Request) (oauth.Form, error) {
 		return oauth.Form{}, err
 	}
 	return oauth.ParseForm(b)
-}
-
-// formBody is the whole of a form's body, no longer than forms may be.
-func (ex *exchange) formBody(r *http.Request) (string, error) {
-	most := ex.router.cfg.BodyForm
-	if err := checkBody(r, "application/x-www-form-urlencoded", most); err != nil {
-		return "", err
-	}
-	b, err := ex.readAll(http.MaxBytesReader(ex.ResponseWriter, r.Body, most), most)
-	if err != nil {
-		return "", readProblem(err)
-	}
-	return string(b), nil
-}
-
-// nonce gives a client that proves keys the nonce for its next proof (RFC 9449 §8.2),
-// where nonces are asked for.
-func (s *Server) offerNonce(ex *exchange) {
-	if len(ex.request.Header["Dpop"]) == 0 {
-		return
-	}
-	if n := s.cfg.Clients.Nonce(ex.tenant.ID); n != "" {
-		ex.Header()["Dpop-Nonce"] = []string{n}
-	}
 }
 
 // tokenAnswer is the answer of the token endpoint (RFC 6749 §5.1, OpenID Connect Core
@@ -76,62 +47,62 @@ type tokenAnswer struct {
 	Scope        string `json:"scope,omitempty"`
 }
 
-func (s *Server) token(ex *exchange, r *http.Request) error {
-	in, err := s.readOAuth(ex, r)
+func (s *protocol) token(ex *exchange, r *http.Request) error {
+	in, err := readOAuth(ex, r)
 	if err != nil {
 		return err
 	}
-	t, err := s.cfg.OIDC.Token(r.Context(), in)
+	t, err := s.oidc.Token(r.Context(), in)
 	if err != nil {
 		return err
 	}
 	ex.actor = ex.actor.AsClient(t.Client)
-	return ex.writeOAuth(http.StatusOK, tokenAnswer{
+	return writeOAuth(ex, http.StatusOK, tokenAnswer{
 		AccessToken: t.AccessToken, TokenType: cmp.Or(t.Type, "Bearer"), IssuedType: t.IssuedType, ExpiresIn: seconds(t.ExpiresIn),
 		RefreshToken: t.RefreshToken, IDToken: t.IDToken, Scope: t.Scope.String(),
 	})
 }
 
-func (s *Server) introspect(ex *exchange, r *http.Request) error {
-	in, err := s.readOAuth(ex, r)
+func (s *protocol) introspect(ex *exchange, r *http.Request) error {
+	in, err := readOAuth(ex, r)
 	if err != nil {
 		return err
 	}
-	v, err := s.cfg.OIDC.Introspect(r.Context(), in)
+	v, err := s.oidc.Introspect(r.Context(), in)
 	if err != nil {
 		return err
 	}
 	if v.JWT != "" { // it was asked for by name (RFC 9701 §4)
-		ex.private(typeIntrospection)
+		setNoStore(ex, typeIntrospection)
 		ex.WriteHeader(http.StatusOK)
 		ex.Write([]byte(v.JWT))
 		return nil
 	}
-	return ex.writeOAuth(http.StatusOK, v)
+	return writeOAuth(ex, http.StatusOK, v)
 }
 
-func (s *Server) revoke(ex *exchange, r *http.Request) error {
-	in, err := s.readOAuth(ex, r)
+func (s *protocol) revoke(ex *exchange, r *http.Request) error {
+	in, err := readOAuth(ex, r)
 	if err != nil {
 		return err
 	}
-	if err := s.cfg.OIDC.Revoke(r.Context(), in); err != nil {
+	if err := s.oidc.Revoke(r.Context(), in); err != nil {
 		return err
 	}
 	ex.WriteHeader(http.StatusOK)
 	return nil
 }
 
-// writeOAuth answers with JSON that nobody may keep.
-func (ex *exchange) writeOAuth(status int, v any) error {
-	ex.private(typeOAuth)
+// writeOAuth answers with JSON that no cache stores.
+func writeOAuth(ex *exchange, status int, v any) error {
+	setNoStore(ex, typeOAuth)
 	ex.WriteHeader(status)
 	ex.Write(encodeJSON(v))
 	return nil
 }
 
-// private says that nobody may keep the answer.
-func (ex *exchange) private(media []string) {
+// setNoStore forbids caches to store the response.
+func setNoStore(ex *exchange, media []string) {
 	h := ex.Header()
 	h["Content-Type"] = media
 	h["Cache-Control"] = noStore

@@ -27,13 +27,13 @@ type oauthError struct {
 
 // writeOAuthError answers in the words of RFC 6749 §5.2. Where the protocol has no
 // word, the status says it, and the nearest word goes with it.
-func (s *Server) writeOAuthError(ex *exchange, err error) {
+func writeOAuthError(ex *exchange, err error) {
 	if e, ok := errors.AsType[*oauth.Error](err); ok {
-		s.writeProtocolError(ex, e)
+		writeProtocolError(ex, e)
 		return
 	}
 	if _, ok := errors.AsType[*auth.Error](err); !ok && errors.Is(err, auth.ErrNotFound) { // removed a moment ago
-		s.writeProtocolError(ex, &oauth.Error{Code: oauth.InvalidClient, Desc: "the client, or what it asks for, is not known", Err: err})
+		writeProtocolError(ex, &oauth.Error{Code: oauth.InvalidClient, Desc: "the client, or what it asks for, is not known", Err: err})
 		return
 	}
 	p := ex.explain(err)
@@ -43,10 +43,10 @@ func (s *Server) writeOAuthError(ex *exchange, err error) {
 	if p.Reference != "" {
 		p.Detail += ": " + p.Reference
 	}
-	ex.writeOAuth(p.Status, oauthError{oauthWord(p.Status), described(p.Detail)})
+	writeOAuth(ex, p.Status, oauthError{oauthWord(p.Status), described(p.Detail)})
 }
 
-func (s *Server) writeProtocolError(ex *exchange, e *oauth.Error) {
+func writeProtocolError(ex *exchange, e *oauth.Error) {
 	status := cmp.Or(oauthStatuses[e.Code], http.StatusBadRequest)
 	h := ex.Header()
 	switch {
@@ -59,9 +59,9 @@ func (s *Server) writeProtocolError(ex *exchange, e *oauth.Error) {
 		h["Www-Authenticate"] = []string{`Basic realm="watchword", charset="UTF-8"`}
 	}
 	if e.Nonce {
-		h["Dpop-Nonce"] = []string{s.cfg.Clients.Nonce(ex.tenant.ID)}
+		ex.setNonce()
 	}
-	ex.writeOAuth(status, oauthError{string(e.Code), described(e.Desc)})
+	writeOAuth(ex, status, oauthError{string(e.Code), described(e.Desc)})
 }
 
 // challenge is the WWW-Authenticate value of a protected resource (RFC 6750 §3, RFC

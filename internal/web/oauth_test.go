@@ -38,7 +38,7 @@ func TestOAuthErrors(t *testing.T) {
 	} {
 		w := httptest.NewRecorder()
 		ex := &exchange{ResponseWriter: w, request: httptest.NewRequest("POST", "/oauth2/token", nil), router: h.router, id: "the-reference"}
-		h.writeOAuthError(ex, c.err)
+		writeOAuthError(ex, c.err)
 		var got oauthError
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != c.status || got.Error != c.word {
 			t.Errorf("%v: %d %s (%v)", c.err, w.Code, w.Body, err)

@@ -19,11 +19,11 @@ func TestOpenAPIIsPublished(t *testing.T) {
 	h := newHouse(t)
 	file := filepath.Join("..", "..", "docs", "openapi.json")
 	if *update {
-		h.ok(os.WriteFile(file, h.OpenAPI(), 0o644))
+		h.ok(os.WriteFile(file, h.api.description(), 0o644))
 	}
 	published, err := os.ReadFile(file)
 	h.ok(err)
-	if !bytes.Equal(published, h.OpenAPI()) {
+	if !bytes.Equal(published, h.api.description()) {
 		t.Error("docs/openapi.json is out of date: go test ./internal/web -run TestOpenAPIIsPublished -update")
 	}
 }

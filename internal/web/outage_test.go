@@ -14,7 +14,7 @@ func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing
 	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/openid-configuration"} {
 		h.want(h.get(path), 200, "")
 	}
-	before := len(h.documents.known)
+	before := len(h.protocol.documents.known)
 	h.db.Close()
 	h.advance(2 * time.Second)
 	for i := range 3 {
@@ -22,7 +22,7 @@ func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing
 		h.get(fmt.Sprintf("/.well-known/oauth-authorization-server/t/stranger-%d", i))
 		h.get(fmt.Sprintf("/t/stranger-%d/.well-known/jwks.json", i))
 	}
-	if n := len(h.documents.known); n != before {
+	if n := len(h.protocol.documents.known); n != before {
 		t.Errorf("%d documents are remembered, %d before", n, before)
 	}
 	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/openid-configuration"} {
@@ -38,7 +38,7 @@ func TestRepair_S17_StrangersTenantsAreNeitherAnsweredNorRemembered(t *testing.T
 	for _, path := range paths {
 		h.want(h.get(path), 200, "")
 	}
-	before := len(h.documents.known)
+	before := len(h.protocol.documents.known)
 	h.retryAt.Store(h.now.Add(cacheableRetry).UnixNano()) // it did not answer a moment ago
 	for i := range 3 {
 		for _, path := range paths {
@@ -48,7 +48,7 @@ func TestRepair_S17_StrangersTenantsAreNeitherAnsweredNorRemembered(t *testing.T
 			}
 		}
 	}
-	if n := len(h.documents.known); n != before {
+	if n := len(h.protocol.documents.known); n != before {
 		t.Errorf("%d documents are remembered, %d before", n, before)
 	}
 	h.advance(time.Millisecond)

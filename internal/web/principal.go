@@ -27,13 +27,13 @@ var (
 )
 
 // signedIn is a person with a valid access token or session cookie.
-func (s *Server) signedIn() principal {
+func (s *api) signedIn() principal {
 	return principal{name: "signedIn", proved: true, session: true, admit: s.signIn}
 }
 
 // admin is an administrator of the tenant, with an access token that was asked for that. A
 // cookie is not enough: administration is done by programs.
-func (s *Server) admin() principal {
+func (s *api) admin() principal {
 	return principal{name: "admin", proved: true, admit: s.administer}
 }
 
@@ -51,7 +51,7 @@ func errNoToken() error {
 // signIn identifies the caller. A request with an Authorization header is judged by that
 // header only: a cookie beside it is not looked at, so neither can lend the other its
 // rights.
-func (s *Server) signIn(ex *exchange) error {
+func (s *api) signIn(ex *exchange) error {
 	r := ex.request
 	if len(r.Header["Authorization"]) > 0 {
 		return s.signInByToken(ex)
@@ -60,7 +60,7 @@ func (s *Server) signIn(ex *exchange) error {
 	if cookie == "" {
 		return errNoToken()
 	}
-	session, _, err := s.cfg.Sessions.Find(r.Context(), ex.tenant.ID, cookie)
+	session, _, err := s.sessions.Find(r.Context(), ex.tenant.ID, cookie)
 	if err != nil {
 		if auth.KindOf(err) == auth.KindUnauthenticated {
 			ex.dropCurrent()
@@ -74,7 +74,7 @@ func (s *Server) signIn(ex *exchange) error {
 
 // signedInAs is the account whose access token or cookie comes with a request that needs
 // neither; empty for none. The actor of the request stays anonymous.
-func (s *Server) signedInAs(ex *exchange) []auth.AccountID {
+func (s *api) signedInAs(ex *exchange) []auth.AccountID {
 	actor, cookie := ex.actor, ex.cookie
 	defer func() { ex.actor, ex.cookie = actor, cookie }()
 	if err := s.signIn(ex); err != nil {
@@ -83,7 +83,7 @@ func (s *Server) signedInAs(ex *exchange) []auth.AccountID {
 	return []auth.AccountID{ex.actor.Account()}
 }
 
-func (s *Server) signInByToken(ex *exchange) error {
+func (s *api) signInByToken(ex *exchange) error {
 	claims, err := s.verifyToken(ex)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (s *Server) signInByToken(ex *exchange) error {
 }
 
 // administer admits whom the access service calls an administrator.
-func (s *Server) administer(ex *exchange) error {
+func (s *api) administer(ex *exchange) error {
 	r := ex.request
 	if len(r.Header["Authorization"]) == 0 {
 		return errNoToken()
@@ -104,12 +104,12 @@ func (s *Server) administer(ex *exchange) error {
 	if err != nil {
 		return err
 	}
-	return s.cfg.Access.Administer(r.Context(), ex.tenant.ID, access.Caller{Actor: ex.actor, Scope: claims.Scopes})
+	return s.access.Administer(r.Context(), ex.tenant.ID, access.Caller{Actor: ex.actor, Scope: claims.Scopes})
 }
 
 // verifyToken verifies the access token of the request, whose subject becomes the actor. One
 // that is bound to a key has the scheme DPoP, and a proof beside it (RFC 9449 §7.1).
-func (s *Server) verifyToken(ex *exchange) (*guard.Claims, error) {
+func (s *api) verifyToken(ex *exchange) (*guard.Claims, error) {
 	claims, err := s.tokenClaims(ex)
 	if err != nil {
 		return nil, err
@@ -118,17 +118,17 @@ func (s *Server) verifyToken(ex *exchange) (*guard.Claims, error) {
 	return claims, nil
 }
 
-func (s *Server) tokenClaims(ex *exchange) (*guard.Claims, error) {
+func (s *api) tokenClaims(ex *exchange) (*guard.Claims, error) {
 	r := ex.request
 	scheme, raw, err := guard.ParseAuthorization(r.Header["Authorization"])
 	switch {
 	case err != nil:
 		return nil, err
 	case scheme == "Bearer":
-		return s.cfg.Tokens.Verify(r.Context(), ex.tenant.ID, raw)
+		return s.tokens.Verify(r.Context(), ex.tenant.ID, raw)
 	}
-	s.offerNonce(ex)
-	return s.cfg.Clients.VerifyBound(r.Context(), client.Request{
+	ex.offerNonce()
+	return s.clients.VerifyBound(r.Context(), client.Request{
 		Tenant: ex.tenant.ID, Proof: r.Header["Dpop"], Method: r.Method, URL: ex.endpointURL(),
 	}, raw)
 }

@@ -4,16 +4,16 @@ import "net/http"
 
 // push takes an authorization request from a client that has proved itself (RFC 9126
 // §2).
-func (s *Server) push(ex *exchange, r *http.Request) error {
-	in, err := s.readOAuth(ex, r)
+func (s *protocol) push(ex *exchange, r *http.Request) error {
+	in, err := readOAuth(ex, r)
 	if err != nil {
 		return err
 	}
-	p, err := s.cfg.OIDC.Push(r.Context(), in)
+	p, err := s.oidc.Push(r.Context(), in)
 	if err != nil {
 		return err
 	}
-	return ex.writeOAuth(http.StatusCreated, pushAnswer{RequestURI: p.RequestURI, ExpiresIn: p.ExpiresIn})
+	return writeOAuth(ex, http.StatusCreated, pushAnswer{RequestURI: p.RequestURI, ExpiresIn: p.ExpiresIn})
 }
 
 // pushAnswer is the answer to it (RFC 9126 §2.2).

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/cors"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/tenant"
@@ -23,6 +24,8 @@ import ()
 // RouterConfig says what all routes have in common. Tenants and Limiter are required.
 type RouterConfig struct {
 	Tenants *tenant.Service
+	// Nonce returns the nonce that DPoP proofs have to carry, empty when none is required.
+	Nonce func(auth.TenantID) string
 	// Limiter counts requests against Rates.
 	Limiter limit.Limiter
 	Rates   Rates

@@ -35,9 +35,9 @@ type sessionsOut struct {
 	}
 }
 
-func (s *Server) sessions(ctx context.Context, _ *struct{}) (*sessionsOut, error) {
+func (s *api) sessionList(ctx context.Context, _ *struct{}) (*sessionsOut, error) {
 	ex := exchangeOf(ctx)
-	all, err := s.cfg.Accounts.Sessions(ctx, ex.tenant.ID, ex.actor.Account())
+	all, err := s.accounts.Sessions(ctx, ex.tenant.ID, ex.actor.Account())
 	if err != nil {
 		return nil, err
 	}
@@ -52,18 +52,18 @@ func (s *Server) sessions(ctx context.Context, _ *struct{}) (*sessionsOut, error
 	return &out, nil
 }
 
-func (s *Server) sessionsEnd(ctx context.Context, _ *struct{}) (*nothing, error) {
+func (s *api) sessionsEnd(ctx context.Context, _ *struct{}) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	_, err := s.cfg.Accounts.EndOtherSessions(ctx, ex.tenant.ID, ex.actor.Account(), ex.actor.Session, ex.by())
+	_, err := s.accounts.EndOtherSessions(ctx, ex.tenant.ID, ex.actor.Account(), ex.actor.Session, ex.by())
 	return nil, err
 }
 
-func (s *Server) sessionEnd(ctx context.Context, in *struct {
+func (s *api) sessionEnd(ctx context.Context, in *struct {
 	ID string `path:"id" doc:"Session ID."`
 }) (*nothing, error) {
 	ex := exchangeOf(ctx)
 	id := auth.SessionID(in.ID)
-	err := s.cfg.Accounts.EndSession(ctx, ex.tenant.ID, ex.actor.Account(), id, ex.by())
+	err := s.accounts.EndSession(ctx, ex.tenant.ID, ex.actor.Account(), id, ex.by())
 	if err == nil && ex.cookie && id == ex.actor.Session {
 		ex.dropCurrent()
 	}

@@ -11,28 +11,28 @@ var typeJWT = []string{"application/jwt"}
 
 // userinfo answers GET and POST alike; a POST may bring the token in its form (RFC
 // 6750 §2.2), no request in its address.
-func (s *Server) userinfo(ex *exchange, r *http.Request) error {
+func (s *protocol) userinfo(ex *exchange, r *http.Request) error {
 	in := oidc.UserInfoInput{Tenant: ex.tenant.ID, Authorization: r.Header["Authorization"], Proof: r.Header["Dpop"], Method: r.Method}
 	if r.URL.Query().Has("access_token") {
 		return &oauth.Error{Code: oauth.InvalidRequest, Desc: "send the token in the Authorization header, never in the address", Scheme: "Bearer"}
 	}
 	if r.Method == http.MethodPost && mediaTypeOf(r.Header.Get("Content-Type")) == "application/x-www-form-urlencoded" {
-		form, err := ex.readParameters(r)
+		form, err := readParameters(ex, r)
 		if err != nil {
 			return err
 		}
 		in.FormToken = form.Get("access_token")
 	}
-	info, err := s.cfg.OIDC.UserInfo(r.Context(), in)
+	info, err := s.oidc.UserInfo(r.Context(), in)
 	if err != nil {
 		return err
 	}
 	if info.JWT != "" {
-		ex.private(typeJWT)
+		setNoStore(ex, typeJWT)
 		ex.Write([]byte(info.JWT))
 		return nil
 	}
-	ex.private(typeOAuth)
+	setNoStore(ex, typeOAuth)
 	ex.Write(info.JSON)
 	return nil
 }

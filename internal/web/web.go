@@ -15,8 +15,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/client"
@@ -73,11 +71,9 @@ type Server struct {
 	dialects   dialects
 	cfg        Config
 
-	huma        huma.API
-	description func() []byte
-	documents   documents
-	maxAge      []string // Cache-Control of the documents
-	ready       readiness
+	protocol *protocol
+	api      *api
+	ready    readiness
 }
 
 // New builds the routes. It fails when the configuration names an origin or base
@@ -92,9 +88,7 @@ func New(cfg Config) (*Server, error) {
 	rt.server = s
 	s.dialects = s.newDialects()
 	rt.unmatched = s.dialects.unmatched
-	s.maxAge = cacheFor(cfg.JWKSMaxAge)
-	s.huma = newAPI(s)
-	s.description = s.describe()
+	s.protocol, s.api = newProtocol(cfg), newAPI(cfg, rt)
 	s.routes()
 	s.management, err = s.newManagement()
 	return s, err
@@ -102,7 +96,7 @@ func New(cfg Config) (*Server, error) {
 
 func (c Config) withDefaults() Config {
 	c.RouterConfig = c.RouterConfig.withDefaults()
-	c.Dev = c.Mailbox != nil
+	c.Dev, c.Nonce = c.Mailbox != nil, c.Clients.Nonce
 	if c.JWKSMaxAge == 0 {
 		c.JWKSMaxAge = 5 * time.Minute
 	}

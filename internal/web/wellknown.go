@@ -13,8 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-func (s *Server) metadata(ex *exchange, r *http.Request) error {
-	said := func() []byte { return encodeJSON(s.cfg.OIDC.Metadata(ex.tenant)) }
+func (s *protocol) metadata(ex *exchange, r *http.Request) error {
+	said := func() []byte { return encodeJSON(s.oidc.Metadata(ex.tenant)) }
 	return s.publish(ex, r, published{name: "metadata",
 		now: func() ([]byte, error) { return said(), nil },
 		away: func() []byte {
@@ -25,16 +25,16 @@ func (s *Server) metadata(ex *exchange, r *http.Request) error {
 		}})
 }
 
-func (s *Server) jwks(ex *exchange, r *http.Request) error {
+func (s *protocol) jwks(ex *exchange, r *http.Request) error {
 	return s.publish(ex, r, published{name: "jwks",
 		now: func() ([]byte, error) {
-			set, err := s.cfg.Keys.JWKS(r.Context(), ex.tenant.ID)
+			set, err := s.keys.JWKS(r.Context(), ex.tenant.ID)
 			if err != nil {
 				return nil, fmt.Errorf("published keys: %w", err)
 			}
 			return set, nil
 		},
-		away: func() []byte { return s.cfg.Keys.CachedJWKS(ex.tenant.ID) }})
+		away: func() []byte { return s.keys.CachedJWKS(ex.tenant.ID) }})
 }
 
 // published is where the text of a public document comes from: now, and while the database
@@ -48,7 +48,7 @@ type published struct {
 // publish answers with a public document of the tenant. While the database is away it
 // answers with what was said last, or is in memory: a tenant of which nothing is known is
 // only a stranger's word for one, so nothing is said or remembered of it.
-func (s *Server) publish(ex *exchange, r *http.Request, from published) error {
+func (s *protocol) publish(ex *exchange, r *http.Request, from published) error {
 	key := documentKey{from.name, ex.tenant.ID}
 	if ex.unverified {
 		d := s.documents.of(key, nil)
