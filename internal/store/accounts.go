@@ -13,12 +13,12 @@ func scanAccount(s scanner, a *auth.Account) error {
 		timeDest(&a.DisabledAt), timeDest(&a.LastLoginAt), timeDest(&a.CreatedAt), timeDest(&a.UpdatedAt), &a.Registrar)
 }
 
-// Account returns ErrNotFound for an id of another tenant as for no id at all.
+// Account returns ErrNotFound for an unknown ID and for one of another tenant.
 func (tx *Tx) Account(id auth.AccountID) (auth.Account, error) {
 	return queryRow(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
-// AccountByLogin looks up by the canonical identifier.
+// AccountByLogin finds an account by its canonical login.
 func (tx *Tx) AccountByLogin(login string) (auth.Account, error) {
 	return queryRow(tx.q, scanAccount, "SELECT "+accountCols+" FROM accounts WHERE tenant_id = $1 AND login = $2", tx.tenant, login)
 }
@@ -38,8 +38,7 @@ func (tx *Tx) Accounts(f AccountFilter) ([]auth.Account, error) {
 		tx.tenant, f.After, prefix, f.Limit)
 }
 
-// InsertAccount returns ErrConflict when the login is taken; the transaction
-// lives on.
+// InsertAccount returns ErrConflict when the login is taken. The transaction remains usable.
 func (tx *Tx) InsertAccount(a auth.Account) error {
 	return insert(tx.q, `INSERT INTO accounts (tenant_id, id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at, registrar)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (tenant_id, login) DO NOTHING`,
@@ -47,8 +46,8 @@ func (tx *Tx) InsertAccount(a auth.Account) error {
 		millis(a.DisabledAt), millis(a.LastLoginAt), millis(a.CreatedAt), millis(a.UpdatedAt), a.Registrar)
 }
 
-// UpdateAccount writes every field but the id and the login's owner. Whether the
-// login is free must have been read in the same transaction.
+// UpdateAccount writes all fields but the ID and the time of creation. The caller has checked in
+// the same transaction that the login is free.
 func (tx *Tx) UpdateAccount(a auth.Account) error {
 	return execRow(tx.q, `UPDATE accounts SET email = $1, login = $2, name = $3, email_verified_at = $4,
 		disabled_at = $5, last_login_at = $6, updated_at = $7, registrar = $8 WHERE tenant_id = $9 AND id = $10`,
@@ -61,8 +60,8 @@ func (tx *Tx) TouchLogin(id auth.AccountID) error {
 	return execRow(tx.q, "UPDATE accounts SET last_login_at = $1 WHERE tenant_id = $2 AND id = $3", millis(tx.Now), tx.tenant, id)
 }
 
-// DeleteAccount removes the account and everything that hangs on it: credentials,
-// sessions, families, links, assignments. Audit lines stay.
+// DeleteAccount removes the account with its credentials, sessions, families, links and role
+// assignments. Its audit lines stay.
 func (tx *Tx) DeleteAccount(id auth.AccountID) error {
 	return execRow(tx.q, "DELETE FROM accounts WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }

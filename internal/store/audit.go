@@ -14,14 +14,14 @@ func scanEvent(s scanner, e *auth.Event) error {
 		textDest(&e.Actor.Session), &e.Actor.IP, &e.Actor.UserAgent, &e.Actor.RequestID, jsonDest{&e.Detail})
 }
 
-// Record writes an audit line in the transaction of the change it tells of. Id and
-// time are the store's; lines are never updated.
+// Record writes an audit line in the transaction of the change that it describes. The store sets
+// its ID and time. Lines are never updated.
 func (tx *Tx) Record(e auth.Event) error {
 	return insert(tx.q, "INSERT INTO audit (tenant_id, "+auditCols+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`, auditRow(auditEntry{tx.tenant, secret.NewID(tx.Now), tx.Now, e})...)
 }
 
-// auditEntry is an audit line with its place.
+// auditEntry is an audit line with its tenant, ID and time.
 type auditEntry struct {
 	tenant auth.TenantID
 	id     string
@@ -29,7 +29,7 @@ type auditEntry struct {
 	auth.Event
 }
 
-// auditRow is what a line's columns hold.
+// auditRow returns the values of the columns of a line.
 func auditRow(e auditEntry) []any {
 	if e.Outcome == "" {
 		e.Outcome = auth.Success
@@ -49,8 +49,8 @@ type EventFilter struct {
 	Limit   int
 }
 
-// Events lists audit lines, newest first. Those of one account are found by its index:
-// how many others there are makes no difference.
+// Events lists audit lines, newest first. An index finds those of one account, however many
+// there are in all.
 func (tx *Tx) Events(f EventFilter) ([]auth.Event, error) {
 	before := f.Before
 	if before == "" {

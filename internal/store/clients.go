@@ -15,7 +15,7 @@ func scanClient(s scanner, c *auth.Client) error {
 	return err
 }
 
-// Client returns ErrNotFound for a client of another tenant.
+// Client returns ErrNotFound for an unknown client and for one of another tenant.
 func (tx *Tx) Client(id auth.ClientID) (auth.Client, error) {
 	return queryRow(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
@@ -25,12 +25,12 @@ func (tx *Tx) Clients() ([]auth.Client, error) {
 	return queryRows(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 ORDER BY id", tx.tenant)
 }
 
-// ClientsAfter lists at most limit clients by id, from the one after the given id.
+// ClientsAfter lists at most limit clients in the order of their IDs, after the given one.
 func (tx *Tx) ClientsAfter(after auth.ClientID, limit int) ([]auth.Client, error) {
 	return queryRows(tx.q, scanClient, "SELECT "+clientCols+" FROM clients WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3", tx.tenant, after, limit)
 }
 
-// InsertClient stores the client within its bounds; ErrConflict when the id is taken.
+// InsertClient stores the client within its bounds. It returns ErrConflict when the ID is taken.
 func (tx *Tx) InsertClient(c auth.Client) error {
 	c = c.Bounded()
 	return insert(tx.q, `INSERT INTO clients (tenant_id, `+clientCols+`)
@@ -39,8 +39,8 @@ func (tx *Tx) InsertClient(c auth.Client) error {
 		millis(c.CreatedAt), millis(c.UpdatedAt), millis(c.DisabledAt))
 }
 
-// UpdateClient writes everything but the type, the party and the time of making, within
-// the client's bounds; ErrNotFound when the client is gone.
+// UpdateClient writes all fields but the type, the party and the time of creation, within the
+// bounds of the client. It returns ErrNotFound for an unknown client.
 func (tx *Tx) UpdateClient(c auth.Client) error {
 	c = c.Bounded()
 	return execRow(tx.q, `UPDATE clients SET name = $1, secrets = $2, redirect_uris = $3, scopes = $4, settings = $5, bounds = $6, updated_at = $7, disabled_at = $8
@@ -49,19 +49,19 @@ func (tx *Tx) UpdateClient(c auth.Client) error {
 		tx.tenant, c.ID)
 }
 
-// DeleteClient removes the client; ErrNotFound when it is gone already. Its refresh
-// families stay until they expire and are worth nothing without it.
+// DeleteClient removes the client. Its refresh families stay until they expire and are useless
+// without it. It returns ErrNotFound for an unknown client.
 func (tx *Tx) DeleteClient(id auth.ClientID) error {
 	return execRow(tx.q, "DELETE FROM clients WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
-// DeleteClientCodes makes every authorization code of a client worthless.
+// DeleteClientCodes deletes all authorization codes of a client.
 func (tx *Tx) DeleteClientCodes(id auth.ClientID) error {
 	_, err := execCount(tx.q, "DELETE FROM single_use WHERE tenant_id = $1 AND kind = 'code' AND client_id = $2", tx.tenant, id)
 	return err
 }
 
-// flag scans a truth value, which both databases keep as 0 or 1.
+// boolDest scans a Boolean, which both databases store as 0 or 1.
 type boolDest struct{ v *bool }
 
 func (f boolDest) Scan(v any) error {

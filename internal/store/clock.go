@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// clock reads the injected clock and never runs backwards: when that is set back,
-// it goes on from where it was at its own pace, until the process ends or the other
-// has caught up. Otherwise an hour that comes twice would bring back what had
-// expired in it.
+// clock reads the injected clock and never runs backwards. When the injected clock is set back,
+// it goes on from its last answer at its own pace, until the injected clock has caught up.
+// Otherwise an hour that comes twice would revive what expired in it.
 type clock struct {
 	read func() time.Time
 
@@ -29,8 +28,8 @@ func (c *clock) now() time.Time {
 	return c.last
 }
 
-// advance is the reading t, unless that is before what the last answer and the time
-// passed since add up to.
+// advance returns the reading t, or the last answer plus the time passed since when that is
+// later.
 func advance(t, last time.Time, passed time.Duration) time.Time {
 	if floor := last.Add(max(0, passed)); !last.IsZero() && t.Before(floor) {
 		return floor

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// ClockTolerance is how much the clocks of this machine and of the database may differ
-// without harm: what one node issues, another one still takes for issued.
+// ClockTolerance is the harmless difference between the clocks of this machine and of the
+// database. Within it, a node accepts what another one has just issued.
 const ClockTolerance = 3 * time.Second
 
-// ClockSkew is how far the clock of this machine is ahead of the database's, to half a
-// round trip; negative when it is behind. SQLite has no clock of its own: zero.
+// ClockSkew is how far the clock of this machine is ahead of the database's, to half a round
+// trip. It is negative when behind, and zero for SQLite, which has no clock of its own.
 func (db *DB) ClockSkew(ctx context.Context) (skew time.Duration, err error) {
 	pg, ok := db.backend.(*postgresDB)
 	if !ok {

@@ -8,33 +8,32 @@ func scanConsent(s scanner, c *auth.Consent) error {
 	return s.Scan(&c.Account, &c.Client, jsonDest{&c.Scope}, jsonDest{&c.Audience}, timeDest(&c.CreatedAt), timeDest(&c.UpdatedAt))
 }
 
-// Consent is what the account has allowed the client; ErrNotFound for nothing.
+// Consent is what the account has granted the client; ErrNotFound without a grant.
 func (tx *Tx) Consent(account auth.AccountID, client auth.ClientID) (auth.Consent, error) {
 	return queryRow(tx.q, scanConsent, "SELECT "+consentCols+" FROM consents WHERE tenant_id = $1 AND account_id = $2 AND client_id = $3",
 		tx.tenant, account, client)
 }
 
-// Consents lists what the account has allowed, by client.
+// Consents lists what the account has granted, by client.
 func (tx *Tx) Consents(account auth.AccountID) ([]auth.Consent, error) {
 	return queryRows(tx.q, scanConsent, "SELECT "+consentCols+" FROM consents WHERE tenant_id = $1 AND account_id = $2 ORDER BY client_id LIMIT 1000",
 		tx.tenant, account)
 }
 
-// PutConsent writes what the account allows the client, in place of what it allowed
-// before.
+// PutConsent replaces what the account has granted the client.
 func (tx *Tx) PutConsent(c auth.Consent) error {
 	return insert(tx.q, `INSERT INTO consents (tenant_id, `+consentCols+`) VALUES ($1, $2, $3, $4, $5, $6, $6)
 		ON CONFLICT (tenant_id, account_id, client_id) DO UPDATE SET scope = excluded.scope, audience = excluded.audience, updated_at = excluded.updated_at`,
 		tx.tenant, c.Account, c.Client, encodeJSON(c.Scope), encodeJSON(c.Audience), millis(tx.Now))
 }
 
-// DeleteConsents takes back whatever the account has allowed.
+// DeleteConsents revokes everything that the account has granted.
 func (tx *Tx) DeleteConsents(account auth.AccountID) error {
 	_, err := execCount(tx.q, "DELETE FROM consents WHERE tenant_id = $1 AND account_id = $2", tx.tenant, account)
 	return err
 }
 
-// DeleteConsent takes it back; ErrNotFound when there was none.
+// DeleteConsent revokes a grant; ErrNotFound without one.
 func (tx *Tx) DeleteConsent(account auth.AccountID, client auth.ClientID) error {
 	return execRow(tx.q, "DELETE FROM consents WHERE tenant_id = $1 AND account_id = $2 AND client_id = $3", tx.tenant, account, client)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// SetPassword stores the hash as the account's only password, which begins now.
+// SetPassword stores the hash of the account's new and only password.
 func (tx *Tx) SetPassword(account auth.AccountID, hash string) error {
 	return insert(tx.q, `INSERT INTO credentials (tenant_id, id, account_id, kind, label, secret, counter, created_at, updated_at)
 		VALUES ($1, $2, $3, 'password', '', $4, 0, $5, $5)
@@ -16,9 +16,8 @@ func (tx *Tx) SetPassword(account auth.AccountID, hash string) error {
 		tx.tenant, secret.NewID(tx.Now), account, []byte(hash), millis(tx.Now))
 }
 
-// CompareAndSwapPassword replaces the hash only if it is still the old one, so that raising
-// the parameters of a hash never undoes a change made meanwhile. It reports
-// whether it did.
+// CompareAndSwapPassword replaces the hash only if it is still the old one, so that a rehash
+// never undoes a concurrent change. It reports whether it replaced it.
 func (tx *Tx) CompareAndSwapPassword(account auth.AccountID, from, to string) (bool, error) {
 	n, err := execCount(tx.q, `UPDATE credentials SET secret = $1, updated_at = $2
 		WHERE tenant_id = $3 AND account_id = $4 AND kind = 'password' AND secret = $5`,
@@ -31,22 +30,22 @@ func (tx *Tx) PasswordHash(account auth.AccountID) (string, error) {
 	return queryRow(tx.q, scanText, "SELECT secret FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)
 }
 
-// NextPasswordHash is the first hash of any account's password after the given text, in the
-// order of bytes; ErrNotFound when there is none. It is for finding which kinds of
-// hashes there are without reading all of them.
+// NextPasswordHash is the first password hash after the given text, of any account, in the order
+// of bytes; ErrNotFound after the last one. It finds the kinds of hashes in use without reading
+// all of them.
 func (tx *SystemTx) NextPasswordHash(after string) (string, error) {
 	return queryRow(tx.q, scanText, "SELECT secret FROM credentials WHERE kind = 'password' AND secret > $1 ORDER BY secret LIMIT 1", []byte(after))
 }
 
-// PasswordSetAt is when the account with the login was given its present password, however
-// often that was hashed again since; ErrNotFound where there is none.
+// PasswordSetAt is when the account with the login got its present password, regardless of
+// rehashes; ErrNotFound without a password.
 func (tx *Tx) PasswordSetAt(login string) (time.Time, error) {
 	return queryRow(tx.q, func(s scanner, t *time.Time) error { return s.Scan(timeDest(t)) }, `SELECT c.created_at FROM accounts a
 		JOIN credentials c ON c.tenant_id = a.tenant_id AND c.account_id = a.id AND c.kind = 'password'
 		WHERE a.tenant_id = $1 AND a.login = $2`, tx.tenant, login)
 }
 
-// DeletePassword takes the account's password away.
+// DeletePassword removes the account's password.
 func (tx *Tx) DeletePassword(account auth.AccountID) error {
 	_, err := execCount(tx.q, "DELETE FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)
 	return err

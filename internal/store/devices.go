@@ -11,7 +11,7 @@ import (
 const deviceCols = `digest, user_digest, client_id, scope, audience, jkt, interval_ms, polled_at, status, account_id, session_id,
 	ip, created_at, expires_at, used_at`
 
-// span scans a duration that is kept in milliseconds.
+// durationDest scans a duration that is stored in milliseconds.
 type durationDest struct{ d *time.Duration }
 
 func (s durationDest) Scan(v any) error {
@@ -28,8 +28,8 @@ func scanDevice(s scanner, d *auth.Device) error {
 		textDest(&d.Account), textDest(&d.Session), &d.IP, timeDest(&d.CreatedAt), timeDest(&d.ExpiresAt), timeDest(&d.UsedAt))
 }
 
-// InsertDevice stores a device that asks for approval; ErrConflict when one of its
-// codes is taken.
+// InsertDevice stores a device authorization request; ErrConflict when one of its codes is
+// taken.
 func (tx *Tx) InsertDevice(d auth.Device) error {
 	return insert(tx.q, `INSERT INTO device_codes (tenant_id, `+deviceCols+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, NULL) ON CONFLICT DO NOTHING`,
@@ -37,32 +37,32 @@ func (tx *Tx) InsertDevice(d auth.Device) error {
 		nullText(d.Account), nullText(d.Session), d.IP, millis(d.CreatedAt), millis(d.ExpiresAt))
 }
 
-// Device finds a device by the digest of its device_code, whatever its state.
+// Device finds a device by the digest of its device_code, in any state.
 func (tx *Tx) Device(digest string) (auth.Device, error) {
 	return queryRow(tx.q, scanDevice, "SELECT "+deviceCols+" FROM device_codes WHERE tenant_id = $1 AND digest = $2", tx.tenant, digest)
 }
 
-// DeviceByUserCode finds a device by the digest of its user_code, whatever its state.
+// DeviceByUserCode finds a device by the digest of its user_code, in any state.
 func (tx *Tx) DeviceByUserCode(digest string) (auth.Device, error) {
 	return queryRow(tx.q, scanDevice, "SELECT "+deviceCols+" FROM device_codes WHERE tenant_id = $1 AND user_digest = $2", tx.tenant, digest)
 }
 
-// PollDevice notes a poll and the interval that holds from now on.
+// PollDevice records a poll and the interval from now on.
 func (tx *Tx) PollDevice(digest string, interval time.Duration) error {
 	return execRow(tx.q, "UPDATE device_codes SET polled_at = $1, interval_ms = $2 WHERE tenant_id = $3 AND digest = $4",
 		millis(tx.Now), interval.Milliseconds(), tx.tenant, digest)
 }
 
-// DecideDevice writes what a person said about a device that still waits;
-// ErrNotFound when it does not.
+// DecideDevice stores the decision of the user about a pending device; ErrNotFound when it is
+// not pending.
 func (tx *Tx) DecideDevice(digest string, status auth.DeviceStatus, account auth.AccountID, session auth.SessionID, scope auth.Scope) error {
 	return execRow(tx.q, `UPDATE device_codes SET status = $1, account_id = $2, session_id = $3, scope = $4
 		WHERE tenant_id = $5 AND digest = $6 AND status = 'pending' AND used_at IS NULL AND expires_at > $7`,
 		status, nullText(account), nullText(session), encodeJSON(scope), tx.tenant, digest, millis(tx.Now))
 }
 
-// ConsumeDevice spends an approved device code. However many ask at once, on however
-// many nodes, one gets it; everybody else gets ErrNotFound.
+// ConsumeDevice consumes an approved device code. Of any number of concurrent calls, on any
+// number of nodes, one gets it; the rest get ErrNotFound.
 func (tx *Tx) ConsumeDevice(digest string) (auth.Device, error) {
 	d, err := queryRow(tx.q, scanDevice, `UPDATE device_codes SET used_at = $1
 		WHERE tenant_id = $2 AND digest = $3 AND status = 'approved' AND used_at IS NULL AND expires_at > $1

@@ -13,7 +13,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// dialect is what is left when every statement has one text: reading errors.
+// dialect reads the errors of a database, which is all that differs when every statement has one
+// text.
 type dialect string
 
 const (
@@ -23,7 +24,7 @@ const (
 
 var errBusy = errors.New("the database is busy")
 
-// isSerializationFailure reports that another transaction won and this one may run again.
+// isSerializationFailure reports that another transaction won and that this one may run again.
 func (d dialect) isSerializationFailure(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code == "40001" || pg.Code == "40P01" // serialization_failure, deadlock_detected
@@ -31,15 +32,15 @@ func (d dialect) isSerializationFailure(err error) bool {
 	return false
 }
 
-// isConstraintViolation reports a broken unique index or reference. Every insert that may meet an
-// older row says what to do then, so this too was a race: the other transaction
-// committed after our picture was taken. A second look sees its rows.
+// isConstraintViolation reports a violated unique index or reference. Every INSERT that may meet
+// an older row handles that, so the row was committed after the snapshot was taken. A retry sees
+// it.
 func isConstraintViolation(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (pg.Code == "23505" || pg.Code == "23503") // unique_violation, foreign_key_violation
 }
 
-// isForeignKeyViolation reports a row that would refer to one that is not there.
+// isForeignKeyViolation reports a row that would refer to one that does not exist.
 func (d dialect) isForeignKeyViolation(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code == "23503"
@@ -48,8 +49,8 @@ func (d dialect) isForeignKeyViolation(err error) bool {
 	return ok && lite.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 }
 
-// isUnavailable reports that the database, not the request, is at fault and that
-// asking again later may help: down, shutting down, busy, full or too slow.
+// isUnavailable reports a failure of the database and not of the request, after which a retry
+// may help: down, shutting down, busy, full or too slow.
 func (d dialect) isUnavailable(err error) bool {
 	if err == nil {
 		return false
@@ -71,26 +72,26 @@ func (d dialect) isUnavailable(err error) bool {
 	return errors.Is(err, errBusy) || errors.Is(err, errCorrupt) || errors.Is(err, context.DeadlineExceeded) || isConnectionLost(err)
 }
 
-// cut reports that the connection to the database could not be made or broke.
+// isConnectionLost reports that the connection to the database could not be made or broke.
 func isConnectionLost(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pg.Code[:min(2, len(pg.Code))] == "57" // the server says why it hangs up
+		return pg.Code[:min(2, len(pg.Code))] == "57" // the server says why it closes the connection
 	}
 	_, connect := errors.AsType[*pgconn.ConnectError](err)
 	_, network := errors.AsType[net.Error](err) // also what pgx makes of a time-out
 	return connect || network || pgconn.SafeToRetry(err) || pgconn.Timeout(err) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
-		errors.Is(err, sql.ErrTxDone) // database/sql ended it, because the time was over
+		errors.Is(err, sql.ErrTxDone) // database/sql ended it at the deadline
 }
 
-// busy reports that another process holds the SQLite file.
+// isBusy reports that another process holds the SQLite file.
 func isBusy(err error) bool {
 	lite, ok := errors.AsType[*moderncsqlite.Error](err)
 	return ok && lite.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
-// isCorrupt reports that the database file itself is broken.
+// isCorrupt reports that the database file is broken.
 func (d dialect) isCorrupt(err error) bool {
 	if errors.Is(err, errCorrupt) {
 		return true

@@ -14,7 +14,7 @@ func scanFamily(s scanner, f *auth.Family) error {
 		timeDest(&f.CreatedAt), timeDest(&f.RotatedAt), timeDest(&f.IdleAt), timeDest(&f.ExpiresAt), timeDest(&f.RevokedAt), textDest(&f.EndReason), jsonDest{&f.Audience}, &f.JKT, &f.Retries)
 }
 
-// InsertFamily stores a family that has just begun.
+// InsertFamily stores a new family.
 func (tx *Tx) InsertFamily(f auth.Family) error {
 	return insert(tx.q, `INSERT INTO refresh_families (tenant_id, `+familyCols+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL, NULL, $13, $14, $15)`,
@@ -22,15 +22,14 @@ func (tx *Tx) InsertFamily(f auth.Family) error {
 		millis(f.CreatedAt), millis(f.RotatedAt), millis(f.IdleAt), millis(f.ExpiresAt), encodeJSON(f.Audience), f.JKT, f.Retries)
 }
 
-// Family returns the family even when it was revoked.
+// Family returns a family, revoked ones included.
 func (tx *Tx) Family(id auth.FamilyID) (auth.Family, error) {
 	return queryRow(tx.q, scanFamily, "SELECT "+familyCols+" FROM refresh_families WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
-// RotateFamily replaces the newest token by its successor, if it is still the
-// newest and the family is not revoked: of any number of tries at once one
-// returns true. A token that is its own successor begins no new generation. The retries
-// move up (auth.Retries).
+// RotateFamily replaces the newest token by its successor, if it is still the newest and the
+// family is not revoked. Of any number of concurrent calls one returns true. A token that is its
+// own successor begins no generation. The retries move up (auth.Retries).
 func (tx *Tx) RotateFamily(id auth.FamilyID, from, to string, idleAt time.Time) (bool, error) {
 	n, err := execCount(tx.q, `UPDATE refresh_families SET generation = generation + CASE WHEN digest = $1 THEN 0 ELSE 1 END,
 		retries = CASE WHEN digest = $1 THEN retries ELSE (retries * 2) & 255 END, digest = $1, rotated_at = $2, idle_at = $3
@@ -39,15 +38,15 @@ func (tx *Tx) RotateFamily(id auth.FamilyID, from, to string, idleAt time.Time) 
 	return n == 1, err
 }
 
-// RetryFamily notes that the newest token was given again, if it is still the newest
-// and the family is not revoked; it reports whether it is.
+// RetryFamily records a retry of the newest token, and reports whether it is still the newest
+// and the family not revoked.
 func (tx *Tx) RetryFamily(id auth.FamilyID, newest string, r auth.Retries) (bool, error) {
 	n, err := execCount(tx.q, `UPDATE refresh_families SET retries = $1
 		WHERE tenant_id = $2 AND id = $3 AND digest = $4 AND revoked_at IS NULL`, r, tx.tenant, id, newest)
 	return n == 1, err
 }
 
-// RevokeFamily revokes one family; revoking it again changes nothing.
+// RevokeFamily revokes one family. Revoking it again changes nothing.
 func (tx *Tx) RevokeFamily(id auth.FamilyID, reason string) error {
 	_, err := execCount(tx.q, `UPDATE refresh_families SET revoked_at = $1, end_reason = $2
 		WHERE tenant_id = $3 AND id = $4 AND revoked_at IS NULL`, millis(tx.Now), reason, tx.tenant, id)

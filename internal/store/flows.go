@@ -13,7 +13,7 @@ func scanFlow(s scanner, f *auth.Flow) error {
 		timeDest(&f.CreatedAt), timeDest(&f.ExpiresAt), timeDest(&f.DoneAt))
 }
 
-// InsertFlow stores a flow that has just begun.
+// InsertFlow stores a new flow.
 func (tx *Tx) InsertFlow(f auth.Flow) error {
 	return insert(tx.q, `INSERT INTO flows (tenant_id, `+flowCols+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, NULL)`,
@@ -21,7 +21,7 @@ func (tx *Tx) InsertFlow(f auth.Flow) error {
 		millis(f.CreatedAt), millis(f.ExpiresAt))
 }
 
-// Flow returns a flow, also one that is over.
+// Flow returns a flow, finished and expired ones included.
 func (tx *Tx) Flow(id auth.FlowID) (auth.Flow, error) {
 	return queryRow(tx.q, scanFlow, "SELECT "+flowCols+" FROM flows WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
@@ -33,8 +33,8 @@ func (tx *Tx) UpdateFlow(f auth.Flow) error {
 		nullText(f.Session), millis(f.ProvedAt), encodeJSON(f.Allowed), boolToInt(f.Denied), f.Device, encodeJSON(f.Request), tx.tenant, f.ID, millis(tx.Now))
 }
 
-// FinishFlow ends a flow. However many ask at once, on however many nodes, one
-// succeeds; everybody else gets ErrNotFound.
+// FinishFlow ends a flow. Of any number of concurrent calls, on any number of nodes, one
+// succeeds; the rest get ErrNotFound.
 func (tx *Tx) FinishFlow(id auth.FlowID) error {
 	return execRow(tx.q, "UPDATE flows SET done_at = $1 WHERE tenant_id = $2 AND id = $3 AND done_at IS NULL AND expires_at > $1",
 		millis(tx.Now), tx.tenant, id)

@@ -7,18 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// health remembers that the database file turned out to be broken. From then on
-// the server only reads: what it still knows may be right, what it would write
-// might destroy more.
+// health records that the database file is corrupt. From then on the server only reads, because
+// writing could destroy more.
 type health struct{ err atomic.Pointer[error] }
 
-// errCorrupt is in the chain of what the check of the file finds.
-var errCorrupt = errors.New("a check failed")
+// errCorrupt is in the chain of errors found by the integrity check.
+var errCorrupt = errors.New("the integrity check failed")
 
 func (h *health) markCorrupt(cause error, log *slog.Logger) {
-	err := fmt.Errorf("the database file is damaged; writing is switched off until it is restored from a backup: %w", cause)
+	err := fmt.Errorf("the database file is damaged; it is read-only until it is restored from a backup: %w", cause)
 	if h.err.CompareAndSwap(nil, &err) {
-		log.Error("database damaged: read-only from here", "error", err)
+		log.Error("database damaged; read-only from now on", "error", err)
 	}
 }
 

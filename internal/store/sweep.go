@@ -6,18 +6,18 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Retention says from when on rows go that nobody can use any more.
+// Retention says which rows that are of no further use are deleted.
 type Retention struct {
-	Flows      time.Time // flows that expired before: they are the longest of what strangers leave
-	ShortLived time.Time // secrets of one use and codes of devices that expired before: there is one for each request
-	Expired    time.Time // sessions, refresh families and remembered browsers that expired before
+	Flows      time.Time // flows that expired before; unauthenticated callers create them, and their rows are the longest
+	ShortLived time.Time // single-use secrets, device codes and retired keys that expired before
+	Expired    time.Time // sessions, refresh families and remember-me series that expired before
 	Ended      time.Time // the same, when they were ended or revoked before
-	Audit      time.Time // audit lines that are older; zero keeps them all
+	Audit      time.Time // audit lines older than that; zero keeps all
 }
 
-// Sweep removes up to n rows, so that no writer waits long for it, and returns how many
-// went: less than n when none is left. Expiry is checked at use, so nothing depends on
-// Sweep but the size of the tables.
+// Sweep removes up to n rows and returns how many: fewer than n when none is left. The bound
+// keeps writers from waiting long. Expiry is checked at use, so only the size of the tables
+// depends on Sweep.
 func (tx *SystemTx) Sweep(r Retention, n int64) (int64, error) {
 	total := int64(0)
 	for _, s := range []struct {
@@ -59,28 +59,28 @@ func (tx *SystemTx) Sweep(r Retention, n int64) (int64, error) {
 	return total, nil
 }
 
-// ClientCursor is how far SweepClients has come. The zero value is the beginning.
+// ClientCursor is the position of SweepClients. The zero value is the beginning.
 type ClientCursor struct {
 	updated int64
 	tenant  auth.TenantID
 	client  auth.ClientID
-	removed []ClientCursor // removed in the transaction before
+	removed []ClientCursor // removed in the previous transaction
 }
 
-// ClientOrigin says where clients come from that describe themselves.
+// ClientOrigin says how clients that describe themselves came in.
 type ClientOrigin string
 
-// The origins of clients, each a column.
+// The origins of clients. Each is a column.
 const (
-	FromDocument     ClientOrigin = "forgettable"     // a document of their own; one that comes back is read again
-	FromRegistration ClientOrigin = "self_registered" // they have registered themselves
+	FromDocument     ClientOrigin = "forgettable"     // a client metadata document, which is read again when the client returns
+	FromRegistration ClientOrigin = "self_registered" // dynamic registration (RFC 7591)
 )
 
-// SweepClients looks at the n clients of an origin after the mark that were not changed, and
-// whose document was not asked for, since the given time. It removes them, unless somebody has
-// allowed them something, is signed in to them, or an operator has disabled them, set bounds or
-// given them more than they say of themselves. It returns the next mark, and false when there
-// are no more. It also ends what has begun with a client while the transaction before removed it.
+// SweepClients examines the next n clients of an origin that were neither changed nor used since
+// the given time. It removes each one, unless a user has granted it something or is signed in to
+// it, or an operator has disabled it, set bounds or granted it more than its own metadata asks
+// for. It returns the next position, and false after the last one. It also ends sessions that
+// began with a client while the previous transaction removed it.
 func (tx *SystemTx) SweepClients(from ClientOrigin, before time.Time, after ClientCursor, n int) (ClientCursor, bool, error) {
 	for _, v := range after.removed {
 		if _, err := tx.In(v.tenant).EndClientSessions(v.client, n, auth.EndClient); err != nil {

@@ -13,26 +13,26 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// querier is the little of database/sql that statements need; the context and the
-// connection are already bound.
+// querier is the part of database/sql that statements need. The context and the connection
+// are bound already.
 type querier interface {
 	query(text string, args ...any) (*sql.Rows, error)
 	exec(text string, args ...any) (sql.Result, error)
 }
 
-// Tx is a transaction of one tenant. It is for one goroutine and dies with the
-// function it was given to.
+// Tx is a transaction of one tenant. One goroutine uses it, until the function that received
+// it returns.
 type Tx struct {
-	// Now is the time of the transaction: the same for all its statements.
+	// Now is the time of the transaction, the same for all of its statements.
 	Now time.Time
 
 	tenant auth.TenantID
 	q      querier
 	db     *DB
-	queued bool // a message was written
+	queued bool // a message was enqueued
 }
 
-// Tenant is whose transaction this is.
+// Tenant is the tenant of the transaction.
 func (tx *Tx) Tenant() auth.TenantID { return tx.tenant }
 
 // SystemTx is a transaction across tenants.
@@ -52,8 +52,8 @@ func (tx *SystemTx) In(tenant auth.TenantID) *Tx {
 // scanner is a row.
 type scanner interface{ Scan(dest ...any) error }
 
-// checkText refuses text that PostgreSQL cannot hold, on both databases alike:
-// a stranger's NUL in an identifier is the stranger's mistake, not a fault.
+// checkText refuses text that PostgreSQL cannot store, on both databases alike: a NUL in an
+// identifier is a mistake of the caller, not a fault of the server.
 func checkText(args []any) error {
 	for _, a := range args {
 		s, ok := a.(string)
@@ -61,7 +61,7 @@ func checkText(args []any) error {
 			s = v.String()
 		}
 		if strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
-			return auth.Invalid(auth.CodeTextInvalid, "", "a value is not text that can be stored")
+			return auth.Invalid(auth.CodeTextInvalid, "", "text must be UTF-8 without NUL")
 		}
 	}
 	return nil
@@ -74,7 +74,7 @@ func query(q querier, text string, args []any) (*sql.Rows, error) {
 	return q.query(text, args...)
 }
 
-// one reads a single row: ErrNotFound when there is none.
+// queryRow reads a single row. It returns ErrNotFound when there is none.
 func queryRow[T any](q querier, scan func(scanner, *T) error, text string, args ...any) (T, error) {
 	var v T
 	rows, err := query(q, text, args)
@@ -91,11 +91,11 @@ func queryRow[T any](q querier, scan func(scanner, *T) error, text string, args 
 	if err := scan(rows, &v); err != nil {
 		return v, fmt.Errorf("scan: %w", err)
 	}
-	rows.Next() // a RETURNING statement is finished only when it says so
+	rows.Next() // SQLite completes a RETURNING statement only when it is read to its end
 	return v, rows.Err()
 }
 
-// all reads every row.
+// queryRows reads all rows.
 func queryRows[T any](q querier, scan func(scanner, *T) error, text string, args ...any) ([]T, error) {
 	rows, err := query(q, text, args)
 	if err != nil {
@@ -115,7 +115,7 @@ func queryRows[T any](q querier, scan func(scanner, *T) error, text string, args
 
 func scanText(s scanner, v *string) error { return s.Scan(v) }
 
-// execCount runs a statement and says how many rows it changed.
+// execCount executes a statement and returns the number of changed rows.
 func execCount(q querier, text string, args ...any) (int64, error) {
 	if err := checkText(args); err != nil {
 		return 0, err
@@ -127,7 +127,8 @@ func execCount(q querier, text string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-// must is affect for a row that has to be there.
+// execRow executes a statement that must change a row. It returns ErrNotFound when it changes
+// none.
 func execRow(q querier, text string, args ...any) error {
 	n, err := execCount(q, text, args...)
 	if err == nil && n == 0 {
@@ -136,9 +137,9 @@ func execRow(q querier, text string, args ...any) error {
 	return err
 }
 
-// insert turns a unique violation into ErrConflict. On PostgreSQL the transaction
-// is then dead, so an insert that may meet an older row says ON CONFLICT DO
-// NOTHING and is counted instead.
+// insert executes an INSERT and returns ErrConflict when it adds no row. An INSERT that may meet
+// an older row says ON CONFLICT DO NOTHING: a unique violation would abort the transaction on
+// PostgreSQL.
 func insert(q querier, text string, args ...any) error {
 	n, err := execCount(q, text, args...)
 	if err == nil && n == 0 {
@@ -147,7 +148,7 @@ func insert(q querier, text string, args ...any) error {
 	return err
 }
 
-// millis is how times are stored: the zero time as NULL.
+// millis is the stored form of a time: milliseconds, or NULL for the zero time.
 func millis(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -172,7 +173,7 @@ func (m timeScanner) Scan(v any) error {
 
 func timeDest(t *time.Time) timeScanner { return timeScanner{t} }
 
-// null stores an empty string as NULL, for columns that refer to something.
+// nullText stores an empty string as NULL, in columns that refer to other rows.
 func nullText[S ~string](s S) any {
 	if s == "" {
 		return nil
@@ -199,7 +200,7 @@ func (m textScanner[S]) Scan(v any) error {
 
 func textDest[S ~string](s *S) textScanner[S] { return textScanner[S]{s} }
 
-// encodeJSON is how lists and settings are stored.
+// encodeJSON is the stored form of lists and settings.
 func encodeJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -208,13 +209,13 @@ func encodeJSON(v any) string {
 	return string(b)
 }
 
-// jsonDest scans what encoded wrote.
+// jsonDest scans what encodeJSON stored.
 type jsonDest struct{ v any }
 
 func (d jsonDest) Scan(v any) error {
 	switch v := v.(type) {
 	case string:
-		if v == "null" || v == "{}" { // most columns of most rows, and what it scans into is still empty
+		if v == "null" || v == "{}" { // the usual case; the destination is empty already
 			return nil
 		}
 		return json.Unmarshal([]byte(v), d.v)
