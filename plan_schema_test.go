@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -260,7 +261,7 @@ func TestSchemasAreEqual(t *testing.T) {
 // opened migrates the database and gives it without the store.
 func opened(t *testing.T, url string) *sql.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Config{URL: url, Keyring: storetest.Keyring(t)})
+	db, err := store.Open(t.Context(), store.Config{URL: url, Keyring: storetest.Keyring(t), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

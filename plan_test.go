@@ -35,8 +35,9 @@ var layers = [][]string{
 	{"internal/store/storetest"},
 	{"internal/store"},
 	{"guard/guardtest"},
-	{"internal/secret", "internal/password", "internal/oauth", "guard"},
-	{"internal/auth", "internal/fault", "internal/config", "internal/outbox/smtptest"},
+	{"internal/password", "internal/oauth", "guard"},
+	{"internal/secret"},
+	{"internal/timer", "internal/auth", "internal/fault", "internal/config", "internal/outbox/smtptest"},
 }
 
 // only lists the importers of packages that few may import.
@@ -71,10 +72,10 @@ var reserved = map[string]struct {
 	"database/sql":  {[]string{"internal/store", "internal/store/storetest", "bench"}, "statements live in store"},
 	"os/signal":     {[]string{"cmd/watchword", "bench"}, "only the process hears signals"},
 	"html/template": {[]string{"internal/web", "internal/web/ui", "internal/outbox"}, "HTML is written in web/ui, and in the mails of outbox"},
-	"math/rand":     {nil, "secrets come from internal/secret, jitter from math/rand/v2"},
-	"math/rand/v2":  {[]string{"internal/store", "internal/outbox", "internal/limit", "bench"}, "only jitter may be guessed; secrets come from internal/secret"},
+	"math/rand":     {nil, "randomness, also that of pauses, comes from internal/secret"},
+	"math/rand/v2":  {[]string{"bench"}, "randomness, also that of pauses, comes from internal/secret"},
 	"crypto/rand": {
-		[]string{"internal/secret", "internal/password", "internal/keys", "guard", "guard/guardtest",
+		[]string{"internal/secret", "guard", "guard/guardtest",
 			"internal/store/storetest", "internal/servertest", "internal/outbox/smtptest", "cmd/watchword", "bench"},
 		"random bytes come from internal/secret",
 	},
@@ -88,13 +89,12 @@ var reserved = map[string]struct {
 	"reflect": {[]string{"internal/store", "internal/config", "cmd/watchword"}, "types say it better"},
 }
 
-// clocks may call time.Now; defaults may name it as the documented default of a Now
-// that callers inject. Everybody else is given the time.
-var (
-	clocks   = append([]string{"cmd/watchword", "internal/fault", "bench", "examples/go-api"}, testPackages...)
-	defaults = []string{"guard", "internal/store", "internal/limit", "internal/password", "internal/keys", "internal/token", "internal/session",
-		"internal/outbox", "internal/web", "internal/server"}
-)
+// clocks are the packages that may read the system's clock and start its timers. guard is
+// a module of its own: it names time.Now as the default of its Config.
+var clocks = append([]string{"cmd/watchword", "internal/timer", "internal/fault", "guard", "bench", "examples/go-api"}, testPackages...)
+
+// clockFunctions are those of package time that read the system's clock or start its timers.
+var clockFunctions = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}
 
 type file struct {
 	name string // relative, with slashes
@@ -248,25 +248,16 @@ func TestGuardStandsAlone(t *testing.T) {
 func TestClock(t *testing.T) {
 	t.Parallel()
 	for _, f := range production(t) {
-		called := map[ast.Node]bool{}
+		if slices.Contains(clocks, f.pkg) {
+			continue
+		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
-			if c, ok := n.(*ast.CallExpr); ok {
-				called[c.Fun] = true
-			}
 			sel, ok := n.(*ast.SelectorExpr)
-			if !ok || sel.Sel.Name != "Now" {
+			if !ok || !slices.Contains(clockFunctions, sel.Sel.Name) {
 				return true
 			}
-			if x, ok := sel.X.(*ast.Ident); !ok || x.Name != "time" {
-				return true
-			}
-			at := fset.Position(sel.Pos())
-			switch {
-			case slices.Contains(clocks, f.pkg):
-			case called[sel]:
-				t.Errorf("%s calls time.Now: take the injected now, or tx.Now inside a transaction", at)
-			case !slices.Contains(defaults, f.pkg):
-				t.Errorf("%s names time.Now: only %s have it as a default", at, strings.Join(defaults, ", "))
+			if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" {
+				t.Errorf("%s uses time.%s: take the injected Now, tx.Now inside a transaction, or a timer.Source", fset.Position(sel.Pos()), sel.Sel.Name)
 			}
 			return true
 		})

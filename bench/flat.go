@@ -49,7 +49,7 @@ func (s *server) fill(n int) error {
 	if err != nil {
 		return err
 	}
-	db, err := store.Open(context.Background(), store.Config{URL: "sqlite:" + filepath.Join(s.dir, "watchword.db"), Keyring: ring})
+	db, err := store.Open(context.Background(), store.Config{URL: "sqlite:" + filepath.Join(s.dir, "watchword.db"), Keyring: ring, Now: time.Now})
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func groupCommit() error {
 		if err != nil {
 			return 0, err
 		}
-		db, err := store.Open(context.Background(), store.Config{URL: "sqlite:" + filepath.Join(scratch, rand.Text(), "w.db"), Keyring: ring, DisableGroupCommit: each})
+		db, err := store.Open(context.Background(), store.Config{URL: "sqlite:" + filepath.Join(scratch, rand.Text(), "w.db"), Keyring: ring, Now: time.Now, DisableGroupCommit: each})
 		if err != nil {
 			return 0, err
 		}

@@ -41,10 +41,10 @@ const (
 // Algorithms are those that every tenant has a key of.
 var Algorithms = []string{RS256, ES256, EdDSA}
 
-// Config describes a Ring. Zero values take the documented defaults.
+// Config describes a Ring. DB and Now are required; other zero values take the documented defaults.
 type Config struct {
 	DB  *store.DB
-	Now func() time.Time // time.Now when nil
+	Now func() time.Time
 	// Algorithm is used where a caller names none: ES256 when empty.
 	Algorithm string
 	// RotateEvery is how long a key signs before Tend replaces it; 90 days.
@@ -90,9 +90,6 @@ const (
 func New(cfg Config) *Ring {
 	r := &Ring{db: cfg.DB, now: cfg.Now, alg: cfg.Algorithm, log: cfg.Log, lives: cfg.Lifetimes.Or(auth.Lifetimes{Remember: 30 * 24 * time.Hour}),
 		rotate: cfg.RotateEvery, ahead: cfg.PublishAhead, keep: cfg.KeepFor}
-	if r.now == nil {
-		r.now = time.Now
-	}
 	if r.alg == "" {
 		r.alg = ES256
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -54,9 +53,9 @@ func (r *Ring) newMaterial(alg string) (material, error) {
 	var err error
 	switch alg {
 	case ES256:
-		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		private, err = ecdsa.GenerateKey(elliptic.P256(), secret.Reader())
 	case EdDSA:
-		_, private, err = ed25519.GenerateKey(rand.Reader)
+		_, private, err = ed25519.GenerateKey(secret.Reader())
 	case RS256:
 		private, err = r.reserve.take()
 	default:
@@ -141,7 +140,7 @@ func (s *reserve) take() (*rsa.PrivateKey, error) {
 	s.mu.Unlock()
 	var err error
 	if key == nil {
-		key, err = rsa.GenerateKey(rand.Reader, rsaBits)
+		key, err = rsa.GenerateKey(secret.Reader(), rsaBits)
 	}
 	s.refill()
 	return key, err
@@ -156,7 +155,7 @@ func (s *reserve) refill() {
 	}
 	s.making = true
 	go func() {
-		key, err := rsa.GenerateKey(rand.Reader, rsaBits)
+		key, err := rsa.GenerateKey(secret.Reader(), rsaBits)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.making = false

@@ -3,6 +3,7 @@ package keys
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -15,7 +16,7 @@ func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		db := storetest.Open(t, cfg)
-		r := New(Config{DB: db})
+		r := New(Config{DB: db, Now: time.Now})
 		if _, err := r.JWKS(t.Context(), "nobody"); err != nil {
 			t.Fatal(err)
 		}

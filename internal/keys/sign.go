@@ -6,7 +6,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -173,7 +172,7 @@ func (s *signer) sign(typ string, claims []byte) (string, error) {
 // signECDSA writes r ‖ s, each of full length (RFC 7518 §3.4), where the standard
 // library gives DER.
 func signECDSA(p *ecdsa.PrivateKey, digest []byte, out *[64]byte) error {
-	der, err := ecdsa.SignASN1(rand.Reader, p, digest)
+	der, err := ecdsa.SignASN1(secret.Reader(), p, digest)
 	if err != nil {
 		return err
 	}

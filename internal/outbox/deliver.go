@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
 	"strconv"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -163,19 +163,17 @@ func reason(err error) string { return auth.Clip(err.Error(), 200) }
 // what is not recorded goes out again. The first try is made even when the process
 // is ending.
 func (o *Outbox) settle(ctx context.Context, fn func(*store.SystemTx) error) error {
-	limit := time.NewTimer(o.cfg.Lease - o.cfg.Timeout)
-	defer limit.Stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := o.cfg.Timers.AfterFunc(o.cfg.Lease-o.cfg.Timeout, cancel)
+	defer stop()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		err := o.cfg.DB.WriteSystem(context.WithoutCancel(ctx), fn)
 		if auth.KindOf(err) != auth.KindUnavailable {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if o.cfg.Timers.Sleep(ctx, wait) != nil {
 			return err
-		case <-limit.C:
-			return err
-		case <-time.After(wait):
 		}
 	}
 }
@@ -187,7 +185,7 @@ func backoff(n int) time.Duration {
 	if n < 9 {
 		d = min(d, 5*time.Second<<max(0, n-1))
 	}
-	return d - d/5 + rand.N(2*d/5)
+	return d - d/5 + secret.Jitter(2*d/5)
 }
 
 func (o *Outbox) observe(kind auth.MessageKind, v verdict) {

@@ -33,7 +33,7 @@ type dispatcher struct {
 	look   bool // something may be due
 	pause  time.Duration
 	paused bool
-	resume *time.Timer
+	resume <-chan struct{} // closed at the end of the pause; nil before the first one
 }
 
 func (o *Outbox) dispatcher(work context.Context, kinds string, workers int) *dispatcher {
@@ -52,8 +52,6 @@ func (d *dispatcher) stir(insist bool) {
 }
 
 func (d *dispatcher) run(ctx context.Context) {
-	d.resume = time.NewTimer(time.Hour)
-	defer d.resume.Stop()
 	d.look = true // what an earlier process left
 	for ctx.Err() == nil {
 		d.claim(ctx)
@@ -66,8 +64,8 @@ func (d *dispatcher) run(ctx context.Context) {
 			if d.insist.Swap(false) {
 				d.paused, d.pause = false, 0
 			}
-		case <-d.resume.C:
-			d.look, d.paused = true, false
+		case <-d.resume:
+			d.resume, d.look, d.paused = nil, true, false
 		}
 	}
 	for d.free < d.workers {
@@ -77,8 +75,8 @@ func (d *dispatcher) run(ctx context.Context) {
 
 // watch tells the dispatchers when something may be due.
 func (o *Outbox) watch(ctx context.Context, lanes []*dispatcher) {
-	tick := time.NewTicker(o.cfg.Poll)
-	defer tick.Stop()
+	poll, stop := o.cfg.Timers.After(o.cfg.Poll)
+	defer func() { stop() }()
 	for {
 		insist, due := false, true
 		select {
@@ -87,7 +85,8 @@ func (o *Outbox) watch(ctx context.Context, lanes []*dispatcher) {
 		case <-o.wake:
 			insist = true
 		case <-o.cfg.DB.Queued():
-		case <-tick.C:
+		case <-poll:
+			poll, stop = o.cfg.Timers.After(o.cfg.Poll)
 			o.measure(ctx)
 			due = o.Stats().Waiting > 0
 		}
@@ -144,5 +143,5 @@ func (d *dispatcher) end(v verdict) {
 	}
 	d.pause = min(max(2*d.pause, d.o.shortest), d.o.longest)
 	d.paused = true
-	d.resume.Reset(d.pause)
+	d.resume, _ = d.o.cfg.Timers.After(d.pause)
 }

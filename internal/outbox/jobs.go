@@ -2,11 +2,12 @@ package outbox
 
 import (
 	"context"
-	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // Job is work that comes round. Nodes do not agree on whose turn it is, so running
@@ -25,12 +26,8 @@ const firstRun = 5 * time.Second
 func (o *Outbox) keepRunning(ctx context.Context, j Job) {
 	wait := min(firstRun, j.Every)
 	for {
-		t := time.NewTimer(wait/2 + rand.N(wait))
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if o.cfg.Timers.Sleep(ctx, wait/2+secret.Jitter(wait)) != nil {
 			return
-		case <-t.C:
 		}
 		o.runJob(ctx, j)
 		wait = j.Every
@@ -65,10 +62,10 @@ const clientBatch = 200
 
 // SweepClients is the job that removes clients which describe themselves, in a document or by
 // registering, and that nobody uses. Anybody can make one.
-func SweepClients(db *store.DB) Job {
+func SweepClients(db *store.DB, timers timer.Source) Job {
 	return Job{Name: "sweep clients", Every: 6 * time.Hour, Run: func(ctx context.Context) error {
 		for _, from := range []store.ClientOrigin{store.FromDocument, store.FromRegistration} {
-			if err := sweepClients(ctx, db, from); err != nil {
+			if err := sweepClients(ctx, db, timers, from); err != nil {
 				return err
 			}
 		}
@@ -76,7 +73,7 @@ func SweepClients(db *store.DB) Job {
 	}}
 }
 
-func sweepClients(ctx context.Context, db *store.DB, from store.ClientOrigin) error {
+func sweepClients(ctx context.Context, db *store.DB, timers timer.Source, from store.ClientOrigin) error {
 	var mark store.ClientCursor
 	for more := true; more; {
 		after := mark
@@ -87,10 +84,8 @@ func sweepClients(ctx context.Context, db *store.DB, from store.ClientOrigin) er
 		if err != nil || !more {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if timers.Sleep(ctx, sweepPause) != nil {
 			return nil
-		case <-time.After(sweepPause):
 		}
 	}
 	return nil
@@ -99,7 +94,7 @@ func sweepClients(ctx context.Context, db *store.DB, from store.ClientOrigin) er
 // Sweep is the job that removes what nobody can use any more, and audit lines older
 // than retention (zero keeps them all). It works in small transactions with pauses
 // between them, so that requests come through however much has piled up.
-func Sweep(db *store.DB, retention time.Duration) Job {
+func Sweep(db *store.DB, timers timer.Source, retention time.Duration) Job {
 	return Job{Name: "sweep", Every: sweepEvery, Run: func(ctx context.Context) error {
 		for range sweepMost {
 			var gone int64
@@ -115,10 +110,8 @@ func Sweep(db *store.DB, retention time.Duration) Job {
 			if err != nil || gone < sweepBatch {
 				return err
 			}
-			select {
-			case <-ctx.Done():
+			if timers.Sleep(ctx, sweepPause) != nil {
 				return nil
-			case <-time.After(sweepPause):
 			}
 		}
 		return nil

@@ -10,6 +10,8 @@ import (
 
 	"github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // link is a connection to the mail server, signed in. It is used by one goroutine
@@ -109,6 +111,8 @@ const (
 
 // idlePool keeps connections open through a burst of mails.
 type idlePool struct {
+	timers timer.Source
+
 	mu     sync.Mutex
 	links  []*link // owned by mu
 	closed bool    // owned by mu
@@ -133,7 +137,7 @@ func (p *idlePool) put(l *link) {
 		return
 	}
 	p.links = append(p.links, l)
-	time.AfterFunc(idleFor, func() { p.drop(l) })
+	p.timers.AfterFunc(idleFor, func() { p.drop(l) })
 }
 
 // drop closes the connection if nobody has taken it meanwhile.

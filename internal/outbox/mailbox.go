@@ -44,9 +44,6 @@ type Mailbox struct {
 // NewMailbox makes an empty Mailbox.
 func NewMailbox(cfg MailboxConfig) *Mailbox {
 	set(&cfg.Keep, 200)
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
 	return &Mailbox{cfg: cfg, words: writer{base: cfg.Base, tenant: cfg.TenantName}, more: make(chan struct{})}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // MailConfig says how mail leaves.
@@ -30,6 +31,8 @@ type MailConfig struct {
 	TenantName func(context.Context, auth.TenantID) string
 	// TLS, if set, replaces the system's certificate authorities and the like.
 	TLS *tls.Config
+	// Timers close connections that are no longer used.
+	Timers timer.Source
 	// Greet bounds connecting, TLS and signing in; 10 s when zero. Send bounds the
 	// delivery of one mail after that; 60 s when zero.
 	Greet, Send time.Duration
@@ -61,6 +64,7 @@ func NewMailer(cfg MailConfig) (*Mailer, error) {
 	from.Name = auth.Clip(from.Name, 200)
 	return &Mailer{
 		cfg: cfg, server: server, from: from, helo: helo(cfg.Base),
+		idle:  idlePool{timers: cfg.Timers},
 		words: writer{base: cfg.Base, tenant: cfg.TenantName},
 	}, nil
 }

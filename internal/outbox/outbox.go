@@ -24,6 +24,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // Handler delivers one message. Nil means delivered; an error made by Permanent
@@ -35,6 +36,7 @@ type Handler func(ctx context.Context, m auth.Message) error
 // Config says what an Outbox does. DB is required; zero fields mean the defaults.
 type Config struct {
 	DB       *store.DB
+	Timers   timer.Source // wake the workers and the jobs
 	Handlers map[auth.MessageKind]Handler
 	Jobs     []Job
 
@@ -116,7 +118,7 @@ func (o *Outbox) Stats() Stats {
 func (o *Outbox) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(o.cfg.Drain, cancel) })
+	stop := context.AfterFunc(ctx, func() { o.cfg.Timers.AfterFunc(o.cfg.Drain, cancel) })
 	defer stop()
 	var wg sync.WaitGroup
 	for _, j := range o.cfg.Jobs {

@@ -11,6 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // What there is one of for each request does not pile up for a day; what a session
@@ -27,7 +28,7 @@ func TestSweepTakesBriefRowsSooner(t *testing.T) {
 				tx.InsertSession(auth.Session{ID: "session", Account: "alice", Client: auth.FirstParty, AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: soon, ExpiresAt: soon}))
 		})
 		left := func() (n int) {
-			if err := Sweep(db, 0).Run(t.Context()); err != nil {
+			if err := Sweep(db, timer.Source{}, 0).Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			write(t, db, func(tx *store.Tx) error {
@@ -81,7 +82,7 @@ func TestRepair_H1_WhatEndedLeavesSoon(t *testing.T) {
 			gone  bool
 		}{{50 * time.Minute, false}, {20 * time.Minute, true}} {
 			c.Advance(step.after)
-			if err := Sweep(db, 0).Run(t.Context()); err != nil {
+			if err := Sweep(db, timer.Source{}, 0).Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			write(t, db, func(tx *store.Tx) error {
@@ -129,7 +130,7 @@ func TestSweepDocuments(t *testing.T) {
 					IdleAt: at.Add(9000 * time.Hour), ExpiresAt: at.Add(9000 * time.Hour)}))
 		})
 		count := func() (n int) {
-			if err := SweepClients(db).Run(t.Context()); err != nil {
+			if err := SweepClients(db, timer.Source{}).Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			write(t, db, func(tx *store.Tx) error {
@@ -249,7 +250,7 @@ func TestRepair_H7_RegisteredClientsThatNobodyUsesEnd(t *testing.T) {
 				tx.PutConsent(auth.Consent{Account: "alice", Client: "cl_allowed", Scope: auth.Scope{"openid"}}))
 		})
 		left := func() (ids []string) {
-			if err := SweepClients(db).Run(t.Context()); err != nil {
+			if err := SweepClients(db, timer.Source{}).Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			write(t, db, func(tx *store.Tx) error {

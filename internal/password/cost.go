@@ -139,18 +139,4 @@ func (h *Hasher) measure(ctx context.Context, d digest) (time.Duration, error) {
 
 // Refuse waits as long as a failure would have taken. It is for a right password that
 // is refused like a wrong one.
-func (h *Hasher) Refuse(ctx context.Context, r Result) error { return wait(ctx, r.rest) }
-
-func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (h *Hasher) Refuse(ctx context.Context, r Result) error { return h.timers.Sleep(ctx, r.rest) }

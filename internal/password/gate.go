@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // BusyError says that too many passwords are being hashed already. Nothing was
@@ -40,6 +42,7 @@ type Stats struct {
 type gate struct {
 	memory, threads, limit int
 	wait                   time.Duration
+	timers                 timer.Source
 
 	mu          sync.Mutex // owns the next three
 	freeMemory  int
@@ -58,7 +61,7 @@ type ticket struct {
 }
 
 func newGate(cfg Config) *gate {
-	g := &gate{memory: cfg.MaxMemory, threads: cfg.MaxConcurrent, limit: max(cfg.QueueLimit, 0), wait: cfg.MaxWait}
+	g := &gate{memory: cfg.MaxMemory, threads: cfg.MaxConcurrent, limit: max(cfg.QueueLimit, 0), wait: cfg.MaxWait, timers: cfg.Timers}
 	g.freeMemory, g.freeThreads = g.memory, g.threads
 	return g
 }
@@ -106,8 +109,8 @@ func (g *gate) join(t *ticket) (*list.Element, error) {
 }
 
 func (g *gate) await(ctx context.Context, t *ticket, place *list.Element) error {
-	timer := time.NewTimer(g.wait)
-	defer timer.Stop()
+	late, stop := g.timers.After(g.wait)
+	defer stop()
 	var count *atomic.Uint64
 	var err error
 	select {
@@ -115,7 +118,7 @@ func (g *gate) await(ctx context.Context, t *ticket, place *list.Element) error 
 		return nil
 	case <-ctx.Done():
 		count, err = &g.abandoned, ctx.Err()
-	case <-timer.C:
+	case <-late:
 		count = &g.timedOut
 	}
 	g.mu.Lock()

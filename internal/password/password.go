@@ -20,7 +20,6 @@ package password
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,6 +27,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // Defaults of a Config whose fields are zero.
@@ -57,6 +59,8 @@ type Config struct {
 	FlaskSalts map[string]string
 	// Now is the clock that measures hashing time.
 	Now func() time.Time
+	// Timers bound how long a caller waits, and make failures equally slow.
+	Timers timer.Source
 	// Observe, if set, hears how long each hash or comparison ran.
 	Observe func(d time.Duration)
 	// ObserveWait, if set, hears how long each admitted caller waited.
@@ -72,6 +76,7 @@ type Hasher struct {
 	costs       atomic.Pointer[costs]
 	learning    sync.Mutex // held while a kind is measured
 	now         func() time.Time
+	timers      timer.Source
 	observe     func(time.Duration)
 	observeWait func(time.Duration)
 }
@@ -98,12 +103,13 @@ func New(cfg Config) (*Hasher, error) {
 		limits:      limits{kib: cfg.MaxMemory, flaskSalts: maps.Clone(cfg.FlaskSalts)},
 		gate:        newGate(cfg),
 		now:         cfg.Now,
+		timers:      cfg.Timers,
 		observe:     cfg.Observe,
 		observeWait: cfg.ObserveWait,
 	}
 	// A hash of nothing: random bytes in the place of salt and key, in the same
 	// encoding as a real one, so that comparing with it is the same work.
-	encoded := h.params.encode(random(h.params.SaltLength), random(h.params.KeyLength))
+	encoded := h.params.encode(secret.Bytes(int(h.params.SaltLength)), secret.Bytes(int(h.params.KeyLength)))
 	none, err := parse(encoded, h.limits)
 	none.encoded = encoded
 	if err != nil {
@@ -161,7 +167,7 @@ func (h *Hasher) Hash(ctx context.Context, pw string) (string, error) {
 	}
 	var encoded string
 	_, err = h.work(ctx, h.none, func() {
-		salt := random(h.params.SaltLength)
+		salt := secret.Bytes(int(h.params.SaltLength))
 		encoded = h.params.encode(salt, h.params.key(normal, salt))
 	})
 	return encoded, err
@@ -222,7 +228,7 @@ func (h *Hasher) compare(ctx context.Context, d digest, pw string) (Result, erro
 	if ok {
 		return Result{OK: true, rest: rest}, nil
 	}
-	return Result{}, wait(ctx, rest)
+	return Result{}, h.timers.Sleep(ctx, rest)
 }
 
 // try does the comparison, and says how long it ran.
@@ -269,10 +275,4 @@ func (h *Hasher) work(ctx context.Context, d digest, fn func()) (ran time.Durati
 	}()
 	fn()
 	return 0, nil
-}
-
-func random(n uint8) []byte {
-	b := make([]byte, n)
-	rand.Read(b) // never fails: crypto/rand ends the program instead
-	return b
 }

@@ -12,8 +12,11 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
+	"io"
 	"log/slog"
 	"strings"
+	"time"
 )
 
 // Text is a secret that prints as "[redacted]". Reveal gives it away.
@@ -36,6 +39,17 @@ func Bytes(n int) []byte {
 	b := make([]byte, n)
 	rand.Read(b) // never fails: crypto/rand ends the process instead
 	return b
+}
+
+// Reader is the source of all randomness, for functions that make keys and signatures.
+func Reader() io.Reader { return rand.Reader }
+
+// Jitter returns a random duration of less than d, and zero for no d.
+func Jitter(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return time.Duration(binary.BigEndian.Uint64(Bytes(8)) % uint64(d))
 }
 
 // New returns an opaque secret of 256 random bits: prefix, then base64url without

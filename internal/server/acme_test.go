@@ -211,7 +211,7 @@ func node() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	s, err := server.New(ctx, cfg, server.Options{})
+	s, err := server.New(ctx, cfg, server.Options{Now: time.Now})
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,8 @@ func (s *Server) openPasswords(context.Context) (err error) {
 		MaxMemory:  int(min(c.MemoryBudget>>10, math.MaxInt32)),
 		QueueLimit: queue,
 		MaxWait:    c.MaxWait,
-		Now:        time.Now, // measures how long hashing takes, which no test moves
+		Now:        s.opts.Timers.Now,
+		Timers:     s.opts.Timers,
 	}
 	if !c.FlaskSecuritySalt.IsZero() {
 		conf.FlaskSalts = map[string]string{"": c.FlaskSecuritySalt.Reveal()}
@@ -180,9 +181,9 @@ func (s *Server) outbound() (*outbound.Client, error) {
 // development, or nowhere, as for a command that only looks.
 func (s *Server) openMail(context.Context) (err error) {
 	conf := outbox.Config{
-		DB: s.DB, Log: s.log, Observe: s.delivered, Drain: min(3*time.Second, s.cfg.Shutdown.Timeout/2),
+		DB: s.DB, Timers: s.opts.Timers, Log: s.log, Observe: s.delivered, Drain: min(3*time.Second, s.cfg.Shutdown.Timeout/2),
 		Jobs: []outbox.Job{
-			outbox.Sweep(s.DB, s.cfg.Audit.Retention), outbox.SweepClients(s.DB),
+			outbox.Sweep(s.DB, s.opts.Timers, s.cfg.Audit.Retention), outbox.SweepClients(s.DB, s.opts.Timers),
 			{Name: "keys", Every: time.Hour, Run: s.Keys.Maintain},
 			{Name: "clocks", Every: time.Minute, Run: s.compareClocks},
 			{Name: "password kinds", Every: time.Hour, Run: s.learnPasswords},
@@ -192,7 +193,7 @@ func (s *Server) openMail(context.Context) (err error) {
 	switch {
 	case !s.cfg.SMTP.URL.IsZero():
 		s.Mailer, err = outbox.NewMailer(outbox.MailConfig{
-			URL: s.cfg.SMTP.URL.Reveal(), From: s.cfg.SMTP.From, Base: s.cfg.BaseURL(), TenantName: s.tenantName,
+			URL: s.cfg.SMTP.URL.Reveal(), From: s.cfg.SMTP.From, Base: s.cfg.BaseURL(), TenantName: s.tenantName, Timers: s.opts.Timers,
 		})
 		if err != nil {
 			return err

@@ -39,7 +39,7 @@ func (s *Server) autoTLS(ctx context.Context, at net.Addr) (*tls.Config, func(co
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return magic, nil },
 		Logger:           quiet,
 	})
-	magic = certmagic.New(cache, certmagic.Config{Storage: newCertStore(ctx, s.DB), Logger: quiet, OnEvent: s.certEvent})
+	magic = certmagic.New(cache, certmagic.Config{Storage: newCertStore(ctx, s.DB, s.opts.Timers), Logger: quiet, OnEvent: s.certEvent})
 	magic.Issuers = []certmagic.Issuer{certmagic.NewACMEIssuer(magic, issuer)}
 	s.loadCerts(ctx, magic)
 	conf := baseTLS()
@@ -80,10 +80,7 @@ func (s *Server) keepCerts(ctx context.Context, magic *certmagic.Config) {
 					wait = certRetryNoHope
 				}
 				s.log.Error("certificate not ready; trying again", "host", name, "in", wait.String(), "error", err)
-				select {
-				case <-ctx.Done():
-				case <-time.After(wait):
-				}
+				s.opts.Timers.Sleep(ctx, wait)
 			}
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // certStore keeps in our database what certmagic has to keep: certificates with
@@ -21,10 +22,11 @@ import (
 // that every node has every certificate, any of them can answer the authority, and
 // one at a time orders. Everything is sealed under the master key.
 type certStore struct {
-	db   *store.DB
-	ctx  context.Context // of the running server; leases end with it
-	mu   sync.Mutex
-	held map[string]lease // owned by mu: by the name of the lock
+	timers timer.Source
+	db     *store.DB
+	ctx    context.Context // of the running server; leases end with it
+	mu     sync.Mutex
+	held   map[string]lease // owned by mu: by the name of the lock
 }
 
 // lease is a lock that lapses when its node has died.
@@ -40,18 +42,16 @@ const (
 	leasePoll  = time.Second
 )
 
-func newCertStore(ctx context.Context, db *store.DB) *certStore {
-	return &certStore{db: db, ctx: ctx, held: map[string]lease{}}
+func newCertStore(ctx context.Context, db *store.DB, timers timer.Source) *certStore {
+	return &certStore{db: db, timers: timers, ctx: ctx, held: map[string]lease{}}
 }
 
 // Lock waits until nobody else has the lock, however long the database is away.
 func (c *certStore) Lock(ctx context.Context, name string) error {
 	holder := secret.Encode(secret.Bytes(16))
 	for !c.lease(ctx, name, holder) {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(leasePoll):
+		if err := c.timers.Sleep(ctx, leasePoll); err != nil {
+			return err
 		}
 	}
 	extending, stop := context.WithCancel(c.ctx)
@@ -59,15 +59,8 @@ func (c *certStore) Lock(ctx context.Context, name string) error {
 	c.held[name] = lease{holder, stop}
 	c.mu.Unlock()
 	go func() {
-		t := time.NewTicker(leaseExtra)
-		defer t.Stop()
-		for {
-			select {
-			case <-extending.Done():
-				return
-			case <-t.C:
-				c.lease(extending, name, holder)
-			}
+		for c.timers.Sleep(extending, leaseExtra) == nil {
+			c.lease(extending, name, holder)
 		}
 	}()
 	return nil

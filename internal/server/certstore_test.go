@@ -11,13 +11,14 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 func TestCertStore(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		ctx := t.Context()
-		c := newCertStore(ctx, storetest.Open(t, cfg))
+		c := newCertStore(ctx, storetest.Open(t, cfg), timer.Source{})
 		for _, key := range []string{"ca/users/a@b.test/a.json", "ca/users/a@b.test/a.key", "ca/users/c@d.test/c.key", "ca/users.txt"} {
 			if err := c.Store(ctx, key, []byte(key)); err != nil {
 				t.Fatal(err)
@@ -63,7 +64,7 @@ func TestCertStoreLock(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		db := storetest.Open(t, cfg)
-		a, b := newCertStore(t.Context(), db), newCertStore(t.Context(), db)
+		a, b := newCertStore(t.Context(), db, timer.Source{}), newCertStore(t.Context(), db, timer.Source{})
 		if err := a.Lock(t.Context(), "x"); err != nil {
 			t.Fatal(err)
 		}

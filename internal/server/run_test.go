@@ -214,7 +214,7 @@ func TestListenerInUse(t *testing.T) {
 		} else {
 			cfg.Manage = ln.Addr().String()
 		}
-		again, err := server.New(t.Context(), &cfg, server.Options{Dev: true})
+		again, err := server.New(t.Context(), &cfg, server.Options{Now: time.Now, Dev: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +244,7 @@ func TestWrongMasterKey(t *testing.T) {
 		} {
 			c := cfg
 			tc.set(&c)
-			again, err := server.New(t.Context(), &c, server.Options{})
+			again, err := server.New(t.Context(), &c, server.Options{Now: time.Now})
 			if (err == nil) != tc.ok {
 				t.Errorf("opened: %v, want %v", err, tc.ok)
 			}
@@ -281,7 +281,7 @@ func TestRunEndsWithItsListener(t *testing.T) {
 	}
 	cfg := config.Default()
 	cfg.Data, cfg.Manage, cfg.MasterKey, cfg.Issuer = t.TempDir(), "127.0.0.1:0", newKey(t), "http://"+ln.Addr().String()
-	s, err := server.New(t.Context(), cfg, server.Options{Dev: true, Public: ln})
+	s, err := server.New(t.Context(), cfg, server.Options{Now: time.Now, Dev: true, Public: ln})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func newKey(t *testing.T) (k config.Key) {
 
 func assemble(t *testing.T, cfg *config.Config) *server.Server {
 	t.Helper()
-	s, err := server.New(t.Context(), cfg, server.Options{})
+	s, err := server.New(t.Context(), cfg, server.Options{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/tenant"
+	"github.com/watchword-auth/watchword/internal/timer"
 	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
 )
@@ -49,8 +50,10 @@ type Options struct {
 	// InsecureCookies lets browsers sign in over plain http that drop Secure cookies
 	// there, such as Safari. It does nothing when the issuer has https.
 	InsecureCookies bool
-	// Now is the clock; time.Now when nil.
+	// Now is the clock. It is required.
 	Now func() time.Time
+	// Timers wake background work.
+	Timers timer.Source
 	// Log receives everything there is to say; nothing is logged when nil.
 	Log *slog.Logger
 	// Version is what the server calls itself in its log and metrics.
@@ -100,9 +103,6 @@ type Server struct {
 // Config.Validate. The caller closes the server, unless Run does.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Server, error) {
 	s := &Server{cfg: cfg, opts: opts, now: opts.Now, log: opts.Log}
-	if s.now == nil {
-		s.now = time.Now
-	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -139,7 +139,7 @@ func (s *Server) openStore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("master key: %w", err)
 	}
-	s.DB, err = store.Open(ctx, store.Config{URL: s.cfg.DatabaseURL(), Keyring: ring, Now: s.now, Log: s.log})
+	s.DB, err = store.Open(ctx, store.Config{URL: s.cfg.DatabaseURL(), Keyring: ring, Now: s.now, Timers: s.opts.Timers, Log: s.log})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // tls is how the public listener speaks HTTPS; nil when a proxy does. The second
@@ -17,7 +19,7 @@ import (
 func (s *Server) tls(ctx context.Context, at net.Addr) (*tls.Config, func(context.Context), error) {
 	switch {
 	case s.cfg.TLS.CertFile != "":
-		f, err := openCertFiles(s.cfg.TLS.CertFile, s.cfg.TLS.KeyFile, s.log)
+		f, err := openCertFiles(s.cfg.TLS.CertFile, s.cfg.TLS.KeyFile, s.opts.Timers, s.log)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -44,13 +46,14 @@ func baseTLS() *tls.Config {
 // the files; the server notices.
 type certFiles struct {
 	cert, key string
+	timers    timer.Source
 	log       *slog.Logger
 	pair      atomic.Pointer[tls.Certificate]
 	seen      string // owned by keep: what the files looked like at the last look
 }
 
-func openCertFiles(cert, key string, log *slog.Logger) (*certFiles, error) {
-	f := &certFiles{cert: cert, key: key, log: log}
+func openCertFiles(cert, key string, timers timer.Source, log *slog.Logger) (*certFiles, error) {
+	f := &certFiles{cert: cert, key: key, timers: timers, log: log}
 	f.seen = f.look()
 	if err := f.load(); err != nil {
 		return nil, fmt.Errorf("load the certificate: %w", err)
@@ -93,14 +96,7 @@ func (f *certFiles) check() {
 }
 
 func (f *certFiles) keep(ctx context.Context) {
-	t := time.NewTicker(2 * time.Second)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			f.check()
-		}
+	for f.timers.Sleep(ctx, 2*time.Second) == nil {
+		f.check()
 	}
 }

@@ -12,60 +12,59 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// The audit lines of work that changes nothing in the database, such as a token for
-// a client that acts for itself. A transaction for each would cost more than the
-// work, so they are written together:
+// The audit buffer writes the lines of requests that change nothing in the database, such
+// as client_credentials, in batches. A transaction for each would cost more than the request.
 //
-//   - a line is durable at the latest AuditFlushInterval after RecordLater took it, so a
-//     process that is killed loses the lines of that window, and no others;
-//   - the ledger holds AuditBufferLimit lines; whoever brings one more waits until there
-//     is room, and is refused as Unavailable when there is none within Config.MaxWait.
-//     No line is dropped;
-//   - while the database is away lines are kept and tried again.
+//   - A line is durable within AuditFlushInterval. A process that is killed loses the lines
+//     of that interval and no other.
+//   - The buffer holds AuditBufferLimit lines. When it is full, RecordLater waits for room,
+//     and returns Unavailable when there is none within Config.MaxWait. No line is dropped.
+//   - While the database is unavailable, lines are kept and written later.
 const (
 	AuditFlushInterval = time.Second
 	AuditBufferLimit   = 8192
 
-	auditFlushSize = 1024 // so many lines are written without waiting for the time
-	auditBatchSize = 8    // lines of one statement; SQLite looks for each parameter among all
+	auditFlushSize = 1024 // lines that are written without waiting for the interval
+	auditBatchSize = 8    // lines of one statement: SQLite searches all parameters for each one
 )
 
-// auditBuffer holds the lines that wait.
+// auditBuffer holds the lines that are not written yet.
 type auditBuffer struct {
-	mu      sync.Mutex    // owns lines, timer, room
-	lines   [][]any       // as auditRow makes them, and storable
-	timer   *time.Timer   // runs while there are lines
-	room    chan struct{} // closed when lines have left
-	writing sync.Mutex    // held while lines are written, so that they stay in order
+	mu      sync.Mutex    // owns lines, stop, room
+	lines   [][]any       // as auditRow returns them, checked
+	stop    func() bool   // of the timer that runs while there are lines
+	room    chan struct{} // closed when there is room
+	writing sync.Mutex    // held while lines are written, which keeps their order
 }
 
-// RecordLater takes an audit line that belongs to no transaction. It returns before
-// the line is durable.
+// RecordLater records an audit line that belongs to no transaction. It returns before the line
+// is durable.
 func (db *DB) RecordLater(ctx context.Context, tenant auth.TenantID, e auth.Event) error {
 	now := db.now()
 	line := auditRow(auditEntry{tenant, secret.NewID(now), now, e})
 	if err := checkText(line); err != nil {
-		return err // one that cannot be written must not hold up the others
+		return err // it would block the lines behind it
 	}
-	late := time.NewTimer(db.cfg.MaxWait)
-	defer late.Stop()
-	for {
-		room := db.auditBuffer.add(line, db.flushAuditLater)
-		if room == nil {
-			return nil
-		}
+	room := db.auditBuffer.add(line, db.startAuditTimer)
+	if room == nil {
+		return nil
+	}
+	late, stop := db.cfg.Timers.After(db.cfg.MaxWait)
+	defer stop()
+	for ; room != nil; room = db.auditBuffer.add(line, db.startAuditTimer) {
 		select {
 		case <-room:
 		case <-ctx.Done():
 			return auth.Unavailable(ctx.Err(), time.Second)
-		case <-late.C:
-			return auth.Unavailable(fmt.Errorf("%d audit lines wait to be written", AuditBufferLimit), 2*time.Second)
+		case <-late:
+			return auth.Unavailable(fmt.Errorf("%d audit lines are waiting", AuditBufferLimit), 2*time.Second)
 		}
 	}
+	return nil
 }
 
-// add takes the line, or gives the channel that will tell of room.
-func (l *auditBuffer) add(line []any, flush func()) (room <-chan struct{}) {
+// add takes the line, or returns a channel that is closed when there is room.
+func (l *auditBuffer) add(line []any, start func(time.Duration) (stop func() bool)) (room <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.lines) >= AuditBufferLimit {
@@ -76,22 +75,22 @@ func (l *auditBuffer) add(line []any, flush func()) (room <-chan struct{}) {
 	}
 	l.lines = append(l.lines, line)
 	switch {
-	case l.timer == nil:
-		l.timer = time.AfterFunc(AuditFlushInterval, flush)
-	case len(l.lines) == auditFlushSize:
-		l.timer.Reset(0)
+	case l.stop == nil:
+		l.stop = start(AuditFlushInterval)
+	case len(l.lines) == auditFlushSize && l.stop():
+		l.stop = start(0)
 	}
 	return nil
 }
 
-// take gives up to n lines, which stay in the ledger until they are done.
+// peek returns up to n lines, which stay in the buffer until discard.
 func (l *auditBuffer) peek(n int) [][]any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lines[:min(n, len(l.lines))]
 }
 
-// done removes the first n lines and makes room known.
+// discard removes the first n lines and wakes the callers that wait for room.
 func (l *auditBuffer) discard(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,21 +101,26 @@ func (l *auditBuffer) discard(n int) {
 	}
 }
 
-// rest stops the timer when nothing waits, and else sets it anew.
-func (l *auditBuffer) restartTimer(flush func()) {
+// restartTimer starts the timer again while lines wait.
+func (l *auditBuffer) restartTimer(start func(time.Duration) (stop func() bool)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.timer = nil
+	l.stop = nil
 	if len(l.lines) > 0 {
-		l.timer = time.AfterFunc(AuditFlushInterval, flush)
+		l.stop = start(AuditFlushInterval)
 	}
 }
 
-func (db *DB) flushAuditLater() {
+// startAuditTimer writes the waiting lines after d.
+func (db *DB) startAuditTimer(d time.Duration) (stop func() bool) {
+	return db.cfg.Timers.AfterFunc(d, db.flushAudit)
+}
+
+func (db *DB) flushAudit() {
 	if err := db.FlushAudit(context.Background()); err != nil {
-		db.cfg.Log.Warn("audit lines could not be written; they are kept and tried again", "error", err)
+		db.cfg.Log.Warn("audit lines not written; they will be tried again", "error", err)
 	}
-	db.auditBuffer.restartTimer(db.flushAuditLater)
+	db.auditBuffer.restartTimer(db.startAuditTimer)
 }
 
 // FlushAudit writes the lines that RecordLater took and that are not written yet.
@@ -158,7 +162,7 @@ func (tx *SystemTx) recordAll(lines [][]any) error {
 
 const auditWidth = 14
 
-// Two texts for any number of lines, so that all of them stay prepared.
+// Two texts serve any number of lines, so that both stay prepared.
 var (
 	auditBatchSizes = [...]int{auditBatchSize, 1}
 	auditBatchTexts = [...]string{insertAuditText(auditBatchSize), insertAuditText(1)}
@@ -168,7 +172,7 @@ func insertAuditText(n int) string {
 	return "INSERT INTO audit (tenant_id, " + auditCols + ") VALUES " + placeholderRows(n, auditWidth)
 }
 
-// rows is n rows of parameters: ($1, $2), ($3, $4)
+// placeholderRows is n rows of parameters: ($1, $2), ($3, $4)
 func placeholderRows(n, width int) string {
 	var b strings.Builder
 	for i := range n * width {

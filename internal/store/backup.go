@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/watchword-auth/watchword/internal/secret"
 )
@@ -69,9 +68,6 @@ func Backup(ctx context.Context, cfg Config, to string) (BackupInfo, error) {
 // process uses, and returns where the former database is kept. Until the copy is
 // verified nothing of the former one is touched.
 func Restore(ctx context.Context, cfg Config, from string) (kept string, c BackupInfo, err error) {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
 	path, err := sqlitePath(cfg)
 	if err != nil {
 		return "", c, err
@@ -80,7 +76,7 @@ func Restore(ctx context.Context, cfg Config, from string) (kept string, c Backu
 		return "", c, err
 	}
 	// A process that opens the database takes this lock first.
-	unlock, err := lockFile(ctx, path+".lock")
+	unlock, err := lockFile(ctx, cfg.Timers, path+".lock")
 	if err != nil {
 		return "", c, fmt.Errorf("wait for another process that is opening %s: %w", path, err)
 	}

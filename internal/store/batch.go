@@ -12,10 +12,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 )
 
-// The transaction of a batch, and the writing connection.
+// This file runs the transaction of a batch on the writing connection.
 
-// connect opens the writing connection when there is none. SQLite itself does not
-// wait for locks there: begin waits, and knows when nobody waits with it any more.
+// connect opens the writing connection when there is none. It disables SQLite's own waiting for
+// locks: begin waits, and knows when no caller waits any more.
 func (w *writer) connect() error {
 	if w.c.conn != nil {
 		return nil
@@ -27,8 +27,8 @@ func (w *writer) connect() error {
 	return err
 }
 
-// begin starts a transaction. While another process holds the file it keeps
-// trying for as long as one of the jobs is waited for.
+// begin starts a transaction. While another process holds the file, it tries again for as long
+// as a caller of the batch waits.
 func (w *writer) begin(batch []*job) error {
 	for pause, fresh := time.Millisecond, false; ; pause = min(2*pause, 20*time.Millisecond) {
 		err := w.connect()
@@ -42,16 +42,17 @@ func (w *writer) begin(batch []*job) error {
 			if !hasWaiter(batch) {
 				return err
 			}
-			time.Sleep(pause)
+			w.timers.Sleep(context.Background(), pause)
 		case fresh:
 			return err
-		default: // perhaps only the connection is broken
+		default: // perhaps the connection is broken
 			w.c.drop()
 			fresh = true
 		}
 	}
 }
 
+// hasWaiter reports whether a caller of the batch still waits.
 func hasWaiter(batch []*job) bool {
 	for _, j := range batch {
 		if j.ctx.Err() == nil {
@@ -61,16 +62,16 @@ func hasWaiter(batch []*job) bool {
 	return false
 }
 
-// try runs the jobs in the transaction that has begun. It returns an error when
-// the transaction as a whole failed; the error of a single job is left in the job.
+// runBatch runs the jobs in the transaction that has begun. It returns an error when the
+// transaction as a whole failed; the error of a single job is stored in the job.
 func (w *writer) runBatch(batch []*job) (err error) {
-	// A cancelled statement would roll the whole transaction back, so a caller that
-	// goes away is only looked at before its turn.
+	// A cancelled statement would roll back the whole transaction, so a cancelled context
+	// is checked only before its job runs.
 	q := &jobQuery{liteQuery: liteQuery{context.Background(), &w.c}}
 	committed := false
 	defer func() {
 		if !committed {
-			q.liteQuery.exec("ROLLBACK") // fails when SQLite has rolled back by itself
+			q.liteQuery.exec("ROLLBACK") // fails when SQLite has rolled back already
 		}
 	}()
 	for _, j := range batch {
@@ -90,13 +91,14 @@ func (w *writer) runBatch(batch []*job) (err error) {
 	committed = true
 	if err := fault.Point(fault.StoreAfterCommit); err != nil {
 		for _, j := range batch {
-			j.err = err // durable, though nobody is told
+			j.err = err // durable, but reported as an error
 		}
 	}
 	return nil
 }
 
-// runJob runs one job; only what breaks the transaction around it is returned.
+// runJob runs one job in a savepoint. It returns only errors that break the transaction around
+// it.
 func (w *writer) runJob(q *jobQuery, j *job) error {
 	if _, err := q.exec("SAVEPOINT job"); err != nil {
 		return err
@@ -116,7 +118,7 @@ func (w *writer) runJob(q *jobQuery, j *job) error {
 	return err
 }
 
-// call runs fn and catches what would otherwise end the writer with it.
+// callJob runs fn and recovers from its panics, which would end the writer.
 func (w *writer) callJob(j *job, q querier) {
 	returned := false
 	defer func() {
@@ -127,14 +129,14 @@ func (w *writer) callJob(j *job, q querier) {
 			j.exited = true // nothing stops runtime.Goexit: see loop
 			return
 		}
-		w.log.Error("panic in a transaction", "panic", j.panicValue, "stack", string(debug.Stack()))
+		w.log.Error("transaction panicked", "panic", j.panicValue, "stack", string(debug.Stack()))
 	}()
 	j.err = j.fn(q)
 	returned = true
 }
 
-// jobQuery stops at the first failure after which SQLite may have rolled the whole
-// transaction back by itself: a later statement would commit alone.
+// jobQuery stops at the first failure after which SQLite may have rolled back the whole
+// transaction: a later statement would commit by itself.
 type jobQuery struct {
 	liteQuery
 	broken error

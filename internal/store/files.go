@@ -10,19 +10,21 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// The files beside the database: a lock while it is opened, and a mark that it
-// once existed, so that its loss is noticed instead of healed with an empty one.
+// Two files stand beside the database: a lock while it is opened, and a mark that it once
+// existed. The mark keeps Open from replacing a lost database with an empty one.
 
 const sqliteHeader = "SQLite format 3\x00"
 
-// checkNotReplaced refuses to open when the database is gone, empty or no database
-// at all, though it was there before.
+// checkNotReplaced returns an error when the database existed before and is missing, empty or
+// not a database now.
 func checkNotReplaced(path string) error {
 	trace := nonEmptyFile(path + ".mark")
 	if trace == "" {
-		trace = nonEmptyFile(path + "-wal") // SQLite would throw it away with what it holds
+		trace = nonEmptyFile(path + "-wal") // SQLite would discard the transactions in it
 	}
 	head := make([]byte, len(sqliteHeader))
 	f, err := os.Open(path)
@@ -38,7 +40,7 @@ func checkNotReplaced(path string) error {
 	defer f.Close()
 	n, _ := io.ReadFull(f, head)
 	if n == 0 && trace == "" {
-		return nil // an empty file that nobody has used yet
+		return nil // an empty file that is not in use yet
 	}
 	if !bytes.Equal(head[:n], []byte(sqliteHeader)) {
 		return fmt.Errorf("%s is not a SQLite database (its header is damaged or it is empty). Restore it from a backup; nothing was changed", path)
@@ -46,7 +48,7 @@ func checkNotReplaced(path string) error {
 	return nil
 }
 
-// left returns the path if there is a file with something in it.
+// nonEmptyFile returns the path if it names a file that is not empty.
 func nonEmptyFile(path string) string {
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 		return ""
@@ -54,8 +56,8 @@ func nonEmptyFile(path string) string {
 	return path
 }
 
-// createPrivate makes the file for its owner alone; SQLite gives the files it puts beside
-// it the same rights.
+// createPrivate creates the file with access for its owner only. SQLite gives its other files
+// the same mode.
 func createPrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -71,8 +73,8 @@ func markExisting(path string) error {
 	return os.WriteFile(path+".mark", []byte("A Watchword database belongs here. Remove this file only to begin with an empty one.\n"), 0o600)
 }
 
-// syncCheckLimit is how large a file is checked before the server answers. A larger one
-// is checked meanwhile: the check reads every page.
+// syncCheckLimit is the size up to which a file is checked before the server starts. A larger
+// file is checked in the background, as the check reads every page.
 const syncCheckLimit = 16 << 20
 
 // checkIntegrity looks for structural damage. ctx ends when the database is closed.
@@ -108,9 +110,9 @@ func quickCheck(ctx context.Context, pool *sql.DB, path string) error {
 	return err
 }
 
-// lockFile takes the lock that lets one process at a time check and migrate. The
-// kernel drops it when the process dies.
-func lockFile(ctx context.Context, path string) (unlock func(), err error) {
+// lockFile takes the lock under which one process at a time checks and migrates. The kernel
+// releases it when the process ends.
+func lockFile(ctx context.Context, timers timer.Source, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -124,11 +126,9 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 			f.Close()
 			return nil, err
 		}
-		select {
-		case <-ctx.Done():
+		if err := timers.Sleep(ctx, 20*time.Millisecond); err != nil {
 			f.Close()
-			return nil, ctx.Err()
-		case <-time.After(20 * time.Millisecond):
+			return nil, err
 		}
 	}
 }

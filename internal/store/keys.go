@@ -18,42 +18,40 @@ func (tx *Tx) SigningKeys() ([]auth.SigningKey, error) {
 	return queryRows(tx.q, scanKey, "SELECT "+keyCols+" FROM signing_keys WHERE tenant_id = $1 ORDER BY active_at, id", tx.tenant)
 }
 
-// InsertSigningKey stores a key whose private half is already sealed.
+// InsertSigningKey stores a key whose private half is sealed.
 func (tx *Tx) InsertSigningKey(k auth.SigningKey) error {
 	return insert(tx.q, `INSERT INTO signing_keys (tenant_id, `+keyCols+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		tx.tenant, k.ID, k.Algorithm, k.Public, k.Sealed, millis(k.CreatedAt), millis(k.ActiveAt), millis(k.RetiredAt), millis(k.ExpiresAt))
 }
 
-// UpdateSigningKey writes the key's sealed half and its times.
+// UpdateSigningKey writes the sealed half and the times of a key.
 func (tx *Tx) UpdateSigningKey(k auth.SigningKey) error {
 	return execRow(tx.q, `UPDATE signing_keys SET sealed = $1, active_at = $2, retired_at = $3, expires_at = $4
 		WHERE tenant_id = $5 AND id = $6`,
 		k.Sealed, millis(k.ActiveAt), millis(k.RetiredAt), millis(k.ExpiresAt), tx.tenant, k.ID)
 }
 
-// DeleteSigningKey forgets a key for good.
+// DeleteSigningKey deletes a key.
 func (tx *Tx) DeleteSigningKey(id auth.KeyID) error {
 	return execRow(tx.q, "DELETE FROM signing_keys WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
-// InsertRetiredKey keeps the public half of a key until it expires for good; keeping it
-// again changes nothing.
+// InsertRetiredKey stores the public half of a key until the given time. Storing it again
+// changes nothing.
 func (tx *Tx) InsertRetiredKey(k auth.SigningKey, until time.Time) error {
 	_, err := execCount(tx.q, `INSERT INTO retired_keys (tenant_id, id, alg, public, expires_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (tenant_id, id) DO NOTHING`, tx.tenant, k.ID, k.Algorithm, k.Public, millis(until))
 	return err
 }
 
-// RetiredKey is the public half of a key that InsertRetiredKey keeps and that has not
-// expired.
+// RetiredKey is an unexpired public half that InsertRetiredKey stored.
 func (tx *Tx) RetiredKey(id auth.KeyID) (auth.SigningKey, error) {
 	scan := func(s scanner, k *auth.SigningKey) error { return s.Scan(&k.ID, &k.Algorithm, &k.Public) }
 	return queryRow(tx.q, scan, "SELECT id, alg, public FROM retired_keys WHERE tenant_id = $1 AND id = $2 AND expires_at > $3", tx.tenant, id, millis(tx.Now))
 }
 
-// Reseal seals every value that is still sealed under an older master key under
-// the newest one, and returns how many. It is one transaction: there is no mixed
-// state to fall into.
+// Reseal seals every value that is sealed under an older master key under the newest one, and
+// returns how many. It is one transaction, so no mixed state remains.
 func (tx *SystemTx) Reseal() (int, error) {
 	total := 0
 	for _, t := range sealedTables {
@@ -85,14 +83,14 @@ type sealedTable struct {
 	context                 func(tenant, id string) string
 }
 
-// sealedTables is every place where sealed values are kept.
+// sealedTables lists all columns with sealed values.
 var sealedTables = []sealedTable{
 	{"signing_keys", "id", "sealed", "", func(t, id string) string { return KeyContext(auth.TenantID(t), auth.KeyID(id)) }},
 	{"outbox", "id", "sealed", "", messageContext},
 	{"settings", "name", "value", " WHERE name LIKE 'sealed.%'", settingContext},
 }
 
-// KeyContext is what a signing key's sealed half is bound to.
+// KeyContext is the context to which the sealed half of a signing key is bound.
 func KeyContext(tenant auth.TenantID, id auth.KeyID) string {
 	return "signing key " + string(tenant) + "/" + string(id)
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -62,7 +63,7 @@ func testConfig(t testing.TB, url string) store.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store.Config{URL: url, Keyring: ring, Connections: 8}
+	return store.Config{URL: url, Keyring: ring, Now: time.Now, Connections: 8}
 }
 
 // child is a command that runs this binary, or another one built from it.
@@ -80,7 +81,7 @@ func childConfig() (store.Config, error) {
 		return store.Config{}, err
 	}
 	ring, err := secret.NewKeyring(key)
-	return store.Config{URL: os.Getenv(urlEnv), Keyring: ring, Connections: 8}, err
+	return store.Config{URL: os.Getenv(urlEnv), Keyring: ring, Now: time.Now, Connections: 8}, err
 }
 
 // readLines runs the command until it ends, giving its standard output line by line:

@@ -18,18 +18,18 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// SchemaError says that a database which was only to be inspected has another
-// schema than this program would give it.
+// SchemaError says that the schema is older than this program's and that Config.SkipMigrations
+// is set.
 type SchemaError struct {
 	Have, Want int64
-	Pooled     bool // a connection pooler stands between us and PostgreSQL
+	Pooled     bool // a connection pooler stands between the server and PostgreSQL
 }
 
 func (e *SchemaError) Error() string {
 	if e.Have == 0 {
 		return "the database is empty"
 	}
-	return fmt.Sprintf("the schema is of version %d, this program's is %d", e.Have, e.Want)
+	return fmt.Sprintf("the schema has version %d, this program needs %d", e.Have, e.Want)
 }
 
 // migrateSQLite runs under the file lock that openSQLite holds.
@@ -40,10 +40,10 @@ func migrateSQLite(ctx context.Context, pool *sql.DB, inspect bool) error {
 	return migrateUp(ctx, goose.DialectSQLite3, pool, sqlite)
 }
 
-// migratePostgres lets one node migrate while the others wait. The lock is that of a
-// transaction that stays open meanwhile: one of a session would be left behind on
-// another connection where a pooler is in between. Each migration is one transaction
-// of its own: killed half-way, it has not happened.
+// migratePostgres lets one node migrate while the others wait. The lock belongs to a transaction
+// that stays open meanwhile: behind a pooler, a lock of the session would stay on another
+// connection. Each migration is a transaction of its own, so an interrupted one has not
+// happened.
 func migratePostgres(ctx context.Context, pool *sql.DB) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
@@ -58,8 +58,8 @@ func migratePostgres(ctx context.Context, pool *sql.DB) error {
 	return migrateUp(ctx, goose.DialectPostgres, pool, postgres)
 }
 
-// inspectSchema compares versions. The migration library would make its table
-// first, so it is not asked.
+// inspectSchema compares versions. The migration library would create its table, so it is not
+// used here.
 func inspectSchema(ctx context.Context, pool *sql.DB, hasTable string, d dialect) error {
 	files, err := fs.Glob(migrations, "migrations/"+string(d)+"/*.sql")
 	if err != nil || len(files) == 0 {
@@ -81,7 +81,7 @@ func inspectSchema(ctx context.Context, pool *sql.DB, hasTable string, d dialect
 	if have < want {
 		return &SchemaError{Have: have, Want: want}
 	}
-	return nil // a newer one is fit for this program
+	return nil // this program works with a newer one
 }
 
 func migrateUp(ctx context.Context, gd goose.Dialect, pool *sql.DB, d dialect) error {

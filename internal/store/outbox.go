@@ -9,24 +9,23 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// OutboxLimit is how many mails may wait when a Config says nothing, and how many notices to
-// clients. A change that needs to send one more mail is refused with "try again later", so that a
-// dead mail server cannot fill the disk; a notice is left out. Each has a count of its own, so that
-// a client that does not listen keeps nobody from a mail. The count is taken by OutboxBacklog, not by every
-// Enqueue, where it would make all writers on PostgreSQL collide; so it may be
-// passed by what a second brings.
+// OutboxLimit is the default of Config.OutboxLimit. Mails and logout notices are counted apart,
+// so that a client that does not answer blocks no mail. Beyond it, a change that needs a mail is
+// refused as Unavailable, so that a dead mail server cannot fill the disk; a logout notice is
+// left out. OutboxBacklog counts, not Enqueue, as writers on PostgreSQL would conflict, so the
+// limit may be exceeded by the messages of a second.
 const OutboxLimit = 100_000
 
 func messageContext(tenant, id string) string { return "outbox " + tenant + "/" + id }
 
-// Enqueue writes down what must happen later, sealed, in the transaction of the
-// change that asks for it. Messages to one address leave in this order.
+// Enqueue stores a mail, sealed, in the transaction of the change that causes it. Mails to one
+// address are delivered in this order.
 func (tx *Tx) Enqueue(kind auth.MessageKind, mail auth.Mail) error {
 	return tx.enqueue(kind, mail.To, mail)
 }
 
-// Notify writes a notice to the owner of an account. Nothing is written to an address
-// that nobody has proved: it may be a stranger's, whom somebody wants to flood.
+// Notify enqueues a notice to the owner of an account. It skips an unverified address, which may
+// belong to somebody else.
 func (tx *Tx) Notify(a auth.Account, kind auth.MessageKind, mail auth.Mail) error {
 	if !a.Verified() {
 		return nil
@@ -35,8 +34,8 @@ func (tx *Tx) Notify(a auth.Account, kind auth.MessageKind, mail auth.Mail) erro
 	return tx.Enqueue(kind, mail)
 }
 
-// EnqueueLogout writes down that a client has to be told of the end of a session. Each
-// session has a queue of its own, so that no message waits for another.
+// EnqueueLogout stores a notice to a client that a session has ended. Each session has a queue
+// of its own, so that no notice waits for another.
 func (tx *Tx) EnqueueLogout(n auth.LogoutNotice) error {
 	return tx.enqueue(auth.LogoutBackchannel, "session "+string(n.Session), n)
 }
@@ -56,7 +55,7 @@ func (tx *Tx) enqueue(kind auth.MessageKind, queue string, what any) error {
 		tx.tenant, id, kind, secret.Digest(queue), tx.db.cfg.Keyring.Seal(messageContext(string(tx.tenant), id), payload), millis(tx.Now))
 }
 
-// The lanes of the outbox, which are counted apart.
+// The lanes of the outbox, each with a count of its own.
 const (
 	laneMail = iota
 	laneLogout
@@ -70,11 +69,11 @@ func messageLane(kind auth.MessageKind) int {
 	return laneMail
 }
 
-// ClaimedMessage is a message that one worker may deliver until its lease runs out.
+// ClaimedMessage is a message that one worker may deliver until its lease ends.
 type ClaimedMessage struct {
 	auth.Message
 	Lease string
-	// DecodeErr says why the payload cannot be read; the message can only be given up.
+	// DecodeErr is why the payload cannot be read. Such a message can only be given up.
 	DecodeErr error
 }
 
@@ -90,9 +89,9 @@ func (r *claimedRow) decode(plain []byte) error {
 	return json.Unmarshal(plain, &r.Payload)
 }
 
-// ClaimMessages leases up to n due messages, the oldest of each queue only, so that
-// messages to one address stay in order and two workers never have the same one. Only
-// kinds that begin with the given word are looked at; an empty one means all.
+// ClaimMessages leases up to n due messages. It takes only the oldest one of each queue:
+// messages to one address stay in order, and no two workers hold the same one. The kind begins
+// with the given word; an empty word selects all.
 func (tx *SystemTx) ClaimMessages(lease string, until time.Time, kinds string, n int) ([]ClaimedMessage, error) {
 	rows, err := queryRows(tx.q, func(s scanner, c *claimedRow) error {
 		return s.Scan(&c.Tenant, &c.ID, &c.Kind, &c.sealed, timeDest(&c.CreatedAt), &c.Attempts)
@@ -121,19 +120,19 @@ func (tx *SystemTx) ClaimMessages(lease string, until time.Time, kinds string, n
 	return out, nil
 }
 
-// FinishMessage removes a delivered or given-up message, if the lease still holds.
+// FinishMessage removes a message that was delivered or given up, if the lease still holds.
 func (tx *SystemTx) FinishMessage(m ClaimedMessage) error {
 	return execRow(tx.q, "DELETE FROM outbox WHERE tenant_id = $1 AND id = $2 AND lease = $3", m.Tenant, m.ID, m.Lease)
 }
 
-// DelayMessage gives a message back, to be tried again at due.
+// DelayMessage releases a message, to be tried again at due.
 func (tx *SystemTx) DelayMessage(m ClaimedMessage, due time.Time, reason string) error {
 	return execRow(tx.q, `UPDATE outbox SET due_at = $1, lease = NULL, lease_until = NULL, last_error = $2
 		WHERE tenant_id = $3 AND id = $4 AND lease = $5`, millis(due), reason, m.Tenant, m.ID, m.Lease)
 }
 
-// OutboxBacklog is how many messages wait, and since when the oldest does. What it finds
-// decides whether Enqueue takes more.
+// OutboxBacklog returns the number of waiting messages and the age of the oldest. Its result
+// decides whether Enqueue accepts more.
 func (tx *SystemTx) OutboxBacklog() (n int64, oldest time.Time, err error) {
 	type row struct {
 		n, logouts int64

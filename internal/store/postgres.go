@@ -6,28 +6,30 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/watchword-auth/watchword/internal/fault"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 type postgresDB struct {
 	pool      *sql.DB
 	wait      time.Duration
 	size      int
-	retryTurn chan struct{} // holds one token while a write that has lost a race runs again
-	// pooled: a pooler is in between, so limits are set for each transaction.
+	timers    timer.Source
+	retryTurn chan struct{} // holds one token while a write is retried
+	// pooled says that a pooler is in between, so limits are set in each transaction.
 	pooled bool
 }
 
-// maxAttempts bounds how often a lost race is run again.
+// maxAttempts bounds the runs of a transaction after serialization failures.
 const maxAttempts = 12
 
-// pgQuery binds a transaction to a context. PostgreSQL refuses everything after
-// the first failure; that failure is what the caller must hear of.
+// pgQuery binds a transaction to a context. PostgreSQL refuses every statement after the first
+// failure, so that failure is returned.
 type pgQuery struct {
 	ctx    context.Context
 	tx     *sql.Tx
@@ -56,8 +58,7 @@ func (db *postgresDB) read(ctx context.Context, fn func(querier) error) error {
 	return db.retry(ctx, txMode{options: sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}}, fn)
 }
 
-// poolQuery runs each statement in a transaction of its own: one round trip, where
-// a transaction of one statement has three.
+// poolQuery runs each statement in a transaction of its own: one round trip instead of three.
 type poolQuery struct {
 	ctx   context.Context
 	pool  *sql.DB
@@ -73,15 +74,15 @@ func (q poolQuery) exec(text string, args ...any) (sql.Result, error) {
 	return q.pool.ExecContext(q.ctx, text, args...)
 }
 
-// look is read for one statement.
+// readOne is read for one statement.
 func (db *postgresDB) readOne(ctx context.Context, fn func(querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, db.wait)
 	defer cancel()
 	return db.retryDeadConnections(ctx, func(q poolQuery) error { return fn(q) })
 }
 
-// past runs fn again while it meets connections that have died, which all of the
-// idle ones may have done, and has not changed anything.
+// retryDeadConnections runs fn again when it meets a dead connection and has changed nothing.
+// All idle connections may be dead.
 func (db *postgresDB) retryDeadConnections(ctx context.Context, fn func(poolQuery) error) error {
 	for n := 0; ; n++ {
 		wrote := false
@@ -92,16 +93,16 @@ func (db *postgresDB) retryDeadConnections(ctx context.Context, fn func(poolQuer
 	}
 }
 
-// isConnectFailure reports that a new connection could not be made; there is no use in trying
-// another one.
+// isConnectFailure reports that a new connection could not be made, so that trying another one
+// is useless.
 func isConnectFailure(err error) bool {
 	_, ok := errors.AsType[*pgconn.ConnectError](err)
 	return ok
 }
 
-// swap runs single statements that check for themselves what they rest on, instead
-// of a serializable transaction around them. fn reports whether its check held;
-// if not, it runs again.
+// compareAndSwap runs single statements that check their own preconditions, instead of a
+// serializable transaction around them. fn reports whether its precondition held; if not, it
+// runs again.
 func (db *postgresDB) compareAndSwap(ctx context.Context, fn func(querier) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, db.wait)
 	defer cancel()
@@ -120,30 +121,30 @@ func (db *postgresDB) compareAndSwap(ctx context.Context, fn func(querier) (bool
 	}
 }
 
-// write is serializable, so that two nodes behave like SQLite's one writer: what
-// fn read still holds when it commits, or fn runs again.
+// write is serializable, so that several nodes behave like the one writer of SQLite: what fn
+// read still holds when it commits, or fn runs again.
 func (db *postgresDB) write(ctx context.Context, fn func(querier) error) error {
 	return db.retry(ctx, txMode{options: sql.TxOptions{Isolation: sql.LevelSerializable}}, fn)
 }
 
-// txMode says how one is begun.
+// txMode says how a transaction begins.
 type txMode struct {
 	options sql.TxOptions
 	turn    bool // wait for the other nodes first
 }
 
-// retry runs fn again after a lost race, which a read never meets. A write that has
-// lost one keeps the turn of its process until it is through, and takes that of all
-// nodes in each further transaction. So the retries of many writes do not race among
-// themselves, and a write is not refused because there are many.
+// retry runs fn again after a serialization failure, which a read never meets. A write that
+// failed keeps the turn of its process until it succeeds, and takes the turn of all nodes in
+// each further transaction. So the retries of many writes do not conflict with one another, and
+// a busy database refuses no write.
 func (db *postgresDB) retry(ctx context.Context, how txMode, fn func(querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, db.wait)
 	defer cancel()
 	for n := 1; ; n++ {
 		err := db.runTx(ctx, how, fn)
 		lost := postgres.isSerializationFailure(err)
-		// A read that was cut off has done nothing; of a write that is not known. All
-		// connections may be cut within a moment, each when it is used next.
+		// An interrupted read has done nothing; of a write that is not known. All connections
+		// may have broken, each of which shows at its next use.
 		again := lost || n <= 2 && isConstraintViolation(err) || how.options.ReadOnly && n <= 4 && err != nil && isConnectionLost(err)
 		if !again || n == maxAttempts {
 			return err
@@ -158,22 +159,19 @@ func (db *postgresDB) retry(ctx context.Context, how txMode, fn func(querier) er
 			how.turn = true
 			continue
 		}
-		select {
-		case <-ctx.Done():
+		if db.timers.Sleep(ctx, secret.Jitter(time.Duration(n)*4*time.Millisecond)) != nil {
 			return err
-		case <-time.After(rand.N(time.Duration(n) * 4 * time.Millisecond)):
 		}
 	}
 }
 
-// lockRetryTurn makes a transaction wait until no other node retries a write. It has to be
-// the first statement: unlike any other it takes no snapshot, so the transaction sees
-// what was committed while it waited. No statement of ours conflicts with the lock.
+// lockRetryTurn makes a transaction wait until no other node retries a write. It must be the
+// first statement: it takes no snapshot, so the transaction sees what was committed while it
+// waited. No other statement conflicts with this lock.
 const lockRetryTurn = "LOCK TABLE settings IN SHARE UPDATE EXCLUSIVE MODE"
 
-// begin starts a transaction. An idle connection may turn out to be dead, and so
-// may all of them after a restart of the server: nothing has happened yet, so the
-// next one is tried, and at last a new one.
+// begin starts a transaction. An idle connection may be dead, and all of them after a restart of
+// the server. Nothing has happened yet, so it tries the next one and finally a new one.
 func (db *postgresDB) begin(ctx context.Context, how txMode) (*sql.Tx, error) {
 	for n := 0; ; n++ {
 		tx, err := db.pool.BeginTx(ctx, &how.options)
@@ -205,7 +203,7 @@ func (db *postgresDB) runTx(ctx context.Context, how txMode, fn func(querier) er
 	q := &pgQuery{ctx: ctx, tx: tx}
 	refusal := fn(q)
 	if q.failed != nil && (refusal == nil || commits(refusal) || postgres.isUnavailable(q.failed)) {
-		return q.failed // whatever fn made of it
+		return q.failed // also when fn returned something else
 	}
 	if refusal != nil && !commits(refusal) {
 		return refusal

@@ -24,14 +24,14 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
 	if pc.RuntimeParams["application_name"] == "" {
 		pc.RuntimeParams["application_name"] = "watchword"
 	}
-	db := &postgresDB{wait: cfg.MaxWait, size: cfg.Connections, retryTurn: make(chan struct{}, 1)}
-	// A server that cannot be reached is reported as such, not as a migration that failed.
+	db := &postgresDB{wait: cfg.MaxWait, size: cfg.Connections, timers: cfg.Timers, retryTurn: make(chan struct{}, 1)}
+	// An unreachable server is reported as such and not as a failed migration.
 	if db.pooled, err = probePooler(ctx, *pc); err != nil {
 		return nil, connectError(err)
 	}
 	if db.pooled && pc.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
-		// The next transaction may run on another connection of the pooler's, where a
-		// prepared statement does not exist or is another one.
+		// The next transaction may run on another connection of the pooler, where the
+		// prepared statement is missing or a different one.
 		pc.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	if err := migrateSeparately(ctx, *pc, cfg.SkipMigrations); err != nil {
@@ -47,8 +47,8 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresDB, error) {
 	return db, nil
 }
 
-// probePooler connects once and reports whether a connection pooler is in between: then
-// the process that serves the connection is not the one that was announced for it.
+// probePooler connects once and reports whether a connection pooler is in between: then the
+// serving process is not the one that was announced for the connection.
 func probePooler(ctx context.Context, pc pgx.ConnConfig) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*pc.ConnectTimeout)
 	defer cancel()
@@ -65,15 +65,15 @@ func probePooler(ctx context.Context, pc pgx.ConnConfig) (bool, error) {
 	return pid != int64(conn.PgConn().PID()), nil
 }
 
-// setLimitsText lets the server give up by itself what nobody waits for any more. They are
-// no parameters of the connection, since poolers refuse those that they do not know.
+// setLimitsText lets the server cancel statements for which nobody waits any more. The limits
+// are not connection parameters, because poolers refuse unknown ones.
 const setLimitsText = "SELECT set_config('statement_timeout', $1, $2), set_config('idle_in_transaction_session_timeout', $1, $2)"
 
 func (db *postgresDB) timeoutMillis() string {
 	return strconv.FormatInt((10 * db.wait).Milliseconds(), 10)
 }
 
-// setSessionLimits sets the limits once for a connection that nobody shares.
+// setSessionLimits sets the limits once for a connection that is not shared.
 func (db *postgresDB) setSessionLimits(ctx context.Context, conn *pgx.Conn) error {
 	if db.pooled {
 		return nil
@@ -82,10 +82,10 @@ func (db *postgresDB) setSessionLimits(ctx context.Context, conn *pgx.Conn) erro
 	return err
 }
 
-var errUnescaped = errors.New("the password, or the user name, has an @; write it as %40")
+var errUnescaped = errors.New("the password or the user name contains @; write it as %40")
 
-// parsePostgres reads a URL without showing its password in any error, now or later:
-// pgx redacts it, but takes what stands behind an @ in it for the host.
+// parsePostgres reads a URL without ever showing its password in an error. pgx redacts it, but
+// takes what follows an @ in it for the host.
 func parsePostgres(text string) (*pgx.ConnConfig, error) {
 	pc, err := pgx.ParseConfig(text)
 	if err != nil {
@@ -99,15 +99,15 @@ func parsePostgres(text string) (*pgx.ConnConfig, error) {
 		hosts = append(hosts, f.Host)
 	}
 	for _, h := range hosts {
-		if strings.LastIndexByte(h, '@') > 0 { // in front it names an abstract socket
+		if strings.LastIndexByte(h, '@') > 0 { // a leading @ names an abstract socket
 			return nil, errUnescaped
 		}
 	}
 	return pc, nil
 }
 
-// migrateSeparately migrates over connections of its own: a migration may take longer
-// than a request may.
+// migrateSeparately migrates over separate connections, as a migration may take longer than a
+// request.
 func migrateSeparately(ctx context.Context, pc pgx.ConnConfig, inspect bool) error {
 	pool := stdlib.OpenDB(pc)
 	defer pool.Close()
@@ -117,9 +117,9 @@ func migrateSeparately(ctx context.Context, pc pgx.ConnConfig, inspect bool) err
 	return migratePostgres(ctx, pool)
 }
 
-// connectError words a failed connection. The driver tries several ways and joins what
-// became of each: an answer of the server, such as a wrong password, comes first,
-// because it says more than that another way was closed.
+// connectError describes a failed connection. The driver tries several ways and joins their
+// errors. An answer of the server, such as a wrong password, comes first, as it says more than a
+// closed way.
 func connectError(err error) error {
 	if c, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		err = c.Unwrap()
@@ -139,7 +139,7 @@ func connectError(err error) error {
 	if len(others) == 0 {
 		return first
 	}
-	return fmt.Errorf("%w (tried too: %s)", first, strings.Join(others, "; "))
+	return fmt.Errorf("%w (also tried: %s)", first, strings.Join(others, "; "))
 }
 
 // answerRank is 0 for an answer of the server and 1 for none.

@@ -36,7 +36,7 @@ func TestRepair_N4_WrongDatabaseName(t *testing.T) {
 	}
 	server, _, _ = strings.Cut(server, "?") // with and without TLS
 	url := server[:strings.LastIndexByte(server, '/')] + "/ww_is_not_there?password=hunter2"
-	_, err := Open(t.Context(), Config{URL: url, MaxWait: 5 * time.Second})
+	_, err := Open(t.Context(), Config{URL: url, Now: time.Now, MaxWait: 5 * time.Second})
 	if err == nil || !strings.Contains(err.Error(), `server error: FATAL: database "ww_is_not_there" does not exist (SQLSTATE 3D000) (tried too: `) ||
 		strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
@@ -58,7 +58,7 @@ func TestAttack_OP_04_NoPartOfThePasswordInAnError(t *testing.T) {
 		"postgres://127.0.0.1:1/db?password=horse%zzbattery",
 		"postgres://127.0.0.1:1/db?user=u&password=horse@battery&sslmode=bogus",
 	} {
-		_, err := Open(t.Context(), Config{URL: url, MaxWait: time.Second})
+		_, err := Open(t.Context(), Config{URL: url, Now: time.Now, MaxWait: time.Second})
 		if err == nil || strings.Contains(err.Error(), "horse") || strings.Contains(err.Error(), "battery") {
 			t.Errorf("%s: %v", url, err)
 		}

@@ -10,33 +10,33 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// RedemptionState is everything on which the redemption of an authorization code depends.
+// RedemptionState is what the redemption of an authorization code depends on.
 type RedemptionState struct {
 	Code        auth.SingleUse
 	Browser     auth.Session // under which the code was issued: ID, Account, Parent, times, ACR, AMR
-	Session     auth.Session // of the client: ID, Account, Client, Parent, Offline, times; no ID when it has not begun
+	Session     auth.Session // of the client: ID, Account, Client, Parent, Offline, times; no ID before it begins
 	Account     auth.Account // all but LastLoginAt and CreatedAt
 	Client      auth.Client  // ID, Type, FirstParty, RedirectURIs, Scopes, Settings, DisabledAt
 	Tenant      auth.Tenant  // ID, Settings, DisabledAt
 	Entitlement auth.Entitlement
 }
 
-// Redemption is what a decision makes of an authorization code.
+// Redemption is the result of a decision about an authorization code.
 type Redemption struct {
-	Session auth.Session // of the client: begun now, or the one that was read, with what changes
+	Session auth.Session // of the client: a new one, or the one that was read with its changes
 	Family  *auth.Family // nil without a refresh token
 	Event   auth.Event
 }
 
-// RedemptionState reads an authorization code with its sessions, account, client, tenant and
-// rights, whether it was spent or not; ErrNotFound when any of them but the session of
-// the client is gone.
+// RedemptionState reads an authorization code, consumed or not, with its sessions, account,
+// client, tenant and rights; ErrNotFound when one of them is missing. The session of the client
+// may be missing.
 func (tx *Tx) RedemptionState(digest string) (RedemptionState, error) {
 	r, err := tx.readRedemptionState(digest, auth.CodeGrant{})
 	if !errors.Is(err, auth.ErrNotFound) {
 		return r, err
 	}
-	// A node of the version before names the sessions in the data alone.
+	// A node of the previous version names the sessions only in the data.
 	code, err := tx.SingleUse(auth.UseCode, digest)
 	if err != nil {
 		return r, err
@@ -88,11 +88,11 @@ func scanRedemptionState(row scanner, r *RedemptionState) error {
 	return err
 }
 
-// Redeem reads an authorization code with everything its fate depends on, lets decide
-// look at it, and spends it for what decide returns: as one transaction, so that of any
-// number of tries at once, on any number of nodes, one gets something and every other
-// sees a spent code. It is under the rules of Write: decide may run twice. ErrNotFound
-// as of RedemptionState; an error of decide is returned as it is and changes nothing.
+// Redeem reads the state of an authorization code, calls decide with it, and consumes the code
+// for what decide returns. All of this is one transaction: of any number of concurrent calls, on
+// any number of nodes, one succeeds and the others see a consumed code. The rules of Write
+// apply: decide may run twice. Redeem returns ErrNotFound as RedemptionState does. It returns an
+// error of decide unchanged, and then changes nothing.
 func (db *DB) Redeem(ctx context.Context, tenant auth.TenantID, digest string, decide func(now time.Time, r RedemptionState) (Redemption, error)) error {
 	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
 		return db.translateError(pg.compareAndSwap(ctx, func(q querier) (bool, error) {
@@ -102,13 +102,13 @@ func (db *DB) Redeem(ctx context.Context, tenant auth.TenantID, digest string, d
 	return db.Write(ctx, tenant, func(tx *Tx) error {
 		done, err := tx.redeem(digest, decide, (*Tx).consumeCode)
 		if err == nil && !done {
-			return errors.New("store: decide redeemed a code that was spent")
+			return errors.New("store: decide redeemed a consumed code")
 		}
 		return err
 	})
 }
 
-// redeem reports false when the code is not what decide has seen any more.
+// redeem returns false when the code has changed since decide saw it.
 func (tx *Tx) redeem(digest string, decide func(time.Time, RedemptionState) (Redemption, error), do func(*Tx, RedemptionState, Redemption) (bool, error)) (bool, error) {
 	r, err := tx.RedemptionState(digest)
 	if err != nil {

@@ -6,17 +6,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// consumeCodeByCAS is spendCode for PostgreSQL without a transaction around it: one statement,
-// which locks what it rests on and makes sure that this is still as it was read. It
-// waits where others hold those rows, and loses no races.
+// consumeCodeByCAS is consumeCode for PostgreSQL without a transaction around it. One statement
+// locks the rows that it rests on and checks that they are unchanged. It waits for other holders
+// of those rows, and meets no serialization failures.
 //
-// The order keeps what ends sessions from missing one that begins: the client's row is
-// held, so disabling or deleting a client comes before this statement or sees its
-// session; the browser's row is written, so a transaction that ends the sessions of an
-// account and has not seen the new one fails at the browser's and runs again. The account
-// comes first, in a lock that does not go with a write of its row: all that ends or
-// deletes what belongs to an account writes that row first (holdAccount), so the two
-// wait for each other there and nowhere else.
+// The order of locks makes sure that what ends sessions sees a session that begins. The client's
+// row is locked: disabling or deleting the client comes before this statement, or sees its
+// session. The browser session's row is written: a transaction that ends the sessions of the
+// account without having seen the new one fails there and runs again. The account's row comes
+// first, in a lock that conflicts with a write of it. All that ends or deletes rows of an
+// account writes that row first (lockAccount), so the two wait for each other there and nowhere
+// else.
 func (tx *Tx) consumeCodeByCAS(r RedemptionState, n Redemption) (bool, error) {
 	v, f := n.Session, n.Family
 	if f == nil {

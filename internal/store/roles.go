@@ -10,7 +10,7 @@ func scanRole(s scanner, r *auth.Role) error {
 	return s.Scan(&r.ID, &r.Name, &r.Description, timeDest(&r.CreatedAt))
 }
 
-// Role finds a role by its name, with its permissions.
+// Role finds a role with its permissions by its name.
 func (tx *Tx) Role(name string) (auth.Role, error) {
 	r, err := queryRow(tx.q, scanRole, "SELECT id, name, description, created_at FROM roles WHERE tenant_id = $1 AND name = $2", tx.tenant, name)
 	if err != nil {
@@ -20,7 +20,7 @@ func (tx *Tx) Role(name string) (auth.Role, error) {
 	return r, err
 }
 
-// Roles lists the roles of the tenant by name, with their permissions.
+// Roles lists the roles of the tenant with their permissions, by name.
 func (tx *Tx) Roles() ([]auth.Role, error) {
 	roles, err := queryRows(tx.q, scanRole, "SELECT id, name, description, created_at FROM roles WHERE tenant_id = $1 ORDER BY name", tx.tenant)
 	if err != nil {
@@ -49,12 +49,12 @@ func (tx *Tx) InsertRole(r auth.Role) error {
 		tx.tenant, r.ID, r.Name, r.Description, millis(r.CreatedAt))
 }
 
-// DeleteRole takes the role from everybody who has it.
+// DeleteRole deletes the role and its assignments.
 func (tx *Tx) DeleteRole(id auth.RoleID) error {
 	return execRow(tx.q, "DELETE FROM roles WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
-// PutPermission names a permission, or renames its description.
+// PutPermission creates a permission, or replaces its description.
 func (tx *Tx) PutPermission(p auth.Permission) error {
 	return insert(tx.q, `INSERT INTO permissions (tenant_id, name, description, created_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (tenant_id, name) DO UPDATE SET description = excluded.description`,
@@ -69,35 +69,36 @@ func (tx *Tx) Permissions() ([]auth.Permission, error) {
 		"SELECT name, description, created_at FROM permissions WHERE tenant_id = $1 ORDER BY name", tx.tenant)
 }
 
-// AddRolePermission adds a permission, which must exist, to a role. It reports whether that
-// changed anything.
+// AddRolePermission adds an existing permission to a role. It reports whether that changed
+// anything.
 func (tx *Tx) AddRolePermission(role auth.RoleID, permission string) (bool, error) {
 	n, err := execCount(tx.q, `INSERT INTO role_permissions (tenant_id, role_id, permission) VALUES ($1, $2, $3)
 		ON CONFLICT (tenant_id, role_id, permission) DO NOTHING`, tx.tenant, role, permission)
 	return n == 1, err
 }
 
-// RemoveRolePermission takes a permission from a role.
+// RemoveRolePermission removes a permission from a role. It reports whether that changed
+// anything.
 func (tx *Tx) RemoveRolePermission(role auth.RoleID, permission string) (bool, error) {
 	n, err := execCount(tx.q, "DELETE FROM role_permissions WHERE tenant_id = $1 AND role_id = $2 AND permission = $3", tx.tenant, role, permission)
 	return n == 1, err
 }
 
-// AssignRole gives a role to an account. It reports whether that changed anything.
+// AssignRole assigns a role to an account. It reports whether that changed anything.
 func (tx *Tx) AssignRole(account auth.AccountID, role auth.RoleID) (bool, error) {
 	n, err := execCount(tx.q, `INSERT INTO assignments (tenant_id, account_id, role_id, created_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (tenant_id, account_id, role_id) DO NOTHING`, tx.tenant, account, role, millis(tx.Now))
 	return n == 1, err
 }
 
-// UnassignRole takes a role from an account.
+// UnassignRole removes a role from an account. It reports whether that changed anything.
 func (tx *Tx) UnassignRole(account auth.AccountID, role auth.RoleID) (bool, error) {
 	n, err := execCount(tx.q, "DELETE FROM assignments WHERE tenant_id = $1 AND account_id = $2 AND role_id = $3", tx.tenant, account, role)
 	return n == 1, err
 }
 
-// Rights are the names of an account's roles and the permissions these add up to,
-// each sorted.
+// Rights returns the names of the roles of an account and the permissions of these roles, each
+// sorted.
 func (tx *Tx) Rights(account auth.AccountID) (roles, permissions []string, err error) {
 	type right struct{ role, permission string }
 	rights, err := queryRows(tx.q, func(s scanner, r *right) error { return s.Scan(&r.role, textDest(&r.permission)) },
@@ -117,8 +118,7 @@ func (tx *Tx) Rights(account auth.AccountID) (roles, permissions []string, err e
 	return roles, permissions, nil
 }
 
-// Entitlement is what the account may do now, and which names of the scope are
-// permissions.
+// Entitlement is what the account may do now, with the permissions that the scope names.
 func (tx *Tx) Entitlement(account auth.AccountID, scope auth.Scope) (e auth.Entitlement, err error) {
 	if e.Roles, e.Permissions, err = tx.Rights(account); err != nil {
 		return e, err
@@ -127,8 +127,8 @@ func (tx *Tx) Entitlement(account auth.AccountID, scope auth.Scope) (e auth.Enti
 	return e, err
 }
 
-// PermissionsIn are those names of the scope that are permissions of the tenant. The
-// scopes of OpenID Connect alone cost no statement.
+// PermissionsIn returns the names of the scope that are permissions of the tenant. A scope of
+// OpenID Connect names only costs no statement.
 func (tx *Tx) PermissionsIn(scope auth.Scope) ([]string, error) {
 	if scope.Within(auth.LoginScope) {
 		return nil, nil
@@ -136,7 +136,7 @@ func (tx *Tx) PermissionsIn(scope auth.Scope) ([]string, error) {
 	return queryRows(tx.q, scanText, "SELECT name FROM permissions WHERE tenant_id = $1 AND $2 LIKE '% ' || name || ' %'", tx.tenant, " "+scope.String()+" ")
 }
 
-// CountAdministrators counts the accounts that may administer the tenant and are not disabled.
+// CountAdministrators counts the enabled accounts that may administer the tenant.
 func (tx *Tx) CountAdministrators() (int, error) {
 	return queryRow(tx.q, func(s scanner, n *int) error { return s.Scan(n) }, `SELECT count(DISTINCT a.id) FROM role_permissions p
 		JOIN assignments g ON g.tenant_id = p.tenant_id AND g.role_id = p.role_id
@@ -144,8 +144,7 @@ func (tx *Tx) CountAdministrators() (int, error) {
 		WHERE p.tenant_id = $1 AND p.permission = $2 AND a.disabled_at IS NULL`, tx.tenant, auth.AdminPermission)
 }
 
-// RemovesLastAdministrator runs a change and reports whether there was an administrator before
-// and there is none now.
+// RemovesLastAdministrator runs a change and reports whether it removed the last administrator.
 func (tx *Tx) RemovesLastAdministrator(change func() error) (bool, error) {
 	before, err := tx.CountAdministrators()
 	if err != nil {
@@ -158,8 +157,8 @@ func (tx *Tx) RemovesLastAdministrator(change func() error) (bool, error) {
 	return after == 0, err
 }
 
-// LargestRights is the largest auth.RightsSize of the accounts that have the role; zero
-// when nobody has it.
+// LargestRights is the largest auth.RightsSize of the accounts with the role; zero without such
+// an account.
 func (tx *Tx) LargestRights(role auth.RoleID) (int, error) {
 	return queryRow(tx.q, func(s scanner, n *int) error { return s.Scan(n) }, `WITH holders AS (
 			SELECT account_id FROM assignments WHERE tenant_id = $1 AND role_id = $2),
@@ -172,7 +171,7 @@ func (tx *Tx) LargestRights(role auth.RoleID) (int, error) {
 		SELECT coalesce(max(total), 0) FROM (SELECT sum(length(name) + 3) AS total FROM names GROUP BY account_id) AS sums`, tx.tenant, role)
 }
 
-// add inserts s into a sorted set.
+// insertSorted inserts s into a sorted set.
 func insertSorted(set []string, s string) []string {
 	i, found := slices.BinarySearch(set, s)
 	if found {

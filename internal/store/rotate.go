@@ -9,30 +9,28 @@ import (
 	"github.com/watchword-auth/watchword/internal/fault"
 )
 
-// Rotation is what a decision makes of a refresh family. The zero value changes
-// nothing.
+// Rotation is the result of a decision about a refresh family. The zero value changes nothing.
 type Rotation struct {
 	From, To      string       // digests: the newest token, and its successor; the same where it stays
 	IdleAt        time.Time    // of the family
-	SessionIdleAt time.Time    // when not zero, the session was used now and has this idle limit
-	Retried       auth.Retries // when not zero, the newest token is given again and nothing else changes
+	SessionIdleAt time.Time    // when not zero, the session was used now and has this limit
+	Retried       auth.Retries // when not zero, the newest token is returned again and nothing else changes
 }
 
-// Rotate reads a refresh family with everything its fate depends on, lets decide
-// look at it, and carries out the rotation: as one transaction, so that of any
-// number of tries at once, on any number of nodes, one rotates and every other sees
-// that it did. It is under the rules of Write: decide may run twice. ErrNotFound
-// when the family, its session, account or client is gone; an error of decide is
-// returned as it is and changes nothing.
+// Rotate reads the state of a refresh family, calls decide with it, and executes the rotation.
+// All of this is one transaction: of any number of concurrent calls, on any number of nodes, one
+// rotates and the others see that. The rules of Write apply: decide may run twice. Rotate
+// returns ErrNotFound when the family, its session, account or client is missing. It returns an
+// error of decide unchanged, and then changes nothing.
 func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID, decide func(now time.Time, r RefreshState) (Rotation, error)) error {
 	if pg, ok := db.backend.(*postgresDB); ok && tenant != "" {
 		return db.translateError(pg.compareAndSwap(ctx, func(q querier) (bool, error) {
 			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).rotate(id, decide, func(tx *Tx, r RefreshState, n Rotation) (bool, error) {
 				done, err := tx.rotateFamilyByCAS(r, n)
 				if done {
-					// The token is spent: whoever is refused now comes back with it as a thief would.
+					// The token is spent. A client that gets an error now would repeat it and be taken for a thief.
 					if err := tx.touchRotatedSession(r, n); err != nil {
-						db.cfg.Log.Warn("the use of a session was not noted", "error", err)
+						db.cfg.Log.Warn("use of a session not recorded", "error", err)
 					}
 				}
 				return done, err
@@ -48,13 +46,13 @@ func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID
 			return done, err
 		})
 		if err == nil && !done {
-			return errors.New("store: decide rotated from a token that is not the newest")
+			return errors.New("store: decide rotated a token that is not the newest")
 		}
 		return err
 	})
 }
 
-// rotate reports false when the family is not what decide has seen any more.
+// rotate returns false when the family has changed since decide saw it.
 func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, RefreshState) (Rotation, error), do func(*Tx, RefreshState, Rotation) (bool, error)) (bool, error) {
 	r, err := tx.RefreshState(id)
 	if err != nil {
@@ -70,7 +68,7 @@ func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, RefreshState) (Rot
 	return do(tx, r, n)
 }
 
-// touchRotatedSession notes the use of the session with a rotation that is done.
+// touchRotatedSession records the use of the session after a rotation.
 func (tx *Tx) touchRotatedSession(r RefreshState, n Rotation) error {
 	if err := fault.Point(fault.RefreshConsumed); err != nil || n.SessionIdleAt.IsZero() {
 		return err
@@ -104,7 +102,7 @@ func (tx *Tx) rotateFamilyByCAS(r RefreshState, n Rotation) (bool, error) {
 	return changed == 1, err
 }
 
-// millisOrZero is millis with 0 for no time, so that it can be compared.
+// millisOrZero is millis with 0 for the zero time, so that it can be compared.
 func millisOrZero(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // sqliteDB is one writer and a pool of readers on one file.
@@ -23,6 +24,7 @@ type sqliteDB struct {
 	opened  os.FileInfo // which file it is
 	pool    *sql.DB
 	wait    time.Duration
+	timers  timer.Source
 	readers chan *liteConn // idle readers
 	size    int
 	writer  *writer
@@ -49,7 +51,7 @@ func openSQLite(ctx context.Context, cfg Config, path string, h *health) (*sqlit
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	unlock, err := lockFile(ctx, path+".lock")
+	unlock, err := lockFile(ctx, cfg.Timers, path+".lock")
 	switch {
 	case errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS):
 		return nil, fmt.Errorf("this process may not write to the folder of %s: %w", path, err)
@@ -68,7 +70,7 @@ func openSQLite(ctx context.Context, cfg Config, path string, h *health) (*sqlit
 	if err != nil {
 		return nil, err
 	}
-	db := &sqliteDB{path: path, pool: pool, wait: cfg.MaxWait / 2, size: max(4, 2*runtime.GOMAXPROCS(0))}
+	db := &sqliteDB{path: path, pool: pool, wait: cfg.MaxWait / 2, timers: cfg.Timers, size: max(4, 2*runtime.GOMAXPROCS(0))}
 	if err := db.start(ctx, cfg, h); err != nil {
 		pool.Close()
 		return nil, err
@@ -217,14 +219,14 @@ func (db *sqliteDB) borrow(ctx context.Context) (*liteConn, error) {
 		return c, nil
 	default:
 	}
-	t := time.NewTimer(db.wait)
-	defer t.Stop()
+	late, stop := db.timers.After(db.wait)
+	defer stop()
 	select {
 	case c := <-db.readers:
 		return c, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-t.C:
+	case <-late:
 		return nil, fmt.Errorf("no reader free within %s: %w", db.wait, errBusy)
 	}
 }

@@ -1,15 +1,14 @@
-// Package store is the only room with SQL in it.
+// Package store is the only package with SQL in it.
 //
-// It remembers: accounts, credentials, sessions, refresh families, single-use
-// secrets, roles, clients, keys, settings, the audit log and the outbox, in
-// SQLite or in PostgreSQL, with one text for every statement. It knows no policy:
-// a condition in a statement is there so that two writers cannot both win, never
-// to decide who may do what.
+// It stores accounts, credentials, sessions, refresh families, single-use secrets,
+// roles, clients, keys, settings, the audit log and the outbox, in SQLite or in
+// PostgreSQL, with one text for every statement. It knows no policy: a condition in a
+// statement makes sure that one of two writers wins, and never decides who may do what.
 //
-// Open gives a DB. Statements exist only on a Tx, and a Tx exists only inside
-// Read or Write, where the tenant is bound: the store puts it into every
-// statement, so a service cannot reach a row of another tenant. ReadSystem and
-// WriteSystem are the rare way across tenants.
+// Open returns a DB. Statements exist only on a Tx, and a Tx exists only inside Read or
+// Write. It is bound to a tenant, which the store puts into every statement, so a
+// service cannot reach a row of another tenant. ReadSystem and WriteSystem work across
+// tenants.
 package store
 
 import (
@@ -24,29 +23,31 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // Config says which database to open and how.
 type Config struct {
 	// URL is "sqlite:PATH" or "postgres://…".
 	URL string
-	// Keyring seals what must be readable again.
+	// Keyring seals values that must be readable again.
 	Keyring *secret.Keyring
-	// Now is the clock; time.Now when nil.
+	// Now is the clock. It is required.
 	Now func() time.Time
+	// Timers wake the store's background work.
+	Timers timer.Source
 	// Connections bounds the PostgreSQL pool; 20 when zero.
 	Connections int
 	// MaxWait bounds how long a request may wait for the database; 2 s when zero.
 	MaxWait time.Duration
 	// OutboxLimit bounds the messages that wait; the constant of that name when zero.
 	OutboxLimit int64
-	// SkipMigrations leaves the schema as it is. Open then fails with a *SchemaError when it
-	// is not the one of this program.
+	// SkipMigrations leaves the schema unchanged. Open then returns a *SchemaError when the
+	// schema is older than this program's.
 	SkipMigrations bool
-	// DisableGroupCommit switches group commit off. It exists for the benchmark that
-	// shows what group commit is worth.
+	// DisableGroupCommit commits each Write by itself. It is for benchmarks.
 	DisableGroupCommit bool
-	// Log receives what an operator should know: retries that were given up, damage.
+	// Log receives what an operator should know, such as damage to the file.
 	Log *slog.Logger
 }
 
@@ -60,8 +61,8 @@ type DB struct {
 	health      health
 	auditBuffer auditBuffer
 
-	outboxFull [laneCount]atomic.Bool // set by Waiting, read by Enqueue
-	queued     chan struct{}          // holds one token after a commit that queued messages
+	outboxFull [laneCount]atomic.Bool // set by OutboxBacklog, read by Enqueue
+	queued     chan struct{}          // holds one token after a commit with new messages
 }
 
 // backend runs transactions; there is one for each database.
@@ -73,12 +74,11 @@ type backend interface {
 	close() error
 }
 
-// Open opens the database, brings its schema up to date and checks that it is
-// whole. A database file that has vanished or was damaged is an error that says
-// so: it is never replaced by an empty one.
+// Open opens the database, migrates its schema and checks its integrity. A database file that
+// was lost or damaged is an error: Open never replaces it with an empty one.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Now == nil {
-		cfg.Now = time.Now
+		return nil, errors.New("open database: Config.Now is required")
 	}
 	if cfg.MaxWait == 0 {
 		cfg.MaxWait = 2 * time.Second
@@ -102,7 +102,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		db.dialect = postgres
 		db.backend, err = openPostgres(ctx, cfg)
 	default:
-		err = fmt.Errorf("database %q is neither sqlite:PATH nor postgres://…", scheme)
+		err = fmt.Errorf("database %q must be sqlite:PATH or postgres://…", scheme)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -110,8 +110,8 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	return db, nil
 }
 
-// Close writes the audit lines that wait, waits for running transactions and closes
-// the database. Closing it again does nothing.
+// Close writes the pending audit lines, waits for running transactions and closes the database.
+// Closing it again does nothing.
 func (db *DB) Close() error {
 	var err error
 	db.closed.Do(func() {
@@ -125,13 +125,13 @@ func (db *DB) Close() error {
 // Dialect is "sqlite" or "postgres".
 func (db *DB) Dialect() string { return string(db.dialect) }
 
-// UsesPooler reports whether a connection pooler stands between us and PostgreSQL.
+// UsesPooler reports whether a connection pooler stands between the server and PostgreSQL.
 func (db *DB) UsesPooler() bool {
 	pg, ok := db.backend.(*postgresDB)
 	return ok && pg.pooled
 }
 
-// Ping reports whether the database answers and is whole: what readiness means.
+// Ping returns nil when the database answers and is undamaged. It is the readiness check.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := db.health.corruption(); err != nil {
 		return err
@@ -141,29 +141,29 @@ func (db *DB) Ping(ctx context.Context) error {
 	return db.translateError(db.backend.ping(ctx))
 }
 
-// Now is the store's clock. It never runs backwards while the database is open, so
-// that what has expired stays expired when the system's clock is set back.
+// Now is the clock of the store. It never runs backwards while the database is open, so that
+// what has expired stays expired when the system clock is set back.
 func (db *DB) Now() time.Time { return db.clock.now() }
 
-// Keyring is what the store seals with, for the one caller that reseals keys.
+// Keyring returns the keys that seal values at rest.
 func (db *DB) Keyring() *secret.Keyring { return db.cfg.Keyring }
 
-// Read runs fn on one consistent picture of the tenant's rows.
+// Read runs fn on one consistent snapshot of the rows of the tenant.
 func (db *DB) Read(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error) error {
 	return db.run(ctx, tenant, db.backend.read, fn)
 }
 
-// ReadOne is Read for a single statement, which is one consistent picture by itself,
-// so nothing has to be begun and ended around it. fn may run twice.
+// ReadOne runs fn without a transaction. fn must execute one statement, which is a consistent
+// snapshot by itself. fn may run twice.
 func (db *DB) ReadOne(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error) error {
 	return db.run(ctx, tenant, db.backend.readOne, fn)
 }
 
-// Write runs fn in a serializable transaction. It commits when fn returns nil or
-// an error made by CommitWith, rolls back on every other error, and returns only when
-// the commit is durable. After a lost race it runs fn again, and on SQLite it
-// shares its commit with others; so fn touches nothing but tx and its own
-// variables: no hashing, no signing, no mail, no network, no waiting.
+// Write runs fn in a serializable transaction. It commits when fn returns nil or an error made
+// by CommitWith, and rolls back on every other error. It returns after the commit is durable. fn
+// may run again after a serialization failure, and on SQLite it shares its commit with other
+// Writes. It must therefore touch only tx and its own variables: no hashing, signing, mail,
+// network or waiting.
 func (db *DB) Write(ctx context.Context, tenant auth.TenantID, fn func(*Tx) error) error {
 	if err := db.health.corruption(); err != nil {
 		return auth.Unavailable(err, time.Minute)
@@ -173,7 +173,7 @@ func (db *DB) Write(ctx context.Context, tenant auth.TenantID, fn func(*Tx) erro
 
 func (db *DB) run(ctx context.Context, tenant auth.TenantID, how func(context.Context, func(querier) error) error, fn func(*Tx) error) error {
 	if tenant == "" {
-		return errors.New("store: a transaction without a tenant")
+		return errors.New("store: the tenant is empty")
 	}
 	queued := false
 	err := how(ctx, func(q querier) error {
@@ -191,13 +191,12 @@ func (db *DB) run(ctx context.Context, tenant auth.TenantID, how func(context.Co
 	return db.translateError(err)
 }
 
-// Queued gives a token after this process has committed messages for the outbox:
-// one for any number of commits, to whoever asks first. Messages of other
-// processes are found by looking.
+// Queued receives a token after this process has committed messages for the outbox, one for any
+// number of commits. Messages of other processes are found by polling.
 func (db *DB) Queued() <-chan struct{} { return db.queued }
 
-// now is cut to what the database can hold, so that a value compares alike before
-// and after it was stored.
+// now is truncated to the precision of the database, so that a value compares equal before and
+// after it was stored.
 func (db *DB) now() time.Time { return db.clock.now().UTC().Truncate(time.Millisecond) }
 
 // ReadSystem reads across tenants. It is for the server's own work.
@@ -217,22 +216,23 @@ func (db *DB) systemTx(q querier) *SystemTx {
 	return &SystemTx{Now: db.now(), q: q, db: db}
 }
 
-// kept is an error that commits.
+// commitError is an error after which the transaction commits.
 type commitError struct{ error }
 
 func (k commitError) Unwrap() error { return k.error }
 
-// CommitWith marks a refusal whose traces must survive it: a spent link, a counted
-// failure, an audit line. Write commits, then returns err itself.
+// CommitWith marks a refusal whose traces must persist: a spent link, a counted failure, an
+// audit line. Write commits, then returns err itself.
 func CommitWith(err error) error { return commitError{err} }
 
+// commits reports whether a transaction that returned err commits.
 func commits(err error) bool {
 	_, ok := errors.AsType[commitError](err)
 	return ok
 }
 
-// translateError takes the mark off and turns a database that cannot answer into a
-// refusal that says "later"; whatever else went wrong stays a fault.
+// translateError removes the mark of CommitWith. It turns a database that cannot answer into a
+// refusal of KindUnavailable, and a missing parent row into ErrNotFound.
 func (db *DB) translateError(err error) error {
 	if err == nil {
 		return nil
@@ -250,7 +250,7 @@ func (db *DB) translateError(err error) error {
 		return auth.Unavailable(err, 2*time.Second)
 	}
 	if db.dialect.isForeignKeyViolation(err) {
-		// What the new row belongs to was there when it was read and is gone now.
+		// The row that the new one refers to was deleted after it was read.
 		return fmt.Errorf("%w: %w", auth.ErrNotFound, err)
 	}
 	return err

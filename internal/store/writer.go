@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // The group-commit writer. SQLite has one writer, and a durable commit costs one
@@ -55,6 +57,7 @@ type writer struct {
 	wait     time.Duration // how long a job may wait for its turn
 	errLate  error         // what it then gets
 	log      *slog.Logger
+	timers   timer.Source
 	pool     *sql.DB
 	c        liteConn // owned by loop
 	batch    []*job   // owned by loop
@@ -66,7 +69,7 @@ type writer struct {
 
 func startWriter(pool *sql.DB, cfg Config) (*writer, error) {
 	w := &writer{
-		queue: make(chan *job, queueLimit), batchMax: batchLimit, wait: cfg.MaxWait, pool: pool, log: cfg.Log,
+		queue: make(chan *job, queueLimit), batchMax: batchLimit, wait: cfg.MaxWait, pool: pool, log: cfg.Log, timers: cfg.Timers,
 		errLate: fmt.Errorf("no turn to write within %s: %w", cfg.MaxWait, errBusy), ended: make(chan struct{}),
 	}
 	if cfg.DisableGroupCommit {

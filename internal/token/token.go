@@ -32,7 +32,7 @@ type Config struct {
 	// Base is the server's own URL without a trailing slash; a tenant's issuer is
 	// made from it.
 	Base string
-	Now  func() time.Time // time.Now when nil
+	Now  func() time.Time
 	// Lifetimes hold where a tenant's settings say nothing. Zero fields: access 15
 	// minutes, refresh 14 days idle and 30 days in all.
 	Lifetimes auth.Lifetimes
@@ -96,9 +96,6 @@ func New(cfg Config) *Service {
 	s.resourceScopes = cfg.ResourceScopes
 	if s.grace > 0 {
 		s.retry = cfg.Retry
-	}
-	if s.now == nil {
-		s.now = time.Now
 	}
 	if s.algorithm == "" {
 		s.algorithm = s.keys.Algorithm()

@@ -52,7 +52,7 @@ type RouterConfig struct {
 
 	// Metrics are shared with the services that count; New makes them when nil.
 	Metrics *Metrics
-	// Now is the clock; time.Now when nil.
+	// Now is the clock. It is required.
 	Now func() time.Time
 	// Log receives the access log, faults and panics.
 	Log *slog.Logger
@@ -110,9 +110,6 @@ func (c RouterConfig) withDefaults() RouterConfig {
 	}
 	if c.Metrics == nil {
 		c.Metrics = NewMetrics()
-	}
-	if c.Now == nil {
-		c.Now = time.Now
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

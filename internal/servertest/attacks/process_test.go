@@ -116,7 +116,7 @@ func freeAddress(t testing.TB) string {
 // people makes accounts before anything runs.
 func (h *house) people(n int) (emails []string) {
 	h.t.Helper()
-	s, err := server.New(h.t.Context(), h.config, server.Options{})
+	s, err := server.New(h.t.Context(), h.config, server.Options{Now: time.Now})
 	if err != nil {
 		h.t.Fatal(err)
 	}

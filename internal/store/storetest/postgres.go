@@ -77,7 +77,7 @@ func migrateTemplate(t testing.TB, server string) {
 	dropLeftovers(t, server)
 	name := create(t, server)
 	url := withDatabase(t, server, name)
-	db, err := store.Open(context.Background(), store.Config{URL: url, Keyring: Keyring(t)})
+	db, err := store.Open(context.Background(), store.Config{URL: url, Keyring: Keyring(t), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -38,7 +39,7 @@ func migratedFile(t testing.TB) []byte {
 		return migrated.file
 	}
 	url := BlankSQLite(t)
-	db, err := store.Open(t.Context(), store.Config{URL: url, Keyring: Keyring(t)})
+	db, err := store.Open(t.Context(), store.Config{URL: url, Keyring: Keyring(t), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

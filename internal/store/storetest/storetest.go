@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -24,11 +25,11 @@ func Each(t *testing.T, fn func(t *testing.T, cfg store.Config)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		fn(t, store.Config{URL: SQLite(t), Keyring: Keyring(t)})
+		fn(t, store.Config{URL: SQLite(t), Keyring: Keyring(t), Now: time.Now})
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		fn(t, store.Config{URL: Postgres(t), Keyring: Keyring(t), Connections: 8})
+		fn(t, store.Config{URL: Postgres(t), Keyring: Keyring(t), Now: time.Now, Connections: 8})
 	})
 }
 
@@ -45,6 +46,9 @@ func Keyring(t testing.TB) *secret.Keyring {
 // Open opens the database and the default tenant with its first-party client.
 func Open(t testing.TB, cfg store.Config) *store.DB {
 	t.Helper()
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	db, err := store.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
