@@ -13,8 +13,11 @@ func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before au
 	if err := m.measure(); err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}
-	s.keepPossible(&m)
 	var err error
+	if m.ClientSettings, err = mergeSettings(m.ClientSettings, auth.ClientSettings{}); err != nil {
+		return auth.Client{}, err
+	}
+	s.keepPossible(&m)
 	if m.Grants, err = s.selfServiceGrants(m.Grants); err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}
@@ -29,7 +32,9 @@ func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before au
 	if err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}
-	s.preserveOperatorSettings(&c, before)
+	if err := s.preserveOperatorSettings(&c, before); err != nil {
+		return auth.Client{}, err
+	}
 	c.Bounds = before.Bounds
 	bounded := c.Bounded()
 	if len(bounded.RedirectURIs) == 0 && len(c.RedirectURIs) > 0 {
@@ -47,18 +52,21 @@ func selfScope(before auth.Client) auth.Scope {
 	return append(slices.Clone(auth.DefaultScope), before.Scopes...)
 }
 
-// preserveOperatorSettings keeps what only an operator or the server may say of a client.
-func (s *Service) preserveOperatorSettings(c *auth.Client, before auth.Client) {
-	to, from := &c.Settings, before.Settings
-	to.Audiences, to.Serves, to.PKCEOptional, to.TokenFormat = from.Audiences, from.Serves, from.PKCEOptional, from.TokenFormat
-	to.IDTokenClaims, to.Popup = from.IDTokenClaims, from.Popup
-	to.Exchange, to.Registration, to.DocumentAt = from.Exchange, from.Registration, from.DocumentAt
-	for _, g := range from.Grants {
-		if !s.selfService(g) && !slices.Contains(to.Grants, g) {
-			to.Grants = append(to.Grants, g)
+// preserveOperatorSettings keeps what only an operator or the server may set of a client,
+// but for what validate has just computed.
+func (s *Service) preserveOperatorSettings(c *auth.Client, before auth.Client) (err error) {
+	checked := c.Settings
+	if c.Settings, err = mergeSettings(checked, before.Settings); err != nil {
+		return err
+	}
+	c.Settings.Sector, c.Settings.ResourceScopes, c.Settings.ScopesBounded = checked.Sector, checked.ResourceScopes, checked.ScopesBounded
+	for _, g := range before.Settings.Grants {
+		if !s.selfService(g) && !slices.Contains(c.Settings.Grants, g) {
+			c.Settings.Grants = append(c.Settings.Grants, g)
 		}
 	}
-	slices.Sort(to.Grants)
+	slices.Sort(c.Settings.Grants)
+	return nil
 }
 
 // newBounds are the bounds of a client that an operator has just changed: what was said

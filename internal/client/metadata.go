@@ -18,39 +18,13 @@ import (
 // metadata document. Members that are not here are not looked at, so nothing that the
 // server alone decides (trust, tenant, roles) can be said.
 type ClientMetadata struct {
-	Name             string           `json:"client_name,omitempty"`
-	ApplicationType  string           `json:"application_type,omitempty"`
-	RedirectURIs     []string         `json:"redirect_uris,omitempty"`
-	ResponseTypes    []string         `json:"response_types,omitempty"`
-	Grants           []auth.GrantType `json:"grant_types,omitzero"`
-	Scope            string           `json:"scope,omitempty"`
-	Auth             auth.AuthMethod  `json:"token_endpoint_auth_method,omitempty"`
-	AuthAlgorithm    string           `json:"token_endpoint_auth_signing_alg,omitempty"`
-	JWKS             json.RawMessage  `json:"jwks,omitempty"`
-	JWKSURI          string           `json:"jwks_uri,omitempty"`
-	SubjectType      string           `json:"subject_type,omitempty"`
-	SectorURI        string           `json:"sector_identifier_uri,omitempty"`
-	IDTokenAlg       string           `json:"id_token_signed_response_alg,omitempty"`
-	UserInfoAlg      string           `json:"userinfo_signed_response_alg,omitempty"`
-	AuthorizationAlg string           `json:"authorization_signed_response_alg,omitempty"`
-	IntrospectionAlg string           `json:"introspection_signed_response_alg,omitempty"`
-	RequestAlg       string           `json:"request_object_signing_alg,omitempty"`
-	RequestURIs      []string         `json:"request_uris,omitempty"`
-	RequirePushed    bool             `json:"require_pushed_authorization_requests,omitempty"`
-	RequireSigned    bool             `json:"require_signed_request_object,omitempty"`
-	DPoP             bool             `json:"dpop_bound_access_tokens,omitempty"`
-	DefaultMaxAge    *int64           `json:"default_max_age,omitempty"`
-	DefaultACR       []string         `json:"default_acr_values,omitempty"`
-	RequireAuthTime  bool             `json:"require_auth_time,omitempty"`
-	PostLogoutURIs   []string         `json:"post_logout_redirect_uris,omitempty"`
-	BackchannelURI   string           `json:"backchannel_logout_uri,omitempty"`
-	BackchannelSID   bool             `json:"backchannel_logout_session_required,omitempty"`
-	InitiateLoginURI string           `json:"initiate_login_uri,omitempty"`
-	LogoURI          string           `json:"logo_uri,omitempty"`
-	ClientURI        string           `json:"client_uri,omitempty"`
-	PolicyURI        string           `json:"policy_uri,omitempty"`
-	TermsURI         string           `json:"tos_uri,omitempty"`
-	Contacts         []string         `json:"contacts,omitempty"`
+	Name            string           `json:"client_name,omitempty"`
+	ApplicationType string           `json:"application_type,omitempty"`
+	RedirectURIs    []string         `json:"redirect_uris,omitempty"`
+	ResponseTypes   []string         `json:"response_types,omitempty"`
+	Grants          []auth.GrantType `json:"grant_types,omitzero"`
+	Scope           string           `json:"scope,omitempty"`
+	auth.ClientSettings
 	// Encryption is not ours: a client that needs it is told so.
 	IDTokenEncryption       string `json:"id_token_encrypted_response_alg,omitempty"`
 	UserInfoEncryption      string `json:"userinfo_encrypted_response_alg,omitempty"`
@@ -71,19 +45,9 @@ func (m ClientMetadata) registration(allowed, open auth.Scope) (Registration, er
 		return Registration{}, auth.Invalid(auth.CodeEncryptionUnsupported, "", "nothing is encrypted for clients here; leave the members for encryption out")
 	}
 	typ, method := m.kind()
-	return Registration{
-		Name: cmp.Or(strings.TrimSpace(m.Name), m.host()), Type: typ, RedirectURIs: m.RedirectURIs, Scopes: m.scope(allowed),
-		ClientSettings: auth.ClientSettings{
-			Grants: m.Grants, Auth: method, AuthAlgorithm: m.AuthAlgorithm, JWKS: m.keys(), JWKSURI: m.JWKSURI,
-			SubjectType: m.SubjectType, SectorURI: m.SectorURI,
-			IDTokenAlgorithm: m.IDTokenAlg, UserInfoAlgorithm: m.UserInfoAlg, IntrospectionAlgorithm: m.IntrospectionAlg, AuthorizationAlgorithm: m.AuthorizationAlg,
-			RequestAlgorithm: m.RequestAlg, RequestURIs: m.RequestURIs, RequirePushed: m.RequirePushed, RequireSignedRequest: m.RequireSigned,
-			DPoP: m.DPoP, DefaultMaxAge: m.DefaultMaxAge, DefaultACR: m.DefaultACR, RequireAuthTime: m.RequireAuthTime,
-			PostLogoutURIs: m.PostLogoutURIs, BackchannelURI: m.BackchannelURI, BackchannelSession: m.BackchannelSID,
-			InitiateLoginURI: m.InitiateLoginURI, LogoURI: m.LogoURI, ClientURI: m.ClientURI, PolicyURI: m.PolicyURI, TermsURI: m.TermsURI,
-			Contacts: m.Contacts, ResourceScopes: m.scope(open),
-		},
-	}, nil
+	set := m.ClientSettings
+	set.Grants, set.Auth, set.JWKS, set.ResourceScopes = m.Grants, method, m.keys(), m.scope(open)
+	return Registration{Name: cmp.Or(strings.TrimSpace(m.Name), m.host()), Type: typ, RedirectURIs: m.RedirectURIs, Scopes: m.scope(allowed), ClientSettings: set}, nil
 }
 
 // measure refuses lists that are too long, before any of them is read.
@@ -168,23 +132,17 @@ func (m ClientMetadata) host() string {
 
 // metadataOf is the metadata of a client as it is registered, defaults and all. Open are
 // the scopes of open resources.
-func metadataOf(c auth.Client, open auth.Scope) ClientMetadata {
+func metadataOf(c auth.Client, open auth.Scope) (ClientMetadata, error) {
 	set := c.Settings
 	scope := slices.Concat(auth.Scope(c.Scopes), slices.DeleteFunc(slices.Clone(set.ResourceScopes), func(name string) bool {
 		return !open.Has(name) || slices.Contains(c.Scopes, name)
 	}))
-	m := ClientMetadata{
-		Name: c.Name, ApplicationType: "web", RedirectURIs: c.RedirectURIs, Grants: orEmpty(set.Grants), Scope: scope.String(),
-		Auth: set.Auth, AuthAlgorithm: set.AuthAlgorithm, JWKS: set.JWKS, JWKSURI: set.JWKSURI,
-		SubjectType: cmp.Or(set.SubjectType, "public"), SectorURI: set.SectorURI,
-		IDTokenAlg: cmp.Or(set.IDTokenAlgorithm, "RS256"), UserInfoAlg: set.UserInfoAlgorithm, IntrospectionAlg: set.IntrospectionAlgorithm,
-		AuthorizationAlg: set.AuthorizationAlgorithm,
-		RequestAlg:       set.RequestAlgorithm, RequestURIs: set.RequestURIs, RequirePushed: set.RequirePushed, RequireSigned: set.RequireSignedRequest,
-		DPoP: set.DPoP, DefaultMaxAge: set.DefaultMaxAge, DefaultACR: set.DefaultACR, RequireAuthTime: set.RequireAuthTime,
-		PostLogoutURIs: set.PostLogoutURIs, BackchannelURI: set.BackchannelURI, BackchannelSID: set.BackchannelSession,
-		InitiateLoginURI: set.InitiateLoginURI, LogoURI: set.LogoURI, ClientURI: set.ClientURI, PolicyURI: set.PolicyURI, TermsURI: set.TermsURI,
-		Contacts: set.Contacts,
+	said, err := mergeSettings(set, auth.ClientSettings{})
+	if err != nil {
+		return ClientMetadata{}, err
 	}
+	said.SubjectType, said.IDTokenAlgorithm = cmp.Or(said.SubjectType, "public"), cmp.Or(said.IDTokenAlgorithm, "RS256")
+	m := ClientMetadata{Name: c.Name, ApplicationType: "web", RedirectURIs: c.RedirectURIs, Grants: orEmpty(set.Grants), Scope: scope.String(), ClientSettings: said}
 	if c.Type == auth.ClientNative {
 		m.ApplicationType = "native"
 	}
@@ -195,7 +153,7 @@ func metadataOf(c auth.Client, open auth.Scope) ClientMetadata {
 	if slices.Contains(set.Grants, auth.GrantAuthorizationCode) {
 		m.ResponseTypes = oauth.ResponseTypes
 	}
-	return m
+	return m, nil
 }
 
 // refusedMetadata puts a refusal of a registration into the words of RFC 7591 §3.2.2.
@@ -224,7 +182,7 @@ func ParseClientMetadata(text []byte) (ClientMetadata, error) {
 func unmarshalMetadata[T any](text []byte, into *T) error {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	err := json.Unmarshal(text, into)
-	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+	if err != nil {
 		*into = *new(T)
 		err = json.Unmarshal(withoutMistyped(text), into)
 	}
@@ -232,11 +190,11 @@ func unmarshalMetadata[T any](text []byte, into *T) error {
 		return nil
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && e.Field != "" {
-		code := oauth.InvalidClientMetadata
-		if e.Field == "redirect_uris" {
+		code, field := oauth.InvalidClientMetadata, e.Field[strings.LastIndexByte(e.Field, '.')+1:] // without the embedded structs
+		if field == "redirect_uris" {
 			code = oauth.InvalidRedirectURI
 		}
-		return oauth.Refuse(code, "a member has the wrong type: "+auth.Clip(e.Field, 64))
+		return oauth.Refuse(code, "a member has the wrong type: "+auth.Clip(field, 64))
 	}
 	return oauth.Refuse(oauth.InvalidClientMetadata, "the body is not a JSON object of client metadata")
 }

@@ -58,20 +58,20 @@ func (s *Service) keepURIs(m *ClientMetadata) {
 			*u = ""
 		}
 	}
-	m.BackchannelSID = m.BackchannelSID && m.BackchannelURI != ""
+	m.BackchannelSession = m.BackchannelSession && m.BackchannelURI != ""
 	m.RequestURIs = keep(m.RequestURIs, s.requestURI)
 }
 
 // keepAlgorithms leaves out algorithms that we do not have. One by which the client would
 // prove itself is refused instead: it can do nothing with another.
 func keepAlgorithms(m *ClientMetadata) {
-	for _, alg := range []*string{&m.IDTokenAlg, &m.UserInfoAlg, &m.IntrospectionAlg, &m.AuthorizationAlg} {
+	for _, alg := range []*string{&m.IDTokenAlgorithm, &m.UserInfoAlgorithm, &m.IntrospectionAlgorithm, &m.AuthorizationAlgorithm} {
 		if !keys.Supported(*alg) {
 			*alg = ""
 		}
 	}
-	if !slices.Contains(AssertionAlgorithms, jose.SignatureAlgorithm(m.RequestAlg)) {
-		m.RequestAlg = ""
+	if !slices.Contains(AssertionAlgorithms, jose.SignatureAlgorithm(m.RequestAlgorithm)) {
+		m.RequestAlgorithm = ""
 	}
 	if m.Auth != auth.AuthPrivateKeyJWT {
 		m.AuthAlgorithm = ""
@@ -89,37 +89,31 @@ func keep(values []string, parse func(string) (string, error)) []string {
 	return kept
 }
 
-// The members that a client can do without, by the type that they have.
-var (
-	replaceableTexts = []string{"client_name", "application_type", "scope", "subject_type", "id_token_signed_response_alg", "userinfo_signed_response_alg",
-		"introspection_signed_response_alg", "request_object_signing_alg", "initiate_login_uri", "logo_uri", "client_uri", "policy_uri", "tos_uri", "backchannel_logout_uri"}
-	replaceableLists = []string{"response_types", "request_uris", "default_acr_values", "post_logout_redirect_uris", "contacts"}
-)
-
-// withoutMistyped is the metadata without those members that a client can do without
-// and that have the wrong type.
+// withoutMistyped is the metadata without the members of the wrong type that the server may
+// leave out, or that are not for clients to set.
 func withoutMistyped(text []byte) []byte {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(text, &members) != nil {
 		return text
 	}
-	check := func(name string, value any) {
-		if raw, ok := members[name]; ok && json.Unmarshal(raw, value) != nil {
+	for name, value := range members {
+		one, err := json.Marshal(map[string]json.RawMessage{name: value})
+		if err == nil && json.Unmarshal(one, new(ClientMetadata)) != nil && replaceable(name) {
 			delete(members, name)
 		}
 	}
-	for _, name := range replaceableTexts {
-		check(name, new(string))
-	}
-	for _, name := range replaceableLists {
-		check(name, new([]string))
-	}
-	check("default_max_age", new(int64))
 	kept, err := json.Marshal(members)
 	if err != nil {
 		return text
 	}
 	return kept
+}
+
+func replaceable(name string) bool {
+	if i := slices.IndexFunc(clientSettings, func(s setting) bool { return s.name == name }); i >= 0 {
+		return clientSettings[i].replaceable
+	}
+	return !slices.Contains(requiredMetadata, name)
 }
 
 // openScopes are the scopes that go with the open resources, of all of them.

@@ -44,7 +44,7 @@ func TestRepair_B2_RegistersWhatIsPossible(t *testing.T) {
 			"contacts":         {metadata{"contacts": []string{"ops@example.test", strings.Repeat("x", 300)}}, func(v client.Information) bool { return slices.Equal(v.Contacts, []string{"ops@example.test"}) }},
 			"contacts as text": {metadata{"contacts": "ops@example.test"}, func(v client.Information) bool { return v.Contacts == nil }},
 			"algorithms": {metadata{"id_token_signed_response_alg": "HS256", "userinfo_signed_response_alg": "none", "request_object_signing_alg": "none"}, func(v client.Information) bool {
-				return v.IDTokenAlg == "RS256" && v.UserInfoAlg == "" && v.RequestAlg == ""
+				return v.IDTokenAlgorithm == "RS256" && v.UserInfoAlgorithm == "" && v.RequestAlgorithm == ""
 			}},
 			"auth algorithm":   {metadata{"token_endpoint_auth_signing_alg": "ES256"}, func(v client.Information) bool { return v.AuthAlgorithm == "" }},
 			"application type": {metadata{"application_type": "mcp"}, func(v client.Information) bool { return v.ApplicationType == "web" }},
