@@ -54,7 +54,7 @@ func (s *api) register(ctx context.Context, in *struct{ Body Registration }) (*s
 	ex := exchangeOf(ctx)
 	err := s.accounts.Register(ctx, ex.tenant.ID, account.Registration{
 		Email: in.Body.Email, Password: in.Body.Password, Name: in.Body.Name, Browser: ex.browserCookie(),
-	}, ex.by())
+	}, ex.requestActor())
 	return status("verification_sent"), err
 }
 
@@ -68,7 +68,7 @@ func (s *api) verifyEmail(ctx context.Context, in *struct{ Body LinkToken }) (*s
 	ex := exchangeOf(ctx)
 	err := s.accounts.VerifyEmail(ctx, ex.tenant.ID, account.Verification{
 		Token: in.Body.Token, Password: in.Body.Password, Browser: ex.browserCookie(), SignedIn: s.signedInAs(ex), Program: true,
-	}, ex.by())
+	}, ex.requestActor())
 	return status("verified"), err
 }
 
@@ -79,13 +79,13 @@ type Address struct {
 
 func (s *api) resendVerification(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.accounts.Resend(ctx, ex.tenant.ID, account.Resending{Email: in.Body.Email, Browser: ex.browserCookie()}, ex.by())
+	err := s.accounts.Resend(ctx, ex.tenant.ID, account.Resending{Email: in.Body.Email, Browser: ex.browserCookie()}, ex.requestActor())
 	return status("verification_sent"), err
 }
 
 func (s *api) passwordForgot(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.accounts.Forgot(ctx, ex.tenant.ID, in.Body.Email, ex.by())
+	err := s.accounts.Forgot(ctx, ex.tenant.ID, in.Body.Email, ex.requestActor())
 	return status("reset_sent"), err
 }
 
@@ -97,7 +97,7 @@ type PasswordReset struct {
 
 func (s *api) passwordReset(ctx context.Context, in *struct{ Body PasswordReset }) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	return nil, s.accounts.Reset(ctx, ex.tenant.ID, in.Body.Token, in.Body.Password, ex.by())
+	return nil, s.accounts.Reset(ctx, ex.tenant.ID, in.Body.Token, in.Body.Password, ex.requestActor())
 }
 
 // PasswordChange is a new password with the current one.
@@ -108,7 +108,7 @@ type PasswordChange struct {
 
 func (s *api) passwordChange(ctx context.Context, in *struct{ Body PasswordChange }) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	by := ex.by()
+	by := ex.requestActor()
 	cookie, err := s.accounts.ChangePassword(ctx, ex.tenant.ID, by.Account(), in.Body.CurrentPassword, in.Body.NewPassword, by)
 	if err == nil && ex.cookie && cookie != "" {
 		ex.setCookie(cookie)

@@ -67,23 +67,23 @@ func (s *Server) accountPage(ex *exchange, r *http.Request) error {
 }
 
 func (s *Server) accountEndSession(ex *exchange, r *http.Request) error {
-	err := s.cfg.Accounts.EndSession(r.Context(), ex.tenant.ID, ex.actor.Account(), auth.SessionID(r.PostForm.Get("session")), ex.by())
+	err := s.cfg.Accounts.EndSession(r.Context(), ex.tenant.ID, ex.actor.Account(), auth.SessionID(r.PostForm.Get("session")), ex.requestActor())
 	return ex.changed(err, "session")
 }
 
 func (s *Server) accountEndOthers(ex *exchange, r *http.Request) error {
-	_, err := s.cfg.Accounts.EndOtherSessions(r.Context(), ex.tenant.ID, ex.actor.Account(), ex.actor.Session, ex.by())
+	_, err := s.cfg.Accounts.EndOtherSessions(r.Context(), ex.tenant.ID, ex.actor.Account(), ex.actor.Session, ex.requestActor())
 	return ex.changed(err, "session")
 }
 
 // accountNewPassword mails a link for a new password to the own address.
 func (s *Server) accountNewPassword(ex *exchange, r *http.Request) error {
-	err := s.cfg.Accounts.Forgot(r.Context(), ex.tenant.ID, ex.people[0].Account.Email.Address, ex.by())
+	err := s.cfg.Accounts.Forgot(r.Context(), ex.tenant.ID, ex.people[0].Account.Email.Address, ex.requestActor())
 	return ex.changed(err, "password")
 }
 
 func (s *Server) accountRemoveApp(ex *exchange, r *http.Request) error {
-	err := s.cfg.OIDC.RevokeConsent(r.Context(), ex.tenant.ID, ex.actor.Account(), auth.ClientID(r.PostForm.Get("client")), ex.by())
+	err := s.cfg.OIDC.RevokeConsent(r.Context(), ex.tenant.ID, ex.actor.Account(), auth.ClientID(r.PostForm.Get("client")), ex.requestActor())
 	return ex.changed(err, "app")
 }
 
@@ -101,7 +101,7 @@ func (s *Server) accountLogout(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest, err := s.cfg.Logins.Leave(r.Context(), ex.tenant.ID, b.Sessions, ex.actor.Session, ex.by())
+	rest, err := s.cfg.Logins.Leave(r.Context(), ex.tenant.ID, b.Sessions, ex.actor.Session, ex.requestActor())
 	if err != nil {
 		return err
 	}
@@ -109,6 +109,6 @@ func (s *Server) accountLogout(ex *exchange, r *http.Request) error {
 	if rest != "" {
 		return ex.seeOther(pathAccount)
 	}
-	ex.dropKeep()
+	ex.dropRemember()
 	return ex.seeOther(pathLogout + "/done")
 }

@@ -154,7 +154,7 @@ func (s *api) clientCreate(ctx context.Context, in *struct{ Body NewClient }) (*
 	ex := exchangeOf(ctx)
 	r := client.Registration{Type: auth.ClientType(in.Body.Type), FirstParty: in.Body.FirstParty}
 	in.Body.apply(&r)
-	c, secret, err := s.clients.Create(ctx, ex.tenant.ID, r, ex.by())
+	c, secret, err := s.clients.Create(ctx, ex.tenant.ID, r, ex.requestActor())
 	return clientAnswer(c, secret.Reveal(), err)
 }
 
@@ -178,7 +178,7 @@ func (s *api) clientUpdate(ctx context.Context, in *struct {
 	if version == "*" {
 		version = ""
 	}
-	c, secret, err := s.clients.Update(ctx, ex.tenant.ID, auth.ClientID(in.ID), version, ex.by(), func(r *client.Registration) error {
+	c, secret, err := s.clients.Update(ctx, ex.tenant.ID, auth.ClientID(in.ID), version, ex.requestActor(), func(r *client.Registration) error {
 		in.Body.apply(r)
 		return nil
 	})
@@ -190,7 +190,7 @@ func (s *api) clientUpdate(ctx context.Context, in *struct {
 
 func (s *api) clientDelete(ctx context.Context, in *ofClient) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	return nil, s.clients.Delete(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+	return nil, s.clients.Delete(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.requestActor())
 }
 
 func (s *api) clientSecret(ctx context.Context, in *struct {
@@ -202,19 +202,19 @@ func (s *api) clientSecret(ctx context.Context, in *struct {
 	if in.Body.Overlap != nil {
 		overlap = time.Duration(*in.Body.Overlap) * time.Second
 	}
-	c, secret, err := s.clients.RotateSecret(ctx, ex.tenant.ID, auth.ClientID(in.ID), overlap, ex.by())
+	c, secret, err := s.clients.RotateSecret(ctx, ex.tenant.ID, auth.ClientID(in.ID), overlap, ex.requestActor())
 	return clientAnswer(c, secret.Reveal(), err)
 }
 
 func (s *api) clientDisable(ctx context.Context, in *ofClient) (*clientOut, error) {
 	ex := exchangeOf(ctx)
-	c, err := s.clients.Disable(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+	c, err := s.clients.Disable(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.requestActor())
 	return clientAnswer(c, "", err)
 }
 
 func (s *api) clientEnable(ctx context.Context, in *ofClient) (*clientOut, error) {
 	ex := exchangeOf(ctx)
-	c, err := s.clients.Enable(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.by())
+	c, err := s.clients.Enable(ctx, ex.tenant.ID, auth.ClientID(in.ID), ex.requestActor())
 	return clientAnswer(c, "", err)
 }
 

@@ -15,7 +15,7 @@ import (
 // readRegistration reads the request. What the body may hold is a rule of the protocol, so
 // the service reads it.
 func readRegistration(ex *exchange, r *http.Request) (in client.RegisterRequest, err error) {
-	in = client.RegisterRequest{Tenant: ex.tenant.ID, Client: auth.ClientID(r.PathValue("client_id")), Authorization: r.Header["Authorization"], Actor: ex.by()}
+	in = client.RegisterRequest{Tenant: ex.tenant.ID, Client: auth.ClientID(r.PathValue("client_id")), Authorization: r.Header["Authorization"], Actor: ex.requestActor()}
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
 		in.Body, err = ex.readJSON(r)
 	}

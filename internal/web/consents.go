@@ -52,5 +52,5 @@ func (s *api) consentRevoke(ctx context.Context, in *struct {
 	ClientID string `path:"client_id" doc:"Client ID."`
 }) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	return nil, s.oidc.RevokeConsent(ctx, ex.tenant.ID, ex.actor.Account(), auth.ClientID(in.ClientID), ex.by())
+	return nil, s.oidc.RevokeConsent(ctx, ex.tenant.ID, ex.actor.Account(), auth.ClientID(in.ClientID), ex.requestActor())
 }

@@ -23,14 +23,14 @@ func (ex *exchange) checkOrigin() error {
 	}
 	origin := r.Header.Get("Origin")
 	switch {
-	case d.cors == corsConfigured && ex.router.devOrigin(origin) && !ex.hasCookie():
+	case d.cors == corsConfigured && ex.router.devOrigin(origin) && !ex.hasAnyCookie():
 		return nil // it acts for nobody who is signed in
 	case r.Header.Get("Sec-Fetch-Site") != "":
 		if ex.router.sameOrigin.Check(r) != nil {
 			return errCrossSite()
 		}
 	case origin == "":
-		if ex.hasCookie() {
+		if ex.hasAnyCookie() {
 			return errCrossSite()
 		}
 	case !slices.Contains(ex.router.origins, origin):

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -45,8 +46,8 @@ func TestCookieNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
 	for _, tenant := range []auth.TenantID{auth.DefaultTenant, "acme", "browser", "keep", "browser-acme", "keep-acme", "keep-browser", "browser-keep", "browsers", "a-browser"} {
-		for _, kind := range []jar{jarSession, jarBrowser, jarKeep, jarKnown, jarApps} {
-			name := (&router{}).cookieName(kind, tenant)
+		for _, kind := range []cookieKind{cookieSession, cookieBrowser, cookieRemember, cookieKnown, cookieApps} {
+			name := (&cookies{tenant: tenant}).name(kind)
 			if whose := string(kind) + " of " + string(tenant); seen[name] != "" {
 				t.Errorf("%s is the cookie %s and %s", name, whose, seen[name])
 			} else {
@@ -63,7 +64,7 @@ func TestCookieNames(t *testing.T) {
 // ours is used, and no header makes reading fail.
 func FuzzCookies(f *testing.F) {
 	a, b := secret.New(session.Prefix).Reveal(), secret.New(session.Prefix).Reveal()
-	browser, keep := secret.New(flow.BrowserPrefix).Reveal(), keepPrefix+strings.Repeat("A", 64)
+	browser, keep := secret.New(flow.BrowserPrefix).Reveal(), rememberPrefix+strings.Repeat("A", 64)
 	for _, line := range []string{
 		"__Host-watchword=" + a + "." + b + "; __Host-watchword-browser=" + browser + "; __Host-watchword-keep=" + keep,
 		"__Host-watchword-browser=" + a, "__Host-watchword-keep=" + browser, "__Host-watchword-browser=" + browser + "; __Host-watchword-browser=" + browser,
@@ -80,7 +81,7 @@ func FuzzCookies(f *testing.F) {
 		}
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header["Cookie"] = []string{line}
-		ex := &exchange{ResponseWriter: httptest.NewRecorder(), request: r, router: &router{}, tenant: auth.Tenant{ID: tenant}}
+		ex := &cookies{request: r, header: http.Header{}, tenant: tenant}
 		if v := ex.sessionCookie(); v != "" {
 			all := session.ParseCookie(v)
 			if len(all) == 0 || len(all) > session.MaxAccounts || ex.currentSession() != all[0] {
@@ -90,10 +91,10 @@ func FuzzCookies(f *testing.F) {
 		if v := ex.browserCookie(); v != "" && !secret.Valid(flow.BrowserPrefix, v) {
 			t.Fatalf("%q gave the browser %q", line, v)
 		}
-		if v := ex.keepCookie(); v != "" && (!strings.HasPrefix(v, keepPrefix) || len(v) > 256) {
+		if v := ex.rememberCookie(); v != "" && (!strings.HasPrefix(v, rememberPrefix) || len(v) > 256) {
 			t.Fatalf("%q gave the keep cookie %q", line, v)
 		}
-		if ex.sessionCookie()+ex.browserCookie()+ex.keepCookie() != "" && !ex.hasCookie() {
+		if ex.sessionCookie()+ex.browserCookie()+ex.rememberCookie() != "" && !ex.hasAnyCookie() {
 			t.Fatalf("%q gave a cookie that the cross-site check does not see", line)
 		}
 	})

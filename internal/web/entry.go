@@ -44,6 +44,7 @@ const (
 // every answer, and the refusals that need no route.
 func (s *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ex := &exchange{ResponseWriter: w, request: r, router: s, began: s.now()}
+	ex.cookies = cookies{request: r, header: w.Header(), insecure: s.cfg.InsecureCookies}
 	ex.ip = limit.ClientIP(r.RemoteAddr, r.Header["X-Forwarded-For"], s.cfg.Trusted)
 	ex.id = s.requestID(r)
 	s.noticeForwarding(r)

@@ -14,34 +14,34 @@ import (
 	"github.com/watchword-auth/watchword/internal/session"
 )
 
-// exchange is one request and its answer: the ResponseWriter of every handler,
-// together with what was found out about the request on the way in. It belongs to
-// the goroutine of the request.
+// exchange is one request and its answer: the ResponseWriter of every handler, and what the
+// router has found out about the request. It belongs to the goroutine of the request.
 type exchange struct {
 	http.ResponseWriter
+	cookies
 	request    *http.Request
 	router     *router
 	began      time.Time
-	id         string     // names the request in the log, in audit lines and in references
+	id         string     // the request ID in the log, in audit events and in references
 	ip         netip.Addr // of the client, through the trusted proxies
 	route      *route     // nil until the mux has found one
 	tenant     auth.Tenant
 	unverified bool // the database could not be asked for the tenant: only its ID is there
 	actor      auth.Actor
-	people     []session.SignedIn // who is signed in in the browser of a page, the current one first
-	cookie     bool               // the actor proved himself with the session cookie
+	people     []session.SignedIn // the signed-in accounts of the browser, the current one first
+	cookie     bool               // the session cookie identified the actor
 
-	charged       []limit.Bucket // where its address was counted
-	accountCharge []limit.Bucket // where its account was counted
-	untried       bool           // it was refused before anything was tried
+	charged       []limit.Bucket // charged to its address
+	accountCharge []limit.Bucket // charged to its account
+	untried       bool           // it was refused before any service was called
 
-	large  int64 // what its body took of the budget for large ones
+	large  int64 // what its body takes of the budget for large bodies
 	status int   // zero until the header is written
 	bytes  int64
-	fault  error // what the log has to know of a 5xx
+	fault  error // for the log, of a 5xx
 }
 
-// WriteHeader notes the status.
+// WriteHeader records the status.
 func (ex *exchange) WriteHeader(status int) {
 	if ex.status == 0 && status >= 200 {
 		ex.status = status
@@ -52,8 +52,8 @@ func (ex *exchange) WriteHeader(status int) {
 	ex.ResponseWriter.WriteHeader(status)
 }
 
-// Write counts the body. It never fails: a client that has gone away is nobody's
-// fault, and there is nobody to tell.
+// Write counts the bytes of the body. It never fails: a client that has disconnected is no
+// fault of a handler.
 func (ex *exchange) Write(b []byte) (int, error) {
 	if ex.status == 0 {
 		ex.status = http.StatusOK
@@ -66,14 +66,14 @@ func (ex *exchange) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (ex *exchange) Unwrap() http.ResponseWriter { return ex.ResponseWriter }
 
-// exchangeKey finds the exchange in the context of an API call: the one value we
-// keep there, for the handlers that are not given a ResponseWriter.
+// exchangeKey is the key of the exchange in the context of an API call, whose handlers get no
+// ResponseWriter.
 type exchangeKey struct{}
 
 func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
-// by is the actor of the request: who proved himself, or nobody, and from where.
-func (ex *exchange) by() auth.Actor {
+// requestActor is the actor of the request with where it comes from, for audit events.
+func (ex *exchange) requestActor() auth.Actor {
 	a := ex.actor
 	if a.Kind == "" {
 		a.Kind = auth.ActorAnonymous
@@ -83,7 +83,7 @@ func (ex *exchange) by() auth.Actor {
 	}
 	a.UserAgent = auth.Clip(ex.request.UserAgent(), maxUserAgent)
 	a.RequestID = ex.id
-	a.Known = ex.cookieValue(jarKnown)
+	a.Known = ex.cookieValue(cookieKnown)
 	return a
 }
 
@@ -111,8 +111,8 @@ const (
 	maxRequestID = 64
 )
 
-// finish ends the exchange: it turns a panic into an answer and writes the line of
-// the access log and the counts. It is deferred, so that it sees every way out.
+// finish ends the exchange: it turns a panic into an answer, counts the request and writes
+// the access log. It is deferred, so that it runs on every path.
 func (ex *exchange) finish() {
 	defer ex.release()
 	if p := recover(); p != nil {
@@ -135,7 +135,7 @@ func (ex *exchange) finish() {
 	}
 }
 
-// release gives back what the body took.
+// release returns what the body took of the budget.
 func (ex *exchange) release() {
 	if ex.large != 0 {
 		ex.router.large.Add(-ex.large)
@@ -143,15 +143,15 @@ func (ex *exchange) release() {
 	}
 }
 
-// panicked answers a request whose handler panicked. When the answer has begun,
-// only the end of the connection can tell the client that it is not whole.
+// panicked answers a request whose handler panicked. When the answer has begun, closing the
+// connection is the only way to say that it is incomplete.
 func (ex *exchange) panicked(p any) {
 	ctx := ex.request.Context()
 	if p == http.ErrAbortHandler {
 		panic(p)
 	}
 	if ctx.Err() != nil && ex.status != 0 {
-		panic(http.ErrAbortHandler) // the client has gone; nobody is left to answer
+		panic(http.ErrAbortHandler) // the client has disconnected
 	}
 	ex.router.log.LogAttrs(ctx, slog.LevelError, "panic",
 		slog.String("request_id", ex.id), slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
@@ -161,7 +161,7 @@ func (ex *exchange) panicked(p any) {
 	ex.refuse(internalProblem(ex.id))
 }
 
-// logFault writes what the client was not told.
+// logFault logs the cause, which the answer does not show.
 func (ex *exchange) logFault(rt *route) {
 	level := slog.LevelError
 	if ex.status != http.StatusInternalServerError {
@@ -171,8 +171,8 @@ func (ex *exchange) logFault(rt *route) {
 		slog.String("route", rt.label), slog.Int("status", ex.status), slog.String("error", ex.fault.Error()))
 }
 
-// logAccess writes the line of the request. It names the route and never the path
-// or the query, where links carry their secrets.
+// logAccess writes the access log. It names the route and never the path or the query, which
+// hold the secrets of links.
 func (ex *exchange) logAccess(rt *route, took time.Duration) {
 	r := ex.request
 	if !ex.router.log.Enabled(r.Context(), slog.LevelInfo) {

@@ -63,7 +63,7 @@ func (ex *exchange) other() bool { return ex.request.URL.Query().Has("other") }
 
 // browser finds who is signed in in the browser.
 func (ex *exchange) browser(ctx context.Context) (flow.Browser, error) {
-	b := flow.Browser{Secret: ex.browserCookie(), Allowed: ex.cookieValue(jarApps), Actor: ex.by()}
+	b := flow.Browser{Secret: ex.browserCookie(), Allowed: ex.cookieValue(cookieApps), Actor: ex.requestActor()}
 	cookie := ex.sessionCookie()
 	if cookie == "" {
 		return b, nil
@@ -83,7 +83,7 @@ func (ex *exchange) find(ctx context.Context, b *flow.Browser, cookie string) (e
 // endpoint, where prompt=none must leave no trace.
 func (ex *exchange) resumed(ctx context.Context) (flow.Browser, error) {
 	b, err := ex.browser(ctx)
-	keep := ex.keepCookie()
+	keep := ex.rememberCookie()
 	if err != nil || len(b.Sessions) > 0 || keep == "" || ex.request.Method != http.MethodGet {
 		return b, err
 	}
@@ -91,13 +91,13 @@ func (ex *exchange) resumed(ctx context.Context) (flow.Browser, error) {
 	entered, err := s.cfg.Logins.Resume(ctx, ex.tenant.ID, keep, nil, b.Actor)
 	switch {
 	case auth.KindOf(err) == auth.KindUnauthenticated:
-		ex.dropKeep()
+		ex.dropRemember()
 		return b, nil
 	case err != nil:
 		return b, err
 	}
 	ex.setSessions(entered.Cookie)
-	ex.setKeep(entered.Keep)
+	ex.setRemember(entered.Keep)
 	return b, ex.find(ctx, &b, entered.Cookie)
 }
 

@@ -65,7 +65,7 @@ func (s *api) login(ctx context.Context, in *struct{ Body Credentials }) (*token
 	if err != nil {
 		return nil, err
 	}
-	by := ex.by()
+	by := ex.requestActor()
 	if cookie {
 		by.Session = s.formerSession(ex, ctx)
 	}
@@ -124,7 +124,7 @@ func (s *api) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (*to
 			return nil, err
 		}
 	}
-	asked := token.RefreshRequest{Tenant: ex.tenant.ID, Client: auth.FirstParty, Token: in.Body.RefreshToken, Actor: ex.by()}
+	asked := token.RefreshRequest{Tenant: ex.tenant.ID, Client: auth.FirstParty, Token: in.Body.RefreshToken, Actor: ex.requestActor()}
 	if in.Body.Resource != "" {
 		asked.Audience = []string{in.Body.Resource}
 	}
@@ -152,7 +152,7 @@ func (s *api) logout(ctx context.Context, in *struct {
 	if in.Body != nil {
 		refresh = in.Body.RefreshToken
 	}
-	by := ex.by()
+	by := ex.requestActor()
 	if err := s.logins.Logout(ctx, ex.tenant.ID, by.Session, by.Account(), refresh, by); err != nil {
 		return nil, err
 	}

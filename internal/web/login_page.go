@@ -52,19 +52,19 @@ func (s *Server) loginForm(ex *exchange, r *http.Request) error {
 	}
 	entered, err := s.cfg.Logins.Enter(r.Context(), ex.tenant.ID, login.EnterRequest{
 		Email: r.PostForm.Get("email"), Password: r.PostForm.Get("password"), Remember: r.PostForm.Get("remember") == "on",
-		Browser: b.Sessions, Series: ex.keepCookie(), Actor: ex.by(),
+		Browser: b.Sessions, Series: ex.rememberCookie(), Actor: ex.requestActor(),
 	})
 	if err != nil {
 		return s.loginRefused(ex, r, *b, err)
 	}
 	ex.actor = ex.actor.AsSession(entered.Session)
 	ex.setSessions(entered.Cookie)
-	ex.setKeep(entered.Keep)
+	ex.setRemember(entered.Keep)
 	ex.setKnown(entered.Known)
 	if err := ex.find(r.Context(), b, entered.Cookie); err != nil {
 		return err
 	}
-	b.Actor = ex.by()
+	b.Actor = ex.requestActor()
 	st, err := s.cfg.Flows.CompleteSignIn(r.Context(), in, entered.Session.ID)
 	if err != nil {
 		return err

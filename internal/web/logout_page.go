@@ -29,7 +29,7 @@ func (s *Server) startLogout(ex *exchange, r *http.Request, form oauth.Form) err
 	if err != nil {
 		return err
 	}
-	st, err := s.cfg.OIDC.Logout(r.Context(), oidc.LogoutInput{Tenant: ex.tenant.ID, Form: form, Posted: r.Method == http.MethodPost, Browser: b, Actor: ex.by()})
+	st, err := s.cfg.OIDC.Logout(r.Context(), oidc.LogoutInput{Tenant: ex.tenant.ID, Form: form, Posted: r.Method == http.MethodPost, Browser: b, Actor: ex.requestActor()})
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (s *Server) logoutForm(ex *exchange, r *http.Request) error {
 		return err
 	}
 	st, err := s.cfg.OIDC.ConfirmLogout(r.Context(), oidc.LogoutAnswer{
-		Tenant: ex.tenant.ID, Pending: r.PostForm.Get("logout"), CSRF: r.PostForm.Get("csrf"), Browser: b, Actor: ex.by(),
+		Tenant: ex.tenant.ID, Pending: r.PostForm.Get("logout"), CSRF: r.PostForm.Get("csrf"), Browser: b, Actor: ex.requestActor(),
 	})
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (s *Server) logoutForm(ex *exchange, r *http.Request) error {
 func (ex *exchange) leave(st oidc.LogoutStep) error {
 	if st.Ended {
 		ex.setSessions(st.Cookie)
-		ex.dropKeep()
+		ex.dropRemember()
 	}
 	switch st.Kind {
 	case oidc.LogoutRedirect:

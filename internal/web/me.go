@@ -72,7 +72,7 @@ type MeChange struct {
 func (s *api) meUpdate(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
 	ex := exchangeOf(ctx)
 	patch := account.Patch{Name: in.Body.Name, Email: in.Body.Email, CurrentPassword: in.Body.CurrentPassword, Browser: ex.browserCookie()}
-	if _, err := s.accounts.Update(ctx, ex.tenant.ID, ex.actor.Account(), patch, ex.by()); err != nil {
+	if _, err := s.accounts.Update(ctx, ex.tenant.ID, ex.actor.Account(), patch, ex.requestActor()); err != nil {
 		return nil, err
 	}
 	return s.me(ctx, nil)
@@ -85,7 +85,7 @@ type CurrentPassword struct {
 
 func (s *api) meDelete(ctx context.Context, in *struct{ Body CurrentPassword }) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	err := s.accounts.Delete(ctx, ex.tenant.ID, ex.actor.Account(), in.Body.CurrentPassword, ex.by())
+	err := s.accounts.Delete(ctx, ex.tenant.ID, ex.actor.Account(), in.Body.CurrentPassword, ex.requestActor())
 	if err == nil && ex.cookie {
 		ex.dropCurrent()
 	}
@@ -96,6 +96,6 @@ type exportOut struct{ Body account.Export }
 
 func (s *api) meExport(ctx context.Context, _ *struct{}) (*exportOut, error) {
 	ex := exchangeOf(ctx)
-	e, err := s.accounts.Export(ctx, ex.tenant.ID, ex.actor.Account(), ex.by())
+	e, err := s.accounts.Export(ctx, ex.tenant.ID, ex.actor.Account(), ex.requestActor())
 	return &exportOut{e}, err
 }

@@ -18,7 +18,7 @@ func readOAuth(ex *exchange, r *http.Request) (client.Request, error) {
 		return client.Request{}, err
 	}
 	return client.Request{
-		Tenant: ex.tenant.ID, Authorization: r.Header["Authorization"], Form: form, Actor: ex.by(),
+		Tenant: ex.tenant.ID, Authorization: r.Header["Authorization"], Form: form, Actor: ex.requestActor(),
 		Proof: r.Header["Dpop"], Accept: r.Header["Accept"], Method: r.Method, URL: ex.endpointURL(),
 	}, nil
 }

@@ -25,7 +25,7 @@ func (s *Server) forgotForm(ex *exchange, r *http.Request) error {
 		return err
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	err = s.cfg.Accounts.Forgot(r.Context(), ex.tenant.ID, email, ex.by())
+	err = s.cfg.Accounts.Forgot(r.Context(), ex.tenant.ID, email, ex.requestActor())
 	p := s.forgotOf(ex, st)
 	switch {
 	case auth.KindOf(err) == auth.KindInvalid:
@@ -79,7 +79,7 @@ func (ex *exchange) minLength() int { return max(ex.tenant.Settings.Password.Min
 
 func (s *Server) resetPasswordForm(ex *exchange, r *http.Request) error {
 	token := r.PostForm.Get("token")
-	known, err := s.cfg.Accounts.ResetIn(r.Context(), ex.tenant.ID, token, r.PostForm.Get("password"), ex.by())
+	known, err := s.cfg.Accounts.ResetIn(r.Context(), ex.tenant.ID, token, r.PostForm.Get("password"), ex.requestActor())
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil:
 		ex.setKnown(known)

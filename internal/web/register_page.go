@@ -36,7 +36,7 @@ func (s *Server) registerForm(ex *exchange, r *http.Request) error {
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
 	err = s.cfg.Accounts.Register(r.Context(), ex.tenant.ID, account.Registration{
 		Email: email, Password: r.PostForm.Get("password"), Browser: ex.browserCookie(),
-	}, ex.by())
+	}, ex.requestActor())
 	p := s.registerOf(ex, st)
 	p.Email = email
 	switch e, ok := errors.AsType[*auth.Error](err); {

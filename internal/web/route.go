@@ -122,12 +122,12 @@ func (ex *exchange) findTenant(r *http.Request) error {
 	t, err := ex.lookUpTenant(r.Context(), id)
 	switch {
 	case err == nil && !t.Disabled():
-		ex.tenant = t
+		ex.tenant, ex.cookies.tenant = t, id
 		return nil
 	case err == nil || auth.KindOf(err) == auth.KindNotFound:
 		return notFound()
 	case ex.route.dialect.cacheable && auth.KindOf(err) == auth.KindUnavailable:
-		ex.tenant.ID, ex.unverified = id, true // what is published stays so while the database is away
+		ex.tenant.ID, ex.cookies.tenant, ex.unverified = id, id, true // what is published stays so while the database is away
 		return nil
 	}
 	return err

@@ -54,7 +54,7 @@ func (s *api) sessionList(ctx context.Context, _ *struct{}) (*sessionsOut, error
 
 func (s *api) sessionsEnd(ctx context.Context, _ *struct{}) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	_, err := s.accounts.EndOtherSessions(ctx, ex.tenant.ID, ex.actor.Account(), ex.actor.Session, ex.by())
+	_, err := s.accounts.EndOtherSessions(ctx, ex.tenant.ID, ex.actor.Account(), ex.actor.Session, ex.requestActor())
 	return nil, err
 }
 
@@ -63,7 +63,7 @@ func (s *api) sessionEnd(ctx context.Context, in *struct {
 }) (*nothing, error) {
 	ex := exchangeOf(ctx)
 	id := auth.SessionID(in.ID)
-	err := s.accounts.EndSession(ctx, ex.tenant.ID, ex.actor.Account(), id, ex.by())
+	err := s.accounts.EndSession(ctx, ex.tenant.ID, ex.actor.Account(), id, ex.requestActor())
 	if err == nil && ex.cookie && id == ex.actor.Session {
 		ex.dropCurrent()
 	}

@@ -35,7 +35,7 @@ func (s *Server) resendForm(ex *exchange, r *http.Request) error {
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
 	again := account.Resending{Email: email, Browser: ex.browserCookie()}
-	if err := s.cfg.Accounts.Resend(r.Context(), ex.tenant.ID, again, ex.by()); err != nil && auth.KindOf(err) != auth.KindInvalid {
+	if err := s.cfg.Accounts.Resend(r.Context(), ex.tenant.ID, again, ex.requestActor()); err != nil && auth.KindOf(err) != auth.KindInvalid {
 		return err
 	}
 	return ex.render(http.StatusOK, s.sentOf(ex, st, email))
@@ -105,7 +105,7 @@ func (s *Server) verifyEmailForm(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	err = s.cfg.Accounts.VerifyEmail(r.Context(), ex.tenant.ID, v, ex.by())
+	err = s.cfg.Accounts.VerifyEmail(r.Context(), ex.tenant.ID, v, ex.requestActor())
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil && r.PostForm.Get("chosen") != "":
 		return ex.seeOther("/verify-email/done?password=set")
