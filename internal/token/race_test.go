@@ -182,14 +182,14 @@ func (hi *history) use(ctx context.Context, t *testing.T, client int, n *node, r
 // successor and predecessor right after, and asks a model whether one server could
 // have given these answers.
 func TestFault_FL_10_TwoNodesOneToken(t *testing.T) {
-	for _, grace := range []time.Duration{0, grace} {
+	for grace, many := range map[time.Duration]int{grace: 1000, 0: 200} {
 		t.Run("grace "+grace.String(), func(t *testing.T) {
 			t.Parallel()
 			storetest.Each(t, func(t *testing.T, cfg store.Config) {
 				h := newHouse(t, cfg)
 				h.grace = grace
 				nodes := []*node{h.join(), h.join()}
-				for round := range rounds(50, 1000) {
+				for round := range rounds(50, many) {
 					first := h.signIn().RefreshToken
 					hi := &history{begin: time.Now(), known: map[string]int64{first: 0}}
 					together(2, func(i int) { hi.use(t.Context(), t, i, nodes[i], first, 0) })
