@@ -32,15 +32,6 @@ const (
 	DefaultResetLifetime  = time.Hour
 )
 
-// Rates are the limits that are counted by e-mail address or account. Beyond the
-// first three nothing is sent and nothing changes, and the answer stays the same.
-type Rates struct {
-	Register limit.Rate // registrations of one e-mail address
-	Resend   limit.Rate // verification mails asked for one e-mail address, and changes to it
-	Forgot   limit.Rate // reset mails asked for one e-mail address
-	Password limit.Rate // wrong current passwords of one account
-}
-
 // Config says how a Service works. All fields but the lifetimes, Log and
 // RegistrationOpen are required.
 type Config struct {
@@ -49,7 +40,7 @@ type Config struct {
 	Policy   password.Policy // a tenant's rules come on top
 	Sessions *session.Service
 	Limiter  limit.Limiter
-	Rates    Rates
+	Rates    limit.Rates // those that end in .account
 	Now      func() time.Time
 	// RegistrationOpen is what holds for tenants that do not say.
 	RegistrationOpen bool

@@ -67,7 +67,7 @@ func build(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*account
 	plenty := limit.Rate{Count: 1000, Per: time.Hour}
 	cfg := account.Config{
 		DB: db, Hasher: hasher, Policy: password.DefaultPolicy(), Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),
-		Rates: account.Rates{Register: plenty, Resend: plenty, Forgot: plenty, Password: plenty}, Now: c.Now, RegistrationOpen: true,
+		Rates: limit.Rates{"register.account": plenty, "resend.account": plenty, "forgot.account": plenty, "change.account": plenty}, Now: c.Now, RegistrationOpen: true,
 	}
 	for _, f := range with {
 		f(&cfg)

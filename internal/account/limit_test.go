@@ -40,7 +40,7 @@ func TestRepair_S3_ResetMailsOfOwnerAndStrangers(t *testing.T) {
 		if asked(known) != 1 {
 			t.Error("no mail for a browser that the account knows")
 		}
-	}, func(c *account.Config) { c.Rates.Forgot = limit.Rate{Count: 4, Per: time.Hour} })
+	}, func(c *account.Config) { c.Rates["forgot.account"] = limit.Rate{Count: 4, Per: time.Hour} })
 }
 
 // S3: whoever has stolen a session and tries current passwords in it does not keep the owner
@@ -62,7 +62,7 @@ func TestRepair_S3_WrongCurrentPasswordsOfAnotherSession(t *testing.T) {
 
 		_, err = h.ChangePassword(t.Context(), tenant, a.ID, good, another, in("own"))
 		h.ok(err)
-	}, func(c *account.Config) { c.Rates.Password = twice })
+	}, func(c *account.Config) { c.Rates["change.account"] = twice })
 }
 
 // S3: the mailed link makes the browser known, so that its owner gets in from there whatever

@@ -23,7 +23,7 @@ type proven struct {
 // each leaves a line of the given kind in the audit log. Refusals: wrong_password,
 // rate_limited, not_found.
 func (s *Service) prove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, event auth.Event) (proven, error) {
-	buckets := attemptOf("password", tenant, string(id), event.Actor).GuessBuckets(s.cfg.Rates.Password)
+	buckets := attemptOf("password", tenant, string(id), event.Actor).GuessBuckets(s.cfg.Rates["change.account"])
 	d, err := s.admitted(ctx, buckets)
 	if err != nil {
 		return proven{}, err

@@ -55,7 +55,7 @@ func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
 		}
 		h.clock.Advance(15 * time.Minute)
 		h.ok(tries[0](good))
-	}, func(c *account.Config) { c.Rates.Password = limit.Rate{Count: 6, Per: 15 * time.Minute} })
+	}, func(c *account.Config) { c.Rates["change.account"] = limit.Rate{Count: 6, Per: 15 * time.Minute} })
 }
 
 func TestAttack_PW_12_RT_08_ChangeEndsTheOthers(t *testing.T) {
@@ -162,5 +162,5 @@ func TestRightPasswordsDoNotCount(t *testing.T) {
 			_, err = h.ChangePassword(t.Context(), tenant, a.ID, to, "password1", as(a))
 			h.refused(err, "password_refused")
 		}
-	}, func(c *account.Config) { c.Rates.Password = limit.Rate{Count: 3, Per: 15 * time.Minute} })
+	}, func(c *account.Config) { c.Rates["change.account"] = limit.Rate{Count: 3, Per: 15 * time.Minute} })
 }

@@ -62,7 +62,7 @@ func (s *Service) proveChange(ctx context.Context, tenant auth.TenantID, id auth
 	if err != nil {
 		return p, err
 	}
-	d, err := s.admitted(ctx, attemptOf("change", tenant, email.Login, actor).MailBuckets(s.cfg.Rates.Resend))
+	d, err := s.admitted(ctx, attemptOf("change", tenant, email.Login, actor).MailBuckets(s.cfg.Rates["resend.account"]))
 	if err == nil && !d.OK {
 		err = auth.Throttled(d.RetryAfter)
 	}

@@ -17,7 +17,7 @@ import (
 // mails nothing. The only refusal is email_invalid.
 func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, email string, actor auth.Actor) error {
 	return s.ask(ctx, tenant, email, asking{
-		name: "forgot", rate: s.cfg.Rates.Forgot, event: auth.EventPasswordResetRequested, actor: actor,
+		name: "forgot", rate: s.cfg.Rates["forgot.account"], event: auth.EventPasswordResetRequested, actor: actor,
 		kind: auth.UseResetPassword, mail: auth.MailReset, life: s.cfg.ResetLifetime,
 		serves: func(a auth.Account) bool { return !a.Disabled() },
 	})

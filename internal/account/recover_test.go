@@ -207,7 +207,7 @@ func TestAttack_PW_20_ManyResetRequests(t *testing.T) {
 				t.Errorf("%d messages to %s in a minute, want 5", n, email)
 			}
 		}
-	}, func(c *account.Config) { c.Rates.Forgot = limit.Rate{Count: 5, Per: time.Hour} })
+	}, func(c *account.Config) { c.Rates["forgot.account"] = limit.Rate{Count: 5, Per: time.Hour} })
 }
 
 func TestAttack_FL_11_ResetLinkOnTwoNodes(t *testing.T) {

@@ -51,7 +51,7 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	if err != nil {
 		return hashing("password", err)
 	}
-	d, err := s.admitted(ctx, []limit.Bucket{{Key: "register.account|" + string(tenant) + "|" + email.Login, Rate: s.cfg.Rates.Register}})
+	d, err := s.admitted(ctx, []limit.Bucket{{Key: "register.account|" + string(tenant) + "|" + email.Login, Rate: s.cfg.Rates["register.account"]}})
 	if err != nil {
 		return err
 	}

@@ -274,7 +274,7 @@ func TestAttack_BF_11_RegisterAndResend(t *testing.T) {
 		}
 		h.ok(h.VerifyEmail(t.Context(), tenant, account.Verification{Token: first, Password: good, Program: true}, alice))
 		h.refused(h.verify(sent[1].Payload.Token, alice), "invalid_link")
-	}, func(c *account.Config) { c.Rates.Register, c.Rates.Resend = few, few })
+	}, func(c *account.Config) { c.Rates["register.account"], c.Rates["resend.account"] = few, few })
 }
 
 func TestResendIsUniform(t *testing.T) {

@@ -58,7 +58,7 @@ func TestRepair_S2_LimitUsedUpByAnother(t *testing.T) {
 		if h.opens(bob, another) || !h.opens(bob, good) || !h.find(bob).Verified() {
 			t.Error("the owner's password does not stand alone")
 		}
-	}, func(c *account.Config) { c.Rates.Register = limit.Rate{Count: 5, Per: time.Hour} })
+	}, func(c *account.Config) { c.Rates["register.account"] = limit.Rate{Count: 5, Per: time.Hour} })
 }
 
 // With a limit of one, no second link tells that two have registered.
@@ -67,7 +67,7 @@ func TestRepair_S2_LimitOfOne(t *testing.T) {
 		link := h.registers(another, "", eve)
 		h.registers(good, "", alice)
 		h.refused(h.verify(link, alice), "password_needed")
-	}, func(c *account.Config) { c.Rates.Register = limit.Rate{Count: 1, Per: time.Hour} })
+	}, func(c *account.Config) { c.Rates["register.account"] = limit.Rate{Count: 1, Per: time.Hour} })
 }
 
 // A stranger who registers later neither ends the owner's link nor leaves a password.
@@ -283,7 +283,7 @@ func TestRepair_S2_OperatorsAccountIsNoRivals(t *testing.T) {
 			t.Error("a stranger's registration took the operator's password or name away")
 		}
 		h.ok(h.verify(link, alice))
-	}, func(c *account.Config) { c.Rates.Register = limit.Rate{Count: 1, Per: time.Hour} })
+	}, func(c *account.Config) { c.Rates["register.account"] = limit.Rate{Count: 1, Per: time.Hour} })
 }
 
 // A registration that nobody has proved or used gives way to the proof of a change of

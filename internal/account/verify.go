@@ -260,7 +260,7 @@ type Resending struct {
 // mails nothing. The only refusal is email_invalid.
 func (s *Service) Resend(ctx context.Context, tenant auth.TenantID, r Resending, actor auth.Actor) error {
 	return s.ask(ctx, tenant, r.Email, asking{
-		name: "resend", from: registrarOf(r.Browser, actor), rate: s.cfg.Rates.Resend, event: auth.EventVerificationSent, actor: actor,
+		name: "resend", from: registrarOf(r.Browser, actor), rate: s.cfg.Rates["resend.account"], event: auth.EventVerificationSent, actor: actor,
 		kind: auth.UseVerifyEmail, mail: auth.MailVerify, life: s.cfg.VerifyLifetime,
 		serves: func(a auth.Account) bool { return !a.Disabled() && !a.Verified() },
 	})

@@ -87,7 +87,7 @@ func (s *Service) refundPublicClient(ctx context.Context, c Caller) {
 }
 
 func (s *Service) publicBuckets(c Caller) []limit.Bucket {
-	return limit.AddressBuckets("client.public", c.Actor.Addr(), s.cfg.Rates.Public)
+	return limit.AddressBuckets("client.public", c.Actor.Addr(), s.cfg.Rates["public_client.ip"])
 }
 
 // loadCaller reads the client, by the document at its id if that is where it is described.
@@ -144,7 +144,7 @@ func (s *Service) failed(ctx context.Context, r Request, id auth.ClientID, cause
 		return cause
 	}
 	if id != "" {
-		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: "client.credential|" + string(r.Tenant) + "|" + string(id), Rate: s.cfg.Rates.Credential}); err != nil {
+		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: "client.credential|" + string(r.Tenant) + "|" + string(id), Rate: s.cfg.Rates["client.credential"]}); err != nil {
 			return err
 		}
 	}

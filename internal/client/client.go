@@ -22,15 +22,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Rates limit what is counted by credential or by address.
-type Rates struct {
-	// Credential counts failed authentications of one client.
-	Credential limit.Rate
-	// Public counts, by address, the rows that public clients write: pushed requests, device
-	// codes and proofs. 120/1m burst 240 when zero.
-	Public limit.Rate
-}
-
 // Config describes a Service. DB, Tokens, Limiter, Rates, Base and Now are required.
 type Config struct {
 	DB     *store.DB
@@ -39,7 +30,7 @@ type Config struct {
 	// Root is the secret that all nodes share; each use derives a key by secret.Derive.
 	Root    []byte
 	Limiter limit.Limiter
-	Rates   Rates
+	Rates   limit.Rates
 	// Base is the server's own URL without a trailing slash.
 	Base string
 	Now  func() time.Time
@@ -80,9 +71,6 @@ type Service struct {
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	if cfg.Rates.Public == (limit.Rate{}) {
-		cfg.Rates.Public = limit.Rate{Count: 120, Per: time.Minute, Burst: 240}
-	}
 	if cfg.Out == nil {
 		cfg.Out = outbound.New(outbound.Config{Timeout: 5 * time.Second})
 	}

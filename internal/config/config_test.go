@@ -96,7 +96,7 @@ func TestDefaultsAreFitForDevelopment(t *testing.T) {
 		t.Error(err)
 	}
 	if c.Tokens.AccessLifetime != 15*time.Minute || c.Tokens.RefreshLifetime != 30*24*time.Hour || c.Tokens.Algorithm != "ES256" ||
-		c.Password.Memory != 19<<20 || c.Limits.Login.Account != (Rate{Count: 10, Per: 15 * time.Minute}) {
+		c.Password.Memory != 19<<20 || *c.Limits.Rate("login.account") != (Rate{Count: 10, Per: 15 * time.Minute}) {
 		t.Errorf("defaults:\n%v", c)
 	}
 	if got := c.DatabaseURL(); got != "sqlite:watchword-data/watchword.db" {

@@ -28,6 +28,7 @@ type Field struct {
 	Secret  bool // also accepted as Key+"_file" and Env+"_FILE"
 
 	index []int
+	rate  int // with an index of Rates: which of them
 	kind  kind
 }
 
@@ -92,6 +93,10 @@ func (d *description) walk(t reflect.Type, prefix string, index []int) {
 		}
 		key := prefix + sf.Tag.Get("key")
 		at := append(append([]int(nil), index...), i)
+		if sf.Type == reflect.TypeFor[Rates]() {
+			d.addRates(prefix, at)
+			continue
+		}
 		k, leaf := kinds[sf.Type]
 		if !leaf {
 			d.sections = append(d.sections, Section{Key: key, Help: sf.Tag.Get("help")})
@@ -116,6 +121,21 @@ func (d *description) walk(t reflect.Type, prefix string, index []int) {
 	}
 }
 
+// addRates describes the rates of rateRows, below their sections.
+func (d *description) addRates(prefix string, index []int) {
+	for _, section := range rateSections {
+		d.sections = append(d.sections, Section{Key: prefix + section.Key, Help: section.Help})
+		for i, row := range rateRows {
+			if strings.HasPrefix(row.name, section.Key+".") {
+				d.fields = append(d.fields, Field{
+					Key: prefix + row.name, Env: envName(prefix + row.name), Default: row.rate, Help: row.help,
+					index: index, rate: i, kind: kinds[reflect.TypeFor[Rate]()],
+				})
+			}
+		}
+	}
+}
+
 func envName(key string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
@@ -127,7 +147,11 @@ func (f *Field) section() string {
 }
 
 func (f *Field) value(c *Config) reflect.Value {
-	return reflect.ValueOf(c).Elem().FieldByIndex(f.index)
+	v := reflect.ValueOf(c).Elem().FieldByIndex(f.index)
+	if v.Type() == reflect.TypeFor[Rates]() {
+		return v.Index(f.rate)
+	}
+	return v
 }
 
 // set parses text into the field of c. Its error begins with a verb and holds no part

@@ -2,107 +2,83 @@ package config
 
 import "time"
 
-// Limits is the section limits. Each rate counts one thing: by address, by account
-// (or e-mail address, known or not), or by the credential that was shown.
+// Limits is the section limits.
 type Limits struct {
 	Redis        SecretURL     `key:"redis" example:"redis://redis.example.com:6379/0" help:"Redis that counts for all nodes together: redis://:PASSWORD@HOST:6379/0, rediss:// or unix://. Empty means that each node counts for itself. While Redis is away each node enforces the limits alone."`
 	RedisTimeout time.Duration `key:"redis_timeout" default:"50ms" min:"1ms" max:"5s" help:"How long a request waits for Redis before it is counted locally."`
-	Keys         int           `key:"keys" default:"131072" min:"1024" max:"100000000" help:"Keys remembered apart in memory, in each of three tables (for limits of minutes, of half an hour, and longer), 17 bytes each. A flood of more makes limits stricter for keys that are new, and leaves each the last token of its own rate."`
+	Keys         int           `key:"keys" default:"131072" min:"1024" max:"100000000" help:"Keys counted separately in memory, in each of three tables (for limits of minutes, of half an hour, and longer), 17 bytes each. A flood of more makes limits stricter for keys that are new, and leaves each the last token of its own rate."`
 
-	Login          LoginLimits          `key:"login" help:"Signing in. Only failures count."`
-	Register       RegisterLimits       `key:"register" help:"Registering."`
-	Verify         VerifyLimits         `key:"verify" help:"Opening the link that confirms an address."`
-	Resend         ResendLimits         `key:"resend" help:"Asking for that link again."`
-	Forgot         ForgotLimits         `key:"forgot" help:"Asking for a link to set a new password."`
-	Reset          ResetLimits          `key:"reset" help:"Setting a new password by link."`
-	Change         ChangeLimits         `key:"change" help:"Changing the password or e-mail address with the current password. Only failures count."`
-	Self           SelfLimits           `key:"self" help:"What people do with their own account, when it works."`
-	Refresh        RefreshLimits        `key:"refresh" help:"Refreshing tokens."`
-	Authorize      AuthorizeLimits      `key:"authorize" help:"Beginning to sign in: the authorization endpoint, and the pages to which it leads."`
-	UserCode       UserCodeLimits       `key:"user_code" help:"Entering the code that a device shows. Only wrong codes count."`
-	ClientRegister ClientRegisterLimits `key:"client_register" help:"Clients that register themselves."`
-	PublicClient   PublicClientLimits   `key:"public_client" help:"Clients that keep no secret: what anybody can leave here in their name, pushed requests and codes of devices."`
-	Client         ClientLimits         `key:"client" help:"Clients that prove who they are: the OAuth endpoints for tokens, introspection and revocation. Only failures count."`
+	Rates Rates `key:""`
 }
 
-// LoginLimits is the section limits.login.
-type LoginLimits struct {
-	IP      Rate `key:"ip" default:"30/1m burst 60" help:"Failures from one address, whatever the account."`
-	Account Rate `key:"account" default:"10/15m" help:"Failures for one account from one browser that it knows, or from one network; from all that it does not know together, three times as many."`
-	Success Rate `key:"success" default:"600/1h" help:"Sign-ins of one account that succeed."`
+// Rates are the rates of rateRows, in their order.
+type Rates [len(rateRows)]Rate
+
+// Rate returns the rate of a name, such as "login.ip". An unknown name panics.
+func (l *Limits) Rate(name string) *Rate {
+	for i := range rateRows {
+		if rateRows[i].name == name {
+			return &l.Rates[i]
+		}
+	}
+	panic("config: no rate limit is called " + name)
 }
 
-// RegisterLimits is the section limits.register.
-type RegisterLimits struct {
-	IP      Rate `key:"ip" default:"20/1h" help:"Attempts from one address."`
-	Account Rate `key:"account" default:"5/1h" help:"Attempts for one e-mail address, each of which may send a mail."`
+// All returns every rate by its name.
+func (r Rates) All() map[string]Rate {
+	all := make(map[string]Rate, len(r))
+	for i := range r {
+		all[rateRows[i].name] = r[i]
+	}
+	return all
 }
 
-// VerifyLimits is the section limits.verify.
-type VerifyLimits struct {
-	IP Rate `key:"ip" default:"30/1m" help:"Attempts from one address."`
+// rateSections are the sections of limits that hold the rates.
+var rateSections = []Section{
+	{"login", "Signing in. Only failures count."},
+	{"register", "Registering."},
+	{"verify", "Opening the link that confirms an address."},
+	{"resend", "Asking for that link again."},
+	{"forgot", "Asking for a link to set a new password."},
+	{"reset", "Setting a new password by link."},
+	{"change", "Changing the password or e-mail address with the current password. Only failures count."},
+	{"self", "What users do with their own account, when it succeeds."},
+	{"refresh", "Refreshing tokens."},
+	{"authorize", "Starting to sign in: the authorization endpoint and its pages."},
+	{"user_code", "Entering the code that a device shows. Only wrong codes count."},
+	{"client_register", "Clients that register themselves."},
+	{"public_client", "Public clients: pushed requests and device codes, which anybody can request in their name."},
+	{"client", "Client authentication: the OAuth endpoints for tokens, introspection and revocation. Only failures count."},
 }
 
-// ResendLimits is the section limits.resend.
-type ResendLimits struct {
-	IP      Rate `key:"ip" default:"20/1h" help:"Requests from one address."`
-	Account Rate `key:"account" default:"5/1h" help:"Mails to one e-mail address that strangers ask for; one browser that its account knows, or one network, gets half as many."`
-}
-
-// ForgotLimits is the section limits.forgot.
-type ForgotLimits struct {
-	IP      Rate `key:"ip" default:"20/1h" help:"Requests from one address."`
-	Account Rate `key:"account" default:"5/1h" help:"Mails to one e-mail address that strangers ask for; one browser that its account knows, or one network, gets half as many."`
-}
-
-// ResetLimits is the section limits.reset.
-type ResetLimits struct {
-	IP Rate `key:"ip" default:"20/10m" help:"Attempts from one address."`
-}
-
-// ChangeLimits is the section limits.change.
-type ChangeLimits struct {
-	IP      Rate `key:"ip" default:"30/1m burst 60" help:"Failures from one address, whatever the account."`
-	Account Rate `key:"account" default:"10/15m" help:"Failures of one account in one session; in all together, three times as many."`
-}
-
-// SelfLimits is the section limits.self. Each counts one account in one session; all its
-// sessions together have three times as much.
-type SelfLimits struct {
-	Change   Rate `key:"change" default:"60/10m" help:"Changes of name or address, and as many sessions ended and consents taken back, in one session. Each leaves a line in the audit log."`
-	Password Rate `key:"password" default:"10/1h" help:"Passwords changed in one session, each of which sends a notice. Wrong ones do not count here."`
-	Export   Rate `key:"export" default:"5/1h" help:"Exports in one session, each of which reads all that is kept about the account."`
-}
-
-// RefreshLimits is the section limits.refresh.
-type RefreshLimits struct {
-	IP         Rate `key:"ip" default:"600/1m" help:"Refreshes from one address."`
-	Credential Rate `key:"credential" default:"30/1m" help:"Refreshes within one family of refresh tokens."`
-}
-
-// AuthorizeLimits is the section limits.authorize.
-type AuthorizeLimits struct {
-	IP Rate `key:"ip" default:"300/1m burst 600" help:"Pages opened and sign-ins begun from one address, of which each may be one of many people."`
-}
-
-// ClientLimits is the section limits.client.
-type ClientLimits struct {
-	IP         Rate `key:"ip" default:"60/1m burst 120" help:"Failures from one address, whichever the client."`
-	Credential Rate `key:"credential" default:"30/1m" help:"Failures for one client, from wherever. Beyond it a failure is 429 instead of 401; the right credentials always pass, so nobody can shut a client out."`
-}
-
-// PublicClientLimits is the section limits.public_client.
-type PublicClientLimits struct {
-	IP Rate `key:"ip" default:"120/1m burst 240" help:"Requests from one address, whichever the client."`
-}
-
-// UserCodeLimits is the section limits.user_code.
-type UserCodeLimits struct {
-	IP      Rate `key:"ip" default:"20/10m" help:"Wrong codes from one address, of people who are not signed in."`
-	Account Rate `key:"account" default:"20/1h" help:"Wrong codes by one account that is signed in."`
-}
-
-// ClientRegisterLimits is the section limits.client_register.
-type ClientRegisterLimits struct {
-	IP Rate `key:"ip" default:"30/1h burst 120" help:"Attempts from one address."`
+// rateRows are the rate limits, one a row: the name, the default and what is counted. Each
+// counts by address, by account (or e-mail address, known or not), or by credential. The
+// name is the key below limits, the name that the packages ask for, and the label of
+// watchword_rate_limited_total.
+var rateRows = [...]struct{ name, rate, help string }{
+	{"login.ip", "30/1m burst 60", "Failures from one address, whatever the account."},
+	{"login.account", "10/15m", "Failures for one account from one browser that it knows, or from one network; from all that it does not know together, three times as many."},
+	{"login.success", "600/1h", "Sign-ins of one account that succeed."},
+	{"register.ip", "20/1h", "Attempts from one address."},
+	{"register.account", "5/1h", "Attempts for one e-mail address, each of which may send a mail."},
+	{"verify.ip", "30/1m", "Attempts from one address."},
+	{"resend.ip", "20/1h", "Requests from one address."},
+	{"resend.account", "5/1h", "Mails to one e-mail address that strangers ask for; one browser that its account knows, or one network, gets half as many."},
+	{"forgot.ip", "20/1h", "Requests from one address."},
+	{"forgot.account", "5/1h", "Mails to one e-mail address that strangers ask for; one browser that its account knows, or one network, gets half as many."},
+	{"reset.ip", "20/10m", "Attempts from one address."},
+	{"change.ip", "30/1m burst 60", "Failures from one address, whatever the account."},
+	{"change.account", "10/15m", "Failures of one account in one session; in all together, three times as many."},
+	{"self.change", "60/10m", "Changes of name or address, and as many sessions ended and consents taken back, in one session. Each leaves a line in the audit log."},
+	{"self.password", "10/1h", "Passwords changed in one session, each of which sends a notice. Wrong ones do not count here."},
+	{"self.export", "5/1h", "Exports in one session, each of which reads all that is kept about the account."},
+	{"refresh.ip", "600/1m", "Refreshes from one address."},
+	{"refresh.credential", "30/1m", "Refreshes within one family of refresh tokens."},
+	{"authorize.ip", "300/1m burst 600", "Pages opened and sign-ins begun from one address, behind which there may be many users."},
+	{"user_code.ip", "20/10m", "Wrong codes from one address, of users who are not signed in."},
+	{"user_code.account", "20/1h", "Wrong codes by one account that is signed in."},
+	{"client_register.ip", "30/1h burst 120", "Attempts from one address."},
+	{"public_client.ip", "120/1m burst 240", "Requests from one address, whichever the client."},
+	{"client.ip", "60/1m burst 120", "Failures from one address, whichever the client."},
+	{"client.credential", "30/1m", "Failures for one client, from any address. Beyond it a failure is 429 instead of 401; the right credentials always pass, so nobody can lock a client out."},
 }

@@ -19,6 +19,10 @@ type Rate struct {
 	Burst int
 }
 
+// Rates are rates by the name of their limit, such as "login.ip". A name that is missing
+// has the zero Rate, which refuses everything.
+type Rates map[string]Rate
+
 // ParseRate reads the text form "COUNT/PERIOD", optionally followed by
 // "burst N": "10/1m", "10/1m burst 20". Periods are Go durations.
 func ParseRate(text string) (Rate, error) {

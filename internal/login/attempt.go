@@ -115,7 +115,7 @@ func (a *attempt) buckets(ctx context.Context) ([]limit.Bucket, error) {
 		return nil, err
 	}
 	addr, _ := netip.ParseAddr(a.actor.IP) // what is no address is counted as one
-	return limit.Attempt{Rule: "login", Account: string(a.tenant) + "|" + id, KnownBrowser: known, Addr: addr}.GuessBuckets(a.s.cfg.Rates.Account), nil
+	return limit.Attempt{Rule: "login", Account: string(a.tenant) + "|" + id, KnownBrowser: known, Addr: addr}.GuessBuckets(a.s.cfg.Rates["login.account"]), nil
 }
 
 // introduce makes the browser of a successful attempt known to the account.
@@ -126,7 +126,7 @@ func (a *attempt) introduce() secret.Text {
 // succeed counts a sign-in of an account whose password was right: each leaves a session, and
 // a program in a loop must not fill the database with them.
 func (a *attempt) succeed(ctx context.Context) (string, error) {
-	d, err := a.s.cfg.Limiter.Take(ctx, "login.success|"+string(a.tenant)+"|"+string(a.account.ID), a.s.cfg.Rates.Success, 1)
+	d, err := a.s.cfg.Limiter.Take(ctx, "login.success|"+string(a.tenant)+"|"+string(a.account.ID), a.s.cfg.Rates["login.success"], 1)
 	switch {
 	case err != nil:
 		return ReasonUnavailable, auth.Unavailable(fmt.Errorf("count sign-in: %w", err), 5*time.Second)

@@ -65,7 +65,7 @@ func build(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*login.C
 	h.tokens = token.New(token.Config{DB: db, Keys: ring, Base: "https://auth.example.test", Now: c.Now, Root: secret.Bytes(32)})
 	h.cfg = login.Config{
 		DB: db, Hasher: h.hasher, Tokens: h.tokens, Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),
-		Rates: login.Rates{Account: limit.Rate{Count: 1000, Per: time.Hour}}, Now: c.Now,
+		Rates: limit.Rates{"login.account": {Count: 1000, Per: time.Hour}, "login.success": {Count: 600, Per: time.Hour}}, Now: c.Now,
 	}
 	for _, f := range with {
 		f(&h.cfg)

@@ -18,7 +18,9 @@ import (
 const tries = 10
 
 // strict is the default limit of accounts.
-func strict(c *login.Config) { c.Rates.Account = limit.Rate{Count: tries, Per: 15 * time.Minute} }
+func strict(c *login.Config) {
+	c.Rates["login.account"] = limit.Rate{Count: tries, Per: 15 * time.Minute}
+}
 
 func TestAttack_BF_03_BF_08_Throttled(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {

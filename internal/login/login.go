@@ -27,16 +27,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Rates are the limits of this room.
-type Rates struct {
-	// Account counts attempts for one canonical login, known or unknown, by limit.Attempt;
-	// those that succeed are given back. A refused attempt costs nothing, so the wait ends
-	// by itself.
-	Account limit.Rate
-	// Success counts sign-ins of one account. 600/1h when zero.
-	Success limit.Rate
-}
-
 // Config says how a Service works. All fields but Observe and Log are required.
 type Config struct {
 	DB       *store.DB
@@ -44,7 +34,7 @@ type Config struct {
 	Tokens   *token.Service
 	Sessions *session.Service
 	Limiter  limit.Limiter
-	Rates    Rates
+	Rates    limit.Rates
 	Now      func() time.Time
 	// Observe is told how each attempt ended: "success" with an empty reason, or
 	// "failure" or "error" with one of the Reason constants.
@@ -96,9 +86,6 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, string) {}
-	}
-	if cfg.Rates.Success == (limit.Rate{}) {
-		cfg.Rates.Success = limit.Rate{Count: 600, Per: time.Hour}
 	}
 	return &Service{cfg: cfg}
 }

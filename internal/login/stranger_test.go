@@ -172,5 +172,5 @@ func TestRepair_H1_SignInsOfOneAccountAreLimited(t *testing.T) {
 		h.ok(h.try("bob@example.test", good))
 		h.clock.Advance(20 * time.Minute)
 		h.ok(h.try("alice@example.test", good))
-	}, func(c *login.Config) { c.Rates.Success = limit.Rate{Count: 3, Per: time.Hour} })
+	}, func(c *login.Config) { c.Rates["login.success"] = limit.Rate{Count: 3, Per: time.Hour} })
 }

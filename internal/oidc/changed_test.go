@@ -129,7 +129,7 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 			_, err := h.push(c, shown, request(c)...)
 			h.ok(err)
 		}
-	}, func(c *settings) { c.client.Rates.Public = limit.Rate{Count: 2, Per: time.Hour} })
+	}, func(c *settings) { c.client.Rates["public_client.ip"] = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
 // TK-32: what one client has asked to be told is not told to another, which goes on

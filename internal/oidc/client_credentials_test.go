@@ -13,7 +13,7 @@ import (
 // golang.org/x/oauth2 does, or in the form. That is the method none, and no failed
 // attempt: it is neither counted nor written down.
 func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
-	once := func(c *settings) { c.client.Rates.Credential = limit.Rate{Count: 1, Per: 1 << 40} }
+	once := func(c *settings) { c.client.Rates["client.credential"] = limit.Rate{Count: 1, Per: 1 << 40} }
 	each(t, func(t *testing.T, h *house) {
 		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
 		v := h.visitor()

@@ -68,13 +68,13 @@ func enterDevice(tx *store.Tx, id auth.FlowID, userDigest string) error {
 // in are counted by account, all others by address, so that strangers behind the same address do
 // not use up a user's limit.
 func (s *Service) countGuess(ctx context.Context, in flow.FormRef) (refund func(), err error) {
-	buckets := limit.AddressBuckets("user_code.ip", in.Browser.Actor.Addr(), s.cfg.Rates.UserCode)
+	buckets := limit.AddressBuckets("user_code.ip", in.Browser.Actor.Addr(), s.cfg.Rates["user_code.ip"])
 	for i, v := range in.Browser.Sessions {
 		if i == 0 {
 			buckets = buckets[:0]
 		}
 		key := "user_code.account|" + string(in.Tenant) + "|" + string(v.Account.ID)
-		buckets = append(buckets, limit.Bucket{Key: key, Rate: s.cfg.Rates.UserCodeAccount})
+		buckets = append(buckets, limit.Bucket{Key: key, Rate: s.cfg.Rates["user_code.account"]})
 	}
 	if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...); err != nil {
 		return nil, err

@@ -17,8 +17,8 @@ import (
 
 // strict has the limits on wrong codes that a server has by default.
 func strict(c *settings) {
-	c.Rates.UserCode = limit.Rate{Count: 20, Per: 10 * time.Minute}
-	c.Rates.UserCodeAccount = limit.Rate{Count: 20, Per: time.Hour}
+	c.Rates["user_code.ip"] = limit.Rate{Count: 20, Per: 10 * time.Minute}
+	c.Rates["user_code.account"] = limit.Rate{Count: 20, Per: time.Hour}
 }
 
 // viewer is a browser at the page of devices, and what it is shown.

@@ -28,7 +28,7 @@ func (s *Service) redeemRefreshToken(ctx context.Context, r tokenRequest) (token
 		// The bucket is the client's own: the holder of another client's token cannot use up
 		// what that client may do.
 		key = "refresh.credential|" + string(family) + "|" + string(r.Client.ID)
-		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: key, Rate: s.cfg.Rates.Family}); err != nil {
+		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: key, Rate: s.cfg.Rates["refresh.credential"]}); err != nil {
 			return token.Draft{}, err
 		}
 	}
@@ -36,7 +36,7 @@ func (s *Service) redeemRefreshToken(ctx context.Context, r tokenRequest) (token
 		Tenant: r.Tenant.ID, Client: r.Client.ID, Token: raw, Scope: r.scope, Audience: audience, JKT: r.jkt, Actor: r.Actor,
 	})
 	if key != "" && errors.Is(err, token.ErrKeyMismatch) { // stolen without the key
-		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: key, Rate: s.cfg.Rates.Family})
+		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: key, Rate: s.cfg.Rates["refresh.credential"]})
 	}
 	return d, err
 }

@@ -57,8 +57,8 @@ func newHouse(t testing.TB, cfg store.Config, with ...func(*settings)) *house {
 	many := limit.Rate{Count: 100_000, Per: time.Second}
 	c := settings{
 		oidc.Config{DB: h.db, Limiter: limiter, Base: base, Now: h.clock.Now, Keys: h.keys, Sessions: session.New(session.Config{DB: h.db}), Root: secret.Bytes(32),
-			Rates: oidc.Rates{Family: many}},
-		client.Config{DB: h.db, Grants: oidc.Grants(), Limiter: limiter, Base: base, Now: h.clock.Now, Root: secret.Bytes(32), Rates: client.Rates{Credential: many}},
+			Rates: limit.Rates{"refresh.credential": many}},
+		client.Config{DB: h.db, Grants: oidc.Grants(), Limiter: limiter, Base: base, Now: h.clock.Now, Root: secret.Bytes(32), Rates: limit.Rates{"client.credential": many, "public_client.ip": {Count: 120, Per: time.Minute, Burst: 240}}},
 	}
 	for _, f := range with {
 		f(&c)

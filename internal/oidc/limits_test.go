@@ -51,7 +51,7 @@ func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
 		h.clock.Advance(publicRate.Per)
 		_, err = h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", good), p))
 		h.ok(err) // what was refused has spent nothing
-	}, func(c *settings) { c.client.Rates.Public = publicRate })
+	}, func(c *settings) { c.client.Rates["public_client.ip"] = publicRate })
 }
 
 var publicRate = limit.Rate{Count: 5, Per: time.Minute}
@@ -128,7 +128,7 @@ func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
 		}
 
 		h.ok(refresh(own))
-	}, func(c *settings) { c.Rates.Family = limit.Rate{Count: 2, Per: time.Hour} })
+	}, func(c *settings) { c.Rates["refresh.credential"] = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
 // The refresh token of one client, shown by another, uses up nothing of the first one's limit.
@@ -148,7 +148,7 @@ func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 
 		_, err = h.refresh(conf, shown, token)
 		h.ok(err)
-	}, func(c *settings) { c.Rates.Family = limit.Rate{Count: 2, Per: time.Hour} })
+	}, func(c *settings) { c.Rates["refresh.credential"] = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
 // Devices that wait with a key for somebody's answer leave no proof and are not counted.
@@ -172,7 +172,7 @@ func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
 		h.ok(poll(p))
 		_, err := h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", "x"), p))
 		h.refused(err, oauth.InvalidProof) // the one of the tokens is spent
-	}, func(c *settings) { c.client.Rates.Public = publicRate })
+	}, func(c *settings) { c.client.Rates["public_client.ip"] = publicRate })
 }
 
 // S12: who makes up addresses of documents keeps nobody else's new client out, neither at the
@@ -219,7 +219,7 @@ func TestRepair_Backchannel_SessionsOfDevicesAreBounded(t *testing.T) {
 		if live != session.MaxSessions {
 			t.Errorf("%d sessions live", live)
 		}
-	}, func(c *settings) { c.client.Rates.Public = limit.Rate{Count: 1000, Per: time.Second} })
+	}, func(c *settings) { c.client.Rates["public_client.ip"] = limit.Rate{Count: 1000, Per: time.Second} })
 }
 
 // S15: a posted request for which no browser comes is over after a few minutes, one that a

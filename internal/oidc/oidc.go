@@ -27,16 +27,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Rates limit what is counted by credential, wherever requests come from.
-type Rates struct {
-	// Family counts refreshes within one family of refresh tokens.
-	Family limit.Rate
-	// UserCode counts wrong device codes entered from one address, UserCodeAccount those
-	// entered by one user.
-	UserCode        limit.Rate
-	UserCodeAccount limit.Rate
-}
-
 // Config describes a Service. DB, Clients, Tokens, Limiter, Rates, Base and Now are required;
 // Keys, Sessions, Flows and Root where what needs them is used.
 type Config struct {
@@ -50,7 +40,7 @@ type Config struct {
 	// Root is the secret of all nodes; each use has a key of its own, by secret.Derive.
 	Root    []byte
 	Limiter limit.Limiter
-	Rates   Rates
+	Rates   limit.Rates
 	// Base is the server's own URL without a slash at its end.
 	Base string
 	Now  func() time.Time

@@ -33,7 +33,7 @@ func (h *house) node(cfg store.Config) *oidc.Service {
 	root := secret.Bytes(32)
 	flows := flow.New(flow.Config{DB: db, Tokens: tokens, Root: root, Base: base})
 	return oidc.New(oidc.Config{DB: db, Keys: ring, Sessions: session.New(session.Config{DB: db}), Flows: flows, Root: root, Base: base, Now: h.clock.Now, Tokens: tokens,
-		Limiter: limiter, Clients: client.New(client.Config{DB: db, Tokens: tokens, Limiter: limiter, Base: base, Now: h.clock.Now})})
+		Limiter: limiter, Clients: client.New(client.Config{DB: db, Tokens: tokens, Limiter: limiter, Rates: limit.Rates{"public_client.ip": {Count: 120, Per: time.Minute, Burst: 240}}, Base: base, Now: h.clock.Now})})
 }
 
 // together runs fn for each of n with 32 at once.

@@ -327,5 +327,5 @@ func TestAttack_BF_11_ClientSecret(t *testing.T) {
 		if n := len(h.events(auth.EventClientRefused)); n != 6 {
 			t.Errorf("%d audit lines", n)
 		}
-	}, func(c *settings) { c.client.Rates.Credential = limit.Rate{Count: 5, Per: time.Hour} })
+	}, func(c *settings) { c.client.Rates["client.credential"] = limit.Rate{Count: 5, Per: time.Hour} })
 }

@@ -67,6 +67,15 @@ func (s *Server) openPasswords(context.Context) (err error) {
 	return nil
 }
 
+// rates are the configured rate limits by their names.
+func (s *Server) rates() limit.Rates {
+	all := limit.Rates{}
+	for name, r := range s.cfg.Limits.Rates.All() {
+		all[name] = limit.Rate(r)
+	}
+	return all
+}
+
 func (s *Server) openLimits(context.Context) error {
 	c := s.cfg.Limits
 	local := limit.NewMemory(c.Keys, s.now)
@@ -119,19 +128,15 @@ func (s *Server) openServices(ctx context.Context) error {
 	s.Sessions = session.New(session.Config{DB: s.DB, Lifetimes: s.lifetimes(), Root: root, Retry: s.cfg.Tokens.RefreshRetry})
 	s.Access = access.New(s.DB)
 	s.Tenants = tenant.New(tenant.Config{DB: s.DB, Keys: s.Keys, Now: s.now})
-	l := s.cfg.Limits
 	s.Accounts = account.New(account.Config{
 		DB: s.DB, Hasher: s.Hasher, Policy: s.policy, Sessions: s.Sessions, Limiter: s.Limiter,
-		Rates: account.Rates{
-			Register: limit.Rate(l.Register.Account), Resend: limit.Rate(l.Resend.Account),
-			Forgot: limit.Rate(l.Forgot.Account), Password: limit.Rate(l.Change.Account),
-		},
-		Now: s.now, RegistrationOpen: s.cfg.Accounts.Registration == "open",
+		Rates: s.rates(),
+		Now:   s.now, RegistrationOpen: s.cfg.Accounts.Registration == "open",
 		VerifyLifetime: s.cfg.Links.Verify, ResetLifetime: s.cfg.Links.Reset, Log: s.log,
 	})
 	s.Logins = login.New(login.Config{
 		DB: s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Limiter: s.Limiter,
-		Rates: login.Rates{Account: limit.Rate(l.Login.Account), Success: limit.Rate(l.Login.Success)}, Now: s.now, Observe: s.Metrics.Login, Log: s.log,
+		Rates: s.rates(), Now: s.now, Observe: s.Metrics.Login, Log: s.log,
 	})
 	out, err := s.outbound()
 	if err != nil {
@@ -140,7 +145,7 @@ func (s *Server) openServices(ctx context.Context) error {
 	o := s.cfg.OAuth
 	s.Clients = client.New(client.Config{
 		DB: s.DB, Tokens: s.Tokens, Out: out, Root: root, Limiter: s.Limiter, Base: s.cfg.BaseURL(), Now: s.now, Log: s.log,
-		Rates:            client.Rates{Credential: limit.Rate(l.Client.Credential), Public: limit.Rate(l.PublicClient.IP)},
+		Rates:            s.rates(),
 		EndpointAudience: o.AssertionAudience == "endpoint", Registration: o.Registration, RedirectSchemes: o.RedirectSchemes,
 		Documents: o.ClientMetadata, Grants: oidc.Grants(), ResourceScopes: o.Resources.Scopes(), DPoPNonce: o.DPoPNonce,
 	})
@@ -148,7 +153,7 @@ func (s *Server) openServices(ctx context.Context) error {
 	s.OIDC = oidc.New(oidc.Config{
 		DB: s.DB, Clients: s.Clients, Tokens: s.Tokens, Keys: s.Keys, Sessions: s.Sessions, Flows: s.Flows, Out: out, Root: root, Limiter: s.Limiter,
 		Base: s.cfg.BaseURL(), Now: s.now, Observe: s.Metrics.Grant, Log: s.log,
-		Rates:        oidc.Rates{Family: limit.Rate(l.Refresh.Credential), UserCode: limit.Rate(l.UserCode.IP), UserCodeAccount: limit.Rate(l.UserCode.Account)},
+		Rates:        s.rates(),
 		PKCEOptional: o.PKCE == "optional", Resources: o.Resources.URLs(),
 		CodeLifetime: o.CodeLifetime, PushedLifetime: o.PushedLifetime, DeviceLifetime: o.DeviceLifetime,
 	})
@@ -246,7 +251,6 @@ func (s *Server) outboxDepth() (depth int64, oldest time.Duration) {
 }
 
 func (s *Server) openWeb(context.Context) (err error) {
-	l := s.cfg.Limits
 	conf := web.Config{
 		DB: s.DB, Accounts: s.Accounts, Logins: s.Logins, Access: s.Access, Clients: s.Clients, Flows: s.Flows, OIDC: s.OIDC, Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
 		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, Pprof: s.cfg.Metrics.Pprof,
@@ -254,13 +258,7 @@ func (s *Server) openWeb(context.Context) (err error) {
 			Tenants: s.Tenants, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log, AccessLog: s.cfg.AccessLog,
 			Base: s.cfg.BaseURL(), Trusted: s.cfg.Proxy.Trusted, Origins: s.cfg.CORS.Origins,
 			BodyJSON: int64(s.cfg.HTTP.BodyJSON), BodyForm: int64(s.cfg.HTTP.BodyForm),
-			Rates: web.Rates{
-				Register: limit.Rate(l.Register.IP), Login: limit.Rate(l.Login.IP), Verify: limit.Rate(l.Verify.IP),
-				Resend: limit.Rate(l.Resend.IP), Forgot: limit.Rate(l.Forgot.IP), Reset: limit.Rate(l.Reset.IP), Change: limit.Rate(l.Change.IP),
-				Refresh: limit.Rate(l.Refresh.IP), RefreshFamily: limit.Rate(l.Refresh.Credential), Client: limit.Rate(l.Client.IP), Enrol: limit.Rate(l.ClientRegister.IP),
-				Authorize: limit.Rate(l.Authorize.IP),
-				Self:      limit.Rate(l.Self.Change), SelfPassword: limit.Rate(l.Self.Password), SelfExport: limit.Rate(l.Self.Export),
-			},
+			Rates: s.rates(),
 		},
 	}
 	if s.Mailbox != nil {

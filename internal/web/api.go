@@ -73,7 +73,7 @@ func commonFailures(method string, p principal, l rateLimit) []int {
 	if p.proved {
 		list = append(list, http.StatusUnauthorized)
 	}
-	if l.rate != nil {
+	if l.name != unlimited.name {
 		list = append(list, http.StatusTooManyRequests)
 	}
 	if method != http.MethodGet {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 // three lets three through and then none for a minute.
 var three = limit.Rate{Count: 3, Per: 3 * time.Minute}
 
-func withRates(change func(*Rates)) option { return func(c *Config) { change(&c.Rates) } }
+func withRates(change func(limit.Rates)) option { return func(c *Config) { change(c.Rates) } }
 
 // burst sends the request from addr until it is refused, and returns after how many.
 func burst(h *house, make func(i int) *http.Request) int {
@@ -31,7 +32,7 @@ func burst(h *house, make func(i int) *http.Request) int {
 // anything is hashed or looked up.
 func TestAttack_BF_13_ThrottledCostsNothing(t *testing.T) {
 	t.Parallel()
-	all := Rates{Register: three, Login: three, Verify: three, Resend: three, Forgot: three, Reset: three, Change: three, Refresh: three, RefreshFamily: three}
+	all := limit.Rates{"register.ip": three, "login.ip": three, "verify.ip": three, "resend.ip": three, "forgot.ip": three, "reset.ip": three, "change.ip": three, "refresh.ip": three, "refresh.credential": three}
 	for path, body := range map[string]string{
 		"/api/v1/register":            `{"email":"a%d@example.com","password":"correct horse battery"}`,
 		"/api/v1/login":               `{"email":"a%d@example.com","password":"x"}`,
@@ -46,7 +47,7 @@ func TestAttack_BF_13_ThrottledCostsNothing(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t, withRates(func(r *Rates) { *r = all }))
+			h := newHouse(t, withRates(func(r limit.Rates) { clear(r); maps.Copy(r, all) }))
 			send := func(i int) *http.Request {
 				if strings.HasPrefix(path, "/api") {
 					return request("POST", path, fmt.Sprintf(body, i))
@@ -77,7 +78,7 @@ func TestAttack_BF_13_ThrottledCostsNothing(t *testing.T) {
 
 func TestAttack_BF_05_ForgedAddresses(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r *Rates) { r.Login = three }))
+	h := newHouse(t, withRates(func(r limit.Rates) { r["login.ip"] = three }))
 	n := burst(h, func(i int) *http.Request {
 		ip := fmt.Sprintf("198.51.100.%d", i)
 		return request("POST", "/api/v1/login", `{"email":"a@example.com","password":"x"}`,
@@ -90,7 +91,7 @@ func TestAttack_BF_05_ForgedAddresses(t *testing.T) {
 
 func TestAttack_BF_06_StrangeForwarding(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, trusted("192.0.2.0/24"), withRates(func(r *Rates) { r.Login = three }))
+	h := newHouse(t, trusted("192.0.2.0/24"), withRates(func(r limit.Rates) { r["login.ip"] = three }))
 	strange := []string{"a", "", "," + strings.Repeat("1.2.3.4,", 1200), "fe80::1%eth0", "192.0.2.1, , ", "::ffff:1.2.3.4", "[::1]:99999", "\"1.2.3.4\"", "unknown"}
 	n := burst(h, func(i int) *http.Request {
 		return request("POST", "/api/v1/login", `{"email":"a@example.com","password":"x"}`, "X-Forwarded-For: "+strange[0])
@@ -113,7 +114,7 @@ func TestAttack_BF_06_StrangeForwarding(t *testing.T) {
 
 func TestAttack_BF_07_IPv6ByPrefix(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r *Rates) { r.Login = three }))
+	h := newHouse(t, withRates(func(r limit.Rates) { r["login.ip"] = three }))
 	from := func(ip string) *http.Request {
 		r := request("POST", "/api/v1/login", `{"email":"a@example.com","password":"x"}`)
 		r.RemoteAddr = "[" + ip + "]:1234"
@@ -127,7 +128,7 @@ func TestAttack_BF_07_IPv6ByPrefix(t *testing.T) {
 
 func TestAttack_BF_09_Spraying(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r *Rates) { r.Login = limit.Rate{} })) // the default
+	h := newHouse(t, withRates(func(r limit.Rates) { r["login.ip"] = limit.Rate{} })) // the default
 	n := burst(h, func(i int) *http.Request {
 		return request("POST", "/api/v1/login", fmt.Sprintf(`{"email":"user%d@example.com","password":"Summer2026!"}`, i))
 	})
@@ -140,7 +141,7 @@ func TestAttack_BF_09_Spraying(t *testing.T) {
 // out by its own people.
 func TestOnlyFailuresStayCounted(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r *Rates) { r.Login = three }))
+	h := newHouse(t, withRates(func(r limit.Rates) { r["login.ip"] = three }))
 	h.member("alice@example.com")
 	for range 10 {
 		h.want(h.login("alice@example.com", pass), 200, "")
@@ -154,7 +155,7 @@ func TestOnlyFailuresStayCounted(t *testing.T) {
 
 func TestRefreshByFamily(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r *Rates) { r.RefreshFamily = three }))
+	h := newHouse(t, withRates(func(r limit.Rates) { r["refresh.credential"] = three }))
 	tk := h.signedIn("alice@example.com")
 	other := h.tokens(h.login("alice@example.com", pass))
 	for range 3 {
@@ -187,7 +188,7 @@ func TestBusyHashing(t *testing.T) {
 func TestRepair_S7_OwnAccountIsLimited(t *testing.T) {
 	t.Parallel()
 	few := limit.Rate{Count: 3, Per: time.Hour}
-	h := newHouse(t, withRates(func(r *Rates) { r.Self, r.SelfExport = few, few }))
+	h := newHouse(t, withRates(func(r limit.Rates) { r["self.change"], r["self.export"] = few, few }))
 	alice, bob := h.signedIn("alice@example.com"), h.signedIn("bob@example.com")
 	for _, c := range []struct{ method, path string }{{"GET", "/api/v1/me/export"}, {"PATCH", "/api/v1/me"}} {
 		body := ""
@@ -215,7 +216,7 @@ func TestRepair_S7_OwnAccountIsLimited(t *testing.T) {
 
 func TestRepair_S18_PasswordChangesAreLimited(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r *Rates) { r.SelfPassword = limit.Rate{Count: 2, Per: time.Hour} }))
+	h := newHouse(t, withRates(func(r limit.Rates) { r["self.password"] = limit.Rate{Count: 2, Per: time.Hour} }))
 	tk := h.signedIn("alice@example.com")
 	change := func(current, next string) reply {
 		return h.post("/api/v1/password/change", `{"current_password":"`+current+`","new_password":"`+next+`"}`, bearer(tk))

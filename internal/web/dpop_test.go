@@ -17,6 +17,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -140,8 +141,8 @@ func TestAttack_DP_08_NonceHeader(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(c *Config) {
 		c.Clients = client.New(client.Config{DB: c.DB, Grants: oidc.Grants(), Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Root: secret.Bytes(32), DPoPNonce: true,
-			Rates: client.Rates{Credential: generous}})
-		c.OIDC = oidc.New(oidc.Config{DB: c.DB, Clients: c.Clients, Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Rates: oidc.Rates{Family: generous}})
+			Rates: limit.Rates{"client.credential": generous, "public_client.ip": generous}})
+		c.OIDC = oidc.New(oidc.Config{DB: c.DB, Clients: c.Clients, Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Rates: limit.Rates{"refresh.credential": generous}})
 	})
 	p := h.prover()
 	access := p.bound()

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -8,37 +9,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 )
 
-// Rates are the limits that the server enforces before any work is done.
-// Each counts requests from one address (limit.ByAddress), except RefreshFamily. All are
-// required: a zero rate refuses everything. The defaults are the configuration's.
-type Rates struct {
-	Register  limit.Rate
-	Login     limit.Rate // only failures stay counted
-	Verify    limit.Rate
-	Resend    limit.Rate
-	Forgot    limit.Rate
-	Reset     limit.Rate
-	Change    limit.Rate // only failures stay counted
-	Refresh   limit.Rate
-	Client    limit.Rate // only failed client authentications stay counted
-	Authorize limit.Rate
-	Enrol     limit.Rate // clients that register themselves
-	// These three count what one account does with itself in one session; in all sessions
-	// three times as much.
-	Self         limit.Rate // changes
-	SelfPassword limit.Rate // passwords changed
-	SelfExport   limit.Rate // exports
-	// RefreshFamily counts refreshes within one family of refresh tokens.
-	RefreshFamily limit.Rate
-}
-
 // rateLimit is the word in the route table for what counts the calls of a route, each by the
 // address of the client. Its zero value is no word: a route without a limit says unlimited.
 type rateLimit struct {
-	name         string // of the metric, and the first part of the key
-	rate         func(*Rates) limit.Rate
-	failuresOnly bool // a success is given back
-	status       int  // with failuresOnly: the one status that is a failure, when not zero
+	name         string // of the rate and of the metric, and the first part of the key
+	rate         string // the name of the rate in the configuration, when it is another
+	failuresOnly bool   // a success is given back
+	status       int    // with failuresOnly: the one status that is a failure, when not zero
 
 	perAccount *rateLimit // counts what the account does as well
 	ownSession bool       // per account: other sessions do not count
@@ -48,28 +25,30 @@ type rateLimit struct {
 // The limits of the table.
 var (
 	unlimited           = rateLimit{name: "unlimited"}
-	limitRegister       = rateLimit{name: "register.ip", rate: func(r *Rates) limit.Rate { return r.Register }}
-	limitLogin          = rateLimit{name: "login.ip", rate: func(r *Rates) limit.Rate { return r.Login }, failuresOnly: true}
-	limitVerify         = rateLimit{name: "verify.ip", rate: func(r *Rates) limit.Rate { return r.Verify }}
-	limitResend         = rateLimit{name: "resend.ip", rate: func(r *Rates) limit.Rate { return r.Resend }}
-	limitForgot         = rateLimit{name: "forgot.ip", rate: func(r *Rates) limit.Rate { return r.Forgot }}
-	limitReset          = rateLimit{name: "reset.ip", rate: func(r *Rates) limit.Rate { return r.Reset }}
-	limitChange         = rateLimit{name: "change.ip", rate: func(r *Rates) limit.Rate { return r.Change }, failuresOnly: true}
-	limitRefresh        = rateLimit{name: "refresh.ip", rate: func(r *Rates) limit.Rate { return r.Refresh }}
-	limitClient         = rateLimit{name: "client.ip", rate: func(r *Rates) limit.Rate { return r.Client }, failuresOnly: true, status: http.StatusUnauthorized}
-	limitAuthorize      = rateLimit{name: "authorize.ip", rate: func(r *Rates) limit.Rate { return r.Authorize }}
-	limitClientRegister = rateLimit{name: "client_register.ip", rate: func(r *Rates) limit.Rate { return r.Enrol }}
+	limitRegister       = rateLimit{name: "register.ip"}
+	limitLogin          = rateLimit{name: "login.ip", failuresOnly: true}
+	limitVerify         = rateLimit{name: "verify.ip"}
+	limitResend         = rateLimit{name: "resend.ip"}
+	limitForgot         = rateLimit{name: "forgot.ip"}
+	limitReset          = rateLimit{name: "reset.ip"}
+	limitChange         = rateLimit{name: "change.ip", failuresOnly: true}
+	limitRefresh        = rateLimit{name: "refresh.ip"}
+	limitClient         = rateLimit{name: "client.ip", failuresOnly: true, status: http.StatusUnauthorized}
+	limitAuthorize      = rateLimit{name: "authorize.ip"}
+	limitClientRegister = rateLimit{name: "client_register.ip"}
 )
 
 // The limits of what one account does with itself, and of one family of refresh tokens.
 var (
-	limitSelfChange   = rateLimit{name: "self.change", rate: func(r *Rates) limit.Rate { return r.Self }}
-	limitSelfPassword = rateLimit{name: "self.password", rate: func(r *Rates) limit.Rate { return r.SelfPassword }}
-	limitSelfExport   = rateLimit{name: "self.export", rate: func(r *Rates) limit.Rate { return r.SelfExport }, keepFailed: true}
+	limitSelfChange   = rateLimit{name: "self.change"}
+	limitSelfPassword = rateLimit{name: "self.password"}
+	limitSelfExport   = rateLimit{name: "self.export", keepFailed: true}
 	// limitSelfEnd counts within one session: no other session can keep the owner from ending it.
-	limitSelfEnd = rateLimit{name: "self.end", rate: func(r *Rates) limit.Rate { return r.Self }, ownSession: true}
-	limitFamily  = rateLimit{name: "refresh.credential", rate: func(r *Rates) limit.Rate { return r.RefreshFamily }}
+	limitSelfEnd = rateLimit{name: "self.end", rate: "self.change", ownSession: true}
+	limitFamily  = rateLimit{name: "refresh.credential"}
 )
+
+func (s *router) rateOf(l rateLimit) limit.Rate { return s.cfg.Rates[cmp.Or(l.rate, l.name)] }
 
 // and adds a limit of what the account of the caller does.
 func (l rateLimit) and(perAccount rateLimit) rateLimit {
@@ -80,7 +59,7 @@ func (l rateLimit) and(perAccount rateLimit) rateLimit {
 // charge takes one token for the address of the request, or refuses with rate_limited.
 func (ex *exchange) charge(l rateLimit) error {
 	s := ex.router
-	buckets := limit.AddressBuckets(l.name, ex.ip, l.rate(&s.cfg.Rates))
+	buckets := limit.AddressBuckets(l.name, ex.ip, s.rateOf(l))
 	d, err := s.cfg.Limiter.TakeAll(ex.request.Context(), buckets)
 	if d.OK {
 		ex.charged = buckets
@@ -96,7 +75,7 @@ func (ex *exchange) chargeSize(l rateLimit, size int) error {
 		return nil
 	}
 	s := ex.router
-	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+limit.AddressKey(ex.ip), l.rate(&s.cfg.Rates), n)
+	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+limit.AddressKey(ex.ip), s.rateOf(l), n)
 	return ex.enforce(l, d, err)
 }
 
@@ -104,7 +83,7 @@ func (ex *exchange) chargeSize(l rateLimit, size int) error {
 // rate_limited.
 func (ex *exchange) take(l rateLimit, what string) error {
 	s := ex.router
-	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+what, l.rate(&s.cfg.Rates), 1)
+	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+what, s.rateOf(l), 1)
 	return ex.enforce(l, d, err)
 }
 
@@ -113,7 +92,7 @@ func (ex *exchange) take(l rateLimit, what string) error {
 func (ex *exchange) chargeAccount(l rateLimit) error {
 	s := ex.router
 	a := limit.Attempt{Rule: l.name, Account: string(ex.tenant.ID) + "|" + ex.actor.ID, Session: string(ex.actor.Session)}
-	buckets := a.GuessBuckets(l.rate(&s.cfg.Rates))
+	buckets := a.GuessBuckets(s.rateOf(l))
 	if l.ownSession {
 		buckets = buckets[:1]
 	}
@@ -162,5 +141,5 @@ func (ex *exchange) giveBack(buckets []limit.Bucket) {
 // refund gives one token of take back. At worst a limit stays a little stricter.
 func (ex *exchange) refund(l rateLimit, what string) {
 	s := ex.router
-	_ = s.cfg.Limiter.Refund(context.WithoutCancel(ex.request.Context()), l.name+"|"+what, l.rate(&s.cfg.Rates), 1)
+	_ = s.cfg.Limiter.Refund(context.WithoutCancel(ex.request.Context()), l.name+"|"+what, s.rateOf(l), 1)
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,8 +15,9 @@ import (
 // comes.
 func TestRepair_S4_RefusedAtTheDoorBooksNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r *Rates) {
-		*r = Rates{Register: three, Login: three, Verify: three, Resend: three, Forgot: three, Reset: three, Change: three, Refresh: three, Enrol: three, Authorize: three}
+	h := newHouse(t, withRates(func(r limit.Rates) {
+		clear(r)
+		maps.Copy(r, limit.Rates{"register.ip": three, "login.ip": three, "verify.ip": three, "resend.ip": three, "forgot.ip": three, "reset.ip": three, "change.ip": three, "refresh.ip": three, "client_register.ip": three, "authorize.ip": three})
 	}))
 	for range 5 {
 		h.want(h.post("/api/v1/password/forgot", ""), http.StatusUnsupportedMediaType, "unsupported_media_type")
@@ -38,7 +40,7 @@ func TestRepair_S4_RefusedAtTheDoorBooksNothing(t *testing.T) {
 // N16: who has to wait is told how long, without a script, and has a way on.
 func TestRepair_N16_PageSaysWhen(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r *Rates) { r.Authorize = three }))
+	h := newHouse(t, withRates(func(r limit.Rates) { r["authorize.ip"] = three }))
 	get := func(language string) reply {
 		return h.get("/login", "Accept: text/html", "Accept-Language: "+language)
 	}
@@ -62,7 +64,7 @@ func TestRepair_N16_PageSaysWhen(t *testing.T) {
 // number alone.
 func TestRepair_S15_LongAuthorizationRequestsCostMore(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r *Rates) { r.Authorize = limit.Rate{Count: 10, Per: time.Hour} }))
+	h := newHouse(t, withRates(func(r limit.Rates) { r["authorize.ip"] = limit.Rate{Count: 10, Per: time.Hour} }))
 	ask := func(size int) int {
 		return h.get("/oauth2/authorize?client_id=x&claims=" + strings.Repeat("x", size)).StatusCode
 	}

@@ -2,12 +2,15 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/watchword-auth/watchword/internal/config"
 )
 
 var update = flag.Bool("update", false, "write docs/openapi.json anew")
@@ -93,21 +96,21 @@ func TestTable(t *testing.T) {
 		if rt.principal.name == "" || rt.dialect.fail == nil {
 			t.Errorf("%s is not classified", name)
 		}
-		if rt.method != "GET" && !rt.principal.proved && rt.limit.rate == nil {
+		if rt.method != "GET" && !rt.principal.proved && rt.limit.name == unlimited.name {
 			t.Errorf("%s: a stranger may do this as often as he likes", name)
 		}
 		if strings.HasPrefix(rt.path, "/dev/") && rt.method != "GET" {
 			t.Errorf("%s: the development pages only show", name)
 		}
 	}
-	seen := map[string]bool{}
+	seen, rates := map[string]bool{}, config.Default().Limits.Rates.All()
 	for _, rt := range h.table {
-		if rt.limit.rate == nil {
+		if rt.limit.name == unlimited.name {
 			continue
 		}
 		seen[rt.limit.name] = true
-		if r := rt.limit.rate(&Rates{}); r.Count != 0 {
-			t.Errorf("%s: its rate comes from nowhere", rt.limit.name)
+		if rates[cmp.Or(rt.limit.rate, rt.limit.name)] == (config.Rate{}) {
+			t.Errorf("%s is not a rate of the configuration", rt.limit.name)
 		}
 	}
 	if len(seen) != 11 {

@@ -15,7 +15,7 @@ import (
 func TestRepair_S3_ThiefsSessionDoesNotBlockItsEnd(t *testing.T) {
 	t.Parallel()
 	few := limit.Rate{Count: 3, Per: time.Hour}
-	h := newHouse(t, withRates(func(r *Rates) { r.Self, r.SelfPassword, r.SelfExport = few, few, few }))
+	h := newHouse(t, withRates(func(r limit.Rates) { r["self.change"], r["self.password"], r["self.export"] = few, few, few }))
 	thief := h.signedIn("alice@example.com")
 	owner := h.tokens(h.login("alice@example.com", pass))
 	send := func(method, path, body string, by Tokens) reply { return h.do(request(method, path, body, bearer(by))) }
@@ -41,7 +41,7 @@ func TestRepair_S3_ThiefsSessionDoesNotBlockItsEnd(t *testing.T) {
 // Sessions together have three times the rate of one.
 func TestRepair_S3_SessionsOfOneAccountTogether(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r *Rates) { r.Self = limit.Rate{Count: 1, Per: time.Hour} }))
+	h := newHouse(t, withRates(func(r limit.Rates) { r["self.change"] = limit.Rate{Count: 1, Per: time.Hour} }))
 	by := []Tokens{h.signedIn("alice@example.com")}
 	for range 3 {
 		by = append(by, h.tokens(h.login("alice@example.com", pass)))
@@ -57,7 +57,7 @@ func TestRepair_S3_SessionsOfOneAccountTogether(t *testing.T) {
 // The forms of the account page are counted apart from the changes of other sessions.
 func TestRepair_S3_AccountPageEndsOthers(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r *Rates) { r.Self = limit.Rate{Count: 1, Per: time.Hour} }))
+	h := newHouse(t, withRates(func(r limit.Rates) { r["self.change"] = limit.Rate{Count: 1, Per: time.Hour} }))
 	cookie := h.cookieIn("alice@example.com")
 	for range 3 { // all that the account may change
 		tk := h.tokens(h.login("alice@example.com", pass))

@@ -80,7 +80,7 @@ func (rt *route) answer(ex *exchange, r *http.Request) error {
 			return err
 		}
 	}
-	if rt.limit.rate != nil {
+	if rt.limit.name != unlimited.name {
 		if err := ex.charge(rt.limit); err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ type RouterConfig struct {
 	Nonce func(auth.TenantID) string
 	// Limiter counts requests against Rates.
 	Limiter limit.Limiter
-	Rates   Rates
+	Rates   limit.Rates
 
 	// Base is the issuer's base URL without a slash at the end. It alone decides
 	// what the server calls itself: no header of a request does.

@@ -79,20 +79,20 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 	tokens := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: root, ObserveRefresh: metrics.Refresh, Log: log})
 	sessions := session.New(session.Config{DB: db})
 	flows := flow.New(flow.Config{DB: db, Tokens: tokens, Root: root, Base: base})
-	clients := client.New(client.Config{DB: db, Grants: oidc.Grants(), Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Rates: client.Rates{Credential: generous}})
+	clients := client.New(client.Config{DB: db, Grants: oidc.Grants(), Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Rates: limit.Rates{"client.credential": generous, "public_client.ip": generous}})
 	cfg := Config{
 		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions,
 		Accounts: account.New(account.Config{DB: db, Hasher: h.hasher, Policy: password.DefaultPolicy(), Sessions: sessions, Limiter: limiter, Now: clock, RegistrationOpen: true, Log: log,
-			Rates: account.Rates{Register: generous, Resend: generous, Forgot: generous, Password: generous}}),
-		Logins:  login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: login.Rates{Account: generous}}),
+			Rates: limit.Rates{"register.account": generous, "resend.account": generous, "forgot.account": generous, "change.account": generous}}),
+		Logins:  login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: limit.Rates{"login.account": generous, "login.success": generous}}),
 		Access:  access.New(db),
 		Clients: clients,
 		Flows:   flows,
 		OIDC: oidc.New(oidc.Config{DB: db, Clients: clients, Flows: flows, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
-			Rates: oidc.Rates{Family: generous}}),
+			Rates: limit.Rates{"refresh.credential": generous}}),
 		RouterConfig: RouterConfig{Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}), Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log,
-			Rates: Rates{Register: generous, Login: generous, Verify: generous, Resend: generous, Forgot: generous, Reset: generous, Change: generous, Refresh: generous, RefreshFamily: generous, Client: generous, Enrol: generous, Authorize: generous,
-				Self: generous, SelfPassword: generous, SelfExport: generous}},
+			Rates: limit.Rates{"register.ip": generous, "login.ip": generous, "verify.ip": generous, "resend.ip": generous, "forgot.ip": generous, "reset.ip": generous, "change.ip": generous, "refresh.ip": generous, "refresh.credential": generous, "client.ip": generous, "client_register.ip": generous, "authorize.ip": generous,
+				"self.change": generous, "self.password": generous, "self.export": generous}},
 	}
 	h.ok(cfg.Tenants.EnsureDefault(t.Context()))
 	for _, o := range options {

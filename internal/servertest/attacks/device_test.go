@@ -62,7 +62,11 @@ func TestAttack_TK_35_Door(t *testing.T) {
 				t.Errorf("%s: %d, want 429: %s", code, p.Status, p.Text())
 			}
 		}
-	}, servertest.Limits(func(l *config.Limits) { l.UserCode = config.Default().Limits.UserCode }))
+	}, servertest.Limits(func(l *config.Limits) {
+		for _, name := range []string{"user_code.ip", "user_code.account"} {
+			*l.Rate(name) = *config.Default().Limits.Rate(name)
+		}
+	}))
 }
 
 // TestAttack_TK_36_Door: a link that somebody else has made, opened by a person who is

@@ -42,7 +42,7 @@ func TestAttack_BF_03_BF_08_BF_13_Account(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.SignUp(t, alice)
-		limit := s.Config.Limits.Login.Account
+		limit := *s.Config.Limits.Rate("login.account")
 		for _, email := range []string{alice, "nobody@example.test"} {
 			for i := range 3 * limit.Count { // of all strangers
 				login(t, s, email, wrongPassword, from(fmt.Sprintf("192.0.2.%d", i))).WantCode(t, 401, "invalid_credentials")
@@ -80,7 +80,7 @@ func TestAttack_BF_04_Spellings(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		spellings := []string{alice, "ALICE@EXAMPLE.TEST", " alice@example.test ", "Alice@Example.Test", "alice@example.test\u200b", "ａlice@example.test", "\ufeffalice@EXAMPLE.test"}
-		limit := 3 * s.Config.Limits.Login.Account.Count // of all strangers
+		limit := 3 * s.Config.Limits.Rate("login.account").Count // of all strangers
 		for i := range limit {
 			b := body{"email": spellings[i%len(spellings)], "password": wrongPassword}
 			if i%2 == 0 {
@@ -121,7 +121,7 @@ func TestAttack_BF_05_Forwarding(t *testing.T) {
 		}
 		return append(opts, servertest.Header("Forwarded", fmt.Sprintf("for=192.0.2.%d", i)))
 	})
-	if burst := s.Config.Limits.Login.IP.Burst; n != burst {
+	if burst := s.Config.Limits.Rate("login.ip").Burst; n != burst {
 		t.Errorf("%d attempts were looked at, want %d", n, burst)
 	}
 	db := raw(t, s.Config.DatabaseURL())
@@ -142,7 +142,7 @@ func TestAttack_BF_06_Nonsense(t *testing.T) {
 	})
 	// A zone is no address of its own, and two of the values hold a good address at
 	// the trusted end: those have counters of their own.
-	if burst := s.Config.Limits.Login.IP.Burst; n < burst || n > 2*burst {
+	if burst := s.Config.Limits.Rate("login.ip").Burst; n < burst || n > 2*burst {
 		t.Errorf("%d attempts were looked at, want about %d", n, burst)
 	}
 }
@@ -154,7 +154,7 @@ func TestAttack_BF_07_Prefix(t *testing.T) {
 	n := addressLimited(t, s, 200, func(i int) []servertest.RequestOption {
 		return []servertest.RequestOption{from(fmt.Sprintf("2001:db8:0:1:%x::%x", i, i*7))}
 	})
-	if burst := s.Config.Limits.Login.IP.Burst; n != burst {
+	if burst := s.Config.Limits.Rate("login.ip").Burst; n != burst {
 		t.Errorf("%d attempts were looked at, want %d", n, burst)
 	}
 	login(t, s, person(), wrongPassword, from("2001:db8:0:2::1")).WantCode(t, 401, "invalid_credentials")
@@ -199,7 +199,7 @@ func TestAttack_BF_10_Burst(t *testing.T) {
 			defer mu.Unlock()
 			statuses[r.Status]++
 		})
-		limit := 3 * s.Config.Limits.Login.Account.Count // of all strangers
+		limit := 3 * s.Config.Limits.Rate("login.account").Count // of all strangers
 		if n := int(s.Hasher.Stats().Done - done); n != limit || statuses[401] != limit || statuses[429] != 200-limit {
 			t.Errorf("%d passwords were compared, want %d; answers %v", n, limit, statuses)
 		}
@@ -218,13 +218,13 @@ func TestAttack_BF_11_EveryLimit(t *testing.T) {
 			rate       config.Rate
 			body       func() body
 		}{
-			{"register", "/register", l.Register.IP, func() body { return body{"email": person(), "password": servertest.Password} }},
-			{"verify", "/verify-email", l.Verify.IP, func() body { return body{"token": link} }},
-			{"resend", "/verify-email/resend", l.Resend.IP, func() body { return body{"email": person()} }},
-			{"forgot", "/password/forgot", l.Forgot.IP, func() body { return body{"email": person()} }},
-			{"reset", "/password/reset", l.Reset.IP, func() body { return body{"token": link, "password": servertest.Password} }},
-			{"refresh", "/refresh", l.Refresh.IP, func() body { return body{"refresh_token": "wwr_x"} }},
-			{"login", "/login", l.Login.IP, func() body { return body{"email": person(), "password": wrongPassword} }},
+			{"register", "/register", *l.Rate("register.ip"), func() body { return body{"email": person(), "password": servertest.Password} }},
+			{"verify", "/verify-email", *l.Rate("verify.ip"), func() body { return body{"token": link} }},
+			{"resend", "/verify-email/resend", *l.Rate("resend.ip"), func() body { return body{"email": person()} }},
+			{"forgot", "/password/forgot", *l.Rate("forgot.ip"), func() body { return body{"email": person()} }},
+			{"reset", "/password/reset", *l.Rate("reset.ip"), func() body { return body{"token": link, "password": servertest.Password} }},
+			{"refresh", "/refresh", *l.Rate("refresh.ip"), func() body { return body{"refresh_token": "wwr_x"} }},
+			{"login", "/login", *l.Rate("login.ip"), func() body { return body{"email": person(), "password": wrongPassword} }},
 		} {
 			t.Run("BF-11 "+c.name+" from one address", func(t *testing.T) {
 				ip := from(fmt.Sprintf("203.0.113.%d", i))
@@ -250,8 +250,8 @@ func TestAttack_BF_11_EveryLimit(t *testing.T) {
 		}{
 			// These say nothing of the limit, or it would tell who has an account: the
 			// answer stays, the mail does not come.
-			{"forgot", "/password/forgot", l.Forgot.Account.Count, body{"email": alice}},
-			{"register", "/register", l.Register.Account.Count - 1, body{"email": alice, "password": otherPassword}},
+			{"forgot", "/password/forgot", l.Rate("forgot.account").Count, body{"email": alice}},
+			{"register", "/register", l.Rate("register.account").Count - 1, body{"email": alice, "password": otherPassword}},
 		} {
 			t.Run("BF-11 "+c.name+" for one address of mail", func(t *testing.T) {
 				before := len(s.MailsTo(alice))
@@ -266,7 +266,7 @@ func TestAttack_BF_11_EveryLimit(t *testing.T) {
 		}
 		t.Run("BF-11 one refresh family", func(t *testing.T) {
 			token := s.Login(t, alice, servertest.Password).RefreshToken
-			for i := range l.Refresh.Credential.Count {
+			for i := range l.Rate("refresh.credential").Count {
 				token = decode[servertest.Tokens](t, refresh(t, s, token, from(fmt.Sprintf("192.0.2.%d", i))).Want(t, 200)).RefreshToken
 			}
 			after := throttled(t, refresh(t, s, token))
@@ -275,7 +275,7 @@ func TestAttack_BF_11_EveryLimit(t *testing.T) {
 		})
 		t.Run("BF-11 current password", func(t *testing.T) {
 			tokens := s.Login(t, alice, servertest.Password)
-			for range l.Change.Account.Count {
+			for range l.Rate("change.account").Count {
 				post(t, s, "/password/change", body{"current_password": wrongPassword, "new_password": otherPassword}, servertest.Bearer(tokens.AccessToken)).WantCode(t, 403, "wrong_password")
 			}
 			done := s.Hasher.Stats().Done
@@ -302,7 +302,7 @@ func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 		token := decode[servertest.Tokens](t, postForm(t, s, "/oauth2/token", form.Encode(), c.basic()).Want(t, 200)).RefreshToken
 		own := "grant_type=refresh_token&refresh_token=" + token
 
-		for range s.Config.Limits.Refresh.Credential.Count/2 + 5 {
+		for range s.Config.Limits.Rate("refresh.credential").Count/2 + 5 {
 			refresh(t, s, token)
 			postForm(t, s, "/oauth2/token", own+"&client_id=first-party")
 		}
@@ -333,8 +333,8 @@ func TestAttack_PW_20_ResetMails(t *testing.T) {
 		}
 		alike(t, answers)
 		quiet(t, s)
-		if n := len(s.MailsTo(alice)) - 1; n != s.Config.Limits.Forgot.Account.Count {
-			t.Errorf("%d mails, want %d", n, s.Config.Limits.Forgot.Account.Count)
+		if n := len(s.MailsTo(alice)) - 1; n != s.Config.Limits.Rate("forgot.account").Count {
+			t.Errorf("%d mails, want %d", n, s.Config.Limits.Rate("forgot.account").Count)
 		}
 	}, servertest.RealLimits(), servertest.Configure(proxied))
 }
@@ -345,7 +345,7 @@ func TestAttack_BF_12_RedisGone(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.SignUp(t, alice)
-		for i := range 3 * s.Config.Limits.Login.Account.Count { // of all strangers
+		for i := range 3 * s.Config.Limits.Rate("login.account").Count { // of all strangers
 			login(t, s, alice, wrongPassword, from(fmt.Sprintf("192.0.2.%d", i))).WantCode(t, 401, "invalid_credentials")
 		}
 		throttled(t, login(t, s, alice, servertest.Password, from("198.51.100.1")))

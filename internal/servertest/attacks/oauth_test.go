@@ -287,12 +287,12 @@ func TestAttack_BF_11_Clients(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		c := machine(t, s)
-		l := s.Config.Limits.Client
-		for range l.IP.Burst + 10 {
+		address, credential := s.Config.Limits.Rate("client.ip"), s.Config.Limits.Rate("client.credential")
+		for range address.Burst + 10 {
 			postForm(t, s, "/oauth2/token", forItself, c.basic(), from("192.0.2.1")).Want(t, 200)
 		}
 		i := 0
-		for ; i < l.IP.Burst+10; i++ {
+		for ; i < address.Burst+10; i++ {
 			path := []string{"/oauth2/token", "/oauth2/introspect", "/oauth2/revoke"}[i%3]
 			r := postForm(t, s, path, forItself+"&token=x", program{auth.Client{ID: auth.ClientID(fmt.Sprint("cl_", i))}, "x"}.basic(), from("192.0.2.1"))
 			if r.Status == 429 {
@@ -304,11 +304,11 @@ func TestAttack_BF_11_Clients(t *testing.T) {
 			}
 			wantError(t, r, 401, "invalid_client")
 		}
-		if i != l.IP.Burst {
-			t.Errorf("%d failures were looked at, want %d", i, l.IP.Burst)
+		if i != address.Burst {
+			t.Errorf("%d failures were looked at, want %d", i, address.Burst)
 		}
 		limited := 0
-		for i := range l.Credential.Count + 10 {
+		for i := range credential.Count + 10 {
 			r := postForm(t, s, "/oauth2/token", forItself, program{c.Client, "x"}.basic(), from(fmt.Sprintf("198.51.100.%d", i)))
 			if r.Status == 429 {
 				limited++

@@ -293,7 +293,7 @@ func TestClientLogsOut(t *testing.T) {
 // TestAuthorizeIsLimited: one address begins no more sign-ins than it may.
 func TestAuthorizeIsLimited(t *testing.T) {
 	t.Parallel()
-	s := servertest.New(t, servertest.Limits(func(l *config.Limits) { l.Authorize.IP = config.Rate{Count: 3, Per: time.Minute} }))
+	s := servertest.New(t, servertest.Limits(func(l *config.Limits) { *l.Rate("authorize.ip") = config.Rate{Count: 3, Per: time.Minute} }))
 	c := thirdParty(t, s, auth.DefaultTenant)
 	for i := range 5 {
 		if r := s.Do(t, "GET", wish(c), nil); (i < 3) != (r.Status == 303) || i >= 3 && (r.Status != 429 || r.Header.Get("Retry-After") == "") {

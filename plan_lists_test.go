@@ -189,3 +189,43 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("the metrics of the code and those in the table of docs/operations.md differ (-code +docs):\n%s", d)
 	}
 }
+
+// TestRates: every rate that code asks for by name is a row of config/limits.go, and
+// docs/limits.md shows the default of every row.
+func TestRates(t *testing.T) {
+	t.Parallel()
+	rows := map[string]string{}
+	for _, line := range lines(t, "internal/config/limits.go") {
+		if m := regexp.MustCompile(`^\t\{"([a-z_]+\.[a-z_]+)", "([^"]+)", "`).FindStringSubmatch(line); m != nil {
+			rows[m[1]] = m[2]
+		}
+	}
+	page := strings.Join(lines(t, "docs/limits.md"), "\n")
+	for name, rate := range rows {
+		if !strings.Contains(page, "`limits."+name+"` "+rate) {
+			t.Errorf("docs/limits.md does not show `limits.%s` %s", name, rate)
+		}
+	}
+	asked := 0
+	for _, f := range production(t) {
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			index, ok := n.(*ast.IndexExpr)
+			if !ok {
+				return true
+			}
+			if sel, ok := index.X.(*ast.SelectorExpr); !ok || sel.Sel.Name != "Rates" {
+				return true
+			}
+			if lit, ok := index.Index.(*ast.BasicLit); ok {
+				asked++
+				if name, _ := strconv.Unquote(lit.Value); rows[name] == "" {
+					t.Errorf("%s: %s is not a rate of internal/config/limits.go", fset.Position(lit.Pos()), lit.Value)
+				}
+			}
+			return true
+		})
+	}
+	if len(rows) == 0 || asked == 0 {
+		t.Errorf("%d rows, %d uses found", len(rows), asked)
+	}
+}
