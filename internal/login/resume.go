@@ -115,7 +115,7 @@ func (s *Service) reportSpent(tx *store.Tx, v auth.RememberMe, actor auth.Actor,
 	if err != nil || verdict == "late" {
 		return err
 	}
-	return token.NotifySessionsEnded(tx, v.Account, actor)
+	return tx.NotifySessionsEnded(v.Account, actor)
 }
 
 func forgotten(cause error) error {

@@ -15,24 +15,24 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// ErrNoFile says that backups of the configured database are made by its own tools.
+// ErrNoFile says that the database has its own tools for backups.
 var ErrNoFile = errors.New("backup and restore are for SQLite; PostgreSQL has its own tools: pg_dump --format=custom and pg_restore")
 
-// BackupInfo is what a backup that was verified holds.
+// BackupInfo describes a verified backup.
 type BackupInfo struct {
 	Bytes  int64
 	Schema int64 // the newest migration in it
 }
 
-// Backup writes a whole copy of a SQLite database, also while a server uses it, and
-// verifies it. There must be no file at the given path yet. What fails leaves none.
+// Backup writes a complete copy of a SQLite database, which a server may use meanwhile, and
+// verifies it. The given path must not exist. A failed backup leaves no file.
 func Backup(ctx context.Context, cfg Config, to string) (BackupInfo, error) {
 	path, err := sqlitePath(cfg)
 	if err != nil {
 		return BackupInfo{}, err
 	}
 	if _, err := os.Lstat(to); !errors.Is(err, os.ErrNotExist) {
-		return BackupInfo{}, fmt.Errorf("%s is there already; give the name of a new file", to)
+		return BackupInfo{}, fmt.Errorf("%s exists; give the name of a new file", to)
 	}
 	if err := checkNotReplaced(path); err != nil {
 		return BackupInfo{}, err
@@ -42,7 +42,7 @@ func Backup(ctx context.Context, cfg Config, to string) (BackupInfo, error) {
 	}
 	part := to + ".part"
 	defer os.Remove(part)
-	// Made before SQLite writes to it: it would make a file that others may read.
+	// Created before SQLite does, which would let others read it.
 	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return BackupInfo{}, err
@@ -58,15 +58,15 @@ func Backup(ctx context.Context, cfg Config, to string) (BackupInfo, error) {
 	if err := f.Sync(); err != nil {
 		return BackupInfo{}, err
 	}
-	if err := os.Link(part, to); err != nil { // unlike a rename, it replaces nothing
+	if err := os.Link(part, to); err != nil { // unlike a rename, a link replaces nothing
 		return BackupInfo{}, err
 	}
 	return c, syncDir(to)
 }
 
-// Restore puts a verified copy of a backup in the place of a SQLite database that no
-// process uses, and returns where the former database is kept. Until the copy is
-// verified nothing of the former one is touched.
+// Restore replaces a SQLite database that no process uses by a verified copy of a backup, and
+// returns where the former database is kept. It touches the former database only after the copy
+// is verified.
 func Restore(ctx context.Context, cfg Config, from string) (kept string, c BackupInfo, err error) {
 	path, err := sqlitePath(cfg)
 	if err != nil {
@@ -75,7 +75,7 @@ func Restore(ctx context.Context, cfg Config, from string) (kept string, c Backu
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", c, err
 	}
-	// A process that opens the database takes this lock first.
+	// Every process that opens the database takes this lock first.
 	unlock, err := lockFile(ctx, cfg.Timers, path+".lock")
 	if err != nil {
 		return "", c, fmt.Errorf("wait for another process that is opening %s: %w", path, err)
@@ -113,7 +113,7 @@ func openFile(path, query string) (*sql.DB, error) {
 	return sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(5000)"+query)
 }
 
-// vacuumInto copies in one read transaction: writers go on meanwhile.
+// vacuumInto copies in one read transaction, so writers continue.
 func vacuumInto(ctx context.Context, path, to string) error {
 	pool, err := openFile(path, "")
 	if err != nil {
@@ -124,8 +124,7 @@ func vacuumInto(ctx context.Context, path, to string) error {
 	return err
 }
 
-// verifyBackup reads every page of a copy, which nobody else has opened, and tries the
-// configured master key on it.
+// verifyBackup reads every page of a copy and tries the configured master key on it.
 func verifyBackup(ctx context.Context, cfg Config, path string) (BackupInfo, error) {
 	var c BackupInfo
 	info, err := os.Stat(path)
@@ -148,20 +147,20 @@ func verifyBackup(ctx context.Context, cfg Config, path string) (BackupInfo, err
 	return c, checkMasterKey(ctx, cfg, pool)
 }
 
-// checkMasterKey reports whether the configured master keys open what the copy has sealed.
+// checkMasterKey reports whether the configured master keys open the sealed values of the copy.
 func checkMasterKey(ctx context.Context, cfg Config, pool *sql.DB) error {
 	const name = sealedPrefix + "root"
 	var sealed []byte
 	err := pool.QueryRowContext(ctx, "SELECT value FROM settings WHERE tenant_id = '' AND name = $1", name).Scan(&sealed)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil // no server has started on it yet
+		return nil // no server has used it yet
 	}
 	if err != nil {
 		return err
 	}
 	_, err = cfg.Keyring.Open(settingContext("", name), sealed)
 	if errors.Is(err, secret.ErrSealed) {
-		return errors.New("it belongs to another master key; give the key of its time as master_key_previous")
+		return errors.New("it is sealed under another master key; configure that one as master_key_previous")
 	}
 	return err
 }
@@ -185,7 +184,7 @@ func checkNotInUse(path string) error {
 	defer f.Close()
 	held := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart, Start: lockStart, Len: lockLength}
 	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &held); err != nil {
-		return fmt.Errorf("ask who uses %s: %w", path, err)
+		return fmt.Errorf("find the process that uses %s: %w", path, err)
 	}
 	if held.Type != syscall.F_UNLCK {
 		return fmt.Errorf("%s is in use by process %d; stop the server first", path, held.Pid)
@@ -193,8 +192,8 @@ func checkNotInUse(path string) error {
 	return nil
 }
 
-// setAside moves a database with its log. The database goes first: without it, and
-// with its mark, no server starts, so that a crash in between loses nothing.
+// setAside renames a database and its log. The database goes first: without it, and with its
+// mark, no server starts, so a crash in between loses nothing.
 func setAside(path, to string) (string, error) {
 	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) && nonEmptyFile(path+"-wal") == "" {
 		return "", nil

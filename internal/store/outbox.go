@@ -34,6 +34,20 @@ func (tx *Tx) Notify(a auth.Account, kind auth.MessageKind, mail auth.Mail) erro
 	return tx.Enqueue(kind, mail)
 }
 
+// NotifySessionsEnded tells the owner of an account that sessions ended because a token was
+// copied. A full outbox is no error: it must not keep a stolen session alive.
+func (tx *Tx) NotifySessionsEnded(id auth.AccountID, actor auth.Actor) error {
+	a, err := tx.Account(id)
+	if err != nil {
+		return err
+	}
+	err = tx.Notify(a, auth.MailSessionsEnded, auth.Mail{IP: actor.IP})
+	if auth.KindOf(err) == auth.KindUnavailable {
+		return nil
+	}
+	return err
+}
+
 // EnqueueLogout stores a notice to a client that a session has ended. Each session has a queue
 // of its own, so that no notice waits for another.
 func (tx *Tx) EnqueueLogout(n auth.LogoutNotice) error {

@@ -8,16 +8,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// The end of sessions. Whatever the reason, it goes through here, and three things go
-// with a session: its refresh families, the sessions of clients below it with theirs,
-// and a message to each such client that wants to hear of it. The remember-me series
-// goes too, or the browser would come back by itself; being one too many is the only
-// end that says nothing about the browser.
+// Every session ends here. Three things happen with it: its refresh families are revoked,
+// its client sessions end, and each client with a back-channel logout URL gets a notice.
+// Its remember-me series is revoked too, or the browser would sign in again by itself.
+// Only a session that ends because there are too many keeps its series.
 
-// EndSession ends one session; ErrNotFound when it is not the account's or has ended
-// already. What stands below a browser's session ends with it, but for clients that
-// were granted access while the person is away when the reason is a log-out: their
-// sessions then stand alone.
+// EndSession ends one session; ErrNotFound when it is not the account's or has ended already.
+// Its client sessions end with it. A logout leaves the sessions of clients with offline access,
+// which are then independent.
 func (tx *Tx) EndSession(account auth.AccountID, id auth.SessionID, reason string) error {
 	v, err := tx.Session(id)
 	if err != nil {
@@ -32,17 +30,16 @@ func (tx *Tx) EndSession(account auth.AccountID, id auth.SessionID, reason strin
 	return tx.endLiveSession(v, reason)
 }
 
-// lockAccount writes the account's row without a change. Whoever ends several rows of an
-// account writes that one first, as deleting the account does: in any other order two of
-// them could wait for each other, until PostgreSQL notices after a second.
+// lockAccount writes the account's row without a change. What ends several rows of an account
+// writes that row first, as deleting the account does. In any other order two transactions could
+// deadlock.
 func (tx *Tx) lockAccount(id auth.AccountID) error {
 	_, err := execCount(tx.q, "UPDATE accounts SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 	return err
 }
 
-// EndSessions ends every session of the account but one (which may be empty) and
-// those of clients beside it in the same browser, and returns how many. Of the
-// remember-me series only that of the session which goes on is kept.
+// EndSessions ends all sessions of the account and returns how many. One session may be
+// excepted, together with the client sessions of its browser and its remember-me series.
 func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
 	if err := tx.lockAccount(account); err != nil {
 		return 0, err
@@ -70,7 +67,8 @@ func (tx *Tx) EndSessions(account auth.AccountID, except auth.SessionID, reason 
 		millis(tx.Now), reason, tx.tenant, account, keep)
 }
 
-// browserSession is the session of the browser in which a session is, and its series.
+// browserSession returns the browser session to which a session belongs, and its remember-me
+// series.
 func (tx *Tx) browserSession(id auth.SessionID) (auth.SessionID, auth.RememberMeID, error) {
 	if id == "" {
 		return "", "", nil
@@ -85,24 +83,23 @@ func (tx *Tx) browserSession(id auth.SessionID) (auth.SessionID, auth.RememberMe
 	return v.ID, v.RememberMe, err
 }
 
-// EndOldestSessions ends the sessions of the account beyond the newest so many, not
-// counting those of clients under others, and returns how many.
+// EndOldestSessions ends the sessions of the account beyond the newest so many and returns how
+// many. Client sessions below a browser session do not count.
 func (tx *Tx) EndOldestSessions(account auth.AccountID, keep int, reason string) (int64, error) {
 	return tx.endFoundSessions(reason, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL AND parent_id IS NULL ORDER BY id DESC LIMIT 1000 OFFSET $3`,
 		tx.tenant, account, keep)
 }
 
-// EndRememberMeSessions ends the sessions of the account that came from a remember-me
-// series or led to it, and returns how many.
+// EndRememberMeSessions ends the sessions of the account that belong to a remember-me series,
+// and returns how many.
 func (tx *Tx) EndRememberMeSessions(account auth.AccountID, series auth.RememberMeID, reason string) (int64, error) {
 	return tx.endFoundSessions(reason, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND series_id = $2 AND account_id = $3 AND ended_at IS NULL`, tx.tenant, series, account)
 }
 
-// EndGrantedSessions ends the sessions of one account at one client, wherever they
-// are, and returns how many. It is not for the built-in client, under whose sessions
-// others stand.
+// EndGrantedSessions ends all sessions of one account at one client and returns how many. It
+// does nothing for the built-in client, whose sessions are the parents of others.
 func (tx *Tx) EndGrantedSessions(account auth.AccountID, client auth.ClientID, reason string) (int64, error) {
 	if client == auth.FirstParty {
 		return 0, nil
@@ -130,9 +127,8 @@ func (tx *Tx) EndOldestGrantedSessions(account auth.AccountID, client auth.Clien
 		tx.tenant, account, client, keep)
 }
 
-// EndClientSessions ends up to n sessions of a client, of whomever, and returns how
-// many: less than n when none is left. It is not for the built-in client, whose
-// sessions are those of people.
+// EndClientSessions ends up to n sessions of a client, of any accounts, and returns how many:
+// fewer than n when none is left. It does nothing for the built-in client.
 func (tx *Tx) EndClientSessions(client auth.ClientID, n int, reason string) (int64, error) {
 	found, err := queryRows(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND client_id = $2 AND client_id <> 'first-party' AND ended_at IS NULL ORDER BY id LIMIT $3`, tx.tenant, client, n)
@@ -169,7 +165,7 @@ func (tx *Tx) revokeFamilies(session auth.SessionID, reason string) error {
 	return err
 }
 
-// endFoundSessions ends the sessions that a statement finds.
+// endFoundSessions ends the sessions that a query returns.
 func (tx *Tx) endFoundSessions(reason, query string, args ...any) (int64, error) {
 	found, err := queryRows(tx.q, scanSession, query, args...)
 	if err != nil {
@@ -188,7 +184,7 @@ func (tx *Tx) endFoundSessions(reason, query string, args ...any) (int64, error)
 	return int64(len(found)), nil
 }
 
-// end ends a session that is known to be alive.
+// endLiveSession ends a session that has not ended.
 func (tx *Tx) endLiveSession(v auth.Session, reason string) error {
 	if v.Parent == "" {
 		if err := tx.endChildSessions(v.ID, reason); err != nil {
@@ -212,9 +208,8 @@ func (tx *Tx) endLiveSession(v auth.Session, reason string) error {
 		WHERE tenant_id = $3 AND id = $4 AND ended_at IS NULL`, millis(tx.Now), reason, tx.tenant, v.ID)
 }
 
-// endChildSessions ends, or sets free, the sessions of clients under a browser's session. All
-// of those clients are told: the person is not at their browser any more, whatever
-// may still be done in their absence.
+// endChildSessions ends the client sessions of a browser session, or detaches those with offline
+// access at a logout. All of these clients get a notice.
 func (tx *Tx) endChildSessions(parent auth.SessionID, reason string) error {
 	_, err := queryRow(tx.q, scanText, "SELECT id FROM sessions WHERE tenant_id = $1 AND parent_id = $2 AND ended_at IS NULL LIMIT 1", tx.tenant, parent)
 	if errors.Is(err, auth.ErrNotFound) {
@@ -244,8 +239,8 @@ func (tx *Tx) endChildSessions(parent auth.SessionID, reason string) error {
 	return err
 }
 
-// enqueueLogoutNotices leaves a message for the client of each session that is about to end and
-// is found by the condition, whose parameters begin with $2.
+// enqueueLogoutNotices enqueues a notice to the client of each live session that the condition
+// selects. The parameters of the condition begin with $2.
 func (tx *Tx) enqueueLogoutNotices(condition string, args ...any) error {
 	type ending struct {
 		auth.LogoutNotice
@@ -266,7 +261,7 @@ func (tx *Tx) enqueueLogoutNotices(condition string, args ...any) error {
 		}
 		err := tx.EnqueueLogout(v.LogoutNotice)
 		if auth.KindOf(err) == auth.KindUnavailable {
-			return nil // a full outbox must keep no session alive
+			return nil // a full outbox must not keep a session alive
 		}
 		if err != nil {
 			return err

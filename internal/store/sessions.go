@@ -16,7 +16,7 @@ func scanSession(s scanner, v *auth.Session) error {
 		textDest(&v.Parent), boolDest{&v.Offline}, textDest(&v.RememberMe), jsonDest{&v.Claims})
 }
 
-// InsertSession stores a session that has just begun.
+// InsertSession stores a new session.
 func (tx *Tx) InsertSession(v auth.Session) error {
 	return insert(tx.q, `INSERT INTO sessions (tenant_id, `+sessionCols+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, NULL, NULL, $15, $16, $17, $18)`,
@@ -25,18 +25,17 @@ func (tx *Tx) InsertSession(v auth.Session) error {
 		nullText(v.Parent), boolToInt(v.Offline), nullText(v.RememberMe), encodeJSON(v.Claims))
 }
 
-// ClientSession is the newest live session of a client under a browser's session;
-// ErrNotFound when there is none.
+// ClientSession is the newest live session of a client below a browser session; ErrNotFound
+// without one.
 func (tx *Tx) ClientSession(parent auth.SessionID, client auth.ClientID) (auth.Session, error) {
 	return queryRow(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND parent_id = $2 AND client_id = $3 AND ended_at IS NULL AND expires_at > $4 ORDER BY id DESC LIMIT 1`,
 		tx.tenant, parent, client, millis(tx.Now))
 }
 
-// UpdateClientSession writes what another authorization of the same client in the same
-// browser changes: when and how the person proved who they are, what was asked for,
-// the limits, and whether it outlives the browser's session, which it never unlearns.
-// ErrNotFound when the session has ended.
+// UpdateClientSession writes what another authorization of the same client in the same browser
+// changes: the authentication, the requested claims, the limits, and offline access, which is
+// never removed. ErrNotFound when the session has ended.
 func (tx *Tx) UpdateClientSession(v auth.Session) error {
 	return execRow(tx.q, `UPDATE sessions SET auth_at = $1, acr = $2, amr = $3, claims = $4, seen_at = $5, idle_at = $6, expires_at = $7,
 		offline = CASE WHEN offline = 1 THEN 1 ELSE $8 END
@@ -44,39 +43,39 @@ func (tx *Tx) UpdateClientSession(v auth.Session) error {
 		millis(v.AuthAt), v.ACR, encodeJSON(v.AMR), encodeJSON(v.Claims), millis(tx.Now), millis(v.IdleAt), millis(v.ExpiresAt), boolToInt(v.Offline), tx.tenant, v.ID)
 }
 
-// Session returns the session even when it has ended.
+// Session returns a session, ended ones included.
 func (tx *Tx) Session(id auth.SessionID) (auth.Session, error) {
 	return queryRow(tx.q, scanSession, "SELECT "+sessionCols+" FROM sessions WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
-// SessionByDigest finds the session that a cookie stands for.
+// SessionByDigest finds the session of a cookie.
 func (tx *Tx) SessionByDigest(digest string) (auth.Session, error) {
 	return queryRow(tx.q, scanSession, "SELECT "+sessionCols+" FROM sessions WHERE tenant_id = $1 AND digest = $2", tx.tenant, digest)
 }
 
-// Sessions lists the sessions of an account that have not ended, newest first, without
-// those of clients under the session of a browser.
+// Sessions lists the sessions of an account that have not ended, newest first, without client
+// sessions below a browser session.
 func (tx *Tx) Sessions(account auth.AccountID) ([]auth.Session, error) {
 	return queryRows(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL AND parent_id IS NULL ORDER BY id DESC LIMIT 1000`, tx.tenant, account)
 }
 
-// AllSessions is Sessions with those of clients under the session of a browser.
+// AllSessions is Sessions with client sessions.
 func (tx *Tx) AllSessions(account auth.AccountID) ([]auth.Session, error) {
 	return queryRows(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL ORDER BY id DESC LIMIT 10000`, tx.tenant, account)
 }
 
-// TouchSession records use and moves the idle limit; an ended session stays ended.
+// TouchSession records use and moves the idle limit. An ended session stays ended.
 func (tx *Tx) TouchSession(id auth.SessionID, idleAt time.Time) error {
 	_, err := execCount(tx.q, `UPDATE sessions SET seen_at = $1, idle_at = $2
 		WHERE tenant_id = $3 AND id = $4 AND ended_at IS NULL`, millis(tx.Now), millis(idleAt), tx.tenant, id)
 	return err
 }
 
-// RenewSession gives the session another cookie, after the person has proved again
-// who they are; the old one is dead at once. It writes the digest, when and how that
-// was proved, the limits, and the series, which is never taken away.
+// RenewSession gives the session a new cookie after a reauthentication and invalidates the old
+// one. It writes the digest, the authentication, the limits and the remember-me series, which is
+// never removed.
 func (tx *Tx) RenewSession(v auth.Session) error {
 	if err := tx.lockAccount(v.Account); err != nil { // the time of the sign-in is written there next
 		return err
@@ -86,7 +85,7 @@ func (tx *Tx) RenewSession(v auth.Session) error {
 		v.Digest, millis(v.AuthAt), v.ACR, encodeJSON(v.AMR), millis(v.IdleAt), millis(v.ExpiresAt), nullText(v.RememberMe), tx.tenant, v.ID)
 }
 
-// ClearSessionDigest takes the session's cookie away if it is still this one; the session
+// ClearSessionDigest invalidates the cookie of the session if it is still this one. The session
 // itself goes on.
 func (tx *Tx) ClearSessionDigest(id auth.SessionID, digest string) error {
 	_, err := execCount(tx.q, "UPDATE sessions SET digest = NULL WHERE tenant_id = $1 AND id = $2 AND digest = $3", tx.tenant, id, digest)

@@ -12,8 +12,8 @@ func scanSingleUse(s scanner, v *auth.SingleUse) error {
 		textDest(&v.Browser), textDest(&v.Session))
 }
 
-// InsertSingleUse returns ErrConflict when the secret is already known, which for
-// nonces and assertion ids means a replay.
+// InsertSingleUse returns ErrConflict when the secret exists, which means a replay of a nonce or
+// an assertion.
 func (tx *Tx) InsertSingleUse(v auth.SingleUse) error {
 	return insert(tx.q, `INSERT INTO single_use (tenant_id, `+singleUseCols+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (tenant_id, kind, digest) DO NOTHING`,
@@ -21,8 +21,8 @@ func (tx *Tx) InsertSingleUse(v auth.SingleUse) error {
 		nullText(v.Browser), nullText(v.Session))
 }
 
-// Consume spends a secret. However many ask at once, on however many nodes, one gets
-// it; everybody else, and everybody who comes after its expiry, gets ErrNotFound.
+// Consume consumes a secret. Of any number of concurrent calls, on any number of nodes, one gets
+// it; the rest, and every call after its expiry, get ErrNotFound.
 func (tx *Tx) Consume(kind auth.SingleUseKind, digest string) (auth.SingleUse, error) {
 	v, err := queryRow(tx.q, scanSingleUse, `UPDATE single_use SET used_at = $1
 		WHERE tenant_id = $2 AND kind = $3 AND digest = $4 AND used_at IS NULL AND expires_at > $1
@@ -33,22 +33,22 @@ func (tx *Tx) Consume(kind auth.SingleUseKind, digest string) (auth.SingleUse, e
 	return v, err
 }
 
-// SingleUse looks at a secret without spending it. It returns spent and expired
-// ones too.
+// SingleUse reads a secret without consuming it, consumed and expired ones included.
 func (tx *Tx) SingleUse(kind auth.SingleUseKind, digest string) (auth.SingleUse, error) {
 	return queryRow(tx.q, scanSingleUse, "SELECT "+singleUseCols+" FROM single_use WHERE tenant_id = $1 AND kind = $2 AND digest = $3",
 		tx.tenant, kind, digest)
 }
 
-// LiveSingleUses lists the secrets of a kind that still work for the account.
+// LiveSingleUses lists the usable secrets of a kind that belong to the account.
 func (tx *Tx) LiveSingleUses(account auth.AccountID, kind auth.SingleUseKind) ([]auth.SingleUse, error) {
 	return queryRows(tx.q, scanSingleUse, "SELECT "+singleUseCols+` FROM single_use
 		WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND used_at IS NULL AND expires_at > $4`,
 		tx.tenant, account, kind, millis(tx.Now))
 }
 
-// CompareAndSwapSingleUse replaces the data of an unspent secret that still has the former, for
-// one that may be used several times: of any number of tries at once one returns true.
+// CompareAndSwapSingleUse replaces the data of an unconsumed secret that still has the old data,
+// for secrets that may be used several times. Of any number of concurrent calls one returns
+// true.
 func (tx *Tx) CompareAndSwapSingleUse(kind auth.SingleUseKind, digest, from, to string) (bool, error) {
 	n, err := execCount(tx.q, `UPDATE single_use SET data = $1
 		WHERE tenant_id = $2 AND kind = $3 AND digest = $4 AND data = $5 AND used_at IS NULL AND expires_at > $6`,
@@ -56,7 +56,7 @@ func (tx *Tx) CompareAndSwapSingleUse(kind auth.SingleUseKind, digest, from, to 
 	return n == 1, err
 }
 
-// DeleteSingleUses makes every unspent secret of the kinds worthless for the account.
+// DeleteSingleUses deletes the unconsumed secrets of these kinds that belong to the account.
 func (tx *Tx) DeleteSingleUses(account auth.AccountID, kinds ...auth.SingleUseKind) error {
 	for _, kind := range kinds {
 		if _, err := execCount(tx.q, `DELETE FROM single_use WHERE tenant_id = $1 AND account_id = $2 AND kind = $3 AND used_at IS NULL`,

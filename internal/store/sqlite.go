@@ -21,32 +21,32 @@ import (
 // sqliteDB is one writer and a pool of readers on one file.
 type sqliteDB struct {
 	path    string
-	opened  os.FileInfo // which file it is
+	opened  os.FileInfo // identifies the file
 	pool    *sql.DB
 	wait    time.Duration
 	timers  timer.Source
 	readers chan *liteConn // idle readers
 	size    int
 	writer  *writer
-	cancel  context.CancelFunc // ends the check that may still run
+	cancel  context.CancelFunc // ends the integrity check in the background
 }
 
-// liteConn is a connection with its prepared statements: preparing costs more
-// than most statements do. It is used by one goroutine at a time.
+// liteConn is a connection with its prepared statements, as preparing costs more than most
+// statements. One goroutine at a time uses it.
 type liteConn struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 }
 
-// pragmas are those of every connection. FULL syncs the log at each commit, which
-// is what "durable before answered" means in WAL mode.
+// pragmas are those of every connection. FULL syncs the log at each commit, which makes commits
+// durable in WAL mode.
 const pragmas = "_txlock=immediate&_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 	"&_pragma=foreign_keys(1)&_pragma=cache_size(-4000)&_pragma=temp_store(MEMORY)&_pragma=wal_autocheckpoint(2000)" +
 	"&_pragma=journal_size_limit(16777216)"
 
 func openSQLite(ctx context.Context, cfg Config, path string, h *health) (*sqliteDB, error) {
 	if path == "" || strings.Contains(path, ":memory:") {
-		return nil, errors.New("sqlite: needs the path of a file")
+		return nil, errors.New("sqlite: the database must be the path of a file")
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func openSQLite(ctx context.Context, cfg Config, path string, h *health) (*sqlit
 	return db, nil
 }
 
-// start checks, migrates and marks the file while no other process may.
+// start checks, migrates and marks the file under the lock.
 func (db *sqliteDB) start(ctx context.Context, cfg Config, h *health) error {
 	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	db.cancel = cancel
@@ -131,7 +131,7 @@ func (c *liteConn) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// close gives the connection up; the next connect opens another.
+// close releases the connection. The next connect opens another.
 func (c *liteConn) close() {
 	if c.conn != nil {
 		for _, s := range c.stmts {
@@ -142,8 +142,7 @@ func (c *liteConn) close() {
 	*c = liteConn{}
 }
 
-// drop is close for a connection in an unknown state, which the pool must not
-// hand out again.
+// drop is close for a connection in an unknown state, which the pool must not reuse.
 func (c *liteConn) drop() {
 	if c.conn != nil {
 		c.conn.Raw(func(any) error { return driver.ErrBadConn })
@@ -173,16 +172,16 @@ func (q liteQuery) exec(text string, args ...any) (sql.Result, error) {
 	return s.ExecContext(q.ctx, args...)
 }
 
-// read borrows a reader. Readers never wait for the writer (WAL), only for each
-// other, and that no longer than the configured wait.
+// read borrows a reader. Readers never wait for the writer (WAL), only for one another, and no
+// longer than the configured wait.
 func (db *sqliteDB) read(ctx context.Context, fn func(querier) error) error {
 	c, err := db.borrow(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { db.readers <- c }()
-	// The statements run to their end even if the caller goes away: interrupting
-	// SQLite costs the connection its prepared state, and a read is short.
+	// The statements complete even if the caller goes away. An interruption would cost the
+	// connection its prepared statements, and a read is short.
 	q := liteQuery{context.WithoutCancel(ctx), c}
 	if err := connect(q.ctx, db.pool, c); err != nil {
 		return err
@@ -199,7 +198,7 @@ func (db *sqliteDB) read(ctx context.Context, fn func(querier) error) error {
 	return fn(q)
 }
 
-// look is read for one statement, which is a transaction in itself.
+// readOne is read for one statement, which is a transaction by itself.
 func (db *sqliteDB) readOne(ctx context.Context, fn func(querier) error) error {
 	c, err := db.borrow(ctx)
 	if err != nil {
@@ -227,7 +226,7 @@ func (db *sqliteDB) borrow(ctx context.Context) (*liteConn, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-late:
-		return nil, fmt.Errorf("no reader free within %s: %w", db.wait, errBusy)
+		return nil, fmt.Errorf("no reader available within %s: %w", db.wait, errBusy)
 	}
 }
 
@@ -235,8 +234,8 @@ func (db *sqliteDB) write(ctx context.Context, fn func(querier) error) error {
 	return db.writer.submit(ctx, fn)
 }
 
-// ping also notices that the file was moved, deleted or replaced under the running
-// server: what it writes from then on would be lost.
+// ping also detects that the file was moved, deleted or replaced under the running server.
+// Everything written from then on would be lost.
 func (db *sqliteDB) ping(ctx context.Context) error {
 	if info, err := os.Stat(db.path); err != nil || !os.SameFile(info, db.opened) {
 		return fmt.Errorf("%s is no longer the file that was opened: %w", db.path, errCorrupt)

@@ -7,10 +7,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Joined reads: what one decision on a hot path depends on, in one statement and
-// so from one moment. The structs hold only the fields named in them.
+// This file reads what one decision on a hot path depends on: one statement, so one snapshot.
+// Each struct holds only the fields that its comments name.
 
-// RefreshState is everything on which the fate of a refresh token depends.
+// RefreshState is what a decision about a refresh token depends on.
 type RefreshState struct {
 	Family      auth.Family
 	Session     auth.Session // digest, times, ACR, AMR and claims
@@ -20,8 +20,8 @@ type RefreshState struct {
 	Entitlement auth.Entitlement
 }
 
-// RefreshState reads a family with its session, account, client, tenant and rights;
-// ErrNotFound when any of the first four is gone.
+// RefreshState reads a family with its session, account, client, tenant and rights; ErrNotFound
+// when one of the first four is missing.
 func (tx *Tx) RefreshState(id auth.FamilyID) (RefreshState, error) {
 	return queryRow(tx.q, scanRefreshState, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.scope, f.generation, f.digest,
 		f.created_at, f.rotated_at, f.idle_at, f.expires_at, f.revoked_at, f.end_reason, f.audience, f.jkt, f.retries,
@@ -55,11 +55,11 @@ func scanRefreshState(s scanner, r *RefreshState) error {
 		namesDest{&r.Entitlement.Roles}, namesDest{&r.Entitlement.Permissions}, namesDest{&r.Entitlement.Known})
 	r.Session.ID, r.Session.Account = f.Session, f.Account
 	r.Account.ID, r.Client.ID = f.Account, f.Client
-	r.Client = r.Client.Bounded() // a node of the version before writes clients without their bounds
+	r.Client = r.Client.Bounded() // a node of the previous version writes clients without their bounds
 	return err
 }
 
-// namesDest scans names that string_agg put together: sorted, each once.
+// namesDest scans the result of string_agg into sorted, distinct names.
 type namesDest struct{ to *[]string }
 
 func (w namesDest) Scan(v any) error {
@@ -75,7 +75,7 @@ func (w namesDest) Scan(v any) error {
 	return nil
 }
 
-// TokenStatus is what the owner of an access token stands on now.
+// TokenStatus is what the validity of an access token depends on.
 type TokenStatus struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt
 	Account auth.Account // ID, DisabledAt
@@ -84,9 +84,9 @@ type TokenStatus struct {
 	Revoked bool         // the token itself was revoked
 }
 
-// TokenStatus reads a session with its account, its tenant and the client to which a
-// token was issued, and whether the token of that jti was revoked; ErrNotFound when
-// any of the first four is gone.
+// TokenStatus reads a session with its account and tenant, the client that got the token, and
+// whether the token with that jti was revoked; ErrNotFound when one of the first four is
+// missing.
 func (tx *Tx) TokenStatus(session auth.SessionID, client auth.ClientID, jti string) (TokenStatus, error) {
 	return queryRow(tx.q, scanTokenStatus, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.first_party, c.disabled_at, t.disabled_at,
 		(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
@@ -104,8 +104,7 @@ func scanTokenStatus(s scanner, v *TokenStatus) error {
 	return err
 }
 
-// UserInfoState is what the owner of an access token stands on now, and what may be told of
-// them.
+// UserInfoState is what the validity of an access token depends on, and what userinfo returns.
 type UserInfoState struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt, Claims
 	Account auth.Account // all but LastLoginAt and CreatedAt
@@ -114,8 +113,8 @@ type UserInfoState struct {
 	Revoked bool         // the token itself was revoked
 }
 
-// UserInfoState is TokenStatus with what the client asked to be told about the account. A
-// client that has exchanged the token of another for its own has asked for nothing.
+// UserInfoState is TokenStatus with the claims that the client requested. A client that got its
+// token by exchange has requested none.
 func (tx *Tx) UserInfoState(session auth.SessionID, client auth.ClientID, jti string) (UserInfoState, error) {
 	return queryRow(tx.q, func(s scanner, v *UserInfoState) error {
 		err := s.Scan(&v.Session.ID, &v.Session.Account, timeDest(&v.Session.ExpiresAt), timeDest(&v.Session.EndedAt), jsonDest{&v.Session.Claims},
@@ -144,14 +143,14 @@ func (tx *Tx) MachineTokenStatus(client auth.ClientID, jti string) (TokenStatus,
 		WHERE c.tenant_id = $2 AND c.id = $3`, jti, tx.tenant, client)
 }
 
-// ClientAuthState is a client that asks for something, with its tenant.
+// ClientAuthState is a client to authenticate, with its tenant.
 type ClientAuthState struct {
 	Client auth.Client // ID, Type, FirstParty, Secrets, Scopes, Settings, DisabledAt
 	Tenant auth.Tenant // ID, Settings, DisabledAt
 }
 
-// ClientAuthState reads a client and its tenant, from one moment; ErrNotFound for a client
-// that is unknown or another tenant's.
+// ClientAuthState reads a client and its tenant in one snapshot; ErrNotFound for an unknown
+// client and for one of another tenant.
 func (tx *Tx) ClientAuthState(id auth.ClientID) (ClientAuthState, error) {
 	return queryRow(tx.q, func(s scanner, v *ClientAuthState) error {
 		c, t := &v.Client, &v.Tenant
@@ -164,8 +163,7 @@ func (tx *Tx) ClientAuthState(id auth.ClientID) (ClientAuthState, error) {
 		WHERE c.tenant_id = $1 AND c.id = $2`, tx.tenant, id)
 }
 
-// SignedIn finds the session that a cookie stands for, with its account. It
-// returns sessions that are too old as well.
+// SignedIn finds the session of a cookie, with its account, expired ones included.
 func (tx *Tx) SignedIn(digest string) (auth.Session, auth.Account, error) {
 	type pair struct {
 		s auth.Session
@@ -185,14 +183,14 @@ func (tx *Tx) SignedIn(digest string) (auth.Session, auth.Account, error) {
 	return p.s, p.a, err
 }
 
-// Profile is an account with the names of what it may do.
+// Profile is an account with the names of its roles and permissions.
 type Profile struct {
 	auth.Account
 	Roles       []string // sorted
 	Permissions []string // sorted
 }
 
-// Profile reads an account with its rights; ErrNotFound when it is gone.
+// Profile reads an account with its rights; ErrNotFound for an unknown account.
 func (tx *Tx) Profile(id auth.AccountID) (Profile, error) {
 	return queryRow(tx.q, func(s scanner, p *Profile) error {
 		return s.Scan(&p.ID, &p.Email.Address, &p.Email.Login, &p.Name, timeDest(&p.EmailVerifiedAt), timeDest(&p.DisabledAt),

@@ -124,9 +124,10 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	"Notify": func(tx *store.Tx) (any, error) {
 		return nil, tx.Notify(auth.Account{EmailVerifiedAt: tx.Now}, auth.MailPasswordChanged, auth.Mail{})
 	},
-	"AllSessions":       func(tx *store.Tx) (any, error) { return tx.AllSessions("x") },
-	"AccountRememberMe": func(tx *store.Tx) (any, error) { return tx.AccountRememberMe("x") },
-	"LiveSingleUses":    func(tx *store.Tx) (any, error) { return tx.LiveSingleUses("x", auth.UseVerifyEmail) },
+	"NotifySessionsEnded": func(tx *store.Tx) (any, error) { return nil, tx.NotifySessionsEnded("x", auth.Actor{}) },
+	"AllSessions":         func(tx *store.Tx) (any, error) { return tx.AllSessions("x") },
+	"AccountRememberMe":   func(tx *store.Tx) (any, error) { return tx.AccountRememberMe("x") },
+	"LiveSingleUses":      func(tx *store.Tx) (any, error) { return tx.LiveSingleUses("x", auth.UseVerifyEmail) },
 	"Enqueue": func(tx *store.Tx) (any, error) {
 		return nil, tx.Enqueue(auth.MailVerify, auth.Mail{To: "x@example.test"})
 	},

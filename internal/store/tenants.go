@@ -25,7 +25,7 @@ func (tx *SystemTx) InsertTenant(t auth.Tenant) error {
 		t.ID, t.Name, encodeJSON(t.Settings), millis(t.CreatedAt), millis(t.DisabledAt))
 }
 
-// UpdateCurrentTenant writes the tenant's name, settings and whether it is shut.
+// UpdateCurrentTenant writes the tenant's name, its settings and whether it is disabled.
 func (tx *Tx) UpdateCurrentTenant(t auth.Tenant) error {
 	return execRow(tx.q, "UPDATE tenants SET name = $1, settings = $2, disabled_at = $3 WHERE id = $4",
 		t.Name, encodeJSON(t.Settings), millis(t.DisabledAt), tx.tenant)

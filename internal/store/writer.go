@@ -14,25 +14,24 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// The group-commit writer. SQLite has one writer, and a durable commit costs one
-// sync of the disk; so one goroutine owns the writing connection, takes every
-// Write that is waiting, runs each in a savepoint of one transaction, commits them
-// together and only then answers all of them. Under load the sync is shared;
-// without load nothing waits.
+// This is the group-commit writer. SQLite has one writer, and a durable commit costs one
+// sync of the disk. One goroutine owns the writing connection. It takes all waiting
+// Writes, runs each in a savepoint of one transaction, commits them together and then
+// returns their results. Under load they share the sync; without load nothing waits.
 
 const (
-	batchLimit = 128  // Writes in one commit: bounds how long the first one waits
-	queueLimit = 4096 // Writes waiting: beyond it, a refusal is better than a wait
+	batchLimit = 128  // Writes in one commit, which bounds the wait of the first
+	queueLimit = 4096 // waiting Writes, beyond which a refusal is better than a wait
 )
 
-// job is one Write. While it is queued it belongs to its caller, who may take it
-// back; from its claim until done it belongs to the writer.
+// job is one Write. While it is queued, it belongs to its caller, who may withdraw it. From its
+// claim until done, it belongs to the writer.
 type job struct {
-	ctx        context.Context // ends when the caller stops waiting for its turn
+	ctx        context.Context // ends when the caller stops waiting
 	fn         func(querier) error
 	state      atomic.Int32
 	err        error
-	panicValue any  // what fn panicked with; goes on in the caller
+	panicValue any  // what fn panicked with; re-raised in the caller
 	exited     bool // fn ended its goroutine (runtime.Goexit); so does the caller
 	done       chan struct{}
 }
@@ -40,22 +39,22 @@ type job struct {
 const (
 	jobQueued int32 = iota
 	jobClaimed
-	jobAbandoned // the caller has gone
+	jobAbandoned // the caller has stopped waiting
 )
 
-// claim reports whether the job still has a caller, who then stays.
+// claim reports whether the caller still waits, and then commits it to waiting.
 func (j *job) claim() bool {
 	return j.state.CompareAndSwap(jobQueued, jobClaimed) || j.state.Load() == jobClaimed
 }
 
-// over reports that fn did not return, so that it must not run again.
+// aborted reports that fn did not return, so that it must not run again.
 func (j *job) aborted() bool { return j.panicValue != nil || j.exited }
 
 type writer struct {
 	queue    chan *job
 	batchMax int
-	wait     time.Duration // how long a job may wait for its turn
-	errLate  error         // what it then gets
+	wait     time.Duration // bounds the wait of a job
+	errLate  error         // the error after that
 	log      *slog.Logger
 	timers   timer.Source
 	pool     *sql.DB
@@ -82,9 +81,9 @@ func startWriter(pool *sql.DB, cfg Config) (*writer, error) {
 	return w, nil
 }
 
-// do hands fn to the writer and waits until its commit is durable. It waits for
-// its turn no longer than configured; once begun it is waited for to the end,
-// because its outcome must not be guessed.
+// submit passes fn to the writer and waits until its commit is durable. It waits for its turn up
+// to the configured time. After fn has begun, it waits to the end, because the outcome must be
+// known.
 func (w *writer) submit(ctx context.Context, fn func(querier) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, w.wait, w.errLate)
 	defer cancel()
@@ -155,7 +154,7 @@ func (w *writer) loop() {
 	returned = true
 }
 
-// fill takes j and whatever else is waiting.
+// fillBatch takes j and all other waiting jobs.
 func (w *writer) fillBatch(j *job) {
 	w.batch = append(w.batch, j)
 	for len(w.batch) < w.batchMax {
@@ -171,9 +170,9 @@ func (w *writer) fillBatch(j *job) {
 	}
 }
 
-// commitBatch runs the batch and answers it. When the transaction as a whole is lost
-// (full disk), every job of a larger batch gets its own try, so that one cannot
-// take the others down.
+// commitBatch runs the batch and replies. When the transaction as a whole fails, as with a full
+// disk, every job of a larger batch runs again in a transaction of its own, so that one cannot
+// fail the others.
 func (w *writer) commitBatch() {
 	if len(w.batch) == 0 {
 		return
@@ -196,8 +195,7 @@ func (w *writer) commitBatch() {
 	}
 }
 
-// reply tells the first n jobs that they are done: with err if that is not nil,
-// else each with its own.
+// reply completes the first n jobs, with err if that is not nil, else each with its own.
 func (w *writer) reply(n int, err error) {
 	for _, j := range w.batch[:n] {
 		if err != nil && j.claim() {

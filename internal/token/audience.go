@@ -7,9 +7,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// UserInfoPath is where userinfo is, below the tenant's issuer. Its URL is the audience
-// of tokens of other people's clients that were asked for no resource: they tell who
-// signed in, and open nothing else.
+// UserInfoPath is the path of userinfo below the tenant's issuer. Its URL is the audience of
+// tokens that third-party clients requested without a resource: they identify the user and open
+// nothing else.
 const UserInfoPath = "/oauth2/userinfo"
 
 // UserInfoURL is the URL of the tenant's userinfo endpoint.
@@ -17,7 +17,7 @@ func (s *Service) UserInfoURL(tenant auth.TenantID) string {
 	return tenant.Issuer(s.base) + UserInfoPath
 }
 
-// audience is what the access token of a grant is for.
+// audience returns the audience of the access token of a grant.
 func (s *Service) audience(tenant auth.TenantID, c auth.Client, g auth.Grant) []string {
 	switch {
 	case len(g.Narrow) > 0:
@@ -30,7 +30,7 @@ func (s *Service) audience(tenant auth.TenantID, c auth.Client, g auth.Grant) []
 	return []string{s.defaultAudience(tenant, c)}
 }
 
-// defaultAudience is the audience of a person's tokens where no resource was asked for.
+// defaultAudience is the audience of a user's tokens without a requested resource.
 func (s *Service) defaultAudience(tenant auth.TenantID, c auth.Client) string {
 	if c.FirstParty {
 		return tenant.Issuer(s.base)
@@ -38,8 +38,8 @@ func (s *Service) defaultAudience(tenant auth.TenantID, c auth.Client) string {
 	return s.UserInfoURL(tenant)
 }
 
-// ResolveResource is the configured spelling of a resource, and whether the client may ask for a
-// person's tokens for it (RFC 8707): one that it is registered for, one that is open to
+// ResolveResource returns the configured spelling of a resource, and whether the client may
+// request tokens of users for it (RFC 8707): one that it is registered for, one that is open to
 // every client, or its default.
 func (s *Service) ResolveResource(tenant auth.TenantID, c auth.Client, asked string) (string, bool) {
 	for _, list := range [][]string{c.Settings.Audiences, s.resources, {s.defaultAudience(tenant, c)}} {
@@ -50,9 +50,9 @@ func (s *Service) ResolveResource(tenant auth.TenantID, c auth.Client, asked str
 	return "", false
 }
 
-// FindResource finds a resource in a list, as the list spells it: letter by letter, else in
-// a spelling that is equal. What stands in tokens is what those who check them were told,
-// whichever of the spellings of one resource the client uses.
+// FindResource finds a resource in a list and returns the spelling of the list, exact or
+// equivalent. Tokens carry the spelling that resource servers were configured with, whichever
+// the client uses.
 func FindResource(list []string, asked string) (string, bool) {
 	if slices.Contains(list, asked) {
 		return asked, true
@@ -64,7 +64,7 @@ func FindResource(list []string, asked string) (string, bool) {
 	return list[i], true
 }
 
-// resolveAudience puts into a grant what is left of its audience, and the part that was asked for.
+// resolveAudience sets the remaining audience of a grant and the requested part of it.
 func (s *Service) resolveAudience(tenant auth.TenantID, c auth.Client, g *auth.Grant) (err error) {
 	if g.Audience, err = s.remainingAudience(tenant, c, g.Audience); err != nil {
 		return err
@@ -73,9 +73,9 @@ func (s *Service) resolveAudience(tenant auth.TenantID, c auth.Client, g *auth.G
 	return err
 }
 
-// remainingAudience is what is left of the audience of a grant: what was taken from the client
-// since is in no further token. Where nothing is left, nothing is issued: the default
-// would be another audience than the one that was granted.
+// remainingAudience is the part of a granted audience that the client may still request. When
+// nothing remains, nothing is issued: the default would be another audience than the granted
+// one.
 func (s *Service) remainingAudience(tenant auth.TenantID, c auth.Client, granted []string) ([]string, error) {
 	if len(granted) == 0 {
 		return nil, nil
@@ -92,9 +92,9 @@ func (s *Service) remainingAudience(tenant auth.TenantID, c auth.Client, granted
 	return left, nil
 }
 
-// narrowAudience is the part of a granted audience that is asked for; all of it when nothing is.
-// A grant without an audience is for the client's default, and that of the built-in
-// client for whatever it may ask, because only the person's own program has it.
+// narrowAudience is the requested part of a granted audience; all of it without a request. A
+// grant without an audience is for the client's default. That of the built-in client is for any
+// resource it may request, as only the user's own program has it.
 func (s *Service) narrowAudience(tenant auth.TenantID, c auth.Client, granted, asked []string) ([]string, error) {
 	if len(asked) == 0 {
 		return nil, nil

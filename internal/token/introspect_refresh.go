@@ -45,9 +45,9 @@ func (s *Service) IntrospectRefresh(ctx context.Context, tenant auth.TenantID, r
 	return f, subject, nil
 }
 
-// RevokeAccess makes an access token worthless before its time, wherever Verify or
-// introspection is asked; services that check tokens by themselves learn of it when
-// it expires. The caller has had it checked.
+// RevokeAccess revokes an access token. Verify and introspection refuse it at once; resource
+// servers that verify tokens by themselves accept it until it expires. The caller has verified
+// the token.
 func (s *Service) RevokeAccess(ctx context.Context, tenant auth.TenantID, c Verified, actor auth.Actor) error {
 	// A little longer than the token itself, since verifiers forgive clocks.
 	until := c.ExpiresAt.Add(guard.DefaultLeeway + time.Minute)

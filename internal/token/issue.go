@@ -12,14 +12,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// typ marks access tokens, so that no other JWT of ours passes for one (RFC 9068
-// §2.1).
+// typ marks access tokens, so that no other JWT of this server passes for one (RFC 9068 §2.1).
 const typ = "at+jwt"
 
 // formatOpaque is the format of access tokens that are sealed.
 const formatOpaque = "opaque"
 
-// Draft is a grant that was decided and written down, but not signed.
+// Draft is a grant that was decided and stored but not signed.
 type Draft struct {
 	tenant    auth.TenantID
 	grant     auth.Grant // as the access token says it
@@ -28,18 +27,16 @@ type Draft struct {
 	algorithm string
 	access    time.Duration   // lifetime of the access token
 	refresh   secret.Text     // empty without offline_access
-	idle      time.Duration   // until the refresh token dies unused
+	idle      time.Duration   // until the unused refresh token expires
 	id        *idTokenRequest // nil without an ID Token
 }
 
-// Start decides whether the grant may be issued and writes what has to be kept: a
-// refresh family when a person's scope has offline_access and the client may refresh,
-// bound to the key of a public client (RFC 9449 §5). It fills in what the token carries
-// of the account's rights, the name by which the client knows the account, and the form
-// of token that the client is set to get. It belongs inside Write; without
-// offline_access inside Read as well. The session, if there is one, must be stored
-// already. A resource that the client may not ask for any more, or that was not granted,
-// is refused as Invalid invalid_target; a token that would not fit into a header as
+// Start decides whether the grant may be issued and stores what must be kept: a refresh family
+// if a user's scope has offline_access and the client may refresh, bound to the key of a public
+// client (RFC 9449 §5). It adds the account's rights, the subject for the client, and the token
+// format of the client. It must be called inside Write; without offline_access Read suffices.
+// The session, if any, must be stored. A resource that the client may not request, or that was
+// not granted, is refused as Invalid invalid_target; a token that would not fit into a header as
 // Invalid token_too_long.
 func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
 	on, err := readIssuanceState(tx, g)
@@ -58,8 +55,8 @@ func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
 	return d, nil
 }
 
-// IssuanceState is what a grant rests on, as it was read. All but Tenant and Client is zero for
-// a client that acts for itself.
+// IssuanceState is what an issuance depends on, as read. All but Tenant and Client is zero for a
+// client that acts for itself.
 type IssuanceState struct {
 	Tenant      auth.Tenant
 	Client      auth.Client
@@ -73,7 +70,7 @@ func readIssuanceState(tx *store.Tx, g auth.Grant) (on IssuanceState, err error)
 		return on, fmt.Errorf("read tenant: %w", err)
 	}
 	if on.Client, err = tx.Client(g.Client); errors.Is(err, auth.ErrNotFound) {
-		return on, auth.Refuse(auth.KindUnauthenticated, auth.CodeClientUnknown, "this client is not known")
+		return on, auth.Refuse(auth.KindUnauthenticated, auth.CodeClientUnknown, "this client is unknown")
 	} else if err != nil {
 		return on, fmt.Errorf("read client: %w", err)
 	}
@@ -81,7 +78,7 @@ func readIssuanceState(tx *store.Tx, g auth.Grant) (on IssuanceState, err error)
 		return on, nil
 	}
 	if on.Account, err = tx.Account(g.Account); errors.Is(err, auth.ErrNotFound) {
-		return on, auth.Refuse(auth.KindUnauthenticated, auth.CodeAccountUnknown, "this account is not known")
+		return on, auth.Refuse(auth.KindUnauthenticated, auth.CodeAccountUnknown, "this account is unknown")
 	} else if err != nil {
 		return on, fmt.Errorf("read account: %w", err)
 	}
@@ -102,20 +99,19 @@ func (on IssuanceState) allowsRefresh(g auth.Grant) bool {
 	return g.Account != "" && g.Scope.Has(auth.ScopeOffline) && on.Client.Allows(auth.GrantRefreshToken)
 }
 
-// Plan is Start without the database, on what was read in the same transaction or is
-// checked by the statement that writes: it returns the refresh family that has to be
-// stored, or nil.
+// Plan is Start without the database, for a state that was read in the same transaction or that
+// the writing statement checks. It returns the refresh family to store, or nil.
 func (s *Service) Plan(now time.Time, on IssuanceState, g auth.Grant) (Draft, *auth.Family, error) {
 	if err := CheckIssuance(on.Tenant, on.Account, on.Client); err != nil {
 		return Draft{}, nil, err
 	}
-	if g.Within == nil { // else the policy of exchange has just decided about the audience
+	if g.Within == nil { // else the exchange policy has decided about the audience
 		if err := s.resolveAudience(on.Tenant.ID, on.Client, &g); err != nil {
 			return Draft{}, nil, err
 		}
 	}
 	if g.Account != "" && !on.allowsRefresh(g) {
-		g.Scope = removeScope(g.Scope, auth.ScopeOffline) // the answer says what was granted
+		g.Scope = removeScope(g.Scope, auth.ScopeOffline) // the response says what was granted
 	}
 	d, err := s.draft(on.Tenant, on.Client, g, on.Entitlement)
 	if err != nil || g.Account == "" {
@@ -129,7 +125,7 @@ func (s *Service) Plan(now time.Time, on IssuanceState, g auth.Grant) (Draft, *a
 	return d, f, err
 }
 
-// Scope is what was granted: what the answer and the audit line say.
+// Scope is the granted scope, for the response and the audit line.
 func (d Draft) Scope() auth.Scope { return d.grant.Scope }
 
 func removeScope(scope auth.Scope, name string) auth.Scope {
@@ -139,8 +135,8 @@ func removeScope(scope auth.Scope, name string) auth.Scope {
 	return slices.DeleteFunc(slices.Clone(scope), func(s string) bool { return s == name })
 }
 
-// StartMachine is Start for a client that acts for itself, on what the caller has just
-// read of it and its tenant. Nothing has to be kept, so it needs no transaction.
+// StartMachine is Start for a client that acts for itself, for a state that the caller has just
+// read. It stores nothing, so it needs no transaction.
 func (s *Service) StartMachine(t auth.Tenant, c auth.Client, g auth.Grant) (Draft, error) {
 	g.Account, g.Session, g.Client = "", "", c.ID
 	if err := CheckIssuance(t, auth.Account{}, c); err != nil {
@@ -149,8 +145,8 @@ func (s *Service) StartMachine(t auth.Tenant, c auth.Client, g auth.Grant) (Draf
 	return s.draft(t, c, g, auth.Entitlement{})
 }
 
-// draft decides what the token carries: it fills in what the tenant, the client and the
-// account's rights say. Every token that is issued passes here.
+// draft decides what the token carries, from the tenant, the client and the account's rights.
+// Every issued token passes here.
 func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entitlement) (Draft, error) {
 	if g.Subject == "" && c.Settings.SubjectType == pairwise {
 		g.Subject = s.Subject(c, g.Account)
@@ -174,8 +170,8 @@ func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entit
 	return d, d.checkSize()
 }
 
-// maxNames is how long scope and audience of a token may be together. With auth.MaxRights
-// and the other claims the longest token is shorter than guard and our own API take.
+// maxNames bounds the length of scope and audience together. With auth.MaxRights and the other
+// claims, the longest token is shorter than what guard and the own API accept.
 const maxNames = 4800
 
 func (d Draft) checkSize() error {
@@ -191,7 +187,7 @@ func (d Draft) checkSize() error {
 	return nil
 }
 
-// newFamily makes a refresh family. It never outlives its session.
+// newFamily makes a refresh family, which never outlives its session.
 func (s *Service) newFamily(now time.Time, d *Draft, on IssuanceState) (*auth.Family, error) {
 	session := on.Session
 	if session.ID == "" || session.Account != d.grant.Account || !session.Live(now) {
@@ -211,13 +207,13 @@ func (s *Service) newFamily(now time.Time, d *Draft, on IssuanceState) (*auth.Fa
 		Audience: d.grant.Audience, Digest: secret.Digest(d.refresh.Reveal()),
 		CreatedAt: now, RotatedAt: now, IdleAt: idle, ExpiresAt: expires,
 	}
-	if on.Client.Public() { // a confidential one proves itself at each refresh anyway (RFC 9449 §5)
+	if on.Client.Public() { // a confidential one authenticates at each refresh (RFC 9449 §5)
 		f.JKT = d.grant.JKT
 	}
 	return f, nil
 }
 
-// Finish signs what Start wrote down, after the commit.
+// Finish signs what Start decided, after the commit.
 func (s *Service) Finish(ctx context.Context, d Draft) (auth.Tokens, error) {
 	now := s.now()
 	if until := d.grant.Until; !until.IsZero() {
@@ -245,7 +241,7 @@ func (s *Service) Finish(ctx context.Context, d Draft) (auth.Tokens, error) {
 	return t, nil
 }
 
-// TypeDPoP is the type of tokens that are bound to a key (RFC 9449 §5).
+// TypeDPoP is the token type of tokens that are bound to a key (RFC 9449 §5).
 const TypeDPoP = "DPoP"
 
 func earlier(a, b time.Time) time.Time {

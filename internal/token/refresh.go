@@ -11,32 +11,31 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// verdict is what a presented refresh token deserves.
+// verdict is the result of judging a presented refresh token.
 type verdict string
 
 const (
-	rotated verdict = "rotated" // the newest: it is spent for its successor
-	race    verdict = "race"    // spent a moment ago: the same successor again
-	retry   verdict = "retry"   // its successor was never used, so the answer was lost: the same successor again
-	late    verdict = "late"    // the same, too long ago: end everything, but nothing speaks of theft
-	reuse   verdict = "reuse"   // its successor was used: theft, end everything
-	expired verdict = "expired" // too old: dead for good from now on
+	rotated verdict = "rotated" // the newest: it is replaced by its successor
+	race    verdict = "race"    // spent a moment ago: returns the same successor
+	retry   verdict = "retry"   // its successor was never used, so the response was lost: returns the same successor
+	late    verdict = "late"    // the same, too long ago: ends the session, without a sign of theft
+	reuse   verdict = "reuse"   // its successor was used: theft, ends the session
+	expired verdict = "expired" // too old: revoked from now on
 	invalid verdict = "invalid"
-	refused verdict = "refused" // a mistake of the request; the token stays as it is
+	refused verdict = "refused" // a mistake in the request; the token is unchanged
 )
 
-// verdictOf are the verdicts about a spent token whose successor has never been used.
+// verdictOf maps the repetitions of a spent token whose successor has never been used.
 var verdictOf = map[auth.Repetition]verdict{auth.Race: race, auth.Retry: retry, auth.Late: late, auth.Reuse: reuse}
 
-// ErrKeyMismatch is the cause of a refusal of Refresh for want of the key to which the refresh
-// token is bound. Whoever was refused for that is not the client, so that it must not count
-// against the client.
+// ErrKeyMismatch is the cause of a refusal of Refresh when the proof of the bound key is
+// missing. The caller is not the client then, so the refusal must not count against the client.
 var ErrKeyMismatch = errors.New("it is bound to another key")
 
-// RefreshRequest is a refresh token that a client presents, and what it asks for it.
+// RefreshRequest is a refresh token that a client presents, and what it requests.
 type RefreshRequest struct {
 	Tenant   auth.TenantID
-	Client   auth.ClientID // that has proved itself
+	Client   auth.ClientID // authenticated
 	Token    string
 	Scope    auth.Scope // nil: the one granted
 	Audience []string   // nil: the one granted (RFC 8707 §2.2)
@@ -44,7 +43,7 @@ type RefreshRequest struct {
 	Actor    auth.Actor
 }
 
-// presentedToken is a refresh token with the circumstances of its use.
+// presentedToken is a refresh token with its parsed parts and its successor.
 type presentedToken struct {
 	RefreshRequest
 	token      refreshToken
@@ -53,17 +52,16 @@ type presentedToken struct {
 	nextDigest string      // digest of the successor
 }
 
-// Refresh spends a refresh token and returns its successor with a fresh access token,
-// and an ID Token where the sign-in led to one (OpenID Connect Core §12.2). A client that
-// is auth.Client.Strict gets the same refresh token back. A narrower
-// scope or audience narrows this access token alone; a wider one is refused as Invalid
-// invalid_scope or invalid_target and spends nothing.
+// Refresh consumes a refresh token and returns its successor with a new access token, and an ID
+// token where the sign-in led to one (OpenID Connect Core §12.2). A client that is
+// auth.Client.Strict gets the same refresh token back. A narrower scope or audience narrows only
+// this access token. A wider one is refused as Invalid invalid_scope or invalid_target and
+// consumes nothing.
 //
-// Refusals of the token are Unauthenticated: invalid_refresh_token for what is
-// unknown, expired, revoked, another client's, bound to another key, or whose account
-// may get nothing any more; refresh_token_reused when a spent token came back after its
-// successor was used or Config.Retry was over. Its session and the whole family have
-// then ended.
+// Refusals of the token are Unauthenticated. invalid_refresh_token: it is unknown, expired,
+// revoked, issued to another client, bound to another key, or nothing may be issued to its
+// account. refresh_token_reused: a spent token was presented after its successor was used or
+// after Config.Retry. Its session and the whole family have then ended.
 func (s *Service) Refresh(ctx context.Context, in RefreshRequest) (auth.Tokens, error) {
 	d, err := s.Rotate(ctx, in)
 	if err != nil {
@@ -81,7 +79,7 @@ func (s *Service) Rotate(ctx context.Context, in RefreshRequest) (Draft, error) 
 		return Draft{}, invalidRefreshToken(nil)
 	}
 	// A node that cannot sign, because it lacks the newest master key, must not spend
-	// tokens: their owners would come back with them later and be taken for thieves.
+	// tokens: their owners would repeat them later and be taken for thieves.
 	if err := s.keys.CheckUsable(ctx, tenant); err != nil {
 		return Draft{}, wrapInternal("refresh", err)
 	}
@@ -107,7 +105,7 @@ func (s *Service) Rotate(ctx context.Context, in RefreshRequest) (Draft, error) 
 		v, err = s.revokeFamily(ctx, p)
 	}
 	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
-		return Draft{}, wrapInternal("refresh", err) // not the token's fault
+		return Draft{}, wrapInternal("refresh", err) // not a fault of the token
 	}
 	s.countVerdict(v)
 	return d, err
@@ -115,10 +113,9 @@ func (s *Service) Rotate(ctx context.Context, in RefreshRequest) (Draft, error) 
 
 // judge is the one decision about a refresh token. It changes nothing.
 //
-// The order matters: another client's token, and one that comes without the key to
-// which it is bound, is refused before anything that has consequences, so nobody can
-// end a family with a token that they could not have used; reuse is found before the
-// scope is looked at.
+// The order matters. A token of another client, or without the proof of its bound key, is
+// refused before anything that has consequences. So nobody can end a family with a token that
+// they could not use. Reuse is detected before the scope is checked.
 func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (verdict, error) {
 	f := r.Family
 	switch {
@@ -137,7 +134,7 @@ func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (
 	switch generation := int64(p.token.generation); {
 	case generation == f.Generation && secret.Equal(p.digest, f.Digest):
 	case generation >= f.Generation:
-		// Tagged by us, but not in the database: this is an older copy of it.
+		// Our tag, but unknown to the database, which is an older copy.
 		return invalid, invalidRefreshToken(errors.New("the database does not know this generation"))
 	case generation == f.Generation-1 && secret.Equal(p.nextDigest, f.Digest):
 		v = verdictOf[f.Retries.Judge(now.Sub(f.RotatedAt), s.grace, s.retry)]
@@ -151,14 +148,14 @@ func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (
 		return invalid, invalidRefreshToken(err)
 	}
 	if p.Scope != nil && !p.Scope.Within(grantedScope(f)) {
-		return refused, auth.Invalid(auth.CodeInvalidScope, "scope", "this is more than was granted")
+		return refused, auth.Invalid(auth.CodeInvalidScope, "scope", "scope: at most what was granted")
 	}
 	return v, nil
 }
 
-// grantedScope is the scope of a family. One of the first-party API that is older than
-// auth.ScopeAccount opens that API all the same. Those have the names in the order of
-// auth.DefaultScope; a later sign-in for the same names alone has them sorted.
+// grantedScope is the scope of a family. A first-party family older than auth.ScopeAccount opens
+// the own API nevertheless. It has the names in the order of auth.DefaultScope; a later sign-in
+// for only these names has them sorted.
 func grantedScope(f auth.Family) auth.Scope {
 	if auth.PredatesAccount(f.Client, f.Scope) {
 		return auth.LoginScope
@@ -166,8 +163,8 @@ func grantedScope(f auth.Family) auth.Scope {
 	return f.Scope
 }
 
-// decideRefresh is CheckIssuance for a refresh token, which is of use only while the client
-// may have such tokens.
+// decideRefresh is CheckIssuance for a refresh token, which requires that the client may still
+// have one.
 func decideRefresh(r store.RefreshState) error {
 	if !r.Client.PersonScope().Has(auth.ScopeOffline) {
 		return errors.New("the client may not refresh any more")
@@ -175,16 +172,16 @@ func decideRefresh(r store.RefreshState) error {
 	return CheckIssuance(r.Tenant, r.Account, r.Client)
 }
 
-// rotate is what comes of a good token: the draft of the answer, and the rotation. A race
-// changes nothing, and a retry is counted once for each token. What was taken from the
-// client or the account since is not in it.
+// rotate returns the draft of the response to a valid token, and the rotation. A race changes
+// nothing, and a retry is counted once for each token. Rights that the client or the account has
+// lost are not in the draft.
 func (s *Service) rotate(p presentedToken, v verdict, now time.Time, r store.RefreshState) (Draft, store.Rotation, error) {
 	d, err := s.draftRefreshed(p, r)
 	if err != nil {
 		return Draft{}, store.Rotation{}, err
 	}
 	f := r.Family
-	if f.Client != auth.FirstParty { // our own API has its own ways to say who signed in
+	if f.Client != auth.FirstParty { // the own API has other ways to say who signed in
 		d.requestIDToken(r.Client, r.Account, &auth.IDTokenRequest{Claims: r.Session.Claims.IDToken})
 	}
 	d.refresh = p.next
@@ -199,12 +196,12 @@ func (s *Service) rotate(p presentedToken, v verdict, now time.Time, r store.Ref
 	idle := earlier(now.Add(r.Tenant.Settings.Lifetimes.Or(s.lifetimes).RefreshIdle), f.ExpiresAt)
 	d.idle = idle.Sub(now)
 	rotation := store.Rotation{From: p.digest, To: p.nextDigest, IdleAt: idle}
-	if r.Client.Strict() { // it proves itself and a key each time, and may have lost our last answer (FAPI 2.0 §5.3.2.1)
+	if r.Client.Strict() { // it authenticates with a key each time, and may have lost the last response (FAPI 2.0 §5.3.2.1)
 		d.refresh, rotation.To = secret.Text(p.Token), p.digest
 	}
 	if now.Sub(r.Session.SeenAt) >= touchEvery {
-		// Without a cookie the session lives by its refresh tokens; a cookie has to be
-		// used itself to stay alive.
+		// The use of refresh tokens extends a session without a cookie. A session with one is
+		// extended by the use of the cookie.
 		rotation.SessionIdleAt = idle
 		if r.Session.Digest != "" {
 			rotation.SessionIdleAt = r.Session.IdleAt
@@ -213,7 +210,7 @@ func (s *Service) rotate(p presentedToken, v verdict, now time.Time, r store.Ref
 	return d, rotation, nil
 }
 
-// draftRefreshed is the next access token of a family, as far as it says what was granted.
+// draftRefreshed is the draft of the next access token of a family.
 func (s *Service) draftRefreshed(p presentedToken, r store.RefreshState) (Draft, error) {
 	f := r.Family
 	g := auth.Grant{
@@ -229,10 +226,10 @@ func (s *Service) draftRefreshed(p presentedToken, r store.RefreshState) (Draft,
 	return s.draft(r.Tenant, r.Client, g, r.Entitlement)
 }
 
-// touchEvery is how often at most a refresh is written down as use of the session.
+// touchEvery is the shortest interval at which refreshes are recorded as use of the session.
 const touchEvery = time.Minute
 
-// revokeFamily carries out what reuse and expiry deserve. It judges again, because
+// revokeFamily carries out the consequences of reuse and expiry. It judges again, because
 // another node may have done so meanwhile.
 func (s *Service) revokeFamily(ctx context.Context, p presentedToken) (v verdict, err error) {
 	err = s.db.Write(ctx, p.Tenant, func(tx *store.Tx) error {
@@ -245,8 +242,8 @@ func (s *Service) revokeFamily(ctx context.Context, p presentedToken) (v verdict
 		}
 		var refusal error
 		if v, refusal = s.judge(p, tx.Now, r); refusal == nil {
-			v = invalid // only a clock that jumps between the two looks leads here
-			return invalidRefreshToken(errors.New("judged differently at a second look"))
+			v = invalid // only a clock that jumps between the two reads leads here
+			return invalidRefreshToken(errors.New("verdict changed between reads"))
 		}
 		switch v {
 		case reuse, late:
@@ -262,8 +259,8 @@ func (s *Service) revokeFamily(ctx context.Context, p presentedToken) (v verdict
 	return v, err
 }
 
-// endReusedSession ends the session and all its families and leaves a line in the audit log. It
-// tells the owner, unless the successor was never used: nobody else has it then.
+// endReusedSession ends the session and all its families and writes an audit line. It notifies
+// the owner unless the successor was never used: nobody else has it then.
 func endReusedSession(tx *store.Tx, f auth.Family, p presentedToken, v verdict) error {
 	actor := p.Actor
 	if err := tx.RevokeFamily(f.ID, auth.EndReuse); err != nil {
@@ -283,24 +280,10 @@ func endReusedSession(tx *store.Tx, f auth.Family, p presentedToken, v verdict) 
 	if err != nil || v == late {
 		return err
 	}
-	return NotifySessionsEnded(tx, f.Account, actor)
+	return tx.NotifySessionsEnded(f.Account, actor)
 }
 
-// NotifySessionsEnded tells the owner of an account that something of theirs was copied and that what
-// it opened has ended. A full outbox is no error: it must keep nothing stolen alive.
-func NotifySessionsEnded(tx *store.Tx, id auth.AccountID, actor auth.Actor) error {
-	a, err := tx.Account(id)
-	if err != nil {
-		return err
-	}
-	err = tx.Notify(a, auth.MailSessionsEnded, auth.Mail{IP: actor.IP})
-	if auth.KindOf(err) == auth.KindUnavailable {
-		return nil
-	}
-	return err
-}
-
-// countVerdict counts what became of a token.
+// countVerdict reports the verdict about a token.
 func (s *Service) countVerdict(v verdict) {
 	switch v {
 	case expired:

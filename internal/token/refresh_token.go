@@ -9,18 +9,18 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// The form of a refresh token:
+// A refresh token has this form:
 //
 //	wwr_ base64url( family 16 ‖ generation 4 ‖ secret 32 ‖ tag 16 )
 //
-// The tag is a MAC over the tenant and all before it, so garbage is refused
-// without a look at the database, and a token with a right tag was issued by us:
-// an old generation is then a genuine token that was spent, never a guess.
+// The tag is a MAC over the tenant and everything before it. Garbage is refused without
+// reading the database, and a token with a valid tag was issued by this server: an old
+// generation is a genuine, spent token and never a guess.
 //
-// The secret of generation 0 is random. That of each successor is a MAC over its
-// predecessor's, so whoever shows the predecessor can be given the same successor
-// again, though nothing readable is stored. Both keys are the server's: neither
-// the database nor any number of tokens leads to the next one.
+// The secret of generation 0 is random. The secret of a successor is a MAC over its
+// predecessor, so the same predecessor yields the same successor again, although nothing
+// readable is stored. Both keys are the server's: neither the database nor any number of
+// tokens reveals the next one.
 
 // RefreshPrefix is what every refresh token begins with.
 const RefreshPrefix = "wwr_"
@@ -31,14 +31,14 @@ const (
 	tokenSize = len(RefreshPrefix) + ((bodySize+tagSize)*8+5)/6
 )
 
-// refreshToken is a refresh token taken apart.
+// refreshToken is a decoded refresh token.
 type refreshToken struct {
 	family     [16]byte
 	generation uint32
 	secret     [32]byte
 }
 
-// form makes and reads refresh tokens.
+// refreshForm encodes and decodes refresh tokens.
 type refreshForm struct{ tag, next []byte }
 
 func newRefreshForm(root []byte) refreshForm {
@@ -52,14 +52,14 @@ func (t refreshToken) body() []byte {
 	return append(b, t.secret[:]...)
 }
 
-// encode puts the token together.
+// encode returns the token as text.
 func (f refreshForm) encode(tenant auth.TenantID, t refreshToken) secret.Text {
 	b := t.body()
 	tag := secret.MAC(f.tag, []byte(tenant), b)
 	return secret.Text(RefreshPrefix + secret.Encode(append(b, tag[:tagSize]...)))
 }
 
-// read takes apart a token that was issued for the tenant, and nothing else.
+// decode accepts only a token that was issued for the tenant.
 func (f refreshForm) decode(tenant auth.TenantID, raw string) (refreshToken, bool) {
 	rest, ok := strings.CutPrefix(raw, RefreshPrefix)
 	if !ok || len(raw) != tokenSize {
@@ -80,13 +80,13 @@ func (f refreshForm) decode(tenant auth.TenantID, raw string) (refreshToken, boo
 	}, true
 }
 
-// successor is the one token that can follow t.
+// successor is the only token that can follow t.
 func (f refreshForm) successor(tenant auth.TenantID, t refreshToken) refreshToken {
 	next := secret.MAC(f.next, []byte(tenant), t.body())
 	return refreshToken{family: t.family, generation: t.generation + 1, secret: [32]byte(next)}
 }
 
-// familyID is the family's name in the database: a UUID in its usual spelling.
+// familyID is the ID of the family in the database, a UUID.
 func (t refreshToken) familyID() auth.FamilyID {
 	var b [36]byte
 	src := t.family[:]
@@ -101,7 +101,7 @@ func (t refreshToken) familyID() auth.FamilyID {
 	return auth.FamilyID(b[:])
 }
 
-// newRefreshToken begins a family of the given name, which secret.NewID made.
+// newRefreshToken is the first token of a family with an ID made by secret.NewID.
 func newRefreshToken(id string) (t refreshToken, ok bool) {
 	b, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
 	if err != nil || len(b) != 16 {
@@ -112,9 +112,9 @@ func newRefreshToken(id string) (t refreshToken, ok bool) {
 	return t, true
 }
 
-// RefreshFamily names the family of a refresh token that was issued for the tenant; false
-// for everything else. It looks at the token alone, so that tries can be counted
-// for each family before the database is asked.
+// RefreshFamily returns the family of a refresh token that was issued for the tenant; false for
+// everything else. It reads only the token, so that attempts can be counted for each family
+// without the database.
 func (s *Service) RefreshFamily(tenant auth.TenantID, raw string) (auth.FamilyID, bool) {
 	t, ok := s.form.decode(tenant, raw)
 	if !ok {

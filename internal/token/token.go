@@ -1,15 +1,14 @@
-// Package token is what is handed out, whoever asked: the one decision whether
-// anything may be issued, access tokens, and families of refresh tokens — minted,
-// rotated, verified, revoked.
+// Package token issues, rotates, verifies and revokes access tokens, ID tokens and
+// families of refresh tokens. It makes the one decision whether a token may be issued.
 //
-// Issuing has two halves, because nothing is signed inside a transaction: Start
-// decides and writes within the caller's Write, Finish signs after its commit.
-// Refresh does both. Verify is for our own API: what guard checks by itself, plus
-// a look at the database, so that a revocation counts at once.
+// Issuing has two halves, because nothing is signed inside a transaction: Start decides
+// and writes within the caller's Write, Finish signs after its commit. Refresh does
+// both. Verify is for the server's own API: it checks what guard checks, and the
+// database, so that a revocation takes effect at once.
 //
-// An access token is a JWT of RFC 9068, or sealed so that only we can read it; an ID
-// Token goes with it where a client asked who signed in. A refresh token is opaque,
-// and only the digest of the newest one of a family is stored (docs/tokens.md).
+// An access token is a JWT (RFC 9068) or opaque, sealed by the server. An ID token goes
+// with it if the client requested openid. A refresh token is opaque, and only the
+// digest of the newest one of a family is stored (docs/tokens.md).
 package token
 
 import (
@@ -29,8 +28,7 @@ import (
 type Config struct {
 	DB   *store.DB
 	Keys *keys.Ring
-	// Base is the server's own URL without a trailing slash; a tenant's issuer is
-	// made from it.
+	// Base is the server's own URL without a trailing slash. Issuers are made from it.
 	Base string
 	Now  func() time.Time
 	// Lifetimes hold where a tenant's settings say nothing. Zero fields: access 15
@@ -42,17 +40,17 @@ type Config struct {
 	// Retry is how long after a rotation the spent token yields the same successor,
 	// while that has not been used. Zero: no longer than Grace.
 	Retry time.Duration
-	// Resources are those for which every client may ask for tokens.
+	// Resources are the ones for which every client may request tokens.
 	Resources []string
-	// ResourceScopes are the scopes that go with resources which are open to every
-	// client: in tokens for that resource alone, any client may be granted them.
+	// ResourceScopes are the scopes of those resources. Any client may be granted them, in
+	// tokens for that resource only.
 	ResourceScopes map[string][]string
 	// Algorithm signs where a tenant's settings say nothing; the ring's when empty.
 	Algorithm string
 	// Root is a secret of 32 bytes that all nodes share and that is not in the
 	// database in the clear.
 	Root []byte
-	// ObserveRefresh is told what became of each refresh token: "rotated", "race", "retry",
+	// ObserveRefresh gets the verdict about each refresh token: "rotated", "race", "retry",
 	// "late", "reuse" or "invalid". May be nil.
 	ObserveRefresh func(verdict string)
 	Log            *slog.Logger
@@ -82,8 +80,8 @@ type Service struct {
 
 var defaults = auth.Lifetimes{Access: 15 * time.Minute, RefreshIdle: 14 * 24 * time.Hour, RefreshAbsolute: 30 * 24 * time.Hour}
 
-// New returns a Service. It panics when Root is not 32 bytes: tokens that anybody
-// can tag must not be issued, whatever else works.
+// New returns a Service. It panics when Root is not 32 bytes: anybody could forge its refresh
+// tokens.
 func New(cfg Config) *Service {
 	if len(cfg.Root) != 32 {
 		panic("token: Config.Root is not 32 bytes")
@@ -109,11 +107,10 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// CheckIssuance is the one answer to "may anything be issued now?": the tenant is open,
-// the client not shut, the account not disabled, its address proved unless the
-// tenant does without. A client that acts for itself has a zero account. Refusals:
-// Forbidden tenant_disabled, Unauthenticated client_disabled, Unauthenticated
-// account_disabled, Forbidden email_not_verified.
+// CheckIssuance is the one decision whether anything may be issued: the tenant, the client and
+// the account are enabled, and the address is verified unless the tenant does without. A client
+// that acts for itself has a zero account. Refusals: Forbidden tenant_disabled, Unauthenticated
+// client_disabled, Unauthenticated account_disabled, Forbidden email_not_verified.
 func CheckIssuance(t auth.Tenant, a auth.Account, c auth.Client) error {
 	switch {
 	case t.Disabled():
@@ -130,7 +127,7 @@ func CheckIssuance(t auth.Tenant, a auth.Account, c auth.Client) error {
 	return nil
 }
 
-// wrapInternal names the doing in which something broke; a refusal passes as it is.
+// wrapInternal adds what was being done to an error. It returns a refusal unchanged.
 func wrapInternal(doing string, err error) error {
 	if _, ok := errors.AsType[*auth.Error](err); ok {
 		return err

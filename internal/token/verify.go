@@ -16,30 +16,29 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Verified is an access token that is good, and what it stands for.
+// Verified is a verified access token and what it stands for.
 type Verified struct {
 	*guard.Claims // shared: read them, do not change them
-	// Account is whose session it is; empty for a client that acts for itself. It is not
-	// always the Subject, which may be a name that the client alone knows.
+	// Account owns the session; empty for a client that acts for itself. It differs from the
+	// Subject for pairwise clients.
 	Account auth.AccountID
-	// FirstParty says that it was given to a client of our own.
+	// FirstParty says that it was issued to a first-party client.
 	FirstParty bool
 	// Actor is who acts for the subject (RFC 8693 §4.1), encoded; empty for nobody.
 	Actor json.RawMessage
 }
 
-// Verify checks an access token of the tenant for our own API: signature and
-// claims as guard does, then in the database that its session lives and that
-// account, client and tenant are not shut, so that a revocation counts at once. It says
-// nothing of rights: the caller asks auth.RequireScope for the scope of the call, and the
-// database for permissions. What Own refuses is refused here. The Subject of what it
-// returns is the account's id.
+// Verify verifies an access token of the tenant for the server's own API. It checks signature
+// and claims as guard does, then in the database that the session is live and that account,
+// client and tenant are enabled, so a revocation takes effect at once. It does not check rights:
+// the caller requires scopes with auth.RequireScope and reads permissions from the database. It
+// refuses what RestrictToFirstParty refuses. The Subject of the result is the ID of the account.
 //
-// Refusals are Unauthenticated (invalid_token, token_expired) and wrap the
-// *guard.Error if there is one; Unavailable when it cannot be known.
+// Refusals are Unauthenticated (invalid_token, token_expired) and wrap the *guard.Error if there
+// is one; Unavailable when the database does not answer.
 //
-// The idle limit of a session is that of its cookie and its refresh tokens, and is
-// not looked at here: an access token has a limit of its own.
+// The idle limit of a session applies to its cookie and its refresh tokens and not to access
+// tokens, which have a lifetime of their own.
 func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) (*guard.Claims, error) {
 	v, err := s.Introspect(ctx, tenant, raw, tenant.Issuer(s.base))
 	switch {
@@ -51,18 +50,18 @@ func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) 
 	return RestrictToFirstParty(v)
 }
 
-// Own is what Verify decides, beyond Introspect for the issuer's audience, about a token
-// whose key has been proved if it has one. A token that is for another audience as well
-// may have been sent to that one: it is refused as Unauthenticated invalid_token. One of
-// a client that is not the operator's own is refused as Forbidden client_not_allowed.
+// RestrictToFirstParty is what Verify requires beyond Introspect for the issuer's audience. A
+// token for a further audience may have been sent there: it is refused as Unauthenticated
+// invalid_token. A token of a client that is not first-party is refused as Forbidden
+// client_not_allowed.
 func RestrictToFirstParty(v Verified) (*guard.Claims, error) {
 	switch {
 	case len(v.Audience) != 1:
-		return nil, invalidToken("it is for other audiences as well")
+		return nil, invalidToken("it has further audiences")
 	case v.Account == "":
 		return v.Claims, nil
 	case !v.FirstParty:
-		return nil, auth.Refuse(auth.KindForbidden, auth.CodeClientNotAllowed, "this call is for the service's own clients")
+		return nil, auth.Refuse(auth.KindForbidden, auth.CodeClientNotAllowed, "this call requires a first-party client")
 	case v.Subject == string(v.Account):
 		return v.Claims, nil
 	}
@@ -71,16 +70,16 @@ func RestrictToFirstParty(v Verified) (*guard.Claims, error) {
 	return &own, nil
 }
 
-// VerifyAudience is Verify for another audience than the issuer's own, for any client and
-// for tokens that are bound to a key: for looking at a token, not for serving whoever
-// shows it. Audiences are those of registered clients, never a stranger's.
+// VerifyAudience is Verify for another audience, for any client and for sender-constrained
+// tokens. It is for inspecting a token, not for serving its bearer. The audience must be that of
+// a registered client.
 func (s *Service) VerifyAudience(ctx context.Context, tenant auth.TenantID, raw, audience string) (*guard.Claims, error) {
 	v, err := s.Introspect(ctx, tenant, raw, audience)
 	return v.Claims, err
 }
 
-// Introspect is VerifyAudience with what the token stands for. Whoever takes a token from a
-// request asks for the key of its JKT as well, if it has one.
+// Introspect is VerifyAudience with what the token stands for. A caller that got the token in a
+// request also requires the proof of its JKT.
 func (s *Service) Introspect(ctx context.Context, tenant auth.TenantID, raw, audience string) (Verified, error) {
 	v, err := s.verifyClaims(ctx, tenant, raw, audience)
 	if err != nil {
@@ -94,7 +93,7 @@ func (s *Service) Introspect(ctx context.Context, tenant auth.TenantID, raw, aud
 	return v, nil
 }
 
-// read checks what the token says of itself, and nothing in the database.
+// verifyClaims verifies the token by itself, without the database.
 func (s *Service) verifyClaims(ctx context.Context, tenant auth.TenantID, raw, audience string) (Verified, error) {
 	if strings.HasPrefix(raw, AccessPrefix) {
 		return s.verifyOpaque(tenant, raw, audience)
@@ -114,7 +113,7 @@ func (s *Service) verifyClaims(ctx context.Context, tenant auth.TenantID, raw, a
 	return v, nil
 }
 
-// gone tells what is not there any more from what could not be looked at.
+// mapNotFound turns a missing row into invalid_token. Every other error is internal.
 func mapNotFound(err error) error {
 	if errors.Is(err, auth.ErrNotFound) {
 		return invalidToken("its session, account or client is gone")
@@ -122,7 +121,7 @@ func mapNotFound(err error) error {
 	return wrapInternal("verify access token", err)
 }
 
-// readTokenStatus looks whether what the token stands on is still there, and returns it.
+// readTokenStatus reads what the token depends on and checks it.
 func (s *Service) readTokenStatus(ctx context.Context, tenant auth.TenantID, c *guard.Claims) (v store.TokenStatus, err error) {
 	err = s.db.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		if v, err = selectTokenStatus(tx, c); err != nil {
@@ -133,8 +132,7 @@ func (s *Service) readTokenStatus(ctx context.Context, tenant auth.TenantID, c *
 	if err != nil || c.SessionID == "" || string(v.Account.ID) == c.Subject {
 		return v, err
 	}
-	// A name that one client or one sector alone knows: worked out again from the client,
-	// which is read for these tokens only.
+	// A pairwise subject is computed again from the client, which is read only for these tokens.
 	return v, s.db.ReadOne(ctx, tenant, func(tx *store.Tx) error {
 		client, err := tx.Client(auth.ClientID(c.ClientID))
 		if err == nil && s.Subject(client, v.Account.ID) != c.Subject {
@@ -144,7 +142,7 @@ func (s *Service) readTokenStatus(ctx context.Context, tenant auth.TenantID, c *
 	})
 }
 
-// checkStatus is the one judgement of what a token stands on.
+// checkStatus is the one check of what a token depends on.
 func checkStatus(now time.Time, c *guard.Claims, v store.TokenStatus) error {
 	switch {
 	case !v.Session.EndedAt.IsZero() || c.SessionID != "" && !now.Before(v.Session.ExpiresAt):
@@ -167,7 +165,7 @@ func selectTokenStatus(tx *store.Tx, c *guard.Claims) (store.TokenStatus, error)
 	return tx.MachineTokenStatus(auth.ClientID(c.ClientID), c.JTI)
 }
 
-// mapGuardError turns guard's refusal into one of ours.
+// mapGuardError turns guard's error into a refusal.
 func mapGuardError(err error) error {
 	g, ok := errors.AsType[*guard.Error](err)
 	if !ok {
@@ -184,7 +182,7 @@ func mapGuardError(err error) error {
 func invalidToken(why string) error { return refuseToken(errors.New(why)) }
 
 func refuseToken(why error) error {
-	e := auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidToken, "The access token is not valid here.")
+	e := auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidToken, "The access token is not valid.")
 	e.Err = why
 	return e
 }
@@ -192,13 +190,13 @@ func refuseToken(why error) error {
 // maxGuards bounds how many guards are in memory at once.
 const maxGuards = 256
 
-// guardKey names a guard: whose tokens it checks, and for which audience.
+// guardKey names a guard by tenant and audience.
 type guardKey struct {
 	tenant   auth.TenantID
 	audience string
 }
 
-// guardCache holds one guard for each tenant and audience that was busy lately.
+// guardCache holds one guard for each recent tenant and audience.
 type guardCache struct {
 	mu sync.Mutex // guardCache of
 	by map[guardKey]*guard.Guard
@@ -211,8 +209,7 @@ func (gs *guardCache) get(ctx context.Context, s *Service, what guardKey) (*guar
 	if g != nil {
 		return g, nil
 	}
-	// New fetches the keys, so it happens outside the lock; two made at once are one
-	// too many, not a danger.
+	// New fetches the keys, so it runs outside the lock. Two made at once do no harm.
 	g, err := s.newGuard(ctx, what)
 	if err != nil {
 		return nil, err
@@ -229,14 +226,14 @@ func (gs *guardCache) get(ctx context.Context, s *Service, what guardKey) (*guar
 		if len(gs.by) < maxGuards {
 			break
 		}
-		delete(gs.by, t) // any: it comes back when it is needed
+		delete(gs.by, t) // any one; it is made again when needed
 	}
 	gs.by[what] = g
 	return g, nil
 }
 
-// newGuard is a sentry for our own door. It takes the keys from the ring, which has
-// them in memory, so it may look often.
+// newGuard makes a guard for the server's own API. It reads the keys from the ring, which holds
+// them in memory, so frequent refreshes are cheap.
 func (s *Service) newGuard(ctx context.Context, what guardKey) (*guard.Guard, error) {
 	return guard.New(ctx, guard.Config{
 		Issuer:   what.tenant.Issuer(s.base),
