@@ -35,7 +35,7 @@ func TestScreenshots(t *testing.T) {
 				t.Fatal(err)
 			}
 			b := newTab(t, look{dark: dark, width: pictureWidth})
-			b.open(c.start("scope", "openid email offline_access orders:read")).at("/login")
+			b.open(c.start("scope", "openid email orders:read")).at("/login")
 			signIn := b.picture()
 			b.signIn(alice).at("/consent")
 			writePNG(t, filepath.Join(root, "docs", "images", name), sideBySide(signIn, b.picture()))
