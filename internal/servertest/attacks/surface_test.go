@@ -300,7 +300,7 @@ func TestAttack_HT_10_GzipBomb(t *testing.T) {
 // when their time is over; whoever sends a request meanwhile is served.
 func TestAttack_HT_03_SlowClients(t *testing.T) {
 	t.Parallel()
-	const headTime, bodyTime = 700 * time.Millisecond, 1400 * time.Millisecond
+	const headTime, bodyTime = 2 * time.Second, 6 * time.Second
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) {
 		c.HTTP.ReadHeaderTimeout, c.HTTP.ReadTimeout = headTime, bodyTime
 	}))
