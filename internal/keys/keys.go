@@ -74,7 +74,6 @@ type Ring struct {
 	log        *slog.Logger
 	tenants    sync.Map // auth.TenantID → *entry
 	refreshing singleflight.Group
-	reserve    reserve
 	ensuring   singleflight.Group // by tenant and algorithm
 	retryAt    sync.Map           // auth.TenantID → time.Time; its key set is not completed again before that
 }

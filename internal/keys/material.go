@@ -46,9 +46,9 @@ func (m material) seal(ring *secret.Keyring, tenant auth.TenantID) auth.SigningK
 	return auth.SigningKey{ID: m.id, Algorithm: m.alg, Public: m.public, Sealed: ring.Seal(store.KeyContext(tenant, m.id), m.pkcs8)}
 }
 
-// make makes a key pair. For RSA that takes a good part of a second, so it happens
-// outside of transactions, and one pair is kept in reserve.
-func (r *Ring) newMaterial(alg string) (material, error) {
+// newMaterial makes a key pair. For RSA that takes a good part of a second, so it happens
+// outside of transactions, and the process keeps one pair in reserve.
+func newMaterial(alg string) (material, error) {
 	var private crypto.Signer
 	var err error
 	switch alg {
@@ -57,7 +57,7 @@ func (r *Ring) newMaterial(alg string) (material, error) {
 	case EdDSA:
 		_, private, err = ed25519.GenerateKey(secret.Reader())
 	case RS256:
-		private, err = r.reserve.take()
+		private, err = rsaReserve.take()
 	default:
 		return material{}, auth.Invalid(auth.CodeAlgorithmUnknown, "algorithm", "signing keys are RS256, ES256 or EdDSA")
 	}
@@ -122,6 +122,10 @@ func publicJWK(public crypto.PublicKey) (jwk, error) {
 // rsaBits is the size of RSA keys: what NIST SP 800-57 allows beyond 2030 is
 // ES256; 2048 bits are for the verifiers that know nothing else.
 const rsaBits = 2048
+
+// rsaReserve is one for all rings of the process: a ring that needs a single key does not
+// make a second one in vain.
+var rsaReserve reserve
 
 // reserve keeps one RSA key ready, once the first was asked for.
 type reserve struct {

@@ -61,7 +61,7 @@ func (r *Ring) ensure(ctx context.Context, tenant auth.TenantID, alg string) err
 	} else if snap.active(alg, r.now()) != nil {
 		return nil // another node, or whoever came just before, made it
 	}
-	m, err := r.newMaterial(alg)
+	m, err := newMaterial(alg)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (r *Ring) Rotate(ctx context.Context, tenant auth.TenantID, alg string, act
 // replace rotates if due says so of the newest key; it looks again inside the
 // transaction, because another node may just have done it.
 func (r *Ring) replace(ctx context.Context, tenant auth.TenantID, alg string, actor auth.Actor, due func(newest auth.SigningKey, now time.Time) bool) error {
-	m, err := r.newMaterial(alg)
+	m, err := newMaterial(alg)
 	if err != nil {
 		return err
 	}
