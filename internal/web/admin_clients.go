@@ -14,23 +14,23 @@ import (
 
 var (
 	opClients = operation{id: "clients", topic: "clients",
-		summary: "List clients", doc: "By client_id, page by page: give next of one page as after of the following one."}
+		summary: "List clients", doc: "Ordered by client_id, in pages: next of one page is after of the following page."}
 	opClientCreate = operation{id: "create-client", topic: "clients", status: http.StatusCreated,
-		summary: "Register a client", doc: "Its secret, if it gets one, is shown this once."}
+		summary: "Register a client", doc: "The response is the only one that shows the secret, if the client gets one."}
 	opClient = operation{id: "client", topic: "clients", errors: []int{http.StatusNotFound},
 		summary: "Read a client"}
 	opClientUpdate = operation{id: "update-client", topic: "clients",
 		errors:  []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
-		summary: "Change a client",
-		doc:     "Only the members that are sent change; a list is replaced whole. With the ETag of an answer as If-Match the change is made only if nobody else has changed the client since. The type of a client, and whether it is your own, stay as they are."}
+		summary: "Update a client",
+		doc:     "Only the members that are present change; a list is replaced as a whole. With the ETag of a response as If-Match the update is refused when the client has changed since. type and first_party cannot change."}
 	opClientDelete = operation{id: "delete-client", topic: "clients", status: http.StatusNoContent, errors: []int{http.StatusNotFound, http.StatusConflict},
-		summary: "Delete a client", doc: "Its sessions, tokens and what people have allowed it end."}
+		summary: "Delete a client", doc: "Ends its sessions, tokens and consents."}
 	opClientSecret = operation{id: "rotate-client-secret", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
-		summary: "Give a client a new secret", doc: "The former one works on for overlap_seconds: a day unless said otherwise, at most 90 days."}
+		summary: "Rotate a client secret", doc: "The former secret stays valid for overlap_seconds: a day by default, at most 90 days."}
 	opClientDisable = operation{id: "disable-client", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
-		summary: "Shut a client", doc: "Nothing is issued to it, and nothing it has works here, until it is enabled."}
+		summary: "Disable a client", doc: "Nothing is issued to it, and its tokens are refused, until it is enabled."}
 	opClientEnable = operation{id: "enable-client", topic: "clients", errors: []int{http.StatusNotFound, http.StatusConflict},
-		summary: "Open a disabled client again"}
+		summary: "Enable a disabled client"}
 )
 
 // ClientSettings are what may be said of a client. They are named as in RFC 7591 and

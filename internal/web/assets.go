@@ -7,7 +7,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// asset answers with something whose address changes whenever it does.
+// asset answers with content whose URL changes with it, so caches store it for ever.
 func (ex *exchange) asset(mediaType string, content []byte) error {
 	h := ex.Header()
 	h["Content-Type"] = []string{mediaType}
@@ -32,14 +32,14 @@ func (s *Server) icon(ex *exchange, _ *http.Request) error {
 	return ex.asset("image/svg+xml", ui.Icon)
 }
 
-// favicon is where browsers look that have shown no page of ours, only an answer of the
-// API. The address never changes, so it is not kept for ever.
+// favicon is what browsers request on their own. Its URL never changes, so caches revalidate
+// it.
 func (s *Server) favicon(ex *exchange, r *http.Request) error {
 	return ex.branded(r, "", "image/svg+xml", ui.Icon)
 }
 
-// brandSheet is the look of the tenant. A page of another version of it, which some
-// node still serves for a moment, is given this one, but not for ever.
+// brandSheet is the style sheet of the tenant. A page of another version, which another node
+// may still serve, gets this one, and caches do not store it for ever.
 func (s *Server) brandSheet(ex *exchange, r *http.Request) error {
 	sheet := ui.BrandSheet(ex.tenant.Settings.Branding)
 	if len(sheet) == 0 {
@@ -48,8 +48,7 @@ func (s *Server) brandSheet(ex *exchange, r *http.Request) error {
 	return ex.branded(r, ui.BrandOf(ex.tenant).Sheet, "text/css; charset=utf-8", sheet)
 }
 
-// brandLogo is the tenant's logo: an image by its bytes, whatever anybody says, and
-// never a document.
+// brandLogo is the tenant's logo. Its media type is that of its bytes, always an image.
 func (s *Server) brandLogo(ex *exchange, r *http.Request) error {
 	image, mediaType, err := ex.tenant.Settings.Branding.LogoImage()
 	if err != nil || image == nil {

@@ -19,13 +19,12 @@ func tooLarge() *Problem {
 	return p
 }
 
-// checkBody refuses a body that is compressed, has another media type or says that
-// it is too long, before a byte of it is read. Parameters of the media type are not
-// looked at: neither of ours has any (RFC 8259 §11, RFC 6749 appendix B), and what
-// clients put there says nothing that the bytes do not.
+// checkBody refuses a body that is compressed, of another media type or too long by its
+// header, before a byte of it is read. It ignores parameters of the media type: neither JSON
+// nor forms have any (RFC 8259 §11, RFC 6749 appendix B).
 func checkBody(r *http.Request, mediaType string, most int64) error {
 	if enc := r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		// A few compressed bytes can stand for gigabytes.
+		// A few compressed bytes can expand to gigabytes.
 		return unsupported("send the body without Content-Encoding")
 	}
 	if r.ContentLength > most {
@@ -53,10 +52,10 @@ func unsupported(detail string) *Problem {
 	return p
 }
 
-// hasBody reports whether the request carries a body, be it empty.
+// hasBody reports whether the request has a body, which may be empty.
 func hasBody(r *http.Request) bool { return r.ContentLength != 0 }
 
-// readJSON reads a whole body and makes sure that there is one way to read it.
+// readJSON reads a whole body that every parser reads alike.
 func (ex *exchange) readJSON(r *http.Request) ([]byte, error) {
 	most := ex.router.cfg.BodyJSON
 	if err := checkBody(r, "application/json", most); err != nil {
@@ -72,16 +71,15 @@ func (ex *exchange) readJSON(r *http.Request) ([]byte, error) {
 	return b, nil
 }
 
-// A body as large as any call needs is read whatever else goes on. Larger ones share a
-// budget: some hundred slow senders of the largest that is allowed would otherwise
-// hold all memory, and one address may send that many.
+// A body of the size that calls need is always read. Larger ones share a budget: some hundred
+// slow senders of the largest body would otherwise hold all memory.
 const (
 	smallBody   = 16 << 10
 	largeBodies = 32 << 20
 )
 
-// readAll reads a body of at most most bytes. What it takes of the budget is given
-// back when the exchange is over.
+// readAll reads a body of at most most bytes. The exchange returns what the body takes of
+// the budget when it ends.
 func (ex *exchange) readAll(body io.Reader, most int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(body, smallBody))
 	if err != nil || len(b) < smallBody {

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// csp is the Content-Security-Policy of a page. Nothing is loaded but our own style
-// sheet and images; render adds our scripts for the few pages that have one. Forms go to
-// us, and where else the page says.
+// csp is the Content-Security-Policy of a page. It allows only our own style sheet and images;
+// render adds our scripts for the pages that have one. Forms may go to us, and to the
+// sources in forms.
 func csp(forms string) string {
 	return "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'" + forms + "; base-uri 'none'; frame-ancestors 'none'"
 }
 
-// towards is what form-action has to allow beside ourselves on pages whose way may end
-// at one of the addresses. Chromium applies form-action to every redirect that follows a
+// towards returns what form-action has to allow in addition to ourselves on pages whose flow
+// may end at one of the addresses. Chromium applies form-action to every redirect that follows a
 // form, those of the client's own site included, so that https must be open as a
 // whole; a program on the device is reached by its own scheme or port
 // (docs/decisions/035-form-action.md).
@@ -34,11 +34,11 @@ func towards(addresses ...string) string {
 	return " " + strings.Join(sources, " ")
 }
 
-// maxSources is how long the sources of a policy may be together, so that the head of an
-// answer stays short. Beyond it http stands for all its hosts, and schemes are left out.
+// maxSources bounds the length of the sources of a policy, so that the head of an answer stays
+// short. Beyond it http: allows all its hosts, and further schemes are left out.
 const maxSources = 1 << 10
 
-// source is the narrowest source of a policy that holds an address.
+// source is the narrowest source of a policy that matches an address.
 func source(address string) string {
 	u, err := url.Parse(address)
 	switch {
@@ -55,11 +55,11 @@ func source(address string) string {
 	return ""
 }
 
-// plain are the characters of schemes and hosts; no other gets into a policy.
+// plain are the characters of schemes and hosts. A policy has no others.
 const plain = "abcdefghijklmnopqrstuvwxyz0123456789+-."
 
-// flowHeaders are the headers of a page of a flow that may end at one of the addresses;
-// with none it ends here.
+// flowHeaders sets the headers of a page of a flow that may end at one of the addresses;
+// without addresses it ends at this server.
 func (ex *exchange) flowHeaders(addresses ...string) {
 	ex.pageHeaders()
 	h := ex.Header()

@@ -14,12 +14,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// The pages of this file exist in development only: whoever sees the mailbox can
-// use every link in it.
+// The pages of this file exist only in development: who sees the mailbox can use every link
+// in it.
 
-// underOwnName answers only who calls us by an address, by localhost or by our own name. A
-// page of somebody else whose name has been made to point here (DNS rebinding) could
-// otherwise have its visitors' browsers read the mailbox to it.
+// underOwnName answers only requests for an IP address, localhost or the host of the base URL.
+// Another site whose name points here (DNS rebinding) could otherwise read the mailbox
+// through the browsers of its visitors.
 func (s *Server) underOwnName(h handler) handler {
 	return func(ex *exchange, r *http.Request) error {
 		host := strings.ToLower((&url.URL{Host: r.Host}).Hostname())
@@ -32,7 +32,7 @@ func (s *Server) underOwnName(h handler) handler {
 	}
 }
 
-// rootPage leads to one's own account; in development it is where a developer begins.
+// rootPage redirects to the account page; in development it is the welcome page.
 func (s *Server) rootPage(ex *exchange, _ *http.Request) error {
 	if s.cfg.Mailbox == nil || ex.tenant.ID != auth.DefaultTenant {
 		return ex.seeOther(pathAccount)
@@ -51,7 +51,7 @@ func (s *Server) welcome(ex *exchange) error {
 	}})
 }
 
-// apiPage lists the calls of the API for people; the description itself is for programs.
+// apiPage lists the calls of the API.
 func (s *Server) apiPage(ex *exchange, _ *http.Request) error {
 	ex.pageHeaders()
 	p := ui.API{Page: ex.page()}

@@ -16,8 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/password"
 )
 
-// statuses is the one table from what went wrong to what HTTP calls it. A kind that
-// is missing would be 0, so a test walks through all of them.
+// statuses maps kinds of errors to statuses. A test checks that no kind is missing.
 var statuses = [...]int{
 	auth.KindInternal:        http.StatusInternalServerError,
 	auth.KindInvalid:         http.StatusBadRequest,
@@ -29,8 +28,8 @@ var statuses = [...]int{
 	auth.KindUnavailable:     http.StatusServiceUnavailable,
 }
 
-// Problem is how the API says no (RFC 9457). Code is for programs and never
-// changes; Detail is for people.
+// Problem is an error of the API (RFC 9457). Code is for programs and never changes; Detail
+// is for developers.
 type Problem struct {
 	Type      string    `json:"type" doc:"Always about:blank: code says what it is." example:"about:blank"`
 	Title     string    `json:"title" doc:"The words of the status." example:"Bad Request"`
@@ -44,7 +43,7 @@ type Problem struct {
 	retryAfter time.Duration
 	challenge  string   // WWW-Authenticate
 	allow      []string // with 405
-	hangUp     bool     // the rest of the request is not worth reading
+	hangUp     bool     // the connection closes: the rest of the request is not read
 	fault      error    // for the log
 }
 
@@ -57,7 +56,7 @@ type Reason struct {
 // Error makes a Problem an error, so that a handler can return one.
 func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
 
-// problem makes a refusal of the door itself.
+// problem makes a refusal of the router.
 func problem(status int, code auth.Code, detail string) *Problem {
 	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
 }
@@ -72,11 +71,11 @@ func notFound() *Problem {
 	return problem(http.StatusNotFound, auth.CodeNotFound, "there is nothing here")
 }
 
-// explain turns any error into what may be shown. What nobody classified is a
-// fault: its text goes to the log and nowhere else.
+// explain turns any error into what may be shown. An error without a classification is a
+// fault: its text goes only to the log.
 func (ex *exchange) explain(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
-		ex.untried = true // the door's own refusal
+		ex.untried = true // a refusal of the router
 		return p
 	}
 	if e, ok := errors.AsType[*auth.Error](err); ok && e.Kind != auth.KindInternal {
@@ -99,7 +98,7 @@ func (ex *exchange) explain(err error) *Problem {
 		return p
 	}
 	if errors.Is(err, context.DeadlineExceeded) || ex.request.Context().Err() != nil {
-		// Given up in the middle, mostly because the client has gone: nobody's fault.
+		// Cancelled, mostly because the client has disconnected: no fault of the server.
 		p := problem(http.StatusServiceUnavailable, auth.CodeUnavailable, "the request was given up; try again shortly")
 		p.retryAfter = time.Second
 		return p
@@ -159,7 +158,7 @@ func bearerChallenge(e *auth.Error) string {
 	return `Bearer error="invalid_token", error_description="` + e.Msg + `"`
 }
 
-// header puts the headers of the refusal into h.
+// header sets the headers of the refusal in h.
 func (p *Problem) header(h http.Header) {
 	if p.retryAfter > 0 {
 		h["Retry-After"] = []string{strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds())))}
@@ -188,8 +187,8 @@ func (ex *exchange) writeProblem(err error) {
 	ex.Write(encodeJSON(p))
 }
 
-// encodeJSON writes one of our own types; it does not escape for HTML, since no
-// answer of ours is sniffed.
+// encodeJSON encodes one of our own types, without escapes for HTML: browsers do not sniff
+// the answers.
 func encodeJSON(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

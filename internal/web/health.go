@@ -14,13 +14,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// livez says that the process answers. It asks nothing of anybody: a database that
-// is away is no reason to restart us.
+// livez reports that the process answers. It needs no database: an unavailable one is no
+// reason to restart the process.
 func (s *Server) livez(ex *exchange, _ *http.Request) error {
 	return ex.text("ok\n")
 }
 
-// readyz says whether requests can be served, which needs the database.
+// readyz reports whether requests can be served, which needs the database.
 func (s *Server) readyz(ex *exchange, r *http.Request) error {
 	if err := s.ready.ask(r.Context(), s.now(), s.cfg.DB.Ping); err != nil {
 		return auth.Unavailable(err, time.Second)
@@ -34,10 +34,10 @@ func (ex *exchange) text(s string) error {
 	return nil
 }
 
-// readiness remembers the last answer for a second, so that asking often costs the
-// database nothing.
+// readiness caches the last result for a second, so that frequent probes cost the database
+// nothing.
 type readiness struct {
-	mu   sync.Mutex // owns the rest; held while asking, so that only one asks
+	mu   sync.Mutex // guards the rest; held during the ping, so that one probe at a time pings
 	at   time.Time
 	last error
 	know bool
@@ -54,7 +54,7 @@ func (rd *readiness) ask(ctx context.Context, now time.Time, ping func(context.C
 	if age := now.Sub(rd.at); rd.know && age >= 0 && age < readyFor {
 		return rd.last
 	}
-	// One asker that hangs up must not make the others believe that we are not ready.
+	// A probe that disconnects must not make the result of the others wrong.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyWait)
 	defer cancel()
 	rd.last, rd.at, rd.know = ping(ctx), now, true

@@ -9,8 +9,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 )
 
-// rateLimit is the word in the route table for what counts the calls of a route, each by the
-// address of the client. Its zero value is no word: a route without a limit says unlimited.
+// rateLimit says in the route table what counts the calls of a route, by the address of the
+// client. A route without a limit says unlimited; the zero value panics at start.
 type rateLimit struct {
 	name         string // of the rate and of the metric, and the first part of the key
 	rate         string // the name of the rate in the configuration, when it is another
@@ -79,8 +79,7 @@ func (ex *exchange) chargeSize(l rateLimit, size int) error {
 	return ex.enforce(l, d, err)
 }
 
-// take takes one token for what is counted other than by address, or refuses with
-// rate_limited.
+// take takes one token for a key other than the address, or refuses with rate_limited.
 func (ex *exchange) take(l rateLimit, what string) error {
 	s := ex.router
 	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+what, s.rateOf(l), 1)
@@ -115,10 +114,9 @@ func (ex *exchange) enforce(l rateLimit, d limit.Decision, err error) error {
 	return auth.Throttled(d.RetryAfter)
 }
 
-// settle gives the token of charge back for a request that is not to count: one that was
-// refused before anything was tried, one that we failed, and, where failures alone are
-// counted, one that was none. The request is answered by now, so a limiter that fails costs
-// nobody anything.
+// settle refunds the charge of a request that does not count: one that was refused before any
+// service was called, one that failed with 5xx, and, with failuresOnly, one that succeeded.
+// The request is answered already, so an error of the limiter has no effect.
 func (ex *exchange) settle(l rateLimit) {
 	if ex.status >= http.StatusBadRequest {
 		ex.giveBack(ex.accountCharge) // only what works counts
@@ -138,7 +136,7 @@ func (ex *exchange) giveBack(buckets []limit.Bucket) {
 	}
 }
 
-// refund gives one token of take back. At worst a limit stays a little stricter.
+// refund returns one token of take. On an error the limit stays a little stricter.
 func (ex *exchange) refund(l rateLimit, what string) {
 	s := ex.router
 	_ = s.cfg.Limiter.Refund(context.WithoutCancel(ex.request.Context()), l.name+"|"+what, s.rateOf(l), 1)

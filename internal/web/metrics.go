@@ -13,8 +13,8 @@ import (
 )
 
 // Metrics is the one registry of the process. Services are handed its methods as
-// callbacks; it is safe for concurrent use. No label ever comes from a request: a
-// stranger cannot make new series.
+// callbacks; it is safe for concurrent use. No label comes from a request, so
+// requests cannot create series.
 type Metrics struct {
 	Registry *prometheus.Registry
 
@@ -54,7 +54,7 @@ func NewMetrics() *Metrics {
 func (m *Metrics) Login(result, reason string) { m.logins.WithLabelValues(result, reason).Inc() }
 
 // Refresh counts a refresh: watchword_refresh_total, and for the verdicts "race"
-// and "reuse" also watchword_refresh_reuse_total, which tells races from thefts.
+// and "reuse" also watchword_refresh_reuse_total, which distinguishes races from thefts.
 func (m *Metrics) Refresh(verdict string) {
 	m.refresh.WithLabelValues(verdict).Inc()
 	switch verdict {
@@ -71,8 +71,8 @@ func (m *Metrics) Grant(grant, result string) { m.grants.WithLabelValues(grant, 
 
 func (m *Metrics) limited(name string) { m.limits.WithLabelValues(name).Inc() }
 
-// Outbox shows how many messages wait and how old the oldest is, as asked from fn
-// at each scrape.
+// Outbox registers the number of waiting messages and the age of the oldest, which fn
+// returns at each scrape.
 func (m *Metrics) Outbox(fn func() (depth int64, oldest time.Duration)) {
 	m.Registry.MustRegister(&outboxCollector{fn: fn})
 }
@@ -82,7 +82,7 @@ var (
 	outboxOldest = prometheus.NewDesc("watchword_outbox_oldest_seconds", "How long the oldest message has been waiting.", nil, nil)
 )
 
-// outboxCollector asks once for both numbers.
+// outboxCollector calls fn once for both numbers.
 type outboxCollector struct {
 	fn func() (int64, time.Duration)
 }
@@ -95,7 +95,7 @@ func (c *outboxCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(outboxOldest, prometheus.GaugeValue, oldest.Seconds())
 }
 
-// Hasher shows the line before the password hashing gate.
+// Hasher registers the queue of the password hasher.
 func (m *Metrics) Hasher(h *password.Hasher) {
 	gauge := func(name, help string, fn func(password.Stats) int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(fn(h.Stats())) })
@@ -137,7 +137,7 @@ func (m *Metrics) observe(rt *route, method string, status int, took time.Durati
 	(*c).Inc()
 }
 
-// methodLabel bounds the methods that are named: strangers invent others.
+// methodLabel bounds the methods that become labels: a request can have any.
 func methodLabel(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,

@@ -8,9 +8,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// The head of an answer stays below what usual proxies hold by default (4 KiB in nginx,
-// which answers 502 beyond it). What is not in its headers yet is added later: the
-// status line, Date, Content-Length and the like.
+// The head of an answer stays below the default buffer of common proxies (4 KiB in nginx, which
+// answers 502 beyond it). headRest is for what net/http adds: status line, Date and the like.
 const (
 	maxHead  = 3584
 	headRest = 256
@@ -20,8 +19,8 @@ const (
 // no password goes along (RFC 9700 §4.12).
 func (ex *exchange) toAddress(address string) error { return ex.toClient(address, auth.Client{}) }
 
-// toClient is toAddress for an address that a client has chosen. One that is too long for
-// the head of an answer is led to by a page, which needs no script.
+// toClient is toAddress for an address that a client has chosen. A page with a link, without
+// script, replaces a redirect that is too long for the head of an answer.
 func (ex *exchange) toClient(address string, c auth.Client) error {
 	h := ex.Header()
 	if headRest+sizeOf(h)+len(address) > maxHead {
@@ -39,7 +38,7 @@ func (ex *exchange) toClient(address string, c auth.Client) error {
 	return nil
 }
 
-// sizeOf is how long the headers are.
+// sizeOf is the size of the headers in bytes.
 func sizeOf(h http.Header) int {
 	n := 0
 	for name, values := range h {

@@ -30,10 +30,10 @@ type RouterConfig struct {
 	Limiter limit.Limiter
 	Rates   limit.Rates
 
-	// Base is the issuer's base URL without a slash at the end. It alone decides
-	// what the server calls itself: no header of a request does.
+	// Base is the issuer's base URL without a trailing slash. Every URL of the server begins
+	// with it; no header of a request changes that.
 	Base string
-	// Trusted are the proxies whose X-Forwarded-For and X-Request-Id are believed.
+	// Trusted are the proxies whose X-Forwarded-For and X-Request-Id are trusted.
 	Trusted []netip.Prefix
 	// Origins are the origins whose scripts may call the API, exactly as browsers
 	// send them.
@@ -41,16 +41,16 @@ type RouterConfig struct {
 	// BodyJSON and BodyForm bound request bodies; 1 MiB and 64 KiB when zero.
 	BodyJSON, BodyForm int64
 
-	// InsecureCookies leaves the prefix __Host- and the attribute Secure out of cookies.
-	// Safari drops cookies that have them over plain http, also on the own machine; no
-	// base URL but one with http on a loopback host may have it.
+	// InsecureCookies omits the prefix __Host- and the attribute Secure of cookies: Safari drops
+	// such cookies over plain http, on loopback too. Only a base URL with http on a loopback
+	// host may have it.
 	InsecureCookies bool
 	// Dev lets scripts of this machine call the API, whatever their port.
 	Dev bool
 	// AccessLog writes one line to Log for each request.
 	AccessLog bool
 
-	// Metrics are shared with the services that count; New makes them when nil.
+	// Metrics are shared with the services that observe; New makes them when nil.
 	Metrics *Metrics
 	// Now is the clock. It is required.
 	Now func() time.Time
@@ -117,8 +117,8 @@ func (c RouterConfig) withDefaults() RouterConfig {
 	return c
 }
 
-// trustOrigins prepares CORS and the cross-site check. A wildcard would let every
-// site act as its visitors, and "null" is what sandboxed pages of any site send.
+// trustOrigins prepares CORS and the cross-site check. A wildcard would let every site act for
+// its visitors, and sandboxed pages of any site send the origin "null".
 func (s *router) trustOrigins(own string) error {
 	s.sameOrigin = http.NewCrossOriginProtection()
 	var errs []error

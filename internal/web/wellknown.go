@@ -37,17 +37,17 @@ func (s *protocol) jwks(ex *exchange, r *http.Request) error {
 		away: func() []byte { return s.keys.CachedJWKS(ex.tenant.ID) }})
 }
 
-// published is where the text of a public document comes from: now, and while the database
-// is away, when nil means that nothing is known.
+// published makes the text of a public document: now from the database, away from memory
+// while the database is unavailable, nil when memory has none.
 type published struct {
 	name string
 	now  func() ([]byte, error)
 	away func() []byte
 }
 
-// publish answers with a public document of the tenant. While the database is away it
-// answers with what was said last, or is in memory: a tenant of which nothing is known is
-// only a stranger's word for one, so nothing is said or remembered of it.
+// publish answers with a public document of the tenant. While the database is unavailable it
+// answers from memory, and only for a tenant that memory knows: anybody can invent the name
+// of a tenant, so nothing is cached for one that is not confirmed.
 func (s *protocol) publish(ex *exchange, r *http.Request, from published) error {
 	key := documentKey{from.name, ex.tenant.ID}
 	if ex.unverified {
@@ -80,10 +80,9 @@ type cachedDocument struct {
 	length []string
 }
 
-// documents remembers what was worked out about the published documents, so that a
-// request for one costs a look-up and a write. There is one of each for every tenant.
+// documents caches the published documents with their headers, one of each for every tenant.
 type documents struct {
-	mu    sync.RWMutex // owns known
+	mu    sync.RWMutex // guards known
 	known map[documentKey]*cachedDocument
 }
 
@@ -92,7 +91,7 @@ type documentKey struct {
 	tenant auth.TenantID
 }
 
-// of returns the document with the given body, or whatever is known when body is nil.
+// of returns the cached document with the given body, or with any body when body is nil.
 func (ds *documents) of(key documentKey, body []byte) *cachedDocument {
 	ds.mu.RLock()
 	defer ds.mu.RUnlock()
@@ -102,12 +101,12 @@ func (ds *documents) of(key documentKey, body []byte) *cachedDocument {
 	return nil
 }
 
-// newDocument works out the headers of a document.
+// newDocument computes the headers of a document.
 func newDocument(body []byte) *cachedDocument {
 	return &cachedDocument{body: body, tag: []string{`"` + secret.Digest(string(body))[:22] + `"`}, length: []string{strconv.Itoa(len(body))}}
 }
 
-// learn remembers a document of a tenant that is known to exist.
+// learn caches a document of a tenant that exists.
 func (ds *documents) learn(key documentKey, d *cachedDocument) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
