@@ -57,7 +57,7 @@ func (s *Service) checkAssertion(ctx context.Context, r Request, c auth.Client, 
 	var claims assertionClaims
 	err := s.verify(ctx, assertions, c, raw, &claims)
 	if err == nil {
-		err = s.judgeAssertion(r.Tenant, c, claims)
+		err = s.checkAssertionClaims(r.Tenant, c, claims)
 	}
 	if err != nil {
 		return oauth.RefuseClient(err.Error())
@@ -65,28 +65,28 @@ func (s *Service) checkAssertion(ctx context.Context, r Request, c auth.Client, 
 	if err := s.demandNonce(r); err != nil {
 		return err
 	}
-	return s.spendAssertion(ctx, r.Tenant, c.ID, claims)
+	return s.consumeAssertion(ctx, r.Tenant, c.ID, claims)
 }
 
-func (s *Service) judgeAssertion(tenant auth.TenantID, client auth.Client, c assertionClaims) error {
+func (s *Service) checkAssertionClaims(tenant auth.TenantID, client auth.Client, c assertionClaims) error {
 	now, id := s.cfg.Now(), string(client.ID)
 	switch {
 	case c.Issuer != id || c.Subject != id:
 		return errors.New("iss and sub are not the client")
 	case len(c.Audience) != 1 || !slices.Contains(s.assertionAudiences(tenant, client), c.Audience[0]):
-		return errors.New("aud is not this issuer alone")
+		return errors.New("aud is not exactly this issuer")
 	case c.ID == "" || len(c.ID) > maxJTI:
 		return errors.New("jti is missing or too long")
 	case c.Expiry == nil || !now.Before(c.Expiry.Time()):
-		return errors.New("exp is missing or over")
+		return errors.New("exp is missing or in the past")
 	case c.Expiry.Time().After(now.Add(maxAssertionLife + assertionSkew)):
 		return errors.New("exp is too far away")
 	case c.NotBefore != nil && c.NotBefore.Time().After(now.Add(assertionSkew)):
-		return errors.New("nbf is not yet")
+		return errors.New("nbf is in the future")
 	case c.IssuedAt != nil && c.IssuedAt.Time().After(now.Add(assertionSkew)):
-		return errors.New("iat is not yet")
+		return errors.New("iat is in the future")
 	case c.IssuedAt != nil && c.IssuedAt.Time().Before(now.Add(-oldestAssertion)):
-		return errors.New("iat is long ago")
+		return errors.New("iat is too old")
 	}
 	return nil
 }
@@ -99,8 +99,8 @@ func (s *Service) assertionAudiences(tenant auth.TenantID, c auth.Client) []stri
 	return []string{issuer}
 }
 
-// spendAssertion makes sure that it is the first time, on whichever node.
-func (s *Service) spendAssertion(ctx context.Context, tenant auth.TenantID, id auth.ClientID, c assertionClaims) error {
+// consumeAssertion makes sure that it is the first time, on whichever node.
+func (s *Service) consumeAssertion(ctx context.Context, tenant auth.TenantID, id auth.ClientID, c assertionClaims) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseAssertion, Digest: secret.Digest(string(id) + "\x00" + c.ID), Client: id, Data: "{}",
 			CreatedAt: tx.Now, UsedAt: tx.Now, ExpiresAt: c.Expiry.Time()})

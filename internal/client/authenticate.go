@@ -22,14 +22,13 @@ type Caller struct {
 	Actor  auth.Actor // the client, and from where
 }
 
-// Authenticate is the one place where a client proves itself, at every endpoint.
-// What is unknown, shut, wrong, expired or of the wrong method is refused alike:
-// invalid_client, and nothing says which. A public client proves nothing but that it
-// is registered as one.
+// Authenticate is the one place where a client proves who it is, at every endpoint. An
+// unknown or disabled client, and a wrong or expired credential or method, are refused alike
+// as invalid_client. A public client only names itself.
 //
-// Failures are counted for each client, and refused as rate_limited beyond the
-// limit. The right credentials always pass, so nobody can shut a client out by
-// failing in its name; secrets have 256 random bits, so failing is all one can do.
+// Failures are counted by client and refused as rate_limited beyond the limit. The right
+// credentials always pass, so failing in a client's name cannot lock it out. Secrets have 256
+// random bits and cannot be guessed.
 func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	c, err := readCredentials(r)
 	if err != nil {
@@ -51,8 +50,8 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	return caller, nil
 }
 
-// LimitPublicClient counts a request that leaves a row behind, when the client has proved nothing:
-// whoever knows its name could fill the database in it.
+// LimitPublicClient counts a request of a public client that writes a row. Anybody who knows
+// its client_id could otherwise fill the database.
 func (s *Service) LimitPublicClient(ctx context.Context, c Caller) error {
 	if !c.Client.Public() {
 		return nil
@@ -60,8 +59,8 @@ func (s *Service) LimitPublicClient(ctx context.Context, c Caller) error {
 	return limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, s.publicBuckets(c)...)
 }
 
-// LimitPublicClientSize counts the bytes that a client which has proved nothing leaves behind, beyond those
-// that one request may leave.
+// LimitPublicClientSize counts the bytes that a request of a public client stores beyond the
+// size that one token of the limit covers.
 func (s *Service) LimitPublicClientSize(ctx context.Context, c Caller, size int) error {
 	n := size / limit.TokenBytes
 	if !c.Client.Public() || n == 0 {
@@ -78,8 +77,8 @@ func (s *Service) LimitPublicClientSize(ctx context.Context, c Caller, size int)
 	return nil
 }
 
-// refundPublicClient gives back what admit took, for a request that turned out to be one of a person's
-// own client.
+// refundPublicClient gives back what LimitPublicClient took, for a request that turned out to
+// be legitimate.
 func (s *Service) refundPublicClient(ctx context.Context, c Caller) {
 	if c.Client.Public() {
 		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, s.publicBuckets(c)...)
@@ -90,9 +89,10 @@ func (s *Service) publicBuckets(c Caller) []limit.Bucket {
 	return limit.AddressBuckets("client.public", c.Actor.Addr(), s.cfg.Rates["public_client.ip"])
 }
 
-// loadCaller reads the client, by the document at its id if that is where it is described.
+// loadCaller reads the client and its tenant, and first the client's document if its id is a
+// URL.
 func (s *Service) loadCaller(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) (caller Caller, err error) {
-	if err := s.document(ctx, tenant, id, by); err != nil {
+	if err := s.refreshDocument(ctx, tenant, id, by); err != nil {
 		return Caller{}, err
 	}
 	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) error {

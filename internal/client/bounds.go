@@ -10,14 +10,14 @@ import (
 // applyMetadata checks what a client says of itself, and combines it with what an operator has
 // said of it before. It is the one way in for both a registration and a document.
 func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before auth.Client) (auth.Client, error) {
-	if err := m.measure(); err != nil {
+	if err := m.checkLengths(); err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}
 	var err error
 	if m.ClientSettings, err = mergeSettings(m.ClientSettings, auth.ClientSettings{}); err != nil {
 		return auth.Client{}, err
 	}
-	s.keepPossible(&m)
+	s.dropUnusable(&m)
 	if m.Grants, err = s.selfServiceGrants(m.Grants); err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}

@@ -43,7 +43,7 @@ func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Clien
 	// cannot be taken for a person's (RFC 9700 §4.15, RFC 9068 §5).
 	c.ID = auth.ClientID("cl_" + secret.Encode(secret.Bytes(16)))
 	var shown secret.Text
-	if keepsSecret(c) {
+	if hasSecret(c) {
 		shown = secret.New(SecretPrefix)
 	}
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -98,7 +98,7 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Clie
 		return auth.Client{}, "", err
 	}
 	if version != "" && version != Version(before) {
-		return auth.Client{}, "", clientChanged()
+		return auth.Client{}, "", errChanged()
 	}
 	r := registrationOf(before)
 	if err := fn(&r); err != nil {
@@ -132,7 +132,7 @@ func changeBuiltIn(c auth.Client, r Registration) (auth.Client, error) {
 		return c, fmt.Errorf("encode client: %w", err)
 	}
 	if b, err := json.Marshal(r); err != nil || !bytes.Equal(a, b) {
-		return c, builtIn()
+		return c, errBuiltIn()
 	}
 	return c, parseResources(&c, r)
 }
@@ -140,17 +140,17 @@ func changeBuiltIn(c auth.Client, r Registration) (auth.Client, error) {
 // replace writes what was checked in place of what was read.
 func (s *Service) replace(ctx context.Context, tenant auth.TenantID, before, checked auth.Client, actor auth.Actor) (auth.Client, secret.Text, error) {
 	var shown secret.Text
-	if keepsSecret(checked) && len(before.Secrets) == 0 {
+	if hasSecret(checked) && len(before.Secrets) == 0 {
 		shown = secret.New(SecretPrefix)
 	}
 	version := Version(before)
 	c, err := s.write(ctx, tenant, before.ID, "updated", actor, func(c *auth.Client, now time.Time) error {
 		if Version(*c) != version {
-			return clientChanged()
+			return errChanged()
 		}
 		c.Name, c.RedirectURIs, c.Scopes, c.Settings, c.Bounds = checked.Name, checked.RedirectURIs, checked.Scopes, checked.Settings, checked.Bounds
 		switch {
-		case !keepsSecret(*c):
+		case !hasSecret(*c):
 			c.Secrets = nil
 		case shown != "":
 			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: now}}
@@ -160,12 +160,12 @@ func (s *Service) replace(ctx context.Context, tenant auth.TenantID, before, che
 	return c, shown, err
 }
 
-func clientChanged() error {
-	return auth.Refuse(auth.KindConflict, auth.CodeClientChanged, "somebody else has changed this client; read it again")
+func errChanged() error {
+	return auth.Refuse(auth.KindConflict, auth.CodeClientChanged, "the client has changed since it was read; read it again")
 }
 
-// Disable shuts a client: nothing is issued to it, nothing it has works here, and
-// the sessions that people have with it end for good.
+// Disable disables a client: nothing is issued to it, its tokens are invalid, and the sessions
+// of its users end for good.
 func (s *Service) Disable(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
 	c, err := s.change(ctx, tenant, id, "disabled", actor, func(c *auth.Client, now time.Time) error {
 		if !c.Disabled() {
@@ -182,8 +182,8 @@ func (s *Service) Disable(ctx context.Context, tenant auth.TenantID, id auth.Cli
 	return c, nil
 }
 
-// endSessions ends all sessions of a shut client, a few at a time so that nobody waits
-// for them all.
+// endSessions ends all sessions of a disabled client in batches, so that no other write
+// waits for all of them.
 func (s *Service) endSessions(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (err error) {
 	for more := true; more && err == nil; {
 		err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -196,7 +196,7 @@ func (s *Service) endSessions(ctx context.Context, tenant auth.TenantID, id auth
 }
 
 // Enable opens a disabled client again. What was ended stays ended, and what
-// should have been is ended now, where shutting it was cut short.
+// should have ended is ended now, where disabling was interrupted.
 func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
 	if c, err := s.Get(ctx, tenant, id); err == nil && c.Disabled() {
 		if err := s.endSessions(ctx, tenant, id); err != nil {
@@ -215,7 +215,7 @@ func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.Clie
 // does not begin.
 func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) error {
 	if id == auth.FirstParty {
-		return builtIn()
+		return errBuiltIn()
 	}
 	for done := false; !done; {
 		c, err := s.Get(ctx, tenant, id)
@@ -242,7 +242,7 @@ func (s *Service) deleteDisabled(ctx context.Context, tenant auth.TenantID, id a
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		c, err := tx.Client(id)
 		if errors.Is(err, auth.ErrNotFound) {
-			return noClient()
+			return errUnknown()
 		}
 		if done = err == nil && c.Disabled(); !done {
 			return err
@@ -265,7 +265,7 @@ func (s *Service) Get(ctx context.Context, tenant auth.TenantID, id auth.ClientI
 		return err
 	})
 	if errors.Is(err, auth.ErrNotFound) {
-		return c, noClient()
+		return c, errUnknown()
 	} else if err != nil {
 		return c, fmt.Errorf("read client: %w", err)
 	}
@@ -300,7 +300,7 @@ func (s *Service) ListAfter(ctx context.Context, tenant auth.TenantID, after aut
 // change is write for every client but the built-in one.
 func (s *Service) change(ctx context.Context, tenant auth.TenantID, id auth.ClientID, what string, actor auth.Actor, fn func(*auth.Client, time.Time) error) (c auth.Client, err error) {
 	if id == auth.FirstParty {
-		return c, builtIn()
+		return c, errBuiltIn()
 	}
 	return s.write(ctx, tenant, id, what, actor, fn)
 }
@@ -309,7 +309,7 @@ func (s *Service) change(ctx context.Context, tenant auth.TenantID, id auth.Clie
 func (s *Service) write(ctx context.Context, tenant auth.TenantID, id auth.ClientID, what string, actor auth.Actor, fn func(*auth.Client, time.Time) error) (c auth.Client, err error) {
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
 		if c, err = tx.Client(id); errors.Is(err, auth.ErrNotFound) {
-			return noClient()
+			return errUnknown()
 		} else if err != nil {
 			return err
 		}
@@ -334,10 +334,10 @@ func recordClient(tx *store.Tx, id auth.ClientID, change string, actor auth.Acto
 	return tx.Record(auth.Event{Kind: auth.EventClientChanged, Actor: actor, Detail: map[string]string{"client": string(id), "change": change}})
 }
 
-func noClient() error {
-	return auth.Refuse(auth.KindNotFound, auth.CodeClientUnknown, "there is no such client")
+func errUnknown() error {
+	return auth.Refuse(auth.KindNotFound, auth.CodeClientUnknown, "client not found")
 }
 
-func builtIn() error {
-	return auth.Refuse(auth.KindConflict, auth.CodeClientBuiltIn, "this client belongs to the server: of it only the audiences can be changed")
+func errBuiltIn() error {
+	return auth.Refuse(auth.KindConflict, auth.CodeClientBuiltIn, "the built-in client is read-only except for its audiences")
 }

@@ -24,10 +24,10 @@ import (
 // like any other; it is read again when it has grown old.
 
 const (
-	documentFresh = 15 * time.Minute // a document is not read again for this long
-	documentAgain = time.Minute      // nor for this long after a failure
-	documentKept  = 24 * time.Hour   // while it cannot be read, the last one is taken for this long
-	documentMost  = 4096             // failures remembered
+	documentFresh  = 15 * time.Minute // a document is not read again for this long
+	documentRetry  = time.Minute      // nor for this long after a failure
+	documentMaxAge = 24 * time.Hour   // while it cannot be read, the last one is taken for this long
+	maxFailures    = 4096             // failures remembered
 )
 
 // How many clients that nobody knew yet are taken that way: asked for by one address, described
@@ -51,13 +51,13 @@ func (ds *documents) failing(id string, now time.Time) bool {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	at, ok := ds.failed[id]
-	return ok && now.Sub(at) < documentAgain
+	return ok && now.Sub(at) < documentRetry
 }
 
 func (ds *documents) fail(id string, now time.Time) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	if len(ds.failed) >= documentMost {
+	if len(ds.failed) >= maxFailures {
 		clear(ds.failed)
 	}
 	ds.failed[id] = now
@@ -95,19 +95,19 @@ func ParseDocumentID(id string) (auth.ClientID, error) {
 // AcceptsDocuments reports whether a client_id may be the URL of a metadata document.
 func (s *Service) AcceptsDocuments() bool { return s.cfg.Documents }
 
-// document makes sure that the row of a client whose id is the address of a document
+// refreshDocument makes sure that the row of a client whose id is the address of a document
 // is there and not too old. An id that is no such address is none of its business.
 // auth.ErrNotFound when there is no good document and was none lately. Who asks for one that
 // nobody knew yet is counted.
-func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) error {
+func (s *Service) refreshDocument(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) error {
 	if !strings.HasPrefix(string(id), "https://") {
 		return nil
 	}
 	if !s.cfg.Documents { // those that were read while it was on are clients no more
-		return noDocument(errors.New("documents are not taken"))
+		return documentNotFound(errors.New("documents are not taken"))
 	}
 	if _, err := ParseDocumentID(string(id)); err != nil {
-		return noDocument(err)
+		return documentNotFound(err)
 	}
 	before, err := s.Get(ctx, tenant, id)
 	known, now := err == nil, s.cfg.Now()
@@ -116,10 +116,10 @@ func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.Cl
 		return err
 	case known && (age < documentFresh || before.Disabled()):
 		return nil
-	case known && s.documents.failing(string(id), now) && age < documentKept:
+	case known && s.documents.failing(string(id), now) && age < documentMaxAge:
 		return nil
 	case s.documents.failing(string(id), now):
-		return noDocument(errors.New("it could not be read a moment ago"))
+		return documentNotFound(errors.New("it could not be read a moment ago"))
 	}
 	if !known {
 		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.AddressBuckets("client.document.ip", by.Addr(), newDocuments)...); err != nil {
@@ -129,18 +129,18 @@ func (s *Service) document(ctx context.Context, tenant auth.TenantID, id auth.Cl
 	_, err, _ = s.documents.reading.Do(string(tenant)+" "+string(id), func() (any, error) {
 		// The answer is for everybody who waits, so it does not hang on one request; the
 		// client for it has a time-out of its own.
-		return nil, s.askDocument(context.WithoutCancel(ctx), tenant, id)
+		return nil, s.fetchAndStore(context.WithoutCancel(ctx), tenant, id)
 	})
 	return err
 }
 
-func noDocument(why error) error {
+func documentNotFound(why error) error {
 	return fmt.Errorf("client document: %w: %w", auth.ErrNotFound, why)
 }
 
-// askDocument reads the document and keeps what it says, unless somebody else has just
+// fetchAndStore reads the document and keeps what it says, unless somebody else has just
 // done so.
-func (s *Service) askDocument(ctx context.Context, tenant auth.TenantID, id auth.ClientID) error {
+func (s *Service) fetchAndStore(ctx context.Context, tenant auth.TenantID, id auth.ClientID) error {
 	before, err := s.Get(ctx, tenant, id)
 	known, now := err == nil, s.cfg.Now()
 	var taken []limit.Bucket
@@ -159,13 +159,13 @@ func (s *Service) askDocument(ctx context.Context, tenant auth.TenantID, id auth
 	if err != nil {
 		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, taken...)
 		s.documents.fail(string(id), now)
-		if known && now.Sub(before.Settings.DocumentAt) < documentKept {
+		if known && now.Sub(before.Settings.DocumentAt) < documentMaxAge {
 			s.cfg.Log.Warn("a client's document cannot be read; the last one is taken", "client_id", string(id), "error", err)
 			return nil
 		}
-		return noDocument(err)
+		return documentNotFound(err)
 	}
-	return s.keepDocument(ctx, tenant, before, c)
+	return s.storeDocument(ctx, tenant, before, c)
 }
 
 func documentBuckets(tenant auth.TenantID, id auth.ClientID) []limit.Bucket {
@@ -221,14 +221,14 @@ func ParseDocument(id auth.ClientID, body []byte) (ClientMetadata, error) {
 	return m.ClientMetadata, nil
 }
 
-// keepDocument writes what was read, unless the client was changed while it was read: it
+// storeDocument writes what was read, unless the client was changed while it was read: it
 // is read again when it is old. A client that has become one of another type, or knows
 // people by other subjects, is another client: what people allowed the former is over.
-func (s *Service) keepDocument(ctx context.Context, tenant auth.TenantID, former, c auth.Client) error {
+func (s *Service) storeDocument(ctx context.Context, tenant auth.TenantID, former, c auth.Client) error {
 	var next auth.Client
 	for more := true; more; {
 		err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
-			next, more, err = keepDocument(tx, former, c)
+			next, more, err = storeDocumentTx(tx, former, c)
 			return err
 		})
 		former = next
@@ -242,15 +242,15 @@ func (s *Service) keepDocument(ctx context.Context, tenant auth.TenantID, former
 	return nil
 }
 
-// unfinished is DocumentAt of a client that has taken the place of another whose sessions
+// replacedAt is DocumentAt of a client that has taken the place of another whose sessions
 // may not have ended yet. It is too old for anything but to be read again.
-var unfinished = time.UnixMilli(1).UTC()
+var replacedAt = time.UnixMilli(1).UTC()
 
-// keepDocument is one transaction of it. It returns the client as it is now, and reports
+// storeDocumentTx is one transaction of storeDocument. It returns the client as it is now, and reports
 // whether sessions of the former client are left to end: they end a few at a time, so
 // that nobody waits for them all, and at last in a transaction that sees those which
 // began while the client was replaced or removed.
-func keepDocument(tx *store.Tx, former, c auth.Client) (now auth.Client, more bool, err error) {
+func storeDocumentTx(tx *store.Tx, former, c auth.Client) (now auth.Client, more bool, err error) {
 	c.Settings.DocumentAt, c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now, tx.Now
 	before, err := tx.Client(c.ID)
 	unknown := errors.Is(err, auth.ErrNotFound)
@@ -265,7 +265,7 @@ func keepDocument(tx *store.Tx, former, c auth.Client) (now auth.Client, more bo
 		change = "document_changed_type"
 	case !sameSubjects(before, c):
 		change = "document_changed_sector"
-	case !before.Settings.DocumentAt.Equal(unfinished):
+	case !before.Settings.DocumentAt.Equal(replacedAt):
 		return before, false, tx.UpdateClient(c)
 	}
 	n, err := tx.EndClientSessions(c.ID, endAtOnce, auth.EndClient)
@@ -280,20 +280,20 @@ func keepDocument(tx *store.Tx, former, c auth.Client) (now auth.Client, more bo
 	case change == "":
 		return before, false, tx.UpdateClient(c)
 	}
-	now, err = replaceClient(tx, c, change)
+	now, err = replaceStored(tx, c, change)
 	return now, true, err
 }
 
-// replaceClient puts a client in the place of another of the same id. Nothing that was
+// replaceStored puts a client in the place of another of the same id. Nothing that was
 // issued to the other works for it; it is unfinished.
-func replaceClient(tx *store.Tx, c auth.Client, change string) (auth.Client, error) {
+func replaceStored(tx *store.Tx, c auth.Client, change string) (auth.Client, error) {
 	if err := tx.DeleteClientCodes(c.ID); err != nil {
 		return c, err
 	}
 	if err := tx.DeleteClient(c.ID); err != nil {
 		return c, err
 	}
-	c.Settings.DocumentAt = unfinished
+	c.Settings.DocumentAt = replacedAt
 	if err := tx.InsertClient(c); err != nil {
 		return c, err
 	}

@@ -62,7 +62,7 @@ func (s *Service) RegistrationMode(t auth.Tenant) string {
 // access_denied where registration is closed, invalid_token for a missing or wrong
 // initial access token, invalid_redirect_uri, invalid_client_metadata.
 func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information, error) {
-	initial, err := s.mayRegister(ctx, r)
+	initial, err := s.authorizeRegistration(ctx, r)
 	if err != nil {
 		return Information{}, err
 	}
@@ -80,7 +80,7 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information,
 		if initial == "" {
 			return nil
 		}
-		return spendInitial(tx, initial)
+		return consumeInitialToken(tx, initial)
 	})
 	if err != nil {
 		return Information{}, err
@@ -88,8 +88,8 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information,
 	return s.clientInformation(r.Tenant, c, shown, token.Reveal())
 }
 
-// mayRegister returns the digest of the initial access token to spend, if one is needed.
-func (s *Service) mayRegister(ctx context.Context, r RegisterRequest) (digest string, err error) {
+// authorizeRegistration returns the digest of the initial access token to spend, if one is needed.
+func (s *Service) authorizeRegistration(ctx context.Context, r RegisterRequest) (digest string, err error) {
 	var t auth.Tenant
 	var v auth.SingleUse
 	token, shown := bearerToken(r.Authorization, initialPrefix)
@@ -110,16 +110,16 @@ func (s *Service) mayRegister(ctx context.Context, r RegisterRequest) (digest st
 	case mode == RegistrationOpen && !shown:
 		return "", nil
 	case mode != RegistrationOpen && mode != RegistrationToken:
-		return "", oauth.Refuse(oauth.AccessDenied, "clients do not register themselves here")
+		return "", oauth.Refuse(oauth.AccessDenied, "client registration is closed")
 	case v.Digest == "" || !v.UsedAt.IsZero() || !s.cfg.Now().Before(v.ExpiresAt):
-		return "", badToken(shown)
+		return "", invalidToken(shown)
 	}
 	return v.Digest, nil
 }
 
-// badToken is the one refusal of a token at these endpoints.
-func badToken(shown bool) error {
-	return &oauth.Error{Code: oauth.InvalidToken, Desc: "this needs a token that is good for it", Scheme: "Bearer", Bare: !shown}
+// invalidToken is the one refusal of a token at these endpoints.
+func invalidToken(shown bool) error {
+	return &oauth.Error{Code: oauth.InvalidToken, Desc: "a valid registration access token is required", Scheme: "Bearer", Bare: !shown}
 }
 
 // bearerToken reads the one header; the token is empty when it cannot be one of ours.
@@ -151,18 +151,18 @@ func (s *Service) clientInformation(tenant auth.TenantID, c auth.Client, shown s
 }
 
 // authenticateRegistration finds the client that a request manages. That the client is unknown, was not
-// registered that way, is shut, or has another token, is refused alike.
+// registered that way, is disabled, or has another token, is refused alike.
 func (s *Service) authenticateRegistration(ctx context.Context, r RegisterRequest) (c auth.Client, token string, err error) {
 	token, shown := bearerToken(r.Authorization, managementPrefix)
 	if token == "" {
-		return c, "", badToken(shown)
+		return c, "", invalidToken(shown)
 	}
 	c, err = s.Get(ctx, r.Tenant, r.Client)
 	switch {
 	case err != nil && auth.KindOf(err) != auth.KindNotFound:
 		return c, "", err
 	case err != nil || c.Disabled() || c.Settings.Registration == "" || !secret.Equal(c.Settings.Registration, secret.Digest(token)):
-		return auth.Client{}, "", badToken(true)
+		return auth.Client{}, "", invalidToken(true)
 	}
 	return c, token, nil
 }
@@ -194,10 +194,10 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Inf
 		return Information{}, err
 	}
 	if checked.Type != before.Type {
-		return Information{}, oauth.Refuse(oauth.InvalidClientMetadata, "a client stays what it is: with a server, in a browser or on a device; register another one")
+		return Information{}, oauth.Refuse(oauth.InvalidClientMetadata, "the type of a client (with a server, in a browser, on a device) cannot change; register another one")
 	}
 	if !sameSubjects(before, checked) {
-		return Information{}, oauth.Refuse(oauth.InvalidClientMetadata, "subject_type and sector of a client stay as they are; register another one")
+		return Information{}, oauth.Refuse(oauth.InvalidClientMetadata, "subject_type and the sector of a client cannot change; register another one")
 	}
 	c, shown, err := s.replace(ctx, r.Tenant, before, checked, r.Actor.AsClient(before.ID))
 	if err != nil {
@@ -229,11 +229,11 @@ func (s *Service) replacement(c auth.Client, body []byte) (ClientMetadata, error
 	}
 	switch {
 	case m.Token != nil || m.URI != nil || m.Expires != nil || m.IssuedAt != nil:
-		return m.ClientMetadata, oauth.Refuse(oauth.InvalidRequest, "leave out what the server says: registration_access_token, registration_client_uri, client_secret_expires_at, client_id_issued_at")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidRequest, "these members are read-only: registration_access_token, registration_client_uri, client_secret_expires_at, client_id_issued_at")
 	case m.ID != string(c.ID):
-		return m.ClientMetadata, oauth.Refuse(oauth.InvalidRequest, "client_id is not that of this client")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidRequest, "client_id: the id of this client")
 	case m.Secret != nil && matchSecret(c.Secrets, *m.Secret, s.cfg.Now()) != nil:
-		return m.ClientMetadata, oauth.Refuse(oauth.InvalidRequest, "client_secret is not that of this client")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidRequest, "client_secret: the secret of this client, or leave it out")
 	}
 	return m.ClientMetadata, nil
 }

@@ -41,7 +41,7 @@ func (s *Service) NewInitialToken(ctx context.Context, tenant auth.TenantID, use
 		if _, err := tx.CurrentTenant(); err != nil {
 			return err
 		}
-		err := tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseInitialAccess, Digest: secret.Digest(token.Reveal()), Data: usesLeft(uses),
+		err := tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseInitialAccess, Digest: secret.Digest(token.Reveal()), Data: encodeUses(uses),
 			CreatedAt: tx.Now, ExpiresAt: expires})
 		if err != nil {
 			return err
@@ -56,13 +56,13 @@ func (s *Service) NewInitialToken(ctx context.Context, tenant auth.TenantID, use
 	return token, expires, nil
 }
 
-func usesLeft(n int) string {
+func encodeUses(n int) string {
 	b, _ := json.Marshal(initialUses{n}) // a number
 	return string(b)
 }
 
-// spendInitial takes one use of a token. Others may do so at the same moment.
-func spendInitial(tx *store.Tx, digest string) error {
+// consumeInitialToken takes one use of a token. Others may do so at the same moment.
+func consumeInitialToken(tx *store.Tx, digest string) error {
 	for range 10 {
 		v, err := tx.SingleUse(auth.UseInitialAccess, digest)
 		if err != nil {
@@ -74,11 +74,11 @@ func spendInitial(tx *store.Tx, digest string) error {
 		}
 		if uses.Left <= 1 {
 			if _, err = tx.Consume(auth.UseInitialAccess, digest); errors.Is(err, auth.ErrNotFound) {
-				return badToken(true)
+				return invalidToken(true)
 			}
 			return err
 		}
-		if ok, err := tx.CompareAndSwapSingleUse(auth.UseInitialAccess, digest, v.Data, usesLeft(uses.Left-1)); ok || err != nil {
+		if ok, err := tx.CompareAndSwapSingleUse(auth.UseInitialAccess, digest, v.Data, encodeUses(uses.Left-1)); ok || err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,7 @@ import (
 // clientKey is a public key of a client.
 type clientKey = jose.JSONWebKey
 
-var errSecretKey = errors.New("a key set for us holds public keys alone; this one is secret and is burnt now")
+var errSecretKey = errors.New("jwks must hold public keys only; treat this private key as compromised")
 
 // ParseKeys reads a client's JWKS (RFC 7517 §5): its public keys that can make
 // signatures of AssertionAlgorithms, each with its algorithm where its kind has only
@@ -32,7 +32,7 @@ func ParseKeys(jwks []byte) ([]clientKey, error) {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(jwks, &set); err != nil {
-		return nil, errors.New("this is not a JWK Set")
+		return nil, errors.New("jwks: a JWK Set is expected")
 	}
 	if len(set.Keys) == 0 || len(set.Keys) > 16 {
 		return nil, errors.New("a key set has 1 to 16 keys")
@@ -53,7 +53,7 @@ func ParseKeys(jwks []byte) ([]clientKey, error) {
 	if len(out) == 0 {
 		return nil, reason
 	}
-	return out, distinct(out)
+	return out, checkKeyIDs(out)
 }
 
 // publicMembers are the members of a JWK that are looked at. The others (certificates
@@ -120,12 +120,12 @@ func encodeClientKeys(keys []clientKey) (json.RawMessage, error) {
 	return b, nil
 }
 
-// distinct makes sure that a signature can say by which of several keys it was made.
-func distinct(keys []clientKey) error {
+// checkKeyIDs makes sure that a signature can say by which of several keys it was made.
+func checkKeyIDs(keys []clientKey) error {
 	seen := map[string]bool{}
 	for _, k := range keys {
 		if len(keys) > 1 && (k.KeyID == "" || seen[k.KeyID]) {
-			return errors.New("each of several keys has a kid of its own")
+			return errors.New("jwks: each of several keys needs a distinct kid")
 		}
 		seen[k.KeyID] = true
 	}
@@ -149,12 +149,12 @@ func keyAlgorithms(k clientKey) ([]string, error) {
 			return []string{string(jose.EdDSA)}, nil
 		}
 	}
-	return nil, errors.New("a key is none of P-256, Ed25519 and RSA from 2048 to 8192 bits")
+	return nil, errors.New("jwks: keys are P-256, Ed25519 or RSA of 2048 to 8192 bits")
 }
 
-// fits reports whether a key of ParseKeys may have made a signature with the
+// keyMatches reports whether a key of ParseKeys may have made a signature with the
 // given alg and kid. Where the key or the signature names none, the other's will do.
-func fits(k clientKey, alg, kid string) bool {
+func keyMatches(k clientKey, alg, kid string) bool {
 	if kid != "" && k.KeyID != "" && k.KeyID != kid || k.Algorithm != "" && k.Algorithm != alg {
 		return false
 	}

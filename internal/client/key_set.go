@@ -15,11 +15,11 @@ import (
 
 // How long what is published at a jwks_uri is good for.
 const (
-	keySetFresh = 5 * time.Minute // it is not asked again for this long
-	keySetAgain = time.Minute     // nor for this long after a failure
-	keySetKept  = 24 * time.Hour  // while the address does not answer, the last keys are taken for this long
-	keySetMost  = 1024            // clients remembered
-	keySetWait  = time.Second     // for newer keys, by who could do with those at hand
+	keySetFresh  = 5 * time.Minute // it is not asked again for this long
+	keySetRetry  = time.Minute     // nor for this long after a failure
+	keySetMaxAge = 24 * time.Hour  // while the address does not answer, the last keys are taken for this long
+	maxKeySets   = 1024            // clients remembered
+	keySetWait   = time.Second     // for newer keys, by who could do with those at hand
 	// A kid that is not known is a reason to ask at once, five times and then once a minute.
 	unknownEvery = time.Minute
 	unknownBurst = 5
@@ -107,7 +107,7 @@ func await(ctx context.Context, answer <-chan struct{}, serves bool) {
 // unknown kid if that is the reason.
 func (e *keySet) due(now time.Time, kid string) bool {
 	if !e.usable(now) || now.Sub(e.good) >= keySetFresh {
-		return e.tried.IsZero() || now.Sub(e.tried) >= keySetAgain
+		return e.tried.IsZero() || now.Sub(e.tried) >= keySetRetry
 	}
 	if e.has(kid) {
 		return false
@@ -123,7 +123,7 @@ func (e *keySet) due(now time.Time, kid string) bool {
 	return true
 }
 
-func (e *keySet) usable(now time.Time) bool { return e.keys != nil && now.Sub(e.good) <= keySetKept }
+func (e *keySet) usable(now time.Time) bool { return e.keys != nil && now.Sub(e.good) <= keySetMaxAge }
 
 func (e *keySet) has(kid string) bool {
 	return kid == "" || slices.ContainsFunc(e.keys, func(k clientKey) bool { return k.KeyID == kid })
@@ -152,7 +152,7 @@ func (ks *keySets) entry(from keySource) *keySet {
 	defer ks.mu.Unlock()
 	e := ks.known[from]
 	if e == nil {
-		if len(ks.known) >= keySetMost {
+		if len(ks.known) >= maxKeySets {
 			ks.dropOldest()
 		}
 		e = &keySet{}
@@ -179,8 +179,8 @@ func (ks *keySets) forget(id auth.ClientID) {
 	maps.DeleteFunc(ks.known, func(from keySource, _ *keySet) bool { return from.client == id })
 }
 
-// maxPublished is how long a document is that a client publishes.
-const maxPublished = 64 << 10
+// maxDocument is how long a document is that a client publishes.
+const maxDocument = 64 << 10
 
 // FetchDocument reads a document that a client publishes.
 func (s *Service) FetchDocument(ctx context.Context, from string) ([]byte, error) {
@@ -191,7 +191,7 @@ func (s *Service) FetchDocument(ctx context.Context, from string) ([]byte, error
 	if a.Status != 200 {
 		return nil, fmt.Errorf("status %d", a.Status)
 	}
-	if len(a.Body) > maxPublished {
+	if len(a.Body) > maxDocument {
 		return nil, errors.New("the document is too long")
 	}
 	return a.Body, nil

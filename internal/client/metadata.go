@@ -47,18 +47,18 @@ func (m ClientMetadata) registration(allowed, open auth.Scope) (Registration, er
 	typ, method := m.kind()
 	set := m.ClientSettings
 	set.Grants, set.Auth, set.JWKS, set.ResourceScopes = m.Grants, method, m.keys(), m.scope(open)
-	return Registration{Name: cmp.Or(strings.TrimSpace(m.Name), m.host()), Type: typ, RedirectURIs: m.RedirectURIs, Scopes: m.scope(allowed), ClientSettings: set}, nil
+	return Registration{Name: cmp.Or(strings.TrimSpace(m.Name), m.fallbackName()), Type: typ, RedirectURIs: m.RedirectURIs, Scopes: m.scope(allowed), ClientSettings: set}, nil
 }
 
-// measure refuses lists that are too long, before any of them is read.
-func (m ClientMetadata) measure() error {
+// checkLength refuses lists that are too long, before any of them is read.
+func (m ClientMetadata) checkLengths() error {
 	for field, n := range map[string]int{"redirect_uris": len(m.RedirectURIs), "response_types": len(m.ResponseTypes), "grant_types": len(m.Grants),
 		"post_logout_redirect_uris": len(m.PostLogoutURIs), "default_acr_values": len(m.DefaultACR), "contacts": len(m.Contacts)} {
 		if n > maxValues {
 			return tooMany(field, maxValues)
 		}
 	}
-	return measure("request_uris", m.RequestURIs, maxRequestURIs)
+	return checkLength("request_uris", m.RequestURIs, maxRequestURIs)
 }
 
 // keys are the keys, unless they are null.
@@ -120,8 +120,8 @@ func (m ClientMetadata) scope(allowed auth.Scope) []string {
 	return got
 }
 
-// host names a client that has no name.
-func (m ClientMetadata) host() string {
+// fallbackName names a client that has no name.
+func (m ClientMetadata) fallbackName() string {
 	for _, raw := range append([]string{m.ClientURI}, m.RedirectURIs...) {
 		if u, err := url.Parse(raw); err == nil && u.Hostname() != "" {
 			return auth.Clip(u.Hostname(), 100)

@@ -16,9 +16,9 @@ import (
 // prove itself that does not exist, a wrong key; and an address that a browser would
 // carry out, which nobody has by mistake.
 
-// keepPossible leaves out what we do not have or cannot use, and the client can do
+// dropUnusable leaves out what we do not have or cannot use, and the client can do
 // without.
-func (s *Service) keepPossible(m *ClientMetadata) {
+func (s *Service) dropUnusable(m *ClientMetadata) {
 	if _, err := auth.ParseName(m.Name); err != nil {
 		m.Name = ""
 	}
@@ -28,43 +28,43 @@ func (s *Service) keepPossible(m *ClientMetadata) {
 	if m.SubjectType != "pairwise" {
 		m.SubjectType = ""
 	}
-	s.keepURIs(m)
-	keepAlgorithms(m)
+	s.dropUnusableURIs(m)
+	dropUnknownAlgorithms(m)
 	if m.DefaultMaxAge != nil && !validMaxAge(*m.DefaultMaxAge) {
 		m.DefaultMaxAge = nil
 	}
-	m.DefaultACR = keep(m.DefaultACR, shortText("default_acr_values", maxACR))
-	m.Contacts = keep(m.Contacts, shortText("contacts", maxContact))
+	m.DefaultACR = keepValid(m.DefaultACR, shortText("default_acr_values", maxACR))
+	m.Contacts = keepValid(m.Contacts, shortText("contacts", maxContact))
 }
 
-// keepURIs leaves out addresses. Of the redirect URIs it leaves those that are of use,
+// dropUnusableURIs leaves out addresses. Of the redirect URIs it leaves those that are of use,
 // unless that is none: then the refusal says why.
-func (s *Service) keepURIs(m *ClientMetadata) {
+func (s *Service) dropUnusableURIs(m *ClientMetadata) {
 	// What no client may have does not make this one a program on a device.
 	usable := *m
-	usable.RedirectURIs = keep(m.RedirectURIs, s.redirectURI(auth.ClientNative))
+	usable.RedirectURIs = keepValid(m.RedirectURIs, s.redirectURI(auth.ClientNative))
 	typ, _ := usable.kind()
-	if usable.RedirectURIs = keep(usable.RedirectURIs, s.redirectURI(typ)); len(usable.RedirectURIs) > 0 {
+	if usable.RedirectURIs = keepValid(usable.RedirectURIs, s.redirectURI(typ)); len(usable.RedirectURIs) > 0 {
 		m.RedirectURIs = usable.RedirectURIs
 	}
-	m.PostLogoutURIs = keep(m.PostLogoutURIs, s.redirectURI(typ))
+	m.PostLogoutURIs = keepValid(m.PostLogoutURIs, s.redirectURI(typ))
 	for _, u := range []*string{&m.InitiateLoginURI, &m.ClientURI, &m.PolicyURI, &m.TermsURI, &m.LogoURI} {
 		if _, err := auth.ParseWebURI("", *u); err != nil && !auth.ActiveURI(*u) {
 			*u = ""
 		}
 	}
 	for _, u := range []*string{&m.LogoURI, &m.BackchannelURI} {
-		if s.reachable("", *u) != nil && !auth.ActiveURI(*u) {
+		if s.checkReachable("", *u) != nil && !auth.ActiveURI(*u) {
 			*u = ""
 		}
 	}
 	m.BackchannelSession = m.BackchannelSession && m.BackchannelURI != ""
-	m.RequestURIs = keep(m.RequestURIs, s.requestURI)
+	m.RequestURIs = keepValid(m.RequestURIs, s.requestURI)
 }
 
-// keepAlgorithms leaves out algorithms that we do not have. One by which the client would
+// dropUnknownAlgorithms leaves out algorithms that we do not have. One by which the client would
 // prove itself is refused instead: it can do nothing with another.
-func keepAlgorithms(m *ClientMetadata) {
+func dropUnknownAlgorithms(m *ClientMetadata) {
 	for _, alg := range []*string{&m.IDTokenAlgorithm, &m.UserInfoAlgorithm, &m.IntrospectionAlgorithm, &m.AuthorizationAlgorithm} {
 		if !keys.Supported(*alg) {
 			*alg = ""
@@ -78,8 +78,8 @@ func keepAlgorithms(m *ClientMetadata) {
 	}
 }
 
-// keep is the values that pass the check, and those for which the whole is refused.
-func keep(values []string, parse func(string) (string, error)) []string {
+// keepValid is the values that pass the check, and those for which the whole is refused.
+func keepValid(values []string, parse func(string) (string, error)) []string {
 	var kept []string
 	for _, v := range values {
 		if _, err := parse(v); err == nil || auth.ActiveURI(v) {

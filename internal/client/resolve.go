@@ -9,14 +9,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Resolve finds a client by its id, with its tenant, for the endpoints at which a
-// client only names itself. auth.ErrNotFound when it is unknown, another tenant's, shut,
-// or its tenant is: whoever asks cannot tell these apart.
+// Resolve finds a client by its id, with its tenant, for endpoints at which a client does not
+// authenticate. It returns auth.ErrNotFound for a client that is unknown, of another tenant or
+// disabled, and for a disabled tenant; callers cannot tell these apart.
 func (s *Service) Resolve(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) (c auth.Client, t auth.Tenant, err error) {
 	if _, err := auth.ParseClientID(string(id)); err != nil {
 		return c, t, fmt.Errorf("client: %w", auth.ErrNotFound)
 	}
-	if err := s.document(ctx, tenant, id, by); err != nil {
+	if err := s.refreshDocument(ctx, tenant, id, by); err != nil {
 		return c, t, err
 	}
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {

@@ -8,8 +8,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// keepsSecret reports whether the client proves itself by a secret.
-func keepsSecret(c auth.Client) bool { return !c.Public() && c.Settings.Auth != auth.AuthPrivateKeyJWT }
+// hasSecret reports whether the client proves itself by a secret.
+func hasSecret(c auth.Client) bool { return !c.Public() && c.Settings.Auth != auth.AuthPrivateKeyJWT }
 
 // RotateSecret gives the client a new secret. The newest of the former ones goes on
 // working for the overlap, which may be zero, so that the client's nodes can change
@@ -20,10 +20,10 @@ func (s *Service) RotateSecret(ctx context.Context, tenant auth.TenantID, id aut
 	}
 	shown := secret.New(SecretPrefix)
 	c, err := s.change(ctx, tenant, id, "secret_rotated", actor, func(c *auth.Client, now time.Time) error {
-		if !keepsSecret(*c) {
+		if !hasSecret(*c) {
 			return auth.Refuse(auth.KindConflict, auth.CodeNoSecret, "this client has no secret")
 		}
-		c.Secrets = append([]auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: now}}, ending(c.Secrets, now, now.Add(overlap))...)
+		c.Secrets = append([]auth.ClientSecret{{Digest: secret.Digest(shown.Reveal()), CreatedAt: now}}, expireSecrets(c.Secrets, now, now.Add(overlap))...)
 		return nil
 	})
 	if err != nil {
@@ -32,8 +32,8 @@ func (s *Service) RotateSecret(ctx context.Context, tenant auth.TenantID, id aut
 	return c, shown, nil
 }
 
-// ending keeps the newest secret until then, and no other. The newest is the first.
-func ending(secrets []auth.ClientSecret, now, until time.Time) []auth.ClientSecret {
+// expireSecrets keeps the newest secret until then, and no other. The newest is the first.
+func expireSecrets(secrets []auth.ClientSecret, now, until time.Time) []auth.ClientSecret {
 	if len(secrets) == 0 || !until.After(now) || !secrets[0].Live(now) {
 		return nil
 	}

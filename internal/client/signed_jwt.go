@@ -78,7 +78,7 @@ func (s *Service) verify(ctx context.Context, kind clientJWT, c auth.Client, raw
 		return fmt.Errorf("the client has no usable keys: %w", err)
 	}
 	for _, k := range keys {
-		if fits(k, h.Algorithm, h.KeyID) && parsed.Claims(k.Key, claims) == nil {
+		if keyMatches(k, h.Algorithm, h.KeyID) && parsed.Claims(k.Key, claims) == nil {
 			return nil
 		}
 	}

@@ -17,12 +17,12 @@ import (
 // ask, so a private address is refused here already and not only when it is asked.
 func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 	set := &c.Settings
-	if c.RedirectURIs, err = each("redirect_uris", r.RedirectURIs, s.redirectURI(c.Type)); err != nil {
+	if c.RedirectURIs, err = parseValues("redirect_uris", r.RedirectURIs, s.redirectURI(c.Type)); err != nil {
 		return err
 	}
-	if set.PostLogoutURIs, err = each("post_logout_redirect_uris", r.PostLogoutURIs, func(u string) (string, error) {
+	if set.PostLogoutURIs, err = parseValues("post_logout_redirect_uris", r.PostLogoutURIs, func(u string) (string, error) {
 		_, err := s.redirectURI(c.Type)(u)
-		return u, ofField(err, "post_logout_redirect_uris")
+		return u, asFieldError(err, "post_logout_redirect_uris")
 	}); err != nil {
 		return err
 	}
@@ -35,11 +35,11 @@ func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 		}
 	}
 	for field, u := range map[string]string{"logo_uri": r.LogoURI, "jwks_uri": r.JWKSURI, "sector_identifier_uri": r.SectorURI, "backchannel_logout_uri": r.BackchannelURI} {
-		if err := s.reachable(field, u); u != "" && err != nil {
+		if err := s.checkReachable(field, u); u != "" && err != nil {
 			return err
 		}
 	}
-	if err := measure("request_uris", r.RequestURIs, maxRequestURIs); err != nil {
+	if err := checkLength("request_uris", r.RequestURIs, maxRequestURIs); err != nil {
 		return err
 	}
 	for _, u := range r.RequestURIs {
@@ -54,7 +54,7 @@ func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 // what is there (OpenID Connect Core §6.2).
 func (s *Service) requestURI(u string) (string, error) {
 	plain, _, _ := strings.Cut(u, "#")
-	return u, s.reachable("request_uris", plain)
+	return u, s.checkReachable("request_uris", plain)
 }
 
 // redirectURI is the check of one redirect URI of a client of that type.
@@ -64,18 +64,18 @@ func (s *Service) redirectURI(t auth.ClientType) func(string) (string, error) {
 
 const maxRequestURIs = 16
 
-// ofField gives a refusal of a redirect URI to another field.
-func ofField(err error, field string) error {
+// asFieldError gives a refusal of a redirect URI to another field.
+func asFieldError(err error, field string) error {
 	if e, ok := errors.AsType[*auth.Error](err); ok {
 		return auth.Invalid(auth.CodeURIInvalid, field, e.Msg)
 	}
 	return err
 }
 
-// reachable checks an address that the server itself will ask.
-func (s *Service) reachable(field, u string) error {
+// checkReachable checks an address that the server itself will ask.
+func (s *Service) checkReachable(field, u string) error {
 	if _, err := auth.ParseResource(u); err != nil {
-		return ofField(err, field)
+		return asFieldError(err, field)
 	}
 	if err := s.cfg.Out.Check(u); err != nil {
 		return auth.Invalid(auth.CodeURIInvalid, field, err.Error())
@@ -129,7 +129,7 @@ func (s *Service) checkSector(ctx context.Context, from string, redirects []stri
 		return &auth.Error{Kind: auth.KindInvalid, Code: auth.CodeSectorInvalid, Field: "sector_identifier_uri", Msg: "the document at sector_identifier_uri could not be read", Err: err}
 	}
 	var listed []string
-	if a.Status != 200 || len(a.Body) > maxPublished || json.Unmarshal(a.Body, &listed) != nil {
+	if a.Status != 200 || len(a.Body) > maxDocument || json.Unmarshal(a.Body, &listed) != nil {
 		return bad(fmt.Sprintf("there is no JSON array of redirect URIs at sector_identifier_uri (status %d)", a.Status))
 	}
 	missing := map[string]bool{}

@@ -47,7 +47,7 @@ func registrationOf(c auth.Client) Registration {
 
 // validate is the one check of a client, whichever way it came in: from the command
 // line, through the API, by registering itself or in a document. It may ask for the
-// document at sector_identifier_uri.
+// refreshDocument at sector_identifier_uri.
 func (s *Service) validate(ctx context.Context, r Registration) (auth.Client, error) {
 	c, err := s.parseClient(r)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	if r.SubjectType == "public" {
 		c.Settings.SubjectType = ""
 	}
-	if c.Scopes, err = each("scope", r.Scopes, parseOneScope); err != nil {
+	if c.Scopes, err = parseValues("scope", r.Scopes, parseOneScope); err != nil {
 		return c, err
 	}
 	if err := checkReserved(c, r.Grants); err != nil {
@@ -129,9 +129,9 @@ func defaultGrants(t auth.ClientType) []auth.GrantType {
 // maxValues is how many values a list of a client has at most.
 const maxValues = 100
 
-// measure refuses a list that is too long. It comes before any value is looked at, so
+// checkLength refuses a list that is too long. It comes before any value is looked at, so
 // that a list of any length costs no more than to read its JSON.
-func measure[T any](field string, values []T, most int) error {
+func checkLength[T any](field string, values []T, most int) error {
 	if len(values) > most {
 		return tooMany(field, most)
 	}
@@ -142,9 +142,9 @@ func tooMany(field string, most int) error {
 	return auth.Invalid(auth.CodeTooMany, field, fmt.Sprintf("at most %d values", most))
 }
 
-// each checks every value of a list and drops repeats.
-func each(field string, values []string, parse func(string) (string, error)) ([]string, error) {
-	if err := measure(field, values, maxValues); err != nil {
+// parseValues checks every value of a list and drops repeats.
+func parseValues(field string, values []string, parse func(string) (string, error)) ([]string, error) {
+	if err := checkLength(field, values, maxValues); err != nil {
 		return nil, err
 	}
 	var out []string
@@ -175,7 +175,7 @@ func (s *Service) parseGrants(c auth.Client, asked []auth.GrantType) ([]auth.Gra
 	if asked == nil {
 		return defaultGrants(c.Type), nil
 	}
-	if err := measure("grant_types", asked, maxValues); err != nil {
+	if err := checkLength("grant_types", asked, maxValues); err != nil {
 		return nil, err
 	}
 	for _, name := range asked {
@@ -202,10 +202,10 @@ func (s *Service) grant(name auth.GrantType) (Grant, bool) {
 }
 
 func parseResources(c *auth.Client, r Registration) (err error) {
-	if c.Settings.Audiences, err = each("audiences", r.Audiences, auth.ParseResource); err != nil {
+	if c.Settings.Audiences, err = parseValues("audiences", r.Audiences, auth.ParseResource); err != nil {
 		return err
 	}
-	c.Settings.Serves, err = each("serves", r.Serves, auth.ParseResource)
+	c.Settings.Serves, err = parseValues("serves", r.Serves, auth.ParseResource)
 	return err
 }
 
@@ -230,7 +230,7 @@ func parseAuth(c *auth.Client, r Registration) (err error) {
 			return auth.Invalid(auth.CodeJWKSInvalid, "jwks", err.Error())
 		}
 		for _, alg := range []string{r.AuthAlgorithm, r.RequestAlgorithm} {
-			if alg != "" && !slices.ContainsFunc(keys, func(k clientKey) bool { return fits(k, alg, "") }) {
+			if alg != "" && !slices.ContainsFunc(keys, func(k clientKey) bool { return keyMatches(k, alg, "") }) {
 				return auth.Invalid(auth.CodeJWKSInvalid, "jwks", "none of the keys can sign with "+auth.Clip(alg, 16))
 			}
 		}
@@ -316,10 +316,10 @@ func parseHints(c *auth.Client, r Registration) (err error) {
 	if r.DefaultMaxAge != nil && !validMaxAge(*r.DefaultMaxAge) {
 		return auth.Invalid(auth.CodeMaxAgeInvalid, "default_max_age", "this is from 0 to ten years, in seconds")
 	}
-	if c.Settings.DefaultACR, err = each("default_acr_values", r.DefaultACR, shortText("default_acr_values", maxACR)); err != nil {
+	if c.Settings.DefaultACR, err = parseValues("default_acr_values", r.DefaultACR, shortText("default_acr_values", maxACR)); err != nil {
 		return err
 	}
-	c.Settings.Contacts, err = each("contacts", r.Contacts, shortText("contacts", maxContact))
+	c.Settings.Contacts, err = parseValues("contacts", r.Contacts, shortText("contacts", maxContact))
 	return err
 }
 
@@ -331,10 +331,10 @@ func parseExchange(c *auth.Client, r Registration) (err error) {
 		return auth.Invalid(auth.CodeGrantInvalid, "grant_types", "what a client may exchange needs the grant for it")
 	}
 	p := *r.Exchange
-	if p.Audiences, err = each("token_exchange", p.Audiences, auth.ParseResource); err != nil {
+	if p.Audiences, err = parseValues("token_exchange", p.Audiences, auth.ParseResource); err != nil {
 		return err
 	}
-	if err := measure("token_exchange", p.Subjects, maxValues); err != nil {
+	if err := checkLength("token_exchange", p.Subjects, maxValues); err != nil {
 		return err
 	}
 	for _, id := range p.Subjects {

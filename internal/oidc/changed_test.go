@@ -110,19 +110,19 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 			return r
 		}
 		pushed := request(tv, "client_id", "", "redirect_uri", "http://127.0.0.1/callback")
-		_, err := h.StartDevice(t.Context(), from("2001:db8::1"))
+		_, err := h.AuthorizeDevice(t.Context(), from("2001:db8::1"))
 		h.ok(err)
 		_, err = h.Push(t.Context(), from("2001:db8::2", pushed...))
 		h.ok(err)
 		for _, ip := range []string{"2001:db8::1", "2001:db8::3"} { // one network
-			if _, err = h.StartDevice(t.Context(), from(ip)); auth.KindOf(err) != auth.KindThrottled {
+			if _, err = h.AuthorizeDevice(t.Context(), from(ip)); auth.KindOf(err) != auth.KindThrottled {
 				t.Errorf("a third code of a device: %v", err)
 			}
 			if _, err = h.Push(t.Context(), from(ip, pushed...)); auth.KindOf(err) != auth.KindThrottled {
 				t.Errorf("a third pushed request: %v", err)
 			}
 		}
-		_, err = h.StartDevice(t.Context(), from("192.0.2.9"))
+		_, err = h.AuthorizeDevice(t.Context(), from("192.0.2.9"))
 		h.ok(err)
 		c, shown := h.app()
 		for range 4 {

@@ -274,7 +274,7 @@ func TestAttack_EP_14_Management(t *testing.T) {
 			_, read := h.clients.ReadRegistered(t.Context(), r)
 			_, replace := h.clients.ReplaceRegistered(t.Context(), r)
 			for what, err := range map[string]error{"read": read, "replace": replace, "delete": h.clients.DeleteRegistered(t.Context(), r)} {
-				if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidToken || e.Desc != "this needs a token that is good for it" {
+				if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidToken || e.Desc != "a valid registration access token is required" {
 					t.Errorf("%s, %s: %v", name, what, err)
 				}
 			}

@@ -122,9 +122,9 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 				t.Errorf("%s: the person is asked for %q", name, step.Consent.Scope)
 			}
 		}
-		_, err = h.StartDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read", "resource", mcp))
+		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read", "resource", mcp))
 		h.ok(err)
-		_, err = h.StartDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read"))
+		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read"))
 		h.refused(err, oauth.InvalidScope)
 	}, opened)
 }

@@ -26,8 +26,8 @@ const (
 	deviceInterval = 5 * time.Second
 )
 
-// DeviceAnswer is what a device is told (RFC 8628 §3.2). Its times are in seconds.
-type DeviceAnswer struct {
+// DeviceAuthorization is the response to a device (RFC 8628 §3.2). Its times are in seconds.
+type DeviceAuthorization struct {
 	DeviceCode              secret.Text
 	UserCode                string
 	VerificationURI         string
@@ -36,14 +36,14 @@ type DeviceAnswer struct {
 	Interval                int
 }
 
-// StartDevice is the device authorization endpoint (RFC 8628 §3.1). The client proves
-// itself as at the token endpoint; of the scope it asked for it gets what it is
-// registered for. Both codes are kept as digests: that of the user's code is keyed,
-// since there are few enough of them to try all. A refusal is as of Token.
-func (s *Service) StartDevice(ctx context.Context, r client.Request) (DeviceAnswer, error) {
-	d, err := s.askedByDevice(ctx, r)
+// AuthorizeDevice is the device authorization endpoint (RFC 8628 §3.1). The client
+// authenticates as at the token endpoint and gets the part of the scope that it is registered
+// for. Both codes are stored as digests. The digest of the user code is keyed, since there are
+// few enough codes to try all. Refusals are those of Token.
+func (s *Service) AuthorizeDevice(ctx context.Context, r client.Request) (DeviceAuthorization, error) {
+	d, err := s.parseDeviceRequest(ctx, r)
 	if err != nil {
-		return DeviceAnswer{}, err
+		return DeviceAuthorization{}, err
 	}
 	code, user := secret.New(devicePrefix), newUserCode()
 	d.Digest, d.UserDigest = secret.Digest(code.Reveal()), s.userDigest(r.Tenant, user)
@@ -57,20 +57,20 @@ func (s *Service) StartDevice(ctx context.Context, r client.Request) (DeviceAnsw
 		return tx.Record(auth.Event{Kind: auth.EventDeviceRequested, Actor: actor, Detail: map[string]string{"scope": d.Scope.String()}})
 	})
 	if errors.Is(err, auth.ErrConflict) { // 1 in 25,600,000,000 for each code that lives
-		return DeviceAnswer{}, auth.Unavailable(err, time.Second)
+		return DeviceAuthorization{}, auth.Unavailable(err, time.Second)
 	}
 	if err != nil {
-		return DeviceAnswer{}, fmt.Errorf("start device: %w", err)
+		return DeviceAuthorization{}, fmt.Errorf("authorize device: %w", err)
 	}
 	page := r.Tenant.Issuer(s.cfg.Base) + DevicePath
-	return DeviceAnswer{
+	return DeviceAuthorization{
 		DeviceCode: code, UserCode: showUserCode(user), VerificationURI: page, VerificationURIComplete: page + "?user_code=" + showUserCode(user),
 		ExpiresIn: int(s.cfg.DeviceLifetime / time.Second), Interval: int(deviceInterval / time.Second),
 	}, nil
 }
 
-// askedByDevice checks who asks, and for what.
-func (s *Service) askedByDevice(ctx context.Context, r client.Request) (auth.Device, error) {
+// parseDeviceRequest authenticates the client and parses its request.
+func (s *Service) parseDeviceRequest(ctx context.Context, r client.Request) (auth.Device, error) {
 	caller, err := s.cfg.Clients.Authenticate(ctx, r)
 	if err != nil {
 		return auth.Device{}, err

@@ -82,7 +82,7 @@ func (v *viewer) decide(allow bool) error {
 }
 
 // device reads what is kept of a device.
-func (h *house) device(a oidc.DeviceAnswer) (d auth.Device) {
+func (h *house) device(a oidc.DeviceAuthorization) (d auth.Device) {
 	h.t.Helper()
 	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		d, err = tx.Device(secret.Digest(a.DeviceCode.Reveal()))
@@ -241,7 +241,7 @@ func TestAttack_TK_35_GuessingUserCodes(t *testing.T) {
 func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		c := h.television()
-		waits := func(a oidc.DeviceAnswer) {
+		waits := func(a oidc.DeviceAuthorization) {
 			t.Helper()
 			if d := h.device(a); d.Status != auth.DevicePending {
 				t.Fatalf("the device is %s", d.Status)

@@ -26,9 +26,9 @@ func (h *house) television(change ...func(*client.Registration)) auth.Client {
 	return c
 }
 
-func (h *house) startDevice(c auth.Client, pairs ...string) oidc.DeviceAnswer {
+func (h *house) startDevice(c auth.Client, pairs ...string) oidc.DeviceAuthorization {
 	h.t.Helper()
-	a, err := h.StartDevice(h.t.Context(), form(h.t, append([]string{"client_id", string(c.ID)}, pairs...)...))
+	a, err := h.AuthorizeDevice(h.t.Context(), form(h.t, append([]string{"client_id", string(c.ID)}, pairs...)...))
 	h.ok(err)
 	return a
 }
@@ -39,7 +39,7 @@ func (h *house) pollDevice(c auth.Client, code string) (oidc.Issued, error) {
 
 // answerDevice is what a person's decision leaves behind, and returns the browser's
 // session in which they took it.
-func (h *house) answerDevice(a oidc.DeviceAnswer, status auth.DeviceStatus) auth.SessionID {
+func (h *house) answerDevice(a oidc.DeviceAuthorization, status auth.DeviceStatus) auth.SessionID {
 	h.t.Helper()
 	var id auth.SessionID
 	h.write(func(tx *store.Tx) error {
@@ -68,7 +68,7 @@ func TestDeviceAuthorization(t *testing.T) {
 		if !regexp.MustCompile(`^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$`).MatchString(a.UserCode) {
 			t.Errorf("user code %q", a.UserCode)
 		}
-		want := oidc.DeviceAnswer{
+		want := oidc.DeviceAuthorization{
 			DeviceCode: a.DeviceCode, UserCode: a.UserCode, VerificationURI: base + "/device",
 			VerificationURIComplete: base + "/device?user_code=" + a.UserCode, ExpiresIn: 600, Interval: 5,
 		}
@@ -94,7 +94,7 @@ func TestDeviceAuthorization(t *testing.T) {
 		}
 		other := h.television(func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
 		ask := func(pairs ...string) error {
-			_, err := h.StartDevice(t.Context(), form(t, pairs...))
+			_, err := h.AuthorizeDevice(t.Context(), form(t, pairs...))
 			return err
 		}
 		h.refused(ask("client_id", string(other.ID)), oauth.UnauthorizedClient)
@@ -190,7 +190,7 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 			a, approved := h.startDevice(c), h.startDevice(c)
 			h.answerDevice(approved, auth.DeviceApproved)
 			h.clock.Advance(10 * time.Minute)
-			for _, v := range []oidc.DeviceAnswer{a, approved} {
+			for _, v := range []oidc.DeviceAuthorization{a, approved} {
 				_, err := h.pollDevice(c, v.DeviceCode.Reveal())
 				h.refused(err, oauth.ExpiredToken)
 			}
@@ -246,7 +246,7 @@ func TestAttack_TK_29_DisabledClientAndDevices(t *testing.T) {
 		h.answerDevice(a, auth.DeviceApproved)
 		_, err := h.clients.Disable(t.Context(), tenant, c.ID, operator)
 		h.ok(err)
-		_, err = h.StartDevice(t.Context(), form(t, "client_id", string(c.ID)))
+		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID)))
 		h.refused(err, oauth.InvalidClient)
 		_, err = h.pollDevice(c, a.DeviceCode.Reveal())
 		h.refused(err, oauth.InvalidClient)

@@ -259,7 +259,7 @@ func TestAttack_DP_07_Device(t *testing.T) {
 		deviceURL := base + oidc.DeviceAuthorizationPath
 		r := form(t, "client_id", string(tv.ID))
 		r.Proof, r.Method, r.URL = []string{h.proof(k, deviceURL)}, "POST", deviceURL
-		a, err := h.StartDevice(t.Context(), r)
+		a, err := h.AuthorizeDevice(t.Context(), r)
 		h.ok(err)
 		h.answerDevice(a, auth.DeviceApproved)
 		poll := func(proofs ...string) (oidc.Issued, error) {

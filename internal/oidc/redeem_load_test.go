@@ -126,7 +126,7 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 			case 0:
 				_, err = node.Push(t.Context(), ask(request(c)...))
 			case 1:
-				_, err = node.StartDevice(t.Context(), ask("scope", "openid"))
+				_, err = node.AuthorizeDevice(t.Context(), ask("scope", "openid"))
 			case 2:
 				_, err = h.flows.Start(t.Context(), tenant, auth.FlowAccount, flow.Browser{})
 			case 3:

@@ -95,10 +95,10 @@ var uses = map[string]func(s *scene) func() error{
 		}
 	},
 	"device asks": func(s *scene) func() error {
-		return func() error { _, err := s.StartDevice(s.t.Context(), s.ask("scope", "openid")); return err }
+		return func() error { _, err := s.AuthorizeDevice(s.t.Context(), s.ask("scope", "openid")); return err }
 	},
 	"device polls": func(s *scene) func() error {
-		a, err := s.StartDevice(s.t.Context(), s.ask("scope", "openid offline_access"))
+		a, err := s.AuthorizeDevice(s.t.Context(), s.ask("scope", "openid offline_access"))
 		s.ok(err)
 		s.answerDevice(a, auth.DeviceApproved)
 		return func() error {

@@ -85,7 +85,7 @@ func TestRepair_S1_ConsentToWhatWasShown(t *testing.T) {
 func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		h.makeClerk()
-		open := func(c auth.Client, scope string) (*viewer, oidc.DeviceAnswer) {
+		open := func(c auth.Client, scope string) (*viewer, oidc.DeviceAuthorization) {
 			t.Helper()
 			a, v := h.startDevice(c, "scope", scope), h.viewer()
 			v.signIn()
@@ -93,7 +93,7 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 			v.at(auth.StepDeviceConfirm)
 			return v, a
 		}
-		wantScope := func(c auth.Client, a oidc.DeviceAnswer, want string) {
+		wantScope := func(c auth.Client, a oidc.DeviceAuthorization, want string) {
 			t.Helper()
 			got, err := h.pollDevice(c, a.DeviceCode.Reveal())
 			h.ok(err)

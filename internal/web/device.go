@@ -7,7 +7,7 @@ func (s *protocol) deviceAuthorization(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.oidc.StartDevice(r.Context(), in)
+	d, err := s.oidc.AuthorizeDevice(r.Context(), in)
 	if err != nil {
 		return err
 	}
