@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -193,6 +194,22 @@ func TestEachPackageOnce(t *testing.T) {
 			if !seen[r] {
 				t.Errorf("%s is named in a rule and is not in layers", r)
 			}
+		}
+	}
+}
+
+// ARCHITECTURE.md shows every package, by its folder or after its parent's.
+func TestArchitectureShowsEveryPackage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range slices.Concat(layers...) {
+		name, internal := strings.CutPrefix(pkg, "internal/")
+		folder := "─ " + path.Base(name) + "/"
+		if internal && !strings.Contains(string(page), folder) && !strings.Contains(string(page), name+":") {
+			t.Errorf("ARCHITECTURE.md does not show %s", pkg)
 		}
 	}
 }
