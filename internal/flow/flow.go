@@ -134,10 +134,14 @@ func (s *Service) CheckForm(ctx context.Context, in FormRef) (auth.Flow, error) 
 	return s.read(ctx, in.Tenant, in.Flow, in.Browser)
 }
 
-// CompleteSignIn records that the user has just signed in within this flow, with the session that
-// came of it. A session that is older than the flow says who the user is and proves nothing.
-func (s *Service) CompleteSignIn(ctx context.Context, in FormRef, signedIn auth.SessionID) (Step, error) {
-	return s.bindSession(ctx, in, signedIn)
+// CompleteSignIn records, in the transaction that starts or renews the session, that the user has
+// just signed in within this flow.
+func CompleteSignIn(tx *store.Tx, id auth.FlowID, v auth.Session) error {
+	flow, err := tx.Flow(id)
+	if err != nil {
+		return orOver(err)
+	}
+	return Update(tx, bound(flow, v))
 }
 
 // Choose records which of the accounts in this browser the user means. The empty session means
@@ -167,7 +171,15 @@ func (s *Service) bindSession(ctx context.Context, in FormRef, id auth.SessionID
 	if i < 0 {
 		return Step{}, auth.Refuse(auth.KindUnauthenticated, auth.CodeSessionInvalid, "sign in again")
 	}
-	v := in.Browser.Sessions[i].Session
+	if err := s.update(ctx, in.Tenant, bound(flow, in.Browser.Sessions[i].Session)); err != nil {
+		return Step{}, err
+	}
+	return s.Advance(ctx, in.Tenant, flow, in.Browser)
+}
+
+// bound is the flow once it belongs to the session. A session that is older than the flow says who
+// the user is and proves nothing.
+func bound(flow auth.Flow, v auth.Session) auth.Flow {
 	if flow.Session != v.ID {
 		// What was proved or allowed as another account does not count for this one.
 		flow.Session, flow.ProvedAt, flow.Allowed = v.ID, time.Time{}, nil
@@ -175,10 +187,7 @@ func (s *Service) bindSession(ctx context.Context, in FormRef, id auth.SessionID
 	if !v.AuthAt.Before(flow.CreatedAt) {
 		flow.ProvedAt = v.AuthAt
 	}
-	if err := s.update(ctx, in.Tenant, flow); err != nil {
-		return Step{}, err
-	}
-	return s.Advance(ctx, in.Tenant, flow, in.Browser)
+	return flow
 }
 
 // Client returns the client of a flow that began in this browser, also of one that is over. It

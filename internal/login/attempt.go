@@ -12,14 +12,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
-	"github.com/watchword-auth/watchword/internal/token"
 )
-
-// What a password proves, in the words of OpenID Connect Core §2 and RFC 8176.
-const acr = "1"
-
-var amr = []string{"pwd"}
 
 // errCredentials is the one answer to everything that must not be told apart.
 func errCredentials() error {
@@ -47,9 +42,9 @@ type attempt struct {
 	tenant          auth.TenantID
 	email, password string
 	actor           auth.Actor
-	// begin writes the session of somebody who has shown the right password. It may run
-	// twice. finish, if not nil, is done after the commit.
-	begin  func(tx *store.Tx, a auth.Account) (auth.Session, error)
+	// begin writes the session of a user who has sent the right password. It may run twice.
+	// finish, if not nil, is done after the commit.
+	begin  func(tx *store.Tx, a auth.Account, b session.Params) (auth.Session, error)
 	finish func(ctx context.Context) error
 
 	login    string       // canonical; empty when the typed text is no address
@@ -271,10 +266,11 @@ func hashing(err error) error {
 func (a *attempt) enter(ctx context.Context) (string, error) {
 	var refused string
 	err := a.s.cfg.DB.Write(ctx, a.tenant, func(tx *store.Tx) (err error) {
-		if refused, err = a.decide(tx); err != nil || refused != "" {
+		var params session.Params
+		if params, refused, err = a.decide(tx); err != nil || refused != "" {
 			return err
 		}
-		v, err := a.begin(tx, a.account)
+		v, err := a.begin(tx, a.account, params)
 		if err != nil {
 			return err
 		}
@@ -294,40 +290,32 @@ func (a *attempt) enter(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// decide refuses, with a trace, what must not go on although the password was
-// right.
-func (a *attempt) decide(tx *store.Tx) (reason string, err error) {
+// decide turns the right password into a proof and asks whether that is enough. It refuses, with an
+// audit event, what must not continue although the password was right.
+func (a *attempt) decide(tx *store.Tx) (b session.Params, reason string, err error) {
 	hash, err := tx.PasswordHash(a.account.ID)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
-		return "", err
+		return b, "", err
 	}
 	if err != nil || hash != a.hash {
-		return "", errMoved // a reset in between must not leave a session of the old password
+		return b, "", errMoved // a reset in between must not leave a session of the old password
 	}
-	account, err := tx.Account(a.account.ID)
-	if err != nil {
-		return "", err
+	if a.account, err = tx.Account(a.account.ID); err != nil {
+		return b, "", err
 	}
-	a.account = account
-	if account.Disabled() {
-		return a.refuse(tx, ReasonDisabled, errCredentials())
+	if a.account.Disabled() {
+		reason, err = a.refuse(tx, ReasonDisabled, errCredentials())
+		return b, reason, err
 	}
-	tenant, err := tx.CurrentTenant()
-	if err != nil {
-		return "", err
-	}
-	client, err := tx.Client(auth.FirstParty)
-	if err != nil {
-		return "", err
-	}
-	if refusal := token.CheckIssuance(tenant, account, client); refusal != nil {
-		reason := ReasonRefused
-		if e, ok := errors.AsType[*auth.Error](refusal); ok && e.Code == auth.CodeEmailNotVerified {
+	b, err = a.s.complete(tx, a.account, []auth.Proof{{Method: auth.ProofPassword, Account: a.account.ID, At: tx.Now}}, a.actor)
+	if refusal, ok := errors.AsType[*auth.Error](err); ok {
+		reason = ReasonRefused
+		if refusal.Code == auth.CodeEmailNotVerified {
 			reason = ReasonUnverified
 		}
-		return a.refuse(tx, reason, refusal)
+		reason, err = a.refuse(tx, reason, err)
 	}
-	return "", nil
+	return b, reason, err
 }
 
 func (a *attempt) refuse(tx *store.Tx, reason string, refusal error) (string, error) {

@@ -1,79 +1,101 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// EnterRequest is an attempt to sign in in a browser.
-type EnterRequest struct {
+// PasswordForm is the form of the page on which a user signs in with a password.
+type PasswordForm struct {
+	flow.FormRef
 	Email, Password string
-	Remember        bool               // stay signed in when the browser is closed
-	Browser         []session.SignedIn // who is signed in there already
-	Series          string             // the keep cookie, if there is one
-	Actor           auth.Actor
+	Remember        bool   // stay signed in when the browser is closed
+	RememberMe      string // the remember-me cookie, if there is one
 }
 
-// Entered is what the browser gets: the session that was begun or renewed, the new
-// value of the session cookie, that of the keep cookie when it changes, and that of the
-// cookie by which accounts know the browser.
-type Entered struct {
-	Session auth.Session
-	Cookie  string // whole; secret
-	Keep    secret.Text
-	Known   secret.Text
+// SignedIn is what the browser gets: the session that was started or renewed, the new value of the
+// session cookie, that of the remember-me cookie when it changes, and that of the cookie by which
+// accounts know the browser.
+type SignedIn struct {
+	Session  auth.Session
+	Accounts []session.SignedIn // all that are signed in in the browser now, this one first
+	Cookie   string             // whole; secret
+	Keep     secret.Text
+	Known    secret.Text
+	Step     flow.Step // of the flow in which the user signed in
 }
 
-// Enter signs in with e-mail address and password in a browser. An account that is
-// signed in there already gets its session renewed under another secret; any other
-// account is put in front of those that are there. Refusals are those of Password.
-func (s *Service) Enter(ctx context.Context, tenant auth.TenantID, r EnterRequest) (Entered, error) {
-	var e Entered
+// SignInBrowser signs in with e-mail address and password in a flow, and continues the flow. An
+// account that is signed in in the browser already gets its session renewed under another secret.
+// Any other account is put in front of those that are there. The session, and the flow's record of
+// it, are written in one transaction. Refusals are those of flow.CheckForm and of Password; with
+// the latter, Step is the one at which the flow stays.
+func (s *Service) SignInBrowser(ctx context.Context, in PasswordForm) (SignedIn, error) {
+	if _, err := s.cfg.Flows.CheckForm(ctx, in.FormRef); err != nil {
+		return SignedIn{}, err
+	}
+	var e SignedIn
 	a := &attempt{
-		s: s, tenant: tenant, email: r.Email, password: r.Password, actor: r.Actor,
-		begin: func(tx *store.Tx, a auth.Account) (_ auth.Session, err error) {
-			e, err = s.enter(tx, a, r)
+		s: s, tenant: in.Tenant, email: in.Email, password: in.Password, actor: in.Browser.Actor,
+		begin: func(tx *store.Tx, a auth.Account, b session.Params) (_ auth.Session, err error) {
+			e, err = s.startInBrowser(tx, a, b, in)
 			return e.Session, err
 		},
 	}
 	if err := s.try(ctx, a); err != nil {
-		return Entered{}, err
+		return s.refusedAt(ctx, in, err)
 	}
 	e.Known = a.introduce()
-	return e, nil
-}
-
-func (s *Service) enter(tx *store.Tx, a auth.Account, r EnterRequest) (Entered, error) {
-	p := session.Proof{ACR: acr, AMR: amr}
-	series, keep, err := s.remember(tx, a.ID, r, p)
-	if err != nil {
-		return Entered{}, err
-	}
-	p.RememberMe = series
-	e, err := s.arrive(tx, r.Browser, a, session.Params{
-		Account: a.ID, Client: auth.FirstParty, ACR: p.ACR, AMR: p.AMR, RememberMe: p.RememberMe, Cookie: true, Actor: r.Actor,
-	})
-	e.Keep = keep
+	b := in.Browser
+	b.Sessions, b.Actor = e.Accounts, b.Actor.AsSession(e.Session)
+	b.Actor.Known = e.Known.Reveal()
+	var err error
+	e.Step, err = s.cfg.Flows.Advance(ctx, in.Tenant, auth.Flow{ID: in.Flow}, b)
 	return e, err
 }
 
-// remember begins a remember-me series when that is wished, and ends the one that the
-// browser had. One that is there and not spoken of goes on for its own account.
-func (s *Service) remember(tx *store.Tx, account auth.AccountID, r EnterRequest, p session.Proof) (auth.RememberMeID, secret.Text, error) {
-	old, own, err := s.cfg.Sessions.OwnedRememberMe(tx, r.Series, account)
+// refusedAt returns a refusal with the step at which the flow stays.
+func (s *Service) refusedAt(ctx context.Context, in PasswordForm, refusal error) (SignedIn, error) {
+	if _, ok := errors.AsType[*auth.Error](refusal); !ok {
+		return SignedIn{}, refusal
+	}
+	step, err := s.cfg.Flows.Continue(ctx, in.Tenant, in.Flow, in.Browser)
+	return SignedIn{Step: step}, cmp.Or(err, refusal)
+}
+
+func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, b session.Params, in PasswordForm) (SignedIn, error) {
+	series, keep, err := s.remember(tx, a.ID, in, session.Proof{ACR: b.ACR, AMR: b.AMR})
+	if err != nil {
+		return SignedIn{}, err
+	}
+	b.RememberMe = series
+	e, err := s.addToBrowser(tx, in.Browser.Sessions, a, b)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	e.Keep = keep
+	return e, flow.CompleteSignIn(tx, in.Flow, e.Session)
+}
+
+// remember starts a remember-me series when the user asked for it, and ends the one that the browser
+// had. Without that wish, a series of the same account is renewed.
+func (s *Service) remember(tx *store.Tx, account auth.AccountID, in PasswordForm, p session.Proof) (auth.RememberMeID, secret.Text, error) {
+	old, own, err := s.cfg.Sessions.OwnedRememberMe(tx, in.RememberMe, account)
 	if err != nil {
 		return "", "", err
 	}
 	switch {
-	case !r.Remember && own:
+	case !in.Remember && own:
 		return old.ID, "", tx.RenewRememberMe(old.ID, tx.Now, p.ACR, p.AMR)
-	case !r.Remember:
+	case !in.Remember:
 		return "", "", nil
 	case own:
 		if err := tx.RevokeRememberMe(account, old.ID, auth.EndRenewed); err != nil {
@@ -84,9 +106,9 @@ func (s *Service) remember(tx *store.Tx, account auth.AccountID, r EnterRequest,
 	return v.ID, keep, err
 }
 
-// arrive puts an account in front of those who are signed in in the browser: its own
-// session there under another secret, or a new one.
-func (s *Service) arrive(tx *store.Tx, browser []session.SignedIn, a auth.Account, b session.Params) (Entered, error) {
+// addToBrowser puts an account in front of those that are signed in in the browser: with its own
+// session there under another secret, or with a new one.
+func (s *Service) addToBrowser(tx *store.Tx, browser []session.SignedIn, a auth.Account, b session.Params) (SignedIn, error) {
 	front := session.SignedIn{Account: a}
 	all := []session.SignedIn{front}
 	for _, v := range browser {
@@ -96,7 +118,7 @@ func (s *Service) arrive(tx *store.Tx, browser []session.SignedIn, a auth.Accoun
 		}
 		if front.Secret != "" { // a second session of the same account has no use
 			if err := s.drop(tx, v, auth.EndRenewed); err != nil {
-				return Entered{}, err
+				return SignedIn{}, err
 			}
 			continue
 		}
@@ -105,24 +127,25 @@ func (s *Service) arrive(tx *store.Tx, browser []session.SignedIn, a auth.Accoun
 			continue // it has ended meanwhile
 		}
 		if err != nil {
-			return Entered{}, err
+			return SignedIn{}, err
 		}
 		front.Session, front.Secret = renewed, cookie.Reveal()
 	}
+	b.Cookie = true
 	if front.Secret == "" {
 		begun, cookie, err := s.cfg.Sessions.Start(tx, b)
 		if err != nil {
-			return Entered{}, err
+			return SignedIn{}, err
 		}
 		front.Session, front.Secret = begun, cookie.Reveal()
 	}
 	all[0] = front
 	for ; len(all) > session.MaxAccounts; all = all[:len(all)-1] {
 		if err := s.drop(tx, all[len(all)-1], auth.EndCrowded); err != nil {
-			return Entered{}, err
+			return SignedIn{}, err
 		}
 	}
-	return Entered{Session: front.Session, Cookie: session.FormatCookie(all)}, nil
+	return SignedIn{Session: front.Session, Accounts: all, Cookie: session.FormatCookie(all)}, nil
 }
 
 // drop ends a session whose secret goes out of the cookie.
@@ -134,10 +157,10 @@ func (s *Service) drop(tx *store.Tx, v session.SignedIn, reason string) error {
 	return err
 }
 
-// SignOut signs one account of the browser out, or all of them when which is empty, and
-// returns the new value of the session cookie, empty when nobody is left. A keep
-// cookie of those who have left is worth nothing any more.
-func (s *Service) Leave(ctx context.Context, tenant auth.TenantID, browser []session.SignedIn, which auth.SessionID, actor auth.Actor) (string, error) {
+// SignOutBrowser signs one account of the browser out, or all of them when which is empty. It
+// returns the new value of the session cookie, empty when nobody is left. Remember-me cookies of
+// those who signed out are invalid afterwards.
+func (s *Service) SignOutBrowser(ctx context.Context, tenant auth.TenantID, browser []session.SignedIn, which auth.SessionID, actor auth.Actor) (string, error) {
 	var cookie string
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		ended, left, err := s.cfg.Sessions.SignOut(tx, browser, which)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -23,11 +24,21 @@ func (v *visitor) signed() []session.SignedIn {
 	return list
 }
 
-func (v *visitor) try(email, pw string, remember bool) (login.Entered, error) {
+func (v *visitor) try(email, pw string, remember bool) (login.SignedIn, error) {
 	v.h.t.Helper()
-	e, err := v.h.Enter(v.h.t.Context(), tenant, login.EnterRequest{Email: email, Password: pw, Remember: remember, Browser: v.signed(), Series: v.keep, Actor: browser})
+	b := flow.Browser{Sessions: v.signed(), Actor: browser}
+	e, err := v.h.SignInBrowser(v.h.t.Context(), login.PasswordForm{FormRef: v.h.form(b), Email: email, Password: pw, Remember: remember, RememberMe: v.keep})
 	v.take(e)
 	return e, err
+}
+
+// form is what the form of a sign-in page sends back, in a new flow.
+func (h *house) form(b flow.Browser) flow.FormRef {
+	h.t.Helper()
+	b.EnsureSecret()
+	step, err := h.flows.Start(h.t.Context(), tenant, auth.FlowAccount, b)
+	h.ok(err)
+	return flow.FormRef{Tenant: tenant, Flow: step.Flow.ID, CSRF: step.CSRF, Browser: b}
 }
 
 func (v *visitor) enter(email string, remember bool) auth.Session {
@@ -37,7 +48,7 @@ func (v *visitor) enter(email string, remember bool) auth.Session {
 	return e.Session
 }
 
-func (v *visitor) take(e login.Entered) {
+func (v *visitor) take(e login.SignedIn) {
 	if e.Cookie != "" {
 		v.cookie = e.Cookie
 	}
@@ -46,7 +57,7 @@ func (v *visitor) take(e login.Entered) {
 	}
 }
 
-func (v *visitor) resume() (login.Entered, error) {
+func (v *visitor) resume() (login.SignedIn, error) {
 	v.h.t.Helper()
 	e, err := v.h.Resume(v.h.t.Context(), tenant, v.keep, v.signed(), browser)
 	v.take(e)
@@ -131,13 +142,13 @@ func TestSeveralAccounts(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 		list := v.signed()
-		cookie, err := h.Leave(t.Context(), tenant, list, list[0].Session.ID, browser)
+		cookie, err := h.SignOutBrowser(t.Context(), tenant, list, list[0].Session.ID, browser)
 		h.ok(err)
 		left := &visitor{h: h, cookie: cookie}
 		if got := left.who(); len(got) != 4 || got[0] != ids[5] || len(v.who()) != 4 {
 			t.Errorf("%v", got)
 		}
-		if cookie, err = h.Leave(t.Context(), tenant, left.signed(), "", browser); err != nil || cookie != "" || len(v.who()) != 0 {
+		if cookie, err = h.SignOutBrowser(t.Context(), tenant, left.signed(), "", browser); err != nil || cookie != "" || len(v.who()) != 0 {
 			t.Errorf("all left: %q, %v", cookie, err)
 		}
 		if n := len(h.events(auth.EventLogout)); n != 5 {
@@ -395,7 +406,7 @@ func TestRepair_B9_RacesDoNotHideACopiedKeepCookie(t *testing.T) {
 func TestEndsOfASeries(t *testing.T) {
 	endings := map[string]func(h *house, v *visitor) error{
 		"leave": func(h *house, v *visitor) error {
-			_, err := h.Leave(h.t.Context(), tenant, v.signed(), "", browser)
+			_, err := h.SignOutBrowser(h.t.Context(), tenant, v.signed(), "", browser)
 			return err
 		},
 		"end of all": func(h *house, v *visitor) error { return h.endAll(v.signed()[0].Account.ID, "") },
@@ -478,5 +489,29 @@ func TestAttack_SE_12_KeepCookies(t *testing.T) {
 		}
 		_, err := v.closed().resume()
 		h.ok(err)
+	})
+}
+
+// A form that is not this browser's, or whose flow is over, signs nobody in.
+func TestAttack_SE_08_FormOfAnotherBrowser(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		mine, theirs := h.form(flow.Browser{Actor: browser}), h.form(flow.Browser{Actor: browser})
+		for name, form := range map[string]flow.FormRef{
+			"another browser's flow":  {Tenant: tenant, Flow: theirs.Flow, CSRF: mine.CSRF, Browser: mine.Browser},
+			"another browser's token": {Tenant: tenant, Flow: mine.Flow, CSRF: theirs.CSRF, Browser: mine.Browser},
+			"another browser":         {Tenant: tenant, Flow: mine.Flow, CSRF: mine.CSRF, Browser: theirs.Browser},
+			"no token":                {Tenant: tenant, Flow: mine.Flow, Browser: mine.Browser},
+			"no browser":              {Tenant: tenant, Flow: mine.Flow, CSRF: mine.CSRF},
+		} {
+			e, err := h.SignInBrowser(t.Context(), login.PasswordForm{FormRef: form, Email: "alice@example.test", Password: good})
+
+			if auth.KindOf(err) != auth.KindForbidden || e.Cookie != "" || e.Session.ID != "" {
+				t.Errorf("%s: %+v, %v", name, e, err)
+			}
+		}
+		h.clock.Advance(time.Hour)
+		if _, err := h.SignInBrowser(t.Context(), login.PasswordForm{FormRef: mine, Email: "alice@example.test", Password: good}); auth.KindOf(err) != auth.KindNotFound {
+			t.Errorf("a flow that is over: %v", err)
+		}
 	})
 }

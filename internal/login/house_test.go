@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
@@ -33,6 +34,7 @@ type house struct {
 	db       *store.DB
 	hasher   *password.Hasher
 	sessions *session.Service
+	flows    *flow.Service
 	tokens   *token.Service
 	cfg      login.Config
 }
@@ -63,8 +65,9 @@ func build(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*login.C
 	h := &house{t: t, clock: c, db: db, hasher: newHasher(t, cheap, nil), sessions: session.New(session.Config{DB: db, Retry: 24 * time.Hour})}
 	ring := keys.New(keys.Config{DB: db, Now: c.Now})
 	h.tokens = token.New(token.Config{DB: db, Keys: ring, Base: "https://auth.example.test", Now: c.Now, Root: secret.Bytes(32)})
+	h.flows = flow.New(flow.Config{DB: db, Tokens: h.tokens, Root: secret.Bytes(32), Base: "https://auth.example.test"})
 	h.cfg = login.Config{
-		DB: db, Hasher: h.hasher, Tokens: h.tokens, Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),
+		DB: db, Flows: h.flows, Hasher: h.hasher, Tokens: h.tokens, Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),
 		Rates: limit.Rates{"login.account": {Count: 1000, Per: time.Hour}, "login.success": {Count: 600, Per: time.Hour}}, Now: c.Now,
 	}
 	for _, f := range with {

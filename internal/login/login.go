@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -33,6 +34,7 @@ type Config struct {
 	Hasher   *password.Hasher
 	Tokens   *token.Service
 	Sessions *session.Service
+	Flows    *flow.Service
 	Limiter  limit.Limiter
 	Rates    limit.Rates
 	Now      func() time.Time

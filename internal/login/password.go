@@ -39,14 +39,13 @@ type direct struct {
 }
 
 // begin writes the session with everything that hangs on it.
-func (d *direct) begin(tx *store.Tx, a auth.Account) (auth.Session, error) {
+func (d *direct) begin(tx *store.Tx, a auth.Account, b session.Params) (auth.Session, error) {
 	d.result, d.draft = Result{}, token.Draft{}
 	if err := d.endFormer(tx); err != nil {
 		return auth.Session{}, err
 	}
-	v, cookie, err := d.s.cfg.Sessions.Start(tx, session.Params{
-		Account: a.ID, Client: auth.FirstParty, ACR: acr, AMR: amr, Cookie: d.request.Cookie, Actor: d.request.Actor,
-	})
+	b.Cookie = d.request.Cookie
+	v, cookie, err := d.s.cfg.Sessions.Start(tx, b)
 	if err != nil {
 		return auth.Session{}, err
 	}
@@ -54,7 +53,7 @@ func (d *direct) begin(tx *store.Tx, a auth.Account) (auth.Session, error) {
 	if !d.request.Cookie {
 		d.draft, err = d.s.cfg.Tokens.Start(tx, auth.Grant{
 			Account: a.ID, Client: auth.FirstParty, Session: v.ID, Scope: d.request.scope(), Audience: d.request.audience(),
-			AuthAt: v.AuthAt, ACR: acr, AMR: amr,
+			AuthAt: v.AuthAt, ACR: v.ACR, AMR: v.AMR,
 		})
 	}
 	return v, err

@@ -9,7 +9,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
-	"github.com/watchword-auth/watchword/internal/token"
 )
 
 // Resume begins a session for the owner of a keep cookie, which is spent for a new
@@ -17,72 +16,58 @@ import (
 // Unauthenticated session_invalid when the cookie is worth nothing, upon which the
 // browser should forget it. A cookie that was spent before, and whose successor was used,
 // ends its series with all its sessions, and the owner is warned.
-func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string, browser []session.SignedIn, actor auth.Actor) (Entered, error) {
+func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string, browser []session.SignedIn, actor auth.Actor) (SignedIn, error) {
 	if _, ok := session.ParseRememberMe(keep); !ok {
-		return Entered{}, forgotten(nil)
+		return SignedIn{}, forgotten(nil)
 	}
-	var e Entered
+	var e SignedIn
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
 		e, err = s.resume(tx, keep, browser, actor)
 		return err
 	})
 	if err != nil {
-		return Entered{}, fmt.Errorf("resume session: %w", err)
+		return SignedIn{}, fmt.Errorf("resume session: %w", err)
 	}
 	return e, nil
 }
 
-func (s *Service) resume(tx *store.Tx, keep string, browser []session.SignedIn, actor auth.Actor) (Entered, error) {
+func (s *Service) resume(tx *store.Tx, keep string, browser []session.SignedIn, actor auth.Actor) (SignedIn, error) {
 	series, err := s.cfg.Sessions.VerifyRememberMe(tx, keep)
 	if errors.Is(err, session.ErrRememberMeReused) || errors.Is(err, session.ErrRememberMeLate) {
 		if err := s.reportSpent(tx, series, actor, err); err != nil {
-			return Entered{}, err
+			return SignedIn{}, err
 		}
-		return Entered{}, store.CommitWith(forgotten(err))
+		return SignedIn{}, store.CommitWith(forgotten(err))
 	}
 	if err != nil {
-		return Entered{}, err
+		return SignedIn{}, err
 	}
 	if i := slices.IndexFunc(browser, func(v session.SignedIn) bool { return v.Account.ID == series.Account }); i >= 0 {
-		return Entered{Session: browser[i].Session, Cookie: session.FormatCookie(browser)}, nil // nothing to resume
+		return SignedIn{Session: browser[i].Session, Accounts: browser, Cookie: session.FormatCookie(browser)}, nil // nothing to resume
 	}
 	a, err := tx.Account(series.Account)
 	if err != nil {
-		return Entered{}, err
+		return SignedIn{}, err
 	}
-	if err := s.allowed(tx, a); err != nil {
-		return Entered{}, s.refuseResume(tx, a, actor, err)
+	params, err := s.complete(tx, a, series.Proofs(), actor)
+	if err != nil {
+		return SignedIn{}, s.refuseResume(tx, a, actor, err)
 	}
 	next, err := s.cfg.Sessions.RotateRememberMe(tx, series, keep)
 	if err != nil {
-		return Entered{}, err
+		return SignedIn{}, err
 	}
-	e, err := s.arrive(tx, browser, a, session.Params{
-		Account: a.ID, Client: auth.FirstParty, ACR: series.ACR, AMR: series.AMR, Cookie: true, Actor: actor,
-		AuthAt: series.AuthAt, RememberMe: series.ID, Until: series.ExpiresAt,
-	})
+	params.RememberMe, params.Until = series.ID, series.ExpiresAt
+	e, err := s.addToBrowser(tx, browser, a, params)
 	if err != nil {
-		return Entered{}, err
+		return SignedIn{}, err
 	}
 	e.Keep = next
 	if err := tx.TouchLogin(a.ID); err != nil {
-		return Entered{}, err
+		return SignedIn{}, err
 	}
 	return e, tx.Record(auth.Event{Kind: auth.EventLogin, Actor: actor, Account: a.ID,
 		Detail: map[string]string{"method": "remembered", "session": string(e.Session.ID)}})
-}
-
-// allowed asks the one decision.
-func (s *Service) allowed(tx *store.Tx, a auth.Account) error {
-	tenant, err := tx.CurrentTenant()
-	if err != nil {
-		return err
-	}
-	client, err := tx.Client(auth.FirstParty)
-	if err != nil {
-		return err
-	}
-	return token.CheckIssuance(tenant, a, client)
 }
 
 // refuseResume leaves a trace of a decision against somebody whose cookie was good,

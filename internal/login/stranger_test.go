@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -140,7 +141,7 @@ func TestRepair_S3_OneBrowserForSeveralAccounts(t *testing.T) {
 				}
 				actor := browser
 				actor.Known = cookie
-				e, err := h.Enter(t.Context(), tenant, login.EnterRequest{Email: email, Password: good, Actor: actor})
+				e, err := h.SignInBrowser(t.Context(), login.PasswordForm{FormRef: h.form(flow.Browser{Actor: actor}), Email: email, Password: good})
 				h.ok(err)
 				cookie = e.Known.Reveal()
 			}

@@ -58,7 +58,7 @@ func TestAttack_AZ_37_Forgery(t *testing.T) {
 				h.forbidden(err)
 				_, err = h.flows.Choose(ctx, formRef(step.Flow.ID, ask.b, ask.csrf), "")
 				h.forbidden(err)
-				_, err = h.flows.CompleteSignIn(ctx, formRef(step.Flow.ID, ask.b, ask.csrf), "")
+				_, err = h.completeSignIn(formRef(step.Flow.ID, ask.b, ask.csrf), "")
 				h.forbidden(err)
 				_, err = h.flows.CheckForm(ctx, formRef(step.Flow.ID, ask.b, ask.csrf))
 				h.forbidden(err)

@@ -360,7 +360,7 @@ func TestAttack_AZ_20_21_Again(t *testing.T) {
 			h.ok(err)
 			h.at(still, auth.StepLogin)
 			old := v.b.Sessions[0].Session.ID
-			still, err = h.flows.CompleteSignIn(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), old) // nor does a session that is older than the flow
+			still, err = h.completeSignIn(formRef(step.Flow.ID, v.b, step.CSRF), old) // nor does a session that is older than the flow
 			h.ok(err)
 			h.clock.Advance(time.Second)
 			if still.Kind == auth.StepLogin {

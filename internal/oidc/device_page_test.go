@@ -108,7 +108,7 @@ func TestDeviceApproval(t *testing.T) {
 		h.ok(v.lookup(strings.ToLower(a.UserCode)))
 		v.at(auth.StepLogin)
 		v.signIn()
-		step, err := h.flows.CompleteSignIn(t.Context(), formRef(v.step.Flow.ID, v.b, v.step.CSRF), v.b.Sessions[0].Session.ID)
+		step, err := h.completeSignIn(formRef(v.step.Flow.ID, v.b, v.step.CSRF), v.b.Sessions[0].Session.ID)
 		h.ok(err)
 		v.step = step
 		v.at(auth.StepDeviceConfirm)

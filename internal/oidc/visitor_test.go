@@ -93,7 +93,7 @@ func (v *visitor) login(step flow.Step, id auth.AccountID) flow.Step {
 	_, err := v.h.flows.CheckForm(v.h.t.Context(), formRef(step.Flow.ID, v.b, step.CSRF))
 	v.h.ok(err)
 	sid := v.signIn(id)
-	step, err = v.h.flows.CompleteSignIn(v.h.t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), sid)
+	step, err = v.h.completeSignIn(formRef(step.Flow.ID, v.b, step.CSRF), sid)
 	v.h.ok(err)
 	return step
 }
@@ -222,4 +222,20 @@ func (h *house) sub(t *testing.T, name string, fn func(h *house)) {
 // formRef is what a form of the flow's page sends back.
 func formRef(id auth.FlowID, b flow.Browser, csrf string) flow.FormRef {
 	return flow.FormRef{Tenant: tenant, Flow: id, CSRF: csrf, Browser: b}
+}
+
+// completeSignIn records what login does when a user has signed in within a flow.
+func (h *house) completeSignIn(in flow.FormRef, id auth.SessionID) (flow.Step, error) {
+	h.t.Helper()
+	if _, err := h.flows.CheckForm(h.t.Context(), in); err != nil {
+		return flow.Step{}, err
+	}
+	h.write(func(tx *store.Tx) error {
+		v, err := tx.Session(id)
+		if err != nil {
+			return err
+		}
+		return flow.CompleteSignIn(tx, in.Flow, v)
+	})
+	return h.flows.Continue(h.t.Context(), in.Tenant, in.Flow, in.Browser)
 }

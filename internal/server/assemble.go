@@ -134,8 +134,9 @@ func (s *Server) openServices(ctx context.Context) error {
 		Now:   s.now, RegistrationOpen: s.cfg.Accounts.Registration == "open",
 		VerifyLifetime: s.cfg.Links.Verify, ResetLifetime: s.cfg.Links.Reset, Log: s.log,
 	})
+	s.Flows = flow.New(flow.Config{DB: s.DB, Tokens: s.Tokens, Root: root, Base: s.cfg.BaseURL()})
 	s.Logins = login.New(login.Config{
-		DB: s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Limiter: s.Limiter,
+		DB: s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Flows: s.Flows, Limiter: s.Limiter,
 		Rates: s.rates(), Now: s.now, Observe: s.Metrics.Login, Log: s.log,
 	})
 	out, err := s.outbound()
@@ -149,7 +150,6 @@ func (s *Server) openServices(ctx context.Context) error {
 		EndpointAudience: o.AssertionAudience == "endpoint", Registration: o.Registration, RedirectSchemes: o.RedirectSchemes,
 		Documents: o.ClientMetadata, Grants: oidc.Grants(), ResourceScopes: o.Resources.Scopes(), DPoPNonce: o.DPoPNonce,
 	})
-	s.Flows = flow.New(flow.Config{DB: s.DB, Tokens: s.Tokens, Root: root, Base: s.cfg.BaseURL()})
 	s.OIDC = oidc.New(oidc.Config{
 		DB: s.DB, Clients: s.Clients, Tokens: s.Tokens, Keys: s.Keys, Sessions: s.Sessions, Flows: s.Flows, Out: out, Root: root, Limiter: s.Limiter,
 		Base: s.cfg.BaseURL(), Now: s.now, Observe: s.Metrics.Grant, Log: s.log,

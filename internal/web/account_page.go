@@ -101,7 +101,7 @@ func (s *Server) accountLogout(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rest, err := s.cfg.Logins.Leave(r.Context(), ex.tenant.ID, b.Sessions, ex.actor.Session, ex.requestActor())
+	rest, err := s.cfg.Logins.SignOutBrowser(r.Context(), ex.tenant.ID, b.Sessions, ex.actor.Session, ex.requestActor())
 	if err != nil {
 		return err
 	}

@@ -162,7 +162,7 @@ func (s *api) logout(ctx context.Context, in *struct {
 	// The cookie is deleted, so the other sessions in it end as well.
 	others, err := s.sessions.FindAll(ctx, ex.tenant.ID, ex.sessionCookie())
 	if err == nil {
-		_, err = s.logins.Leave(ctx, ex.tenant.ID, others, "", by)
+		_, err = s.logins.SignOutBrowser(ctx, ex.tenant.ID, others, "", by)
 	}
 	ex.dropCookie()
 	return nil, err

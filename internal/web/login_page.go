@@ -40,48 +40,32 @@ func forWhom(st flow.Step) string {
 	return clientName(st.Client)
 }
 
-// loginForm signs in within a flow.
+// loginForm signs a user in within a flow.
 func (s *Server) loginForm(ex *exchange, r *http.Request) error {
 	in, err := ex.flowForm(r)
 	if err != nil {
 		return err
 	}
-	b := &in.Browser
-	if _, err := s.cfg.Flows.CheckForm(r.Context(), in); err != nil {
-		return err
+	signedIn, err := s.cfg.Logins.SignInBrowser(r.Context(), login.PasswordForm{FormRef: in, Email: r.PostForm.Get("email"),
+		Password: r.PostForm.Get("password"), Remember: r.PostForm.Get("remember") == "on", RememberMe: ex.rememberCookie()})
+	if signedIn.Cookie != "" { // also when what follows has failed: the session has begun
+		ex.actor, ex.people = ex.actor.AsSession(signedIn.Session), signedIn.Accounts
+		ex.setSessions(signedIn.Cookie)
+		ex.setRemember(signedIn.Keep)
+		ex.setKnown(signedIn.Known)
 	}
-	entered, err := s.cfg.Logins.Enter(r.Context(), ex.tenant.ID, login.EnterRequest{
-		Email: r.PostForm.Get("email"), Password: r.PostForm.Get("password"), Remember: r.PostForm.Get("remember") == "on",
-		Browser: b.Sessions, Series: ex.rememberCookie(), Actor: ex.requestActor(),
-	})
 	if err != nil {
-		return s.loginRefused(ex, r, *b, err)
+		return s.loginRefused(ex, r, signedIn.Step, err)
 	}
-	ex.actor = ex.actor.AsSession(entered.Session)
-	ex.setSessions(entered.Cookie)
-	ex.setRemember(entered.Keep)
-	ex.setKnown(entered.Known)
-	if err := ex.find(r.Context(), b, entered.Cookie); err != nil {
-		return err
-	}
-	b.Actor = ex.requestActor()
-	st, err := s.cfg.Flows.CompleteSignIn(r.Context(), in, entered.Session.ID)
-	if err != nil {
-		return err
-	}
-	return ex.dispatch(st)
+	return ex.dispatch(signedIn.Step)
 }
 
 // loginRefused shows the page again. Whatever does not fit is said in the same words,
 // with a status that browsers show and the limit counts as a failure.
-func (s *Server) loginRefused(ex *exchange, r *http.Request, b flow.Browser, refusal error) error {
+func (s *Server) loginRefused(ex *exchange, r *http.Request, st flow.Step, refusal error) error {
 	e, ok := errors.AsType[*auth.Error](refusal)
-	if !ok {
+	if !ok || st.Kind == "" {
 		return refusal
-	}
-	st, err := s.cfg.Flows.Continue(r.Context(), ex.tenant.ID, auth.FlowID(r.PostForm.Get("flow")), b)
-	if err != nil {
-		return err
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
 	p := s.loginOf(ex, st)

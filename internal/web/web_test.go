@@ -84,7 +84,7 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions,
 		Accounts: account.New(account.Config{DB: db, Hasher: h.hasher, Policy: password.DefaultPolicy(), Sessions: sessions, Limiter: limiter, Now: clock, RegistrationOpen: true, Log: log,
 			Rates: limit.Rates{"register.account": generous, "resend.account": generous, "forgot.account": generous, "change.account": generous}}),
-		Logins:  login.New(login.Config{DB: db, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: limit.Rates{"login.account": generous, "login.success": generous}}),
+		Logins:  login.New(login.Config{DB: db, Flows: flows, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: limit.Rates{"login.account": generous, "login.success": generous}}),
 		Access:  access.New(db),
 		Clients: clients,
 		Flows:   flows,

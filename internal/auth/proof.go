@@ -1,0 +1,58 @@
+package auth
+
+import (
+	"slices"
+	"time"
+)
+
+// ProofMethod is how a user proved who they are, as an Authentication Method Reference (RFC 8176).
+type ProofMethod string
+
+// ProofPassword is a password.
+const ProofPassword ProofMethod = "pwd"
+
+// Proof says that a user proved to be the owner of an account.
+type Proof struct {
+	Method  ProofMethod
+	Account AccountID
+	At      time.Time
+}
+
+// Authentication is what proofs amount to, in the terms of OpenID Connect Core §2.
+type Authentication struct {
+	ACR string
+	AMR []string
+	At  time.Time // of the newest proof
+}
+
+// EnoughProof decides whether the proofs are enough to sign the account in, and returns what they
+// amount to. Proofs of another account count for nothing. It is the one place that computes ACR
+// and AMR, and the one that will ask for more than a password.
+func EnoughProof(account AccountID, proofs []Proof) (Authentication, bool) {
+	var out Authentication
+	for _, p := range proofs {
+		if p.Account != account || p.Method != ProofPassword {
+			continue
+		}
+		if !slices.Contains(out.AMR, string(p.Method)) {
+			out.AMR = append(out.AMR, string(p.Method))
+		}
+		if p.At.After(out.At) {
+			out.At = p.At
+		}
+	}
+	if out.AMR == nil {
+		return Authentication{}, false
+	}
+	out.ACR = ACRPassword
+	return out, true
+}
+
+// Proofs returns the proofs on which a remember-me series rests.
+func (v RememberMe) Proofs() []Proof {
+	out := make([]Proof, len(v.AMR))
+	for i, method := range v.AMR {
+		out[i] = Proof{Method: ProofMethod(method), Account: v.Account, At: v.AuthAt}
+	}
+	return out
+}
