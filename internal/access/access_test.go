@@ -20,51 +20,51 @@ const tenant = auth.DefaultTenant
 
 var admin = auth.Actor{Kind: auth.ActorOperator, ID: "root", IP: "192.0.2.1"}
 
-type house struct {
+type fixture struct {
 	*access.Service
 	t  *testing.T
 	db *store.DB
 }
 
-func each(t *testing.T, fn func(t *testing.T, h *house)) {
+func each(t *testing.T, fn func(t *testing.T, h *fixture)) {
 	t.Helper()
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		db := storetest.Open(t, cfg)
-		fn(t, &house{access.New(db), t, db})
+		fn(t, &fixture{access.New(db), t, db})
 	})
 }
 
-func (h *house) ok(err error) {
+func (h *fixture) requireOK(err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) refused(err error, code string) {
+func (h *fixture) requireRefused(err error, code string) {
 	h.t.Helper()
 	if e, ok := errors.AsType[*auth.Error](err); !ok || string(e.Code) != code {
 		h.t.Fatalf("got %v, want %s", err, code)
 	}
 }
 
-func (h *house) account(tenant auth.TenantID, email string) auth.AccountID {
+func (h *fixture) account(tenant auth.TenantID, email string) auth.AccountID {
 	h.t.Helper()
 	e, err := auth.ParseEmail(email)
-	h.ok(err)
+	h.requireOK(err)
 	var id auth.AccountID
-	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
+	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 		id = auth.AccountID(secret.NewID(tx.Now))
 		return tx.InsertAccount(auth.Account{ID: id, Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now})
 	}))
 	return id
 }
 
-func (h *house) events() []auth.Event {
+func (h *fixture) events() []auth.Event {
 	h.t.Helper()
 	var out []auth.Event
-	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		out, err = tx.Events(store.EventFilter{Limit: 100})
 		return err
 	}))
@@ -73,52 +73,52 @@ func (h *house) events() []auth.Event {
 }
 
 func TestRolesAndRights(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ctx := t.Context()
 		_, err := h.CreateRole(ctx, tenant, "editor", "Edits orders", admin)
-		h.ok(err)
+		h.requireOK(err)
 		_, err = h.CreateRole(ctx, tenant, "editor", "", admin)
-		h.refused(err, "role_taken")
+		h.requireRefused(err, "role_taken")
 		_, err = h.CreateRole(ctx, tenant, "Not a name", "", admin)
-		h.refused(err, "role_invalid")
+		h.requireRefused(err, "role_invalid")
 		_, err = h.PutPermission(ctx, tenant, "orders:write", "Change orders", admin)
-		h.ok(err)
+		h.requireOK(err)
 		for range 2 { // the second time changes nothing
-			h.ok(h.Allow(ctx, tenant, "editor", "orders:write", admin))
-			h.ok(h.Allow(ctx, tenant, "editor", "orders:read", admin))
+			h.requireOK(h.Allow(ctx, tenant, "editor", "orders:write", admin))
+			h.requireOK(h.Allow(ctx, tenant, "editor", "orders:read", admin))
 		}
-		h.refused(h.Allow(ctx, tenant, "nobody", "orders:read", admin), "role_unknown")
-		h.refused(h.Allow(ctx, tenant, "editor", "Orders Read", admin), "permission_invalid")
+		h.requireRefused(h.Allow(ctx, tenant, "nobody", "orders:read", admin), "role_unknown")
+		h.requireRefused(h.Allow(ctx, tenant, "editor", "Orders Read", admin), "permission_invalid")
 		list, err := h.Permissions(ctx, tenant)
-		h.ok(err)
+		h.requireOK(err)
 		if len(list) != 2 || list[1].Description != "Change orders" {
 			t.Errorf("permissions %+v", list)
 		}
 
 		id := h.account(tenant, "alice@example.test")
 		for range 2 {
-			h.ok(h.Assign(ctx, tenant, id, "editor", admin))
+			h.requireOK(h.Assign(ctx, tenant, id, "editor", admin))
 		}
 		roles, permissions, err := h.RightsOf(ctx, tenant, id)
-		h.ok(err)
+		h.requireOK(err)
 		if !cmp.Equal(roles, []string{"editor"}) || !cmp.Equal(permissions, []string{"orders:read", "orders:write"}) {
 			t.Errorf("rights %v %v", roles, permissions)
 		}
-		h.ok(h.Disallow(ctx, tenant, "editor", "orders:read", admin))
-		h.ok(h.Disallow(ctx, tenant, "editor", "orders:read", admin))
+		h.requireOK(h.Disallow(ctx, tenant, "editor", "orders:read", admin))
+		h.requireOK(h.Disallow(ctx, tenant, "editor", "orders:read", admin))
 		if _, permissions, _ = h.RightsOf(ctx, tenant, id); !cmp.Equal(permissions, []string{"orders:write"}) {
 			t.Errorf("permissions %v", permissions)
 		}
 		all, err := h.Roles(ctx, tenant)
-		if h.ok(err); len(all) != 1 || !cmp.Equal(all[0].Permissions, []string{"orders:write"}) {
+		if h.requireOK(err); len(all) != 1 || !cmp.Equal(all[0].Permissions, []string{"orders:write"}) {
 			t.Errorf("roles %+v", all)
 		}
-		h.ok(h.Unassign(ctx, tenant, id, "editor", admin))
-		h.ok(h.Unassign(ctx, tenant, id, "editor", admin))
-		h.ok(h.Assign(ctx, tenant, id, "editor", admin))
-		h.ok(h.DeleteRole(ctx, tenant, "editor", admin))
-		h.refused(h.DeleteRole(ctx, tenant, "editor", admin), "role_unknown")
-		h.refused(h.DeleteRole(ctx, tenant, auth.AdminRole, admin), "role_built_in")
+		h.requireOK(h.Unassign(ctx, tenant, id, "editor", admin))
+		h.requireOK(h.Unassign(ctx, tenant, id, "editor", admin))
+		h.requireOK(h.Assign(ctx, tenant, id, "editor", admin))
+		h.requireOK(h.DeleteRole(ctx, tenant, "editor", admin))
+		h.requireRefused(h.DeleteRole(ctx, tenant, "editor", admin), "role_unknown")
+		h.requireRefused(h.DeleteRole(ctx, tenant, auth.AdminRole, admin), "role_built_in")
 		if roles, permissions, _ = h.RightsOf(ctx, tenant, id); len(roles)+len(permissions) != 0 {
 			t.Errorf("rights after the role is gone: %v %v", roles, permissions)
 		}
@@ -141,17 +141,17 @@ func TestRolesAndRights(t *testing.T) {
 }
 
 func TestAttack_TN_03_OtherTenants(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ctx := t.Context()
 		storetest.Tenant(t, h.db, "t2")
 		_, err := h.CreateRole(ctx, tenant, "editor", "", admin)
-		h.ok(err)
+		h.requireOK(err)
 		carol := h.account("t2", "carol@example.test")
-		h.refused(h.Assign(ctx, tenant, carol, "editor", admin), "not_found")
-		h.refused(h.Assign(ctx, "t2", carol, "editor", admin), "role_unknown")
-		h.refused(h.Unassign(ctx, tenant, carol, "editor", admin), "not_found")
+		h.requireRefused(h.Assign(ctx, tenant, carol, "editor", admin), "not_found")
+		h.requireRefused(h.Assign(ctx, "t2", carol, "editor", admin), "role_unknown")
+		h.requireRefused(h.Unassign(ctx, tenant, carol, "editor", admin), "not_found")
 		_, _, err = h.RightsOf(ctx, tenant, carol)
-		h.refused(err, "not_found")
+		h.requireRefused(err, "not_found")
 		if list, err := h.Roles(ctx, "t2"); err != nil || len(list) != 0 {
 			t.Errorf("roles of t2: %v, %v", list, err)
 		}
@@ -161,14 +161,14 @@ func TestAttack_TN_03_OtherTenants(t *testing.T) {
 // A stranger registers dave's address; the role that an operator means for dave would
 // be the stranger's until dave proves the address.
 func TestRepair_S2_NoRoleForAnUnprovedAccount(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ctx := t.Context()
 		_, err := h.CreateRole(ctx, tenant, "editor", "", admin)
-		h.ok(err)
+		h.requireOK(err)
 		dave := h.account(tenant, "dave@example.test")
-		h.ok(h.db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.SetPassword(dave, "hash") }))
-		h.refused(h.Assign(ctx, tenant, dave, "editor", admin), "email_not_verified")
-		h.ok(h.db.Write(ctx, tenant, func(tx *store.Tx) error {
+		h.requireOK(h.db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.SetPassword(dave, "hash") }))
+		h.requireRefused(h.Assign(ctx, tenant, dave, "editor", admin), "email_not_verified")
+		h.requireOK(h.db.Write(ctx, tenant, func(tx *store.Tx) error {
 			a, err := tx.Account(dave)
 			if err != nil {
 				return err
@@ -176,47 +176,47 @@ func TestRepair_S2_NoRoleForAnUnprovedAccount(t *testing.T) {
 			a.EmailVerifiedAt = tx.Now
 			return tx.UpdateAccount(a)
 		}))
-		h.ok(h.Assign(ctx, tenant, dave, "editor", admin))
+		h.requireOK(h.Assign(ctx, tenant, dave, "editor", admin))
 	})
 }
 
 // administrator makes an account an administrator by a role of that name.
-func (h *house) administrator(role string) auth.AccountID {
+func (h *fixture) administrator(role string) auth.AccountID {
 	h.t.Helper()
 	id := h.account(tenant, role+"@example.test")
 	_, err := h.CreateRole(h.t.Context(), tenant, role, "", admin)
-	h.ok(err)
-	h.ok(h.Allow(h.t.Context(), tenant, role, auth.AdminPermission, admin))
-	h.ok(h.Assign(h.t.Context(), tenant, id, role, admin))
+	h.requireOK(err)
+	h.requireOK(h.Allow(h.t.Context(), tenant, role, auth.AdminPermission, admin))
+	h.requireOK(h.Assign(h.t.Context(), tenant, id, role, admin))
 	return id
 }
 
 // Every way to take the last administrator is refused, and taken with force.
 func TestRepair_R5_LastAdministrator(t *testing.T) {
-	for name, take := range map[string]func(h *house, id auth.AccountID, allowed ...auth.Override) error{
-		"unassign": func(h *house, id auth.AccountID, allowed ...auth.Override) error {
+	for name, take := range map[string]func(h *fixture, id auth.AccountID, allowed ...auth.Override) error{
+		"unassign": func(h *fixture, id auth.AccountID, allowed ...auth.Override) error {
 			return h.Unassign(h.t.Context(), tenant, id, "boss", admin, allowed...)
 		},
-		"disallow": func(h *house, _ auth.AccountID, allowed ...auth.Override) error {
+		"disallow": func(h *fixture, _ auth.AccountID, allowed ...auth.Override) error {
 			return h.Disallow(h.t.Context(), tenant, "boss", auth.AdminPermission, admin, allowed...)
 		},
-		"delete role": func(h *house, _ auth.AccountID, allowed ...auth.Override) error {
+		"delete role": func(h *fixture, _ auth.AccountID, allowed ...auth.Override) error {
 			return h.DeleteRole(h.t.Context(), tenant, "boss", admin, allowed...)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, h *house) {
+			each(t, func(t *testing.T, h *fixture) {
 				id, second := h.administrator("boss"), h.administrator("deputy")
-				h.ok(h.Unassign(t.Context(), tenant, second, "deputy", admin))
-				h.refused(take(h, id), "last_administrator")
+				h.requireOK(h.Unassign(t.Context(), tenant, second, "deputy", admin))
+				h.requireRefused(take(h, id), "last_administrator")
 				if _, permissions, err := h.RightsOf(t.Context(), tenant, id); err != nil || len(permissions) != 1 {
 					t.Errorf("refused, and left with %v, %v", permissions, err)
 				}
-				h.ok(take(h, id, auth.AllowNoAdministrator))
+				h.requireOK(take(h, id, auth.AllowNoAdministrator))
 				// Where nobody administers, nothing is in the way.
-				h.ok(h.Assign(t.Context(), tenant, id, "deputy", admin))
-				h.ok(h.Assign(t.Context(), tenant, second, "deputy", admin))
-				h.ok(h.Unassign(t.Context(), tenant, id, "deputy", admin))
+				h.requireOK(h.Assign(t.Context(), tenant, id, "deputy", admin))
+				h.requireOK(h.Assign(t.Context(), tenant, second, "deputy", admin))
+				h.requireOK(h.Unassign(t.Context(), tenant, id, "deputy", admin))
 			})
 		})
 	}
@@ -224,16 +224,16 @@ func TestRepair_R5_LastAdministrator(t *testing.T) {
 
 // What does not fit into a token is refused with the number, before it locks anybody out.
 func TestRepair_R2_RightsThatDoNotFit(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ctx, id := t.Context(), h.account(tenant, "alice@example.test")
 		_, err := h.CreateRole(ctx, tenant, "big", "", admin)
-		h.ok(err)
-		h.ok(h.Assign(ctx, tenant, id, "big", admin))
+		h.requireOK(err)
+		h.requireOK(h.Assign(ctx, tenant, id, "big", admin))
 		n := 0
 		for ; err == nil && n < 200; n++ {
 			err = h.Allow(ctx, tenant, "big", fmt.Sprintf("%040d", n), admin)
 		}
-		h.refused(err, "rights_too_long")
+		h.requireRefused(err, "rights_too_long")
 		if want := "4134 bytes"; !strings.Contains(err.Error(), want) || n != 96 { // 6 for the role, 43 for each permission
 			t.Errorf("after %d permissions: %v, want %s", n, err, want)
 		}
@@ -241,11 +241,11 @@ func TestRepair_R2_RightsThatDoNotFit(t *testing.T) {
 			t.Errorf("size %d, %v", size, err)
 		}
 		_, err = h.CreateRole(ctx, tenant, "more", "", admin)
-		h.ok(err)
-		h.ok(h.Allow(ctx, tenant, "more", "another-permission", admin))
-		h.refused(h.Assign(ctx, tenant, id, "more", admin), "rights_too_long")
-		h.refused(h.Allow(ctx, tenant, "more", "watchword:anything", admin), "permission_reserved")
+		h.requireOK(err)
+		h.requireOK(h.Allow(ctx, tenant, "more", "another-permission", admin))
+		h.requireRefused(h.Assign(ctx, tenant, id, "more", admin), "rights_too_long")
+		h.requireRefused(h.Allow(ctx, tenant, "more", "watchword:anything", admin), "permission_reserved")
 		_, err = h.PutPermission(ctx, tenant, "watchword:anything", "", admin)
-		h.refused(err, "permission_reserved")
+		h.requireRefused(err, "permission_reserved")
 	})
 }

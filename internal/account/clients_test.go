@@ -16,9 +16,9 @@ type place struct {
 	series          auth.RememberMeID
 }
 
-func (h *house) place(a auth.Account, id auth.ClientID) (p place) {
+func (h *fixture) place(a auth.Account, id auth.ClientID) (p place) {
 	h.t.Helper()
-	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
+	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 		c := auth.Client{ID: id, Name: "App", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now}
 		c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
 		c.Settings.BackchannelURI = "https://app.example.test/out"
@@ -39,9 +39,9 @@ func (h *house) place(a auth.Account, id auth.ClientID) (p place) {
 	return p
 }
 
-func (h *house) stands(p place) (session, client, series bool) {
+func (h *fixture) stands(p place) (session, client, series bool) {
 	h.t.Helper()
-	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) error {
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) error {
 		v, err := tx.Session(p.session.ID)
 		if err != nil {
 			return err
@@ -57,8 +57,8 @@ func (h *house) stands(p place) (session, client, series bool) {
 	return session, client, series
 }
 
-// told counts the messages for clients.
-func (h *house) told() (n int) {
+// logoutNotices counts the notices for clients.
+func (h *fixture) logoutNotices() (n int) {
 	h.t.Helper()
 	for _, m := range h.mails() {
 		if m.Kind == auth.LogoutBackchannel {
@@ -73,37 +73,37 @@ func (h *house) told() (n int) {
 // remembers the person. The browser in which it was changed goes on, as documented.
 func TestAttack_RT_08_SE_14_WhatEndsEverywhere(t *testing.T) {
 	for name, c := range map[string]struct {
-		do   func(h *house, a auth.Account, own place) error
+		do   func(h *fixture, a auth.Account, own place) error
 		kept bool // the own browser goes on
 	}{
-		"password changed": {func(h *house, a auth.Account, own place) error {
+		"password changed": {func(h *fixture, a auth.Account, own place) error {
 			actor := as(a)
 			actor.Session = own.session.ID
 			_, err := h.ChangePassword(h.t.Context(), tenant, a.ID, good, another, actor)
 			return err
 		}, true},
-		"password changed at a client": {func(h *house, a auth.Account, own place) error {
+		"password changed at a client": {func(h *fixture, a auth.Account, own place) error {
 			actor := as(a)
 			actor.Session = own.client.ID
 			_, err := h.ChangePassword(h.t.Context(), tenant, a.ID, good, another, actor)
 			return err
 		}, true},
-		"all others ended": {func(h *house, a auth.Account, own place) error {
+		"all others ended": {func(h *fixture, a auth.Account, own place) error {
 			_, err := h.EndOtherSessions(h.t.Context(), tenant, a.ID, own.session.ID, as(a))
 			return err
 		}, true},
-		"password reset": {func(h *house, a auth.Account, _ place) error {
-			h.ok(h.Forgot(h.t.Context(), tenant, a.Email.Address, alice))
+		"password reset": {func(h *fixture, a auth.Account, _ place) error {
+			h.requireOK(h.Forgot(h.t.Context(), tenant, a.Email.Address, alice))
 			return h.Reset(h.t.Context(), tenant, h.mail(auth.MailReset, a.Email.Address).Token, another, alice)
 		}, false},
-		"disabled": {func(h *house, a auth.Account, _ place) error { return h.Disable(h.t.Context(), tenant, a.ID, admin) }, false},
+		"disabled": {func(h *fixture, a auth.Account, _ place) error { return h.Disable(h.t.Context(), tenant, a.ID, admin) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, h *house) {
+			each(t, func(t *testing.T, h *fixture) {
 				a := h.member("alice@example.test", good)
 				own, other := h.place(a, "own"), h.place(a, "other")
 				h.clock.Advance(time.Minute)
-				h.ok(c.do(h, a, own))
+				h.requireOK(c.do(h, a, own))
 				if s, client, series := h.stands(other); s || client || series {
 					t.Errorf("another browser: session %t, client %t, series %t", s, client, series)
 				}
@@ -114,7 +114,7 @@ func TestAttack_RT_08_SE_14_WhatEndsEverywhere(t *testing.T) {
 				if c.kept {
 					want = 1
 				}
-				if n := h.told(); n != want {
+				if n := h.logoutNotices(); n != want {
 					t.Errorf("%d clients were told, want %d", n, want)
 				}
 			})
@@ -124,11 +124,11 @@ func TestAttack_RT_08_SE_14_WhatEndsEverywhere(t *testing.T) {
 
 // Clients hear of a deletion, although nothing of the account is left.
 func TestDeletionTellsClients(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		h.place(a, "app")
-		h.ok(h.Delete(t.Context(), tenant, a.ID, good, as(a)))
-		if n := h.told(); n != 1 {
+		h.requireOK(h.Delete(t.Context(), tenant, a.ID, good, as(a)))
+		if n := h.logoutNotices(); n != 1 {
 			t.Errorf("%d clients were told", n)
 		}
 	})
@@ -136,10 +136,10 @@ func TestDeletionTellsClients(t *testing.T) {
 
 // One browser that is ended from elsewhere does not come back by itself.
 func TestEndedBrowserForgets(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		p := h.place(a, "app")
-		h.ok(h.EndSession(t.Context(), tenant, a.ID, p.session.ID, as(a)))
+		h.requireOK(h.EndSession(t.Context(), tenant, a.ID, p.session.ID, as(a)))
 		if s, client, series := h.stands(p); s || client || series {
 			t.Errorf("session %t, client %t, series %t", s, client, series)
 		}

@@ -12,12 +12,12 @@ import (
 
 // An export holds everything that is kept, also what hangs below a browser's session.
 func TestRepair_S24_ExportIsWhole(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		v, _, _ := h.signIn(a)
 		below := v
 		below.ID, below.Parent, below.Digest, below.Client = auth.SessionID(secret.NewID(h.clock.Now())), v.ID, "", "app"
-		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 			if err := tx.InsertClient(auth.Client{ID: "app", Name: "App", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now}); err != nil {
 				return err
 			}
@@ -32,7 +32,7 @@ func TestRepair_S24_ExportIsWhole(t *testing.T) {
 
 		out, err := h.Export(t.Context(), tenant, a.ID, as(a))
 
-		h.ok(err)
+		h.requireOK(err)
 		if len(out.Sessions) != 2 || len(out.Remembered) != 1 || len(out.Consents) != 1 || out.Consents[0].Client != "app" || out.Consents[0].Scope != "openid email" {
 			t.Errorf("sessions %+v, browsers %+v, consents %+v", out.Sessions, out.Remembered, out.Consents)
 		}
@@ -42,7 +42,7 @@ func TestRepair_S24_ExportIsWhole(t *testing.T) {
 // However many export at once, readers are left for everybody else; who waits too long
 // is told to come back.
 func TestRepair_S7_ExportsLeaveReaders(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		leave := h.FillExports()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -55,6 +55,6 @@ func TestRepair_S7_ExportsLeaveReaders(t *testing.T) {
 		}
 		leave()
 		_, err := h.Export(t.Context(), tenant, a.ID, as(a))
-		h.ok(err)
+		h.requireOK(err)
 	})
 }

@@ -14,11 +14,11 @@ var twice = limit.Rate{Count: 2, Per: time.Hour}
 // S3: a stranger cannot use up the reset mails of somebody else, and all strangers together
 // have a bound for the sake of the mailbox.
 func TestRepair_S3_ResetMailsOfOwnerAndStrangers(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.member("alice@example.test", good)
 		from := func(ip string) auth.Actor { return auth.Actor{Kind: auth.ActorAnonymous, IP: ip} }
 		asked := func(actor auth.Actor) int {
-			h.ok(h.Forgot(t.Context(), tenant, "alice@example.test", actor))
+			h.requireOK(h.Forgot(t.Context(), tenant, "alice@example.test", actor))
 			return len(h.mails())
 		}
 		sent := 0
@@ -46,7 +46,7 @@ func TestRepair_S3_ResetMailsOfOwnerAndStrangers(t *testing.T) {
 // S3: whoever has stolen a session and tries current passwords in it does not keep the owner
 // from changing theirs.
 func TestRepair_S3_WrongCurrentPasswordsOfAnotherSession(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		in := func(session auth.SessionID) auth.Actor {
 			actor := as(a)
@@ -55,28 +55,28 @@ func TestRepair_S3_WrongCurrentPasswordsOfAnotherSession(t *testing.T) {
 		}
 		for range 2 {
 			_, err := h.ChangePassword(t.Context(), tenant, a.ID, third, another, in("stolen"))
-			h.refused(err, "wrong_password")
+			h.requireRefused(err, "wrong_password")
 		}
 		_, err := h.ChangePassword(t.Context(), tenant, a.ID, third, another, in("stolen"))
-		h.refused(err, "rate_limited")
+		h.requireRefused(err, "rate_limited")
 
 		_, err = h.ChangePassword(t.Context(), tenant, a.ID, good, another, in("own"))
-		h.ok(err)
+		h.requireOK(err)
 	}, func(c *account.Config) { c.Rates["change.account"] = twice })
 }
 
 // S3: the mailed link makes the browser known, so that its owner gets in from there whatever
 // strangers do.
 func TestRepair_S3_ResetMakesTheBrowserKnown(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.member("alice@example.test", good)
 		before := h.sessions.IssueKnownBrowser(tenant, "alice@example.test", "", h.clock.Now()).Reveal()
 		h.clock.Advance(time.Second)
 		cookie, err := h.ResetIn(t.Context(), tenant, h.forgot("alice@example.test"), another, alice)
-		h.ok(err)
+		h.requireOK(err)
 		is := func(cookie string) bool {
 			name, err := h.sessions.VerifyKnownBrowser(t.Context(), tenant, "alice@example.test", cookie)
-			h.ok(err)
+			h.requireOK(err)
 			return name != ""
 		}
 		if !is(cookie.Reveal()) || is(before) {

@@ -12,24 +12,24 @@ import (
 )
 
 func TestAttack_SE_10_RT_07_DisableAndDelete(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		t.Run("SE-10 disable", func(t *testing.T) {
 			a := h.member("alice@example.test", good)
 			v, f, cookie := h.signIn(a)
 			link := h.forgot("alice@example.test")
-			h.ok(h.Disable(t.Context(), tenant, a.ID, admin))
-			h.ok(h.Disable(t.Context(), tenant, a.ID, admin))
+			h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin))
+			h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin))
 			if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
 				t.Errorf("the cookie of a disabled account works: %v", err)
 			}
 			if h.alive(v, f) {
 				t.Error("a session survived")
 			}
-			h.ok(h.Enable(t.Context(), tenant, a.ID, admin))
+			h.requireOK(h.Enable(t.Context(), tenant, a.ID, admin))
 			if h.alive(v, f) {
 				t.Error("enabling the account revived a session")
 			}
-			h.refused(h.Reset(t.Context(), tenant, link, another, alice), "invalid_link")
+			h.requireRefused(h.Reset(t.Context(), tenant, link, another, alice), "invalid_link")
 			if len(h.events(auth.EventAccountDisabled)) != 1 || len(h.events(auth.EventAccountEnabled)) != 1 {
 				t.Error("audit lines are missing or doubled")
 			}
@@ -38,7 +38,7 @@ func TestAttack_SE_10_RT_07_DisableAndDelete(t *testing.T) {
 			b := h.member("bob@example.test", good)
 			v, f, cookie := h.signIn(b)
 			link := h.forgot("bob@example.test")
-			h.ok(h.Delete(t.Context(), tenant, b.ID, good, as(b)))
+			h.requireOK(h.Delete(t.Context(), tenant, b.ID, good, as(b)))
 			h.mail(auth.MailAccountDeleted, "bob@example.test")
 			if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
 				t.Errorf("the cookie of a deleted account works: %v", err)
@@ -46,50 +46,50 @@ func TestAttack_SE_10_RT_07_DisableAndDelete(t *testing.T) {
 			if h.alive(v, f) {
 				t.Error("a session survived")
 			}
-			h.refused(h.Reset(t.Context(), tenant, link, another, alice), "invalid_link")
+			h.requireRefused(h.Reset(t.Context(), tenant, link, another, alice), "invalid_link")
 			if again := h.member("bob@example.test", another); again.ID == b.ID {
 				t.Error("a new account has the old id")
 			}
 		})
 		t.Run("by an operator", func(t *testing.T) {
 			c := h.member("carol@example.test", good)
-			h.ok(h.Remove(t.Context(), tenant, c.ID, admin))
-			h.refused(h.Remove(t.Context(), tenant, c.ID, admin), "not_found")
+			h.requireOK(h.Remove(t.Context(), tenant, c.ID, admin))
+			h.requireRefused(h.Remove(t.Context(), tenant, c.ID, admin), "not_found")
 		})
 	})
 }
 
 func TestCreate(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a, err := h.Create(t.Context(), tenant, account.Creation{Email: "alice@example.test", Password: good, Name: "Alice", Verified: true}, admin)
-		h.ok(err)
+		h.requireOK(err)
 		if !a.Verified() || !h.opens("alice@example.test", good) || len(h.mails()) != 0 {
 			t.Errorf("account %+v", a)
 		}
 		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "ALICE@example.test", Password: good}, admin)
-		h.refused(err, "email_taken")
+		h.requireRefused(err, "email_taken")
 		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "bob@example.test", Password: "password1"}, admin)
-		h.refused(err, "password_refused")
+		h.requireRefused(err, "password_refused")
 		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "bob@example.test", Password: good}, admin)
-		h.ok(err)
-		h.ok(h.verify(h.mail(auth.MailVerify, "bob@example.test").Token, alice))
+		h.requireOK(err)
+		h.requireOK(h.verify(h.mail(auth.MailVerify, "bob@example.test").Token, alice))
 	}, func(c *account.Config) { c.RegistrationOpen = false })
 }
 
 func TestEndSessions(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a, b := h.member("alice@example.test", good), h.member("bob@example.test", good)
 		one, oneFamily, _ := h.signIn(a)
 		two, twoFamily, _ := h.signIn(a)
 		three, threeFamily, _ := h.signIn(a)
 		bobs, bobsFamily, _ := h.signIn(b)
-		h.refused(h.EndSession(t.Context(), tenant, a.ID, bobs.ID, as(a)), "not_found")
+		h.requireRefused(h.EndSession(t.Context(), tenant, a.ID, bobs.ID, as(a)), "not_found")
 		if !h.alive(bobs, bobsFamily) {
 			t.Fatal("alice ended bob's session")
 		}
-		h.ok(h.EndSession(t.Context(), tenant, a.ID, one.ID, as(a)))
+		h.requireOK(h.EndSession(t.Context(), tenant, a.ID, one.ID, as(a)))
 		err := h.EndSession(t.Context(), tenant, a.ID, one.ID, as(a))
-		h.refused(err, "not_found")
+		h.requireRefused(err, "not_found")
 		if !strings.Contains(err.Error(), "session") {
 			t.Errorf("says %v", err)
 		}
@@ -97,31 +97,31 @@ func TestEndSessions(t *testing.T) {
 			t.Error("the wrong session ended")
 		}
 		n, err := h.EndOtherSessions(t.Context(), tenant, a.ID, two.ID, as(a))
-		if h.ok(err); n != 1 || h.alive(three, threeFamily) || !h.alive(two, twoFamily) || !h.alive(bobs, bobsFamily) {
+		if h.requireOK(err); n != 1 || h.alive(three, threeFamily) || !h.alive(two, twoFamily) || !h.alive(bobs, bobsFamily) {
 			t.Errorf("ended %d", n)
 		}
 		list, err := h.Sessions(t.Context(), tenant, a.ID)
-		if h.ok(err); len(list) != 1 || list[0].ID != two.ID {
+		if h.requireOK(err); len(list) != 1 || list[0].ID != two.ID {
 			t.Errorf("sessions %+v", list)
 		}
 	})
 }
 
 func TestAttack_TN_03_AnotherTenantsAccount(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		storetest.Tenant(t, h.db, "t2")
 		a := h.member("alice@example.test", good)
 		_, err := h.Get(t.Context(), "t2", a.ID)
-		h.refused(err, "not_found")
-		h.refused(h.Disable(t.Context(), "t2", a.ID, admin), "not_found")
-		h.refused(h.Delete(t.Context(), "t2", a.ID, good, as(a)), "not_found")
+		h.requireRefused(err, "not_found")
+		h.requireRefused(h.Disable(t.Context(), "t2", a.ID, admin), "not_found")
+		h.requireRefused(h.Delete(t.Context(), "t2", a.ID, good, as(a)), "not_found")
 		_, err = h.Export(t.Context(), "t2", a.ID, as(a))
-		h.refused(err, "not_found")
+		h.requireRefused(err, "not_found")
 		if list, err := h.List(t.Context(), "t2", store.AccountFilter{}); err != nil || len(list) != 0 {
 			t.Errorf("accounts of t2: %v, %v", list, err)
 		}
 		// The same address is free there.
-		h.ok(h.Register(t.Context(), "t2", account.Registration{Email: "alice@example.test", Password: another}, alice))
+		h.requireOK(h.Register(t.Context(), "t2", account.Registration{Email: "alice@example.test", Password: another}, alice))
 		if !h.opens("alice@example.test", good) {
 			t.Error("a registration in t2 changed the account of the default tenant")
 		}
@@ -129,22 +129,22 @@ func TestAttack_TN_03_AnotherTenantsAccount(t *testing.T) {
 }
 
 func TestAttack_OP_05_AuditLines(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		name, email := "Alice", "alice@new.test"
 		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &name, Email: &email, CurrentPassword: good}, as(a))
-		h.ok(err)
-		h.ok(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, good, alice))
+		h.requireOK(err)
+		h.requireOK(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, good, alice))
 		_, err = h.ChangePassword(t.Context(), tenant, a.ID, good, another, as(a))
-		h.ok(err)
+		h.requireOK(err)
 		h.mails()
-		h.ok(h.Reset(t.Context(), tenant, h.forgot(email), third, alice))
-		h.refused(h.verify("wwl_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", eve), "invalid_link")
+		h.requireOK(h.Reset(t.Context(), tenant, h.forgot(email), third, alice))
+		h.requireRefused(h.verify("wwl_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", eve), "invalid_link")
 		_, err = h.Export(t.Context(), tenant, a.ID, as(a))
-		h.ok(err)
-		h.ok(h.Disable(t.Context(), tenant, a.ID, admin))
-		h.ok(h.Enable(t.Context(), tenant, a.ID, admin))
-		h.ok(h.Delete(t.Context(), tenant, a.ID, third, as(a)))
+		h.requireOK(err)
+		h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin))
+		h.requireOK(h.Enable(t.Context(), tenant, a.ID, admin))
+		h.requireOK(h.Delete(t.Context(), tenant, a.ID, third, as(a)))
 
 		var kinds []auth.EventKind
 		for _, e := range h.events("") {
@@ -181,9 +181,9 @@ func TestAttack_OP_05_AuditLines(t *testing.T) {
 
 // The last administrator is neither disabled nor deleted, by anybody, without force.
 func TestRepair_R5_LastAdministrator(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a, second := h.member("alice@example.test", good), h.member("bob@example.test", good)
-		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 			err := tx.InsertRole(auth.Role{ID: "boss", Name: "boss", CreatedAt: tx.Now})
 			if err == nil {
 				err = tx.PutPermission(auth.Permission{Name: auth.AdminPermission, CreatedAt: tx.Now})
@@ -198,17 +198,17 @@ func TestRepair_R5_LastAdministrator(t *testing.T) {
 			}
 			return err
 		}))
-		h.ok(h.Disable(t.Context(), tenant, second.ID, admin))
+		h.requireOK(h.Disable(t.Context(), tenant, second.ID, admin))
 		for _, err := range []error{
 			h.Disable(t.Context(), tenant, a.ID, admin), h.Remove(t.Context(), tenant, a.ID, admin), h.Delete(t.Context(), tenant, a.ID, good, as(a)),
 		} {
-			h.refused(err, "last_administrator")
+			h.requireRefused(err, "last_administrator")
 		}
 		if !h.opens("alice@example.test", good) {
 			t.Error("refused, and disabled or deleted all the same")
 		}
-		h.ok(h.Disable(t.Context(), tenant, a.ID, admin, auth.AllowNoAdministrator))
-		h.ok(h.Enable(t.Context(), tenant, a.ID, admin))
-		h.ok(h.Remove(t.Context(), tenant, a.ID, admin, auth.AllowNoAdministrator))
+		h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin, auth.AllowNoAdministrator))
+		h.requireOK(h.Enable(t.Context(), tenant, a.ID, admin))
+		h.requireOK(h.Remove(t.Context(), tenant, a.ID, admin, auth.AllowNoAdministrator))
 	})
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		v, f, _ := h.signIn(a)
 		email := "eve@example.test"
@@ -29,7 +29,7 @@ func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
 		}
 		for i, try := range tries {
 			for _, current := range []string{"", another} {
-				if e := h.refused(try(current), "wrong_password"); e.Kind != auth.KindForbidden {
+				if e := h.requireRefused(try(current), "wrong_password"); e.Kind != auth.KindForbidden {
 					t.Errorf("try %d: kind %v", i, e.Kind)
 				}
 			}
@@ -37,7 +37,7 @@ func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
 		// All of them count together, and the right password waits as well.
 		hashes := h.hasher.Stats().Done
 		for i, try := range tries {
-			if e := h.refused(try(good), "rate_limited"); e.RetryAfter <= 0 || e.RetryAfter > 15*time.Minute {
+			if e := h.requireRefused(try(good), "rate_limited"); e.RetryAfter <= 0 || e.RetryAfter > 15*time.Minute {
 				t.Errorf("try %d: retry after %v", i, e.RetryAfter)
 			}
 		}
@@ -54,12 +54,12 @@ func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
 			t.Error("a refused change changed something")
 		}
 		h.clock.Advance(15 * time.Minute)
-		h.ok(tries[0](good))
+		h.requireOK(tries[0](good))
 	}, func(c *account.Config) { c.Rates["change.account"] = limit.Rate{Count: 6, Per: 15 * time.Minute} })
 }
 
 func TestAttack_PW_12_RT_08_ChangeEndsTheOthers(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		own, ownFamily, cookie := h.signIn(a)
 		other, otherFamily, _ := h.signIn(a)
@@ -68,7 +68,7 @@ func TestAttack_PW_12_RT_08_ChangeEndsTheOthers(t *testing.T) {
 		actor := as(a)
 		actor.Session = own.ID
 		renewed, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, actor)
-		h.ok(err)
+		h.requireOK(err)
 		if h.alive(other, otherFamily) {
 			t.Error("another session survived")
 		}
@@ -89,10 +89,10 @@ func TestAttack_PW_12_RT_08_ChangeEndsTheOthers(t *testing.T) {
 }
 
 func TestChangeRefusesWeakPasswords(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, "password1", as(a))
-		if e := h.refused(err, "password_refused"); e.Field != "new_password" {
+		if e := h.requireRefused(err, "password_refused"); e.Field != "new_password" {
 			t.Errorf("field %q", e.Field)
 		}
 	})
@@ -100,14 +100,14 @@ func TestChangeRefusesWeakPasswords(t *testing.T) {
 
 // A session of somebody else in the actor is neither kept nor renewed.
 func TestChangeKeepsNobodyElsesSession(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a, b := h.member("alice@example.test", good), h.member("bob@example.test", good)
 		bobs, family, cookie := h.signIn(b)
 		mine, myFamily, _ := h.signIn(a)
 		actor := as(a)
 		actor.Session = bobs.ID
 		renewed, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, actor)
-		h.ok(err)
+		h.requireOK(err)
 		if renewed != "" || h.alive(mine, myFamily) || !h.alive(bobs, family) {
 			t.Error("a foreign session was touched or an own one kept")
 		}
@@ -118,31 +118,31 @@ func TestChangeKeepsNobodyElsesSession(t *testing.T) {
 }
 
 func TestOperatorSetsPassword(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		v, f, _ := h.signIn(a)
-		h.refused(h.SetPassword(t.Context(), tenant, a.ID, "password1", admin), "password_refused")
-		h.ok(h.SetPassword(t.Context(), tenant, a.ID, another, admin))
+		h.requireRefused(h.SetPassword(t.Context(), tenant, a.ID, "password1", admin), "password_refused")
+		h.requireOK(h.SetPassword(t.Context(), tenant, a.ID, another, admin))
 		if h.alive(v, f) || !h.opens("alice@example.test", another) {
 			t.Error("not replaced, or a session survived")
 		}
 		h.mail(auth.MailPasswordChanged, "alice@example.test")
-		h.refused(h.SetPassword(t.Context(), tenant, "nobody", another, admin), "not_found")
+		h.requireRefused(h.SetPassword(t.Context(), tenant, "nobody", another, admin), "not_found")
 	})
 }
 
 // A password that was replaced while it was being compared proves nothing.
 func TestReplacedWhileCompared(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		next, err := h.hasher.Hash(t.Context(), third)
-		h.ok(err)
+		h.requireOK(err)
 		slow, err := password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, Now: time.Now, Observe: func(time.Duration) {
-			h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.SetPassword(a.ID, next) }))
+			h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.SetPassword(a.ID, next) }))
 		}})
-		h.ok(err)
-		late := build(t, h.db, h.clock, func(c *account.Config) { c.Hasher = slow })
-		h.refused(late.Delete(t.Context(), tenant, a.ID, good, as(a)), "changed_meanwhile")
+		h.requireOK(err)
+		late := newFixture(t, h.db, h.clock, func(c *account.Config) { c.Hasher = slow })
+		h.requireRefused(late.Delete(t.Context(), tenant, a.ID, good, as(a)), "changed_meanwhile")
 		if !h.opens("alice@example.test", third) {
 			t.Error("the account is gone")
 		}
@@ -150,7 +150,7 @@ func TestReplacedWhileCompared(t *testing.T) {
 }
 
 func TestRightPasswordsDoNotCount(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		for i := range 8 {
 			from, to := good, another
@@ -158,9 +158,9 @@ func TestRightPasswordsDoNotCount(t *testing.T) {
 				from, to = another, good
 			}
 			_, err := h.ChangePassword(t.Context(), tenant, a.ID, from, to, as(a))
-			h.ok(err)
+			h.requireOK(err)
 			_, err = h.ChangePassword(t.Context(), tenant, a.ID, to, "password1", as(a))
-			h.refused(err, "password_refused")
+			h.requireRefused(err, "password_refused")
 		}
 	}, func(c *account.Config) { c.Rates["change.account"] = limit.Rate{Count: 3, Per: 15 * time.Minute} })
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		own, ownFamily, _ := h.signIn(a)
 		other, otherFamily, _ := h.signIn(a)
@@ -20,7 +20,7 @@ func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
 		email := "Alice@new.test"
 		change := func() string {
 			got, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, actor)
-			h.ok(err)
+			h.requireOK(err)
 			if got.Email != a.Email || !got.Verified() {
 				t.Errorf("before the proof the account shows %+v", got)
 			}
@@ -36,8 +36,8 @@ func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
 			t.Error("the new address finds the account before it is proved")
 		}
 		h.forgot("alice@example.test") // the old one still recovers
-		h.refused(h.verify(older, alice), "invalid_link")
-		h.ok(h.verifyChange(link, good, eve))
+		h.requireRefused(h.verify(older, alice), "invalid_link")
+		h.requireOK(h.verifyChange(link, good, eve))
 		if got := h.find(email); got.ID != a.ID || !got.Verified() || got.Email.Address != email {
 			t.Errorf("account %+v", got)
 		}
@@ -50,18 +50,18 @@ func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
 		if !h.alive(own, ownFamily) || h.alive(other, otherFamily) {
 			t.Error("the change must end every session but the one that asked")
 		}
-		h.refused(h.verify(link, alice), "invalid_link")
+		h.requireRefused(h.verify(link, alice), "invalid_link")
 	})
 }
 
 func TestAttack_PW_14_AddressOfAnother(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.member("bob@example.test", good)
 		a := h.member("alice@example.test", good)
 		ask := func(email string) traces {
 			return h.cost(func() {
 				_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
-				h.ok(err)
+				h.requireOK(err)
 			})
 		}
 		if free, taken := ask("new@example.test"), ask("BOB@example.test"); free != taken {
@@ -69,17 +69,17 @@ func TestAttack_PW_14_AddressOfAnother(t *testing.T) {
 		}
 		email := "bob@example.test"
 		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
-		h.ok(err)
+		h.requireOK(err)
 		if m := h.mail(auth.MailKnownAddress, "bob@example.test"); m.Token != "" {
 			t.Error("bob was sent the link of alice's change")
 		}
 		// Free when asked for, taken when proved.
 		email = "late@example.test"
 		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
-		h.ok(err)
+		h.requireOK(err)
 		link := h.mail(auth.MailChangeEmail, email).Token
 		h.member(email, good)
-		h.refused(h.verifyChange(link, good, as(a)), "invalid_link")
+		h.requireRefused(h.verifyChange(link, good, as(a)), "invalid_link")
 		if got := h.find("alice@example.test"); got.ID != a.ID {
 			t.Error("alice lost her address")
 		}
@@ -87,29 +87,29 @@ func TestAttack_PW_14_AddressOfAnother(t *testing.T) {
 }
 
 func TestChangeIsCalledOff(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		for _, email := range []string{"new@example.test", "alice@example.test"} {
 			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
-			h.ok(err)
+			h.requireOK(err)
 		}
-		h.refused(h.verify(h.mail(auth.MailChangeEmail, "new@example.test").Token, alice), "invalid_link")
+		h.requireRefused(h.verify(h.mail(auth.MailChangeEmail, "new@example.test").Token, alice), "invalid_link")
 	})
 }
 
 func TestUpdateName(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		name, bad := " Alice\u0301 ", "a\x00b"
 		got, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &name}, as(a))
-		h.ok(err)
+		h.requireOK(err)
 		if got.Name != "Alicé" || h.find("alice@example.test").Name != "Alicé" {
 			t.Errorf("name %q", got.Name)
 		}
 		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &bad}, as(a))
-		h.refused(err, "name_invalid")
+		h.requireRefused(err, "name_invalid")
 		_, err = h.Update(t.Context(), tenant, "nobody", account.Patch{Name: &name}, as(a))
-		h.refused(err, "not_found")
+		h.requireRefused(err, "not_found")
 		if n := len(h.events(auth.EventProfileChanged)); n != 1 {
 			t.Errorf("%d audit lines", n)
 		}
@@ -117,21 +117,21 @@ func TestUpdateName(t *testing.T) {
 }
 
 func TestExportHoldsNoSecret(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		v, _, cookie := h.signIn(a)
 		h.forgot("alice@example.test")
 		out, err := h.Export(t.Context(), tenant, a.ID, as(a))
-		h.ok(err)
+		h.requireOK(err)
 		b, err := json.Marshal(out)
-		h.ok(err)
+		h.requireOK(err)
 		for _, want := range []string{"alice@example.test", string(v.ID), "account.registered", "password.reset_requested", `"roles":[]`} {
 			if !strings.Contains(string(b), want) {
 				t.Errorf("no %q in %s", want, b)
 			}
 		}
 		var hash string
-		h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {
+		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {
 			hash, err = tx.PasswordHash(a.ID)
 			return err
 		}))

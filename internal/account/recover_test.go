@@ -13,22 +13,22 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-func (h *house) forgot(email string) string {
+func (h *fixture) forgot(email string) string {
 	h.t.Helper()
-	h.ok(h.Forgot(h.t.Context(), tenant, email, alice))
+	h.requireOK(h.Forgot(h.t.Context(), tenant, email, alice))
 	return h.mail(auth.MailReset, email).Token
 }
 
 func TestAttack_PW_07_ForgotIsUniform(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.member("alice@example.test", good)
 		h.register("pending@example.test", good)
 		shut := h.member("shut@example.test", good)
-		h.ok(h.Disable(t.Context(), tenant, shut.ID, admin))
+		h.requireOK(h.Disable(t.Context(), tenant, shut.ID, admin))
 		_, err := h.Create(t.Context(), tenant, account.Creation{Email: "without@example.test", Verified: true}, admin)
-		h.ok(err)
+		h.requireOK(err)
 		ask := func(email string) traces {
-			return h.cost(func() { h.ok(h.Forgot(t.Context(), tenant, email, eve)) })
+			return h.cost(func() { h.requireOK(h.Forgot(t.Context(), tenant, email, eve)) })
 		}
 		want := ask("alice@example.test")
 		if want.Outbox != 1 || want.Audit != 1 || want.Hashes != 0 {
@@ -43,17 +43,17 @@ func TestAttack_PW_07_ForgotIsUniform(t *testing.T) {
 			"alice@example.test": auth.MailReset, "pending@example.test": auth.MailReset, "without@example.test": auth.MailReset,
 			"shut@example.test": auth.MailNone, "nobody@example.test": auth.MailNone,
 		} {
-			h.ok(h.Forgot(t.Context(), tenant, email, eve))
+			h.requireOK(h.Forgot(t.Context(), tenant, email, eve))
 			m := h.mail(kind, email)
 			if kind == auth.MailNone {
-				h.refused(h.Reset(t.Context(), tenant, m.Token, another, eve), "invalid_link")
+				h.requireRefused(h.Reset(t.Context(), tenant, m.Token, another, eve), "invalid_link")
 			}
 		}
 	})
 }
 
 func TestAttack_PW_08_ResetLinks(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		reset := func(token, pw string) error { return h.Reset(t.Context(), tenant, token, pw, alice) }
 		sub := func(name string, fn func()) {
@@ -62,60 +62,60 @@ func TestAttack_PW_08_ResetLinks(t *testing.T) {
 		}
 		sub("used twice", func() {
 			link := h.forgot("alice@example.test")
-			h.ok(reset(link, another))
-			h.refused(reset(link, third), "invalid_link")
+			h.requireOK(reset(link, another))
+			h.requireRefused(reset(link, third), "invalid_link")
 			h.mail(auth.MailPasswordChanged, "alice@example.test")
 		})
 		sub("older than the newest", func() {
 			older, newer := h.forgot("alice@example.test"), h.forgot("alice@example.test")
-			h.refused(reset(older, third), "invalid_link")
-			h.ok(reset(newer, good))
+			h.requireRefused(reset(older, third), "invalid_link")
+			h.requireOK(reset(newer, good))
 			h.mails()
 		})
 		sub("expired by a second", func() {
 			link := h.forgot("alice@example.test")
 			h.clock.Advance(account.DefaultResetLifetime + time.Second)
-			h.refused(reset(link, third), "invalid_link")
+			h.requireRefused(reset(link, third), "invalid_link")
 			link = h.forgot("alice@example.test")
 			h.clock.Advance(account.DefaultResetLifetime - time.Second)
-			h.ok(reset(link, good))
+			h.requireOK(reset(link, good))
 			h.mails()
 		})
 		sub("after the password was changed", func() {
 			link := h.forgot("alice@example.test")
 			_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, as(a))
-			h.ok(err)
+			h.requireOK(err)
 			h.mails()
-			h.refused(reset(link, third), "invalid_link")
+			h.requireRefused(reset(link, third), "invalid_link")
 		})
 		sub("after the address was changed", func() {
 			link := h.forgot("alice@example.test")
 			email := "alice@new.test"
 			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: another}, as(a))
-			h.ok(err)
-			h.ok(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, another, alice))
+			h.requireOK(err)
+			h.requireOK(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, another, alice))
 			h.mails()
-			h.refused(reset(link, third), "invalid_link")
+			h.requireRefused(reset(link, third), "invalid_link")
 		})
 		sub("of a disabled account", func() {
 			link := h.forgot("alice@new.test")
-			h.ok(h.Disable(t.Context(), tenant, a.ID, admin))
-			h.refused(reset(link, third), "invalid_link")
-			h.ok(h.Enable(t.Context(), tenant, a.ID, admin))
-			h.refused(reset(link, third), "invalid_link")
+			h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin))
+			h.requireRefused(reset(link, third), "invalid_link")
+			h.requireOK(h.Enable(t.Context(), tenant, a.ID, admin))
+			h.requireRefused(reset(link, third), "invalid_link")
 		})
 		sub("of another tenant", func() {
 			storetest.Tenant(t, h.db, "t2")
 			link := h.forgot("alice@new.test")
-			h.refused(h.Reset(t.Context(), "t2", link, third, alice), "invalid_link")
-			h.ok(reset(link, good))
+			h.requireRefused(h.Reset(t.Context(), "t2", link, third, alice), "invalid_link")
+			h.requireOK(reset(link, good))
 			h.mails()
 		})
 		sub("garbage, or a link of another kind", func() {
 			for _, token := range []string{"", "wwl_", "x", "wwl_" + string(make([]byte, 43)), h.register("new@example.test", good)} {
-				h.refused(reset(token, third), "invalid_link")
+				h.requireRefused(reset(token, third), "invalid_link")
 			}
-			h.refused(h.verify(h.forgot("alice@new.test"), alice), "invalid_link")
+			h.requireRefused(h.verify(h.forgot("alice@new.test"), alice), "invalid_link")
 		})
 		if !h.opens("alice@new.test", good) {
 			t.Error("a refused link changed the password")
@@ -124,33 +124,33 @@ func TestAttack_PW_08_ResetLinks(t *testing.T) {
 }
 
 func TestResetKeepsTheLinkForABetterPassword(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.member("alice@example.test", good)
 		link := h.forgot("alice@example.test")
 		got := h.cost(func() {
-			h.refused(h.Reset(t.Context(), tenant, link, "alice@example.test", alice), "password_refused")
+			h.requireRefused(h.Reset(t.Context(), tenant, link, "alice@example.test", alice), "password_refused")
 		})
 		if got != (traces{}) {
 			t.Errorf("a refused password cost %+v", got)
 		}
-		h.ok(h.Reset(t.Context(), tenant, link, another, alice))
+		h.requireOK(h.Reset(t.Context(), tenant, link, another, alice))
 	})
 }
 
 func TestAttack_PW_12_ResetEndsSessions(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		v, f, _ := h.signIn(a)
 		email := "eve@example.test" // whoever was in may have asked for another address
 		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
-		h.ok(err)
+		h.requireOK(err)
 		pending := h.mail(auth.MailChangeEmail, email).Token
-		h.ok(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
+		h.requireOK(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
 		if h.alive(v, f) {
 			t.Error("a session survived the reset")
 		}
 		h.mail(auth.MailPasswordChanged, "alice@example.test")
-		h.refused(h.verify(pending, eve), "invalid_link")
+		h.requireRefused(h.verify(pending, eve), "invalid_link")
 		if !h.opens("alice@example.test", another) || h.opens("alice@example.test", good) {
 			t.Error("the password is not the new one")
 		}
@@ -158,33 +158,33 @@ func TestAttack_PW_12_ResetEndsSessions(t *testing.T) {
 }
 
 func TestResetProvesTheAddress(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		verify := h.register("alice@example.test", good)
-		h.ok(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
+		h.requireOK(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
 		if !h.find("alice@example.test").Verified() {
 			t.Error("not verified")
 		}
-		h.refused(h.verify(verify, alice), "invalid_link")
+		h.requireRefused(h.verify(verify, alice), "invalid_link")
 	})
 }
 
 // What an account has allowed before anybody proved its address, whoever signed up with
 // that address may have allowed; what its owner has allowed stays.
 func TestAttack_PW_12_ResetForgetsWhatOthersAllowed(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.register("alice@example.test", good)
 		id := h.find("alice@example.test").ID
-		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 			return tx.InsertClient(auth.Client{ID: "app", Name: "App", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now})
 		}))
 		for _, want := range []int{0, 1} {
 			var kept []auth.Consent
-			h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 				return tx.PutConsent(auth.Consent{Account: id, Client: "app", Scope: auth.Scope{"openid"}})
 			}))
-			h.ok(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
+			h.requireOK(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
 			h.mail(auth.MailPasswordChanged, "alice@example.test")
-			h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {
+			h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {
 				kept, err = tx.Consents(id)
 				return err
 			}))
@@ -196,11 +196,11 @@ func TestAttack_PW_12_ResetForgetsWhatOthersAllowed(t *testing.T) {
 }
 
 func TestAttack_PW_20_ManyResetRequests(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.member("alice@example.test", good)
 		for _, email := range []string{"alice@example.test", "nobody@example.test"} {
 			for i := range 100 {
-				h.ok(h.Forgot(t.Context(), tenant, email, auth.Actor{Kind: auth.ActorAnonymous, IP: fmt.Sprintf("198.51.100.%d", i)}))
+				h.requireOK(h.Forgot(t.Context(), tenant, email, auth.Actor{Kind: auth.ActorAnonymous, IP: fmt.Sprintf("198.51.100.%d", i)}))
 				h.clock.Advance(600 * time.Millisecond)
 			}
 			if n := len(h.mails()); n != 5 {
@@ -215,7 +215,7 @@ func TestAttack_FL_11_ResetLinkOnTwoNodes(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		c := storetest.NewClock()
 		cfg.Now = c.Now
-		one := build(t, storetest.Open(t, cfg), c)
+		one := newFixture(t, storetest.Open(t, cfg), c)
 		other := one
 		if one.db.Dialect() == "postgres" { // a SQLite file has one process
 			db, err := store.Open(t.Context(), cfg)
@@ -223,7 +223,7 @@ func TestAttack_FL_11_ResetLinkOnTwoNodes(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { db.Close() })
-			other = build(t, db, c)
+			other = newFixture(t, db, c)
 		}
 		one.member("alice@example.test", good)
 		for round := range 10 {

@@ -14,8 +14,8 @@ import (
 )
 
 func TestRegisterAndVerify(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@Example.test", Password: good, Name: " Alice "}, alice))
+	each(t, func(t *testing.T, h *fixture) {
+		h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@Example.test", Password: good, Name: " Alice "}, alice))
 		m := h.mail(auth.MailVerify, "Alice@example.test")
 		if m.Name != "" || m.IP != alice.IP || !m.ExpiresAt.Equal(h.clock.Now().Add(account.DefaultVerifyLifetime)) {
 			t.Errorf("mail %+v", m)
@@ -24,33 +24,33 @@ func TestRegisterAndVerify(t *testing.T) {
 		if a.Verified() || a.Name != "Alice" || !h.opens("alice@example.test", good) {
 			t.Errorf("account %+v", a)
 		}
-		h.ok(h.verify(m.Token, alice))
+		h.requireOK(h.verify(m.Token, alice))
 		if !h.find("alice@example.test").Verified() {
 			t.Error("not verified")
 		}
-		h.refused(h.verify(m.Token, alice), "invalid_link")
+		h.requireRefused(h.verify(m.Token, alice), "invalid_link")
 	})
 }
 
 func TestRegistrationClosed(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		try := func(email string) error {
 			return h.Register(t.Context(), tenant, account.Registration{Email: email, Password: good}, alice)
 		}
-		h.refused(try("a@example.test"), "registration_closed")
+		h.requireRefused(try("a@example.test"), "registration_closed")
 		h.settings(func(s *auth.Settings) { s.Registration = "open" })
-		h.ok(try("a@example.test"))
+		h.requireOK(try("a@example.test"))
 		h.settings(func(s *auth.Settings) { s.Registration = "closed" })
-		h.refused(try("b@example.test"), "registration_closed")
+		h.requireRefused(try("b@example.test"), "registration_closed")
 	}, func(c *account.Config) { c.RegistrationOpen = false })
 }
 
 func TestAttack_PW_02_LongPasswords(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		long := strings.Repeat("x", 1<<20)
 		got := h.cost(func() {
-			e := h.refused(h.Register(t.Context(), tenant, account.Registration{Email: "b@example.test", Password: long}, alice), "password_refused")
+			e := h.requireRefused(h.Register(t.Context(), tenant, account.Registration{Email: "b@example.test", Password: long}, alice), "password_refused")
 			if codes(e) != "too_long" || e.Kind != auth.KindInvalid {
 				t.Errorf("refused for %q", codes(e))
 			}
@@ -60,7 +60,7 @@ func TestAttack_PW_02_LongPasswords(t *testing.T) {
 		}
 		hashes := h.hasher.Stats().Done
 		_, err := h.ChangePassword(t.Context(), tenant, a.ID, long, another, as(a))
-		h.refused(err, "password_too_long")
+		h.requireRefused(err, "password_too_long")
 		if n := h.hasher.Stats().Done - hashes; n != 0 {
 			t.Errorf("%d hashes for a password too long", n)
 		}
@@ -76,11 +76,11 @@ func TestAttack_PW_02_LongPasswords(t *testing.T) {
 }
 
 func TestAttack_PW_04_Policy(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		reg := func(pw string) error {
 			return h.Register(t.Context(), tenant, account.Registration{Email: "penelope.cruise@example.test", Name: "Archibald", Password: pw}, alice)
 		}
-		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 			self, err := tx.CurrentTenant()
 			self.Name = "Zanzibar"
 			if err != nil {
@@ -95,28 +95,28 @@ func TestAttack_PW_04_Policy(t *testing.T) {
 			"archibald-8841-wave-tin":   "context",
 			"8841-wave-zanzibar-tin":    "context",
 		} {
-			if got := codes(h.refused(reg(pw), "password_refused")); !strings.Contains(got, want) {
+			if got := codes(h.requireRefused(reg(pw), "password_refused")); !strings.Contains(got, want) {
 				t.Errorf("%q refused for %q, want %s", pw, got, want)
 			}
 		}
 		h.settings(func(s *auth.Settings) {
 			s.Password = auth.PasswordRules{MinLength: 14, RequireUpper: true, RequireLower: true, RequireDigit: true, RequireSpecial: true}
 		})
-		if got := codes(h.refused(reg("qzvxwkjhgfd"), "password_refused")); got != "too_short needs_upper needs_digit needs_special" {
+		if got := codes(h.requireRefused(reg("qzvxwkjhgfd"), "password_refused")); got != "too_short needs_upper needs_digit needs_special" {
 			t.Errorf("refused for %q", got)
 		}
 		if len(h.mails()) != 0 {
 			t.Error("a refused registration sent mail")
 		}
-		h.ok(reg("Quartz-Wren-8841-wave"))
+		h.requireOK(reg("Quartz-Wren-8841-wave"))
 	})
 }
 
 func TestAttack_PW_06_KnownAddress(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		before := h.member("alice@example.test", good)
 		reg := func(email string) {
-			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: another, Name: "Eve"}, eve))
+			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: another, Name: "Eve"}, eve))
 		}
 		fresh := h.cost(func() { reg("new@example.test") })
 		if known := h.cost(func() { reg("alice@example.test") }); known != fresh {
@@ -136,17 +136,17 @@ func TestAttack_PW_06_KnownAddress(t *testing.T) {
 }
 
 func TestAttack_PW_13_Addresses(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for _, email := range []string{
 			`"a@evil"@good.test`, "a@good.test\r\nBcc: x@evil.test", "a@good.test%0d%0aBcc:", "a@good.test,b@evil.test", "<a@evil.test>a@good.test",
 			"", "a", "@", "a@b@c.test", "a b@good.test", "a@good..test",
 		} {
-			h.refused(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: good}, eve), "email_invalid")
-			h.refused(h.Forgot(t.Context(), tenant, email, eve), "email_invalid")
-			h.refused(h.resend(email, eve), "email_invalid")
+			h.requireRefused(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: good}, eve), "email_invalid")
+			h.requireRefused(h.Forgot(t.Context(), tenant, email, eve), "email_invalid")
+			h.requireRefused(h.resend(email, eve), "email_invalid")
 		}
 		// A look-alike domain is another mailbox and is written to as such.
-		h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "a@gооd.test", Password: good}, eve))
+		h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "a@gооd.test", Password: good}, eve))
 		if all := h.mails(); len(all) != 1 || !strings.HasPrefix(all[0].Payload.To, "a@xn--") {
 			t.Errorf("mails %+v", all)
 		}
@@ -154,10 +154,10 @@ func TestAttack_PW_13_Addresses(t *testing.T) {
 }
 
 func TestAttack_PW_15_LinkProvesOnlyItsAddress(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		e := h.member("eve@example.test", another)
 		link := h.register("alice@example.test", good)
-		h.ok(h.verify(link, as(e)))
+		h.requireOK(h.verify(link, as(e)))
 		a := h.find("alice@example.test")
 		if !a.Verified() || h.find("eve@example.test").Email.Login != "eve@example.test" {
 			t.Error("the link did not prove alice's address for alice")
@@ -171,20 +171,20 @@ func TestAttack_PW_15_LinkProvesOnlyItsAddress(t *testing.T) {
 }
 
 func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		t.Run("PW-16 registered again", func(t *testing.T) {
 			h := *h
 			h.t = t
 			stale := h.register("alice@example.test", another)
-			h.ok(h.Forgot(t.Context(), tenant, "alice@example.test", eve))
+			h.requireOK(h.Forgot(t.Context(), tenant, "alice@example.test", eve))
 			reset := h.mail(auth.MailReset, "alice@example.test").Token
 			link := h.register("alice@example.test", good)
-			h.refused(h.verify(stale, alice), "invalid_link")
-			h.refused(h.Reset(t.Context(), tenant, reset, third, eve), "invalid_link")
+			h.requireRefused(h.verify(stale, alice), "invalid_link")
+			h.requireRefused(h.Reset(t.Context(), tenant, reset, third, eve), "invalid_link")
 			if h.find("alice@example.test").Verified() {
 				t.Error("the older link proved the address")
 			}
-			h.ok(h.verify(link, alice))
+			h.requireOK(h.verify(link, alice))
 			if h.opens("alice@example.test", another) || !h.opens("alice@example.test", good) {
 				t.Error("eve's password survived")
 			}
@@ -195,14 +195,14 @@ func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
 			h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
 			stale := h.register("bob@example.test", another)
 			v, f, _ := h.signIn(h.find("bob@example.test"))
-			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "bob@example.test", Password: good}, alice))
+			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "bob@example.test", Password: good}, alice))
 			// Nobody has shown yet who owns the mailbox, so nobody loses anything yet.
 			if !h.alive(v, f) || !h.opens("bob@example.test", another) {
 				t.Error("a stranger took the account over by registering it again")
 			}
 			link := h.mail(auth.MailReset, "bob@example.test").Token
-			h.refused(h.verify(stale, alice), "invalid_link")
-			h.ok(h.Reset(t.Context(), tenant, link, good, alice))
+			h.requireRefused(h.verify(stale, alice), "invalid_link")
+			h.requireOK(h.Reset(t.Context(), tenant, link, good, alice))
 			if h.alive(v, f) || h.opens("bob@example.test", another) || !h.find("bob@example.test").Verified() {
 				t.Error("eve's password or session survived")
 			}
@@ -212,8 +212,8 @@ func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
 			h := *h
 			h.t = t
 			a, err := h.Create(t.Context(), tenant, account.Creation{Email: "carol@example.test", Password: good}, admin)
-			h.ok(err)
-			h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			h.requireOK(err)
+			h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 				if err := tx.InsertRole(auth.Role{ID: "r", Name: "editor", CreatedAt: tx.Now}); err != nil {
 					return err
 				}
@@ -221,7 +221,7 @@ func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
 				return err
 			}))
 			h.mails()
-			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "carol@example.test", Password: another}, eve))
+			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "carol@example.test", Password: another}, eve))
 			if !h.opens("carol@example.test", good) {
 				t.Error("a stranger replaced the password of an account with roles")
 			}
@@ -230,12 +230,12 @@ func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
 }
 
 func TestAttack_PW_17_Spellings(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.member("alice@example.test", good)
 		for _, email := range []string{
 			"Alice@example.test", "alice@example.test ", "ALICE@EXAMPLE.TEST", "ａｌｉｃｅ@example.test", "al\u200bice@example.test", "alice@EXAMPLE\u3002test",
 		} {
-			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: another}, eve))
+			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: another}, eve))
 			h.mail(auth.MailKnownAddress, "alice@example.test")
 		}
 		if list, err := h.List(t.Context(), tenant, store.AccountFilter{}); err != nil || len(list) != 1 {
@@ -246,57 +246,57 @@ func TestAttack_PW_17_Spellings(t *testing.T) {
 
 func TestAttack_BF_11_RegisterAndResend(t *testing.T) {
 	few := limit.Rate{Count: 3, Per: 3600e9}
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		first := h.register("alice@example.test", good)
 		for range 20 {
-			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "alice@example.test", Password: another}, eve))
+			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "alice@example.test", Password: another}, eve))
 		}
 		sent := h.mails()
 		if len(sent) != 2 {
 			t.Errorf("%d mails of 21 registrations, want 3 in all", len(sent)+1)
 		}
 		for range 20 {
-			h.ok(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@example.test", Password: third}, eve))
+			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@example.test", Password: third}, eve))
 		}
 		// Two have registered the address, so the password of neither stands.
 		if h.opens("alice@example.test", good) || h.opens("alice@example.test", another) || h.opens("alice@example.test", third) {
 			t.Error("a password stands that nobody has proved")
 		}
 		for range 20 {
-			h.ok(h.resend("alice@example.test", eve))
+			h.requireOK(h.resend("alice@example.test", eve))
 		}
 		sent = h.mails()
 		if len(sent) != 2 { // half of what all strangers may ask for
 			t.Fatalf("%d mails of 20 requests", len(sent))
 		}
 		for _, token := range []string{first, sent[1].Payload.Token} {
-			h.refused(h.verify(token, alice), "password_needed")
+			h.requireRefused(h.verify(token, alice), "password_needed")
 		}
-		h.ok(h.VerifyEmail(t.Context(), tenant, account.Verification{Token: first, Password: good, Program: true}, alice))
-		h.refused(h.verify(sent[1].Payload.Token, alice), "invalid_link")
+		h.requireOK(h.VerifyEmail(t.Context(), tenant, account.Verification{Token: first, Password: good, Program: true}, alice))
+		h.requireRefused(h.verify(sent[1].Payload.Token, alice), "invalid_link")
 	}, func(c *account.Config) { c.Rates["register.account"], c.Rates["resend.account"] = few, few })
 }
 
 func TestResendIsUniform(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.member("proved@example.test", good)
 		h.register("pending@example.test", good)
 		ask := func(email string) traces {
-			return h.cost(func() { h.ok(h.resend(email, alice)) })
+			return h.cost(func() { h.requireOK(h.resend(email, alice)) })
 		}
 		want := ask("pending@example.test")
 		for _, email := range []string{"proved@example.test", "nobody@example.test"} {
 			if got := ask(email); got != want {
 				t.Errorf("%s cost %+v, a pending address %+v", email, got, want)
 			}
-			h.ok(h.resend(email, alice))
+			h.requireOK(h.resend(email, alice))
 			h.mail(auth.MailNone, email)
 		}
 	})
 }
 
 func TestRegisterInParallel(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
@@ -324,19 +324,19 @@ func TestRegisterInParallel(t *testing.T) {
 
 // Strangers must not reach mailboxes behind the operator's relay.
 func TestRepair_S23_DomainsOfTheOperator(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a := h.member("alice@example.test", good)
 		for _, email := range []string{"root@localhost", "postmaster@127.0.0.1", "x@intranet", "x@10.0.0.1", "x@host.123"} {
-			h.refused(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: good}, eve), "email_invalid")
+			h.requireRefused(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: good}, eve), "email_invalid")
 			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
-			h.refused(err, "email_invalid")
+			h.requireRefused(err, "email_invalid")
 		}
 		if all := h.mails(); len(all) != 0 {
 			t.Errorf("mails %+v", all)
 		}
 		// An operator knows the own network, and who has such an address goes on to sign in.
 		_, err := h.Create(t.Context(), tenant, account.Creation{Email: "root@intranet", Password: good, Verified: true}, admin)
-		h.ok(err)
+		h.requireOK(err)
 		h.find("root@intranet")
 		h.register("x@1.example.test", good)
 	})

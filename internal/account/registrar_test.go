@@ -15,9 +15,9 @@ import (
 const bob = "bob@example.test"
 
 // registers registers bob's address and returns the token of the mail, if one was sent.
-func (h *house) registers(pw, browser string, actor auth.Actor) string {
+func (h *fixture) registers(pw, browser string, actor auth.Actor) string {
 	h.t.Helper()
-	h.ok(h.Register(h.t.Context(), tenant, account.Registration{Email: bob, Password: pw, Browser: browser}, actor))
+	h.requireOK(h.Register(h.t.Context(), tenant, account.Registration{Email: bob, Password: pw, Browser: browser}, actor))
 	for _, m := range h.mails() {
 		return m.Payload.Token
 	}
@@ -25,15 +25,15 @@ func (h *house) registers(pw, browser string, actor auth.Actor) string {
 }
 
 // clicks presses the button of the page to which a link leads.
-func (h *house) clicks(token, browser, pw string) error {
+func (h *fixture) clicks(token, browser, pw string) error {
 	return h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Browser: browser, Password: pw}, alice)
 }
 
 // wantNeeds demands what the page of a link has to ask for.
-func (h *house) wantNeeds(want account.Missing, token, browser string) {
+func (h *fixture) wantNeeds(want account.Missing, token, browser string) {
 	h.t.Helper()
 	got, err := h.VerifyNeeds(h.t.Context(), tenant, account.Verification{Token: token, Browser: browser})
-	h.ok(err)
+	h.requireOK(err)
 	if got.Missing != want {
 		h.t.Errorf("needs %q, want %q", got.Missing, want)
 	}
@@ -42,7 +42,7 @@ func (h *house) wantNeeds(want account.Missing, token, browser string) {
 // The limit is used up by somebody else: the owner's own registration is not mailed,
 // and the newest link in the mailbox is the stranger's.
 func TestRepair_S2_LimitUsedUpByAnother(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		var newest string
 		for range 5 {
 			newest = h.registers(another, "", eve)
@@ -50,11 +50,11 @@ func TestRepair_S2_LimitUsedUpByAnother(t *testing.T) {
 		if h.registers(good, "wwb_bob", alice) != "" {
 			t.Fatal("a mail beyond the limit")
 		}
-		h.refused(h.verify(newest, alice), "password_needed")
-		h.refused(h.clicks(newest, "wwb_bob", ""), "password_needed")
+		h.requireRefused(h.verify(newest, alice), "password_needed")
+		h.requireRefused(h.clicks(newest, "wwb_bob", ""), "password_needed")
 		h.wantNeeds(account.MissingPassword, newest, "wwb_bob")
-		h.refused(h.clicks(newest, "wwb_bob", "short"), "password_refused")
-		h.ok(h.clicks(newest, "wwb_bob", good))
+		h.requireRefused(h.clicks(newest, "wwb_bob", "short"), "password_refused")
+		h.requireOK(h.clicks(newest, "wwb_bob", good))
 		if h.opens(bob, another) || !h.opens(bob, good) || !h.find(bob).Verified() {
 			t.Error("the owner's password does not stand alone")
 		}
@@ -63,16 +63,16 @@ func TestRepair_S2_LimitUsedUpByAnother(t *testing.T) {
 
 // With a limit of one, no second link tells that two have registered.
 func TestRepair_S2_LimitOfOne(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		link := h.registers(another, "", eve)
 		h.registers(good, "", alice)
-		h.refused(h.verify(link, alice), "password_needed")
+		h.requireRefused(h.verify(link, alice), "password_needed")
 	}, func(c *account.Config) { c.Rates["register.account"] = limit.Rate{Count: 1, Per: time.Hour} })
 }
 
 // A stranger who registers later neither ends the owner's link nor leaves a password.
 func TestRepair_S2_RegisteredByAnotherLater(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		own := h.registers(good, "wwb_bob", alice)
 		h.wantNeeds(account.MissingNothing, own, "wwb_bob")
 		newest := h.registers(another, "wwb_eve", eve)
@@ -81,32 +81,32 @@ func TestRepair_S2_RegisteredByAnotherLater(t *testing.T) {
 		}
 		for _, token := range []string{own, newest} {
 			h.wantNeeds(account.MissingPassword, token, "wwb_bob")
-			h.refused(h.verify(token, alice), "password_needed")
-			h.refused(h.clicks(token, "wwb_bob", ""), "password_needed")
+			h.requireRefused(h.verify(token, alice), "password_needed")
+			h.requireRefused(h.clicks(token, "wwb_bob", ""), "password_needed")
 		}
-		h.ok(h.clicks(own, "wwb_bob", good))
+		h.requireOK(h.clicks(own, "wwb_bob", good))
 		if h.opens(bob, another) || !h.opens(bob, good) {
 			t.Error("the owner's password does not stand alone")
 		}
-		h.refused(h.clicks(newest, "wwb_eve", another), "invalid_link")
+		h.requireRefused(h.clicks(newest, "wwb_eve", another), "invalid_link")
 	})
 }
 
 // Somebody who never registered opens the link that a stranger's registration sent.
 func TestRepair_S2_LinkOfAStranger(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for _, browser := range []string{"wwb_eve", ""} {
 			link := h.registers(another, browser, eve)
 			h.wantNeeds(account.MissingPassword, link, "")
 			h.wantNeeds(account.MissingPassword, link, "wwb_bob")
-			h.refused(h.clicks(link, "", ""), "password_needed")
-			h.refused(h.clicks(link, "wwb_bob", ""), "password_needed")
+			h.requireRefused(h.clicks(link, "", ""), "password_needed")
+			h.requireRefused(h.clicks(link, "wwb_bob", ""), "password_needed")
 			if h.find(bob).Verified() {
 				t.Fatal("proved without a password")
 			}
 		}
 		link := h.registers(another, "wwb_eve", eve)
-		h.ok(h.clicks(link, "wwb_bob", third))
+		h.requireOK(h.clicks(link, "wwb_bob", third))
 		if h.opens(bob, another) || !h.opens(bob, third) {
 			t.Error("the stranger's password came to life")
 		}
@@ -116,19 +116,19 @@ func TestRepair_S2_LinkOfAStranger(t *testing.T) {
 // What stays easy: the browser that registered, and a program that registered for
 // somebody, also when they did it twice.
 func TestRepair_S2_OwnRegistrationNeedsNothing(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		first := h.registers(another, "wwb_bob", alice)
 		link := h.registers(good, "wwb_bob", alice)
-		h.refused(h.clicks(first, "wwb_bob", ""), "invalid_link")
-		h.ok(h.Resend(t.Context(), tenant, account.Resending{Email: bob, Browser: "wwb_bob"}, alice))
-		h.refused(h.clicks(link, "wwb_bob", ""), "invalid_link")
-		h.ok(h.clicks(h.mail(auth.MailVerify, bob).Token, "wwb_bob", ""))
+		h.requireRefused(h.clicks(first, "wwb_bob", ""), "invalid_link")
+		h.requireOK(h.Resend(t.Context(), tenant, account.Resending{Email: bob, Browser: "wwb_bob"}, alice))
+		h.requireRefused(h.clicks(link, "wwb_bob", ""), "invalid_link")
+		h.requireOK(h.clicks(h.mail(auth.MailVerify, bob).Token, "wwb_bob", ""))
 		if !h.opens(bob, good) {
 			t.Error("the password of the registration does not stand")
 		}
 		first, link = h.register("dave@example.test", another), h.register("dave@example.test", good)
-		h.refused(h.verify(first, alice), "invalid_link")
-		h.ok(h.verify(link, alice))
+		h.requireRefused(h.verify(first, alice), "invalid_link")
+		h.requireOK(h.verify(link, alice))
 		if !h.opens("dave@example.test", good) {
 			t.Error("the password of the program does not stand")
 		}
@@ -137,9 +137,9 @@ func TestRepair_S2_OwnRegistrationNeedsNothing(t *testing.T) {
 
 // A link that somebody else asks for again does not make their browser the registrar.
 func TestRepair_S2_ResendRecognizesNobody(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.registers(another, "wwb_eve", eve)
-		h.ok(h.Resend(t.Context(), tenant, account.Resending{Email: bob, Browser: "wwb_bob"}, alice))
+		h.requireOK(h.Resend(t.Context(), tenant, account.Resending{Email: bob, Browser: "wwb_bob"}, alice))
 		h.wantNeeds(account.MissingPassword, h.mail(auth.MailVerify, bob).Token, "wwb_bob")
 	})
 }
@@ -147,13 +147,13 @@ func TestRepair_S2_ResendRecognizesNobody(t *testing.T) {
 // Before the proof a stranger has signed in, allowed a client and been given a role; the
 // proof ends what they have.
 func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
 		h.registers(another, "wwb_eve", eve)
 		a := h.find(bob)
 		v, f, _ := h.signIn(a)
 		series := auth.RememberMeID("series")
-		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 			if err := tx.InsertClient(auth.Client{ID: "app", Name: "App", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now}); err != nil {
 				return err
 			}
@@ -162,14 +162,14 @@ func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
 			}
 			return tx.InsertRememberMe(auth.RememberMe{ID: series, Account: a.ID, Digest: "d", AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
 		}))
-		h.ok(h.resend(bob, alice))
+		h.requireOK(h.resend(bob, alice))
 		link := h.mail(auth.MailVerify, bob).Token
-		h.refused(h.verify(link, alice), "password_needed")
-		h.ok(h.VerifyEmail(t.Context(), tenant, account.Verification{Token: link, Password: good, Program: true}, alice))
+		h.requireRefused(h.verify(link, alice), "password_needed")
+		h.requireOK(h.VerifyEmail(t.Context(), tenant, account.Verification{Token: link, Password: good, Program: true}, alice))
 		if h.alive(v, f) || h.opens(bob, another) || !h.opens(bob, good) {
 			t.Error("a session or the password of the stranger goes on")
 		}
-		h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			if list, err := tx.Consents(a.ID); err != nil || len(list) != 0 {
 				t.Errorf("consents %v, %v", list, err)
 			}
@@ -183,11 +183,11 @@ func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
 
 // The registrar who was let in before the proof loses nothing by it.
 func TestRepair_S2_RegistrarStaysSignedIn(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
 		link := h.registers(good, "wwb_bob", alice)
 		v, f, _ := h.signIn(h.find(bob))
-		h.ok(h.clicks(link, "wwb_bob", ""))
+		h.requireOK(h.clicks(link, "wwb_bob", ""))
 		if !h.alive(v, f) || !h.opens(bob, good) || !h.find(bob).Verified() {
 			t.Error("the registrar lost something")
 		}
@@ -197,25 +197,25 @@ func TestRepair_S2_RegistrarStaysSignedIn(t *testing.T) {
 // The link of a change of address: opened by somebody else it gives the account no
 // address.
 func TestRepair_S2_ChangeOpenedElsewhere(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		e := h.member("eve@example.test", another)
 		email := bob
 		_, err := h.Update(t.Context(), tenant, e.ID, account.Patch{Email: &email, CurrentPassword: another, Browser: "wwb_eve"}, as(e))
-		h.ok(err)
+		h.requireOK(err)
 		link := h.mail(auth.MailChangeEmail, bob).Token
 		h.wantNeeds(account.MissingCurrentPassword, link, "wwb_bob")
-		h.refused(h.clicks(link, "wwb_bob", ""), "password_needed")
-		h.refused(h.verify(link, alice), "password_needed")
-		h.refused(h.clicks(link, "wwb_bob", good), "wrong_password")
+		h.requireRefused(h.clicks(link, "wwb_bob", ""), "password_needed")
+		h.requireRefused(h.verify(link, alice), "password_needed")
+		h.requireRefused(h.clicks(link, "wwb_bob", good), "wrong_password")
 		if h.find("eve@example.test").ID != e.ID {
 			t.Fatal("the address changed")
 		}
 		h.wantNeeds(account.MissingNothing, link, "wwb_eve")
 		in, err := h.VerifyNeeds(t.Context(), tenant, account.Verification{Token: link, SignedIn: []auth.AccountID{e.ID}})
-		if h.ok(err); in.Missing != account.MissingNothing || in.Address != bob {
+		if h.requireOK(err); in.Missing != account.MissingNothing || in.Address != bob {
 			t.Errorf("signed in, and needs %+v", in)
 		}
-		h.ok(h.clicks(link, "wwb_other", another))
+		h.requireOK(h.clicks(link, "wwb_other", another))
 		if h.find(bob).ID != e.ID {
 			t.Error("the owner's password did not do")
 		}
@@ -225,28 +225,28 @@ func TestRepair_S2_ChangeOpenedElsewhere(t *testing.T) {
 // That two have registered an address is known after their links have expired, and after
 // somebody has asked for a link again.
 func TestRepair_S2_RegisteredByAnotherAfterTheLinkExpired(t *testing.T) {
-	for name, between := range map[string]func(*house){
-		"expired": func(h *house) { h.clock.Advance(account.DefaultVerifyLifetime + time.Minute) },
-		"resent": func(h *house) {
+	for name, between := range map[string]func(*fixture){
+		"expired": func(h *fixture) { h.clock.Advance(account.DefaultVerifyLifetime + time.Minute) },
+		"resent": func(h *fixture) {
 			h.clock.Advance(account.DefaultVerifyLifetime + time.Minute)
-			h.ok(h.resend(bob, auth.Actor{Kind: auth.ActorAnonymous, IP: "203.0.113.5"}))
+			h.requireOK(h.resend(bob, auth.Actor{Kind: auth.ActorAnonymous, IP: "203.0.113.5"}))
 			h.mails()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, h *house) {
+			each(t, func(t *testing.T, h *fixture) {
 				h.registers(good, "", alice)
 				between(h)
 				newest := h.registers(another, "wwb_eve", eve)
 				if h.opens(bob, another) || h.opens(bob, good) {
 					t.Error("a password stands")
 				}
-				h.refused(h.verify(newest, alice), "password_needed")
+				h.requireRefused(h.verify(newest, alice), "password_needed")
 
 				between(h)
 				newest = h.registers(another, "wwb_eve", eve) // the same once more, as the only one with a link
-				h.refused(h.verify(newest, alice), "password_needed")
-				h.ok(h.clicks(newest, "", good))
+				h.requireRefused(h.verify(newest, alice), "password_needed")
+				h.requireOK(h.clicks(newest, "", good))
 				if !h.opens(bob, good) || h.find(bob).Registrar != "" {
 					t.Error("the proof settles nothing")
 				}
@@ -257,13 +257,13 @@ func TestRepair_S2_RegisteredByAnotherAfterTheLinkExpired(t *testing.T) {
 
 // A stranger's registration leaves the link by which the owner sets a new password.
 func TestRepair_S2_ResetLinkOutlivesARival(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.registers(good, "", alice)
 		h.clock.Advance(account.DefaultVerifyLifetime + time.Minute)
 		reset := h.forgot(bob)
 		h.registers(another, "wwb_eve", eve)
 
-		h.ok(h.Reset(t.Context(), tenant, reset, third, alice))
+		h.requireOK(h.Reset(t.Context(), tenant, reset, third, alice))
 		if !h.opens(bob, third) || !h.find(bob).Verified() {
 			t.Error("the reset did not do")
 		}
@@ -272,9 +272,9 @@ func TestRepair_S2_ResetLinkOutlivesARival(t *testing.T) {
 
 // No registration changes an account that an operator made, within the limit or beyond it.
 func TestRepair_S2_OperatorsAccountIsNoRivals(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		_, err := h.Create(t.Context(), tenant, account.Creation{Email: bob, Password: good, Name: "Bob"}, admin)
-		h.ok(err)
+		h.requireOK(err)
 		link := h.mail(auth.MailVerify, bob).Token
 		h.registers(another, "", eve)
 		h.registers(another, "wwb_eve", eve) // beyond the limit
@@ -282,7 +282,7 @@ func TestRepair_S2_OperatorsAccountIsNoRivals(t *testing.T) {
 		if !h.opens(bob, good) || h.find(bob).Name != "Bob" {
 			t.Error("a stranger's registration took the operator's password or name away")
 		}
-		h.ok(h.verify(link, alice))
+		h.requireOK(h.verify(link, alice))
 	}, func(c *account.Config) { c.Rates["register.account"] = limit.Rate{Count: 1, Per: time.Hour} })
 }
 
@@ -290,79 +290,79 @@ func TestRepair_S2_OperatorsAccountIsNoRivals(t *testing.T) {
 // address and to an operator. An operator's account gives way to neither.
 func TestRepair_S2_RegistrationsHoldNoAddress(t *testing.T) {
 	for _, unverified := range []bool{false, true} {
-		each := func(fn func(t *testing.T, h *house, dave auth.Account)) {
+		each := func(fn func(t *testing.T, h *fixture, dave auth.Account)) {
 			t.Run(fmt.Sprint("allow_unverified ", unverified), func(t *testing.T) {
-				each(t, func(t *testing.T, h *house) {
+				each(t, func(t *testing.T, h *fixture) {
 					dave := h.member("dave@example.test", good)
 					h.settings(func(s *auth.Settings) { s.AllowUnverified = unverified })
 					fn(t, h, dave)
 				})
 			})
 		}
-		each(func(t *testing.T, h *house, dave auth.Account) {
+		each(func(t *testing.T, h *fixture, dave auth.Account) {
 			squatter := h.registers(another, "wwb_eve", eve)
 			change := h.change(dave, good, bob)
-			h.ok(h.verifyChange(change, good, alice))
+			h.requireOK(h.verifyChange(change, good, alice))
 			if a := h.find(bob); a.ID != dave.ID || !a.Verified() || !h.opens(bob, good) {
 				t.Errorf("the address is not that of who proved it: %+v", a)
 			}
-			h.refused(h.clicks(squatter, "wwb_eve", ""), "invalid_link")
+			h.requireRefused(h.clicks(squatter, "wwb_eve", ""), "invalid_link")
 		})
-		each(func(t *testing.T, h *house, dave auth.Account) {
+		each(func(t *testing.T, h *fixture, dave auth.Account) {
 			squatter := h.registers(another, "wwb_eve", eve)
 			made, err := h.Create(t.Context(), tenant, account.Creation{Email: bob}, admin)
-			h.ok(err)
-			h.refused(h.clicks(squatter, "wwb_eve", ""), "invalid_link")
+			h.requireOK(err)
+			h.requireRefused(h.clicks(squatter, "wwb_eve", ""), "invalid_link")
 			_, err = h.Create(t.Context(), tenant, account.Creation{Email: bob}, admin)
-			h.refused(err, "email_taken")
+			h.requireRefused(err, "email_taken")
 			h.mails()
 			email := bob
 			_, err = h.Update(t.Context(), tenant, dave.ID, account.Patch{Email: &email, CurrentPassword: good}, as(dave))
-			h.ok(err)
+			h.requireOK(err)
 			h.mail(auth.MailKnownAddress, bob)
 			if h.find(bob).ID != made.ID {
 				t.Error("the operator's account is gone")
 			}
 		})
-		each(func(t *testing.T, h *house, _ auth.Account) {
+		each(func(t *testing.T, h *fixture, _ auth.Account) {
 			h.registers(another, "wwb_eve", eve)
 			used := h.find(bob)
-			h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.TouchLogin(used.ID) }))
+			h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.TouchLogin(used.ID) }))
 			_, err := h.Create(t.Context(), tenant, account.Creation{Email: bob}, admin)
-			h.refused(err, "email_taken")
+			h.requireRefused(err, "email_taken")
 		})
 	}
 }
 
 func TestRepair_S2_NeedsOfDeadLinks(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		link := h.registers(good, "wwb_bob", alice)
-		h.ok(h.clicks(link, "wwb_bob", ""))
+		h.requireOK(h.clicks(link, "wwb_bob", ""))
 		for _, token := range []string{"", "wwl_x", secret.New("wwl_").Reveal(), link} {
 			_, err := h.VerifyNeeds(t.Context(), tenant, account.Verification{Token: token, Browser: "wwb_bob"})
-			h.refused(err, "invalid_link")
+			h.requireRefused(err, "invalid_link")
 		}
 	})
 }
 
 // An account without a password is an invitation.
 func TestRepair_N3_Invitation(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		_, err := h.Create(t.Context(), tenant, account.Creation{Email: bob, Name: "Bob"}, admin)
-		h.ok(err)
+		h.requireOK(err)
 		link := h.mail(auth.MailInvite, bob).Token
 		h.wantNeeds(account.MissingPassword, link, "")
-		h.refused(h.verify(link, alice), "password_needed")
+		h.requireRefused(h.verify(link, alice), "password_needed")
 		if n, err := h.VerifyNeeds(t.Context(), tenant, account.Verification{Token: link}); err != nil || !n.Invited || n.Address != bob {
 			t.Errorf("needs %+v, %v", n, err)
 		}
-		h.ok(h.clicks(link, "", good))
+		h.requireOK(h.clicks(link, "", good))
 		if a := h.find(bob); !a.Verified() || a.Name != "Bob" || !h.opens(bob, good) {
 			t.Errorf("%+v", a)
 		}
 		// With a password it is not, and the operator's word does not make it the mailbox's.
 		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "dave@example.test", Password: good}, admin)
-		h.ok(err)
+		h.requireOK(err)
 		h.wantNeeds(account.MissingPassword, h.mail(auth.MailVerify, "dave@example.test").Token, "")
 	})
 }
@@ -370,19 +370,19 @@ func TestRepair_N3_Invitation(t *testing.T) {
 // Notices tell of what happened to an account; an address that nobody has proved may be
 // somebody else's.
 func TestRepair_S18_NoticesOnlyToProvedAddresses(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
 		h.registers(another, "wwb_eve", eve)
 		a := h.find(bob)
 		_, err := h.ChangePassword(t.Context(), tenant, a.ID, another, third, as(a))
-		h.ok(err)
+		h.requireOK(err)
 		email := "eve@example.test"
 		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: third}, as(a))
-		h.ok(err)
-		h.ok(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, third, eve))
+		h.requireOK(err)
+		h.requireOK(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, third, eve))
 		h.registers(another, "wwb_eve", eve)
 		b := h.find(bob)
-		h.ok(h.Delete(t.Context(), tenant, b.ID, another, as(b)))
+		h.requireOK(h.Delete(t.Context(), tenant, b.ID, another, as(b)))
 		if all := h.mails(); len(all) != 0 {
 			t.Errorf("sent to an address that nobody proved: %+v", all)
 		}

@@ -31,7 +31,7 @@ func BenchmarkSign(b *testing.B) {
 			}
 		}
 	})
-	h := newHouse(b, store.Config{URL: storetest.SQLite(b), Keyring: storetest.Keyring(b)})
+	h := newFixture(b, store.Config{URL: storetest.SQLite(b), Keyring: storetest.Keyring(b)})
 	r, _ := h.join()
 	for _, alg := range []string{keys.ES256, keys.EdDSA, keys.RS256} {
 		sign(b, r, alg)
@@ -47,7 +47,7 @@ func BenchmarkSign(b *testing.B) {
 }
 
 func BenchmarkJWKS(b *testing.B) {
-	h := newHouse(b, store.Config{URL: storetest.SQLite(b), Keyring: storetest.Keyring(b)})
+	h := newFixture(b, store.Config{URL: storetest.SQLite(b), Keyring: storetest.Keyring(b)})
 	r, _ := h.join()
 	sign(b, r, "")
 	if _, err := r.JWKS(b.Context(), auth.DefaultTenant); err != nil {

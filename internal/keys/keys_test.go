@@ -26,22 +26,22 @@ const (
 	keepFor     = 2 * time.Hour
 )
 
-// house is a database and the clock of its nodes.
-type house struct {
+// fixture is a database and the clock of its nodes.
+type fixture struct {
 	t     testing.TB
 	clock *storetest.Clock
 	cfg   store.Config
 }
 
-func newHouse(t testing.TB, cfg store.Config) *house {
-	h := &house{t: t, clock: storetest.NewClock(), cfg: cfg}
+func newFixture(t testing.TB, cfg store.Config) *fixture {
+	h := &fixture{t: t, clock: storetest.NewClock(), cfg: cfg}
 	h.cfg.Now = h.clock.Now
 	storetest.Open(t, h.cfg)
 	return h
 }
 
 // join starts a node; the ring has nothing in memory yet.
-func (h *house) join() (*keys.Ring, *store.DB) {
+func (h *fixture) join() (*keys.Ring, *store.DB) {
 	h.t.Helper()
 	db, err := store.Open(h.t.Context(), h.cfg)
 	if err != nil {
@@ -51,9 +51,9 @@ func (h *house) join() (*keys.Ring, *store.DB) {
 	return keys.New(keys.Config{DB: db, Now: h.clock.Now, RotateEvery: rotateEvery, PublishAhead: ahead, KeepFor: keepFor}), db
 }
 
-func each(t *testing.T, fn func(t *testing.T, h *house)) {
+func each(t *testing.T, fn func(t *testing.T, h *fixture)) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newHouse(t, cfg)) })
+	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newFixture(t, cfg)) })
 }
 
 func sign(t testing.TB, r *keys.Ring, alg string) string {
@@ -106,7 +106,7 @@ func mustCheck(t testing.TB, r *keys.Ring, jws string) string {
 }
 
 func TestSignEveryAlgorithm(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		r, _ := h.join()
 		for _, alg := range []string{keys.ES256, keys.RS256, keys.EdDSA} {
 			if err := r.Ensure(t.Context(), auth.DefaultTenant, alg); err != nil {
@@ -147,7 +147,7 @@ func TestSignEveryAlgorithm(t *testing.T) {
 }
 
 func TestEnsure_ManyAtOnceMakeOneKey(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a, _ := h.join()
 		b, db := h.join()
 		algorithms := []string{keys.ES256, keys.RS256, keys.EdDSA}
@@ -184,7 +184,7 @@ func TestEnsure_ManyAtOnceMakeOneKey(t *testing.T) {
 // TestRotation follows one rotation: published, active, retired, removed, as two
 // nodes see it.
 func TestRotation_PublishedBeforeUseAndKeptUntilTheLastTokenIsDead(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a, _ := h.join()
 		b, _ := h.join()
 		first := mustCheck(t, a, sign(t, a, ""))
@@ -234,7 +234,7 @@ func TestRotation_PublishedBeforeUseAndKeptUntilTheLastTokenIsDead(t *testing.T)
 }
 
 func TestRotation_LongLivedTokensKeepTheirKey(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		r, db := h.join()
 		err := db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 			self, err := tx.CurrentTenant()
@@ -262,7 +262,7 @@ func TestRotation_LongLivedTokensKeepTheirKey(t *testing.T) {
 }
 
 func TestTend_RotatesOnSchedule(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a, db := h.join()
 		b, _ := h.join()
 		storetest.Tenant(t, db, "t2")
@@ -304,7 +304,7 @@ func TestTend_RotatesOnSchedule(t *testing.T) {
 }
 
 func TestAttack_OP_02_DatabaseAloneCannotSign(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		r, _ := h.join()
 		jws := sign(t, r, "")
 		thief := *h
@@ -343,7 +343,7 @@ func TestAttack_OP_02_DatabaseAloneCannotSign(t *testing.T) {
 // TestAttack_OP_03 changes the master key and rotates the signing key while two
 // nodes sign and verify all the time.
 func TestAttack_OP_03_KeysChangeUnderLoad(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		older, newer := secret.Bytes(32), secret.Bytes(32)
 		ring := func(current []byte, previous ...[]byte) *secret.Keyring {
 			k, err := secret.NewKeyring(current, previous...)
@@ -434,7 +434,7 @@ func TestAttack_OP_03_KeysChangeUnderLoad(t *testing.T) {
 }
 
 func TestFault_FL_05_KeysServeFromMemory(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		r, db := h.join()
 		jws := sign(t, r, "")
 		db.Close()
@@ -447,7 +447,7 @@ func TestFault_FL_05_KeysServeFromMemory(t *testing.T) {
 }
 
 func TestFault_FL_09_ClockBehindTheFirstKey(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		r, _ := h.join()
 		first := mustCheck(t, r, sign(t, r, ""))
 		h.clock.Advance(-24 * time.Hour)
@@ -462,7 +462,7 @@ func TestFault_FL_09_ClockBehindTheFirstKey(t *testing.T) {
 }
 
 func TestJWKS_UnknownTenant(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		r, _ := h.join()
 		raw, err := r.JWKS(t.Context(), "nobody")
 		if d := cmp.Diff(`{"keys":[]}`, string(raw)); d != "" || err != nil {

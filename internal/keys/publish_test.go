@@ -37,7 +37,7 @@ func jwks(t testing.TB, r *keys.Ring, tenant auth.TenantID) jose.JSONWebKeySet {
 }
 
 func TestRepair_C1_NothingSignsThatAKeySetReadBeforeLacks(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a, db := h.join()
 		b, _ := h.join()
 		storetest.Tenant(t, db, "t2")
@@ -62,7 +62,7 @@ func TestRepair_C1_NothingSignsThatAKeySetReadBeforeLacks(t *testing.T) {
 }
 
 func TestRepair_C1_KeySetsReadAtOnceMakeOneKeyOfEachAlgorithm(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		a, _ := h.join()
 		b, _ := h.join()
 		var wg sync.WaitGroup
@@ -82,7 +82,7 @@ func TestRepair_C1_KeySetsReadAtOnceMakeOneKeyOfEachAlgorithm(t *testing.T) {
 
 // A node without the master key publishes what is there, and makes nothing under its own.
 func TestRepair_C1_NodeThatCannotOpenKeysMakesNone(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		r, _ := h.join()
 		sign(t, r, "")
 		crippled := *h
@@ -95,7 +95,7 @@ func TestRepair_C1_NodeThatCannotOpenKeysMakesNone(t *testing.T) {
 }
 
 func TestRepair_S19_PublicHalfIsKeptAsLongAsASession(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		_, db := h.join()
 		const longest = 20 * 24 * time.Hour
 		r := keys.New(keys.Config{DB: db, Now: h.clock.Now, RotateEvery: rotateEvery, PublishAhead: ahead, KeepFor: keepFor,
@@ -144,7 +144,7 @@ func TestRepair_S19_PublicHalfIsKeptAsLongAsASession(t *testing.T) {
 // Somebody who can write to the database puts a public half of their own into the row of
 // a key of which they cannot open the private half.
 func TestForgedPublicHalfIsRefused(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		running, db := h.join()
 		sign(t, running, keys.EdDSA)
 		var log bytes.Buffer

@@ -12,7 +12,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-func (h *house) account(name string) auth.AccountID {
+func (h *fixture) account(name string) auth.AccountID {
 	h.t.Helper()
 	email, err := auth.ParseEmail(name + "@example.test")
 	if err != nil {
@@ -24,7 +24,7 @@ func (h *house) account(name string) auth.AccountID {
 	return auth.AccountID(name)
 }
 
-func (h *house) startFor(id auth.AccountID) (v auth.Session, cookie string) {
+func (h *fixture) startFor(id auth.AccountID) (v auth.Session, cookie string) {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) (err error) {
 		var c secret.Text
@@ -35,7 +35,7 @@ func (h *house) startFor(id auth.AccountID) (v auth.Session, cookie string) {
 	return v, cookie
 }
 
-func (h *house) all(cookie string) []session.SignedIn {
+func (h *fixture) all(cookie string) []session.SignedIn {
 	h.t.Helper()
 	list, err := h.sessions.FindAll(h.t.Context(), auth.DefaultTenant, cookie)
 	if err != nil {
@@ -45,7 +45,7 @@ func (h *house) all(cookie string) []session.SignedIn {
 }
 
 func TestSeveralAccountsInOneCookie(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		_, one := h.start()
 		bobs, two := h.startFor(h.account("bob"))
 		list := h.all(two + "." + one)
@@ -72,7 +72,7 @@ func TestSeveralAccountsInOneCookie(t *testing.T) {
 
 // SE-12: a cookie of several is taken whole or not at all.
 func TestAttack_SE_12_CookiesOfSeveral(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		_, one := h.start()
 		_, two := h.startFor(h.account("bob"))
 		strange := secret.New(session.Prefix).Reveal()
@@ -84,7 +84,7 @@ func TestAttack_SE_12_CookiesOfSeveral(t *testing.T) {
 			if list := h.all(bad); len(list) != 0 {
 				t.Errorf("%.60q stands for %d", bad, len(list))
 			}
-			h.dead(bad)
+			h.requireDead(bad)
 		}
 		if list := h.all(strange + "." + one); len(list) != 1 {
 			t.Errorf("one of ours after a stranger: %d", len(list))
@@ -93,7 +93,7 @@ func TestAttack_SE_12_CookiesOfSeveral(t *testing.T) {
 }
 
 func TestAttack_SE_01_FullSignInBeginsAnew(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		v, cookie := h.start()
 		h.clock.Advance(30 * time.Minute)
 		var again string
@@ -105,8 +105,8 @@ func TestAttack_SE_01_FullSignInBeginsAnew(t *testing.T) {
 			}
 			return err
 		})
-		h.dead(cookie)
-		if got := h.live(again); got.ID != v.ID || got.ACR != "2" || !slices.Equal(got.AMR, []string{"otp"}) {
+		h.requireDead(cookie)
+		if got := h.requireLive(again); got.ID != v.ID || got.ACR != "2" || !slices.Equal(got.AMR, []string{"otp"}) {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -114,7 +114,7 @@ func TestAttack_SE_01_FullSignInBeginsAnew(t *testing.T) {
 
 // SE-04 for all who share a browser.
 func TestAttack_SE_04_Leave(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		_, one := h.start()
 		_, two := h.startFor(h.account("bob"))
 		list := h.all(one + "." + two)
@@ -125,7 +125,7 @@ func TestAttack_SE_04_Leave(t *testing.T) {
 			}
 			return err
 		})
-		h.dead(one)
+		h.requireDead(one)
 		h.write(func(tx *store.Tx) error {
 			ended, left, err := h.sessions.SignOut(tx, list, "")
 			if len(ended) != 1 || len(left) != 0 {
@@ -133,7 +133,7 @@ func TestAttack_SE_04_Leave(t *testing.T) {
 			}
 			return err
 		})
-		h.dead(two)
+		h.requireDead(two)
 	})
 }
 

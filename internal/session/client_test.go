@@ -14,7 +14,7 @@ import (
 
 const refreshAbsolute = 30 * 24 * time.Hour // the default
 
-func (h *house) client(id auth.ClientID, change ...func(*auth.Client)) auth.Client {
+func (h *fixture) client(id auth.ClientID, change ...func(*auth.Client)) auth.Client {
 	h.t.Helper()
 	c := auth.Client{ID: id, Name: string(id), Type: auth.ClientWeb}
 	c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
@@ -29,11 +29,11 @@ func (h *house) client(id auth.ClientID, change ...func(*auth.Client)) auth.Clie
 	return c
 }
 
-func ours(c *auth.Client)   { c.FirstParty = true }
-func native(c *auth.Client) { c.Type = auth.ClientNative }
-func deaf(c *auth.Client)   { c.Settings.BackchannelURI = "" }
+func firstParty(c *auth.Client)       { c.FirstParty = true }
+func native(c *auth.Client)           { c.Type = auth.ClientNative }
+func withoutLogoutURL(c *auth.Client) { c.Settings.BackchannelURI = "" }
 
-func (h *house) under(parent auth.Session, b session.ClientParams) (v auth.Session, err error) {
+func (h *fixture) startClient(parent auth.Session, b session.ClientParams) (v auth.Session, err error) {
 	h.t.Helper()
 	err = h.db.Write(h.t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
 		v, err = h.sessions.StartClient(tx, parent, b)
@@ -42,16 +42,16 @@ func (h *house) under(parent auth.Session, b session.ClientParams) (v auth.Sessi
 	return v, err
 }
 
-func (h *house) must(parent auth.Session, b session.ClientParams) auth.Session {
+func (h *fixture) requireClientSession(parent auth.Session, b session.ClientParams) auth.Session {
 	h.t.Helper()
-	v, err := h.under(parent, b)
+	v, err := h.startClient(parent, b)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return v
 }
 
-func (h *house) session(id auth.SessionID) (v auth.Session) {
+func (h *fixture) session(id auth.SessionID) (v auth.Session) {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) (err error) {
 		v, err = tx.Session(id)
@@ -60,8 +60,8 @@ func (h *house) session(id auth.SessionID) (v auth.Session) {
 	return v
 }
 
-// told takes the messages for clients out of the outbox, by session.
-func (h *house) told() map[auth.SessionID]auth.LogoutNotice {
+// logoutNotices takes the notices for clients out of the outbox, by session.
+func (h *fixture) logoutNotices() map[auth.SessionID]auth.LogoutNotice {
 	h.t.Helper()
 	out := map[auth.SessionID]auth.LogoutNotice{}
 	err := h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
@@ -84,53 +84,53 @@ func (h *house) told() map[auth.SessionID]auth.LogoutNotice {
 }
 
 func TestStartClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		parent, _ := h.start()
 		web, scope := h.client("web"), auth.Scope{"openid"}
 		h.clock.Advance(time.Minute)
 		set := auth.SessionID(secret.NewID(h.clock.Now()))
-		v := h.must(parent, session.ClientParams{ID: set, Client: web, Scope: scope, Claims: auth.ClaimsRequest{UserInfo: []string{"email"}}})
+		v := h.requireClientSession(parent, session.ClientParams{ID: set, Client: web, Scope: scope, Claims: auth.ClaimsRequest{UserInfo: []string{"email"}}})
 		if v.ID != set || v.Parent != parent.ID || v.Account != h.alice || v.Client != "web" || v.Digest != "" || v.AuthAt != parent.AuthAt || v.ACR != "1" ||
 			v.ExpiresAt != parent.ExpiresAt || v.Offline {
 			t.Errorf("%+v", v)
 		}
 		// Again in the same browser: the same session, and what it once could it still can.
-		again := h.must(parent, session.ClientParams{Client: web, Scope: auth.Scope{"openid", "offline_access"}})
+		again := h.requireClientSession(parent, session.ClientParams{Client: web, Scope: auth.Scope{"openid", "offline_access"}})
 		if again.ID != set || !again.Offline || again.ExpiresAt != h.clock.Now().Add(refreshAbsolute) {
 			t.Errorf("%+v", again)
 		}
-		if again = h.must(parent, session.ClientParams{Client: web, Scope: scope}); again.ID != set || !h.session(set).Offline {
+		if again = h.requireClientSession(parent, session.ClientParams{Client: web, Scope: scope}); again.ID != set || !h.session(set).Offline {
 			t.Errorf("%+v", again)
 		}
 		// A device of its own shares with nobody.
-		if other := h.must(parent, session.ClientParams{ID: auth.SessionID(secret.NewID(h.clock.Now())), Client: web, Scope: scope}); other.ID == set {
+		if other := h.requireClientSession(parent, session.ClientParams{ID: auth.SessionID(secret.NewID(h.clock.Now())), Client: web, Scope: scope}); other.ID == set {
 			t.Error("shared")
 		}
 		for name, b := range map[string]session.ClientParams{
 			"another client's id": {ID: set, Client: h.client("other")},
 			"a browser's id":      {ID: parent.ID, Client: web},
 		} {
-			if _, err := h.under(parent, b); auth.KindOf(err) != auth.KindUnauthenticated {
+			if _, err := h.startClient(parent, b); auth.KindOf(err) != auth.KindUnauthenticated {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if _, err := h.under(v, session.ClientParams{Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, err := h.startClient(v, session.ClientParams{Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("under a client's session: %v", err)
 		}
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, set, auth.EndCode) })
-		if _, err := h.under(parent, session.ClientParams{ID: set, Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, err := h.startClient(parent, session.ClientParams{ID: set, Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("an ended one: %v", err)
 		}
 		h.untouched(parent)
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, parent.ID, auth.EndLogout) })
-		if _, err := h.under(parent, session.ClientParams{Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
+		if _, err := h.startClient(parent, session.ClientParams{Client: web}); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("under an ended one: %v", err)
 		}
 	})
 }
 
 // untouched wants the browser's session untouched by what became of a client's.
-func (h *house) untouched(v auth.Session) {
+func (h *fixture) untouched(v auth.Session) {
 	h.t.Helper()
 	if got := h.session(v.ID); !got.EndedAt.IsZero() {
 		h.t.Errorf("the browser's session has ended: %s", got.EndReason)
@@ -160,11 +160,11 @@ func TestOffline(t *testing.T) {
 }
 
 // crowd signs four clients in under one browser's session.
-func (h *house) crowd(parent auth.Session) map[string]auth.Session {
+func (h *fixture) crowd(parent auth.Session) map[string]auth.Session {
 	away := auth.Scope{"openid", "offline_access"}
 	out := map[string]auth.Session{}
-	for name, c := range map[string]auth.Client{"ours": h.client("ours", ours), "phone": h.client("phone", ours, native), "third": h.client("third"), "deaf": h.client("deaf", deaf)} {
-		out[name] = h.must(parent, session.ClientParams{Client: c, Scope: away})
+	for name, c := range map[string]auth.Client{"ours": h.client("ours", firstParty), "phone": h.client("phone", firstParty, native), "third": h.client("third"), "deaf": h.client("deaf", withoutLogoutURL)} {
+		out[name] = h.requireClientSession(parent, session.ClientParams{Client: c, Scope: away})
 		h.write(func(tx *store.Tx) error {
 			v := out[name]
 			return tx.InsertFamily(auth.Family{ID: auth.FamilyID(name), Account: v.Account, Client: v.Client, Session: v.ID, Digest: name,
@@ -177,33 +177,33 @@ func (h *house) crowd(parent auth.Session) map[string]auth.Session {
 // What ends a browser's session takes the clients' along, tells those that listen, and
 // is stopped by nothing but a log-out where access was granted for the person's absence.
 func TestEndings(t *testing.T) {
-	endings := map[string]func(h *house, tx *store.Tx, v auth.Session) error{
-		"log-out": func(h *house, tx *store.Tx, v auth.Session) error {
+	endings := map[string]func(h *fixture, tx *store.Tx, v auth.Session) error{
+		"log-out": func(h *fixture, tx *store.Tx, v auth.Session) error {
 			return h.sessions.End(tx, h.alice, v.ID, auth.EndLogout)
 		},
-		"by the owner": func(h *house, tx *store.Tx, v auth.Session) error {
+		"by the owner": func(h *fixture, tx *store.Tx, v auth.Session) error {
 			return h.sessions.End(tx, h.alice, v.ID, auth.EndByOwner)
 		},
-		"everything": func(h *house, tx *store.Tx, _ auth.Session) error {
+		"everything": func(h *fixture, tx *store.Tx, _ auth.Session) error {
 			_, err := h.sessions.EndAll(tx, h.alice, "", auth.EndReset)
 			return err
 		},
-		"one too many": func(h *house, tx *store.Tx, _ auth.Session) error {
+		"one too many": func(h *fixture, tx *store.Tx, _ auth.Session) error {
 			_, err := tx.EndOldestSessions(h.alice, 0, auth.EndCrowded)
 			return err
 		},
-		"its series": func(h *house, tx *store.Tx, _ auth.Session) error {
+		"its series": func(h *fixture, tx *store.Tx, _ auth.Session) error {
 			_, err := tx.EndRememberMeSessions(h.alice, "s", auth.EndTheft)
 			return err
 		},
-		"sessions but one": func(h *house, tx *store.Tx, _ auth.Session) error {
+		"sessions but one": func(h *fixture, tx *store.Tx, _ auth.Session) error {
 			_, err := h.sessions.EndAll(tx, h.alice, "elsewhere", auth.EndByOwner)
 			return err
 		},
 	}
 	for name, end := range endings {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, h *house) {
+			each(t, func(t *testing.T, h *fixture) {
 				var parent auth.Session
 				h.write(func(tx *store.Tx) (err error) {
 					parent, _, err = h.sessions.Start(tx, session.Params{Account: h.alice, Client: auth.FirstParty, Cookie: true, RememberMe: "s"})
@@ -211,7 +211,7 @@ func TestEndings(t *testing.T) {
 				})
 				below := h.crowd(parent)
 				h.write(func(tx *store.Tx) error { return end(h, tx, parent) })
-				told := h.told()
+				notices := h.logoutNotices()
 				for who, v := range below {
 					stays := name == "log-out" && (who == "phone" || who == "third" || who == "deaf")
 					got := h.session(v.ID)
@@ -223,12 +223,12 @@ func TestEndings(t *testing.T) {
 					if got.EndedAt.IsZero() != stays || f.RevokedAt.IsZero() != stays || stays && got.Parent != "" {
 						t.Errorf("%s: session %+v, family %+v", who, got, f)
 					}
-					if n, ok := told[v.ID]; ok != (who != "deaf") || ok && (n.Client != v.Client || n.Account != h.alice || n.URI != "https://"+who+".example.test/out") {
-						t.Errorf("%s was told %+v", who, n)
+					if n, ok := notices[v.ID]; ok != (who != "deaf") || ok && (n.Client != v.Client || n.Account != h.alice || n.URI != "https://"+who+".example.test/out") {
+						t.Errorf("%s got %+v", who, n)
 					}
 				}
-				if len(told) != 3 {
-					t.Errorf("%d messages", len(told))
+				if len(notices) != 3 {
+					t.Errorf("%d messages", len(notices))
 				}
 			})
 		})
@@ -238,12 +238,12 @@ func TestEndings(t *testing.T) {
 // Ending all others leaves the clients of one's own browser alone, from whichever of
 // its sessions one says so.
 func TestEndAllOthersKeepsTheBrowser(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		parent, _ := h.start()
-		own := h.must(parent, session.ClientParams{Client: h.client("own")})
-		sibling := h.must(parent, session.ClientParams{Client: h.client("sibling")})
+		own := h.requireClientSession(parent, session.ClientParams{Client: h.client("own")})
+		sibling := h.requireClientSession(parent, session.ClientParams{Client: h.client("sibling")})
 		else1, _ := h.start()
-		far := h.must(else1, session.ClientParams{Client: h.client("far")})
+		far := h.requireClientSession(else1, session.ClientParams{Client: h.client("far")})
 		h.write(func(tx *store.Tx) error {
 			n, err := h.sessions.EndAll(tx, h.alice, own.ID, auth.EndPassword)
 			if n != 2 {
@@ -256,22 +256,22 @@ func TestEndAllOthersKeepsTheBrowser(t *testing.T) {
 				t.Errorf("%s lives: %t", id, got)
 			}
 		}
-		if told := h.told(); len(told) != 1 || told[far.ID].Client != "far" {
-			t.Errorf("told %v", told)
+		if notices := h.logoutNotices(); len(notices) != 1 || notices[far.ID].Client != "far" {
+			t.Errorf("notices %v", notices)
 		}
 	})
 }
 
 // A client that goes takes its own sessions, a few at a time, and nobody else's.
 func TestEndsOfClients(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		gone, stays := h.client("gone"), h.client("stays")
 		bob := h.account("bob")
 		var mine, other []auth.Session
 		for _, id := range []auth.AccountID{h.alice, bob} {
 			parent, _ := h.startFor(id)
-			mine = append(mine, h.must(parent, session.ClientParams{Client: gone}))
-			other = append(other, h.must(parent, session.ClientParams{Client: stays}), parent)
+			mine = append(mine, h.requireClientSession(parent, session.ClientParams{Client: gone}))
+			other = append(other, h.requireClientSession(parent, session.ClientParams{Client: stays}), parent)
 		}
 		h.write(func(tx *store.Tx) error { // what one person takes back
 			n, err := tx.EndGrantedSessions(bob, gone.ID, auth.EndConsent)
@@ -303,15 +303,15 @@ func TestEndsOfClients(t *testing.T) {
 				t.Errorf("%s has ended", v.ID)
 			}
 		}
-		if told := h.told(); len(told) != 2 {
-			t.Errorf("told %v", told)
+		if notices := h.logoutNotices(); len(notices) != 2 {
+			t.Errorf("notices %v", notices)
 		}
 	})
 }
 
 // Clients are not counted among the sessions of a person.
 func TestClientsDoNotCrowd(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		parent, cookie := h.start()
 		web := h.client("web")
 		h.write(func(tx *store.Tx) error {
@@ -323,7 +323,7 @@ func TestClientsDoNotCrowd(t *testing.T) {
 			return nil
 		})
 		h.start()
-		h.live(cookie)
+		h.requireLive(cookie)
 		h.write(func(tx *store.Tx) error {
 			list, err := tx.Sessions(h.alice)
 			if len(list) != 2 {
@@ -336,11 +336,11 @@ func TestClientsDoNotCrowd(t *testing.T) {
 
 // A full outbox keeps no session alive.
 func TestFault_FL_12_EndsWithAFullOutbox(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		cfg := h.cfg
 		cfg.OutboxLimit = 1
 		parent, _ := h.start()
-		one, two := h.must(parent, session.ClientParams{Client: h.client("one")}), h.must(parent, session.ClientParams{Client: h.client("two")})
+		one, two := h.requireClientSession(parent, session.ClientParams{Client: h.client("one")}), h.requireClientSession(parent, session.ClientParams{Client: h.client("two")})
 		for i := range 3 {
 			h.write(func(tx *store.Tx) error {
 				return tx.Enqueue(auth.MailVerify, auth.Mail{To: fmt.Sprintf("%d@example.test", i)})

@@ -21,7 +21,7 @@ const (
 	absolute = 24 * time.Hour
 )
 
-type house struct {
+type fixture struct {
 	t        testing.TB
 	clock    *storetest.Clock
 	cfg      store.Config
@@ -30,10 +30,10 @@ type house struct {
 	alice    auth.AccountID
 }
 
-func each(t *testing.T, fn func(t *testing.T, h *house)) {
+func each(t *testing.T, fn func(t *testing.T, h *fixture)) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		h := &house{t: t, clock: storetest.NewClock(), alice: "alice"}
+		h := &fixture{t: t, clock: storetest.NewClock(), alice: "alice"}
 		cfg.Now = h.clock.Now
 		h.cfg, h.db = cfg, storetest.Open(t, cfg)
 		h.sessions = session.New(session.Config{DB: h.db, Lifetimes: auth.Lifetimes{SessionIdle: idle, SessionAbsolute: absolute}})
@@ -48,14 +48,14 @@ func each(t *testing.T, fn func(t *testing.T, h *house)) {
 	})
 }
 
-func (h *house) write(fn func(tx *store.Tx) error) {
+func (h *fixture) write(fn func(tx *store.Tx) error) {
 	h.t.Helper()
 	if err := h.db.Write(h.t.Context(), auth.DefaultTenant, fn); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) start() (v auth.Session, cookie string) {
+func (h *fixture) start() (v auth.Session, cookie string) {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) error {
 		var c secret.Text
@@ -68,11 +68,11 @@ func (h *house) start() (v auth.Session, cookie string) {
 	return v, cookie
 }
 
-func (h *house) find(cookie string) (auth.Session, auth.Account, error) {
+func (h *fixture) find(cookie string) (auth.Session, auth.Account, error) {
 	return h.sessions.Find(h.t.Context(), auth.DefaultTenant, cookie)
 }
 
-func (h *house) live(cookie string) auth.Session {
+func (h *fixture) requireLive(cookie string) auth.Session {
 	h.t.Helper()
 	v, a, err := h.find(cookie)
 	if err != nil {
@@ -84,7 +84,7 @@ func (h *house) live(cookie string) auth.Session {
 	return v
 }
 
-func (h *house) dead(cookie string) {
+func (h *fixture) requireDead(cookie string) {
 	h.t.Helper()
 	v, a, err := h.find(cookie)
 	if auth.KindOf(err) != auth.KindUnauthenticated || v.ID != "" || a.ID != "" {
@@ -93,7 +93,7 @@ func (h *house) dead(cookie string) {
 }
 
 func TestStartAndFind(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		v, cookie := h.start()
 		now := h.clock.Now()
 		want := auth.Session{ID: v.ID, Account: h.alice, Client: auth.FirstParty, Digest: secret.Digest(cookie), AuthAt: now, ACR: "1", AMR: []string{"pwd"},
@@ -101,7 +101,7 @@ func TestStartAndFind(t *testing.T) {
 		if d := cmp.Diff(want, v); d != "" {
 			t.Errorf("started (-want +got):\n%s", d)
 		}
-		if d := cmp.Diff(want, h.live(cookie)); d != "" {
+		if d := cmp.Diff(want, h.requireLive(cookie)); d != "" {
 			t.Errorf("found (-want +got):\n%s", d)
 		}
 		if !secret.Valid("wwa_", cookie) || strings.Contains(cookie, string(v.ID)) {
@@ -111,7 +111,7 @@ func TestStartAndFind(t *testing.T) {
 }
 
 func TestStartWithoutACookie(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.write(func(tx *store.Tx) error {
 			v, cookie, err := h.sessions.Start(tx, session.Params{Account: h.alice, Client: auth.FirstParty})
 			if cookie != "" || v.Digest != "" || v.IdleAt != tx.Now.Add(14*24*time.Hour) || v.ExpiresAt != tx.Now.Add(30*24*time.Hour) {
@@ -129,7 +129,7 @@ func TestStartWithoutACookie(t *testing.T) {
 }
 
 func TestAttack_SE_01_RenewKillsTheOldCookie(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		v, before := h.start()
 		_, second := h.start()
 		if before == second {
@@ -142,11 +142,11 @@ func TestAttack_SE_01_RenewKillsTheOldCookie(t *testing.T) {
 			after = c.Reveal()
 			return err
 		})
-		h.dead(before)
-		if got := h.live(after); got.ID != v.ID || got.AuthAt != h.clock.Now() {
+		h.requireDead(before)
+		if got := h.requireLive(after); got.ID != v.ID || got.AuthAt != h.clock.Now() {
 			t.Errorf("renewed: %+v", got)
 		}
-		h.live(second)
+		h.requireLive(second)
 		h.write(func(tx *store.Tx) error { return h.sessions.End(tx, h.alice, v.ID, auth.EndLogout) })
 		err := h.db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 			_, err := h.sessions.Renew(tx, v.ID)
@@ -159,7 +159,7 @@ func TestAttack_SE_01_RenewKillsTheOldCookie(t *testing.T) {
 }
 
 func TestAttack_SE_04_EndedCookieIsDead(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one, c1 := h.start()
 		_, c2 := h.start()
 		_, c3 := h.start()
@@ -167,10 +167,10 @@ func TestAttack_SE_04_EndedCookieIsDead(t *testing.T) {
 		if !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("ended another's session: %v", err)
 		}
-		h.live(c1)
+		h.requireLive(c1)
 		h.write(func(tx *store.Tx) error { return h.sessions.End(tx, h.alice, one.ID, auth.EndLogout) })
-		h.dead(c1)
-		keep := h.live(c2)
+		h.requireDead(c1)
+		keep := h.requireLive(c2)
 		h.write(func(tx *store.Tx) error {
 			n, err := h.sessions.EndAll(tx, h.alice, keep.ID, auth.EndPassword)
 			if n != 1 {
@@ -178,56 +178,56 @@ func TestAttack_SE_04_EndedCookieIsDead(t *testing.T) {
 			}
 			return err
 		})
-		h.live(c2)
-		h.dead(c3)
+		h.requireLive(c2)
+		h.requireDead(c3)
 	})
 }
 
 func TestAttack_SE_05_Limits(t *testing.T) {
 	t.Run("idle", func(t *testing.T) {
-		each(t, func(t *testing.T, h *house) {
+		each(t, func(t *testing.T, h *fixture) {
 			_, cookie := h.start()
 			h.clock.Advance(idle - time.Second)
-			h.live(cookie)
+			h.requireLive(cookie)
 			h.clock.Advance(idle - time.Second)
-			h.live(cookie)
+			h.requireLive(cookie)
 			h.clock.Advance(idle)
-			h.dead(cookie)
+			h.requireDead(cookie)
 		})
 	})
 	t.Run("absolute", func(t *testing.T) {
-		each(t, func(t *testing.T, h *house) {
+		each(t, func(t *testing.T, h *fixture) {
 			_, cookie := h.start()
 			for range 47 {
 				h.clock.Advance(30 * time.Minute)
-				h.live(cookie)
+				h.requireLive(cookie)
 			}
 			h.clock.Advance(30*time.Minute - time.Second)
-			if v := h.live(cookie); v.IdleAt.After(v.ExpiresAt) {
+			if v := h.requireLive(cookie); v.IdleAt.After(v.ExpiresAt) {
 				t.Error("activity extends the absolute limit")
 			}
 			h.clock.Advance(time.Second)
-			h.dead(cookie)
+			h.requireDead(cookie)
 		})
 	})
 	t.Run("touched at most once a minute", func(t *testing.T) {
-		each(t, func(t *testing.T, h *house) {
+		each(t, func(t *testing.T, h *fixture) {
 			v, cookie := h.start()
 			h.clock.Advance(59 * time.Second)
-			if got := h.live(cookie); got.SeenAt != v.SeenAt {
+			if got := h.requireLive(cookie); got.SeenAt != v.SeenAt {
 				t.Error("touched too early")
 			}
 			h.clock.Advance(time.Second)
-			if got := h.live(cookie); got.SeenAt != h.clock.Now() || got.IdleAt != h.clock.Now().Add(idle) {
+			if got := h.requireLive(cookie); got.SeenAt != h.clock.Now() || got.IdleAt != h.clock.Now().Add(idle) {
 				t.Errorf("not touched: %+v", got)
 			}
-			if got := h.live(cookie); got.SeenAt != h.clock.Now() {
+			if got := h.requireLive(cookie); got.SeenAt != h.clock.Now() {
 				t.Error("the touch was not stored")
 			}
 		})
 	})
 	t.Run("tenant settings", func(t *testing.T) {
-		each(t, func(t *testing.T, h *house) {
+		each(t, func(t *testing.T, h *fixture) {
 			h.write(func(tx *store.Tx) error {
 				self, err := tx.CurrentTenant()
 				self.Settings.Lifetimes = auth.Lifetimes{SessionIdle: 5 * time.Minute, SessionAbsolute: 12 * time.Minute}
@@ -239,21 +239,21 @@ func TestAttack_SE_05_Limits(t *testing.T) {
 			_, cookie := h.start()
 			for range 2 {
 				h.clock.Advance(5*time.Minute - time.Second)
-				h.live(cookie)
+				h.requireLive(cookie)
 			}
 			h.clock.Advance(2*time.Minute + 2*time.Second)
-			h.dead(cookie)
+			h.requireDead(cookie)
 		})
 	})
 }
 
 func TestFault_FL_09_OldCookieStaysDeadWhenTheClockGoesBack(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		_, cookie := h.start()
 		h.clock.Advance(idle)
-		h.dead(cookie)
+		h.requireDead(cookie)
 		h.clock.Advance(-2 * idle)
-		h.dead(cookie)
+		h.requireDead(cookie)
 		// A process that starts now has never seen the later time.
 		db, err := store.Open(t.Context(), h.cfg)
 		if err != nil {
@@ -268,7 +268,7 @@ func TestFault_FL_09_OldCookieStaysDeadWhenTheClockGoesBack(t *testing.T) {
 }
 
 func TestAttack_SE_10_DisabledAccount(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		_, cookie := h.start()
 		h.write(func(tx *store.Tx) error {
 			a, err := tx.Account(h.alice)
@@ -278,14 +278,14 @@ func TestAttack_SE_10_DisabledAccount(t *testing.T) {
 			a.DisabledAt = tx.Now
 			return tx.UpdateAccount(a)
 		})
-		h.dead(cookie)
+		h.requireDead(cookie)
 		h.write(func(tx *store.Tx) error { return tx.DeleteAccount(h.alice) })
-		h.dead(cookie)
+		h.requireDead(cookie)
 	})
 }
 
 func TestAttack_SE_11_CookieOfAnotherTenant(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		storetest.Tenant(t, h.db, "t2")
 		_, cookie := h.start()
 		if _, _, err := h.sessions.Find(t.Context(), "t2", cookie); auth.KindOf(err) != auth.KindUnauthenticated {
@@ -295,13 +295,13 @@ func TestAttack_SE_11_CookieOfAnotherTenant(t *testing.T) {
 }
 
 func TestAttack_SE_12_MalformedCookies(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		v, cookie := h.start()
 		for _, bad := range []string{"", "wwa_", cookie[:len(cookie)-1], cookie + "A", " " + cookie, strings.ToUpper(cookie), string(v.ID), v.Digest, "wwa_" + v.Digest,
 			"wwr_" + cookie[4:], "wwa_\xff\xfe" + cookie[6:], strings.Repeat("A", 8192), cookie[:10] + "\x00" + cookie[11:], cookie[:20] + "\n" + cookie[21:]} {
-			h.dead(bad)
+			h.requireDead(bad)
 		}
-		h.live(cookie)
+		h.requireLive(cookie)
 	})
 }
 
@@ -309,7 +309,7 @@ func TestAttack_SE_12_MalformedCookies(t *testing.T) {
 // people out.
 func TestFault_FL_04_FindGoesOnWhenNothingCanBeWritten(t *testing.T) {
 	t.Parallel()
-	h := &house{t: t, clock: storetest.NewClock(), alice: "alice"}
+	h := &fixture{t: t, clock: storetest.NewClock(), alice: "alice"}
 	h.cfg = store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: h.clock.Now, MaxWait: 200 * time.Millisecond}
 	h.db = storetest.Open(t, h.cfg)
 	h.sessions = session.New(session.Config{DB: h.db})
@@ -338,7 +338,7 @@ func TestFault_FL_04_FindGoesOnWhenNothingCanBeWritten(t *testing.T) {
 		})
 	})
 	<-held
-	if v := h.live(cookie); v.SeenAt == h.clock.Now() {
+	if v := h.requireLive(cookie); v.SeenAt == h.clock.Now() {
 		t.Error("it was written after all")
 	}
 }

@@ -17,7 +17,7 @@ import (
 
 var admin = auth.Actor{Kind: auth.ActorOperator, ID: "root"}
 
-type house struct {
+type fixture struct {
 	*tenant.Service
 	t     *testing.T
 	clock *storetest.Clock
@@ -27,7 +27,7 @@ type house struct {
 }
 
 // each opens an empty database: no tenant at all.
-func each(t *testing.T, fn func(t *testing.T, h *house)) {
+func each(t *testing.T, fn func(t *testing.T, h *fixture)) {
 	t.Helper()
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
@@ -37,7 +37,7 @@ func each(t *testing.T, fn func(t *testing.T, h *house)) {
 	})
 }
 
-func node(t *testing.T, cfg store.Config, c *storetest.Clock) *house {
+func node(t *testing.T, cfg store.Config, c *storetest.Clock) *fixture {
 	t.Helper()
 	db, err := store.Open(t.Context(), cfg)
 	if err != nil {
@@ -47,19 +47,19 @@ func node(t *testing.T, cfg store.Config, c *storetest.Clock) *house {
 	return over(t, db, cfg, c)
 }
 
-func over(t *testing.T, db *store.DB, cfg store.Config, c *storetest.Clock) *house {
+func over(t *testing.T, db *store.DB, cfg store.Config, c *storetest.Clock) *fixture {
 	ring := keys.New(keys.Config{DB: db, Now: c.Now})
-	return &house{tenant.New(tenant.Config{DB: db, Keys: ring, Now: c.Now}), t, c, db, cfg, ring}
+	return &fixture{tenant.New(tenant.Config{DB: db, Keys: ring, Now: c.Now}), t, c, db, cfg, ring}
 }
 
-func (h *house) ok(err error) {
+func (h *fixture) requireOK(err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) refused(err error, code string) {
+func (h *fixture) requireRefused(err error, code string) {
 	h.t.Helper()
 	if e, ok := errors.AsType[*auth.Error](err); !ok || string(e.Code) != code {
 		h.t.Fatalf("got %v, want %s", err, code)
@@ -67,9 +67,9 @@ func (h *house) refused(err error, code string) {
 }
 
 // furnished checks what every tenant has from the beginning.
-func (h *house) furnished(id auth.TenantID, alg string) {
+func (h *fixture) furnished(id auth.TenantID, alg string) {
 	h.t.Helper()
-	h.ok(h.db.Read(h.t.Context(), id, func(tx *store.Tx) error {
+	h.requireOK(h.db.Read(h.t.Context(), id, func(tx *store.Tx) error {
 		c, err := tx.Client(auth.FirstParty)
 		if err != nil || !c.FirstParty {
 			h.t.Errorf("first-party client: %+v, %v", c, err)
@@ -87,21 +87,21 @@ func (h *house) furnished(id auth.TenantID, alg string) {
 }
 
 func TestCreate(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ctx := t.Context()
 		got, err := h.Create(ctx, "acme", "Acme Inc.", auth.Settings{Registration: "closed", Algorithm: "EdDSA"}, admin)
-		h.ok(err)
+		h.requireOK(err)
 		h.furnished("acme", "EdDSA")
 		read, err := h.Get(ctx, "acme")
-		h.ok(err)
+		h.requireOK(err)
 		if d := cmp.Diff(got, read); d != "" {
 			t.Errorf("(-made +read):\n%s", d)
 		}
 		_, err = h.Create(ctx, "acme", "", auth.Settings{}, admin)
-		h.refused(err, "tenant_taken")
+		h.requireRefused(err, "tenant_taken")
 		for _, id := range []string{"", "Acme", "-a", "a/b", "a.b"} {
 			_, err = h.Create(ctx, id, "", auth.Settings{}, admin)
-			h.refused(err, "tenant_invalid")
+			h.requireRefused(err, "tenant_invalid")
 		}
 		six := 6
 		for i, bad := range []auth.Settings{
@@ -109,7 +109,7 @@ func TestCreate(t *testing.T) {
 			{Lifetimes: auth.Lifetimes{Access: 48 * time.Hour}}, {Lifetimes: auth.Lifetimes{SessionIdle: -time.Hour}},
 		} {
 			_, err = h.Create(ctx, "b", "", bad, admin)
-			h.refused(err, "settings_invalid")
+			h.requireRefused(err, "settings_invalid")
 			if _, err := h.Get(ctx, "b"); auth.KindOf(err) != auth.KindNotFound {
 				t.Errorf("settings %d made a tenant", i)
 			}
@@ -118,8 +118,8 @@ func TestCreate(t *testing.T) {
 }
 
 func TestEnsureDefaultOnManyNodes(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		nodes := []*house{h, over(t, h.db, h.cfg, h.clock)}
+	each(t, func(t *testing.T, h *fixture) {
+		nodes := []*fixture{h, over(t, h.db, h.cfg, h.clock)}
 		if h.db.Dialect() == "postgres" {
 			nodes = append(nodes, node(t, h.cfg, h.clock), node(t, h.cfg, h.clock))
 		}
@@ -142,14 +142,14 @@ func TestEnsureDefaultOnManyNodes(t *testing.T) {
 }
 
 func TestEnsureDefaultKeepsWhatIsThere(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.ok(h.EnsureDefault(t.Context()))
+	each(t, func(t *testing.T, h *fixture) {
+		h.requireOK(h.EnsureDefault(t.Context()))
 		_, err := h.Update(t.Context(), auth.DefaultTenant, func(t *auth.Tenant) error {
 			t.Name = "Ours"
 			return nil
 		}, admin)
-		h.ok(err)
-		h.ok(h.EnsureDefault(t.Context()))
+		h.requireOK(err)
+		h.requireOK(h.EnsureDefault(t.Context()))
 		if got, err := h.Get(t.Context(), auth.DefaultTenant); err != nil || got.Name != "Ours" {
 			t.Errorf("%+v, %v", got, err)
 		}
@@ -157,16 +157,16 @@ func TestEnsureDefaultKeepsWhatIsThere(t *testing.T) {
 }
 
 func TestUpdate(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ctx := t.Context()
 		before, err := h.Create(ctx, "acme", "Acme", auth.Settings{}, admin)
-		h.ok(err)
+		h.requireOK(err)
 		got, err := h.Update(ctx, "acme", func(t *auth.Tenant) error {
 			t.ID, t.CreatedAt = "other", time.Time{} // not theirs to change
 			t.Name, t.Settings.AllowUnverified, t.DisabledAt = " Acme 2 ", true, h.clock.Now()
 			return nil
 		}, admin)
-		h.ok(err)
+		h.requireOK(err)
 		want := before
 		want.Name, want.Settings.AllowUnverified, want.DisabledAt = "Acme 2", true, h.clock.Now()
 		if d := cmp.Diff(want, got); d != "" {
@@ -176,18 +176,18 @@ func TestUpdate(t *testing.T) {
 			t.Errorf("our own change is not seen at once: %+v, %v", read, err)
 		}
 		_, err = h.Update(ctx, "acme", func(t *auth.Tenant) error { t.Settings.Algorithm = "none"; return nil }, admin)
-		h.refused(err, "settings_invalid")
+		h.requireRefused(err, "settings_invalid")
 		boom := errors.New("boom")
 		if _, err := h.Update(ctx, "acme", func(t *auth.Tenant) error { t.Name = "x"; return boom }, admin); !errors.Is(err, boom) {
 			t.Error(err)
 		}
 		_, err = h.Update(ctx, "nobody", func(t *auth.Tenant) error { return nil }, admin)
-		h.refused(err, "not_found")
+		h.requireRefused(err, "not_found")
 		if read, err := h.Get(ctx, "acme"); err != nil || !cmp.Equal(read, got) {
 			t.Errorf("a refused change changed %+v, %v", read, err)
 		}
 		var events []auth.Event
-		h.ok(h.db.Read(ctx, "acme", func(tx *store.Tx) (err error) {
+		h.requireOK(h.db.Read(ctx, "acme", func(tx *store.Tx) (err error) {
 			events, err = tx.Events(store.EventFilter{Kind: auth.EventTenantChanged, Limit: 1})
 			return err
 		}))
@@ -199,19 +199,19 @@ func TestUpdate(t *testing.T) {
 }
 
 func TestGetIsFreshWithinASecond(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.ok(h.EnsureDefault(t.Context()))
+	each(t, func(t *testing.T, h *fixture) {
+		h.requireOK(h.EnsureDefault(t.Context()))
 		other := over(t, h.db, h.cfg, h.clock)
 		shut := func() bool {
 			got, err := h.Get(t.Context(), auth.DefaultTenant)
-			h.ok(err)
+			h.requireOK(err)
 			return got.Disabled()
 		}
 		if shut() {
 			t.Fatal("shut from the beginning")
 		}
 		_, err := other.Update(t.Context(), auth.DefaultTenant, func(t *auth.Tenant) error { t.DisabledAt = h.clock.Now(); return nil }, admin)
-		h.ok(err)
+		h.requireOK(err)
 		h.clock.Advance(time.Second)
 		if !shut() {
 			t.Error("another node's change is not seen after a second")
@@ -222,25 +222,25 @@ func TestGetIsFreshWithinASecond(t *testing.T) {
 		}
 		for _, id := range []auth.TenantID{"", "nobody", "a/b", "Nobody"} {
 			_, err := h.Get(t.Context(), id)
-			h.refused(err, "not_found")
+			h.requireRefused(err, "not_found")
 		}
 	})
 }
 
 // A look that people could not read, or that is none, is refused when it is saved.
 func TestBrandingIsChecked(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for _, set := range []auth.Settings{
 			{Branding: auth.Branding{Accent: "#ffd500"}},
 			{Branding: auth.Branding{Font: "url(https://evil.test)"}},
 			{Locale: "fr"},
 		} {
 			_, err := h.Create(t.Context(), "acme", "Acme", set, admin)
-			h.refused(err, "settings_invalid")
+			h.requireRefused(err, "settings_invalid")
 		}
 		_, err := h.Create(t.Context(), "acme", "Acme", auth.Settings{Branding: auth.Branding{Accent: "#8a1f3c"}, Locale: "de"}, admin)
-		h.ok(err)
+		h.requireOK(err)
 		_, err = h.Update(t.Context(), "acme", func(t *auth.Tenant) error { t.Settings.Branding.AccentInk = "#8a1f3d"; return nil }, admin)
-		h.refused(err, "settings_invalid")
+		h.requireRefused(err, "settings_invalid")
 	})
 }

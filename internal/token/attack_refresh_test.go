@@ -19,14 +19,14 @@ import (
 )
 
 func TestAttack_RT_01_SpentTokenEndsTheFamily(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
 		bystander := h.signIn() // another session of the same account
-		two := h.must(one.RefreshToken)
-		three := h.must(two.RefreshToken)
-		h.refused(one.RefreshToken, "refresh_token_reused") // within the grace, but two generations old
-		h.refused(three.RefreshToken, "refresh_token_reused")
-		h.refused(two.RefreshToken, "refresh_token_reused")
+		two := h.requireRefresh(one.RefreshToken)
+		three := h.requireRefresh(two.RefreshToken)
+		h.requireRefused(one.RefreshToken, "refresh_token_reused") // within the grace, but two generations old
+		h.requireRefused(three.RefreshToken, "refresh_token_reused")
+		h.requireRefused(two.RefreshToken, "refresh_token_reused")
 		for i, ts := range []auth.Tokens{one, two, three} {
 			if err := h.verify(ts.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 				t.Errorf("access token %d of the family: %v", i+1, err)
@@ -35,7 +35,7 @@ func TestAttack_RT_01_SpentTokenEndsTheFamily(t *testing.T) {
 		if err := h.verify(bystander.AccessToken); err != nil {
 			t.Errorf("the other session: %v", err)
 		}
-		h.must(bystander.RefreshToken)
+		h.requireRefresh(bystander.RefreshToken)
 		ev := h.events(auth.EventRefreshReused)
 		if len(ev) != 1 || ev[0].Outcome != auth.Failure || ev[0].Account != h.alice || ev[0].Actor.IP != "192.0.2.1" {
 			t.Errorf("audit lines: %+v", ev)
@@ -51,14 +51,14 @@ func TestAttack_RT_01_SpentTokenEndsTheFamily(t *testing.T) {
 }
 
 func TestAttack_RT_01_AfterTheGraceReuseIsTheft(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.retry = 0
 		h.node = h.join()
 		one := h.signIn()
-		two := h.must(one.RefreshToken)
+		two := h.requireRefresh(one.RefreshToken)
 		h.clock.Advance(grace + time.Millisecond)
-		h.refused(one.RefreshToken, "refresh_token_reused")
-		h.refused(two.RefreshToken, "refresh_token_reused")
+		h.requireRefused(one.RefreshToken, "refresh_token_reused")
+		h.requireRefused(two.RefreshToken, "refresh_token_reused")
 		if n := h.waitingMails(); n != 1 {
 			t.Errorf("%d messages to the owner, want 1", n)
 		}
@@ -66,9 +66,9 @@ func TestAttack_RT_01_AfterTheGraceReuseIsTheft(t *testing.T) {
 }
 
 func TestAttack_RT_03_ForeignClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
-		two := h.must(one.RefreshToken)
+		two := h.requireRefresh(one.RefreshToken)
 		h.clock.Advance(time.Minute)
 		for _, raw := range []string{one.RefreshToken, two.RefreshToken} {
 			for _, client := range []auth.ClientID{other, "", "nobody"} {
@@ -76,22 +76,22 @@ func TestAttack_RT_03_ForeignClient(t *testing.T) {
 				wantCode(t, err, "invalid_refresh_token")
 			}
 		}
-		h.must(two.RefreshToken) // neither spent nor revoked
+		h.requireRefresh(two.RefreshToken) // neither spent nor revoked
 	})
 }
 
 func TestAttack_RT_03_ForeignTenant(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		storetest.Tenant(t, h.db, "t2")
 		one := h.signIn()
 		_, err := h.tokens.Refresh(t.Context(), token.RefreshRequest{Tenant: "t2", Client: auth.FirstParty, Token: one.RefreshToken})
 		wantCode(t, err, "invalid_refresh_token")
-		h.must(one.RefreshToken)
+		h.requireRefresh(one.RefreshToken)
 	})
 }
 
 func TestAttack_RT_04_WiderScope(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
 		for _, scope := range []auth.Scope{{"openid", "admin"}, append(slices.Clone(auth.DefaultScope), "orders:write"), {"OPENID"}} {
 			_, err := h.tokens.Refresh(t.Context(), refreshment(auth.FirstParty, one.RefreshToken, scope))
@@ -100,12 +100,12 @@ func TestAttack_RT_04_WiderScope(t *testing.T) {
 				t.Errorf("kind %v", auth.KindOf(err))
 			}
 		}
-		h.must(one.RefreshToken)
+		h.requireRefresh(one.RefreshToken)
 	})
 }
 
 func TestAttack_RT_05_NarrowedScopeDoesNotStick(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
 		two, err := h.tokens.Refresh(t.Context(), refreshment(auth.FirstParty, one.RefreshToken, auth.Scope{"email"}))
 		if err != nil {
@@ -127,33 +127,33 @@ func TestAttack_RT_05_NarrowedScopeDoesNotStick(t *testing.T) {
 func TestAttack_RT_06_Lifetimes(t *testing.T) {
 	day := 24 * time.Hour
 	t.Run("absolute", func(t *testing.T) {
-		each(t, func(t *testing.T, h *house) {
+		each(t, func(t *testing.T, h *fixture) {
 			ts := h.signIn()
 			for range 29 {
 				h.clock.Advance(day)
-				ts = h.must(ts.RefreshToken)
+				ts = h.requireRefresh(ts.RefreshToken)
 			}
 			if ts.RefreshExpiresIn != day {
 				t.Errorf("the idle limit goes past the absolute one: %v", ts.RefreshExpiresIn)
 			}
 			h.clock.Advance(day)
-			h.refused(ts.RefreshToken, "invalid_refresh_token")
+			h.requireRefused(ts.RefreshToken, "invalid_refresh_token")
 		})
 	})
 	t.Run("idle", func(t *testing.T) {
-		each(t, func(t *testing.T, h *house) {
+		each(t, func(t *testing.T, h *fixture) {
 			ts := h.signIn()
 			h.clock.Advance(14*day - time.Millisecond)
-			ts = h.must(ts.RefreshToken)
+			ts = h.requireRefresh(ts.RefreshToken)
 			h.clock.Advance(14 * day)
-			h.refused(ts.RefreshToken, "invalid_refresh_token")
+			h.requireRefused(ts.RefreshToken, "invalid_refresh_token")
 			if reason := h.family(ts.RefreshToken).EndReason; reason != auth.EndExpired {
 				t.Errorf("end reason %q", reason)
 			}
 		})
 	})
 	t.Run("tenant settings", func(t *testing.T) {
-		each(t, func(t *testing.T, h *house) {
+		each(t, func(t *testing.T, h *fixture) {
 			h.write(func(tx *store.Tx) error {
 				self, err := tx.CurrentTenant()
 				self.Settings.Lifetimes = auth.Lifetimes{RefreshIdle: time.Hour, RefreshAbsolute: 90 * time.Minute, Access: time.Minute}
@@ -167,23 +167,23 @@ func TestAttack_RT_06_Lifetimes(t *testing.T) {
 				t.Errorf("lifetimes %v, %v", ts.ExpiresIn, ts.RefreshExpiresIn)
 			}
 			h.clock.Advance(59 * time.Minute)
-			ts = h.must(ts.RefreshToken)
+			ts = h.requireRefresh(ts.RefreshToken)
 			h.clock.Advance(31 * time.Minute)
-			h.refused(ts.RefreshToken, "invalid_refresh_token")
+			h.requireRefused(ts.RefreshToken, "invalid_refresh_token")
 		})
 	})
 	t.Run("session", func(t *testing.T) {
-		each(t, func(t *testing.T, h *house) {
+		each(t, func(t *testing.T, h *fixture) {
 			ts := h.signIn()
 			h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, ts.Session, auth.EndLogout) })
-			h.refused(ts.RefreshToken, "invalid_refresh_token")
+			h.requireRefused(ts.RefreshToken, "invalid_refresh_token")
 		})
 	})
 }
 
 func TestAttack_RT_07_AccountOrClientShut(t *testing.T) {
-	for name, shut := range map[string]func(tx *store.Tx, h *house) error{
-		"disabled": func(tx *store.Tx, h *house) error {
+	for name, shut := range map[string]func(tx *store.Tx, h *fixture) error{
+		"disabled": func(tx *store.Tx, h *fixture) error {
 			a, err := tx.Account(h.alice)
 			if err != nil {
 				return err
@@ -191,8 +191,8 @@ func TestAttack_RT_07_AccountOrClientShut(t *testing.T) {
 			a.DisabledAt = tx.Now
 			return tx.UpdateAccount(a) // the families are left alone on purpose
 		},
-		"deleted": func(tx *store.Tx, h *house) error { return tx.DeleteAccount(h.alice) },
-		"address no longer proved": func(tx *store.Tx, h *house) error {
+		"deleted": func(tx *store.Tx, h *fixture) error { return tx.DeleteAccount(h.alice) },
+		"address no longer proved": func(tx *store.Tx, h *fixture) error {
 			a, err := tx.Account(h.alice)
 			if err != nil {
 				return err
@@ -200,7 +200,7 @@ func TestAttack_RT_07_AccountOrClientShut(t *testing.T) {
 			a.EmailVerifiedAt = time.Time{}
 			return tx.UpdateAccount(a)
 		},
-		"tenant shut": func(tx *store.Tx, h *house) error {
+		"tenant shut": func(tx *store.Tx, h *fixture) error {
 			self, err := tx.CurrentTenant()
 			if err != nil {
 				return err
@@ -210,14 +210,14 @@ func TestAttack_RT_07_AccountOrClientShut(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, h *house) {
+			each(t, func(t *testing.T, h *fixture) {
 				one := h.signIn()
 				second := h.join() // has its keys and nothing else in memory
 				if err := h.verify(one.AccessToken); err != nil {
 					t.Fatal(err)
 				}
 				h.write(func(tx *store.Tx) error { return shut(tx, h) })
-				h.refused(one.RefreshToken, "invalid_refresh_token")
+				h.requireRefused(one.RefreshToken, "invalid_refresh_token")
 				_, err := second.refresh(t.Context(), one.RefreshToken)
 				wantCode(t, err, "invalid_refresh_token")
 				if err := h.verify(one.AccessToken); err == nil && name != "address no longer proved" {
@@ -229,15 +229,15 @@ func TestAttack_RT_07_AccountOrClientShut(t *testing.T) {
 }
 
 func TestAttack_RT_11_TokensOfTheWrongKind(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ts := h.signIn()
-		h.refused(ts.AccessToken, "invalid_refresh_token")
+		h.requireRefused(ts.AccessToken, "invalid_refresh_token")
 		wantCode(t, h.verify(ts.RefreshToken), "invalid_token")
 	})
 }
 
 func TestAttack_RT_15_RolesChangeWithTheNextRefresh(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.write(func(tx *store.Tx) error {
 			for _, p := range []string{"orders:write", "orders:read", "bills:read"} {
 				if err := tx.PutPermission(auth.Permission{Name: p, CreatedAt: tx.Now}); err != nil {
@@ -260,39 +260,39 @@ func TestAttack_RT_15_RolesChangeWithTheNextRefresh(t *testing.T) {
 		})
 		one := h.signIn()
 		wantRights(t, one.AccessToken, []any{"clerk", "editor"}, []any{"orders:read", "orders:write"})
-		two := h.must(one.RefreshToken)
+		two := h.requireRefresh(one.RefreshToken)
 		wantRights(t, two.AccessToken, []any{"clerk", "editor"}, []any{"orders:read", "orders:write"})
 		h.write(func(tx *store.Tx) error {
 			_, err := tx.UnassignRole(h.alice, "editor")
 			return err
 		})
-		three := h.must(two.RefreshToken)
+		three := h.requireRefresh(two.RefreshToken)
 		wantRights(t, three.AccessToken, []any{"clerk"}, []any{"orders:read"})
 		h.write(func(tx *store.Tx) error { return tx.DeleteRole("clerk") })
-		four := h.must(three.RefreshToken)
+		four := h.requireRefresh(three.RefreshToken)
 		wantRights(t, four.AccessToken, []any{}, []any{})
 	})
 }
 
 func TestAttack_RT_16_ReplayAfterARestart(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
-		two := h.must(one.RefreshToken)
-		three := h.must(two.RefreshToken)
+		two := h.requireRefresh(one.RefreshToken)
+		three := h.requireRefresh(two.RefreshToken)
 		h.clock.Advance(time.Minute)
 		h.db.Close()
 		h.node = h.join()
-		h.refused(one.RefreshToken, "refresh_token_reused")
-		h.refused(three.RefreshToken, "refresh_token_reused")
+		h.requireRefused(one.RefreshToken, "refresh_token_reused")
+		h.requireRefused(three.RefreshToken, "refresh_token_reused")
 	})
 }
 
 func TestAttack_RT_17_LostAnswer(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
-		lost := h.must(one.RefreshToken)
+		lost := h.requireRefresh(one.RefreshToken)
 		h.clock.Advance(grace)
-		again := h.must(one.RefreshToken)
+		again := h.requireRefresh(one.RefreshToken)
 		if again.RefreshToken != lost.RefreshToken {
 			t.Error("a second branch: the retry got another successor")
 		}
@@ -311,20 +311,20 @@ func TestAttack_RT_17_LostAnswer(t *testing.T) {
 			t.Errorf("verdicts (-want +got):\n%s", d)
 		}
 		h.clock.Advance(time.Millisecond) // a retry from here, as long as the successor is not used
-		if ts := h.must(one.RefreshToken); ts.RefreshToken != lost.RefreshToken {
+		if ts := h.requireRefresh(one.RefreshToken); ts.RefreshToken != lost.RefreshToken {
 			t.Error("a second branch: the late retry got another successor")
 		}
-		h.must(lost.RefreshToken)
-		h.refused(one.RefreshToken, "refresh_token_reused")
+		h.requireRefresh(lost.RefreshToken)
+		h.requireRefused(one.RefreshToken, "refresh_token_reused")
 	})
 }
 
 func TestAttack_RT_18_RefreshKeepsTheSignIn(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
 		before := payload(t, one.AccessToken)
 		h.clock.Advance(time.Hour)
-		after := payload(t, h.must(one.RefreshToken).AccessToken)
+		after := payload(t, h.requireRefresh(one.RefreshToken).AccessToken)
 		for _, name := range []string{"iss", "sub", "aud", "client_id", "sid", "scope", "auth_time", "acr", "amr"} {
 			if d := cmp.Diff(before[name], after[name]); d != "" {
 				t.Errorf("%s changed:\n%s", name, d)
@@ -337,7 +337,7 @@ func TestAttack_RT_18_RefreshKeepsTheSignIn(t *testing.T) {
 }
 
 func TestRefresh_NodeThatCannotSignSpendsNothing(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
 		crippled := *h
 		crippled.cfg.Keyring = storetest.Keyring(t)
@@ -346,21 +346,21 @@ func TestRefresh_NodeThatCannotSignSpendsNothing(t *testing.T) {
 			t.Errorf("refreshed without the master key: %v", err)
 		}
 		h.clock.Advance(time.Hour)
-		h.must(one.RefreshToken)
+		h.requireRefresh(one.RefreshToken)
 	})
 }
 
 func TestFault_FL_08_ClockForward(t *testing.T) {
 	for _, jump := range []time.Duration{time.Hour, 24 * time.Hour, 10 * 365 * 24 * time.Hour} {
 		t.Run(jump.String(), func(t *testing.T) {
-			each(t, func(t *testing.T, h *house) {
+			each(t, func(t *testing.T, h *fixture) {
 				one := h.signIn()
 				h.clock.Advance(jump)
 				wantCode(t, h.verify(one.AccessToken), "token_expired")
 				if jump > 14*24*time.Hour {
-					h.refused(one.RefreshToken, "invalid_refresh_token")
+					h.requireRefused(one.RefreshToken, "invalid_refresh_token")
 				} else {
-					two := h.must(one.RefreshToken)
+					two := h.requireRefresh(one.RefreshToken)
 					if err := h.verify(two.AccessToken); err != nil {
 						t.Error(err)
 					}
@@ -374,14 +374,14 @@ func TestFault_FL_08_ClockForward(t *testing.T) {
 }
 
 func TestFault_FL_09_ClockBack(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		week := 7 * 24 * time.Hour
 		old := h.signIn()
 		h.clock.Advance(week)
 		one := h.signIn()
-		two := h.must(one.RefreshToken)
+		two := h.requireRefresh(one.RefreshToken)
 		h.clock.Advance(week)
-		h.refused(old.RefreshToken, "invalid_refresh_token")
+		h.requireRefused(old.RefreshToken, "invalid_refresh_token")
 		h.clock.Advance(-2*week - time.Hour)
 		// A node that starts now has never seen the later time.
 		for _, n := range []*node{h.node, h.join()} {
@@ -399,11 +399,11 @@ func TestFault_FL_09_ClockBack(t *testing.T) {
 }
 
 func TestFault_FL_09_NewestTokenSurvivesAClockThatGoesBack(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
-		two := h.must(one.RefreshToken)
+		two := h.requireRefresh(one.RefreshToken)
 		h.clock.Advance(-time.Hour)
-		three := h.must(two.RefreshToken)
+		three := h.requireRefresh(two.RefreshToken)
 		if err := h.verify(three.AccessToken); err != nil {
 			t.Error(err)
 		}

@@ -15,13 +15,13 @@ import (
 )
 
 // bench runs fn on each database that is there.
-func bench(b *testing.B, fn func(b *testing.B, h *house)) {
+func bench(b *testing.B, fn func(b *testing.B, h *fixture)) {
 	b.Run("sqlite", func(b *testing.B) {
-		fn(b, newHouse(b, store.Config{URL: storetest.SQLite(b), Keyring: storetest.Keyring(b)}))
+		fn(b, newFixture(b, store.Config{URL: storetest.SQLite(b), Keyring: storetest.Keyring(b)}))
 	})
 	if os.Getenv("WATCHWORD_TEST_POSTGRES") != "" {
 		b.Run("postgres", func(b *testing.B) {
-			fn(b, newHouse(b, store.Config{URL: storetest.Postgres(b), Keyring: storetest.Keyring(b), Connections: 8}))
+			fn(b, newFixture(b, store.Config{URL: storetest.Postgres(b), Keyring: storetest.Keyring(b), Connections: 8}))
 		})
 	}
 }
@@ -42,7 +42,7 @@ func cpu(b *testing.B) func() {
 
 // BenchmarkRefresh rotates chains of tokens, one for each client that waits.
 func BenchmarkRefresh(b *testing.B) {
-	bench(b, func(b *testing.B, h *house) {
+	bench(b, func(b *testing.B, h *fixture) {
 		for _, clients := range []int{1, 64} {
 			b.Run(strconv.Itoa(clients), func(b *testing.B) {
 				var left atomic.Int64
@@ -71,7 +71,7 @@ func BenchmarkRefresh(b *testing.B) {
 
 // BenchmarkVerify is what each request to our own API costs.
 func BenchmarkVerify(b *testing.B) {
-	bench(b, func(b *testing.B, h *house) {
+	bench(b, func(b *testing.B, h *fixture) {
 		ts := h.signIn()
 		b.ReportAllocs()
 		defer cpu(b)()
@@ -85,7 +85,7 @@ func BenchmarkVerify(b *testing.B) {
 
 // BenchmarkMachine issues a token without a person: signing and little else.
 func BenchmarkMachine(b *testing.B) {
-	bench(b, func(b *testing.B, h *house) {
+	bench(b, func(b *testing.B, h *fixture) {
 		b.ReportAllocs()
 		defer cpu(b)()
 		for b.Loop() {

@@ -13,7 +13,7 @@ import (
 // FuzzOpaque looks for a second spelling of a sealed token, and for anything that
 // opens without having been sealed.
 func FuzzOpaque(f *testing.F) {
-	h := newHouse(f, store.Config{URL: storetest.SQLite(f), Keyring: storetest.Keyring(f)})
+	h := newFixture(f, store.Config{URL: storetest.SQLite(f), Keyring: storetest.Keyring(f)})
 	good := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Opaque: true}).AccessToken
 	f.Add(good)
 	f.Add(good[:len(good)-1])
@@ -30,7 +30,7 @@ func FuzzOpaque(f *testing.F) {
 }
 
 func TestOpaqueTokensKeepToTheirTenant(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		storetest.Tenant(t, h.db, "t2")
 		ts := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Opaque: true, Audience: []string{"https://api.test", base}})
 		if _, err := h.tokens.VerifyAudience(t.Context(), auth.DefaultTenant, ts.AccessToken, "https://api.test"); err != nil {

@@ -44,7 +44,7 @@ func rounds(short, long int) int {
 // TestAttack_RT_02 lets 64 workers on two nodes use one token at the same time.
 func TestAttack_RT_02_ParallelRefresh(t *testing.T) {
 	t.Run("grace", func(t *testing.T) {
-		each(t, func(t *testing.T, h *house) {
+		each(t, func(t *testing.T, h *fixture) {
 			nodes := []*node{h.node, h.join()}
 			ts := h.signIn()
 			for round := range rounds(5, 50) {
@@ -71,13 +71,13 @@ func TestAttack_RT_02_ParallelRefresh(t *testing.T) {
 					t.Errorf("node %d: %v", i, n.verdicts)
 				}
 			}
-			h.must(ts.RefreshToken)
+			h.requireRefresh(ts.RefreshToken)
 		})
 	})
 	t.Run("no grace", func(t *testing.T) {
 		t.Parallel()
 		storetest.Each(t, func(t *testing.T, cfg store.Config) {
-			h := newHouse(t, cfg)
+			h := newFixture(t, cfg)
 			h.grace = 0
 			nodes := []*node{h.join(), h.join()}
 			for round := range rounds(5, 50) {
@@ -93,7 +93,7 @@ func TestAttack_RT_02_ParallelRefresh(t *testing.T) {
 					switch codes[i] {
 					case "":
 						won++
-						h.refused(got[i], "refresh_token_reused") // the family is dead
+						h.requireRefused(got[i], "refresh_token_reused") // the family is dead
 					case "refresh_token_reused":
 					default:
 						t.Errorf("round %d: refused with %q", round, codes[i])
@@ -186,7 +186,7 @@ func TestFault_FL_10_TwoNodesOneToken(t *testing.T) {
 		t.Run("grace "+grace.String(), func(t *testing.T) {
 			t.Parallel()
 			storetest.Each(t, func(t *testing.T, cfg store.Config) {
-				h := newHouse(t, cfg)
+				h := newFixture(t, cfg)
 				h.grace = grace
 				nodes := []*node{h.join(), h.join()}
 				for round := range rounds(50, many) {
@@ -212,7 +212,7 @@ func TestFault_FL_10_TwoNodesOneToken(t *testing.T) {
 // TestRefresh_ManyFamiliesAtOnce checks that different families do not disturb each
 // other.
 func TestRefresh_ManyFamiliesAtOnce(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		nodes := []*node{h.node, h.join()}
 		tokens := make([]string, 16)
 		for i := range tokens {

@@ -15,7 +15,7 @@ import (
 // The longest token that can be made, as JWT and opaque, is taken by our own API and by
 // guard, and says what it leaves out.
 func TestRepair_R2_LongestToken(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.write(func(tx *store.Tx) error {
 			err := tx.InsertRole(auth.Role{ID: "r", Name: "big", CreatedAt: tx.Now})
 			for i := range 400 {
@@ -42,7 +42,7 @@ func TestRepair_R2_LongestToken(t *testing.T) {
 		}
 		for _, opaque := range []bool{false, true} {
 			first := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Scope: scope, Opaque: opaque})
-			for _, ts := range []auth.Tokens{first, h.must(first.RefreshToken)} {
+			for _, ts := range []auth.Tokens{first, h.requireRefresh(first.RefreshToken)} {
 				c, err := h.tokens.Verify(t.Context(), auth.DefaultTenant, ts.AccessToken)
 				if err != nil {
 					t.Fatalf("%d characters: %v", len(ts.AccessToken), err)
@@ -66,7 +66,7 @@ func TestRepair_R2_LongestToken(t *testing.T) {
 
 // What is too long for a header is refused when it is asked for.
 func TestRepair_R2_ScopeAndAudienceFit(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		var scope auth.Scope
 		for i := range 48 {
 			scope = append(scope, fmt.Sprintf("%099d", i))
@@ -82,9 +82,9 @@ func TestRepair_R2_ScopeAndAudienceFit(t *testing.T) {
 
 // A refresh token of the first-party API that is older than the scope of that API opens it.
 func TestRepair_R3_FamiliesOlderThanTheScope(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		old := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Scope: auth.DefaultScope})
-		if got := h.must(old.RefreshToken).Scope; !slices.Equal(got, auth.LoginScope) {
+		if got := h.requireRefresh(old.RefreshToken).Scope; !slices.Equal(got, auth.LoginScope) {
 			t.Errorf("scope %q", got)
 		}
 	})

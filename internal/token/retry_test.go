@@ -13,12 +13,12 @@ import (
 )
 
 func TestRepair_B9_LostAnswerIsGivenAgainForADay(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
-		lost := h.must(one.RefreshToken)
+		lost := h.requireRefresh(one.RefreshToken)
 		for range 3 { // as often as it takes
 			h.clock.Advance(retry / 3)
-			again := h.must(one.RefreshToken)
+			again := h.requireRefresh(one.RefreshToken)
 			if again.RefreshToken != lost.RefreshToken || again.AccessToken == "" {
 				t.Error("another successor, or no access token")
 			}
@@ -27,10 +27,10 @@ func TestRepair_B9_LostAnswerIsGivenAgainForADay(t *testing.T) {
 			t.Errorf("one lost answer became %+v", f)
 		}
 
-		three := h.must(lost.RefreshToken)
+		three := h.requireRefresh(lost.RefreshToken)
 
-		h.refused(one.RefreshToken, "refresh_token_reused")
-		h.refused(three.RefreshToken, "refresh_token_reused")
+		h.requireRefused(one.RefreshToken, "refresh_token_reused")
+		h.requireRefused(three.RefreshToken, "refresh_token_reused")
 		if n := h.waitingMails(); n != 1 {
 			t.Errorf("%d messages to the owner, want 1", n)
 		}
@@ -42,14 +42,14 @@ func TestRepair_B9_LostAnswerIsGivenAgainForADay(t *testing.T) {
 }
 
 func TestRepair_B9_NoMailWhereTheSuccessorWasNeverUsed(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
-		lost := h.must(one.RefreshToken)
+		lost := h.requireRefresh(one.RefreshToken)
 		h.clock.Advance(retry + time.Millisecond)
 
-		h.refused(one.RefreshToken, "refresh_token_reused")
+		h.requireRefused(one.RefreshToken, "refresh_token_reused")
 
-		h.refused(lost.RefreshToken, "refresh_token_reused")
+		h.requireRefused(lost.RefreshToken, "refresh_token_reused")
 		if n := h.waitingMails(); n != 0 {
 			t.Errorf("%d messages to the owner, want none", n)
 		}
@@ -64,20 +64,20 @@ func TestRepair_B9_NoMailWhereTheSuccessorWasNeverUsed(t *testing.T) {
 }
 
 func TestRepair_B9_CopyThatFollowsItsOwnerIsFound(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		raw := h.signIn().RefreshToken
 		for range auth.MaxRetries {
-			owner := h.must(raw)
+			owner := h.requireRefresh(raw)
 			h.clock.Advance(time.Minute)
-			if thief := h.must(raw); thief.RefreshToken != owner.RefreshToken {
+			if thief := h.requireRefresh(raw); thief.RefreshToken != owner.RefreshToken {
 				t.Fatal("a second branch")
 			}
 			raw = owner.RefreshToken
 		}
-		next := h.must(raw)
+		next := h.requireRefresh(raw)
 		h.clock.Advance(time.Minute)
-		h.refused(raw, "refresh_token_reused")
-		h.refused(next.RefreshToken, "refresh_token_reused")
+		h.requireRefused(raw, "refresh_token_reused")
+		h.requireRefused(next.RefreshToken, "refresh_token_reused")
 		if n := h.waitingMails(); n != 1 {
 			t.Errorf("%d messages to the owner, want 1", n)
 		}
@@ -85,12 +85,12 @@ func TestRepair_B9_CopyThatFollowsItsOwnerIsFound(t *testing.T) {
 }
 
 func TestRepair_B9_HalfOfTheAnswersMayBeLost(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		raw := h.signIn().RefreshToken
 		for range 3 * auth.MaxRetries {
-			h.must(raw)
+			h.requireRefresh(raw)
 			h.clock.Advance(time.Minute)
-			raw = h.must(h.must(raw).RefreshToken).RefreshToken // every other answer is lost
+			raw = h.requireRefresh(h.requireRefresh(raw).RefreshToken).RefreshToken // every other answer is lost
 		}
 	})
 }
@@ -100,11 +100,11 @@ func TestRepair_B9_HalfOfTheAnswersMayBeLost(t *testing.T) {
 func TestRepair_B9_RacesDoNotHideACopy(t *testing.T) {
 	for _, every := range []int{3, 4, 5, 8} {
 		t.Run(fmt.Sprint(every), func(t *testing.T) {
-			each(t, func(t *testing.T, h *house) {
+			each(t, func(t *testing.T, h *fixture) {
 				raw := h.signIn().RefreshToken
 				found := 0
 				for step := 1; step <= 2*(auth.MaxRetries+1); step++ {
-					owner := h.must(raw)
+					owner := h.requireRefresh(raw)
 					if step%every == 0 {
 						h.clock.Advance(grace / 2)
 					} else {
@@ -127,12 +127,12 @@ func TestRepair_B9_RacesDoNotHideACopy(t *testing.T) {
 
 // Tabs that refresh together are no theft, however often they do, and leave no trace.
 func TestRepair_B9_RacesAloneAreNoTheft(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		raw := h.signIn().RefreshToken
 		for range 20 {
-			next := h.must(raw)
+			next := h.requireRefresh(raw)
 			h.clock.Advance(grace / 2)
-			h.must(raw)
+			h.requireRefresh(raw)
 			if f := h.family(raw); f.Retries != 0 {
 				t.Fatalf("a race was counted: %+v", f)
 			}
@@ -143,7 +143,7 @@ func TestRepair_B9_RacesAloneAreNoTheft(t *testing.T) {
 }
 
 func TestRepair_B9_RetryNeedsTheSameKeyAndALivingFamily(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		bound := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Scope: auth.DefaultScope, JKT: "the-key"})
 		in := refreshment(auth.FirstParty, bound.RefreshToken, nil)
 		in.JKT = "the-key"
@@ -171,11 +171,11 @@ func TestRepair_B9_RetryNeedsTheSameKeyAndALivingFamily(t *testing.T) {
 func TestRepair_B9_RetryBesideUse(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		h := newHouse(t, cfg)
+		h := newFixture(t, cfg)
 		nodes := []*node{h.node, h.join()}
 		for range rounds(10, 100) {
 			one := h.signIn()
-			two := h.must(one.RefreshToken)
+			two := h.requireRefresh(one.RefreshToken)
 			h.clock.Advance(time.Minute)
 			var used, retried string
 			var failed error
@@ -193,7 +193,7 @@ func TestRepair_B9_RetryBesideUse(t *testing.T) {
 			case retried != "" && failed != nil:
 				t.Fatalf("the retry went first, and the use was refused: %v", failed)
 			case retried == "" && used != "":
-				h.refused(used, "refresh_token_reused")
+				h.requireRefused(used, "refresh_token_reused")
 			}
 		}
 	})

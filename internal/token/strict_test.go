@@ -12,7 +12,7 @@ import (
 // A client that is held to FAPI 2.0 keeps its refresh token: it proves itself and a key at
 // each use, so a second use is no theft, and whoever lost an answer asks again.
 func TestRefresh_StrictKeepsTheToken(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		const bank = auth.ClientID("bank")
 		h.write(func(tx *store.Tx) error {
 			return tx.InsertClient(auth.Client{ID: bank, Name: "Bank", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now, Settings: auth.ClientSettings{

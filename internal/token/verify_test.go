@@ -18,7 +18,7 @@ import (
 )
 
 func TestAccessTokenClaims(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ts := h.signIn()
 		got := payload(t, ts.AccessToken)
 		now := float64(h.clock.Now().Unix())
@@ -54,7 +54,7 @@ func TestAccessTokenClaims(t *testing.T) {
 const strange = "a\"b\\c\u2028<é>\n"
 
 func TestClaimsAreEscaped(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ts := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, ACR: strange, AMR: []string{strange}, Audience: []string{strange, base}})
 		got := payload(t, ts.AccessToken)
 		want := []any{strange, []any{strange}, []any{strange, base}}
@@ -68,7 +68,7 @@ func TestClaimsAreEscaped(t *testing.T) {
 }
 
 func TestMachineToken(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		var d token.Draft
 		err := h.db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
 			d, err = h.tokens.Start(tx, auth.Grant{Client: other, Scope: auth.Scope{"orders:read", "offline_access"}})
@@ -92,7 +92,7 @@ func TestMachineToken(t *testing.T) {
 }
 
 func TestVerifyRefusals(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		storetest.Tenant(t, h.db, "t2")
 		ts := h.signIn()
 		sign := func(tenant auth.TenantID, typ, claims string) string {
@@ -143,7 +143,7 @@ func TestVerifyRefusals(t *testing.T) {
 }
 
 func TestVerifyLearnsOfTheEndAtOnce(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		second := h.join()
 		for name, do := range map[string]func(tx *store.Tx, ts auth.Tokens) error{
 			"session ended": func(tx *store.Tx, ts auth.Tokens) error { return tx.EndSession(h.alice, ts.Session, auth.EndLogout) },
@@ -162,7 +162,7 @@ func TestVerifyLearnsOfTheEndAtOnce(t *testing.T) {
 			if _, err := second.tokens.Verify(t.Context(), auth.DefaultTenant, ts.AccessToken); codeOf(err) != "invalid_token" {
 				t.Errorf("%s: %v", name, err)
 			}
-			h.refused(ts.RefreshToken, "invalid_refresh_token")
+			h.requireRefused(ts.RefreshToken, "invalid_refresh_token")
 		}
 	})
 }
@@ -196,7 +196,7 @@ func TestDecide(t *testing.T) {
 }
 
 func TestStartRefuses(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ts := h.signIn()
 		for name, g := range map[string]auth.Grant{
 			"unknown client":    {Account: h.alice, Client: "nobody", Session: ts.Session, Scope: auth.DefaultScope},
@@ -216,9 +216,9 @@ func TestStartRefuses(t *testing.T) {
 }
 
 func TestRevoke(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
-		two := h.must(one.RefreshToken)
+		two := h.requireRefresh(one.RefreshToken)
 		revoke := func(client auth.ClientID, raw string) {
 			t.Helper()
 			if err := h.tokens.Revoke(t.Context(), auth.DefaultTenant, client, raw, auth.Actor{}); err != nil {
@@ -229,9 +229,9 @@ func TestRevoke(t *testing.T) {
 			t.Errorf("by another client: %v", err)
 		}
 		revoke(auth.FirstParty, "garbage")
-		two = h.must(two.RefreshToken)
+		two = h.requireRefresh(two.RefreshToken)
 		revoke(auth.FirstParty, one.RefreshToken) // spent, but genuine
-		h.refused(two.RefreshToken, "invalid_refresh_token")
+		h.requireRefused(two.RefreshToken, "invalid_refresh_token")
 		wantCode(t, h.verify(two.AccessToken), "invalid_token")
 		revoke(auth.FirstParty, two.RefreshToken)
 		revoke(other, two.RefreshToken) // dead: it is nobody's any more
@@ -242,7 +242,7 @@ func TestRevoke(t *testing.T) {
 }
 
 func TestEnd(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		bob := h.person("bob@example.test")
 		ts := h.signIn()
 		end := func(account auth.AccountID, raw string) (ok bool) {
@@ -263,14 +263,14 @@ func TestEnd(t *testing.T) {
 			t.Error("not ended, or ended twice")
 		}
 		wantCode(t, h.verify(ts.AccessToken), "invalid_token")
-		h.refused(ts.RefreshToken, "invalid_refresh_token")
+		h.requireRefused(ts.RefreshToken, "invalid_refresh_token")
 	})
 }
 
 // TestSessionIsSeen checks that refreshing keeps a session without a cookie alive,
 // and leaves the idle limit of one with a cookie alone.
 func TestSessionIsSeen(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ts := h.signIn()
 		h.write(func(tx *store.Tx) error { return tx.TouchSession(ts.Session, tx.Now.Add(time.Hour)) })
 		session := func() (v auth.Session) {
@@ -281,12 +281,12 @@ func TestSessionIsSeen(t *testing.T) {
 			return v
 		}
 		h.clock.Advance(59 * time.Second)
-		ts = h.must(ts.RefreshToken)
+		ts = h.requireRefresh(ts.RefreshToken)
 		if v := session(); v.SeenAt != v.CreatedAt {
 			t.Error("touched within the minute")
 		}
 		h.clock.Advance(time.Second)
-		ts = h.must(ts.RefreshToken)
+		ts = h.requireRefresh(ts.RefreshToken)
 		if v := session(); v.SeenAt != h.clock.Now() || v.IdleAt != h.clock.Now().Add(14*24*time.Hour) {
 			t.Errorf("without a cookie: %+v", v)
 		}
@@ -295,7 +295,7 @@ func TestSessionIsSeen(t *testing.T) {
 		h.write(func(tx *store.Tx) error { return tx.RenewSession(v) })
 		before := session()
 		h.clock.Advance(time.Hour)
-		h.must(ts.RefreshToken)
+		h.requireRefresh(ts.RefreshToken)
 		if v := session(); v.SeenAt != h.clock.Now() || v.IdleAt != before.IdleAt {
 			t.Errorf("with a cookie: %+v", v)
 		}

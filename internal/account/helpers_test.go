@@ -16,8 +16,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// house is the account room over a real database.
-type house struct {
+// fixture is the account room over a real database.
+type fixture struct {
 	*account.Service
 	t        *testing.T
 	clock    *storetest.Clock
@@ -46,24 +46,24 @@ func as(a auth.Account) auth.Actor {
 }
 
 // each runs the test on every database.
-func each(t *testing.T, fn func(t *testing.T, h *house), with ...func(*account.Config)) {
+func each(t *testing.T, fn func(t *testing.T, h *fixture), with ...func(*account.Config)) {
 	t.Helper()
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		c := storetest.NewClock()
 		cfg.Now = c.Now
-		fn(t, build(t, storetest.Open(t, cfg), c, with...))
+		fn(t, newFixture(t, storetest.Open(t, cfg), c, with...))
 	})
 }
 
-// build puts a room over a database that is open already.
-func build(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*account.Config)) *house {
+// newFixture puts a room over a database that is open already.
+func newFixture(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*account.Config)) *fixture {
 	t.Helper()
 	hasher, err := password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, Now: time.Now, QueueLimit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, clock: c, db: db, hasher: hasher, sessions: session.New(session.Config{DB: db})}
+	h := &fixture{t: t, clock: c, db: db, hasher: hasher, sessions: session.New(session.Config{DB: db})}
 	plenty := limit.Rate{Count: 1000, Per: time.Hour}
 	cfg := account.Config{
 		DB: db, Hasher: hasher, Policy: password.DefaultPolicy(), Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),
@@ -76,15 +76,15 @@ func build(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*account
 	return h
 }
 
-func (h *house) ok(err error) {
+func (h *fixture) requireOK(err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-// refused demands a refusal with the code.
-func (h *house) refused(err error, code string) *auth.Error {
+// requireRefused demands a refusal with the code.
+func (h *fixture) requireRefused(err error, code string) *auth.Error {
 	h.t.Helper()
 	e, ok := errors.AsType[*auth.Error](err)
 	if !ok || string(e.Code) != code {
@@ -94,12 +94,12 @@ func (h *house) refused(err error, code string) *auth.Error {
 }
 
 // mails takes everything out of the outbox, oldest first.
-func (h *house) mails() []auth.Message {
+func (h *fixture) mails() []auth.Message {
 	h.t.Helper()
 	var out []auth.Message
 	for {
 		n := 0
-		h.ok(h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
+		h.requireOK(h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
 			claimed, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "", 100)
 			for _, c := range claimed {
 				if c.DecodeErr != nil {
@@ -121,7 +121,7 @@ func (h *house) mails() []auth.Message {
 
 // mail demands that exactly one message is waiting, of the kind and for the
 // address.
-func (h *house) mail(kind auth.MessageKind, to string) auth.Mail {
+func (h *fixture) mail(kind auth.MessageKind, to string) auth.Mail {
 	h.t.Helper()
 	all := h.mails()
 	if len(all) != 1 || all[0].Kind != kind || all[0].Payload.To != to {
@@ -131,50 +131,50 @@ func (h *house) mail(kind auth.MessageKind, to string) auth.Mail {
 }
 
 // register makes an unproved account and returns the token of its link.
-func (h *house) register(email, pw string) string {
+func (h *fixture) register(email, pw string) string {
 	h.t.Helper()
-	h.ok(h.Register(h.t.Context(), tenant, account.Registration{Email: email, Password: pw}, alice))
+	h.requireOK(h.Register(h.t.Context(), tenant, account.Registration{Email: email, Password: pw}, alice))
 	return h.mail(auth.MailVerify, email).Token
 }
 
 // verify spends a link as a program that has nothing but the link.
-func (h *house) verify(token string, actor auth.Actor) error {
+func (h *fixture) verify(token string, actor auth.Actor) error {
 	return h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Program: true}, actor)
 }
 
 // verifyChange spends the link of a change of address with the current password.
-func (h *house) verifyChange(token, current string, actor auth.Actor) error {
+func (h *fixture) verifyChange(token, current string, actor auth.Actor) error {
 	return h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Password: current, Program: true}, actor)
 }
 
 // change asks for another address and returns the token of the mail to it.
-func (h *house) change(a auth.Account, current, email string) string {
+func (h *fixture) change(a auth.Account, current, email string) string {
 	h.t.Helper()
 	_, err := h.Update(h.t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: current}, as(a))
-	h.ok(err)
+	h.requireOK(err)
 	return h.mail(auth.MailChangeEmail, email).Token
 }
 
-func (h *house) resend(email string, actor auth.Actor) error {
+func (h *fixture) resend(email string, actor auth.Actor) error {
 	return h.Resend(h.t.Context(), tenant, account.Resending{Email: email}, actor)
 }
 
 // member makes a proved account.
-func (h *house) member(email, pw string) auth.Account {
+func (h *fixture) member(email, pw string) auth.Account {
 	h.t.Helper()
-	h.ok(h.verify(h.register(email, pw), alice))
+	h.requireOK(h.verify(h.register(email, pw), alice))
 	return h.find(email)
 }
 
-func (h *house) find(email string) auth.Account {
+func (h *fixture) find(email string) auth.Account {
 	h.t.Helper()
 	a, err := h.Find(h.t.Context(), tenant, email)
-	h.ok(err)
+	h.requireOK(err)
 	return a
 }
 
 // opens reports whether the password is the account's.
-func (h *house) opens(email, pw string) bool {
+func (h *fixture) opens(email, pw string) bool {
 	h.t.Helper()
 	a := h.find(email)
 	var hash string
@@ -185,19 +185,19 @@ func (h *house) opens(email, pw string) bool {
 	if errors.Is(err, auth.ErrNotFound) {
 		return false
 	}
-	h.ok(err)
+	h.requireOK(err)
 	res, err := h.hasher.Verify(h.t.Context(), hash, pw)
-	h.ok(err)
+	h.requireOK(err)
 	return res.OK
 }
 
 // signIn starts a session with a cookie and a refresh family on it.
-func (h *house) signIn(a auth.Account) (auth.Session, auth.FamilyID, string) {
+func (h *fixture) signIn(a auth.Account) (auth.Session, auth.FamilyID, string) {
 	h.t.Helper()
 	var v auth.Session
 	var cookie secret.Text
 	var f auth.FamilyID
-	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		v, cookie, err = h.sessions.Start(tx, session.Params{Account: a.ID, Client: auth.FirstParty, ACR: "1", Cookie: true, Actor: as(a)})
 		if err != nil {
 			return err
@@ -210,10 +210,10 @@ func (h *house) signIn(a auth.Account) (auth.Session, auth.FamilyID, string) {
 }
 
 // alive reports whether session and family both live, and fails when only one does.
-func (h *house) alive(v auth.Session, f auth.FamilyID) bool {
+func (h *fixture) alive(v auth.Session, f auth.FamilyID) bool {
 	h.t.Helper()
 	var s, r bool
-	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) error {
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) error {
 		got, err := tx.Session(v.ID)
 		if err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err
@@ -233,9 +233,9 @@ func (h *house) alive(v auth.Session, f auth.FamilyID) bool {
 }
 
 // settings changes the tenant's settings.
-func (h *house) settings(fn func(*auth.Settings)) {
+func (h *fixture) settings(fn func(*auth.Settings)) {
 	h.t.Helper()
-	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
+	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 		t, err := tx.CurrentTenant()
 		if err != nil {
 			return err
@@ -246,10 +246,10 @@ func (h *house) settings(fn func(*auth.Settings)) {
 }
 
 // events lists audit lines, oldest first.
-func (h *house) events(kind auth.EventKind) []auth.Event {
+func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	h.t.Helper()
 	var out []auth.Event
-	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 1000})
 		return err
 	}))
@@ -267,7 +267,7 @@ type traces struct {
 }
 
 // cost measures one call.
-func (h *house) cost(fn func()) traces {
+func (h *fixture) cost(fn func()) traces {
 	h.t.Helper()
 	h.mails()
 	audit, hashes := len(h.events("")), h.hasher.Stats().Done

@@ -31,8 +31,8 @@ type node struct {
 	verdicts map[string]int
 }
 
-// house is a database with alice in it, and the nodes that work on it.
-type house struct {
+// fixture is a database with alice in it, and the nodes that work on it.
+type fixture struct {
 	*node
 	t     testing.TB
 	clock *storetest.Clock
@@ -43,8 +43,8 @@ type house struct {
 	alice auth.AccountID
 }
 
-func newHouse(t testing.TB, cfg store.Config) *house {
-	h := &house{t: t, clock: storetest.NewClock(), root: secret.Bytes(32), grace: grace, retry: retry}
+func newFixture(t testing.TB, cfg store.Config) *fixture {
+	h := &fixture{t: t, clock: storetest.NewClock(), root: secret.Bytes(32), grace: grace, retry: retry}
 	cfg.Now = h.clock.Now
 	cfg.MaxWait = 30 * time.Second // two cores run many of these tests at once
 	h.cfg = cfg
@@ -58,7 +58,7 @@ func newHouse(t testing.TB, cfg store.Config) *house {
 }
 
 // join starts another node on the same database.
-func (h *house) join() *node {
+func (h *fixture) join() *node {
 	h.t.Helper()
 	db, err := store.Open(h.t.Context(), h.cfg)
 	if err != nil {
@@ -76,14 +76,14 @@ func (h *house) join() *node {
 	return n
 }
 
-func (h *house) write(fn func(tx *store.Tx) error) {
+func (h *fixture) write(fn func(tx *store.Tx) error) {
 	h.t.Helper()
 	if err := h.db.Write(h.t.Context(), auth.DefaultTenant, fn); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) person(email string) auth.AccountID {
+func (h *fixture) person(email string) auth.AccountID {
 	h.t.Helper()
 	e, err := auth.ParseEmail(email)
 	if err != nil {
@@ -97,12 +97,12 @@ func (h *house) person(email string) auth.AccountID {
 }
 
 // signIn stores a session of alice and issues tokens for it.
-func (h *house) signIn() auth.Tokens {
+func (h *fixture) signIn() auth.Tokens {
 	h.t.Helper()
 	return h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Scope: auth.LoginScope, ACR: "1", AMR: []string{"pwd"}})
 }
 
-func (h *house) issue(g auth.Grant) auth.Tokens {
+func (h *fixture) issue(g auth.Grant) auth.Tokens {
 	h.t.Helper()
 	var d token.Draft
 	h.write(func(tx *store.Tx) (err error) {
@@ -128,8 +128,8 @@ func (n *node) refresh(ctx context.Context, raw string) (auth.Tokens, error) {
 	return n.tokens.Refresh(ctx, refreshment(auth.FirstParty, raw, nil))
 }
 
-// must refreshes and expects it to work.
-func (h *house) must(raw string) auth.Tokens {
+// requireRefresh refreshes and fails the test unless that works.
+func (h *fixture) requireRefresh(raw string) auth.Tokens {
 	h.t.Helper()
 	ts, err := h.refresh(h.t.Context(), raw)
 	if err != nil {
@@ -138,8 +138,8 @@ func (h *house) must(raw string) auth.Tokens {
 	return ts
 }
 
-// refused refreshes and expects the code.
-func (h *house) refused(raw, code string) {
+// requireRefused refreshes and expects the code.
+func (h *fixture) requireRefused(raw, code string) {
 	h.t.Helper()
 	ts, err := h.refresh(h.t.Context(), raw)
 	if ts.AccessToken != "" || ts.RefreshToken != "" {
@@ -163,13 +163,13 @@ func codeOf(err error) string {
 	return code
 }
 
-func (h *house) verify(access string) error {
+func (h *fixture) verify(access string) error {
 	_, err := h.tokens.Verify(h.t.Context(), auth.DefaultTenant, access)
 	return err
 }
 
 // counts of audit lines and messages of a kind.
-func (h *house) events(kind auth.EventKind) []auth.Event {
+func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	h.t.Helper()
 	var out []auth.Event
 	err := h.db.Read(h.t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
@@ -182,7 +182,7 @@ func (h *house) events(kind auth.EventKind) []auth.Event {
 	return out
 }
 
-func (h *house) waitingMails() int64 {
+func (h *fixture) waitingMails() int64 {
 	h.t.Helper()
 	var n int64
 	err := h.db.ReadSystem(h.t.Context(), func(tx *store.SystemTx) (err error) {
@@ -196,7 +196,7 @@ func (h *house) waitingMails() int64 {
 }
 
 // family reads the family of a refresh token.
-func (h *house) family(raw string) auth.Family {
+func (h *fixture) family(raw string) auth.Family {
 	h.t.Helper()
 	id, ok := h.tokens.RefreshFamily(auth.DefaultTenant, raw)
 	if !ok {
@@ -213,10 +213,10 @@ func (h *house) family(raw string) auth.Family {
 	return f
 }
 
-// each runs the test with a new house on each database.
-func each(t *testing.T, fn func(t *testing.T, h *house)) {
+// each runs the test with a new fixture on each database.
+func each(t *testing.T, fn func(t *testing.T, h *fixture)) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newHouse(t, cfg)) })
+	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newFixture(t, cfg)) })
 }
 
 // refreshment presents a refresh token at the default tenant.
