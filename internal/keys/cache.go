@@ -70,7 +70,7 @@ func (r *Ring) snapshot(ctx context.Context, tenant auth.TenantID) (*snapshot, e
 	return nil, err
 }
 
-// look reads the tenant's keys and puts them in their place.
+// refresh reads the tenant's keys into the cache.
 func (r *Ring) refresh(ctx context.Context, tenant auth.TenantID, e *entry) (*snapshot, error) {
 	snap, err := r.load(ctx, tenant, e.snap.Load())
 	if err != nil {
@@ -98,8 +98,8 @@ func (r *Ring) entry(tenant auth.TenantID) *entry {
 	return e.(*entry)
 }
 
-// invalidate makes the next call look at the database; a look that is under way, and
-// may have missed what was just written, helps nobody any more.
+// invalidate makes the next call read the database. A read that is under way may have missed the
+// last write, so its result is discarded.
 func (r *Ring) invalidate(tenant auth.TenantID) {
 	r.tenants.Delete(tenant)
 	r.refreshing.Forget(string(tenant))
@@ -201,8 +201,8 @@ func (r *Ring) JWKS(ctx context.Context, tenant auth.TenantID) ([]byte, error) {
 	return r.CurrentJWKS(ctx, tenant)
 }
 
-// CurrentJWKS is the key set as it is: for verifiers in this process, which need no key
-// before it signs.
+// CurrentJWKS is the key set as it is, for verifiers in this process, which need no key before
+// it signs.
 func (r *Ring) CurrentJWKS(ctx context.Context, tenant auth.TenantID) ([]byte, error) {
 	snap, err := r.snapshot(ctx, tenant)
 	if err != nil {
@@ -211,8 +211,7 @@ func (r *Ring) CurrentJWKS(ctx context.Context, tenant auth.TenantID) ([]byte, e
 	return snap.encode(r.now()), nil
 }
 
-// CachedJWKS is the key set that is in memory, without a look at the database; nil when
-// there is none.
+// CachedJWKS is the key set in memory, without reading the database; nil without one.
 func (r *Ring) CachedJWKS(tenant auth.TenantID) []byte {
 	e, ok := r.tenants.Load(tenant)
 	if !ok {

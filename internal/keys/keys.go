@@ -47,7 +47,7 @@ type Config struct {
 	Now func() time.Time
 	// Algorithm is used where a caller names none: ES256 when empty.
 	Algorithm string
-	// RotateEvery is how long a key signs before Tend replaces it; 90 days.
+	// RotateEvery is how long a key signs before Maintain replaces it; 90 days.
 	RotateEvery time.Duration
 	// PublishAhead is how long a key is published before it signs; 24 hours. It
 	// has to be longer than verifiers keep a JWKS.

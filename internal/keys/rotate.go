@@ -29,9 +29,9 @@ func (r *Ring) Ensure(ctx context.Context, tenant auth.TenantID, alg string) err
 	return err
 }
 
-// makeMissing makes the keys that a tenant's key set lacks, unless the tenant does not
-// exist, the database is away, or this node cannot open the keys that are there. After a
-// failure it rests for a while: keys are dear, and anybody may ask for the set.
+// makeMissing makes the missing keys of a key set, unless the tenant does not exist, the
+// database is unavailable, or this node cannot open the present keys. After a failure it waits
+// before the next attempt, as keys are expensive and anybody may request the set.
 func (r *Ring) makeMissing(ctx context.Context, tenant auth.TenantID, missing []string) {
 	now := r.now()
 	if until, ok := r.retryAt.Load(tenant); ok && now.Before(until.(time.Time)) {
@@ -177,9 +177,8 @@ func (r *Ring) keepFor(t auth.Tenant) time.Duration {
 	return max(r.keep, t.Settings.Lifetimes.Access+r.ttl+5*time.Minute)
 }
 
-// Maintain rotates what is due and removes what nobody needs any more, for every
-// tenant. Nodes may do it at the same time. What fails for one tenant does not
-// stop the others.
+// Maintain rotates the keys that are due and removes expired ones, for every tenant. Nodes may
+// run it at the same time. A failure for one tenant does not stop the others.
 func (r *Ring) Maintain(ctx context.Context) error {
 	var tenants []auth.Tenant
 	err := r.db.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
@@ -230,8 +229,8 @@ func (r *Ring) needsSuccessor(newest auth.SigningKey, now time.Time) bool {
 	return now.Sub(newest.ActiveAt) >= r.rotate-r.ahead && !now.Before(newest.ActiveAt)
 }
 
-// removeExpired forgets the keys whose last token is dead. Their public halves are kept for
-// hints as long as a session may go on that they signed for.
+// removeExpired removes the keys whose last token has expired. It keeps their public halves for
+// hints, as long as a session may last that they signed for.
 func (r *Ring) removeExpired(ctx context.Context, tenant auth.TenantID) error {
 	err := r.db.Write(ctx, tenant, func(tx *store.Tx) error {
 		list, err := tx.SigningKeys()

@@ -68,7 +68,7 @@ func unseal(ring *secret.Keyring, tenant auth.TenantID, k auth.SigningKey) (cryp
 	return private, nil
 }
 
-// errPublicMismatch means that somebody has changed the row: they could publish a key of their own.
+// errPublicMismatch means that the row was changed, perhaps to publish a foreign key.
 var errPublicMismatch = errors.New("the published half does not belong to the private half")
 
 // isForged reports whether the public half must be neither published nor trusted.
@@ -100,9 +100,8 @@ func (r *Ring) Sign(ctx context.Context, tenant auth.TenantID, alg, typ string, 
 	return s.sign(typ, claims)
 }
 
-// CheckUsable returns nil when every key that the tenant signs with, now or next, can be
-// opened: asked before something is spent for which a signature has to be given. It
-// costs a look at memory.
+// CheckUsable returns nil when all keys that the tenant signs with, now or next, can be opened.
+// It is called before something is consumed that needs a signature. It reads only memory.
 func (r *Ring) CheckUsable(ctx context.Context, tenant auth.TenantID) error {
 	snap, err := r.snapshot(ctx, tenant)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package limit answers one question: may this key go on now, or must it wait?
+// Package limit implements rate limits: may this key go on now, or must it wait?
 //
 // A key is whatever its caller counts: an address, an account, a credential,
 // with the name of the rule in front ("login.ip|192.0.2.1"). The answer comes from
@@ -104,8 +104,8 @@ func (g gcra) decide(now, tat int64, n int) (int64, Decision) {
 	return tat, Decision{OK: true, Remaining: int((g.depth - (tat - now)) / g.interval)}
 }
 
-// checkRate checks what a caller asked for. Its second result is false when the answer is
-// already known and no counter has to be asked.
+// checkRate validates a request for n tokens. Its second result is false when the decision is
+// known without a counter.
 func checkRate(r Rate, n int) (gcra, bool, Decision, error) {
 	g, ok := r.gcra()
 	if !ok {
@@ -120,7 +120,7 @@ func checkRate(r Rate, n int) (gcra, bool, Decision, error) {
 	return g, true, Decision{}, nil
 }
 
-// checkBuckets checks the rates of buckets.
+// checkBuckets validates the rates of buckets.
 func checkBuckets(buckets []Bucket) error {
 	for _, b := range buckets {
 		if _, _, _, err := checkRate(b.Rate, 1); err != nil {

@@ -158,7 +158,7 @@ func (a *attempt) once(ctx context.Context) (string, error) {
 	// Said here and not only by the one decision, so that a disabled account with
 	// the right password ends exactly as one with a wrong password does.
 	if a.account.Disabled() {
-		if err := a.s.cfg.Hasher.Refuse(ctx, a.compared); err != nil {
+		if err := a.s.cfg.Hasher.DelayFailure(ctx, a.compared); err != nil {
 			return ReasonUnavailable, hashing(err)
 		}
 		return a.fail(ctx, ReasonDisabled)

@@ -15,21 +15,21 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-type permanent struct{ error }
+type permanentError struct{ error }
 
-func (p permanent) Unwrap() error { return p.error }
+func (p permanentError) Unwrap() error { return p.error }
 
 // Permanent marks a failure that no further try can mend: the message is given up
 // at once.
-func Permanent(err error) error { return permanent{err} }
+func Permanent(err error) error { return permanentError{err} }
 
-type unreachable struct{ error }
+type offlineError struct{ error }
 
-func (u unreachable) Unwrap() error { return u.error }
+func (u offlineError) Unwrap() error { return u.error }
 
 // Offline marks a failure of the way, not of the message: nothing can be delivered
 // at present.
-func Offline(err error) error { return unreachable{err} }
+func Offline(err error) error { return offlineError{err} }
 
 // verdict is how a try ended.
 type verdict int
@@ -43,17 +43,17 @@ const (
 	discarded   // there was nothing to deliver
 )
 
-// handle delivers one claimed message and records how that ended.
-func (o *Outbox) handle(ctx context.Context, m store.ClaimedMessage) verdict {
-	err := o.try(ctx, m)
-	v := o.judge(ctx, m, err)
+// deliver delivers one claimed message and records how that ended.
+func (o *Outbox) deliver(ctx context.Context, m store.ClaimedMessage) verdict {
+	err := o.callHandler(ctx, m)
+	v := o.verdictOf(ctx, m, err)
 	log := o.cfg.Log.With("message", m.ID, "kind", m.Kind, "tenant", m.Tenant, "attempts", m.Attempts)
 	if v == delivered && fault.Point(fault.OutboxDelivered) != nil {
 		return v // as if the process had died here
 	}
-	o.tell(log, m.Kind, v, err)
+	o.logResult(log, m.Kind, v, err)
 	wait := backoff(m.Attempts)
-	err = o.settle(ctx, func(tx *store.SystemTx) error { return record(tx, m, v, err, wait) })
+	err = o.recordResult(ctx, func(tx *store.SystemTx) error { return storeVerdict(tx, m, v, err, wait) })
 	if errors.Is(err, auth.ErrNotFound) {
 		log.Warn("the lease ran out during the delivery; the message may go out twice")
 	} else if err != nil {
@@ -63,15 +63,16 @@ func (o *Outbox) handle(ctx context.Context, m store.ClaimedMessage) verdict {
 	return v
 }
 
-// tell logs how a try ended, and the loss of the way once, not at every try.
-func (o *Outbox) tell(log *slog.Logger, kind auth.MessageKind, v verdict, err error) {
+// logResult logs the result of an attempt, and the loss of the mail server once, not at each
+// attempt.
+func (o *Outbox) logResult(log *slog.Logger, kind auth.MessageKind, v verdict, err error) {
 	if v == offline {
-		if o.down.CompareAndSwap(false, true) {
+		if o.unreachable.CompareAndSwap(false, true) {
 			log.Warn("nothing can be delivered; messages wait", "error", err)
 		}
 		return
 	}
-	if v != interrupted && v != discarded && kind != auth.LogoutBackchannel && o.down.CompareAndSwap(true, false) {
+	if v != interrupted && v != discarded && kind != auth.LogoutBackchannel && o.unreachable.CompareAndSwap(true, false) {
 		log.Info("messages can be delivered again")
 	}
 	switch v {
@@ -85,7 +86,7 @@ func (o *Outbox) tell(log *slog.Logger, kind auth.MessageKind, v verdict, err er
 }
 
 // try calls the handler. A panic in it is an error like any other.
-func (o *Outbox) try(ctx context.Context, m store.ClaimedMessage) (err error) {
+func (o *Outbox) callHandler(ctx context.Context, m store.ClaimedMessage) (err error) {
 	if m.Kind == auth.MailNone {
 		return nil
 	}
@@ -111,9 +112,9 @@ func (o *Outbox) try(ctx context.Context, m store.ClaimedMessage) (err error) {
 	return h(ctx, m.Message)
 }
 
-func (o *Outbox) judge(ctx context.Context, m store.ClaimedMessage, err error) verdict {
-	_, hopeless := errors.AsType[permanent](err)
-	_, down := errors.AsType[unreachable](err)
+func (o *Outbox) verdictOf(ctx context.Context, m store.ClaimedMessage, err error) verdict {
+	_, hopeless := errors.AsType[permanentError](err)
+	_, down := errors.AsType[offlineError](err)
 	switch {
 	case m.Kind == auth.MailNone:
 		return discarded
@@ -129,16 +130,16 @@ func (o *Outbox) judge(ctx context.Context, m store.ClaimedMessage, err error) v
 	return retry
 }
 
-// record writes the verdict down. A message that could not go out for reasons
+// storeVerdict writes the verdict down. A message that could not go out for reasons
 // that are not its own is due again at once, so it keeps its place.
-func record(tx *store.SystemTx, m store.ClaimedMessage, v verdict, cause error, wait time.Duration) error {
+func storeVerdict(tx *store.SystemTx, m store.ClaimedMessage, v verdict, cause error, wait time.Duration) error {
 	switch v {
 	case delivered, discarded:
 		return tx.FinishMessage(m)
 	case offline, interrupted:
-		return tx.DelayMessage(m, tx.Now, reason(cause))
+		return tx.DelayMessage(m, tx.Now, errorText(cause))
 	case retry:
-		return tx.DelayMessage(m, tx.Now.Add(wait), reason(cause))
+		return tx.DelayMessage(m, tx.Now.Add(wait), errorText(cause))
 	}
 	if err := tx.FinishMessage(m); err != nil {
 		return err
@@ -147,7 +148,7 @@ func record(tx *store.SystemTx, m store.ClaimedMessage, v verdict, cause error, 
 		Kind: auth.EventMailGivenUp, Outcome: auth.Failure, Actor: auth.System,
 		Detail: map[string]string{
 			"message": string(m.ID), "kind": string(m.Kind),
-			"attempts": strconv.Itoa(m.Attempts), "reason": reason(cause),
+			"attempts": strconv.Itoa(m.Attempts), "reason": errorText(cause),
 		},
 	}
 	if m.Kind == auth.LogoutBackchannel {
@@ -157,12 +158,12 @@ func record(tx *store.SystemTx, m store.ClaimedMessage, v verdict, cause error, 
 	return tx.In(m.Tenant).Record(event)
 }
 
-func reason(err error) string { return auth.Clip(err.Error(), 200) }
+func errorText(err error) string { return auth.Clip(err.Error(), 200) }
 
-// settle writes down how a delivery ended, insisting while the database is away:
-// what is not recorded goes out again. The first try is made even when the process
-// is ending.
-func (o *Outbox) settle(ctx context.Context, fn func(*store.SystemTx) error) error {
+// recordResult stores the result of a delivery and retries while the database is unavailable,
+// because an unrecorded message is delivered again. The first attempt is made even when the
+// process is ending.
+func (o *Outbox) recordResult(ctx context.Context, fn func(*store.SystemTx) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := o.cfg.Timers.AfterFunc(o.cfg.Lease-o.cfg.Timeout, cancel)
@@ -178,8 +179,8 @@ func (o *Outbox) settle(ctx context.Context, fn func(*store.SystemTx) error) err
 	}
 }
 
-// backoff is how long to wait after the n-th try: 5 s, 10 s, 20 s … 15 min, each
-// with a fifth of chance so that what failed together does not return together.
+// backoff is the pause after the n-th attempt: 5 s, 10 s, 20 s … 15 min, each varied by a fifth,
+// so that messages that failed together are not retried together.
 func backoff(n int) time.Duration {
 	d := 15 * time.Minute
 	if n < 9 {

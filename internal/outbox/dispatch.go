@@ -21,59 +21,59 @@ const (
 // workers, so that clients which hang do not keep mail waiting, nor a dead mail server
 // the clients. The other fields belong to run.
 type dispatcher struct {
-	o       *Outbox
-	kinds   string // what its messages begin with
-	workers int
-	awake   chan struct{}   // something may be due
-	insist  atomic.Bool     // look even while the way is closed
-	work    context.Context // outlives the ctx of run by the time to drain
-	free    int             // workers without a delivery
-	ended   chan verdict    // one for each delivery
+	o        *Outbox
+	kinds    string // what its messages begin with
+	workers  int
+	woken    chan struct{}   // something may be due
+	retryNow atomic.Bool     // look even while the way is closed
+	work     context.Context // outlives the ctx of run by the time to drain
+	free     int             // workers without a delivery
+	ended    chan verdict    // one for each delivery
 
-	look   bool // something may be due
-	pause  time.Duration
-	paused bool
-	resume <-chan struct{} // closed at the end of the pause; nil before the first one
+	mayBeDue bool // something may be due
+	pause    time.Duration
+	paused   bool
+	resume   <-chan struct{} // closed at the end of the pause; nil before the first one
 }
 
 func (o *Outbox) dispatcher(work context.Context, kinds string, workers int) *dispatcher {
-	return &dispatcher{o: o, kinds: kinds, workers: workers, awake: make(chan struct{}, 1), work: work, free: workers, ended: make(chan verdict, workers)}
+	return &dispatcher{o: o, kinds: kinds, workers: workers, woken: make(chan struct{}, 1), work: work, free: workers, ended: make(chan verdict, workers)}
 }
 
-// stir makes the dispatcher look.
-func (d *dispatcher) stir(insist bool) {
+// wake makes the dispatcher claim messages.
+func (d *dispatcher) wake(insist bool) {
 	if insist {
-		d.insist.Store(true)
+		d.retryNow.Store(true)
 	}
 	select {
-	case d.awake <- struct{}{}:
+	case d.woken <- struct{}{}:
 	default: // it has not taken note of the last one yet
 	}
 }
 
 func (d *dispatcher) run(ctx context.Context) {
-	d.look = true // what an earlier process left
+	d.mayBeDue = true // what an earlier process left
 	for ctx.Err() == nil {
 		d.claim(ctx)
 		select {
 		case <-ctx.Done():
 		case v := <-d.ended:
-			d.end(v)
-		case <-d.awake:
-			d.look = true
-			if d.insist.Swap(false) {
+			d.finishDelivery(v)
+		case <-d.woken:
+			d.mayBeDue = true
+			if d.retryNow.Swap(false) {
 				d.paused, d.pause = false, 0
 			}
 		case <-d.resume:
-			d.resume, d.look, d.paused = nil, true, false
+			d.resume, d.mayBeDue, d.paused = nil, true, false
 		}
 	}
 	for d.free < d.workers {
-		d.end(<-d.ended)
+		d.finishDelivery(<-d.ended)
 	}
 }
 
-// watch tells the dispatchers when something may be due.
+// watch wakes the dispatchers when a message may be due.
 func (o *Outbox) watch(ctx context.Context, lanes []*dispatcher) {
 	poll, stop := o.cfg.Timers.After(o.cfg.Poll)
 	defer func() { stop() }()
@@ -87,50 +87,49 @@ func (o *Outbox) watch(ctx context.Context, lanes []*dispatcher) {
 		case <-o.cfg.DB.Queued():
 		case <-poll:
 			poll, stop = o.cfg.Timers.After(o.cfg.Poll)
-			o.measure(ctx)
+			o.countMessages(ctx)
 			due = o.Stats().Waiting > 0
 		}
 		for _, d := range lanes {
 			if due {
-				d.stir(insist)
+				d.wake(insist)
 			}
 		}
 	}
 }
 
-// claim takes as many messages as there are free workers, or a single one while
-// it is not known whether anything can be delivered.
+// claim takes as many messages as workers are free, or a single one while it is unknown whether
+// anything can be delivered.
 func (d *dispatcher) claim(ctx context.Context) {
 	n := d.free
 	if d.pause > 0 {
 		n = min(1, 1-(d.workers-d.free))
 	}
-	if !d.look || d.paused || n < 1 {
+	if !d.mayBeDue || d.paused || n < 1 {
 		return
 	}
-	d.look = false
+	d.mayBeDue = false
 	lease := secret.New("").Reveal()
 	var got []store.ClaimedMessage
 	err := d.o.cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
 		got, err = tx.ClaimMessages(lease, tx.Now.Add(d.o.cfg.Lease), d.kinds, n)
 		return err
 	})
-	d.o.report(ctx, err)
+	d.o.reportDatabase(ctx, err)
 	if err != nil {
 		return // the next look tries again; a claim that was lost on the way runs out
 	}
 	for _, m := range got {
 		d.free--
-		go func() { d.ended <- d.o.handle(d.work, m) }()
+		go func() { d.ended <- d.o.deliver(d.work, m) }()
 	}
-	d.look = len(got) == n
+	d.mayBeDue = len(got) == n
 }
 
-// end takes note of a delivery that is over. The message behind it in its queue
-// may be due now.
-func (d *dispatcher) end(v verdict) {
+// finishDelivery records that a delivery is over. The next message of its queue may be due now.
+func (d *dispatcher) finishDelivery(v verdict) {
 	d.free++
-	d.look = true
+	d.mayBeDue = true
 	switch v {
 	case interrupted, discarded: // says nothing about the way
 		return

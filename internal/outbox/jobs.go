@@ -10,20 +10,18 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// Job is work that comes round. Nodes do not agree on whose turn it is, so running
-// it twice at once must do no harm.
+// Job is periodic work. Nodes do not coordinate, so running it twice at once must do no harm.
 type Job struct {
 	Name  string
 	Every time.Duration
 	Run   func(ctx context.Context) error
 }
 
-// firstRun keeps jobs out of the way of a start.
+// firstRun delays the jobs after a start.
 const firstRun = 5 * time.Second
 
-// keepRunning runs the job until ctx is done. An error or a panic is logged; the
-// job comes round again all the same.
-func (o *Outbox) keepRunning(ctx context.Context, j Job) {
+// runJobLoop runs the job until ctx is done. It logs errors and panics and goes on.
+func (o *Outbox) runJobLoop(ctx context.Context, j Job) {
 	wait := min(firstRun, j.Every)
 	for {
 		if o.cfg.Timers.Sleep(ctx, wait/2+secret.Jitter(wait)) != nil {
@@ -41,27 +39,27 @@ func (o *Outbox) runJob(ctx context.Context, j Job) {
 		}
 	}()
 	if err := j.Run(ctx); err != nil && ctx.Err() == nil {
-		o.cfg.Log.Error("job failed; it will come round again", "job", j.Name, "error", err)
+		o.cfg.Log.Error("job failed; it will run again", "job", j.Name, "error", err)
 	}
 }
 
 const (
-	sweepEvery = 5 * time.Minute
-	sweepKeep  = 24 * time.Hour // what has expired stays this long
-	sweepBrief = time.Hour      // what was ended, and of what there is one for each request: a day of it would be most of the database
-	sweepBatch = 500            // rows in one transaction
-	sweepPause = 50 * time.Millisecond
-	sweepMost  = 2000 // batches in one round
+	sweepEvery        = 5 * time.Minute
+	sweepExpiredAfter = 24 * time.Hour // what has expired stays this long
+	sweepEndedAfter   = time.Hour      // what was ended, and of what there is one for each request: a day of it would be most of the database
+	sweepBatch        = 500            // rows in one transaction
+	sweepPause        = 50 * time.Millisecond
+	sweepMaxBatches   = 2000 // batches in one round
 )
 
-// clientKept is how long a client that describes itself is kept when nobody uses it.
-const clientKept = 30 * 24 * time.Hour
+// unusedClientAfter is how long an unused client is kept that describes itself.
+const unusedClientAfter = 30 * 24 * time.Hour
 
-// clientBatch is how many such clients one transaction looks at.
-const clientBatch = 200
+// clientBatchSize is how many of these clients one transaction examines.
+const clientBatchSize = 200
 
-// SweepClients is the job that removes clients which describe themselves, in a document or by
-// registering, and that nobody uses. Anybody can make one.
+// SweepClients is the job that removes unused clients that describe themselves, in a metadata
+// document or by dynamic registration. Anybody can make one.
 func SweepClients(db *store.DB, timers timer.Source) Job {
 	return Job{Name: "sweep clients", Every: 6 * time.Hour, Run: func(ctx context.Context) error {
 		for _, from := range []store.ClientOrigin{store.FromDocument, store.FromRegistration} {
@@ -78,7 +76,7 @@ func sweepClients(ctx context.Context, db *store.DB, timers timer.Source, from s
 	for more := true; more; {
 		after := mark
 		err := db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
-			mark, more, err = tx.SweepClients(from, tx.Now.Add(-clientKept), after, clientBatch)
+			mark, more, err = tx.SweepClients(from, tx.Now.Add(-unusedClientAfter), after, clientBatchSize)
 			return err
 		})
 		if err != nil || !more {
@@ -91,20 +89,20 @@ func sweepClients(ctx context.Context, db *store.DB, timers timer.Source, from s
 	return nil
 }
 
-// Sweep is the job that removes what nobody can use any more, and audit lines older
-// than retention (zero keeps them all). It works in small transactions with pauses
-// between them, so that requests come through however much has piled up.
+// Sweep is the job that removes rows of no further use, and audit lines older than retention
+// (zero keeps them all). It works in small transactions with pauses, so that requests are not
+// delayed.
 func Sweep(db *store.DB, timers timer.Source, retention time.Duration) Job {
 	return Job{Name: "sweep", Every: sweepEvery, Run: func(ctx context.Context) error {
-		for range sweepMost {
+		for range sweepMaxBatches {
 			var gone int64
 			err := db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
 				auditBefore := time.Time{}
 				if retention > 0 {
 					auditBefore = tx.Now.Add(-retention)
 				}
-				brief := tx.Now.Add(-sweepBrief)
-				gone, err = tx.Sweep(store.Retention{Flows: tx.Now, ShortLived: brief, Ended: brief, Expired: tx.Now.Add(-sweepKeep), Audit: auditBefore}, sweepBatch)
+				brief := tx.Now.Add(-sweepEndedAfter)
+				gone, err = tx.Sweep(store.Retention{Flows: tx.Now, ShortLived: brief, Ended: brief, Expired: tx.Now.Add(-sweepExpiredAfter), Audit: auditBefore}, sweepBatch)
 				return err
 			})
 			if err != nil || gone < sweepBatch {

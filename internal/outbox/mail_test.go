@@ -204,7 +204,7 @@ func TestMailRefusesWhatIsNotSafe(t *testing.T) {
 			s := smtptest.New(t, tc.opts)
 			m := mailer(t, s, tc.change)
 			err := m.deliver(t.Context(), message(auth.MailVerify, "a@example.test"))
-			if _, ok := errors.AsType[unreachable](err); !ok {
+			if _, ok := errors.AsType[offlineError](err); !ok {
 				t.Errorf("error %v, want one that says the way is closed", err)
 			}
 			if n := len(s.Received()); n != 0 {
@@ -222,10 +222,10 @@ func TestMailFailuresAreToldApart(t *testing.T) {
 	type kind string
 	const temporary, hopeless, closed kind = "temporary", "hopeless", "closed"
 	of := func(err error) kind {
-		if _, ok := errors.AsType[permanent](err); ok {
+		if _, ok := errors.AsType[permanentError](err); ok {
 			return hopeless
 		}
-		if _, ok := errors.AsType[unreachable](err); ok {
+		if _, ok := errors.AsType[offlineError](err); ok {
 			return closed
 		}
 		return temporary
@@ -324,7 +324,7 @@ func TestAttack_PW_13_HeaderInjection(t *testing.T) {
 	} {
 		if err := m.deliver(t.Context(), message(auth.MailReset, to)); err == nil {
 			t.Errorf("%q was mailed", to)
-		} else if _, ok := errors.AsType[permanent](err); !ok {
+		} else if _, ok := errors.AsType[permanentError](err); !ok {
 			t.Errorf("%q: %v, want it given up", to, err)
 		}
 	}

@@ -43,14 +43,14 @@ type Mailbox struct {
 
 // NewMailbox makes an empty Mailbox.
 func NewMailbox(cfg MailboxConfig) *Mailbox {
-	set(&cfg.Keep, 200)
+	setDefault(&cfg.Keep, 200)
 	return &Mailbox{cfg: cfg, words: writer{base: cfg.Base, tenant: cfg.TenantName}, more: make(chan struct{})}
 }
 
 // Handlers keeps every kind of mail.
-func (b *Mailbox) Handlers() map[auth.MessageKind]Handler { return handlers(b.keep) }
+func (b *Mailbox) Handlers() map[auth.MessageKind]Handler { return handlers(b.store) }
 
-func (b *Mailbox) keep(ctx context.Context, m auth.Message) error {
+func (b *Mailbox) store(ctx context.Context, m auth.Message) error {
 	l, err := b.words.write(ctx, m)
 	if err != nil {
 		return err

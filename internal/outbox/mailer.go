@@ -51,8 +51,8 @@ type Mailer struct {
 
 // NewMailer checks the configuration. It does not connect.
 func NewMailer(cfg MailConfig) (*Mailer, error) {
-	set(&cfg.Greet, 10*time.Second)
-	set(&cfg.Send, 60*time.Second)
+	setDefault(&cfg.Greet, 10*time.Second)
+	setDefault(&cfg.Send, 60*time.Second)
 	server, err := parseSMTP(cfg.URL)
 	if err != nil {
 		return nil, err

@@ -1,18 +1,18 @@
-// Package outbox carries out what must happen later: the messages that changes
-// have written down in their own transactions, and the jobs that come round.
+// Package outbox does background work: it delivers the messages that transactions have
+// enqueued, and runs periodic jobs.
 //
 // Workers claim due messages under a lease, hand each to the handler of its kind
-// and remove it when it is delivered. What fails is tried again with growing
-// pauses until it is too old; then it is given up, with an audit line. Messages to
-// one address leave strictly in the order in which they were written.
+// and remove it when it is delivered. A failed delivery is retried with growing
+// pauses until the message is too old; then it is given up, with an audit line.
+// Messages to one address are delivered in the order in which they were enqueued.
 //
 // Delivery is at least once. Two nodes never hold the same message, but when a
 // process dies between the delivery and its record, the message goes out a second
 // time when the lease is over. A mail's Message-ID is made from the message's id,
 // so a mailbox that looks at it shows one.
 //
-// The package knows SMTP and how mails are worded. It knows no rule about accounts:
-// who is told what was decided by whoever wrote the message.
+// The package knows SMTP and the texts of mails. It knows no rules about accounts: the
+// transaction that enqueued a message has decided about it.
 package outbox
 
 import (
@@ -40,8 +40,8 @@ type Config struct {
 	Handlers map[auth.MessageKind]Handler
 	Jobs     []Job
 
-	Workers int           // mails on their way at once; 4
-	Callers int           // clients that are told something at once; 16
+	Workers int           // concurrent mails; 4
+	Callers int           // concurrent requests to clients; 16
 	Poll    time.Duration // between looks for what other processes wrote; 1 s
 	Timeout time.Duration // of one delivery; 90 s
 	Lease   time.Duration // on a claimed message, longer than Timeout; 5 min
@@ -68,29 +68,29 @@ type Outbox struct {
 
 	shortest, longest time.Duration // pauses while nothing can be delivered
 
-	down atomic.Bool // the last try found no way to deliver anything
+	unreachable atomic.Bool // the last try found no way to deliver anything
 
-	mu     sync.Mutex
-	stats  Stats // owned by mu
-	looked bool  // owned by mu: the database answered the last look
+	mu          sync.Mutex
+	stats       Stats // owned by mu
+	dbAvailable bool  // owned by mu: the database answered the last look
 }
 
 // New makes an Outbox. Nothing happens before Run.
 func New(cfg Config) *Outbox {
-	set(&cfg.Workers, 4)
-	set(&cfg.Callers, 16)
-	set(&cfg.Poll, time.Second)
-	set(&cfg.Timeout, 90*time.Second)
-	set(&cfg.Lease, 5*time.Minute)
-	set(&cfg.GiveUp, 72*time.Hour)
-	set(&cfg.Drain, 3*time.Second)
+	setDefault(&cfg.Workers, 4)
+	setDefault(&cfg.Callers, 16)
+	setDefault(&cfg.Poll, time.Second)
+	setDefault(&cfg.Timeout, 90*time.Second)
+	setDefault(&cfg.Lease, 5*time.Minute)
+	setDefault(&cfg.GiveUp, 72*time.Hour)
+	setDefault(&cfg.Drain, 3*time.Second)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Outbox{cfg: cfg, wake: make(chan struct{}, 1), looked: true, shortest: shortestPause, longest: longestPause}
+	return &Outbox{cfg: cfg, wake: make(chan struct{}, 1), dbAvailable: true, shortest: shortestPause, longest: longestPause}
 }
 
-func set[T comparable](v *T, standard T) {
+func setDefault[T comparable](v *T, standard T) {
 	var zero T
 	if *v == zero {
 		*v = standard
@@ -122,7 +122,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	defer stop()
 	var wg sync.WaitGroup
 	for _, j := range o.cfg.Jobs {
-		wg.Go(func() { o.keepRunning(ctx, j) })
+		wg.Go(func() { o.runJobLoop(ctx, j) })
 	}
 	lanes := []*dispatcher{o.dispatcher(work, "mail.", o.cfg.Workers), o.dispatcher(work, "logout.", o.cfg.Callers)}
 	for _, d := range lanes {
@@ -133,14 +133,14 @@ func (o *Outbox) Run(ctx context.Context) error {
 	return nil
 }
 
-// measure looks at the queue, which also tells the store whether it is full.
-func (o *Outbox) measure(ctx context.Context) {
+// countMessages looks at the queue, which also tells the store whether it is full.
+func (o *Outbox) countMessages(ctx context.Context) {
 	var s Stats
 	err := o.cfg.DB.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
 		s.Waiting, s.Oldest, err = tx.OutboxBacklog()
 		return err
 	})
-	o.report(ctx, err)
+	o.reportDatabase(ctx, err)
 	if err != nil {
 		return
 	}
@@ -149,17 +149,17 @@ func (o *Outbox) measure(ctx context.Context) {
 	o.mu.Unlock()
 }
 
-// report logs a change of the database's state, not every failure during one.
-func (o *Outbox) report(ctx context.Context, err error) {
+// reportDatabase logs a change of the database's state, not every failure during one.
+func (o *Outbox) reportDatabase(ctx context.Context, err error) {
 	if ctx.Err() != nil {
 		return
 	}
 	o.mu.Lock()
-	was := o.looked
-	o.looked = err == nil
+	was := o.dbAvailable
+	o.dbAvailable = err == nil
 	o.mu.Unlock()
 	if err != nil && was {
-		o.cfg.Log.Warn("outbox cannot read its queue; it keeps trying", "error", err)
+		o.cfg.Log.Warn("outbox cannot read its queue; retrying", "error", err)
 	}
 	if err == nil && !was {
 		o.cfg.Log.Info("outbox reads its queue again")

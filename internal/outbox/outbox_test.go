@@ -396,7 +396,7 @@ func TestJobsComeRoundInSpiteOfPanics(t *testing.T) {
 		var runs atomic.Int64
 		o := New(Config{})
 		ctx, cancel := context.WithCancel(t.Context())
-		go o.keepRunning(ctx, Job{Name: "j", Every: time.Hour, Run: func(context.Context) error {
+		go o.runJobLoop(ctx, Job{Name: "j", Every: time.Hour, Run: func(context.Context) error {
 			if runs.Add(1) == 1 {
 				panic("oh")
 			}
@@ -462,7 +462,7 @@ func TestAttack_FL_12_QueueIsBounded(t *testing.T) {
 		db := storetest.Open(t, cfg)
 		o := New(Config{DB: db})
 		one := func() error {
-			o.measure(t.Context())
+			o.countMessages(t.Context())
 			return db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 				return tx.Enqueue(auth.MailKnownAddress, auth.Mail{To: "a@x.test"})
 			})
@@ -497,7 +497,7 @@ func TestRepair_Outbox_NoticesKeepNobodyFromMail(t *testing.T) {
 		db := storetest.Open(t, cfg)
 		o := New(Config{DB: db})
 		write := func(fn func(tx *store.Tx) error) error {
-			o.measure(t.Context())
+			o.countMessages(t.Context())
 			return db.Write(t.Context(), auth.DefaultTenant, fn)
 		}
 		mail := func(tx *store.Tx) error { return tx.Enqueue(auth.MailKnownAddress, auth.Mail{To: "a@x.test"}) }

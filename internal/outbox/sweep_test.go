@@ -161,7 +161,7 @@ func TestSweepDocuments(t *testing.T) {
 func TestRepair_S21_SweepAsksColumns(t *testing.T) {
 	t.Parallel()
 	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
-		const n = 3*clientBatch + 7
+		const n = 3*clientBatchSize + 7
 		at := c.Now()
 		write(t, db, func(tx *store.Tx) error {
 			for i := range n {
@@ -177,12 +177,12 @@ func TestRepair_S21_SweepAsksColumns(t *testing.T) {
 			return tx.InsertClient(auth.Client{ID: "cl_x", Name: "y", Type: auth.ClientSPA, CreatedAt: at, UpdatedAt: at,
 				Settings: auth.ClientSettings{Registration: "x", Contacts: []string{`"document_at":`}}})
 		})
-		c.Advance(clientKept + time.Hour)
+		c.Advance(unusedClientAfter + time.Hour)
 		looked := 0
 		var mark store.ClientCursor
 		for more := true; more; looked++ {
 			err := db.WriteSystem(t.Context(), func(tx *store.SystemTx) (err error) {
-				mark, more, err = tx.SweepClients(store.FromDocument, tx.Now.Add(-clientKept), mark, clientBatch)
+				mark, more, err = tx.SweepClients(store.FromDocument, tx.Now.Add(-unusedClientAfter), mark, clientBatchSize)
 				return err
 			})
 			if err != nil {

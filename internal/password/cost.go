@@ -9,14 +9,14 @@ import (
 
 // A failed comparison must not tell by its time what kind of hash it was compared
 // with: an account with an old or an imported hash could be told from no account. So
-// every failure takes as long as one of the slowest kind in use. Learn knows the kinds
+// every failure takes as long as one of the slowest kind in use. MeasureKind knows the kinds
 // that are stored; what is left of the time is waited outside of the gate.
 
-// class is the beginning of a stored hash that says its scheme and its cost.
-func class(encoded string) string {
+// hashKind is the beginning of a stored hash that says its scheme and its cost.
+func hashKind(encoded string) string {
 	if rest, ok := strings.CutPrefix(encoded, flaskPrefix); ok {
 		if name, inner, ok := strings.Cut(rest, "$"); ok {
-			return flaskPrefix + name + "$" + class(inner)
+			return flaskPrefix + name + "$" + hashKind(inner)
 		}
 	}
 	switch {
@@ -43,7 +43,7 @@ type costs struct {
 }
 
 // with adds a class.
-func (c costs) with(name string, d digest, took time.Duration) costs {
+func (c costs) withKind(name string, d digest, took time.Duration) costs {
 	c.took = maps.Clone(c.took)
 	if c.took == nil {
 		c.took = map[string]time.Duration{}
@@ -59,7 +59,7 @@ func (c costs) step() time.Duration { return c.slowest + c.slowest/4 }
 // rest is how long a comparison that ran for so long has still to wait if it fails. On
 // a busy machine everything takes longer, so the kind's own share of the slowest counts
 // and not its time.
-func (c costs) rest(name string, ran time.Duration) time.Duration {
+func (c costs) failureDelay(name string, ran time.Duration) time.Duration {
 	if len(c.took) < 2 || c.slowest <= 0 || ran <= 0 {
 		return 0
 	}
@@ -71,28 +71,28 @@ func (c costs) rest(name string, ran time.Duration) time.Duration {
 	return (all+step-1)/step*step - ran
 }
 
-// Learn takes note of the kind of a stored hash and measures it if it is a new one. It
+// MeasureKind takes note of the kind of a stored hash and measures it if it is a new one. It
 // returns where hashes of other kinds go on in the order of their bytes. A hash that
 // cannot be used is of no kind: it costs what no account costs.
-func (h *Hasher) Learn(ctx context.Context, encoded string) (next string, err error) {
-	name := class(encoded)
+func (h *Hasher) MeasureKind(ctx context.Context, encoded string) (next string, err error) {
+	name := hashKind(encoded)
 	if name == "" {
 		return encoded, nil
 	}
-	next = after(name, encoded)
+	next = skipKind(name, encoded)
 	d, unusable := parse(encoded, h.limits)
 	if unusable != nil {
 		return next, nil
 	}
-	h.learning.Lock()
-	defer h.learning.Unlock()
+	h.measuring.Lock()
+	defer h.measuring.Unlock()
 	known := h.costs.Load()
 	if _, ok := known.took[name]; ok {
 		return next, nil
 	}
 	c := *known
 	if len(c.took) == 0 { // the current kind is measured when there is another
-		own := class(h.none.encoded)
+		own := hashKind(h.none.encoded)
 		if name == own {
 			return next, nil
 		}
@@ -100,20 +100,20 @@ func (h *Hasher) Learn(ctx context.Context, encoded string) (next string, err er
 		if err != nil {
 			return next, err
 		}
-		c = c.with(own, h.none, took)
+		c = c.withKind(own, h.none, took)
 	}
 	took, err := h.measure(ctx, d)
 	if err != nil {
 		return next, err
 	}
-	c = c.with(name, d, took)
+	c = c.withKind(name, d, took)
 	h.costs.Store(&c)
 	return next, nil
 }
 
-// after is where hashes of other classes go on. The class of SHA-crypt without rounds is a
+// skipKind is where hashes of other classes go on. The class of SHA-crypt without rounds is a
 // prefix of those with rounds, whose place is between its salts.
-func after(name, encoded string) string {
+func skipKind(name, encoded string) string {
 	if strings.HasSuffix(name, "$5$") || strings.HasSuffix(name, "$6$") {
 		if rounds := name + "rounds="; encoded < rounds {
 			return rounds
@@ -126,7 +126,7 @@ func after(name, encoded string) string {
 func (h *Hasher) measure(ctx context.Context, d digest) (time.Duration, error) {
 	var best time.Duration
 	for range 2 {
-		_, ran, err := h.try(ctx, d, "a password that is nobody's")
+		_, ran, err := h.compareInGate(ctx, d, "a password that is nobody's")
 		if err != nil {
 			return 0, err
 		}
@@ -137,6 +137,8 @@ func (h *Hasher) measure(ctx context.Context, d digest) (time.Duration, error) {
 	return best, nil
 }
 
-// Refuse waits as long as a failure would have taken. It is for a right password that
+// DelayFailure waits as long as a failure would have taken. It is for a right password that
 // is refused like a wrong one.
-func (h *Hasher) Refuse(ctx context.Context, r Result) error { return h.timers.Sleep(ctx, r.rest) }
+func (h *Hasher) DelayFailure(ctx context.Context, r Result) error {
+	return h.timers.Sleep(ctx, r.failureDelay)
+}

@@ -15,17 +15,17 @@ func TestRepair_S11_FailuresAnswerAtOneTime(t *testing.T) {
 	kinds := map[string]time.Duration{"old": 93 * ms, "current": 293 * ms, "bcrypt": 315 * ms, "md5": 294 * ms}
 	var c costs
 	for name, took := range kinds {
-		if rest := c.rest(name, took); len(c.took) < 2 && rest != 0 {
+		if rest := c.failureDelay(name, took); len(c.took) < 2 && rest != 0 {
 			t.Errorf("one kind waits %v", rest)
 		}
-		c = c.with(name, digest{}, took)
+		c = c.withKind(name, digest{}, took)
 	}
 	for _, load := range []float64{0.97, 1, 1.04, 2.1, 3.6} {
 		answers := map[time.Duration]bool{}
 		for name, took := range kinds {
 			ran := time.Duration(load * float64(took))
-			answers[ran+c.rest(name, ran)] = true
-			if got := ran + c.rest(name, ran); got < time.Duration(load*float64(315*ms)) {
+			answers[ran+c.failureDelay(name, ran)] = true
+			if got := ran + c.failureDelay(name, ran); got < time.Duration(load*float64(315*ms)) {
 				t.Errorf("load %v: %s answers after %v, before the slowest is done", load, name, got)
 			}
 		}
@@ -36,7 +36,7 @@ func TestRepair_S11_FailuresAnswerAtOneTime(t *testing.T) {
 	// Noise of a few per cent does not show.
 	for _, noise := range []float64{0.95, 1.05} {
 		ran := time.Duration(noise * float64(kinds["old"]))
-		if got := ran + c.rest("old", ran); got != c.step() {
+		if got := ran + c.failureDelay("old", ran); got != c.step() {
 			t.Errorf("%v instead of %v", got, c.step())
 		}
 	}
@@ -63,7 +63,7 @@ func TestRepair_S11_KindsOfHashes(t *testing.T) {
 		"flask-security:shop$pbkdf2_sha512$25000$salt$key":   "flask-security:shop$pbkdf2_sha512$25000$",
 		"": "", "no hash": "", "$": "",
 	} {
-		if got := class(encoded); got != want {
+		if got := hashKind(encoded); got != want {
 			t.Errorf("%s is of %q, want %q", encoded, got, want)
 		}
 	}
@@ -87,7 +87,7 @@ func TestRepair_S11_AfterTheCostWasRaised(t *testing.T) {
 		if stored[name], err = by.Hash(ctx, "violet-harbour-52"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.Learn(ctx, stored[name]); err != nil {
+		if _, err := h.MeasureKind(ctx, stored[name]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,10 +101,10 @@ func TestRepair_S11_AfterTheCostWasRaised(t *testing.T) {
 		"new":  func() (Result, error) { return h.Verify(ctx, stored["new"], "wrong") },
 		"right, and refused": func() (Result, error) {
 			r, err := h.Verify(ctx, stored["old"], "violet-harbour-52")
-			if err != nil || !r.OK || r.rest <= 0 {
+			if err != nil || !r.OK || r.failureDelay <= 0 {
 				t.Errorf("the right password: %+v, %v", r, err)
 			}
-			return Result{}, h.Refuse(ctx, r)
+			return Result{}, h.DelayFailure(ctx, r)
 		},
 	}
 	for name, fail := range fails {
@@ -131,14 +131,14 @@ func TestRepair_S11_WalkFindsSHACryptWithRounds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []string{class(h.none.encoded)}
+		want := []string{hashKind(h.none.encoded)}
 		for i, prefix := range stored {
 			key := 86
 			if prefix[1] == '5' {
 				key = 43
 			}
 			stored[i] += strings.Repeat("a", key)
-			want = append(want, class(stored[i]))
+			want = append(want, hashKind(stored[i]))
 		}
 		next := ""
 		for range 10 {
@@ -146,7 +146,7 @@ func TestRepair_S11_WalkFindsSHACryptWithRounds(t *testing.T) {
 			if i < 0 {
 				break
 			}
-			if next, err = h.Learn(t.Context(), stored[i]); err != nil {
+			if next, err = h.MeasureKind(t.Context(), stored[i]); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -47,7 +47,7 @@ type gate struct {
 	mu          sync.Mutex // owns the next three
 	freeMemory  int
 	freeThreads int
-	line        list.List // of *ticket
+	queue       list.List // of *ticket
 
 	inFlight, waiting                   atomic.Int64
 	done, rejected, timedOut, abandoned atomic.Uint64
@@ -74,12 +74,12 @@ func (g *gate) enter(ctx context.Context, kib, threads int) (leave func(ran time
 	}
 	// A hash with more lanes than we have threads just runs slower.
 	t := &ticket{kib: min(kib, g.memory), threads: min(threads, g.threads), granted: make(chan struct{})}
-	place, err := g.join(t)
+	place, err := g.admitOrQueue(t)
 	if err != nil {
 		return nil, err
 	}
 	if place != nil {
-		if err := g.await(ctx, t, place); err != nil {
+		if err := g.waitForGrant(ctx, t, place); err != nil {
 			return nil, err
 		}
 	}
@@ -87,28 +87,28 @@ func (g *gate) enter(ctx context.Context, kib, threads int) (leave func(ran time
 	return func(ran time.Duration) {
 		g.inFlight.Add(-1)
 		g.done.Add(1)
-		g.learn(ran)
-		g.giveBack(t)
+		g.recordDuration(ran)
+		g.releaseAndAdmit(t)
 	}, nil
 }
 
 // join takes room at once (nil, nil), a place in the line, or a refusal.
-func (g *gate) join(t *ticket) (*list.Element, error) {
+func (g *gate) admitOrQueue(t *ticket) (*list.Element, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.line.Len() == 0 && g.fits(t) {
-		g.take(t)
+	if g.queue.Len() == 0 && g.hasRoom(t) {
+		g.reserve(t)
 		return nil, nil
 	}
-	if g.line.Len() >= g.limit {
+	if g.queue.Len() >= g.limit {
 		g.rejected.Add(1)
-		return nil, g.busy(g.line.Len())
+		return nil, g.busyError(g.queue.Len())
 	}
 	g.waiting.Add(1)
-	return g.line.PushBack(t), nil
+	return g.queue.PushBack(t), nil
 }
 
-func (g *gate) await(ctx context.Context, t *ticket, place *list.Element) error {
+func (g *gate) waitForGrant(ctx context.Context, t *ticket, place *list.Element) error {
 	late, stop := g.timers.After(g.wait)
 	defer stop()
 	var count *atomic.Uint64
@@ -129,48 +129,48 @@ func (g *gate) await(ctx context.Context, t *ticket, place *list.Element) error 
 		if err == nil {
 			return nil
 		}
-		g.put(t)
+		g.release(t)
 	default:
-		g.line.Remove(place)
+		g.queue.Remove(place)
 		g.waiting.Add(-1)
 	}
 	g.admit() // we may have been the big one that held up the line
 	count.Add(1)
 	if err == nil {
-		err = g.busy(g.line.Len())
+		err = g.busyError(g.queue.Len())
 	}
 	return err
 }
 
-func (g *gate) giveBack(t *ticket) {
+func (g *gate) releaseAndAdmit(t *ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.put(t)
+	g.release(t)
 	g.admit()
 }
 
 // The functions below need g.mu.
 
-func (g *gate) fits(t *ticket) bool { return t.kib <= g.freeMemory && t.threads <= g.freeThreads }
-func (g *gate) take(t *ticket)      { g.freeMemory -= t.kib; g.freeThreads -= t.threads }
-func (g *gate) put(t *ticket)       { g.freeMemory += t.kib; g.freeThreads += t.threads }
+func (g *gate) hasRoom(t *ticket) bool { return t.kib <= g.freeMemory && t.threads <= g.freeThreads }
+func (g *gate) reserve(t *ticket)      { g.freeMemory -= t.kib; g.freeThreads -= t.threads }
+func (g *gate) release(t *ticket)      { g.freeMemory += t.kib; g.freeThreads += t.threads }
 
 // admit lets in from the head of the line whoever fits now.
 func (g *gate) admit() {
-	for e := g.line.Front(); e != nil; e = g.line.Front() {
+	for e := g.queue.Front(); e != nil; e = g.queue.Front() {
 		t := e.Value.(*ticket)
-		if !g.fits(t) {
+		if !g.hasRoom(t) {
 			return
 		}
-		g.line.Remove(e)
+		g.queue.Remove(e)
 		g.waiting.Add(-1)
-		g.take(t)
+		g.reserve(t)
 		close(t.granted)
 	}
 }
 
-// learn keeps an average over about the last sixteen runs.
-func (g *gate) learn(ran time.Duration) {
+// recordDuration keeps an average over about the last sixteen runs.
+func (g *gate) recordDuration(ran time.Duration) {
 	old := g.mean.Load()
 	if old == 0 {
 		g.mean.Store(int64(ran))
@@ -181,7 +181,7 @@ func (g *gate) learn(ran time.Duration) {
 }
 
 // busy estimates when the present line will have been served.
-func (g *gate) busy(waiting int) *BusyError {
+func (g *gate) busyError(waiting int) *BusyError {
 	line := time.Duration(waiting+1) * time.Duration(g.mean.Load()) / time.Duration(g.threads)
 	seconds := (line + time.Second - 1) / time.Second
 	return &BusyError{RetryAfter: min(max(seconds, 1), 60) * time.Second}

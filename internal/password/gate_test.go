@@ -203,8 +203,8 @@ func TestGateUnderCancellationStorm(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if s := g.stats(); s.InFlight != 0 || s.Waiting != 0 || g.freeMemory != 4 || g.freeThreads != 4 || g.line.Len() != 0 {
-		t.Errorf("room leaked: %+v, free %d KiB and %d threads, %d in line", s, g.freeMemory, g.freeThreads, g.line.Len())
+	if s := g.stats(); s.InFlight != 0 || s.Waiting != 0 || g.freeMemory != 4 || g.freeThreads != 4 || g.queue.Len() != 0 {
+		t.Errorf("room leaked: %+v, free %d KiB and %d threads, %d in line", s, g.freeMemory, g.freeThreads, g.queue.Len())
 	}
 }
 

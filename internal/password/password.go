@@ -74,7 +74,7 @@ type Hasher struct {
 	gate        *gate
 	none        digest
 	costs       atomic.Pointer[costs]
-	learning    sync.Mutex // held while a kind is measured
+	measuring   sync.Mutex // held while a kind is measured
 	now         func() time.Time
 	timers      timer.Source
 	observe     func(time.Duration)
@@ -89,7 +89,7 @@ type Result struct {
 	// the current kind and cost: the caller should store a new one.
 	Rehash bool
 
-	rest time.Duration // what a failure would have waited
+	failureDelay time.Duration // what a failure would have waited
 }
 
 // New returns a Hasher, or every mistake of the configuration joined.
@@ -166,7 +166,7 @@ func (h *Hasher) Hash(ctx context.Context, pw string) (string, error) {
 		return "", err
 	}
 	var encoded string
-	_, err = h.work(ctx, h.none, func() {
+	_, err = h.runInGate(ctx, h.none, func() {
 		salt := secret.Bytes(int(h.params.SaltLength))
 		encoded = h.params.encode(salt, h.params.key(normal, salt))
 	})
@@ -220,20 +220,20 @@ func (h *Hasher) Stats() Stats { return h.gate.stats() }
 
 // compare makes a failure take as long as every other.
 func (h *Hasher) compare(ctx context.Context, d digest, pw string) (Result, error) {
-	ok, ran, err := h.try(ctx, d, pw)
+	ok, ran, err := h.compareInGate(ctx, d, pw)
 	if err != nil {
 		return Result{}, err
 	}
-	rest := h.costs.Load().rest(class(d.encoded), ran)
+	rest := h.costs.Load().failureDelay(hashKind(d.encoded), ran)
 	if ok {
-		return Result{OK: true, rest: rest}, nil
+		return Result{OK: true, failureDelay: rest}, nil
 	}
 	return Result{}, h.timers.Sleep(ctx, rest)
 }
 
 // try does the comparison, and says how long it ran.
-func (h *Hasher) try(ctx context.Context, d digest, pw string) (ok bool, ran time.Duration, err error) {
-	ran, err = h.work(ctx, d, func() {
+func (h *Hasher) compareInGate(ctx context.Context, d digest, pw string) (ok bool, ran time.Duration, err error) {
+	ran, err = h.runInGate(ctx, d, func() {
 		for _, form := range d.forms(pw) {
 			if ok = d.match(form); ok {
 				return
@@ -249,7 +249,7 @@ func (h *Hasher) try(ctx context.Context, d digest, pw string) (ok bool, ran tim
 }
 
 // work runs fn inside the gate, and says how long it ran.
-func (h *Hasher) work(ctx context.Context, d digest, fn func()) (ran time.Duration, err error) {
+func (h *Hasher) runInGate(ctx context.Context, d digest, fn func()) (ran time.Duration, err error) {
 	arrived := h.now()
 	kib, threads := d.kib, d.threads
 	if d.quick {

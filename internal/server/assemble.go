@@ -109,11 +109,11 @@ func (s *Server) lifetimes() auth.Lifetimes {
 }
 
 func (s *Server) openServices(ctx context.Context) error {
-	root, err := s.root(ctx)
+	root, err := s.readRoot(ctx)
 	if err != nil {
 		return err
 	}
-	s.measure()
+	s.openMetrics()
 	s.Keys = keys.New(keys.Config{
 		DB: s.DB, Now: s.now, Algorithm: s.cfg.Tokens.Algorithm, Log: s.log,
 		RotateEvery: s.cfg.Keys.RotateEvery, PublishAhead: s.cfg.Keys.PublishAhead, Lifetimes: s.lifetimes(),
@@ -139,7 +139,7 @@ func (s *Server) openServices(ctx context.Context) error {
 		DB: s.DB, Hasher: s.Hasher, Tokens: s.Tokens, Sessions: s.Sessions, Flows: s.Flows, Limiter: s.Limiter,
 		Rates: s.rates(), Now: s.now, Observe: s.Metrics.Login, Log: s.log,
 	})
-	out, err := s.outbound()
+	out, err := s.newOutbound()
 	if err != nil {
 		return err
 	}
@@ -160,8 +160,8 @@ func (s *Server) openServices(ctx context.Context) error {
 	return s.Tenants.EnsureDefault(ctx)
 }
 
-// outbound is the client for addresses that others name.
-func (s *Server) outbound() (*outbound.Client, error) {
+// newOutbound makes the client for addresses that clients name.
+func (s *Server) newOutbound() (*outbound.Client, error) {
 	conf := outbound.Config{Timeout: 5 * time.Second, InsecureAllow: s.cfg.Outbound.Allow}
 	if file := s.cfg.Outbound.CAFile; file != "" {
 		pem, err := os.ReadFile(file)
@@ -182,8 +182,8 @@ func (s *Server) outbound() (*outbound.Client, error) {
 	return c, nil
 }
 
-// openMail chooses where mail goes: the configured server, the mailbox of
-// development, or nowhere, as for a command that only looks.
+// openMail selects where mail goes: the configured server, the mailbox of development, or
+// nowhere.
 func (s *Server) openMail(context.Context) (err error) {
 	conf := outbox.Config{
 		DB: s.DB, Timers: s.opts.Timers, Log: s.log, Observe: s.delivered, Drain: min(3*time.Second, s.cfg.Shutdown.Timeout/2),
@@ -191,10 +191,10 @@ func (s *Server) openMail(context.Context) (err error) {
 			outbox.Sweep(s.DB, s.opts.Timers, s.cfg.Audit.Retention), outbox.SweepClients(s.DB, s.opts.Timers),
 			{Name: "keys", Every: time.Hour, Run: s.Keys.Maintain},
 			{Name: "clocks", Every: time.Minute, Run: s.compareClocks},
-			{Name: "password kinds", Every: time.Hour, Run: s.learnPasswords},
+			{Name: "password kinds", Every: time.Hour, Run: s.measurePasswordKinds},
 		},
 	}
-	conf.Handlers = map[auth.MessageKind]outbox.Handler{auth.LogoutBackchannel: s.tellClient}
+	conf.Handlers = map[auth.MessageKind]outbox.Handler{auth.LogoutBackchannel: s.deliverLogout}
 	switch {
 	case !s.cfg.SMTP.URL.IsZero():
 		s.Mailer, err = outbox.NewMailer(outbox.MailConfig{
@@ -214,8 +214,8 @@ func (s *Server) openMail(context.Context) (err error) {
 	return nil
 }
 
-// tellClient delivers what a client wants to hear of.
-func (s *Server) tellClient(ctx context.Context, m auth.Message) error {
+// deliverLogout delivers a back-channel logout notice.
+func (s *Server) deliverLogout(ctx context.Context, m auth.Message) error {
 	err := s.OIDC.DeliverLogout(ctx, m)
 	if errors.Is(err, oidc.ErrGivenUp) {
 		return outbox.Permanent(err)
@@ -262,15 +262,15 @@ func (s *Server) openWeb(context.Context) (err error) {
 		},
 	}
 	if s.Mailbox != nil {
-		conf.Mailbox = s.mails
+		conf.Mailbox = s.mailboxMails
 	}
 	conf.InsecureCookies = s.opts.InsecureCookies && strings.HasPrefix(conf.Base, "http://")
 	s.Web, err = web.New(conf)
 	return err
 }
 
-// mails is the mailbox as the browser shows it.
-func (s *Server) mails() []web.Mail {
+// mailboxMails lists the mailbox for the pages of development.
+func (s *Server) mailboxMails() []web.Mail {
 	kept := s.Mailbox.Mails()
 	out := make([]web.Mail, len(kept))
 	for i, m := range kept {

@@ -52,7 +52,7 @@ func (s *Server) autoTLS(ctx context.Context, at net.Addr) (*tls.Config, func(co
 		}
 		return auto.GetCertificate(h)
 	}
-	return conf, func(ctx context.Context) { s.keepCerts(ctx, magic); cache.Stop() }, nil
+	return conf, func(ctx context.Context) { s.manageCerts(ctx, magic); cache.Stop() }, nil
 }
 
 // loadCerts has what is in the database ready when the first connection comes.
@@ -60,18 +60,18 @@ func (s *Server) loadCerts(ctx context.Context, magic *certmagic.Config) {
 	ctx, cancel := context.WithTimeout(ctx, certLoadTime)
 	defer cancel()
 	for _, name := range s.cfg.TLS.Auto {
-		_, _ = magic.CacheManagedCertificate(ctx, name) // keepCerts does what this could not
+		_, _ = magic.CacheManagedCertificate(ctx, name) // manageCerts does what this could not
 	}
 }
 
-// keepCerts sees to it that there is a certificate for every name. From then on
+// manageCerts sees to it that there is a certificate for every name. From then on
 // certmagic renews it. It returns when ctx is done.
-func (s *Server) keepCerts(ctx context.Context, magic *certmagic.Config) {
+func (s *Server) manageCerts(ctx context.Context, magic *certmagic.Config) {
 	var wg sync.WaitGroup
 	for _, name := range s.cfg.TLS.Auto {
 		wg.Go(func() {
 			for {
-				err := haveCert(ctx, magic, name)
+				err := ensureCert(ctx, magic, name)
 				if err == nil || ctx.Err() != nil {
 					return
 				}
@@ -88,9 +88,9 @@ func (s *Server) keepCerts(ctx context.Context, magic *certmagic.Config) {
 	wg.Wait()
 }
 
-// haveCert gets the certificate for a name from the database, or from the authority
+// ensureCert gets the certificate for a name from the database, or from the authority
 // if there is none or only an old one, however often that has to be asked.
-func haveCert(ctx context.Context, magic *certmagic.Config, name string) error {
+func ensureCert(ctx context.Context, magic *certmagic.Config, name string) error {
 	cert, err := magic.CacheManagedCertificate(ctx, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -9,8 +9,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/web"
 )
 
-// measure makes the registry and puts into it what no single service knows.
-func (s *Server) measure() {
+// openMetrics makes the registry and puts into it what no single service knows.
+func (s *Server) openMetrics() {
 	s.Metrics = web.NewMetrics()
 	s.Metrics.Hasher(s.Hasher)
 	deliveries := prometheus.NewCounterVec(prometheus.CounterOpts{

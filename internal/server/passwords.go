@@ -12,9 +12,9 @@ import (
 // mostKinds bounds how many kinds of password hashes are looked for.
 const mostKinds = 200
 
-// learnPasswords shows the hasher one stored hash of each kind, so that wrong passwords
+// measurePasswordKinds shows the hasher one stored hash of each kind, so that wrong passwords
 // take as long for all of them.
-func (s *Server) learnPasswords(ctx context.Context) error {
+func (s *Server) measurePasswordKinds(ctx context.Context) error {
 	after := ""
 	for range mostKinds {
 		var hash string
@@ -26,7 +26,7 @@ func (s *Server) learnPasswords(ctx context.Context) error {
 			return nil
 		}
 		if err == nil {
-			after, err = s.Hasher.Learn(ctx, hash)
+			after, err = s.Hasher.MeasureKind(ctx, hash)
 		}
 		if err != nil {
 			return fmt.Errorf("learn kinds of password hashes: %w", err)

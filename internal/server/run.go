@@ -28,7 +28,7 @@ const manageConnections = 256
 // open, with their addresses. Run is called once and closes the server.
 func (s *Server) Run(ctx context.Context, ready func(addr, manageAddr string)) error {
 	defer s.Close()
-	if err := s.learnPasswords(ctx); err != nil {
+	if err := s.measurePasswordKinds(ctx); err != nil {
 		s.log.Warn("until the kinds of stored password hashes are known, failed sign-ins may tell them apart by their time", "error", err)
 	}
 	l, err := s.listen(ctx)
@@ -42,8 +42,8 @@ func (s *Server) Run(ctx context.Context, ready func(addr, manageAddr string)) e
 	defer wg.Wait()
 	defer cancel() // before the waiting
 	wg.Go(func() { s.Outbox.Run(ctx) })
-	if l.keep != nil {
-		wg.Go(func() { l.keep(ctx) })
+	if l.manageCerts != nil {
+		wg.Go(func() { l.manageCerts(ctx) })
 	}
 	broken := make(chan error, 2)
 	serve := func(srv *http.Server, ln net.Listener) {
@@ -69,13 +69,13 @@ func (s *Server) Run(ctx context.Context, ready func(addr, manageAddr string)) e
 type listeners struct {
 	public, manage     *http.Server
 	publicLn, manageLn net.Listener
-	keep               func(context.Context) // looks after the certificates; may be nil
+	manageCerts        func(context.Context) // looks after the certificates; may be nil
 }
 
 func (s *Server) listen(ctx context.Context) (*listeners, error) {
 	l := &listeners{
-		public: s.httpServer(lastChunked(s.ready(s.Web.Public()))),
-		manage: s.httpServer(s.ready(s.Web.Management())),
+		public: s.httpServer(lastChunked(s.withReadiness(s.Web.Public()))),
+		manage: s.httpServer(s.withReadiness(s.Web.Management())),
 	}
 	l.manage.WriteTimeout = 5 * time.Minute // profiles are recorded while the answer is open
 	ln, err := listenOn(ctx, s.opts.Public, s.cfg.Listen)
@@ -87,7 +87,7 @@ func (s *Server) listen(ctx context.Context) (*listeners, error) {
 		ln.Close()
 		return nil, err
 	}
-	l.keep = keep
+	l.manageCerts = keep
 	l.publicLn = netutil.LimitListener(ln, s.cfg.HTTP.MaxConnections)
 	if conf != nil {
 		l.public.TLSConfig = conf
@@ -163,9 +163,9 @@ func (s *Server) drain(l *listeners) {
 	s.log.Info("drained")
 }
 
-// ready answers /readyz with 503 while the server drains and leaves everything
+// withReadiness answers /readyz with 503 while the server drains and leaves everything
 // else to h.
-func (s *Server) ready(h http.Handler) http.Handler {
+func (s *Server) withReadiness(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.draining.Load() && r.URL.Path == "/readyz" {
 			w.Header().Set("Cache-Control", "no-store")

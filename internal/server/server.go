@@ -63,7 +63,7 @@ type Options struct {
 	Public, Manage net.Listener
 }
 
-// Server is the assembled house. Its services may be used whether Run runs or not.
+// Server is the assembled server. Its services may be used whether Run runs or not.
 type Server struct {
 	DB       *store.DB
 	Keys     *keys.Ring
@@ -157,7 +157,7 @@ func OtherMasterKey(cfg *config.Config) string {
 }
 
 // root is the secret from which those of all nodes are derived.
-func (s *Server) root(ctx context.Context) (root []byte, err error) {
+func (s *Server) readRoot(ctx context.Context) (root []byte, err error) {
 	fresh := secret.Bytes(32)
 	err = s.DB.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
 		root, err = tx.EnsureSecret("root", fresh)

@@ -26,7 +26,7 @@ func (s *Server) tls(ctx context.Context, at net.Addr) (*tls.Config, func(contex
 		s.measureCertificate(func() time.Time { return f.pair.Load().Leaf.NotAfter })
 		conf := baseTLS()
 		conf.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return f.pair.Load(), nil }
-		return conf, f.keep, nil
+		return conf, f.watch, nil
 	case len(s.cfg.TLS.Auto) > 0:
 		return s.autoTLS(ctx, at)
 	}
@@ -49,12 +49,12 @@ type certFiles struct {
 	timers    timer.Source
 	log       *slog.Logger
 	pair      atomic.Pointer[tls.Certificate]
-	seen      string // owned by keep: what the files looked like at the last look
+	lastRead  string // owned by watch: the fingerprint of the loaded files
 }
 
 func openCertFiles(cert, key string, timers timer.Source, log *slog.Logger) (*certFiles, error) {
 	f := &certFiles{cert: cert, key: key, timers: timers, log: log}
-	f.seen = f.look()
+	f.lastRead = f.fingerprint()
 	if err := f.load(); err != nil {
 		return nil, fmt.Errorf("load the certificate: %w", err)
 	}
@@ -70,7 +70,7 @@ func (f *certFiles) load() error {
 	return nil
 }
 
-func (f *certFiles) look() string {
+func (f *certFiles) fingerprint() string {
 	var s string
 	for _, name := range []string{f.cert, f.key} {
 		if info, err := os.Stat(name); err == nil {
@@ -80,14 +80,14 @@ func (f *certFiles) look() string {
 	return s
 }
 
-// check loads the files when they have changed. While they do not fit together,
-// as in the middle of a renewal, the old certificate stays.
-func (f *certFiles) check() {
-	now := f.look()
-	if now == f.seen {
+// reloadChanged loads the files when they have changed. While they do not match, as during a
+// renewal, the old certificate stays.
+func (f *certFiles) reloadChanged() {
+	now := f.fingerprint()
+	if now == f.lastRead {
 		return
 	}
-	f.seen = now
+	f.lastRead = now
 	if err := f.load(); err != nil {
 		f.log.Error("the changed certificate cannot be used; the old one stays", "file", f.cert, "error", err)
 		return
@@ -95,8 +95,8 @@ func (f *certFiles) check() {
 	f.log.Info("certificate loaded again", "file", f.cert, "expires", f.pair.Load().Leaf.NotAfter)
 }
 
-func (f *certFiles) keep(ctx context.Context) {
+func (f *certFiles) watch(ctx context.Context) {
 	for f.timers.Sleep(ctx, 2*time.Second) == nil {
-		f.check()
+		f.reloadChanged()
 	}
 }

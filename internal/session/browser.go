@@ -11,20 +11,19 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// MaxAccounts is how many accounts may be signed in side by side in one browser.
+// MaxAccounts bounds the accounts that are signed in in one browser.
 const MaxAccounts = 5
 
-// SignedIn is one account that is signed in in a browser: its session there, and the
-// secret that stands for it in the cookie.
+// SignedIn is an account that is signed in in a browser: its session and its secret in the
+// cookie.
 type SignedIn struct {
 	Session auth.Session
 	Account auth.Account
 	Secret  string
 }
 
-// ParseCookie splits the value of a session cookie, the current account's secret first.
-// A cookie that is not exactly what FormatCookie writes is none of ours, as a whole: nothing
-// is saved from one that somebody has changed.
+// ParseCookie splits the value of a session cookie, the secret of the current account first. It
+// rejects a cookie that is not exactly what FormatCookie writes as a whole.
 func ParseCookie(cookie string) []string {
 	if len(cookie) > 1024 {
 		return nil
@@ -41,8 +40,8 @@ func ParseCookie(cookie string) []string {
 	return list
 }
 
-// FormatCookie is the value of the cookie for those who are signed in, the current one first;
-// empty for nobody.
+// FormatCookie is the value of the cookie for the signed-in accounts, the current one first;
+// empty without any.
 func FormatCookie(browser []SignedIn) string {
 	list := make([]string, len(browser))
 	for i, v := range browser {

@@ -14,10 +14,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// A browser in which somebody has shown the password of an account, or has reset it, is known
-// to that account. Its cookie says so for up to MaxAccounts accounts, each by a MAC over the
-// login. It gives no rights: it only counts failed sign-ins of that browser apart from those of
-// strangers (OWASP calls it a device cookie). A new password ends what was known before.
+// A known browser is one in which the password of an account was entered or reset. Its cookie
+// names up to MaxAccounts accounts, each by a MAC over the login. It gives no rights: failed
+// sign-ins of that browser are counted apart from those of unknown ones (a device cookie in
+// the words of OWASP). A new password makes all browsers unknown.
 
 const (
 	knownNameSize = 10 // random bytes that name the browser
@@ -28,8 +28,8 @@ const (
 	knownLifetime = 400 * 24 * time.Hour
 )
 
-// IssueKnownBrowser returns the cookie of a browser in which the owner of the login has just proved who
-// they are. The accounts to which it was known before stay in it, the newest first.
+// IssueKnownBrowser returns the known-browser cookie after the owner of the login has
+// authenticated. It keeps the accounts that the cookie named before, newest first.
 func (s *Service) IssueKnownBrowser(tenant auth.TenantID, login, cookie string, now time.Time) secret.Text {
 	b := secret.Bytes(knownNameSize)
 	b = append(b, binary.BigEndian.AppendUint64(nil, uint64(now.UnixMilli()))[8-knownTimeSize:]...)
@@ -43,9 +43,9 @@ func (s *Service) IssueKnownBrowser(tenant auth.TenantID, login, cookie string, 
 	return secret.Text(strings.Join(list, "."))
 }
 
-// VerifyKnownBrowser returns the name of a browser that is known to the login by its cookie, and empty
-// for any other. Only for a cookie of our making it asks the database, whether the password is
-// still that of then.
+// VerifyKnownBrowser returns the name of a browser that its cookie makes known to the login, and
+// empty for every other one. Only for a genuine cookie it reads the database, for whether the
+// password has changed since.
 func (s *Service) VerifyKnownBrowser(ctx context.Context, tenant auth.TenantID, login, cookie string) (string, error) {
 	if login == "" || cookie == "" || len(cookie) > 1024 {
 		return "", nil

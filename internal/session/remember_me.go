@@ -11,19 +11,19 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Remember-me: a chain of tokens in a cookie that outlives the browser. Each is good
-// for one new session and is spent for its successor, so that of a copied cookie only
-// one copy goes on; when the other is used, both are worth nothing (docs/sessions.md).
+// Remember-me is a chain of tokens in a cookie that outlives the browser. Each token starts one
+// session and is replaced by its successor. Of a copied cookie only one copy stays valid, and
+// the use of the other one revokes both (docs/sessions.md).
 //
-// The successor is a MAC over its predecessor, as with refresh tokens: a browser that
-// lost the answer with it can be given the same one again while nobody has used it.
+// The successor is a MAC over its predecessor, as with refresh tokens: a browser that lost the
+// response gets the same successor again, as long as that has not been used.
 
-// RememberMePrefix is what every keep cookie begins with. The id of the series and a secret
-// follow, of 16 and 32 bytes.
+// RememberMePrefix begins every remember-me cookie. The ID of the series and a secret follow,
+// of 16 and 32 bytes.
 const RememberMePrefix = "wwm_"
 
-// rememberMeGrace is how long a second use of a token counts as a race: two tabs that a
-// browser opens again at once.
+// rememberMeGrace is how long a second use of a token counts as a race: two tabs that a browser
+// restores at once.
 const rememberMeGrace = 10 * time.Second
 
 // The series and all its sessions have ended, if the caller's transaction is kept.
@@ -35,7 +35,7 @@ var (
 	ErrRememberMeLate = errors.New("a remember-me token was repeated too late")
 )
 
-// ParseRememberMe reads the value of a keep cookie and returns the id of its series.
+// ParseRememberMe reads the value of a remember-me cookie and returns the ID of its series.
 func ParseRememberMe(cookie string) (auth.RememberMeID, bool) {
 	rest, ok := strings.CutPrefix(cookie, RememberMePrefix)
 	if !ok || len(rest) != 64 {
@@ -61,7 +61,7 @@ func (s *Service) successor(tenant auth.TenantID, id auth.RememberMeID, keep str
 	return encodeRememberMe(series, secret.MAC(s.next, []byte(tenant), []byte(keep))), nil
 }
 
-// StartRememberMe begins a series for somebody who has just proved who they are.
+// StartRememberMe begins a series for a user who has just authenticated.
 func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, p Proof) (auth.RememberMe, secret.Text, error) {
 	tenant, err := tx.CurrentTenant()
 	if err != nil {
@@ -79,10 +79,10 @@ func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, p Proof)
 	return v, keep, nil
 }
 
-// VerifyRememberMe judges a keep cookie: it returns the series when that may be resumed, refuses
-// as Unauthenticated session_invalid what is unknown, expired or revoked, and answers
-// a spent token with ErrRememberMeReused or ErrRememberMeLate and the series, which it has ended with its
-// sessions. It spends nothing: see RotateRememberMe.
+// VerifyRememberMe judges a remember-me cookie. It returns the series when a session may be
+// resumed. It refuses an unknown, expired or revoked one as Unauthenticated session_invalid. For
+// a spent token it ends the series and its sessions, and returns ErrRememberMeReused or
+// ErrRememberMeLate with the series. It consumes nothing: see RotateRememberMe.
 func (s *Service) VerifyRememberMe(tx *store.Tx, keep string) (auth.RememberMe, error) {
 	id, ok := ParseRememberMe(keep)
 	if !ok {
@@ -119,9 +119,9 @@ func (s *Service) VerifyRememberMe(tx *store.Tx, keep string) (auth.RememberMe, 
 	return v, spent
 }
 
-// RotateRememberMe replaces a token that VerifyRememberMe has found good by its successor, and gives the same
-// one again for a token that is spent. It returns nothing for a successor that an older
-// version of the program made, which cannot be made again.
+// RotateRememberMe replaces a verified token by its successor, and returns the same successor
+// again for a spent one. It returns nothing for a successor that an older version of the program
+// made, which cannot be made again.
 func (s *Service) RotateRememberMe(tx *store.Tx, v auth.RememberMe, keep string) (secret.Text, error) {
 	next, err := s.successor(tx.Tenant(), v.ID, keep)
 	if err != nil {
@@ -146,8 +146,8 @@ func (s *Service) RotateRememberMe(tx *store.Tx, v auth.RememberMe, keep string)
 	return next, nil
 }
 
-// OwnedRememberMe returns the series of a keep cookie when it is good and the account's, and
-// reports whether it is. It changes nothing.
+// OwnedRememberMe returns the series of a remember-me cookie, and reports whether it is valid
+// and belongs to the account. It changes nothing.
 func (s *Service) OwnedRememberMe(tx *store.Tx, keep string, account auth.AccountID) (auth.RememberMe, bool, error) {
 	id, ok := ParseRememberMe(keep)
 	if !ok {

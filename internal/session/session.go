@@ -43,10 +43,10 @@ var defaults = auth.Lifetimes{
 	Remember: 30 * 24 * time.Hour,
 }
 
-// Prefix is what every cookie's secret begins with.
+// Prefix begins the secret of every cookie.
 const Prefix = "wwa_"
 
-// touchEvery is how often at most the use of a session is written down.
+// touchEvery is the shortest interval at which the use of a session is recorded.
 const touchEvery = time.Minute
 
 // Service starts, finds and ends sessions. It is safe for concurrent use.
@@ -123,9 +123,9 @@ func (s *Service) Start(tx *store.Tx, b Params) (auth.Session, secret.Text, erro
 	return v, cookie, nil
 }
 
-// MaxSessions is how many sessions an account may have at once, not counting those of
-// clients under the session of a browser. One more ends the oldest, so that a program
-// that signs in for each request fills no table.
+// MaxSessions bounds the live sessions of an account, not counting client sessions below browser
+// sessions. One more ends the oldest, so that a program that signs in for each request does not
+// fill the table.
 const MaxSessions = 100
 
 // Find returns the current session of a cookie and its account, if both may be used:
@@ -173,8 +173,8 @@ func (s *Service) find(ctx context.Context, tenant auth.TenantID, cookie string)
 	return v, a, nil
 }
 
-// bury takes the cookie of a session that was found too old away, so that a clock
-// that goes back does not revive it. Refresh families have limits of their own.
+// clearExpired deletes the cookie digest of an expired session, so that a clock set back cannot
+// revive it. Refresh families have limits of their own.
 func (s *Service) clearExpired(ctx context.Context, tenant auth.TenantID, v auth.Session) error {
 	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.ClearSessionDigest(v.ID, v.Digest) })
 	if err != nil && auth.KindOf(err) != auth.KindUnavailable { // refused either way
@@ -183,8 +183,8 @@ func (s *Service) clearExpired(ctx context.Context, tenant auth.TenantID, v auth
 	return nil
 }
 
-// touch writes down that the session is in use. A database that cannot write for
-// the moment is no reason to send people away.
+// touch records that the session is in use. A database that cannot write for the moment does not
+// end the request.
 func (s *Service) touch(ctx context.Context, tenant auth.TenantID, v *auth.Session) error {
 	var seen, idle time.Time
 	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -212,9 +212,9 @@ type Proof struct {
 	RememberMe auth.RememberMeID // to which the session leads from now on, if to any
 }
 
-// Renew gives the session another cookie, because the person has proved again who
-// they are; the old one is dead at once. A session without a cookie stays
-// without, and the secret is empty. auth.ErrNotFound when it has ended.
+// Renew gives the session a new cookie after a reauthentication and invalidates the old one. For
+// a session without a cookie the secret is empty. It returns auth.ErrNotFound when the session
+// has ended.
 func (s *Service) Renew(tx *store.Tx, id auth.SessionID) (secret.Text, error) {
 	v, err := readLive(tx, id)
 	if err != nil || v.Digest == "" {
@@ -224,7 +224,7 @@ func (s *Service) Renew(tx *store.Tx, id auth.SessionID) (secret.Text, error) {
 	return cookie, err
 }
 
-// Reauthenticate is Renew for a full sign-in: the limits of the session begin anew too.
+// Reauthenticate is Renew for a full sign-in, which also restarts the limits of the session.
 func (s *Service) Reauthenticate(tx *store.Tx, id auth.SessionID, p Proof) (auth.Session, secret.Text, error) {
 	v, err := readLive(tx, id)
 	if err != nil {
@@ -264,16 +264,14 @@ func (s *Service) renew(tx *store.Tx, v auth.Session) (auth.Session, secret.Text
 	return v, cookie, nil
 }
 
-// End ends one session with what stands on it: refresh families, the sessions of
-// clients below it, its remember-me series. auth.ErrNotFound when it is not the
-// account's or has ended already.
+// End ends one session with its refresh families, client sessions and remember-me series. It
+// returns auth.ErrNotFound when it is not the account's or has ended already.
 func (s *Service) End(tx *store.Tx, account auth.AccountID, id auth.SessionID, reason string) error {
 	return tx.EndSession(account, id, reason)
 }
 
-// EndAll ends every session of the account but one, which may be empty, with what
-// stands on them, and returns how many. The clients in the browser of the one that
-// goes on go on too.
+// EndAll ends all sessions of the account except one, which may be empty, and returns how many.
+// The clients in the browser of the excepted one continue.
 func (s *Service) EndAll(tx *store.Tx, account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
 	return tx.EndSessions(account, except, reason)
 }

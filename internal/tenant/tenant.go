@@ -1,10 +1,10 @@
-// Package tenant keeps the tenants: their names, their settings, whether they are
-// open, and what every one of them has from the beginning — the first-party
+// Package tenant manages tenants: their names, their settings, whether they are
+// disabled, and what every one of them has from the beginning: the first-party
 // client, the role of administrators and a signing key.
 //
-// Get answers from memory for up to a second, because every request asks it; a
-// change made through another node is seen within that second. Accounts, roles
-// and clients belong to other rooms.
+// Get answers from memory for up to a second, because every request calls it. A
+// change made through another node is visible within that second. Accounts, roles
+// and clients belong to other packages.
 package tenant
 
 import (
@@ -20,8 +20,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// fresh is how long Get answers from memory.
-const fresh = time.Second
+// cacheFor is how long Get answers from memory.
+const cacheFor = time.Second
 
 // Config says how a Service works. All fields are required.
 type Config struct {
@@ -35,23 +35,23 @@ type Service struct {
 	cfg Config
 
 	mu     sync.RWMutex // owns cached
-	cached map[auth.TenantID]remembered
+	cached map[auth.TenantID]cachedTenant
 }
 
-type remembered struct {
+type cachedTenant struct {
 	tenant auth.Tenant
 	at     time.Time
 }
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	return &Service{cfg: cfg, cached: map[auth.TenantID]remembered{}}
+	return &Service{cfg: cfg, cached: map[auth.TenantID]cachedTenant{}}
 }
 
 // Create makes a tenant with everything it needs to sign people in. Refusals:
 // tenant_invalid, name_…, settings_invalid, tenant_taken.
 func (s *Service) Create(ctx context.Context, id, name string, settings auth.Settings, actor auth.Actor) (auth.Tenant, error) {
-	t, err := parse(id, name, settings)
+	t, err := parseTenant(id, name, settings)
 	if err != nil {
 		return auth.Tenant{}, err
 	}
@@ -62,7 +62,7 @@ func (s *Service) Create(ctx context.Context, id, name string, settings auth.Set
 		} else if err != nil {
 			return err
 		}
-		return furnish(tx.In(t.ID), actor)
+		return createDefaults(tx.In(t.ID), actor)
 	})
 	if err != nil {
 		return auth.Tenant{}, fmt.Errorf("create tenant: %w", err)
@@ -70,7 +70,7 @@ func (s *Service) Create(ctx context.Context, id, name string, settings auth.Set
 	return t, s.ensureKey(ctx, t)
 }
 
-func parse(id, name string, settings auth.Settings) (auth.Tenant, error) {
+func parseTenant(id, name string, settings auth.Settings) (auth.Tenant, error) {
 	tid, err := auth.ParseTenantID(id)
 	if err != nil {
 		return auth.Tenant{}, err
@@ -82,11 +82,11 @@ func parse(id, name string, settings auth.Settings) (auth.Tenant, error) {
 		name = id
 	}
 	t := auth.Tenant{ID: tid, Name: name, Settings: settings}
-	return t, check(t)
+	return t, checkTenant(t)
 }
 
-// furnish gives a tenant what every tenant has, as far as it is missing.
-func furnish(tx *store.Tx, actor auth.Actor) error {
+// createDefaults creates what every tenant has, as far as it is missing.
+func createDefaults(tx *store.Tx, actor auth.Actor) error {
 	client := auth.Client{
 		ID: auth.FirstParty, Name: "First party", Type: auth.ClientNative, FirstParty: true,
 		Scopes: auth.DefaultScope, CreatedAt: tx.Now, UpdatedAt: tx.Now,
@@ -132,7 +132,7 @@ func (s *Service) EnsureDefault(ctx context.Context) error {
 		if err := tx.InsertTenant(t); err != nil && !errors.Is(err, auth.ErrConflict) {
 			return err
 		}
-		return furnish(tx.In(t.ID), auth.System)
+		return createDefaults(tx.In(t.ID), auth.System)
 	})
 	if err != nil {
 		return fmt.Errorf("default tenant: %w", err)
@@ -144,13 +144,13 @@ func (s *Service) EnsureDefault(ctx context.Context) error {
 }
 
 // Get returns the tenant, or a refusal of KindNotFound. Its answer may be a second
-// old. A tenant that is shut is returned: ask Disabled.
+// old. It returns disabled tenants too.
 func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error) {
 	now := s.cfg.Now()
 	s.mu.RLock()
 	r, ok := s.cached[id]
 	s.mu.RUnlock()
-	if age := now.Sub(r.at); ok && age >= 0 && age < fresh {
+	if age := now.Sub(r.at); ok && age >= 0 && age < cacheFor {
 		return r.tenant, nil
 	}
 	if _, err := auth.ParseTenantID(string(id)); err != nil { // no question to the database
@@ -168,7 +168,7 @@ func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error
 		return auth.Tenant{}, fmt.Errorf("get tenant: %w", err)
 	}
 	s.mu.Lock()
-	s.cached[id] = remembered{t, now}
+	s.cached[id] = cachedTenant{t, now}
 	s.mu.Unlock()
 	return t, nil
 }

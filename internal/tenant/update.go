@@ -24,7 +24,7 @@ func (s *Service) Update(ctx context.Context, id auth.TenantID, fn func(*auth.Te
 		return auth.Tenant{}, err
 	}
 	// Tried on a copy first: making a key is too slow for the transaction.
-	if err := apply(&t, fn); err != nil {
+	if err := applyChange(&t, fn); err != nil {
 		return auth.Tenant{}, err
 	}
 	if err := s.ensureKey(ctx, t); err != nil {
@@ -35,15 +35,15 @@ func (s *Service) Update(ctx context.Context, id auth.TenantID, fn func(*auth.Te
 			return err
 		}
 		before := t
-		if err := apply(&t, fn); err != nil {
+		if err := applyChange(&t, fn); err != nil {
 			return err
 		}
 		if err := tx.UpdateCurrentTenant(t); err != nil {
 			return err
 		}
-		return tx.Record(auth.Event{Kind: auth.EventTenantChanged, Actor: actor, Detail: changes(before, t)})
+		return tx.Record(auth.Event{Kind: auth.EventTenantChanged, Actor: actor, Detail: describeChanges(before, t)})
 	})
-	s.forget(id)
+	s.invalidate(id)
 	if err != nil {
 		return auth.Tenant{}, fmt.Errorf("update tenant: %w", err)
 	}
@@ -51,18 +51,18 @@ func (s *Service) Update(ctx context.Context, id auth.TenantID, fn func(*auth.Te
 }
 
 func (s *Service) read(ctx context.Context, id auth.TenantID) (auth.Tenant, error) {
-	s.forget(id)
+	s.invalidate(id)
 	return s.Get(ctx, id)
 }
 
-func (s *Service) forget(id auth.TenantID) {
+func (s *Service) invalidate(id auth.TenantID) {
 	s.mu.Lock()
 	delete(s.cached, id)
 	s.mu.Unlock()
 }
 
-// changes says in the audit log what is different now.
-func changes(before, after auth.Tenant) map[string]string {
+// describeChanges returns the changes for the audit line.
+func describeChanges(before, after auth.Tenant) map[string]string {
 	d := map[string]string{"change": "updated"}
 	if after.Name != before.Name {
 		d["name"] = after.Name
@@ -79,8 +79,8 @@ func changes(before, after auth.Tenant) map[string]string {
 	return d
 }
 
-// apply runs fn on the tenant and checks what it made of it.
-func apply(t *auth.Tenant, fn func(*auth.Tenant) error) error {
+// applyChange runs fn on the tenant and checks what it made of it.
+func applyChange(t *auth.Tenant, fn func(*auth.Tenant) error) error {
 	before := *t
 	if err := fn(t); err != nil {
 		return err
@@ -93,7 +93,7 @@ func apply(t *auth.Tenant, fn func(*auth.Tenant) error) error {
 	if t.Name = name; name == "" {
 		t.Name = string(t.ID)
 	}
-	return check(*t)
+	return checkTenant(*t)
 }
 
 // Bounds of what a tenant may choose.
@@ -102,8 +102,8 @@ const (
 	maxLifetime = 400 * 24 * time.Hour
 )
 
-// check reports everything that is wrong with the settings.
-func check(t auth.Tenant) error {
+// checkTenant reports everything that is wrong with the settings.
+func checkTenant(t auth.Tenant) error {
 	set := t.Settings
 	var errs []error
 	if r := set.Registration; r != "" && r != "open" && r != "closed" {
