@@ -13,21 +13,21 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// SecretPrefix is what every client secret of ours begins with.
+// SecretPrefix begins every client secret.
 const SecretPrefix = "wws_"
 
-// DefaultOverlap is how long the former secret goes on working after a rotation when
-// nobody says otherwise; MaxOverlap is the longest.
+// DefaultOverlap is how long the previous secret stays valid after a rotation by default;
+// MaxOverlap is the longest.
 const (
 	DefaultOverlap = 24 * time.Hour
 	MaxOverlap     = 90 * 24 * time.Hour
 )
 
-// Create registers a client. Confidential clients get a secret, unless they
-// sign with a key of their own; it is shown this once and kept as a digest. Refusals
-// are Invalid: name_…, type_invalid, invalid_redirect_uri, uri_invalid, scope_invalid,
-// invalid_target, grant_invalid, auth_invalid, jwks_invalid, alg_invalid,
-// sector_invalid and others, each with the field at fault.
+// Create registers a client. A confidential client gets a secret unless it signs with a key
+// of its own. The secret is shown once and stored as a digest. Refusals are Invalid: name_…,
+// type_invalid, invalid_redirect_uri, uri_invalid, scope_invalid, invalid_target,
+// grant_invalid, auth_invalid, jwks_invalid, alg_invalid, sector_invalid and others, each
+// with its field.
 func (s *Service) Create(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) (auth.Client, secret.Text, error) {
 	c, err := s.validate(ctx, r)
 	if err != nil {
@@ -36,8 +36,8 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, r Registrati
 	return s.insert(ctx, tenant, c, actor, nil)
 }
 
-// insert gives a checked client its id and secret and stores it. What else has to
-// happen with it does in the same transaction.
+// insert gives a checked client its id and secret and stores it, with also in the same
+// transaction.
 func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Client, actor auth.Actor, also func(*store.Tx) error) (auth.Client, secret.Text, error) {
 	// A client_id never looks like an account's id, so the sub of a machine's token
 	// cannot be taken for a person's (RFC 9700 §4.15, RFC 9068 §5).
@@ -76,7 +76,8 @@ func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Clien
 	return c, shown, nil
 }
 
-// Version names what is stored of a client: it changes with everything but the time.
+// Version is a digest of what is stored of a client; it changes with everything but the
+// times.
 func Version(c auth.Client) string {
 	c.CreatedAt, c.UpdatedAt = time.Time{}, time.Time{}
 	b, err := json.Marshal(c)
@@ -86,12 +87,11 @@ func Version(c auth.Client) string {
 	return secret.Digest(string(b))[:22]
 }
 
-// Update lets fn change what is registered of a client, checks the whole anew
-// and writes it, unless somebody else has changed the client meanwhile or its Version
-// is not the given one (empty for any): Conflict, client_changed. The type and the
-// party stay what they were. A client that proves itself by a secret from now on and
-// has none gets one; one that does so no more loses it. Of the built-in client the
-// audiences are all that can be changed.
+// Update lets fn change a registration, validates the whole and writes it. It refuses with
+// Conflict client_changed when the client has changed meanwhile, or its Version is not the
+// given one (empty for any). The type and the party stay. A client that authenticates by a
+// secret from now on gets one; one that no longer does loses it. Of the built-in client only
+// the audiences can change.
 func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.ClientID, version string, actor auth.Actor, fn func(*Registration) error) (auth.Client, secret.Text, error) {
 	before, err := s.Get(ctx, tenant, id)
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Clie
 	return s.replace(ctx, tenant, before, checked, actor)
 }
 
-// changeBuiltIn takes the audiences and refuses every other change.
+// changeBuiltIn applies the audiences and refuses every other change.
 func changeBuiltIn(c auth.Client, r Registration) (auth.Client, error) {
 	same := registrationOf(c)
 	same.Audiences = r.Audiences
@@ -137,7 +137,7 @@ func changeBuiltIn(c auth.Client, r Registration) (auth.Client, error) {
 	return c, parseResources(&c, r)
 }
 
-// replace writes what was checked in place of what was read.
+// replace writes the checked client in place of the one that was read.
 func (s *Service) replace(ctx context.Context, tenant auth.TenantID, before, checked auth.Client, actor auth.Actor) (auth.Client, secret.Text, error) {
 	var shown secret.Text
 	if hasSecret(checked) && len(before.Secrets) == 0 {
@@ -209,10 +209,9 @@ func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.Clie
 	})
 }
 
-// Delete removes a client for good, with what people have allowed it and their
-// sessions with it; its tokens are worth nothing from then on. It is disabled first, in
-// a transaction of its own: a session that begins meanwhile is then seen and ended, or
-// does not begin.
+// Delete removes a client for good, with the consents and sessions of its users; its tokens
+// are invalid from then on. It is disabled first, in a transaction of its own, so that a
+// session that begins meanwhile is seen and ended, or does not begin.
 func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) error {
 	if id == auth.FirstParty {
 		return errBuiltIn()

@@ -14,7 +14,7 @@ var (
 	AuthMethods         = append(ConfidentialMethods[:len(ConfidentialMethods):len(ConfidentialMethods)], auth.AuthNone)
 )
 
-// credentials are what a client shows of itself: one method, and what it needs.
+// credentials are how a client authenticates: one method and its values.
 type credentials struct {
 	method    auth.AuthMethod
 	id        auth.ClientID
@@ -22,10 +22,9 @@ type credentials struct {
 	assertion string
 }
 
-// readCredentials finds the one method that the request uses (RFC 6749 §2.3).
-// A client_id beside another method must name the same client. An empty secret is none:
-// a client that has none and names itself by Basic or an empty client_secret, as
-// libraries do before they know better, uses the method none.
+// readCredentials finds the one method that the request uses (RFC 6749 §2.3). A client_id
+// beside another method must name the same client. An empty secret means the method none:
+// libraries send Basic or an empty client_secret for clients without one.
 func readCredentials(r Request) (credentials, error) {
 	id, secret := r.Form.Get("client_id"), r.Form.Get("client_secret")
 	assertion, kind := r.Form.Get("client_assertion"), r.Form.Get("client_assertion_type")
@@ -76,8 +75,8 @@ func readAssertion(assertion, kind string) (credentials, error) {
 	return credentials{method: auth.AuthPrivateKeyJWT, id: id, assertion: assertion}, nil
 }
 
-// claimedClient is the client that a refused request says it is, as text to be shown:
-// the one that was read, or what the header, the form or the assertion names.
+// claimedClient is the client_id that a refused request claims, as text to be shown: the one
+// that was read, or that of the header, the form or the assertion.
 func claimedClient(r Request, id auth.ClientID) string {
 	claimed := cmp.Or(string(id), r.Form.Get("client_id"))
 	if claimed == "" && len(r.Authorization) == 1 {

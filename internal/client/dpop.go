@@ -14,11 +14,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Proof of possession (RFC 9449). What a proof has to say is checked by guard, for us
-// as for every API; that it works once is seen to here, in the database, on whichever
-// node it is shown.
+// Proof of possession (RFC 9449). The package guard checks what a proof says, here as at
+// every API. That it is used once is ensured here, in the database, for all nodes.
 
-// ProofInput is a request in which a key may be proved.
+// ProofInput is a request in which the possession of a key may be proved.
 type ProofInput struct {
 	Tenant      auth.TenantID
 	Proofs      []string // the values of the DPoP header
@@ -26,19 +25,18 @@ type ProofInput struct {
 	AccessToken string // the token beside the proof; empty where there is none
 }
 
-// Proof checks and spends the proof of a request. It returns the thumbprint of the
-// proved key, and nothing when there is no proof. Refusals are *Error with
-// InvalidProof or UseNonce.
+// Proof checks and consumes the proof of a request. It returns the thumbprint of the key, or
+// nothing when there is no proof. Refusals are *oauth.Error with InvalidProof or UseNonce.
 func (s *Service) Proof(ctx context.Context, r Request) (jkt string, err error) {
 	p, err := s.CheckProof(r)
 	if err != nil || p.JKT == "" {
 		return "", err
 	}
-	return p.JKT, s.consumeProof(ctx, r.Tenant, p)
+	return p.JKT, s.insertProof(ctx, r.Tenant, p)
 }
 
-// CheckProof checks the proof of a request and spends nothing. The zero Proof means that
-// there is none. Refusals are those of proof.
+// CheckProof checks the proof of a request and consumes nothing. The zero Proof means that
+// there is none. Refusals are those of Proof.
 func (s *Service) CheckProof(r Request) (guard.Proof, error) {
 	if len(r.Proof) == 0 {
 		return guard.Proof{}, nil
@@ -46,8 +44,8 @@ func (s *Service) CheckProof(r Request) (guard.Proof, error) {
 	return s.verifyProof(ProofInput{Tenant: r.Tenant, Proofs: r.Proof, Method: r.Method, URL: r.URL})
 }
 
-// demandNonce refuses a request whose proof lacks a good nonce where one is asked for.
-// What else is wrong with a proof is found where its key counts.
+// demandNonce refuses a request whose proof lacks a valid nonce where one is required. Other
+// faults of a proof are found where its key counts.
 func (s *Service) demandNonce(r Request) error {
 	if !s.cfg.DPoPNonce {
 		return nil
@@ -59,7 +57,7 @@ func (s *Service) demandNonce(r Request) error {
 	return nil
 }
 
-// verifyProof checks a proof and spends nothing.
+// verifyProof checks a proof and consumes nothing.
 func (s *Service) verifyProof(p ProofInput) (guard.Proof, error) {
 	rules := guard.ProofRules{Method: p.Method, URL: p.URL, AccessToken: p.AccessToken, Now: s.cfg.Now()}
 	if s.cfg.DPoPNonce {
@@ -76,9 +74,9 @@ func (s *Service) verifyProof(p ProofInput) (guard.Proof, error) {
 	return proof, err
 }
 
-// VerifyBound is token.Service.Verify for a token of the scheme DPoP: it is bound to a
-// key, and the request proves that key. Refusals of the proof are *Error with that
-// Scheme; of the form of the request nothing is looked at.
+// VerifyBound is token.Service.Verify for a token of the scheme DPoP: it is bound to a key,
+// and the request proves that key. Refusals of the proof are *oauth.Error with that Scheme.
+// The form of the request is not read.
 func (s *Service) VerifyBound(ctx context.Context, r Request, raw string) (*guard.Claims, error) {
 	v, err := s.cfg.Tokens.Introspect(ctx, r.Tenant, raw, r.Tenant.Issuer(s.cfg.Base))
 	if err != nil {
@@ -94,15 +92,14 @@ func (s *Service) VerifyBound(ctx context.Context, r Request, raw string) (*guar
 	return token.RestrictToFirstParty(v)
 }
 
-// RequireKey makes sure that the request of a protected resource proves the key of its
-// token.
+// RequireKey requires the request of a protected resource to prove the key of its token.
 func (s *Service) RequireKey(ctx context.Context, jkt string, p ProofInput) error {
 	proved, err := s.verifyProof(p)
 	if err == nil && proved.JKT != jkt { // a proof by another key leaves no row
 		return oauth.RefuseToken(oauth.InvalidToken, token.TypeDPoP, "the access token is bound to another key")
 	}
 	if err == nil {
-		err = s.consumeProof(ctx, p.Tenant, proved)
+		err = s.insertProof(ctx, p.Tenant, proved)
 	}
 	if e, ok := errors.AsType[*oauth.Error](err); ok {
 		e.Scheme = token.TypeDPoP
@@ -114,8 +111,8 @@ func (s *Service) RequireKey(ctx context.Context, jkt string, p ProofInput) erro
 	return nil
 }
 
-// consumeProof makes sure that it is the first time.
-func (s *Service) consumeProof(ctx context.Context, tenant auth.TenantID, p guard.Proof) error {
+// insertProof ensures that a proof is used once, by a row with its digest.
+func (s *Service) insertProof(ctx context.Context, tenant auth.TenantID, p guard.Proof) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseProof, Digest: secret.Digest(p.JKT + "\x00" + p.JTI), Data: "{}",
 			CreatedAt: tx.Now, UsedAt: tx.Now, ExpiresAt: p.ExpiresAt.Add(clockSpread)})
@@ -124,29 +121,28 @@ func (s *Service) consumeProof(ctx context.Context, tenant auth.TenantID, p guar
 	case errors.Is(err, auth.ErrConflict):
 		return refuseProof(errors.New("the proof was used before"))
 	case err != nil:
-		return fmt.Errorf("spend proof: %w", err)
+		return fmt.Errorf("consume proof: %w", err)
 	}
 	return nil
 }
 
-// SpendProof spends the proof of a request for tokens, if there is one. Each proof leaves a
-// row, and a public client has proved nothing before its grant: it is counted as in admit.
-// settle gives the token back; call it when the grant was good.
-func (s *Service) SpendProof(ctx context.Context, c Caller, p guard.Proof) (settle func(), err error) {
+// ConsumeProof consumes the proof of a token request, if there is one. Each proof writes a row
+// and a public client is unauthenticated before its grant, so LimitPublicClient counts it.
+// refund gives the count back; call it when the grant succeeded.
+func (s *Service) ConsumeProof(ctx context.Context, c Caller, p guard.Proof) (refund func(), err error) {
 	if p.JKT == "" {
 		return func() {}, nil
 	}
 	if err := s.LimitPublicClient(ctx, c); err != nil {
 		return nil, err
 	}
-	return func() { s.refundPublicClient(ctx, c) }, s.consumeProof(ctx, c.Tenant.ID, p)
+	return func() { s.refundPublicClient(ctx, c) }, s.insertProof(ctx, c.Tenant.ID, p)
 }
 
-// clockSpread is by how much the clocks of our nodes may differ.
+// clockSpread is by how much the clocks of the nodes may differ.
 const clockSpread = time.Minute
 
-// Nonce is the nonce that clients of the tenant shall put into their next proof; empty
-// when none are asked for.
+// Nonce is the nonce for the next proof of the tenant's clients; empty when none is required.
 func (s *Service) Nonce(tenant auth.TenantID) string {
 	if !s.cfg.DPoPNonce {
 		return ""
@@ -158,7 +154,7 @@ func (s *Service) nonces(tenant auth.TenantID) guard.Nonces {
 	return guard.NewNonces(secret.Derive(s.cfg.Root, "dpop nonce "+string(tenant)))
 }
 
-// refuseProof is the one refusal of a proof; why is for the log.
+// refuseProof is the one refusal of a proof; the reason is for the log.
 func refuseProof(why error) error {
 	return &oauth.Error{Code: oauth.InvalidProof, Desc: "the DPoP proof is not valid for this request", Err: why}
 }

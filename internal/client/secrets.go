@@ -8,12 +8,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// hasSecret reports whether the client proves itself by a secret.
+// hasSecret reports whether the client authenticates by a secret.
 func hasSecret(c auth.Client) bool { return !c.Public() && c.Settings.Auth != auth.AuthPrivateKeyJWT }
 
-// RotateSecret gives the client a new secret. The newest of the former ones goes on
-// working for the overlap, which may be zero, so that the client's nodes can change
-// over one by one; any older one ends at once.
+// RotateSecret gives the client a new secret. The previous one stays valid for the overlap,
+// which may be zero, so that the client's nodes can change one by one. Older ones end at
+// once.
 func (s *Service) RotateSecret(ctx context.Context, tenant auth.TenantID, id auth.ClientID, overlap time.Duration, actor auth.Actor) (auth.Client, secret.Text, error) {
 	if overlap < 0 || overlap > MaxOverlap {
 		return auth.Client{}, "", auth.Invalid(auth.CodeOverlapInvalid, "overlap", "two secrets live side by side for at most 90 days")
@@ -32,7 +32,8 @@ func (s *Service) RotateSecret(ctx context.Context, tenant auth.TenantID, id aut
 	return c, shown, nil
 }
 
-// expireSecrets keeps the newest secret until then, and no other. The newest is the first.
+// expireSecrets keeps the newest secret, which is the first, until the given time, and drops
+// the others.
 func expireSecrets(secrets []auth.ClientSecret, now, until time.Time) []auth.ClientSecret {
 	if len(secrets) == 0 || !until.After(now) || !secrets[0].Live(now) {
 		return nil

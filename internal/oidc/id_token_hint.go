@@ -14,10 +14,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// errNotOurs says that a hint was not signed by this issuer, or is no ID Token.
+// errNotOurs says that this issuer did not sign the hint, or that it is no ID Token.
 var errNotOurs = errors.New("not an ID Token of this issuer")
 
-// tokenHint is what an ID Token says that comes back to us as a hint.
+// tokenHint is what an ID Token says that comes back as a hint.
 type tokenHint struct {
 	Issuer   string             `json:"iss"`
 	Subject  string             `json:"sub"` // as the client knows the account
@@ -29,9 +29,9 @@ var hintAlgorithms = []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDS
 
 const maxHint = 16 << 10
 
-// readHint verifies an ID Token with the issuer's own keys, also those that signed it
-// long ago. Its age does not matter: it says whom the client means and proves nothing (OpenID Connect Core
-// §3.1.2.1, RP-Initiated Logout §2). errNotOurs when it is anything else.
+// readHint verifies an ID Token with the issuer's own keys, retired ones included. Its age
+// does not matter: it says whom the client means and proves nothing (OpenID Connect Core
+// §3.1.2.1, RP-Initiated Logout §2). The error is errNotOurs for anything else.
 func (s *Service) readHint(ctx context.Context, tenant auth.TenantID, raw string) (tokenHint, error) {
 	if len(raw) > maxHint {
 		return tokenHint{}, errNotOurs

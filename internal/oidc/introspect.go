@@ -13,8 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Introspection is what a caller learns of a token (RFC 7662 §2.2). Of a token that
-// is not active it is {"active":false} and nothing else.
+// Introspection is the response about a token (RFC 7662 §2.2). For an inactive token it is
+// {"active":false} and nothing else.
 type Introspection struct {
 	Active      bool     `json:"active"`
 	TokenType   string   `json:"token_type,omitempty"`
@@ -37,8 +37,8 @@ type Introspection struct {
 	// Act is who acts for the subject (RFC 8693 §4.1).
 	Act json.RawMessage `json:"act,omitempty"`
 
-	// JWT is the answer in signed form, when it was asked for (RFC 9701 §5); it is then
-	// all that is sent.
+	// JWT is the signed response, when the caller accepts one (RFC 9701 §5); nothing else is
+	// sent then.
 	JWT string `json:"-"`
 }
 
@@ -47,10 +47,10 @@ type Confirmation struct {
 	JKT string `json:"jkt"`
 }
 
-// Introspect tells a caller about a token (RFC 7662), in signed form when the caller
-// accepts that (RFC 9701). Callers keep a secret and prove it. They learn about the tokens that were issued to them, and about access tokens
-// for an audience that they serve; about all others, whatever is wrong with them,
-// they learn the same: not active.
+// Introspect reports on a token (RFC 7662), as a JWT when the caller accepts that (RFC 9701).
+// Callers are confidential clients. They may introspect tokens that were issued to them, and
+// access tokens for an audience that they serve. Every other token is inactive, whatever is
+// wrong with it.
 func (s *Service) Introspect(ctx context.Context, r client.Request) (Introspection, error) {
 	caller, err := s.cfg.Clients.Authenticate(ctx, r)
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Service) Introspect(ctx context.Context, r client.Request) (Introspecti
 	if raw == "" {
 		return Introspection{}, oauth.Refuse(oauth.InvalidRequest, "token is missing")
 	}
-	// The kind can be told by looking, so token_type_hint changes nothing.
+	// The prefix tells the kind, so token_type_hint is ignored.
 	var out Introspection
 	if strings.HasPrefix(raw, token.RefreshPrefix) {
 		out, err = s.introspectRefresh(ctx, caller, raw)
@@ -129,9 +129,9 @@ func unix(t time.Time) int64 {
 	return t.Unix()
 }
 
-// audienceOf picks the audience under which the caller may see the token, from what
-// the token says of itself, and whether the caller serves it. What the token says is
-// verified afterwards against that audience.
+// audienceOf picks the audience under which the caller may see the token, from the token's
+// own claims, and reports whether the caller serves it. The claims are verified afterwards
+// against that audience.
 func (s *Service) audienceOf(caller client.Caller, raw string) (audience string, serves bool) {
 	issuer := caller.Tenant.ID.Issuer(s.cfg.Base)
 	served := caller.Client.Settings.Serves

@@ -11,8 +11,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/keys"
 )
 
-// TypeIntrospectionJWT is the media type of a signed introspection answer (RFC 9701
-// §4); without "application/" it is the typ of the JWT (§5).
+// TypeIntrospectionJWT is the media type of a signed introspection response (RFC 9701 §4).
+// Without "application/" it is the typ of the JWT (§5).
 const TypeIntrospectionJWT = "application/token-introspection+jwt"
 
 // acceptsJWT reports whether the signed form was asked for by name.
@@ -28,8 +28,8 @@ func acceptsJWT(accept []string) bool {
 	return false
 }
 
-// signIntrospection signs an answer for the caller alone (RFC 9701 §5). It has neither
-// sub nor exp, so that nobody can take it for a token.
+// signIntrospection signs a response for the caller (RFC 9701 §5). It has neither sub nor
+// exp, so that it cannot be used as a token.
 func (s *Service) signIntrospection(ctx context.Context, caller client.Caller, v Introspection) (Introspection, error) {
 	body, err := json.Marshal(struct {
 		Issuer   string        `json:"iss"`

@@ -9,16 +9,16 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Where the endpoints are, below the tenant's issuer.
+// Paths of endpoints below the issuer.
 const (
 	IntrospectPath = "/oauth2/introspect"
 	RevokePath     = "/oauth2/revoke"
 	JWKSPath       = "/.well-known/jwks.json"
 )
 
-// Metadata describes a tenant's issuer (RFC 8414 §2, OpenID Connect Discovery §3). It
-// lists what works and nothing else; a list that would be empty is left out (§3.2).
-// Lists that have a default are stated, since the defaults name what we do not have.
+// Metadata describes a tenant's issuer (RFC 8414 §2, OpenID Connect Discovery §3). It lists
+// what works; an empty list is left out (§3.2). Lists with a default are stated, because the
+// defaults name what this server does not support.
 type Metadata struct {
 	Issuer                string `json:"issuer"`
 	AuthorizationEndpoint string `json:"authorization_endpoint"`
@@ -69,13 +69,13 @@ type Metadata struct {
 	ClientDocuments      bool `json:"client_id_metadata_document_supported"`
 }
 
-// signingAlgorithms are those with which we sign what clients read.
+// signingAlgorithms sign what clients read.
 var signingAlgorithms = keys.Algorithms
 
-// tokenClaims are in ID Tokens, besides those about the person.
+// tokenClaims are the claims of ID Tokens besides those about the user.
 var tokenClaims = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"}
 
-// Metadata is the description of a tenant's issuer.
+// Metadata describes the issuer of a tenant.
 func (s *Service) Metadata(t auth.Tenant) Metadata {
 	issuer := t.ID.Issuer(s.cfg.Base)
 	var algorithms []string

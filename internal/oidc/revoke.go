@@ -12,11 +12,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Revoke ends a token of the caller (RFC 7009). A refresh token takes its session and
-// with it all its access tokens along, at once wherever this server is asked. A token
-// that is garbage or dead already changes nothing and is no error: the caller has no
-// further use for it (§2.2). One that lives and is another client's is refused, and goes
-// on living (§2.1).
+// Revoke revokes a token of the caller (RFC 7009). Revoking a refresh token ends its session
+// and invalidates its access tokens at this server at once. An unknown or dead token changes
+// nothing and is no error (§2.2). A live token of another client is refused and stays valid
+// (§2.1).
 func (s *Service) Revoke(ctx context.Context, r client.Request) error {
 	caller, err := s.cfg.Clients.Authenticate(ctx, r)
 	if err != nil {
@@ -26,7 +25,7 @@ func (s *Service) Revoke(ctx context.Context, r client.Request) error {
 	if raw == "" {
 		return oauth.Refuse(oauth.InvalidRequest, "token is missing")
 	}
-	// The kind can be told by looking, so token_type_hint changes nothing.
+	// The prefix tells the kind, so token_type_hint is ignored.
 	if strings.HasPrefix(raw, token.RefreshPrefix) {
 		err := s.cfg.Tokens.Revoke(ctx, caller.Tenant.ID, caller.Client.ID, raw, caller.Actor)
 		if errors.Is(err, token.ErrForeign) {

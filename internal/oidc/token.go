@@ -128,7 +128,7 @@ func (s *Service) run(ctx context.Context, g grant, r client.Request) (Issued, e
 			return Issued{}, s.refuseGrant(ctx, g, req, err)
 		}
 	}
-	settle, err := s.cfg.Clients.SpendProof(ctx, caller, proof)
+	refund, err := s.cfg.Clients.ConsumeProof(ctx, caller, proof)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -141,7 +141,7 @@ func (s *Service) run(ctx context.Context, g grant, r client.Request) (Issued, e
 		return Issued{}, fmt.Errorf("%s grant: %w", g.name, err)
 	}
 	tokens.IssuedType = g.issuedType
-	settle()
+	refund()
 	return Issued{Tokens: tokens, Client: caller.Client.ID}, nil
 }
 

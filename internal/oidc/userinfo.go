@@ -12,11 +12,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// UserInfoPath is where userinfo is, below the tenant's issuer.
+// UserInfoPath is the path of the UserInfo endpoint below the issuer.
 const UserInfoPath = token.UserInfoPath
 
-// UserInfoInput is a request to the UserInfo endpoint. The access token comes in the
-// header or in the form (RFC 6750 §2.1, §2.2), never in the address.
+// UserInfoInput is a request to the UserInfo endpoint. The access token is in the header or
+// in the form (RFC 6750 §2.1, §2.2), never in the URL.
 type UserInfoInput struct {
 	Tenant        auth.TenantID
 	Authorization []string // the values of the header of that name
@@ -25,21 +25,21 @@ type UserInfoInput struct {
 	Method        string   // of the request
 }
 
-// UserInfo is the answer: a JSON object, or a signed JWT when the client is set to
-// get one (OpenID Connect Core §5.3.2).
+// UserInfo is the response: a JSON object, or a signed JWT if the client is set to receive
+// one (OpenID Connect Core §5.3.2).
 type UserInfo struct {
 	JSON []byte // empty when there is a JWT
 	JWT  string
 }
 
-// UserInfo tells a client about the person behind an access token (OpenID Connect Core
-// §5.3): the sub by which it knows them, always, and what the scope and its request
-// for claims ask for, as it is at this moment. The token is looked at in the database
-// at each request, so a revocation counts at once.
+// UserInfo returns the claims of the user behind an access token (OpenID Connect Core §5.3):
+// always the sub that the client knows, and what the scope and the claims request ask for.
+// Each request reads the token's status from the database, so a revocation takes effect at
+// once.
 //
-// Refusals are *Error with a Scheme: invalid_token, insufficient_scope for a token
-// without openid or of a client that acts for itself, invalid_request for a request
-// that shows two tokens, and those of a proof for a token that is bound to a key.
+// Refusals are *oauth.Error with a Scheme: invalid_token; insufficient_scope for a token
+// without openid or of a client that acts for itself; invalid_request for a request with two
+// tokens; and those of a proof, for a token that is bound to a key.
 func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, error) {
 	scheme, raw, err := shownToken(in)
 	if err != nil {
@@ -71,8 +71,7 @@ func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, err
 	return UserInfo{JWT: jwt}, nil
 }
 
-// shownToken finds the one access token of a request, and the scheme under which it was
-// shown.
+// shownToken finds the one access token of a request and its scheme.
 func shownToken(in UserInfoInput) (scheme, raw string, err error) {
 	if in.FormToken != "" {
 		if len(in.Authorization) > 0 {
@@ -92,8 +91,8 @@ func shownToken(in UserInfoInput) (scheme, raw string, err error) {
 
 const schemeBearer = "Bearer"
 
-// keyProved holds a token that is bound to a key to that key, and one that is not to
-// the plain scheme (RFC 9449 §7.1, §7.2).
+// keyProved requires a proof for a token that is bound to a key, and the Bearer scheme for
+// one that is not (RFC 9449 §7.1, §7.2).
 func (s *Service) keyProved(ctx context.Context, in UserInfoInput, scheme, raw, jkt string) error {
 	switch {
 	case jkt == "" && scheme == schemeBearer:
