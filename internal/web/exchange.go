@@ -26,14 +26,14 @@ type exchange struct {
 	ip         netip.Addr // of the client, through the trusted proxies
 	route      *route     // nil until the mux has found one
 	tenant     auth.Tenant
-	unverified bool // the database could not be asked for the tenant: only its ID is there
 	actor      auth.Actor
 	people     []session.SignedIn // the signed-in accounts of the browser, the current one first
 	cookie     bool               // the session cookie identified the actor
+	unverified bool               // the database could not be asked for the tenant: only its ID is there
+	untried    bool               // it was refused before any service was called
 
 	charged       []limit.Bucket // charged to its address
 	accountCharge []limit.Bucket // charged to its account
-	untried       bool           // it was refused before any service was called
 
 	large  int64 // what its body takes of the budget for large bodies
 	status int   // zero until the header is written
