@@ -11,7 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Resume begins a session for the owner of a keep cookie, which is spent for a new
+// Resume begins a session for the owner of a remember-me cookie, which is spent for a new
 // one. It says when the person proved who they are, which is not now. Refused as
 // Unauthenticated session_invalid when the cookie is worth nothing, upon which the
 // browser should forget it. A cookie that was spent before, and whose successor was used,

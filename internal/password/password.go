@@ -14,7 +14,7 @@
 // caller can forget to.
 //
 // Timing: a wrong password, an unknown account (VerifyNone) and an unreadable
-// hash take as long as the slowest kind of hash that Learn was shown, whatever kind
+// hash take as long as the slowest kind of hash that MeasureKind was shown, whatever kind
 // they were compared with. A right password takes the time of its own hash.
 package password
 

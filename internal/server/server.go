@@ -1,4 +1,4 @@
-// Package server puts the house together: from one configuration it opens the
+// Package server assembles the server: from one configuration it opens the
 // database, makes every service, hands each what it needs and nothing else, and
 // runs the listeners and the background work until it is told to end.
 //
