@@ -43,7 +43,7 @@ func (s *Service) CreateRole(ctx context.Context, tenant auth.TenantID, name, de
 		} else if err != nil {
 			return err
 		}
-		return changed(tx, actor, map[string]string{"change": "created", "role": name})
+		return recordChange(tx, actor, map[string]string{"change": "created", "role": name})
 	})
 	if err != nil {
 		return auth.Role{}, fmt.Errorf("create role: %w", err)
@@ -57,15 +57,17 @@ func (s *Service) DeleteRole(ctx context.Context, tenant auth.TenantID, name str
 	if name == auth.AdminRole {
 		return auth.Refuse(auth.KindConflict, auth.CodeRoleBuiltIn, "the role of administrators cannot be deleted")
 	}
-	return s.take(ctx, tenant, "delete role", allowed, func(tx *store.Tx) error {
-		r, err := role(tx, name)
-		if err != nil {
-			return err
-		}
-		if err := tx.DeleteRole(r.ID); err != nil {
-			return err
-		}
-		return changed(tx, actor, map[string]string{"change": "deleted", "role": name})
+	return s.write(ctx, tenant, "delete role", func(tx *store.Tx) error {
+		return tx.RequireAdministrator(allowed, func() error {
+			r, err := findRole(tx, name)
+			if err != nil {
+				return err
+			}
+			if err := tx.DeleteRole(r.ID); err != nil {
+				return err
+			}
+			return recordChange(tx, actor, map[string]string{"change": "deleted", "role": name})
+		})
 	})
 }
 
@@ -98,7 +100,7 @@ func (s *Service) PutPermission(ctx context.Context, tenant auth.TenantID, name,
 		if err := tx.PutPermission(p); err != nil {
 			return err
 		}
-		return changed(tx, actor, map[string]string{"change": "permission_put", "permission": name})
+		return recordChange(tx, actor, map[string]string{"change": "permission_put", "permission": name})
 	})
 	return p, err
 }
@@ -123,26 +125,26 @@ func (s *Service) Allow(ctx context.Context, tenant auth.TenantID, roleName, per
 	if err != nil {
 		return err
 	}
-	if err := s.fits(ctx, tenant, roleName, permission); err != nil {
+	if err := s.checkRightsSize(ctx, tenant, roleName, permission); err != nil {
 		return err
 	}
 	return s.write(ctx, tenant, "allow", func(tx *store.Tx) error {
-		r, err := role(tx, roleName)
+		r, err := findRole(tx, roleName)
 		if err != nil {
 			return err
 		}
-		if err := makeKnown(tx, permission); err != nil {
+		if err := ensurePermission(tx, permission); err != nil {
 			return err
 		}
 		if ok, err := tx.AddRolePermission(r.ID, permission); !ok || err != nil {
 			return err
 		}
-		return changed(tx, actor, map[string]string{"change": "allowed", "role": roleName, "permission": permission})
+		return recordChange(tx, actor, map[string]string{"change": "allowed", "role": roleName, "permission": permission})
 	})
 }
 
-// makeKnown keeps the description of a permission that is there already.
-func makeKnown(tx *store.Tx, permission string) error {
+// ensurePermission keeps the description of a permission that is there already.
+func ensurePermission(tx *store.Tx, permission string) error {
 	list, err := tx.Permissions()
 	if err != nil {
 		return err
@@ -157,15 +159,17 @@ func makeKnown(tx *store.Tx, permission string) error {
 
 // Disallow takes a permission from a role. Refusals: role_unknown, last_administrator.
 func (s *Service) Disallow(ctx context.Context, tenant auth.TenantID, roleName, permission string, actor auth.Actor, allowed ...auth.Override) error {
-	return s.take(ctx, tenant, "disallow", allowed, func(tx *store.Tx) error {
-		r, err := role(tx, roleName)
-		if err != nil {
-			return err
-		}
-		if ok, err := tx.RemoveRolePermission(r.ID, permission); !ok || err != nil {
-			return err
-		}
-		return changed(tx, actor, map[string]string{"change": "disallowed", "role": roleName, "permission": permission})
+	return s.write(ctx, tenant, "disallow", func(tx *store.Tx) error {
+		return tx.RequireAdministrator(allowed, func() error {
+			r, err := findRole(tx, roleName)
+			if err != nil {
+				return err
+			}
+			if ok, err := tx.RemoveRolePermission(r.ID, permission); !ok || err != nil {
+				return err
+			}
+			return recordChange(tx, actor, map[string]string{"change": "disallowed", "role": roleName, "permission": permission})
+		})
 	})
 }
 
@@ -176,17 +180,6 @@ func (s *Service) write(ctx context.Context, tenant auth.TenantID, doing string,
 	return nil
 }
 
-// take is write for what may take the last administrator.
-func (s *Service) take(ctx context.Context, tenant auth.TenantID, doing string, allowed []auth.Override, fn func(*store.Tx) error) error {
-	return s.write(ctx, tenant, doing, func(tx *store.Tx) error {
-		last, err := tx.RemovesLastAdministrator(func() error { return fn(tx) })
-		if err != nil {
-			return err
-		}
-		return auth.KeepAdministrator(last, allowed)
-	})
-}
-
 // parsePermission takes no name of our own API but the one there is.
 func parsePermission(name string) (string, error) {
 	if auth.Reserved(name) && name != auth.AdminPermission {
@@ -195,7 +188,7 @@ func parsePermission(name string) (string, error) {
 	return auth.ParsePermission(name)
 }
 
-func role(tx *store.Tx, name string) (auth.Role, error) {
+func findRole(tx *store.Tx, name string) (auth.Role, error) {
 	r, err := tx.Role(name)
 	if errors.Is(err, auth.ErrNotFound) {
 		err = auth.Refuse(auth.KindNotFound, auth.CodeRoleUnknown, "there is no role of this name")
@@ -203,7 +196,7 @@ func role(tx *store.Tx, name string) (auth.Role, error) {
 	return r, err
 }
 
-func changed(tx *store.Tx, actor auth.Actor, detail map[string]string) error {
+func recordChange(tx *store.Tx, actor auth.Actor, detail map[string]string) error {
 	return tx.Record(auth.Event{Kind: auth.EventRoleChanged, Actor: actor, Detail: detail})
 }
 

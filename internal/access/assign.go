@@ -35,8 +35,10 @@ func (s *Service) Assign(ctx context.Context, tenant auth.TenantID, account auth
 // UnassignRole takes a role from an account. Refusals: role_unknown, not_found,
 // last_administrator.
 func (s *Service) Unassign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor, allowed ...auth.Override) error {
-	return s.take(ctx, tenant, "unassign role", allowed, func(tx *store.Tx) error {
-		return assign(tx, account, roleName, tx.UnassignRole, auth.Event{Kind: auth.EventRoleUnassigned, Actor: actor})
+	return s.write(ctx, tenant, "unassign role", func(tx *store.Tx) error {
+		return tx.RequireAdministrator(allowed, func() error {
+			return assign(tx, account, roleName, tx.UnassignRole, auth.Event{Kind: auth.EventRoleUnassigned, Actor: actor})
+		})
 	})
 }
 
@@ -44,7 +46,7 @@ func assign(tx *store.Tx, account auth.AccountID, roleName string, do func(auth.
 	if err := known(tx, account); err != nil {
 		return err
 	}
-	r, err := role(tx, roleName)
+	r, err := findRole(tx, roleName)
 	if err != nil {
 		return err
 	}

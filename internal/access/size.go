@@ -14,7 +14,7 @@ import (
 // stand in a token. Refusals: role_unknown.
 func (s *Service) RightsSize(ctx context.Context, tenant auth.TenantID, roleName string) (size int, err error) {
 	err = s.db.Read(ctx, tenant, func(tx *store.Tx) error {
-		r, err := role(tx, roleName)
+		r, err := findRole(tx, roleName)
 		if err == nil {
 			size, err = tx.LargestRights(r.ID)
 		}
@@ -29,10 +29,10 @@ func (s *Service) RightsSize(ctx context.Context, tenant auth.TenantID, roleName
 // fits refuses a permission that does not fit into the token of everybody who has the
 // role. It reads outside the write: a role may have a million holders, and the writer has
 // others who wait.
-func (s *Service) fits(ctx context.Context, tenant auth.TenantID, roleName, permission string) error {
+func (s *Service) checkRightsSize(ctx context.Context, tenant auth.TenantID, roleName, permission string) error {
 	size := 0
 	err := s.db.Read(ctx, tenant, func(tx *store.Tx) error {
-		r, err := role(tx, roleName)
+		r, err := findRole(tx, roleName)
 		if err != nil || slices.Contains(r.Permissions, permission) {
 			return err
 		}

@@ -76,7 +76,7 @@ func (s *Service) Get(ctx context.Context, tenant auth.TenantID, id auth.Account
 		a, err = tx.Account(id)
 		return err
 	})
-	return a, found("get account", err)
+	return a, mapNotFound("get account", err)
 }
 
 // Profile returns the account with the names of its roles and permissions, or a
@@ -87,7 +87,7 @@ func (s *Service) Profile(ctx context.Context, tenant auth.TenantID, id auth.Acc
 		p, err = tx.Profile(id)
 		return err
 	})
-	return p, found("get account", err)
+	return p, mapNotFound("get account", err)
 }
 
 // Find returns the account with the given e-mail address, in any spelling that
@@ -102,7 +102,7 @@ func (s *Service) Find(ctx context.Context, tenant auth.TenantID, email string) 
 		a, err = tx.AccountByLogin(e.Login)
 		return err
 	})
-	return a, found("find account", err)
+	return a, mapNotFound("find account", err)
 }
 
 // The most accounts of one page.
@@ -119,11 +119,11 @@ func (s *Service) List(ctx context.Context, tenant auth.TenantID, f store.Accoun
 		list, err = tx.Accounts(f)
 		return err
 	})
-	return list, found("list accounts", err)
+	return list, mapNotFound("list accounts", err)
 }
 
-// found gives what the store reports about an account its meaning.
-func found(doing string, err error) error {
+// mapNotFound gives what the store reports about an account its meaning.
+func mapNotFound(doing string, err error) error {
 	switch {
 	case err == nil:
 		return nil

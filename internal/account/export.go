@@ -90,7 +90,7 @@ func (s *Service) Export(ctx context.Context, tenant auth.TenantID, id auth.Acco
 	}
 	out, err := s.gather(ctx, tenant, id)
 	if err != nil {
-		return Export{}, found("export account", err)
+		return Export{}, mapNotFound("export account", err)
 	}
 	if err := s.record(ctx, tenant, auth.Event{Kind: auth.EventAccountExported, Actor: actor, Account: id}); err != nil {
 		return Export{}, err

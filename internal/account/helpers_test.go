@@ -156,7 +156,7 @@ func (h *fixture) change(a auth.Account, current, email string) string {
 }
 
 func (h *fixture) resend(email string, actor auth.Actor) error {
-	return h.Resend(h.t.Context(), tenant, account.Resending{Email: email}, actor)
+	return h.Resend(h.t.Context(), tenant, account.ResendRequest{Email: email}, actor)
 }
 
 // member makes a proved account.

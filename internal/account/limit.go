@@ -12,9 +12,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// admitted takes one token of every bucket. A limiter that cannot answer is never taken for a
+// takeLimits takes one token of every bucket. A limiter that cannot answer is never taken for a
 // yes.
-func (s *Service) admitted(ctx context.Context, buckets []limit.Bucket) (limit.Decision, error) {
+func (s *Service) takeLimits(ctx context.Context, buckets []limit.Bucket) (limit.Decision, error) {
 	d, err := s.cfg.Limiter.TakeAll(ctx, buckets)
 	if err != nil {
 		return limit.Decision{}, auth.Unavailable(fmt.Errorf("count attempt: %w", err), retryPolicy)
@@ -45,7 +45,7 @@ func (s *Service) ResetIn(ctx context.Context, tenant auth.TenantID, token, pw s
 	if err := s.Reset(ctx, tenant, token, pw, actor); err != nil {
 		return "", err
 	}
-	login, now, err := s.loginOfSpent(ctx, tenant, token)
+	login, now, err := s.loginOfConsumed(ctx, tenant, token)
 	if err != nil {
 		s.cfg.Log.Warn("a browser was not made known", "error", err) // the password is set all the same
 		return "", nil
@@ -53,8 +53,8 @@ func (s *Service) ResetIn(ctx context.Context, tenant auth.TenantID, token, pw s
 	return s.cfg.Sessions.IssueKnownBrowser(tenant, login, actor.Known, now), nil
 }
 
-// loginOfSpent is the login of the account whose reset link was spent.
-func (s *Service) loginOfSpent(ctx context.Context, tenant auth.TenantID, token string) (login string, now time.Time, err error) {
+// loginOfConsumed is the login of the account whose reset link was spent.
+func (s *Service) loginOfConsumed(ctx context.Context, tenant auth.TenantID, token string) (login string, now time.Time, err error) {
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
 		use, err := tx.SingleUse(auth.UseResetPassword, secret.Digest(token))
 		if err != nil {

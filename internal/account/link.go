@@ -32,12 +32,12 @@ type proof struct {
 
 // link is one to be issued.
 type link struct {
-	kind    auth.SingleUseKind
-	account auth.AccountID // empty: a decoy
-	proof   proof
-	token   secret.Text
-	life    time.Duration
-	instead []string // the digests of links of the same kind in whose place it comes; nil: of all
+	kind     auth.SingleUseKind
+	account  auth.AccountID // empty: a decoy
+	proof    proof
+	token    secret.Text
+	life     time.Duration
+	replaces []string // the digests of links of the same kind in whose place it comes; nil: of all
 }
 
 // issue stores the link in the place of the account's earlier one of that kind and
@@ -45,7 +45,7 @@ type link struct {
 // statements for an address that nobody has; its token is never given to anyone
 // and has expired at birth.
 func (l link) issue(tx *store.Tx) (time.Time, error) {
-	if err := l.drop(tx); err != nil {
+	if err := l.deletePrevious(tx); err != nil {
 		return time.Time{}, fmt.Errorf("drop older link: %w", err)
 	}
 	expires := tx.Now.Add(l.life)
@@ -66,11 +66,11 @@ func (l link) issue(tx *store.Tx) (time.Time, error) {
 	return expires, nil
 }
 
-func (l link) drop(tx *store.Tx) error {
-	if l.instead == nil {
+func (l link) deletePrevious(tx *store.Tx) error {
+	if l.replaces == nil {
 		return tx.DeleteSingleUses(l.account, l.kind)
 	}
-	for _, digest := range l.instead {
+	for _, digest := range l.replaces {
 		if _, err := tx.Consume(l.kind, digest); err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err
 		}
@@ -78,13 +78,13 @@ func (l link) drop(tx *store.Tx) error {
 	return nil
 }
 
-// spend takes a link of one of the kinds, of which only one can know the token. It
+// consumeLink takes a link of one of the kinds, of which only one can know the token. It
 // returns the account that the link was issued to, if that account may still use
 // it; otherwise a kept refusal, so that the link stays spent and leaves a line of
 // the given kind in the audit log.
-func spend(tx *store.Tx, token string, event auth.Event, kinds ...auth.SingleUseKind) (auth.SingleUse, proof, auth.Account, error) {
+func consumeLink(tx *store.Tx, token string, event auth.Event, kinds ...auth.SingleUseKind) (auth.SingleUse, proof, auth.Account, error) {
 	var p proof
-	use, err := take(tx, secret.Digest(token), kinds)
+	use, err := consumeAny(tx, secret.Digest(token), kinds)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return use, p, auth.Account{}, fmt.Errorf("take link: %w", err)
 	}
@@ -115,7 +115,7 @@ func spend(tx *store.Tx, token string, event auth.Event, kinds ...auth.SingleUse
 	return use, p, a, nil
 }
 
-func take(tx *store.Tx, digest string, kinds []auth.SingleUseKind) (use auth.SingleUse, err error) {
+func consumeAny(tx *store.Tx, digest string, kinds []auth.SingleUseKind) (use auth.SingleUse, err error) {
 	for _, kind := range kinds {
 		if use, err = tx.Consume(kind, digest); !errors.Is(err, auth.ErrNotFound) {
 			return use, err

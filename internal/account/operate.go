@@ -34,7 +34,7 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, 
 	token := secret.New(linkPrefix)
 	var a auth.Account
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		a = auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: email, Name: name, CreatedAt: tx.Now, UpdatedAt: tx.Now, Registrar: operator.String()}
+		a = auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: email, Name: name, CreatedAt: tx.Now, UpdatedAt: tx.Now, Registrar: operatorRegistrar.String()}
 		if n.Verified {
 			a.EmailVerifiedAt, a.Registrar = tx.Now, ""
 		}
@@ -56,7 +56,7 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, 
 			if hash == "" {
 				kind = auth.MailInvite
 			}
-			if err := s.mailProof(tx, a, kind, token); err != nil {
+			if err := s.sendVerification(tx, a, kind, token); err != nil {
 				return err
 			}
 		}
@@ -82,18 +82,18 @@ func (s *Service) firstHash(ctx context.Context, tenant auth.TenantID, pw string
 
 // newHash judges a password and hashes it.
 func (s *Service) newHash(ctx context.Context, t auth.Tenant, pw string, email auth.Email, name string) (string, error) {
-	if err := s.judge(t, "password", pw, email, name); err != nil {
+	if err := s.checkPolicy(t, "password", pw, email, name); err != nil {
 		return "", err
 	}
 	hash, err := s.cfg.Hasher.Hash(ctx, pw)
 	if err != nil {
-		return "", hashing("password", err)
+		return "", mapHashError("password", err)
 	}
 	return hash, nil
 }
 
-func (s *Service) mailProof(tx *store.Tx, a auth.Account, kind auth.MessageKind, token secret.Text) error {
-	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login, registrar: operator}, token: token, life: s.cfg.VerifyLifetime}
+func (s *Service) sendVerification(tx *store.Tx, a auth.Account, kind auth.MessageKind, token secret.Text) error {
+	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login, registrar: operatorRegistrar}, token: token, life: s.cfg.VerifyLifetime}
 	expires, err := l.issue(tx)
 	if err != nil {
 		return err
@@ -106,11 +106,11 @@ func (s *Service) mailProof(tx *store.Tx, a auth.Account, kind auth.MessageKind,
 // is mailed; audit lines stay. Refusals: wrong_password, rate_limited, not_found,
 // last_administrator.
 func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, actor auth.Actor) error {
-	p, err := s.prove(ctx, tenant, id, current, auth.Event{Kind: auth.EventAccountDeleted, Actor: actor})
+	p, err := s.verifyPassword(ctx, tenant, id, current, auth.Event{Kind: auth.EventAccountDeleted, Actor: actor})
 	if err != nil {
 		return err
 	}
-	return s.remove(ctx, tenant, id, actor, nil, p.still)
+	return s.remove(ctx, tenant, id, actor, nil, p.reload)
 }
 
 // Remove is Delete on an operator's word.
@@ -119,22 +119,24 @@ func (s *Service) Remove(ctx context.Context, tenant auth.TenantID, id auth.Acco
 }
 
 func (s *Service) remove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, allowed []auth.Override, read func(*store.Tx) (auth.Account, error)) error {
-	err := s.take(ctx, tenant, allowed, func(tx *store.Tx) error {
-		a, err := read(tx)
-		if err != nil {
-			return err
-		}
-		// The rows go with the account, but clients have to hear of it.
-		if _, err := s.cfg.Sessions.EndAll(tx, id, "", endedBy(id, actor)); err != nil {
-			return err
-		}
-		if err := tx.DeleteAccount(id); err != nil {
-			return err
-		}
-		if err := tx.Notify(a, auth.MailAccountDeleted, auth.Mail{IP: actor.IP}); err != nil {
-			return err
-		}
-		return tx.Record(auth.Event{Kind: auth.EventAccountDeleted, Actor: actor, Account: id})
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		return tx.RequireAdministrator(allowed, func() error {
+			a, err := read(tx)
+			if err != nil {
+				return err
+			}
+			// The rows go with the account, but clients have to hear of it.
+			if _, err := s.cfg.Sessions.EndAll(tx, id, "", endedBy(id, actor)); err != nil {
+				return err
+			}
+			if err := tx.DeleteAccount(id); err != nil {
+				return err
+			}
+			if err := tx.Notify(a, auth.MailAccountDeleted, auth.Mail{IP: actor.IP}); err != nil {
+				return err
+			}
+			return tx.Record(auth.Event{Kind: auth.EventAccountDeleted, Actor: actor, Account: id})
+		})
 	})
-	return found("delete account", err)
+	return mapNotFound("delete account", err)
 }

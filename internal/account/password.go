@@ -11,65 +11,65 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// proven is an account whose owner has just shown the current password.
-type proven struct {
+// verifiedOwner is an account whose owner has just shown the current password.
+type verifiedOwner struct {
 	account auth.Account
 	tenant  auth.Tenant
 	hash    string // "" in the ways that ask for no password
 }
 
-// prove asks for the current password before something that a stolen session alone
+// verifyPassword asks for the current password before something that a stolen session alone
 // must not do. Wrong ones of all these things share the limits of the account, and
 // each leaves a line of the given kind in the audit log. Refusals: wrong_password,
 // rate_limited, not_found.
-func (s *Service) prove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, event auth.Event) (proven, error) {
+func (s *Service) verifyPassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, event auth.Event) (verifiedOwner, error) {
 	buckets := attemptOf("password", tenant, string(id), event.Actor).GuessBuckets(s.cfg.Rates["change.account"])
-	d, err := s.admitted(ctx, buckets)
+	d, err := s.takeLimits(ctx, buckets)
 	if err != nil {
-		return proven{}, err
+		return verifiedOwner{}, err
 	}
 	if !d.OK {
-		return proven{}, auth.Throttled(d.RetryAfter)
+		return verifiedOwner{}, auth.Throttled(d.RetryAfter)
 	}
-	p, right, err := s.compare(ctx, tenant, id, current)
+	p, right, err := s.comparePassword(ctx, tenant, id, current)
 	if err != nil || right { // only wrong passwords count
 		s.refund(ctx, buckets)
 	}
 	if err != nil {
-		return proven{}, err
+		return verifiedOwner{}, err
 	}
 	if !right {
 		event.Outcome, event.Account, event.Detail = auth.Failure, id, map[string]string{"reason": "wrong_password"}
 		if err := s.record(ctx, tenant, event); err != nil {
-			return proven{}, err
+			return verifiedOwner{}, err
 		}
-		return proven{}, errWrongPassword()
+		return verifiedOwner{}, errWrongPassword()
 	}
 	return p, nil
 }
 
-func (s *Service) compare(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string) (proven, bool, error) {
-	p, err := s.look(ctx, tenant, id)
+func (s *Service) comparePassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string) (verifiedOwner, bool, error) {
+	p, err := s.readCredentials(ctx, tenant, id)
 	if err != nil {
 		return p, false, err
 	}
 	if p.hash == "" {
 		_, err := s.cfg.Hasher.VerifyNone(ctx, current)
 		if err != nil {
-			err = hashing("current_password", err)
+			err = mapHashError("current_password", err)
 		}
 		return p, false, err
 	}
 	res, err := s.cfg.Hasher.Verify(ctx, p.hash, current)
 	if err != nil {
-		return p, false, hashing("current_password", err)
+		return p, false, mapHashError("current_password", err)
 	}
 	return p, res.OK, nil
 }
 
 // look reads what a change of the password depends on.
-func (s *Service) look(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (proven, error) {
-	var p proven
+func (s *Service) readCredentials(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (verifiedOwner, error) {
+	var p verifiedOwner
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
 		if p.account, err = tx.Account(id); err != nil {
 			return err
@@ -82,7 +82,7 @@ func (s *Service) look(ctx context.Context, tenant auth.TenantID, id auth.Accoun
 		}
 		return err
 	})
-	return p, found("read account", err)
+	return p, mapNotFound("read account", err)
 }
 
 func (s *Service) refund(ctx context.Context, buckets []limit.Bucket) {
@@ -92,9 +92,9 @@ func (s *Service) refund(ctx context.Context, buckets []limit.Bucket) {
 	}
 }
 
-// still reads the account again inside the transaction that acts on the proof: a
+// reload reads the account again inside the transaction that acts on the proof: a
 // password that was replaced meanwhile proves nothing.
-func (p proven) still(tx *store.Tx) (auth.Account, error) {
+func (p verifiedOwner) reload(tx *store.Tx) (auth.Account, error) {
 	a, err := tx.Account(p.account.ID)
 	if errors.Is(err, auth.ErrNotFound) {
 		return a, auth.AccountNotFound()
@@ -116,26 +116,26 @@ func (p proven) still(tx *store.Tx) (auth.Account, error) {
 // Refusals: wrong_password, rate_limited, password_refused.
 func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current, next string, actor auth.Actor) (secret.Text, error) {
 	event := auth.Event{Kind: auth.EventPasswordChanged, Actor: actor}
-	p, err := s.prove(ctx, tenant, id, current, event)
+	p, err := s.verifyPassword(ctx, tenant, id, current, event)
 	if err != nil {
 		return "", err
 	}
-	if err := s.judge(p.tenant, "new_password", next, p.account.Email, p.account.Name); err != nil {
+	if err := s.checkPolicy(p.tenant, "new_password", next, p.account.Email, p.account.Name); err != nil {
 		return "", err
 	}
 	hash, err := s.cfg.Hasher.Hash(ctx, next)
 	if err != nil {
-		return "", hashing("new_password", err)
+		return "", mapHashError("new_password", err)
 	}
 	var cookie secret.Text
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		cookie = ""
-		a, err := p.still(tx)
+		a, err := p.reload(tx)
 		if err != nil {
 			return err
 		}
 		event.Account = id
-		if err := s.replace(tx, a, hash, replacement{event: event, reason: auth.EndPassword, keep: actor.Session}); err != nil {
+		if err := s.replacePassword(tx, a, hash, passwordChange{event: event, reason: auth.EndPassword, keep: actor.Session}); err != nil {
 			return err
 		}
 		cookie, err = s.renew(tx, id, actor.Session)
@@ -166,16 +166,16 @@ func (s *Service) renew(tx *store.Tx, id auth.AccountID, sid auth.SessionID) (se
 // no current one. Every session ends and a notice is mailed. Refusals: not_found,
 // password_refused.
 func (s *Service) SetPassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, pw string, actor auth.Actor) error {
-	p, err := s.look(ctx, tenant, id)
+	p, err := s.readCredentials(ctx, tenant, id)
 	if err != nil {
 		return err
 	}
-	if err := s.judge(p.tenant, "password", pw, p.account.Email, p.account.Name); err != nil {
+	if err := s.checkPolicy(p.tenant, "password", pw, p.account.Email, p.account.Name); err != nil {
 		return err
 	}
 	hash, err := s.cfg.Hasher.Hash(ctx, pw)
 	if err != nil {
-		return hashing("password", err)
+		return mapHashError("password", err)
 	}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		a, err := tx.Account(id)
@@ -183,7 +183,7 @@ func (s *Service) SetPassword(ctx context.Context, tenant auth.TenantID, id auth
 			return err
 		}
 		event := auth.Event{Kind: auth.EventPasswordReset, Actor: actor, Account: id}
-		return s.replace(tx, a, hash, replacement{event: event, reason: auth.EndReset})
+		return s.replacePassword(tx, a, hash, passwordChange{event: event, reason: auth.EndReset})
 	})
-	return found("set password", err)
+	return mapNotFound("set password", err)
 }

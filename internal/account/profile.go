@@ -26,7 +26,7 @@ type Patch struct {
 // present address calls a pending change off. Refusals: name_…, email_invalid,
 // wrong_password, rate_limited, not_found.
 func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.AccountID, p Patch, actor auth.Actor) (auth.Account, error) {
-	change := patching{s: s, actor: actor, browser: p.Browser}
+	change := profileUpdate{s: s, actor: actor, browser: p.Browser}
 	if p.Name != nil {
 		name, err := auth.ParseName(*p.Name)
 		if err != nil {
@@ -52,45 +52,45 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 		a, err = change.write(tx, id)
 		return err
 	})
-	return a, found("update account", err)
+	return a, mapNotFound("update account", err)
 }
 
 // proveChange asks for the password and bounds how much mail one address can be
 // sent in this way.
-func (s *Service) proveChange(ctx context.Context, tenant auth.TenantID, id auth.AccountID, email auth.Email, current string, actor auth.Actor) (proven, error) {
-	p, err := s.prove(ctx, tenant, id, current, auth.Event{Kind: auth.EventEmailChangeRequested, Actor: actor})
+func (s *Service) proveChange(ctx context.Context, tenant auth.TenantID, id auth.AccountID, email auth.Email, current string, actor auth.Actor) (verifiedOwner, error) {
+	p, err := s.verifyPassword(ctx, tenant, id, current, auth.Event{Kind: auth.EventEmailChangeRequested, Actor: actor})
 	if err != nil {
 		return p, err
 	}
-	d, err := s.admitted(ctx, attemptOf("change", tenant, email.Login, actor).MailBuckets(s.cfg.Rates["resend.account"]))
+	d, err := s.takeLimits(ctx, attemptOf("change", tenant, email.Login, actor).MailBuckets(s.cfg.Rates["resend.account"]))
 	if err == nil && !d.OK {
 		err = auth.Throttled(d.RetryAfter)
 	}
 	return p, err
 }
 
-// patching is one Update, ready to be written.
-type patching struct {
+// profileUpdate is one Update, ready to be written.
+type profileUpdate struct {
 	s      *Service
 	name   *string
 	email  *auth.Email
-	proven proven
+	proven verifiedOwner
 	token  secret.Text
 	actor  auth.Actor
 
 	browser string
 }
 
-func (c patching) write(tx *store.Tx, id auth.AccountID) (auth.Account, error) {
+func (c profileUpdate) write(tx *store.Tx, id auth.AccountID) (auth.Account, error) {
 	a, err := tx.Account(id)
 	if err != nil {
 		return a, err
 	}
 	if c.email != nil {
-		if _, err := c.proven.still(tx); err != nil {
+		if _, err := c.proven.reload(tx); err != nil {
 			return a, err
 		}
-		if err := c.askProof(tx, a); err != nil {
+		if err := c.requestEmailChange(tx, a); err != nil {
 			return a, err
 		}
 	}
@@ -104,9 +104,9 @@ func (c patching) write(tx *store.Tx, id auth.AccountID) (auth.Account, error) {
 	return a, tx.Record(auth.Event{Kind: auth.EventProfileChanged, Actor: c.actor, Account: id, Detail: map[string]string{"field": "name"}})
 }
 
-// askProof mails a link to the new address. When somebody else has it, the same
+// requestEmailChange mails a link to the new address. When somebody else has it, the same
 // statements are done and that account's owner gets a notice instead.
-func (c patching) askProof(tx *store.Tx, a auth.Account) error {
+func (c profileUpdate) requestEmailChange(tx *store.Tx, a auth.Account) error {
 	if c.email.Address == a.Email.Address {
 		return tx.DeleteSingleUses(a.ID, auth.UseChangeEmail)
 	}

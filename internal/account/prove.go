@@ -7,8 +7,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// proving says who proves an address, and what goes on.
-type proving struct {
+// addressProof says who proves an address, and what goes on.
+type addressProof struct {
 	registrar bool           // the person who registered the account, so what they did before stands
 	session   auth.SessionID // goes on in any case, if it is not empty
 	reason    string         // for which the others end
@@ -19,7 +19,7 @@ type proving struct {
 // what is older than the proof may be somebody else's, and ends. That is every session
 // with its refresh tokens and the sessions of clients, every browser that is
 // remembered, every consent and every link. Passwords are the caller's.
-func (s *Service) proveAddress(tx *store.Tx, a *auth.Account, p proving) error {
+func (s *Service) proveAddress(tx *store.Tx, a *auth.Account, p addressProof) error {
 	first := !a.Verified()
 	a.EmailVerifiedAt, a.Registrar = tx.Now, ""
 	if err := tx.UpdateAccount(*a); err != nil {

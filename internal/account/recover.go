@@ -16,29 +16,29 @@ import (
 // address without an account, or with a disabled one, it does the same work and
 // mails nothing. The only refusal is email_invalid.
 func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, email string, actor auth.Actor) error {
-	return s.ask(ctx, tenant, email, asking{
+	return s.requestLink(ctx, tenant, email, linkRequest{
 		name: "forgot", rate: s.cfg.Rates["forgot.account"], event: auth.EventPasswordResetRequested, actor: actor,
 		kind: auth.UseResetPassword, mail: auth.MailReset, life: s.cfg.ResetLifetime,
-		serves: func(a auth.Account) bool { return !a.Disabled() },
+		eligible: func(a auth.Account) bool { return !a.Disabled() },
 	})
 }
 
-// asking is a stranger's request for a link.
-type asking struct {
-	name   string // of the limit
-	from   registrar
-	rate   limit.Rate
-	event  auth.EventKind
-	kind   auth.SingleUseKind
-	mail   auth.MessageKind
-	life   time.Duration
-	actor  auth.Actor
-	serves func(auth.Account) bool
+// linkRequest is a stranger's request for a link.
+type linkRequest struct {
+	name     string // of the limit
+	from     registrar
+	rate     limit.Rate
+	event    auth.EventKind
+	kind     auth.SingleUseKind
+	mail     auth.MessageKind
+	life     time.Duration
+	actor    auth.Actor
+	eligible func(auth.Account) bool
 }
 
 // ask answers every address alike: one look, a link or a decoy, a mail or the note
 // that there is none, an audit line.
-func (s *Service) ask(ctx context.Context, tenant auth.TenantID, address string, q asking) error {
+func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, address string, q linkRequest) error {
 	email, err := auth.ParseEmail(address)
 	if err != nil {
 		return err
@@ -47,12 +47,12 @@ func (s *Service) ask(ctx context.Context, tenant auth.TenantID, address string,
 	if err != nil {
 		return err
 	}
-	d, err := s.admitted(ctx, a.MailBuckets(q.rate))
+	d, err := s.takeLimits(ctx, a.MailBuckets(q.rate))
 	if err != nil {
 		return err
 	}
 	if !d.OK {
-		return s.suppressed(ctx, tenant, q.event, q.actor)
+		return s.recordSuppressed(ctx, tenant, q.event, q.actor)
 	}
 	token := secret.New(linkPrefix)
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -60,8 +60,8 @@ func (s *Service) ask(ctx context.Context, tenant auth.TenantID, address string,
 		if err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err
 		}
-		serves := err == nil && q.serves(a)
-		l, err := q.link(tx, a, proof{Login: email.Login})
+		serves := err == nil && q.eligible(a)
+		l, err := q.newLink(tx, a, proof{Login: email.Login})
 		if err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func (s *Service) ask(ctx context.Context, tenant auth.TenantID, address string,
 
 // link is the link to be issued. One that proves an address takes the place of the
 // asker's own and belongs to their registration, if they have one.
-func (q asking) link(tx *store.Tx, a auth.Account, p proof) (link, error) {
+func (q linkRequest) newLink(tx *store.Tx, a auth.Account, p proof) (link, error) {
 	l := link{kind: q.kind, proof: p, life: q.life}
 	if q.kind != auth.UseVerifyEmail {
 		return l, nil
@@ -101,7 +101,7 @@ func (q asking) link(tx *store.Tx, a auth.Account, p proof) (link, error) {
 	if len(own) > 0 {
 		l.proof.registrar = q.from
 	}
-	l.instead = own
+	l.replaces = own
 	return l, err
 }
 
@@ -111,7 +111,7 @@ func (s *Service) ResetAddress(ctx context.Context, tenant auth.TenantID, token 
 	if !secret.Valid(linkPrefix, token) {
 		return "", errLink()
 	}
-	o, err := s.open(ctx, tenant, token, auth.UseResetPassword)
+	o, err := s.openLink(ctx, tenant, token, auth.UseResetPassword)
 	return o.account.Email.Address, err
 }
 
@@ -124,26 +124,26 @@ func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw str
 	if !secret.Valid(linkPrefix, token) {
 		return errLink()
 	}
-	if err := s.judgeReset(ctx, tenant, token, pw); err != nil {
+	if err := s.checkReset(ctx, tenant, token, pw); err != nil {
 		return err
 	}
 	hash, err := s.cfg.Hasher.Hash(ctx, pw)
 	if err != nil {
-		return hashing("password", err)
+		return mapHashError("password", err)
 	}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		event := auth.Event{Kind: auth.EventPasswordReset, Actor: actor}
-		_, _, a, err := spend(tx, token, event, auth.UseResetPassword)
+		_, _, a, err := consumeLink(tx, token, event, auth.UseResetPassword)
 		if err != nil {
 			return err
 		}
 		if !a.Verified() {
-			if err := s.proveAddress(tx, &a, proving{reason: auth.EndReset}); err != nil {
+			if err := s.proveAddress(tx, &a, addressProof{reason: auth.EndReset}); err != nil {
 				return err
 			}
 		}
 		event.Account = a.ID
-		return s.replace(tx, a, hash, replacement{event: event, reason: auth.EndReset})
+		return s.replacePassword(tx, a, hash, passwordChange{event: event, reason: auth.EndReset})
 	})
 	if err != nil {
 		return fmt.Errorf("reset password: %w", err)
@@ -151,27 +151,27 @@ func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw str
 	return nil
 }
 
-// judgeReset looks at a link without spending it, so that nothing is hashed for a
+// checkReset looks at a link without spending it, so that nothing is hashed for a
 // link that does not work and a weak password does not cost the link.
-func (s *Service) judgeReset(ctx context.Context, tenant auth.TenantID, token, pw string) error {
-	o, err := s.open(ctx, tenant, token, auth.UseResetPassword)
+func (s *Service) checkReset(ctx context.Context, tenant auth.TenantID, token, pw string) error {
+	o, err := s.openLink(ctx, tenant, token, auth.UseResetPassword)
 	if err != nil {
 		return err
 	}
-	return s.judge(o.tenant, "password", pw, o.account.Email, o.account.Name)
+	return s.checkPolicy(o.tenant, "password", pw, o.account.Email, o.account.Name)
 }
 
-// replacement says how a password is replaced.
-type replacement struct {
+// passwordChange says how a password is replaced.
+type passwordChange struct {
 	event  auth.Event
 	reason string         // for which sessions end
 	keep   auth.SessionID // the session that goes on, if one does
 }
 
-// replace sets the hash and does what follows from it, whoever asked: other
+// replacePassword sets the hash and does what follows from it, whoever asked: other
 // sessions and their refresh tokens end, links that could undo it die, the owner
 // is told, the audit log knows.
-func (s *Service) replace(tx *store.Tx, a auth.Account, hash string, r replacement) error {
+func (s *Service) replacePassword(tx *store.Tx, a auth.Account, hash string, r passwordChange) error {
 	if err := tx.SetPassword(a.ID, hash); err != nil {
 		return err
 	}

@@ -46,9 +46,9 @@ func errTaken() error {
 	return e
 }
 
-// hashing turns what the hasher reports into a refusal; field is the member that
+// mapHashError turns what the hasher reports into a refusal; field is the member that
 // held the password.
-func hashing(field string, err error) error {
+func mapHashError(field string, err error) error {
 	if busy, ok := errors.AsType[*password.BusyError](err); ok {
 		return auth.Unavailable(err, busy.RetryAfter)
 	}
@@ -61,8 +61,8 @@ func hashing(field string, err error) error {
 	return fmt.Errorf("hash password: %w", err)
 }
 
-// judge asks the policy of server and tenant whether a new password will do.
-func (s *Service) judge(t auth.Tenant, field, pw string, e auth.Email, name string) error {
+// checkPolicy asks the policy of server and tenant whether a new password will do.
+func (s *Service) checkPolicy(t auth.Tenant, field, pw string, e auth.Email, name string) error {
 	reasons := tenantPolicy(s.cfg.Policy, t.Settings.Password).Check(pw, e.Address, name, t.Name)
 	if len(reasons) == 0 {
 		return nil

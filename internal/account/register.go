@@ -41,21 +41,21 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	if err != nil {
 		return err
 	}
-	if !s.Open(t) {
+	if !s.RegistrationOpen(t) {
 		return auth.Refuse(auth.KindForbidden, auth.CodeRegistrationClosed, "accounts are made by an administrator here")
 	}
-	if err := s.judge(t, "password", r.Password, email, name); err != nil {
+	if err := s.checkPolicy(t, "password", r.Password, email, name); err != nil {
 		return err
 	}
 	hash, err := s.cfg.Hasher.Hash(ctx, r.Password)
 	if err != nil {
-		return hashing("password", err)
+		return mapHashError("password", err)
 	}
-	d, err := s.admitted(ctx, []limit.Bucket{{Key: "register.account|" + string(tenant) + "|" + email.Login, Rate: s.cfg.Rates["register.account"]}})
+	d, err := s.takeLimits(ctx, []limit.Bucket{{Key: "register.account|" + string(tenant) + "|" + email.Login, Rate: s.cfg.Rates["register.account"]}})
 	if err != nil {
 		return err
 	}
-	reg := registering{s: s, tenant: t, email: email, name: name, hash: hash, token: secret.New(linkPrefix), actor: actor,
+	reg := pendingRegistration{s: s, tenant: t, email: email, name: name, hash: hash, token: secret.New(linkPrefix), actor: actor,
 		registrar: registrarOf(r.Browser, actor), suppressed: !d.OK}
 	if err := s.cfg.DB.Write(ctx, tenant, reg.write); err != nil {
 		return fmt.Errorf("register: %w", err)
@@ -84,16 +84,16 @@ func (s *Service) tenant(ctx context.Context, tenant auth.TenantID) (auth.Tenant
 	return t, nil
 }
 
-// Open reports whether people may register themselves with the tenant.
-func (s *Service) Open(t auth.Tenant) bool {
+// RegistrationOpen reports whether people may register themselves with the tenant.
+func (s *Service) RegistrationOpen(t auth.Tenant) bool {
 	if t.Settings.Registration == "" {
 		return s.cfg.RegistrationOpen
 	}
 	return t.Settings.Registration == "open"
 }
 
-// registering is one registration, ready to be written.
-type registering struct {
+// pendingRegistration is one registration, ready to be written.
+type pendingRegistration struct {
 	s      *Service
 	tenant auth.Tenant
 	email  auth.Email
@@ -110,9 +110,9 @@ type registering struct {
 // insert that may find the address taken, a look, a write of the password (which
 // matches no row of an account that is somebody's), a link or a decoy, a mail, an
 // audit line.
-func (r *registering) write(tx *store.Tx) error {
+func (r *pendingRegistration) write(tx *store.Tx) error {
 	if r.suppressed {
-		return r.suppress(tx)
+		return r.recordSuppressed(tx)
 	}
 	a := auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: r.email, Name: r.name, CreatedAt: tx.Now, UpdatedAt: tx.Now, Registrar: r.registrar.String()}
 	inserted := tx.InsertAccount(a)
@@ -124,38 +124,38 @@ func (r *registering) write(tx *store.Tx) error {
 		return err
 	}
 	if inserted == nil {
-		return r.begin(tx, a, []string{})
+		return r.start(tx, a, []string{})
 	}
 	if a.Verified() || a.Disabled() {
-		return r.known(tx, a)
+		return r.notifyExisting(tx, a)
 	}
 	protected, err := isProtected(tx, r.tenant, a)
 	if err != nil {
 		return err
 	}
 	if protected {
-		return r.prove(tx, a)
+		return r.sendClaimLink(tx, a)
 	}
-	return r.again(tx, a)
+	return r.restart(tx, a)
 }
 
-// begin gives an account its password and mails the link in the place of own.
-func (r *registering) begin(tx *store.Tx, a auth.Account, own []string) error {
+// start gives an account its password and mails the link in the place of own.
+func (r *pendingRegistration) start(tx *store.Tx, a auth.Account, own []string) error {
 	if err := tx.SetPassword(a.ID, r.hash); err != nil {
 		return err
 	}
-	return r.mailProof(tx, a, own)
+	return r.sendVerification(tx, a, own)
 }
 
-func (r *registering) mailProof(tx *store.Tx, a auth.Account, own []string) error {
+func (r *pendingRegistration) sendVerification(tx *store.Tx, a auth.Account, own []string) error {
 	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login, registrar: r.registrar},
-		token: r.token, life: r.s.cfg.VerifyLifetime, instead: own}
-	return r.tell(tx, a, l, auth.MailVerify, auth.EventRegistered)
+		token: r.token, life: r.s.cfg.VerifyLifetime, replaces: own}
+	return r.enqueueLink(tx, a, l, auth.MailVerify, auth.EventRegistered)
 }
 
-// again registers an unproved, unused account once more. What the same registrar left
+// restart registers an unproved, unused account once more. What the same registrar left
 // (password, name, links) is replaced; what another left is not, and neither counts.
-func (r *registering) again(tx *store.Tx, a auth.Account) error {
+func (r *pendingRegistration) restart(tx *store.Tx, a auth.Account) error {
 	own, err := ownLinks(tx, a.ID, r.registrar)
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func (r *registering) again(tx *store.Tx, a auth.Account) error {
 		if err := contest(tx, a); err != nil {
 			return err
 		}
-		return r.mailProof(tx, a, own)
+		return r.sendVerification(tx, a, own)
 	}
 	a.Email, a.Name = r.email, r.name
 	if err := tx.UpdateAccount(a); err != nil {
@@ -176,13 +176,13 @@ func (r *registering) again(tx *store.Tx, a auth.Account) error {
 	if err := tx.DeleteSingleUses(a.ID, auth.UseResetPassword, auth.UseChangeEmail); err != nil {
 		return err
 	}
-	return r.begin(tx, a, own)
+	return r.start(tx, a, own)
 }
 
-// suppress answers a registration beyond the limit: nothing is sent, but it counts as
+// recordSuppressed answers a registration beyond the limit: nothing is sent, but it counts as
 // one when somebody else has registered the address before. Otherwise whoever uses the
 // limit up would make the owner's registration vanish and leave a password of theirs.
-func (r *registering) suppress(tx *store.Tx) error {
+func (r *pendingRegistration) recordSuppressed(tx *store.Tx) error {
 	event := auth.Event{Kind: auth.EventRegistered, Outcome: auth.Failure, Actor: r.actor, Detail: map[string]string{"reason": "rate_limited"}}
 	a, err := tx.AccountByLogin(r.email.Login)
 	if errors.Is(err, auth.ErrNotFound) || err == nil && (a.Verified() || a.Disabled()) {
@@ -202,10 +202,10 @@ func (r *registering) suppress(tx *store.Tx) error {
 	return tx.Record(event)
 }
 
-// prove asks the mailbox who owns an unproved account that is protected: the link sets a new
+// sendClaimLink asks the mailbox who owns an unproved account that is protected: the link sets a new
 // password, which proves the address and ends every session. Until then nothing
 // of the account changes, except that older links of the same registrar die.
-func (r *registering) prove(tx *store.Tx, a auth.Account) error {
+func (r *pendingRegistration) sendClaimLink(tx *store.Tx, a auth.Account) error {
 	if _, err := tx.CompareAndSwapPassword(a.ID, "", r.hash); err != nil {
 		return err
 	}
@@ -213,23 +213,23 @@ func (r *registering) prove(tx *store.Tx, a auth.Account) error {
 	if err != nil {
 		return err
 	}
-	if err := (link{kind: auth.UseVerifyEmail, instead: own}).drop(tx); err != nil {
+	if err := (link{kind: auth.UseVerifyEmail, replaces: own}).deletePrevious(tx); err != nil {
 		return err
 	}
 	l := link{kind: auth.UseResetPassword, account: a.ID, proof: proof{Login: a.Email.Login}, token: r.token, life: r.s.cfg.ResetLifetime}
-	return r.tell(tx, a, l, auth.MailReset, auth.EventRegisterKnown)
+	return r.enqueueLink(tx, a, l, auth.MailReset, auth.EventRegisterKnown)
 }
 
-// known tells the owner of the address that somebody tried to register it.
-func (r *registering) known(tx *store.Tx, a auth.Account) error {
+// notifyExisting tells the owner of the address that somebody tried to register it.
+func (r *pendingRegistration) notifyExisting(tx *store.Tx, a auth.Account) error {
 	if _, err := tx.CompareAndSwapPassword(a.ID, "", r.hash); err != nil {
 		return err
 	}
 	l := link{kind: auth.UseVerifyEmail, proof: proof{Login: a.Email.Login}, token: r.token}
-	return r.tell(tx, a, l, auth.MailKnownAddress, auth.EventRegisterKnown)
+	return r.enqueueLink(tx, a, l, auth.MailKnownAddress, auth.EventRegisterKnown)
 }
 
-func (r *registering) tell(tx *store.Tx, a auth.Account, l link, mail auth.MessageKind, event auth.EventKind) error {
+func (r *pendingRegistration) enqueueLink(tx *store.Tx, a auth.Account, l link, mail auth.MessageKind, event auth.EventKind) error {
 	expires, err := l.issue(tx)
 	if err != nil {
 		return err
@@ -247,9 +247,9 @@ func (r *registering) tell(tx *store.Tx, a auth.Account, l link, mail auth.Messa
 	return tx.Record(auth.Event{Kind: event, Actor: r.actor, Account: a.ID})
 }
 
-// suppressed leaves the trace of a request that was too much for one address and
+// recordSuppressed leaves the trace of a request that was too much for one address and
 // got the usual answer. Whether the address has an account was not looked up.
-func (s *Service) suppressed(ctx context.Context, tenant auth.TenantID, kind auth.EventKind, actor auth.Actor) error {
+func (s *Service) recordSuppressed(ctx context.Context, tenant auth.TenantID, kind auth.EventKind, actor auth.Actor) error {
 	return s.record(ctx, tenant, auth.Event{Kind: kind, Outcome: auth.Failure, Actor: actor, Detail: map[string]string{"reason": "rate_limited"}})
 }
 

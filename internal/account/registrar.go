@@ -19,11 +19,11 @@ type registrar struct {
 	Network string `json:"network,omitempty"`
 }
 
-// operator is the registrar of accounts that an operator makes.
-var operator = registrar{Network: "operator"}
+// operatorRegistrar is the registrar of accounts that an operator makes.
+var operatorRegistrar = registrar{Network: "operator"}
 
-// several is auth.Account.Registrar of an address that more than one have registered.
-const several = "several"
+// contestedRegistrar is auth.Account.Registrar of an address that more than one have registered.
+const contestedRegistrar = "several"
 
 // String is the form of auth.Account.Registrar.
 func (r registrar) String() string {
@@ -41,7 +41,7 @@ func registrarOf(browser string, actor auth.Actor) registrar {
 	return registrar{Network: limit.AddressKey(addr)}
 }
 
-func (r registrar) is(other registrar) bool { return r == other && r != registrar{} }
+func (r registrar) equal(other registrar) bool { return r == other && r != registrar{} }
 
 // isBrowser reports whether the browser with the secret is the one that registered.
 func (r registrar) isBrowser(browser string) bool {
@@ -61,7 +61,7 @@ func ownLinks(tx *store.Tx, id auth.AccountID, r registrar) ([]string, error) {
 		if err := json.Unmarshal([]byte(use.Data), &p); err != nil {
 			return own, fmt.Errorf("decode link: %w", err)
 		}
-		if p.registrar.is(r) {
+		if p.registrar.equal(r) {
 			own = append(own, use.Digest)
 		}
 	}
@@ -72,7 +72,7 @@ func ownLinks(tx *store.Tx, id auth.AccountID, r registrar) ([]string, error) {
 // proved: two have registered it, and only the mailbox can tell which of them is its owner.
 // Every link then leads to a choice of password.
 func contest(tx *store.Tx, a auth.Account) error {
-	a.Name, a.Registrar = "", several
+	a.Name, a.Registrar = "", contestedRegistrar
 	if err := tx.UpdateAccount(a); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func contest(tx *store.Tx, a auth.Account) error {
 // isProtected reports whether another registration must not change an unproved account:
 // an operator made it, or it is in use.
 func isProtected(tx *store.Tx, t auth.Tenant, a auth.Account) (bool, error) {
-	if a.Registrar == operator.String() {
+	if a.Registrar == operatorRegistrar.String() {
 		return true, nil
 	}
 	return inUse(tx, t, a)

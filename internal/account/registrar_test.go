@@ -32,7 +32,7 @@ func (h *fixture) clicks(token, browser, pw string) error {
 // wantNeeds demands what the page of a link has to ask for.
 func (h *fixture) wantNeeds(want account.Missing, token, browser string) {
 	h.t.Helper()
-	got, err := h.VerifyNeeds(h.t.Context(), tenant, account.Verification{Token: token, Browser: browser})
+	got, err := h.VerifyRequirements(h.t.Context(), tenant, account.Verification{Token: token, Browser: browser})
 	h.requireOK(err)
 	if got.Missing != want {
 		h.t.Errorf("needs %q, want %q", got.Missing, want)
@@ -120,7 +120,7 @@ func TestRepair_S2_OwnRegistrationNeedsNothing(t *testing.T) {
 		first := h.registers(another, "wwb_bob", alice)
 		link := h.registers(good, "wwb_bob", alice)
 		h.requireRefused(h.clicks(first, "wwb_bob", ""), "invalid_link")
-		h.requireOK(h.Resend(t.Context(), tenant, account.Resending{Email: bob, Browser: "wwb_bob"}, alice))
+		h.requireOK(h.Resend(t.Context(), tenant, account.ResendRequest{Email: bob, Browser: "wwb_bob"}, alice))
 		h.requireRefused(h.clicks(link, "wwb_bob", ""), "invalid_link")
 		h.requireOK(h.clicks(h.mail(auth.MailVerify, bob).Token, "wwb_bob", ""))
 		if !h.opens(bob, good) {
@@ -139,7 +139,7 @@ func TestRepair_S2_OwnRegistrationNeedsNothing(t *testing.T) {
 func TestRepair_S2_ResendRecognizesNobody(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.registers(another, "wwb_eve", eve)
-		h.requireOK(h.Resend(t.Context(), tenant, account.Resending{Email: bob, Browser: "wwb_bob"}, alice))
+		h.requireOK(h.Resend(t.Context(), tenant, account.ResendRequest{Email: bob, Browser: "wwb_bob"}, alice))
 		h.wantNeeds(account.MissingPassword, h.mail(auth.MailVerify, bob).Token, "wwb_bob")
 	})
 }
@@ -211,7 +211,7 @@ func TestRepair_S2_ChangeOpenedElsewhere(t *testing.T) {
 			t.Fatal("the address changed")
 		}
 		h.wantNeeds(account.MissingNothing, link, "wwb_eve")
-		in, err := h.VerifyNeeds(t.Context(), tenant, account.Verification{Token: link, SignedIn: []auth.AccountID{e.ID}})
+		in, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: link, SignedIn: []auth.AccountID{e.ID}})
 		if h.requireOK(err); in.Missing != account.MissingNothing || in.Address != bob {
 			t.Errorf("signed in, and needs %+v", in)
 		}
@@ -339,7 +339,7 @@ func TestRepair_S2_NeedsOfDeadLinks(t *testing.T) {
 		link := h.registers(good, "wwb_bob", alice)
 		h.requireOK(h.clicks(link, "wwb_bob", ""))
 		for _, token := range []string{"", "wwl_x", secret.New("wwl_").Reveal(), link} {
-			_, err := h.VerifyNeeds(t.Context(), tenant, account.Verification{Token: token, Browser: "wwb_bob"})
+			_, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: token, Browser: "wwb_bob"})
 			h.requireRefused(err, "invalid_link")
 		}
 	})
@@ -353,7 +353,7 @@ func TestRepair_N3_Invitation(t *testing.T) {
 		link := h.mail(auth.MailInvite, bob).Token
 		h.wantNeeds(account.MissingPassword, link, "")
 		h.requireRefused(h.verify(link, alice), "password_needed")
-		if n, err := h.VerifyNeeds(t.Context(), tenant, account.Verification{Token: link}); err != nil || !n.Invited || n.Address != bob {
+		if n, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: link}); err != nil || !n.Invited || n.Address != bob {
 			t.Errorf("needs %+v, %v", n, err)
 		}
 		h.requireOK(h.clicks(link, "", good))

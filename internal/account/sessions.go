@@ -23,7 +23,7 @@ func (s *Service) Sessions(ctx context.Context, tenant auth.TenantID, id auth.Ac
 		list = slices.DeleteFunc(all, func(v auth.Session) bool { return !v.Live(tx.Now) })
 		return err
 	})
-	return list, found("list sessions", err)
+	return list, mapNotFound("list sessions", err)
 }
 
 // EndSession ends one session of the account, with its refresh tokens. A session
@@ -38,7 +38,7 @@ func (s *Service) EndSession(ctx context.Context, tenant auth.TenantID, id auth.
 	if errors.Is(err, auth.ErrNotFound) {
 		return auth.Refuse(auth.KindNotFound, auth.CodeNotFound, "there is no such session")
 	}
-	return found("end session", err)
+	return mapNotFound("end session", err)
 }
 
 // EndOtherSessions ends every session of the account but one, which may be empty,
@@ -56,7 +56,7 @@ func (s *Service) EndOtherSessions(ctx context.Context, tenant auth.TenantID, id
 		return tx.Record(auth.Event{Kind: auth.EventSessionEnded, Actor: actor, Account: id, Detail: detail})
 	})
 	if err != nil {
-		return 0, found("end sessions", err)
+		return 0, mapNotFound("end sessions", err)
 	}
 	return n, nil
 }
@@ -72,49 +72,40 @@ func endedBy(id auth.AccountID, actor auth.Actor) string {
 // refresh token and link dies at once. Its data stays. Disabling it again changes
 // nothing. Refusals: not_found, last_administrator.
 func (s *Service) Disable(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, allowed ...auth.Override) error {
-	return s.toggle(ctx, tenant, id, actor, true, allowed)
+	return s.setDisabled(ctx, tenant, id, actor, true, allowed)
 }
 
 // Enable opens a disabled account again; what was ended stays ended.
 func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
-	return s.toggle(ctx, tenant, id, actor, false, nil)
+	return s.setDisabled(ctx, tenant, id, actor, false, nil)
 }
 
-// take is a write that may take the last administrator of the tenant.
-func (s *Service) take(ctx context.Context, tenant auth.TenantID, allowed []auth.Override, fn func(*store.Tx) error) error {
-	return s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		last, err := tx.RemovesLastAdministrator(func() error { return fn(tx) })
-		if err != nil {
-			return err
-		}
-		return auth.KeepAdministrator(last, allowed)
-	})
-}
-
-func (s *Service) toggle(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, disable bool, allowed []auth.Override) error {
-	err := s.take(ctx, tenant, allowed, func(tx *store.Tx) error {
-		a, err := tx.Account(id)
-		if err != nil || a.Disabled() == disable {
-			return err
-		}
-		event := auth.Event{Kind: auth.EventAccountEnabled, Actor: actor, Account: id}
-		a.DisabledAt = time.Time{}
-		if disable {
-			event.Kind, a.DisabledAt = auth.EventAccountDisabled, tx.Now
-			if err := s.shut(tx, id); err != nil {
+func (s *Service) setDisabled(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, disable bool, allowed []auth.Override) error {
+	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		return tx.RequireAdministrator(allowed, func() error {
+			a, err := tx.Account(id)
+			if err != nil || a.Disabled() == disable {
 				return err
 			}
-		}
-		if err := tx.UpdateAccount(a); err != nil {
-			return err
-		}
-		return tx.Record(event)
+			event := auth.Event{Kind: auth.EventAccountEnabled, Actor: actor, Account: id}
+			a.DisabledAt = time.Time{}
+			if disable {
+				event.Kind, a.DisabledAt = auth.EventAccountDisabled, tx.Now
+				if err := s.endAccess(tx, id); err != nil {
+					return err
+				}
+			}
+			if err := tx.UpdateAccount(a); err != nil {
+				return err
+			}
+			return tx.Record(event)
+		})
 	})
-	return found("change account", err)
+	return mapNotFound("change account", err)
 }
 
 // shut ends whatever the account could still act with.
-func (s *Service) shut(tx *store.Tx, id auth.AccountID) error {
+func (s *Service) endAccess(tx *store.Tx, id auth.AccountID) error {
 	if _, err := s.cfg.Sessions.EndAll(tx, id, "", auth.EndDisabled); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}

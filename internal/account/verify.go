@@ -36,8 +36,8 @@ const (
 	MissingCurrentPassword Missing = "current_password" // that of the account whose address changes
 )
 
-// Needs is what the page of a link says and asks for.
-type Needs struct {
+// LinkRequirements is what the page of a link says and asks for.
+type LinkRequirements struct {
 	Missing Missing
 	Address string // that the link proves
 	Invited bool   // an operator made the account, and its owner has to choose a password
@@ -59,7 +59,7 @@ func (s *Service) VerifyEmail(ctx context.Context, tenant auth.TenantID, r Verif
 	if !secret.Valid(linkPrefix, r.Token) {
 		return errLink()
 	}
-	v := verifying{s: s, Verification: r, actor: actor}
+	v := pendingVerification{s: s, Verification: r, actor: actor}
 	if r.Password != "" {
 		if err := v.usePassword(ctx, tenant); err != nil {
 			return err
@@ -71,33 +71,33 @@ func (s *Service) VerifyEmail(ctx context.Context, tenant auth.TenantID, r Verif
 	return nil
 }
 
-// VerifyNeeds says what VerifyEmail would miss, and spends nothing. Refusal:
+// VerifyRequirements says what VerifyEmail would miss, and spends nothing. Refusal:
 // invalid_link.
-func (s *Service) VerifyNeeds(ctx context.Context, tenant auth.TenantID, r Verification) (Needs, error) {
+func (s *Service) VerifyRequirements(ctx context.Context, tenant auth.TenantID, r Verification) (LinkRequirements, error) {
 	if !secret.Valid(linkPrefix, r.Token) {
-		return Needs{}, errLink()
+		return LinkRequirements{}, errLink()
 	}
-	o, err := s.open(ctx, tenant, r.Token, auth.UseVerifyEmail, auth.UseChangeEmail)
+	o, err := s.openLink(ctx, tenant, r.Token, auth.UseVerifyEmail, auth.UseChangeEmail)
 	if err != nil {
-		return Needs{}, err
+		return LinkRequirements{}, err
 	}
-	n := Needs{Address: o.account.Email.Address}
+	n := LinkRequirements{Address: o.account.Email.Address}
 	if o.use.Kind == auth.UseChangeEmail {
 		n.Address = o.proof.Address
 	}
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-		n.Missing, err = verifying{s: s, Verification: r}.missing(tx, o.use.Kind, o.proof, o.account)
+		n.Missing, err = pendingVerification{s: s, Verification: r}.missing(tx, o.use.Kind, o.proof, o.account)
 		return err
 	})
 	if err != nil {
-		return Needs{}, fmt.Errorf("look at link: %w", err)
+		return LinkRequirements{}, fmt.Errorf("look at link: %w", err)
 	}
-	n.Invited = n.Missing == MissingPassword && o.proof.registrar.is(operator)
+	n.Invited = n.Missing == MissingPassword && o.proof.registrar.equal(operatorRegistrar)
 	return n, nil
 }
 
-// verifying is one Verification, ready to be written.
-type verifying struct {
+// pendingVerification is one Verification, ready to be written.
+type pendingVerification struct {
 	s *Service
 	Verification
 	hash   string // of the new password
@@ -106,13 +106,13 @@ type verifying struct {
 }
 
 // usePassword judges and hashes the new password, or compares the current one.
-func (v *verifying) usePassword(ctx context.Context, tenant auth.TenantID) error {
-	o, err := v.s.open(ctx, tenant, v.Token, auth.UseVerifyEmail, auth.UseChangeEmail)
+func (v *pendingVerification) usePassword(ctx context.Context, tenant auth.TenantID) error {
+	o, err := v.s.openLink(ctx, tenant, v.Token, auth.UseVerifyEmail, auth.UseChangeEmail)
 	if err != nil {
 		return err
 	}
 	if o.use.Kind == auth.UseChangeEmail {
-		_, err := v.s.prove(ctx, tenant, o.account.ID, v.Password, auth.Event{Kind: auth.EventEmailChanged, Actor: v.actor})
+		_, err := v.s.verifyPassword(ctx, tenant, o.account.ID, v.Password, auth.Event{Kind: auth.EventEmailChanged, Actor: v.actor})
 		v.proved = err == nil
 		return err
 	}
@@ -120,8 +120,8 @@ func (v *verifying) usePassword(ctx context.Context, tenant auth.TenantID) error
 	return err
 }
 
-func (v verifying) write(tx *store.Tx) error {
-	use, p, a, err := spend(tx, v.Token, auth.Event{Kind: auth.EventVerified, Actor: v.actor}, auth.UseVerifyEmail, auth.UseChangeEmail)
+func (v pendingVerification) write(tx *store.Tx) error {
+	use, p, a, err := consumeLink(tx, v.Token, auth.Event{Kind: auth.EventVerified, Actor: v.actor}, auth.UseVerifyEmail, auth.UseChangeEmail)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (v verifying) write(tx *store.Tx) error {
 	case use.Kind == auth.UseChangeEmail:
 		return v.s.finishChange(tx, a, p, v.actor)
 	}
-	if err := v.s.proveAddress(tx, &a, proving{registrar: v.hash == "" && p.isBrowser(v.Browser), reason: auth.EndProved}); err != nil {
+	if err := v.s.proveAddress(tx, &a, addressProof{registrar: v.hash == "" && p.isBrowser(v.Browser), reason: auth.EndProved}); err != nil {
 		return err
 	}
 	if v.hash != "" {
@@ -146,7 +146,7 @@ func (v verifying) write(tx *store.Tx) error {
 }
 
 // missing decides whether the one who opens a link has to show more.
-func (v verifying) missing(tx *store.Tx, kind auth.SingleUseKind, p proof, a auth.Account) (Missing, error) {
+func (v pendingVerification) missing(tx *store.Tx, kind auth.SingleUseKind, p proof, a auth.Account) (Missing, error) {
 	if kind == auth.UseChangeEmail {
 		if p.isBrowser(v.Browser) || slices.Contains(v.SignedIn, a.ID) {
 			return MissingNothing, nil
@@ -174,8 +174,8 @@ func (v verifying) missing(tx *store.Tx, kind auth.SingleUseKind, p proof, a aut
 	return MissingNothing, err
 }
 
-// opened is a link that works, as it was read.
-type opened struct {
+// openedLink is a link that works, as it was read.
+type openedLink struct {
 	use     auth.SingleUse
 	proof   proof
 	account auth.Account
@@ -183,10 +183,10 @@ type opened struct {
 }
 
 // open looks at a link without spending it. Refusal: invalid_link.
-func (s *Service) open(ctx context.Context, tenant auth.TenantID, token string, kinds ...auth.SingleUseKind) (opened, error) {
-	var o opened
+func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, token string, kinds ...auth.SingleUseKind) (openedLink, error) {
+	var o openedLink
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-		o = opened{}
+		o = openedLink{}
 		for _, kind := range kinds {
 			if o.use, err = tx.SingleUse(kind, secret.Digest(token)); !errors.Is(err, auth.ErrNotFound) {
 				break
@@ -240,7 +240,7 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth
 	}
 	old := a
 	a.Email = email
-	if err := s.proveAddress(tx, &a, proving{session: p.Session, reason: auth.EndEmail}); err != nil {
+	if err := s.proveAddress(tx, &a, addressProof{session: p.Session, reason: auth.EndEmail}); err != nil {
 		return err
 	}
 	if err := tx.Notify(old, auth.MailEmailChanged, auth.Mail{NewEmail: email.Address, IP: actor.IP}); err != nil {
@@ -249,8 +249,8 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth
 	return tx.Record(auth.Event{Kind: auth.EventEmailChanged, Actor: actor, Account: a.ID})
 }
 
-// Resending asks for the link of a registration again.
-type Resending struct {
+// ResendRequest asks for the link of a registration again.
+type ResendRequest struct {
 	Email   string
 	Browser string // as in Registration
 }
@@ -258,10 +258,10 @@ type Resending struct {
 // Resend mails a new link to an address that waits for its proof, in the place of the
 // older one of the same registrar. For every other address it does the same work and
 // mails nothing. The only refusal is email_invalid.
-func (s *Service) Resend(ctx context.Context, tenant auth.TenantID, r Resending, actor auth.Actor) error {
-	return s.ask(ctx, tenant, r.Email, asking{
+func (s *Service) Resend(ctx context.Context, tenant auth.TenantID, r ResendRequest, actor auth.Actor) error {
+	return s.requestLink(ctx, tenant, r.Email, linkRequest{
 		name: "resend", from: registrarOf(r.Browser, actor), rate: s.cfg.Rates["resend.account"], event: auth.EventVerificationSent, actor: actor,
 		kind: auth.UseVerifyEmail, mail: auth.MailVerify, life: s.cfg.VerifyLifetime,
-		serves: func(a auth.Account) bool { return !a.Disabled() && !a.Verified() },
+		eligible: func(a auth.Account) bool { return !a.Disabled() && !a.Verified() },
 	})
 }

@@ -26,8 +26,8 @@ type Override string
 // AllowNoAdministrator lets the last administrator of a tenant go.
 const AllowNoAdministrator Override = "no_administrator"
 
-// KeepAdministrator judges a change of which the store says whether it took the last
-// administrator of the tenant: Conflict last_administrator, unless that is allowed.
+// KeepAdministrator refuses a change that removed the last administrator of the tenant
+// (last_administrator), unless an override allows it.
 func KeepAdministrator(last bool, allowed []Override) error {
 	if !last || slices.Contains(allowed, AllowNoAdministrator) {
 		return nil

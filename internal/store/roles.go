@@ -144,17 +144,21 @@ func (tx *Tx) CountAdministrators() (int, error) {
 		WHERE p.tenant_id = $1 AND p.permission = $2 AND a.disabled_at IS NULL`, tx.tenant, auth.AdminPermission)
 }
 
-// RemovesLastAdministrator runs a change and reports whether it removed the last administrator.
-func (tx *Tx) RemovesLastAdministrator(change func() error) (bool, error) {
+// RequireAdministrator runs change. It returns last_administrator if change removed the
+// last administrator of the tenant, unless an override allows it.
+func (tx *Tx) RequireAdministrator(allowed []auth.Override, change func() error) error {
 	before, err := tx.CountAdministrators()
 	if err != nil {
-		return false, err
+		return err
 	}
 	if err := change(); err != nil || before == 0 {
-		return false, err
+		return err
 	}
 	after, err := tx.CountAdministrators()
-	return after == 0, err
+	if err != nil {
+		return err
+	}
+	return auth.KeepAdministrator(after == 0, allowed)
 }
 
 // LargestRights is the largest auth.RightsSize of the accounts with the role; zero without such

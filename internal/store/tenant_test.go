@@ -155,8 +155,8 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 	},
 	"PermissionsIn":       func(tx *store.Tx) (any, error) { return tx.PermissionsIn(auth.Scope{"p:x"}) },
 	"CountAdministrators": func(tx *store.Tx) (any, error) { return tx.CountAdministrators() },
-	"RemovesLastAdministrator": func(tx *store.Tx) (any, error) {
-		return tx.RemovesLastAdministrator(func() error { return nil })
+	"RequireAdministrator": func(tx *store.Tx) (any, error) {
+		return nil, tx.RequireAdministrator(nil, func() error { return nil })
 	},
 	"LargestRights": func(tx *store.Tx) (any, error) { return tx.LargestRights("x") },
 	"InsertSession": func(tx *store.Tx) (any, error) {

@@ -79,7 +79,7 @@ type Address struct {
 
 func (s *api) resendVerification(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.accounts.Resend(ctx, ex.tenant.ID, account.Resending{Email: in.Body.Email, Browser: ex.browserCookie()}, ex.requestActor())
+	err := s.accounts.Resend(ctx, ex.tenant.ID, account.ResendRequest{Email: in.Body.Email, Browser: ex.browserCookie()}, ex.requestActor())
 	return status("verification_sent"), err
 }
 

@@ -13,7 +13,7 @@ import (
 // registerPage asks for what makes an account.
 func (s *Server) registerPage(ex *exchange, st flow.Step) error {
 	p := s.registerOf(ex, st)
-	if !s.cfg.Accounts.Open(ex.tenant) {
+	if !s.cfg.Accounts.RegistrationOpen(ex.tenant) {
 		l := s.loginOf(ex, st)
 		l.Notice = p.Say(ui.RegisterClosed)
 		return ex.render(http.StatusOK, l)

@@ -34,7 +34,7 @@ func (s *Server) resendForm(ex *exchange, r *http.Request) error {
 		return err
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	again := account.Resending{Email: email, Browser: ex.browserCookie()}
+	again := account.ResendRequest{Email: email, Browser: ex.browserCookie()}
 	if err := s.cfg.Accounts.Resend(r.Context(), ex.tenant.ID, again, ex.requestActor()); err != nil && auth.KindOf(err) != auth.KindInvalid {
 		return err
 	}
@@ -72,7 +72,7 @@ func (s *Server) verifyEmailPage(ex *exchange, r *http.Request) error {
 
 // verifyAsk shows what a link asks for, and why the last try was refused.
 func (s *Server) verifyAsk(ex *exchange, r *http.Request, v account.Verification, refused *auth.Error) error {
-	n, err := s.cfg.Accounts.VerifyNeeds(r.Context(), ex.tenant.ID, v)
+	n, err := s.cfg.Accounts.VerifyRequirements(r.Context(), ex.tenant.ID, v)
 	if isLink(err) {
 		return s.verifyFailed(ex, ui.LinkUsed)
 	}
