@@ -1,12 +1,10 @@
-// Package access keeps who may do what: roles, the permissions they bundle, and
-// the accounts that have them.
+// Package access manages roles, their permissions, and the accounts that have them.
 //
-// A permission is a right that an API asks for; a role is a named set of them.
-// What of both stands in an access token is decided by auth.Grant.Carry, and changes
-// with the next refresh; the administration API asks the database. This package only
-// keeps them; what a permission allows is decided where it is asked
-// for. Every change leaves an audit line in its own transaction; a change that
-// changes nothing leaves none.
+// A permission is a right that an API requires; a role is a named set of permissions.
+// auth.Grant.Carry decides which of them an access token contains; tokens change at the
+// next refresh, and the administration API reads the database. What a permission allows is
+// decided where it is required. Every change records an audit line in its transaction; a
+// change without effect records none.
 package access
 
 import (
@@ -25,7 +23,7 @@ type Service struct{ db *store.DB }
 // New returns a Service.
 func New(db *store.DB) *Service { return &Service{db: db} }
 
-// CreateRole makes a role without permissions. Refusals: role_invalid, name_…,
+// CreateRole creates a role without permissions. Refusals: role_invalid, name_…,
 // role_taken.
 func (s *Service) CreateRole(ctx context.Context, tenant auth.TenantID, name, description string, actor auth.Actor) (auth.Role, error) {
 	name, err := auth.ParseRoleName(name)
@@ -39,7 +37,7 @@ func (s *Service) CreateRole(ctx context.Context, tenant auth.TenantID, name, de
 	err = s.db.Write(ctx, tenant, func(tx *store.Tx) error {
 		r = auth.Role{ID: auth.RoleID(secret.NewID(tx.Now)), Name: name, Description: description, CreatedAt: tx.Now}
 		if err := tx.InsertRole(r); errors.Is(err, auth.ErrConflict) {
-			return auth.Refuse(auth.KindConflict, auth.CodeRoleTaken, "there is a role of this name")
+			return auth.Refuse(auth.KindConflict, auth.CodeRoleTaken, "a role with this name exists")
 		} else if err != nil {
 			return err
 		}
@@ -51,11 +49,12 @@ func (s *Service) CreateRole(ctx context.Context, tenant auth.TenantID, name, de
 	return r, nil
 }
 
-// DeleteRole takes the role from everybody who has it and forgets it. The built-in
-// role of administrators stays. Refusals: role_unknown, role_built_in, last_administrator.
+// DeleteRole deletes a role and removes it from all accounts. The built-in role of
+// administrators cannot be deleted. Refusals: role_unknown, role_built_in,
+// last_administrator.
 func (s *Service) DeleteRole(ctx context.Context, tenant auth.TenantID, name string, actor auth.Actor, allowed ...auth.Override) error {
 	if name == auth.AdminRole {
-		return auth.Refuse(auth.KindConflict, auth.CodeRoleBuiltIn, "the role of administrators cannot be deleted")
+		return auth.Refuse(auth.KindConflict, auth.CodeRoleBuiltIn, "the built-in role of administrators cannot be deleted")
 	}
 	return s.write(ctx, tenant, "delete role", func(tx *store.Tx) error {
 		return tx.RequireAdministrator(allowed, func() error {
@@ -84,7 +83,7 @@ func (s *Service) Roles(ctx context.Context, tenant auth.TenantID) ([]auth.Role,
 	return list, nil
 }
 
-// PutPermission names a permission, or gives it another description. Refusals:
+// PutPermission defines a permission or changes its description. Refusals:
 // permission_invalid, permission_reserved, name_….
 func (s *Service) PutPermission(ctx context.Context, tenant auth.TenantID, name, description string, actor auth.Actor) (auth.Permission, error) {
 	name, err := parsePermission(name)
@@ -118,8 +117,8 @@ func (s *Service) Permissions(ctx context.Context, tenant auth.TenantID) ([]auth
 	return list, nil
 }
 
-// Allow adds a permission to a role; a permission that is not known yet becomes
-// known. Refusals: permission_invalid, permission_reserved, role_unknown, rights_too_long.
+// Allow adds a permission to a role and defines the permission if it is new. Refusals:
+// permission_invalid, permission_reserved, role_unknown, rights_too_long.
 func (s *Service) Allow(ctx context.Context, tenant auth.TenantID, roleName, permission string, actor auth.Actor) error {
 	permission, err := parsePermission(permission)
 	if err != nil {
@@ -143,7 +142,7 @@ func (s *Service) Allow(ctx context.Context, tenant auth.TenantID, roleName, per
 	})
 }
 
-// ensurePermission keeps the description of a permission that is there already.
+// ensurePermission defines a permission that does not exist yet.
 func ensurePermission(tx *store.Tx, permission string) error {
 	list, err := tx.Permissions()
 	if err != nil {
@@ -157,7 +156,7 @@ func ensurePermission(tx *store.Tx, permission string) error {
 	return tx.PutPermission(auth.Permission{Name: permission, CreatedAt: tx.Now})
 }
 
-// Disallow takes a permission from a role. Refusals: role_unknown, last_administrator.
+// Disallow removes a permission from a role. Refusals: role_unknown, last_administrator.
 func (s *Service) Disallow(ctx context.Context, tenant auth.TenantID, roleName, permission string, actor auth.Actor, allowed ...auth.Override) error {
 	return s.write(ctx, tenant, "disallow", func(tx *store.Tx) error {
 		return tx.RequireAdministrator(allowed, func() error {
@@ -173,17 +172,18 @@ func (s *Service) Disallow(ctx context.Context, tenant auth.TenantID, roleName, 
 	})
 }
 
-func (s *Service) write(ctx context.Context, tenant auth.TenantID, doing string, fn func(*store.Tx) error) error {
+func (s *Service) write(ctx context.Context, tenant auth.TenantID, action string, fn func(*store.Tx) error) error {
 	if err := s.db.Write(ctx, tenant, fn); err != nil {
-		return fmt.Errorf("%s: %w", doing, err)
+		return fmt.Errorf("%s: %w", action, err)
 	}
 	return nil
 }
 
-// parsePermission takes no name of our own API but the one there is.
+// parsePermission parses the name of a permission. Of the reserved names it accepts only
+// the permission of administrators.
 func parsePermission(name string) (string, error) {
 	if auth.Reserved(name) && name != auth.AdminPermission {
-		return "", auth.Invalid(auth.CodePermissionReserved, "permission", "permission: a name that does not begin with watchword:")
+		return "", auth.Invalid(auth.CodePermissionReserved, "permission", "permission: must not begin with watchword:")
 	}
 	return auth.ParsePermission(name)
 }
@@ -191,7 +191,7 @@ func parsePermission(name string) (string, error) {
 func findRole(tx *store.Tx, name string) (auth.Role, error) {
 	r, err := tx.Role(name)
 	if errors.Is(err, auth.ErrNotFound) {
-		err = auth.Refuse(auth.KindNotFound, auth.CodeRoleUnknown, "there is no role of this name")
+		err = auth.Refuse(auth.KindNotFound, auth.CodeRoleUnknown, "role not found")
 	}
 	return r, err
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// AssignRole gives a role to an account. Refusals: role_unknown, not_found for the
-// account, which an account of another tenant is, email_not_verified for one with a
-// password whose address nobody has proved, and rights_too_long.
+// Assign assigns a role to an account. Refusals: role_unknown; not_found for the account,
+// also for one of another tenant; email_not_verified for one with a password and an
+// unverified address; rights_too_long.
 func (s *Service) Assign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor) error {
 	return s.write(ctx, tenant, "assign role", func(tx *store.Tx) error {
 		if err := owned(tx, account); err != nil {
@@ -32,7 +32,7 @@ func (s *Service) Assign(ctx context.Context, tenant auth.TenantID, account auth
 	})
 }
 
-// UnassignRole takes a role from an account. Refusals: role_unknown, not_found,
+// Unassign removes a role from an account. Refusals: role_unknown, not_found,
 // last_administrator.
 func (s *Service) Unassign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor, allowed ...auth.Override) error {
 	return s.write(ctx, tenant, "unassign role", func(tx *store.Tx) error {
@@ -57,9 +57,9 @@ func assign(tx *store.Tx, account auth.AccountID, roleName string, do func(auth.
 	return tx.Record(e)
 }
 
-// owned refuses an account that a stranger may have registered with somebody else's
-// address: the role would be the stranger's. One without a password, such as an
-// invitation, can be opened by nobody until its address is proved.
+// owned refuses an account with a password and an unverified address: somebody may have
+// registered another's address, and would get the role. Nobody can use an account without
+// a password, such as an invitation, before its address is verified.
 func owned(tx *store.Tx, account auth.AccountID) error {
 	a, err := tx.Account(account)
 	if errors.Is(err, auth.ErrNotFound) || err == nil && a.Verified() {
@@ -85,8 +85,7 @@ func known(tx *store.Tx, account auth.AccountID) error {
 	return err
 }
 
-// RightsOf returns the names of the account's roles and the permissions these add
-// up to, each sorted.
+// RightsOf returns the account's roles and all of their permissions, each sorted.
 func (s *Service) RightsOf(ctx context.Context, tenant auth.TenantID, account auth.AccountID) (roles, permissions []string, err error) {
 	err = s.db.Read(ctx, tenant, func(tx *store.Tx) error {
 		if err := known(tx, account); err != nil {

@@ -9,9 +9,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// RightsSize is how many bytes the names of roles and permissions take in the token of the
-// account with the most of them, among those that have the role. At most auth.MaxRights
-// stand in a token. Refusals: role_unknown.
+// RightsSize returns how many bytes roles and permissions take in a token, at most, among
+// the accounts with the role. The limit is auth.MaxRights. Refusals: role_unknown.
 func (s *Service) RightsSize(ctx context.Context, tenant auth.TenantID, roleName string) (size int, err error) {
 	err = s.db.Read(ctx, tenant, func(tx *store.Tx) error {
 		r, err := findRole(tx, roleName)
@@ -26,9 +25,9 @@ func (s *Service) RightsSize(ctx context.Context, tenant auth.TenantID, roleName
 	return size, nil
 }
 
-// fits refuses a permission that does not fit into the token of everybody who has the
-// role. It reads outside the write: a role may have a million holders, and the writer has
-// others who wait.
+// checkRightsSize refuses a permission that would exceed auth.MaxRights in the token of an
+// account with the role. It reads outside of the write, because a role may have a million
+// accounts and other writes would wait.
 func (s *Service) checkRightsSize(ctx context.Context, tenant auth.TenantID, roleName, permission string) error {
 	size := 0
 	err := s.db.Read(ctx, tenant, func(tx *store.Tx) error {

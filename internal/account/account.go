@@ -1,15 +1,14 @@
-// Package account keeps people's accounts: it registers them, proves their
-// addresses, recovers, changes and removes them.
+// Package account manages user accounts: it registers them, verifies their addresses,
+// recovers, changes and deletes them.
 //
-// Every method is one decision in one transaction, with its audit line and its
-// mail written in the same commit; passwords are hashed before that transaction
-// begins. What a stranger may ask (Register, Resend, Forgot) gives the same
-// answer after the same work whether the address has an account or not; the
-// difference goes to the mailbox, where only its owner sees it.
+// Every method is one transaction, which also writes the audit line and the mail.
+// Passwords are hashed before the transaction begins. Register, Resend and Forgot do the
+// same work and return the same result whether the address has an account or not; only
+// the owner of the mailbox sees the difference.
 //
-// The room does not sign anybody in (login does), sends no mail (outbox does)
-// and knows no HTTP. Limits by IP address are the door's; limits by e-mail
-// address and by account are here.
+// The package does not sign users in (login does), does not send mail (outbox does) and
+// knows no HTTP. It enforces limits by email address and by account; web enforces limits
+// by IP address.
 package account
 
 import (
@@ -26,14 +25,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Lifetimes of links when a Config names none.
+// Default lifetimes of links.
 const (
 	DefaultVerifyLifetime = 24 * time.Hour
 	DefaultResetLifetime  = time.Hour
 )
 
-// Config says how a Service works. All fields but the lifetimes, Log and
-// RegistrationOpen are required.
+// Config configures a Service. All fields except the lifetimes, Log and RegistrationOpen
+// are required.
 type Config struct {
 	DB       *store.DB
 	Hasher   *password.Hasher
@@ -42,7 +41,7 @@ type Config struct {
 	Limiter  limit.Limiter
 	Rates    limit.Rates // those that end in .account
 	Now      func() time.Time
-	// RegistrationOpen is what holds for tenants that do not say.
+	// RegistrationOpen is the default for tenants without the setting.
 	RegistrationOpen bool
 	VerifyLifetime   time.Duration // zero means DefaultVerifyLifetime
 	ResetLifetime    time.Duration // zero means DefaultResetLifetime
@@ -52,7 +51,7 @@ type Config struct {
 // Service is safe for concurrent use.
 type Service struct {
 	cfg     Config
-	exports chan struct{} // a place for each export that may read at once
+	exports chan struct{} // limits concurrent exports
 }
 
 // New returns a Service.
@@ -90,8 +89,8 @@ func (s *Service) Profile(ctx context.Context, tenant auth.TenantID, id auth.Acc
 	return p, mapNotFound("get account", err)
 }
 
-// Find returns the account with the given e-mail address, in any spelling that
-// signs in to it, or a refusal of KindNotFound.
+// Find returns the account with the email address, in any spelling that signs in to it,
+// or a refusal of KindNotFound.
 func (s *Service) Find(ctx context.Context, tenant auth.TenantID, email string) (auth.Account, error) {
 	e, err := auth.ParseEmail(email)
 	if err != nil {
@@ -105,7 +104,7 @@ func (s *Service) Find(ctx context.Context, tenant auth.TenantID, email string) 
 	return a, mapNotFound("find account", err)
 }
 
-// The most accounts of one page.
+// maxPage is the maximum number of accounts on one page.
 const maxPage = 500
 
 // List pages through the accounts of a tenant by id; a limit of zero or beyond 500
@@ -122,13 +121,13 @@ func (s *Service) List(ctx context.Context, tenant auth.TenantID, f store.Accoun
 	return list, mapNotFound("list accounts", err)
 }
 
-// mapNotFound gives what the store reports about an account its meaning.
-func mapNotFound(doing string, err error) error {
+// mapNotFound maps auth.ErrNotFound to AccountNotFound and wraps other errors.
+func mapNotFound(action string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, auth.ErrNotFound):
 		return auth.AccountNotFound()
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return fmt.Errorf("%s: %w", action, err)
 }

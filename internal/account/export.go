@@ -8,8 +8,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Export is everything kept about one person, fit for JSON. It holds no secret and
-// no digest of one, and nothing about the people who administer the account.
+// Export is all data about one user, as JSON. It contains no secret, no digest of one, and
+// nothing about the administrators of the account.
 type Export struct {
 	ExportedAt  time.Time         `json:"exported_at"`
 	Account     ExportedAccount   `json:"account"`
@@ -21,7 +21,7 @@ type Export struct {
 	Events      []ExportedEvent   `json:"events"`
 }
 
-// ExportedAccount is the account as its owner may have it.
+// ExportedAccount is the exported part of an account.
 type ExportedAccount struct {
 	ID              auth.AccountID `json:"id"`
 	Email           string         `json:"email"`
@@ -33,10 +33,10 @@ type ExportedAccount struct {
 	DisabledAt      time.Time      `json:"disabled_at,omitzero"`
 }
 
-// ExportedSession is one sign-in that has not ended, in a browser or at a client.
+// ExportedSession is a live session of a browser or a client.
 type ExportedSession struct {
 	ID        auth.SessionID `json:"id"`
-	Parent    auth.SessionID `json:"parent_id,omitempty"` // the browser's session below which a client's is
+	Parent    auth.SessionID `json:"parent_id,omitempty"` // the browser session of a client session
 	Client    auth.ClientID  `json:"client_id"`
 	IP        string         `json:"ip"`
 	UserAgent string         `json:"user_agent"`
@@ -45,14 +45,14 @@ type ExportedSession struct {
 	ExpiresAt time.Time      `json:"expires_at"`
 }
 
-// ExportedBrowser is a browser that remembers the account.
+// ExportedBrowser is a browser with a remember-me token.
 type ExportedBrowser struct {
 	CreatedAt time.Time `json:"created_at"`
 	UsedAt    time.Time `json:"used_at"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// ExportedConsent is what the person has allowed a client.
+// ExportedConsent is a consent of the user.
 type ExportedConsent struct {
 	Client    auth.ClientID `json:"client_id"`
 	Scope     string        `json:"scope"`
@@ -74,13 +74,13 @@ type ExportedEvent struct {
 
 const (
 	exportPage = 1000
-	exportMost = 20_000 // the newest audit lines of an account that go into an export
-	// exportsAtOnce is less than the readers of SQLite, so that exports never take them all.
+	exportMost = 20_000 // maximum number of audit lines in an export, the newest
+	// exportsAtOnce is less than the number of SQLite readers, so that exports never use all.
 	exportsAtOnce = 2
 )
 
-// Export gathers what is kept about the account, and records that it did. It reads page
-// by page, so what changes meanwhile may be in one part and not yet in another.
+// Export returns all data about the account and records the export. It reads in several
+// transactions, so concurrent changes may appear in only some parts.
 func (s *Service) Export(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) (Export, error) {
 	select {
 	case s.exports <- struct{}{}:

@@ -12,8 +12,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// takeLimits takes one token of every bucket. A limiter that cannot answer is never taken for a
-// yes.
+// takeLimits takes one token of every bucket. It fails closed: without the limiter it
+// returns an error.
 func (s *Service) takeLimits(ctx context.Context, buckets []limit.Bucket) (limit.Decision, error) {
 	d, err := s.cfg.Limiter.TakeAll(ctx, buckets)
 	if err != nil {
@@ -22,38 +22,38 @@ func (s *Service) takeLimits(ctx context.Context, buckets []limit.Bucket) (limit
 	return d, nil
 }
 
-// attemptOf is the attempt of an actor at the account that is counted as id.
+// attemptOf returns the attempt of an actor on the account that is counted as id.
 func attemptOf(rule string, tenant auth.TenantID, id string, actor auth.Actor) limit.Attempt {
-	addr, _ := netip.ParseAddr(actor.IP) // what is no address is counted as one
+	addr, _ := netip.ParseAddr(actor.IP) // all invalid addresses share one key
 	return limit.Attempt{Rule: rule, Account: string(tenant) + "|" + id, Session: string(actor.Session), Addr: addr}
 }
 
-// attemptByMail is the attempt of somebody who need not be signed in to have a mail sent to the
-// owner of a login, who need not exist.
+// attemptByMail returns the attempt of an unauthenticated request to mail the owner of a
+// login, which need not exist.
 func (s *Service) attemptByMail(ctx context.Context, rule string, tenant auth.TenantID, login string, actor auth.Actor) (limit.Attempt, error) {
 	a := attemptOf(rule, tenant, login, actor)
-	a.Session = "" // that of somebody else proves nothing about this login
+	a.Session = "" // a session of another account proves nothing about this login
 	var err error
 	a.KnownBrowser, err = s.cfg.Sessions.VerifyKnownBrowser(ctx, tenant, login, actor.Known)
 	return a, err
 }
 
-// ResetIn is Reset in a browser. It returns the new value of the cookie by which accounts know
-// the browser: the mailed link has proved the owner, who gets in from there while strangers
-// have used up what they may try together.
+// ResetIn is Reset in a browser. It returns the new known-browser cookie: the mailed link
+// has proved the owner, who can then sign in from there while attempts of other browsers
+// are limited.
 func (s *Service) ResetIn(ctx context.Context, tenant auth.TenantID, token, pw string, actor auth.Actor) (secret.Text, error) {
 	if err := s.Reset(ctx, tenant, token, pw, actor); err != nil {
 		return "", err
 	}
 	login, now, err := s.loginOfConsumed(ctx, tenant, token)
 	if err != nil {
-		s.cfg.Log.Warn("a browser was not made known", "error", err) // the password is set all the same
+		s.cfg.Log.Warn("known-browser cookie not issued", "error", err) // the password is set
 		return "", nil
 	}
 	return s.cfg.Sessions.IssueKnownBrowser(tenant, login, actor.Known, now), nil
 }
 
-// loginOfConsumed is the login of the account whose reset link was spent.
+// loginOfConsumed returns the login of the account of a consumed reset link.
 func (s *Service) loginOfConsumed(ctx context.Context, tenant auth.TenantID, token string) (login string, now time.Time, err error) {
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
 		use, err := tx.SingleUse(auth.UseResetPassword, secret.Digest(token))

@@ -11,42 +11,41 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// A link in a mail is a single-use secret that proves one thing: whoever holds it
-// reads the mail of one address. It is stored as a digest, bound to tenant,
-// purpose, account and address. A newer one takes the place of the older of the same
-// purpose; of links that prove an address, only of those of the same registrar, since
-// a stranger who registers somebody's address must not make the owner's link fail.
+// A mailed link is a single-use secret: its bearer reads the mail of one address. It is
+// stored as a digest, bound to tenant, purpose, account and address. A new link replaces
+// the previous links of the same purpose. A verification link replaces only those of the
+// same registrar: somebody who registers another's address must not invalidate the
+// owner's link.
 
 const linkPrefix = "wwl_"
 
-// retryPolicy is what we say when a part of the check is missing for now.
+// retryPolicy is the Retry-After when a check is temporarily unavailable.
 const retryPolicy = 5 * time.Second
 
-// proof is what a link was issued for.
+// proof is what a link proves.
 type proof struct {
-	Login   string         `json:"login"`             // the address at that time
-	Address string         `json:"address,omitempty"` // the new address, when it changes
-	Session auth.SessionID `json:"session,omitempty"` // that asked for the change
+	Login   string         `json:"login"`             // the address when the link was issued
+	Address string         `json:"address,omitempty"` // the new address of a change
+	Session auth.SessionID `json:"session,omitempty"` // the session that requested the change
 	registrar
 }
 
-// link is one to be issued.
+// link is a link to issue.
 type link struct {
 	kind     auth.SingleUseKind
 	account  auth.AccountID // empty: a decoy
 	proof    proof
 	token    secret.Text
 	life     time.Duration
-	replaces []string // the digests of links of the same kind in whose place it comes; nil: of all
+	replaces []string // the digests of the links of the same kind that it replaces; nil: all
 }
 
-// issue stores the link in the place of the account's earlier one of that kind and
-// returns when it expires. A link without an account is a decoy: the same
-// statements for an address that nobody has; its token is never given to anyone
-// and has expired at birth.
+// issue stores the link, deletes those it replaces and returns its expiry. A link without
+// an account is a decoy: the same statements for an address without an account. The token
+// of a decoy is not sent and has already expired.
 func (l link) issue(tx *store.Tx) (time.Time, error) {
 	if err := l.deletePrevious(tx); err != nil {
-		return time.Time{}, fmt.Errorf("drop older link: %w", err)
+		return time.Time{}, fmt.Errorf("delete previous link: %w", err)
 	}
 	expires := tx.Now.Add(l.life)
 	if l.account == "" {
@@ -78,15 +77,14 @@ func (l link) deletePrevious(tx *store.Tx) error {
 	return nil
 }
 
-// consumeLink takes a link of one of the kinds, of which only one can know the token. It
-// returns the account that the link was issued to, if that account may still use
-// it; otherwise a kept refusal, so that the link stays spent and leaves a line of
-// the given kind in the audit log.
+// consumeLink consumes a link of one of the kinds and returns its account. If the account
+// may not use it, the error is a refusal that commits: the link stays consumed, and the
+// event is recorded as a failure.
 func consumeLink(tx *store.Tx, token string, event auth.Event, kinds ...auth.SingleUseKind) (auth.SingleUse, proof, auth.Account, error) {
 	var p proof
 	use, err := consumeAny(tx, secret.Digest(token), kinds)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
-		return use, p, auth.Account{}, fmt.Errorf("take link: %w", err)
+		return use, p, auth.Account{}, fmt.Errorf("consume link: %w", err)
 	}
 	event.Outcome, event.Account = auth.Failure, use.Account
 	refuse := func(reason string) error {

@@ -10,18 +10,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Creation is an account that an operator makes. Without a password it is an
-// invitation: the mailed link lets its owner choose one, which proves the address too.
+// Creation is an account that an operator creates. Without a password it is an
+// invitation: the mailed link lets the owner choose one, which also verifies the address.
 type Creation struct {
 	Email, Password, Name string
-	// Verified says that the operator answers for the address; otherwise a link is
-	// mailed to it.
+	// Verified marks the address as verified; otherwise a link is mailed to it.
 	Verified bool
 }
 
-// Create makes an account on an operator's word, whether registration is open or
-// not. It takes the place of an unproved registration that nobody uses. Refusals:
-// email_invalid, name_…, password_refused, email_taken.
+// Create creates an account for an operator, whether registration is open or not. It
+// replaces an unverified, unused registration. Refusals: email_invalid, name_…,
+// password_refused, email_taken.
 func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, actor auth.Actor) (auth.Account, error) {
 	email, name, err := parsePerson(n.Email, n.Name)
 	if err != nil {
@@ -68,7 +67,7 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, 
 	return a, nil
 }
 
-// firstHash judges and hashes the password of a new account, if it has one.
+// firstHash checks and hashes the password of a new account, if it has one.
 func (s *Service) firstHash(ctx context.Context, tenant auth.TenantID, pw string, email auth.Email, name string) (string, error) {
 	if pw == "" {
 		return "", nil
@@ -80,7 +79,7 @@ func (s *Service) firstHash(ctx context.Context, tenant auth.TenantID, pw string
 	return s.newHash(ctx, t, pw, email, name)
 }
 
-// newHash judges a password and hashes it.
+// newHash checks a password against the policy and hashes it.
 func (s *Service) newHash(ctx context.Context, t auth.Tenant, pw string, email auth.Email, name string) (string, error) {
 	if err := s.checkPolicy(t, "password", pw, email, name); err != nil {
 		return "", err
@@ -101,10 +100,9 @@ func (s *Service) sendVerification(tx *store.Tx, a auth.Account, kind auth.Messa
 	return tx.Enqueue(kind, auth.Mail{To: a.Email.Address, Name: a.Name, Token: token.Reveal(), ExpiresAt: expires})
 }
 
-// Delete removes the account of somebody who knows its password, with everything
-// that hangs on it: credentials, sessions, refresh tokens, links, roles. A notice
-// is mailed; audit lines stay. Refusals: wrong_password, rate_limited, not_found,
-// last_administrator.
+// Delete deletes an account for its owner, who must know the current password. It deletes
+// credentials, sessions, refresh tokens, links and roles, and mails a notice; audit lines
+// stay. Refusals: wrong_password, rate_limited, not_found, last_administrator.
 func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, actor auth.Actor) error {
 	p, err := s.verifyPassword(ctx, tenant, id, current, auth.Event{Kind: auth.EventAccountDeleted, Actor: actor})
 	if err != nil {
@@ -113,7 +111,7 @@ func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.Acco
 	return s.remove(ctx, tenant, id, actor, nil, p.reload)
 }
 
-// Remove is Delete on an operator's word.
+// Remove is Delete for an operator, without a password.
 func (s *Service) Remove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, allowed ...auth.Override) error {
 	return s.remove(ctx, tenant, id, actor, allowed, func(tx *store.Tx) (auth.Account, error) { return tx.Account(id) })
 }
@@ -125,7 +123,7 @@ func (s *Service) remove(ctx context.Context, tenant auth.TenantID, id auth.Acco
 			if err != nil {
 				return err
 			}
-			// The rows go with the account, but clients have to hear of it.
+			// The rows are deleted with the account, but clients must be notified.
 			if _, err := s.cfg.Sessions.EndAll(tx, id, "", endedBy(id, actor)); err != nil {
 				return err
 			}

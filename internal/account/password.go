@@ -11,17 +11,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// verifiedOwner is an account whose owner has just shown the current password.
+// verifiedOwner is an account whose current password was just verified.
 type verifiedOwner struct {
 	account auth.Account
 	tenant  auth.Tenant
-	hash    string // "" in the ways that ask for no password
+	hash    string // empty without a password
 }
 
-// verifyPassword asks for the current password before something that a stolen session alone
-// must not do. Wrong ones of all these things share the limits of the account, and
-// each leaves a line of the given kind in the audit log. Refusals: wrong_password,
-// rate_limited, not_found.
+// verifyPassword verifies the current password for an operation that a stolen session must
+// not allow. All such operations share the limits of the account for wrong passwords. A
+// wrong password records the event as a failure. Refusals: wrong_password, rate_limited,
+// not_found.
 func (s *Service) verifyPassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, event auth.Event) (verifiedOwner, error) {
 	buckets := attemptOf("password", tenant, string(id), event.Actor).GuessBuckets(s.cfg.Rates["change.account"])
 	d, err := s.takeLimits(ctx, buckets)
@@ -67,7 +67,7 @@ func (s *Service) comparePassword(ctx context.Context, tenant auth.TenantID, id 
 	return p, res.OK, nil
 }
 
-// look reads what a change of the password depends on.
+// readCredentials reads account, tenant and password hash.
 func (s *Service) readCredentials(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (verifiedOwner, error) {
 	var p verifiedOwner
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
@@ -86,14 +86,14 @@ func (s *Service) readCredentials(ctx context.Context, tenant auth.TenantID, id 
 }
 
 func (s *Service) refund(ctx context.Context, buckets []limit.Bucket) {
-	// A caller who has gone away has not guessed wrong either.
+	// A cancelled request is not a wrong guess.
 	if err := s.cfg.Limiter.RefundAll(context.WithoutCancel(ctx), buckets); err != nil {
 		s.cfg.Log.Warn("limit not refunded", "error", err)
 	}
 }
 
-// reload reads the account again inside the transaction that acts on the proof: a
-// password that was replaced meanwhile proves nothing.
+// reload reads the account again inside the transaction that acts on it. It refuses if the
+// password was replaced since.
 func (p verifiedOwner) reload(tx *store.Tx) (auth.Account, error) {
 	a, err := tx.Account(p.account.ID)
 	if errors.Is(err, auth.ErrNotFound) {
@@ -109,11 +109,10 @@ func (p verifiedOwner) reload(tx *store.Tx) (auth.Account, error) {
 	return a, err
 }
 
-// ChangePassword replaces the password of somebody who knows the current one. Every
-// session but the actor's own ends with its refresh tokens; the actor's own goes
-// on, and when it lives in a cookie that cookie is replaced by the one returned.
-// Reset links and a pending change of address die, and a notice is mailed.
-// Refusals: wrong_password, rate_limited, password_refused.
+// ChangePassword replaces the password for its owner, who must know the current one. It
+// ends every session except the actor's, whose cookie is replaced by the returned one. It
+// deletes reset links and a pending change of address, and mails a notice. Refusals:
+// wrong_password, rate_limited, password_refused.
 func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current, next string, actor auth.Actor) (secret.Text, error) {
 	event := auth.Event{Kind: auth.EventPasswordChanged, Actor: actor}
 	p, err := s.verifyPassword(ctx, tenant, id, current, event)
@@ -147,7 +146,7 @@ func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id a
 	return cookie, nil
 }
 
-// renew gives the session another cookie if it has one.
+// renew replaces the cookie of the session, if it has one.
 func (s *Service) renew(tx *store.Tx, id auth.AccountID, sid auth.SessionID) (secret.Text, error) {
 	if sid == "" {
 		return "", nil
@@ -162,9 +161,8 @@ func (s *Service) renew(tx *store.Tx, id auth.AccountID, sid auth.SessionID) (se
 	return s.cfg.Sessions.Renew(tx, sid)
 }
 
-// SetPassword sets a password for somebody else: an operator's way, which asks for
-// no current one. Every session ends and a notice is mailed. Refusals: not_found,
-// password_refused.
+// SetPassword sets a password for an operator, without the current one. It ends every
+// session and mails a notice. Refusals: not_found, password_refused.
 func (s *Service) SetPassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, pw string, actor auth.Actor) error {
 	p, err := s.readCredentials(ctx, tenant, id)
 	if err != nil {

@@ -10,21 +10,20 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Patch is what somebody changes of the own account; a nil field stays as it is.
+// Patch is a change of one's own account; a nil field is unchanged.
 type Patch struct {
 	Name  *string
 	Email *string
-	// CurrentPassword is needed to change the address.
+	// CurrentPassword is required to change the address.
 	CurrentPassword string
 	Browser         string // as in Registration
 }
 
-// Update changes the name at once. A new address stays pending until the link that
-// is mailed to it is used; until then the old one remains the address that signs
-// in and recovers, and the account that is returned still shows it. Whether
-// somebody else has the new address is told to that mailbox only. Asking for the
-// present address calls a pending change off. Refusals: name_…, email_invalid,
-// wrong_password, rate_limited, not_found.
+// Update changes the name immediately. A new address is pending until its mailed link is
+// used; until then the account keeps the current address. Only the mailbox of the new
+// address sees whether another account has it. Requesting the current address cancels a
+// pending change. Refusals: name_…, email_invalid, wrong_password, rate_limited,
+// not_found.
 func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.AccountID, p Patch, actor auth.Actor) (auth.Account, error) {
 	change := profileUpdate{s: s, actor: actor, browser: p.Browser}
 	if p.Name != nil {
@@ -55,8 +54,7 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 	return a, mapNotFound("update account", err)
 }
 
-// proveChange asks for the password and bounds how much mail one address can be
-// sent in this way.
+// proveChange verifies the password and limits mails to the new address.
 func (s *Service) proveChange(ctx context.Context, tenant auth.TenantID, id auth.AccountID, email auth.Email, current string, actor auth.Actor) (verifiedOwner, error) {
 	p, err := s.verifyPassword(ctx, tenant, id, current, auth.Event{Kind: auth.EventEmailChangeRequested, Actor: actor})
 	if err != nil {
@@ -69,7 +67,7 @@ func (s *Service) proveChange(ctx context.Context, tenant auth.TenantID, id auth
 	return p, err
 }
 
-// profileUpdate is one Update, ready to be written.
+// profileUpdate is a Patch ready to be written.
 type profileUpdate struct {
 	s      *Service
 	name   *string
@@ -104,8 +102,8 @@ func (c profileUpdate) write(tx *store.Tx, id auth.AccountID) (auth.Account, err
 	return a, tx.Record(auth.Event{Kind: auth.EventProfileChanged, Actor: c.actor, Account: id, Detail: map[string]string{"field": "name"}})
 }
 
-// requestEmailChange mails a link to the new address. When somebody else has it, the same
-// statements are done and that account's owner gets a notice instead.
+// requestEmailChange mails a link to the new address. If another account has it, the same
+// statements are executed and that account's owner gets a notice instead.
 func (c profileUpdate) requestEmailChange(tx *store.Tx, a auth.Account) error {
 	if c.email.Address == a.Email.Address {
 		return tx.DeleteSingleUses(a.ID, auth.UseChangeEmail)
@@ -115,7 +113,7 @@ func (c profileUpdate) requestEmailChange(tx *store.Tx, a auth.Account) error {
 		return err
 	}
 	taken := other.ID != "" && other.ID != a.ID
-	if taken { // an unproved registration gives way to the proof
+	if taken { // a proof replaces an unverified registration
 		free, err := isReplaceable(tx, other)
 		if err != nil {
 			return err
@@ -130,7 +128,7 @@ func (c profileUpdate) requestEmailChange(tx *store.Tx, a auth.Account) error {
 	}
 	kind, m := auth.MailChangeEmail, auth.Mail{To: c.email.Address, IP: c.actor.IP, At: tx.Now}
 	if taken {
-		// The pending link is there, but its token goes to nobody.
+		// The pending link exists, but its token is not sent.
 		kind, m.To = auth.MailKnownAddress, other.Email.Address
 	} else {
 		m.Token, m.ExpiresAt, m.NewEmail = c.token.Reveal(), expires, c.email.Address

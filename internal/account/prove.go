@@ -7,18 +7,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// addressProof says who proves an address, and what goes on.
+// addressProof describes who verifies an address and which session continues.
 type addressProof struct {
-	registrar bool           // the person who registered the account, so what they did before stands
-	session   auth.SessionID // goes on in any case, if it is not empty
-	reason    string         // for which the others end
+	registrar bool           // by the registrar, whose sessions and consents stay
+	session   auth.SessionID // the session that continues, may be empty
+	reason    string         // why the other sessions end
 }
 
-// proveAddress is the only way by which the address of an account that exists becomes
-// proved. Until then nobody knew whose account it was: unless its registrar proves it,
-// what is older than the proof may be somebody else's, and ends. That is every session
-// with its refresh tokens and the sessions of clients, every browser that is
-// remembered, every consent and every link. Passwords are the caller's.
+// proveAddress is the only place that marks the address of an existing account as
+// verified. Unless the registrar verifies it, anything older may belong to somebody else,
+// so it ends every session, deletes every remember-me token, consent and link. The caller
+// handles passwords.
 func (s *Service) proveAddress(tx *store.Tx, a *auth.Account, p addressProof) error {
 	first := !a.Verified()
 	a.EmailVerifiedAt, a.Registrar = tx.Now, ""
@@ -35,7 +34,7 @@ func (s *Service) proveAddress(tx *store.Tx, a *auth.Account, p addressProof) er
 		return fmt.Errorf("end sessions: %w", err)
 	}
 	if !first {
-		return nil // a change of address: whose account it is was known
+		return nil // a change of address: the owner was known before
 	}
 	return tx.DeleteConsents(a.ID)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Forgot mails a link that sets a new password, and kills the older one. For an
-// address without an account, or with a disabled one, it does the same work and
-// mails nothing. The only refusal is email_invalid.
+// Forgot mails a link that sets a new password and deletes the previous link. For an
+// address without an account, or with a disabled one, it does the same work and mails
+// nothing. The only refusal is email_invalid.
 func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, email string, actor auth.Actor) error {
 	return s.requestLink(ctx, tenant, email, linkRequest{
 		name: "forgot", rate: s.cfg.Rates["forgot.account"], event: auth.EventPasswordResetRequested, actor: actor,
@@ -23,7 +23,7 @@ func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, email string
 	})
 }
 
-// linkRequest is a stranger's request for a link.
+// linkRequest is an unauthenticated request for a link.
 type linkRequest struct {
 	name     string // of the limit
 	from     registrar
@@ -36,8 +36,8 @@ type linkRequest struct {
 	eligible func(auth.Account) bool
 }
 
-// ask answers every address alike: one look, a link or a decoy, a mail or the note
-// that there is none, an audit line.
+// requestLink does the same for every address: one read, a link or a decoy, a mail or a
+// note that there is none, an audit line.
 func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, address string, q linkRequest) error {
 	email, err := auth.ParseEmail(address)
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, address
 		to, mail, event := email.Address, auth.MailNone, auth.Event{Kind: q.event, Outcome: auth.Failure, Actor: q.actor, Account: a.ID}
 		if serves {
 			l.account, mail, event.Outcome = a.ID, q.mail, auth.Success
-			to = a.Email.Address // mail goes where the account says, not as the asker spells it
+			to = a.Email.Address // the address of the account, not the spelling of the request
 		}
 		expires, err := l.issue(tx)
 		if err != nil {
@@ -90,8 +90,8 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, address
 	return nil
 }
 
-// link is the link to be issued. One that proves an address takes the place of the
-// asker's own and belongs to their registration, if they have one.
+// newLink returns the link to issue. A verification link replaces those of the same
+// registrar and belongs to their registration.
 func (q linkRequest) newLink(tx *store.Tx, a auth.Account, p proof) (link, error) {
 	l := link{kind: q.kind, proof: p, life: q.life}
 	if q.kind != auth.UseVerifyEmail {
@@ -105,8 +105,8 @@ func (q linkRequest) newLink(tx *store.Tx, a auth.Account, p proof) (link, error
 	return l, err
 }
 
-// ResetAddress returns the address of the account whose password a reset link sets, and
-// spends nothing. Refusal: invalid_link.
+// ResetAddress returns the address of the account of a reset link, without consuming the
+// link. Refusal: invalid_link.
 func (s *Service) ResetAddress(ctx context.Context, tenant auth.TenantID, token string) (string, error) {
 	if !secret.Valid(linkPrefix, token) {
 		return "", errLink()
@@ -115,11 +115,10 @@ func (s *Service) ResetAddress(ctx context.Context, tenant auth.TenantID, token 
 	return o.account.Email.Address, err
 }
 
-// Reset spends a reset link and sets a new password. The link came by mail, so it
-// proves the address too. Every session and refresh token of the account ends,
-// every other link dies, and a notice is mailed. A password that is refused
-// (password_refused) leaves the link as it was; a link that does not work gives
-// invalid_link.
+// Reset consumes a reset link and sets a new password. The link was mailed, so it also
+// verifies the address. It ends every session and refresh token of the account, deletes
+// every other link and mails a notice. Refusals: password_refused, which leaves the link
+// usable; invalid_link.
 func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw string, actor auth.Actor) error {
 	if !secret.Valid(linkPrefix, token) {
 		return errLink()
@@ -151,8 +150,8 @@ func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw str
 	return nil
 }
 
-// checkReset looks at a link without spending it, so that nothing is hashed for a
-// link that does not work and a weak password does not cost the link.
+// checkReset checks link and password without consuming the link, so that an invalid link
+// causes no hashing and a refused password does not use up the link.
 func (s *Service) checkReset(ctx context.Context, tenant auth.TenantID, token, pw string) error {
 	o, err := s.openLink(ctx, tenant, token, auth.UseResetPassword)
 	if err != nil {
@@ -161,16 +160,15 @@ func (s *Service) checkReset(ctx context.Context, tenant auth.TenantID, token, p
 	return s.checkPolicy(o.tenant, "password", pw, o.account.Email, o.account.Name)
 }
 
-// passwordChange says how a password is replaced.
+// passwordChange describes how a password is replaced.
 type passwordChange struct {
 	event  auth.Event
-	reason string         // for which sessions end
-	keep   auth.SessionID // the session that goes on, if one does
+	reason string         // why sessions end
+	keep   auth.SessionID // the session that continues, may be empty
 }
 
-// replacePassword sets the hash and does what follows from it, whoever asked: other
-// sessions and their refresh tokens end, links that could undo it die, the owner
-// is told, the audit log knows.
+// replacePassword sets the hash. It also ends other sessions and their refresh tokens,
+// deletes links that could undo the change, notifies the owner and records the event.
 func (s *Service) replacePassword(tx *store.Tx, a auth.Account, hash string, r passwordChange) error {
 	if err := tx.SetPassword(a.ID, hash); err != nil {
 		return err

@@ -8,22 +8,21 @@ import (
 	"github.com/watchword-auth/watchword/internal/password"
 )
 
-// errLink is the one answer to every link that does not work, whatever the reason.
+// errLink is the refusal of every invalid link, whatever the reason.
 func errLink() error {
-	return auth.Invalid(auth.CodeInvalidLink, "token", "this link does not work any more; ask for a new one")
+	return auth.Invalid(auth.CodeInvalidLink, "token", "the link is invalid, expired or used; request a new one")
 }
 
-// errNotPublic refuses an address at which strangers could reach mailboxes of the
-// operator's own network.
+// errNotPublic refuses an address in the operator's own network.
 func errNotPublic() error {
-	return auth.Invalid(auth.CodeEmailInvalid, "email", "email: the domain must be a public one, such as example.com")
+	return auth.Invalid(auth.CodeEmailInvalid, "email", "email: the domain must be public, such as example.com")
 }
 
-// errPasswordNeeded asks whoever opened a link for more than the link.
+// errPasswordNeeded requires a password in addition to a link.
 func errPasswordNeeded(m Missing) error {
-	msg := "password: send the one that shall be the account's from now on, the registered one or another"
+	msg := "password: required to set the password of the account"
 	if m == MissingCurrentPassword {
-		msg = "password: send the current one of the account whose address changes"
+		msg = "password: the current password of the account is required"
 	}
 	e := auth.Refuse(auth.KindConflict, auth.CodePasswordNeeded, msg)
 	e.Field = string(m)
@@ -31,53 +30,53 @@ func errPasswordNeeded(m Missing) error {
 }
 
 func errWrongPassword() error {
-	e := auth.Refuse(auth.KindForbidden, auth.CodeWrongPassword, "the current password is not right")
+	e := auth.Refuse(auth.KindForbidden, auth.CodeWrongPassword, "the current password is incorrect")
 	e.Field = "current_password"
 	return e
 }
 
 func errChanged() error {
-	return auth.Refuse(auth.KindConflict, auth.CodeChangedMeanwhile, "the account was changed at the same time; try again")
+	return auth.Refuse(auth.KindConflict, auth.CodeChangedMeanwhile, "the account was changed concurrently; try again")
 }
 
 func errTaken() error {
-	e := auth.Refuse(auth.KindConflict, auth.CodeEmailTaken, "another account has this e-mail address")
+	e := auth.Refuse(auth.KindConflict, auth.CodeEmailTaken, "another account has this email address")
 	e.Field = "email"
 	return e
 }
 
-// mapHashError turns what the hasher reports into a refusal; field is the member that
-// held the password.
+// mapHashError maps an error of the hasher to a refusal; field is the member with the
+// password.
 func mapHashError(field string, err error) error {
 	if busy, ok := errors.AsType[*password.BusyError](err); ok {
 		return auth.Unavailable(err, busy.RetryAfter)
 	}
 	switch {
 	case errors.Is(err, password.ErrTooLong):
-		return auth.Invalid(auth.CodePasswordTooLong, field, "a password has at most 128 characters")
+		return auth.Invalid(auth.CodePasswordTooLong, field, field+": at most 128 characters")
 	case errors.Is(err, password.ErrNotText):
-		return auth.Invalid(auth.CodePasswordInvalid, field, "a password must be text")
+		return auth.Invalid(auth.CodePasswordInvalid, field, field+": must be text")
 	}
 	return fmt.Errorf("hash password: %w", err)
 }
 
-// checkPolicy asks the policy of server and tenant whether a new password will do.
+// checkPolicy checks a new password against the policy of server and tenant.
 func (s *Service) checkPolicy(t auth.Tenant, field, pw string, e auth.Email, name string) error {
 	reasons := tenantPolicy(s.cfg.Policy, t.Settings.Password).Check(pw, e.Address, name, t.Name)
 	if len(reasons) == 0 {
 		return nil
 	}
-	refusal := auth.Invalid(auth.CodePasswordRefused, field, "this password cannot be used here")
+	refusal := auth.Invalid(auth.CodePasswordRefused, field, "the password does not meet the policy")
 	for _, r := range reasons {
 		if r.Code == password.ReasonUnavailable {
-			return auth.Unavailable(errors.New("the list of breached passwords cannot be read"), retryPolicy)
+			return auth.Unavailable(errors.New("cannot read the list of breached passwords"), retryPolicy)
 		}
 		refusal.Reasons = append(refusal.Reasons, auth.Reason{Code: r.Code, Msg: r.Message})
 	}
 	return refusal
 }
 
-// tenantPolicy lays a tenant's rules over the server's policy.
+// tenantPolicy applies a tenant's rules to the policy of the server.
 func tenantPolicy(p password.Policy, r auth.PasswordRules) password.Policy {
 	if r.MinLength > 0 {
 		p.MinLength = r.MinLength

@@ -11,22 +11,21 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Registration is what a stranger asks for.
+// Registration is a request to register an account.
 type Registration struct {
 	Email, Password, Name string
 	Browser               string // the secret by which the browser is known, if it is one
 }
 
-// Register makes an account whose address is yet to be proved and mails a link to
-// it. The answer, the hash and the statements are the same for an address that
-// already has an account: its owner is told by mail, and nothing of the account
-// changes.
+// Register creates an account with an unverified address and mails a link to it. The
+// result, the hash and the statements are the same for an address that already has an
+// account: its owner is notified by mail, and the account does not change.
 //
-// An account that nobody has proved or used yet belongs to nobody: the same registrar
-// who registers it again begins it anew, with the new password and another link. When
-// somebody else registers it too, even beyond the limit or after the links have expired,
-// no password stands any more and every link leads to a choice of password. An account
-// that an operator made is changed by no registration.
+// An unverified, unused account has no owner yet. If the same registrar registers it
+// again, it restarts with the new password and a new link. If another registrar registers
+// it, even beyond the limit or after the links have expired, the password is deleted and
+// every link leads to a choice of password. A registration never changes an account that
+// an operator created.
 //
 // Refusals: email_invalid, name_…, password_refused, registration_closed.
 func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) error {
@@ -42,7 +41,7 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 		return err
 	}
 	if !s.RegistrationOpen(t) {
-		return auth.Refuse(auth.KindForbidden, auth.CodeRegistrationClosed, "accounts are made by an administrator here")
+		return auth.Refuse(auth.KindForbidden, auth.CodeRegistrationClosed, "registration is closed")
 	}
 	if err := s.checkPolicy(t, "password", r.Password, email, name); err != nil {
 		return err
@@ -84,7 +83,7 @@ func (s *Service) tenant(ctx context.Context, tenant auth.TenantID) (auth.Tenant
 	return t, nil
 }
 
-// RegistrationOpen reports whether people may register themselves with the tenant.
+// RegistrationOpen reports whether users may register with the tenant.
 func (s *Service) RegistrationOpen(t auth.Tenant) bool {
 	if t.Settings.Registration == "" {
 		return s.cfg.RegistrationOpen
@@ -92,7 +91,7 @@ func (s *Service) RegistrationOpen(t auth.Tenant) bool {
 	return t.Settings.Registration == "open"
 }
 
-// pendingRegistration is one registration, ready to be written.
+// pendingRegistration is a Registration ready to be written.
 type pendingRegistration struct {
 	s      *Service
 	tenant auth.Tenant
@@ -103,13 +102,12 @@ type pendingRegistration struct {
 	actor  auth.Actor
 
 	registrar  registrar
-	suppressed bool // one too many: nothing is sent
+	suppressed bool // beyond the limit: nothing is sent
 }
 
-// write does the same number of statements of the same sort for every address: an
-// insert that may find the address taken, a look, a write of the password (which
-// matches no row of an account that is somebody's), a link or a decoy, a mail, an
-// audit line.
+// write executes the same kinds of statements for every address: an insert that may
+// conflict, a read, a write of the password (which matches no row of an owned account), a
+// link or a decoy, a mail, an audit line.
 func (r *pendingRegistration) write(tx *store.Tx) error {
 	if r.suppressed {
 		return r.recordSuppressed(tx)
@@ -139,7 +137,7 @@ func (r *pendingRegistration) write(tx *store.Tx) error {
 	return r.restart(tx, a)
 }
 
-// start gives an account its password and mails the link in the place of own.
+// start sets the password of an account and mails a link that replaces own.
 func (r *pendingRegistration) start(tx *store.Tx, a auth.Account, own []string) error {
 	if err := tx.SetPassword(a.ID, r.hash); err != nil {
 		return err
@@ -153,8 +151,8 @@ func (r *pendingRegistration) sendVerification(tx *store.Tx, a auth.Account, own
 	return r.enqueueLink(tx, a, l, auth.MailVerify, auth.EventRegistered)
 }
 
-// restart registers an unproved, unused account once more. What the same registrar left
-// (password, name, links) is replaced; what another left is not, and neither counts.
+// restart registers an unverified, unused account again. It replaces password, name and
+// links of the same registrar. If the registrar is another, the account is contested.
 func (r *pendingRegistration) restart(tx *store.Tx, a auth.Account) error {
 	own, err := ownLinks(tx, a.ID, r.registrar)
 	if err != nil {
@@ -179,9 +177,10 @@ func (r *pendingRegistration) restart(tx *store.Tx, a auth.Account) error {
 	return r.start(tx, a, own)
 }
 
-// recordSuppressed answers a registration beyond the limit: nothing is sent, but it counts as
-// one when somebody else has registered the address before. Otherwise whoever uses the
-// limit up would make the owner's registration vanish and leave a password of theirs.
+// recordSuppressed records a registration beyond the limit. Nothing is sent, but it
+// contests an account that another registrar registered. Otherwise an attacker could use
+// up the limit, so that the owner's registration is lost and the attacker's password
+// stays.
 func (r *pendingRegistration) recordSuppressed(tx *store.Tx) error {
 	event := auth.Event{Kind: auth.EventRegistered, Outcome: auth.Failure, Actor: r.actor, Detail: map[string]string{"reason": "rate_limited"}}
 	a, err := tx.AccountByLogin(r.email.Login)
@@ -202,9 +201,9 @@ func (r *pendingRegistration) recordSuppressed(tx *store.Tx) error {
 	return tx.Record(event)
 }
 
-// sendClaimLink asks the mailbox who owns an unproved account that is protected: the link sets a new
-// password, which proves the address and ends every session. Until then nothing
-// of the account changes, except that older links of the same registrar die.
+// sendClaimLink mails a reset link to the address of a protected, unverified account. The
+// link sets a new password, which verifies the address and ends every session. Until then
+// the account does not change, except that earlier links of the registrar are deleted.
 func (r *pendingRegistration) sendClaimLink(tx *store.Tx, a auth.Account) error {
 	if _, err := tx.CompareAndSwapPassword(a.ID, "", r.hash); err != nil {
 		return err
@@ -220,7 +219,7 @@ func (r *pendingRegistration) sendClaimLink(tx *store.Tx, a auth.Account) error 
 	return r.enqueueLink(tx, a, l, auth.MailReset, auth.EventRegisterKnown)
 }
 
-// notifyExisting tells the owner of the address that somebody tried to register it.
+// notifyExisting notifies the owner of the address about the attempted registration.
 func (r *pendingRegistration) notifyExisting(tx *store.Tx, a auth.Account) error {
 	if _, err := tx.CompareAndSwapPassword(a.ID, "", r.hash); err != nil {
 		return err
@@ -235,7 +234,7 @@ func (r *pendingRegistration) enqueueLink(tx *store.Tx, a auth.Account, l link, 
 		return err
 	}
 	m := auth.Mail{To: a.Email.Address, IP: r.actor.IP, At: tx.Now}
-	if a.Verified() { // an unproved name is a stranger's text: no vehicle for spam
+	if a.Verified() { // the name of an unverified account could be spam
 		m.Name = a.Name
 	}
 	if l.account != "" {
@@ -247,13 +246,13 @@ func (r *pendingRegistration) enqueueLink(tx *store.Tx, a auth.Account, l link, 
 	return tx.Record(auth.Event{Kind: event, Actor: r.actor, Account: a.ID})
 }
 
-// recordSuppressed leaves the trace of a request that was too much for one address and
-// got the usual answer. Whether the address has an account was not looked up.
+// recordSuppressed records a request beyond the limit of an address. It does not look up
+// whether the address has an account.
 func (s *Service) recordSuppressed(ctx context.Context, tenant auth.TenantID, kind auth.EventKind, actor auth.Actor) error {
 	return s.record(ctx, tenant, auth.Event{Kind: kind, Outcome: auth.Failure, Actor: actor, Detail: map[string]string{"reason": "rate_limited"}})
 }
 
-// record writes an audit line of its own.
+// record writes an audit line in its own transaction.
 func (s *Service) record(ctx context.Context, tenant auth.TenantID, e auth.Event) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error { return tx.Record(e) })
 	if err != nil {

@@ -12,20 +12,20 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// registrar is who registered an address, as far as it can be told: the browser that
-// did, or the network of a program without one. The zero value is nobody.
+// registrar identifies who registered an address: a browser, or the network of a client
+// without one. The zero value is nobody.
 type registrar struct {
 	Browser string `json:"browser,omitempty"` // the digest of the browser's secret
 	Network string `json:"network,omitempty"`
 }
 
-// operatorRegistrar is the registrar of accounts that an operator makes.
+// operatorRegistrar is the registrar of accounts that an operator creates.
 var operatorRegistrar = registrar{Network: "operator"}
 
-// contestedRegistrar is auth.Account.Registrar of an address that more than one have registered.
+// contestedRegistrar is auth.Account.Registrar of an address with several registrars.
 const contestedRegistrar = "several"
 
-// String is the form of auth.Account.Registrar.
+// String returns the value of auth.Account.Registrar.
 func (r registrar) String() string {
 	if r.Browser != "" {
 		return "browser " + r.Browser
@@ -43,18 +43,18 @@ func registrarOf(browser string, actor auth.Actor) registrar {
 
 func (r registrar) equal(other registrar) bool { return r == other && r != registrar{} }
 
-// isBrowser reports whether the browser with the secret is the one that registered.
+// isBrowser reports whether the browser with the secret is the registrar.
 func (r registrar) isBrowser(browser string) bool {
 	return browser != "" && r.Browser == secret.Digest(browser)
 }
 
-// ownLinks returns the digests of the links of a registrar that would still prove the
-// address of an account, never nil.
+// ownLinks returns the digests of a registrar's live verification links of an account,
+// never nil.
 func ownLinks(tx *store.Tx, id auth.AccountID, r registrar) ([]string, error) {
 	own := []string{}
 	uses, err := tx.LiveSingleUses(id, auth.UseVerifyEmail)
 	if err != nil {
-		return own, fmt.Errorf("links of registrar: %w", err)
+		return own, fmt.Errorf("read links of registrar: %w", err)
 	}
 	for _, use := range uses {
 		var p proof
@@ -68,9 +68,9 @@ func ownLinks(tx *store.Tx, id auth.AccountID, r registrar) ([]string, error) {
 	return own, nil
 }
 
-// contest takes the password and the name of an unproved account away until its address is
-// proved: two have registered it, and only the mailbox can tell which of them is its owner.
-// Every link then leads to a choice of password.
+// contest deletes password and name of an unverified account with a second registrar. Only
+// the mailbox can tell which of the two is the owner, so every link then leads to a choice
+// of password.
 func contest(tx *store.Tx, a auth.Account) error {
 	a.Name, a.Registrar = "", contestedRegistrar
 	if err := tx.UpdateAccount(a); err != nil {
@@ -79,8 +79,8 @@ func contest(tx *store.Tx, a auth.Account) error {
 	return tx.DeletePassword(a.ID)
 }
 
-// isProtected reports whether another registration must not change an unproved account:
-// an operator made it, or it is in use.
+// isProtected reports whether a registration must not change an unverified account: an
+// operator created it, or it is in use.
 func isProtected(tx *store.Tx, t auth.Tenant, a auth.Account) (bool, error) {
 	if a.Registrar == operatorRegistrar.String() {
 		return true, nil
@@ -88,16 +88,15 @@ func isProtected(tx *store.Tx, t auth.Tenant, a auth.Account) (bool, error) {
 	return inUse(tx, t, a)
 }
 
-// inUse reports whether an account whose address was never proved may already mean
-// something to somebody: it has signed in, or could without proof, or was given roles.
+// inUse reports whether an unverified account has been used: it has signed in, could sign
+// in without verification, or has roles.
 func inUse(tx *store.Tx, t auth.Tenant, a auth.Account) (bool, error) {
 	roles, _, err := tx.Rights(a.ID)
 	return t.Settings.AllowUnverified || !a.LastLoginAt.IsZero() || len(roles) > 0, err
 }
 
-// removeUnproved removes the account of a login, if nobody has proved or used it and no
-// operator made it: the address belongs to whoever shows more than a registration. It
-// reports whether the login is free.
+// removeUnproved deletes the account of a login if it is unverified, unused and not
+// created by an operator. It reports whether the login is free.
 func removeUnproved(tx *store.Tx, login string, actor auth.Actor) (bool, error) {
 	a, err := tx.AccountByLogin(login)
 	if errors.Is(err, auth.ErrNotFound) {
@@ -116,8 +115,8 @@ func removeUnproved(tx *store.Tx, login string, actor auth.Actor) (bool, error) 
 	return true, tx.Record(event)
 }
 
-// isReplaceable reports whether an account is no more than a registration: it has never
-// signed in, so it has no sessions either.
+// isReplaceable reports whether an account is only a registration. It has never signed in,
+// so it has no sessions.
 func isReplaceable(tx *store.Tx, a auth.Account) (bool, error) {
 	if a.Verified() || a.Disabled() {
 		return false, nil

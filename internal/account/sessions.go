@@ -26,8 +26,8 @@ func (s *Service) Sessions(ctx context.Context, tenant auth.TenantID, id auth.Ac
 	return list, mapNotFound("list sessions", err)
 }
 
-// EndSession ends one session of the account, with its refresh tokens. A session
-// of somebody else is not_found, as is one that has ended.
+// EndSession ends one session of the account, with its refresh tokens. A session of
+// another account and one that has ended are not_found.
 func (s *Service) EndSession(ctx context.Context, tenant auth.TenantID, id auth.AccountID, sid auth.SessionID, actor auth.Actor) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		if err := s.cfg.Sessions.End(tx, id, sid, endedBy(id, actor)); err != nil {
@@ -36,13 +36,13 @@ func (s *Service) EndSession(ctx context.Context, tenant auth.TenantID, id auth.
 		return tx.Record(auth.Event{Kind: auth.EventSessionEnded, Actor: actor, Account: id, Detail: map[string]string{"session": string(sid)}})
 	})
 	if errors.Is(err, auth.ErrNotFound) {
-		return auth.Refuse(auth.KindNotFound, auth.CodeNotFound, "there is no such session")
+		return auth.Refuse(auth.KindNotFound, auth.CodeNotFound, "session not found")
 	}
 	return mapNotFound("end session", err)
 }
 
-// EndOtherSessions ends every session of the account but one, which may be empty,
-// with their refresh tokens, and returns how many.
+// EndOtherSessions ends every session of the account except keep, which may be empty, with
+// their refresh tokens. It returns how many.
 func (s *Service) EndOtherSessions(ctx context.Context, tenant auth.TenantID, id auth.AccountID, keep auth.SessionID, actor auth.Actor) (int64, error) {
 	var n int64
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
@@ -68,14 +68,14 @@ func endedBy(id auth.AccountID, actor auth.Actor) string {
 	return auth.EndByAdmin
 }
 
-// Disable shuts the account: nothing is issued to it any more, every session,
-// refresh token and link dies at once. Its data stays. Disabling it again changes
-// nothing. Refusals: not_found, last_administrator.
+// Disable disables the account: no tokens are issued to it, and every session, refresh
+// token and link ends. Its data stays. Disabling it again changes nothing. Refusals:
+// not_found, last_administrator.
 func (s *Service) Disable(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, allowed ...auth.Override) error {
 	return s.setDisabled(ctx, tenant, id, actor, true, allowed)
 }
 
-// Enable opens a disabled account again; what was ended stays ended.
+// Enable enables a disabled account. Ended sessions stay ended.
 func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor) error {
 	return s.setDisabled(ctx, tenant, id, actor, false, nil)
 }
@@ -104,7 +104,7 @@ func (s *Service) setDisabled(ctx context.Context, tenant auth.TenantID, id auth
 	return mapNotFound("change account", err)
 }
 
-// shut ends whatever the account could still act with.
+// endAccess ends every session, token and link of the account.
 func (s *Service) endAccess(tx *store.Tx, id auth.AccountID) error {
 	if _, err := s.cfg.Sessions.EndAll(tx, id, "", auth.EndDisabled); err != nil {
 		return fmt.Errorf("end sessions: %w", err)

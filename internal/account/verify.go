@@ -12,49 +12,48 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Verification is what somebody does with a link that proves an address.
+// Verification is a request to use a verification link.
 type Verification struct {
 	Token string
-	// PasswordHash shall be the account's from now on. For a link that changes the address
-	// it is the current one instead.
+	// Password becomes the password of the account. For a change of address it is the
+	// current password instead.
 	Password string
-	Browser  string           // the secret by which the browser that opened the link is known
-	SignedIn []auth.AccountID // who is signed in there
-	// Program says that a program asks, which answers for the password of the person before
-	// it. A page must not set it: anybody who reads mail opens links. It means nothing for a
-	// link that changes an address.
+	Browser  string           // the secret of the browser that opened the link
+	SignedIn []auth.AccountID // the accounts signed in there
+	// Program is set for an API client, which vouches for the password of its user. A page
+	// must not set it: anyone who reads the mail can open a link. It has no effect on a
+	// change of address.
 	Program bool
 }
 
-// Missing is what a link needs besides a click.
+// Missing is what a link requires besides a click.
 type Missing string
 
-// What can be missing.
+// Values of Missing.
 const (
 	MissingNothing         Missing = ""
-	MissingPassword        Missing = "password"         // one for the account
-	MissingCurrentPassword Missing = "current_password" // that of the account whose address changes
+	MissingPassword        Missing = "password"         // a new password of the account
+	MissingCurrentPassword Missing = "current_password" // the current password of the account
 )
 
-// LinkRequirements is what the page of a link says and asks for.
+// LinkRequirements is what the page of a verification link shows and asks for.
 type LinkRequirements struct {
 	Missing Missing
-	Address string // that the link proves
-	Invited bool   // an operator made the account, and its owner has to choose a password
+	Address string // the address that the link verifies
+	Invited bool   // an operator created the account, and its owner must choose a password
 }
 
-// VerifyEmail spends a link that proves an address: the one of a registration, or
-// the new one of an account that changes its address. It proves that address for
-// that account and nothing else: whoever is signed in where the link is opened
-// gains nothing, and nobody is signed in by it.
+// VerifyEmail consumes a link that verifies an address: that of a registration, or the new
+// one of a change. It verifies that address for that account and nothing else; it signs
+// nobody in.
 //
-// The password that somebody typed before the proof goes on only if the link is
-// opened in the browser that registered, or by a program while nobody else has
-// registered the address and nobody has used the account. Otherwise one has to be sent
-// along (docs/decisions/043-passwords-older-than-the-proof.md).
+// The password of the registration stays only if the link is opened in the browser that
+// registered, or by a program while nobody else has registered the address or used the
+// account. Otherwise a password is required
+// (docs/decisions/043-passwords-older-than-the-proof.md).
 //
-// Refusals: invalid_link, password_needed and password_refused, which leave the link as
-// it was; wrong_password and rate_limited for a change of address.
+// Refusals: invalid_link, password_needed and password_refused, which leave the link
+// usable; wrong_password and rate_limited for a change of address.
 func (s *Service) VerifyEmail(ctx context.Context, tenant auth.TenantID, r Verification, actor auth.Actor) error {
 	if !secret.Valid(linkPrefix, r.Token) {
 		return errLink()
@@ -71,8 +70,8 @@ func (s *Service) VerifyEmail(ctx context.Context, tenant auth.TenantID, r Verif
 	return nil
 }
 
-// VerifyRequirements says what VerifyEmail would miss, and spends nothing. Refusal:
-// invalid_link.
+// VerifyRequirements returns what VerifyEmail requires, without consuming the link.
+// Refusal: invalid_link.
 func (s *Service) VerifyRequirements(ctx context.Context, tenant auth.TenantID, r Verification) (LinkRequirements, error) {
 	if !secret.Valid(linkPrefix, r.Token) {
 		return LinkRequirements{}, errLink()
@@ -90,22 +89,22 @@ func (s *Service) VerifyRequirements(ctx context.Context, tenant auth.TenantID, 
 		return err
 	})
 	if err != nil {
-		return LinkRequirements{}, fmt.Errorf("look at link: %w", err)
+		return LinkRequirements{}, fmt.Errorf("read link: %w", err)
 	}
 	n.Invited = n.Missing == MissingPassword && o.proof.registrar.equal(operatorRegistrar)
 	return n, nil
 }
 
-// pendingVerification is one Verification, ready to be written.
+// pendingVerification is a Verification ready to be written.
 type pendingVerification struct {
 	s *Service
 	Verification
 	hash   string // of the new password
-	proved bool   // the current password was right
+	proved bool   // the current password was correct
 	actor  auth.Actor
 }
 
-// usePassword judges and hashes the new password, or compares the current one.
+// usePassword checks and hashes the new password, or verifies the current one.
 func (v *pendingVerification) usePassword(ctx context.Context, tenant auth.TenantID) error {
 	o, err := v.s.openLink(ctx, tenant, v.Token, auth.UseVerifyEmail, auth.UseChangeEmail)
 	if err != nil {
@@ -145,7 +144,7 @@ func (v pendingVerification) write(tx *store.Tx) error {
 	return tx.Record(auth.Event{Kind: auth.EventVerified, Actor: v.actor, Account: a.ID})
 }
 
-// missing decides whether the one who opens a link has to show more.
+// missing returns what is required in addition to the link.
 func (v pendingVerification) missing(tx *store.Tx, kind auth.SingleUseKind, p proof, a auth.Account) (Missing, error) {
 	if kind == auth.UseChangeEmail {
 		if p.isBrowser(v.Browser) || slices.Contains(v.SignedIn, a.ID) {
@@ -174,7 +173,7 @@ func (v pendingVerification) missing(tx *store.Tx, kind auth.SingleUseKind, p pr
 	return MissingNothing, err
 }
 
-// openedLink is a link that works, as it was read.
+// openedLink is a valid link with its account and tenant.
 type openedLink struct {
 	use     auth.SingleUse
 	proof   proof
@@ -182,7 +181,7 @@ type openedLink struct {
 	tenant  auth.Tenant
 }
 
-// open looks at a link without spending it. Refusal: invalid_link.
+// openLink reads a link without consuming it. Refusal: invalid_link.
 func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, token string, kinds ...auth.SingleUseKind) (openedLink, error) {
 	var o openedLink
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
@@ -216,10 +215,9 @@ func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, token stri
 	return o, nil
 }
 
-// finishChange gives the account the address that has just been proved, be it that of an
-// unproved registration that nobody uses. Links that
-// went to the old address die with it, and so does every session but the one that
-// asked for the change.
+// finishChange changes the address of the account to the one that was just verified, even
+// if an unverified, unused registration has it. It deletes links to the old address and
+// ends every session except the one that requested the change.
 func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth.Actor) error {
 	email, err := auth.ParseEmail(p.Address)
 	if err != nil {
@@ -249,15 +247,15 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth
 	return tx.Record(auth.Event{Kind: auth.EventEmailChanged, Actor: actor, Account: a.ID})
 }
 
-// ResendRequest asks for the link of a registration again.
+// ResendRequest is a request to resend the link of a registration.
 type ResendRequest struct {
 	Email   string
 	Browser string // as in Registration
 }
 
-// Resend mails a new link to an address that waits for its proof, in the place of the
-// older one of the same registrar. For every other address it does the same work and
-// mails nothing. The only refusal is email_invalid.
+// Resend mails a new link to an unverified address. It replaces the previous link of the
+// same registrar. For every other address it does the same work and mails nothing. The
+// only refusal is email_invalid.
 func (s *Service) Resend(ctx context.Context, tenant auth.TenantID, r ResendRequest, actor auth.Actor) error {
 	return s.requestLink(ctx, tenant, r.Email, linkRequest{
 		name: "resend", from: registrarOf(r.Browser, actor), rate: s.cfg.Rates["resend.account"], event: auth.EventVerificationSent, actor: actor,
