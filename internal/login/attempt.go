@@ -21,10 +21,10 @@ func errCredentials() error {
 	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidCredentials, "wrong e-mail address or password")
 }
 
-// try is the one way from a typed password to a session, whatever the session is for:
-// Password and Enter differ in what they begin, and in nothing before that.
-func (s *Service) try(ctx context.Context, a *attempt) error {
-	reason, err := a.admitted(ctx)
+// signIn is the one way from a typed password to a session. Password and SignInBrowser differ in
+// what they begin, and in nothing before that.
+func (s *Service) signIn(ctx context.Context, a *attempt) error {
+	reason, err := a.countAttempt(ctx)
 	switch {
 	case err == nil:
 		s.cfg.Observe("success", "")
@@ -47,20 +47,20 @@ type attempt struct {
 	begin  func(tx *store.Tx, a auth.Account, b session.Params) (auth.Session, error)
 	finish func(ctx context.Context) error
 
-	login    string       // canonical; empty when the typed text is no address
+	login    string       // canonicalLogin; empty when the typed text is no address
 	last     bool         // the limit is reached with this one
 	account  auth.Account // zero for an unknown login
 	hash     string       // empty for an account without a password
 	compared password.Result
-	raised   string // a new hash of the same password, when the old is to be replaced
+	rehashed string // a new hash of the same password, when the old is to be replaced
 }
 
-// admitted counts the attempt before anything is looked at.
-func (a *attempt) admitted(ctx context.Context) (string, error) {
+// countAttempt counts the attempt before anything is read or hashed.
+func (a *attempt) countAttempt(ctx context.Context) (string, error) {
 	if _, err := password.Normalize(a.password); err != nil {
-		return ReasonInvalid, hashing(err)
+		return ReasonInvalid, asHashRefusal(err)
 	}
-	a.login = canonical(a.email)
+	a.login = canonicalLogin(a.email)
 	buckets, err := a.buckets(ctx)
 	if err != nil {
 		return ReasonUnavailable, err
@@ -73,7 +73,7 @@ func (a *attempt) admitted(ctx context.Context) (string, error) {
 		return ReasonLimited, auth.Throttled(d.RetryAfter)
 	}
 	a.last = d.Remaining == 0
-	reason, err := a.run(ctx)
+	reason, err := a.verify(ctx)
 	if err == nil || reason == ReasonUnverified || reason == ReasonUnavailable || reason == ReasonLimited {
 		// The right password, or our own failure, is nobody's wrong guess.
 		a.s.refund(ctx, buckets)
@@ -81,9 +81,9 @@ func (a *attempt) admitted(ctx context.Context) (string, error) {
 	return reason, err
 }
 
-// canonical is the login that is looked up. What is no address has none: it goes
-// the same way as an address that nobody has.
-func canonical(email string) string {
+// canonicalLogin returns the login to look up. Text that is no address has none, and takes the same
+// way as an address that nobody has.
+func canonicalLogin(email string) string {
 	e, err := auth.ParseEmail(email)
 	if err != nil {
 		return ""
@@ -92,7 +92,7 @@ func canonical(email string) string {
 }
 
 func (s *Service) refund(ctx context.Context, buckets []limit.Bucket) {
-	// A caller who has gone away has not guessed wrong either.
+	// The refund does not depend on a caller who may have gone away.
 	if err := s.cfg.Limiter.RefundAll(context.WithoutCancel(ctx), buckets); err != nil {
 		s.cfg.Log.Warn("limit not refunded", "error", err)
 	}
@@ -113,14 +113,14 @@ func (a *attempt) buckets(ctx context.Context) ([]limit.Bucket, error) {
 	return limit.Attempt{Rule: "login", Account: string(a.tenant) + "|" + id, KnownBrowser: known, Addr: addr}.GuessBuckets(a.s.cfg.Rates["login.account"]), nil
 }
 
-// introduce makes the browser of a successful attempt known to the account.
-func (a *attempt) introduce() secret.Text {
+// issueKnownBrowser makes the browser of a successful attempt known to the account.
+func (a *attempt) issueKnownBrowser() secret.Text {
 	return a.s.cfg.Sessions.IssueKnownBrowser(a.tenant, a.login, a.actor.Known, a.s.cfg.Now())
 }
 
-// succeed counts a sign-in of an account whose password was right: each leaves a session, and
-// a program in a loop must not fill the database with them.
-func (a *attempt) succeed(ctx context.Context) (string, error) {
+// countSuccess counts a sign-in with the right password. Each leaves a session, and a program in a
+// loop must not fill the database with them.
+func (a *attempt) countSuccess(ctx context.Context) (string, error) {
 	d, err := a.s.cfg.Limiter.Take(ctx, "login.success|"+string(a.tenant)+"|"+string(a.account.ID), a.s.cfg.Rates["login.success"], 1)
 	switch {
 	case err != nil:
@@ -131,21 +131,21 @@ func (a *attempt) succeed(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// errMoved says that the hash changed between comparison and transaction. Another
+// errHashChanged says that the hash changed between comparison and transaction. Another
 // sign-in may just have raised it, so it has to be compared again.
-var errMoved = errors.New("password hash changed meanwhile")
+var errHashChanged = errors.New("password hash changed meanwhile")
 
-func (a *attempt) run(ctx context.Context) (reason string, err error) {
+func (a *attempt) verify(ctx context.Context) (reason string, err error) {
 	for range 3 {
-		if reason, err = a.once(ctx); !errors.Is(err, errMoved) {
+		if reason, err = a.verifyOnce(ctx); !errors.Is(err, errHashChanged) {
 			return reason, err
 		}
 	}
 	return ReasonUnavailable, auth.Unavailable(err, time.Second)
 }
 
-func (a *attempt) once(ctx context.Context) (string, error) {
-	if err := a.look(ctx); err != nil {
+func (a *attempt) verifyOnce(ctx context.Context) (string, error) {
+	if err := a.loadAccount(ctx); err != nil {
 		return ReasonUnavailable, err
 	}
 	right, err := a.compare(ctx)
@@ -153,27 +153,27 @@ func (a *attempt) once(ctx context.Context) (string, error) {
 		return ReasonUnavailable, err
 	}
 	if !right {
-		return a.fail(ctx, a.why())
+		return a.fail(ctx, a.failureReason())
 	}
 	// Said here and not only by the one decision, so that a disabled account with
 	// the right password ends exactly as one with a wrong password does.
 	if a.account.Disabled() {
 		if err := a.s.cfg.Hasher.DelayFailure(ctx, a.compared); err != nil {
-			return ReasonUnavailable, hashing(err)
+			return ReasonUnavailable, asHashRefusal(err)
 		}
 		return a.fail(ctx, ReasonDisabled)
 	}
-	if reason, err := a.succeed(ctx); err != nil {
+	if reason, err := a.countSuccess(ctx); err != nil {
 		return reason, err
 	}
-	return a.enter(ctx)
+	return a.startSession(ctx)
 }
 
-// look reads account and hash. For an unknown login the second statement runs all
-// the same and finds nothing.
-func (a *attempt) look(ctx context.Context) error {
+// loadAccount reads account and hash. For an unknown login the second statement runs too, and finds
+// nothing.
+func (a *attempt) loadAccount(ctx context.Context) error {
 	err := a.s.cfg.DB.Read(ctx, a.tenant, func(tx *store.Tx) (err error) {
-		a.raised = "" // of an earlier round
+		a.rehashed = "" // of an earlier round
 		if a.account, err = tx.AccountByLogin(a.login); err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err
 		}
@@ -193,41 +193,41 @@ func (a *attempt) compare(ctx context.Context) (bool, error) {
 	h := a.s.cfg.Hasher
 	if a.hash == "" {
 		if _, err := h.VerifyNone(ctx, a.password); err != nil {
-			return false, hashing(err)
+			return false, asHashRefusal(err)
 		}
 		return false, nil
 	}
 	res, err := h.Verify(ctx, a.hash, a.password)
-	if err != nil && unusable(err) {
+	if err != nil && isUnusableHash(err) {
 		a.s.cfg.Log.Error("stored password hash cannot be used", "tenant", a.tenant, "account", a.account.ID, "error", err)
 		return false, nil
 	}
 	if err != nil {
-		return false, hashing(err)
+		return false, asHashRefusal(err)
 	}
 	a.compared = res
 	if res.Rehash && !a.account.Disabled() {
 		// Without a new hash this time, the next sign-in tries again.
-		if a.raised, err = h.Hash(ctx, a.password); err != nil {
+		if a.rehashed, err = h.Hash(ctx, a.password); err != nil {
 			a.s.cfg.Log.Warn("password hash not raised", "account", a.account.ID, "error", err)
 		}
 	}
 	return res.OK, nil
 }
 
-func unusable(err error) bool {
+func isUnusableHash(err error) bool {
 	return errors.Is(err, password.ErrUnknownHash) || errors.Is(err, password.ErrMalformedHash) ||
 		errors.Is(err, password.ErrCostlyHash) || errors.Is(err, password.ErrNoSalt)
 }
 
-func (a *attempt) why() string {
+func (a *attempt) failureReason() string {
 	if a.account.ID == "" {
 		return ReasonUnknown
 	}
 	return ReasonPassword
 }
 
-// fail writes the line of a failed attempt and gives the uniform answer.
+// fail records a failed attempt and returns the uniform refusal.
 func (a *attempt) fail(ctx context.Context, reason string) (string, error) {
 	err := a.s.cfg.DB.Write(ctx, a.tenant, func(tx *store.Tx) error { return a.record(tx, reason) })
 	if err != nil {
@@ -246,8 +246,8 @@ func (a *attempt) record(tx *store.Tx, reason string) error {
 	return tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: a.actor, Account: a.account.ID, Detail: detail})
 }
 
-// hashing turns what the hasher reports into a refusal.
-func hashing(err error) error {
+// asHashRefusal turns an error of the hasher into a refusal.
+func asHashRefusal(err error) error {
 	if busy, ok := errors.AsType[*password.BusyError](err); ok {
 		return auth.Unavailable(err, busy.RetryAfter)
 	}
@@ -260,10 +260,10 @@ func hashing(err error) error {
 	return fmt.Errorf("compare password: %w", err)
 }
 
-// enter starts the session of somebody who has shown the right password. The
+// startSession starts the session of somebody who has shown the right password. The
 // transaction reads again what the comparison was based on, asks the one decision,
 // and writes the session with everything that hangs on it.
-func (a *attempt) enter(ctx context.Context) (string, error) {
+func (a *attempt) startSession(ctx context.Context) (string, error) {
 	var refused string
 	err := a.s.cfg.DB.Write(ctx, a.tenant, func(tx *store.Tx) (err error) {
 		var params session.Params
@@ -274,7 +274,7 @@ func (a *attempt) enter(ctx context.Context) (string, error) {
 		if err != nil {
 			return err
 		}
-		return a.keep(tx, v)
+		return a.recordSuccess(tx, v)
 	})
 	if err != nil && refused != "" {
 		return refused, err
@@ -298,7 +298,7 @@ func (a *attempt) decide(tx *store.Tx) (b session.Params, reason string, err err
 		return b, "", err
 	}
 	if err != nil || hash != a.hash {
-		return b, "", errMoved // a reset in between must not leave a session of the old password
+		return b, "", errHashChanged // a reset in between must not leave a session of the old password
 	}
 	if a.account, err = tx.Account(a.account.ID); err != nil {
 		return b, "", err
@@ -325,12 +325,11 @@ func (a *attempt) refuse(tx *store.Tx, reason string, refusal error) (string, er
 	return reason, store.CommitWith(refusal)
 }
 
-// keep writes what a successful attempt leaves: the raised hash, the time, the
-// audit line.
-func (a *attempt) keep(tx *store.Tx, v auth.Session) error {
+// recordSuccess writes what a successful attempt leaves: the new hash, the time, the audit event.
+func (a *attempt) recordSuccess(tx *store.Tx, v auth.Session) error {
 	detail := map[string]string{"method": "password", "session": string(v.ID)}
-	if a.raised != "" {
-		swapped, err := tx.CompareAndSwapPassword(a.account.ID, a.hash, a.raised)
+	if a.rehashed != "" {
+		swapped, err := tx.CompareAndSwapPassword(a.account.ID, a.hash, a.rehashed)
 		if err == nil && swapped {
 			err = tx.Record(auth.Event{Kind: auth.EventPasswordRehashed, Actor: auth.System, Account: a.account.ID})
 		}

@@ -25,12 +25,12 @@ type PasswordForm struct {
 // session cookie, that of the remember-me cookie when it changes, and that of the cookie by which
 // accounts know the browser.
 type SignedIn struct {
-	Session  auth.Session
-	Accounts []session.SignedIn // all that are signed in in the browser now, this one first
-	Cookie   string             // whole; secret
-	Keep     secret.Text
-	Known    secret.Text
-	Step     flow.Step // of the flow in which the user signed in
+	Session    auth.Session
+	Accounts   []session.SignedIn // all that are signed in in the browser now, this one first
+	Cookie     string             // whole; secret
+	RememberMe secret.Text
+	Known      secret.Text
+	Step       flow.Step // of the flow in which the user signed in
 }
 
 // SignInBrowser signs in with e-mail address and password in a flow, and continues the flow. An
@@ -50,10 +50,10 @@ func (s *Service) SignInBrowser(ctx context.Context, in PasswordForm) (SignedIn,
 			return e.Session, err
 		},
 	}
-	if err := s.try(ctx, a); err != nil {
+	if err := s.signIn(ctx, a); err != nil {
 		return s.refusedAt(ctx, in, err)
 	}
-	e.Known = a.introduce()
+	e.Known = a.issueKnownBrowser()
 	b := in.Browser
 	b.Sessions, b.Actor = e.Accounts, b.Actor.AsSession(e.Session)
 	b.Actor.Known = e.Known.Reveal()
@@ -72,7 +72,7 @@ func (s *Service) refusedAt(ctx context.Context, in PasswordForm, refusal error)
 }
 
 func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, b session.Params, in PasswordForm) (SignedIn, error) {
-	series, keep, err := s.remember(tx, a.ID, in, session.Proof{ACR: b.ACR, AMR: b.AMR})
+	series, keep, err := s.updateRememberMe(tx, a.ID, in, session.Proof{ACR: b.ACR, AMR: b.AMR})
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -81,13 +81,13 @@ func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, b session.Params,
 	if err != nil {
 		return SignedIn{}, err
 	}
-	e.Keep = keep
+	e.RememberMe = keep
 	return e, flow.CompleteSignIn(tx, in.Flow, e.Session)
 }
 
-// remember starts a remember-me series when the user asked for it, and ends the one that the browser
+// updateRememberMe starts a remember-me series when the user asked for it, and ends the one that the browser
 // had. Without that wish, a series of the same account is renewed.
-func (s *Service) remember(tx *store.Tx, account auth.AccountID, in PasswordForm, p session.Proof) (auth.RememberMeID, secret.Text, error) {
+func (s *Service) updateRememberMe(tx *store.Tx, account auth.AccountID, in PasswordForm, p session.Proof) (auth.RememberMeID, secret.Text, error) {
 	old, own, err := s.cfg.Sessions.OwnedRememberMe(tx, in.RememberMe, account)
 	if err != nil {
 		return "", "", err
@@ -117,7 +117,7 @@ func (s *Service) addToBrowser(tx *store.Tx, browser []session.SignedIn, a auth.
 			continue
 		}
 		if front.Secret != "" { // a second session of the same account has no use
-			if err := s.drop(tx, v, auth.EndRenewed); err != nil {
+			if err := s.endSession(tx, v, auth.EndRenewed); err != nil {
 				return SignedIn{}, err
 			}
 			continue
@@ -141,15 +141,15 @@ func (s *Service) addToBrowser(tx *store.Tx, browser []session.SignedIn, a auth.
 	}
 	all[0] = front
 	for ; len(all) > session.MaxAccounts; all = all[:len(all)-1] {
-		if err := s.drop(tx, all[len(all)-1], auth.EndCrowded); err != nil {
+		if err := s.endSession(tx, all[len(all)-1], auth.EndCrowded); err != nil {
 			return SignedIn{}, err
 		}
 	}
 	return SignedIn{Session: front.Session, Accounts: all, Cookie: session.FormatCookie(all)}, nil
 }
 
-// drop ends a session whose secret goes out of the cookie.
-func (s *Service) drop(tx *store.Tx, v session.SignedIn, reason string) error {
+// endSession ends a session whose secret leaves the cookie.
+func (s *Service) endSession(tx *store.Tx, v session.SignedIn, reason string) error {
 	err := s.cfg.Sessions.End(tx, v.Account.ID, v.Session.ID, reason)
 	if errors.Is(err, auth.ErrNotFound) {
 		return nil

@@ -52,8 +52,8 @@ func (v *visitor) take(e login.SignedIn) {
 	if e.Cookie != "" {
 		v.cookie = e.Cookie
 	}
-	if e.Keep != "" {
-		v.keep = e.Keep.Reveal()
+	if e.RememberMe != "" {
+		v.keep = e.RememberMe.Reveal()
 	}
 }
 
@@ -174,7 +174,7 @@ func TestAttack_BF_03_EnterIsOnePipeline(t *testing.T) {
 				}
 				e, err := v.try(email, pw, true)
 				h.refused(err, "invalid_credentials")
-				if e.Cookie != "" || e.Keep != "" || h.hasher.Stats().Done != hashes+1 {
+				if e.Cookie != "" || e.RememberMe != "" || h.hasher.Stats().Done != hashes+1 {
 					t.Errorf("%s, try %d: %+v", email, i, e)
 				}
 			}
@@ -213,7 +213,7 @@ func TestRemember(t *testing.T) {
 		}
 		// Somebody is there already: nothing is spent.
 		kept := v.keep
-		if e, err := v.resume(); err != nil || e.Keep != "" || e.Cookie != v.cookie || v.keep != kept {
+		if e, err := v.resume(); err != nil || e.RememberMe != "" || e.Cookie != v.cookie || v.keep != kept {
 			t.Errorf("%+v, %v", e, err)
 		}
 		// It ends with the series, and so do its sessions.
@@ -292,7 +292,7 @@ func TestKeepCookieGrace(t *testing.T) {
 		h.clock.Advance(10 * time.Second)
 		second, err := two.resume()
 		h.ok(err)
-		if first.Keep == "" || second.Keep != first.Keep || len(one.who()) != 1 || len(two.who()) != 1 {
+		if first.RememberMe == "" || second.RememberMe != first.RememberMe || len(one.who()) != 1 || len(two.who()) != 1 {
 			t.Errorf("%+v, %+v", first, second)
 		}
 		h.clock.Advance(time.Hour)
@@ -314,7 +314,7 @@ func TestRepair_B9_KeepCookieWhoseAnswerWasLost(t *testing.T) {
 		again := v.closed()
 		e, err := again.resume()
 		h.ok(err)
-		if e.Keep == "" || e.Keep != lost.Keep {
+		if e.RememberMe == "" || e.RememberMe != lost.RememberMe {
 			t.Error("another successor, or none")
 		}
 		_, err = again.closed().resume()

@@ -23,10 +23,10 @@ func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request)
 		s: s, tenant: tenant, email: r.Email, password: r.Password, actor: r.Actor,
 		begin: d.begin, finish: d.finish,
 	}
-	if err := s.try(ctx, a); err != nil {
+	if err := s.signIn(ctx, a); err != nil {
 		return Result{}, err
 	}
-	d.result.Known = a.introduce()
+	d.result.Known = a.issueKnownBrowser()
 	return d.result, nil
 }
 

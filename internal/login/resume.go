@@ -11,14 +11,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Resume begins a session for the owner of a remember-me cookie, which is spent for a new
-// one. It says when the person proved who they are, which is not now. Refused as
-// Unauthenticated session_invalid when the cookie is worth nothing, upon which the
-// browser should forget it. A cookie that was spent before, and whose successor was used,
-// ends its series with all its sessions, and the owner is warned.
+// Resume starts a session for the owner of a remember-me cookie, which is rotated. The session keeps
+// the time at which the user proved who they are. An invalid cookie is refused as Unauthenticated
+// session_invalid, and the browser should delete it. A spent cookie whose successor was used ends
+// its series with all its sessions, and the owner is notified.
 func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string, browser []session.SignedIn, actor auth.Actor) (SignedIn, error) {
 	if _, ok := session.ParseRememberMe(keep); !ok {
-		return SignedIn{}, forgotten(nil)
+		return SignedIn{}, invalidRememberMe(nil)
 	}
 	var e SignedIn
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
@@ -37,7 +36,7 @@ func (s *Service) resume(tx *store.Tx, keep string, browser []session.SignedIn, 
 		if err := s.reportSpent(tx, series, actor, err); err != nil {
 			return SignedIn{}, err
 		}
-		return SignedIn{}, store.CommitWith(forgotten(err))
+		return SignedIn{}, store.CommitWith(invalidRememberMe(err))
 	}
 	if err != nil {
 		return SignedIn{}, err
@@ -62,7 +61,7 @@ func (s *Service) resume(tx *store.Tx, keep string, browser []session.SignedIn, 
 	if err != nil {
 		return SignedIn{}, err
 	}
-	e.Keep = next
+	e.RememberMe = next
 	if err := tx.TouchLogin(a.ID); err != nil {
 		return SignedIn{}, err
 	}
@@ -85,7 +84,7 @@ func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, w
 	if err != nil {
 		return err
 	}
-	return store.CommitWith(forgotten(why))
+	return store.CommitWith(invalidRememberMe(why))
 }
 
 // reportSpent writes down that a spent remember-me token came back, and tells the owner
@@ -103,7 +102,7 @@ func (s *Service) reportSpent(tx *store.Tx, v auth.RememberMe, actor auth.Actor,
 	return tx.NotifySessionsEnded(v.Account, actor)
 }
 
-func forgotten(cause error) error {
+func invalidRememberMe(cause error) error {
 	e := auth.SessionInvalid()
 	e.Err = cause
 	return e

@@ -97,7 +97,7 @@ func (ex *exchange) resumed(ctx context.Context) (flow.Browser, error) {
 		return b, err
 	}
 	ex.setSessions(entered.Cookie)
-	ex.setRemember(entered.Keep)
+	ex.setRemember(entered.RememberMe)
 	return b, ex.find(ctx, &b, entered.Cookie)
 }
 

@@ -51,7 +51,7 @@ func (s *Server) loginForm(ex *exchange, r *http.Request) error {
 	if signedIn.Cookie != "" { // also when what follows has failed: the session has begun
 		ex.actor, ex.people = ex.actor.AsSession(signedIn.Session), signedIn.Accounts
 		ex.setSessions(signedIn.Cookie)
-		ex.setRemember(signedIn.Keep)
+		ex.setRemember(signedIn.RememberMe)
 		ex.setKnown(signedIn.Known)
 	}
 	if err != nil {
