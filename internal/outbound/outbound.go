@@ -1,12 +1,11 @@
-// Package outbound is the one HTTP client with which the server asks others:
-// addresses that clients, administrators or upstream providers have named.
+// Package outbound is the only HTTP client for URLs that clients, administrators or
+// upstream providers have configured.
 //
-// Such an address is an attacker's chance to make the server speak to its own
-// network, so the rules hold for every request and cannot be left out: HTTPS only,
-// no address but public ones (checked when the connection is made, after the name
-// was resolved, so a name cannot change its mind in between), no redirects, no
-// proxy from the environment, no cookies, no compression, one time-out over all
-// and a cap on what is read. The package knows nothing of who asks or why.
+// Such a URL can be used for server-side request forgery, so these rules hold for every
+// request: HTTPS only; public addresses only, checked when the connection is made, after
+// the name was resolved; no redirects, no proxy from the environment, no cookies, no
+// compression; a timeout for the whole request and a bound on the response. The package
+// does not know the purpose of a request.
 package outbound
 
 import (
@@ -23,15 +22,15 @@ import (
 	"time"
 )
 
-// The refusals. What is returned wraps one of them, or is a fault of the network.
+// Errors of this package. Other errors are network errors.
 var (
 	ErrAddress  = errors.New("this address is not on the public network; its network can be allowed in outbound.allow")
-	ErrURL      = errors.New("only https:// addresses with a host and without credentials are asked; plain http needs an address in outbound.allow")
-	ErrTooLarge = errors.New("the answer is too large")
-	ErrRedirect = errors.New("the answer is a redirect, which is not followed")
+	ErrURL      = errors.New("the URL must be https:// with a host and without credentials; plain http needs an address in outbound.allow")
+	ErrTooLarge = errors.New("the response is too large")
+	ErrRedirect = errors.New("the response is a redirect, which is not followed")
 )
 
-// Config is what may vary. The zero value is the safe choice.
+// Config configures a Client. The zero value is the safe choice.
 type Config struct {
 	// Timeout bounds a whole exchange; 10 s when zero.
 	Timeout time.Duration
@@ -60,7 +59,7 @@ type Answer struct {
 	Body   []byte
 }
 
-// New makes a client.
+// New returns a client.
 func New(cfg Config) *Client {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 10 * time.Second
@@ -91,8 +90,8 @@ func New(cfg Config) *Client {
 	return c
 }
 
-// Do sends the request and reads the answer whole. The errors of this package tell
-// which rule was broken; whatever the answer's status is, it is no error.
+// Do sends a request and reads the whole response. The errors of this package tell which
+// rule was broken. No status of a response is an error.
 func (c *Client) Do(ctx context.Context, method, url string, header http.Header, body []byte) (Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil || !c.proper(req) {
@@ -116,14 +115,14 @@ func (c *Client) Do(ctx context.Context, method, url string, header http.Header,
 	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: got}, nil
 }
 
-// Get is Do for reading.
+// Get sends a GET request.
 func (c *Client) Get(ctx context.Context, url string) (Answer, error) {
 	return c.Do(ctx, http.MethodGet, url, nil, nil)
 }
 
-// Check judges an address as it is written, without asking anybody, so that what
-// could never be asked is refused when it is named. A name that leads to a private
-// address passes here and is refused when it is asked.
+// Check checks a URL without resolving its host, so that an impossible URL is refused when
+// it is configured. A name that resolves to a private address passes here and is refused
+// by Do.
 func (c *Client) Check(url string) error {
 	req, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil || !c.proper(req) {
@@ -139,7 +138,7 @@ func (c *Client) Check(url string) error {
 	return nil
 }
 
-// literal is the address that a host stands for without being looked up.
+// literal returns the IP address that a host is written as.
 func literal(host string) (addr netip.Addr, known bool) {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
@@ -155,7 +154,7 @@ func number(host string) bool {
 	return last != "" && last[0] >= '0' && last[0] <= '9'
 }
 
-// Close closes connections that nobody uses.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // proper judges the address as it is written. Plain HTTP passes only where an
@@ -172,8 +171,8 @@ func (c *Client) proper(r *http.Request) bool {
 	return u.Scheme == "http" && known && c.allowed(addr)
 }
 
-// cause takes off the layer of net/http that repeats the URL, which may hold a
-// secret in its query.
+// cause unwraps the error of net/http that repeats the URL, whose query may contain a
+// secret.
 func cause(err error) error {
 	type wrapped interface{ Unwrap() error }
 	if w, ok := err.(wrapped); ok && w.Unwrap() != nil {
@@ -182,8 +181,8 @@ func cause(err error) error {
 	return err
 }
 
-// control sees each connection after the name was resolved and before a byte is
-// sent.
+// control checks the address of each connection, after the name was resolved and before a
+// byte is sent.
 func (c *Client) control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {

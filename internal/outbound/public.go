@@ -21,8 +21,8 @@ func prefixes(list ...string) []netip.Prefix {
 	return out
 }
 
-// Public reports whether an address is an ordinary one of the public network. An
-// IPv4 address inside IPv6 counts as itself.
+// Public reports whether an address is on the public network. An IPv4-mapped address
+// counts as its IPv4 address.
 func Public(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsValid() || !addr.IsGlobalUnicast() {
