@@ -43,7 +43,7 @@ var layers = [][]string{
 
 // only lists the importers of packages that few may import.
 var only = map[string][]string{
-	"internal/config":     {"cmd/watchword", "internal/server", "internal/servertest"},
+	"internal/config":     {"cmd/watchword", "internal/server", "internal/servertest", "internal/store/storetest"},
 	"internal/server":     {"cmd/watchword", "internal/servertest"},
 	"internal/web":        {"internal/server"},
 	"internal/web/ui":     {"internal/web"},

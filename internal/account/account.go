@@ -25,13 +25,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Default lifetimes of links.
-const (
-	DefaultVerifyLifetime = 24 * time.Hour
-	DefaultResetLifetime  = time.Hour
-)
-
-// Config configures a Service. All fields except the lifetimes, Log and RegistrationOpen
+// Config configures a Service. All fields except Log and RegistrationOpen
 // are required.
 type Config struct {
 	DB       *store.DB
@@ -43,8 +37,8 @@ type Config struct {
 	Now      func() time.Time
 	// RegistrationOpen is the default for tenants without the setting.
 	RegistrationOpen bool
-	VerifyLifetime   time.Duration // zero means DefaultVerifyLifetime
-	ResetLifetime    time.Duration // zero means DefaultResetLifetime
+	VerifyLifetime   time.Duration // of the link that confirms an address
+	ResetLifetime    time.Duration // of the link that sets a password
 	Log              *slog.Logger
 }
 
@@ -56,12 +50,6 @@ type Service struct {
 
 // New returns a Service.
 func New(cfg Config) *Service {
-	if cfg.VerifyLifetime <= 0 {
-		cfg.VerifyLifetime = DefaultVerifyLifetime
-	}
-	if cfg.ResetLifetime <= 0 {
-		cfg.ResetLifetime = DefaultResetLifetime
-	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

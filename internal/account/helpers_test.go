@@ -33,6 +33,11 @@ const (
 	third   = "copper-thicket-31-window"
 )
 
+const (
+	verifyLifetime = 24 * time.Hour
+	resetLifetime  = time.Hour
+)
+
 var (
 	alice = auth.Actor{Kind: auth.ActorAnonymous, IP: "192.0.2.1", UserAgent: "alice's browser", RequestID: "r1"}
 	eve   = auth.Actor{Kind: auth.ActorAnonymous, IP: "198.51.100.66", UserAgent: "eve's browser", RequestID: "r2"}
@@ -63,10 +68,11 @@ func newFixture(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*ac
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &fixture{t: t, clock: c, db: db, hasher: hasher, sessions: session.New(session.Config{DB: db})}
+	h := &fixture{t: t, clock: c, db: db, hasher: hasher, sessions: session.New(session.Config{DB: db, Lifetimes: storetest.Lifetimes()})}
 	plenty := limit.Rate{Count: 1000, Per: time.Hour}
 	cfg := account.Config{
 		DB: db, Hasher: hasher, Policy: password.DefaultPolicy(), Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),
+		VerifyLifetime: verifyLifetime, ResetLifetime: resetLifetime,
 		Rates: limit.Rates{"register.account": plenty, "resend.account": plenty, "forgot.account": plenty, "change.account": plenty}, Now: c.Now, RegistrationOpen: true,
 	}
 	for _, f := range with {

@@ -74,10 +74,10 @@ func TestAttack_PW_08_ResetLinks(t *testing.T) {
 		})
 		sub("expired by a second", func() {
 			link := h.forgot("alice@example.test")
-			h.clock.Advance(account.DefaultResetLifetime + time.Second)
+			h.clock.Advance(resetLifetime + time.Second)
 			h.requireRefused(reset(link, third), "invalid_link")
 			link = h.forgot("alice@example.test")
-			h.clock.Advance(account.DefaultResetLifetime - time.Second)
+			h.clock.Advance(resetLifetime - time.Second)
 			h.requireOK(reset(link, good))
 			h.mails()
 		})

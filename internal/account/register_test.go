@@ -17,7 +17,7 @@ func TestRegisterAndVerify(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@Example.test", Password: good, Name: " Alice "}, alice))
 		m := h.mail(auth.MailVerify, "Alice@example.test")
-		if m.Name != "" || m.IP != alice.IP || !m.ExpiresAt.Equal(h.clock.Now().Add(account.DefaultVerifyLifetime)) {
+		if m.Name != "" || m.IP != alice.IP || !m.ExpiresAt.Equal(h.clock.Now().Add(verifyLifetime)) {
 			t.Errorf("mail %+v", m)
 		}
 		a := h.find("alice@example.test")

@@ -226,9 +226,9 @@ func TestRepair_S2_ChangeOpenedElsewhere(t *testing.T) {
 // somebody has asked for a link again.
 func TestRepair_S2_RegisteredByAnotherAfterTheLinkExpired(t *testing.T) {
 	for name, between := range map[string]func(*fixture){
-		"expired": func(h *fixture) { h.clock.Advance(account.DefaultVerifyLifetime + time.Minute) },
+		"expired": func(h *fixture) { h.clock.Advance(verifyLifetime + time.Minute) },
 		"resent": func(h *fixture) {
-			h.clock.Advance(account.DefaultVerifyLifetime + time.Minute)
+			h.clock.Advance(verifyLifetime + time.Minute)
 			h.requireOK(h.resend(bob, auth.Actor{Kind: auth.ActorAnonymous, IP: "203.0.113.5"}))
 			h.mails()
 		},
@@ -259,7 +259,7 @@ func TestRepair_S2_RegisteredByAnotherAfterTheLinkExpired(t *testing.T) {
 func TestRepair_S2_ResetLinkOutlivesARival(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.registers(good, "", alice)
-		h.clock.Advance(account.DefaultVerifyLifetime + time.Minute)
+		h.clock.Advance(verifyLifetime + time.Minute)
 		reset := h.forgot(bob)
 		h.registers(another, "wwb_eve", eve)
 

@@ -62,9 +62,9 @@ var cheap = password.Params{Memory: 64, Time: 1, Parallelism: 1}
 
 func build(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*login.Config)) *house {
 	t.Helper()
-	h := &house{t: t, clock: c, db: db, hasher: newHasher(t, cheap, nil), sessions: session.New(session.Config{DB: db, Retry: 24 * time.Hour})}
+	h := &house{t: t, clock: c, db: db, hasher: newHasher(t, cheap, nil), sessions: session.New(session.Config{DB: db, Retry: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})}
 	ring := keys.New(keys.Config{DB: db, Now: c.Now})
-	h.tokens = token.New(token.Config{DB: db, Keys: ring, Base: "https://auth.example.test", Now: c.Now, Root: secret.Bytes(32)})
+	h.tokens = token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: db, Keys: ring, Base: "https://auth.example.test", Now: c.Now, Root: secret.Bytes(32)})
 	h.flows = flow.New(flow.Config{DB: db, Tokens: h.tokens, Root: secret.Bytes(32), Base: "https://auth.example.test"})
 	h.cfg = login.Config{
 		DB: db, Flows: h.flows, Hasher: h.hasher, Tokens: h.tokens, Sessions: h.sessions, Limiter: limit.NewMemory(1024, c.Now),

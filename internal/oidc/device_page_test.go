@@ -13,6 +13,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 // strict has the limits on wrong codes that a server has by default.
@@ -51,7 +52,7 @@ func (v *viewer) signIn() {
 	v.t.Helper()
 	var signed session.SignedIn
 	v.write(func(tx *store.Tx) (err error) {
-		signed.Session, _, err = session.New(session.Config{}).Start(tx, session.Params{Account: v.alice, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true})
+		signed.Session, _, err = session.New(session.Config{Lifetimes: storetest.Lifetimes()}).Start(tx, session.Params{Account: v.alice, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true})
 		if err != nil {
 			return err
 		}

@@ -56,14 +56,14 @@ func newHouse(t testing.TB, cfg store.Config, with ...func(*settings)) *house {
 	limiter := limit.NewMemory(1024, h.clock.Now)
 	many := limit.Rate{Count: 100_000, Per: time.Second}
 	c := settings{
-		oidc.Config{DB: h.db, Limiter: limiter, Base: base, Now: h.clock.Now, Keys: h.keys, Sessions: session.New(session.Config{DB: h.db}), Root: secret.Bytes(32),
+		oidc.Config{CodeLifetime: time.Minute, PushedLifetime: time.Minute, DeviceLifetime: 10 * time.Minute, DB: h.db, Limiter: limiter, Base: base, Now: h.clock.Now, Keys: h.keys, Sessions: session.New(session.Config{DB: h.db, Lifetimes: storetest.Lifetimes()}), Root: secret.Bytes(32),
 			Rates: limit.Rates{"refresh.credential": many}},
 		client.Config{DB: h.db, Grants: oidc.Grants(), Limiter: limiter, Base: base, Now: h.clock.Now, Root: secret.Bytes(32), Rates: limit.Rates{"client.credential": many, "public_client.ip": {Count: 120, Per: time.Minute, Burst: 240}}},
 	}
 	for _, f := range with {
 		f(&c)
 	}
-	h.tokens = token.New(token.Config{DB: h.db, Keys: h.keys, Base: base, Now: h.clock.Now, Grace: 10 * time.Second, Root: secret.Bytes(32),
+	h.tokens = token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: h.db, Keys: h.keys, Base: base, Now: h.clock.Now, Grace: 10 * time.Second, Root: secret.Bytes(32),
 		Resources: c.Resources, ResourceScopes: c.client.ResourceScopes})
 	c.Tokens, c.client.Tokens, c.client.Out = h.tokens, h.tokens, c.Out
 	h.clients = client.New(c.client)

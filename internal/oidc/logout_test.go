@@ -16,6 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 const goodbye = "https://app.example.test/bye"
@@ -56,7 +57,7 @@ func (v *visitor) under(c auth.Client, scope auth.Scope) (auth.Session, auth.Fam
 	var s auth.Session
 	family := auth.FamilyID("family of " + c.ID)
 	v.h.write(func(tx *store.Tx) (err error) {
-		s, err = session.New(session.Config{}).StartClient(tx, v.b.Sessions[0].Session, session.ClientParams{Client: c, Scope: scope})
+		s, err = session.New(session.Config{Lifetimes: storetest.Lifetimes()}).StartClient(tx, v.b.Sessions[0].Session, session.ClientParams{Client: c, Scope: scope})
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,6 @@
 package oidc
 
 import (
-	"cmp"
 	"log/slog"
 	"time"
 
@@ -68,9 +67,6 @@ func New(cfg Config) *Service {
 	if cfg.Observe == nil {
 		cfg.Observe = func(string, string) {}
 	}
-	cfg.CodeLifetime = cmp.Or(cfg.CodeLifetime, time.Minute)
-	cfg.PushedLifetime = cmp.Or(cfg.PushedLifetime, time.Minute)
-	cfg.DeviceLifetime = cmp.Or(cfg.DeviceLifetime, 10*time.Minute)
 	if cfg.Out == nil {
 		cfg.Out = outbound.New(outbound.Config{Timeout: 5 * time.Second})
 	}

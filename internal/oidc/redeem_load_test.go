@@ -29,10 +29,10 @@ func (h *house) node(cfg store.Config) *oidc.Service {
 	h.ok(err)
 	h.t.Cleanup(func() { db.Close() })
 	ring := keys.New(keys.Config{DB: db, Now: h.clock.Now})
-	tokens, limiter := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: h.clock.Now, Root: secret.Bytes(32)}), limit.NewMemory(1024, h.clock.Now)
+	tokens, limiter := token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: db, Keys: ring, Base: base, Now: h.clock.Now, Root: secret.Bytes(32)}), limit.NewMemory(1024, h.clock.Now)
 	root := secret.Bytes(32)
 	flows := flow.New(flow.Config{DB: db, Tokens: tokens, Root: root, Base: base})
-	return oidc.New(oidc.Config{DB: db, Keys: ring, Sessions: session.New(session.Config{DB: db}), Flows: flows, Root: root, Base: base, Now: h.clock.Now, Tokens: tokens,
+	return oidc.New(oidc.Config{CodeLifetime: time.Minute, PushedLifetime: time.Minute, DeviceLifetime: 10 * time.Minute, DB: db, Keys: ring, Sessions: session.New(session.Config{DB: db, Lifetimes: storetest.Lifetimes()}), Flows: flows, Root: root, Base: base, Now: h.clock.Now, Tokens: tokens,
 		Limiter: limiter, Clients: client.New(client.Config{DB: db, Tokens: tokens, Limiter: limiter, Rates: limit.Rates{"public_client.ip": {Count: 120, Per: time.Minute, Burst: 240}}, Base: base, Now: h.clock.Now})})
 }
 

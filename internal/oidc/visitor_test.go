@@ -16,6 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 const (
@@ -39,7 +40,7 @@ func (v *visitor) signIn(id auth.AccountID) auth.SessionID {
 	var s session.SignedIn
 	v.h.write(func(tx *store.Tx) (err error) {
 		var cookie secret.Text
-		s.Session, cookie, err = session.New(session.Config{}).Start(tx, session.Params{Account: id, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true})
+		s.Session, cookie, err = session.New(session.Config{Lifetimes: storetest.Lifetimes()}).Start(tx, session.Params{Account: id, Client: auth.FirstParty, ACR: "1", AMR: []string{"pwd"}, Cookie: true})
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ func TestOldestSessionMakesRoom(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		db := storetest.Open(t, cfg)
-		s := session.New(session.Config{Lifetimes: auth.Lifetimes{SessionIdle: 1 << 40, SessionAbsolute: 1 << 41}})
+		s := session.New(session.Config{Lifetimes: auth.Lifetimes{SessionIdle: 1 << 40, SessionAbsolute: 1 << 41}.Or(storetest.Lifetimes())})
 		var first, second auth.SessionID
 		err := db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 			a := auth.Account{ID: "a", Email: auth.Email{Address: "a@example.test", Login: "a@example.test"}, CreatedAt: tx.Now, UpdatedAt: tx.Now}

@@ -37,12 +37,6 @@ type Config struct {
 	Retry time.Duration
 }
 
-var defaults = auth.Lifetimes{
-	SessionIdle: 24 * time.Hour, SessionAbsolute: 14 * 24 * time.Hour,
-	RefreshIdle: 14 * 24 * time.Hour, RefreshAbsolute: 30 * 24 * time.Hour,
-	Remember: 30 * 24 * time.Hour,
-}
-
 // Prefix begins the secret of every cookie.
 const Prefix = "wwa_"
 
@@ -81,7 +75,7 @@ func New(cfg Config) *Service {
 	if root == nil {
 		root = secret.Bytes(32)
 	}
-	return &Service{db: cfg.DB, lifetimes: cfg.Lifetimes.Or(defaults), retry: cfg.Retry,
+	return &Service{db: cfg.DB, lifetimes: cfg.Lifetimes, retry: cfg.Retry,
 		next: secret.Derive(root, "remember-me successor"), known: secret.Derive(root, "known browser")}
 }
 

@@ -36,7 +36,7 @@ func each(t *testing.T, fn func(t *testing.T, h *fixture)) {
 		h := &fixture{t: t, clock: storetest.NewClock(), alice: "alice"}
 		cfg.Now = h.clock.Now
 		h.cfg, h.db = cfg, storetest.Open(t, cfg)
-		h.sessions = session.New(session.Config{DB: h.db, Lifetimes: auth.Lifetimes{SessionIdle: idle, SessionAbsolute: absolute}})
+		h.sessions = session.New(session.Config{DB: h.db, Lifetimes: auth.Lifetimes{SessionIdle: idle, SessionAbsolute: absolute}.Or(storetest.Lifetimes())})
 		email, err := auth.ParseEmail("alice@example.test")
 		if err != nil {
 			t.Fatal(err)
@@ -260,7 +260,7 @@ func TestFault_FL_09_OldCookieStaysDeadWhenTheClockGoesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		restarted := session.New(session.Config{DB: db, Lifetimes: auth.Lifetimes{SessionIdle: idle, SessionAbsolute: absolute}})
+		restarted := session.New(session.Config{DB: db, Lifetimes: auth.Lifetimes{SessionIdle: idle, SessionAbsolute: absolute}.Or(storetest.Lifetimes())})
 		if _, _, err := restarted.Find(t.Context(), auth.DefaultTenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("alive again: %v", err)
 		}
@@ -312,7 +312,7 @@ func TestFault_FL_04_FindGoesOnWhenNothingCanBeWritten(t *testing.T) {
 	h := &fixture{t: t, clock: storetest.NewClock(), alice: "alice"}
 	h.cfg = store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: h.clock.Now, MaxWait: 200 * time.Millisecond}
 	h.db = storetest.Open(t, h.cfg)
-	h.sessions = session.New(session.Config{DB: h.db})
+	h.sessions = session.New(session.Config{DB: h.db, Lifetimes: storetest.Lifetimes()})
 	h.write(func(tx *store.Tx) error {
 		return tx.InsertAccount(auth.Account{ID: h.alice, Email: auth.Email{Address: "a@b.test", Login: "a@b.test"}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
 	})

@@ -78,8 +78,6 @@ type Service struct {
 	log            *slog.Logger
 }
 
-var defaults = auth.Lifetimes{Access: 15 * time.Minute, RefreshIdle: 14 * 24 * time.Hour, RefreshAbsolute: 30 * 24 * time.Hour}
-
 // New returns a Service. It panics when Root is not 32 bytes: anybody could forge its refresh
 // tokens.
 func New(cfg Config) *Service {
@@ -87,7 +85,7 @@ func New(cfg Config) *Service {
 		panic("token: Config.Root is not 32 bytes")
 	}
 	s := &Service{
-		db: cfg.DB, keys: cfg.Keys, base: cfg.Base, now: cfg.Now, lifetimes: cfg.Lifetimes.Or(defaults),
+		db: cfg.DB, keys: cfg.Keys, base: cfg.Base, now: cfg.Now, lifetimes: cfg.Lifetimes,
 		grace: cfg.Grace, resources: cfg.Resources, algorithm: cfg.Algorithm, form: newRefreshForm(cfg.Root), pairwise: secret.Derive(cfg.Root, "pairwise subject"),
 		opaque: newOpaque(cfg.Root), observeRefresh: cfg.ObserveRefresh, log: cfg.Log,
 	}

@@ -142,7 +142,7 @@ func TestAttack_DP_08_NonceHeader(t *testing.T) {
 	h := newHouse(t, func(c *Config) {
 		c.Clients = client.New(client.Config{DB: c.DB, Grants: oidc.Grants(), Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Root: secret.Bytes(32), DPoPNonce: true,
 			Rates: limit.Rates{"client.credential": generous, "public_client.ip": generous}})
-		c.OIDC = oidc.New(oidc.Config{DB: c.DB, Clients: c.Clients, Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Rates: limit.Rates{"refresh.credential": generous}})
+		c.OIDC = oidc.New(oidc.Config{CodeLifetime: time.Minute, PushedLifetime: time.Minute, DeviceLifetime: 10 * time.Minute, DB: c.DB, Clients: c.Clients, Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Rates: limit.Rates{"refresh.credential": generous}})
 	})
 	p := h.prover()
 	access := p.bound()

@@ -76,19 +76,19 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 	metrics := NewMetrics()
 	ring := keys.New(keys.Config{DB: db, Now: clock})
 	root := secret.Bytes(32)
-	tokens := token.New(token.Config{DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: root, ObserveRefresh: metrics.Refresh, Log: log})
-	sessions := session.New(session.Config{DB: db})
+	tokens := token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: root, ObserveRefresh: metrics.Refresh, Log: log})
+	sessions := session.New(session.Config{DB: db, Lifetimes: storetest.Lifetimes()})
 	flows := flow.New(flow.Config{DB: db, Tokens: tokens, Root: root, Base: base})
 	clients := client.New(client.Config{DB: db, Grants: oidc.Grants(), Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Rates: limit.Rates{"client.credential": generous, "public_client.ip": generous}})
 	cfg := Config{
 		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions,
-		Accounts: account.New(account.Config{DB: db, Hasher: h.hasher, Policy: password.DefaultPolicy(), Sessions: sessions, Limiter: limiter, Now: clock, RegistrationOpen: true, Log: log,
+		Accounts: account.New(account.Config{VerifyLifetime: 24 * time.Hour, ResetLifetime: time.Hour, DB: db, Hasher: h.hasher, Policy: password.DefaultPolicy(), Sessions: sessions, Limiter: limiter, Now: clock, RegistrationOpen: true, Log: log,
 			Rates: limit.Rates{"register.account": generous, "resend.account": generous, "forgot.account": generous, "change.account": generous}}),
 		Logins:  login.New(login.Config{DB: db, Flows: flows, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: limit.Rates{"login.account": generous, "login.success": generous}}),
 		Access:  access.New(db),
 		Clients: clients,
 		Flows:   flows,
-		OIDC: oidc.New(oidc.Config{DB: db, Clients: clients, Flows: flows, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
+		OIDC: oidc.New(oidc.Config{CodeLifetime: time.Minute, PushedLifetime: time.Minute, DeviceLifetime: 10 * time.Minute, DB: db, Clients: clients, Flows: flows, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
 			Rates: limit.Rates{"refresh.credential": generous}}),
 		RouterConfig: RouterConfig{Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}), Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log,
 			Rates: limit.Rates{"register.ip": generous, "login.ip": generous, "verify.ip": generous, "resend.ip": generous, "forgot.ip": generous, "reset.ip": generous, "change.ip": generous, "refresh.ip": generous, "refresh.credential": generous, "client.ip": generous, "client_register.ip": generous, "authorize.ip": generous,
