@@ -100,7 +100,7 @@ type Client struct {
 	Secrets    []SecretOfDate `json:"secrets"`
 	CreatedAt  time.Time      `json:"created_at"`
 	UpdatedAt  time.Time      `json:"updated_at"`
-	Secret     string         `json:"client_secret,omitempty" doc:"A new secret, shown this once."`
+	Secret     string         `json:"client_secret,omitempty" doc:"A new secret, shown only once."`
 	// Bounds are those of a client that describes itself.
 	Bounds *auth.ClientBounds `json:"bounds,omitempty" readOnly:"true" doc:"What administrators have set of a client that describes itself: the most that it gets (scopes, grants, redirect URIs) and what is required of it, whatever it says next. The other members are what it has now, within them."`
 	ClientSettings
@@ -114,7 +114,7 @@ type SecretOfDate struct {
 
 // SecretRotation says how a secret is replaced.
 type SecretRotation struct {
-	Overlap *int64 `json:"overlap_seconds,omitempty" minimum:"0" maximum:"7776000" doc:"How long the former secret works on."`
+	Overlap *int64 `json:"overlap_seconds,omitempty" minimum:"0" maximum:"7776000" doc:"How long the previous secret stays valid, in seconds."`
 }
 
 type clientOut struct {
