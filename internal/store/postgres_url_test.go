@@ -19,7 +19,7 @@ func TestRepair_N4_TheServersAnswerComesFirst(t *testing.T) {
 	err := connectError(errors.Join(errors.New("tls error: server refused TLS connection"), fmt.Errorf("failed SASL auth: %w", answer),
 		errors.New("tls error: server refused TLS connection")))
 	want := `connect to PostgreSQL: failed SASL auth: FATAL: password authentication failed for user "u" (SQLSTATE 28P01)` +
-		" (tried too: tls error: server refused TLS connection)"
+		" (also tried: tls error: server refused TLS connection)"
 	if err.Error() != want || !errors.Is(err, answer) {
 		t.Errorf("got %v", err)
 	}
@@ -37,7 +37,7 @@ func TestRepair_N4_WrongDatabaseName(t *testing.T) {
 	server, _, _ = strings.Cut(server, "?") // with and without TLS
 	url := server[:strings.LastIndexByte(server, '/')] + "/ww_is_not_there?password=hunter2"
 	_, err := Open(t.Context(), Config{URL: url, Now: time.Now, MaxWait: 5 * time.Second})
-	if err == nil || !strings.Contains(err.Error(), `server error: FATAL: database "ww_is_not_there" does not exist (SQLSTATE 3D000) (tried too: `) ||
+	if err == nil || !strings.Contains(err.Error(), `server error: FATAL: database "ww_is_not_there" does not exist (SQLSTATE 3D000) (also tried: `) ||
 		strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
 	}

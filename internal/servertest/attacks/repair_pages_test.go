@@ -9,7 +9,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// The consent page calls a client a program on the device only where it may be one, and
+// The consent page calls a client an app on the device only where it may be one, and
 // promises no claim that does not exist.
 func TestRepair_N20_ConsentSaysWhatIs(t *testing.T) {
 	t.Parallel()
@@ -22,7 +22,7 @@ func TestRepair_N20_ConsentSaysWhatIs(t *testing.T) {
 		b := s.Browser(t)
 		b.Open(wish(c, "scope", "openid profile", "redirect_uri", "http://127.0.0.1/callback"))
 		text := enter(t, b, alice).At(t, "/consent").Text()
-		if strings.Contains(text, "program on your device") != (kind == auth.ClientNative) {
+		if strings.Contains(text, "app on your device") != (kind == auth.ClientNative) {
 			t.Errorf("%s: %s", kind, text)
 		}
 		if strings.Contains(text, "picture") || strings.Contains(text, "language") {

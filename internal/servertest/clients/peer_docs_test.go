@@ -51,7 +51,11 @@ var attack = regexp.MustCompile(`\b[A-Z]{2}-\d\d `)
 func peerSection() string {
 	var s strings.Builder
 	s.WriteString(`
-A test asks [oidc-provider](https://github.com/panva/node-oidc-provider), which is certified, and this server some 400 questions, right and wrong ones, and compares status, error code, way of the answer, challenge, names of the members, and metadata. What is not in this table is answered alike. The test fails for a difference that is not here, and for one that has gone.
+A test asks [oidc-provider](https://github.com/panva/node-oidc-provider), which is certified, and this server some 400
+questions, right and wrong ones, and compares status, error code, way of the answer, challenge, names of the members,
+and metadata.
+What is not in this table is answered alike.
+The test fails for a difference that is not here, and for one that has gone.
 
 | asked | oidc-provider | Watchword | why |
 |---|---|---|---|
