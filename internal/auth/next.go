@@ -10,15 +10,15 @@ type StepKind string
 
 // The steps of flows.
 const (
-	StepLogin         StepKind = "login"          // prove who you are
-	StepRegister      StepKind = "register"       // make an account
-	StepChoose        StepKind = "choose"         // say which of the accounts in this browser
-	StepConsent       StepKind = "consent"        // allow the client what it asks for, or not
-	StepVerifyEmail   StepKind = "verify_email"   // confirm the address first
-	StepAnswer        StepKind = "answer"         // back to the client, with a code or an error
-	StepContinue      StepKind = "continue"       // the same question again, with the cookies that a form of another site does not carry
-	StepDeviceCode    StepKind = "device_code"    // type the code that the device shows
-	StepDeviceConfirm StepKind = "device_confirm" // allow the device, or not
+	StepLogin         StepKind = "login"          // authenticate
+	StepRegister      StepKind = "register"       // create an account
+	StepChoose        StepKind = "choose"         // choose one of the accounts in the browser
+	StepConsent       StepKind = "consent"        // allow or deny the client's request
+	StepVerifyEmail   StepKind = "verify_email"   // verify the e-mail address first
+	StepAnswer        StepKind = "answer"         // the response to the client, with a code or an error
+	StepContinue      StepKind = "continue"       // the same request again, with the cookies that a cross-site form lacks
+	StepDeviceCode    StepKind = "device_code"    // enter the user code of the device
+	StepDeviceConfirm StepKind = "device_confirm" // allow or deny the device
 	StepDone          StepKind = "done"           // nothing is left to do
 )
 
@@ -31,24 +31,23 @@ const (
 	PromptCreate  = "create"
 )
 
-// ACRPassword is the authentication context of a sign-in by password alone.
+// ACRPassword is the authentication context of a sign-in by password only.
 const ACRPassword = "1"
 
-// ACRs are the authentication contexts that a sign-in here can reach.
+// ACRs are the authentication contexts that a sign-in can reach.
 var ACRs = []string{ACRPassword}
 
-// AddAccount, as the session of a flow, says that the person means none of the
-// accounts in the browser and wants to sign in with another. No session has that id.
+// AddAccount, as the session of a flow, says that the user chose none of the accounts in the browser
+// and wants to sign in with another one. No session has that id.
 const AddAccount SessionID = "another"
 
 // Step is the next step of a flow.
 type Step struct {
 	Kind StepKind
-	// Session is the browser's session of whose account the step is; empty when nobody
-	// is chosen yet.
+	// Session is the browser's session with the account of the step; empty while no account is chosen.
 	Session SessionID
-	// Error is the code of the answer when there is no authorization code to give, and
-	// Desc says it for the client's developer.
+	// Error is the error code of a response without an authorization code. Desc describes the error
+	// for the client's developer.
 	Error, Desc string
 }
 
@@ -56,10 +55,9 @@ type Step struct {
 type SignedInAccount struct {
 	Session Session
 	Account Account
-	Subject string  // how the client knows the account
+	Subject string  // the account's sub for the client
 	Consent Consent // what the account has allowed the client; zero for nothing
-	// Withheld are those scopes of the request that the account cannot give: permissions
-	// that it does not have.
+	// Withheld are the scopes of the request for which the account lacks the permission.
 	Withheld Scope
 }
 
@@ -70,10 +68,10 @@ type FlowState struct {
 	Client  Client
 	Browser []SignedInAccount // the current account first
 	Now     time.Time
-	Local   bool // the server is for development: its own address is on loopback
+	Local   bool // the server is for development: its issuer is on loopback
 }
 
-// Of is the account that a step is about.
+// Of returns the account of a step.
 func (n FlowState) Of(s Step) SignedInAccount {
 	for _, p := range n.Browser {
 		if p.Session.ID == s.Session {
@@ -83,9 +81,9 @@ func (n FlowState) Of(s Step) SignedInAccount {
 	return SignedInAccount{}
 }
 
-// Next says what happens next. It is worked out anew each time from the facts, so
-// there is no state that could be skipped, repeated or forged: a page that a person
-// reaches by its address is shown only where these facts lead to it.
+// Next returns the next step of the flow. It is derived from the facts each time, so there is no
+// state that could be skipped, repeated or forged. A page that a user opens by its address is shown
+// only where these facts lead to it.
 func Next(n FlowState) Step {
 	switch n.Flow.Kind {
 	case FlowAuthorize:
@@ -96,14 +94,14 @@ func Next(n FlowState) Step {
 	return n.account()
 }
 
-// authorize leads to an answer to the client. With prompt=none no page may be shown, so
-// that whatever page comes next is an error instead (OpenID Connect Core §3.1.2.6).
+// authorize returns the next step towards a response to the client. With prompt=none no page may be
+// shown, so every page becomes an error (OpenID Connect Core §3.1.2.6).
 func (n FlowState) authorize() Step {
 	if n.Flow.Denied {
-		return refused("access_denied", "the person has not allowed it")
+		return refused("access_denied", "the user has denied the request")
 	}
 	if acr := n.Flow.Request.Claims.ACR; len(acr) > 0 && !overlap(acr, ACRs) {
-		return refused("unmet_authentication_requirements", "no authentication here reaches that acr")
+		return refused("unmet_authentication_requirements", "acr: this server has no authentication that reaches it")
 	}
 	step := n.interact()
 	if step.Kind == StepAnswer || !n.prompts(PromptNone) {
@@ -111,38 +109,38 @@ func (n FlowState) authorize() Step {
 	}
 	switch step.Kind {
 	case StepLogin:
-		return refused("login_required", "the person has to sign in")
+		return refused("login_required", "the user has to sign in")
 	case StepChoose:
-		return refused("account_selection_required", "the person has to choose an account")
+		return refused("account_selection_required", "the user has to choose an account")
 	case StepConsent:
-		return refused("consent_required", "the person has to allow it")
+		return refused("consent_required", "the user has to consent")
 	}
-	return refused("interaction_required", "the person has something else to do first")
+	return refused("interaction_required", "the user has to complete another step first")
 }
 
-// interact is the way through the pages.
+// interact returns the next page, or the response when no page is left.
 func (n FlowState) interact() Step {
-	p, ok := n.person()
+	p, ok := n.chosenAccount()
 	switch {
 	case n.prompts(PromptCreate) && n.Flow.ProvedAt.IsZero():
 		return Step{Kind: StepRegister}
 	case !ok:
 		return n.identify()
-	case !n.wanted(p): // only a choice or a sign-in of this flow leads here
-		return refused("login_required", "another person than the one asked for has signed in")
+	case !n.matchesHint(p): // possible only after a choice or a sign-in in this flow
+		return refused("login_required", "another user than the requested one has signed in")
 	case n.stale(p):
 		return Step{Kind: StepLogin, Session: p.Session.ID}
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
 	case len(n.Flow.Request.Scope) > 0 && len(n.Flow.Request.Of(p).Scope) == 0:
-		return refused("access_denied", "the person has nothing of that scope to give")
-	case n.asks(p):
+		return refused("access_denied", "scope: the user has no permission for any of it")
+	case n.needsConsent(p):
 		return Step{Kind: StepConsent, Session: p.Session.ID}
 	}
 	return Step{Kind: StepAnswer, Session: p.Session.ID}
 }
 
-// device asks for the code first, then who it is, then for a clear yes (RFC 8628 §5.4).
+// device asks for the user code, then for the account, then for a clear yes (RFC 8628 §5.4).
 func (n FlowState) device() Step {
 	if n.Flow.Device == "" {
 		return Step{Kind: StepDeviceCode}
@@ -150,7 +148,7 @@ func (n FlowState) device() Step {
 	if n.Flow.Denied || n.Flow.Allowed != nil {
 		return Step{Kind: StepDone, Session: n.Flow.Session}
 	}
-	p, ok := n.person()
+	p, ok := n.chosenAccount()
 	switch {
 	case !ok:
 		return n.identify()
@@ -160,7 +158,7 @@ func (n FlowState) device() Step {
 	return Step{Kind: StepDeviceConfirm, Session: p.Session.ID}
 }
 
-// account is done when somebody is signed in.
+// account is done when a user is signed in.
 func (n FlowState) account() Step {
 	live := n.live()
 	if len(live) == 0 || n.Flow.Session == AddAccount {
@@ -176,11 +174,11 @@ func (n FlowState) account() Step {
 	return Step{Kind: StepDone, Session: p.Session.ID}
 }
 
-// person is whose flow it is: whoever was chosen or signed in within it; else the one
-// whom the client asks for; else the only one there is. Of several, the client's
-// login_hint picks one; where it does not, the person is asked, so that nobody is
-// signed in somewhere with the account they did not mean.
-func (n FlowState) person() (SignedInAccount, bool) {
+// chosenAccount returns the account of the flow. That is the account that was chosen or signed in
+// within the flow, else the one that the client asks for, else the only one in the browser. Of
+// several accounts, login_hint picks one. Otherwise the user is asked, so that nobody signs in with
+// an account that they did not mean.
+func (n FlowState) chosenAccount() (SignedInAccount, bool) {
 	if n.Flow.Session == AddAccount {
 		return SignedInAccount{}, false
 	}
@@ -190,8 +188,8 @@ func (n FlowState) person() (SignedInAccount, bool) {
 			return p, true
 		}
 	}
-	if n.asksFor() {
-		i := slices.IndexFunc(live, n.wanted)
+	if n.hasSubjectHint() {
+		i := slices.IndexFunc(live, n.matchesHint)
 		if i < 0 {
 			return SignedInAccount{}, false
 		}
@@ -211,31 +209,33 @@ func (n FlowState) person() (SignedInAccount, bool) {
 	return SignedInAccount{}, false
 }
 
-// identify asks who it is.
+// identify asks for the account.
 func (n FlowState) identify() Step {
-	if len(n.live()) == 0 || n.asksFor() || n.Flow.Session == AddAccount {
+	if len(n.live()) == 0 || n.hasSubjectHint() || n.Flow.Session == AddAccount {
 		return Step{Kind: StepLogin}
 	}
 	return Step{Kind: StepChoose}
 }
 
+// live returns the accounts in the browser that can be used.
 func (n FlowState) live() []SignedInAccount {
 	return slices.DeleteFunc(slices.Clone(n.Browser), func(p SignedInAccount) bool { return !p.Session.Live(n.Now) || p.Account.Disabled() })
 }
 
-// asksFor reports whether the client names the one person it wants (id_token_hint, or
-// sub in the claims parameter).
-func (n FlowState) asksFor() bool {
+// hasSubjectHint reports whether the client asks for one user (id_token_hint, or sub in the claims
+// parameter).
+func (n FlowState) hasSubjectHint() bool {
 	return n.Flow.Request.Hint != "" || n.Flow.Request.Claims.Subject != ""
 }
 
-func (n FlowState) wanted(p SignedInAccount) bool {
+// matchesHint reports whether the account is the user that the client asks for, if it names one.
+func (n FlowState) matchesHint(p SignedInAccount) bool {
 	hint, sub := n.Flow.Request.Hint, n.Flow.Request.Claims.Subject
 	return (hint == "" || hint == p.Subject) && (sub == "" || sub == p.Subject)
 }
 
-// stale reports whether the person has to prove again who they are. What was proved
-// within the flow is fresh enough for it, however long the consent page was open.
+// stale reports whether the user has to authenticate again. An authentication within the flow is
+// recent enough for it, however long the consent page was open.
 func (n FlowState) stale(p SignedInAccount) bool {
 	r := n.Flow.Request
 	if !n.Flow.ProvedAt.IsZero() && n.Flow.Session == p.Session.ID {
@@ -244,30 +244,28 @@ func (n FlowState) stale(p SignedInAccount) bool {
 	if n.prompts(PromptLogin) || len(r.Claims.ACR) > 0 && !slices.Contains(r.Claims.ACR, p.Session.ACR) {
 		return true
 	}
-	// max_age=0 is prompt=login in other words.
+	// max_age=0 means the same as prompt=login.
 	return r.MaxAge != nil && (*r.MaxAge == 0 || n.Now.Sub(p.Session.AuthAt).Seconds() > float64(*r.MaxAge))
 }
 
-// assured reports whether the answer reaches the client and nobody else. On a server for
-// development everything is on one machine, and a page served there stands for the one
-// that will have an address of its own on the web. It has to be the registered one: on
-// another port may be somebody else's.
+// assured reports whether the response can reach only the client. A development server is on the
+// same machine as its clients, and a page there stands for one with an address of its own on the
+// web. Only a registered address counts, since another port may belong to another program.
 func (n FlowState) assured() bool {
 	to := n.Flow.Request.RedirectURI
 	return n.Client.Assured(to) || n.Local && n.Client.Type == ClientSPA && slices.Contains(n.Client.RedirectURIs, to)
 }
 
-// asks reports whether the person has to be asked what the client may do. A client that
-// anybody could pretend to be is asked about each time, whatever was allowed before
-// (RFC 6749 §10.2, RFC 8252 §8.6). The operator's own are asked about in that case alone,
-// and not when the person has just signed in for it: that is interaction enough.
-func (n FlowState) asks(p SignedInAccount) bool {
-	r, here := n.Flow.Request.Of(p), n.Flow.Session == p.Session.ID
+// needsConsent reports whether the user has to consent. A client that can be impersonated needs
+// consent each time, whatever was allowed before (RFC 6749 §10.2, RFC 8252 §8.6). A first-party
+// client needs it only in that case, and not when the user has just signed in for it.
+func (n FlowState) needsConsent(p SignedInAccount) bool {
+	r, current := n.Flow.Request.Of(p), n.Flow.Session == p.Session.ID
 	switch {
-	case n.Flow.Allowed != nil && here && r.ConsentScope().Within(n.Flow.Allowed):
+	case n.Flow.Allowed != nil && current && r.ConsentScope().Within(n.Flow.Allowed):
 		return false
 	case n.Client.FirstParty:
-		return !n.assured() && (n.Flow.ProvedAt.IsZero() || !here)
+		return !n.assured() && (n.Flow.ProvedAt.IsZero() || !current)
 	case n.prompts(PromptConsent) || !n.Client.Assured(r.RedirectURI):
 		return true
 	}

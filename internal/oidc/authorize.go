@@ -30,34 +30,34 @@ type AuthorizeInput struct {
 // It leads to a flow that belongs to no browser yet and to StepContinue. The browser that follows
 // that first gets the flow, which is no more than a link to this endpoint does.
 func (s *Service) Authorize(ctx context.Context, in AuthorizeInput) (flow.Step, error) {
-	q, err := s.lookUpClient(ctx, in)
+	req, err := s.lookUpClient(ctx, in)
 	if err != nil {
 		return flow.Step{}, err
 	}
-	if err := s.readRequest(ctx, q); err != nil {
+	if err := s.readRequest(ctx, req); err != nil {
 		e, ok := errors.AsType[*oauth.Error](err)
 		switch {
 		case !ok:
 			return flow.Step{}, err
-		case q.r.RedirectURI == "":
+		case req.params.RedirectURI == "":
 			return flow.Step{}, displayError(e.Code, e.Desc)
 		}
-		response, err := s.errorResponse(ctx, q.tenant.ID, q.client, q.r, string(e.Code), e.Desc)
+		response, err := s.errorResponse(ctx, req.tenant.ID, req.client, req.params, string(e.Code), e.Desc)
 		if err != nil {
 			return flow.Step{}, err
 		}
-		response.Confirm, err = s.mustConfirmLeaving(ctx, q.tenant.ID, q.client, q.r.RedirectURI, in.Browser)
-		return flow.Step{Kind: auth.StepAnswer, Client: q.client, Response: response}, err
+		response.Confirm, err = s.mustConfirmLeaving(ctx, req.tenant.ID, req.client, req.params.RedirectURI, in.Browser)
+		return flow.Step{Kind: auth.StepAnswer, Client: req.client, Response: response}, err
 	}
-	f := auth.Flow{Kind: auth.FlowAuthorize, Request: q.r}
+	f := auth.Flow{Kind: auth.FlowAuthorize, Request: req.params}
 	if in.Posted {
-		return s.cfg.Flows.Suspend(ctx, q.tenant.ID, q.client, f)
+		return s.cfg.Flows.Suspend(ctx, req.tenant.ID, req.client, f)
 	}
-	return s.cfg.Flows.Advance(ctx, q.tenant.ID, f, in.Browser)
+	return s.cfg.Flows.Advance(ctx, req.tenant.ID, f, in.Browser)
 }
 
 // lookUpClient finds the client of the request.
-func (s *Service) lookUpClient(ctx context.Context, in AuthorizeInput) (*asked, error) {
+func (s *Service) lookUpClient(ctx context.Context, in AuthorizeInput) (*authorizeRequest, error) {
 	id := in.Form.Get("client_id")
 	if id == "" || in.Form.Repeated("client_id") {
 		return nil, displayError(oauth.InvalidRequest, "client_id: exactly one is required")
@@ -70,5 +70,5 @@ func (s *Service) lookUpClient(ctx context.Context, in AuthorizeInput) (*asked, 
 	} else if err != nil {
 		return nil, err
 	}
-	return &asked{tenant: t, client: c, form: in.Form}, nil
+	return &authorizeRequest{tenant: t, client: c, form: in.Form}, nil
 }

@@ -16,17 +16,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// Request objects (RFC 9101, OpenID Connect Core §6): the parameters of a request in a
-// JWT that the client has signed. Those inside count, and no others (RFC 9101 §5).
+// A request object is a JWT, signed by the client, that holds the parameters of a request (RFC 9101,
+// OpenID Connect Core §6). Parameters outside of it are ignored (RFC 9101 §5).
 
 const (
 	objectSkew = time.Minute
-	// objectLife is how long after nbf an object of a strict client may be used, and
-	// expire, at most (FAPI 2.0 Message Signing §5.3.1).
-	objectLife = time.Hour
+	// maxObjectLifetime is the longest time after nbf at which an object of a strict client may be used
+	// or expire (FAPI 2.0 Message Signing §5.3.1).
+	maxObjectLifetime = time.Hour
 )
 
-// objectClaims are what a request object says of itself.
+// objectClaims are the registered claims of a request object.
 type objectClaims struct {
 	Issuer    string           `json:"iss"`
 	Subject   string           `json:"sub"`
@@ -36,70 +36,69 @@ type objectClaims struct {
 	IssuedAt  *jwt.NumericDate `json:"iat"`
 }
 
-// fetchObject gets the request object at an address. Only addresses that the client has
-// registered are asked, so that nobody makes us ask any other (RFC 9101 §10.4).
+// fetchObject fetches the request object at a request_uri. Only registered addresses are fetched, so
+// that a request cannot make the server fetch any other (RFC 9101 §10.4).
 func (s *Service) fetchObject(ctx context.Context, c auth.Client, uri string) (string, error) {
-	if !slices.ContainsFunc(c.Settings.RequestURIs, func(kept string) bool { return sameObject(kept, uri) }) {
+	if !slices.ContainsFunc(c.Settings.RequestURIs, func(registered string) bool { return sameObjectURI(registered, uri) }) {
 		return "", oauth.Refuse(oauth.InvalidRequestURI, "this request_uri is neither pushed nor registered")
 	}
 	address, _, _ := strings.Cut(uri, "#")
-	answer, err := s.cfg.Out.Get(ctx, address)
+	response, err := s.cfg.Out.Get(ctx, address)
 	switch {
 	case err != nil:
-		return "", &oauth.Error{Code: oauth.InvalidRequestURI, Desc: "what is at request_uri could not be fetched", Err: err}
-	case answer.Status != 200 || len(answer.Body) > client.MaxRequestObject:
-		return "", &oauth.Error{Code: oauth.InvalidRequestURI, Desc: "there is no request object at request_uri", Err: fmt.Errorf("status %d, %d bytes", answer.Status, len(answer.Body))}
+		return "", &oauth.Error{Code: oauth.InvalidRequestURI, Desc: "request_uri could not be fetched", Err: err}
+	case response.Status != 200 || len(response.Body) > client.MaxRequestObject:
+		return "", &oauth.Error{Code: oauth.InvalidRequestURI, Desc: "there is no request object at request_uri", Err: fmt.Errorf("status %d, %d bytes", response.Status, len(response.Body))}
 	}
-	return strings.TrimSpace(string(answer.Body)), nil
+	return strings.TrimSpace(string(response.Body)), nil
 }
 
-// sameObject compares addresses. The fragment may be a hash of what is there, which
-// changes with it (OpenID Connect Registration §2).
-func sameObject(kept, asked string) bool {
-	k, _, _ := strings.Cut(kept, "#")
-	a, _, _ := strings.Cut(asked, "#")
-	return k == a
+// sameObjectURI compares request_uris without their fragments. A fragment may be a hash of the
+// object, which changes with it (OpenID Connect Registration §2).
+func sameObjectURI(registered, sent string) bool {
+	r, _, _ := strings.Cut(registered, "#")
+	s, _, _ := strings.Cut(sent, "#")
+	return r == s
 }
 
-// openObject verifies a request object and puts what it holds in the place of the
-// form's parameters. Until it is verified, refusals go where the form says; from then
-// on, where the object says.
-func (s *Service) openObject(ctx context.Context, q *asked, raw string) error {
+// openObject verifies a request object and replaces the form's parameters with its own. Refusals go
+// to the form's redirect_uri until the object is verified, and to that of the object afterwards.
+func (s *Service) openObject(ctx context.Context, req *authorizeRequest, raw string) error {
 	var payload json.RawMessage
-	if err := s.cfg.Clients.VerifyRequestObject(ctx, q.client, raw, &payload); err != nil {
+	if err := s.cfg.Clients.VerifyRequestObject(ctx, req.client, raw, &payload); err != nil {
 		return &oauth.Error{Code: oauth.InvalidRequestObject, Desc: "the request object is not signed by a key of this client", Err: err}
 	}
-	if err := s.judgeObject(q, payload); err != nil {
+	if err := s.checkObjectClaims(req, payload); err != nil {
 		return &oauth.Error{Code: oauth.InvalidRequestObject, Desc: err.Error()}
 	}
 	inner, err := oauth.ParseObject(payload)
 	if err != nil {
 		return &oauth.Error{Code: oauth.InvalidRequestObject, Desc: "the parameters in the request object cannot be read", Err: err}
 	}
-	q.form = inner
-	deliver(q)
+	req.form = inner
+	resolveResponseTarget(req)
 	switch {
 	case inner.Get("request") != "" || inner.Get("request_uri") != "":
 		return oauth.Refuse(oauth.InvalidRequestObject, "a request object holds no other")
-	case inner.Get("client_id") != string(q.client.ID):
+	case inner.Get("client_id") != string(req.client.ID):
 		return oauth.Refuse(oauth.InvalidRequestObject, "client_id inside the request object is not the one outside")
 	}
 	return nil
 }
 
-// judgeObject checks what the object says of itself, as far as it says it.
-func (s *Service) judgeObject(q *asked, payload []byte) error {
+// checkObjectClaims checks the registered claims that the object has.
+func (s *Service) checkObjectClaims(req *authorizeRequest, payload []byte) error {
 	var c objectClaims
 	if json.Unmarshal(payload, &c) != nil {
 		return errors.New("the request object is not a JSON object of the right form")
 	}
-	now, id := s.cfg.Now(), string(q.client.ID)
+	now, id := s.cfg.Now(), string(req.client.ID)
 	switch {
 	case c.Issuer != "" && c.Issuer != id:
 		return errors.New("iss of the request object is not the client")
 	case c.Subject == id: // it could pass for a client assertion, or is one (RFC 9101 §10.8)
 		return errors.New("a request object has no sub that is the client")
-	case len(c.Audience) > 0 && !slices.Contains(c.Audience, q.tenant.ID.Issuer(s.cfg.Base)):
+	case len(c.Audience) > 0 && !slices.Contains(c.Audience, req.tenant.ID.Issuer(s.cfg.Base)):
 		return errors.New("aud of the request object is not this issuer")
 	case c.Expiry != nil && !now.Before(c.Expiry.Time()):
 		return errors.New("the request object has expired")
@@ -107,22 +106,22 @@ func (s *Service) judgeObject(q *asked, payload []byte) error {
 		return errors.New("the request object is not valid yet")
 	case c.IssuedAt != nil && c.IssuedAt.Time().After(now.Add(objectSkew)):
 		return errors.New("the request object is from the future")
-	case q.client.Strict():
-		return judgeStrictObject(c, now)
+	case req.client.Strict():
+		return checkStrictObjectClaims(c, now)
 	}
 	return nil
 }
 
-// judgeStrictObject checks what FAPI 2.0 Message Signing asks beyond that (§5.3.1).
-func judgeStrictObject(c objectClaims, now time.Time) error {
+// checkStrictObjectClaims checks what FAPI 2.0 Message Signing requires in addition (§5.3.1).
+func checkStrictObjectClaims(c objectClaims, now time.Time) error {
 	switch {
 	case len(c.Audience) == 0:
 		return errors.New("aud of the request object is missing; it is this issuer")
 	case c.Expiry == nil || c.NotBefore == nil:
 		return errors.New("the request object needs exp and nbf")
-	case now.Sub(c.NotBefore.Time()) > objectLife:
+	case now.Sub(c.NotBefore.Time()) > maxObjectLifetime:
 		return errors.New("nbf of the request object is more than an hour ago")
-	case c.Expiry.Time().Sub(c.NotBefore.Time()) > objectLife:
+	case c.Expiry.Time().Sub(c.NotBefore.Time()) > maxObjectLifetime:
 		return errors.New("exp of the request object is more than an hour after nbf")
 	}
 	return nil

@@ -14,14 +14,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// asked is an authorization request on its way through the checks.
-type asked struct {
+// authorizeRequest is an authorization request while it is being checked.
+type authorizeRequest struct {
 	tenant auth.Tenant
 	client auth.Client
-	form   oauth.Form // the parameters that count
-	// r is what has been made of them so far. RedirectURI is set as soon as it is sure
-	// where answers may go, and stays empty until then.
-	r auth.AuthorizationRequest
+	form   oauth.Form // the parameters that are in effect
+	// params are the checked parameters. RedirectURI stays empty until it is known to be registered.
+	params auth.AuthorizationRequest
 }
 
 const (
@@ -31,77 +30,76 @@ const (
 	maxLocales   = 10
 )
 
-// readRequest makes a checked request of a form, wherever the parameters are: in the
-// form itself, in a request object, or pushed before. A refusal is an *Error; it may be
-// sent to r.RedirectURI if that is set, and else is for the person alone.
-func (s *Service) readRequest(ctx context.Context, q *asked) error {
-	deliver(q)
-	request, uri := q.form.Get("request"), q.form.Get("request_uri")
+// readRequest reads and checks the parameters of the form, of a request object or of a pushed
+// request. A refusal is an *oauth.Error. It may be sent to params.RedirectURI if that is set, and
+// otherwise is only shown to the user.
+func (s *Service) readRequest(ctx context.Context, req *authorizeRequest) error {
+	resolveResponseTarget(req)
+	request, uri := req.form.Get("request"), req.form.Get("request_uri")
 	switch {
-	case len(q.form.Repeats()) > 0:
+	case len(req.form.Repeats()) > 0:
 		return oauth.Refuse(oauth.InvalidRequest, "a parameter is sent more than once")
 	case request != "" && uri != "":
-		return oauth.Refuse(oauth.InvalidRequest, "send request or request_uri, not both")
+		return oauth.Refuse(oauth.InvalidRequest, "request, request_uri: at most one of them")
 	case strings.HasPrefix(uri, pushedPrefix):
-		return s.readPushed(ctx, q, uri)
-	case q.client.Settings.RequirePushed:
+		return s.readPushed(ctx, req, uri)
+	case req.client.Settings.RequirePushed:
 		return oauth.Refuse(oauth.InvalidRequest, "this client has to push its authorization requests (RFC 9126)")
 	}
-	return s.readParameters(ctx, q)
+	return s.readParameters(ctx, req)
 }
 
-// readParameters is readRequest for requests that were not pushed, and for those that
-// are being pushed.
-func (s *Service) readParameters(ctx context.Context, q *asked) error {
-	if uri := q.form.Get("request_uri"); uri != "" {
-		object, err := s.fetchObject(ctx, q.client, uri)
+// readParameters is readRequest for requests that were not pushed or are being pushed.
+func (s *Service) readParameters(ctx context.Context, req *authorizeRequest) error {
+	if uri := req.form.Get("request_uri"); uri != "" {
+		object, err := s.fetchObject(ctx, req.client, uri)
 		if err != nil {
 			return err
 		}
-		if err := s.openObject(ctx, q, object); err != nil {
+		if err := s.openObject(ctx, req, object); err != nil {
 			return err
 		}
-	} else if object := q.form.Get("request"); object != "" {
-		if err := s.openObject(ctx, q, object); err != nil {
+	} else if object := req.form.Get("request"); object != "" {
+		if err := s.openObject(ctx, req, object); err != nil {
 			return err
 		}
-	} else if q.client.Settings.RequireSignedRequest {
+	} else if req.client.Settings.RequireSignedRequest {
 		return oauth.Refuse(oauth.InvalidRequest, "this client has to sign its authorization requests (RFC 9101)")
 	}
-	if q.r.RedirectURI == "" {
+	if req.params.RedirectURI == "" {
 		return oauth.Refuse(oauth.InvalidRequest, "redirect_uri is missing, or is none of those registered")
 	}
-	return s.check(ctx, q)
+	return s.checkParameters(ctx, req)
 }
 
-// deliver finds out where answers may go and how, before anything else is looked at,
-// so that every later refusal reaches the client (RFC 6749 §4.1.2.1).
-func deliver(q *asked) {
-	f := q.form
-	q.r = auth.AuthorizationRequest{Client: q.client.ID}
-	if uri := f.Get("redirect_uri"); uri != "" && !f.Repeated("redirect_uri") && !f.Repeated("client_id") && q.client.MatchRedirectURI(uri) {
-		q.r.RedirectURI = uri
+// resolveResponseTarget reads redirect_uri, state and response mode before all other parameters, so
+// that every later refusal reaches the client (RFC 6749 §4.1.2.1).
+func resolveResponseTarget(req *authorizeRequest) {
+	f := req.form
+	req.params = auth.AuthorizationRequest{Client: req.client.ID}
+	if uri := f.Get("redirect_uri"); uri != "" && !f.Repeated("redirect_uri") && !f.Repeated("client_id") && req.client.MatchRedirectURI(uri) {
+		req.params.RedirectURI = uri
 	}
 	if state := f.Get("state"); len(state) <= maxState && !f.Repeated("state") {
-		q.r.State = state
+		req.params.State = state
 	}
-	q.r.ResponseMode = responseMode(f.Get("response_type"), f.Get("response_mode"))
+	req.params.ResponseMode = responseMode(f.Get("response_type"), f.Get("response_mode"))
 }
 
-// check goes through the parameters in the order in which they decide.
-func (s *Service) check(ctx context.Context, q *asked) error {
-	for _, f := range []func(*asked) error{
-		checkType, s.checkChallenge, s.checkResources, s.checkScope, checkValues, checkPrompt, checkAge, checkClaims, checkHints,
+// checkParameters checks the parameters one after the other; the first refusal is the response.
+func (s *Service) checkParameters(ctx context.Context, req *authorizeRequest) error {
+	for _, f := range []func(*authorizeRequest) error{
+		checkType, s.checkChallenge, s.checkResources, s.checkScope, checkValues, checkPrompt, checkMaxAge, checkClaims, checkHints,
 	} {
-		if err := f(q); err != nil {
+		if err := f(req); err != nil {
 			return err
 		}
 	}
-	return s.checkHint(ctx, q)
+	return s.checkIDTokenHint(ctx, req)
 }
 
-func checkType(q *asked) error {
-	t, mode := q.form.Get("response_type"), q.form.Get("response_mode")
+func checkType(req *authorizeRequest) error {
+	t, mode := req.form.Get("response_type"), req.form.Get("response_mode")
 	switch {
 	case t == "":
 		return oauth.Refuse(oauth.InvalidRequest, "response_type is missing")
@@ -111,9 +109,9 @@ func checkType(q *asked) error {
 		return oauth.Refuse(oauth.UnsupportedResponseType, "this server answers response_type=code alone")
 	case mode != "" && !slices.Contains(ResponseModes, mode):
 		return oauth.Refuse(oauth.InvalidRequest, "response_mode: query, fragment or form_post, jwt, or one of the three with .jwt")
-	case !q.client.Allows(auth.GrantAuthorizationCode):
+	case !req.client.Allows(auth.GrantAuthorizationCode):
 		return oauth.Refuse(oauth.UnauthorizedClient, "this client may not ask for authorization codes")
-	case q.form.Get("registration") != "":
+	case req.form.Get("registration") != "":
 		return oauth.Refuse(oauth.RegistrationNotSupported, "clients are registered beforehand")
 	}
 	return nil
@@ -125,10 +123,10 @@ var ResponseModes = []string{auth.ModeQuery, auth.ModeFragment, auth.ModeFormPos
 
 // checkChallenge holds the rules of PKCE: S256 and nothing else, and always where it is
 // not expressly left out for confidential clients (RFC 7636 §4.4.1, RFC 9700 §2.1.1).
-func (s *Service) checkChallenge(q *asked) error {
+func (s *Service) checkChallenge(req *authorizeRequest) error {
 	// Some libraries leave the padding at the end of their base64url (RFC 7636 §3 has none).
-	challenge, method := strings.TrimSuffix(q.form.Get("code_challenge"), "="), q.form.Get("code_challenge_method")
-	optional := !q.client.Public() && !q.client.Strict() && (q.client.Settings.PKCEOptional || q.tenant.Settings.PKCEOptional || s.cfg.PKCEOptional)
+	challenge, method := strings.TrimSuffix(req.form.Get("code_challenge"), "="), req.form.Get("code_challenge_method")
+	optional := !req.client.Public() && !req.client.Strict() && (req.client.Settings.PKCEOptional || req.tenant.Settings.PKCEOptional || s.cfg.PKCEOptional)
 	switch {
 	case challenge == "" && method == "" && optional:
 		return nil
@@ -140,7 +138,7 @@ func (s *Service) checkChallenge(q *asked) error {
 	if !isSHA256(challenge) {
 		return oauth.Refuse(oauth.InvalidRequest, "code_challenge is not the base64url of a SHA-256, 43 characters")
 	}
-	q.r.Challenge = challenge
+	req.params.Challenge = challenge
 	return nil
 }
 
@@ -149,15 +147,15 @@ func isSHA256(s string) bool {
 	return err == nil && len(b) == 32
 }
 
-func (s *Service) checkScope(q *asked) (err error) {
-	q.r.Scope, err = s.personScope(q.client, q.r.Resources, q.form.Get("scope"))
+func (s *Service) checkScope(req *authorizeRequest) (err error) {
+	req.params.Scope, err = s.personScope(req.client, req.params.Resources, req.form.Get("scope"))
 	return err
 }
 
-// personScope is what a client that asks for a person may have of the scope that it has
-// sent: what it is registered for, and what goes with the resources; what was granted is said in the answer to the token
-// request (RFC 6749 §3.3). Without scope it is a plain OAuth request and gets what is
-// registered, as long as the person is there, but for the scopes of our own API.
+// personScope returns the part of the sent scope that the client may have for a user: what it is
+// registered for, and what belongs to the resources. The token response names the granted scope
+// (RFC 6749 §3.3). Without a scope it is a plain OAuth request. That gets the registered scope,
+// except for openid, offline_access and the scopes of Watchword's own API.
 func (s *Service) personScope(c auth.Client, resources []string, sent string) (auth.Scope, error) {
 	allowed := s.cfg.Tokens.PersonScope(c, resources)
 	if strings.Trim(sent, " ") == "" {
@@ -175,90 +173,90 @@ func (s *Service) personScope(c auth.Client, resources []string, sent string) (a
 	return scope, nil
 }
 
-// keepScope is what the client may have of what it was granted a while ago: an operator may
-// have taken some of it from it since.
-func (s *Service) keepScope(c auth.Client, granted auth.Scope, resources []string) auth.Scope {
+// currentlyAllowedScope returns the part of a granted scope that the client may still have. An
+// operator may have withdrawn the rest since.
+func (s *Service) currentlyAllowedScope(c auth.Client, granted auth.Scope, resources []string) auth.Scope {
 	allowed := s.cfg.Tokens.PersonScope(c, resources)
 	return slices.DeleteFunc(slices.Clone(granted), func(t string) bool { return !allowed.Has(t) })
 }
 
-func checkValues(q *asked) error {
-	if len(q.form.Get("state")) > maxState {
+func checkValues(req *authorizeRequest) error {
+	if len(req.form.Get("state")) > maxState {
 		return oauth.Refuse(oauth.InvalidRequest, "state is longer than 4096 bytes")
 	}
-	if q.r.Nonce = q.form.Get("nonce"); len(q.r.Nonce) > maxNonce {
+	if req.params.Nonce = req.form.Get("nonce"); len(req.params.Nonce) > maxNonce {
 		return oauth.Refuse(oauth.InvalidRequest, "nonce is longer than 1024 bytes")
 	}
-	if q.r.JKT = q.form.Get("dpop_jkt"); q.r.JKT != "" && !isSHA256(q.r.JKT) {
+	if req.params.JKT = req.form.Get("dpop_jkt"); req.params.JKT != "" && !isSHA256(req.params.JKT) {
 		return oauth.Refuse(oauth.InvalidRequest, "dpop_jkt is not the thumbprint of a key (RFC 9449)")
 	}
 	return nil
 }
 
-// prompts are the values that are understood.
+// prompts are the supported values of prompt.
 var prompts = []string{auth.PromptNone, auth.PromptLogin, auth.PromptConsent, auth.PromptSelect, auth.PromptCreate}
 
-func checkPrompt(q *asked) error {
-	for v := range strings.FieldsSeq(q.form.Get("prompt")) {
+func checkPrompt(req *authorizeRequest) error {
+	for v := range strings.FieldsSeq(req.form.Get("prompt")) {
 		if !slices.Contains(prompts, v) {
 			return oauth.Refuse(oauth.InvalidRequest, "prompt has a value that is not none, login, consent, select_account or create")
 		}
-		if !slices.Contains(q.r.Prompt, v) {
-			q.r.Prompt = append(q.r.Prompt, v)
+		if !slices.Contains(req.params.Prompt, v) {
+			req.params.Prompt = append(req.params.Prompt, v)
 		}
 	}
-	if len(q.r.Prompt) > 1 && slices.Contains(q.r.Prompt, auth.PromptNone) {
+	if len(req.params.Prompt) > 1 && slices.Contains(req.params.Prompt, auth.PromptNone) {
 		return oauth.Refuse(oauth.InvalidRequest, "prompt=none stands alone")
 	}
 	return nil
 }
 
-func checkAge(q *asked) error {
-	q.r.MaxAge = q.client.Settings.DefaultMaxAge
-	if sent := q.form.Get("max_age"); sent != "" {
+func checkMaxAge(req *authorizeRequest) error {
+	req.params.MaxAge = req.client.Settings.DefaultMaxAge
+	if sent := req.form.Get("max_age"); sent != "" {
 		age, err := strconv.ParseInt(sent, 10, 64)
 		if err != nil || age < 0 || sent[0] == '+' {
 			return oauth.Refuse(oauth.InvalidRequest, "max_age is not a number of seconds")
 		}
-		q.r.MaxAge = &age
+		req.params.MaxAge = &age
 	}
 	return nil
 }
 
-func (s *Service) checkResources(q *asked) (err error) {
-	q.r.Resources, err = s.audience(tokenRequest{Caller: client.Caller{Client: q.client, Tenant: q.tenant}, form: q.form})
+func (s *Service) checkResources(req *authorizeRequest) (err error) {
+	req.params.Resources, err = s.audience(tokenRequest{Caller: client.Caller{Client: req.client, Tenant: req.tenant}, form: req.form})
 	return err
 }
 
-func checkClaims(q *asked) error {
-	// They are a wish; of those that nobody reaches here there could be any number.
-	q.r.ACR = slices.DeleteFunc(strings.Fields(q.form.Get("acr_values")), func(v string) bool { return !slices.Contains(auth.ACRs, v) })
-	if len(q.r.ACR) == 0 {
-		q.r.ACR = q.client.Settings.DefaultACR
+func checkClaims(req *authorizeRequest) error {
+	// acr_values is voluntary, so unsupported values are dropped and not stored.
+	req.params.ACR = slices.DeleteFunc(strings.Fields(req.form.Get("acr_values")), func(v string) bool { return !slices.Contains(auth.ACRs, v) })
+	if len(req.params.ACR) == 0 {
+		req.params.ACR = req.client.Settings.DefaultACR
 	}
-	if raw := q.form.Get("claims"); raw != "" {
+	if raw := req.form.Get("claims"); raw != "" {
 		var err error
-		if q.r.Claims, err = parseClaims(raw); err != nil {
+		if req.params.Claims, err = parseClaims(raw); err != nil {
 			return &oauth.Error{Code: oauth.InvalidRequest, Desc: "claims is not the JSON of OpenID Connect Core 5.5, or too large", Err: err}
 		}
-		q.r.Claims.UserInfo, q.r.Claims.IDToken = q.client.KeepClaims(q.r.Claims.UserInfo), q.client.KeepClaims(q.r.Claims.IDToken)
+		req.params.Claims.UserInfo, req.params.Claims.IDToken = req.client.KeepClaims(req.params.Claims.UserInfo), req.client.KeepClaims(req.params.Claims.IDToken)
 	}
 	return nil
 }
 
-// checkHints takes what may help the person; nothing of it is refused.
-func checkHints(q *asked) error {
-	q.r.LoginHint = loginHint(q.form.Get("login_hint"))
-	for tag := range strings.FieldsSeq(q.form.Get("ui_locales")) {
-		if len(tag) <= 35 && len(q.r.Locales) < maxLocales { // RFC 5646 §4.4.1
-			q.r.Locales = append(q.r.Locales, auth.Clip(tag, 35))
+// checkHints reads login_hint and ui_locales; it refuses no value of them.
+func checkHints(req *authorizeRequest) error {
+	req.params.LoginHint = loginHint(req.form.Get("login_hint"))
+	for tag := range strings.FieldsSeq(req.form.Get("ui_locales")) {
+		if len(tag) <= 35 && len(req.params.Locales) < maxLocales { // RFC 5646 §4.4.1
+			req.params.Locales = append(req.params.Locales, auth.Clip(tag, 35))
 		}
 	}
 	return nil
 }
 
-// loginHint is the hint as the client has meant it: a plus in an address that was not
-// encoded has become a space.
+// loginHint returns the hint as the client meant it. A plus in an address that was not encoded
+// arrives as a space.
 func loginHint(sent string) string {
 	hint := strings.TrimSpace(auth.Clip(sent, maxLoginHint))
 	if _, err := auth.ParseEmail(hint); err != nil && strings.Contains(hint, " ") {
@@ -270,20 +268,20 @@ func loginHint(sent string) string {
 	return hint
 }
 
-// checkHint takes an ID Token of ours for this client, however old, as the name of whom
-// the client means (OpenID Connect Core §3.1.2.1).
-func (s *Service) checkHint(ctx context.Context, q *asked) error {
-	raw := q.form.Get("id_token_hint")
+// checkIDTokenHint reads the user that the client asks for from an ID Token of this issuer for this
+// client, even an expired one (OpenID Connect Core §3.1.2.1).
+func (s *Service) checkIDTokenHint(ctx context.Context, req *authorizeRequest) error {
+	raw := req.form.Get("id_token_hint")
 	if raw == "" {
 		return nil
 	}
-	hint, err := s.readHint(ctx, q.tenant.ID, raw)
+	hint, err := s.readHint(ctx, req.tenant.ID, raw)
 	switch {
-	case errors.Is(err, errNotOurs), err == nil && !slices.Contains(hint.Audience, string(q.client.ID)):
+	case errors.Is(err, errNotOurs), err == nil && !slices.Contains(hint.Audience, string(req.client.ID)):
 		return &oauth.Error{Code: oauth.InvalidRequest, Desc: "id_token_hint is no ID Token of this server for this client", Err: err}
 	case err != nil:
 		return fmt.Errorf("read id_token_hint: %w", err)
 	}
-	q.r.Hint = hint.Subject
+	req.params.Hint = hint.Subject
 	return nil
 }

@@ -30,9 +30,9 @@ func FuzzAuthorizeForm(f *testing.F) {
 		if err != nil || form.Get("id_token_hint") != "" || strings.HasPrefix(form.Get("request_uri"), pushedPrefix) { // these ask the database
 			return
 		}
-		q := &asked{tenant: auth.Tenant{ID: auth.DefaultTenant}, client: c, form: form}
-		err = s.readRequest(t.Context(), q)
-		if uri := q.r.RedirectURI; uri != "" && !c.MatchRedirectURI(uri) {
+		req := &authorizeRequest{tenant: auth.Tenant{ID: auth.DefaultTenant}, client: c, form: form}
+		err = s.readRequest(t.Context(), req)
+		if uri := req.params.RedirectURI; uri != "" && !c.MatchRedirectURI(uri) {
 			t.Fatalf("%q is answered at %q", text, uri)
 		}
 		if err != nil {
@@ -40,13 +40,13 @@ func FuzzAuthorizeForm(f *testing.F) {
 			if !ok {
 				t.Fatalf("%q: %v", text, err)
 			}
-			if q.r.RedirectURI == "" {
+			if req.params.RedirectURI == "" {
 				return
 			}
-			if strings.HasSuffix(q.r.ResponseMode, signedSuffix) {
+			if strings.HasSuffix(req.params.ResponseMode, signedSuffix) {
 				return // what is in the answer is signed, and there are no keys here
 			}
-			a, err := s.errorResponse(t.Context(), auth.DefaultTenant, c, q.r, string(e.Code), e.Desc)
+			a, err := s.errorResponse(t.Context(), auth.DefaultTenant, c, req.params, string(e.Code), e.Desc)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func FuzzAuthorizeForm(f *testing.F) {
 			}
 			return
 		}
-		r := q.r
+		r := req.params
 		if r.RedirectURI == "" || !isSHA256(r.Challenge) || !r.Scope.Within(c.Scopes) || !slices.Contains(ResponseModes, r.ResponseMode) || r.State != form.Get("state") ||
 			!auth.Scope(r.Resources).Within(auth.Scope{"https://api.test", "https://id.example.test"}) {
 			t.Fatalf("%q passes as %+v", text, r)

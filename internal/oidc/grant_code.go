@@ -122,7 +122,7 @@ func (in redemption) belongs(code auth.SingleUse, g auth.CodeGrant) error {
 
 // startClientSession signs the client in under the browser's session and decides what it gets.
 func (s *Service) startClientSession(now time.Time, in redemption, r store.RedemptionState, g auth.CodeGrant) (d token.Draft, n store.Redemption, err error) {
-	g.Scope = s.keepScope(r.Client, g.Scope, g.Resources)
+	g.Scope = s.currentlyAllowedScope(r.Client, g.Scope, g.Resources)
 	n.Session, err = s.cfg.Sessions.PlanClient(now, session.ClientState{Tenant: r.Tenant, Parent: r.Browser, Existing: r.Session}, session.ClientParams{
 		ID: g.Session, Client: r.Client, Scope: g.Scope, Claims: g.Claims, Actor: in.Actor,
 	})

@@ -170,7 +170,7 @@ func (s *Service) consumeDevice(tx *store.Tx, r tokenRequest, digest string, aud
 // stillAllowed is what the client may have of what the device asked for: the person said
 // yes to what they could give, and has not taken it back since.
 func (s *Service) stillAllowed(tx *store.Tx, d auth.Device, c auth.Client) (auth.Scope, error) {
-	scope := s.keepScope(c, d.Scope, d.Audience)
+	scope := s.currentlyAllowedScope(c, d.Scope, d.Audience)
 	if c.FirstParty {
 		return scope, nil
 	}
