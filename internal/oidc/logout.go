@@ -14,75 +14,73 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// LogoutPath is where clients send people to log out, below the issuer.
+// LogoutPath is the endpoint to which clients send users to log out, below the issuer.
 const LogoutPath = "/oauth2/logout"
 
-// LogoutInput is a request to the log-out endpoint (OpenID Connect RP-Initiated
-// Logout §2).
+// LogoutInput is a request to the logout endpoint (OpenID Connect RP-Initiated Logout §2).
 type LogoutInput struct {
 	Tenant  auth.TenantID
 	Form    oauth.Form
-	Posted  bool // by a form of any site: SameSite cookies may not have come along
+	Posted  bool // possibly by a form of another site, without SameSite cookies
 	Browser flow.Browser
 	Actor   auth.Actor
 }
 
-// LogoutKind says what the browser is shown next.
+// LogoutKind is the kind of response that the browser gets.
 type LogoutKind string
 
-// What follows a request to log out.
+// The kinds of responses to a logout request.
 const (
-	LogoutConfirm  LogoutKind = "confirm"  // the page that asks; it posts Pending and CSRF to ConfirmLogout
-	LogoutDone     LogoutKind = "done"     // the page that says so
+	LogoutConfirm  LogoutKind = "confirm"  // the confirmation page; it posts Pending and CSRF to ConfirmLogout
+	LogoutDone     LogoutKind = "done"     // the page that reports the logout
 	LogoutRedirect LogoutKind = "redirect" // 303 to Location
-	LogoutLeave    LogoutKind = "leave"    // the page that says so, and asks whether to go on to Location
+	LogoutLeave    LogoutKind = "leave"    // the page that reports the logout and asks whether to go on to Location
 )
 
-// LogoutStep is the answer to it.
+// LogoutStep is the response to a logout request.
 type LogoutStep struct {
 	Kind     LogoutKind
 	Location string             // LogoutRedirect, LogoutLeave
 	Pending  string             // LogoutConfirm: hidden field "logout"
 	CSRF     string             // LogoutConfirm: hidden field "csrf"
-	Client   auth.Client        // who asks, if known
-	Accounts []session.SignedIn // LogoutConfirm: who would be logged out
-	// NewBrowser, if set, becomes the browser's cookie.
+	Client   auth.Client        // the requesting client, if known
+	Accounts []session.SignedIn // LogoutConfirm: the accounts that would be logged out
+	// NewBrowser, if set, is the new value of the browser cookie.
 	NewBrowser secret.Text
-	// Ended says that sessions have ended: the session cookie becomes Cookie (is dropped
-	// when that is empty), and the keep cookie is dropped.
+	// Ended reports that sessions have ended. The session cookie becomes Cookie, or is deleted when that
+	// is empty. The remember-me cookie is deleted.
 	Ended  bool
 	Cookie string
 }
 
-// Logout answers a client's wish that a person be logged out. Without a genuine
-// id_token_hint of somebody who is signed in in this browser, the person is asked
-// first, so that no other site can log them out. An *auth.DisplayError is shown as a page and
-// never redirects.
+// Logout handles a client's logout request. Without a valid id_token_hint for a user who is signed in
+// in this browser, the user is asked first, so that no other site can log them out. An
+// *auth.DisplayError is shown as a page and never redirects.
 func (s *Service) Logout(ctx context.Context, in LogoutInput) (LogoutStep, error) {
-	w, c, err := s.wish(ctx, in)
+	req, c, err := s.readLogoutRequest(ctx, in)
 	if err != nil {
 		return LogoutStep{}, err
 	}
-	if w.Asks, err = s.mustConfirmLeaving(ctx, in.Tenant, c, w.Redirect, in.Browser); err != nil {
+	if req.Confirm, err = s.mustConfirmLeaving(ctx, in.Tenant, c, req.Redirect, in.Browser); err != nil {
 		return LogoutStep{}, err
 	}
 	if in.Posted && len(in.Browser.Sessions) == 0 {
-		// Our cookies do not come with another site's form. They come with a redirect.
+		// The cookies do not come with another site's form. They come with a redirect.
 		return LogoutStep{Kind: LogoutRedirect, Client: c,
-			Location: in.Tenant.Issuer(s.cfg.Base) + LogoutPath + "?" + relay + "=" + s.sealWish(in.Tenant, w)}, nil
+			Location: in.Tenant.Issuer(s.cfg.Base) + LogoutPath + "?" + resumeParam + "=" + s.sealLogoutRequest(in.Tenant, req)}, nil
 	}
 	if len(in.Browser.Sessions) == 0 {
-		return w.end(LogoutStep{Client: c}), nil
+		return req.finalStep(LogoutStep{Client: c}), nil
 	}
-	if meant, ok := s.meant(w, c, in.Browser); ok {
-		return s.logOut(ctx, in, w, c, meant)
+	if hinted, ok := s.hintedSession(req, c, in.Browser); ok {
+		return s.logOut(ctx, in, req, c, hinted)
 	}
-	pending, fresh := s.sealWish(in.Tenant, w), in.Browser.EnsureSecret()
+	pending, fresh := s.sealLogoutRequest(in.Tenant, req), in.Browser.EnsureSecret()
 	return LogoutStep{Kind: LogoutConfirm, Pending: pending, CSRF: s.cfg.Flows.CSRF(in.Tenant, in.Browser, logoutSubject(in.Browser, pending)...),
 		NewBrowser: fresh, Client: c, Accounts: in.Browser.Sessions}, nil
 }
 
-// LogoutAnswer is what a person said on the page that asks.
+// LogoutAnswer is the form of the confirmation page.
 type LogoutAnswer struct {
 	Tenant        auth.TenantID
 	Pending, CSRF string
@@ -90,26 +88,26 @@ type LogoutAnswer struct {
 	Actor         auth.Actor
 }
 
-// ConfirmLogout logs everybody in the browser out, after the person's yes. A missing
-// or wrong CSRF is refused as Forbidden cross_site.
+// ConfirmLogout ends all sessions of the browser after the user has confirmed it. A missing or wrong
+// CSRF is refused as Forbidden cross_site.
 func (s *Service) ConfirmLogout(ctx context.Context, in LogoutAnswer) (LogoutStep, error) {
-	w, genuine := s.openWish(in.Tenant, in.Pending)
-	if len(in.Browser.Sessions) == 0 { // in another tab they were quicker
-		return w.end(LogoutStep{}), nil
+	req, valid := s.openLogoutRequest(in.Tenant, in.Pending)
+	if len(in.Browser.Sessions) == 0 { // ended in another tab meanwhile
+		return req.finalStep(LogoutStep{}), nil
 	}
-	if !genuine || !s.cfg.Flows.CSRFValid(in.Tenant, in.Browser, in.CSRF, logoutSubject(in.Browser, in.Pending)...) {
+	if !valid || !s.cfg.Flows.CSRFValid(in.Tenant, in.Browser, in.CSRF, logoutSubject(in.Browser, in.Pending)...) {
 		return LogoutStep{}, auth.Refuse(auth.KindForbidden, auth.CodeCrossSite, "this form did not come from our page in this browser; go back and try again")
 	}
-	return s.logOut(ctx, LogoutInput{Tenant: in.Tenant, Browser: in.Browser, Actor: in.Actor}, w, auth.Client{ID: w.Client}, "")
+	return s.logOut(ctx, LogoutInput{Tenant: in.Tenant, Browser: in.Browser, Actor: in.Actor}, req, auth.Client{ID: req.Client}, "")
 }
 
-// meant is the session in this browser of which the hint speaks.
-func (s *Service) meant(w wish, c auth.Client, b flow.Browser) (auth.SessionID, bool) {
-	if w.Subject == "" {
+// hintedSession returns the session in this browser that belongs to the subject of the hint.
+func (s *Service) hintedSession(req logoutRequest, c auth.Client, b flow.Browser) (auth.SessionID, bool) {
+	if req.Subject == "" {
 		return "", false
 	}
 	i := slices.IndexFunc(b.Sessions, func(v session.SignedIn) bool {
-		return secret.Equal(s.cfg.Tokens.Subject(c, v.Account.ID), w.Subject)
+		return secret.Equal(s.cfg.Tokens.Subject(c, v.Account.ID), req.Subject)
 	})
 	if i < 0 {
 		return "", false
@@ -117,8 +115,8 @@ func (s *Service) meant(w wish, c auth.Client, b flow.Browser) (auth.SessionID, 
 	return b.Sessions[i].Session.ID, true
 }
 
-// logOut ends one session of the browser, or all when which is empty.
-func (s *Service) logOut(ctx context.Context, in LogoutInput, w wish, c auth.Client, which auth.SessionID) (LogoutStep, error) {
+// logOut ends one session of the browser, or all sessions when which is empty.
+func (s *Service) logOut(ctx context.Context, in LogoutInput, req logoutRequest, c auth.Client, which auth.SessionID) (LogoutStep, error) {
 	step := LogoutStep{Client: c, Ended: true}
 	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
 		ended, left, err := s.cfg.Sessions.SignOut(tx, in.Browser.Sessions, which)
@@ -128,8 +126,8 @@ func (s *Service) logOut(ctx context.Context, in LogoutInput, w wish, c auth.Cli
 		step.Cookie = session.FormatCookie(left)
 		for _, v := range ended {
 			detail := map[string]string{"session": string(v.Session.ID)}
-			if w.Client != "" {
-				detail["client"] = string(w.Client)
+			if req.Client != "" {
+				detail["client"] = string(req.Client)
 			}
 			if err := tx.Record(auth.Event{Kind: auth.EventLogout, Actor: in.Actor, Account: v.Account.ID, Detail: detail}); err != nil {
 				return err
@@ -140,19 +138,19 @@ func (s *Service) logOut(ctx context.Context, in LogoutInput, w wish, c auth.Cli
 	if err != nil {
 		return LogoutStep{}, fmt.Errorf("log out: %w", err)
 	}
-	return w.end(step), nil
+	return req.finalStep(step), nil
 }
 
-// logoutSubject is what the form of the page that asks is about: the request, and the session that
-// is the current one.
+// logoutSubject is what the CSRF token of the confirmation page is bound to: the request and the
+// current session.
 func logoutSubject(b flow.Browser, pending string) []string {
 	return []string{"logout", string(b.Sessions[0].Session.ID), pending}
 }
 
-// logoutClient reads the client that a request speaks of.
+// logoutClient reads the client of a request.
 func (s *Service) logoutClient(ctx context.Context, tenant auth.TenantID, id auth.ClientID) (c auth.Client, err error) {
 	if _, err := auth.ParseClientID(string(id)); err != nil {
-		return c, logoutPage("the client is not known")
+		return c, logoutPage("client_id: the client is unknown or disabled")
 	}
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
 		c, err = tx.Client(id)
@@ -160,11 +158,12 @@ func (s *Service) logoutClient(ctx context.Context, tenant auth.TenantID, id aut
 	})
 	switch {
 	case errors.Is(err, auth.ErrNotFound) || err == nil && c.Disabled():
-		return auth.Client{}, logoutPage("the client is not known")
+		return auth.Client{}, logoutPage("client_id: the client is unknown or disabled")
 	case err != nil:
 		return auth.Client{}, fmt.Errorf("read client: %w", err)
 	}
 	return c, nil
 }
 
+// logoutPage returns a refusal that is shown as a page.
 func logoutPage(desc string) *auth.DisplayError { return displayError(oauth.InvalidRequest, desc) }
