@@ -11,104 +11,104 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// visitor is a browser with its two cookies.
-type visitor struct {
-	h            *house
-	cookie, keep string
+// browser is a browser with its two cookies.
+type browser struct {
+	h                  *fixture
+	cookie, rememberMe string
 }
 
-func (v *visitor) signed() []session.SignedIn {
+func (v *browser) sessions() []session.SignedIn {
 	v.h.t.Helper()
 	list, err := v.h.sessions.FindAll(v.h.t.Context(), tenant, v.cookie)
-	v.h.ok(err)
+	v.h.requireOK(err)
 	return list
 }
 
-func (v *visitor) try(email, pw string, remember bool) (login.SignedIn, error) {
+func (v *browser) try(email, pw string, remember bool) (login.SignedIn, error) {
 	v.h.t.Helper()
-	b := flow.Browser{Sessions: v.signed(), Actor: browser}
-	e, err := v.h.SignInBrowser(v.h.t.Context(), login.PasswordForm{FormRef: v.h.form(b), Email: email, Password: pw, Remember: remember, RememberMe: v.keep})
-	v.take(e)
+	b := flow.Browser{Sessions: v.sessions(), Actor: browserActor}
+	e, err := v.h.SignInBrowser(v.h.t.Context(), login.PasswordForm{FormRef: v.h.form(b), Email: email, Password: pw, Remember: remember, RememberMe: v.rememberMe})
+	v.keepCookies(e)
 	return e, err
 }
 
 // form is what the form of a sign-in page sends back, in a new flow.
-func (h *house) form(b flow.Browser) flow.FormRef {
+func (h *fixture) form(b flow.Browser) flow.FormRef {
 	h.t.Helper()
 	b.EnsureSecret()
 	step, err := h.flows.Start(h.t.Context(), tenant, auth.FlowAccount, b)
-	h.ok(err)
+	h.requireOK(err)
 	return flow.FormRef{Tenant: tenant, Flow: step.Flow.ID, CSRF: step.CSRF, Browser: b}
 }
 
-func (v *visitor) enter(email string, remember bool) auth.Session {
+func (v *browser) requireSignIn(email string, remember bool) auth.Session {
 	v.h.t.Helper()
 	e, err := v.try(email, good, remember)
-	v.h.ok(err)
+	v.h.requireOK(err)
 	return e.Session
 }
 
-func (v *visitor) take(e login.SignedIn) {
+func (v *browser) keepCookies(e login.SignedIn) {
 	if e.Cookie != "" {
 		v.cookie = e.Cookie
 	}
 	if e.RememberMe != "" {
-		v.keep = e.RememberMe.Reveal()
+		v.rememberMe = e.RememberMe.Reveal()
 	}
 }
 
-func (v *visitor) resume() (login.SignedIn, error) {
+func (v *browser) resume() (login.SignedIn, error) {
 	v.h.t.Helper()
-	e, err := v.h.Resume(v.h.t.Context(), tenant, v.keep, v.signed(), browser)
-	v.take(e)
+	e, err := v.h.Resume(v.h.t.Context(), tenant, v.rememberMe, v.sessions(), browserActor)
+	v.keepCookies(e)
 	return e, err
 }
 
-// closed is the browser after it was closed: only the keep cookie is left.
-func (v *visitor) closed() *visitor { return &visitor{h: v.h, keep: v.keep} }
+// reopen is the browser after it was closed: only the remember-me cookie is left.
+func (v *browser) reopen() *browser { return &browser{h: v.h, rememberMe: v.rememberMe} }
 
-func (v *visitor) who() (names []auth.AccountID) {
+func (v *browser) accounts() (names []auth.AccountID) {
 	v.h.t.Helper()
-	for _, s := range v.signed() {
+	for _, s := range v.sessions() {
 		names = append(names, s.Account.ID)
 	}
 	return names
 }
 
 // SE-01, SE-02: whatever cookie the browser had before, signing in gives another, and
-// the one before is dead or was never this person's.
+// the one before is dead or was never this user's.
 func TestAttack_SE_01_SE_02_Enter(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		alice, bob := h.person("alice@example.test", good), h.person("bob@example.test", good)
-		v := &visitor{h: h}
-		first := v.enter("alice@example.test", false)
+	each(t, func(t *testing.T, h *fixture) {
+		alice, bob := h.insertAccount("alice@example.test", good), h.insertAccount("bob@example.test", good)
+		v := &browser{h: h}
+		first := v.requireSignIn("alice@example.test", false)
 		old := v.cookie
 		h.clock.Advance(time.Minute)
-		again := v.enter("alice@example.test", false)
+		again := v.requireSignIn("alice@example.test", false)
 		if again.ID != first.ID || again.AuthAt != h.clock.Now() || v.cookie == old {
 			t.Errorf("signed in again: %+v", again)
 		}
-		if list := (&visitor{h: h, cookie: old}).signed(); len(list) != 0 {
+		if list := (&browser{h: h, cookie: old}).sessions(); len(list) != 0 {
 			t.Error("the old cookie lives")
 		}
 		// Eve plants her own cookie in bob's browser: he gets a secret of his own, and her
 		// copy never becomes his.
-		eve := &visitor{h: h}
-		h.person("eve@example.test", good)
-		eve.enter("eve@example.test", false)
+		eve := &browser{h: h}
+		h.insertAccount("eve@example.test", good)
+		eve.requireSignIn("eve@example.test", false)
 		planted := eve.cookie
-		v = &visitor{h: h, cookie: planted}
-		v.enter("bob@example.test", false)
-		if v.cookie == planted || v.who()[0] != bob.ID {
-			t.Errorf("bob is %v", v.who())
+		v = &browser{h: h, cookie: planted}
+		v.requireSignIn("bob@example.test", false)
+		if v.cookie == planted || v.accounts()[0] != bob.ID {
+			t.Errorf("bob is %v", v.accounts())
 		}
-		if got := eve.who(); len(got) != 1 || got[0] == bob.ID {
+		if got := eve.accounts(); len(got) != 1 || got[0] == bob.ID {
 			t.Errorf("eve is %v", got)
 		}
 		for _, junk := range []string{"wwa_x", planted + planted, "\x00", planted[:20]} {
-			v := &visitor{h: h, cookie: junk}
-			v.enter("alice@example.test", false)
-			if got := v.who(); len(got) != 1 || got[0] != alice.ID {
+			v := &browser{h: h, cookie: junk}
+			v.requireSignIn("alice@example.test", false)
+			if got := v.accounts(); len(got) != 1 || got[0] != alice.ID {
 				t.Errorf("after %q: %v", junk, got)
 			}
 		}
@@ -116,39 +116,39 @@ func TestAttack_SE_01_SE_02_Enter(t *testing.T) {
 }
 
 func TestSeveralAccounts(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		v := &visitor{h: h}
+	each(t, func(t *testing.T, h *fixture) {
+		v := &browser{h: h}
 		var ids []auth.AccountID
 		var oldest auth.Session
 		for i, name := range []string{"a", "b", "c", "d", "e", "f"} {
-			ids = append(ids, h.person(name+"@example.test", good).ID)
-			s := v.enter(name+"@example.test", false)
+			ids = append(ids, h.insertAccount(name+"@example.test", good).ID)
+			s := v.requireSignIn(name+"@example.test", false)
 			if i == 0 {
 				oldest = s
 			}
 		}
-		if got := v.who(); len(got) != session.MaxAccounts || got[0] != ids[5] || got[4] != ids[1] {
+		if got := v.accounts(); len(got) != session.MaxAccounts || got[0] != ids[5] || got[4] != ids[1] {
 			t.Errorf("%v", got)
 		}
-		h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			s, err := tx.Session(oldest.ID)
 			if s.EndReason != auth.EndCrowded {
 				t.Errorf("the one that fell out: %+v", s)
 			}
 			return err
 		}))
-		v.enter("c@example.test", false) // comes to the front
-		if got := v.who(); len(got) != session.MaxAccounts || got[0] != ids[2] {
+		v.requireSignIn("c@example.test", false) // comes to the front
+		if got := v.accounts(); len(got) != session.MaxAccounts || got[0] != ids[2] {
 			t.Errorf("%v", got)
 		}
-		list := v.signed()
-		cookie, err := h.SignOutBrowser(t.Context(), tenant, list, list[0].Session.ID, browser)
-		h.ok(err)
-		left := &visitor{h: h, cookie: cookie}
-		if got := left.who(); len(got) != 4 || got[0] != ids[5] || len(v.who()) != 4 {
+		list := v.sessions()
+		cookie, err := h.SignOutBrowser(t.Context(), tenant, list, list[0].Session.ID, browserActor)
+		h.requireOK(err)
+		left := &browser{h: h, cookie: cookie}
+		if got := left.accounts(); len(got) != 4 || got[0] != ids[5] || len(v.accounts()) != 4 {
 			t.Errorf("%v", got)
 		}
-		if cookie, err = h.SignOutBrowser(t.Context(), tenant, left.signed(), "", browser); err != nil || cookie != "" || len(v.who()) != 0 {
+		if cookie, err = h.SignOutBrowser(t.Context(), tenant, left.sessions(), "", browserActor); err != nil || cookie != "" || len(v.accounts()) != 0 {
 			t.Errorf("all left: %q, %v", cookie, err)
 		}
 		if n := len(h.events(auth.EventLogout)); n != 5 {
@@ -160,11 +160,11 @@ func TestSeveralAccounts(t *testing.T) {
 // Enter goes the way that Password goes, so what a stranger sees and what it costs is
 // the same for every wrong try.
 func TestAttack_BF_03_EnterIsOnePipeline(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		h.person("shut@example.test", good, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
-		h.person("new@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
-		v := &visitor{h: h}
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		h.insertAccount("shut@example.test", good, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
+		h.insertAccount("new@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
+		v := &browser{h: h}
 		for _, email := range []string{"alice@example.test", "nobody@example.test", "shut@example.test"} {
 			for i := range tries {
 				hashes := h.hasher.Stats().Done
@@ -173,38 +173,38 @@ func TestAttack_BF_03_EnterIsOnePipeline(t *testing.T) {
 					pw = good
 				}
 				e, err := v.try(email, pw, true)
-				h.refused(err, "invalid_credentials")
+				h.requireRefused(err, "invalid_credentials")
 				if e.Cookie != "" || e.RememberMe != "" || h.hasher.Stats().Done != hashes+1 {
 					t.Errorf("%s, try %d: %+v", email, i, e)
 				}
 			}
 			_, err := v.try(email, good, true)
-			h.refused(err, "rate_limited")
+			h.requireRefused(err, "rate_limited")
 		}
 		_, err := v.try("new@example.test", good, true)
-		h.refused(err, "email_not_verified")
+		h.requireRefused(err, "email_not_verified")
 		if n := len(h.events(auth.EventLogin)); n != 3*tries+1 {
 			t.Errorf("%d audit lines", n)
 		}
-	}, strict)
+	}, withLimits)
 }
 
 func TestRemember(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		alice := h.person("alice@example.test", good)
-		v := &visitor{h: h}
-		first := v.enter("alice@example.test", true)
-		if v.keep == "" || first.RememberMe == "" {
+	each(t, func(t *testing.T, h *fixture) {
+		alice := h.insertAccount("alice@example.test", good)
+		v := &browser{h: h}
+		first := v.requireSignIn("alice@example.test", true)
+		if v.rememberMe == "" || first.RememberMe == "" {
 			t.Fatal("not remembered")
 		}
 		proved := h.clock.Now()
 		for range 3 { // each time the browser opens
 			h.clock.Advance(48 * time.Hour)
-			spent := v.keep
-			v = v.closed()
+			spent := v.rememberMe
+			v = v.reopen()
 			e, err := v.resume()
-			h.ok(err)
-			if e.Session.AuthAt != proved || e.Session.ID == first.ID || e.Session.RememberMe != first.RememberMe || v.keep == spent || v.who()[0] != alice.ID {
+			h.requireOK(err)
+			if e.Session.AuthAt != proved || e.Session.ID == first.ID || e.Session.RememberMe != first.RememberMe || v.rememberMe == spent || v.accounts()[0] != alice.ID {
 				t.Errorf("%+v", e)
 			}
 		}
@@ -212,60 +212,60 @@ func TestRemember(t *testing.T) {
 			t.Errorf("audit: %+v", e)
 		}
 		// Somebody is there already: nothing is spent.
-		kept := v.keep
-		if e, err := v.resume(); err != nil || e.RememberMe != "" || e.Cookie != v.cookie || v.keep != kept {
+		kept := v.rememberMe
+		if e, err := v.resume(); err != nil || e.RememberMe != "" || e.Cookie != v.cookie || v.rememberMe != kept {
 			t.Errorf("%+v, %v", e, err)
 		}
 		// It ends with the series, and so do its sessions.
 		h.clock.Advance(30*24*time.Hour - 3*48*time.Hour - time.Second)
-		v = v.closed()
+		v = v.reopen()
 		e, err := v.resume()
-		h.ok(err)
+		h.requireOK(err)
 		if e.Session.ExpiresAt != h.clock.Now().Add(time.Second) {
 			t.Errorf("until %s", e.Session.ExpiresAt)
 		}
 		h.clock.Advance(time.Second)
-		_, err = v.closed().resume()
-		h.refused(err, "session_invalid")
+		_, err = v.reopen().resume()
+		h.requireRefused(err, "session_invalid")
 	})
 }
 
 // SE-14: of a copied keep cookie one use goes through, and the other ends everything
 // that came of it; the owner is told.
 func TestAttack_SE_14_CopiedKeepCookie(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		a := h.person("alice@example.test", good)
-		elsewhere := &visitor{h: h}
-		elsewhere.enter("alice@example.test", true)
-		v := &visitor{h: h}
-		v.enter("alice@example.test", true)
-		thief := v.closed()
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("alice@example.test", good)
+		elsewhere := &browser{h: h}
+		elsewhere.requireSignIn("alice@example.test", true)
+		v := &browser{h: h}
+		v.requireSignIn("alice@example.test", true)
+		thief := v.reopen()
 		_, err := thief.resume()
-		h.ok(err)
-		thief = thief.closed() // and uses the successor
+		h.requireOK(err)
+		thief = thief.reopen() // and uses the successor
 		_, err = thief.resume()
-		h.ok(err)
+		h.requireOK(err)
 		h.clock.Advance(10*time.Second + time.Millisecond)
-		_, err = v.closed().resume()
-		h.refused(err, "session_invalid")
-		if len(v.who()) != 0 || len(thief.who()) != 0 {
+		_, err = v.reopen().resume()
+		h.requireRefused(err, "session_invalid")
+		if len(v.accounts()) != 0 || len(thief.accounts()) != 0 {
 			t.Error("a session of the series lives")
 		}
-		for name, w := range map[string]*visitor{"thief": thief, "owner": v} {
-			_, err := w.closed().resume()
-			h.refused(err, "session_invalid")
-			if len(w.closed().who()) != 0 {
+		for name, w := range map[string]*browser{"thief": thief, "owner": v} {
+			_, err := w.reopen().resume()
+			h.requireRefused(err, "session_invalid")
+			if len(w.reopen().accounts()) != 0 {
 				t.Errorf("%s", name)
 			}
 		}
-		if len(elsewhere.who()) != 1 {
+		if len(elsewhere.accounts()) != 1 {
 			t.Error("another series has ended")
 		}
-		if e := h.events(auth.EventRememberMeReused); len(e) != 1 || e[0].Account != a.ID || e[0].Outcome != auth.Failure || e[0].Actor.IP != browser.IP {
+		if e := h.events(auth.EventRememberMeReused); len(e) != 1 || e[0].Account != a.ID || e[0].Outcome != auth.Failure || e[0].Actor.IP != browserActor.IP {
 			t.Errorf("audit: %+v", e)
 		}
 		var mails []auth.Mail
-		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
+		h.requireOK(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
 			list, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "mail.", 10)
 			for _, m := range list {
 				if m.Kind == auth.MailSessionsEnded {
@@ -282,45 +282,45 @@ func TestAttack_SE_14_CopiedKeepCookie(t *testing.T) {
 
 // Two tabs that open at once are no theft, and both get the same next token.
 func TestKeepCookieGrace(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		v := &visitor{h: h}
-		v.enter("alice@example.test", true)
-		one, two := v.closed(), v.closed()
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		v := &browser{h: h}
+		v.requireSignIn("alice@example.test", true)
+		one, two := v.reopen(), v.reopen()
 		first, err := one.resume()
-		h.ok(err)
+		h.requireOK(err)
 		h.clock.Advance(10 * time.Second)
 		second, err := two.resume()
-		h.ok(err)
-		if first.RememberMe == "" || second.RememberMe != first.RememberMe || len(one.who()) != 1 || len(two.who()) != 1 {
+		h.requireOK(err)
+		if first.RememberMe == "" || second.RememberMe != first.RememberMe || len(one.accounts()) != 1 || len(two.accounts()) != 1 {
 			t.Errorf("%+v, %+v", first, second)
 		}
 		h.clock.Advance(time.Hour)
-		_, err = one.closed().resume()
-		h.ok(err)
+		_, err = one.reopen().resume()
+		h.requireOK(err)
 	})
 }
 
 // A browser that lost the answer to its remember-me token gets the same successor again
 // for a day; nobody is warned before the successor was used.
 func TestRepair_B9_KeepCookieWhoseAnswerWasLost(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		v := &visitor{h: h}
-		v.enter("alice@example.test", true)
-		lost, err := v.closed().resume()
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		v := &browser{h: h}
+		v.requireSignIn("alice@example.test", true)
+		lost, err := v.reopen().resume()
+		h.requireOK(err)
 		h.clock.Advance(23 * time.Hour)
-		again := v.closed()
+		again := v.reopen()
 		e, err := again.resume()
-		h.ok(err)
+		h.requireOK(err)
 		if e.RememberMe == "" || e.RememberMe != lost.RememberMe {
 			t.Error("another successor, or none")
 		}
-		_, err = again.closed().resume()
-		h.ok(err)
-		_, err = v.closed().resume() // the successor was used meanwhile
-		h.refused(err, "session_invalid")
+		_, err = again.reopen().resume()
+		h.requireOK(err)
+		_, err = v.reopen().resume() // the successor was used meanwhile
+		h.requireRefused(err, "session_invalid")
 		if e := h.events(auth.EventRememberMeReused); len(e) != 1 || e[0].Detail["verdict"] != "reuse" {
 			t.Errorf("audit: %+v", e)
 		}
@@ -328,19 +328,19 @@ func TestRepair_B9_KeepCookieWhoseAnswerWasLost(t *testing.T) {
 }
 
 func TestRepair_B9_KeepCookieThatComesTooLateIsNoTheft(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		v := &visitor{h: h}
-		v.enter("alice@example.test", true)
-		_, err := v.closed().resume()
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		v := &browser{h: h}
+		v.requireSignIn("alice@example.test", true)
+		_, err := v.reopen().resume()
+		h.requireOK(err)
 		h.clock.Advance(24*time.Hour + time.Millisecond)
-		_, err = v.closed().resume()
-		h.refused(err, "session_invalid")
+		_, err = v.reopen().resume()
+		h.requireRefused(err, "session_invalid")
 		if e := h.events(auth.EventRememberMeReused); len(e) != 1 || e[0].Detail["verdict"] != "late" {
 			t.Errorf("audit: %+v", e)
 		}
-		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
+		h.requireOK(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
 			list, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "mail.", 10)
 			if len(list) != 0 {
 				t.Errorf("mails: %+v", list)
@@ -351,25 +351,25 @@ func TestRepair_B9_KeepCookieThatComesTooLateIsNoTheft(t *testing.T) {
 }
 
 func TestRepair_B9_KeepCookieThatFollowsItsOwnerIsFound(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		owner := &visitor{h: h}
-		owner.enter("alice@example.test", true)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		owner := &browser{h: h}
+		owner.requireSignIn("alice@example.test", true)
 		for range auth.MaxRetries {
-			thief := owner.closed()
-			owner = owner.closed()
+			thief := owner.reopen()
+			owner = owner.reopen()
 			_, err := owner.resume()
-			h.ok(err)
+			h.requireOK(err)
 			h.clock.Advance(time.Minute)
 			_, err = thief.resume()
-			h.ok(err)
+			h.requireOK(err)
 		}
-		thief := owner.closed()
-		_, err := owner.closed().resume()
-		h.ok(err)
+		thief := owner.reopen()
+		_, err := owner.reopen().resume()
+		h.requireOK(err)
 		h.clock.Advance(time.Minute)
 		_, err = thief.resume()
-		h.refused(err, "session_invalid")
+		h.requireRefused(err, "session_invalid")
 		if e := h.events(auth.EventRememberMeReused); len(e) != 1 || e[0].Detail["verdict"] != "reuse" {
 			t.Errorf("audit: %+v", e)
 		}
@@ -378,20 +378,20 @@ func TestRepair_B9_KeepCookieThatFollowsItsOwnerIsFound(t *testing.T) {
 
 // One that comes within the grace now and then is found all the same.
 func TestRepair_B9_RacesDoNotHideACopiedKeepCookie(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		owner := &visitor{h: h}
-		owner.enter("alice@example.test", true)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		owner := &browser{h: h}
+		owner.requireSignIn("alice@example.test", true)
 		for step := 1; step <= 2*(auth.MaxRetries+1); step++ {
-			thief := owner.closed()
-			owner = owner.closed()
+			thief := owner.reopen()
+			owner = owner.reopen()
 			_, err := owner.resume()
-			h.ok(err)
+			h.requireOK(err)
 			if h.clock.Advance(time.Second); step%3 != 0 {
 				h.clock.Advance(time.Minute)
 			}
 			if _, err = thief.resume(); err != nil {
-				h.refused(err, "session_invalid")
+				h.requireRefused(err, "session_invalid")
 				if step <= auth.MaxRetries {
 					t.Errorf("taken for a thief at step %d", step)
 				}
@@ -404,13 +404,13 @@ func TestRepair_B9_RacesDoNotHideACopiedKeepCookie(t *testing.T) {
 
 // What ends a series: everything that ends its sessions, but being one too many.
 func TestEndsOfASeries(t *testing.T) {
-	endings := map[string]func(h *house, v *visitor) error{
-		"leave": func(h *house, v *visitor) error {
-			_, err := h.SignOutBrowser(h.t.Context(), tenant, v.signed(), "", browser)
+	endings := map[string]func(h *fixture, v *browser) error{
+		"leave": func(h *fixture, v *browser) error {
+			_, err := h.SignOutBrowser(h.t.Context(), tenant, v.sessions(), "", browserActor)
 			return err
 		},
-		"end of all": func(h *house, v *visitor) error { return h.endAll(v.signed()[0].Account.ID, "") },
-		"disabled": func(h *house, v *visitor) error {
+		"end of all": func(h *fixture, v *browser) error { return h.endAll(v.sessions()[0].Account.ID, "") },
+		"disabled": func(h *fixture, v *browser) error {
 			return h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 				a, err := tx.AccountByLogin("alice@example.test")
 				if err != nil {
@@ -420,55 +420,55 @@ func TestEndsOfASeries(t *testing.T) {
 				return tx.UpdateAccount(a)
 			})
 		},
-		"a new one": func(h *house, v *visitor) error {
-			w := &visitor{h: h, keep: v.keep}
-			w.enter("alice@example.test", true)
+		"a new one": func(h *fixture, v *browser) error {
+			w := &browser{h: h, rememberMe: v.rememberMe}
+			w.requireSignIn("alice@example.test", true)
 			return nil
 		},
 	}
 	for name, end := range endings {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, h *house) {
-				h.person("alice@example.test", good)
-				v := &visitor{h: h}
-				v.enter("alice@example.test", true)
-				h.ok(end(h, v))
-				_, err := v.closed().resume()
-				h.refused(err, "session_invalid")
+			each(t, func(t *testing.T, h *fixture) {
+				h.insertAccount("alice@example.test", good)
+				v := &browser{h: h}
+				v.requireSignIn("alice@example.test", true)
+				h.requireOK(end(h, v))
+				_, err := v.reopen().resume()
+				h.requireRefused(err, "session_invalid")
 			})
 		})
 	}
 	t.Run("kept by whoever ends all others", func(t *testing.T) {
-		each(t, func(t *testing.T, h *house) {
-			a := h.person("alice@example.test", good)
-			own, other := &visitor{h: h}, &visitor{h: h}
-			s := own.enter("alice@example.test", true)
-			other.enter("alice@example.test", true)
-			h.ok(h.endAll(a.ID, s.ID))
-			_, err := other.closed().resume()
-			h.refused(err, "session_invalid")
-			_, err = own.closed().resume()
-			h.ok(err)
+		each(t, func(t *testing.T, h *fixture) {
+			a := h.insertAccount("alice@example.test", good)
+			own, other := &browser{h: h}, &browser{h: h}
+			s := own.requireSignIn("alice@example.test", true)
+			other.requireSignIn("alice@example.test", true)
+			h.requireOK(h.endAll(a.ID, s.ID))
+			_, err := other.reopen().resume()
+			h.requireRefused(err, "session_invalid")
+			_, err = own.reopen().resume()
+			h.requireOK(err)
 		})
 	})
 	t.Run("nobody else's", func(t *testing.T) {
-		each(t, func(t *testing.T, h *house) {
-			h.person("alice@example.test", good)
-			h.person("bob@example.test", good)
-			v := &visitor{h: h}
-			v.enter("alice@example.test", true)
-			alices := v.keep
-			v.enter("bob@example.test", true)
-			if v.keep == alices {
+		each(t, func(t *testing.T, h *fixture) {
+			h.insertAccount("alice@example.test", good)
+			h.insertAccount("bob@example.test", good)
+			v := &browser{h: h}
+			v.requireSignIn("alice@example.test", true)
+			alices := v.rememberMe
+			v.requireSignIn("bob@example.test", true)
+			if v.rememberMe == alices {
 				t.Error("bob goes on with alice's")
 			}
-			_, err := (&visitor{h: h, keep: alices}).resume()
-			h.ok(err)
+			_, err := (&browser{h: h, rememberMe: alices}).resume()
+			h.requireOK(err)
 		})
 	})
 }
 
-func (h *house) endAll(id auth.AccountID, except auth.SessionID) error {
+func (h *fixture) endAll(id auth.AccountID, except auth.SessionID) error {
 	return h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 		_, err := h.sessions.EndAll(tx, id, except, auth.EndPassword)
 		return err
@@ -476,26 +476,26 @@ func (h *house) endAll(id auth.AccountID, except auth.SessionID) error {
 }
 
 func TestAttack_SE_12_KeepCookies(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		v := &visitor{h: h}
-		v.enter("alice@example.test", true)
-		for _, bad := range []string{"", "wwm_", v.keep[:40], v.keep + "A", "wwa_" + v.keep[4:], v.keep + "=", "wwm_\x00" + v.keep[5:], session.RememberMePrefix + v.cookie} {
-			_, err := (&visitor{h: h, keep: bad}).resume()
-			h.refused(err, "session_invalid")
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		v := &browser{h: h}
+		v.requireSignIn("alice@example.test", true)
+		for _, bad := range []string{"", "wwm_", v.rememberMe[:40], v.rememberMe + "A", "wwa_" + v.rememberMe[4:], v.rememberMe + "=", "wwm_\x00" + v.rememberMe[5:], session.RememberMePrefix + v.cookie} {
+			_, err := (&browser{h: h, rememberMe: bad}).resume()
+			h.requireRefused(err, "session_invalid")
 		}
-		if _, err := h.Resume(t.Context(), "other", v.keep, nil, browser); err == nil {
+		if _, err := h.Resume(t.Context(), "other", v.rememberMe, nil, browserActor); err == nil {
 			t.Error("another tenant takes it")
 		}
-		_, err := v.closed().resume()
-		h.ok(err)
+		_, err := v.reopen().resume()
+		h.requireOK(err)
 	})
 }
 
 // A form that is not this browser's, or whose flow is over, signs nobody in.
 func TestAttack_SE_08_FormOfAnotherBrowser(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		mine, theirs := h.form(flow.Browser{Actor: browser}), h.form(flow.Browser{Actor: browser})
+	each(t, func(t *testing.T, h *fixture) {
+		mine, theirs := h.form(flow.Browser{Actor: browserActor}), h.form(flow.Browser{Actor: browserActor})
 		for name, form := range map[string]flow.FormRef{
 			"another browser's flow":  {Tenant: tenant, Flow: theirs.Flow, CSRF: mine.CSRF, Browser: mine.Browser},
 			"another browser's token": {Tenant: tenant, Flow: mine.Flow, CSRF: theirs.CSRF, Browser: mine.Browser},

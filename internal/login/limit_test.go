@@ -17,26 +17,26 @@ import (
 
 const tries = 10
 
-// strict is the default limit of accounts.
-func strict(c *login.Config) {
+// withLimits is the default limit of accounts.
+func withLimits(c *login.Config) {
 	c.Rates["login.account"] = limit.Rate{Count: tries, Per: 15 * time.Minute}
 }
 
 func TestAttack_BF_03_BF_08_Throttled(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		h.person("shut@example.test", good, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		h.insertAccount("shut@example.test", good, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
 		var all []answer
 		for _, email := range []string{"alice@example.test", "nobody@example.test", "shut@example.test"} {
 			for range tries {
-				if got := h.answer(email, another); got.Code != "invalid_credentials" {
+				if got := h.requireAnswer(email, another); got.Code != "invalid_credentials" {
 					t.Fatalf("%s: %+v", email, got)
 				}
 			}
 			if e := h.events(auth.EventLogin)[0]; e.Detail["limit"] != "reached" {
 				t.Errorf("%s: the attempt that reached the limit left %+v", email, e.Detail)
 			}
-			all = append(all, h.answer(email, good)) // even the right one
+			all = append(all, h.requireAnswer(email, good)) // even the right one
 		}
 		if want := all[0]; want.Kind != auth.KindThrottled || want.RetryAfter <= 0 || want.RetryAfter > 15*time.Minute || want.Hashes != 0 || want.Audit != 0 {
 			t.Errorf("throttled: %+v", want)
@@ -50,40 +50,40 @@ func TestAttack_BF_03_BF_08_Throttled(t *testing.T) {
 			h.try("alice@example.test", another)
 		}
 		h.clock.Advance(wait - time.Second)
-		h.refused(h.try("alice@example.test", good), "rate_limited")
+		h.requireRefused(h.try("alice@example.test", good), "rate_limited")
 		h.clock.Advance(time.Second)
-		h.ok(h.try("alice@example.test", good))
-	}, strict)
+		h.requireOK(h.try("alice@example.test", good))
+	}, withLimits)
 }
 
 func TestSuccessesDoNotCount(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		h.person("pending@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		h.insertAccount("pending@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
 		for range 2 * tries {
-			h.ok(h.try("alice@example.test", good))
-			h.refused(h.try("pending@example.test", good), "email_not_verified")
+			h.requireOK(h.try("alice@example.test", good))
+			h.requireRefused(h.try("pending@example.test", good), "email_not_verified")
 		}
-	}, strict)
+	}, withLimits)
 }
 
 // A success gives back its own token only: whoever guesses between the owner's
 // sign-ins gets no fresh allowance.
 func TestSuccessForgivesNobodyElse(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
 		for range tries - 1 {
-			h.refused(h.try("alice@example.test", another), "invalid_credentials")
+			h.requireRefused(h.try("alice@example.test", another), "invalid_credentials")
 		}
-		h.ok(h.try("alice@example.test", good))
-		h.refused(h.try("alice@example.test", another), "invalid_credentials")
-		h.refused(h.try("alice@example.test", another), "rate_limited")
-	}, strict)
+		h.requireOK(h.try("alice@example.test", good))
+		h.requireRefused(h.try("alice@example.test", another), "invalid_credentials")
+		h.requireRefused(h.try("alice@example.test", another), "rate_limited")
+	}, withLimits)
 }
 
 func TestAttack_BF_04_OneCounterForAllSpellings(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
 		spellings := []string{
 			"alice@example.test", "ALICE@EXAMPLE.TEST", "Alice@example.test ", "\talice@example.test", "ａｌｉｃｅ@example.test",
 			"al\u200bice@example.test", "alice@EXAMPLE\u3002test", "alice@example\uff0etest", "alice\u00ad@example.test", "alice@ex\u200dample.test",
@@ -92,19 +92,19 @@ func TestAttack_BF_04_OneCounterForAllSpellings(t *testing.T) {
 			t.Fatal("one spelling for each try")
 		}
 		for _, email := range spellings {
-			h.refused(h.try(email, another), "invalid_credentials")
+			h.requireRefused(h.try(email, another), "invalid_credentials")
 		}
 		for _, email := range spellings {
-			h.refused(h.try(email, good), "rate_limited")
+			h.requireRefused(h.try(email, good), "rate_limited")
 		}
-		h.person("bob@example.test", good)
-		h.ok(h.try("bob@example.test", good)) // somebody else's counter is another
-	}, strict)
+		h.insertAccount("bob@example.test", good)
+		h.requireOK(h.try("bob@example.test", good)) // somebody else's counter is another
+	}, withLimits)
 }
 
 func TestAttack_BF_10_ParallelBurst(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
 		for _, email := range []string{"alice@example.test", "nobody@example.test"} {
 			hashes, audit := h.hasher.Stats().Done, len(h.events(auth.EventLogin))
 			var mu sync.Mutex
@@ -137,7 +137,7 @@ func TestAttack_BF_10_ParallelBurst(t *testing.T) {
 				t.Errorf("%s: %d audit lines", email, n)
 			}
 		}
-	}, strict)
+	}, withLimits)
 }
 
 // broken is a limiter that cannot answer.
@@ -148,9 +148,9 @@ func (broken) TakeAll(context.Context, []limit.Bucket) (limit.Decision, error) {
 }
 
 func TestAttack_BF_12_LimiterGone(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		if got := h.answer("alice@example.test", good); got.Kind != auth.KindUnavailable || got.Hashes != 0 {
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		if got := h.requireAnswer("alice@example.test", good); got.Kind != auth.KindUnavailable || got.Hashes != 0 {
 			t.Errorf("without a limiter: %+v", got)
 		}
 	}, func(c *login.Config) { c.Limiter = broken{} })
@@ -158,8 +158,8 @@ func TestAttack_BF_12_LimiterGone(t *testing.T) {
 
 // A full gate is nobody's wrong guess: it is said as such and counts nothing.
 func TestBusyHasher(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
 		inside, release := make(chan struct{}), make(chan struct{})
 		var looks atomic.Int32
 		hasher, err := password.New(password.Config{Params: cheap, MaxConcurrent: 1, QueueLimit: -1, Now: func() time.Time {
@@ -169,24 +169,24 @@ func TestBusyHasher(t *testing.T) {
 			}
 			return time.Now()
 		}})
-		h.ok(err)
+		h.requireOK(err)
 		cfg := h.cfg
 		cfg.Hasher = hasher
 		small := login.New(cfg)
 		try := func() error {
-			_, err := small.Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good, Actor: browser})
+			_, err := small.Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good, Actor: browserActor})
 			return err
 		}
 		first := make(chan error)
 		go func() { first <- try() }()
 		<-inside
 		for range 2 * tries {
-			if e := h.refused(try(), "unavailable"); e.RetryAfter < time.Second {
+			if e := h.requireRefused(try(), "unavailable"); e.RetryAfter < time.Second {
 				t.Errorf("retry after %v", e.RetryAfter)
 			}
 		}
 		close(release)
-		h.ok(<-first)
-		h.ok(try())
-	}, strict)
+		h.requireOK(<-first)
+		h.requireOK(try())
+	}, withLimits)
 }

@@ -8,25 +8,25 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-func (h *house) signIn(email string, cookie bool, former auth.SessionID) login.Result {
+func (h *fixture) signIn(email string, cookie bool, former auth.SessionID) login.Result {
 	h.t.Helper()
-	actor := browser
+	actor := browserActor
 	actor.Session = former
 	res, err := h.Password(h.t.Context(), tenant, login.Request{Email: email, Password: good, Cookie: cookie, Actor: actor})
-	h.ok(err)
+	h.requireOK(err)
 	return res
 }
 
-func (h *house) refreshes(res login.Result) bool {
+func (h *fixture) refreshes(res login.Result) bool {
 	h.t.Helper()
-	_, err := h.tokens.Refresh(h.t.Context(), token.RefreshRequest{Tenant: tenant, Client: auth.FirstParty, Token: res.Tokens.RefreshToken, Actor: browser})
+	_, err := h.tokens.Refresh(h.t.Context(), token.RefreshRequest{Tenant: tenant, Client: auth.FirstParty, Token: res.Tokens.RefreshToken, Actor: browserActor})
 	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
 		h.t.Fatal(err)
 	}
 	return err == nil
 }
 
-func (h *house) verifies(res login.Result) bool {
+func (h *fixture) verifies(res login.Result) bool {
 	h.t.Helper()
 	_, err := h.tokens.Verify(h.t.Context(), tenant, res.Tokens.AccessToken)
 	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
@@ -36,15 +36,15 @@ func (h *house) verifies(res login.Result) bool {
 }
 
 func TestLogout(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		a := h.person("alice@example.test", good)
-		h.person("bob@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("alice@example.test", good)
+		h.insertAccount("bob@example.test", good)
 		one, two, three := h.signIn("alice@example.test", false, ""), h.signIn("alice@example.test", false, ""), h.signIn("alice@example.test", false, "")
 		bobs := h.signIn("bob@example.test", false, "")
-		actor := auth.Actor{Kind: auth.ActorAccount, ID: string(a.ID), Session: one.Session.ID, IP: browser.IP}
-		h.ok(h.Logout(t.Context(), tenant, one.Session.ID, a.ID, two.Tokens.RefreshToken, actor))
-		h.ok(h.Logout(t.Context(), tenant, one.Session.ID, a.ID, bobs.Tokens.RefreshToken, actor))
-		h.ok(h.Logout(t.Context(), tenant, bobs.Session.ID, a.ID, "garbage", actor))
+		actor := auth.Actor{Kind: auth.ActorAccount, ID: string(a.ID), Session: one.Session.ID, IP: browserActor.IP}
+		h.requireOK(h.Logout(t.Context(), tenant, one.Session.ID, a.ID, two.Tokens.RefreshToken, actor))
+		h.requireOK(h.Logout(t.Context(), tenant, one.Session.ID, a.ID, bobs.Tokens.RefreshToken, actor))
+		h.requireOK(h.Logout(t.Context(), tenant, bobs.Session.ID, a.ID, "garbage", actor))
 		for i, res := range []login.Result{one, two} {
 			if h.verifies(res) || h.refreshes(res) {
 				t.Errorf("session %d survived", i)
@@ -63,9 +63,9 @@ func TestLogout(t *testing.T) {
 
 // The session that a browser had before it signed in anew is dead: SE-01, SE-02.
 func TestAttack_SE_01_FormerSessionEnds(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		h.person("eve@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		h.insertAccount("eve@example.test", good)
 		eves := h.signIn("eve@example.test", true, "")
 		alices := h.signIn("alice@example.test", true, eves.Session.ID)
 		if eves.Session.ID == alices.Session.ID || eves.Cookie == alices.Cookie {
@@ -78,10 +78,10 @@ func TestAttack_SE_01_FormerSessionEnds(t *testing.T) {
 			t.Errorf("%+v, %v", a, err)
 		}
 		// A failed attempt ends nothing.
-		actor := browser
+		actor := browserActor
 		actor.Session = alices.Session.ID
 		_, err := h.Password(t.Context(), tenant, login.Request{Email: "eve@example.test", Password: another, Cookie: true, Actor: actor})
-		h.refused(err, "invalid_credentials")
+		h.requireRefused(err, "invalid_credentials")
 		if _, _, err := h.sessions.Find(t.Context(), tenant, alices.Cookie.Reveal()); err != nil {
 			t.Error(err)
 		}

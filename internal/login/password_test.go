@@ -21,66 +21,66 @@ import (
 )
 
 func TestSignIn(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		a := h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("alice@example.test", good)
 		h.clock.Advance(time.Minute)
-		res, err := h.Password(t.Context(), tenant, login.Request{Email: " ALICE@example.test", Password: good, Actor: browser})
-		h.ok(err)
+		res, err := h.Password(t.Context(), tenant, login.Request{Email: " ALICE@example.test", Password: good, Actor: browserActor})
+		h.requireOK(err)
 		claims, err := h.tokens.Verify(t.Context(), tenant, res.Tokens.AccessToken)
-		h.ok(err)
+		h.requireOK(err)
 		if claims.Subject != string(a.ID) || res.Tokens.RefreshToken == "" || res.Cookie != "" || res.Session.Account != a.ID {
 			t.Errorf("result %+v", res)
 		}
-		cookie, err := h.Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good, Cookie: true, Actor: browser})
-		h.ok(err)
+		cookie, err := h.Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good, Cookie: true, Actor: browserActor})
+		h.requireOK(err)
 		if cookie.Tokens.AccessToken != "" {
 			t.Error("a cookie session came with tokens")
 		}
 		v, who, err := h.sessions.Find(t.Context(), tenant, cookie.Cookie.Reveal())
-		h.ok(err)
-		if v.ID != cookie.Session.ID || who.ID != a.ID || !who.LastLoginAt.Equal(h.clock.Now()) || v.IP != browser.IP {
+		h.requireOK(err)
+		if v.ID != cookie.Session.ID || who.ID != a.ID || !who.LastLoginAt.Equal(h.clock.Now()) || v.IP != browserActor.IP {
 			t.Errorf("session %+v of %+v", v, who)
 		}
 	})
 }
 
 func TestAttack_PW_01_PrefixesNeverMatch(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		long := strings.Repeat("quartz-Wren-81 ", 20)
 		for i, n := range []int{64, 72, 73, 128} {
 			email := fmt.Sprintf("n%d@example.test", i)
-			h.person(email, long[:n])
-			h.ok(h.try(email, long[:n]))
-			h.refused(h.try(email, long[:n-1]), "invalid_credentials")
-			h.refused(h.try(email, long[:n-1]+"~"), "invalid_credentials")
+			h.insertAccount(email, long[:n])
+			h.requireOK(h.try(email, long[:n]))
+			h.requireRefused(h.try(email, long[:n-1]), "invalid_credentials")
+			h.requireRefused(h.try(email, long[:n-1]+"~"), "invalid_credentials")
 			if n < 128 {
-				h.refused(h.try(email, long[:n+1]), "invalid_credentials")
+				h.requireRefused(h.try(email, long[:n+1]), "invalid_credentials")
 			}
 		}
 	})
 }
 
 func TestAttack_PW_03_SpacesAndUnicode(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", "  Caf\u00e9\u0000 \U0001f511 ")
-		h.ok(h.try("alice@example.test", "  Caf\u00e9\u0000 \U0001f511 "))
-		h.ok(h.try("alice@example.test", "  Cafe\u0301\u0000 \U0001f511 "))
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", "  Caf\u00e9\u0000 \U0001f511 ")
+		h.requireOK(h.try("alice@example.test", "  Caf\u00e9\u0000 \U0001f511 "))
+		h.requireOK(h.try("alice@example.test", "  Cafe\u0301\u0000 \U0001f511 "))
 		for _, pw := range []string{"Caf\u00e9\u0000 \U0001f511", "  Caf\u00e9 \U0001f511 ", "  Cafe\u0000 \U0001f511 ", "  caf\u00e9\u0000 \U0001f511 "} {
-			h.refused(h.try("alice@example.test", pw), "invalid_credentials")
+			h.requireRefused(h.try("alice@example.test", pw), "invalid_credentials")
 		}
 	})
 }
 
 func TestAttack_BF_01_OneAnswer(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		shut := func(a *auth.Account) { a.DisabledAt = a.CreatedAt }
-		h.person("alice@example.test", good)
-		h.person("shut@example.test", good, shut)
-		h.person("without@example.test", "")
-		h.person("shut-without@example.test", "", shut)
-		h.person("pending@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
-		h.imported("broken@example.test", "$argon2id$v=19$m=64,t=1,p=1$nonsense")
-		want := h.answer("alice@example.test", another)
+		h.insertAccount("alice@example.test", good)
+		h.insertAccount("shut@example.test", good, shut)
+		h.insertAccount("without@example.test", "")
+		h.insertAccount("shut-without@example.test", "", shut)
+		h.insertAccount("pending@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
+		h.insertImported("broken@example.test", "$argon2id$v=19$m=64,t=1,p=1$nonsense")
+		want := h.requireAnswer("alice@example.test", another)
 		if want.Kind != auth.KindUnauthenticated || want.Code != "invalid_credentials" || want.Hashes != 1 || want.Audit != 1 {
 			t.Fatalf("wrong password: %+v", want)
 		}
@@ -96,7 +96,7 @@ func TestAttack_BF_01_OneAnswer(t *testing.T) {
 			"":                          another,
 			"a@b@c":                     good,
 		} {
-			if got := h.answer(email, pw); got != want {
+			if got := h.requireAnswer(email, pw); got != want {
 				t.Errorf("%q: %+v, want %+v", email, got, want)
 			}
 		}
@@ -106,27 +106,27 @@ func TestAttack_BF_01_OneAnswer(t *testing.T) {
 // A hash of old parameters is not raised for an account that stays shut: the second
 // hashing would tell that the password was right.
 func TestAttack_BF_01_OneAnswerOfAShutAccountWithAnOldHash(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		old, err := newHasher(t, password.Params{Memory: 32, Time: 1, Parallelism: 1}, nil).Hash(t.Context(), good)
-		h.ok(err)
-		h.imported("shut@example.test", old, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
-		want := h.answer("shut@example.test", another)
-		if got := h.answer("shut@example.test", good); got != want || want.Hashes != 1 {
+		h.requireOK(err)
+		h.insertImported("shut@example.test", old, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
+		want := h.requireAnswer("shut@example.test", another)
+		if got := h.requireAnswer("shut@example.test", good); got != want || want.Hashes != 1 {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	})
 }
 
 func TestAttack_BF_02_OddPasswords(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
 		for pw, code := range map[string]string{
 			"": "invalid_credentials", "x": "invalid_credentials", strings.Repeat("x", 129): "password_too_long",
 			strings.Repeat("x", 1<<20): "password_too_long", "\xff\xfe": "password_invalid",
 		} {
-			known := h.answer("alice@example.test", pw)
+			known := h.requireAnswer("alice@example.test", pw)
 			for _, email := range []string{"nobody@example.test", "no address"} {
-				if got := h.answer(email, pw); got != known {
+				if got := h.requireAnswer(email, pw); got != known {
 					t.Errorf("%d bytes: %q %+v, known %+v", len(pw), email, got, known)
 				}
 			}
@@ -138,16 +138,16 @@ func TestAttack_BF_02_OddPasswords(t *testing.T) {
 }
 
 func TestUnverifiedOnlyAfterTheRightPassword(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
-		h.refused(h.try("alice@example.test", another), "invalid_credentials")
-		if e := h.refused(h.try("alice@example.test", good), "email_not_verified"); e.Kind != auth.KindForbidden {
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
+		h.requireRefused(h.try("alice@example.test", another), "invalid_credentials")
+		if e := h.requireRefused(h.try("alice@example.test", good), "email_not_verified"); e.Kind != auth.KindForbidden {
 			t.Errorf("kind %v", e.Kind)
 		}
 		if e := h.events(auth.EventLogin)[0]; e.Outcome != auth.Failure || e.Detail["reason"] != login.ReasonUnverified {
 			t.Errorf("audit %+v", e)
 		}
-		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 			self, err := tx.CurrentTenant()
 			if err != nil {
 				return err
@@ -155,19 +155,19 @@ func TestUnverifiedOnlyAfterTheRightPassword(t *testing.T) {
 			self.Settings.AllowUnverified = true
 			return tx.UpdateCurrentTenant(self)
 		}))
-		h.ok(h.try("alice@example.test", good))
+		h.requireOK(h.try("alice@example.test", good))
 	})
 }
 
 func TestAttack_OP_05_LoginAudit(t *testing.T) {
 	var mu sync.Mutex
 	var observed []string
-	each(t, func(t *testing.T, h *house) {
-		a := h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("alice@example.test", good)
 		last := func() auth.Event {
 			t.Helper()
 			e := h.events(auth.EventLogin)[0]
-			if !e.At.Equal(h.clock.Now()) || e.Actor.IP != browser.IP || e.Actor.RequestID != browser.RequestID {
+			if !e.At.Equal(h.clock.Now()) || e.Actor.IP != browserActor.IP || e.Actor.RequestID != browserActor.RequestID {
 				t.Errorf("audit %+v", e)
 			}
 			for _, v := range e.Detail {
@@ -177,15 +177,15 @@ func TestAttack_OP_05_LoginAudit(t *testing.T) {
 			}
 			return e
 		}
-		h.ok(h.try("alice@example.test", good))
+		h.requireOK(h.try("alice@example.test", good))
 		if e := last(); e.Outcome != auth.Success || e.Account != a.ID || e.Detail["session"] == "" {
 			t.Errorf("audit %+v", e)
 		}
-		h.refused(h.try("alice@example.test", another), "invalid_credentials")
+		h.requireRefused(h.try("alice@example.test", another), "invalid_credentials")
 		if e := last(); e.Outcome != auth.Failure || e.Account != a.ID || e.Detail["reason"] != login.ReasonPassword {
 			t.Errorf("audit %+v", e)
 		}
-		h.refused(h.try(good, "alice@example.test"), "invalid_credentials") // the fields mixed up
+		h.requireRefused(h.try(good, "alice@example.test"), "invalid_credentials") // the fields mixed up
 		if e := last(); e.Outcome != auth.Failure || e.Account != "" || e.Detail["reason"] != login.ReasonUnknown {
 			t.Errorf("audit %+v", e)
 		}
@@ -209,12 +209,12 @@ func TestAttack_OP_05_LoginAudit(t *testing.T) {
 }
 
 func TestAttack_OP_06_HashesAreRaised(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		one, two := h.person("one@example.test", good), h.person("two@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		one, two := h.insertAccount("one@example.test", good), h.insertAccount("two@example.test", good)
 		if h.hash(one) == h.hash(two) {
 			t.Error("one password, one hash")
 		}
-		h.ok(h.try("one@example.test", good))
+		h.requireOK(h.try("one@example.test", good))
 		if len(h.events(auth.EventPasswordRehashed)) != 0 {
 			t.Error("raised without need")
 		}
@@ -227,7 +227,7 @@ func TestAttack_OP_06_HashesAreRaised(t *testing.T) {
 		}
 		for range 2 {
 			_, err := raised.Password(t.Context(), tenant, login.Request{Email: "two@example.test", Password: good})
-			h.ok(err)
+			h.requireOK(err)
 		}
 		if got := h.hash(two); !strings.Contains(got, "m=128,t=2,p=1") || len(h.events(auth.EventPasswordRehashed)) != 1 {
 			t.Errorf("hash %s", got)
@@ -248,30 +248,30 @@ func TestAttack_OP_06_ImportedHashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for name, hash := range map[string]string{
 			"bcrypt":          string(bc),
 			"werkzeug-pbkdf2": "pbkdf2:sha256:1000$saltsalt$" + hex.EncodeToString(pb),
 			"werkzeug-scrypt": "scrypt:1024:8:1$saltsalt$" + hex.EncodeToString(sc),
 		} {
-			a := h.imported(name+"@example.test", hash)
-			h.refused(h.try(name+"@example.test", another), "invalid_credentials")
+			a := h.insertImported(name+"@example.test", hash)
+			h.requireRefused(h.try(name+"@example.test", another), "invalid_credentials")
 			if h.hash(a) != hash {
 				t.Errorf("%s: changed by a wrong password", name)
 			}
-			h.ok(h.try(name+"@example.test", good))
+			h.requireOK(h.try(name+"@example.test", good))
 			if !strings.HasPrefix(h.hash(a), "$argon2id$") {
 				t.Errorf("%s: not upgraded: %s", name, h.hash(a))
 			}
-			h.ok(h.try(name+"@example.test", good))
+			h.requireOK(h.try(name+"@example.test", good))
 		}
 	})
 }
 
 // Sign-ins that raise the same hash at once must all succeed.
 func TestRaisingInParallel(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
 		cfg := h.cfg
 		cfg.Hasher = newHasher(t, password.Params{Memory: 128, Time: 1, Parallelism: 1}, nil)
 		raised := login.New(cfg)
@@ -292,20 +292,20 @@ func TestRaisingInParallel(t *testing.T) {
 
 // A password that is reset between comparison and transaction opens nothing.
 func TestResetDuringSignIn(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		a := h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("alice@example.test", good)
 		next, err := h.hasher.Hash(t.Context(), another)
-		h.ok(err)
+		h.requireOK(err)
 		var once sync.Once
 		cfg := h.cfg
 		cfg.Hasher = newHasher(t, cheap, func(time.Duration) {
 			once.Do(func() {
-				h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.SetPassword(a.ID, next) }))
+				h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.SetPassword(a.ID, next) }))
 			})
 		})
 		_, err = login.New(cfg).Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good})
-		h.refused(err, "invalid_credentials")
-		h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireRefused(err, "invalid_credentials")
+		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			list, err := tx.Sessions(a.ID)
 			if len(list) != 0 {
 				t.Errorf("sessions %+v", list)
@@ -317,17 +317,17 @@ func TestResetDuringSignIn(t *testing.T) {
 
 // An account that is disabled between comparison and transaction gets nothing.
 func TestDisabledDuringSignIn(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		a := h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.insertAccount("alice@example.test", good)
 		cfg := h.cfg
 		cfg.Hasher = newHasher(t, cheap, func(time.Duration) {
-			h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+			h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 				a.DisabledAt = tx.Now
 				return tx.UpdateAccount(a)
 			}))
 		})
 		_, err := login.New(cfg).Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good})
-		h.refused(err, "invalid_credentials")
+		h.requireRefused(err, "invalid_credentials")
 		if e := h.events(auth.EventLogin)[0]; e.Outcome != auth.Failure || e.Detail["reason"] != login.ReasonDisabled {
 			t.Errorf("audit %+v", e)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// TestRepair_B7_SignInsThroughPoolers: people sign in at once through a pooler, and
+// TestRepair_B7_SignInsThroughPoolers: users sign in at once through a pooler, and
 // nobody is refused.
 func TestRepair_B7_SignInsThroughPoolers(t *testing.T) {
 	t.Parallel()
@@ -20,7 +20,7 @@ func TestRepair_B7_SignInsThroughPoolers(t *testing.T) {
 	})
 }
 
-// TestRepair_P1_SignInsAtOnce: people sign in at once, some of them several times, and
+// TestRepair_P1_SignInsAtOnce: users sign in at once, some of them several times, and
 // nobody is refused.
 func TestRepair_P1_SignInsAtOnce(t *testing.T) {
 	t.Parallel()
@@ -32,14 +32,14 @@ func signInsAtOnce(t *testing.T, cfg store.Config) {
 	clock := storetest.NewClock()
 	cfg.Now = clock.Now
 	cfg.MaxWait = 30 * time.Second // what is under test is who is refused, not how fast a busy machine is
-	h := build(t, storetest.Open(t, cfg), clock)
+	h := newFixture(t, storetest.Open(t, cfg), clock)
 	for i := range 8 {
-		h.person(fmt.Sprintf("p%d@example.test", i), good)
+		h.insertAccount(fmt.Sprintf("p%d@example.test", i), good)
 	}
 	var wg sync.WaitGroup
 	for i := range 64 {
 		wg.Go(func() {
-			if _, err := h.Password(t.Context(), tenant, login.Request{Email: fmt.Sprintf("p%d@example.test", i%8), Password: good, Actor: browser}); err != nil {
+			if _, err := h.Password(t.Context(), tenant, login.Request{Email: fmt.Sprintf("p%d@example.test", i%8), Password: good, Actor: browserActor}); err != nil {
 				t.Errorf("sign-in %d: %v", i, err)
 			}
 		})

@@ -12,8 +12,8 @@ import (
 // A sign-in gets the scope that it names, at each refresh too; only without one our own
 // API is opened.
 func TestRepair_R3_LoginScopeAsAsked(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
 		for asked, want := range map[string]auth.Scope{
 			"":                                    auth.LoginScope,
 			auth.DefaultScope.String():            auth.DefaultScope,
@@ -22,11 +22,11 @@ func TestRepair_R3_LoginScopeAsAsked(t *testing.T) {
 			"offline_access":                      {"offline_access"},
 		} {
 			scope, err := auth.ParseScope(asked)
-			h.ok(err)
-			res, err := h.Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good, Scope: scope, Actor: browser})
-			h.ok(err)
-			next, err := h.tokens.Refresh(t.Context(), token.RefreshRequest{Tenant: tenant, Client: auth.FirstParty, Token: res.Tokens.RefreshToken, Actor: browser})
-			h.ok(err)
+			h.requireOK(err)
+			res, err := h.Password(t.Context(), tenant, login.Request{Email: "alice@example.test", Password: good, Scope: scope, Actor: browserActor})
+			h.requireOK(err)
+			next, err := h.tokens.Refresh(t.Context(), token.RefreshRequest{Tenant: tenant, Client: auth.FirstParty, Token: res.Tokens.RefreshToken, Actor: browserActor})
+			h.requireOK(err)
 			for _, got := range []auth.Scope{res.Tokens.Scope, next.Scope} {
 				if !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
 					t.Errorf("asked for %q: granted %q", asked, got)

@@ -12,22 +12,22 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-func (h *house) tryFrom(ip, known, pw string) (login.Result, error) {
+func (h *fixture) tryFrom(ip, known, pw string) (login.Result, error) {
 	h.t.Helper()
-	actor := browser
+	actor := browserActor
 	actor.IP, actor.Known = ip, known
 	return h.Password(h.t.Context(), tenant, login.Request{Email: "alice@example.test", Password: pw, Cookie: true, Actor: actor})
 }
 
 // guess tries wrong passwords from the address until it is refused as rate_limited.
-func (h *house) guess(ip, known string) (compared int) {
+func (h *fixture) guess(ip, known string) (compared int) {
 	h.t.Helper()
 	for range 100 {
 		_, err := h.tryFrom(ip, known, another)
 		if auth.KindOf(err) == auth.KindThrottled {
 			return compared
 		}
-		h.refused(err, "invalid_credentials")
+		h.requireRefused(err, "invalid_credentials")
 		compared++
 	}
 	h.t.Fatal("a hundred guesses were let through")
@@ -37,8 +37,8 @@ func (h *house) guess(ip, known string) (compared int) {
 // S3: somebody who polls from one address, taking each token the moment it is there, shuts
 // nobody out who comes from another.
 func TestRepair_S3_OnePollerShutsNobodyOut(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
 		refused := 0
 		for second := 0; second < 2*60*60; second += 30 {
 			h.clock.Advance(30 * time.Second)
@@ -53,20 +53,20 @@ func TestRepair_S3_OnePollerShutsNobodyOut(t *testing.T) {
 		if refused != 0 {
 			t.Errorf("alice was refused %d times of 60", refused)
 		}
-	}, strict)
+	}, withLimits)
 }
 
 // S3: a botnet uses up what all strangers may try together. Whoever comes from a browser that
 // the account knows gets in all the same; whoever does not, once it ends.
 func TestRepair_S3_BotnetAndTheKnownBrowser(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
 		first, err := h.tryFrom("192.0.2.1", "", good)
-		h.ok(err)
+		h.requireOK(err)
 		known, compared := first.Known.Reveal(), 0
 		for i := range 10_000 {
 			if _, err := h.tryFrom(fmt.Sprintf("203.%d.%d.1", i>>8, i&255), "", another); auth.KindOf(err) != auth.KindThrottled {
-				h.refused(err, "invalid_credentials")
+				h.requireRefused(err, "invalid_credentials")
 				compared++
 			}
 		}
@@ -75,34 +75,34 @@ func TestRepair_S3_BotnetAndTheKnownBrowser(t *testing.T) {
 		}
 
 		_, err = h.tryFrom("192.0.2.7", "", good)
-		if e := h.refused(err, "rate_limited"); e.RetryAfter > 30*time.Second {
+		if e := h.requireRefused(err, "rate_limited"); e.RetryAfter > 30*time.Second {
 			t.Errorf("without a known browser: wait %v", e.RetryAfter)
 		}
 		next, err := h.tryFrom("192.0.2.7", known, good)
-		h.ok(err)
+		h.requireOK(err)
 		if n := h.guess("192.0.2.7", next.Known.Reveal()); n != tries {
 			t.Errorf("a known browser may fail %d times, want %d", n, tries)
 		}
 		h.clock.Advance(30 * time.Second)
 		_, err = h.tryFrom("192.0.2.8", "", good)
-		h.ok(err)
-	}, strict)
+		h.requireOK(err)
+	}, withLimits)
 }
 
 // S3: what makes a browser known cannot be made, moved to another account, or kept beyond the
 // password of its time.
 func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		alice := h.person("alice@example.test", good)
-		h.person("eve@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		alice := h.insertAccount("alice@example.test", good)
+		h.insertAccount("eve@example.test", good)
 		result, err := h.tryFrom("192.0.2.1", "", good)
-		h.ok(err)
+		h.requireOK(err)
 		known := result.Known.Reveal()
-		evil, err := h.Password(t.Context(), tenant, login.Request{Email: "eve@example.test", Password: good, Actor: browser})
-		h.ok(err)
+		evil, err := h.Password(t.Context(), tenant, login.Request{Email: "eve@example.test", Password: good, Actor: browserActor})
+		h.requireOK(err)
 		is := func(cookie string) bool {
 			name, err := h.sessions.VerifyKnownBrowser(t.Context(), tenant, "alice@example.test", cookie)
-			h.ok(err)
+			h.requireOK(err)
 			return name != ""
 		}
 		if !is(known) || !is(evil.Known.Reveal()+"."+known) {
@@ -122,14 +122,14 @@ func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
 		}
 		// The hash may be raised, which is no new password.
 		h.clock.Advance(time.Second)
-		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 			_, err := tx.CompareAndSwapPassword(alice.ID, h.hash(alice), "$raised")
 			return err
 		}))
 		if !is(known) {
 			t.Error("a raised hash ends what is known")
 		}
-		h.ok(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.SetPassword(alice.ID, "$new") }))
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.SetPassword(alice.ID, "$new") }))
 		if is(known) {
 			t.Error("a new password leaves former browsers known")
 		}
@@ -138,24 +138,24 @@ func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
 
 // A browser is known to several accounts at once, each sign-in in it replaces its own part.
 func TestRepair_S3_OneBrowserForSeveralAccounts(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		cookie, count := "", 0
 		for round := range 2 {
 			for i := range 7 {
 				email := fmt.Sprintf("p%d@example.test", i)
 				if round == 0 {
-					h.person(email, good)
+					h.insertAccount(email, good)
 				}
-				actor := browser
+				actor := browserActor
 				actor.Known = cookie
 				e, err := h.SignInBrowser(t.Context(), login.PasswordForm{FormRef: h.form(flow.Browser{Actor: actor}), Email: email, Password: good})
-				h.ok(err)
+				h.requireOK(err)
 				cookie = e.Known.Reveal()
 			}
 		}
 		for i := range 7 {
 			name, err := h.sessions.VerifyKnownBrowser(t.Context(), tenant, fmt.Sprintf("p%d@example.test", i), cookie)
-			h.ok(err)
+			h.requireOK(err)
 			if name != "" {
 				count++
 			}
@@ -169,16 +169,16 @@ func TestRepair_S3_OneBrowserForSeveralAccounts(t *testing.T) {
 // H1: successful sign-ins of one account have a limit of their own, and those of another have
 // another.
 func TestRepair_H1_SignInsOfOneAccountAreLimited(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.person("alice@example.test", good)
-		h.person("bob@example.test", good)
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		h.insertAccount("bob@example.test", good)
 		for range 3 {
-			h.ok(h.try("alice@example.test", good))
+			h.requireOK(h.try("alice@example.test", good))
 		}
-		h.refused(h.try("alice@example.test", good), "rate_limited")
-		h.refused(h.try("alice@example.test", another), "invalid_credentials") // nothing is told to who does not know it
-		h.ok(h.try("bob@example.test", good))
+		h.requireRefused(h.try("alice@example.test", good), "rate_limited")
+		h.requireRefused(h.try("alice@example.test", another), "invalid_credentials") // nothing is told to who does not know it
+		h.requireOK(h.try("bob@example.test", good))
 		h.clock.Advance(20 * time.Minute)
-		h.ok(h.try("alice@example.test", good))
+		h.requireOK(h.try("alice@example.test", good))
 	}, func(c *login.Config) { c.Rates["login.success"] = limit.Rate{Count: 3, Per: time.Hour} })
 }

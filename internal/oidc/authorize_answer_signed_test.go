@@ -13,20 +13,20 @@ import (
 )
 
 func TestRepair_C4_SignedAnswers(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for mode, travels := range map[string]string{"jwt": "query", "query.jwt": "query", "fragment.jwt": "fragment", "form_post.jwt": "form_post"} {
 			for _, alg := range []string{"", "ES256", "EdDSA"} {
-				c, shown := h.app(lasting, func(r *client.Registration) { r.AuthorizationAlgorithm = alg })
-				v := h.visitor()
+				c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.AuthorizationAlgorithm = alg })
+				v := h.newBrowser()
 				v.signIn(h.alice)
 
-				step, err := v.ask(request(c, "response_mode", mode)...)
+				step, err := v.authorize(request(c, "response_mode", mode)...)
 
-				h.ok(err)
+				h.requireOK(err)
 				if step.Response.Mode != travels || len(step.Response.Params) != 1 || step.Response.Params[0][0] != "response" {
 					t.Fatalf("%s: %+v", mode, step.Response)
 				}
-				head, got := h.opened(step.Response.Get("response"))
+				head, got := h.decodeIDToken(step.Response.Get("response"))
 				if want := map[string]string{"": "RS256"}[alg] + alg; head.Algorithm != want {
 					t.Errorf("%s: signed with %s, want %s", mode, head.Algorithm, want)
 				}
@@ -36,15 +36,15 @@ func TestRepair_C4_SignedAnswers(t *testing.T) {
 					t.Errorf("%s: claims (-want +got):\n%s", mode, d)
 				}
 				_, err = h.redeem(c, shown, code)
-				h.ok(err)
+				h.requireOK(err)
 			}
 		}
 	})
 }
 
 func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(lasting)
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(withOfflineAccess)
 		for name, test := range map[string]struct {
 			change []string
 			mode   string
@@ -54,21 +54,21 @@ func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
 			"a bad request":       {[]string{"max_age", "x", "response_mode", "form_post.jwt"}, "form_post", "invalid_request"},
 			"a type with tokens":  {[]string{"response_type", "code token", "response_mode", "jwt"}, "fragment", "unsupported_response_type"},
 		} {
-			step, err := h.visitor().ask(request(c, test.change...)...)
-			h.ok(err)
+			step, err := h.newBrowser().authorize(request(c, test.change...)...)
+			h.requireOK(err)
 			if step.Response == nil || step.Response.Mode != test.mode || len(step.Response.Params) != 1 {
 				t.Fatalf("%s: %+v", name, step.Response)
 			}
-			_, got := h.opened(step.Response.Get("response"))
+			_, got := h.decodeIDToken(step.Response.Get("response"))
 			if got["error"] != test.code || got["state"] != "s t&=é" || got["iss"] != base || got["aud"] != string(c.ID) || got["code"] != nil {
 				t.Errorf("%s: %v", name, got)
 			}
 		}
 		// A signed answer is no ID Token, though the same keys sign it.
-		step, err := h.visitor().ask(request(c, "prompt", "none", "response_mode", "jwt")...)
-		h.ok(err)
-		step, err = h.visitor().ask(request(c, "id_token_hint", step.Response.Get("response"))...)
-		h.ok(err)
+		step, err := h.newBrowser().authorize(request(c, "prompt", "none", "response_mode", "jwt")...)
+		h.requireOK(err)
+		step, err = h.newBrowser().authorize(request(c, "id_token_hint", step.Response.Get("response"))...)
+		h.requireOK(err)
 		if step.Response == nil || step.Response.Get("error") != "invalid_request" {
 			t.Errorf("as a hint: %+v", step.Response)
 		}
@@ -77,12 +77,12 @@ func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
 
 // A node that cannot open the signing keys spends no flow for an answer that it cannot sign.
 func TestRepair_C4_NothingIsSpentForAnAnswerThatCannotBeSigned(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		_, err := v.ask(request(c, "response_mode", "jwt")...)
-		h.ok(err)
+		_, err := v.authorize(request(c, "response_mode", "jwt")...)
+		h.requireOK(err)
 		issued := len(h.events(auth.EventCodeIssued))
 		h.write(func(tx *store.Tx) error {
 			return tx.InsertSigningKey(auth.SigningKey{ID: "other", Algorithm: keys.RS256, Public: []byte("{}"), Sealed: []byte("of another master key"),
@@ -90,16 +90,16 @@ func TestRepair_C4_NothingIsSpentForAnAnswerThatCannotBeSigned(t *testing.T) {
 		})
 		h.clock.Advance(time.Minute)
 
-		_, err = v.ask(request(c, "response_mode", "jwt")...)
+		_, err = v.authorize(request(c, "response_mode", "jwt")...)
 
 		if n := len(h.events(auth.EventCodeIssued)); err == nil || n != issued {
 			t.Errorf("%d codes, want %d; %v", n, issued, err)
 		}
-		_, err = v.ask(request(c)...) // needs no signature
-		h.ok(err)
+		_, err = v.authorize(request(c)...) // needs no signature
+		h.requireOK(err)
 		h.write(func(tx *store.Tx) error { return tx.DeleteSigningKey("other") })
 		h.clock.Advance(time.Minute)
-		_, err = v.ask(request(c, "response_mode", "jwt")...)
-		h.ok(err)
+		_, err = v.authorize(request(c, "response_mode", "jwt")...)
+		h.requireOK(err)
 	})
 }

@@ -10,15 +10,15 @@ import (
 // A client that puts an address into login_hint without encoding it sends a space for
 // its plus. Where only that makes an address of it, it is what the client has meant.
 func TestRepair_M_LoginHintWithAPlus(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
 		for sent, want := range map[string]string{
 			"alice tag@example.test": "alice+tag@example.test", "alice+tag@example.test": "alice+tag@example.test", "a b c@example.test": "a+b+c@example.test",
 			" alice@example.test ": "alice@example.test", "Alice Liddell": "Alice Liddell", "alice": "alice", "": "",
 		} {
-			step, err := h.visitor().ask(request(c, "login_hint", sent)...)
-			h.ok(err)
-			if h.at(step, auth.StepLogin); step.Flow.Request.LoginHint != want {
+			step, err := h.newBrowser().authorize(request(c, "login_hint", sent)...)
+			h.requireOK(err)
+			if h.requireStep(step, auth.StepLogin); step.Flow.Request.LoginHint != want {
 				t.Errorf("%q became %q, want %q", sent, step.Flow.Request.LoginHint, want)
 			}
 		}
@@ -28,16 +28,16 @@ func TestRepair_M_LoginHintWithAPlus(t *testing.T) {
 // The padding of base64url, which RFC 7636 §3 has not and some libraries leave, changes
 // no challenge.
 func TestRepair_B2_PaddedChallenge(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(ours)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(firstParty)
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.ask(request(c, "code_challenge", challenge+"=")...)
-		h.ok(err)
-		code, _, _ := h.granted(step)
+		step, err := v.authorize(request(c, "code_challenge", challenge+"=")...)
+		h.requireOK(err)
+		code, _, _ := h.requireCode(step)
 		_, err = h.redeem(c, shown, code)
-		h.ok(err)
-		step, err = v.ask(request(c, "code_challenge", challenge+"==")...)
-		h.told(step, err, string(oauth.InvalidRequest))
+		h.requireOK(err)
+		step, err = v.authorize(request(c, "code_challenge", challenge+"==")...)
+		h.requireErrorRedirect(step, err, string(oauth.InvalidRequest))
 	})
 }

@@ -22,39 +22,39 @@ import (
 	"github.com/watchword-auth/watchword/internal/outbound"
 )
 
-// object is a good request object of the client.
-func (h *house) object(c auth.Client) claims {
+// requestObject is a good request object of the client.
+func (h *fixture) requestObject(c auth.Client) claims {
 	return claims{"client_id": c.ID, "redirect_uri": callback, "response_type": "code", "scope": "openid", "state": "inside", "nonce": "inside", "max_age": 3600,
 		"code_challenge": challenge, "code_challenge_method": "S256", "claims": claims{"userinfo": claims{"email": nil}},
 		"iss": c.ID, "aud": base, "exp": h.clock.Now().Add(time.Minute).Unix(), "iat": h.clock.Now().Unix()}
 }
 
-func (h *house) signer(alg jose.SignatureAlgorithm) (auth.Client, string, keyPair) {
+func (h *fixture) signer(alg jose.SignatureAlgorithm) (auth.Client, string, keyPair) {
 	h.t.Helper()
 	k := newPair(h.t, alg)
-	c, secret := h.app(ours)
-	return h.settings(c, func(c *auth.Client) { c.Settings.JWKS = k.jwks }), secret, k
+	c, secret := h.webClient(firstParty)
+	return h.changeClient(c, func(c *auth.Client) { c.Settings.JWKS = k.jwks }), secret, k
 }
 
 // What is inside the object counts, and nothing else (RFC 9101 §5).
 func TestRequestObject(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for _, alg := range client.AssertionAlgorithms {
 			c, secret, k := h.signer(alg)
-			v := h.visitor()
+			v := h.newBrowser()
 			v.signIn(h.alice)
-			raw := sign(t, alg, k.private, h.object(c), map[jose.HeaderKey]any{"typ": "oauth-authz-req+jwt"})
-			step, err := v.ask("client_id", string(c.ID), "request", raw, "state", "outside", "nonce", "outside", "scope", "email", "redirect_uri", "https://evil.test/")
-			h.ok(err)
-			_, g, _ := h.granted(step)
+			raw := sign(t, alg, k.private, h.requestObject(c), map[jose.HeaderKey]any{"typ": "oauth-authz-req+jwt"})
+			step, err := v.authorize("client_id", string(c.ID), "request", raw, "state", "outside", "nonce", "outside", "scope", "email", "redirect_uri", "https://evil.test/")
+			h.requireOK(err)
+			_, g, _ := h.requireCode(step)
 			if step.Response.Get("state") != "inside" || g.Nonce != "inside" || g.Scope.String() != "openid" || len(g.Claims.UserInfo) != 1 {
 				t.Errorf("%s: the code stands for %+v, answered %+v", alg, g, step.Response)
 			}
-			h.ok(func() error { _, err := h.push(c, secret, "client_id", string(c.ID), "request", raw); return err }())
-			without := h.object(c)
+			h.requireOK(func() error { _, err := h.push(c, secret, "client_id", string(c.ID), "request", raw); return err }())
+			without := h.requestObject(c)
 			delete(without, "state")
-			step, err = v.ask("client_id", string(c.ID), "request", sign(t, alg, k.private, without, nil), "state", "outside")
-			h.ok(err)
+			step, err = v.authorize("client_id", string(c.ID), "request", sign(t, alg, k.private, without, nil), "state", "outside")
+			h.requireOK(err)
 			if step.Response.Get("state") != "" {
 				t.Error("a state from outside")
 			}
@@ -65,18 +65,18 @@ func TestRequestObject(t *testing.T) {
 // AZ-26, AZ-27 and the like: objects that are not the client's, or not for us, or not
 // requests.
 func TestAttack_AZ_26_27_Objects(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		c, secret, k := h.signer(jose.ES256)
 		other, _, thief := h.signer(jose.ES256)
-		v := h.visitor()
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		b64 := base64.RawURLEncoding.EncodeToString
 		es := func(o claims) string { return sign(t, jose.ES256, k.private, o, nil) }
-		good := func() claims { return h.object(c) }
+		good := func() claims { return h.requestObject(c) }
 		payload, err := json.Marshal(good())
-		h.ok(err)
+		h.requireOK(err)
 		public, err := json.Marshal(jose.JSONWebKey{Key: k.private.Public()})
-		h.ok(err)
+		h.requireOK(err)
 		now := h.clock.Now().Unix()
 		for name, raw := range map[string]string{
 			"AZ-26 none":              b64([]byte(`{"alg":"none"}`)) + "." + b64(payload) + ".",
@@ -86,38 +86,38 @@ func TestAttack_AZ_26_27_Objects(t *testing.T) {
 			"AZ-27 key in the header": sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: thief.private.Public()}}),
 			"AZ-27 changed":           flip(es(good())),
 			"typ of an assertion":     sign(t, jose.ES256, k.private, good(), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}),
-			"an assertion":            es(h.good(c.ID)),
-			"iss of another":          es(with(good(), "iss", other.ID)),
-			"client_id of another":    es(with(good(), "client_id", other.ID)),
-			"no client_id":            es(with(good(), "client_id", nil)),
-			"aud of another":          es(with(good(), "aud", "https://evil.test")),
-			"expired":                 es(with(good(), "exp", now)),
-			"not yet":                 es(with(good(), "nbf", now+120)),
-			"of the future":           es(with(good(), "iat", now+120)),
-			"sub is the client":       es(with(good(), "sub", c.ID)),
-			"an object inside":        es(with(good(), "request", "x")),
-			"an address inside":       es(with(good(), "request_uri", "https://x.test")),
-			"scope is a list":         es(with(good(), "scope", []string{"openid"})),
+			"an assertion":            es(h.assertionClaims(c.ID)),
+			"iss of another":          es(withClaim(good(), "iss", other.ID)),
+			"client_id of another":    es(withClaim(good(), "client_id", other.ID)),
+			"no client_id":            es(withClaim(good(), "client_id", nil)),
+			"aud of another":          es(withClaim(good(), "aud", "https://evil.test")),
+			"expired":                 es(withClaim(good(), "exp", now)),
+			"not yet":                 es(withClaim(good(), "nbf", now+120)),
+			"of the future":           es(withClaim(good(), "iat", now+120)),
+			"sub is the client":       es(withClaim(good(), "sub", c.ID)),
+			"an object inside":        es(withClaim(good(), "request", "x")),
+			"an address inside":       es(withClaim(good(), "request_uri", "https://x.test")),
+			"scope is a list":         es(withClaim(good(), "scope", []string{"openid"})),
 			"no JWT":                  "x",
-			"too long":                es(with(good(), "more", strings.Repeat("x", 17<<10))),
+			"too long":                es(withClaim(good(), "more", strings.Repeat("x", 17<<10))),
 		} {
-			h.sub(t, name, func(h *house) {
-				step, err := v.ask("client_id", string(c.ID), "redirect_uri", callback, "request", raw)
-				h.told(step, err, "invalid_request_object")
+			h.run(t, name, func(h *fixture) {
+				step, err := v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request", raw)
+				h.requireErrorRedirect(step, err, "invalid_request_object")
 				_, err = h.push(c, secret, "client_id", string(c.ID), "request", raw)
-				h.refused(err, oauth.InvalidRequestObject)
+				h.requireRefused(err, oauth.InvalidRequestObject)
 			})
 		}
-		for name, o := range map[string]claims{"redirect_uri": with(good(), "redirect_uri", "https://evil.test"), "no redirect_uri": with(good(), "redirect_uri", nil)} {
-			h.sub(t, name, func(h *house) {
-				h.paged(v.ask("client_id", string(c.ID), "redirect_uri", callback, "request", es(o))) // what is outside does not count
+		for name, o := range map[string]claims{"redirect_uri": withClaim(good(), "redirect_uri", "https://evil.test"), "no redirect_uri": withClaim(good(), "redirect_uri", nil)} {
+			h.run(t, name, func(h *fixture) {
+				h.requireErrorPage(v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request", es(o))) // what is outside does not count
 			})
 		}
-		step, err := v.ask("client_id", string(c.ID), "request", es(with(good(), "prompt", "none login")))
-		h.told(step, err, "invalid_request")
-		h.settings(c, func(c *auth.Client) { c.Settings.RequestAlgorithm = "PS256" })
-		step, err = v.ask("client_id", string(c.ID), "redirect_uri", callback, "request", es(good()))
-		h.told(step, err, "invalid_request_object")
+		step, err := v.authorize("client_id", string(c.ID), "request", es(withClaim(good(), "prompt", "none login")))
+		h.requireErrorRedirect(step, err, "invalid_request")
+		h.changeClient(c, func(c *auth.Client) { c.Settings.RequestAlgorithm = "PS256" })
+		step, err = v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request", es(good()))
+		h.requireErrorRedirect(step, err, "invalid_request_object")
 	})
 }
 
@@ -137,34 +137,34 @@ func TestAttack_AZ_28_ByReference(t *testing.T) {
 	allow := func(c *settings) {
 		c.Out = outbound.New(outbound.Config{InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	}
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		c, _, k := h.signer(jose.RS256)
-		h.settings(c, func(c *auth.Client) {
+		h.changeClient(c, func(c *auth.Client) {
 			c.Settings.RequestURIs = []string{theirs.URL + "/object#hash", theirs.URL + "/moved", "https://127.0.0.1:1/none"}
 		})
-		v := h.visitor()
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		raw := sign(t, jose.RS256, k.private, h.object(c), nil)
+		raw := sign(t, jose.RS256, k.private, h.requestObject(c), nil)
 		answer.Store(&raw)
 		ask := func(uri string) (flow.Step, error) {
-			return v.ask("client_id", string(c.ID), "redirect_uri", callback, "request_uri", uri)
+			return v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request_uri", uri)
 		}
 		for _, uri := range []string{theirs.URL + "/object", theirs.URL + "/object#other"} {
 			step, err := ask(uri)
-			h.ok(err)
-			h.granted(step)
+			h.requireOK(err)
+			h.requireCode(step)
 		}
 		before := asked.Load()
 		for _, uri := range []string{theirs.URL + "/other", theirs.URL + "/object?x", "http://169.254.169.254/latest", "x"} {
 			step, err := ask(uri)
-			h.told(step, err, "invalid_request_uri")
+			h.requireErrorRedirect(step, err, "invalid_request_uri")
 		}
 		if asked.Load() != before {
 			t.Error("an address that nobody registered was asked")
 		}
 		for _, uri := range []string{theirs.URL + "/moved", "https://127.0.0.1:1/none"} {
 			step, err := ask(uri)
-			h.told(step, err, "invalid_request_uri")
+			h.requireErrorRedirect(step, err, "invalid_request_uri")
 		}
 	}, allow)
 }
@@ -172,20 +172,20 @@ func TestAttack_AZ_28_ByReference(t *testing.T) {
 // FuzzRequestObject: of whatever members, no parameter is lost for its type, and none
 // appears that was not there.
 func FuzzRequestObject(f *testing.F) {
-	h := newHouse(f, liteConfig(f))
+	h := newFixture(f, liteConfig(f))
 	c, _, k := h.signer(jose.EdDSA)
-	v := h.visitor()
+	v := h.newBrowser()
 	v.signIn(h.alice)
-	good := h.object(c)
+	good := h.requestObject(c)
 	for name, value := range map[string]any{"state": 1, "scope": nil, "redirect_uri": []string{callback}, "max_age": "1", "claims": "{}", "resource": []int{1}, "prompt": claims{}} {
 		o := maps.Clone(good)
 		o[name] = value
 		b, err := json.Marshal(o)
-		h.ok(err)
+		h.requireOK(err)
 		f.Add(b)
 	}
 	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.alg, Key: k.private}, nil)
-	h.ok(err)
+	h.requireOK(err)
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		jws, err := s.Sign(payload)
 		if err != nil {
@@ -219,9 +219,9 @@ func FuzzRequestObject(f *testing.F) {
 }
 
 func TestRepair_C4_ObjectsOfStrictClientsLiveForAnHour(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		plain, secret, k := h.signer(jose.ES256)
-		strict := h.settings(plain, func(c *auth.Client) { c.Settings.DPoP, c.Settings.RequirePushed = true, true })
+		strict := h.changeClient(plain, func(c *auth.Client) { c.Settings.DPoP, c.Settings.RequirePushed = true, true })
 		now := h.clock.Now().Unix()
 		const minute = 60
 		for name, test := range map[string]struct {
@@ -236,7 +236,7 @@ func TestRepair_C4_ObjectsOfStrictClientsLiveForAnHour(t *testing.T) {
 			"long ago":          {claims{"nbf": now - 70*minute, "exp": now + minute}, false},
 			"no aud":            {claims{"nbf": now, "exp": now + minute, "aud": nil}, false},
 		} {
-			o := h.object(strict)
+			o := h.requestObject(strict)
 			for claim, v := range test.change {
 				if o[claim] = v; v == nil {
 					delete(o, claim)

@@ -14,63 +14,63 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-func (h *house) push(c auth.Client, secret string, pairs ...string) (oidc.Pushed, error) {
+func (h *fixture) push(c auth.Client, secret string, pairs ...string) (oidc.Pushed, error) {
 	h.t.Helper()
 	return h.Push(h.t.Context(), basic(form(h.t, pairs...), c.ID, secret))
 }
 
 // AZ-29, AZ-30, AZ-32, AZ-33: what a pushed request is good for.
 func TestAttack_AZ_29_33_Pushed(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, secret := h.app(ours)
-		conf, _ := h.app(ours)
-		c = h.settings(c, func(c *auth.Client) { c.Settings.RequirePushed = true })
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.webClient(firstParty)
+		conf, _ := h.webClient(firstParty)
+		c = h.changeClient(c, func(c *auth.Client) { c.Settings.RequirePushed = true })
+		v := h.newBrowser()
 		p, err := h.push(c, secret, request(c, "nonce", "n")...)
-		h.ok(err)
+		h.requireOK(err)
 		if !strings.HasPrefix(p.RequestURI, "urn:ietf:params:oauth:request_uri:") || len(p.RequestURI) < 70 || p.ExpiresIn != 60 {
 			t.Errorf("pushed %+v", p)
 		}
 		short := []string{"client_id", string(c.ID), "request_uri", p.RequestURI}
 		// Before the sign-in has ended it can be begun again, and what is beside it does not count.
-		step, err := v.ask(short...)
-		h.ok(err)
-		h.at(step, auth.StepLogin)
-		step, err = v.ask(append(short, "state", "evil", "scope", "email", "redirect_uri", "https://evil.test", "nonce", "evil")...)
-		h.ok(err)
-		h.at(step, auth.StepLogin)
-		again, err := v.ask(short...)
-		h.ok(err)
+		step, err := v.authorize(short...)
+		h.requireOK(err)
+		h.requireStep(step, auth.StepLogin)
+		step, err = v.authorize(append(short, "state", "evil", "scope", "email", "redirect_uri", "https://evil.test", "nonce", "evil")...)
+		h.requireOK(err)
+		h.requireStep(step, auth.StepLogin)
+		again, err := v.authorize(short...)
+		h.requireOK(err)
 		h.clock.Advance(30 * time.Minute) // far beyond expires_in: the person takes their time
 		step = v.login(step, h.alice)
-		if _, g, _ := h.granted(step); g.Nonce != "n" || g.Scope.String() != "openid" || step.Response.Get("state") != "s t&=é" || step.Response.RedirectURI != callback {
+		if _, g, _ := h.requireCode(step); g.Nonce != "n" || g.Scope.String() != "openid" || step.Response.Get("state") != "s t&=é" || step.Response.RedirectURI != callback {
 			t.Errorf("the code stands for %+v, answered %+v", g, step.Response)
 		}
-		h.paged(v.ask(short...)) // AZ-29
-		step, err = v.ask(request(c, "request_uri", p.RequestURI)...)
-		h.told(step, err, "invalid_request_uri")
-		h.at(again, auth.StepLogin)
+		h.requireErrorPage(v.authorize(short...)) // AZ-29
+		step, err = v.authorize(request(c, "request_uri", p.RequestURI)...)
+		h.requireErrorRedirect(step, err, "invalid_request_uri")
+		h.requireStep(again, auth.StepLogin)
 		_, err = h.flows.Continue(t.Context(), tenant, again.Flow.ID, v.b)
-		h.paged(flow.Step{}, err) // the other tab of the same request
-		if n := h.codes(); n != 1 {
+		h.requireErrorPage(flow.Step{}, err) // the other tab of the same request
+		if n := h.countCodes(); n != 1 {
 			t.Errorf("%d codes", n)
 		}
 		p, err = h.push(c, secret, request(c)...)
-		h.ok(err)
-		h.paged(v.ask("client_id", string(conf.ID), "request_uri", p.RequestURI)) // AZ-30
-		step, err = v.ask(request(conf, "request_uri", p.RequestURI)...)
-		h.told(step, err, "invalid_request_uri")
+		h.requireOK(err)
+		h.requireErrorPage(v.authorize("client_id", string(conf.ID), "request_uri", p.RequestURI)) // AZ-30
+		step, err = v.authorize(request(conf, "request_uri", p.RequestURI)...)
+		h.requireErrorRedirect(step, err, "invalid_request_uri")
 		h.clock.Advance(time.Minute - time.Millisecond)
-		step, err = v.ask("client_id", string(c.ID), "request_uri", p.RequestURI)
-		h.ok(err)
-		h.granted(step)
+		step, err = v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
+		h.requireOK(err)
+		h.requireCode(step)
 		p, err = h.push(c, secret, request(c)...)
-		h.ok(err)
+		h.requireOK(err)
 		h.clock.Advance(time.Minute)
-		h.paged(v.ask("client_id", string(c.ID), "request_uri", p.RequestURI)) // AZ-32
-		step, err = v.ask(request(c)...)
-		h.told(step, err, "invalid_request") // AZ-33
-		if n := h.codes(); n != 2 {
+		h.requireErrorPage(v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)) // AZ-32
+		step, err = v.authorize(request(c)...)
+		h.requireErrorRedirect(step, err, "invalid_request") // AZ-33
+		if n := h.countCodes(); n != 2 {
 			t.Errorf("%d codes", n)
 		}
 	})
@@ -78,14 +78,14 @@ func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 
 // AZ-29: however many begin with it at once, one code comes of it.
 func TestAttack_AZ_29_Race(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, secret := h.app(ours)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.webClient(firstParty)
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		p, err := h.push(c, secret, request(c)...)
-		h.ok(err)
+		h.requireOK(err)
 		f, err := oauth.ParseAuthorizeForm("client_id=" + string(c.ID) + "&request_uri=" + p.RequestURI)
-		h.ok(err)
+		h.requireOK(err)
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		codes := 0
@@ -95,14 +95,14 @@ func TestAttack_AZ_29_Race(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
-					h.paged(step, err)
+					h.requireErrorPage(step, err)
 				} else if step.Response.Get("code") != "" {
 					codes++
 				}
 			})
 		}
 		wg.Wait()
-		if codes != 1 || h.codes() != 1 {
+		if codes != 1 || h.countCodes() != 1 {
 			t.Errorf("%d codes", codes)
 		}
 	})
@@ -110,9 +110,9 @@ func TestAttack_AZ_29_Race(t *testing.T) {
 
 // AZ-31 and what else is refused at once (RFC 9126 §2.3).
 func TestAttack_AZ_31_Push(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, secret := h.app(ours)
-		other, _ := h.app(ours)
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.webClient(firstParty)
+		other, _ := h.webClient(firstParty)
 		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
 		for name, ask := range map[string]struct {
 			pairs []string
@@ -130,20 +130,20 @@ func TestAttack_AZ_31_Push(t *testing.T) {
 			"resource":                    {request(c, "resource", "https://other.test"), oauth.InvalidTarget},
 			"request object that is none": {request(c, "request", "x"), oauth.InvalidRequestObject},
 		} {
-			h.sub(t, name, func(h *house) {
+			h.run(t, name, func(h *fixture) {
 				_, err := h.push(c, secret, ask.pairs...)
-				h.refused(err, ask.code)
+				h.requireRefused(err, ask.code)
 			})
 		}
 		_, err := h.push(c, "wws_wrong", request(c)...)
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 		_, err = h.Push(t.Context(), form(t, request(c)...))
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 		p, err := h.Push(t.Context(), form(t, request(page)...)) // a public client may push as well
-		h.ok(err)
+		h.requireOK(err)
 		// Where answers go is asked again when the request is used.
-		h.settings(page, func(c *auth.Client) { c.RedirectURIs = []string{"https://new.example.test/cb"} })
-		h.paged(h.visitor().ask("client_id", string(page.ID), "request_uri", p.RequestURI))
+		h.changeClient(page, func(c *auth.Client) { c.RedirectURIs = []string{"https://new.example.test/cb"} })
+		h.requireErrorPage(h.newBrowser().authorize("client_id", string(page.ID), "request_uri", p.RequestURI))
 		h.write(func(tx *store.Tx) error {
 			kept, err := tx.SingleUse(auth.UsePushed, digestOf(p.RequestURI))
 			if err == nil && strings.Contains(kept.Data+kept.Digest, p.RequestURI) {

@@ -20,12 +20,12 @@ import (
 
 // The way of a person who has never been here, to a code.
 func TestAuthorize(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(func(r *client.Registration) { r.Audiences = []string{"https://api.test"} })
-		v := h.visitor()
-		step, err := v.ask(request(c, "scope", "openid unknown email", "nonce", "n", "resource", "https://api.test", "login_hint", "alice@example.test",
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(func(r *client.Registration) { r.Audiences = []string{"https://api.test"} })
+		v := h.newBrowser()
+		step, err := v.authorize(request(c, "scope", "openid unknown email", "nonce", "n", "resource", "https://api.test", "login_hint", "alice@example.test",
 			"ui_locales", "de en", "max_age", "3600", "display", "page", "unknown", "x")...)
-		h.ok(err)
+		h.requireOK(err)
 		if step.NewBrowser == "" || step.Flow.Request.LoginHint != "alice@example.test" || !slices.Equal(step.Flow.Request.Locales, []string{"de", "en"}) {
 			t.Errorf("login page of %+v", step)
 		}
@@ -37,7 +37,7 @@ func TestAuthorize(t *testing.T) {
 			t.Errorf("asked to allow %+v", view)
 		}
 		step = v.consent(step, true)
-		_, g, kept := h.granted(step)
+		_, g, kept := h.requireCode(step)
 		want := auth.CodeGrant{RedirectURI: callback, Challenge: challenge, Nonce: "n", Scope: auth.Scope{"openid", "email"}, Resources: []string{"https://api.test"},
 			Browser: v.b.Sessions[0].Session.ID, Session: g.Session, AuthAt: h.clock.Now(), ACR: "1", AMR: []string{"pwd"}}
 		if d := cmp.Diff(want, g); d != "" || g.Session == "" || g.Session == g.Browser {
@@ -54,14 +54,14 @@ func TestAuthorize(t *testing.T) {
 			t.Errorf("audit lines %+v, %+v", given, issued)
 		}
 		// Signed in and allowed: at once, without a page or a stored flow.
-		step, err = v.ask(request(c)...)
-		h.ok(err)
-		if _, again, _ := h.granted(step); again.Browser != g.Browser || step.Flow.ID != "" {
+		step, err = v.authorize(request(c)...)
+		h.requireOK(err)
+		if _, again, _ := h.requireCode(step); again.Browser != g.Browser || step.Flow.ID != "" {
 			t.Errorf("again: %+v", again)
 		}
 		// No state, no state.
-		step, err = v.ask(request(c, "state", "")...)
-		h.ok(err)
+		step, err = v.authorize(request(c, "state", "")...)
+		h.requireOK(err)
 		if strings.Contains(step.Response.Location(), "state=") {
 			t.Error("a state that nobody sent")
 		}
@@ -70,17 +70,17 @@ func TestAuthorize(t *testing.T) {
 
 // AZ-01 to AZ-08, AZ-43, AZ-45: who asks, or where the answer goes, is not certain.
 func TestAttack_AZ_01_08_Pages(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
-		shut, _ := h.app(ours)
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
+		shut, _ := h.webClient(firstParty)
 		_, err := h.clients.Disable(t.Context(), tenant, shut.ID, operator)
-		h.ok(err)
-		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
+		h.requireOK(err)
+		h.requireOK(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
 			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
 		}))
 		there, _, err := h.clients.Create(t.Context(), "acme", client.Registration{Name: "There", Type: auth.ClientWeb, RedirectURIs: []string{callback}}, operator)
-		h.ok(err)
-		v := h.visitor()
+		h.requireOK(err)
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		for name, pairs := range map[string][]string{
 			"AZ-01 longer path":             request(c, "redirect_uri", callback+"/x"),
@@ -102,14 +102,14 @@ func TestAttack_AZ_01_08_Pages(t *testing.T) {
 			"AZ-45 no redirect_uri":         request(c, "redirect_uri", ""),
 			"AZ-11 port of a web client":    request(c, "redirect_uri", "https://app.example.test:1/cb"),
 		} {
-			h.sub(t, name, func(h *house) { h.paged(v.ask(pairs...)) })
+			h.run(t, name, func(h *fixture) { h.requireErrorPage(v.authorize(pairs...)) })
 		}
-		_, one := v.ask(request(auth.Client{ID: "nobody"})...)
-		_, two := v.ask(request(shut)...)
+		_, one := v.authorize(request(auth.Client{ID: "nobody"})...)
+		_, two := v.authorize(request(shut)...)
 		if one.Error() != two.Error() {
 			t.Errorf("unknown and disabled differ: %v, %v", one, two)
 		}
-		if n := h.codes(); n != 0 {
+		if n := h.countCodes(); n != 0 {
 			t.Errorf("%d codes", n)
 		}
 	})
@@ -118,35 +118,35 @@ func TestAttack_AZ_01_08_Pages(t *testing.T) {
 // AZ-11: a native client chooses its port. Any program can do so in its name, so the
 // person is asked (AZ-46), the operator's own client or not.
 func TestAttack_AZ_11_Loopback(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.client(client.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/cb"}, FirstParty: true})
-		v := h.visitor()
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.ask(request(c, "redirect_uri", "http://127.0.0.1:51004/cb")...)
-		h.ok(err)
-		h.at(step, auth.StepConsent)
+		step, err := v.authorize(request(c, "redirect_uri", "http://127.0.0.1:51004/cb")...)
+		h.requireOK(err)
+		h.requireStep(step, auth.StepConsent)
 		step = v.consent(step, true)
 		if !strings.HasPrefix(step.Response.Location(), "http://127.0.0.1:51004/cb?code=") {
 			t.Errorf("answered %s", step.Response.Location())
 		}
-		if _, g, _ := h.granted(step); g.RedirectURI != "http://127.0.0.1:51004/cb" {
+		if _, g, _ := h.requireCode(step); g.RedirectURI != "http://127.0.0.1:51004/cb" {
 			t.Errorf("the code is for %s", g.RedirectURI)
 		}
-		h.paged(v.ask(request(c, "redirect_uri", "http://127.0.0.1:51004/other")...))
-		h.paged(v.ask(request(c, "redirect_uri", "http://127.0.0.1.evil.test:51004/cb")...))
+		h.requireErrorPage(v.authorize(request(c, "redirect_uri", "http://127.0.0.1:51004/other")...))
+		h.requireErrorPage(v.authorize(request(c, "redirect_uri", "http://127.0.0.1.evil.test:51004/cb")...))
 	})
 }
 
 // Every other refusal goes back to the client (RFC 6749 §4.1.2.1).
 func TestAttack_AZ_09_44_Refusals(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
 		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
-		relaxed := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.PKCEOptional = true })
-		par := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.RequirePushed = true })
-		jar := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.RequireSignedRequest = true })
-		refresher := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantRefreshToken} })
-		v := h.visitor()
+		relaxed := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.PKCEOptional = true })
+		par := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.RequirePushed = true })
+		jar := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.RequireSignedRequest = true })
+		refresher := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantRefreshToken} })
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		deep := `{"userinfo":` + strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_001)
 		for name, ask := range map[string]struct {
@@ -203,10 +203,10 @@ func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 			"hint that is a word":               {request(c, "id_token_hint", "x"), "invalid_request"},
 			"acr that nobody reaches":           {request(c, "claims", `{"id_token":{"acr":{"essential":true,"values":["phr"]}}}`), "unmet_authentication_requirements"},
 		} {
-			h.sub(t, name, func(h *house) {
+			h.run(t, name, func(h *fixture) {
 				began := time.Now()
-				step, err := v.ask(ask.pairs...)
-				a := h.told(step, err, ask.code)
+				step, err := v.authorize(ask.pairs...)
+				a := h.requireErrorRedirect(step, err, ask.code)
 				if d := time.Since(began); strings.HasPrefix(name, "AZ-44") && d > time.Second { // 100 ms on a machine of one's own
 					t.Errorf("took %s", d)
 				}
@@ -227,12 +227,12 @@ func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 				}
 			})
 		}
-		if n := h.codes(); n != 0 {
+		if n := h.countCodes(); n != 0 {
 			t.Errorf("%d codes", n)
 		}
-		step, err := v.ask(request(relaxed, "code_challenge", "", "code_challenge_method", "")...)
-		h.ok(err)
-		if _, g, _ := h.granted(step); g.Challenge != "" {
+		step, err := v.authorize(request(relaxed, "code_challenge", "", "code_challenge_method", "")...)
+		h.requireOK(err)
+		if _, g, _ := h.requireCode(step); g.Challenge != "" {
 			t.Errorf("challenge %q", g.Challenge)
 		}
 	})
@@ -242,126 +242,126 @@ func first[A, B any](a A, _ B) A { return a }
 
 // AZ-14: what the tenant and the server allow confidential clients.
 func TestAttack_AZ_14_OptionalChallenge(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
 		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
-		v := h.visitor()
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		h.write(func(tx *store.Tx) error {
 			return tx.UpdateCurrentTenant(auth.Tenant{ID: tenant, Name: "x", Settings: auth.Settings{PKCEOptional: true}})
 		})
-		step, err := v.ask(request(c, "code_challenge", "", "code_challenge_method", "")...)
-		h.ok(err)
-		h.granted(step)
-		step, err = v.ask(request(page, "code_challenge", "", "code_challenge_method", "")...)
-		h.told(step, err, "invalid_request")
+		step, err := v.authorize(request(c, "code_challenge", "", "code_challenge_method", "")...)
+		h.requireOK(err)
+		h.requireCode(step)
+		step, err = v.authorize(request(page, "code_challenge", "", "code_challenge_method", "")...)
+		h.requireErrorRedirect(step, err, "invalid_request")
 	})
 }
 
 // AZ-18, AZ-22: prompt=none shows nothing and sets nothing.
 func TestAttack_AZ_18_22_Silent(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
-		other, _ := h.app()
-		step, err := h.visitor().ask(request(c, "prompt", "none")...)
-		h.told(step, err, "login_required")
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
+		other, _ := h.webClient()
+		step, err := h.newBrowser().authorize(request(c, "prompt", "none")...)
+		h.requireErrorRedirect(step, err, "login_required")
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err = v.ask(request(c, "prompt", "none")...)
-		h.ok(err)
-		h.granted(step)
-		step, err = v.ask(request(other, "prompt", "none")...)
-		h.told(step, err, "consent_required")
-		bob := h.person("bob")
-		step, err = v.ask(request(c, "prompt", "none", "id_token_hint", h.idToken(c, bob))...)
-		h.told(step, err, "login_required")
-		step, err = v.ask(request(c, "prompt", "none", "id_token_hint", h.idToken(c, h.alice))...)
-		h.ok(err)
-		h.granted(step)
-		step, err = v.ask(request(c, "prompt", "none", "id_token_hint", h.idToken(other, h.alice))...)
-		h.told(step, err, "invalid_request")
+		step, err = v.authorize(request(c, "prompt", "none")...)
+		h.requireOK(err)
+		h.requireCode(step)
+		step, err = v.authorize(request(other, "prompt", "none")...)
+		h.requireErrorRedirect(step, err, "consent_required")
+		bob := h.newAccount("bob")
+		step, err = v.authorize(request(c, "prompt", "none", "id_token_hint", h.idToken(c, bob))...)
+		h.requireErrorRedirect(step, err, "login_required")
+		step, err = v.authorize(request(c, "prompt", "none", "id_token_hint", h.idToken(c, h.alice))...)
+		h.requireOK(err)
+		h.requireCode(step)
+		step, err = v.authorize(request(c, "prompt", "none", "id_token_hint", h.idToken(other, h.alice))...)
+		h.requireErrorRedirect(step, err, "invalid_request")
 		v.signIn(bob)
-		step, err = v.ask(request(c, "prompt", "none")...)
-		h.told(step, err, "account_selection_required")
-		step, err = v.ask(request(c, "prompt", "none", "id_token_hint", h.idToken(c, h.alice))...)
-		h.ok(err)
-		if _, _, kept := h.granted(step); kept.Account != h.alice {
+		step, err = v.authorize(request(c, "prompt", "none")...)
+		h.requireErrorRedirect(step, err, "account_selection_required")
+		step, err = v.authorize(request(c, "prompt", "none", "id_token_hint", h.idToken(c, h.alice))...)
+		h.requireOK(err)
+		if _, _, kept := h.requireCode(step); kept.Account != h.alice {
 			t.Error("the hint was passed over")
 		}
-		step, err = v.ask(request(c, "prompt", "none", "claims", `{"id_token":{"sub":{"value":"`+string(bob)+`"}}}`)...)
-		h.ok(err)
-		if _, _, kept := h.granted(step); kept.Account != bob {
+		step, err = v.authorize(request(c, "prompt", "none", "claims", `{"id_token":{"sub":{"value":"`+string(bob)+`"}}}`)...)
+		h.requireOK(err)
+		if _, _, kept := h.requireCode(step); kept.Account != bob {
 			t.Error("sub of the claims parameter was passed over")
 		}
 	})
 }
 
 // idToken is one that has expired long ago.
-func (h *house) idToken(c auth.Client, a auth.AccountID) string {
+func (h *fixture) idToken(c auth.Client, a auth.AccountID) string {
 	h.t.Helper()
 	b, err := json.Marshal(claims{"iss": base, "sub": h.tokens.Subject(c, a), "aud": c.ID, "iat": 1, "exp": 2})
-	h.ok(err)
+	h.requireOK(err)
 	raw, err := h.keys.Sign(h.t.Context(), tenant, keys.RS256, "JWT", b)
-	h.ok(err)
+	h.requireOK(err)
 	return raw
 }
 
 // What looks like an ID Token and is none.
 func TestAttack_AZ_22_Hints(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		good := h.idToken(c, h.alice)
 		access := h.signIn(c.ID, auth.DefaultScope).AccessToken
 		foreign, err := json.Marshal(claims{"iss": base + "/t/acme", "sub": h.alice, "aud": c.ID})
-		h.ok(err)
+		h.requireOK(err)
 		elsewhere, err := h.keys.Sign(t.Context(), tenant, keys.RS256, "JWT", foreign)
-		h.ok(err)
+		h.requireOK(err)
 		for name, raw := range map[string]string{"changed": flip(good), "cut": good[:len(good)-8], "access token": access, "another issuer": elsewhere, "long": strings.Repeat("x", 20000),
 			"of the client": sign(t, newPair(t, "ES256").alg, newPair(t, "ES256").private, claims{"iss": base, "sub": h.alice, "aud": c.ID}, nil)} {
-			step, err := v.ask(request(c, "id_token_hint", raw)...)
+			step, err := v.authorize(request(c, "id_token_hint", raw)...)
 			if err != nil || step.Kind != auth.StepAnswer || step.Response.Get("error") != "invalid_request" {
 				t.Errorf("%s: %+v, %v", name, step, err)
 			}
 		}
 		// A hint for somebody who is not here leads to signing in, and to nobody else.
-		bob := h.person("bob")
-		step, err := v.ask(request(c, "id_token_hint", h.idToken(c, bob))...)
-		h.ok(err)
+		bob := h.newAccount("bob")
+		step, err := v.authorize(request(c, "id_token_hint", h.idToken(c, bob))...)
+		h.requireOK(err)
 		step = v.login(step, h.alice)
-		h.told(step, nil, "login_required")
+		h.requireErrorRedirect(step, nil, "login_required")
 		// A client that knows people by names of its own hints at them by these.
-		pair := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })
-		step, err = v.ask(request(pair, "prompt", "none", "id_token_hint", h.idToken(pair, h.alice))...)
-		h.ok(err)
-		h.granted(step)
+		pair := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })
+		step, err = v.authorize(request(pair, "prompt", "none", "id_token_hint", h.idToken(pair, h.alice))...)
+		h.requireOK(err)
+		h.requireCode(step)
 	})
 }
 
 // AZ-20, AZ-21: who has to prove again who they are.
 func TestAttack_AZ_20_21_Again(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		before := h.clock.Now()
 		h.clock.Advance(2 * time.Second)
 		for _, again := range [][]string{{"prompt", "login"}, {"max_age", "0"}, {"max_age", "1"}} {
-			step, err := v.ask(request(c, again...)...)
-			h.ok(err)
-			h.at(step, auth.StepLogin)
+			step, err := v.authorize(request(c, again...)...)
+			h.requireOK(err)
+			h.requireStep(step, auth.StepLogin)
 			if len(step.Accounts) != 1 || step.Accounts[0].Account.ID != h.alice {
 				t.Errorf("%q: the page is about %+v", again, step.Accounts)
 			}
-			h.at(v.resume(step), auth.StepLogin)
+			h.requireStep(v.continueFlow(step), auth.StepLogin)
 			// A choice proves nothing.
 			still, err := h.flows.Choose(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), v.b.Sessions[0].Session.ID)
-			h.ok(err)
-			h.at(still, auth.StepLogin)
+			h.requireOK(err)
+			h.requireStep(still, auth.StepLogin)
 			old := v.b.Sessions[0].Session.ID
 			still, err = h.completeSignIn(formRef(step.Flow.ID, v.b, step.CSRF), old) // nor does a session that is older than the flow
-			h.ok(err)
+			h.requireOK(err)
 			h.clock.Advance(time.Second)
 			if still.Kind == auth.StepLogin {
 				step = v.login(still, h.alice)
@@ -369,35 +369,35 @@ func TestAttack_AZ_20_21_Again(t *testing.T) {
 				t.Fatalf("%q: an older session proved something", again)
 			}
 			h.clock.Advance(time.Minute)
-			_, g, _ := h.granted(step)
+			_, g, _ := h.requireCode(step)
 			if !g.AuthAt.After(before) {
 				t.Errorf("%q: %+v", again, g)
 			}
 			before = g.AuthAt
 			h.clock.Advance(2 * time.Second)
 		}
-		step, err := v.ask(request(c, "max_age", "10000")...)
-		h.ok(err)
-		h.granted(step)
+		step, err := v.authorize(request(c, "max_age", "10000")...)
+		h.requireOK(err)
+		h.requireCode(step)
 		// The client's own default.
-		strict := h.settings(first(h.app(ours)), func(c *auth.Client) { age := int64(0); c.Settings.DefaultMaxAge = &age })
-		step, err = v.ask(request(strict)...)
-		h.ok(err)
-		h.at(step, auth.StepLogin)
+		strict := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { age := int64(0); c.Settings.DefaultMaxAge = &age })
+		step, err = v.authorize(request(strict)...)
+		h.requireOK(err)
+		h.requireStep(step, auth.StepLogin)
 	})
 }
 
 // AZ-23: state comes back as it was, wherever the answer goes.
 func TestAttack_AZ_23_State(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		state := strings.Repeat("\"'<script>{{7*7}}é€\U0001F600\r\nSet-Cookie: a=b\r\n\x00\x7f&#;=+ %0d", 40)
 		for _, mode := range []string{"query", "fragment", "form_post"} {
 			for _, pairs := range [][]string{request(c, "state", state, "response_mode", mode), request(c, "state", state, "response_mode", mode, "prompt", "none login")} {
-				step, err := v.ask(pairs...)
-				h.ok(err)
+				step, err := v.authorize(pairs...)
+				h.requireOK(err)
 				if step.Response.Get("state") != state || step.Response.Mode != mode || step.Response.FormPost() != (mode == "form_post") {
 					t.Errorf("%s: %+v", mode, step.Response)
 				}
@@ -413,9 +413,9 @@ func TestAttack_AZ_23_State(t *testing.T) {
 			}
 		}
 		// A redirect URI's own query stays.
-		h.settings(c, func(c *auth.Client) { c.RedirectURIs = append(c.RedirectURIs, "https://app.example.test/q?a=b%20c") })
-		step, err := v.ask(request(c, "redirect_uri", "https://app.example.test/q?a=b%20c")...)
-		h.ok(err)
+		h.changeClient(c, func(c *auth.Client) { c.RedirectURIs = append(c.RedirectURIs, "https://app.example.test/q?a=b%20c") })
+		step, err := v.authorize(request(c, "redirect_uri", "https://app.example.test/q?a=b%20c")...)
+		h.requireOK(err)
 		if !strings.HasPrefix(step.Response.Location(), "https://app.example.test/q?a=b%20c&code=") {
 			t.Errorf("answered %s", step.Response.Location())
 		}
@@ -424,21 +424,21 @@ func TestAttack_AZ_23_State(t *testing.T) {
 
 // AZ-40: what was granted is what is registered.
 func TestAttack_AZ_40_Scope(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		for asked, want := range map[string]string{"openid admin email": "openid email", "files openid files": "files openid", "": "email files", "openid offline_access": "openid offline_access"} {
-			step, err := v.ask(request(c, "scope", asked)...)
-			h.ok(err)
-			if _, g, _ := h.granted(step); g.Scope.String() != want {
+			step, err := v.authorize(request(c, "scope", asked)...)
+			h.requireOK(err)
+			if _, g, _ := h.requireCode(step); g.Scope.String() != want {
 				t.Errorf("%q gives %q, want %q", asked, g.Scope, want)
 			}
 		}
-		once := h.settings(first(h.app(ours)), func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
-		step, err := v.ask(request(once, "scope", "openid offline_access")...)
-		h.ok(err)
-		if _, g, _ := h.granted(step); g.Scope.Has("offline_access") {
+		once := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		step, err := v.authorize(request(once, "scope", "openid offline_access")...)
+		h.requireOK(err)
+		if _, g, _ := h.requireCode(step); g.Scope.Has("offline_access") {
 			t.Error("offline_access for a client that cannot refresh")
 		}
 	})
@@ -446,14 +446,14 @@ func TestAttack_AZ_40_Scope(t *testing.T) {
 
 // What a request may ask for by name reaches the code.
 func TestClaimsParameter(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours, func(r *client.Registration) { r.Scopes = append(r.Scopes, auth.ScopeProfile) })
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty, func(r *client.Registration) { r.Scopes = append(r.Scopes, auth.ScopeProfile) })
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.ask(request(c, "claims", `{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"acr":{"essential":true,"values":["1"]},"auth_time":null},"other":1}`,
+		step, err := v.authorize(request(c, "claims", `{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"acr":{"essential":true,"values":["1"]},"auth_time":null},"other":1}`,
 			"dpop_jkt", challenge, "acr_values", "2 1")...)
-		h.ok(err)
-		_, g, _ := h.granted(step)
+		h.requireOK(err)
+		_, g, _ := h.requireCode(step)
 		want := auth.ClaimsRequest{UserInfo: []string{"email", "name"}, IDToken: []string{"acr", "auth_time"}, ACR: []string{"1"}}
 		if d := cmp.Diff(want, g.Claims); d != "" || g.JKT != challenge {
 			t.Errorf("claims (-want +got):\n%s, key %q", d, g.JKT)
@@ -463,23 +463,23 @@ func TestClaimsParameter(t *testing.T) {
 
 // A tenant that was shut, and a client that was, after the flow began.
 func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app()
-		v := h.visitor()
-		step, err := v.ask(request(c)...)
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient()
+		v := h.newBrowser()
+		step, err := v.authorize(request(c)...)
+		h.requireOK(err)
 		step = v.login(step, h.alice)
 		_, err = h.clients.Disable(t.Context(), tenant, c.ID, operator)
-		h.ok(err)
-		h.paged(h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true))
+		h.requireOK(err)
+		h.requireErrorPage(h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true))
 		_, err = h.clients.Enable(t.Context(), tenant, c.ID, operator)
-		h.ok(err)
+		h.requireOK(err)
 		h.write(func(tx *store.Tx) error {
 			return tx.UpdateCurrentTenant(auth.Tenant{ID: tenant, Name: "x", DisabledAt: tx.Now})
 		})
-		h.paged(h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true))
-		h.paged(v.ask(request(c)...))
-		if n := h.codes(); n != 0 {
+		h.requireErrorPage(h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true))
+		h.requireErrorPage(v.authorize(request(c)...))
+		if n := h.countCodes(); n != 0 {
 			t.Errorf("%d codes", n)
 		}
 	})
@@ -487,33 +487,33 @@ func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
 
 // The code that comes of all this buys tokens.
 func TestAuthorizeAndRedeem(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, secret := h.app()
-		v := h.visitor()
-		step, err := v.ask(request(c, "scope", "openid offline_access", "nonce", "n")...)
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.webClient()
+		v := h.newBrowser()
+		step, err := v.authorize(request(c, "scope", "openid offline_access", "nonce", "n")...)
+		h.requireOK(err)
 		step = v.consent(v.login(step, h.alice), true)
-		code, g, _ := h.granted(step)
+		code, g, _ := h.requireCode(step)
 		redeem := func() (oidc.Issued, error) {
 			return h.Token(t.Context(), basic(form(t, "grant_type", "authorization_code", "code", code, "redirect_uri", callback,
 				"code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"), c.ID, secret))
 		}
 		ts, err := redeem()
-		h.ok(err)
+		h.requireOK(err)
 		if ts.IDToken == "" || ts.RefreshToken == "" || ts.Session != g.Session || ts.Account != h.alice {
 			t.Errorf("got %+v", ts.Tokens)
 		}
 		// The client's session in this browser stays the same, whatever comes after.
-		step, err = v.ask(request(c)...)
-		h.ok(err)
-		if code, again, _ := h.granted(step); again.Session != g.Session || code == "" {
+		step, err = v.authorize(request(c)...)
+		h.requireOK(err)
+		if code, again, _ := h.requireCode(step); again.Session != g.Session || code == "" {
 			t.Errorf("sid %s, then %s", g.Session, again.Session)
 		}
 		// The ID Token of the answer is a hint for the next request.
-		step, err = v.ask(request(c, "prompt", "none", "id_token_hint", ts.IDToken)...)
-		h.ok(err)
-		h.granted(step)
+		step, err = v.authorize(request(c, "prompt", "none", "id_token_hint", ts.IDToken)...)
+		h.requireOK(err)
+		h.requireCode(step)
 		_, err = redeem()
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 	})
 }

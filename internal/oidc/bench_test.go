@@ -6,10 +6,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/client"
 )
 
-// The room alone, without HTTP: a token for a machine, and a look at one.
+// The package alone, without HTTP: a token for a machine, and its introspection.
 func BenchmarkClientCredentials(b *testing.B) {
-	h := newHouse(b, liteConfig(b))
-	c, secret := h.machine()
+	h := newFixture(b, liteConfig(b))
+	c, secret := h.machineClient()
 	r := basic(form(b, "grant_type", "client_credentials"), c.ID, secret)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -20,10 +20,10 @@ func BenchmarkClientCredentials(b *testing.B) {
 }
 
 func BenchmarkIntrospect(b *testing.B) {
-	h := newHouse(b, liteConfig(b))
-	c, secret := h.machine()
+	h := newFixture(b, liteConfig(b))
+	c, secret := h.machineClient()
 	ts, err := h.credentials(c, secret)
-	h.ok(err)
+	h.requireOK(err)
 	r := basic(form(b, "token", ts.AccessToken), c.ID, secret)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -33,15 +33,15 @@ func BenchmarkIntrospect(b *testing.B) {
 	}
 }
 
-// A code for a person who is signed in, and its redemption with an ES256 ID Token.
+// A code for a user who is signed in, and its redemption with an ES256 ID Token.
 func BenchmarkCode(b *testing.B) {
-	h := newHouse(b, liteConfig(b))
-	c, secret := h.app(ours, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
-	v := h.visitor()
-	v.signIn(h.person("carol"))
+	h := newFixture(b, liteConfig(b))
+	c, secret := h.webClient(firstParty, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
+	v := h.newBrowser()
+	v.signIn(h.newAccount("carol"))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := h.redeem(c, secret, h.codeOf(v, c)); err != nil {
+		if _, err := h.redeem(c, secret, h.newCodeIn(v, c)); err != nil {
 			b.Fatal(err)
 		}
 	}

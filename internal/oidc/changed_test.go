@@ -18,40 +18,40 @@ import (
 // AZ-40, AZ-46: a claim that is asked for by its name is asked about like the scope to
 // which it belongs, and is not told to a client that may not have that scope.
 func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		const named = `{"userinfo":{"email":null,"name":null},"id_token":{"email":null,"name":{"essential":true}}}`
-		c, shown := h.app() // may have email, and not profile
-		v := h.visitor()
+		c, shown := h.webClient() // may have email, and not profile
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.ask(request(c)...)
-		h.ok(err)
-		h.granted(v.consent(step, true)) // openid alone
-		step, err = v.ask(request(c, "claims", named, "prompt", "none")...)
-		h.told(step, err, "consent_required")
-		step, err = v.ask(request(c, "claims", named)...)
-		h.ok(err)
-		h.at(step, auth.StepConsent)
+		step, err := v.authorize(request(c)...)
+		h.requireOK(err)
+		h.requireCode(v.consent(step, true)) // openid alone
+		step, err = v.authorize(request(c, "claims", named, "prompt", "none")...)
+		h.requireErrorRedirect(step, err, "consent_required")
+		step, err = v.authorize(request(c, "claims", named)...)
+		h.requireOK(err)
+		h.requireStep(step, auth.StepConsent)
 		if !slices.Equal(step.Consent.Scope, []string{"openid", "email"}) || !slices.Equal(step.Consent.New, []string{"email"}) {
 			t.Errorf("asked to allow %v, new %v", step.Consent.Scope, step.Consent.New)
 		}
-		code, _, _ := h.granted(v.consent(step, true))
+		code, _, _ := h.requireCode(v.consent(step, true))
 		ts, err := h.redeem(c, shown, code)
-		h.ok(err)
+		h.requireOK(err)
 		want := claims{"sub": string(h.alice), "email": "alice@example.test"}
-		if d := cmp.Diff(want, h.info(ts.AccessToken)); d != "" {
+		if d := cmp.Diff(want, h.userInfo(ts.AccessToken)); d != "" {
 			t.Errorf("userinfo (-want +got):\n%s", d)
 		}
-		if _, id := h.opened(ts.IDToken); id["email"] != "alice@example.test" || id["name"] != nil {
+		if _, id := h.decodeIDToken(ts.IDToken); id["email"] != "alice@example.test" || id["name"] != nil {
 			t.Errorf("ID Token %v", id)
 		}
-		step, err = v.ask(request(c, "claims", named, "prompt", "none")...)
-		h.ok(err)
-		h.granted(step)
-		narrow, _ := h.app(func(r *client.Registration) { r.Scopes = []string{"openid"} })
-		step, err = v.ask(request(narrow, "claims", named)...)
-		h.ok(err)
-		h.at(step, auth.StepConsent)
-		if _, g, _ := h.granted(v.consent(step, true)); len(g.Claims.UserInfo)+len(g.Claims.IDToken) != 0 {
+		step, err = v.authorize(request(c, "claims", named, "prompt", "none")...)
+		h.requireOK(err)
+		h.requireCode(step)
+		narrow, _ := h.webClient(func(r *client.Registration) { r.Scopes = []string{"openid"} })
+		step, err = v.authorize(request(narrow, "claims", named)...)
+		h.requireOK(err)
+		h.requireStep(step, auth.StepConsent)
+		if _, g, _ := h.requireCode(v.consent(step, true)); len(g.Claims.UserInfo)+len(g.Claims.IDToken) != 0 {
 			t.Errorf("beyond its scopes it may ask %+v", g.Claims)
 		}
 	})
@@ -60,21 +60,21 @@ func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
 // AZ-01: an address that was taken out while the person was on our pages gets nothing
 // any more, neither a code nor an error.
 func TestAttack_AZ_01_TakenOut(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app()
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient()
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.ask(request(c)...)
-		h.ok(err)
-		h.at(step, auth.StepConsent)
-		h.settings(c, func(c *auth.Client) { c.RedirectURIs = []string{"https://other.example.test/cb"} })
+		step, err := v.authorize(request(c)...)
+		h.requireOK(err)
+		h.requireStep(step, auth.StepConsent)
+		h.changeClient(c, func(c *auth.Client) { c.RedirectURIs = []string{"https://other.example.test/cb"} })
 		for _, allow := range []bool{true, false} {
 			next, err := h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), allow)
-			h.paged(next, err)
+			h.requireErrorPage(next, err)
 		}
 		next, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b)
-		h.paged(next, err)
-		if h.codes() != 0 {
+		h.requireErrorPage(next, err)
+		if h.countCodes() != 0 {
 			t.Error("there is a code")
 		}
 	})
@@ -83,16 +83,16 @@ func TestAttack_AZ_01_TakenOut(t *testing.T) {
 // A client's session that was unused for too long is begun anew; the person is not shut
 // out of the client for as long as the browser's session lasts.
 func TestIdleSessionOfClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(ours)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(firstParty)
+		v := h.newBrowser()
 		parent := v.signIn(h.alice)
-		first, err := h.redeem(c, shown, h.codeOf(v, c))
-		h.ok(err)
+		first, err := h.redeem(c, shown, h.newCodeIn(v, c))
+		h.requireOK(err)
 		h.write(func(tx *store.Tx) error { return tx.TouchSession(first.Session, tx.Now.Add(time.Minute)) })
 		h.clock.Advance(2 * time.Minute)
-		second, err := h.redeem(c, shown, h.codeOf(v, c))
-		h.ok(err)
+		second, err := h.redeem(c, shown, h.newCodeIn(v, c))
+		h.requireOK(err)
 		if second.Session == first.Session || second.Session == parent {
 			t.Errorf("session %s after %s", second.Session, first.Session)
 		}
@@ -102,8 +102,8 @@ func TestIdleSessionOfClient(t *testing.T) {
 // BF-11: whoever knows the name of a client that keeps no secret cannot fill the
 // database in it; a client that has proved itself is not held up.
 func TestAttack_BF_11_PublicClients(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		tv := h.television(func(r *client.Registration) { r.Grants = append(r.Grants, auth.GrantAuthorizationCode) })
+	each(t, func(t *testing.T, h *fixture) {
+		tv := h.deviceClient(func(r *client.Registration) { r.Grants = append(r.Grants, auth.GrantAuthorizationCode) })
 		from := func(ip string, pairs ...string) client.Request {
 			r := form(t, append([]string{"client_id", string(tv.ID)}, pairs...)...)
 			r.Actor.IP = ip
@@ -111,9 +111,9 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 		}
 		pushed := request(tv, "client_id", "", "redirect_uri", "http://127.0.0.1/callback")
 		_, err := h.AuthorizeDevice(t.Context(), from("2001:db8::1"))
-		h.ok(err)
+		h.requireOK(err)
 		_, err = h.Push(t.Context(), from("2001:db8::2", pushed...))
-		h.ok(err)
+		h.requireOK(err)
 		for _, ip := range []string{"2001:db8::1", "2001:db8::3"} { // one network
 			if _, err = h.AuthorizeDevice(t.Context(), from(ip)); auth.KindOf(err) != auth.KindThrottled {
 				t.Errorf("a third code of a device: %v", err)
@@ -123,11 +123,11 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 			}
 		}
 		_, err = h.AuthorizeDevice(t.Context(), from("192.0.2.9"))
-		h.ok(err)
-		c, shown := h.app()
+		h.requireOK(err)
+		c, shown := h.webClient()
 		for range 4 {
 			_, err := h.push(c, shown, request(c)...)
-			h.ok(err)
+			h.requireOK(err)
 		}
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = limit.Rate{Count: 2, Per: time.Hour} })
 }
@@ -135,20 +135,20 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 // TK-32: what one client has asked to be told is not told to another, which goes on
 // with its token.
 func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
 		other, otherShown := h.client(client.Registration{Name: "Other", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{callback}, Scopes: []string{"openid"},
 			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantTokenExchange},
 				Exchange: &auth.ExchangePolicy{Subjects: []auth.ClientID{c.ID}, Audiences: []string{base}}}})
-		ts, err := h.redeem(c, shown, h.code(c, "claims", `{"userinfo":{"email":null}}`))
-		h.ok(err)
-		if got := h.info(ts.AccessToken); got["email"] == nil {
+		ts, err := h.redeem(c, shown, h.newCode(c, "claims", `{"userinfo":{"email":null}}`))
+		h.requireOK(err)
+		if got := h.userInfo(ts.AccessToken); got["email"] == nil {
 			t.Fatalf("the one who asked is told %v", got)
 		}
 		out, err := h.Token(t.Context(), basic(form(t, "grant_type", string(auth.GrantTokenExchange), "subject_token", ts.AccessToken,
 			"subject_token_type", accessToken, "resource", base), other.ID, otherShown))
-		h.ok(err)
-		if d := cmp.Diff(claims{"sub": string(h.alice)}, h.info(out.AccessToken)); d != "" {
+		h.requireOK(err)
+		if d := cmp.Diff(claims{"sub": string(h.alice)}, h.userInfo(out.AccessToken)); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 	})
@@ -157,14 +157,14 @@ func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
 // AZ-40: what an operator takes from a client, it has no more: neither by a code that
 // it holds already, nor by a refresh token.
 func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(ours)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(firstParty)
 		all := c.Scopes
-		scopes := func(list ...string) { h.settings(c, func(c *auth.Client) { c.Scopes = list }) }
-		code := h.code(c, "scope", "openid email files offline_access")
+		scopes := func(list ...string) { h.changeClient(c, func(c *auth.Client) { c.Scopes = list }) }
+		code := h.newCode(c, "scope", "openid email files offline_access")
 		scopes("openid", "email", "offline_access")
 		ts, err := h.redeem(c, shown, code)
-		h.ok(err)
+		h.requireOK(err)
 		if got := ts.Scope.String(); got != "openid email offline_access" {
 			t.Errorf("the code gives %q", got)
 		}
@@ -173,19 +173,19 @@ func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 		}
 		scopes("openid", "offline_access")
 		next, err := refresh(ts.RefreshToken)
-		h.ok(err)
+		h.requireOK(err)
 		if got := next.Scope.String(); got != "openid offline_access" {
 			t.Errorf("the refresh token gives %q", got)
 		}
 		scopes("openid", "email")
 		_, err = refresh(next.RefreshToken)
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		if seen, err := h.Introspect(t.Context(), basic(form(t, "token", next.RefreshToken), c.ID, shown)); err != nil || seen.Active {
 			t.Errorf("introspected %+v, %v", seen, err)
 		}
 		scopes(all...) // nothing was spent by that
 		next, err = refresh(next.RefreshToken)
-		h.ok(err)
+		h.requireOK(err)
 		if got := next.Scope.String(); got != "openid email offline_access" {
 			t.Errorf("given back: %q", got)
 		}
@@ -195,11 +195,11 @@ func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 // TK-29: a client that was shut gets nothing back when it is opened again, also where
 // shutting it was cut short.
 func TestAttack_TK_29_OpenedAgain(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(ours)
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
 		before := h.signIn(c.ID, auth.Scope{"openid", "offline_access"})
 		_, err := h.clients.Enable(t.Context(), tenant, c.ID, operator) // it is open
-		h.ok(err)
+		h.requireOK(err)
 		live := func(id auth.SessionID) (alive bool) {
 			h.write(func(tx *store.Tx) error {
 				v, err := tx.Session(id)
@@ -211,9 +211,9 @@ func TestAttack_TK_29_OpenedAgain(t *testing.T) {
 		if !live(before.Session) {
 			t.Error("opening an open client has ended a session")
 		}
-		h.settings(c, func(c *auth.Client) { c.DisabledAt = h.clock.Now() }) // and no further
+		h.changeClient(c, func(c *auth.Client) { c.DisabledAt = h.clock.Now() }) // and no further
 		_, err = h.clients.Enable(t.Context(), tenant, c.ID, operator)
-		h.ok(err)
+		h.requireOK(err)
 		if live(before.Session) {
 			t.Error("a session of before goes on")
 		}

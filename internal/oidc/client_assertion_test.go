@@ -80,35 +80,35 @@ func sign(t testing.TB, alg jose.SignatureAlgorithm, key any, c claims, headers 
 
 const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-func (h *house) good(id auth.ClientID) claims {
+func (h *fixture) assertionClaims(id auth.ClientID) claims {
 	now := h.clock.Now()
 	return claims{"iss": id, "sub": id, "aud": base, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}
 }
 
-func (h *house) assert(raw string, more ...string) error {
+func (h *fixture) authenticate(raw string, more ...string) error {
 	h.t.Helper()
 	_, err := h.Token(h.t.Context(), form(h.t, append([]string{"grant_type", "client_credentials", "client_assertion_type", AssertionType, "client_assertion", raw}, more...)...))
 	return err
 }
 
 func TestPrivateKeyJWT(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for _, alg := range client.AssertionAlgorithms {
 			k := newPair(t, alg)
-			c, secret := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+			c, secret := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
 			if secret != "" {
 				t.Error("a client that signs has a secret too")
 			}
-			h.ok(h.assert(sign(t, alg, k.private, h.good(c.ID), nil)))
-			h.ok(h.assert(sign(t, alg, k.private, h.good(c.ID), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}), "client_id", string(c.ID)))
-			list := h.good(c.ID)
+			h.requireOK(h.authenticate(sign(t, alg, k.private, h.assertionClaims(c.ID), nil)))
+			h.requireOK(h.authenticate(sign(t, alg, k.private, h.assertionClaims(c.ID), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}), "client_id", string(c.ID)))
+			list := h.assertionClaims(c.ID)
 			list["aud"] = []string{base}
-			h.ok(h.assert(sign(t, alg, k.private, list, nil)))
+			h.requireOK(h.authenticate(sign(t, alg, k.private, list, nil)))
 		}
 	})
 }
 
-func with(c claims, name string, value any) claims {
+func withClaim(c claims, name string, value any) claims {
 	c = maps.Clone(c)
 	if value == nil {
 		delete(c, name)
@@ -120,12 +120,12 @@ func with(c claims, name string, value any) claims {
 
 // TK-22, TK-23, TK-25, TK-26, TK-27: every assertion but the right one.
 func TestAttack_TK_22_27_Assertions(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k, thief, rsaPair := newPair(t, jose.ES256), newPair(t, jose.ES256), newPair(t, jose.RS256)
-		c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
-		other, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, thief.jwks })
+		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		other, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, thief.jwks })
 		now := h.clock.Now().Unix()
-		good := func() claims { return h.good(c.ID) }
+		good := func() claims { return h.assertionClaims(c.ID) }
 		es := func(c claims) string { return sign(t, jose.ES256, k.private, c, nil) }
 		b64 := base64.RawURLEncoding.EncodeToString
 		payload := func() string { b, _ := json.Marshal(good()); return b64(b) }
@@ -141,46 +141,46 @@ func TestAttack_TK_22_27_Assertions(t *testing.T) {
 			"TK-22 signature changed":         flip(es(good())),
 			"TK-22 critical header":           sign(t, jose.ES256, k.private, good(), map[jose.HeaderKey]any{"crit": []string{"x"}, "x": 1}),
 			"TK-22 typ of an access token":    sign(t, jose.ES256, k.private, good(), map[jose.HeaderKey]any{"typ": "at+jwt"}),
-			"TK-23 aud of another tenant":     es(with(good(), "aud", base+"/t/acme")),
-			"TK-23 aud of another server":     es(with(good(), "aud", "https://evil.test")),
-			"TK-23 aud of two":                es(with(good(), "aud", []string{base, "https://evil.test"})),
-			"TK-23 aud is the endpoint":       es(with(good(), "aud", base+oauth.TokenPath)),
-			"TK-23 aud with a slash":          es(with(good(), "aud", base+"/")),
-			"TK-23 no aud":                    es(with(good(), "aud", nil)),
-			"TK-23 empty aud":                 es(with(good(), "aud", []string{})),
-			"TK-25 no exp":                    es(with(good(), "exp", nil)),
-			"TK-25 exp now":                   es(with(good(), "exp", now)),
-			"TK-25 exp past":                  es(with(good(), "exp", now-1)),
-			"TK-25 exp far":                   es(with(good(), "exp", now+3600)),
-			"TK-25 exp text":                  es(with(good(), "exp", "soon")),
-			"TK-25 exp beyond all years":      es(with(good(), "exp", 1e300)),
-			"TK-25 nbf":                       es(with(good(), "nbf", now+120)),
-			"TK-25 iat":                       es(with(good(), "iat", now+120)),
-			"TK-25 iat long ago":              es(with(good(), "iat", now-3600)),
-			"TK-25 no jti":                    es(with(good(), "jti", nil)),
-			"TK-25 long jti":                  es(with(good(), "jti", long)),
-			"TK-26 sub is another client":     es(with(good(), "sub", other.ID)),
-			"TK-26 iss is another client":     es(with(good(), "iss", other.ID)),
-			"TK-26 both are another client":   es(with(with(good(), "iss", other.ID), "sub", other.ID)),
-			"TK-26 no sub":                    es(with(good(), "sub", nil)),
-			"TK-26 unknown client":            es(with(with(good(), "iss", "nobody"), "sub", "nobody")),
+			"TK-23 aud of another tenant":     es(withClaim(good(), "aud", base+"/t/acme")),
+			"TK-23 aud of another server":     es(withClaim(good(), "aud", "https://evil.test")),
+			"TK-23 aud of two":                es(withClaim(good(), "aud", []string{base, "https://evil.test"})),
+			"TK-23 aud is the endpoint":       es(withClaim(good(), "aud", base+oauth.TokenPath)),
+			"TK-23 aud with a slash":          es(withClaim(good(), "aud", base+"/")),
+			"TK-23 no aud":                    es(withClaim(good(), "aud", nil)),
+			"TK-23 empty aud":                 es(withClaim(good(), "aud", []string{})),
+			"TK-25 no exp":                    es(withClaim(good(), "exp", nil)),
+			"TK-25 exp now":                   es(withClaim(good(), "exp", now)),
+			"TK-25 exp past":                  es(withClaim(good(), "exp", now-1)),
+			"TK-25 exp far":                   es(withClaim(good(), "exp", now+3600)),
+			"TK-25 exp text":                  es(withClaim(good(), "exp", "soon")),
+			"TK-25 exp beyond all years":      es(withClaim(good(), "exp", 1e300)),
+			"TK-25 nbf":                       es(withClaim(good(), "nbf", now+120)),
+			"TK-25 iat":                       es(withClaim(good(), "iat", now+120)),
+			"TK-25 iat long ago":              es(withClaim(good(), "iat", now-3600)),
+			"TK-25 no jti":                    es(withClaim(good(), "jti", nil)),
+			"TK-25 long jti":                  es(withClaim(good(), "jti", long)),
+			"TK-26 sub is another client":     es(withClaim(good(), "sub", other.ID)),
+			"TK-26 iss is another client":     es(withClaim(good(), "iss", other.ID)),
+			"TK-26 both are another client":   es(withClaim(withClaim(good(), "iss", other.ID), "sub", other.ID)),
+			"TK-26 no sub":                    es(withClaim(good(), "sub", nil)),
+			"TK-26 unknown client":            es(withClaim(withClaim(good(), "iss", "nobody"), "sub", "nobody")),
 			"TK-27 jwk of the attacker":       sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"jwk": attacker}),
 			"TK-27 jku of the attacker":       sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"jku": "http://127.0.0.1:1/keys"}),
 			"TK-27 x5u of the attacker":       sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"x5u": "http://127.0.0.1:1/keys"}),
 			"no JWT":                          "x.y.z",
-			"too long":                        es(with(good(), "more", strings.Repeat("x", 9000))),
+			"too long":                        es(withClaim(good(), "more", strings.Repeat("x", 9000))),
 			"a member twice":                  twice(t, k, c.ID, now),
 		} {
 			t.Run(name, func(t *testing.T) {
 				h := *h
 				h.t = t
-				h.refused(h.assert(raw), oauth.InvalidClient)
+				h.requireRefused(h.authenticate(raw), oauth.InvalidClient)
 			})
 		}
-		h.refused(h.assert(es(good()), "client_id", string(other.ID)), oauth.InvalidRequest)
-		h.refused(h.assert(es(good()), "client_secret", "x"), oauth.InvalidRequest)
-		h.refused(h.assert(""), oauth.InvalidRequest)
-		h.ok(h.assert(es(good())))
+		h.requireRefused(h.authenticate(es(good()), "client_id", string(other.ID)), oauth.InvalidRequest)
+		h.requireRefused(h.authenticate(es(good()), "client_secret", "x"), oauth.InvalidRequest)
+		h.requireRefused(h.authenticate(""), oauth.InvalidRequest)
+		h.requireOK(h.authenticate(es(good())))
 	})
 }
 
@@ -212,16 +212,16 @@ func twice(t testing.TB, k keyPair, id auth.ClientID, now int64) string {
 
 // TK-24: an assertion works once, also when it is shown many times at once.
 func TestAttack_TK_24_AssertionTwice(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
-		c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
-		raw := sign(t, jose.ES256, k.private, h.good(c.ID), nil)
+		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		raw := sign(t, jose.ES256, k.private, h.assertionClaims(c.ID), nil)
 		var mu sync.Mutex
 		passed := 0
 		var wg sync.WaitGroup
 		for range 16 {
 			wg.Go(func() {
-				if h.assert(raw) == nil {
+				if h.authenticate(raw) == nil {
 					mu.Lock()
 					passed++
 					mu.Unlock()
@@ -232,51 +232,51 @@ func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 		if passed != 1 {
 			t.Errorf("%d of 16 passed", passed)
 		}
-		h.refused(h.assert(raw), oauth.InvalidClient)
-		same := h.good(c.ID)
+		h.requireRefused(h.authenticate(raw), oauth.InvalidClient)
+		same := h.assertionClaims(c.ID)
 		same["jti"] = "x"
-		h.ok(h.assert(sign(t, jose.ES256, k.private, same, nil)))
+		h.requireOK(h.authenticate(sign(t, jose.ES256, k.private, same, nil)))
 		same["exp"] = h.clock.Now().Add(2 * time.Minute).Unix()
-		h.refused(h.assert(sign(t, jose.ES256, k.private, same, nil)), oauth.InvalidClient)
+		h.requireRefused(h.authenticate(sign(t, jose.ES256, k.private, same, nil)), oauth.InvalidClient)
 	})
 }
 
 // TK-28: a client that signs cannot fall back to a secret, nor the other way round.
 func TestAttack_TK_28_OneMethod(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
-		pk, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		pk, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
 		h.write(func(tx *store.Tx) error { // even if a secret were there
 			pk.Secrets = []auth.ClientSecret{{Digest: digestOf("x"), CreatedAt: tx.Now}}
 			return tx.UpdateClient(pk)
 		})
 		ask := func(r client.Request) error { _, err := h.Token(t.Context(), r); return err }
-		h.refused(ask(form(t, "grant_type", "client_credentials", "client_id", string(pk.ID), "client_secret", "x")), oauth.InvalidClient)
-		h.refused(ask(basic(form(t, "grant_type", "client_credentials"), pk.ID, "x")), oauth.InvalidClient)
-		post, postSecret := h.machine(func(r *client.Registration) { r.Auth = auth.AuthSecretPost })
-		h.refused(ask(basic(form(t, "grant_type", "client_credentials"), post.ID, postSecret)), oauth.InvalidClient)
-		h.ok(ask(form(t, "grant_type", "client_credentials", "client_id", string(post.ID), "client_secret", postSecret)))
-		h.refused(h.assert(sign(t, jose.ES256, k.private, h.good(post.ID), nil)), oauth.InvalidClient)
+		h.requireRefused(ask(form(t, "grant_type", "client_credentials", "client_id", string(pk.ID), "client_secret", "x")), oauth.InvalidClient)
+		h.requireRefused(ask(basic(form(t, "grant_type", "client_credentials"), pk.ID, "x")), oauth.InvalidClient)
+		post, postSecret := h.machineClient(func(r *client.Registration) { r.Auth = auth.AuthSecretPost })
+		h.requireRefused(ask(basic(form(t, "grant_type", "client_credentials"), post.ID, postSecret)), oauth.InvalidClient)
+		h.requireOK(ask(form(t, "grant_type", "client_credentials", "client_id", string(post.ID), "client_secret", postSecret)))
+		h.requireRefused(h.authenticate(sign(t, jose.ES256, k.private, h.assertionClaims(post.ID), nil)), oauth.InvalidClient)
 	})
 }
 
 // The old audience is taken where it is configured, besides the issuer.
 func TestEndpointAudience(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
-		c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
-		h.ok(h.assert(sign(t, jose.ES256, k.private, with(h.good(c.ID), "aud", base+oauth.TokenPath), nil)))
-		h.ok(h.assert(sign(t, jose.ES256, k.private, h.good(c.ID), nil)))
+		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		h.requireOK(h.authenticate(sign(t, jose.ES256, k.private, withClaim(h.assertionClaims(c.ID), "aud", base+oauth.TokenPath), nil)))
+		h.requireOK(h.authenticate(sign(t, jose.ES256, k.private, h.assertionClaims(c.ID), nil)))
 	}, func(c *settings) { c.client.EndpointAudience = true })
 }
 
 // FuzzAssertion: nothing but an assertion that was signed for this moment passes, and
 // nothing makes the provider fail in another way.
 func FuzzAssertion(f *testing.F) {
-	h := newHouse(f, liteConfig(f))
+	h := newFixture(f, liteConfig(f))
 	k := newPair(f, jose.ES256)
-	c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
-	seed := sign(f, jose.ES256, k.private, h.good(c.ID), nil)
+	c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+	seed := sign(f, jose.ES256, k.private, h.assertionClaims(c.ID), nil)
 	f.Add("x" + seed)
 	f.Add(strings.Replace(seed, ".", "..", 1))
 	f.Add(seed[:len(seed)-1])

@@ -17,7 +17,7 @@ import (
 const lostURI = "https://rp.example.test/lost"
 
 // harden is what an operator says of a client that says more of itself.
-func (h *house) harden(id auth.ClientID) {
+func (h *fixture) harden(id auth.ClientID) {
 	h.t.Helper()
 	c, _, err := h.clients.Update(h.t.Context(), tenant, id, "", operator, func(r *client.Registration) error {
 		r.Name, r.Bounds.Name = "Seen by us", "Seen by us"
@@ -29,11 +29,11 @@ func (h *house) harden(id auth.ClientID) {
 		r.Audiences = []string{"https://api.example.test"}
 		return nil
 	})
-	h.ok(err)
+	h.requireOK(err)
 	h.hardened(c)
 }
 
-func (h *house) hardened(c auth.Client) {
+func (h *fixture) hardened(c auth.Client) {
 	h.t.Helper()
 	set := c.Settings
 	if c.Name != "Seen by us" || !slices.Equal(c.Scopes, []string{"openid"}) || !slices.Equal(set.Grants, []auth.GrantType{auth.GrantAuthorizationCode}) ||
@@ -55,23 +55,23 @@ func loud(more metadata) metadata {
 // What an operator takes from a client that registered itself stays taken, however often
 // the client says more, and its own answer says so.
 func TestRepair_S8_RegisteredClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		v, err := h.clients.Register(t.Context(), asks(t, loud(nil), ""))
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		v, err := h.clients.Register(t.Context(), registerRequest(t, loud(nil), ""))
+		h.requireOK(err)
 		h.harden(v.ID)
 		for range 2 {
-			got, err := h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
-			h.ok(err)
+			got, err := h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+			h.requireOK(err)
 			if got.Scope != "openid" || len(got.Grants) != 1 || !got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 1 || got.Name != "Seen by us" {
 				t.Errorf("the answer says %+v", got)
 			}
 			c, err := h.clients.Get(t.Context(), tenant, v.ID)
-			h.ok(err)
+			h.requireOK(err)
 			h.hardened(c)
 		}
 		// What asks for nothing that is left gets what the operator left it, never more.
-		got, err := h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID, "scope": ""}), v.Token), v.ID))
-		h.ok(err)
+		got, err := h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(metadata{"client_id": v.ID, "scope": ""}), v.Token), v.ID))
+		h.requireOK(err)
 		if got.Scope != "openid" {
 			t.Errorf("without a scope it has %q", got.Scope)
 		}
@@ -83,20 +83,20 @@ func TestRepair_S8_RegisteredClient(t *testing.T) {
 			r.RedirectURIs = append(r.RedirectURIs, lostURI)
 			return nil
 		})
-		h.ok(err)
-		got, err = h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
-		h.ok(err)
+		h.requireOK(err)
+		got, err = h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+		h.requireOK(err)
 		if got.Scope != auth.DefaultScope.String() || len(got.Grants) != 1 || got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 2 {
 			t.Errorf("after the operator gave it back: %+v", got)
 		}
-	}, open)
+	}, withOpenRegistration)
 }
 
 // A list that an operator empties allows nothing; it never lifts a bound.
 func TestRepair_S8_EmptyListAllowsNothing(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		v, err := h.clients.Register(t.Context(), asks(t, loud(nil), ""))
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		v, err := h.clients.Register(t.Context(), registerRequest(t, loud(nil), ""))
+		h.requireOK(err)
 		h.harden(v.ID)
 		change := func(fn func(*client.Registration)) error {
 			_, _, err := h.clients.Update(t.Context(), tenant, v.ID, "", operator, func(r *client.Registration) error { fn(r); return nil })
@@ -106,30 +106,30 @@ func TestRepair_S8_EmptyListAllowsNothing(t *testing.T) {
 		if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "scope_missing" || e.Field != "scopes" {
 			t.Errorf("no scopes: %v", err)
 		}
-		h.ok(change(func(r *client.Registration) { r.Grants = []auth.GrantType{}; r.Bounds.Grants = r.Grants }))
+		h.requireOK(change(func(r *client.Registration) { r.Grants = []auth.GrantType{}; r.Bounds.Grants = r.Grants }))
 		for range 2 {
 			c, err := h.clients.Get(t.Context(), tenant, v.ID)
-			h.ok(err)
+			h.requireOK(err)
 			if len(c.Settings.Grants) != 0 || c.Bounds.Grants == nil || !slices.Equal(c.Scopes, []string{"openid"}) {
 				t.Errorf("the client has %v and %v within %+v", c.Settings.Grants, c.Scopes, c.Bounds)
 			}
-			got, err := h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
-			h.ok(err)
+			got, err := h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+			h.requireOK(err)
 			if len(got.Grants) != 0 || got.Scope != "openid" {
 				t.Errorf("it gave itself %v and %q", got.Grants, got.Scope)
 			}
-			h.ok(change(func(r *client.Registration) { r.Contacts = []string{"ops@example.test"} }))
+			h.requireOK(change(func(r *client.Registration) { r.Contacts = []string{"ops@example.test"} }))
 		}
-	}, open)
+	}, withOpenRegistration)
 }
 
 // The same of an operator's own client: another change does not bring the defaults back.
 func TestRepair_S8_OwnClientWithoutGrants(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.client(client.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb"}})
 		for _, fn := range []func(*client.Registration){func(r *client.Registration) { r.Grants = []auth.GrantType{} }, func(r *client.Registration) { r.Name = "Other" }} {
 			c, _, err := h.clients.Update(t.Context(), tenant, c.ID, "", operator, func(r *client.Registration) error { fn(r); return nil })
-			h.ok(err)
+			h.requireOK(err)
 			if len(c.Settings.Grants) != 0 {
 				t.Errorf("it has %v", c.Settings.Grants)
 			}
@@ -147,40 +147,40 @@ func respelled() []string {
 // does any other that the operator has not left the client.
 func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		const kept = "https://rp.example.test/cb"
 		said := metadata{"redirect_uris": append(respelled(), kept), "post_logout_redirect_uris": respelled()}
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
-		p.put(path, document(t, id, loud(metadata{"client_id": id, "post_logout_redirect_uris": []string{lostURI}})))
-		h.ok(h.public(id))
-		v, err := h.clients.Register(t.Context(), asks(t, loud(metadata{"post_logout_redirect_uris": []string{lostURI}}), ""))
-		h.ok(err)
+		p.put(path, newDocument(t, id, loud(metadata{"client_id": id, "post_logout_redirect_uris": []string{lostURI}})))
+		h.requireOK(h.public(id))
+		v, err := h.clients.Register(t.Context(), registerRequest(t, loud(metadata{"post_logout_redirect_uris": []string{lostURI}}), ""))
+		h.requireOK(err)
 		for _, id := range []auth.ClientID{v.ID, auth.ClientID(id)} {
 			_, _, err := h.clients.Update(t.Context(), tenant, id, "", operator, func(r *client.Registration) error {
 				r.RedirectURIs, r.PostLogoutURIs = []string{kept}, nil
 				return nil
 			})
-			h.ok(err)
+			h.requireOK(err)
 		}
 
 		said["client_id"] = id
-		p.put(path, document(t, id, loud(said)))
+		p.put(path, newDocument(t, id, loud(said)))
 		h.clock.Advance(time.Hour)
-		h.ok(h.public(id))
+		h.requireOK(h.public(id))
 		said["client_id"] = v.ID
-		got, err := h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(said), v.Token), v.ID))
-		h.ok(err)
+		got, err := h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(said), v.Token), v.ID))
+		h.requireOK(err)
 		if !slices.Equal(got.RedirectURIs, []string{kept}) || len(got.PostLogoutURIs) != 0 {
 			t.Errorf("the answer says %v and %v", got.RedirectURIs, got.PostLogoutURIs)
 		}
-		_, err = h.clients.ReplaceRegistered(t.Context(), of(asks(t, loud(metadata{"client_id": v.ID, "redirect_uris": respelled()}), v.Token), v.ID))
+		_, err = h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(metadata{"client_id": v.ID, "redirect_uris": respelled()}), v.Token), v.ID))
 		if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidRedirectURI {
 			t.Errorf("a client without any URI that it may have: %v", err)
 		}
 		for _, id := range []auth.ClientID{v.ID, auth.ClientID(id)} {
 			c, err := h.clients.Get(t.Context(), tenant, id)
-			h.ok(err)
+			h.requireOK(err)
 			if !slices.Equal(c.RedirectURIs, []string{kept}) || len(c.Settings.PostLogoutURIs) != 0 {
 				t.Errorf("%s has %v and %v", id, c.RedirectURIs, c.Settings.PostLogoutURIs)
 			}
@@ -189,42 +189,42 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 				r.PostLogoutURIs = []string{kept}
 				return nil
 			})
-			h.ok(err)
+			h.requireOK(err)
 			c, _, err = h.clients.Update(t.Context(), tenant, id, "", operator, func(r *client.Registration) error { r.DPoP, r.Bounds.DPoP = true, true; return nil })
-			h.ok(err)
+			h.requireOK(err)
 			if !slices.Equal(c.Bounds.RedirectURIs, []string{kept}) || !slices.Equal(c.Settings.PostLogoutURIs, []string{kept}) {
 				t.Errorf("%s has %v within %+v", id, c.Settings.PostLogoutURIs, c.Bounds)
 			}
 		}
-	}, documents, open, out)
+	}, withDocuments, withOpenRegistration, out)
 }
 
 // The same of a client with a document, however often that is read again.
 func TestRepair_S8_Document(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
-		p.put(path, document(t, id, loud(metadata{"client_id": id})))
-		h.ok(h.public(id))
+		p.put(path, newDocument(t, id, loud(metadata{"client_id": id})))
+		h.requireOK(h.public(id))
 		h.harden(auth.ClientID(id))
 		for range 3 {
 			h.clock.Advance(time.Hour)
 			before := p.times(path)
-			h.ok(h.public(id))
+			h.requireOK(h.public(id))
 			if p.times(path) == before {
 				t.Fatal("the document was not read again")
 			}
 			c, err := h.clients.Get(t.Context(), tenant, auth.ClientID(id))
-			h.ok(err)
+			h.requireOK(err)
 			h.hardened(c)
 		}
-	}, documents, out)
+	}, withDocuments, out)
 }
 
 // The operator's word about a client of his own needs no bounds.
 func TestRepair_S8_OperatorsClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.client(client.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb", lostURI}})
 		h.harden(c.ID)
 		if c, err := h.clients.Get(t.Context(), tenant, c.ID); err != nil || c.Bounds != nil {
@@ -236,12 +236,12 @@ func TestRepair_S8_OperatorsClient(t *testing.T) {
 // A document that makes another client of itself ends all sessions of the former one.
 func TestRepair_S20_AllSessionsEnd(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		const n = 1100 // more than one transaction ends, and than were ended before
 		path := "/" + t.Name() + "/client.json"
 		id := auth.ClientID(p.URL + path)
-		p.put(path, document(t, string(id), nil))
-		h.ok(h.public(string(id)))
+		p.put(path, newDocument(t, string(id), nil))
+		h.requireOK(h.public(string(id)))
 		var ids []auth.SessionID
 		for i := range n {
 			ids = append(ids, auth.SessionID(fmt.Sprintf("%s-%d", secret.NewID(h.clock.Now()), i)))
@@ -258,11 +258,11 @@ func TestRepair_S20_AllSessionsEnd(t *testing.T) {
 				return nil
 			})
 		}
-		p.put(path, document(t, string(id), metadata{"redirect_uris": []string{"http://127.0.0.1/cb"}}))
+		p.put(path, newDocument(t, string(id), metadata{"redirect_uris": []string{"http://127.0.0.1/cb"}}))
 		h.clock.Advance(time.Hour)
-		h.ok(h.public(string(id)))
+		h.requireOK(h.public(string(id)))
 		c, err := h.clients.Get(t.Context(), tenant, id)
-		h.ok(err)
+		h.requireOK(err)
 		if c.Type != auth.ClientNative {
 			t.Fatalf("it is still %s", c.Type)
 		}
@@ -283,5 +283,5 @@ func TestRepair_S20_AllSessionsEnd(t *testing.T) {
 		if alive != 0 {
 			t.Errorf("%d of %d sessions go on", alive, n)
 		}
-	}, documents, out)
+	}, withDocuments, out)
 }

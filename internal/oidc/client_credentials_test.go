@@ -14,38 +14,38 @@ import (
 // attempt: it is neither counted nor written down.
 func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 	once := func(c *settings) { c.client.Rates["client.credential"] = limit.Rate{Count: 1, Per: 1 << 40} }
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
-		v := h.visitor()
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		for _, show := range []func(client.Request) client.Request{
 			func(r client.Request) client.Request { return basic(r, page.ID, "") },
 			func(r client.Request) client.Request { return r },
 		} {
-			step, err := v.ask(request(page)...)
-			h.ok(err)
-			code, _, _ := h.granted(step)
-			r := show(h.redeeming(page, "", code))
+			step, err := v.authorize(request(page)...)
+			h.requireOK(err)
+			code, _, _ := h.requireCode(step)
+			r := show(h.redeemRequest(page, "", code))
 			_, err = h.Token(t.Context(), r)
-			h.ok(err)
+			h.requireOK(err)
 			_, err = h.Token(t.Context(), show(form(t, "grant_type", "authorization_code", "code", "wwc_x", "client_id", string(page.ID), "client_secret", "")))
-			h.refused(err, oauth.InvalidGrant)
+			h.requireRefused(err, oauth.InvalidGrant)
 		}
 		if lines := h.events(auth.EventClientRefused); len(lines) != 0 {
 			t.Errorf("%d refused attempts", len(lines))
 		}
 		// An empty secret proves nothing for a client that has one, however it is sent.
-		app, shown := h.app()
+		app, shown := h.webClient()
 		for range 2 {
 			_, err := h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x"), app.ID, ""))
 			if auth.KindOf(err) != auth.KindThrottled {
-				h.refused(err, oauth.InvalidClient)
+				h.requireRefused(err, oauth.InvalidClient)
 			}
 		}
 		// Beside another method the name has to be the same, and an empty secret is no second method.
 		_, err := h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), page.ID, ""))
-		h.refused(err, oauth.InvalidRequest)
+		h.requireRefused(err, oauth.InvalidRequest)
 		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), app.ID, ""))
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 	}, once)
 }

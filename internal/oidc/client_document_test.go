@@ -15,9 +15,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-func documents(c *settings) { c.client.Documents = true }
+func withDocuments(c *settings) { c.client.Documents = true }
 
-func document(t testing.TB, id string, more metadata) string {
+func newDocument(t testing.TB, id string, more metadata) string {
 	t.Helper()
 	m := rp(metadata{"client_id": id})
 	for k, v := range more {
@@ -31,7 +31,7 @@ func document(t testing.TB, id string, more metadata) string {
 }
 
 // public asks as a client that proves nothing but its id.
-func (h *house) public(id string) error {
+func (h *fixture) public(id string) error {
 	h.t.Helper()
 	_, err := h.clients.Authenticate(h.t.Context(), form(h.t, "client_id", id))
 	return err
@@ -39,63 +39,63 @@ func (h *house) public(id string) error {
 
 func TestClientDocument(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
-		p.put(path, document(t, id, nil))
-		h.ok(h.public(id))
-		h.ok(h.public(id))
+		p.put(path, newDocument(t, id, nil))
+		h.requireOK(h.public(id))
+		h.requireOK(h.public(id))
 		c, err := h.clients.Get(t.Context(), tenant, auth.ClientID(id))
-		h.ok(err)
+		h.requireOK(err)
 		if c.FirstParty || c.Type != auth.ClientSPA || c.Settings.DocumentAt.IsZero() || p.times(path) != 1 {
 			t.Errorf("%+v, asked %d times", c, p.times(path))
 		}
 		// A shut one stays shut, whatever its document says.
 		_, err = h.clients.Disable(t.Context(), tenant, c.ID, operator)
-		h.ok(err)
+		h.requireOK(err)
 		h.clock.Advance(time.Hour)
-		h.refused(h.public(id), oauth.InvalidClient)
+		h.requireRefused(h.public(id), oauth.InvalidClient)
 		_, err = h.clients.Enable(t.Context(), tenant, c.ID, operator)
-		h.ok(err)
+		h.requireOK(err)
 
-		p.put(path, document(t, id, metadata{"client_name": "New"}))
-		h.ok(h.public(id))
+		p.put(path, newDocument(t, id, metadata{"client_name": "New"}))
+		h.requireOK(h.public(id))
 		if c, err = h.clients.Get(t.Context(), tenant, c.ID); err != nil || c.Name != "New" {
 			t.Errorf("%+v, %v", c, err)
 		}
 		p.put(path, "")
 		h.clock.Advance(23 * time.Hour)
-		h.ok(h.public(id))
+		h.requireOK(h.public(id))
 		h.clock.Advance(2 * time.Hour)
-		h.refused(h.public(id), oauth.InvalidClient)
+		h.requireRefused(h.public(id), oauth.InvalidClient)
 
 		// One with keys proves itself by them.
 		k := newPair(t, jose.ES256)
 		signs := p.URL + path + "2"
-		p.put(path+"2", document(t, signs, metadata{"token_endpoint_auth_method": "private_key_jwt", "jwks": json.RawMessage(k.jwks)}))
-		h.refused(h.public(signs), oauth.InvalidClient)
-		raw := sign(t, jose.ES256, k.private, h.good(auth.ClientID(signs)), nil)
+		p.put(path+"2", newDocument(t, signs, metadata{"token_endpoint_auth_method": "private_key_jwt", "jwks": json.RawMessage(k.jwks)}))
+		h.requireRefused(h.public(signs), oauth.InvalidClient)
+		raw := sign(t, jose.ES256, k.private, h.assertionClaims(auth.ClientID(signs)), nil)
 		_, err = h.clients.Authenticate(t.Context(), form(t, "client_assertion_type", AssertionType, "client_assertion", raw))
-		h.ok(err)
-	}, documents, out)
+		h.requireOK(err)
+	}, withDocuments, out)
 }
 
 // What is no document of a client, or none that may be asked for, is an unknown client,
 // and nothing is stored.
 func TestAttack_EP_13_Documents(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		for name, page := range map[string]string{
-			"another id": document(t, p.URL+"/another", nil), "no id": document(t, "", nil), "secret": document(t, p.URL+path+"/secret", metadata{"client_secret": "x"}),
-			"method": document(t, p.URL+path+"/method", metadata{"token_endpoint_auth_method": "client_secret_post"}), "text": "hello", "redirect": "redirect",
-			"uri": document(t, p.URL+path+"/uri", metadata{"redirect_uris": []string{"http://a.test/"}}), "list": "[]", "null": "null",
-			"long": document(t, p.URL+path+"/long", metadata{"x": strings.Repeat("x", 70<<10)}),
+			"another id": newDocument(t, p.URL+"/another", nil), "no id": newDocument(t, "", nil), "secret": newDocument(t, p.URL+path+"/secret", metadata{"client_secret": "x"}),
+			"method": newDocument(t, p.URL+path+"/method", metadata{"token_endpoint_auth_method": "client_secret_post"}), "text": "hello", "redirect": "redirect",
+			"uri": newDocument(t, p.URL+path+"/uri", metadata{"redirect_uris": []string{"http://a.test/"}}), "list": "[]", "null": "null",
+			"long": newDocument(t, p.URL+path+"/long", metadata{"x": strings.Repeat("x", 70<<10)}),
 		} {
 			at := path + "/" + strings.ReplaceAll(name, " ", "")
 			p.put(at, page)
 			for range 3 {
-				h.refused(h.public(p.URL+at), oauth.InvalidClient)
+				h.requireRefused(h.public(p.URL+at), oauth.InvalidClient)
 			}
 			if n := p.times(at); n != 1 {
 				t.Errorf("%s: asked %d times", name, n)
@@ -106,21 +106,21 @@ func TestAttack_EP_13_Documents(t *testing.T) {
 			if _, err := client.ParseDocumentID(id); err == nil {
 				t.Errorf("%s is taken for the address of a document", id)
 			}
-			h.refused(h.public(id), oauth.InvalidClient)
+			h.requireRefused(h.public(id), oauth.InvalidClient)
 		}
 		if n := h.countClients(); n != 0 || p.times("/secret") != 0 {
 			t.Errorf("%d clients are stored", n)
 		}
-	}, documents, out)
+	}, withDocuments, out)
 }
 
 // However many come at once for a client that nobody knows yet, its document is asked
 // for once.
 func TestDocumentIsReadOnce(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
-		p.put(path, document(t, p.URL+path, nil))
+		p.put(path, newDocument(t, p.URL+path, nil))
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
@@ -133,15 +133,15 @@ func TestDocumentIsReadOnce(t *testing.T) {
 		if n := p.times(path); n != 1 {
 			t.Errorf("asked %d times", n)
 		}
-	}, documents, out)
+	}, withDocuments, out)
 }
 
 // Without the setting, an address is no client, and nobody is asked.
 func TestDocumentsAreOff(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
-		p.put("/client", document(t, p.URL+"/client", nil))
-		h.refused(h.public(p.URL+"/client"), oauth.InvalidClient)
+	each(t, func(t *testing.T, h *fixture) {
+		p.put("/client", newDocument(t, p.URL+"/client", nil))
+		h.requireRefused(h.public(p.URL+"/client"), oauth.InvalidClient)
 		if p.times("/client") != 0 {
 			t.Error("asked")
 		}
@@ -150,15 +150,15 @@ func TestDocumentsAreOff(t *testing.T) {
 			return tx.InsertClient(auth.Client{ID: auth.ClientID(p.URL + "/client"), Name: "x", Type: auth.ClientSPA, RedirectURIs: []string{callback},
 				Settings: auth.ClientSettings{DocumentAt: tx.Now, Grants: []auth.GrantType{auth.GrantAuthorizationCode}}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
 		})
-		h.refused(h.public(p.URL+"/client"), oauth.InvalidClient)
-		step, err := h.visitor().ask(request(auth.Client{ID: auth.ClientID(p.URL + "/client")})...)
-		h.paged(step, err)
+		h.requireRefused(h.public(p.URL+"/client"), oauth.InvalidClient)
+		step, err := h.newBrowser().authorize(request(auth.Client{ID: auth.ClientID(p.URL + "/client")})...)
+		h.requireErrorPage(step, err)
 	}, out)
 }
 
 func FuzzClientDocument(f *testing.F) {
 	const id = "https://rp.example.test/client.json"
-	f.Add(id, document(f, id, nil))
+	f.Add(id, newDocument(f, id, nil))
 	f.Add("https://rp.example.test/..", `{"client_id":"https://rp.example.test/.."}`)
 	f.Fuzz(func(t *testing.T, id, text string) {
 		parsed, err := client.ParseDocumentID(id)

@@ -12,16 +12,16 @@ import (
 // TestKeyIDsHaveNoControlCharacters: a key whose kid has one is refused with a message,
 // and passed over beside others; nothing of it is stored.
 func TestKeyIDsHaveNoControlCharacters(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		good := newPair(t, "ES256").jwks
 		key := func(kid string) string {
 			var set struct {
 				Keys []map[string]any `json:"keys"`
 			}
-			h.ok(json.Unmarshal([]byte(good), &set))
+			h.requireOK(json.Unmarshal([]byte(good), &set))
 			set.Keys[0]["kid"] = kid
 			b, err := json.Marshal(set.Keys[0])
-			h.ok(err)
+			h.requireOK(err)
 			return string(b)
 		}
 		register := func(keys ...string) (auth.Client, error) {
@@ -35,7 +35,7 @@ func TestKeyIDsHaveNoControlCharacters(t *testing.T) {
 			}
 		}
 		c, err := register(key("a\x00b"), key("good"))
-		h.ok(err)
+		h.requireOK(err)
 		if text := string(c.Settings.JWKS); strings.Contains(text, "u0000") || !strings.Contains(text, "good") {
 			t.Error(text)
 		}

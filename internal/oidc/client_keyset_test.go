@@ -13,8 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// set is a JWK Set of public keys by kid.
-func set(t testing.TB, pairs map[string]keyPair) string {
+// keySet is a JWK Set of public keys by kid.
+func keySet(t testing.TB, pairs map[string]keyPair) string {
 	t.Helper()
 	var s jose.JSONWebKeySet
 	for kid, k := range pairs {
@@ -27,35 +27,35 @@ func set(t testing.TB, pairs map[string]keyPair) string {
 	return string(b)
 }
 
-func kid(name string) map[jose.HeaderKey]any { return map[jose.HeaderKey]any{"kid": name} }
+func withKeyID(name string) map[jose.HeaderKey]any { return map[jose.HeaderKey]any{"kid": name} }
 
 // TK-22 … TK-28 hold for keys at a jwks_uri as for registered ones.
 func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		first, second, thief := newPair(t, jose.PS256), newPair(t, jose.ES256), newPair(t, jose.PS256)
-		p.put(path, set(t, map[string]keyPair{"a": first}))
-		pk, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		p.put(path, keySet(t, map[string]keyPair{"a": first}))
+		pk, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 
-		good := sign(t, jose.PS256, first.private, h.good(pk.ID), kid("a"))
-		h.ok(h.assert(good))
-		h.refused(h.assert(good), oauth.InvalidClient) // TK-24
-		h.ok(h.assert(sign(t, jose.RS256, first.private, h.good(pk.ID), kid("a"))))
+		good := sign(t, jose.PS256, first.private, h.assertionClaims(pk.ID), withKeyID("a"))
+		h.requireOK(h.authenticate(good))
+		h.requireRefused(h.authenticate(good), oauth.InvalidClient) // TK-24
+		h.requireOK(h.authenticate(sign(t, jose.RS256, first.private, h.assertionClaims(pk.ID), withKeyID("a"))))
 		for name, raw := range map[string]string{
-			"TK-22 another key":  sign(t, jose.PS256, thief.private, h.good(pk.ID), kid("a")),
-			"TK-22 ES256":        sign(t, jose.ES256, second.private, h.good(pk.ID), kid("a")),
-			"TK-22 HS256":        sign(t, jose.HS256, []byte(set(t, map[string]keyPair{"a": first})), h.good(pk.ID), kid("a")),
-			"TK-27 jku":          sign(t, jose.PS256, thief.private, h.good(pk.ID), map[jose.HeaderKey]any{"kid": "t", "jku": p.URL + "/thief"}),
-			"TK-27 embedded key": sign(t, jose.PS256, thief.private, h.good(pk.ID), map[jose.HeaderKey]any{"kid": "a", "jwk": jose.JSONWebKey{Key: thief.private.Public()}}),
-			"TK-26 another sub":  sign(t, jose.PS256, first.private, claims{"iss": "x", "sub": pk.ID, "aud": base, "jti": "j", "exp": h.clock.Now().Add(time.Minute).Unix()}, kid("a")),
+			"TK-22 another key":  sign(t, jose.PS256, thief.private, h.assertionClaims(pk.ID), withKeyID("a")),
+			"TK-22 ES256":        sign(t, jose.ES256, second.private, h.assertionClaims(pk.ID), withKeyID("a")),
+			"TK-22 HS256":        sign(t, jose.HS256, []byte(keySet(t, map[string]keyPair{"a": first})), h.assertionClaims(pk.ID), withKeyID("a")),
+			"TK-27 jku":          sign(t, jose.PS256, thief.private, h.assertionClaims(pk.ID), map[jose.HeaderKey]any{"kid": "t", "jku": p.URL + "/thief"}),
+			"TK-27 embedded key": sign(t, jose.PS256, thief.private, h.assertionClaims(pk.ID), map[jose.HeaderKey]any{"kid": "a", "jwk": jose.JSONWebKey{Key: thief.private.Public()}}),
+			"TK-26 another sub":  sign(t, jose.PS256, first.private, claims{"iss": "x", "sub": pk.ID, "aud": base, "jti": "j", "exp": h.clock.Now().Add(time.Minute).Unix()}, withKeyID("a")),
 		} {
-			if err := h.assert(raw); err == nil {
+			if err := h.authenticate(raw); err == nil {
 				t.Errorf("%s passed", name)
 			}
 		}
 		_, err := h.Token(t.Context(), form(t, "grant_type", "client_credentials", "client_id", string(pk.ID), "client_secret", "wws_x"))
-		h.refused(err, oauth.InvalidClient) // TK-28
+		h.requireRefused(err, oauth.InvalidClient) // TK-28
 		if p.times("/thief") != 0 {
 			t.Error("TK-27: an address in a header was asked")
 		}
@@ -69,23 +69,23 @@ func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
 // the address is away the last keys are taken for a day.
 func TestPublishedKeysChange(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		old, fresh := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
-		p.put(path, set(t, map[string]keyPair{"old": old}))
-		pk, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		p.put(path, keySet(t, map[string]keyPair{"old": old}))
+		pk, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 		with := func(k keyPair, name string) error {
-			return h.assert(sign(t, k.alg, k.private, h.good(pk.ID), kid(name)))
+			return h.authenticate(sign(t, k.alg, k.private, h.assertionClaims(pk.ID), withKeyID(name)))
 		}
-		h.ok(with(old, "old"))
+		h.requireOK(with(old, "old"))
 
-		p.put(path, set(t, map[string]keyPair{"fresh": fresh}))
-		h.ok(with(fresh, "fresh")) // though it was asked a moment ago
-		h.refused(with(old, "old"), oauth.InvalidClient)
+		p.put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
+		h.requireOK(with(fresh, "fresh")) // though it was asked a moment ago
+		h.requireRefused(with(old, "old"), oauth.InvalidClient)
 
 		p.put(path, "")
 		h.clock.Advance(23 * time.Hour)
-		h.ok(with(fresh, "fresh"))
+		h.requireOK(with(fresh, "fresh"))
 		before := p.times(path)
 		for range 20 {
 			_ = with(fresh, "unknown")
@@ -94,17 +94,17 @@ func TestPublishedKeysChange(t *testing.T) {
 			t.Errorf("a stranger's kid made us ask %d times", n)
 		}
 		h.clock.Advance(2 * time.Hour)
-		h.refused(with(fresh, "fresh"), oauth.InvalidClient)
+		h.requireRefused(with(fresh, "fresh"), oauth.InvalidClient)
 
 		p.put(path, "redirect")
 		h.clock.Advance(2 * time.Minute)
-		h.refused(with(fresh, "fresh"), oauth.InvalidClient)
+		h.requireRefused(with(fresh, "fresh"), oauth.InvalidClient)
 		if p.times("/secret") != 0 {
 			t.Error("EP-13: a redirect was followed")
 		}
-		p.put(path, set(t, map[string]keyPair{"fresh": fresh}))
+		p.put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
 		h.clock.Advance(2 * time.Minute)
-		h.ok(with(fresh, "fresh"))
+		h.requireOK(with(fresh, "fresh"))
 	}, out)
 }
 
@@ -112,43 +112,43 @@ func TestPublishedKeysChange(t *testing.T) {
 // address now, whoever else names that address.
 func TestRepair_C3_KeysOfANewClient(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		old, fresh := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
-		p.put(path, set(t, map[string]keyPair{"old": old}))
+		p.put(path, keySet(t, map[string]keyPair{"old": old}))
 		published := func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path }
-		first, _ := h.machine(published)
+		first, _ := h.machineClient(published)
 		with := func(c auth.Client, k keyPair, name string) error {
-			return h.assert(sign(t, k.alg, k.private, h.good(c.ID), kid(name)))
+			return h.authenticate(sign(t, k.alg, k.private, h.assertionClaims(c.ID), withKeyID(name)))
 		}
-		h.ok(with(first, old, "old"))
+		h.requireOK(with(first, old, "old"))
 		for range 20 { // somebody uses up what may be asked for the first client
-			h.refused(with(first, fresh, "unknown"), oauth.InvalidClient)
+			h.requireRefused(with(first, fresh, "unknown"), oauth.InvalidClient)
 		}
-		p.put(path, set(t, map[string]keyPair{"fresh": fresh}))
-		second, _ := h.machine(published)
-		h.ok(with(second, fresh, "fresh"))
+		p.put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
+		second, _ := h.machineClient(published)
+		h.requireOK(with(second, fresh, "fresh"))
 
-		h.refused(with(first, fresh, "fresh"), oauth.InvalidClient) // its tries are used up
+		h.requireRefused(with(first, fresh, "fresh"), oauth.InvalidClient) // its tries are used up
 		_, _, err := h.clients.Update(t.Context(), tenant, first.ID, "", operator, func(r *client.Registration) error { r.Name = "New"; return nil })
-		h.ok(err)
-		h.ok(with(first, fresh, "fresh"))
+		h.requireOK(err)
+		h.requireOK(with(first, fresh, "fresh"))
 	}, out)
 }
 
 // Strangers' kids make us ask five times at once and then once a minute.
 func TestRepair_C3_UnknownKidsAreRationed(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		k := newPair(t, jose.ES256)
-		p.put(path, set(t, map[string]keyPair{"k": k}))
-		c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
-		h.ok(h.assert(sign(t, k.alg, k.private, h.good(c.ID), kid("k"))))
+		p.put(path, keySet(t, map[string]keyPair{"k": k}))
+		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		h.requireOK(h.authenticate(sign(t, k.alg, k.private, h.assertionClaims(c.ID), withKeyID("k"))))
 		for i, want := range []int{5, 1, 1} {
 			before := p.times(path)
 			for range 20 {
-				h.refused(h.assert(sign(t, k.alg, k.private, h.good(c.ID), kid("unknown"))), oauth.InvalidClient)
+				h.requireRefused(h.authenticate(sign(t, k.alg, k.private, h.assertionClaims(c.ID), withKeyID("unknown"))), oauth.InvalidClient)
 			}
 			if n := p.times(path) - before; n != want {
 				t.Errorf("minute %d: asked %d times, want %d", i, n, want)
@@ -161,23 +161,23 @@ func TestRepair_C3_UnknownKidsAreRationed(t *testing.T) {
 // While an address hangs, the keys that are known go on being good.
 func TestRepair_HangingKeysStallNobody(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		k := newPair(t, jose.ES256)
-		p.put(path, set(t, map[string]keyPair{"k": k}))
-		c, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
-		good := func() string { return sign(t, k.alg, k.private, h.good(c.ID), kid("k")) }
-		h.ok(h.assert(good()))
+		p.put(path, keySet(t, map[string]keyPair{"k": k}))
+		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		good := func() string { return sign(t, k.alg, k.private, h.assertionClaims(c.ID), withKeyID("k")) }
+		h.requireOK(h.authenticate(good()))
 
 		hangs, release := p.hang(path)
 		defer release()
-		forged, over := sign(t, k.alg, k.private, h.good(c.ID), kid("unknown")), make(chan struct{})
+		forged, over := sign(t, k.alg, k.private, h.assertionClaims(c.ID), withKeyID("unknown")), make(chan struct{})
 		go func() {
 			defer close(over)
-			_ = h.assert(forged)
+			_ = h.authenticate(forged)
 		}()
 		<-hangs
-		h.ok(h.assert(good()))
+		h.requireOK(h.authenticate(good()))
 		select {
 		case <-over:
 			t.Error("the login waited for the address")

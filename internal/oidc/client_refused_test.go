@@ -15,7 +15,7 @@ import (
 // The audit line of a refused client says which one it claimed to be, as bounded text
 // and without secrets.
 func TestRepair_C7_ClaimedClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
 		header := func(value string) client.Request {
 			r := form(t)
@@ -29,14 +29,14 @@ func TestRepair_C7_ClaimedClient(t *testing.T) {
 		}{
 			"a form":             {form(t, "client_id", "nobody", "client_secret", "wws_x"), "nobody"},
 			"a header":           {header("nobody:wws_x"), "nobody"},
-			"an assertion":       {form(t, "client_assertion_type", AssertionType, "client_assertion", sign(t, jose.ES256, k.private, h.good("nobody"), nil)), "nobody"},
+			"an assertion":       {form(t, "client_assertion_type", AssertionType, "client_assertion", sign(t, jose.ES256, k.private, h.assertionClaims("nobody"), nil)), "nobody"},
 			"too long":           {form(t, "client_id", long), long[:auth.MaxClientID]},
 			"beyond ASCII":       {form(t, "client_id", "caf\u00e9\u0085"), "café?"},
 			"a secret as the id": {form(t, "client_id", "wws_abcdefgh", "client_secret", "x"), "(a client secret)"},
 		} {
 			before := len(h.events(auth.EventClientRefused))
 			_, err := h.clients.Authenticate(t.Context(), c.r)
-			h.refused(err, oauth.InvalidClient)
+			h.requireRefused(err, oauth.InvalidClient)
 			lines := h.events(auth.EventClientRefused)
 			if len(lines) != before+1 {
 				t.Fatalf("%s: %d lines", name, len(lines)-before)

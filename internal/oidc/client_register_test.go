@@ -25,7 +25,7 @@ func rp(more metadata) metadata {
 	return m
 }
 
-func asks(t testing.TB, m metadata, token string) client.RegisterRequest {
+func registerRequest(t testing.TB, m metadata, token string) client.RegisterRequest {
 	t.Helper()
 	b, err := json.Marshal(m)
 	if err != nil {
@@ -38,34 +38,37 @@ func asks(t testing.TB, m metadata, token string) client.RegisterRequest {
 	return r
 }
 
-func of(r client.RegisterRequest, id auth.ClientID) client.RegisterRequest { r.Client = id; return r }
+func aboutClient(r client.RegisterRequest, id auth.ClientID) client.RegisterRequest {
+	r.Client = id
+	return r
+}
 
-func open(c *settings) { c.client.Registration = client.RegistrationOpen }
+func withOpenRegistration(c *settings) { c.client.Registration = client.RegistrationOpen }
 
 // countClients counts those of the tenant, but for the built-in one.
-func (h *house) countClients() int {
+func (h *fixture) countClients() int {
 	h.t.Helper()
 	list, err := h.clients.List(h.t.Context(), tenant)
-	h.ok(err)
+	h.requireOK(err)
 	return len(list) - 1
 }
 
 func TestRegister(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		v, err := h.clients.Register(t.Context(), asks(t, rp(nil), ""))
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		v, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), ""))
+		h.requireOK(err)
 		if v.Secret == "" || v.SecretExpiresAt == nil || *v.SecretExpiresAt != 0 || v.Auth != auth.AuthSecretBasic || v.IssuedAt != h.clock.Now().Unix() ||
 			v.URI != base+"/oauth2/register/"+string(v.ID) || len(v.Grants) != 1 || v.ResponseTypes[0] != "code" || v.Scope != auth.DefaultScope.String() {
 			t.Errorf("%+v", v)
 		}
 		c, err := h.clients.Get(t.Context(), tenant, v.ID)
-		h.ok(err)
+		h.requireOK(err)
 		if c.FirstParty || c.Type != auth.ClientWeb || c.Settings.Registration == "" || strings.Contains(c.Settings.Registration, v.Token) {
 			t.Errorf("%+v", c)
 		}
 		// It proves itself at once, and by nothing else than what it registered for.
 		_, err = h.clients.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
-		h.ok(err)
+		h.requireOK(err)
 
 		for _, k := range []struct {
 			m    metadata
@@ -75,23 +78,23 @@ func TestRegister(t *testing.T) {
 			{metadata{"token_endpoint_auth_method": "none", "redirect_uris": []string{"http://127.0.0.1/cb"}}, auth.ClientNative},
 			{metadata{"application_type": "native", "redirect_uris": []string{"com.example.app:/cb"}}, auth.ClientNative},
 		} {
-			v, err := h.clients.Register(t.Context(), asks(t, rp(k.m), ""))
-			h.ok(err)
+			v, err := h.clients.Register(t.Context(), registerRequest(t, rp(k.m), ""))
+			h.requireOK(err)
 			c, err := h.clients.Get(t.Context(), tenant, v.ID)
-			h.ok(err)
+			h.requireOK(err)
 			if c.Type != k.want || v.Secret != "" || v.Auth != auth.AuthNone {
 				t.Errorf("%v became %s with %+v", k.m, c.Type, v)
 			}
 		}
-	}, open)
+	}, withOpenRegistration)
 }
 
 // What certification suites register (OpenID Connect Registration §2).
 func TestRegisterForCertification(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.RS256)
-		jwks := json.RawMessage(set(t, map[string]keyPair{"k1": k}))
+		jwks := json.RawMessage(keySet(t, map[string]keyPair{"k1": k}))
 		usual := metadata{"client_name": "suite São Paulo", "grant_types": []string{"authorization_code"}, "jwks": jwks, "token_endpoint_auth_method": "client_secret_basic",
 			"response_types": []string{"code"}, "redirect_uris": []string{p.URL + "/callback?foo=bar"}, "contacts": []string{"certification@oidf.org"}}
 		path := "/" + t.Name() + "/redirect_uris.json"
@@ -108,7 +111,7 @@ func TestRegisterForCertification(t *testing.T) {
 		} {
 			m := maps.Clone(usual)
 			maps.Copy(m, more)
-			if v, err := h.clients.Register(t.Context(), asks(t, m, "")); err != nil || v.Token == "" || v.URI == "" {
+			if v, err := h.clients.Register(t.Context(), registerRequest(t, m, "")); err != nil || v.Token == "" || v.URI == "" {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -131,7 +134,7 @@ func TestRegisterForCertification(t *testing.T) {
 		} {
 			m := maps.Clone(usual)
 			maps.Copy(m, c.more)
-			_, err := h.clients.Register(t.Context(), asks(t, m, ""))
+			_, err := h.clients.Register(t.Context(), registerRequest(t, m, ""))
 			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != c.code {
 				t.Errorf("%s: %v, want %s", name, err, c.code)
 			}
@@ -139,43 +142,43 @@ func TestRegisterForCertification(t *testing.T) {
 		if n := h.countClients(); n != before {
 			t.Errorf("%d refused clients are there", n-before)
 		}
-	}, open, out)
+	}, withOpenRegistration, out)
 }
 
 // EP-12: registering is closed unless somebody opened it, a token is good for as many
 // as it says, and nobody registers himself into more than is everybody's.
 func TestAttack_EP_12_Registration(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		_, err := h.clients.Register(t.Context(), asks(t, rp(nil), ""))
-		h.refused(err, oauth.AccessDenied)
+	each(t, func(t *testing.T, h *fixture) {
+		_, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), ""))
+		h.requireRefused(err, oauth.AccessDenied)
 		initial, _, err := h.clients.NewInitialToken(t.Context(), tenant, 2, time.Hour, operator)
-		h.ok(err)
-		_, err = h.clients.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
-		h.refused(err, oauth.AccessDenied)
+		h.requireOK(err)
+		_, err = h.clients.Register(t.Context(), registerRequest(t, rp(nil), initial.Reveal()))
+		h.requireRefused(err, oauth.AccessDenied)
 	})
 }
 
 func TestAttack_EP_12_InitialTokens(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		initial, _, err := h.clients.NewInitialToken(t.Context(), tenant, 2, time.Hour, operator)
-		h.ok(err)
+		h.requireOK(err)
 		old, _, err := h.clients.NewInitialToken(t.Context(), tenant, 1, time.Minute, operator)
-		h.ok(err)
+		h.requireOK(err)
 		h.clock.Advance(2 * time.Minute)
 		for name, token := range map[string]string{"none": "", "expired": old.Reveal(), "made up": "wwi_" + strings.Repeat("A", 43), "of another kind": "wwg_" + initial.Reveal()[4:]} {
-			_, err := h.clients.Register(t.Context(), asks(t, rp(nil), token))
+			_, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), token))
 			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidToken {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		_, err = h.clients.Register(t.Context(), asks(t, rp(metadata{"redirect_uris": []string{"http://a.test/"}}), initial.Reveal()))
-		h.refused(err, oauth.InvalidRedirectURI) // which costs no use
+		_, err = h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"redirect_uris": []string{"http://a.test/"}}), initial.Reveal()))
+		h.requireRefused(err, oauth.InvalidRedirectURI) // which costs no use
 		for range 2 {
-			_, err := h.clients.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
-			h.ok(err)
+			_, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), initial.Reveal()))
+			h.requireOK(err)
 		}
-		_, err = h.clients.Register(t.Context(), asks(t, rp(nil), initial.Reveal()))
-		h.refused(err, oauth.InvalidToken)
+		_, err = h.clients.Register(t.Context(), registerRequest(t, rp(nil), initial.Reveal()))
+		h.requireRefused(err, oauth.InvalidToken)
 		if n := h.countClients(); n != 2 {
 			t.Errorf("%d clients of a token for two", n)
 		}
@@ -183,22 +186,22 @@ func TestAttack_EP_12_InitialTokens(t *testing.T) {
 }
 
 func TestAttack_EP_12_Privileges(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		v, err := h.clients.Register(t.Context(), asks(t, rp(metadata{
+	each(t, func(t *testing.T, h *fixture) {
+		v, err := h.clients.Register(t.Context(), registerRequest(t, rp(metadata{
 			"trusted": true, "first_party": true, "skip_consent": true, "tenant": "acme", "roles": []string{"admin"}, "client_id": "cl_mine", "created_at": "2000-01-01T00:00:00Z",
 			"client_secret": "wws_mine", "registration": "x", "document_at": "2000-01-01T00:00:00Z", "audiences": []string{"https://api.test"}, "serves": []string{"https://api.test"},
 			"token_exchange": map[string]any{"subjects": []string{"*"}}, "pkce_optional": true, "access_token_format": "opaque", "scope": "openid watchword:admin orders", "registration_access_token": "wwg_mine",
 		}), ""))
-		h.ok(err)
+		h.requireOK(err)
 		c, err := h.clients.Get(t.Context(), tenant, v.ID)
-		h.ok(err)
+		h.requireOK(err)
 		set := c.Settings
 		if c.FirstParty || c.ID == "cl_mine" || v.Secret == "wws_mine" || v.Token == "wwg_mine" || set.Audiences != nil || set.Serves != nil || set.Exchange != nil || set.PKCEOptional ||
 			set.TokenFormat != "" || !set.DocumentAt.IsZero() || c.CreatedAt.Year() == 2000 || len(c.Scopes) != 1 || c.Scopes[0] != "openid" {
 			t.Errorf("%+v", c)
 		}
-		v, err = h.clients.Register(t.Context(), asks(t, rp(metadata{"scope": "watchword:admin"}), ""))
-		h.ok(err)
+		v, err = h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"scope": "watchword:admin"}), ""))
+		h.requireOK(err)
 		if strings.Contains(v.Scope, "watchword") {
 			t.Errorf("the scope is %q", v.Scope)
 		}
@@ -206,13 +209,13 @@ func TestAttack_EP_12_Privileges(t *testing.T) {
 		if err == nil {
 			t.Errorf("it is in another tenant: %+v", acme)
 		}
-	}, open)
+	}, withOpenRegistration)
 }
 
 // AZ-13, EP-13: no address that a browser would carry out, or that leads into our own
 // network, whichever the field and whoever says it.
 func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		lists := map[string]bool{"redirect_uris": true, "post_logout_redirect_uris": true, "request_uris": true}
 		try := func(field, uri string) {
 			m := rp(metadata{field: uri})
@@ -225,7 +228,7 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 			// What the client can do without is left out; what a browser would carry out is
 			// refused with all the rest.
 			must := auth.ActiveURI(uri) || field == "redirect_uris" || field == "jwks_uri" || field == "sector_identifier_uri"
-			v, err := h.clients.Register(t.Context(), asks(t, m, ""))
+			v, err := h.clients.Register(t.Context(), registerRequest(t, m, ""))
 			if must != (err != nil) {
 				t.Errorf("%s, %s: %v", field, uri, err)
 			}
@@ -233,11 +236,11 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 				return
 			}
 			c, err := h.clients.Get(t.Context(), tenant, v.ID)
-			h.ok(err)
+			h.requireOK(err)
 			if kept := string(encoded(t, c)); strings.Contains(kept, strings.Trim(string(encoded(t, uri)), `"`)) {
 				t.Errorf("%s took %s: %s", field, uri, kept)
 			}
-			h.ok(h.clients.Delete(t.Context(), tenant, v.ID, operator))
+			h.requireOK(h.clients.Delete(t.Context(), tenant, v.ID, operator))
 		}
 		for _, field := range []string{"redirect_uris", "post_logout_redirect_uris", "request_uris", "logo_uri", "client_uri", "tos_uri", "policy_uri", "initiate_login_uri", "jwks_uri", "sector_identifier_uri", "backchannel_logout_uri"} {
 			for _, uri := range []string{"javascript:alert(1)", "JavaScript:alert(1)", " data:text/html,x", "data:text/html,x", "vbscript:x", "http://rp.example.test/x", "https://user@rp.example.test/", "file:///etc/passwd", "/relative"} {
@@ -257,17 +260,17 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 		if n := h.countClients(); n != 0 {
 			t.Errorf("%d clients are stored", n)
 		}
-	}, open)
+	}, withOpenRegistration)
 }
 
 // EP-14: a registration access token is good for its own client, while that is there
 // and open.
 func TestAttack_EP_14_Management(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		a, err := h.clients.Register(t.Context(), asks(t, rp(nil), ""))
-		h.ok(err)
-		b, err := h.clients.Register(t.Context(), asks(t, rp(nil), ""))
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		a, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), ""))
+		h.requireOK(err)
+		b, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), ""))
+		h.requireOK(err)
 		mine, _ := h.client(client.Registration{Name: "Operator's", Type: auth.ClientWeb})
 		closed := func(name string, r client.RegisterRequest) {
 			t.Helper()
@@ -280,34 +283,34 @@ func TestAttack_EP_14_Management(t *testing.T) {
 			}
 		}
 		body := rp(metadata{"client_id": a.ID})
-		closed("another client's", of(asks(t, body, a.Token), b.ID))
-		closed("an operator's client", of(asks(t, body, a.Token), mine.ID))
-		closed("the built-in client", of(asks(t, body, a.Token), auth.FirstParty))
-		closed("nobody's", of(asks(t, body, a.Token), "cl_nobody"))
-		closed("no token", of(asks(t, body, ""), a.ID))
-		closed("the client's secret", of(asks(t, body, a.Secret), a.ID))
-		other := of(asks(t, body, a.Token), a.ID)
+		closed("another client's", aboutClient(registerRequest(t, body, a.Token), b.ID))
+		closed("an operator's client", aboutClient(registerRequest(t, body, a.Token), mine.ID))
+		closed("the built-in client", aboutClient(registerRequest(t, body, a.Token), auth.FirstParty))
+		closed("nobody's", aboutClient(registerRequest(t, body, a.Token), "cl_nobody"))
+		closed("no token", aboutClient(registerRequest(t, body, ""), a.ID))
+		closed("the client's secret", aboutClient(registerRequest(t, body, a.Secret), a.ID))
+		other := aboutClient(registerRequest(t, body, a.Token), a.ID)
 		other.Tenant = "acme"
 		closed("another tenant's", other)
 
 		_, err = h.clients.Disable(t.Context(), tenant, a.ID, operator)
-		h.ok(err)
-		closed("a shut client", of(asks(t, body, a.Token), a.ID))
+		h.requireOK(err)
+		closed("a shut client", aboutClient(registerRequest(t, body, a.Token), a.ID))
 		if c, err := h.clients.Get(t.Context(), tenant, a.ID); err != nil || !c.Disabled() {
 			t.Errorf("it did not stay shut: %v", err)
 		}
-		h.ok(h.clients.DeleteRegistered(t.Context(), of(asks(t, nil, b.Token), b.ID)))
-		closed("a deleted client", of(asks(t, rp(metadata{"client_id": b.ID}), b.Token), b.ID))
-	}, open)
+		h.requireOK(h.clients.DeleteRegistered(t.Context(), aboutClient(registerRequest(t, nil, b.Token), b.ID)))
+		closed("a deleted client", aboutClient(registerRequest(t, rp(metadata{"client_id": b.ID}), b.Token), b.ID))
+	}, withOpenRegistration)
 }
 
 // RFC 7592 §2.2, §2.3.
 func TestManageRegistration(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		v, err := h.clients.Register(t.Context(), asks(t, rp(metadata{"logo_uri": "https://rp.example.test/logo.png", "grant_types": []string{"authorization_code", "refresh_token"}}), ""))
-		h.ok(err)
-		got, err := h.clients.ReadRegistered(t.Context(), of(asks(t, nil, v.Token), v.ID))
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		v, err := h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"logo_uri": "https://rp.example.test/logo.png", "grant_types": []string{"authorization_code", "refresh_token"}}), ""))
+		h.requireOK(err)
+		got, err := h.clients.ReadRegistered(t.Context(), aboutClient(registerRequest(t, nil, v.Token), v.ID))
+		h.requireOK(err)
 		if got.Token != v.Token || got.LogoURI == "" || got.Secret != "" || got.SecretExpiresAt != nil {
 			t.Errorf("%+v", got)
 		}
@@ -315,10 +318,10 @@ func TestManageRegistration(t *testing.T) {
 			r.Scopes, r.Audiences = append(r.Scopes, "orders"), []string{"https://api.example.test"}
 			return nil
 		})
-		h.ok(err)
+		h.requireOK(err)
 
 		put := func(m metadata) (client.Information, error) {
-			return h.clients.ReplaceRegistered(t.Context(), of(asks(t, m, v.Token), v.ID))
+			return h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, m, v.Token), v.ID))
 		}
 		for name, m := range map[string]metadata{
 			"no client_id": rp(nil), "another client_id": rp(metadata{"client_id": "cl_x"}), "another secret": rp(metadata{"client_id": v.ID, "client_secret": "wws_x"}),
@@ -330,17 +333,17 @@ func TestManageRegistration(t *testing.T) {
 			}
 		}
 		got, err = put(rp(metadata{"client_id": v.ID, "client_secret": v.Secret, "client_name": "New", "scope": "openid orders"}))
-		h.ok(err)
+		h.requireOK(err)
 		c, err := h.clients.Get(t.Context(), tenant, v.ID)
-		h.ok(err)
+		h.requireOK(err)
 		if got.Name != "New" || got.LogoURI != "" || len(got.Grants) != 1 || got.Scope != "openid orders" || len(c.Settings.Audiences) != 1 || got.Secret != "" {
 			t.Errorf("%+v, %+v", got, c)
 		}
 		_, err = h.clients.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
-		h.ok(err)
+		h.requireOK(err)
 
 		ts := h.signIn(v.ID, auth.DefaultScope)
-		h.ok(h.clients.DeleteRegistered(t.Context(), of(asks(t, nil, v.Token), v.ID)))
+		h.requireOK(h.clients.DeleteRegistered(t.Context(), aboutClient(registerRequest(t, nil, v.Token), v.ID)))
 		h.write(func(tx *store.Tx) error {
 			if s, err := tx.Session(ts.Session); err != nil || s.EndedAt.IsZero() {
 				t.Errorf("the session of a deleted client goes on: %+v, %v", s, err)
@@ -348,20 +351,20 @@ func TestManageRegistration(t *testing.T) {
 			return nil
 		})
 		_, err = h.clients.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
-		h.refused(err, oauth.InvalidClient)
-	}, open)
+		h.requireRefused(err, oauth.InvalidClient)
+	}, withOpenRegistration)
 }
 
 // A change that was made meanwhile is not lost.
 func TestUpdateClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		c, _ := h.client(client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://a.example.test/"}})
 		rename := func(version, name string) (auth.Client, error) {
 			got, _, err := h.clients.Update(t.Context(), tenant, c.ID, version, operator, func(r *client.Registration) error { r.Name = name; return nil })
 			return got, err
 		}
 		got, err := rename(client.Version(c), "B")
-		h.ok(err)
+		h.requireOK(err)
 		if got.Name != "B" || len(got.Secrets) != 1 || got.RedirectURIs[0] != "https://a.example.test/" || client.Version(got) == client.Version(c) {
 			t.Errorf("%+v", got)
 		}
@@ -381,7 +384,7 @@ func TestUpdateClient(t *testing.T) {
 }
 
 func FuzzClientMetadata(f *testing.F) {
-	h := newHouse(f, liteConfig(f), open)
+	h := newFixture(f, liteConfig(f), withOpenRegistration)
 	f.Add(`{"redirect_uris":["https://rp.example.test/cb"],"scope":"openid","jwks_uri":"https://rp.example.test/jwks"}`)
 	f.Add(`{"redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"none","application_type":"native"}`)
 	f.Add(`{"redirect_uris":[null],"default_max_age":-1,"contacts":[""]}`)

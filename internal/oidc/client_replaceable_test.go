@@ -23,7 +23,7 @@ func opened(c *settings) {
 // What clients of MCP and others register in the field: the server keeps what it can and
 // says what that is.
 func TestRepair_B2_RegistersWhatIsPossible(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for name, c := range map[string]struct {
 			more metadata
 			want func(client.Information) bool
@@ -63,50 +63,50 @@ func TestRepair_B2_RegistersWhatIsPossible(t *testing.T) {
 			for k, v := range c.more {
 				more[k] = v
 			}
-			v, err := h.clients.Register(t.Context(), asks(t, more, ""))
+			v, err := h.clients.Register(t.Context(), registerRequest(t, more, ""))
 			if err != nil || !c.want(v) {
 				t.Errorf("%s: %v, %+v", name, err, v.ClientMetadata)
 				continue
 			}
-			again, err := h.clients.ReadRegistered(t.Context(), of(asks(t, nil, v.Token), v.ID))
+			again, err := h.clients.ReadRegistered(t.Context(), aboutClient(registerRequest(t, nil, v.Token), v.ID))
 			if err != nil || again.Scope != v.Scope || !slices.Equal(again.RedirectURIs, v.RedirectURIs) {
 				t.Errorf("%s, read again: %v, %+v", name, err, again.ClientMetadata)
 			}
 			more["client_id"] = string(v.ID)
-			put, err := h.clients.ReplaceRegistered(t.Context(), of(asks(t, more, v.Token), v.ID))
+			put, err := h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, more, v.Token), v.ID))
 			if err != nil || !c.want(put) {
 				t.Errorf("%s, replaced: %v, %+v", name, err, put.ClientMetadata)
 			}
 		}
-	}, open, opened)
+	}, withOpenRegistration, opened)
 }
 
 // The scopes that go with a resource are there for every client, with consent, in tokens
 // for that resource alone: neither for the issuer nor for another resource, nor for both.
 func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		c, _ := h.client(client.Registration{Name: "Stranger", Type: auth.ClientNative, RedirectURIs: []string{callback}, Scopes: auth.DefaultScope,
 			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}}})
 		begin := func(more ...string) (flow.Step, error) {
-			return v.ask(request(c, append([]string{"scope", "orders:read orders:write offline_access", "state", "s"}, more...)...)...)
+			return v.authorize(request(c, append([]string{"scope", "orders:read orders:write offline_access", "state", "s"}, more...)...)...)
 		}
 		step, err := begin("resource", mcp)
-		h.ok(err)
-		h.at(step, auth.StepConsent)
+		h.requireOK(err)
+		h.requireStep(step, auth.StepConsent)
 		if want := (auth.Scope{"orders:read", "orders:write", "offline_access"}); !slices.Equal(step.Consent.New, want) || !slices.Equal(step.Consent.Resources, []string{mcp}) {
 			t.Errorf("the person is asked for %q at %q", step.Consent.New, step.Consent.Resources)
 		}
-		code, _, _ := h.granted(v.consent(step, true))
+		code, _, _ := h.requireCode(v.consent(step, true))
 		ts, err := h.redeem(c, "", code)
-		h.ok(err)
+		h.requireOK(err)
 		for range 2 {
-			if got := full(t, ts.AccessToken); got["scope"] != "orders:read orders:write offline_access" || got["aud"] != mcp {
+			if got := payload(t, ts.AccessToken); got["scope"] != "orders:read orders:write offline_access" || got["aud"] != mcp {
 				t.Errorf("the token has scope %v for %v", got["scope"], got["aud"])
 			}
 			ts, err = h.refresh(c, "", ts.RefreshToken)
-			h.ok(err)
+			h.requireOK(err)
 		}
 		for name, more := range map[string][]string{
 			"no resource": nil, "the issuer": {"resource", base}, "another resource": {"resource", "https://other.example.test"},
@@ -116,16 +116,16 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 			if err == nil && step.Kind == auth.StepAnswer { // nothing of it is left, or it was allowed before
 				continue
 			}
-			h.ok(err)
-			h.at(step, auth.StepConsent)
+			h.requireOK(err)
+			h.requireStep(step, auth.StepConsent)
 			if step.Consent.Scope.Has("orders:read") || step.Consent.Scope.Has("orders:write") {
 				t.Errorf("%s: the person is asked for %q", name, step.Consent.Scope)
 			}
 		}
 		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read", "resource", mcp))
-		h.ok(err)
+		h.requireOK(err)
 		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read"))
-		h.refused(err, oauth.InvalidScope)
+		h.requireRefused(err, oauth.InvalidScope)
 	}, opened)
 }
 
@@ -133,8 +133,8 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 // no client says why.
 func TestRepair_B2_Documents(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		for name, more := range map[string]metadata{
 			"scope": {"scope": "mcp:tools"}, "uri": {"client_uri": "http://localhost:6274"}, "implicit": {"grant_types": []string{"authorization_code", "implicit"}},
@@ -145,22 +145,22 @@ func TestRepair_B2_Documents(t *testing.T) {
 			for k, v := range more {
 				m[k] = v
 			}
-			p.put(path, document(t, p.URL+path, m))
+			p.put(path, newDocument(t, p.URL+path, m))
 			c := auth.Client{ID: auth.ClientID(p.URL + path)}
-			step, err := v.ask(request(c)...)
-			h.ok(err)
-			h.at(step, auth.StepConsent)
+			step, err := v.authorize(request(c)...)
+			h.requireOK(err)
+			h.requireStep(step, auth.StepConsent)
 			if name == "loopback" {
-				step, err = v.ask(request(c, "redirect_uri", "http://localhost:54321/callback")...)
-				h.ok(err)
-				h.at(step, auth.StepConsent)
+				step, err = v.authorize(request(c, "redirect_uri", "http://localhost:54321/callback")...)
+				h.requireOK(err)
+				h.requireStep(step, auth.StepConsent)
 			}
 		}
 		path := "/" + t.Name() + "/useless"
-		p.put(path, document(t, p.URL+path, metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none", "grant_types": []string{"implicit"}}))
-		_, err := v.ask(request(auth.Client{ID: auth.ClientID(p.URL + path)})...)
+		p.put(path, newDocument(t, p.URL+path, metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none", "grant_types": []string{"implicit"}}))
+		_, err := v.authorize(request(auth.Client{ID: auth.ClientID(p.URL + path)})...)
 		if e, ok := errors.AsType[*auth.DisplayError](err); !ok || !strings.Contains(e.Desc, "grant_types") {
 			t.Errorf("a document without a grant: %v", err)
 		}
-	}, documents, out)
+	}, withDocuments, out)
 }

@@ -17,38 +17,38 @@ import (
 // Redirect URIs to which nothing is ever sent would only lend the client their host.
 func TestRepair_S5_RedirectURIsNeedTheCodeGrant(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		device := metadata{"grant_types": []string{string(auth.GrantDeviceCode)}, "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://login.bank.example/callback"}}
-		_, err := h.clients.Register(t.Context(), asks(t, rp(device), ""))
-		h.refused(err, oauth.InvalidRedirectURI)
+		_, err := h.clients.Register(t.Context(), registerRequest(t, rp(device), ""))
+		h.requireRefused(err, oauth.InvalidRedirectURI)
 		delete(device, "redirect_uris")
-		_, err = h.clients.Register(t.Context(), asks(t, metadata{"client_name": "TV", "grant_types": device["grant_types"], "token_endpoint_auth_method": "none"}, ""))
-		h.ok(err)
+		_, err = h.clients.Register(t.Context(), registerRequest(t, metadata{"client_name": "TV", "grant_types": device["grant_types"], "token_endpoint_auth_method": "none"}, ""))
+		h.requireOK(err)
 
 		device["redirect_uris"] = []string{"https://login.bank.example/callback"}
 		id := p.URL + "/" + t.Name() + "/tv.json"
-		p.put("/"+t.Name()+"/tv.json", document(t, id, device))
-		_, err = h.visitor().ask("client_id", id, "redirect_uri", "https://login.bank.example/callback", "response_type", "code")
+		p.put("/"+t.Name()+"/tv.json", newDocument(t, id, device))
+		_, err = h.newBrowser().authorize("client_id", id, "redirect_uri", "https://login.bank.example/callback", "response_type", "code")
 		if _, ok := errors.AsType[*auth.DisplayError](err); !ok {
 			t.Errorf("a document with them is taken: %v", err)
 		}
-	}, open, documents, out)
+	}, withOpenRegistration, withDocuments, out)
 }
 
 // The client of somebody else learns no pairwise subject of a sector that nothing proves
 // to be its own: not by the device grant, and not by moving there later.
 func TestRepair_S6_SectorIsProved(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		const bank = "https://login.bank.example/callback"
 		pairwise := metadata{"subject_type": "pairwise", "redirect_uris": []string{bank}}
 		owner, _ := h.client(client.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{bank}, ClientSettings: auth.ClientSettings{SubjectType: "pairwise"}})
 		want := h.tokens.Subject(owner, h.alice)
 
 		pairwise["grant_types"] = []string{"authorization_code", string(auth.GrantDeviceCode)}
-		v, err := h.clients.Register(t.Context(), asks(t, rp(pairwise), ""))
-		h.ok(err)
+		v, err := h.clients.Register(t.Context(), registerRequest(t, rp(pairwise), ""))
+		h.requireOK(err)
 		c, err := h.clients.Get(t.Context(), tenant, v.ID)
-		h.ok(err)
+		h.requireOK(err)
 		if h.tokens.Subject(c, h.alice) == want {
 			t.Error("a client with the device grant shares the subjects of the redirect URI's host")
 		}
@@ -58,27 +58,27 @@ func TestRepair_S6_SectorIsProved(t *testing.T) {
 			"from public subjects":   {"redirect_uris": []string{"https://evil.example/cb"}},
 			"from the device grant":  pairwise,
 		} {
-			v, err := h.clients.Register(t.Context(), asks(t, rp(start), ""))
-			h.ok(err)
+			v, err := h.clients.Register(t.Context(), registerRequest(t, rp(start), ""))
+			h.requireOK(err)
 			moved := metadata{"client_id": v.ID, "client_name": "RP", "subject_type": "pairwise", "redirect_uris": []string{bank}}
-			_, err = h.clients.ReplaceRegistered(t.Context(), of(asks(t, moved, v.Token), v.ID))
+			_, err = h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, moved, v.Token), v.ID))
 			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidClientMetadata {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-	}, open)
+	}, withOpenRegistration)
 }
 
 func TestRepair_N17_RedirectURIs(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for _, uri := range []string{"https://app.example/*", "https://app.example/cb?next=*", "https://*.example/cb", "http://127.0.0.1/*"} {
 			_, _, err := h.clients.Create(t.Context(), tenant, client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://good.example/cb", uri}}, operator)
 			e, ok := errors.AsType[*auth.Error](err)
 			if !ok || e.Code != "invalid_redirect_uri" || !strings.Contains(e.Msg, uri) || strings.Contains(e.Msg, "good.example") {
 				t.Errorf("%s: %v", uri, err)
 			}
-			_, err = h.clients.Register(t.Context(), asks(t, rp(metadata{"redirect_uris": []string{uri}}), ""))
-			h.refused(err, oauth.InvalidRedirectURI)
+			_, err = h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"redirect_uris": []string{uri}}), ""))
+			h.requireRefused(err, oauth.InvalidRedirectURI)
 		}
 		for _, typ := range []auth.ClientType{auth.ClientWeb, auth.ClientSPA, auth.ClientNative} {
 			_, _, err := h.clients.Create(t.Context(), tenant, client.Registration{Name: "A", Type: typ}, operator)
@@ -86,13 +86,13 @@ func TestRepair_N17_RedirectURIs(t *testing.T) {
 				t.Errorf("%s without a redirect URI: %v", typ, err)
 			}
 		}
-	}, open)
+	}, withOpenRegistration)
 }
 
 // A list that is too long is refused for its length, whatever is in it: its values are
 // not looked at before.
 func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		long := func(n int) (out []string) {
 			for i := range n {
 				out = append(out, fmt.Sprintf("\x01%d", i)) // wrong as anything
@@ -101,7 +101,7 @@ func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 		}
 		for field, n := range map[string]int{"redirect_uris": 101, "post_logout_redirect_uris": 101, "contacts": 101, "default_acr_values": 101, "request_uris": 17,
 			"grant_types": 101, "response_types": 101} {
-			_, err := h.clients.Register(t.Context(), asks(t, rp(metadata{field: long(n)}), ""))
+			_, err := h.clients.Register(t.Context(), registerRequest(t, rp(metadata{field: long(n)}), ""))
 			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidClientMetadata || !strings.HasPrefix(e.Desc, field+": at most") {
 				t.Errorf("%s: %v", field, err)
 			}
@@ -138,7 +138,7 @@ func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 		if _, err := auth.ParseScope(scope.String()); err == nil {
 			t.Error("a scope of 300 tokens is taken")
 		}
-	}, open)
+	}, withOpenRegistration)
 }
 
 // A private key is refused by its members: to check one costs far more than to read it.
@@ -155,18 +155,18 @@ func TestRepair_H2_KeysAreReadByTheirPublicMembers(t *testing.T) {
 
 // What is kept of a key set is what was understood of it.
 func TestRepair_S21_KeysAreKeptAsUnderstood(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		jwks := set(t, map[string]keyPair{"k1": newPair(t, jose.ES256)})
+	each(t, func(t *testing.T, h *fixture) {
+		jwks := keySet(t, map[string]keyPair{"k1": newPair(t, jose.ES256)})
 		jwks = strings.Replace(jwks, "{", `{"serves":1,"document_at":":","x5u":"https://evil.example/",`, 1)
-		v, err := h.clients.Register(t.Context(), asks(t, rp(metadata{"jwks": json.RawMessage(jwks)}), ""))
-		h.ok(err)
+		v, err := h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"jwks": json.RawMessage(jwks)}), ""))
+		h.requireOK(err)
 		c, err := h.clients.Get(t.Context(), tenant, v.ID)
-		h.ok(err)
+		h.requireOK(err)
 		if s := string(c.Settings.JWKS); strings.Contains(s, "serves") || strings.Contains(s, "x5u") || !strings.Contains(s, `"kid":"k1"`) {
 			t.Errorf("kept: %s", s)
 		}
 		if _, err := client.ParseKeys(c.Settings.JWKS); err != nil {
 			t.Errorf("what is kept cannot be read: %v", err)
 		}
-	}, open)
+	}, withOpenRegistration)
 }

@@ -13,11 +13,11 @@ import (
 )
 
 func TestCreateClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		c, secret := h.client(client.Registration{Name: " Shop ", Type: auth.ClientWeb, FirstParty: true, Scopes: []string{"openid", "openid", "orders"},
 			RedirectURIs: []string{"https://shop.example.test/cb?x=1", "http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]:80/cb"}})
 		got, err := h.clients.Get(t.Context(), tenant, c.ID)
-		h.ok(err)
+		h.requireOK(err)
 		if d := cmp.Diff(c, got); d != "" {
 			t.Errorf("stored (-want +got):\n%s", d)
 		}
@@ -45,7 +45,7 @@ func TestCreateClient(t *testing.T) {
 
 // AZ-12, AZ-13 and everything else that is no redirect URI: refused, nothing stored.
 func TestAttack_AZ_12_13_Registration(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		web := func(uri string) client.Registration {
 			return client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://ok.example.test/", uri}}
 		}
@@ -103,9 +103,9 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 
 // What cannot be done to the built-in client, and to one that is not there.
 func TestClientRefusals(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.EdDSA)
-		signs, _ := h.machine(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		signs, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
 		for id, kind := range map[auth.ClientID]auth.Kind{auth.FirstParty: auth.KindConflict, "nobody": auth.KindNotFound} {
 			_, _, rotate := h.clients.RotateSecret(t.Context(), tenant, id, 0, operator)
 			_, disable := h.clients.Disable(t.Context(), tenant, id, operator)

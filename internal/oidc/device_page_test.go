@@ -16,31 +16,31 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// strict has the limits on wrong codes that a server has by default.
-func strict(c *settings) {
+// withUserCodeLimits has the limits on wrong codes that a server has by default.
+func withUserCodeLimits(c *settings) {
 	c.Rates["user_code.ip"] = limit.Rate{Count: 20, Per: 10 * time.Minute}
 	c.Rates["user_code.account"] = limit.Rate{Count: 20, Per: time.Hour}
 }
 
-// viewer is a browser at the page of devices, and what it is shown.
-type viewer struct {
-	*house
+// newDeviceBrowser is a browser at the page of devices, and what it is shown.
+type deviceBrowser struct {
+	*fixture
 	b    flow.Browser
 	step flow.Step
 }
 
-// viewer opens the page of devices in a new browser.
-func (h *house) viewer() *viewer {
+// newDeviceBrowser opens the page of devices in a new browser.
+func (h *fixture) newDeviceBrowser() *deviceBrowser {
 	h.t.Helper()
-	v := &viewer{house: h, b: flow.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
+	v := &deviceBrowser{fixture: h, b: flow.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
 	step, err := h.flows.Start(h.t.Context(), tenant, auth.FlowDevice, v.b)
-	h.ok(err)
+	h.requireOK(err)
 	v.b.Secret, v.step = step.NewBrowser.Reveal(), step
-	v.at(auth.StepDeviceCode)
+	v.requireStep(auth.StepDeviceCode)
 	return v
 }
 
-func (v *viewer) at(kind auth.StepKind) {
+func (v *deviceBrowser) requireStep(kind auth.StepKind) {
 	v.t.Helper()
 	if v.step.Kind != kind {
 		v.t.Fatalf("at %s, want %s", v.step.Kind, kind)
@@ -48,7 +48,7 @@ func (v *viewer) at(kind auth.StepKind) {
 }
 
 // signIn is what the login page leaves behind.
-func (v *viewer) signIn() {
+func (v *deviceBrowser) signIn() {
 	v.t.Helper()
 	var signed session.SignedIn
 	v.write(func(tx *store.Tx) (err error) {
@@ -62,11 +62,11 @@ func (v *viewer) signIn() {
 	v.b.Sessions = append([]session.SignedIn{signed}, v.b.Sessions...)
 }
 
-func (v *viewer) form() flow.FormRef {
+func (v *deviceBrowser) form() flow.FormRef {
 	return flow.FormRef{Tenant: tenant, Flow: v.step.Flow.ID, CSRF: v.step.CSRF, Browser: v.b}
 }
 
-func (v *viewer) lookup(typed string) error {
+func (v *deviceBrowser) lookup(typed string) error {
 	step, err := v.DeviceLookup(v.t.Context(), v.form(), typed)
 	if err == nil {
 		v.step = step
@@ -74,7 +74,7 @@ func (v *viewer) lookup(typed string) error {
 	return err
 }
 
-func (v *viewer) decide(allow bool) error {
+func (v *deviceBrowser) decide(allow bool) error {
 	step, err := v.DeviceDecide(v.t.Context(), v.form(), allow)
 	if err == nil {
 		v.step = step
@@ -83,16 +83,16 @@ func (v *viewer) decide(allow bool) error {
 }
 
 // device reads what is kept of a device.
-func (h *house) device(a oidc.DeviceAuthorization) (d auth.Device) {
+func (h *fixture) device(a oidc.DeviceAuthorization) (d auth.Device) {
 	h.t.Helper()
-	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		d, err = tx.Device(secret.Digest(a.DeviceCode.Reveal()))
 		return err
 	}))
 	return d
 }
 
-func (h *house) wantCode(err error, code string) {
+func (h *fixture) requireErrorCode(err error, code string) {
 	h.t.Helper()
 	if err == nil || !strings.Contains(err.Error(), code) {
 		h.t.Errorf("got %v, want %s", err, code)
@@ -102,26 +102,26 @@ func (h *house) wantCode(err error, code string) {
 // TestDeviceApproval is the way of a person through the pages, and of the device
 // meanwhile.
 func TestDeviceApproval(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		a := h.startDevice(c, "scope", "openid email offline_access")
-		v := h.viewer()
-		h.ok(v.lookup(strings.ToLower(a.UserCode)))
-		v.at(auth.StepLogin)
+		v := h.newDeviceBrowser()
+		h.requireOK(v.lookup(strings.ToLower(a.UserCode)))
+		v.requireStep(auth.StepLogin)
 		v.signIn()
 		step, err := h.completeSignIn(formRef(v.step.Flow.ID, v.b, v.step.CSRF), v.b.Sessions[0].Session.ID)
-		h.ok(err)
+		h.requireOK(err)
 		v.step = step
-		v.at(auth.StepDeviceConfirm)
+		v.requireStep(auth.StepDeviceConfirm)
 		if v.step.Client.Name != "Television" || v.step.Flow.Request.Scope.String() != "openid email offline_access" || v.step.Accounts[0].Account.ID != h.alice {
 			t.Errorf("the page: %+v", v.step)
 		}
 		_, err = h.pollDevice(c, a.DeviceCode.Reveal())
-		h.refused(err, oauth.AuthorizationPending)
-		h.ok(v.decide(true))
-		v.at(auth.StepDone)
+		h.requireRefused(err, oauth.AuthorizationPending)
+		h.requireOK(v.decide(true))
+		v.requireStep(auth.StepDone)
 		got, err := h.pollDevice(c, a.DeviceCode.Reveal())
-		h.ok(err)
+		h.requireOK(err)
 		if got.Account != h.alice || got.RefreshToken == "" || got.IDToken == "" {
 			t.Errorf("tokens: %+v", got.Tokens)
 		}
@@ -132,116 +132,116 @@ func TestDeviceApproval(t *testing.T) {
 			t.Errorf("audit lines: %+v", ev)
 		}
 		list, err := h.Consents(t.Context(), tenant, h.alice)
-		h.ok(err)
+		h.requireOK(err)
 		if len(list) != 1 || list[0].Client.ID != c.ID {
 			t.Errorf("what the person sees of it: %+v", list)
 		}
-		h.ok(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
+		h.requireOK(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
 		if _, err := h.tokens.VerifyAudience(t.Context(), tenant, got.AccessToken, h.tokens.UserInfoURL(tenant)); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("the device's token after the person took it back: %v", err)
 		}
 		if err := v.lookup(a.UserCode); auth.KindOf(err) != auth.KindNotFound {
 			t.Errorf("the flow goes on: %v", err)
 		}
-	}, strict)
+	}, withUserCodeLimits)
 }
 
 // Whoever approves a device is told from where it asked.
 func TestRepair_H12_FromWhereTheDeviceAsked(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		a := h.startDevice(c, "scope", "openid email")
-		v := h.viewer()
-		h.ok(v.lookup(a.UserCode))
+		v := h.newDeviceBrowser()
+		h.requireOK(v.lookup(a.UserCode))
 		if got := v.step.Flow.Request.DeviceIP; got != "192.0.2.1" {
 			t.Errorf("asked from %q", got)
 		}
-	}, strict)
+	}, withUserCodeLimits)
 }
 
 func TestDeviceDenied(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		a := h.startDevice(c)
-		v := h.viewer()
+		v := h.newDeviceBrowser()
 		v.signIn()
-		h.ok(v.lookup(a.UserCode))
-		v.at(auth.StepDeviceConfirm)
-		h.ok(v.decide(false))
-		v.at(auth.StepDone)
+		h.requireOK(v.lookup(a.UserCode))
+		v.requireStep(auth.StepDeviceConfirm)
+		h.requireOK(v.decide(false))
+		v.requireStep(auth.StepDone)
 		if !v.step.Flow.Denied {
 			t.Error("the step does not say that it was a no")
 		}
 		_, err := h.pollDevice(c, a.DeviceCode.Reveal())
-		h.refused(err, oauth.AccessDenied)
+		h.requireRefused(err, oauth.AccessDenied)
 		if list, err := h.Consents(t.Context(), tenant, h.alice); err != nil || len(list) != 0 {
 			t.Errorf("remembered: %+v, %v", list, err)
 		}
 		if ev := h.events(auth.EventDeviceDenied); len(ev) != 1 || ev[0].Account != h.alice {
 			t.Errorf("audit lines: %+v", ev)
 		}
-	}, strict)
+	}, withUserCodeLimits)
 }
 
 // A yes that was taken back before the device came for its tokens counts no more.
 func TestDeviceApprovalTakenBack(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		a := h.startDevice(c)
-		v := h.viewer()
+		v := h.newDeviceBrowser()
 		v.signIn()
-		h.ok(v.lookup(a.UserCode))
-		h.ok(v.decide(true))
-		h.ok(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
+		h.requireOK(v.lookup(a.UserCode))
+		h.requireOK(v.decide(true))
+		h.requireOK(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
 		_, err := h.pollDevice(c, a.DeviceCode.Reveal())
-		h.refused(err, oauth.InvalidGrant)
-	}, strict)
+		h.requireRefused(err, oauth.InvalidGrant)
+	}, withUserCodeLimits)
 }
 
 func TestAttack_TK_35_GuessingUserCodes(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		a := h.startDevice(h.television())
-		v := h.viewer()
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.startDevice(h.deviceClient())
+		v := h.newDeviceBrowser()
 		for i := range 20 {
 			if i%2 == 1 {
-				v = h.viewer() // a fresh browser at the same address
+				v = h.newDeviceBrowser() // a fresh browser at the same address
 			}
-			h.wantCode(v.lookup("BCDF-BCDF"), "user_code_invalid")
+			h.requireErrorCode(v.lookup("BCDF-BCDF"), "user_code_invalid")
 		}
-		h.wantCode(v.lookup("BCDF-BCDF"), "rate_limited")
-		h.wantCode(v.lookup(a.UserCode), "rate_limited") // nothing is learned by going on
-		h.wantCode(h.viewer().lookup("nonsense"), "rate_limited")
-		elsewhere := h.viewer()
+		h.requireErrorCode(v.lookup("BCDF-BCDF"), "rate_limited")
+		h.requireErrorCode(v.lookup(a.UserCode), "rate_limited") // nothing is learned by going on
+		h.requireErrorCode(h.newDeviceBrowser().lookup("nonsense"), "rate_limited")
+		elsewhere := h.newDeviceBrowser()
 		elsewhere.b.Actor.IP = "192.0.2.8"
-		h.ok(elsewhere.lookup(a.UserCode))
+		h.requireOK(elsewhere.lookup(a.UserCode))
 
 		t.Run("by account from many addresses", func(t *testing.T) {
-			v := h.viewer()
+			v := h.newDeviceBrowser()
 			v.signIn()
 			guess := func(i int) error {
 				v.b.Actor.IP = "198.51.100." + string(rune('0'+i%10)) + string(rune('0'+i/10))
 				return v.lookup("BCDF-BCDF")
 			}
 			for i := range 20 {
-				h.wantCode(guess(i+10), "user_code_invalid")
+				h.requireErrorCode(guess(i+10), "user_code_invalid")
 			}
-			h.wantCode(guess(40), "rate_limited")
+			h.requireErrorCode(guess(40), "rate_limited")
 		})
 		t.Run("right codes are free", func(t *testing.T) {
-			v := h.viewer()
+			v := h.newDeviceBrowser()
 			v.b.Actor.IP = "192.0.2.9"
 			for range 40 {
-				h.ok(v.lookup(a.UserCode))
+				h.requireOK(v.lookup(a.UserCode))
 			}
-			h.wantCode(v.lookup("BCDF-BCDF"), "user_code_invalid")
+			h.requireErrorCode(v.lookup("BCDF-BCDF"), "user_code_invalid")
 		})
-	}, strict)
+	}, withUserCodeLimits)
 }
 
 // TK-36: a code that somebody else knows approves nothing by itself.
 func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		waits := func(a oidc.DeviceAuthorization) {
 			t.Helper()
 			if d := h.device(a); d.Status != auth.DevicePending {
@@ -249,79 +249,79 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 			}
 		}
 		t.Run("without a sign-in", func(t *testing.T) {
-			a, v := h.startDevice(c), h.viewer()
-			h.ok(v.decide(true)) // before the code
-			v.at(auth.StepDeviceCode)
-			h.ok(v.lookup(a.UserCode))
-			h.ok(v.decide(true))
-			v.at(auth.StepLogin)
+			a, v := h.startDevice(c), h.newDeviceBrowser()
+			h.requireOK(v.decide(true)) // before the code
+			v.requireStep(auth.StepDeviceCode)
+			h.requireOK(v.lookup(a.UserCode))
+			h.requireOK(v.decide(true))
+			v.requireStep(auth.StepLogin)
 			waits(a)
 		})
 		t.Run("without the page", func(t *testing.T) {
-			a, v := h.startDevice(c), h.viewer()
-			h.ok(v.lookup(a.UserCode))
+			a, v := h.startDevice(c), h.newDeviceBrowser()
+			h.requireOK(v.lookup(a.UserCode))
 			v.signIn() // elsewhere in the same browser; this flow has asked nobody
-			h.ok(v.decide(true))
-			v.at(auth.StepDeviceConfirm)
+			h.requireOK(v.decide(true))
+			v.requireStep(auth.StepDeviceConfirm)
 			waits(a)
 		})
 		t.Run("without the page's MAC", func(t *testing.T) {
-			a, v := h.startDevice(c), h.viewer()
+			a, v := h.startDevice(c), h.newDeviceBrowser()
 			v.signIn()
-			h.ok(v.lookup(a.UserCode))
-			v.at(auth.StepDeviceConfirm)
-			other := h.viewer()
+			h.requireOK(v.lookup(a.UserCode))
+			v.requireStep(auth.StepDeviceConfirm)
+			other := h.newDeviceBrowser()
 			for _, csrf := range []string{"", "x", other.step.CSRF} {
 				in := v.form()
 				in.CSRF = csrf
 				_, err := h.DeviceDecide(t.Context(), in, true)
-				h.wantCode(err, "cross_site")
+				h.requireErrorCode(err, "cross_site")
 				_, err = h.DeviceLookup(t.Context(), in, a.UserCode)
-				h.wantCode(err, "cross_site")
+				h.requireErrorCode(err, "cross_site")
 			}
 			waits(a)
 		})
 		t.Run("in another browser", func(t *testing.T) {
-			a, v, thief := h.startDevice(c), h.viewer(), h.viewer()
+			a, v, thief := h.startDevice(c), h.newDeviceBrowser(), h.newDeviceBrowser()
 			v.signIn()
-			h.ok(v.lookup(a.UserCode))
+			h.requireOK(v.lookup(a.UserCode))
 			in := thief.form()
 			in.Flow = v.step.Flow.ID
 			_, err := h.DeviceDecide(t.Context(), in, true)
-			h.wantCode(err, "cross_site")
+			h.requireErrorCode(err, "cross_site")
 			waits(a)
 		})
 		t.Run("as somebody whose session has ended", func(t *testing.T) {
-			a, v := h.startDevice(c), h.viewer()
+			a, v := h.startDevice(c), h.newDeviceBrowser()
 			v.signIn()
-			h.ok(v.lookup(a.UserCode))
-			v.at(auth.StepDeviceConfirm)
+			h.requireOK(v.lookup(a.UserCode))
+			v.requireStep(auth.StepDeviceConfirm)
 			h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, v.b.Sessions[0].Session.ID, auth.EndLogout) })
-			h.ok(v.decide(true))
-			v.at(auth.StepLogin)
+			h.requireOK(v.decide(true))
+			v.requireStep(auth.StepLogin)
 			waits(a)
 		})
 		t.Run("when the code is too old", func(t *testing.T) {
-			a, v := h.startDevice(c), h.viewer()
+			a, v := h.startDevice(c), h.newDeviceBrowser()
 			v.signIn()
-			h.ok(v.lookup(a.UserCode))
+			h.requireOK(v.lookup(a.UserCode))
 			h.clock.Advance(10 * time.Minute)
-			h.wantCode(v.decide(true), "user_code_invalid")
-			h.wantCode(v.lookup(a.UserCode), "user_code_invalid")
+			h.requireErrorCode(v.decide(true), "user_code_invalid")
+			h.requireErrorCode(v.lookup(a.UserCode), "user_code_invalid")
 			waits(a)
 		})
 		t.Run("twice", func(t *testing.T) {
-			a, v, again := h.startDevice(c), h.viewer(), h.viewer()
+			a, v, again := h.startDevice(c), h.newDeviceBrowser(), h.newDeviceBrowser()
 			v.signIn()
 			again.b.Sessions = v.b.Sessions
-			h.ok(v.lookup(a.UserCode))
-			h.ok(again.lookup(a.UserCode))
-			h.ok(v.decide(false))
-			h.wantCode(again.decide(true), "user_code_invalid")
-			h.wantCode(h.viewer().lookup(a.UserCode), "user_code_invalid")
+			h.requireOK(v.lookup(a.UserCode))
+			h.requireOK(again.lookup(a.UserCode))
+			h.requireOK(v.decide(false))
+			h.requireErrorCode(again.decide(true), "user_code_invalid")
+			h.requireErrorCode(h.newDeviceBrowser().lookup(a.UserCode), "user_code_invalid")
 			if d := h.device(a); d.Status != auth.DeviceDenied {
 				t.Errorf("the device is %s after a no and a yes", d.Status)
 			}
 		})
-	}, strict)
+	}, withUserCodeLimits)
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// television is a client on a device.
-func (h *house) television(change ...func(*client.Registration)) auth.Client {
+// deviceClient is a client on a device.
+func (h *fixture) deviceClient(change ...func(*client.Registration)) auth.Client {
 	h.t.Helper()
 	c, _ := h.client(client.Registration{
 		Name: "Television", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/callback"}, Scopes: []string{"openid", "email", "offline_access"},
@@ -26,20 +26,20 @@ func (h *house) television(change ...func(*client.Registration)) auth.Client {
 	return c
 }
 
-func (h *house) startDevice(c auth.Client, pairs ...string) oidc.DeviceAuthorization {
+func (h *fixture) startDevice(c auth.Client, pairs ...string) oidc.DeviceAuthorization {
 	h.t.Helper()
 	a, err := h.AuthorizeDevice(h.t.Context(), form(h.t, append([]string{"client_id", string(c.ID)}, pairs...)...))
-	h.ok(err)
+	h.requireOK(err)
 	return a
 }
 
-func (h *house) pollDevice(c auth.Client, code string) (oidc.Issued, error) {
+func (h *fixture) pollDevice(c auth.Client, code string) (oidc.Issued, error) {
 	return h.Token(h.t.Context(), form(h.t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID), "device_code", code))
 }
 
-// answerDevice is what a person's decision leaves behind, and returns the browser's
+// answerDevice is what a user's decision leaves behind, and returns the browser's
 // session in which they took it.
-func (h *house) answerDevice(a oidc.DeviceAuthorization, status auth.DeviceStatus) auth.SessionID {
+func (h *fixture) answerDevice(a oidc.DeviceAuthorization, status auth.DeviceStatus) auth.SessionID {
 	h.t.Helper()
 	var id auth.SessionID
 	h.write(func(tx *store.Tx) error {
@@ -62,8 +62,8 @@ func (h *house) answerDevice(a oidc.DeviceAuthorization, status auth.DeviceStatu
 }
 
 func TestDeviceAuthorization(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		a := h.startDevice(c, "scope", "openid email telephone")
 		if !regexp.MustCompile(`^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$`).MatchString(a.UserCode) {
 			t.Errorf("user code %q", a.UserCode)
@@ -75,7 +75,7 @@ func TestDeviceAuthorization(t *testing.T) {
 		if d := cmp.Diff(want, a); d != "" {
 			t.Errorf("the answer (-want +got):\n%s", d)
 		}
-		h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			d, err := tx.Device(secret.Digest(a.DeviceCode.Reveal()))
 			if err != nil {
 				return err
@@ -92,24 +92,24 @@ func TestDeviceAuthorization(t *testing.T) {
 		if ev := h.events(auth.EventDeviceRequested); len(ev) != 1 || ev[0].Actor.Client != c.ID {
 			t.Errorf("audit lines: %+v", ev)
 		}
-		other := h.television(func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		other := h.deviceClient(func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
 		ask := func(pairs ...string) error {
 			_, err := h.AuthorizeDevice(t.Context(), form(t, pairs...))
 			return err
 		}
-		h.refused(ask("client_id", string(other.ID)), oauth.UnauthorizedClient)
-		h.refused(ask("client_id", "nobody"), oauth.InvalidClient)
-		h.refused(ask("client_id", string(c.ID), "scope", "telephone"), oauth.InvalidScope)
-		h.refused(ask("client_id", string(c.ID), "scope", "a\"b"), oauth.InvalidScope)
-		h.refused(ask("client_id", string(c.ID), "resource", "https://elsewhere.example.test"), oauth.InvalidTarget)
+		h.requireRefused(ask("client_id", string(other.ID)), oauth.UnauthorizedClient)
+		h.requireRefused(ask("client_id", "nobody"), oauth.InvalidClient)
+		h.requireRefused(ask("client_id", string(c.ID), "scope", "telephone"), oauth.InvalidScope)
+		h.requireRefused(ask("client_id", string(c.ID), "scope", "a\"b"), oauth.InvalidScope)
+		h.requireRefused(ask("client_id", string(c.ID), "resource", "https://elsewhere.example.test"), oauth.InvalidTarget)
 	})
 }
 
 // Every code is as likely as every other, and none repeats soon.
 func TestUserCodesAreSpread(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, liteConfig(t))
-	c := h.television()
+	h := newFixture(t, liteConfig(t))
+	c := h.deviceClient()
 	seen, letters := map[string]bool{}, map[rune]int{}
 	for range 200 {
 		a := h.startDevice(c)
@@ -130,47 +130,47 @@ func TestUserCodesAreSpread(t *testing.T) {
 }
 
 func TestAttack_TK_33_PollingTooFast(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		a := h.startDevice(c)
 		poll := func() error {
 			_, err := h.pollDevice(c, a.DeviceCode.Reveal())
 			return err
 		}
-		h.refused(poll(), oauth.AuthorizationPending) // the first may come at once
+		h.requireRefused(poll(), oauth.AuthorizationPending) // the first may come at once
 		h.clock.Advance(5 * time.Second)
-		h.refused(poll(), oauth.AuthorizationPending)
+		h.requireRefused(poll(), oauth.AuthorizationPending)
 		h.clock.Advance(5*time.Second - time.Millisecond)
-		h.refused(poll(), oauth.SlowDown) // ten seconds from here
+		h.requireRefused(poll(), oauth.SlowDown) // ten seconds from here
 		h.clock.Advance(10*time.Second - time.Millisecond)
-		h.refused(poll(), oauth.SlowDown) // fifteen
+		h.requireRefused(poll(), oauth.SlowDown) // fifteen
 		h.clock.Advance(15 * time.Second)
-		h.refused(poll(), oauth.AuthorizationPending)
+		h.requireRefused(poll(), oauth.AuthorizationPending)
 		h.clock.Advance(15*time.Second - time.Millisecond)
-		h.refused(poll(), oauth.SlowDown) // it grew for good
+		h.requireRefused(poll(), oauth.SlowDown) // it grew for good
 		for range 200 {
-			h.refused(poll(), oauth.SlowDown)
+			h.requireRefused(poll(), oauth.SlowDown)
 		}
 		h.answerDevice(a, auth.DeviceApproved)
 		_, err := h.pollDevice(c, a.DeviceCode.Reveal())
-		h.ok(err)
+		h.requireOK(err)
 	})
 }
 
 func TestAttack_TK_34_DeviceCodes(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, thief := h.television(), h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c, thief := h.deviceClient(), h.deviceClient()
 		t.Run("once", func(t *testing.T) {
 			a := h.startDevice(c, "scope", "openid email offline_access")
 			browser := h.answerDevice(a, auth.DeviceApproved)
 			_, err := h.pollDevice(thief, a.DeviceCode.Reveal())
-			h.refused(err, oauth.InvalidGrant)
+			h.requireRefused(err, oauth.InvalidGrant)
 			got, err := h.pollDevice(c, a.DeviceCode.Reveal())
-			h.ok(err)
+			h.requireOK(err)
 			if got.Account != h.alice || got.Session == browser || got.RefreshToken == "" || got.Scope.String() != "openid email offline_access" {
 				t.Errorf("tokens: %+v", got.Tokens)
 			}
-			h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
+			h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 				v, err := tx.Session(got.Session)
 				if v.Parent != browser || !v.Offline || v.Client != c.ID || v.Digest != "" {
 					t.Errorf("the device's session: %+v", v)
@@ -178,7 +178,7 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 				return err
 			}))
 			_, err = h.pollDevice(c, a.DeviceCode.Reveal())
-			h.refused(err, oauth.InvalidGrant)
+			h.requireRefused(err, oauth.InvalidGrant)
 			if _, err := h.tokens.VerifyAudience(t.Context(), tenant, got.AccessToken, h.tokens.UserInfoURL(tenant)); err != nil {
 				t.Errorf("the second use took the first one's tokens: %v", err)
 			}
@@ -192,7 +192,7 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 			h.clock.Advance(10 * time.Minute)
 			for _, v := range []oidc.DeviceAuthorization{a, approved} {
 				_, err := h.pollDevice(c, v.DeviceCode.Reveal())
-				h.refused(err, oauth.ExpiredToken)
+				h.requireRefused(err, oauth.ExpiredToken)
 			}
 		})
 		t.Run("denied", func(t *testing.T) {
@@ -200,29 +200,29 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 			h.answerDevice(a, auth.DeviceDenied)
 			for range 2 {
 				_, err := h.pollDevice(c, a.DeviceCode.Reveal())
-				h.refused(err, oauth.AccessDenied)
+				h.requireRefused(err, oauth.AccessDenied)
 			}
 		})
 		t.Run("nonsense", func(t *testing.T) {
 			_, err := h.pollDevice(c, "")
-			h.refused(err, oauth.InvalidRequest)
+			h.requireRefused(err, oauth.InvalidRequest)
 			for _, code := range []string{"wwd_", secret.New("wwd_").Reveal(), h.startDevice(c).UserCode} {
 				_, err := h.pollDevice(c, code)
-				h.refused(err, oauth.InvalidGrant)
+				h.requireRefused(err, oauth.InvalidGrant)
 			}
 		})
 	})
 }
 
-// The person logs out, or is shut, between the yes and the next poll.
+// The user logs out, or is shut, between the yes and the next poll.
 func TestDeviceAfterTheSessionHasEnded(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		a := h.startDevice(c)
 		browser := h.answerDevice(a, auth.DeviceApproved)
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, browser, auth.EndLogout) })
 		_, err := h.pollDevice(c, a.DeviceCode.Reveal())
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 
 		b := h.startDevice(c)
 		h.answerDevice(b, auth.DeviceApproved)
@@ -235,28 +235,28 @@ func TestDeviceAfterTheSessionHasEnded(t *testing.T) {
 			return tx.UpdateAccount(v)
 		})
 		_, err = h.pollDevice(c, b.DeviceCode.Reveal())
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 	})
 }
 
 func TestAttack_TK_29_DisabledClientAndDevices(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		a := h.startDevice(c)
 		h.answerDevice(a, auth.DeviceApproved)
 		_, err := h.clients.Disable(t.Context(), tenant, c.ID, operator)
-		h.ok(err)
+		h.requireOK(err)
 		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID)))
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 		_, err = h.pollDevice(c, a.DeviceCode.Reveal())
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 	})
 }
 
 // However many poll at once, one gets the tokens.
 func TestDeviceCodeIsTakenOnce(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		a := h.startDevice(c)
 		h.answerDevice(a, auth.DeviceApproved)
 		results := make(chan error, 8)
@@ -271,7 +271,7 @@ func TestDeviceCodeIsTakenOnce(t *testing.T) {
 			if err := <-results; err == nil {
 				issued++
 			} else {
-				h.refused(err, oauth.InvalidGrant)
+				h.requireRefused(err, oauth.InvalidGrant)
 			}
 		}
 		if issued != 1 {

@@ -32,7 +32,7 @@ func (k keyPair) jkt(t testing.TB) string {
 }
 
 // proof is a good proof for a POST to the URL; changes replace claims, nil removes one.
-func (h *house) proof(k keyPair, url string, changes ...claims) string {
+func (h *fixture) proof(k keyPair, url string, changes ...claims) string {
 	h.t.Helper()
 	c := claims{"jti": rand.Text(), "htm": "POST", "htu": url, "iat": h.clock.Now().Unix()}
 	for _, change := range changes {
@@ -54,14 +54,14 @@ func signProof(t testing.TB, k keyPair, c claims, headers map[jose.HeaderKey]any
 	return sign(t, k.alg, k.private, c, all)
 }
 
-// proving adds proofs to a request to the token endpoint.
-func proving(r client.Request, proofs ...string) client.Request {
+// withProofs adds proofs to a request to the token endpoint.
+func withProofs(r client.Request, proofs ...string) client.Request {
 	r.Proof, r.Method, r.URL = proofs, "POST", tokenURL
 	return r
 }
 
-// bound reads the key to which an access token is bound.
-func bound(t testing.TB, access string) string {
+// jktOf reads the key to which an access token is bound.
+func jktOf(t testing.TB, access string) string {
 	t.Helper()
 	b, err := secret.Decode(strings.Split(access, ".")[1])
 	var c struct {
@@ -79,8 +79,8 @@ func bound(t testing.TB, access string) string {
 }
 
 func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, secret := h.machine()
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.machineClient()
 		k, other := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
 		good := func() string { return h.proof(k, tokenURL) }
 		said := claims{"jti": "x", "htm": "POST", "htu": tokenURL, "iat": h.clock.Now().Unix()}
@@ -107,11 +107,11 @@ func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 			"DP-03 old":     {h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(-time.Hour).Unix()})},
 			"DP-03 future":  {h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(time.Hour).Unix()})},
 		} {
-			out, err := h.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), proofs...))
+			out, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), proofs...))
 			if out.AccessToken != "" {
 				t.Errorf("DP-01 %s: a token", name)
 			}
-			h.refused(err, oauth.InvalidProof)
+			h.requireRefused(err, oauth.InvalidProof)
 		}
 		for name, p := range map[string]string{
 			"query":     h.proof(k, tokenURL+"?a=b#c"),
@@ -119,9 +119,9 @@ func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 			"ten ago":   h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(-10 * time.Second).Unix()}),
 			"EdDSA":     h.proof(other, tokenURL),
 		} {
-			out, err := h.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), p))
-			if h.ok(err); bound(t, out.AccessToken) == "" || out.Type != "DPoP" {
-				t.Errorf("%s: type %q, bound to %q", name, out.Type, bound(t, out.AccessToken))
+			out, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), p))
+			if h.requireOK(err); jktOf(t, out.AccessToken) == "" || out.Type != "DPoP" {
+				t.Errorf("%s: type %q, bound to %q", name, out.Type, jktOf(t, out.AccessToken))
 			}
 		}
 	})
@@ -131,24 +131,24 @@ func encode(s string) string { return secret.Encode([]byte(s)) }
 
 // DP-04: a proof works once, on whichever node, and for whichever endpoint.
 func TestAttack_DP_04_ReplayAcrossNodes(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, secret := h.machine()
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.machineClient()
 		k := newPair(t, jose.ES256)
 		second := oidc.New(oidc.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now,
 			Clients: client.New(client.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now})})
 		try := func(s *oidc.Service, proof string) error {
-			_, err := s.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), proof))
+			_, err := s.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), proof))
 			return err
 		}
 		p := h.proof(k, tokenURL, claims{"jti": "fixed", "iat": h.clock.Now().Add(30 * time.Second).Unix()})
-		h.ok(try(h.Service, p))
-		h.refused(try(h.Service, p), oauth.InvalidProof)
-		h.refused(try(second, p), oauth.InvalidProof)
-		h.refused(try(second, h.proof(k, tokenURL, claims{"jti": "fixed"})), oauth.InvalidProof)
-		h.ok(try(second, h.proof(newPair(t, jose.ES256), tokenURL, claims{"jti": "fixed"})))
+		h.requireOK(try(h.Service, p))
+		h.requireRefused(try(h.Service, p), oauth.InvalidProof)
+		h.requireRefused(try(second, p), oauth.InvalidProof)
+		h.requireRefused(try(second, h.proof(k, tokenURL, claims{"jti": "fixed"})), oauth.InvalidProof)
+		h.requireOK(try(second, h.proof(newPair(t, jose.ES256), tokenURL, claims{"jti": "fixed"})))
 		for range 16 { // until the proof itself is too old
 			h.clock.Advance(10 * time.Second)
-			h.refused(try(second, p), oauth.InvalidProof)
+			h.requireRefused(try(second, p), oauth.InvalidProof)
 		}
 		// Of two at once one gets through.
 		same := h.proof(k, tokenURL)
@@ -169,7 +169,7 @@ func TestAttack_DP_04_ReplayAcrossNodes(t *testing.T) {
 }
 
 // coded leaves an authorization code for alice and the client, bound to a key.
-func (h *house) coded(c auth.Client, jkt string) (code, verifier string) {
+func (h *fixture) coded(c auth.Client, jkt string) (code, verifier string) {
 	h.t.Helper()
 	raw, verifier := secret.New("wwc_").Reveal(), secret.New("").Reveal()
 	h.write(func(tx *store.Tx) error {
@@ -191,25 +191,25 @@ func (h *house) coded(c auth.Client, jkt string) (code, verifier string) {
 }
 
 func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		spa, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid", "offline_access"}})
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
 		code, verifier := h.coded(spa, k.jkt(t))
 		redeem := func(proofs ...string) (oidc.Issued, error) {
-			return h.Token(t.Context(), proving(form(t, "grant_type", "authorization_code", "client_id", string(spa.ID), "code", code,
+			return h.Token(t.Context(), withProofs(form(t, "grant_type", "authorization_code", "client_id", string(spa.ID), "code", code,
 				"code_verifier", verifier, "redirect_uri", "https://app.test/cb"), proofs...))
 		}
 		_, err := redeem()
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		_, err = redeem(h.proof(other, tokenURL))
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		ts, err := redeem(h.proof(k, tokenURL))
-		if h.ok(err); ts.Type != "DPoP" || bound(t, ts.AccessToken) != k.jkt(t) || ts.RefreshToken == "" {
-			t.Errorf("DP-09: type %q, bound to %q", ts.Type, bound(t, ts.AccessToken))
+		if h.requireOK(err); ts.Type != "DPoP" || jktOf(t, ts.AccessToken) != k.jkt(t) || ts.RefreshToken == "" {
+			t.Errorf("DP-09: type %q, bound to %q", ts.Type, jktOf(t, ts.AccessToken))
 		}
 		// The refresh token of a public client is bound as well (RFC 9449 §5).
 		refresh := func(proofs ...string) (oidc.Issued, error) {
-			return h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", string(spa.ID), "refresh_token", ts.RefreshToken), proofs...))
+			return h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", string(spa.ID), "refresh_token", ts.RefreshToken), proofs...))
 		}
 		if _, err = refresh(); err == nil {
 			t.Error("refreshed without the key")
@@ -218,7 +218,7 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 			t.Error("refreshed with another key")
 		}
 		again, err := refresh(h.proof(k, tokenURL))
-		if h.ok(err); bound(t, again.AccessToken) != k.jkt(t) {
+		if h.requireOK(err); jktOf(t, again.AccessToken) != k.jkt(t) {
 			t.Error("the refreshed token is not bound")
 		}
 	})
@@ -226,7 +226,7 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 
 // DP-07: the proof of a pushed request and dpop_jkt are one, and bind the request.
 func TestAttack_DP_07_Pushed(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		spa, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid"}})
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
 		push := func(proof string, more ...string) (oidc.Pushed, error) {
@@ -236,8 +236,8 @@ func TestAttack_DP_07_Pushed(t *testing.T) {
 			return h.Push(t.Context(), r)
 		}
 		p, err := push(h.proof(k, base+"/oauth2/par"), "dpop_jkt", k.jkt(t))
-		h.ok(err)
-		h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
+		h.requireOK(err)
+		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			kept, err := tx.SingleUse(auth.UsePushed, digestOf(p.RequestURI))
 			if err == nil && !strings.Contains(kept.Data, `"jkt":"`+k.jkt(t)+`"`) {
 				t.Errorf("the request is not bound: %s", kept.Data)
@@ -245,69 +245,69 @@ func TestAttack_DP_07_Pushed(t *testing.T) {
 			return err
 		}))
 		_, err = push(h.proof(k, base+"/oauth2/par"), "dpop_jkt", other.jkt(t))
-		h.refused(err, oauth.InvalidRequest)
+		h.requireRefused(err, oauth.InvalidRequest)
 		_, err = push(h.proof(k, tokenURL))
-		h.refused(err, oauth.InvalidProof)
+		h.requireRefused(err, oauth.InvalidProof)
 	})
 }
 
 // A device that asks with a key gets its tokens with that key.
 func TestAttack_DP_07_Device(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		tv := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		tv := h.deviceClient()
 		k := newPair(t, jose.ES256)
 		deviceURL := base + oidc.DeviceAuthorizationPath
 		r := form(t, "client_id", string(tv.ID))
 		r.Proof, r.Method, r.URL = []string{h.proof(k, deviceURL)}, "POST", deviceURL
 		a, err := h.AuthorizeDevice(t.Context(), r)
-		h.ok(err)
+		h.requireOK(err)
 		h.answerDevice(a, auth.DeviceApproved)
 		poll := func(proofs ...string) (oidc.Issued, error) {
-			return h.Token(t.Context(), proving(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(tv.ID), "device_code", a.DeviceCode.Reveal()), proofs...))
+			return h.Token(t.Context(), withProofs(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(tv.ID), "device_code", a.DeviceCode.Reveal()), proofs...))
 		}
 		_, err = poll()
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		_, err = poll(h.proof(newPair(t, jose.ES256), tokenURL))
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		ts, err := poll(h.proof(k, tokenURL))
-		if h.ok(err); bound(t, ts.AccessToken) != k.jkt(t) {
+		if h.requireOK(err); jktOf(t, ts.AccessToken) != k.jkt(t) {
 			t.Error("the device's token is not bound")
 		}
 	})
 }
 
 func TestAttack_DP_08_Nonces(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, sec := h.machine()
+	each(t, func(t *testing.T, h *fixture) {
+		c, sec := h.machineClient()
 		k := newPair(t, jose.ES256)
 		try := func(s *oidc.Service, nonce any) error {
-			_, err := s.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, sec), h.proof(k, tokenURL, claims{"nonce": nonce})))
+			_, err := s.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, sec), h.proof(k, tokenURL, claims{"nonce": nonce})))
 			return err
 		}
 		err := try(h.Service, nil)
 		var e *oauth.Error
-		if h.refused(err, oauth.UseNonce); !errorsAs(err, &e) || !e.Nonce {
+		if h.requireRefused(err, oauth.UseNonce); !errorsAs(err, &e) || !e.Nonce {
 			t.Errorf("DP-08: the refusal brings no nonce: %v", err)
 		}
 		nonce := h.clients.Nonce(tenant)
 		other := client.New(client.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now, Root: secret.Bytes(32), DPoPNonce: true})
 		for _, bad := range []any{"", "x", h.clients.Nonce("acme"), other.Nonce(tenant)} {
-			h.refused(try(h.Service, bad), oauth.UseNonce)
+			h.requireRefused(try(h.Service, bad), oauth.UseNonce)
 		}
-		h.ok(try(h.Service, nonce))
+		h.requireOK(try(h.Service, nonce))
 		h.clock.Advance(5 * time.Minute)
-		h.ok(try(h.Service, nonce))
+		h.requireOK(try(h.Service, nonce))
 		h.clock.Advance(5 * time.Minute)
-		h.refused(try(h.Service, nonce), oauth.UseNonce)
-		h.ok(try(h.Service, h.clients.Nonce(tenant)))
+		h.requireRefused(try(h.Service, nonce), oauth.UseNonce)
+		h.requireOK(try(h.Service, h.clients.Nonce(tenant)))
 		// Who proves no key needs no nonce.
 		_, err = h.credentials(c, sec)
-		h.ok(err)
+		h.requireOK(err)
 	}, func(c *settings) { c.client.DPoPNonce = true })
 }
 
 func TestNoNonceUnlessAskedFor(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		if n := h.clients.Nonce(tenant); n != "" {
 			t.Errorf("nonce %q", n)
 		}
@@ -315,15 +315,15 @@ func TestNoNonceUnlessAskedFor(t *testing.T) {
 }
 
 func TestAttack_DP_09_ClientThatRequiresDPoP(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, secret := h.machine(func(r *client.Registration) { r.DPoP = true })
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.machineClient(func(r *client.Registration) { r.DPoP = true })
 		k := newPair(t, jose.ES256)
 		_, err := h.credentials(c, secret)
-		h.refused(err, oauth.InvalidProof)
-		ts, err := h.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.proof(k, tokenURL)))
-		h.ok(err)
-		if ts.Type != "DPoP" || bound(t, ts.AccessToken) != k.jkt(t) {
-			t.Errorf("DP-09: type %q, bound to %q instead of %q", ts.Type, bound(t, ts.AccessToken), k.jkt(t))
+		h.requireRefused(err, oauth.InvalidProof)
+		ts, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.proof(k, tokenURL)))
+		h.requireOK(err)
+		if ts.Type != "DPoP" || jktOf(t, ts.AccessToken) != k.jkt(t) {
+			t.Errorf("DP-09: type %q, bound to %q instead of %q", ts.Type, jktOf(t, ts.AccessToken), k.jkt(t))
 		}
 		if _, err := h.tokens.Verify(t.Context(), tenant, ts.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("DP-06: our own API takes it as a bearer token: %v", err)
@@ -333,11 +333,11 @@ func TestAttack_DP_09_ClientThatRequiresDPoP(t *testing.T) {
 
 // A node that cannot write does not let a proof pass unspent.
 func TestProofIsSpentOrRefused(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, secret := h.machine()
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.machineClient()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := h.Token(ctx, proving(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.proof(newPair(t, jose.ES256), tokenURL)))
+		_, err := h.Token(ctx, withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.proof(newPair(t, jose.ES256), tokenURL)))
 		if err == nil {
 			t.Error("a token without a spent proof")
 		}
@@ -345,16 +345,16 @@ func TestProofIsSpentOrRefused(t *testing.T) {
 }
 
 func TestRepair_C2_NonceIsAskedForBeforeTheAssertionIsSpent(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k, bindTo := newPair(t, jose.ES256), newPair(t, jose.ES256)
 		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks }
-		machine, _ := h.machine(keyed)
-		web, _ := h.app(keyed)
+		machine, _ := h.machineClient(keyed)
+		web, _ := h.webClient(keyed)
 		parURL := base + oidc.PushedPath
 		for name, send := range map[string]func(assertion, nonce string) error{
 			"token": func(assertion, nonce string) error {
 				r := form(t, "grant_type", "client_credentials", "client_assertion_type", AssertionType, "client_assertion", assertion)
-				_, err := h.Token(t.Context(), proving(r, h.proof(bindTo, tokenURL, claims{"nonce": nonce})))
+				_, err := h.Token(t.Context(), withProofs(r, h.proof(bindTo, tokenURL, claims{"nonce": nonce})))
 				return err
 			},
 			"par": func(assertion, nonce string) error {
@@ -368,10 +368,10 @@ func TestRepair_C2_NonceIsAskedForBeforeTheAssertionIsSpent(t *testing.T) {
 			if name == "par" {
 				c = web
 			}
-			assertion := sign(t, jose.ES256, k.private, h.good(c.ID), nil)
-			h.refused(send(assertion, "old"), oauth.UseNonce)
-			h.ok(send(assertion, h.clients.Nonce(tenant)))
-			h.refused(send(assertion, h.clients.Nonce(tenant)), oauth.InvalidClient)
+			assertion := sign(t, jose.ES256, k.private, h.assertionClaims(c.ID), nil)
+			h.requireRefused(send(assertion, "old"), oauth.UseNonce)
+			h.requireOK(send(assertion, h.clients.Nonce(tenant)))
+			h.requireRefused(send(assertion, h.clients.Nonce(tenant)), oauth.InvalidClient)
 		}
 	}, func(c *settings) { c.client.DPoPNonce = true })
 }

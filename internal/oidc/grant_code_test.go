@@ -16,26 +16,26 @@ import (
 
 const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // RFC 7636 appendix B
 
-// code walks alice through the authorization endpoint of a client of ours, which asks
+// newCode walks alice through the authorization endpoint of a client of ours, which asks
 // for no consent, and returns the code.
-func (h *house) code(c auth.Client, changes ...string) string {
+func (h *fixture) newCode(c auth.Client, changes ...string) string {
 	h.t.Helper()
-	v := h.visitor()
+	v := h.newBrowser()
 	v.signIn(h.alice)
-	return h.codeOf(v, c, changes...)
+	return h.newCodeIn(v, c, changes...)
 }
 
-func (h *house) codeOf(v *visitor, c auth.Client, changes ...string) string {
+func (h *fixture) newCodeIn(v *browser, c auth.Client, changes ...string) string {
 	h.t.Helper()
-	step, err := v.ask(request(c, changes...)...)
-	h.ok(err)
-	code, _, _ := h.granted(step)
+	step, err := v.authorize(request(c, changes...)...)
+	h.requireOK(err)
+	code, _, _ := h.requireCode(step)
 	return code
 }
 
-// redeeming is a good redemption of the code, with changes in pairs: an empty value
+// redeemRequest is a good redemption of the code, with changes in pairs: an empty value
 // leaves the parameter out.
-func (h *house) redeeming(c auth.Client, shown, code string, changes ...string) client.Request {
+func (h *fixture) redeemRequest(c auth.Client, shown, code string, changes ...string) client.Request {
 	h.t.Helper()
 	good := map[string]string{"grant_type": "authorization_code", "code": code, "redirect_uri": callback, "code_verifier": verifier}
 	if shown == "" {
@@ -57,9 +57,9 @@ func (h *house) redeeming(c auth.Client, shown, code string, changes ...string) 
 	return r
 }
 
-func (h *house) redeem(c auth.Client, shown, code string, changes ...string) (auth.Tokens, error) {
+func (h *fixture) redeem(c auth.Client, shown, code string, changes ...string) (auth.Tokens, error) {
 	h.t.Helper()
-	out, err := h.Token(h.t.Context(), h.redeeming(c, shown, code, changes...))
+	out, err := h.Token(h.t.Context(), h.redeemRequest(c, shown, code, changes...))
 	if err != nil && (out.AccessToken != "" || out.RefreshToken != "" || out.IDToken != "") {
 		h.t.Error("a refusal came with tokens")
 	}
@@ -68,17 +68,17 @@ func (h *house) redeem(c auth.Client, shown, code string, changes ...string) (au
 
 // alive reports whether the tokens are still worth something, everywhere they can be
 // shown. All three must agree.
-func (h *house) alive(c auth.Client, shown string, ts auth.Tokens) bool {
+func (h *fixture) alive(c auth.Client, shown string, ts auth.Tokens) bool {
 	h.t.Helper()
 	seen, err := h.Introspect(h.t.Context(), basic(form(h.t, "token", ts.AccessToken), c.ID, shown))
-	h.ok(err)
+	h.requireOK(err)
 	_, err = h.UserInfo(h.t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + ts.AccessToken}, Method: "GET"})
 	if (err == nil) != seen.Active {
 		h.t.Errorf("introspection says %v, userinfo %v", seen.Active, err)
 	}
 	if ts.RefreshToken != "" {
 		kept, err := h.Introspect(h.t.Context(), basic(form(h.t, "token", ts.RefreshToken), c.ID, shown))
-		h.ok(err)
+		h.requireOK(err)
 		if kept.Active != seen.Active {
 			h.t.Errorf("the access token is active: %v, the refresh token: %v", seen.Active, kept.Active)
 		}
@@ -86,21 +86,21 @@ func (h *house) alive(c auth.Client, shown string, ts auth.Tokens) bool {
 	return seen.Active
 }
 
-func lasting(r *client.Registration) {
-	ours(r)
+func withOfflineAccess(r *client.Registration) {
+	firstParty(r)
 	r.Scopes = []string{"openid", "profile", "email", "offline_access"}
 }
 
 func TestRedeem(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
-		code := h.code(c, "scope", "openid email offline_access", "nonce", "n-1")
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
+		code := h.newCode(c, "scope", "openid email offline_access", "nonce", "n-1")
 		ts, err := h.redeem(c, shown, code)
-		h.ok(err)
+		h.requireOK(err)
 		if ts.RefreshToken == "" || ts.IDToken == "" || ts.Scope.String() != "openid email offline_access" || ts.Type != "" {
 			t.Errorf("%+v", ts)
 		}
-		if got := said(t, ts.AccessToken); got.Subject != string(h.alice) || got.Session != string(ts.Session) || got.Audience != base {
+		if got := claimsOf(t, ts.AccessToken); got.Subject != string(h.alice) || got.Session != string(ts.Session) || got.Audience != base {
 			t.Errorf("the token says %+v", got)
 		}
 		if !h.alive(c, shown, ts) {
@@ -111,7 +111,7 @@ func TestRedeem(t *testing.T) {
 			t.Errorf("audit lines %+v", ev)
 		}
 		next, err := h.refresh(c, shown, ts.RefreshToken)
-		h.ok(err)
+		h.requireOK(err)
 		if next.Session != ts.Session || next.IDToken == "" {
 			t.Errorf("refreshed: %+v", next)
 		}
@@ -120,17 +120,17 @@ func TestRedeem(t *testing.T) {
 
 // A client signs in twice in one browser: one session, whose tokens all live.
 func TestRedeemUsesTheClientsSessionAgain(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
-		other, otherShown := h.app(lasting)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
+		other, otherShown := h.webClient(withOfflineAccess)
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		one, err := h.redeem(c, shown, h.codeOf(v, c))
-		h.ok(err)
-		two, err := h.redeem(c, shown, h.codeOf(v, c))
-		h.ok(err)
-		foreign, err := h.redeem(other, otherShown, h.codeOf(v, other))
-		h.ok(err)
+		one, err := h.redeem(c, shown, h.newCodeIn(v, c))
+		h.requireOK(err)
+		two, err := h.redeem(c, shown, h.newCodeIn(v, c))
+		h.requireOK(err)
+		foreign, err := h.redeem(other, otherShown, h.newCodeIn(v, other))
+		h.requireOK(err)
 		if one.Session != two.Session || one.Session == foreign.Session {
 			t.Errorf("sessions %s, %s and of another client %s", one.Session, two.Session, foreign.Session)
 		}
@@ -141,33 +141,33 @@ func TestRedeemUsesTheClientsSessionAgain(t *testing.T) {
 }
 
 func TestAttack_TK_01_CodeTwice(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
-		other, otherShown := h.app(lasting)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
+		other, otherShown := h.webClient(withOfflineAccess)
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		bystander, err := h.redeem(other, otherShown, h.codeOf(v, other))
-		h.ok(err)
-		code := h.codeOf(v, c, "scope", "openid offline_access")
+		bystander, err := h.redeem(other, otherShown, h.newCodeIn(v, other))
+		h.requireOK(err)
+		code := h.newCodeIn(v, c, "scope", "openid offline_access")
 		ts, err := h.redeem(c, shown, code)
-		h.ok(err)
+		h.requireOK(err)
 		for range 2 {
 			_, err = h.redeem(c, shown, code)
-			h.refused(err, oauth.InvalidGrant)
+			h.requireRefused(err, oauth.InvalidGrant)
 			if h.alive(c, shown, ts) {
 				t.Error("the tokens of the first redemption are alive")
 			}
 		}
 		_, err = h.refresh(c, shown, ts.RefreshToken)
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		if !h.alive(other, otherShown, bystander) {
 			t.Error("another client's tokens in the same browser died as well")
 		}
 		if ev := h.events(auth.EventCodeReused); len(ev) != 1 || ev[0].Outcome != auth.Failure || ev[0].Account != h.alice {
 			t.Errorf("audit lines %+v", ev)
 		}
-		again, err := h.redeem(c, shown, h.codeOf(v, c)) // the browser's session goes on
-		h.ok(err)
+		again, err := h.redeem(c, shown, h.newCodeIn(v, c)) // the browser's session goes on
+		h.requireOK(err)
 		if again.Session == ts.Session || !h.alive(c, shown, again) {
 			t.Error("the next sign-in went into the session that had ended")
 		}
@@ -175,10 +175,10 @@ func TestAttack_TK_01_CodeTwice(t *testing.T) {
 }
 
 func TestAttack_TK_02_CodeInParallel(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
-		code := h.code(c, "scope", "openid offline_access")
-		r := h.redeeming(c, shown, code)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
+		code := h.newCode(c, "scope", "openid offline_access")
+		r := h.redeemRequest(c, shown, code)
 		const n = 64
 		var wg sync.WaitGroup
 		var got [n]oidc.Issued
@@ -195,7 +195,7 @@ func TestAttack_TK_02_CodeInParallel(t *testing.T) {
 		won := 0
 		for i := range n {
 			if errs[i] != nil {
-				h.refused(errs[i], oauth.InvalidGrant)
+				h.requireRefused(errs[i], oauth.InvalidGrant)
 				continue
 			}
 			won++
@@ -212,9 +212,9 @@ func TestAttack_TK_02_CodeInParallel(t *testing.T) {
 // What is wrong spends nothing and ends nothing: neither before the code is used, nor
 // after.
 func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
-		thief, thiefShown := h.app(lasting)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
+		thief, thiefShown := h.webClient(withOfflineAccess)
 		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
 		type wrong struct {
 			client  auth.Client
@@ -239,14 +239,14 @@ func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 				if _, err := h.redeem(w.client, w.shown, code, w.changes...); err == nil {
 					t.Errorf("%s: redeemed", name)
 				} else {
-					h.refused(err, oauth.InvalidGrant)
+					h.requireRefused(err, oauth.InvalidGrant)
 				}
 			}
 		}
-		code := h.code(c, "scope", "openid offline_access")
+		code := h.newCode(c, "scope", "openid offline_access")
 		try(code)
 		ts, err := h.redeem(c, shown, code)
-		h.ok(err)
+		h.requireOK(err)
 		try(code) // TK-39
 		if !h.alive(c, shown, ts) {
 			t.Error("TK-39: a bad replay ended the tokens of the good redemption")
@@ -258,13 +258,13 @@ func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 }
 
 func TestAttack_TK_07_VerifierWithoutChallenge(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *client.Registration) { r.PKCEOptional = true })
-		code := h.code(c, "code_challenge", "", "code_challenge_method", "", "nonce", "n")
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.PKCEOptional = true })
+		code := h.newCode(c, "code_challenge", "", "code_challenge_method", "", "nonce", "n")
 		_, err := h.redeem(c, shown, code)
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		ts, err := h.redeem(c, shown, code, "code_verifier", "")
-		h.ok(err)
+		h.requireOK(err)
 		if !h.alive(c, shown, ts) {
 			t.Error("not alive")
 		}
@@ -273,8 +273,8 @@ func TestAttack_TK_07_VerifierWithoutChallenge(t *testing.T) {
 
 // TK-08: verifiers whose hash fits and whose form does not.
 func TestAttack_TK_08_VerifierOfABadForm(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
 		for name, tt := range map[string]struct {
 			verifier string
 			good     bool
@@ -288,35 +288,35 @@ func TestAttack_TK_08_VerifierOfABadForm(t *testing.T) {
 			"not ASCII":      {strings.Repeat("v", 43) + "é", false},
 			"all marks":      {strings.Repeat("v", 39) + "-._~", true},
 		} {
-			code := h.code(c, "code_challenge", secret.Digest(tt.verifier))
+			code := h.newCode(c, "code_challenge", secret.Digest(tt.verifier))
 			_, err := h.redeem(c, shown, code, "code_verifier", tt.verifier)
 			if tt.good && err != nil || !tt.good && err == nil {
 				t.Errorf("%s: %v", name, err)
 			}
 			if !tt.good {
-				h.refused(err, oauth.InvalidGrant)
+				h.requireRefused(err, oauth.InvalidGrant)
 			}
 		}
 	})
 }
 
 func TestAttack_TK_09_OldCode(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
-		code, late := h.code(c), h.code(c)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
+		code, late := h.newCode(c), h.newCode(c)
 		h.clock.Advance(time.Minute - time.Millisecond)
 		_, err := h.redeem(c, shown, code)
-		h.ok(err)
+		h.requireOK(err)
 		h.clock.Advance(time.Millisecond)
 		_, err = h.redeem(c, shown, late)
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 	})
 }
 
 func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
-		code := h.code(c, "scope", "openid offline_access")
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
+		code := h.newCode(c, "scope", "openid offline_access")
 		altered := func(s string) (out []string) {
 			for n := 1; n <= 10; n++ {
 				out = append(out, s[:len(s)-n])
@@ -331,19 +331,19 @@ func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
 		}
 		for _, bad := range altered(code)[:16] {
 			_, err := h.redeem(c, shown, bad)
-			h.refused(err, oauth.InvalidGrant)
+			h.requireRefused(err, oauth.InvalidGrant)
 		}
 		_, err := h.redeem(c, shown, "")
-		h.refused(err, oauth.InvalidRequest)
+		h.requireRefused(err, oauth.InvalidRequest)
 		ts, err := h.redeem(c, shown, code)
-		h.ok(err)
+		h.requireOK(err)
 		for _, bad := range altered(ts.RefreshToken)[:16] {
 			_, err := h.refresh(c, shown, bad)
-			h.refused(err, oauth.InvalidGrant)
+			h.requireRefused(err, oauth.InvalidGrant)
 		}
-		sealed, sealedShown := h.app(lasting, func(r *client.Registration) { r.TokenFormat = "opaque" })
-		opaque, err := h.redeem(sealed, sealedShown, h.code(sealed))
-		h.ok(err)
+		sealed, sealedShown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = "opaque" })
+		opaque, err := h.redeem(sealed, sealedShown, h.newCode(sealed))
+		h.requireOK(err)
 		for _, good := range []string{ts.AccessToken, opaque.AccessToken} {
 			for _, bad := range altered(good) {
 				_, err := h.UserInfo(t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + bad}, Method: "GET"})
@@ -356,8 +356,8 @@ func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
 }
 
 func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
 		for name, shut := range map[string]func(tx *store.Tx, a *auth.Account) error{
 			"account disabled": func(tx *store.Tx, a *auth.Account) error { a.DisabledAt = tx.Now; return tx.UpdateAccount(*a) },
 			"address not proved": func(tx *store.Tx, a *auth.Account) error {
@@ -370,10 +370,10 @@ func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 			},
 			"account deleted": func(tx *store.Tx, a *auth.Account) error { return tx.DeleteAccount(a.ID) },
 		} {
-			v := h.visitor()
-			who := h.person(strings.ReplaceAll(name, " ", "."))
+			v := h.newBrowser()
+			who := h.newAccount(strings.ReplaceAll(name, " ", "."))
 			v.signIn(who)
-			code := h.codeOf(v, c, "scope", "openid offline_access")
+			code := h.newCodeIn(v, c, "scope", "openid offline_access")
 			h.write(func(tx *store.Tx) error {
 				a, err := tx.Account(who)
 				if err != nil {
@@ -384,7 +384,7 @@ func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 			if _, err := h.redeem(c, shown, code); err == nil {
 				t.Errorf("%s: redeemed", name)
 			} else {
-				h.refused(err, oauth.InvalidGrant)
+				h.requireRefused(err, oauth.InvalidGrant)
 			}
 		}
 	})
@@ -392,16 +392,16 @@ func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 
 // RT-14, and what offline access means for a client of ours and a stranger's.
 func TestAttack_RT_14_OfflineAccess(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(ours, func(r *client.Registration) { r.Scopes = []string{"openid"} })
-		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid offline_access"))
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(firstParty, func(r *client.Registration) { r.Scopes = []string{"openid"} })
+		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid offline_access"))
+		h.requireOK(err)
 		if ts.RefreshToken != "" || ts.Scope.String() != "openid" {
 			t.Errorf("a client without offline_access got %q and a refresh token: %v", ts.Scope, ts.RefreshToken != "")
 		}
-		once, onceShown := h.app(lasting, func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
-		ts, err = h.redeem(once, onceShown, h.code(once, "scope", "openid offline_access"))
-		h.ok(err)
+		once, onceShown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		ts, err = h.redeem(once, onceShown, h.newCode(once, "scope", "openid offline_access"))
+		h.requireOK(err)
 		if ts.RefreshToken != "" || ts.Scope.Has("offline_access") {
 			t.Errorf("a client that may not refresh got %q and a refresh token: %v", ts.Scope, ts.RefreshToken != "")
 		}
@@ -410,65 +410,65 @@ func TestAttack_RT_14_OfflineAccess(t *testing.T) {
 
 // RT-10: a log-out takes what is not offline along.
 func TestAttack_RT_10_LogoutEndsWhatIsNotOffline(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		house, houseShown := h.app(lasting)
-		stranger, strangerShown := h.app()
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		own, ownSecret := h.webClient(withOfflineAccess)
+		stranger, strangerShown := h.webClient()
+		v := h.newBrowser()
 		sid := v.signIn(h.alice)
-		mine, err := h.redeem(house, houseShown, h.codeOf(v, house, "scope", "openid offline_access"))
-		h.ok(err)
-		step, err := v.ask(request(stranger, "scope", "openid offline_access", "prompt", "consent")...)
-		h.ok(err)
-		code, _, _ := h.granted(v.consent(step, true))
+		mine, err := h.redeem(own, ownSecret, h.newCodeIn(v, own, "scope", "openid offline_access"))
+		h.requireOK(err)
+		step, err := v.authorize(request(stranger, "scope", "openid offline_access", "prompt", "consent")...)
+		h.requireOK(err)
+		code, _, _ := h.requireCode(v.consent(step, true))
 		theirs, err := h.redeem(stranger, strangerShown, code)
-		h.ok(err)
+		h.requireOK(err)
 		if mine.RefreshToken == "" || theirs.RefreshToken == "" {
 			t.Fatal("no refresh tokens")
 		}
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, sid, auth.EndLogout) })
-		if h.alive(house, houseShown, mine) {
+		if h.alive(own, ownSecret, mine) {
 			t.Error("our own client's tokens outlive the log-out")
 		}
-		_, err = h.refresh(house, houseShown, mine.RefreshToken)
-		h.refused(err, oauth.InvalidGrant)
+		_, err = h.refresh(own, ownSecret, mine.RefreshToken)
+		h.requireRefused(err, oauth.InvalidGrant)
 		if !h.alive(stranger, strangerShown, theirs) {
 			t.Error("offline access ended with the log-out")
 		}
 		_, err = h.refresh(stranger, strangerShown, theirs.RefreshToken)
-		h.ok(err)
+		h.requireOK(err)
 	})
 }
 
 // The resources of a grant may be narrowed for a token, and never widened (RFC 8707
 // §2.2).
 func TestRedeemForResources(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		const one, two, three = "https://one.test", "https://two.test", "https://three.test"
-		c, shown := h.app(lasting, func(r *client.Registration) { r.Audiences = []string{one, two, three} })
-		v := h.visitor()
+		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.Audiences = []string{one, two, three} })
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.ask(append(request(c, "scope", "openid offline_access"), "resource", one, "resource", two)...)
-		h.ok(err)
-		code, _, _ := h.granted(step)
+		step, err := v.authorize(append(request(c, "scope", "openid offline_access"), "resource", one, "resource", two)...)
+		h.requireOK(err)
+		code, _, _ := h.requireCode(step)
 		for _, bad := range []string{three, base, "one.test"} {
 			_, err = h.redeem(c, shown, code, "resource", bad)
-			h.refused(err, oauth.InvalidTarget)
+			h.requireRefused(err, oauth.InvalidTarget)
 		}
 		ts, err := h.redeem(c, shown, code, "resource", one)
-		h.ok(err)
-		if got := said(t, ts.AccessToken).Audience; got != one {
+		h.requireOK(err)
+		if got := claimsOf(t, ts.AccessToken).Audience; got != one {
 			t.Errorf("audience %v", got)
 		}
 		_, err = h.refresh(c, shown, ts.RefreshToken, "resource", three)
-		h.refused(err, oauth.InvalidTarget)
+		h.requireRefused(err, oauth.InvalidTarget)
 		wide, err := h.refresh(c, shown, ts.RefreshToken)
-		h.ok(err)
-		if got, ok := said(t, wide.AccessToken).Audience.([]any); !ok || len(got) != 2 {
+		h.requireOK(err)
+		if got, ok := claimsOf(t, wide.AccessToken).Audience.([]any); !ok || len(got) != 2 {
 			t.Errorf("audience after a refresh %v", got)
 		}
 		narrow, err := h.refresh(c, shown, wide.RefreshToken, "resource", two)
-		h.ok(err)
-		if got := said(t, narrow.AccessToken).Audience; got != two {
+		h.requireOK(err)
+		if got := claimsOf(t, narrow.AccessToken).Audience; got != two {
 			t.Errorf("audience %v", got)
 		}
 	})

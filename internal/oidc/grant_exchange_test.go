@@ -26,17 +26,17 @@ const (
 	accessToken = "urn:ietf:params:oauth:token-type:access_token"
 )
 
-// market is a shop that people use, and services behind it: orders serves the tokens of
+// exchangeFixture is a shop that users sign in to, and services behind it: orders serves the tokens of
 // the shop and goes on to billing.
-type market struct {
-	*house
+type exchangeFixture struct {
+	*fixture
 	shop, orders             auth.Client
 	shopSecret, ordersSecret string
 }
 
-func newMarket(h *house, change ...func(*client.Registration)) *market {
+func newExchangeFixture(h *fixture, change ...func(*client.Registration)) *exchangeFixture {
 	h.t.Helper()
-	m := &market{house: h}
+	m := &exchangeFixture{fixture: h}
 	m.shop, m.shopSecret = h.client(client.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{"https://shop.test/cb"}, Scopes: []string{"openid", "read", "charge", "write", "offline_access"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantTokenExchange}, Audiences: []string{orders, archive}}})
 	m.orders, m.ordersSecret = h.client(client.Registration{Name: "Orders", Type: auth.ClientMachine, Scopes: []string{"read", "charge"},
@@ -46,7 +46,7 @@ func newMarket(h *house, change ...func(*client.Registration)) *market {
 }
 
 // issue gives alice a session at the client, and a token for the audience.
-func (m *market) issue(c auth.ClientID, scope auth.Scope, change func(*auth.Grant), audience ...string) (string, auth.SessionID) {
+func (m *exchangeFixture) issue(c auth.ClientID, scope auth.Scope, change func(*auth.Grant), audience ...string) (string, auth.SessionID) {
 	m.t.Helper()
 	var session auth.SessionID
 	m.write(func(tx *store.Tx) error {
@@ -64,16 +64,16 @@ func (m *market) issue(c auth.ClientID, scope auth.Scope, change func(*auth.Gran
 		return err
 	})
 	tokens, err := m.tokens.Finish(m.t.Context(), d)
-	m.ok(err)
+	m.requireOK(err)
 	return tokens.AccessToken, session
 }
 
-func (m *market) exchange(c auth.Client, sec, subject string, more ...string) (oidc.Issued, error) {
+func (m *exchangeFixture) exchange(c auth.Client, sec, subject string, more ...string) (oidc.Issued, error) {
 	m.t.Helper()
-	return m.Token(m.t.Context(), m.asking(c, sec, subject, more...))
+	return m.Token(m.t.Context(), m.exchangeRequest(c, sec, subject, more...))
 }
 
-func (m *market) asking(c auth.Client, sec, subject string, more ...string) client.Request {
+func (m *exchangeFixture) exchangeRequest(c auth.Client, sec, subject string, more ...string) client.Request {
 	m.t.Helper()
 	pairs := []string{"grant_type", string(auth.GrantTokenExchange)}
 	if subject != "" {
@@ -85,8 +85,8 @@ func (m *market) asking(c auth.Client, sec, subject string, more ...string) clie
 	return basic(form(m.t, append(pairs, more...)...), c.ID, sec)
 }
 
-// full is all that an access token says.
-func full(t testing.TB, access string) map[string]any {
+// payload is all that an access token says.
+func payload(t testing.TB, access string) map[string]any {
 	t.Helper()
 	b, err := secret.Decode(strings.Split(access, ".")[1])
 	var c map[string]any
@@ -100,18 +100,18 @@ func full(t testing.TB, access string) map[string]any {
 }
 
 func TestTokenExchange(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		m := newMarket(h)
+	each(t, func(t *testing.T, h *fixture) {
+		m := newExchangeFixture(h)
 		subject, session := m.issue(m.shop.ID, auth.Scope{"openid", "read", "charge", "write"}, nil, orders)
 		h.clock.Advance(10 * time.Minute) // of 15
 
 		// A service goes on for the person, and is named as the actor.
 		ts, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", billing)
-		h.ok(err)
-		got := full(t, ts.AccessToken)
+		h.requireOK(err)
+		got := payload(t, ts.AccessToken)
 		for name, want := range map[string]any{
 			"sub": string(h.alice), "client_id": string(m.orders.ID), "aud": billing, "scope": "read charge", "sid": string(session), "acr": "1",
-			"exp": full(t, subject)["exp"], "auth_time": full(t, subject)["auth_time"],
+			"exp": payload(t, subject)["exp"], "auth_time": payload(t, subject)["auth_time"],
 		} {
 			if got[name] != want {
 				t.Errorf("%s is %v, want %v", name, got[name], want)
@@ -130,16 +130,16 @@ func TestTokenExchange(t *testing.T) {
 
 		// A client narrows its own token, and nobody acts for anybody.
 		own, err := m.exchange(m.shop, m.shopSecret, subject, "scope", "read", "requested_token_type", accessToken)
-		h.ok(err)
-		if got := full(t, own.AccessToken); got["aud"] != orders || got["scope"] != "read" || got["act"] != nil || got["client_id"] != string(m.shop.ID) {
+		h.requireOK(err)
+		if got := payload(t, own.AccessToken); got["aud"] != orders || got["scope"] != "read" || got["act"] != nil || got["client_id"] != string(m.shop.ID) {
 			t.Errorf("narrowed: %v", got)
 		}
 		// So does a machine.
 		mine, err := h.credentials(m.orders, m.ordersSecret)
-		h.ok(err)
+		h.requireOK(err)
 		less, err := m.exchange(m.orders, m.ordersSecret, mine.AccessToken, "scope", "read")
-		h.ok(err)
-		if got := full(t, less.AccessToken); got["sub"] != string(m.orders.ID) || got["scope"] != "read" || got["sid"] != nil {
+		h.requireOK(err)
+		if got := payload(t, less.AccessToken); got["sub"] != string(m.orders.ID) || got["scope"] != "read" || got["sid"] != nil {
 			t.Errorf("narrowed: %v", got)
 		}
 	})
@@ -147,52 +147,52 @@ func TestTokenExchange(t *testing.T) {
 
 // The chain of actors grows, and has an end.
 func TestTokenExchange_Actors(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		m := newMarket(h)
+	each(t, func(t *testing.T, h *fixture) {
+		m := newExchangeFixture(h)
 		bill, billSecret := h.client(client.Registration{Name: "Billing", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{
 			Grants: []auth.GrantType{auth.GrantClientCredentials, auth.GrantTokenExchange}, Serves: []string{billing}, Exchange: &auth.ExchangePolicy{Audiences: []string{billing, archive}}}})
 		subject, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
 		first, err := m.exchange(m.orders, m.ordersSecret, subject, "audience", billing)
-		h.ok(err)
+		h.requireOK(err)
 		second, err := m.exchange(bill, billSecret, first.AccessToken, "audience", archive, "resource", billing)
-		h.ok(err)
-		act, _ := json.Marshal(full(t, second.AccessToken)["act"])
+		h.requireOK(err)
+		act, _ := json.Marshal(payload(t, second.AccessToken)["act"])
 		if want := `{"act":{"sub":"` + string(m.orders.ID) + `"},"sub":"` + string(bill.ID) + `"}`; string(act) != want {
 			t.Errorf("act is %s, want %s", act, want)
 		}
 		// Narrowing keeps the chain.
 		narrow, err := m.exchange(bill, billSecret, second.AccessToken, "audience", archive)
-		h.ok(err)
-		if kept, _ := json.Marshal(full(t, narrow.AccessToken)["act"]); string(kept) != string(act) {
+		h.requireOK(err)
+		if kept, _ := json.Marshal(payload(t, narrow.AccessToken)["act"]); string(kept) != string(act) {
 			t.Errorf("act is %s after narrowing", kept)
 		}
 		// An actor token says who acts; it has to be one of the client's own.
 		mine, err := h.credentials(m.orders, m.ordersSecret)
-		h.ok(err)
+		h.requireOK(err)
 		by, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", billing, "actor_token", mine.AccessToken, "actor_token_type", accessToken)
-		h.ok(err)
-		if act, _ := full(t, by.AccessToken)["act"].(map[string]any); act["sub"] != string(m.orders.ID) {
+		h.requireOK(err)
+		if act, _ := payload(t, by.AccessToken)["act"].(map[string]any); act["sub"] != string(m.orders.ID) {
 			t.Errorf("act is %v", act)
 		}
 		theirs, err := h.credentials(bill, billSecret)
-		h.ok(err)
+		h.requireOK(err)
 		for _, pairs := range [][]string{
 			{"actor_token", theirs.AccessToken, "actor_token_type", accessToken}, {"actor_token", "x", "actor_token_type", accessToken},
 			{"actor_token", mine.AccessToken}, {"actor_token_type", accessToken}, {"actor_token", mine.AccessToken, "actor_token_type", "urn:x"},
 		} {
 			_, err = m.exchange(m.orders, m.ordersSecret, subject, append(pairs, "resource", billing)...)
-			h.refused(err, oauth.InvalidRequest)
+			h.requireRefused(err, oauth.InvalidRequest)
 		}
 		deep := json.RawMessage(`{"sub":"a","act":{"sub":"b","act":{"sub":"c","act":{"sub":"d","act":{"sub":"e"}}}}}`)
 		long, _ := m.issue(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.Actor = deep }, orders)
 		_, err = m.exchange(m.orders, m.ordersSecret, long, "resource", billing)
-		h.refused(err, oauth.InvalidRequest)
+		h.requireRefused(err, oauth.InvalidRequest)
 	})
 }
 
 func TestAttack_TK_31_BadSubjects(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		m := newMarket(h)
+	each(t, func(t *testing.T, h *fixture) {
+		m := newExchangeFixture(h)
 		ask := func(subject string, more ...string) error {
 			out, err := m.exchange(m.orders, m.ordersSecret, subject, append(more, "resource", billing)...)
 			if err != nil && out.AccessToken != "" {
@@ -205,25 +205,25 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 			return raw
 		}
 		good := fresh(nil, orders)
-		h.ok(ask(good))
+		h.requireOK(ask(good))
 
-		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
+		h.requireOK(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
 			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
 		}))
-		h.ok(h.keys.Ensure(t.Context(), "acme", keys.ES256))
+		h.requireOK(h.keys.Ensure(t.Context(), "acme", keys.ES256))
 		there, thereSecret, err := h.clients.Create(t.Context(), "acme", client.Registration{Name: "There", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{Audiences: []string{orders}}}, operator)
-		h.ok(err)
+		h.requireOK(err)
 		r := basic(form(t, "grant_type", "client_credentials", "resource", orders), there.ID, thereSecret.Reveal())
 		r.Tenant = "acme"
 		foreign, err := h.Token(t.Context(), r)
-		h.ok(err)
+		h.requireOK(err)
 
-		rival, rivalSecret := h.machine(func(r *client.Registration) { r.Audiences = []string{orders} })
+		rival, rivalSecret := h.machineClient(func(r *client.Registration) { r.Audiences = []string{orders} })
 		machine, err := h.credentials(rival, rivalSecret, "resource", orders)
-		h.ok(err)
+		h.requireOK(err)
 		refresh := h.signIn(m.shop.ID, auth.Scope{"read", "offline_access"}).RefreshToken
-		idToken, err := h.keys.Sign(t.Context(), tenant, keys.ES256, "JWT", []byte(strings.Replace(decoded(t, good), "{", `{"nonce":"n",`, 1)))
-		h.ok(err)
+		idToken, err := h.keys.Sign(t.Context(), tenant, keys.ES256, "JWT", []byte(strings.Replace(decodePayload(t, good), "{", `{"nonce":"n",`, 1)))
+		h.requireOK(err)
 		for name, subject := range map[string]string{
 			"missing": "", "garbage": "x", "tampered": flip(good), "of another tenant": foreign.AccessToken, "an ID Token": idToken, "a refresh token": refresh,
 			"for nobody's audience": fresh(nil, archive), "of another machine": machine.AccessToken,
@@ -231,35 +231,35 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 			if err := ask(subject); err == nil {
 				t.Errorf("TK-31 %s: a token", name)
 			} else {
-				h.refused(err, oauth.InvalidRequest)
+				h.requireRefused(err, oauth.InvalidRequest)
 			}
 		}
 		for _, typ := range []string{"", "urn:ietf:params:oauth:token-type:id_token", "urn:ietf:params:oauth:token-type:refresh_token", "urn:ietf:params:oauth:token-type:jwt", "access_token"} {
-			h.refused(ask(good, "subject_token_type", typ), oauth.InvalidRequest)
+			h.requireRefused(ask(good, "subject_token_type", typ), oauth.InvalidRequest)
 		}
-		h.refused(ask(good, "requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"), oauth.InvalidRequest)
+		h.requireRefused(ask(good, "requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"), oauth.InvalidRequest)
 
 		revoked := fresh(nil, orders)
 		v, err := h.tokens.Introspect(t.Context(), tenant, revoked, orders)
-		h.ok(err)
-		h.ok(h.tokens.RevokeAccess(t.Context(), tenant, v, operator))
-		h.refused(ask(revoked), oauth.InvalidRequest)
+		h.requireOK(err)
+		h.requireOK(h.tokens.RevokeAccess(t.Context(), tenant, v, operator))
+		h.requireRefused(ask(revoked), oauth.InvalidRequest)
 
 		// What came of a token ends with its session.
 		subject, session := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
 		out, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", billing)
-		h.ok(err)
+		h.requireOK(err)
 		_, err = h.tokens.VerifyAudience(t.Context(), tenant, out.AccessToken, billing)
-		h.ok(err)
+		h.requireOK(err)
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, session, auth.EndLogout) })
 		if _, err := h.tokens.VerifyAudience(t.Context(), tenant, out.AccessToken, billing); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("TK-31: the exchanged token outlives its session: %v", err)
 		}
-		h.refused(ask(subject), oauth.InvalidRequest)
+		h.requireRefused(ask(subject), oauth.InvalidRequest)
 
 		// No leeway: what is expired is not exchanged.
 		h.clock.Advance(15 * time.Minute)
-		h.refused(ask(good), oauth.InvalidRequest)
+		h.requireRefused(ask(good), oauth.InvalidRequest)
 		for _, e := range h.events(auth.EventTokenIssued) {
 			if e.Outcome == auth.Failure && e.Detail["reason"] == "" {
 				t.Errorf("a refusal without a reason: %+v", e)
@@ -268,7 +268,7 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 	})
 }
 
-func decoded(t testing.TB, jwt string) string {
+func decodePayload(t testing.TB, jwt string) string {
 	t.Helper()
 	b, err := secret.Decode(strings.Split(jwt, ".")[1])
 	if err != nil {
@@ -278,8 +278,8 @@ func decoded(t testing.TB, jwt string) string {
 }
 
 func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		m := newMarket(h)
+	each(t, func(t *testing.T, h *fixture) {
+		m := newExchangeFixture(h)
 		subject, _ := m.issue(m.shop.ID, auth.Scope{"openid", "read", "write", "offline_access"}, nil, orders)
 		service := func(more ...string) (oidc.Issued, error) {
 			return m.exchange(m.orders, m.ordersSecret, subject, more...)
@@ -303,86 +303,86 @@ func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				if out, err := service(ask.more...); err == nil {
-					t.Errorf("got %v", full(t, out.AccessToken))
+					t.Errorf("got %v", payload(t, out.AccessToken))
 				} else {
-					h.refused(err, ask.code)
+					h.requireRefused(err, ask.code)
 				}
 			})
 		}
 		// One's own token is narrowed, never widened.
 		_, err := m.exchange(m.shop, m.shopSecret, subject, "scope", "charge")
-		h.refused(err, oauth.InvalidScope)
+		h.requireRefused(err, oauth.InvalidScope)
 		_, err = m.exchange(m.shop, m.shopSecret, subject, "resource", base)
-		h.refused(err, oauth.InvalidTarget)
+		h.requireRefused(err, oauth.InvalidTarget)
 		// Who may not have the grant, or keeps no secret, exchanges nothing.
-		rival, rivalSecret := h.machine(func(r *client.Registration) { r.Serves = []string{orders} })
+		rival, rivalSecret := h.machineClient(func(r *client.Registration) { r.Serves = []string{orders} })
 		_, err = m.exchange(rival, rivalSecret, subject, "resource", billing)
-		h.refused(err, oauth.UnauthorizedClient)
+		h.requireRefused(err, oauth.UnauthorizedClient)
 		// A client that has nothing to do with the audience needs to be set to.
-		stranger, strangerSecret := h.machine(func(r *client.Registration) {
+		stranger, strangerSecret := h.machineClient(func(r *client.Registration) {
 			r.Grants, r.Exchange = []auth.GrantType{auth.GrantTokenExchange}, &auth.ExchangePolicy{Audiences: []string{orders, billing}}
 		})
 		_, err = m.exchange(stranger, strangerSecret, subject, "resource", billing)
-		h.refused(err, oauth.InvalidRequest)
+		h.requireRefused(err, oauth.InvalidRequest)
 		h.write(func(tx *store.Tx) error {
 			stranger.Settings.Exchange.Subjects = []auth.ClientID{m.shop.ID}
 			return tx.UpdateClient(stranger)
 		})
 		_, err = m.exchange(stranger, strangerSecret, subject, "resource", billing)
-		h.ok(err)
+		h.requireOK(err)
 	})
 }
 
 // Another company's client has tokens that do not open our own API; going by way of a
 // client of ours must not change that.
 func TestAttack_TK_32_OwnAPI(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		m := newMarket(h, func(r *client.Registration) {
+	each(t, func(t *testing.T, h *fixture) {
+		m := newExchangeFixture(h, func(r *client.Registration) {
 			r.FirstParty, r.Exchange = true, &auth.ExchangePolicy{Audiences: []string{base, billing}, Subjects: []auth.ClientID{"*"}}
 		})
 		ours, _ := h.client(client.Registration{Name: "Ours", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{"https://ours.test/cb"}, Scopes: []string{"read"},
 			ClientSettings: auth.ClientSettings{Audiences: []string{orders}}})
 		theirs, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil)
 		_, err := m.exchange(m.orders, m.ordersSecret, theirs, "resource", base)
-		h.refused(err, oauth.InvalidTarget)
+		h.requireRefused(err, oauth.InvalidTarget)
 		_, err = m.exchange(m.orders, m.ordersSecret, theirs, "resource", billing)
-		h.ok(err)
+		h.requireOK(err)
 		first, _ := m.issue(ours.ID, auth.Scope{"read"}, nil)
 		_, err = m.exchange(m.orders, m.ordersSecret, first, "resource", base)
-		h.ok(err)
+		h.requireOK(err)
 		narrow, _ := m.issue(ours.ID, auth.Scope{"read"}, nil, orders) // was never for our API
 		_, err = m.exchange(m.orders, m.ordersSecret, narrow, "resource", base)
-		h.refused(err, oauth.InvalidTarget)
+		h.requireRefused(err, oauth.InvalidTarget)
 	})
 }
 
 // Impersonation is a matter of policy; what is bound to a key stays so.
 func TestTokenExchange_ImpersonationAndKeys(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		m := newMarket(h, func(r *client.Registration) { r.Exchange.Impersonate = true })
+	each(t, func(t *testing.T, h *fixture) {
+		m := newExchangeFixture(h, func(r *client.Registration) { r.Exchange.Impersonate = true })
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
 		plain, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
 		out, err := m.exchange(m.orders, m.ordersSecret, plain, "resource", billing)
-		h.ok(err)
-		if got := full(t, out.AccessToken); got["act"] != nil || got["cnf"] != nil {
+		h.requireOK(err)
+		if got := payload(t, out.AccessToken); got["act"] != nil || got["cnf"] != nil {
 			t.Errorf("%v", got)
 		}
 		with := func(subject string, proofs ...string) (oidc.Issued, error) {
-			return h.Token(t.Context(), proving(m.asking(m.orders, m.ordersSecret, subject, "resource", billing), proofs...))
+			return h.Token(t.Context(), withProofs(m.exchangeRequest(m.orders, m.ordersSecret, subject, "resource", billing), proofs...))
 		}
 		stronger, err := with(plain, h.proof(k, tokenURL))
-		h.ok(err)
-		if bound(t, stronger.AccessToken) != k.jkt(t) {
+		h.requireOK(err)
+		if jktOf(t, stronger.AccessToken) != k.jkt(t) {
 			t.Error("the proof did not bind the new token")
 		}
 		tied, _ := m.issue(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.JKT = k.jkt(t) }, orders)
 		_, err = with(tied)
-		h.refused(err, oauth.InvalidRequest)
+		h.requireRefused(err, oauth.InvalidRequest)
 		_, err = with(tied, h.proof(other, tokenURL))
-		h.refused(err, oauth.InvalidRequest)
+		h.requireRefused(err, oauth.InvalidRequest)
 		out, err = with(tied, h.proof(k, tokenURL))
-		h.ok(err)
-		if bound(t, out.AccessToken) != k.jkt(t) || out.Type != "DPoP" {
+		h.requireOK(err)
+		if jktOf(t, out.AccessToken) != k.jkt(t) || out.Type != "DPoP" {
 			t.Error("the binding was lost")
 		}
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-func (h *house) refresh(c auth.Client, secret, raw string, more ...string) (auth.Tokens, error) {
+func (h *fixture) refresh(c auth.Client, secret, raw string, more ...string) (auth.Tokens, error) {
 	h.t.Helper()
 	r := form(h.t, append([]string{"grant_type", "refresh_token", "refresh_token", raw}, more...)...)
 	if secret == "" {
@@ -24,43 +24,43 @@ func (h *house) refresh(c auth.Client, secret, raw string, more ...string) (auth
 
 // RT-03, RT-04, RT-05, RT-11 and the first lines of RT-01.
 func TestAttack_RT_RefreshGrant(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		conf, secret := h.client(client.Registration{Name: "A", Type: auth.ClientWeb})
 		conf2, secret2 := h.client(client.Registration{Name: "B", Type: auth.ClientWeb})
 		page, _ := h.client(client.Registration{Name: "C", Type: auth.ClientSPA})
 		ts := h.signIn(conf.ID, auth.DefaultScope)
 
 		_, err := h.refresh(conf2, secret2, ts.RefreshToken) // RT-03
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		_, err = h.refresh(page, "", ts.RefreshToken)
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		_, err = h.refresh(conf, "", ts.RefreshToken)
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 		_, err = h.refresh(conf, secret, ts.AccessToken) // RT-11
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		_, err = h.refresh(conf, secret, ts.RefreshToken, "scope", "openid admin") // RT-04
-		h.refused(err, oauth.InvalidScope)
+		h.requireRefused(err, oauth.InvalidScope)
 
 		narrow, err := h.refresh(conf, secret, ts.RefreshToken, "scope", "openid") // RT-05
-		h.ok(err)
-		if narrow.Scope.String() != "openid" || said(t, narrow.AccessToken).Scope != "openid" {
+		h.requireOK(err)
+		if narrow.Scope.String() != "openid" || claimsOf(t, narrow.AccessToken).Scope != "openid" {
 			t.Errorf("narrowed to %q", narrow.Scope)
 		}
 		wide, err := h.refresh(conf, secret, narrow.RefreshToken)
-		h.ok(err)
+		h.requireOK(err)
 		if d := cmp.Diff(auth.DefaultScope, wide.Scope); d != "" {
 			t.Errorf("scope (-want +got):\n%s", d)
 		}
 		again, err := h.refresh(conf, secret, wide.RefreshToken, "scope", auth.DefaultScope.String())
-		h.ok(err)
-		if got := said(t, again.AccessToken); got.Subject != string(h.alice) || got.ClientID != string(conf.ID) || got.Session == "" {
+		h.requireOK(err)
+		if got := claimsOf(t, again.AccessToken); got.Subject != string(h.alice) || got.ClientID != string(conf.ID) || got.Session == "" {
 			t.Errorf("the token says %+v", got)
 		}
 
 		_, err = h.refresh(conf, secret, ts.RefreshToken) // RT-01: long spent
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		_, err = h.refresh(conf, secret, again.RefreshToken)
-		h.refused(err, oauth.InvalidGrant)
+		h.requireRefused(err, oauth.InvalidGrant)
 		if n := len(h.events(auth.EventRefreshReused)); n != 1 {
 			t.Errorf("%d audit lines of reuse", n)
 		}
@@ -68,6 +68,6 @@ func TestAttack_RT_RefreshGrant(t *testing.T) {
 		// The tokens of the first-party API are refreshed here too.
 		own := h.signIn(auth.FirstParty, auth.DefaultScope)
 		_, err = h.Token(t.Context(), form(t, "grant_type", "refresh_token", "refresh_token", own.RefreshToken, "client_id", string(auth.FirstParty)))
-		h.ok(err)
+		h.requireOK(err)
 	})
 }

@@ -18,39 +18,39 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// opened verifies a JWT of ours with the published keys, as a client would, and returns
+// decodeIDToken verifies a JWT of ours with the published keys, as a client would, and returns
 // its header and what it says.
-func (h *house) opened(raw string) (jose.Header, claims) {
+func (h *fixture) decodeIDToken(raw string) (jose.Header, claims) {
 	h.t.Helper()
 	encoded, err := h.keys.CurrentJWKS(h.t.Context(), tenant)
-	h.ok(err)
+	h.requireOK(err)
 	var set jose.JSONWebKeySet
-	h.ok(json.Unmarshal(encoded, &set))
+	h.requireOK(json.Unmarshal(encoded, &set))
 	parsed, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
-	h.ok(err)
+	h.requireOK(err)
 	head := parsed.Signatures[0].Header
 	found := set.Key(head.KeyID)
 	if len(found) != 1 || found[0].Algorithm != head.Algorithm {
 		h.t.Fatalf("%d published keys fit %s %s", len(found), head.Algorithm, head.KeyID)
 	}
 	b, err := parsed.Verify(found[0].Key)
-	h.ok(err)
+	h.requireOK(err)
 	var c claims
-	h.ok(json.Unmarshal(b, &c))
+	h.requireOK(json.Unmarshal(b, &c))
 	return head, c
 }
 
 func TestIDToken(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for _, alg := range []string{"", "RS256", "ES256", "EdDSA"} {
-			c, shown := h.app(lasting, func(r *client.Registration) { r.IDTokenAlgorithm = alg })
+			c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = alg })
 			signedIn := h.clock.Now()
-			v := h.visitor()
+			v := h.newBrowser()
 			v.signIn(h.alice)
 			h.clock.Advance(10 * time.Second)
-			ts, err := h.redeem(c, shown, h.codeOf(v, c, "nonce", "n-0S6_WzA2Mj"))
-			h.ok(err)
-			head, got := h.opened(ts.IDToken)
+			ts, err := h.redeem(c, shown, h.newCodeIn(v, c, "nonce", "n-0S6_WzA2Mj"))
+			h.requireOK(err)
+			head, got := h.decodeIDToken(ts.IDToken)
 			if want := map[string]string{"": "RS256"}[alg] + alg; head.Algorithm != want || head.ExtraHeaders[jose.HeaderType] != "JWT" {
 				t.Errorf("%q: signed with %s, typ %v", alg, head.Algorithm, head.ExtraHeaders[jose.HeaderType])
 			}
@@ -71,9 +71,9 @@ func TestIDToken(t *testing.T) {
 				t.Errorf("%q: claims (-want +got):\n%s", alg, d)
 			}
 		}
-		plain, shown := h.app(lasting)
-		ts, err := h.redeem(plain, shown, h.code(plain, "scope", "profile"))
-		h.ok(err)
+		plain, shown := h.webClient(withOfflineAccess)
+		ts, err := h.redeem(plain, shown, h.newCode(plain, "scope", "profile"))
+		h.requireOK(err)
 		if ts.IDToken != "" {
 			t.Error("an ID Token without openid")
 		}
@@ -81,15 +81,15 @@ func TestIDToken(t *testing.T) {
 }
 
 func TestIDTokenHasTheClaimsAskedFor(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
 		ask := `{"id_token":{"email":{"essential":true},"email_verified":null,"name":null,"unknown":null}}`
-		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid offline_access", "claims", ask))
-		h.ok(err)
+		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid offline_access", "claims", ask))
+		h.requireOK(err)
 		next, err := h.refresh(c, shown, ts.RefreshToken)
-		h.ok(err)
+		h.requireOK(err)
 		for i, raw := range []string{ts.IDToken, next.IDToken} {
-			_, got := h.opened(raw)
+			_, got := h.decodeIDToken(raw)
 			if got["email"] != "alice@example.test" || got["email_verified"] != true {
 				t.Errorf("ID Token %d says %v", i+1, got)
 			}
@@ -101,19 +101,19 @@ func TestIDTokenHasTheClaimsAskedFor(t *testing.T) {
 }
 
 func TestRepair_B8_ClaimsOfGrantedScopesInTheIDToken(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *client.Registration) { r.IDTokenClaims = "scope" })
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenClaims = "scope" })
 		for scope, want := range map[string]map[string]any{
 			"openid offline_access":               {"email": nil, "email_verified": nil, "updated_at": nil},
 			"openid email offline_access":         {"email": "alice@example.test", "email_verified": true, "updated_at": nil},
 			"openid email profile offline_access": {"email": "alice@example.test", "email_verified": true, "updated_at": float64(h.clock.Now().Unix())},
 		} {
-			ts, err := h.redeem(c, shown, h.code(c, "scope", scope))
-			h.ok(err)
+			ts, err := h.redeem(c, shown, h.newCode(c, "scope", scope))
+			h.requireOK(err)
 			next, err := h.refresh(c, shown, ts.RefreshToken)
-			h.ok(err)
+			h.requireOK(err)
 			for i, raw := range []string{ts.IDToken, next.IDToken} {
-				_, got := h.opened(raw)
+				_, got := h.decodeIDToken(raw)
 				for name, value := range want {
 					if got[name] != value {
 						t.Errorf("%s: ID Token %d says %s = %v, want %v", scope, i+1, name, got[name], value)
@@ -129,20 +129,20 @@ func TestRepair_B8_ClaimsOfGrantedScopesInTheIDToken(t *testing.T) {
 }
 
 func TestRepair_C5_SessionOnlyForClientsThatHearOfItsEnd(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for _, backchannel := range []string{"", "https://app.example/backchannel"} {
-			c, shown := h.app(lasting, func(r *client.Registration) { r.BackchannelURI = backchannel })
-			ts, err := h.redeem(c, shown, h.code(c, "scope", "openid offline_access"))
-			h.ok(err)
+			c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.BackchannelURI = backchannel })
+			ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid offline_access"))
+			h.requireOK(err)
 			next, err := h.refresh(c, shown, ts.RefreshToken)
-			h.ok(err)
+			h.requireOK(err)
 			for i, raw := range []string{ts.IDToken, next.IDToken} {
-				_, got := h.opened(raw)
+				_, got := h.decodeIDToken(raw)
 				if backchannel == "" && got["sid"] != nil || backchannel != "" && got["sid"] != string(ts.Session) {
 					t.Errorf("back-channel logout %q: ID Token %d says sid %v", backchannel, i+1, got["sid"])
 				}
 			}
-			if got := full(t, ts.AccessToken); got["sid"] != string(ts.Session) {
+			if got := payload(t, ts.AccessToken); got["sid"] != string(ts.Session) {
 				t.Errorf("the access token says sid %v", got["sid"])
 			}
 		}
@@ -151,15 +151,15 @@ func TestRepair_C5_SessionOnlyForClientsThatHearOfItsEnd(t *testing.T) {
 
 // RT-18: a refreshed ID Token tells of the same sign-in.
 func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
-		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid offline_access", "nonce", "n-1"))
-		h.ok(err)
-		_, first := h.opened(ts.IDToken)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
+		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid offline_access", "nonce", "n-1"))
+		h.requireOK(err)
+		_, first := h.decodeIDToken(ts.IDToken)
 		h.clock.Advance(time.Hour)
 		next, err := h.refresh(c, shown, ts.RefreshToken)
-		h.ok(err)
-		_, second := h.opened(next.IDToken)
+		h.requireOK(err)
+		_, second := h.decodeIDToken(next.IDToken)
 		if _, there := second["nonce"]; there || first["nonce"] != "n-1" {
 			t.Errorf("nonce %v, then %v", first["nonce"], second["nonce"])
 		}
@@ -175,7 +175,7 @@ func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 			t.Errorf("-first +refreshed:\n%s", d)
 		}
 		narrow, err := h.refresh(c, shown, next.RefreshToken, "scope", "offline_access")
-		h.ok(err)
+		h.requireOK(err)
 		if narrow.IDToken != "" {
 			t.Error("an ID Token for a scope without openid")
 		}
@@ -185,24 +185,24 @@ func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 // A pairwise client knows a person under one name everywhere, which no other sector
 // shares and which is not the account's id.
 func TestPairwise(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *client.Registration) { r.SubjectType, r.IDTokenAlgorithm = "pairwise", "ES256" })
-		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email offline_access"))
-		h.ok(err)
-		_, id := h.opened(ts.IDToken)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.SubjectType, r.IDTokenAlgorithm = "pairwise", "ES256" })
+		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email offline_access"))
+		h.requireOK(err)
+		_, id := h.decodeIDToken(ts.IDToken)
 		sub, _ := id["sub"].(string)
 		if len(sub) != 43 || sub == string(h.alice) {
 			t.Fatalf("sub %q", sub)
 		}
 		next, err := h.refresh(c, shown, ts.RefreshToken)
-		h.ok(err)
-		_, again := h.opened(next.IDToken)
+		h.requireOK(err)
+		_, again := h.decodeIDToken(next.IDToken)
 		seen, err := h.Introspect(t.Context(), basic(form(t, "token", next.AccessToken), c.ID, shown))
-		h.ok(err)
+		h.requireOK(err)
 		kept, err := h.Introspect(t.Context(), basic(form(t, "token", next.RefreshToken), c.ID, shown))
-		h.ok(err)
+		h.requireOK(err)
 		for what, got := range map[string]any{
-			"access token": said(t, next.AccessToken).Subject, "refreshed ID Token": again["sub"], "userinfo": h.info(next.AccessToken)["sub"],
+			"access token": claimsOf(t, next.AccessToken).Subject, "refreshed ID Token": again["sub"], "userinfo": h.userInfo(next.AccessToken)["sub"],
 			"introspection": seen.Subject, "introspection of the refresh token": kept.Subject, "Subject": h.tokens.Subject(c, h.alice),
 		} {
 			if got != sub {
@@ -211,11 +211,11 @@ func TestPairwise(t *testing.T) {
 		}
 		other := c
 		other.Settings.Sector = "other.test"
-		bob := h.person("bob")
+		bob := h.newAccount("bob")
 		if h.tokens.Subject(other, h.alice) == sub || h.tokens.Subject(c, bob) == sub {
 			t.Error("another sector or another person has the same name")
 		}
-		h.ok(h.Revoke(t.Context(), basic(form(t, "token", next.AccessToken), c.ID, shown)))
+		h.requireOK(h.Revoke(t.Context(), basic(form(t, "token", next.AccessToken), c.ID, shown)))
 		if h.alive(c, shown, auth.Tokens{AccessToken: next.AccessToken}) {
 			t.Error("a revoked token lives on")
 		}
@@ -223,7 +223,7 @@ func TestPairwise(t *testing.T) {
 			t.Errorf("audit lines %+v", ev)
 		}
 		// Nobody makes a token of one's own session into another person's by its name.
-		h.settings(c, func(c *auth.Client) { c.Settings.Sector = "moved.test" })
+		h.changeClient(c, func(c *auth.Client) { c.Settings.Sector = "moved.test" })
 		if h.alive(c, shown, auth.Tokens{AccessToken: ts.AccessToken}) {
 			t.Error("a token under a name that is not the client's any more is alive")
 		}
@@ -232,47 +232,47 @@ func TestPairwise(t *testing.T) {
 
 // What another company's client was given does not open our own API.
 func TestOurAPITakesOurClientsAlone(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		house, houseShown := h.app(lasting)
-		stranger, strangerShown := h.app()
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		own, ownSecret := h.webClient(withOfflineAccess)
+		stranger, strangerShown := h.webClient()
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		mine, err := h.redeem(house, houseShown, h.codeOf(v, house))
-		h.ok(err)
-		step, err := v.ask(request(stranger)...)
-		h.ok(err)
-		code, _, _ := h.granted(v.consent(step, true))
+		mine, err := h.redeem(own, ownSecret, h.newCodeIn(v, own))
+		h.requireOK(err)
+		step, err := v.authorize(request(stranger)...)
+		h.requireOK(err)
+		code, _, _ := h.requireCode(v.consent(step, true))
 		theirs, err := h.redeem(stranger, strangerShown, code)
-		h.ok(err)
+		h.requireOK(err)
 		if _, err := h.tokens.Verify(t.Context(), tenant, mine.AccessToken); err != nil {
 			t.Errorf("our own client: %v", err)
 		}
 		if _, err := h.tokens.Verify(t.Context(), tenant, theirs.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("a stranger's client: %v", err)
 		}
-		h.settings(house, func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })
-		named, err := h.redeem(house, houseShown, h.codeOf(v, house))
-		h.ok(err)
+		h.changeClient(own, func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })
+		named, err := h.redeem(own, ownSecret, h.newCodeIn(v, own))
+		h.requireOK(err)
 		if got, err := h.tokens.Verify(t.Context(), tenant, named.AccessToken); err != nil || got.Subject != string(h.alice) {
 			t.Errorf("a pairwise client of ours: %v, %v", got, err)
 		}
 	})
 }
 
-// info is the answer of userinfo.
-func (h *house) info(access string) claims {
+// userInfo is the answer of userinfo.
+func (h *fixture) userInfo(access string) claims {
 	h.t.Helper()
 	out, err := h.UserInfo(h.t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + access}, Method: "GET"})
-	h.ok(err)
+	h.requireOK(err)
 	var c claims
-	h.ok(json.Unmarshal(out.JSON, &c))
+	h.requireOK(json.Unmarshal(out.JSON, &c))
 	return c
 }
 
 // EP-08: what is said of an address is true at that moment, everywhere.
 func TestAttack_EP_08_EmailVerified(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
 		h.write(func(tx *store.Tx) error {
 			self, err := tx.CurrentTenant()
 			if err != nil {
@@ -281,8 +281,8 @@ func TestAttack_EP_08_EmailVerified(t *testing.T) {
 			self.Settings.AllowUnverified = true
 			return tx.UpdateCurrentTenant(self)
 		})
-		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email offline_access", "claims", `{"id_token":{"email":null,"email_verified":null}}`))
-		h.ok(err)
+		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email offline_access", "claims", `{"id_token":{"email":null,"email_verified":null}}`))
+		h.requireOK(err)
 		change := func(email string, at time.Time) {
 			h.write(func(tx *store.Tx) error {
 				a, err := tx.Account(h.alice)
@@ -301,8 +301,8 @@ func TestAttack_EP_08_EmailVerified(t *testing.T) {
 			if ts, err = h.refresh(c, shown, ts.RefreshToken); err != nil {
 				t.Fatal(err)
 			}
-			_, id := h.opened(ts.IDToken)
-			for where, got := range map[string]claims{"ID Token": id, "userinfo": h.info(ts.AccessToken)} {
+			_, id := h.decodeIDToken(ts.IDToken)
+			for where, got := range map[string]claims{"ID Token": id, "userinfo": h.userInfo(ts.AccessToken)} {
 				if got["email"] != email || got["email_verified"] != verified {
 					t.Errorf("%s says %v, %v, want %s, %v", where, got["email"], got["email_verified"], email, verified)
 				}

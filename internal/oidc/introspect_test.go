@@ -14,15 +14,15 @@ import (
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
-func (h *house) introspect(c auth.Client, secret, token string, more ...string) oidc.Introspection {
+func (h *fixture) introspect(c auth.Client, secret, token string, more ...string) oidc.Introspection {
 	h.t.Helper()
 	v, err := h.Introspect(h.t.Context(), basic(form(h.t, append([]string{"token", token}, more...)...), c.ID, secret))
-	h.ok(err)
+	h.requireOK(err)
 	return v
 }
 
-// inactive checks that nothing but that is said.
-func (h *house) inactive(name string, v oidc.Introspection) {
+// requireInactive checks that nothing but that is said.
+func (h *fixture) requireInactive(name string, v oidc.Introspection) {
 	h.t.Helper()
 	if b, _ := json.Marshal(v); string(b) != `{"active":false}` {
 		h.t.Errorf("%s: %s", name, b)
@@ -30,8 +30,8 @@ func (h *house) inactive(name string, v oidc.Introspection) {
 }
 
 func TestIntrospect(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		api, apiSecret := h.machine()
+	each(t, func(t *testing.T, h *fixture) {
+		api, apiSecret := h.machineClient()
 		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
 		ts := h.signIn(app.ID, auth.DefaultScope)
 		now := h.clock.Now().Unix()
@@ -62,11 +62,11 @@ func TestIntrospect(t *testing.T) {
 
 // EP-01, EP-02.
 func TestAttack_EP_01_02_Introspection(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		orders := "https://orders.example.test"
-		api, apiSecret := h.machine()
-		job, jobSecret := h.machine(func(r *client.Registration) { r.Audiences = []string{orders} })
-		shop, shopSecret := h.machine(func(r *client.Registration) { r.Serves = []string{orders} })
+		api, apiSecret := h.machineClient()
+		job, jobSecret := h.machineClient(func(r *client.Registration) { r.Audiences = []string{orders} })
+		shop, shopSecret := h.machineClient(func(r *client.Registration) { r.Serves = []string{orders} })
 		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
 		web2, web2Secret := h.client(client.Registration{Name: "B", Type: auth.ClientWeb})
 		page, _ := h.client(client.Registration{Name: "C", Type: auth.ClientSPA})
@@ -86,71 +86,71 @@ func TestAttack_EP_01_02_Introspection(t *testing.T) {
 			}
 		}
 		_, err := h.Introspect(t.Context(), basic(form(t), api.ID, apiSecret))
-		h.refused(err, oauth.InvalidRequest)
+		h.requireRefused(err, oauth.InvalidRequest)
 
 		forOrders, err := h.credentials(job, jobSecret, "resource", orders)
-		h.ok(err)
+		h.requireOK(err)
 		if v := h.introspect(shop, shopSecret, forOrders.AccessToken); !v.Active || v.Subject != string(job.ID) {
 			t.Errorf("the resource server learns %+v", v)
 		}
 		if v := h.introspect(job, jobSecret, forOrders.AccessToken); !v.Active {
 			t.Error("the client learns nothing of its own token")
 		}
-		h.inactive("another audience", h.introspect(api, apiSecret, forOrders.AccessToken))
-		h.inactive("another client's", h.introspect(web2, web2Secret, ts.AccessToken))
-		h.inactive("another client's refresh token", h.introspect(api, apiSecret, ts.RefreshToken))
+		h.requireInactive("another audience", h.introspect(api, apiSecret, forOrders.AccessToken))
+		h.requireInactive("another client's", h.introspect(web2, web2Secret, ts.AccessToken))
+		h.requireInactive("another client's refresh token", h.introspect(api, apiSecret, ts.RefreshToken))
 		for _, raw := range []string{"x", "wwr_x", "a.b.c", "..", "wwr_" + strings.Repeat("A", 91), ts.AccessToken[:len(ts.AccessToken)-4], ts.AccessToken + "x",
 			strings.Repeat("x", 20_000), "eyJhbGciOiJub25lIn0.eyJhdWQiOiJodHRwczovL2lkLmV4YW1wbGUudGVzdCJ9."} {
-			h.inactive(raw[:min(len(raw), 40)], h.introspect(api, apiSecret, raw))
+			h.requireInactive(raw[:min(len(raw), 40)], h.introspect(api, apiSecret, raw))
 		}
 		spent := ts.RefreshToken
 		next, err := h.refresh(app, appSecret, spent)
-		h.ok(err)
-		h.inactive("spent", h.introspect(app, appSecret, spent))
+		h.requireOK(err)
+		h.requireInactive("spent", h.introspect(app, appSecret, spent))
 		if !h.introspect(app, appSecret, next.RefreshToken).Active {
 			t.Error("the successor is not active")
 		}
 		h.clock.Advance(16 * time.Minute)
-		h.inactive("expired", h.introspect(api, apiSecret, ts.AccessToken))
+		h.requireInactive("expired", h.introspect(api, apiSecret, ts.AccessToken))
 		if !h.introspect(app, appSecret, next.RefreshToken).Active {
 			t.Error("the refresh token died with its access token")
 		}
 		h.clock.Advance(15 * 24 * time.Hour)
-		h.inactive("idle", h.introspect(app, appSecret, next.RefreshToken))
+		h.requireInactive("idle", h.introspect(app, appSecret, next.RefreshToken))
 	})
 }
 
 // EP-04, EP-05.
 func TestAttack_EP_04_05_Revocation(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		api, apiSecret := h.machine()
-		job, jobSecret := h.machine()
+	each(t, func(t *testing.T, h *fixture) {
+		api, apiSecret := h.machineClient()
+		job, jobSecret := h.machineClient()
 		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
 		page, _ := h.client(client.Registration{Name: "C", Type: auth.ClientSPA})
 		ts, theirs := h.signIn(app.ID, auth.DefaultScope), h.signIn(page.ID, auth.DefaultScope)
 		machine, err := h.credentials(job, jobSecret)
-		h.ok(err)
+		h.requireOK(err)
 
 		revoke := func(c auth.Client, secret, raw string, more ...string) error {
 			return h.Revoke(t.Context(), basic(form(t, append([]string{"token", raw}, more...)...), c.ID, secret))
 		}
 		for _, raw := range []string{ts.AccessToken, ts.RefreshToken, machine.AccessToken} { // EP-04
-			h.refused(revoke(api, apiSecret, raw), oauth.InvalidRequest)
-			h.refused(h.Revoke(t.Context(), form(t, "token", raw, "client_id", string(page.ID))), oauth.InvalidRequest)
+			h.requireRefused(revoke(api, apiSecret, raw), oauth.InvalidRequest)
+			h.requireRefused(h.Revoke(t.Context(), form(t, "token", raw, "client_id", string(page.ID))), oauth.InvalidRequest)
 		}
 		if !h.introspect(api, apiSecret, ts.AccessToken).Active || !h.introspect(app, appSecret, ts.RefreshToken).Active || !h.introspect(job, jobSecret, machine.AccessToken).Active {
 			t.Fatal("EP-04: a token was revoked by another client")
 		}
 		for _, raw := range []string{"x", "wwr_x", "a.b.c", strings.Repeat("x", 20_000)} { // EP-05
-			h.ok(revoke(app, appSecret, raw))
+			h.requireOK(revoke(app, appSecret, raw))
 		}
-		h.refused(revoke(app, appSecret, ""), oauth.InvalidRequest)
-		h.refused(revoke(app, "wrong", ts.RefreshToken), oauth.InvalidClient)
+		h.requireRefused(revoke(app, appSecret, ""), oauth.InvalidRequest)
+		h.requireRefused(revoke(app, "wrong", ts.RefreshToken), oauth.InvalidClient)
 
 		for range 2 {
-			h.ok(revoke(job, jobSecret, machine.AccessToken, "token_type_hint", "refresh_token"))
+			h.requireOK(revoke(job, jobSecret, machine.AccessToken, "token_type_hint", "refresh_token"))
 		}
-		h.inactive("revoked access token", h.introspect(job, jobSecret, machine.AccessToken))
+		h.requireInactive("revoked access token", h.introspect(job, jobSecret, machine.AccessToken))
 		if _, err := h.tokens.Verify(t.Context(), tenant, machine.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("a revoked access token: %v", err)
 		}
@@ -158,14 +158,14 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 			t.Errorf("the next one: %v", err)
 		}
 		for range 2 {
-			h.ok(revoke(app, appSecret, ts.RefreshToken, "token_type_hint", "access_token"))
+			h.requireOK(revoke(app, appSecret, ts.RefreshToken, "token_type_hint", "access_token"))
 		}
-		h.inactive("revoked", h.introspect(app, appSecret, ts.RefreshToken))
-		h.inactive("access token of the revoked", h.introspect(api, apiSecret, ts.AccessToken))
+		h.requireInactive("revoked", h.introspect(app, appSecret, ts.RefreshToken))
+		h.requireInactive("access token of the revoked", h.introspect(api, apiSecret, ts.AccessToken))
 		_, err = h.refresh(app, appSecret, ts.RefreshToken)
-		h.refused(err, oauth.InvalidGrant)
-		h.ok(h.Revoke(t.Context(), form(t, "token", theirs.RefreshToken, "client_id", string(page.ID))))
-		h.inactive("revoked by a public client", h.introspect(api, apiSecret, theirs.AccessToken))
+		h.requireRefused(err, oauth.InvalidGrant)
+		h.requireOK(h.Revoke(t.Context(), form(t, "token", theirs.RefreshToken, "client_id", string(page.ID))))
+		h.requireInactive("revoked by a public client", h.introspect(api, apiSecret, theirs.AccessToken))
 		if n := len(h.events(auth.EventTokenRevoked)); n != 1 { // OP-05
 			t.Errorf("%d audit lines of revoked access tokens", n)
 		}
@@ -177,10 +177,10 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 
 // FuzzToken: no text makes introspection or revocation fail, or anything active.
 func FuzzToken(f *testing.F) {
-	h := newHouse(f, liteConfig(f))
-	c, secret := h.machine()
+	h := newFixture(f, liteConfig(f))
+	c, secret := h.machineClient()
 	ts, err := h.credentials(c, secret)
-	h.ok(err)
+	h.requireOK(err)
 	own := h.signIn(auth.FirstParty, auth.DefaultScope)
 	f.Add(ts.AccessToken + "x")
 	f.Add(own.RefreshToken + "x")

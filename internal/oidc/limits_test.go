@@ -17,8 +17,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// wantThrottled reports whether the error is rate_limited.
-func (h *house) wantThrottled(err error) {
+// requireRateLimited reports whether the error is rate_limited.
+func (h *fixture) requireRateLimited(err error) {
 	h.t.Helper()
 	if auth.KindOf(err) != auth.KindThrottled {
 		h.t.Errorf("got %v, want rate_limited", err)
@@ -28,29 +28,29 @@ func (h *house) wantThrottled(err error) {
 // S14: whoever knows the name of a client without a secret leaves no more rows than
 // limits.public_client.ip says, and who has a good grant is not counted.
 func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
 		refresh := func(token string) (oidc.Issued, error) {
-			return h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", token), h.proof(k, tokenURL)))
+			return h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", token), h.proof(k, tokenURL)))
 		}
 		good := h.signIn(auth.FirstParty, auth.DefaultScope).RefreshToken
 		for range 2 * publicRate.Count {
 			out, err := refresh(good)
-			h.ok(err)
+			h.requireOK(err)
 			good = out.RefreshToken
 		}
 
 		for range publicRate.Count {
 			_, err := refresh("wwr_garbage")
-			h.refused(err, oauth.InvalidGrant)
+			h.requireRefused(err, oauth.InvalidGrant)
 		}
 		p := h.proof(k, tokenURL)
-		_, err := h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", "wwr_garbage"), p))
+		_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", "wwr_garbage"), p))
 
-		h.wantThrottled(err)
+		h.requireRateLimited(err)
 		h.clock.Advance(publicRate.Per)
-		_, err = h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", good), p))
-		h.ok(err) // what was refused has spent nothing
+		_, err = h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", good), p))
+		h.requireOK(err) // what was refused has spent nothing
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = publicRate })
 }
 
@@ -59,11 +59,11 @@ var publicRate = limit.Rate{Count: 5, Per: time.Minute}
 // A proof by another key than that of the access token leaves nothing, so that it works
 // once more where it belongs.
 func TestRepair_S14_ProofByAnotherKeyIsNotSpent(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		own, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
-		c, s := h.machine()
-		out, err := h.Token(t.Context(), proving(basic(form(t, "grant_type", "client_credentials"), c.ID, s), h.proof(own, tokenURL)))
-		h.ok(err)
+		c, s := h.machineClient()
+		out, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, s), h.proof(own, tokenURL)))
+		h.requireOK(err)
 		p := h.proof(other, base+"/api/v1/me", claims{"htm": "GET", "ath": secret.Digest(out.AccessToken)})
 		call := func() error {
 			r := client.Request{Tenant: tenant, Proof: []string{p}, Method: "GET", URL: base + "/api/v1/me"}
@@ -71,107 +71,107 @@ func TestRepair_S14_ProofByAnotherKeyIsNotSpent(t *testing.T) {
 			return err
 		}
 
-		h.refused(call(), oauth.InvalidToken)
-		h.refused(call(), oauth.InvalidToken) // and not "used before"
+		h.requireRefused(call(), oauth.InvalidToken)
+		h.requireRefused(call(), oauth.InvalidToken) // and not "used before"
 	})
 }
 
 // S15: polls that come before their time are answered without a write.
 func TestRepair_S15_EarlyPollsWriteNothing(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		a := h.startDevice(c)
 		poll := func() error {
 			_, err := h.pollDevice(c, a.DeviceCode.Reveal())
 			return err
 		}
 		device := func() (d auth.Device) {
-			h.ok(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {
+			h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {
 				d, err = tx.Device(secret.Digest(a.DeviceCode.Reveal()))
 				return err
 			}))
 			return d
 		}
-		h.refused(poll(), oauth.AuthorizationPending)
-		h.refused(poll(), oauth.SlowDown)
+		h.requireRefused(poll(), oauth.AuthorizationPending)
+		h.requireRefused(poll(), oauth.SlowDown)
 		noted := device()
 		for range 50 {
 			h.clock.Advance(50 * time.Millisecond)
-			h.refused(poll(), oauth.SlowDown)
+			h.requireRefused(poll(), oauth.SlowDown)
 		}
 
 		if got := device(); got.PolledAt != noted.PolledAt || got.Interval != noted.Interval || noted.Interval != 10*time.Second {
 			t.Errorf("fifty early polls wrote: %v %v, before %v %v", got.PolledAt, got.Interval, noted.PolledAt, noted.Interval)
 		}
 		h.answerDevice(a, auth.DeviceApproved)
-		h.ok(poll())
+		h.requireOK(poll())
 	})
 }
 
 // A refresh token that was stolen without the key to which it is bound uses up nothing of
 // its owner's limit.
 func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		own, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
-		c := h.television()
+		c := h.deviceClient()
 		a := h.startDevice(c, "scope", "openid offline_access")
 		h.answerDevice(a, auth.DeviceApproved)
-		out, err := h.Token(t.Context(), proving(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
+		out, err := h.Token(t.Context(), withProofs(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
 			"device_code", a.DeviceCode.Reveal()), h.proof(own, tokenURL)))
-		h.ok(err)
+		h.requireOK(err)
 		refresh := func(k keyPair) error {
-			_, err := h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", out.RefreshToken), h.proof(k, tokenURL)))
+			_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", out.RefreshToken), h.proof(k, tokenURL)))
 			return err
 		}
 		for range 10 {
-			h.refused(refresh(other), oauth.InvalidGrant)
+			h.requireRefused(refresh(other), oauth.InvalidGrant)
 		}
 
-		h.ok(refresh(own))
+		h.requireOK(refresh(own))
 	}, func(c *settings) { c.Rates["refresh.credential"] = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
 // The refresh token of one client, shown by another, uses up nothing of the first one's limit.
 func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		conf, shown := h.client(client.Registration{Name: "A", Type: auth.ClientWeb})
 		page, _ := h.client(client.Registration{Name: "B", Type: auth.ClientSPA})
 		token := h.signIn(conf.ID, auth.DefaultScope).RefreshToken
 		for range 2 {
 			for _, c := range []auth.Client{page, {ID: auth.FirstParty}} {
 				_, err := h.refresh(c, "", token)
-				h.refused(err, oauth.InvalidGrant)
+				h.requireRefused(err, oauth.InvalidGrant)
 			}
 		}
 		_, err := h.refresh(page, "", token)
-		h.wantThrottled(err)
+		h.requireRateLimited(err)
 
 		_, err = h.refresh(conf, shown, token)
-		h.ok(err)
+		h.requireOK(err)
 	}, func(c *settings) { c.Rates["refresh.credential"] = limit.Rate{Count: 2, Per: time.Hour} })
 }
 
 // Devices that wait with a key for somebody's answer leave no proof and are not counted.
 func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
-		c := h.television()
+		c := h.deviceClient()
 		a := h.startDevice(c)
 		poll := func(proof string) error {
-			_, err := h.Token(t.Context(), proving(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
+			_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
 				"device_code", a.DeviceCode.Reveal()), proof))
 			return err
 		}
-		h.refused(poll(h.proof(k, tokenURL)), oauth.AuthorizationPending)
+		h.requireRefused(poll(h.proof(k, tokenURL)), oauth.AuthorizationPending)
 		for range 2 * publicRate.Count {
-			h.refused(poll(h.proof(k, tokenURL)), oauth.SlowDown)
+			h.requireRefused(poll(h.proof(k, tokenURL)), oauth.SlowDown)
 		}
 		h.answerDevice(a, auth.DeviceApproved)
 
 		p := h.proof(k, tokenURL)
-		h.ok(poll(p))
-		_, err := h.Token(t.Context(), proving(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", "x"), p))
-		h.refused(err, oauth.InvalidProof) // the one of the tokens is spent
+		h.requireOK(poll(p))
+		_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", "x"), p))
+		h.requireRefused(err, oauth.InvalidProof) // the one of the tokens is spent
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = publicRate })
 }
 
@@ -179,7 +179,7 @@ func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
 // same host nor at another.
 func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
 	p, out := publish(t)
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		ask := func(ip, path string) error {
 			r := form(t, "client_id", p.URL+path)
 			r.Actor.IP = ip
@@ -187,29 +187,29 @@ func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
 			return err
 		}
 		path := "/" + t.Name() + "/client.json"
-		p.put(path, document(t, p.URL+path, nil))
+		p.put(path, newDocument(t, p.URL+path, nil))
 		for _, ip := range []string{"198.51.100.1", "198.51.100.2", "198.51.100.3"} {
 			for i := range 30 {
-				h.refused(ask(ip, fmt.Sprintf("/made-up/%s/%d", ip, i)), oauth.InvalidClient)
+				h.requireRefused(ask(ip, fmt.Sprintf("/made-up/%s/%d", ip, i)), oauth.InvalidClient)
 			}
-			h.wantThrottled(ask(ip, "/made-up/one-more"))
+			h.requireRateLimited(ask(ip, "/made-up/one-more"))
 		}
 
-		h.ok(ask("192.0.2.1", path))
-		h.ok(ask("198.51.100.1", path)) // what is known is not counted
-	}, documents, out)
+		h.requireOK(ask("192.0.2.1", path))
+		h.requireOK(ask("198.51.100.1", path)) // what is known is not counted
+	}, withDocuments, out)
 }
 
 // Whoever approves devices in a loop makes no more sessions at a client than a hundred, and so no
 // more notices when they end.
 func TestRepair_Backchannel_SessionsOfDevicesAreBounded(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c := h.television()
+	each(t, func(t *testing.T, h *fixture) {
+		c := h.deviceClient()
 		for range session.MaxSessions + 3 {
 			a := h.startDevice(c, "scope", "openid")
 			h.answerDevice(a, auth.DeviceApproved)
 			_, err := h.pollDevice(c, a.DeviceCode.Reveal())
-			h.ok(err)
+			h.requireOK(err)
 		}
 		var live int64
 		h.write(func(tx *store.Tx) (err error) {
@@ -225,20 +225,20 @@ func TestRepair_Backchannel_SessionsOfDevicesAreBounded(t *testing.T) {
 // S15: a posted request for which no browser comes is over after a few minutes, one that a
 // browser has taken up lives as long as any other.
 func TestRepair_S15_PostedRequestsThatNobodyTakesUpEndSoon(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app()
-		v := h.visitor()
-		left, err := v.send(true, request(c)...)
-		h.ok(err)
-		taken, err := v.send(true, request(c)...)
-		h.ok(err)
-		taken = v.resume(taken)
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient()
+		v := h.newBrowser()
+		left, err := v.authorizeBy(true, request(c)...)
+		h.requireOK(err)
+		taken, err := v.authorizeBy(true, request(c)...)
+		h.requireOK(err)
+		taken = v.continueFlow(taken)
 		h.clock.Advance(5 * time.Minute)
 
 		_, err = h.flows.Continue(t.Context(), tenant, left.Flow.ID, v.b)
-		h.over(err)
+		h.requireFlowOver(err)
 		h.clock.Advance(54 * time.Minute)
 		_, err = h.flows.Continue(t.Context(), tenant, taken.Flow.ID, v.b)
-		h.ok(err)
+		h.requireOK(err)
 	})
 }

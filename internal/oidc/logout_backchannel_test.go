@@ -23,8 +23,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// relying is an HTTPS server of clients, one for each path.
-type relying struct {
+// relyingParty is an HTTPS server of clients, one for each path.
+type relyingParty struct {
 	*httptest.Server
 	mu     sync.Mutex
 	status map[string]int      // by path; 200 when missing
@@ -32,9 +32,9 @@ type relying struct {
 	hang   chan struct{}       // /hang answers when it is closed
 }
 
-func newRelying(t *testing.T) *relying {
+func newRelyingParty(t *testing.T) *relyingParty {
 	t.Helper()
-	r := &relying{status: map[string]int{}, got: map[string][]string{}, hang: make(chan struct{})}
+	r := &relyingParty{status: map[string]int{}, got: map[string][]string{}, hang: make(chan struct{})}
 	r.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if q.URL.Path == "/hang" {
 			<-r.hang
@@ -58,20 +58,20 @@ func newRelying(t *testing.T) *relying {
 }
 
 // answers makes the client at a path answer with a status from now on.
-func (r *relying) answers(path string, status int) {
+func (r *relyingParty) answers(path string, status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status[path] = status
 }
 
-func (r *relying) tokens(path string) []string {
+func (r *relyingParty) tokens(path string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.got[path])
 }
 
 // asking lets the provider ask the test's server, which it trusts.
-func (r *relying) asking(timeout time.Duration) func(*settings) {
+func (r *relyingParty) asking(timeout time.Duration) func(*settings) {
 	return func(c *settings) {
 		c.Out = outbound.New(outbound.Config{Timeout: timeout, InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Transport: func(t *http.Transport) {
 			t.TLSClientConfig = &tls.Config{RootCAs: r.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
@@ -79,10 +79,10 @@ func (r *relying) asking(timeout time.Duration) func(*settings) {
 	}
 }
 
-func (r *relying) listens(h *house, path string, change ...func(*auth.Client)) auth.Client {
+func (r *relyingParty) listens(h *fixture, path string, change ...func(*auth.Client)) auth.Client {
 	h.t.Helper()
-	c, _ := h.app()
-	return h.settings(c, func(c *auth.Client) {
+	c, _ := h.webClient()
+	return h.changeClient(c, func(c *auth.Client) {
 		c.Settings.BackchannelURI = r.URL + path
 		for _, f := range change {
 			f(c)
@@ -90,11 +90,11 @@ func (r *relying) listens(h *house, path string, change ...func(*auth.Client)) a
 	})
 }
 
-// notices claims what waits for clients.
-func (h *house) notices() []auth.Message {
+// logoutNotices claims what waits for clients.
+func (h *fixture) logoutNotices() []auth.Message {
 	h.t.Helper()
 	var out []auth.Message
-	h.ok(h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
+	h.requireOK(h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
 		claimed, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "logout.", 100)
 		for _, c := range claimed {
 			if c.DecodeErr != nil {
@@ -110,15 +110,15 @@ func (h *house) notices() []auth.Message {
 // EP-19: each client hears of it once, in a token that can be nothing else; one that
 // hangs delays neither the person nor the others.
 func TestAttack_EP_19_BackChannel(t *testing.T) {
-	r := newRelying(t)
-	each(t, func(t *testing.T, h *house) {
+	r := newRelyingParty(t)
+	each(t, func(t *testing.T, h *fixture) {
 		hangs := r.listens(h, "/hang")
 		one := r.listens(h, "/"+string(hangs.ID)+"/one")
 		two := r.listens(h, "/"+string(hangs.ID)+"/two", func(c *auth.Client) {
 			c.Settings.IDTokenAlgorithm, c.Settings.SubjectType, c.Settings.Sector = "ES256", "pairwise", "app.example.test"
 		})
-		deaf, _ := h.app()
-		v := h.visitor()
+		deaf, _ := h.webClient()
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		sids := map[auth.ClientID]auth.SessionID{}
 		for _, c := range []auth.Client{hangs, one, two, deaf} {
@@ -129,7 +129,7 @@ func TestAttack_EP_19_BackChannel(t *testing.T) {
 		if _, err := v.logout("id_token_hint", h.idToken(one, h.alice)); err != nil {
 			t.Fatal(err)
 		}
-		list := h.notices()
+		list := h.logoutNotices()
 		if len(list) != 3 {
 			t.Fatalf("%d messages: %+v", len(list), list)
 		}
@@ -160,23 +160,23 @@ func TestAttack_EP_19_BackChannel(t *testing.T) {
 }
 
 // logoutToken checks every claim of one (OpenID Connect Back-Channel Logout §2.4).
-func (h *house) logoutToken(t *testing.T, raw string, c auth.Client, sid auth.SessionID) {
+func (h *fixture) logoutToken(t *testing.T, raw string, c auth.Client, sid auth.SessionID) {
 	t.Helper()
 	alg := jose.RS256
 	if c.Settings.IDTokenAlgorithm != "" {
 		alg = jose.SignatureAlgorithm(c.Settings.IDTokenAlgorithm)
 	}
 	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{alg})
-	h.ok(err)
+	h.requireOK(err)
 	if typ := parsed.Headers[0].ExtraHeaders[jose.HeaderType]; typ != "logout+jwt" {
 		t.Errorf("typ %v", typ)
 	}
 	encoded, err := h.keys.CurrentJWKS(t.Context(), tenant)
-	h.ok(err)
+	h.requireOK(err)
 	var set jose.JSONWebKeySet
-	h.ok(json.Unmarshal(encoded, &set))
+	h.requireOK(json.Unmarshal(encoded, &set))
 	var got map[string]any
-	h.ok(parsed.Claims(set.Key(parsed.Headers[0].KeyID)[0].Key, &got))
+	h.requireOK(parsed.Claims(set.Key(parsed.Headers[0].KeyID)[0].Key, &got))
 	now := float64(h.clock.Now().Unix())
 	want := map[string]any{"iss": base, "aud": string(c.ID), "sub": h.tokens.Subject(c, h.alice), "sid": string(sid), "iat": now, "exp": now + 120}
 	for name, value := range want {
@@ -197,8 +197,8 @@ func (h *house) logoutToken(t *testing.T, raw string, c auth.Client, sid auth.Se
 }
 
 func TestBackChannelAnswers(t *testing.T) {
-	r := newRelying(t)
-	each(t, func(t *testing.T, h *house) {
+	r := newRelyingParty(t)
+	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		c := r.listens(h, path)
 		m := auth.Message{Tenant: tenant, Kind: auth.LogoutBackchannel, CreatedAt: h.clock.Now(), Attempts: 1,
@@ -223,21 +223,21 @@ func TestBackChannelAnswers(t *testing.T) {
 			t.Errorf("after ten minutes: %v", err)
 		}
 		// Addresses that clients must not make us ask, and clients that are gone.
-		h.settings(c, func(c *auth.Client) { c.Settings.BackchannelURI = "https://10.0.0.1/" })
+		h.changeClient(c, func(c *auth.Client) { c.Settings.BackchannelURI = "https://10.0.0.1/" })
 		if err := h.DeliverLogout(t.Context(), m); !errors.Is(err, outbound.ErrAddress) || !errors.Is(err, oidc.ErrGivenUp) {
 			t.Errorf("a private address: %v", err)
 		}
-		h.settings(c, func(c *auth.Client) { c.Settings.BackchannelURI = "" })
-		h.ok(h.DeliverLogout(t.Context(), m))
+		h.changeClient(c, func(c *auth.Client) { c.Settings.BackchannelURI = "" })
+		h.requireOK(h.DeliverLogout(t.Context(), m))
 		h.write(func(tx *store.Tx) error { return tx.DeleteClient(c.ID) })
-		h.ok(h.DeliverLogout(t.Context(), m))
+		h.requireOK(h.DeliverLogout(t.Context(), m))
 	}, r.asking(5*time.Second))
 }
 
 // A client that does not answer is left alone for a moment, whatever waits for it.
 func TestBackChannelPatience(t *testing.T) {
-	r := newRelying(t)
-	each(t, func(t *testing.T, h *house) {
+	r := newRelyingParty(t)
+	each(t, func(t *testing.T, h *fixture) {
 		c := r.listens(h, "/hang")
 		m := auth.Message{Tenant: tenant, CreatedAt: h.clock.Now(), Logout: auth.LogoutNotice{Client: c.ID, Account: h.alice, Session: "s1"}}
 		if err := h.DeliverLogout(t.Context(), m); err == nil {
@@ -252,7 +252,7 @@ func TestBackChannelPatience(t *testing.T) {
 		if d := time.Since(start); d > 10*time.Second {
 			t.Errorf("a hundred messages for a client that hangs took %s", d)
 		}
-		h.settings(c, func(c *auth.Client) { c.Settings.BackchannelURI = r.URL + "/up" })
-		h.ok(h.DeliverLogout(t.Context(), m))
+		h.changeClient(c, func(c *auth.Client) { c.Settings.BackchannelURI = r.URL + "/up" })
+		h.requireOK(h.DeliverLogout(t.Context(), m))
 	}, r.asking(300*time.Millisecond))
 }

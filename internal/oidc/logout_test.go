@@ -21,27 +21,27 @@ import (
 
 const goodbye = "https://app.example.test/bye"
 
-// leaves has a page for those who have logged out.
-func leaves(r *client.Registration) { r.PostLogoutURIs = []string{goodbye} }
+// withLogoutURI has a page for those who have logged out.
+func withLogoutURI(r *client.Registration) { r.PostLogoutURIs = []string{goodbye} }
 
 // logout sends the browser to the endpoint, and keeps what it is told about cookies.
-func (v *visitor) logout(pairs ...string) (oidc.LogoutStep, error) {
+func (v *browser) logout(pairs ...string) (oidc.LogoutStep, error) {
 	v.h.t.Helper()
 	return v.logoutBy(false, pairs...)
 }
 
-func (v *visitor) logoutBy(posted bool, pairs ...string) (oidc.LogoutStep, error) {
+func (v *browser) logoutBy(posted bool, pairs ...string) (oidc.LogoutStep, error) {
 	v.h.t.Helper()
 	b := v.b
 	if posted {
 		b.Sessions = nil // as SameSite has it
 	}
 	step, err := v.h.Logout(v.h.t.Context(), oidc.LogoutInput{Tenant: tenant, Form: form(v.h.t, pairs...).Form, Posted: posted, Browser: b})
-	v.left(step)
+	v.keepCookies(step)
 	return step, err
 }
 
-func (v *visitor) left(step oidc.LogoutStep) {
+func (v *browser) keepCookies(step oidc.LogoutStep) {
 	if step.NewBrowser != "" {
 		v.b.Secret = step.NewBrowser.Reveal()
 	}
@@ -52,7 +52,7 @@ func (v *visitor) left(step oidc.LogoutStep) {
 }
 
 // under signs a client in in the browser's current session, with a refresh token.
-func (v *visitor) under(c auth.Client, scope auth.Scope) (auth.Session, auth.FamilyID) {
+func (v *browser) under(c auth.Client, scope auth.Scope) (auth.Session, auth.FamilyID) {
 	v.h.t.Helper()
 	var s auth.Session
 	family := auth.FamilyID("family of " + c.ID)
@@ -67,28 +67,28 @@ func (v *visitor) under(c auth.Client, scope auth.Scope) (auth.Session, auth.Fam
 	return s, family
 }
 
-func (h *house) goesOn(id auth.SessionID) bool {
+func (h *fixture) sessionLives(id auth.SessionID) bool {
 	h.t.Helper()
 	var v auth.Session
-	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		v, err = tx.Session(id)
 		return err
 	}))
 	return v.EndedAt.IsZero()
 }
 
-func (h *house) familyOver(id auth.FamilyID) bool {
+func (h *fixture) familyEnded(id auth.FamilyID) bool {
 	h.t.Helper()
 	var f auth.Family
-	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		f, err = tx.Family(id)
 		return err
 	}))
 	return !f.RevokedAt.IsZero()
 }
 
-// shown wants a page that says no.
-func (h *house) shown(name string, step oidc.LogoutStep, err error) {
+// requireLogoutRefused wants an error page.
+func (h *fixture) requireLogoutRefused(name string, step oidc.LogoutStep, err error) {
 	h.t.Helper()
 	if p, ok := errors.AsType[*auth.DisplayError](err); !ok || step.Kind != "" || p.Desc == "" {
 		h.t.Errorf("%s: %+v, %v", name, step, err)
@@ -98,13 +98,13 @@ func (h *house) shown(name string, step oidc.LogoutStep, err error) {
 // EP-18, and what a genuine hint does: the old ID Token is enough, the state comes
 // back, and nothing else does.
 func TestAttack_EP_18_ExpiredHint(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(leaves)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(withLogoutURI)
+		v := h.newBrowser()
 		sid := v.signIn(h.alice)
 		step, err := v.logout("id_token_hint", h.idToken(c, h.alice), "client_id", string(c.ID), "post_logout_redirect_uri", goodbye, "state", "a b&c")
-		h.ok(err)
-		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=a%20b%26c" || !step.Ended || step.Cookie != "" || h.goesOn(sid) {
+		h.requireOK(err)
+		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=a%20b%26c" || !step.Ended || step.Cookie != "" || h.sessionLives(sid) {
 			t.Errorf("%+v", step)
 		}
 		if e := h.events(auth.EventLogout); len(e) != 1 || e[0].Account != h.alice || e[0].Detail["client"] != string(c.ID) {
@@ -112,7 +112,7 @@ func TestAttack_EP_18_ExpiredHint(t *testing.T) {
 		}
 		// Again, when nobody is there any more: the way back is the same.
 		step, err = v.logout("id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", goodbye)
-		h.ok(err)
+		h.requireOK(err)
 		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye || step.Ended {
 			t.Errorf("again: %+v", step)
 		}
@@ -126,65 +126,65 @@ func TestAttack_EP_18_ExpiredHint(t *testing.T) {
 
 // A parameter sent twice may mean one thing to us and another to whoever sent it on.
 func TestLogoutParameterTwice(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(leaves)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(withLogoutURI)
+		v := h.newBrowser()
 		sid := v.signIn(h.alice)
 		f, err := oauth.ParseAuthorizeForm(url.Values{"id_token_hint": {h.idToken(c, h.alice)}, "state": {"a", "b"}}.Encode())
-		h.ok(err)
+		h.requireOK(err)
 		step, err := h.Logout(t.Context(), oidc.LogoutInput{Tenant: tenant, Form: f, Browser: v.b})
-		h.shown("state twice", step, err)
-		if !h.goesOn(sid) {
+		h.requireLogoutRefused("state twice", step, err)
+		if !h.sessionLives(sid) {
 			t.Error("logged out")
 		}
 	})
 }
 
 func TestAttack_EP_15_PostLogoutRedirect(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(leaves)
-		other, _ := h.app(func(r *client.Registration) { r.PostLogoutURIs = []string{"https://other.example.test/"} })
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(withLogoutURI)
+		other, _ := h.webClient(func(r *client.Registration) { r.PostLogoutURIs = []string{"https://other.example.test/"} })
+		v := h.newBrowser()
 		sid := v.signIn(h.alice)
 		for _, uri := range []string{"https://evil.example/", goodbye + "/", goodbye + "?x=y", goodbye + "#x", "https://app.example.test/by", "HTTPS://app.example.test/bye",
 			goodbye + "%00", "https://other.example.test/", "javascript:alert(1)", "//app.example.test/bye", callback} {
 			step, err := v.logout("id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", uri)
-			h.shown(uri, step, err)
+			h.requireLogoutRefused(uri, step, err)
 		}
 		step, err := v.logout("id_token_hint", h.idToken(other, h.alice), "post_logout_redirect_uri", goodbye)
-		h.shown("another client's", step, err)
-		if !h.goesOn(sid) {
+		h.requireLogoutRefused("another client's", step, err)
+		if !h.sessionLives(sid) {
 			t.Error("a refused request logged out")
 		}
 		// Nobody answers for a redirect without a client.
 		step, err = v.logout("post_logout_redirect_uri", goodbye, "state", "s")
-		h.ok(err)
+		h.requireOK(err)
 		if step.Kind != oidc.LogoutConfirm {
 			t.Fatalf("%+v", step)
 		}
 		step, err = v.confirm(step)
-		h.ok(err)
-		if step.Kind != oidc.LogoutDone || !step.Ended || h.goesOn(sid) {
+		h.requireOK(err)
+		if step.Kind != oidc.LogoutDone || !step.Ended || h.sessionLives(sid) {
 			t.Errorf("%+v", step)
 		}
 	})
 }
 
 // confirm is the person's yes.
-func (v *visitor) confirm(step oidc.LogoutStep) (oidc.LogoutStep, error) {
+func (v *browser) confirm(step oidc.LogoutStep) (oidc.LogoutStep, error) {
 	v.h.t.Helper()
 	next, err := v.h.ConfirmLogout(v.h.t.Context(), oidc.LogoutAnswer{Tenant: tenant, Pending: step.Pending, CSRF: step.CSRF, Browser: v.b})
-	v.left(next)
+	v.keepCookies(next)
 	return next, err
 }
 
 // EP-16: whatever another site can make a browser send, the session stays until the
 // person has said yes on our page.
 func TestAttack_EP_16_WithoutAHint(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(leaves)
-		bob := h.person("bob")
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(withLogoutURI)
+		bob := h.newAccount("bob")
+		v := h.newBrowser()
 		sids := []auth.SessionID{v.signIn(h.alice), v.signIn(bob)}
 		var step oidc.LogoutStep
 		for _, pairs := range [][]string{nil, {"state", "x"}, {"client_id", string(c.ID)}, {"client_id", string(c.ID), "post_logout_redirect_uri", goodbye, "state", "x"}} {
@@ -199,7 +199,7 @@ func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 			"changed csrf":       func(a *oidc.LogoutAnswer) { a.CSRF = flip(a.CSRF) },
 			"changed request":    func(a *oidc.LogoutAnswer) { a.Pending = "x" + a.Pending },
 			"no request":         func(a *oidc.LogoutAnswer) { a.Pending = "" },
-			"of another browser": func(a *oidc.LogoutAnswer) { w := h.visitor(); w.signIn(h.alice); a.Browser = w.b },
+			"of another browser": func(a *oidc.LogoutAnswer) { w := h.newBrowser(); w.signIn(h.alice); a.Browser = w.b },
 			"of another tenant":  func(a *oidc.LogoutAnswer) { a.Tenant = "other" },
 			"of a different order": func(a *oidc.LogoutAnswer) {
 				a.Browser.Sessions = slices.Clone(a.Browser.Sessions)
@@ -213,19 +213,19 @@ func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 			}
 		}
 		for _, sid := range sids {
-			if !h.goesOn(sid) {
+			if !h.sessionLives(sid) {
 				t.Fatal("logged out without a yes")
 			}
 		}
 		step, err := v.confirm(step)
-		h.ok(err)
-		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=x" || step.Cookie != "" || h.goesOn(sids[0]) || h.goesOn(sids[1]) {
+		h.requireOK(err)
+		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=x" || step.Cookie != "" || h.sessionLives(sids[0]) || h.sessionLives(sids[1]) {
 			t.Errorf("%+v", step)
 		}
 		// A page that was left open for hours is worth nothing.
 		v.signIn(h.alice)
 		step, err = v.logout()
-		h.ok(err)
+		h.requireOK(err)
 		h.clock.Advance(time.Hour)
 		if _, err := v.confirm(step); auth.KindOf(err) != auth.KindForbidden {
 			t.Errorf("an old page: %v", err)
@@ -234,17 +234,17 @@ func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 }
 
 func TestAttack_EP_17_Hints(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(leaves)
-		other, _ := h.app(leaves)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(withLogoutURI)
+		other, _ := h.webClient(withLogoutURI)
+		v := h.newBrowser()
 		sid := v.signIn(h.alice)
 		good := h.idToken(c, h.alice)
 		say := func(alg, typ string, body claims) string {
 			b, err := json.Marshal(body)
-			h.ok(err)
+			h.requireOK(err)
 			raw, err := h.keys.Sign(t.Context(), tenant, alg, typ, b)
-			h.ok(err)
+			h.requireOK(err)
 			return raw
 		}
 		body := claims{"iss": base, "sub": h.alice, "aud": c.ID}
@@ -252,7 +252,7 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 		for name, raw := range map[string]string{
 			"changed signature": flip(good), "cut": good[:20], "no JWT": "x", "too long": strings.Repeat("x", 20000),
 			"alg none":       "eyJhbGciOiJub25lIn0." + parts[1] + ".",
-			"another issuer": say(keys.RS256, "JWT", with(body, "iss", base+"/t/other")),
+			"another issuer": say(keys.RS256, "JWT", withClaim(body, "iss", base+"/t/other")),
 			"access token":   say(keys.RS256, "at+jwt", body),
 			"logout token":   say(keys.RS256, "logout+jwt", body),
 		} {
@@ -262,90 +262,90 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 				t.Errorf("%s: %+v, %v", name, step, err)
 				continue
 			}
-			if !h.goesOn(sid) {
+			if !h.sessionLives(sid) {
 				t.Errorf("%s: logged out without being asked", name)
 			}
 		}
-		step, err := v.logout("id_token_hint", say(keys.RS256, "JWT", with(body, "aud", []string{})), "post_logout_redirect_uri", goodbye)
-		h.shown("no audience", step, err)
+		step, err := v.logout("id_token_hint", say(keys.RS256, "JWT", withClaim(body, "aud", []string{})), "post_logout_redirect_uri", goodbye)
+		h.requireLogoutRefused("no audience", step, err)
 		step, err = v.logout("id_token_hint", good, "client_id", string(other.ID), "post_logout_redirect_uri", goodbye)
-		h.shown("aud is not client_id", step, err)
+		h.requireLogoutRefused("aud is not client_id", step, err)
 		step, err = v.logout("client_id", "nobody", "post_logout_redirect_uri", goodbye)
-		h.shown("unknown client", step, err)
-		h.settings(other, func(c *auth.Client) { c.DisabledAt = h.clock.Now() })
+		h.requireLogoutRefused("unknown client", step, err)
+		h.changeClient(other, func(c *auth.Client) { c.DisabledAt = h.clock.Now() })
 		step, err = v.logout("id_token_hint", h.idToken(other, h.alice))
-		h.shown("client that is shut", step, err)
+		h.requireLogoutRefused("client that is shut", step, err)
 		// Of somebody else: the person is asked.
-		step, err = v.logout("id_token_hint", h.idToken(c, h.person("bob")), "post_logout_redirect_uri", goodbye)
+		step, err = v.logout("id_token_hint", h.idToken(c, h.newAccount("bob")), "post_logout_redirect_uri", goodbye)
 		if err != nil || step.Kind != oidc.LogoutConfirm || step.Location != "" {
 			t.Errorf("of another user: %+v, %v", step, err)
 		}
-		if !h.goesOn(sid) {
+		if !h.sessionLives(sid) {
 			t.Error("logged out")
 		}
 	})
 }
 
-// A key rotation leaves the ID Tokens of sessions that go on of use as hints.
+// A key rotation withLogoutURI the ID Tokens of sessions that go on of use as hints.
 func TestRepair_S19_HintsOutliveTheirKey(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(leaves)
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(withLogoutURI)
 		hint := h.idToken(c, h.alice)
-		h.ok(h.keys.Rotate(t.Context(), tenant, keys.RS256, auth.System))
+		h.requireOK(h.keys.Rotate(t.Context(), tenant, keys.RS256, auth.System))
 		h.clock.Advance(50 * time.Hour)
-		h.ok(h.keys.Maintain(t.Context()))
-		v := h.visitor()
+		h.requireOK(h.keys.Maintain(t.Context()))
+		v := h.newBrowser()
 		sid := v.signIn(h.alice)
 
-		step, err := v.ask(request(c, "prompt", "none", "id_token_hint", hint)...)
+		step, err := v.authorize(request(c, "prompt", "none", "id_token_hint", hint)...)
 		if err != nil || step.Response == nil || step.Response.Get("error") == "invalid_request" {
 			t.Errorf("prompt=none: %+v, %v", step, err)
 		}
 		out, err := v.logout("id_token_hint", hint, "post_logout_redirect_uri", goodbye)
-		if err != nil || out.Kind != oidc.LogoutRedirect || h.goesOn(sid) {
+		if err != nil || out.Kind != oidc.LogoutRedirect || h.sessionLives(sid) {
 			t.Errorf("log-out: %+v, %v", out, err)
 		}
 	})
 }
 
 func TestRepair_S19_HintThatCannotBeCheckedLeadsToThePageThatAsks(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(leaves)
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(withLogoutURI)
 		hint := h.idToken(c, h.alice)
-		h.ok(h.keys.Rotate(t.Context(), tenant, keys.RS256, auth.System))
+		h.requireOK(h.keys.Rotate(t.Context(), tenant, keys.RS256, auth.System))
 		h.clock.Advance(50 * time.Hour)
-		h.ok(h.keys.Maintain(t.Context()))
+		h.requireOK(h.keys.Maintain(t.Context()))
 		h.clock.Advance(40 * 24 * time.Hour)
-		v := h.visitor()
+		v := h.newBrowser()
 		sid := v.signIn(h.alice)
 
 		step, err := v.logout("id_token_hint", hint, "client_id", string(c.ID), "post_logout_redirect_uri", goodbye)
 
-		if err != nil || step.Kind != oidc.LogoutConfirm || !h.goesOn(sid) {
+		if err != nil || step.Kind != oidc.LogoutConfirm || !h.sessionLives(sid) {
 			t.Fatalf("%+v, %v", step, err)
 		}
 		step, err = h.ConfirmLogout(t.Context(), oidc.LogoutAnswer{Tenant: tenant, Pending: step.Pending, CSRF: step.CSRF, Browser: v.b})
-		if err != nil || step.Kind != oidc.LogoutRedirect || h.goesOn(sid) {
+		if err != nil || step.Kind != oidc.LogoutRedirect || h.sessionLives(sid) {
 			t.Errorf("after the person's yes: %+v, %v", step, err)
 		}
 	})
 }
 
-// Of several accounts in a browser, the one that the hint means leaves.
+// Of several accounts in a browser, the one that the hint means withLogoutURI.
 func TestLogoutOfOneAmongSeveral(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(leaves)
-		pairwise, _ := h.app(func(r *client.Registration) { r.SubjectType = "pairwise" })
-		bob := h.person("bob")
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(withLogoutURI)
+		pairwise, _ := h.webClient(func(r *client.Registration) { r.SubjectType = "pairwise" })
+		bob := h.newAccount("bob")
+		v := h.newBrowser()
 		alices := v.signIn(h.alice)
 		bobs := v.signIn(bob)
 		step, err := v.logout("id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", goodbye)
-		h.ok(err)
-		if step.Kind != oidc.LogoutRedirect || step.Cookie != v.b.Sessions[0].Secret || len(v.b.Sessions) != 1 || h.goesOn(alices) || !h.goesOn(bobs) {
+		h.requireOK(err)
+		if step.Kind != oidc.LogoutRedirect || step.Cookie != v.b.Sessions[0].Secret || len(v.b.Sessions) != 1 || h.sessionLives(alices) || !h.sessionLives(bobs) {
 			t.Errorf("%+v", step)
 		}
-		if step, err = v.logout("id_token_hint", h.idToken(pairwise, bob)); err != nil || step.Kind != oidc.LogoutDone || h.goesOn(bobs) {
+		if step, err = v.logout("id_token_hint", h.idToken(pairwise, bob)); err != nil || step.Kind != oidc.LogoutDone || h.sessionLives(bobs) {
 			t.Errorf("by a pairwise subject: %+v, %v", step, err)
 		}
 	})
@@ -353,21 +353,21 @@ func TestLogoutOfOneAmongSeveral(t *testing.T) {
 
 // A form of another site comes without our cookies, and must log out all the same.
 func TestLogoutByPost(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, _ := h.app(leaves)
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(withLogoutURI)
+		v := h.newBrowser()
 		sid := v.signIn(h.alice)
 		step, err := v.logoutBy(true, "id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", goodbye, "state", "s")
-		h.ok(err)
+		h.requireOK(err)
 		u, err := url.Parse(step.Location)
-		h.ok(err)
-		if step.Kind != oidc.LogoutRedirect || !strings.HasPrefix(step.Location, base+oidc.LogoutPath+"?") || !h.goesOn(sid) {
+		h.requireOK(err)
+		if step.Kind != oidc.LogoutRedirect || !strings.HasPrefix(step.Location, base+oidc.LogoutPath+"?") || !h.sessionLives(sid) {
 			t.Fatalf("%+v", step)
 		}
 		request := u.Query().Get("request")
 		again, err := v.logout("request", flip(request))
-		h.shown("a changed one", again, err)
-		if step, err = v.logout("request", request); err != nil || step.Location != goodbye+"?state=s" || h.goesOn(sid) {
+		h.requireLogoutRefused("a changed one", again, err)
+		if step, err = v.logout("request", request); err != nil || step.Location != goodbye+"?state=s" || h.sessionLives(sid) {
 			t.Errorf("%+v, %v", step, err)
 		}
 	})
@@ -376,40 +376,40 @@ func TestLogoutByPost(t *testing.T) {
 // RT-10, and what stays: a log-out takes the refresh tokens of all clients in the
 // browser but those that were granted for the person's absence.
 func TestAttack_RT_10_Logout(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		scope := auth.Scope{"openid", "offline_access"}
 		native := func(r *client.Registration) { r.Type, r.FirstParty = auth.ClientNative, true }
 		grants := func(r *client.Registration) {
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
 		}
-		house, _ := h.app(leaves, ours, grants)
-		third, _ := h.app(grants)
-		plain, _ := h.app(grants)
-		device, _ := h.app(native, grants)
-		v := h.visitor()
+		house, _ := h.webClient(withLogoutURI, firstParty, grants)
+		third, _ := h.webClient(grants)
+		plain, _ := h.webClient(grants)
+		device, _ := h.webClient(native, grants)
+		v := h.newBrowser()
 		v.signIn(h.alice)
 		own, ownFamily := v.under(house, scope)
 		online, onlineFamily := v.under(plain, auth.Scope{"openid"})
 		away, awayFamily := v.under(third, scope)
 		phone, phoneFamily := v.under(device, scope)
-		w := h.visitor() // another browser
+		w := h.newBrowser() // another browser
 		w.signIn(h.alice)
-		elsewhere, _ := h.app(grants)
+		elsewhere, _ := h.webClient(grants)
 		far, farFamily := w.under(elsewhere, scope)
 		if _, err := v.logout("id_token_hint", h.idToken(house, h.alice)); err != nil {
 			t.Fatal(err)
 		}
 		for name, got := range map[string]bool{
-			"first-party session": h.goesOn(own.ID), "its refresh token": !h.familyOver(ownFamily),
-			"session without offline_access": h.goesOn(online.ID), "its refresh token too": !h.familyOver(onlineFamily),
+			"first-party session": h.sessionLives(own.ID), "its refresh token": !h.familyEnded(ownFamily),
+			"session without offline_access": h.sessionLives(online.ID), "its refresh token too": !h.familyEnded(onlineFamily),
 		} {
 			if got {
 				t.Errorf("%s lives on", name)
 			}
 		}
 		for name, got := range map[string]bool{
-			"third party with offline_access": h.goesOn(away.ID) && !h.familyOver(awayFamily), "app on a device": h.goesOn(phone.ID) && !h.familyOver(phoneFamily),
-			"another browser": h.goesOn(far.ID) && !h.familyOver(farFamily) && h.goesOn(w.b.Sessions[0].Session.ID),
+			"third party with offline_access": h.sessionLives(away.ID) && !h.familyEnded(awayFamily), "app on a device": h.sessionLives(phone.ID) && !h.familyEnded(phoneFamily),
+			"another browser": h.sessionLives(far.ID) && !h.familyEnded(farFamily) && h.sessionLives(w.b.Sessions[0].Session.ID),
 		} {
 			if !got {
 				t.Errorf("%s has ended", name)
@@ -424,18 +424,18 @@ func TestAttack_RT_10_Logout(t *testing.T) {
 			_, err = tx.EndSessions(h.alice, "", auth.EndByOwner)
 			return err
 		})
-		if h.goesOn(away.ID) || !h.familyOver(phoneFamily) || h.goesOn(far.ID) {
+		if h.sessionLives(away.ID) || !h.familyEnded(phoneFamily) || h.sessionLives(far.ID) {
 			t.Error("what stood alone outlives the end of everything")
 		}
 	})
 }
 
 func FuzzLogoutRequest(f *testing.F) {
-	h := newHouse(f, liteConfig(f))
-	v := h.visitor()
+	h := newFixture(f, liteConfig(f))
+	v := h.newBrowser()
 	v.signIn(h.alice)
 	step, err := v.logout("state", "x")
-	h.ok(err)
+	h.requireOK(err)
 	f.Add(step.Pending, step.CSRF+"x")
 	f.Add("e30.x", "")
 	f.Add(".", ".")

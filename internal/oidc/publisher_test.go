@@ -20,7 +20,7 @@ type publisher struct {
 	hangs map[string]func() // what to wait for before the answer
 }
 
-// publish starts one and returns what lets a house ask it, though it is not on the
+// publish starts one and returns what lets a provider fetch from it, though it is not on the
 // public network.
 func publish(t testing.TB) (*publisher, func(*settings)) {
 	p := &publisher{pages: map[string]string{}, asked: map[string]int{}, hangs: map[string]func(){}}

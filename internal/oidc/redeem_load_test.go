@@ -20,13 +20,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// node is another server on the database of the house.
-func (h *house) node(cfg store.Config) *oidc.Service {
+// node is another server on the database of the fixture.
+func (h *fixture) node(cfg store.Config) *oidc.Service {
 	h.t.Helper()
 	cfg.Now = h.clock.Now
 	cfg.MaxWait = 30 * time.Second
 	db, err := store.Open(h.t.Context(), cfg)
-	h.ok(err)
+	h.requireOK(err)
 	h.t.Cleanup(func() { db.Close() })
 	ring := keys.New(keys.Config{DB: db, Now: h.clock.Now})
 	tokens, limiter := token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: db, Keys: ring, Base: base, Now: h.clock.Now, Root: secret.Bytes(32)}), limit.NewMemory(1024, h.clock.Now)
@@ -61,17 +61,17 @@ func TestRepair_P1_CodesAtOnce(t *testing.T) {
 		t.Run(fmt.Sprint("of ", people), func(t *testing.T) {
 			t.Parallel()
 			storetest.Each(t, func(t *testing.T, cfg store.Config) {
-				h := newHouse(t, cfg)
+				h := newFixture(t, cfg)
 				nodes := []*oidc.Service{h.Service, h.node(cfg)}
-				c, shown := h.app(lasting)
+				c, shown := h.webClient(withOfflineAccess)
 				var browsers []flow.Browser
 				for i := range people {
-					v := h.visitor()
-					v.signIn(h.person(fmt.Sprint("p", i)))
+					v := h.newBrowser()
+					v.signIn(h.newAccount(fmt.Sprint("p", i)))
 					browsers = append(browsers, v.b)
 				}
 				asked, err := oauth.ParseAuthorizeForm(pairsOf(request(c, "scope", "openid offline_access")...))
-				h.ok(err)
+				h.requireOK(err)
 				granted := make([]string, codes)
 				together(codes, func(i int) {
 					step, err := nodes[i%2].Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: asked, Browser: browsers[i%people]})
@@ -86,7 +86,7 @@ func TestRepair_P1_CodesAtOnce(t *testing.T) {
 				}
 				began := time.Now()
 				together(codes, func(i int) {
-					out, err := nodes[i/2%2].Token(t.Context(), h.redeeming(c, shown, granted[i]))
+					out, err := nodes[i/2%2].Token(t.Context(), h.redeemRequest(c, shown, granted[i]))
 					if err != nil || out.RefreshToken == "" || out.IDToken == "" {
 						t.Errorf("redeem %d: %+v, %v", i, out, err)
 					}
@@ -102,20 +102,20 @@ func TestRepair_P1_CodesAtOnce(t *testing.T) {
 func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		h := newHouse(t, cfg)
+		h := newFixture(t, cfg)
 		nodes := []*oidc.Service{h.Service, h.node(cfg)}
-		c, shown := h.app(func(r *client.Registration) {
+		c, shown := h.webClient(func(r *client.Registration) {
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantDeviceCode}
 		})
 		ask := func(pairs ...string) client.Request { return basic(form(t, pairs...), c.ID, shown) }
-		var people []*visitor
+		var people []*browser
 		var steps []flow.Step
 		for i := range 16 {
-			v := h.visitor()
-			v.signIn(h.person(fmt.Sprint("p", i)))
-			step, err := v.ask(request(c)...)
-			h.ok(err)
-			h.at(step, auth.StepConsent)
+			v := h.newBrowser()
+			v.signIn(h.newAccount(fmt.Sprint("p", i)))
+			step, err := v.authorize(request(c)...)
+			h.requireOK(err)
+			h.requireStep(step, auth.StepConsent)
 			people, steps = append(people, v), append(steps, step)
 		}
 

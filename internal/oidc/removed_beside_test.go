@@ -58,9 +58,9 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 	t.Parallel()
 	p, out := publish(t)
 	const browser = "SELECT FROM sessions WHERE client_id = 'first-party' FOR UPDATE"
-	check := func(h *house, c auth.Client, began error) {
+	check := func(h *fixture, c auth.Client, began error) {
 		h.t.Helper()
-		h.ok(began)
+		h.requireOK(began)
 		h.write(func(tx *store.Tx) error {
 			list, err := tx.AllSessions(h.alice)
 			for _, v := range list {
@@ -74,13 +74,13 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 	t.Run("deleted", func(t *testing.T) {
 		t.Parallel()
 		cfg := store.Config{URL: storetest.Postgres(t), Keyring: storetest.Keyring(t)}
-		h := newHouse(t, cfg)
-		c, shown := h.app(func(r *client.Registration) { r.FirstParty = true })
-		code := h.code(c)
+		h := newFixture(t, cfg)
+		c, shown := h.webClient(func(r *client.Registration) { r.FirstParty = true })
+		code := h.newCode(c)
 		var began, deleted error
 		pinned(t, cfg.URL, browser, func() { _, began = h.redeem(c, shown, code) },
 			func() { deleted = h.clients.Delete(t.Context(), tenant, c.ID, operator) })
-		h.ok(deleted)
+		h.requireOK(deleted)
 		check(h, c, began)
 		if _, err := h.clients.Get(t.Context(), tenant, c.ID); auth.KindOf(err) != auth.KindNotFound {
 			t.Errorf("the client: %v", err)
@@ -89,27 +89,27 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 	t.Run("replaced", func(t *testing.T) {
 		t.Parallel()
 		cfg := store.Config{URL: storetest.Postgres(t), Keyring: storetest.Keyring(t)}
-		h := newHouse(t, cfg, documents, out)
+		h := newFixture(t, cfg, withDocuments, out)
 		id := p.URL + "/replaced/client.json"
 		page := metadata{"redirect_uris": []string{callback}}
-		p.put("/replaced/client.json", document(t, id, page))
+		p.put("/replaced/client.json", newDocument(t, id, page))
 		c := auth.Client{ID: auth.ClientID(id)}
-		h.ok(h.public(id))
+		h.requireOK(h.public(id))
 		h.clock.Advance(14*time.Minute + 30*time.Second)
-		v := h.visitor()
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.ask(request(c)...)
-		h.ok(err)
-		code, _, _ := h.granted(v.consent(step, true))
+		step, err := v.authorize(request(c)...)
+		h.requireOK(err)
+		code, _, _ := h.requireCode(v.consent(step, true))
 		page["token_endpoint_auth_method"], page["jwks"] = "private_key_jwt", json.RawMessage(newPair(t, jose.ES256).jwks)
-		p.put("/replaced/client.json", document(t, id, page))
+		p.put("/replaced/client.json", newDocument(t, id, page))
 		var began error
 		pinned(t, cfg.URL, browser, func() { _, began = h.redeem(c, "", code) }, func() {
 			h.clock.Advance(40 * time.Second) // the document has grown old, the code has not
-			h.refused(h.public(id), oauth.InvalidClient)
+			h.requireRefused(h.public(id), oauth.InvalidClient)
 		})
 		after, err := h.clients.Get(t.Context(), tenant, c.ID)
-		h.ok(err)
+		h.requireOK(err)
 		if after.Type != auth.ClientWeb || after.Settings.DocumentAt.Before(h.clock.Now()) {
 			t.Errorf("the client: %+v", after)
 		}

@@ -16,30 +16,30 @@ import (
 
 // scene is a person who is signed in to a client, with what either may do next.
 type scene struct {
-	*house
+	*fixture
 	n      int
 	client auth.Client
 	shown  string // the client's secret
-	who    *visitor
+	who    *browser
 	tokens auth.Tokens
 }
 
-func (h *house) scene(n int) *scene {
+func (h *fixture) scene(n int) *scene {
 	inner := *h
-	s := &scene{house: &inner, n: n, who: inner.visitor()}
-	s.alice = h.person(fmt.Sprint("scene", n))
-	s.client, s.shown = h.app(func(r *client.Registration) {
+	s := &scene{fixture: &inner, n: n, who: inner.newBrowser()}
+	s.alice = h.newAccount(fmt.Sprint("scene", n))
+	s.client, s.shown = h.webClient(func(r *client.Registration) {
 		r.Scopes = []string{"openid", "profile", "email", "offline_access"}
 		r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
 	})
-	s.who.h = s.house
+	s.who.h = s.fixture
 	s.who.signIn(s.alice)
 	s.write(func(tx *store.Tx) error {
 		return tx.PutConsent(auth.Consent{Account: s.alice, Client: s.client.ID, Scope: auth.Scope{"openid", "email", "offline_access"}})
 	})
 	var err error
-	s.tokens, err = s.redeem(s.client, s.shown, s.codeOf(s.who, s.client, "scope", "openid offline_access"))
-	s.ok(err)
+	s.tokens, err = s.redeem(s.client, s.shown, s.newCodeIn(s.who, s.client, "scope", "openid offline_access"))
+	s.requireOK(err)
 	return s
 }
 
@@ -56,24 +56,24 @@ func (s *scene) token(pairs ...string) error {
 // uses prepare something that a client or a person does, and return the doing of it.
 var uses = map[string]func(s *scene) func() error{
 	"redeem": func(s *scene) func() error {
-		r := s.redeeming(s.client, s.shown, s.codeOf(s.who, s.client, "scope", "openid offline_access"))
+		r := s.redeemRequest(s.client, s.shown, s.newCodeIn(s.who, s.client, "scope", "openid offline_access"))
 		return func() error { _, err := s.Token(s.t.Context(), r); return err }
 	},
 	"redeem again": func(s *scene) func() error {
-		r := s.redeeming(s.client, s.shown, s.codeOf(s.who, s.client))
+		r := s.redeemRequest(s.client, s.shown, s.newCodeIn(s.who, s.client))
 		_, err := s.Token(s.t.Context(), r)
-		s.ok(err)
+		s.requireOK(err)
 		return func() error { _, err := s.Token(s.t.Context(), r); return err }
 	},
 	"refresh": func(s *scene) func() error {
 		return func() error { return s.token("grant_type", "refresh_token", "refresh_token", s.tokens.RefreshToken) }
 	},
 	"authorize": func(s *scene) func() error {
-		return func() error { _, err := s.who.ask(request(s.client)...); return err }
+		return func() error { _, err := s.who.authorize(request(s.client)...); return err }
 	},
 	"consent": func(s *scene) func() error {
-		step, err := s.who.ask(request(s.client, "prompt", "consent")...)
-		s.ok(err)
+		step, err := s.who.authorize(request(s.client, "prompt", "consent")...)
+		s.requireOK(err)
 		return func() error {
 			_, err := s.Consent(s.t.Context(), formRef(step.Flow.ID, s.who.b, step.CSRF), true)
 			return err
@@ -99,7 +99,7 @@ var uses = map[string]func(s *scene) func() error{
 	},
 	"device polls": func(s *scene) func() error {
 		a, err := s.AuthorizeDevice(s.t.Context(), s.ask("scope", "openid offline_access"))
-		s.ok(err)
+		s.requireOK(err)
 		s.answerDevice(a, auth.DeviceApproved)
 		return func() error {
 			return s.token("grant_type", string(auth.GrantDeviceCode), "device_code", a.DeviceCode.Reveal())
@@ -179,7 +179,7 @@ func TestRepair_H5_UseBesideRemoval(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		n := 0
 		for use, prepare := range uses {
 			for removal, remove := range removals {
@@ -208,7 +208,7 @@ func TestRepair_H5_UseBesideRemoval(t *testing.T) {
 // wantNothingAlive fails when the client has a session that lives.
 func (s *scene) wantNothingAlive(what string) {
 	s.t.Helper()
-	s.ok(s.db.Read(s.t.Context(), tenant, func(tx *store.Tx) error {
+	s.requireOK(s.db.Read(s.t.Context(), tenant, func(tx *store.Tx) error {
 		for _, v := range s.who.b.Sessions {
 			left, err := tx.ClientSession(v.Session.ID, s.client.ID)
 			if err == nil {

@@ -14,7 +14,7 @@ const write = "orders:write" // a permission of the role "clerk"
 
 func writes(r *client.Registration) { r.Scopes = []string{"openid", "email", write} }
 
-func (h *house) makeClerk() {
+func (h *fixture) makeClerk() {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) error {
 		if err := tx.InsertRole(auth.Role{ID: "clerk", Name: "clerk", CreatedAt: tx.Now}); err != nil {
@@ -29,7 +29,7 @@ func (h *house) makeClerk() {
 }
 
 // setClerk gives alice the permission, or takes it.
-func (h *house) setClerk(is bool) {
+func (h *fixture) setClerk(is bool) {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) (err error) {
 		if is {
@@ -43,82 +43,82 @@ func (h *house) setClerk(is bool) {
 
 // A yes allows what its page has shown: what became possible since is asked about first.
 func TestRepair_S1_ConsentToWhatWasShown(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.makeClerk()
-		c, shown := h.app(writes)
-		v := h.visitor()
+		c, shown := h.webClient(writes)
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		page, err := v.ask(request(c, "scope", "openid "+write)...)
-		h.ok(err)
-		h.at(page, auth.StepConsent)
+		page, err := v.authorize(request(c, "scope", "openid "+write)...)
+		h.requireOK(err)
+		h.requireStep(page, auth.StepConsent)
 		if got := page.Consent.Scope.String(); got != "openid" {
 			t.Fatalf("shown %q", got)
 		}
 
 		h.setClerk(true)
 		again := v.consent(page, true)
-		h.at(again, auth.StepConsent)
+		h.requireStep(again, auth.StepConsent)
 		if got := again.Consent.Scope.String(); got != "openid "+write {
 			t.Errorf("shown again %q", got)
 		}
 		if list, err := h.Consents(t.Context(), tenant, h.alice); err != nil || len(list) != 0 {
 			t.Errorf("remembered %+v, %v", list, err)
 		}
-		h.at(v.consent(page, true), auth.StepConsent)
+		h.requireStep(v.consent(page, true), auth.StepConsent)
 		forged := again
 		forged.CSRF = page.CSRF[:len(page.CSRF)-1]
-		h.at(v.consent(forged, true), auth.StepConsent)
+		h.requireStep(v.consent(forged, true), auth.StepConsent)
 
-		code, _, _ := h.granted(v.consent(again, true))
+		code, _, _ := h.requireCode(v.consent(again, true))
 		ts, err := h.redeem(c, shown, code)
-		h.ok(err)
+		h.requireOK(err)
 		if got := ts.Scope.String(); got != "openid "+write {
 			t.Errorf("granted %q", got)
 		}
-		next, err := v.ask(request(c, "scope", "openid email")...)
-		h.ok(err)
-		h.told(v.consent(next, false), nil, "access_denied")
+		next, err := v.authorize(request(c, "scope", "openid email")...)
+		h.requireOK(err)
+		h.requireErrorRedirect(v.consent(next, false), nil, "access_denied")
 	})
 }
 
 // The same of a device, whose code outlives the page.
 func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.makeClerk()
-		open := func(c auth.Client, scope string) (*viewer, oidc.DeviceAuthorization) {
+		open := func(c auth.Client, scope string) (*deviceBrowser, oidc.DeviceAuthorization) {
 			t.Helper()
-			a, v := h.startDevice(c, "scope", scope), h.viewer()
+			a, v := h.startDevice(c, "scope", scope), h.newDeviceBrowser()
 			v.signIn()
-			h.ok(v.lookup(a.UserCode))
-			v.at(auth.StepDeviceConfirm)
+			h.requireOK(v.lookup(a.UserCode))
+			v.requireStep(auth.StepDeviceConfirm)
 			return v, a
 		}
 		wantScope := func(c auth.Client, a oidc.DeviceAuthorization, want string) {
 			t.Helper()
 			got, err := h.pollDevice(c, a.DeviceCode.Reveal())
-			h.ok(err)
+			h.requireOK(err)
 			if got.Scope.String() != want {
 				t.Errorf("granted %q, want %q", got.Scope, want)
 			}
 		}
-		for _, party := range []func(*client.Registration){ours, func(*client.Registration) {}} {
-			c := h.television(writes, party)
+		for _, party := range []func(*client.Registration){firstParty, func(*client.Registration) {}} {
+			c := h.deviceClient(writes, party)
 
 			// Between the page and the yes.
 			v, a := open(c, "openid "+write)
 			h.setClerk(true)
-			h.ok(v.decide(true))
-			v.at(auth.StepDeviceConfirm)
+			h.requireOK(v.decide(true))
+			v.requireStep(auth.StepDeviceConfirm)
 			if d := h.device(a); d.Status != auth.DevicePending || v.step.Flow.Request.Scope.String() != "openid "+write {
 				t.Errorf("the device is %s, shown %q", d.Status, v.step.Flow.Request.Scope)
 			}
-			h.ok(v.decide(true))
+			h.requireOK(v.decide(true))
 			wantScope(c, a, "openid "+write)
 
 			// Between the yes and the poll, although the client had it before.
 			h.setClerk(false)
 			v, a = open(c, "openid "+write)
-			h.ok(v.decide(true))
+			h.requireOK(v.decide(true))
 			h.setClerk(true)
 			wantScope(c, a, "openid")
 
@@ -126,10 +126,10 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 			v, a = open(c, "openid")
 			page := v.form()
 			b := h.startDevice(c, "scope", "openid email")
-			h.ok(v.lookup(b.UserCode))
+			h.requireOK(v.lookup(b.UserCode))
 			step, err := h.DeviceDecide(t.Context(), page, true)
-			h.ok(err)
-			h.at(step, auth.StepDeviceConfirm)
+			h.requireOK(err)
+			h.requireStep(step, auth.StepDeviceConfirm)
 			if h.device(a).Status != auth.DevicePending || h.device(b).Status != auth.DevicePending {
 				t.Error("a yes to one device approved another")
 			}
@@ -137,32 +137,32 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 			// Nothing to give.
 			h.setClerk(false)
 			v, a = open(c, write)
-			h.ok(v.decide(true))
-			v.at(auth.StepDone)
+			h.requireOK(v.decide(true))
+			v.requireStep(auth.StepDone)
 			_, err = h.pollDevice(c, a.DeviceCode.Reveal())
-			h.refused(err, oauth.AccessDenied)
+			h.requireRefused(err, oauth.AccessDenied)
 		}
-	}, strict)
+	}, withUserCodeLimits)
 }
 
 // The scopes of our own API are granted to whoever names them.
 func TestRepair_R3_ReservedScopesByName(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		reserved := func(r *client.Registration) {
 			r.Scopes = []string{"openid", "email", "offline_access", auth.ScopeAccount, auth.AdminPermission}
 		}
-		c, shown := h.app(ours, reserved)
-		ts, err := h.redeem(c, shown, h.code(c, "scope", ""))
-		h.ok(err)
+		c, shown := h.webClient(firstParty, reserved)
+		ts, err := h.redeem(c, shown, h.newCode(c, "scope", ""))
+		h.requireOK(err)
 		if got := ts.Scope.String(); got != "email" {
 			t.Errorf("a code without scope: %q", got)
 		}
-		ts, err = h.redeem(c, shown, h.code(c, "scope", "openid "+auth.ScopeAccount))
-		h.ok(err)
+		ts, err = h.redeem(c, shown, h.newCode(c, "scope", "openid "+auth.ScopeAccount))
+		h.requireOK(err)
 		if got := ts.Scope.String(); got != "openid "+auth.ScopeAccount {
 			t.Errorf("a code: %q", got)
 		}
-		d := h.television(ours, reserved)
+		d := h.deviceClient(firstParty, reserved)
 		if got := h.device(h.startDevice(d)).Scope.String(); got != "email" {
 			t.Errorf("a device without scope: %q", got)
 		}

@@ -13,24 +13,24 @@ import (
 
 // What was taken from a client is in no token of a code or refresh token that is out.
 func TestRepair_H11_TakenFromTheClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		app, shown := h.app(ours, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
+	each(t, func(t *testing.T, h *fixture) {
+		app, shown := h.webClient(firstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
 		audiences := func(list ...string) {
-			h.settings(app, func(c *auth.Client) { c.Settings.Audiences = list })
+			h.changeClient(app, func(c *auth.Client) { c.Settings.Audiences = list })
 		}
-		aud := func(ts auth.Tokens) any { return full(t, ts.AccessToken)["aud"] }
+		aud := func(ts auth.Tokens) any { return payload(t, ts.AccessToken)["aud"] }
 		code := func(resource string) string {
-			return h.code(app, "scope", "openid offline_access", "resource", resource)
+			return h.newCode(app, "scope", "openid offline_access", "resource", resource)
 		}
 
 		// A resource, while a code is out: nothing is issued, least of all for the issuer, and nothing spent.
 		c := code(billing)
 		audiences(orders)
 		_, err := h.redeem(app, shown, c)
-		h.refused(err, oauth.InvalidTarget)
+		h.requireRefused(err, oauth.InvalidTarget)
 		audiences(orders, billing)
 		ts, err := h.redeem(app, shown, c)
-		h.ok(err)
+		h.requireOK(err)
 		if aud(ts) != billing {
 			t.Errorf("aud %v", aud(ts))
 		}
@@ -38,47 +38,47 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 		// A resource, while a refresh token is out.
 		audiences(orders)
 		_, err = h.refresh(app, shown, ts.RefreshToken)
-		h.refused(err, oauth.InvalidTarget)
+		h.requireRefused(err, oauth.InvalidTarget)
 		_, err = h.refresh(app, shown, ts.RefreshToken, "resource", billing)
-		h.refused(err, oauth.InvalidTarget)
+		h.requireRefused(err, oauth.InvalidTarget)
 		audiences(orders, billing)
 		ts, err = h.refresh(app, shown, ts.RefreshToken)
-		h.ok(err)
+		h.requireOK(err)
 
 		// The redirect URI, the grant, and the format and scope of the next token.
 		c = code(billing)
-		h.settings(app, func(c *auth.Client) { c.RedirectURIs = []string{"https://elsewhere.test/cb"} })
+		h.changeClient(app, func(c *auth.Client) { c.RedirectURIs = []string{"https://elsewhere.test/cb"} })
 		_, err = h.redeem(app, shown, c)
-		h.refused(err, oauth.InvalidGrant)
-		h.settings(app, func(c *auth.Client) {
+		h.requireRefused(err, oauth.InvalidGrant)
+		h.changeClient(app, func(c *auth.Client) {
 			c.Scopes, c.Settings.TokenFormat = []string{"email", "offline_access"}, "opaque"
 		})
 		ts, err = h.refresh(app, shown, ts.RefreshToken)
-		h.ok(err)
+		h.requireOK(err)
 		if ts.Scope.String() != "offline_access" || ts.IDToken != "" || ts.AccessToken[:4] != "wwt_" {
 			t.Errorf("scope %q, ID Token %q, %q", ts.Scope, ts.IDToken, ts.AccessToken)
 		}
-		h.settings(app, func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		h.changeClient(app, func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
 		_, err = h.refresh(app, shown, ts.RefreshToken)
-		h.refused(err, oauth.UnauthorizedClient)
+		h.requireRefused(err, oauth.UnauthorizedClient)
 	})
 }
 
 // Of several resources the rest stays.
 func TestRepair_H11_OneOfTwoResources(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		app, shown := h.app(ours, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
-		v := h.visitor()
+	each(t, func(t *testing.T, h *fixture) {
+		app, shown := h.webClient(firstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.ask(append(request(app, "scope", "openid offline_access", "resource", orders), "resource", billing)...)
-		h.ok(err)
-		code, _, _ := h.granted(step)
+		step, err := v.authorize(append(request(app, "scope", "openid offline_access", "resource", orders), "resource", billing)...)
+		h.requireOK(err)
+		code, _, _ := h.requireCode(step)
 		ts, err := h.redeem(app, shown, code)
-		h.ok(err)
-		h.settings(app, func(c *auth.Client) { c.Settings.Audiences = []string{orders} })
+		h.requireOK(err)
+		h.changeClient(app, func(c *auth.Client) { c.Settings.Audiences = []string{orders} })
 		next, err := h.refresh(app, shown, ts.RefreshToken)
-		h.ok(err)
-		if aud := full(t, next.AccessToken)["aud"]; aud != orders {
+		h.requireOK(err)
+		if aud := payload(t, next.AccessToken)["aud"]; aud != orders {
 			t.Errorf("aud %v", aud)
 		}
 	})
@@ -87,17 +87,17 @@ func TestRepair_H11_OneOfTwoResources(t *testing.T) {
 // The one authentication context there is can be asked for; of others the answer is the
 // one that was reached, unless they are essential. The guide shows none that nobody meets.
 func TestRepair_N1_ReachableContexts(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		app, shown := h.app(ours)
-		ts, err := h.redeem(app, shown, h.code(app, "acr_values", "2 urn:x"))
-		h.ok(err)
-		if acr := full(t, ts.AccessToken)["acr"]; acr != auth.ACRPassword {
+	each(t, func(t *testing.T, h *fixture) {
+		app, shown := h.webClient(firstParty)
+		ts, err := h.redeem(app, shown, h.newCode(app, "acr_values", "2 urn:x"))
+		h.requireOK(err)
+		if acr := payload(t, ts.AccessToken)["acr"]; acr != auth.ACRPassword {
 			t.Errorf("acr %v", acr)
 		}
-		v := h.visitor()
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.ask(request(app, "claims", `{"id_token":{"acr":{"essential":true,"values":["2"]}}}`)...)
-		h.told(step, err, "unmet_authentication_requirements")
+		step, err := v.authorize(request(app, "claims", `{"id_token":{"acr":{"essential":true,"values":["2"]}}}`)...)
+		h.requireErrorRedirect(step, err, "unmet_authentication_requirements")
 		if m := h.Metadata(auth.Tenant{ID: tenant}); !slices.Equal(m.ACR, auth.ACRs) {
 			t.Errorf("the metadata lists %q", m.ACR)
 		}
@@ -115,16 +115,16 @@ func TestRepair_N1_ReachableContexts(t *testing.T) {
 
 // A claim that was asked for by name goes with the scope to which it belongs.
 func TestRepair_H11_ClaimsByName(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(ours)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(firstParty)
 		take := func(scopes ...string) {
-			h.settings(c, func(c *auth.Client) { c.Scopes = scopes })
+			h.changeClient(c, func(c *auth.Client) { c.Scopes = scopes })
 		}
 		check := func(ts auth.Tokens, err error, want any) auth.Tokens {
 			t.Helper()
-			h.ok(err)
-			_, id := h.opened(ts.IDToken)
-			for where, got := range map[string]claims{"ID Token": id, "userinfo": h.info(ts.AccessToken)} {
+			h.requireOK(err)
+			_, id := h.decodeIDToken(ts.IDToken)
+			for where, got := range map[string]claims{"ID Token": id, "userinfo": h.userInfo(ts.AccessToken)} {
 				if got["email"] != want {
 					t.Errorf("%s says %v, want %v", where, got["email"], want)
 				}
@@ -132,7 +132,7 @@ func TestRepair_H11_ClaimsByName(t *testing.T) {
 			return ts
 		}
 		ask := func() string {
-			return h.code(c, "scope", "openid offline_access", "claims", `{"userinfo":{"email":null},"id_token":{"email":null}}`)
+			return h.newCode(c, "scope", "openid offline_access", "claims", `{"userinfo":{"email":null},"id_token":{"email":null}}`)
 		}
 		before, err := h.redeem(c, shown, ask())
 		before = check(before, err, "alice@example.test")
@@ -143,7 +143,7 @@ func TestRepair_H11_ClaimsByName(t *testing.T) {
 		check(ts, err, nil)
 		ts, err = h.refresh(c, shown, before.RefreshToken)
 		ts = check(ts, err, nil)
-		if got := h.info(before.AccessToken); got["email"] != nil {
+		if got := h.userInfo(before.AccessToken); got["email"] != nil {
 			t.Errorf("the token from before says %v", got)
 		}
 
@@ -155,14 +155,14 @@ func TestRepair_H11_ClaimsByName(t *testing.T) {
 
 // What was taken from a machine is not in what it exchanges its token for.
 func TestRepair_H11_MachineExchanges(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		m := newMarket(h)
+	each(t, func(t *testing.T, h *fixture) {
+		m := newExchangeFixture(h)
 		ts, err := h.credentials(m.orders, m.ordersSecret)
-		h.ok(err)
-		c := h.settings(m.orders, func(c *auth.Client) { c.Scopes = []string{"read"} })
+		h.requireOK(err)
+		c := h.changeClient(m.orders, func(c *auth.Client) { c.Scopes = []string{"read"} })
 		got, err := m.exchange(c, m.ordersSecret, ts.AccessToken)
-		h.ok(err)
-		if got.Scope.String() != "read" || full(t, got.AccessToken)["scope"] != "read" {
+		h.requireOK(err)
+		if got.Scope.String() != "read" || payload(t, got.AccessToken)["scope"] != "read" {
 			t.Errorf("exchanged for %q", got.Scope)
 		}
 		lines := h.events(auth.EventTokenIssued)

@@ -13,23 +13,23 @@ import (
 // What a server lets other clients off, it does not let those off that are held to the
 // FAPI 2.0 Security Profile.
 func TestStrictClients(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.PS256)
 		web := client.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{"https://bank.test/cb"}}
 		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks }
 		strict, _ := h.client(web, keyed, func(r *client.Registration) { r.DPoP, r.RequirePushed = true, true })
 		plain, _ := h.client(web, keyed)
 		push := func(c auth.Client, alg jose.SignatureAlgorithm, aud string, more ...string) error {
-			raw := sign(t, alg, k.private, with(h.good(c.ID), "aud", aud), nil)
+			raw := sign(t, alg, k.private, withClaim(h.assertionClaims(c.ID), "aud", aud), nil)
 			_, err := h.Push(t.Context(), form(t, append([]string{"client_assertion_type", AssertionType, "client_assertion", raw,
 				"response_type", "code", "redirect_uri", "https://bank.test/cb", "scope", "openid"}, more...)...))
 			return err
 		}
 		pkce := []string{"code_challenge", challenge, "code_challenge_method", "S256"}
-		h.ok(push(strict, jose.PS256, base, pkce...))
-		h.refused(push(strict, jose.PS256, base), oauth.InvalidRequest)
-		h.refused(push(strict, jose.PS256, tokenURL, pkce...), oauth.InvalidClient)
-		h.refused(push(strict, jose.RS256, base, pkce...), oauth.InvalidClient)
-		h.ok(push(plain, jose.RS256, tokenURL))
+		h.requireOK(push(strict, jose.PS256, base, pkce...))
+		h.requireRefused(push(strict, jose.PS256, base), oauth.InvalidRequest)
+		h.requireRefused(push(strict, jose.PS256, tokenURL, pkce...), oauth.InvalidClient)
+		h.requireRefused(push(strict, jose.RS256, base, pkce...), oauth.InvalidClient)
+		h.requireOK(push(plain, jose.RS256, tokenURL))
 	}, func(c *settings) { c.client.EndpointAudience, c.PKCEOptional = true, true })
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// said is what an access token says.
-func said(t testing.TB, access string) (c struct {
+// claimsOf is what an access token says.
+func claimsOf(t testing.TB, access string) (c struct {
 	Subject  string `json:"sub"`
 	ClientID string `json:"client_id"`
 	Audience any    `json:"aud"`
@@ -37,16 +37,16 @@ func said(t testing.TB, access string) (c struct {
 	return c
 }
 
-func (h *house) credentials(c auth.Client, secret string, more ...string) (auth.Tokens, error) {
+func (h *fixture) credentials(c auth.Client, secret string, more ...string) (auth.Tokens, error) {
 	h.t.Helper()
 	out, err := h.Token(h.t.Context(), basic(form(h.t, append([]string{"grant_type", "client_credentials"}, more...)...), c.ID, secret))
 	return out.Tokens, err
 }
 
 func TestClientCredentials(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		api := "https://api.example.test"
-		c, secret := h.machine(func(r *client.Registration) {
+		c, secret := h.machineClient(func(r *client.Registration) {
 			r.Scopes = append(r.Scopes, "openid", "offline_access")
 			r.Audiences = []string{api}
 		})
@@ -72,11 +72,11 @@ func TestClientCredentials(t *testing.T) {
 		} {
 			ts, err := h.credentials(c, secret, ask.more...)
 			if ask.code != "" {
-				h.refused(err, ask.code)
+				h.requireRefused(err, ask.code)
 				continue
 			}
-			h.ok(err)
-			got := said(t, ts.AccessToken)
+			h.requireOK(err)
+			got := claimsOf(t, ts.AccessToken)
 			if got.Scope != ask.scope || ts.Scope.String() != ask.scope || cmp.Diff(ask.aud, got.Audience) != "" {
 				t.Errorf("%q gives scope %q, aud %v", ask.more, got.Scope, got.Audience)
 			}
@@ -94,8 +94,8 @@ func TestClientCredentials(t *testing.T) {
 }
 
 func TestAttack_TK_Refusals(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, secret := h.machine()
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.machineClient()
 		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb})
 		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA})
 		good := func(pairs ...string) client.Request { return basic(form(t, pairs...), c.ID, secret) }
@@ -161,82 +161,82 @@ func twoHeaders(r client.Request) client.Request {
 
 // TK-12: characters that the form encoding changes.
 func TestAttack_TK_12_EncodedSecret(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		odd := `a:b%c+d e&é=f`
-		c, _ := h.machine()
+		c, _ := h.machineClient()
 		h.write(func(tx *store.Tx) error {
 			c.Secrets = []auth.ClientSecret{{Digest: digestOf(odd), CreatedAt: tx.Now}}
 			return tx.UpdateClient(c)
 		})
 		_, err := h.credentials(c, odd)
-		h.ok(err)
+		h.requireOK(err)
 		r := form(t, "grant_type", "client_credentials")
 		r.Authorization = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(string(c.ID)+":"+odd))}
 		_, err = h.Token(t.Context(), r)
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 		_, err = h.Token(t.Context(), form(t, "grant_type", "client_credentials", "client_id", string(c.ID), "client_secret", odd))
-		h.ok(err)
+		h.requireOK(err)
 	})
 }
 
 // TK-29: nothing works for a client that is shut, and what it had works again when
 // it is opened, but for what was tried meanwhile.
 func TestAttack_TK_29_DisabledClient(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, secret := h.machine()
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.machineClient()
 		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb})
 		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA})
 		access, err := h.credentials(c, secret)
-		h.ok(err)
+		h.requireOK(err)
 		mine, pages := h.signIn(app.ID, auth.DefaultScope), h.signIn(page.ID, auth.DefaultScope)
 		for _, id := range []auth.ClientID{c.ID, app.ID, page.ID} {
 			_, err := h.clients.Disable(t.Context(), tenant, id, operator)
-			h.ok(err)
+			h.requireOK(err)
 		}
 		_, err = h.credentials(c, secret)
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 		_, err = h.Token(t.Context(), form(t, "grant_type", "refresh_token", "refresh_token", pages.RefreshToken, "client_id", string(page.ID)))
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 		_, err = h.Introspect(t.Context(), basic(form(t, "token", access.AccessToken), c.ID, secret))
-		h.refused(err, oauth.InvalidClient)
-		h.refused(h.Revoke(t.Context(), basic(form(t, "token", access.AccessToken), c.ID, secret)), oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
+		h.requireRefused(h.Revoke(t.Context(), basic(form(t, "token", access.AccessToken), c.ID, secret)), oauth.InvalidClient)
 		for _, raw := range []string{access.AccessToken, mine.AccessToken} {
 			if _, err := h.tokens.Verify(t.Context(), tenant, raw); auth.KindOf(err) != auth.KindUnauthenticated {
 				t.Errorf("a token of the disabled client: %v", err)
 			}
 		}
 		_, err = h.clients.Enable(t.Context(), tenant, app.ID, operator)
-		h.ok(err)
+		h.requireOK(err)
 		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
-		h.refused(err, oauth.InvalidGrant) // its sessions have ended for good
+		h.requireRefused(err, oauth.InvalidGrant) // its sessions have ended for good
 		h.signIn(app.ID, auth.DefaultScope)
-		h.ok(h.clients.Delete(t.Context(), tenant, page.ID, operator))
+		h.requireOK(h.clients.Delete(t.Context(), tenant, page.ID, operator))
 		if _, err := h.tokens.Verify(t.Context(), tenant, pages.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("a token of the deleted client: %v", err)
 		}
 		_, err = h.Token(t.Context(), form(t, "grant_type", "refresh_token", "refresh_token", pages.RefreshToken, "client_id", string(page.ID)))
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 	})
 }
 
 // A tenant's client is nobody elsewhere, and a shut tenant issues nothing.
 func TestAttack_TN_Clients(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		h.ok(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
+	each(t, func(t *testing.T, h *fixture) {
+		h.requireOK(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
 			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
 		}))
-		h.ok(h.keys.Ensure(t.Context(), "acme", keys.ES256))
-		c, secret := h.machine()
+		h.requireOK(h.keys.Ensure(t.Context(), "acme", keys.ES256))
+		c, secret := h.machineClient()
 		r := basic(form(t, "grant_type", "client_credentials"), c.ID, secret)
 		access, err := h.Token(t.Context(), r)
-		h.ok(err)
+		h.requireOK(err)
 		r.Tenant = "acme"
 		_, err = h.Token(t.Context(), r)
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 		there, thereSecret, err := h.clients.Create(t.Context(), "acme", client.Registration{Name: "There", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{base}}}, operator)
-		h.ok(err)
+		h.requireOK(err)
 		ask := basic(form(t, "token", access.AccessToken), there.ID, thereSecret.Reveal())
 		ask.Tenant = "acme"
 		v, err := h.Introspect(t.Context(), ask) // EP-02: another tenant's
@@ -248,14 +248,14 @@ func TestAttack_TN_Clients(t *testing.T) {
 		})
 		r.Tenant = tenant
 		_, err = h.Token(t.Context(), r)
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 	})
 }
 
 // TK-30: two secrets side by side for the overlap, then the new one alone.
 func TestAttack_TK_30_Secrets(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, first := h.machine()
+	each(t, func(t *testing.T, h *fixture) {
+		c, first := h.machineClient()
 		try := func(secret string, want bool) {
 			t.Helper()
 			if _, err := h.credentials(c, secret); (err == nil) != want {
@@ -265,7 +265,7 @@ func TestAttack_TK_30_Secrets(t *testing.T) {
 		rotate := func(overlap time.Duration) string {
 			t.Helper()
 			_, s, err := h.clients.RotateSecret(t.Context(), tenant, c.ID, overlap, operator)
-			h.ok(err)
+			h.requireOK(err)
 			return s.Reveal()
 		}
 		second := rotate(time.Hour)
@@ -290,7 +290,7 @@ func TestAttack_TK_30_Secrets(t *testing.T) {
 			}
 		}
 		got, err := h.clients.Get(t.Context(), tenant, c.ID)
-		h.ok(err)
+		h.requireOK(err)
 		for _, kept := range got.Secrets {
 			if strings.Contains(kept.Digest, "wws_") {
 				t.Error("a secret is kept readable")
@@ -305,25 +305,25 @@ func TestAttack_TK_30_Secrets(t *testing.T) {
 // BF-11: failing in the name of one client is limited, and its own credentials pass
 // all the while.
 func TestAttack_BF_11_ClientSecret(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, secret := h.machine()
-		other, _ := h.machine()
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.machineClient()
+		other, _ := h.machineClient()
 		limited := 0
 		for range 10 {
 			_, err := h.credentials(c, "wrong")
 			if auth.KindOf(err) == auth.KindThrottled {
 				limited++
 			} else {
-				h.refused(err, oauth.InvalidClient)
+				h.requireRefused(err, oauth.InvalidClient)
 			}
 		}
 		if limited != 5 {
 			t.Errorf("%d of 10 were limited, want 5", limited)
 		}
 		_, err := h.credentials(c, secret)
-		h.ok(err)
+		h.requireOK(err)
 		_, err = h.credentials(other, "wrong")
-		h.refused(err, oauth.InvalidClient)
+		h.requireRefused(err, oauth.InvalidClient)
 		if n := len(h.events(auth.EventClientRefused)); n != 6 {
 			t.Errorf("%d audit lines", n)
 		}

@@ -27,7 +27,7 @@ func shows(header string) oidc.UserInfoInput {
 }
 
 func TestUserInfo(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		h.write(func(tx *store.Tx) error {
 			a, err := tx.Account(h.alice)
 			a.Name = "Alice <é>"
@@ -36,16 +36,16 @@ func TestUserInfo(t *testing.T) {
 			}
 			return tx.UpdateAccount(a)
 		})
-		c, shown := h.app(lasting)
+		c, shown := h.webClient(withOfflineAccess)
 		for scope, want := range map[string]claims{
 			"openid":         {},
 			"openid email":   {"email": "alice@example.test", "email_verified": true},
 			"openid profile": {"name": "Alice <é>", "updated_at": float64(h.clock.Now().Unix())},
 		} {
 			want["sub"] = string(h.alice)
-			ts, err := h.redeem(c, shown, h.code(c, "scope", scope))
-			h.ok(err)
-			if d := cmp.Diff(want, h.info(ts.AccessToken)); d != "" {
+			ts, err := h.redeem(c, shown, h.newCode(c, "scope", scope))
+			h.requireOK(err)
+			if d := cmp.Diff(want, h.userInfo(ts.AccessToken)); d != "" {
 				t.Errorf("%s (-want +got):\n%s", scope, d)
 			}
 			out, err := h.UserInfo(t.Context(), oidc.UserInfoInput{Tenant: tenant, FormToken: ts.AccessToken, Method: "POST"})
@@ -53,22 +53,22 @@ func TestUserInfo(t *testing.T) {
 				t.Errorf("from a form: %v", err)
 			}
 		}
-		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid", "claims", `{"userinfo":{"name":{"essential":true}}}`))
-		h.ok(err)
-		if d := cmp.Diff(claims{"sub": string(h.alice), "name": "Alice <é>"}, h.info(ts.AccessToken)); d != "" {
+		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid", "claims", `{"userinfo":{"name":{"essential":true}}}`))
+		h.requireOK(err)
+		if d := cmp.Diff(claims{"sub": string(h.alice), "name": "Alice <é>"}, h.userInfo(ts.AccessToken)); d != "" {
 			t.Errorf("claims by name (-want +got):\n%s", d)
 		}
 	})
 }
 
 func TestSignedUserInfo(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *client.Registration) { r.UserInfoAlgorithm = "ES256" })
-		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email"))
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.UserInfoAlgorithm = "ES256" })
+		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email"))
+		h.requireOK(err)
 		out, err := h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
-		h.ok(err)
-		head, got := h.opened(out.JWT)
+		h.requireOK(err)
+		head, got := h.decodeIDToken(out.JWT)
 		want := claims{"iss": base, "aud": string(c.ID), "iat": float64(h.clock.Now().Unix()), "sub": string(h.alice),
 			"email": "alice@example.test", "email_verified": true}
 		if d := cmp.Diff(want, got); d != "" || head.Algorithm != "ES256" || out.JSON != nil {
@@ -78,15 +78,15 @@ func TestSignedUserInfo(t *testing.T) {
 }
 
 func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
-		machine, machineShown := h.machine()
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
+		machine, machineShown := h.machineClient()
 		own, err := h.credentials(machine, machineShown)
-		h.ok(err)
-		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email offline_access"))
-		h.ok(err)
-		plain, err := h.redeem(c, shown, h.code(c, "scope", "email"))
-		h.ok(err)
+		h.requireOK(err)
+		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email offline_access"))
+		h.requireOK(err)
+		plain, err := h.redeem(c, shown, h.newCode(c, "scope", "email"))
+		h.requireOK(err)
 		bearer := "Bearer " + ts.AccessToken
 		type ask struct {
 			in   oidc.UserInfoInput
@@ -100,7 +100,7 @@ func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
 		elsewhere := shows(bearer)
 		elsewhere.Tenant = "t2"
 		storetest.Tenant(t, h.db, "t2")
-		h.ok(h.keys.Ensure(t.Context(), "t2", keys.ES256))
+		h.requireOK(h.keys.Ensure(t.Context(), "t2", keys.ES256))
 		for name, a := range map[string]ask{
 			"EP-07 a machine's token":    {shows("Bearer " + own.AccessToken), oauth.InsufficientScope, false},
 			"EP-07 without openid":       {shows("Bearer " + plain.AccessToken), oauth.InsufficientScope, false},
@@ -123,18 +123,18 @@ func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
 		}
 		h.clock.Advance(15*time.Minute + 31*time.Second)
 		_, err = h.UserInfo(t.Context(), shows(bearer))
-		h.refused(err, oauth.InvalidToken)
+		h.requireRefused(err, oauth.InvalidToken)
 		if ts, err = h.refresh(c, shown, ts.RefreshToken); err != nil {
 			t.Fatal(err)
 		}
 		h.write(func(tx *store.Tx) error { return tx.DeleteAccount(h.alice) })
 		_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
-		h.refused(err, oauth.InvalidToken)
+		h.requireRefused(err, oauth.InvalidToken)
 	})
 }
 
 func TestUserInfoLearnsOfTheEndAtOnce(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		for name, end := range map[string]func(tx *store.Tx, c auth.Client, who auth.AccountID) error{
 			"account disabled": func(tx *store.Tx, _ auth.Client, who auth.AccountID) error {
 				a, err := tx.Account(who)
@@ -154,13 +154,13 @@ func TestUserInfoLearnsOfTheEndAtOnce(t *testing.T) {
 			},
 		} {
 			for _, format := range []string{"", "opaque"} {
-				c, shown := h.app(lasting, func(r *client.Registration) { r.TokenFormat = format })
-				who := h.person(rand.Text())
-				v := h.visitor()
+				c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = format })
+				who := h.newAccount(rand.Text())
+				v := h.newBrowser()
 				v.signIn(who)
-				ts, err := h.redeem(c, shown, h.codeOf(v, c))
-				h.ok(err)
-				h.info(ts.AccessToken)
+				ts, err := h.redeem(c, shown, h.newCodeIn(v, c))
+				h.requireOK(err)
+				h.userInfo(ts.AccessToken)
 				h.write(func(tx *store.Tx) error { return end(tx, c, who) })
 				_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
 				if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidToken {
@@ -171,8 +171,8 @@ func TestUserInfoLearnsOfTheEndAtOnce(t *testing.T) {
 	})
 }
 
-// holding proves the key for one request.
-func (h *house) holding(k keyPair, method, url, access string) string {
+// proofFor proves the key for one request.
+func (h *fixture) proofFor(k keyPair, method, url, access string) string {
 	h.t.Helper()
 	c := claims{"jti": rand.Text(), "htm": method, "htu": url, "iat": h.clock.Now().Unix()}
 	if access != "" {
@@ -181,11 +181,11 @@ func (h *house) holding(k keyPair, method, url, access string) string {
 	return sign(h.t, k.alg, k.private, c, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.private.Public()}})
 }
 
-// with adds a proof of the key to a request for tokens.
-func (h *house) with(r client.Request, k keyPair) client.Request {
+// withProof adds a proof of the key to a request for tokens.
+func (h *fixture) withProof(r client.Request, k keyPair) client.Request {
 	h.t.Helper()
 	r.Method, r.URL = "POST", base+oauth.TokenPath
-	r.Proof = []string{h.holding(k, r.Method, r.URL, "")}
+	r.Proof = []string{h.proofFor(k, r.Method, r.URL, "")}
 	return r
 }
 
@@ -200,24 +200,28 @@ func thumb(t testing.TB, k keyPair) string {
 
 // RT-13, and the tokens of a code that is bound to a key.
 func TestAttack_RT_13_BoundTokens(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
-		native := func(r *client.Registration) { lasting(r); r.Type = auth.ClientNative; r.IDTokenAlgorithm = "ES256" }
-		c, _ := h.app(native)
-		v := h.visitor()
+		native := func(r *client.Registration) {
+			withOfflineAccess(r)
+			r.Type = auth.ClientNative
+			r.IDTokenAlgorithm = "ES256"
+		}
+		c, _ := h.webClient(native)
+		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.ask(request(c, "scope", "openid offline_access", "dpop_jkt", thumb(t, k))...)
-		h.ok(err)
+		step, err := v.authorize(request(c, "scope", "openid offline_access", "dpop_jkt", thumb(t, k))...)
+		h.requireOK(err)
 		if step.Kind == auth.StepConsent {
 			step = v.consent(step, true)
 		}
-		code, _, _ := h.granted(step)
+		code, _, _ := h.requireCode(step)
 		_, err = h.redeem(c, "", code)
-		h.refused(err, oauth.InvalidGrant)
-		_, err = h.Token(t.Context(), h.with(h.redeeming(c, "", code), other))
-		h.refused(err, oauth.InvalidGrant)
-		ts, err := h.Token(t.Context(), h.with(h.redeeming(c, "", code), k))
-		h.ok(err)
+		h.requireRefused(err, oauth.InvalidGrant)
+		_, err = h.Token(t.Context(), h.withProof(h.redeemRequest(c, "", code), other))
+		h.requireRefused(err, oauth.InvalidGrant)
+		ts, err := h.Token(t.Context(), h.withProof(h.redeemRequest(c, "", code), k))
+		h.requireOK(err)
 		if ts.Type != "DPoP" {
 			t.Errorf("token type %q", ts.Type)
 		}
@@ -226,39 +230,39 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 			return form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken, "client_id", string(c.ID))
 		}
 		_, err = h.Token(t.Context(), ask())
-		h.refused(err, oauth.InvalidGrant)
-		_, err = h.Token(t.Context(), h.with(ask(), other))
-		h.refused(err, oauth.InvalidGrant)
-		next, err := h.Token(t.Context(), h.with(ask(), k))
-		h.ok(err)
+		h.requireRefused(err, oauth.InvalidGrant)
+		_, err = h.Token(t.Context(), h.withProof(ask(), other))
+		h.requireRefused(err, oauth.InvalidGrant)
+		next, err := h.Token(t.Context(), h.withProof(ask(), k))
+		h.requireOK(err)
 		h.clock.Advance(time.Minute)
-		_, err = h.Token(t.Context(), h.with(ask(), other)) // spent, but without the key it ends nothing
-		h.refused(err, oauth.InvalidGrant)
+		_, err = h.Token(t.Context(), h.withProof(ask(), other)) // spent, but without the key it ends nothing
+		h.requireRefused(err, oauth.InvalidGrant)
 		ts = next
-		ts, err = h.Token(t.Context(), h.with(ask(), k))
-		h.ok(err)
+		ts, err = h.Token(t.Context(), h.withProof(ask(), k))
+		h.requireOK(err)
 
 		url := base + oidc.UserInfoPath
 		_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
-		h.refused(err, oauth.InvalidToken)
+		h.requireRefused(err, oauth.InvalidToken)
 		in := shows("DPoP " + ts.AccessToken)
 		_, err = h.UserInfo(t.Context(), in)
-		h.refused(err, oauth.InvalidProof)
-		in.Proof = []string{h.holding(other, "GET", url, ts.AccessToken)}
+		h.requireRefused(err, oauth.InvalidProof)
+		in.Proof = []string{h.proofFor(other, "GET", url, ts.AccessToken)}
 		_, err = h.UserInfo(t.Context(), in)
-		h.refused(err, oauth.InvalidToken)
-		in.Proof = []string{h.holding(k, "GET", url, "another")}
+		h.requireRefused(err, oauth.InvalidToken)
+		in.Proof = []string{h.proofFor(k, "GET", url, "another")}
 		_, err = h.UserInfo(t.Context(), in)
-		h.refused(err, oauth.InvalidProof)
-		in.Proof = []string{h.holding(k, "GET", url, ts.AccessToken)}
+		h.requireRefused(err, oauth.InvalidProof)
+		in.Proof = []string{h.proofFor(k, "GET", url, ts.AccessToken)}
 		_, err = h.UserInfo(t.Context(), in)
-		h.ok(err)
+		h.requireOK(err)
 		_, err = h.UserInfo(t.Context(), in) // the same proof again
-		h.refused(err, oauth.InvalidProof)
+		h.requireRefused(err, oauth.InvalidProof)
 
-		api, apiShown := h.machine()
+		api, apiShown := h.machineClient()
 		seen, err := h.Introspect(t.Context(), basic(form(t, "token", ts.AccessToken), api.ID, apiShown))
-		h.ok(err)
+		h.requireOK(err)
 		if !seen.Active || seen.TokenType != "DPoP" || seen.Confirmation == nil || seen.Confirmation.JKT != thumb(t, k) {
 			t.Errorf("introspection %+v", seen)
 		}
@@ -268,16 +272,16 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 // A confidential client proves itself, so its refresh tokens are not bound (RFC 9449
 // §5): each access token is bound to the key of its request.
 func TestConfidentialClientChangesItsKey(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
+	each(t, func(t *testing.T, h *fixture) {
 		k, other := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
-		c, shown := h.app(lasting, func(r *client.Registration) { r.IDTokenAlgorithm, r.TokenFormat = "ES256", "opaque" })
-		ts, err := h.Token(t.Context(), h.with(h.redeeming(c, shown, h.code(c, "scope", "openid offline_access")), k))
-		h.ok(err)
-		next, err := h.Token(t.Context(), h.with(basic(form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken), c.ID, shown), other))
-		h.ok(err)
+		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm, r.TokenFormat = "ES256", "opaque" })
+		ts, err := h.Token(t.Context(), h.withProof(h.redeemRequest(c, shown, h.newCode(c, "scope", "openid offline_access")), k))
+		h.requireOK(err)
+		next, err := h.Token(t.Context(), h.withProof(basic(form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken), c.ID, shown), other))
+		h.requireOK(err)
 		for key, access := range map[string]string{thumb(t, k): ts.AccessToken, thumb(t, other): next.AccessToken} {
 			seen, err := h.Introspect(t.Context(), basic(form(t, "token", access), c.ID, shown))
-			h.ok(err)
+			h.requireOK(err)
 			if seen.Confirmation == nil || seen.Confirmation.JKT != key {
 				t.Errorf("bound to %+v, want %s", seen.Confirmation, key)
 			}
@@ -286,17 +290,17 @@ func TestConfidentialClientChangesItsKey(t *testing.T) {
 }
 
 func TestOpaqueAccessTokens(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting, func(r *client.Registration) { r.TokenFormat = "opaque" })
-		api, apiShown := h.machine()
-		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email offline_access"))
-		h.ok(err)
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = "opaque" })
+		api, apiShown := h.machineClient()
+		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email offline_access"))
+		h.requireOK(err)
 		if !strings.HasPrefix(ts.AccessToken, "wwt_") || strings.Contains(ts.AccessToken, ".") {
 			t.Fatalf("%.10s…", ts.AccessToken)
 		}
 		now := h.clock.Now().Unix()
 		got, err := h.Introspect(t.Context(), basic(form(t, "token", ts.AccessToken), api.ID, apiShown))
-		h.ok(err)
+		h.requireOK(err)
 		want := oidc.Introspection{
 			Active: true, TokenType: "Bearer", Issuer: base, Subject: string(h.alice), Audience: []string{base}, ClientID: string(c.ID),
 			Scope: "openid email offline_access", ExpiresAt: now + 900, IssuedAt: now, SessionID: string(ts.Session), ID: got.ID,
@@ -306,18 +310,18 @@ func TestOpaqueAccessTokens(t *testing.T) {
 			t.Errorf("-want +got:\n%s", d)
 		}
 		next, err := h.refresh(c, shown, ts.RefreshToken)
-		h.ok(err)
+		h.requireOK(err)
 		if !strings.HasPrefix(next.AccessToken, "wwt_") {
 			t.Error("the refreshed one is a JWT")
 		}
 		if _, err := h.tokens.Verify(t.Context(), tenant, next.AccessToken); err != nil {
 			t.Errorf("our own API: %v", err)
 		}
-		h.ok(h.Revoke(t.Context(), basic(form(t, "token", ts.AccessToken), c.ID, shown)))
+		h.requireOK(h.Revoke(t.Context(), basic(form(t, "token", ts.AccessToken), c.ID, shown)))
 		if _, err := h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken)); err == nil {
 			t.Error("a revoked token is taken")
 		}
-		h.info(next.AccessToken)
+		h.userInfo(next.AccessToken)
 		h.clock.Advance(16 * time.Minute)
 		if _, err := h.UserInfo(t.Context(), shows("Bearer "+next.AccessToken)); err == nil {
 			t.Error("an expired token is taken")
@@ -326,31 +330,31 @@ func TestOpaqueAccessTokens(t *testing.T) {
 }
 
 func TestIntrospectionJWT(t *testing.T) {
-	each(t, func(t *testing.T, h *house) {
-		c, shown := h.app(lasting)
-		ts, err := h.redeem(c, shown, h.code(c, "scope", "openid"))
-		h.ok(err)
-		api, apiShown := h.machine()
-		api = h.settings(api, func(c *auth.Client) { c.Settings.IntrospectionAlgorithm = "EdDSA" })
+	each(t, func(t *testing.T, h *fixture) {
+		c, shown := h.webClient(withOfflineAccess)
+		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid"))
+		h.requireOK(err)
+		api, apiShown := h.machineClient()
+		api = h.changeClient(api, func(c *auth.Client) { c.Settings.IntrospectionAlgorithm = "EdDSA" })
 		for name, raw := range map[string]string{"active": ts.AccessToken, "not active": "garbage"} {
 			r := basic(form(t, "token", raw), api.ID, apiShown)
 			r.Accept = []string{"application/json;q=0.5, application/token-introspection+jwt"}
 			out, err := h.Introspect(t.Context(), r)
-			h.ok(err)
-			head, got := h.opened(out.JWT)
+			h.requireOK(err)
+			head, got := h.decodeIDToken(out.JWT)
 			if head.Algorithm != "EdDSA" || head.ExtraHeaders[jose.HeaderType] != "token-introspection+jwt" {
 				t.Errorf("%s: %s, typ %v", name, head.Algorithm, head.ExtraHeaders[jose.HeaderType])
 			}
 			r.Accept = []string{"application/json"}
 			plain, err := h.Introspect(t.Context(), r)
-			h.ok(err)
+			h.requireOK(err)
 			if plain.JWT != "" {
 				t.Errorf("%s: signed though nobody asked", name)
 			}
 			b, err := json.Marshal(plain)
-			h.ok(err)
+			h.requireOK(err)
 			var inner claims
-			h.ok(json.Unmarshal(b, &inner))
+			h.requireOK(json.Unmarshal(b, &inner))
 			want := claims{"iss": base, "aud": string(api.ID), "iat": float64(h.clock.Now().Unix()), "token_introspection": map[string]any(inner)}
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("%s (-want +got):\n%s", name, d)
@@ -360,10 +364,10 @@ func TestIntrospectionJWT(t *testing.T) {
 }
 
 func BenchmarkUserInfo(b *testing.B) {
-	h := newHouse(b, liteConfig(b))
-	c, shown := h.app(lasting)
-	ts, err := h.redeem(c, shown, h.code(c, "scope", "openid email"))
-	h.ok(err)
+	h := newFixture(b, liteConfig(b))
+	c, shown := h.webClient(withOfflineAccess)
+	ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email"))
+	h.requireOK(err)
 	in := shows("Bearer " + ts.AccessToken)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -374,10 +378,10 @@ func BenchmarkUserInfo(b *testing.B) {
 }
 
 func FuzzUserInfoForm(f *testing.F) {
-	h := newHouse(f, liteConfig(f))
-	c, shown := h.app(lasting)
-	ts, err := h.redeem(c, shown, h.code(c, "scope", "openid"))
-	h.ok(err)
+	h := newFixture(f, liteConfig(f))
+	c, shown := h.webClient(withOfflineAccess)
+	ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid"))
+	h.requireOK(err)
 	f.Add("access_token=" + ts.AccessToken)
 	f.Add("access_token=a&access_token=b")
 	f.Add("access_token=wwt_AAAA")

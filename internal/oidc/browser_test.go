@@ -24,18 +24,18 @@ const (
 	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" // RFC 7636 appendix B
 )
 
-// visitor is a browser at the authorization endpoint.
-type visitor struct {
-	h *house
+// browser is a browser at the authorization endpoint.
+type browser struct {
+	h *fixture
 	b flow.Browser
 }
 
-func (h *house) visitor() *visitor {
-	return &visitor{h: h, b: flow.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
+func (h *fixture) newBrowser() *browser {
+	return &browser{h: h, b: flow.Browser{Actor: auth.Actor{IP: "192.0.2.7"}}}
 }
 
 // signIn gives the browser a session of the account, which becomes the current one.
-func (v *visitor) signIn(id auth.AccountID) auth.SessionID {
+func (v *browser) signIn(id auth.AccountID) auth.SessionID {
 	v.h.t.Helper()
 	var s session.SignedIn
 	v.h.write(func(tx *store.Tx) (err error) {
@@ -52,15 +52,17 @@ func (v *visitor) signIn(id auth.AccountID) auth.SessionID {
 	return s.Session.ID
 }
 
-// ask sends the request, and keeps the cookie that the answer sets.
-func (v *visitor) ask(pairs ...string) (flow.Step, error) { return v.send(false, pairs...) }
+// authorize sends the request, and keeps the cookie that the answer sets.
+func (v *browser) authorize(pairs ...string) (flow.Step, error) {
+	return v.authorizeBy(false, pairs...)
+}
 
-func (v *visitor) send(posted bool, pairs ...string) (flow.Step, error) {
+func (v *browser) authorizeBy(posted bool, pairs ...string) (flow.Step, error) {
 	v.h.t.Helper()
 	f, err := oauth.ParseAuthorizeForm(pairsOf(pairs...))
-	v.h.ok(err)
+	v.h.requireOK(err)
 	step, err := v.h.Authorize(v.h.t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: f, Posted: posted, Browser: v.b})
-	v.keep(step)
+	v.keepCookie(step)
 	return step, err
 }
 
@@ -73,37 +75,37 @@ func pairsOf(pairs ...string) string {
 	return values.Encode()
 }
 
-func (v *visitor) keep(step flow.Step) {
+func (v *browser) keepCookie(step flow.Step) {
 	if step.NewBrowser != "" {
 		v.b.Secret = step.NewBrowser.Reveal()
 	}
 }
 
-func (v *visitor) resume(step flow.Step) flow.Step {
+func (v *browser) continueFlow(step flow.Step) flow.Step {
 	v.h.t.Helper()
 	step, err := v.h.flows.Continue(v.h.t.Context(), tenant, step.Flow.ID, v.b)
-	v.h.ok(err)
-	v.keep(step)
+	v.h.requireOK(err)
+	v.keepCookie(step)
 	return step
 }
 
 // login signs in on the page of the step.
-func (v *visitor) login(step flow.Step, id auth.AccountID) flow.Step {
+func (v *browser) login(step flow.Step, id auth.AccountID) flow.Step {
 	v.h.t.Helper()
-	v.h.at(step, auth.StepLogin)
+	v.h.requireStep(step, auth.StepLogin)
 	_, err := v.h.flows.CheckForm(v.h.t.Context(), formRef(step.Flow.ID, v.b, step.CSRF))
-	v.h.ok(err)
+	v.h.requireOK(err)
 	sid := v.signIn(id)
 	step, err = v.h.completeSignIn(formRef(step.Flow.ID, v.b, step.CSRF), sid)
-	v.h.ok(err)
+	v.h.requireOK(err)
 	return step
 }
 
-func (v *visitor) consent(step flow.Step, allow bool) flow.Step {
+func (v *browser) consent(step flow.Step, allow bool) flow.Step {
 	v.h.t.Helper()
-	v.h.at(step, auth.StepConsent)
+	v.h.requireStep(step, auth.StepConsent)
 	step, err := v.h.Consent(v.h.t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), allow)
-	v.h.ok(err)
+	v.h.requireOK(err)
 	return step
 }
 
@@ -126,16 +128,16 @@ func request(c auth.Client, changes ...string) []string {
 	return good
 }
 
-// app is a web application of somebody else.
-func (h *house) app(change ...func(*client.Registration)) (auth.Client, string) {
+// webClient is a web application of another party.
+func (h *fixture) webClient(change ...func(*client.Registration)) (auth.Client, string) {
 	h.t.Helper()
 	return h.client(client.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{callback}, Scopes: []string{"openid", "email", "offline_access", "files"}}, change...)
 }
 
-func ours(r *client.Registration) { r.FirstParty = true }
+func firstParty(r *client.Registration) { r.FirstParty = true }
 
-// settings changes a client behind the service's back.
-func (h *house) settings(c auth.Client, change func(*auth.Client)) auth.Client {
+// changeClient changes a client behind the service's back.
+func (h *fixture) changeClient(c auth.Client, change func(*auth.Client)) auth.Client {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) error {
 		var err error
@@ -148,8 +150,8 @@ func (h *house) settings(c auth.Client, change func(*auth.Client)) auth.Client {
 	return c
 }
 
-// person is another account.
-func (h *house) person(name string) auth.AccountID {
+// newAccount is another account.
+func (h *fixture) newAccount(name string) auth.AccountID {
 	h.t.Helper()
 	id := auth.AccountID(secret.NewID(h.clock.Now()))
 	h.write(func(tx *store.Tx) error {
@@ -162,26 +164,26 @@ func (h *house) person(name string) auth.AccountID {
 	return id
 }
 
-func (h *house) at(step flow.Step, kind auth.StepKind) {
+func (h *fixture) requireStep(step flow.Step, kind auth.StepKind) {
 	h.t.Helper()
 	if step.Kind != kind {
 		h.t.Fatalf("at %s (%+v), want %s", step.Kind, step.Response, kind)
 	}
 }
 
-// paged checks that the refusal is for the person alone.
-func (h *house) paged(step flow.Step, err error) {
+// requireErrorPage checks that the refusal is shown to the user alone.
+func (h *fixture) requireErrorPage(step flow.Step, err error) {
 	h.t.Helper()
 	if e, ok := errors.AsType[*auth.DisplayError](err); !ok || e.Desc == "" {
 		h.t.Errorf("got %+v, %v, want an error page", step.Response, err)
 	}
 }
 
-// told checks an answer without a code, and what every answer has (AZ-42).
-func (h *house) told(step flow.Step, err error, code string) auth.AuthorizationResponse {
+// requireErrorRedirect checks an answer without a code, and what every answer has (AZ-42).
+func (h *fixture) requireErrorRedirect(step flow.Step, err error, code string) auth.AuthorizationResponse {
 	h.t.Helper()
-	h.ok(err)
-	h.at(step, auth.StepAnswer)
+	h.requireOK(err)
+	h.requireStep(step, auth.StepAnswer)
 	a := *step.Response
 	if a.Get("error") != code || a.Get("code") != "" || a.Get("iss") != base || a.RedirectURI != callback || step.NewBrowser != "" {
 		h.t.Errorf("answer %+v, want %s", a, code)
@@ -189,10 +191,10 @@ func (h *house) told(step flow.Step, err error, code string) auth.AuthorizationR
 	return a
 }
 
-// granted checks an answer with a code, and reads what the code stands for.
-func (h *house) granted(step flow.Step) (code string, g auth.CodeGrant, kept auth.SingleUse) {
+// requireCode checks an answer with a code, and reads what the code stands for.
+func (h *fixture) requireCode(step flow.Step) (code string, g auth.CodeGrant, kept auth.SingleUse) {
 	h.t.Helper()
-	h.at(step, auth.StepAnswer)
+	h.requireStep(step, auth.StepAnswer)
 	a := *step.Response
 	code = a.Get("code")
 	if a.Get("iss") != base || a.Get("error") != "" || !strings.HasPrefix(code, oidc.CodePrefix) {
@@ -202,17 +204,17 @@ func (h *house) granted(step flow.Step) (code string, g auth.CodeGrant, kept aut
 		kept, err = tx.SingleUse(auth.UseCode, digestOf(code))
 		return err
 	})
-	h.ok(json.Unmarshal([]byte(kept.Data), &g))
+	h.requireOK(json.Unmarshal([]byte(kept.Data), &g))
 	return code, g, kept
 }
 
-func (h *house) codes() int {
+func (h *fixture) countCodes() int {
 	h.t.Helper()
 	return len(h.events(auth.EventCodeIssued))
 }
 
-// sub runs a subtest in the same house.
-func (h *house) sub(t *testing.T, name string, fn func(h *house)) {
+// run runs a subtest with the same fixture.
+func (h *fixture) run(t *testing.T, name string, fn func(h *fixture)) {
 	t.Run(name, func(t *testing.T) {
 		inner := *h
 		inner.t = t
@@ -226,7 +228,7 @@ func formRef(id auth.FlowID, b flow.Browser, csrf string) flow.FormRef {
 }
 
 // completeSignIn records what login does when a user has signed in within a flow.
-func (h *house) completeSignIn(in flow.FormRef, id auth.SessionID) (flow.Step, error) {
+func (h *fixture) completeSignIn(in flow.FormRef, id auth.SessionID) (flow.Step, error) {
 	h.t.Helper()
 	if _, err := h.flows.CheckForm(h.t.Context(), in); err != nil {
 		return flow.Step{}, err

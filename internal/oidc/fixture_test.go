@@ -28,8 +28,8 @@ const (
 
 var operator = auth.Actor{Kind: auth.ActorOperator, ID: "root"}
 
-// house is the provider over a real database.
-type house struct {
+// fixture is the provider over a real database.
+type fixture struct {
 	*oidc.Service
 	t       testing.TB
 	clock   *storetest.Clock
@@ -47,8 +47,8 @@ type settings struct {
 	client client.Config
 }
 
-func newHouse(t testing.TB, cfg store.Config, with ...func(*settings)) *house {
-	h := &house{t: t, clock: storetest.NewClock()}
+func newFixture(t testing.TB, cfg store.Config, with ...func(*settings)) *fixture {
+	h := &fixture{t: t, clock: storetest.NewClock()}
 	cfg.Now = h.clock.Now
 	cfg.MaxWait = 30 * time.Second
 	h.db = storetest.Open(t, cfg)
@@ -82,32 +82,32 @@ func newHouse(t testing.TB, cfg store.Config, with ...func(*settings)) *house {
 	return h
 }
 
-// each runs the test with a new house on each database.
-func each(t *testing.T, fn func(t *testing.T, h *house), with ...func(*settings)) {
+// each runs the test with a new fixture on each database.
+func each(t *testing.T, fn func(t *testing.T, h *fixture), with ...func(*settings)) {
 	t.Helper()
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newHouse(t, cfg, with...)) })
+	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newFixture(t, cfg, with...)) })
 }
 
-func (h *house) ok(err error) {
+func (h *fixture) requireOK(err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) write(fn func(tx *store.Tx) error) {
+func (h *fixture) write(fn func(tx *store.Tx) error) {
 	h.t.Helper()
-	h.ok(h.db.Write(h.t.Context(), tenant, fn))
+	h.requireOK(h.db.Write(h.t.Context(), tenant, fn))
 }
 
-// machine registers a machine and returns it with its secret.
-func (h *house) machine(change ...func(*client.Registration)) (auth.Client, string) {
+// machineClient registers a machine and returns it with its secret.
+func (h *fixture) machineClient(change ...func(*client.Registration)) (auth.Client, string) {
 	h.t.Helper()
 	return h.client(client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read", "write"}}, change...)
 }
 
-func (h *house) client(r client.Registration, change ...func(*client.Registration)) (auth.Client, string) {
+func (h *fixture) client(r client.Registration, change ...func(*client.Registration)) (auth.Client, string) {
 	h.t.Helper()
 	for _, f := range change {
 		f(&r)
@@ -116,7 +116,7 @@ func (h *house) client(r client.Registration, change ...func(*client.Registratio
 		r.RedirectURIs = []string{"https://app.example.test/cb"}
 	}
 	c, s, err := h.clients.Create(h.t.Context(), tenant, r, operator)
-	h.ok(err)
+	h.requireOK(err)
 	return c, s.Reveal()
 }
 
@@ -140,7 +140,7 @@ func basic(r client.Request, id auth.ClientID, secret string) client.Request {
 	return r
 }
 
-func (h *house) refused(err error, code oauth.Code) {
+func (h *fixture) requireRefused(err error, code oauth.Code) {
 	h.t.Helper()
 	if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != code {
 		h.t.Errorf("got %v, want %s", err, code)
@@ -148,7 +148,7 @@ func (h *house) refused(err error, code oauth.Code) {
 }
 
 // signIn gives alice a session and tokens that belong to the client.
-func (h *house) signIn(c auth.ClientID, scope auth.Scope) auth.Tokens {
+func (h *fixture) signIn(c auth.ClientID, scope auth.Scope) auth.Tokens {
 	h.t.Helper()
 	var d token.Draft
 	h.write(func(tx *store.Tx) (err error) {
@@ -162,15 +162,15 @@ func (h *house) signIn(c auth.ClientID, scope auth.Scope) auth.Tokens {
 		return err
 	})
 	ts, err := h.tokens.Finish(h.t.Context(), d)
-	h.ok(err)
+	h.requireOK(err)
 	return ts
 }
 
 // events lists the audit lines of a kind, newest first.
-func (h *house) events(kind auth.EventKind) (out []auth.Event) {
+func (h *fixture) events(kind auth.EventKind) (out []auth.Event) {
 	h.t.Helper()
-	h.ok(h.db.FlushAudit(h.t.Context()))
-	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+	h.requireOK(h.db.FlushAudit(h.t.Context()))
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 100})
 		return err
 	}))

@@ -24,10 +24,10 @@ const (
 	another = "marble-osprey-77-lantern"
 )
 
-var browser = auth.Actor{Kind: auth.ActorAnonymous, IP: "192.0.2.1", UserAgent: "a browser", RequestID: "r1"}
+var browserActor = auth.Actor{Kind: auth.ActorAnonymous, IP: "192.0.2.1", UserAgent: "a browser", RequestID: "r1"}
 
-// house is the login room over a real database.
-type house struct {
+// fixture is the package over a real database.
+type fixture struct {
 	*login.Service
 	t        *testing.T
 	clock    *storetest.Clock
@@ -39,13 +39,13 @@ type house struct {
 	cfg      login.Config
 }
 
-func each(t *testing.T, fn func(t *testing.T, h *house), with ...func(*login.Config)) {
+func each(t *testing.T, fn func(t *testing.T, h *fixture), with ...func(*login.Config)) {
 	t.Helper()
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		c := storetest.NewClock()
 		cfg.Now = c.Now
-		fn(t, build(t, storetest.Open(t, cfg), c, with...))
+		fn(t, newFixture(t, storetest.Open(t, cfg), c, with...))
 	})
 }
 
@@ -60,9 +60,9 @@ func newHasher(t *testing.T, p password.Params, observe func(time.Duration)) *pa
 
 var cheap = password.Params{Memory: 64, Time: 1, Parallelism: 1}
 
-func build(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*login.Config)) *house {
+func newFixture(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*login.Config)) *fixture {
 	t.Helper()
-	h := &house{t: t, clock: c, db: db, hasher: newHasher(t, cheap, nil), sessions: session.New(session.Config{DB: db, Retry: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})}
+	h := &fixture{t: t, clock: c, db: db, hasher: newHasher(t, cheap, nil), sessions: session.New(session.Config{DB: db, Retry: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})}
 	ring := keys.New(keys.Config{DB: db, Now: c.Now})
 	h.tokens = token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: db, Keys: ring, Base: "https://auth.example.test", Now: c.Now, Root: secret.Bytes(32)})
 	h.flows = flow.New(flow.Config{DB: db, Tokens: h.tokens, Root: secret.Bytes(32), Base: "https://auth.example.test"})
@@ -78,14 +78,14 @@ func build(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*login.C
 	return h
 }
 
-func (h *house) ok(err error) {
+func (h *fixture) requireOK(err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) refused(err error, code string) *auth.Error {
+func (h *fixture) requireRefused(err error, code string) *auth.Error {
 	h.t.Helper()
 	e, ok := errors.AsType[*auth.Error](err)
 	if !ok || string(e.Code) != code {
@@ -94,25 +94,25 @@ func (h *house) refused(err error, code string) *auth.Error {
 	return e
 }
 
-// person puts an account straight into the database; an empty password gives none.
-func (h *house) person(email, pw string, change ...func(*auth.Account)) auth.Account {
+// insertAccount puts an account straight into the database; an empty password gives none.
+func (h *fixture) insertAccount(email, pw string, change ...func(*auth.Account)) auth.Account {
 	h.t.Helper()
 	hash := ""
 	if pw != "" {
 		var err error
 		hash, err = h.hasher.Hash(h.t.Context(), pw)
-		h.ok(err)
+		h.requireOK(err)
 	}
-	return h.imported(email, hash, change...)
+	return h.insertImported(email, hash, change...)
 }
 
-// imported is a person with a hash from elsewhere.
-func (h *house) imported(email, hash string, change ...func(*auth.Account)) auth.Account {
+// insertImported inserts an account with a hash from elsewhere.
+func (h *fixture) insertImported(email, hash string, change ...func(*auth.Account)) auth.Account {
 	h.t.Helper()
 	e, err := auth.ParseEmail(email)
-	h.ok(err)
+	h.requireOK(err)
 	var a auth.Account
-	h.ok(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
+	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 		a = auth.Account{ID: auth.AccountID(secret.NewID(tx.Now)), Email: e, EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now}
 		for _, f := range change {
 			f(&a)
@@ -125,32 +125,32 @@ func (h *house) imported(email, hash string, change ...func(*auth.Account)) auth
 	return a
 }
 
-func (h *house) hash(a auth.Account) string {
+func (h *fixture) hash(a auth.Account) string {
 	h.t.Helper()
 	var hash string
-	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		hash, err = tx.PasswordHash(a.ID)
 		return err
 	}))
 	return hash
 }
 
-func (h *house) try(email, pw string) error {
-	_, err := h.Password(h.t.Context(), tenant, login.Request{Email: email, Password: pw, Actor: browser})
+func (h *fixture) try(email, pw string) error {
+	_, err := h.Password(h.t.Context(), tenant, login.Request{Email: email, Password: pw, Actor: browserActor})
 	return err
 }
 
-func (h *house) events(kind auth.EventKind) []auth.Event {
+func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	h.t.Helper()
 	var out []auth.Event
-	h.ok(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
+	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 1000}) // newest first
 		return err
 	}))
 	return out
 }
 
-// answer is everything about an attempt that somebody outside could see or count.
+// requireAnswer is everything about an attempt that somebody outside could see or count.
 type answer struct {
 	Kind       auth.Kind
 	Code, Text string
@@ -161,7 +161,7 @@ type answer struct {
 	Audit      int
 }
 
-func (h *house) answer(email, pw string) answer {
+func (h *fixture) requireAnswer(email, pw string) answer {
 	h.t.Helper()
 	hashes, audit := h.hasher.Stats().Done, len(h.events(""))
 	e, ok := errors.AsType[*auth.Error](h.try(email, pw))
