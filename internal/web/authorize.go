@@ -43,6 +43,6 @@ func (s *Server) authorize(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ex.remember(st)
+	ex.setBrowser(st.NewBrowser)
 	return ex.dispatch(st)
 }

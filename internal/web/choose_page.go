@@ -31,7 +31,7 @@ func (s *Server) chooseForm(ex *exchange, r *http.Request) error {
 		return err
 	}
 	if chosen == "" {
-		return ex.toAddress(ex.at(pathLogin, st.Flow.ID) + "&other")
+		return ex.toAddress(ex.flowURL(pathLogin, st.Flow.ID) + "&other")
 	}
 	ex.prefer(chosen)
 	return ex.dispatch(st)

@@ -13,7 +13,7 @@ func (s *Server) consentPage(ex *exchange, st flow.Step) error {
 	v := st.Consent
 	p := ui.Consent{
 		Page: ex.ofStep(st), Form: ex.formOf(st, pathConsent),
-		Client: clientName(v.Client), Account: v.Account.Email.Address, NotYou: ex.at(pathChoose, st.Flow.ID),
+		Client: clientName(v.Client), Account: v.Account.Email.Address, NotYou: ex.flowURL(pathChoose, st.Flow.ID),
 		Scopes: v.Scope, Resources: v.Resources, Policy: v.Client.Settings.PolicyURI, Terms: v.Client.Settings.TermsURI,
 	}
 	if strings.HasPrefix(st.Flow.Request.RedirectURI, "https://") {

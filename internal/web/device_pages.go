@@ -55,7 +55,7 @@ func (s *Server) deviceForm(ex *exchange, r *http.Request) error {
 
 // confirmPage asks whether the device may use the account.
 func (s *Server) confirmPage(ex *exchange, st flow.Step) error {
-	p := ui.DeviceConfirm{Page: ex.ofStep(st), Form: ex.formOf(st, pathConfirm), Client: clientName(st.Client), NotYou: ex.at(pathChoose, st.Flow.ID),
+	p := ui.DeviceConfirm{Page: ex.ofStep(st), Form: ex.formOf(st, pathConfirm), Client: clientName(st.Client), NotYou: ex.flowURL(pathChoose, st.Flow.ID),
 		Scopes: st.Flow.Request.Scope, Resources: st.Flow.Request.Resources, From: st.Flow.Request.DeviceIP}
 	if p.From != "" && ex.ip.IsValid() && ex.ip.String() != p.From {
 		p.Own = ex.ip.String()

@@ -17,9 +17,9 @@ func (s *Server) loginPage(ex *exchange, st flow.Step) error {
 }
 
 func (s *Server) loginOf(ex *exchange, st flow.Step) ui.Login {
-	p := ui.Login{Page: ex.ofStep(st), Form: ex.formOf(st, pathLogin), Client: forWhom(st), Remember: true, Forgot: ex.beside(pathForgot, st.Flow.ID)}
+	p := ui.Login{Page: ex.ofStep(st), Form: ex.formOf(st, pathLogin), Client: forWhom(st), Remember: true, Forgot: ex.sidePageURL(pathForgot, st.Flow.ID)}
 	if s.cfg.Accounts.RegistrationOpen(ex.tenant) {
-		p.Register = ex.beside(pathRegister, st.Flow.ID)
+		p.Register = ex.sidePageURL(pathRegister, st.Flow.ID)
 	}
 	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); strings.Contains(hint, "@") {
 		p.Email = hint

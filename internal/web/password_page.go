@@ -15,7 +15,7 @@ func (s *Server) forgotPage(ex *exchange, st flow.Step) error {
 }
 
 func (s *Server) forgotOf(ex *exchange, st flow.Step) ui.Forgot {
-	return ui.Forgot{Page: ex.ofStep(st), Form: ex.formOf(st, pathForgot), Login: ex.beside(pathLogin, st.Flow.ID)}
+	return ui.Forgot{Page: ex.ofStep(st), Form: ex.formOf(st, pathForgot), Login: ex.sidePageURL(pathLogin, st.Flow.ID)}
 }
 
 // forgotForm mails the link. The answer is the same for every address.

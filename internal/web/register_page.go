@@ -23,7 +23,7 @@ func (s *Server) registerPage(ex *exchange, st flow.Step) error {
 
 func (s *Server) registerOf(ex *exchange, st flow.Step) ui.Register {
 	return ui.Register{Page: ex.ofStep(st), Form: ex.formOf(st, pathRegister), Client: forWhom(st),
-		MinLength: ex.minLength(), Login: ex.beside(pathLogin, st.Flow.ID)}
+		MinLength: ex.minLength(), Login: ex.sidePageURL(pathLogin, st.Flow.ID)}
 }
 
 // registerForm registers. The flow stays where it is: it goes on when the person signs

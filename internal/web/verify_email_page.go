@@ -21,7 +21,7 @@ func (s *Server) unverifiedPage(ex *exchange, st flow.Step) error {
 }
 
 func (s *Server) unverifiedOf(ex *exchange, st flow.Step, email string) ui.WaitVerify {
-	return ui.WaitVerify{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.beside(pathLogin, st.Flow.ID)}
+	return ui.WaitVerify{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.sidePageURL(pathLogin, st.Flow.ID)}
 }
 
 const pathResend = "/verify-email/resend"
@@ -43,7 +43,7 @@ func (s *Server) resendForm(ex *exchange, r *http.Request) error {
 
 // sentOf tells a person to look into their mail, and offers to send it again.
 func (s *Server) sentOf(ex *exchange, st flow.Step, email string) ui.RegisterSent {
-	return ui.RegisterSent{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.beside(pathLogin, st.Flow.ID)}
+	return ui.RegisterSent{Page: ex.ofStep(st), Form: ex.formOf(st, pathResend), Email: email, Login: ex.sidePageURL(pathLogin, st.Flow.ID)}
 }
 
 // verification is what the browser brings along to a link that proves an address.
