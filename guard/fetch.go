@@ -100,7 +100,7 @@ func (r *remote) discover(ctx context.Context) (string, error) {
 }
 
 // atIssuerOrigin tells whether the URL has the issuer's origin. One wrong answer must not make
-// somebody else's keys the issuer's.
+// another origin's keys the issuer's.
 func (r *remote) atIssuerOrigin(raw string) bool {
 	issuer, err := url.Parse(r.issuer)
 	if err != nil {

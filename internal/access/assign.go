@@ -57,9 +57,9 @@ func assign(tx *store.Tx, account auth.AccountID, roleName string, do func(auth.
 	return tx.Record(e)
 }
 
-// owned refuses an account with a password and an unverified address: somebody may have
-// registered another's address, and would get the role. Nobody can use an account without
-// a password, such as an invitation, before its address is verified.
+// owned refuses an account with a password and an unverified address. Another user may have
+// registered the address and would get the role. An account without a password, such as an
+// invitation, cannot be used before its address is verified.
 func owned(tx *store.Tx, account auth.AccountID) error {
 	a, err := tx.Account(account)
 	if errors.Is(err, auth.ErrNotFound) || err == nil && a.Verified() {

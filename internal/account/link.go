@@ -14,8 +14,8 @@ import (
 // A mailed link is a single-use secret: its bearer reads the mail of one address. It is
 // stored as a digest, bound to tenant, purpose, account and address. A new link replaces
 // the previous links of the same purpose. A verification link replaces only those of the
-// same registrar: somebody who registers another's address must not invalidate the
-// owner's link.
+// same registrar: another user who registers the address must not invalidate the owner's
+// link.
 
 const linkPrefix = "wwl_"
 

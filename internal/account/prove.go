@@ -15,7 +15,7 @@ type addressProof struct {
 }
 
 // proveAddress is the only place that marks the address of an existing account as
-// verified. Unless the registrar verifies it, anything older may belong to somebody else,
+// verified. Unless the registrar verifies it, anything older may belong to another user,
 // so it ends every session, deletes every remember-me token, consent and link. The caller
 // handles passwords.
 func (s *Service) proveAddress(tx *store.Tx, a *auth.Account, p addressProof) error {

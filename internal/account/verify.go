@@ -26,7 +26,7 @@ type Verification struct {
 	Program bool
 }
 
-// Missing is what a link requires besides a click.
+// Missing is what a link requires in addition to a click.
 type Missing string
 
 // Values of Missing.

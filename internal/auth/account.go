@@ -25,7 +25,7 @@ type Account struct {
 // Verified reports whether the account's present address has been proved.
 func (a Account) Verified() bool { return !a.EmailVerifiedAt.IsZero() }
 
-// Disabled reports whether an administrator has shut the account.
+// Disabled reports whether an administrator has disabled the account.
 func (a Account) Disabled() bool { return !a.DisabledAt.IsZero() }
 
 // MaxNameLength is how many code points a display name may have.

@@ -1,11 +1,10 @@
-// Package auth is the centre of the house: the words of the domain and the rules
-// that need nothing but those words.
+// Package auth defines the types of the domain and the rules that depend only on those types.
 //
 // It knows accounts, tenants, clients, sessions, grants, tokens, roles, actors,
 // events, messages and errors. It does not know HTTP, SQL, files, clocks or
-// randomness: a rule that needs the time is given the time. Every other room
-// speaks in these types, so a value that has one of them has already been checked
-// by the Parse function that made it.
+// randomness: a rule that needs the time has it as a parameter. All other packages
+// use these types. A value of one of them has been checked by the Parse function that
+// returned it.
 package auth
 
 // Identifiers are types, so that one cannot be passed where another is meant.

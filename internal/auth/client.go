@@ -66,8 +66,8 @@ type ClientSettings struct {
 	Auth AuthMethod `json:"token_endpoint_auth_method,omitempty"`
 	// JWKS holds the public keys for private_key_jwt (RFC 7517 §5).
 	JWKS json.RawMessage `json:"jwks,omitempty"`
-	// Audiences are the resources for which the client may ask tokens (RFC 8707),
-	// besides the issuer's own.
+	// Audiences are the resources for which the client may request tokens (RFC 8707),
+	// in addition to the issuer's own.
 	Audiences []string `json:"audiences,omitempty"`
 	// Serves are the audiences for which the client is the resource server, and whose
 	// tokens it may introspect. A machine always serves the issuer's.
@@ -177,7 +177,7 @@ func (s ClientSecret) Live(at time.Time) bool {
 	return s.ExpiresAt.IsZero() || at.Before(s.ExpiresAt)
 }
 
-// Disabled reports whether the client has been shut.
+// Disabled reports whether an administrator has disabled the client.
 func (c Client) Disabled() bool { return !c.DisabledAt.IsZero() }
 
 // Public reports whether the client can keep no secret (RFC 6749 §2.1).

@@ -78,7 +78,7 @@ type Consent struct {
 	Account   AccountID
 	Client    ClientID
 	Scope     Scope
-	Audience  []string // resources besides the issuer's own
+	Audience  []string // resources in addition to the issuer's own
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }

@@ -111,8 +111,8 @@ func (e Entitlement) Grantable(r Recipient, scope Scope) Scope {
 	})
 }
 
-// builtIn reports whether the built-in client may have the scope besides what it is
-// registered for: it is the person's own, so it may have what the person has.
+// builtIn reports whether the built-in client may have the scope in addition to what it is
+// registered for. It acts for the user, so it may have all permissions of the user.
 func (e Entitlement) builtIn(name string) bool {
 	return name == ScopeAccount || slices.Contains(e.Permissions, name)
 }

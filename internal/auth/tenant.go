@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Tenant is one customer's house: its own issuer, keys, accounts, clients, roles
-// and settings.
+// Tenant is one customer with its own issuer, keys, accounts, clients, roles and settings.
 type Tenant struct {
 	ID         TenantID
 	Name       string // shown to people
@@ -71,7 +70,7 @@ type PasswordRules struct {
 	RequireSpecial bool `json:"require_special,omitempty"`
 }
 
-// Disabled reports whether the tenant is shut.
+// Disabled reports whether the tenant has been disabled.
 func (t Tenant) Disabled() bool { return !t.DisabledAt.IsZero() }
 
 // Path is where the tenant lives below the issuer: empty for the default tenant,

@@ -19,7 +19,7 @@ type Grant struct {
 	Narrow      []string
 	Roles       []string
 	Permissions []string
-	Omitted     int // how many roles and permissions were left out for want of room
+	Omitted     int // how many roles and permissions were left out because of the size limit
 	// Within bounds roles and permissions by those of the token that was exchanged; nil for
 	// a token that comes of no other.
 	Within *Rights
@@ -41,7 +41,7 @@ type Grant struct {
 	IDToken *IDTokenRequest
 }
 
-// IDTokenRequest is what an ID Token says besides who signed in, when and how.
+// IDTokenRequest is what an ID Token holds in addition to who signed in, when and how.
 type IDTokenRequest struct {
 	Nonce  string   // OpenID Connect Core §2
 	Claims []string // asked for by name (§5.5)

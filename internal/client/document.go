@@ -138,8 +138,7 @@ func documentNotFound(why error) error {
 	return fmt.Errorf("client document: %w: %w", auth.ErrNotFound, why)
 }
 
-// fetchAndStore reads the document and keeps what it says, unless somebody else has just
-// done so.
+// fetchAndStore fetches the document and stores it, unless another request has just done so.
 func (s *Service) fetchAndStore(ctx context.Context, tenant auth.TenantID, id auth.ClientID) error {
 	before, err := s.Get(ctx, tenant, id)
 	known, now := err == nil, s.cfg.Now()
@@ -176,8 +175,8 @@ func documentBuckets(tenant auth.TenantID, id auth.ClientID) []limit.Bucket {
 	}
 }
 
-// readDocument asks for the document and checks it. Neither an answer of our own
-// network nor one that somebody else speaks in gets that far: see outbound.
+// readDocument fetches the document and checks it. A response from the server's own network or of
+// an intermediary is refused before: see outbound.
 func (s *Service) readDocument(ctx context.Context, id auth.ClientID, before auth.Client) (auth.Client, error) {
 	body, err := s.FetchDocument(ctx, string(id))
 	if err != nil {
@@ -195,8 +194,8 @@ func (s *Service) readDocument(ctx context.Context, id auth.ClientID, before aut
 	return c, nil
 }
 
-// ParseDocument reads the document at the given client_id. It has to name itself
-// and holds no secret: whoever reads it could use that.
+// ParseDocument reads the document at the given client_id. It names itself and
+// holds no secret, since every reader of the document could use that.
 func ParseDocument(id auth.ClientID, body []byte) (ClientMetadata, error) {
 	var m struct {
 		ClientMetadata
@@ -232,7 +231,7 @@ func (s *Service) storeDocument(ctx context.Context, tenant auth.TenantID, forme
 			return err
 		})
 		former = next
-		if errors.Is(err, auth.ErrConflict) { // somebody else has just read it too
+		if errors.Is(err, auth.ErrConflict) { // another request has just stored it
 			return nil
 		}
 		if err != nil {

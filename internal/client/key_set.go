@@ -145,8 +145,8 @@ func (e *keySet) ask(ctx context.Context, fetch func(context.Context, string) ([
 	e.asking = nil
 }
 
-// entry finds the memory of a client's address. When there is no room, the one that was
-// not looked for the longest makes some.
+// entry returns the cached key set of a client's address. When the cache is full, the least recently
+// used entry is removed.
 func (ks *keySets) entry(from keySource) *keySet {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()

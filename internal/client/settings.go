@@ -48,8 +48,8 @@ var clientSettings = []setting{
 	{"contacts", true},
 }
 
-// requiredMetadata are the members of client metadata besides the settings that are refused
-// when their type is wrong.
+// requiredMetadata are the members of client metadata, other than the settings, that are refused when
+// their type is wrong.
 var requiredMetadata = []string{"redirect_uris", "id_token_encrypted_response_alg", "userinfo_encrypted_response_alg", "request_object_encryption_alg",
 	"introspection_encrypted_response_alg", "authorization_encrypted_response_alg"}
 

@@ -20,8 +20,8 @@ var AssertionAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose
 type clientJWT struct {
 	name string // for those who look for the reason
 	most int    // bytes
-	// typ is what it may call itself, besides "JWT" or nothing: other JWTs that the
-	// client signs say what they are, and do not pass (RFC 8725 §3.11, RFC 9101 §10.8).
+	// typ is the typ header that is accepted in addition to "JWT" and none. Other JWTs that the client
+	// signs have their own typ and are refused (RFC 8725 §3.11, RFC 9101 §10.8).
 	typ string
 	// registered is the only algorithm that the client takes for it, or empty.
 	registered func(auth.ClientSettings) string

@@ -27,9 +27,9 @@ type Registration struct {
 	FirstParty   bool
 	RedirectURIs []string
 	Scopes       []string
-	// Bounds are what an operator says now of a client that describes itself: whoever
-	// sets Scopes, Grants, Name or a requirement for an operator sets it here too. Of any
-	// other client they are ignored.
+	// Bounds are an operator's current settings for a client that describes itself. A caller that
+	// sets Scopes, Grants, Name or a requirement for an operator sets it here too. For any other
+	// client they are ignored.
 	Bounds auth.ClientBounds
 	auth.ClientSettings
 }

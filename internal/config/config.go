@@ -36,7 +36,7 @@ type Config struct {
 	Data              string    `key:"data" flag:"true" default:"./watchword-data" help:"Folder for what is kept on disk: the SQLite database."`
 	Database          SecretURL `key:"database" example:"postgres://watchword@db.example.com/watchword" flag:"true" help:"Where accounts live: postgres://USER:PASSWORD@HOST/NAME or sqlite:PATH. Empty means the file watchword.db in the data folder."`
 	MasterKey         Key       `key:"master_key" help:"The key that seals signing keys and other stored secrets: 32 random bytes in base64 (openssl rand -base64 32). Keep a copy apart from the database; without it the database is worth nothing."`
-	MasterKeyPrevious Key       `key:"master_key_previous" help:"The master key used before master_key, needed until everything has been sealed anew under master_key."`
+	MasterKeyPrevious Key       `key:"master_key_previous" help:"The master key used before master_key, needed until everything has been sealed again under master_key."`
 	AccessLog         bool      `key:"access_log" default:"true" help:"Write one line to the log for each request."`
 
 	Log      Log      `key:"log" help:"The server's log, on standard error."`
@@ -137,7 +137,7 @@ type Links struct {
 type Sessions struct {
 	Idle     time.Duration `key:"idle" default:"24h" min:"1m" max:"400d" help:"A session ends after this long without use."`
 	Lifetime time.Duration `key:"lifetime" default:"14d" min:"1m" max:"400d" help:"A session ends after this long in any case."`
-	Remember time.Duration `key:"remember" default:"30d" min:"1h" max:"400d" help:"A browser in which somebody asked to stay signed in gets new sessions for this long."`
+	Remember time.Duration `key:"remember" default:"30d" min:"1h" max:"400d" help:"A browser in which a user chose to stay signed in gets new sessions for this long."`
 }
 
 // Tokens is the section tokens.
@@ -168,7 +168,7 @@ type OAuth struct {
 // Outbound is the section outbound.
 type Outbound struct {
 	Allow  Prefixes `key:"allow" example:"10.20.0.0/16" help:"Networks that are asked although they are not public, and over plain http too where an address is written as a number. Whoever may register a client can make the server send requests to them."`
-	CAFile string   `key:"ca_file" example:"/etc/watchword/ca.pem" help:"Root certificates in PEM that are trusted besides those of the system, for a closed network."`
+	CAFile string   `key:"ca_file" example:"/etc/watchword/ca.pem" help:"Root certificates in PEM that are trusted in addition to those of the system, for a closed network."`
 }
 
 // Keys is the section keys.

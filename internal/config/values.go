@@ -53,7 +53,7 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10) + "B"
 }
 
-// ParseDuration reads a duration as Go writes it, with days besides: "15m", "36h",
+// ParseDuration reads a duration in Go's format, extended by days: "15m", "36h",
 // "30d", "1d12h". It is never negative.
 func ParseDuration(text string) (time.Duration, error) {
 	bad := errors.New("is not a duration")

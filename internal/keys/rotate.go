@@ -20,9 +20,8 @@ func (r *Ring) Ensure(ctx context.Context, tenant auth.TenantID, alg string) err
 	if snap, err := r.snapshot(ctx, tenant); err == nil && snap.active(alg, r.now()) != nil {
 		return nil
 	}
-	// Whoever asks for the same key meanwhile waits for this one; whoever asks for
-	// another does not wait for an RSA key. It is made for all of them, so it does not end
-	// with one request.
+	// Callers that need the same key wait for this one. Callers that need another algorithm do not
+	// wait for an RSA key. The key is made for all of them, so it does not end with one request.
 	_, err, _ := r.ensuring.Do(string(tenant)+" "+alg, func() (any, error) {
 		return nil, r.ensure(context.WithoutCancel(ctx), tenant, alg)
 	})
@@ -59,7 +58,7 @@ func (r *Ring) ensure(ctx context.Context, tenant auth.TenantID, alg string) err
 	if snap, err := r.snapshot(ctx, tenant); err != nil {
 		return err
 	} else if snap.active(alg, r.now()) != nil {
-		return nil // another node, or whoever came just before, made it
+		return nil // another node or the previous caller made it
 	}
 	m, err := newMaterial(alg)
 	if err != nil {

@@ -25,7 +25,7 @@ func (a Attempt) MailBuckets(r Rate) []Bucket { return a.buckets(r.half(), r) }
 // buckets returns the buckets that count the attempt, so that the owner of an account and
 // strangers share none. A browser that the account knows has a bucket of its own. Of everybody
 // else each network (or session) has one, IPv6 by /64 and with twice the rate by /48, and all of
-// them together have another: whoever attempts from one place cannot use that up as long as all
+// them together have another: attempts from one place cannot use that up as long as all
 // is more than each, so the owner gets in from another place.
 func (a Attempt) buckets(each, all Rate) []Bucket {
 	key := func(class, who string) string { return a.Rule + "." + class + "|" + a.Account + "|" + who }

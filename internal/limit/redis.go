@@ -71,8 +71,8 @@ type Redis struct {
 	pool *redis.Pool
 }
 
-// maxConnections bounds what one node opens; whoever finds none free waits no
-// longer than the timeout.
+// maxConnections bounds the connections of one node. A caller that finds none free waits until the
+// timeout at most.
 const maxConnections = 64
 
 // OpenRedis makes a Redis from a URL such as redis://:password@host:6379/0,

@@ -260,7 +260,7 @@ func asHashRefusal(err error) error {
 	return fmt.Errorf("compare password: %w", err)
 }
 
-// startSession starts the session of somebody who has shown the right password. The
+// startSession starts the session of a user who has given the right password. The
 // transaction reads again what the comparison was based on, asks the one decision,
 // and writes the session with everything that hangs on it.
 func (a *attempt) startSession(ctx context.Context) (string, error) {

@@ -1,4 +1,4 @@
-// Package login signs people in and out.
+// Package login signs users in and out.
 //
 // Password is the one way in for now. Its law: an account that does not exist,
 // one that is disabled or has no password, and a wrong password give the same
@@ -7,8 +7,8 @@
 // password. Attempts are counted by canonical login before anything is hashed,
 // for unknown logins too, so a burst is cut at the limit however parallel it is.
 //
-// The room does not keep accounts (account does), and mints neither sessions nor
-// tokens itself (session and token do).
+// The package does not manage accounts (account does), and creates neither sessions nor tokens
+// itself (session and token do).
 package login
 
 import (

@@ -69,8 +69,8 @@ func (s *Service) resume(tx *store.Tx, keep string, browser []session.SignedIn, 
 		Detail: map[string]string{"method": "remembered", "session": string(e.Session.ID)}})
 }
 
-// refuseResume leaves a trace of a decision against somebody whose cookie was good,
-// and tells the visitor no more than that it is not.
+// refuseResume records a refusal of a user whose cookie was valid. The response says only that it is
+// not.
 func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, why error) error {
 	if _, refusal := errors.AsType[*auth.Error](why); !refusal {
 		return why

@@ -34,9 +34,9 @@ func (c *claimAsk) accepts() (out []string) {
 	return out
 }
 
-// parseClaims reads the claims parameter (OpenID Connect Core §5.5). Names that nobody
-// here knows are kept and mean nothing later; members besides userinfo and id_token
-// are passed over.
+// parseClaims reads the claims parameter (OpenID Connect Core §5.5). Unknown
+// names are stored and have no effect; members other than userinfo and id_token are
+// ignored.
 func parseClaims(raw string) (auth.ClaimsRequest, error) {
 	var out auth.ClaimsRequest
 	if len(raw) > maxClaims {

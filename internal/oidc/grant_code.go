@@ -74,10 +74,10 @@ func validVerifier(v string) bool {
 // errSpent says that a code came back with everything right.
 var errSpent = errors.New("the code was used before")
 
-// decideCode is the one decision about a code. The order matters: whoever is not the
-// client for whom the code was made, or lacks the verifier, changes nothing, so a
-// stolen code is of no use even for doing harm; and only a replay by that client with
-// everything right says that the code was stolen (RFC 9700 §4.5.3.2).
+// decideCode is the one decision about a code. The order matters. A client other than that
+// of the code, or one without the verifier, changes nothing, so that a stolen code
+// cannot even be used to end a grant. Only a replay by that client with valid
+// parameters shows that the code was stolen (RFC 9700 §4.5.3.2).
 func (s *Service) decideCode(now time.Time, in redemption, r store.RedemptionState) (token.Draft, store.Redemption, error) {
 	g, err := in.read(r.Code)
 	switch {

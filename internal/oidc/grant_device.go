@@ -27,8 +27,8 @@ func (s *Service) awaitDevice(ctx context.Context, r tokenRequest) error {
 		return err
 	}
 	var p poll
-	// Most polls change nothing, and whoever has a code may send any number of them: those
-	// are answered from reading alone.
+	// Most polls change nothing, and the bearer of a code may send any number of them. Those are
+	// answered from a read.
 	err = s.cfg.DB.ReadOne(ctx, r.Tenant.ID, func(tx *store.Tx) (err error) {
 		p, err = s.readPoll(tx, r, digest)
 		return err
@@ -140,8 +140,8 @@ func (s *Service) consumeDevice(tx *store.Tx, r tokenRequest, digest string, aud
 	if d.Scope, err = s.stillAllowed(tx, d, client); err != nil {
 		return token.Draft{}, err
 	}
-	// Each device has a session of its own, so whoever approves in a loop would make any number,
-	// and with each of them a notice to the client when they end.
+	// Each device has a session of its own. A user who approves in a loop would create any number of
+	// them, each with a notice to the client at its end.
 	if _, err := tx.EndOldestGrantedSessions(d.Account, d.Client, session.MaxSessions-1, auth.EndCrowded); err != nil {
 		return token.Draft{}, fmt.Errorf("end the oldest sessions: %w", err)
 	}

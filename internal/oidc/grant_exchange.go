@@ -132,7 +132,7 @@ func (s *Service) exchangeMachine(ctx context.Context, x exchange) (token.Draft,
 	return d, nil
 }
 
-// exchangePerson decides anew whether anything may be issued for the person.
+// exchangePerson decides again whether a token may be issued for the user.
 func (s *Service) exchangePerson(tx *store.Tx, x exchange) (token.Draft, error) {
 	session, err := tx.Session(auth.SessionID(x.subject.SessionID))
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {

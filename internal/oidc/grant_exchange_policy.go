@@ -120,9 +120,8 @@ func (p exchangePolicy) scope(asked auth.Scope) (auth.Scope, error) {
 	return asked, nil
 }
 
-// actor is the "act" of the new token (RFC 8693 §4.1), with those who acted before
-// inside. The client is the actor when it goes on with another's token, or whoever the
-// actor token names.
+// actor returns the "act" claim of the new token (RFC 8693 §4.1), with the earlier actors inside. The
+// actor is the subject of the actor token, or the client when it uses another client's token.
 func (p exchangePolicy) actor(by *token.Verified) (json.RawMessage, error) {
 	before := p.subject.Actor
 	sub := string(p.client.ID)

@@ -72,7 +72,7 @@ type Metadata struct {
 // signingAlgorithms sign what clients read.
 var signingAlgorithms = keys.Algorithms
 
-// tokenClaims are the claims of ID Tokens besides those about the user.
+// tokenClaims are the claims of ID Tokens that do not describe the user.
 var tokenClaims = []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"}
 
 // Metadata describes the issuer of a tenant.

@@ -16,8 +16,8 @@ import (
 
 // The wording of the mails: one file for each kind, which says in plain text what
 // is to be said, and two layouts that put it on paper. No text that a stranger can
-// choose, such as the name of an account, is ever in a mail: whoever registers
-// somebody else's address would be writing to them in our name.
+// choose, such as the name of an account, is ever in a mail: a stranger who registers
+// another's address would be writing to the owner in the server's name.
 
 //go:embed letters
 var letterFiles embed.FS

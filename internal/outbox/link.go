@@ -80,8 +80,8 @@ func (m *Mailer) tlsConfig() *tls.Config {
 	return c
 }
 
-// options are made anew for each connection: go-mail changes its client while it
-// chooses how to sign in.
+// options returns new options for each connection, since go-mail changes its client while it chooses
+// how to sign in.
 func (m *Mailer) options() []mail.Option {
 	o := []mail.Option{mail.WithPort(m.server.port), mail.WithHELO(m.helo), mail.WithTLSConfig(m.tlsConfig()), mail.WithTLSPolicy(m.policy())}
 	if m.server.user == "" {

@@ -54,7 +54,7 @@ type gate struct {
 	mean                                atomic.Int64 // nanoseconds, moving average of one run
 }
 
-// ticket is one caller in the line. granted is closed by whoever frees enough.
+// ticket is one caller in the line. granted is closed by the caller that frees enough.
 type ticket struct {
 	kib, threads int
 	granted      chan struct{}
@@ -66,8 +66,8 @@ func newGate(cfg Config) *gate {
 	return g
 }
 
-// enter waits for room. The returned function gives the room back and must be
-// called once, with the time the work took.
+// enter waits for memory and threads. The returned function releases them and must be called once,
+// with the time the work took.
 func (g *gate) enter(ctx context.Context, kib, threads int) (leave func(ran time.Duration), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (g *gate) enter(ctx context.Context, kib, threads int) (leave func(ran time
 	}, nil
 }
 
-// join takes room at once (nil, nil), a place in the line, or a refusal.
+// admitOrQueue reserves memory and threads (nil, nil), returns a place in the queue, or refuses.
 func (g *gate) admitOrQueue(t *ticket) (*list.Element, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -155,7 +155,7 @@ func (g *gate) hasRoom(t *ticket) bool { return t.kib <= g.freeMemory && t.threa
 func (g *gate) reserve(t *ticket)      { g.freeMemory -= t.kib; g.freeThreads -= t.threads }
 func (g *gate) release(t *ticket)      { g.freeMemory += t.kib; g.freeThreads += t.threads }
 
-// admit lets in from the head of the line whoever fits now.
+// admit admits tickets from the head of the queue as long as they fit.
 func (g *gate) admit() {
 	for e := g.queue.Front(); e != nil; e = g.queue.Front() {
 		t := e.Value.(*ticket)

@@ -26,7 +26,7 @@ type Policy struct {
 	Blocklist *Blocklist `json:"-"`
 }
 
-// Blocklist are passwords to refuse besides the common ones.
+// Blocklist are passwords to refuse in addition to the common ones.
 type Blocklist struct {
 	Breached *Breached // may be nil
 }

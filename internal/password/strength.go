@@ -29,7 +29,7 @@ type piece struct {
 	guesses  float64
 }
 
-// Strength estimates how hard pw, as typed, is to guess for somebody who knows
+// Strength estimates how hard pw, as typed, is to guess for an attacker who knows
 // context: 0 under 10^3 guesses, 1 under 10^6, 2 under 10^8, 3 under 10^10,
 // else 4. It takes about a millisecond at most.
 func Strength(pw string, context ...string) int {

@@ -22,9 +22,9 @@ type ClientParams struct {
 	Actor  auth.Actor
 }
 
-// Offline reports whether what is granted outlives the log-out of the browser: the
-// person allowed access while they are away, and the client is not a part of the
-// house that ought to go dark with it.
+// Offline reports whether the grant outlives the logout of the browser. The user allowed offline
+// access, and the client is not first-party or is native. Other first-party clients end with the
+// browser session.
 func (b ClientParams) Offline() bool {
 	return b.Scope.Has(auth.ScopeOffline) && b.Client.Allows(auth.GrantRefreshToken) &&
 		(!b.Client.FirstParty || b.Client.Type == auth.ClientNative)

@@ -28,7 +28,7 @@ const rememberMeGrace = 10 * time.Second
 
 // The series and all its sessions have ended, if the caller's transaction is kept.
 var (
-	// ErrRememberMeReused says that a spent remember-me token came back: somebody has a copy.
+	// ErrRememberMeReused says that a spent remember-me token came back, so a copy of it exists.
 	ErrRememberMeReused = errors.New("a remember-me token was used twice")
 	// ErrRememberMeLate says that it came back too late. Its successor was never used, so nothing
 	// speaks of a copy.

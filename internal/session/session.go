@@ -6,7 +6,7 @@
 // families hang on it and end with it.
 //
 // It does not know HTTP: the cookie's name and attributes are the web's. It has no
-// clock but the database's. It writes no audit lines: whoever starts or ends a
+// clock but the database's. It writes no audit lines: the caller that starts or ends a
 // session knows why.
 package session
 

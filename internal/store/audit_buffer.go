@@ -17,7 +17,7 @@ import (
 //
 //   - A line is durable within AuditFlushInterval. A process that is killed loses the lines
 //     of that interval and no other.
-//   - The buffer holds AuditBufferLimit lines. When it is full, RecordLater waits for room,
+//   - The buffer holds AuditBufferLimit lines. When it is full, RecordLater waits for space,
 //     and returns Unavailable when there is none within Config.MaxWait. No line is dropped.
 //   - While the database is unavailable, lines are kept and written later.
 const (

@@ -25,7 +25,7 @@ func (tx *Tx) Enqueue(kind auth.MessageKind, mail auth.Mail) error {
 }
 
 // Notify enqueues a notice to the owner of an account. It skips an unverified address, which may
-// belong to somebody else.
+// belong to another user.
 func (tx *Tx) Notify(a auth.Account, kind auth.MessageKind, mail auth.Mail) error {
 	if !a.Verified() {
 		return nil

@@ -15,7 +15,7 @@ import (
 // the name by which the client knows the account, when Refresh would take it.
 // Everything else is refused as Unauthenticated
 // invalid_refresh_token: what is unknown, spent (in its grace as well), expired or
-// revoked, and a token whose account, client or tenant is shut.
+// revoked, and a token whose account, client or tenant is disabled.
 func (s *Service) IntrospectRefresh(ctx context.Context, tenant auth.TenantID, raw string) (f auth.Family, subject string, err error) {
 	t, ok := s.form.decode(tenant, raw)
 	if !ok {

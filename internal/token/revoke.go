@@ -54,8 +54,8 @@ func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.
 	return err
 }
 
-// family reads the family of a token of any generation: whoever has a spent one
-// had the newest once, and may end what it began.
+// family reads the family of a token of any generation. The bearer of a used token once had the newest
+// one, and may end the family.
 func (s *Service) family(tx *store.Tx, raw string) (auth.Family, error) {
 	t, ok := s.form.decode(tx.Tenant(), raw)
 	if !ok {

@@ -129,7 +129,7 @@ func (s *api) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (*to
 		asked.Audience = []string{in.Body.Resource}
 	}
 	t, err := s.tokens.Refresh(ctx, asked)
-	if known && errors.Is(err, token.ErrKeyMismatch) { // whoever stole it without the key
+	if known && errors.Is(err, token.ErrKeyMismatch) { // a thief without the key
 		ex.refund(limitFamily, counted)
 	}
 	if err != nil {

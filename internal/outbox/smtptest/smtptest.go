@@ -1,5 +1,5 @@
 // Package smtptest is a mail server for tests: a real one, on loopback, that speaks
-// SMTP by somebody else's implementation and keeps what it is given.
+// SMTP by an independent implementation and keeps the mails it receives.
 //
 // It can offer STARTTLS or speak TLS from the start under a certificate of its own,
 // ask for a password, and misbehave on request: refuse for now or for good, hang, or

@@ -44,7 +44,7 @@ var fonts = map[string]string{
 
 // BrandSheet is the stylesheet of a tenant's look, read after Stylesheet; nothing
 // when the look is ours. No text of the tenant gets into it: colours and numbers are
-// parsed and written anew, fonts are names of ours. What was stored and cannot be
+// parsed and written again, fonts are names of ours. What was stored and cannot be
 // read means the default.
 func BrandSheet(b auth.Branding) []byte {
 	var s strings.Builder

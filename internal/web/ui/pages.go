@@ -122,9 +122,9 @@ type Consent struct {
 	Host      string   // the host that is proved to be the client's; empty for first-party clients
 	Local     bool     // the client is a program on a device, so no host proves who it is
 	Account   string   // the address of who is asked
-	NotYou    string   // where to go as somebody else
+	NotYou    string   // where to go with another account
 	Scopes    []string // names; the page says what they mean
-	Resources []string // at whose services the access holds, besides our own
+	Resources []string // the resource servers that accept the token, in addition to the issuer's own
 	Return    string   // the host to which the person returns either way
 	Policy    string   // the client's own pages; https or not shown
 	Terms     string
@@ -197,7 +197,7 @@ type LogoutDone struct {
 // Render writes the page.
 func (p LogoutDone) Render(w io.Writer) error { return render(w, "logout_done.html", p) }
 
-// Home is where people see their account. Its forms send, besides flow and csrf:
+// Home is where people see their account. Its forms send, in addition to flow and csrf:
 // session to EndSession, client to RemoveApp, and nothing to EndOthers, NewPassword and
 // Logout.
 // A button whose address is empty is not shown.
@@ -226,7 +226,7 @@ type Device struct {
 	Current bool
 }
 
-// More reports whether there are sessions besides the one that looks.
+// More reports whether there are sessions other than the current one.
 func (p Home) More() bool {
 	return slices.ContainsFunc(p.Devices, func(d Device) bool { return !d.Current })
 }
