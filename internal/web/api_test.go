@@ -16,24 +16,24 @@ import (
 func TestMainJob(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, sc store.Config) {
-		h := newHouseOn(t, sc)
-		r := h.want(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`","name":"Alice"}`), 202, "")
+		h := newFixtureOn(t, sc)
+		r := h.requireReply(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`","name":"Alice"}`), 202, "")
 		if got := r.json(t)["status"]; got != "verification_sent" {
 			t.Errorf("status %v", got)
 		}
 		link := h.link()
-		h.want(h.login("alice@example.com", pass), 403, "email_not_verified")
-		h.want(h.login("alice@example.com", "another password"), 401, "invalid_credentials")
-		if got := h.want(h.post("/api/v1/verify-email", `{"token":"`+link+`"}`), 200, "").json(t)["status"]; got != "verified" {
+		h.requireReply(h.login("alice@example.com", pass), 403, "email_not_verified")
+		h.requireReply(h.login("alice@example.com", "another password"), 401, "invalid_credentials")
+		if got := h.requireReply(h.post("/api/v1/verify-email", `{"token":"`+link+`"}`), 200, "").json(t)["status"]; got != "verified" {
 			t.Errorf("status %v", got)
 		}
-		h.want(h.post("/api/v1/verify-email", `{"token":"`+link+`"}`), 400, "invalid_link")
+		h.requireReply(h.post("/api/v1/verify-email", `{"token":"`+link+`"}`), 400, "invalid_link")
 
 		tk := h.tokens(h.login("alice@example.com", pass))
 		if tk.TokenType != "Bearer" || tk.ExpiresIn != 900 || tk.RefreshToken == "" || tk.RefreshExpiresIn == 0 || tk.Scope == "" {
 			t.Errorf("tokens %+v", tk)
 		}
-		me := h.want(h.get("/api/v1/me", bearer(tk)), 200, "").json(t)
+		me := h.requireReply(h.get("/api/v1/me", bearer(tk)), 200, "").json(t)
 		if me["email"] != "alice@example.com" || me["email_verified"] != true || me["name"] != "Alice" || me["id"] == "" {
 			t.Errorf("me %v", me)
 		}
@@ -42,78 +42,78 @@ func TestMainJob(t *testing.T) {
 		}
 		next := h.tokens(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`))
 		h.advance(time.Minute)
-		h.want(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`), 401, "refresh_token_reused")
-		h.want(h.post("/api/v1/refresh", `{"refresh_token":"`+next.RefreshToken+`"}`), 401, "")
-		h.want(h.get("/api/v1/me", bearer(next)), 401, "invalid_token")
+		h.requireReply(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`), 401, "refresh_token_reused")
+		h.requireReply(h.post("/api/v1/refresh", `{"refresh_token":"`+next.RefreshToken+`"}`), 401, "")
+		h.requireReply(h.get("/api/v1/me", bearer(next)), 401, "invalid_token")
 	})
 }
 
 func TestLogout(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	tk := h.signedIn("alice@example.com")
-	r := h.want(h.post("/api/v1/logout", "", bearer(tk)), 204, "")
+	r := h.requireReply(h.post("/api/v1/logout", "", bearer(tk)), 204, "")
 	if len(r.body) != 0 || r.Header.Get("Content-Type") != "" {
 		t.Errorf("204 with body %q, type %q", r.body, r.Header.Get("Content-Type"))
 	}
-	h.want(h.get("/api/v1/me", bearer(tk)), 401, "invalid_token")
-	h.want(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`), 401, "invalid_refresh_token")
-	h.want(h.post("/api/v1/logout", `{"refresh_token":"x"}`, bearer(h.tokens(h.login("alice@example.com", pass)))), 204, "")
+	h.requireReply(h.get("/api/v1/me", bearer(tk)), 401, "invalid_token")
+	h.requireReply(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`), 401, "invalid_refresh_token")
+	h.requireReply(h.post("/api/v1/logout", `{"refresh_token":"x"}`, bearer(h.tokens(h.login("alice@example.com", pass)))), 204, "")
 }
 
 func TestPasswordByMail(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	tk := h.signedIn("alice@example.com")
 	h.mails()
-	known := h.want(h.post("/api/v1/password/forgot", `{"email":"alice@example.com"}`), 202, "")
+	known := h.requireReply(h.post("/api/v1/password/forgot", `{"email":"alice@example.com"}`), 202, "")
 	link := h.link()
-	unknown := h.want(h.post("/api/v1/password/forgot", `{"email":"nobody@example.com"}`), 202, "")
+	unknown := h.requireReply(h.post("/api/v1/password/forgot", `{"email":"nobody@example.com"}`), 202, "")
 	if string(known.body) != string(unknown.body) {
 		t.Errorf("%q and %q", known.body, unknown.body)
 	}
-	bad := h.want(h.post("/api/v1/password/reset", `{"token":"`+link+`","password":"password"}`), 400, "password_refused").json(t)
+	bad := h.requireReply(h.post("/api/v1/password/reset", `{"token":"`+link+`","password":"password"}`), 400, "password_refused").json(t)
 	if bad["field"] != "password" || len(bad["reasons"].([]any)) == 0 {
 		t.Errorf("refusal says too little: %v", bad)
 	}
-	h.want(h.post("/api/v1/password/reset", `{"token":"`+link+`","password":"quite another password"}`), 204, "")
-	h.want(h.get("/api/v1/me", bearer(tk)), 401, "")
-	h.want(h.login("alice@example.com", pass), 401, "invalid_credentials")
+	h.requireReply(h.post("/api/v1/password/reset", `{"token":"`+link+`","password":"quite another password"}`), 204, "")
+	h.requireReply(h.get("/api/v1/me", bearer(tk)), 401, "")
+	h.requireReply(h.login("alice@example.com", pass), 401, "invalid_credentials")
 	tk = h.tokens(h.login("alice@example.com", "quite another password"))
-	h.want(h.post("/api/v1/password/change", `{"current_password":"wrong","new_password":"the third password"}`, bearer(tk)), 403, "wrong_password")
-	h.want(h.post("/api/v1/password/change", `{"current_password":"quite another password","new_password":"the third password"}`, bearer(tk)), 204, "")
-	h.want(h.login("alice@example.com", "the third password"), 200, "")
+	h.requireReply(h.post("/api/v1/password/change", `{"current_password":"wrong","new_password":"the third password"}`, bearer(tk)), 403, "wrong_password")
+	h.requireReply(h.post("/api/v1/password/change", `{"current_password":"quite another password","new_password":"the third password"}`, bearer(tk)), 204, "")
+	h.requireReply(h.login("alice@example.com", "the third password"), 200, "")
 }
 
 func TestMe(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	tk := h.signedIn("alice@example.com")
-	me := h.want(h.do(request("PATCH", "/api/v1/me", `{"name":"Alice B."}`, bearer(tk))), 200, "").json(t)
+	me := h.requireReply(h.do(request("PATCH", "/api/v1/me", `{"name":"Alice B."}`, bearer(tk))), 200, "").json(t)
 	if me["name"] != "Alice B." {
 		t.Errorf("name %v", me["name"])
 	}
 	for _, body := range []string{`{"email_verified":true}`, `{"id":"x"}`, `{"roles":["admin"]}`, `{"tenant_id":"x"}`, `{"Name":"x"}`} {
-		h.want(h.do(request("PATCH", "/api/v1/me", body, bearer(tk))), 400, "member_unknown")
+		h.requireReply(h.do(request("PATCH", "/api/v1/me", body, bearer(tk))), 400, "member_unknown")
 	}
-	export := h.want(h.get("/api/v1/me/export", bearer(tk)), 200, "").json(t)
+	export := h.requireReply(h.get("/api/v1/me/export", bearer(tk)), 200, "").json(t)
 	if export["account"].(map[string]any)["email"] != "alice@example.com" {
 		t.Errorf("export %v", export)
 	}
-	h.want(h.do(request("DELETE", "/api/v1/me", `{"current_password":"wrong"}`, bearer(tk))), 403, "wrong_password")
-	h.want(h.do(request("DELETE", "/api/v1/me", `{"current_password":"`+pass+`"}`, bearer(tk))), 204, "")
-	h.want(h.get("/api/v1/me", bearer(tk)), 401, "")
-	h.want(h.login("alice@example.com", pass), 401, "invalid_credentials")
+	h.requireReply(h.do(request("DELETE", "/api/v1/me", `{"current_password":"wrong"}`, bearer(tk))), 403, "wrong_password")
+	h.requireReply(h.do(request("DELETE", "/api/v1/me", `{"current_password":"`+pass+`"}`, bearer(tk))), 204, "")
+	h.requireReply(h.get("/api/v1/me", bearer(tk)), 401, "")
+	h.requireReply(h.login("alice@example.com", pass), 401, "invalid_credentials")
 }
 
 func TestSessions(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	one := h.signedIn("alice@example.com")
 	two := h.tokens(h.login("alice@example.com", pass))
 	three := h.tokens(h.login("alice@example.com", pass))
 	var got struct{ Sessions []Session }
-	h.ok(json.Unmarshal(h.want(h.get("/api/v1/me/sessions", bearer(one)), 200, "").body, &got))
+	h.requireOK(json.Unmarshal(h.requireReply(h.get("/api/v1/me/sessions", bearer(one)), 200, "").body, &got))
 	if len(got.Sessions) != 3 {
 		t.Fatalf("%d sessions", len(got.Sessions))
 	}
@@ -128,38 +128,38 @@ func TestSessions(t *testing.T) {
 	if current != 1 {
 		t.Errorf("%d current sessions", current)
 	}
-	h.want(h.do(request("DELETE", "/api/v1/me/sessions/"+other, "", bearer(one))), 204, "")
-	h.want(h.get("/api/v1/me", bearer(three)), 401, "")
-	h.want(h.do(request("DELETE", "/api/v1/me/sessions/"+other, "", bearer(one))), 404, "")
-	h.want(h.do(request("DELETE", "/api/v1/me/sessions", "", bearer(one))), 204, "")
-	h.want(h.get("/api/v1/me", bearer(two)), 401, "")
-	h.want(h.get("/api/v1/me", bearer(one)), 200, "")
+	h.requireReply(h.do(request("DELETE", "/api/v1/me/sessions/"+other, "", bearer(one))), 204, "")
+	h.requireReply(h.get("/api/v1/me", bearer(three)), 401, "")
+	h.requireReply(h.do(request("DELETE", "/api/v1/me/sessions/"+other, "", bearer(one))), 404, "")
+	h.requireReply(h.do(request("DELETE", "/api/v1/me/sessions", "", bearer(one))), 204, "")
+	h.requireReply(h.get("/api/v1/me", bearer(two)), 401, "")
+	h.requireReply(h.get("/api/v1/me", bearer(one)), 200, "")
 }
 
 func TestBearerChallenges(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	tk := h.signedIn("alice@example.com")
-	r := h.want(h.get("/api/v1/me"), 401, "missing_token")
+	r := h.requireReply(h.get("/api/v1/me"), 401, "missing_token")
 	if got := r.Header.Get("WWW-Authenticate"); got != "Bearer" {
 		t.Errorf("challenge %q", got)
 	}
-	r = h.want(h.get("/api/v1/me", "Authorization: Bearer nonsense"), 401, "invalid_token")
+	r = h.requireReply(h.get("/api/v1/me", "Authorization: Bearer nonsense"), 401, "invalid_token")
 	if got := r.Header.Get("WWW-Authenticate"); !strings.HasPrefix(got, `Bearer error="invalid_token"`) {
 		t.Errorf("challenge %q", got)
 	}
-	h.want(h.get("/api/v1/me", bearer(tk), bearer(tk)), 400, "invalid_request")
-	h.want(h.get("/api/v1/me?access_token="+tk.AccessToken), 401, "missing_token")
-	h.want(h.get("/api/v1/me", "Authorization: Bearer "+tk.RefreshToken), 401, "invalid_token")
+	h.requireReply(h.get("/api/v1/me", bearer(tk), bearer(tk)), 400, "invalid_request")
+	h.requireReply(h.get("/api/v1/me?access_token="+tk.AccessToken), 401, "missing_token")
+	h.requireReply(h.get("/api/v1/me", "Authorization: Bearer "+tk.RefreshToken), 401, "invalid_token")
 	h.advance(20 * time.Minute)
-	h.want(h.get("/api/v1/me", bearer(tk)), 401, "token_expired")
+	h.requireReply(h.get("/api/v1/me", bearer(tk)), 401, "token_expired")
 }
 
 // A body that does not fit the description is refused before any service, with a
 // code for programs, the member at fault, and no echo of what was sent.
 func TestBodiesThatDoNotFit(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, c := range []struct{ body, code, field string }{
 		{``, "malformed_json", ""},
 		{`{"email":"a@example.com"}`, "member_missing", "password"},
@@ -175,7 +175,7 @@ func TestBodiesThatDoNotFit(t *testing.T) {
 		{"{\"email\":\"a@example.com\",\"password\":\"\xff\"}", "malformed_json", ""},
 		{`{"email":"a@example.com","password":"\ud800"}`, "malformed_json", ""},
 	} {
-		r := h.want(h.post("/api/v1/login", c.body, "Content-Type: application/json"), 400, c.code)
+		r := h.requireReply(h.post("/api/v1/login", c.body, "Content-Type: application/json"), 400, c.code)
 		p := r.json(t)
 		if got, _ := p["field"].(string); got != c.field {
 			t.Errorf("%s: field %q, want %q", c.body, got, c.field)
@@ -191,8 +191,8 @@ func TestBodiesThatDoNotFit(t *testing.T) {
 
 func TestProblemShapes(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	shut(h, "shut")
+	h := newFixture(t)
+	disableTenant(h, "shut")
 	for _, c := range []struct {
 		method, path string
 		status       int
@@ -239,10 +239,10 @@ func TestProblemShapes(t *testing.T) {
 	}
 }
 
-func shut(h *house, id string) {
+func disableTenant(h *fixture, id string) {
 	h.Helper()
 	storetest.Tenant(h.TB, h.db, "shut")
-	h.ok(h.db.Write(h.Context(), "shut", func(tx *store.Tx) error {
+	h.requireOK(h.db.Write(h.Context(), "shut", func(tx *store.Tx) error {
 		t, err := tx.CurrentTenant()
 		if err != nil {
 			return err
@@ -255,18 +255,18 @@ func shut(h *house, id string) {
 // Tenants are houses of their own: same paths, nothing in common.
 func TestTenantsApart(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	_, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme", noSettings, system)
-	h.ok(err)
+	h.requireOK(err)
 	tk := h.signedIn("alice@example.com")
-	h.want(h.get("/t/acme/api/v1/me", bearer(tk)), 401, "invalid_token")
-	h.want(h.post("/t/acme/api/v1/login", fmt.Sprintf(`{"email":"alice@example.com","password":%q}`, pass)), 401, "invalid_credentials")
-	h.want(h.post("/t/acme/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`), 401, "invalid_refresh_token")
-	doc := h.want(h.get("/t/acme/.well-known/openid-configuration"), 200, "").json(t)
+	h.requireReply(h.get("/t/acme/api/v1/me", bearer(tk)), 401, "invalid_token")
+	h.requireReply(h.post("/t/acme/api/v1/login", fmt.Sprintf(`{"email":"alice@example.com","password":%q}`, pass)), 401, "invalid_credentials")
+	h.requireReply(h.post("/t/acme/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`), 401, "invalid_refresh_token")
+	doc := h.requireReply(h.get("/t/acme/.well-known/openid-configuration"), 200, "").json(t)
 	if doc["issuer"] != base+"/t/acme" || doc["jwks_uri"] != base+"/t/acme/.well-known/jwks.json" {
 		t.Errorf("metadata %v", doc)
 	}
-	also := h.want(h.get("/.well-known/oauth-authorization-server/t/acme"), 200, "")
+	also := h.requireReply(h.get("/.well-known/oauth-authorization-server/t/acme"), 200, "")
 	if also.json(t)["issuer"] != base+"/t/acme" {
 		t.Errorf("metadata %s", also.body)
 	}

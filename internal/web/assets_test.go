@@ -16,14 +16,14 @@ import (
 // changes with it, and to nobody else; a tenant without one has none.
 func TestBrand(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	var dot bytes.Buffer
-	h.ok(png.Encode(&dot, image.NewGray(image.Rect(0, 0, 1, 1))))
+	h.requireOK(png.Encode(&dot, image.NewGray(image.Rect(0, 0, 1, 1))))
 	logo := dot.String()
 	_, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme <b>", auth.Settings{Locale: "de", Branding: auth.Branding{Accent: "#8a1f3c",
 		Logo: base64.StdEncoding.EncodeToString([]byte(logo)), PrivacyURI: "https://acme.example/privacy?a=1&b=2"}}, system)
-	h.ok(err)
-	page := string(h.want(h.get("/t/acme/verify-email/done"), 200, "").body)
+	h.requireOK(err)
+	page := string(h.requireReply(h.get("/t/acme/verify-email/done"), 200, "").body)
 	acme := auth.Tenant{ID: "acme", Settings: auth.Settings{Branding: auth.Branding{Accent: "#8a1f3c", Logo: base64.StdEncoding.EncodeToString([]byte(logo))}}}
 	brand := ui.BrandOf(acme)
 	for _, want := range []string{`href="` + brand.Sheet + `"`, `src="` + brand.Logo + `"`, `href="https://acme.example/privacy?a=1&amp;b=2"`, `<html lang="de"`, "Acme &lt;b&gt;"} {
@@ -46,10 +46,10 @@ func TestBrand(t *testing.T) {
 	} {
 		r := h.get(address)
 		if want[0] == "" {
-			h.want(r, 404, "")
+			h.requireReply(r, 404, "")
 			continue
 		}
-		h.want(r, 200, "")
+		h.requireReply(r, 200, "")
 		if r.Header.Get("Content-Type") != want[0] || !strings.Contains(r.Header.Get("Cache-Control"), want[1]) || !strings.Contains(string(r.body), want[2]) ||
 			r.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %v %s", address, r.Header, r.body)
@@ -60,9 +60,9 @@ func TestBrand(t *testing.T) {
 // The language is the browser's when we have it, and the tenant's when not.
 func TestPagesSpeak(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for accept, want := range map[string]string{"de-CH,fr;q=0.9": "E-Mail-Adresse bestätigt", "fr": "Email address confirmed", "": "Email address confirmed"} {
-		if body := string(h.want(h.get("/verify-email/done", "Accept-Language: "+accept), 200, "").body); !strings.Contains(body, want) {
+		if body := string(h.requireReply(h.get("/verify-email/done", "Accept-Language: "+accept), 200, "").body); !strings.Contains(body, want) {
 			t.Errorf("%q: %s", accept, body)
 		}
 	}

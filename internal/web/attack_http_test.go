@@ -25,7 +25,7 @@ func (zeros) Read(p []byte) (int, error) {
 
 func TestAttack_HT_01_BodyOverLimit(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	srv := httptest.NewServer(h.Public())
 	t.Cleanup(srv.Close)
 	for _, c := range []struct {
@@ -63,7 +63,7 @@ func TestAttack_HT_01_BodyOverLimit(t *testing.T) {
 		r := request("POST", "/api/v1/login", "")
 		r.Body, r.ContentLength = io.NopCloser(io.LimitReader(zeros{}, 1<<30)), -1
 		r.Header.Set("Content-Type", "application/json")
-		h.want(h.do(r), 413, "body_too_large")
+		h.requireReply(h.do(r), 413, "body_too_large")
 		runtime.ReadMemStats(&after)
 		if best = min(best, after.TotalAlloc-before.TotalAlloc); best < 16<<20 {
 			break
@@ -76,7 +76,7 @@ func TestAttack_HT_01_BodyOverLimit(t *testing.T) {
 
 func TestAttack_HT_02_HostileJSON(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	var members strings.Builder
 	members.WriteString("{")
 	for i := 0; members.Len() < 1<<20-32; i++ {
@@ -112,9 +112,9 @@ func TestAttack_HT_02_HostileJSON(t *testing.T) {
 	}
 }
 
-// raw sends bytes as they are and returns the status line's code, 0 when the
+// rawStatus sends bytes as they are and returns the status line's code, 0 when the
 // connection was closed without an answer.
-func raw(t *testing.T, addr, head string) int {
+func rawStatus(t *testing.T, addr, head string) int {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -132,7 +132,7 @@ func raw(t *testing.T, addr, head string) int {
 
 func TestAttack_HT_05_HugeHead(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	srv := httptest.NewUnstartedServer(h.Public())
 	srv.Config.MaxHeaderBytes = 32 << 10
 	srv.Start()
@@ -143,32 +143,32 @@ func TestAttack_HT_05_HugeHead(t *testing.T) {
 	for i := range 10_000 {
 		fmt.Fprintf(&many, "X-%d: 1\r\n", i)
 	}
-	if got := raw(t, addr, head+"X-Big: "+strings.Repeat("a", 1<<20)+"\r\n\r\n"); got != 431 && got != 0 {
+	if got := rawStatus(t, addr, head+"X-Big: "+strings.Repeat("a", 1<<20)+"\r\n\r\n"); got != 431 && got != 0 {
 		t.Errorf("header of 1 MiB: %d", got)
 	}
-	if got := raw(t, addr, head+many.String()+"\r\n"); got != 431 && got != 0 {
+	if got := rawStatus(t, addr, head+many.String()+"\r\n"); got != 431 && got != 0 {
 		t.Errorf("10,000 headers: %d", got)
 	}
-	if got := raw(t, addr, "GET /"+strings.Repeat("a", 64<<10)+" HTTP/1.1\r\nHost: x\r\n\r\n"); got != 431 && got != 414 && got != 0 {
+	if got := rawStatus(t, addr, "GET /"+strings.Repeat("a", 64<<10)+" HTTP/1.1\r\nHost: x\r\n\r\n"); got != 431 && got != 414 && got != 0 {
 		t.Errorf("URL of 64 KiB: %d", got)
 	}
 	// What the listener lets through, the door still refuses, in its own words.
-	h.want(h.get("/livez?"+strings.Repeat("a", 9<<10)), 414, "url_too_long")
+	h.requireReply(h.get("/livez?"+strings.Repeat("a", 9<<10)), 414, "url_too_long")
 	r := request("GET", "/livez", "")
 	for i := range 200 {
 		r.Header.Set(fmt.Sprintf("X-%d", i), "1")
 	}
-	h.want(h.do(r), 431, "too_many_headers")
+	h.requireReply(h.do(r), 431, "too_many_headers")
 }
 
 func TestAttack_HT_06_Methods(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	srv := httptest.NewServer(h.Public())
 	t.Cleanup(srv.Close)
 	for _, method := range []string{"TRACE", "CONNECT", "PROPFIND", "get", "FOO"} {
 		for _, path := range []string{"/api/v1/me", "/verify-email", "/.well-known/jwks.json", "/livez"} {
-			got := raw(t, srv.Listener.Addr().String(), method+" "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+			got := rawStatus(t, srv.Listener.Addr().String(), method+" "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
 			if got != 405 && got != 501 && got != 400 {
 				t.Errorf("%s %s: %d", method, path, got)
 			}
@@ -188,7 +188,7 @@ func TestAttack_HT_06_Methods(t *testing.T) {
 
 func TestAttack_HT_08_NothingLiesAround(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, path := range []string{"/.git/config", "/.env", "/backup.zip", "/metrics", "/debug/pprof/", "/debug/vars", "/assets/", "/admin.php",
 		"/dev/mailbox", "/dev/mailbox.json", "/watchword.db", "/docs", "/schemas/Me.json", "/openapi.json", "/openapi.yaml", "/server-status"} {
 		if r := h.get(path); r.StatusCode != 404 {
@@ -199,7 +199,7 @@ func TestAttack_HT_08_NothingLiesAround(t *testing.T) {
 
 func TestAttack_HT_09_CORS(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	tk := h.signedIn("alice@example.com")
 	for _, c := range []struct {
 		origin string
@@ -254,7 +254,7 @@ func TestAttack_HT_09_CORS(t *testing.T) {
 func TestOpenEndpoints(t *testing.T) {
 	t.Parallel()
 	for _, configured := range [][]string{nil, {origin}} {
-		h := newHouse(t, func(c *Config) { c.Origins = configured })
+		h := newFixture(t, func(c *Config) { c.Origins = configured })
 		for path, method := range map[string]string{
 			"/.well-known/jwks.json": "GET", "/.well-known/openid-configuration": "GET", "/t/acme/.well-known/jwks.json": "GET",
 			"/oauth2/token": "POST", "/oauth2/revoke": "POST", "/oauth2/par": "POST", "/oauth2/device_authorization": "POST", "/oauth2/userinfo": "GET",
@@ -277,9 +277,9 @@ func TestOpenEndpoints(t *testing.T) {
 
 func TestAttack_HT_10_CompressedBody(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, enc := range []string{"gzip", "deflate", "br", "zstd", "gzip, gzip"} {
-		h.want(h.post("/api/v1/login", "\x1f\x8b\x08\x00", "Content-Encoding: "+enc), 415, "unsupported_media_type")
+		h.requireReply(h.post("/api/v1/login", "\x1f\x8b\x08\x00", "Content-Encoding: "+enc), 415, "unsupported_media_type")
 		r := h.post("/verify-email", "\x1f\x8b\x08\x00", "Content-Type: application/x-www-form-urlencoded", "Content-Encoding: "+enc)
 		if r.StatusCode != 415 {
 			t.Errorf("form: %d", r.StatusCode)
@@ -289,7 +289,7 @@ func TestAttack_HT_10_CompressedBody(t *testing.T) {
 
 func TestAttack_HT_12_ParametersChooseNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	plain := h.get("/verify-email?token=x")
 	for _, q := range []string{"ui_locales=../../etc/passwd", "theme=../look.css", "locale=%00", "template=..%2f..%2fverify_email.html"} {
 		if r := h.get("/verify-email?token=x&" + q); string(r.body) != string(plain.body) {
@@ -305,22 +305,22 @@ func TestAttack_HT_12_ParametersChooseNothing(t *testing.T) {
 
 func TestMediaTypes(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	body := `{"email":"a@example.com","password":"x"}`
 	for _, media := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json, text/plain", "application/ld+json", "x", ""} {
-		h.want(h.post("/api/v1/login", body, "Content-Type: "+media), 415, "unsupported_media_type")
+		h.requireReply(h.post("/api/v1/login", body, "Content-Type: "+media), 415, "unsupported_media_type")
 	}
 	r := request("POST", "/api/v1/login", body)
 	r.Header.Del("Content-Type")
-	h.want(h.do(r), 415, "unsupported_media_type")
+	h.requireReply(h.do(r), 415, "unsupported_media_type")
 	for _, media := range []string{"application/json", "application/json; charset=UTF-8", "Application/JSON", "application/json; charset=iso-8859-1", "application/json ;charset"} {
-		h.want(h.post("/api/v1/login", body, "Content-Type: "+media), 401, "invalid_credentials")
+		h.requireReply(h.post("/api/v1/login", body, "Content-Type: "+media), 401, "invalid_credentials")
 	}
 }
 
 func TestHeadersOfEveryAnswer(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, path := range []string{"/livez", "/api/v1/me", "/nowhere", "/verify-email?token=x", "/reset-password?token=x", "/.well-known/jwks.json", "/api/v1/openapi.json", "//x"} {
 		r := h.get(path)
 		for name, want := range map[string]string{
@@ -343,8 +343,8 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 
 func TestPublishedDocuments(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(c *Config) { c.JWKSMaxAge = 15 * time.Minute })
-	r := h.want(h.get("/.well-known/jwks.json"), 200, "")
+	h := newFixture(t, func(c *Config) { c.JWKSMaxAge = 15 * time.Minute })
+	r := h.requireReply(h.get("/.well-known/jwks.json"), 200, "")
 	if got := r.Header.Get("Cache-Control"); got != "public, max-age=900" {
 		t.Errorf("Cache-Control %q", got)
 	}

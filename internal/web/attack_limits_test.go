@@ -18,7 +18,7 @@ var three = limit.Rate{Count: 3, Per: 3 * time.Minute}
 func withRates(change func(limit.Rates)) option { return func(c *Config) { change(c.Rates) } }
 
 // burst sends the request from addr until it is refused, and returns after how many.
-func burst(h *house, make func(i int) *http.Request) int {
+func burst(h *fixture, make func(i int) *http.Request) int {
 	h.Helper()
 	for i := range 200 {
 		if r := h.do(make(i)); r.StatusCode == http.StatusTooManyRequests {
@@ -47,7 +47,7 @@ func TestAttack_BF_13_ThrottledCostsNothing(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t, withRates(func(r limit.Rates) { clear(r); maps.Copy(r, all) }))
+			h := newFixture(t, withRates(func(r limit.Rates) { clear(r); maps.Copy(r, all) }))
 			send := func(i int) *http.Request {
 				if strings.HasPrefix(path, "/api") {
 					return request("POST", path, fmt.Sprintf(body, i))
@@ -78,7 +78,7 @@ func TestAttack_BF_13_ThrottledCostsNothing(t *testing.T) {
 
 func TestAttack_BF_05_ForgedAddresses(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r limit.Rates) { r["login.ip"] = three }))
+	h := newFixture(t, withRates(func(r limit.Rates) { r["login.ip"] = three }))
 	n := burst(h, func(i int) *http.Request {
 		ip := fmt.Sprintf("198.51.100.%d", i)
 		return request("POST", "/api/v1/login", `{"email":"a@example.com","password":"x"}`,
@@ -91,7 +91,7 @@ func TestAttack_BF_05_ForgedAddresses(t *testing.T) {
 
 func TestAttack_BF_06_StrangeForwarding(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, trusted("192.0.2.0/24"), withRates(func(r limit.Rates) { r["login.ip"] = three }))
+	h := newFixture(t, trusted("192.0.2.0/24"), withRates(func(r limit.Rates) { r["login.ip"] = three }))
 	strange := []string{"a", "", "," + strings.Repeat("1.2.3.4,", 1200), "fe80::1%eth0", "192.0.2.1, , ", "::ffff:1.2.3.4", "[::1]:99999", "\"1.2.3.4\"", "unknown"}
 	n := burst(h, func(i int) *http.Request {
 		return request("POST", "/api/v1/login", `{"email":"a@example.com","password":"x"}`, "X-Forwarded-For: "+strange[0])
@@ -108,13 +108,13 @@ func TestAttack_BF_06_StrangeForwarding(t *testing.T) {
 	// Behind the proxy, two clients have two counters.
 	for i := range 3 {
 		r := h.post("/api/v1/login", `{"email":"a@example.com","password":"x"}`, fmt.Sprintf("X-Forwarded-For: 6.6.6.6, 203.0.113.%d", i))
-		h.want(r, 401, "invalid_credentials")
+		h.requireReply(r, 401, "invalid_credentials")
 	}
 }
 
 func TestAttack_BF_07_IPv6ByPrefix(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r limit.Rates) { r["login.ip"] = three }))
+	h := newFixture(t, withRates(func(r limit.Rates) { r["login.ip"] = three }))
 	from := func(ip string) *http.Request {
 		r := request("POST", "/api/v1/login", `{"email":"a@example.com","password":"x"}`)
 		r.RemoteAddr = "[" + ip + "]:1234"
@@ -123,12 +123,12 @@ func TestAttack_BF_07_IPv6ByPrefix(t *testing.T) {
 	if n := burst(h, func(i int) *http.Request { return from(fmt.Sprintf("2001:db8:1:2:%x::1", i)) }); n != 3 {
 		t.Errorf("refused after %d", n)
 	}
-	h.want(h.do(from("2001:db8:1:3::1")), 401, "invalid_credentials")
+	h.requireReply(h.do(from("2001:db8:1:3::1")), 401, "invalid_credentials")
 }
 
 func TestAttack_BF_09_Spraying(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r limit.Rates) { r["login.ip"] = limit.Rate{} })) // the default
+	h := newFixture(t, withRates(func(r limit.Rates) { r["login.ip"] = limit.Rate{} })) // the default
 	n := burst(h, func(i int) *http.Request {
 		return request("POST", "/api/v1/login", fmt.Sprintf(`{"email":"user%d@example.com","password":"Summer2026!"}`, i))
 	})
@@ -138,13 +138,13 @@ func TestAttack_BF_09_Spraying(t *testing.T) {
 }
 
 // A sign-in that succeeds is not counted: an office behind one address is not locked
-// out by its own people.
+// out by its own users.
 func TestOnlyFailuresStayCounted(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r limit.Rates) { r["login.ip"] = three }))
-	h.member("alice@example.com")
+	h := newFixture(t, withRates(func(r limit.Rates) { r["login.ip"] = three }))
+	h.newAccount("alice@example.com")
 	for range 10 {
-		h.want(h.login("alice@example.com", pass), 200, "")
+		h.requireReply(h.login("alice@example.com", pass), 200, "")
 	}
 	if n := burst(h, func(int) *http.Request {
 		return request("POST", "/api/v1/login", `{"email":"alice@example.com","password":"x"}`)
@@ -155,13 +155,13 @@ func TestOnlyFailuresStayCounted(t *testing.T) {
 
 func TestRefreshByFamily(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r limit.Rates) { r["refresh.credential"] = three }))
+	h := newFixture(t, withRates(func(r limit.Rates) { r["refresh.credential"] = three }))
 	tk := h.signedIn("alice@example.com")
 	other := h.tokens(h.login("alice@example.com", pass))
 	for range 3 {
 		tk = h.tokens(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`))
 	}
-	r := h.want(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`), 429, "rate_limited")
+	r := h.requireReply(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`), 429, "rate_limited")
 	if r.Header.Get("Retry-After") != "60" {
 		t.Errorf("Retry-After %q", r.Header.Get("Retry-After"))
 	}
@@ -173,7 +173,7 @@ func TestRefreshByFamily(t *testing.T) {
 // FL-15 at the door: a full line before the hashing gate is 503 with Retry-After.
 func TestBusyHashing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	ex := &exchange{router: h.router, request: request("POST", "/", "")}
 	p := ex.explain(fmt.Errorf("log in: %w", &password.BusyError{RetryAfter: 3 * time.Second}))
 	head := http.Header{}
@@ -188,7 +188,7 @@ func TestBusyHashing(t *testing.T) {
 func TestRepair_S7_OwnAccountIsLimited(t *testing.T) {
 	t.Parallel()
 	few := limit.Rate{Count: 3, Per: time.Hour}
-	h := newHouse(t, withRates(func(r limit.Rates) { r["self.change"], r["self.export"] = few, few }))
+	h := newFixture(t, withRates(func(r limit.Rates) { r["self.change"], r["self.export"] = few, few }))
 	alice, bob := h.signedIn("alice@example.com"), h.signedIn("bob@example.com")
 	for _, c := range []struct{ method, path string }{{"GET", "/api/v1/me/export"}, {"PATCH", "/api/v1/me"}} {
 		body := ""
@@ -196,35 +196,35 @@ func TestRepair_S7_OwnAccountIsLimited(t *testing.T) {
 			body = `{"name":"Alice"}`
 		}
 		for range 3 {
-			h.want(h.do(request(c.method, c.path, body, bearer(alice))), 200, "")
+			h.requireReply(h.do(request(c.method, c.path, body, bearer(alice))), 200, "")
 		}
-		r := h.want(h.do(request(c.method, c.path, body, bearer(alice))), 429, "rate_limited")
+		r := h.requireReply(h.do(request(c.method, c.path, body, bearer(alice))), 429, "rate_limited")
 		if r.Header.Get("Retry-After") == "" {
 			t.Errorf("%s: no Retry-After", c.path)
 		}
-		h.want(h.do(request(c.method, c.path, body, bearer(bob))), 200, "")
+		h.requireReply(h.do(request(c.method, c.path, body, bearer(bob))), 200, "")
 	}
 	// What ends sessions and consents has a bucket of its own.
 	for range 3 {
-		h.want(h.do(request("DELETE", "/api/v1/me/sessions", "", bearer(alice))), 204, "")
+		h.requireReply(h.do(request("DELETE", "/api/v1/me/sessions", "", bearer(alice))), 204, "")
 	}
 	for _, path := range []string{"/api/v1/me/sessions", "/api/v1/me/sessions/x", "/api/v1/me/consents/x"} {
-		h.want(h.do(request("DELETE", path, "", bearer(alice))), 429, "rate_limited")
+		h.requireReply(h.do(request("DELETE", path, "", bearer(alice))), 429, "rate_limited")
 	}
-	h.want(h.get("/api/v1/me", bearer(alice)), 200, "")
+	h.requireReply(h.get("/api/v1/me", bearer(alice)), 200, "")
 }
 
 func TestRepair_S18_PasswordChangesAreLimited(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r limit.Rates) { r["self.password"] = limit.Rate{Count: 2, Per: time.Hour} }))
+	h := newFixture(t, withRates(func(r limit.Rates) { r["self.password"] = limit.Rate{Count: 2, Per: time.Hour} }))
 	tk := h.signedIn("alice@example.com")
 	change := func(current, next string) reply {
 		return h.post("/api/v1/password/change", `{"current_password":"`+current+`","new_password":"`+next+`"}`, bearer(tk))
 	}
 	for range 3 { // what fails is counted elsewhere
-		h.want(change("not the password", "another good password"), 403, "wrong_password")
+		h.requireReply(change("not the password", "another good password"), 403, "wrong_password")
 	}
-	h.want(change(pass, "another good password"), 204, "")
-	h.want(change("another good password", pass), 204, "")
-	h.want(change(pass, "another good password"), 429, "rate_limited")
+	h.requireReply(change(pass, "another good password"), 204, "")
+	h.requireReply(change("another good password", pass), 204, "")
+	h.requireReply(change(pass, "another good password"), 429, "rate_limited")
 }

@@ -12,9 +12,9 @@ import (
 
 func TestAttack_SE_03_CookieAttributes(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	h.member("alice@example.com")
-	r := h.want(h.post("/api/v1/login", `{"email":"alice@example.com","password":"`+pass+`","session":"cookie"}`), 204, "")
+	h := newFixture(t)
+	h.newAccount("alice@example.com")
+	r := h.requireReply(h.post("/api/v1/login", `{"email":"alice@example.com","password":"`+pass+`","session":"cookie"}`), 204, "")
 	if len(r.body) != 0 {
 		t.Errorf("body %q", r.body)
 	}
@@ -26,11 +26,11 @@ func TestAttack_SE_03_CookieAttributes(t *testing.T) {
 	if !secret.Valid(session.Prefix, c.Value) || len(line) > 4096 {
 		t.Errorf("cookie %q", line)
 	}
-	h.want(h.get("/api/v1/me", "Cookie: "+c.Name+"="+c.Value), 200, "")
+	h.requireReply(h.get("/api/v1/me", "Cookie: "+c.Name+"="+c.Value), 200, "")
 }
 
 // stateChanging are the routes that change something, with a path to use.
-func stateChanging(h *house) []*route {
+func stateChanging(h *fixture) []*route {
 	var list []*route
 	for _, rt := range h.table {
 		if rt.method != http.MethodGet && !rt.dialect.crossSite {
@@ -47,7 +47,7 @@ func stateChanging(h *house) []*route {
 // to which clients send browsers; to nothing else.
 func TestCrossSiteRoutes(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	cookieless := map[string]bool{"client": true, "tokenHolder": true}
 	for _, rt := range h.table {
 		open := cookieless[rt.principal.name] || rt.path == "/oauth2/authorize" || rt.path == "/oauth2/logout"
@@ -63,8 +63,8 @@ func path(rt *route) string {
 
 func TestAttack_SE_06_CrossSite(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	cookie := h.cookieIn("alice@example.com")
+	h := newFixture(t)
+	cookie := h.signInBrowser("alice@example.com")
 	h.mails()
 	for _, rt := range stateChanging(h) {
 		for name, headers := range map[string][]string{
@@ -84,7 +84,7 @@ func TestAttack_SE_06_CrossSite(t *testing.T) {
 			}
 		}
 	}
-	me := h.want(h.get("/api/v1/me", cookie), 200, "").json(t)
+	me := h.requireReply(h.get("/api/v1/me", cookie), 200, "").json(t)
 	if me["name"] != "Alice" || len(h.mails()) != 0 {
 		t.Errorf("something changed: %v", me)
 	}
@@ -92,18 +92,18 @@ func TestAttack_SE_06_CrossSite(t *testing.T) {
 	for _, headers := range [][]string{
 		{"Sec-Fetch-Site: same-origin"}, {"Origin: " + base}, {"Origin: " + origin, "Sec-Fetch-Site: same-site"},
 	} {
-		h.want(h.do(request("PATCH", "/api/v1/me", `{"name":"Alice"}`, append(headers, cookie)...)), 200, "")
+		h.requireReply(h.do(request("PATCH", "/api/v1/me", `{"name":"Alice"}`, append(headers, cookie)...)), 200, "")
 	}
 	// A bearer token is no cookie: programs send no Origin.
 	tk := h.tokens(h.login("alice@example.com", pass))
-	h.want(h.do(request("PATCH", "/api/v1/me", `{"name":"Alice"}`, bearer(tk))), 200, "")
+	h.requireReply(h.do(request("PATCH", "/api/v1/me", `{"name":"Alice"}`, bearer(tk))), 200, "")
 	// A cookie beside a token lends it nothing.
-	h.want(h.do(request("PATCH", "/api/v1/me", `{"name":"Eve"}`, "Authorization: Bearer x", cookie, "Origin: https://evil.test")), 401, "invalid_token")
+	h.requireReply(h.do(request("PATCH", "/api/v1/me", `{"name":"Eve"}`, "Authorization: Bearer x", cookie, "Origin: https://evil.test")), 401, "invalid_token")
 }
 
 func TestAttack_SE_07_StateChangeByGET(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	reads := map[string]bool{}
 	for _, rt := range h.table {
 		reads[rt.path] = reads[rt.path] || rt.method == http.MethodGet
@@ -125,33 +125,33 @@ func TestAttack_SE_07_StateChangeByGET(t *testing.T) {
 // is not changed by reading it.
 func TestAttack_PW_10_ReadingSpendsNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	h.want(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
+	h := newFixture(t)
+	h.requireReply(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
 	link := h.link()
 	for range 3 {
 		for _, method := range []string{"GET", "HEAD"} {
-			h.want(h.do(request(method, "/verify-email?token="+link, "")), 200, "")
-			h.want(h.do(request(method, "/verify-email?token="+link+"&confirm=1", "")), 200, "")
+			h.requireReply(h.do(request(method, "/verify-email?token="+link, "")), 200, "")
+			h.requireReply(h.do(request(method, "/verify-email?token="+link+"&confirm=1", "")), 200, "")
 		}
 	}
-	h.want(h.login("alice@example.com", pass), 403, "email_not_verified")
-	h.want(form(h, "/verify-email", "token="+link+"&password="+url.QueryEscape(pass)), 303, "")
-	h.want(h.login("alice@example.com", pass), 200, "")
+	h.requireReply(h.login("alice@example.com", pass), 403, "email_not_verified")
+	h.requireReply(form(h, "/verify-email", "token="+link+"&password="+url.QueryEscape(pass)), 303, "")
+	h.requireReply(h.login("alice@example.com", pass), 200, "")
 
-	h.want(h.post("/api/v1/password/forgot", `{"email":"alice@example.com"}`), 202, "")
+	h.requireReply(h.post("/api/v1/password/forgot", `{"email":"alice@example.com"}`), 202, "")
 	link = h.link()
 	for _, method := range []string{"GET", "HEAD"} {
-		h.want(h.do(request(method, "/reset-password?token="+link+"&password=another+good+password", "")), 200, "")
+		h.requireReply(h.do(request(method, "/reset-password?token="+link+"&password=another+good+password", "")), 200, "")
 	}
-	h.want(h.login("alice@example.com", pass), 200, "")
-	h.want(form(h, "/reset-password?password=from+the+query", "token="+link+"&password=another+good+password"), 303, "")
-	h.want(h.login("alice@example.com", "another good password"), 200, "")
+	h.requireReply(h.login("alice@example.com", pass), 200, "")
+	h.requireReply(form(h, "/reset-password?password=from+the+query", "token="+link+"&password=another+good+password"), 303, "")
+	h.requireReply(h.login("alice@example.com", "another good password"), 200, "")
 }
 
 func TestAttack_SE_12_StrangeCookies(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	good := strings.TrimPrefix(h.cookieIn("alice@example.com"), "Cookie: ")
+	h := newFixture(t)
+	good := strings.TrimPrefix(h.signInBrowser("alice@example.com"), "Cookie: ")
 	name, value, _ := strings.Cut(good, "=")
 	last := map[bool]string{true: "B", false: "A"}[strings.HasSuffix(value, "A")]
 	var many []string
@@ -182,42 +182,42 @@ func TestAttack_SE_12_StrangeCookies(t *testing.T) {
 	if r := h.get("/api/v1/me", "Cookie: "+strings.Join(many, "; ")); r.StatusCode != 401 {
 		t.Errorf("200 cookies: %d", r.StatusCode)
 	}
-	h.want(h.get("/api/v1/me", "Cookie: "+strings.Join(many, "; ")+"; "+good), 200, "")
+	h.requireReply(h.get("/api/v1/me", "Cookie: "+strings.Join(many, "; ")+"; "+good), 200, "")
 }
 
 // SE-11: tenants on one host have cookies of their own.
 func TestAttack_SE_11_CookieOfAnotherTenant(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	_, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme", noSettings, system)
-	h.ok(err)
-	cookie := h.cookieIn("alice@example.com")
-	h.want(h.get("/t/acme/api/v1/me", cookie), 401, "missing_token")
-	h.want(h.get("/t/acme/api/v1/me", strings.Replace(cookie, "__Host-watchword", "__Host-watchword-acme", 1)), 401, "session_invalid")
+	h.requireOK(err)
+	cookie := h.signInBrowser("alice@example.com")
+	h.requireReply(h.get("/t/acme/api/v1/me", cookie), 401, "missing_token")
+	h.requireReply(h.get("/t/acme/api/v1/me", strings.Replace(cookie, "__Host-watchword", "__Host-watchword-acme", 1)), 401, "session_invalid")
 }
 
 func TestCookieLifecycle(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	cookie := h.cookieIn("alice@example.com")
+	h := newFixture(t)
+	cookie := h.signInBrowser("alice@example.com")
 	ours := "Origin: " + base
 	// SE-01: another cookie after a change of the password, and the old one is dead.
-	r := h.want(h.post("/api/v1/password/change", `{"current_password":"`+pass+`","new_password":"the second password"}`, cookie, ours), 204, "")
+	r := h.requireReply(h.post("/api/v1/password/change", `{"current_password":"`+pass+`","new_password":"the second password"}`, cookie, ours), 204, "")
 	if len(r.Cookies()) != 1 {
 		t.Fatalf("%d cookies", len(r.Cookies()))
 	}
 	next := "Cookie: " + r.Cookies()[0].Name + "=" + r.Cookies()[0].Value
-	h.want(h.get("/api/v1/me", cookie), 401, "session_invalid")
-	h.want(h.get("/api/v1/me", next), 200, "")
-	r = h.want(h.post("/api/v1/logout", "", next, ours), 204, "")
+	h.requireReply(h.get("/api/v1/me", cookie), 401, "session_invalid")
+	h.requireReply(h.get("/api/v1/me", next), 200, "")
+	r = h.requireReply(h.post("/api/v1/logout", "", next, ours), 204, "")
 	if c := r.Cookies(); len(c) != 1 || c[0].MaxAge >= 0 {
 		t.Errorf("cookies after logout: %v", c)
 	}
-	h.want(h.get("/api/v1/me", next), 401, "session_invalid")
+	h.requireReply(h.get("/api/v1/me", next), 401, "session_invalid")
 }
 
 // form sends a page's form as a browser on our own page does.
-func form(h *house, path, body string, headers ...string) reply {
+func form(h *fixture, path, body string, headers ...string) reply {
 	h.Helper()
 	headers = append([]string{"Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin", "Accept: text/html"}, headers...)
 	return h.do(request("POST", path, body, headers...))
@@ -227,19 +227,19 @@ func form(h *house, path, body string, headers ...string) reply {
 // before 16.4) call the origin of their forms null.
 func TestRepair_B10_NullOriginOfOurOwnForm(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	send := func(path string, headers ...string) reply {
 		headers = append([]string{"Content-Type: application/x-www-form-urlencoded", "Accept: text/html", "Origin: null"}, headers...)
 		return h.do(request("POST", path, "token=wwl_bogus&password=another+good+password", headers...))
 	}
 	for _, path := range []string{"/verify-email", "/reset-password"} {
-		if r := h.want(send(path), 400, ""); !strings.Contains(string(r.body), "<h1>") {
+		if r := h.requireReply(send(path), 400, ""); !strings.Contains(string(r.body), "<h1>") {
 			t.Errorf("%s: %s", path, r.body)
 		}
-		h.want(send(path, "Sec-Fetch-Site: same-origin"), 400, "")
-		h.want(send(path, "Sec-Fetch-Site: cross-site"), 403, "")
+		h.requireReply(send(path, "Sec-Fetch-Site: same-origin"), 400, "")
+		h.requireReply(send(path, "Sec-Fetch-Site: cross-site"), 403, "")
 	}
 	for _, path := range []string{"/login", "/logout", "/account/logout"} {
-		h.want(send(path), 403, "")
+		h.requireReply(send(path), 403, "")
 	}
 }

@@ -12,7 +12,7 @@ import (
 // served beside them.
 func TestAttack_HT_03_SlowLargeBodiesHoldBoundedMemory(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	slow := largeBodies/(1<<20) + 8
 	var all sync.WaitGroup
 	begun, end, codes := make(chan struct{}), make(chan struct{}), make(chan string, slow)
@@ -32,7 +32,7 @@ func TestAttack_HT_03_SlowLargeBodiesHoldBoundedMemory(t *testing.T) {
 			t.Errorf("beyond the budget: %q", code)
 		}
 	}
-	h.want(h.post("/api/v1/refresh", `{"refresh_token":"x"}`), 401, "invalid_refresh_token")
+	h.requireReply(h.post("/api/v1/refresh", `{"refresh_token":"x"}`), 401, "invalid_refresh_token")
 	close(end)
 	all.Wait()
 	close(codes)
@@ -61,7 +61,7 @@ func TestRepair_Forms_SlowLargeFormsHoldBoundedMemory(t *testing.T) {
 	for _, path := range []string{"/oauth2/token", "/verify-email"} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t, func(c *Config) { c.BodyForm = largeBodies / 2 })
+			h := newFixture(t, func(c *Config) { c.BodyForm = largeBodies / 2 })
 			begun, end := make(chan struct{}), make(chan struct{})
 			send := func() int {
 				body := io.MultiReader(strings.NewReader("token="+strings.Repeat("x", smallBody)), &gate{begun, end})

@@ -7,7 +7,7 @@ import (
 )
 
 // preflight is what a browser asks before a script of the origin sends the headers.
-func (h *house) preflight(path, method, from, headers string) reply {
+func (h *fixture) preflight(path, method, from, headers string) reply {
 	return h.do(request("OPTIONS", path, "", "Origin: "+from, "Access-Control-Request-Method: "+method, "Access-Control-Request-Headers: "+headers))
 }
 
@@ -15,7 +15,7 @@ func (h *house) preflight(path, method, from, headers string) reply {
 // them turns a preflight down.
 func TestRepair_B5_AnyHeaderInPreflights(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for path, method := range map[string]string{
 		"/.well-known/openid-configuration": "GET", "/.well-known/oauth-authorization-server": "GET", "/.well-known/jwks.json": "GET", "/t/acme/.well-known/jwks.json": "GET",
 		"/oauth2/token": "POST", "/oauth2/revoke": "POST", "/oauth2/par": "POST", "/oauth2/device_authorization": "POST", "/oauth2/userinfo": "GET",
@@ -45,8 +45,8 @@ func TestRepair_B5_AnyHeaderInPreflights(t *testing.T) {
 // server, and nothing else may.
 func TestRepair_N10_LoopbackOriginsInDevelopment(t *testing.T) {
 	t.Parallel()
-	dev := newHouse(t, func(c *Config) { c.Mailbox, c.Origins = func() []Mail { return nil }, nil })
-	dev.member("alice@example.com")
+	dev := newFixture(t, func(c *Config) { c.Mailbox, c.Origins = func() []Mail { return nil }, nil })
+	dev.newAccount("alice@example.com")
 	body := `{"email":"alice@example.com","password":"` + pass + `"}`
 	for from, want := range map[string]bool{
 		"http://localhost:5173": true, "http://127.0.0.1:3000": true, "http://[::1]:3000": true, "https://localhost": true,
@@ -60,7 +60,7 @@ func TestRepair_N10_LoopbackOriginsInDevelopment(t *testing.T) {
 		}
 	}
 	// With the session cookie it would act for whoever is signed in: that origin has to be listed.
-	r := dev.do(request("POST", "/api/v1/logout", "", "Origin: http://localhost:5173", "Sec-Fetch-Site: same-site", dev.cookieIn("bob@example.com")))
+	r := dev.do(request("POST", "/api/v1/logout", "", "Origin: http://localhost:5173", "Sec-Fetch-Site: same-site", dev.signInBrowser("bob@example.com")))
 	if r.StatusCode != 403 {
 		t.Errorf("with the cookie, from another port: %d", r.StatusCode)
 	}
@@ -69,7 +69,7 @@ func TestRepair_N10_LoopbackOriginsInDevelopment(t *testing.T) {
 	if r.StatusCode != 403 {
 		t.Errorf("a form from another port: %d", r.StatusCode)
 	}
-	live := newHouse(t, func(c *Config) { c.Origins = nil })
+	live := newFixture(t, func(c *Config) { c.Origins = nil })
 	if r := live.preflight("/api/v1/login", "POST", "http://localhost:5173", "content-type"); r.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("in production: %v", r.Header)
 	}
@@ -79,9 +79,9 @@ func TestRepair_N10_LoopbackOriginsInDevelopment(t *testing.T) {
 // for a handful of origins at most.
 func TestRepair_N10_TheLogNamesTheSetting(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	named := func() (n int) {
-		for _, line := range h.lines() {
+		for _, line := range h.logLines() {
 			if line["level"] == "WARN" && strings.Contains(fmt.Sprint(line["msg"]), "cors.origins") {
 				n++
 			}
@@ -109,7 +109,7 @@ func TestRepair_N10_TheLogNamesTheSetting(t *testing.T) {
 // B13: what a client calls its charset changes nothing; bytes that are not UTF-8 do.
 func TestRepair_B13_BytesCountAndLabelsDoNot(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	const form = "application/x-www-form-urlencoded"
 	endpoints := map[string]string{
 		"/oauth2/token": "grant_type=x&client_id=none", "/oauth2/introspect": "token=x&client_id=none", "/oauth2/revoke": "token=x&client_id=none", "/oauth2/userinfo": "access_token=x",

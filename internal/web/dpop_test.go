@@ -26,19 +26,19 @@ import (
 
 // prover is a client with a key.
 type prover struct {
-	h   *house
+	h   *fixture
 	key *ecdsa.PrivateKey
 }
 
-func (h *house) prover() prover {
+func (h *fixture) prover() prover {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	h.ok(err)
+	h.requireOK(err)
 	return prover{h, key}
 }
 
 func (p prover) jkt() string {
 	sum, err := (&jose.JSONWebKey{Key: p.key.Public()}).Thumbprint(crypto.SHA256)
-	p.h.ok(err)
+	p.h.requireOK(err)
 	return secret.Encode(sum)
 }
 
@@ -52,13 +52,13 @@ func (p prover) proof(method, path, access string, changes map[string]any) strin
 	}
 	maps.Copy(claims, changes)
 	s, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: p.key}, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"))
-	p.h.ok(err)
+	p.h.requireOK(err)
 	payload, err := json.Marshal(claims)
-	p.h.ok(err)
+	p.h.requireOK(err)
 	jws, err := s.Sign(payload)
-	p.h.ok(err)
+	p.h.requireOK(err)
 	out, err := jws.CompactSerialize()
-	p.h.ok(err)
+	p.h.requireOK(err)
 	return out
 }
 
@@ -66,23 +66,23 @@ func (p prover) proof(method, path, access string, changes map[string]any) strin
 func (p prover) bound() string {
 	h, alice := p.h, p.h.signedIn("alice@example.com")
 	var d token.Draft
-	h.ok(h.db.Write(h.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
+	h.requireOK(h.db.Write(h.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
 		d, err = h.cfg.Tokens.Start(tx, auth.Grant{Account: auth.AccountID(subjectOf(h, alice.AccessToken)), Client: auth.FirstParty, Session: auth.SessionID(claimOf(h, alice.AccessToken, "sid")),
 			Scope: auth.Scope{"openid", auth.ScopeAccount}, AuthAt: tx.Now, JKT: p.jkt()})
 		return err
 	}))
 	ts, err := h.cfg.Tokens.Finish(h.Context(), d)
-	h.ok(err)
+	h.requireOK(err)
 	return ts.AccessToken
 }
 
-func subjectOf(h *house, access string) string { return claimOf(h, access, "sub") }
+func subjectOf(h *fixture, access string) string { return claimOf(h, access, "sub") }
 
-func claimOf(h *house, access, name string) string {
+func claimOf(h *fixture, access, name string) string {
 	b, err := secret.Decode(strings.Split(access, ".")[1])
-	h.ok(err)
+	h.requireOK(err)
 	var c map[string]any
-	h.ok(json.Unmarshal(b, &c))
+	h.requireOK(json.Unmarshal(b, &c))
 	s, _ := c[name].(string)
 	return s
 }
@@ -100,7 +100,7 @@ func (p prover) call(method, path, authorization string, proofs ...string) *http
 // The server's own API is a protected resource like any other.
 func TestAttack_DP_06_OwnAPI(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	p := h.prover()
 	access, plain := p.bound(), h.signedIn("bob@example.com").AccessToken
 	const me = "/api/v1/me"
@@ -139,7 +139,7 @@ func TestAttack_DP_06_OwnAPI(t *testing.T) {
 // DP-08 over HTTP: the nonce comes in the header, at the token endpoint and at our API.
 func TestAttack_DP_08_NonceHeader(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(c *Config) {
+	h := newFixture(t, func(c *Config) {
 		c.Clients = client.New(client.Config{DB: c.DB, Grants: oidc.Grants(), Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Root: secret.Bytes(32), DPoPNonce: true,
 			Rates: limit.Rates{"client.credential": generous, "public_client.ip": generous}})
 		c.OIDC = oidc.New(oidc.Config{CodeLifetime: time.Minute, PushedLifetime: time.Minute, DeviceLifetime: 10 * time.Minute, DB: c.DB, Clients: c.Clients, Tokens: c.Tokens, Limiter: c.Limiter, Base: base, Now: c.Now, Rates: limit.Rates{"refresh.credential": generous}})
@@ -156,7 +156,7 @@ func TestAttack_DP_08_NonceHeader(t *testing.T) {
 	}
 	ask := func(proof string) *httptest.ResponseRecorder {
 		c, s, err := h.cfg.Clients.Create(t.Context(), auth.DefaultTenant, client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read"}}, auth.Actor{Kind: auth.ActorOperator, ID: "root"})
-		h.ok(err)
+		h.requireOK(err)
 		r := httptest.NewRequest("POST", base+"/oauth2/token", strings.NewReader("grant_type=client_credentials"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.SetBasicAuth(string(c.ID), s.Reveal())

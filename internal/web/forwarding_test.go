@@ -30,7 +30,7 @@ func TestRepair_N6_WarnsOfAProxySetUpByHalf(t *testing.T) {
 			if c.trusted != "" {
 				opts = append(opts, trusted(c.trusted))
 			}
-			h := newHouse(t, opts...)
+			h := newFixture(t, opts...)
 
 			for range 3 {
 				h.get(c.path, c.headers...)

@@ -103,7 +103,7 @@ func FuzzCookie(f *testing.F) {
 
 // FuzzDoor: no request whatever makes the door fail.
 func FuzzDoor(f *testing.F) {
-	h := newHouse(f)
+	h := newFixture(f)
 	f.Add("POST", "/api/v1/login", "application/json", `{"email":"a@example.com","password":"x"}`, "")
 	f.Add("GET", "/verify-email?token=%zz", "", "", "text/html")
 	f.Add("OPTIONS", "/t/x/.well-known/jwks.json", "", "", "https://app.example.test")

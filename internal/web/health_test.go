@@ -11,7 +11,7 @@ import (
 
 func TestAttack_OP_08_HealthAndMetrics(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(c *Config) { c.Pprof = true })
+	h := newFixture(t, func(c *Config) { c.Pprof = true })
 	h.cfg.Metrics.Hasher(h.hasher)
 	h.cfg.Metrics.Outbox(func() (int64, time.Duration) { return 7, 3 * time.Second })
 	tk := h.signedIn("alice@example.com")
@@ -25,7 +25,7 @@ func TestAttack_OP_08_HealthAndMetrics(t *testing.T) {
 		if r := h.get(path); r.StatusCode != 200 {
 			t.Errorf("public %s: %d", path, r.StatusCode)
 		}
-		if r := ask(manage, request("GET", path, "")); r.StatusCode != 200 {
+		if r := serve(manage, request("GET", path, "")); r.StatusCode != 200 {
 			t.Errorf("management %s: %d", path, r.StatusCode)
 		}
 	}
@@ -33,14 +33,14 @@ func TestAttack_OP_08_HealthAndMetrics(t *testing.T) {
 		if r := h.get(path); r.StatusCode != 404 {
 			t.Errorf("public %s: %d", path, r.StatusCode)
 		}
-		if r := ask(manage, request("GET", path, "")); r.StatusCode != 200 {
+		if r := serve(manage, request("GET", path, "")); r.StatusCode != 200 {
 			t.Errorf("management %s: %d", path, r.StatusCode)
 		}
 	}
-	if r := ask(manage, request("POST", "/api/v1/login", `{}`)); r.StatusCode != 404 {
+	if r := serve(manage, request("POST", "/api/v1/login", `{}`)); r.StatusCode != 404 {
 		t.Errorf("the management listener answers the API: %d", r.StatusCode)
 	}
-	metrics := string(ask(manage, request("GET", "/metrics", "")).body)
+	metrics := string(serve(manage, request("GET", "/metrics", "")).body)
 	for _, want := range []string{
 		`watchword_http_requests_total{method="POST",route="/api/v1/login",status="200"} 1`,
 		`watchword_http_requests_total{method="POST",route="/api/v1/login",status="401"} 1`,
@@ -65,26 +65,26 @@ func TestAttack_OP_08_HealthAndMetrics(t *testing.T) {
 		t.Error("a request chose a label")
 	}
 	// Without the setting there are no profiles.
-	plain := newHouse(t)
-	if r := ask(plain.Management(), request("GET", "/debug/pprof/", "")); r.StatusCode != 404 {
+	plain := newFixture(t)
+	if r := serve(plain.Management(), request("GET", "/debug/pprof/", "")); r.StatusCode != 404 {
 		t.Errorf("profiles without the setting: %d", r.StatusCode)
 	}
 }
 
 func TestReadinessFollowsTheDatabase(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	h.want(h.get("/readyz"), 200, "")
+	h := newFixture(t)
+	h.requireReply(h.get("/readyz"), 200, "")
 	h.db.Close()
-	h.want(h.get("/readyz"), 200, "") // remembered for a second
+	h.requireReply(h.get("/readyz"), 200, "") // remembered for a second
 	h.advance(time.Second)
-	r := h.want(h.get("/readyz"), 503, "unavailable")
+	r := h.requireReply(h.get("/readyz"), 503, "unavailable")
 	if r.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	h.want(h.get("/livez"), 200, "")
+	h.requireReply(h.get("/livez"), 200, "")
 	// FL-05: what is published stays so.
-	h.want(h.get("/.well-known/openid-configuration"), 200, "")
+	h.requireReply(h.get("/.well-known/openid-configuration"), 200, "")
 }
 
 func TestReadinessAsksOnceASecond(t *testing.T) {

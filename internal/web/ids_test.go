@@ -21,9 +21,9 @@ var strangeIDs = []string{"..", ".", "%2e%2e", "%2E", ".%2e", "%00", "a%00b", "%
 func TestRepair_S9_StrangeIDs(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, sc store.Config) {
-		h := newHouseOn(t, sc, func(c *Config) { c.AccessLog = false })
+		h := newFixtureOn(t, sc, func(c *Config) { c.AccessLog = false })
 		c, secret, err := h.cfg.Clients.Create(t.Context(), auth.DefaultTenant, client.Registration{Name: "Robot", Type: auth.ClientMachine, Scopes: []string{"watchword:admin"}}, system)
-		h.ok(err)
+		h.requireOK(err)
 		r := request(http.MethodPost, oauth.TokenPath, "grant_type=client_credentials", "Content-Type: application/x-www-form-urlencoded")
 		r.SetBasicAuth(string(c.ID), secret.Reveal())
 		admin := bearer(h.tokens(h.do(r)))

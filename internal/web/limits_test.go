@@ -15,14 +15,14 @@ import (
 // comes.
 func TestRepair_S4_RefusedAtTheDoorBooksNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r limit.Rates) {
+	h := newFixture(t, withRates(func(r limit.Rates) {
 		clear(r)
 		maps.Copy(r, limit.Rates{"register.ip": three, "login.ip": three, "verify.ip": three, "resend.ip": three, "forgot.ip": three, "reset.ip": three, "change.ip": three, "refresh.ip": three, "client_register.ip": three, "authorize.ip": three})
 	}))
 	for range 5 {
-		h.want(h.post("/api/v1/password/forgot", ""), http.StatusUnsupportedMediaType, "unsupported_media_type")
-		h.want(h.post("/api/v1/password/forgot", `{"email":`), http.StatusBadRequest, "malformed_json")
-		h.want(h.post("/api/v1/password/forgot", `{"mail":"a@example.com"}`), http.StatusBadRequest, "member_missing")
+		h.requireReply(h.post("/api/v1/password/forgot", ""), http.StatusUnsupportedMediaType, "unsupported_media_type")
+		h.requireReply(h.post("/api/v1/password/forgot", `{"email":`), http.StatusBadRequest, "malformed_json")
+		h.requireReply(h.post("/api/v1/password/forgot", `{"mail":"a@example.com"}`), http.StatusBadRequest, "member_missing")
 		for _, path := range []string{"/forgot-password", "/register", "/login", "/verify-email/resend"} {
 			r := h.do(request("POST", path, "flow=x&csrf=y", "Content-Type: application/x-www-form-urlencoded"))
 			if r.StatusCode != http.StatusForbidden {
@@ -32,15 +32,15 @@ func TestRepair_S4_RefusedAtTheDoorBooksNothing(t *testing.T) {
 	}
 
 	for range 3 {
-		h.want(h.post("/api/v1/password/forgot", `{"email":"a@example.com"}`), http.StatusAccepted, "")
+		h.requireReply(h.post("/api/v1/password/forgot", `{"email":"a@example.com"}`), http.StatusAccepted, "")
 	}
-	h.want(h.post("/api/v1/password/forgot", `{"email":"a@example.com"}`), http.StatusTooManyRequests, "rate_limited")
+	h.requireReply(h.post("/api/v1/password/forgot", `{"email":"a@example.com"}`), http.StatusTooManyRequests, "rate_limited")
 }
 
 // N16: who has to wait is told how long, without a script, and has a way on.
 func TestRepair_N16_PageSaysWhen(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r limit.Rates) { r["authorize.ip"] = three }))
+	h := newFixture(t, withRates(func(r limit.Rates) { r["authorize.ip"] = three }))
 	get := func(language string) reply {
 		return h.get("/login", "Accept: text/html", "Accept-Language: "+language)
 	}
@@ -64,7 +64,7 @@ func TestRepair_N16_PageSaysWhen(t *testing.T) {
 // number alone.
 func TestRepair_S15_LongAuthorizationRequestsCostMore(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r limit.Rates) { r["authorize.ip"] = limit.Rate{Count: 10, Per: time.Hour} }))
+	h := newFixture(t, withRates(func(r limit.Rates) { r["authorize.ip"] = limit.Rate{Count: 10, Per: time.Hour} }))
 	ask := func(size int) int {
 		return h.get("/oauth2/authorize?client_id=x&claims=" + strings.Repeat("x", size)).StatusCode
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-func (h *house) lines() []map[string]any {
+func (h *fixture) logLines() []map[string]any {
 	h.Helper()
 	var all []map[string]any
 	for line := range strings.Lines(h.log.String()) {
@@ -27,19 +27,19 @@ func (h *house) lines() []map[string]any {
 	return all
 }
 
-func (h *house) lastLine() map[string]any {
+func (h *fixture) lastLogLine() map[string]any {
 	h.Helper()
-	all := h.lines()
+	all := h.logLines()
 	return all[len(all)-1]
 }
 
 func TestAccessLogLine(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, trusted("192.0.2.0/24"))
+	h := newFixture(t, trusted("192.0.2.0/24"))
 	tk := h.signedIn("alice@example.com")
-	h.want(h.get("/api/v1/me?secret=hidden", bearer(tk), "X-Forwarded-For: 203.0.113.9", "X-Request-Id: abc\r\n\x1b[31mdef",
+	h.requireReply(h.get("/api/v1/me?secret=hidden", bearer(tk), "X-Forwarded-For: 203.0.113.9", "X-Request-Id: abc\r\n\x1b[31mdef",
 		"User-Agent: "+strings.Repeat("u", 1000)), 200, "")
-	got := h.lastLine()
+	got := h.lastLogLine()
 	for name, want := range map[string]any{
 		"msg": "request", "method": "GET", "route": "/api/v1/me", "status": float64(200), "ip": "203.0.113.9",
 		"tenant": "default", "latency_ms": float64(0), "request_id": "abc???[31mdef",
@@ -59,13 +59,13 @@ func TestAccessLogLine(t *testing.T) {
 	r := request("GET", "/livez", "", "X-Request-Id: mine")
 	r.RemoteAddr = "198.51.100.1:1"
 	h.do(r)
-	first := h.lastLine()["request_id"]
+	first := h.lastLogLine()["request_id"]
 	h.do(r)
-	if second := h.lastLine()["request_id"]; first == "mine" || first == second || first == "" {
+	if second := h.lastLogLine()["request_id"]; first == "mine" || first == second || first == "" {
 		t.Errorf("request ids %v and %v", first, second)
 	}
 	h.get("/t/nobody/secret/path")
-	if got := h.lastLine()["route"]; got != "unmatched" {
+	if got := h.lastLogLine()["route"]; got != "unmatched" {
 		t.Errorf("route %v", got)
 	}
 }
@@ -74,11 +74,11 @@ func TestAccessLogLine(t *testing.T) {
 // kind of request.
 func TestAttack_OP_04_LogHoldsNoSecret(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	h.want(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
+	h := newFixture(t)
+	h.requireReply(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
 	verify := h.link()
 	h.get("/verify-email?token="+verify, "Referer: "+base+"/verify-email?token="+verify)
-	h.want(form(h, "/verify-email", "token="+verify+"&password="+url.QueryEscape(pass)), 303, "")
+	h.requireReply(form(h, "/verify-email", "token="+verify+"&password="+url.QueryEscape(pass)), 303, "")
 	tk := h.tokens(h.login("alice@example.com", pass))
 	h.login("alice@example.com", "wrong-password-typed")
 	cookie := h.post("/api/v1/login", `{"email":"alice@example.com","password":"`+pass+`","session":"cookie"}`).Cookies()[0]
@@ -105,7 +105,7 @@ func TestAttack_OP_04_LogHoldsNoSecret(t *testing.T) {
 			t.Errorf("the log holds the %s", name)
 		}
 	}
-	if len(h.lines()) < 15 {
+	if len(h.logLines()) < 15 {
 		t.Error("the log holds nothing at all")
 	}
 }
@@ -113,7 +113,7 @@ func TestAttack_OP_04_LogHoldsNoSecret(t *testing.T) {
 // A fault is told to the log and to nobody else.
 func TestFaultsAreNotShown(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	secretText := "SQLSTATE 42P01 at /srv/db"
 	h.route("GET /faulty", h.dialects.internal, anyone, unlimited, func(*exchange, *http.Request) error { return fmt.Errorf("get account: %w", errors.New(secretText)) })
 	h.route("GET /panics", h.dialects.internal, anyone, unlimited, func(*exchange, *http.Request) error { panic(secretText) })
@@ -124,7 +124,7 @@ func TestFaultsAreNotShown(t *testing.T) {
 			t.Errorf("%s: %d %s", path, r.StatusCode, r.body)
 		}
 		log := h.log.String()
-		reference := h.lastLine()["request_id"].(string)
+		reference := h.lastLogLine()["request_id"].(string)
 		if !strings.Contains(string(r.body), reference) {
 			t.Errorf("%s: no reference %q in %s", path, reference, r.body)
 		}
@@ -150,7 +150,7 @@ func TestFaultsAreNotShown(t *testing.T) {
 // Every kind of refusal has a status, and only faults are hidden.
 func TestEveryKindHasAStatus(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	want := map[auth.Kind]int{
 		auth.KindInternal: 500, auth.KindInvalid: 400, auth.KindUnauthenticated: 401, auth.KindForbidden: 403,
 		auth.KindNotFound: 404, auth.KindConflict: 409, auth.KindThrottled: 429, auth.KindUnavailable: 503,

@@ -17,7 +17,7 @@ import (
 // protocol know, and none shows its cause.
 func TestOAuthErrors(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	cause := errors.New(`secret "cause"`)
 	for _, c := range []struct {
 		err    error

@@ -19,13 +19,13 @@ var update = flag.Bool("update", false, "write docs/openapi.json anew")
 // To write it anew: go test ./internal/web -run TestOpenAPIIsPublished -update
 func TestOpenAPIIsPublished(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	file := filepath.Join("..", "..", "docs", "openapi.json")
 	if *update {
-		h.ok(os.WriteFile(file, h.api.description(), 0o644))
+		h.requireOK(os.WriteFile(file, h.api.description(), 0o644))
 	}
 	published, err := os.ReadFile(file)
-	h.ok(err)
+	h.requireOK(err)
 	if !bytes.Equal(published, h.api.description()) {
 		t.Error("docs/openapi.json is out of date: go test ./internal/web -run TestOpenAPIIsPublished -update")
 	}
@@ -33,9 +33,9 @@ func TestOpenAPIIsPublished(t *testing.T) {
 
 func TestOpenAPI(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	_, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme", noSettings, system)
-	h.ok(err)
+	h.requireOK(err)
 	var doc struct {
 		OpenAPI string
 		Servers []struct{ URL string }
@@ -48,8 +48,8 @@ func TestOpenAPI(t *testing.T) {
 		}
 		Components struct{ Schemas map[string]map[string]any }
 	}
-	r := h.want(h.get("/t/acme/api/v1/openapi.json"), 200, "")
-	h.ok(json.Unmarshal(r.body, &doc))
+	r := h.requireReply(h.get("/t/acme/api/v1/openapi.json"), 200, "")
+	h.requireOK(json.Unmarshal(r.body, &doc))
 	if !strings.HasPrefix(doc.OpenAPI, "3.1") || len(doc.Servers) != 1 || doc.Servers[0].URL != base+"/t/acme" {
 		t.Errorf("%s at %v", doc.OpenAPI, doc.Servers)
 	}
@@ -90,7 +90,7 @@ func TestOpenAPI(t *testing.T) {
 // secret or an address from a stranger is without a limit.
 func TestTable(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(c *Config) { c.Mailbox = func() []Mail { return nil } })
+	h := newFixture(t, func(c *Config) { c.Mailbox = func() []Mail { return nil } })
 	for _, rt := range h.table {
 		name := rt.method + " " + rt.path
 		if rt.principal.name == "" || rt.dialect.fail == nil {

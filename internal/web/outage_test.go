@@ -10,9 +10,9 @@ import (
 // is any stranger's choice; what was published before stays published.
 func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/openid-configuration"} {
-		h.want(h.get(path), 200, "")
+		h.requireReply(h.get(path), 200, "")
 	}
 	before := len(h.protocol.documents.known)
 	h.db.Close()
@@ -26,23 +26,23 @@ func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing
 		t.Errorf("%d documents are remembered, %d before", n, before)
 	}
 	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/openid-configuration"} {
-		h.want(h.get(path), 200, "")
+		h.requireReply(h.get(path), 200, "")
 	}
 }
 
 // The database is away when the tenant is asked for, and back when its keys are.
 func TestRepair_S17_StrangersTenantsAreNeitherAnsweredNorRemembered(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	paths := []string{"/.well-known/jwks.json", "/.well-known/openid-configuration"}
 	for _, path := range paths {
-		h.want(h.get(path), 200, "")
+		h.requireReply(h.get(path), 200, "")
 	}
 	before := len(h.protocol.documents.known)
 	h.retryAt.Store(h.now.Add(cacheableRetry).UnixNano()) // it did not answer a moment ago
 	for i := range 3 {
 		for _, path := range paths {
-			r := h.want(h.get(fmt.Sprintf("/t/stranger-%d%s", i, path)), 503, "")
+			r := h.requireReply(h.get(fmt.Sprintf("/t/stranger-%d%s", i, path)), 503, "")
 			if cc := r.Header.Get("Cache-Control"); cc != "no-store" {
 				t.Errorf("%s: Cache-Control %q", path, cc)
 			}
@@ -53,6 +53,6 @@ func TestRepair_S17_StrangersTenantsAreNeitherAnsweredNorRemembered(t *testing.T
 	}
 	h.advance(time.Millisecond)
 	for _, path := range paths {
-		h.want(h.get(path), 200, "")
+		h.requireReply(h.get(path), 200, "")
 	}
 }

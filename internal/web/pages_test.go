@@ -16,7 +16,7 @@ import (
 // of anybody else.
 func TestAttack_PW_19_LinkPages(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, path := range []string{"/verify-email?token=wwl_abc", "/reset-password?token=wwl_abc", "/verify-email", "/reset-password", "/verify-email/done", "/reset-password/done", "/nowhere"} {
 		r := h.get(path, "Accept: text/html")
 		body := string(r.body)
@@ -45,7 +45,7 @@ func TestAttack_PW_19_LinkPages(t *testing.T) {
 			t.Errorf("%s is no page of ours: %s", path, body)
 		}
 	}
-	css := h.want(h.get(ui.StylesheetURL()), 200, "")
+	css := h.requireReply(h.get(ui.StylesheetURL()), 200, "")
 	if css.Header.Get("Content-Type") != "text/css; charset=utf-8" || !strings.Contains(css.Header.Get("Cache-Control"), "immutable") || strings.Contains(string(css.body), "url(") {
 		t.Errorf("style sheet: %v", css.Header)
 	}
@@ -55,15 +55,15 @@ func TestAttack_PW_19_LinkPages(t *testing.T) {
 // secret; whoever mails it adds the configured base URL.
 func TestAttack_PW_09_HostOfTheRequest(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	h.member("alice@example.com")
+	h := newFixture(t)
+	h.newAccount("alice@example.com")
 	h.mails()
 	r := request("POST", "http://evil.test/api/v1/password/forgot", `{"email":"alice@example.com"}`,
 		"X-Forwarded-Host: evil.test", "X-Forwarded-Proto: http", "Forwarded: host=evil.test;proto=http", "X-Original-Host: evil.test")
 	r.Host = "evil.test"
-	h.want(h.do(r), 202, "")
+	h.requireReply(h.do(r), 202, "")
 	b, err := json.Marshal(h.mails())
-	h.ok(err)
+	h.requireOK(err)
 	if strings.Contains(string(b), "evil") || !strings.Contains(string(b), "wwl_") {
 		t.Errorf("mails %s", b)
 	}
@@ -71,10 +71,10 @@ func TestAttack_PW_09_HostOfTheRequest(t *testing.T) {
 
 func TestVerifyByPage(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	h.want(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
+	h := newFixture(t)
+	h.requireReply(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
 	link := h.link()
-	page := string(h.want(h.get("/verify-email?token="+link), 200, "").body)
+	page := string(h.requireReply(h.get("/verify-email?token="+link), 200, "").body)
 	if !strings.Contains(page, `name="token" value="`+link+`"`) || !strings.Contains(page, `<form method="post" action="/verify-email">`) || !strings.Contains(page, `id="submit"`) {
 		t.Fatalf("page %s", page)
 	}
@@ -83,20 +83,20 @@ func TestVerifyByPage(t *testing.T) {
 		t.Errorf("from another site: %d", cross.StatusCode)
 	}
 	// It is not the browser that registered: the click alone leaves the link as it was.
-	ask := h.want(form(h, "/verify-email", "token="+link), 400, "")
+	ask := h.requireReply(form(h, "/verify-email", "token="+link), 400, "")
 	if !strings.Contains(string(ask.body), `name="password"`) || strings.Contains(string(ask.body), `role="alert"`) {
 		t.Errorf("page %s", ask.body)
 	}
-	r := h.want(form(h, "/verify-email", "token="+link+"&password="+url.QueryEscape(pass)), 303, "")
+	r := h.requireReply(form(h, "/verify-email", "token="+link+"&password="+url.QueryEscape(pass)), 303, "")
 	if r.Header.Get("Location") != "/verify-email/done" {
 		t.Errorf("Location %q", r.Header.Get("Location"))
 	}
-	h.want(h.get(r.Header.Get("Location")), 200, "")
+	h.requireReply(h.get(r.Header.Get("Location")), 200, "")
 	if done := h.get("/verify-email/done"); !strings.Contains(string(done.body), `href="/login"`) {
 		t.Errorf("no way on: %s", done.body)
 	}
-	h.want(h.login("alice@example.com", pass), 200, "")
-	again := h.want(form(h, "/verify-email", "token="+link), 400, "")
+	h.requireReply(h.login("alice@example.com", pass), 200, "")
+	again := h.requireReply(form(h, "/verify-email", "token="+link), 400, "")
 	if !strings.Contains(string(again.body), "has already been used") || !strings.Contains(string(again.body), `role="alert"`) {
 		t.Errorf("page %s", again.body)
 	}
@@ -104,23 +104,23 @@ func TestVerifyByPage(t *testing.T) {
 
 func TestResetByPage(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	_, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme <Ltd>", auth.Settings{Password: auth.PasswordRules{MinLength: 14}}, system)
-	h.ok(err)
-	h.want(h.post("/t/acme/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
-	h.want(h.post("/t/acme/api/v1/password/forgot", `{"email":"alice@example.com"}`), 202, "")
+	h.requireOK(err)
+	h.requireReply(h.post("/t/acme/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
+	h.requireReply(h.post("/t/acme/api/v1/password/forgot", `{"email":"alice@example.com"}`), 202, "")
 	link := h.link()
-	page := string(h.want(h.get("/t/acme/reset-password?token="+link), 200, "").body)
+	page := string(h.requireReply(h.get("/t/acme/reset-password?token="+link), 200, "").body)
 	for _, want := range []string{"At least 14 characters", "Acme &lt;Ltd&gt;", `action="/t/acme/reset-password"`, `autocomplete="new-password"`, `<label for="password">`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("page lacks %s: %s", want, page)
 		}
 	}
-	short := h.want(form(h, "/t/acme/reset-password", "token="+link+"&password=short"), 400, "")
+	short := h.requireReply(form(h, "/t/acme/reset-password", "token="+link+"&password=short"), 400, "")
 	if !strings.Contains(string(short.body), `aria-invalid="true"`) || !strings.Contains(string(short.body), link) || strings.Contains(string(short.body), "short") && strings.Contains(string(short.body), `value="short"`) {
 		t.Errorf("page %s", short.body)
 	}
-	r := h.want(form(h, "/t/acme/reset-password", "token="+link+"&password=a+long+enough+password"), 303, "")
+	r := h.requireReply(form(h, "/t/acme/reset-password", "token="+link+"&password=a+long+enough+password"), 303, "")
 	if r.Header.Get("Location") != "/t/acme/reset-password/done" {
 		t.Errorf("Location %q", r.Header.Get("Location"))
 	}
@@ -129,7 +129,7 @@ func TestResetByPage(t *testing.T) {
 // AZ-41: whatever a stranger writes into an address is text on the page.
 func TestMarkupIsText(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for _, bad := range []string{`"><script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `{{7*7}}`, "'\"<>&"} {
 		for _, path := range []string{"/verify-email", "/reset-password"} {
 			r := request("GET", path, "")
@@ -144,7 +144,7 @@ func TestMarkupIsText(t *testing.T) {
 
 func TestPagesOrProblems(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for path, want := range map[string]string{
 		"/nowhere": "text/html; charset=utf-8", "/api/v1/nowhere": "application/problem+json", "/t/acme/api/v1/x": "application/problem+json",
 	} {
@@ -158,7 +158,7 @@ func TestPagesOrProblems(t *testing.T) {
 // reads from here.
 func TestAttack_DevelopmentMailboxUnderAForeignName(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(c *Config) { c.Mailbox = func() []Mail { return []Mail{{Subject: "secret"}} } })
+	h := newFixture(t, func(c *Config) { c.Mailbox = func() []Mail { return []Mail{{Subject: "secret"}} } })
 	for host, status := range map[string]int{
 		"auth.example.test": 200, "AUTH.example.test:443": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200, "localhost:8080": 200, "dev.localhost": 200,
 		"evil.test": 421, "evil.test:8080": 421, "127.0.0.1.evil.test": 421, "localhost.evil.test": 421, "auth.example.test.evil.test": 421, "": 421,
@@ -177,13 +177,13 @@ func TestDevelopmentMailbox(t *testing.T) {
 	t.Parallel()
 	sent := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 	mails := []Mail{{To: "alice@example.com", Subject: "Confirm <your> address", Text: "Hello\n<b>there</b>", HTML: "<p>Hello</p>", Links: []string{base + "/verify-email?token=x"}, SentAt: sent}}
-	h := newHouse(t, func(c *Config) { c.Mailbox = func() []Mail { return mails } })
-	r := h.want(h.get("/dev/mailbox.json"), 200, "")
+	h := newFixture(t, func(c *Config) { c.Mailbox = func() []Mail { return mails } })
+	r := h.requireReply(h.get("/dev/mailbox.json"), 200, "")
 	want := `[{"to":"alice@example.com","subject":"Confirm <your> address","text":"Hello\n<b>there</b>","html":"<p>Hello</p>","links":["https://auth.example.test/verify-email?token=x"],"sent_at":"2026-03-01T09:30:00Z"}]` + "\n"
 	if string(r.body) != want {
 		t.Errorf("got  %s\nwant %s", r.body, want)
 	}
-	page := string(h.want(h.get("/dev/mailbox"), 200, "").body)
+	page := string(h.requireReply(h.get("/dev/mailbox"), 200, "").body)
 	if !strings.Contains(page, "Confirm &lt;your&gt; address") || !strings.Contains(page, `href="https://auth.example.test/verify-email?token=x"`) || strings.Contains(page, "<b>there") {
 		t.Errorf("page %s", page)
 	}
@@ -194,7 +194,7 @@ func TestDevelopmentMailbox(t *testing.T) {
 	if page := string(h.get("/dev/mailbox").body); !strings.Contains(page, "No mail yet") {
 		t.Errorf("page %s", page)
 	}
-	welcome := string(h.want(h.get("/"), 200, "").body)
+	welcome := string(h.requireReply(h.get("/"), 200, "").body)
 	for _, link := range []string{"/account", "/register", "/dev/mailbox", "/dev/api", "curl -s " + base + "/api/v1/register"} {
 		if !strings.Contains(welcome, link) {
 			t.Errorf("the welcome page lacks %s", link)
@@ -205,7 +205,7 @@ func TestDevelopmentMailbox(t *testing.T) {
 			t.Errorf("%s: %d", link[1], r.StatusCode)
 		}
 	}
-	api := string(h.want(h.get("/dev/api"), 200, "").body)
+	api := string(h.requireReply(h.get("/dev/api"), 200, "").body)
 	for _, call := range []string{"POST <code>/api/v1/login</code>", "GET <code>/api/v1/me</code>", `href="/api/v1/openapi.json"`} {
 		if !strings.Contains(api, call) {
 			t.Errorf("the page of the API lacks %s", call)
@@ -220,7 +220,7 @@ func TestRepair_N18_RootLeadsToTheAccount(t *testing.T) {
 		"production":  nil,
 		"development": {func(c *Config) { c.Mailbox = func() []Mail { return nil } }},
 	} {
-		h := newHouse(t, opts...)
+		h := newFixture(t, opts...)
 		if _, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme", noSettings, system); err != nil {
 			t.Fatal(err)
 		}

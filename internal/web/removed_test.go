@@ -52,7 +52,7 @@ func TestRepair_H5_PersonBesideRemoval(t *testing.T) {
 		},
 	}
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		h := newHouseOn(t, cfg)
+		h := newFixtureOn(t, cfg)
 		n := 0
 		for use, prepare := range uses {
 			for removal, remove := range removals {
@@ -60,7 +60,7 @@ func TestRepair_H5_PersonBesideRemoval(t *testing.T) {
 					n++
 					email := fmt.Sprintf("p%d@example.com", n)
 					h.signedIn(email)
-					v := h.want(h.login(email, pass), 200, "").json(t)
+					v := h.requireReply(h.login(email, pass), 200, "").json(t)
 					r := prepare("Authorization: Bearer "+v["access_token"].(string), v["refresh_token"].(string), email)
 					removed := make(chan error)
 					go func() {

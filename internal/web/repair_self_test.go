@@ -15,33 +15,33 @@ import (
 func TestRepair_S3_ThiefsSessionDoesNotBlockItsEnd(t *testing.T) {
 	t.Parallel()
 	few := limit.Rate{Count: 3, Per: time.Hour}
-	h := newHouse(t, withRates(func(r limit.Rates) { r["self.change"], r["self.password"], r["self.export"] = few, few, few }))
+	h := newFixture(t, withRates(func(r limit.Rates) { r["self.change"], r["self.password"], r["self.export"] = few, few, few }))
 	thief := h.signedIn("alice@example.com")
 	owner := h.tokens(h.login("alice@example.com", pass))
 	send := func(method, path, body string, by Tokens) reply { return h.do(request(method, path, body, bearer(by))) }
 	for range 3 {
-		h.want(send("PATCH", "/api/v1/me", `{"name":"x"}`, thief), 200, "")
-		h.want(send("DELETE", "/api/v1/me/sessions/nope", "", thief), 404, "")
-		h.want(h.get("/api/v1/me/export", bearer(thief)), 200, "")
+		h.requireReply(send("PATCH", "/api/v1/me", `{"name":"x"}`, thief), 200, "")
+		h.requireReply(send("DELETE", "/api/v1/me/sessions/nope", "", thief), 404, "")
+		h.requireReply(h.get("/api/v1/me/export", bearer(thief)), 200, "")
 	}
-	h.want(send("PATCH", "/api/v1/me", `{"name":"x"}`, thief), 429, "rate_limited")
-	h.want(h.get("/api/v1/me/export", bearer(thief)), 429, "rate_limited")
+	h.requireReply(send("PATCH", "/api/v1/me", `{"name":"x"}`, thief), 429, "rate_limited")
+	h.requireReply(h.get("/api/v1/me/export", bearer(thief)), 429, "rate_limited")
 
-	h.want(send("PATCH", "/api/v1/me", `{"name":"Alice"}`, owner), 200, "")
-	h.want(h.get("/api/v1/me/export", bearer(owner)), 200, "")
+	h.requireReply(send("PATCH", "/api/v1/me", `{"name":"Alice"}`, owner), 200, "")
+	h.requireReply(h.get("/api/v1/me/export", bearer(owner)), 200, "")
 	for range 5 { // what fails does not count
-		h.want(send("DELETE", "/api/v1/me/consents/nope", "", owner), 404, "")
-		h.want(send("DELETE", "/api/v1/me/sessions/nope", "", owner), 404, "")
-		h.want(send("POST", "/api/v1/password/change", `{"current_password":"x","new_password":"y"}`, owner), 403, "wrong_password")
+		h.requireReply(send("DELETE", "/api/v1/me/consents/nope", "", owner), 404, "")
+		h.requireReply(send("DELETE", "/api/v1/me/sessions/nope", "", owner), 404, "")
+		h.requireReply(send("POST", "/api/v1/password/change", `{"current_password":"x","new_password":"y"}`, owner), 403, "wrong_password")
 	}
-	h.want(send("DELETE", "/api/v1/me/sessions", "", owner), 204, "")
-	h.want(h.get("/api/v1/me", bearer(thief)), 401, "")
+	h.requireReply(send("DELETE", "/api/v1/me/sessions", "", owner), 204, "")
+	h.requireReply(h.get("/api/v1/me", bearer(thief)), 401, "")
 }
 
 // Sessions together have three times the rate of one.
 func TestRepair_S3_SessionsOfOneAccountTogether(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r limit.Rates) { r["self.change"] = limit.Rate{Count: 1, Per: time.Hour} }))
+	h := newFixture(t, withRates(func(r limit.Rates) { r["self.change"] = limit.Rate{Count: 1, Per: time.Hour} }))
 	by := []Tokens{h.signedIn("alice@example.com")}
 	for range 3 {
 		by = append(by, h.tokens(h.login("alice@example.com", pass)))
@@ -57,13 +57,13 @@ func TestRepair_S3_SessionsOfOneAccountTogether(t *testing.T) {
 // The forms of the account page are counted apart from the changes of other sessions.
 func TestRepair_S3_AccountPageEndsOthers(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, withRates(func(r limit.Rates) { r["self.change"] = limit.Rate{Count: 1, Per: time.Hour} }))
-	cookie := h.cookieIn("alice@example.com")
+	h := newFixture(t, withRates(func(r limit.Rates) { r["self.change"] = limit.Rate{Count: 1, Per: time.Hour} }))
+	cookie := h.signInBrowser("alice@example.com")
 	for range 3 { // all that the account may change
 		tk := h.tokens(h.login("alice@example.com", pass))
-		h.want(h.do(request("PATCH", "/api/v1/me", `{"name":"x"}`, bearer(tk))), 200, "")
+		h.requireReply(h.do(request("PATCH", "/api/v1/me", `{"name":"x"}`, bearer(tk))), 200, "")
 	}
-	page := h.want(h.get("/account", cookie), 200, "")
+	page := h.requireReply(h.get("/account", cookie), 200, "")
 	for _, c := range page.Cookies() { // that of the browser, which an API sign-in does not set
 		cookie += "; " + c.Name + "=" + c.Value
 	}

@@ -10,8 +10,8 @@ import (
 // configured ones. The Host header, which the sender chooses, proves nothing.
 func TestRepair_H4_OriginIsNotComparedWithHost(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	cookie := h.cookieIn("alice@example.com")
+	h := newFixture(t)
+	cookie := h.signInBrowser("alice@example.com")
 	for _, rt := range stateChanging(h) {
 		for _, host := range []string{"evil.test", "auth.example.test:8443", "127.0.0.1:8080"} {
 			for _, scheme := range []string{"https://", "http://"} {
@@ -26,29 +26,29 @@ func TestRepair_H4_OriginIsNotComparedWithHost(t *testing.T) {
 	for _, from := range []string{base, origin} { // whatever the Host
 		r := request("PATCH", "/api/v1/me", `{"name":"Alice"}`, "Origin: "+from, cookie)
 		r.Host = "10.0.0.7:8080"
-		h.want(h.do(r), 200, "")
+		h.requireReply(h.do(r), 200, "")
 	}
 }
 
 // Safari drops Secure cookies over plain http, on the own machine too.
 func TestRepair_N9_CookiesOverPlainHTTP(t *testing.T) {
 	t.Parallel()
-	plain := newHouse(t, func(c *Config) { c.Base, c.InsecureCookies = "http://127.0.0.1:8080", true })
-	plain.member("alice@example.com")
-	r := plain.want(plain.post("/api/v1/login", `{"email":"alice@example.com","password":"`+pass+`","session":"cookie"}`), 204, "")
+	plain := newFixture(t, func(c *Config) { c.Base, c.InsecureCookies = "http://127.0.0.1:8080", true })
+	plain.newAccount("alice@example.com")
+	r := plain.requireReply(plain.post("/api/v1/login", `{"email":"alice@example.com","password":"`+pass+`","session":"cookie"}`), 204, "")
 
 	c := r.Cookies()[0]
 	if c.Name != "watchword-dev" || c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" {
 		t.Errorf("cookie %q", r.Header.Get("Set-Cookie"))
 	}
-	plain.want(plain.get("/api/v1/me", "Cookie: "+c.Name+"="+c.Value), 200, "")
-	plain.want(plain.get("/api/v1/me", "Cookie: __Host-watchword="+c.Value), 401, "missing_token")
+	plain.requireReply(plain.get("/api/v1/me", "Cookie: "+c.Name+"="+c.Value), 200, "")
+	plain.requireReply(plain.get("/api/v1/me", "Cookie: __Host-watchword="+c.Value), 401, "missing_token")
 }
 
 // A browser that keeps no cookies is told so, and not that the page is too old.
 func TestRepair_N9_CookiesAreBlocked(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	page := h.do(request("GET", "/login", "", "Accept: text/html"))
 	flow := page.Header.Get("Location")
 	if !strings.Contains(flow, "flow=") {

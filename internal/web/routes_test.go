@@ -12,7 +12,7 @@ import (
 // The table has its paths as literals. Links, metadata and pages name the same paths.
 func TestNamedPathsAreInTheTable(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	paths := map[string]bool{}
 	for _, rt := range h.table {
 		paths[rt.path] = true
@@ -32,7 +32,7 @@ func TestNamedPathsAreInTheTable(t *testing.T) {
 // A route without a dialect, a principal, a limit or a handler does not start.
 func TestUnclassifiedRoutesPanic(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newFixture(t)
 	for name, add := range map[string]func(){
 		"dialect":   func() { h.route("GET /x", dialect{}, anyone, unlimited, h.livez) },
 		"principal": func() { h.route("GET /x", h.dialects.page, principal{}, unlimited, h.livez) },

@@ -41,8 +41,8 @@ const (
 
 var generous = limit.Rate{Count: 1_000_000, Per: time.Second}
 
-// house is a whole door over a real database, with a clock that stands still.
-type house struct {
+// fixture is a whole server over a real database, with a clock that stands still.
+type fixture struct {
 	testing.TB
 	*Server
 	db     *store.DB
@@ -55,22 +55,22 @@ type house struct {
 
 type option func(*Config)
 
-func newHouse(t testing.TB, options ...option) *house {
+func newFixture(t testing.TB, options ...option) *fixture {
 	t.Helper()
-	return newHouseOn(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)}, options...)
+	return newFixtureOn(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)}, options...)
 }
 
-func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
+func newFixtureOn(t testing.TB, sc store.Config, options ...option) *fixture {
 	t.Helper()
-	h := &house{TB: t, log: &syncBuffer{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	h := &fixture{TB: t, log: &syncBuffer{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { h.mu.Lock(); defer h.mu.Unlock(); return h.now }
 	sc.Now = clock
 	db, err := store.Open(t.Context(), sc)
-	h.ok(err)
+	h.requireOK(err)
 	t.Cleanup(func() { db.Close() })
 	h.db = db
 	h.hasher, err = password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, Now: clock})
-	h.ok(err)
+	h.requireOK(err)
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	limiter := limit.NewMemory(0, clock)
 	metrics := NewMetrics()
@@ -94,23 +94,23 @@ func newHouseOn(t testing.TB, sc store.Config, options ...option) *house {
 			Rates: limit.Rates{"register.ip": generous, "login.ip": generous, "verify.ip": generous, "resend.ip": generous, "forgot.ip": generous, "reset.ip": generous, "change.ip": generous, "refresh.ip": generous, "refresh.credential": generous, "client.ip": generous, "client_register.ip": generous, "authorize.ip": generous,
 				"self.change": generous, "self.password": generous, "self.export": generous}},
 	}
-	h.ok(cfg.Tenants.EnsureDefault(t.Context()))
+	h.requireOK(cfg.Tenants.EnsureDefault(t.Context()))
 	for _, o := range options {
 		o(&cfg)
 	}
 	h.Server, err = New(cfg)
-	h.ok(err)
+	h.requireOK(err)
 	return h
 }
 
-func (h *house) ok(err error) {
+func (h *fixture) requireOK(err error) {
 	h.Helper()
 	if err != nil {
 		h.Fatal(err)
 	}
 }
 
-func (h *house) advance(d time.Duration) { h.mu.Lock(); h.now = h.now.Add(d); h.mu.Unlock() }
+func (h *fixture) advance(d time.Duration) { h.mu.Lock(); h.now = h.now.Add(d); h.mu.Unlock() }
 
 // reply is an answer, read.
 type reply struct {
@@ -136,12 +136,12 @@ func (r reply) code() string {
 	return v.Code
 }
 
-func (h *house) do(r *http.Request) reply {
+func (h *fixture) do(r *http.Request) reply {
 	h.Helper()
-	return ask(h.Public(), r)
+	return serve(h.Public(), r)
 }
 
-func ask(on http.Handler, r *http.Request) reply {
+func serve(on http.Handler, r *http.Request) reply {
 	w := httptest.NewRecorder()
 	on.ServeHTTP(w, r)
 	res := w.Result()
@@ -172,18 +172,18 @@ func request(method, path, body string, headers ...string) *http.Request {
 	return r
 }
 
-func (h *house) post(path, body string, headers ...string) reply {
+func (h *fixture) post(path, body string, headers ...string) reply {
 	h.Helper()
 	return h.do(request("POST", path, body, headers...))
 }
 
-func (h *house) get(path string, headers ...string) reply {
+func (h *fixture) get(path string, headers ...string) reply {
 	h.Helper()
 	return h.do(request("GET", path, "", headers...))
 }
 
-// want fails unless the answer has the status and, for refusals, the code.
-func (h *house) want(r reply, status int, code string) reply {
+// requireReply fails unless the answer has the status and, for refusals, the code.
+func (h *fixture) requireReply(r reply, status int, code string) reply {
 	h.Helper()
 	if r.StatusCode != status || (code != "" && r.code() != code) {
 		h.Fatalf("got %d %q, want %d %q: %s", r.StatusCode, r.code(), status, code, r.body)
@@ -192,12 +192,12 @@ func (h *house) want(r reply, status int, code string) reply {
 }
 
 // mails empties the outbox.
-func (h *house) mails() []auth.Mail {
+func (h *fixture) mails() []auth.Mail {
 	h.Helper()
 	var list []auth.Mail
 	for {
 		var got []store.ClaimedMessage
-		h.ok(h.db.WriteSystem(context.Background(), func(tx *store.SystemTx) (err error) {
+		h.requireOK(h.db.WriteSystem(context.Background(), func(tx *store.SystemTx) (err error) {
 			if got, err = tx.ClaimMessages("test", tx.Now.Add(time.Minute), "", 100); err != nil {
 				return err
 			}
@@ -218,7 +218,7 @@ func (h *house) mails() []auth.Mail {
 }
 
 // link is the secret of the newest mailed link.
-func (h *house) link() string {
+func (h *fixture) link() string {
 	h.Helper()
 	mails := h.mails()
 	for i := len(mails) - 1; i >= 0; i-- {
@@ -230,38 +230,38 @@ func (h *house) link() string {
 	return ""
 }
 
-// register makes an account whose address is proved.
-func (h *house) member(email string) {
+// newAccount inserts an account whose address is proved.
+func (h *fixture) newAccount(email string) {
 	h.Helper()
-	h.want(h.post("/api/v1/register", fmt.Sprintf(`{"email":%q,"password":%q,"name":"Alice"}`, email, pass)), 202, "")
-	h.want(h.post("/api/v1/verify-email", fmt.Sprintf(`{"token":%q}`, h.link())), 200, "")
+	h.requireReply(h.post("/api/v1/register", fmt.Sprintf(`{"email":%q,"password":%q,"name":"Alice"}`, email, pass)), 202, "")
+	h.requireReply(h.post("/api/v1/verify-email", fmt.Sprintf(`{"token":%q}`, h.link())), 200, "")
 }
 
 // signedIn makes a member and signs in.
-func (h *house) signedIn(email string) Tokens {
+func (h *fixture) signedIn(email string) Tokens {
 	h.Helper()
-	h.member(email)
+	h.newAccount(email)
 	return h.tokens(h.login(email, pass))
 }
 
-func (h *house) login(email, pw string) reply {
+func (h *fixture) login(email, pw string) reply {
 	h.Helper()
 	return h.post("/api/v1/login", fmt.Sprintf(`{"email":%q,"password":%q}`, email, pw))
 }
 
-func (h *house) tokens(r reply) Tokens {
+func (h *fixture) tokens(r reply) Tokens {
 	h.Helper()
-	h.want(r, 200, "")
+	h.requireReply(r, 200, "")
 	var tk Tokens
-	h.ok(json.Unmarshal(r.body, &tk))
+	h.requireOK(json.Unmarshal(r.body, &tk))
 	return tk
 }
 
-// cookieIn makes a member and signs in with a cookie, returned as a header line.
-func (h *house) cookieIn(email string) string {
+// signInBrowser makes a member and signs in with a cookie, returned as a header line.
+func (h *fixture) signInBrowser(email string) string {
 	h.Helper()
-	h.member(email)
-	r := h.want(h.post("/api/v1/login", fmt.Sprintf(`{"email":%q,"password":%q,"session":"cookie"}`, email, pass)), 204, "")
+	h.newAccount(email)
+	r := h.requireReply(h.post("/api/v1/login", fmt.Sprintf(`{"email":%q,"password":%q,"session":"cookie"}`, email, pass)), 204, "")
 	c := r.Cookies()
 	if len(c) != 2 || c[1].Name != cookiePrefix+"-known" {
 		h.Fatalf("cookies %v", c)
