@@ -29,7 +29,7 @@ func TestRepair_N22_BackupBesideWriters(t *testing.T) {
 				return
 			default:
 			}
-			if err := write(t.Context(), db, func(tx *store.Tx) error { return insertPerson(tx, fmt.Sprint("late", i)) }); err != nil {
+			if err := write(t.Context(), db, func(tx *store.Tx) error { return insertAccount(tx, fmt.Sprint("late", i)) }); err != nil {
 				t.Error(err)
 				return
 			}
@@ -53,11 +53,11 @@ func TestRepair_N22_BackupBesideWriters(t *testing.T) {
 	if kept, _, err := store.Restore(t.Context(), restored, to); err != nil || kept != "" {
 		t.Fatal(kept, err)
 	}
-	wantPeople(t, open(t, restored), 300)
+	requireAccounts(t, open(t, restored), 300)
 }
 
-// wantPeople fails unless the first n people of madeDatabase are there.
-func wantPeople(t *testing.T, db *store.DB, n int) {
+// requireAccounts fails unless the first n people of madeDatabase are there.
+func requireAccounts(t *testing.T, db *store.DB, n int) {
 	t.Helper()
 	err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 		for i := range n {
@@ -123,7 +123,7 @@ func TestRepair_N22_RestoreRefuses(t *testing.T) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
 	}
-	wantPeople(t, open(t, cfg), 300)
+	requireAccounts(t, open(t, cfg), 300)
 }
 
 // emptyDatabase is a SQLite database of somebody else.
@@ -153,7 +153,7 @@ func TestRepair_N22_PostgresDumpAndRestore(t *testing.T) {
 	if err := ensureTenant(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	if err := write(t.Context(), db, func(tx *store.Tx) error { return insertPerson(tx, "p0") }); err != nil {
+	if err := write(t.Context(), db, func(tx *store.Tx) error { return insertAccount(tx, "p0") }); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "watchword.dump")
@@ -163,7 +163,7 @@ func TestRepair_N22_PostgresDumpAndRestore(t *testing.T) {
 
 	command(t, "pg_restore", "--exit-on-error", "--no-owner", "--dbname="+restored.URL, file)
 
-	wantPeople(t, open(t, restored), 1)
+	requireAccounts(t, open(t, restored), 1)
 }
 
 func command(t *testing.T, name string, args ...string) {

@@ -26,7 +26,7 @@ func madeDatabase(t *testing.T) (store.Config, string) {
 	}
 	if err := write(t.Context(), db, func(tx *store.Tx) error {
 		for i := range 300 {
-			if err := insertPerson(tx, fmt.Sprint("p", i)); err != nil {
+			if err := insertAccount(tx, fmt.Sprint("p", i)); err != nil {
 				return err
 			}
 		}

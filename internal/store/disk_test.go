@@ -90,7 +90,7 @@ func childFill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := write(ctx, db, func(tx *store.Tx) error { return insertPerson(tx, "first") }); err != nil {
+	if err := write(ctx, db, func(tx *store.Tx) error { return insertAccount(tx, "first") }); err != nil {
 		return err
 	}
 	for round := range 3 {
@@ -105,11 +105,11 @@ func childFill(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	say("recovered")
+	printLine("recovered")
 	return nil
 }
 
-func person(ctx context.Context, db *store.DB, id string) error {
+func readAccount(ctx context.Context, db *store.DB, id string) error {
 	return db.Read(ctx, auth.DefaultTenant, func(tx *store.Tx) error {
 		_, err := tx.Account(auth.AccountID(id))
 		return err
@@ -130,7 +130,7 @@ func fillUp(ctx context.Context, db *store.DB, round int) error {
 			for n := 0; refused < 5 && n < 20_000; n++ {
 				id := fmt.Sprintf("p%d-%d-%d", round, g, n)
 				err := write(ctx, db, func(tx *store.Tx) error {
-					if err := insertPerson(tx, id); err != nil {
+					if err := insertAccount(tx, id); err != nil {
 						return err
 					}
 					return tx.Record(auth.Event{Kind: auth.EventLogin, Account: auth.AccountID(id), Detail: map[string]string{"x": strings.Repeat("x", 2000)}})
@@ -162,12 +162,12 @@ func fillUp(ctx context.Context, db *store.DB, round int) error {
 		return errors.New("the disk never was full")
 	}
 	for _, id := range append(stored, "first") {
-		if err := person(ctx, db, id); err != nil {
+		if err := readAccount(ctx, db, id); err != nil {
 			return fmt.Errorf("%s was acknowledged: %w", id, err)
 		}
 	}
 	for _, id := range refused {
-		if err := person(ctx, db, id); !errors.Is(err, auth.ErrNotFound) {
+		if err := readAccount(ctx, db, id); !errors.Is(err, auth.ErrNotFound) {
 			return fmt.Errorf("%s was refused, and is there: %w", id, err)
 		}
 	}
@@ -177,9 +177,9 @@ func fillUp(ctx context.Context, db *store.DB, round int) error {
 func recover10(ctx context.Context, db *store.DB, round int) error {
 	for until := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		id := fmt.Sprint("after-", round, "-", secret.NewID(time.Now()))
-		err := write(ctx, db, func(tx *store.Tx) error { return insertPerson(tx, id) })
+		err := write(ctx, db, func(tx *store.Tx) error { return insertAccount(tx, id) })
 		if err == nil {
-			return person(ctx, db, id)
+			return readAccount(ctx, db, id)
 		}
 		if time.Now().After(until) {
 			return fmt.Errorf("no recovery: %w", err)
@@ -193,7 +193,7 @@ func TestAttack_FL_23_lockedFile(t *testing.T) {
 	const wait = 400 * time.Millisecond
 	db, cfg := sqliteDB(t, func(c *store.Config) { c.MaxWait = wait })
 	if err := write(t.Context(), db, func(tx *store.Tx) error {
-		if err := insertPerson(tx, "p"); err != nil {
+		if err := insertAccount(tx, "p"); err != nil {
 			return err
 		}
 		return tx.InsertFamily(newFamily("f", "p", tx.Now))
@@ -241,7 +241,7 @@ func TestAttack_FL_23_lockedFile(t *testing.T) {
 			t.Errorf("while the file is locked: %v", err)
 		}
 		running--
-		if err := person(t.Context(), db, "p"); err != nil {
+		if err := readAccount(t.Context(), db, "p"); err != nil {
 			t.Errorf("a read while the file is locked: %v", err)
 		}
 	}

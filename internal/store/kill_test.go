@@ -21,8 +21,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// say tells the parent what a client would have been told, in one write.
-func say(format string, args ...any) { fmt.Fprintf(os.Stdout, format+"\n", args...) }
+// printLine tells the parent what a client would have been told, in one write.
+func printLine(format string, args ...any) { fmt.Fprintf(os.Stdout, format+"\n", args...) }
 
 var errNo = auth.Refuse(auth.KindForbidden, "no", "no")
 
@@ -46,7 +46,7 @@ func childMixed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	say("open")
+	printLine("open")
 	for range 5 {
 		go func() {
 			for {
@@ -58,8 +58,8 @@ func childMixed(ctx context.Context) error {
 	return errors.New("nobody killed me")
 }
 
-// insertPerson writes three rows that belong together.
-func insertPerson(tx *store.Tx, id string) error {
+// insertAccount writes three rows that belong together.
+func insertAccount(tx *store.Tx, id string) error {
 	email, err := auth.ParseEmail(id + "@example.test")
 	if err != nil {
 		return err
@@ -88,27 +88,27 @@ func newLink(digest string, now time.Time) auth.SingleUse {
 
 func mixedWrites(ctx context.Context, db *store.DB) {
 	id := secret.NewID(time.Now())
-	if write(ctx, db, func(tx *store.Tx) error { return insertPerson(tx, id) }) == nil {
-		say("person %s", id)
+	if write(ctx, db, func(tx *store.Tx) error { return insertAccount(tx, id) }) == nil {
+		printLine("person %s", id)
 	}
 	if err := write(ctx, db, func(tx *store.Tx) error {
-		if err := insertPerson(tx, "x"+id); err != nil {
+		if err := insertAccount(tx, "x"+id); err != nil {
 			return err
 		}
 		return errNo
 	}); errors.Is(err, errNo) {
-		say("refused x%s", id)
+		printLine("refused x%s", id)
 	}
 	if err := write(ctx, db, func(tx *store.Tx) error {
-		if err := insertPerson(tx, "k"+id); err != nil {
+		if err := insertAccount(tx, "k"+id); err != nil {
 			return err
 		}
 		return store.CommitWith(errNo)
 	}); errors.Is(err, errNo) {
-		say("person k%s", id)
+		printLine("person k%s", id)
 	}
 	if write(ctx, db, func(tx *store.Tx) error { return tx.InsertSingleUse(newLink(id, tx.Now)) }) == nil {
-		say("link %s", id)
+		printLine("link %s", id)
 	}
 	if write(ctx, db, func(tx *store.Tx) error {
 		if _, err := tx.Consume(auth.UseVerifyEmail, id); err != nil {
@@ -116,14 +116,14 @@ func mixedWrites(ctx context.Context, db *store.DB) {
 		}
 		return insertRole(tx, "taken-"+id)
 	}) == nil {
-		say("taken %s", id)
+		printLine("taken %s", id)
 	}
 	if write(ctx, db, func(tx *store.Tx) error {
 		return tx.InsertFamily(newFamily(id, auth.AccountID(id), tx.Now))
 	}) != nil {
 		return
 	}
-	say("rotated %s 0", id)
+	printLine("rotated %s 0", id)
 	for n := range 5 {
 		if write(ctx, db, func(tx *store.Tx) error {
 			ok, err := tx.RotateFamily(auth.FamilyID(id), strconv.Itoa(n), strconv.Itoa(n+1), tx.Now.Add(time.Hour))
@@ -132,7 +132,7 @@ func mixedWrites(ctx context.Context, db *store.DB) {
 			}
 			return err
 		}) == nil {
-			say("rotated %s %d", id, n+1)
+			printLine("rotated %s %d", id, n+1)
 		}
 	}
 }
@@ -170,10 +170,10 @@ func acknowledged(tx *store.Tx, line string) error {
 	return nil
 }
 
-// whole checks that no transaction is there in part.
-func whole(t *testing.T, url string) {
+// requireConsistent checks that no transaction is there in part.
+func requireConsistent(t *testing.T, url string) {
 	t.Helper()
-	sound(t, url)
+	requireIntact(t, url)
 	db := raw(t, url)
 	defer db.Close()
 	for what, query := range map[string]string{
@@ -234,7 +234,7 @@ func TestAttack_FL_01_kill(t *testing.T) {
 			checkLedger(t, db, lines)
 			db.Close()
 			if all = append(all, lines...); round%20 == 19 || round == n-1 {
-				whole(t, cfg.URL)
+				requireConsistent(t, cfg.URL)
 			}
 			if t.Failed() {
 				t.Fatalf("in round %d", round)
@@ -259,7 +259,7 @@ func TestAttack_FL_01_start(t *testing.T) {
 			t.Error(err)
 		}
 		db.Close()
-		sound(t, cfg.URL)
+		requireIntact(t, cfg.URL)
 	}
 }
 
@@ -285,7 +285,7 @@ func childRedeem(ctx context.Context) error {
 			return insertRole(tx, "taken-"+id)
 		})
 		if err == nil {
-			say("taken %s", id)
+			printLine("taken %s", id)
 		}
 	}
 	return nil
@@ -328,5 +328,5 @@ func redeemAndDie(t *testing.T, cfg store.Config, binary, env string) {
 	db := open(t, cfg)
 	defer db.Close()
 	checkLedger(t, db, lines)
-	whole(t, cfg.URL)
+	requireConsistent(t, cfg.URL)
 }

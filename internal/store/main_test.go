@@ -142,8 +142,8 @@ func count(t testing.TB, db *sql.DB, query string, args ...any) int {
 	return n
 }
 
-// sound checks that a database is whole: I5 of the fault invariants.
-func sound(t testing.TB, url string) {
+// requireIntact checks that a database is whole: I5 of the fault invariants.
+func requireIntact(t testing.TB, url string) {
 	t.Helper()
 	if !strings.HasPrefix(url, "sqlite:") {
 		return

@@ -92,7 +92,7 @@ func childMigrate(ctx context.Context) error {
 	if err := migrate(ctx, pool); err != nil {
 		return err
 	}
-	say("migrated")
+	printLine("migrated")
 	return nil
 }
 
@@ -131,15 +131,15 @@ func TestAttack_FL_18_killedMigration(t *testing.T) {
 					os.WriteFile(next+suffix, b, 0o600)
 				}
 			}
-			migrated(t, "sqlite:"+next)
+			requireMigrated(t, "sqlite:"+next)
 		})
-		migrated(t, url)
+		requireMigrated(t, url)
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		url := storetest.Blank(t)
 		run(t, url, rounds(6, 1), func(string) {})
-		migrated(t, url)
+		requireMigrated(t, url)
 	})
 }
 
@@ -171,11 +171,11 @@ func tables(t testing.TB, url string) []string {
 	return names
 }
 
-func migrated(t *testing.T, url string) {
+func requireMigrated(t *testing.T, url string) {
 	t.Helper()
 	db := open(t, testConfig(t, url))
 	defer db.Close()
-	if err := write(t.Context(), db, func(tx *store.Tx) error { return insertPerson(tx, "p") }); err != nil {
+	if err := write(t.Context(), db, func(tx *store.Tx) error { return insertAccount(tx, "p") }); err != nil {
 		t.Error(err)
 	}
 	admin := raw(t, url)
@@ -203,7 +203,7 @@ func TestAttack_FL_18_twoNodesStart(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		migrated(t, url)
+		requireMigrated(t, url)
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
@@ -235,10 +235,10 @@ func TestAttack_FL_19_newerSchema(t *testing.T) {
 			}
 		}
 		db := open(t, cfg)
-		if err := write(t.Context(), db, func(tx *store.Tx) error { return insertPerson(tx, "p") }); err != nil {
+		if err := write(t.Context(), db, func(tx *store.Tx) error { return insertAccount(tx, "p") }); err != nil {
 			t.Error(err)
 		}
-		if err := person(t.Context(), db, "p"); err != nil {
+		if err := readAccount(t.Context(), db, "p"); err != nil {
 			t.Error(err)
 		}
 	})

@@ -133,9 +133,9 @@ func TestAttack_FL_05_databaseDown(t *testing.T) {
 			db := open(t, cfg)
 			for _, ms := range []int{rounds(400, 60_000), 400} {
 				p.set(mode)
-				outage(t, db, cfg.MaxWait, time.Duration(ms)*time.Millisecond)
+				requireOutage(t, db, cfg.MaxWait, time.Duration(ms)*time.Millisecond)
 				p.set(passing)
-				recovers(t, db)
+				requireRecovery(t, db)
 			}
 		})
 	}
@@ -147,7 +147,7 @@ func TestAttack_FL_05_databaseDown(t *testing.T) {
 		db := open(t, cfg)
 		p.l.Close()
 		p.cut()
-		outage(t, db, cfg.MaxWait, 400*time.Millisecond)
+		requireOutage(t, db, cfg.MaxWait, 400*time.Millisecond)
 		l, err := net.Listen("tcp", p.l.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -155,13 +155,13 @@ func TestAttack_FL_05_databaseDown(t *testing.T) {
 		p.l = l
 		t.Cleanup(func() { l.Close() })
 		go p.serve()
-		recovers(t, db)
+		requireRecovery(t, db)
 	})
 }
 
-// outage sends traffic at a database that is not there: all of it is refused in
+// requireOutage sends traffic at a database that is not there: all of it is refused in
 // time, and told to come back.
-func outage(t *testing.T, db *store.DB, wait, long time.Duration) {
+func requireOutage(t *testing.T, db *store.DB, wait, long time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
@@ -201,8 +201,8 @@ func outage(t *testing.T, db *store.DB, wait, long time.Duration) {
 	}
 }
 
-// recovers checks I6: ready again within ten seconds, alone.
-func recovers(t *testing.T, db *store.DB) {
+// requireRecovery checks I6: ready again within ten seconds, alone.
+func requireRecovery(t *testing.T, db *store.DB) {
 	t.Helper()
 	for until := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		err := errors.Join(db.Ping(t.Context()), write(t.Context(), db, func(tx *store.Tx) error { return tx.Record(auth.Event{Kind: auth.EventLogin}) }))
@@ -257,7 +257,7 @@ func TestAttack_FL_06_terminated(t *testing.T) {
 	for g := range writers {
 		id := fmt.Sprint("p", g)
 		if err := write(t.Context(), db, func(tx *store.Tx) error {
-			if err := insertPerson(tx, id); err != nil {
+			if err := insertAccount(tx, id); err != nil {
 				return err
 			}
 			return tx.InsertFamily(newFamily(id, auth.AccountID(id), tx.Now))
@@ -313,7 +313,7 @@ func TestAttack_FL_06_terminated(t *testing.T) {
 		t.Errorf("only %d writes went through", acked.Load())
 	}
 	t.Logf("%d acknowledged, %d told to come back, of these %d not done", acked.Load(), failed.Load(), lost.Load())
-	whole(t, cfg.URL)
+	requireConsistent(t, cfg.URL)
 	for g := range writers {
 		id := fmt.Sprint("p", g)
 		done := count(t, admin, "SELECT count(*) FROM roles WHERE name LIKE $1", id+"-%")
@@ -385,7 +385,7 @@ func TestAttack_FL_22_poolExhausted(t *testing.T) {
 		}
 		close(free)
 		wg.Wait()
-		recovers(t, db)
+		requireRecovery(t, db)
 	})
 }
 

@@ -40,7 +40,7 @@ func TestRepair_B7_MigrationsThroughPoolers(t *testing.T) {
 		}
 		wg.Wait()
 
-		migrated(t, direct)
+		requireMigrated(t, direct)
 		locks := 0
 		err := raw(t, direct).QueryRow(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
 			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`).Scan(&locks)

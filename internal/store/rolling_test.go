@@ -114,10 +114,10 @@ func issued(t *testing.T, db *store.DB, digest string, browser, session auth.Ses
 	}
 }
 
-func personAndClient(t *testing.T, db *store.DB) {
+func insertAccountAndClient(t *testing.T, db *store.DB) {
 	t.Helper()
 	err := write(t.Context(), db, func(tx *store.Tx) error {
-		if err := insertPerson(tx, "p"); err != nil {
+		if err := insertAccount(tx, "p"); err != nil {
 			return err
 		}
 		return tx.InsertClient(auth.Client{ID: "c", Name: "x", Type: auth.ClientSPA, Scopes: []string{"openid"}, CreatedAt: tx.Now, UpdatedAt: tx.Now,
@@ -128,8 +128,8 @@ func personAndClient(t *testing.T, db *store.DB) {
 	}
 }
 
-// redeemed is what any decision makes of the code: a session of the client.
-func redeemed(now time.Time, r store.RedemptionState) (store.Redemption, error) {
+// decideRedemption is what any decision makes of the code: a session of the client.
+func decideRedemption(now time.Time, r store.RedemptionState) (store.Redemption, error) {
 	if r.Browser.ID != "p" || r.Code.Session != "s" || !r.Code.UsedAt.IsZero() {
 		return store.Redemption{}, errNo
 	}
@@ -147,12 +147,12 @@ func TestCodesOfTheVersionBefore(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {
 		db := open(t, cfg)
-		personAndClient(t, db)
+		insertAccountAndClient(t, db)
 		issued(t, db, "code", "", "")
-		if err := db.Redeem(t.Context(), auth.DefaultTenant, "code", redeemed); err != nil {
+		if err := db.Redeem(t.Context(), auth.DefaultTenant, "code", decideRedemption); err != nil {
 			t.Fatal(err)
 		}
-		if err := db.Redeem(t.Context(), auth.DefaultTenant, "code", redeemed); err != errNo {
+		if err := db.Redeem(t.Context(), auth.DefaultTenant, "code", decideRedemption); err != errNo {
 			t.Errorf("again: %v", err)
 		}
 		if n := count(t, raw(t, cfg.URL), "SELECT count(*) FROM sessions WHERE id = 's' AND parent_id = 'p' AND ended_at IS NULL"); n != 1 {
@@ -181,7 +181,7 @@ func aside(t *testing.T) (*store.DB, *sql.DB, *sql.Tx) {
 	cfg := testConfig(t, storetest.Postgres(t))
 	cfg.MaxWait = 30 * time.Second
 	db, direct := open(t, cfg), raw(t, cfg.URL)
-	personAndClient(t, db)
+	insertAccountAndClient(t, db)
 	tx, err := direct.Begin()
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +202,7 @@ func TestRedemptionWaitsForTheAccount(t *testing.T) {
 	t.Parallel()
 	for name, beside := range map[string]func(*testing.T, *store.DB) error{
 		"redemption": func(t *testing.T, db *store.DB) error {
-			return db.Redeem(t.Context(), auth.DefaultTenant, "code", redeemed)
+			return db.Redeem(t.Context(), auth.DefaultTenant, "code", decideRedemption)
 		},
 		"sign-in": func(t *testing.T, db *store.DB) error {
 			return write(t.Context(), db, func(tx *store.Tx) error {
@@ -247,7 +247,7 @@ func TestSweepSeesWhatBegins(t *testing.T) {
 	issued(t, db, "code", "p", "s")
 	statement(t, tx, holdsSession)
 	began, swept := make(chan error, 1), make(chan error, 1)
-	go func() { began <- db.Redeem(t.Context(), auth.DefaultTenant, "code", redeemed) }()
+	go func() { began <- db.Redeem(t.Context(), auth.DefaultTenant, "code", decideRedemption) }()
 	blocked(t, direct, 1)
 	go func() {
 		var mark store.ClientCursor

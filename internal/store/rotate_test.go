@@ -10,9 +10,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// rotating stores an account with a session s1 and a family f1, whose newest token
+// insertFamily stores an account with a session s1 and a family f1, whose newest token
 // has the digest "a".
-func rotating(t *testing.T, db *store.DB) (acc auth.Account) {
+func insertFamily(t *testing.T, db *store.DB) (acc auth.Account) {
 	t.Helper()
 	err := db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 		acc = newAccount(t, tx, "rotate@example.test")
@@ -32,7 +32,7 @@ func TestRotate(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		db := storetest.Open(t, cfg)
-		rotating(t, db)
+		insertFamily(t, db)
 		idle := db.Now().Add(2 * time.Hour).UTC().Truncate(time.Millisecond)
 		step := func(from, to string) func(time.Time, store.RefreshState) (store.Rotation, error) {
 			return func(time.Time, store.RefreshState) (store.Rotation, error) {
@@ -89,7 +89,7 @@ func TestRepair_B9_RetriesOfTheLastEight(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		db := storetest.Open(t, cfg)
-		rotating(t, db)
+		insertFamily(t, db)
 		rotate := func(n store.Rotation) {
 			t.Helper()
 			n.IdleAt = db.Now().Add(time.Hour)
@@ -131,7 +131,7 @@ func TestRotate_UseNotNoted(t *testing.T) {
 	t.Parallel()
 	url := storetest.Postgres(t)
 	db := storetest.Open(t, testConfig(t, url))
-	rotating(t, db)
+	insertFamily(t, db)
 	if _, err := raw(t, url).Exec(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
 		CREATE TRIGGER refuse BEFORE UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION refuse()`); err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func TestRotate_ChangedMeanwhile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := storetest.Open(t, store.Config{URL: storetest.Postgres(t), Keyring: storetest.Keyring(t)})
-			acc := rotating(t, db)
+			acc := insertFamily(t, db)
 			looks := 0
 			err := db.Rotate(t.Context(), auth.DefaultTenant, "f1", func(now time.Time, r store.RefreshState) (store.Rotation, error) {
 				if looks++; looks > 1 {

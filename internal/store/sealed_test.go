@@ -18,7 +18,7 @@ func TestSealedValues(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		old, fresh := secret.Bytes(32), secret.Bytes(32)
 		cfg.Keyring, _ = secret.NewKeyring(old)
-		system(t, cfg, func(tx *store.SystemTx) error {
+		writeSystem(t, cfg, func(tx *store.SystemTx) error {
 			for _, name := range []string{"a/b/c.key", "a/b/d_e.key", "a/bxc", "a/b", "A/b/c.key", "a/dxe/f", "a/d_e/f"} {
 				if err := tx.PutSealed(name, []byte("of "+name)); err != nil {
 					return err
@@ -27,14 +27,14 @@ func TestSealedValues(t *testing.T) {
 			return tx.PutSealed("a/b/c.key", []byte("newer"))
 		})
 		cfg.Keyring, _ = secret.NewKeyring(fresh, old)
-		system(t, cfg, func(tx *store.SystemTx) error {
+		writeSystem(t, cfg, func(tx *store.SystemTx) error {
 			if n, err := tx.Reseal(); n != 7 || err != nil {
 				t.Errorf("resealed %d, %v", n, err)
 			}
 			return nil
 		})
 		cfg.Keyring, _ = secret.NewKeyring(fresh)
-		system(t, cfg, func(tx *store.SystemTx) error {
+		writeSystem(t, cfg, func(tx *store.SystemTx) error {
 			if v, err := tx.Sealed("a/b/c.key"); string(v) != "newer" || err != nil {
 				t.Errorf("%q, %v", v, err)
 			}
@@ -58,7 +58,7 @@ func TestSealedValues(t *testing.T) {
 	})
 }
 
-func system(t *testing.T, cfg store.Config, fn func(*store.SystemTx) error) {
+func writeSystem(t *testing.T, cfg store.Config, fn func(*store.SystemTx) error) {
 	t.Helper()
 	db, err := store.Open(t.Context(), cfg)
 	if err != nil {

@@ -52,7 +52,7 @@ func TestManyEndInFewStatements(t *testing.T) {
 
 // beginMany signs person p in to client c on so many devices.
 func beginMany(tx *store.Tx, many int) error {
-	if err := insertPerson(tx, "p"); err != nil {
+	if err := insertAccount(tx, "p"); err != nil {
 		return err
 	}
 	if err := tx.InsertClient(auth.Client{ID: "c", Name: "C", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now}); err != nil {

@@ -97,7 +97,7 @@ func TestAttack_FL_10_rotate(t *testing.T) {
 	each(t, func(t *testing.T, cfg store.Config) {
 		dbs := nodes(t, cfg, 2)
 		if err := write(t.Context(), dbs[0], func(tx *store.Tx) error {
-			if err := insertPerson(tx, "p"); err != nil {
+			if err := insertAccount(tx, "p"); err != nil {
 				return err
 			}
 			return tx.InsertFamily(newFamily("f", "p", tx.Now))

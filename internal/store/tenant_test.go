@@ -294,7 +294,7 @@ func TestTenantsAreApart(t *testing.T) {
 			if d := cmp.Diff(before, rowsOf(t, behind, tables, "b")); d != "" {
 				t.Fatalf("%s changes the other tenant:\n%s", name, d)
 			}
-			clean(t, behind, tables, "a")
+			deleteRows(t, behind, tables, "a")
 		}
 	})
 }
@@ -343,8 +343,8 @@ func rowsOf(t *testing.T, db *sql.DB, tables []string, tenant string) []string {
 	return out
 }
 
-// clean empties tenant a, but for its client.
-func clean(t *testing.T, db *sql.DB, tables []string, tenant string) {
+// deleteRows empties tenant a, but for its client.
+func deleteRows(t *testing.T, db *sql.DB, tables []string, tenant string) {
 	t.Helper()
 	for _, table := range tables {
 		if table == "tenants" {

@@ -344,7 +344,7 @@ func TestWriterStuck(t *testing.T) {
 	leave()
 	wg.Wait()
 	release()
-	recovers(t, db) // at first the line may still be full of those whose callers have left
+	requireRecovery(t, db) // at first the line may still be full of those whose callers have left
 }
 
 func TestWriterLate(t *testing.T) {
@@ -356,7 +356,7 @@ func TestWriterLate(t *testing.T) {
 		t.Errorf("refused with %v", err)
 	}
 	release()
-	recovers(t, db)
+	requireRecovery(t, db)
 }
 
 // When a statement fails so badly that SQLite may have rolled everything back, what
