@@ -74,7 +74,7 @@ func owned(tx *store.Tx, account auth.AccountID) error {
 	if err != nil {
 		return err
 	}
-	return auth.Refuse(auth.KindConflict, auth.CodeEmailNotVerified, "the address of this account is not confirmed; somebody else may have registered it")
+	return auth.Refuse(auth.KindConflict, auth.CodeEmailNotVerified, "the address of this account is not confirmed; another user may have registered it")
 }
 
 func known(tx *store.Tx, account auth.AccountID) error {

@@ -53,7 +53,7 @@ func (b Branding) Light() Palette {
 	return p
 }
 
-// Dark are the colours in dark mode. An accent that was chosen for light mode alone
+// Dark are the colours in dark mode. An accent that was chosen only for light mode
 // is made as light as it has to be.
 func (b Branding) Dark() Palette {
 	p := darkPalette

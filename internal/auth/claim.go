@@ -22,7 +22,7 @@ func (r AuthorizationRequest) Of(p SignedInAccount) AuthorizationRequest {
 
 // ConsentScope is what the client gets to know and to do, and so what the person is asked
 // about: the scope, and the scopes of those claims that are asked for by name. A claim
-// is told for its name alone, so the name is no way around the question.
+// that is requested by name needs the same consent as its scope.
 func (r AuthorizationRequest) ConsentScope() Scope {
 	all := slices.Clone(r.Scope)
 	for _, name := range slices.Concat(r.Claims.IDToken, r.Claims.UserInfo) {
@@ -34,7 +34,7 @@ func (r AuthorizationRequest) ConsentScope() Scope {
 }
 
 // KeepClaims returns those names of claims that belong to a scope that the client may ask
-// of people. Of the others the client would be told what it may not ask.
+// of people. Other claims would disclose what the client may not ask for.
 func (c Client) KeepClaims(names []string) []string {
 	if len(names) == 0 {
 		return nil

@@ -84,9 +84,9 @@ type ClientSettings struct {
 	JWKSURI string `json:"jwks_uri,omitempty"`
 	// PKCEOptional lets a confidential client do without a code_challenge (RFC 7636).
 	PKCEOptional bool `json:"pkce_optional,omitempty"`
-	// RequirePushed takes authorization requests through PAR alone (RFC 9126 §6).
+	// RequirePushed accepts authorization requests only through PAR (RFC 9126 §6).
 	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"`
-	// RequireSignedRequest takes signed request objects alone (RFC 9101 §10.5).
+	// RequireSignedRequest accepts only signed request objects (RFC 9101 §10.5).
 	RequireSignedRequest bool `json:"require_signed_request_object,omitempty"`
 	// RequestAlgorithm is the only one for request objects; empty for any that we take.
 	RequestAlgorithm string `json:"request_object_signing_alg,omitempty"`
@@ -187,7 +187,7 @@ func (c Client) Public() bool {
 
 // Strict reports whether the client is held to the FAPI 2.0 Security Profile: it keeps a
 // secret, all its tokens are bound to keys and all its authorization requests are pushed.
-// For such a client a code_challenge is never left out, it names the issuer alone as the
+// For such a client a code_challenge is never left out, it names only the issuer as the
 // audience of its assertions, it signs with nothing older than RSASSA-PSS, and its refresh
 // tokens are not rotated (§5.3.2.1, §5.3.2.2, §5.4.1), whatever the server is set to.
 func (c Client) Strict() bool {

@@ -14,7 +14,7 @@ const MaxURI = 2048
 // 9700 §2.1). Taken are:
 //
 //   - https with a host;
-//   - http for this machine alone: 127.0.0.1, [::1] or localhost (RFC 8252 §7.3,
+//   - http only for this machine: 127.0.0.1, [::1] or localhost (RFC 8252 §7.3,
 //     RFC 9700 §2.6);
 //   - for native clients a private-use scheme: one with a dot, because it is a domain
 //     turned round (RFC 8252 §7.1), or one of the given schemes, which an operator lets
@@ -34,7 +34,7 @@ func ParseRedirectURI(t ClientType, s string, schemes ...string) (string, error)
 	case u.Scheme == "https" || u.Scheme == "http" && loopbackName(u.Hostname()):
 		why = plainHost(u)
 	case u.Scheme == "http":
-		why = "http is for this machine alone (127.0.0.1, [::1], localhost); use https"
+		why = "http is only for this machine (127.0.0.1, [::1], localhost); use https"
 	case t != ClientNative:
 		why = "use https; only a native client may have a private-use scheme"
 	case len(u.Scheme) > MaxScheme:

@@ -33,7 +33,7 @@ func KeepAdministrator(last bool, allowed []Override) error {
 		return nil
 	}
 	return Refuse(KindConflict, CodeLastAdministrator,
-		"nobody could administer this tenant any more: make somebody else an administrator first, or use --force on the command line")
+		"nobody could administer this tenant any more: make another account an administrator first, or use --force on the command line")
 }
 
 // Reserved reports whether the name of a scope or permission belongs to the issuer's

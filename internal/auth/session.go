@@ -22,11 +22,11 @@ type Session struct {
 	EndReason string
 
 	// Parent is the browser's session under which a client was signed in; empty for
-	// the browser's own sessions and for those that stand alone. A client's session is
+	// the browser's own sessions and for sessions without a parent. A client's session is
 	// what the "sid" of its tokens names.
 	Parent SessionID
 	// Offline keeps a client's session when its parent is logged out: the person has
-	// allowed access while they are away. It then stands alone.
+	// allowed access while they are away. It then has no parent.
 	Offline bool
 	// RememberMe is the remember-me series from which the session came or to which it led.
 	RememberMe RememberMeID

@@ -35,7 +35,7 @@ type Config struct {
 	Base string
 	Now  func() time.Time
 	// EndpointAudience accepts the URL of the token endpoint as the audience of an assertion,
-	// for old clients. The issuer alone is safer: an assertion made for one server cannot be
+	// for old clients. Only the issuer is safer: an assertion made for one server cannot be
 	// replayed at another that shares the URL.
 	EndpointAudience bool
 	// Registration says who may register clients (RFC 7591) where the tenant does not:

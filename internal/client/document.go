@@ -31,7 +31,7 @@ const (
 )
 
 // How many clients that nobody knew yet are taken that way: asked for by one address, described
-// at one host, and by a tenant in all. What could not be read counts for the address alone, so
+// at one host, and by a tenant in all. What could not be read counts only for the address, so
 // that nobody uses up what a host or the tenant may have with addresses that are made up.
 var (
 	newDocuments       = limit.Rate{Count: 60, Per: time.Hour, Burst: 30}

@@ -44,7 +44,7 @@ type RegisterRequest struct {
 // Information is the answer (RFC 7591 §3.2.1, RFC 7592 §3).
 type Information struct {
 	ID              auth.ClientID `json:"client_id"`
-	Secret          string        `json:"client_secret,omitempty"`            // new ones alone: we keep but a digest
+	Secret          string        `json:"client_secret,omitempty"`            // only new ones: the server stores a digest
 	SecretExpiresAt *int64        `json:"client_secret_expires_at,omitempty"` // beside a secret: 0, never
 	IssuedAt        int64         `json:"client_id_issued_at"`
 	Token           string        `json:"registration_access_token"`

@@ -12,8 +12,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Initial access tokens (RFC 7591 §3): who has one may register clients where that is
-// open to holders of them alone.
+// Initial access tokens (RFC 7591 §3): their bearers may register clients where
+// registration is open only to them.
 
 // Bounds of an initial access token.
 const (

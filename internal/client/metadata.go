@@ -15,8 +15,8 @@ import (
 
 // ClientMetadata is what a client says of itself, in the words of RFC 7591 §2, OpenID
 // Connect Registration §2 and their kin: when it registers itself, and in a client ID
-// metadata document. Members that are not here are not looked at, so nothing that the
-// server alone decides (trust, tenant, roles) can be said.
+// metadata document. All other members are ignored, so nothing that only the server
+// decides (trust, tenant, roles) can be set.
 type ClientMetadata struct {
 	Name            string           `json:"client_name,omitempty"`
 	ApplicationType string           `json:"application_type,omitempty"`

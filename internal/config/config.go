@@ -152,12 +152,12 @@ type Tokens struct {
 
 // OAuth is the section oauth.
 type OAuth struct {
-	AssertionAudience string `key:"assertion_audience" default:"issuer" oneof:"issuer|endpoint" help:"What a client names as the audience of the JWT with which it proves itself (private_key_jwt): the issuer alone, or, for old clients, the URL of the token endpoint as well."`
+	AssertionAudience string `key:"assertion_audience" default:"issuer" oneof:"issuer|endpoint" help:"What a client names as the audience of the JWT with which it proves itself (private_key_jwt): only the issuer, or, for old clients, the URL of the token endpoint as well."`
 
 	PKCE            string        `key:"pkce" default:"required" oneof:"required|optional" help:"Whether clients that keep a secret must send a code_challenge (PKCE). Public clients always must. Tenants and clients can be let off one by one."`
 	Registration    string        `key:"registration" default:"closed" oneof:"closed|token|open" help:"Who may register clients at /oauth2/register: nobody, holders of a token made by watchword client registration-token, or everybody. Tenants can set their own."`
 	ClientMetadata  bool          `key:"client_id_metadata" default:"false" help:"Take the https URL of a document that describes a client as its client_id, without any registration. The server fetches the document."`
-	Resources       Resources     `key:"resources" example:"https://mcp.example.com orders:read orders:write" help:"APIs for which every client may ask for tokens (resource, RFC 8707), also one that registered itself, as servers of MCP need it. Scopes behind the URL, or in the file {resource: URL, scopes: [...]}, are those that every client may be granted in tokens for that API alone, with the person's consent. All other audiences and scopes are registered client by client."`
+	Resources       Resources     `key:"resources" example:"https://mcp.example.com orders:read orders:write" help:"APIs for which every client may ask for tokens (resource, RFC 8707), also one that registered itself, as servers of MCP need it. Scopes behind the URL, or in the file {resource: URL, scopes: [...]}, are those that every client may be granted in tokens for only that API, with the person's consent. All other audiences and scopes are registered client by client."`
 	RedirectSchemes List          `key:"redirect_schemes" example:"cursor, vscode" help:"Private-use schemes without a dot that native clients may have in redirect URIs, such as cursor for cursor://…. No registry says whose they are: every program on a device can claim one, so a stranger's program can get a code that was meant for another. Schemes with a dot (com.example.app) need no setting."`
 	CodeLifetime    time.Duration `key:"code_lifetime" default:"60s" min:"1s" max:"10m" help:"Lifetime of authorization codes."`
 	PushedLifetime  time.Duration `key:"pushed_lifetime" default:"60s" min:"5s" max:"10m" help:"Lifetime of pushed authorization requests (PAR)."`

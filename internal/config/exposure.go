@@ -19,7 +19,7 @@ const (
 )
 
 // credentialsEnv names where systemd puts the credentials of the unit (LoadCredential=).
-// The folder is readable by the unit alone, whatever the modes of its files say.
+// The folder is readable only by the unit, whatever the modes of its files say.
 const credentialsEnv = "CREDENTIALS_DIRECTORY"
 
 // mountedSecrets is where Docker Compose mounts secrets, read-only and with the mode

@@ -221,7 +221,7 @@ func withoutQuotes(msg string) string {
 }
 
 // secondDocument finds a document mark behind content. The parser would silently read
-// the first document alone.
+// only the first document.
 func secondDocument(data []byte) bool {
 	for i, at := range document.FindAllIndex(data, -1) {
 		if i > 0 || !blank.Match(data[:at[0]]) {

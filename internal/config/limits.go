@@ -4,7 +4,7 @@ import "time"
 
 // Limits is the section limits.
 type Limits struct {
-	Redis        SecretURL     `key:"redis" example:"redis://redis.example.com:6379/0" help:"Redis that counts for all nodes together: redis://:PASSWORD@HOST:6379/0, rediss:// or unix://. Empty means that each node counts for itself. While Redis is away each node enforces the limits alone."`
+	Redis        SecretURL     `key:"redis" example:"redis://redis.example.com:6379/0" help:"Redis that counts for all nodes together: redis://:PASSWORD@HOST:6379/0, rediss:// or unix://. Empty means that each node counts for itself. While Redis is away each node enforces the limits by itself."`
 	RedisTimeout time.Duration `key:"redis_timeout" default:"50ms" min:"1ms" max:"5s" help:"How long a request waits for Redis before it is counted locally."`
 	Keys         int           `key:"keys" default:"131072" min:"1024" max:"100000000" help:"Keys counted separately in memory, in each of three tables (for limits of minutes, of half an hour, and longer), 17 bytes each. A flood of more makes limits stricter for keys that are new, and leaves each the last token of its own rate."`
 

@@ -38,7 +38,7 @@ type Options struct {
 // layer; the Config that comes with it has the defaults in place of mistakes, so that
 // it can be explained, and must not be served from.
 //
-// Load judges each value alone. Call Validate next.
+// Load checks each value by itself. Call Validate next.
 func Load(o Options) (*Config, error) {
 	l := newLoader()
 	env := l.environment(o.Env)

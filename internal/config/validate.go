@@ -123,7 +123,7 @@ func (v *validator) issuer() {
 	case err != nil:
 		v.wrong("issuer", err.Error(), fix)
 	case u.Scheme == "http" && !loopback(u.Host) && v.mode != DevPublic:
-		v.wrong("issuer", "is not https", "use https; http is for this machine alone")
+		v.wrong("issuer", "is not https", "use https; http is only for this machine")
 	case u.Scheme == "http" && v.TLS.Enabled():
 		v.wrong("issuer", "is http, but the listener speaks https", "set it to https://"+u.Host)
 	}

@@ -13,7 +13,7 @@
 // come back as hints.
 //
 // Private halves lie in the database sealed under the master key; a copy of the
-// database alone cannot sign. The ring keeps opened keys in memory and looks at
+// database cannot sign without it. The ring keeps opened keys in memory and looks at
 // the database again every few seconds, never for each signature. It does not
 // know what it signs.
 package keys

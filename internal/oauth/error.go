@@ -75,7 +75,7 @@ func RefuseToken(code Code, scheme, desc string) *Error {
 	return &Error{Code: code, Scheme: scheme, Desc: desc}
 }
 
-// RefuseClient is the one refusal of a client; why is for the log alone.
+// RefuseClient is the one refusal of a client; why is only logged.
 func RefuseClient(why string) error {
 	return &Error{Code: InvalidClient, Desc: "client authentication failed", Err: errors.New(why)}
 }

@@ -36,8 +36,8 @@ func ParseForm(body string) (Form, error) {
 }
 
 // ParseAuthorizeForm is ParseForm for the authorization endpoint, where a parameter
-// sent twice is refused later, when it is known whom to tell: the client, or, when it
-// is client_id or redirect_uri, the person alone.
+// sent twice is refused later, when the recipient is known: the client, or only
+// the user when it is client_id or redirect_uri.
 func ParseAuthorizeForm(text string) (Form, error) {
 	f := Form{values: map[string][]string{}}
 	n := 0

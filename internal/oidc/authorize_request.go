@@ -104,9 +104,9 @@ func checkType(req *authorizeRequest) error {
 	case t == "":
 		return oauth.Refuse(oauth.InvalidRequest, "response_type is missing")
 	case t != "code" && strings.Contains(t, "token") && strings.TrimSuffix(mode, signedSuffix) == auth.ModeQuery:
-		return oauth.Refuse(oauth.InvalidRequest, "tokens never travel in a query, and this server answers code alone")
+		return oauth.Refuse(oauth.InvalidRequest, "response_type: only code is supported, and tokens are never sent in a query")
 	case t != "code":
-		return oauth.Refuse(oauth.UnsupportedResponseType, "this server answers response_type=code alone")
+		return oauth.Refuse(oauth.UnsupportedResponseType, "response_type: only code is supported")
 	case mode != "" && !slices.Contains(ResponseModes, mode):
 		return oauth.Refuse(oauth.InvalidRequest, "response_mode: query, fragment or form_post, jwt, or one of the three with .jwt")
 	case !req.client.Allows(auth.GrantAuthorizationCode):
@@ -206,7 +206,7 @@ func checkPrompt(req *authorizeRequest) error {
 		}
 	}
 	if len(req.params.Prompt) > 1 && slices.Contains(req.params.Prompt, auth.PromptNone) {
-		return oauth.Refuse(oauth.InvalidRequest, "prompt=none stands alone")
+		return oauth.Refuse(oauth.InvalidRequest, "prompt: none must be the only value")
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ var pages = map[auth.MessageKind]string{
 
 // writer words mails.
 type writer struct {
-	base   string // of every link, from the configuration alone
+	base   string // of every link, only from the configuration
 	tenant func(context.Context, auth.TenantID) string
 }
 

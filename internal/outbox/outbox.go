@@ -29,8 +29,8 @@ import (
 
 // Handler delivers one message. Nil means delivered; an error made by Permanent
 // means that no further try can help; one made by Offline that no message can be
-// delivered at present. Every other error is temporary and concerns this message
-// alone. A handler returns soon after ctx is done.
+// delivered at present. Every other error is temporary and concerns only this
+// message. A handler returns soon after ctx is done.
 type Handler func(ctx context.Context, m auth.Message) error
 
 // Config says what an Outbox does. DB is required; zero fields mean the defaults.

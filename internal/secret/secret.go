@@ -2,7 +2,7 @@
 // comparison in constant time, and sealing under the master key.
 //
 // It knows bytes only: no account, no database, no clock of its own. Randomness
-// comes from crypto/rand alone. Text is the type of every secret that is on its
+// comes only from crypto/rand. Text is the type of every secret that is on its
 // way out; it prints as "[redacted]" wherever it is logged by mistake.
 package secret
 

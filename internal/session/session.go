@@ -23,7 +23,7 @@ import (
 
 // Config describes a Service.
 type Config struct {
-	// DB is where Find, FindAll and Recognize look; they alone need it.
+	// DB is where Find, FindAll and Recognize read. Only they need it.
 	DB *store.DB
 	// Lifetimes hold where a tenant's settings say nothing. Zero fields: 24 hours
 	// idle and 14 days in all with a cookie; without one those of refresh tokens,

@@ -14,7 +14,7 @@ var (
 	opVerifyEmail = operation{id: "verify-email", topic: "register", errors: []int{http.StatusConflict},
 		summary: "Confirm an e-mail address",
 		doc: "Takes the token of the mailed link. It works once and signs nobody in. " +
-			"When the registered password may be somebody else's, the response is password_needed and the link still works: send a password with it. " +
+			"When the registered password may be another user's, the response is password_needed and the link still works: send a password with it. " +
 			"An application in which anybody follows links, not only those who registered with it, always sends one. " +
 			"The token of a change of address needs the account's access token or session cookie, or its current password."}
 	opResend = operation{id: "resend-verification", topic: "register", status: http.StatusAccepted,

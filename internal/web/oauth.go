@@ -10,7 +10,7 @@ import (
 
 // The endpoints of the OAuth provider that programs call.
 
-// readOAuth reads the request as the protocol wants it: parameters in the body alone
+// readOAuth reads the request as the protocol wants it: parameters only in the body
 // (RFC 6749 §3.2), since addresses end up in logs.
 func readOAuth(ex *exchange, r *http.Request) (client.Request, error) {
 	form, err := readParameters(ex, r)

@@ -24,7 +24,7 @@ func (p Page) asks(scopes, resources []string) []ask {
 	return all
 }
 
-// known are the scopes with sentences. It is no test on the words alone, since a
+// known are the scopes with sentences. A test on the words is not enough, since a
 // scope may be called "other" or "email.limit".
 var known = map[string]bool{"openid": true, "profile": true, "email": true, "phone": true, "address": true, "offline_access": true}
 
