@@ -382,13 +382,13 @@ func TestAttack_RT_10_Logout(t *testing.T) {
 		grants := func(r *client.Registration) {
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
 		}
-		house, _ := h.webClient(withLogoutURI, firstParty, grants)
+		trusted, _ := h.webClient(withLogoutURI, firstParty, grants)
 		third, _ := h.webClient(grants)
 		plain, _ := h.webClient(grants)
 		device, _ := h.webClient(native, grants)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		own, ownFamily := v.under(house, scope)
+		own, ownFamily := v.under(trusted, scope)
 		online, onlineFamily := v.under(plain, auth.Scope{"openid"})
 		away, awayFamily := v.under(third, scope)
 		phone, phoneFamily := v.under(device, scope)
@@ -396,7 +396,7 @@ func TestAttack_RT_10_Logout(t *testing.T) {
 		w.signIn(h.alice)
 		elsewhere, _ := h.webClient(grants)
 		far, farFamily := w.under(elsewhere, scope)
-		if _, err := v.logout("id_token_hint", h.idToken(house, h.alice)); err != nil {
+		if _, err := v.logout("id_token_hint", h.idToken(trusted, h.alice)); err != nil {
 			t.Fatal(err)
 		}
 		for name, got := range map[string]bool{

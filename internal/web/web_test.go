@@ -237,7 +237,7 @@ func (h *fixture) newAccount(email string) {
 	h.requireReply(h.post("/api/v1/verify-email", fmt.Sprintf(`{"token":%q}`, h.link())), 200, "")
 }
 
-// signedIn makes a member and signs in.
+// signedIn inserts an account and signs in.
 func (h *fixture) signedIn(email string) Tokens {
 	h.Helper()
 	h.newAccount(email)
@@ -257,7 +257,7 @@ func (h *fixture) tokens(r reply) Tokens {
 	return tk
 }
 
-// signInBrowser makes a member and signs in with a cookie, returned as a header line.
+// signInBrowser inserts an account and signs in with a cookie, returned as a header line.
 func (h *fixture) signInBrowser(email string) string {
 	h.Helper()
 	h.newAccount(email)
