@@ -118,7 +118,7 @@ type ClientSettings struct {
 	Sector    string `json:"sector,omitempty"`
 	// PostLogoutURIs are where a person may be sent after logging out, exactly.
 	PostLogoutURIs []string `json:"post_logout_redirect_uris,omitempty"`
-	// BackchannelURI is told when a session has ended (OpenID Connect Back-Channel
+	// BackchannelURI is notified when a session has ended (OpenID Connect Back-Channel
 	// Logout §2.2); BackchannelSession when it needs the sid for that.
 	BackchannelURI     string `json:"backchannel_logout_uri,omitempty"`
 	BackchannelSession bool   `json:"backchannel_logout_session_required,omitempty"`

@@ -49,7 +49,7 @@ type Mail struct {
 }
 
 // LogoutNotice is the payload of LogoutBackchannel: whose session at which client has
-// ended, and where the client wants to hear of it.
+// ended, and where the client is notified of it.
 type LogoutNotice struct {
 	Client  ClientID  `json:"client"`
 	Account AccountID `json:"account"`

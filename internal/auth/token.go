@@ -33,7 +33,7 @@ type Grant struct {
 	Subject string
 	// Actor is who acts for the subject (RFC 8693 §4.1), encoded; empty for nobody.
 	Actor []byte
-	// Until is when the access token ends at the latest; zero for no such limit.
+	// Until is the latest end of the access token; zero for no such limit.
 	Until time.Time
 	// Opaque asks for an access token that only we can read.
 	Opaque bool

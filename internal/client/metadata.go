@@ -25,7 +25,7 @@ type ClientMetadata struct {
 	Grants          []auth.GrantType `json:"grant_types,omitzero"`
 	Scope           string           `json:"scope,omitempty"`
 	auth.ClientSettings
-	// Encryption is not ours: a client that needs it is told so.
+	// Encryption is not supported: a client that requests it is refused.
 	IDTokenEncryption       string `json:"id_token_encrypted_response_alg,omitempty"`
 	UserInfoEncryption      string `json:"userinfo_encrypted_response_alg,omitempty"`
 	RequestEncryption       string `json:"request_object_encryption_alg,omitempty"`
@@ -178,7 +178,7 @@ func ParseClientMetadata(text []byte) (ClientMetadata, error) {
 }
 
 // unmarshalMetadata reads metadata into a struct. A member that a client can do without
-// is left out when its type is wrong, like any other value that is of no use.
+// is left out when its type is wrong, like any other value that cannot be used.
 func unmarshalMetadata[T any](text []byte, into *T) error {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	err := json.Unmarshal(text, into)

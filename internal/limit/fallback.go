@@ -19,7 +19,7 @@ type FallbackConfig struct {
 	// Cooldown is how long Shared is left alone after it has failed several times in a
 	// row; zero means one second.
 	Cooldown time.Duration
-	// Changed, if set, is told when Shared is given up (with the cause) and when it
+	// Changed, if set, is called when Shared is given up (with the cause) and when it
 	// is back (with nil). It must not block.
 	Changed func(degraded bool, cause error)
 }

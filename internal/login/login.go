@@ -38,7 +38,7 @@ type Config struct {
 	Limiter  limit.Limiter
 	Rates    limit.Rates
 	Now      func() time.Time
-	// Observe is told how each attempt ended: "success" with an empty reason, or
+	// Observe is called with the result of each attempt: "success" with an empty reason, or
 	// "failure" or "error" with one of the Reason constants.
 	Observe func(result, reason string)
 	Log     *slog.Logger

@@ -51,7 +51,7 @@ type logoutClaims struct {
 
 // DeliverLogout tells a client that a session of its has ended (OpenID Connect
 // Back-Channel Logout §2.5). It is a handler of the outbox: nil when the client has
-// said 200 or 204, or does not want to hear of it any more; an error that wraps
+// said 200 or 204, or is no longer registered for notifications; an error that wraps
 // ErrGivenUp when it has refused, or has not answered often enough; any other error
 // to be tried again. It takes no longer than a few seconds.
 func (s *Service) DeliverLogout(ctx context.Context, m auth.Message) error {

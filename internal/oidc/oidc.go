@@ -50,7 +50,7 @@ type Config struct {
 	// Lifetimes of authorization codes (60 s when zero), pushed requests (60 s) and
 	// codes of devices (10 min).
 	CodeLifetime, PushedLifetime, DeviceLifetime time.Duration
-	// Observe is told what became of each request for tokens: the grant ("unknown" for
+	// Observe is called with the result of each request for tokens: the grant ("unknown" for
 	// one that we do not have) and "issued" or the error's code. May be nil.
 	Observe func(grant, result string)
 	Log     *slog.Logger

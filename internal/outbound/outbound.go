@@ -45,7 +45,7 @@ type Config struct {
 	Transport func(*http.Transport)
 }
 
-// Client asks others. It is safe for concurrent use.
+// Client requests addresses of other servers. It is safe for concurrent use.
 type Client struct {
 	http  http.Client
 	most  int64

@@ -46,9 +46,9 @@ type Config struct {
 	Timeout time.Duration // of one delivery; 90 s
 	Lease   time.Duration // on a claimed message, longer than Timeout; 5 min
 	GiveUp  time.Duration // age at which a message is given up; 72 h
-	Drain   time.Duration // for deliveries under way when Run is told to end; 3 s
+	Drain   time.Duration // for deliveries under way when Run is asked to end; 3 s
 
-	// Observe, if set, is told how each try ended: "delivered", "retry" or
+	// Observe, if set, is called with the result of each try: "delivered", "retry" or
 	// "given_up". It must not block.
 	Observe func(kind auth.MessageKind, result string)
 	Log     *slog.Logger

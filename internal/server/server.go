@@ -1,6 +1,6 @@
 // Package server assembles the server: from one configuration it opens the
 // database, makes every service, hands each what it needs and nothing else, and
-// runs the listeners and the background work until it is told to end.
+// runs the listeners and the background work until its context is done.
 //
 // New assembles; the fields of a Server are the services, for the command line and
 // for tests. Run serves. The package decides nothing about accounts or tokens and

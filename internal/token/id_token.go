@@ -22,7 +22,7 @@ type idTokenRequest struct {
 	account   auth.Account
 	request   auth.IDTokenRequest
 	scope     auth.Scope     // whose claims are told as well
-	session   auth.SessionID // of the client that hears when it ends; empty for others
+	session   auth.SessionID // of the client that is notified when it ends; empty for other sessions
 }
 
 // ClaimsOfScope is the value of auth.ClientSettings.IDTokenClaims for the claims of the
