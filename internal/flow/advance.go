@@ -54,7 +54,7 @@ func (s *Service) state(tx *store.Tx, flow auth.Flow, b Browser) (n auth.FlowSta
 		if flow, err = tx.Flow(flow.ID); err != nil {
 			return n, orOver(err)
 		}
-		if !flow.Live(tx.Now) {
+		if !b.mayContinue(flow, tx.Now) { // another browser may have come for it since it was read
 			return n, flowOver()
 		}
 	}

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"strings"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -31,6 +32,11 @@ func (b *Browser) EnsureSecret() secret.Text {
 
 func (b Browser) owns(f auth.Flow) bool {
 	return secret.Valid(BrowserPrefix, b.Secret) && secret.Equal(secret.Digest(b.Secret), f.Browser)
+}
+
+// mayContinue reports whether the flow is live and belongs to this browser, or to none yet.
+func (b Browser) mayContinue(f auth.Flow, at time.Time) bool {
+	return f.Live(at) && (f.Browser == "" || b.owns(f))
 }
 
 // CSRF returns the token of a form about the subject, for one browser. Only that browser's cookie

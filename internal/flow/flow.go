@@ -243,7 +243,7 @@ func (s *Service) read(ctx context.Context, tenant auth.TenantID, id auth.FlowID
 		return auth.Flow{}, flowOver()
 	case err != nil:
 		return auth.Flow{}, fmt.Errorf("read flow: %w", err)
-	case !flow.Live(now) || flow.Browser != "" && !b.owns(flow):
+	case !b.mayContinue(flow, now):
 		return auth.Flow{}, flowOver()
 	}
 	return flow, nil
