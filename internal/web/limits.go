@@ -114,10 +114,10 @@ func (ex *exchange) enforce(l rateLimit, d limit.Decision, err error) error {
 	return auth.Throttled(d.RetryAfter)
 }
 
-// settle refunds the charge of a request that does not count: one that was refused before any
+// refundUncounted refunds the charge of a request that does not count: one that was refused before any
 // service was called, one that failed with 5xx, and, with failuresOnly, one that succeeded.
 // The request is answered already, so an error of the limiter has no effect.
-func (ex *exchange) settle(l rateLimit) {
+func (ex *exchange) refundUncounted(l rateLimit) {
 	if ex.status >= http.StatusBadRequest {
 		ex.giveBack(ex.accountCharge) // only what works counts
 	}

@@ -67,7 +67,7 @@ func (rt *route) serve(ex *exchange, r *http.Request) {
 	if err := rt.answer(ex, r); err != nil && err != errAnswered {
 		rt.dialect.fail(ex, err)
 	}
-	ex.settle(rt.limit)
+	ex.refundUncounted(rt.limit)
 }
 
 // errAnswered reports that a check has written the answer itself, as a redirect.
