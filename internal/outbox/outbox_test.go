@@ -63,7 +63,7 @@ func (r *recorder) count() int {
 // then.
 func wait(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	late := time.Now().Add(20 * time.Second)
+	late := time.Now().Add(time.Minute)
 	for !cond() {
 		if time.Now().After(late) {
 			t.Fatalf("never: %s", what)

@@ -73,13 +73,13 @@ func tokens(t testing.TB, r Response) Tokens {
 }
 
 // WaitMail returns the oldest caught mail to the address that it has not returned
-// before, waiting for it up to ten seconds. Mail of other nodes is not seen.
+// before, waiting for it up to a minute. Mail of other nodes is not seen.
 func (s *Server) WaitMail(t testing.TB, to string) outbox.Mail {
 	t.Helper()
 	if s.Mailbox == nil {
 		t.Fatal("mail is not caught by this server")
 	}
-	late := time.After(10 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		more := s.Mailbox.More()
 		if m, ok := s.next(to); ok {

@@ -75,7 +75,7 @@ func TestNodesShareEverything(t *testing.T) {
 	a, b := nodes[0], nodes[1]
 	a.Register(t, "alice@example.test", servertest.Password)
 	// Either node may have sent the mail.
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for len(a.MailsTo("alice@example.test"))+len(b.MailsTo("alice@example.test")) == 0 {
 		if time.Now().After(deadline) {
 			t.Fatal("no mail")

@@ -175,7 +175,7 @@ func fillUp(ctx context.Context, db *store.DB, round int) error {
 }
 
 func recover10(ctx context.Context, db *store.DB, round int) error {
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		id := fmt.Sprint("after-", round, "-", secret.NewID(time.Now()))
 		err := write(ctx, db, func(tx *store.Tx) error { return insertAccount(tx, id) })
 		if err == nil {

@@ -159,7 +159,7 @@ func TestAttack_FL_15_Crowd(t *testing.T) {
 		t.Errorf("FL-15: %d MiB of memory", most>>20)
 	}
 	for _, email := range emails[:5] { // and all is as before
-		eventually(t, "signing in again", 10*time.Second, func() bool { return login(t, h.site, email, servertest.Password).Status == 200 })
+		eventually(t, "signing in again", func() bool { return login(t, h.site, email, servertest.Password).Status == 200 })
 		login(t, h.site, email, wrongPassword).WantCode(t, 401, "invalid_credentials")
 	}
 	if code := p.end(15 * time.Second); code != 0 {
@@ -230,7 +230,7 @@ func TestAttack_FL_21_Terminated(t *testing.T) {
 			})
 		}
 		inside := 0
-		eventually(t, "everybody is inside", 30*time.Second, func() bool {
+		eventually(t, "everybody is inside", func() bool {
 			inside = waiting()
 			return inside+int(answered.Load()) >= len(emails)
 		})
@@ -302,10 +302,7 @@ func TestAttack_FL_08_FL_09_Clock(t *testing.T) {
 		tokens := rotate(t, s, spent)
 		unused := s.Login(t, emails[1], servertest.Password)
 		post(t, s, "/password/forgot", body{"email": emails[2]}).Want(t, 202)
-		link, ok := h.mailed(t.Context(), emails[2], "/reset-password")
-		if !ok {
-			t.Fatal("no mail")
-		}
+		link := h.mailed(emails[2], "/reset-password")
 
 		set("1h1m") // FL-08
 		me(t, s, servertest.Bearer(tokens.AccessToken)).WantCode(t, 401, "token_expired")

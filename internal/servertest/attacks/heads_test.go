@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
@@ -130,7 +129,7 @@ server { listen %[2]s; location / { proxy_pass %[3]s; } } }`, dir, address, to)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Wait() })
-	eventually(t, "nginx listens", 10*time.Second, func() bool {
+	eventually(t, "nginx listens", func() bool {
 		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()

@@ -163,11 +163,11 @@ func TestAttack_FL_01_KillNine(t *testing.T) {
 		p := h.start()
 		for round := range rounds {
 			l := crash(h, emails, p, func(l *ledger) {
-				eventually(t, "some writes", 20*time.Second, func() bool { return l.acknowledged.Load() >= 10 })
+				eventually(t, "some writes", func() bool { return l.acknowledged.Load() >= 10 })
 				time.Sleep(rand.N(100 * time.Millisecond))
 				p.kill()
 			})
-			p = h.start() // I6: ready within ten seconds, by itself
+			p = h.start() // I6: ready by itself
 			l.hold(t, h.site)
 			if promises += l.acknowledged.Load(); t.Failed() {
 				t.Fatalf("in round %d", round)
@@ -193,7 +193,7 @@ func TestAttack_FL_03_KilledBetween(t *testing.T) {
 				l := crash(h, emails, p, func(*ledger) {
 					select {
 					case <-p.ended:
-					case <-time.After(20 * time.Second):
+					case <-time.After(patience):
 						t.Errorf("FL-03: nobody came past %s", point)
 						p.kill()
 					}
@@ -215,16 +215,11 @@ func TestAttack_FL_03_KilledBetween(t *testing.T) {
 // that it stands for is done.
 func killedAtLink(t *testing.T, h *house) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
 	const killer = "WATCHWORD_FAULT_POINTS=single-use.taken=kill"
 	p := h.start(killer)
 	newcomer := person()
 	h.site.Register(t, newcomer, servertest.Password)
-	link, ok := h.mailed(ctx, newcomer, "/verify-email")
-	if !ok {
-		t.Fatal("no mail")
-	}
+	link := h.mailed(newcomer, "/verify-email")
 	if r, err := h.site.Try("POST", api("/verify-email"), body{"token": link}); err == nil {
 		t.Fatalf("FL-03: answered with %d", r.Status)
 	}
@@ -241,9 +236,7 @@ func killedAtLink(t *testing.T, h *house) {
 
 	p = h.start(killer)
 	post(t, h.site, "/password/forgot", body{"email": newcomer}).Want(t, 202)
-	if link, ok = h.mailed(ctx, newcomer, "/reset-password"); !ok {
-		t.Fatal("no mail")
-	}
+	link = h.mailed(newcomer, "/reset-password")
 	if r, err := h.site.Try("POST", api("/password/reset"), body{"token": link, "password": otherPassword}); err == nil {
 		t.Fatalf("FL-03: answered with %d", r.Status)
 	}

@@ -316,7 +316,7 @@ func quiet(t testing.TB, s *servertest.Server) {
 	t.Helper()
 	db := raw(t, s.Config.DatabaseURL())
 	defer db.Close()
-	eventually(t, "the outbox is empty", 10*time.Second, func() bool {
+	eventually(t, "the outbox is empty", func() bool {
 		s.Outbox.Wake()
 		return ask[int](t, db, "SELECT count(*) FROM outbox") == 0
 	})

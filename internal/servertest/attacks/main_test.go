@@ -202,12 +202,16 @@ func events(t testing.TB, db *sql.DB, kind string) int {
 	return ask[int](t, db, "SELECT count(*) FROM audit WHERE event = $1", kind)
 }
 
+// patience is how long a test waits for what must happen. It is longer than any
+// busy machine takes, so that only what never happens fails.
+const patience = time.Minute
+
 // eventually asks until the answer is yes.
-func eventually(t testing.TB, what string, long time.Duration, fn func() bool) {
+func eventually(t testing.TB, what string, fn func() bool) {
 	t.Helper()
-	for until := time.Now().Add(long); !fn(); time.Sleep(5 * time.Millisecond) {
+	for until := time.Now().Add(patience); !fn(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
-			t.Fatalf("not within %s: %s", long, what)
+			t.Fatalf("not within %s: %s", patience, what)
 		}
 	}
 }

@@ -701,7 +701,7 @@ func TestAttack_OP_05_Clients(t *testing.T) {
 		db := raw(t, s.Config.DatabaseURL())
 		for kind, outcome := range map[auth.EventKind]auth.Outcome{auth.EventTokenIssued: auth.Success, auth.EventClientRefused: auth.Failure,
 			auth.EventTokenRevoked: auth.Success, auth.EventClientChanged: auth.Success} {
-			eventually(t, string(kind)+" is recorded", 10*time.Second, func() bool { return events(t, db, string(kind)) == 1 })
+			eventually(t, string(kind)+" is recorded", func() bool { return events(t, db, string(kind)) == 1 })
 			got := ask[string](t, db, "SELECT outcome || ' ' || ip FROM audit WHERE event = $1", string(kind))
 			want := string(outcome) + " 127.0.0.1"
 			if kind == auth.EventClientChanged {

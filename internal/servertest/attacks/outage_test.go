@@ -232,7 +232,7 @@ func outage(t *testing.T, s *servertest.Server, v *verifier, tokens servertest.T
 func back(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	at := time.Now()
-	eventually(t, "ready again", 10*time.Second, func() bool {
+	eventually(t, "ready again", func() bool {
 		s.Clock.Advance(time.Second)
 		ready, err := s.Try("GET", "/readyz", nil)
 		in, err2 := s.Try("POST", api("/login"), body{"email": alice, "password": servertest.Password})
@@ -330,10 +330,10 @@ func TestAttack_FL_12_MailServerGone(t *testing.T) {
 				if n := ask[int](t, db, "SELECT count(*) FROM outbox"); n != 7 {
 					t.Errorf("FL-12: %d mails wait, want 7", n)
 				}
-				eventually(t, "a try to deliver", 10*time.Second, func() bool { s.Outbox.Wake(); return sink.Connections() > 0 })
+				eventually(t, "a try to deliver", func() bool { s.Outbox.Wake(); return sink.Connections() > 0 })
 				sink.Misbehave(nil)
 				sink.Release()
-				eventually(t, "all mails are out", 20*time.Second, func() bool {
+				eventually(t, "all mails are out", func() bool {
 					s.Clock.Advance(time.Second)
 					s.Outbox.Wake()
 					return ask[int](t, db, "SELECT count(*) FROM outbox") == 0

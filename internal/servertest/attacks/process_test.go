@@ -2,7 +2,6 @@ package attacks_test
 
 import (
 	"bytes"
-	"context"
 	"net"
 	"net/http"
 	"os"
@@ -139,12 +138,12 @@ type process struct {
 	says  *buffer
 }
 
-// start runs the command until it is ready, within ten seconds.
+// start runs the command until it is ready.
 func (h *house) start(env ...string) *process {
 	h.t.Helper()
 	for try := 0; ; try++ {
 		p := h.launch(env...)
-		until := time.Now().Add(10 * time.Second)
+		until := time.Now().Add(patience)
 		for time.Now().Before(until) && p.running() {
 			if r, err := h.site.Try("GET", "/readyz", nil); err == nil && r.Status == 200 {
 				return p
@@ -153,7 +152,7 @@ func (h *house) start(env ...string) *process {
 		}
 		p.kill()
 		if try == 5 || !strings.Contains(p.says.String(), "address already in use") {
-			h.t.Fatalf("not ready within ten seconds:\n%s", p.says)
+			h.t.Fatalf("I6: not ready by itself:\n%s", p.says)
 		}
 		time.Sleep(200 * time.Millisecond) // somebody has borrowed the port
 	}
@@ -202,27 +201,27 @@ func (p *process) end(long time.Duration) int {
 	}
 }
 
-// mailed waits for a mail in the mailbox of development and returns its token. Mails
-// are lost with the process, so it may not come.
-func (h *house) mailed(ctx context.Context, email, page string) (string, bool) {
-	for ctx.Err() == nil {
+// mailed waits for a mail in the mailbox of development and returns its token.
+func (h *house) mailed(email, page string) (token string) {
+	h.t.Helper()
+	eventually(h.t, "a mail to "+email, func() bool {
 		r, err := h.site.Try("GET", "/dev/mailbox.json", nil)
 		if err != nil {
-			return "", false
+			h.t.Fatalf("no mail to %s: %v", email, err)
 		}
 		for rest := r.Body; ; {
 			_, found, ok := bytes.Cut(rest, []byte(`"to":"`+email+`"`))
 			if !ok {
-				break
+				return false
 			}
 			if _, link, ok := bytes.Cut(found, []byte(page+"?token=")); ok && len(link) > 47 {
-				return string(link[:47]), true
+				token = string(link[:47])
+				return true
 			}
 			rest = found
 		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return "", false
+	})
+	return token
 }
 
 // sound checks that the database is whole, but for what is named.

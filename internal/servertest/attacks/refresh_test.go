@@ -120,7 +120,7 @@ func TestAttack_FL_11_LinksOnTwoNodes(t *testing.T) {
 	t.Parallel()
 	nodes := servertest.Nodes(t, 2)
 	mail := func(email string) string {
-		for until := time.Now().Add(10 * time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
+		for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
 			for _, s := range nodes { // either may have sent it
 				for _, m := range s.MailsTo(email) {
 					if len(m.Links) == 1 {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -158,7 +157,7 @@ func TestAttack_PW_07_Forgot(t *testing.T) {
 				t.Errorf("%s: mail %s", kind, m.Kind)
 			}
 		}
-		eventually(t, "the outbox is empty", 10*time.Second, func() bool {
+		eventually(t, "the outbox is empty", func() bool {
 			s.Outbox.Wake()
 			return ask[int](t, raw(t, s.Config.DatabaseURL()), "SELECT count(*) FROM outbox") == 0
 		})

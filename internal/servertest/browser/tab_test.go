@@ -156,7 +156,7 @@ func (b *tab) await(step chromedp.Action[chromedp.Void]) *tab {
 // page may send itself on.
 func (b *tab) at(path string) *tab {
 	b.t.Helper()
-	late := time.Now().Add(20 * time.Second)
+	late := time.Now().Add(time.Minute)
 	for {
 		u, err := url.Parse(b.where())
 		if err == nil && u.Path == path {

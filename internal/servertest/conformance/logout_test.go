@@ -161,7 +161,7 @@ func backchannelLogout(l *lab) {
 // told waits for the request that tells the client of the log-out.
 func (l *lab) told() url.Values {
 	l.t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		if forms := l.site.posted(backchannelPath); len(forms) > 0 {
 			return forms[0]
