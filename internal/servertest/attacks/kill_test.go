@@ -232,6 +232,7 @@ func killedAtLink(t *testing.T, h *house) {
 	default:
 		t.Errorf("FL-03: %d %s", r.Status, r.Body)
 	}
+	h.requireDelivered(newcomer)
 	p.kill()
 
 	p = h.start(killer)

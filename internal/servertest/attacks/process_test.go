@@ -221,7 +221,19 @@ func (h *house) mailed(email, page string) (token string) {
 			rest = found
 		}
 	})
+	h.requireDelivered(email)
 	return token
+}
+
+// requireDelivered waits until no mail to the address is queued. A process that is killed
+// before it has recorded a delivery keeps its lease for minutes, and later mails wait.
+func (h *house) requireDelivered(email string) {
+	h.t.Helper()
+	db := raw(h.t, h.config.DatabaseURL())
+	defer db.Close()
+	eventually(h.t, "an empty queue of "+email, func() bool {
+		return ask[int](h.t, db, "SELECT count(*) FROM outbox WHERE queue = $1", secret.Digest(email)) == 0
+	})
 }
 
 // sound checks that the database is whole, but for what is named.
