@@ -33,30 +33,30 @@ type Config struct {
 	Listen            string    `key:"listen" flag:"true" default:"127.0.0.1:8080" help:"Address of the public listener, HOST:PORT. An empty host means every interface."`
 	Manage            string    `key:"manage" flag:"true" default:"127.0.0.1:9090" help:"Address of the management listener: health, metrics and profiles. It asks for no credentials, so keep it off public networks."`
 	Issuer            string    `key:"issuer" example:"https://auth.example.com" flag:"true" help:"The server's base URL as its users see it, such as https://auth.example.com: scheme and host, no path, no slash at the end. It is the iss of every token, so it must not change later."`
-	Data              string    `key:"data" flag:"true" default:"./watchword-data" help:"Folder for what is kept on disk: the SQLite database."`
-	Database          SecretURL `key:"database" example:"postgres://watchword@db.example.com/watchword" flag:"true" help:"Where accounts live: postgres://USER:PASSWORD@HOST/NAME or sqlite:PATH. Empty means the file watchword.db in the data folder."`
-	MasterKey         Key       `key:"master_key" help:"The key that seals signing keys and other stored secrets: 32 random bytes in base64 (openssl rand -base64 32). Keep a copy apart from the database; without it the database is worth nothing."`
-	MasterKeyPrevious Key       `key:"master_key_previous" help:"The master key used before master_key, needed until everything has been sealed again under master_key."`
+	Data              string    `key:"data" flag:"true" default:"./watchword-data" help:"Folder for data on disk, such as the SQLite database."`
+	Database          SecretURL `key:"database" example:"postgres://watchword@db.example.com/watchword" flag:"true" help:"The database: postgres://USER:PASSWORD@HOST/NAME or sqlite:PATH. If empty, the file watchword.db in the data folder."`
+	MasterKey         Key       `key:"master_key" help:"The key that seals signing keys and other stored secrets: 32 random bytes in base64 (openssl rand -base64 32). Keep a copy apart from the database; without the key the database cannot be used."`
+	MasterKeyPrevious Key       `key:"master_key_previous" help:"The master key used before master_key, needed until watchword key reseal has sealed everything under master_key."`
 	AccessLog         bool      `key:"access_log" default:"true" help:"Write one line to the log for each request."`
 
 	Log      Log      `key:"log" help:"The server's log, on standard error."`
-	HTTP     HTTP     `key:"http" help:"Bounds on what one connection may use."`
+	HTTP     HTTP     `key:"http" help:"Limits of one connection."`
 	TLS      TLS      `key:"tls" help:"HTTPS by the server itself: either from files or with automatic certificates. Leave all empty when a proxy in front ends TLS."`
 	Proxy    Proxy    `key:"proxy" help:"Proxies in front of the server."`
 	CORS     CORS     `key:"cors" help:"Browser applications on other origins."`
 	SMTP     SMTP     `key:"smtp" help:"Outgoing mail."`
 	Accounts Accounts `key:"accounts" help:"Who may have an account. Tenants can set their own."`
-	Password Password `key:"password" help:"How passwords are hashed. watchword calibrate proposes values for a machine; higher ones are applied to old hashes at the next sign-in."`
+	Password Password `key:"password" help:"How passwords are hashed. watchword calibrate proposes values for a machine; stored hashes with lower ones are replaced at the next sign-in."`
 	Links    Links    `key:"links" help:"How long links in mails work."`
-	Sessions Sessions `key:"sessions" help:"Sign-ins kept by a cookie."`
+	Sessions Sessions `key:"sessions" help:"Browser sessions."`
 	Tokens   Tokens   `key:"tokens" help:"Access and refresh tokens. Tenants and resources can set their own."`
 	OAuth    OAuth    `key:"oauth" help:"The OAuth provider."`
-	Outbound Outbound `key:"outbound" help:"What the server asks of others: addresses that clients have named, such as that of their keys."`
+	Outbound Outbound `key:"outbound" help:"Requests of the server to addresses that clients name, such as a jwks_uri."`
 	Keys     Keys     `key:"keys" help:"The keys that sign tokens."`
-	Limits   Limits   `key:"limits" help:"Rate limits, as COUNT/PERIOD with an optional burst: 10/1m burst 20 gives 20 at once and ten more each minute. Addresses are counted as they come through trusted proxies, IPv6 by /64, and by /56 and /48 with four and sixteen times the rate. A limit cannot be switched off, only raised."`
+	Limits   Limits   `key:"limits" help:"Rate limits, as COUNT/PERIOD with an optional burst: 10/1m burst 20 gives 20 at once and ten more each minute. Addresses are those that trusted proxies report, IPv6 by /64, and by /56 and /48 with four and sixteen times the rate. A limit can be raised, not switched off."`
 	Metrics  Metrics  `key:"metrics" help:"The management listener."`
-	Audit    Audit    `key:"audit" help:"The record of who did what."`
-	Shutdown Shutdown `key:"shutdown" help:"The end of the process."`
+	Audit    Audit    `key:"audit" help:"The audit log."`
+	Shutdown Shutdown `key:"shutdown" help:"Shutdown."`
 
 	origins  map[string]origin // by key; a key that is missing has its default
 	warnings problems
@@ -75,20 +75,20 @@ type HTTP struct {
 	Header            Size          `key:"header" default:"32KiB" min:"4KiB" max:"1MiB" help:"Largest request head."`
 	ReadHeaderTimeout time.Duration `key:"read_header_timeout" default:"5s" min:"100ms" max:"5m" help:"Time for a request's head to arrive."`
 	ReadTimeout       time.Duration `key:"read_timeout" default:"30s" min:"100ms" max:"10m" help:"Time for a whole request to arrive."`
-	WriteTimeout      time.Duration `key:"write_timeout" default:"1m" min:"1s" max:"1h" help:"Time from the end of a request's head to the end of its answer."`
-	IdleTimeout       time.Duration `key:"idle_timeout" default:"2m" min:"1s" max:"1h" help:"Time a connection may wait for its next request."`
-	MaxConnections    int           `key:"max_connections" default:"16384" min:"16" max:"1000000" help:"Open connections to the public listener; more wait to be accepted."`
+	WriteTimeout      time.Duration `key:"write_timeout" default:"1m" min:"1s" max:"1h" help:"Time from the end of a request's head to the end of its response."`
+	IdleTimeout       time.Duration `key:"idle_timeout" default:"2m" min:"1s" max:"1h" help:"Time a connection may stay open between requests."`
+	MaxConnections    int           `key:"max_connections" default:"16384" min:"16" max:"1000000" help:"Open connections to the public listener; further ones wait to be accepted."`
 }
 
 // TLS is the section tls.
 type TLS struct {
-	CertFile  string `key:"cert_file" example:"/etc/watchword/tls.crt" help:"Certificate chain in PEM. The file is read again when it changes."`
-	KeyFile   string `key:"key_file" example:"/etc/watchword/tls.key" help:"Private key in PEM that belongs to cert_file."`
+	CertFile  string `key:"cert_file" example:"/etc/watchword/tls.crt" help:"Certificate chain in PEM, reloaded when the file changes."`
+	KeyFile   string `key:"key_file" example:"/etc/watchword/tls.key" help:"Private key of cert_file, in PEM."`
 	Auto      List   `key:"auto" example:"auth.example.com" help:"Host names for which certificates are obtained and renewed automatically. The host of the issuer must be among them, and port 443 must reach the public listener."`
-	Email     string `key:"email" example:"ops@example.com" help:"Where the certificate authority may write to."`
+	Email     string `key:"email" example:"ops@example.com" help:"Contact address for the certificate authority."`
 	Directory string `key:"directory" default:"https://acme-v02.api.letsencrypt.org/directory" help:"Directory URL of the certificate authority (ACME)."`
 
-	DirectoryCAFile string `key:"directory_ca_file" example:"/etc/watchword/ca.pem" help:"Root certificates in PEM by which the directory itself is checked, for a private certificate authority. Otherwise those of the system."`
+	DirectoryCAFile string `key:"directory_ca_file" example:"/etc/watchword/ca.pem" help:"Root certificates in PEM that are trusted for the directory of a private certificate authority, instead of the system's."`
 }
 
 // Enabled reports whether the public listener speaks HTTPS itself.
@@ -96,12 +96,12 @@ func (t TLS) Enabled() bool { return t.CertFile != "" || len(t.Auto) > 0 }
 
 // Proxy is the section proxy.
 type Proxy struct {
-	Trusted Prefixes `key:"trusted" example:"10.0.0.0/8, 192.168.1.7" help:"Networks of the proxies in front, such as 10.0.0.0/8. Only from them is X-Forwarded-For believed. Setting it also says that they end TLS."`
+	Trusted Prefixes `key:"trusted" example:"10.0.0.0/8, 192.168.1.7" help:"Networks of the proxies in front, such as 10.0.0.0/8. X-Forwarded-For is accepted only from them. Setting it also declares that they end TLS."`
 }
 
 // CORS is the section cors.
 type CORS struct {
-	Origins List `key:"origins" example:"https://app.example.com" help:"Origins whose scripts may call the API, such as https://app.example.com. Exact; there is no wildcard."`
+	Origins List `key:"origins" example:"https://app.example.com" help:"Origins whose scripts may call the API, such as https://app.example.com. Matched exactly, without wildcards."`
 }
 
 // SMTP is the section smtp.
@@ -112,7 +112,7 @@ type SMTP struct {
 
 // Accounts is the section accounts.
 type Accounts struct {
-	Registration string `key:"registration" default:"open" oneof:"open|closed" help:"Whether people may register themselves."`
+	Registration string `key:"registration" default:"open" oneof:"open|closed" help:"Whether users may register."`
 }
 
 // Password is the section password.
@@ -120,62 +120,62 @@ type Password struct {
 	Memory            Size          `key:"memory" default:"19MiB" min:"8KiB" max:"4GiB" help:"Argon2id memory of one hash."`
 	Time              int           `key:"time" default:"2" min:"1" max:"100" help:"Argon2id passes."`
 	Parallelism       int           `key:"parallelism" default:"1" min:"1" max:"255" help:"Argon2id lanes."`
-	MemoryBudget      Size          `key:"memory_budget" default:"256MiB" min:"8KiB" max:"1TiB" help:"Memory that all hashes under way may use together; it bounds how many run at once."`
-	Queue             int           `key:"queue" default:"128" min:"0" max:"1000000" help:"How many sign-ins may wait for their turn. Beyond that they are told to come back later."`
-	MaxWait           time.Duration `key:"max_wait" default:"800ms" min:"1ms" max:"1m" help:"How long one may wait for its turn."`
+	MemoryBudget      Size          `key:"memory_budget" default:"256MiB" min:"8KiB" max:"1TiB" help:"Memory of all hashes that run at once, which bounds their number."`
+	Queue             int           `key:"queue" default:"128" min:"0" max:"1000000" help:"How many sign-ins may wait to be hashed. Further ones are answered with 503 and Retry-After."`
+	MaxWait           time.Duration `key:"max_wait" default:"800ms" min:"1ms" max:"1m" help:"How long a sign-in may wait to be hashed."`
 	BreachedFile      string        `key:"breached_file" example:"/etc/watchword/breached.txt" help:"File of breached passwords to refuse, as SHA-1 digests in hexadecimal, one a line, sorted, optionally with :COUNT."`
 	FlaskSecuritySalt Secret        `key:"flask_security_salt" help:"SECURITY_PASSWORD_SALT of the Flask-Security application whose accounts were imported."`
 }
 
 // Links is the section links.
 type Links struct {
-	Verify time.Duration `key:"verify" default:"24h" min:"1m" max:"30d" help:"Links that confirm an e-mail address."`
+	Verify time.Duration `key:"verify" default:"24h" min:"1m" max:"30d" help:"Links that confirm an email address."`
 	Reset  time.Duration `key:"reset" default:"1h" min:"1m" max:"7d" help:"Links that set a new password."`
 }
 
 // Sessions is the section sessions.
 type Sessions struct {
-	Idle     time.Duration `key:"idle" default:"24h" min:"1m" max:"400d" help:"A session ends after this long without use."`
-	Lifetime time.Duration `key:"lifetime" default:"14d" min:"1m" max:"400d" help:"A session ends after this long in any case."`
-	Remember time.Duration `key:"remember" default:"30d" min:"1h" max:"400d" help:"A browser in which a user chose to stay signed in gets new sessions for this long."`
+	Idle     time.Duration `key:"idle" default:"24h" min:"1m" max:"400d" help:"A session expires after this long without use."`
+	Lifetime time.Duration `key:"lifetime" default:"14d" min:"1m" max:"400d" help:"A session expires after this long in any case."`
+	Remember time.Duration `key:"remember" default:"30d" min:"1h" max:"400d" help:"How long a browser gets new sessions if its user chose to stay signed in."`
 }
 
 // Tokens is the section tokens.
 type Tokens struct {
-	AccessLifetime  time.Duration `key:"access_lifetime" default:"15m" min:"10s" max:"24h" help:"Lifetime of access tokens. Services that check them by themselves learn of a revocation at the latest when it is over."`
+	AccessLifetime  time.Duration `key:"access_lifetime" default:"15m" min:"10s" max:"24h" help:"Lifetime of access tokens. Services that verify them by themselves accept a revoked token until it expires."`
 	Algorithm       string        `key:"algorithm" default:"ES256" oneof:"ES256|RS256|EdDSA" help:"Signature of access tokens. RS256 costs thirty times as much as ES256."`
-	RefreshIdle     time.Duration `key:"refresh_idle" default:"14d" min:"1m" max:"400d" help:"A refresh token that is not used for this long is dead."`
-	RefreshLifetime time.Duration `key:"refresh_lifetime" default:"30d" min:"1m" max:"400d" help:"One must sign in again after this long, however often tokens were refreshed."`
-	RefreshGrace    time.Duration `key:"refresh_grace" default:"10s" min:"0s" max:"1m" help:"For this long after a refresh a second use of the old refresh token counts as a race: two tabs that refresh together get the same answer. With 0s every second use is a theft, whatever refresh_retry is."`
-	RefreshRetry    time.Duration `key:"refresh_retry" default:"24h" min:"0s" max:"400d" help:"For this long a client that lost the answer to its refresh gets the same answer again, while nobody has used the new token. The same holds for the cookie that remembers a browser. With 0s it ends with refresh_grace, and later use of the old token ends the whole family."`
+	RefreshIdle     time.Duration `key:"refresh_idle" default:"14d" min:"1m" max:"400d" help:"A refresh token expires after this long without use."`
+	RefreshLifetime time.Duration `key:"refresh_lifetime" default:"30d" min:"1m" max:"400d" help:"A new sign-in is required after this long, however often tokens were refreshed."`
+	RefreshGrace    time.Duration `key:"refresh_grace" default:"10s" min:"0s" max:"1m" help:"A second use of a refresh token within this time counts as a race: two tabs that refresh together get the same response. With 0s every second use counts as theft, whatever refresh_retry is."`
+	RefreshRetry    time.Duration `key:"refresh_retry" default:"24h" min:"0s" max:"400d" help:"Within this time a client that lost the response to a refresh gets the same response again, while the new token is unused. The same holds for the remember-me cookie. With 0s it ends with refresh_grace, and later use of the old token ends the whole family."`
 }
 
 // OAuth is the section oauth.
 type OAuth struct {
-	AssertionAudience string `key:"assertion_audience" default:"issuer" oneof:"issuer|endpoint" help:"What a client names as the audience of the JWT with which it proves itself (private_key_jwt): only the issuer, or, for old clients, the URL of the token endpoint as well."`
+	AssertionAudience string `key:"assertion_audience" default:"issuer" oneof:"issuer|endpoint" help:"Accepted audience of client assertions (private_key_jwt): only the issuer, or, for old clients, the URL of the token endpoint as well."`
 
-	PKCE            string        `key:"pkce" default:"required" oneof:"required|optional" help:"Whether clients that keep a secret must send a code_challenge (PKCE). Public clients always must. Tenants and clients can be let off one by one."`
-	Registration    string        `key:"registration" default:"closed" oneof:"closed|token|open" help:"Who may register clients at /oauth2/register: nobody, holders of a token made by watchword client registration-token, or everybody. Tenants can set their own."`
-	ClientMetadata  bool          `key:"client_id_metadata" default:"false" help:"Take the https URL of a document that describes a client as its client_id, without any registration. The server fetches the document."`
-	Resources       Resources     `key:"resources" example:"https://mcp.example.com orders:read orders:write" help:"APIs for which every client may ask for tokens (resource, RFC 8707), also one that registered itself, as servers of MCP need it. Scopes behind the URL, or in the file {resource: URL, scopes: [...]}, are those that every client may be granted in tokens for only that API, with the person's consent. All other audiences and scopes are registered client by client."`
-	RedirectSchemes List          `key:"redirect_schemes" example:"cursor, vscode" help:"Private-use schemes without a dot that native clients may have in redirect URIs, such as cursor for cursor://…. No registry says whose they are: every program on a device can claim one, so a stranger's program can get a code that was meant for another. Schemes with a dot (com.example.app) need no setting."`
+	PKCE            string        `key:"pkce" default:"required" oneof:"required|optional" help:"Whether confidential clients must send a code_challenge (PKCE). Public clients always must. Single tenants and clients can be exempted."`
+	Registration    string        `key:"registration" default:"closed" oneof:"closed|token|open" help:"Who may register clients at /oauth2/register: nobody (closed), holders of a token of watchword client registration-token, or anyone (open). Tenants can set their own."`
+	ClientMetadata  bool          `key:"client_id_metadata" default:"false" help:"Accept the https URL of a client ID metadata document as client_id, without registration. The server fetches the document."`
+	Resources       Resources     `key:"resources" example:"https://mcp.example.com orders:read orders:write" help:"APIs for which every client may request tokens (resource, RFC 8707), self-registered ones included, as MCP servers need. Scopes after the URL, or in the file {resource: URL, scopes: [...]}, may be granted to every client, with the user's consent, in tokens for only that API. All other audiences and scopes are registered client by client."`
+	RedirectSchemes List          `key:"redirect_schemes" example:"cursor, vscode" help:"Private-use schemes without a dot that native clients may use in redirect URIs, such as cursor for cursor://…. Any program on a device can claim such a scheme and receive a code that was meant for another. Schemes with a dot (com.example.app) need no setting."`
 	CodeLifetime    time.Duration `key:"code_lifetime" default:"60s" min:"1s" max:"10m" help:"Lifetime of authorization codes."`
 	PushedLifetime  time.Duration `key:"pushed_lifetime" default:"60s" min:"5s" max:"10m" help:"Lifetime of pushed authorization requests (PAR)."`
-	DeviceLifetime  time.Duration `key:"device_lifetime" default:"10m" min:"1m" max:"1h" help:"How long a person has for typing the code that a device shows."`
-	DPoPNonce       bool          `key:"dpop_nonce" default:"false" help:"Ask for a nonce of the server in every DPoP proof. It costs clients a second request now and then."`
+	DeviceLifetime  time.Duration `key:"device_lifetime" default:"10m" min:"1m" max:"1h" help:"Lifetime of device codes and user codes."`
+	DPoPNonce       bool          `key:"dpop_nonce" default:"false" help:"Require a nonce of the server in every DPoP proof. Clients repeat a request now and then."`
 }
 
 // Outbound is the section outbound.
 type Outbound struct {
-	Allow  Prefixes `key:"allow" example:"10.20.0.0/16" help:"Networks that are asked although they are not public, and over plain http too where an address is written as a number. Whoever may register a client can make the server send requests to them."`
-	CAFile string   `key:"ca_file" example:"/etc/watchword/ca.pem" help:"Root certificates in PEM that are trusted in addition to those of the system, for a closed network."`
+	Allow  Prefixes `key:"allow" example:"10.20.0.0/16" help:"Networks that may be reached although they are not public, also over plain http if the URL has an IP address. Anyone who may register a client can make the server send requests to them."`
+	CAFile string   `key:"ca_file" example:"/etc/watchword/ca.pem" help:"Root certificates in PEM that are trusted in addition to the system's, for a closed network."`
 }
 
 // Keys is the section keys.
 type Keys struct {
 	RotateEvery  time.Duration `key:"rotate_every" default:"90d" min:"1h" max:"3650d" help:"Age at which a signing key is replaced."`
-	PublishAhead time.Duration `key:"publish_ahead" default:"24h" min:"1m" max:"90d" help:"How long a key is published before it signs, so that every verifier knows it by then. At least jwks_max_age."`
-	JWKSMaxAge   time.Duration `key:"jwks_max_age" default:"15m" min:"1s" max:"24h" help:"How long others may cache the published keys."`
+	PublishAhead time.Duration `key:"publish_ahead" default:"24h" min:"1m" max:"90d" help:"How long a key is published before it signs, so that verifiers know it. At least jwks_max_age."`
+	JWKSMaxAge   time.Duration `key:"jwks_max_age" default:"15m" min:"1s" max:"24h" help:"How long verifiers may cache the published keys."`
 }
 
 // Metrics is the section metrics.
@@ -185,10 +185,10 @@ type Metrics struct {
 
 // Audit is the section audit.
 type Audit struct {
-	Retention time.Duration `key:"retention" default:"365d" min:"1d" max:"36500d" help:"How long audit records are kept."`
+	Retention time.Duration `key:"retention" default:"365d" min:"1d" max:"36500d" help:"How long audit events are kept."`
 }
 
 // Shutdown is the section shutdown.
 type Shutdown struct {
-	Timeout time.Duration `key:"timeout" default:"10s" min:"100ms" max:"10m" help:"How long requests under way may take to finish after SIGTERM."`
+	Timeout time.Duration `key:"timeout" default:"10s" min:"100ms" max:"10m" help:"Time for requests in progress to finish after SIGTERM."`
 }

@@ -272,7 +272,7 @@ func (v *validator) mail() {
 	}
 	if f := v.SMTP.From; f != "" {
 		if _, err := mail.ParseAddress(f); err != nil || strings.ContainsAny(f, "\r\n") {
-			v.wrong("smtp.from", "is not an e-mail address", `set it to one, such as "Example <no-reply@example.com>"`)
+			v.wrong("smtp.from", "is not an email address", `set it to one, such as "Example <no-reply@example.com>"`)
 		}
 	}
 }
