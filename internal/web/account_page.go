@@ -10,9 +10,9 @@ import (
 )
 
 // accountForm checks that the form was sent by a page that this session was shown.
-func (s *Server) accountForm(h handler) handler {
+func (s *pages) accountForm(h handler) handler {
 	return func(ex *exchange, r *http.Request) error {
-		if !s.cfg.Flows.CSRFValid(ex.tenant.ID, flow.Browser{Secret: ex.browserCookie()}, r.PostForm.Get("csrf"), ex.accountSubject()...) {
+		if !s.flows.CSRFValid(ex.tenant.ID, flow.Browser{Secret: ex.browserCookie()}, r.PostForm.Get("csrf"), accountSubject(ex)...) {
 			return errCrossSite()
 		}
 		return h(ex, r)
@@ -20,40 +20,40 @@ func (s *Server) accountForm(h handler) handler {
 }
 
 // findOwner finds who is signed in, or sends the browser to sign in.
-func (ex *exchange) findOwner() error {
-	b, err := ex.resumed(ex.request.Context())
+func (s *pages) findOwner(ex *exchange) error {
+	b, err := s.resumed(ex)
 	if err != nil {
 		return err
 	}
 	if len(b.Sessions) == 0 {
-		return cmp.Or(ex.seeOther(pathLogin), errAnswered)
+		return cmp.Or(seeOther(ex, pathLogin), errAnswered)
 	}
 	ex.actor = ex.actor.AsSession(b.Sessions[0].Session)
 	return nil
 }
 
 // accountSubject is what the forms of these pages are about: the account's session here.
-func (ex *exchange) accountSubject() []string { return []string{"account", string(ex.actor.Session)} }
+func accountSubject(ex *exchange) []string { return []string{"account", string(ex.actor.Session)} }
 
 // What the page says after a change.
 var accountNotices = map[string]ui.Key{"session": ui.SessionEnded, "app": ui.AppRemoved, "password": ui.PasswordMailed}
 
 // accountPage shows where the person is signed in, and what they have allowed.
-func (s *Server) accountPage(ex *exchange, r *http.Request) error {
+func (s *pages) accountPage(ex *exchange, r *http.Request) error {
 	ctx, id := r.Context(), ex.actor.Account()
-	devices, err := s.cfg.Accounts.Sessions(ctx, ex.tenant.ID, id)
+	devices, err := s.accounts.Sessions(ctx, ex.tenant.ID, id)
 	if err != nil {
 		return err
 	}
-	apps, err := s.cfg.OIDC.Consents(ctx, ex.tenant.ID, id)
+	apps, err := s.oidc.Consents(ctx, ex.tenant.ID, id)
 	if err != nil {
 		return err
 	}
 	me, b := ex.people[0].Account, flow.Browser{Secret: ex.browserCookie()}
 	ex.setBrowser(b.EnsureSecret())
-	p := ui.Home{Page: ex.page(), Form: ui.Form{CSRF: s.cfg.Flows.CSRF(ex.tenant.ID, b, ex.accountSubject()...)}, Account: me.Email.Address, Name: me.Name,
-		EndSession: ex.local(pathAccount + "/end-session"), EndOthers: ex.local(pathAccount + "/end-others"),
-		RemoveApp: ex.local(pathAccount + "/remove-app"), NewPassword: ex.local(pathAccount + "/new-password"), Logout: ex.local(pathAccount + "/logout")}
+	p := ui.Home{Page: newPage(ex), Form: ui.Form{CSRF: s.flows.CSRF(ex.tenant.ID, b, accountSubject(ex)...)}, Account: me.Email.Address, Name: me.Name,
+		EndSession: local(ex, pathAccount+"/end-session"), EndOthers: local(ex, pathAccount+"/end-others"),
+		RemoveApp: local(ex, pathAccount+"/remove-app"), NewPassword: local(ex, pathAccount+"/new-password"), Logout: local(ex, pathAccount+"/logout")}
 	if k, ok := accountNotices[r.URL.Query().Get("done")]; ok {
 		p.Notice = p.Say(k)
 	}
@@ -63,52 +63,52 @@ func (s *Server) accountPage(ex *exchange, r *http.Request) error {
 	for _, a := range apps {
 		p.Apps = append(p.Apps, ui.App{Client: string(a.Client.ID), Name: clientName(a.Client), Host: a.Client.ProvedHost(), Scopes: a.Consent.Scope, Since: a.Consent.CreatedAt})
 	}
-	return ex.render(http.StatusOK, p)
+	return render(ex, http.StatusOK, p)
 }
 
-func (s *Server) accountEndSession(ex *exchange, r *http.Request) error {
-	err := s.cfg.Accounts.EndSession(r.Context(), ex.tenant.ID, ex.actor.Account(), auth.SessionID(r.PostForm.Get("session")), ex.requestActor())
-	return ex.changed(err, "session")
+func (s *pages) accountEndSession(ex *exchange, r *http.Request) error {
+	err := s.accounts.EndSession(r.Context(), ex.tenant.ID, ex.actor.Account(), auth.SessionID(r.PostForm.Get("session")), ex.requestActor())
+	return changed(ex, err, "session")
 }
 
-func (s *Server) accountEndOthers(ex *exchange, r *http.Request) error {
-	_, err := s.cfg.Accounts.EndOtherSessions(r.Context(), ex.tenant.ID, ex.actor.Account(), ex.actor.Session, ex.requestActor())
-	return ex.changed(err, "session")
+func (s *pages) accountEndOthers(ex *exchange, r *http.Request) error {
+	_, err := s.accounts.EndOtherSessions(r.Context(), ex.tenant.ID, ex.actor.Account(), ex.actor.Session, ex.requestActor())
+	return changed(ex, err, "session")
 }
 
 // accountNewPassword mails a link for a new password to the own address.
-func (s *Server) accountNewPassword(ex *exchange, r *http.Request) error {
-	err := s.cfg.Accounts.Forgot(r.Context(), ex.tenant.ID, ex.people[0].Account.Email.Address, ex.requestActor())
-	return ex.changed(err, "password")
+func (s *pages) accountNewPassword(ex *exchange, r *http.Request) error {
+	err := s.accounts.Forgot(r.Context(), ex.tenant.ID, ex.people[0].Account.Email.Address, ex.requestActor())
+	return changed(ex, err, "password")
 }
 
-func (s *Server) accountRemoveApp(ex *exchange, r *http.Request) error {
-	err := s.cfg.OIDC.RevokeConsent(r.Context(), ex.tenant.ID, ex.actor.Account(), auth.ClientID(r.PostForm.Get("client")), ex.requestActor())
-	return ex.changed(err, "app")
+func (s *pages) accountRemoveApp(ex *exchange, r *http.Request) error {
+	err := s.oidc.RevokeConsent(r.Context(), ex.tenant.ID, ex.actor.Account(), auth.ClientID(r.PostForm.Get("client")), ex.requestActor())
+	return changed(ex, err, "app")
 }
 
 // changed goes back to the page. What was gone already is as gone as was wished.
-func (ex *exchange) changed(err error, what string) error {
+func changed(ex *exchange, err error, what string) error {
 	if err != nil && auth.KindOf(err) != auth.KindNotFound {
 		return err
 	}
-	return ex.seeOther(pathAccount + "?done=" + what)
+	return seeOther(ex, pathAccount+"?done="+what)
 }
 
 // accountLogout signs the current account out of this browser.
-func (s *Server) accountLogout(ex *exchange, r *http.Request) error {
-	b, err := ex.browser(r.Context())
+func (s *pages) accountLogout(ex *exchange, r *http.Request) error {
+	b, err := s.browser(ex)
 	if err != nil {
 		return err
 	}
-	rest, err := s.cfg.Logins.SignOutBrowser(r.Context(), ex.tenant.ID, b.Sessions, ex.actor.Session, ex.requestActor())
+	rest, err := s.logins.SignOutBrowser(r.Context(), ex.tenant.ID, b.Sessions, ex.actor.Session, ex.requestActor())
 	if err != nil {
 		return err
 	}
 	ex.setSessions(rest)
 	if rest != "" {
-		return ex.seeOther(pathAccount)
+		return seeOther(ex, pathAccount)
 	}
 	ex.dropRemember()
-	return ex.seeOther(pathLogout + "/done")
+	return seeOther(ex, pathLogout+"/done")
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -266,6 +268,21 @@ func openAnswers(doc *huma.OpenAPI) {
 			schema.AdditionalProperties = nil
 		}
 	}
+}
+
+// operations lists the calls, ordered by path and method.
+func (s *api) operations() []*huma.Operation {
+	var list []*huma.Operation
+	paths := s.huma.OpenAPI().Paths
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		item := paths[path]
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op != nil {
+				list = append(list, op)
+			}
+		}
+	}
+	return list
 }
 
 func (s *api) openAPI(ex *exchange, _ *http.Request) error {

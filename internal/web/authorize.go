@@ -9,7 +9,7 @@ import (
 
 // readRequest reads the parameters from the address of a GET or from the form of a
 // POST (OpenID Connect Core §3.1.2.1), and never from both.
-func (ex *exchange) readRequest(r *http.Request) (oauth.Form, error) {
+func readRequest(ex *exchange, r *http.Request) (oauth.Form, error) {
 	if r.Method != http.MethodPost {
 		if err := ex.chargeSize(limitAuthorize, len(r.URL.RawQuery)); err != nil {
 			return oauth.Form{}, err
@@ -30,19 +30,19 @@ func (ex *exchange) readRequest(r *http.Request) (oauth.Form, error) {
 }
 
 // authorize is the authorization endpoint (RFC 6749 §3.1).
-func (s *Server) authorize(ex *exchange, r *http.Request) error {
-	form, err := ex.readRequest(r)
+func (s *pages) authorize(ex *exchange, r *http.Request) error {
+	form, err := readRequest(ex, r)
 	if err != nil {
 		return err
 	}
-	b, err := ex.browser(r.Context())
+	b, err := s.browser(ex)
 	if err != nil {
 		return err
 	}
-	st, err := s.cfg.OIDC.Authorize(r.Context(), oidc.AuthorizeInput{Tenant: ex.tenant, Form: form, Posted: r.Method == http.MethodPost, Browser: b})
+	st, err := s.oidc.Authorize(r.Context(), oidc.AuthorizeInput{Tenant: ex.tenant, Form: form, Posted: r.Method == http.MethodPost, Browser: b})
 	if err != nil {
 		return err
 	}
 	ex.setBrowser(st.NewBrowser)
-	return ex.dispatch(st)
+	return dispatch(ex, st)
 }

@@ -11,34 +11,34 @@ import (
 )
 
 // choosePage asks with which account of this browser to go on.
-func (s *Server) choosePage(ex *exchange, st flow.Step) error {
-	p := ui.Choose{Page: ex.ofStep(st), Form: ex.formOf(st, pathChoose), Client: forWhom(st)}
+func (s *pages) choosePage(ex *exchange, st flow.Step) error {
+	p := ui.Choose{Page: stepPage(ex, st), Form: stepForm(ex, st, pathChoose), Client: forWhom(st)}
 	for _, v := range ex.people {
 		p.Accounts = append(p.Accounts, ui.Account{Session: string(v.Session.ID), Email: v.Account.Email.Address, Name: v.Account.Name})
 	}
-	return ex.render(http.StatusOK, p)
+	return render(ex, http.StatusOK, p)
 }
 
 // chooseForm takes the account with which a flow goes on; none means another one.
-func (s *Server) chooseForm(ex *exchange, r *http.Request) error {
-	in, err := ex.flowForm(r)
+func (s *pages) chooseForm(ex *exchange, r *http.Request) error {
+	in, err := s.flowForm(ex, r)
 	if err != nil {
 		return err
 	}
 	chosen := auth.SessionID(r.PostForm.Get("session"))
-	st, err := s.cfg.Flows.Choose(r.Context(), in, chosen)
+	st, err := s.flows.Choose(r.Context(), in, chosen)
 	if err != nil {
 		return err
 	}
 	if chosen == "" {
-		return ex.toAddress(ex.flowURL(pathLogin, st.Flow.ID) + "&other")
+		return redirect(ex, flowURL(ex, pathLogin, st.Flow.ID)+"&other")
 	}
-	ex.prefer(chosen)
-	return ex.dispatch(st)
+	prefer(ex, chosen)
+	return dispatch(ex, st)
 }
 
 // prefer makes an account of this browser the current one.
-func (ex *exchange) prefer(id auth.SessionID) {
+func prefer(ex *exchange, id auth.SessionID) {
 	i := slices.IndexFunc(ex.people, func(v session.SignedIn) bool { return v.Session.ID == id })
 	if i > 0 {
 		front := append([]session.SignedIn{ex.people[i]}, slices.Delete(slices.Clone(ex.people), i, i+1)...)

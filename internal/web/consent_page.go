@@ -9,11 +9,11 @@ import (
 )
 
 // consentPage asks whether the client may use the account.
-func (s *Server) consentPage(ex *exchange, st flow.Step) error {
+func (s *pages) consentPage(ex *exchange, st flow.Step) error {
 	v := st.Consent
 	p := ui.Consent{
-		Page: ex.ofStep(st), Form: ex.formOf(st, pathConsent),
-		Client: clientName(v.Client), Account: v.Account.Email.Address, NotYou: ex.flowURL(pathChoose, st.Flow.ID),
+		Page: stepPage(ex, st), Form: stepForm(ex, st, pathConsent),
+		Client: clientName(v.Client), Account: v.Account.Email.Address, NotYou: flowURL(ex, pathChoose, st.Flow.ID),
 		Scopes: v.Scope, Resources: v.Resources, Policy: v.Client.Settings.PolicyURI, Terms: v.Client.Settings.TermsURI,
 	}
 	if strings.HasPrefix(st.Flow.Request.RedirectURI, "https://") {
@@ -25,20 +25,20 @@ func (s *Server) consentPage(ex *exchange, st flow.Step) error {
 		// One with a secret that the operator registered is a web application, under development.
 		p.Local = v.Client.Public() || v.Client.SelfDescribed()
 	}
-	return ex.render(http.StatusOK, p)
+	return render(ex, http.StatusOK, p)
 }
 
 // consentForm takes what the person said. Anything but a yes is a no.
-func (s *Server) consentForm(ex *exchange, r *http.Request) error {
-	in, err := ex.flowForm(r)
+func (s *pages) consentForm(ex *exchange, r *http.Request) error {
+	in, err := s.flowForm(ex, r)
 	if err != nil {
 		return err
 	}
-	st, err := s.cfg.OIDC.Consent(r.Context(), in, approved(r))
+	st, err := s.oidc.Consent(r.Context(), in, approved(r))
 	if err != nil {
 		return err
 	}
-	return ex.dispatch(st)
+	return dispatch(ex, st)
 }
 
 func approved(r *http.Request) bool { return r.PostForm.Get("decision") == "approve" }

@@ -60,8 +60,8 @@ const plain = "abcdefghijklmnopqrstuvwxyz0123456789+-."
 
 // flowHeaders sets the headers of a page of a flow that may end at one of the addresses;
 // without addresses it ends at this server.
-func (ex *exchange) flowHeaders(addresses ...string) {
-	ex.pageHeaders()
+func flowHeaders(ex *exchange, addresses ...string) {
+	pageHeaders(ex)
 	h := ex.Header()
 	// Not no-referrer: with it browsers that send no Sec-Fetch-Site call the origin of our own forms null.
 	h["Referrer-Policy"] = sameOrigin

@@ -12,8 +12,8 @@ import (
 
 // devicePage asks for the code that a device shows. A link of the device may fill it in
 // (RFC 8628 §3.3.1); the person still sends it.
-func (s *Server) devicePage(ex *exchange, st flow.Step) error {
-	return ex.render(http.StatusOK, ui.DeviceCode{Page: ex.ofStep(st), Form: ex.formOf(st, pathDevice), Code: auth.Clip(ex.request.URL.Query().Get("user_code"), maxUserCode)})
+func (s *pages) devicePage(ex *exchange, st flow.Step) error {
+	return render(ex, http.StatusOK, ui.DeviceCode{Page: stepPage(ex, st), Form: stepForm(ex, st, pathDevice), Code: auth.Clip(ex.request.URL.Query().Get("user_code"), maxUserCode)})
 }
 
 const maxUserCode = 32
@@ -27,35 +27,35 @@ func userCode(r *http.Request) string {
 }
 
 // deviceForm takes the code.
-func (s *Server) deviceForm(ex *exchange, r *http.Request) error {
-	in, err := ex.flowForm(r)
+func (s *pages) deviceForm(ex *exchange, r *http.Request) error {
+	in, err := s.flowForm(ex, r)
 	if err != nil {
 		return err
 	}
 	code := auth.Clip(r.PostForm.Get("code"), maxUserCode)
-	st, err := s.cfg.OIDC.DeviceLookup(r.Context(), in, code)
+	st, err := s.oidc.DeviceLookup(r.Context(), in, code)
 	e, ok := errors.AsType[*auth.Error](err)
 	if !ok || e.Kind != auth.KindInvalid && e.Kind != auth.KindThrottled {
 		if err != nil {
 			return err
 		}
-		return ex.dispatch(st)
+		return dispatch(ex, st)
 	}
-	if st, err = s.cfg.Flows.Continue(r.Context(), in.Tenant, in.Flow, in.Browser); err != nil {
+	if st, err = s.flows.Continue(r.Context(), in.Tenant, in.Flow, in.Browser); err != nil {
 		return err
 	}
-	p := ui.DeviceCode{Page: ex.ofStep(st), Form: ex.formOf(st, pathDevice), Code: code}
+	p := ui.DeviceCode{Page: stepPage(ex, st), Form: stepForm(ex, st, pathDevice), Code: code}
 	p.Bad = p.Say(ui.BadCode)
 	if e.Kind == auth.KindThrottled {
 		ex.explain(e).header(ex.Header())
 		p.Bad = p.Say(ui.CodeWait, p.Wait(e.RetryAfter))
 	}
-	return ex.render(statuses[e.Kind], p)
+	return render(ex, statuses[e.Kind], p)
 }
 
 // confirmPage asks whether the device may use the account.
-func (s *Server) confirmPage(ex *exchange, st flow.Step) error {
-	p := ui.DeviceConfirm{Page: ex.ofStep(st), Form: ex.formOf(st, pathConfirm), Client: clientName(st.Client), NotYou: ex.flowURL(pathChoose, st.Flow.ID),
+func (s *pages) confirmPage(ex *exchange, st flow.Step) error {
+	p := ui.DeviceConfirm{Page: stepPage(ex, st), Form: stepForm(ex, st, pathConfirm), Client: clientName(st.Client), NotYou: flowURL(ex, pathChoose, st.Flow.ID),
 		Scopes: st.Flow.Request.Scope, Resources: st.Flow.Request.Resources, From: st.Flow.Request.DeviceIP}
 	if p.From != "" && ex.ip.IsValid() && ex.ip.String() != p.From {
 		p.Own = ex.ip.String()
@@ -67,22 +67,22 @@ func (s *Server) confirmPage(ex *exchange, st flow.Step) error {
 	if len(st.Accounts) > 0 {
 		p.Account = st.Accounts[0].Account.Email.Address
 	}
-	return ex.render(http.StatusOK, p)
+	return render(ex, http.StatusOK, p)
 }
 
 // confirmForm takes what the person said. Anything but a yes is a no. The flow ends with
 // it, so that the page which says how is the answer itself.
-func (s *Server) confirmForm(ex *exchange, r *http.Request) error {
-	in, err := ex.flowForm(r)
+func (s *pages) confirmForm(ex *exchange, r *http.Request) error {
+	in, err := s.flowForm(ex, r)
 	if err != nil {
 		return err
 	}
-	st, err := s.cfg.OIDC.DeviceDecide(r.Context(), in, approved(r))
+	st, err := s.oidc.DeviceDecide(r.Context(), in, approved(r))
 	if err != nil {
 		return err
 	}
 	if st.Kind != auth.StepDone {
-		return ex.dispatch(st)
+		return dispatch(ex, st)
 	}
-	return ex.render(http.StatusOK, ui.DeviceDone{Page: ex.ofStep(st), Client: clientName(st.Client), Allowed: approved(r), Home: ex.local(pathAccount)})
+	return render(ex, http.StatusOK, ui.DeviceDone{Page: stepPage(ex, st), Client: clientName(st.Client), Allowed: approved(r), Home: local(ex, pathAccount)})
 }

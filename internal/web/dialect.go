@@ -41,23 +41,23 @@ func (s *Server) newDialects() dialects {
 		// of a mailed link. Its forms answer with 303 or another page.
 		page: dialect{
 			linkSecret: true,
-			headers:    (*exchange).pageHeaders,
+			headers:    pageHeaders,
 			read:       (*exchange).readForm,
-			fail:       s.writeProblemPage,
+			fail:       s.pages.writeProblemPage,
 		},
 		// flowPage is a page of a flow or of the account, whose forms need an origin and hold
 		// a CSRF token.
 		flowPage: dialect{
-			headers: func(ex *exchange) { ex.flowHeaders() },
+			headers: func(ex *exchange) { flowHeaders(ex) },
 			read:    (*exchange).readForm,
-			fail:    s.writeProblemPage,
+			fail:    s.pages.writeProblemPage,
 		},
 		// browserEndpoint is where clients send browsers, by GET or by a form of their own site.
 		// It is for no scripts (RFC 9700 §2.6); refusals are pages.
 		browserEndpoint: dialect{
 			crossSite: true,
-			headers:   func(ex *exchange) { ex.flowHeaders() },
-			fail:      s.writeProblemPage,
+			headers:   func(ex *exchange) { flowHeaders(ex) },
+			fail:      s.pages.writeProblemPage,
 		},
 		// endpoint is called by programs, among them scripts of any origin, with credentials of
 		// their own. It looks at no cookie and refuses in the words of RFC 6749 §5.2.

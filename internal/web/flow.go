@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,41 +50,40 @@ var alsoAt = map[string][]auth.StepKind{
 var addingSteps = []auth.StepKind{auth.StepChoose, auth.StepConsent, auth.StepDeviceConfirm, auth.StepVerifyEmail}
 
 // allowedAt reports whether the page at the path may be shown at the step.
-func (ex *exchange) allowedAt(path string, step auth.StepKind) bool {
+func allowedAt(ex *exchange, path string, step auth.StepKind) bool {
 	side := path == pathLogin || path == pathRegister || path == pathForgot
-	return stepPaths[step] == path || slices.Contains(alsoAt[path], step) || side && ex.addingAccount() && slices.Contains(addingSteps, step)
+	return stepPaths[step] == path || slices.Contains(alsoAt[path], step) || side && addingAccount(ex) && slices.Contains(addingSteps, step)
 }
 
 // addingAccount reports whether the user is signing in with an account that the browser lacks.
-func (ex *exchange) addingAccount() bool { return ex.request.URL.Query().Has("other") }
+func addingAccount(ex *exchange) bool { return ex.request.URL.Query().Has("other") }
 
 // browser returns the cookies and sessions of the browser.
-func (ex *exchange) browser(ctx context.Context) (flow.Browser, error) {
+func (s *pages) browser(ex *exchange) (flow.Browser, error) {
 	b := flow.Browser{Secret: ex.browserCookie(), Allowed: ex.cookieValue(cookieApps), Actor: ex.requestActor()}
 	cookie := ex.sessionCookie()
 	if cookie == "" {
 		return b, nil
 	}
-	return b, ex.find(ctx, &b, cookie)
+	return b, s.findSessions(ex, &b, cookie)
 }
 
-// find reads the sessions of a cookie.
-func (ex *exchange) find(ctx context.Context, b *flow.Browser, cookie string) (err error) {
-	b.Sessions, err = ex.router.server.cfg.Sessions.FindAll(ctx, ex.tenant.ID, cookie)
+// findSessions reads the sessions of a cookie.
+func (s *pages) findSessions(ex *exchange, b *flow.Browser, cookie string) (err error) {
+	b.Sessions, err = s.sessions.FindAll(ex.request.Context(), ex.tenant.ID, cookie)
 	ex.people = b.Sessions
 	return err
 }
 
 // resumed is browser for the pages of a flow. Without a session, a remember-me cookie signs its user
 // in again. The authorization endpoint does not use it, since prompt=none must leave no trace.
-func (ex *exchange) resumed(ctx context.Context) (flow.Browser, error) {
-	b, err := ex.browser(ctx)
+func (s *pages) resumed(ex *exchange) (flow.Browser, error) {
+	b, err := s.browser(ex)
 	rememberMe := ex.rememberCookie()
 	if err != nil || len(b.Sessions) > 0 || rememberMe == "" || ex.request.Method != http.MethodGet {
 		return b, err
 	}
-	s := ex.router.server
-	entered, err := s.cfg.Logins.Resume(ctx, ex.tenant.ID, rememberMe, nil, b.Actor)
+	entered, err := s.logins.Resume(ex.request.Context(), ex.tenant.ID, rememberMe, nil, b.Actor)
 	switch {
 	case auth.KindOf(err) == auth.KindUnauthenticated:
 		ex.dropRemember()
@@ -95,122 +93,133 @@ func (ex *exchange) resumed(ctx context.Context) (flow.Browser, error) {
 	}
 	ex.setSessions(entered.Cookie)
 	ex.setRemember(entered.RememberMe)
-	return b, ex.find(ctx, &b, entered.Cookie)
+	return b, s.findSessions(ex, &b, entered.Cookie)
 }
 
 // flowOf returns the flow of an address.
 func flowOf(r *http.Request) auth.FlowID { return auth.FlowID(r.URL.Query().Get("flow")) }
 
 // flowForm returns the fields of a form of a flow's page.
-func (ex *exchange) flowForm(r *http.Request) (flow.FormRef, error) {
-	b, err := ex.browser(r.Context())
+func (s *pages) flowForm(ex *exchange, r *http.Request) (flow.FormRef, error) {
+	b, err := s.browser(ex)
 	return flow.FormRef{Tenant: ex.tenant.ID, Flow: auth.FlowID(r.PostForm.Get("flow")), CSRF: r.PostForm.Get("csrf"), Browser: b}, err
 }
 
 // flowURL returns the address of a page in the flow.
-func (ex *exchange) flowURL(path string, id auth.FlowID) string {
-	return ex.local(path) + "?flow=" + url.QueryEscape(string(id))
+func flowURL(ex *exchange, path string, id auth.FlowID) string {
+	return local(ex, path) + "?flow=" + url.QueryEscape(string(id))
 }
 
 // sidePageURL returns the address of a page that is linked from the page of the step.
-func (ex *exchange) sidePageURL(path string, id auth.FlowID) string {
-	if ex.addingAccount() {
-		return ex.flowURL(path, id) + "&other"
+func sidePageURL(ex *exchange, path string, id auth.FlowID) string {
+	if addingAccount(ex) {
+		return flowURL(ex, path, id) + "&other"
 	}
-	return ex.flowURL(path, id)
+	return flowURL(ex, path, id)
+}
+
+// flowPage answers GET of a page of a flow that a person may begin there.
+func (s *pages) flowPage(draw func(*exchange, flow.Step) error) handler {
+	return s.show(auth.FlowAccount, draw)
+}
+
+// deviceFlowPage is flowPage for the pages of the device grant.
+func (s *pages) deviceFlowPage(draw func(*exchange, flow.Step) error) handler {
+	return s.show(auth.FlowDevice, draw)
 }
 
 // show answers GET of a page. Without a flow it starts one of the given kind. With one it shows the
 // page if it is allowed at the flow's step, and otherwise redirects to the page of that step.
-func (s *Server) show(path string, kind auth.FlowKind, draw func(*exchange, flow.Step) error) handler {
+func (s *pages) show(kind auth.FlowKind, draw func(*exchange, flow.Step) error) handler {
 	return func(ex *exchange, r *http.Request) error {
-		b, err := ex.resumed(r.Context())
+		path := ex.route.path
+		b, err := s.resumed(ex)
 		if err != nil {
 			return err
 		}
 		id := flowOf(r)
 		if id == "" {
 			if path == pathLogin && len(b.Sessions) > 0 {
-				return ex.seeOther(pathAccount)
+				return seeOther(ex, pathAccount)
 			}
-			st, err := s.cfg.Flows.Start(r.Context(), ex.tenant.ID, kind, b)
+			st, err := s.flows.Start(r.Context(), ex.tenant.ID, kind, b)
 			if err != nil {
 				return err
 			}
 			ex.setBrowser(st.NewBrowser)
-			return ex.toAddress(ex.flowURL(path, st.Flow.ID) + userCode(r))
+			return redirect(ex, flowURL(ex, path, st.Flow.ID)+userCode(r))
 		}
-		st, err := s.cfg.Flows.Continue(r.Context(), ex.tenant.ID, id, b)
+		st, err := s.flows.Continue(r.Context(), ex.tenant.ID, id, b)
 		if err != nil {
 			return err
 		}
 		ex.setBrowser(st.NewBrowser)
-		if !ex.allowedAt(path, st.Kind) {
-			return ex.dispatch(st)
+		if !allowedAt(ex, path, st.Kind) {
+			return dispatch(ex, st)
 		}
 		return draw(ex, st)
 	}
 }
 
 // proceed redirects to the current step of a flow.
-func (s *Server) proceed(ex *exchange, r *http.Request) error {
-	b, err := ex.resumed(r.Context())
+func (s *pages) proceed(ex *exchange, r *http.Request) error {
+	b, err := s.resumed(ex)
 	if err != nil {
 		return err
 	}
-	st, err := s.cfg.Flows.Continue(r.Context(), ex.tenant.ID, flowOf(r), b)
+	st, err := s.flows.Continue(r.Context(), ex.tenant.ID, flowOf(r), b)
 	if err != nil {
 		return err
 	}
 	ex.setBrowser(st.NewBrowser)
-	return ex.dispatch(st)
+	return dispatch(ex, st)
 }
 
 // dispatch redirects to the page of the flow's step, or back to the client.
-func (ex *exchange) dispatch(st flow.Step) error {
-	ex.letOpen(st.Client)
+func dispatch(ex *exchange, st flow.Step) error {
+	letOpen(ex, st.Client)
 	switch st.Kind {
 	case auth.StepAnswer:
-		return ex.answer(st)
+		return respond(ex, st)
 	case auth.StepDone:
-		return ex.seeOther(pathAccount)
+		return seeOther(ex, pathAccount)
 	}
-	return ex.toAddress(ex.flowURL(stepPaths[st.Kind], st.Flow.ID))
+	return redirect(ex, flowURL(ex, stepPaths[st.Kind], st.Flow.ID))
 }
 
-// answer sends the browser back to the client with the response of the flow.
-func (ex *exchange) answer(st flow.Step) error {
+// respond sends the browser back to the client with the response of the flow.
+func respond(ex *exchange, st flow.Step) error {
 	a := *st.Response
 	ex.setApps(st.Allowed)
 	if a.Confirm {
-		return ex.askToLeave(st, a)
+		return askToLeave(ex, st, a)
 	}
 	if !a.FormPost() {
-		return ex.toClient(a.Location(), st.Client)
+		return redirectToClient(ex, a.Location(), st.Client)
 	}
 	ex.Header()["Content-Security-Policy"] = []string{csp(towards(a.RedirectURI))}
-	return ex.render(http.StatusOK, ui.FormPost{Page: ex.page(st.Flow.Request.Locales...), Action: a.RedirectURI, Client: clientName(st.Client), Params: a.Params})
+	return render(ex, http.StatusOK, ui.FormPost{Page: newPage(ex, st.Flow.Request.Locales...), Action: a.RedirectURI, Client: clientName(st.Client), Params: a.Params})
 }
 
 // letOpen keeps the window connected to the page that opened it, for a client that signs users in in
 // popups. Any opener policy would cut it off, on a redirect too (HTML §7.1.3.2). Framing, scripts and
 // forms of other sites are blocked as on every page.
-func (ex *exchange) letOpen(c auth.Client) {
+func letOpen(ex *exchange, c auth.Client) {
 	if c.Settings.Popup {
 		delete(ex.Header(), "Cross-Origin-Opener-Policy")
 	}
 }
 
 // askToLeave shows where the response would go, and lets the user decide.
-func (ex *exchange) askToLeave(st flow.Step, a auth.AuthorizationResponse) error {
-	ex.flowHeaders(a.RedirectURI)
-	p := ui.Leave{Page: ex.page(st.Flow.Request.Locales...), Host: hostOf(a.RedirectURI), To: a.RedirectURI, Code: a.Get("error"), Detail: a.Get("error_description")}
+func askToLeave(ex *exchange, st flow.Step, a auth.AuthorizationResponse) error {
+	flowHeaders(ex, a.RedirectURI)
+	p := ui.Leave{Page: newPage(ex, st.Flow.Request.Locales...), Host: hostOf(a.RedirectURI), To: a.RedirectURI, Code: a.Get("error"), Detail: a.Get("error_description")}
 	if a.FormPost() {
 		p.Params = a.Params
 	} else {
 		p.To = a.Location()
 	}
-	return ex.render(http.StatusOK, p)
+	return render(ex, http.StatusOK, p)
 }
 
 // hostOf returns the host of an address.
@@ -222,19 +231,19 @@ func hostOf(address string) string {
 	return u.Host
 }
 
-// ofStep returns the page of a step, with the policy that the redirect after it needs.
-func (ex *exchange) ofStep(st flow.Step) ui.Page {
+// stepPage returns the page of a step, with the policy that the redirect after it needs.
+func stepPage(ex *exchange, st flow.Step) ui.Page {
 	if to := st.Flow.Request.RedirectURI; to != "" {
-		ex.flowHeaders(to)
+		flowHeaders(ex, to)
 	}
-	ex.letOpen(st.Client)
-	return ex.page(st.Flow.Request.Locales...)
+	letOpen(ex, st.Client)
+	return newPage(ex, st.Flow.Request.Locales...)
 }
 
-// formOf returns the fields that the forms of a step's page share.
-func (ex *exchange) formOf(st flow.Step, path string) ui.Form {
-	f := ui.Form{Action: ex.local(path), Flow: string(st.Flow.ID), CSRF: st.CSRF}
-	if ex.addingAccount() {
+// stepForm returns the fields that the forms of a step's page share.
+func stepForm(ex *exchange, st flow.Step, path string) ui.Form {
+	f := ui.Form{Action: local(ex, path), Flow: string(st.Flow.ID), CSRF: st.CSRF}
+	if addingAccount(ex) {
 		f.Action += "?other"
 	}
 	return f

@@ -17,7 +17,7 @@ import (
 // livez reports that the process answers. It needs no database: an unavailable one is no
 // reason to restart the process.
 func (s *Server) livez(ex *exchange, _ *http.Request) error {
-	return ex.text("ok\n")
+	return writeText(ex, "ok\n")
 }
 
 // readyz reports whether requests can be served, which needs the database.
@@ -25,10 +25,10 @@ func (s *Server) readyz(ex *exchange, r *http.Request) error {
 	if err := s.ready.ask(r.Context(), s.now(), s.cfg.DB.Ping); err != nil {
 		return auth.Unavailable(err, time.Second)
 	}
-	return ex.text("ok\n")
+	return writeText(ex, "ok\n")
 }
 
-func (ex *exchange) text(s string) error {
+func writeText(ex *exchange, s string) error {
 	ex.Header()["Content-Type"] = typeText
 	io.WriteString(ex, s)
 	return nil
@@ -72,7 +72,7 @@ func (s *Server) newManagement() (*router, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.server, m.unmatched = s, s.dialects.unmatched
+	m.unmatched = s.dialects.unmatched
 	m.cors = [3]*cors.Cors{} // for no scripts
 	m.route("GET /livez", s.dialects.internal, anyone, unlimited, s.livez)
 	m.route("GET /readyz", s.dialects.internal, anyone, unlimited, s.readyz)

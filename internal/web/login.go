@@ -67,7 +67,7 @@ func (s *api) login(ctx context.Context, in *struct{ Body Credentials }) (*token
 	}
 	by := ex.requestActor()
 	if cookie {
-		by.Session = s.formerSession(ex, ctx)
+		by.Session = s.formerSession(ctx, ex)
 	}
 	res, err := s.logins.Password(ctx, ex.tenant.ID, login.Request{
 		Email: in.Body.Email, Password: in.Body.Password, Cookie: cookie, Scope: scope, Resource: in.Body.Resource, Actor: by,
@@ -97,7 +97,7 @@ func (c Credentials) tokenScope(cookie bool) (auth.Scope, error) {
 
 // formerSession is the session whose cookie the new one replaces, if there is one. It ends
 // with the sign-in, so that no copy of the old cookie stays valid.
-func (s *api) formerSession(ex *exchange, ctx context.Context) auth.SessionID {
+func (s *api) formerSession(ctx context.Context, ex *exchange) auth.SessionID {
 	secret := ex.currentSession()
 	if secret == "" {
 		return ""

@@ -12,14 +12,14 @@ import (
 )
 
 // loginPage asks who it is.
-func (s *Server) loginPage(ex *exchange, st flow.Step) error {
-	return ex.render(http.StatusOK, s.loginOf(ex, st))
+func (s *pages) loginPage(ex *exchange, st flow.Step) error {
+	return render(ex, http.StatusOK, s.loginOf(ex, st))
 }
 
-func (s *Server) loginOf(ex *exchange, st flow.Step) ui.Login {
-	p := ui.Login{Page: ex.ofStep(st), Form: ex.formOf(st, pathLogin), Client: forWhom(st), Remember: true, Forgot: ex.sidePageURL(pathForgot, st.Flow.ID)}
-	if s.cfg.Accounts.RegistrationOpen(ex.tenant) {
-		p.Register = ex.sidePageURL(pathRegister, st.Flow.ID)
+func (s *pages) loginOf(ex *exchange, st flow.Step) ui.Login {
+	p := ui.Login{Page: stepPage(ex, st), Form: stepForm(ex, st, pathLogin), Client: forWhom(st), Remember: true, Forgot: sidePageURL(ex, pathForgot, st.Flow.ID)}
+	if s.accounts.RegistrationOpen(ex.tenant) {
+		p.Register = sidePageURL(ex, pathRegister, st.Flow.ID)
 	}
 	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); strings.Contains(hint, "@") {
 		p.Email = hint
@@ -41,12 +41,12 @@ func forWhom(st flow.Step) string {
 }
 
 // loginForm signs a user in within a flow.
-func (s *Server) loginForm(ex *exchange, r *http.Request) error {
-	in, err := ex.flowForm(r)
+func (s *pages) loginForm(ex *exchange, r *http.Request) error {
+	in, err := s.flowForm(ex, r)
 	if err != nil {
 		return err
 	}
-	signedIn, err := s.cfg.Logins.SignInBrowser(r.Context(), login.PasswordForm{FormRef: in, Email: r.PostForm.Get("email"),
+	signedIn, err := s.logins.SignInBrowser(r.Context(), login.PasswordForm{FormRef: in, Email: r.PostForm.Get("email"),
 		Password: r.PostForm.Get("password"), Remember: r.PostForm.Get("remember") == "on", RememberMe: ex.rememberCookie()})
 	if signedIn.Cookie != "" { // also when what follows has failed: the session has begun
 		ex.actor, ex.people = ex.actor.AsSession(signedIn.Session), signedIn.Accounts
@@ -57,12 +57,12 @@ func (s *Server) loginForm(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return s.loginRefused(ex, r, signedIn.Step, err)
 	}
-	return ex.dispatch(signedIn.Step)
+	return dispatch(ex, signedIn.Step)
 }
 
 // loginRefused shows the page again. Whatever does not fit is said in the same words,
 // with a status that browsers show and the limit counts as a failure.
-func (s *Server) loginRefused(ex *exchange, r *http.Request, st flow.Step, refusal error) error {
+func (s *pages) loginRefused(ex *exchange, r *http.Request, st flow.Step, refusal error) error {
 	e, ok := errors.AsType[*auth.Error](refusal)
 	if !ok || st.Kind == "" {
 		return refusal
@@ -72,26 +72,26 @@ func (s *Server) loginRefused(ex *exchange, r *http.Request, st flow.Step, refus
 	p.Email, p.Ticked, p.Notice = email, r.PostForm.Get("remember") == "on", ""
 	switch {
 	case e.Code == auth.CodeEmailNotVerified:
-		return ex.render(http.StatusForbidden, s.unverifiedOf(ex, st, email))
+		return render(ex, http.StatusForbidden, s.unverifiedOf(ex, st, email))
 	case e.Kind == auth.KindUnauthenticated || e.Kind == auth.KindInvalid:
 		p.Bad = p.Say(ui.BadCredentials)
-		return ex.render(http.StatusBadRequest, p)
+		return render(ex, http.StatusBadRequest, p)
 	case e.Kind == auth.KindThrottled:
 		ex.explain(e).header(ex.Header())
 		p.Bad = p.Say(ui.LoginWait, p.Wait(e.RetryAfter))
-		return ex.render(http.StatusTooManyRequests, p)
+		return render(ex, http.StatusTooManyRequests, p)
 	}
 	return refusal
 }
 
 // formStep checks a form of a flow and returns the step at which the flow is.
-func (s *Server) formStep(ex *exchange, r *http.Request) (flow.Step, error) {
-	in, err := ex.flowForm(r)
+func (s *pages) formStep(ex *exchange, r *http.Request) (flow.Step, error) {
+	in, err := s.flowForm(ex, r)
 	if err != nil {
 		return flow.Step{}, err
 	}
-	if _, err := s.cfg.Flows.CheckForm(r.Context(), in); err != nil {
+	if _, err := s.flows.CheckForm(r.Context(), in); err != nil {
 		return flow.Step{}, err
 	}
-	return s.cfg.Flows.Continue(r.Context(), in.Tenant, in.Flow, in.Browser)
+	return s.flows.Continue(r.Context(), in.Tenant, in.Flow, in.Browser)
 }

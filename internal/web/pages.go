@@ -7,11 +7,35 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-func (ex *exchange) pageHeaders() {
+// pages has the handlers that browsers call: the pages of flows, of the account and of mailed
+// links, and the endpoints to which clients send browsers.
+type pages struct {
+	accounts *account.Service
+	logins   *login.Service
+	sessions *session.Service
+	flows    *flow.Service
+	oidc     *oidc.Service
+
+	base    string           // RouterConfig.Base
+	mailbox func() []Mail    // Config.Mailbox
+	calls   func() []ui.Call // those of the JSON API
+}
+
+func newPages(cfg Config, calls func() []ui.Call) *pages {
+	return &pages{accounts: cfg.Accounts, logins: cfg.Logins, sessions: cfg.Sessions, flows: cfg.Flows, oidc: cfg.OIDC,
+		base: cfg.Base, mailbox: cfg.Mailbox, calls: calls}
+}
+
+func pageHeaders(ex *exchange) {
 	h := ex.Header()
 	h["Content-Security-Policy"] = cspPage
 	h["X-Frame-Options"] = deny
@@ -20,9 +44,9 @@ func (ex *exchange) pageHeaders() {
 	h["Content-Type"] = typeHTML
 }
 
-// page is what every page shows, in the person's language. The locales are those that
+// newPage returns what every page shows, in the person's language. The locales are those that
 // a client asked for (OpenID Connect Core §3.1.2.1).
-func (ex *exchange) page(locales ...string) ui.Page {
+func newPage(ex *exchange, locales ...string) ui.Page {
 	p := ui.NewPage(ex.tenant, ui.Language(locales, ex.request.Header.Get("Accept-Language"), ex.tenant.Settings.Locale))
 	p.Dev = ex.router.cfg.Dev
 	return p
@@ -30,7 +54,7 @@ func (ex *exchange) page(locales ...string) ui.Page {
 
 // render writes a page whole or not at all. The policy lets a script in only for a page
 // that has one.
-func (ex *exchange) render(status int, p interface{ Render(io.Writer) error }) error {
+func render(ex *exchange, status int, p interface{ Render(io.Writer) error }) error {
 	var b bytes.Buffer
 	if err := p.Render(&b); err != nil {
 		return fmt.Errorf("render %T: %w", p, err)
@@ -45,17 +69,17 @@ func (ex *exchange) render(status int, p interface{ Render(io.Writer) error }) e
 }
 
 // local is a path below the base of the request's tenant.
-func (ex *exchange) local(path string) string { return ex.tenant.ID.Path() + path }
+func local(ex *exchange, path string) string { return ex.tenant.ID.Path() + path }
 
 // seeOther sends the browser on by GET (RFC 9110 §15.4.4), so that going back or
 // reloading sends no form twice.
-func (ex *exchange) seeOther(path string) error { return ex.toAddress(ex.local(path)) }
+func seeOther(ex *exchange, path string) error { return redirect(ex, local(ex, path)) }
 
-// done is the page after something that worked. It leads to where people sign in, which
+// donePage is the page after something that worked. It leads to where people sign in, which
 // leads those who are signed in to their account.
-func (ex *exchange) done(k ui.Key) ui.Done {
-	p := ex.page().Done(k)
-	p.Next = ex.local(pathLogin)
+func donePage(ex *exchange, k ui.Key) ui.Done {
+	p := newPage(ex).Done(k)
+	p.Next = local(ex, pathLogin)
 	return p
 }
 

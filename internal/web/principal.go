@@ -38,8 +38,8 @@ func (s *api) admin() principal {
 }
 
 // accountOwner is who is signed in in the browser. Who is not is sent to sign in.
-func (s *Server) accountOwner() principal {
-	return principal{name: "accountOwner", admit: (*exchange).findOwner}
+func (s *pages) accountOwner() principal {
+	return principal{name: "accountOwner", admit: s.findOwner}
 }
 
 func admitAll(*exchange) error { return nil }

@@ -12,9 +12,9 @@ import (
 
 // writeProblemPage answers a person. A refusal in the words of the protocol comes with
 // them, for the developer of the client that sent the person here.
-func (s *Server) writeProblemPage(ex *exchange, err error) {
-	ex.pageHeaders()
-	page := ex.page().Problem(ui.BadRequest)
+func (s *pages) writeProblemPage(ex *exchange, err error) {
+	pageHeaders(ex)
+	page := newPage(ex).Problem(ui.BadRequest)
 	status := http.StatusBadRequest
 	if wrong, ok := errors.AsType[*auth.DisplayError](err); ok {
 		page.Code, page.Detail, page.Reference = wrong.Code, wrong.Desc, ex.id
@@ -24,20 +24,20 @@ func (s *Server) writeProblemPage(ex *exchange, err error) {
 		p := ex.explain(err)
 		ex.fault, status = p.fault, p.Status
 		p.header(ex.Header())
-		page = ex.problemPage(p)
+		page = problemPage(ex, p)
 	}
 	if page.Login = pathLogin; ex.tenant.ID != "" {
-		page.Login = ex.local(pathLogin)
+		page.Login = local(ex, pathLogin)
 	}
-	page.Client, page.Home = ex.flowHome(err)
-	if err := ex.render(status, page); err != nil {
+	page.Client, page.Home = s.flowHome(ex, err)
+	if err := render(ex, status, page); err != nil {
 		ex.writeProblem(err)
 	}
 }
 
 // flowHome is where the person of a flow that is over can begin again: the home page of
 // its client. What a stranger says of their own client is no place to send people to.
-func (ex *exchange) flowHome(err error) (name, uri string) {
+func (s *pages) flowHome(ex *exchange, err error) (name, uri string) {
 	r := ex.request
 	if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != auth.CodeFlowOver {
 		return "", ""
@@ -46,7 +46,7 @@ func (ex *exchange) flowHome(err error) (name, uri string) {
 	if r.PostForm != nil {
 		id = auth.FlowID(r.PostForm.Get("flow"))
 	}
-	c, err := ex.router.server.cfg.Flows.Client(r.Context(), ex.tenant.ID, id, flow.Browser{Secret: ex.browserCookie()})
+	c, err := s.flows.Client(r.Context(), ex.tenant.ID, id, flow.Browser{Secret: ex.browserCookie()})
 	if err != nil || c.SelfDescribed() || c.Settings.ClientURI == "" {
 		return "", "" // the page says the rest all the same
 	}
@@ -54,24 +54,24 @@ func (ex *exchange) flowHome(err error) (name, uri string) {
 }
 
 // problemPage says it in the words for what it is, else in those for its status.
-func (ex *exchange) problemPage(p *Problem) ui.Problem {
-	page := ui.Problem{Page: ex.page(), Title: p.Title, Text: p.Detail}
+func problemPage(ex *exchange, p *Problem) ui.Problem {
+	page := ui.Problem{Page: newPage(ex), Title: p.Title, Text: p.Detail}
 	if p.Code == auth.CodeFlowOver && ex.browserCookie() == "" {
-		page = ex.page().Problem(ui.FlowNoCookie)
+		page = newPage(ex).Problem(ui.FlowNoCookie)
 	} else if k, ok := problemCodes[p.Code]; ok {
-		page = ex.page().Problem(k)
+		page = newPage(ex).Problem(k)
 	} else if k, ok := problemKeys[p.Status]; ok {
-		page = ex.page().Problem(k)
+		page = newPage(ex).Problem(k)
 	}
 	if p.Status == http.StatusTooManyRequests {
-		page = ex.page().Throttled(p.retryAfter, ex.again())
+		page = newPage(ex).Throttled(p.retryAfter, retryURL(ex))
 	}
 	page.Reference = p.Reference
 	return page
 }
 
-// again is where the request can be made once more by a link: a form cannot.
-func (ex *exchange) again() string {
+// retryURL is where the request can be made once more by a link: a form cannot.
+func retryURL(ex *exchange) string {
 	if u := ex.request.URL; ex.request.Method == http.MethodGet {
 		return u.RequestURI()
 	}

@@ -15,22 +15,24 @@ const (
 	headRest = 256
 )
 
-// toAddress sends the browser on by GET (RFC 9110 §15.4.4), whatever it sent before:
+// redirect sends the browser on by GET (RFC 9110 §15.4.4), whatever it sent before:
 // no password goes along (RFC 9700 §4.12).
-func (ex *exchange) toAddress(address string) error { return ex.toClient(address, auth.Client{}) }
+func redirect(ex *exchange, address string) error {
+	return redirectToClient(ex, address, auth.Client{})
+}
 
-// toClient is toAddress for an address that a client has chosen. A page with a link, without
+// redirectToClient is redirect for an address that a client has chosen. A page with a link, without
 // script, replaces a redirect that is too long for the head of an answer.
-func (ex *exchange) toClient(address string, c auth.Client) error {
+func redirectToClient(ex *exchange, address string, c auth.Client) error {
 	h := ex.Header()
 	if headRest+sizeOf(h)+len(address) > maxHead {
-		ex.flowHeaders()
-		ex.letOpen(c)
+		flowHeaders(ex)
+		letOpen(ex, c)
 		name := clientName(c)
 		if u, err := url.Parse(address); name == "" && err == nil {
 			name = u.Host
 		}
-		return ex.render(http.StatusOK, ui.GoOn{Page: ex.page(), To: address, Client: name})
+		return render(ex, http.StatusOK, ui.GoOn{Page: newPage(ex), To: address, Client: name})
 	}
 	h["Location"] = []string{address}
 	delete(h, "Content-Type")

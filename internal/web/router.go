@@ -19,8 +19,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/tenant"
 )
 
-import ()
-
 // RouterConfig says what all routes have in common. Tenants and Limiter are required.
 type RouterConfig struct {
 	Tenants *tenant.Service
@@ -71,7 +69,6 @@ type router struct {
 	unmatched func(*http.Request) *dialect // in which a request is refused that no route matches
 	noRoute   *route                       // counts what no route matched
 	preflight *route                       // counts what CORS answered
-	server    *Server
 
 	sameOrigin *http.CrossOriginProtection
 	origins    []string      // from which forms and scripts may come: the issuer's, and Config.Origins

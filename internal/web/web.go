@@ -25,6 +25,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
+	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // Config says what a Server serves and how. The services and the limiter are
@@ -71,6 +72,7 @@ type Server struct {
 	dialects   dialects
 	cfg        Config
 
+	pages    *pages
 	protocol *protocol
 	api      *api
 	ready    readiness
@@ -84,11 +86,10 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{router: rt, cfg: cfg}
-	rt.server = s
+	s := &Server{router: rt, cfg: cfg, protocol: newProtocol(cfg), api: newAPI(cfg, rt)}
+	s.pages = newPages(cfg, s.calls)
 	s.dialects = s.newDialects()
 	rt.unmatched = s.dialects.unmatched
-	s.protocol, s.api = newProtocol(cfg), newAPI(cfg, rt)
 	s.routes()
 	s.management, err = s.newManagement()
 	return s, err
@@ -101,6 +102,15 @@ func (c Config) withDefaults() Config {
 		c.JWKSMaxAge = 5 * time.Minute
 	}
 	return c
+}
+
+// calls lists the calls of the API, for its page in development.
+func (s *Server) calls() []ui.Call {
+	var list []ui.Call
+	for _, op := range s.api.operations() {
+		list = append(list, ui.Call{Method: op.Method, Path: op.Path, Summary: op.Summary})
+	}
+	return list
 }
 
 // Public serves the API, the pages, the endpoints of the protocol, the published documents,
