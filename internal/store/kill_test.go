@@ -302,12 +302,12 @@ func TestAttack_FL_03_between(t *testing.T) {
 	})
 }
 
-// The same with the fail points of the binary that the fault tests use.
+// The same with the fault points of the binary that the fault tests use.
 func TestAttack_FL_03_points(t *testing.T) {
 	t.Parallel()
 	binary := filepath.Join(t.TempDir(), "store.test")
 	if out, err := exec.Command("go", "test", "-c", "-tags", "faults", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build with fail points: %v\n%s", err, out)
+		t.Fatalf("build with fault points: %v\n%s", err, out)
 	}
 	each(t, func(t *testing.T, cfg store.Config) {
 		for _, point := range []string{"single-use.taken=kill@2", "store.before-commit=kill@5", "store.after-commit=kill@7", "store.after-commit=error@9", "store.before-commit=error@8"} {
