@@ -2,8 +2,6 @@ package account
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -12,20 +10,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// takeLimits takes one token of every bucket. It fails closed: without the limiter it
-// returns an error.
-func (s *Service) takeLimits(ctx context.Context, buckets []limit.Bucket) (limit.Decision, error) {
-	d, err := s.cfg.Limiter.TakeAll(ctx, buckets)
-	if err != nil {
-		return limit.Decision{}, auth.Unavailable(fmt.Errorf("count attempt: %w", err), retryPolicy)
-	}
-	return d, nil
-}
-
 // attemptOf returns the attempt of an actor on the account that is counted as id.
 func attemptOf(rule string, tenant auth.TenantID, id string, actor auth.Actor) limit.Attempt {
-	addr, _ := netip.ParseAddr(actor.IP) // all invalid addresses share one key
-	return limit.Attempt{Rule: rule, Account: string(tenant) + "|" + id, Session: string(actor.Session), Addr: addr}
+	return limit.Attempt{Rule: rule, Account: string(tenant) + "|" + id, Session: string(actor.Session), Addr: actor.Addr()}
 }
 
 // attemptByMail returns the attempt of an unauthenticated request to mail the owner of a

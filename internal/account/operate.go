@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -86,7 +87,7 @@ func (s *Service) newHash(ctx context.Context, t auth.Tenant, pw string, email a
 	}
 	hash, err := s.cfg.Hasher.Hash(ctx, pw)
 	if err != nil {
-		return "", mapHashError("password", err)
+		return "", password.Refusal("password", err)
 	}
 	return hash, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -24,16 +25,12 @@ type verifiedOwner struct {
 // not_found.
 func (s *Service) verifyPassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, event auth.Event) (verifiedOwner, error) {
 	buckets := attemptOf("password", tenant, string(id), event.Actor).GuessBuckets(s.cfg.Rates["change.account"])
-	d, err := s.takeLimits(ctx, buckets)
-	if err != nil {
+	if _, err := limit.TakeAll(ctx, s.cfg.Limiter, buckets...); err != nil {
 		return verifiedOwner{}, err
-	}
-	if !d.OK {
-		return verifiedOwner{}, auth.Throttled(d.RetryAfter)
 	}
 	p, right, err := s.comparePassword(ctx, tenant, id, current)
 	if err != nil || right { // only wrong passwords count
-		s.refund(ctx, buckets)
+		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...)
 	}
 	if err != nil {
 		return verifiedOwner{}, err
@@ -56,13 +53,13 @@ func (s *Service) comparePassword(ctx context.Context, tenant auth.TenantID, id 
 	if p.hash == "" {
 		_, err := s.cfg.Hasher.VerifyNone(ctx, current)
 		if err != nil {
-			err = mapHashError("current_password", err)
+			err = password.Refusal("current_password", err)
 		}
 		return p, false, err
 	}
 	res, err := s.cfg.Hasher.Verify(ctx, p.hash, current)
 	if err != nil {
-		return p, false, mapHashError("current_password", err)
+		return p, false, password.Refusal("current_password", err)
 	}
 	return p, res.OK, nil
 }
@@ -83,13 +80,6 @@ func (s *Service) readCredentials(ctx context.Context, tenant auth.TenantID, id 
 		return err
 	})
 	return p, mapNotFound("read account", err)
-}
-
-func (s *Service) refund(ctx context.Context, buckets []limit.Bucket) {
-	// A cancelled request is not a wrong guess.
-	if err := s.cfg.Limiter.RefundAll(context.WithoutCancel(ctx), buckets); err != nil {
-		s.cfg.Log.Warn("limit not refunded", "error", err)
-	}
 }
 
 // reload reads the account again inside the transaction that acts on it. It refuses if the
@@ -124,7 +114,7 @@ func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id a
 	}
 	hash, err := s.cfg.Hasher.Hash(ctx, next)
 	if err != nil {
-		return "", mapHashError("new_password", err)
+		return "", password.Refusal("new_password", err)
 	}
 	var cookie secret.Text
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -173,7 +163,7 @@ func (s *Service) SetPassword(ctx context.Context, tenant auth.TenantID, id auth
 	}
 	hash, err := s.cfg.Hasher.Hash(ctx, pw)
 	if err != nil {
-		return mapHashError("password", err)
+		return password.Refusal("password", err)
 	}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		a, err := tx.Account(id)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -60,10 +61,7 @@ func (s *Service) proveChange(ctx context.Context, tenant auth.TenantID, id auth
 	if err != nil {
 		return p, err
 	}
-	d, err := s.takeLimits(ctx, attemptOf("change", tenant, email.Login, actor).MailBuckets(s.cfg.Rates["resend.account"]))
-	if err == nil && !d.OK {
-		err = auth.Throttled(d.RetryAfter)
-	}
+	_, err = limit.TakeAll(ctx, s.cfg.Limiter, attemptOf("change", tenant, email.Login, actor).MailBuckets(s.cfg.Rates["resend.account"])...)
 	return p, err
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -47,12 +48,12 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, address
 	if err != nil {
 		return err
 	}
-	d, err := s.takeLimits(ctx, a.MailBuckets(q.rate))
+	_, err = limit.TakeAll(ctx, s.cfg.Limiter, a.MailBuckets(q.rate)...)
+	if auth.KindOf(err) == auth.KindThrottled {
+		return s.recordSuppressed(ctx, tenant, q.event, q.actor)
+	}
 	if err != nil {
 		return err
-	}
-	if !d.OK {
-		return s.recordSuppressed(ctx, tenant, q.event, q.actor)
 	}
 	token := secret.New(linkPrefix)
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -128,7 +129,7 @@ func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw str
 	}
 	hash, err := s.cfg.Hasher.Hash(ctx, pw)
 	if err != nil {
-		return mapHashError("password", err)
+		return password.Refusal("password", err)
 	}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		event := auth.Event{Kind: auth.EventPasswordReset, Actor: actor}

@@ -2,7 +2,6 @@ package account
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/password"
@@ -43,21 +42,6 @@ func errTaken() error {
 	e := auth.Refuse(auth.KindConflict, auth.CodeEmailTaken, "another account has this email address")
 	e.Field = "email"
 	return e
-}
-
-// mapHashError maps an error of the hasher to a refusal; field is the member with the
-// password.
-func mapHashError(field string, err error) error {
-	if busy, ok := errors.AsType[*password.BusyError](err); ok {
-		return auth.Unavailable(err, busy.RetryAfter)
-	}
-	switch {
-	case errors.Is(err, password.ErrTooLong):
-		return auth.Invalid(auth.CodePasswordTooLong, field, field+": at most 128 characters")
-	case errors.Is(err, password.ErrNotText):
-		return auth.Invalid(auth.CodePasswordInvalid, field, field+": must be text")
-	}
-	return fmt.Errorf("hash password: %w", err)
 }
 
 // checkPolicy checks a new password against the policy of server and tenant.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -48,14 +49,15 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	}
 	hash, err := s.cfg.Hasher.Hash(ctx, r.Password)
 	if err != nil {
-		return mapHashError("password", err)
+		return password.Refusal("password", err)
 	}
-	d, err := s.takeLimits(ctx, []limit.Bucket{{Key: "register.account|" + string(tenant) + "|" + email.Login, Rate: s.cfg.Rates["register.account"]}})
-	if err != nil {
+	_, err = limit.TakeAll(ctx, s.cfg.Limiter, limit.Bucket{Key: "register.account|" + string(tenant) + "|" + email.Login, Rate: s.cfg.Rates["register.account"]})
+	suppressed := auth.KindOf(err) == auth.KindThrottled
+	if err != nil && !suppressed {
 		return err
 	}
 	reg := pendingRegistration{s: s, tenant: t, email: email, name: name, hash: hash, token: secret.New(linkPrefix), actor: actor,
-		registrar: registrarOf(r.Browser, actor), suppressed: !d.OK}
+		registrar: registrarOf(r.Browser, actor), suppressed: suppressed}
 	if err := s.cfg.DB.Write(ctx, tenant, reg.write); err != nil {
 		return fmt.Errorf("register: %w", err)
 	}

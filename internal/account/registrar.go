@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -37,8 +36,7 @@ func registrarOf(browser string, actor auth.Actor) registrar {
 	if browser != "" {
 		return registrar{Browser: secret.Digest(browser)}
 	}
-	addr, _ := netip.ParseAddr(actor.IP)
-	return registrar{Network: limit.AddressKey(addr)}
+	return registrar{Network: limit.AddressKey(actor.Addr())}
 }
 
 func (r registrar) equal(other registrar) bool { return r == other && r != registrar{} }

@@ -120,7 +120,6 @@ const (
 
 // The codes of what fails or has to wait.
 const (
-	CodeBusy        Code = "busy"
 	CodeInternal    Code = "internal"
 	CodeRateLimited Code = "rate_limited"
 	CodeUnavailable Code = "unavailable"

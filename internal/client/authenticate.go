@@ -56,7 +56,8 @@ func (s *Service) LimitPublicClient(ctx context.Context, c Caller) error {
 	if !c.Client.Public() {
 		return nil
 	}
-	return limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, s.publicBuckets(c)...)
+	_, err := limit.TakeAll(ctx, s.cfg.Limiter, s.publicBuckets(c)...)
+	return err
 }
 
 // LimitPublicClientSize counts the bytes that a request of a public client stores beyond the
@@ -66,15 +67,8 @@ func (s *Service) LimitPublicClientSize(ctx context.Context, c Caller, size int)
 	if !c.Client.Public() || n == 0 {
 		return nil
 	}
-	b := s.publicBuckets(c)[0]
-	d, err := s.cfg.Limiter.Take(ctx, b.Key, b.Rate, n)
-	if err != nil {
-		s.cfg.Log.Error("rate limiter unavailable", "error", err)
-	}
-	if !d.OK {
-		return auth.Throttled(d.RetryAfter)
-	}
-	return nil
+	_, err := limit.Take(ctx, s.cfg.Limiter, s.publicBuckets(c)[0], n)
+	return err
 }
 
 // refundPublicClient gives back what LimitPublicClient took, for a request that turned out to
@@ -144,7 +138,7 @@ func (s *Service) failed(ctx context.Context, r Request, id auth.ClientID, cause
 		return cause
 	}
 	if id != "" {
-		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: "client.credential|" + string(r.Tenant) + "|" + string(id), Rate: s.cfg.Rates["client.credential"]}); err != nil {
+		if _, err := limit.TakeAll(ctx, s.cfg.Limiter, limit.Bucket{Key: "client.credential|" + string(r.Tenant) + "|" + string(id), Rate: s.cfg.Rates["client.credential"]}); err != nil {
 			return err
 		}
 	}

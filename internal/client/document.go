@@ -122,7 +122,7 @@ func (s *Service) refreshDocument(ctx context.Context, tenant auth.TenantID, id 
 		return documentNotFound(errors.New("it could not be read a moment ago"))
 	}
 	if !known {
-		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.AddressBuckets("client.document.ip", by.Addr(), newDocuments)...); err != nil {
+		if _, err := limit.TakeAll(ctx, s.cfg.Limiter, limit.AddressBuckets("client.document.ip", by.Addr(), newDocuments)...); err != nil {
 			return err
 		}
 	}
@@ -150,7 +150,7 @@ func (s *Service) fetchAndStore(ctx context.Context, tenant auth.TenantID, id au
 		return nil
 	case !known:
 		taken = documentBuckets(tenant, id)
-		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, taken...); err != nil {
+		if _, err := limit.TakeAll(ctx, s.cfg.Limiter, taken...); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -58,25 +57,22 @@ type attempt struct {
 // countAttempt counts the attempt before anything is read or hashed.
 func (a *attempt) countAttempt(ctx context.Context) (string, error) {
 	if _, err := password.Normalize(a.password); err != nil {
-		return ReasonInvalid, asHashRefusal(err)
+		return ReasonInvalid, password.Refusal("password", err)
 	}
 	a.login = canonicalLogin(a.email)
 	buckets, err := a.buckets(ctx)
 	if err != nil {
 		return ReasonUnavailable, err
 	}
-	d, err := a.s.cfg.Limiter.TakeAll(ctx, buckets)
-	if err != nil { // never taken for a yes
-		return ReasonUnavailable, auth.Unavailable(fmt.Errorf("count attempt: %w", err), 5*time.Second)
-	}
-	if !d.OK {
-		return ReasonLimited, auth.Throttled(d.RetryAfter)
+	d, err := limit.TakeAll(ctx, a.s.cfg.Limiter, buckets...)
+	if err != nil {
+		return limitReason(err), err
 	}
 	a.last = d.Remaining == 0
 	reason, err := a.verify(ctx)
 	if err == nil || reason == ReasonUnverified || reason == ReasonUnavailable || reason == ReasonLimited {
 		// The right password, or our own failure, is nobody's wrong guess.
-		a.s.refund(ctx, buckets)
+		limit.RefundAll(ctx, a.s.cfg.Limiter, a.s.cfg.Log, buckets...)
 	}
 	return reason, err
 }
@@ -91,13 +87,6 @@ func canonicalLogin(email string) string {
 	return e.Login
 }
 
-func (s *Service) refund(ctx context.Context, buckets []limit.Bucket) {
-	// The refund does not depend on a caller who may have gone away.
-	if err := s.cfg.Limiter.RefundAll(context.WithoutCancel(ctx), buckets); err != nil {
-		s.cfg.Log.Warn("limit not refunded", "error", err)
-	}
-}
-
 // buckets count by canonical login, so every spelling has one counter. Text that is
 // no address is counted by digest: it may be a password in the wrong field.
 func (a *attempt) buckets(ctx context.Context) ([]limit.Bucket, error) {
@@ -109,8 +98,7 @@ func (a *attempt) buckets(ctx context.Context) ([]limit.Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, _ := netip.ParseAddr(a.actor.IP) // what is no address is counted as one
-	return limit.Attempt{Rule: "login", Account: string(a.tenant) + "|" + id, KnownBrowser: known, Addr: addr}.GuessBuckets(a.s.cfg.Rates["login.account"]), nil
+	return limit.Attempt{Rule: "login", Account: string(a.tenant) + "|" + id, KnownBrowser: known, Addr: a.actor.Addr()}.GuessBuckets(a.s.cfg.Rates["login.account"]), nil
 }
 
 // issueKnownBrowser makes the browser of a successful attempt known to the account.
@@ -121,14 +109,19 @@ func (a *attempt) issueKnownBrowser() secret.Text {
 // countSuccess counts a sign-in with the right password. Each leaves a session, and a program in a
 // loop must not fill the database with them.
 func (a *attempt) countSuccess(ctx context.Context) (string, error) {
-	d, err := a.s.cfg.Limiter.Take(ctx, "login.success|"+string(a.tenant)+"|"+string(a.account.ID), a.s.cfg.Rates["login.success"], 1)
-	switch {
-	case err != nil:
-		return ReasonUnavailable, auth.Unavailable(fmt.Errorf("count sign-in: %w", err), 5*time.Second)
-	case !d.OK:
-		return ReasonLimited, auth.Throttled(d.RetryAfter)
+	b := limit.Bucket{Key: "login.success|" + string(a.tenant) + "|" + string(a.account.ID), Rate: a.s.cfg.Rates["login.success"]}
+	if _, err := limit.Take(ctx, a.s.cfg.Limiter, b, 1); err != nil {
+		return limitReason(err), err
 	}
 	return "", nil
+}
+
+// limitReason returns the reason of an attempt that a limit refused.
+func limitReason(refusal error) string {
+	if auth.KindOf(refusal) == auth.KindThrottled {
+		return ReasonLimited
+	}
+	return ReasonUnavailable
 }
 
 // errHashChanged says that the hash changed between comparison and transaction. Another
@@ -159,7 +152,7 @@ func (a *attempt) verifyOnce(ctx context.Context) (string, error) {
 	// the right password ends exactly as one with a wrong password does.
 	if a.account.Disabled() {
 		if err := a.s.cfg.Hasher.DelayFailure(ctx, a.compared); err != nil {
-			return ReasonUnavailable, asHashRefusal(err)
+			return ReasonUnavailable, password.Refusal("password", err)
 		}
 		return a.fail(ctx, ReasonDisabled)
 	}
@@ -193,7 +186,7 @@ func (a *attempt) compare(ctx context.Context) (bool, error) {
 	h := a.s.cfg.Hasher
 	if a.hash == "" {
 		if _, err := h.VerifyNone(ctx, a.password); err != nil {
-			return false, asHashRefusal(err)
+			return false, password.Refusal("password", err)
 		}
 		return false, nil
 	}
@@ -203,7 +196,7 @@ func (a *attempt) compare(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, asHashRefusal(err)
+		return false, password.Refusal("password", err)
 	}
 	a.compared = res
 	if res.Rehash && !a.account.Disabled() {
@@ -244,20 +237,6 @@ func (a *attempt) record(tx *store.Tx, reason string) error {
 		detail["limit"] = "reached"
 	}
 	return tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: a.actor, Account: a.account.ID, Detail: detail})
-}
-
-// asHashRefusal turns an error of the hasher into a refusal.
-func asHashRefusal(err error) error {
-	if busy, ok := errors.AsType[*password.BusyError](err); ok {
-		return auth.Unavailable(err, busy.RetryAfter)
-	}
-	switch {
-	case errors.Is(err, password.ErrTooLong):
-		return auth.Invalid(auth.CodePasswordTooLong, "password", "a password has at most 128 characters")
-	case errors.Is(err, password.ErrNotText):
-		return auth.Invalid(auth.CodePasswordInvalid, "password", "a password must be text")
-	}
-	return fmt.Errorf("compare password: %w", err)
 }
 
 // startSession starts the session of a user who has given the right password. The

@@ -76,7 +76,7 @@ func (s *Service) countGuess(ctx context.Context, in flow.FormRef) (refund func(
 		key := "user_code.account|" + string(in.Tenant) + "|" + string(v.Account.ID)
 		buckets = append(buckets, limit.Bucket{Key: key, Rate: s.cfg.Rates["user_code.account"]})
 	}
-	if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...); err != nil {
+	if _, err := limit.TakeAll(ctx, s.cfg.Limiter, buckets...); err != nil {
 		return nil, err
 	}
 	return func() { limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...) }, nil

@@ -28,7 +28,7 @@ func (s *Service) redeemRefreshToken(ctx context.Context, r tokenRequest) (token
 		// The bucket is the client's own: the holder of another client's token cannot use up
 		// what that client may do.
 		key = "refresh.credential|" + string(family) + "|" + string(r.Client.ID)
-		if err := limit.TakeAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: key, Rate: s.cfg.Rates["refresh.credential"]}); err != nil {
+		if _, err := limit.TakeAll(ctx, s.cfg.Limiter, limit.Bucket{Key: key, Rate: s.cfg.Rates["refresh.credential"]}); err != nil {
 			return token.Draft{}, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/password"
 )
@@ -128,7 +129,7 @@ func TestAttack_BF_07_IPv6ByPrefix(t *testing.T) {
 
 func TestAttack_BF_09_Spraying(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, withRates(func(r limit.Rates) { r["login.ip"] = limit.Rate{} })) // the default
+	h := newFixture(t, withRates(func(r limit.Rates) { r["login.ip"] = limit.Rate(config.Default().Limits.Rates.All()["login.ip"]) }))
 	n := burst(h, func(i int) *http.Request {
 		return request("POST", "/api/v1/login", fmt.Sprintf(`{"email":"user%d@example.com","password":"Summer2026!"}`, i))
 	})
@@ -175,10 +176,10 @@ func TestBusyHashing(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	ex := &exchange{router: h.router, request: request("POST", "/", "")}
-	p := ex.explain(fmt.Errorf("log in: %w", &password.BusyError{RetryAfter: 3 * time.Second}))
+	p := ex.explain(password.Refusal("password", &password.BusyError{RetryAfter: 3 * time.Second}))
 	head := http.Header{}
 	p.header(head)
-	if p.Status != 503 || head.Get("Retry-After") != "3" || p.Code != "busy" {
+	if p.Status != 503 || head.Get("Retry-After") != "3" || p.Code != "unavailable" {
 		t.Errorf("%d %q, Retry-After %q", p.Status, p.Code, head.Get("Retry-After"))
 	}
 }

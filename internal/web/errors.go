@@ -13,7 +13,6 @@ import (
 	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/oauth"
-	"github.com/watchword-auth/watchword/internal/password"
 )
 
 // statuses maps kinds of errors to statuses. A test checks that no kind is missing.
@@ -90,11 +89,6 @@ func (ex *exchange) explain(err error) *Problem {
 	if e, ok := errors.AsType[*oauth.Error](err); ok && e.Scheme != "" { // of a token that is bound to a key
 		p := problem(http.StatusUnauthorized, auth.Code(e.Code), e.Desc)
 		p.challenge = challenge(e)
-		return p
-	}
-	if e, ok := errors.AsType[*password.BusyError](err); ok {
-		p := problem(http.StatusServiceUnavailable, auth.CodeBusy, "too many people are signing in right now; try again shortly")
-		p.retryAfter = e.RetryAfter
 		return p
 	}
 	if errors.Is(err, context.DeadlineExceeded) || ex.request.Context().Err() != nil {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -48,6 +47,10 @@ var (
 	limitFamily  = rateLimit{name: "refresh.credential"}
 )
 
+func (s *router) bucket(l rateLimit, key string) limit.Bucket {
+	return limit.Bucket{Key: l.name + "|" + key, Rate: s.rateOf(l)}
+}
+
 func (s *router) rateOf(l rateLimit) limit.Rate { return s.cfg.Rates[cmp.Or(l.rate, l.name)] }
 
 // and adds a limit of what the account of the caller does.
@@ -60,11 +63,11 @@ func (l rateLimit) and(perAccount rateLimit) rateLimit {
 func (ex *exchange) charge(l rateLimit) error {
 	s := ex.router
 	buckets := limit.AddressBuckets(l.name, ex.ip, s.rateOf(l))
-	d, err := s.cfg.Limiter.TakeAll(ex.request.Context(), buckets)
-	if d.OK {
+	_, err := limit.TakeAll(ex.request.Context(), s.cfg.Limiter, buckets...)
+	if err == nil {
 		ex.charged = buckets
 	}
-	return ex.enforce(l, d, err)
+	return ex.countRefusal(l, err)
 }
 
 // chargeSize takes one more token for every 2 KiB of a request beyond the first, because what
@@ -75,15 +78,15 @@ func (ex *exchange) chargeSize(l rateLimit, size int) error {
 		return nil
 	}
 	s := ex.router
-	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+limit.AddressKey(ex.ip), s.rateOf(l), n)
-	return ex.enforce(l, d, err)
+	_, err := limit.Take(ex.request.Context(), s.cfg.Limiter, s.bucket(l, limit.AddressKey(ex.ip)), n)
+	return ex.countRefusal(l, err)
 }
 
 // take takes one token for a key other than the address, or refuses with rate_limited.
 func (ex *exchange) take(l rateLimit, what string) error {
 	s := ex.router
-	d, err := s.cfg.Limiter.Take(ex.request.Context(), l.name+"|"+what, s.rateOf(l), 1)
-	return ex.enforce(l, d, err)
+	_, err := limit.Take(ex.request.Context(), s.cfg.Limiter, s.bucket(l, what), 1)
+	return ex.countRefusal(l, err)
 }
 
 // chargeAccount takes one token for what the account of the caller does, or refuses with
@@ -95,28 +98,23 @@ func (ex *exchange) chargeAccount(l rateLimit) error {
 	if l.ownSession {
 		buckets = buckets[:1]
 	}
-	d, err := s.cfg.Limiter.TakeAll(ex.request.Context(), buckets)
-	if d.OK && !l.keepFailed {
+	_, err := limit.TakeAll(ex.request.Context(), s.cfg.Limiter, buckets...)
+	if err == nil && !l.keepFailed {
 		ex.accountCharge = buckets
 	}
-	return ex.enforce(l, d, err)
+	return ex.countRefusal(l, err)
 }
 
-// enforce refuses with rate_limited, unless the limiter has decided for the request.
-func (ex *exchange) enforce(l rateLimit, d limit.Decision, err error) error {
-	if err != nil {
-		ex.fault = err // the decision that comes with it refuses
+// countRefusal counts err among the refusals of the limit, if it is one.
+func (ex *exchange) countRefusal(l rateLimit, err error) error {
+	if auth.KindOf(err) == auth.KindThrottled {
+		ex.router.cfg.Metrics.limited(l.name)
 	}
-	if d.OK {
-		return nil
-	}
-	ex.router.cfg.Metrics.limited(l.name)
-	return auth.Throttled(d.RetryAfter)
+	return err
 }
 
 // refundUncounted refunds the charge of a request that does not count: one that was refused before any
 // service was called, one that failed with 5xx, and, with failuresOnly, one that succeeded.
-// The request is answered already, so an error of the limiter has no effect.
 func (ex *exchange) refundUncounted(l rateLimit) {
 	if ex.status >= http.StatusBadRequest {
 		ex.giveBack(ex.accountCharge) // only what works counts
@@ -132,12 +130,11 @@ func (ex *exchange) refundUncounted(l rateLimit) {
 
 func (ex *exchange) giveBack(buckets []limit.Bucket) {
 	if len(buckets) > 0 {
-		_ = ex.router.cfg.Limiter.RefundAll(context.WithoutCancel(ex.request.Context()), buckets)
+		limit.RefundAll(ex.request.Context(), ex.router.cfg.Limiter, ex.router.log, buckets...)
 	}
 }
 
-// refund returns one token of take. On an error the limit stays a little stricter.
+// refund returns the token of take.
 func (ex *exchange) refund(l rateLimit, what string) {
-	s := ex.router
-	_ = s.cfg.Limiter.Refund(context.WithoutCancel(ex.request.Context()), l.name+"|"+what, s.rateOf(l), 1)
+	ex.giveBack([]limit.Bucket{ex.router.bucket(l, what)})
 }
