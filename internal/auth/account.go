@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -9,40 +10,40 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Account is a person. Its credentials are kept apart from it.
+// Account is the account of a user. Its credentials are stored separately.
 type Account struct {
 	ID              AccountID
 	Email           Email
 	Name            string
-	EmailVerifiedAt time.Time // zero until the address is proved
+	EmailVerifiedAt time.Time // zero until the address is verified
 	DisabledAt      time.Time // zero while the account may be used
 	LastLoginAt     time.Time
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
-	Registrar       string // who registered it, until the address is proved; empty when unknown
+	Registrar       string // who registered it, until the address is verified; empty when unknown
 }
 
-// Verified reports whether the account's present address has been proved.
+// Verified reports whether the account's present address has been verified.
 func (a Account) Verified() bool { return !a.EmailVerifiedAt.IsZero() }
 
 // Disabled reports whether an administrator has disabled the account.
 func (a Account) Disabled() bool { return !a.DisabledAt.IsZero() }
 
-// MaxNameLength is how many code points a display name may have.
+// MaxNameLength is the largest number of code points of a display name.
 const MaxNameLength = 200
 
 // ParseName checks a display name: at most MaxNameLength code points, no control
 // characters, trimmed. Names are shown, never interpreted.
 func ParseName(s string) (string, error) {
 	if !utf8.ValidString(s) {
-		return "", Invalid(CodeNameInvalid, "name", "this is not valid UTF-8 text")
+		return "", Invalid(CodeNameInvalid, "name", "want valid UTF-8 text")
 	}
 	s = strings.TrimSpace(norm.NFC.String(s))
 	switch {
 	case utf8.RuneCountInString(s) > MaxNameLength:
-		return "", Invalid(CodeNameTooLong, "name", "this is too long")
+		return "", Invalid(CodeNameTooLong, "name", fmt.Sprintf("want at most %d characters", MaxNameLength))
 	case strings.ContainsFunc(s, unicode.IsControl):
-		return "", Invalid(CodeNameInvalid, "name", "control characters are not allowed here")
+		return "", Invalid(CodeNameInvalid, "name", "want no control characters")
 	}
 	return s, nil
 }

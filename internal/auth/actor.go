@@ -2,7 +2,7 @@ package auth
 
 import "net/netip"
 
-// ActorKind says what kind of subject acts.
+// ActorKind is the kind of an actor.
 type ActorKind string
 
 // The kinds of actors.
@@ -14,9 +14,9 @@ const (
 	ActorSystem    ActorKind = "system"    // the server itself
 )
 
-// Actor is who does something and from where. Every mutating method of a service
-// takes one, so that every change has an audit event. The As methods are the only place
-// where the actor of a request is made.
+// Actor is who requests a change, and from where. Every mutating method of a service takes one,
+// so that every change has an audit event. The As methods are the only place where the actor of a
+// request is made.
 type Actor struct {
 	Kind      ActorKind
 	ID        string // of the account, client or operator
@@ -25,7 +25,7 @@ type Actor struct {
 	IP        string // as derived through the configured proxies
 	UserAgent string // shortened
 	RequestID string
-	// Known is the cookie by which accounts recognize the browser. It is not stored.
+	// Known is the cookie of a known browser. It is not stored.
 	Known string `json:"-"`
 }
 
@@ -40,7 +40,7 @@ func (a Actor) Account() AccountID {
 	return ""
 }
 
-// Addr is the actor's address; the zero Addr when IP holds none.
+// Addr returns the actor's IP address; the zero Addr when IP holds none.
 func (a Actor) Addr() netip.Addr {
 	addr, _ := netip.ParseAddr(a.IP)
 	return addr
@@ -52,11 +52,11 @@ var System = Actor{Kind: ActorSystem, ID: "watchword"}
 // AsSession returns a as the account of the session.
 func (a Actor) AsSession(s Session) Actor { return a.AsSubject(string(s.Account), s.ID, s.Client) }
 
-// AsClient returns a as the client that has proved itself.
+// AsClient returns a as the authenticated client.
 func (a Actor) AsClient(id ClientID) Actor { return a.AsSubject(string(id), "", id) }
 
-// AsSubject returns a as the subject of an access token that the client holds: an account
-// when the token belongs to a session, a client otherwise.
+// AsSubject returns a as the subject of an access token of the client: an account when the token
+// belongs to a session, otherwise a client.
 func (a Actor) AsSubject(subject string, session SessionID, client ClientID) Actor {
 	a.Kind, a.ID, a.Session, a.Client = ActorAccount, subject, session, client
 	if session == "" {

@@ -12,13 +12,13 @@ const (
 	ModeFormPost = "form_post"
 )
 
-// AuthorizationResponse goes back to the client through the browser (RFC 6749 §4.1.2), with the
-// state of the request and with the issuer (RFC 9207 §2).
+// AuthorizationResponse is the response to the client through the browser (RFC 6749 §4.1.2), with
+// the state of the request and the issuer (RFC 9207 §2).
 type AuthorizationResponse struct {
 	RedirectURI string
 	Mode        string // ModeQuery, ModeFragment or ModeFormPost
 	Params      [][2]string
-	// Confirm says that the user is asked before the browser goes there (RFC 9700 §4.11.2).
+	// Confirm requires that the user confirms the redirect (RFC 9700 §4.11.2).
 	Confirm bool
 }
 
@@ -26,8 +26,8 @@ type AuthorizationResponse struct {
 // Params as its fields, instead of a redirect to Location.
 func (a AuthorizationResponse) FormPost() bool { return a.Mode == ModeFormPost }
 
-// Location is where the browser is redirected. The redirect URI's own query stays as it is
-// (RFC 6749 §3.1.2).
+// Location returns the URI of the redirect. The redirect URI's own query is preserved (RFC 6749
+// §3.1.2).
 func (a AuthorizationResponse) Location() string {
 	var b strings.Builder
 	b.WriteString(a.RedirectURI)
@@ -48,7 +48,7 @@ func (a AuthorizationResponse) Location() string {
 	return b.String()
 }
 
-// encodeParam writes a space as %20, which every reader understands, in a fragment too.
+// encodeParam encodes a value; a space becomes %20, which is also understood in a fragment.
 func encodeParam(v string) string { return strings.ReplaceAll(url.QueryEscape(v), "+", "%20") }
 
 // Get returns a parameter of the response, or empty.

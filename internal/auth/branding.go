@@ -10,23 +10,23 @@ import (
 	"strings"
 )
 
-// Bounds and choices of a tenant's look.
+// Bounds of a tenant's branding.
 const (
 	maxRadius = 24
 	maxLogo   = 64 << 10
-	// WCAG 2.2 AA: 1.4.3 for text, 1.4.11 for what shows where a field or the focus is.
+	// WCAG 2.2 AA: 1.4.3 for text, 1.4.11 for borders of fields and the focus indicator.
 	contrastText   = 4.5
 	contrastBorder = 3.0
 )
 
-// Fonts are the families that a tenant can choose from. All are on people's devices:
-// no page fetches one.
+// Fonts are the font families from which a tenant can choose. All are installed on devices: no
+// page fetches one.
 var Fonts = []string{"system", "serif", "rounded", "mono"}
 
-// Palette are the colours from which all others of a page are worked out.
+// Palette holds the colours from which all others of a page are computed.
 type Palette struct{ Accent, AccentInk, Page, Card, Ink Color }
 
-// Our own look.
+// The default colours.
 var (
 	lightPalette = Palette{
 		Accent: Color{0x1f, 0x5e, 0xff}, AccentInk: Color{0xff, 0xff, 0xff},
@@ -39,8 +39,8 @@ var (
 	white = Color{0xff, 0xff, 0xff}
 )
 
-// Light are the colours in light mode. What the tenant left out is ours; the ink on
-// the accent is then whichever can be read.
+// Light returns the colours in light mode. Defaults replace missing ones; the ink on an accent is
+// then white or dark, the one with more contrast.
 func (b Branding) Light() Palette {
 	p := lightPalette
 	set(&p.Page, b.Page)
@@ -53,8 +53,8 @@ func (b Branding) Light() Palette {
 	return p
 }
 
-// Dark are the colours in dark mode. An accent that was chosen only for light mode
-// is made as light as it has to be.
+// Dark returns the colours in dark mode. An accent that was chosen only for light mode is
+// lightened until its contrast suffices.
 func (b Branding) Dark() Palette {
 	p := darkPalette
 	set(&p.Page, b.DarkPage)
@@ -79,7 +79,7 @@ func set(c *Color, s string) bool {
 	return ok
 }
 
-// readable is our white or our dark ink, whichever is easier to read on c.
+// readable returns white or dark ink, the one with more contrast on c.
 func readable(c Color) Color {
 	if dark := darkPalette.AccentInk; Contrast(dark, c) > Contrast(white, c) {
 		return dark
@@ -87,9 +87,8 @@ func readable(c Color) Color {
 	return white
 }
 
-// CheckBranding reports everything that is wrong with a tenant's look: values that
-// are not what they should be, and colours that some people could not read (WCAG 2.2
-// AA: 4.5:1 for text, 3:1 for borders and focus).
+// CheckBranding returns all errors of a tenant's branding: malformed values, and colours with too
+// little contrast (WCAG 2.2 AA: 4.5:1 for text, 3:1 for borders and focus).
 func CheckBranding(b Branding) error {
 	var errs []error
 	for _, c := range []struct{ name, value string }{
@@ -97,17 +96,17 @@ func CheckBranding(b Branding) error {
 		{"dark_accent", b.DarkAccent}, {"dark_accent_ink", b.DarkAccentInk}, {"dark_page", b.DarkPage}, {"dark_card", b.DarkCard}, {"dark_ink", b.DarkInk},
 	} {
 		if _, ok := ParseColor(c.value); c.value != "" && !ok {
-			errs = append(errs, fmt.Errorf("branding.%s is not a colour like #1f5eff", c.name))
+			errs = append(errs, fmt.Errorf("branding.%s: want a colour like #1f5eff", c.name))
 		}
 	}
 	if len(errs) == 0 {
 		errs = append(errs, checkContrast("", b.Light()), checkContrast("dark_", b.Dark()))
 	}
 	if b.Radius != nil && (*b.Radius < 0 || *b.Radius > maxRadius) {
-		errs = append(errs, fmt.Errorf("branding.radius is not between 0 and %d", maxRadius))
+		errs = append(errs, fmt.Errorf("branding.radius: want 0 to %d", maxRadius))
 	}
 	if b.Font != "" && !slices.Contains(Fonts, b.Font) {
-		errs = append(errs, fmt.Errorf("branding.font is none of %s", strings.Join(Fonts, ", ")))
+		errs = append(errs, fmt.Errorf("branding.font: want one of %s", strings.Join(Fonts, ", ")))
 	}
 	_, _, err := b.LogoImage()
 	errs = append(errs, err,
@@ -115,7 +114,7 @@ func CheckBranding(b Branding) error {
 	return errors.Join(errs...)
 }
 
-// checkContrast names the pair that cannot be told apart.
+// checkContrast returns an error for each pair of colours with too little contrast.
 func checkContrast(prefix string, p Palette) error {
 	var errs []error
 	for _, c := range []struct {
@@ -130,7 +129,7 @@ func checkContrast(prefix string, p Palette) error {
 		{"accent", "page", p.Accent, p.Page, contrastBorder},
 	} {
 		if got := Contrast(c.front, c.back); got < c.least {
-			errs = append(errs, fmt.Errorf("branding.%s%s (%s) on %s%s (%s) has a contrast of %.2f:1; people need %g:1",
+			errs = append(errs, fmt.Errorf("branding.%s%s (%s) on %s%s (%s) has a contrast of %.2f:1, want at least %g:1",
 				prefix, c.name, c.front, prefix, c.on, c.back, got, c.least))
 		}
 	}
@@ -143,23 +142,23 @@ func checkLink(name, s string) error {
 	}
 	u, err := url.Parse(s)
 	if err != nil || len(s) > MaxURI || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return fmt.Errorf("branding.%s is not an https address", name)
+		return fmt.Errorf("branding.%s: want an https URL", name)
 	}
 	return nil
 }
 
-// LogoImage is the tenant's logo and its media type; nothing when it has none. The
-// type is what the bytes say. SVG is no image here but a document with scripts.
+// LogoImage returns the tenant's logo and its media type, or nil when it has none. The type is
+// that of its first bytes. SVG is refused, as it can contain scripts.
 func (b Branding) LogoImage() (image []byte, mediaType string, err error) {
 	if b.Logo == "" {
 		return nil, "", nil
 	}
 	if len(b.Logo) > base64.StdEncoding.EncodedLen(maxLogo) {
-		return nil, "", fmt.Errorf("branding.logo has more than %d KiB", maxLogo>>10)
+		return nil, "", fmt.Errorf("branding.logo: want at most %d KiB", maxLogo>>10)
 	}
 	image, err = base64.StdEncoding.DecodeString(b.Logo)
 	if err != nil {
-		return nil, "", errors.New("branding.logo is not base64")
+		return nil, "", errors.New("branding.logo: want base64")
 	}
 	switch {
 	case bytes.HasPrefix(image, []byte("\x89PNG\r\n\x1a\n")):
@@ -169,5 +168,5 @@ func (b Branding) LogoImage() (image []byte, mediaType string, err error) {
 	case len(image) > 12 && string(image[:4]) == "RIFF" && string(image[8:12]) == "WEBP":
 		return image, "image/webp", nil
 	}
-	return nil, "", errors.New("branding.logo is neither PNG, JPEG nor WebP")
+	return nil, "", errors.New("branding.logo: want PNG, JPEG or WebP")
 }

@@ -2,8 +2,8 @@ package auth
 
 import "slices"
 
-// ClaimScope is the scope to which a claim about a person belongs (OpenID Connect Core
-// §5.4); empty for a claim of which we know nothing.
+// ClaimScope returns the scope to which a claim about a user belongs (OpenID Connect Core §5.4);
+// empty for an unknown claim.
 func ClaimScope(claim string) string {
 	switch claim {
 	case "email", "email_verified":
@@ -14,15 +14,14 @@ func ClaimScope(claim string) string {
 	return ""
 }
 
-// Of is the request as the account can answer it.
-func (r AuthorizationRequest) Of(p SignedInAccount) AuthorizationRequest {
+// WithoutWithheld returns the request without the scopes that are withheld from the account.
+func (r AuthorizationRequest) WithoutWithheld(p SignedInAccount) AuthorizationRequest {
 	r.Scope = only(r.Scope, func(name string) bool { return !p.Withheld.Has(name) })
 	return r
 }
 
-// ConsentScope is what the client gets to know and to do, and so what the person is asked
-// about: the scope, and the scopes of those claims that are asked for by name. A claim
-// that is requested by name needs the same consent as its scope.
+// ConsentScope returns the scope that needs the user's consent: the requested scope, and the
+// scopes of claims that are requested by name.
 func (r AuthorizationRequest) ConsentScope() Scope {
 	all := slices.Clone(r.Scope)
 	for _, name := range slices.Concat(r.Claims.IDToken, r.Claims.UserInfo) {
@@ -33,12 +32,12 @@ func (r AuthorizationRequest) ConsentScope() Scope {
 	return all
 }
 
-// KeepClaims returns those names of claims that belong to a scope that the client may ask
-// of people. Other claims would disclose what the client may not ask for.
-func (c Client) KeepClaims(names []string) []string {
+// AllowedClaims returns the names of claims that belong to a scope that the client may request
+// for users. Other claims would disclose more than the client may request.
+func (c Client) AllowedClaims(names []string) []string {
 	if len(names) == 0 {
 		return nil
 	}
-	allowed := c.PersonScope()
+	allowed := c.UserScope()
 	return only(names, func(name string) bool { return ClaimScope(name) == "" || allowed.Has(ClaimScope(name)) })
 }

@@ -2,32 +2,32 @@ package auth
 
 import "slices"
 
-// ClientBounds is an operator's word about a client that describes itself. It is kept
-// apart from what the client says, so that it holds whatever the client says next.
-// The zero value says nothing.
+// ClientBounds is what an operator has set for a client that describes itself. It is stored apart
+// from the client's own metadata, so that it holds however the client changes that. The zero
+// value bounds nothing.
 type ClientBounds struct {
-	// Name is shown to people in place of the client's own.
+	// Name is shown to users instead of the client's own name.
 	Name string `json:"client_name,omitempty"`
-	// Scopes and Grants are the most that the client gets; nil is no bound.
+	// Scopes and Grants are the most that the client may use; nil is no bound.
 	Scopes []string    `json:"scopes,omitzero"`
 	Grants []GrantType `json:"grant_types,omitzero"`
 	// RedirectURIs and PostLogoutURIs are bounds once an operator has changed one of the
-	// two lists: one URI has too many spellings to keep it out by name.
+	// two lists: a URI has too many spellings to exclude it by name.
 	RedirectURIs   []string `json:"redirect_uris,omitzero"`
 	PostLogoutURIs []string `json:"post_logout_redirect_uris,omitzero"`
-	// What is required of the client, whether it asks for it itself or not.
+	// Requirements for the client, whether it has registered them itself or not.
 	RequirePushed        bool `json:"require_pushed_authorization_requests,omitempty"`
 	RequireSignedRequest bool `json:"require_signed_request_object,omitempty"`
 	DPoP                 bool `json:"dpop_bound_access_tokens,omitempty"`
 	RequireAuthTime      bool `json:"require_auth_time,omitempty"`
 }
 
-// Empty reports whether the bounds say nothing.
+// Empty reports whether b bounds nothing.
 func (b ClientBounds) Empty() bool {
 	return b.Name == "" && b.Scopes == nil && b.Grants == nil && b.RedirectURIs == nil && b.PostLogoutURIs == nil && !b.RequirePushed && !b.RequireSignedRequest && !b.DPoP && !b.RequireAuthTime
 }
 
-// Bounded returns the client within its bounds. Bounding it twice changes nothing.
+// Bounded returns the client within its bounds. It is idempotent.
 func (c Client) Bounded() Client {
 	if c.Bounds == nil {
 		return c

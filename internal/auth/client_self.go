@@ -2,20 +2,19 @@ package auth
 
 import "net/url"
 
-// A client that describes itself says whatever it likes: its name, its redirect URIs,
-// its logo. What a person is shown about it, and where a browser is sent for it, depends
-// on what of that is proved.
+// A client that describes itself chooses any name, redirect URIs and logo. The proved part of its
+// metadata decides what a user is shown and where a browser is redirected.
 
-// SelfDescribed reports whether a stranger has described the client: it has registered
-// itself (RFC 7591), or its id is the address of a document.
+// SelfDescribed reports whether no operator has registered the client: it has registered itself
+// (RFC 7591), or its client_id is the URL of its metadata document.
 func (c Client) SelfDescribed() bool {
 	return c.Settings.Registration != "" || !c.Settings.DocumentAt.IsZero()
 }
 
-// ProvedHost is the host that answers for the client whatever flow a person is in: that
-// of its document, or the one that an operator has registered. It is empty for a client
-// that has registered itself. Its redirect URI proves a host only in the code flow, where
-// the code has to go there.
+// ProvedHost returns the host that is known to belong to the client in any flow: that of its
+// metadata document, or the one that an operator has registered. It is empty for a
+// self-registered client, whose redirect URI proves a host only in the code flow, where the code
+// is sent there.
 func (c Client) ProvedHost() string {
 	switch {
 	case !c.Settings.DocumentAt.IsZero():
@@ -31,7 +30,7 @@ func (c Client) ProvedHost() string {
 	return ""
 }
 
-// webHost is the host of an https URI, with its port; empty for any other URI.
+// webHost returns the host of an https URI, with its port; empty for any other URI.
 func webHost(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme != "https" {
@@ -40,10 +39,10 @@ func webHost(uri string) string {
 	return u.Host
 }
 
-// PairwiseSector is the sector whose pairwise subjects the client shares (OpenID Connect
-// Core §8.1); empty for none but its own. A redirect URI proves a sector only if all
-// answers go there. The device grant sends them to the program that asks, so a client that
-// describes itself has no sector beside it.
+// PairwiseSector returns the sector whose pairwise subjects the client shares (OpenID Connect
+// Core §8.1); empty when it has subjects of its own. A redirect URI proves a sector only if all
+// responses are sent there. The device grant responds to the calling program, so a client that
+// describes itself has no sector when it may use that grant.
 func (c Client) PairwiseSector() string {
 	if c.SelfDescribed() && (c.Allows(GrantDeviceCode) || !c.Allows(GrantAuthorizationCode)) {
 		return ""

@@ -1,6 +1,6 @@
 package auth
 
-// Code names a refusal for programs. Codes are a contract: they do not change, and
+// Code identifies a refusal for programs. Codes are a contract: they do not change, and
 // docs/api.md lists all of them.
 type Code string
 
@@ -70,7 +70,7 @@ const (
 	CodeTokenExpired        Code = "token_expired"
 )
 
-// The codes of callers who may not (403).
+// The codes of callers who lack a permission (403).
 const (
 	CodeClientNotAllowed   Code = "client_not_allowed"
 	CodeCrossSite          Code = "cross_site"
@@ -83,7 +83,7 @@ const (
 	CodeWrongPassword      Code = "wrong_password"
 )
 
-// The codes of what is not there (404).
+// The codes of missing objects (404).
 const (
 	CodeClientUnknown  Code = "client_unknown"
 	CodeConsentUnknown Code = "consent_unknown"
@@ -92,7 +92,7 @@ const (
 	CodeRoleUnknown    Code = "role_unknown"
 )
 
-// The codes of clashes (409).
+// The codes of conflicts (409).
 const (
 	CodeChangedMeanwhile  Code = "changed_meanwhile"
 	CodeClientBuiltIn     Code = "client_builtin"
@@ -108,7 +108,7 @@ const (
 	CodeTenantTaken       Code = "tenant_taken"
 )
 
-// The codes of requests that HTTP refuses.
+// The codes of requests that are refused before their handler.
 const (
 	CodeBodyTooLarge         Code = "body_too_large"
 	CodeForeignHost          Code = "foreign_host"
@@ -118,7 +118,7 @@ const (
 	CodeURLTooLong           Code = "url_too_long"
 )
 
-// The codes of what fails or has to wait.
+// The codes of failures and delays (429, 500, 503).
 const (
 	CodeInternal    Code = "internal"
 	CodeRateLimited Code = "rate_limited"
@@ -132,10 +132,10 @@ func SessionInvalid() *Error {
 
 // AccountNotFound refuses a request about an account that does not exist.
 func AccountNotFound() *Error {
-	return Refuse(KindNotFound, CodeNotFound, "there is no such account")
+	return Refuse(KindNotFound, CodeNotFound, "account not found")
 }
 
 // TenantNotFound refuses a request about a tenant that does not exist.
 func TenantNotFound() *Error {
-	return Refuse(KindNotFound, CodeNotFound, "there is no such tenant")
+	return Refuse(KindNotFound, CodeNotFound, "tenant not found")
 }

@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// Color is a colour of a screen: red, green, blue.
+// Color is an sRGB colour: red, green, blue.
 type Color [3]uint8
 
-// ParseColor reads #rrggbb, which is all that a tenant may write: what is put into a
-// stylesheet is written by us from the three numbers.
+// ParseColor reads #rrggbb, the only form that a tenant may write. Stylesheets are written from
+// the three numbers, never from the text.
 func ParseColor(s string) (Color, bool) {
 	if len(s) != 7 || s[0] != '#' {
 		return Color{}, false
@@ -21,7 +21,7 @@ func ParseColor(s string) (Color, bool) {
 	return Color{uint8(n >> 16), uint8(n >> 8), uint8(n)}, true
 }
 
-// String is the colour as #rrggbb.
+// String returns the colour as #rrggbb.
 func (c Color) String() string {
 	const hex = "0123456789abcdef"
 	b := []byte{'#', 0, 0, 0, 0, 0, 0}
@@ -31,7 +31,7 @@ func (c Color) String() string {
 	return string(b)
 }
 
-// luminance is the relative luminance of WCAG 2.2.
+// luminance returns the relative luminance of WCAG 2.2.
 func (c Color) luminance() float64 {
 	var l float64
 	for i, weight := range [3]float64{0.2126, 0.7152, 0.0722} {
@@ -46,13 +46,13 @@ func (c Color) luminance() float64 {
 	return l
 }
 
-// Contrast is the contrast ratio of WCAG 2.2, between 1 and 21.
+// Contrast returns the contrast ratio of WCAG 2.2, between 1 and 21.
 func Contrast(a, b Color) float64 {
 	x, y := a.luminance(), b.luminance()
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-// Mix is a with the given percentage of b in it.
+// Mix returns a with the given percentage of b.
 func (a Color) Mix(b Color, percent int) Color {
 	var c Color
 	for i := range c {
@@ -61,20 +61,20 @@ func (a Color) Mix(b Color, percent int) Color {
 	return c
 }
 
-// Toward mixes a with as little of b as gives it the contrast on every ground; b
-// itself when nothing less does.
-func (a Color) Toward(b Color, contrast float64, grounds ...Color) Color {
+// Toward mixes a with the least amount of b that gives the contrast on every background; b itself
+// when no mix does.
+func (a Color) Toward(b Color, contrast float64, backgrounds ...Color) Color {
 	for percent := 0; percent < 100; percent += 4 {
 		c := a.Mix(b, percent)
-		if enough(c, contrast, grounds) {
+		if hasContrast(c, contrast, backgrounds) {
 			return c
 		}
 	}
 	return b
 }
 
-func enough(c Color, contrast float64, grounds []Color) bool {
-	for _, g := range grounds {
+func hasContrast(c Color, contrast float64, backgrounds []Color) bool {
+	for _, g := range backgrounds {
 		if Contrast(c, g) < contrast {
 			return false
 		}

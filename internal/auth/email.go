@@ -9,26 +9,25 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Email is an address in the two forms that matter: how mail is addressed, and
-// the key under which no second account can exist. Only ParseEmail makes one.
+// Email is an email address in two forms: the one that mail is sent to, and the unique key of an
+// account. Only ParseEmail returns one.
 type Email struct {
 	Address string // local part as given, domain in lower-case ASCII
 	Login   string // the whole in lower case: the account's unique identifier
 }
 
-// String returns the address to write to.
+// String returns the address that mail is sent to.
 func (e Email) String() string { return e.Address }
 
 const atext = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+/=?^_`{|}~-."
 
-var errEmail = Invalid(CodeEmailInvalid, "email", "this is not an e-mail address we can write to")
+var errEmail = Invalid(CodeEmailInvalid, "email", "want an email address of ASCII letters, such as alice@example.com")
 
-// ParseEmail is the one canonicaliser of login identifiers. It takes one address
-// in the dot-atom form of RFC 5321: compatibility forms (full-width letters) are
-// folded by NFKC, invisible characters and surrounding spaces are dropped, the
-// domain becomes ASCII (RFC 5891). Quoted local parts, comments, lists and
-// display names are refused, since mail systems disagree about them; so are
-// non-ASCII local parts, where look-alikes cannot be told apart.
+// ParseEmail is the only function that canonicalises login identifiers. It parses one address in
+// the dot-atom form of RFC 5321: compatibility forms (full-width letters) are folded by NFKC,
+// invisible characters and surrounding spaces are dropped, the domain becomes ASCII (RFC 5891).
+// Quoted local parts, comments, lists and display names are refused, since mail systems disagree
+// about them; so are non-ASCII local parts, where look-alikes cannot be told apart.
 func ParseEmail(s string) (Email, error) {
 	if len(s) > 1024 || !utf8.ValidString(s) {
 		return Email{}, errEmail
@@ -46,17 +45,16 @@ func ParseEmail(s string) (Email, error) {
 	return Email{Address: local + "@" + domain, Login: strings.ToLower(local) + "@" + domain}, nil
 }
 
-// Public reports whether the domain can be one of the public network: a name of several
-// labels of which the last is not a number. Mail to others (localhost, a host's short
-// name, an IPv4 address) is delivered inside the network of the mail server.
+// Public reports whether the domain can be on the public network: it has several labels, and the
+// last is not a number. Mail to any other domain (localhost, a short host name, an IPv4 address)
+// is delivered inside the network of the mail server.
 func (e Email) Public() bool {
 	domain := e.Login[strings.LastIndexByte(e.Login, '@')+1:]
 	last := strings.LastIndexByte(domain, '.')
 	return last >= 0 && strings.Trim(domain[last+1:], "0123456789") != ""
 }
 
-// visible drops what a reader cannot see: zero-width and other format characters,
-// and variation selectors.
+// visible drops invisible runes: zero-width and other format characters, and variation selectors.
 func visible(r rune) rune {
 	if unicode.In(r, unicode.Cf, unicode.Variation_Selector) || r == '\u034f' {
 		return -1

@@ -5,35 +5,35 @@ import (
 	"time"
 )
 
-// Kind says what sort of refusal an Error is. The zero Kind is Internal, so an
-// error that nobody classified is shown to nobody.
+// Kind is the kind of an Error. The zero Kind is Internal, so an unclassified error is never
+// shown.
 type Kind int
 
-// The kinds of errors. The doors map them to statuses, each in one table.
+// The kinds of errors. Package web maps them to HTTP statuses in one table.
 const (
 	KindInternal        Kind = iota
-	KindInvalid              // what was asked is malformed
-	KindUnauthenticated      // who asks is not proved
-	KindForbidden            // who asks may not
-	KindNotFound             // it is not there, or not theirs
-	KindConflict             // it clashes with what is there
-	KindThrottled            // too often; ask again later
-	KindUnavailable          // nothing wrong with the request; ask again later
+	KindInvalid              // the request is malformed
+	KindUnauthenticated      // the caller is not authenticated
+	KindForbidden            // the caller lacks a permission
+	KindNotFound             // the object does not exist, or is not the caller's
+	KindConflict             // the request conflicts with the current state
+	KindThrottled            // too many requests; retry later
+	KindUnavailable          // temporary failure of the server; retry later
 )
 
-// Error is a refusal that may be shown: Code is stable and for programs, Msg is
-// for people. The cause in Err is for the log and never shown.
+// Error is a refusal that may be shown: Code is stable and for programs, Msg is for developers.
+// The cause in Err is for the log and is never shown.
 type Error struct {
 	Kind       Kind
 	Code       Code
 	Msg        string
-	Field      string        // the member at fault, if one is
-	Reasons    []Reason      // more than one thing wrong with Field
+	Field      string        // the invalid member, if there is one
+	Reasons    []Reason      // all faults of Field, if there are several
 	RetryAfter time.Duration // with KindThrottled and KindUnavailable
 	Err        error
 }
 
-// Reason is one of several things wrong with a value.
+// Reason is one of several faults of a value.
 type Reason struct {
 	Code string `json:"code"`
 	Msg  string `json:"message"`
@@ -52,34 +52,34 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// The facts that the store reports. Services turn them into meaning; neither
-// reaches a reader as such.
+// The errors that the store returns. Services map them to refusals; no caller of the API sees
+// them.
 var (
 	ErrNotFound = errors.New("not found")
-	ErrConflict = errors.New("already there")
+	ErrConflict = errors.New("conflict")
 )
 
-// Invalid makes a refusal of a malformed value.
+// Invalid returns a refusal of a malformed value.
 func Invalid(code Code, field, msg string) *Error {
 	return &Error{Kind: KindInvalid, Code: code, Field: field, Msg: msg}
 }
 
-// Refuse makes a refusal of the given kind.
+// Refuse returns a refusal of the given kind.
 func Refuse(kind Kind, code Code, msg string) *Error {
 	return &Error{Kind: kind, Code: code, Msg: msg}
 }
 
-// Throttled makes a refusal for asking too often.
+// Throttled returns a refusal of a request above a rate limit.
 func Throttled(after time.Duration) *Error {
 	return &Error{Kind: KindThrottled, Code: CodeRateLimited, Msg: "too many requests; try again later", RetryAfter: after}
 }
 
-// Unavailable makes a refusal for which the caller is not to blame.
+// Unavailable returns a refusal because of a temporary failure of the server.
 func Unavailable(cause error, after time.Duration) *Error {
-	return &Error{Kind: KindUnavailable, Code: CodeUnavailable, Msg: "the service cannot do this right now; try again shortly", RetryAfter: after, Err: cause}
+	return &Error{Kind: KindUnavailable, Code: CodeUnavailable, Msg: "the service is temporarily unavailable; try again shortly", RetryAfter: after, Err: cause}
 }
 
-// KindOf classifies any error: that of the first *Error in its chain, or Internal.
+// KindOf returns the kind of the first *Error in err's chain, or KindInternal.
 func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind

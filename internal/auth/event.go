@@ -2,9 +2,9 @@ package auth
 
 import "time"
 
-// EventKind names what happened in the audit log. The names are a contract. The comment of
-// each kind says when the event is written and what its details hold; docs/events.md is
-// made from these comments.
+// EventKind is the kind of an audit event. The names are a contract. The comment of each kind
+// says when the event is written and what its details hold; docs/events.md is generated from
+// these comments.
 //
 //go:generate go test -run ^TestEventsPage$ -update .
 type EventKind string
@@ -32,8 +32,8 @@ const (
 	EventAccountDisabled EventKind = "account.disabled"
 	// An operator enabled an account again.
 	EventAccountEnabled EventKind = "account.enabled"
-	// An account was deleted by its owner, by an operator, or as a registration that nobody confirmed. `failure`:
-	// the current password was wrong. Details: reason.
+	// An account was deleted by its owner, by an operator, or as a registration that was not
+	// confirmed. `failure`: the current password was wrong. Details: reason.
 	EventAccountDeleted EventKind = "account.deleted"
 	// The data of an account was exported.
 	EventAccountExported EventKind = "account.exported"
@@ -49,8 +49,8 @@ const (
 	// A session ended by its owner, an operator or a revoked refresh token. Details: session, reason, client; of
 	// several ended, kept.
 	EventSessionEnded EventKind = "session.ended"
-	// A spent remember-me cookie was presented; its series ended unless `verdict` is `late`. Details: series,
-	// verdict.
+	// A used remember-me cookie was presented; its series ended unless `verdict` is `late`.
+	// Details: series, verdict.
 	EventRememberMeReused EventKind = "session.remember_me_reused"
 	// A logout token could not be delivered to a client (Back-Channel Logout). Details: client, session, message,
 	// kind, attempts, reason.
@@ -94,14 +94,16 @@ const (
 const (
 	// An authorization code was issued. Details: client, scope.
 	EventCodeIssued EventKind = "code.issued"
-	// A spent authorization code was presented; the session of the client ended. Details: session, client.
+	// A used authorization code was presented; the session of the client ended. Details: session,
+	// client.
 	EventCodeReused EventKind = "token.code_reused"
 	// A grant issued tokens; refreshes leave no event. `failure`: a token exchange was refused. Details: grant,
 	// scope, session; of an exchange audience, subject_client, actor, reason.
 	EventTokenIssued EventKind = "token.issued"
 	// A client revoked an access token. Details: client, jti.
 	EventTokenRevoked EventKind = "token.revoked"
-	// A spent refresh token was presented again. Details: family, session, client, generation, newest, verdict.
+	// A used refresh token was presented again. Details: family, session, client, generation,
+	// newest, verdict.
 	EventRefreshReused EventKind = "token.refresh_reused"
 )
 
@@ -127,7 +129,7 @@ const (
 	EventMailGivenUp EventKind = "mail.given_up"
 )
 
-// Outcome says how the act ended.
+// Outcome is the outcome of an event.
 type Outcome string
 
 // The outcomes of an event.
@@ -136,8 +138,8 @@ const (
 	Failure Outcome = "failure"
 )
 
-// Event is one entry of the audit log: who did what to which account, from where, and how
-// it ended. Detail never holds a secret.
+// Event is an entry of the audit log: actor, kind, account and outcome. Detail never holds a
+// secret.
 type Event struct {
 	ID      string
 	At      time.Time

@@ -2,48 +2,47 @@ package auth
 
 import "time"
 
-// FlowID names a flow in addresses. It gives no rights: a flow goes on only in the
-// browser in which it began.
+// FlowID identifies a flow in URLs. It gives no rights: a flow continues only in the browser in
+// which it began.
 type FlowID string
 
-// FlowKind says what a flow leads to.
+// FlowKind is the purpose of a flow.
 type FlowKind string
 
-// What a person is led through.
+// The kinds of flows.
 const (
-	FlowAuthorize FlowKind = "authorize" // an answer to a client's authorization request
+	FlowAuthorize FlowKind = "authorize" // the response to a client's authorization request
 	FlowDevice    FlowKind = "device"    // the approval of a device
-	FlowAccount   FlowKind = "account"   // signing in for its own sake
+	FlowAccount   FlowKind = "account"   // sign-in without a client
 )
 
-// Flow is one way of one person through our pages: what was asked for, and what the
-// person has decided so far. Where it goes from here is worked out from these facts
-// and those of the browser's sessions, by Next, and is stored nowhere.
+// Flow is one user's way through the pages: what was requested, and what the user has decided so
+// far. Next computes the next step from these facts and the browser's sessions; it is not stored.
 type Flow struct {
 	ID      FlowID
-	Browser string // digest of the secret in the cookie of the browser in which it began
+	Browser string // digest of the secret in the browser's cookie
 	Kind    FlowKind
 	Request AuthorizationRequest // FlowAuthorize; for FlowDevice its Client, Scope and Resources
 	Device  string               // FlowDevice: digest of the device code
 	Session SessionID            // whom the person chose, or signed in as, in this flow; or AnotherAccount
-	// ProvedAt is when the person proved within this flow who they are.
+	// ProvedAt is when the user authenticated within this flow.
 	ProvedAt  time.Time
-	Allowed   Scope // what the person has allowed in this flow; nil until asked
+	Allowed   Scope // the scope that the user has allowed in this flow; nil until decided
 	Denied    bool
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	DoneAt    time.Time // it has led to its end, which happens once
+	DoneAt    time.Time // when it was completed, which happens once
 }
 
-// Live reports whether the flow can still go on at the given time.
+// Live reports whether the flow can continue at the given time.
 func (f Flow) Live(at time.Time) bool { return f.DoneAt.IsZero() && at.Before(f.ExpiresAt) }
 
-// AuthorizationRequest is what a client asked of the authorization endpoint, checked
-// and with its defaults filled in (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1).
+// AuthorizationRequest is a validated authorization request with its defaults filled in (RFC 6749
+// §4.1.1, OpenID Connect Core §3.1.2.1).
 type AuthorizationRequest struct {
 	Client       ClientID      `json:"client"`
 	RedirectURI  string        `json:"redirect_uri"`
-	ResponseMode string        `json:"response_mode,omitempty"` // query, fragment or form_post, with .jwt for a signed answer
+	ResponseMode string        `json:"response_mode,omitempty"` // query, fragment or form_post, with .jwt for a signed response
 	State        string        `json:"state,omitempty"`
 	Scope        Scope         `json:"scope,omitempty"`
 	Resources    []string      `json:"resources,omitempty"` // RFC 8707
@@ -52,28 +51,26 @@ type AuthorizationRequest struct {
 	JKT          string        `json:"jkt,omitempty"`       // RFC 9449 §10: thumbprint of the key to which the code is bound
 	Prompt       []string      `json:"prompt,omitempty"`
 	MaxAge       *int64        `json:"max_age,omitempty"` // seconds
-	ACR          []string      `json:"acr,omitempty"`     // wanted, the best first
+	ACR          []string      `json:"acr,omitempty"`     // requested values, the preferred first
 	Hint         string        `json:"hint,omitempty"`    // the subject of the id_token_hint, as the client knows it
 	LoginHint    string        `json:"login_hint,omitempty"`
 	Locales      []string      `json:"locales,omitempty"`
 	Claims       ClaimsRequest `json:"claims,omitzero"`
-	DeviceIP     string        `json:"device_ip,omitempty"` // from where the device of a device flow asked
+	DeviceIP     string        `json:"device_ip,omitempty"` // the IP address of the device of a device flow
 	Pushed       string        `json:"pushed,omitempty"`    // digest of the request_uri that was used (RFC 9126)
 }
 
-// ClaimsRequest is what the claims parameter asks for by name (OpenID Connect Core
-// §5.5).
+// ClaimsRequest holds the claims that the claims parameter requests (OpenID Connect Core §5.5).
 type ClaimsRequest struct {
 	UserInfo []string `json:"userinfo,omitempty"`
 	IDToken  []string `json:"id_token,omitempty"`
-	// Subject is the only account for which the request may be answered, as the
-	// client knows it; empty for any.
+	// Subject is the required subject, as the client knows it; empty for any.
 	Subject string `json:"sub,omitempty"`
-	// ACR are values of which one is essential.
+	// ACR are the values of an essential acr claim.
 	ACR []string `json:"acr,omitempty"`
 }
 
-// Consent is what a person has allowed a client, until they take it back.
+// Consent is what a user has allowed a client, until the user revokes it.
 type Consent struct {
 	Account   AccountID
 	Client    ClientID
@@ -83,27 +80,26 @@ type Consent struct {
 	UpdatedAt time.Time
 }
 
-// Device is a device that waits for a person's approval (RFC 8628). Both codes are
-// kept as digests.
+// Device is a device authorization (RFC 8628). Both codes are stored as digests.
 type Device struct {
 	Digest     string // of the device_code
 	UserDigest string // of the user_code in its canonical form
 	Client     ClientID
 	Scope      Scope
 	Audience   []string
-	JKT        string        // the key to which its tokens are bound, if to any
+	JKT        string        // thumbprint of the key to which its tokens are bound; empty for none
 	Interval   time.Duration // least time between two polls
 	PolledAt   time.Time
 	Status     DeviceStatus
-	Account    AccountID // who approved
-	Session    SessionID // the browser's session in which it was approved
-	IP         string    // from where it asked
+	Account    AccountID // the user who approved it
+	Session    SessionID // the browser session in which it was approved
+	IP         string    // of the device
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
-	UsedAt     time.Time // tokens were issued for it
+	UsedAt     time.Time // when tokens were issued
 }
 
-// DeviceStatus is what a person said about a device.
+// DeviceStatus is the user's decision about a device.
 type DeviceStatus string
 
 // The states of a device.
@@ -113,11 +109,11 @@ const (
 	DeviceDenied   DeviceStatus = "denied"
 )
 
-// RememberMeID names a chain of remember-me tokens.
+// RememberMeID identifies a series of remember-me tokens.
 type RememberMeID string
 
-// RememberMe is a device on which a person is remembered: a chain of tokens, each good
-// for one new session. A spent token that comes back was copied.
+// RememberMe is a series of remember-me tokens of one browser, each of which is valid for one new
+// session. A used token that is presented again was copied.
 type RememberMe struct {
 	ID        RememberMeID
 	Account   AccountID

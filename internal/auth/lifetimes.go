@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// Lifetimes bounds what is handed out. A zero field means the server's default. In
-// JSON they are text, such as "15m", "36h" or "30d"; a member that is not named
-// stays as it is.
+// Lifetimes are the lifetimes of tokens and sessions. A zero field means the server's default. In
+// JSON they are text, such as "15m", "36h" or "30d"; absent members stay unchanged.
 type Lifetimes struct {
 	Access          time.Duration // an access token
 	RefreshIdle     time.Duration // an unused refresh token
@@ -39,12 +38,12 @@ func (l Lifetimes) Or(d Lifetimes) Lifetimes {
 	}
 }
 
-// Longest is how long anything that a sign-in began can go on.
+// Longest returns the longest time that a sign-in can have effects.
 func (l Lifetimes) Longest() time.Duration {
 	return max(l.SessionAbsolute, l.RefreshAbsolute, l.Remember)
 }
 
-// spans are Lifetimes as JSON has them.
+// spans is the JSON form of Lifetimes.
 type spans struct {
 	Access          span `json:"access,omitempty"`
 	RefreshIdle     span `json:"refresh_idle,omitempty"`
@@ -61,8 +60,7 @@ func (l Lifetimes) spans() spans {
 // MarshalJSON leaves zero fields out.
 func (l Lifetimes) MarshalJSON() ([]byte, error) { return json.Marshal(l.spans()) }
 
-// UnmarshalJSON passes over members that it does not know: a newer version may have
-// stored them.
+// UnmarshalJSON ignores unknown members: a newer version may have stored them.
 func (l *Lifetimes) UnmarshalJSON(b []byte) error {
 	s := l.spans()
 	if err := json.Unmarshal(b, &s); err != nil {
@@ -72,8 +70,8 @@ func (l *Lifetimes) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// ReadSettings lays what a person has written over s. Unlike what is stored, it must
-// not name anything that is unknown.
+// ReadSettings decodes settings that an administrator has written over s. Unlike stored settings,
+// they must not have unknown members.
 func ReadSettings(b []byte, s *Settings) error {
 	strictly := func(b []byte, v any) error {
 		dec := json.NewDecoder(bytes.NewReader(b))
@@ -89,10 +87,10 @@ func ReadSettings(b []byte, s *Settings) error {
 	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&named); err != nil || named.Lifetimes == nil {
 		return err
 	}
-	return strictly(named.Lifetimes, &spans{}) // Settings cannot see into them
+	return strictly(named.Lifetimes, &spans{}) // DisallowUnknownFields does not apply inside UnmarshalJSON
 }
 
-// span is a duration as people write it.
+// span is a duration with days in its text form.
 type span time.Duration
 
 const day = 24 * time.Hour
@@ -114,12 +112,12 @@ func (s span) MarshalText() ([]byte, error) {
 
 // UnmarshalText reads "15m", "36h", "30d", "1d12h".
 func (s *span) UnmarshalText(text []byte) error {
-	bad := fmt.Errorf("%q is not a duration such as 15m, 36h or 30d", Clip(string(text), 32))
+	invalid := fmt.Errorf("%q: want a duration such as 15m, 36h or 30d", Clip(string(text), 32))
 	rest, days := string(text), 0
 	if head, tail, ok := strings.Cut(rest, "d"); ok {
 		n, err := strconv.Atoi(head)
 		if err != nil || n < 0 || n > 100_000 {
-			return bad
+			return invalid
 		}
 		days, rest = n, tail
 	}
@@ -127,7 +125,7 @@ func (s *span) UnmarshalText(text []byte) error {
 	if rest != "" || days == 0 && len(text) == 0 {
 		var err error
 		if d, err = time.ParseDuration(rest); err != nil {
-			return bad
+			return invalid
 		}
 	}
 	*s = span(time.Duration(days)*day + d)

@@ -2,30 +2,30 @@ package auth
 
 import "time"
 
-// MessageKind says what has to be done later, and by which handler of the outbox.
+// MessageKind is the kind of a message of the outbox, which selects its handler.
 type MessageKind string
 
-// What the outbox carries.
+// The kinds of messages.
 const (
-	MailVerify          MessageKind = "mail.verify"           // prove your address: Link
-	MailInvite          MessageKind = "mail.invite"           // an operator made an account for you: Link
+	MailVerify          MessageKind = "mail.verify"           // verify your address; has a link
+	MailInvite          MessageKind = "mail.invite"           // an operator created an account for you; has a link
 	MailKnownAddress    MessageKind = "mail.known_address"    // someone registered your address
-	MailReset           MessageKind = "mail.reset"            // set a new password: Link
+	MailReset           MessageKind = "mail.reset"            // set a new password; has a link
 	MailPasswordChanged MessageKind = "mail.password_changed" // notice
-	MailChangeEmail     MessageKind = "mail.change_email"     // prove the new address: Link
+	MailChangeEmail     MessageKind = "mail.change_email"     // verify the new address; has a link
 	MailEmailChanged    MessageKind = "mail.email_changed"    // notice to the old address
 	MailAccountDeleted  MessageKind = "mail.account_deleted"  // notice
-	MailSessionsEnded   MessageKind = "mail.sessions_ended"   // refresh token stolen
-	// LogoutBackchannel tells a client that a session of its has ended (OpenID Connect
-	// Back-Channel Logout §2.5): a LogoutNotice.
+	MailSessionsEnded   MessageKind = "mail.sessions_ended"   // a refresh token was reused
+	// LogoutBackchannel sends a logout token to a client (OpenID Connect Back-Channel Logout
+	// §2.5). Its payload is a LogoutNotice.
 	LogoutBackchannel MessageKind = "logout.backchannel"
-	// MailNone is written where a known address would get mail and this one gets
-	// none, so that both cost the caller the same. Its handler does nothing.
+	// MailNone is written where an existing address would get a mail and an unknown one gets
+	// none, so that both take the same time. Its handler does nothing.
 	MailNone MessageKind = "mail.none"
 )
 
-// Message is something to be done later, written in the transaction of the
-// change that asks for it. Its payload is sealed at rest.
+// Message is work of the outbox, written in the transaction of the change that causes it. Its
+// payload is sealed at rest.
 type Message struct {
 	ID        MessageID
 	Tenant    TenantID
@@ -43,13 +43,13 @@ type Mail struct {
 	Name      string    `json:"name,omitempty"`
 	Token     string    `json:"token,omitempty"` // the secret of the link
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
-	IP        string    `json:"ip,omitempty"` // from where it was asked
+	IP        string    `json:"ip,omitempty"` // of the request
 	At        time.Time `json:"at,omitzero"`
 	NewEmail  string    `json:"new_email,omitempty"`
 }
 
-// LogoutNotice is the payload of LogoutBackchannel: whose session at which client has
-// ended, and where the client is notified of it.
+// LogoutNotice is the payload of LogoutBackchannel: the ended client session and the client's
+// back-channel logout URI.
 type LogoutNotice struct {
 	Client  ClientID  `json:"client"`
 	Account AccountID `json:"account"`

@@ -132,7 +132,7 @@ func (n FlowState) interact() Step {
 		return Step{Kind: StepLogin, Session: p.Session.ID}
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
-	case len(n.Flow.Request.Scope) > 0 && len(n.Flow.Request.Of(p).Scope) == 0:
+	case len(n.Flow.Request.Scope) > 0 && len(n.Flow.Request.WithoutWithheld(p).Scope) == 0:
 		return refused("access_denied", "scope: the user has no permission for any of it")
 	case n.needsConsent(p):
 		return Step{Kind: StepConsent, Session: p.Session.ID}
@@ -260,7 +260,7 @@ func (n FlowState) assured() bool {
 // consent each time, whatever was allowed before (RFC 6749 §10.2, RFC 8252 §8.6). A first-party
 // client needs it only in that case, and not when the user has just signed in for it.
 func (n FlowState) needsConsent(p SignedInAccount) bool {
-	r, current := n.Flow.Request.Of(p), n.Flow.Session == p.Session.ID
+	r, current := n.Flow.Request.WithoutWithheld(p), n.Flow.Session == p.Session.ID
 	switch {
 	case n.Flow.Allowed != nil && current && r.ConsentScope().Within(n.Flow.Allowed):
 		return false

@@ -4,7 +4,7 @@ package fault
 
 import "time"
 
-// Enabled tells whether this binary can be broken on purpose.
+// Enabled reports whether this binary has fail points.
 const Enabled = false
 
 // Point does nothing in a release build.

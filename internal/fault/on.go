@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Enabled tells whether this binary can be broken on purpose.
+// Enabled reports whether this binary has fail points.
 const Enabled = true
 
 type point struct {
@@ -37,8 +37,8 @@ var points = sync.OnceValue(func() map[string]*point {
 
 var mu sync.Mutex // guards point.passed
 
-// Point carries out what the environment asks for at the named point: it ends the
-// process as kill -9 does, waits, or returns an error.
+// Point carries out the action that the environment configures for the named fail point: it kills
+// the process, waits, or returns an error.
 func Point(name string) error {
 	p := points()[name]
 	if p == nil {
@@ -64,7 +64,7 @@ func Point(name string) error {
 	return nil
 }
 
-// Now is the moved clock.
+// Now returns the time of the moved clock.
 func Now() time.Time {
 	v := os.Getenv("WATCHWORD_FAULT_CLOCK")
 	if strings.Contains(v, "/") {

@@ -121,7 +121,7 @@ func (s *Service) withheldScope(tx *store.Tx, c auth.Client, account auth.Accoun
 	if err != nil {
 		return nil, fmt.Errorf("read rights: %w", err)
 	}
-	given := e.Grantable(auth.Recipient{Client: c, Allowed: s.cfg.Tokens.PersonScope(c, r.Resources)}, scope)
+	given := e.Grantable(auth.Recipient{Client: c, Allowed: s.cfg.Tokens.UserScope(c, r.Resources)}, scope)
 	return slices.DeleteFunc(slices.Clone(scope), given.Has), nil
 }
 
@@ -159,14 +159,14 @@ func (s *Service) show(ctx context.Context, n auth.FlowState, next auth.Step, b 
 		step.CSRF, step.Consent = s.QuestionCSRF(n, next, b), s.consentView(n, next)
 	case auth.StepDeviceConfirm:
 		step.CSRF = s.QuestionCSRF(n, next, b)
-		step.Flow.Request = flow.Request.Of(n.Of(next))
+		step.Flow.Request = flow.Request.WithoutWithheld(n.Of(next))
 	}
 	return step, nil
 }
 
 func (s *Service) consentView(n auth.FlowState, next auth.Step) *ConsentView {
 	p := n.Of(next)
-	r := n.Flow.Request.Of(p)
+	r := n.Flow.Request.WithoutWithheld(p)
 	v := &ConsentView{Client: n.Client, Account: p.Account, Scope: r.ConsentScope(), Offline: r.Scope.Has(auth.ScopeOffline)}
 	v.Resources = slices.DeleteFunc(slices.Clone(r.Resources), func(uri string) bool { return uri == n.Tenant.ID.Issuer(s.cfg.Base) })
 	v.New = slices.DeleteFunc(r.ConsentScope(), p.Consent.Scope.Has)

@@ -66,7 +66,7 @@ func (s *Service) csrfValid(in FormRef) bool {
 // as well, so that a yes allows what the page showed and nothing else.
 func (s *Service) QuestionCSRF(n auth.FlowState, next auth.Step, b Browser) string {
 	tenant, flow := n.Tenant.ID, n.Flow
-	r := flow.Request.Of(n.Of(next))
+	r := flow.Request.WithoutWithheld(n.Of(next))
 	question := s.CSRF(tenant, b, "question", string(flow.ID), string(next.Kind), string(next.Session), string(r.Client), flow.Device,
 		r.ConsentScope().String(), strings.Join(r.Resources, " "))
 	return s.CSRF(tenant, b, "flow", string(flow.ID)) + "." + question

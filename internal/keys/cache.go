@@ -11,14 +11,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// The cache. Its laws:
+// The cache of signing keys:
 //
-//   - Signing and publishing look at memory. The database is looked at when the
-//     last look is older than the ring's ttl, once for all who ask meanwhile.
-//   - When the database does not answer, the last picture goes on being used, and
-//     nobody waits for the next look: keys change rarely, and what was signed must
-//     be verifiable meanwhile.
-//   - A picture is never changed, only replaced.
+//   - Signing and publishing read memory. The database is read when the snapshot is older than the ring's ttl, once for all concurrent callers.
+//   - While the database is unavailable, the last snapshot stays in use, and no caller waits for the next read: keys change rarely, and tokens must remain verifiable.
+//   - A snapshot is immutable; it is replaced.
 
 // snapshot is a tenant's keys as the database had them at one moment.
 type snapshot struct {
@@ -30,7 +27,7 @@ type snapshot struct {
 // entry is a tenant's place in the cache.
 type entry struct {
 	snap  atomic.Pointer[snapshot]
-	retry atomic.Int64 // Unix nanoseconds; after a failed look, no other before that
+	retry atomic.Int64 // Unix nanoseconds; after a failed read, no other before that
 }
 
 const (
@@ -38,14 +35,14 @@ const (
 	retryAfter  = 2 * time.Second
 )
 
-// fresh reports whether the picture is younger than ttl. One from the future means
-// that the clock went back: look again.
+// fresh reports whether the snapshot is younger than ttl. A snapshot from the future is not
+// fresh: the clock was set back.
 func (s *snapshot) fresh(now time.Time, ttl time.Duration) bool {
 	age := now.Sub(s.at)
 	return age >= 0 && age <= ttl
 }
 
-// snapshot returns the tenant's keys, from memory if that is young enough.
+// snapshot returns the tenant's keys, from memory if they are fresh.
 func (r *Ring) snapshot(ctx context.Context, tenant auth.TenantID) (*snapshot, error) {
 	now := r.now()
 	e := r.entry(tenant)
@@ -53,14 +50,14 @@ func (r *Ring) snapshot(ctx context.Context, tenant auth.TenantID) (*snapshot, e
 	if snap != nil && snap.fresh(now, r.ttl) {
 		return snap, nil
 	}
-	look := func() (any, error) { return r.refresh(ctx, tenant, e) }
+	reload := func() (any, error) { return r.refresh(ctx, tenant, e) }
 	if retry := e.retry.Load(); snap != nil && retry != 0 {
 		if wait := retry - now.UnixNano(); wait <= 0 || wait > int64(retryAfter) {
-			r.refreshing.DoChan(string(tenant), look)
+			r.refreshing.DoChan(string(tenant), reload)
 		}
 		return snap, nil
 	}
-	newer, err, _ := r.refreshing.Do(string(tenant), look)
+	newer, err, _ := r.refreshing.Do(string(tenant), reload)
 	switch {
 	case err == nil:
 		return newer.(*snapshot), nil
@@ -78,7 +75,7 @@ func (r *Ring) refresh(ctx context.Context, tenant auth.TenantID, e *entry) (*sn
 			r.tenants.CompareAndDelete(tenant, e) // it may not even exist
 		}
 		e.retry.Store(r.now().Add(retryAfter).UnixNano())
-		r.log.Warn("signing keys could not be read; those known stay in use", "tenant", tenant, "error", err)
+		r.log.Warn("signing keys could not be read; the known ones stay in use", "tenant", tenant, "error", err)
 		return nil, err
 	}
 	e.retry.Store(0)
@@ -105,9 +102,9 @@ func (r *Ring) invalidate(tenant auth.TenantID) {
 	r.refreshing.Forget(string(tenant))
 }
 
-// load reads the keys and opens those that the older picture does not have open.
+// load reads the keys and opens those that are not open in the older snapshot.
 func (r *Ring) load(ctx context.Context, tenant auth.TenantID, older *snapshot) (*snapshot, error) {
-	// The look serves everybody who waits, so it does not end with one request.
+	// The read serves all waiting callers, so it is not canceled with one request.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
 	defer cancel()
 	var list []auth.SigningKey
@@ -152,10 +149,9 @@ func (r *Ring) reopen(tenant auth.TenantID, k auth.SigningKey, older *snapshot) 
 	return s
 }
 
-// active returns the key of the algorithm that signs at the given time: of those
-// published and not retired the one that became active last. When a clock went
-// back behind the first key's beginning, that key signs all the same; when every
-// key has retired, the newest does.
+// active returns the key of the algorithm that signs at the given time: of the keys that are
+// published and not retired, the one that became active last. When a clock is set back to before
+// the first key became active, that key signs; when every key has retired, the newest does.
 func (s *snapshot) active(alg string, now time.Time) *signer {
 	var first, best, last *signer
 	for _, c := range s.signers {
@@ -186,23 +182,22 @@ func isExpired(k auth.SigningKey, now time.Time) bool {
 	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
 }
 
-// JWKS is the key set that a tenant publishes (RFC 7517 §5): public members only, with
-// the next key in it before it is used, and with a key of every algorithm. It makes
-// those that are missing; while that fails, it is what there is. A tenant that does not
-// exist has an empty one.
+// JWKS returns the key set that a tenant publishes (RFC 7517 §5): public members only, with the
+// next key before it is used, and with a key of every algorithm. It creates missing keys; while
+// that fails, it returns the existing ones. A tenant that does not exist has an empty key set.
 func (r *Ring) JWKS(ctx context.Context, tenant auth.TenantID) ([]byte, error) {
 	snap, err := r.snapshot(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
 	if len(snap.missing) > 0 {
-		r.makeMissing(ctx, tenant, snap.missing)
+		r.createMissing(ctx, tenant, snap.missing)
 	}
 	return r.CurrentJWKS(ctx, tenant)
 }
 
-// CurrentJWKS is the key set as it is, for verifiers in this process, which need no key before
-// it signs.
+// CurrentJWKS returns the key set without creating keys, for verifiers in this process, which
+// need no key before it signs.
 func (r *Ring) CurrentJWKS(ctx context.Context, tenant auth.TenantID) ([]byte, error) {
 	snap, err := r.snapshot(ctx, tenant)
 	if err != nil {
@@ -211,7 +206,7 @@ func (r *Ring) CurrentJWKS(ctx context.Context, tenant auth.TenantID) ([]byte, e
 	return snap.encode(r.now()), nil
 }
 
-// CachedJWKS is the key set in memory, without reading the database; nil without one.
+// CachedJWKS returns the key set in memory, without reading the database, or nil.
 func (r *Ring) CachedJWKS(tenant auth.TenantID) []byte {
 	e, ok := r.tenants.Load(tenant)
 	if !ok {
@@ -240,9 +235,8 @@ func (s *snapshot) encode(now time.Time) []byte {
 	return out.Bytes()
 }
 
-// PublicKey is the JWK with which this tenant's ID Tokens of any age can be verified
-// that may come back as hints: of a key that is published, or was removed since.
-// ErrNotFound for every other.
+// PublicKey returns the JWK of a key that is or was published, to verify ID Tokens of any age
+// that are used as hints. It returns ErrNotFound for any other key.
 func (r *Ring) PublicKey(ctx context.Context, tenant auth.TenantID, id auth.KeyID) ([]byte, error) {
 	snap, err := r.snapshot(ctx, tenant)
 	if err != nil {

@@ -1,21 +1,20 @@
-// Package keys makes, seals, rotates and publishes the signing keys of the
-// tenants, and signs with them.
+// Package keys creates, seals, rotates and publishes the signing keys of the tenants, and signs
+// with them.
 //
-// A key is published before it signs and stays published until the last token it
-// signed is dead, so no verifier ever meets a token whose key it cannot find:
+// A key is published before it signs and stays published until the last token it signed has
+// expired, so every verifier can find the key of a token:
 //
 //	created ── PublishAhead ──► active ── RotateEvery ──► retired ── KeepFor ──► removed
 //	└──────────────────────── published in the JWKS ─────────────────────────┘
 //
-// The first key of an algorithm has no predecessor that could sign meanwhile. So
-// JWKS completes a key set before it publishes it: a key of every algorithm. Where that
-// fails the set is published as it is, and a first key may appear after that. The public half of a removed key is kept for the ID Tokens that
-// come back as hints.
+// The first key of an algorithm has no predecessor that could sign meanwhile. So JWKS creates a
+// key of every algorithm before it publishes a key set. If that fails, the set is published
+// without, and a first key may appear later. The public half of a removed key is kept for ID
+// Tokens that are used as hints.
 //
-// Private halves lie in the database sealed under the master key; a copy of the
-// database cannot sign without it. The ring keeps opened keys in memory and looks at
-// the database again every few seconds, never for each signature. It does not
-// know what it signs.
+// Private keys are sealed under the master key in the database; a copy of the database cannot
+// sign. The ring keeps opened keys in memory and reads the database again every few seconds, not
+// for each signature. It does not interpret what it signs.
 package keys
 
 import (
@@ -38,10 +37,11 @@ const (
 	EdDSA = "EdDSA"
 )
 
-// Algorithms are those that every tenant has a key of.
+// Algorithms are the algorithms of which every tenant has a key.
 var Algorithms = []string{RS256, ES256, EdDSA}
 
-// Config describes a Ring. DB and Now are required; other zero values take the documented defaults.
+// Config configures a Ring. DB and Now are required; other zero fields have the documented
+// defaults.
 type Config struct {
 	DB  *store.DB
 	Now func() time.Time
@@ -50,13 +50,13 @@ type Config struct {
 	// RotateEvery is how long a key signs before Maintain replaces it; 90 days.
 	RotateEvery time.Duration
 	// PublishAhead is how long a key is published before it signs; 24 hours. It
-	// has to be longer than verifiers keep a JWKS.
+	// must be longer than verifiers cache a JWKS.
 	PublishAhead time.Duration
-	// KeepFor is how long a key stays published after it signed last; 25 hours. It
-	// is stretched where a tenant's tokens live longer.
+	// KeepFor is how long a key stays published after it signed last; 25 hours. It is extended
+	// where a tenant's tokens live longer.
 	KeepFor time.Duration
-	// Lifetimes hold where a tenant's settings say nothing: the public half of a removed
-	// key is kept as long as a session that it signed for. Zero fields: 30 days.
+	// Lifetimes apply where a tenant has none of its own: the public half of a removed key is
+	// kept as long as a session for which it signed. Zero fields: 30 days.
 	Lifetimes auth.Lifetimes
 	Log       *slog.Logger
 }
@@ -69,7 +69,7 @@ type Ring struct {
 	rotate     time.Duration
 	ahead      time.Duration
 	keep       time.Duration
-	ttl        time.Duration // how long a look at the database is good for
+	ttl        time.Duration // how long a snapshot of the database is fresh
 	lives      auth.Lifetimes
 	log        *slog.Logger
 	tenants    sync.Map // auth.TenantID → *entry
@@ -85,7 +85,7 @@ const (
 	maxTTL              = 10 * time.Second
 )
 
-// New returns a Ring. It reads nothing yet.
+// New returns a Ring. It does not read the database.
 func New(cfg Config) *Ring {
 	r := &Ring{db: cfg.DB, now: cfg.Now, alg: cfg.Algorithm, log: cfg.Log, lives: cfg.Lifetimes.Or(auth.Lifetimes{Remember: 30 * 24 * time.Hour}),
 		rotate: cfg.RotateEvery, ahead: cfg.PublishAhead, keep: cfg.KeepFor}
@@ -96,22 +96,22 @@ func New(cfg Config) *Ring {
 		r.log = slog.New(slog.DiscardHandler)
 	}
 	for _, d := range []struct {
-		at    *time.Duration
-		other time.Duration
+		field    *time.Duration
+		fallback time.Duration
 	}{{&r.rotate, defaultRotateEvery}, {&r.ahead, defaultPublishAhead}, {&r.keep, defaultKeepFor}} {
-		if *d.at <= 0 {
-			*d.at = d.other
+		if *d.field <= 0 {
+			*d.field = d.fallback
 		}
 	}
-	// Another node's new key must be in our JWKS long before that node signs with it.
+	// Another node's new key must be in this node's JWKS long before that node signs with it.
 	r.ttl = min(r.ahead/4, maxTTL)
 	return r
 }
 
-// Algorithm is the one used where a caller names none.
+// Algorithm returns the algorithm that is used where a caller names none.
 func (r *Ring) Algorithm() string { return r.alg }
 
-// Supported reports whether alg is an algorithm that the ring can sign with.
+// Supported reports whether the ring can sign with alg.
 func Supported(alg string) bool { return slices.Contains(Algorithms, alg) }
 
 // List returns the tenant's keys, the newest last, without their private halves.

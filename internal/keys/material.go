@@ -19,8 +19,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// jwk is a public key as it is published (RFC 7517 §4). The order of its members
-// is alphabetical, which is also what RFC 7638 wants hashed.
+// jwk is a public key as it is published (RFC 7517 §4). The members are in alphabetical order, in
+// which RFC 7638 hashes them.
 type jwk struct {
 	Alg string     `json:"alg,omitempty"`
 	Crv string     `json:"crv,omitempty"`
@@ -33,7 +33,7 @@ type jwk struct {
 	Y   string     `json:"y,omitempty"`
 }
 
-// material is a key pair that nobody has stored yet. pkcs8 is the private half.
+// material is a key pair that is not stored yet. pkcs8 is the private half.
 type material struct {
 	id     auth.KeyID
 	alg    string
@@ -41,12 +41,12 @@ type material struct {
 	pkcs8  []byte
 }
 
-// seal makes the row of a tenant's key.
+// seal returns the row of a tenant's key.
 func (m material) seal(ring *secret.Keyring, tenant auth.TenantID) auth.SigningKey {
 	return auth.SigningKey{ID: m.id, Algorithm: m.alg, Public: m.public, Sealed: ring.Seal(store.KeyContext(tenant, m.id), m.pkcs8)}
 }
 
-// newMaterial makes a key pair. For RSA that takes a good part of a second, so it happens
+// newMaterial generates a key pair. For RSA that takes a good part of a second, so it happens
 // outside of transactions, and the process keeps one pair in reserve.
 func newMaterial(alg string) (material, error) {
 	var private crypto.Signer
@@ -59,10 +59,10 @@ func newMaterial(alg string) (material, error) {
 	case RS256:
 		private, err = rsaReserve.take()
 	default:
-		return material{}, auth.Invalid(auth.CodeAlgorithmUnknown, "algorithm", "signing keys are RS256, ES256 or EdDSA")
+		return material{}, auth.Invalid(auth.CodeAlgorithmUnknown, "algorithm", "want RS256, ES256 or EdDSA")
 	}
 	if err != nil {
-		return material{}, fmt.Errorf("make %s key: %w", alg, err)
+		return material{}, fmt.Errorf("generate %s key: %w", alg, err)
 	}
 	return describePair(alg, private)
 }
@@ -79,8 +79,8 @@ func describePair(alg string, private crypto.Signer) (material, error) {
 	return m, nil
 }
 
-// describePublic is describe without the private half. The name is the beginning of the
-// RFC 7638 thumbprint, so the same key never has two names.
+// describePublic is describePair without the private half. The kid is the beginning of the RFC
+// 7638 thumbprint, so a key never has two names.
 func describePublic(alg string, public crypto.PublicKey) (material, error) {
 	j, err := publicJWK(public)
 	if err != nil {
@@ -119,20 +119,20 @@ func publicJWK(public crypto.PublicKey) (jwk, error) {
 	return jwk{}, errors.New("unknown kind of key")
 }
 
-// rsaBits is the size of RSA keys: what NIST SP 800-57 allows beyond 2030 is
-// ES256; 2048 bits are for the verifiers that know nothing else.
+// rsaBits is the size of RSA keys. RS256 is for verifiers that support nothing else; NIST SP
+// 800-57 allows ES256 beyond 2030.
 const rsaBits = 2048
 
-// rsaReserve is one for all rings of the process: a ring that needs a single key does not
-// make a second one in vain.
+// rsaReserve is shared by all rings of the process, so that a ring that needs a single key does
+// not generate a second one in vain.
 var rsaReserve reserve
 
-// reserve keeps one RSA key ready, once the first was asked for.
+// reserve keeps one RSA key ready after the first was taken.
 type reserve struct {
-	turn   sync.Mutex      // one at a time: making RSA keys side by side helps nobody
+	turn   sync.Mutex      // one caller at a time: generating RSA keys in parallel is no faster
 	mu     sync.Mutex      // key, making
-	key    *rsa.PrivateKey // made, not given away yet
-	making bool            // a goroutine is at it
+	key    *rsa.PrivateKey // generated and not taken yet
+	making bool            // a goroutine generates it
 }
 
 func (s *reserve) take() (*rsa.PrivateKey, error) {
@@ -150,7 +150,7 @@ func (s *reserve) take() (*rsa.PrivateKey, error) {
 	return key, err
 }
 
-// refill makes the next key in the background. The goroutine ends when it is made.
+// refill generates the next key in the background. The goroutine ends with it.
 func (s *reserve) refill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,8 +11,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Ensure makes the tenant's first key of the algorithm, active at once, unless
-// there is one. Two nodes that do it at the same time end up with one key.
+// Ensure creates the tenant's first key of the algorithm, active at once, unless there is one.
+// Two nodes that do so at the same time create one key.
 func (r *Ring) Ensure(ctx context.Context, tenant auth.TenantID, alg string) error {
 	if alg == "" {
 		alg = r.alg
@@ -20,18 +20,19 @@ func (r *Ring) Ensure(ctx context.Context, tenant auth.TenantID, alg string) err
 	if snap, err := r.snapshot(ctx, tenant); err == nil && snap.active(alg, r.now()) != nil {
 		return nil
 	}
-	// Callers that need the same key wait for this one. Callers that need another algorithm do not
-	// wait for an RSA key. The key is made for all of them, so it does not end with one request.
+	// Callers that need the same key wait for this one. Callers that need another algorithm do
+	// not wait for an RSA key. The key is created for all of them, so it is not canceled with one
+	// request.
 	_, err, _ := r.ensuring.Do(string(tenant)+" "+alg, func() (any, error) {
 		return nil, r.ensure(context.WithoutCancel(ctx), tenant, alg)
 	})
 	return err
 }
 
-// makeMissing makes the missing keys of a key set, unless the tenant does not exist, the
+// createMissing creates the missing keys of a key set, unless the tenant does not exist, the
 // database is unavailable, or this node cannot open the present keys. After a failure it waits
-// before the next attempt, as keys are expensive and anybody may request the set.
-func (r *Ring) makeMissing(ctx context.Context, tenant auth.TenantID, missing []string) {
+// before the next attempt: keys are expensive, and anyone may request the set.
+func (r *Ring) createMissing(ctx context.Context, tenant auth.TenantID, missing []string) {
 	now := r.now()
 	if until, ok := r.retryAt.Load(tenant); ok && now.Before(until.(time.Time)) {
 		return
@@ -58,7 +59,7 @@ func (r *Ring) ensure(ctx context.Context, tenant auth.TenantID, alg string) err
 	if snap, err := r.snapshot(ctx, tenant); err != nil {
 		return err
 	} else if snap.active(alg, r.now()) != nil {
-		return nil // another node or the previous caller made it
+		return nil // another node or the previous caller created it
 	}
 	m, err := newMaterial(alg)
 	if err != nil {
@@ -94,9 +95,9 @@ func hasKey(list []auth.SigningKey, alg string, now time.Time) bool {
 
 var errPending = auth.Refuse(auth.KindConflict, auth.CodeRotationPending, "the next key is already published and will sign soon")
 
-// Rotate publishes a next key, which signs after PublishAhead; the present one
-// retires then and stays published KeepFor longer. While a rotation is under way
-// another one is refused as Conflict rotation_pending.
+// Rotate publishes the next key, which signs after PublishAhead. The present key retires then,
+// and stays published for KeepFor. During a rotation another one is refused as Conflict
+// rotation_pending.
 func (r *Ring) Rotate(ctx context.Context, tenant auth.TenantID, alg string, actor auth.Actor) error {
 	if alg == "" {
 		alg = r.alg
@@ -104,8 +105,8 @@ func (r *Ring) Rotate(ctx context.Context, tenant auth.TenantID, alg string, act
 	return r.replace(ctx, tenant, alg, actor, func(auth.SigningKey, time.Time) bool { return true })
 }
 
-// replace rotates if due says so of the newest key; it looks again inside the
-// transaction, because another node may just have done it.
+// replace rotates when due returns true for the newest key in the transaction: another node may
+// just have rotated.
 func (r *Ring) replace(ctx context.Context, tenant auth.TenantID, alg string, actor auth.Actor, due func(newest auth.SigningKey, now time.Time) bool) error {
 	m, err := newMaterial(alg)
 	if err != nil {
@@ -142,8 +143,8 @@ func newestKey(list []auth.SigningKey, alg string) (newest auth.SigningKey, ok b
 	return newest, ok
 }
 
-// storeNext stores the next key and retires every older one of its algorithm at the
-// moment when it begins to sign.
+// storeNext stores the next key and retires every older one of its algorithm at the time when it
+// begins to sign.
 func (r *Ring) storeNext(tx *store.Tx, k auth.SigningKey, list []auth.SigningKey, actor auth.Actor) error {
 	t, err := tx.CurrentTenant()
 	if err != nil {
@@ -170,8 +171,8 @@ func (r *Ring) storeNext(tx *store.Tx, k auth.SigningKey, list []auth.SigningKey
 		"kid": string(k.ID), "alg": k.Algorithm, "active_at": k.ActiveAt.Format(time.RFC3339)}})
 }
 
-// keepFor is how long a retired key stays: until the last token it signed is dead
-// for certain. Nodes may sign with it a ttl too long, and clocks differ.
+// keepFor returns how long a retired key stays published: until the last token it signed has
+// certainly expired. Nodes may sign with it a ttl too long, and clocks differ.
 func (r *Ring) keepFor(t auth.Tenant) time.Duration {
 	return max(r.keep, t.Settings.Lifetimes.Access+r.ttl+5*time.Minute)
 }
@@ -202,11 +203,11 @@ func (r *Ring) maintainTenant(ctx context.Context, tenant auth.TenantID) error {
 		return err
 	}
 	now := r.now()
-	dead := false
+	expired := false
 	for _, k := range list {
-		dead = dead || isExpired(k, now)
+		expired = expired || isExpired(k, now)
 	}
-	if dead {
+	if expired {
 		if err := r.removeExpired(ctx, tenant); err != nil {
 			return err
 		}
@@ -222,14 +223,14 @@ func (r *Ring) maintainTenant(ctx context.Context, tenant auth.TenantID) error {
 	return nil
 }
 
-// due reports whether the newest key has to have a successor published, so that it
-// signs no longer than RotateEvery.
+// needsSuccessor reports whether a successor of the newest key must be published now, so that the
+// key signs no longer than RotateEvery.
 func (r *Ring) needsSuccessor(newest auth.SigningKey, now time.Time) bool {
 	return now.Sub(newest.ActiveAt) >= r.rotate-r.ahead && !now.Before(newest.ActiveAt)
 }
 
 // removeExpired removes the keys whose last token has expired. It keeps their public halves for
-// hints, as long as a session may last that they signed for.
+// hints, as long as a session may last for which they signed.
 func (r *Ring) removeExpired(ctx context.Context, tenant auth.TenantID) error {
 	err := r.db.Write(ctx, tenant, func(tx *store.Tx) error {
 		list, err := tx.SigningKeys()
@@ -260,14 +261,13 @@ func (r *Ring) removeExpired(ctx context.Context, tenant auth.TenantID) error {
 	})
 	r.invalidate(tenant)
 	if err != nil {
-		return fmt.Errorf("remove dead keys: %w", err)
+		return fmt.Errorf("remove expired keys: %w", err)
 	}
 	return nil
 }
 
-// Reseal brings everything that is sealed in the database under the newest master
-// key, in one transaction, and returns how many values changed. The line in the
-// audit log is the default tenant's.
+// Reseal seals everything in the database under the newest master key, in one transaction, and
+// returns how many values changed. Its audit event belongs to the default tenant.
 func (r *Ring) Reseal(ctx context.Context, actor auth.Actor) (int, error) {
 	n := 0
 	err := r.db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {

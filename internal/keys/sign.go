@@ -24,7 +24,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// signer is one opened key, ready to sign. It never changes but for headers.
+// signer is an opened key. It is immutable except for headers.
 type signer struct {
 	key     auth.SigningKey
 	private crypto.Signer
@@ -32,8 +32,8 @@ type signer struct {
 	headers sync.Map // typ → encoded header with its dot
 }
 
-// open unseals a key. A key that does not open is kept with its reason: its public
-// half is still good for verifying, unless it is forged.
+// open unseals a key. A key that does not open is kept with the error: its public half can still
+// verify, unless it is forged.
 func open(ring *secret.Keyring, tenant auth.TenantID, k auth.SigningKey) *signer {
 	s := &signer{key: k}
 	s.private, s.err = unseal(ring, tenant, k)
@@ -52,11 +52,11 @@ func unseal(ring *secret.Keyring, tenant auth.TenantID, k auth.SigningKey) (cryp
 	defer clear(pkcs8)
 	parsed, err := x509.ParsePKCS8PrivateKey(pkcs8)
 	if err != nil {
-		return nil, errors.New("the private half is not a key") // the cause could quote it
+		return nil, errors.New("the private half is not a PKCS #8 key") // the cause could quote it
 	}
 	private, ok := parsed.(crypto.Signer)
 	if !ok || !matchesAlgorithm(k.Algorithm, private) {
-		return nil, errors.New("the private half is of another kind than its row says")
+		return nil, errors.New("the private half does not match the algorithm of its row")
 	}
 	m, err := describePublic(k.Algorithm, private.Public())
 	if err != nil {
@@ -71,7 +71,7 @@ func unseal(ring *secret.Keyring, tenant auth.TenantID, k auth.SigningKey) (cryp
 // errPublicMismatch means that the row was changed, perhaps to publish a foreign key.
 var errPublicMismatch = errors.New("the published half does not belong to the private half")
 
-// isForged reports whether the public half must be neither published nor trusted.
+// isForged reports whether the public half must not be published or trusted.
 func (s *signer) isForged() bool { return errors.Is(s.err, errPublicMismatch) }
 
 func matchesAlgorithm(alg string, private crypto.Signer) bool {
@@ -100,8 +100,9 @@ func (r *Ring) Sign(ctx context.Context, tenant auth.TenantID, alg, typ string, 
 	return s.sign(typ, claims)
 }
 
-// CheckUsable returns nil when all keys that the tenant signs with, now or next, can be opened.
-// It is called before something is consumed that needs a signature. It reads only memory.
+// CheckUsable returns nil when all keys with which the tenant signs, now or next, can be opened.
+// It is called before a secret is consumed whose redemption needs a signature. It reads only
+// memory.
 func (r *Ring) CheckUsable(ctx context.Context, tenant auth.TenantID) error {
 	snap, err := r.snapshot(ctx, tenant)
 	if err != nil {
@@ -116,7 +117,7 @@ func (r *Ring) CheckUsable(ctx context.Context, tenant auth.TenantID) error {
 	return nil
 }
 
-// signer finds the key that signs now.
+// signer returns the key that signs now.
 func (r *Ring) signer(ctx context.Context, tenant auth.TenantID, alg string) (*signer, error) {
 	snap, err := r.snapshot(ctx, tenant)
 	if err != nil {
@@ -187,16 +188,16 @@ func signECDSA(p *ecdsa.PrivateKey, digest []byte, out *[64]byte) error {
 	return nil
 }
 
-// header is encoded once for each typ, of which there are a handful in the program.
+// header returns the encoded header of a typ. It is encoded once for each of the few typ values.
 func (s *signer) header(typ string) string {
 	if h, ok := s.headers.Load(typ); ok {
 		return h.(string)
 	}
 	name, err := json.Marshal(typ)
 	if err != nil {
-		panic("keys: a string does not encode: " + err.Error())
+		panic("keys: encode typ: " + err.Error())
 	}
-	// Names of keys and algorithms need no escaping.
+	// Key ids and algorithms need no escaping.
 	h := b64.EncodeToString([]byte(`{"alg":"`+s.key.Algorithm+`","typ":`+string(name)+`,"kid":"`+string(s.key.ID)+`"}`)) + "."
 	s.headers.Store(typ, h)
 	return h

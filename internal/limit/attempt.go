@@ -2,31 +2,31 @@ package limit
 
 import "net/netip"
 
-// Attempt is one attempt at an account, by its owner or by anybody else.
+// Attempt is one attempt at an account, by its owner or by someone else.
 type Attempt struct {
 	Rule    string // what is attempted
-	Account string // tenant and account, or what stands for an account that does not exist
-	// KnownBrowser names the browser that the account knows, if the attempt comes from one.
+	Account string // tenant and account, or a placeholder for an account that does not exist
+	// KnownBrowser identifies the known browser of the account that the attempt comes from; empty
+	// for none.
 	KnownBrowser string
-	// Session is the session in which the attempt is made, if it needs one.
+	// Session is the session of the attempt; empty for attempts that need none.
 	Session string
 	Addr    netip.Addr
 }
 
-// GuessBuckets returns the buckets of an attempt that shows a password, of which r lets each browser
-// and network try so many: all that the account does not know, together, may try three times as
-// many.
+// GuessBuckets returns the buckets of a password attempt. r is the rate of each browser and
+// network; all unknown browsers together have three times that rate.
 func (a Attempt) GuessBuckets(r Rate) []Bucket { return a.buckets(r, r.Times(3)) }
 
-// MailBuckets returns the buckets of an attempt that has a mail sent to the owner of the account, of
-// which r lets strangers have so many sent in all: one network gets half of them.
+// MailBuckets returns the buckets of an attempt that sends a mail to the owner of the account. r
+// is the rate of all unknown browsers together; each network has half of it.
 func (a Attempt) MailBuckets(r Rate) []Bucket { return a.buckets(r.half(), r) }
 
-// buckets returns the buckets that count the attempt, so that the owner of an account and
-// strangers share none. A browser that the account knows has a bucket of its own. Of everybody
-// else each network (or session) has one, IPv6 by /64 and with twice the rate by /48, and all of
-// them together have another: attempts from one place cannot use that up as long as all
-// is more than each, so the owner gets in from another place.
+// buckets returns the buckets that count the attempt. A known browser has its own bucket and
+// shares none with others, so that attackers cannot lock out the owner. Otherwise each network
+// (or session) has a bucket, IPv6 by /64 and with twice the rate by /48, and all networks
+// together have another. One network cannot exhaust that while all is more than each, so the
+// owner can sign in from another network.
 func (a Attempt) buckets(each, all Rate) []Bucket {
 	key := func(class, who string) string { return a.Rule + "." + class + "|" + a.Account + "|" + who }
 	if a.KnownBrowser != "" {

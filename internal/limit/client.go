@@ -6,8 +6,7 @@ import (
 )
 
 const (
-	// maxHops bounds the walk through forwarding headers; no real chain of proxies
-	// comes near it.
+	// maxHops is the largest number of entries of forwarding headers that are read.
 	maxHops = 32
 	// maxHop is longer than any address with brackets, zone and port.
 	maxHop = 64
@@ -15,14 +14,13 @@ const (
 
 // ClientIP returns the address that a request came from. remoteAddr is the peer of
 // the connection ("192.0.2.1:1234"), forwarded the values of X-Forwarded-For in
-// their order, trusted the proxies that may speak for others.
+// their order, trusted the networks of proxies whose header is believed.
 //
-// Only a trusted peer's header counts, and of it only the part that trusted
-// proxies wrote: it is read from the right, past trusted addresses, up to the first
-// one that is not trusted. What stands left of that, or left of an entry that is no
-// address, could have been written by anyone; in the latter case the answer is the
-// last proxy that is known. The result has no zone and IPv4 is never
-// mapped into IPv6; it is the zero Addr when remoteAddr holds no address.
+// Only a trusted peer's header counts, and of it only the part that trusted proxies wrote: it is
+// read from the right, past trusted addresses, up to the first one that is not trusted. Entries
+// to the left of it are ignored, because anyone can write them. At an entry that is no address,
+// the result is the last address before it. The result has no zone, and IPv4 is never mapped into
+// IPv6; it is the zero Addr when remoteAddr holds no address.
 func ClientIP(remoteAddr string, forwarded []string, trusted []netip.Prefix) netip.Addr {
 	client, ok := parseHop(remoteAddr)
 	if !ok {
@@ -50,9 +48,9 @@ func ClientIP(remoteAddr string, forwarded []string, trusted []netip.Prefix) net
 	return client
 }
 
-// Key returns the text that names whom an address belongs to. An IPv6 customer commonly
-// holds a whole /64 and can use a new address for each request, so that is the /64 for IPv6.
-// All requests of unknown origin (the zero Addr) share one key.
+// AddressKey returns the key by which an address is counted. It is the /64 for IPv6, because a
+// customer commonly holds a whole /64 and can use a new address for each request. All requests of
+// unknown origin (the zero Addr) share one key.
 func AddressKey(addr netip.Addr) string {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is6() {
@@ -64,9 +62,9 @@ func AddressKey(addr netip.Addr) string {
 	return addr.String()
 }
 
-// widerPrefixes are the networks by which IPv6 is counted beside the /64: what one customer or one
-// site is given holds 256 and 65,536 of those. Many people may sit behind each, so the rates
-// are larger.
+// widerPrefixes are the networks by which IPv6 is counted in addition to the /64, with the
+// factors of their rates. They are the usual allocations of one customer and one site, which many
+// users can share.
 var widerPrefixes = [...]struct{ bits, times int }{{56, 4}, {48, 16}}
 
 // AddressBuckets returns the buckets by which a rule counts an address: one for IPv4, and for

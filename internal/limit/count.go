@@ -35,7 +35,7 @@ func (d Decision) refusal(err error) (Decision, error) {
 	return d, nil
 }
 
-// RefundAll gives one token back to every bucket, even when the caller has gone away.
+// RefundAll gives one token back to every bucket, even when ctx is canceled.
 func RefundAll(ctx context.Context, l Limiter, log *slog.Logger, buckets ...Bucket) {
 	if err := l.RefundAll(context.WithoutCancel(ctx), buckets); err != nil {
 		log.Warn("rate limiter unavailable; tokens not refunded", "error", err)

@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// A table is built like a processor's cache: a key's hash names one small set, and the key
-// may lie in any place of that set. It is allocated once, so no flood of keys makes it grow.
+// A table is set-associative: a key's hash selects one small set, and the key is stored in any
+// slot of that set. It is allocated once, so no flood of keys makes it grow.
 const (
 	shardCount = 64
 	ways       = 16
-	// DefaultKeys is the number of keys in debt that each table of a Memory remembers apart
-	// when not told otherwise; 2.2 MB a table.
+	// DefaultKeys is the default number of keys in debt that each table of a Memory stores; 2.2
+	// MB a table.
 	DefaultKeys = 1 << 17
 )
 
-// Keys whose debts last about as long share a table, so that hours which some rule books
-// push out no key of a rule whose debts last minutes, and raise no floor under it.
+// Keys with debts of similar length share a table, so that a rule with debts of hours evicts no
+// key of a rule with debts of minutes, and raises no floor of its sets.
 const (
 	shortDebt  = 5 * time.Minute
 	middleDebt = 30 * time.Minute
@@ -29,15 +29,13 @@ const (
 
 // Memory is a Limiter inside one process. Its size never changes.
 //
-// A key without debt needs no place. When the set of a new key is full of keys in
-// debt, the one nearest to being free gives up its place, and its debt becomes the
-// floor from which every key starts that the set does not know. A floor leaves each key the
-// last token of its own rate: nobody who comes for the first time is refused for what others
-// owe, and a key that was pushed out gains one token by that, for which the set had to be
-// filled with keys that owe more.
+// A key without debt needs no slot. When the set of a new key is full of keys in debt, the key
+// whose debt ends first is evicted, and its debt becomes the floor: the debt with which every key
+// starts that is not in the set. A floor leaves each key one token, so a new key is never refused
+// because of other keys. An evicted key gains at most that token.
 //
-// Keys are kept as 64-bit hashes under a secret seed; two keys that meet by chance
-// share one debt.
+// Keys are stored as 64-bit hashes under a secret seed; two keys with the same hash share one
+// debt.
 type Memory struct {
 	now    func() time.Time
 	base   time.Time
@@ -47,22 +45,21 @@ type Memory struct {
 
 type shard struct {
 	mu   sync.Mutex
-	last int64 // owned by mu: the shard's clock, nanoseconds, never goes back
-	lag  int64 // owned by mu: what the outer clock has lost by going back
+	last int64 // owned by mu: the shard's clock, nanoseconds, never decreases
+	lag  int64 // owned by mu: sum of the steps by which the outer clock was set back
 	sets []set // owned by mu
 	_    [64]byte
 }
 
-// set remembers up to ways keys. A place whose tat is not after now is free.
+// set stores up to ways keys. A slot whose tat is not after now is free.
 type set struct {
-	floor int64 // no key that is missing here owes beyond this moment
+	floor int64 // the debt of a missing key ends at this time at the latest
 	keys  [ways]uint64
 	tats  [ways]int64
 }
 
-// NewMemory makes a Memory whose tables are each for about the given number of keys in debt at
-// one time (DefaultKeys if less than 1). It calls now under a lock, so now must not call
-// back.
+// NewMemory returns a Memory whose tables each store about the given number of keys in debt
+// (DefaultKeys if less than 1). It calls now under a lock, so now must not call the Memory.
 func NewMemory(keys int, now func() time.Time) *Memory {
 	if keys < 1 {
 		keys = DefaultKeys
@@ -77,11 +74,10 @@ func NewMemory(keys int, now func() time.Time) *Memory {
 	return m
 }
 
-// Take implements Limiter. It returns an error only for a rate or number that
-// makes no sense.
+// Take implements Limiter. It returns an error only for an invalid rate or number.
 func (m *Memory) Take(_ context.Context, key string, r Rate, n int) (Decision, error) {
-	g, ask, d, err := checkRate(r, n)
-	if !ask {
+	g, valid, d, err := checkRate(r, n)
+	if !valid {
 		return d, err
 	}
 	h, sh, set := m.find(g.table(), key)
@@ -96,16 +92,16 @@ func (m *Memory) Take(_ context.Context, key string, r Rate, n int) (Decision, e
 	return d, nil
 }
 
-// TakeAll implements Limiter. It begins with the first bucket, and takes nothing of those
-// behind one that refuses: give the narrow ones first.
+// TakeAll implements Limiter. It takes nothing of the buckets after one that refuses, so the
+// narrow ones come first.
 func (m *Memory) TakeAll(ctx context.Context, buckets []Bucket) (Decision, error) {
 	all := allowAll
 	for i, b := range buckets {
-		one := m.Peek
+		call := m.Peek
 		if all.OK {
-			one = m.takeOne
+			call = m.takeOne
 		}
-		d, err := one(ctx, b.Key, b.Rate)
+		d, err := call(ctx, b.Key, b.Rate)
 		refuses := all.OK && !d.OK
 		if all = all.join(d); refuses {
 			_ = m.RefundAll(ctx, buckets[:i])
@@ -123,8 +119,8 @@ func (m *Memory) takeOne(ctx context.Context, key string, r Rate) (Decision, err
 
 // Peek implements Limiter.
 func (m *Memory) Peek(_ context.Context, key string, r Rate) (Decision, error) {
-	g, ask, d, err := checkRate(r, 1)
-	if !ask {
+	g, valid, d, err := checkRate(r, 1)
+	if !valid {
 		return d, err
 	}
 	h, sh, set := m.find(g.table(), key)
@@ -139,18 +135,17 @@ func (m *Memory) Peek(_ context.Context, key string, r Rate) (Decision, error) {
 	return d, nil
 }
 
-// Refund implements Limiter. A key that the table had to forget gets nothing back.
+// Refund implements Limiter. It does nothing for an evicted key.
 func (m *Memory) Refund(_ context.Context, key string, r Rate, n int) error {
-	g, ask, _, err := checkRate(r, n)
-	if !ask {
+	g, valid, _, err := checkRate(r, n)
+	if !valid {
 		return err
 	}
 	h, sh, set := m.find(g.table(), key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if i := set.place(h); i >= 0 {
-		// Below the present would be credit, but the present is the least that a
-		// later Take starts from.
+	if i := set.slot(h); i >= 0 {
+		// A time in the past is no credit: a later Take starts from the present.
 		set.tats[i] -= int64(n) * g.interval
 	}
 	return nil
@@ -171,7 +166,7 @@ func (m *Memory) Reset(_ context.Context, key string) error {
 	for t := range m.tables {
 		h, sh, set := m.find(t, key)
 		sh.mu.Lock()
-		if i := set.place(h); i >= 0 {
+		if i := set.slot(h); i >= 0 {
 			set.tats[i] = 0
 		}
 		sh.mu.Unlock()
@@ -184,7 +179,7 @@ func (m *Memory) String() string {
 	return fmt.Sprintf("limit.Memory(%d tables of %d keys)", tableCount, shardCount*ways*len(m.tables[0][0].sets))
 }
 
-// table is the number of the table that holds keys of the rate.
+// table returns the number of the table for keys of the rate.
 func (g gcra) table() int {
 	switch depth := time.Duration(g.depth); {
 	case depth <= shortDebt:
@@ -198,18 +193,18 @@ func (g gcra) table() int {
 func (m *Memory) find(table int, key string) (uint64, *shard, *set) {
 	h := maphash.String(m.seed, key)
 	sh := &m.tables[table][h%shardCount]
-	// The high half of the product spreads the hash over a number of sets that is
-	// not a power of two, and does so by the hash's high bits; the shard took the low ones.
+	// The high half of the product maps the hash to one of any number of sets by its high bits;
+	// its low bits selected the shard.
 	i, _ := bits.Mul64(h, uint64(len(sh.sets)))
 	if h == 0 {
-		h = 1 // zero marks a place never used
+		h = 1 // zero marks an unused slot
 	}
 	return h, sh, &sh.sets[i]
 }
 
-// tick reads the clock; sh.mu is held, so within a shard times are in order. When
-// the outer clock goes back the shard's clock goes on from where it was: a debt is
-// neither forgotten nor prolonged.
+// tick reads the clock; sh.mu is held, so within a shard times are in order. When the outer clock
+// is set back, the shard's clock continues from where it was: a debt is neither cleared nor
+// extended.
 func (m *Memory) tick(sh *shard) int64 {
 	now := int64(m.now().Sub(m.base)) + sh.lag
 	if now < sh.last {
@@ -220,8 +215,8 @@ func (m *Memory) tick(sh *shard) int64 {
 	return now
 }
 
-// place returns where h is, or -1.
-func (s *set) place(h uint64) int {
+// slot returns the slot of h, or -1.
+func (s *set) slot(h uint64) int {
 	for i := range s.keys {
 		if s.keys[i] == h {
 			return i
@@ -230,15 +225,15 @@ func (s *set) place(h uint64) int {
 	return -1
 }
 
-// debt returns the place of h and the end of its debt, or -1 and what the floor says.
+// debt returns the slot of h and the end of its debt, or -1 and the debt that the floor gives.
 func (s *set) debt(h uint64, g gcra, now int64) (int, int64) {
-	if i := s.place(h); i >= 0 {
+	if i := s.slot(h); i >= 0 {
 		return i, s.tats[i]
 	}
 	return -1, min(s.floor, now+g.depth-g.interval)
 }
 
-// put records the debt of h at place i, or at the best place when i is -1.
+// put records the debt of h in slot i, or in the slot whose debt ends first when i is -1.
 func (s *set) put(i int, h uint64, tat, now int64) {
 	if i < 0 {
 		i = 0

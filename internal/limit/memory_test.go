@@ -225,7 +225,7 @@ func TestMemoryUnderAFloodOfKeys(t *testing.T) {
 	for i := range 100_000 {
 		clock.advance(time.Millisecond)
 		take(t, m, fmt.Sprint("flood", i), hourly, 1)
-		if set.place(h) < 0 {
+		if set.slot(h) < 0 {
 			displaced++
 			if d := take(t, m, "victim", hourly, 2); d.OK {
 				t.Fatal("the flood washed off the victim's debt")
@@ -292,7 +292,7 @@ func TestMemoryAgainstExactModel(t *testing.T) {
 					n := rapid.IntRange(1, 3).Draw(rt, "n")
 					next, want := g.decide(now, owed[key], n)
 					h, _, set := m.find(g.table(), key)
-					pushedOut := crowded && n == 1 && set.place(h) < 0
+					pushedOut := crowded && n == 1 && set.slot(h) < 0
 					got := take(t, m, key, r, n)
 					if got.OK && !want.OK && pushedOut {
 						next = now + g.depth

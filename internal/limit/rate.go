@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// maxDepth bounds how far a full debt may reach into the future, so that sums of
-// times stay far from overflow.
+// maxDepth is the longest debt, so that sums of times do not overflow.
 const maxDepth = 10 * 365 * 24 * time.Hour
 
-// Rate is a limit: Count tokens every Per, of which at most Burst at once. A Burst
+// Rate is a limit: Count tokens every Per, at most Burst of them at once. A Burst
 // of zero means Count. The zero Rate is not "no limit"; it refuses everything.
 type Rate struct {
 	Count int
@@ -19,39 +18,39 @@ type Rate struct {
 	Burst int
 }
 
-// Rates are rates by the name of their limit, such as "login.ip". A name that is missing
-// has the zero Rate, which refuses everything.
+// Rates maps the name of a limit, such as "login.ip", to its rate. A missing name has the zero
+// Rate, which refuses everything.
 type Rates map[string]Rate
 
 // ParseRate reads the text form "COUNT/PERIOD", optionally followed by
 // "burst N": "10/1m", "10/1m burst 20". Periods are Go durations.
 func ParseRate(text string) (Rate, error) {
-	bad := func(why string) (Rate, error) {
-		return Rate{}, fmt.Errorf("rate %.40q: %s", text, why)
+	invalid := func(reason string) (Rate, error) {
+		return Rate{}, fmt.Errorf("rate %.40q: %s", text, reason)
 	}
 	f := strings.Fields(text)
 	if len(f) != 1 && (len(f) != 3 || f[1] != "burst") {
-		return bad(`want "COUNT/PERIOD" or "COUNT/PERIOD burst N"`)
+		return invalid(`want "COUNT/PERIOD" or "COUNT/PERIOD burst N"`)
 	}
 	count, per, found := strings.Cut(f[0], "/")
 	if !found {
-		return bad("no period")
+		return invalid(`want "COUNT/PERIOD" or "COUNT/PERIOD burst N"`)
 	}
 	var r Rate
 	var err error
 	if r.Count, err = strconv.Atoi(count); err != nil || r.Count < 1 {
-		return bad("the count is not a positive number")
+		return invalid("the count must be a positive number")
 	}
 	if r.Per, err = time.ParseDuration(per); err != nil || r.Per <= 0 {
-		return bad("the period is not a positive duration")
+		return invalid("the period must be a positive duration")
 	}
 	if len(f) == 3 {
 		if r.Burst, err = strconv.Atoi(f[2]); err != nil || r.Burst < 1 {
-			return bad("the burst is not a positive number")
+			return invalid("the burst must be a positive number")
 		}
 	}
 	if _, ok := r.gcra(); !ok {
-		return bad("out of range")
+		return invalid("out of range")
 	}
 	return r, nil
 }
@@ -65,7 +64,7 @@ func (r Rate) String() string {
 	return s
 }
 
-// Times returns the rate that gives k times as many tokens, as far as there is one.
+// Times returns the rate with k times as many tokens, or r when that is out of range.
 func (r Rate) Times(k int) Rate {
 	t := Rate{Count: r.Count * k, Per: r.Per, Burst: r.Burst * k}
 	if _, ok := t.gcra(); !ok {
@@ -74,18 +73,18 @@ func (r Rate) Times(k int) Rate {
 	return t
 }
 
-// half returns the rate that gives half as many tokens, rounded up.
+// half returns the rate with half as many tokens, rounded up.
 func (r Rate) half() Rate {
 	return Rate{Count: (r.Count + 1) / 2, Per: r.Per, Burst: (r.Burst + 1) / 2}
 }
 
-// gcra reports false for a rate that is unusable or out of range.
+// gcra converts the rate. It reports false for a rate that is unusable or out of range.
 func (r Rate) gcra() (gcra, bool) {
 	if r.Count < 1 || r.Per <= 0 || r.Burst < 0 || r.Per > maxDepth {
 		return gcra{}, false
 	}
 	count := int64(r.Count)
-	// Rounded up: the limit errs towards fewer tokens.
+	// Rounded up: the limit is rather too strict.
 	interval := int64(r.Per) / count
 	if interval*count != int64(r.Per) {
 		interval++

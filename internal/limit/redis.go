@@ -13,7 +13,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// Both scripts take time from Redis, so the nodes' clocks need not agree. Numbers
+// Both scripts use the time of Redis, so the nodes' clocks need not agree. Numbers
 // are whole microseconds since 2025, which a double holds exactly. ARGV[1] is the number of
 // tokens; interval and depth of each key follow.
 const scriptHead = `
@@ -33,7 +33,7 @@ end
 `
 
 var (
-	// takeScript takes ARGV[1] tokens of each key, or none; with none asked for it only looks.
+	// takeScript takes ARGV[1] tokens of each key, or none. With ARGV[1] = 0 it only reads.
 	takeScript = redis.NewScript(-1, scriptHead+`
 local need = n
 if need == 0 then need = 1 end
@@ -65,19 +65,19 @@ end
 return 0`)
 )
 
-// Redis is a Limiter shared by all nodes that use the same Redis. Its errors mean
-// that nothing was decided, so it belongs behind a [Fallback].
+// Redis is a Limiter shared by all nodes that use the same Redis. It has no decision when it
+// returns an error, so it is used through a [Fallback].
 type Redis struct {
 	pool *redis.Pool
 }
 
-// maxConnections bounds the connections of one node. A caller that finds none free waits until the
-// timeout at most.
+// maxConnections bounds the connections of one node. A caller that finds none free waits up to
+// the timeout.
 const maxConnections = 64
 
-// OpenRedis makes a Redis from a URL such as redis://:password@host:6379/0,
-// rediss://… or unix://…. It does not connect yet: a Redis that is down at the
-// start is no reason not to start. No error carries the URL.
+// OpenRedis returns a Redis for a URL such as redis://:password@host:6379/0, rediss://… or
+// unix://…. It does not connect, so that the server starts while Redis is down. No error contains
+// the URL.
 func OpenRedis(rawURL string, timeout time.Duration) (*Redis, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" && u.Scheme != "unix" {
@@ -85,7 +85,8 @@ func OpenRedis(rawURL string, timeout time.Duration) (*Redis, error) {
 		return nil, errors.New("parse the Redis URL: want redis://, rediss:// or unix://")
 	}
 	if strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
-		// It stands behind the end of the password, which would be quoted as what it is not.
+		// The part before the @ is the rest of a password, and an error of the dialer would quote
+		// it.
 		return nil, errors.New("parse the Redis URL: escape / ? # @ in the password as %2F %3F %23 %40")
 	}
 	options := []redis.DialOption{
@@ -141,10 +142,10 @@ func (s *Redis) run(ctx context.Context, script *redis.Script, n int, buckets ..
 
 // Take implements Limiter.
 func (s *Redis) Take(ctx context.Context, key string, r Rate, n int) (Decision, error) {
-	if _, ask, d, err := checkRate(r, n); !ask {
+	if _, valid, d, err := checkRate(r, n); !valid {
 		return d, err
 	}
-	return s.ask(ctx, n, Bucket{key, r})
+	return s.take(ctx, n, Bucket{key, r})
 }
 
 // TakeAll implements Limiter.
@@ -152,23 +153,23 @@ func (s *Redis) TakeAll(ctx context.Context, buckets []Bucket) (Decision, error)
 	if err := checkBuckets(buckets); err != nil || len(buckets) == 0 {
 		return Decision{OK: err == nil}, err
 	}
-	return s.ask(ctx, 1, buckets...)
+	return s.take(ctx, 1, buckets...)
 }
 
 // Peek implements Limiter.
 func (s *Redis) Peek(ctx context.Context, key string, r Rate) (Decision, error) {
-	if _, ask, d, err := checkRate(r, 1); !ask {
+	if _, valid, d, err := checkRate(r, 1); !valid {
 		return d, err
 	}
-	return s.ask(ctx, 0, Bucket{key, r})
+	return s.take(ctx, 0, Bucket{key, r})
 }
 
 // Refund implements Limiter.
 func (s *Redis) Refund(ctx context.Context, key string, r Rate, n int) error {
-	if _, ask, _, err := checkRate(r, n); !ask {
+	if _, valid, _, err := checkRate(r, n); !valid {
 		return err
 	}
-	return s.giveBack(ctx, n, Bucket{key, r})
+	return s.refund(ctx, n, Bucket{key, r})
 }
 
 // RefundAll implements Limiter.
@@ -176,10 +177,10 @@ func (s *Redis) RefundAll(ctx context.Context, buckets []Bucket) error {
 	if err := checkBuckets(buckets); err != nil || len(buckets) == 0 {
 		return err
 	}
-	return s.giveBack(ctx, 1, buckets...)
+	return s.refund(ctx, 1, buckets...)
 }
 
-func (s *Redis) giveBack(ctx context.Context, n int, buckets ...Bucket) error {
+func (s *Redis) refund(ctx context.Context, n int, buckets ...Bucket) error {
 	if _, err := s.run(ctx, refundScript, n, buckets...); err != nil {
 		return fmt.Errorf("refund in redis: %w", err)
 	}
@@ -195,7 +196,7 @@ func (s *Redis) Reset(ctx context.Context, key string) error {
 	return nil
 }
 
-func (s *Redis) ask(ctx context.Context, n int, buckets ...Bucket) (Decision, error) {
+func (s *Redis) take(ctx context.Context, n int, buckets ...Bucket) (Decision, error) {
 	v, err := redis.Int64s(s.run(ctx, takeScript, n, buckets...))
 	if err != nil {
 		return Decision{}, fmt.Errorf("take in redis: %w", err)
@@ -210,12 +211,12 @@ func (s *Redis) ask(ctx context.Context, n int, buckets ...Bucket) (Decision, er
 	}, nil
 }
 
-// micros is the interval in whole microseconds, rounded up: exact in a double, and towards the
-// stricter side. Beyond 100,000 tokens a second a key, that is noticeably stricter.
+// micros returns the interval in whole microseconds, rounded up, which a double holds exactly.
+// Beyond 100,000 tokens a second a key, that is noticeably stricter.
 func (g gcra) micros() int64 { return (g.interval + 999) / 1000 }
 
-// redisKey hashes the key: an address or an account name has no business in a
-// shared store, and a long one costs no more than a short one.
+// redisKey hashes the key, so that no addresses and account names are in the shared store and all
+// keys are short.
 func redisKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return "watchword:limit:" + base64.RawURLEncoding.EncodeToString(sum[:18])

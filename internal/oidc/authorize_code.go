@@ -91,7 +91,7 @@ func (s *Service) writeCode(tx *store.Tx, n auth.FlowState, next auth.Step, dige
 	if err := token.CheckIssuance(n.Tenant, p.Account, n.Client); err != nil {
 		return err
 	}
-	r := n.Flow.Request.Of(p)
+	r := n.Flow.Request.WithoutWithheld(p)
 	id := auth.SessionID(secret.NewID(tx.Now))
 	v, err := tx.ClientSession(p.Session.ID, n.Client.ID)
 	switch {

@@ -39,7 +39,7 @@ func (s *Service) Consent(ctx context.Context, in flow.FormRef, allow bool) (flo
 // decideConsent stores the user's decision.
 func decideConsent(tx *store.Tx, n auth.FlowState, next auth.Step, allow bool, actor auth.Actor) error {
 	f, p := n.Flow, n.Of(next)
-	r := f.Request.Of(p)
+	r := f.Request.WithoutWithheld(p)
 	event := auth.Event{Kind: auth.EventConsentRefused, Actor: actor.AsSession(p.Session), Account: p.Account.ID,
 		Detail: map[string]string{"client": string(n.Client.ID), "scope": r.ConsentScope().String()}}
 	if !allow {

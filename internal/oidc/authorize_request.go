@@ -148,18 +148,18 @@ func isSHA256(s string) bool {
 }
 
 func (s *Service) checkScope(req *authorizeRequest) (err error) {
-	req.params.Scope, err = s.personScope(req.client, req.params.Resources, req.form.Get("scope"))
+	req.params.Scope, err = s.userScope(req.client, req.params.Resources, req.form.Get("scope"))
 	return err
 }
 
-// personScope returns the part of the sent scope that the client may have for a user: what it is
+// userScope returns the part of the sent scope that the client may have for a user: what it is
 // registered for, and what belongs to the resources. The token response names the granted scope
 // (RFC 6749 §3.3). Without a scope it is a plain OAuth request. That gets the registered scope,
 // except for openid, offline_access and the scopes of Watchword's own API.
-func (s *Service) personScope(c auth.Client, resources []string, sent string) (auth.Scope, error) {
-	allowed := s.cfg.Tokens.PersonScope(c, resources)
+func (s *Service) userScope(c auth.Client, resources []string, sent string) (auth.Scope, error) {
+	allowed := s.cfg.Tokens.UserScope(c, resources)
 	if strings.Trim(sent, " ") == "" {
-		allowed = c.PersonScope()
+		allowed = c.UserScope()
 		return slices.DeleteFunc(allowed, func(t string) bool { return t == auth.ScopeOpenID || t == auth.ScopeOffline || auth.Reserved(t) }), nil
 	}
 	scope, err := auth.ParseScope(sent)
@@ -176,7 +176,7 @@ func (s *Service) personScope(c auth.Client, resources []string, sent string) (a
 // currentlyAllowedScope returns the part of a granted scope that the client may still have. An
 // operator may have withdrawn the rest since.
 func (s *Service) currentlyAllowedScope(c auth.Client, granted auth.Scope, resources []string) auth.Scope {
-	allowed := s.cfg.Tokens.PersonScope(c, resources)
+	allowed := s.cfg.Tokens.UserScope(c, resources)
 	return slices.DeleteFunc(slices.Clone(granted), func(t string) bool { return !allowed.Has(t) })
 }
 
@@ -239,7 +239,7 @@ func checkClaims(req *authorizeRequest) error {
 		if req.params.Claims, err = parseClaims(raw); err != nil {
 			return &oauth.Error{Code: oauth.InvalidRequest, Desc: "claims is not the JSON of OpenID Connect Core 5.5, or too large", Err: err}
 		}
-		req.params.Claims.UserInfo, req.params.Claims.IDToken = req.client.KeepClaims(req.params.Claims.UserInfo), req.client.KeepClaims(req.params.Claims.IDToken)
+		req.params.Claims.UserInfo, req.params.Claims.IDToken = req.client.AllowedClaims(req.params.Claims.UserInfo), req.client.AllowedClaims(req.params.Claims.IDToken)
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func (s *Service) parseDeviceRequest(ctx context.Context, r client.Request) (aut
 	if d.Audience, err = s.audience(req); err != nil {
 		return auth.Device{}, err
 	}
-	if d.Scope, err = s.personScope(caller.Client, d.Audience, r.Form.Get("scope")); err != nil {
+	if d.Scope, err = s.userScope(caller.Client, d.Audience, r.Form.Get("scope")); err != nil {
 		return auth.Device{}, err
 	}
 	return d, nil

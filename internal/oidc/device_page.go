@@ -102,7 +102,7 @@ func (s *Service) DeviceDecide(ctx context.Context, in flow.FormRef, allow bool)
 			return nil // not what the page asked
 		}
 		r := n.Flow.Request
-		n.Flow.Denied = !allow || len(r.Scope) > 0 && len(r.Of(n.Of(next)).Scope) == 0
+		n.Flow.Denied = !allow || len(r.Scope) > 0 && len(r.WithoutWithheld(n.Of(next)).Scope) == 0
 		if err := decideDevice(tx, n, next, in.Browser.Actor); err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (s *Service) DeviceDecide(ctx context.Context, in flow.FormRef, allow bool)
 // consent, so that the user sees it and can revoke it.
 func decideDevice(tx *store.Tx, n auth.FlowState, next auth.Step, actor auth.Actor) error {
 	f, p := n.Flow, n.Of(next)
-	request := f.Request.Of(p)
+	request := f.Request.WithoutWithheld(p)
 	event := auth.Event{Kind: auth.EventDeviceApproved, Actor: actor.AsSession(p.Session), Account: p.Account.ID,
 		Detail: map[string]string{"client": string(n.Client.ID), "scope": request.Scope.String()}}
 	status := auth.DeviceApproved

@@ -24,7 +24,7 @@ import (
 
 // Errors of this package. Other errors are network errors.
 var (
-	ErrAddress  = errors.New("this address is not on the public network; its network can be allowed in outbound.allow")
+	ErrAddress  = errors.New("the address is not on the public network; its network can be allowed in outbound.allow")
 	ErrURL      = errors.New("the URL must be https:// with a host and without credentials; plain http needs an address in outbound.allow")
 	ErrTooLarge = errors.New("the response is too large")
 	ErrRedirect = errors.New("the response is a redirect, which is not followed")
@@ -32,28 +32,28 @@ var (
 
 // Config configures a Client. The zero value is the safe choice.
 type Config struct {
-	// Timeout bounds a whole exchange; 10 s when zero.
+	// Timeout bounds a whole request; 10 s when zero.
 	Timeout time.Duration
-	// MaxBody bounds the body of an answer; 1 MiB when zero.
+	// MaxBody bounds the body of a response; 1 MiB when zero.
 	MaxBody int64
 	// Resolver resolves names; the system's when nil.
 	Resolver *net.Resolver
-	// InsecureAllow are networks that are asked although they are not public, and
-	// over plain HTTP too: an administrator's choice for a closed network.
+	// InsecureAllow are networks that are allowed although they are not public, and over plain
+	// HTTP too, as an administrator may choose for a closed network.
 	InsecureAllow []netip.Prefix
-	// Transport, if set, is told what to change, such as the roots it trusts.
+	// Transport, if set, changes the transport, such as the roots it trusts.
 	Transport func(*http.Transport)
 }
 
 // Client requests addresses of other servers. It is safe for concurrent use.
 type Client struct {
-	http  http.Client
-	most  int64
-	allow []netip.Prefix
+	http    http.Client
+	maxBody int64
+	allow   []netip.Prefix
 }
 
-// Answer is what came back.
-type Answer struct {
+// Response is a response that was read whole.
+type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
@@ -67,12 +67,12 @@ func New(cfg Config) *Client {
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = 1 << 20
 	}
-	c := &Client{most: cfg.MaxBody, allow: cfg.InsecureAllow}
+	c := &Client{maxBody: cfg.MaxBody, allow: cfg.InsecureAllow}
 	dialer := &net.Dialer{Timeout: min(5*time.Second, cfg.Timeout), Resolver: cfg.Resolver, ControlContext: c.control}
 	transport := &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    min(5*time.Second, cfg.Timeout),
-		DisableCompression:     true, // an answer is as large as it looks
+		DisableCompression:     true, // so that MaxBody bounds the decoded size
 		MaxResponseHeaderBytes: 64 << 10,
 		MaxConnsPerHost:        16,
 		MaxIdleConns:           64,
@@ -90,33 +90,33 @@ func New(cfg Config) *Client {
 	return c
 }
 
-// Do sends a request and reads the whole response. The errors of this package tell which
-// rule was broken. No status of a response is an error.
-func (c *Client) Do(ctx context.Context, method, url string, header http.Header, body []byte) (Answer, error) {
+// Do sends a request and reads the whole response. The errors of this package name the violated
+// rule. No status of a response is an error.
+func (c *Client) Do(ctx context.Context, method, url string, header http.Header, body []byte) (Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil || !c.proper(req) {
-		return Answer{}, ErrURL
+	if err != nil || !c.validURL(req) {
+		return Response{}, ErrURL
 	}
 	if header != nil {
 		req.Header = header.Clone()
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return Answer{}, fmt.Errorf("ask %s: %w", req.URL.Host, cause(err))
+		return Response{}, fmt.Errorf("request to %s: %w", req.URL.Host, cause(err))
 	}
 	defer resp.Body.Close()
-	got, err := io.ReadAll(io.LimitReader(resp.Body, c.most+1))
+	got, err := io.ReadAll(io.LimitReader(resp.Body, c.maxBody+1))
 	if err != nil {
-		return Answer{}, fmt.Errorf("read the answer of %s: %w", req.URL.Host, cause(err))
+		return Response{}, fmt.Errorf("read the response of %s: %w", req.URL.Host, cause(err))
 	}
-	if int64(len(got)) > c.most {
-		return Answer{}, fmt.Errorf("read the answer of %s: %w", req.URL.Host, ErrTooLarge)
+	if int64(len(got)) > c.maxBody {
+		return Response{}, fmt.Errorf("read the response of %s: %w", req.URL.Host, ErrTooLarge)
 	}
-	return Answer{Status: resp.StatusCode, Header: resp.Header, Body: got}, nil
+	return Response{Status: resp.StatusCode, Header: resp.Header, Body: got}, nil
 }
 
 // Get sends a GET request.
-func (c *Client) Get(ctx context.Context, url string) (Answer, error) {
+func (c *Client) Get(ctx context.Context, url string) (Response, error) {
 	return c.Do(ctx, http.MethodGet, url, nil, nil)
 }
 
@@ -125,21 +125,21 @@ func (c *Client) Get(ctx context.Context, url string) (Answer, error) {
 // by Do.
 func (c *Client) Check(url string) error {
 	req, err := http.NewRequest(http.MethodGet, url, nil)
-	if err != nil || !c.proper(req) {
+	if err != nil || !c.validURL(req) {
 		return ErrURL
 	}
 	host := strings.ToLower(strings.TrimSuffix(req.URL.Hostname(), "."))
-	switch addr, known := literal(host); {
-	case known && !c.allowed(addr) && !Public(addr):
+	switch addr, isIP := parseHost(host); {
+	case isIP && !c.allowed(addr) && !Public(addr):
 		return ErrAddress
-	case !known && number(host):
+	case !isIP && looksNumeric(host):
 		return ErrAddress
 	}
 	return nil
 }
 
-// literal returns the IP address that a host is written as.
-func literal(host string) (addr netip.Addr, known bool) {
+// parseHost returns the IP address of a host that is one, or is localhost.
+func parseHost(host string) (addr netip.Addr, isIP bool) {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true
 	}
@@ -147,9 +147,9 @@ func literal(host string) (addr netip.Addr, known bool) {
 	return addr.WithZone("").Unmap(), err == nil
 }
 
-// number reports whether some readers take the host for an address written in an odd
-// way (2130706433, 0x7f.1, 127.1): its last label begins with a digit.
-func number(host string) bool {
+// looksNumeric reports whether some parsers read the host as an address in an unusual form
+// (2130706433, 0x7f.1, 127.1): its last label begins with a digit.
+func looksNumeric(host string) bool {
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	return last != "" && last[0] >= '0' && last[0] <= '9'
 }
@@ -157,9 +157,9 @@ func number(host string) bool {
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// proper judges the address as it is written. Plain HTTP passes only where an
-// exception may apply, which control then decides.
-func (c *Client) proper(r *http.Request) bool {
+// validURL checks the URL without resolving its host. Plain HTTP is allowed only for addresses of
+// InsecureAllow; control checks the address again.
+func (c *Client) validURL(r *http.Request) bool {
 	u := r.URL
 	if u.Host == "" || u.Hostname() == "" || u.User != nil || u.Opaque != "" {
 		return false
@@ -167,8 +167,8 @@ func (c *Client) proper(r *http.Request) bool {
 	if u.Scheme == "https" {
 		return true
 	}
-	addr, known := literal(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")))
-	return u.Scheme == "http" && known && c.allowed(addr)
+	addr, isIP := parseHost(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")))
+	return u.Scheme == "http" && isIP && c.allowed(addr)
 }
 
 // cause unwraps the error of net/http that repeats the URL, whose query may contain a

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// ids hands out UUIDs of version 7 (RFC 9562 §5.7) that rise within a process: a
-// 12-bit counter orders those of one millisecond.
+// ids is the state of the generator of version 7 UUIDs (RFC 9562 §5.7). They increase within a
+// process: a 12-bit counter orders those of one millisecond.
 var ids struct {
 	sync.Mutex
-	last int64 // milliseconds of the newest id, never going back
+	last int64 // milliseconds of the newest id; never decreases
 	seq  uint16
 }
 
-// NewID returns an identifier that sorts by the time of its making. It names
-// things; it is not a secret, though 62 of its bits are random.
+// NewID returns an identifier that sorts by its time of creation. It is not a secret, though 62
+// of its bits are random.
 func NewID(now time.Time) string {
 	ms, seq := tick(now.UnixMilli())
 	var b [16]byte
@@ -37,7 +37,8 @@ func NewID(now time.Time) string {
 	return string(out[:])
 }
 
-// tick keeps ids rising when the clock stands still or goes back.
+// tick returns the time and counter of the next id, which increase even when the clock stops or
+// is set back.
 func tick(ms int64) (int64, uint16) {
 	ids.Lock()
 	defer ids.Unlock()

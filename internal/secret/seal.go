@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// Keyring seals values at rest under the master key. It seals with the newest key
-// and opens with any it holds, so a master key can be changed while old values
-// are still there. It is safe for concurrent use and never changes.
+// Keyring encrypts values at rest under the master key. It seals with the newest key and opens
+// with any of its keys, so that a master key can be replaced while old values exist. It is
+// immutable and safe for concurrent use.
 type Keyring struct {
 	keys []masterKey // the first one seals
 }
@@ -23,34 +23,34 @@ type masterKey struct {
 	aead cipher.AEAD
 }
 
-// ErrSealed is returned for values that no key of the ring opens.
-var ErrSealed = errors.New("sealed under a master key that is not configured, or altered")
+// ErrSealed is returned for values that no key of the keyring opens.
+var ErrSealed = errors.New("the value was altered, or sealed under a master key that is not configured")
 
 const sealVersion = 1
 
 // ParseMasterKey reads a master key: base64 (standard or URL alphabet, padding
-// optional) of exactly 32 bytes that are not all alike.
+// optional) of exactly 32 bytes that are not all equal.
 func ParseMasterKey(s string) ([]byte, error) {
 	s = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimSpace(s)), "=")
 	key, err := base64.RawStdEncoding.DecodeString(s)
 	if err != nil || len(key) != 32 {
-		return nil, errors.New("a master key is base64 of exactly 32 random bytes (make one with: openssl rand -base64 32)")
+		return nil, errors.New("master key: want base64 of exactly 32 random bytes (make one with: openssl rand -base64 32)")
 	}
 	for _, b := range key {
 		if b != key[0] {
 			return key, nil
 		}
 	}
-	return nil, errors.New("this master key is not random")
+	return nil, errors.New("master key: all bytes are equal; want random bytes")
 }
 
-// NewKeyring takes the current master key of 32 bytes and, while changing over,
-// the previous ones.
+// NewKeyring returns a keyring of the current master key and, during a key change, the previous
+// ones. A key has 32 bytes.
 func NewKeyring(current []byte, previous ...[]byte) (*Keyring, error) {
 	r := &Keyring{}
 	for _, k := range append([][]byte{current}, previous...) {
 		if len(k) != 32 {
-			return nil, fmt.Errorf("a master key has 32 bytes, this one %d", len(k))
+			return nil, fmt.Errorf("master key: %d bytes, want 32", len(k))
 		}
 		sealing, err := hkdf.Key(sha256.New, k, nil, "watchword seal", 32)
 		if err != nil {
@@ -73,17 +73,16 @@ func NewKeyring(current []byte, previous ...[]byte) (*Keyring, error) {
 	return r, nil
 }
 
-// Seal encrypts plain with AES-256-GCM under the newest key. The context (what
-// the value is and whose) is authenticated: a sealed value moved to another row
-// does not open.
+// Seal encrypts plain with AES-256-GCM under the newest key. The context (the kind of value and
+// its owner) is authenticated, so a sealed value that is moved to another row does not open.
 func (r *Keyring) Seal(context string, plain []byte) []byte {
 	k := r.keys[0]
 	out := append([]byte{sealVersion}, k.id[:]...)
 	return k.aead.Seal(out, nil, plain, []byte(context))
 }
 
-// Open decrypts what Seal made with the same context. It returns ErrSealed when no
-// key fits or the value or its context was altered.
+// Open decrypts a value that Seal returned for the same context. It returns ErrSealed when no key
+// fits or the value or its context was altered.
 func (r *Keyring) Open(context string, sealed []byte) ([]byte, error) {
 	if len(sealed) < 5 || sealed[0] != sealVersion {
 		return nil, ErrSealed
@@ -104,11 +103,11 @@ func (r *Keyring) Current(sealed []byte) bool {
 	return len(sealed) >= 5 && sealed[0] == sealVersion && [4]byte(sealed[1:5]) == r.keys[0].id
 }
 
-// Derive makes a key of 32 bytes for one purpose out of a root secret.
+// Derive returns a key of 32 bytes for one purpose, derived from a root secret.
 func Derive(root []byte, purpose string) []byte {
 	k, err := hkdf.Key(sha256.New, root, nil, "watchword "+purpose, 32)
 	if err != nil {
-		panic("secret: hkdf refuses 32 bytes: " + err.Error()) // only for lengths beyond 8,160 bytes
+		panic("secret: hkdf: " + err.Error()) // only for lengths beyond 8,160 bytes
 	}
 	return k
 }

@@ -1,9 +1,9 @@
-// Package secret makes and keeps secrets: random tokens, their digests, ids,
-// comparison in constant time, and sealing under the master key.
+// Package secret generates random tokens and ids, computes digests, compares in constant time,
+// and seals values under the master key.
 //
-// It knows bytes only: no account, no database, no clock of its own. Randomness
-// comes only from crypto/rand. Text is the type of every secret that is on its
-// way out; it prints as "[redacted]" wherever it is logged by mistake.
+// It handles bytes only: no accounts, no database, no clock. All randomness comes from
+// crypto/rand. Text is the type of every secret that is returned to a caller; it prints as
+// "[redacted]" where it is logged by mistake.
 package secret
 
 import (
@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// Text is a secret that prints as "[redacted]". Reveal gives it away.
+// Text is a secret that prints as "[redacted]". Reveal returns its value.
 type Text string
 
 // String hides the secret from fmt.
@@ -31,7 +31,7 @@ func (Text) GoString() string { return "[redacted]" }
 // LogValue hides the secret from slog.
 func (Text) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
-// Reveal returns the secret for the one place that must have it.
+// Reveal returns the secret itself.
 func (t Text) Reveal() string { return string(t) }
 
 // Bytes returns n random bytes.
@@ -41,10 +41,10 @@ func Bytes(n int) []byte {
 	return b
 }
 
-// Reader is the source of all randomness, for functions that make keys and signatures.
+// Reader is the source of all randomness, for functions that generate keys and signatures.
 func Reader() io.Reader { return rand.Reader }
 
-// Jitter returns a random duration of less than d, and zero for no d.
+// Jitter returns a random duration of less than d, or zero when d is not positive.
 func Jitter(d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0
@@ -57,8 +57,8 @@ func Jitter(d time.Duration) time.Duration {
 // key, wws_ client secret, wwc_ code, wwl_ link, wwa_ session cookie.
 func New(prefix string) Text { return Text(prefix + Encode(Bytes(32))) }
 
-// Valid reports whether s has the exact form that New(prefix) gives, so that
-// garbage is refused before any look-up. Only canonical base64 passes.
+// Valid reports whether s has the exact form of New(prefix), so that malformed values are refused
+// before any look-up. It accepts only canonical base64.
 func Valid(prefix, s string) bool {
 	rest, ok := strings.CutPrefix(s, prefix)
 	if !ok || len(rest) != 43 {
@@ -68,18 +68,18 @@ func Valid(prefix, s string) bool {
 	return err == nil
 }
 
-// Digest is what is stored in a secret's place: base64url of its SHA-256. It is
+// Digest returns the base64url SHA-256 of a secret, which is stored instead of the secret. It is
 // for secrets of 256 random bits, never for passwords.
 func Digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return Encode(sum[:])
 }
 
-// Equal compares in a time that does not depend on where the values differ.
+// Equal compares in constant time.
 func Equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// MAC is HMAC-SHA256 over the parts, each preceded by its length so that two
-// different lists never give the same input.
+// MAC returns the HMAC-SHA256 of the parts, each preceded by its length, so that different lists
+// never have the same input.
 func MAC(key []byte, parts ...[]byte) []byte {
 	m := hmac.New(sha256.New, key)
 	var n [8]byte
@@ -95,11 +95,11 @@ func MAC(key []byte, parts ...[]byte) []byte {
 
 var strict = base64.RawURLEncoding.Strict()
 
-// Encode is base64url without padding.
+// Encode returns base64url without padding.
 func Encode(b []byte) string { return strict.EncodeToString(b) }
 
-// Decode accepts only what Encode could have written: no padding, no line breaks,
-// no stray bits at the end.
+// Decode accepts only the canonical form that Encode returns: no padding, no line breaks, no
+// trailing bits.
 func Decode(s string) ([]byte, error) {
 	if strings.ContainsAny(s, "\r\n") { // encoding/base64 skips them even when strict
 		return nil, base64.CorruptInputError(0)

@@ -1,6 +1,5 @@
-// Package tenant manages tenants: their names, their settings, whether they are
-// disabled, and what every one of them has from the beginning: the first-party
-// client, the role of administrators and a signing key.
+// Package tenant manages tenants: their names, their settings and whether they are disabled. It
+// creates the first-party client, the administrator role and the signing key of each.
 //
 // Get answers from memory for up to a second, because every request calls it. A
 // change made through another node is visible within that second. Accounts, roles
@@ -23,7 +22,7 @@ import (
 // cacheFor is how long Get answers from memory.
 const cacheFor = time.Second
 
-// Config says how a Service works. All fields are required.
+// Config configures a Service. All fields are required.
 type Config struct {
 	DB   *store.DB
 	Keys *keys.Ring
@@ -48,7 +47,7 @@ func New(cfg Config) *Service {
 	return &Service{cfg: cfg, cached: map[auth.TenantID]cachedTenant{}}
 }
 
-// Create makes a tenant with everything it needs to sign people in. Refusals:
+// Create creates a tenant with everything it needs to sign users in. Refusals:
 // tenant_invalid, name_…, settings_invalid, tenant_taken.
 func (s *Service) Create(ctx context.Context, id, name string, settings auth.Settings, actor auth.Actor) (auth.Tenant, error) {
 	t, err := parseTenant(id, name, settings)
@@ -58,7 +57,7 @@ func (s *Service) Create(ctx context.Context, id, name string, settings auth.Set
 	err = s.cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) error {
 		t.CreatedAt = tx.Now
 		if err := tx.InsertTenant(t); errors.Is(err, auth.ErrConflict) {
-			return auth.Refuse(auth.KindConflict, auth.CodeTenantTaken, "there is a tenant of this name")
+			return auth.Refuse(auth.KindConflict, auth.CodeTenantTaken, "a tenant of this name exists already")
 		} else if err != nil {
 			return err
 		}
@@ -85,7 +84,7 @@ func parseTenant(id, name string, settings auth.Settings) (auth.Tenant, error) {
 	return t, checkTenant(t)
 }
 
-// createDefaults creates what every tenant has, as far as it is missing.
+// createDefaults creates the missing objects that every tenant has.
 func createDefaults(tx *store.Tx, actor auth.Actor) error {
 	client := auth.Client{
 		ID: auth.FirstParty, Name: "First party", Type: auth.ClientNative, FirstParty: true,
@@ -97,17 +96,17 @@ func createDefaults(tx *store.Tx, actor auth.Actor) error {
 	role := auth.Role{ID: auth.RoleID(secret.NewID(tx.Now)), Name: auth.AdminRole, Description: "Administers this tenant", CreatedAt: tx.Now}
 	err := tx.InsertRole(role)
 	if errors.Is(err, auth.ErrConflict) {
-		return nil // furnished before; what it allows is the tenant's choice since
+		return nil // created before; the tenant may have changed its permissions
 	}
 	if err != nil {
-		return fmt.Errorf("role of administrators: %w", err)
+		return fmt.Errorf("administrator role: %w", err)
 	}
 	p := auth.Permission{Name: auth.AdminPermission, Description: "Everything in this tenant", CreatedAt: tx.Now}
 	if err := tx.PutPermission(p); err != nil {
-		return fmt.Errorf("permission of administrators: %w", err)
+		return fmt.Errorf("administrator permission: %w", err)
 	}
 	if _, err := tx.AddRolePermission(role.ID, auth.AdminPermission); err != nil {
-		return fmt.Errorf("permission of administrators: %w", err)
+		return fmt.Errorf("administrator permission: %w", err)
 	}
 	return tx.Record(auth.Event{Kind: auth.EventTenantChanged, Actor: actor, Detail: map[string]string{"change": "created"}})
 }
@@ -123,8 +122,8 @@ func (s *Service) ensureKey(ctx context.Context, t auth.Tenant) error {
 	return nil
 }
 
-// EnsureDefault makes the default tenant at the first start, and what is missing of
-// it at any later one. Nodes that start together end up with one.
+// EnsureDefault creates the default tenant at the first start, and its missing objects at later
+// ones. Nodes that start at the same time create one.
 func (s *Service) EnsureDefault(ctx context.Context) error {
 	t := auth.Tenant{ID: auth.DefaultTenant, Name: "Watchword"}
 	err := s.cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) error {
@@ -143,8 +142,8 @@ func (s *Service) EnsureDefault(ctx context.Context) error {
 	return s.ensureKey(ctx, t)
 }
 
-// Get returns the tenant, or a refusal of KindNotFound. Its answer may be a second
-// old. It returns disabled tenants too.
+// Get returns the tenant, or a refusal of KindNotFound. Its result may be a second old. It
+// returns disabled tenants too.
 func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error) {
 	now := s.cfg.Now()
 	s.mu.RLock()
@@ -153,7 +152,7 @@ func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error
 	if age := now.Sub(r.at); ok && age >= 0 && age < cacheFor {
 		return r.tenant, nil
 	}
-	if _, err := auth.ParseTenantID(string(id)); err != nil { // no question to the database
+	if _, err := auth.ParseTenantID(string(id)); err != nil { // malformed: no query
 		return auth.Tenant{}, auth.TenantNotFound()
 	}
 	var t auth.Tenant
@@ -162,7 +161,7 @@ func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error
 		return err
 	})
 	if errors.Is(err, auth.ErrNotFound) {
-		return auth.Tenant{}, auth.TenantNotFound() // not remembered: strangers choose these names
+		return auth.Tenant{}, auth.TenantNotFound() // not cached: anonymous callers choose these names
 	}
 	if err != nil {
 		return auth.Tenant{}, fmt.Errorf("get tenant: %w", err)
@@ -173,7 +172,7 @@ func (s *Service) Get(ctx context.Context, id auth.TenantID) (auth.Tenant, error
 	return t, nil
 }
 
-// List returns every tenant by id.
+// List returns all tenants, ordered by id.
 func (s *Service) List(ctx context.Context) ([]auth.Tenant, error) {
 	var list []auth.Tenant
 	err := s.cfg.DB.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {

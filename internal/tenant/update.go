@@ -14,16 +14,15 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Update changes the tenant by fn, which gets it as it is and may be called more
-// than once; an error of fn is returned and nothing changes. The id cannot be
-// changed. A signing algorithm gets its first key before the change. Refusals:
-// not_found, name_…, settings_invalid.
+// Update applies fn to the current tenant. fn may be called more than once; when it fails, Update
+// returns its error and changes nothing. The id cannot be changed. A new signing algorithm gets
+// its first key before the change. Refusals: not_found, name_…, settings_invalid.
 func (s *Service) Update(ctx context.Context, id auth.TenantID, fn func(*auth.Tenant) error, actor auth.Actor) (auth.Tenant, error) {
 	t, err := s.read(ctx, id)
 	if err != nil {
 		return auth.Tenant{}, err
 	}
-	// Tried on a copy first: making a key is too slow for the transaction.
+	// Applied to a copy first: generating a key is too slow for the transaction.
 	if err := applyChange(&t, fn); err != nil {
 		return auth.Tenant{}, err
 	}
@@ -79,7 +78,7 @@ func describeChanges(before, after auth.Tenant) map[string]string {
 	return d
 }
 
-// applyChange runs fn on the tenant and checks what it made of it.
+// applyChange runs fn on the tenant and validates the result.
 func applyChange(t *auth.Tenant, fn func(*auth.Tenant) error) error {
 	before := *t
 	if err := fn(t); err != nil {
@@ -96,28 +95,28 @@ func applyChange(t *auth.Tenant, fn func(*auth.Tenant) error) error {
 	return checkTenant(*t)
 }
 
-// Bounds of what a tenant may choose.
+// The longest lifetimes that a tenant may choose.
 const (
 	maxAccess   = 24 * time.Hour
 	maxLifetime = 400 * 24 * time.Hour
 )
 
-// checkTenant reports everything that is wrong with the settings.
+// checkTenant returns all errors of the settings.
 func checkTenant(t auth.Tenant) error {
 	set := t.Settings
 	var errs []error
 	if r := set.Registration; r != "" && r != "open" && r != "closed" {
-		errs = append(errs, errors.New("registration is neither open nor closed"))
+		errs = append(errs, errors.New("registration: want open or closed"))
 	}
 	switch set.ClientRegistration {
 	case "", "closed", "token", "open":
 	default:
-		errs = append(errs, errors.New("client_registration is none of closed, token, open"))
+		errs = append(errs, errors.New("client_registration: want closed, token or open"))
 	}
 	switch set.Algorithm {
 	case "", keys.ES256, keys.RS256, keys.EdDSA:
 	default:
-		errs = append(errs, errors.New("algorithm is none of ES256, RS256, EdDSA"))
+		errs = append(errs, errors.New("algorithm: want ES256, RS256 or EdDSA"))
 	}
 	p := password.Policy{MinLength: set.Password.MinLength, MaxLength: set.Password.MaxLength}
 	if set.Password.MinScore != nil {
@@ -129,7 +128,7 @@ func checkTenant(t auth.Tenant) error {
 	switch set.Locale {
 	case "", "en", "de":
 	default:
-		errs = append(errs, errors.New("locale is neither en nor de"))
+		errs = append(errs, errors.New("locale: want en or de"))
 	}
 	errs = append(errs, checkLifetimes(set.Lifetimes), auth.CheckBranding(set.Branding), checkLogo(set.Branding))
 	if err := errors.Join(errs...); err != nil {
@@ -142,7 +141,7 @@ func checkLifetimes(l auth.Lifetimes) error {
 	var errs []error
 	bound := func(name string, d, most time.Duration) {
 		if d != 0 && (d < time.Second || d > most) {
-			errs = append(errs, fmt.Errorf("lifetimes.%s is not between 1s and %gh", name, most.Hours()))
+			errs = append(errs, fmt.Errorf("lifetimes.%s: want 1s to %gh", name, most.Hours()))
 		}
 	}
 	bound("access", l.Access, maxAccess)

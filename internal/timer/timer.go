@@ -1,9 +1,8 @@
-// Package timer wakes background work and measures how long work takes.
+// Package timer starts timers and measures durations.
 //
-// A Source is the one value through which the server reaches timers: polling, pauses
-// between retries, leases that are extended, bounds on waiting. Its zero value is the
-// system's timers. It is not the clock of tokens and sessions: that one is the Now of a
-// Config, and stands still in most tests while timers go on.
+// The server uses timers only through a Source: for polling, pauses between retries, extensions
+// of leases, timeouts. The zero Source is the system's timers. It is not the clock of tokens and
+// sessions: that clock is the Now of a Config, and is frozen in most tests while timers run.
 package timer
 
 import (
@@ -11,16 +10,16 @@ import (
 	"time"
 )
 
-// Source starts timers. The zero value starts those of the system.
+// Source starts timers. The zero value uses the timers of the system.
 type Source struct {
 	// Clock measures durations; time.Now when nil.
 	Clock func() time.Time
-	// Start calls fn in a goroutine of its own after d, unless stop returns true first;
+	// Start calls fn in its own goroutine after d, unless stop returns true first;
 	// time.AfterFunc when nil.
 	Start func(d time.Duration, fn func()) (stop func() bool)
 }
 
-// Now is the time by which the timers run. It is for measuring durations.
+// Now returns the time of the timers' clock. It is for measuring durations.
 func (s Source) Now() time.Time {
 	if s.Clock != nil {
 		return s.Clock()
@@ -28,7 +27,7 @@ func (s Source) Now() time.Time {
 	return time.Now()
 }
 
-// AfterFunc calls fn in a goroutine of its own after d. The returned function stops the
+// AfterFunc calls fn in its own goroutine after d. The returned function stops the
 // timer and reports whether fn will not be called.
 func (s Source) AfterFunc(d time.Duration, fn func()) (stop func() bool) {
 	if s.Start != nil {
@@ -43,7 +42,8 @@ func (s Source) After(d time.Duration) (<-chan struct{}, func() bool) {
 	return c, s.AfterFunc(d, func() { close(c) })
 }
 
-// Sleep waits for d, if that is positive. It returns the error of ctx when that is done first.
+// Sleep waits for d. It returns the error of ctx if that is done first, and at once when d is not
+// positive.
 func (s Source) Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil

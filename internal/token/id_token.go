@@ -38,7 +38,7 @@ func IDTokenAlgorithm(c auth.Client) string { return cmp.Or(c.Settings.IDTokenAl
 func (d *Draft) requestIDToken(c auth.Client, a auth.Account, asked *auth.IDTokenRequest) {
 	if asked != nil && d.grant.Scope.Has(auth.ScopeOpenID) {
 		d.id = &idTokenRequest{algorithm: IDTokenAlgorithm(c), account: a, request: *asked}
-		d.id.request.Claims = c.KeepClaims(asked.Claims) // it was asked a while ago
+		d.id.request.Claims = c.AllowedClaims(asked.Claims) // it was asked a while ago
 		if c.Settings.IDTokenClaims == ClaimsOfScope {
 			d.id.scope = d.grant.Scope
 		}

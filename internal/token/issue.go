@@ -161,10 +161,10 @@ func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entit
 		d.grant = g.CarryOwn(r)
 		return d, d.checkSize()
 	}
-	r.Allowed = s.PersonScope(c, g.Audience)
+	r.Allowed = s.UserScope(c, g.Audience)
 	d.granted = e.Grantable(r, g.Scope)
 	if len(g.Narrow) > 0 {
-		r.Allowed = s.PersonScope(c, g.Narrow)
+		r.Allowed = s.UserScope(c, g.Narrow)
 	}
 	d.grant = g.Carry(r, e)
 	return d, d.checkSize()

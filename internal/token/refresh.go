@@ -166,7 +166,7 @@ func grantedScope(f auth.Family) auth.Scope {
 // decideRefresh is CheckIssuance for a refresh token, which requires that the client may still
 // have one.
 func decideRefresh(r store.RefreshState) error {
-	if !r.Client.PersonScope().Has(auth.ScopeOffline) {
+	if !r.Client.UserScope().Has(auth.ScopeOffline) {
 		return errors.New("the client may not refresh any more")
 	}
 	return CheckIssuance(r.Tenant, r.Account, r.Client)

@@ -7,12 +7,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// PersonScope is what a client may have of a person in a token for the audience: what
+// UserScope is what a client may have of a person in a token for the audience: what
 // it is registered for, and the scopes that go with every resource of the audience. A
 // scope that one resource opens to all says nothing at another, so a token for both has
 // it only where both do. An operator's bounds hold for these scopes too.
-func (s *Service) PersonScope(c auth.Client, audience []string) auth.Scope {
-	allowed := c.PersonScope()
+func (s *Service) UserScope(c auth.Client, audience []string) auth.Scope {
+	allowed := c.UserScope()
 	if len(audience) == 0 || len(s.resourceScopes) == 0 || c.Settings.ScopesBounded {
 		return allowed
 	}

@@ -15,11 +15,11 @@ func TestRepair_S8_OpenScopesWithinBounds(t *testing.T) {
 	const api = "https://api.example.test"
 	s := token.New(token.Config{Keys: keys.New(keys.Config{}), Base: "https://id.example.test", Root: secret.Bytes(32), ResourceScopes: map[string][]string{api: {"orders:read"}}})
 	c := auth.Client{ID: "cl_x", Type: auth.ClientSPA, Scopes: auth.DefaultScope, Settings: auth.ClientSettings{Registration: "digest"}}
-	if !s.PersonScope(c, []string{api}).Has("orders:read") {
+	if !s.UserScope(c, []string{api}).Has("orders:read") {
 		t.Error("the resource is not open")
 	}
 	c.Bounds = &auth.ClientBounds{Scopes: []string{"openid"}}
-	if got := s.PersonScope(c.Bounded(), []string{api}); len(got) != 1 || got[0] != "openid" {
+	if got := s.UserScope(c.Bounded(), []string{api}); len(got) != 1 || got[0] != "openid" {
 		t.Errorf("within its bounds the client has %v", got)
 	}
 }

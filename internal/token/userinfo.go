@@ -38,7 +38,7 @@ func (s *Service) UserInfo(ctx context.Context, tenant auth.TenantID, raw string
 		if err != nil {
 			return err
 		}
-		p.Account, p.Client, p.account, p.requested = seen.Account.ID, seen.Client, seen.Account, seen.Client.KeepClaims(seen.Session.Claims.UserInfo)
+		p.Account, p.Client, p.account, p.requested = seen.Account.ID, seen.Client, seen.Account, seen.Client.AllowedClaims(seen.Session.Claims.UserInfo)
 		if s.Subject(seen.Client, p.Account) != v.Subject {
 			return invalidToken("the session is another account's")
 		}
