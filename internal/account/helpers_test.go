@@ -64,7 +64,7 @@ func each(t *testing.T, fn func(t *testing.T, h *fixture), with ...func(*account
 // newFixture puts a room over a database that is open already.
 func newFixture(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*account.Config)) *fixture {
 	t.Helper()
-	hasher, err := password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, Now: time.Now, QueueLimit: 1000})
+	hasher, err := password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, MaxMemory: 128 << 10, QueueLimit: 1000, MaxWait: time.Minute, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

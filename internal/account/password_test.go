@@ -137,7 +137,7 @@ func TestReplacedWhileCompared(t *testing.T) {
 		a := h.member("alice@example.test", good)
 		next, err := h.hasher.Hash(t.Context(), third)
 		h.requireOK(err)
-		slow, err := password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, Now: time.Now, Observe: func(time.Duration) {
+		slow, err := password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, MaxMemory: 64, MaxWait: time.Minute, Now: time.Now, Observe: func(time.Duration) {
 			h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.SetPassword(a.ID, next) }))
 		}})
 		h.requireOK(err)

@@ -51,7 +51,7 @@ func each(t *testing.T, fn func(t *testing.T, h *fixture), with ...func(*login.C
 
 func newHasher(t *testing.T, p password.Params, observe func(time.Duration)) *password.Hasher {
 	t.Helper()
-	h, err := password.New(password.Config{Params: p, Now: time.Now, QueueLimit: 1000, MaxWait: time.Minute, Observe: observe})
+	h, err := password.New(password.Config{Params: p, MaxMemory: 128 << 10, QueueLimit: 1000, MaxWait: time.Minute, Now: time.Now, Observe: observe})
 	if err != nil {
 		t.Fatal(err)
 	}

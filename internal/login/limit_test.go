@@ -162,7 +162,7 @@ func TestBusyHasher(t *testing.T) {
 		h.insertAccount("alice@example.test", good)
 		inside, release := make(chan struct{}), make(chan struct{})
 		var looks atomic.Int32
-		hasher, err := password.New(password.Config{Params: cheap, MaxConcurrent: 1, QueueLimit: -1, Now: func() time.Time {
+		hasher, err := password.New(password.Config{Params: cheap, MaxMemory: 64, MaxWait: time.Minute, MaxConcurrent: 1, Now: func() time.Time {
 			if looks.Add(1) == 2 { // the first comparison has entered the gate
 				close(inside)
 				<-release

@@ -29,10 +29,10 @@ const maxPasses = 10
 
 // Calibrate measures this machine and proposes parameters: the most memory that
 // meets the target in two passes, then as many passes as the target allows. It
-// never proposes less than DefaultParams; when even those miss the target, the
+// never proposes less than RecommendedParams; when even those miss the target, the
 // last row says by how much. It takes some ten times Target.
 func Calibrate(ctx context.Context, c Calibration) (Params, []Measurement, error) {
-	best := DefaultParams()
+	best := RecommendedParams()
 	if c.Now == nil || c.Target <= 0 {
 		return best, nil, errors.New("calibrate: no clock or no target")
 	}

@@ -74,16 +74,10 @@ func TestRepair_S11_KindsOfHashes(t *testing.T) {
 func TestRepair_S11_AfterTheCostWasRaised(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	old, err := New(Config{Params: Params{Memory: 64, Time: 1, Parallelism: 1}, Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := New(Config{Params: Params{Memory: 4096, Time: 3, Parallelism: 1}, Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	old, h := newHasher(t, nil), newHasher(t, func(c *Config) { c.Params = Params{Memory: 4096, Time: 3, Parallelism: 1} })
 	stored := map[string]string{}
 	for name, by := range map[string]*Hasher{"old": old, "new": h} {
+		var err error
 		if stored[name], err = by.Hash(ctx, "violet-harbour-52"); err != nil {
 			t.Fatal(err)
 		}
@@ -127,10 +121,7 @@ func TestRepair_S11_WalkFindsSHACryptWithRounds(t *testing.T) {
 		"with rounds first":    {rounds, more, "$6$zzzz$"},
 		"both around":          {"$5$aaaa$", "$6$aaaa$", rounds, more, "$6$zzzz$"},
 	} {
-		h, err := New(Config{Params: Params{Memory: 64, Time: 1, Parallelism: 1}, Now: time.Now})
-		if err != nil {
-			t.Fatal(err)
-		}
+		h := newHasher(t, nil)
 		want := []string{hashKind(h.none.encoded)}
 		for i, prefix := range stored {
 			key := 86
@@ -146,6 +137,7 @@ func TestRepair_S11_WalkFindsSHACryptWithRounds(t *testing.T) {
 			if i < 0 {
 				break
 			}
+			var err error
 			if next, err = h.MeasureKind(t.Context(), stored[i]); err != nil {
 				t.Fatal(err)
 			}

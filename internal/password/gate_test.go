@@ -213,7 +213,7 @@ func TestHasherIsBusy(t *testing.T) {
 	started, finish := make(chan struct{}), make(chan struct{})
 	calls := 0
 	h := newHasher(t, func(c *Config) {
-		c.MaxConcurrent, c.QueueLimit = 1, -1
+		c.MaxConcurrent, c.QueueLimit = 1, 0
 		c.Now = func() time.Time {
 			if calls++; calls == 2 { // the first caller is inside the gate
 				close(started)

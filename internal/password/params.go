@@ -17,17 +17,15 @@ type Params struct {
 	KeyLength   uint8  `json:"key_length"`  // bytes; zero means 32
 }
 
-// DefaultParams are the first advice of OWASP for Argon2id: 19 MiB, two passes,
+// RecommendedParams are the first recommendation of OWASP for Argon2id: 19 MiB, two passes,
 // one lane.
-func DefaultParams() Params {
+func RecommendedParams() Params {
 	return Params{Memory: 19 << 10, Time: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 }
 
-func (p Params) withDefaults() Params {
-	d := DefaultParams()
-	if p.Memory == 0 && p.Time == 0 && p.Parallelism == 0 {
-		p.Memory, p.Time, p.Parallelism = d.Memory, d.Time, d.Parallelism
-	}
+// withLengths sets the lengths of salt and key that are zero.
+func (p Params) withLengths() Params {
+	d := RecommendedParams()
 	if p.SaltLength == 0 {
 		p.SaltLength = d.SaltLength
 	}
@@ -40,7 +38,7 @@ func (p Params) withDefaults() Params {
 // Validate reports every bound that p breaks. It accepts parameters too weak
 // for production, which tests want; see Weak.
 func (p Params) Validate() error {
-	p = p.withDefaults()
+	p = p.withLengths()
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if p.Parallelism < 1 || int(p.Parallelism) > maxLanes {

@@ -32,26 +32,18 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// Defaults of a Config whose fields are zero.
-const (
-	DefaultMaxMemory  = 128 << 10 // KiB
-	DefaultQueueLimit = 256
-	DefaultMaxWait    = 5 * time.Second
-)
-
-// Config says how a Hasher works. Only Now is required.
+// Config says how a Hasher works. Params, MaxMemory, MaxWait and Now are required.
 type Config struct {
-	// Params are the cost of new hashes; zero means DefaultParams.
+	// Params are the cost of new hashes.
 	Params Params
 	// MaxMemory is the memory in KiB that all running hashes share, and the
-	// most that one imported hash may ask for; zero means DefaultMaxMemory.
+	// most that one imported hash may ask for.
 	MaxMemory int
 	// MaxConcurrent bounds the running hashes further; zero means GOMAXPROCS.
 	MaxConcurrent int
-	// QueueLimit is how many callers may wait; zero means DefaultQueueLimit,
-	// a negative number that nobody waits.
+	// QueueLimit is how many callers may wait.
 	QueueLimit int
-	// MaxWait is how long a caller waits at most; zero means DefaultMaxWait.
+	// MaxWait is how long a caller waits at most.
 	MaxWait time.Duration
 	// FlaskSalts holds the SECURITY_PASSWORD_SALT of imported Flask-Security
 	// applications by the name that stands in their hashes:
@@ -94,7 +86,10 @@ type Result struct {
 
 // New returns a Hasher, or every mistake of the configuration joined.
 func New(cfg Config) (*Hasher, error) {
-	cfg = cfg.withDefaults()
+	cfg.Params = cfg.Params.withLengths()
+	if cfg.MaxConcurrent == 0 {
+		cfg.MaxConcurrent = runtime.GOMAXPROCS(0)
+	}
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("password hashing: %w", err)
 	}
@@ -120,23 +115,6 @@ func New(cfg Config) (*Hasher, error) {
 	return h, nil
 }
 
-func (c Config) withDefaults() Config {
-	c.Params = c.Params.withDefaults()
-	if c.MaxMemory == 0 {
-		c.MaxMemory = DefaultMaxMemory
-	}
-	if c.MaxConcurrent == 0 {
-		c.MaxConcurrent = runtime.GOMAXPROCS(0)
-	}
-	if c.QueueLimit == 0 {
-		c.QueueLimit = DefaultQueueLimit
-	}
-	if c.MaxWait == 0 {
-		c.MaxWait = DefaultMaxWait
-	}
-	return c
-}
-
 func (c Config) check() error {
 	errs := []error{c.Params.Validate()}
 	if c.MaxMemory < int(c.Params.Memory) {
@@ -145,8 +123,8 @@ func (c Config) check() error {
 	if c.MaxConcurrent < 0 {
 		errs = append(errs, fmt.Errorf("concurrency %d is negative", c.MaxConcurrent))
 	}
-	if c.MaxWait < 0 {
-		errs = append(errs, fmt.Errorf("longest wait %v is negative", c.MaxWait))
+	if c.MaxWait <= 0 {
+		errs = append(errs, fmt.Errorf("longest wait %v is not positive", c.MaxWait))
 	}
 	if c.Now == nil {
 		errs = append(errs, errors.New("no clock"))

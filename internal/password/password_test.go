@@ -16,7 +16,7 @@ var cheap = Params{Memory: 64, Time: 1, Parallelism: 1, SaltLength: 16, KeyLengt
 
 func newHasher(t testing.TB, change func(*Config)) *Hasher {
 	t.Helper()
-	cfg := Config{Params: cheap, Now: time.Now}
+	cfg := Config{Params: cheap, MaxMemory: 128 << 10, QueueLimit: 256, MaxWait: 5 * time.Second, Now: time.Now}
 	if change != nil {
 		change(&cfg)
 	}
@@ -45,15 +45,12 @@ func verify(t testing.TB, h *Hasher, encoded, pw string) Result {
 	return r
 }
 
-func TestDefaultHashIsPHC(t *testing.T) {
+func TestRecommendedHashIsPHC(t *testing.T) {
 	t.Parallel()
-	h, err := New(Config{Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := newHasher(t, func(c *Config) { c.Params = RecommendedParams() })
 	encoded := mustHash(t, h, "correct horse battery staple")
 	if !strings.HasPrefix(encoded, "$argon2id$v=19$m=19456,t=2,p=1$") {
-		t.Errorf("hash %q does not record the default parameters", encoded)
+		t.Errorf("hash %q does not record its parameters", encoded)
 	}
 	if got := verify(t, h, encoded, "correct horse battery staple"); got != (Result{OK: true}) {
 		t.Errorf("Verify = %+v, want OK without Rehash", got)
@@ -293,8 +290,8 @@ func TestNewReportsEveryMistake(t *testing.T) {
 
 func TestParamsWeak(t *testing.T) {
 	t.Parallel()
-	if DefaultParams().Weak() {
-		t.Error("the default is weak")
+	if RecommendedParams().Weak() {
+		t.Error("the recommended parameters are weak")
 	}
 	for _, p := range []Params{cheap, {Memory: 19 << 10, Time: 1}, {Memory: 7 << 10, Time: 4}, {Memory: 6 << 10, Time: 100}} {
 		if !p.Weak() {
@@ -339,7 +336,7 @@ func TestCalibrate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := DefaultParams()
+	want := RecommendedParams()
 	want.Memory, want.Time = 32<<10, 3
 	if best != want {
 		t.Errorf("proposed %v, want %v", best, want)
@@ -349,7 +346,7 @@ func TestCalibrate(t *testing.T) {
 	}
 
 	best, rows, err = Calibrate(t.Context(), Calibration{Target: 1, MaxMemory: 1 << 20, Now: newClock()})
-	if err != nil || best != DefaultParams() || len(rows) != 1 {
+	if err != nil || best != RecommendedParams() || len(rows) != 1 {
 		t.Errorf("too slow a machine: %v, %v, %v, want the default and one row", best, rows, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -360,7 +357,7 @@ func TestCalibrate(t *testing.T) {
 }
 
 func BenchmarkHash(b *testing.B) {
-	h := newHasher(b, func(c *Config) { c.Params = DefaultParams() })
+	h := newHasher(b, func(c *Config) { c.Params = RecommendedParams() })
 	b.ReportAllocs()
 	for b.Loop() {
 		mustHash(b, h, "correct horse battery staple")

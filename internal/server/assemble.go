@@ -36,14 +36,10 @@ import (
 
 func (s *Server) openPasswords(context.Context) (err error) {
 	c := s.cfg.Password
-	queue := c.Queue
-	if queue == 0 {
-		queue = -1 // nobody waits; zero would mean the default
-	}
 	conf := password.Config{
 		Params:     password.Params{Memory: uint32(c.Memory >> 10), Time: uint32(c.Time), Parallelism: uint8(c.Parallelism)},
 		MaxMemory:  int(min(c.MemoryBudget>>10, math.MaxInt32)),
-		QueueLimit: queue,
+		QueueLimit: c.Queue,
 		MaxWait:    c.MaxWait,
 		Now:        s.opts.Timers.Now,
 		Timers:     s.opts.Timers,

@@ -69,7 +69,7 @@ func newFixtureOn(t testing.TB, sc store.Config, options ...option) *fixture {
 	h.requireOK(err)
 	t.Cleanup(func() { db.Close() })
 	h.db = db
-	h.hasher, err = password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, Now: clock})
+	h.hasher, err = password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, MaxMemory: 128 << 10, QueueLimit: 1000, MaxWait: time.Minute, Now: clock})
 	h.requireOK(err)
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	limiter := limit.NewMemory(0, clock)
