@@ -111,7 +111,7 @@ func (c oauthCode) awaitCode(e *env, l net.Listener, p *oauthClient, a authoriza
 	answers := make(chan url.Values, 1)
 	back := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: c.callback(a, answers)}
 	go func() { _ = back.Serve(l) }()
-	defer back.Close()
+	defer shutDown(back)
 	fmt.Fprintf(e.Err, "Sign in at:\n%s\n", address)
 	if !c.NoBrowser {
 		if err := e.browse(address); err != nil {
@@ -127,6 +127,15 @@ func (c oauthCode) awaitCode(e *env, l net.Listener, p *oauthClient, a authoriza
 		return "", fmt.Errorf("no response within %v", c.Timeout)
 	case <-e.ctx.Done():
 		return "", e.ctx.Err()
+	}
+}
+
+// shutDown closes the server after the browser has got its page.
+func shutDown(s *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.Shutdown(ctx) != nil {
+		_ = s.Close()
 	}
 }
 

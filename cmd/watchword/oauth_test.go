@@ -169,6 +169,28 @@ func TestOAuthAuthorizationCodeIsRefusedOrLate(t *testing.T) {
 	}
 }
 
+// The browser gets its page before the command ends, also when the sign-in was refused.
+func TestOAuthAnswersTheBrowserBeforeItEnds(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	id := nativeClient(t, s)
+	v := newTerminal(t, s)
+	for range 100 {
+		answered := make(chan error, 1)
+		v.world.Browse = func(address string) error {
+			page := v.b.Open(address).URL.String()
+			go func() { answered <- v.comeBack(page) }()
+			return nil
+		}
+		if code := v.oauth("authorization-code", "--client-id", id, "--prompt", "none"); code != 1 {
+			t.Fatalf("exit %d:\n%s", code, v.errs)
+		}
+		if err := <-answered; err != nil {
+			t.Fatalf("the browser got no page: %v", err)
+		}
+	}
+}
+
 var shownCode = regexp.MustCompile(`\n    ([A-Z]{4}-[A-Z]{4})\n`)
 
 func TestOAuthDevice(t *testing.T) {
