@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -93,7 +94,7 @@ func TestAttack_RT_08_SE_14_WhatEndsEverywhere(t *testing.T) {
 			return err
 		}, true},
 		"password reset": {func(h *fixture, a auth.Account, _ place) error {
-			h.requireOK(h.Forgot(h.t.Context(), tenant, a.Email.Address, alice))
+			h.requireOK(h.Forgot(h.t.Context(), tenant, account.LinkRequest{Email: a.Email.Address}, alice))
 			return h.Reset(h.t.Context(), tenant, h.mail(auth.MailReset, a.Email.Address).Token, another, alice)
 		}, false},
 		"disabled": {func(h *fixture, a auth.Account, _ place) error { return h.Disable(h.t.Context(), tenant, a.ID, admin) }, false},

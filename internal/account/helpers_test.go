@@ -145,12 +145,14 @@ func (h *fixture) register(email, pw string) string {
 
 // verify spends a link as a program that has nothing but the link.
 func (h *fixture) verify(token string, actor auth.Actor) error {
-	return h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Program: true}, actor)
+	_, err := h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Program: true}, actor)
+	return err
 }
 
 // verifyChange spends the link of a change of address with the current password.
 func (h *fixture) verifyChange(token, current string, actor auth.Actor) error {
-	return h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Password: current, Program: true}, actor)
+	_, err := h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Password: current, Program: true}, actor)
+	return err
 }
 
 // change asks for another address and returns the token of the mail to it.
@@ -162,7 +164,7 @@ func (h *fixture) change(a auth.Account, current, email string) string {
 }
 
 func (h *fixture) resend(email string, actor auth.Actor) error {
-	return h.Resend(h.t.Context(), tenant, account.ResendRequest{Email: email}, actor)
+	return h.Resend(h.t.Context(), tenant, account.LinkRequest{Email: email}, actor)
 }
 
 // member makes a proved account.

@@ -25,21 +25,6 @@ func (s *Service) attemptByMail(ctx context.Context, rule string, tenant auth.Te
 	return a, err
 }
 
-// ResetIn is Reset in a browser. It returns the new known-browser cookie: the mailed link
-// has proved the owner, who can then sign in from there while attempts of other browsers
-// are limited.
-func (s *Service) ResetIn(ctx context.Context, tenant auth.TenantID, token, pw string, actor auth.Actor) (secret.Text, error) {
-	if err := s.Reset(ctx, tenant, token, pw, actor); err != nil {
-		return "", err
-	}
-	login, now, err := s.loginOfConsumed(ctx, tenant, token)
-	if err != nil {
-		s.cfg.Log.Warn("known-browser cookie not issued", "error", err) // the password is set
-		return "", nil
-	}
-	return s.cfg.Sessions.IssueKnownBrowser(tenant, login, actor.Known, now), nil
-}
-
 // loginOfConsumed returns the login of the account of a consumed reset link.
 func (s *Service) loginOfConsumed(ctx context.Context, tenant auth.TenantID, token string) (login string, now time.Time, err error) {
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {

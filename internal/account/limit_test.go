@@ -18,7 +18,7 @@ func TestRepair_S3_ResetMailsOfOwnerAndStrangers(t *testing.T) {
 		h.member("alice@example.test", good)
 		from := func(ip string) auth.Actor { return auth.Actor{Kind: auth.ActorAnonymous, IP: ip} }
 		asked := func(actor auth.Actor) int {
-			h.requireOK(h.Forgot(t.Context(), tenant, "alice@example.test", actor))
+			h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: "alice@example.test"}, actor))
 			return len(h.mails())
 		}
 		sent := 0
@@ -72,14 +72,14 @@ func TestRepair_S3_ResetMakesTheBrowserKnown(t *testing.T) {
 		h.member("alice@example.test", good)
 		before := h.sessions.IssueKnownBrowser(tenant, "alice@example.test", "", h.clock.Now()).Reveal()
 		h.clock.Advance(time.Second)
-		cookie, err := h.ResetIn(t.Context(), tenant, h.forgot("alice@example.test"), another, alice)
+		out, err := h.ResetIn(t.Context(), tenant, account.PasswordReset{Token: h.forgot("alice@example.test"), Password: another}, alice)
 		h.requireOK(err)
 		is := func(cookie string) bool {
 			name, err := h.sessions.VerifyKnownBrowser(t.Context(), tenant, "alice@example.test", cookie)
 			h.requireOK(err)
 			return name != ""
 		}
-		if !is(cookie.Reveal()) || is(before) {
+		if !is(out.Known.Reveal()) || is(before) {
 			t.Error("the browser of the reset is not known, or one of before still is")
 		}
 	})

@@ -27,6 +27,9 @@ type proof struct {
 	Login   string         `json:"login"`             // the address when the link was issued
 	Address string         `json:"address,omitempty"` // the new address of a change
 	Session auth.SessionID `json:"session,omitempty"` // the session that requested the change
+	Flow    auth.FlowID    `json:"flow,omitempty"`    // the flow from whose page the link was requested
+	User    string         `json:"user,omitempty"`    // the digest of the browser that consumed the link
+	Set     string         `json:"set,omitempty"`     // the digest of the password hash that the link has set
 	registrar
 }
 
@@ -77,14 +80,23 @@ func (l link) deletePrevious(tx *store.Tx) error {
 	return nil
 }
 
+// bearer is who presents a link. Programs have no browser.
+type bearer struct{ token, browser string }
+
 // consumeLink consumes a link of one of the kinds and returns its account. If the account
 // may not use it, the error is a refusal that commits: the link stays consumed, and the
-// event is recorded as a failure.
-func consumeLink(tx *store.Tx, token string, event auth.Event, kinds ...auth.SingleUseKind) (auth.SingleUse, proof, auth.Account, error) {
+// event is recorded as a failure. If the same browser has just consumed the link, the error
+// is errRepeated.
+func consumeLink(tx *store.Tx, b bearer, event auth.Event, kinds ...auth.SingleUseKind) (auth.SingleUse, proof, auth.Account, error) {
 	var p proof
-	use, err := consumeAny(tx, secret.Digest(token), kinds)
+	use, err := consumeAny(tx, secret.Digest(b.token), kinds)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return use, p, auth.Account{}, fmt.Errorf("consume link: %w", err)
+	}
+	if err != nil {
+		if err := checkRepeated(tx, b, kinds); err != nil {
+			return use, p, auth.Account{}, err
+		}
 	}
 	event.Outcome, event.Account = auth.Failure, use.Account
 	refuse := func(reason string) error {
@@ -111,6 +123,16 @@ func consumeLink(tx *store.Tx, token string, event auth.Event, kinds ...auth.Sin
 		return use, p, a, refuse("address_changed")
 	}
 	return use, p, a, nil
+}
+
+// readAny reads a link of one of the kinds, also a consumed one.
+func readAny(tx *store.Tx, digest string, kinds []auth.SingleUseKind) (use auth.SingleUse, err error) {
+	for _, kind := range kinds {
+		if use, err = tx.SingleUse(kind, digest); !errors.Is(err, auth.ErrNotFound) {
+			return use, err
+		}
+	}
+	return use, auth.ErrNotFound
 }
 
 func consumeAny(tx *store.Tx, digest string, kinds []auth.SingleUseKind) (use auth.SingleUse, err error) {

@@ -13,12 +13,20 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
+// LinkRequest is a request to mail a link to an address.
+type LinkRequest struct {
+	Email   string
+	Browser string      // as in Registration
+	Flow    auth.FlowID // as in Registration
+}
+
 // Forgot mails a link that sets a new password and deletes the previous link. For an
 // address without an account, or with a disabled one, it does the same work and mails
 // nothing. The only refusal is email_invalid.
-func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, email string, actor auth.Actor) error {
-	return s.requestLink(ctx, tenant, email, linkRequest{
-		name: "forgot", rate: s.cfg.Rates["forgot.account"], event: auth.EventPasswordResetRequested, actor: actor,
+func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, r LinkRequest, actor auth.Actor) error {
+	return s.requestLink(ctx, tenant, linkRequest{
+		LinkRequest: r,
+		name:        "forgot", rate: s.cfg.Rates["forgot.account"], event: auth.EventPasswordResetRequested, actor: actor,
 		kind: auth.UseResetPassword, mail: auth.MailReset, life: s.cfg.ResetLifetime,
 		eligible: func(a auth.Account) bool { return !a.Disabled() },
 	})
@@ -26,6 +34,7 @@ func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, email string
 
 // linkRequest is an unauthenticated request for a link.
 type linkRequest struct {
+	LinkRequest
 	name     string // of the limit
 	from     registrar
 	rate     limit.Rate
@@ -39,8 +48,8 @@ type linkRequest struct {
 
 // requestLink does the same for every address: one read, a link or a decoy, a mail or a
 // note that there is none, an audit line.
-func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, address string, q linkRequest) error {
-	email, err := auth.ParseEmail(address)
+func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, q linkRequest) error {
+	email, err := auth.ParseEmail(q.Email)
 	if err != nil {
 		return err
 	}
@@ -57,12 +66,15 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, address
 	}
 	token := secret.New(linkPrefix)
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		if err := (submission{q.Browser, q.Flow}).record(tx, q.name, email.Login); err != nil {
+			return err
+		}
 		a, err := tx.AccountByLogin(email.Login)
 		if err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err
 		}
 		serves := err == nil && q.eligible(a)
-		l, err := q.newLink(tx, a, proof{Login: email.Login})
+		l, err := q.newLink(tx, a, proof{Login: email.Login, Flow: q.Flow})
 		if err != nil {
 			return err
 		}
@@ -85,7 +97,7 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, address
 		}
 		return tx.Record(event)
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errRepeated) {
 		return fmt.Errorf("%s: %w", q.name, err)
 	}
 	return nil
@@ -106,14 +118,27 @@ func (q linkRequest) newLink(tx *store.Tx, a auth.Account, p proof) (link, error
 	return l, err
 }
 
-// ResetAddress returns the address of the account of a reset link, without consuming the
-// link. Refusal: invalid_link.
-func (s *Service) ResetAddress(ctx context.Context, tenant auth.TenantID, token string) (string, error) {
-	if !secret.Valid(linkPrefix, token) {
-		return "", errLink()
+// PasswordReset is a request to use a reset link in a browser.
+type PasswordReset struct {
+	Token    string
+	Password string
+	Browser  string // the secret of the browser that opened the link
+}
+
+func (r PasswordReset) bearer() bearer { return bearer{r.Token, r.Browser} }
+
+// ResetRequirements returns what the page of a reset link shows, without consuming the link.
+// Refusal: invalid_link.
+func (s *Service) ResetRequirements(ctx context.Context, tenant auth.TenantID, r PasswordReset) (LinkRequirements, error) {
+	if !secret.Valid(linkPrefix, r.Token) {
+		return LinkRequirements{}, errLink()
 	}
-	o, err := s.openLink(ctx, tenant, token, auth.UseResetPassword)
-	return o.account.Email.Address, err
+	o, err := s.openLink(ctx, tenant, r.bearer(), auth.UseResetPassword)
+	if errors.Is(err, errRepeated) {
+		used, err := s.repeatLink(ctx, tenant, r.bearer(), "", auth.UseResetPassword)
+		return LinkRequirements{Used: &used}, err
+	}
+	return LinkRequirements{Missing: MissingPassword, Address: o.account.Email.Address, Flow: o.flow}, err
 }
 
 // Reset consumes a reset link and sets a new password. The link was mailed, so it also
@@ -121,20 +146,49 @@ func (s *Service) ResetAddress(ctx context.Context, tenant auth.TenantID, token 
 // every other link and mails a notice. Refusals: password_refused, which leaves the link
 // usable; invalid_link.
 func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw string, actor auth.Actor) error {
-	if !secret.Valid(linkPrefix, token) {
-		return errLink()
+	_, err := s.reset(ctx, tenant, PasswordReset{Token: token, Password: pw}, actor)
+	return err
+}
+
+// ResetIn is Reset in a browser. The outcome has the new known-browser cookie: the mailed
+// link has proved the owner, who can then sign in from there while attempts of other
+// browsers are limited.
+func (s *Service) ResetIn(ctx context.Context, tenant auth.TenantID, r PasswordReset, actor auth.Actor) (LinkOutcome, error) {
+	out, err := s.reset(ctx, tenant, r, actor)
+	if errors.Is(err, errRepeated) {
+		out, err = s.repeatLink(ctx, tenant, r.bearer(), r.Password, auth.UseResetPassword)
 	}
-	if err := s.checkReset(ctx, tenant, token, pw); err != nil {
-		return err
-	}
-	hash, err := s.cfg.Hasher.Hash(ctx, pw)
 	if err != nil {
-		return password.Refusal("password", err)
+		return LinkOutcome{}, err
 	}
+	login, now, err := s.loginOfConsumed(ctx, tenant, r.Token)
+	if err != nil {
+		s.cfg.Log.Warn("known-browser cookie not issued", "error", err) // the password is set
+		return out, nil
+	}
+	out.Known = s.cfg.Sessions.IssueKnownBrowser(tenant, login, actor.Known, now)
+	return out, nil
+}
+
+func (s *Service) reset(ctx context.Context, tenant auth.TenantID, r PasswordReset, actor auth.Actor) (LinkOutcome, error) {
+	if !secret.Valid(linkPrefix, r.Token) {
+		return LinkOutcome{}, errLink()
+	}
+	if err := s.checkReset(ctx, tenant, r); err != nil {
+		return LinkOutcome{}, err
+	}
+	hash, err := s.cfg.Hasher.Hash(ctx, r.Password)
+	if err != nil {
+		return LinkOutcome{}, password.Refusal("password", err)
+	}
+	var out LinkOutcome
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		event := auth.Event{Kind: auth.EventPasswordReset, Actor: actor}
-		_, _, a, err := consumeLink(tx, token, event, auth.UseResetPassword)
+		use, p, a, err := consumeLink(tx, r.bearer(), event, auth.UseResetPassword)
 		if err != nil {
+			return err
+		}
+		if out, err = recordUser(tx, use, p, r.Browser, hash); err != nil {
 			return err
 		}
 		if !a.Verified() {
@@ -146,19 +200,19 @@ func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw str
 		return s.replacePassword(tx, a, hash, passwordChange{event: event, reason: auth.EndReset})
 	})
 	if err != nil {
-		return fmt.Errorf("reset password: %w", err)
+		return LinkOutcome{}, fmt.Errorf("reset password: %w", err)
 	}
-	return nil
+	return out, nil
 }
 
 // checkReset checks link and password without consuming the link, so that an invalid link
 // causes no hashing and a refused password does not use up the link.
-func (s *Service) checkReset(ctx context.Context, tenant auth.TenantID, token, pw string) error {
-	o, err := s.openLink(ctx, tenant, token, auth.UseResetPassword)
+func (s *Service) checkReset(ctx context.Context, tenant auth.TenantID, r PasswordReset) error {
+	o, err := s.openLink(ctx, tenant, r.bearer(), auth.UseResetPassword)
 	if err != nil {
 		return err
 	}
-	return s.checkPolicy(o.tenant, "password", pw, o.account.Email, o.account.Name)
+	return s.checkPolicy(o.tenant, "password", r.Password, o.account.Email, o.account.Name)
 }
 
 // passwordChange describes how a password is replaced.

@@ -15,7 +15,7 @@ import (
 
 func (h *fixture) forgot(email string) string {
 	h.t.Helper()
-	h.requireOK(h.Forgot(h.t.Context(), tenant, email, alice))
+	h.requireOK(h.Forgot(h.t.Context(), tenant, account.LinkRequest{Email: email}, alice))
 	return h.mail(auth.MailReset, email).Token
 }
 
@@ -28,7 +28,7 @@ func TestAttack_PW_07_ForgotIsUniform(t *testing.T) {
 		_, err := h.Create(t.Context(), tenant, account.Creation{Email: "without@example.test", Verified: true}, admin)
 		h.requireOK(err)
 		ask := func(email string) traces {
-			return h.cost(func() { h.requireOK(h.Forgot(t.Context(), tenant, email, eve)) })
+			return h.cost(func() { h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: email}, eve)) })
 		}
 		want := ask("alice@example.test")
 		if want.Outbox != 1 || want.Audit != 1 || want.Hashes != 0 {
@@ -43,7 +43,7 @@ func TestAttack_PW_07_ForgotIsUniform(t *testing.T) {
 			"alice@example.test": auth.MailReset, "pending@example.test": auth.MailReset, "without@example.test": auth.MailReset,
 			"shut@example.test": auth.MailNone, "nobody@example.test": auth.MailNone,
 		} {
-			h.requireOK(h.Forgot(t.Context(), tenant, email, eve))
+			h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: email}, eve))
 			m := h.mail(kind, email)
 			if kind == auth.MailNone {
 				h.requireRefused(h.Reset(t.Context(), tenant, m.Token, another, eve), "invalid_link")
@@ -200,7 +200,7 @@ func TestAttack_PW_20_ManyResetRequests(t *testing.T) {
 		h.member("alice@example.test", good)
 		for _, email := range []string{"alice@example.test", "nobody@example.test"} {
 			for i := range 100 {
-				h.requireOK(h.Forgot(t.Context(), tenant, email, auth.Actor{Kind: auth.ActorAnonymous, IP: fmt.Sprintf("198.51.100.%d", i)}))
+				h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: email}, auth.Actor{Kind: auth.ActorAnonymous, IP: fmt.Sprintf("198.51.100.%d", i)}))
 				h.clock.Advance(600 * time.Millisecond)
 			}
 			if n := len(h.mails()); n != 5 {

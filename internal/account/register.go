@@ -16,6 +16,9 @@ import (
 type Registration struct {
 	Email, Password, Name string
 	Browser               string // the secret by which the browser is known, if it is one
+	// Flow is the flow from whose page the request came. The link then leads back into it.
+	// Programs have none.
+	Flow auth.FlowID
 }
 
 // Register creates an account with an unverified address and mails a link to it. The
@@ -57,8 +60,14 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 		return err
 	}
 	reg := pendingRegistration{s: s, tenant: t, email: email, name: name, hash: hash, token: secret.New(linkPrefix), actor: actor,
-		registrar: registrarOf(r.Browser, actor), suppressed: suppressed}
-	if err := s.cfg.DB.Write(ctx, tenant, reg.write); err != nil {
+		registrar: registrarOf(r.Browser, actor), flow: r.Flow, suppressed: suppressed}
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
+		if err := (submission{r.Browser, r.Flow}).record(tx, "register", email.Login, r.Password); err != nil {
+			return err
+		}
+		return reg.write(tx)
+	})
+	if err != nil && !errors.Is(err, errRepeated) {
 		return fmt.Errorf("register: %w", err)
 	}
 	return nil
@@ -104,6 +113,7 @@ type pendingRegistration struct {
 	actor  auth.Actor
 
 	registrar  registrar
+	flow       auth.FlowID
 	suppressed bool // beyond the limit: nothing is sent
 }
 
@@ -148,7 +158,7 @@ func (r *pendingRegistration) start(tx *store.Tx, a auth.Account, own []string) 
 }
 
 func (r *pendingRegistration) sendVerification(tx *store.Tx, a auth.Account, own []string) error {
-	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login, registrar: r.registrar},
+	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login, Flow: r.flow, registrar: r.registrar},
 		token: r.token, life: r.s.cfg.VerifyLifetime, replaces: own}
 	return r.enqueueLink(tx, a, l, auth.MailVerify, auth.EventRegistered)
 }
@@ -217,7 +227,7 @@ func (r *pendingRegistration) sendClaimLink(tx *store.Tx, a auth.Account) error 
 	if err := (link{kind: auth.UseVerifyEmail, replaces: own}).deletePrevious(tx); err != nil {
 		return err
 	}
-	l := link{kind: auth.UseResetPassword, account: a.ID, proof: proof{Login: a.Email.Login}, token: r.token, life: r.s.cfg.ResetLifetime}
+	l := link{kind: auth.UseResetPassword, account: a.ID, proof: proof{Login: a.Email.Login, Flow: r.flow}, token: r.token, life: r.s.cfg.ResetLifetime}
 	return r.enqueueLink(tx, a, l, auth.MailReset, auth.EventRegisterKnown)
 }
 
@@ -226,7 +236,7 @@ func (r *pendingRegistration) notifyExisting(tx *store.Tx, a auth.Account) error
 	if _, err := tx.CompareAndSwapPassword(a.ID, "", r.hash); err != nil {
 		return err
 	}
-	l := link{kind: auth.UseVerifyEmail, proof: proof{Login: a.Email.Login}, token: r.token}
+	l := link{kind: auth.UseVerifyEmail, proof: proof{Login: a.Email.Login, Flow: r.flow}, token: r.token}
 	return r.enqueueLink(tx, a, l, auth.MailKnownAddress, auth.EventRegisterKnown)
 }
 

@@ -26,7 +26,8 @@ func (h *fixture) registers(pw, browser string, actor auth.Actor) string {
 
 // clicks presses the button of the page to which a link leads.
 func (h *fixture) clicks(token, browser, pw string) error {
-	return h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Browser: browser, Password: pw}, alice)
+	_, err := h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Browser: browser, Password: pw}, alice)
+	return err
 }
 
 // wantNeeds demands what the page of a link has to ask for.
@@ -120,7 +121,7 @@ func TestRepair_S2_OwnRegistrationNeedsNothing(t *testing.T) {
 		first := h.registers(another, "wwb_bob", alice)
 		link := h.registers(good, "wwb_bob", alice)
 		h.requireRefused(h.clicks(first, "wwb_bob", ""), "invalid_link")
-		h.requireOK(h.Resend(t.Context(), tenant, account.ResendRequest{Email: bob, Browser: "wwb_bob"}, alice))
+		h.requireOK(h.Resend(t.Context(), tenant, account.LinkRequest{Email: bob, Browser: "wwb_bob"}, alice))
 		h.requireRefused(h.clicks(link, "wwb_bob", ""), "invalid_link")
 		h.requireOK(h.clicks(h.mail(auth.MailVerify, bob).Token, "wwb_bob", ""))
 		if !h.opens(bob, good) {
@@ -139,7 +140,7 @@ func TestRepair_S2_OwnRegistrationNeedsNothing(t *testing.T) {
 func TestRepair_S2_ResendRecognizesNobody(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.registers(another, "wwb_eve", eve)
-		h.requireOK(h.Resend(t.Context(), tenant, account.ResendRequest{Email: bob, Browser: "wwb_bob"}, alice))
+		h.requireOK(h.Resend(t.Context(), tenant, account.LinkRequest{Email: bob, Browser: "wwb_bob"}, alice))
 		h.wantNeeds(account.MissingPassword, h.mail(auth.MailVerify, bob).Token, "wwb_bob")
 	})
 }
@@ -165,7 +166,8 @@ func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
 		h.requireOK(h.resend(bob, alice))
 		link := h.mail(auth.MailVerify, bob).Token
 		h.requireRefused(h.verify(link, alice), "password_needed")
-		h.requireOK(h.VerifyEmail(t.Context(), tenant, account.Verification{Token: link, Password: good, Program: true}, alice))
+		_, err := h.VerifyEmail(t.Context(), tenant, account.Verification{Token: link, Password: good, Program: true}, alice)
+		h.requireOK(err)
 		if h.alive(v, f) || h.opens(bob, another) || !h.opens(bob, good) {
 			t.Error("a session or the password of the stranger goes on")
 		}
@@ -339,7 +341,7 @@ func TestRepair_S2_NeedsOfDeadLinks(t *testing.T) {
 		link := h.registers(good, "wwb_bob", alice)
 		h.requireOK(h.clicks(link, "wwb_bob", ""))
 		for _, token := range []string{"", "wwl_x", secret.New("wwl_").Reveal(), link} {
-			_, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: token, Browser: "wwb_bob"})
+			_, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: token, Browser: "wwb_eve"})
 			h.requireRefused(err, "invalid_link")
 		}
 	})

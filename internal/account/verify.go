@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,6 +42,18 @@ type LinkRequirements struct {
 	Missing Missing
 	Address string // the address that the link verifies
 	Invited bool   // an operator created the account, and its owner must choose a password
+	// Flow is where the link leads, as in LinkOutcome.
+	Flow auth.Flow
+	// Used is set if this browser has just used the link. Nothing is missing then.
+	Used *LinkOutcome
+}
+
+// bearer is who presents the link, as far as a repeated use is concerned.
+func (v Verification) bearer() bearer {
+	if v.Program {
+		return bearer{token: v.Token}
+	}
+	return bearer{v.Token, v.Browser}
 }
 
 // VerifyEmail consumes a link that verifies an address: that of a registration, or the new
@@ -54,20 +67,16 @@ type LinkRequirements struct {
 //
 // Refusals: invalid_link, password_needed and password_refused, which leave the link
 // usable; wrong_password and rate_limited for a change of address.
-func (s *Service) VerifyEmail(ctx context.Context, tenant auth.TenantID, r Verification, actor auth.Actor) error {
+func (s *Service) VerifyEmail(ctx context.Context, tenant auth.TenantID, r Verification, actor auth.Actor) (LinkOutcome, error) {
 	if !secret.Valid(linkPrefix, r.Token) {
-		return errLink()
+		return LinkOutcome{}, errLink()
 	}
 	v := pendingVerification{s: s, Verification: r, actor: actor}
-	if r.Password != "" {
-		if err := v.usePassword(ctx, tenant); err != nil {
-			return err
-		}
+	err := v.verify(ctx, tenant)
+	if errors.Is(err, errRepeated) {
+		return s.repeatLink(ctx, tenant, r.bearer(), r.Password, auth.UseVerifyEmail, auth.UseChangeEmail)
 	}
-	if err := s.cfg.DB.Write(ctx, tenant, v.write); err != nil {
-		return fmt.Errorf("verify address: %w", err)
-	}
-	return nil
+	return v.outcome, err
 }
 
 // VerifyRequirements returns what VerifyEmail requires, without consuming the link.
@@ -76,11 +85,15 @@ func (s *Service) VerifyRequirements(ctx context.Context, tenant auth.TenantID, 
 	if !secret.Valid(linkPrefix, r.Token) {
 		return LinkRequirements{}, errLink()
 	}
-	o, err := s.openLink(ctx, tenant, r.Token, auth.UseVerifyEmail, auth.UseChangeEmail)
+	o, err := s.openLink(ctx, tenant, r.bearer(), auth.UseVerifyEmail, auth.UseChangeEmail)
+	if errors.Is(err, errRepeated) {
+		used, err := s.repeatLink(ctx, tenant, r.bearer(), "", auth.UseVerifyEmail, auth.UseChangeEmail)
+		return LinkRequirements{Used: &used}, err
+	}
 	if err != nil {
 		return LinkRequirements{}, err
 	}
-	n := LinkRequirements{Address: o.account.Email.Address}
+	n := LinkRequirements{Address: o.account.Email.Address, Flow: o.flow}
 	if o.use.Kind == auth.UseChangeEmail {
 		n.Address = o.proof.Address
 	}
@@ -102,11 +115,25 @@ type pendingVerification struct {
 	hash   string // of the new password
 	proved bool   // the current password was correct
 	actor  auth.Actor
+
+	outcome LinkOutcome
+}
+
+func (v *pendingVerification) verify(ctx context.Context, tenant auth.TenantID) error {
+	if v.Password != "" {
+		if err := v.usePassword(ctx, tenant); err != nil {
+			return err
+		}
+	}
+	if err := v.s.cfg.DB.Write(ctx, tenant, v.write); err != nil {
+		return fmt.Errorf("verify address: %w", err)
+	}
+	return nil
 }
 
 // usePassword checks and hashes the new password, or verifies the current one.
 func (v *pendingVerification) usePassword(ctx context.Context, tenant auth.TenantID) error {
-	o, err := v.s.openLink(ctx, tenant, v.Token, auth.UseVerifyEmail, auth.UseChangeEmail)
+	o, err := v.s.openLink(ctx, tenant, v.bearer(), auth.UseVerifyEmail, auth.UseChangeEmail)
 	if err != nil {
 		return err
 	}
@@ -119,17 +146,22 @@ func (v *pendingVerification) usePassword(ctx context.Context, tenant auth.Tenan
 	return err
 }
 
-func (v pendingVerification) write(tx *store.Tx) error {
-	use, p, a, err := consumeLink(tx, v.Token, auth.Event{Kind: auth.EventVerified, Actor: v.actor}, auth.UseVerifyEmail, auth.UseChangeEmail)
+func (v *pendingVerification) write(tx *store.Tx) error {
+	use, p, a, err := consumeLink(tx, v.bearer(), auth.Event{Kind: auth.EventVerified, Actor: v.actor}, auth.UseVerifyEmail, auth.UseChangeEmail)
 	if err != nil {
 		return err
 	}
 	missing, err := v.missing(tx, use.Kind, p, a)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case missing == MissingCurrentPassword && !v.proved, missing == MissingPassword && v.hash == "":
+	}
+	if missing == MissingCurrentPassword && !v.proved || missing == MissingPassword && v.hash == "" {
 		return errPasswordNeeded(missing)
+	}
+	if v.outcome, err = recordUser(tx, use, p, v.bearer().browser, v.hash); err != nil {
+		return err
+	}
+	switch {
 	case use.Kind == auth.UseChangeEmail:
 		return v.s.finishChange(tx, a, p, v.actor)
 	}
@@ -179,20 +211,18 @@ type openedLink struct {
 	proof   proof
 	account auth.Account
 	tenant  auth.Tenant
+	flow    auth.Flow // as in LinkOutcome
 }
 
-// openLink reads a link without consuming it. Refusal: invalid_link.
-func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, token string, kinds ...auth.SingleUseKind) (openedLink, error) {
+// openLink reads a link without consuming it. Refusal: invalid_link. If the same browser has
+// just consumed the link, the error is errRepeated.
+func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, b bearer, kinds ...auth.SingleUseKind) (openedLink, error) {
 	var o openedLink
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
 		o = openedLink{}
-		for _, kind := range kinds {
-			if o.use, err = tx.SingleUse(kind, secret.Digest(token)); !errors.Is(err, auth.ErrNotFound) {
-				break
-			}
-		}
+		o.use, err = readAny(tx, secret.Digest(b.token), kinds)
 		if errors.Is(err, auth.ErrNotFound) || err == nil && (o.use.Account == "" || !o.use.UsedAt.IsZero() || !tx.Now.Before(o.use.ExpiresAt)) {
-			return errLink()
+			return cmp.Or(checkRepeated(tx, b, kinds), errLink())
 		}
 		if err != nil {
 			return err
@@ -206,7 +236,10 @@ func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, token stri
 		if o.account.Disabled() || o.account.Email.Login != o.proof.Login {
 			return errLink()
 		}
-		o.tenant, err = tx.CurrentTenant()
+		if o.tenant, err = tx.CurrentTenant(); err != nil {
+			return err
+		}
+		o.flow, err = ownFlow(tx, o.proof.Flow, b.browser)
 		return err
 	})
 	if err != nil {
@@ -247,18 +280,13 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth
 	return tx.Record(auth.Event{Kind: auth.EventEmailChanged, Actor: actor, Account: a.ID})
 }
 
-// ResendRequest is a request to resend the link of a registration.
-type ResendRequest struct {
-	Email   string
-	Browser string // as in Registration
-}
-
 // Resend mails a new link to an unverified address. It replaces the previous link of the
 // same registrar. For every other address it does the same work and mails nothing. The
 // only refusal is email_invalid.
-func (s *Service) Resend(ctx context.Context, tenant auth.TenantID, r ResendRequest, actor auth.Actor) error {
-	return s.requestLink(ctx, tenant, r.Email, linkRequest{
-		name: "resend", from: registrarOf(r.Browser, actor), rate: s.cfg.Rates["resend.account"], event: auth.EventVerificationSent, actor: actor,
+func (s *Service) Resend(ctx context.Context, tenant auth.TenantID, r LinkRequest, actor auth.Actor) error {
+	return s.requestLink(ctx, tenant, linkRequest{
+		LinkRequest: r,
+		name:        "resend", from: registrarOf(r.Browser, actor), rate: s.cfg.Rates["resend.account"], event: auth.EventVerificationSent, actor: actor,
 		kind: auth.UseVerifyEmail, mail: auth.MailVerify, life: s.cfg.VerifyLifetime,
 		eligible: func(a auth.Account) bool { return !a.Disabled() && !a.Verified() },
 	})

@@ -238,4 +238,5 @@ const (
 	UsePushed        SingleUseKind = "pushed_request"   // a request_uri of RFC 9126; Data is the request
 	UseProof         SingleUseKind = "dpop_proof"       // the jti of a DPoP proof, already spent
 	UseInitialAccess SingleUseKind = "initial_access"   // a token that registers clients; Data counts what is left of it
+	UseForm          SingleUseKind = "form"             // a form that a browser has just sent
 )

@@ -21,6 +21,15 @@ func (tx *Tx) InsertSingleUse(v auth.SingleUse) error {
 		nullText(v.Browser), nullText(v.Session))
 }
 
+// ReplaceExpired is InsertSingleUse for values that return: an expired one is replaced.
+func (tx *Tx) ReplaceExpired(v auth.SingleUse) error {
+	return insert(tx.q, `INSERT INTO single_use (tenant_id, kind, digest, data, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id, kind, digest) DO UPDATE
+		SET data = excluded.data, created_at = excluded.created_at, expires_at = excluded.expires_at
+		WHERE single_use.expires_at <= excluded.created_at`,
+		tx.tenant, v.Kind, v.Digest, v.Data, millis(v.CreatedAt), millis(v.ExpiresAt))
+}
+
 // Consume consumes a secret. Of any number of concurrent calls, on any number of nodes, one gets
 // it; the rest, and every call after its expiry, get ErrNotFound.
 func (tx *Tx) Consume(kind auth.SingleUseKind, digest string) (auth.SingleUse, error) {
@@ -54,6 +63,12 @@ func (tx *Tx) CompareAndSwapSingleUse(kind auth.SingleUseKind, digest, from, to 
 		WHERE tenant_id = $2 AND kind = $3 AND digest = $4 AND data = $5 AND used_at IS NULL AND expires_at > $6`,
 		to, tx.tenant, kind, digest, from, millis(tx.Now))
 	return n == 1, err
+}
+
+// AnnotateSingleUse replaces the data of a consumed secret.
+func (tx *Tx) AnnotateSingleUse(kind auth.SingleUseKind, digest, data string) error {
+	return execRow(tx.q, `UPDATE single_use SET data = $1
+		WHERE tenant_id = $2 AND kind = $3 AND digest = $4 AND used_at IS NOT NULL`, data, tx.tenant, kind, digest)
 }
 
 // DeleteSingleUses deletes the unconsumed secrets of these kinds that belong to the account.

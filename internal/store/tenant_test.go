@@ -212,8 +212,12 @@ var intrusions = map[string]func(tx *store.Tx) (any, error){
 		v.Account = "x"
 		return nil, tx.InsertSingleUse(v)
 	},
-	"Consume":            func(tx *store.Tx) (any, error) { return tx.Consume(auth.UseVerifyEmail, "x") },
-	"SingleUse":          func(tx *store.Tx) (any, error) { return tx.SingleUse(auth.UseVerifyEmail, "x") },
+	"Consume":   func(tx *store.Tx) (any, error) { return tx.Consume(auth.UseVerifyEmail, "x") },
+	"SingleUse": func(tx *store.Tx) (any, error) { return tx.SingleUse(auth.UseVerifyEmail, "x") },
+	"ReplaceExpired": func(tx *store.Tx) (any, error) {
+		return nil, tx.ReplaceExpired(auth.SingleUse{Kind: auth.UseVerifyEmail, Digest: "x", Data: "evil", CreatedAt: tx.Now, ExpiresAt: tx.Now})
+	},
+	"AnnotateSingleUse":  func(tx *store.Tx) (any, error) { return nil, tx.AnnotateSingleUse(auth.UseVerifyEmail, "x", "evil") },
 	"DeleteSingleUses":   func(tx *store.Tx) (any, error) { return nil, tx.DeleteSingleUses("x", auth.UseVerifyEmail) },
 	"RefreshState":       func(tx *store.Tx) (any, error) { return tx.RefreshState("x") },
 	"TokenStatus":        func(tx *store.Tx) (any, error) { return tx.TokenStatus("x", "x", "x") },

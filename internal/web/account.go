@@ -66,7 +66,7 @@ type LinkToken struct {
 
 func (s *api) verifyEmail(ctx context.Context, in *struct{ Body LinkToken }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.accounts.VerifyEmail(ctx, ex.tenant.ID, account.Verification{
+	_, err := s.accounts.VerifyEmail(ctx, ex.tenant.ID, account.Verification{
 		Token: in.Body.Token, Password: in.Body.Password, Browser: ex.browserCookie(), SignedIn: s.signedInAs(ex), Program: true,
 	}, ex.requestActor())
 	return status("verified"), err
@@ -79,13 +79,13 @@ type Address struct {
 
 func (s *api) resendVerification(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.accounts.Resend(ctx, ex.tenant.ID, account.ResendRequest{Email: in.Body.Email, Browser: ex.browserCookie()}, ex.requestActor())
+	err := s.accounts.Resend(ctx, ex.tenant.ID, account.LinkRequest{Email: in.Body.Email, Browser: ex.browserCookie()}, ex.requestActor())
 	return status("verification_sent"), err
 }
 
 func (s *api) passwordForgot(ctx context.Context, in *struct{ Body Address }) (*statusOut, error) {
 	ex := exchangeOf(ctx)
-	err := s.accounts.Forgot(ctx, ex.tenant.ID, in.Body.Email, ex.requestActor())
+	err := s.accounts.Forgot(ctx, ex.tenant.ID, account.LinkRequest{Email: in.Body.Email}, ex.requestActor())
 	return status("reset_sent"), err
 }
 

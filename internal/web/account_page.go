@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 
+	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/web/ui"
@@ -78,7 +79,7 @@ func (s *pages) accountEndOthers(ex *exchange, r *http.Request) error {
 
 // accountNewPassword mails a link for a new password to the own address.
 func (s *pages) accountNewPassword(ex *exchange, r *http.Request) error {
-	err := s.accounts.Forgot(r.Context(), ex.tenant.ID, ex.people[0].Account.Email.Address, ex.requestActor())
+	err := s.accounts.Forgot(r.Context(), ex.tenant.ID, account.LinkRequest{Email: ex.people[0].Account.Email.Address}, ex.requestActor())
 	return changed(ex, err, "password")
 }
 

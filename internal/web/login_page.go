@@ -13,7 +13,11 @@ import (
 
 // loginPage asks who it is.
 func (s *pages) loginPage(ex *exchange, st flow.Step) error {
-	return render(ex, http.StatusOK, s.loginOf(ex, st))
+	p := s.loginOf(ex, st)
+	if k := afterLinkNotice(ex); k != "" {
+		p.Notice = p.Say(k)
+	}
+	return render(ex, http.StatusOK, p)
 }
 
 func (s *pages) loginOf(ex *exchange, st flow.Step) ui.Login {

@@ -2,13 +2,10 @@ package web
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 
 	"github.com/watchword-auth/watchword/internal/account"
-	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -79,15 +76,6 @@ func seeOther(ex *exchange, path string) error { return redirect(ex, local(ex, p
 // leads those who are signed in to their account.
 func donePage(ex *exchange, k ui.Key) ui.Done {
 	p := newPage(ex).Done(k)
-	p.Next = local(ex, pathLogin)
+	p.Next, p.Elsewhere = local(ex, pathLogin), p.Say(ui.LinkElsewhere)
 	return p
-}
-
-// linkToken is the secret of a mailed link, cut to what one can be at most.
-func linkToken(r *http.Request) string { return auth.Clip(r.URL.Query().Get("token"), 128) }
-
-// isLink reports that a link does not work, for whatever reason.
-func isLink(err error) bool {
-	e, ok := errors.AsType[*auth.Error](err)
-	return ok && e.Code == auth.CodeInvalidLink
 }

@@ -88,7 +88,7 @@ func TestVerifyByPage(t *testing.T) {
 		t.Errorf("page %s", ask.body)
 	}
 	r := h.requireReply(form(h, "/verify-email", "token="+link+"&password="+url.QueryEscape(pass)), 303, "")
-	if r.Header.Get("Location") != "/verify-email/done" {
+	if r.Header.Get("Location") != "/verify-email/done?password=set" {
 		t.Errorf("Location %q", r.Header.Get("Location"))
 	}
 	h.requireReply(h.get(r.Header.Get("Location")), 200, "")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/web/ui"
@@ -25,7 +26,7 @@ func (s *pages) forgotForm(ex *exchange, r *http.Request) error {
 		return err
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	err = s.accounts.Forgot(r.Context(), ex.tenant.ID, email, ex.requestActor())
+	err = s.accounts.Forgot(r.Context(), ex.tenant.ID, account.LinkRequest{Email: email, Browser: ex.browserCookie(), Flow: st.Flow.ID}, ex.requestActor())
 	p := s.forgotOf(ex, st)
 	switch {
 	case auth.KindOf(err) == auth.KindInvalid:
@@ -49,19 +50,23 @@ func (s *pages) resetPasswordPage(ex *exchange, r *http.Request) error {
 	if token == "" {
 		return s.resetFailed(ex, ui.LinkIncomplete)
 	}
-	return s.resetAsk(ex, r, token, nil)
+	return s.resetAsk(ex, r, account.PasswordReset{Token: token, Browser: linkBrowser(ex)}, nil)
 }
 
 // resetAsk shows what a link asks for, and why the last try was refused.
-func (s *pages) resetAsk(ex *exchange, r *http.Request, token string, refused *auth.Error) error {
-	address, err := s.accounts.ResetAddress(r.Context(), ex.tenant.ID, token)
+func (s *pages) resetAsk(ex *exchange, r *http.Request, reset account.PasswordReset, refused *auth.Error) error {
+	n, err := s.accounts.ResetRequirements(r.Context(), ex.tenant.ID, reset)
 	if isLink(err) {
 		return s.resetFailed(ex, ui.LinkUsed)
 	}
 	if err != nil {
 		return err
 	}
-	p := ui.ResetPassword{Page: newPage(ex), Action: local(ex, "/reset-password"), Token: token, MinLength: minLength(ex), Address: address}
+	if n.Used != nil {
+		return afterLink(ex, *n.Used, noticeReset)
+	}
+	towardsFlow(ex, n.Flow)
+	p := ui.ResetPassword{Page: newPage(ex), Action: local(ex, "/reset-password"), Token: reset.Token, MinLength: minLength(ex), Address: n.Address}
 	if refused == nil {
 		return render(ex, http.StatusOK, p)
 	}
@@ -78,16 +83,16 @@ func (s *pages) resetFailed(ex *exchange, why ui.Key) error {
 func minLength(ex *exchange) int { return max(ex.tenant.Settings.Password.MinLength, 8) }
 
 func (s *pages) resetPasswordForm(ex *exchange, r *http.Request) error {
-	token := r.PostForm.Get("token")
-	known, err := s.accounts.ResetIn(r.Context(), ex.tenant.ID, token, r.PostForm.Get("password"), ex.requestActor())
+	reset := account.PasswordReset{Token: r.PostForm.Get("token"), Password: r.PostForm.Get("password"), Browser: ex.browserCookie()}
+	out, err := s.accounts.ResetIn(r.Context(), ex.tenant.ID, reset, ex.requestActor())
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil:
-		ex.setKnown(known)
-		return seeOther(ex, "/reset-password/done")
+		ex.setKnown(out.Known)
+		return afterLink(ex, out, noticeReset)
 	case isLink(err):
 		return s.resetFailed(ex, ui.LinkUsed)
 	case ok && e.Kind == auth.KindInvalid:
-		return s.resetAsk(ex, r, token, e)
+		return s.resetAsk(ex, r, reset, e)
 	}
 	return err
 }

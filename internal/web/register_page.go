@@ -35,7 +35,7 @@ func (s *pages) registerForm(ex *exchange, r *http.Request) error {
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
 	err = s.accounts.Register(r.Context(), ex.tenant.ID, account.Registration{
-		Email: email, Password: r.PostForm.Get("password"), Browser: ex.browserCookie(),
+		Email: email, Password: r.PostForm.Get("password"), Browser: ex.browserCookie(), Flow: st.Flow.ID,
 	}, ex.requestActor())
 	p := s.registerOf(ex, st)
 	p.Email = email

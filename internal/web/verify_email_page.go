@@ -33,7 +33,7 @@ func (s *pages) resendForm(ex *exchange, r *http.Request) error {
 		return err
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	again := account.ResendRequest{Email: email, Browser: ex.browserCookie()}
+	again := account.LinkRequest{Email: email, Browser: ex.browserCookie(), Flow: st.Flow.ID}
 	if err := s.accounts.Resend(r.Context(), ex.tenant.ID, again, ex.requestActor()); err != nil && auth.KindOf(err) != auth.KindInvalid {
 		return err
 	}
@@ -48,6 +48,7 @@ func (s *pages) sentOf(ex *exchange, st flow.Step, email string) ui.RegisterSent
 // verification is what the browser brings along to a link that proves an address.
 func (s *pages) verification(ex *exchange, token, password string) (account.Verification, error) {
 	b, err := s.browser(ex)
+	b.Secret = linkBrowser(ex)
 	v := account.Verification{Token: token, Password: password, Browser: b.Secret}
 	for _, in := range b.Sessions {
 		v.SignedIn = append(v.SignedIn, in.Account.ID)
@@ -78,6 +79,10 @@ func (s *pages) verifyAsk(ex *exchange, r *http.Request, v account.Verification,
 	if err != nil {
 		return err
 	}
+	if n.Used != nil {
+		return afterLink(ex, *n.Used, verifiedNotice(*n.Used))
+	}
+	towardsFlow(ex, n.Flow)
 	p := ui.VerifyEmail{Page: newPage(ex), Action: local(ex, "/verify-email"), Token: v.Token, MinLength: minLength(ex), Address: n.Address,
 		Invited: n.Invited, Choose: n.Missing == account.MissingPassword, Current: n.Missing == account.MissingCurrentPassword}
 	if refused == nil {
@@ -104,18 +109,23 @@ func (s *pages) verifyEmailForm(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	err = s.accounts.VerifyEmail(r.Context(), ex.tenant.ID, v, ex.requestActor())
+	out, err := s.accounts.VerifyEmail(r.Context(), ex.tenant.ID, v, ex.requestActor())
 	switch e, ok := errors.AsType[*auth.Error](err); {
-	case err == nil && r.PostForm.Get("chosen") != "":
-		return seeOther(ex, "/verify-email/done?password=set")
 	case err == nil:
-		return seeOther(ex, "/verify-email/done")
+		return afterLink(ex, out, verifiedNotice(out))
 	case isLink(err):
 		return s.verifyFailed(ex, ui.LinkUsed)
 	case ok && (e.Field == "password" || e.Field == "current_password"):
 		return s.verifyAsk(ex, r, v, e)
 	}
 	return err
+}
+
+func verifiedNotice(out account.LinkOutcome) linkNotice {
+	if out.PasswordSet {
+		return noticeChosen
+	}
+	return noticeVerified
 }
 
 func (s *pages) verifyEmailDone(ex *exchange, r *http.Request) error {

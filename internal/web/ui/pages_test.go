@@ -54,6 +54,11 @@ func samples(lang Lang) []sample {
 
 func signSamples(p Page) []sample {
 	fields := []string{"email", "password", "submit"}
+	done := func(k Key) Done {
+		d := p.Done(k)
+		d.Next, d.Elsewhere = "/login", p.Say(LinkElsewhere)
+		return d
+	}
 	return []sample{
 		{"login", Login{Page: p, Form: form, Client: "Acme Orders", Remember: true, Forgot: "/forgot-password", Register: "/register"}, append(fields, "remember", "forgot", "register")},
 		{"login_bad", Login{Page: p, Form: form, Email: alice, Bad: p.Say(BadCredentials), Remember: true, Ticked: true, Forgot: "/forgot-password"}, append(fields, "bad", "remember")},
@@ -73,8 +78,8 @@ func signSamples(p Page) []sample {
 		{"verify_bad", VerifyEmail{Page: p, Bad: p.Say(LinkUsed), Login: "/login"}, []string{"login"}},
 		{"reset", ResetPassword{Page: p, Action: "/reset-password", Token: "wwl_abc", Address: alice, MinLength: 8}, []string{"email", "password", "submit", "hint"}},
 		{"reset_bad", ResetPassword{Page: p, Bad: p.Say(LinkIncomplete), Forgot: "/forgot-password"}, []string{"forgot"}},
-		{"reset_done", func() Done { d := p.Done(PasswordIsSet); d.Next = "/login"; return d }(), []string{"next"}},
-		{"verify_done", func() Done { d := p.Done(AddressProved); d.Next = "/login"; return d }(), []string{"next"}},
+		{"reset_done", done(PasswordIsSet), []string{"next"}},
+		{"verify_done", done(AddressProved), []string{"next"}},
 	}
 }
 

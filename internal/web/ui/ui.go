@@ -120,6 +120,7 @@ const (
 	Unverified     Key = "login.unverified"
 	LinkUsed       Key = "link.used" // a mailed link was used, or is too old
 	LinkIncomplete Key = "link.incomplete"
+	LinkElsewhere  Key = "link.elsewhere"
 	PasswordWrong  Key = "password.wrong"
 	RegisterClosed Key = "register.closed"
 	AddressInvalid Key = "email.invalid"
@@ -134,6 +135,13 @@ const (
 	PasswordIsSet  Key = "reset.done"
 	AddressProved  Key = "verify.done"
 	PasswordChosen Key = "verify.chosen" // with the proof of the address
+)
+
+// The same on the sign-in page of the flow that goes on.
+const (
+	PasswordIsSetSignIn  Key = "login.reset"
+	AddressProvedSignIn  Key = "login.verified"
+	PasswordChosenSignIn Key = "login.chosen"
 )
 
 // What a Problem says.
@@ -216,6 +224,8 @@ type Done struct {
 	Title string
 	Text  string
 	Next  string // address of the sign-in page, or empty
+	// Elsewhere says that another device may continue. It may be empty.
+	Elsewhere string
 }
 
 // Render writes the page.

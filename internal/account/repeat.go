@@ -1,0 +1,193 @@
+package account
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/password"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// A browser sends the same request twice when its user clicks twice, goes back or retries
+// after a lost response. It then shows the second response. So the second request changes
+// nothing and has the outcome of the first (docs/decisions/073-repeated-acts.md). Another
+// browser, and every program, gets what a consumed secret gets.
+
+const (
+	// formWindow is short, since a user may ask for another mail a little later.
+	formWindow = 10 * time.Second
+	// linkWindow is how long the browser that consumed a link sees its outcome again.
+	linkWindow = 10 * time.Minute
+)
+
+// errRepeated reports a repeated request. It does not leave the package.
+var errRepeated = errors.New("repeated by the same browser")
+
+// submission is a form that a browser sent from a page of a flow.
+type submission struct {
+	browser string
+	flow    auth.FlowID
+}
+
+// record returns errRepeated if the browser has just sent the same form with the same
+// fields. The digest is keyed with the secret of the browser, which is not stored, so nobody
+// can test guesses of a password against it.
+func (f submission) record(tx *store.Tx, fields ...string) error {
+	if f.browser == "" || f.flow == "" {
+		return nil
+	}
+	parts := [][]byte{[]byte(f.flow)}
+	for _, field := range fields {
+		parts = append(parts, []byte(field))
+	}
+	digest := secret.Encode(secret.MAC(secret.Derive([]byte(f.browser), "form"), parts...))
+	err := tx.ReplaceExpired(auth.SingleUse{Kind: auth.UseForm, Digest: digest, Data: "{}", CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(formWindow)})
+	if errors.Is(err, auth.ErrConflict) {
+		return errRepeated
+	}
+	return err
+}
+
+// LinkOutcome is where a consumed link leads.
+type LinkOutcome struct {
+	// Flow is the flow from whose page the link was requested. It is the zero value if the
+	// flow is over or began in another browser.
+	Flow auth.Flow
+	// PasswordSet reports whether the link has set a password.
+	PasswordSet bool
+	// Known is the known-browser cookie after ResetIn.
+	Known secret.Text
+}
+
+// recordUser records which browser consumed a link and the hash of the password that the link
+// has set, if it has.
+func recordUser(tx *store.Tx, use auth.SingleUse, p proof, browser, hash string) (LinkOutcome, error) {
+	flow, err := ownFlow(tx, p.Flow, browser)
+	out := LinkOutcome{Flow: flow, PasswordSet: hash != ""}
+	if err != nil || browser == "" {
+		return out, err
+	}
+	p.User = secret.Digest(browser)
+	if hash != "" {
+		p.Set = secret.Digest(hash)
+	}
+	data, err := json.Marshal(p)
+	if err != nil {
+		return out, fmt.Errorf("encode link: %w", err)
+	}
+	return out, tx.AnnotateSingleUse(use.Kind, use.Digest, string(data))
+}
+
+// ownFlow returns a flow if it is live and began in the browser, else the zero value.
+func ownFlow(tx *store.Tx, id auth.FlowID, browser string) (auth.Flow, error) {
+	if id == "" || browser == "" {
+		return auth.Flow{}, nil
+	}
+	f, err := tx.Flow(id)
+	if errors.Is(err, auth.ErrNotFound) {
+		return auth.Flow{}, nil
+	}
+	if err != nil {
+		return auth.Flow{}, fmt.Errorf("read flow of link: %w", err)
+	}
+	if !f.Live(tx.Now) || !secret.Equal(secret.Digest(browser), f.Browser) {
+		return auth.Flow{}, nil
+	}
+	return f, nil
+}
+
+// checkRepeated returns errRepeated if the same browser has just consumed the link.
+func checkRepeated(tx *store.Tx, b bearer, kinds []auth.SingleUseKind) error {
+	_, err := findUsed(tx, b, kinds)
+	if errors.Is(err, auth.ErrNotFound) {
+		return nil
+	}
+	return cmp.Or(err, errRepeated)
+}
+
+// findUsed returns a link that the same browser has just consumed and whose effect stands,
+// with the hash of the password that it has set. It returns ErrNotFound for every other link.
+func findUsed(tx *store.Tx, b bearer, kinds []auth.SingleUseKind) (usedLink, error) {
+	var u usedLink
+	if b.browser == "" {
+		return u, auth.ErrNotFound
+	}
+	use, err := readAny(tx, secret.Digest(b.token), kinds)
+	if err != nil {
+		return u, err
+	}
+	if use.UsedAt.IsZero() || !tx.Now.Before(use.UsedAt.Add(linkWindow)) {
+		return u, auth.ErrNotFound
+	}
+	if err := json.Unmarshal([]byte(use.Data), &u.proof); err != nil {
+		return u, fmt.Errorf("decode link: %w", err)
+	}
+	if !secret.Equal(u.proof.User, secret.Digest(b.browser)) {
+		return u, auth.ErrNotFound
+	}
+	a, err := tx.Account(use.Account)
+	if err != nil {
+		return u, err
+	}
+	if a.Disabled() || a.Email.Login != u.proof.loginAfter(use.Kind) {
+		return u, auth.ErrNotFound
+	}
+	if u.proof.Set == "" {
+		return u, nil
+	}
+	if u.hash, err = tx.PasswordHash(a.ID); err == nil && secret.Digest(u.hash) != u.proof.Set {
+		err = auth.ErrNotFound
+	}
+	return u, err
+}
+
+type usedLink struct {
+	proof proof
+	hash  string
+}
+
+// loginAfter returns the login of the account once the link is consumed.
+func (p proof) loginAfter(kind auth.SingleUseKind) string {
+	if kind != auth.UseChangeEmail {
+		return p.Login
+	}
+	email, _ := auth.ParseEmail(p.Address)
+	return email.Login
+}
+
+// repeatLink returns the outcome of a link to the browser that has just consumed it. A
+// password, if there is one, must be the one that the link has set. Refusal: invalid_link.
+func (s *Service) repeatLink(ctx context.Context, tenant auth.TenantID, b bearer, pw string, kinds ...auth.SingleUseKind) (LinkOutcome, error) {
+	var out LinkOutcome
+	var u usedLink
+	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		if u, err = findUsed(tx, b, kinds); err == nil {
+			out.Flow, err = ownFlow(tx, u.proof.Flow, b.browser)
+		}
+		return err
+	})
+	if errors.Is(err, auth.ErrNotFound) {
+		return LinkOutcome{}, errLink()
+	}
+	if err != nil {
+		return LinkOutcome{}, fmt.Errorf("read consumed link: %w", err)
+	}
+	out.PasswordSet = u.proof.Set != ""
+	if pw == "" || !out.PasswordSet {
+		return out, nil
+	}
+	res, err := s.cfg.Hasher.Verify(ctx, u.hash, pw)
+	if err != nil {
+		return LinkOutcome{}, password.Refusal("password", err)
+	}
+	if !res.OK {
+		return LinkOutcome{}, errLink()
+	}
+	return out, nil
+}

@@ -1,0 +1,264 @@
+package account_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+var (
+	bobs = secret.New("wwb_").Reveal()
+	eves = secret.New("wwb_").Reveal()
+)
+
+// submits registers bob from a page and returns the tokens of the mails.
+func (h *fixture) submits(r account.Registration) []string {
+	h.t.Helper()
+	r.Email = bob
+	h.requireOK(h.Register(h.t.Context(), tenant, r, alice))
+	return h.tokens()
+}
+
+// tokens returns those of the mails that wait.
+func (h *fixture) tokens() []string {
+	h.t.Helper()
+	var out []string
+	for _, m := range h.mails() {
+		if m.Kind != auth.MailNone && m.Payload.Token != "" {
+			out = append(out, m.Payload.Token)
+		}
+	}
+	return out
+}
+
+// resets uses a reset link in a browser.
+func (h *fixture) resets(token, pw, browser string) (account.LinkOutcome, error) {
+	return h.ResetIn(h.t.Context(), tenant, account.PasswordReset{Token: token, Password: pw, Browser: browser}, alice)
+}
+
+// flow stores a flow of the browser.
+func (h *fixture) flow(id auth.FlowID, browser string) {
+	h.t.Helper()
+	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
+		return tx.InsertFlow(auth.Flow{ID: id, Browser: secret.Digest(browser), Kind: auth.FlowAccount, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
+	}))
+}
+
+// A registration that is posted twice is one: the first link stays the one that works.
+func TestRepair_B1_RegisterTwice(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		page := account.Registration{Password: good, Browser: bobs, Flow: "f"}
+		first := h.submits(page)
+		if len(first) != 1 || len(h.submits(page)) != 0 {
+			t.Fatal("the same form was not one registration")
+		}
+		h.requireOK(h.clicks(first[0], bobs, ""))
+		if !h.opens(bob, good) {
+			t.Error("the password of the form does not stand")
+		}
+	})
+}
+
+// Whatever differs is an act of its own: another password, browser or flow, a program, a
+// little later.
+func TestRepair_B1_RegisterAgainDiffers(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		page := account.Registration{Password: good, Browser: bobs, Flow: "f"}
+		program := account.Registration{Password: good, Browser: bobs}
+		changed, elsewhere := page, page
+		changed.Password, elsewhere.Browser = another, eves
+		for name, r := range map[string]account.Registration{"password": changed, "program": program} {
+			h.submits(page)
+			if len(h.submits(r)) != 1 {
+				t.Errorf("another %s is the same form", name)
+			}
+			h.clock.Advance(11 * time.Second)
+		}
+		if len(h.submits(page)) != 1 || len(h.submits(elsewhere)) != 1 {
+			t.Error("a later form, or one of another browser, is the same form")
+		}
+		if h.opens(bob, good) {
+			t.Error("two browsers have registered, and a password stands")
+		}
+	})
+}
+
+// Two requests for a link are one, whether or not the address has an account.
+func TestRepair_B1_ForgotTwice(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.member(bob, good)
+		for _, email := range []string{bob, "nobody@example.test"} {
+			for range 2 {
+				h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: email, Browser: bobs, Flow: "f"}, alice))
+			}
+		}
+		links := h.tokens()
+		if len(links) != 1 {
+			t.Fatalf("%d links", len(links))
+		}
+		if _, err := h.resets(links[0], another, bobs); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A reset that is posted twice has the outcome of the first. It changes nothing, and the
+// link gives nothing to another browser, to a program, with another password, or later.
+func TestRepair_B1_ResetTwice(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.member(bob, good)
+		link := h.forgot(bob)
+		_, err := h.resets(link, another, bobs)
+		h.requireOK(err)
+		v, f, _ := h.signIn(h.find(bob))
+		h.mails()
+
+		out, err := h.resets(link, another, bobs)
+		h.requireOK(err)
+		if !out.PasswordSet || out.Known == "" || !h.alive(v, f) || len(h.mails()) != 0 {
+			t.Errorf("repeated: %+v", out)
+		}
+		n, err := h.ResetRequirements(t.Context(), tenant, account.PasswordReset{Token: link, Browser: bobs})
+		h.requireOK(err)
+		if n.Used == nil || n.Address != "" {
+			t.Errorf("the page again: %+v", n)
+		}
+
+		for _, who := range []account.PasswordReset{{Browser: bobs, Password: third}, {Browser: eves, Password: another}, {Password: another}} {
+			_, err := h.resets(link, who.Password, who.Browser)
+			h.requireRefused(err, "invalid_link")
+		}
+		h.requireRefused(h.Reset(t.Context(), tenant, link, another, alice), "invalid_link")
+		h.clock.Advance(11 * time.Minute)
+		_, err = h.resets(link, another, bobs)
+		h.requireRefused(err, "invalid_link")
+	})
+}
+
+// A link whose effect does not stand any more is a used link.
+func TestRepair_B1_ResetOverridden(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.member(bob, good)
+		link := h.forgot(bob)
+		_, err := h.resets(link, another, bobs)
+		h.requireOK(err)
+		h.requireOK(h.SetPassword(t.Context(), tenant, a.ID, third, admin))
+		for _, pw := range []string{another, third} {
+			_, err = h.resets(link, pw, bobs)
+			h.requireRefused(err, "invalid_link")
+		}
+		_, err = h.ResetRequirements(t.Context(), tenant, account.PasswordReset{Token: link, Browser: bobs})
+		h.requireRefused(err, "invalid_link")
+	})
+}
+
+// However many posts of one browser arrive at once, all have the outcome of one reset.
+func TestRepair_B1_ResetAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.member(bob, good)
+		link := h.forgot(bob)
+		h.mails()
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				if _, err := h.resets(link, another, bobs); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := len(h.mails()); n != 1 || len(h.events(auth.EventPasswordReset)) != 1 {
+			t.Errorf("%d notices", n)
+		}
+	})
+}
+
+// A verification that is posted or opened twice has the outcome of the first in that browser.
+func TestRepair_B1_VerifyTwice(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		link := h.registers(good, bobs, alice)
+		h.requireOK(h.clicks(link, bobs, ""))
+		lines := len(h.events(auth.EventVerified))
+		h.requireOK(h.clicks(link, bobs, ""))
+		n, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: link, Browser: bobs})
+		h.requireOK(err)
+		if n.Used == nil || n.Used.PasswordSet || len(h.events(auth.EventVerified)) != lines {
+			t.Errorf("repeated: %+v", n)
+		}
+		h.requireRefused(h.clicks(link, eves, ""), "invalid_link")
+		h.requireRefused(h.verify(link, alice), "invalid_link")
+	})
+}
+
+// The same with a password that is chosen at the link, which has to be the same.
+func TestRepair_B1_VerifyTwiceWithPassword(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		link := h.registers(good, "", alice)
+		h.requireOK(h.clicks(link, bobs, another))
+		h.requireOK(h.clicks(link, bobs, another))
+		h.requireRefused(h.clicks(link, bobs, third), "invalid_link")
+		if !h.opens(bob, another) {
+			t.Error("the chosen password does not stand")
+		}
+	})
+}
+
+// The same for the link of a change of address.
+func TestRepair_B1_ChangeOfAddressTwice(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		a := h.member("alice@example.test", good)
+		link := h.change(a, good, bob)
+		h.requireOK(h.clicks(link, bobs, good))
+		h.requireOK(h.clicks(link, bobs, good))
+		h.requireRefused(h.clicks(link, eves, good), "invalid_link")
+		if h.find(bob).ID != a.ID {
+			t.Error("the address has not changed")
+		}
+	})
+}
+
+// A link knows the flow from whose page it was requested, and tells it only to the browser in
+// which that flow began.
+func TestRepair_N2_LinkKnowsItsFlow(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.flow("f", bobs)
+		links := h.submits(account.Registration{Password: good, Browser: bobs, Flow: "f"})
+		flowIn := func(browser string) auth.FlowID {
+			n, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: links[0], Browser: browser})
+			h.requireOK(err)
+			return n.Flow.ID
+		}
+		if own, other, none := flowIn(bobs), flowIn(eves), flowIn(""); own != "f" || other != "" || none != "" {
+			t.Errorf("own %q, other %q, none %q", own, other, none)
+		}
+		out, err := h.VerifyEmail(t.Context(), tenant, account.Verification{Token: links[0], Browser: bobs}, alice)
+		h.requireOK(err)
+		if out.Flow.ID != "f" {
+			t.Errorf("outcome %+v", out)
+		}
+
+		h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: bob, Browser: bobs, Flow: "f"}, alice))
+		link := h.tokens()[0]
+		out, err = h.resets(link, another, eves)
+		h.requireOK(err)
+		if out.Flow.ID != "" {
+			t.Errorf("another browser learns of the flow: %+v", out)
+		}
+	})
+}
+
+// In a verification that another browser completes, the flow's own browser gains nothing.
+func TestRepair_N2_LinkUsedElsewhere(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.flow("f", bobs)
+		link := h.submits(account.Registration{Password: good, Browser: bobs, Flow: "f"})[0]
+		h.requireOK(h.clicks(link, eves, another))
+		h.requireRefused(h.clicks(link, bobs, ""), "invalid_link")
+		h.requireRefused(h.clicks(link, bobs, another), "invalid_link")
+	})
+}

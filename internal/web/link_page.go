@@ -1,0 +1,74 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// A mailed link leads back into the flow from whose page it was requested, in the browser in
+// which that flow began. In another browser it leads to sign-in. The address has no flow: the
+// account service knows it and compares the browser.
+
+// linkToken is the secret of a mailed link, cut to what one can be at most.
+func linkToken(r *http.Request) string { return auth.Clip(r.URL.Query().Get("token"), 128) }
+
+// isLink reports that a link does not work, for whatever reason.
+func isLink(err error) bool {
+	e, ok := errors.AsType[*auth.Error](err)
+	return ok && e.Code == auth.CodeInvalidLink
+}
+
+// linkBrowser returns the secret of the browser that opens a link. A browser without one gets
+// it with the page, so that it is recognised when it sends the form twice.
+func linkBrowser(ex *exchange) string {
+	b := flow.Browser{Secret: ex.browserCookie()}
+	if ex.request.Method != http.MethodPost {
+		ex.setBrowser(b.EnsureSecret())
+	}
+	return b.Secret
+}
+
+// towardsFlow lets the form of a link's page end where the flow ends.
+func towardsFlow(ex *exchange, f auth.Flow) {
+	if to := f.Request.RedirectURI; to != "" {
+		ex.Header()["Content-Security-Policy"] = []string{csp(towards(to))}
+	}
+}
+
+// linkNotice names what a link has done, in an address.
+type linkNotice string
+
+const (
+	noticeVerified linkNotice = "verified"
+	noticeChosen   linkNotice = "chosen"
+	noticeReset    linkNotice = "reset"
+)
+
+// linkNotices are what the page says to which a link leads: the sign-in page of the flow, or
+// a page of its own.
+var linkNotices = map[linkNotice]struct {
+	signIn ui.Key
+	path   string
+}{
+	noticeVerified: {ui.AddressProvedSignIn, "/verify-email/done"},
+	noticeChosen:   {ui.PasswordChosenSignIn, "/verify-email/done?password=set"},
+	noticeReset:    {ui.PasswordIsSetSignIn, "/reset-password/done"},
+}
+
+// afterLink redirects to where a used link leads.
+func afterLink(ex *exchange, out account.LinkOutcome, n linkNotice) error {
+	if out.Flow.ID == "" {
+		return seeOther(ex, linkNotices[n].path)
+	}
+	return redirect(ex, flowURL(ex, pathLogin, out.Flow.ID)+"&done="+string(n))
+}
+
+// afterLinkNotice returns what the sign-in page says to a browser that comes from a link.
+func afterLinkNotice(ex *exchange) ui.Key {
+	return linkNotices[linkNotice(ex.request.URL.Query().Get("done"))].signIn
+}
