@@ -72,7 +72,7 @@ type Service struct {
 // New returns a Service.
 func New(cfg Config) *Service {
 	if cfg.Out == nil {
-		cfg.Out = outbound.New(outbound.Config{Timeout: 5 * time.Second})
+		cfg.Out = outbound.New(outbound.Config{})
 	}
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	s := &Service{cfg: cfg, documents: documents{failed: map[string]time.Time{}}}

@@ -18,6 +18,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -40,23 +41,22 @@ const (
 // Algorithms are the algorithms of which every tenant has a key.
 var Algorithms = []string{RS256, ES256, EdDSA}
 
-// Config configures a Ring. DB and Now are required; other zero fields have the documented
-// defaults.
+// Config configures a Ring. All fields but KeepFor and Log are required.
 type Config struct {
 	DB  *store.DB
 	Now func() time.Time
-	// Algorithm is used where a caller names none: ES256 when empty.
+	// Algorithm is used where a caller names none.
 	Algorithm string
-	// RotateEvery is how long a key signs before Maintain replaces it; 90 days.
+	// RotateEvery is how long a key signs before Maintain replaces it.
 	RotateEvery time.Duration
-	// PublishAhead is how long a key is published before it signs; 24 hours. It
-	// must be longer than verifiers cache a JWKS.
+	// PublishAhead is how long a key is published before it signs. It must be
+	// longer than verifiers cache a JWKS.
 	PublishAhead time.Duration
-	// KeepFor is how long a key stays published after it signed last; 25 hours. It is extended
-	// where a tenant's tokens live longer.
+	// KeepFor is how long a key stays published after it signed last; 25 hours when zero. It
+	// is extended where a tenant's tokens live longer.
 	KeepFor time.Duration
 	// Lifetimes apply where a tenant has none of its own: the public half of a removed key is
-	// kept as long as a session for which it signed. Zero fields: 30 days.
+	// kept as long as a session for which it signed.
 	Lifetimes auth.Lifetimes
 	Log       *slog.Logger
 }
@@ -79,33 +79,21 @@ type Ring struct {
 }
 
 const (
-	defaultRotateEvery  = 90 * 24 * time.Hour
-	defaultPublishAhead = 24 * time.Hour
-	defaultKeepFor      = 25 * time.Hour
-	maxTTL              = 10 * time.Second
+	defaultKeepFor = 25 * time.Hour
+	maxTTL         = 10 * time.Second
 )
 
 // New returns a Ring. It does not read the database.
 func New(cfg Config) *Ring {
-	r := &Ring{db: cfg.DB, now: cfg.Now, alg: cfg.Algorithm, log: cfg.Log, lives: cfg.Lifetimes.Or(auth.Lifetimes{Remember: 30 * 24 * time.Hour}),
-		rotate: cfg.RotateEvery, ahead: cfg.PublishAhead, keep: cfg.KeepFor}
-	if r.alg == "" {
-		r.alg = ES256
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if r.log == nil {
-		r.log = slog.New(slog.DiscardHandler)
+	return &Ring{
+		db: cfg.DB, now: cfg.Now, alg: cfg.Algorithm, log: cfg.Log, lives: cfg.Lifetimes,
+		rotate: cfg.RotateEvery, ahead: cfg.PublishAhead, keep: cmp.Or(cfg.KeepFor, defaultKeepFor),
+		// Another node's new key must be in this node's JWKS long before that node signs with it.
+		ttl: min(cfg.PublishAhead/4, maxTTL),
 	}
-	for _, d := range []struct {
-		field    *time.Duration
-		fallback time.Duration
-	}{{&r.rotate, defaultRotateEvery}, {&r.ahead, defaultPublishAhead}, {&r.keep, defaultKeepFor}} {
-		if *d.field <= 0 {
-			*d.field = d.fallback
-		}
-	}
-	// Another node's new key must be in this node's JWKS long before that node signs with it.
-	r.ttl = min(r.ahead/4, maxTTL)
-	return r
 }
 
 // Algorithm returns the algorithm that is used where a caller names none.

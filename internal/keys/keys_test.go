@@ -48,7 +48,7 @@ func (h *fixture) join() (*keys.Ring, *store.DB) {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { db.Close() })
-	return keys.New(keys.Config{DB: db, Now: h.clock.Now, RotateEvery: rotateEvery, PublishAhead: ahead, KeepFor: keepFor}), db
+	return keys.New(keys.Config{DB: db, Now: h.clock.Now, Algorithm: keys.ES256, RotateEvery: rotateEvery, PublishAhead: ahead, KeepFor: keepFor, Lifetimes: storetest.Lifetimes()}), db
 }
 
 func each(t *testing.T, fn func(t *testing.T, h *fixture)) {

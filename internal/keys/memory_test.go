@@ -16,7 +16,7 @@ func TestFault_FL_05_StrangersNamesTakeNoMemoryWhileTheDatabaseIsAway(t *testing
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		db := storetest.Open(t, cfg)
-		r := New(Config{DB: db, Now: time.Now})
+		r := New(Config{DB: db, Now: time.Now, Algorithm: ES256, RotateEvery: time.Hour, PublishAhead: time.Hour})
 		if _, err := r.JWKS(t.Context(), "nobody"); err != nil {
 			t.Fatal(err)
 		}

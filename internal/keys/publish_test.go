@@ -98,7 +98,7 @@ func TestRepair_S19_PublicHalfIsKeptAsLongAsASession(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		_, db := h.join()
 		const longest = 20 * 24 * time.Hour
-		r := keys.New(keys.Config{DB: db, Now: h.clock.Now, RotateEvery: rotateEvery, PublishAhead: ahead, KeepFor: keepFor,
+		r := keys.New(keys.Config{DB: db, Now: h.clock.Now, Algorithm: keys.ES256, RotateEvery: rotateEvery, PublishAhead: ahead, KeepFor: keepFor,
 			Lifetimes: auth.Lifetimes{SessionAbsolute: longest, RefreshAbsolute: longest / 2, Remember: longest / 2}})
 		old := mustCheck(t, r, sign(t, r, ""))
 		if err := r.Rotate(t.Context(), auth.DefaultTenant, "", auth.System); err != nil {
@@ -148,7 +148,7 @@ func TestForgedPublicHalfIsRefused(t *testing.T) {
 		running, db := h.join()
 		sign(t, running, keys.EdDSA)
 		var log bytes.Buffer
-		fresh := keys.New(keys.Config{DB: db, Now: h.clock.Now, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		fresh := keys.New(keys.Config{DB: db, Now: h.clock.Now, Algorithm: keys.ES256, RotateEvery: rotateEvery, PublishAhead: ahead, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		public, _, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {
 			t.Fatal(err)

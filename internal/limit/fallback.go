@@ -14,7 +14,7 @@ type FallbackConfig struct {
 	Local *Memory
 	// Now is the clock of the circuit breaker.
 	Now func() time.Time
-	// Timeout bounds each call of Shared; zero means 50 ms.
+	// Timeout bounds each call of Shared. It is required.
 	Timeout time.Duration
 	// Cooldown is how long Shared is not called after it has failed several times in a row; zero
 	// means one second.
@@ -46,9 +46,6 @@ const tripAfter = 3
 
 // NewFallback returns a Fallback.
 func NewFallback(cfg FallbackConfig) *Fallback {
-	if cfg.Timeout <= 0 {
-		cfg.Timeout = 50 * time.Millisecond
-	}
 	if cfg.Cooldown <= 0 {
 		cfg.Cooldown = time.Second
 	}

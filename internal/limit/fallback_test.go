@@ -31,7 +31,7 @@ func newBroken(t *testing.T) (*broken, *Fallback, *frozen, *[]string) {
 	shared := &broken{Memory: NewMemory(0, clock.now)}
 	var told []string
 	f := NewFallback(FallbackConfig{
-		Shared: shared, Local: NewMemory(0, clock.now), Now: clock.now,
+		Shared: shared, Local: NewMemory(0, clock.now), Now: clock.now, Timeout: 50 * time.Millisecond,
 		Changed: func(degraded bool, cause error) {
 			if degraded != (cause != nil) {
 				t.Errorf("degraded %v with cause %v", degraded, cause)
@@ -116,7 +116,7 @@ func TestTakeAllIsBookedLocallyToo(t *testing.T) {
 	t.Parallel()
 	clock := newFrozen()
 	shared := &broken{Memory: NewMemory(0, clock.now)}
-	f := NewFallback(FallbackConfig{Shared: shared, Local: NewMemory(0, clock.now), Now: clock.now})
+	f := NewFallback(FallbackConfig{Shared: shared, Local: NewMemory(0, clock.now), Now: clock.now, Timeout: 50 * time.Millisecond})
 	both := []Bucket{{"narrow", tenAMinute}, {"wide", tenAMinute.Times(2)}}
 	for i := range 10 {
 		if d, err := f.TakeAll(t.Context(), both); err != nil || !d.OK {

@@ -127,7 +127,7 @@ func TestUselessRatesRefuse(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	m := NewMemory(0, newFrozen().now)
-	f := NewFallback(FallbackConfig{Shared: m, Local: m, Now: m.now})
+	f := NewFallback(FallbackConfig{Shared: m, Local: m, Now: m.now, Timeout: 50 * time.Millisecond})
 	for _, l := range []Limiter{m, f} {
 		for _, r := range []Rate{{}, {Count: 1}, {Per: 1}, {Count: -1, Per: 1}, {Count: 1, Per: 1, Burst: -1},
 			{Count: 1, Per: 1 << 62}, {Count: 1, Per: maxDepth, Burst: 1 << 62}} {

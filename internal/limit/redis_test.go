@@ -215,7 +215,7 @@ func TestAttack_BF_12_RedisUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer shared.Close()
-	f := NewFallback(FallbackConfig{Shared: shared, Local: NewMemory(0, time.Now), Now: time.Now, Cooldown: 50 * time.Millisecond})
+	f := NewFallback(FallbackConfig{Shared: shared, Local: NewMemory(0, time.Now), Now: time.Now, Timeout: 50 * time.Millisecond, Cooldown: 50 * time.Millisecond})
 	hourly := Rate{Count: 5, Per: time.Hour}
 
 	for i := range 3 {

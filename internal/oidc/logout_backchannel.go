@@ -98,7 +98,7 @@ func (s *Service) listener(ctx context.Context, m auth.Message) (c auth.Client, 
 	if err != nil {
 		return c, false, fmt.Errorf("read client: %w", err)
 	}
-	return c, c.Settings.BackchannelURI != "" && s.cfg.Out != nil, nil
+	return c, c.Settings.BackchannelURI != "", nil
 }
 
 // postLogout signs the token and hands it over.

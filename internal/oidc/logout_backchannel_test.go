@@ -254,5 +254,5 @@ func TestBackChannelPatience(t *testing.T) {
 		}
 		h.changeClient(c, func(c *auth.Client) { c.Settings.BackchannelURI = r.URL + "/up" })
 		h.requireOK(h.DeliverLogout(t.Context(), m))
-	}, r.asking(300*time.Millisecond))
+	}, r.asking(3*time.Second))
 }

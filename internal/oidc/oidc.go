@@ -68,7 +68,7 @@ func New(cfg Config) *Service {
 		cfg.Observe = func(string, string) {}
 	}
 	if cfg.Out == nil {
-		cfg.Out = outbound.New(outbound.Config{Timeout: 5 * time.Second})
+		cfg.Out = outbound.New(outbound.Config{})
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -28,7 +28,7 @@ func (h *fixture) node(cfg store.Config) *oidc.Service {
 	db, err := store.Open(h.t.Context(), cfg)
 	h.requireOK(err)
 	h.t.Cleanup(func() { db.Close() })
-	ring := keys.New(keys.Config{DB: db, Now: h.clock.Now})
+	ring := keys.New(keys.Config{DB: db, Now: h.clock.Now, Algorithm: keys.ES256, RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})
 	tokens, limiter := token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: db, Keys: ring, Base: base, Now: h.clock.Now, Root: secret.Bytes(32)}), limit.NewMemory(1024, h.clock.Now)
 	root := secret.Bytes(32)
 	flows := flow.New(flow.Config{DB: db, Tokens: tokens, Root: root, Base: base})

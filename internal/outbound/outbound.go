@@ -10,6 +10,7 @@ package outbound
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ var (
 
 // Config configures a Client. The zero value is the safe choice.
 type Config struct {
-	// Timeout bounds a whole request; 10 s when zero.
+	// Timeout bounds a whole request; 5 s when zero.
 	Timeout time.Duration
 	// MaxBody bounds the body of a response; 1 MiB when zero.
 	MaxBody int64
@@ -61,12 +62,7 @@ type Response struct {
 
 // New returns a client.
 func New(cfg Config) *Client {
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 10 * time.Second
-	}
-	if cfg.MaxBody == 0 {
-		cfg.MaxBody = 1 << 20
-	}
+	cfg.Timeout, cfg.MaxBody = cmp.Or(cfg.Timeout, 5*time.Second), cmp.Or(cfg.MaxBody, 1<<20)
 	c := &Client{maxBody: cfg.MaxBody, allow: cfg.InsecureAllow}
 	dialer := &net.Dialer{Timeout: min(5*time.Second, cfg.Timeout), Resolver: cfg.Resolver, ControlContext: c.control}
 	transport := &http.Transport{

@@ -158,7 +158,7 @@ func (s *Server) openServices(ctx context.Context) error {
 
 // newOutbound makes the client for addresses that clients name.
 func (s *Server) newOutbound() (*outbound.Client, error) {
-	conf := outbound.Config{Timeout: 5 * time.Second, InsecureAllow: s.cfg.Outbound.Allow}
+	conf := outbound.Config{InsecureAllow: s.cfg.Outbound.Allow}
 	if file := s.cfg.Outbound.CAFile; file != "" {
 		pem, err := os.ReadFile(file)
 		if err != nil {

@@ -65,7 +65,7 @@ func (h *fixture) join() *node {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { db.Close() })
-	n := &node{db: db, keys: keys.New(keys.Config{DB: db, Now: h.clock.Now}), verdicts: map[string]int{}}
+	n := &node{db: db, keys: keys.New(keys.Config{DB: db, Now: h.clock.Now, Algorithm: keys.ES256, RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()}), verdicts: map[string]int{}}
 	n.tokens = token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: db, Keys: n.keys, Base: base, Now: h.clock.Now, Grace: h.grace, Retry: h.retry, Root: h.root,
 		Resources: []string{"https://api.test", strange},
 		ObserveRefresh: func(v string) {

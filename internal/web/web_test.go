@@ -74,7 +74,7 @@ func newFixtureOn(t testing.TB, sc store.Config, options ...option) *fixture {
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	limiter := limit.NewMemory(0, clock)
 	metrics := NewMetrics()
-	ring := keys.New(keys.Config{DB: db, Now: clock})
+	ring := keys.New(keys.Config{DB: db, Now: clock, Algorithm: keys.ES256, RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})
 	root := secret.Bytes(32)
 	tokens := token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: root, ObserveRefresh: metrics.Refresh, Log: log})
 	sessions := session.New(session.Config{DB: db, Lifetimes: storetest.Lifetimes()})
