@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -178,6 +179,9 @@ func (s ClientSecret) Live(at time.Time) bool {
 
 // Disabled reports whether an administrator has disabled the client.
 func (c Client) Disabled() bool { return !c.DisabledAt.IsZero() }
+
+// DisplayName returns the name of the client, or its ID when it has none.
+func (c Client) DisplayName() string { return cmp.Or(c.Name, string(c.ID)) }
 
 // Public reports whether the client is a public client (RFC 6749 §2.1).
 func (c Client) Public() bool {

@@ -5,7 +5,10 @@
 // Refuse makes the *Error that an endpoint returns; web gives it a status.
 package oauth
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // Code is an error code of the protocol. It never changes.
 type Code string
@@ -78,4 +81,14 @@ func RefuseToken(code Code, scheme, desc string) *Error {
 // RefuseClient is the one refusal of a client; why is only logged.
 func RefuseClient(why string) error {
 	return &Error{Code: InvalidClient, Desc: "client authentication failed", Err: errors.New(why)}
+}
+
+// ErrorDescription replaces the characters that error_description excludes (RFC 6749 §5.2).
+func ErrorDescription(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return '\''
+		}
+		return r
+	}, s)
 }

@@ -20,6 +20,11 @@ func (s *pages) accountForm(h handler) handler {
 	}
 }
 
+// accountOwner is who is signed in in the browser. Who is not is sent to sign in.
+func (s *pages) accountOwner() principal {
+	return principal{name: "accountOwner", admit: s.findOwner}
+}
+
 // findOwner finds who is signed in, or sends the browser to sign in.
 func (s *pages) findOwner(ex *exchange) error {
 	b, err := s.resumed(ex)
@@ -62,7 +67,7 @@ func (s *pages) accountPage(ex *exchange, r *http.Request) error {
 		p.Devices = append(p.Devices, ui.Device{Session: string(v.ID), Agent: v.UserAgent, IP: v.IP, SeenAt: v.SeenAt, Current: v.ID == ex.actor.Session})
 	}
 	for _, a := range apps {
-		p.Apps = append(p.Apps, ui.App{Client: string(a.Client.ID), Name: clientName(a.Client), Host: a.Client.ProvedHost(), Scopes: a.Consent.Scope, Since: a.Consent.CreatedAt})
+		p.Apps = append(p.Apps, ui.App{Client: string(a.Client.ID), Name: a.Client.DisplayName(), Host: a.Client.ProvedHost(), Scopes: a.Consent.Scope, Since: a.Consent.CreatedAt})
 	}
 	return render(ex, http.StatusOK, p)
 }

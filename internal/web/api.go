@@ -42,14 +42,13 @@ type operation struct {
 // refused before the handler. A nil O answers with an empty body.
 func call[I, O any](a *api, pattern string, d dialect, p principal, l rateLimit, o operation, h func(context.Context, *I) (*O, error)) {
 	method, path, _ := strings.Cut(pattern, " ")
-	rt := &route{dialect: &d, principal: p, limit: l}
 	op := huma.Operation{
 		Method: method, Path: path, OperationID: o.id, Summary: o.summary, Description: o.doc, Tags: []string{o.topic},
 		DefaultStatus: o.status, Responses: map[string]*huma.Response{}, Errors: append(commonFailures(method, p, l), o.errors...),
 		// The body is in memory when huma gets to see it: no limits of its own. A time
 		// limit would end the request itself, in the middle of its work.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
-		Metadata: map[string]any{"route": rt},
+		Metadata: map[string]any{"add": func(h handler) { a.router.route(pattern, d, p, l, h) }},
 	}
 	if p.proved {
 		op.Security = []map[string][]string{{"bearer": {}}, {"cookie": {}}}
@@ -61,9 +60,7 @@ func call[I, O any](a *api, pattern string, d dialect, p principal, l rateLimit,
 		out, err := h(ctx, in)
 		if err != nil {
 			ex := exchangeOf(ctx)
-			p := ex.explain(err)
-			ex.fault = p.fault
-			return nil, p
+			return nil, ex.fail(err)
 		}
 		return out, nil
 	})
@@ -86,14 +83,14 @@ func commonFailures(method string, p principal, l rateLimit) []int {
 
 // adapter puts huma's operations into our own table, so that they pass the same
 // checks as every other route.
-type adapter struct{ *router }
+type adapter struct{ http.Handler }
 
-func (a adapter) Handle(op *huma.Operation, h func(huma.Context)) {
-	rt := op.Metadata["route"].(*route)
+func (adapter) Handle(op *huma.Operation, h func(huma.Context)) {
+	add := op.Metadata["add"].(func(handler))
 	reads := op.RequestBody != nil
 	must := reads && op.RequestBody.Required
-	rt.handle = func(ex *exchange, r *http.Request) error {
-		if reads && (must || hasBody(r)) {
+	add(func(ex *exchange, r *http.Request) error {
+		if reads && (must || r.ContentLength != 0) {
 			b, err := ex.readJSON(r)
 			if err != nil {
 				return err
@@ -105,26 +102,14 @@ func (a adapter) Handle(op *huma.Operation, h func(huma.Context)) {
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, ex))
 		h(humago.NewContext(op, r, ex))
 		return nil
-	}
-	a.add(op.Method+" "+op.Path, rt)
+	})
 }
 
-// The methods by which huma writes a Problem.
+// exchangeKey is the key of the exchange in the context of an API call, whose handlers get no
+// ResponseWriter.
+type exchangeKey struct{}
 
-// GetStatus is the status of the answer.
-func (p *Problem) GetStatus() int { return p.Status }
-
-// ContentType is the media type of every problem.
-func (p *Problem) ContentType(string) string { return typeProblem[0] }
-
-// GetHeaders are the headers that go with it. Cache-Control is not among them: huma
-// would add it to the one that is there.
-func (p *Problem) GetHeaders() http.Header {
-	h := http.Header{}
-	p.header(h)
-	delete(h, "Cache-Control")
-	return h
-}
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
 // huma has these settings in package variables. They are set once, for the only API of
 // the process, before any server exists.
@@ -134,7 +119,7 @@ func init() {
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
 		p := invalid(status, errs)
 		ex := exchangeOf(ctx.Context())
-		ex.untried = true
+		ex.fail(p)
 		if p.Status >= http.StatusInternalServerError {
 			p.Reference = ex.id
 		}
@@ -204,7 +189,7 @@ func newAPI(cfg Config, rt *router) *api {
 }
 
 // newHuma describes the API as a whole.
-func newHuma(rt *router) huma.API {
+func newHuma(rt http.Handler) huma.API {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	return huma.NewAPI(huma.Config{
 		OpenAPI: &huma.OpenAPI{

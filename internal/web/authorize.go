@@ -11,7 +11,7 @@ import (
 // POST (OpenID Connect Core §3.1.2.1), and never from both.
 func readRequest(ex *exchange, r *http.Request) (oauth.Form, error) {
 	if r.Method != http.MethodPost {
-		if err := ex.chargeSize(limitAuthorize, len(r.URL.RawQuery)); err != nil {
+		if err := ex.chargeSize(len(r.URL.RawQuery)); err != nil {
 			return oauth.Form{}, err
 		}
 		return oauth.ParseAuthorizeForm(r.URL.RawQuery)
@@ -23,7 +23,7 @@ func readRequest(ex *exchange, r *http.Request) (oauth.Form, error) {
 	if err != nil {
 		return oauth.Form{}, err
 	}
-	if err := ex.chargeSize(limitAuthorize, len(b)); err != nil {
+	if err := ex.chargeSize(len(b)); err != nil {
 		return oauth.Form{}, err
 	}
 	return oauth.ParseAuthorizeForm(b)

@@ -52,9 +52,6 @@ func unsupported(detail string) *Problem {
 	return p
 }
 
-// hasBody reports whether the request has a body, which may be empty.
-func hasBody(r *http.Request) bool { return r.ContentLength != 0 }
-
 // readJSON reads a whole body that every parser reads alike.
 func (ex *exchange) readJSON(r *http.Request) ([]byte, error) {
 	most := ex.router.cfg.BodyJSON

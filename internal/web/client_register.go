@@ -77,14 +77,14 @@ func writeRegistrationError(ex *exchange, err error) {
 	e, ok := errors.AsType[*oauth.Error](err)
 	switch {
 	case ok && e.Code == oauth.AccessDenied:
-		writeOAuth(ex, http.StatusForbidden, oauthError{string(e.Code), described(e.Desc)})
+		writeOAuth(ex, http.StatusForbidden, oauthError{string(e.Code), oauth.ErrorDescription(e.Desc)})
 	case ok && e.Code == oauth.InvalidToken:
 		challenge := "Bearer"
 		if !e.Bare {
 			challenge += ` error="invalid_token"`
 		}
 		ex.Header()["Www-Authenticate"] = []string{challenge}
-		writeOAuth(ex, http.StatusUnauthorized, oauthError{string(e.Code), described(e.Desc)})
+		writeOAuth(ex, http.StatusUnauthorized, oauthError{string(e.Code), oauth.ErrorDescription(e.Desc)})
 	default:
 		writeOAuthError(ex, err)
 	}

@@ -13,7 +13,7 @@ func (s *pages) consentPage(ex *exchange, st flow.Step) error {
 	v := st.Consent
 	p := ui.Consent{
 		Page: stepPage(ex, st), Form: stepForm(ex, st, pathConsent),
-		Client: clientName(v.Client), Account: v.Account.Email.Address, NotYou: flowURL(ex, pathChoose, st.Flow.ID),
+		Client: v.Client.DisplayName(), Account: v.Account.Email.Address, NotYou: flowURL(ex, pathChoose, st.Flow.ID),
 		Scopes: v.Scope, Resources: v.Resources, Policy: v.Client.Settings.PolicyURI, Terms: v.Client.Settings.TermsURI,
 	}
 	if strings.HasPrefix(st.Flow.Request.RedirectURI, "https://") {

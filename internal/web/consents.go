@@ -42,7 +42,7 @@ func (s *api) consents(ctx context.Context, _ *struct{}) (*consentsOut, error) {
 	var out consentsOut
 	out.Body.Consents = make([]Consent, 0, len(all))
 	for _, v := range all {
-		out.Body.Consents = append(out.Body.Consents, Consent{ClientID: string(v.Client.ID), Name: clientName(v.Client), Scope: v.Consent.Scope.String(),
+		out.Body.Consents = append(out.Body.Consents, Consent{ClientID: string(v.Client.ID), Name: v.Client.DisplayName(), Scope: v.Consent.Scope.String(),
 			Resources: list(v.Consent.Audience), CreatedAt: v.Consent.CreatedAt.UTC(), UpdatedAt: v.Consent.UpdatedAt.UTC()})
 	}
 	return &out, nil

@@ -55,7 +55,7 @@ func (s *pages) deviceForm(ex *exchange, r *http.Request) error {
 
 // confirmPage asks whether the device may use the account.
 func (s *pages) confirmPage(ex *exchange, st flow.Step) error {
-	p := ui.DeviceConfirm{Page: stepPage(ex, st), Form: stepForm(ex, st, pathConfirm), Client: clientName(st.Client), NotYou: flowURL(ex, pathChoose, st.Flow.ID),
+	p := ui.DeviceConfirm{Page: stepPage(ex, st), Form: stepForm(ex, st, pathConfirm), Client: st.Client.DisplayName(), NotYou: flowURL(ex, pathChoose, st.Flow.ID),
 		Scopes: st.Flow.Request.Scope, Resources: st.Flow.Request.Resources, From: st.Flow.Request.DeviceIP}
 	if p.From != "" && ex.ip.IsValid() && ex.ip.String() != p.From {
 		p.Own = ex.ip.String()
@@ -84,5 +84,5 @@ func (s *pages) confirmForm(ex *exchange, r *http.Request) error {
 	if st.Kind != auth.StepDone {
 		return dispatch(ex, st)
 	}
-	return render(ex, http.StatusOK, ui.DeviceDone{Page: stepPage(ex, st), Client: clientName(st.Client), Allowed: approved(r), Home: local(ex, pathAccount)})
+	return render(ex, http.StatusOK, ui.DeviceDone{Page: stepPage(ex, st), Client: st.Client.DisplayName(), Allowed: approved(r), Home: local(ex, pathAccount)})
 }

@@ -11,27 +11,19 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
-	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
 // The values of headers that are the same in every answer. They are shared: nobody
 // may write into them, and net/http does not.
 var (
-	noSniff           = []string{"nosniff"}
-	noReferrer        = []string{"no-referrer"}
-	deny              = []string{"DENY"}
-	noStore           = []string{"no-store"}
-	hsts              = []string{"max-age=63072000"}
-	sameOrigin        = []string{"same-origin"}
-	cspNothing        = []string{"default-src 'none'; frame-ancestors 'none'"}
-	cspPage           = []string{csp("")}
-	noCache           = []string{"no-cache"}
-	typeOAuth         = []string{"application/json;charset=UTF-8"}
-	typeIntrospection = []string{oidc.TypeIntrospectionJWT}
-	typeJSON          = []string{"application/json"}
-	typeProblem       = []string{"application/problem+json"}
-	typeHTML          = []string{"text/html; charset=utf-8"}
-	typeText          = []string{"text/plain; charset=utf-8"}
+	noSniff     = []string{"nosniff"}
+	noReferrer  = []string{"no-referrer"}
+	noStore     = []string{"no-store"}
+	hsts        = []string{"max-age=63072000"}
+	cspNothing  = []string{"default-src 'none'; frame-ancestors 'none'"}
+	noCache     = []string{"no-cache"}
+	typeJSON    = []string{"application/json"}
+	typeProblem = []string{"application/problem+json"}
 )
 
 // Bounds on the head of a request, well below what the listener reads.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/watchword-auth/watchword/guard"
@@ -54,6 +55,12 @@ type Reason struct {
 
 // Error makes a Problem an error, so that a handler can return one.
 func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
+
+// GetStatus is the status of the answer.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType is the media type of every problem.
+func (p *Problem) ContentType(string) string { return typeProblem[0] }
 
 // problem makes a refusal of the router.
 func problem(status int, code auth.Code, detail string) *Problem {
@@ -105,6 +112,15 @@ func (ex *exchange) explain(err error) *Problem {
 	return p
 }
 
+// fail explains why the request failed, records the cause for the log and sets the headers
+// of the refusal.
+func (ex *exchange) fail(err error) *Problem {
+	p := ex.explain(err)
+	ex.fault = p.fault
+	p.header(ex.Header())
+	return p
+}
+
 // removed answers what was there a moment ago, and is not classified by anybody, like
 // what never was: of a person who is signed in it is their session or account.
 func (ex *exchange) removed(err error) *auth.Error {
@@ -152,6 +168,25 @@ func bearerChallenge(e *auth.Error) string {
 	return `Bearer error="invalid_token", error_description="` + e.Msg + `"`
 }
 
+// challenge is the WWW-Authenticate value of a protected resource (RFC 6750 §3, RFC
+// 9449 §7.1).
+func challenge(e *oauth.Error) string {
+	var params []string
+	if !e.Bare {
+		params = append(params, `error="`+string(e.Code)+`"`, `error_description="`+oauth.ErrorDescription(e.Desc)+`"`)
+	}
+	if e.Scope != "" {
+		params = append(params, `scope="`+oauth.ErrorDescription(e.Scope)+`"`)
+	}
+	if e.Scheme == "DPoP" {
+		params = append(params, `algs="`+strings.Join(guard.ProofAlgorithms(), " ")+`"`)
+	}
+	if len(params) == 0 {
+		return e.Scheme
+	}
+	return e.Scheme + " " + strings.Join(params, ", ")
+}
+
 // header sets the headers of the refusal in h.
 func (p *Problem) header(h http.Header) {
 	if p.retryAfter > 0 {
@@ -172,11 +207,8 @@ func (p *Problem) header(h http.Header) {
 
 // writeProblem answers with problem+json.
 func (ex *exchange) writeProblem(err error) {
-	p := ex.explain(err)
-	ex.fault = p.fault
-	h := ex.Header()
-	p.header(h)
-	h["Content-Type"] = typeProblem
+	p := ex.fail(err)
+	ex.Header()["Content-Type"] = typeProblem
 	ex.WriteHeader(p.Status)
 	ex.Write(encodeJSON(p))
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -65,12 +64,6 @@ func (ex *exchange) Write(b []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (ex *exchange) Unwrap() http.ResponseWriter { return ex.ResponseWriter }
-
-// exchangeKey is the key of the exchange in the context of an API call, whose handlers get no
-// ResponseWriter.
-type exchangeKey struct{}
-
-func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
 // requestActor is the actor of the request with where it comes from, for audit events.
 func (ex *exchange) requestActor() auth.Actor {

@@ -198,7 +198,7 @@ func respond(ex *exchange, st flow.Step) error {
 		return redirectToClient(ex, a.Location(), st.Client)
 	}
 	ex.Header()["Content-Security-Policy"] = []string{csp(towards(a.RedirectURI))}
-	return render(ex, http.StatusOK, ui.FormPost{Page: newPage(ex, st.Flow.Request.Locales...), Action: a.RedirectURI, Client: clientName(st.Client), Params: a.Params})
+	return render(ex, http.StatusOK, ui.FormPost{Page: newPage(ex, st.Flow.Request.Locales...), Action: a.RedirectURI, Client: st.Client.DisplayName(), Params: a.Params})
 }
 
 // letOpen keeps the window connected to the page that opened it, for a client that signs users in in
@@ -247,12 +247,4 @@ func stepForm(ex *exchange, st flow.Step, path string) ui.Form {
 		f.Action += "?other"
 	}
 	return f
-}
-
-// clientName returns the name of a client, or its id when it has none.
-func clientName(c auth.Client) string {
-	if c.Name != "" {
-		return c.Name
-	}
-	return string(c.ID)
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/rs/cors"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
@@ -29,7 +28,7 @@ func (s *Server) readyz(ex *exchange, r *http.Request) error {
 }
 
 func writeText(ex *exchange, s string) error {
-	ex.Header()["Content-Type"] = typeText
+	ex.Header()["Content-Type"] = []string{"text/plain; charset=utf-8"}
 	io.WriteString(ex, s)
 	return nil
 }
@@ -67,13 +66,11 @@ func (s *Server) Management() http.Handler { return s.management }
 
 func (s *Server) newManagement() (*router, error) {
 	cfg := s.cfg.RouterConfig
-	cfg.AccessLog = false // probes and scrapes would drown everything else
-	m, err := newRouter(cfg)
+	cfg.AccessLog, cfg.NoCORS = false, true // probes and scrapes would drown everything else in the log
+	m, err := newRouter(cfg, s.dialects.unmatched)
 	if err != nil {
 		return nil, err
 	}
-	m.unmatched = s.dialects.unmatched
-	m.cors = [3]*cors.Cors{} // for no scripts
 	m.route("GET /livez", s.dialects.internal, anyone, unlimited, s.livez)
 	m.route("GET /readyz", s.dialects.internal, anyone, unlimited, s.readyz)
 	metrics := promhttp.HandlerFor(s.cfg.Metrics.Registry, promhttp.HandlerOpts{})

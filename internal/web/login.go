@@ -109,6 +109,9 @@ func (s *api) formerSession(ctx context.Context, ex *exchange) auth.SessionID {
 	return v.ID
 }
 
+// limitFamily is the limit of one family of refresh tokens.
+var limitFamily = rateLimit{name: "refresh.credential"}
+
 // RefreshToken is a request for new tokens.
 type RefreshToken struct {
 	RefreshToken string `json:"refresh_token" writeOnly:"true" example:"wwr_…"`

@@ -41,7 +41,7 @@ func forWhom(st flow.Step) string {
 	if st.Client.ID == "" {
 		return ""
 	}
-	return clientName(st.Client)
+	return st.Client.DisplayName()
 }
 
 // loginForm signs a user in within a flow.

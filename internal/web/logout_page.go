@@ -73,7 +73,7 @@ func leave(ex *exchange, st oidc.LogoutStep) error {
 	flowHeaders(ex, st.Client.Settings.PostLogoutURIs...)
 	p := ui.LogoutConfirm{Page: newPage(ex), Form: ui.Form{Action: local(ex, pathLogout), CSRF: st.CSRF}, Hidden: [][2]string{{"logout", st.Pending}}}
 	if st.Client.ID != "" {
-		p.Client = clientName(st.Client)
+		p.Client = st.Client.DisplayName()
 	}
 	if len(st.Accounts) == 1 {
 		p.Account = st.Accounts[0].Account.Email.Address

@@ -3,12 +3,19 @@ package web
 import (
 	"cmp"
 	"net/http"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/oauth"
+	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
 // The endpoints of the OAuth provider that programs call.
+
+var (
+	typeOAuth         = []string{"application/json;charset=UTF-8"}
+	typeIntrospection = []string{oidc.TypeIntrospectionJWT}
+)
 
 // readOAuth reads the request as the protocol wants it: parameters only in the body
 // (RFC 6749 §3.2), since addresses end up in logs.
@@ -58,7 +65,7 @@ func (s *protocol) token(ex *exchange, r *http.Request) error {
 	}
 	ex.actor = ex.actor.AsClient(t.Client)
 	return writeOAuth(ex, http.StatusOK, tokenAnswer{
-		AccessToken: t.AccessToken, TokenType: cmp.Or(t.Type, "Bearer"), IssuedType: t.IssuedType, ExpiresIn: seconds(t.ExpiresIn),
+		AccessToken: t.AccessToken, TokenType: cmp.Or(t.Type, "Bearer"), IssuedType: t.IssuedType, ExpiresIn: int64(t.ExpiresIn / time.Second),
 		RefreshToken: t.RefreshToken, IDToken: t.IDToken, Scope: t.Scope.String(),
 	})
 }

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-	"strings"
 
-	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
@@ -36,14 +34,12 @@ func writeOAuthError(ex *exchange, err error) {
 		writeProtocolError(ex, &oauth.Error{Code: oauth.InvalidClient, Desc: "the client, or what it asks for, is not known", Err: err})
 		return
 	}
-	p := ex.explain(err)
-	ex.fault = p.fault
-	p.challenge = ""
-	p.header(ex.Header())
+	p := ex.fail(err)
+	delete(ex.Header(), "Www-Authenticate")
 	if p.Reference != "" {
 		p.Detail += ": " + p.Reference
 	}
-	writeOAuth(ex, p.Status, oauthError{oauthWord(p.Status), described(p.Detail)})
+	writeOAuth(ex, p.Status, oauthError{oauthWord(p.Status), oauth.ErrorDescription(p.Detail)})
 }
 
 func writeProtocolError(ex *exchange, e *oauth.Error) {
@@ -61,26 +57,7 @@ func writeProtocolError(ex *exchange, e *oauth.Error) {
 	if e.Nonce {
 		ex.setNonce()
 	}
-	writeOAuth(ex, status, oauthError{string(e.Code), described(e.Desc)})
-}
-
-// challenge is the WWW-Authenticate value of a protected resource (RFC 6750 §3, RFC
-// 9449 §7.1).
-func challenge(e *oauth.Error) string {
-	var params []string
-	if !e.Bare {
-		params = append(params, `error="`+string(e.Code)+`"`, `error_description="`+described(e.Desc)+`"`)
-	}
-	if e.Scope != "" {
-		params = append(params, `scope="`+described(e.Scope)+`"`)
-	}
-	if e.Scheme == "DPoP" {
-		params = append(params, `algs="`+strings.Join(guard.ProofAlgorithms(), " ")+`"`)
-	}
-	if len(params) == 0 {
-		return e.Scheme
-	}
-	return e.Scheme + " " + strings.Join(params, ", ")
+	writeOAuth(ex, status, oauthError{string(e.Code), oauth.ErrorDescription(e.Desc)})
 }
 
 func oauthWord(status int) string {
@@ -91,14 +68,4 @@ func oauthWord(status int) string {
 		return "server_error"
 	}
 	return string(oauth.InvalidRequest)
-}
-
-// described keeps to the characters of error_description (RFC 6749 §5.2).
-func described(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			return '\''
-		}
-		return r
-	}, s)
 }

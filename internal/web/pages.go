@@ -32,6 +32,15 @@ func newPages(cfg Config, calls func() []ui.Call) *pages {
 		base: cfg.Base, mailbox: cfg.Mailbox, calls: calls}
 }
 
+// The values of headers that are the same on all pages. They are shared: nobody writes into them.
+var (
+	deny       = []string{"DENY"}
+	sameOrigin = []string{"same-origin"}
+	cspPage    = []string{csp("")}
+	typeHTML   = []string{"text/html; charset=utf-8"}
+)
+
+// pageHeaders sets the headers of a page.
 func pageHeaders(ex *exchange) {
 	h := ex.Header()
 	h["Content-Security-Policy"] = cspPage

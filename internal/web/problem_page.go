@@ -21,10 +21,8 @@ func (s *pages) writeProblemPage(ex *exchange, err error) {
 	} else if wrong, ok := errors.AsType[*oauth.Error](err); ok {
 		page.Code, page.Detail, page.Reference = string(wrong.Code), wrong.Desc, ex.id
 	} else {
-		p := ex.explain(err)
-		ex.fault, status = p.fault, p.Status
-		p.header(ex.Header())
-		page = problemPage(ex, p)
+		p := ex.fail(err)
+		status, page = p.Status, problemPage(ex, p)
 	}
 	if page.Login = pathLogin; ex.tenant.ID != "" {
 		page.Login = local(ex, pathLogin)
@@ -50,7 +48,7 @@ func (s *pages) flowHome(ex *exchange, err error) (name, uri string) {
 	if err != nil || c.SelfDescribed() || c.Settings.ClientURI == "" {
 		return "", "" // the page says the rest all the same
 	}
-	return clientName(c), c.Settings.ClientURI
+	return c.DisplayName(), c.Settings.ClientURI
 }
 
 // problemPage says it in the words for what it is, else in those for its status.

@@ -28,7 +28,7 @@ func redirectToClient(ex *exchange, address string, c auth.Client) error {
 	if headRest+sizeOf(h)+len(address) > maxHead {
 		flowHeaders(ex)
 		letOpen(ex, c)
-		name := clientName(c)
+		name := c.DisplayName()
 		if u, err := url.Parse(address); name == "" && err == nil {
 			name = u.Host
 		}

@@ -140,6 +140,9 @@ const (
 	cacheableRetry = time.Second
 )
 
+// unavailable refuses a request that the database would have to answer.
+func unavailable() error { return auth.Unavailable(errUnavailable, cacheableRetry) }
+
 var errUnavailable = errors.New("the database did not answer a moment ago")
 
 func (ex *exchange) lookUpTenant(ctx context.Context, id auth.TenantID) (auth.Tenant, error) {

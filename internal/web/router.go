@@ -45,6 +45,8 @@ type RouterConfig struct {
 	InsecureCookies bool
 	// Dev lets scripts of this machine call the API, whatever their port.
 	Dev bool
+	// NoCORS lets no script of another origin read an answer.
+	NoCORS bool
 	// AccessLog writes one line to Log for each request.
 	AccessLog bool
 
@@ -82,8 +84,9 @@ type router struct {
 	forwarding forwarding
 }
 
-func newRouter(cfg RouterConfig) (*router, error) {
-	s := &router{cfg: cfg, now: cfg.Now, log: cfg.Log, mux: http.NewServeMux(), byPattern: map[string]*route{}, boot: secret.Encode(secret.Bytes(6)) + "-"}
+func newRouter(cfg RouterConfig, unmatched func(*http.Request) *dialect) (*router, error) {
+	cfg = cfg.withDefaults()
+	s := &router{cfg: cfg, unmatched: unmatched, now: cfg.Now, log: cfg.Log, mux: http.NewServeMux(), byPattern: map[string]*route{}, boot: secret.Encode(secret.Bytes(6)) + "-"}
 	base, err := url.Parse(cfg.Base)
 	if err != nil || base.Host == "" || base.Path != "" || base.RawQuery != "" || base.Fragment != "" {
 		return nil, fmt.Errorf("base URL %q is not of the form https://HOST", cfg.Base)

@@ -82,21 +82,23 @@ type Server struct {
 // URL that cannot be served.
 func New(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
-	rt, err := newRouter(cfg.RouterConfig)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{router: rt, cfg: cfg, protocol: newProtocol(cfg), api: newAPI(cfg, rt)}
+	s := &Server{cfg: cfg, protocol: newProtocol(cfg)}
 	s.pages = newPages(cfg, s.calls)
 	s.dialects = s.newDialects()
-	rt.unmatched = s.dialects.unmatched
+	var err error
+	if s.router, err = newRouter(cfg.RouterConfig, s.dialects.unmatched); err != nil {
+		return nil, err
+	}
+	s.api = newAPI(cfg, s.router)
 	s.routes()
 	s.management, err = s.newManagement()
 	return s, err
 }
 
 func (c Config) withDefaults() Config {
-	c.RouterConfig = c.RouterConfig.withDefaults()
+	if c.Metrics == nil {
+		c.Metrics = NewMetrics() // one for both routers
+	}
 	c.Dev, c.Nonce = c.Mailbox != nil, c.Clients.Nonce
 	if c.JWKSMaxAge == 0 {
 		c.JWKSMaxAge = 5 * time.Minute

@@ -55,7 +55,7 @@ func (s *protocol) publish(ex *exchange, r *http.Request, from published) error 
 		if d == nil {
 			text := from.away()
 			if text == nil {
-				return auth.Unavailable(errUnavailable, cacheableRetry)
+				return unavailable()
 			}
 			d = newDocument(text)
 		}
