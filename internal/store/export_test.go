@@ -10,7 +10,7 @@ import (
 
 // What the tests of package store_test need from inside.
 var (
-	MigrateSQLite   = func(ctx context.Context, pool *sql.DB) error { return migrateSQLite(ctx, pool, false) }
+	MigrateSQLite   = migrateSQLite
 	MigratePostgres = migratePostgres
 	Advance         = advance
 )

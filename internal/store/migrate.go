@@ -34,17 +34,28 @@ func (e *SchemaError) Error() string {
 
 // migrateSQLite runs under the file lock that openSQLite holds.
 func migrateSQLite(ctx context.Context, pool *sql.DB, inspect bool) error {
-	if inspect {
-		return inspectSchema(ctx, pool, "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'", sqlite)
+	err := inspectSchema(ctx, pool, "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'", sqlite)
+	if inspect || !isOutdated(err) {
+		return err
 	}
 	return migrateUp(ctx, goose.DialectSQLite3, pool, sqlite)
+}
+
+// isOutdated reports that migrations are pending.
+func isOutdated(err error) bool {
+	_, ok := errors.AsType[*SchemaError](err)
+	return ok
 }
 
 // migratePostgres lets one node migrate while the others wait. The lock belongs to a transaction
 // that stays open meanwhile: behind a pooler, a lock of the session would stay on another
 // connection. Each migration is a transaction of its own, so an interrupted one has not
-// happened.
-func migratePostgres(ctx context.Context, pool *sql.DB) error {
+// happened. A node that finds nothing pending does not wait for the lock.
+func migratePostgres(ctx context.Context, pool *sql.DB, inspect bool) error {
+	err := inspectSchema(ctx, pool, "SELECT count(to_regclass('goose_db_version'))", postgres)
+	if inspect || !isOutdated(err) {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	tx, err := pool.BeginTx(ctx, nil)
@@ -58,8 +69,8 @@ func migratePostgres(ctx context.Context, pool *sql.DB) error {
 	return migrateUp(ctx, goose.DialectPostgres, pool, postgres)
 }
 
-// inspectSchema compares versions. The migration library would create its table, so it is not
-// used here.
+// inspectSchema compares versions. The migration library would create its table and parse all
+// migrations, so it is not used here.
 func inspectSchema(ctx context.Context, pool *sql.DB, hasTable string, d dialect) error {
 	files, err := fs.Glob(migrations, "migrations/"+string(d)+"/*.sql")
 	if err != nil || len(files) == 0 {

@@ -89,7 +89,7 @@ func childMigrate(ctx context.Context) error {
 	}
 	pool := sql.OpenDB(d)
 	defer pool.Close()
-	if err := migrate(ctx, pool); err != nil {
+	if err := migrate(ctx, pool, false); err != nil {
 		return err
 	}
 	printLine("migrated")

@@ -111,10 +111,7 @@ func parsePostgres(text string) (*pgx.ConnConfig, error) {
 func migrateSeparately(ctx context.Context, pc pgx.ConnConfig, inspect bool) error {
 	pool := stdlib.OpenDB(pc)
 	defer pool.Close()
-	if inspect {
-		return inspectSchema(ctx, pool, "SELECT count(to_regclass('goose_db_version'))", postgres)
-	}
-	return migratePostgres(ctx, pool)
+	return migratePostgres(ctx, pool, inspect)
 }
 
 // connectError describes a failed connection. The driver tries several ways and joins their
