@@ -34,7 +34,7 @@ func TestAttack_FL_04_diskFull(t *testing.T) {
 
 func runFill(t *testing.T, how string, attr *syscall.SysProcAttr) {
 	t.Helper()
-	cmd := child(os.Args[0], "fill", "sqlite:"+filepath.Join(t.TempDir(), "disk", "watchword.db"), "WATCHWORD_STORE_DISK="+how)
+	cmd := child(t, "fill", "sqlite:"+filepath.Join(t.TempDir(), "disk", "watchword.db"), "WATCHWORD_STORE_DISK="+how)
 	cmd.SysProcAttr = attr
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, syscall.EPERM) || strings.Contains(string(out), "mount: operation not permitted") {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -219,7 +217,7 @@ func TestAttack_FL_01_kill(t *testing.T) {
 		var all []string
 		for round := range n {
 			var lines []string
-			cmd := child(os.Args[0], "mixed", cfg.URL)
+			cmd := child(t, "mixed", cfg.URL)
 			var once sync.Once
 			readLines(t, cmd, func(line string) {
 				once.Do(func() {
@@ -250,7 +248,7 @@ func TestAttack_FL_01_start(t *testing.T) {
 	t.Parallel()
 	for range rounds(4, 60) {
 		cfg := testConfig(t, storetest.BlankSQLite(t))
-		cmd := child(os.Args[0], "mixed", cfg.URL)
+		cmd := child(t, "mixed", cfg.URL)
 		readLines(t, cmd, func(string) { cmd.Process.Kill() }, func() {
 			time.AfterFunc(rand.N(60*time.Millisecond), func() { cmd.Process.Kill() })
 		})
@@ -297,29 +295,25 @@ func TestAttack_FL_03_between(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, cfg store.Config) {
 		for n := range 3 {
-			redeemAndDie(t, cfg, os.Args[0], fmt.Sprintf("WATCHWORD_STORE_DIE=code-%d", 3*n))
+			redeemAndDie(t, cfg, fmt.Sprintf("WATCHWORD_STORE_DIE=code-%d", 3*n))
 		}
 	})
 }
 
-// The same with the fault points of the binary that the fault tests use.
+// The same at fault points.
 func TestAttack_FL_03_points(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "store.test")
-	if out, err := exec.Command("go", "test", "-c", "-tags", "faults", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build with fault points: %v\n%s", err, out)
-	}
 	each(t, func(t *testing.T, cfg store.Config) {
 		for _, point := range []string{"single-use.taken=kill@2", "store.before-commit=kill@5", "store.after-commit=kill@7", "store.after-commit=error@9", "store.before-commit=error@8"} {
-			redeemAndDie(t, cfg, binary, "WATCHWORD_FAULT_POINTS="+point)
+			redeemAndDie(t, cfg, "WATCHWORD_FAULT_POINTS="+point)
 		}
 	})
 }
 
-func redeemAndDie(t *testing.T, cfg store.Config, binary, env string) {
+func redeemAndDie(t *testing.T, cfg store.Config, env string) {
 	t.Helper()
 	var lines []string
-	cmd := child(binary, "redeem", cfg.URL, env)
+	cmd := child(t, "redeem", cfg.URL, env)
 	readLines(t, cmd, func(line string) { lines = append(lines, line) })
 	killed := cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL
 	if killed == strings.Contains(env, "error") {

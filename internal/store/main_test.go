@@ -10,7 +10,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,8 +22,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// The fault tests kill processes. The victim is this test binary itself, started
-// again with the name of what it shall do in the environment.
+// The fault tests kill processes. The victim is the test binary of this package, with fault
+// points and without the race detector, started with the name of its work in the environment.
 
 const (
 	childEnv = "WATCHWORD_STORE_CHILD" // a name in children
@@ -39,12 +41,25 @@ var children = map[string]func(ctx context.Context) error{
 func TestMain(m *testing.M) {
 	name := os.Getenv(childEnv)
 	if name == "" {
-		os.Exit(m.Run())
+		os.Exit(run(m))
 	}
 	if err := children[name](context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+var childDir string // set before the tests run
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "watchword-store-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	childDir = dir
+	return m.Run()
 }
 
 // rounds is how often a fault is repeated: the second number where time does not matter.
@@ -66,8 +81,23 @@ func testConfig(t testing.TB, url string) store.Config {
 	return store.Config{URL: url, Keyring: ring, Now: time.Now, Connections: 8}
 }
 
-// child is a command that runs this binary, or another one built from it.
-func child(binary, name, url string, env ...string) *exec.Cmd {
+// childBinary is built once. The race detector would make each start many times slower.
+var childBinary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(childDir, "store.test")
+	out, err := exec.Command("go", "test", "-c", "-tags", "faults", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build with fault points: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// child returns a command that does the named work in another process.
+func child(t *testing.T, name, url string, env ...string) *exec.Cmd {
+	t.Helper()
+	binary, err := childBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(binary)
 	cmd.Env = append(os.Environ(), childEnv+"="+name, urlEnv+"="+url, keyEnv+"="+base64.StdEncoding.EncodeToString(testKey))
 	cmd.Env = append(cmd.Env, env...)

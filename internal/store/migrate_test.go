@@ -103,7 +103,7 @@ func TestAttack_FL_18_killedMigration(t *testing.T) {
 	run := func(t *testing.T, url string, step int, check func(url string)) {
 		for n := 1; ; n += step {
 			done := false
-			cmd := child(os.Args[0], "migrate", url, "WATCHWORD_STORE_DIE="+strconv.Itoa(n))
+			cmd := child(t, "migrate", url, "WATCHWORD_STORE_DIE="+strconv.Itoa(n))
 			readLines(t, cmd, func(line string) { done = line == "migrated" })
 			if have := len(tables(t, url)); have != 0 && have < 10 {
 				t.Fatalf("killed at %d: %d tables are there", n, have)
