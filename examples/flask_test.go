@@ -62,7 +62,7 @@ func TestRepair_N12_FlaskAPI(t *testing.T) {
 	requireRefusal(t, "GET", "http://"+lone+"/orders", good, 503, "keys_unavailable")
 }
 
-// The Flask application signs a person in through the pages.
+// The Flask application signs a user in through the pages.
 func TestRepair_N12_FlaskLogin(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

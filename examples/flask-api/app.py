@@ -1,13 +1,13 @@
 """A Flask API that knows nothing of Watchword but its issuer URL.
 
-Plain PyJWT checks the tokens with the keys that the issuer publishes:
+Plain PyJWT verifies the tokens with the keys that the issuer publishes:
 
     pip install -r requirements.txt
     ISSUER=http://127.0.0.1:8080 flask --app app run --port 8082
 
-It takes tokens that were asked for it: the resource http://127.0.0.1:8082.
+It accepts tokens for the resource http://127.0.0.1:8082.
 
-Refunds ask the issuer whether the token still stands, since a token that was checked
+Refunds ask the issuer whether the token is still active, since a token that was verified
 here works until it expires. That needs a client of the API's own:
 
     watchword client create --name Refunds --type machine --serves http://127.0.0.1:8082
@@ -25,15 +25,15 @@ ISSUER = os.environ.get("ISSUER", "http://127.0.0.1:8080")
 RESOURCE = os.environ.get("RESOURCE", "http://127.0.0.1:8082")
 CLIENT = os.environ.get("CLIENT_ID", ""), os.environ.get("CLIENT_SECRET", "")
 
-# Those that the issuer may sign with. Never an algorithm with a shared secret, and never
-# the one that the token names.
+# The algorithms of the issuer. Never one with a shared secret, and never the one that the
+# token names.
 ALGORITHMS = ["ES256", "RS256", "EdDSA"]
 
 app = Flask(__name__)
 
 
 class Refused(Exception):
-    """A refusal in the words of RFC 6750 §3 and RFC 9457."""
+    """An error response by RFC 6750 §3 and RFC 9457."""
 
     def __init__(self, status, code, detail):
         super().__init__(detail)
@@ -41,11 +41,11 @@ class Refused(Exception):
 
 
 class IssuerDown(Exception):
-    """The issuer cannot be asked, so nothing can be said of the token."""
+    """The issuer does not respond, so the token cannot be verified."""
 
 
 class Keys(jwt.PyJWKClient):
-    """PyJWT has one error for an unknown key and for an issuer that does not answer."""
+    """Tells an issuer that does not respond from an unknown key: PyJWT has one error for both."""
 
     def fetch_data(self):
         try:
@@ -58,7 +58,7 @@ KEYS = Keys(ISSUER + "/.well-known/jwks.json")
 
 
 def verify(token):
-    """Return what a good access token says."""
+    """Return the claims of a valid access token."""
     try:
         if jwt.get_unverified_header(token).get("typ") != "at+jwt":
             raise Refused(401, "invalid_token", "This is not an access token.")  # RFC 9068 §4
@@ -74,7 +74,7 @@ def verify(token):
         raise Refused(401, "invalid_token", "The access token is not valid for this API.")
 
 
-def still_stands(token):
+def is_active(token):
     """Ask the issuer whether the token has been revoked or its session has ended."""
     try:
         answer = requests.post(ISSUER + "/oauth2/introspect", data={"token": token}, auth=CLIENT, timeout=3)
@@ -85,7 +85,7 @@ def still_stands(token):
 
 
 def token_required(*permissions, fresh=False):
-    """Let a request in that carries a valid access token with these permissions."""
+    """Require a valid access token with these permissions; fresh also asks the issuer."""
 
     def wrap(view):
         @functools.wraps(view)
@@ -96,7 +96,7 @@ def token_required(*permissions, fresh=False):
             g.claims = verify(token)
             if not set(permissions) <= set(g.claims.get("permissions", [])):
                 raise Refused(403, "insufficient_permission", "The account lacks a required permission.")
-            if fresh and not still_stands(token):
+            if fresh and not is_active(token):
                 raise Refused(401, "invalid_token", "The access token is not valid any more.")
             return view(*args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""A Flask application that signs people in with OpenID Connect, by Authlib.
+"""A Flask application that signs users in with OpenID Connect, by Authlib.
 
     pip install -r requirements.txt
     watchword client create --name Shop --type web --first-party --redirect-uri http://127.0.0.1:8083/callback
@@ -46,9 +46,9 @@ def login():
 def callback():
     try:
         token = oauth.watchword.authorize_access_token()
-    except OAuthError as err:  # the person said no, or the answer is not for this browser
+    except OAuthError as err:  # the user denied the request, or the response is not for this browser
         return f"Not signed in: {err.error}", 403
-    person = oauth.watchword.userinfo(token=token)  # the ID Token names the person by "sub" alone
+    user = oauth.watchword.userinfo(token=token)  # the ID Token names the user only by "sub"
     session.clear()
-    session["user"] = {"sub": person["sub"], "email": person["email"]}
+    session["user"] = {"sub": user["sub"], "email": user["email"]}
     return redirect(url_for("home"))

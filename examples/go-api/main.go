@@ -1,10 +1,10 @@
-// Command go-api is the smallest API behind Watchword: one path for everybody
-// with an access token, one for a permission, one for administrators.
+// Command go-api is the smallest API with guard: one path for every access token, one
+// for a permission, one for administrators.
 //
 //	go run ./examples/go-api
 //	curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8081/hello
 //
-// It takes tokens that were asked for it, as the resource http://127.0.0.1:8081.
+// It accepts tokens for the resource http://127.0.0.1:8081.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 func main() {
 	g, err := guard.New(context.Background(), guard.Config{
 		Issuer:   env("ISSUER", "http://127.0.0.1:8080"),
-		Resource: env("RESOURCE", "http://127.0.0.1:8081"), // other APIs cannot use its tokens, nor it theirs
+		Resource: env("RESOURCE", "http://127.0.0.1:8081"), // tokens for it open no other API
 	})
 	if err != nil {
 		log.Fatal(err)
