@@ -156,7 +156,7 @@ func (c roleDisallow) Run(e *env) error {
 
 type assignmentArgs struct {
 	tenantFlag
-	Email string `arg:"" help:"The account's e-mail address."`
+	Email string `arg:"" help:"The account's email address."`
 	Role  string `arg:"" help:"The role's name."`
 }
 

@@ -10,17 +10,16 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Caller is who shows an access token to the administration API: a person, or a client
-// that acts for itself, and the scope of the token.
+// Caller is the caller of the administration API: a user, or a client that acts for itself, and
+// the scope of the access token.
 type Caller struct {
 	Actor auth.Actor
 	Scope auth.Scope
 }
 
-// Administer lets in a person who has the permission of administrators now, and a client
-// that is registered for it as a scope now, with a token that has it as a scope. What the
-// token says of roles and permissions does not count. Refusals: Forbidden not_an_admin,
-// insufficient_scope.
+// Administer allows a user who has the administrator permission, and a client that is registered
+// for it as a scope. Both need it in the scope of the token. The database decides, not the roles
+// and permissions of the token. Refusals: Forbidden not_an_admin, insufficient_scope.
 func (s *Service) Administer(ctx context.Context, tenant auth.TenantID, c Caller) error {
 	var ok bool
 	err := s.db.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
@@ -37,7 +36,7 @@ func (s *Service) Administer(ctx context.Context, tenant auth.TenantID, c Caller
 	case err != nil && !errors.Is(err, auth.ErrNotFound):
 		return fmt.Errorf("administer: %w", err)
 	case !ok:
-		return auth.Refuse(auth.KindForbidden, auth.CodeNotAnAdmin, "this call is for administrators of this tenant")
+		return auth.Refuse(auth.KindForbidden, auth.CodeNotAnAdmin, "the caller is not an administrator of this tenant")
 	}
 	return auth.RequireScope(c.Scope, auth.AdminPermission)
 }

@@ -14,7 +14,7 @@ import (
 // unverified address; rights_too_long.
 func (s *Service) Assign(ctx context.Context, tenant auth.TenantID, account auth.AccountID, roleName string, actor auth.Actor) error {
 	return s.write(ctx, tenant, "assign role", func(tx *store.Tx) error {
-		if err := owned(tx, account); err != nil {
+		if err := requireVerified(tx, account); err != nil {
 			return err
 		}
 		before, err := rightsSize(tx, account)
@@ -43,7 +43,7 @@ func (s *Service) Unassign(ctx context.Context, tenant auth.TenantID, account au
 }
 
 func assign(tx *store.Tx, account auth.AccountID, roleName string, do func(auth.AccountID, auth.RoleID) (bool, error), e auth.Event) error {
-	if err := known(tx, account); err != nil {
+	if err := requireAccount(tx, account); err != nil {
 		return err
 	}
 	r, err := findRole(tx, roleName)
@@ -57,13 +57,13 @@ func assign(tx *store.Tx, account auth.AccountID, roleName string, do func(auth.
 	return tx.Record(e)
 }
 
-// owned refuses an account with a password and an unverified address. Another user may have
-// registered the address and would get the role. An account without a password, such as an
+// requireVerified refuses an account with a password and an unverified address. Another user may
+// have registered the address and would get the role. An account without a password, such as an
 // invitation, cannot be used before its address is verified.
-func owned(tx *store.Tx, account auth.AccountID) error {
+func requireVerified(tx *store.Tx, account auth.AccountID) error {
 	a, err := tx.Account(account)
 	if errors.Is(err, auth.ErrNotFound) || err == nil && a.Verified() {
-		return nil // assign says what there is to say
+		return nil // assign reports an unknown account
 	}
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func owned(tx *store.Tx, account auth.AccountID) error {
 	return auth.Refuse(auth.KindConflict, auth.CodeEmailNotVerified, "the address of this account is not confirmed; another user may have registered it")
 }
 
-func known(tx *store.Tx, account auth.AccountID) error {
+func requireAccount(tx *store.Tx, account auth.AccountID) error {
 	_, err := tx.Account(account)
 	if errors.Is(err, auth.ErrNotFound) {
 		return auth.AccountNotFound()
@@ -88,7 +88,7 @@ func known(tx *store.Tx, account auth.AccountID) error {
 // RightsOf returns the account's roles and all of their permissions, each sorted.
 func (s *Service) RightsOf(ctx context.Context, tenant auth.TenantID, account auth.AccountID) (roles, permissions []string, err error) {
 	err = s.db.Read(ctx, tenant, func(tx *store.Tx) error {
-		if err := known(tx, account); err != nil {
+		if err := requireAccount(tx, account); err != nil {
 			return err
 		}
 		roles, permissions, err = tx.Rights(account)

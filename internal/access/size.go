@@ -9,8 +9,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// RightsSize returns how many bytes roles and permissions take in a token, at most, among
-// the accounts with the role. The limit is auth.MaxRights. Refusals: role_unknown.
+// RightsSize returns the largest size in bytes of roles and permissions in a token of an account
+// with the role. The limit is auth.MaxRights. Refusals: role_unknown.
 func (s *Service) RightsSize(ctx context.Context, tenant auth.TenantID, roleName string) (size int, err error) {
 	err = s.db.Read(ctx, tenant, func(tx *store.Tx) error {
 		r, err := findRole(tx, roleName)
@@ -56,5 +56,5 @@ func rightsSize(tx *store.Tx, account auth.AccountID) (int, error) {
 
 func tooLong(size int) error {
 	return auth.Refuse(auth.KindConflict, auth.CodeRightsTooLong, fmt.Sprintf(
-		"the names of an account's roles and permissions would take %d bytes in its token, and at most %d fit; use fewer or shorter ones", size, auth.MaxRights))
+		"roles and permissions: the names would take %d bytes in a token, want at most %d; use fewer or shorter ones", size, auth.MaxRights))
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// StepKind is what happens next in a flow: a page, or its end.
+// StepKind is the kind of a step: a page, or the end of the flow.
 type StepKind string
 
 // The steps of flows.
@@ -14,7 +14,7 @@ const (
 	StepRegister      StepKind = "register"       // create an account
 	StepChoose        StepKind = "choose"         // choose one of the accounts in the browser
 	StepConsent       StepKind = "consent"        // allow or deny the client's request
-	StepVerifyEmail   StepKind = "verify_email"   // verify the e-mail address first
+	StepVerifyEmail   StepKind = "verify_email"   // verify the email address first
 	StepAnswer        StepKind = "answer"         // the response to the client, with a code or an error
 	StepContinue      StepKind = "continue"       // the same request again, with the cookies that a cross-site form lacks
 	StepDeviceCode    StepKind = "device_code"    // enter the user code of the device
@@ -140,7 +140,8 @@ func (n FlowState) interact() Step {
 	return Step{Kind: StepAnswer, Session: p.Session.ID}
 }
 
-// device asks for the user code, then for the account, then for a clear yes (RFC 8628 §5.4).
+// device returns the next step towards an approved device: the user code, the account, the
+// confirmation (RFC 8628 §5.4).
 func (n FlowState) device() Step {
 	if n.Flow.Device == "" {
 		return Step{Kind: StepDeviceCode}
@@ -158,7 +159,7 @@ func (n FlowState) device() Step {
 	return Step{Kind: StepDeviceConfirm, Session: p.Session.ID}
 }
 
-// account is done when a user is signed in.
+// account returns the next step of a sign-in without a client.
 func (n FlowState) account() Step {
 	live := n.live()
 	if len(live) == 0 || n.Flow.Session == AddAccount {
@@ -176,8 +177,8 @@ func (n FlowState) account() Step {
 
 // chosenAccount returns the account of the flow. That is the account that was chosen or signed in
 // within the flow, else the one that the client asks for, else the only one in the browser. Of
-// several accounts, login_hint picks one. Otherwise the user is asked, so that nobody signs in with
-// an account that they did not mean.
+// several accounts, login_hint selects one. Otherwise the user chooses, so that no client gets
+// another account than the user meant.
 func (n FlowState) chosenAccount() (SignedInAccount, bool) {
 	if n.Flow.Session == AddAccount {
 		return SignedInAccount{}, false
@@ -209,7 +210,7 @@ func (n FlowState) chosenAccount() (SignedInAccount, bool) {
 	return SignedInAccount{}, false
 }
 
-// identify asks for the account.
+// identify returns the step at which the user chooses or signs in with an account.
 func (n FlowState) identify() Step {
 	if len(n.live()) == 0 || n.hasSubjectHint() || n.Flow.Session == AddAccount {
 		return Step{Kind: StepLogin}

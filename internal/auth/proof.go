@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ProofMethod is how a user proved who they are, as an Authentication Method Reference (RFC 8176).
+// ProofMethod is how a user authenticated, as an Authentication Method Reference (RFC 8176).
 type ProofMethod string
 
 // ProofPassword is a password.
@@ -18,16 +18,15 @@ type Proof struct {
 	At      time.Time
 }
 
-// Authentication is what proofs amount to, in the terms of OpenID Connect Core §2.
+// Authentication is the result of proofs, in the terms of OpenID Connect Core §2.
 type Authentication struct {
 	ACR string
 	AMR []string
 	At  time.Time // of the newest proof
 }
 
-// EnoughProof decides whether the proofs are enough to sign the account in, and returns what they
-// amount to. Proofs of another account count for nothing. It is the one place that computes ACR
-// and AMR, and the one that will ask for more than a password.
+// EnoughProof decides whether the proofs are enough to sign the account in, and returns their
+// ACR, AMR and time. It ignores proofs of other accounts. ACR and AMR are computed here only.
 func EnoughProof(account AccountID, proofs []Proof) (Authentication, bool) {
 	var out Authentication
 	for _, p := range proofs {

@@ -5,25 +5,25 @@ import (
 	"strings"
 )
 
-// Names of scopes and permissions that begin with it belong to the issuer's own API.
-// No token for another audience carries one.
+// reservedPrefix begins the names of scopes and permissions of the issuer's own API. Tokens for
+// other audiences contain none of them.
 const reservedPrefix = "watchword:"
 
 const (
-	// ScopeAccount opens the first-party API below /api/v1 for the person who signed in.
+	// ScopeAccount allows calls of the first-party API below /api/v1 for the signed-in user.
 	ScopeAccount = reservedPrefix + "account"
-	// AdminPermission is what the built-in role of administrators allows. As a scope it
-	// opens /api/v1/admin.
+	// AdminPermission is the permission of the built-in administrator role. As a scope it allows
+	// calls of /api/v1/admin.
 	AdminPermission = reservedPrefix + "admin"
 )
 
-// LoginScope is what tokens of the first-party API carry unless another scope is asked for.
+// LoginScope is the default scope of tokens of the first-party API.
 var LoginScope = append(slices.Clone(DefaultScope), ScopeAccount)
 
-// Override lets a change through that is refused otherwise.
+// Override allows a change that is refused otherwise.
 type Override string
 
-// AllowNoAdministrator lets the last administrator of a tenant go.
+// AllowNoAdministrator allows removing the last administrator of a tenant.
 const AllowNoAdministrator Override = "no_administrator"
 
 // KeepAdministrator refuses a change that removed the last administrator of the tenant
@@ -33,7 +33,7 @@ func KeepAdministrator(last bool, allowed []Override) error {
 		return nil
 	}
 	return Refuse(KindConflict, CodeLastAdministrator,
-		"nobody could administer this tenant any more: make another account an administrator first, or use --force on the command line")
+		"this would remove the tenant's last administrator: make another account an administrator first, or use --force on the command line")
 }
 
 // Reserved reports whether the name of a scope or permission belongs to the issuer's
@@ -47,14 +47,14 @@ func RequireScope(scope Scope, name string) error {
 		return nil
 	}
 	e := Refuse(KindForbidden, CodeInsufficientScope,
-		`scope: this call needs a token with "`+name+`"; sign in with "scope": "`+name+`", or ask for it among others, and for no resource`)
+		`scope: this call needs a token with "`+name+`"; sign in with "scope": "`+name+`", or request it with others and without a resource`)
 	e.Err = MissingScope(name)
 	return e
 }
 
-// RequireAccount is RequireScope for ScopeAccount. A token of the built-in client that is
-// older than that scope has no rights either, but is refused as Unauthenticated
-// invalid_token: clients refresh then, and the next token has the scope.
+// RequireAccount is RequireScope for ScopeAccount. A token of the built-in client from before
+// that scope existed is refused as Unauthenticated invalid_token, so that clients refresh it and
+// get the scope.
 func RequireAccount(client ClientID, scope Scope) error {
 	if PredatesAccount(client, scope) {
 		return Refuse(KindUnauthenticated, CodeInvalidToken, "the access token is older than the scope "+ScopeAccount+"; refresh it")
@@ -62,9 +62,9 @@ func RequireAccount(client ClientID, scope Scope) error {
 	return RequireScope(scope, ScopeAccount)
 }
 
-// PredatesAccount reports whether a token was granted by a sign-in from before
-// ScopeAccount. A sign-in that asks for that very scope now is granted it in another order,
-// so of new tokens only one that was narrowed to it at a refresh looks like an old one.
+// PredatesAccount reports whether a token was granted by a sign-in from before ScopeAccount. A
+// sign-in that requests exactly DefaultScope is granted it in another order, so of new tokens
+// only one that was narrowed to it at a refresh looks like an old one.
 func PredatesAccount(client ClientID, scope Scope) bool {
 	return client == FirstParty && slices.Equal(scope, DefaultScope)
 }
@@ -74,21 +74,21 @@ type MissingScope string
 
 func (m MissingScope) Error() string { return "the token lacks the scope " + string(m) }
 
-// Rights are the names of roles and permissions, each sorted.
+// Rights are the names of an account's roles and permissions, each sorted.
 type Rights struct{ Roles, Permissions []string }
 
-// Entitlement is what an account may do at the moment, as far as a token can say it.
+// Entitlement is what an account may do now, as far as a token can contain it.
 type Entitlement struct {
 	Rights
 	// Known are those names of the granted scope that are permissions in the tenant.
 	Known []string
 }
 
-// holds reports whether a name of a scope may stand in a token of the account. A name
-// that is no permission speaks of what the client does, not of what the person may.
+// holds reports whether a token of the account may contain a name of a scope. A name that is no
+// permission is the client's matter and needs no right of the user.
 func (e Entitlement) holds(name string) bool {
 	switch {
-	case name == ScopeAccount || DefaultScope.Has(name): // of OpenID Connect, whatever a permission is called
+	case name == ScopeAccount || DefaultScope.Has(name): // scopes of OpenID Connect, even if a permission has the same name
 		return true
 	case Reserved(name) || slices.Contains(e.Known, name):
 		return slices.Contains(e.Permissions, name)
@@ -96,14 +96,14 @@ func (e Entitlement) holds(name string) bool {
 	return true
 }
 
-// Recipient is the client that gets a token, and for what.
+// Recipient is the client that gets a token, and the bounds of the token.
 type Recipient struct {
 	Client  Client
-	Allowed Scope // what it may be granted of people for the audience
-	Own     bool  // the audience is the issuer and nothing else
+	Allowed Scope // the scope that it may be granted for users and this audience
+	Own     bool  // the audience is only the issuer
 }
 
-// Grantable is the part of a scope that the client may have and the person can give.
+// Grantable returns the part of a scope that the client may have and the user can grant.
 func (e Entitlement) Grantable(r Recipient, scope Scope) Scope {
 	c := r.Client
 	return only(scope, func(name string) bool {
@@ -117,10 +117,10 @@ func (e Entitlement) builtIn(name string) bool {
 	return name == ScopeAccount || slices.Contains(e.Permissions, name)
 }
 
-// Carry fills in what a person's token carries (docs/tokens.md). The scope is narrowed to
-// what is Grantable. Roles are for first-party clients only; other clients get the
-// permissions that stand in the scope. Reserved names stand in tokens for the issuer only.
-// A token that came of another one, see Grant.Within, never has more than that one.
+// Carry fills in scope, roles and permissions of a user's token (docs/tokens.md). The scope is
+// narrowed to what is Grantable. Only first-party clients get roles; other clients get the
+// permissions that are in the scope. Only tokens for the issuer contain reserved names. A token
+// that was exchanged for another one (Grant.Within) never has more rights than that one.
 func (g Grant) Carry(r Recipient, e Entitlement) Grant {
 	c, own := r.Client, r.Own
 	g.Scope = e.Grantable(r, g.Scope)
@@ -142,8 +142,8 @@ func (g Grant) Carry(r Recipient, e Entitlement) Grant {
 	return g
 }
 
-// CarryOwn is Carry for a client that acts for itself. It keeps what it is registered
-// for, but for the reserved names in a token for another audience.
+// CarryOwn is Carry for a client that acts for itself. The scope is narrowed to what the client
+// is registered for, without reserved names in a token for another audience.
 func (g Grant) CarryOwn(r Recipient) Grant {
 	g.Scope = only(g.Scope, func(name string) bool {
 		return slices.Contains(r.Client.Scopes, name) && (r.Own || !Reserved(name))
@@ -151,11 +151,11 @@ func (g Grant) CarryOwn(r Recipient) Grant {
 	return g
 }
 
-// MaxRights is how many bytes the names of roles and permissions may take in a token, so
-// that every token fits into the header of a request.
+// MaxRights is the largest size in bytes of the names of roles and permissions in a token, so
+// that every token fits into a request header.
 const MaxRights = 4096
 
-// RightsSize is how many bytes the names take in a token.
+// RightsSize returns the size in bytes of the names in a token.
 func RightsSize(roles, permissions []string) int {
 	n := 0
 	for _, names := range [][]string{roles, permissions} {
@@ -166,10 +166,10 @@ func RightsSize(roles, permissions []string) int {
 	return n
 }
 
-// sizeOfRight counts the quotes and the comma as well.
+// sizeOfRight returns the size of a name with quotes and comma.
 func sizeOfRight(name string) int { return len(name) + 3 }
 
-// fitRights leaves out what is beyond MaxRights, permissions first, and counts it.
+// fitRights omits names beyond MaxRights, permissions first, and counts them.
 func fitRights(roles, permissions []string) (r, p []string, omitted int) {
 	left := MaxRights
 	fit := func(name string) bool {
@@ -180,7 +180,8 @@ func fitRights(roles, permissions []string) (r, p []string, omitted int) {
 	return r, p, len(roles) - len(r) + len(permissions) - len(p)
 }
 
-// only is the part of a list that is kept: the list itself where that is all of it.
+// only returns the elements for which keep returns true. It returns the list itself when that is
+// all of them.
 func only[S ~[]string](list S, keep func(string) bool) S {
 	for i, v := range list {
 		if keep(v) {

@@ -14,7 +14,7 @@ type Role struct {
 	CreatedAt   time.Time
 }
 
-// Permission is a right that an API asks for, such as "orders:write".
+// Permission is a right that an API requires, such as "orders:write".
 type Permission struct {
 	Name        string
 	Description string
@@ -25,7 +25,7 @@ const nameChars = "abcdefghijklmnopqrstuvwxyz0123456789:._-/"
 
 func parseTokenName(code Code, field, s string) (string, error) {
 	if len(s) < 1 || len(s) > 100 || strings.Trim(s, nameChars) != "" {
-		return "", Invalid(code, field, "use 1–100 of a–z, 0–9 and : . _ - /")
+		return "", Invalid(code, field, "want 1–100 of a–z, 0–9 and : . _ - /")
 	}
 	return s, nil
 }

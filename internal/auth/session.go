@@ -2,35 +2,35 @@ package auth
 
 import "time"
 
-// Session is one sign-in of one account on one device: what "sid" names, what a
-// cookie stands for, and what refresh families hang on.
+// Session is a browser session or a client session. A browser session is one account signed in in
+// one browser; the digest of its cookie finds it. A client session is named by the "sid" claim,
+// and refresh token families belong to it.
 type Session struct {
 	ID        SessionID
 	Account   AccountID
 	Client    ClientID
 	Digest    string    // of the cookie; empty for sessions that have none
-	AuthAt    time.Time // when the person last proved who they are
+	AuthAt    time.Time // when the user last authenticated
 	ACR       string    // OpenID Connect Core §2
 	AMR       []string  // RFC 8176
 	IP        string
 	UserAgent string
 	CreatedAt time.Time
 	SeenAt    time.Time
-	IdleAt    time.Time // dead from here unless used before
-	ExpiresAt time.Time // dead from here however often used
+	IdleAt    time.Time // idle timeout; moved by use
+	ExpiresAt time.Time // absolute timeout
 	EndedAt   time.Time
 	EndReason string
 
-	// Parent is the browser's session under which a client was signed in; empty for
-	// the browser's own sessions and for sessions without a parent. A client's session is
-	// what the "sid" of its tokens names.
+	// Parent is the browser session of a client session; empty for browser sessions and for
+	// sessions without a parent.
 	Parent SessionID
-	// Offline keeps a client's session when its parent is logged out: the person has
-	// allowed access while they are away. It then has no parent.
+	// Offline keeps a client session when its parent ends: the user has allowed offline access.
+	// It has no parent then.
 	Offline bool
-	// RememberMe is the remember-me series from which the session came or to which it led.
+	// RememberMe is the remember-me series of the session, if it has one.
 	RememberMe RememberMeID
-	// Claims are what the client asked for by name, for userinfo and later ID Tokens.
+	// Claims are the claims that the client requested by name, for userinfo and later ID Tokens.
 	Claims ClaimsRequest
 }
 

@@ -5,40 +5,40 @@ import (
 	"time"
 )
 
-// Tenant is one customer with its own issuer, keys, accounts, clients, roles and settings.
+// Tenant is a separate set of accounts, clients, roles and keys, with its own issuer and
+// settings.
 type Tenant struct {
 	ID         TenantID
 	Name       string // shown to people
 	Settings   Settings
 	CreatedAt  time.Time
-	DisabledAt time.Time // zero while the tenant is open
+	DisabledAt time.Time // zero unless the tenant is disabled
 }
 
-// Settings are the choices of a tenant. A zero field means the server's default,
-// so a setting that is added later leaves yesterday's tenants as they were.
+// Settings are the settings of a tenant. A zero field means the server's default, so a new
+// setting leaves existing tenants unchanged.
 type Settings struct {
 	// Registration is "open", "closed" or empty for the server's default.
 	Registration string `json:"registration,omitempty"`
-	// AllowUnverified lets people sign in before their address is proved.
+	// AllowUnverified allows sign-in before the address is verified.
 	AllowUnverified bool          `json:"allow_unverified,omitempty"`
 	Password        PasswordRules `json:"password,omitzero"`
 	Lifetimes       Lifetimes     `json:"lifetimes,omitzero"`
 	// Algorithm signs access tokens: ES256, RS256 or EdDSA.
 	Algorithm string `json:"algorithm,omitempty"`
-	// PKCEOptional lets confidential clients do without a code_challenge.
+	// PKCEOptional allows confidential clients to omit the code_challenge.
 	PKCEOptional bool `json:"pkce_optional,omitempty"`
 	// ClientRegistration is "closed", "token", "open" or empty for the server's default
 	// (RFC 7591).
 	ClientRegistration string `json:"client_registration,omitempty"`
-	// Branding is how the tenant's pages look.
+	// Branding is the look of the tenant's pages.
 	Branding Branding `json:"branding,omitzero"`
-	// Locale is the language of its pages where a person's browser says nothing: "en"
-	// (default) or "de".
+	// Locale is the language of its pages when the browser names none: "en" (default) or "de".
 	Locale string `json:"locale,omitempty"`
 }
 
 // Branding overrides the look of the pages. Colours are #rrggbb; an empty field is
-// the default. The Dark ones hold in dark mode.
+// the default. The Dark fields apply in dark mode.
 type Branding struct {
 	Accent        string `json:"accent,omitempty"`
 	AccentInk     string `json:"accent_ink,omitempty"`
@@ -52,7 +52,7 @@ type Branding struct {
 	DarkInk       string `json:"dark_ink,omitempty"`
 	Radius        *int   `json:"radius,omitempty"` // pixels, 0–24
 	Font          string `json:"font,omitempty"`   // "system", "serif", "rounded" or "mono"
-	// Logo is a PNG, JPEG or WebP image in base64, at most 64 KiB, served by us.
+	// Logo is a PNG, JPEG or WebP image in base64, at most 64 KiB.
 	Logo       string `json:"logo,omitempty"`
 	PrivacyURI string `json:"privacy_uri,omitempty"`
 	TermsURI   string `json:"tos_uri,omitempty"`
@@ -73,8 +73,8 @@ type PasswordRules struct {
 // Disabled reports whether the tenant has been disabled.
 func (t Tenant) Disabled() bool { return !t.DisabledAt.IsZero() }
 
-// Path is where the tenant lives below the issuer: empty for the default tenant,
-// "/t/{id}" for every other.
+// Path returns the tenant's path below the base URL: empty for the default tenant, "/t/{id}" for
+// every other.
 func (id TenantID) Path() string {
 	if id == DefaultTenant {
 		return ""
@@ -82,8 +82,8 @@ func (id TenantID) Path() string {
 	return "/t/" + string(id)
 }
 
-// Issuer is the tenant's issuer identifier (RFC 8414 §2) under the server's base
-// URL, which has no trailing slash.
+// Issuer returns the tenant's issuer identifier (RFC 8414 §2) for the server's base URL, which
+// has no trailing slash.
 func (id TenantID) Issuer(base string) string { return base + id.Path() }
 
 // ParseTenantID checks a tenant's name: 1–63 of [a-z0-9-], no dash at either end.
@@ -91,7 +91,7 @@ func ParseTenantID(s string) (TenantID, error) {
 	ok := len(s) >= 1 && len(s) <= 63 && s[0] != '-' && s[len(s)-1] != '-' &&
 		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 	if !ok {
-		return "", Invalid(CodeTenantInvalid, "tenant", "a tenant's name is 1–63 of a–z, 0–9 and dashes, with no dash at either end")
+		return "", Invalid(CodeTenantInvalid, "tenant", "want 1–63 of a–z, 0–9 and dashes, with no dash at either end")
 	}
 	return TenantID(s), nil
 }

@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// Clip cuts s to at most n bytes without breaking a code point, and replaces
-// invalid UTF-8 and control characters, so that it can be stored and shown: user
-// agents, request ids and other text that strangers choose.
+// Clip cuts s to at most n bytes without breaking a code point, and replaces invalid UTF-8 and
+// control characters, so that it can be stored and shown: user agents, request ids and other text
+// of unauthenticated callers.
 func Clip(s string, n int) string {
 	if len(s) > n {
 		for n > 0 && !utf8.RuneStart(s[n]) {

@@ -17,7 +17,7 @@ import (
 
 // errCredentials is the one answer to everything that must not be told apart.
 func errCredentials() error {
-	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidCredentials, "wrong e-mail address or password")
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidCredentials, "wrong email address or password")
 }
 
 // signIn is the one way from a typed password to a session. Password and SignInBrowser differ in

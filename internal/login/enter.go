@@ -33,7 +33,7 @@ type SignedIn struct {
 	Step       flow.Step // of the flow in which the user signed in
 }
 
-// SignInBrowser signs in with e-mail address and password in a flow, and continues the flow. An
+// SignInBrowser signs in with email address and password in a flow, and continues the flow. An
 // account that is signed in in the browser already gets its session renewed under another secret.
 // Any other account is put in front of those that are there. The session, and the flow's record of
 // it, are written in one transaction. Refusals are those of flow.CheckForm and of Password; with

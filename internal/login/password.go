@@ -12,7 +12,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Password signs in with e-mail address and password, and raises an old hash on
+// Password signs in with email address and password, and raises an old hash on
 // the way. Refusals: invalid_credentials; email_not_verified, only after the right
 // password; rate_limited before any hashing; password_too_long or password_invalid
 // for what can be nobody's password; unavailable when too much is being hashed; after the

@@ -19,19 +19,17 @@ type permanentError struct{ error }
 
 func (p permanentError) Unwrap() error { return p.error }
 
-// Permanent marks a failure that no further try can mend: the message is given up
-// at once.
+// Permanent marks a failure that a retry cannot fix: the message is given up at once.
 func Permanent(err error) error { return permanentError{err} }
 
 type offlineError struct{ error }
 
 func (u offlineError) Unwrap() error { return u.error }
 
-// Offline marks a failure of the way, not of the message: nothing can be delivered
-// at present.
+// Offline marks a failure that is not the message's: nothing can be delivered at present.
 func Offline(err error) error { return offlineError{err} }
 
-// verdict is how a try ended.
+// verdict is the result of an attempt.
 type verdict int
 
 const (
@@ -40,30 +38,30 @@ const (
 	givenUp
 	offline
 	interrupted // by the end of the process
-	discarded   // there was nothing to deliver
+	discarded   // nothing to deliver
 )
 
-// deliver delivers one claimed message and records how that ended.
+// deliver delivers one claimed message and records the result.
 func (o *Outbox) deliver(ctx context.Context, m store.ClaimedMessage) verdict {
 	err := o.callHandler(ctx, m)
 	v := o.verdictOf(ctx, m, err)
 	log := o.cfg.Log.With("message", m.ID, "kind", m.Kind, "tenant", m.Tenant, "attempts", m.Attempts)
 	if v == delivered && fault.Point(fault.OutboxDelivered) != nil {
-		return v // as if the process had died here
+		return v // as if the process had died now
 	}
 	o.logResult(log, m.Kind, v, err)
 	wait := backoff(m.Attempts)
 	err = o.recordResult(ctx, func(tx *store.SystemTx) error { return storeVerdict(tx, m, v, err, wait) })
 	if errors.Is(err, auth.ErrNotFound) {
-		log.Warn("the lease ran out during the delivery; the message may go out twice")
+		log.Warn("the lease expired during the delivery; the message may be sent twice")
 	} else if err != nil {
-		log.Error("the end of a delivery could not be recorded; the message may go out twice", "error", err)
+		log.Error("the result of a delivery could not be recorded; the message may be sent twice", "error", err)
 	}
 	o.observe(m.Kind, v)
 	return v
 }
 
-// logResult logs the result of an attempt, and the loss of the mail server once, not at each
+// logResult logs the result of an attempt. It logs an unreachable mail server once, not at each
 // attempt.
 func (o *Outbox) logResult(log *slog.Logger, kind auth.MessageKind, v verdict, err error) {
 	if v == offline {
@@ -79,13 +77,13 @@ func (o *Outbox) logResult(log *slog.Logger, kind auth.MessageKind, v verdict, e
 	case delivered:
 		log.Debug("message delivered")
 	case retry:
-		log.Warn("message not delivered; it will be tried again", "error", err)
+		log.Warn("message not delivered; it will be retried", "error", err)
 	case givenUp:
 		log.Error("message given up", "error", err)
 	}
 }
 
-// try calls the handler. A panic in it is an error like any other.
+// callHandler calls the handler and converts a panic into an error.
 func (o *Outbox) callHandler(ctx context.Context, m store.ClaimedMessage) (err error) {
 	if m.Kind == auth.MailNone {
 		return nil
@@ -94,11 +92,11 @@ func (o *Outbox) callHandler(ctx context.Context, m store.ClaimedMessage) (err e
 		return Permanent(fmt.Errorf("unreadable: %w", m.DecodeErr))
 	}
 	if e := m.Payload.ExpiresAt; !e.IsZero() && !o.cfg.DB.Now().Before(e) {
-		return Permanent(errors.New("expired: its link would not work any more"))
+		return Permanent(errors.New("expired: its link is no longer valid"))
 	}
 	h := o.cfg.Handlers[m.Kind]
 	if h == nil {
-		// A newer version may have written it and will deliver it.
+		// A newer version of the server may have written it and can deliver it.
 		return fmt.Errorf("no handler for %s", m.Kind)
 	}
 	defer func() {
@@ -113,25 +111,25 @@ func (o *Outbox) callHandler(ctx context.Context, m store.ClaimedMessage) (err e
 }
 
 func (o *Outbox) verdictOf(ctx context.Context, m store.ClaimedMessage, err error) verdict {
-	_, hopeless := errors.AsType[permanentError](err)
-	_, down := errors.AsType[offlineError](err)
+	_, permanent := errors.AsType[permanentError](err)
+	_, isOffline := errors.AsType[offlineError](err)
 	switch {
 	case m.Kind == auth.MailNone:
 		return discarded
 	case err == nil:
 		return delivered
-	case hopeless, o.cfg.DB.Now().Sub(m.CreatedAt) >= o.cfg.GiveUp:
+	case permanent, o.cfg.DB.Now().Sub(m.CreatedAt) >= o.cfg.GiveUp:
 		return givenUp
 	case ctx.Err() != nil:
 		return interrupted
-	case down:
+	case isOffline:
 		return offline
 	}
 	return retry
 }
 
-// storeVerdict writes the verdict down. A message that could not go out for reasons
-// that are not its own is due again at once, so it keeps its place.
+// storeVerdict stores the verdict. A message that was not at fault is due again at once, so it
+// keeps its place in the queue.
 func storeVerdict(tx *store.SystemTx, m store.ClaimedMessage, v verdict, cause error, wait time.Duration) error {
 	switch v {
 	case delivered, discarded:

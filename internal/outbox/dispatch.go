@@ -9,26 +9,26 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// While no message can be delivered at all (the mail server is down or hangs), one
-// message at a time tries the way, at pauses between these two. That costs next
-// to nothing however much waits, and finds the way open again within seconds.
+// While no message can be delivered (the mail server is down or hangs), one message at a time is
+// attempted, with pauses between these two. That is cheap for any backlog, and notices within
+// seconds that delivery works again.
 const (
 	shortestPause = time.Second
 	longestPause  = 5 * time.Second
 )
 
-// dispatcher hands claimed messages of one lane to goroutines. Each lane has its own
-// workers, so that clients which hang do not keep mail waiting, nor a dead mail server
-// the clients. The other fields belong to run.
+// dispatcher passes claimed messages of one lane to goroutines. Each lane has its own workers, so
+// that clients that hang do not delay mail, and a hanging mail server does not delay the clients.
+// Only run uses the fields without a comment on sharing.
 type dispatcher struct {
 	o        *Outbox
-	kinds    string // what its messages begin with
+	kinds    string // prefix of the kinds of its messages
 	workers  int
 	woken    chan struct{}   // something may be due
-	retryNow atomic.Bool     // look even while the way is closed
-	work     context.Context // outlives the ctx of run by the time to drain
+	retryNow atomic.Bool     // claim even while deliveries are paused
+	work     context.Context // outlives the ctx of run by Config.Drain
 	free     int             // workers without a delivery
-	ended    chan verdict    // one for each delivery
+	ended    chan verdict    // the results of deliveries
 
 	mayBeDue bool // something may be due
 	pause    time.Duration
@@ -41,18 +41,18 @@ func (o *Outbox) dispatcher(work context.Context, kinds string, workers int) *di
 }
 
 // wake makes the dispatcher claim messages.
-func (d *dispatcher) wake(insist bool) {
-	if insist {
+func (d *dispatcher) wake(now bool) {
+	if now {
 		d.retryNow.Store(true)
 	}
 	select {
 	case d.woken <- struct{}{}:
-	default: // it has not taken note of the last one yet
+	default: // the last wake-up is still pending
 	}
 }
 
 func (d *dispatcher) run(ctx context.Context) {
-	d.mayBeDue = true // what an earlier process left
+	d.mayBeDue = true // of an earlier process
 	for ctx.Err() == nil {
 		d.claim(ctx)
 		select {
@@ -78,12 +78,12 @@ func (o *Outbox) watch(ctx context.Context, lanes []*dispatcher) {
 	poll, stop := o.cfg.Timers.After(o.cfg.Poll)
 	defer func() { stop() }()
 	for {
-		insist, due := false, true
+		now, due := false, true
 		select {
 		case <-ctx.Done():
 			return
 		case <-o.wake:
-			insist = true
+			now = true
 		case <-o.cfg.DB.Queued():
 		case <-poll:
 			poll, stop = o.cfg.Timers.After(o.cfg.Poll)
@@ -92,13 +92,13 @@ func (o *Outbox) watch(ctx context.Context, lanes []*dispatcher) {
 		}
 		for _, d := range lanes {
 			if due {
-				d.wake(insist)
+				d.wake(now)
 			}
 		}
 	}
 }
 
-// claim takes as many messages as workers are free, or a single one while it is unknown whether
+// claim claims one message for each free worker, or a single one while it is unknown whether
 // anything can be delivered.
 func (d *dispatcher) claim(ctx context.Context) {
 	n := d.free
@@ -117,7 +117,7 @@ func (d *dispatcher) claim(ctx context.Context) {
 	})
 	d.o.reportDatabase(ctx, err)
 	if err != nil {
-		return // the next look tries again; a claim that was lost on the way runs out
+		return // the next poll tries again; a claim whose response was lost expires
 	}
 	for _, m := range got {
 		d.free--
@@ -126,19 +126,19 @@ func (d *dispatcher) claim(ctx context.Context) {
 	d.mayBeDue = len(got) == n
 }
 
-// finishDelivery records that a delivery is over. The next message of its queue may be due now.
+// finishDelivery frees the worker of a delivery. The next message of its queue may be due now.
 func (d *dispatcher) finishDelivery(v verdict) {
 	d.free++
 	d.mayBeDue = true
 	switch v {
-	case interrupted, discarded: // says nothing about the way
+	case interrupted, discarded: // does not show whether deliveries work
 		return
 	case delivered, retry, givenUp:
 		d.pause, d.paused = 0, false
 		return
 	}
 	if d.paused {
-		return // one of several that were under way when the way closed
+		return // one of several concurrent deliveries that failed together
 	}
 	d.pause = min(max(2*d.pause, d.o.shortest), d.o.longest)
 	d.paused = true

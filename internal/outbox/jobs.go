@@ -10,7 +10,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// Job is periodic work. Nodes do not coordinate, so running it twice at once must do no harm.
+// Job is periodic work. Nodes do not coordinate, so it must be safe to run it twice at the same
+// time.
 type Job struct {
 	Name  string
 	Every time.Duration
@@ -20,7 +21,7 @@ type Job struct {
 // firstRun delays the jobs after a start.
 const firstRun = 5 * time.Second
 
-// runJobLoop runs the job until ctx is done. It logs errors and panics and goes on.
+// runJobLoop runs the job until ctx is done. It logs errors and panics and continues.
 func (o *Outbox) runJobLoop(ctx context.Context, j Job) {
 	wait := min(firstRun, j.Every)
 	for {
@@ -45,21 +46,21 @@ func (o *Outbox) runJob(ctx context.Context, j Job) {
 
 const (
 	sweepEvery        = 5 * time.Minute
-	sweepExpiredAfter = 24 * time.Hour // what has expired stays this long
-	sweepEndedAfter   = time.Hour      // what was ended, and of what there is one for each request: a day of it would be most of the database
+	sweepExpiredAfter = 24 * time.Hour // expired rows are kept this long
+	sweepEndedAfter   = time.Hour      // ended rows, and rows of single requests, are kept this long: a day of them would be most of the database
 	sweepBatch        = 500            // rows in one transaction
 	sweepPause        = 50 * time.Millisecond
 	sweepMaxBatches   = 2000 // batches in one round
 )
 
-// unusedClientAfter is how long an unused client is kept that describes itself.
+// unusedClientAfter is how long an unused self-registered or self-described client is kept.
 const unusedClientAfter = 30 * 24 * time.Hour
 
 // clientBatchSize is how many of these clients one transaction examines.
 const clientBatchSize = 200
 
-// SweepClients is the job that removes unused clients that describe themselves, in a metadata
-// document or by dynamic registration. Anybody can make one.
+// SweepClients returns the job that removes unused self-registered and self-described clients.
+// Anyone can create these.
 func SweepClients(db *store.DB, timers timer.Source) Job {
 	return Job{Name: "sweep clients", Every: 6 * time.Hour, Run: func(ctx context.Context) error {
 		for _, from := range []store.ClientOrigin{store.FromDocument, store.FromRegistration} {
@@ -89,23 +90,23 @@ func sweepClients(ctx context.Context, db *store.DB, timers timer.Source, from s
 	return nil
 }
 
-// Sweep is the job that removes rows of no further use, and audit lines older than retention
+// Sweep returns the job that removes expired and ended rows, and audit lines older than retention
 // (zero keeps them all). It works in small transactions with pauses, so that requests are not
 // delayed.
 func Sweep(db *store.DB, timers timer.Source, retention time.Duration) Job {
 	return Job{Name: "sweep", Every: sweepEvery, Run: func(ctx context.Context) error {
 		for range sweepMaxBatches {
-			var gone int64
+			var removed int64
 			err := db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
 				auditBefore := time.Time{}
 				if retention > 0 {
 					auditBefore = tx.Now.Add(-retention)
 				}
 				brief := tx.Now.Add(-sweepEndedAfter)
-				gone, err = tx.Sweep(store.Retention{Flows: tx.Now, ShortLived: brief, Ended: brief, Expired: tx.Now.Add(-sweepExpiredAfter), Audit: auditBefore}, sweepBatch)
+				removed, err = tx.Sweep(store.Retention{Flows: tx.Now, ShortLived: brief, Ended: brief, Expired: tx.Now.Add(-sweepExpiredAfter), Audit: auditBefore}, sweepBatch)
 				return err
 			})
-			if err != nil || gone < sweepBatch {
+			if err != nil || removed < sweepBatch {
 				return err
 			}
 			if timers.Sleep(ctx, sweepPause) != nil {

@@ -14,29 +14,29 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// The wording of the mails: one file for each kind, which says in plain text what
-// is to be said, and two layouts that put it on paper. No text that a stranger can
-// choose, such as the name of an account, is ever in a mail: a stranger who registers
-// another's address would be writing to the owner in the server's name.
+// The templates of the mails: one file of plain text for each kind, and two layouts, text and
+// HTML. No mail contains text that an unauthenticated user can choose, such as the name of an
+// account: whoever registers an address of someone else could write to its owner in the server's
+// name.
 
 //go:embed letters
 var letterFiles embed.FS
 
-// kinds are all mails there are.
+// kinds are all kinds of mails.
 var kinds = []auth.MessageKind{
 	auth.MailVerify, auth.MailInvite, auth.MailKnownAddress, auth.MailReset, auth.MailPasswordChanged,
 	auth.MailChangeEmail, auth.MailEmailChanged, auth.MailAccountDeleted, auth.MailSessionsEnded,
 }
 
-// paper is everything that is parsed, once and not before the first mail.
-type paper struct {
+// templates are the parsed templates. They are parsed before the first mail.
+type templates struct {
 	html    *htmltemplate.Template
 	text    *texttemplate.Template
 	letters map[auth.MessageKind]*texttemplate.Template
 }
 
-var papers = sync.OnceValue(func() paper {
-	p := paper{
+var parsedTemplates = sync.OnceValue(func() templates {
+	p := templates{
 		html:    htmltemplate.Must(htmltemplate.ParseFS(letterFiles, "letters/layout.html.tmpl")),
 		text:    texttemplate.Must(texttemplate.ParseFS(letterFiles, "letters/layout.txt.tmpl")),
 		letters: map[auth.MessageKind]*texttemplate.Template{},
@@ -48,7 +48,7 @@ var papers = sync.OnceValue(func() paper {
 	return p
 })
 
-// pages are the kinds whose mail has a link, and the page it leads to.
+// pages maps the kinds of mails with a link to the page of the link.
 var pages = map[auth.MessageKind]string{
 	auth.MailVerify:      "/verify-email",
 	auth.MailInvite:      "/verify-email",
@@ -56,21 +56,21 @@ var pages = map[auth.MessageKind]string{
 	auth.MailReset:       "/reset-password",
 }
 
-// writer words mails.
+// writer writes mails from templates.
 type writer struct {
-	base   string // of every link, only from the configuration
+	base   string // base URL, only from the configuration
 	tenant func(context.Context, auth.TenantID) string
 }
 
-// facts is what the words of a kind may use.
+// facts are the values that a template may use.
 type facts struct {
 	Tenant   string
-	Until    string // when the link dies
-	From     string // where and when it was asked for
+	Until    string // when the link expires
+	From     string // where and when it was requested
 	NewEmail string
 }
 
-// letter is a worded mail.
+// letter is a written mail.
 type letter struct {
 	Tenant, Subject, Heading, Why, Button, Link string
 	Notes                                       []string
@@ -78,14 +78,14 @@ type letter struct {
 	text, html string
 }
 
-// write words a message. Its errors are permanent: the same message will never
-// read better.
+// write writes the mail of a message. Its errors are permanent, as a retry would fail the same
+// way.
 func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
-	words := papers().letters[m.Kind]
+	words := parsedTemplates().letters[m.Kind]
 	if words == nil {
-		return letter{}, Permanent(fmt.Errorf("%s is no mail", m.Kind))
+		return letter{}, Permanent(fmt.Errorf("%s is not a kind of mail", m.Kind))
 	}
-	f := facts{Tenant: "Watchword", Until: moment(m.Payload.ExpiresAt), From: origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254)}
+	f := facts{Tenant: "Watchword", Until: formatTime(m.Payload.ExpiresAt), From: origin(m.Payload), NewEmail: auth.Clip(m.Payload.NewEmail, 254)}
 	if w.tenant != nil {
 		if name := auth.Clip(w.tenant(ctx, m.Tenant), 200); name != "" {
 			f.Tenant = name
@@ -94,18 +94,18 @@ func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
 	l := letter{Tenant: f.Tenant}
 	if page := pages[m.Kind]; page != "" {
 		if m.Payload.Token == "" {
-			return letter{}, Permanent(fmt.Errorf("%s without the secret of its link", m.Kind))
+			return letter{}, Permanent(fmt.Errorf("%s: want the token of its link", m.Kind))
 		}
 		l.Link = m.Tenant.Issuer(w.base) + page + "?token=" + url.QueryEscape(m.Payload.Token)
 	}
-	if err := l.word(words, f); err != nil {
+	if err := l.execute(words, f); err != nil {
 		return letter{}, Permanent(err)
 	}
 	return l, nil
 }
 
-// word fills in the kind's own words, then both layouts.
-func (l *letter) word(words *texttemplate.Template, f facts) error {
+// execute executes the template of the kind, then both layouts.
+func (l *letter) execute(words *texttemplate.Template, f facts) error {
 	var lasts, stranger string
 	for name, to := range map[string]*string{
 		"subject": &l.Subject, "heading": &l.Heading, "why": &l.Why,
@@ -116,7 +116,7 @@ func (l *letter) word(words *texttemplate.Template, f facts) error {
 		}
 		var b strings.Builder
 		if err := words.ExecuteTemplate(&b, name, f); err != nil {
-			return fmt.Errorf("word %s: %w", name, err)
+			return fmt.Errorf("execute template %s: %w", name, err)
 		}
 		*to = b.String()
 	}
@@ -126,18 +126,18 @@ func (l *letter) word(words *texttemplate.Template, f facts) error {
 		}
 	}
 	var text, html strings.Builder
-	if err := papers().text.Execute(&text, l); err != nil {
-		return fmt.Errorf("lay out text: %w", err)
+	if err := parsedTemplates().text.Execute(&text, l); err != nil {
+		return fmt.Errorf("execute text layout: %w", err)
 	}
-	if err := papers().html.Execute(&html, l); err != nil {
-		return fmt.Errorf("lay out HTML: %w", err)
+	if err := parsedTemplates().html.Execute(&html, l); err != nil {
+		return fmt.Errorf("execute HTML layout: %w", err)
 	}
 	l.text, l.html = text.String(), html.String()
 	return nil
 }
 
-// moment is a time as people read it.
-func moment(t time.Time) string {
+// formatTime returns a time as it is written in a mail.
+func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
@@ -147,7 +147,7 @@ func moment(t time.Time) string {
 func origin(m auth.Mail) string {
 	var parts []string
 	if !m.At.IsZero() {
-		parts = append(parts, "on "+moment(m.At))
+		parts = append(parts, "on "+formatTime(m.At))
 	}
 	if m.IP != "" {
 		parts = append(parts, "from the network address "+auth.Clip(m.IP, 64))

@@ -17,23 +17,24 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// MailConfig says how mail leaves.
+// MailConfig configures a Mailer.
 type MailConfig struct {
 	// URL is smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465. With
-	// smtp, STARTTLS is required unless the host is this machine or the URL ends in
+	// smtp, STARTTLS is required unless the host is loopback or the URL ends in
 	// ?tls=off.
 	URL string
 	// From is the sender: an address or NAME <ADDRESS>.
 	From string
-	// Base is the server's base URL, without a slash at its end: where links lead.
+	// Base is the server's base URL, without a trailing slash; links begin with it.
 	Base string
-	// TenantName is how a tenant is called in its mails; "Watchword" when nil.
+	// TenantName returns the name of a tenant in its mails; "Watchword" when nil.
 	TenantName func(context.Context, auth.TenantID) string
-	// TLS, if set, replaces the system's certificate authorities and the like.
+	// TLS, if set, is the TLS configuration, such as other certificate authorities than the
+	// system's.
 	TLS *tls.Config
 	// Timers close connections that are no longer used.
 	Timers timer.Source
-	// Greet bounds connecting, TLS and signing in; 10 s when zero. Send bounds the
+	// Greet bounds connecting, TLS and authentication; 10 s when zero. Send bounds the
 	// delivery of one mail after that; 60 s when zero.
 	Greet, Send time.Duration
 }
@@ -44,7 +45,7 @@ type Mailer struct {
 	cfg    MailConfig
 	server smtpURL
 	from   *netmail.Address
-	words  writer
+	writer writer
 	helo   string
 	idle   idlePool
 }
@@ -59,17 +60,17 @@ func NewMailer(cfg MailConfig) (*Mailer, error) {
 	}
 	from, err := netmail.ParseAddress(cfg.From)
 	if err != nil {
-		return nil, fmt.Errorf("the sender of mail is an address such as Example <no-reply@example.com>: %w", err)
+		return nil, fmt.Errorf("sender of mail: want an address such as Example <no-reply@example.com>: %w", err)
 	}
 	from.Name = auth.Clip(from.Name, 200)
 	return &Mailer{
 		cfg: cfg, server: server, from: from, helo: helo(cfg.Base),
-		idle:  idlePool{timers: cfg.Timers},
-		words: writer{base: cfg.Base, tenant: cfg.TenantName},
+		idle:   idlePool{timers: cfg.Timers},
+		writer: writer{base: cfg.Base, tenant: cfg.TenantName},
 	}, nil
 }
 
-// helo is how the client greets (RFC 5321 §4.1.4): the host of the base URL, an
+// helo returns the argument of EHLO (RFC 5321 §4.1.4): the host of the base URL, with an IP
 // address in brackets.
 func helo(base string) string {
 	u, err := url.Parse(base)
@@ -86,7 +87,7 @@ func helo(base string) string {
 	}
 }
 
-// Handlers delivers every kind of mail.
+// Handlers returns handlers that deliver every kind of mail.
 func (m *Mailer) Handlers() map[auth.MessageKind]Handler { return handlers(m.deliver) }
 
 func handlers(h Handler) map[auth.MessageKind]Handler {
@@ -97,7 +98,7 @@ func handlers(h Handler) map[auth.MessageKind]Handler {
 	return all
 }
 
-// Check connects, signs in and leaves again: whether mail could go out now.
+// Check connects, authenticates and disconnects. It returns nil when mail can be sent now.
 func (m *Mailer) Check(ctx context.Context) error {
 	l, err := m.dial(ctx)
 	if err != nil {
@@ -106,7 +107,7 @@ func (m *Mailer) Check(ctx context.Context) error {
 	return l.quit()
 }
 
-// Close ends the connections that are kept for the next mail.
+// Close closes the idle connections.
 func (m *Mailer) Close() { m.idle.close() }
 
 func (m *Mailer) deliver(ctx context.Context, msg auth.Message) error {
@@ -127,14 +128,13 @@ func (m *Mailer) deliver(ctx context.Context, msg auth.Message) error {
 	return m.send(ctx, l, out)
 }
 
-// send hands one mail over. Whatever happens, a connection that cannot be used
-// again is closed.
-func (m *Mailer) send(ctx context.Context, l *link, out *mail.Msg) error {
-	// go-mail knows deadlines only, so the end of ctx cuts the connection.
+// send sends one mail. It closes a connection that cannot be used again.
+func (m *Mailer) send(ctx context.Context, l *connection, out *mail.Msg) error {
+	// go-mail supports only deadlines, so the end of ctx closes the connection.
 	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
 	err := l.opts.SendWithSMTPClient(l.client, out)
 	usable := stop()
-	if out.IsDelivered() { // the server has said 250; what came after does not matter
+	if out.IsDelivered() { // the server has replied 250; later errors do not matter
 		if usable && err == nil {
 			m.idle.put(l)
 		} else {
@@ -144,16 +144,16 @@ func (m *Mailer) send(ctx context.Context, l *link, out *mail.Msg) error {
 	}
 	l.conn.Close()
 	if err == nil {
-		err = errors.New("the mail server said neither yes nor no")
+		err = errors.New("the mail server neither accepted nor refused the mail")
 	}
 	return classify(err)
 }
 
-var errStale = errors.New("the kept connection is gone")
+var errStale = errors.New("the idle connection was closed by the server")
 
-// classify tells failures of the message from failures of the way. From DATA on
-// the server may have taken the mail before the line broke, so the message is
-// tried again with pauses of its own instead of at once.
+// classify distinguishes failures of the message from failures of the server. From DATA on the
+// server may have accepted the mail before the connection broke, so the message is retried with
+// its own pauses instead of at once.
 func classify(err error) error {
 	e, ok := errors.AsType[*mail.SendError](err)
 	if !ok {
@@ -168,17 +168,17 @@ func classify(err error) error {
 		}
 		return err
 	case code == 421, code == 0, e.Reason == mail.ErrSMTPMailFrom:
-		return Offline(err) // it refuses the sender, or everything
+		return Offline(err) // it refuses the sender, or all mail
 	case code >= 500:
 		return Permanent(err)
 	}
 	return err
 }
 
-// compose makes the mail. The address is parsed once more: what the parser would
-// not have made goes nowhere.
+// compose returns the mail. The address is parsed again: nothing is sent to an address that is
+// not canonical.
 func (m *Mailer) compose(ctx context.Context, msg auth.Message) (*mail.Msg, error) {
-	l, err := m.words.write(ctx, msg)
+	l, err := m.writer.write(ctx, msg)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (m *Mailer) compose(ctx context.Context, msg auth.Message) (*mail.Msg, erro
 	out.FromMailAddress(m.from)
 	out.ToMailAddress(&netmail.Address{Address: to})
 	out.Subject(l.Subject)
-	// The same at every try, so that a mailbox can drop the second copy.
+	// The same at every attempt, so that a mailbox can drop the second copy.
 	out.SetMessageIDWithValue(string(msg.ID) + "@" + domain(m.from.Address))
 	out.SetDateWithValue(msg.CreatedAt)
 	out.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 §5.1
@@ -203,7 +203,7 @@ func (m *Mailer) compose(ctx context.Context, msg auth.Message) (*mail.Msg, erro
 func recipient(msg auth.Message) (string, error) {
 	e, err := auth.ParseEmail(msg.Payload.To)
 	if err != nil || e.Address != msg.Payload.To {
-		return "", Permanent(errors.New("the recipient is not an address that our parser made"))
+		return "", Permanent(errors.New("recipient: want a canonical address"))
 	}
 	return e.Address, nil
 }

@@ -6,10 +6,10 @@
 // pauses until the message is too old; then it is given up, with an audit line.
 // Messages to one address are delivered in the order in which they were enqueued.
 //
-// Delivery is at least once. Two nodes never hold the same message, but when a
-// process dies between the delivery and its record, the message goes out a second
-// time when the lease is over. A mail's Message-ID is made from the message's id,
-// so a mailbox that looks at it shows one.
+// Delivery is at least once. Two nodes never hold the same message, but when a process dies
+// between the delivery and its record, the message goes out a second time when the lease has
+// expired. A mail's Message-ID is derived from the message's id, so that a mailbox can drop the
+// second copy.
 //
 // The package knows SMTP and the texts of mails. It knows no rules about accounts: the
 // transaction that enqueued a message has decided about it.
@@ -27,13 +27,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// Handler delivers one message. Nil means delivered; an error made by Permanent
-// means that no further try can help; one made by Offline that no message can be
-// delivered at present. Every other error is temporary and concerns only this
-// message. A handler returns soon after ctx is done.
+// Handler delivers one message. Nil means delivered. An error of Permanent means that a retry
+// cannot succeed; one of Offline means that no message can be delivered at present. Any other
+// error is temporary and concerns only this message. A handler returns soon after ctx is done.
 type Handler func(ctx context.Context, m auth.Message) error
 
-// Config says what an Outbox does. DB is required; zero fields mean the defaults.
+// Config configures an Outbox. DB is required; zero fields mean the defaults.
 type Config struct {
 	DB       *store.DB
 	Timers   timer.Source // wake the workers and the jobs
@@ -42,22 +41,22 @@ type Config struct {
 
 	Workers int           // concurrent mails; 4
 	Callers int           // concurrent requests to clients; 16
-	Poll    time.Duration // between looks for what other processes wrote; 1 s
+	Poll    time.Duration // interval of polling for messages of other processes; 1 s
 	Timeout time.Duration // of one delivery; 90 s
 	Lease   time.Duration // on a claimed message, longer than Timeout; 5 min
 	GiveUp  time.Duration // age at which a message is given up; 72 h
-	Drain   time.Duration // for deliveries under way when Run is asked to end; 3 s
+	Drain   time.Duration // for deliveries under way when Run ends; 3 s
 
-	// Observe, if set, is called with the result of each try: "delivered", "retry" or
+	// Observe, if set, is called with the result of each attempt: "delivered", "retry" or
 	// "given_up". It must not block.
 	Observe func(kind auth.MessageKind, result string)
 	Log     *slog.Logger
 }
 
-// Stats is how full the outbox was at the last look.
+// Stats is the backlog of the outbox at the last poll.
 type Stats struct {
 	Waiting int64     // messages not yet delivered
-	Oldest  time.Time // when the oldest of them was written; zero if none waits
+	Oldest  time.Time // when the oldest of them was written; zero without any
 }
 
 // Outbox delivers messages and runs jobs while Run runs. It is safe for concurrent
@@ -68,14 +67,14 @@ type Outbox struct {
 
 	shortest, longest time.Duration // pauses while nothing can be delivered
 
-	unreachable atomic.Bool // the last try found no way to deliver anything
+	unreachable atomic.Bool // the last attempt failed with Offline
 
 	mu          sync.Mutex
 	stats       Stats // owned by mu
-	dbAvailable bool  // owned by mu: the database answered the last look
+	dbAvailable bool  // owned by mu: the last query succeeded
 }
 
-// New makes an Outbox. Nothing happens before Run.
+// New returns an Outbox. It does nothing before Run.
 func New(cfg Config) *Outbox {
 	setDefault(&cfg.Workers, 4)
 	setDefault(&cfg.Callers, 16)
@@ -90,15 +89,14 @@ func New(cfg Config) *Outbox {
 	return &Outbox{cfg: cfg, wake: make(chan struct{}, 1), dbAvailable: true, shortest: shortestPause, longest: longestPause}
 }
 
-func setDefault[T comparable](v *T, standard T) {
+func setDefault[T comparable](v *T, fallback T) {
 	var zero T
 	if *v == zero {
-		*v = standard
+		*v = fallback
 	}
 }
 
-// Wake makes the outbox look for due messages now, even while it is waiting for a
-// mail server to come back.
+// Wake makes the outbox claim due messages now, even while the mail server is unreachable.
 func (o *Outbox) Wake() {
 	select {
 	case o.wake <- struct{}{}:
@@ -106,15 +104,15 @@ func (o *Outbox) Wake() {
 	}
 }
 
-// Stats is what the last look found; looks are at most Config.Poll apart.
+// Stats returns the backlog at the last poll; polls are at most Config.Poll apart.
 func (o *Outbox) Stats() Stats {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.stats
 }
 
-// Run works until ctx is done, then lets the deliveries under way finish for up to
-// Config.Drain, gives back the rest and returns nil. It is called once.
+// Run delivers messages and runs jobs until ctx is done. Then it waits for deliveries under way
+// for up to Config.Drain, and returns nil. It is called once.
 func (o *Outbox) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -133,7 +131,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	return nil
 }
 
-// countMessages looks at the queue, which also tells the store whether it is full.
+// countMessages reads the backlog, by which the store also learns whether the queue is full.
 func (o *Outbox) countMessages(ctx context.Context) {
 	var s Stats
 	err := o.cfg.DB.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {

@@ -10,17 +10,17 @@ import (
 	"strings"
 )
 
-// tlsMode is how a connection to the mail server is protected.
+// tlsMode is the TLS mode of a connection to the mail server.
 type tlsMode int
 
 const (
 	tlsImplicit tlsMode = iota // TLS from the first byte, verified
-	tlsRequired                // STARTTLS, verified, or no mail
-	tlsLocal                   // STARTTLS if offered, whatever the certificate: the bytes stay on this machine
-	tlsOff                     // none, because the operator said so
+	tlsRequired                // STARTTLS, verified; fails without
+	tlsLocal                   // STARTTLS if offered, with any certificate; for loopback
+	tlsOff                     // no TLS; configured by the operator
 )
 
-// smtpURL is a mail server's address taken apart.
+// smtpURL is a parsed URL of a mail server.
 type smtpURL struct {
 	host     string
 	port     int
@@ -29,14 +29,13 @@ type smtpURL struct {
 	tls      tlsMode
 }
 
-// parseSMTP reads smtp://USER:PASSWORD@HOST:PORT or smtps://…. Without a port it is
-// 587, with smtps 465. A host that is not this machine must offer STARTTLS unless
-// the URL ends in ?tls=off; ?tls=required asks the same of this machine. The error
-// shows nothing of the URL.
+// parseSMTP reads smtp://USER:PASSWORD@HOST:PORT or smtps://…. Without a port it is 587, with
+// smtps 465. A host that is not loopback must offer STARTTLS unless the URL ends in ?tls=off;
+// ?tls=required requires it of loopback too. The error contains nothing of the URL.
 func parseSMTP(text string) (smtpURL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.Opaque != "" || strings.Trim(u.Path, "/") != "" || u.Fragment != "" || strings.Contains(u.RawQuery, "@") {
-		return smtpURL{}, errors.New("a mail server is smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465 (escape @ : / ? in the password as %40 %3A %2F %3F)")
+		return smtpURL{}, errors.New("mail server URL: want smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465 (escape @ : / ? in the password as %40 %3A %2F %3F)")
 	}
 	s := smtpURL{host: u.Hostname(), user: u.User.Username()}
 	s.password, _ = u.User.Password()
@@ -49,14 +48,14 @@ func parseSMTP(text string) (smtpURL, error) {
 	case "smtps":
 		s.port, s.tls = 465, tlsImplicit
 	default:
-		return smtpURL{}, fmt.Errorf("a mail server's URL begins with smtp:// or smtps://, not %q", u.Scheme)
+		return smtpURL{}, fmt.Errorf("mail server URL: want the scheme smtp or smtps, got %q", u.Scheme)
 	}
 	if err := s.options(u.Query()); err != nil {
 		return smtpURL{}, err
 	}
 	if p := u.Port(); p != "" {
 		if s.port, err = strconv.Atoi(p); err != nil || s.port < 1 || s.port > 65535 {
-			return smtpURL{}, errors.New("the mail server's port is not one of 1–65535")
+			return smtpURL{}, errors.New("mail server URL: want a port of 1–65535")
 		}
 	}
 	return s, nil
@@ -65,17 +64,17 @@ func parseSMTP(text string) (smtpURL, error) {
 func (s *smtpURL) options(q url.Values) error {
 	for name, values := range q {
 		if name != "tls" || len(values) != 1 {
-			return fmt.Errorf("the mail server's URL knows one option, tls, not %q", name)
+			return fmt.Errorf("mail server URL: want no option but tls, got %q", name)
 		}
 		switch {
 		case s.tls == tlsImplicit:
-			return errors.New("smtps:// is always TLS; the option tls belongs to smtp://")
+			return errors.New("mail server URL: the option tls is only for smtp://, as smtps:// always uses TLS")
 		case values[0] == "off":
 			s.tls = tlsOff
 		case values[0] == "required":
 			s.tls = tlsRequired
 		default:
-			return errors.New("the mail server's option tls is off or required")
+			return errors.New("mail server URL: want tls=off or tls=required")
 		}
 	}
 	return nil
@@ -83,8 +82,7 @@ func (s *smtpURL) options(q url.Values) error {
 
 func (s smtpURL) address() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
 
-// loopback reports whether the host is this machine by its name, without asking
-// anyone.
+// loopback reports whether the host is localhost or a loopback address, without resolving it.
 func loopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true

@@ -95,7 +95,7 @@ func (p Policy) withDefaults() Policy {
 }
 
 // Check returns every reason to refuse pw, given as typed; none means that it
-// is acceptable. context are the e-mail address, the name, the tenant's name
+// is acceptable. context are the email address, the name, the tenant's name
 // and whatever else is easily guessed about this account. An unreadable
 // breached list is a reason too: nothing passes unchecked.
 func (p Policy) Check(pw string, context ...string) []Reason {
@@ -118,7 +118,7 @@ func (p Policy) Check(pw string, context ...string) []Reason {
 	add(isCommon(normal), ReasonCommon, "is one of the most common passwords")
 	reasons = append(reasons, p.Blocklist.check(normal)...)
 	words := contextWords(context)
-	add(containsAny(normal, words), ReasonContext, "must not contain your name, your e-mail address or the name of this service")
+	add(containsAny(normal, words), ReasonContext, "must not contain your name, your email address or the name of this service")
 	add(p.MinScore > 0 && strength(normal, words) < p.MinScore, ReasonTooWeak, "is too easy to guess; add more words or less predictable ones")
 	add(p.RequireUpper && !strings.ContainsFunc(normal, unicode.IsUpper), ReasonNeedsUpper, "must contain an upper-case letter")
 	add(p.RequireLower && !strings.ContainsFunc(normal, unicode.IsLower), ReasonNeedsLower, "must contain a lower-case letter")

@@ -55,7 +55,7 @@ func TestAttack_PW_04_PolicyGivesEveryReason(t *testing.T) {
 		{"almost breached", Policy{Blocklist: &Blocklist{Breached: breached}}, "tr0ub4dour&3xyz-breached", nil, nil},
 		{"not breached without a list", lax, "Tr0ub4dour&3xyz-breached", nil, nil},
 
-		{"e-mail name", lax, "xK9?ALICEqLw", alice, []string{ReasonContext}},
+		{"email name", lax, "xK9?ALICEqLw", alice, []string{ReasonContext}},
 		{"whole local part", lax, "??alice.smith??", alice, []string{ReasonContext}},
 		{"local part joined", lax, "?alicesmith99?", []string{"al.ice@example.test"}, []string{ReasonContext}},
 		{"surname", lax, "qL?smythe!zV", alice, []string{ReasonContext}},

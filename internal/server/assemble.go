@@ -88,9 +88,9 @@ func (s *Server) openLimits(context.Context) error {
 		Shared: shared, Local: local, Now: s.now, Timeout: c.RedisTimeout,
 		Changed: func(degraded bool, cause error) {
 			if degraded {
-				s.log.Warn("Redis does not answer; this node enforces the rate limits alone", "error", cause)
+				s.log.Warn("Redis is unavailable; this node enforces the rate limits by itself", "error", cause)
 			} else {
-				s.log.Info("Redis answers again; rate limits are shared")
+				s.log.Info("Redis is available again; rate limits are shared")
 			}
 		},
 	})

@@ -23,7 +23,7 @@ type SignedIn struct {
 }
 
 // ParseCookie splits the value of a session cookie, the secret of the current account first. It
-// rejects a cookie that is not exactly what FormatCookie writes as a whole.
+// returns nil for any other value than those of FormatCookie.
 func ParseCookie(cookie string) []string {
 	if len(cookie) > 1024 {
 		return nil
@@ -40,7 +40,7 @@ func ParseCookie(cookie string) []string {
 	return list
 }
 
-// FormatCookie is the value of the cookie for the signed-in accounts, the current one first;
+// FormatCookie returns the value of the cookie for the signed-in accounts, the current one first;
 // empty without any.
 func FormatCookie(browser []SignedIn) string {
 	list := make([]string, len(browser))
@@ -50,9 +50,8 @@ func FormatCookie(browser []SignedIn) string {
 	return strings.Join(list, ".")
 }
 
-// FindAll returns the sessions that a cookie stands for and that may be used, the
-// current one first. What is dead or was never ours is passed over; the only errors
-// are those of the database.
+// FindAll returns the live sessions of a cookie, the current one first. It skips unknown and
+// ended ones; the only errors are those of the database.
 func (s *Service) FindAll(ctx context.Context, tenant auth.TenantID, cookie string) ([]SignedIn, error) {
 	var out []SignedIn
 	for _, one := range ParseCookie(cookie) {
@@ -68,8 +67,8 @@ func (s *Service) FindAll(ctx context.Context, tenant auth.TenantID, cookie stri
 	return out, nil
 }
 
-// SignOut logs one session of a browser out, or all when which is empty. It returns
-// those that ended and those that are left. One that had ended before is in neither.
+// SignOut ends one session of a browser, or all when which is empty. It returns those that ended
+// and those that are left. A session that had ended before is in neither.
 func (s *Service) SignOut(tx *store.Tx, browser []SignedIn, which auth.SessionID) (ended, left []SignedIn, err error) {
 	for _, v := range browser {
 		if which != "" && v.Session.ID != which {

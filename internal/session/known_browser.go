@@ -15,21 +15,21 @@ import (
 )
 
 // A known browser is one in which the password of an account was entered or reset. Its cookie
-// names up to MaxAccounts accounts, each by a MAC over the login. It gives no rights: failed
-// sign-ins of that browser are counted apart from those of unknown ones (a device cookie in
-// the words of OWASP). A new password makes all browsers unknown.
+// contains up to MaxAccounts entries, each with a MAC over the login. It gives no rights: failed
+// sign-ins of that browser are counted apart from those of unknown browsers (OWASP: device
+// cookies). A new password makes all browsers unknown.
 
 const (
-	knownNameSize = 10 // random bytes that name the browser
+	knownNameSize = 10 // random bytes that identify the browser
 	knownTimeSize = 6  // milliseconds
 	knownMACSize  = 16
 	knownSize     = knownNameSize + knownTimeSize + knownMACSize
-	// knownLifetime is as long as browsers keep a cookie (RFC 6265bis §5.5).
+	// knownLifetime is the longest lifetime of a cookie in browsers (RFC 6265bis §5.5).
 	knownLifetime = 400 * 24 * time.Hour
 )
 
 // IssueKnownBrowser returns the known-browser cookie after the owner of the login has
-// authenticated. It keeps the accounts that the cookie named before, newest first.
+// authenticated. It keeps the entries of the former cookie, newest first.
 func (s *Service) IssueKnownBrowser(tenant auth.TenantID, login, cookie string, now time.Time) secret.Text {
 	b := secret.Bytes(knownNameSize)
 	b = append(b, binary.BigEndian.AppendUint64(nil, uint64(now.UnixMilli()))[8-knownTimeSize:]...)
@@ -43,9 +43,9 @@ func (s *Service) IssueKnownBrowser(tenant auth.TenantID, login, cookie string, 
 	return secret.Text(strings.Join(list, "."))
 }
 
-// VerifyKnownBrowser returns the name of a browser that its cookie makes known to the login, and
-// empty for every other one. Only for a genuine cookie it reads the database, for whether the
-// password has changed since.
+// VerifyKnownBrowser returns the identifier of a known browser of the login, and empty for any
+// other browser. It reads the database only for a cookie with a valid MAC, to check that the
+// password has not changed since.
 func (s *Service) VerifyKnownBrowser(ctx context.Context, tenant auth.TenantID, login, cookie string) (string, error) {
 	if login == "" || cookie == "" || len(cookie) > 1024 {
 		return "", nil
@@ -63,7 +63,7 @@ func (s *Service) VerifyKnownBrowser(ctx context.Context, tenant auth.TenantID, 
 			return err
 		})
 		if err != nil && !errors.Is(err, auth.ErrNotFound) {
-			return "", fmt.Errorf("recognize browser: %w", err)
+			return "", fmt.Errorf("verify known browser: %w", err)
 		}
 		if good && now.Sub(at) < knownLifetime {
 			return secret.Encode(raw[:knownNameSize]), nil
@@ -74,10 +74,10 @@ func (s *Service) VerifyKnownBrowser(ctx context.Context, tenant auth.TenantID, 
 }
 
 func (s *Service) checkKnownMAC(tenant auth.TenantID, login string, raw []byte) bool {
-	said, mac := raw[:knownNameSize+knownTimeSize], raw[knownNameSize+knownTimeSize:]
-	return secret.Equal(string(mac), string(s.knownMAC(tenant, login, said)))
+	payload, mac := raw[:knownNameSize+knownTimeSize], raw[knownNameSize+knownTimeSize:]
+	return secret.Equal(string(mac), string(s.knownMAC(tenant, login, payload)))
 }
 
-func (s *Service) knownMAC(tenant auth.TenantID, login string, said []byte) []byte {
-	return secret.MAC(s.known, []byte(tenant), []byte(login), said)[:knownMACSize]
+func (s *Service) knownMAC(tenant auth.TenantID, login string, payload []byte) []byte {
+	return secret.MAC(s.known, []byte(tenant), []byte(login), payload)[:knownMACSize]
 }

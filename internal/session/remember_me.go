@@ -12,26 +12,26 @@ import (
 )
 
 // Remember-me is a chain of tokens in a cookie that outlives the browser. Each token starts one
-// session and is replaced by its successor. Of a copied cookie only one copy stays valid, and
-// the use of the other one revokes both (docs/sessions.md).
+// session and is replaced by its successor. When a cookie is copied, only one copy stays valid,
+// and the use of the other one revokes both (docs/sessions.md).
 //
 // The successor is a MAC over its predecessor, as with refresh tokens: a browser that lost the
-// response gets the same successor again, as long as that has not been used.
+// response gets the same successor again, until that has been used.
 
-// RememberMePrefix begins every remember-me cookie. The ID of the series and a secret follow,
-// of 16 and 32 bytes.
+// RememberMePrefix begins every remember-me cookie. The ID of the series (16 bytes) and a secret
+// (32 bytes) follow.
 const RememberMePrefix = "wwm_"
 
 // rememberMeGrace is how long a second use of a token counts as a race: two tabs that a browser
 // restores at once.
 const rememberMeGrace = 10 * time.Second
 
-// The series and all its sessions have ended, if the caller's transaction is kept.
+// Errors of VerifyRememberMe. The series and all its sessions have ended, if the caller commits.
 var (
-	// ErrRememberMeReused says that a spent remember-me token came back, so a copy of it exists.
+	// ErrRememberMeReused is returned for a used remember-me token, of which a copy must exist.
 	ErrRememberMeReused = errors.New("a remember-me token was used twice")
-	// ErrRememberMeLate says that it came back too late. Its successor was never used, so nothing
-	// speaks of a copy.
+	// ErrRememberMeLate is returned for a used token that is presented too late. Its successor
+	// was never used, so nothing indicates a copy.
 	ErrRememberMeLate = errors.New("a remember-me token was repeated too late")
 )
 
@@ -52,39 +52,39 @@ func encodeRememberMe(series, random []byte) secret.Text {
 	return secret.Text(RememberMePrefix + secret.Encode(append(series[:16:16], random...)))
 }
 
-// successor is the one token that can follow keep, which ParseRememberMe took.
-func (s *Service) successor(tenant auth.TenantID, id auth.RememberMeID, keep string) (secret.Text, error) {
+// successor returns the only token that can follow the given one.
+func (s *Service) successor(tenant auth.TenantID, id auth.RememberMeID, token string) (secret.Text, error) {
 	series, err := secret.Decode(string(id))
 	if err != nil {
-		return "", fmt.Errorf("read the id of a series: %w", err)
+		return "", fmt.Errorf("decode the id of a series: %w", err)
 	}
-	return encodeRememberMe(series, secret.MAC(s.next, []byte(tenant), []byte(keep))), nil
+	return encodeRememberMe(series, secret.MAC(s.next, []byte(tenant), []byte(token))), nil
 }
 
-// StartRememberMe begins a series for a user who has just authenticated.
+// StartRememberMe starts a series for a user who has just authenticated.
 func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, p Proof) (auth.RememberMe, secret.Text, error) {
 	tenant, err := tx.CurrentTenant()
 	if err != nil {
 		return auth.RememberMe{}, "", fmt.Errorf("read tenant: %w", err)
 	}
 	id := secret.Bytes(16)
-	keep := encodeRememberMe(id, secret.Bytes(32))
+	token := encodeRememberMe(id, secret.Bytes(32))
 	v := auth.RememberMe{
-		ID: auth.RememberMeID(secret.Encode(id)), Account: account, Digest: secret.Digest(keep.Reveal()), AuthAt: tx.Now, ACR: p.ACR, AMR: p.AMR,
+		ID: auth.RememberMeID(secret.Encode(id)), Account: account, Digest: secret.Digest(token.Reveal()), AuthAt: tx.Now, ACR: p.ACR, AMR: p.AMR,
 		CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(tenant.Settings.Lifetimes.Or(s.lifetimes).Remember),
 	}
 	if err := tx.InsertRememberMe(v); err != nil {
 		return auth.RememberMe{}, "", fmt.Errorf("store series: %w", err)
 	}
-	return v, keep, nil
+	return v, token, nil
 }
 
-// VerifyRememberMe judges a remember-me cookie. It returns the series when a session may be
+// VerifyRememberMe verifies a remember-me cookie and returns its series when a session may be
 // resumed. It refuses an unknown, expired or revoked one as Unauthenticated session_invalid. For
-// a spent token it ends the series and its sessions, and returns ErrRememberMeReused or
-// ErrRememberMeLate with the series. It consumes nothing: see RotateRememberMe.
-func (s *Service) VerifyRememberMe(tx *store.Tx, keep string) (auth.RememberMe, error) {
-	id, ok := ParseRememberMe(keep)
+// a used token it ends the series and its sessions, and returns ErrRememberMeReused or
+// ErrRememberMeLate with the series. RotateRememberMe consumes the token.
+func (s *Service) VerifyRememberMe(tx *store.Tx, token string) (auth.RememberMe, error) {
+	id, ok := ParseRememberMe(token)
 	if !ok {
 		return auth.RememberMe{}, auth.SessionInvalid()
 	}
@@ -95,8 +95,8 @@ func (s *Service) VerifyRememberMe(tx *store.Tx, keep string) (auth.RememberMe, 
 	if err != nil {
 		return auth.RememberMe{}, fmt.Errorf("read series: %w", err)
 	}
-	digest := secret.Digest(keep)
-	spent := ErrRememberMeReused
+	digest := secret.Digest(token)
+	reuse := ErrRememberMeReused
 	switch {
 	case !v.RevokedAt.IsZero() || !tx.Now.Before(v.ExpiresAt):
 		return auth.RememberMe{}, auth.SessionInvalid()
@@ -107,7 +107,7 @@ func (s *Service) VerifyRememberMe(tx *store.Tx, keep string) (auth.RememberMe, 
 		case auth.Race, auth.Retry:
 			return v, nil
 		case auth.Late:
-			spent = ErrRememberMeLate
+			reuse = ErrRememberMeLate
 		}
 	}
 	if err := tx.RevokeRememberMe(v.Account, v.ID, auth.EndTheft); err != nil {
@@ -116,22 +116,22 @@ func (s *Service) VerifyRememberMe(tx *store.Tx, keep string) (auth.RememberMe, 
 	if _, err := tx.EndRememberMeSessions(v.Account, v.ID, auth.EndTheft); err != nil {
 		return auth.RememberMe{}, fmt.Errorf("end the sessions of a series: %w", err)
 	}
-	return v, spent
+	return v, reuse
 }
 
 // RotateRememberMe replaces a verified token by its successor, and returns the same successor
-// again for a spent one. It returns nothing for a successor that an older version of the program
-// made, which cannot be made again.
-func (s *Service) RotateRememberMe(tx *store.Tx, v auth.RememberMe, keep string) (secret.Text, error) {
-	next, err := s.successor(tx.Tenant(), v.ID, keep)
+// again for a used one. It returns an empty successor when that was issued by an older version of
+// the server and cannot be derived.
+func (s *Service) RotateRememberMe(tx *store.Tx, v auth.RememberMe, token string) (secret.Text, error) {
+	next, err := s.successor(tx.Tenant(), v.ID, token)
 	if err != nil {
 		return "", err
 	}
-	digest, after := secret.Digest(keep), secret.Digest(next.Reveal())
+	digest, after := secret.Digest(token), secret.Digest(next.Reveal())
 	if !secret.Equal(digest, v.Digest) {
 		if n := v.Retries.Next(); tx.Now.Sub(v.RotatedAt).Abs() > rememberMeGrace && n != v.Retries {
 			if err := tx.RetryRememberMe(v.ID, v.Digest, n); err != nil {
-				return "", fmt.Errorf("count the retry of a series: %w", err)
+				return "", fmt.Errorf("record the retry of a series: %w", err)
 			}
 		}
 		if !secret.Equal(after, v.Digest) {
@@ -148,8 +148,8 @@ func (s *Service) RotateRememberMe(tx *store.Tx, v auth.RememberMe, keep string)
 
 // OwnedRememberMe returns the series of a remember-me cookie, and reports whether it is valid
 // and belongs to the account. It changes nothing.
-func (s *Service) OwnedRememberMe(tx *store.Tx, keep string, account auth.AccountID) (auth.RememberMe, bool, error) {
-	id, ok := ParseRememberMe(keep)
+func (s *Service) OwnedRememberMe(tx *store.Tx, token string, account auth.AccountID) (auth.RememberMe, bool, error) {
+	id, ok := ParseRememberMe(token)
 	if !ok {
 		return auth.RememberMe{}, false, nil
 	}
@@ -160,6 +160,6 @@ func (s *Service) OwnedRememberMe(tx *store.Tx, keep string, account auth.Accoun
 	if err != nil {
 		return auth.RememberMe{}, false, fmt.Errorf("read series: %w", err)
 	}
-	good := v.RevokedAt.IsZero() && tx.Now.Before(v.ExpiresAt) && v.Account == account && secret.Equal(secret.Digest(keep), v.Digest)
+	good := v.RevokedAt.IsZero() && tx.Now.Before(v.ExpiresAt) && v.Account == account && secret.Equal(secret.Digest(token), v.Digest)
 	return v, good, nil
 }

@@ -1,13 +1,13 @@
-// Package session keeps server-side sessions: start, renew, find, end, and what a
-// cookie stands for.
+// Package session starts, finds, renews and ends sessions, and reads and writes the values of
+// their cookies.
 //
-// A session is one sign-in on one device. Its cookie is a random secret of which
-// only the digest is stored; its id is public and gives no rights. Refresh
-// families hang on it and end with it.
+// The cookie of a browser session is a random secret, of which only the digest is stored; the id
+// of a session is public and gives no rights. Refresh token families belong to a session and end
+// with it.
 //
-// It does not know HTTP: the cookie's name and attributes are the web's. It has no
-// clock but the database's. It writes no audit lines: the caller that starts or ends a
-// session knows why.
+// It does not know HTTP: package web knows the cookie's name and attributes. Its clock is that of
+// the database. It writes no audit events: the caller that starts or ends a session knows the
+// reason.
 package session
 
 import (
@@ -21,19 +21,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Config describes a Service.
+// Config configures a Service.
 type Config struct {
-	// DB is where Find, FindAll and Recognize read. Only they need it.
+	// DB is read by Find, FindAll and VerifyKnownBrowser. Only they need it.
 	DB *store.DB
-	// Lifetimes hold where a tenant's settings say nothing. Zero fields: 24 hours
-	// idle and 14 days in all with a cookie; without one those of refresh tokens,
-	// 14 days idle and 30 days in all; a browser is remembered for 30 days.
+	// Lifetimes apply where a tenant has none of its own.
 	Lifetimes auth.Lifetimes
-	// Root is a secret that all nodes share and that is not in the database in the
-	// clear; random when nil, so that no other process can repeat a remember-me token.
+	// Root is a secret that all nodes share and that is not stored in the clear. It is random
+	// when nil; other processes then cannot derive the same remember-me successor.
 	Root []byte
-	// Retry is how long a spent remember-me token yields the same successor, while that
-	// has not been used.
+	// Retry is how long a used remember-me token yields the same successor, until that has been
+	// used.
 	Retry time.Duration
 }
 
@@ -49,21 +47,21 @@ type Service struct {
 	lifetimes auth.Lifetimes
 	next      []byte // key of the successors of remember-me tokens
 	retry     time.Duration
-	known     []byte // key of what makes a browser known
+	known     []byte // key of known-browser cookies
 }
 
-// Params says who signs in, how, and where from.
+// Params are the parameters of Start.
 type Params struct {
 	Account auth.AccountID
 	Client  auth.ClientID
 	ACR     string   // OpenID Connect Core §2
 	AMR     []string // RFC 8176
-	Cookie  bool     // make a cookie for it
+	Cookie  bool     // the session has a cookie
 	Actor   auth.Actor
 
-	// AuthAt is when the person proved who they are; now when zero. RememberMe is the
-	// remember-me series that the session came from or leads to, and Until, if not
-	// zero, when the session ends at the latest for its sake.
+	// AuthAt is when the user authenticated; now when zero. RememberMe is the remember-me series
+	// of the session, and Until, if not zero, the expiry of that series, which the session does
+	// not outlive.
 	AuthAt     time.Time
 	RememberMe auth.RememberMeID
 	Until      time.Time
@@ -79,9 +77,8 @@ func New(cfg Config) *Service {
 		next: secret.Derive(root, "remember-me successor"), known: secret.Derive(root, "known browser")}
 }
 
-// Start begins a session and returns the secret of its cookie, empty without
-// Cookie. A session with a cookie lives by the session limits; one without by
-// those of refresh tokens, which are then all there is to it.
+// Start starts a session and returns the secret of its cookie, empty without Cookie. A session
+// with a cookie has the lifetimes of sessions, one without has those of refresh tokens.
 func (s *Service) Start(tx *store.Tx, b Params) (auth.Session, secret.Text, error) {
 	tenant, err := tx.CurrentTenant()
 	if err != nil {
@@ -117,15 +114,13 @@ func (s *Service) Start(tx *store.Tx, b Params) (auth.Session, secret.Text, erro
 	return v, cookie, nil
 }
 
-// MaxSessions bounds the live sessions of an account, not counting client sessions below browser
-// sessions. One more ends the oldest, so that a program that signs in for each request does not
-// fill the table.
+// MaxSessions bounds the live sessions of an account, not counting client sessions. One more ends
+// the oldest, so that a program that signs in for each request does not fill the table.
 const MaxSessions = 100
 
-// Find returns the current session of a cookie and its account, if both may be used:
-// else Unauthenticated session_invalid. It moves the idle limit, at most once a
-// minute. A cookie that was found too old is dead for good, even if the clock goes
-// back.
+// Find returns the current session of a cookie and its account, or refuses with Unauthenticated
+// session_invalid. It moves the idle timeout, at most once a minute. An expired cookie stays
+// invalid even if the clock is set back.
 func (s *Service) Find(ctx context.Context, tenant auth.TenantID, cookie string) (auth.Session, auth.Account, error) {
 	secrets := ParseCookie(cookie)
 	if len(secrets) == 0 {
@@ -158,7 +153,7 @@ func (s *Service) find(ctx context.Context, tenant auth.TenantID, cookie string)
 	if a.Disabled() {
 		return auth.Session{}, auth.Account{}, auth.SessionInvalid()
 	}
-	// A clock that went back leaves seen_at ahead; that is no reason to write.
+	// A clock that was set back leaves seen_at in the future, which needs no write.
 	if now.Sub(v.SeenAt) >= touchEvery {
 		if err := s.touch(ctx, tenant, &v); err != nil {
 			return auth.Session{}, auth.Account{}, err
@@ -172,13 +167,12 @@ func (s *Service) find(ctx context.Context, tenant auth.TenantID, cookie string)
 func (s *Service) clearExpired(ctx context.Context, tenant auth.TenantID, v auth.Session) error {
 	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.ClearSessionDigest(v.ID, v.Digest) })
 	if err != nil && auth.KindOf(err) != auth.KindUnavailable { // refused either way
-		return fmt.Errorf("drop the cookie of an old session: %w", err)
+		return fmt.Errorf("clear expired session: %w", err)
 	}
 	return nil
 }
 
-// touch records that the session is in use. A database that cannot write for the moment does not
-// end the request.
+// touch records the use of the session. It ignores a database that is temporarily unavailable.
 func (s *Service) touch(ctx context.Context, tenant auth.TenantID, v *auth.Session) error {
 	var seen, idle time.Time
 	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -199,11 +193,11 @@ func (s *Service) touch(ctx context.Context, tenant auth.TenantID, v *auth.Sessi
 	return nil
 }
 
-// Proof is how a person has just proved who they are.
+// Proof is how a user has just authenticated.
 type Proof struct {
 	ACR        string
 	AMR        []string
-	RememberMe auth.RememberMeID // to which the session leads from now on, if to any
+	RememberMe auth.RememberMeID // the new remember-me series of the session, if there is one
 }
 
 // Renew gives the session a new cookie after a reauthentication and invalidates the old one. For
@@ -264,8 +258,8 @@ func (s *Service) End(tx *store.Tx, account auth.AccountID, id auth.SessionID, r
 	return tx.EndSession(account, id, reason)
 }
 
-// EndAll ends all sessions of the account except one, which may be empty, and returns how many.
-// The clients in the browser of the excepted one continue.
+// EndAll ends all sessions of the account except one, which may be empty, and returns their
+// number. Client sessions below the excepted one continue.
 func (s *Service) EndAll(tx *store.Tx, account auth.AccountID, except auth.SessionID, reason string) (int64, error) {
 	return tx.EndSessions(account, except, reason)
 }

@@ -120,7 +120,7 @@ func CheckIssuance(t auth.Tenant, a auth.Account, c auth.Client) error {
 	case a.Disabled():
 		return auth.Refuse(auth.KindUnauthenticated, auth.CodeAccountDisabled, "this account is disabled")
 	case !a.Verified() && !t.Settings.AllowUnverified:
-		return auth.Refuse(auth.KindForbidden, auth.CodeEmailNotVerified, "confirm your e-mail address first; we have sent you a link")
+		return auth.Refuse(auth.KindForbidden, auth.CodeEmailNotVerified, "confirm your email address first; we have sent you a link")
 	}
 	return nil
 }

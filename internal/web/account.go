@@ -12,7 +12,7 @@ var (
 		summary: "Register an account",
 		doc:     "Mails a link that confirms the address. The response is the same when the address already has an account; its owner is notified by mail."}
 	opVerifyEmail = operation{id: "verify-email", topic: "register", errors: []int{http.StatusConflict},
-		summary: "Confirm an e-mail address",
+		summary: "Confirm an email address",
 		doc: "Takes the token of the mailed link. It works once and signs nobody in. " +
 			"When the registered password may be another user's, the response is password_needed and the link still works: send a password with it. " +
 			"An application in which anybody follows links, not only those who registered with it, always sends one. " +
@@ -72,7 +72,7 @@ func (s *api) verifyEmail(ctx context.Context, in *struct{ Body LinkToken }) (*s
 	return status("verified"), err
 }
 
-// Address names an account by its e-mail address.
+// Address names an account by its email address.
 type Address struct {
 	Email string `json:"email" example:"alice@example.com"`
 }

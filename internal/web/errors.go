@@ -35,7 +35,7 @@ type Problem struct {
 	Title     string    `json:"title" doc:"The words of the status." example:"Bad Request"`
 	Status    int       `json:"status" doc:"The status of the answer." example:"400"`
 	Code      auth.Code `json:"code" doc:"What went wrong, for programs. Stable." example:"email_invalid"`
-	Detail    string    `json:"detail,omitempty" doc:"What went wrong, for people." example:"this is not an e-mail address we can write to"`
+	Detail    string    `json:"detail,omitempty" doc:"What went wrong, for people." example:"want an email address of ASCII letters, such as alice@example.com"`
 	Field     string    `json:"field,omitempty" doc:"The member at fault." example:"email"`
 	Reasons   []Reason  `json:"reasons,omitempty" doc:"Everything wrong with the member, when it is more than one thing."`
 	Reference string    `json:"reference,omitempty" doc:"Names the request in the server's log, when it was the server's fault."`

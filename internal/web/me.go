@@ -13,7 +13,7 @@ var (
 	opMe       = operation{id: "me", topic: "account", summary: "Read the account"}
 	opMeUpdate = operation{id: "update-me", topic: "account", errors: []int{http.StatusConflict},
 		summary: "Update the account",
-		doc:     "Only the members that are present change. A new e-mail address requires the current password and takes effect when the link mailed to it is used."}
+		doc:     "Only the members that are present change. A new email address requires the current password and takes effect when the link mailed to it is used."}
 	opMeDelete = operation{id: "delete-me", topic: "account", status: http.StatusNoContent,
 		summary: "Delete the account",
 		doc:     "Requires the current password. Deletes all data of the user and ends every session and token."}

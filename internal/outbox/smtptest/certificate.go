@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// certificate makes one that nobody else trusts.
+// certificate returns a self-signed certificate and a pool that trusts it.
 func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -1,9 +1,9 @@
-// Package smtptest is a mail server for tests: a real one, on loopback, that speaks
-// SMTP by an independent implementation and keeps the mails it receives.
+// Package smtptest is a mail server for tests. It listens on loopback, uses an independent
+// implementation of SMTP and stores the mails it receives.
 //
-// It can offer STARTTLS or speak TLS from the start under a certificate of its own,
-// ask for a password, and misbehave on request: refuse for now or for good, hang, or
-// cut the line after it has taken a mail.
+// It can offer STARTTLS or implicit TLS with a self-signed certificate, require a password, and
+// misbehave on request: refuse temporarily or permanently, hang, or close the connection after it
+// has accepted a mail.
 package smtptest
 
 import (
@@ -26,14 +26,14 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Stage is a moment of a conversation at which the server can misbehave.
+// Stage is a command of a session at which the server can misbehave.
 type Stage string
 
 // The stages.
 const (
 	Greet Stage = "greet" // EHLO
 	From  Stage = "mail"  // MAIL FROM
-	Rcpt  Stage = "rcpt"  // RCPT TO; what is given is the recipient
+	Rcpt  Stage = "rcpt"  // RCPT TO; given is the recipient
 	Data  Stage = "data"  // the mail has been read
 )
 
@@ -45,29 +45,28 @@ const (
 	OK     Behaviour = iota
 	Later            // 451
 	Never            // 550
-	Hang             // no answer until the server ends or Release is called
-	Drop             // cut the line without an answer; at Data the mail is kept
+	Hang             // no reply until the server ends or Release is called
+	Drop             // close the connection without a reply; at Data the mail is stored
 	Ending           // 421
 )
 
-// Options say what kind of server it is. The zero value takes mail from everybody
-// without TLS.
+// Options configure a Server. The zero value accepts mail from anyone without TLS.
 type Options struct {
 	StartTLS bool
 	TLS      bool   // from the first byte
 	User     string // required if set
 	Password string
-	// Misbehave, if set, is asked at every stage; given is the sender or recipient.
+	// Misbehave, if set, is called at every stage; given is the sender or recipient.
 	Misbehave func(stage Stage, given string) Behaviour
 }
 
-// Received is a mail as it came in.
+// Received is a received mail.
 type Received struct {
 	From   string   // of the envelope
 	To     []string // of the envelope
 	Raw    []byte
-	Secure bool   // came over TLS
-	User   string // who signed in
+	Secure bool   // received over TLS
+	User   string // authenticated user
 }
 
 // Message parses the mail.
@@ -92,9 +91,9 @@ type Server struct {
 	mu        sync.Mutex
 	mails     []Received                    // owned by mu
 	more      chan struct{}                 // owned by mu: closed at the next mail
-	release   chan struct{}                 // owned by mu: closed to let go of those who hang
+	release   chan struct{}                 // owned by mu: closed to release hanging sessions
 	misbehave func(Stage, string) Behaviour // owned by mu
-	conns     int                           // owned by mu: conversations begun
+	conns     int                           // owned by mu: sessions begun
 }
 
 // New starts a server that ends with the test.
@@ -111,7 +110,7 @@ func New(t testing.TB, opts Options) *Server {
 
 var errDropped = errors.New("dropped")
 
-// At starts a server at an address that was used before, as one that comes back.
+// At starts a server at an address that was used before, like a server that is restarted.
 func At(t testing.TB, addr string, opts Options) *Server {
 	t.Helper()
 	ln, err := net.Listen("tcp", addr)
@@ -145,7 +144,7 @@ func start(t testing.TB, ln net.Listener, opts Options) *Server {
 	return s
 }
 
-// Close ends the server and every conversation.
+// Close ends the server and all sessions.
 func (s *Server) Close() {
 	s.closed.Do(func() {
 		close(s.ended)
@@ -153,10 +152,10 @@ func (s *Server) Close() {
 	})
 }
 
-// Addr is HOST:PORT.
+// Addr returns HOST:PORT.
 func (s *Server) Addr() string { return s.addr }
 
-// URL is what a mailer is configured with.
+// URL returns the URL with which a mailer is configured.
 func (s *Server) URL() string {
 	u := url.URL{Scheme: "smtp", Host: s.addr}
 	if s.opts.TLS {
@@ -168,17 +167,18 @@ func (s *Server) URL() string {
 	return u.String()
 }
 
-// TLS trusts the server's certificate, which is for 127.0.0.1 and localhost.
+// TLS returns a configuration that trusts the server's certificate, which is for 127.0.0.1 and
+// localhost.
 func (s *Server) TLS() *tls.Config { return &tls.Config{RootCAs: s.roots} }
 
-// Misbehave changes what the server does from now on; nil means well.
+// Misbehave changes the behaviour of the server; nil means OK.
 func (s *Server) Misbehave(f func(Stage, string) Behaviour) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.misbehave = f
 }
 
-// Release lets go of those who hang; they are cut off.
+// Release closes the connections of hanging sessions.
 func (s *Server) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,25 +186,24 @@ func (s *Server) Release() {
 	s.release = make(chan struct{})
 }
 
-// Received lists what came in, oldest first.
+// Received returns the received mails, oldest first.
 func (s *Server) Received() []Received {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.mails)
 }
 
-// Connections is how many conversations were begun.
+// Connections returns how many sessions were begun.
 func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.conns
 }
 
-// Wait returns when at least n mails have come in, and fails the test after 20
-// seconds.
+// Wait returns when at least n mails were received, and fails the test after a minute.
 func (s *Server) Wait(t testing.TB, n int) []Received {
 	t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		s.mu.Lock()
 		got, more := slices.Clone(s.mails), s.more
@@ -215,7 +214,7 @@ func (s *Server) Wait(t testing.TB, n int) []Received {
 		select {
 		case <-more:
 		case <-late:
-			t.Fatalf("%d mails came in, want %d", len(got), n)
+			t.Fatalf("%d mails received, want %d", len(got), n)
 		}
 	}
 }
@@ -230,7 +229,7 @@ func (s *Server) session(c *smtp.Conn) (smtp.Session, error) {
 	return &session{s: s, c: c}, nil
 }
 
-// at does what the script says.
+// at behaves as Misbehave returns.
 func (s *Server) at(stage Stage, given string, c *smtp.Conn) error {
 	s.mu.Lock()
 	f, release := s.misbehave, s.release

@@ -14,15 +14,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// link is a connection to the mail server, signed in. It is used by one goroutine
-// at a time.
-type link struct {
+// connection is an authenticated connection to the mail server. One goroutine uses it at a time.
+type connection struct {
 	conn   net.Conn
 	client *smtp.Client
-	opts   *mail.Client // how to send: deadlines
+	opts   *mail.Client // deadlines of sending
 }
 
-func (l *link) quit() error {
+func (l *connection) quit() error {
 	defer l.conn.Close()
 	if err := l.client.Quit(); err != nil {
 		return fmt.Errorf("quit: %w", err)
@@ -30,11 +29,11 @@ func (l *link) quit() error {
 	return nil
 }
 
-// dial connects, protects the connection as configured and signs in.
-func (m *Mailer) dial(ctx context.Context) (*link, error) {
-	l := &link{}
+// dial connects, sets up TLS as configured and authenticates.
+func (m *Mailer) dial(ctx context.Context) (*connection, error) {
+	l := &connection{}
 	stop := func() bool { return true }
-	greeter, err := mail.NewClient(m.server.host, append(m.options(), mail.WithTimeout(m.cfg.Greet),
+	dialer, err := mail.NewClient(m.server.host, append(m.options(), mail.WithTimeout(m.cfg.Greet),
 		mail.WithDialContextFunc(func(until context.Context, network, _ string) (conn net.Conn, err error) {
 			if conn, err = m.connect(until, network); err == nil {
 				l.conn = conn
@@ -43,18 +42,18 @@ func (m *Mailer) dial(ctx context.Context) (*link, error) {
 			return conn, err
 		}))...)
 	if err != nil {
-		return nil, fmt.Errorf("set up mail: %w", err)
+		return nil, fmt.Errorf("configure mail client: %w", err)
 	}
 	if l.opts, err = mail.NewClient(m.server.host, mail.WithTimeout(m.cfg.Send)); err != nil {
-		return nil, fmt.Errorf("set up mail: %w", err)
+		return nil, fmt.Errorf("configure mail client: %w", err)
 	}
-	l.client, err = greeter.DialToSMTPClientWithContext(ctx)
+	l.client, err = dialer.DialToSMTPClientWithContext(ctx)
 	stop()
 	if err != nil {
 		if l.conn != nil {
 			l.conn.Close() // go-mail leaves it open
 		}
-		return nil, fmt.Errorf("reach mail server %s: %w", m.server.address(), err)
+		return nil, fmt.Errorf("connect to mail server %s: %w", m.server.address(), err)
 	}
 	return l, nil
 }
@@ -74,24 +73,24 @@ func (m *Mailer) tlsConfig() *tls.Config {
 		c = m.cfg.TLS.Clone()
 	}
 	c.ServerName, c.MinVersion = m.server.host, tls.VersionTLS12
-	// A mail server on this machine commonly shows a certificate made up at its
-	// installation; the connection does not leave the machine.
+	// A mail server on loopback commonly has a self-signed certificate; the connection does not
+	// leave the machine.
 	c.InsecureSkipVerify = m.server.tls == tlsLocal
 	return c
 }
 
-// options returns new options for each connection, since go-mail changes its client while it chooses
-// how to sign in.
+// options returns new options for each connection, since go-mail changes its client while it
+// selects an authentication mechanism.
 func (m *Mailer) options() []mail.Option {
 	o := []mail.Option{mail.WithPort(m.server.port), mail.WithHELO(m.helo), mail.WithTLSConfig(m.tlsConfig()), mail.WithTLSPolicy(m.policy())}
 	if m.server.user == "" {
 		return o
 	}
-	ways := []mail.SMTPAuthType{mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthPlain, mail.SMTPAuthLogin, mail.SMTPAuthCramMD5}
+	mechanisms := []mail.SMTPAuthType{mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthPlain, mail.SMTPAuthLogin, mail.SMTPAuthCramMD5}
 	if m.server.tls == tlsOff || m.server.tls == tlsLocal {
-		ways = []mail.SMTPAuthType{mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthPlainNoEnc, mail.SMTPAuthLoginNoEnc, mail.SMTPAuthCramMD5}
+		mechanisms = []mail.SMTPAuthType{mail.SMTPAuthSCRAMSHA256, mail.SMTPAuthPlainNoEnc, mail.SMTPAuthLoginNoEnc, mail.SMTPAuthCramMD5}
 	}
-	return append(o, mail.WithUsername(m.server.user), mail.WithPassword(m.server.password), mail.WithOpportunisticSMTPAuth(ways...))
+	return append(o, mail.WithUsername(m.server.user), mail.WithPassword(m.server.password), mail.WithOpportunisticSMTPAuth(mechanisms...))
 }
 
 func (m *Mailer) policy() mail.TLSPolicy {
@@ -101,52 +100,52 @@ func (m *Mailer) policy() mail.TLSPolicy {
 	case tlsLocal:
 		return mail.TLSOpportunistic
 	}
-	return mail.NoTLS // off, or TLS already
+	return mail.NoTLS // off, or implicit TLS
 }
 
 const (
-	idleMost = 4
-	idleFor  = 10 * time.Second
+	maxIdle = 4
+	idleFor = 10 * time.Second
 )
 
-// idlePool keeps connections open through a burst of mails.
+// idlePool keeps connections open during a burst of mails.
 type idlePool struct {
 	timers timer.Source
 
-	mu     sync.Mutex
-	links  []*link // owned by mu
-	closed bool    // owned by mu
+	mu          sync.Mutex
+	connections []*connection // owned by mu
+	closed      bool          // owned by mu
 }
 
-func (p *idlePool) take() *link {
+func (p *idlePool) take() *connection {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.links) == 0 {
+	if len(p.connections) == 0 {
 		return nil
 	}
-	l := p.links[len(p.links)-1]
-	p.links = p.links[:len(p.links)-1]
+	l := p.connections[len(p.connections)-1]
+	p.connections = p.connections[:len(p.connections)-1]
 	return l
 }
 
-func (p *idlePool) put(l *link) {
+func (p *idlePool) put(l *connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.links) >= idleMost {
+	if p.closed || len(p.connections) >= maxIdle {
 		l.conn.Close()
 		return
 	}
-	p.links = append(p.links, l)
+	p.connections = append(p.connections, l)
 	p.timers.AfterFunc(idleFor, func() { p.drop(l) })
 }
 
-// drop closes the connection if nobody has taken it meanwhile.
-func (p *idlePool) drop(l *link) {
+// drop closes the connection if it is still idle.
+func (p *idlePool) drop(l *connection) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := range p.links {
-		if p.links[i] == l {
-			p.links = append(p.links[:i], p.links[i+1:]...)
+	for i := range p.connections {
+		if p.connections[i] == l {
+			p.connections = append(p.connections[:i], p.connections[i+1:]...)
 			go l.quit()
 			return
 		}
@@ -157,8 +156,8 @@ func (p *idlePool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	for _, l := range p.links {
+	for _, l := range p.connections {
 		l.conn.Close()
 	}
-	p.links = nil
+	p.connections = nil
 }
