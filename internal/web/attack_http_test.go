@@ -343,7 +343,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 
 func TestPublishedDocuments(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, func(c *Config) { c.JWKSMaxAge = 15 * time.Minute })
+	h := newFixture(t)
 	r := h.requireReply(h.get("/.well-known/jwks.json"), 200, "")
 	if got := r.Header.Get("Cache-Control"); got != "public, max-age=900" {
 		t.Errorf("Cache-Control %q", got)

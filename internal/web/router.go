@@ -36,7 +36,7 @@ type RouterConfig struct {
 	// Origins are the origins whose scripts may call the API, exactly as browsers
 	// send them.
 	Origins []string
-	// BodyJSON and BodyForm bound request bodies; 1 MiB and 64 KiB when zero.
+	// BodyJSON and BodyForm bound request bodies.
 	BodyJSON, BodyForm int64
 
 	// InsecureCookies omits the prefix __Host- and the attribute Secure of cookies: Safari drops
@@ -50,7 +50,7 @@ type RouterConfig struct {
 	// AccessLog writes one line to Log for each request.
 	AccessLog bool
 
-	// Metrics are shared with the services that observe; New makes them when nil.
+	// Metrics are shared with the services that observe.
 	Metrics *Metrics
 	// Now is the clock. It is required.
 	Now func() time.Time
@@ -85,7 +85,6 @@ type router struct {
 }
 
 func newRouter(cfg RouterConfig, unmatched func(*http.Request) *dialect) (*router, error) {
-	cfg = cfg.withDefaults()
 	s := &router{cfg: cfg, unmatched: unmatched, now: cfg.Now, log: cfg.Log, mux: http.NewServeMux(), byPattern: map[string]*route{}, boot: secret.Encode(secret.Bytes(6)) + "-"}
 	base, err := url.Parse(cfg.Base)
 	if err != nil || base.Host == "" || base.Path != "" || base.RawQuery != "" || base.Fragment != "" {
@@ -99,22 +98,6 @@ func newRouter(cfg RouterConfig, unmatched func(*http.Request) *dialect) (*route
 	s.preflight = &route{label: "preflight", stats: cfg.Metrics.route("preflight", http.MethodOptions)}
 	s.mux.HandleFunc("/", s.serveUnmatched)
 	return s, nil
-}
-
-func (c RouterConfig) withDefaults() RouterConfig {
-	if c.BodyJSON == 0 {
-		c.BodyJSON = 1 << 20
-	}
-	if c.BodyForm == 0 {
-		c.BodyForm = 64 << 10
-	}
-	if c.Metrics == nil {
-		c.Metrics = NewMetrics()
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	return c
 }
 
 // trustOrigins prepares CORS and the cross-site check. A wildcard would let every site act for

@@ -45,8 +45,7 @@ type Config struct {
 	Flows    *flow.Service
 	OIDC     *oidc.Service
 
-	// JWKSMaxAge is how long clients may cache the published keys; five minutes
-	// when zero.
+	// JWKSMaxAge is how long clients may cache the published keys.
 	JWKSMaxAge time.Duration
 	// Mailbox lists the caught mails, newest first. It is set in development only
 	// and brings the pages under /dev/ and the welcome page with it.
@@ -81,7 +80,7 @@ type Server struct {
 // New builds the routes. It fails when the configuration names an origin or base
 // URL that cannot be served.
 func New(cfg Config) (*Server, error) {
-	cfg = cfg.withDefaults()
+	cfg.Dev, cfg.Nonce = cfg.Mailbox != nil, cfg.Clients.Nonce
 	s := &Server{cfg: cfg, protocol: newProtocol(cfg)}
 	s.pages = newPages(cfg, s.calls)
 	s.dialects = s.newDialects()
@@ -93,17 +92,6 @@ func New(cfg Config) (*Server, error) {
 	s.routes()
 	s.management, err = s.newManagement()
 	return s, err
-}
-
-func (c Config) withDefaults() Config {
-	if c.Metrics == nil {
-		c.Metrics = NewMetrics() // one for both routers
-	}
-	c.Dev, c.Nonce = c.Mailbox != nil, c.Clients.Nonce
-	if c.JWKSMaxAge == 0 {
-		c.JWKSMaxAge = 5 * time.Minute
-	}
-	return c
 }
 
 // calls lists the calls of the API, for its page in development.
