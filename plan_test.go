@@ -87,7 +87,7 @@ var reserved = map[string]struct {
 	},
 	"testing": {testPackages, "production code does not import testing"},
 	"unsafe":  {nil, "nothing here is worth it"},
-	"reflect": {[]string{"internal/store", "internal/config", "cmd/watchword"}, "types say it better"},
+	"reflect": {[]string{"internal/store", "internal/config", "internal/client", "cmd/watchword"}, "types say it better"},
 }
 
 // clocks are the packages that may read the system's clock and start its timers. guard is

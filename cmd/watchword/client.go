@@ -37,7 +37,7 @@ type clientView struct {
 	CreatedAt    time.Time       `json:"created_at"`
 	// Bounds are what the operator has set of a self-registered or self-described client.
 	Bounds *auth.ClientBounds `json:"bounds,omitempty"`
-	auth.ClientSettings
+	auth.StoredSettings
 }
 
 // secretView describes a client secret, whose value cannot be shown again.
@@ -50,7 +50,7 @@ func viewClient(c auth.Client) clientView {
 	v := clientView{
 		ID: c.ID, Name: c.Name, Type: c.Type, FirstParty: c.FirstParty, Disabled: c.Disabled(), CreatedAt: c.CreatedAt,
 		Dynamic:      c.SelfDescribed(),
-		RedirectURIs: append([]string{}, c.RedirectURIs...), Scopes: append([]string{}, c.Scopes...), Secrets: []secretView{}, Bounds: c.Bounds, ClientSettings: c.Settings,
+		RedirectURIs: append([]string{}, c.RedirectURIs...), Scopes: append([]string{}, c.Scopes...), Secrets: []secretView{}, Bounds: c.Bounds, StoredSettings: c.Settings,
 	}
 	v.Registration = "" // the digest of a secret
 	if c.Public() {

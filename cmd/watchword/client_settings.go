@@ -111,7 +111,7 @@ func (f clientFlags) applyGrants(r *client.Registration) {
 	if f.ExchangeSubject == nil && f.ExchangeAudience == nil {
 		return
 	}
-	var p auth.ExchangePolicy
+	var p auth.ClientExchangePolicy
 	if r.Exchange != nil {
 		p = *r.Exchange
 	}

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 	"time"
 )
@@ -50,111 +49,11 @@ type Client struct {
 	Secrets      []ClientSecret
 	RedirectURIs []string
 	Scopes       []string
-	Settings     ClientSettings
+	Settings     StoredSettings
 	Bounds       *ClientBounds // of self-registered and self-described clients; nil for none
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	DisabledAt   time.Time
-}
-
-// ClientSettings are the settings of a client. A zero field means the safe default, so a new
-// setting leaves existing clients unchanged.
-type ClientSettings struct {
-	// Grants are the grant types that the client may use.
-	Grants []GrantType `json:"grant_types,omitempty"`
-	// Auth is the client's only authentication method. Empty for a client with a secret:
-	// client_secret_basic or client_secret_post.
-	Auth AuthMethod `json:"token_endpoint_auth_method,omitempty"`
-	// JWKS holds the public keys for private_key_jwt (RFC 7517 §5).
-	JWKS json.RawMessage `json:"jwks,omitempty"`
-	// Audiences are the resources for which the client may request tokens (RFC 8707),
-	// in addition to the issuer's own.
-	Audiences []string `json:"audiences,omitempty"`
-	// Serves are the audiences for which the client is the resource server, and whose
-	// tokens it may introspect. A machine always serves the issuer's.
-	Serves []string `json:"serves,omitempty"`
-
-	// ResourceScopes are the scopes of open resources that the client has registered. They are
-	// returned in its metadata, and give it no more than any other client has.
-	ResourceScopes []string `json:"resource_scopes,omitempty"`
-	// ScopesBounded says that an operator has bounded the client's scopes, so that it gets no
-	// other scopes of open resources.
-	ScopesBounded bool `json:"scopes_bounded,omitempty"`
-
-	// JWKSURI is the address of the client's key set, instead of JWKS.
-	JWKSURI string `json:"jwks_uri,omitempty"`
-	// PKCEOptional allows a confidential client to omit the code_challenge (RFC 7636).
-	PKCEOptional bool `json:"pkce_optional,omitempty"`
-	// RequirePushed accepts authorization requests only through PAR (RFC 9126 §6).
-	RequirePushed bool `json:"require_pushed_authorization_requests,omitempty"`
-	// RequireSignedRequest accepts only signed request objects (RFC 9101 §10.5).
-	RequireSignedRequest bool `json:"require_signed_request_object,omitempty"`
-	// RequestAlgorithm is the only algorithm for request objects; empty for any supported one.
-	RequestAlgorithm string `json:"request_object_signing_alg,omitempty"`
-	// RequestURIs are the URLs of request objects that may be fetched.
-	RequestURIs []string `json:"request_uris,omitempty"`
-	// AuthAlgorithm is the only algorithm for client assertions; empty for any supported one.
-	AuthAlgorithm string `json:"token_endpoint_auth_signing_alg,omitempty"`
-	// DPoP binds all tokens of the client to keys (RFC 9449 §5.2).
-	DPoP bool `json:"dpop_bound_access_tokens,omitempty"`
-	// IDTokenAlgorithm signs its ID Tokens: RS256 when empty, ES256 or EdDSA.
-	IDTokenAlgorithm string `json:"id_token_signed_response_alg,omitempty"`
-	// Popup omits Cross-Origin-Opener-Policy from the pages of its flows, so that another site's
-	// page that opens them in a window can talk to that window.
-	Popup bool `json:"popup,omitempty"`
-	// IDTokenClaims is "scope" when its ID Tokens contain the claims of the granted scopes, as
-	// userinfo does; empty for the claims that are requested by name only.
-	IDTokenClaims string `json:"id_token_claims,omitempty"`
-	// AuthorizationAlgorithm signs its authorization responses in JWT response modes (JARM):
-	// RS256 when empty, ES256 for a strict client.
-	AuthorizationAlgorithm string `json:"authorization_signed_response_alg,omitempty"`
-	// UserInfoAlgorithm signs its userinfo responses; empty for plain JSON.
-	UserInfoAlgorithm string `json:"userinfo_signed_response_alg,omitempty"`
-	// IntrospectionAlgorithm signs its introspection responses that are requested as JWT.
-	IntrospectionAlgorithm string `json:"introspection_signed_response_alg,omitempty"`
-	// SubjectType is "pairwise", or empty for public (OpenID Connect Core §8).
-	SubjectType string `json:"subject_type,omitempty"`
-	// SectorURI lists all redirect URIs of a sector; Sector is the host that names it.
-	SectorURI string `json:"sector_identifier_uri,omitempty"`
-	Sector    string `json:"sector,omitempty"`
-	// PostLogoutURIs are the allowed post_logout_redirect_uri values; they are compared exactly.
-	PostLogoutURIs []string `json:"post_logout_redirect_uris,omitempty"`
-	// BackchannelURI is notified when a session has ended (OpenID Connect Back-Channel
-	// Logout §2.2); BackchannelSession when it needs the sid for that.
-	BackchannelURI     string `json:"backchannel_logout_uri,omitempty"`
-	BackchannelSession bool   `json:"backchannel_logout_session_required,omitempty"`
-	// TokenFormat is "opaque", or empty for JWT access tokens (RFC 9068).
-	TokenFormat string `json:"access_token_format,omitempty"`
-	// DefaultMaxAge (seconds), DefaultACR and RequireAuthTime apply where a request has no value
-	// of its own (OpenID Connect Registration §2).
-	DefaultMaxAge   *int64   `json:"default_max_age,omitempty"`
-	DefaultACR      []string `json:"default_acr_values,omitempty"`
-	RequireAuthTime bool     `json:"require_auth_time,omitempty"`
-	// Links and images for users. All are https.
-	InitiateLoginURI string   `json:"initiate_login_uri,omitempty"`
-	LogoURI          string   `json:"logo_uri,omitempty"`
-	ClientURI        string   `json:"client_uri,omitempty"`
-	PolicyURI        string   `json:"policy_uri,omitempty"`
-	TermsURI         string   `json:"tos_uri,omitempty"`
-	Contacts         []string `json:"contacts,omitempty"`
-	// Exchange is the client's token exchange policy; nil allows only narrowing its own tokens.
-	Exchange *ExchangePolicy `json:"token_exchange,omitempty"`
-	// Registration is the digest of the token that manages the client (RFC 7592).
-	Registration string `json:"registration,omitempty"`
-	// DocumentAt is when the metadata document of a self-described client was last fetched; zero
-	// for other clients.
-	DocumentAt time.Time `json:"document_at,omitzero"`
-}
-
-// ExchangePolicy is what a client may do by token exchange (RFC 8693), in addition to narrowing
-// its own tokens.
-type ExchangePolicy struct {
-	// Subjects are the clients whose tokens it may exchange; "*" for every client's.
-	Subjects []ClientID `json:"subjects,omitempty"`
-	// Audiences are the resources for which it may request tokens by token exchange.
-	Audiences []string `json:"audiences,omitempty"`
-	// Impersonate allows tokens that do not name the client as the actor.
-	Impersonate bool `json:"impersonate,omitempty"`
 }
 
 // The scopes of OpenID Connect (Core §5.4, §11).

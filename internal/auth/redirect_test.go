@@ -129,7 +129,7 @@ func TestRepair_B3_LoopbackByName(t *testing.T) {
 		{"http://localhost/callback", "http://localhost:/callback", false},
 	} {
 		for typ, public := range map[auth.ClientType]bool{auth.ClientNative: true, auth.ClientSPA: true, auth.ClientWeb: false} {
-			client := auth.Client{Type: typ, RedirectURIs: []string{c.registered}, Settings: auth.ClientSettings{PostLogoutURIs: []string{c.registered}}}
+			client := auth.Client{Type: typ, RedirectURIs: []string{c.registered}, Settings: auth.StoredSettings{ClientSettings: auth.ClientSettings{PostLogoutURIs: []string{c.registered}}}}
 			want := c.want && public
 			if got := client.MatchRedirectURI(c.asked); got != want {
 				t.Errorf("%s, registered %s: %s is %v, want %v", typ, c.registered, c.asked, got, want)

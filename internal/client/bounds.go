@@ -13,15 +13,13 @@ func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before au
 	if err := m.checkLengths(); err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}
-	var err error
-	if m.ClientSettings, err = mergeSettings(m.ClientSettings, auth.ClientSettings{}); err != nil {
-		return auth.Client{}, err
-	}
+	m.ClientSettings = mergeSettings(m.ClientSettings, auth.ClientSettings{})
 	s.dropUnusable(&m)
+	var err error
 	if m.Grants, err = s.selfServiceGrants(m.Grants); err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}
-	r, err := m.registration(selfScope(before), s.openScopes())
+	r, err := m.registration(selfScope(before))
 	if err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}
@@ -32,9 +30,8 @@ func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before au
 	if err != nil {
 		return auth.Client{}, refusedMetadata(err)
 	}
-	if err := s.preserveOperatorSettings(&c, before); err != nil {
-		return auth.Client{}, err
-	}
+	c.Settings.ResourceScopes = m.scope(s.openScopes())
+	s.preserveOperatorSettings(&c, before)
 	c.Bounds = before.Bounds
 	bounded := c.Bounded()
 	if len(bounded.RedirectURIs) == 0 && len(c.RedirectURIs) > 0 {
@@ -54,19 +51,15 @@ func selfScope(before auth.Client) auth.Scope {
 
 // preserveOperatorSettings keeps what only an operator or the server may set of a client,
 // but for what validate has just computed.
-func (s *Service) preserveOperatorSettings(c *auth.Client, before auth.Client) (err error) {
-	checked := c.Settings
-	if c.Settings, err = mergeSettings(checked, before.Settings); err != nil {
-		return err
-	}
-	c.Settings.Sector, c.Settings.ResourceScopes, c.Settings.ScopesBounded = checked.Sector, checked.ResourceScopes, checked.ScopesBounded
+func (s *Service) preserveOperatorSettings(c *auth.Client, before auth.Client) {
+	c.Settings.ClientSettings = mergeSettings(c.Settings.ClientSettings, before.Settings.ClientSettings)
+	c.Settings.Registration, c.Settings.DocumentAt = before.Settings.Registration, before.Settings.DocumentAt
 	for _, g := range before.Settings.Grants {
 		if !s.selfService(g) && !slices.Contains(c.Settings.Grants, g) {
 			c.Settings.Grants = append(c.Settings.Grants, g)
 		}
 	}
 	slices.Sort(c.Settings.Grants)
-	return nil
 }
 
 // newBounds are the bounds of a client that an operator has just changed: what was said

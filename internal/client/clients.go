@@ -1,11 +1,11 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -116,6 +116,7 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Clie
 	if err != nil {
 		return auth.Client{}, "", err
 	}
+	checked.Settings.ResourceScopes = before.Settings.ResourceScopes
 	checked.Settings.Registration, checked.Settings.DocumentAt = before.Settings.Registration, before.Settings.DocumentAt
 	if before.SelfDescribed() {
 		checked.Bounds = newBounds(before, checked, r.Bounds)
@@ -127,11 +128,7 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Clie
 func changeBuiltIn(c auth.Client, r Registration) (auth.Client, error) {
 	same := registrationOf(c)
 	same.Audiences = r.Audiences
-	a, err := json.Marshal(same)
-	if err != nil {
-		return c, fmt.Errorf("encode client: %w", err)
-	}
-	if b, err := json.Marshal(r); err != nil || !bytes.Equal(a, b) {
+	if !reflect.DeepEqual(same, r) {
 		return c, errBuiltIn()
 	}
 	return c, parseResources(&c, r)

@@ -85,7 +85,7 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information,
 	if err != nil {
 		return Information{}, err
 	}
-	return s.clientInformation(r.Tenant, c, shown, token.Reveal())
+	return s.clientInformation(r.Tenant, c, shown, token.Reveal()), nil
 }
 
 // authorizeRegistration returns the digest of the initial access token to spend, if one is needed.
@@ -135,19 +135,15 @@ func bearerToken(header []string, prefix string) (token string, shown bool) {
 }
 
 // clientInformation is the answer about a client.
-func (s *Service) clientInformation(tenant auth.TenantID, c auth.Client, shown secret.Text, token string) (Information, error) {
-	m, err := metadataOf(c, s.openScopes())
-	if err != nil {
-		return Information{}, err
-	}
+func (s *Service) clientInformation(tenant auth.TenantID, c auth.Client, shown secret.Text, token string) Information {
 	v := Information{
 		ID: c.ID, Secret: shown.Reveal(), IssuedAt: c.CreatedAt.Unix(), Token: token,
-		URI: tenant.Issuer(s.cfg.Base) + RegisterPath + "/" + string(c.ID), ClientMetadata: m,
+		URI: tenant.Issuer(s.cfg.Base) + RegisterPath + "/" + string(c.ID), ClientMetadata: metadataOf(c, s.openScopes()),
 	}
 	if v.Secret != "" {
 		v.SecretExpiresAt = new(int64)
 	}
-	return v, nil
+	return v
 }
 
 // authenticateRegistration finds the client that a request manages. That the client is unknown, was not
@@ -174,7 +170,7 @@ func (s *Service) ReadRegistered(ctx context.Context, r RegisterRequest) (Inform
 	if err != nil {
 		return Information{}, err
 	}
-	return s.clientInformation(r.Tenant, c, "", token)
+	return s.clientInformation(r.Tenant, c, "", token), nil
 }
 
 // ReplaceRegistered replaces what is registered of a client by what it says of itself
@@ -203,7 +199,7 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Inf
 	if err != nil {
 		return Information{}, err
 	}
-	return s.clientInformation(r.Tenant, c, shown, token)
+	return s.clientInformation(r.Tenant, c, shown, token), nil
 }
 
 // sameSubjects reports whether a client goes on knowing people by the same subjects. What

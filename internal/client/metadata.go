@@ -18,12 +18,11 @@ import (
 // metadata document. All other members are ignored, so nothing that only the server
 // decides (trust, tenant, roles) can be set.
 type ClientMetadata struct {
-	Name            string           `json:"client_name,omitempty"`
-	ApplicationType string           `json:"application_type,omitempty"`
-	RedirectURIs    []string         `json:"redirect_uris,omitempty"`
-	ResponseTypes   []string         `json:"response_types,omitempty"`
-	Grants          []auth.GrantType `json:"grant_types,omitzero"`
-	Scope           string           `json:"scope,omitempty"`
+	Name            string   `json:"client_name,omitempty"`
+	ApplicationType string   `json:"application_type,omitempty"`
+	RedirectURIs    []string `json:"redirect_uris,omitempty"`
+	ResponseTypes   []string `json:"response_types,omitempty"`
+	Scope           string   `json:"scope,omitempty"`
 	auth.ClientSettings
 	// Encryption is not supported: a client that requests it is refused.
 	IDTokenEncryption       string `json:"id_token_encrypted_response_alg,omitempty"`
@@ -34,9 +33,8 @@ type ClientMetadata struct {
 }
 
 // registration is what the metadata come to, with the defaults of RFC 7591 §2 filled
-// in. Of the scope that is asked for the client gets what is in allowed; of open, the
-// scopes of open resources, it is told which it has asked for.
-func (m ClientMetadata) registration(allowed, open auth.Scope) (Registration, error) {
+// in. Of the scope that is asked for the client gets what is in allowed.
+func (m ClientMetadata) registration(allowed auth.Scope) (Registration, error) {
 	if len(m.RedirectURIs) > 0 && !slices.Contains(m.Grants, auth.GrantAuthorizationCode) {
 		// Nothing would ever be sent to them, so they would prove nothing of the client.
 		return Registration{}, auth.Invalid(auth.CodeInvalidRedirectURI, "redirect_uris", "these belong to grant_type authorization_code; leave them out or add it")
@@ -46,7 +44,7 @@ func (m ClientMetadata) registration(allowed, open auth.Scope) (Registration, er
 	}
 	typ, method := m.kind()
 	set := m.ClientSettings
-	set.Grants, set.Auth, set.JWKS, set.ResourceScopes = m.Grants, method, m.keys(), m.scope(open)
+	set.Auth = method
 	return Registration{Name: cmp.Or(strings.TrimSpace(m.Name), m.fallbackName()), Type: typ, RedirectURIs: m.RedirectURIs, Scopes: m.scope(allowed), ClientSettings: set}, nil
 }
 
@@ -59,14 +57,6 @@ func (m ClientMetadata) checkLengths() error {
 		}
 	}
 	return checkLength("request_uris", m.RequestURIs, maxRequestURIs)
-}
-
-// keys are the keys, unless they are null.
-func (m ClientMetadata) keys() json.RawMessage {
-	if string(m.JWKS) == "null" {
-		return nil
-	}
-	return m.JWKS
 }
 
 // selfServiceGrants are those of the grants that a client may register itself for (RFC 7591
@@ -132,17 +122,15 @@ func (m ClientMetadata) fallbackName() string {
 
 // metadataOf is the metadata of a client as it is registered, defaults and all. Open are
 // the scopes of open resources.
-func metadataOf(c auth.Client, open auth.Scope) (ClientMetadata, error) {
+func metadataOf(c auth.Client, open auth.Scope) ClientMetadata {
 	set := c.Settings
 	scope := slices.Concat(auth.Scope(c.Scopes), slices.DeleteFunc(slices.Clone(set.ResourceScopes), func(name string) bool {
 		return !open.Has(name) || slices.Contains(c.Scopes, name)
 	}))
-	said, err := mergeSettings(set, auth.ClientSettings{})
-	if err != nil {
-		return ClientMetadata{}, err
-	}
+	said := mergeSettings(set.ClientSettings, auth.ClientSettings{})
+	said.Grants = orEmpty(said.Grants)
 	said.SubjectType, said.IDTokenAlgorithm = cmp.Or(said.SubjectType, "public"), cmp.Or(said.IDTokenAlgorithm, "RS256")
-	m := ClientMetadata{Name: c.Name, ApplicationType: "web", RedirectURIs: c.RedirectURIs, Grants: orEmpty(set.Grants), Scope: scope.String(), ClientSettings: said}
+	m := ClientMetadata{Name: c.Name, ApplicationType: "web", RedirectURIs: c.RedirectURIs, Scope: scope.String(), ClientSettings: said}
 	if c.Type == auth.ClientNative {
 		m.ApplicationType = "native"
 	}
@@ -153,7 +141,7 @@ func metadataOf(c auth.Client, open auth.Scope) (ClientMetadata, error) {
 	if slices.Contains(set.Grants, auth.GrantAuthorizationCode) {
 		m.ResponseTypes = oauth.ResponseTypes
 	}
-	return m, nil
+	return m
 }
 
 // refusedMetadata puts a refusal of a registration into the words of RFC 7591 §3.2.2.

@@ -109,13 +109,6 @@ func withoutMistyped(text []byte) []byte {
 	return kept
 }
 
-func replaceable(name string) bool {
-	if i := slices.IndexFunc(clientSettings, func(s setting) bool { return s.name == name }); i >= 0 {
-		return clientSettings[i].replaceable
-	}
-	return !slices.Contains(requiredMetadata, name)
-}
-
 // openScopes are the scopes that go with the open resources, of all of them.
 func (s *Service) openScopes() auth.Scope {
 	var all auth.Scope

@@ -2,50 +2,49 @@ package client
 
 import (
 	"encoding/json"
-	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// setting says who may set a member of auth.ClientSettings. A member that is not in the table
-// is for operators.
-type setting struct {
-	name string
-	// replaceable means that the server may leave out the value of a client that describes
-	// itself (RFC 7591 §3.2.1).
-	replaceable bool
+// The settings of a client are the fields of Registration that have a name in JSON, most of them
+// those of auth.ClientSettings. The tags of the fields say the rest; there is no other list.
+
+// settings are the fields of a Registration by name, bounds those of an operator's bounds, and
+// metadata those of auth.ClientSettings that a client may set itself.
+var (
+	settings = fieldsByName(reflect.TypeFor[Registration]())
+	bounds   = fieldsByName(reflect.TypeFor[auth.ClientBounds]())
+	metadata = clientMetadata()
+)
+
+// fieldsByName returns the fields of a struct, embedded ones included, by their names in JSON.
+func fieldsByName(t reflect.Type) map[string]reflect.StructField {
+	out := map[string]reflect.StructField{}
+	for _, f := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
+			out[name] = f
+		}
+	}
+	return out
 }
 
-// clientSettings are the settings that a client may say of itself.
-var clientSettings = []setting{
-	{"grant_types", false},
-	{"token_endpoint_auth_method", false},
-	{"token_endpoint_auth_signing_alg", false},
-	{"jwks", false},
-	{"jwks_uri", false},
-	{"subject_type", true},
-	{"sector_identifier_uri", false},
-	{"id_token_signed_response_alg", true},
-	{"userinfo_signed_response_alg", true},
-	{"authorization_signed_response_alg", false},
-	{"introspection_signed_response_alg", true},
-	{"request_object_signing_alg", true},
-	{"request_uris", true},
-	{"require_pushed_authorization_requests", false},
-	{"require_signed_request_object", false},
-	{"dpop_bound_access_tokens", false},
-	{"default_max_age", true},
-	{"default_acr_values", true},
-	{"require_auth_time", false},
-	{"post_logout_redirect_uris", true},
-	{"backchannel_logout_uri", true},
-	{"backchannel_logout_session_required", false},
-	{"initiate_login_uri", true},
-	{"logo_uri", true},
-	{"client_uri", true},
-	{"policy_uri", true},
-	{"tos_uri", true},
-	{"contacts", true},
+func clientMetadata() map[string]reflect.StructField {
+	out := fieldsByName(reflect.TypeFor[auth.ClientSettings]())
+	maps.DeleteFunc(out, func(_ string, f reflect.StructField) bool { return f.Tag.Get("metadata") == "" })
+	return out
+}
+
+// mergeSettings returns the settings of said that a client may set itself, and all others of kept.
+func mergeSettings(said, kept auth.ClientSettings) auth.ClientSettings {
+	from, to := reflect.ValueOf(said), reflect.ValueOf(&kept).Elem()
+	for _, f := range metadata {
+		to.FieldByIndex(f.Index).Set(from.FieldByIndex(f.Index))
+	}
+	return kept
 }
 
 // requiredMetadata are the members of client metadata, other than the settings, that are refused when
@@ -53,34 +52,64 @@ var clientSettings = []setting{
 var requiredMetadata = []string{"redirect_uris", "id_token_encrypted_response_alg", "userinfo_encrypted_response_alg", "request_object_encryption_alg",
 	"introspection_encrypted_response_alg", "authorization_encrypted_response_alg"}
 
-// mergeSettings returns the settings of said that a client may set, and all others of kept.
-func mergeSettings(said, kept auth.ClientSettings) (auth.ClientSettings, error) {
-	var from, merged map[string]json.RawMessage
-	for _, v := range []struct {
-		set     auth.ClientSettings
-		members *map[string]json.RawMessage
-	}{{said, &from}, {kept, &merged}} {
-		b, err := json.Marshal(v.set)
-		if err == nil {
-			err = json.Unmarshal(b, v.members)
+// replaceable reports whether the server may leave out the value of a client that describes
+// itself (RFC 7591 §3.2.1).
+func replaceable(name string) bool {
+	if f, ok := metadata[name]; ok {
+		return f.Tag.Get("metadata") == "optional"
+	}
+	return !slices.Contains(requiredMetadata, name)
+}
+
+// Patch sets the members of a JSON object for an operator: in the registration and, as far as
+// they bind a client that describes itself, in its bounds. Members that are absent stay, and a
+// value replaces the former one as a whole. Refusals are Invalid: member_unknown, member_invalid.
+func (r *Registration) Patch(object []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(object, &members); err != nil {
+		return auth.Invalid(auth.CodeMemberInvalid, "", "a JSON object is expected")
+	}
+	to, bound := reflect.ValueOf(r).Elem(), reflect.ValueOf(&r.Bounds).Elem()
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		f, ok := settings[name]
+		if !ok {
+			return auth.Invalid(auth.CodeMemberUnknown, auth.Clip(name, 64), "unknown setting")
 		}
-		if err != nil {
-			return auth.ClientSettings{}, fmt.Errorf("encode client settings: %w", err)
+		v := reflect.New(f.Type) // never the former value, whose memory others may share
+		if err := json.Unmarshal(members[name], v.Interface()); err != nil {
+			return auth.Invalid(auth.CodeMemberInvalid, name, "a value of type "+f.Type.Kind().String()+" is expected")
+		}
+		to.FieldByIndex(f.Index).Set(v.Elem())
+		// Redirect URIs are bound by newBounds, once either list has changed.
+		if b, ok := bounds[name]; ok && !strings.HasSuffix(name, "redirect_uris") {
+			bound.FieldByIndex(b.Index).Set(v.Elem())
 		}
 	}
-	for _, s := range clientSettings {
-		delete(merged, s.name)
-		if v, ok := from[s.name]; ok {
-			merged[s.name] = v
+	return nil
+}
+
+// EncodeSetting returns the value of a setting that is given as text as JSON: text as it is, and
+// the values of flags, numbers, lists and objects in JSON already.
+func EncodeSetting(name, text string) json.RawMessage {
+	if f, ok := settings[name]; ok && f.Type.Kind() == reflect.String {
+		b, _ := json.Marshal(text)
+		return b
+	}
+	return json.RawMessage(text)
+}
+
+// AppendEmpty appends the empty flags and lists of a registration to a JSON object, whose
+// encoding leaves them out.
+func AppendEmpty(object []byte, r Registration) []byte {
+	object = object[:len(object)-1]
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		v := reflect.ValueOf(r).FieldByIndex(settings[name].Index)
+		switch {
+		case v.Kind() == reflect.Bool && !v.Bool():
+			object = append(object, `,"`+name+`":false`...)
+		case v.Kind() == reflect.Slice && v.Type() != reflect.TypeFor[json.RawMessage]() && v.Len() == 0:
+			object = append(object, `,"`+name+`":[]`...)
 		}
 	}
-	var out auth.ClientSettings
-	b, err := json.Marshal(merged)
-	if err == nil {
-		err = json.Unmarshal(b, &out)
-	}
-	if err != nil {
-		return auth.ClientSettings{}, fmt.Errorf("decode client settings: %w", err)
-	}
-	return out, nil
+	return append(object, '}')
 }

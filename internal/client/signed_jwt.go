@@ -64,7 +64,7 @@ func (s *Service) verify(ctx context.Context, kind clientJWT, c auth.Client, raw
 	}
 	h := parsed.Headers[0]
 	typ, _ := h.ExtraHeaders[jose.HeaderType].(string)
-	want := kind.registered(c.Settings)
+	want := kind.registered(c.Settings.ClientSettings)
 	switch {
 	case typ != "" && !strings.EqualFold(typ, "jwt") && !strings.EqualFold(typ, kind.typ):
 		return fmt.Errorf("the %s has the typ of something else", kind.name)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -19,25 +18,23 @@ import (
 // those of OpenID Connect if people sign in to it, without Auth it proves itself by a
 // secret, sent either way, or not at all if it is public. A list that is empty and not
 // nil was said to be empty: such Grants allow nothing, and such Scopes are refused of a
-// client that people sign in to. What only the server may
-// say of a client (Sector, Registration, DocumentAt) is ignored.
+// client that people sign in to.
 type Registration struct {
-	Name         string
-	Type         auth.ClientType
-	FirstParty   bool
-	RedirectURIs []string
-	Scopes       []string
-	// Bounds are an operator's current settings for a client that describes itself. A caller that
-	// sets Scopes, Grants, Name or a requirement for an operator sets it here too. For any other
-	// client they are ignored.
-	Bounds auth.ClientBounds
+	Type       auth.ClientType `json:"-"`
+	FirstParty bool            `json:"-"`
+	// Bounds are an operator's current settings for a client that describes itself; Patch sets
+	// them too. For any other client they are ignored.
+	Bounds       auth.ClientBounds `json:"-"`
+	Name         string            `json:"client_name,omitempty" example:"Shop" doc:"Name to display to users."`
+	RedirectURIs []string          `json:"redirect_uris,omitempty" doc:"Where users come back to; compared exactly." example:"[\"https://shop.example.com/callback\"]"`
+	Scopes       []string          `json:"scopes,omitempty" doc:"What it may ask for."`
 	auth.ClientSettings
 }
 
 // registrationOf is a client as it would be registered today.
 func registrationOf(c auth.Client) Registration {
 	r := Registration{Name: c.Name, Type: c.Type, FirstParty: c.FirstParty, RedirectURIs: slices.Clone(c.RedirectURIs),
-		Scopes: append([]string(nil), c.Scopes...), ClientSettings: c.Settings}
+		Scopes: append([]string(nil), c.Scopes...), ClientSettings: c.Settings.ClientSettings}
 	r.Grants = orEmpty(r.Grants) // what a client has none of any more does not come back by itself
 	if c.Bounds != nil {
 		r.Bounds = *c.Bounds
@@ -71,8 +68,10 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	default:
 		return c, auth.Invalid(auth.CodeTypeInvalid, "type", "a client is web, spa, native or machine")
 	}
-	c.FirstParty, c.Settings = r.FirstParty, r.ClientSettings
-	c.Settings.Sector, c.Settings.Registration, c.Settings.DocumentAt, c.Settings.ScopesBounded = "", "", time.Time{}, false
+	if string(r.JWKS) == "null" {
+		r.JWKS = nil
+	}
+	c.FirstParty, c.Settings.ClientSettings = r.FirstParty, r.ClientSettings
 	if r.SubjectType == "public" {
 		c.Settings.SubjectType = ""
 	}
@@ -313,7 +312,9 @@ func shortText(field string, most int) func(string) (string, error) {
 
 // parseHints checks what holds where a request says nothing, and whom to write to.
 func parseHints(c *auth.Client, r Registration) (err error) {
-	if r.DefaultMaxAge != nil && !validMaxAge(*r.DefaultMaxAge) {
+	if r.DefaultMaxAge != nil && *r.DefaultMaxAge < 0 {
+		c.Settings.DefaultMaxAge = nil
+	} else if r.DefaultMaxAge != nil && !validMaxAge(*r.DefaultMaxAge) {
 		return auth.Invalid(auth.CodeMaxAgeInvalid, "default_max_age", "this is from 0 to ten years, in seconds")
 	}
 	if c.Settings.DefaultACR, err = parseValues("default_acr_values", r.DefaultACR, shortText("default_acr_values", maxACR)); err != nil {

@@ -18,7 +18,7 @@ func FuzzAuthorizeForm(f *testing.F) {
 	s := New(Config{Base: "https://id.example.test", Now: func() time.Time { return time.Unix(1_700_000_000, 0) }})
 	c := auth.Client{ID: "app", Type: auth.ClientNative, Scopes: []string{"openid", "email"},
 		RedirectURIs: []string{"https://app.test/cb", "https://app.test/q?a=b", "http://127.0.0.1/cb"},
-		Settings:     auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode}, Audiences: []string{"https://api.test"}}}
+		Settings:     auth.StoredSettings{ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode}, Audiences: []string{"https://api.test"}}}}
 	good := "client_id=app&redirect_uri=https%3A%2F%2Fapp.test%2Fcb&response_type=code&code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 	for _, more := range []string{"", "&scope=openid+x&state=%0d%0a", "&prompt=none&max_age=0&response_mode=form_post", "&claims=%7B%22id_token%22%3A%7B%22sub%22%3A%7B%22value%22%3A%22x%22%7D%7D%7D",
 		"&resource=https://api.test&resource=x", "&state=a&state=b", "&request=x", "&request_uri=http://x", "&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb"} {

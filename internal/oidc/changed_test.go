@@ -139,7 +139,7 @@ func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
 		c, shown := h.webClient(withOfflineAccess)
 		other, otherShown := h.client(client.Registration{Name: "Other", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{callback}, Scopes: []string{"openid"},
 			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantTokenExchange},
-				Exchange: &auth.ExchangePolicy{Subjects: []auth.ClientID{c.ID}, Audiences: []string{base}}}})
+				Exchange: &auth.ClientExchangePolicy{Subjects: []auth.ClientID{c.ID}, Audiences: []string{base}}}})
 		ts, err := h.redeem(c, shown, h.newCode(c, "claims", `{"userinfo":{"email":null}}`))
 		h.requireOK(err)
 		if got := h.userInfo(ts.AccessToken); got["email"] == nil {

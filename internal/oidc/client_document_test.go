@@ -148,7 +148,7 @@ func TestDocumentsAreOff(t *testing.T) {
 		// Nor is one that was read while the setting was on.
 		h.write(func(tx *store.Tx) error {
 			return tx.InsertClient(auth.Client{ID: auth.ClientID(p.URL + "/client"), Name: "x", Type: auth.ClientSPA, RedirectURIs: []string{callback},
-				Settings: auth.ClientSettings{DocumentAt: tx.Now, Grants: []auth.GrantType{auth.GrantAuthorizationCode}}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+				Settings: auth.StoredSettings{ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode}}, DocumentAt: tx.Now}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
 		})
 		h.requireRefused(h.public(p.URL+"/client"), oauth.InvalidClient)
 		step, err := h.newBrowser().authorize(request(auth.Client{ID: auth.ClientID(p.URL + "/client")})...)

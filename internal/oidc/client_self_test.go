@@ -109,7 +109,7 @@ func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 		of := func(s auth.ClientSettings) client.Registration {
 			return client.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: s}
 		}
-		exchange := func(p auth.ExchangePolicy) client.Registration {
+		exchange := func(p auth.ClientExchangePolicy) client.Registration {
 			return of(auth.ClientSettings{Grants: []auth.GrantType{auth.GrantTokenExchange}, Exchange: &p})
 		}
 		ids := make([]auth.ClientID, 101)
@@ -118,7 +118,7 @@ func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 			"audiences":      of(auth.ClientSettings{Audiences: long(101)}),
 			"serves":         of(auth.ClientSettings{Serves: long(101)}),
 			"grant_types":    of(auth.ClientSettings{Grants: make([]auth.GrantType, 101)}),
-			"token_exchange": exchange(auth.ExchangePolicy{Audiences: long(101)}),
+			"token_exchange": exchange(auth.ClientExchangePolicy{Audiences: long(101)}),
 			"redirect_uris":  {Name: "A", Type: auth.ClientWeb, RedirectURIs: long(101)},
 		} {
 			_, _, err := h.clients.Create(t.Context(), tenant, r, operator)
@@ -126,7 +126,7 @@ func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 				t.Errorf("%s: %v", field, err)
 			}
 		}
-		_, _, err := h.clients.Create(t.Context(), tenant, exchange(auth.ExchangePolicy{Subjects: ids}), operator)
+		_, _, err := h.clients.Create(t.Context(), tenant, exchange(auth.ClientExchangePolicy{Subjects: ids}), operator)
 		if e, ok := errors.AsType[*auth.Error](err); !ok || e.Code != "too_many" {
 			t.Errorf("subjects: %v", err)
 		}

@@ -41,7 +41,7 @@ func newExchangeFixture(h *fixture, change ...func(*client.Registration)) *excha
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantTokenExchange}, Audiences: []string{orders, archive}}})
 	m.orders, m.ordersSecret = h.client(client.Registration{Name: "Orders", Type: auth.ClientMachine, Scopes: []string{"read", "charge"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantClientCredentials, auth.GrantTokenExchange}, Serves: []string{orders},
-			Exchange: &auth.ExchangePolicy{Audiences: []string{billing}}}}, change...)
+			Exchange: &auth.ClientExchangePolicy{Audiences: []string{billing}}}}, change...)
 	return m
 }
 
@@ -150,7 +150,7 @@ func TestTokenExchange_Actors(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h)
 		bill, billSecret := h.client(client.Registration{Name: "Billing", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{
-			Grants: []auth.GrantType{auth.GrantClientCredentials, auth.GrantTokenExchange}, Serves: []string{billing}, Exchange: &auth.ExchangePolicy{Audiences: []string{billing, archive}}}})
+			Grants: []auth.GrantType{auth.GrantClientCredentials, auth.GrantTokenExchange}, Serves: []string{billing}, Exchange: &auth.ClientExchangePolicy{Audiences: []string{billing, archive}}}})
 		subject, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
 		first, err := m.exchange(m.orders, m.ordersSecret, subject, "audience", billing)
 		h.requireOK(err)
@@ -320,7 +320,7 @@ func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 		h.requireRefused(err, oauth.UnauthorizedClient)
 		// A client that has nothing to do with the audience needs to be set to.
 		stranger, strangerSecret := h.machineClient(func(r *client.Registration) {
-			r.Grants, r.Exchange = []auth.GrantType{auth.GrantTokenExchange}, &auth.ExchangePolicy{Audiences: []string{orders, billing}}
+			r.Grants, r.Exchange = []auth.GrantType{auth.GrantTokenExchange}, &auth.ClientExchangePolicy{Audiences: []string{orders, billing}}
 		})
 		_, err = m.exchange(stranger, strangerSecret, subject, "resource", billing)
 		h.requireRefused(err, oauth.InvalidRequest)
@@ -338,7 +338,7 @@ func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 func TestAttack_TK_32_OwnAPI(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h, func(r *client.Registration) {
-			r.FirstParty, r.Exchange = true, &auth.ExchangePolicy{Audiences: []string{base, billing}, Subjects: []auth.ClientID{"*"}}
+			r.FirstParty, r.Exchange = true, &auth.ClientExchangePolicy{Audiences: []string{base, billing}, Subjects: []auth.ClientID{"*"}}
 		})
 		ours, _ := h.client(client.Registration{Name: "Ours", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{"https://ours.test/cb"}, Scopes: []string{"read"},
 			ClientSettings: auth.ClientSettings{Audiences: []string{orders}}})

@@ -109,7 +109,7 @@ func TestSweepDocuments(t *testing.T) {
 	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
 		at := c.Now()
 		document := func(id auth.ClientID, change func(*auth.Client)) auth.Client {
-			v := auth.Client{ID: id, Name: "x", Type: auth.ClientSPA, Settings: auth.ClientSettings{DocumentAt: at}, CreatedAt: at, UpdatedAt: at}
+			v := auth.Client{ID: id, Name: "x", Type: auth.ClientSPA, Settings: auth.StoredSettings{DocumentAt: at}, CreatedAt: at, UpdatedAt: at}
 			if change != nil {
 				change(&v)
 			}
@@ -166,7 +166,7 @@ func TestRepair_S21_SweepAsksColumns(t *testing.T) {
 		write(t, db, func(tx *store.Tx) error {
 			for i := range n {
 				v := auth.Client{ID: auth.ClientID(fmt.Sprintf("https://a.test/%d", i)), Name: "x", Type: auth.ClientSPA, CreatedAt: at, UpdatedAt: at,
-					Settings: auth.ClientSettings{DocumentAt: at, JWKS: []byte(`{"keys":[],"serves":1,"audiences":":","token_exchange":{}}`)}}
+					Settings: auth.StoredSettings{ClientSettings: auth.ClientSettings{JWKS: []byte(`{"keys":[],"serves":1,"audiences":":","token_exchange":{}}`)}, DocumentAt: at}}
 				if i%100 == 0 { // some stay, and are no stumbling block
 					v.Bounds = &auth.ClientBounds{DPoP: true}
 				}
@@ -175,7 +175,7 @@ func TestRepair_S21_SweepAsksColumns(t *testing.T) {
 				}
 			}
 			return tx.InsertClient(auth.Client{ID: "cl_x", Name: "y", Type: auth.ClientSPA, CreatedAt: at, UpdatedAt: at,
-				Settings: auth.ClientSettings{Registration: "x", Contacts: []string{`"document_at":`}}})
+				Settings: auth.StoredSettings{ClientSettings: auth.ClientSettings{Contacts: []string{`"document_at":`}}, Registration: "x"}})
 		})
 		c.Advance(unusedClientAfter + time.Hour)
 		looked := 0
@@ -236,7 +236,7 @@ func TestRepair_H7_RegisteredClientsThatNobodyUsesEnd(t *testing.T) {
 	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
 		at := c.Now()
 		client := func(id auth.ClientID, registration string) auth.Client {
-			return auth.Client{ID: id, Name: "x", Type: auth.ClientSPA, Settings: auth.ClientSettings{Registration: registration}, CreatedAt: at, UpdatedAt: at}
+			return auth.Client{ID: id, Name: "x", Type: auth.ClientSPA, Settings: auth.StoredSettings{Registration: registration}, CreatedAt: at, UpdatedAt: at}
 		}
 		bounded := client("cl_bounded", "digest")
 		bounded.Bounds = &auth.ClientBounds{DPoP: true}

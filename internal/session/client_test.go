@@ -139,7 +139,7 @@ func (h *fixture) untouched(v auth.Session) {
 
 func TestOffline(t *testing.T) {
 	t.Parallel()
-	refresh := auth.ClientSettings{Grants: []auth.GrantType{auth.GrantRefreshToken}}
+	refresh := auth.StoredSettings{ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantRefreshToken}}}
 	away, here := auth.Scope{"openid", "offline_access"}, auth.Scope{"openid"}
 	for _, c := range []struct {
 		client auth.Client

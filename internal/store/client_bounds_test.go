@@ -31,7 +31,7 @@ func TestRepair_S8_MigrationKeepsOperatorsEdits(t *testing.T) {
 		err = db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 			for id, actor := range changed {
 				c := auth.Client{ID: id, Name: "x", Type: auth.ClientSPA, Scopes: []string{"openid"}, CreatedAt: tx.Now, UpdatedAt: tx.Now,
-					Settings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode}, DPoP: true, Registration: "digest"}}
+					Settings: auth.StoredSettings{ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode}, DPoP: true}, Registration: "digest"}}
 				if id == "own" {
 					c.Settings.Registration = ""
 				}

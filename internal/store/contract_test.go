@@ -31,7 +31,7 @@ func checkClients(t *testing.T, tx *store.Tx) {
 	t.Helper()
 	c := auth.Client{ID: "cl_1", Name: "C", Type: auth.ClientMachine, Secrets: []auth.ClientSecret{{Digest: "d", CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)}},
 		RedirectURIs: []string{"https://app.example.test/cb"}, Scopes: []string{"a"}, CreatedAt: tx.Now, UpdatedAt: tx.Now,
-		Settings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantClientCredentials}, Auth: auth.AuthPrivateKeyJWT, JWKS: []byte(`{"keys":[]}`), Audiences: []string{"https://api.example.test"}}}
+		Settings: auth.StoredSettings{ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantClientCredentials}, Auth: auth.AuthPrivateKeyJWT, JWKS: []byte(`{"keys":[]}`), Audiences: []string{"https://api.example.test"}}}}
 	if err := tx.InsertClient(c); err != nil {
 		t.Fatal(err)
 	}

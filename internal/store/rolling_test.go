@@ -121,7 +121,7 @@ func insertAccountAndClient(t *testing.T, db *store.DB) {
 			return err
 		}
 		return tx.InsertClient(auth.Client{ID: "c", Name: "x", Type: auth.ClientSPA, Scopes: []string{"openid"}, CreatedAt: tx.Now, UpdatedAt: tx.Now,
-			Settings: auth.ClientSettings{Registration: "x"}})
+			Settings: auth.StoredSettings{Registration: "x"}})
 	})
 	if err != nil {
 		t.Fatal(err)

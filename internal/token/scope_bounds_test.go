@@ -14,7 +14,7 @@ func TestRepair_S8_OpenScopesWithinBounds(t *testing.T) {
 	t.Parallel()
 	const api = "https://api.example.test"
 	s := token.New(token.Config{Keys: keys.New(keys.Config{}), Base: "https://id.example.test", Root: secret.Bytes(32), ResourceScopes: map[string][]string{api: {"orders:read"}}})
-	c := auth.Client{ID: "cl_x", Type: auth.ClientSPA, Scopes: auth.DefaultScope, Settings: auth.ClientSettings{Registration: "digest"}}
+	c := auth.Client{ID: "cl_x", Type: auth.ClientSPA, Scopes: auth.DefaultScope, Settings: auth.StoredSettings{Registration: "digest"}}
 	if !s.UserScope(c, []string{api}).Has("orders:read") {
 		t.Error("the resource is not open")
 	}

@@ -15,8 +15,8 @@ func TestRefresh_StrictKeepsTheToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const bank = auth.ClientID("bank")
 		h.write(func(tx *store.Tx) error {
-			return tx.InsertClient(auth.Client{ID: bank, Name: "Bank", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now, Settings: auth.ClientSettings{
-				Grants: []auth.GrantType{auth.GrantRefreshToken}, DPoP: true, RequirePushed: true}})
+			return tx.InsertClient(auth.Client{ID: bank, Name: "Bank", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now, Settings: auth.StoredSettings{ClientSettings: auth.ClientSettings{
+				Grants: []auth.GrantType{auth.GrantRefreshToken}, DPoP: true, RequirePushed: true}}})
 		})
 		first := h.issue(auth.Grant{Account: h.alice, Client: bank, Scope: auth.DefaultScope, JKT: "one key"})
 		life := first.RefreshExpiresIn

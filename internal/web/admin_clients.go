@@ -1,9 +1,11 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -33,61 +35,24 @@ var (
 		summary: "Enable a disabled client"}
 )
 
-// ClientSettings are what may be said of a client. They are named as in RFC 7591 and
-// OpenID Connect Registration where those have a name for them.
+// ClientSettings is what can be set of a client. It remembers what was sent, since a member that
+// is absent stays as it is.
 type ClientSettings struct {
-	Name             *string               `json:"client_name,omitempty" example:"Shop"`
-	RedirectURIs     *[]string             `json:"redirect_uris,omitempty" doc:"Where people come back to; exact." example:"[\"https://shop.example.com/callback\"]"`
-	Scopes           *[]string             `json:"scopes,omitempty" doc:"What it may ask for."`
-	Grants           *[]string             `json:"grant_types,omitempty"`
-	Auth             *string               `json:"token_endpoint_auth_method,omitempty" doc:"Empty for a secret that is sent either way."`
-	AuthAlg          *string               `json:"token_endpoint_auth_signing_alg,omitempty"`
-	JWKS             *json.RawMessage      `json:"jwks,omitempty" doc:"Its public keys as a JWK Set."`
-	JWKSURI          *string               `json:"jwks_uri,omitempty" doc:"Where it publishes them instead."`
-	Audiences        *[]string             `json:"audiences,omitempty" doc:"Resources it may ask tokens for."`
-	Serves           *[]string             `json:"serves,omitempty" doc:"Audiences it is the API of, and whose tokens it may introspect."`
-	PKCEOptional     *bool                 `json:"pkce_optional,omitempty" doc:"Lets a client with a secret do without a code_challenge."`
-	RequirePushed    *bool                 `json:"require_pushed_authorization_requests,omitempty"`
-	RequireSigned    *bool                 `json:"require_signed_request_object,omitempty"`
-	RequestAlg       *string               `json:"request_object_signing_alg,omitempty"`
-	RequestURIs      *[]string             `json:"request_uris,omitempty"`
-	DPoP             *bool                 `json:"dpop_bound_access_tokens,omitempty" doc:"Binds all its tokens to keys."`
-	IDTokenAlg       *string               `json:"id_token_signed_response_alg,omitempty" doc:"RS256 when empty, ES256 or EdDSA."`
-	IDTokenClaims    *string               `json:"id_token_claims,omitempty" doc:"scope puts the claims of the granted scopes into ID Tokens; requested (also when empty) those that a request names."`
-	Popup            *bool                 `json:"popup,omitempty" doc:"People sign in to it in a popup: the pages of its flows carry no Cross-Origin-Opener-Policy."`
-	UserInfoAlg      *string               `json:"userinfo_signed_response_alg,omitempty" doc:"Empty for plain JSON."`
-	AuthorizationAlg *string               `json:"authorization_signed_response_alg,omitempty" doc:"Of answers to authorization requests with response_mode jwt; RS256 when empty."`
-	IntrospectionAlg *string               `json:"introspection_signed_response_alg,omitempty"`
-	TokenFormat      *string               `json:"access_token_format,omitempty" doc:"jwt (also when empty) or opaque."`
-	SubjectType      *string               `json:"subject_type,omitempty" doc:"public (also when empty) or pairwise."`
-	SectorURI        *string               `json:"sector_identifier_uri,omitempty"`
-	PostLogoutURIs   *[]string             `json:"post_logout_redirect_uris,omitempty"`
-	BackchannelURI   *string               `json:"backchannel_logout_uri,omitempty" doc:"Is told when a session has ended."`
-	BackchannelSID   *bool                 `json:"backchannel_logout_session_required,omitempty"`
-	DefaultMaxAge    *int64                `json:"default_max_age,omitempty" doc:"Seconds; below zero for none."`
-	DefaultACR       *[]string             `json:"default_acr_values,omitempty"`
-	RequireAuthTime  *bool                 `json:"require_auth_time,omitempty"`
-	InitiateLoginURI *string               `json:"initiate_login_uri,omitempty"`
-	LogoURI          *string               `json:"logo_uri,omitempty"`
-	ClientURI        *string               `json:"client_uri,omitempty"`
-	PolicyURI        *string               `json:"policy_uri,omitempty"`
-	TermsURI         *string               `json:"tos_uri,omitempty"`
-	Contacts         *[]string             `json:"contacts,omitempty"`
-	Exchange         *ClientExchangePolicy `json:"token_exchange,omitempty" doc:"What it may do by token exchange beyond narrowing its own tokens."`
+	client.Registration
+	sent []byte
 }
 
-// ClientExchangePolicy is what a client may do by token exchange (RFC 8693).
-type ClientExchangePolicy struct {
-	Subjects    []string `json:"subjects,omitempty" doc:"Clients whose tokens it may exchange; * for all."`
-	Audiences   []string `json:"audiences,omitempty" doc:"Resources it may get tokens for that way."`
-	Impersonate bool     `json:"impersonate,omitempty" doc:"Allows tokens that do not name it as the actor."`
+// UnmarshalJSON keeps the object, which fits the description by now.
+func (c *ClientSettings) UnmarshalJSON(object []byte) error {
+	c.sent = bytes.Clone(object)
+	return nil
 }
 
 // NewClient is a client to register.
 type NewClient struct {
-	Type       string `json:"type" enum:"web,spa,native,machine" doc:"web (with a server), spa (in a browser), native (on a device), machine (no person)."`
-	FirstParty bool   `json:"first_party,omitempty" doc:"It is your own: people are not asked for consent."`
-	ClientSettings
+	Type       string `json:"type" enum:"web,spa,native,machine" doc:"web (with a server), spa (in a browser), native (on a device), machine (no user)."`
+	FirstParty bool   `json:"first_party,omitempty" doc:"It is your own: users are not asked for consent."`
+	client.Registration
 }
 
 // Client is a registered client.
@@ -103,7 +68,17 @@ type Client struct {
 	Secret     string         `json:"client_secret,omitempty" doc:"A new secret, shown only once."`
 	// Bounds are those of a client that describes itself.
 	Bounds *auth.ClientBounds `json:"bounds,omitempty" readOnly:"true" doc:"What administrators have set of a client that describes itself: the most that it gets (scopes, grants, redirect URIs) and what is required of it, whatever it says next. The other members are what it has now, within them."`
-	ClientSettings
+	client.Registration
+}
+
+// MarshalJSON writes the flags and lists that are empty, too.
+func (c Client) MarshalJSON() ([]byte, error) {
+	type plain Client
+	b, err := json.Marshal(plain(c))
+	if err != nil {
+		return nil, fmt.Errorf("encode client: %w", err)
+	}
+	return client.AppendEmpty(b, c.Registration), nil
 }
 
 // SecretOfDate is what can be said of a secret that nobody can read again.
@@ -152,8 +127,8 @@ func (s *api) clientList(ctx context.Context, in *struct {
 
 func (s *api) clientCreate(ctx context.Context, in *struct{ Body NewClient }) (*clientOut, error) {
 	ex := exchangeOf(ctx)
-	r := client.Registration{Type: auth.ClientType(in.Body.Type), FirstParty: in.Body.FirstParty}
-	in.Body.apply(&r)
+	r := in.Body.Registration
+	r.Type, r.FirstParty = auth.ClientType(in.Body.Type), in.Body.FirstParty
 	c, secret, err := s.clients.Create(ctx, ex.tenant.ID, r, ex.requestActor())
 	return clientAnswer(c, secret.Reveal(), err)
 }
@@ -179,8 +154,7 @@ func (s *api) clientUpdate(ctx context.Context, in *struct {
 		version = ""
 	}
 	c, secret, err := s.clients.Update(ctx, ex.tenant.ID, auth.ClientID(in.ID), version, ex.requestActor(), func(r *client.Registration) error {
-		in.Body.apply(r)
-		return nil
+		return r.Patch(in.Body.sent)
 	})
 	if e, ok := errors.AsType[*auth.Error](err); ok && e.Code == auth.CodeClientChanged && version != "" {
 		return nil, problem(http.StatusPreconditionFailed, e.Code, e.Msg)
@@ -225,4 +199,21 @@ func clientAnswer(c auth.Client, secret string, err error) (*clientOut, error) {
 	out := &clientOut{ETag: `"` + client.Version(c) + `"`, Body: clientOf(c)}
 	out.Body.Secret = secret
 	return out, nil
+}
+
+// clientOf is a client as administrators see it: never a secret or a digest of one.
+func clientOf(c auth.Client) Client {
+	v := Client{
+		ID: string(c.ID), Type: string(c.Type), FirstParty: c.FirstParty, Disabled: c.Disabled(), Secrets: []SecretOfDate{},
+		Dynamic: c.SelfDescribed(), Bounds: c.Bounds, CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
+		Registration: client.Registration{Name: c.Name, RedirectURIs: c.RedirectURIs, Scopes: c.Scopes, ClientSettings: c.Settings.ClientSettings},
+	}
+	for _, s := range c.Secrets {
+		one := SecretOfDate{CreatedAt: s.CreatedAt.UTC()}
+		if at := s.ExpiresAt.UTC(); !s.ExpiresAt.IsZero() {
+			one.ExpiresAt = &at
+		}
+		v.Secrets = append(v.Secrets, one)
+	}
+	return v
 }

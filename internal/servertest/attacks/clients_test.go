@@ -150,6 +150,18 @@ func adminLife(t *testing.T, s *servertest.Server, path string, admin servertest
 	if got := decode[body](t, s.Do(t, "GET", one, nil, admin)); got["client_name"] != "Store" || got["pkce_optional"] != true || len(list(got["redirect_uris"])) != 1 {
 		t.Errorf("%v", got)
 	}
+	for _, name := range []string{"registration", "sector", "document_at", "resource_scopes", "scopes_bounded", "type", "first_party", "bounds", "Popup"} {
+		r := s.Do(t, "PATCH", one, body{name: true}, admin)
+		if r.WantCode(t, 400, "member_unknown"); decode[body](t, r)["field"] != name {
+			t.Errorf("%s: %s", name, r.Body)
+		}
+	}
+	const keys = `{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}` // RFC 7515 A.3.1
+	s.Do(t, "PATCH", one, body{"jwks": json.RawMessage(keys), "contacts": []string{"one", "two"}}, admin).Want(t, 200)
+	got := decode[body](t, s.Do(t, "PATCH", one, body{"jwks": nil, "contacts": []string{}}, admin).Want(t, 200))
+	if got["jwks"] != nil || got["contacts"] == nil || got["popup"] != false || len(list(got["contacts"])) != 0 {
+		t.Errorf("%v", got)
+	}
 	s.Do(t, "POST", one+"/secret", body{"overlap_seconds": 0}, admin).Want(t, 200)
 	s.Do(t, "POST", one+"/disable", nil, admin).Want(t, 200)
 	s.Do(t, "POST", one+"/enable", nil, admin).Want(t, 200)

@@ -15,7 +15,7 @@ func addressed(t testing.TB, s *servertest.Server, id auth.ClientID, person auth
 	t.Helper()
 	err := s.DB.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 		err := tx.InsertClient(auth.Client{ID: id, Name: "Addressed", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.example.org/cb"}, Scopes: auth.DefaultScope,
-			Settings: auth.ClientSettings{DocumentAt: tx.Now, Grants: []auth.GrantType{auth.GrantAuthorizationCode}}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
+			Settings: auth.StoredSettings{ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode}}, DocumentAt: tx.Now}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
 		if err != nil {
 			return err
 		}

@@ -209,7 +209,7 @@ func TestRepair_S10_TwoExchanges(t *testing.T) {
 			gateway := shop{t, s, s.Browser(t), enrol(t, s, auth.DefaultTenant, client.Registration{
 				Name: "Gateway", Type: auth.ClientMachine, FirstParty: true, Scopes: []string{"openid", may, auth.ScopeAccount, auth.AdminPermission},
 				ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantTokenExchange}, Audiences: []string{billingAPI},
-					Exchange: &auth.ExchangePolicy{Subjects: []auth.ClientID{"*"}, Audiences: []string{s.Issuer, billingAPI}, Impersonate: impersonate}}})}
+					Exchange: &auth.ClientExchangePolicy{Subjects: []auth.ClientID{"*"}, Audiences: []string{s.Issuer, billingAPI}, Impersonate: impersonate}}})}
 			exchange := func(subject, resource string, more ...string) servertest.Response {
 				form := url.Values{"grant_type": {string(auth.GrantTokenExchange)}, "subject_token": {subject}, "subject_token_type": {accessTokenType}, "resource": {resource}}
 				for i := 0; i < len(more); i += 2 {
