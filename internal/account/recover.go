@@ -1,9 +1,11 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -18,6 +20,7 @@ type LinkRequest struct {
 	Email   string
 	Browser string      // as in Registration
 	Flow    auth.FlowID // as in Registration
+	Again   bool        // the page of the sent mail asks for another one
 }
 
 // Forgot mails a link that sets a new password and deletes the previous link. For an
@@ -66,7 +69,7 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, q linkR
 	}
 	token := secret.New(linkPrefix)
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		if err := (submission{q.Browser, q.Flow}).record(tx, q.name, email.Login); err != nil {
+		if err := (submission{q.Browser, cmp.Or(string(q.Flow), string(q.actor.Session))}).record(tx, q.name, email.Login, strconv.FormatBool(q.Again)); err != nil {
 			return err
 		}
 		a, err := tx.AccountByLogin(email.Login)

@@ -62,7 +62,7 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	reg := pendingRegistration{s: s, tenant: t, email: email, name: name, hash: hash, token: secret.New(linkPrefix), actor: actor,
 		registrar: registrarOf(r.Browser, actor), flow: r.Flow, suppressed: suppressed}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		if err := (submission{r.Browser, r.Flow}).record(tx, "register", email.Login, r.Password); err != nil {
+		if err := (submission{r.Browser, string(r.Flow)}).record(tx, "register", email.Login, r.Password); err != nil {
 			return err
 		}
 		return reg.write(tx)

@@ -29,20 +29,20 @@ const (
 // errRepeated reports a repeated request. It does not leave the package.
 var errRepeated = errors.New("repeated by the same browser")
 
-// submission is a form that a browser sent from a page of a flow.
+// submission is a form that a browser sent from a page.
 type submission struct {
 	browser string
-	flow    auth.FlowID
+	page    string // the flow or the session that the page is about; programs have none
 }
 
 // record returns errRepeated if the browser has just sent the same form with the same
 // fields. The digest is keyed with the secret of the browser, which is not stored, so nobody
 // can test guesses of a password against it.
 func (f submission) record(tx *store.Tx, fields ...string) error {
-	if f.browser == "" || f.flow == "" {
+	if f.browser == "" || f.page == "" {
 		return nil
 	}
-	parts := [][]byte{[]byte(f.flow)}
+	parts := [][]byte{[]byte(f.page)}
 	for _, field := range fields {
 		parts = append(parts, []byte(field))
 	}

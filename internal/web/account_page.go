@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"net/http"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -13,8 +14,12 @@ import (
 // accountForm checks that the form was sent by a page that this session was shown.
 func (s *pages) accountForm(h handler) handler {
 	return func(ex *exchange, r *http.Request) error {
-		if !s.flows.CSRFValid(ex.tenant.ID, flow.Browser{Secret: ex.browserCookie()}, r.PostForm.Get("csrf"), accountSubject(ex)...) {
+		csrf, session, _ := strings.Cut(r.PostForm.Get("csrf"), ".")
+		if !s.flows.CSRFValid(ex.tenant.ID, flow.Browser{Secret: ex.browserCookie()}, csrf, "account", session) {
 			return errCrossSite()
+		}
+		if auth.SessionID(session) != ex.actor.Session { // the page's account has signed out meanwhile, perhaps by this form
+			return seeOther(ex, pathAccount)
 		}
 		return h(ex, r)
 	}
@@ -32,14 +37,21 @@ func (s *pages) findOwner(ex *exchange) error {
 		return err
 	}
 	if len(b.Sessions) == 0 {
-		return cmp.Or(seeOther(ex, pathLogin), errAnswered)
+		to := pathLogin
+		if ex.route.path == pathAccount+"/logout" { // a form that was posted twice
+			to = pathLogout + "/done"
+		}
+		return cmp.Or(seeOther(ex, to), errAnswered)
 	}
 	ex.actor = ex.actor.AsSession(b.Sessions[0].Session)
 	return nil
 }
 
-// accountSubject is what the forms of these pages are about: the account's session here.
-func accountSubject(ex *exchange) []string { return []string{"account", string(ex.actor.Session)} }
+// accountCSRF is the token of these pages' forms, with the session that they are about.
+func (s *pages) accountCSRF(ex *exchange, b flow.Browser) string {
+	session := string(ex.actor.Session)
+	return s.flows.CSRF(ex.tenant.ID, b, "account", session) + "." + session
+}
 
 // What the page says after a change.
 var accountNotices = map[string]ui.Key{"session": ui.SessionEnded, "app": ui.AppRemoved, "password": ui.PasswordMailed}
@@ -57,7 +69,7 @@ func (s *pages) accountPage(ex *exchange, r *http.Request) error {
 	}
 	me, b := ex.people[0].Account, flow.Browser{Secret: ex.browserCookie()}
 	ex.setBrowser(b.EnsureSecret())
-	p := ui.Home{Page: newPage(ex), Form: ui.Form{CSRF: s.flows.CSRF(ex.tenant.ID, b, accountSubject(ex)...)}, Account: me.Email.Address, Name: me.Name,
+	p := ui.Home{Page: newPage(ex), Form: ui.Form{CSRF: s.accountCSRF(ex, b)}, Account: me.Email.Address, Name: me.Name,
 		EndSession: local(ex, pathAccount+"/end-session"), EndOthers: local(ex, pathAccount+"/end-others"),
 		RemoveApp: local(ex, pathAccount+"/remove-app"), NewPassword: local(ex, pathAccount+"/new-password"), Logout: local(ex, pathAccount+"/logout")}
 	if k, ok := accountNotices[r.URL.Query().Get("done")]; ok {
@@ -84,7 +96,7 @@ func (s *pages) accountEndOthers(ex *exchange, r *http.Request) error {
 
 // accountNewPassword mails a link for a new password to the own address.
 func (s *pages) accountNewPassword(ex *exchange, r *http.Request) error {
-	err := s.accounts.Forgot(r.Context(), ex.tenant.ID, account.LinkRequest{Email: ex.people[0].Account.Email.Address}, ex.requestActor())
+	err := s.accounts.Forgot(r.Context(), ex.tenant.ID, account.LinkRequest{Email: ex.people[0].Account.Email.Address, Browser: ex.browserCookie()}, ex.requestActor())
 	return changed(ex, err, "password")
 }
 

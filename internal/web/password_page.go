@@ -26,7 +26,9 @@ func (s *pages) forgotForm(ex *exchange, r *http.Request) error {
 		return err
 	}
 	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
-	err = s.accounts.Forgot(r.Context(), ex.tenant.ID, account.LinkRequest{Email: email, Browser: ex.browserCookie(), Flow: st.Flow.ID}, ex.requestActor())
+	err = s.accounts.Forgot(r.Context(), ex.tenant.ID, account.LinkRequest{
+		Email: email, Browser: ex.browserCookie(), Flow: st.Flow.ID, Again: r.PostForm.Has("again"),
+	}, ex.requestActor())
 	p := s.forgotOf(ex, st)
 	switch {
 	case auth.KindOf(err) == auth.KindInvalid:

@@ -62,7 +62,7 @@ func TestForgottenPasswordOnPages(t *testing.T) {
 		t.Errorf("the pages differ: %q, %q", known.Text(), unknown.Text())
 	}
 	b.Open(s.WaitMail(t, alice).Links[0])
-	b.Press("submit", "password", otherPassword).At(t, "/reset-password/done")
+	b.Press("submit", "password", otherPassword).At(t, "/login")
 	b.Open("/login")
 	b.Press("submit", "email", alice, "password", servertest.Password).Want(t, 400)
 	b.Press("submit", "email", alice, "password", otherPassword).At(t, "/account")

@@ -1,0 +1,157 @@
+package attacks_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+// again presses the button of the page once more: after Back, or with a second click that
+// leaves before the first is answered, when the browser still has the cookies of before.
+func again(t *testing.T, b *servertest.Browser, button string, fields ...string) (first, second *servertest.Page) {
+	t.Helper()
+	page, before := b.Page, map[string]string{}
+	for _, name := range b.Cookies() {
+		before[name] = b.Cookie(name)
+	}
+	first = b.Press(button, fields...)
+	b.Page = page
+	back := b.Press(button, fields...)
+	if back.Status != first.Status || back.URL.Path != first.URL.Path {
+		t.Errorf("%s after Back: %d at %s, first %d at %s", button, back.Status, back.URL, first.Status, first.URL)
+	}
+	for _, name := range b.Cookies() {
+		b.SetCookie(name, "")
+	}
+	for name, value := range before {
+		b.SetCookie(name, value)
+	}
+	b.Page = page
+	return first, b.Press(button, fields...)
+}
+
+// signedIn is a browser at the account page.
+func signedIn(t *testing.T, s *servertest.Server, email string) *servertest.Browser {
+	t.Helper()
+	b := s.Browser(t)
+	b.Open("/login")
+	enter(t, b, email).Want(t, 200).At(t, "/account")
+	return b
+}
+
+// The forms of the account page have the same outcome when they are posted again.
+func TestRepair_B1_AccountForms(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		c := thirdParty(t, s, auth.DefaultTenant)
+		b := s.Browser(t)
+		b.Open(wish(c))
+		enter(t, b, alice).At(t, "/consent")
+		b.Press("approve").Answer(t)
+		for _, button := range []string{"others", "remove-0", "new-password"} {
+			s.Login(t, alice, servertest.Password) // another device
+			b.Open("/account").Want(t, 200)
+			first, second := again(t, b, button)
+			first.Want(t, 200).At(t, "/account")
+			second.Want(t, 200).At(t, "/account")
+			if first.Text() != second.Text() {
+				t.Errorf("%s: %q, then %q", button, first.Text(), second.Text())
+			}
+		}
+		s.WaitMail(t, alice)
+		if n := len(s.MailsTo(alice)); n != 1 {
+			t.Errorf("%d mails for a new password", n)
+		}
+	})
+}
+
+// Signing out twice is signing out, with one account in the browser and with more.
+func TestRepair_B1_SignOut(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		first, second := again(t, signedIn(t, s, alice), "logout")
+		first.Want(t, 200).At(t, "/logout/done")
+		second.Want(t, 200).At(t, "/logout/done")
+
+		b := signedIn(t, s, alice)
+		b.Open("/logout").Want(t, 200)
+		first, second = again(t, b, "approve")
+		first.Want(t, 200).At(t, "/logout/done")
+		second.Want(t, 200).At(t, "/logout/done")
+	})
+}
+
+// Where two are signed in, the second click signs out nobody else.
+func TestRepair_B1_SignOutOneOfTwo(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		member(t, s, bob)
+		c := enrol(t, s, auth.DefaultTenant, client.Registration{Type: auth.ClientWeb, Name: "Orders", FirstParty: true, RedirectURIs: []string{ledgerCallback}})
+		b := signedIn(t, s, alice)
+		b.Open(wish(c, "prompt", "select_account")).At(t, "/choose-account")
+		b.Press("other").At(t, "/login")
+		enter(t, b, bob).Answer(t)
+		b.Open("/account").Want(t, 200)
+		first, second := again(t, b, "logout")
+		first.Want(t, 200).At(t, "/account")
+		if second.Want(t, 200).At(t, "/account"); !strings.Contains(second.Text(), alice) || strings.Contains(second.Text(), bob) {
+			t.Errorf("the other account is not left alone: %s", second.Text())
+		}
+	})
+}
+
+// A link that was requested in a flow leads the browser of that flow back to the client, also
+// where nothing is left to ask.
+func TestRepair_N2_LinkLeadsToTheClient(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		c := enrol(t, s, auth.DefaultTenant, client.Registration{Type: auth.ClientWeb, Name: "Orders", FirstParty: true, RedirectURIs: []string{ledgerCallback}})
+		b := s.Browser(t)
+		b.Open(wish(c)).At(t, "/login")
+		b.Open(b.Page.Link("register")).At(t, "/register")
+		b.Press("submit", "email", alice, "password", servertest.Password).Want(t, 200)
+		link := "/verify-email?token=" + servertest.LinkToken(t, s.WaitMail(t, alice))
+		b.Open(link).Want(t, 200)
+		first, second := again(t, b, "submit")
+		first.Want(t, 200).At(t, "/login")
+		second.Want(t, 200).At(t, "/login")
+		b.Open(link).Want(t, 200).At(t, "/login")
+		if enter(t, b, alice).Answer(t).Get("code") == "" {
+			t.Error("no code")
+		}
+		b.Open(link).Want(t, 200).At(t, "/verify-email/done")
+	})
+}
+
+// A link gives another browser nothing of the flow, and the flow's browser nothing of the
+// other: neither follows, and no session begins.
+func TestRepair_N2_LinkInAnotherBrowser(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		c := thirdParty(t, s, auth.DefaultTenant)
+		attacker, victim := s.Browser(t), s.Browser(t)
+		attacker.Open(wish(c)).At(t, "/login")
+		flow := attacker.Page.URL.Query().Get("flow")
+		attacker.Open(attacker.Page.Link("register"))
+		attacker.Press("submit", "email", alice, "password", otherPassword).Want(t, 200)
+
+		victim.Open("/verify-email?token="+servertest.LinkToken(t, s.WaitMail(t, alice))).Want(t, 200)
+		done := victim.Press("submit", "password", servertest.Password).Want(t, 200).At(t, "/verify-email/done")
+		if strings.Contains(string(done.Body), flow) || victim.Cookie("__Host-watchword") != "" {
+			t.Error("the other browser has the flow or a session")
+		}
+		if victim.Open("/login?flow=" + url.QueryEscape(flow)); victim.Page.Value("flow") == flow {
+			t.Error("the other browser continues the flow")
+		}
+
+		attacker.Open("/login?flow="+url.QueryEscape(flow)).Want(t, 200).At(t, "/login")
+		attacker.Press("submit", "email", alice, "password", otherPassword).Want(t, 400).At(t, "/login")
+	})
+}
