@@ -15,27 +15,45 @@ import (
 )
 
 // Advance takes a flow as far as it goes without the user: to a page, or to its end. A flow
-// without an ID is not stored yet, and is stored only if a page has to be shown.
+// without an ID is not stored yet, and is stored only if a page has to be shown. It is called after
+// a form. If another request has just ended the flow, the response is the same as to that request.
 func (s *Service) Advance(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser) (Step, error) {
-	for range 3 {
-		var n auth.FlowState
-		err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-			n, err = s.State(tx, flow, b)
-			return err
-		})
-		if err != nil {
-			return Step{}, err
-		}
-		next := auth.Next(n)
-		if next.Kind != auth.StepAnswer {
-			return s.show(ctx, n, next, b)
-		}
-		step, err := s.answer(ctx, n, next, b)
-		if !errors.Is(err, ErrMoved) {
+	return s.advance(ctx, tenant, flow, b, repeat)
+}
+
+func (s *Service) advance(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser, next successor) (Step, error) {
+	first := flow.ID
+	for moved := 0; moved < 3; {
+		step, err := s.step(ctx, tenant, flow, b)
+		switch {
+		case errors.Is(err, ErrMoved):
+			moved++
+			continue
+		case first == "" || !isOver(err):
 			return step, err
+		}
+		if flow, err = s.succeed(ctx, tenant, first, b, next); err != nil {
+			return Step{}, err
 		}
 	}
 	return Step{}, auth.Unavailable(ErrMoved, 0)
+}
+
+// step returns the step at which a flow is. When no page is left, it ends the flow.
+func (s *Service) step(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser) (Step, error) {
+	var n auth.FlowState
+	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
+		n, err = s.State(tx, flow, b)
+		return err
+	})
+	if err != nil {
+		return Step{}, err
+	}
+	next := auth.Next(n)
+	if next.Kind == auth.StepAnswer {
+		return s.answer(ctx, n, next, b)
+	}
+	return s.show(ctx, n, next, b)
 }
 
 // State reads everything on which the next step of a flow depends, the stored flow included. It
@@ -153,12 +171,12 @@ func (s *Service) show(ctx context.Context, n auth.FlowState, next auth.Step, b 
 	step.Accounts = slices.DeleteFunc(slices.Clone(b.Sessions), func(v session.SignedIn) bool {
 		return next.Kind != auth.StepChoose && v.Session.ID != next.Session
 	})
-	n.Flow = flow // which has an id now
+	n.Flow = flow
 	switch next.Kind {
 	case auth.StepConsent:
-		step.CSRF, step.Consent = s.QuestionCSRF(n, next, b), s.consentView(n, next)
+		step.CSRF, step.Consent = s.QuestionCSRF(flow.ID, n, next, b), s.consentView(n, next)
 	case auth.StepDeviceConfirm:
-		step.CSRF = s.QuestionCSRF(n, next, b)
+		step.CSRF = s.QuestionCSRF(flow.ID, n, next, b)
 		step.Flow.Request = flow.Request.WithoutWithheld(n.Of(next))
 	}
 	return step, nil

@@ -62,12 +62,11 @@ func (s *Service) csrfValid(in FormRef) bool {
 	return s.CSRFValid(in.Tenant, in.Browser, csrf, "flow", string(in.Flow))
 }
 
-// QuestionCSRF is the token of a page that asks the user to allow something. It names the question
-// as well, so that a yes allows what the page showed and nothing else.
-func (s *Service) QuestionCSRF(n auth.FlowState, next auth.Step, b Browser) string {
-	tenant, flow := n.Tenant.ID, n.Flow
-	r := flow.Request.WithoutWithheld(n.Of(next))
-	question := s.CSRF(tenant, b, "question", string(flow.ID), string(next.Kind), string(next.Session), string(r.Client), flow.Device,
+// QuestionCSRF is the token of a flow's page that asks the user to allow something. It names the
+// question as well, so that a yes allows what the page showed and nothing else.
+func (s *Service) QuestionCSRF(id auth.FlowID, n auth.FlowState, next auth.Step, b Browser) string {
+	tenant, r := n.Tenant.ID, n.Flow.Request.WithoutWithheld(n.Of(next))
+	question := s.CSRF(tenant, b, "question", string(id), string(next.Kind), string(next.Session), string(r.Client), n.Flow.Device,
 		r.ConsentScope().String(), strings.Join(r.Resources, " "))
-	return s.CSRF(tenant, b, "flow", string(flow.ID)) + "." + question
+	return s.CSRF(tenant, b, "flow", string(id)) + "." + question
 }

@@ -116,63 +116,52 @@ func (s *Service) Suspend(ctx context.Context, tenant auth.TenantID, c auth.Clie
 	return Step{Kind: auth.StepContinue, Flow: flow, Client: c}, nil
 }
 
-// Continue returns the step at which the flow is.
+// Continue returns the step at which the flow is. A flow that is over continues as a new flow of
+// the same request. It refuses a flow that cannot continue in this browser as NotFound flow_over.
 func (s *Service) Continue(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser) (Step, error) {
-	flow, err := s.read(ctx, tenant, id, b)
-	if err != nil {
-		return Step{}, err
-	}
-	return s.Advance(ctx, tenant, flow, b)
+	return s.advance(ctx, tenant, auth.Flow{ID: id}, b, restart)
 }
 
-// CheckForm returns the flow of a form. It refuses a form that did not come from our page in this
-// browser as Forbidden cross_site, and one of a flow that is over as NotFound flow_over.
+// CheckForm is Resume for a form that is worked on before it is written. It changes nothing while
+// the flow of the form is live.
 func (s *Service) CheckForm(ctx context.Context, in FormRef) (auth.Flow, error) {
 	if !s.csrfValid(in) {
 		return auth.Flow{}, crossSite()
 	}
-	return s.read(ctx, in.Tenant, in.Flow, in.Browser)
+	flow, now, err := s.read(ctx, in.Tenant, in.Flow)
+	if err != nil || in.Browser.mayContinue(flow, now) {
+		return flow, err
+	}
+	return s.succeed(ctx, in.Tenant, in.Flow, in.Browser, repeat)
 }
 
 // CompleteSignIn records, in the transaction that starts or renews the session, that the user has
 // just signed in within this flow.
-func CompleteSignIn(tx *store.Tx, id auth.FlowID, v auth.Session) error {
-	flow, err := tx.Flow(id)
-	if err != nil {
-		return orOver(err)
-	}
+func CompleteSignIn(tx *store.Tx, flow auth.Flow, v auth.Session) error {
 	return Update(tx, bound(flow, v))
 }
 
 // Choose records which of the accounts in this browser the user means. The empty session means
 // another account, and leads to signing in.
 func (s *Service) Choose(ctx context.Context, in FormRef, chosen auth.SessionID) (Step, error) {
-	if chosen != "" {
-		return s.bindSession(ctx, in, chosen)
-	}
-	flow, err := s.CheckForm(ctx, in)
+	var flow auth.Flow
+	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
+		if flow, err = s.Resume(tx, in); err != nil {
+			return err
+		}
+		if chosen == "" {
+			flow.Session, flow.ProvedAt, flow.Allowed = auth.AddAccount, time.Time{}, nil
+			return Update(tx, flow)
+		}
+		i := slices.IndexFunc(in.Browser.Sessions, func(v session.SignedIn) bool { return v.Session.ID == chosen })
+		if i < 0 {
+			return auth.Refuse(auth.KindUnauthenticated, auth.CodeSessionInvalid, "sign in again")
+		}
+		flow = bound(flow, in.Browser.Sessions[i].Session)
+		return Update(tx, flow)
+	})
 	if err != nil {
-		return Step{}, err
-	}
-	flow.Session, flow.ProvedAt, flow.Allowed = auth.AddAccount, time.Time{}, nil
-	if err := s.update(ctx, in.Tenant, flow); err != nil {
-		return Step{}, err
-	}
-	return s.Advance(ctx, in.Tenant, flow, in.Browser)
-}
-
-// bindSession gives the flow to one of the browser's sessions.
-func (s *Service) bindSession(ctx context.Context, in FormRef, id auth.SessionID) (Step, error) {
-	flow, err := s.CheckForm(ctx, in)
-	if err != nil {
-		return Step{}, err
-	}
-	i := slices.IndexFunc(in.Browser.Sessions, func(v session.SignedIn) bool { return v.Session.ID == id })
-	if i < 0 {
-		return Step{}, auth.Refuse(auth.KindUnauthenticated, auth.CodeSessionInvalid, "sign in again")
-	}
-	if err := s.update(ctx, in.Tenant, bound(flow, in.Browser.Sessions[i].Session)); err != nil {
-		return Step{}, err
+		return Step{}, fmt.Errorf("choose account: %w", err)
 	}
 	return s.Advance(ctx, in.Tenant, flow, in.Browser)
 }
@@ -229,24 +218,17 @@ func crossSite() error {
 	return auth.Refuse(auth.KindForbidden, auth.CodeCrossSite, "this form did not come from our page in this browser; go back and try again")
 }
 
-// read returns a live flow of the browser, or one that belongs to no browser yet.
-func (s *Service) read(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser) (auth.Flow, error) {
-	var flow auth.Flow
-	var now time.Time
-	err := s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
+// read returns a stored flow and the time; NotFound flow_over when there is none.
+func (s *Service) read(ctx context.Context, tenant auth.TenantID, id auth.FlowID) (flow auth.Flow, now time.Time, err error) {
+	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		now = tx.Now
 		flow, err = tx.Flow(id)
-		return err
+		return orOver(err)
 	})
-	switch {
-	case errors.Is(err, auth.ErrNotFound):
-		return auth.Flow{}, flowOver()
-	case err != nil:
-		return auth.Flow{}, fmt.Errorf("read flow: %w", err)
-	case !b.mayContinue(flow, now):
-		return auth.Flow{}, flowOver()
+	if err != nil {
+		return flow, now, fmt.Errorf("read flow: %w", err)
 	}
-	return flow, nil
+	return flow, now, nil
 }
 
 // insertBound stores a flow for the browser, which gets a secret if it has none.

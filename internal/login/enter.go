@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
@@ -38,9 +39,17 @@ type SignedIn struct {
 // Any other account is put in front of those that are there. The session, and the flow's record of
 // it, are written in one transaction. Refusals are those of flow.CheckForm and of Password; with
 // the latter, Step is the one at which the flow stays.
+//
+// A form that was sent twice does not start a second session. Where the browser has the session
+// already, the flow goes on without a password.
 func (s *Service) SignInBrowser(ctx context.Context, in PasswordForm) (SignedIn, error) {
-	if _, err := s.cfg.Flows.CheckForm(ctx, in.FormRef); err != nil {
+	f, err := s.cfg.Flows.CheckForm(ctx, in.FormRef)
+	if err != nil {
 		return SignedIn{}, err
+	}
+	if f.ID != in.Flow && in.signedIn(f) {
+		step, err := s.cfg.Flows.Advance(ctx, in.Tenant, f, in.Browser)
+		return SignedIn{Step: step}, err
 	}
 	var e SignedIn
 	a := &attempt{
@@ -57,9 +66,16 @@ func (s *Service) SignInBrowser(ctx context.Context, in PasswordForm) (SignedIn,
 	b := in.Browser
 	b.Sessions, b.Actor = e.Accounts, b.Actor.AsSession(e.Session)
 	b.Actor.Known = e.Known.Reveal()
-	var err error
-	e.Step, err = s.cfg.Flows.Advance(ctx, in.Tenant, auth.Flow{ID: in.Flow}, b)
+	e.Step, err = s.cfg.Flows.Advance(ctx, in.Tenant, e.Step.Flow, b)
 	return e, err
+}
+
+// signedIn reports whether the browser holds the session of the form's account that was proved in
+// the flow.
+func (in PasswordForm) signedIn(f auth.Flow) bool {
+	return !f.ProvedAt.IsZero() && slices.ContainsFunc(in.Browser.Sessions, func(v session.SignedIn) bool {
+		return v.Session.ID == f.Session && v.Account.Email.Login == canonicalLogin(in.Email)
+	})
 }
 
 // refusedAt returns a refusal with the step at which the flow stays.
@@ -77,12 +93,40 @@ func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, b session.Params,
 		return SignedIn{}, err
 	}
 	b.RememberMe = series
-	e, err := s.addToBrowser(tx, in.Browser.Sessions, a, b)
+	f, err := s.cfg.Flows.Resume(tx, in.FormRef)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	e.RememberMe = keep
-	return e, flow.CompleteSignIn(tx, in.Flow, e.Session)
+	browser, err := withFlowSession(tx, in.Browser.Sessions, f, a)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	e, err := s.addToBrowser(tx, browser, a, b)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	e.RememberMe, e.Step.Flow = keep, f
+	return e, flow.CompleteSignIn(tx, f, e.Session)
+}
+
+// withFlowSession adds the session that the account got in the flow already. The browser sent the
+// form again before it had the cookie.
+func withFlowSession(tx *store.Tx, browser []session.SignedIn, f auth.Flow, a auth.Account) ([]session.SignedIn, error) {
+	if f.ProvedAt.IsZero() {
+		return browser, nil
+	}
+	v, err := tx.Session(f.Session)
+	if errors.Is(err, auth.ErrNotFound) || err == nil && v.Account != a.ID {
+		return browser, nil
+	} else if err != nil {
+		return nil, err
+	}
+	for _, held := range browser {
+		if held.Account.ID == a.ID {
+			return browser, nil
+		}
+	}
+	return append(slices.Clone(browser), session.SignedIn{Account: a, Session: v}), nil
 }
 
 // updateRememberMe starts a remember-me series when the user asked for it, and ends the one that the browser

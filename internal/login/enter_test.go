@@ -509,7 +509,7 @@ func TestAttack_SE_08_FormOfAnotherBrowser(t *testing.T) {
 				t.Errorf("%s: %+v, %v", name, e, err)
 			}
 		}
-		h.clock.Advance(time.Hour)
+		h.clock.Advance(flow.Retention)
 		if _, err := h.SignInBrowser(t.Context(), login.PasswordForm{FormRef: mine, Email: "alice@example.test", Password: good}); auth.KindOf(err) != auth.KindNotFound {
 			t.Errorf("a flow that is over: %v", err)
 		}

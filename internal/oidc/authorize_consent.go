@@ -14,18 +14,30 @@ import (
 
 // Consent records the user's answer to the question of the consent page, and continues the flow. An
 // answer to a question that is not asked any more changes nothing. Neither does a yes to another
-// question than is asked now, since what can be granted may have grown.
+// question than is asked now, since what can be granted may have grown. An answer that is sent again
+// after the end of its flow has the same outcome in a new flow of the same request.
 func (s *Service) Consent(ctx context.Context, in flow.FormRef, allow bool) (flow.Step, error) {
-	if _, err := s.cfg.Flows.CheckForm(ctx, in); err != nil {
-		return flow.Step{}, err
-	}
-	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
-		n, err := s.cfg.Flows.State(tx, auth.Flow{ID: in.Flow}, in.Browser)
+	var f auth.Flow
+	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
+		if f, err = s.cfg.Flows.Resume(tx, in); err != nil {
+			return err
+		}
+		again := f.ID != in.Flow
+		if again {
+			if err := flow.Update(tx, f); err != nil {
+				return err
+			}
+		}
+		n, err := s.cfg.Flows.State(tx, f, in.Browser)
 		if err != nil {
 			return err
 		}
 		next := auth.Next(n)
-		if next.Kind != auth.StepConsent || next.Session != n.Flow.Session || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(n, next, in.Browser)) {
+		asked := next.Kind == auth.StepConsent && next.Session == n.Flow.Session
+		if again && !allow { // the last answer counts, also where the question is not asked any more
+			return decideConsent(tx, n, auth.Step{Session: n.Flow.Session}, false, in.Browser.Actor)
+		}
+		if !asked || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(in.Flow, n, next, in.Browser)) {
 			return nil
 		}
 		return decideConsent(tx, n, next, allow, in.Browser.Actor)
@@ -33,7 +45,7 @@ func (s *Service) Consent(ctx context.Context, in flow.FormRef, allow bool) (flo
 	if err != nil {
 		return flow.Step{}, fmt.Errorf("record consent: %w", err)
 	}
-	return s.cfg.Flows.Advance(ctx, in.Tenant, auth.Flow{ID: in.Flow}, in.Browser)
+	return s.cfg.Flows.Advance(ctx, in.Tenant, f, in.Browser)
 }
 
 // decideConsent stores the user's decision.

@@ -230,7 +230,8 @@ func formRef(id auth.FlowID, b flow.Browser, csrf string) flow.FormRef {
 // completeSignIn records what login does when a user has signed in within a flow.
 func (h *fixture) completeSignIn(in flow.FormRef, id auth.SessionID) (flow.Step, error) {
 	h.t.Helper()
-	if _, err := h.flows.CheckForm(h.t.Context(), in); err != nil {
+	f, err := h.flows.CheckForm(h.t.Context(), in)
+	if err != nil {
 		return flow.Step{}, err
 	}
 	h.write(func(tx *store.Tx) error {
@@ -238,7 +239,7 @@ func (h *fixture) completeSignIn(in flow.FormRef, id auth.SessionID) (flow.Step,
 		if err != nil {
 			return err
 		}
-		return flow.CompleteSignIn(tx, in.Flow, v)
+		return flow.CompleteSignIn(tx, f, v)
 	})
-	return h.flows.Continue(h.t.Context(), in.Tenant, in.Flow, in.Browser)
+	return h.flows.Advance(h.t.Context(), in.Tenant, f, in.Browser)
 }

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,42 +16,62 @@ import (
 // DeviceLookup reads the code that the user typed (RFC 8628 §3.3) and returns the next step: a
 // sign-in, or the page that asks. It approves nothing. An unknown, expired or used code is refused
 // as Invalid user_code_invalid. Too many of them, counted by address and by account, are refused as
-// rate_limited; a right code does not count. The flow began with kind auth.FlowDevice.
+// rate_limited; a right code does not count. With these refusals the step is the one at which the
+// flow stays. The flow began with kind auth.FlowDevice.
 func (s *Service) DeviceLookup(ctx context.Context, in flow.FormRef, typed string) (flow.Step, error) {
-	if _, err := s.cfg.Flows.CheckForm(ctx, in); err != nil {
-		return flow.Step{}, err
-	}
-	refund, err := s.countGuess(ctx, in)
+	f, err := s.cfg.Flows.CheckForm(ctx, in)
 	if err != nil {
 		return flow.Step{}, err
 	}
+	step, err := s.lookUpDevice(ctx, in, typed)
+	if _, refused := errors.AsType[*auth.Error](err); step.Kind != "" || err != nil && !refused {
+		return step, err
+	}
+	step, failed := s.cfg.Flows.Advance(ctx, in.Tenant, f, in.Browser)
+	return step, cmp.Or(failed, err)
+}
+
+// lookUpDevice stores the device of the code in the flow. It returns a step for a form that is sent
+// again after the device was decided.
+func (s *Service) lookUpDevice(ctx context.Context, in flow.FormRef, typed string) (done flow.Step, err error) {
+	refund, err := s.countGuess(ctx, in)
+	if err != nil {
+		return done, err
+	}
 	code, ok := ParseUserCode(typed)
 	if !ok {
-		return flow.Step{}, invalidUserCode()
+		return done, invalidUserCode()
 	}
 	digest := s.userDigest(in.Tenant, code)
-	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error { return enterDevice(tx, in.Flow, digest) })
-	if errors.Is(err, auth.ErrNotFound) { // the flow or the client is gone
+	err = s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
+		f, err := s.cfg.Flows.Resume(tx, in)
+		if err != nil {
+			return err
+		}
+		d, err := tx.DeviceByUserCode(digest)
+		if err != nil {
+			return err
+		}
+		if done, err = decided(tx, in, f); err != nil || done.Flow.Device == d.Digest {
+			return err
+		}
+		done = flow.Step{}
+		return enterDevice(tx, f, d)
+	})
+	if errors.Is(err, auth.ErrNotFound) { // the flow, the device or the client is gone
 		err = invalidUserCode()
 	}
 	if err != nil {
 		return flow.Step{}, fmt.Errorf("look up device: %w", err)
 	}
 	refund()
-	return s.cfg.Flows.Continue(ctx, in.Tenant, in.Flow, in.Browser)
+	return done, nil
 }
 
 // enterDevice stores the device in the flow.
-func enterDevice(tx *store.Tx, id auth.FlowID, userDigest string) error {
-	f, err := tx.Flow(id)
-	if err != nil {
-		return err
-	}
-	d, err := tx.DeviceByUserCode(userDigest)
-	if errors.Is(err, auth.ErrNotFound) || err == nil && (d.Status != auth.DevicePending || !tx.Now.Before(d.ExpiresAt)) {
+func enterDevice(tx *store.Tx, f auth.Flow, d auth.Device) error {
+	if d.Status != auth.DevicePending || !tx.Now.Before(d.ExpiresAt) {
 		return invalidUserCode()
-	} else if err != nil {
-		return err
 	}
 	c, err := tx.Client(d.Client)
 	if err != nil {
@@ -62,6 +83,20 @@ func enterDevice(tx *store.Tx, id auth.FlowID, userDigest string) error {
 	f.Device, f.Allowed, f.Denied = d.Digest, nil, false
 	f.Request = auth.AuthorizationRequest{Client: d.Client, Scope: d.Scope, Resources: d.Audience, DeviceIP: d.IP}
 	return tx.UpdateFlow(f)
+}
+
+// decided returns StepDone with the decision when a form is sent again after its flow has decided
+// about a device. The flow is the one in which the form counts now.
+func decided(tx *store.Tx, in flow.FormRef, f auth.Flow) (flow.Step, error) {
+	if f.ID == in.Flow {
+		return flow.Step{}, nil
+	}
+	over, err := tx.Flow(in.Flow)
+	if err != nil || over.Kind != auth.FlowDevice || over.DoneAt.IsZero() {
+		return flow.Step{}, err
+	}
+	c, err := tx.Client(over.Request.Client)
+	return flow.Step{Kind: auth.StepDone, Flow: over, Client: c, CSRF: in.CSRF}, err
 }
 
 // countGuess counts one code against the limits and returns what undoes that. Users who are signed
@@ -85,20 +120,24 @@ func (s *Service) countGuess(ctx context.Context, in flow.FormRef) (refund func(
 // DeviceDecide records the user's yes or no to the device of the flow, and ends the flow with
 // StepDone, whose flow is Denied or not. Where another step comes first, such as a sign-in, or the
 // page showed another device or scope than it would now, nothing is decided and that step is
-// returned. A yes of a user who has nothing of the scope to give counts as a no.
+// returned. A yes of a user who has nothing of the scope to give counts as a no. An answer that is
+// sent again returns what was decided.
 func (s *Service) DeviceDecide(ctx context.Context, in flow.FormRef, allow bool) (flow.Step, error) {
-	if _, err := s.cfg.Flows.CheckForm(ctx, in); err != nil {
-		return flow.Step{}, err
-	}
+	var f auth.Flow
 	var done flow.Step
-	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) error {
-		done = flow.Step{}
-		n, err := s.cfg.Flows.State(tx, auth.Flow{ID: in.Flow}, in.Browser)
+	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
+		if f, err = s.cfg.Flows.Resume(tx, in); err != nil {
+			return err
+		}
+		if done, err = decided(tx, in, f); err != nil || done.Kind != "" {
+			return err
+		}
+		n, err := s.cfg.Flows.State(tx, f, in.Browser)
 		if err != nil {
 			return err
 		}
 		next := auth.Next(n)
-		if next.Kind != auth.StepDeviceConfirm || next.Session != n.Flow.Session || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(n, next, in.Browser)) {
+		if next.Kind != auth.StepDeviceConfirm || next.Session != n.Flow.Session || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(in.Flow, n, next, in.Browser)) {
 			return nil // not what the page asked
 		}
 		r := n.Flow.Request
@@ -115,7 +154,7 @@ func (s *Service) DeviceDecide(ctx context.Context, in flow.FormRef, allow bool)
 		return flow.Step{}, err
 	}
 	if done.Kind == "" {
-		return s.cfg.Flows.Continue(ctx, in.Tenant, in.Flow, in.Browser)
+		return s.cfg.Flows.Advance(ctx, in.Tenant, f, in.Browser)
 	}
 	return done, nil
 }

@@ -140,8 +140,9 @@ func TestDeviceApproval(t *testing.T) {
 		if _, err := h.tokens.VerifyAudience(t.Context(), tenant, got.AccessToken, h.tokens.UserInfoURL(tenant)); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("the device's token after the person took it back: %v", err)
 		}
-		if err := v.lookup(a.UserCode); auth.KindOf(err) != auth.KindNotFound {
-			t.Errorf("the flow goes on: %v", err)
+		h.requireOK(v.lookup(a.UserCode)) // sent again
+		if n := len(h.events(auth.EventDeviceApproved)); n != 1 {
+			t.Errorf("%d approvals", n)
 		}
 	}, withUserCodeLimits)
 }

@@ -89,14 +89,18 @@ type LogoutAnswer struct {
 }
 
 // ConfirmLogout ends all sessions of the browser after the user has confirmed it. A missing or wrong
-// CSRF is refused as Forbidden cross_site.
+// CSRF is refused as Forbidden cross_site. A page that was open for too long logs the user out and
+// leads to no client.
 func (s *Service) ConfirmLogout(ctx context.Context, in LogoutAnswer) (LogoutStep, error) {
 	req, valid := s.openLogoutRequest(in.Tenant, in.Pending)
 	if len(in.Browser.Sessions) == 0 { // ended in another tab meanwhile
 		return req.finalStep(LogoutStep{}), nil
 	}
-	if !valid || !s.cfg.Flows.CSRFValid(in.Tenant, in.Browser, in.CSRF, logoutSubject(in.Browser, in.Pending)...) {
+	if !s.cfg.Flows.CSRFValid(in.Tenant, in.Browser, in.CSRF, logoutSubject(in.Browser, in.Pending)...) {
 		return LogoutStep{}, auth.Refuse(auth.KindForbidden, auth.CodeCrossSite, "this form did not come from our page in this browser; go back and try again")
+	}
+	if !valid {
+		req = logoutRequest{}
 	}
 	return s.logOut(ctx, LogoutInput{Tenant: in.Tenant, Browser: in.Browser, Actor: in.Actor}, req, auth.Client{ID: req.Client}, "")
 }

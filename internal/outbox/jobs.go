@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/timer"
@@ -103,7 +104,7 @@ func Sweep(db *store.DB, timers timer.Source, retention time.Duration) Job {
 					auditBefore = tx.Now.Add(-retention)
 				}
 				brief := tx.Now.Add(-sweepEndedAfter)
-				removed, err = tx.Sweep(store.Retention{Flows: tx.Now, ShortLived: brief, Ended: brief, Expired: tx.Now.Add(-sweepExpiredAfter), Audit: auditBefore}, sweepBatch)
+				removed, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(-flow.Retention), ShortLived: brief, Ended: brief, Expired: tx.Now.Add(-sweepExpiredAfter), Audit: auditBefore}, sweepBatch)
 				return err
 			})
 			if err != nil || removed < sweepBatch {

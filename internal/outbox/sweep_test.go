@@ -50,7 +50,7 @@ func TestSweepTakesBriefRowsSooner(t *testing.T) {
 		for _, step := range []struct {
 			after time.Duration
 			want  int
-		}{{50 * time.Minute, 2}, {20 * time.Minute, 1}, {24 * time.Hour, 0}} {
+		}{{50 * time.Minute, 3}, {20 * time.Minute, 2}, {24 * time.Hour, 0}} {
 			c.Advance(step.after)
 			if n := left(); n != step.want {
 				t.Errorf("%v later %d are left, want %d", step.after, n, step.want)

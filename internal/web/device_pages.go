@@ -41,9 +41,6 @@ func (s *pages) deviceForm(ex *exchange, r *http.Request) error {
 		}
 		return dispatch(ex, st)
 	}
-	if st, err = s.flows.Continue(r.Context(), in.Tenant, in.Flow, in.Browser); err != nil {
-		return err
-	}
 	p := ui.DeviceCode{Page: stepPage(ex, st), Form: stepForm(ex, st, pathDevice), Code: code}
 	p.Bad = p.Say(ui.BadCode)
 	if e.Kind == auth.KindThrottled {
@@ -84,5 +81,5 @@ func (s *pages) confirmForm(ex *exchange, r *http.Request) error {
 	if st.Kind != auth.StepDone {
 		return dispatch(ex, st)
 	}
-	return render(ex, http.StatusOK, ui.DeviceDone{Page: stepPage(ex, st), Client: st.Client.DisplayName(), Allowed: approved(r), Home: local(ex, pathAccount)})
+	return render(ex, http.StatusOK, ui.DeviceDone{Page: stepPage(ex, st), Client: st.Client.DisplayName(), Allowed: !st.Flow.Denied, Home: local(ex, pathAccount)})
 }

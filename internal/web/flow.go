@@ -154,8 +154,11 @@ func (s *pages) show(kind auth.FlowKind, draw func(*exchange, flow.Step) error) 
 			return err
 		}
 		ex.setBrowser(st.NewBrowser)
-		if !allowedAt(ex, path, st.Kind) {
+		switch {
+		case !allowedAt(ex, path, st.Kind):
 			return dispatch(ex, st)
+		case st.Flow.ID != id: // the flow of the address is over
+			return redirect(ex, sidePageURL(ex, path, st.Flow.ID)+userCode(r))
 		}
 		return draw(ex, st)
 	}

@@ -1,0 +1,121 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/secret"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+// Users click twice, go back, reload, open bookmarks and return after lunch. In the browser that
+// owns a flow none of that is an error. A flow that is over continues as its successor: a new flow
+// of the same request. There is one successor at a time, since its ID derives from that of the flow
+// before, so a reload adds no row. Every rule about proofs and consent is applied to the successor
+// as to any new flow.
+//
+// A pushed request is for one use (RFC 9126 §7.3) and has no successor.
+
+const (
+	// Retention is how long after its start a flow can be continued, or succeeded when it is over.
+	Retention = 24 * time.Hour
+	// repeatWindow is how long after the end of a flow a form of it counts as sent twice.
+	repeatWindow = time.Minute
+	// maxSuccessors bounds the flows that follow one flow.
+	maxSuccessors = 32
+)
+
+// successor makes the flow that follows one that is over.
+type successor func(over auth.Flow, now time.Time) auth.Flow
+
+// restart is a new flow of the same request. Nothing that was proved or decided counts in it.
+func restart(over auth.Flow, _ time.Time) auth.Flow {
+	f := auth.Flow{Kind: over.Kind, Browser: over.Browser}
+	if f.Kind == auth.FlowAuthorize {
+		f.Request = over.Request
+	}
+	return f
+}
+
+// repeat is restart for a form. When the flow has just reached its end, the browser has sent the
+// form twice and shows only the second response. What was proved and decided then counts again.
+func repeat(over auth.Flow, now time.Time) auth.Flow {
+	f := restart(over, now)
+	if f.Kind == auth.FlowAuthorize && !over.DoneAt.IsZero() && now.Sub(over.DoneAt) < repeatWindow {
+		f.Session, f.ProvedAt, f.Allowed, f.Denied = over.Session, over.ProvedAt, over.Allowed, over.Denied
+	}
+	return f
+}
+
+// Resume returns the live flow in which a form counts: its own, or the successor of its own, in
+// which nothing is decided yet. Resume refuses a form that did not come from our page in this browser
+// as Forbidden cross_site, and one of a flow that cannot continue as NotFound flow_over.
+func (s *Service) Resume(tx *store.Tx, in FormRef) (auth.Flow, error) {
+	if !s.csrfValid(in) {
+		return auth.Flow{}, crossSite()
+	}
+	flow, err := s.resume(tx, in.Tenant, in.Flow, in.Browser, repeat)
+	if err == nil && flow.ID != in.Flow {
+		flow.Allowed, flow.Denied = nil, false // this form decides
+	}
+	return flow, err
+}
+
+func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, b Browser, next successor) (auth.Flow, error) {
+	flow, err := tx.Flow(id)
+	if err != nil {
+		return auth.Flow{}, orOver(err)
+	}
+	for range maxSuccessors {
+		switch {
+		case b.mayContinue(flow, tx.Now):
+			return flow, nil
+		case !b.owns(flow) || flow.Request.Pushed != "" || !tx.Now.Before(flow.CreatedAt.Add(Retention)):
+			return auth.Flow{}, flowOver()
+		}
+		over := flow
+		id = s.successorID(tenant, over.ID)
+		flow, err = tx.Flow(id)
+		if errors.Is(err, auth.ErrNotFound) {
+			flow = next(over, tx.Now)
+			flow.ID, flow.CreatedAt, flow.ExpiresAt = id, tx.Now, tx.Now.Add(Lifetime)
+			return flow, tx.InsertFlow(flow)
+		}
+		if err != nil {
+			return auth.Flow{}, err
+		}
+	}
+	return auth.Flow{}, flowOver()
+}
+
+// succeed is resume in a transaction of its own. It writes only for the browser that owns the flow.
+func (s *Service) succeed(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser, next successor) (auth.Flow, error) {
+	flow, _, err := s.read(ctx, tenant, id)
+	if err != nil {
+		return auth.Flow{}, err
+	}
+	if !b.owns(flow) {
+		return auth.Flow{}, flowOver()
+	}
+	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
+		flow, err = s.resume(tx, tenant, id, b, next)
+		return err
+	})
+	if err != nil {
+		return auth.Flow{}, fmt.Errorf("resume flow: %w", err)
+	}
+	return flow, nil
+}
+
+// successorID is the ID of the flow that follows another.
+func (s *Service) successorID(tenant auth.TenantID, id auth.FlowID) auth.FlowID {
+	return auth.FlowID(secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "flow successor"), []byte(tenant), []byte(id))))
+}
+
+func isOver(err error) bool {
+	e, ok := errors.AsType[*auth.Error](err)
+	return ok && e.Code == auth.CodeFlowOver
+}

@@ -1,0 +1,302 @@
+package oidc_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
+)
+
+// atConsent brings a new browser to the consent page of a request.
+func (h *fixture) atConsent(c auth.Client, pairs ...string) (*browser, flow.Step) {
+	h.t.Helper()
+	v := h.newBrowser()
+	step, err := v.authorize(request(c, pairs...)...)
+	h.requireOK(err)
+	step = v.login(step, h.alice)
+	h.requireStep(step, auth.StepConsent)
+	return v, step
+}
+
+// B1: an answer that is sent twice has the same outcome twice. The codes differ, and the second
+// revokes nothing.
+func TestRepair_B1_ConsentSentTwice(t *testing.T) {
+	for name, pairs := range map[string][]string{
+		"plain": nil, "consent": {"prompt", "consent"}, "login": {"prompt", "login"}, "max_age": {"max_age", "0"}, "select": {"prompt", "select_account"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, h *fixture) {
+				c, secret := h.webClient()
+				v, step := h.atConsent(c, pairs...)
+				in := formRef(step.Flow.ID, v.b, step.CSRF)
+
+				first, err := h.Consent(t.Context(), in, true)
+				h.requireOK(err)
+				h.clock.Advance(300 * time.Millisecond)
+				second, err := h.Consent(t.Context(), in, true)
+				h.requireOK(err)
+
+				one, _, _ := h.requireCode(first)
+				two, _, _ := h.requireCode(second)
+				if one == two || second.Flow.ID == first.Flow.ID || second.Response.Get("state") != first.Response.Get("state") {
+					t.Errorf("first %+v, second %+v", first.Response, second.Response)
+				}
+				got, err := h.redeem(c, secret, one)
+				h.requireOK(err)
+				again, err := h.redeem(c, secret, two)
+				h.requireOK(err)
+				for _, token := range []string{got.AccessToken, again.AccessToken} {
+					_, err = h.tokens.VerifyAudience(t.Context(), tenant, token, h.tokens.UserInfoURL(tenant))
+					h.requireOK(err)
+				}
+			})
+		})
+	}
+}
+
+// B1: a no that is sent twice is the same no, and the last answer counts.
+func TestRepair_B1_LastAnswerCounts(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient()
+		for _, answers := range [][]bool{{false, false}, {true, false}, {false, true}, {true, false, true}} {
+			v, step := h.atConsent(c, "prompt", "consent")
+			var last flow.Step
+			for _, allow := range answers {
+				var err error
+				last, err = h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), allow)
+				h.requireOK(err)
+			}
+
+			if answers[len(answers)-1] {
+				h.requireCode(last)
+			} else {
+				h.requireErrorRedirect(last, nil, "access_denied")
+			}
+		}
+	})
+}
+
+// B1: a form that is sent again later decides nothing, and no rule of the request is skipped.
+func TestRepair_B1_LateFormDecidesNothing(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		for name, want := range map[string]auth.StepKind{"login": auth.StepLogin, "consent": auth.StepConsent, "select_account": auth.StepChoose} {
+			c, _ := h.webClient()
+			v, step := h.atConsent(c, "prompt", name)
+			in := formRef(step.Flow.ID, v.b, step.CSRF)
+			done, err := h.Consent(t.Context(), in, true)
+			h.requireOK(err)
+			h.requireCode(done)
+			before := h.countCodes()
+			h.clock.Advance(2 * time.Minute)
+
+			late, err := h.Consent(t.Context(), in, true)
+
+			h.requireOK(err)
+			h.requireStep(late, want)
+			if n := h.countCodes(); n != before {
+				t.Errorf("%s: %d codes more", name, n-before)
+			}
+		}
+	})
+}
+
+// B1: a yes of another browser, or to another question, stays none.
+func TestRepair_B1_RepetitionIsOfTheSameBrowser(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient()
+		v, step := h.atConsent(c)
+		h.requireCode(v.consent(step, true))
+		other := h.newBrowser()
+		other.b.EnsureSecret()
+		other.signIn(h.alice)
+
+		_, err := h.Consent(t.Context(), formRef(step.Flow.ID, other.b, step.CSRF), true)
+		h.requireForbidden(err)
+		_, err = h.Consent(t.Context(), formRef(step.Flow.ID, other.b, h.flows.CSRF(tenant, other.b, "flow", string(step.Flow.ID))), true)
+		h.requireFlowOver(err)
+		_, err = h.flows.Continue(t.Context(), tenant, step.Flow.ID, other.b)
+		h.requireFlowOver(err)
+		_, err = h.flows.Continue(t.Context(), "acme", step.Flow.ID, v.b)
+		h.requireFlowOver(err)
+		v.b.Sessions = nil // signed out meanwhile
+		again, err := h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true)
+		h.requireOK(err)
+		h.requireStep(again, auth.StepLogin)
+	})
+}
+
+// B11: a flow that is over continues with its request, however it ended, and every rule of the
+// request is applied again.
+func TestRepair_B11_FlowThatIsOver(t *testing.T) {
+	for name, end := range map[string]func(h *fixture, v *browser, step flow.Step){
+		"finished": func(h *fixture, v *browser, step flow.Step) { h.requireCode(v.consent(step, true)) },
+		"denied":   func(h *fixture, v *browser, step flow.Step) { v.consent(step, false) },
+		"expired":  func(h *fixture, _ *browser, _ flow.Step) { h.clock.Advance(time.Hour) },
+		"an hour after": func(h *fixture, v *browser, step flow.Step) {
+			h.requireCode(v.consent(step, true))
+			h.clock.Advance(time.Hour)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, h *fixture) {
+				for prompt, want := range map[string]auth.StepKind{"login": auth.StepLogin, "consent": auth.StepConsent, "select_account": auth.StepChoose} {
+					c, secret := h.webClient()
+					v, step := h.atConsent(c, "prompt", prompt, "nonce", "n-"+prompt)
+					end(h, v, step)
+
+					next := v.continueFlow(step)
+
+					h.requireStep(next, want)
+					if again := v.continueFlow(step); next.Flow.ID == step.Flow.ID || again.Flow.ID != next.Flow.ID {
+						t.Errorf("%s: %s continues as %s, then %s", prompt, step.Flow.ID, next.Flow.ID, again.Flow.ID)
+					}
+					if !slices.Equal(next.Flow.Request.Prompt, []string{prompt}) || next.Flow.Request.Challenge != step.Flow.Request.Challenge {
+						t.Errorf("%s: another request %+v", prompt, next.Flow.Request)
+					}
+					switch want {
+					case auth.StepLogin:
+						next = v.login(next, h.alice)
+					case auth.StepChoose:
+						var err error
+						next, err = h.flows.Choose(t.Context(), formRef(next.Flow.ID, v.b, next.CSRF), v.b.Sessions[0].Session.ID)
+						h.requireOK(err)
+					}
+					if next.Kind == auth.StepConsent {
+						next = v.consent(next, true)
+					}
+					code, g, _ := h.requireCode(next)
+					if g.Nonce != "n-"+prompt {
+						t.Errorf("%s: nonce %q", prompt, g.Nonce)
+					}
+					_, err := h.redeem(c, secret, code)
+					h.requireOK(err)
+				}
+			})
+		})
+	}
+}
+
+// B11: what ends a flow for good: a day, a pushed request, a client that is gone.
+func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.webClient()
+		v, step := h.atConsent(c)
+		h.clock.Advance(flow.Retention - time.Second)
+		v.continueFlow(step)
+		h.clock.Advance(time.Second)
+		_, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b)
+		h.requireFlowOver(err)
+
+		p, err := h.push(c, secret, request(c)...)
+		h.requireOK(err)
+		pushed, err := v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
+		h.requireOK(err)
+		h.clock.Advance(time.Hour)
+		_, err = h.flows.Continue(t.Context(), tenant, pushed.Flow.ID, v.b)
+		h.requireFlowOver(err)
+		if home, err := h.flows.Client(t.Context(), tenant, pushed.Flow.ID, v.b); err != nil || home.ID != c.ID {
+			t.Errorf("the page has no way home: %v, %v", home.ID, err)
+		}
+
+		v, step = h.atConsent(c)
+		h.clock.Advance(time.Hour)
+		h.changeClient(c, func(c *auth.Client) { c.DisabledAt = h.clock.Now() })
+		h.requireErrorPage(h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b))
+	})
+}
+
+// B11: reloads leave no rows, and neither do many at once.
+func TestRepair_B11_ReloadsAreBounded(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient()
+		v, step := h.atConsent(c)
+		h.clock.Advance(time.Hour)
+		flows := sync.Map{}
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				next, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b)
+				if err != nil {
+					t.Error(err)
+				}
+				flows.Store(next.Flow.ID, true)
+			})
+		}
+		wg.Wait()
+		n := 0
+		flows.Range(func(any, any) bool { n++; return true })
+		if n != 1 {
+			t.Errorf("%d flows", n)
+		}
+
+		// Each of these ends its flow at once. There is an end to that too.
+		done := v.continueFlow(step)
+		h.requireCode(v.consent(done, true))
+		codes := h.countCodes()
+		refused := false
+		for range 50 {
+			_, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b)
+			if refused = err != nil; refused {
+				h.requireFlowOver(err)
+				break
+			}
+		}
+		if n := h.countCodes() - codes; !refused || n < 20 || n > 40 {
+			t.Errorf("%d codes by one address", n)
+		}
+	})
+}
+
+// B11: two tabs with a flow each, one after the other.
+func TestRepair_B11_TwoTabs(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
+		v := h.newBrowser()
+		one, err := v.authorize(request(c, "nonce", "one")...)
+		h.requireOK(err)
+		two, err := v.authorize(request(c, "nonce", "two")...)
+		h.requireOK(err)
+
+		h.requireCode(v.login(one, h.alice))
+		_, g, _ := h.requireCode(v.continueFlow(two))
+
+		if g.Nonce != "two" {
+			t.Errorf("the second tab got %q", g.Nonce)
+		}
+		_, g, _ = h.requireCode(v.continueFlow(one)) // Back in the first
+		if g.Nonce != "one" {
+			t.Errorf("the first tab got %q", g.Nonce)
+		}
+	})
+}
+
+// B1: the chooser sent twice is one choice.
+func TestRepair_B1_ChoiceSentTwice(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient(firstParty)
+		v := h.newBrowser()
+		bob := h.newAccount("bob")
+		v.signIn(h.alice)
+		v.signIn(bob)
+		step, err := v.authorize(request(c)...)
+		h.requireOK(err)
+		h.requireStep(step, auth.StepChoose)
+		in := formRef(step.Flow.ID, v.b, step.CSRF)
+
+		for i := range 2 {
+			got, err := h.flows.Choose(t.Context(), in, v.b.Sessions[1].Session.ID)
+			h.requireOK(err)
+			if _, _, kept := h.requireCode(got); kept.Account != h.alice {
+				t.Errorf("time %d: the code is %s's", i, kept.Account)
+			}
+		}
+		got, err := h.flows.Choose(t.Context(), in, v.b.Sessions[0].Session.ID) // Back, and another
+		h.requireOK(err)
+		if _, _, kept := h.requireCode(got); kept.Account != bob {
+			t.Errorf("the code is %s's", kept.Account)
+		}
+	})
+}

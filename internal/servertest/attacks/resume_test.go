@@ -1,0 +1,167 @@
+package attacks_test
+
+import (
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/servertest"
+)
+
+func ownApp(r *client.Registration) { r.FirstParty, r.Scopes = true, []string{"openid", "email"} }
+
+func liveSessions(t *testing.T, s *servertest.Server) int {
+	t.Helper()
+	return ask[int](t, raw(t, s.Config.DatabaseURL()), "SELECT count(*) FROM sessions WHERE ended_at IS NULL AND client_id = 'first-party'")
+}
+
+// TestRepair_B1_SignInSentTwice: the second response leads to the client as well, with a code of its
+// own. There is one session, and it lives.
+func TestRepair_B1_SignInSentTwice(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		for name, lost := range map[string]bool{"the cookie came": false, "the cookie was lost": true} {
+			for _, prompt := range []string{"", "login"} {
+				before := liveSessions(t, s)
+				b := s.Browser(t)
+				page := b.Open(wish(c, "prompt", prompt)).At(t, "/login")
+				first := enter(t, b, alice).Answer(t)
+				if lost {
+					b.SetCookie(cookieName, "")
+				}
+				hashes := s.Hasher.Stats().Done
+				b.Page = page
+				second := enter(t, b, alice).Answer(t)
+
+				if first.Get("code") == "" || second.Get("code") == "" || first.Get("code") == second.Get("code") || second.Get("state") != "the-state" {
+					t.Errorf("%s: first %v, second %v", name, first, second)
+				}
+				if n := s.Hasher.Stats().Done - hashes; !lost && n != 0 {
+					t.Errorf("%s: %d hashes", name, n)
+				}
+				if n := liveSessions(t, s) - before; n != 1 {
+					t.Errorf("%s: %d sessions", name, n)
+				}
+				redeem(t, s, c, first)
+				tokens := redeem(t, s, c, second)
+				s.Do(t, "GET", "/oauth2/userinfo", nil, servertest.Bearer(tokens["access_token"].(string))).Want(t, 200)
+				b.Open("/account").At(t, "/account")
+			}
+		}
+	})
+}
+
+// TestRepair_B1_SignInSentAtOnce: however many arrive together, each response leads to the client,
+// and there is one session.
+func TestRepair_B1_SignInSentAtOnce(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		for _, prompt := range []string{"", "login"} {
+			before := liveSessions(t, s)
+			b := s.Browser(t)
+			form := b.Open(wish(c, "prompt", prompt)).At(t, "/login").Fields(t, "submit")
+			form.Set("email", alice)
+			form.Set("password", servertest.Password)
+			var wg sync.WaitGroup
+			codes := sync.Map{}
+			for range 4 {
+				wg.Go(func() {
+					r := s.Do(t, "POST", "/login", form.Encode(), servertest.Header("Content-Type", formType), here(s), servertest.Header("Cookie", browserCookie+"="+b.Cookie(browserCookie)))
+					to, err := url.Parse(r.Header.Get("Location"))
+					if err != nil || r.Status != 303 || to.Query().Get("code") == "" {
+						t.Errorf("%d to %s: %s", r.Status, r.Header.Get("Location"), r.Body)
+						return
+					}
+					if _, twice := codes.LoadOrStore(to.Query().Get("code"), true); twice {
+						t.Error("a code came twice")
+					}
+				})
+			}
+			wg.Wait()
+			if n := liveSessions(t, s) - before; n != 1 {
+				t.Errorf("%d sessions", n)
+			}
+		}
+	})
+}
+
+// TestRepair_B1_WrongPasswordStaysWrong: a repetition signs nobody in who has not proved it.
+func TestRepair_B1_WrongPasswordStaysWrong(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		member(t, s, eve)
+		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		b := s.Browser(t)
+		page := b.Open(wish(c)).At(t, "/login")
+		enter(t, b, alice).Answer(t)
+		b.SetCookie(cookieName, "")
+
+		b.Page = page
+		b.Press("submit", "email", alice, "password", "not-quite-the-one-31").At(t, "/login").Want(t, 400)
+		if b.Cookie(cookieName) != "" {
+			t.Error("a session without the password")
+		}
+		b.Page = page // somebody else at the same page
+		enter(t, b, eve).Answer(t)
+		if p := b.Open("/account").At(t, "/account"); !strings.Contains(p.Text(), eve) || strings.Contains(p.Text(), alice) {
+			t.Errorf("signed in: %s", p.Text())
+		}
+	})
+}
+
+// TestRepair_B11_Lunch: the right password after an hour, Back after the sign-in, a reload and a
+// bookmark lead to the client.
+func TestRepair_B11_Lunch(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		b := s.Browser(t)
+		page := b.Open(wish(c)).At(t, "/login")
+		s.Clock.Advance(61 * time.Minute)
+		redeem(t, s, c, enter(t, b, alice).Answer(t))
+
+		bookmark := "/login?flow=" + page.Value("flow")
+		redeem(t, s, c, b.Open(bookmark).Answer(t)) // Back, reload
+		redeem(t, s, c, b.Open(bookmark).Answer(t))
+		s.Browser(t).Open(bookmark).Want(t, 404)
+		s.Clock.Advance(24 * time.Hour)
+		if p := b.Open(bookmark).Want(t, 404); p.Link("login") != "/login" {
+			t.Errorf("no way on: %s", p.Text())
+		}
+
+		own := s.Browser(t)
+		own.Open("/account").At(t, "/login")
+		s.Clock.Advance(61 * time.Minute)
+		enter(t, own, alice).At(t, "/account")
+	})
+}
+
+// TestRepair_B11_LogoutPage: the page that asks works twice, and after lunch.
+func TestRepair_B11_LogoutPage(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		b := s.Browser(t)
+		for _, open := range []time.Duration{0, 2 * time.Hour} {
+			b.Open("/account").At(t, "/login")
+			enter(t, b, alice).At(t, "/account")
+			page := b.Open("/logout").Want(t, 200)
+			s.Clock.Advance(open)
+
+			b.Press("approve").At(t, "/logout/done")
+			b.Page = page
+			b.Press("approve").At(t, "/logout/done")
+			b.Open("/account").At(t, "/login")
+		}
+	})
+}
