@@ -24,15 +24,15 @@ const (
 	verifier    = "bench-verifier-bench-verifier-bench-verifier-bench"
 )
 
-// provider is an OpenID provider under measurement, with one client and one person
+// provider is an OpenID provider under measurement, with one client and one user
 // who is signed in.
 type provider struct {
 	*process
 	own                                    *server // nil for a peer
 	authorize, token, userinfo, introspect string  // paths
 	client                                 machineClient
-	cookie                                 string   // of the person's browser
-	people                                 []string // cookies of the browsers, where each client asks for a person of its own
+	cookie                                 string   // of the user's browser
+	users                                  []string // cookies of the browsers, where each client acts for a user of its own
 }
 
 // peerProvider runs oidc-provider.
@@ -145,7 +145,7 @@ func cookies(jar map[string]string) string {
 	return strings.Join(parts, "; ")
 }
 
-// ourProvider runs Watchword with a first-party client and a person who is signed in.
+// ourProvider runs Watchword with a first-party client and a signed-in user.
 func ourProvider(database, algorithm string) (*provider, error) {
 	s, err := startWatchword("codes-"+algorithm+database[:min(4, len(database))], database)
 	if err != nil {
@@ -164,8 +164,8 @@ func ourProvider(database, algorithm string) (*provider, error) {
 	return v, err
 }
 
-// sixteenPeople is ourProvider where each client asks in the name of another person.
-func sixteenPeople(database, algorithm string) (*provider, error) {
+// sixteenUsers is ourProvider where each client asks in the name of another user.
+func sixteenUsers(database, algorithm string) (*provider, error) {
 	v, err := ourProvider(database, algorithm)
 	if err != nil {
 		return v, err
@@ -175,14 +175,14 @@ func sixteenPeople(database, algorithm string) (*provider, error) {
 		if err != nil {
 			return v, err
 		}
-		v.people = append(v.people, cookie)
+		v.users = append(v.users, cookie)
 	}
 	return v, nil
 }
 
-// signedIn is the cookie of a browser in which the person has just signed in.
+// signedIn is the cookie of a browser in which the user has just signed in.
 func (s *server) signedIn(email string) (string, error) {
-	if err := s.person(email); err != nil {
+	if err := s.createUser(email); err != nil {
 		return "", err
 	}
 	resp, err := http.Post("http://"+s.addr+"/api/v1/login", "application/json",
@@ -198,14 +198,14 @@ func (s *server) signedIn(email string) (string, error) {
 	return cookies(jar), nil
 }
 
-// harvest lets 16 clients ask for codes as the signed-in person, or as one each.
+// harvest lets 16 clients ask for codes as the signed-in user, or as one each.
 func (v *provider) harvest(span time.Duration) (load, [][]string) {
 	codes := make([][]string, 16)
 	requests := make([][]byte, len(codes))
 	for i := range requests {
 		cookie := v.cookie
-		if len(v.people) > 0 {
-			cookie = v.people[i%len(v.people)]
+		if len(v.users) > 0 {
+			cookie = v.users[i%len(v.users)]
 		}
 		requests[i] = fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n", v.ask(), v.addr, cookie)
 	}
@@ -326,7 +326,7 @@ func peerMachines(b *bench) error {
 // codeSection measures sign-in by code: asking with a session in the browser,
 // redeeming, and what the token is then good for.
 func codeSection(b *bench) error {
-	b.head("Authorization code, ID Token, userinfo", "16 clients, keep-alive; a person who is signed in; PKCE; client secret by Basic. oidc-provider keeps everything in memory and in one process.")
+	b.head("Authorization code, ID Token, userinfo", "16 clients, keep-alive; a signed-in user; PKCE; client secret by Basic. oidc-provider keeps everything in memory and in one process.")
 	type entry struct {
 		name string
 		open func() (*provider, error)
@@ -350,7 +350,7 @@ func codeSection(b *bench) error {
 		}
 		defer dropMany()
 		entries = append(entries, entry{name, func() (*provider, error) { return ourProvider(one, "ES256") }},
-			entry{name + ", sixteen people", func() (*provider, error) { return sixteenPeople(many, "ES256") }})
+			entry{name + ", sixteen users", func() (*provider, error) { return sixteenUsers(many, "ES256") }})
 	}
 	for _, e := range entries {
 		if err := b.codeRows(e.name, e.open); err != nil {

@@ -19,7 +19,7 @@ func flatSection(b *bench) error {
 		if err != nil {
 			return err
 		}
-		tokens, err := s.people(16)
+		tokens, err := s.signInUsers(16)
 		if err != nil {
 			return err
 		}
@@ -31,7 +31,7 @@ func flatSection(b *bench) error {
 			return err
 		}
 		if n == 1000 {
-			b.head("Does it stay flat?", "16 clients, SQLite, accounts with a password, a session and a refresh family each.")
+			b.head("Flatness", "16 clients, SQLite, accounts with a password, a session and a refresh family each.")
 		}
 		b.row(fmt.Sprintf("refresh, %d accounts", n), b.cost(s.process, s.refreshing(tokens, *span)))
 		b.row(fmt.Sprintf("`GET /api/v1/me`, %d accounts", n), b.cost(s.process, s.getting("/api/v1/me", tokens[0].Access)))

@@ -16,7 +16,7 @@ func loginSection(b *bench) error {
 		return err
 	}
 	defer s.stop()
-	if err := s.person(email(0)); err != nil {
+	if err := s.createUser(email(0)); err != nil {
 		return err
 	}
 	request := post(s.addr, "/api/v1/login", credentials(email(0), passphrase))

@@ -40,7 +40,7 @@ func guardSection(b *bench) error {
 		return err
 	}
 	defer s.stop()
-	tokens, err := s.people(1)
+	tokens, err := s.signInUsers(1)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func refreshSection(b *bench) error {
 		return err
 	}
 	defer lite.stop()
-	tokens, err := lite.people(64)
+	tokens, err := lite.signInUsers(64)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func refreshSection(b *bench) error {
 			return err
 		}
 		defer pg.stop()
-		tokens, err := pg.people(64)
+		tokens, err := pg.signInUsers(64)
 		if err != nil {
 			return err
 		}

@@ -82,11 +82,11 @@ type pair struct {
 	Refresh string `json:"refresh_token"`
 }
 
-// people makes n accounts and signs each in.
-func (s *server) people(n int) ([]pair, error) {
+// signInUsers creates n accounts and signs each in.
+func (s *server) signInUsers(n int) ([]pair, error) {
 	out := make([]pair, n)
 	for i := range out {
-		if err := s.person(email(i)); err != nil {
+		if err := s.createUser(email(i)); err != nil {
 			return nil, err
 		}
 		if err := s.login(email(i), &out[i]); err != nil {
@@ -98,7 +98,7 @@ func (s *server) people(n int) ([]pair, error) {
 
 func email(i int) string { return fmt.Sprintf("user%d@example.test", i) }
 
-func (s *server) person(email string) error {
+func (s *server) createUser(email string) error {
 	_, err := pipe(passphrase+"\n", s.env, *binary, "user", "create", "--email", email, "--password-stdin", "--verified")
 	return err
 }

@@ -12,7 +12,7 @@ func startSection(b *bench) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := s.people(16)
+	tokens, err := s.signInUsers(16)
 	if err != nil {
 		return err
 	}

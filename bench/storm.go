@@ -14,7 +14,7 @@ func stormSection(b *bench) error {
 		return err
 	}
 	defer s.stop()
-	tokens, err := s.people(4)
+	tokens, err := s.signInUsers(4)
 	if err != nil {
 		return err
 	}

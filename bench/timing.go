@@ -15,7 +15,7 @@ type class struct {
 
 // timingSection shows whether the time of a refusal tells who exists.
 func timingSection(b *bench) error {
-	fmt.Print("### Does a refusal tell who exists?\n\nLogins of each class, interleaved on one connection; each class is compared with the first of its table.\n\n")
+	fmt.Print("### Time of a refusal\n\nLogins of each class, interleaved on one connection; each class is compared with the first of its table.\n\n")
 	if err := refusals("timing", settings, []*class{
 		{name: "wrong password", status: 401, who: func(int) string { return "known" }},
 		{name: "unknown account", status: 401, who: func(i int) string { return fmt.Sprint("nobody", i) }},
@@ -51,7 +51,7 @@ func refusals(name, config string, classes []*class) error {
 		return c.ask(s.addr, post(s.addr, "/api/v1/login", credentials(who+"@example.test", "not-the-password-9")))
 	}
 	for _, who := range []string{"known@example.test", "disabled@example.test"} {
-		if err := s.person(who); err != nil {
+		if err := s.createUser(who); err != nil {
 			return err
 		}
 	}
