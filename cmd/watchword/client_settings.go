@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -13,33 +15,36 @@ import (
 
 // clientFlags are the settings of a client, for create and update. A flag that is not
 // given changes nothing. A list replaces the previous one; one empty value empties it.
+// The tag setting is the name of the setting of which the flag is the short form.
 type clientFlags struct {
-	RedirectURI      []string `name:"redirect-uri" sep:"none" placeholder:"URL" help:"Redirect URI, matched exactly. Repeatable."`
-	PostLogoutURI    []string `name:"post-logout-uri" sep:"none" placeholder:"URL" help:"Post-logout redirect URI, matched exactly. Repeatable."`
-	BackchannelURI   *string  `name:"backchannel-uri" placeholder:"URL" help:"Back-channel logout URI."`
-	Scope            []string `sep:"none" placeholder:"SCOPE" help:"Allowed scope. Repeatable (default for clients with users: openid, profile, email, offline_access)."`
+	RedirectURI      []string `name:"redirect-uri" sep:"none" placeholder:"URL" help:"Redirect URI, matched exactly. Repeatable." setting:"redirect_uris"`
+	PostLogoutURI    []string `name:"post-logout-uri" sep:"none" placeholder:"URL" help:"Post-logout redirect URI, matched exactly. Repeatable." setting:"post_logout_redirect_uris"`
+	BackchannelURI   *string  `name:"backchannel-uri" placeholder:"URL" help:"Back-channel logout URI." setting:"backchannel_logout_uri"`
+	Scope            []string `sep:"none" placeholder:"SCOPE" help:"Allowed scope. Repeatable (default for clients with users: openid, profile, email, offline_access)." setting:"scopes"`
 	Grant            []string `sep:"none" placeholder:"GRANT" help:"Allowed grant: one of ${grants}. Repeatable (default: by type)."`
-	Auth             *string  `placeholder:"METHOD" help:"Token endpoint authentication: client_secret_basic, client_secret_post or private_key_jwt (default: a secret, sent in either way; none for spa and native)."`
+	Auth             *string  `placeholder:"METHOD" help:"Token endpoint authentication: client_secret_basic, client_secret_post or private_key_jwt (default: a secret, sent in either way; none for spa and native)." setting:"token_endpoint_auth_method"`
 	JWKSFile         string   `name:"jwks-file" aliases:"jwks" placeholder:"FILE" help:"JWK Set with the client's public keys, for private_key_jwt and signed requests."`
-	JWKSURI          *string  `name:"jwks-uri" placeholder:"URL" help:"URL of the client's JWK Set, instead of a file."`
-	Audience         []string `aliases:"resource" sep:"none" placeholder:"URL" help:"Resource that the client may request tokens for. Repeatable."`
-	Serves           []string `sep:"none" placeholder:"URL" help:"Audience of the API that uses this client to introspect tokens. Repeatable."`
+	JWKSURI          *string  `name:"jwks-uri" placeholder:"URL" help:"URL of the client's JWK Set, instead of a file." setting:"jwks_uri"`
+	Audience         []string `aliases:"resource" sep:"none" placeholder:"URL" help:"Resource that the client may request tokens for. Repeatable." setting:"audiences"`
+	Serves           []string `sep:"none" placeholder:"URL" help:"Audience of the API that uses this client to introspect tokens. Repeatable." setting:"serves"`
 	PKCE             *string  `name:"pkce" enum:"required,optional" placeholder:"required|optional" help:"Whether a confidential client must use PKCE."`
-	PAR              *bool    `name:"par" negatable:"" help:"Require pushed authorization requests (RFC 9126)."`
-	SignedRequests   *bool    `name:"signed-requests" negatable:"" help:"Require signed request objects (RFC 9101)."`
-	DPoP             *bool    `name:"dpop" negatable:"" help:"Require DPoP-bound tokens (RFC 9449)."`
-	Subject          *string  `enum:"public,pairwise" placeholder:"public|pairwise" help:"Subject identifiers: public, the same for all clients, or pairwise."`
-	SectorURI        *string  `name:"sector-uri" placeholder:"URL" help:"Sector identifier URI, for pairwise."`
-	IDTokenAlg       *string  `name:"id-token-alg" placeholder:"ALG" help:"Signature algorithm of ID Tokens: RS256, ES256 or EdDSA."`
-	IDTokenClaims    *string  `name:"id-token-claims" enum:"requested,scope" placeholder:"requested|scope" help:"Claims in ID Tokens: only those requested by name, or all of the granted scopes, for clients that do not call userinfo."`
-	AuthorizationAlg *string  `name:"authorization-alg" placeholder:"ALG" help:"Signature algorithm of authorization responses with response_mode=jwt: RS256, ES256 or EdDSA."`
-	Popup            *bool    `name:"popup" negatable:"" help:"Users sign in in a popup: keep the opener of the window."`
-	UserInfoAlg      *string  `name:"userinfo-alg" placeholder:"ALG" help:"Signature algorithm of userinfo responses; empty for plain JSON."`
-	TokenFormat      *string  `name:"token-format" enum:"jwt,opaque" placeholder:"jwt|opaque" help:"Format of access tokens."`
-	LogoURI          *string  `name:"logo-uri" placeholder:"URL" help:"URL of the logo."`
-	ClientURI        *string  `name:"client-uri" placeholder:"URL" help:"URL of the home page."`
-	PolicyURI        *string  `name:"policy-uri" placeholder:"URL" help:"URL of the privacy policy."`
-	TermsURI         *string  `name:"tos-uri" placeholder:"URL" help:"URL of the terms of service."`
+	PAR              *bool    `name:"par" negatable:"" help:"Require pushed authorization requests (RFC 9126)." setting:"require_pushed_authorization_requests"`
+	SignedRequests   *bool    `name:"signed-requests" negatable:"" help:"Require signed request objects (RFC 9101)." setting:"require_signed_request_object"`
+	DPoP             *bool    `name:"dpop" negatable:"" help:"Require DPoP-bound tokens (RFC 9449)." setting:"dpop_bound_access_tokens"`
+	Subject          *string  `enum:"public,pairwise" placeholder:"public|pairwise" help:"Subject identifiers: public, the same for all clients, or pairwise." setting:"subject_type"`
+	SectorURI        *string  `name:"sector-uri" placeholder:"URL" help:"Sector identifier URI, for pairwise." setting:"sector_identifier_uri"`
+	IDTokenAlg       *string  `name:"id-token-alg" placeholder:"ALG" help:"Signature algorithm of ID Tokens: RS256, ES256 or EdDSA." setting:"id_token_signed_response_alg"`
+	IDTokenClaims    *string  `name:"id-token-claims" enum:"requested,scope" placeholder:"requested|scope" help:"Claims in ID Tokens: only those requested by name, or all of the granted scopes, for clients that do not call userinfo." setting:"id_token_claims"`
+	AuthorizationAlg *string  `name:"authorization-alg" placeholder:"ALG" help:"Signature algorithm of authorization responses with response_mode=jwt: RS256, ES256 or EdDSA." setting:"authorization_signed_response_alg"`
+	Popup            *bool    `name:"popup" negatable:"" help:"Users sign in in a popup: keep the opener of the window." setting:"popup"`
+	UserInfoAlg      *string  `name:"userinfo-alg" placeholder:"ALG" help:"Signature algorithm of userinfo responses; empty for plain JSON." setting:"userinfo_signed_response_alg"`
+	TokenFormat      *string  `name:"token-format" enum:"jwt,opaque" placeholder:"jwt|opaque" help:"Format of access tokens." setting:"access_token_format"`
+	LogoURI          *string  `name:"logo-uri" placeholder:"URL" help:"URL of the logo." setting:"logo_uri"`
+	ClientURI        *string  `name:"client-uri" placeholder:"URL" help:"URL of the home page." setting:"client_uri"`
+	PolicyURI        *string  `name:"policy-uri" placeholder:"URL" help:"URL of the privacy policy." setting:"policy_uri"`
+	TermsURI         *string  `name:"tos-uri" placeholder:"URL" help:"URL of the terms of service." setting:"tos_uri"`
+
+	Set []string `sep:"none" placeholder:"NAME=VALUE" help:"Any setting, by its name in the admin API; flags, numbers, lists and objects in JSON. Repeatable."`
 
 	ExchangeSubject  []string `name:"exchange-subject" sep:"none" placeholder:"CLIENT" help:"Client whose tokens may be exchanged; * for all. Repeatable."`
 	ExchangeAudience []string `name:"exchange-audience" sep:"none" placeholder:"URL" help:"Resource of exchanged tokens. Repeatable."`
@@ -66,54 +71,55 @@ func parseGrant(name string) auth.GrantType {
 
 // apply sets the given flags in a registration.
 func (f clientFlags) apply(r *client.Registration) error {
-	lists := []struct {
-		to    *[]string
-		given []string
-	}{{&r.RedirectURIs, f.RedirectURI}, {&r.PostLogoutURIs, f.PostLogoutURI}, {&r.Scopes, f.Scope}, {&r.Bounds.Scopes, f.Scope}, {&r.Audiences, f.Audience}, {&r.Serves, f.Serves}}
-	for _, l := range lists {
-		if l.given != nil {
-			*l.to = withoutEmpty(l.given)
+	members := map[string]any{}
+	v := reflect.ValueOf(f)
+	for field, value := range v.Fields() {
+		name := field.Tag.Get("setting")
+		if name == "" || value.IsNil() {
+			continue
 		}
-	}
-	texts := map[*string]*string{
-		&r.BackchannelURI: f.BackchannelURI, &r.JWKSURI: f.JWKSURI, &r.SubjectType: f.Subject, &r.SectorURI: f.SectorURI, &r.IDTokenAlgorithm: f.IDTokenAlg, &r.IDTokenClaims: f.IDTokenClaims, &r.AuthorizationAlgorithm: f.AuthorizationAlg,
-		&r.UserInfoAlgorithm: f.UserInfoAlg, &r.TokenFormat: f.TokenFormat, &r.LogoURI: f.LogoURI, &r.ClientURI: f.ClientURI, &r.PolicyURI: f.PolicyURI, &r.TermsURI: f.TermsURI,
-	}
-	for to, given := range texts {
-		if given != nil {
-			*to = *given
+		members[name] = value.Interface()
+		if list, ok := members[name].([]string); ok {
+			members[name] = withoutEmpty(list)
 		}
-	}
-	for to, given := range map[*bool]*bool{&r.RequirePushed: f.PAR, &r.RequireSignedRequest: f.SignedRequests, &r.DPoP: f.DPoP, &r.Popup: f.Popup,
-		&r.Bounds.RequirePushed: f.PAR, &r.Bounds.RequireSignedRequest: f.SignedRequests, &r.Bounds.DPoP: f.DPoP} {
-		if given != nil {
-			*to = *given
-		}
-	}
-	if f.Auth != nil {
-		r.Auth = auth.AuthMethod(*f.Auth)
 	}
 	if f.PKCE != nil {
-		r.PKCEOptional = *f.PKCE == "optional"
+		members["pkce_optional"] = *f.PKCE == "optional"
 	}
-	f.applyGrants(r)
-	return f.applyKeys(r)
+	f.setGrants(members, r.Exchange)
+	if err := f.setKeys(members); err != nil {
+		return err
+	}
+	for _, given := range f.Set {
+		name, text, _ := strings.Cut(given, "=")
+		value := client.EncodeSetting(name, text)
+		if !json.Valid(value) {
+			return fmt.Errorf("--set %s: JSON is expected, such as true, 3600 or [\"a\"]", name)
+		}
+		members[name] = value
+	}
+	object, err := json.Marshal(members)
+	if err != nil {
+		return fmt.Errorf("encode settings: %w", err)
+	}
+	return r.Patch(object)
 }
 
-func (f clientFlags) applyGrants(r *client.Registration) {
+// setGrants sets the grants and changes the exchange policy.
+func (f clientFlags) setGrants(members map[string]any, policy *auth.ClientExchangePolicy) {
 	if f.Grant != nil {
-		r.Grants = []auth.GrantType{}
+		grants := []auth.GrantType{}
 		for _, g := range withoutEmpty(f.Grant) {
-			r.Grants = append(r.Grants, parseGrant(g))
+			grants = append(grants, parseGrant(g))
 		}
-		r.Bounds.Grants = r.Grants
+		members["grant_types"] = grants
 	}
 	if f.ExchangeSubject == nil && f.ExchangeAudience == nil {
 		return
 	}
 	var p auth.ClientExchangePolicy
-	if r.Exchange != nil {
-		p = *r.Exchange
+	if policy != nil {
+		p = *policy
 	}
 	if f.ExchangeSubject != nil {
 		p.Subjects = nil
@@ -124,13 +130,13 @@ func (f clientFlags) applyGrants(r *client.Registration) {
 	if f.ExchangeAudience != nil {
 		p.Audiences = withoutEmpty(f.ExchangeAudience)
 	}
-	r.Exchange = &p
+	members["token_exchange"] = p
 }
 
-// applyKeys sets jwks or jwks_uri and clears the other.
-func (f clientFlags) applyKeys(r *client.Registration) error {
+// setKeys sets jwks or jwks_uri and clears the other.
+func (f clientFlags) setKeys(members map[string]any) error {
 	if f.JWKSURI != nil && *f.JWKSURI != "" {
-		r.JWKS = nil
+		members["jwks"] = nil
 	}
 	if f.JWKSFile == "" {
 		return nil
@@ -139,9 +145,12 @@ func (f clientFlags) applyKeys(r *client.Registration) error {
 	if err != nil {
 		return fmt.Errorf("read --jwks-file: %w", err)
 	}
-	r.JWKS = b
+	if !json.Valid(b) {
+		return fmt.Errorf("--jwks-file %s: a JSON object is expected", f.JWKSFile)
+	}
+	members["jwks"] = json.RawMessage(b)
 	if f.JWKSURI == nil {
-		r.JWKSURI = ""
+		members["jwks_uri"] = ""
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -23,5 +24,29 @@ func TestRepair_S8_FlagsSetBounds(t *testing.T) {
 	r = client.Registration{}
 	if err := (clientFlags{}).apply(&r); err != nil || !r.Bounds.Empty() {
 		t.Errorf("no flag says %+v, %v", r.Bounds, err)
+	}
+}
+
+func TestSet(t *testing.T) {
+	t.Parallel()
+	var r client.Registration
+	err := clientFlags{Set: []string{"default_max_age=3600", `contacts=["a@example.test"]`, "require_auth_time=true", "logo_uri=https://a.example.test/=.png"}}.apply(&r)
+	if err != nil || *r.DefaultMaxAge != 3600 || len(r.Contacts) != 1 || !r.RequireAuthTime || !r.Bounds.RequireAuthTime || r.LogoURI != "https://a.example.test/=.png" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, given := range []string{"", "logo", "sector=a", "registration=a", "contacts=a", `contacts="a"`, "popup=yes", "popup=1"} {
+		if err := (clientFlags{Set: []string{given}}).apply(&r); err == nil {
+			t.Errorf("--set %q is accepted", given)
+		}
+	}
+}
+
+// A flag whose setting does not exist would fail whoever gives it.
+func TestFlagsNameSettings(t *testing.T) {
+	t.Parallel()
+	for f := range reflect.TypeFor[clientFlags]().Fields() {
+		if name := f.Tag.Get("setting"); name != "" && new(client.Registration).Patch([]byte(`{"`+name+`":null}`)) != nil {
+			t.Errorf("%s: %q is no setting", f.Name, name)
+		}
 	}
 }

@@ -77,7 +77,7 @@ func (r *Registration) Patch(object []byte) error {
 		}
 		v := reflect.New(f.Type) // never the former value, whose memory others may share
 		if err := json.Unmarshal(members[name], v.Interface()); err != nil {
-			return auth.Invalid(auth.CodeMemberInvalid, name, "a value of type "+f.Type.Kind().String()+" is expected")
+			return auth.Invalid(auth.CodeMemberInvalid, name, jsonType(f.Type)+" is expected")
 		}
 		to.FieldByIndex(f.Index).Set(v.Elem())
 		// Redirect URIs are bound by newBounds, once either list has changed.
@@ -86,6 +86,19 @@ func (r *Registration) Patch(object []byte) error {
 		}
 	}
 	return nil
+}
+
+// jsonType names what JSON holds the value of a setting.
+func jsonType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice:
+		return "a list of strings"
+	}
+	return "a number or an object" // a pointer: unset is not zero
 }
 
 // EncodeSetting returns the value of a setting that is given as text as JSON: text as it is, and
