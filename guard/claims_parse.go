@@ -20,11 +20,8 @@ var errRequired = errors.New("a required claim is missing")
 func parseClaims(payload string) (*Claims, error) {
 	c := &Claims{payload: payload}
 	p := parser{s: payload}
-	if err := p.object(func(name string) error { return c.member(&p, name) }); err != nil {
+	if err := p.document(func(name string) error { return c.member(&p, name) }); err != nil {
 		return nil, err
-	}
-	if p.next() != len(p.s) {
-		return nil, errSyntax
 	}
 	if c.Issuer == "" || c.Subject == "" || c.ClientID == "" || c.JTI == "" ||
 		len(c.Audience) == 0 || c.IssuedAt.IsZero() || c.ExpiresAt.IsZero() {

@@ -112,7 +112,7 @@ func (r *remote) atIssuerOrigin(raw string) bool {
 
 func parseDiscovery(body []byte) (issuer, jwksURL string, err error) {
 	p := parser{s: string(body)}
-	err = p.object(func(name string) (err error) {
+	err = p.document(func(name string) (err error) {
 		switch name {
 		case "issuer":
 			issuer, err = p.str()
@@ -123,9 +123,6 @@ func parseDiscovery(body []byte) (issuer, jwksURL string, err error) {
 		}
 		return err
 	})
-	if err == nil && p.next() != len(p.s) {
-		err = errSyntax
-	}
 	return issuer, jwksURL, err
 }
 

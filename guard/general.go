@@ -23,7 +23,7 @@ type header struct {
 // and no extension is supported (RFC 7515 section 4.1.11).
 func parseHeader(raw string) (h header, err error) {
 	p := parser{s: raw}
-	err = p.object(func(name string) (err error) {
+	err = p.document(func(name string) (err error) {
 		switch name {
 		case "alg":
 			h.alg, err = p.str()
@@ -39,9 +39,6 @@ func parseHeader(raw string) (h header, err error) {
 		}
 		return err
 	})
-	if err == nil && p.next() != len(p.s) {
-		err = errSyntax
-	}
 	return h, err
 }
 

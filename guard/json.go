@@ -51,6 +51,15 @@ func (p *parser) accept(c byte) bool {
 	return false
 }
 
+// document is object for an object that is all of s.
+func (p *parser) document(member func(name string) error) error {
+	err := p.object(member)
+	if err == nil && p.next() != len(p.s) {
+		err = errSyntax
+	}
+	return err
+}
+
 // object reads an object and calls member with each name; member must consume the
 // value.
 func (p *parser) object(member func(name string) error) error {

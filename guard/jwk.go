@@ -45,7 +45,7 @@ func (k *key) equal(o *key) bool {
 func parseKeySet(body []byte, allowed []jose.SignatureAlgorithm) (keys []*key, notes []error, err error) {
 	var entries []string
 	p := parser{s: string(body)}
-	err = p.object(func(name string) error {
+	err = p.document(func(name string) error {
 		if name != "keys" {
 			return p.skip()
 		}
@@ -56,9 +56,6 @@ func parseKeySet(body []byte, allowed []jose.SignatureAlgorithm) (keys []*key, n
 			return err
 		})
 	})
-	if err == nil && p.next() != len(p.s) {
-		err = errSyntax
-	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("parse key set: %w", err)
 	}

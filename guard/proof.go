@@ -170,7 +170,7 @@ type proofHeader struct{ alg, typ, jwk string }
 // parseProofHeader is parseHeader for proofs, whose header contains the key.
 func parseProofHeader(raw string) (h proofHeader, err error) {
 	p := parser{s: raw}
-	err = p.object(func(name string) (err error) {
+	err = p.document(func(name string) (err error) {
 		switch name {
 		case "alg":
 			h.alg, err = p.str()
@@ -192,9 +192,6 @@ func parseProofHeader(raw string) (h proofHeader, err error) {
 		}
 		return err
 	})
-	if err == nil && p.next() != len(p.s) {
-		err = errSyntax
-	}
 	return h, err
 }
 
@@ -209,7 +206,7 @@ type proofClaims struct {
 
 func parseProofClaims(payload string) (c proofClaims, err error) {
 	p := parser{s: payload}
-	err = p.object(func(name string) (err error) {
+	err = p.document(func(name string) (err error) {
 		switch name {
 		case "jti":
 			c.jti, err = p.str()
@@ -232,9 +229,6 @@ func parseProofClaims(payload string) (c proofClaims, err error) {
 		}
 		return err
 	})
-	if err == nil && p.next() != len(p.s) {
-		err = errSyntax
-	}
 	if err == nil && (c.jti == "" || c.htm == "" || c.htu == "" || c.iat.IsZero()) {
 		err = errRequired
 	}

@@ -59,12 +59,7 @@ func (tx *Tx) readRedemptionState(digest string, g auth.CodeGrant) (RedemptionSt
 		s.id, s.account_id, s.client_id, s.parent_id, coalesce(s.offline, 0), s.idle_at, s.expires_at, s.ended_at,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
 		c.kind, c.first_party, c.redirect_uris, c.scopes, c.settings, c.bounds, c.disabled_at, t.id, t.settings, t.disabled_at,
-		(SELECT string_agg(r.name, ' ') FROM assignments g
-			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
-			WHERE g.tenant_id = u.tenant_id AND g.account_id = u.account_id),
-		(SELECT string_agg(p.permission, ' ') FROM assignments g
-			JOIN role_permissions p ON p.tenant_id = g.tenant_id AND p.role_id = g.role_id
-			WHERE g.tenant_id = u.tenant_id AND g.account_id = u.account_id),
+		`+rightsCols+`,
 		(SELECT string_agg(p.name, ' ') FROM permissions p WHERE p.tenant_id = u.tenant_id AND u.data LIKE '%"' || p.name || '"%')
 		FROM single_use u
 		JOIN sessions b ON b.tenant_id = u.tenant_id AND b.id = coalesce(u.session_id, $1)

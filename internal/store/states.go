@@ -28,12 +28,7 @@ func (tx *Tx) RefreshState(id auth.FamilyID) (RefreshState, error) {
 		s.digest, s.auth_at, s.acr, s.amr, s.seen_at, s.idle_at, s.expires_at, s.ended_at, s.claims,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
 		c.kind, c.first_party, c.scopes, c.settings, c.bounds, c.disabled_at, t.id, t.settings, t.disabled_at,
-		(SELECT string_agg(r.name, ' ') FROM assignments g
-			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
-			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.account_id),
-		(SELECT string_agg(p.permission, ' ') FROM assignments g
-			JOIN role_permissions p ON p.tenant_id = g.tenant_id AND p.role_id = g.role_id
-			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.account_id),
+		`+rightsCols+`,
 		(SELECT string_agg(p.name, ' ') FROM permissions p WHERE p.tenant_id = f.tenant_id AND f.scope LIKE '%"' || p.name || '"%')
 		FROM refresh_families f
 		JOIN sessions s ON s.tenant_id = f.tenant_id AND s.id = f.session_id
@@ -59,6 +54,14 @@ func scanRefreshState(s scanner, r *RefreshState) error {
 	return err
 }
 
+// rightsCols are the names of the roles and permissions of the account a, for namesDest.
+const rightsCols = `(SELECT string_agg(r.name, ' ') FROM assignments g
+			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
+			WHERE g.tenant_id = a.tenant_id AND g.account_id = a.id),
+		(SELECT string_agg(p.permission, ' ') FROM assignments g
+			JOIN role_permissions p ON p.tenant_id = g.tenant_id AND p.role_id = g.role_id
+			WHERE g.tenant_id = a.tenant_id AND g.account_id = a.id)`
+
 // namesDest scans the result of string_agg into sorted, distinct names.
 type namesDest struct{ to *[]string }
 
@@ -75,6 +78,15 @@ func (w namesDest) Scan(v any) error {
 	return nil
 }
 
+// ofAccessToken completes a query about the access token with the jti $1 of session $3 and
+// client $4. Its column is whether the token was revoked.
+const ofAccessToken = `(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
+		FROM sessions s
+		JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
+		JOIN tenants t ON t.id = s.tenant_id
+		JOIN clients c ON c.tenant_id = s.tenant_id
+		WHERE s.tenant_id = $2 AND s.id = $3 AND c.id = $4`
+
 // TokenStatus is what the validity of an access token depends on.
 type TokenStatus struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt
@@ -89,12 +101,7 @@ type TokenStatus struct {
 // missing.
 func (tx *Tx) TokenStatus(session auth.SessionID, client auth.ClientID, jti string) (TokenStatus, error) {
 	return queryRow(tx.q, scanTokenStatus, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, a.disabled_at, c.id, c.first_party, c.disabled_at, t.disabled_at,
-		(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
-		FROM sessions s
-		JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
-		JOIN tenants t ON t.id = s.tenant_id
-		JOIN clients c ON c.tenant_id = s.tenant_id
-		WHERE s.tenant_id = $2 AND s.id = $3 AND c.id = $4`, jti, tx.tenant, session, client)
+`+ofAccessToken, jti, tx.tenant, session, client)
 }
 
 func scanTokenStatus(s scanner, v *TokenStatus) error {
@@ -125,12 +132,7 @@ func (tx *Tx) UserInfoState(session auth.SessionID, client auth.ClientID, jti st
 	}, `SELECT s.id, s.account_id, s.expires_at, s.ended_at, CASE WHEN s.client_id = c.id THEN s.claims ELSE '{}' END,
 		a.email, a.login, a.name, a.email_verified_at, a.disabled_at, a.updated_at,
 		c.id, c.kind, c.settings, CASE WHEN s.claims = '{}' THEN 'null' ELSE c.scopes END, c.disabled_at, t.disabled_at,
-		(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
-		FROM sessions s
-		JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
-		JOIN tenants t ON t.id = s.tenant_id
-		JOIN clients c ON c.tenant_id = s.tenant_id
-		WHERE s.tenant_id = $2 AND s.id = $3 AND c.id = $4`, jti, tx.tenant, session, client)
+`+ofAccessToken, jti, tx.tenant, session, client)
 }
 
 // MachineTokenStatus is TokenStatus for a client that acts for itself.
@@ -196,11 +198,6 @@ func (tx *Tx) Profile(id auth.AccountID) (Profile, error) {
 		return s.Scan(&p.ID, &p.Email.Address, &p.Email.Login, &p.Name, timeDest(&p.EmailVerifiedAt), timeDest(&p.DisabledAt),
 			timeDest(&p.LastLoginAt), timeDest(&p.CreatedAt), timeDest(&p.UpdatedAt), namesDest{&p.Roles}, namesDest{&p.Permissions})
 	}, `SELECT id, email, login, name, email_verified_at, disabled_at, last_login_at, created_at, updated_at,
-		(SELECT string_agg(r.name, ' ') FROM assignments g
-			JOIN roles r ON r.tenant_id = g.tenant_id AND r.id = g.role_id
-			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.id),
-		(SELECT string_agg(p.permission, ' ') FROM assignments g
-			JOIN role_permissions p ON p.tenant_id = g.tenant_id AND p.role_id = g.role_id
-			WHERE g.tenant_id = f.tenant_id AND g.account_id = f.id)
-		FROM accounts f WHERE f.tenant_id = $1 AND f.id = $2`, tx.tenant, id)
+		`+rightsCols+`
+		FROM accounts a WHERE a.tenant_id = $1 AND a.id = $2`, tx.tenant, id)
 }
