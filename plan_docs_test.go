@@ -136,3 +136,21 @@ func TestDocumentsAreOnTheMap(t *testing.T) {
 		}
 	}
 }
+
+// TestDecisionIndex: docs/decisions/README.md has a row for each record, with its title.
+func TestDecisionIndex(t *testing.T) {
+	t.Parallel()
+	index, err := os.ReadFile("docs/decisions/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range documents(t) {
+		number, title, ok := strings.Cut(strings.TrimPrefix(d.lines[0], "# "), " · ")
+		if path.Dir(d.name) != "docs/decisions" || path.Base(d.name) == "README.md" {
+			continue
+		}
+		if row := "| [" + number + "](" + path.Base(d.name) + ") | " + title + " |\n"; !ok || !strings.Contains(string(index), row) {
+			t.Errorf("%s: its first line is %q: write \"# NNN · Title\", and a row in docs/decisions/README.md:\n%s", d.name, d.lines[0], row)
+		}
+	}
+}
