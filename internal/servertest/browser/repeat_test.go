@@ -15,7 +15,7 @@ import (
 const changed = "nine-loud-badgers-17"
 
 // gaps are those between the two clicks of a double click, in the order in which people make them.
-var gaps = []time.Duration{0, 150 * time.Millisecond, 300 * time.Millisecond}
+var gaps = []time.Duration{0, 50 * time.Millisecond, 150 * time.Millisecond, 300 * time.Millisecond}
 
 // slow delays every answer, so that a second click comes before the answer to the first.
 func (b *tab) slow(latency time.Duration) *tab {

@@ -65,6 +65,16 @@ func newTab(t *testing.T, l look) *tab {
 	return b
 }
 
+// second opens another tab of the same browser.
+func (b *tab) second() *tab {
+	b.t.Helper()
+	other := &tab{t: b.t, look: b.look}
+	ctx, closed := chromedp.NewContext(b.ctx, chromedp.WithListener(other.hear))
+	b.t.Cleanup(closed)
+	other.ctx = ctx
+	return other
+}
+
 func call[P, R any](b *tab, c cdp.Command[P, R], params P) {
 	b.t.Helper()
 	if _, err := chromedp.Call(b.ctx, c, params); err != nil {
