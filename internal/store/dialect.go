@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 
@@ -22,7 +23,10 @@ const (
 	postgres dialect = "postgres"
 )
 
-var errBusy = errors.New("the database is busy")
+var (
+	errBusy   = errors.New("the database is busy")
+	errClosed = fmt.Errorf("the database is closed: %w", errBusy)
+)
 
 // isSerializationFailure reports that another transaction won and that this one may run again.
 func (d dialect) isSerializationFailure(err error) bool {

@@ -28,6 +28,7 @@ type sqliteDB struct {
 	readers chan *liteConn // idle readers
 	size    int
 	writer  *writer
+	closed  chan struct{}      // closed by close
 	cancel  context.CancelFunc // ends the integrity check in the background
 }
 
@@ -70,7 +71,7 @@ func openSQLite(ctx context.Context, cfg Config, path string, h *health) (*sqlit
 	if err != nil {
 		return nil, err
 	}
-	db := &sqliteDB{path: path, pool: pool, wait: cfg.MaxWait / 2, timers: cfg.Timers, size: max(4, 2*runtime.GOMAXPROCS(0))}
+	db := &sqliteDB{path: path, pool: pool, closed: make(chan struct{}), wait: cfg.MaxWait / 2, timers: cfg.Timers, size: max(4, 2*runtime.GOMAXPROCS(0))}
 	if err := db.start(ctx, cfg, h); err != nil {
 		pool.Close()
 		return nil, err
@@ -225,6 +226,8 @@ func (db *sqliteDB) borrow(ctx context.Context) (*liteConn, error) {
 		return c, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	case <-db.closed:
+		return nil, errClosed
 	case <-late:
 		return nil, fmt.Errorf("no reader available within %s: %w", db.wait, errBusy)
 	}
@@ -251,6 +254,7 @@ func (db *sqliteDB) ping(ctx context.Context) error {
 
 func (db *sqliteDB) close() error {
 	db.cancel()
+	close(db.closed)
 	db.writer.stop()
 	for range db.size {
 		(<-db.readers).close()

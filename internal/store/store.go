@@ -12,6 +12,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,6 +57,7 @@ type DB struct {
 	cfg         Config
 	clock       *clock
 	closed      sync.Once
+	ended       atomic.Bool // nothing is begun any more
 	dialect     dialect
 	backend     backend
 	health      health
@@ -117,9 +119,19 @@ func (db *DB) Close() error {
 	db.closed.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), db.cfg.MaxWait)
 		defer cancel()
-		err = errors.Join(db.FlushAudit(ctx), db.backend.close())
+		err = db.FlushAudit(ctx)
+		db.ended.Store(true)
+		err = errors.Join(err, db.backend.close())
 	})
 	return err
+}
+
+// checkOpen refuses what comes after Close.
+func (db *DB) checkOpen() error {
+	if db.ended.Load() {
+		return auth.Unavailable(errClosed, 2*time.Second)
+	}
+	return nil
 }
 
 // Dialect is "sqlite" or "postgres".
@@ -133,7 +145,7 @@ func (db *DB) UsesPooler() bool {
 
 // Ping returns nil when the database answers and is undamaged. It is the readiness check.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.health.corruption(); err != nil {
+	if err := cmp.Or(db.checkOpen(), db.health.corruption()); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, db.cfg.MaxWait)
@@ -175,6 +187,9 @@ func (db *DB) run(ctx context.Context, tenant auth.TenantID, how func(context.Co
 	if tenant == "" {
 		return errors.New("store: the tenant is empty")
 	}
+	if err := db.checkOpen(); err != nil {
+		return err
+	}
 	queued := false
 	err := how(ctx, func(q querier) error {
 		tx := &Tx{Now: db.now(), tenant: tenant, q: q, db: db}
@@ -201,6 +216,9 @@ func (db *DB) now() time.Time { return db.clock.now().UTC().Truncate(time.Millis
 
 // ReadSystem reads across tenants. It is for the server's own work.
 func (db *DB) ReadSystem(ctx context.Context, fn func(*SystemTx) error) error {
+	if err := db.checkOpen(); err != nil {
+		return err
+	}
 	return db.translateError(db.backend.read(ctx, func(q querier) error { return fn(db.systemTx(q)) }))
 }
 
@@ -208,6 +226,9 @@ func (db *DB) ReadSystem(ctx context.Context, fn func(*SystemTx) error) error {
 func (db *DB) WriteSystem(ctx context.Context, fn func(*SystemTx) error) error {
 	if err := db.health.corruption(); err != nil {
 		return auth.Unavailable(err, time.Minute)
+	}
+	if err := db.checkOpen(); err != nil {
+		return err
 	}
 	return db.translateError(db.backend.write(ctx, func(q querier) error { return fn(db.systemTx(q)) }))
 }

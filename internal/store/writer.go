@@ -112,7 +112,7 @@ func (w *writer) send(j *job) error {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	if w.stopped {
-		return fmt.Errorf("closed: %w", errBusy)
+		return errClosed
 	}
 	if err := j.ctx.Err(); err != nil {
 		return err
