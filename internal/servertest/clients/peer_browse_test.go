@@ -22,7 +22,7 @@ type browsing interface {
 	open(address string, posted url.Values, enter bool) ended
 }
 
-// ended is where a browser came to: away, at a page that asks the person, or another.
+// ended is where a browser came to: away, at a page that asks the user, or another.
 type ended struct {
 	away   *url.URL
 	posted url.Values // of response_mode=form_post
@@ -48,7 +48,7 @@ func (e ended) String() string {
 	s := "query"
 	switch {
 	case e.asks:
-		return "asks the person"
+		return "asks the user"
 	case e.posted != nil:
 		s = "form"
 	case e.away == nil:

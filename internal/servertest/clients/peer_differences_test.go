@@ -15,77 +15,77 @@ var differences = []difference{
 	},
 	{
 		theirs: "absent", ours: "ES256 EdDSA RS256",
-		why:  "They have signed answers (JARM) switched off",
+		why:  "oidc-provider has signed responses (JARM) switched off",
 		what: []string{"metadata: authorization_signing_alg_values_supported"},
 	},
 	{
 		theirs: "form_post fragment query", ours: "form_post form_post.jwt fragment fragment.jwt jwt query query.jwt",
-		why:  "They have signed answers (JARM) switched off",
+		why:  "oidc-provider has signed responses (JARM) switched off",
 		what: []string{"metadata: response_modes_supported"},
 	},
 	{
 		theirs: "absent", ours: "false",
-		why:  "They have the feature switched off and do not say so; we say so",
+		why:  "Both have the feature switched off; Watchword says so",
 		what: []string{"metadata: client_id_metadata_document_supported"},
 	},
 	{
 		theirs: "ES256 Ed25519 EdDSA", ours: "ES256 ES384 ES512 EdDSA PS256 PS384 PS512",
-		why:  "Every algorithm with a public key is taken, but for the signatures with PKCS #1 v1.5 padding that FAPI 2.0 rules out",
+		why:  "Every algorithm with a public key is accepted, except PKCS #1 v1.5 signatures, which FAPI 2.0 rules out",
 		what: []string{"metadata: dpop_signing_alg_values_supported"},
 	},
 	{
 		theirs: "authorization_code client_credentials refresh_token urn:ietf:params:oauth:grant-type:device_code", ours: "authorization_code client_credentials refresh_token urn:ietf:params:oauth:grant-type:device_code urn:ietf:params:oauth:grant-type:token-exchange",
-		why:  "They have no token exchange (RFC 8693)",
+		why:  "oidc-provider has no token exchange (RFC 8693)",
 		what: []string{"metadata: grant_types_supported"},
 	},
 	{
 		theirs: "absent", ours: "client_secret_basic client_secret_post private_key_jwt",
-		why:  "RFC 8414 §2: left out, revocation would mean `client_secret_basic` alone, and introspection nothing",
+		why:  "RFC 8414 §2: if left out, revocation would mean only `client_secret_basic`, and introspection nothing",
 		what: []string{"metadata: introspection_endpoint_auth_methods_supported"},
 	},
 	{
 		theirs: "absent", ours: "ES256 EdDSA PS256 RS256",
-		why:  "RFC 8414 §2: left out, revocation would mean `client_secret_basic` alone, and introspection nothing",
+		why:  "RFC 8414 §2: if left out, revocation would mean only `client_secret_basic`, and introspection nothing",
 		what: []string{"metadata: introspection_endpoint_auth_signing_alg_values_supported", "metadata: revocation_endpoint_auth_signing_alg_values_supported"},
 	},
 	{
 		theirs: "absent", ours: "client_secret_basic client_secret_post none private_key_jwt",
-		why:  "RFC 8414 §2: left out, revocation would mean `client_secret_basic` alone, and introspection nothing",
+		why:  "RFC 8414 §2: if left out, revocation would mean only `client_secret_basic`, and introspection nothing",
 		what: []string{"metadata: revocation_endpoint_auth_methods_supported"},
 	},
 	{
 		theirs: "absent", ours: "consent create login none select_account",
-		why:  "Discovery §3 and Initiating User Registration §4 have them",
+		why:  "Discovery §3 and Initiating User Registration §4 define them",
 		what: []string{"metadata: prompt_values_supported"},
 	},
 	{
 		theirs: "absent", ours: "de en",
-		why:  "Discovery §3 and Initiating User Registration §4 have them",
+		why:  "Discovery §3 and Initiating User Registration §4 define them",
 		what: []string{"metadata: ui_locales_supported"},
 	},
 	{
 		theirs: "false", ours: "true",
-		why:  "They no longer take requests by reference; we take registered ones (RFC 9101 §5.2)",
+		why:  "oidc-provider no longer accepts requests by reference; Watchword accepts registered ones (RFC 9101 §5.2)",
 		what: []string{"metadata: request_uri_parameter_supported"},
 	},
 	{
 		theirs: "absent", ours: "true",
-		why:  "They no longer take requests by reference; we take registered ones (RFC 9101 §5.2)",
+		why:  "oidc-provider no longer accepts requests by reference; Watchword accepts registered ones (RFC 9101 §5.2)",
 		what: []string{"metadata: require_request_uri_registration"},
 	},
 	{
 		theirs: "query request_uri_not_supported, iss state", ours: "query invalid_request_uri, iss state",
-		why:  "They no longer take requests by reference; we take registered ones (RFC 9101 §5.2)",
+		why:  "oidc-provider no longer accepts requests by reference; Watchword accepts registered ones (RFC 9101 §5.2)",
 		what: []string{"authorize: AZ-28 request_uri of the inside", "authorize: request_uri not registered"},
 	},
 	{
 		theirs: "email offline_access openid profile read", ours: "email offline_access openid profile",
-		why:  "Those of OpenID Connect, which every client may ask for; `read` is the test's own",
+		why:  "Those of OpenID Connect, which every client may request; `read` belongs to the test",
 		what: []string{"metadata: scopes_supported"},
 	},
 	{
 		theirs: "query invalid_request, iss state", ours: "fragment invalid_request, iss state",
-		why:  "Multiple Response Types §5: what asks for tokens is answered in the fragment, errors too, and `query` is not allowed for it",
+		why:  "Multiple Response Types §5: responses to requests for tokens go in the fragment, errors too, and `query` is not allowed",
 		what: []string{"authorize: AZ-24 tokens in a query"},
 	},
 	{
@@ -94,42 +94,42 @@ var differences = []difference{
 		what: []string{"authorize: unknown response_mode"},
 	},
 	{
-		theirs: "asks the person", ours: "query invalid_request, iss state",
-		why:  "RFC 7636 §4.2: a SHA-256 has 43 characters, so nobody could ever redeem this",
+		theirs: "asks the user", ours: "query invalid_request, iss state",
+		why:  "RFC 7636 §4.2: a SHA-256 has 43 characters, so no verifier can match",
 		what: []string{"authorize: AZ-17 challenge of 64"},
 	},
 	{
-		theirs: "query invalid_request, iss state", ours: "asks the person",
-		why:  "Core §3.1.2.1; with them it has to be programmed",
+		theirs: "query invalid_request, iss state", ours: "asks the user",
+		why:  "Core §3.1.2.1; oidc-provider leaves it to the integrator",
 		what: []string{"authorize: prompt=select_account", "signed in: prompt=select_account"},
 	},
 	{
 		theirs: "query invalid_request, iss state", ours: "query invalid_scope, iss state",
-		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; they pass over what they do not know",
+		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; oidc-provider ignores unknown scopes",
 		what: []string{"authorize: unknown scope alone"},
 	},
 	{
 		theirs: "400 invalid_request", ours: "400 invalid_scope",
-		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; they pass over what they do not know",
+		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; oidc-provider ignores unknown scopes",
 		what: []string{"push: unknown scope alone"},
 	},
 	{
 		theirs: "200 device_code expires_in user_code verification_uri verification_uri_complete", ours: "400 invalid_scope",
-		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; they pass over what they do not know",
+		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; oidc-provider ignores unknown scopes",
 		what: []string{"device: begins, unknown scope"},
 	},
 	{
-		theirs: "query invalid_request, iss state", ours: "asks the person",
+		theirs: "query invalid_request, iss state", ours: "asks the user",
 		why:  "RFC 6749 §3.3 leaves it open; without `openid` it is a plain OAuth request for what is registered",
 		what: []string{"authorize: no scope"},
 	},
 	{
-		theirs: "query invalid_request, iss state", ours: "asks the person",
+		theirs: "query invalid_request, iss state", ours: "asks the user",
 		why:  "Core §5.5: members that are not understood are ignored",
 		what: []string{"authorize: claims without what can be asked"},
 	},
 	{
-		theirs: "asks the person", ours: "query invalid_request, iss state",
+		theirs: "asks the user", ours: "query invalid_request, iss state",
 		why:  "RFC 9449 §10: no key has that thumbprint, so no proof could ever match",
 		what: []string{"authorize: dpop_jkt that is no thumbprint"},
 	},
@@ -164,8 +164,8 @@ var differences = []difference{
 		what: []string{"device: begins by GET"},
 	},
 	{
-		theirs: "asks the person", ours: "query code iss state",
-		why:  "Core §3.1.2.1 says SHOULD; the operator's own clients need no consent of the person",
+		theirs: "asks the user", ours: "query code iss state",
+		why:  "Core §3.1.2.1 says SHOULD; first-party clients need no consent",
 		what: []string{"signed in: prompt=consent, the operator's own client"},
 	},
 	{
@@ -175,17 +175,17 @@ var differences = []difference{
 	},
 	{
 		theirs: "query interaction_required, iss state", ours: "query consent_required, iss state",
-		why:  "Core §3.1.2.6: it is consent that is missing",
+		why:  "Core §3.1.2.6: consent is missing",
 		what: []string{"signed in: native client on the device and prompt=none"},
 	},
 	{
 		theirs: "page 400", ours: "query invalid_request_object, iss state",
-		why:  "RFC 6749 §4.1.2.1: client and redirect URI are good, so the client is told",
+		why:  "RFC 6749 §4.1.2.1: client and redirect URI are valid, so the error goes to the client",
 		what: []string{"request object: without client_id"},
 	},
 	{
 		theirs: "400 request_uri_not_supported", ours: "400 invalid_request",
-		why:  "RFC 9126 §2.1 has to refuse it; the code says that the request is wrong, not that the feature is missing",
+		why:  "RFC 9126 §2.1 forbids it; the code says that the request is wrong, not that the feature is missing",
 		what: []string{"push: AZ-31 request_uri inside"},
 	},
 	{
@@ -195,7 +195,7 @@ var differences = []difference{
 	},
 	{
 		theirs: "401 invalid_client · Basic invalid_client", ours: "401 invalid_client · Basic",
-		why:  "RFC 7617 §2 knows no `error` in a Basic challenge; it is in the body",
+		why:  "RFC 7617 §2 has no `error` in a Basic challenge; it is in the body",
 		what: []string{"push: wrong secret", "token: TK-11 wrong secret in the header", "token: unknown client in the header"},
 	},
 	{
@@ -205,12 +205,12 @@ var differences = []difference{
 	},
 	{
 		theirs: "200 access_token expires_in token_type", ours: "200 access_token expires_in scope token_type",
-		why:  "RFC 6749 §3.3, §5.1: without `scope` a machine gets what it is registered for, and the answer says so; with them it gets nothing",
+		why:  "RFC 6749 §3.3, §5.1: without `scope` a machine gets what it is registered for, and the response says so; at oidc-provider it gets nothing",
 		what: []string{"token: machine without scope", "DPoP: good", "DPoP: DP-02 address with a query", "DPoP: DP-03 ten seconds old"},
 	},
 	{
 		theirs: "200 access_token expires_in token_type", ours: "400 invalid_scope",
-		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; they pass over what they do not know",
+		why:  "RFC 6749 §4.1.2.1, §5.2: nothing is left of the scope; oidc-provider ignores unknown scopes",
 		what: []string{"token: machine with unknown scope"},
 	},
 	{
@@ -220,32 +220,32 @@ var differences = []difference{
 	},
 	{
 		theirs: "400 unsupported_grant_type", ours: "400 unauthorized_client",
-		why:  "They have no token exchange (RFC 8693); the client that asks has not registered for it",
+		why:  "oidc-provider has no token exchange (RFC 8693); the client is not registered for it",
 		what: []string{"token: token exchange of nothing"},
 	},
 	{
 		theirs: "200 access_token expires_in token_type", ours: "401 invalid_client",
-		why:  "One method for each client, the one it has registered (RFC 7591 §2); they take the secret either way",
+		why:  "One method for each client, the registered one (RFC 7591 §2); oidc-provider accepts the secret either way",
 		what: []string{"token: secret in the form, registered for the header"},
 	},
 	{
 		theirs: "400 invalid_request", ours: "401 invalid_client · Basic",
-		why:  "One method for each client, the one it has registered (RFC 7591 §2); they take the secret either way",
+		why:  "One method for each client, the registered one (RFC 7591 §2); oidc-provider accepts the secret either way",
 		what: []string{"token: secret in the header, registered for the form"},
 	},
 	{
 		theirs: "400 invalid_request", ours: "401 invalid_client · Basic",
-		why:  "RFC 6749 §5.2: who uses the header and fails gets 401 and a challenge",
+		why:  "RFC 6749 §5.2: a client that fails with the header gets 401 and a challenge",
 		what: []string{"token: broken Basic", "token: Basic without a colon", "token: Bearer instead of Basic"},
 	},
 	{
 		theirs: "401 invalid_client", ours: "400 invalid_request",
-		why:  "RFC 6749 §3.2: parameters come in the body, and any in the address is refused, because addresses end up in logs",
+		why:  "RFC 6749 §3.2: parameters come in the body, and any in the URL is refused, because URLs end up in logs",
 		what: []string{"token: TK-14 secret in the address"},
 	},
 	{
 		theirs: "400 invalid_grant", ours: "401 invalid_client",
-		why:  "RFC 7523 §3 and its revision: the audience is the issuer alone, unless `oauth.assertion_audience` says otherwise",
+		why:  "RFC 7523 §3 and its revision: the audience is only the issuer, unless `oauth.assertion_audience` says otherwise",
 		what: []string{"assertion: TK-23 for the token endpoint", "assertion: TK-23 for us and another"},
 	},
 	{
@@ -270,27 +270,27 @@ var differences = []difference{
 	},
 	{
 		theirs: "400 invalid_grant", ours: "200 access_token expires_in id_token refresh_token scope token_type",
-		why:  "While the successor has not been used, it is given again ([tokens.md](tokens.md)), so that an answer that is lost ends nothing",
+		why:  "While the successor has not been used, it is returned again ([tokens.md](tokens.md)), so that a lost response ends nothing",
 		what: []string{"refresh: again at once"},
 	},
 	{
 		theirs: "200 device_code expires_in user_code verification_uri verification_uri_complete", ours: "200 device_code expires_in interval user_code verification_uri verification_uri_complete",
-		why:  "RFC 8628 §3.2: optional, and said for those who do not know that it is 5",
+		why:  "RFC 8628 §3.2: optional, and sent for clients that do not know the default of 5",
 		what: []string{"device: begins"},
 	},
 	{
 		theirs: "400 authorization_pending", ours: "400 slow_down",
-		why:  "RFC 8628 §3.5; they count on the limits in front of them",
+		why:  "RFC 8628 §3.5; oidc-provider relies on limits in front of it",
 		what: []string{"device: TK-33 asks too soon"},
 	},
 	{
 		theirs: "400 invalid_grant", ours: "400 expired_token",
-		why:  "RFC 8628 §3.5; their storage has forgotten the code by then",
+		why:  "RFC 8628 §3.5; the storage of oidc-provider has deleted the code by then",
 		what: []string{"device: TK-34 too late"},
 	},
 	{
 		theirs: "400 invalid_dpop_proof", ours: "200 access_token expires_in scope token_type",
-		why:  "RFC 9449 §4.3 asks for a nonce that was given; nonces are off, and none was",
+		why:  "RFC 9449 §4.3 requires a nonce that was issued; nonces are off, and none was",
 		what: []string{"DPoP: nonce that nobody gave"},
 	},
 	{
@@ -300,7 +300,7 @@ var differences = []difference{
 	},
 	{
 		theirs: "200 active client_id exp iat iss scope sub token_type", ours: "401 invalid_client",
-		why:  "RFC 7662 §2.1: only who has proved itself may ask",
+		why:  "RFC 7662 §2.1: only authenticated clients may introspect",
 		what: []string{"introspect: public client"},
 	},
 	{
@@ -315,27 +315,27 @@ var differences = []difference{
 	},
 	{
 		theirs: "400 unsupported_token_type", ours: "200 inactive",
-		why:  "RFC 7662 §2.2: for what is no access or refresh token of ours the answer is `active` false",
+		why:  "RFC 7662 §2.2: for anything but an access or refresh token of the issuer the response is `active` false",
 		what: []string{"introspect: ID Token"},
 	},
 	{
 		theirs: "400 invalid_request · Bearer invalid_request", ours: "401 invalid_token · Bearer",
-		why:  "RFC 6750 §3.1: no token was shown, so the challenge has no error",
+		why:  "RFC 6750 §3.1: no token was presented, so the challenge has no error",
 		what: []string{"userinfo: Basic"},
 	},
 	{
 		theirs: "401 invalid_token · Bearer invalid_token", ours: "403 insufficient_scope · Bearer insufficient_scope",
-		why:  "RFC 6750 §3.1: the token is good and has no scope for this",
+		why:  "RFC 6750 §3.1: the token is valid and lacks the scope",
 		what: []string{"userinfo: token of a machine"},
 	},
 	{
 		theirs: "400 invalid_request · DPoP invalid_request", ours: "401 invalid_token · DPoP invalid_token",
-		why:  "RFC 9449 §7.1, §7.2: 401, by the words for it",
+		why:  "RFC 9449 §7.1, §7.2: 401, with the codes for it",
 		what: []string{"userinfo: DP-06 bound token as Bearer"},
 	},
 	{
 		theirs: "400 invalid_request · DPoP invalid_request", ours: "401 invalid_dpop_proof · DPoP invalid_dpop_proof",
-		why:  "RFC 9449 §7.1, §7.2: 401, by the words for it",
+		why:  "RFC 9449 §7.1, §7.2: 401, with the codes for it",
 		what: []string{"userinfo: DPoP without a proof"},
 	},
 	{
@@ -345,17 +345,17 @@ var differences = []difference{
 	},
 	{
 		theirs: "201", ours: "400 invalid_redirect_uri",
-		why:  "All addresses are https, but those of the device itself (RFC 9700 §2.6)",
+		why:  "All URLs are https, except loopback redirect URIs (RFC 9700 §2.6)",
 		what: []string{"register: AZ-12 http"},
 	},
 	{
 		theirs: "201", ours: "400 invalid_client_metadata",
-		why:  "All addresses are https, but those of the device itself (RFC 9700 §2.6)",
+		why:  "All URLs are https, except loopback redirect URIs (RFC 9700 §2.6)",
 		what: []string{"register: jwks_uri over http"},
 	},
 	{
 		theirs: "201", ours: "400 invalid_redirect_uri",
-		why:  "RFC 8252 §7.1: a scheme without a dot may be anybody's",
+		why:  "RFC 8252 §7.1: any program can claim a scheme without a dot",
 		what: []string{"register: scheme without a dot"},
 	},
 	{
@@ -365,39 +365,39 @@ var differences = []difference{
 	},
 	{
 		theirs: "400 invalid_client_metadata", ours: "201",
-		why: "RFC 7591 §2, §3.2.1: what a client can do without is left out, and the answer says what was registered",
+		why: "RFC 7591 §2, §3.2.1: what a client can do without is left out, and the response says what was registered",
 		what: []string{"register: unknown application_type", "register: unknown response type", "register: unknown subject_type", "register: ID Tokens with alg none",
 			"register: ID Tokens with an unknown alg", "register: userinfo with an unknown alg", "register: request objects with alg none", "register: logo that is a number",
 			"register: negative default_max_age", "register: default_max_age that is a text", "register: contacts that are a text", "register: scope of nobody", "register: name that is a number"},
 	},
 	{
 		theirs: "201", ours: "400 invalid_client_metadata",
-		why:  "Who registers itself acts for people; machines are the operator's",
+		why:  "Self-registered clients act for users; machines are registered by operators",
 		what: []string{"register: machine"},
 	},
 	{
 		theirs: "201", ours: "400 invalid_client_metadata",
-		why:  "Encryption is left out, and taking the wish would promise it",
+		why:  "Encryption is not supported, and accepting the setting would promise it",
 		what: []string{"register: encrypted ID Tokens"},
 	},
 	{
-		theirs: "asks the person", ours: "page 200",
-		why:  "RP-Initiated Logout §2: nobody is signed in, so there is nothing to ask",
+		theirs: "asks the user", ours: "page 200",
+		why:  "RP-Initiated Logout §2: no user is signed in, so there is nothing to ask",
 		what: []string{"logout: nobody, nothing said", "logout: redirect that nobody answers for"},
 	},
 	{
-		theirs: "asks the person", ours: "query state",
-		why:  "RP-Initiated Logout §2: nobody is signed in, so there is nothing to ask",
+		theirs: "asks the user", ours: "query state",
+		why:  "RP-Initiated Logout §2: no user is signed in, so there is nothing to ask",
 		what: []string{"logout: nobody, back to the client"},
 	},
 	{
-		theirs: "asks the person", ours: "query state",
-		why:  "RP-Initiated Logout §2 allows it: the hint is of the person who is signed in, and they are not asked again",
+		theirs: "asks the user", ours: "query state",
+		why:  "RP-Initiated Logout §2 allows it: the hint is of the signed-in user, who is not asked again",
 		what: []string{"logout: own hint, back to the client"},
 	},
 	{
 		theirs: "page 400", ours: "page 200",
-		why:  "A hint that cannot be checked counts as none, so the person is asked: its key may have been rotated away",
+		why:  "A hint that cannot be verified counts as none, so the user is asked: its key may have been removed",
 		what: []string{"logout: hint that is no token"},
 	},
 }
