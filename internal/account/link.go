@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ type proof struct {
 	Address string         `json:"address,omitempty"` // the new address of a change
 	Session auth.SessionID `json:"session,omitempty"` // the session that requested the change
 	Flow    auth.FlowID    `json:"flow,omitempty"`    // the flow from whose page the link was requested
-	User    string         `json:"user,omitempty"`    // the digest of the browser that consumed the link
+	User    string         `json:"user,omitempty"`    // the digest of the browser, or of the page, that consumed the link
 	Set     string         `json:"set,omitempty"`     // the digest of the password hash that the link has set
 	registrar
 }
@@ -81,7 +82,14 @@ func (l link) deletePrevious(tx *store.Tx) error {
 }
 
 // bearer is who presents a link. Programs have no browser.
-type bearer struct{ token, browser string }
+type bearer struct {
+	token   string
+	browser string
+	page    string // of the link, in a browser without a cookie
+}
+
+// user is the secret by which who consumed the link is recognised, empty for programs.
+func (b bearer) user() string { return cmp.Or(b.browser, b.page) }
 
 // consumeLink consumes a link of one of the kinds and returns its account. If the account
 // may not use it, the error is a refusal that commits: the link stays consumed, and the

@@ -126,9 +126,10 @@ type PasswordReset struct {
 	Token    string
 	Password string
 	Browser  string // the secret of the browser that opened the link
+	Page     string // the secret of the page of the link, which its form sends back
 }
 
-func (r PasswordReset) bearer() bearer { return bearer{r.Token, r.Browser} }
+func (r PasswordReset) bearer() bearer { return bearer{r.Token, r.Browser, r.Page} }
 
 // ResetRequirements returns what the page of a reset link shows, without consuming the link.
 // Refusal: invalid_link.
@@ -191,7 +192,7 @@ func (s *Service) reset(ctx context.Context, tenant auth.TenantID, r PasswordRes
 		if err != nil {
 			return err
 		}
-		if out, err = recordUser(tx, use, p, r.Browser, hash); err != nil {
+		if out, err = recordUser(tx, use, p, r.bearer(), hash); err != nil {
 			return err
 		}
 		if !a.Verified() {

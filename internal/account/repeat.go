@@ -67,13 +67,13 @@ type LinkOutcome struct {
 
 // recordUser records which browser consumed a link and the hash of the password that the link
 // has set, if it has.
-func recordUser(tx *store.Tx, use auth.SingleUse, p proof, browser, hash string) (LinkOutcome, error) {
-	flow, err := ownFlow(tx, p.Flow, browser)
+func recordUser(tx *store.Tx, use auth.SingleUse, p proof, b bearer, hash string) (LinkOutcome, error) {
+	flow, err := ownFlow(tx, p.Flow, b.browser)
 	out := LinkOutcome{Flow: flow, PasswordSet: hash != ""}
-	if err != nil || browser == "" {
+	if err != nil || b.user() == "" {
 		return out, err
 	}
-	p.User = secret.Digest(browser)
+	p.User = secret.Digest(b.user())
 	if hash != "" {
 		p.Set = secret.Digest(hash)
 	}
@@ -115,7 +115,7 @@ func checkRepeated(tx *store.Tx, b bearer, kinds []auth.SingleUseKind) error {
 // with the hash of the password that it has set. It returns ErrNotFound for every other link.
 func findUsed(tx *store.Tx, b bearer, kinds []auth.SingleUseKind) (usedLink, error) {
 	var u usedLink
-	if b.browser == "" {
+	if b.user() == "" {
 		return u, auth.ErrNotFound
 	}
 	use, err := readAny(tx, secret.Digest(b.token), kinds)
@@ -128,7 +128,7 @@ func findUsed(tx *store.Tx, b bearer, kinds []auth.SingleUseKind) (usedLink, err
 	if err := json.Unmarshal([]byte(use.Data), &u.proof); err != nil {
 		return u, fmt.Errorf("decode link: %w", err)
 	}
-	if !secret.Equal(u.proof.User, secret.Digest(b.browser)) {
+	if !secret.Equal(u.proof.User, secret.Digest(b.user())) {
 		return u, auth.ErrNotFound
 	}
 	a, err := tx.Account(use.Account)

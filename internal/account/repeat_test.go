@@ -262,3 +262,18 @@ func TestRepair_N2_LinkUsedElsewhere(t *testing.T) {
 		h.requireRefused(h.clicks(link, bobs, another), "invalid_link")
 	})
 }
+
+// In a browser without a cookie the secret of the page takes its place.
+func TestRepair_B1_ResetTwiceWithoutCookie(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.member(bob, good)
+		page := account.PasswordReset{Token: h.forgot(bob), Password: another, Page: "wwp_one"}
+		for range 2 {
+			_, err := h.ResetIn(t.Context(), tenant, page, alice)
+			h.requireOK(err)
+		}
+		page.Page = "wwp_two"
+		_, err := h.ResetIn(t.Context(), tenant, page, alice)
+		h.requireRefused(err, "invalid_link")
+	})
+}

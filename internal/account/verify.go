@@ -20,6 +20,7 @@ type Verification struct {
 	// current password instead.
 	Password string
 	Browser  string           // the secret of the browser that opened the link
+	Page     string           // the secret of the page of the link, which its form sends back
 	SignedIn []auth.AccountID // the accounts signed in there
 	// Program is set for an API client, which vouches for the password of its user. A page
 	// must not set it: anyone who reads the mail can open a link. It has no effect on a
@@ -53,7 +54,7 @@ func (v Verification) bearer() bearer {
 	if v.Program {
 		return bearer{token: v.Token}
 	}
-	return bearer{v.Token, v.Browser}
+	return bearer{v.Token, v.Browser, v.Page}
 }
 
 // VerifyEmail consumes a link that verifies an address: that of a registration, or the new
@@ -158,7 +159,7 @@ func (v *pendingVerification) write(tx *store.Tx) error {
 	if missing == MissingCurrentPassword && !v.proved || missing == MissingPassword && v.hash == "" {
 		return errPasswordNeeded(missing)
 	}
-	if v.outcome, err = recordUser(tx, use, p, v.bearer().browser, v.hash); err != nil {
+	if v.outcome, err = recordUser(tx, use, p, v.bearer(), v.hash); err != nil {
 		return err
 	}
 	switch {

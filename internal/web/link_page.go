@@ -6,7 +6,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
@@ -23,14 +23,14 @@ func isLink(err error) bool {
 	return ok && e.Code == auth.CodeInvalidLink
 }
 
-// linkBrowser returns the secret of the browser that opens a link. A browser without one gets
-// it with the page, so that it is recognised when it sends the form twice.
-func linkBrowser(ex *exchange) string {
-	b := flow.Browser{Secret: ex.browserCookie()}
-	if ex.request.Method != http.MethodPost {
-		ex.setBrowser(b.EnsureSecret())
+// linkPage returns the secret of the page of a link. A browser that sends its form twice is
+// recognised by it, since the page sets no cookie.
+func linkPage(r *http.Request) string {
+	const prefix = "wwp_"
+	if sent := r.PostForm.Get("page"); secret.Valid(prefix, sent) {
+		return sent
 	}
-	return b.Secret
+	return secret.New(prefix).Reveal()
 }
 
 // towardsFlow lets the form of a link's page end where the flow ends.

@@ -52,7 +52,7 @@ func (s *pages) resetPasswordPage(ex *exchange, r *http.Request) error {
 	if token == "" {
 		return s.resetFailed(ex, ui.LinkIncomplete)
 	}
-	return s.resetAsk(ex, r, account.PasswordReset{Token: token, Browser: linkBrowser(ex)}, nil)
+	return s.resetAsk(ex, r, account.PasswordReset{Token: token, Browser: ex.browserCookie(), Page: linkPage(r)}, nil)
 }
 
 // resetAsk shows what a link asks for, and why the last try was refused.
@@ -68,7 +68,7 @@ func (s *pages) resetAsk(ex *exchange, r *http.Request, reset account.PasswordRe
 		return afterLink(ex, *n.Used, noticeReset)
 	}
 	towardsFlow(ex, n.Flow)
-	p := ui.ResetPassword{Page: newPage(ex), Action: local(ex, "/reset-password"), Token: reset.Token, MinLength: minLength(ex), Address: n.Address}
+	p := ui.ResetPassword{Page: newPage(ex), Action: local(ex, "/reset-password"), Token: reset.Token, Once: reset.Page, MinLength: minLength(ex), Address: n.Address}
 	if refused == nil {
 		return render(ex, http.StatusOK, p)
 	}
@@ -85,7 +85,7 @@ func (s *pages) resetFailed(ex *exchange, why ui.Key) error {
 func minLength(ex *exchange) int { return max(ex.tenant.Settings.Password.MinLength, 8) }
 
 func (s *pages) resetPasswordForm(ex *exchange, r *http.Request) error {
-	reset := account.PasswordReset{Token: r.PostForm.Get("token"), Password: r.PostForm.Get("password"), Browser: ex.browserCookie()}
+	reset := account.PasswordReset{Token: r.PostForm.Get("token"), Password: r.PostForm.Get("password"), Browser: ex.browserCookie(), Page: linkPage(r)}
 	out, err := s.accounts.ResetIn(r.Context(), ex.tenant.ID, reset, ex.requestActor())
 	switch e, ok := errors.AsType[*auth.Error](err); {
 	case err == nil:

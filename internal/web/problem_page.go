@@ -1,8 +1,11 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/flow"
@@ -24,8 +27,9 @@ func (s *pages) writeProblemPage(ex *exchange, err error) {
 		p := ex.fail(err)
 		status, page = p.Status, problemPage(ex, p)
 	}
-	if page.Login = pathLogin; ex.tenant.ID != "" {
-		page.Login = local(ex, pathLogin)
+	page.Login = tenantPath(ex, status) + pathLogin
+	if page.Again == page.Login {
+		page.Login = ""
 	}
 	page.Client, page.Home = s.flowHome(ex, err)
 	if err := render(ex, status, page); err != nil {
@@ -53,7 +57,7 @@ func (s *pages) flowHome(ex *exchange, err error) (name, uri string) {
 
 // problemPage says it in the words for what it is, else in those for its status.
 func problemPage(ex *exchange, p *Problem) ui.Problem {
-	page := ui.Problem{Page: newPage(ex), Title: p.Title, Text: p.Detail}
+	page := newPage(ex).Problem(ui.Failed)
 	if p.Code == auth.CodeFlowOver && ex.browserCookie() == "" {
 		page = newPage(ex).Problem(ui.FlowNoCookie)
 	} else if k, ok := problemCodes[p.Code]; ok {
@@ -61,19 +65,56 @@ func problemPage(ex *exchange, p *Problem) ui.Problem {
 	} else if k, ok := problemKeys[p.Status]; ok {
 		page = newPage(ex).Problem(k)
 	}
-	if p.Status == http.StatusTooManyRequests {
-		page = newPage(ex).Throttled(p.retryAfter, retryURL(ex))
+	switch p.Status {
+	case http.StatusTooManyRequests:
+		page = newPage(ex).Throttled(p.retryAfter, retryURL(ex, p.Status))
+	case http.StatusForbidden, http.StatusBadRequest, http.StatusServiceUnavailable, http.StatusInternalServerError:
+		page.Again = retryURL(ex, p.Status)
 	}
 	page.Reference = p.Reference
 	return page
 }
 
-// retryURL is where the request can be made once more by a link: a form cannot.
-func retryURL(ex *exchange) string {
-	if u := ex.request.URL; ex.request.Method == http.MethodGet {
-		return u.RequestURI()
+// tenantPath is the base of the tenant. Where a request is refused before the tenant is read,
+// the address says which it is.
+func tenantPath(ex *exchange, status int) string {
+	id := ex.tenant.ID
+	if id == "" && status != http.StatusNotFound {
+		id, _ = auth.ParseTenantID(ex.request.PathValue("tenant"))
 	}
-	return ""
+	return cmp.Or(id, auth.DefaultTenant).Path()
+}
+
+// retryURL is where the user can try again: the address of the request, or the page of its
+// form. It is empty if there is neither.
+func retryURL(ex *exchange, status int) string {
+	r, rt := ex.request, ex.route
+	if r.Method == http.MethodGet {
+		return r.URL.RequestURI()
+	}
+	if rt == nil || rt.dialect.read == nil {
+		return ""
+	}
+	path, query := rt.path, url.Values{}
+	switch {
+	case strings.HasPrefix(path, pathAccount+"/"):
+		return tenantPath(ex, status) + pathAccount
+	case path == pathResend:
+		path = pathLogin
+	}
+	// A body may not have been read, but its page has told its address. No other address is taken from there.
+	from, _ := url.Parse(r.Referer())
+	for _, name := range []string{"flow", "token"} {
+		if v := auth.Clip(r.PostForm.Get(name), 128); v != "" {
+			query.Set(name, v)
+		} else if from != nil && from.Query().Has(name) {
+			query.Set(name, auth.Clip(from.Query().Get(name), 128))
+		}
+	}
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return tenantPath(ex, status) + path
 }
 
 // problemCodes and problemKeys say to a person what happened and what to do.

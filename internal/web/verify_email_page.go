@@ -48,8 +48,7 @@ func (s *pages) sentOf(ex *exchange, st flow.Step, email string) ui.RegisterSent
 // verification is what the browser brings along to a link that proves an address.
 func (s *pages) verification(ex *exchange, token, password string) (account.Verification, error) {
 	b, err := s.browser(ex)
-	b.Secret = linkBrowser(ex)
-	v := account.Verification{Token: token, Password: password, Browser: b.Secret}
+	v := account.Verification{Token: token, Password: password, Browser: b.Secret, Page: linkPage(ex.request)}
 	for _, in := range b.Sessions {
 		v.SignedIn = append(v.SignedIn, in.Account.ID)
 	}
@@ -83,7 +82,7 @@ func (s *pages) verifyAsk(ex *exchange, r *http.Request, v account.Verification,
 		return afterLink(ex, *n.Used, verifiedNotice(*n.Used))
 	}
 	towardsFlow(ex, n.Flow)
-	p := ui.VerifyEmail{Page: newPage(ex), Action: local(ex, "/verify-email"), Token: v.Token, MinLength: minLength(ex), Address: n.Address,
+	p := ui.VerifyEmail{Page: newPage(ex), Action: local(ex, "/verify-email"), Token: v.Token, Once: v.Page, MinLength: minLength(ex), Address: n.Address,
 		Invited: n.Invited, Choose: n.Missing == account.MissingPassword, Current: n.Missing == account.MissingCurrentPassword}
 	if refused == nil {
 		return render(ex, http.StatusOK, p)

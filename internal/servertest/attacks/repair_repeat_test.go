@@ -143,7 +143,9 @@ func TestRepair_N2_LinkInAnotherBrowser(t *testing.T) {
 		attacker.Press("submit", "email", alice, "password", otherPassword).Want(t, 200)
 
 		victim.Open("/verify-email?token="+servertest.LinkToken(t, s.WaitMail(t, alice))).Want(t, 200)
-		done := victim.Press("submit", "password", servertest.Password).Want(t, 200).At(t, "/verify-email/done")
+		done, twice := again(t, victim, "submit", "password", servertest.Password)
+		done.Want(t, 200).At(t, "/verify-email/done")
+		twice.Want(t, 200).At(t, "/verify-email/done")
 		if strings.Contains(string(done.Body), flow) || victim.Cookie("__Host-watchword") != "" {
 			t.Error("the other browser has the flow or a session")
 		}

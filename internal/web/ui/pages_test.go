@@ -71,12 +71,12 @@ func signSamples(p Page) []sample {
 		{"forgot", Forgot{Page: p, Form: form, Login: "/login"}, []string{"email", "submit", "login"}},
 		{"forgot_bad", Forgot{Page: p, Form: form, Email: "alice", Bad: p.Say(AddressInvalid), Login: "/login"}, []string{"email", "submit", "bad"}},
 		{"forgot_sent", ForgotSent{Page: p, Form: Form{Action: "/forgot-password", Flow: "f", CSRF: "c"}, Email: alice, Login: "/login"}, []string{"again", "login"}},
-		{"verify", VerifyEmail{Page: p, Action: "/verify-email", Token: "wwl_abc", Address: alice}, []string{"submit"}},
-		{"verify_choose", VerifyEmail{Page: p, Action: "/verify-email", Token: "wwl_abc", Address: alice, Choose: true, MinLength: 8}, []string{"email", "password", "submit", "hint"}},
-		{"verify_invited", VerifyEmail{Page: p, Action: "/verify-email", Token: "wwl_abc", Address: alice, Invited: true, Choose: true, MinLength: 8}, []string{"email", "password", "submit", "hint"}},
-		{"verify_current", VerifyEmail{Page: p, Action: "/verify-email", Token: "wwl_abc", Address: alice, Current: true, Refused: []string{p.Say(PasswordWrong)}}, []string{"password", "submit", "refused"}},
+		{"verify", VerifyEmail{Page: p, Action: "/verify-email", Token: "wwl_abc", Once: "wwp_abc", Address: alice}, []string{"submit"}},
+		{"verify_choose", VerifyEmail{Page: p, Action: "/verify-email", Token: "wwl_abc", Once: "wwp_abc", Address: alice, Choose: true, MinLength: 8}, []string{"email", "password", "submit", "hint"}},
+		{"verify_invited", VerifyEmail{Page: p, Action: "/verify-email", Token: "wwl_abc", Once: "wwp_abc", Address: alice, Invited: true, Choose: true, MinLength: 8}, []string{"email", "password", "submit", "hint"}},
+		{"verify_current", VerifyEmail{Page: p, Action: "/verify-email", Token: "wwl_abc", Once: "wwp_abc", Address: alice, Current: true, Refused: []string{p.Say(PasswordWrong)}}, []string{"password", "submit", "refused"}},
 		{"verify_bad", VerifyEmail{Page: p, Bad: p.Say(LinkUsed), Login: "/login"}, []string{"login"}},
-		{"reset", ResetPassword{Page: p, Action: "/reset-password", Token: "wwl_abc", Address: alice, MinLength: 8}, []string{"email", "password", "submit", "hint"}},
+		{"reset", ResetPassword{Page: p, Action: "/reset-password", Token: "wwl_abc", Once: "wwp_abc", Address: alice, MinLength: 8}, []string{"email", "password", "submit", "hint"}},
 		{"reset_bad", ResetPassword{Page: p, Bad: p.Say(LinkIncomplete), Forgot: "/forgot-password"}, []string{"forgot"}},
 		{"reset_done", done(PasswordIsSet), []string{"next"}},
 		{"verify_done", done(AddressProved), []string{"next"}},
@@ -127,8 +127,13 @@ func restSamples(p Page) []sample {
 		{"problem_request", wrong, []string{"reference"}},
 		{"problem_throttled", p.Throttled(90*time.Second, "/login?flow=x"), []string{"again"}},
 	}
-	for _, k := range []Key{Forbidden, NotFound, WrongMethod, TooLarge, AddressTooLong, Unavailable, Internal, NoClient, FlowGone, FlowNoCookie} {
-		all = append(all, sample{"problem_" + strings.TrimPrefix(strings.TrimPrefix(string(k), "error."), "flow."), p.Problem(k), nil})
+	problem := func(k Key) Problem {
+		page := p.Problem(k)
+		page.Login = "/login"
+		return page
+	}
+	for _, k := range []Key{Forbidden, NotFound, WrongMethod, TooLarge, AddressTooLong, Unavailable, Internal, Failed, NoClient, FlowGone, FlowNoCookie} {
+		all = append(all, sample{"problem_" + strings.TrimPrefix(strings.TrimPrefix(string(k), "error."), "flow."), problem(k), []string{"login"}})
 	}
 	return all
 }

@@ -156,6 +156,7 @@ const (
 	CodeWait       Key = "device.throttled"
 	Unavailable    Key = "error.unavailable"
 	Internal       Key = "error.internal"
+	Failed         Key = "error.failed"  // anything else
 	BadRequest     Key = "error.request" // a client asked wrongly
 	NoClient       Key = "error.client"
 	FlowGone       Key = "flow.gone"      // ended or too old
@@ -174,6 +175,7 @@ func (p Page) Problem(k Key) Problem {
 // it asks for one, password.
 type VerifyEmail struct {
 	Page
+	Once      string // sent back as "page"
 	Action    string // where the form goes
 	Token     string // empty when the link was incomplete
 	Address   string // that the link proves
@@ -203,6 +205,7 @@ func (p VerifyEmail) Title() string {
 // ResetPassword asks for a new password.
 type ResetPassword struct {
 	Page
+	Once      string // sent back as "page"
 	Action    string
 	Token     string
 	Address   string // of the account

@@ -1,0 +1,117 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/limit"
+)
+
+var hrefOf = regexp.MustCompile(`<a href="([^"]*)"`)
+
+// wantWayOn demands that a page leads on, within this server only, in the language of the
+// request, and returns where.
+func (h *fixture) wantWayOn(name string, r reply) string {
+	h.Helper()
+	page := string(r.body)
+	links := hrefOf.FindAllStringSubmatch(page, -1)
+	if len(links) == 0 && !strings.Contains(page, "<form") {
+		h.Errorf("%s: a dead end: %s", name, page)
+	}
+	var to []string
+	for _, link := range links {
+		if to = append(to, link[1]); !strings.HasPrefix(link[1], "/") || strings.HasPrefix(link[1], "//") {
+			h.Errorf("%s leads to %s", name, link[1])
+		}
+	}
+	return strings.Join(to, " ")
+}
+
+// Every page that refuses something leads on, in both languages.
+func TestRepair_N2_ProblemPages(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t, func(c *Config) {
+		c.Rates["reset.ip"] = limit.Rate{Count: 1, Per: time.Hour}
+	})
+	form(h, "/reset-password", "token=x")
+	big := strings.Repeat("a", 65<<10)
+	for _, c := range []struct {
+		name, method, path, body, header string
+		status                           int
+		leads                            string // to
+	}{
+		{"no page", "GET", "/nowhere", "", "", 404, "/login"},
+		{"no tenant", "GET", "/t/nobody/login", "", "", 404, "/login"},
+		{"wrong method", "GET", "/account/logout", "", "", 405, "/login"},
+		{"long address", "GET", "/login?" + strings.Repeat("a", 9000), "", "", 414, "/login"},
+		{"large form", "POST", "/login", "email=" + big, "", 413, "/login"},
+		{"no form", "POST", "/login", "{}", "Content-Type: application/json", 415, "/login"},
+		{"malformed form", "POST", "/login", "email=%zz", "", 400, "/login"},
+		{"another site", "POST", "/consent", "flow=f+1", "Sec-Fetch-Site: cross-site", 403, "/consent /login"},
+		{"another page", "POST", "/login", "flow=f&csrf=x", "", 403, "/login?flow=f /login"},
+		{"another page, its address", "POST", "/consent", "csrf=x", "Referer: https://evil.test//x?flow=f&next=//evil.test", 403, "/consent?flow=f /login"},
+		{"another page, resend", "POST", "/verify-email/resend", "flow=f&csrf=x", "", 403, "/login?flow=f /login"},
+		{"too often", "POST", "/reset-password", "token=x", "Referer: https://auth.example.com/reset-password?token=x", 429, "/reset-password?token=x /login"},
+		{"no flow", "GET", "/login?flow=gone", "", "", 404, "/login"},
+		{"no link", "GET", "/verify-email", "", "", 400, "/login"},
+		{"no reset link", "GET", "/reset-password", "", "", 400, "/forgot-password"},
+		{"no request", "GET", "/oauth2/authorize", "", "", 400, "/login"},
+		{"no client", "GET", "/oauth2/authorize?client_id=x", "", "", 400, "/login"},
+		{"no log-out", "GET", "/oauth2/logout?client_id=x", "", "", 400, "/login"},
+	} {
+		for _, lang := range []string{"en", "de"} {
+			r := request(c.method, c.path, c.body, "Accept: text/html", "Accept-Language: "+lang)
+			if c.body != "" {
+				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			}
+			if name, value, ok := strings.Cut(c.header, ": "); ok {
+				r.Header.Set(name, value)
+			}
+			got := h.do(r)
+			if got.StatusCode != c.status || !strings.Contains(string(got.body), `<html lang="`+lang+`"`) {
+				t.Errorf("%s: status %d in %s: %s", c.name, got.StatusCode, lang, got.body)
+			}
+			if leads := h.wantWayOn(c.name, got); leads != c.leads {
+				t.Errorf("%s leads to %q, want %q", c.name, leads, c.leads)
+			}
+		}
+	}
+}
+
+// While the database is away, the page can be asked for again, and the sign-in page is the
+// tenant's own.
+func TestRepair_N2_UnavailablePage(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	h.db.Close()
+	r := h.requireReply(h.get("/t/acme/login?flow=f", "Accept-Language: de"), 503, "")
+	if leads := h.wantWayOn("unavailable", r); leads != "/t/acme/login?flow=f /t/acme/login" {
+		t.Errorf("leads to %q", leads)
+	}
+	if r.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+}
+
+// Whatever status a page has, it speaks the language of the user and leads on.
+func TestRepair_N2_EveryStatusHasAPage(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	for status := 400; status < 600; status++ {
+		if http.StatusText(status) == "" {
+			continue
+		}
+		p := problem(status, "x", "words for developers")
+		w := httptest.NewRecorder()
+		ex := &exchange{ResponseWriter: w, request: request("GET", "/login", "", "Accept-Language: de"), router: h.router}
+		h.pages.writeProblemPage(ex, p)
+		page := w.Body.String()
+		if strings.Contains(page, "words for developers") || !strings.Contains(page, `<a href="/login`) {
+			t.Errorf("%d: %s", status, page)
+		}
+	}
+}
