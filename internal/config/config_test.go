@@ -279,7 +279,7 @@ nonsense: true
 	for key, part := range map[string]string{
 		"listen": "is a list", "log.level": `"loud" (watchword.yaml): is not one of debug, info, warn, error`,
 		"tokens.access_lifetime": "is not a duration", "tokens.algorithm": "ES256, RS256, EdDSA", "tokens.refresh_grace": "is more than 1m",
-		"limits.login.ip": "is not a rate", "limits.keys": "is less than 1024", "proxy.trusted": "holds every address",
+		"limits.login.ip": "is not a rate", "limits.keys": "is less than 1024", "proxy.trusted": "contains every address",
 		"nonsense": "is not a setting", "http.body_json": "(WATCHWORD_HTTP_BODY_JSON): is not a size", "metrics.pprof": "is neither true nor false",
 	} {
 		if !strings.Contains(got[key], part) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Setting is the effective value of one setting, fit to be shown.
+// Setting is the effective value of one setting, without secrets.
 type Setting struct {
 	Key    string `json:"key"`
 	Value  string `json:"value"` // redacted if it is a secret
@@ -29,10 +29,10 @@ func (c *Config) Explain() []Setting {
 	return all
 }
 
-// Warnings returns what Load has accepted and an operator has to know.
+// Warnings returns the problems that Load has accepted.
 func (c *Config) Warnings() []*Problem { return c.warnings }
 
-// String returns one "key=value" a line, secrets hidden.
+// String returns one "key=value" a line, without secrets.
 func (c Config) String() string {
 	var b strings.Builder
 	for _, s := range c.Explain() {
@@ -44,7 +44,7 @@ func (c Config) String() string {
 // GoString hides what String hides.
 func (c Config) GoString() string { return c.String() }
 
-// LogValue returns what differs from the defaults, secrets hidden.
+// LogValue returns the settings that differ from the defaults, without secrets.
 func (c Config) LogValue() slog.Value {
 	var attrs []slog.Attr
 	for _, s := range c.Explain() {
@@ -55,8 +55,8 @@ func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// DatabaseURL returns where accounts live: Database, or the SQLite file in the data
-// folder. It may hold a password.
+// DatabaseURL returns the URL of the database: Database, or the SQLite file in the data folder.
+// It may contain a password.
 func (c *Config) DatabaseURL() string {
 	if !c.Database.IsZero() {
 		return c.Database.Reveal()
@@ -70,17 +70,17 @@ func (c *Config) SQLite() (path string, ok bool) {
 	return path, ok
 }
 
-// DevKeyFile is where "watchword dev" keeps the master key that it makes.
+// DevKeyFile returns the file of the master key that "watchword dev" generates.
 func (c *Config) DevKeyFile() string { return filepath.Join(c.Data, "dev-master-key") }
 
-// BehindProxy reports whether users reach this server through a proxy that ends TLS:
-// they speak https and the public listener does not.
+// BehindProxy reports whether a proxy terminates TLS: the issuer is https and the public listener
+// is not.
 func (c *Config) BehindProxy() bool {
 	return strings.HasPrefix(c.Issuer, "https://") && !c.TLS.Enabled()
 }
 
-// BaseURL returns the issuer, or for development, where none need be set, the
-// address of the public listener.
+// BaseURL returns the issuer, or the URL of the public listener when none is set, as in
+// development.
 func (c *Config) BaseURL() string {
 	switch {
 	case c.Issuer != "":

@@ -9,25 +9,24 @@ import (
 	"syscall"
 )
 
-// exposure says what the permissions of a file with a secret allow to others.
+// exposure is how far the permissions of a file with a secret expose it.
 type exposure int
 
 const (
-	private exposure = iota // only this process's user and groups, or root's choice of a group, read it
-	shared                  // more may read it than is usual; used, with a warning
-	exposed                 // others may read or change it; refused
+	private exposure = iota // readable only by this process's user and groups, or by a group that root chose
+	shared                  // readable by more users than usual; accepted with a warning
+	exposed                 // readable or writable by anyone; refused
 )
 
-// credentialsEnv names where systemd puts the credentials of the unit (LoadCredential=).
-// The folder is readable only by the unit, whatever the modes of its files say.
+// credentialsEnv names the folder of the credentials of the systemd unit (LoadCredential=). Only
+// the unit can read the folder, whatever the modes of its files are.
 const credentialsEnv = "CREDENTIALS_DIRECTORY"
 
-// mountedSecrets is where Docker Compose mounts secrets, read-only and with the mode
-// that the file has on the host. Only root can make that folder.
+// mountedSecrets is where Docker Compose mounts secrets, read-only and with the mode of the file
+// on the host. Only root can create that folder.
 const mountedSecrets = "/run/secrets"
 
-// judgeMode says how exposed the file is that was opened under name. Pipes have no
-// permissions that matter.
+// judgeMode returns the exposure of an open file. Permissions of pipes do not matter.
 func (l *loader) judgeMode(name string, info fs.FileInfo) exposure {
 	mode := info.Mode().Perm()
 	if !info.Mode().IsRegular() || below(name, l.credentials) {
@@ -46,7 +45,7 @@ func (l *loader) judgeMode(name string, info fs.FileInfo) exposure {
 	return e
 }
 
-// below reports whether the file lies in the folder, wherever symbolic links lead.
+// below reports whether the file is in the folder, after symbolic links are resolved.
 func below(name, folder string) bool {
 	if folder == "" {
 		return false
@@ -70,13 +69,14 @@ func realPath(name string) (string, error) {
 	return filepath.EvalSymlinks(abs)
 }
 
-// advice says how to close a file with a secret, in each of the usual surroundings.
+// advice returns how to restrict the permissions of a file with a secret, in the usual
+// environments.
 func advice(name string) string {
 	return "run: chmod 600 " + name + " (Docker Compose: on the host, owned by the user of the container; Kubernetes: defaultMode: 0440 and securityContext.fsGroup; systemd: LoadCredential=)"
 }
 
-// groupIsTrusted reports whether the group that may read a file is one of this
-// process's own, or was chosen by root. So it is in a Kubernetes pod with fsGroup.
+// groupIsTrusted reports whether the group of a file is one of this process's groups, or was
+// chosen by root, as in a Kubernetes pod with fsGroup.
 func groupIsTrusted(info fs.FileInfo) bool {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// envPrefix begins the name of every variable.
+// envPrefix begins the name of every environment variable.
 const envPrefix = "WATCHWORD_"
 
 // Field describes one setting.
@@ -28,19 +28,19 @@ type Field struct {
 	Secret  bool // also accepted as Key+"_file" and Env+"_FILE"
 
 	index []int
-	rate  int // with an index of Rates: which of them
+	rate  int // index in rateRows, for a rate
 	kind  kind
 }
 
 // Section describes a group of settings.
 type Section struct {
-	Key  string // "" for the settings that stand alone
+	Key  string // "" for settings without a section
 	Help string
 }
 
-// kind is what the text of a value must look like.
+// kind describes the text form of a type of values.
 type kind struct {
-	name    string // as the manual calls it
+	name    string // in the manual
 	form    string // completes "set it to …"
 	pattern string // of the text, for the JSON Schema
 }
@@ -92,20 +92,20 @@ func (d *description) walk(t reflect.Type, prefix string, index []int) {
 			continue
 		}
 		key := prefix + sf.Tag.Get("key")
-		at := append(append([]int(nil), index...), i)
+		fieldIndex := append(append([]int(nil), index...), i)
 		if sf.Type == reflect.TypeFor[Rates]() {
-			d.addRates(prefix, at)
+			d.addRates(prefix, fieldIndex)
 			continue
 		}
 		k, leaf := kinds[sf.Type]
 		if !leaf {
 			d.sections = append(d.sections, Section{Key: key, Help: sf.Tag.Get("help")})
-			d.walk(sf.Type, key+".", at)
+			d.walk(sf.Type, key+".", fieldIndex)
 			continue
 		}
 		f := Field{
 			Key: key, Env: envName(key), Default: sf.Tag.Get("default"), Example: sf.Tag.Get("example"), Help: sf.Tag.Get("help"),
-			Min: sf.Tag.Get("min"), Max: sf.Tag.Get("max"), index: at, kind: k,
+			Min: sf.Tag.Get("min"), Max: sf.Tag.Get("max"), index: fieldIndex, kind: k,
 		}
 		switch sf.Type {
 		case reflect.TypeFor[Key](), reflect.TypeFor[Secret](), reflect.TypeFor[SecretURL]():
@@ -140,7 +140,7 @@ func envName(key string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// section returns the key of the section that the field stands in.
+// section returns the key of the field's section.
 func (f *Field) section() string {
 	at := strings.LastIndexByte(f.Key, '.')
 	return f.Key[:max(at, 0)]
@@ -154,8 +154,7 @@ func (f *Field) value(c *Config) reflect.Value {
 	return v
 }
 
-// set parses text into the field of c. Its error begins with a verb and holds no part
-// of text.
+// set parses text into the field of c. Its error begins with a verb and contains no part of text.
 func (f *Field) set(c *Config, text string) error {
 	v := f.value(c)
 	if len(f.OneOf) > 0 {
@@ -171,7 +170,7 @@ func (f *Field) set(c *Config, text string) error {
 	if err := parse(parsed.Interface(), text); err != nil {
 		return err
 	}
-	if err := f.bounded(parsed.Elem()); err != nil {
+	if err := f.checkBounds(parsed.Elem()); err != nil {
 		return err
 	}
 	v.Set(parsed.Elem())
@@ -188,7 +187,7 @@ func (f *Field) text(c *Config) string {
 	}
 }
 
-// show makes an input that was refused fit for an error message.
+// show returns a refused input for an error message, without secrets.
 func (f *Field) show(text string) string {
 	if f.Secret {
 		return mask(text != "")
@@ -199,7 +198,7 @@ func (f *Field) show(text string) string {
 	return strconv.Quote(text)
 }
 
-// entry says what an entry of a list is.
+// entry returns the form of an entry of a list.
 func (f *Field) entry() string {
 	if f.kind.name == "list of resources" {
 		return "a URL or {resource: URL, scopes: [...]}"
@@ -244,8 +243,8 @@ func parseBool(text string) (bool, error) {
 	return false, errors.New("is neither true nor false")
 }
 
-// bounded compares a number with the tags min and max.
-func (f *Field) bounded(v reflect.Value) error {
+// checkBounds compares a number with the tags min and max.
+func (f *Field) checkBounds(v reflect.Value) error {
 	if !v.CanInt() {
 		return nil
 	}

@@ -20,18 +20,17 @@ const (
 	maxSecret = 64 << 10
 )
 
-// readFile reads the configuration file. A missing file is a mistake only if someone
-// named it.
-func (l *loader) readFile(name string, wanted bool) (data []byte, info fs.FileInfo, ok bool) {
+// readFile reads the configuration file. A missing file is a problem only if it was named.
+func (l *loader) readFile(name string, required bool) (data []byte, info fs.FileInfo, ok bool) {
 	data, info, err := readBounded(name, maxFile)
 	switch {
 	case err == nil:
 		return data, info, true
-	case errors.Is(err, fs.ErrNotExist) && !wanted:
+	case errors.Is(err, fs.ErrNotExist) && !required:
 	default:
 		fix := "check the path, or leave it out"
 		if errors.Is(err, fs.ErrPermission) {
-			fix = "let the user that runs watchword read it, and enter its folder (chgrp and chmod 640)"
+			fix = "give the user that runs watchword read access to the file and its folder (chgrp and chmod 640)"
 		}
 		l.problems.add(Problem{Key: "config", From: name, Msg: "cannot be read: " + cause(err), Fix: fix})
 	}
@@ -41,7 +40,7 @@ func (l *loader) readFile(name string, wanted bool) (data []byte, info fs.FileIn
 // file applies the settings of a YAML file.
 func (l *loader) file(data []byte, name string, info fs.FileInfo) {
 	if secondDocument(data) {
-		l.problems.add(Problem{Key: "config", From: name, Msg: "holds more than one YAML document",
+		l.problems.add(Problem{Key: "config", From: name, Msg: "has more than one YAML document",
 			Fix: "put everything into one, without lines of ---"})
 		return
 	}
@@ -58,7 +57,7 @@ func (l *loader) file(data []byte, name string, info fs.FileInfo) {
 		if f.kind.name != "key" || !slices.ContainsFunc(gs, func(g given) bool { return !g.indirect && g.text != "" }) {
 			continue
 		}
-		if p := l.guard(f, name, name, info); p != nil {
+		if p := l.checkExposure(f, name, name, info); p != nil {
 			delete(values, key)
 			l.fail(f, *p)
 		}
@@ -76,7 +75,7 @@ func (l *loader) walk(m map[string]any, prefix, name string, values map[string][
 			continue
 		}
 		if v == nil && (f != nil || isSection(key)) {
-			continue // "key:" with nothing behind it
+			continue // "key:" without a value
 		}
 		if f == nil {
 			l.unknownKey(key, name)
@@ -96,7 +95,7 @@ func (l *loader) unknownKey(key, name string) {
 	}
 	candidates := settingKeys(false)
 	for _, s := range described().sections[1:] {
-		if !strings.HasPrefix(key, s.Key+".") { // in that section it stands already
+		if !strings.HasPrefix(key, s.Key+".") { // it is in that section already
 			candidates = append(candidates, s.Key)
 		}
 	}
@@ -134,8 +133,8 @@ func scalar(v any, f *Field, indirect bool) (text, refused string) {
 		return strings.Join(words, ","), ""
 	case bool, int, int64, uint64, float64:
 		if f.Secret {
-			// YAML has read a number, and a number does not keep its digits.
-			return "", "is a number or word of YAML; put it between quotes"
+			// YAML has parsed a number, which does not preserve its digits.
+			return "", "is a YAML number or keyword; put it between quotes"
 		}
 		return fmt.Sprint(v), ""
 	}
@@ -152,7 +151,7 @@ func (l *loader) readSecret(f *Field, name, from string) (string, *Problem) {
 	case err != nil:
 		return "", &Problem{From: from, Msg: "the file cannot be read: " + cause(err), Fix: "check the path and the permissions"}
 	}
-	if p := l.guard(f, name, from, info); p != nil {
+	if p := l.checkExposure(f, name, from, info); p != nil {
 		return "", p
 	}
 	text := strings.TrimRight(string(data), "\r\n")
@@ -162,9 +161,9 @@ func (l *loader) readSecret(f *Field, name, from string) (string, *Problem) {
 	return text, nil
 }
 
-// guard refuses a file with a secret that others can read or change, and warns of one
-// that more can read than is usual.
-func (l *loader) guard(f *Field, name, from string, info fs.FileInfo) *Problem {
+// checkExposure refuses a file with a secret that anyone can read or change, and warns of one
+// that more users than usual can read.
+func (l *loader) checkExposure(f *Field, name, from string, info fs.FileInfo) *Problem {
 	p := &Problem{Key: f.Key, From: from, Fix: advice(name)}
 	switch l.judgeMode(name, info) {
 	case private:
@@ -178,7 +177,7 @@ func (l *loader) guard(f *Field, name, from string, info fs.FileInfo) *Problem {
 	return p
 }
 
-// readBounded reads a file and tells its mode and owner, all from the same open file.
+// readBounded reads a file and returns its mode and owner, all from the same open file.
 func readBounded(name string, limit int64) ([]byte, fs.FileInfo, error) {
 	file, err := os.Open(name)
 	if err != nil {
@@ -199,7 +198,7 @@ func readBounded(name string, limit int64) ([]byte, fs.FileInfo, error) {
 	return data, info, nil
 }
 
-// cause is the error without the path, which stands in the message already.
+// cause returns the text of the error without the path, which the message already has.
 func cause(err error) string {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -214,13 +213,13 @@ var (
 	blank    = regexp.MustCompile(`^(\s*(#.*|%.*)?\n)*$`)
 )
 
-// withoutQuotes removes what a YAML error quotes: it may be a piece of a secret.
+// withoutQuotes removes quoted text from a YAML error: it may be part of a secret.
 func withoutQuotes(msg string) string {
 	msg = strings.TrimPrefix(msg, "yaml: ")
 	return strings.Join(strings.Fields(quoted.ReplaceAllString(msg, "…")), " ")
 }
 
-// secondDocument finds a document mark behind content. The parser would silently read
+// secondDocument reports whether a document mark follows content. The parser would silently read
 // only the first document.
 func secondDocument(data []byte) bool {
 	for i, at := range document.FindAllIndex(data, -1) {

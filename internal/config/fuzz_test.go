@@ -32,7 +32,7 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("the secret shows up in:\n%s", text)
 		}
 		for _, fd := range Fields() {
-			if berr := fd.bounded(fd.value(c)); berr != nil {
+			if berr := fd.checkBounds(fd.value(c)); berr != nil {
 				t.Fatalf("%s = %s %v", fd.Key, fd.text(c), berr)
 			}
 		}

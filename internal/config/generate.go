@@ -85,18 +85,18 @@ func code(s string) string {
 	return "`" + s + "`"
 }
 
-// cell keeps help text from ending a table cell or starting a tag.
+// cell escapes text for a cell of a Markdown table.
 func cell(s string) string {
 	return strings.NewReplacer("|", "\\|", "<", "&lt;", ">", "&gt;", "*", "\\*").Replace(s)
 }
 
-// Sample returns watchword.sample.yaml. Sections stand there as they are and settings
-// behind a #, so that taking one # away changes one setting.
+// Sample returns watchword.sample.yaml. Its settings are commented out, so that removing one #
+// changes one setting.
 func Sample() []byte {
 	var b bytes.Buffer
 	b.WriteString("# yaml-language-server: $schema=docs/watchword.schema.json\n#\n" +
 		"# Every setting of Watchword with its default. Generated from internal/config.\n" +
-		"# Take away the # before a setting to change it; docs/configuration.md tells more.\n")
+		"# Remove the # before a setting to change it. See docs/configuration.md.\n")
 	for _, s := range Sections() {
 		depth := strings.Count(s.Key, ".")
 		indent := ""
@@ -113,7 +113,7 @@ func Sample() []byte {
 			}
 			comment(&b, indent, f.Help)
 			if f.Secret {
-				comment(&b, indent, "Or the name of a file that holds it, as "+f.leaf()+"_file.")
+				comment(&b, indent, "Or the name of a file that contains it, as "+f.leaf()+"_file.")
 			}
 			b.WriteString(indent + "#" + f.leaf() + ": " + f.yaml() + "\n")
 		}
@@ -143,10 +143,10 @@ func (f *Field) yaml() string {
 	return v
 }
 
-// comment writes text as a comment of YAML.
+// comment writes text as a YAML comment.
 func comment(b *bytes.Buffer, indent, text string) { wrap(b, indent+"# ", text, 90) }
 
-// wrap writes text in lines of at most so many columns.
+// wrap writes text in lines of at most the given number of columns.
 func wrap(b *bytes.Buffer, prefix, text string, columns int) {
 	line := ""
 	for _, w := range strings.Fields(text) {
@@ -175,7 +175,7 @@ func Schema() []byte {
 		in := properties(sections[f.section()])
 		in[f.leaf()] = f.schema()
 		if f.Secret {
-			in[f.leaf()+"_file"] = map[string]any{"type": "string", "description": "Name of a file that holds " + f.Key + "."}
+			in[f.leaf()+"_file"] = map[string]any{"type": "string", "description": "Name of a file that contains " + f.Key + "."}
 		}
 	}
 	var b bytes.Buffer

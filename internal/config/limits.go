@@ -4,9 +4,9 @@ import "time"
 
 // Limits is the section limits.
 type Limits struct {
-	Redis        SecretURL     `key:"redis" example:"redis://redis.example.com:6379/0" help:"Redis that counts for all nodes together: redis://:PASSWORD@HOST:6379/0, rediss:// or unix://. Empty means that each node counts for itself. While Redis is away each node enforces the limits by itself."`
+	Redis        SecretURL     `key:"redis" example:"redis://redis.example.com:6379/0" help:"Redis that counts for all nodes: redis://:PASSWORD@HOST:6379/0, rediss:// or unix://. Empty means that each node counts for itself. While Redis is unavailable each node enforces the limits by itself."`
 	RedisTimeout time.Duration `key:"redis_timeout" default:"50ms" min:"1ms" max:"5s" help:"How long a request waits for Redis before it is counted locally."`
-	Keys         int           `key:"keys" default:"131072" min:"1024" max:"100000000" help:"Keys counted separately in memory, in each of three tables (for limits of minutes, of half an hour, and longer), 17 bytes each. A flood of more makes limits stricter for keys that are new, and leaves each the last token of its own rate."`
+	Keys         int           `key:"keys" default:"131072" min:"1024" max:"100000000" help:"Keys counted separately in memory, in each of three tables (for limits of minutes, of half an hour, and longer), 17 bytes each. More keys than that make limits stricter for new keys, but allow each at least one request."`
 
 	Rates Rates `key:""`
 }
@@ -51,10 +51,9 @@ var rateSections = []Section{
 	{"client", "Client authentication: the OAuth endpoints for tokens, introspection and revocation. Only failures count."},
 }
 
-// rateRows are the rate limits, one a row: the name, the default and what is counted. Each
-// counts by address, by account (or email address, known or not), or by credential. The
-// name is the key below limits, the name that the packages ask for, and the label of
-// watchword_rate_limited_total.
+// rateRows are the rate limits, one a row: the name, the default and what is counted. Each counts
+// by address, by account (or email address, known or not), or by credential. The name is the key
+// below limits, the name in limit.Rates, and the label of watchword_rate_limited_total.
 var rateRows = [...]struct{ name, rate, help string }{
 	{"login.ip", "30/1m burst 60", "Failures from one address, for any account."},
 	{"login.account", "10/15m", "Failures for one account from one known browser, or from one network; from all strangers together, three times as many."},
@@ -76,7 +75,7 @@ var rateRows = [...]struct{ name, rate, help string }{
 	{"refresh.credential", "30/1m", "Refreshes within one family of refresh tokens."},
 	{"authorize.ip", "300/1m burst 600", "Requests from one address, which many users may share."},
 	{"user_code.ip", "20/10m", "Wrong codes from one address, of users who are not signed in."},
-	{"user_code.account", "20/1h", "Wrong codes by one account that is signed in."},
+	{"user_code.account", "20/1h", "Wrong codes from one signed-in account."},
 	{"client_register.ip", "30/1h burst 120", "Attempts from one address."},
 	{"public_client.ip", "120/1m burst 240", "Requests from one address, for any client."},
 	{"client.ip", "60/1m burst 120", "Failures from one address, for any client."},

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Source is the layer that a value came from; a later one wins over an earlier.
+// Source is the layer of a value; a later one overrides an earlier one.
 type Source string
 
 // The layers, from weakest to strongest.
@@ -20,37 +20,37 @@ const (
 	SourceFlag    Source = "flag"
 )
 
-// Options says where Load looks.
+// Options are the sources of Load.
 type Options struct {
 	// File is the configuration file. When it is empty, WATCHWORD_CONFIG names it; when
 	// that is empty too, it is DefaultFile in Dir, if there is one.
 	File string
 	// Dir is where DefaultFile is looked for; empty means the working directory.
 	Dir string
-	// Env is the environment as os.Environ gives it.
+	// Env is the environment in the form of os.Environ.
 	Env []string
 	// Flags are the flags that were set, by the key of their setting. A flag that was
-	// not set must be absent, or it hides what file and environment say.
+	// not set must be absent, or it overrides file and environment.
 	Flags map[string]string
 }
 
-// Load reads the configuration. The error joins a *Problem for every mistake in every
-// layer; the Config that comes with it has the defaults in place of mistakes, so that
-// it can be explained, and must not be served from.
+// Load reads the configuration. The error joins a *Problem for every mistake in every layer. The
+// Config is returned with an error too: it has defaults in place of mistakes and is only for
+// Explain.
 //
 // Load checks each value by itself. Call Validate next.
 func Load(o Options) (*Config, error) {
 	l := newLoader()
 	env := l.environment(o.Env)
-	name, wanted := o.File, true
+	name, required := o.File, true
 	if name == "" {
 		name = env.config
 	}
 	if name == "" {
-		name, wanted = filepath.Join(o.Dir, DefaultFile), false
+		name, required = filepath.Join(o.Dir, DefaultFile), false
 	}
 	l.credentials = env.credentials
-	if data, info, ok := l.readFile(name, wanted); ok {
+	if data, info, ok := l.readFile(name, required); ok {
 		l.file(data, name, info)
 	}
 	l.apply(SourceEnv, env.given)
@@ -58,27 +58,27 @@ func Load(o Options) (*Config, error) {
 	return l.finish()
 }
 
-// Default returns the configuration in which nothing was set.
+// Default returns the configuration of defaults.
 func Default() *Config {
 	c := &Config{origins: map[string]origin{}}
 	for i := range described().fields {
 		if f := &described().fields[i]; f.Default != "" {
-			// A test holds every default to be well formed.
+			// A test checks that every default is well formed.
 			_ = f.set(c, f.Default)
 		}
 	}
 	return c
 }
 
-// origin is where the value of a key came from.
+// origin is the source of the value of a key.
 type origin struct {
 	source Source
 	from   string // file name, variable or flag
-	shown  string // what was given, fit for a message
+	shown  string // the input without secrets, for a message
 	failed bool   // it was refused, and the value is the default
 }
 
-// given is a value before it is understood.
+// given is a value before it is parsed.
 type given struct {
 	text     string
 	from     string
@@ -89,12 +89,12 @@ type given struct {
 type loader struct {
 	config      *Config
 	problems    problems
-	credentials string // the folder of credentials that systemd made; may be empty
+	credentials string // the folder of systemd credentials; may be empty
 }
 
 func newLoader() *loader { return &loader{config: Default()} }
 
-// flags applies the flags. Unlike a variable, an empty flag was meant.
+// flags applies the flags. An empty flag is a value, unlike an empty variable.
 func (l *loader) flags(flags map[string]string) {
 	values := map[string][]given{}
 	for key, text := range flags {
@@ -122,7 +122,7 @@ func lookup(key string) (f *Field, indirect bool) {
 	return nil, false
 }
 
-// apply puts one layer over what is there, in the order of the fields.
+// apply applies one layer of values, in the order of the fields.
 func (l *loader) apply(source Source, values map[string][]given) {
 	for i := range described().fields {
 		f := &described().fields[i]
@@ -169,18 +169,18 @@ func (l *loader) fail(f *Field, p Problem) {
 	l.problems.add(p)
 }
 
-// plainName is what a person would call a setting, and no generated secret.
+// plainName matches names of settings, but no generated secrets.
 var plainName = regexp.MustCompile(`^[a-z][a-z0-9]*([_.-][a-z0-9]+){0,8}$`)
 
-// ofTenants is what people call the rules for passwords, which are settings of tenants.
+// ofTenants matches names for password rules, which are settings of tenants.
 var ofTenants = regexp.MustCompile(`(?i)(^|[._])(password[._]?(policy|rules)|(min|max)_(length|score)|require_(upper|lower|digit|special))`)
 
-// unknown reports a name that is no setting. The value is not shown, for it may be a
-// secret under a mistyped name; nor is a name that looks like a secret itself.
+// unknown reports a name that is no setting. The value is not shown, because it may be a secret
+// under a mistyped name; nor is a name that looks like a secret.
 func (l *loader) unknown(name, from string, candidates []string) {
 	p := Problem{Key: name, From: from, Msg: "is not a setting", Fix: "see docs/configuration.md"}
 	if ofTenants.MatchString(name) {
-		p.Fix = "rules for passwords are a tenant's: watchword tenant set default --password-min-length 12"
+		p.Fix = "password rules are settings of a tenant: watchword tenant set default --password-min-length 12"
 	} else if n := nearest(name, candidates); n != "" {
 		p.Fix = "did you mean " + n + "?"
 	} else if !strings.HasPrefix(name, envPrefix) && (len(name) > 60 || !plainName.MatchString(name)) {
@@ -189,7 +189,7 @@ func (l *loader) unknown(name, from string, candidates []string) {
 	l.problems.add(p)
 }
 
-// settingKeys lists the names that the file, or the environment, may use.
+// settingKeys returns the names of settings in the file, or in the environment.
 func settingKeys(env bool) []string {
 	var names []string
 	for _, f := range described().fields {

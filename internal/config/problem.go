@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// Problem is one mistake in the configuration. None of its parts holds a secret.
+// Problem is one mistake in the configuration. It contains no secret.
 type Problem struct {
-	Key   string // the setting, or the name nobody knows
-	Value string // what was given, quoted; hidden if it is a secret, empty if nothing was given
-	From  string // where it was given, such as "watchword.yaml"; empty for a default
+	Key   string // the setting, or the unknown name
+	Value string // the input, quoted; hidden if it is a secret, empty if there was none
+	From  string // the source of the input, such as "watchword.yaml"; empty for a default
 	Msg   string // what is wrong
 	Fix   string // what to do
 }
@@ -31,7 +31,7 @@ func (p *Problem) Error() string {
 	return b.String()
 }
 
-// Problems takes apart what Load and Validate return.
+// Problems returns the problems in an error of Load or Validate.
 func Problems(err error) []*Problem {
 	var all []*Problem
 	var joined interface{ Unwrap() []error }
@@ -48,7 +48,7 @@ func Problems(err error) []*Problem {
 	return all
 }
 
-// problems collects.
+// problems collects problems.
 type problems []*Problem
 
 func (ps *problems) add(p Problem) { *ps = append(*ps, &p) }
@@ -61,8 +61,8 @@ func (ps problems) err() error {
 	return errors.Join(errs...)
 }
 
-// nearest returns the candidate that a mistyped name most likely meant, or "". A
-// name that only lacks its section, or goes deeper than the setting, is near.
+// nearest returns the most likely candidate for a mistyped name, or "". A name that only lacks
+// its section, or is longer than the setting, is near.
 func nearest(name string, candidates []string) string {
 	name = strings.ToLower(name)
 	best, least := "", len(name)/3+2
@@ -80,7 +80,8 @@ func nearest(name string, candidates []string) string {
 	return best
 }
 
-// distance counts the letters to insert, remove, replace or swap with their neighbour.
+// distance returns the edit distance: letters inserted, removed, replaced or swapped with their
+// neighbour.
 func distance(a, b string) int {
 	if len(a) > 100 {
 		return len(a)

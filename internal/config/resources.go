@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Resource is an API that is open to every client, with the scopes that go with it.
+// Resource is an API that is open to every client, with its scopes.
 type Resource struct {
 	URL    string
 	Scopes []string
 }
 
-// Resources is a list of APIs. Its text form separates them by commas and puts the
-// scopes of each behind its URL.
+// Resources is a list of APIs. Its text form separates them by commas; the scopes of each follow
+// its URL.
 type Resources []Resource
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -41,7 +41,7 @@ func (r Resources) String() string {
 	return strings.Join(entries, ", ")
 }
 
-// URLs are the resources without their scopes.
+// URLs returns the resources without their scopes.
 func (r Resources) URLs() []string {
 	urls := make([]string, len(r))
 	for i, v := range r {
@@ -50,7 +50,7 @@ func (r Resources) URLs() []string {
 	return urls
 }
 
-// Scopes are the scopes of each resource by its URL.
+// Scopes returns the scopes of each resource by its URL.
 func (r Resources) Scopes() map[string][]string {
 	scopes := map[string][]string{}
 	for _, v := range r {
@@ -59,7 +59,7 @@ func (r Resources) Scopes() map[string][]string {
 	return scopes
 }
 
-// resourceText turns an entry of a YAML list into the text form: a URL, or an object
+// resourceText returns the text form of an entry of a YAML list: a URL, or an object
 // with resource (or url) and scopes.
 func resourceText(entry any) (string, bool) {
 	if url, ok := entry.(string); ok {

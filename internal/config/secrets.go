@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// hidden stands for a secret wherever one would be printed.
+// hidden is printed in place of a secret.
 const hidden = "(hidden)"
 
 // Key is 32 secret bytes. The zero Key is no key.
@@ -26,8 +26,8 @@ func (k Key) Bytes() []byte { return slices.Clone(k.bytes) }
 // IsZero reports whether there is no key.
 func (k Key) IsZero() bool { return len(k.bytes) == 0 }
 
-// UnmarshalText implements encoding.TextUnmarshaler. It takes base64 in any of its
-// alphabets and refuses keys that cannot have come from a random source.
+// UnmarshalText implements encoding.TextUnmarshaler. It accepts base64 in either alphabet and
+// refuses keys that are not random.
 func (k *Key) UnmarshalText(text []byte) error {
 	k.bytes = nil
 	s := strings.TrimRight(strings.TrimSpace(string(text)), "=")
@@ -46,9 +46,8 @@ func (k *Key) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// guessable recognises zeros, repeated words, counted bytes and text. Of 32 random
-// bytes, about 30 differ and about 20 are not printable; none of the tests refuses
-// one random key in 10^12.
+// guessable recognises zeros, repeated words, counted bytes and text. It refuses fewer than one
+// random key in 10^12: of 32 random bytes, about 30 differ and about 20 are not printable.
 func guessable(b []byte) bool {
 	seen, steps, text := map[byte]bool{}, map[byte]bool{}, true
 	for i, c := range b {
@@ -76,8 +75,8 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// SecretURL is a URL that may hold a user name and password. Printed, it shows
-// neither them nor its query.
+// SecretURL is a URL that may contain credentials. It is printed without them and without its
+// query.
 type SecretURL struct{ text string }
 
 // Reveal returns the whole URL.
@@ -92,9 +91,9 @@ func (s *SecretURL) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// redactURL shows scheme, host and path. A password with an unescaped /, ? or #
-// shifts the borders of a URL, and then an @ is left behind them: nothing is shown
-// of such a URL, nor of one that does not parse.
+// redactURL returns scheme, host and path. A password with an unescaped /, ? or # is parsed as a
+// path, query or fragment that contains an @: such a URL, and one that does not parse, is hidden
+// as a whole.
 func redactURL(text string) string {
 	if text == "" {
 		return ""
@@ -125,8 +124,7 @@ func mask(set bool) string {
 	return hidden
 }
 
-// The methods below keep the three types out of every verb of fmt, of log/slog and of
-// encoders that ask for text.
+// The methods below hide the three types in all verbs of fmt, in log/slog and in text encoders.
 
 // String hides the key.
 func (k Key) String() string { return mask(!k.IsZero()) }

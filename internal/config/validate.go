@@ -12,20 +12,21 @@ import (
 	"strings"
 )
 
-// Mode is what a configuration is meant for.
+// Mode is the command for which a configuration is validated.
 type Mode string
 
 const (
-	// Serve is production: nothing is made up, nothing secret travels in the clear.
+	// Serve is production: required settings have no default, and secrets are never sent in the
+	// clear.
 	Serve Mode = "serve"
-	// Dev is one developer's machine: everything is made up, nothing is public.
+	// Dev is one developer's machine: every setting has a default, nothing is public.
 	Dev Mode = "dev"
-	// DevPublic is Dev inside a container or for a team: others reach it.
+	// DevPublic is Dev in a container or for a team: other machines reach it.
 	DevPublic Mode = "dev --public"
 )
 
-// Validate judges the whole configuration. Its error joins a *Problem for every
-// mistake; mistakes that Load has reported are not reported again.
+// Validate checks the whole configuration. Its error joins a *Problem for every mistake that Load
+// has not reported.
 func (c *Config) Validate(mode Mode) error {
 	v := &validator{Config: c, mode: mode}
 	v.listeners()
@@ -56,7 +57,7 @@ type validator struct {
 	problems problems
 }
 
-// wrong reports a setting, with what Load knows about it.
+// wrong reports a setting, with its source and input.
 func (v *validator) wrong(key, msg, fix string) {
 	o := v.Config.origins[key]
 	if o.failed {
@@ -65,7 +66,7 @@ func (v *validator) wrong(key, msg, fix string) {
 	v.problems.add(Problem{Key: key, Value: o.shown, From: o.from, Msg: msg, Fix: fix})
 }
 
-// set names the ways to set a key, for the fix of a missing one.
+// set returns the ways to set a key, for the fix of a missing one.
 func set(key, example string) string {
 	f := described().byKey[key]
 	fix := "set " + f.Env
@@ -102,7 +103,7 @@ func validAddress(addr string) bool {
 	return err == nil && strconv.FormatUint(n, 10) == port
 }
 
-// loopback reports whether only this machine can reach a listener or host.
+// loopback reports whether a listener or host is on loopback.
 func loopback(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -111,8 +112,8 @@ func loopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.Unmap().IsLoopback()
 }
 
-// issuer checks the form: two spellings of one issuer are two issuers to every
-// verifier, so there is only one.
+// issuer checks the form of the issuer. Verifiers compare it as a string, so only one spelling is
+// allowed.
 func (v *validator) issuer() {
 	if v.Issuer == "" {
 		return
@@ -129,8 +130,8 @@ func (v *validator) issuer() {
 	}
 }
 
-// parseOrigin parses the one spelling of an origin: scheme and host in lower case, a port
-// only when it is not the usual one, nothing behind.
+// parseOrigin parses an origin in its canonical spelling: scheme and host in lower case, a port
+// only when it is not the default, and nothing after it.
 func parseOrigin(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -151,9 +152,9 @@ func parseOrigin(text string) (*url.URL, error) {
 	case text != u.Scheme+"://"+strings.ToLower(u.Host):
 		return nil, errors.New("is not in lower case")
 	}
-	usual := map[string]string{"https": "443", "http": "80"}[u.Scheme]
-	if _, port, found := strings.Cut(strings.TrimPrefix(u.Host, "["+u.Hostname()+"]"), ":"); found && (port == usual || !validAddress(u.Host)) {
-		return nil, errors.New("has a needless or impossible port")
+	defaultPort := map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	if _, port, found := strings.Cut(strings.TrimPrefix(u.Host, "["+u.Hostname()+"]"), ":"); found && (port == defaultPort || !validAddress(u.Host)) {
+		return nil, errors.New("has an invalid port, or the default port of the scheme")
 	}
 	return u, nil
 }
@@ -215,15 +216,15 @@ func (v *validator) resources() {
 		for _, scope := range resource.Scopes {
 			if strings.ContainsFunc(scope, func(r rune) bool { return r < 0x21 || r > 0x7e || r == '"' || r == '\\' }) || strings.Contains(scope, "://") {
 				v.wrong("oauth.resources", strconv.Quote(scope)+" is not a scope", "a scope has printable ASCII without spaces, quotes and backslashes")
-			} else if slices.Contains(personScopes, scope) || strings.HasPrefix(scope, "watchword:") {
+			} else if slices.Contains(userScopes, scope) || strings.HasPrefix(scope, "watchword:") {
 				v.wrong("oauth.resources", strconv.Quote(scope)+" does not go with an API", "list scopes of the API, such as orders:read; those of OpenID Connect and of the server itself are granted otherwise")
 			}
 		}
 	}
 }
 
-// personScopes speak of the person who signs in.
-var personScopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
+// userScopes are the scopes of OpenID Connect, which belong to no API.
+var userScopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
 
 func (v *validator) schemes() {
 	for _, s := range v.OAuth.RedirectSchemes {
@@ -235,8 +236,8 @@ func (v *validator) schemes() {
 	}
 }
 
-// database and the other secret URLs are judged without quoting them or the errors of
-// their parser.
+// database checks the URLs that may contain secrets. Its messages quote neither them nor errors
+// of their parser.
 func (v *validator) database() {
 	if db := v.Database.Reveal(); db != "" {
 		path, isFile := strings.CutPrefix(db, "sqlite:")
@@ -295,7 +296,7 @@ func (v *validator) order() {
 	for _, r := range []struct {
 		less, more string
 		ok         bool
-		why        string
+		reason     string
 	}{
 		{"tokens.refresh_idle", "tokens.refresh_lifetime", v.Tokens.RefreshIdle <= v.Tokens.RefreshLifetime, "it would have no effect"},
 		{"sessions.idle", "sessions.lifetime", v.Sessions.Idle <= v.Sessions.Lifetime, "it would have no effect"},
@@ -306,16 +307,16 @@ func (v *validator) order() {
 	} {
 		if !r.ok {
 			f, g := described().byKey[r.less], described().byKey[r.more]
-			v.wrong(r.less, fmt.Sprintf("%s is too much beside %s = %s: %s", f.text(v.Config), r.more, g.text(v.Config), r.why),
+			v.wrong(r.less, fmt.Sprintf("%s is too much for %s = %s: %s", f.text(v.Config), r.more, g.text(v.Config), r.reason),
 				"lower "+r.less+" or raise "+r.more)
 		}
 	}
 }
 
-// serve holds what production must have.
+// serve checks the requirements of production.
 func (v *validator) serve() {
 	if v.Issuer == "" {
-		v.wrong("issuer", "is missing", set("issuer", "to the URL that users reach this server by, such as https://auth.example.com"))
+		v.wrong("issuer", "is missing", set("issuer", "to the public URL of this server, such as https://auth.example.com"))
 	}
 	if v.MasterKey.IsZero() {
 		v.wrong("master_key", "is missing", set("master_key", "to 32 random bytes; make them with: openssl rand -base64 32"))
@@ -326,32 +327,31 @@ func (v *validator) serve() {
 			v.noSender()
 		}
 	}
-	// Plain HTTP is safe where nobody else can listen in: on this machine, or behind a
-	// proxy that the operator vouches for by naming it.
+	// Plain HTTP is safe where nobody else can eavesdrop: on loopback, or behind a trusted proxy.
 	if !loopback(v.Listen) && !v.TLS.Enabled() && len(v.Proxy.Trusted) == 0 {
-		v.wrong("listen", v.Listen+" would take passwords over plain HTTP from the network",
-			"set tls.auto or tls.cert_file and tls.key_file, or name the proxy that ends TLS in proxy.trusted, or listen on 127.0.0.1")
+		v.wrong("listen", v.Listen+" would accept passwords over plain HTTP from the network",
+			"set tls.auto or tls.cert_file and tls.key_file, or list the proxy that terminates TLS in proxy.trusted, or listen on 127.0.0.1")
 	}
 	if u, err := url.Parse(v.Issuer); err == nil && u.Host != "" && loopback(u.Host) && !loopback(v.Listen) {
-		v.wrong("issuer", "is an address that only this machine can reach, but the listener is public",
-			"set it to the URL that users reach this server by")
+		v.wrong("issuer", "is a loopback address, but the listener is public",
+			"set it to the public URL of this server")
 	}
 	if v.Password.Memory < 7<<20 {
 		v.wrong("password.memory", v.Password.Memory.String()+" is too little to slow down an attacker", "use at least 7MiB; 19MiB is the default")
 	}
 }
 
-// dev holds what keeps a development server private: its mail can be read by
-// anyone who reaches it.
+// dev checks that a development server is private, because anyone who reaches it can read its
+// mail.
 func (v *validator) dev() {
 	for _, l := range v.addresses() {
 		if !loopback(l.addr) {
-			v.wrong(l.key, l.addr+" is public, and a development server is open to everyone who reaches it",
+			v.wrong(l.key, l.addr+" is public, but anyone who reaches a development server can use it as an administrator",
 				"listen on 127.0.0.1, or use watchword serve; in a container: watchword dev --public")
 		}
 	}
 	if u, err := url.Parse(v.Issuer); v.Issuer != "" && (err != nil || !loopback(u.Host)) {
-		v.wrong("issuer", "is public, and a development server is open to everyone who reaches it",
+		v.wrong("issuer", "is public, but anyone who reaches a development server can use it as an administrator",
 			"leave it out, or use watchword serve; in a container: watchword dev --public")
 	}
 }

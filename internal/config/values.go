@@ -56,13 +56,13 @@ func (s Size) String() string {
 // ParseDuration reads a duration in Go's format, extended by days: "15m", "36h",
 // "30d", "1d12h". It is never negative.
 func ParseDuration(text string) (time.Duration, error) {
-	bad := errors.New("is not a duration")
+	invalid := errors.New("is not a duration")
 	var days time.Duration
 	rest := text
 	if d, r, ok := strings.Cut(text, "d"); ok {
 		n, err := parseDigits(d)
 		if err != nil || n > int64(math.MaxInt64/(24*time.Hour)) {
-			return 0, bad
+			return 0, invalid
 		}
 		days, rest = time.Duration(n)*24*time.Hour, r
 		if rest == "" {
@@ -71,7 +71,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(rest)
 	if err != nil || d < 0 || rest[0] == '-' || rest[0] == '+' || days > math.MaxInt64-d {
-		return 0, bad
+		return 0, invalid
 	}
 	return days + d, nil
 }
@@ -107,38 +107,38 @@ type Rate struct {
 	Burst int
 }
 
-// maxRatePer keeps rates within what the limiters count.
+// maxRatePer is the longest period of a rate that limiters support.
 const maxRatePer = 365 * 24 * time.Hour
 
-// ParseRate reads "COUNT/PERIOD" or "COUNT/PERIOD burst N". Zero is no rate.
+// ParseRate reads "COUNT/PERIOD" or "COUNT/PERIOD burst N". Zero is not a rate.
 func ParseRate(text string) (Rate, error) {
-	bad := errors.New("is not a rate")
+	invalid := errors.New("is not a rate")
 	f := strings.Fields(text)
 	if len(f) != 1 && (len(f) != 3 || f[1] != "burst") {
-		return Rate{}, bad
+		return Rate{}, invalid
 	}
 	count, per, ok := strings.Cut(f[0], "/")
 	if !ok {
-		return Rate{}, bad
+		return Rate{}, invalid
 	}
 	n, err := parseDigits(count)
 	if err != nil || n < 1 || n > math.MaxInt32 {
-		return Rate{}, bad
+		return Rate{}, invalid
 	}
 	r := Rate{Count: int(n)}
 	if r.Per, err = ParseDuration(per); err != nil || int64(r.Per) < n || r.Per > maxRatePer {
-		return Rate{}, bad
+		return Rate{}, invalid
 	}
 	if len(f) == 3 {
 		b, err := parseDigits(f[2])
 		if err != nil || b < 1 || b > math.MaxInt32 {
-			return Rate{}, bad
+			return Rate{}, invalid
 		}
 		r.Burst = int(b)
 	}
-	// The time that pays for a full burst stays within ten years.
+	// The time in which a full burst is refilled is at most ten years.
 	if time.Duration(max(r.Burst, r.Count)) > 10*maxRatePer/(r.Per/time.Duration(r.Count)+1) {
-		return Rate{}, bad
+		return Rate{}, invalid
 	}
 	return r, nil
 }
@@ -175,11 +175,11 @@ func (l *List) UnmarshalText(text []byte) error {
 // String returns the text form.
 func (l List) String() string { return strings.Join(l, ", ") }
 
-// Prefixes is a list of networks. Its text form separates them by commas; an address
-// alone stands for itself.
+// Prefixes is a list of networks. Its text form separates them by commas; an address is a network
+// of its own.
 type Prefixes []netip.Prefix
 
-// UnmarshalText implements encoding.TextUnmarshaler. It refuses networks that hold every
+// UnmarshalText implements encoding.TextUnmarshaler. It refuses networks that contain every
 // address: to trust them is to trust everyone.
 func (p *Prefixes) UnmarshalText(text []byte) error {
 	var words List
@@ -191,7 +191,7 @@ func (p *Prefixes) UnmarshalText(text []byte) error {
 			return errors.New("has an entry that is not a network")
 		}
 		if prefix.Bits() == 0 {
-			return errors.New("has an entry that holds every address, so anyone could claim to be anyone")
+			return errors.New("has an entry that contains every address, so anyone could claim any address")
 		}
 		*p = append(*p, prefix)
 	}
@@ -209,7 +209,7 @@ func parsePrefix(w string) (netip.Prefix, error) {
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	if prefix.Addr().Is4In6() {
-		// Peers are compared as plain IPv4, which such a network never holds.
+		// Peers are compared as plain IPv4, which such a network never contains.
 		return netip.Prefix{}, errors.New("IPv4 mapped into IPv6")
 	}
 	return prefix.Masked(), nil

@@ -32,7 +32,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web"
 )
 
-// The steps of New. Each makes what its name says and what the later ones need.
+// The steps of New, in order. Each opens what later ones need.
 
 func (s *Server) openPasswords(context.Context) (err error) {
 	c := s.cfg.Password
@@ -63,7 +63,7 @@ func (s *Server) openPasswords(context.Context) (err error) {
 	return nil
 }
 
-// rates are the configured rate limits by their names.
+// rates returns the configured rate limits by their names.
 func (s *Server) rates() limit.Rates {
 	all := limit.Rates{}
 	for name, r := range s.cfg.Limits.Rates.All() {
@@ -156,7 +156,7 @@ func (s *Server) openServices(ctx context.Context) error {
 	return s.Tenants.EnsureDefault(ctx)
 }
 
-// newOutbound makes the client for addresses that clients name.
+// newOutbound returns the HTTP client for URLs that OAuth clients name.
 func (s *Server) newOutbound() (*outbound.Client, error) {
 	conf := outbound.Config{InsecureAllow: s.cfg.Outbound.Allow}
 	if file := s.cfg.Outbound.CAFile; file != "" {
@@ -169,7 +169,7 @@ func (s *Server) newOutbound() (*outbound.Client, error) {
 			roots = x509.NewCertPool()
 		}
 		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("outbound.ca_file: %s holds no certificates in PEM", file)
+			return nil, fmt.Errorf("outbound.ca_file: %s contains no PEM certificates", file)
 		}
 		conf.Transport = func(t *http.Transport) { t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12} }
 	}
@@ -178,8 +178,8 @@ func (s *Server) newOutbound() (*outbound.Client, error) {
 	return c, nil
 }
 
-// openMail selects where mail goes: the configured server, the mailbox of development, or
-// nowhere.
+// openMail sets up the delivery of mail: to the configured server, to the mailbox of development,
+// or none.
 func (s *Server) openMail(context.Context) (err error) {
 	conf := outbox.Config{
 		DB: s.DB, Timers: s.opts.Timers, Log: s.log, Observe: s.delivered, Drain: min(3*time.Second, s.cfg.Shutdown.Timeout/2),
@@ -233,7 +233,7 @@ func CheckMail(ctx context.Context, cfg *config.Config) error {
 func (s *Server) tenantName(ctx context.Context, id auth.TenantID) string {
 	t, err := s.Tenants.Get(ctx, id)
 	if err != nil {
-		return "" // the mail is worth more than the name in it
+		return "" // the mail is sent without the name
 	}
 	return t.Name
 }
@@ -265,11 +265,11 @@ func (s *Server) openWeb(context.Context) (err error) {
 	return err
 }
 
-// mailboxMails lists the mailbox for the pages of development.
+// mailboxMails returns the mails of the mailbox for the pages of development.
 func (s *Server) mailboxMails() []web.Mail {
-	kept := s.Mailbox.Mails()
-	out := make([]web.Mail, len(kept))
-	for i, m := range kept {
+	mails := s.Mailbox.Mails()
+	out := make([]web.Mail, len(mails))
+	for i, m := range mails {
 		out[i] = web.Mail{To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Links: m.Links, SentAt: m.SentAt}
 	}
 	return out

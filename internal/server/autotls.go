@@ -19,19 +19,19 @@ import (
 )
 
 const (
-	certLoadTime    = 3 * time.Second  // for what is kept, before we serve without it
-	certRetry       = 10 * time.Second // after a fault of ours; after one of the authority certmagic waits by itself
-	certRetryNoHope = time.Hour        // when certmagic sees no sense in waiting
+	certLoadTime   = 3 * time.Second  // for stored certificates, before the server starts without them
+	certRetry      = 10 * time.Second // after a failure of the server; after one of the authority certmagic waits by itself
+	certRetryLater = time.Hour        // after an error that certmagic does not retry
 )
 
-// autoTLS obtains certificates by ACME (RFC 8555) through the public listener
-// itself (TLS-ALPN-01, RFC 8737) and keeps them in the database. A certificate
-// authority that does not answer keeps nobody from starting.
+// autoTLS obtains certificates by ACME (RFC 8555) through the public listener (TLS-ALPN-01, RFC
+// 8737) and stores them in the database. The server starts even when the certificate authority is
+// unavailable.
 func (s *Server) autoTLS(ctx context.Context, at net.Addr) (*tls.Config, func(context.Context), error) {
-	quiet := zap.NewNop() // what matters comes through OnEvent
+	quiet := zap.NewNop() // certEvent logs what matters
 	issuer, err := s.certIssuer(at)
 	if err != nil {
-		return nil, nil, fmt.Errorf("set up automatic certificates: %w", err)
+		return nil, nil, fmt.Errorf("configure automatic certificates: %w", err)
 	}
 	issuer.Logger = quiet
 	var magic *certmagic.Config
@@ -46,26 +46,26 @@ func (s *Server) autoTLS(ctx context.Context, at net.Addr) (*tls.Config, func(co
 	auto := magic.TLSConfig()
 	conf.NextProtos = append(conf.NextProtos, auto.NextProtos...)
 	conf.GetCertificate = func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		// For a challenge certmagic would look into the database, whatever the name.
+		// For a challenge of any name certmagic would query the database.
 		if slices.Equal(h.SupportedProtos, auto.NextProtos) && !s.cfg.TLS.Covers(h.ServerName) {
-			return nil, errors.New("a challenge for a name that is not ours")
+			return nil, errors.New("ACME challenge: the name is not in tls.auto")
 		}
 		return auto.GetCertificate(h)
 	}
 	return conf, func(ctx context.Context) { s.manageCerts(ctx, magic); cache.Stop() }, nil
 }
 
-// loadCerts has what is in the database ready when the first connection comes.
+// loadCerts loads stored certificates before the first connection.
 func (s *Server) loadCerts(ctx context.Context, magic *certmagic.Config) {
 	ctx, cancel := context.WithTimeout(ctx, certLoadTime)
 	defer cancel()
 	for _, name := range s.cfg.TLS.Auto {
-		_, _ = magic.CacheManagedCertificate(ctx, name) // manageCerts does what this could not
+		_, _ = magic.CacheManagedCertificate(ctx, name) // manageCerts retries
 	}
 }
 
-// manageCerts sees to it that there is a certificate for every name. From then on
-// certmagic renews it. It returns when ctx is done.
+// manageCerts ensures that there is a certificate for every name; certmagic renews it. It returns
+// when ctx is done.
 func (s *Server) manageCerts(ctx context.Context, magic *certmagic.Config) {
 	var wg sync.WaitGroup
 	for _, name := range s.cfg.TLS.Auto {
@@ -77,9 +77,9 @@ func (s *Server) manageCerts(ctx context.Context, magic *certmagic.Config) {
 				}
 				wait := certRetry
 				if errors.As(err, new(certmagic.ErrNoRetry)) {
-					wait = certRetryNoHope
+					wait = certRetryLater
 				}
-				s.log.Error("certificate not ready; trying again", "host", name, "in", wait.String(), "error", err)
+				s.log.Error("certificate not available; retrying", "host", name, "in", wait.String(), "error", err)
 				s.opts.Timers.Sleep(ctx, wait)
 			}
 		})
@@ -88,8 +88,8 @@ func (s *Server) manageCerts(ctx context.Context, magic *certmagic.Config) {
 	wg.Wait()
 }
 
-// ensureCert gets the certificate for a name from the database, or from the authority
-// if there is none or only an old one, however often that has to be asked.
+// ensureCert loads the certificate for a name from the database. It obtains or renews it at the
+// authority, with retries, when there is none or it is too old.
 func ensureCert(ctx context.Context, magic *certmagic.Config, name string) error {
 	cert, err := magic.CacheManagedCertificate(ctx, name)
 	switch {
@@ -106,12 +106,13 @@ func ensureCert(ctx context.Context, magic *certmagic.Config, name string) error
 	return err
 }
 
-// certIssuer is the certificate authority, and how it reaches us.
+// certIssuer returns the configuration of the certificate authority and of the listener for its
+// challenges.
 func (s *Server) certIssuer(at net.Addr) (certmagic.ACMEIssuer, error) {
 	c := s.cfg.TLS
 	ca := certmagic.ACMEIssuer{CA: c.Directory, Email: c.Email, Agreed: true, DisableHTTPChallenge: true}
-	// Where nobody listens on the port of the challenge, certmagic opens it. It must
-	// know that we do, even if port 443 is another that is forwarded to ours.
+	// certmagic opens the port of the challenge when nothing listens on it. It must know the port
+	// of the public listener, to which port 443 may be forwarded.
 	host, port, err := net.SplitHostPort(at.String())
 	if err != nil {
 		return ca, err
@@ -126,7 +127,7 @@ func (s *Server) certIssuer(at net.Addr) (certmagic.ACMEIssuer, error) {
 	}
 	ca.TrustedRoots = x509.NewCertPool()
 	if !ca.TrustedRoots.AppendCertsFromPEM(roots) {
-		return ca, fmt.Errorf("%s holds no certificates in PEM", c.DirectoryCAFile)
+		return ca, fmt.Errorf("%s contains no PEM certificates", c.DirectoryCAFile)
 	}
 	return ca, nil
 }
@@ -136,7 +137,7 @@ func (s *Server) certEvent(_ context.Context, event string, data map[string]any)
 	case "cert_obtained":
 		s.log.Info("certificate obtained", "host", data["identifier"], "renewal", data["renewal"])
 	case "cert_failed":
-		s.log.Error("certificate not obtained; trying again later", "host", data["identifier"], "error", data["error"])
+		s.log.Error("certificate not obtained; retrying later", "host", data["identifier"], "error", data["error"])
 	}
 	return nil
 }

@@ -17,36 +17,36 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// certStore keeps in our database what certmagic has to keep: certificates with
-// their keys, the account at the authority, and challenges that are under way, so
-// that every node has every certificate, any of them can answer the authority, and
-// one at a time orders. Everything is sealed under the master key.
+// certStore is the storage of certmagic in the database: certificates with their keys, the
+// account at the authority, and pending challenges. So every node has every certificate, any node
+// can answer a challenge, and one node at a time orders. All values are sealed under the master
+// key.
 type certStore struct {
 	timers timer.Source
 	db     *store.DB
 	ctx    context.Context // of the running server; leases end with it
 	mu     sync.Mutex
-	held   map[string]lease // owned by mu: by the name of the lock
+	held   map[string]lease // owned by mu: by name of the lock
 }
 
-// lease is a lock that lapses when its node has died.
+// lease is a lock that expires when its node has died.
 type lease struct {
 	holder string
-	stop   context.CancelFunc // ends the extending
+	stop   context.CancelFunc // ends its renewal
 }
 
 const (
-	certRoot   = "acme/"     // of all names
-	leaseTime  = time.Minute // how long a dead node holds the others up
-	leaseExtra = leaseTime / 4
-	leasePoll  = time.Second
+	certRoot     = "acme/"     // prefix of all names
+	leaseTime    = time.Minute // how long a dead node blocks the others
+	leaseRenewal = leaseTime / 4
+	leasePoll    = time.Second
 )
 
 func newCertStore(ctx context.Context, db *store.DB, timers timer.Source) *certStore {
 	return &certStore{db: db, timers: timers, ctx: ctx, held: map[string]lease{}}
 }
 
-// Lock waits until nobody else has the lock, however long the database is away.
+// Lock waits until it gets the lock, also while the database is unavailable.
 func (c *certStore) Lock(ctx context.Context, name string) error {
 	holder := secret.Encode(secret.Bytes(16))
 	for !c.lease(ctx, name, holder) {
@@ -54,13 +54,13 @@ func (c *certStore) Lock(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	extending, stop := context.WithCancel(c.ctx)
+	renewing, stop := context.WithCancel(c.ctx)
 	c.mu.Lock()
 	c.held[name] = lease{holder, stop}
 	c.mu.Unlock()
 	go func() {
-		for c.timers.Sleep(extending, leaseExtra) == nil {
-			c.lease(extending, name, holder)
+		for c.timers.Sleep(renewing, leaseRenewal) == nil {
+			c.lease(renewing, name, holder)
 		}
 	}()
 	return nil
@@ -74,7 +74,7 @@ func (c *certStore) lease(ctx context.Context, name, holder string) (got bool) {
 	return got && err == nil
 }
 
-// Unlock gives the lock back.
+// Unlock releases the lock.
 func (c *certStore) Unlock(ctx context.Context, name string) error {
 	c.mu.Lock()
 	l, ok := c.held[name]
@@ -87,12 +87,12 @@ func (c *certStore) Unlock(ctx context.Context, name string) error {
 	return c.db.WriteSystem(ctx, func(tx *store.SystemTx) error { return tx.ReleaseLease(certRoot+name, l.holder) })
 }
 
-// Store puts a value at a key.
+// Store stores the value of a key.
 func (c *certStore) Store(ctx context.Context, key string, value []byte) error {
 	return c.db.WriteSystem(ctx, func(tx *store.SystemTx) error { return tx.PutSealed(certRoot+key, value) })
 }
 
-// Load returns the value at a key, or fs.ErrNotExist.
+// Load returns the value of a key, or fs.ErrNotExist.
 func (c *certStore) Load(ctx context.Context, key string) (value []byte, err error) {
 	err = c.db.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
 		value, err = tx.Sealed(certRoot + key)
@@ -104,18 +104,18 @@ func (c *certStore) Load(ctx context.Context, key string) (value []byte, err err
 	return value, err
 }
 
-// Delete forgets a key and all below it.
+// Delete deletes a key and all keys below it.
 func (c *certStore) Delete(ctx context.Context, key string) error {
 	return c.db.WriteSystem(ctx, func(tx *store.SystemTx) error { return tx.DeleteSealed(certRoot + key) })
 }
 
-// Exists reports whether there is something at a key or below it.
+// Exists reports whether there is a value at a key or below it.
 func (c *certStore) Exists(ctx context.Context, key string) bool {
 	_, err := c.Stat(ctx, key)
 	return err == nil
 }
 
-// List names what is directly below a key, or with recursive all of it.
+// List returns the keys directly below a key, or with recursive all of them.
 func (c *certStore) List(ctx context.Context, key string, recursive bool) (keys []string, err error) {
 	found, err := c.below(ctx, key)
 	for _, f := range found {
@@ -141,7 +141,7 @@ func (c *certStore) below(ctx context.Context, key string) (found []store.Sealed
 	return found, err
 }
 
-// Stat tells a value from a folder, which is as new as the newest value in it.
+// Stat describes a value, or a folder, whose time is that of its newest value.
 func (c *certStore) Stat(ctx context.Context, key string) (certmagic.KeyInfo, error) {
 	info := certmagic.KeyInfo{Key: key}
 	value, err := c.Load(ctx, key)

@@ -8,19 +8,17 @@ import (
 	"strconv"
 )
 
-// What two readers of one connection understand differently is how requests are
-// smuggled past a proxy. net/http is as lenient as RFC 9112 allows: it takes a bare
-// LF for a line's end (§2.2), unfolds continued lines (§5.2), and lets
-// Transfer-Encoding override a Content-Length beside it (§6.3). The RFC allows to
-// refuse all three as well, and so does this listener: it reads the heads of
-// requests on their way in and spoils those, so that net/http answers 400 and
-// closes.
+// Requests are smuggled past a proxy where proxy and server parse a connection differently.
+// net/http is as lenient as RFC 9112 allows: it accepts a bare LF as a line ending (§2.2),
+// unfolds continued lines (§5.2), and lets Transfer-Encoding override Content-Length (§6.3). The
+// RFC also allows refusing all three, as this listener does: it parses the head of each request
+// as it is read, and replaces the rest of a refused one by bytes to which net/http responds with
+// 400.
 //
-// It guards connections without TLS, which are those that come from a proxy. A
-// connection whose request had a chunked body is not read further (see lastChunked),
-// so only lengths have to be counted here.
+// It is for connections without TLS, which come from a proxy. A connection is closed after a
+// request with a chunked body (see lastChunked), so only Content-Length has to be counted.
 
-// strictListener reads the head of every request on its connections.
+// strictListener checks the head of every request on its connections.
 type strictListener struct{ net.Listener }
 
 func (l strictListener) Accept() (net.Conn, error) {
@@ -41,24 +39,24 @@ func lastChunked(h http.Handler) http.Handler {
 	})
 }
 
-// strictConn hands on what it reads until it finds a fault in a head.
+// strictConn passes on what it reads until it finds a fault in a head.
 type strictConn struct {
 	net.Conn
-	head    headReader
-	spoiled []byte // what is still to be read instead of the rest
-	bad     bool
+	head        headReader
+	replacement []byte // the unread part of invalidRequest
+	faulty      bool
 }
 
-// spoil is no part of any head: net/http refuses it wherever it stands.
-const spoil = "\x00 bad\r\n\r\n"
+// invalidRequest is no valid part of a head: net/http refuses it at any position.
+const invalidRequest = "\x00 bad\r\n\r\n"
 
 func (c *strictConn) Read(b []byte) (int, error) {
-	if c.bad {
-		if len(c.spoiled) == 0 {
+	if c.faulty {
+		if len(c.replacement) == 0 {
 			return 0, io.EOF
 		}
-		n := copy(b, c.spoiled)
-		c.spoiled = c.spoiled[n:]
+		n := copy(b, c.replacement)
+		c.replacement = c.replacement[n:]
 		return n, nil
 	}
 	n, err := c.Conn.Read(b)
@@ -66,29 +64,29 @@ func (c *strictConn) Read(b []byte) (int, error) {
 	if good == n {
 		return n, err
 	}
-	c.bad, c.spoiled = true, []byte(spoil)
+	c.faulty, c.replacement = true, []byte(invalidRequest)
 	if good > 0 {
 		return good, nil
 	}
 	return c.Read(b)
 }
 
-// headReader follows the heads and bodies of one connection. Its zero value stands
-// before the first request line.
+// headReader parses the heads and skips the bodies of one connection. Its zero value is before
+// the first request line.
 type headReader struct {
-	line    [64]byte // the beginning of the line under way: enough for the names that matter
-	n       int      // how much of it is known
-	long    bool     // the line is longer than that
-	cr      bool     // its last byte so far is CR
-	fields  bool     // the request line is over
-	length  bool     // a Content-Length was there
-	size    int64    // and this is what it said
-	coded   bool     // a Transfer-Encoding was there
-	body    int64    // bytes of the body that are to come, once the head is over
-	endless bool     // a chunked body: nothing of interest comes any more
+	line    [64]byte // the beginning of the current line: enough for the names that matter
+	n       int      // number of bytes in line
+	long    bool     // the line is longer
+	cr      bool     // the last byte of the line is CR
+	fields  bool     // the request line has ended
+	length  bool     // there was a Content-Length
+	size    int64    // its value
+	coded   bool     // there was a Transfer-Encoding
+	body    int64    // remaining bytes of the body, after the head
+	endless bool     // a chunked body, the last of the connection
 }
 
-// read looks at the next bytes and returns how many of them are good.
+// read parses the next bytes and returns how many of them are valid.
 func (h *headReader) read(b []byte) int {
 	for i := 0; i < len(b); {
 		if h.endless {
@@ -103,7 +101,7 @@ func (h *headReader) read(b []byte) int {
 		if end := bytes.IndexByte(b[i:], '\n'); end >= 0 {
 			h.add(b[i : i+end])
 			if !h.endLine() {
-				return i + end // without the LF, which net/http would take
+				return i + end // without the LF, which net/http would accept
 			}
 			i += end + 1
 			continue
@@ -114,7 +112,7 @@ func (h *headReader) read(b []byte) int {
 	return len(b)
 }
 
-// add notes a part of a line.
+// add adds a part of the current line.
 func (h *headReader) add(part []byte) {
 	if len(part) == 0 {
 		return
@@ -125,7 +123,7 @@ func (h *headReader) add(part []byte) {
 	h.cr = part[len(part)-1] == '\r'
 }
 
-// endLine judges the line that ends here.
+// endLine checks the current line at its end.
 func (h *headReader) endLine() bool {
 	line, long, cr := h.line[:h.n], h.long, h.cr
 	h.n, h.long, h.cr = 0, false, false
@@ -161,8 +159,7 @@ func (h *headReader) contentLength(value []byte, long bool) bool {
 	return true
 }
 
-// endHead goes on to the body. Empty lines before a request line are skipped
-// (RFC 9112 §2.2).
+// endHead continues with the body. Empty lines before a request line are skipped (RFC 9112 §2.2).
 func (h *headReader) endHead() bool {
 	if h.fields {
 		h.body, h.endless = h.size, h.coded

@@ -9,14 +9,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// mostKinds bounds how many kinds of password hashes are looked for.
-const mostKinds = 200
+// maxKinds bounds the kinds of password hashes that are measured.
+const maxKinds = 200
 
-// measurePasswordKinds shows the hasher one stored hash of each kind, so that wrong passwords
-// take as long for all of them.
+// measurePasswordKinds measures one stored hash of each kind, so that wrong passwords take the
+// same time for all of them.
 func (s *Server) measurePasswordKinds(ctx context.Context) error {
 	after := ""
-	for range mostKinds {
+	for range maxKinds {
 		var hash string
 		err := s.DB.ReadSystem(ctx, func(tx *store.SystemTx) (err error) {
 			hash, err = tx.NextPasswordHash(after)
@@ -29,7 +29,7 @@ func (s *Server) measurePasswordKinds(ctx context.Context) error {
 			after, err = s.Hasher.MeasureKind(ctx, hash)
 		}
 		if err != nil {
-			return fmt.Errorf("learn kinds of password hashes: %w", err)
+			return fmt.Errorf("measure kinds of password hashes: %w", err)
 		}
 	}
 	return nil

@@ -18,37 +18,36 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// manageConnections bounds the management listener, which few should know.
+// manageConnections bounds the connections of the management listener.
 const manageConnections = 256
 
-// Run serves until ctx is done, then drains: /readyz says no, nothing new is
-// accepted, requests and deliveries under way may finish within shutdown.timeout,
-// what is left is cut off. It returns nil after that, and an error when it could
-// not listen or a listener broke. ready is called once, when both listeners are
-// open, with their addresses. Run is called once and closes the server.
+// Run serves until ctx is done, then drains: /readyz answers 503, no connection is accepted, and
+// requests and deliveries under way may finish within shutdown.timeout. It returns nil after
+// that, and an error when a listener cannot be opened or fails. ready is called once with the
+// addresses of both open listeners. Run is called once and closes the server.
 func (s *Server) Run(ctx context.Context, ready func(addr, manageAddr string)) error {
 	defer s.Close()
 	if err := s.measurePasswordKinds(ctx); err != nil {
-		s.log.Warn("until the kinds of stored password hashes are known, failed sign-ins may tell them apart by their time", "error", err)
+		s.log.Warn("the kinds of stored password hashes could not be measured; until then the time of a failed sign-in may reveal the kind", "error", err)
 	}
 	l, err := s.listen(ctx)
 	if err != nil {
 		return err
 	}
-	// Background work ends when ctx does, or when a listener breaks.
+	// Background work ends when ctx does, or when a listener fails.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer cancel() // before the waiting
+	defer cancel() // before wg.Wait
 	wg.Go(func() { s.Outbox.Run(ctx) })
 	if l.manageCerts != nil {
 		wg.Go(func() { l.manageCerts(ctx) })
 	}
-	broken := make(chan error, 2)
+	failed := make(chan error, 2)
 	serve := func(srv *http.Server, ln net.Listener) {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			broken <- fmt.Errorf("serve %s: %w", ln.Addr(), err)
+			failed <- fmt.Errorf("serve %s: %w", ln.Addr(), err)
 		}
 	}
 	go serve(l.public, l.publicLn)
@@ -57,7 +56,7 @@ func (s *Server) Run(ctx context.Context, ready func(addr, manageAddr string)) e
 		ready(l.publicLn.Addr().String(), l.manageLn.Addr().String())
 	}
 	select {
-	case err = <-broken:
+	case err = <-failed:
 		cancel()
 	case <-ctx.Done():
 	}
@@ -65,11 +64,11 @@ func (s *Server) Run(ctx context.Context, ready func(addr, manageAddr string)) e
 	return err
 }
 
-// listeners is what Run has open.
+// listeners are the open listeners of Run and their servers.
 type listeners struct {
 	public, manage     *http.Server
 	publicLn, manageLn net.Listener
-	manageCerts        func(context.Context) // looks after the certificates; may be nil
+	manageCerts        func(context.Context) // renews certificates; may be nil
 }
 
 func (s *Server) listen(ctx context.Context) (*listeners, error) {
@@ -77,17 +76,17 @@ func (s *Server) listen(ctx context.Context) (*listeners, error) {
 		public: s.httpServer(lastChunked(s.withReadiness(s.Web.Public()))),
 		manage: s.httpServer(s.withReadiness(s.Web.Management())),
 	}
-	l.manage.WriteTimeout = 5 * time.Minute // profiles are recorded while the answer is open
+	l.manage.WriteTimeout = 5 * time.Minute // profiles are recorded during the response
 	ln, err := listenOn(ctx, s.opts.Public, s.cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("open the public listener (listen): %w", err)
 	}
-	conf, keep, err := s.tls(ctx, ln.Addr())
+	conf, manageCerts, err := s.tls(ctx, ln.Addr())
 	if err != nil {
 		ln.Close()
 		return nil, err
 	}
-	l.manageCerts = keep
+	l.manageCerts = manageCerts
 	l.publicLn = netutil.LimitListener(ln, s.cfg.HTTP.MaxConnections)
 	if conf != nil {
 		l.public.TLSConfig = conf
@@ -119,8 +118,8 @@ func listenOn(ctx context.Context, given net.Listener, addr string) (net.Listene
 	return ln, err
 }
 
-// httpServer bounds what one connection may use. HTTP/2 is spoken where TLS has
-// negotiated it.
+// httpServer returns a server with the configured bounds. It uses HTTP/2 where TLS has negotiated
+// it.
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	c := s.cfg.HTTP
 	return &http.Server{
@@ -136,7 +135,7 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 }
 
 // errorLog sorts what net/http has to say: a panic is our fault, a stranger's
-// broken handshake is no news.
+// failed handshake is no news.
 type errorLog struct{ log *slog.Logger }
 
 func (e errorLog) Write(line []byte) (int, error) {
@@ -144,19 +143,19 @@ func (e errorLog) Write(line []byte) (int, error) {
 	if bytes.Contains(line, []byte("panic")) {
 		level = slog.LevelError
 	}
-	e.log.Log(context.Background(), level, "http server", "says", string(bytes.TrimSpace(line)))
+	e.log.Log(context.Background(), level, "http server", "message", string(bytes.TrimSpace(line)))
 	return len(line), nil
 }
 
-// drain ends both servers, the management one last: who asks it in between hears
-// that the node is going.
+// drain shuts both servers down, the management server last, so that probes see that the node is
+// draining.
 func (s *Server) drain(l *listeners) {
 	s.draining.Store(true)
 	s.log.Info("draining", "timeout", s.cfg.Shutdown.Timeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Shutdown.Timeout)
 	defer cancel()
 	if err := l.public.Shutdown(ctx); err != nil {
-		s.log.Warn("requests were cut off at the end of shutdown.timeout")
+		s.log.Warn("requests were aborted at the end of shutdown.timeout")
 		l.public.Close()
 	}
 	l.manage.Close()
@@ -171,7 +170,7 @@ func (s *Server) withReadiness(h http.Handler) http.Handler {
 			w.Header().Set("Cache-Control", "no-store")
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusServiceUnavailable)
-			io.WriteString(w, `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"this node is going down","code":"draining"}`+"\n")
+			io.WriteString(w, `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"this node is shutting down","code":"draining"}`+"\n")
 			return
 		}
 		h.ServeHTTP(w, r)

@@ -1,10 +1,9 @@
-// Package server assembles the server: from one configuration it opens the
-// database, makes every service, hands each what it needs and nothing else, and
-// runs the listeners and the background work until its context is done.
+// Package server assembles the server from one configuration: it opens the database, creates
+// every service with the values it needs, and runs the listeners and the background work until
+// its context is done.
 //
 // New assembles; the fields of a Server are the services, for the command line and
-// for tests. Run serves. The package decides nothing about accounts or tokens and
-// holds no state of its own beyond what must be closed.
+// for tests. Run serves. The package decides nothing about accounts or tokens.
 package server
 
 import (
@@ -42,28 +41,28 @@ import (
 	"github.com/watchword-auth/watchword/internal/web"
 )
 
-// Options are what a configuration does not say.
+// Options are values that are not in the configuration.
 type Options struct {
-	// Dev keeps mails in a mailbox that everybody can read, unless the configuration
-	// names a mail server, and shows it in the browser.
+	// Dev stores mails in a mailbox that anyone can read in the browser, unless the configuration
+	// has a mail server.
 	Dev bool
-	// InsecureCookies lets browsers sign in over plain http that drop Secure cookies
-	// there, such as Safari. It does nothing when the issuer has https.
+	// InsecureCookies omits the Secure attribute when the issuer is http. Some browsers, such as
+	// Safari, drop Secure cookies over http.
 	InsecureCookies bool
 	// Now is the clock. It is required.
 	Now func() time.Time
 	// Timers wake background work.
 	Timers timer.Source
-	// Log receives everything there is to say; nothing is logged when nil.
+	// Log is the logger; nothing is logged when nil.
 	Log *slog.Logger
-	// Version is what the server calls itself in its log and metrics.
+	// Version is the version of the server in its log and metrics.
 	Version string
-	// Public and Manage, if set, are listened on instead of the configured
-	// addresses. Run closes them.
+	// Public and Manage, if set, replace the listeners of the configured addresses. Run closes
+	// them.
 	Public, Manage net.Listener
 }
 
-// Server is the assembled server. Its services may be used whether Run runs or not.
+// Server is the assembled server. Its services can be used without Run.
 type Server struct {
 	DB       *store.DB
 	Keys     *keys.Ring
@@ -90,7 +89,7 @@ type Server struct {
 	log  *slog.Logger
 
 	policy    password.Policy
-	delivered func(auth.MessageKind, string) // counts a try of the outbox
+	delivered func(auth.MessageKind, string) // counts an attempt of the outbox
 	clockSkew prometheus.Gauge               // against the database's clock
 	closers   []func() error                 // in the order of opening
 	closing   sync.Once
@@ -98,9 +97,9 @@ type Server struct {
 	draining  atomic.Bool
 }
 
-// New opens the database, brings it up to date, makes sure that the default tenant
-// is there, and assembles the services. It does not judge the configuration: see
-// Config.Validate. The caller closes the server, unless Run does.
+// New opens and migrates the database, ensures that the default tenant exists, and assembles the
+// services. It does not validate the configuration: see Config.Validate. The caller closes the
+// server, unless Run does.
 func New(ctx context.Context, cfg *config.Config, opts Options) (*Server, error) {
 	s := &Server{cfg: cfg, opts: opts, now: opts.Now, log: opts.Log}
 	if s.log == nil {
@@ -115,7 +114,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Server, error)
 	return s, nil
 }
 
-// Close closes what New opened. Closing twice does nothing more.
+// Close closes what New opened. It may be called twice.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
 		for i := len(s.closers) - 1; i >= 0; i-- {
@@ -129,7 +128,7 @@ func (s *Server) onClose(c io.Closer) { s.closers = append(s.closers, c.Close) }
 
 func (s *Server) openStore(ctx context.Context) error {
 	if s.cfg.MasterKey.IsZero() {
-		return errors.New("there is no master key: set master_key to 32 random bytes (openssl rand -base64 32)")
+		return errors.New("master_key is missing: set it to 32 random bytes (openssl rand -base64 32)")
 	}
 	var previous [][]byte
 	if !s.cfg.MasterKeyPrevious.IsZero() {
@@ -147,16 +146,16 @@ func (s *Server) openStore(ctx context.Context) error {
 	return nil
 }
 
-// OtherMasterKey says of a database that the configured master keys do not open it, and
-// what to do.
+// OtherMasterKey returns a message about a database that the configured master keys do not open:
+// a predicate, and what to do.
 func OtherMasterKey(cfg *config.Config) string {
 	if _, err := os.Stat(cfg.DevKeyFile()); err == nil {
-		return fmt.Sprintf("belongs to another master key: %s lies beside it, so it is that of \"watchword dev\"; give production a folder of its own as data (WATCHWORD_DATA)", cfg.DevKeyFile())
+		return fmt.Sprintf("belongs to another master key: %s is in its folder, so it is that of \"watchword dev\"; use another folder as data (WATCHWORD_DATA) in production", cfg.DevKeyFile())
 	}
-	return "belongs to another master key; give the right one as master_key, or as master_key_previous if it has been replaced"
+	return "belongs to another master key; set master_key to the right one, or master_key_previous if it has been replaced"
 }
 
-// root is the secret from which those of all nodes are derived.
+// readRoot returns the root secret that all nodes share, and creates it when it is missing.
 func (s *Server) readRoot(ctx context.Context) (root []byte, err error) {
 	fresh := secret.Bytes(32)
 	err = s.DB.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {

@@ -13,9 +13,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// tls is how the public listener speaks HTTPS; nil when a proxy does. The second
-// result looks after the certificates until its context is done. at is where the
-// listener, already open, is.
+// tls returns the TLS configuration of the public listener; nil when a proxy terminates TLS. The
+// second result renews or reloads the certificates until its context is done. at is the address
+// of the open listener.
 func (s *Server) tls(ctx context.Context, at net.Addr) (*tls.Config, func(context.Context), error) {
 	switch {
 	case s.cfg.TLS.CertFile != "":
@@ -33,8 +33,8 @@ func (s *Server) tls(ctx context.Context, at net.Addr) (*tls.Config, func(contex
 	return nil, nil, nil
 }
 
-// baseTLS speaks TLS 1.3, and 1.2 with what RFC 9325 §4.2 recommends for it and nothing
-// else, as the FAPI 2.0 Security Profile asks (§5.2.2).
+// baseTLS allows TLS 1.3, and TLS 1.2 only with the cipher suites of RFC 9325 §4.2, as the FAPI
+// 2.0 Security Profile requires (§5.2.2).
 func baseTLS() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, CipherSuites: []uint16{
 		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -42,8 +42,7 @@ func baseTLS() *tls.Config {
 	}}
 }
 
-// certFiles is a certificate and key in two files. Whoever renews them replaces
-// the files; the server notices.
+// certFiles is a certificate and key in two files. They are loaded again when they change.
 type certFiles struct {
 	cert, key string
 	timers    timer.Source
@@ -81,7 +80,7 @@ func (f *certFiles) fingerprint() string {
 }
 
 // reloadChanged loads the files when they have changed. While they do not match, as during a
-// renewal, the old certificate stays.
+// renewal, the old certificate stays in use.
 func (f *certFiles) reloadChanged() {
 	now := f.fingerprint()
 	if now == f.lastRead {

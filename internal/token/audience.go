@@ -30,7 +30,7 @@ func (s *Service) audience(tenant auth.TenantID, c auth.Client, g auth.Grant) []
 	return []string{s.defaultAudience(tenant, c)}
 }
 
-// defaultAudience is the audience of a user's tokens without a requested resource.
+// defaultAudience returns the audience of a user's tokens without a requested resource.
 func (s *Service) defaultAudience(tenant auth.TenantID, c auth.Client) string {
 	if c.FirstParty {
 		return tenant.Issuer(s.base)
@@ -41,23 +41,22 @@ func (s *Service) defaultAudience(tenant auth.TenantID, c auth.Client) string {
 // ResolveResource returns the configured spelling of a resource, and whether the client may
 // request tokens of users for it (RFC 8707): one that it is registered for, one that is open to
 // every client, or its default.
-func (s *Service) ResolveResource(tenant auth.TenantID, c auth.Client, asked string) (string, bool) {
+func (s *Service) ResolveResource(tenant auth.TenantID, c auth.Client, requested string) (string, bool) {
 	for _, list := range [][]string{c.Settings.Audiences, s.resources, {s.defaultAudience(tenant, c)}} {
-		if name, ok := FindResource(list, asked); ok {
+		if name, ok := FindResource(list, requested); ok {
 			return name, true
 		}
 	}
 	return "", false
 }
 
-// FindResource finds a resource in a list and returns the spelling of the list, exact or
-// equivalent. Tokens carry the spelling that resource servers were configured with, whichever
-// the client uses.
-func FindResource(list []string, asked string) (string, bool) {
-	if slices.Contains(list, asked) {
-		return asked, true
+// FindResource finds a resource in a list, exact or equivalent, and returns the spelling of the
+// list. So tokens have the spelling with which resource servers are configured.
+func FindResource(list []string, requested string) (string, bool) {
+	if slices.Contains(list, requested) {
+		return requested, true
 	}
-	i := slices.IndexFunc(list, func(known string) bool { return guard.SameResource(known, asked) })
+	i := slices.IndexFunc(list, func(known string) bool { return guard.SameResource(known, requested) })
 	if i < 0 {
 		return "", false
 	}
@@ -73,9 +72,8 @@ func (s *Service) resolveAudience(tenant auth.TenantID, c auth.Client, g *auth.G
 	return err
 }
 
-// remainingAudience is the part of a granted audience that the client may still request. When
-// nothing remains, nothing is issued: the default would be another audience than the granted
-// one.
+// remainingAudience returns the part of a granted audience that the client may still request. It
+// fails when nothing remains: the default would be another audience than the granted one.
 func (s *Service) remainingAudience(tenant auth.TenantID, c auth.Client, granted []string) ([]string, error) {
 	if len(granted) == 0 {
 		return nil, nil
@@ -92,15 +90,15 @@ func (s *Service) remainingAudience(tenant auth.TenantID, c auth.Client, granted
 	return left, nil
 }
 
-// narrowAudience is the requested part of a granted audience; all of it without a request. A
-// grant without an audience is for the client's default. That of the built-in client is for any
-// resource it may request, as only the user's own program has it.
-func (s *Service) narrowAudience(tenant auth.TenantID, c auth.Client, granted, asked []string) ([]string, error) {
-	if len(asked) == 0 {
+// narrowAudience returns the requested part of a granted audience; nil without a request. A grant
+// without an audience is for the client's default. That of the built-in client is for any
+// resource it may request.
+func (s *Service) narrowAudience(tenant auth.TenantID, c auth.Client, granted, requested []string) ([]string, error) {
+	if len(requested) == 0 {
 		return nil, nil
 	}
-	part := make([]string, 0, len(asked))
-	for _, resource := range asked {
+	part := make([]string, 0, len(requested))
+	for _, resource := range requested {
 		name, ok := FindResource(granted, resource)
 		switch {
 		case len(granted) == 0 && c.ID == auth.FirstParty:
@@ -119,5 +117,5 @@ func (s *Service) narrowAudience(tenant auth.TenantID, c auth.Client, granted, a
 }
 
 func invalidTarget() error {
-	return auth.Invalid(auth.CodeInvalidTarget, "resource", "resource: one that the client may ask for (listed in oauth.resources or set as its --audience) and that was granted at the sign-in; only a first-party sign-in without resource is for all of them")
+	return auth.Invalid(auth.CodeInvalidTarget, "resource", "resource: want one that the client may request (listed in oauth.resources or set as its --audience) and that was granted at the sign-in; only a first-party sign-in without resource is for all of them")
 }

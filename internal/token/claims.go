@@ -54,8 +54,8 @@ func encodeClaims(issuer string, d Draft, now time.Time) []byte {
 	return append(b, '}')
 }
 
-// subject is the "sub" of a grant's tokens: that of a client that acts for itself is
-// its own name (RFC 9068 §2.2).
+// subject returns the "sub" of a grant's tokens. For a client that acts for itself it is the
+// client_id (RFC 9068 §2.2).
 func subject(g auth.Grant) string {
 	return cmp.Or(g.Subject, string(g.Account), string(g.Client))
 }
@@ -86,13 +86,13 @@ func appendList(b []byte, name string, values []string) []byte {
 	return append(b, ']')
 }
 
-// appendQuoted writes a JSON string; what is not plain is left to encoding/json.
+// appendQuoted appends a JSON string. encoding/json encodes those that need escaping.
 func appendQuoted(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
 			q, err := json.Marshal(s)
 			if err != nil {
-				panic("token: a string does not encode: " + err.Error())
+				panic("token: encode string: " + err.Error())
 			}
 			return append(b, q...)
 		}

@@ -13,32 +13,32 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// idTyp marks ID Tokens and other JWTs without a type of their own.
+// idTyp is the typ header of ID Tokens and of other JWTs without a type of their own.
 const idTyp = "JWT"
 
-// idTokenRequest is what an ID Token says beyond its grant.
+// idTokenRequest is what an ID Token needs in addition to its grant.
 type idTokenRequest struct {
 	algorithm string
 	account   auth.Account
 	request   auth.IDTokenRequest
-	scope     auth.Scope     // whose claims are told as well
-	session   auth.SessionID // of the client that is notified when it ends; empty for other sessions
+	scope     auth.Scope     // whose claims are included
+	session   auth.SessionID // the sid, for a client with a back-channel logout URI; else empty
 }
 
-// ClaimsOfScope is the value of auth.ClientSettings.IDTokenClaims for the claims of the
+// ClaimsOfScope is the value of auth.ClientSettings.IDTokenClaims that includes the claims of the
 // granted scopes.
 const ClaimsOfScope = "scope"
 
-// IDTokenAlgorithm signs a client's ID Tokens: RS256 unless it is set to another
-// (OpenID Connect Registration §2).
+// IDTokenAlgorithm returns the algorithm of a client's ID Tokens: RS256 unless it is set (OpenID
+// Connect Registration §2).
 func IDTokenAlgorithm(c auth.Client) string { return cmp.Or(c.Settings.IDTokenAlgorithm, keys.RS256) }
 
-// requestIDToken asks for an ID Token, if the scope has openid (OpenID Connect Core
-// §3.1.2.1). The account is the one of the grant.
-func (d *Draft) requestIDToken(c auth.Client, a auth.Account, asked *auth.IDTokenRequest) {
-	if asked != nil && d.grant.Scope.Has(auth.ScopeOpenID) {
-		d.id = &idTokenRequest{algorithm: IDTokenAlgorithm(c), account: a, request: *asked}
-		d.id.request.Claims = c.AllowedClaims(asked.Claims) // it was asked a while ago
+// requestIDToken adds an ID Token to the draft, if the scope has openid (OpenID Connect Core
+// §3.1.2.1). The account is that of the grant.
+func (d *Draft) requestIDToken(c auth.Client, a auth.Account, request *auth.IDTokenRequest) {
+	if request != nil && d.grant.Scope.Has(auth.ScopeOpenID) {
+		d.id = &idTokenRequest{algorithm: IDTokenAlgorithm(c), account: a, request: *request}
+		d.id.request.Claims = c.AllowedClaims(request.Claims) // the client's scope may have changed since
 		if c.Settings.IDTokenClaims == ClaimsOfScope {
 			d.id.scope = d.grant.Scope
 		}
@@ -48,18 +48,17 @@ func (d *Draft) requestIDToken(c auth.Client, a auth.Account, asked *auth.IDToke
 	}
 }
 
-// EnsureIDTokenKey makes the key that a client's ID Tokens are signed with, where the tenant has
-// none of the kind yet. It is asked when a client is made, so that the key is published
-// before it is needed, and before anything is spent for which a signature has to be
-// given; then it costs a look at memory. A client that never acts for a person needs
-// none.
+// EnsureIDTokenKey creates the key that signs a client's ID Tokens, if the tenant has none. It is
+// called when a client is created, so that the key is published before it is needed, and before
+// anything is consumed whose redemption needs a signature; then it reads only memory. A client
+// that never acts for a user needs no key.
 func (s *Service) EnsureIDTokenKey(ctx context.Context, tenant auth.TenantID, c auth.Client) error {
 	if !c.Allows(auth.GrantAuthorizationCode) && !c.Allows(auth.GrantDeviceCode) {
 		return nil
 	}
 	alg := IDTokenAlgorithm(c)
 	if err := s.keys.Ensure(ctx, tenant, alg); err != nil {
-		return wrapInternal("make a "+alg+" key", err)
+		return wrapInternal("create a "+alg+" key", err)
 	}
 	if err := s.keys.CheckUsable(ctx, tenant); err != nil {
 		return wrapInternal("open the signing keys", err)
@@ -67,9 +66,9 @@ func (s *Service) EnsureIDTokenKey(ctx context.Context, tenant auth.TenantID, c 
 	return nil
 }
 
-// signIDToken mints the ID Token that goes with an access token (OpenID Connect Core
-// §2, §3.1.3.6). It lives as long as the access token. auth_time, acr and amr are
-// those of the sign-in, however often it was refreshed (§12.2).
+// signIDToken signs the ID Token of an access token (OpenID Connect Core §2, §3.1.3.6). It has
+// the lifetime of the access token. auth_time, acr and amr are those of the sign-in, also after
+// refreshes (§12.2).
 func (s *Service) signIDToken(ctx context.Context, d Draft, access string, now time.Time) (string, error) {
 	g, id := d.grant, d.id
 	b := make([]byte, 0, 640)
@@ -88,7 +87,7 @@ func (s *Service) signIDToken(ctx context.Context, d Draft, access string, now t
 	}
 	b = appendOptional(b, `,"sid":`, string(id.session))
 	b = appendMember(b, `,"at_hash":`, atHash(id.algorithm, access))
-	b = appendPersonClaims(b, id.account, id.scope, id.request.Claims)
+	b = appendUserClaims(b, id.account, id.scope, id.request.Claims)
 	out, err := s.keys.Sign(ctx, d.tenant, id.algorithm, idTyp, append(b, '}'))
 	if err != nil {
 		return "", fmt.Errorf("sign ID Token: %w", err)
@@ -96,8 +95,8 @@ func (s *Service) signIDToken(ctx context.Context, d Draft, access string, now t
 	return out, nil
 }
 
-// atHash is at_hash: the left half of the digest that belongs to the algorithm.
-// Ed25519 hashes with SHA-512.
+// atHash returns at_hash: the left half of the digest that belongs to the algorithm. Ed25519 uses
+// SHA-512.
 func atHash(alg, access string) string {
 	if alg == keys.EdDSA {
 		sum := sha512.Sum512([]byte(access))

@@ -11,11 +11,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// IntrospectRefresh looks at a refresh token without spending it, and returns its family, and
-// the name by which the client knows the account, when Refresh would take it.
-// Everything else is refused as Unauthenticated
-// invalid_refresh_token: what is unknown, spent (in its grace as well), expired or
-// revoked, and a token whose account, client or tenant is disabled.
+// IntrospectRefresh returns the family of an active refresh token and its subject for the client.
+// It does not consume the token. It refuses as Unauthenticated invalid_refresh_token a token that
+// is unknown, used (within the grace period too), expired or revoked, or whose account, client or
+// tenant is disabled.
 func (s *Service) IntrospectRefresh(ctx context.Context, tenant auth.TenantID, raw string) (f auth.Family, subject string, err error) {
 	t, ok := s.form.decode(tenant, raw)
 	if !ok {
@@ -29,7 +28,7 @@ func (s *Service) IntrospectRefresh(ctx context.Context, tenant auth.TenantID, r
 		f, subject = r.Family, s.Subject(r.Client, r.Family.Account)
 		alive := f.Live(tx.Now) && r.Session.EndedAt.IsZero() && tx.Now.Before(r.Session.ExpiresAt)
 		if !alive || int64(t.generation) != f.Generation || !secret.Equal(secret.Digest(raw), f.Digest) {
-			return invalidRefreshToken(errors.New("it is dead or spent"))
+			return invalidRefreshToken(errors.New("it is inactive"))
 		}
 		if err := decideRefresh(r); err != nil {
 			return invalidRefreshToken(err)
@@ -49,7 +48,7 @@ func (s *Service) IntrospectRefresh(ctx context.Context, tenant auth.TenantID, r
 // servers that verify tokens by themselves accept it until it expires. The caller has verified
 // the token.
 func (s *Service) RevokeAccess(ctx context.Context, tenant auth.TenantID, c Verified, actor auth.Actor) error {
-	// A little longer than the token itself, since verifiers forgive clocks.
+	// A little longer than the token itself, because verifiers allow for clock skew.
 	until := c.ExpiresAt.Add(guard.DefaultLeeway + time.Minute)
 	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error {
 		err := tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseRevokedAccess, Digest: c.JTI, Client: auth.ClientID(c.ClientID), Data: "{}",

@@ -12,7 +12,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// typ marks access tokens, so that no other JWT of this server passes for one (RFC 9068 §2.1).
+// typ is the typ header of access tokens, so that no other JWT of this server is accepted as one
+// (RFC 9068 §2.1).
 const typ = "at+jwt"
 
 // formatOpaque is the format of access tokens that are sealed.
@@ -21,8 +22,8 @@ const formatOpaque = "opaque"
 // Draft is a grant that was decided and stored but not signed.
 type Draft struct {
 	tenant    auth.TenantID
-	grant     auth.Grant // as the access token says it
-	granted   auth.Scope // what a refresh token is for
+	grant     auth.Grant // as in the access token
+	granted   auth.Scope // the scope of the refresh token
 	audience  []string
 	algorithm string
 	access    time.Duration   // lifetime of the access token
@@ -39,11 +40,11 @@ type Draft struct {
 // not granted, is refused as Invalid invalid_target; a token that would not fit into a header as
 // Invalid token_too_long.
 func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
-	on, err := readIssuanceState(tx, g)
+	state, err := readIssuanceState(tx, g)
 	if err != nil {
 		return Draft{}, err
 	}
-	d, f, err := s.Plan(tx.Now, on, g)
+	d, f, err := s.Plan(tx.Now, state, g)
 	if err != nil {
 		return Draft{}, err
 	}
@@ -65,63 +66,63 @@ type IssuanceState struct {
 	Entitlement auth.Entitlement
 }
 
-func readIssuanceState(tx *store.Tx, g auth.Grant) (on IssuanceState, err error) {
-	if on.Tenant, err = tx.CurrentTenant(); err != nil {
-		return on, fmt.Errorf("read tenant: %w", err)
+func readIssuanceState(tx *store.Tx, g auth.Grant) (state IssuanceState, err error) {
+	if state.Tenant, err = tx.CurrentTenant(); err != nil {
+		return state, fmt.Errorf("read tenant: %w", err)
 	}
-	if on.Client, err = tx.Client(g.Client); errors.Is(err, auth.ErrNotFound) {
-		return on, auth.Refuse(auth.KindUnauthenticated, auth.CodeClientUnknown, "this client is unknown")
+	if state.Client, err = tx.Client(g.Client); errors.Is(err, auth.ErrNotFound) {
+		return state, auth.Refuse(auth.KindUnauthenticated, auth.CodeClientUnknown, "client not found")
 	} else if err != nil {
-		return on, fmt.Errorf("read client: %w", err)
+		return state, fmt.Errorf("read client: %w", err)
 	}
 	if g.Account == "" {
-		return on, nil
+		return state, nil
 	}
-	if on.Account, err = tx.Account(g.Account); errors.Is(err, auth.ErrNotFound) {
-		return on, auth.Refuse(auth.KindUnauthenticated, auth.CodeAccountUnknown, "this account is unknown")
+	if state.Account, err = tx.Account(g.Account); errors.Is(err, auth.ErrNotFound) {
+		return state, auth.Refuse(auth.KindUnauthenticated, auth.CodeAccountUnknown, "account not found")
 	} else if err != nil {
-		return on, fmt.Errorf("read account: %w", err)
+		return state, fmt.Errorf("read account: %w", err)
 	}
-	if on.Entitlement, err = tx.Entitlement(g.Account, g.Scope); err != nil {
-		return on, fmt.Errorf("read rights: %w", err)
+	if state.Entitlement, err = tx.Entitlement(g.Account, g.Scope); err != nil {
+		return state, fmt.Errorf("read rights: %w", err)
 	}
-	if on.allowsRefresh(g) {
-		on.Session, err = tx.Session(g.Session)
+	if state.allowsRefresh(g) {
+		state.Session, err = tx.Session(g.Session)
 		if err != nil && !errors.Is(err, auth.ErrNotFound) {
-			return on, fmt.Errorf("read session: %w", err)
+			return state, fmt.Errorf("read session: %w", err)
 		}
 	}
-	return on, nil
+	return state, nil
 }
 
 // allowsRefresh reports whether a refresh token goes with the grant.
-func (on IssuanceState) allowsRefresh(g auth.Grant) bool {
-	return g.Account != "" && g.Scope.Has(auth.ScopeOffline) && on.Client.Allows(auth.GrantRefreshToken)
+func (state IssuanceState) allowsRefresh(g auth.Grant) bool {
+	return g.Account != "" && g.Scope.Has(auth.ScopeOffline) && state.Client.Allows(auth.GrantRefreshToken)
 }
 
 // Plan is Start without the database, for a state that was read in the same transaction or that
 // the writing statement checks. It returns the refresh family to store, or nil.
-func (s *Service) Plan(now time.Time, on IssuanceState, g auth.Grant) (Draft, *auth.Family, error) {
-	if err := CheckIssuance(on.Tenant, on.Account, on.Client); err != nil {
+func (s *Service) Plan(now time.Time, state IssuanceState, g auth.Grant) (Draft, *auth.Family, error) {
+	if err := CheckIssuance(state.Tenant, state.Account, state.Client); err != nil {
 		return Draft{}, nil, err
 	}
 	if g.Within == nil { // else the exchange policy has decided about the audience
-		if err := s.resolveAudience(on.Tenant.ID, on.Client, &g); err != nil {
+		if err := s.resolveAudience(state.Tenant.ID, state.Client, &g); err != nil {
 			return Draft{}, nil, err
 		}
 	}
-	if g.Account != "" && !on.allowsRefresh(g) {
+	if g.Account != "" && !state.allowsRefresh(g) {
 		g.Scope = removeScope(g.Scope, auth.ScopeOffline) // the response says what was granted
 	}
-	d, err := s.draft(on.Tenant, on.Client, g, on.Entitlement)
+	d, err := s.draft(state.Tenant, state.Client, g, state.Entitlement)
 	if err != nil || g.Account == "" {
 		return d, nil, err
 	}
-	d.requestIDToken(on.Client, on.Account, g.IDToken)
+	d.requestIDToken(state.Client, state.Account, g.IDToken)
 	if !d.granted.Has(auth.ScopeOffline) {
 		return d, nil, nil
 	}
-	f, err := s.newFamily(now, &d, on)
+	f, err := s.newFamily(now, &d, state)
 	return d, f, err
 }
 
@@ -188,8 +189,8 @@ func (d Draft) checkSize() error {
 }
 
 // newFamily makes a refresh family, which never outlives its session.
-func (s *Service) newFamily(now time.Time, d *Draft, on IssuanceState) (*auth.Family, error) {
-	session := on.Session
+func (s *Service) newFamily(now time.Time, d *Draft, state IssuanceState) (*auth.Family, error) {
+	session := state.Session
 	if session.ID == "" || session.Account != d.grant.Account || !session.Live(now) {
 		return nil, auth.SessionInvalid()
 	}
@@ -198,16 +199,16 @@ func (s *Service) newFamily(now time.Time, d *Draft, on IssuanceState) (*auth.Fa
 	if !ok {
 		return nil, fmt.Errorf("family id %q is not a UUID", id)
 	}
-	life := on.Tenant.Settings.Lifetimes.Or(s.lifetimes)
+	life := state.Tenant.Settings.Lifetimes.Or(s.lifetimes)
 	expires := earlier(now.Add(life.RefreshAbsolute), session.ExpiresAt)
 	idle := earlier(now.Add(life.RefreshIdle), expires)
-	d.refresh, d.idle = s.form.encode(on.Tenant.ID, token), idle.Sub(now)
+	d.refresh, d.idle = s.form.encode(state.Tenant.ID, token), idle.Sub(now)
 	f := &auth.Family{
 		ID: auth.FamilyID(id), Account: d.grant.Account, Client: d.grant.Client, Session: session.ID, Scope: d.granted,
 		Audience: d.grant.Audience, Digest: secret.Digest(d.refresh.Reveal()),
 		CreatedAt: now, RotatedAt: now, IdleAt: idle, ExpiresAt: expires,
 	}
-	if on.Client.Public() { // a confidential one authenticates at each refresh (RFC 9449 §5)
+	if state.Client.Public() { // a confidential one authenticates at each refresh (RFC 9449 §5)
 		f.JKT = d.grant.JKT
 	}
 	return f, nil

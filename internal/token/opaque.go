@@ -14,34 +14,34 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// AccessPrefix is what every opaque access token begins with.
+// AccessPrefix begins every opaque access token.
 const AccessPrefix = "wwt_"
 
-// The form of an opaque access token:
+// newOpaque returns the cipher of opaque access tokens. Their form is:
 //
 //	wwt_ base64url( nonce 12 ‖ AES-256-GCM( claims ) ‖ tag 16 )
 //
-// It says what a JWT would say, and only the server can read it. The tenant is sealed
-// along with it, so one tenant's token is garbage to another. Nothing is stored.
+// The claims are those of a JWT, and only the server can read them. The tenant is authenticated
+// with them, so a token of one tenant is invalid for another. Nothing is stored.
 
 func newOpaque(root []byte) cipher.AEAD {
 	block, err := aes.NewCipher(secret.Derive(root, "opaque access token"))
 	if err != nil {
-		panic("token: AES refuses 32 bytes: " + err.Error())
+		panic("token: AES: " + err.Error())
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
-		panic("token: GCM refuses AES: " + err.Error())
+		panic("token: GCM: " + err.Error())
 	}
 	return aead
 }
 
-// seal makes an opaque access token of the claims.
+// seal returns an opaque access token of the claims.
 func (s *Service) seal(tenant auth.TenantID, claims []byte) string {
 	return AccessPrefix + secret.Encode(s.opaque.Seal(nil, nil, claims, []byte(tenant)))
 }
 
-// unseal gives back the claims of a token that was sealed for the tenant.
+// unseal returns the claims of a token that was sealed for the tenant.
 func (s *Service) unseal(tenant auth.TenantID, raw string) ([]byte, bool) {
 	rest, ok := strings.CutPrefix(raw, AccessPrefix)
 	if !ok || len(raw) > maxAccess {
@@ -55,8 +55,7 @@ func (s *Service) unseal(tenant auth.TenantID, raw string) ([]byte, bool) {
 	return claims, err == nil
 }
 
-// opaqueClaims are the claims of an opaque token as they are read back: what guard.Claims
-// names, and the key.
+// opaqueClaims are the decoded claims of an opaque token.
 type opaqueClaims struct {
 	Issuer      string       `json:"iss"`
 	Subject     string       `json:"sub"`
@@ -78,19 +77,19 @@ type opaqueClaims struct {
 	Actor json.RawMessage `json:"act"`
 }
 
-// verifyOpaque checks an opaque access token as guard checks a JWT.
+// verifyOpaque verifies an opaque access token as guard verifies a JWT.
 func (s *Service) verifyOpaque(tenant auth.TenantID, raw, audience string) (Verified, error) {
 	payload, ok := s.unseal(tenant, raw)
 	if !ok {
-		return Verified{}, invalidToken("it was not sealed here")
+		return Verified{}, invalidToken("it was not sealed by this server")
 	}
 	var c opaqueClaims
 	if err := json.Unmarshal(payload, &c); err != nil {
-		return Verified{}, invalidToken("what was sealed cannot be read")
+		return Verified{}, invalidToken("its claims cannot be decoded")
 	}
 	switch expires := time.Unix(c.ExpiresAt, 0); {
 	case c.Issuer != tenant.Issuer(s.base):
-		return Verified{}, invalidToken("another issuer's")
+		return Verified{}, invalidToken("it is of another issuer")
 	case !slices.ContainsFunc(c.Audience, func(a string) bool { return guard.SameResource(a, audience) }):
 		return Verified{}, refuseToken(guard.ErrAudience)
 	case !s.now().Before(expires.Add(guard.DefaultLeeway)):
@@ -113,8 +112,8 @@ func (c opaqueClaims) guardClaims() *guard.Claims {
 	return out
 }
 
-// Audience is what an access token of either form says it is for. Of a JWT that is not
-// verified: it is for choosing the audience to verify it against.
+// Audience returns the audience of an access token of either form. A JWT is not verified: the
+// result only selects the audience for its verification.
 func (s *Service) Audience(tenant auth.TenantID, raw string) []string {
 	if len(raw) > maxAccess {
 		return nil
@@ -138,7 +137,7 @@ func (s *Service) Audience(tenant auth.TenantID, raw string) []string {
 	return c.Audience
 }
 
-// maxAccess is how long an access token may be to be looked at.
+// maxAccess is the largest length of an access token that is parsed.
 const maxAccess = 16 << 10
 
 // StringOrList is a claim that is a string or a list of strings (RFC 7519 §4.1.3).

@@ -16,16 +16,16 @@ type verdict string
 
 const (
 	rotated verdict = "rotated" // the newest: it is replaced by its successor
-	race    verdict = "race"    // spent a moment ago: returns the same successor
+	race    verdict = "race"    // used within the grace period: returns the same successor
 	retry   verdict = "retry"   // its successor was never used, so the response was lost: returns the same successor
-	late    verdict = "late"    // the same, too long ago: ends the session, without a sign of theft
-	reuse   verdict = "reuse"   // its successor was used: theft, ends the session
+	late    verdict = "late"    // a retry after too long: ends the session, without indicating a copy
+	reuse   verdict = "reuse"   // its successor was used, so it was copied: ends the session
 	expired verdict = "expired" // too old: revoked from now on
 	invalid verdict = "invalid"
 	refused verdict = "refused" // a mistake in the request; the token is unchanged
 )
 
-// verdictOf maps the repetitions of a spent token whose successor has never been used.
+// verdictOf maps the repetitions of a used token whose successor has never been used.
 var verdictOf = map[auth.Repetition]verdict{auth.Race: race, auth.Retry: retry, auth.Late: late, auth.Reuse: reuse}
 
 // ErrKeyMismatch is the cause of a refusal of Refresh when the proof of the bound key is
@@ -60,8 +60,8 @@ type presentedToken struct {
 //
 // Refusals of the token are Unauthenticated. invalid_refresh_token: it is unknown, expired,
 // revoked, issued to another client, bound to another key, or nothing may be issued to its
-// account. refresh_token_reused: a spent token was presented after its successor was used or
-// after Config.Retry. Its session and the whole family have then ended.
+// account. refresh_token_reused: a used token was presented after its successor was used or after
+// Config.Retry. Its session and the whole family have then ended.
 func (s *Service) Refresh(ctx context.Context, in RefreshRequest) (auth.Tokens, error) {
 	d, err := s.Rotate(ctx, in)
 	if err != nil {
@@ -78,8 +78,8 @@ func (s *Service) Rotate(ctx context.Context, in RefreshRequest) (Draft, error) 
 		s.countVerdict(invalid)
 		return Draft{}, invalidRefreshToken(nil)
 	}
-	// A node that cannot sign, because it lacks the newest master key, must not spend
-	// tokens: their owners would repeat them later and be taken for thieves.
+	// A node that cannot sign, because it lacks the newest master key, must not consume tokens:
+	// their owners would present them again later, which looks like reuse.
 	if err := s.keys.CheckUsable(ctx, tenant); err != nil {
 		return Draft{}, wrapInternal("refresh", err)
 	}
@@ -134,7 +134,7 @@ func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (
 	switch generation := int64(p.token.generation); {
 	case generation == f.Generation && secret.Equal(p.digest, f.Digest):
 	case generation >= f.Generation:
-		// Our tag, but unknown to the database, which is an older copy.
+		// A valid tag, but unknown to the database, which must be an older copy.
 		return invalid, invalidRefreshToken(errors.New("the database does not know this generation"))
 	case generation == f.Generation-1 && secret.Equal(p.nextDigest, f.Digest):
 		v = verdictOf[f.Retries.Judge(now.Sub(f.RotatedAt), s.grace, s.retry)]
@@ -167,21 +167,21 @@ func grantedScope(f auth.Family) auth.Scope {
 // have one.
 func decideRefresh(r store.RefreshState) error {
 	if !r.Client.UserScope().Has(auth.ScopeOffline) {
-		return errors.New("the client may not refresh any more")
+		return errors.New("the client may no longer refresh")
 	}
 	return CheckIssuance(r.Tenant, r.Account, r.Client)
 }
 
 // rotate returns the draft of the response to a valid token, and the rotation. A race changes
-// nothing, and a retry is counted once for each token. Rights that the client or the account has
-// lost are not in the draft.
+// nothing, and a retry is counted once for each token. The draft has no rights that the client or
+// the account no longer has.
 func (s *Service) rotate(p presentedToken, v verdict, now time.Time, r store.RefreshState) (Draft, store.Rotation, error) {
 	d, err := s.draftRefreshed(p, r)
 	if err != nil {
 		return Draft{}, store.Rotation{}, err
 	}
 	f := r.Family
-	if f.Client != auth.FirstParty { // the own API has other ways to say who signed in
+	if f.Client != auth.FirstParty { // the first-party API has other ways to identify the user
 		d.requestIDToken(r.Client, r.Account, &auth.IDTokenRequest{Claims: r.Session.Claims.IDToken})
 	}
 	d.refresh = p.next
@@ -210,7 +210,7 @@ func (s *Service) rotate(p presentedToken, v verdict, now time.Time, r store.Ref
 	return d, rotation, nil
 }
 
-// draftRefreshed is the draft of the next access token of a family.
+// draftRefreshed returns the draft of the next access token of a family.
 func (s *Service) draftRefreshed(p presentedToken, r store.RefreshState) (Draft, error) {
 	f := r.Family
 	g := auth.Grant{
@@ -259,8 +259,8 @@ func (s *Service) revokeFamily(ctx context.Context, p presentedToken) (v verdict
 	return v, err
 }
 
-// endReusedSession ends the session and all its families and writes an audit line. It notifies
-// the owner unless the successor was never used: nobody else has it then.
+// endReusedSession ends the session and all its families and records an audit event. It notifies
+// the owner unless the successor was never used, as there is no copy then.
 func endReusedSession(tx *store.Tx, f auth.Family, p presentedToken, v verdict) error {
 	actor := p.Actor
 	if err := tx.RevokeFamily(f.ID, auth.EndReuse); err != nil {
@@ -294,11 +294,11 @@ func (s *Service) countVerdict(v verdict) {
 }
 
 func invalidRefreshToken(cause error) error {
-	e := auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidRefreshToken, "this refresh token is not valid; sign in again")
+	e := auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidRefreshToken, "the refresh token is not valid; sign in again")
 	e.Err = cause
 	return e
 }
 
 func reusedRefreshToken() error {
-	return auth.Refuse(auth.KindUnauthenticated, auth.CodeRefreshTokenReused, "this refresh token was used before; its session has ended, sign in again")
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeRefreshTokenReused, "the refresh token was used before; its session has ended, sign in again")
 }

@@ -13,16 +13,15 @@ import (
 //
 //	wwr_ base64url( family 16 ‖ generation 4 ‖ secret 32 ‖ tag 16 )
 //
-// The tag is a MAC over the tenant and everything before it. Garbage is refused without
-// reading the database, and a token with a valid tag was issued by this server: an old
-// generation is a genuine, spent token and never a guess.
+// The tag is a MAC over the tenant and everything before it. A token without a valid tag is
+// refused without reading the database. A token with a valid tag was issued by this server, so
+// one of an old generation is a used token and never a guess.
 //
-// The secret of generation 0 is random. The secret of a successor is a MAC over its
-// predecessor, so the same predecessor yields the same successor again, although nothing
-// readable is stored. Both keys are the server's: neither the database nor any number of
-// tokens reveals the next one.
+// The secret of generation 0 is random. The secret of a successor is a MAC over its predecessor,
+// so the same predecessor yields the same successor again, although only digests are stored. The
+// server holds both keys: neither the database nor any number of tokens reveals the next token.
 
-// RefreshPrefix is what every refresh token begins with.
+// RefreshPrefix begins every refresh token.
 const RefreshPrefix = "wwr_"
 
 const (
@@ -80,13 +79,13 @@ func (f refreshForm) decode(tenant auth.TenantID, raw string) (refreshToken, boo
 	}, true
 }
 
-// successor is the only token that can follow t.
+// successor returns the only token that can follow t.
 func (f refreshForm) successor(tenant auth.TenantID, t refreshToken) refreshToken {
 	next := secret.MAC(f.next, []byte(tenant), t.body())
 	return refreshToken{family: t.family, generation: t.generation + 1, secret: [32]byte(next)}
 }
 
-// familyID is the ID of the family in the database, a UUID.
+// familyID returns the ID of the family in the database, a UUID.
 func (t refreshToken) familyID() auth.FamilyID {
 	var b [36]byte
 	src := t.family[:]
@@ -101,7 +100,7 @@ func (t refreshToken) familyID() auth.FamilyID {
 	return auth.FamilyID(b[:])
 }
 
-// newRefreshToken is the first token of a family with an ID made by secret.NewID.
+// newRefreshToken returns the first token of a family with an ID of secret.NewID.
 func newRefreshToken(id string) (t refreshToken, ok bool) {
 	b, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
 	if err != nil || len(b) != 16 {

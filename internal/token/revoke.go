@@ -8,9 +8,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// End ends the session and the family of a refresh token that belongs to the
-// account, inside the caller's Write. It reports whether it did; a token that is
-// garbage, unknown, dead or another account's changes nothing.
+// End ends the session and the family of a refresh token that belongs to the account, inside the
+// caller's Write. It reports whether it did. A token that is malformed, unknown, revoked or of
+// another account changes nothing.
 func (s *Service) End(tx *store.Tx, account auth.AccountID, raw, reason string) (bool, error) {
 	f, err := s.family(tx, raw)
 	if errors.Is(err, auth.ErrNotFound) || err == nil && f.Account != account {
@@ -21,12 +21,12 @@ func (s *Service) End(tx *store.Tx, account auth.AccountID, raw, reason string) 
 	return end(tx, f, reason)
 }
 
-// ErrForeign says that a token was issued to another client than the one that revokes it.
+// ErrForeign is returned when a client revokes a token that was issued to another client.
 var ErrForeign = errors.New("the token was issued to another client")
 
-// Revoke ends the session and the family of a refresh token (RFC 7009 §2.1) and
-// leaves an audit line. A token that is garbage, unknown or dead changes nothing and is
-// no error (§2.2); one of another client changes nothing and is ErrForeign.
+// Revoke ends the session and the family of a refresh token (RFC 7009 §2.1) and records an audit
+// event. A token that is malformed, unknown or revoked changes nothing and is no error (§2.2);
+// for one of another client it returns ErrForeign.
 func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.ClientID, raw string, actor auth.Actor) error {
 	if _, ok := s.form.decode(tenant, raw); !ok {
 		return nil

@@ -7,21 +7,21 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// UserScope is what a client may have of a person in a token for the audience: what
-// it is registered for, and the scopes that go with every resource of the audience. A
-// scope that one resource opens to all says nothing at another, so a token for both has
-// it only where both do. An operator's bounds hold for these scopes too.
+// UserScope returns the scope that a client may have for users and an audience: its registered
+// scope, and the scopes of open resources that all resources of the audience have in common. They
+// are common because a scope of one resource means nothing to another. A client with bounded
+// scopes has only its registered scope.
 func (s *Service) UserScope(c auth.Client, audience []string) auth.Scope {
 	allowed := c.UserScope()
 	if len(audience) == 0 || len(s.resourceScopes) == 0 || c.Settings.ScopesBounded {
 		return allowed
 	}
-	open := s.scopesOf(audience[0])
+	common := s.scopesOf(audience[0])
 	for _, resource := range audience[1:] {
-		others := s.scopesOf(resource)
-		open = slices.DeleteFunc(slices.Clone(open), func(name string) bool { return !slices.Contains(others, name) })
+		next := s.scopesOf(resource)
+		common = slices.DeleteFunc(slices.Clone(common), func(name string) bool { return !slices.Contains(next, name) })
 	}
-	for _, name := range open {
+	for _, name := range common {
 		if !allowed.Has(name) {
 			allowed = append(allowed, name)
 		}
@@ -29,7 +29,7 @@ func (s *Service) UserScope(c auth.Client, audience []string) auth.Scope {
 	return allowed
 }
 
-// scopesOf are the scopes that go with a resource.
+// scopesOf returns the scopes of an open resource.
 func (s *Service) scopesOf(resource string) []string {
 	if scopes, ok := s.resourceScopes[resource]; ok {
 		return scopes

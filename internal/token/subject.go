@@ -5,15 +5,15 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// pairwise is the subject type of clients that must not be able to compare the
-// people they know with those that others know.
+// pairwise is the subject type of clients that must not be able to correlate their users with
+// those of other clients.
 const pairwise = "pairwise"
 
-// Subject is the "sub" by which a client knows an account, in every token and answer:
-// the account's id, or for a pairwise client a name that all clients of its sector
-// share and nobody else can make or take back to the account (OpenID Connect Core
-// §8.1). The same client and account always give the same one. Of the client it looks
-// at the id and the settings; without a sector of its own it shares with nobody.
+// Subject returns the "sub" of an account for a client, in every token and response: the
+// account's id, or for a pairwise client a pseudonym that is the same for all clients of its
+// sector and that nobody else can compute or resolve (OpenID Connect Core §8.1). It is stable,
+// and depends only on the client's id and settings. A client without a sector shares its
+// pseudonyms with no other client.
 func (s *Service) Subject(c auth.Client, a auth.AccountID) string {
 	if a == "" || c.Settings.SubjectType != pairwise {
 		return string(a)

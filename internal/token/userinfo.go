@@ -78,7 +78,7 @@ func looksLikeUserInfoToken(raw string) bool {
 // the token's scope and the client's request ask for.
 func (p UserInfoClaims) JSON() []byte {
 	b := appendMember(make([]byte, 0, 320), `{"sub":`, p.Subject)
-	return append(appendPersonClaims(b, p.account, p.Scopes, p.requested), '}')
+	return append(appendUserClaims(b, p.account, p.Scopes, p.requested), '}')
 }
 
 // SignUserInfo is the answer as a JWT, for a client that is set to get it signed. It
@@ -88,7 +88,7 @@ func (s *Service) SignUserInfo(ctx context.Context, tenant auth.TenantID, p User
 	b = appendMember(b, `,"aud":`, string(p.Client.ID))
 	b = appendNumber(b, `,"iat":`, s.now().Unix())
 	b = appendMember(b, `,"sub":`, p.Subject)
-	b = append(appendPersonClaims(b, p.account, p.Scopes, p.requested), '}')
+	b = append(appendUserClaims(b, p.account, p.Scopes, p.requested), '}')
 	out, err := s.keys.Sign(ctx, tenant, p.Client.Settings.UserInfoAlgorithm, idTyp, b)
 	if err != nil {
 		return "", fmt.Errorf("sign userinfo: %w", err)

@@ -1,0 +1,34 @@
+package token
+
+import (
+	"slices"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+)
+
+// StandardClaims are the supported standard claims about a user (OpenID Connect Core §5.1).
+var StandardClaims = []string{"email", "email_verified", "name", "updated_at"}
+
+// appendUserClaims appends the claims of the account that are requested by scope (§5.4) or by
+// name (§5.5), each once. Unknown claims are omitted (§5.3.2).
+func appendUserClaims(b []byte, a auth.Account, scope auth.Scope, names []string) []byte {
+	requested := func(claim string) bool { return scope.Has(auth.ClaimScope(claim)) || slices.Contains(names, claim) }
+	if requested("email") {
+		b = appendOptional(b, `,"email":`, a.Email.Address)
+	}
+	if requested("email_verified") {
+		b = append(b, `,"email_verified":`...)
+		if a.Verified() {
+			b = append(b, "true"...)
+		} else {
+			b = append(b, "false"...)
+		}
+	}
+	if requested("name") {
+		b = appendOptional(b, `,"name":`, a.Name)
+	}
+	if requested("updated_at") && !a.UpdatedAt.IsZero() {
+		b = appendNumber(b, `,"updated_at":`, a.UpdatedAt.Unix())
+	}
+	return b
+}
