@@ -30,10 +30,10 @@ const (
 
 // auditBuffer holds the lines that are not written yet.
 type auditBuffer struct {
-	mu      sync.Mutex    // owns lines, stop, room
+	mu      sync.Mutex    // owns lines, stop, space
 	lines   [][]any       // as auditRow returns them, checked
 	stop    func() bool   // of the timer that runs while there are lines
-	room    chan struct{} // closed when there is room
+	space   chan struct{} // closed when there is space
 	writing sync.Mutex    // held while lines are written, which keeps their order
 }
 
@@ -43,17 +43,17 @@ func (db *DB) RecordLater(ctx context.Context, tenant auth.TenantID, e auth.Even
 	now := db.now()
 	line := auditRow(auditEntry{tenant, secret.NewID(now), now, e})
 	if err := checkText(line); err != nil {
-		return err // it would block the lines behind it
+		return err // it would block the lines after it
 	}
-	room := db.auditBuffer.add(line, db.startAuditTimer)
-	if room == nil {
+	space := db.auditBuffer.add(line, db.startAuditTimer)
+	if space == nil {
 		return nil
 	}
 	late, stop := db.cfg.Timers.After(db.cfg.MaxWait)
 	defer stop()
-	for ; room != nil; room = db.auditBuffer.add(line, db.startAuditTimer) {
+	for ; space != nil; space = db.auditBuffer.add(line, db.startAuditTimer) {
 		select {
-		case <-room:
+		case <-space:
 		case <-ctx.Done():
 			return auth.Unavailable(ctx.Err(), time.Second)
 		case <-late:
@@ -63,15 +63,15 @@ func (db *DB) RecordLater(ctx context.Context, tenant auth.TenantID, e auth.Even
 	return nil
 }
 
-// add takes the line, or returns a channel that is closed when there is room.
-func (l *auditBuffer) add(line []any, start func(time.Duration) (stop func() bool)) (room <-chan struct{}) {
+// add adds the line, or returns a channel that is closed when there is space.
+func (l *auditBuffer) add(line []any, start func(time.Duration) (stop func() bool)) (space <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.lines) >= AuditBufferLimit {
-		if l.room == nil {
-			l.room = make(chan struct{})
+		if l.space == nil {
+			l.space = make(chan struct{})
 		}
-		return l.room
+		return l.space
 	}
 	l.lines = append(l.lines, line)
 	switch {
@@ -90,14 +90,14 @@ func (l *auditBuffer) peek(n int) [][]any {
 	return l.lines[:min(n, len(l.lines))]
 }
 
-// discard removes the first n lines and wakes the callers that wait for room.
+// discard removes the first n lines and wakes the callers that wait for space.
 func (l *auditBuffer) discard(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(make([][]any, 0, len(l.lines)-n), l.lines[n:]...)
-	if l.room != nil {
-		close(l.room)
-		l.room = nil
+	if l.space != nil {
+		close(l.space)
+		l.space = nil
 	}
 }
 
@@ -118,12 +118,12 @@ func (db *DB) startAuditTimer(d time.Duration) (stop func() bool) {
 
 func (db *DB) flushAudit() {
 	if err := db.FlushAudit(context.Background()); err != nil {
-		db.cfg.Log.Warn("audit lines not written; they will be tried again", "error", err)
+		db.cfg.Log.Warn("audit lines not written; they will be retried", "error", err)
 	}
 	db.auditBuffer.restartTimer(db.startAuditTimer)
 }
 
-// FlushAudit writes the lines that RecordLater took and that are not written yet.
+// FlushAudit writes the pending lines of RecordLater.
 func (db *DB) FlushAudit(ctx context.Context) error {
 	db.auditBuffer.writing.Lock()
 	defer db.auditBuffer.writing.Unlock()
@@ -172,7 +172,7 @@ func insertAuditText(n int) string {
 	return "INSERT INTO audit (tenant_id, " + auditCols + ") VALUES " + placeholderRows(n, auditWidth)
 }
 
-// placeholderRows is n rows of parameters: ($1, $2), ($3, $4)
+// placeholderRows returns n rows of parameters: ($1, $2), ($3, $4)
 func placeholderRows(n, width int) string {
 	var b strings.Builder
 	for i := range n * width {

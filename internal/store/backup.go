@@ -15,7 +15,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// ErrNoFile says that the database has its own tools for backups.
+// ErrNoFile is returned for PostgreSQL, which has its own tools for backups.
 var ErrNoFile = errors.New("backup and restore are for SQLite; PostgreSQL has its own tools: pg_dump --format=custom and pg_restore")
 
 // BackupInfo describes a verified backup.
@@ -32,7 +32,7 @@ func Backup(ctx context.Context, cfg Config, to string) (BackupInfo, error) {
 		return BackupInfo{}, err
 	}
 	if _, err := os.Lstat(to); !errors.Is(err, os.ErrNotExist) {
-		return BackupInfo{}, fmt.Errorf("%s exists; give the name of a new file", to)
+		return BackupInfo{}, fmt.Errorf("%s exists already: want the name of a new file", to)
 	}
 	if err := checkNotReplaced(path); err != nil {
 		return BackupInfo{}, err
@@ -42,7 +42,7 @@ func Backup(ctx context.Context, cfg Config, to string) (BackupInfo, error) {
 	}
 	part := to + ".part"
 	defer os.Remove(part)
-	// Created before SQLite does, which would let others read it.
+	// Created here, because SQLite would create it readable by others.
 	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return BackupInfo{}, err
@@ -65,9 +65,9 @@ func Backup(ctx context.Context, cfg Config, to string) (BackupInfo, error) {
 }
 
 // Restore replaces a SQLite database that no process uses by a verified copy of a backup, and
-// returns where the former database is kept. It touches the former database only after the copy
-// is verified.
-func Restore(ctx context.Context, cfg Config, from string) (kept string, c BackupInfo, err error) {
+// returns the path of the renamed previous database. It touches the previous database only after
+// the copy is verified.
+func Restore(ctx context.Context, cfg Config, from string) (previous string, c BackupInfo, err error) {
 	path, err := sqlitePath(cfg)
 	if err != nil {
 		return "", c, err
@@ -92,13 +92,13 @@ func Restore(ctx context.Context, cfg Config, from string) (kept string, c Backu
 	if c, err = verifyBackup(ctx, cfg, fresh); err != nil {
 		return "", c, fmt.Errorf("%s: %w", from, err)
 	}
-	if kept, err = setAside(path, path+cfg.Now().UTC().Format(".20060102-150405.000")); err != nil {
+	if previous, err = setAside(path, path+cfg.Now().UTC().Format(".20060102-150405.000")); err != nil {
 		return "", c, err
 	}
 	if err := os.Rename(fresh, path); err != nil {
-		return kept, c, err
+		return previous, c, err
 	}
-	return kept, c, errors.Join(markExisting(path), syncDir(path))
+	return previous, c, errors.Join(markExisting(path), syncDir(path))
 }
 
 func sqlitePath(cfg Config) (string, error) {
@@ -124,7 +124,7 @@ func vacuumInto(ctx context.Context, path, to string) error {
 	return err
 }
 
-// verifyBackup reads every page of a copy and tries the configured master key on it.
+// verifyBackup reads every page of a copy and checks that the configured master keys open it.
 func verifyBackup(ctx context.Context, cfg Config, path string) (BackupInfo, error) {
 	var c BackupInfo
 	info, err := os.Stat(path)
@@ -160,19 +160,19 @@ func checkMasterKey(ctx context.Context, cfg Config, pool *sql.DB) error {
 	}
 	_, err = cfg.Keyring.Open(settingContext("", name), sealed)
 	if errors.Is(err, secret.ErrSealed) {
-		return errors.New("it is sealed under another master key; configure that one as master_key_previous")
+		return errors.New("it is sealed under another master key; set master_key_previous to that key")
 	}
 	return err
 }
 
-// Where SQLite locks a database file: every connection holds a part of this range as
-// long as it is open (WAL mode).
+// The range of a database file that SQLite locks: every open connection holds a part of it (WAL
+// mode).
 const (
 	lockStart  = 0x40000000
 	lockLength = 512
 )
 
-// checkNotInUse asks the kernel which process has the database open.
+// checkNotInUse returns an error when a process has the database open.
 func checkNotInUse(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
@@ -182,12 +182,12 @@ func checkNotInUse(path string) error {
 		return err
 	}
 	defer f.Close()
-	held := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart, Start: lockStart, Len: lockLength}
-	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &held); err != nil {
+	lock := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart, Start: lockStart, Len: lockLength}
+	if err := syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &lock); err != nil {
 		return fmt.Errorf("find the process that uses %s: %w", path, err)
 	}
-	if held.Type != syscall.F_UNLCK {
-		return fmt.Errorf("%s is in use by process %d; stop the server first", path, held.Pid)
+	if lock.Type != syscall.F_UNLCK {
+		return fmt.Errorf("%s is in use by process %d; stop the server first", path, lock.Pid)
 	}
 	return nil
 }
@@ -216,7 +216,7 @@ func copyFile(from, to string) error {
 	}
 	defer in.Close()
 	if nonEmptyFile(from+"-wal") != "" {
-		return fmt.Errorf("%s-wal lies beside %s: its newest transactions are there; make the backup with watchword backup", from, from)
+		return fmt.Errorf("%s-wal exists and holds the newest transactions of %s; make the backup with watchword backup", from, from)
 	}
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {

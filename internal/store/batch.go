@@ -30,7 +30,7 @@ func (w *writer) connect() error {
 // begin starts a transaction. While another process holds the file, it tries again for as long
 // as a caller of the batch waits.
 func (w *writer) begin(batch []*job) error {
-	for pause, fresh := time.Millisecond, false; ; pause = min(2*pause, 20*time.Millisecond) {
+	for pause, reconnected := time.Millisecond, false; ; pause = min(2*pause, 20*time.Millisecond) {
 		err := w.connect()
 		if err == nil {
 			_, err = liteQuery{context.Background(), &w.c}.exec("BEGIN IMMEDIATE")
@@ -43,11 +43,11 @@ func (w *writer) begin(batch []*job) error {
 				return err
 			}
 			w.timers.Sleep(context.Background(), pause)
-		case fresh:
+		case reconnected:
 			return err
 		default: // perhaps the connection is broken
 			w.c.drop()
-			fresh = true
+			reconnected = true
 		}
 	}
 }

@@ -25,20 +25,20 @@ func (tx *Tx) CompareAndSwapPassword(account auth.AccountID, from, to string) (b
 	return n == 1, err
 }
 
-// PasswordHash is the hash of the account's password, or ErrNotFound.
+// PasswordHash returns the hash of the account's password, or ErrNotFound.
 func (tx *Tx) PasswordHash(account auth.AccountID) (string, error) {
 	return queryRow(tx.q, scanText, "SELECT secret FROM credentials WHERE tenant_id = $1 AND account_id = $2 AND kind = 'password'", tx.tenant, account)
 }
 
-// NextPasswordHash is the first password hash after the given text, of any account, in the order
-// of bytes; ErrNotFound after the last one. It finds the kinds of hashes in use without reading
-// all of them.
+// NextPasswordHash returns the first password hash after the given text, of any account, in the
+// order of bytes; ErrNotFound after the last one. It finds the kinds of hashes in use without
+// reading all of them.
 func (tx *SystemTx) NextPasswordHash(after string) (string, error) {
 	return queryRow(tx.q, scanText, "SELECT secret FROM credentials WHERE kind = 'password' AND secret > $1 ORDER BY secret LIMIT 1", []byte(after))
 }
 
-// PasswordSetAt is when the account with the login got its present password, regardless of
-// rehashes; ErrNotFound without a password.
+// PasswordSetAt returns when the present password of a login was set, regardless of rehashes;
+// ErrNotFound without a password.
 func (tx *Tx) PasswordSetAt(login string) (time.Time, error) {
 	return queryRow(tx.q, func(s scanner, t *time.Time) error { return s.Scan(timeDest(t)) }, `SELECT c.created_at FROM accounts a
 		JOIN credentials c ON c.tenant_id = a.tenant_id AND c.account_id = a.id AND c.kind = 'password'

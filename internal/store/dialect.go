@@ -14,8 +14,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// dialect reads the errors of a database, which is all that differs when every statement has one
-// text.
+// dialect classifies the errors of a database. Statements are the same for all dialects.
 type dialect string
 
 const (
@@ -76,13 +75,13 @@ func (d dialect) isUnavailable(err error) bool {
 	return errors.Is(err, errBusy) || errors.Is(err, errCorrupt) || errors.Is(err, context.DeadlineExceeded) || isConnectionLost(err)
 }
 
-// isConnectionLost reports that the connection to the database could not be made or broke.
+// isConnectionLost reports that the connection to the database could not be made or was lost.
 func isConnectionLost(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pg.Code[:min(2, len(pg.Code))] == "57" // the server says why it closes the connection
+		return pg.Code[:min(2, len(pg.Code))] == "57" // the server closes the connection
 	}
 	_, connect := errors.AsType[*pgconn.ConnectError](err)
-	_, network := errors.AsType[net.Error](err) // also what pgx makes of a time-out
+	_, network := errors.AsType[net.Error](err) // also timeouts of pgx
 	return connect || network || pgconn.SafeToRetry(err) || pgconn.Timeout(err) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
@@ -95,7 +94,7 @@ func isBusy(err error) bool {
 	return ok && lite.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
-// isCorrupt reports that the database file is broken.
+// isCorrupt reports that the database file is damaged.
 func (d dialect) isCorrupt(err error) bool {
 	if errors.Is(err, errCorrupt) {
 		return true

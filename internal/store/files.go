@@ -14,8 +14,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// Two files stand beside the database: a lock while it is opened, and a mark that it once
-// existed. The mark keeps Open from replacing a lost database with an empty one.
+// Two files accompany the database: a lock while it is opened, and a mark that it exists. The
+// mark keeps Open from replacing a lost database with an empty one.
 
 const sqliteHeader = "SQLite format 3\x00"
 
@@ -30,7 +30,7 @@ func checkNotReplaced(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		if trace != "" {
-			return fmt.Errorf("%s is missing, but there was a database here (%s). Restore it from a backup, or remove %s to begin with an empty one", path, trace, trace)
+			return fmt.Errorf("%s is missing, but %s shows that it existed. Restore it from a backup, or remove %s to begin with an empty one", path, trace, trace)
 		}
 		return nil
 	}

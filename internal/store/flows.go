@@ -26,7 +26,7 @@ func (tx *Tx) Flow(id auth.FlowID) (auth.Flow, error) {
 	return queryRow(tx.q, scanFlow, "SELECT "+flowCols+" FROM flows WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 }
 
-// UpdateFlow writes what the person has decided; ErrNotFound when the flow is over.
+// UpdateFlow writes the decisions of the user; ErrNotFound when the flow is over.
 func (tx *Tx) UpdateFlow(f auth.Flow) error {
 	return execRow(tx.q, `UPDATE flows SET session_id = $1, proved_at = $2, allowed = $3, denied = $4, device = $5, request = $6
 		WHERE tenant_id = $7 AND id = $8 AND done_at IS NULL AND expires_at > $9`,
@@ -40,8 +40,8 @@ func (tx *Tx) FinishFlow(id auth.FlowID) error {
 		millis(tx.Now), tx.tenant, id)
 }
 
-// BindFlow gives a flow that belongs to no browser yet to the first one that comes, and lets it
-// live until the given time; ErrNotFound when it has one, or is over.
+// BindFlow binds a flow without a browser to the given one and sets its expiry; ErrNotFound when
+// it has a browser or is over.
 func (tx *Tx) BindFlow(id auth.FlowID, browser string, until time.Time) error {
 	return execRow(tx.q, `UPDATE flows SET browser = $1, expires_at = $2
 		WHERE tenant_id = $3 AND id = $4 AND browser = '' AND done_at IS NULL AND expires_at > $5`,

@@ -18,11 +18,11 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// SchemaError says that the schema is older than this program's and that Config.SkipMigrations
+// SchemaError is returned when the schema is older than this program's and Config.SkipMigrations
 // is set.
 type SchemaError struct {
 	Have, Want int64
-	Pooled     bool // a connection pooler stands between the server and PostgreSQL
+	Pooled     bool // a connection pooler is between the server and PostgreSQL
 }
 
 func (e *SchemaError) Error() string {
@@ -92,7 +92,7 @@ func inspectSchema(ctx context.Context, pool *sql.DB, hasTable string, d dialect
 	if have < want {
 		return &SchemaError{Have: have, Want: want}
 	}
-	return nil // this program works with a newer one
+	return nil // this program works with a newer schema
 }
 
 func migrateUp(ctx context.Context, gd goose.Dialect, pool *sql.DB, d dialect) error {

@@ -11,9 +11,9 @@ import (
 
 // OutboxLimit is the default of Config.OutboxLimit. Mails and logout notices are counted apart,
 // so that a client that does not answer blocks no mail. Beyond it, a change that needs a mail is
-// refused as Unavailable, so that a dead mail server cannot fill the disk; a logout notice is
-// left out. OutboxBacklog counts, not Enqueue, as writers on PostgreSQL would conflict, so the
-// limit may be exceeded by the messages of a second.
+// refused as Unavailable, so that an unreachable mail server cannot fill the disk; a logout
+// notice is dropped. OutboxBacklog counts, not Enqueue, as writers on PostgreSQL would conflict,
+// so the limit may be exceeded by the messages of a second.
 const OutboxLimit = 100_000
 
 func messageContext(tenant, id string) string { return "outbox " + tenant + "/" + id }
@@ -34,7 +34,7 @@ func (tx *Tx) Notify(a auth.Account, kind auth.MessageKind, mail auth.Mail) erro
 	return tx.Enqueue(kind, mail)
 }
 
-// NotifySessionsEnded tells the owner of an account that sessions ended because a token was
+// NotifySessionsEnded notifies the owner of an account that sessions ended because a token was
 // copied. A full outbox is no error: it must not keep a stolen session alive.
 func (tx *Tx) NotifySessionsEnded(id auth.AccountID, actor auth.Actor) error {
 	a, err := tx.Account(id)
@@ -54,9 +54,9 @@ func (tx *Tx) EnqueueLogout(n auth.LogoutNotice) error {
 	return tx.enqueue(auth.LogoutBackchannel, "session "+string(n.Session), n)
 }
 
-func (tx *Tx) enqueue(kind auth.MessageKind, queue string, what any) error {
+func (tx *Tx) enqueue(kind auth.MessageKind, queue string, content any) error {
 	id := secret.NewID(tx.Now)
-	payload, err := json.Marshal(what)
+	payload, err := json.Marshal(content)
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
@@ -87,7 +87,7 @@ func messageLane(kind auth.MessageKind) int {
 type ClaimedMessage struct {
 	auth.Message
 	Lease string
-	// DecodeErr is why the payload cannot be read. Such a message can only be given up.
+	// DecodeErr is set when the payload cannot be read. Such a message can only be given up.
 	DecodeErr error
 }
 
@@ -103,7 +103,7 @@ func (r *claimedRow) decode(plain []byte) error {
 	return json.Unmarshal(plain, &r.Payload)
 }
 
-// ClaimMessages leases up to n due messages. It takes only the oldest one of each queue:
+// ClaimMessages leases up to n due messages. It claims only the oldest one of each queue:
 // messages to one address stay in order, and no two workers hold the same one. The kind begins
 // with the given word; an empty word selects all.
 func (tx *SystemTx) ClaimMessages(lease string, until time.Time, kinds string, n int) ([]ClaimedMessage, error) {
@@ -139,7 +139,7 @@ func (tx *SystemTx) FinishMessage(m ClaimedMessage) error {
 	return execRow(tx.q, "DELETE FROM outbox WHERE tenant_id = $1 AND id = $2 AND lease = $3", m.Tenant, m.ID, m.Lease)
 }
 
-// DelayMessage releases a message, to be tried again at due.
+// DelayMessage releases a message, to be retried at due.
 func (tx *SystemTx) DelayMessage(m ClaimedMessage, due time.Time, reason string) error {
 	return execRow(tx.q, `UPDATE outbox SET due_at = $1, lease = NULL, lease_until = NULL, last_error = $2
 		WHERE tenant_id = $3 AND id = $4 AND lease = $5`, millis(due), reason, m.Tenant, m.ID, m.Lease)

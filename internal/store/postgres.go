@@ -21,7 +21,7 @@ type postgresDB struct {
 	size      int
 	timers    timer.Source
 	retryTurn chan struct{} // holds one token while a write is retried
-	// pooled says that a pooler is in between, so limits are set in each transaction.
+	// pooled means that a pooler is in between, so limits are set in each transaction.
 	pooled bool
 }
 
@@ -127,7 +127,7 @@ func (db *postgresDB) write(ctx context.Context, fn func(querier) error) error {
 	return db.retry(ctx, txMode{options: sql.TxOptions{Isolation: sql.LevelSerializable}}, fn)
 }
 
-// txMode says how a transaction begins.
+// txMode is how a transaction begins.
 type txMode struct {
 	options sql.TxOptions
 	turn    bool // wait for the other nodes first
@@ -137,26 +137,26 @@ type txMode struct {
 // failed keeps the turn of its process until it succeeds, and takes the turn of all nodes in
 // each further transaction. So the retries of many writes do not conflict with one another, and
 // a busy database refuses no write.
-func (db *postgresDB) retry(ctx context.Context, how txMode, fn func(querier) error) error {
+func (db *postgresDB) retry(ctx context.Context, mode txMode, fn func(querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, db.wait)
 	defer cancel()
 	for n := 1; ; n++ {
-		err := db.runTx(ctx, how, fn)
+		err := db.runTx(ctx, mode, fn)
 		lost := postgres.isSerializationFailure(err)
-		// An interrupted read has done nothing; of a write that is not known. All connections
-		// may have broken, each of which shows at its next use.
-		again := lost || n <= 2 && isConstraintViolation(err) || how.options.ReadOnly && n <= 4 && err != nil && isConnectionLost(err)
+		// An interrupted read has changed nothing; a write may have. All connections may be
+		// broken, which shows at the next use of each.
+		again := lost || n <= 2 && isConstraintViolation(err) || mode.options.ReadOnly && n <= 4 && err != nil && isConnectionLost(err)
 		if !again || n == maxAttempts {
 			return err
 		}
-		if lost && !how.turn {
+		if lost && !mode.turn {
 			select {
 			case db.retryTurn <- struct{}{}:
 			case <-ctx.Done():
 				return err
 			}
 			defer func() { <-db.retryTurn }()
-			how.turn = true
+			mode.turn = true
 			continue
 		}
 		if db.timers.Sleep(ctx, secret.Jitter(time.Duration(n)*4*time.Millisecond)) != nil {
@@ -172,9 +172,9 @@ const lockRetryTurn = "LOCK TABLE settings IN SHARE UPDATE EXCLUSIVE MODE"
 
 // begin starts a transaction. An idle connection may be dead, and all of them after a restart of
 // the server. Nothing has happened yet, so it tries the next one and finally a new one.
-func (db *postgresDB) begin(ctx context.Context, how txMode) (*sql.Tx, error) {
+func (db *postgresDB) begin(ctx context.Context, mode txMode) (*sql.Tx, error) {
 	for n := 0; ; n++ {
-		tx, err := db.pool.BeginTx(ctx, &how.options)
+		tx, err := db.pool.BeginTx(ctx, &mode.options)
 		if err == nil || n > db.size || ctx.Err() != nil || !isConnectionLost(err) {
 			return tx, err
 		}
@@ -184,13 +184,13 @@ func (db *postgresDB) begin(ctx context.Context, how txMode) (*sql.Tx, error) {
 	}
 }
 
-func (db *postgresDB) runTx(ctx context.Context, how txMode, fn func(querier) error) (err error) {
-	tx, err := db.begin(ctx, how)
+func (db *postgresDB) runTx(ctx context.Context, mode txMode, fn func(querier) error) (err error) {
+	tx, err := db.begin(ctx, mode)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() // does nothing after a commit
-	if how.turn {
+	if mode.turn {
 		if _, err := tx.ExecContext(ctx, lockRetryTurn); err != nil {
 			return err
 		}
@@ -203,12 +203,12 @@ func (db *postgresDB) runTx(ctx context.Context, how txMode, fn func(querier) er
 	q := &pgQuery{ctx: ctx, tx: tx}
 	refusal := fn(q)
 	if q.failed != nil && (refusal == nil || commits(refusal) || postgres.isUnavailable(q.failed)) {
-		return q.failed // also when fn returned something else
+		return q.failed // also when fn returned another error
 	}
 	if refusal != nil && !commits(refusal) {
 		return refusal
 	}
-	if how.options.ReadOnly {
+	if mode.options.ReadOnly {
 		return refusal
 	}
 	if err := fault.Point(fault.StoreBeforeCommit); err != nil {

@@ -65,7 +65,7 @@ func probePooler(ctx context.Context, pc pgx.ConnConfig) (bool, error) {
 	return pid != int64(conn.PgConn().PID()), nil
 }
 
-// setLimitsText lets the server cancel statements for which nobody waits any more. The limits
+// setLimitsText makes the server cancel statements whose caller no longer waits. The limits
 // are not connection parameters, because poolers refuse unknown ones.
 const setLimitsText = "SELECT set_config('statement_timeout', $1, $2), set_config('idle_in_transaction_session_timeout', $1, $2)"
 
@@ -84,8 +84,8 @@ func (db *postgresDB) setSessionLimits(ctx context.Context, conn *pgx.Conn) erro
 
 var errUnescaped = errors.New("the password or the user name contains @; write it as %40")
 
-// parsePostgres reads a URL without ever showing its password in an error. pgx redacts it, but
-// takes what follows an @ in it for the host.
+// parsePostgres parses a URL. No error contains its password: pgx redacts it, but parses the text
+// after an @ in it as the host.
 func parsePostgres(text string) (*pgx.ConnConfig, error) {
 	pc, err := pgx.ParseConfig(text)
 	if err != nil {
@@ -114,9 +114,9 @@ func migrateSeparately(ctx context.Context, pc pgx.ConnConfig, inspect bool) err
 	return migratePostgres(ctx, pool, inspect)
 }
 
-// connectError describes a failed connection. The driver tries several ways and joins their
-// errors. An answer of the server, such as a wrong password, comes first, as it says more than a
-// closed way.
+// connectError describes a failed connection. The driver tries several addresses and joins their
+// errors. A response of the server, such as a wrong password, comes first, as it is the most
+// specific.
 func connectError(err error) error {
 	if c, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		err = c.Unwrap()
@@ -125,22 +125,22 @@ func connectError(err error) error {
 	if all, ok := err.(interface{ Unwrap() []error }); ok && len(all.Unwrap()) > 0 {
 		tried = slices.Clone(all.Unwrap())
 	}
-	slices.SortStableFunc(tried, func(a, b error) int { return cmp.Compare(answerRank(a), answerRank(b)) })
+	slices.SortStableFunc(tried, func(a, b error) int { return cmp.Compare(responseRank(a), responseRank(b)) })
 	first := fmt.Errorf("connect to PostgreSQL: %w", tried[0])
-	var others []string
+	var rest []string
 	for _, e := range tried[1:] {
-		if text := e.Error(); text != tried[0].Error() && !slices.Contains(others, text) {
-			others = append(others, text)
+		if text := e.Error(); text != tried[0].Error() && !slices.Contains(rest, text) {
+			rest = append(rest, text)
 		}
 	}
-	if len(others) == 0 {
+	if len(rest) == 0 {
 		return first
 	}
-	return fmt.Errorf("%w (also tried: %s)", first, strings.Join(others, "; "))
+	return fmt.Errorf("%w (also tried: %s)", first, strings.Join(rest, "; "))
 }
 
-// answerRank is 0 for an answer of the server and 1 for none.
-func answerRank(err error) int {
+// responseRank returns 0 for a response of the server and 1 for none.
+func responseRank(err error) int {
 	if _, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return 0
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// RedemptionState is what the redemption of an authorization code depends on.
+// RedemptionState is the state on which the redemption of an authorization code depends.
 type RedemptionState struct {
 	Code        auth.SingleUse
 	Browser     auth.Session // under which the code was issued: ID, Account, Parent, times, ACR, AMR
@@ -103,7 +103,7 @@ func (db *DB) Redeem(ctx context.Context, tenant auth.TenantID, digest string, d
 	})
 }
 
-// redeem returns false when the code has changed since decide saw it.
+// redeem returns false when the code has changed since decide read it.
 func (tx *Tx) redeem(digest string, decide func(time.Time, RedemptionState) (Redemption, error), do func(*Tx, RedemptionState, Redemption) (bool, error)) (bool, error) {
 	r, err := tx.RedemptionState(digest)
 	if err != nil {

@@ -7,16 +7,15 @@ import (
 )
 
 // consumeCodeByCAS is consumeCode for PostgreSQL without a transaction around it. One statement
-// locks the rows that it rests on and checks that they are unchanged. It waits for other holders
-// of those rows, and meets no serialization failures.
+// locks the rows on which it depends and checks that they are unchanged. It waits for other
+// holders of those rows, and has no serialization failures.
 //
-// The order of locks makes sure that what ends sessions sees a session that begins. The client's
-// row is locked: disabling or deleting the client comes before this statement, or sees its
-// session. The browser session's row is written: a transaction that ends the sessions of the
-// account without having seen the new one fails there and runs again. The account's row comes
-// first, in a lock that conflicts with a write of it. All that ends or deletes rows of an
-// account writes that row first (lockAccount), so the two wait for each other there and nowhere
-// else.
+// The order of locks ensures that a transaction that ends sessions sees a session that begins.
+// The client's row is locked: disabling or deleting the client comes before this statement, or
+// sees its session. The browser session's row is written: a transaction that ends the sessions of
+// the account without having seen the new one fails there and runs again. The account's row comes
+// first, in a lock that conflicts with a write of it. Any transaction that ends or deletes rows
+// of an account writes that row first (lockAccount), so the two wait for each other only there.
 func (tx *Tx) consumeCodeByCAS(r RedemptionState, n Redemption) (bool, error) {
 	v, f := n.Session, n.Family
 	if f == nil {
@@ -30,8 +29,8 @@ func (tx *Tx) consumeCodeByCAS(r RedemptionState, n Redemption) (bool, error) {
 		f.ID, encodeJSON(f.Scope), f.Digest, millisOrZero(f.IdleAt), millisOrZero(f.ExpiresAt), encodeJSON(f.Audience), f.JKT, // 21
 	}
 	args = append(args, auditRow(auditEntry{tx.tenant, secret.NewID(tx.Now), tx.Now, n.Event})[1:]...) // 28
-	spent, err := execCount(tx.q, consumeCodeText, args...)
-	if err != nil || spent == 0 {
+	consumed, err := execCount(tx.q, consumeCodeText, args...)
+	if err != nil || consumed == 0 {
 		return false, err
 	}
 	return true, fault.Point(fault.SingleUseTaken)

@@ -118,7 +118,7 @@ func (tx *Tx) Rights(account auth.AccountID) (roles, permissions []string, err e
 	return roles, permissions, nil
 }
 
-// Entitlement is what the account may do now, with the permissions that the scope names.
+// Entitlement returns what the account may do now, with the permissions that the scope names.
 func (tx *Tx) Entitlement(account auth.AccountID, scope auth.Scope) (e auth.Entitlement, err error) {
 	if e.Roles, e.Permissions, err = tx.Rights(account); err != nil {
 		return e, err
@@ -127,8 +127,8 @@ func (tx *Tx) Entitlement(account auth.AccountID, scope auth.Scope) (e auth.Enti
 	return e, err
 }
 
-// PermissionsIn returns the names of the scope that are permissions of the tenant. A scope of
-// OpenID Connect names only costs no statement.
+// PermissionsIn returns the names of the scope that are permissions of the tenant. A scope with
+// only names of OpenID Connect needs no statement.
 func (tx *Tx) PermissionsIn(scope auth.Scope) ([]string, error) {
 	if scope.Within(auth.LoginScope) {
 		return nil, nil
@@ -161,8 +161,8 @@ func (tx *Tx) RequireAdministrator(allowed []auth.Override, change func() error)
 	return auth.KeepAdministrator(after == 0, allowed)
 }
 
-// LargestRights is the largest auth.RightsSize of the accounts with the role; zero without such
-// an account.
+// LargestRights returns the largest auth.RightsSize of the accounts with the role; zero without
+// such an account.
 func (tx *Tx) LargestRights(role auth.RoleID) (int, error) {
 	return queryRow(tx.q, func(s scanner, n *int) error { return s.Scan(n) }, `WITH holders AS (
 			SELECT account_id FROM assignments WHERE tenant_id = $1 AND role_id = $2),

@@ -28,7 +28,8 @@ func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID
 			return (&Tx{Now: db.now(), tenant: tenant, q: q, db: db}).rotate(id, decide, func(tx *Tx, r RefreshState, n Rotation) (bool, error) {
 				done, err := tx.rotateFamilyByCAS(r, n)
 				if done {
-					// The token is spent. A client that gets an error now would repeat it and be taken for a thief.
+					// The token is consumed. A client that gets an error now would present it
+					// again, which looks like reuse.
 					if err := tx.touchRotatedSession(r, n); err != nil {
 						db.cfg.Log.Warn("use of a session not recorded", "error", err)
 					}
@@ -52,7 +53,7 @@ func (db *DB) Rotate(ctx context.Context, tenant auth.TenantID, id auth.FamilyID
 	})
 }
 
-// rotate returns false when the family has changed since decide saw it.
+// rotate returns false when the family has changed since decide read it.
 func (tx *Tx) rotate(id auth.FamilyID, decide func(time.Time, RefreshState) (Rotation, error), do func(*Tx, RefreshState, Rotation) (bool, error)) (bool, error) {
 	r, err := tx.RefreshState(id)
 	if err != nil {
@@ -81,10 +82,10 @@ func (tx *Tx) touchRotatedSession(r RefreshState, n Rotation) error {
 // serializable transaction reads index pages of other families and fails because of them.
 //
 // The statement compares the newest digest, the end of the session, and what disables the
-// account, the client and the tenant, with what was read. It does not compare the rest of
-// r: the scopes and settings of client and tenant, the rights of the account, the times of
-// the session. A change of those that commits in between counts from the next refresh on,
-// as if this refresh had come before it.
+// account, the client and the tenant, with what was read. It does not compare the rest of r: the
+// scopes and settings of client and tenant, the rights of the account, the times of the session.
+// A change of those that commits in between takes effect at the next refresh, as if this refresh
+// had been first.
 func (tx *Tx) rotateFamilyByCAS(r RefreshState, n Rotation) (bool, error) {
 	changed, err := execCount(tx.q, `UPDATE refresh_families AS f SET generation = f.generation + CASE WHEN f.digest = $1 THEN 0 ELSE 1 END,
 		retries = CASE WHEN f.digest = $1 THEN f.retries ELSE (f.retries * 2) & 255 END, digest = $1, rotated_at = $2, idle_at = $3

@@ -8,10 +8,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Every session ends here. Three things happen with it: its refresh families are revoked,
-// its client sessions end, and each client with a back-channel logout URL gets a notice.
-// Its remember-me series is revoked too, or the browser would sign in again by itself.
-// Only a session that ends because there are too many keeps its series.
+// Every session ends here. Three things happen with it: its refresh families are revoked, its
+// client sessions end, and each client with a back-channel logout URL gets a notice. Its
+// remember-me series is revoked too, or the browser would sign in again by itself, except when
+// the session ends because there are too many.
 
 // EndSession ends one session; ErrNotFound when it is not the account's or has ended already.
 // Its client sessions end with it. A logout leaves the sessions of clients with offline access,
@@ -30,9 +30,9 @@ func (tx *Tx) EndSession(account auth.AccountID, id auth.SessionID, reason strin
 	return tx.endLiveSession(v, reason)
 }
 
-// lockAccount writes the account's row without a change. What ends several rows of an account
-// writes that row first, as deleting the account does. In any other order two transactions could
-// deadlock.
+// lockAccount writes the account's row without a change. A transaction that ends several rows of
+// an account writes that row first, as deleting the account does. In another order two
+// transactions could deadlock.
 func (tx *Tx) lockAccount(id auth.AccountID) error {
 	_, err := execCount(tx.q, "UPDATE accounts SET updated_at = updated_at WHERE tenant_id = $1 AND id = $2", tx.tenant, id)
 	return err
@@ -83,8 +83,8 @@ func (tx *Tx) browserSession(id auth.SessionID) (auth.SessionID, auth.RememberMe
 	return v.ID, v.RememberMe, err
 }
 
-// EndOldestSessions ends the sessions of the account beyond the newest so many and returns how
-// many. Client sessions below a browser session do not count.
+// EndOldestSessions ends all but the newest keep sessions of the account and returns how many.
+// Client sessions below a browser session do not count.
 func (tx *Tx) EndOldestSessions(account auth.AccountID, keep int, reason string) (int64, error) {
 	return tx.endFoundSessions(reason, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND account_id = $2 AND ended_at IS NULL AND parent_id IS NULL ORDER BY id DESC LIMIT 1000 OFFSET $3`,
@@ -119,8 +119,8 @@ func (tx *Tx) EndGrantedSessions(account auth.AccountID, client auth.ClientID, r
 		WHERE tenant_id = $3 AND account_id = $4 AND client_id = $5 AND ended_at IS NULL`, millis(tx.Now), reason, tx.tenant, account, client)
 }
 
-// EndOldestGrantedSessions ends the sessions of one account at one client beyond the newest so
-// many, and returns how many.
+// EndOldestGrantedSessions ends all but the newest keep sessions of one account at one client,
+// and returns how many.
 func (tx *Tx) EndOldestGrantedSessions(account auth.AccountID, client auth.ClientID, keep int, reason string) (int64, error) {
 	return tx.endFoundSessions(reason, "SELECT "+sessionCols+` FROM sessions
 		WHERE tenant_id = $1 AND account_id = $2 AND client_id = $3 AND ended_at IS NULL ORDER BY id DESC LIMIT 1000 OFFSET $4`,

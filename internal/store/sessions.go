@@ -25,7 +25,7 @@ func (tx *Tx) InsertSession(v auth.Session) error {
 		nullText(v.Parent), boolToInt(v.Offline), nullText(v.RememberMe), encodeJSON(v.Claims))
 }
 
-// ClientSession is the newest live session of a client below a browser session; ErrNotFound
+// ClientSession returns the newest live session of a client below a browser session; ErrNotFound
 // without one.
 func (tx *Tx) ClientSession(parent auth.SessionID, client auth.ClientID) (auth.Session, error) {
 	return queryRow(tx.q, scanSession, "SELECT "+sessionCols+` FROM sessions
@@ -77,7 +77,7 @@ func (tx *Tx) TouchSession(id auth.SessionID, idleAt time.Time) error {
 // one. It writes the digest, the authentication, the limits and the remember-me series, which is
 // never removed.
 func (tx *Tx) RenewSession(v auth.Session) error {
-	if err := tx.lockAccount(v.Account); err != nil { // the time of the sign-in is written there next
+	if err := tx.lockAccount(v.Account); err != nil { // the time of the sign-in is written to it next
 		return err
 	}
 	return execRow(tx.q, `UPDATE sessions SET digest = $1, auth_at = $2, acr = $3, amr = $4, idle_at = $5, expires_at = $6, series_id = coalesce($7, series_id)
@@ -86,7 +86,7 @@ func (tx *Tx) RenewSession(v auth.Session) error {
 }
 
 // ClearSessionDigest invalidates the cookie of the session if it is still this one. The session
-// itself goes on.
+// itself continues.
 func (tx *Tx) ClearSessionDigest(id auth.SessionID, digest string) error {
 	_, err := execCount(tx.q, "UPDATE sessions SET digest = NULL WHERE tenant_id = $1 AND id = $2 AND digest = $3", tx.tenant, id, digest)
 	return err

@@ -21,7 +21,7 @@ func (tx *Tx) InsertSingleUse(v auth.SingleUse) error {
 		nullText(v.Browser), nullText(v.Session))
 }
 
-// ReplaceExpired is InsertSingleUse for values that return: an expired one is replaced.
+// ReplaceExpired is InsertSingleUse for values that recur: an expired one is replaced.
 func (tx *Tx) ReplaceExpired(v auth.SingleUse) error {
 	return insert(tx.q, `INSERT INTO single_use (tenant_id, kind, digest, data, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant_id, kind, digest) DO UPDATE

@@ -39,8 +39,8 @@ type liteConn struct {
 	stmts map[string]*sql.Stmt
 }
 
-// pragmas are those of every connection. FULL syncs the log at each commit, which makes commits
-// durable in WAL mode.
+// pragmas are the pragmas of every connection. FULL syncs the log at each commit, which makes
+// commits durable in WAL mode.
 const pragmas = "_txlock=immediate&_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
 	"&_pragma=foreign_keys(1)&_pragma=cache_size(-4000)&_pragma=temp_store(MEMORY)&_pragma=wal_autocheckpoint(2000)" +
 	"&_pragma=journal_size_limit(16777216)"
@@ -181,8 +181,8 @@ func (db *sqliteDB) read(ctx context.Context, fn func(querier) error) error {
 		return err
 	}
 	defer func() { db.readers <- c }()
-	// The statements complete even if the caller goes away. An interruption would cost the
-	// connection its prepared statements, and a read is short.
+	// The statements complete even if ctx is canceled. An interruption would cost the connection
+	// its prepared statements, and a read is short.
 	q := liteQuery{context.WithoutCancel(ctx), c}
 	if err := connect(q.ctx, db.pool, c); err != nil {
 		return err

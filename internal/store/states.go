@@ -10,7 +10,7 @@ import (
 // This file reads what one decision on a hot path depends on: one statement, so one snapshot.
 // Each struct holds only the fields that its comments name.
 
-// RefreshState is what a decision about a refresh token depends on.
+// RefreshState is the state on which a decision about a refresh token depends.
 type RefreshState struct {
 	Family      auth.Family
 	Session     auth.Session // digest, times, ACR, AMR and claims
@@ -78,8 +78,8 @@ func (w namesDest) Scan(v any) error {
 	return nil
 }
 
-// ofAccessToken completes a query about the access token with the jti $1 of session $3 and
-// client $4. Its column is whether the token was revoked.
+// ofAccessToken completes a query about the access token with the jti $1 of session $3 and client
+// $4. Its column says whether the token was revoked.
 const ofAccessToken = `(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.tenant_id AND u.kind = 'revoked_access' AND u.digest = $1)
 		FROM sessions s
 		JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
@@ -87,7 +87,7 @@ const ofAccessToken = `(SELECT count(*) FROM single_use u WHERE u.tenant_id = s.
 		JOIN clients c ON c.tenant_id = s.tenant_id
 		WHERE s.tenant_id = $2 AND s.id = $3 AND c.id = $4`
 
-// TokenStatus is what the validity of an access token depends on.
+// TokenStatus is the state on which the validity of an access token depends.
 type TokenStatus struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt
 	Account auth.Account // ID, DisabledAt
@@ -111,7 +111,8 @@ func scanTokenStatus(s scanner, v *TokenStatus) error {
 	return err
 }
 
-// UserInfoState is what the validity of an access token depends on, and what userinfo returns.
+// UserInfoState is the state on which the validity of an access token depends, with the data for
+// userinfo.
 type UserInfoState struct {
 	Session auth.Session // ID, Account, ExpiresAt, EndedAt, Claims
 	Account auth.Account // all but LastLoginAt and CreatedAt

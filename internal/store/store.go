@@ -27,7 +27,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// Config says which database to open and how.
+// Config configures a DB.
 type Config struct {
 	// URL is "sqlite:PATH" or "postgres://…".
 	URL string
@@ -48,7 +48,7 @@ type Config struct {
 	SkipMigrations bool
 	// DisableGroupCommit commits each Write by itself. It is for benchmarks.
 	DisableGroupCommit bool
-	// Log receives what an operator should know, such as damage to the file.
+	// Log is the logger.
 	Log *slog.Logger
 }
 
@@ -137,13 +137,13 @@ func (db *DB) checkOpen() error {
 // Dialect is "sqlite" or "postgres".
 func (db *DB) Dialect() string { return string(db.dialect) }
 
-// UsesPooler reports whether a connection pooler stands between the server and PostgreSQL.
+// UsesPooler reports whether a connection pooler is between the server and PostgreSQL.
 func (db *DB) UsesPooler() bool {
 	pg, ok := db.backend.(*postgresDB)
 	return ok && pg.pooled
 }
 
-// Ping returns nil when the database answers and is undamaged. It is the readiness check.
+// Ping returns nil when the database is available and undamaged. It is the readiness check.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := cmp.Or(db.checkOpen(), db.health.corruption()); err != nil {
 		return err
@@ -153,8 +153,8 @@ func (db *DB) Ping(ctx context.Context) error {
 	return db.translateError(db.backend.ping(ctx))
 }
 
-// Now is the clock of the store. It never runs backwards while the database is open, so that
-// what has expired stays expired when the system clock is set back.
+// Now returns the time of the store's clock. It never runs backwards while the database is open,
+// so that expired values stay expired when the system clock is set back.
 func (db *DB) Now() time.Time { return db.clock.now() }
 
 // Keyring returns the keys that seal values at rest.
@@ -183,7 +183,7 @@ func (db *DB) Write(ctx context.Context, tenant auth.TenantID, fn func(*Tx) erro
 	return db.run(ctx, tenant, db.backend.write, fn)
 }
 
-func (db *DB) run(ctx context.Context, tenant auth.TenantID, how func(context.Context, func(querier) error) error, fn func(*Tx) error) error {
+func (db *DB) run(ctx context.Context, tenant auth.TenantID, run func(context.Context, func(querier) error) error, fn func(*Tx) error) error {
 	if tenant == "" {
 		return errors.New("store: the tenant is empty")
 	}
@@ -191,7 +191,7 @@ func (db *DB) run(ctx context.Context, tenant auth.TenantID, how func(context.Co
 		return err
 	}
 	queued := false
-	err := how(ctx, func(q querier) error {
+	err := run(ctx, func(q querier) error {
 		tx := &Tx{Now: db.now(), tenant: tenant, q: q, db: db}
 		err := fn(tx)
 		queued = tx.queued
@@ -242,8 +242,8 @@ type commitError struct{ error }
 
 func (k commitError) Unwrap() error { return k.error }
 
-// CommitWith marks a refusal whose traces must persist: a spent link, a counted failure, an
-// audit line. Write commits, then returns err itself.
+// CommitWith marks a refusal whose writes must be committed: a consumed link, a counted failure,
+// an audit line. Write commits, then returns err itself.
 func CommitWith(err error) error { return commitError{err} }
 
 // commits reports whether a transaction that returned err commits.
@@ -252,8 +252,8 @@ func commits(err error) bool {
 	return ok
 }
 
-// translateError removes the mark of CommitWith. It turns a database that cannot answer into a
-// refusal of KindUnavailable, and a missing parent row into ErrNotFound.
+// translateError removes the mark of CommitWith. It maps a failure of the database to a refusal
+// of KindUnavailable, and a missing parent row to ErrNotFound.
 func (db *DB) translateError(err error) error {
 	if err == nil {
 		return nil

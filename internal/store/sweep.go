@@ -6,7 +6,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// Retention says which rows that are of no further use are deleted.
+// Retention says which expired and ended rows are deleted.
 type Retention struct {
 	Flows      time.Time // flows that expired before; unauthenticated callers create them, and their rows are the longest
 	ShortLived time.Time // single-use secrets, device codes and retired keys that expired before
@@ -50,11 +50,11 @@ func (tx *SystemTx) Sweep(r Retention, n int64) (int64, error) {
 		if s.when.IsZero() || total == n {
 			continue
 		}
-		gone, err := execCount(tx.q, s.text, millis(s.when), n-total)
+		removed, err := execCount(tx.q, s.text, millis(s.when), n-total)
 		if err != nil {
 			return total, err
 		}
-		total += gone
+		total += removed
 	}
 	return total, nil
 }
@@ -67,7 +67,7 @@ type ClientCursor struct {
 	removed []ClientCursor // removed in the previous transaction
 }
 
-// ClientOrigin says how clients that describe themselves came in.
+// ClientOrigin is the origin of self-registered and self-described clients.
 type ClientOrigin string
 
 // The origins of clients. Each is a column.

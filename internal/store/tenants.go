@@ -8,7 +8,7 @@ func scanTenant(s scanner, t *auth.Tenant) error {
 	return s.Scan(&t.ID, &t.Name, jsonDest{&t.Settings}, timeDest(&t.CreatedAt), timeDest(&t.DisabledAt))
 }
 
-// CurrentTenant is the transaction's own tenant.
+// CurrentTenant returns the transaction's own tenant.
 func (tx *Tx) CurrentTenant() (auth.Tenant, error) {
 	return queryRow(tx.q, scanTenant, "SELECT "+tenantCols+" FROM tenants WHERE id = $1", tx.tenant)
 }

@@ -32,7 +32,7 @@ type Tx struct {
 	queued bool // a message was enqueued
 }
 
-// Tenant is the tenant of the transaction.
+// Tenant returns the ID of the transaction's tenant.
 func (tx *Tx) Tenant() auth.TenantID { return tx.tenant }
 
 // SystemTx is a transaction across tenants.
@@ -53,7 +53,7 @@ func (tx *SystemTx) In(tenant auth.TenantID) *Tx {
 type scanner interface{ Scan(dest ...any) error }
 
 // checkText refuses text that PostgreSQL cannot store, on both databases alike: a NUL in an
-// identifier is a mistake of the caller, not a fault of the server.
+// identifier is an error of the caller, not of the server.
 func checkText(args []any) error {
 	for _, a := range args {
 		s, ok := a.(string)
@@ -148,7 +148,7 @@ func insert(q querier, text string, args ...any) error {
 	return err
 }
 
-// millis is the stored form of a time: milliseconds, or NULL for the zero time.
+// millis returns the stored form of a time: milliseconds, or NULL for the zero time.
 func millis(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -200,11 +200,11 @@ func (m textScanner[S]) Scan(v any) error {
 
 func textDest[S ~string](s *S) textScanner[S] { return textScanner[S]{s} }
 
-// encodeJSON is the stored form of lists and settings.
+// encodeJSON returns the stored form of lists and settings.
 func encodeJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(fmt.Sprintf("store: %T does not encode: %v", v, err)) // our own types only
+		panic(fmt.Sprintf("store: %T does not encode: %v", v, err)) // only types of this repository
 	}
 	return string(b)
 }

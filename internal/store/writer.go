@@ -14,14 +14,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// This is the group-commit writer. SQLite has one writer, and a durable commit costs one
-// sync of the disk. One goroutine owns the writing connection. It takes all waiting
-// Writes, runs each in a savepoint of one transaction, commits them together and then
-// returns their results. Under load they share the sync; without load nothing waits.
+// This is the group-commit writer. SQLite has one writer, and a durable commit costs one sync of
+// the disk. One goroutine owns the writing connection. It runs all waiting Writes, each in a
+// savepoint of one transaction, commits them together and then returns their results. Under load
+// they share the sync; without load no Write waits.
 
 const (
 	batchLimit = 128  // Writes in one commit, which bounds the wait of the first
-	queueLimit = 4096 // waiting Writes, beyond which a refusal is better than a wait
+	queueLimit = 4096 // waiting Writes; more are refused
 )
 
 // job is one Write. While it is queued, it belongs to its caller, who may withdraw it. From its
@@ -42,7 +42,7 @@ const (
 	jobAbandoned // the caller has stopped waiting
 )
 
-// claim reports whether the caller still waits, and then commits it to waiting.
+// claim claims the job for the writer, and reports whether its caller still waits.
 func (j *job) claim() bool {
 	return j.state.CompareAndSwap(jobQueued, jobClaimed) || j.state.Load() == jobClaimed
 }
@@ -61,7 +61,7 @@ type writer struct {
 	c        liteConn // owned by loop
 	batch    []*job   // owned by loop
 
-	mu      sync.RWMutex // held to send on queue; stop takes it whole
+	mu      sync.RWMutex // read-locked to send on queue, locked by stop
 	stopped bool
 	ended   chan struct{}
 }
@@ -139,7 +139,7 @@ func (w *writer) stop() {
 func (w *writer) loop() {
 	returned := false
 	defer func() {
-		if !returned { // a job ended the goroutine; the rest of its batch goes on in another
+		if !returned { // a job ended the goroutine; the rest of its batch continues in another
 			go w.loop()
 			return
 		}

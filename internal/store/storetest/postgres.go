@@ -16,17 +16,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// databases are those of this process on the PostgreSQL server. Copying a template costs
-// PostgreSQL ten times as much as emptying tables, so a database goes from test to test.
+// databases are the databases of this process on the PostgreSQL server. Copying a template costs
+// PostgreSQL ten times as much as emptying tables, so tests reuse databases.
 var databases struct {
 	sync.Mutex
-	template string   // owned by the mutex, as all here: has the schema, empty before the first use
-	shape    string   // what shape says of the template
-	idle     []string // names of databases that are as the template
+	template string   // owned by the mutex, as all fields: has the schema; "" before the first use
+	shape    string   // result of shape for the template
+	idle     []string // names of databases that equal the template
 }
 
-// Postgres is the URL of a database with the schema and nothing in it. After the test it
-// is emptied for the next one, or dropped if the test changed more than rows.
+// Postgres returns the URL of an empty database with the schema. After the test it is emptied for
+// the next one, or dropped if the test changed more than rows.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	server := Server(t)
@@ -43,7 +43,7 @@ func Postgres(t testing.TB) string {
 	return withDatabase(t, server, name)
 }
 
-// Blank is the URL of a new database without a schema, dropped after the test. The
+// Blank returns the URL of a new database without a schema, dropped after the test. The
 // options are those of CREATE DATABASE.
 func Blank(t testing.TB, options ...string) string {
 	t.Helper()
@@ -70,8 +70,8 @@ func takeDatabase(t testing.TB, server string) string {
 	return create(t, server, "TEMPLATE "+databases.template)
 }
 
-// migrateTemplate also drops what earlier processes left: a process does not know which
-// of its tests is the last.
+// migrateTemplate also drops databases of earlier processes: a process does not know which of its
+// tests is the last.
 func migrateTemplate(t testing.TB, server string) {
 	t.Helper()
 	dropLeftovers(t, server)
@@ -127,15 +127,15 @@ func dropLeftovers(t testing.TB, server string) {
 		if err := rows.Scan(&name); err != nil {
 			t.Fatal(err)
 		}
-		made, _, _ := strings.Cut(strings.TrimPrefix(name, prefix), "_")
-		if at, err := strconv.ParseInt(made, 10, 64); err == nil && time.Since(time.Unix(at, 0)) > lifetime {
+		createdAt, _, _ := strings.Cut(strings.TrimPrefix(name, prefix), "_")
+		if at, err := strconv.ParseInt(createdAt, 10, 64); err == nil && time.Since(time.Unix(at, 0)) > lifetime {
 			drop(t, server, name)
 		}
 	}
 }
 
-// admin runs a statement on the server. The error of another process that copies the same
-// source passes.
+// admin runs a statement on the server. It retries, because another process may be copying the
+// same template.
 func admin(t testing.TB, server, statement string) {
 	t.Helper()
 	pool, err := sql.Open("pgx", server)
@@ -143,9 +143,9 @@ func admin(t testing.TB, server, statement string) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	for try := 0; ; try++ {
+	for attempt := 0; ; attempt++ {
 		_, err = pool.Exec(statement)
-		if err == nil || try == 50 {
+		if err == nil || attempt == 50 {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -185,13 +185,14 @@ func empty(url string) error {
 		return err
 	}
 	if got != databases.shape || size > 16<<20 {
-		return fmt.Errorf("the shape is %s, %d bytes", got, size)
+		return fmt.Errorf("the schema is %s, %d bytes", got, size)
 	}
 	return nil
 }
 
-// shape describes the schema: how many rows each catalog has and which transaction wrote
-// the newest. It changes with every statement that alters the schema, settings or statistics.
+// shape returns a fingerprint of the schema: the number of rows of each catalog and the newest
+// transaction that wrote one. It changes with every statement that alters the schema, settings or
+// statistics.
 func shape(pool *sql.DB) (string, error) {
 	var parts []string
 	for _, catalog := range []string{"pg_class", "pg_attribute", "pg_attrdef", "pg_constraint", "pg_index", "pg_trigger", "pg_proc", "pg_type",

@@ -11,7 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// SQLite is the URL of a new file with the schema.
+// SQLite returns the URL of a new file with the schema.
 func SQLite(t testing.TB) string {
 	t.Helper()
 	url := BlankSQLite(t)
@@ -21,7 +21,7 @@ func SQLite(t testing.TB) string {
 	return url
 }
 
-// BlankSQLite is the URL of a file that does not exist yet.
+// BlankSQLite returns the URL of a file that does not exist.
 func BlankSQLite(t testing.TB) string {
 	return "sqlite:" + filepath.Join(t.TempDir(), "watchword.db")
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Each runs the test once for each database, side by side.
+// Each runs the test once for each database, in parallel.
 func Each(t *testing.T, fn func(t *testing.T, cfg store.Config)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
@@ -33,7 +33,7 @@ func Each(t *testing.T, fn func(t *testing.T, cfg store.Config)) {
 	})
 }
 
-// Keyring holds one random master key.
+// Keyring returns a keyring with one random master key.
 func Keyring(t testing.TB) *secret.Keyring {
 	t.Helper()
 	ring, err := secret.NewKeyring(secret.Bytes(32))
@@ -58,7 +58,7 @@ func Open(t testing.TB, cfg store.Config) *store.DB {
 	return db
 }
 
-// Tenant makes a tenant with its first-party client.
+// Tenant creates a tenant with its first-party client.
 func Tenant(t testing.TB, db *store.DB, id auth.TenantID) {
 	t.Helper()
 	err := db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
@@ -72,7 +72,7 @@ func Tenant(t testing.TB, db *store.DB, id auth.TenantID) {
 	}
 }
 
-// Server is the URL of the PostgreSQL server, or a skip.
+// Server returns the URL of the PostgreSQL server, or skips the test.
 func Server(t testing.TB) string {
 	t.Helper()
 	return server(t, "WATCHWORD_TEST_POSTGRES")
@@ -90,8 +90,8 @@ func server(t testing.TB, variable string) string {
 	return url
 }
 
-// Poolers runs the test once for each mode of a connection pooler. The function that it
-// is given leads the URL of a database through the pooler.
+// Poolers runs the test once for each mode of a connection pooler. The function that it receives
+// returns the URL of a database through the pooler.
 func Poolers(t *testing.T, fn func(t *testing.T, through func(url string) string)) {
 	t.Helper()
 	for _, mode := range []string{"session", "transaction"} {
