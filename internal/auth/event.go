@@ -11,9 +11,9 @@ type EventKind string
 
 // Accounts.
 const (
-	// A person registered. `failure`: a limit of mails kept the link back. Details: reason.
+	// A user registered. `failure`: a limit of mails kept the link back. Details: reason.
 	EventRegistered EventKind = "account.registered"
-	// A person registered with an address that has an account; the address gets a mail.
+	// A user registered with an address that has an account; the address gets a mail.
 	EventRegisterKnown EventKind = "account.register_known"
 	// A verification link was requested again. `failure`: a limit kept it back. Details: reason.
 	EventVerificationSent EventKind = "account.verification_sent"

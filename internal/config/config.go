@@ -65,7 +65,7 @@ type Config struct {
 // Log is the section log.
 type Log struct {
 	Level  string `key:"level" default:"info" oneof:"debug|info|warn|error" help:"The least severe lines that are written."`
-	Format string `key:"format" default:"json" oneof:"json|text" help:"JSON for machines or text for people."`
+	Format string `key:"format" default:"json" oneof:"json|text" help:"JSON for machines, text for reading."`
 }
 
 // HTTP is the section http.
