@@ -28,9 +28,6 @@ func (s *pages) writeProblemPage(ex *exchange, err error) {
 		status, page = p.Status, problemPage(ex, p)
 	}
 	page.Login = tenantPath(ex, status) + pathLogin
-	if page.Again == page.Login {
-		page.Login = ""
-	}
 	page.Client, page.Home = s.flowHome(ex, err)
 	if err := render(ex, status, page); err != nil {
 		ex.writeProblem(err)

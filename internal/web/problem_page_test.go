@@ -50,7 +50,7 @@ func TestRepair_N2_ProblemPages(t *testing.T) {
 		{"long address", "GET", "/login?" + strings.Repeat("a", 9000), "", "", 414, "/login"},
 		{"large form", "POST", "/login", "email=" + big, "", 413, "/login"},
 		{"no form", "POST", "/login", "{}", "Content-Type: application/json", 415, "/login"},
-		{"malformed form", "POST", "/login", "email=%zz", "", 400, "/login"},
+		{"malformed form", "POST", "/login", "email=%zz", "", 400, "/login /login"},
 		{"another site", "POST", "/consent", "flow=f+1", "Sec-Fetch-Site: cross-site", 403, "/consent /login"},
 		{"another page", "POST", "/login", "flow=f&csrf=x", "", 403, "/login?flow=f /login"},
 		{"another page, its address", "POST", "/consent", "csrf=x", "Referer: https://evil.test//x?flow=f&next=//evil.test", 403, "/consent?flow=f /login"},
