@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"internal/server"},
 	{"internal/web", "internal/outbox"},
 	{"internal/web/ui"},
-	{"internal/account", "internal/login", "internal/oidc", "internal/access", "internal/tenant"},
+	{"internal/account", "internal/login", "internal/oidc", "internal/access", "internal/tenant", "internal/client/clienttest"},
 	{"internal/client", "internal/flow"},
 	{"internal/token", "internal/session"},
 	{"internal/keys", "internal/limit", "internal/outbound"},
@@ -48,7 +48,7 @@ var only = map[string][]string{
 	"internal/web":        {"internal/server"},
 	"internal/web/ui":     {"internal/web"},
 	"internal/fault":      {"cmd/watchword", "internal/server", "internal/store", "internal/token", "internal/outbox"},
-	"internal/client":     {"internal/oidc", "cmd/watchword", "internal/server", "internal/web"},
+	"internal/client":     {"internal/client/clienttest", "internal/oidc", "cmd/watchword", "internal/server", "internal/web"},
 	"internal/oidc":       {"cmd/watchword", "internal/server", "internal/web"},
 	"internal/outbox":     {"internal/server", "internal/servertest"},
 	"internal/servertest": {"internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance"},
@@ -58,7 +58,7 @@ var only = map[string][]string{
 }
 
 // testPackages serve tests only; no other package imports "testing".
-var testPackages = []string{"internal/store/storetest", "internal/servertest", "internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance", "internal/outbox/smtptest", "guard/guardtest"}
+var testPackages = []string{"internal/client/clienttest", "internal/store/storetest", "internal/servertest", "internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance", "internal/outbox/smtptest", "guard/guardtest"}
 
 // reserved says which packages may import a package, and where its work belongs instead.
 var reserved = map[string]struct {
@@ -66,7 +66,7 @@ var reserved = map[string]struct {
 	reason string
 }{
 	"net/http": {
-		[]string{"internal/web", "internal/web/ui", "internal/outbox", "internal/outbound", "internal/login", "internal/server", "internal/servertest",
+		[]string{"internal/web", "internal/web/ui", "internal/outbox", "internal/outbound", "internal/login", "internal/server", "internal/servertest", "internal/client/clienttest",
 			"internal/token", "internal/limit", "guard", "guard/guardtest", "cmd/watchword", "bench", "examples/go-api"},
 		"a status, header or cookie belongs in web; a decision does not know HTTP",
 	},
@@ -77,7 +77,7 @@ var reserved = map[string]struct {
 	"math/rand/v2":  {[]string{"bench"}, "randomness, also that of pauses, comes from internal/secret"},
 	"crypto/rand": {
 		[]string{"internal/secret", "guard", "guard/guardtest",
-			"internal/store/storetest", "internal/servertest", "internal/outbox/smtptest", "cmd/watchword", "bench"},
+			"internal/store/storetest", "internal/servertest", "internal/outbox/smtptest", "internal/client/clienttest", "cmd/watchword", "bench"},
 		"random bytes come from internal/secret",
 	},
 	"os": {

@@ -33,7 +33,7 @@ func (h *fixture) signer(alg jose.SignatureAlgorithm) (auth.Client, string, keyP
 	h.t.Helper()
 	k := newPair(h.t, alg)
 	c, secret := h.webClient(firstParty)
-	return h.changeClient(c, func(c *auth.Client) { c.Settings.JWKS = k.jwks }), secret, k
+	return h.changeClient(c, func(c *auth.Client) { c.Settings.JWKS = k.JWKS }), secret, k
 }
 
 // What is inside the object counts, and nothing else (RFC 9101 §5).
@@ -43,7 +43,7 @@ func TestRequestObject(t *testing.T) {
 			c, secret, k := h.signer(alg)
 			v := h.newBrowser()
 			v.signIn(h.alice)
-			raw := sign(t, alg, k.private, h.requestObject(c), map[jose.HeaderKey]any{"typ": "oauth-authz-req+jwt"})
+			raw := sign(t, alg, k.Private, h.requestObject(c), map[jose.HeaderKey]any{"typ": "oauth-authz-req+jwt"})
 			step, err := v.authorize("client_id", string(c.ID), "request", raw, "state", "outside", "nonce", "outside", "scope", "email", "redirect_uri", "https://evil.test/")
 			h.requireOK(err)
 			_, g, _ := h.requireCode(step)
@@ -53,7 +53,7 @@ func TestRequestObject(t *testing.T) {
 			h.requireOK(func() error { _, err := h.push(c, secret, "client_id", string(c.ID), "request", raw); return err }())
 			without := h.requestObject(c)
 			delete(without, "state")
-			step, err = v.authorize("client_id", string(c.ID), "request", sign(t, alg, k.private, without, nil), "state", "outside")
+			step, err = v.authorize("client_id", string(c.ID), "request", sign(t, alg, k.Private, without, nil), "state", "outside")
 			h.requireOK(err)
 			if step.Response.Get("state") != "" {
 				t.Error("a state from outside")
@@ -71,21 +71,21 @@ func TestAttack_AZ_26_27_Objects(t *testing.T) {
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		b64 := base64.RawURLEncoding.EncodeToString
-		es := func(o claims) string { return sign(t, jose.ES256, k.private, o, nil) }
+		es := func(o claims) string { return sign(t, jose.ES256, k.Private, o, nil) }
 		good := func() claims { return h.requestObject(c) }
 		payload, err := json.Marshal(good())
 		h.requireOK(err)
-		public, err := json.Marshal(jose.JSONWebKey{Key: k.private.Public()})
+		public, err := json.Marshal(jose.JSONWebKey{Key: k.Private.Public()})
 		h.requireOK(err)
 		now := h.clock.Now().Unix()
 		for name, raw := range map[string]string{
 			"AZ-26 none":              b64([]byte(`{"alg":"none"}`)) + "." + b64(payload) + ".",
 			"AZ-26 none, signed":      b64([]byte(`{"alg":"none"}`)) + "." + b64(payload) + ".AAAA",
 			"AZ-26 HS256":             sign(t, jose.HS256, public, good(), nil),
-			"AZ-27 another's key":     sign(t, jose.ES256, thief.private, good(), nil),
-			"AZ-27 key in the header": sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: thief.private.Public()}}),
+			"AZ-27 another's key":     sign(t, jose.ES256, thief.Private, good(), nil),
+			"AZ-27 key in the header": sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: thief.Private.Public()}}),
 			"AZ-27 changed":           flip(es(good())),
-			"typ of an assertion":     sign(t, jose.ES256, k.private, good(), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}),
+			"typ of an assertion":     sign(t, jose.ES256, k.Private, good(), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}),
 			"an assertion":            es(h.assertionClaims(c.ID)),
 			"iss of another":          es(withClaim(good(), "iss", other.ID)),
 			"client_id of another":    es(withClaim(good(), "client_id", other.ID)),
@@ -144,7 +144,7 @@ func TestAttack_AZ_28_ByReference(t *testing.T) {
 		})
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		raw := sign(t, jose.RS256, k.private, h.requestObject(c), nil)
+		raw := sign(t, jose.RS256, k.Private, h.requestObject(c), nil)
 		answer.Store(&raw)
 		ask := func(uri string) (flow.Step, error) {
 			return v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request_uri", uri)
@@ -184,7 +184,7 @@ func FuzzRequestObject(f *testing.F) {
 		h.requireOK(err)
 		f.Add(b)
 	}
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.alg, Key: k.private}, nil)
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.Private}, nil)
 	h.requireOK(err)
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		jws, err := s.Sign(payload)
@@ -242,7 +242,7 @@ func TestRepair_C4_ObjectsOfStrictClientsLiveForAnHour(t *testing.T) {
 					delete(o, claim)
 				}
 			}
-			raw := sign(t, jose.ES256, k.private, o, nil)
+			raw := sign(t, jose.ES256, k.Private, o, nil)
 			_, err := h.Push(t.Context(), basic(form(t, "request", raw, "client_id", string(strict.ID)), strict.ID, secret))
 			var e *oauth.Error
 			if errorsAs(err, &e); test.good != (err == nil) || !test.good && (e == nil || e.Code != oauth.InvalidRequestObject) {

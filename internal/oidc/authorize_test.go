@@ -319,7 +319,7 @@ func TestAttack_AZ_22_Hints(t *testing.T) {
 		elsewhere, err := h.keys.Sign(t.Context(), tenant, keys.RS256, "JWT", foreign)
 		h.requireOK(err)
 		for name, raw := range map[string]string{"changed": flip(good), "cut": good[:len(good)-8], "access token": access, "another issuer": elsewhere, "long": strings.Repeat("x", 20000),
-			"of the client": sign(t, newPair(t, "ES256").alg, newPair(t, "ES256").private, claims{"iss": base, "sub": h.alice, "aud": c.ID}, nil)} {
+			"of the client": sign(t, newPair(t, "ES256").Alg, newPair(t, "ES256").Private, claims{"iss": base, "sub": h.alice, "aud": c.ID}, nil)} {
 			step, err := v.authorize(request(c, "id_token_hint", raw)...)
 			if err != nil || step.Kind != auth.StepAnswer || step.Response.Get("error") != "invalid_request" {
 				t.Errorf("%s: %+v, %v", name, step, err)

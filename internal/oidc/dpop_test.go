@@ -2,7 +2,6 @@ package oidc_test
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
 	"encoding/json"
 	"strings"
@@ -21,16 +20,6 @@ import (
 
 const tokenURL = base + oauth.TokenPath
 
-// jkt is the thumbprint of the key (RFC 7638).
-func (k keyPair) jkt(t testing.TB) string {
-	t.Helper()
-	sum, err := (&jose.JSONWebKey{Key: k.private.Public()}).Thumbprint(crypto.SHA256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return secret.Encode(sum)
-}
-
 // proof is a good proof for a POST to the URL; changes replace claims, nil removes one.
 func (h *fixture) proof(k keyPair, url string, changes ...claims) string {
 	h.t.Helper()
@@ -47,11 +36,11 @@ func (h *fixture) proof(k keyPair, url string, changes ...claims) string {
 
 func signProof(t testing.TB, k keyPair, c claims, headers map[jose.HeaderKey]any) string {
 	t.Helper()
-	all := map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.private.Public()}}
+	all := map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Private.Public()}}
 	for name, v := range headers {
 		all[name] = v
 	}
-	return sign(t, k.alg, k.private, c, all)
+	return sign(t, k.Alg, k.Private, c, all)
 }
 
 // withProofs adds proofs to a request to the token endpoint.
@@ -92,10 +81,10 @@ func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 			"typ missing":   {signProof(t, k, said, map[jose.HeaderKey]any{"typ": ""})},
 			"typ wrong":     {signProof(t, k, said, map[jose.HeaderKey]any{"typ": "JWT"})},
 			"alg none":      {encode(`{"typ":"dpop+jwt","alg":"none","jwk":{}}`) + "." + parts[1] + "."},
-			"HS256":         {sign(t, jose.HS256, []byte(strings.Repeat("k", 32)), said, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.private.Public()}})},
-			"jwk missing":   {sign(t, k.alg, k.private, said, map[jose.HeaderKey]any{"typ": "dpop+jwt"})},
-			"jwk private":   {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: k.private}})},
-			"bad signature": {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: other.private.Public()}})},
+			"HS256":         {sign(t, jose.HS256, []byte(strings.Repeat("k", 32)), said, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Private.Public()}})},
+			"jwk missing":   {sign(t, k.Alg, k.Private, said, map[jose.HeaderKey]any{"typ": "dpop+jwt"})},
+			"jwk private":   {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: k.Private}})},
+			"bad signature": {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: other.Private.Public()}})},
 			"jti missing":   {h.proof(k, tokenURL, claims{"jti": nil})},
 			"htm missing":   {h.proof(k, tokenURL, claims{"htm": nil})},
 			"htu missing":   {h.proof(k, tokenURL, claims{"htu": nil})},
@@ -194,7 +183,7 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		spa, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid", "offline_access"}})
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
-		code, verifier := h.coded(spa, k.jkt(t))
+		code, verifier := h.coded(spa, k.Thumbprint(t))
 		redeem := func(proofs ...string) (oidc.Issued, error) {
 			return h.Token(t.Context(), withProofs(form(t, "grant_type", "authorization_code", "client_id", string(spa.ID), "code", code,
 				"code_verifier", verifier, "redirect_uri", "https://app.test/cb"), proofs...))
@@ -204,7 +193,7 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 		_, err = redeem(h.proof(other, tokenURL))
 		h.requireRefused(err, oauth.InvalidGrant)
 		ts, err := redeem(h.proof(k, tokenURL))
-		if h.requireOK(err); ts.Type != "DPoP" || jktOf(t, ts.AccessToken) != k.jkt(t) || ts.RefreshToken == "" {
+		if h.requireOK(err); ts.Type != "DPoP" || jktOf(t, ts.AccessToken) != k.Thumbprint(t) || ts.RefreshToken == "" {
 			t.Errorf("DP-09: type %q, bound to %q", ts.Type, jktOf(t, ts.AccessToken))
 		}
 		// The refresh token of a public client is bound as well (RFC 9449 §5).
@@ -218,7 +207,7 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 			t.Error("refreshed with another key")
 		}
 		again, err := refresh(h.proof(k, tokenURL))
-		if h.requireOK(err); jktOf(t, again.AccessToken) != k.jkt(t) {
+		if h.requireOK(err); jktOf(t, again.AccessToken) != k.Thumbprint(t) {
 			t.Error("the refreshed token is not bound")
 		}
 	})
@@ -235,16 +224,16 @@ func TestAttack_DP_07_Pushed(t *testing.T) {
 			r.Proof, r.Method, r.URL = []string{proof}, "POST", base+"/oauth2/par"
 			return h.Push(t.Context(), r)
 		}
-		p, err := push(h.proof(k, base+"/oauth2/par"), "dpop_jkt", k.jkt(t))
+		p, err := push(h.proof(k, base+"/oauth2/par"), "dpop_jkt", k.Thumbprint(t))
 		h.requireOK(err)
 		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			kept, err := tx.SingleUse(auth.UsePushed, digestOf(p.RequestURI))
-			if err == nil && !strings.Contains(kept.Data, `"jkt":"`+k.jkt(t)+`"`) {
+			if err == nil && !strings.Contains(kept.Data, `"jkt":"`+k.Thumbprint(t)+`"`) {
 				t.Errorf("the request is not bound: %s", kept.Data)
 			}
 			return err
 		}))
-		_, err = push(h.proof(k, base+"/oauth2/par"), "dpop_jkt", other.jkt(t))
+		_, err = push(h.proof(k, base+"/oauth2/par"), "dpop_jkt", other.Thumbprint(t))
 		h.requireRefused(err, oauth.InvalidRequest)
 		_, err = push(h.proof(k, tokenURL))
 		h.requireRefused(err, oauth.InvalidProof)
@@ -270,7 +259,7 @@ func TestAttack_DP_07_Device(t *testing.T) {
 		_, err = poll(h.proof(newPair(t, jose.ES256), tokenURL))
 		h.requireRefused(err, oauth.InvalidGrant)
 		ts, err := poll(h.proof(k, tokenURL))
-		if h.requireOK(err); jktOf(t, ts.AccessToken) != k.jkt(t) {
+		if h.requireOK(err); jktOf(t, ts.AccessToken) != k.Thumbprint(t) {
 			t.Error("the device's token is not bound")
 		}
 	})
@@ -322,8 +311,8 @@ func TestAttack_DP_09_ClientThatRequiresDPoP(t *testing.T) {
 		h.requireRefused(err, oauth.InvalidProof)
 		ts, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.proof(k, tokenURL)))
 		h.requireOK(err)
-		if ts.Type != "DPoP" || jktOf(t, ts.AccessToken) != k.jkt(t) {
-			t.Errorf("DP-09: type %q, bound to %q instead of %q", ts.Type, jktOf(t, ts.AccessToken), k.jkt(t))
+		if ts.Type != "DPoP" || jktOf(t, ts.AccessToken) != k.Thumbprint(t) {
+			t.Errorf("DP-09: type %q, bound to %q instead of %q", ts.Type, jktOf(t, ts.AccessToken), k.Thumbprint(t))
 		}
 		if _, err := h.tokens.Verify(t.Context(), tenant, ts.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("DP-06: our own API takes it as a bearer token: %v", err)
@@ -347,7 +336,7 @@ func TestProofIsSpentOrRefused(t *testing.T) {
 func TestRepair_C2_NonceIsAskedForBeforeTheAssertionIsSpent(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k, bindTo := newPair(t, jose.ES256), newPair(t, jose.ES256)
-		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks }
+		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS }
 		machine, _ := h.machineClient(keyed)
 		web, _ := h.webClient(keyed)
 		parURL := base + oidc.PushedPath
@@ -368,7 +357,7 @@ func TestRepair_C2_NonceIsAskedForBeforeTheAssertionIsSpent(t *testing.T) {
 			if name == "par" {
 				c = web
 			}
-			assertion := sign(t, jose.ES256, k.private, h.assertionClaims(c.ID), nil)
+			assertion := sign(t, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)
 			h.requireRefused(send(assertion, "old"), oauth.UseNonce)
 			h.requireOK(send(assertion, h.clients.Nonce(tenant)))
 			h.requireRefused(send(assertion, h.clients.Nonce(tenant)), oauth.InvalidClient)

@@ -1,9 +1,7 @@
 package oidc_test
 
 import (
-	"encoding/base64"
 	"errors"
-	"net/url"
 	"testing"
 	"time"
 
@@ -118,26 +116,6 @@ func (h *fixture) client(r client.Registration, change ...func(*client.Registrat
 	c, s, err := h.clients.Create(h.t.Context(), tenant, r, operator)
 	h.requireOK(err)
 	return c, s.Reveal()
-}
-
-// form is a request with the given parameters, in pairs.
-func form(t testing.TB, pairs ...string) client.Request {
-	t.Helper()
-	v := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		v.Add(pairs[i], pairs[i+1])
-	}
-	f, err := oauth.ParseForm(v.Encode())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client.Request{Tenant: tenant, Form: f, Actor: auth.Actor{IP: "192.0.2.1"}}
-}
-
-// basic is a form with the header.
-func basic(r client.Request, id auth.ClientID, secret string) client.Request {
-	r.Authorization = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(string(id))+":"+url.QueryEscape(secret)))}
-	return r
 }
 
 func (h *fixture) requireRefused(err error, code oauth.Code) {

@@ -372,17 +372,17 @@ func TestTokenExchange_ImpersonationAndKeys(t *testing.T) {
 		}
 		stronger, err := with(plain, h.proof(k, tokenURL))
 		h.requireOK(err)
-		if jktOf(t, stronger.AccessToken) != k.jkt(t) {
+		if jktOf(t, stronger.AccessToken) != k.Thumbprint(t) {
 			t.Error("the proof did not bind the new token")
 		}
-		tied, _ := m.issue(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.JKT = k.jkt(t) }, orders)
+		tied, _ := m.issue(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.JKT = k.Thumbprint(t) }, orders)
 		_, err = with(tied)
 		h.requireRefused(err, oauth.InvalidRequest)
 		_, err = with(tied, h.proof(other, tokenURL))
 		h.requireRefused(err, oauth.InvalidRequest)
 		out, err = with(tied, h.proof(k, tokenURL))
 		h.requireOK(err)
-		if jktOf(t, out.AccessToken) != k.jkt(t) || out.Type != "DPoP" {
+		if jktOf(t, out.AccessToken) != k.Thumbprint(t) || out.Type != "DPoP" {
 			t.Error("the binding was lost")
 		}
 	})

@@ -187,7 +187,7 @@ func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
 			return err
 		}
 		path := "/" + t.Name() + "/client.json"
-		p.put(path, newDocument(t, p.URL+path, nil))
+		p.Put(path, newDocument(t, p.URL+path, nil))
 		for _, ip := range []string{"198.51.100.1", "198.51.100.2", "198.51.100.3"} {
 			for i := range 30 {
 				h.requireRefused(ask(ip, fmt.Sprintf("/made-up/%s/%d", ip, i)), oauth.InvalidClient)

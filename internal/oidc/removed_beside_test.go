@@ -92,7 +92,7 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 		h := newFixture(t, cfg, withDocuments, out)
 		id := p.URL + "/replaced/client.json"
 		page := metadata{"redirect_uris": []string{callback}}
-		p.put("/replaced/client.json", newDocument(t, id, page))
+		p.Put("/replaced/client.json", newDocument(t, id, page))
 		c := auth.Client{ID: auth.ClientID(id)}
 		h.requireOK(h.public(id))
 		h.clock.Advance(14*time.Minute + 30*time.Second)
@@ -101,8 +101,8 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 		step, err := v.authorize(request(c)...)
 		h.requireOK(err)
 		code, _, _ := h.requireCode(v.consent(step, true))
-		page["token_endpoint_auth_method"], page["jwks"] = "private_key_jwt", json.RawMessage(newPair(t, jose.ES256).jwks)
-		p.put("/replaced/client.json", newDocument(t, id, page))
+		page["token_endpoint_auth_method"], page["jwks"] = "private_key_jwt", json.RawMessage(newPair(t, jose.ES256).JWKS)
+		p.Put("/replaced/client.json", newDocument(t, id, page))
 		var began error
 		pinned(t, cfg.URL, browser, func() { _, began = h.redeem(c, "", code) }, func() {
 			h.clock.Advance(40 * time.Second) // the document has grown old, the code has not

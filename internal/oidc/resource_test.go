@@ -17,7 +17,7 @@ func TestOpenResources(t *testing.T) {
 	p, out := publish(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
-		p.put(path, newDocument(t, p.URL+path, metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none"}))
+		p.Put(path, newDocument(t, p.URL+path, metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none"}))
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		c := auth.Client{ID: auth.ClientID(p.URL + path)}

@@ -16,11 +16,11 @@ func TestStrictClients(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.PS256)
 		web := client.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{"https://bank.test/cb"}}
-		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks }
+		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS }
 		strict, _ := h.client(web, keyed, func(r *client.Registration) { r.DPoP, r.RequirePushed = true, true })
 		plain, _ := h.client(web, keyed)
 		push := func(c auth.Client, alg jose.SignatureAlgorithm, aud string, more ...string) error {
-			raw := sign(t, alg, k.private, withClaim(h.assertionClaims(c.ID), "aud", aud), nil)
+			raw := sign(t, alg, k.Private, withClaim(h.assertionClaims(c.ID), "aud", aud), nil)
 			_, err := h.Push(t.Context(), form(t, append([]string{"client_assertion_type", AssertionType, "client_assertion", raw,
 				"response_type", "code", "redirect_uri", "https://bank.test/cb", "scope", "openid"}, more...)...))
 			return err

@@ -178,7 +178,7 @@ func (h *fixture) proofFor(k keyPair, method, url, access string) string {
 	if access != "" {
 		c["ath"] = secret.Digest(access)
 	}
-	return sign(h.t, k.alg, k.private, c, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.private.Public()}})
+	return sign(h.t, k.Alg, k.Private, c, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Private.Public()}})
 }
 
 // withProof adds a proof of the key to a request for tokens.
@@ -191,7 +191,7 @@ func (h *fixture) withProof(r client.Request, k keyPair) client.Request {
 
 func thumb(t testing.TB, k keyPair) string {
 	t.Helper()
-	sum, err := (&jose.JSONWebKey{Key: k.private.Public()}).Thumbprint(crypto.SHA256)
+	sum, err := (&jose.JSONWebKey{Key: k.Private.Public()}).Thumbprint(crypto.SHA256)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package oidc_test
+package client_test
 
 import (
 	"errors"
@@ -152,7 +152,7 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 		said := metadata{"redirect_uris": append(respelled(), kept), "post_logout_redirect_uris": respelled()}
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
-		p.put(path, newDocument(t, id, loud(metadata{"client_id": id, "post_logout_redirect_uris": []string{lostURI}})))
+		p.Put(path, newDocument(t, id, loud(metadata{"client_id": id, "post_logout_redirect_uris": []string{lostURI}})))
 		h.requireOK(h.public(id))
 		v, err := h.clients.Register(t.Context(), registerRequest(t, loud(metadata{"post_logout_redirect_uris": []string{lostURI}}), ""))
 		h.requireOK(err)
@@ -165,7 +165,7 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 		}
 
 		said["client_id"] = id
-		p.put(path, newDocument(t, id, loud(said)))
+		p.Put(path, newDocument(t, id, loud(said)))
 		h.clock.Advance(time.Hour)
 		h.requireOK(h.public(id))
 		said["client_id"] = v.ID
@@ -205,14 +205,14 @@ func TestRepair_S8_Document(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
-		p.put(path, newDocument(t, id, loud(metadata{"client_id": id})))
+		p.Put(path, newDocument(t, id, loud(metadata{"client_id": id})))
 		h.requireOK(h.public(id))
 		h.harden(auth.ClientID(id))
 		for range 3 {
 			h.clock.Advance(time.Hour)
-			before := p.times(path)
+			before := p.Times(path)
 			h.requireOK(h.public(id))
-			if p.times(path) == before {
+			if p.Times(path) == before {
 				t.Fatal("the document was not read again")
 			}
 			c, err := h.clients.Get(t.Context(), tenant, auth.ClientID(id))
@@ -240,7 +240,7 @@ func TestRepair_S20_AllSessionsEnd(t *testing.T) {
 		const n = 1100 // more than one transaction ends, and than were ended before
 		path := "/" + t.Name() + "/client.json"
 		id := auth.ClientID(p.URL + path)
-		p.put(path, newDocument(t, string(id), nil))
+		p.Put(path, newDocument(t, string(id), nil))
 		h.requireOK(h.public(string(id)))
 		var ids []auth.SessionID
 		for i := range n {
@@ -258,7 +258,7 @@ func TestRepair_S20_AllSessionsEnd(t *testing.T) {
 				return nil
 			})
 		}
-		p.put(path, newDocument(t, string(id), metadata{"redirect_uris": []string{"http://127.0.0.1/cb"}}))
+		p.Put(path, newDocument(t, string(id), metadata{"redirect_uris": []string{"http://127.0.0.1/cb"}}))
 		h.clock.Advance(time.Hour)
 		h.requireOK(h.public(string(id)))
 		c, err := h.clients.Get(t.Context(), tenant, id)

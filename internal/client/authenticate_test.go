@@ -1,4 +1,4 @@
-package oidc_test
+package client_test
 
 import (
 	"encoding/base64"
@@ -29,7 +29,7 @@ func TestRepair_C7_ClaimedClient(t *testing.T) {
 		}{
 			"a form":             {form(t, "client_id", "nobody", "client_secret", "wws_x"), "nobody"},
 			"a header":           {header("nobody:wws_x"), "nobody"},
-			"an assertion":       {form(t, "client_assertion_type", AssertionType, "client_assertion", sign(t, jose.ES256, k.private, h.assertionClaims("nobody"), nil)), "nobody"},
+			"an assertion":       {form(t, "client_assertion_type", AssertionType, "client_assertion", sign(t, jose.ES256, k.Private, h.assertionClaims("nobody"), nil)), "nobody"},
 			"too long":           {form(t, "client_id", long), long[:auth.MaxClientID]},
 			"beyond ASCII":       {form(t, "client_id", "caf\u00e9\u0085"), "café?"},
 			"a secret as the id": {form(t, "client_id", "wws_abcdefgh", "client_secret", "x"), "(a client secret)"},

@@ -1,7 +1,6 @@
-package oidc_test
+package client_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -13,20 +12,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// keySet is a JWK Set of public keys by kid.
-func keySet(t testing.TB, pairs map[string]keyPair) string {
-	t.Helper()
-	var s jose.JSONWebKeySet
-	for kid, k := range pairs {
-		s.Keys = append(s.Keys, jose.JSONWebKey{Key: k.private.Public(), KeyID: kid, Use: "sig"})
-	}
-	b, err := json.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
 func withKeyID(name string) map[jose.HeaderKey]any { return map[jose.HeaderKey]any{"kid": name} }
 
 // TK-22 … TK-28 hold for keys at a jwks_uri as for registered ones.
@@ -35,31 +20,31 @@ func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		first, second, thief := newPair(t, jose.PS256), newPair(t, jose.ES256), newPair(t, jose.PS256)
-		p.put(path, keySet(t, map[string]keyPair{"a": first}))
+		p.Put(path, keySet(t, map[string]keyPair{"a": first}))
 		pk, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 
-		good := sign(t, jose.PS256, first.private, h.assertionClaims(pk.ID), withKeyID("a"))
+		good := sign(t, jose.PS256, first.Private, h.assertionClaims(pk.ID), withKeyID("a"))
 		h.requireOK(h.authenticate(good))
 		h.requireRefused(h.authenticate(good), oauth.InvalidClient) // TK-24
-		h.requireOK(h.authenticate(sign(t, jose.RS256, first.private, h.assertionClaims(pk.ID), withKeyID("a"))))
+		h.requireOK(h.authenticate(sign(t, jose.RS256, first.Private, h.assertionClaims(pk.ID), withKeyID("a"))))
 		for name, raw := range map[string]string{
-			"TK-22 another key":  sign(t, jose.PS256, thief.private, h.assertionClaims(pk.ID), withKeyID("a")),
-			"TK-22 ES256":        sign(t, jose.ES256, second.private, h.assertionClaims(pk.ID), withKeyID("a")),
+			"TK-22 another key":  sign(t, jose.PS256, thief.Private, h.assertionClaims(pk.ID), withKeyID("a")),
+			"TK-22 ES256":        sign(t, jose.ES256, second.Private, h.assertionClaims(pk.ID), withKeyID("a")),
 			"TK-22 HS256":        sign(t, jose.HS256, []byte(keySet(t, map[string]keyPair{"a": first})), h.assertionClaims(pk.ID), withKeyID("a")),
-			"TK-27 jku":          sign(t, jose.PS256, thief.private, h.assertionClaims(pk.ID), map[jose.HeaderKey]any{"kid": "t", "jku": p.URL + "/thief"}),
-			"TK-27 embedded key": sign(t, jose.PS256, thief.private, h.assertionClaims(pk.ID), map[jose.HeaderKey]any{"kid": "a", "jwk": jose.JSONWebKey{Key: thief.private.Public()}}),
-			"TK-26 another sub":  sign(t, jose.PS256, first.private, claims{"iss": "x", "sub": pk.ID, "aud": base, "jti": "j", "exp": h.clock.Now().Add(time.Minute).Unix()}, withKeyID("a")),
+			"TK-27 jku":          sign(t, jose.PS256, thief.Private, h.assertionClaims(pk.ID), map[jose.HeaderKey]any{"kid": "t", "jku": p.URL + "/thief"}),
+			"TK-27 embedded key": sign(t, jose.PS256, thief.Private, h.assertionClaims(pk.ID), map[jose.HeaderKey]any{"kid": "a", "jwk": jose.JSONWebKey{Key: thief.Private.Public()}}),
+			"TK-26 another sub":  sign(t, jose.PS256, first.Private, claims{"iss": "x", "sub": pk.ID, "aud": base, "jti": "j", "exp": h.clock.Now().Add(time.Minute).Unix()}, withKeyID("a")),
 		} {
 			if err := h.authenticate(raw); err == nil {
 				t.Errorf("%s passed", name)
 			}
 		}
-		_, err := h.Token(t.Context(), form(t, "grant_type", "client_credentials", "client_id", string(pk.ID), "client_secret", "wws_x"))
+		_, err := h.clients.Authenticate(t.Context(), form(t, "client_id", string(pk.ID), "client_secret", "wws_x"))
 		h.requireRefused(err, oauth.InvalidClient) // TK-28
-		if p.times("/thief") != 0 {
+		if p.Times("/thief") != 0 {
 			t.Error("TK-27: an address in a header was asked")
 		}
-		if n := p.times(path); n != 2 { // at first, and for the kid "t"
+		if n := p.Times(path); n != 2 { // at first, and for the kid "t"
 			t.Errorf("asked %d times within a minute", n)
 		}
 	}, out)
@@ -72,37 +57,37 @@ func TestPublishedKeysChange(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		old, fresh := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
-		p.put(path, keySet(t, map[string]keyPair{"old": old}))
+		p.Put(path, keySet(t, map[string]keyPair{"old": old}))
 		pk, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 		with := func(k keyPair, name string) error {
-			return h.authenticate(sign(t, k.alg, k.private, h.assertionClaims(pk.ID), withKeyID(name)))
+			return h.authenticate(sign(t, k.Alg, k.Private, h.assertionClaims(pk.ID), withKeyID(name)))
 		}
 		h.requireOK(with(old, "old"))
 
-		p.put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
+		p.Put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
 		h.requireOK(with(fresh, "fresh")) // though it was asked a moment ago
 		h.requireRefused(with(old, "old"), oauth.InvalidClient)
 
-		p.put(path, "")
+		p.Put(path, "")
 		h.clock.Advance(23 * time.Hour)
 		h.requireOK(with(fresh, "fresh"))
-		before := p.times(path)
+		before := p.Times(path)
 		for range 20 {
 			_ = with(fresh, "unknown")
 		}
-		if n := p.times(path) - before; n > 5 {
+		if n := p.Times(path) - before; n > 5 {
 			t.Errorf("a stranger's kid made us ask %d times", n)
 		}
 		h.clock.Advance(2 * time.Hour)
 		h.requireRefused(with(fresh, "fresh"), oauth.InvalidClient)
 
-		p.put(path, "redirect")
+		p.Put(path, "redirect")
 		h.clock.Advance(2 * time.Minute)
 		h.requireRefused(with(fresh, "fresh"), oauth.InvalidClient)
-		if p.times("/secret") != 0 {
+		if p.Times("/secret") != 0 {
 			t.Error("EP-13: a redirect was followed")
 		}
-		p.put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
+		p.Put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
 		h.clock.Advance(2 * time.Minute)
 		h.requireOK(with(fresh, "fresh"))
 	}, out)
@@ -115,17 +100,17 @@ func TestRepair_C3_KeysOfANewClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		old, fresh := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
-		p.put(path, keySet(t, map[string]keyPair{"old": old}))
+		p.Put(path, keySet(t, map[string]keyPair{"old": old}))
 		published := func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path }
 		first, _ := h.machineClient(published)
 		with := func(c auth.Client, k keyPair, name string) error {
-			return h.authenticate(sign(t, k.alg, k.private, h.assertionClaims(c.ID), withKeyID(name)))
+			return h.authenticate(sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID(name)))
 		}
 		h.requireOK(with(first, old, "old"))
 		for range 20 { // somebody uses up what may be asked for the first client
 			h.requireRefused(with(first, fresh, "unknown"), oauth.InvalidClient)
 		}
-		p.put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
+		p.Put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
 		second, _ := h.machineClient(published)
 		h.requireOK(with(second, fresh, "fresh"))
 
@@ -142,15 +127,15 @@ func TestRepair_C3_UnknownKidsAreRationed(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		k := newPair(t, jose.ES256)
-		p.put(path, keySet(t, map[string]keyPair{"k": k}))
+		p.Put(path, keySet(t, map[string]keyPair{"k": k}))
 		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
-		h.requireOK(h.authenticate(sign(t, k.alg, k.private, h.assertionClaims(c.ID), withKeyID("k"))))
+		h.requireOK(h.authenticate(sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("k"))))
 		for i, want := range []int{5, 1, 1} {
-			before := p.times(path)
+			before := p.Times(path)
 			for range 20 {
-				h.requireRefused(h.authenticate(sign(t, k.alg, k.private, h.assertionClaims(c.ID), withKeyID("unknown"))), oauth.InvalidClient)
+				h.requireRefused(h.authenticate(sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("unknown"))), oauth.InvalidClient)
 			}
-			if n := p.times(path) - before; n != want {
+			if n := p.Times(path) - before; n != want {
 				t.Errorf("minute %d: asked %d times, want %d", i, n, want)
 			}
 			h.clock.Advance(time.Minute)
@@ -164,14 +149,14 @@ func TestRepair_HangingKeysStallNobody(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		k := newPair(t, jose.ES256)
-		p.put(path, keySet(t, map[string]keyPair{"k": k}))
+		p.Put(path, keySet(t, map[string]keyPair{"k": k}))
 		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
-		good := func() string { return sign(t, k.alg, k.private, h.assertionClaims(c.ID), withKeyID("k")) }
+		good := func() string { return sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("k")) }
 		h.requireOK(h.authenticate(good()))
 
-		hangs, release := p.hang(path)
+		hangs, release := p.Hang(path)
 		defer release()
-		forged, over := sign(t, k.alg, k.private, h.assertionClaims(c.ID), withKeyID("unknown")), make(chan struct{})
+		forged, over := sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("unknown")), make(chan struct{})
 		go func() {
 			defer close(over)
 			_ = h.authenticate(forged)
@@ -192,7 +177,7 @@ func TestRepair_HangingKeysStallNobody(t *testing.T) {
 func TestParseClientKeys(t *testing.T) {
 	t.Parallel()
 	k := newPair(t, jose.ES256)
-	one := string(k.jwks[len(`{"keys":[`) : len(k.jwks)-len(`]}`)])
+	one := string(k.JWKS[len(`{"keys":[`) : len(k.JWKS)-len(`]}`)])
 	enc := strings.Replace(one, `"kid":"k1"`, `"kid":"k2","use":"enc"`, 1)
 	keys, err := client.ParseKeys([]byte(`{"keys":[` + enc + `,` + one + `,{"kty":"XYZ","kid":"k3"}]}`))
 	if err != nil || len(keys) != 1 || keys[0].KeyID != "k1" || keys[0].Algorithm != "ES256" {
@@ -206,9 +191,9 @@ func TestParseClientKeys(t *testing.T) {
 }
 
 func FuzzJWKS(f *testing.F) {
-	f.Add(newPair(f, jose.ES256).jwks)
-	f.Add(newPair(f, jose.EdDSA).jwks)
-	f.Add(newPair(f, jose.RS256).jwks)
+	f.Add(newPair(f, jose.ES256).JWKS)
+	f.Add(newPair(f, jose.EdDSA).JWKS)
+	f.Add(newPair(f, jose.RS256).JWKS)
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		keys, err := client.ParseKeys(text)

@@ -1,4 +1,4 @@
-package oidc_test
+package client_test
 
 import (
 	"encoding/json"
@@ -13,27 +13,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
-
-// Redirect URIs to which nothing is ever sent would only lend the client their host.
-func TestRepair_S5_RedirectURIsNeedTheCodeGrant(t *testing.T) {
-	p, out := publish(t)
-	each(t, func(t *testing.T, h *fixture) {
-		device := metadata{"grant_types": []string{string(auth.GrantDeviceCode)}, "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://login.bank.example/callback"}}
-		_, err := h.clients.Register(t.Context(), registerRequest(t, rp(device), ""))
-		h.requireRefused(err, oauth.InvalidRedirectURI)
-		delete(device, "redirect_uris")
-		_, err = h.clients.Register(t.Context(), registerRequest(t, metadata{"client_name": "TV", "grant_types": device["grant_types"], "token_endpoint_auth_method": "none"}, ""))
-		h.requireOK(err)
-
-		device["redirect_uris"] = []string{"https://login.bank.example/callback"}
-		id := p.URL + "/" + t.Name() + "/tv.json"
-		p.put("/"+t.Name()+"/tv.json", newDocument(t, id, device))
-		_, err = h.newBrowser().authorize("client_id", id, "redirect_uri", "https://login.bank.example/callback", "response_type", "code")
-		if _, ok := errors.AsType[*auth.DisplayError](err); !ok {
-			t.Errorf("a document with them is taken: %v", err)
-		}
-	}, withOpenRegistration, withDocuments, out)
-}
 
 // The client of somebody else learns no pairwise subject of a sector that nothing proves
 // to be its own: not by the device grant, and not by moving there later.

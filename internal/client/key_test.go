@@ -1,4 +1,4 @@
-package oidc_test
+package client_test
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 // and passed over beside others; nothing of it is stored.
 func TestKeyIDsHaveNoControlCharacters(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		good := newPair(t, "ES256").jwks
+		good := newPair(t, "ES256").JWKS
 		key := func(kid string) string {
 			var set struct {
 				Keys []map[string]any `json:"keys"`

@@ -1,4 +1,4 @@
-package oidc_test
+package clienttest
 
 import (
 	"crypto/tls"
@@ -11,8 +11,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/outbound"
 )
 
-// publisher is a web server of clients: their keys and documents.
-type publisher struct {
+// Publisher is a web server of clients: their keys and documents.
+type Publisher struct {
 	*httptest.Server
 	mu    sync.Mutex
 	pages map[string]string // by path; what is not there is 404
@@ -20,10 +20,10 @@ type publisher struct {
 	hangs map[string]func() // what to wait for before the answer
 }
 
-// publish starts one and returns what lets a provider fetch from it, though it is not on the
-// public network.
-func publish(t testing.TB) (*publisher, func(*settings)) {
-	p := &publisher{pages: map[string]string{}, asked: map[string]int{}, hangs: map[string]func(){}}
+// Publish starts a Publisher, and returns an HTTP client that fetches from it although it is not
+// on the public network.
+func Publish(t testing.TB) (*Publisher, *outbound.Client) {
+	p := &Publisher{pages: map[string]string{}, asked: map[string]int{}, hangs: map[string]func(){}}
 	p.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		wait := p.hangs[r.URL.Path]
@@ -47,16 +47,14 @@ func publish(t testing.TB) (*publisher, func(*settings)) {
 	}))
 	t.Cleanup(p.Close)
 	roots := p.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-	return p, func(c *settings) {
-		c.Out = outbound.New(outbound.Config{
-			InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-			Transport:     func(t *http.Transport) { t.TLSClientConfig = &tls.Config{RootCAs: roots} },
-		})
-	}
+	return p, outbound.New(outbound.Config{
+		InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Transport:     func(t *http.Transport) { t.TLSClientConfig = &tls.Config{RootCAs: roots} },
+	})
 }
 
-// put publishes a page, or takes it away when it is empty.
-func (p *publisher) put(path, page string) {
+// Put publishes a page, or removes it when it is empty.
+func (p *Publisher) Put(path, page string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pages[path] = page; page == "" {
@@ -64,8 +62,8 @@ func (p *publisher) put(path, page string) {
 	}
 }
 
-// hang lets a page hang until it is released, and tells when somebody has asked for it.
-func (p *publisher) hang(path string) (asked <-chan struct{}, release func()) {
+// Hang lets a page hang until it is released; the channel receives for every request.
+func (p *Publisher) Hang(path string) (asked <-chan struct{}, release func()) {
 	began, done := make(chan struct{}, 100), make(chan struct{})
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +74,8 @@ func (p *publisher) hang(path string) (asked <-chan struct{}, release func()) {
 	return began, sync.OnceFunc(func() { close(done) })
 }
 
-func (p *publisher) times(path string) int {
+// Times is how often a page was requested.
+func (p *Publisher) Times(path string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.asked[path]

@@ -1,15 +1,9 @@
-package oidc_test
+package client_test
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
-	"maps"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -20,127 +14,50 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/oauth"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
-
-// keyPair is a client's key and its public JWK Set.
-type keyPair struct {
-	alg     jose.SignatureAlgorithm
-	private crypto.Signer
-	jwks    []byte
-}
-
-func newPair(t testing.TB, alg jose.SignatureAlgorithm) keyPair {
-	t.Helper()
-	k := keyPair{alg: alg}
-	var err error
-	switch alg {
-	case jose.ES256:
-		k.private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case jose.EdDSA:
-		_, k.private, err = ed25519.GenerateKey(rand.Reader)
-	default:
-		k.private, err = rsa.GenerateKey(rand.Reader, 2048)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	k.jwks, err = json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: k.private.Public(), KeyID: "k1"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return k
-}
-
-type claims map[string]any
-
-// sign makes a JWT of the claims; headers replace the usual ones.
-func sign(t testing.TB, alg jose.SignatureAlgorithm, key any, c claims, headers map[jose.HeaderKey]any) string {
-	t.Helper()
-	opts := &jose.SignerOptions{ExtraHeaders: map[jose.HeaderKey]any{"kid": "k1"}}
-	maps.Copy(opts.ExtraHeaders, headers)
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := json.Marshal(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	jws, err := s.Sign(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := jws.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-func (h *fixture) assertionClaims(id auth.ClientID) claims {
-	now := h.clock.Now()
-	return claims{"iss": id, "sub": id, "aud": base, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}
-}
-
-func (h *fixture) authenticate(raw string, more ...string) error {
-	h.t.Helper()
-	_, err := h.Token(h.t.Context(), form(h.t, append([]string{"grant_type", "client_credentials", "client_assertion_type", AssertionType, "client_assertion", raw}, more...)...))
-	return err
-}
 
 func TestPrivateKeyJWT(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, alg := range client.AssertionAlgorithms {
 			k := newPair(t, alg)
-			c, secret := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+			c, secret := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 			if secret != "" {
 				t.Error("a client that signs has a secret too")
 			}
-			h.requireOK(h.authenticate(sign(t, alg, k.private, h.assertionClaims(c.ID), nil)))
-			h.requireOK(h.authenticate(sign(t, alg, k.private, h.assertionClaims(c.ID), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}), "client_id", string(c.ID)))
+			h.requireOK(h.authenticate(sign(t, alg, k.Private, h.assertionClaims(c.ID), nil)))
+			h.requireOK(h.authenticate(sign(t, alg, k.Private, h.assertionClaims(c.ID), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}), "client_id", string(c.ID)))
 			list := h.assertionClaims(c.ID)
 			list["aud"] = []string{base}
-			h.requireOK(h.authenticate(sign(t, alg, k.private, list, nil)))
+			h.requireOK(h.authenticate(sign(t, alg, k.Private, list, nil)))
 		}
 	})
-}
-
-func withClaim(c claims, name string, value any) claims {
-	c = maps.Clone(c)
-	if value == nil {
-		delete(c, name)
-	} else {
-		c[name] = value
-	}
-	return c
 }
 
 // TK-22, TK-23, TK-25, TK-26, TK-27: every assertion but the right one.
 func TestAttack_TK_22_27_Assertions(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k, thief, rsaPair := newPair(t, jose.ES256), newPair(t, jose.ES256), newPair(t, jose.RS256)
-		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
-		other, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, thief.jwks })
+		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+		other, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, thief.JWKS })
 		now := h.clock.Now().Unix()
 		good := func() claims { return h.assertionClaims(c.ID) }
-		es := func(c claims) string { return sign(t, jose.ES256, k.private, c, nil) }
+		es := func(c claims) string { return sign(t, jose.ES256, k.Private, c, nil) }
 		b64 := base64.RawURLEncoding.EncodeToString
 		payload := func() string { b, _ := json.Marshal(good()); return b64(b) }
-		public, _ := json.Marshal(jose.JSONWebKey{Key: k.private.Public()})
-		attacker := jose.JSONWebKey{Key: thief.private.Public(), KeyID: "k1"}
+		public, _ := json.Marshal(jose.JSONWebKey{Key: k.Private.Public()})
+		attacker := jose.JSONWebKey{Key: thief.Private.Public(), KeyID: "k1"}
 		long := strings.Repeat("x", 300)
 		for name, raw := range map[string]string{
 			"TK-22 alg none":                  b64([]byte(`{"alg":"none"}`)) + "." + payload() + ".",
 			"TK-22 HS256 with the public key": sign(t, jose.HS256, public, good(), nil),
-			"TK-22 RS256 where ES256 is":      sign(t, jose.RS256, rsaPair.private, good(), nil),
-			"TK-22 another's key":             sign(t, jose.ES256, thief.private, good(), nil),
+			"TK-22 RS256 where ES256 is":      sign(t, jose.RS256, rsaPair.Private, good(), nil),
+			"TK-22 another's key":             sign(t, jose.ES256, thief.Private, good(), nil),
 			"TK-22 signature cut":             es(good())[:100],
 			"TK-22 signature changed":         flip(es(good())),
-			"TK-22 critical header":           sign(t, jose.ES256, k.private, good(), map[jose.HeaderKey]any{"crit": []string{"x"}, "x": 1}),
-			"TK-22 typ of an access token":    sign(t, jose.ES256, k.private, good(), map[jose.HeaderKey]any{"typ": "at+jwt"}),
+			"TK-22 critical header":           sign(t, jose.ES256, k.Private, good(), map[jose.HeaderKey]any{"crit": []string{"x"}, "x": 1}),
+			"TK-22 typ of an access token":    sign(t, jose.ES256, k.Private, good(), map[jose.HeaderKey]any{"typ": "at+jwt"}),
 			"TK-23 aud of another tenant":     es(withClaim(good(), "aud", base+"/t/acme")),
 			"TK-23 aud of another server":     es(withClaim(good(), "aud", "https://evil.test")),
 			"TK-23 aud of two":                es(withClaim(good(), "aud", []string{base, "https://evil.test"})),
@@ -164,9 +81,9 @@ func TestAttack_TK_22_27_Assertions(t *testing.T) {
 			"TK-26 both are another client":   es(withClaim(withClaim(good(), "iss", other.ID), "sub", other.ID)),
 			"TK-26 no sub":                    es(withClaim(good(), "sub", nil)),
 			"TK-26 unknown client":            es(withClaim(withClaim(good(), "iss", "nobody"), "sub", "nobody")),
-			"TK-27 jwk of the attacker":       sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"jwk": attacker}),
-			"TK-27 jku of the attacker":       sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"jku": "http://127.0.0.1:1/keys"}),
-			"TK-27 x5u of the attacker":       sign(t, jose.ES256, thief.private, good(), map[jose.HeaderKey]any{"x5u": "http://127.0.0.1:1/keys"}),
+			"TK-27 jwk of the attacker":       sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"jwk": attacker}),
+			"TK-27 jku of the attacker":       sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"jku": "http://127.0.0.1:1/keys"}),
+			"TK-27 x5u of the attacker":       sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"x5u": "http://127.0.0.1:1/keys"}),
 			"no JWT":                          "x.y.z",
 			"too long":                        es(withClaim(good(), "more", strings.Repeat("x", 9000))),
 			"a member twice":                  twice(t, k, c.ID, now),
@@ -184,20 +101,10 @@ func TestAttack_TK_22_27_Assertions(t *testing.T) {
 	})
 }
 
-func flip(jwt string) string {
-	b := []byte(jwt)
-	if i := len(b) - 10; b[i] == 'A' {
-		b[i] = 'B'
-	} else {
-		b[i] = 'A'
-	}
-	return string(b)
-}
-
 // twice is an assertion that names its subject twice, rightly signed.
 func twice(t testing.TB, k keyPair, id auth.ClientID, now int64) string {
 	t.Helper()
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.alg, Key: k.private}, nil)
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.Private}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,8 +121,8 @@ func twice(t testing.TB, k keyPair, id auth.ClientID, now int64) string {
 func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
-		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
-		raw := sign(t, jose.ES256, k.private, h.assertionClaims(c.ID), nil)
+		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+		raw := sign(t, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)
 		var mu sync.Mutex
 		passed := 0
 		var wg sync.WaitGroup
@@ -235,9 +142,9 @@ func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 		h.requireRefused(h.authenticate(raw), oauth.InvalidClient)
 		same := h.assertionClaims(c.ID)
 		same["jti"] = "x"
-		h.requireOK(h.authenticate(sign(t, jose.ES256, k.private, same, nil)))
+		h.requireOK(h.authenticate(sign(t, jose.ES256, k.Private, same, nil)))
 		same["exp"] = h.clock.Now().Add(2 * time.Minute).Unix()
-		h.requireRefused(h.authenticate(sign(t, jose.ES256, k.private, same, nil)), oauth.InvalidClient)
+		h.requireRefused(h.authenticate(sign(t, jose.ES256, k.Private, same, nil)), oauth.InvalidClient)
 	})
 }
 
@@ -245,18 +152,18 @@ func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 func TestAttack_TK_28_OneMethod(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
-		pk, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		pk, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 		h.write(func(tx *store.Tx) error { // even if a secret were there
-			pk.Secrets = []auth.ClientSecret{{Digest: digestOf("x"), CreatedAt: tx.Now}}
+			pk.Secrets = []auth.ClientSecret{{Digest: secret.Digest("x"), CreatedAt: tx.Now}}
 			return tx.UpdateClient(pk)
 		})
-		ask := func(r client.Request) error { _, err := h.Token(t.Context(), r); return err }
-		h.requireRefused(ask(form(t, "grant_type", "client_credentials", "client_id", string(pk.ID), "client_secret", "x")), oauth.InvalidClient)
-		h.requireRefused(ask(basic(form(t, "grant_type", "client_credentials"), pk.ID, "x")), oauth.InvalidClient)
+		ask := func(r client.Request) error { _, err := h.clients.Authenticate(t.Context(), r); return err }
+		h.requireRefused(ask(form(t, "client_id", string(pk.ID), "client_secret", "x")), oauth.InvalidClient)
+		h.requireRefused(ask(basic(form(t), pk.ID, "x")), oauth.InvalidClient)
 		post, postSecret := h.machineClient(func(r *client.Registration) { r.Auth = auth.AuthSecretPost })
-		h.requireRefused(ask(basic(form(t, "grant_type", "client_credentials"), post.ID, postSecret)), oauth.InvalidClient)
-		h.requireOK(ask(form(t, "grant_type", "client_credentials", "client_id", string(post.ID), "client_secret", postSecret)))
-		h.requireRefused(h.authenticate(sign(t, jose.ES256, k.private, h.assertionClaims(post.ID), nil)), oauth.InvalidClient)
+		h.requireRefused(ask(basic(form(t), post.ID, postSecret)), oauth.InvalidClient)
+		h.requireOK(ask(form(t, "client_id", string(post.ID), "client_secret", postSecret)))
+		h.requireRefused(h.authenticate(sign(t, jose.ES256, k.Private, h.assertionClaims(post.ID), nil)), oauth.InvalidClient)
 	})
 }
 
@@ -264,10 +171,10 @@ func TestAttack_TK_28_OneMethod(t *testing.T) {
 func TestEndpointAudience(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
-		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
-		h.requireOK(h.authenticate(sign(t, jose.ES256, k.private, withClaim(h.assertionClaims(c.ID), "aud", base+oauth.TokenPath), nil)))
-		h.requireOK(h.authenticate(sign(t, jose.ES256, k.private, h.assertionClaims(c.ID), nil)))
-	}, func(c *settings) { c.client.EndpointAudience = true })
+		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+		h.requireOK(h.authenticate(sign(t, jose.ES256, k.Private, withClaim(h.assertionClaims(c.ID), "aud", base+oauth.TokenPath), nil)))
+		h.requireOK(h.authenticate(sign(t, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)))
+	}, func(c *client.Config) { c.EndpointAudience = true })
 }
 
 // FuzzAssertion: nothing but an assertion that was signed for this moment passes, and
@@ -275,8 +182,8 @@ func TestEndpointAudience(t *testing.T) {
 func FuzzAssertion(f *testing.F) {
 	h := newFixture(f, liteConfig(f))
 	k := newPair(f, jose.ES256)
-	c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
-	seed := sign(f, jose.ES256, k.private, h.assertionClaims(c.ID), nil)
+	c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+	seed := sign(f, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)
 	f.Add("x" + seed)
 	f.Add(strings.Replace(seed, ".", "..", 1))
 	f.Add(seed[:len(seed)-1])
@@ -289,9 +196,8 @@ func FuzzAssertion(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, err = h.Token(t.Context(), client.Request{Tenant: tenant, Form: body})
-		var want *oauth.Error
-		if !errorsAs(err, &want) {
+		_, err = h.clients.Authenticate(t.Context(), client.Request{Tenant: tenant, Form: body})
+		if _, ok := errors.AsType[*oauth.Error](err); !ok {
 			t.Fatalf("%q: %v", raw, err)
 		}
 	})

@@ -1,23 +1,18 @@
-package oidc_test
+package client_test
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
-	"github.com/watchword-auth/watchword/internal/flow"
-	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
 const mcp = "https://mcp.example.test"
 
 // opened are two resources, of which one has scopes that go with it.
-func opened(c *settings) {
-	c.Resources = []string{mcp, "https://other.example.test"}
-	c.client.ResourceScopes = map[string][]string{mcp: {"orders:read", "orders:write"}, "https://other.example.test": nil}
+func opened(c *client.Config) {
+	c.ResourceScopes = map[string][]string{mcp: {"orders:read", "orders:write"}, "https://other.example.test": nil}
 }
 
 // What clients of MCP and others register in the field: the server keeps what it can and
@@ -79,88 +74,4 @@ func TestRepair_B2_RegistersWhatIsPossible(t *testing.T) {
 			}
 		}
 	}, withOpenRegistration, opened)
-}
-
-// The scopes that go with a resource are there for every client, with consent, in tokens
-// for that resource alone: neither for the issuer nor for another resource, nor for both.
-func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
-	each(t, func(t *testing.T, h *fixture) {
-		v := h.newBrowser()
-		v.signIn(h.alice)
-		c, _ := h.client(client.Registration{Name: "Stranger", Type: auth.ClientNative, RedirectURIs: []string{callback}, Scopes: auth.DefaultScope,
-			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}}})
-		begin := func(more ...string) (flow.Step, error) {
-			return v.authorize(request(c, append([]string{"scope", "orders:read orders:write offline_access", "state", "s"}, more...)...)...)
-		}
-		step, err := begin("resource", mcp)
-		h.requireOK(err)
-		h.requireStep(step, auth.StepConsent)
-		if want := (auth.Scope{"orders:read", "orders:write", "offline_access"}); !slices.Equal(step.Consent.New, want) || !slices.Equal(step.Consent.Resources, []string{mcp}) {
-			t.Errorf("the person is asked for %q at %q", step.Consent.New, step.Consent.Resources)
-		}
-		code, _, _ := h.requireCode(v.consent(step, true))
-		ts, err := h.redeem(c, "", code)
-		h.requireOK(err)
-		for range 2 {
-			if got := payload(t, ts.AccessToken); got["scope"] != "orders:read orders:write offline_access" || got["aud"] != mcp {
-				t.Errorf("the token has scope %v for %v", got["scope"], got["aud"])
-			}
-			ts, err = h.refresh(c, "", ts.RefreshToken)
-			h.requireOK(err)
-		}
-		for name, more := range map[string][]string{
-			"no resource": nil, "the issuer": {"resource", base}, "another resource": {"resource", "https://other.example.test"},
-			"both": {"resource", mcp, "resource", "https://other.example.test"}, "with the issuer": {"resource", mcp, "resource", base},
-		} {
-			step, err := begin(more...)
-			if err == nil && step.Kind == auth.StepAnswer { // nothing of it is left, or it was allowed before
-				continue
-			}
-			h.requireOK(err)
-			h.requireStep(step, auth.StepConsent)
-			if step.Consent.Scope.Has("orders:read") || step.Consent.Scope.Has("orders:write") {
-				t.Errorf("%s: the person is asked for %q", name, step.Consent.Scope)
-			}
-		}
-		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read", "resource", mcp))
-		h.requireOK(err)
-		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read"))
-		h.requireRefused(err, oauth.InvalidScope)
-	}, opened)
-}
-
-// A document with a value that is of no use is taken like one without it, and one that is
-// no client says why.
-func TestRepair_B2_Documents(t *testing.T) {
-	p, out := publish(t)
-	each(t, func(t *testing.T, h *fixture) {
-		v := h.newBrowser()
-		v.signIn(h.alice)
-		for name, more := range map[string]metadata{
-			"scope": {"scope": "mcp:tools"}, "uri": {"client_uri": "http://localhost:6274"}, "implicit": {"grant_types": []string{"authorization_code", "implicit"}},
-			"loopback": {"redirect_uris": []string{callback, "http://localhost/callback"}},
-		} {
-			path := "/" + t.Name() + "/" + name
-			m := metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none"}
-			for k, v := range more {
-				m[k] = v
-			}
-			p.put(path, newDocument(t, p.URL+path, m))
-			c := auth.Client{ID: auth.ClientID(p.URL + path)}
-			step, err := v.authorize(request(c)...)
-			h.requireOK(err)
-			h.requireStep(step, auth.StepConsent)
-			if name == "loopback" {
-				step, err = v.authorize(request(c, "redirect_uri", "http://localhost:54321/callback")...)
-				h.requireOK(err)
-				h.requireStep(step, auth.StepConsent)
-			}
-		}
-		path := "/" + t.Name() + "/useless"
-		p.put(path, newDocument(t, p.URL+path, metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none", "grant_types": []string{"implicit"}}))
-		_, err := v.authorize(request(auth.Client{ID: auth.ClientID(p.URL + path)})...)
-		if e, ok := errors.AsType[*auth.DisplayError](err); !ok || !strings.Contains(e.Desc, "grant_types") {
-			t.Errorf("a document without a grant: %v", err)
-		}
-	}, withDocuments, out)
 }

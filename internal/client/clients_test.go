@@ -1,4 +1,4 @@
-package oidc_test
+package client_test
 
 import (
 	"encoding/json"
@@ -10,18 +10,19 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/secret"
 )
 
 func TestCreateClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.client(client.Registration{Name: " Shop ", Type: auth.ClientWeb, FirstParty: true, Scopes: []string{"openid", "openid", "orders"},
+		c, shown := h.client(client.Registration{Name: " Shop ", Type: auth.ClientWeb, FirstParty: true, Scopes: []string{"openid", "openid", "orders"},
 			RedirectURIs: []string{"https://shop.example.test/cb?x=1", "http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]:80/cb"}})
 		got, err := h.clients.Get(t.Context(), tenant, c.ID)
 		h.requireOK(err)
 		if d := cmp.Diff(c, got); d != "" {
 			t.Errorf("stored (-want +got):\n%s", d)
 		}
-		if c.Name != "Shop" || !strings.HasPrefix(secret, "wws_") || len(c.Secrets) != 1 || c.Secrets[0].Digest != digestOf(secret) || len(c.Scopes) != 2 || !c.FirstParty {
+		if c.Name != "Shop" || !strings.HasPrefix(shown, "wws_") || len(c.Secrets) != 1 || c.Secrets[0].Digest != secret.Digest(shown) || len(c.Scopes) != 2 || !c.FirstParty {
 			t.Errorf("%+v", c)
 		}
 		if !strings.HasPrefix(string(c.ID), "cl_") {
@@ -32,7 +33,7 @@ func TestCreateClient(t *testing.T) {
 			t.Errorf("list: %d, %v", len(list), err)
 		}
 		for _, typ := range []auth.ClientType{auth.ClientSPA, auth.ClientNative} {
-			if _, secret := h.client(client.Registration{Name: "P", Type: typ}); secret != "" {
+			if _, shown := h.client(client.Registration{Name: "P", Type: typ}); shown != "" {
 				t.Errorf("a %s client was given a secret", typ)
 			}
 		}
@@ -49,7 +50,7 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 		web := func(uri string) client.Registration {
 			return client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://ok.example.test/", uri}}
 		}
-		private, _ := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: newPair(t, jose.ES256).private}}})
+		private, _ := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: newPair(t, jose.ES256).Private}}})
 		pair := newPair(t, jose.ES256)
 		type bad struct {
 			r    client.Registration
@@ -69,14 +70,14 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 			"public with a secret":       {client.Registration{Name: "A", Type: auth.ClientNative, ClientSettings: auth.ClientSettings{Auth: auth.AuthSecretBasic}}, "auth_invalid"},
 			"confidential without proof": {client.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Auth: auth.AuthNone}}, "auth_invalid"},
 			"unknown method":             {client.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{Auth: "client_secret_jwt"}}, "auth_invalid"},
-			"keys and their address":     {client.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{JWKS: pair.jwks, JWKSURI: "https://a.test/jwks"}}, "jwks_invalid"},
+			"keys and their address":     {client.Registration{Name: "A", Type: auth.ClientWeb, ClientSettings: auth.ClientSettings{JWKS: pair.JWKS, JWKSURI: "https://a.test/jwks"}}, "jwks_invalid"},
 			"native, scheme without dot": {client.Registration{Name: "A", Type: auth.ClientNative, RedirectURIs: []string{"myapp:/cb"}}, "invalid_redirect_uri"},
 			"native, active scheme":      {client.Registration{Name: "A", Type: auth.ClientNative, RedirectURIs: []string{"javascript:a.b()"}}, "invalid_redirect_uri"},
 		}
 		for _, jwks := range []string{"", "{}", `{"keys":[]}`, "x", string(private), `{"keys":[{"kty":"oct","k":"AAAA"}]}`,
 			`{"keys":[{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}]}`, `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`,
-			strings.Replace(string(pair.jwks), `"kid"`, `"alg":"RS256","kid"`, 1), strings.Replace(string(pair.jwks), `"kid"`, `"use":"enc","kid"`, 1),
-			strings.Replace(string(pair.jwks), `[`, `[`+string(pair.jwks[9:len(pair.jwks)-2])+`,`, 1)} {
+			strings.Replace(string(pair.JWKS), `"kid"`, `"alg":"RS256","kid"`, 1), strings.Replace(string(pair.JWKS), `"kid"`, `"use":"enc","kid"`, 1),
+			strings.Replace(string(pair.JWKS), `[`, `[`+string(pair.JWKS[9:len(pair.JWKS)-2])+`,`, 1)} {
 			list["keys "+jwks] = bad{client.Registration{Name: "A", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Auth: auth.AuthPrivateKeyJWT, JWKS: []byte(jwks)}}, "jwks_invalid"}
 		}
 		for _, uri := range []string{
@@ -105,7 +106,7 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 func TestClientRefusals(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.EdDSA)
-		signs, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.jwks })
+		signs, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 		for id, kind := range map[auth.ClientID]auth.Kind{auth.FirstParty: auth.KindConflict, "nobody": auth.KindNotFound} {
 			_, _, rotate := h.clients.RotateSecret(t.Context(), tenant, id, 0, operator)
 			_, disable := h.clients.Disable(t.Context(), tenant, id, operator)
