@@ -190,8 +190,8 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestRates: every rate that code asks for by name is a row of config/limits.go, and
-// docs/limits.md shows the default of every row.
+// TestRates: the rates that code asks for by name, or by a limit of the route table, are
+// the rows of config/limits.go, and docs/limits.md shows the default of every row.
 func TestRates(t *testing.T) {
 	t.Parallel()
 	rows := map[string]string{}
@@ -206,26 +206,55 @@ func TestRates(t *testing.T) {
 			t.Errorf("docs/limits.md does not show `limits.%s` %s", name, rate)
 		}
 	}
-	asked := 0
+	asked := map[string]bool{}
+	ask := func(e ast.Expr) {
+		if lit, ok := e.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			name, _ := strconv.Unquote(lit.Value)
+			asked[name] = true
+			if rows[name] == "" {
+				t.Errorf("%s: %s is not a rate of internal/config/limits.go", fset.Position(lit.Pos()), lit.Value)
+			}
+		}
+	}
 	for _, f := range production(t) {
 		ast.Inspect(f.ast, func(n ast.Node) bool {
-			index, ok := n.(*ast.IndexExpr)
-			if !ok {
-				return true
-			}
-			if sel, ok := index.X.(*ast.SelectorExpr); !ok || sel.Sel.Name != "Rates" {
-				return true
-			}
-			if lit, ok := index.Index.(*ast.BasicLit); ok {
-				asked++
-				if name, _ := strconv.Unquote(lit.Value); rows[name] == "" {
-					t.Errorf("%s: %s is not a rate of internal/config/limits.go", fset.Position(lit.Pos()), lit.Value)
+			switch n := n.(type) {
+			case *ast.IndexExpr:
+				if sel, ok := n.X.(*ast.SelectorExpr); ok && sel.Sel.Name == "Rates" {
+					ask(n.Index)
+				}
+			case *ast.CompositeLit: // a limit of the route table
+				if id, ok := n.Type.(*ast.Ident); ok && id.Name == "rateLimit" {
+					ask(rateOf(n))
 				}
 			}
 			return true
 		})
 	}
-	if len(rows) == 0 || asked == 0 {
-		t.Errorf("%d rows, %d uses found", len(rows), asked)
+	for name := range rows {
+		if !asked[name] {
+			t.Errorf("the rate %s of internal/config/limits.go is used nowhere", name)
+		}
 	}
+	if len(rows) == 0 {
+		t.Error("no rows found")
+	}
+}
+
+// rateOf returns the rate of a limit of the route table: its name where it has no rate, nil for
+// unlimited.
+func rateOf(limit *ast.CompositeLit) (rate ast.Expr) {
+	for _, e := range limit.Elts {
+		field := e.(*ast.KeyValueExpr)
+		switch field.Key.(*ast.Ident).Name {
+		case "rate":
+			return field.Value
+		case "name":
+			rate = field.Value
+		}
+	}
+	if lit, ok := rate.(*ast.BasicLit); ok && lit.Value == `"unlimited"` {
+		return nil
+	}
+	return rate
 }
