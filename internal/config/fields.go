@@ -121,18 +121,24 @@ func (d *description) walk(t reflect.Type, prefix string, index []int) {
 	}
 }
 
-// addRates describes the rates of rateRows, below their sections.
+// addRates describes the rates of rateRows, below their sections. It panics for a row of
+// another section, which could not be configured.
 func (d *description) addRates(prefix string, index []int) {
+	described := 0
 	for _, section := range rateSections {
 		d.sections = append(d.sections, Section{Key: prefix + section.Key, Help: section.Help})
 		for i, row := range rateRows {
 			if strings.HasPrefix(row.name, section.Key+".") {
+				described++
 				d.fields = append(d.fields, Field{
 					Key: prefix + row.name, Env: envName(prefix + row.name), Default: row.rate, Help: row.help,
 					index: index, rate: i, kind: kinds[reflect.TypeFor[Rate]()],
 				})
 			}
 		}
+	}
+	if described != len(rateRows) {
+		panic("config: a row of rateRows has no section in rateSections")
 	}
 }
 

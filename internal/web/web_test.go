@@ -19,6 +19,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/account"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -79,21 +80,20 @@ func newFixtureOn(t testing.TB, sc store.Config, options ...option) *fixture {
 	tokens := token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: root, ObserveRefresh: metrics.Refresh, Log: log})
 	sessions := session.New(session.Config{DB: db, Lifetimes: storetest.Lifetimes()})
 	flows := flow.New(flow.Config{DB: db, Tokens: tokens, Root: root, Base: base})
-	clients := client.New(client.Config{DB: db, Grants: oidc.Grants(), Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Rates: limit.Rates{"client.credential": generous, "public_client.ip": generous}})
+	clients := client.New(client.Config{DB: db, Grants: oidc.Grants(), Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Rates: generousRates()})
 	cfg := Config{
 		DB: db, Keys: ring, Tokens: tokens, Sessions: sessions,
 		Accounts: account.New(account.Config{VerifyLifetime: 24 * time.Hour, ResetLifetime: time.Hour, DB: db, Hasher: h.hasher, Policy: password.DefaultPolicy(), Sessions: sessions, Limiter: limiter, Now: clock, RegistrationOpen: true, Log: log,
-			Rates: limit.Rates{"register.account": generous, "resend.account": generous, "forgot.account": generous, "change.account": generous}}),
-		Logins:     login.New(login.Config{DB: db, Flows: flows, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: limit.Rates{"login.account": generous, "login.success": generous}}),
+			Rates: generousRates()}),
+		Logins:     login.New(login.Config{DB: db, Flows: flows, Hasher: h.hasher, Tokens: tokens, Sessions: sessions, Limiter: limiter, Now: clock, Observe: metrics.Login, Log: log, Rates: generousRates()}),
 		JWKSMaxAge: 15 * time.Minute,
 		Access:     access.New(db),
 		Clients:    clients,
 		Flows:      flows,
 		OIDC: oidc.New(oidc.Config{CodeLifetime: time.Minute, PushedLifetime: time.Minute, DeviceLifetime: 10 * time.Minute, DB: db, Clients: clients, Flows: flows, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
-			Rates: limit.Rates{"refresh.credential": generous}}),
+			Rates: generousRates()}),
 		RouterConfig: RouterConfig{Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}), Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log, BodyJSON: 1 << 20, BodyForm: 64 << 10,
-			Rates: limit.Rates{"register.ip": generous, "login.ip": generous, "verify.ip": generous, "resend.ip": generous, "forgot.ip": generous, "reset.ip": generous, "change.ip": generous, "refresh.ip": generous, "refresh.credential": generous, "client.ip": generous, "client_register.ip": generous, "authorize.ip": generous,
-				"self.change": generous, "self.password": generous, "self.export": generous}},
+			Rates: generousRates()},
 	}
 	h.requireOK(cfg.Tenants.EnsureDefault(t.Context()))
 	for _, o := range options {
@@ -112,6 +112,15 @@ func (h *fixture) requireOK(err error) {
 }
 
 func (h *fixture) advance(d time.Duration) { h.mu.Lock(); h.now = h.now.Add(d); h.mu.Unlock() }
+
+// generousRates are limits that no test reaches by accident.
+func generousRates() limit.Rates {
+	all := limit.Rates{}
+	for name := range config.Default().Limits.Rates.All() {
+		all[name] = generous
+	}
+	return all
+}
 
 // reply is an answer, read.
 type reply struct {
