@@ -3,7 +3,8 @@
 //
 // A flow's row holds facts only. auth.Next derives the next step from them every time, so no
 // stored state can be skipped, repeated or forged. A flow continues only in the browser in which
-// it began, and a form counts only with the CSRF token of its page.
+// it began, and a form counts only with the CSRF token of its page. In that browser a flow that is
+// over continues as a new flow of the same request (resume.go).
 //
 // The package knows nothing of OAuth's wire: a flow of a client ends with the response that the
 // provider makes (AnswerWith). It verifies no passwords and starts no sessions (login does).

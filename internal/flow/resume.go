@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 // before, so a reload adds no row. Every rule about proofs and consent is applied to the successor
 // as to any new flow.
 //
-// A pushed request is for one use (RFC 9126 §7.3) and has no successor.
+// A pushed request is for one use (RFC 9126 §7.3), and its flow has no successor.
 
 const (
 	// Retention is how long after its start a flow can be continued, or succeeded when it is over.
@@ -73,8 +74,11 @@ func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, b B
 		switch {
 		case b.mayContinue(flow, tx.Now):
 			return flow, nil
-		case !b.owns(flow) || flow.Request.Pushed != "" || !tx.Now.Before(flow.CreatedAt.Add(Retention)):
+		case !b.owns(flow):
 			return auth.Flow{}, flowOver()
+		}
+		if ok, err := resumable(tx, flow); err != nil || !ok {
+			return auth.Flow{}, cmp.Or(err, flowOver())
 		}
 		over := flow
 		id = s.successorID(tenant, over.ID)
@@ -89,6 +93,23 @@ func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, b B
 		}
 	}
 	return auth.Flow{}, flowOver()
+}
+
+// resumable reports whether a flow that is over can have a successor. The request of a client that
+// signs its requests expires with the flow, like the request object that it came in.
+func resumable(tx *store.Tx, over auth.Flow) (bool, error) {
+	if over.Kind != auth.FlowAuthorize {
+		return tx.Now.Before(over.CreatedAt.Add(Retention)), nil
+	}
+	c, err := tx.Client(over.Request.Client)
+	if err != nil && !errors.Is(err, auth.ErrNotFound) { // State refuses a client that is gone
+		return false, fmt.Errorf("read client: %w", err)
+	}
+	until := over.CreatedAt.Add(Retention)
+	if c.Settings.RequireSignedRequest {
+		until = over.CreatedAt.Add(Lifetime)
+	}
+	return over.Request.Pushed == "" && !c.Settings.RequirePushed && tx.Now.Before(until), nil
 }
 
 // succeed is resume in a transaction of its own. It writes only for the browser that owns the flow.

@@ -201,6 +201,19 @@ func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
 			t.Errorf("the page has no way home: %v, %v", home.ID, err)
 		}
 
+		for name, change := range map[string]func(*auth.StoredSettings){
+			"pushed": func(s *auth.StoredSettings) { s.RequirePushed = true },
+			"signed": func(s *auth.StoredSettings) { s.RequireSignedRequest = true },
+		} {
+			c, _ := h.webClient()
+			v, step := h.atConsent(c)
+			h.clock.Advance(time.Hour)
+			h.changeClient(c, func(c *auth.Client) { change(&c.Settings) })
+			if _, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b); auth.KindOf(err) != auth.KindNotFound {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+
 		v, step = h.atConsent(c)
 		h.clock.Advance(time.Hour)
 		h.changeClient(c, func(c *auth.Client) { c.DisabledAt = h.clock.Now() })

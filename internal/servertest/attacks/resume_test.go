@@ -146,6 +146,29 @@ func TestRepair_B11_Lunch(t *testing.T) {
 	})
 }
 
+// TestRepair_B11_SidePages: the forms beside the sign-in work after lunch as well.
+func TestRepair_B11_SidePages(t *testing.T) {
+	t.Parallel()
+	s := servertest.New(t)
+	member(t, s, alice)
+	c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+	for _, path := range []string{"register", "forgot"} {
+		b := s.Browser(t)
+		b.Open(wish(c)).At(t, "/login")
+		page := b.Open(b.Page.Link(path)).Want(t, 200)
+		s.Clock.Advance(61 * time.Minute)
+		for range 2 {
+			b.Page = page
+			sent := b.Press("submit", "email", "new-"+alice, "password", servertest.Password).Want(t, 200)
+			if !strings.Contains(sent.Link("login"), "flow=") {
+				t.Fatalf("%s: no way on: %s", path, sent.Text())
+			}
+			b.Open(sent.Link("login")).At(t, "/login")
+		}
+		redeem(t, s, c, enter(t, b, alice).Answer(t))
+	}
+}
+
 // TestRepair_B11_LogoutPage: the page that asks works twice, and after lunch.
 func TestRepair_B11_LogoutPage(t *testing.T) {
 	t.Parallel()
