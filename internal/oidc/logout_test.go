@@ -222,13 +222,15 @@ func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=x" || step.Cookie != "" || h.sessionLives(sids[0]) || h.sessionLives(sids[1]) {
 			t.Errorf("%+v", step)
 		}
-		// A page that was left open for hours is worth nothing.
-		v.signIn(h.alice)
-		step, err = v.logout()
+		// A page that was left open for hours signs out, and leads to no client.
+		sid := v.signIn(h.alice)
+		step, err = v.logout("client_id", string(c.ID), "post_logout_redirect_uri", goodbye)
 		h.requireOK(err)
 		h.clock.Advance(time.Hour)
-		if _, err := v.confirm(step); auth.KindOf(err) != auth.KindForbidden {
-			t.Errorf("an old page: %v", err)
+		step, err = v.confirm(step)
+		h.requireOK(err)
+		if step.Kind != oidc.LogoutDone || step.Location != "" || h.sessionLives(sid) {
+			t.Errorf("an old page: %+v", step)
 		}
 	})
 }
