@@ -12,7 +12,7 @@ import (
 )
 
 // registrar identifies who registered an address: a browser, or the network of a client
-// without one. The zero value is nobody.
+// without one. The zero value is unknown.
 type registrar struct {
 	Browser string `json:"browser,omitempty"` // the digest of the browser's secret
 	Network string `json:"network,omitempty"`

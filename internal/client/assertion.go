@@ -50,7 +50,7 @@ func claimedSubject(raw string) (auth.ClientID, bool) {
 	return auth.ClientID(c.Subject), true
 }
 
-// checkAssertion verifies an assertion with the client's registered keys and spends
+// checkAssertion verifies an assertion with the client's registered keys and consumes
 // it. A proof beside it that needs a nonce is refused before: the client repeats the
 // request as it is, with the nonce.
 func (s *Service) checkAssertion(ctx context.Context, r Request, c auth.Client, raw string) error {
@@ -109,7 +109,7 @@ func (s *Service) consumeAssertion(ctx context.Context, tenant auth.TenantID, id
 	case errors.Is(err, auth.ErrConflict):
 		return oauth.RefuseClient("the assertion was used before")
 	case err != nil:
-		return fmt.Errorf("spend client assertion: %w", err)
+		return fmt.Errorf("consume client assertion: %w", err)
 	}
 	return nil
 }

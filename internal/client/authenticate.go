@@ -50,7 +50,7 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 	return caller, nil
 }
 
-// LimitPublicClient counts a request of a public client that writes a row. Anybody who knows
+// LimitPublicClient counts a request of a public client that writes a row. Anyone who knows
 // its client_id could otherwise fill the database.
 func (s *Service) LimitPublicClient(ctx context.Context, c Caller) error {
 	if !c.Client.Public() {

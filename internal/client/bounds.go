@@ -88,7 +88,7 @@ func newBounds(before, checked auth.Client, said auth.ClientBounds) *auth.Client
 	return &said
 }
 
-// orEmpty tells a list that allows nothing from one that nobody has set, which is nil.
+// orEmpty returns an empty list, which allows nothing, for nil, which means not set.
 func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}

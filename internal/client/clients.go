@@ -26,7 +26,7 @@ const (
 // Create registers a client. A confidential client gets a secret unless it signs with a key
 // of its own. The secret is shown once and stored as a digest. Refusals are Invalid: name_…,
 // type_invalid, invalid_redirect_uri, uri_invalid, scope_invalid, invalid_target,
-// grant_invalid, auth_invalid, jwks_invalid, alg_invalid, sector_invalid and others, each
+// grant_invalid, auth_invalid, jwks_invalid, alg_invalid, sector_invalid and more, each
 // with its field.
 func (s *Service) Create(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) (auth.Client, secret.Text, error) {
 	c, err := s.validate(ctx, r)
@@ -40,7 +40,7 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, r Registrati
 // transaction.
 func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Client, actor auth.Actor, also func(*store.Tx) error) (auth.Client, secret.Text, error) {
 	// A client_id never looks like an account's id, so the sub of a machine's token
-	// cannot be taken for a person's (RFC 9700 §4.15, RFC 9068 §5).
+	// cannot be mistaken for a user's (RFC 9700 §4.15, RFC 9068 §5).
 	c.ID = auth.ClientID("cl_" + secret.Encode(secret.Bytes(16)))
 	var shown secret.Text
 	if hasSecret(c) {

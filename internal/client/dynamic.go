@@ -88,7 +88,8 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information,
 	return s.clientInformation(r.Tenant, c, shown, token.Reveal()), nil
 }
 
-// authorizeRegistration returns the digest of the initial access token to spend, if one is needed.
+// authorizeRegistration returns the digest of the initial access token to consume, if one is
+// needed.
 func (s *Service) authorizeRegistration(ctx context.Context, r RegisterRequest) (digest string, err error) {
 	var t auth.Tenant
 	var v auth.SingleUse
@@ -122,7 +123,7 @@ func invalidToken(shown bool) error {
 	return &oauth.Error{Code: oauth.InvalidToken, Desc: "a valid registration access token is required", Scheme: "Bearer", Bare: !shown}
 }
 
-// bearerToken reads the one header; the token is empty when it cannot be one of ours.
+// bearerToken reads the one header; the token is empty when it cannot be one of this server.
 func bearerToken(header []string, prefix string) (token string, shown bool) {
 	if len(header) != 1 {
 		return "", len(header) > 0
@@ -163,7 +164,7 @@ func (s *Service) authenticateRegistration(ctx context.Context, r RegisterReques
 	return c, token, nil
 }
 
-// ReadRegistered tells a client what is registered of it (RFC 7592 §2.1), but for its
+// ReadRegistered returns the registered metadata of a client (RFC 7592 §2.1), but for its
 // secret, of which only a digest is kept.
 func (s *Service) ReadRegistered(ctx context.Context, r RegisterRequest) (Information, error) {
 	c, token, err := s.authenticateRegistration(ctx, r)

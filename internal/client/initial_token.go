@@ -61,7 +61,7 @@ func encodeUses(n int) string {
 	return string(b)
 }
 
-// consumeInitialToken takes one use of a token. Others may do so at the same moment.
+// consumeInitialToken consumes one use of a token. It is safe for concurrent use.
 func consumeInitialToken(tx *store.Tx, digest string) error {
 	for range 10 {
 		v, err := tx.SingleUse(auth.UseInitialAccess, digest)

@@ -56,7 +56,7 @@ func ParseKeys(jwks []byte) ([]clientKey, error) {
 	return out, checkKeyIDs(out)
 }
 
-// publicMembers are the members of a JWK that are looked at. The others (certificates
+// publicMembers are the members of a JWK that are read. The rest (certificates
 // among them) prove nothing here and are dropped before anything expensive reads them.
 type publicMembers struct {
 	Type      string `json:"kty"`

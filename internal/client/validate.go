@@ -54,13 +54,13 @@ func (s *Service) validate(ctx context.Context, r Registration) (auth.Client, er
 	return c, err
 }
 
-// parseClient checks what can be checked without asking anybody.
+// parseClient checks what can be checked without a request or a query.
 func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	if c.Name, err = auth.ParseName(r.Name); err != nil {
 		return c, err
 	}
 	if c.Name == "" {
-		return c, auth.Invalid(auth.CodeNameMissing, "name", "give the client a name; people will read it")
+		return c, auth.Invalid(auth.CodeNameMissing, "name", "name: want a name to display to users")
 	}
 	switch r.Type {
 	case auth.ClientWeb, auth.ClientSPA, auth.ClientNative, auth.ClientMachine:

@@ -201,7 +201,7 @@ func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.Flow
 // Update writes what the user has decided in a flow; NotFound flow_over when it is over.
 func Update(tx *store.Tx, flow auth.Flow) error { return orOver(tx.UpdateFlow(flow)) }
 
-// Finish ends a flow. However many ask at once, one succeeds; all others get NotFound flow_over.
+// Finish ends a flow. Of concurrent calls one succeeds; the rest get NotFound flow_over.
 func Finish(tx *store.Tx, id auth.FlowID) error { return orOver(tx.FinishFlow(id)) }
 
 func orOver(err error) error {

@@ -15,7 +15,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// errCredentials is the one answer to everything that must not be told apart.
+// errCredentials returns the same refusal for all failures that must not be distinguished.
 func errCredentials() error {
 	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidCredentials, "wrong email address or password")
 }
@@ -71,14 +71,14 @@ func (a *attempt) countAttempt(ctx context.Context) (string, error) {
 	a.last = d.Remaining == 0
 	reason, err := a.verify(ctx)
 	if err == nil || reason == ReasonUnverified || reason == ReasonUnavailable || reason == ReasonLimited {
-		// The right password, or our own failure, is nobody's wrong guess.
+		// The right password, or a failure of the server, is no failed attempt.
 		limit.RefundAll(ctx, a.s.cfg.Limiter, a.s.cfg.Log, buckets...)
 	}
 	return reason, err
 }
 
-// canonicalLogin returns the login to look up. Text that is no address has none, and takes the same
-// way as an address that nobody has.
+// canonicalLogin returns the login to look up. Text that is no address has none, and takes the
+// same way as an address without an account.
 func canonicalLogin(email string) string {
 	e, err := auth.ParseEmail(email)
 	if err != nil {

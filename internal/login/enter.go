@@ -202,8 +202,8 @@ func (s *Service) endSession(tx *store.Tx, v session.SignedIn, reason string) er
 }
 
 // SignOutBrowser signs one account of the browser out, or all of them when which is empty. It
-// returns the new value of the session cookie, empty when nobody is left. Remember-me cookies of
-// those who signed out are invalid afterwards.
+// returns the new value of the session cookie, empty when no account is left. Remember-me cookies
+// of those who signed out are invalid afterwards.
 func (s *Service) SignOutBrowser(ctx context.Context, tenant auth.TenantID, browser []session.SignedIn, which auth.SessionID, actor auth.Actor) (string, error) {
 	var cookie string
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {

@@ -1,11 +1,10 @@
 // Package login signs users in and out.
 //
-// Password is the one way in for now. Its law: an account that does not exist,
-// one that is disabled or has no password, and a wrong password give the same
-// answer after the same work: one counted token, one look, one comparison, one
-// audit line. That an address is not proved yet is said only to who knows the
-// password. Attempts are counted by canonical login before anything is hashed,
-// for unknown logins too, so a burst is cut at the limit however parallel it is.
+// An account that does not exist, one that is disabled or has no password, and a wrong password
+// give the same response after the same work: one counted token, one read, one comparison, one
+// audit event. Only after the right password the response says that an address is not verified.
+// Attempts are counted by canonical login before anything is hashed, for unknown logins too, so
+// the limit holds for parallel attempts.
 //
 // The package does not manage accounts (account does), and creates neither sessions nor tokens
 // itself (session and token do).
@@ -28,7 +27,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Config says how a Service works. All fields but Observe and Log are required.
+// Config configures a Service. All fields but Observe and Log are required.
 type Config struct {
 	DB       *store.DB
 	Hasher   *password.Hasher
@@ -44,8 +43,8 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Why an attempt failed, for the audit log and for metrics; a visitor learns only
-// what the package comment says.
+// The reasons of failed attempts, for the audit log and metrics. Responses reveal only what the
+// package comment says.
 const (
 	ReasonUnknown     = "unknown_account"
 	ReasonPassword    = "wrong_password"
@@ -62,15 +61,15 @@ type Request struct {
 	Email, Password string
 	// Cookie asks for a session in a cookie instead of tokens.
 	Cookie bool
-	// Scope is what the tokens shall carry; nil for auth.LoginScope.
+	// Scope is the scope of the tokens; nil for auth.LoginScope.
 	Scope auth.Scope
-	// Resource is the API that the tokens shall be for (RFC 8707); empty for our own.
+	// Resource is the API for which the tokens are (RFC 8707); empty for this server's own.
 	Resource string
 	Actor    auth.Actor
 }
 
-// Result is what a successful attempt gives: tokens, or a cookie's secret. Known is the new
-// value of the cookie by which accounts know the browser.
+// Result is the result of a successful attempt: tokens, or a cookie's secret. Known is the new
+// value of the known-browser cookie.
 type Result struct {
 	Known   secret.Text
 	Tokens  auth.Tokens

@@ -15,7 +15,7 @@ import (
 // Password signs in with email address and password, and raises an old hash on
 // the way. Refusals: invalid_credentials; email_not_verified, only after the right
 // password; rate_limited before any hashing; password_too_long or password_invalid
-// for what can be nobody's password; unavailable when too much is being hashed; after the
+// for text that cannot be a password; unavailable when the gate is full; after the
 // right password invalid_target for a resource that the first-party client may not ask for.
 func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request) (Result, error) {
 	d := direct{s: s, request: r}
@@ -30,7 +30,7 @@ func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request)
 	return d.result, nil
 }
 
-// direct is what a program gets: tokens, or a cookie with one account in it.
+// direct is a sign-in by the JSON API: it returns tokens, or a cookie with one account.
 type direct struct {
 	s       *Service
 	request Request
@@ -38,7 +38,7 @@ type direct struct {
 	draft   token.Draft
 }
 
-// begin writes the session with everything that hangs on it.
+// begin writes the session and its refresh token family.
 func (d *direct) begin(tx *store.Tx, a auth.Account, b session.Params) (auth.Session, error) {
 	d.result, d.draft = Result{}, token.Draft{}
 	if err := d.endFormer(tx); err != nil {
@@ -78,7 +78,7 @@ func (r Request) audience() []string {
 	return []string{r.Resource}
 }
 
-// finish signs, after the commit.
+// finish signs the tokens, after the commit.
 func (d *direct) finish(ctx context.Context) (err error) {
 	if d.request.Cookie {
 		return nil
@@ -90,7 +90,7 @@ func (d *direct) finish(ctx context.Context) (err error) {
 }
 
 // endFormer ends the session that this browser had before: its cookie is about to
-// be replaced, and nobody should go on with the old one.
+// be replaced, and the old one must not stay valid.
 func (d *direct) endFormer(tx *store.Tx) error {
 	sid := d.request.Actor.Session
 	if !d.request.Cookie || sid == "" {

@@ -11,10 +11,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Resume starts a session for the owner of a remember-me cookie, which is rotated. The session keeps
-// the time at which the user proved who they are. An invalid cookie is refused as Unauthenticated
-// session_invalid, and the browser should delete it. A spent cookie whose successor was used ends
-// its series with all its sessions, and the owner is notified.
+// Resume starts a session for the owner of a remember-me cookie, which is rotated. The session
+// keeps the time at which the user proved who they are. An invalid cookie is refused as
+// Unauthenticated session_invalid, and the browser should delete it. A used cookie whose
+// successor was used ends its series with all its sessions, and the owner is notified.
 func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string, browser []session.SignedIn, actor auth.Actor) (SignedIn, error) {
 	if _, ok := session.ParseRememberMe(keep); !ok {
 		return SignedIn{}, invalidRememberMe(nil)
@@ -33,7 +33,7 @@ func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string,
 func (s *Service) resume(tx *store.Tx, keep string, browser []session.SignedIn, actor auth.Actor) (SignedIn, error) {
 	series, err := s.cfg.Sessions.VerifyRememberMe(tx, keep)
 	if errors.Is(err, session.ErrRememberMeReused) || errors.Is(err, session.ErrRememberMeLate) {
-		if err := s.reportSpent(tx, series, actor, err); err != nil {
+		if err := s.reportReuse(tx, series, actor, err); err != nil {
 			return SignedIn{}, err
 		}
 		return SignedIn{}, store.CommitWith(invalidRememberMe(err))
@@ -87,9 +87,9 @@ func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, w
 	return store.CommitWith(invalidRememberMe(why))
 }
 
-// reportSpent writes down that a spent remember-me token came back, and tells the owner
-// when it was copied.
-func (s *Service) reportSpent(tx *store.Tx, v auth.RememberMe, actor auth.Actor, why error) error {
+// reportReuse records the reuse of a remember-me token, and notifies the owner when it was
+// copied.
+func (s *Service) reportReuse(tx *store.Tx, v auth.RememberMe, actor auth.Actor, why error) error {
 	verdict := "reuse"
 	if errors.Is(why, session.ErrRememberMeLate) {
 		verdict = "late"

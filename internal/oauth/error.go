@@ -37,7 +37,7 @@ const (
 )
 
 // The codes of the authorization endpoint (RFC 6749 §4.1.2.1, RFC 9101 §7, OpenID
-// Connect Core §3.1.2.6). What a person's decision leads to is worded by auth.Next.
+// Connect Core §3.1.2.6). auth.Next returns the codes for a user's decisions.
 const (
 	UnsupportedResponseType  Code = "unsupported_response_type"
 	InvalidRequestObject     Code = "invalid_request_object"

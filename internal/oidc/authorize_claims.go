@@ -77,7 +77,7 @@ func claimNames(asked map[string]*claimAsk) ([]string, error) {
 	return names, nil
 }
 
-// demands takes out what is more than a wish: one person and no other, and an essential
+// demands returns the essential parts: the required subject, and an essential
 // authentication context (§5.5.1, §5.5.1.1).
 func demands(out *auth.ClaimsRequest, both ...map[string]*claimAsk) error {
 	for _, asked := range both {

@@ -113,7 +113,7 @@ func (s *Service) storePushed(ctx context.Context, req *authorizeRequest, caller
 // reload pages and go back. It is consumed with the code that it leads to (FAPI 2.0 Security Profile
 // §5.3.2.2). Parameters other than client_id and request_uri are ignored.
 func (s *Service) readPushed(ctx context.Context, req *authorizeRequest, uri string) error {
-	gone := oauth.Refuse(oauth.InvalidRequestURI, "this request_uri is unknown, spent, too old or another client's")
+	gone := oauth.Refuse(oauth.InvalidRequestURI, "request_uri: it is unknown, used, expired or of another client")
 	if !secret.Valid(pushedPrefix, uri) {
 		return gone
 	}

@@ -15,7 +15,7 @@ import (
 
 const (
 	// DeviceAuthorizationPath is where a device asks, DevicePath the page on which a
-	// person enters its code.
+	// user enters its code.
 	DeviceAuthorizationPath = "/oauth2/device_authorization"
 	DevicePath              = "/device"
 

@@ -99,9 +99,9 @@ func decided(tx *store.Tx, in flow.FormRef, f auth.Flow) (flow.Step, error) {
 	return flow.Step{Kind: auth.StepDone, Flow: over, Client: c, CSRF: in.CSRF}, err
 }
 
-// countGuess counts one code against the limits and returns what undoes that. Users who are signed
-// in are counted by account, all others by address, so that strangers behind the same address do
-// not use up a user's limit.
+// countGuess counts one code against the limits and returns what undoes that. Users who are
+// signed in are counted by account, the rest by address, so that other users of the same address
+// do not use up a user's limit.
 func (s *Service) countGuess(ctx context.Context, in flow.FormRef) (refund func(), err error) {
 	buckets := limit.AddressBuckets("user_code.ip", in.Browser.Actor.Addr(), s.cfg.Rates["user_code.ip"])
 	for i, v := range in.Browser.Sessions {

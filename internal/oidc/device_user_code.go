@@ -31,12 +31,12 @@ func newUserCode() string {
 	return string(out)
 }
 
-// showUserCode is how people see a code: two halves with a dash between.
+// showUserCode returns the displayed form of a code: two halves with a dash between.
 func showUserCode(code string) string {
 	return code[:userLetters/2] + "-" + code[userLetters/2:]
 }
 
-// ParseUserCode reads what a person has typed or pasted: in any case, full width too,
+// ParseUserCode parses the text that a user has typed or pasted: in any case, full width too,
 // with dashes and spaces of any kind wherever they like. The result is the canonical
 // form.
 func ParseUserCode(typed string) (code string, ok bool) {

@@ -14,7 +14,7 @@ import (
 // client_id, which no account can have. There is no refresh token: the client can ask again.
 var clientCredentials = grant{name: auth.GrantClientCredentials, confidential: true, redeem: (*Service).redeemClientCredentials}
 
-// personal are scopes that speak of a person, who is not there.
+// personal are scopes about a user, which a client that acts for itself cannot have.
 var personal = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
 
 func (s *Service) redeemClientCredentials(ctx context.Context, r tokenRequest) (token.Draft, error) {

@@ -38,7 +38,7 @@ func (s *Service) redeemCode(ctx context.Context, r tokenRequest) (d token.Draft
 		return n, err
 	})
 	if errors.Is(err, auth.ErrNotFound) || errors.Is(err, errSpent) {
-		err = s.refuseSpent(ctx, in)
+		err = s.refuseUsed(ctx, in)
 	}
 	return d, err
 }
@@ -66,7 +66,7 @@ func readRedemption(r tokenRequest) (redemption, error) {
 }
 
 // validVerifier holds a code_verifier to its form (RFC 7636 §4.1), so that a short one
-// is of no use even when its hash would match.
+// is refused even when its hash would match.
 func validVerifier(v string) bool {
 	return len(v) >= 43 && len(v) <= 128 && strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~") == ""
 }
@@ -95,7 +95,7 @@ func (s *Service) decideCode(now time.Time, in redemption, r store.RedemptionSta
 	return s.startClientSession(now, in, r, g)
 }
 
-// read reads what the code stands for, if it belongs to the request.
+// read reads the grant of the code, if it belongs to the request.
 func (in redemption) read(code auth.SingleUse) (g auth.CodeGrant, err error) {
 	if err := json.Unmarshal([]byte(code.Data), &g); err != nil {
 		return g, fmt.Errorf("read code grant: %w", err)
@@ -144,10 +144,10 @@ func (s *Service) startClientSession(now time.Time, in redemption, r store.Redem
 	return d, n, nil
 }
 
-// refuseSpent refuses a code that is unknown or spent. When it was spent and comes with
+// refuseUsed refuses a code that is unknown or used. When it was used and comes with
 // everything right, two have it (RFC 6749 §4.1.2): the client's session ends, and with
 // it every token of the first redemption.
-func (s *Service) refuseSpent(ctx context.Context, in redemption) error {
+func (s *Service) refuseUsed(ctx context.Context, in redemption) error {
 	return s.cfg.DB.Write(ctx, in.Tenant.ID, func(tx *store.Tx) error {
 		code, err := tx.SingleUse(auth.UseCode, in.digest)
 		if errors.Is(err, auth.ErrNotFound) {
@@ -160,7 +160,7 @@ func (s *Service) refuseSpent(ctx context.Context, in redemption) error {
 			return err
 		}
 		if code.UsedAt.IsZero() {
-			return invalidCode("what it stands for is gone")
+			return invalidCode("its session or account no longer exists")
 		}
 		return s.replayed(tx, in, code, g)
 	})

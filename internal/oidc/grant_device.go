@@ -79,7 +79,7 @@ func readDeviceRequest(f oauth.Form) (digest string, audience []string, err erro
 
 // poll is what a poll of a device leads to.
 type poll struct {
-	refusal  error         // nil when the person has said yes
+	refusal  error         // nil when the user has approved
 	interval time.Duration // that holds from now on
 }
 
@@ -106,7 +106,7 @@ func (s *Service) readPoll(tx *store.Tx, r tokenRequest, digest string) (poll, e
 	if d.PolledAt.IsZero() || since >= d.Interval {
 		return poll{oauth.Refuse(oauth.AuthorizationPending, "the user has not decided yet"), d.Interval}, nil
 	}
-	// A device that was told to slow down and does not is told again, and its interval
+	// A device that does not slow down gets slow_down again, and its interval
 	// grows again (RFC 8628 §3.5). Beyond the life of the code that has no meaning.
 	p := poll{oauth.Refuse(oauth.SlowDown, "wait five seconds longer between two polls from now on"), min(d.Interval+deviceInterval, s.cfg.DeviceLifetime)}
 	if d.Interval > deviceInterval && since < deviceInterval {
@@ -124,7 +124,7 @@ func notePoll(tx *store.Tx, digest string, p poll) error {
 }
 
 // consumeDevice consumes the code and writes what was issued for it. The client is signed in
-// below the session in which the person said yes, in a session of its own: the device
+// below the session in which the user approved it, in a session of its own: the device
 // is another place than that browser.
 func (s *Service) consumeDevice(tx *store.Tx, r tokenRequest, digest string, audience []string) (token.Draft, error) {
 	d, err := tx.ConsumeDevice(digest)
@@ -167,8 +167,8 @@ func (s *Service) consumeDevice(tx *store.Tx, r tokenRequest, digest string, aud
 	return draft, nil
 }
 
-// stillAllowed is what the client may have of what the device asked for: the person said
-// yes to what they could give, and has not taken it back since.
+// stillAllowed returns the part of the requested scope that the client may still have: the user
+// approved yes to what they could give, and has not taken it back since.
 func (s *Service) stillAllowed(tx *store.Tx, d auth.Device, c auth.Client) (auth.Scope, error) {
 	scope := s.currentlyAllowedScope(c, d.Scope, d.Audience)
 	if c.FirstParty {

@@ -43,7 +43,7 @@ type exchange struct {
 	subject  token.Verified
 	scope    auth.Scope
 	audience []string
-	actor    json.RawMessage // who acts for the subject; empty for nobody
+	actor    json.RawMessage // who acts for the subject; empty for none
 }
 
 // readExchange reads the form (RFC 8693 §2.1) and checks the tokens in it.
@@ -89,7 +89,7 @@ func (s *Service) readExchange(ctx context.Context, r tokenRequest) (exchange, e
 	return x, err
 }
 
-// exchangeable checks a token that is shown for exchange: it is an access token of ours
+// exchangeable checks a token that is shown for exchange: it is an access token of this server
 // that is worth something now, for an audience with which the client has to do, and
 // its key is proved if it is bound to one. A token that was issued to another client
 // has to be one that the client may exchange.
@@ -167,7 +167,7 @@ func (x exchange) grant() auth.Grant {
 
 // rights are the most that the new token may carry: those of the token that was shown.
 // One for a scope that was asked for says no more than that scope: permissions in it, and
-// no roles, since a role stands for permissions that are not named.
+// no roles, since a role implies permissions that are not named.
 func (x exchange) rights() *auth.Rights {
 	most := auth.Rights{Roles: x.subject.Roles, Permissions: x.subject.Permissions}
 	if x.tokenRequest.scope != nil {

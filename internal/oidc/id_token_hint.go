@@ -54,7 +54,7 @@ func (s *Service) readHint(ctx context.Context, tenant auth.TenantID, raw string
 	}
 	var k jose.JSONWebKey
 	if err := json.Unmarshal(encoded, &k); err != nil {
-		return tokenHint{}, fmt.Errorf("read our own key: %w", err)
+		return tokenHint{}, fmt.Errorf("read signing key: %w", err)
 	}
 	var hint tokenHint
 	if k.Algorithm != h.Algorithm || parsed.Claims(k.Key, &hint) != nil || hint.Issuer != tenant.Issuer(s.cfg.Base) || hint.Subject == "" {

@@ -63,7 +63,7 @@ func (s *Service) Introspect(ctx context.Context, r client.Request) (Introspecti
 	if raw == "" {
 		return Introspection{}, oauth.Refuse(oauth.InvalidRequest, "token is missing")
 	}
-	// The prefix tells the kind, so token_type_hint is ignored.
+	// The prefix shows the token type, so token_type_hint is ignored.
 	var out Introspection
 	if strings.HasPrefix(raw, token.RefreshPrefix) {
 		out, err = s.introspectRefresh(ctx, caller, raw)

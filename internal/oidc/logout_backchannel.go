@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// logoutTyp marks logout tokens, so that no other JWT of ours passes for one.
+	// logoutTyp marks logout tokens, so that no other JWT of this server is accepted as one.
 	logoutTyp = "logout+jwt"
 	// logoutEvent is what has happened (OpenID Connect Back-Channel Logout §2.4).
 	logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
@@ -31,7 +31,7 @@ const (
 )
 
 // ErrGivenUp marks a failure that no further try can mend.
-var ErrGivenUp = errors.New("the client cannot be told")
+var ErrGivenUp = errors.New("the client cannot be notified")
 
 // errBusy says that a client is being asked enough already.
 var errBusy = errors.New("the client did not answer a moment ago, or is busy with other messages")
@@ -49,7 +49,7 @@ type logoutClaims struct {
 	Session  auth.SessionID      `json:"sid"`
 }
 
-// DeliverLogout tells a client that a session of its has ended (OpenID Connect
+// DeliverLogout notifies a client that one of its sessions has ended (OpenID Connect
 // Back-Channel Logout §2.5). It is a handler of the outbox: nil when the client has
 // said 200 or 204, or is no longer registered for notifications; an error that wraps
 // ErrGivenUp when it has refused, or has not answered often enough; any other error
@@ -125,7 +125,7 @@ func (s *Service) postLogout(ctx context.Context, m auth.Message, c auth.Client)
 }
 
 // patience keeps one client that hangs from taking all who deliver. However many
-// messages wait for it, some workers are left for others; and once it has failed to
+// messages wait for it, some workers are left for other clients; and once it has failed to
 // answer, it is asked one thing at a time, with pauses, until it answers again. What
 // is put off here is tried again by the outbox.
 type patience struct {
@@ -136,7 +136,7 @@ type patience struct {
 type waiting struct {
 	now   int       // deliveries under way
 	doubt bool      // the last one that ended had no answer
-	until time.Time // and nobody asks before this
+	until time.Time // and no request is sent before this
 }
 
 const (

@@ -33,7 +33,7 @@ type Config struct {
 	Clients  *client.Service
 	Tokens   *token.Service
 	Keys     *keys.Ring       // signs ID Tokens and the like
-	Sessions *session.Service // ends what a client or a person has
+	Sessions *session.Service // starts and ends sessions
 	Flows    *flow.Service    // leads users to the responses that this service makes
 	Out      *outbound.Client // asks addresses that clients name; nil: only on the public network
 	// Root is the secret of all nodes; each use has a key of its own, by secret.Derive.

@@ -13,7 +13,7 @@ import (
 // to a code, a device or a refresh token, can be narrowed for each token and never
 // widened.
 
-// audience is the resources that a client asks for on behalf of a person, sorted; empty
+// audience returns the resources that a client requests on behalf of a user, sorted; empty
 // for its default. It is the one check for every request that begins something.
 func (s *Service) audience(r tokenRequest) ([]string, error) { return s.audienceFor(r, "") }
 

@@ -25,7 +25,7 @@ func (s *Service) Revoke(ctx context.Context, r client.Request) error {
 	if raw == "" {
 		return oauth.Refuse(oauth.InvalidRequest, "token is missing")
 	}
-	// The prefix tells the kind, so token_type_hint is ignored.
+	// The prefix shows the token type, so token_type_hint is ignored.
 	if strings.HasPrefix(raw, token.RefreshPrefix) {
 		err := s.cfg.Tokens.Revoke(ctx, caller.Tenant.ID, caller.Client.ID, raw, caller.Actor)
 		if errors.Is(err, token.ErrForeign) {

@@ -117,7 +117,7 @@ func (s *Service) run(ctx context.Context, g grant, r client.Request) (Issued, e
 			return Issued{}, &oauth.Error{Code: oauth.InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
 		}
 	}
-	// Nothing is spent by a node that cannot sign what is due for it.
+	// A node that cannot sign consumes nothing.
 	if g.person {
 		if err := s.cfg.Tokens.EnsureIDTokenKey(ctx, r.Tenant, caller.Client); err != nil {
 			return Issued{}, fmt.Errorf("token: %w", err)
@@ -180,7 +180,7 @@ func (g grant) mapError(err error) error {
 		}
 	}
 	if errors.Is(err, auth.ErrNotFound) {
-		return &oauth.Error{Code: oauth.InvalidGrant, Desc: "what the grant stands for is gone", Err: err}
+		return &oauth.Error{Code: oauth.InvalidGrant, Desc: "the session or account of the grant no longer exists", Err: err}
 	}
 	return fmt.Errorf("%s grant: %w", g.name, err)
 }

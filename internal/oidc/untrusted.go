@@ -13,16 +13,16 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// The redirect URI of a client that describes itself is a stranger's address. A link to this server
-// must not lead there by itself (RFC 9700 §4.11.2). The user is asked first, unless an account that
-// is signed in in the browser has allowed the client something, or the client got a code in this
-// browser lately. Silent renewal (prompt=none) needs that exception. Addresses of programs on the
-// user's device lead to no stranger's page.
+// The redirect URI of a client that describes itself is an untrusted address. A link to this
+// server must not lead there by itself (RFC 9700 §4.11.2). The user is asked first, unless an
+// account that is signed in in the browser has allowed the client something, or the client got a
+// code in this browser lately. Silent renewal (prompt=none) needs that exception. Addresses of
+// programs on the user's device lead to no untrusted page.
 
 // maxAllowed is how many clients a browser's cookie names.
 const maxAllowed = 8
 
-// untrusted reports whether the address is a stranger's.
+// untrusted reports whether the address is that of a client that describes itself.
 func untrusted(c auth.Client, uri string) bool {
 	return c.SelfDescribed() && strings.HasPrefix(uri, "https://")
 }
@@ -77,7 +77,7 @@ func (s *Service) addAllowed(tenant auth.TenantID, c auth.Client, uri string, b 
 	return strings.Join(marks[:min(len(marks), maxAllowed)], ".")
 }
 
-// allowedMark returns a name for the client that nobody else can make.
+// allowedMark returns a mark for the client that nobody else can compute.
 func (s *Service) allowedMark(tenant auth.TenantID, c auth.Client) string {
 	return secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "allowed client"), []byte(tenant), []byte(c.ID)))[:16]
 }

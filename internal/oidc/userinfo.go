@@ -50,7 +50,7 @@ func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, err
 	case auth.KindUnauthenticated:
 		return UserInfo{}, &oauth.Error{Code: oauth.InvalidToken, Scheme: scheme, Desc: "the access token is not valid here", Err: err}
 	case auth.KindForbidden:
-		return UserInfo{}, &oauth.Error{Code: oauth.InsufficientScope, Scheme: scheme, Desc: "there is no person behind this token", Scope: auth.ScopeOpenID, Err: err}
+		return UserInfo{}, &oauth.Error{Code: oauth.InsufficientScope, Scheme: scheme, Desc: "the token belongs to no user", Scope: auth.ScopeOpenID, Err: err}
 	}
 	if err != nil {
 		return UserInfo{}, fmt.Errorf("userinfo: %w", err)

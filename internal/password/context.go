@@ -33,7 +33,7 @@ func contextWords(context []string) []string {
 		for _, w := range strings.FieldsFunc(text, isSeparator) {
 			add(w)
 		}
-		// "alice.smith" is "alicesmith" to a person.
+		// "alice.smith" equals "alicesmith" to a user.
 		add(strings.Join(strings.FieldsFunc(text, isSeparator), ""))
 	}
 	return distinct(words...)

@@ -8,7 +8,7 @@ import (
 )
 
 // A failed comparison must not tell by its time what kind of hash it was compared
-// with: an account with an old or an imported hash could be told from no account. So
+// with: an account with an old or an imported hash could be distinguished from no account. So
 // every failure takes as long as one of the slowest kind in use. MeasureKind knows the kinds
 // that are stored; what is left of the time is waited outside of the gate.
 
@@ -28,7 +28,7 @@ func hashKind(encoded string) string {
 		return encoded[:3]
 	case strings.HasPrefix(encoded, "$P$") && len(encoded) > 4, strings.HasPrefix(encoded, "$H$") && len(encoded) > 4:
 		return encoded[:4]
-	case strings.HasPrefix(encoded, "scrypt$"): // of Django, whose salt stands before the cost
+	case strings.HasPrefix(encoded, "scrypt$"): // of Django, whose salt precedes the cost
 		return "scrypt$"
 	}
 	key := max(strings.LastIndexByte(encoded, '$'), 0)
@@ -126,7 +126,7 @@ func skipKind(name, encoded string) string {
 func (h *Hasher) measure(ctx context.Context, d digest) (time.Duration, error) {
 	var best time.Duration
 	for range 2 {
-		_, ran, err := h.compareInGate(ctx, d, "a password that is nobody's")
+		_, ran, err := h.compareInGate(ctx, d, "not the password of any account")
 		if err != nil {
 			return 0, err
 		}

@@ -22,7 +22,7 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("password hashing is busy, retry in %v", e.RetryAfter)
 }
 
-// Stats is a look at the gate. The first five are levels, the others count up.
+// Stats is a snapshot of the gate. The first five are gauges, the rest are counters.
 type Stats struct {
 	Memory        int // KiB, the budget
 	MaxConcurrent int

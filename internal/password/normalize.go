@@ -27,7 +27,7 @@ var (
 // becomes NFC, so that it does not matter which keyboard composed an "é".
 // Everything else stays exactly as typed, spaces at the ends and control
 // characters included; unlike OpaqueString nothing is refused for its class,
-// because a password that a person can type once they can type again.
+// because a user who can type a password once can type it again.
 //
 // It fails with ErrTooLong above 1024 bytes or 128 code points, and with
 // ErrNotText when pw is not UTF-8. Normalising twice changes nothing.

@@ -1,7 +1,7 @@
 // Package password turns passwords into hashes and back into a yes or a no.
 //
 // A Hasher makes Argon2id hashes in PHC form and verifies them, together with
-// the hashes people bring from Flask, Django, passlib and PHP. All hashing runs
+// hashes imported from Flask, Django, passlib and PHP. All hashing runs
 // behind one gate with a memory budget and a bounded waiting line, so that a
 // crowd at the login page is answered with BusyError instead of with swap.
 //
@@ -45,9 +45,8 @@ type Config struct {
 	QueueLimit int
 	// MaxWait is how long a caller waits at most.
 	MaxWait time.Duration
-	// FlaskSalts holds the SECURITY_PASSWORD_SALT of imported Flask-Security
-	// applications by the name that stands in their hashes:
-	// "flask-security$…" is the name "", "flask-security:shop$…" is "shop".
+	// FlaskSalts holds the SECURITY_PASSWORD_SALT of imported Flask-Security applications by the
+	// name in their hashes: "flask-security$…" is the name "", "flask-security:shop$…" is "shop".
 	FlaskSalts map[string]string
 	// Now is the clock that measures hashing time.
 	Now func() time.Time
@@ -219,7 +218,7 @@ func (h *Hasher) compareInGate(ctx context.Context, d digest, pw string) (ok boo
 		}
 		if d.quick {
 			// A plain salted digest answers in microseconds, which would tell
-			// which accounts were imported: add what everybody else pays.
+			// which accounts were imported: add the cost of the other hashes.
 			h.none.match(pw)
 		}
 	})

@@ -47,7 +47,7 @@ const (
 	ReasonUnavailable  = "unavailable" // the breached list could not be read
 )
 
-// Reason says why a password was refused, to the person who chose it.
+// Reason is the reason for which a password was refused, for the user who chose it.
 type Reason struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`

@@ -1,6 +1,6 @@
 package password
 
-// Every hash that reaches a parser here may come from a stranger's database.
+// Every hash that is parsed here may come from an untrusted database.
 // The rule of this file and of the scheme_*.go files: parse strictly, refuse a
 // cost above the limits before computing anything, never put the hash or the
 // password into an error.
@@ -26,7 +26,7 @@ var (
 // takes in the order of a second or two on one core.
 const (
 	maxEncoded   = 512     // bytes of a whole hash
-	minSalt      = 8       // bytes, for our own
+	minSalt      = 8       // bytes, for new hashes
 	maxSalt      = 128     // bytes
 	minKey       = 16      // bytes
 	maxKey       = 128     // bytes

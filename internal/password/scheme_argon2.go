@@ -55,6 +55,6 @@ func parseDjangoArgon2(encoded string, lim limits) (digest, error) {
 	}
 	d, err := parseArgon2(rest, lim)
 	d.scheme = "django-" + d.scheme
-	d.argon2id = Params{} // the wrapping is not ours
+	d.argon2id = Params{} // the wrapping is another scheme
 	return d, err
 }

@@ -9,7 +9,7 @@ import (
 // The estimator follows the idea of zxcvbn (D. Wheeler, "zxcvbn: Low-Budget
 // Password Strength Estimation", USENIX Security 2016): find the guessable
 // pieces of a password, then the way to cut it into pieces that costs an
-// attacker the fewest guesses. It is our own because the work must be bounded
+// attacker the fewest guesses. It is written here because the work must be bounded
 // for every input, and because word tables must not be built at program start.
 
 // strengthRunes is how much of a password is looked at. What needs more is

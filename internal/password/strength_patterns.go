@@ -113,7 +113,7 @@ var keyOf = func() map[rune]key {
 	return m
 }()
 
-// direction tells from which side b touches a; zero if it does not.
+// direction returns the side from which b touches a; zero if it does not.
 func (a key) direction(b key) int {
 	dy, dx := b.row-a.row, b.x-a.x
 	switch {
@@ -223,7 +223,7 @@ func dateGuesses(text []rune) float64 {
 	return 0
 }
 
-// dayGuesses takes day, month and year in any order people write them.
+// dayGuesses takes day, month and year in any usual order.
 func dayGuesses(a, b, c []rune) float64 {
 	for _, order := range [][3][]rune{{a, b, c}, {b, a, c}, {c, b, a}} {
 		d, m, y := digits(order[0]), digits(order[1]), digits(order[2])

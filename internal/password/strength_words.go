@@ -11,7 +11,7 @@ const (
 	maxWord = 24
 )
 
-// leet gives the letter behind a digit or sign that people write for it. The
+// leet maps a digit or sign to the letter that it replaces. The
 // second letter, where there is one, is the other reading.
 var leet = map[rune][2]rune{
 	'4': {'a', 'a'}, '@': {'a', 'a'}, '8': {'b', 'b'}, '(': {'c', 'c'}, '{': {'c', 'c'}, '[': {'c', 'c'}, '<': {'c', 'c'},

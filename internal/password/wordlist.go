@@ -14,7 +14,7 @@ import (
 
 // Each file has several lists with an empty line between them. A list is ordered
 // by frequency, lower case, one word a line. Where they come from and under which
-// licences stands in words/NOTICE.
+// licences is in words/NOTICE.
 var (
 	//go:embed words/passwords.txt.gz
 	passwordsGz []byte
@@ -40,7 +40,7 @@ const (
 )
 
 // words is built at the first password that is checked, in some milliseconds:
-// a server that nobody registers at does not pay for it.
+// a server without registrations does not load it.
 var words = sync.OnceValue(func() *wordTable {
 	t := &wordTable{seed: maphash.MakeSeed(), entries: make([]uint64, 0, 1<<17)}
 	t.load(passwordsGz, commonBit)

@@ -34,10 +34,10 @@ type Config struct {
 	// Lifetimes hold where a tenant's settings say nothing. Zero fields: access 15
 	// minutes, refresh 14 days idle and 30 days in all.
 	Lifetimes auth.Lifetimes
-	// Grace is how long after a rotation a second use of the spent token counts as a
+	// Grace is how long after a rotation a second use of the used token counts as a
 	// race. Zero: every second use is theft, whatever Retry is.
 	Grace time.Duration
-	// Retry is how long after a rotation the spent token yields the same successor,
+	// Retry is how long after a rotation the used token yields the same successor,
 	// while that has not been used. Zero: no longer than Grace.
 	Retry time.Duration
 	// Resources are the ones for which every client may request tokens.
@@ -78,7 +78,7 @@ type Service struct {
 	log            *slog.Logger
 }
 
-// New returns a Service. It panics when Root is not 32 bytes: anybody could forge its refresh
+// New returns a Service. It panics when Root is not 32 bytes: anyone could forge its refresh
 // tokens.
 func New(cfg Config) *Service {
 	if len(cfg.Root) != 32 {

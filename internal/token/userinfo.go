@@ -22,15 +22,15 @@ type UserInfoClaims struct {
 }
 
 // UserInfo checks an access token as Introspect does, for the issuer or its userinfo endpoint,
-// and reads in the same statement what may be told. A client that acts for itself is
-// nobody to be told about: Forbidden not_an_account.
+// and reads the claims in the same statement. A client that acts for itself has none: Forbidden
+// not_an_account.
 func (s *Service) UserInfo(ctx context.Context, tenant auth.TenantID, raw string) (UserInfoClaims, error) {
 	v, err := s.verifyForUserInfo(ctx, tenant, raw)
 	switch {
 	case err != nil:
 		return UserInfoClaims{}, err
 	case v.SessionID == "":
-		return UserInfoClaims{}, auth.Refuse(auth.KindForbidden, auth.CodeNotAnAccount, "this token is a client's own, there is no person behind it")
+		return UserInfoClaims{}, auth.Refuse(auth.KindForbidden, auth.CodeNotAnAccount, "the token belongs to a client that acts for itself, and to no user")
 	}
 	p := UserInfoClaims{Verified: v}
 	err = s.db.ReadOne(ctx, tenant, func(tx *store.Tx) error {

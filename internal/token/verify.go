@@ -16,7 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Verified is a verified access token and what it stands for.
+// Verified is a verified access token with its account and client.
 type Verified struct {
 	*guard.Claims // shared: read them, do not change them
 	// Account owns the session; empty for a client that acts for itself. It differs from the
@@ -24,7 +24,7 @@ type Verified struct {
 	Account auth.AccountID
 	// FirstParty says that it was issued to a first-party client.
 	FirstParty bool
-	// Actor is who acts for the subject (RFC 8693 §4.1), encoded; empty for nobody.
+	// Actor is who acts for the subject (RFC 8693 §4.1), encoded; empty for none.
 	Actor json.RawMessage
 }
 
@@ -78,8 +78,8 @@ func (s *Service) VerifyAudience(ctx context.Context, tenant auth.TenantID, raw,
 	return v.Claims, err
 }
 
-// Introspect is VerifyAudience with what the token stands for. A caller that got the token in a
-// request also requires the proof of its JKT.
+// Introspect is VerifyAudience with the account and client of the token. A caller that got the
+// token in a request also requires the proof of its JKT.
 func (s *Service) Introspect(ctx context.Context, tenant auth.TenantID, raw, audience string) (Verified, error) {
 	v, err := s.verifyClaims(ctx, tenant, raw, audience)
 	if err != nil {

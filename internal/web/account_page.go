@@ -56,7 +56,7 @@ func (s *pages) accountCSRF(ex *exchange, b flow.Browser) string {
 // What the page says after a change.
 var accountNotices = map[string]ui.Key{"session": ui.SessionEnded, "app": ui.AppRemoved, "password": ui.PasswordMailed}
 
-// accountPage shows where the person is signed in, and what they have allowed.
+// accountPage shows the sessions and connected apps of the user.
 func (s *pages) accountPage(ex *exchange, r *http.Request) error {
 	ctx, id := r.Context(), ex.actor.Account()
 	devices, err := s.accounts.Sessions(ctx, ex.tenant.ID, id)

@@ -81,7 +81,7 @@ func (c Client) MarshalJSON() ([]byte, error) {
 	return client.AppendEmpty(b, c.Registration), nil
 }
 
-// SecretOfDate is what can be said of a secret that nobody can read again.
+// SecretOfDate describes a client secret, whose value cannot be read again.
 type SecretOfDate struct {
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`

@@ -7,7 +7,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/client"
 )
 
-// signedIn is a person with a valid access token or session cookie.
+// signedIn is a user with a valid access token or session cookie.
 func (s *api) signedIn() principal {
 	return principal{name: "signedIn", proved: true, session: true, admit: s.signIn}
 }

@@ -28,7 +28,7 @@ func (s *pages) consentPage(ex *exchange, st flow.Step) error {
 	return render(ex, http.StatusOK, p)
 }
 
-// consentForm takes what the person said. Anything but a yes is a no.
+// consentForm takes the user's decision. Anything but approval denies.
 func (s *pages) consentForm(ex *exchange, r *http.Request) error {
 	in, err := s.flowForm(ex, r)
 	if err != nil {

@@ -113,7 +113,7 @@ func (c *cookies) rememberCookie() string {
 	return ""
 }
 
-// hasAnyCookie reports whether the request has a cookie of ours, of any kind and tenant,
+// hasAnyCookie reports whether the request has a cookie of this server, of any kind and tenant,
 // valid or not.
 func (c *cookies) hasAnyCookie() bool {
 	for _, line := range c.request.Header["Cookie"] {

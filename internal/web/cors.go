@@ -109,7 +109,7 @@ func (s *router) devOrigin(origin string) bool {
 	return u.Hostname() == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// maxHints is how many origins the log names, so that nobody fills it.
+// maxHints is how many origins the log names, so that requests cannot fill it.
 const maxHints = 8
 
 // hints remembers which origins the log has named.
@@ -128,7 +128,7 @@ func (h *hints) first(origin string) bool {
 	return true
 }
 
-// hintOrigin tells the operator, once for each origin, which setting would let its
+// hintOrigin logs, once for each origin, which setting would let its
 // scripts call the API.
 func (s *router) hintOrigin(r *http.Request) {
 	origin := auth.Clip(r.Header.Get("Origin"), 200)

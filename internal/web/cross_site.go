@@ -24,7 +24,7 @@ func (ex *exchange) checkOrigin() error {
 	origin := r.Header.Get("Origin")
 	switch {
 	case d.cors == corsConfigured && ex.router.devOrigin(origin) && !ex.hasAnyCookie():
-		return nil // it acts for nobody who is signed in
+		return nil // it acts for no signed-in user
 	case r.Header.Get("Sec-Fetch-Site") != "":
 		if ex.router.sameOrigin.Check(r) != nil {
 			return errCrossSite()

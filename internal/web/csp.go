@@ -55,7 +55,7 @@ func source(address string) string {
 	return ""
 }
 
-// plain are the characters of schemes and hosts. A policy has no others.
+// plain are the characters of schemes and hosts, the only ones in a policy.
 const plain = "abcdefghijklmnopqrstuvwxyz0123456789+-."
 
 // flowHeaders sets the headers of a page of a flow that may end at one of the addresses;

@@ -17,7 +17,7 @@ func (s *protocol) deviceAuthorization(ex *exchange, r *http.Request) error {
 	})
 }
 
-// deviceAnswer is what a device is told (RFC 8628 §3.2).
+// deviceAnswer is the device authorization response (RFC 8628 §3.2).
 type deviceAnswer struct {
 	DeviceCode              string `json:"device_code"`
 	UserCode                string `json:"user_code"`

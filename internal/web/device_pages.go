@@ -11,7 +11,7 @@ import (
 )
 
 // devicePage asks for the code that a device shows. A link of the device may fill it in
-// (RFC 8628 §3.3.1); the person still sends it.
+// (RFC 8628 §3.3.1); the user still submits it.
 func (s *pages) devicePage(ex *exchange, st flow.Step) error {
 	return render(ex, http.StatusOK, ui.DeviceCode{Page: stepPage(ex, st), Form: stepForm(ex, st, pathDevice), Code: auth.Clip(ex.request.URL.Query().Get("user_code"), maxUserCode)})
 }
@@ -67,7 +67,7 @@ func (s *pages) confirmPage(ex *exchange, st flow.Step) error {
 	return render(ex, http.StatusOK, p)
 }
 
-// confirmForm takes what the person said. Anything but a yes is a no. The flow ends with
+// confirmForm takes the user's decision. Anything but approval denies. The flow ends with
 // it, so that the page which says how is the answer itself.
 func (s *pages) confirmForm(ex *exchange, r *http.Request) error {
 	in, err := s.flowForm(ex, r)

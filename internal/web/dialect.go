@@ -18,7 +18,7 @@ type dialect struct {
 	linkSecret bool
 	// cacheable routes are answered from memory while the database is unavailable.
 	cacheable bool
-	// serverWide routes exist once, at the root; the others exist below each tenant.
+	// serverWide routes exist once, at the root; the rest exist below each tenant.
 	serverWide bool
 
 	headers func(*exchange)                      // sets headers before the handler runs; may be nil

@@ -13,7 +13,7 @@ type dialects struct {
 // newDialects makes the dialects. A topic adds handlers, never a dialect.
 func (s *Server) newDialects() dialects {
 	return dialects{
-		// page is read by a person and sends no Referer, since its address may hold the secret
+		// page is for users and sends no Referer, since its address may hold the secret
 		// of a mailed link. Its forms answer with 303 or another page.
 		page: dialect{
 			linkSecret: true,
@@ -55,7 +55,7 @@ func (s *Server) newDialects() dialects {
 			crossSite: true,
 			fail:      writeRegistrationError,
 		},
-		// document is published by the tenant for everybody.
+		// document is published by the tenant for everyone.
 		document: dialect{
 			cors:      corsOpen,
 			cacheable: true,

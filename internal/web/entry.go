@@ -85,7 +85,7 @@ func cleanPath(u *url.URL) bool {
 }
 
 // requestID is the proxy's name for the request when we trust the proxy, else one
-// of ours: unique, short, and no secret.
+// of this server: unique, short, and no secret.
 func (s *router) requestID(r *http.Request) string {
 	if given := r.Header["X-Request-Id"]; len(given) == 1 && given[0] != "" && s.fromProxy(r) {
 		return auth.Clip(given[0], maxRequestID)

@@ -68,7 +68,7 @@ func problem(status int, code auth.Code, detail string) *Problem {
 }
 
 func internalProblem(reference string) *Problem {
-	p := problem(http.StatusInternalServerError, auth.CodeInternal, "something went wrong here; the reference tells us what")
+	p := problem(http.StatusInternalServerError, auth.CodeInternal, "internal error; the reference identifies it in the server's log")
 	p.Reference = reference
 	return p
 }

@@ -118,7 +118,7 @@ func sidePageURL(ex *exchange, path string, id auth.FlowID) string {
 	return flowURL(ex, path, id)
 }
 
-// flowPage answers GET of a page of a flow that a person may begin there.
+// flowPage answers GET of a page that can begin a flow.
 func (s *pages) flowPage(draw func(*exchange, flow.Step) error) handler {
 	return s.show(auth.FlowAccount, draw)
 }

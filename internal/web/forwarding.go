@@ -6,7 +6,7 @@ import (
 )
 
 // forwarding remembers what has been logged about X-Forwarded-For: each fault once in
-// the life of a process, since everybody who sends requests can cause it.
+// the life of a process, since anyone who sends requests can cause it.
 type forwarding struct{ missing, untrusted atomic.Bool }
 
 // noticeForwarding warns of a proxy that is set up by half: named in proxy.trusted and

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds on a JSON body beyond its size: no call of ours comes near them.
+// Bounds on a JSON body beyond its size: no operation comes near them.
 const (
 	maxDepth   = 32
 	maxMembers = 4096

@@ -19,7 +19,7 @@ var (
 Without resource the access token is for this API: send it to no other. With resource it is only for that API; /api/v1/refresh returns tokens for other APIs with the same refresh token. Calls below /api/v1/admin require "scope": "watchword:admin".`}
 	opRefresh = operation{id: "refresh", topic: "sign in", errors: []int{http.StatusUnauthorized},
 		summary: "Exchange a refresh token for new tokens",
-		doc:     "The access token is for the audience of the sign-in, or for the given resource. Each refresh token works once. Reuse of a spent refresh token after the grace period of a few seconds ends the session and every token of the family: refresh_token_reused."}
+		doc:     "The access token is for the audience of the sign-in, or for the given resource. Each refresh token works once. Reuse of a used refresh token after the grace period of a few seconds ends the session and every token of the family: refresh_token_reused."}
 	opLogout = operation{id: "logout", topic: "sign in", status: http.StatusNoContent,
 		summary: "Sign out",
 		doc:     "Ends the session and its refresh tokens. A refresh token in the body ends its session as well."}
@@ -132,7 +132,7 @@ func (s *api) refresh(ctx context.Context, in *struct{ Body RefreshToken }) (*to
 		asked.Audience = []string{in.Body.Resource}
 	}
 	t, err := s.tokens.Refresh(ctx, asked)
-	if known && errors.Is(err, token.ErrKeyMismatch) { // a thief without the key
+	if known && errors.Is(err, token.ErrKeyMismatch) { // a copy without the key
 		ex.refund(limitFamily, counted)
 	}
 	if err != nil {

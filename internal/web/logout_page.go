@@ -36,7 +36,7 @@ func (s *pages) startLogout(ex *exchange, r *http.Request, form oauth.Form) erro
 	return leave(ex, st)
 }
 
-// logoutForm takes what the person said on the page that asks.
+// logoutForm takes the user's decision on the confirmation page.
 func (s *pages) logoutForm(ex *exchange, r *http.Request) error {
 	if !approved(r) {
 		return seeOther(ex, pathAccount)
@@ -54,7 +54,7 @@ func (s *pages) logoutForm(ex *exchange, r *http.Request) error {
 	return leave(ex, st)
 }
 
-// leave tells the browser what became of its sessions and goes where the log-out leads.
+// leave updates the cookies of the browser and continues to the target of the logout.
 func leave(ex *exchange, st oidc.LogoutStep) error {
 	if st.Ended {
 		ex.setSessions(st.Cookie)

@@ -42,7 +42,7 @@ func NewMetrics() *Metrics {
 		limits:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "watchword_rate_limited_total", Help: "Requests refused by a limit."}, []string{"limit"}),
 	}
 	reuse := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "watchword_refresh_reuse_total",
-		Help: "Spent refresh tokens shown again: within the grace a race between two of the same client, after their successor was used a theft."}, []string{"verdict"})
+		Help: "Used refresh tokens presented again, by verdict: race, retry, late or reuse."}, []string{"verdict"})
 	m.race, m.theft = reuse.WithLabelValues("race"), reuse.WithLabelValues("theft")
 	m.Registry.MustRegister(m.requests, m.duration, m.logins, m.refresh, m.grants, reuse, m.limits,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

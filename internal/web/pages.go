@@ -50,8 +50,8 @@ func pageHeaders(ex *exchange) {
 	h["Content-Type"] = typeHTML
 }
 
-// newPage returns what every page shows, in the person's language. The locales are those that
-// a client asked for (OpenID Connect Core §3.1.2.1).
+// newPage returns the common data of all pages, in the user's language. The locales are those
+// that a client asked for (OpenID Connect Core §3.1.2.1).
 func newPage(ex *exchange, locales ...string) ui.Page {
 	p := ui.NewPage(ex.tenant, ui.Language(locales, ex.request.Header.Get("Accept-Language"), ex.tenant.Settings.Locale))
 	p.Dev = ex.router.cfg.Dev

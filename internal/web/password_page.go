@@ -46,7 +46,7 @@ func (s *pages) changePassword(ex *exchange, _ *http.Request) error {
 	return seeOther(ex, pathForgot)
 }
 
-// resetPasswordPage is where the mailed link leads; like the other it spends nothing.
+// resetPasswordPage is the page of the mailed link; it consumes nothing.
 func (s *pages) resetPasswordPage(ex *exchange, r *http.Request) error {
 	token := linkToken(r)
 	if token == "" {

@@ -13,8 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
-// writeProblemPage answers a person. A refusal in the words of the protocol comes with
-// them, for the developer of the client that sent the person here.
+// writeProblemPage answers a browser. A refusal in the words of the protocol comes with
+// them, for the developer of the client that sent the user here.
 func (s *pages) writeProblemPage(ex *exchange, err error) {
 	pageHeaders(ex)
 	page := newPage(ex).Problem(ui.BadRequest)
@@ -34,7 +34,7 @@ func (s *pages) writeProblemPage(ex *exchange, err error) {
 	}
 }
 
-// flowHome is where the person of a flow that is over can begin again: the home page of
+// flowHome returns where the user of a flow that is over can begin again: the home page of
 // its client. What a stranger says of their own client is no place to send people to.
 func (s *pages) flowHome(ex *exchange, err error) (name, uri string) {
 	r := ex.request
@@ -114,7 +114,7 @@ func retryURL(ex *exchange, status int) string {
 	return tenantPath(ex, status) + path
 }
 
-// problemCodes and problemKeys say to a person what happened and what to do.
+// problemCodes and problemKeys map errors to the sentences for users.
 var problemCodes = map[auth.Code]ui.Key{auth.CodeFlowOver: ui.FlowGone}
 
 var problemKeys = map[int]ui.Key{

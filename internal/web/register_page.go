@@ -26,7 +26,7 @@ func (s *pages) registerOf(ex *exchange, st flow.Step) ui.Register {
 		MinLength: minLength(ex), Login: sidePageURL(ex, pathLogin, st.Flow.ID)}
 }
 
-// registerForm registers. The flow stays where it is: it goes on when the person signs
+// registerForm registers. The flow does not change: it continues when the user signs
 // in.
 func (s *pages) registerForm(ex *exchange, r *http.Request) error {
 	st, err := s.formStep(ex, r)

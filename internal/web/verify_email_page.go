@@ -40,7 +40,7 @@ func (s *pages) resendForm(ex *exchange, r *http.Request) error {
 	return render(ex, http.StatusOK, s.sentOf(ex, st, email))
 }
 
-// sentOf tells a person to look into their mail, and offers to send it again.
+// sentOf asks the user to open the mail, and offers to send it again.
 func (s *pages) sentOf(ex *exchange, st flow.Step, email string) ui.RegisterSent {
 	return ui.RegisterSent{Page: stepPage(ex, st), Form: stepForm(ex, st, pathResend), Email: email, Login: sidePageURL(ex, pathLogin, st.Flow.ID)}
 }
@@ -55,8 +55,8 @@ func (s *pages) verification(ex *exchange, token, password string) (account.Veri
 	return v, err
 }
 
-// verifyEmailPage is where the mailed link leads. It spends nothing: mail scanners
-// open links too, and only a person presses the button.
+// verifyEmailPage is the page of the mailed link. It consumes nothing: mail scanners
+// open links too, but do not press the button.
 func (s *pages) verifyEmailPage(ex *exchange, r *http.Request) error {
 	token := linkToken(r)
 	if token == "" {

@@ -46,7 +46,7 @@ type published struct {
 }
 
 // publish answers with a public document of the tenant. While the database is unavailable it
-// answers from memory, and only for a tenant that memory knows: anybody can invent the name
+// answers from memory, and only for a tenant that memory knows: anyone can invent the name
 // of a tenant, so nothing is cached for one that is not confirmed.
 func (s *protocol) publish(ex *exchange, r *http.Request, from published) error {
 	key := documentKey{from.name, ex.tenant.ID}

@@ -7,7 +7,7 @@ import (
 )
 
 // agents and systems are what a User-Agent is searched for, in this order: most
-// browsers claim to be others too.
+// browsers also claim to be other ones.
 var agents = [][2]string{
 	{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"},
 	{"CriOS/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},
@@ -42,7 +42,7 @@ func first(list [][2]string, s string) string {
 	return ""
 }
 
-// initial is the letter that stands for an account beside its address.
+// initial returns the letter of an account's avatar.
 func initial(name string) string {
 	for _, r := range name {
 		return strings.ToUpper(string(r))

@@ -15,7 +15,7 @@ const (
 	LogoPath  = "/assets/logo"
 )
 
-// Brand are the addresses of a tenant's look; an empty one means ours. They change
+// Brand are the addresses of a tenant's branding; an empty one means the default. They change
 // whenever the look does.
 type Brand struct {
 	Sheet string
@@ -43,8 +43,8 @@ var fonts = map[string]string{
 }
 
 // BrandSheet is the stylesheet of a tenant's look, read after Stylesheet; nothing
-// when the look is ours. No text of the tenant gets into it: colours and numbers are
-// parsed and written again, fonts are names of ours. What was stored and cannot be
+// when the look is the default. No text of the tenant gets into it: colours and numbers are
+// parsed and written again, fonts are known names. What was stored and cannot be
 // read means the default.
 func BrandSheet(b auth.Branding) []byte {
 	var s strings.Builder

@@ -130,7 +130,7 @@ func (p Page) Say(k Key, args ...string) string {
 	return fill(p.Language().words(k), args, func(s string) string { return s })
 }
 
-// T is Say for templates: the args stand out, are escaped and cannot turn the
+// T is Say for templates: the args are emphasized, are escaped and cannot turn the
 // direction of the text around them.
 func (p Page) T(k Key, args ...string) template.HTML {
 	s := template.HTMLEscapeString(p.Language().words(k))
@@ -222,7 +222,7 @@ func (p Page) refused(code, msg, fallback string) string {
 	return p.Say(k, number)
 }
 
-// sentence makes a message of a service stand alone on a page.
+// sentence turns a message of a service into a sentence.
 func sentence(s string) string {
 	if s == "" {
 		return s

@@ -27,7 +27,7 @@ type Login struct {
 	Email    string // filled in already
 	Notice   string // something good to know, in the page's language
 	Bad      string // what went wrong, in the page's language
-	Remember bool   // offer to keep the person signed in
+	Remember bool   // offer to keep the user signed in
 	Ticked   bool   // the offer was taken already
 	Forgot   string // addresses of the other pages; an empty one is not offered
 	Register string
@@ -36,7 +36,7 @@ type Login struct {
 // Render writes the page.
 func (p Login) Render(w io.Writer) error { return render(w, "login.html", p) }
 
-// Scripted reports whether the page has a script of ours.
+// Scripted reports whether the page has a script.
 func (Login) Scripted() bool { return true }
 
 // Register asks for what makes an account. It sends email and password.
@@ -54,10 +54,10 @@ type Register struct {
 // Render writes the page.
 func (p Register) Render(w io.Writer) error { return render(w, "register.html", p) }
 
-// Scripted reports whether the page has a script of ours.
+// Scripted reports whether the page has a script.
 func (Register) Scripted() bool { return true }
 
-// RegisterSent tells a person to look into their mail. It is the same page whether
+// RegisterSent asks the user to open the mail. It is the same page whether
 // the address had an account or not.
 // Its form sends email, for another link.
 type RegisterSent struct {
@@ -82,7 +82,7 @@ type Forgot struct {
 // Render writes the page.
 func (p Forgot) Render(w io.Writer) error { return render(w, "forgot.html", p) }
 
-// ForgotSent tells a person to look into their mail; the same page for all addresses.
+// ForgotSent asks the user to open the mail; it is the same page for all addresses.
 // Its form sends email, for another link.
 type ForgotSent struct {
 	Page
@@ -125,7 +125,7 @@ type Consent struct {
 	NotYou    string   // where to go with another account
 	Scopes    []string // names; the page says what they mean
 	Resources []string // the resource servers that accept the token, in addition to the issuer's own
-	Return    string   // the host to which the person returns either way
+	Return    string   // the host to which the user returns either way
 	Policy    string   // the client's own pages; https or not shown
 	Terms     string
 }
@@ -154,7 +154,7 @@ type DeviceConfirm struct {
 	Unproved  bool   // nothing proves who made the client
 	Account   string
 	NotYou    string
-	Code      string // as the device shows it; empty where the person has just typed it
+	Code      string // as the device shows it; empty where the user has just typed it
 	From      string // the network address from which the device asked, if it is known
 	Own       string // that of the browser, where it is another
 	Scopes    []string
@@ -188,7 +188,7 @@ type LogoutConfirm struct {
 // Render writes the page.
 func (p LogoutConfirm) Render(w io.Writer) error { return render(w, "logout_confirm.html", p) }
 
-// LogoutDone says that the person is signed out.
+// LogoutDone says that the user is signed out.
 type LogoutDone struct {
 	Page
 	Login string
@@ -231,7 +231,7 @@ func (p Home) More() bool {
 	return slices.ContainsFunc(p.Devices, func(d Device) bool { return !d.Current })
 }
 
-// App is a client that a person has allowed.
+// App is a client that the user has allowed.
 type App struct {
 	Client string // its id
 	Name   string
@@ -256,13 +256,13 @@ type FormPost struct {
 // Render writes the page.
 func (p FormPost) Render(w io.Writer) error { return render(w, "form_post.html", p) }
 
-// Scripted reports whether the page has a script of ours.
+// Scripted reports whether the page has a script.
 func (FormPost) Scripted() bool { return true }
 
 // URL is Action for the template.
 func (p FormPost) URL() template.URL { return clientURL(p.Action) }
 
-// Leave asks whether to go on to a host that is known only by what a stranger has said
+// Leave asks whether to go on to a host that only the client's own metadata names
 // of their client.
 type Leave struct {
 	Page

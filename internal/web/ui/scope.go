@@ -7,7 +7,7 @@ type ask struct {
 }
 
 // asks says what scopes and resources mean. A scope without a sentence is shown by
-// its name: nobody but its service knows what it covers, and we do not guess.
+// its name: only its service knows what it covers.
 func (p Page) asks(scopes, resources []string) []ask {
 	var all []ask
 	for _, s := range scopes {

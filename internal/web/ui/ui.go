@@ -92,7 +92,7 @@ type Page struct {
 	Lang Lang
 	// Dev marks a server in development.
 	Dev bool
-	// Brand are the addresses of the tenant's own look; empty for ours.
+	// Brand are the addresses of the tenant's branding; empty for the default.
 	Brand Brand
 	// Privacy, Terms and Support are the tenant's pages; an empty one is not shown.
 	Privacy, Terms, Support string
@@ -108,7 +108,7 @@ func NewPage(t auth.Tenant, lang Lang) Page {
 	return p
 }
 
-// Key names a sentence. Those that handlers choose have constants; the others are
+// Key names a sentence. Those that handlers choose have constants; the rest are
 // chosen by templates.
 type Key string
 
@@ -116,7 +116,7 @@ type Key string
 const (
 	BadCredentials Key = "login.bad" // the address or the password is wrong
 	SignInAgain    Key = "login.again"
-	AccountClosed  Key = "login.disabled" // for nobody but the owner, who has proved who they are
+	AccountClosed  Key = "login.disabled" // only for the owner, who has authenticated
 	Unverified     Key = "login.unverified"
 	LinkUsed       Key = "link.used" // a mailed link was used, or is too old
 	LinkIncomplete Key = "link.incomplete"
@@ -183,7 +183,7 @@ type VerifyEmail struct {
 	Choose    bool   // the account's password is asked for, which may be a new one
 	Current   bool   // the current one is asked for
 	MinLength int
-	Bad       string   // what went wrong with the link, in a person's words
+	Bad       string   // what is wrong with the link, as a sentence
 	Refused   []string // what is wrong with the password
 	Login     string   // address of the sign-in page, where the link does not work
 }
@@ -191,7 +191,7 @@ type VerifyEmail struct {
 // Render writes the page.
 func (p VerifyEmail) Render(w io.Writer) error { return render(w, "verify_email.html", p) }
 
-// Scripted reports whether the page has a script of ours.
+// Scripted reports whether the page has a script.
 func (p VerifyEmail) Scripted() bool { return p.Choose || p.Current }
 
 // Title is the heading.
@@ -218,7 +218,7 @@ type ResetPassword struct {
 // Render writes the page.
 func (p ResetPassword) Render(w io.Writer) error { return render(w, "reset_password.html", p) }
 
-// Scripted reports whether the page has a script of ours.
+// Scripted reports whether the page has a script.
 func (p ResetPassword) Scripted() bool { return p.Bad == "" }
 
 // Done says that something worked and what to do next.

@@ -2,7 +2,7 @@ package ui
 
 import "io"
 
-// WaitVerify says that the address has to be confirmed before the person can go on. It
+// WaitVerify says that the address has to be verified before the user can continue. It
 // sends email, for another link.
 type WaitVerify struct {
 	Page
