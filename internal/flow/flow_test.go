@@ -43,7 +43,7 @@ func each(t *testing.T, fn func(t *testing.T, h *fixture), with ...func(*store.C
 		}
 		h.db = storetest.Open(t, cfg)
 		root := secret.Bytes(32)
-		tokens := token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: h.db, Keys: keys.New(keys.Config{DB: h.db, Now: h.clock.Now, Algorithm: keys.ES256, RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()}), Base: base, Now: h.clock.Now, Root: root})
+		tokens := token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: h.db, Keys: keys.New(keys.Config{DB: h.db, Now: h.clock.Now, Algorithm: keys.ES256, RSAKey: storetest.RSAKeys(), RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()}), Base: base, Now: h.clock.Now, Root: root})
 		h.Service = flow.New(flow.Config{DB: h.db, Tokens: tokens, Root: root, Base: base})
 		fn(t, h)
 	})

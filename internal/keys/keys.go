@@ -20,6 +20,7 @@ package keys
 import (
 	"cmp"
 	"context"
+	"crypto/rsa"
 	"log/slog"
 	"slices"
 	"sync"
@@ -41,7 +42,7 @@ const (
 // Algorithms are the algorithms of which every tenant has a key.
 var Algorithms = []string{RS256, ES256, EdDSA}
 
-// Config configures a Ring. All fields but KeepFor and Log are required.
+// Config configures a Ring. All fields but KeepFor, RSAKey and Log are required.
 type Config struct {
 	DB  *store.DB
 	Now func() time.Time
@@ -58,7 +59,9 @@ type Config struct {
 	// Lifetimes apply where a tenant has none of its own: the public half of a removed key is
 	// kept as long as a session for which it signed.
 	Lifetimes auth.Lifetimes
-	Log       *slog.Logger
+	// RSAKey generates an RSA key. If nil, the process keeps one in reserve.
+	RSAKey func() (*rsa.PrivateKey, error)
+	Log    *slog.Logger
 }
 
 // Ring holds the signing keys of every tenant. It is safe for concurrent use.
@@ -71,6 +74,7 @@ type Ring struct {
 	keep       time.Duration
 	ttl        time.Duration // how long a snapshot of the database is fresh
 	lives      auth.Lifetimes
+	rsaKey     func() (*rsa.PrivateKey, error)
 	log        *slog.Logger
 	tenants    sync.Map // auth.TenantID → *entry
 	refreshing singleflight.Group
@@ -88,8 +92,11 @@ func New(cfg Config) *Ring {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.RSAKey == nil {
+		cfg.RSAKey = rsaReserve.take
+	}
 	return &Ring{
-		db: cfg.DB, now: cfg.Now, alg: cfg.Algorithm, log: cfg.Log, lives: cfg.Lifetimes,
+		db: cfg.DB, now: cfg.Now, alg: cfg.Algorithm, log: cfg.Log, lives: cfg.Lifetimes, rsaKey: cfg.RSAKey,
 		rotate: cfg.RotateEvery, ahead: cfg.PublishAhead, keep: cmp.Or(cfg.KeepFor, defaultKeepFor),
 		// Another node's new key must be in this node's JWKS long before that node signs with it.
 		ttl: min(cfg.PublishAhead/4, maxTTL),

@@ -48,7 +48,7 @@ func (m material) seal(ring *secret.Keyring, tenant auth.TenantID) auth.SigningK
 
 // newMaterial generates a key pair. For RSA that takes a good part of a second, so it happens
 // outside of transactions, and the process keeps one pair in reserve.
-func newMaterial(alg string) (material, error) {
+func (r *Ring) newMaterial(alg string) (material, error) {
 	var private crypto.Signer
 	var err error
 	switch alg {
@@ -57,7 +57,7 @@ func newMaterial(alg string) (material, error) {
 	case EdDSA:
 		_, private, err = ed25519.GenerateKey(secret.Reader())
 	case RS256:
-		private, err = rsaReserve.take()
+		private, err = r.rsaKey()
 	default:
 		return material{}, auth.Invalid(auth.CodeAlgorithmUnknown, "algorithm", "want RS256, ES256 or EdDSA")
 	}

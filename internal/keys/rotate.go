@@ -61,7 +61,7 @@ func (r *Ring) ensure(ctx context.Context, tenant auth.TenantID, alg string) err
 	} else if snap.active(alg, r.now()) != nil {
 		return nil // another node or the previous caller created it
 	}
-	m, err := newMaterial(alg)
+	m, err := r.newMaterial(alg)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (r *Ring) Rotate(ctx context.Context, tenant auth.TenantID, alg string, act
 // replace rotates when due returns true for the newest key in the transaction: another node may
 // just have rotated.
 func (r *Ring) replace(ctx context.Context, tenant auth.TenantID, alg string, actor auth.Actor, due func(newest auth.SigningKey, now time.Time) bool) error {
-	m, err := newMaterial(alg)
+	m, err := r.newMaterial(alg)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ var cheap = password.Params{Memory: 64, Time: 1, Parallelism: 1}
 func newFixture(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*login.Config)) *fixture {
 	t.Helper()
 	h := &fixture{t: t, clock: c, db: db, hasher: newHasher(t, cheap, nil), sessions: session.New(session.Config{DB: db, Retry: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})}
-	ring := keys.New(keys.Config{DB: db, Now: c.Now, Algorithm: keys.ES256, RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})
+	ring := keys.New(keys.Config{DB: db, Now: c.Now, Algorithm: keys.ES256, RSAKey: storetest.RSAKeys(), RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})
 	h.tokens = token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: db, Keys: ring, Base: "https://auth.example.test", Now: c.Now, Root: secret.Bytes(32)})
 	h.flows = flow.New(flow.Config{DB: db, Tokens: h.tokens, Root: secret.Bytes(32), Base: "https://auth.example.test"})
 	h.cfg = login.Config{

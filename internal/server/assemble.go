@@ -111,7 +111,7 @@ func (s *Server) openServices(ctx context.Context) error {
 	}
 	s.openMetrics()
 	s.Keys = keys.New(keys.Config{
-		DB: s.DB, Now: s.now, Algorithm: s.cfg.Tokens.Algorithm, Log: s.log,
+		DB: s.DB, Now: s.now, Algorithm: s.cfg.Tokens.Algorithm, RSAKey: s.opts.RSAKey, Log: s.log,
 		RotateEvery: s.cfg.Keys.RotateEvery, PublishAhead: s.cfg.Keys.PublishAhead, Lifetimes: s.lifetimes(),
 	})
 	s.Tokens = token.New(token.Config{

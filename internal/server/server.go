@@ -8,6 +8,7 @@ package server
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -55,6 +56,8 @@ type Options struct {
 	Timers timer.Source
 	// Log is the logger; nothing is logged when nil.
 	Log *slog.Logger
+	// RSAKey generates RSA signing keys, if set.
+	RSAKey func() (*rsa.PrivateKey, error)
 	// Version is the version of the server in its log and metrics.
 	Version string
 	// Public and Manage, if set, replace the listeners of the configured addresses. Run closes

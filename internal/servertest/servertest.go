@@ -14,6 +14,7 @@ package servertest
 
 import (
 	"context"
+	"crypto/rsa"
 	"encoding/base64"
 	"log/slog"
 	"net"
@@ -39,9 +40,10 @@ type Server struct {
 	Config *config.Config
 	Client *http.Client // follows no redirects and keeps no cookies
 
-	stop  context.CancelFunc
-	ended chan struct{}
-	err   error // owned by the goroutine of Run until ended is closed
+	rsaKey func() (*rsa.PrivateKey, error)
+	stop   context.CancelFunc
+	ended  chan struct{}
+	err    error // owned by the goroutine of Run until ended is closed
 
 	mu   sync.Mutex
 	read map[string]int // owned by mu: mails to an address that WaitMail has given out
@@ -55,6 +57,7 @@ type options struct {
 	masterKey  []byte
 	issuer     string
 	clock      *Clock
+	rsaKey     func() (*rsa.PrivateKey, error)
 	log        *slog.Logger
 	production bool
 	configure  []func(*config.Config)
@@ -85,7 +88,7 @@ func Production() Option { return func(o *options) { o.production = true } }
 
 // RealLimits keeps the rate limits of a server that nobody has configured.
 func RealLimits() Option {
-	return Configure(func(c *config.Config) { c.Limits = config.Default().Limits })
+	return Configure(func(c *config.Config) { c.Limits = config.Default().Limits; c.Limits.Keys = limitKeys })
 }
 
 // Limits changes the rate limits, which are otherwise high.
@@ -96,7 +99,7 @@ func Limits(fn func(*config.Limits)) Option {
 // New starts a server that ends with the test.
 func New(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	o := options{masterKey: secret.Bytes(32), clock: NewClock()}
+	o := options{masterKey: secret.Bytes(32), clock: NewClock(), rsaKey: storetest.RSAKeys()}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -123,7 +126,7 @@ func Each(t *testing.T, fn func(t *testing.T, s *Server), opts ...Option) {
 // own listeners, memory and mailbox.
 func (s *Server) Join(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	o := options{masterKey: s.Config.MasterKey.Bytes(), clock: s.Clock, database: s.Config.DatabaseURL(), issuer: s.Issuer}
+	o := options{masterKey: s.Config.MasterKey.Bytes(), clock: s.Clock, rsaKey: s.rsaKey, database: s.Config.DatabaseURL(), issuer: s.Issuer}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -148,12 +151,12 @@ func start(t testing.TB, o options) *Server {
 		o.issuer = url
 	}
 	s := &Server{
-		URL: url, Issuer: o.issuer, Manage: "http://" + manage.Addr().String(), Clock: o.clock, Config: configuration(t, o, public, manage),
+		URL: url, Issuer: o.issuer, Manage: "http://" + manage.Addr().String(), Clock: o.clock, rsaKey: o.rsaKey, Config: configuration(t, o, public, manage),
 		ended: make(chan struct{}), read: map[string]int{}, Client: newClient(t),
 	}
 	var err error
 	s.Server, err = server.New(t.Context(), s.Config, server.Options{
-		Dev: !o.production, Now: o.clock.Now, Log: o.log, Version: "test", Public: public, Manage: manage,
+		Dev: !o.production, Now: o.clock.Now, RSAKey: o.rsaKey, Log: o.log, Version: "test", Public: public, Manage: manage,
 	})
 	if err != nil {
 		public.Close()
@@ -178,6 +181,7 @@ func (s *Server) run(t testing.TB) {
 		if err := s.Stop(); err != nil {
 			t.Errorf("the server ended with: %v", err)
 		}
+		s.Server = nil // testing holds this function, and what it refers to, until the last test ends
 	})
 	select {
 	case <-ready:
@@ -211,10 +215,15 @@ func configuration(t testing.TB, o options, public, manage net.Listener) *config
 	return c
 }
 
+// limitKeys is how many callers the limits of a test count separately. The default takes
+// megabytes for each server.
+const limitKeys = 1 << 13
+
 // highLimits let a test do in a moment what users do in a day. What an account does with
 // itself keeps its limits.
 func highLimits() config.Limits {
 	l := config.Default().Limits
+	l.Keys = limitKeys
 	for name := range l.Rates.All() {
 		if !strings.HasPrefix(name, "self.") {
 			*l.Rate(name) = config.Rate{Count: 1_000_000, Per: time.Minute}

@@ -48,7 +48,7 @@ func node(t *testing.T, cfg store.Config, c *storetest.Clock) *fixture {
 }
 
 func over(t *testing.T, db *store.DB, cfg store.Config, c *storetest.Clock) *fixture {
-	ring := keys.New(keys.Config{DB: db, Now: c.Now, Algorithm: keys.ES256, RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})
+	ring := keys.New(keys.Config{DB: db, Now: c.Now, Algorithm: keys.ES256, RSAKey: storetest.RSAKeys(), RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})
 	return &fixture{tenant.New(tenant.Config{DB: db, Keys: ring, Now: c.Now}), t, c, db, cfg, ring}
 }
 
