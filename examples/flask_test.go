@@ -180,7 +180,7 @@ func requireRefusal(t *testing.T, method, address, token string, status int, cod
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	res, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
+	res, err := (&http.Client{Timeout: time.Minute}).Do(req)
 	body := readBody(t, res, err)
 	var problem struct{ Code string }
 	if err := json.Unmarshal([]byte(body), &problem); err != nil || res.StatusCode != status || problem.Code != code {

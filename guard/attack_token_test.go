@@ -353,7 +353,7 @@ func TestAttack_JV_14_Oversize(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			allocated = min(allocated, after.TotalAlloc-before.TotalAlloc)
 		}
-		if took > 50*time.Millisecond { // ten times what it may take: a race detector, a busy machine
+		if took > 2*time.Second { // what is not linear takes minutes
 			t.Errorf("%s took %v", name, took)
 		}
 		if allocated > 64<<10 {
@@ -450,7 +450,7 @@ func TestAttack_JV_27_EncryptedTokens(t *testing.T) {
 		} {
 			refuses(t, g, shape, nil)
 		}
-		if took := time.Since(began); took > 300*time.Millisecond {
+		if took := time.Since(began); took > 30*time.Second { // the rounds that they ask for take hours
 			t.Errorf("%s: three refusals took %v", name, took)
 		}
 	}

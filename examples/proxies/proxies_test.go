@@ -156,7 +156,7 @@ func (f *front) run(t *testing.T, cmd *exec.Cmd) {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(client)}}
 	f.URL = f.base
 	f.Client = &http.Client{
-		Timeout:       20 * time.Second,
+		Timeout:       time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -37,7 +37,6 @@ func each(t *testing.T, fn func(t *testing.T, h *fixture), with ...func(*store.C
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		h := &fixture{t: t, clock: storetest.NewClock()}
 		cfg.Now = h.clock.Now
-		cfg.MaxWait = 30 * time.Second
 		for _, f := range with {
 			f(&cfg)
 		}

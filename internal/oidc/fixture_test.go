@@ -48,7 +48,6 @@ type settings struct {
 func newFixture(t testing.TB, cfg store.Config, with ...func(*settings)) *fixture {
 	h := &fixture{t: t, clock: storetest.NewClock()}
 	cfg.Now = h.clock.Now
-	cfg.MaxWait = 30 * time.Second
 	h.db = storetest.Open(t, cfg)
 	h.keys = keys.New(keys.Config{DB: h.db, Now: h.clock.Now, Algorithm: keys.ES256, RSAKey: storetest.RSAKeys(), RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})
 	limiter := limit.NewMemory(1024, h.clock.Now)

@@ -24,7 +24,6 @@ import (
 func (h *fixture) node(cfg store.Config) *oidc.Service {
 	h.t.Helper()
 	cfg.Now = h.clock.Now
-	cfg.MaxWait = 30 * time.Second
 	db, err := store.Open(h.t.Context(), cfg)
 	h.requireOK(err)
 	h.t.Cleanup(func() { db.Close() })

@@ -32,7 +32,7 @@ func message(kind auth.MessageKind, to string) auth.Message {
 func mailer(t *testing.T, s *smtptest.Server, change func(*MailConfig)) *Mailer {
 	t.Helper()
 	cfg := MailConfig{URL: s.URL(), From: "Acme Sign-in <no-reply@example.test>", Base: base,
-		TenantName: func(context.Context, auth.TenantID) string { return "Acme <Orders> & Co" }, Greet: 5 * time.Second, Send: 5 * time.Second}
+		TenantName: func(context.Context, auth.TenantID) string { return "Acme <Orders> & Co" }, Greet: time.Minute, Send: time.Minute}
 	if change != nil {
 		change(&cfg)
 	}
@@ -257,7 +257,11 @@ func TestMailFailuresAreToldApart(t *testing.T) {
 				}
 				return smtptest.OK
 			}})
-			m := mailer(t, s, func(c *MailConfig) { c.Greet, c.Send = 300*time.Millisecond, 300*time.Millisecond })
+			m := mailer(t, s, func(c *MailConfig) {
+				if tc.does == smtptest.Hang {
+					c.Greet, c.Send = 5*time.Second, 5*time.Second
+				}
+			})
 			err := m.deliver(t.Context(), message(auth.MailVerify, "a@example.test"))
 			if err == nil || of(err) != tc.want {
 				t.Errorf("%s: %v, want %s", of(err), err, tc.want)

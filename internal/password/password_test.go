@@ -16,7 +16,7 @@ var cheap = Params{Memory: 64, Time: 1, Parallelism: 1, SaltLength: 16, KeyLengt
 
 func newHasher(t testing.TB, change func(*Config)) *Hasher {
 	t.Helper()
-	cfg := Config{Params: cheap, MaxMemory: 128 << 10, QueueLimit: 256, MaxWait: 5 * time.Second, Now: time.Now}
+	cfg := Config{Params: cheap, MaxMemory: 128 << 10, QueueLimit: 256, MaxWait: time.Minute, Now: time.Now}
 	if change != nil {
 		change(&cfg)
 	}

@@ -163,7 +163,7 @@ func (a *authority) get(node, name string) (*http.Response, *x509.Certificate, e
 		},
 	}
 	defer tr.CloseIdleConnections()
-	res, err := (&http.Client{Transport: tr, Timeout: 5 * time.Second}).Get("https://" + name + "/livez")
+	res, err := (&http.Client{Transport: tr, Timeout: time.Minute}).Get("https://" + name + "/livez")
 	if err != nil {
 		return nil, nil, err
 	}

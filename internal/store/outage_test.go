@@ -233,7 +233,7 @@ func TestOpenWithoutAServer(t *testing.T) {
 			db.Close()
 			t.Fatal("opened")
 		}
-		if d := time.Since(at); d > 3*time.Second {
+		if d := time.Since(at); d > time.Minute {
 			t.Errorf("gave up after %s", d)
 		}
 		if s := err.Error(); len(s) > 600 || strings.Contains(s, "hunter2") {
@@ -371,7 +371,7 @@ func TestAttack_FL_22_poolExhausted(t *testing.T) {
 		for until := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 			at := time.Now()
 			err := db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error { _, err := tx.CurrentTenant(); return err })
-			if d := time.Since(at); err != nil && !unavailable(err) || d > cfg.MaxWait+5*time.Second {
+			if d := time.Since(at); err != nil && !unavailable(err) || d > cfg.MaxWait+time.Minute {
 				t.Errorf("after %s: %v", d, err)
 			}
 			if err != nil || db.Dialect() != "sqlite" { // PostgreSQL takes the connections back by itself
@@ -404,7 +404,7 @@ func TestLockedRow(t *testing.T) {
 	}
 	at := time.Now()
 	err = write(t.Context(), db, func(tx *store.Tx) error { return tx.UpdateCurrentTenant(auth.Tenant{Name: "mine"}) })
-	if d := time.Since(at); !unavailable(err) || d > cfg.MaxWait+5*time.Second {
+	if d := time.Since(at); !unavailable(err) || d > cfg.MaxWait+time.Minute {
 		t.Errorf("after %s: %v", d, err)
 	}
 	if err := tx.Rollback(); err != nil {

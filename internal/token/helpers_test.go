@@ -46,7 +46,6 @@ type fixture struct {
 func newFixture(t testing.TB, cfg store.Config) *fixture {
 	h := &fixture{t: t, clock: storetest.NewClock(), root: secret.Bytes(32), grace: grace, retry: retry}
 	cfg.Now = h.clock.Now
-	cfg.MaxWait = 30 * time.Second // two cores run many of these tests at once
 	h.cfg = cfg
 	storetest.Open(t, cfg).Close()
 	h.node = h.join()

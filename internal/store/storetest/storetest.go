@@ -20,16 +20,19 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
+// maxWait is longer than any busy machine keeps a request waiting.
+const maxWait = time.Minute
+
 // Each runs the test once for each database, in parallel.
 func Each(t *testing.T, fn func(t *testing.T, cfg store.Config)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
-		fn(t, store.Config{URL: SQLite(t), Keyring: Keyring(t), Now: time.Now})
+		fn(t, store.Config{URL: SQLite(t), Keyring: Keyring(t), Now: time.Now, MaxWait: maxWait})
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		fn(t, store.Config{URL: Postgres(t), Keyring: Keyring(t), Now: time.Now, Connections: 8})
+		fn(t, store.Config{URL: Postgres(t), Keyring: Keyring(t), Now: time.Now, Connections: 8, MaxWait: maxWait})
 	})
 }
 
