@@ -65,6 +65,7 @@ func holderCell(tests []string) string {
 
 var (
 	testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w*)`)
+	idInName = regexp.MustCompile(`([A-Z]{2})((?:_[0-9]{2})+)`) // one group, one or more numbers
 	shortDir = strings.NewReplacer("internal/servertest/", "", "internal/", "")
 )
 
@@ -86,7 +87,12 @@ func testsByID(t *testing.T, root string) map[string][]string {
 				end = starts[i+1][0]
 			}
 			test := text[s[2]:s[3]]
-			ids := idAlone.FindAllStringSubmatch(test, -1)
+			var ids [][]string
+			for _, m := range idInName.FindAllStringSubmatch(test, -1) {
+				for number := range strings.SplitSeq(m[2][1:], "_") {
+					ids = append(ids, []string{"", m[1], number})
+				}
+			}
 			for _, quoted := range idInText.FindAllStringSubmatch(text[s[0]:end], -1) {
 				ids = append(ids, idAlone.FindAllStringSubmatch(quoted[1], -1)...)
 			}
