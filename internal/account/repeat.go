@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -57,7 +58,7 @@ func (f submission) record(tx *store.Tx, fields ...string) error {
 // LinkOutcome is where a consumed link leads.
 type LinkOutcome struct {
 	// Flow is the flow from whose page the link was requested. It is the zero value if the
-	// flow is over or began in another browser.
+	// flow has reached its end, cannot continue or began in another browser.
 	Flow auth.Flow
 	// PasswordSet reports whether the link has set a password.
 	PasswordSet bool
@@ -68,8 +69,8 @@ type LinkOutcome struct {
 // recordUser records which browser consumed a link and the hash of the password that the link
 // has set, if it has.
 func recordUser(tx *store.Tx, use auth.SingleUse, p proof, b bearer, hash string) (LinkOutcome, error) {
-	flow, err := ownFlow(tx, p.Flow, b.browser)
-	out := LinkOutcome{Flow: flow, PasswordSet: hash != ""}
+	returnTo, err := ownFlow(tx, p.Flow, b.browser)
+	out := LinkOutcome{Flow: returnTo, PasswordSet: hash != ""}
 	if err != nil || b.user() == "" {
 		return out, err
 	}
@@ -84,7 +85,7 @@ func recordUser(tx *store.Tx, use auth.SingleUse, p proof, b bearer, hash string
 	return out, tx.AnnotateSingleUse(use.Kind, use.Digest, string(data))
 }
 
-// ownFlow returns a flow if it is live and began in the browser, else the zero value.
+// ownFlow returns a flow if the browser can return to it, else the zero value.
 func ownFlow(tx *store.Tx, id auth.FlowID, browser string) (auth.Flow, error) {
 	if id == "" || browser == "" {
 		return auth.Flow{}, nil
@@ -96,8 +97,8 @@ func ownFlow(tx *store.Tx, id auth.FlowID, browser string) (auth.Flow, error) {
 	if err != nil {
 		return auth.Flow{}, fmt.Errorf("read flow of link: %w", err)
 	}
-	if !f.Live(tx.Now) || !secret.Equal(secret.Digest(browser), f.Browser) {
-		return auth.Flow{}, nil
+	if ok, err := flow.CanReturn(tx, f, flow.Browser{Secret: browser}); err != nil || !ok {
+		return auth.Flow{}, err
 	}
 	return f, nil
 }

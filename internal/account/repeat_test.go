@@ -277,3 +277,21 @@ func TestRepair_B1_ResetTwiceWithoutCookie(t *testing.T) {
 		h.requireRefused(err, "invalid_link")
 	})
 }
+
+// A link leads back into a flow that is too old, and not into one that has reached its end.
+func TestRepair_N2_LinkOfAFlowThatIsOver(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.flow("old", bobs)
+		h.flow("done", bobs)
+		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.FinishFlow("done") }))
+		for _, c := range []struct{ id, want auth.FlowID }{{"old", "old"}, {"done", ""}} {
+			link := h.submits(account.Registration{Password: good, Browser: bobs, Flow: c.id})[0]
+			h.clock.Advance(2 * time.Hour)
+			n, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: link, Browser: bobs})
+			h.requireOK(err)
+			if n.Flow.ID != c.want {
+				t.Errorf("%s leads to %q", c.id, n.Flow.ID)
+			}
+		}
+	})
+}

@@ -136,6 +136,18 @@ func (s *Service) successorID(tenant auth.TenantID, id auth.FlowID) auth.FlowID 
 	return auth.FlowID(secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "flow successor"), []byte(tenant), []byte(id))))
 }
 
+// CanReturn reports whether a mailed link may lead back into the flow: it began in this browser,
+// has not reached its end, and continues when its page is opened.
+func CanReturn(tx *store.Tx, f auth.Flow, b Browser) (bool, error) {
+	if !b.owns(f) || !f.DoneAt.IsZero() {
+		return false, nil
+	}
+	if f.Live(tx.Now) {
+		return true, nil
+	}
+	return resumable(tx, f)
+}
+
 func isOver(err error) bool {
 	e, ok := errors.AsType[*auth.Error](err)
 	return ok && e.Code == auth.CodeFlowOver
