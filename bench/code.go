@@ -15,8 +15,7 @@ import (
 	"time"
 )
 
-// Codes and what they lead to, ours beside npm oidc-provider with its in-memory
-// adapter.
+// The authorization code flow of Watchword and of npm oidc-provider with its in-memory adapter.
 
 const (
 	peerSecret  = "bench-secret-of-the-peer"
@@ -32,7 +31,7 @@ type provider struct {
 	authorize, token, userinfo, introspect string  // paths
 	client                                 machineClient
 	cookie                                 string   // of the user's browser
-	users                                  []string // cookies of the browsers, where each client acts for a user of its own
+	users                                  []string // cookies of the browsers, when each client has its own user
 }
 
 // peerProvider runs oidc-provider.
@@ -50,7 +49,7 @@ func peerProvider(client string) (*provider, error) {
 	return v, err
 }
 
-// signInAtPeer walks through the peer's pages once: sign in, allow.
+// signInAtPeer signs in and consents once on the peer's pages.
 func (v *provider) signInAtPeer() error {
 	jar := map[string]string{}
 	next, form := v.ask(), ""
@@ -76,10 +75,10 @@ func (v *provider) signInAtPeer() error {
 			}
 		}
 	}
-	return fmt.Errorf("the peer's pages lead nowhere")
+	return fmt.Errorf("the peer's pages do not redirect to the client")
 }
 
-// ask is the path of an authorization request.
+// ask returns the path of an authorization request.
 func (v *provider) ask() string {
 	sum := sha256.Sum256([]byte(verifier))
 	q := url.Values{"client_id": {v.client.ID}, "redirect_uri": {redirectURI}, "response_type": {"code"}, "scope": {"openid email"}, "state": {"s"},
@@ -198,7 +197,8 @@ func (s *server) signedIn(email string) (string, error) {
 	return cookies(jar), nil
 }
 
-// harvest lets 16 clients ask for codes as the signed-in user, or as one each.
+// harvest returns a load of 16 clients that request codes as the signed-in user, or as one user
+// each.
 func (v *provider) harvest(span time.Duration) (load, [][]string) {
 	codes := make([][]string, 16)
 	requests := make([][]byte, len(codes))
@@ -220,7 +220,7 @@ func (v *provider) harvest(span time.Duration) (load, [][]string) {
 		}}, codes
 }
 
-// redeem spends codes; it ends when none are left.
+// redeem returns a load that redeems codes until none are left.
 func (v *provider) redeem(codes [][]string, seen func(client int, t pair)) load {
 	basic := base64.StdEncoding.EncodeToString([]byte(v.client.ID + ":" + v.client.Secret))
 	most := 1
@@ -249,7 +249,7 @@ func (v *provider) redeem(codes [][]string, seen func(client int, t pair)) load 
 		}}
 }
 
-// peerChains gives n refresh tokens of the peer.
+// peerChains returns n refresh tokens of the peer.
 func (v *provider) peerChains(n int) ([]string, error) {
 	var chains []string
 	for len(chains) < n {
@@ -299,7 +299,7 @@ func peerRefresh(b *bench) error {
 	return nil
 }
 
-// peerMachines is what machines ask of the peer.
+// peerMachines measures client_credentials and introspection of the peer.
 func peerMachines(b *bench) error {
 	v, err := peerProvider("machine")
 	if v != nil {

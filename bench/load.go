@@ -12,25 +12,25 @@ import (
 	"time"
 )
 
-// load is one measurement: clients that ask as fast as they are answered.
+// load is one measurement: clients that send requests as fast as they get responses.
 type load struct {
 	addr    string
 	clients int
 	span    time.Duration
-	most    int                              // requests of each client; 0: as many as the time gives
+	most    int                              // requests of each client; 0: as many as the time allows
 	next    func(client, n int) []byte       // the request to send
-	seen    func(client int, r answer) error // looks at each answer; nil: status 200 is enough
+	seen    func(client int, r answer) error // checks each response; nil: the status must be 200
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	status   int
 	body     []byte
 	took     time.Duration
-	location string // where a redirect leads
+	location string // target of a redirect
 }
 
-// result is what a load saw.
+// result is the result of a load.
 type result struct {
 	requests int
 	failed   int
@@ -49,7 +49,7 @@ func (r result) quantile(q float64) time.Duration {
 	return r.times[min(len(r.times)-1, int(q*float64(len(r.times))))]
 }
 
-// run sends until the time is over. Every client has a connection of its own.
+// run sends requests until the time is over. Every client has its own connection.
 func (l load) run() result {
 	var mu sync.Mutex
 	var total result

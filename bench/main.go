@@ -1,11 +1,9 @@
-// Command bench measures Watchword beside a bare net/http server and beside the
-// tutorial system it replaces, all on this machine and in one run, and prints the
-// tables of docs/performance.md.
+// Command bench measures Watchword, a bare net/http server and the tutorial system that Watchword
+// replaces, on this machine and in one run, and prints the tables of docs/performance.md.
 //
-// Every figure is the processor time of the server process for each request (from
-// the kernel's account) and its ratio to "hello", a bare net/http server that
-// answers six bytes. Requests per second are printed too, but the generator shares
-// the machine, so they are a floor. Nothing here passes or fails: it measures.
+// Every figure is the CPU time of the server process for each request (measured by the kernel)
+// and its ratio to "hello", a bare net/http server that answers six bytes. Requests per second
+// are printed too, but the load generator shares the machine, so they are a lower bound.
 //
 //	bench -binary bin/watchword [-span 5s] [-only refresh,login] [-accounts 1000000]
 package main
@@ -108,7 +106,7 @@ func (b *bench) unit() time.Duration {
 	return (b.hello.cpu() - before) / time.Duration(max(1, r.requests))
 }
 
-// cost is what one load cost a server.
+// cost is the result of a load with the CPU time of the server.
 type cost struct {
 	result
 	cpu  time.Duration // of the server for each request

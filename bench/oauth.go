@@ -19,7 +19,7 @@ type machineClient struct {
 	Secret string `json:"client_secret"`
 }
 
-// machine registers one with the command.
+// machine registers a machine client with the command line.
 func (s *server) machine() (c machineClient, err error) {
 	out, err := pipe("", s.env, *binary, "client", "create", "--name", "bench", "--type", "machine", "--scope", "orders:read", "--json")
 	if err == nil {
@@ -28,7 +28,7 @@ func (s *server) machine() (c machineClient, err error) {
 	return c, err
 }
 
-// posting sends the same form again and again.
+// posting returns a load that sends the same form repeatedly.
 func (s *server) posting(path, form string, c machineClient) load {
 	basic := base64.StdEncoding.EncodeToString([]byte(c.ID + ":" + c.Secret))
 	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
@@ -36,7 +36,7 @@ func (s *server) posting(path, form string, c machineClient) load {
 	return load{addr: s.addr, clients: 16, span: *span, next: func(int, int) []byte { return request }}
 }
 
-// oauthSection measures what machines ask for.
+// oauthSection measures the requests of clients that act for themselves.
 func oauthSection(b *bench) error {
 	databases := map[string]string{"SQLite": ""}
 	order := []string{"SQLite"}
@@ -104,7 +104,7 @@ func (s *server) accessOf(c machineClient) (string, error) {
 	return p.Access, err
 }
 
-// signCPU is the processor time of one raw signature.
+// signCPU returns the CPU time of one raw signature.
 func signCPU() (time.Duration, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/watchword-auth/watchword/guard/guardtest"
 )
 
-// servePeer is bench serving beside itself.
+// servePeer runs bench as a server under measurement.
 func servePeer(what, addr, issuer string) {
 	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello\n") })
 	var h http.Handler = hello

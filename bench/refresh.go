@@ -20,7 +20,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// refreshing rotates: every client keeps its own chain going.
+// refreshing returns a load in which every client rotates its own refresh tokens.
 func (s *server) refreshing(tokens []pair, span time.Duration) load {
 	mine := make([]string, len(tokens))
 	for i := range tokens {
@@ -76,7 +76,7 @@ func refreshSection(b *bench) error {
 	return groupCommit()
 }
 
-// groupCommit shows what sharing a sync is worth, with 64 writers in this process.
+// groupCommit measures the effect of group commit with 64 writers in this process.
 func groupCommit() error {
 	rate := func(each bool) (float64, error) {
 		ring, err := secret.NewKeyring(secret.Bytes(32))
@@ -121,7 +121,7 @@ func groupCommit() error {
 	return nil
 }
 
-// newDatabase makes a PostgreSQL database for one server.
+// newDatabase creates a PostgreSQL database for one server.
 func newDatabase() (dsn string, drop func(), err error) {
 	db, err := sql.Open("pgx", *postgres)
 	if err != nil {

@@ -21,7 +21,7 @@ type server struct {
 
 const passphrase = "plain-sailing-42"
 
-// The limits are configuration; a benchmark raises them out of its way.
+// The rate limits are raised, so that they do not bound the benchmark.
 const settings = `
 access_log: false
 limits:
@@ -76,7 +76,7 @@ func (s *server) up() (err error) {
 	return err
 }
 
-// pair is what a login gave.
+// pair is the tokens of a login.
 type pair struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`

@@ -39,7 +39,7 @@ func startSection(b *bench) error {
 	return nil
 }
 
-// upAnswering starts the server and asks as often as it can until it answers.
+// upAnswering starts the server and polls it until it answers.
 func (s *server) upAnswering() error {
 	p, err := launch(s.name, s.addr, s.env, *binary, "serve")
 	if err != nil {

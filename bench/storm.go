@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// stormSection floods the server with logins and watches what else still works.
+// stormSection floods the server with logins and measures refreshes meanwhile.
 func stormSection(b *bench) error {
 	const crowd = 10_000
 	s, err := startWatchword("storm", "")

@@ -9,11 +9,11 @@ import (
 type class struct {
 	name   string
 	status int
-	who    func(i int) string // whose password is guessed
+	who    func(i int) string // the account of the i-th attempt
 	times  []time.Duration
 }
 
-// timingSection shows whether the time of a refusal tells who exists.
+// timingSection measures whether the time of a refusal reveals that an account exists.
 func timingSection(b *bench) error {
 	fmt.Print("### Time of a refusal\n\nLogins of each class, interleaved on one connection; each class is compared with the first of its table.\n\n")
 	if err := refusals("timing", settings, []*class{

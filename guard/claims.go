@@ -40,7 +40,7 @@ type claimsCopy struct {
 	strings [16]string
 }
 
-// take copies c and its lists.
+// set copies c and its lists.
 func (o *claimsCopy) set(c *Claims) {
 	o.claims = *c
 	words := o.strings[:0]

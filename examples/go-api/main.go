@@ -20,7 +20,7 @@ import (
 func main() {
 	g, err := guard.New(context.Background(), guard.Config{
 		Issuer:   env("ISSUER", "http://127.0.0.1:8080"),
-		Resource: env("RESOURCE", "http://127.0.0.1:8081"), // tokens for it open no other API
+		Resource: env("RESOURCE", "http://127.0.0.1:8081"), // tokens for it are not valid at any other API
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -127,7 +127,7 @@ func (s *Service) refreshDocument(ctx context.Context, tenant auth.TenantID, id 
 		}
 	}
 	_, err, _ = s.documents.reading.Do(string(tenant)+" "+string(id), func() (any, error) {
-		// The answer is for everybody who waits, so it does not hang on one request; the
+		// The result is for all waiting callers, so it is not canceled with one request; the
 		// client for it has a time-out of its own.
 		return nil, s.fetchAndStore(context.WithoutCancel(ctx), tenant, id)
 	})
@@ -213,7 +213,7 @@ func ParseDocument(id auth.ClientID, body []byte) (ClientMetadata, error) {
 	case m.ID != string(id):
 		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "client_id in the document is not its address")
 	case m.Secret != nil || m.Expires != nil:
-		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "a document that everybody can read holds no secret")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "client_secret: not allowed in a document that anyone can read")
 	case m.Auth != auth.AuthNone && m.Auth != auth.AuthPrivateKeyJWT:
 		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "a client with a document authenticates by private_key_jwt or none")
 	}

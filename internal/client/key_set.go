@@ -73,8 +73,8 @@ func (ks *keySets) get(ctx context.Context, from keySource, kid string) ([]clien
 	asks := e.asking == nil && e.due(now, kid)
 	if asks {
 		e.tried, e.asking = now, make(chan struct{})
-		// The answer is for everybody, so it does not hang on one request; the client for it
-		// has a time-out of its own.
+		// The result is for all waiting callers, so it is not canceled with one request; the
+		// client for it has a time-out of its own.
 		go e.ask(context.WithoutCancel(ctx), ks.fetch, from.uri, now)
 	}
 	asking, serves := e.asking, e.usable(now) && e.has(kid)

@@ -106,10 +106,10 @@ func (w writer) write(ctx context.Context, m auth.Message) (letter, error) {
 
 // execute executes the template of the kind, then both layouts.
 func (l *letter) execute(words *texttemplate.Template, f facts) error {
-	var lasts, stranger string
+	var expiry, unexpected string
 	for name, to := range map[string]*string{
 		"subject": &l.Subject, "heading": &l.Heading, "why": &l.Why,
-		"button": &l.Button, "lasts": &lasts, "stranger": &stranger,
+		"button": &l.Button, "expiry": &expiry, "unexpected": &unexpected,
 	} {
 		if words.Lookup(name) == nil {
 			continue // a notice has no link
@@ -120,7 +120,7 @@ func (l *letter) execute(words *texttemplate.Template, f facts) error {
 		}
 		*to = b.String()
 	}
-	for _, note := range []string{lasts, stranger} {
+	for _, note := range []string{expiry, unexpected} {
 		if note != "" {
 			l.Notes = append(l.Notes, note)
 		}
