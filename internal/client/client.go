@@ -59,6 +59,7 @@ type Grant struct {
 	Name         auth.GrantType
 	Short        string // at the command line
 	Confidential bool   // the client acts for itself: machines have it, public clients do not
+	ForUser      bool   // on behalf of a user, so that an ID Token may be due
 	SelfService  bool   // a client may register itself for it
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -68,6 +69,9 @@ func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Clien
 	})
 	if err != nil {
 		return auth.Client{}, "", fmt.Errorf("create client: %w", err)
+	}
+	if !slices.ContainsFunc(c.Settings.Grants, s.isForUser) {
+		return c, shown, nil
 	}
 	// A key that cannot be made now is made when the first token needs it.
 	if err := s.cfg.Tokens.EnsureIDTokenKey(ctx, tenant, c); err != nil {

@@ -83,6 +83,11 @@ func (s *Service) selfService(name auth.GrantType) bool {
 	return g.SelfService
 }
 
+func (s *Service) isForUser(name auth.GrantType) bool {
+	g, _ := s.grant(name)
+	return g.ForUser
+}
+
 // kind is what sort of client this is. Without a secret and without https everywhere it
 // is a program on a device, whatever it calls itself.
 func (m ClientMetadata) kind() (auth.ClientType, auth.AuthMethod) {

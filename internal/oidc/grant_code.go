@@ -17,7 +17,7 @@ import (
 )
 
 // authorizationCode redeems what a user has allowed (RFC 6749 §4.1.3).
-var authorizationCode = grant{name: auth.GrantAuthorizationCode, person: true, selfService: true, redeem: (*Service).redeemCode}
+var authorizationCode = grant{name: auth.GrantAuthorizationCode, forUser: true, selfService: true, redeem: (*Service).redeemCode}
 
 // redemption is a code with what came along to prove that it may be redeemed.
 type redemption struct {

@@ -17,7 +17,7 @@ import (
 
 // deviceCode answers the polls of a device (RFC 8628 §3.4) until a user has decided, and then
 // once with tokens.
-var deviceCode = grant{name: auth.GrantDeviceCode, short: "device_code", person: true, selfService: true, await: (*Service).awaitDevice, redeem: (*Service).redeemDevice}
+var deviceCode = grant{name: auth.GrantDeviceCode, short: "device_code", forUser: true, selfService: true, await: (*Service).awaitDevice, redeem: (*Service).redeemDevice}
 
 // awaitDevice answers a poll before the user has approved. It consumes no proof of
 // possession, so no row is written for it.

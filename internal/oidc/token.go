@@ -20,7 +20,7 @@ type grant struct {
 	name         auth.GrantType
 	short        string // name at the command line, where name is a URN
 	confidential bool   // for confidential clients only; the client acts for itself
-	person       bool   // on behalf of a user, so that an ID Token may be due
+	forUser      bool   // on behalf of a user, so that an ID Token may be due
 	selfService  bool   // a client may register itself for it
 	audited      bool   // refusals that have a cause are audit events
 	invalid      string // description of invalid_grant where the issuing decision refuses
@@ -39,7 +39,7 @@ var grants = []grant{authorizationCode, clientCredentials, refreshToken, deviceC
 // Grants returns what the registration of clients has to know of each grant.
 func Grants() (out []client.Grant) {
 	for _, g := range grants {
-		out = append(out, client.Grant{Name: g.name, Short: cmp.Or(g.short, string(g.name)), Confidential: g.confidential, SelfService: g.selfService})
+		out = append(out, client.Grant{Name: g.name, Short: cmp.Or(g.short, string(g.name)), Confidential: g.confidential, ForUser: g.forUser, SelfService: g.selfService})
 	}
 	return out
 }
@@ -118,7 +118,7 @@ func (s *Service) run(ctx context.Context, g grant, r client.Request) (Issued, e
 		}
 	}
 	// A node that cannot sign consumes nothing.
-	if g.person {
+	if g.forUser {
 		if err := s.cfg.Tokens.EnsureIDTokenKey(ctx, r.Tenant, caller.Client); err != nil {
 			return Issued{}, fmt.Errorf("token: %w", err)
 		}

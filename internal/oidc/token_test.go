@@ -3,6 +3,7 @@ package oidc_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -328,4 +329,31 @@ func TestAttack_BF_11_ClientSecret(t *testing.T) {
 			t.Errorf("%d audit lines", n)
 		}
 	}, func(c *settings) { c.client.Rates["client.credential"] = limit.Rate{Count: 5, Per: time.Hour} })
+}
+
+// TestGrantsDocumented: the table of docs/oauth.md lists the grants of the token endpoint, and
+// who may have them.
+func TestGrantsDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/oauth.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| `grant_type` |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	_, got, _ := strings.Cut(table, "|---|---|---|\n")
+	var want []string
+	for _, g := range oidc.Grants() {
+		clients, self := "all but machines", "no"
+		if g.Confidential {
+			clients = "confidential ones"
+		}
+		if g.SelfService {
+			self = "yes"
+		}
+		want = append(want, "| `"+string(g.Name)+"` | "+clients+" | "+self+" |")
+	}
+	if d := cmp.Diff(strings.Join(want, "\n"), got); d != "" {
+		t.Errorf("docs/oauth.md, Token endpoint (-grants +docs):\n%s", d)
+	}
 }

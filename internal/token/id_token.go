@@ -50,12 +50,8 @@ func (d *Draft) requestIDToken(c auth.Client, a auth.Account, request *auth.IDTo
 
 // EnsureIDTokenKey creates the key that signs a client's ID Tokens, if the tenant has none. It is
 // called when a client is created, so that the key is published before it is needed, and before
-// anything is consumed whose redemption needs a signature; then it reads only memory. A client
-// that never acts for a user needs no key.
+// anything is consumed whose redemption needs a signature; then it reads only memory.
 func (s *Service) EnsureIDTokenKey(ctx context.Context, tenant auth.TenantID, c auth.Client) error {
-	if !c.Allows(auth.GrantAuthorizationCode) && !c.Allows(auth.GrantDeviceCode) {
-		return nil
-	}
 	alg := IDTokenAlgorithm(c)
 	if err := s.keys.Ensure(ctx, tenant, alg); err != nil {
 		return wrapInternal("create a "+alg+" key", err)
