@@ -33,8 +33,8 @@ type Config struct {
 	Listen            string    `key:"listen" flag:"true" default:"127.0.0.1:8080" help:"Address of the public listener, HOST:PORT. An empty host means every interface."`
 	Manage            string    `key:"manage" flag:"true" default:"127.0.0.1:9090" help:"Address of the management listener: health, metrics and profiles. It asks for no credentials, so keep it off public networks."`
 	Issuer            string    `key:"issuer" example:"https://auth.example.com" flag:"true" help:"The server's base URL as its users see it, such as https://auth.example.com: scheme and host, no path, no slash at the end. It is the iss of every token, so it must not change later."`
-	Data              string    `key:"data" flag:"true" default:"./watchword-data" help:"Folder for data on disk, such as the SQLite database."`
-	Database          SecretURL `key:"database" example:"postgres://watchword@db.example.com/watchword" flag:"true" help:"The database: postgres://USER:PASSWORD@HOST/NAME or sqlite:PATH. If empty, the file watchword.db in the data folder."`
+	Data              string    `key:"data" flag:"true" default:"./watchword-data" help:"Directory for data on disk, such as the SQLite database."`
+	Database          SecretURL `key:"database" example:"postgres://watchword@db.example.com/watchword" flag:"true" help:"The database: postgres://USER:PASSWORD@HOST/NAME or sqlite:PATH. If empty, the file watchword.db in the data directory."`
 	MasterKey         Key       `key:"master_key" help:"The key that seals signing keys and other stored secrets: 32 random bytes in base64 (openssl rand -base64 32). Keep a copy apart from the database; without the key the database cannot be used."`
 	MasterKeyPrevious Key       `key:"master_key_previous" help:"The master key used before master_key, needed until watchword key reseal has sealed everything under master_key."`
 	AccessLog         bool      `key:"access_log" default:"true" help:"Write one line to the log for each request."`

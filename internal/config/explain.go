@@ -55,7 +55,7 @@ func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// DatabaseURL returns the URL of the database: Database, or the SQLite file in the data folder.
+// DatabaseURL returns the URL of the database: Database, or the SQLite file in the data directory.
 // It may contain a password.
 func (c *Config) DatabaseURL() string {
 	if !c.Database.IsZero() {
