@@ -25,7 +25,7 @@ const (
 	oldestAssertion  = 10 * time.Minute // since iat
 )
 
-// assertionClaims are what we look at.
+// assertionClaims are the claims that are checked.
 type assertionClaims struct {
 	Issuer    string           `json:"iss"`
 	Subject   string           `json:"sub"`
@@ -36,7 +36,7 @@ type assertionClaims struct {
 	IssuedAt  *jwt.NumericDate `json:"iat"`
 }
 
-// claimedSubject reads who an assertion says it is of. Nothing is proved by that: it
+// claimedSubject reads the unverified subject of an assertion. It proves nothing: it
 // tells whose keys to try.
 func claimedSubject(raw string) (auth.ClientID, bool) {
 	parsed, err := assertions.parse(raw)

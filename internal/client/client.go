@@ -38,7 +38,7 @@ type Config struct {
 	// for old clients. Only the issuer is safer: an assertion made for one server cannot be
 	// replayed at another that shares the URL.
 	EndpointAudience bool
-	// Registration says who may register clients (RFC 7591) where the tenant does not:
+	// Registration is the default mode of dynamic registration (RFC 7591) for tenants:
 	// "closed" (also when empty), "token" or "open".
 	Registration string
 	// RedirectSchemes are private-use schemes without a dot that native clients may use.

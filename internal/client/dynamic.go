@@ -52,13 +52,13 @@ type Information struct {
 	ClientMetadata
 }
 
-// RegistrationMode says who may register clients with the tenant.
+// RegistrationMode returns the mode of dynamic registration of the tenant.
 func (s *Service) RegistrationMode(t auth.Tenant) string {
 	return cmp.Or(t.Settings.ClientRegistration, s.cfg.Registration, RegistrationClosed)
 }
 
-// Register registers a client that asks for it (RFC 7591 §3). It is a third party with
-// the scopes of OpenID Connect and nothing else, whatever it says of itself. Refusals:
+// Register registers a client dynamically (RFC 7591 §3). It is a third party with
+// the scopes of OpenID Connect and nothing else, whatever its metadata request. Refusals:
 // access_denied where registration is closed, invalid_token for a missing or wrong
 // initial access token, invalid_redirect_uri, invalid_client_metadata.
 func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information, error) {

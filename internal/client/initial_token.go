@@ -27,7 +27,7 @@ type initialUses struct {
 }
 
 // NewInitialToken makes a token with which so many clients can be registered until it
-// expires. It is shown this once and kept as a digest.
+// expires. It is returned once and stored as a digest.
 func (s *Service) NewInitialToken(ctx context.Context, tenant auth.TenantID, uses int, lifetime time.Duration, actor auth.Actor) (secret.Text, time.Time, error) {
 	if uses < 1 || uses > MaxInitialUses {
 		return "", time.Time{}, auth.Invalid(auth.CodeUsesInvalid, "uses", "a token registers from 1 to 10000 clients")

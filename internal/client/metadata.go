@@ -13,7 +13,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// ClientMetadata is what a client says of itself, in the words of RFC 7591 §2, OpenID
+// ClientMetadata is the metadata of a client, in the words of RFC 7591 §2, OpenID
 // Connect Registration §2 and their kin: when it registers itself, and in a client ID
 // metadata document. All other members are ignored, so nothing that only the server
 // decides (trust, tenant, roles) can be set.

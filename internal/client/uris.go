@@ -72,7 +72,7 @@ func asFieldError(err error, field string) error {
 	return err
 }
 
-// checkReachable checks an address that the server itself will ask.
+// checkReachable checks a URL that the server itself will request.
 func (s *Service) checkReachable(field, u string) error {
 	if _, err := auth.ParseResource(u); err != nil {
 		return asFieldError(err, field)
@@ -121,7 +121,7 @@ func hostOf(raw string) string {
 	return strings.ToLower(u.Hostname())
 }
 
-// checkSector asks for the list of a sector.
+// checkSector fetches the list of a sector identifier URI.
 func (s *Service) checkSector(ctx context.Context, from string, redirects []string) error {
 	bad := func(msg string) error { return auth.Invalid(auth.CodeSectorInvalid, "sector_identifier_uri", msg) }
 	a, err := s.cfg.Out.Get(ctx, from)

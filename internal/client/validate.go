@@ -280,7 +280,7 @@ func parseAlgorithms(c *auth.Client, r Registration) error {
 	return nil
 }
 
-// parseRequests checks what is asked of the client's authorization requests.
+// parseRequests checks the requirements for the client's authorization requests.
 func parseRequests(c *auth.Client, r Registration) error {
 	switch {
 	case r.PKCEOptional && c.Public():
@@ -310,7 +310,7 @@ func shortText(field string, most int) func(string) (string, error) {
 	}
 }
 
-// parseHints checks what holds where a request says nothing, and whom to write to.
+// parseHints checks the defaults of requests and the contacts.
 func parseHints(c *auth.Client, r Registration) (err error) {
 	if r.DefaultMaxAge != nil && *r.DefaultMaxAge < 0 {
 		c.Settings.DefaultMaxAge = nil

@@ -124,7 +124,7 @@ func limitReason(refusal error) string {
 	return ReasonUnavailable
 }
 
-// errHashChanged says that the hash changed between comparison and transaction. Another
+// errHashChanged means that the hash changed between comparison and transaction. Another
 // sign-in may just have raised it, so it has to be compared again.
 var errHashChanged = errors.New("password hash changed meanwhile")
 

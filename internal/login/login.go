@@ -59,7 +59,7 @@ const (
 // Request is an attempt to sign in.
 type Request struct {
 	Email, Password string
-	// Cookie asks for a session in a cookie instead of tokens.
+	// Cookie requests a session in a cookie instead of tokens.
 	Cookie bool
 	// Scope is the scope of the tokens; nil for auth.LoginScope.
 	Scope auth.Scope

@@ -57,7 +57,7 @@ type Error struct {
 	Scheme string
 	Bare   bool
 	Scope  string
-	// Nonce says that the answer brings a nonce for the next proof (RFC 9449 §8).
+	// Nonce means that the response has a nonce for the next proof (RFC 9449 §8).
 	Nonce bool
 }
 

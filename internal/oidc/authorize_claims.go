@@ -14,7 +14,7 @@ const (
 	maxClaimName  = 128
 )
 
-// claimAsk is how a single claim is asked for (OpenID Connect Core §5.5.1).
+// claimAsk is the request of a single claim (OpenID Connect Core §5.5.1).
 type claimAsk struct {
 	Essential bool  `json:"essential"`
 	Value     any   `json:"value"`

@@ -95,7 +95,7 @@ func (s *Service) parseDeviceRequest(ctx context.Context, r client.Request) (aut
 	return d, nil
 }
 
-// userDigest is what is kept of a user's code.
+// userDigest returns the stored digest of a user code.
 func (s *Service) userDigest(tenant auth.TenantID, code string) string {
 	return secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "device user code"), []byte(tenant), []byte(code)))
 }

@@ -11,7 +11,8 @@ import (
 )
 
 // clientCredentials issues a client a token for itself (RFC 6749 §4.4). Its subject is the
-// client_id, which no account can have. There is no refresh token: the client can ask again.
+// client_id, which no account can have. There is no refresh token: the client can request another
+// token.
 var clientCredentials = grant{name: auth.GrantClientCredentials, confidential: true, redeem: (*Service).redeemClientCredentials}
 
 // personal are scopes about a user, which a client that acts for itself cannot have.

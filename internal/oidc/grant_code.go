@@ -71,7 +71,7 @@ func validVerifier(v string) bool {
 	return len(v) >= 43 && len(v) <= 128 && strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~") == ""
 }
 
-// errSpent says that a code came back with everything right.
+// errSpent means that a used code was presented with a valid request.
 var errSpent = errors.New("the code was used before")
 
 // decideCode is the one decision about a code. The order matters. A client other than that

@@ -14,10 +14,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// errNotOurs says that this issuer did not sign the hint, or that it is no ID Token.
+// errNotOurs means that this issuer did not sign the hint, or that it is no ID Token.
 var errNotOurs = errors.New("not an ID Token of this issuer")
 
-// tokenHint is what an ID Token says that comes back as a hint.
+// tokenHint holds the claims of an ID Token that is used as a hint.
 type tokenHint struct {
 	Issuer   string             `json:"iss"`
 	Subject  string             `json:"sub"` // as the client knows the account

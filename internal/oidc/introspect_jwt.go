@@ -15,7 +15,7 @@ import (
 // Without "application/" it is the typ of the JWT (§5).
 const TypeIntrospectionJWT = "application/token-introspection+jwt"
 
-// acceptsJWT reports whether the signed form was asked for by name.
+// acceptsJWT reports whether the request accepts the signed form by name.
 func acceptsJWT(accept []string) bool {
 	for _, header := range accept {
 		for part := range strings.SplitSeq(header, ",") {

@@ -33,7 +33,7 @@ const (
 // ErrGivenUp marks a failure that no further try can mend.
 var ErrGivenUp = errors.New("the client cannot be notified")
 
-// errBusy says that a client is being asked enough already.
+// errBusy means that a client has enough requests under way.
 var errBusy = errors.New("the client did not answer a moment ago, or is busy with other messages")
 
 // logoutClaims is the body of a logout token (OpenID Connect Back-Channel Logout

@@ -17,7 +17,7 @@ import (
 // for its default. It is the one check for every request that begins something.
 func (s *Service) audience(r tokenRequest) ([]string, error) { return s.audienceFor(r, "") }
 
-// audienceFor is audience with one more resource that may be asked for.
+// audienceFor is audience with one more allowed resource.
 func (s *Service) audienceFor(r tokenRequest, more string) ([]string, error) {
 	asked, err := readResources(r.form)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Calibration says what Calibrate looks for. All fields but Progress are
+// Calibration configures Calibrate. All fields but Progress are
 // required.
 type Calibration struct {
 	Target    time.Duration // the longest that one hash may take

@@ -11,7 +11,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// BusyError says that too many passwords are being hashed already. Nothing was
+// BusyError means that too many passwords are being hashed. Nothing was
 // computed; the caller may try again after RetryAfter, a whole number of
 // seconds.
 type BusyError struct {

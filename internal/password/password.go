@@ -32,7 +32,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 )
 
-// Config says how a Hasher works. Params, MaxMemory, MaxWait and Now are required.
+// Config configures a Hasher. Params, MaxMemory, MaxWait and Now are required.
 type Config struct {
 	// Params are the cost of new hashes.
 	Params Params
@@ -52,9 +52,9 @@ type Config struct {
 	Now func() time.Time
 	// Timers bound how long a caller waits, and make failures equally slow.
 	Timers timer.Source
-	// Observe, if set, hears how long each hash or comparison ran.
+	// Observe, if set, is called with the duration of each hash or comparison.
 	Observe func(d time.Duration)
-	// ObserveWait, if set, hears how long each admitted caller waited.
+	// ObserveWait, if set, is called with the wait of each admitted caller.
 	ObserveWait func(d time.Duration)
 }
 
@@ -208,7 +208,7 @@ func (h *Hasher) compare(ctx context.Context, d digest, pw string) (Result, erro
 	return Result{}, h.timers.Sleep(ctx, rest)
 }
 
-// try does the comparison, and says how long it ran.
+// try does the comparison, and returns its duration.
 func (h *Hasher) compareInGate(ctx context.Context, d digest, pw string) (ok bool, ran time.Duration, err error) {
 	ran, err = h.runInGate(ctx, d, func() {
 		for _, form := range d.forms(pw) {
@@ -225,7 +225,7 @@ func (h *Hasher) compareInGate(ctx context.Context, d digest, pw string) (ok boo
 	return ok, ran, err
 }
 
-// work runs fn inside the gate, and says how long it ran.
+// work runs fn inside the gate, and returns its duration.
 func (h *Hasher) runInGate(ctx context.Context, d digest, fn func()) (ran time.Duration, err error) {
 	arrived := h.now()
 	kib, threads := d.kib, d.threads

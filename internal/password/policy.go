@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Policy says which new passwords are acceptable. It has no say when a password
+// Policy decides which new passwords are acceptable. It is not applied when a password
 // is verified. The zero value has the lengths of DefaultPolicy, the built-in
 // block list and no strength check; a tenant's settings are decoded over
 // DefaultPolicy.

@@ -87,7 +87,7 @@ type SecretOfDate struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
-// SecretRotation says how a secret is replaced.
+// SecretRotation configures the rotation of a secret.
 type SecretRotation struct {
 	Overlap *int64 `json:"overlap_seconds,omitempty" minimum:"0" maximum:"7776000" doc:"How long the previous secret stays valid, in seconds."`
 }

@@ -129,7 +129,7 @@ func Sign(t testing.TB, alg jose.SignatureAlgorithm, key any, c Claims, headers 
 	return out
 }
 
-// AssertionClaims are the claims of a client assertion that is good for a minute.
+// AssertionClaims are the claims of a client assertion that is valid for a minute.
 func AssertionClaims(id auth.ClientID, audience string, now time.Time) Claims {
 	return Claims{"iss": id, "sub": id, "aud": audience, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Add(time.Minute).Unix()}
 }
@@ -163,7 +163,7 @@ func Basic(r client.Request, id auth.ClientID, secret string) client.Request {
 	return r
 }
 
-// Metadata is what a client says of itself (RFC 7591 §2).
+// Metadata is client metadata (RFC 7591 §2).
 type Metadata map[string]any
 
 // RelyingParty is the metadata of a well-behaved client, with more.
