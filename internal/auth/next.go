@@ -125,10 +125,10 @@ func (n FlowState) interact() Step {
 	case n.prompts(PromptCreate) && n.Flow.ProvedAt.IsZero():
 		return Step{Kind: StepRegister}
 	case !ok:
-		return n.identify()
+		return n.signInStep()
 	case !n.matchesHint(p): // possible only after a choice or a sign-in in this flow
 		return refused("login_required", "another user than the requested one has signed in")
-	case n.stale(p):
+	case n.mustReauthenticate(p):
 		return Step{Kind: StepLogin, Session: p.Session.ID}
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
@@ -152,7 +152,7 @@ func (n FlowState) device() Step {
 	p, ok := n.chosenAccount()
 	switch {
 	case !ok:
-		return n.identify()
+		return n.signInStep()
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
 	}
@@ -210,8 +210,8 @@ func (n FlowState) chosenAccount() (SignedInAccount, bool) {
 	return SignedInAccount{}, false
 }
 
-// identify returns the step at which the user chooses or signs in with an account.
-func (n FlowState) identify() Step {
+// signInStep returns the step at which the user chooses or signs in with an account.
+func (n FlowState) signInStep() Step {
 	if len(n.live()) == 0 || n.hasSubjectHint() || n.Flow.Session == AddAccount {
 		return Step{Kind: StepLogin}
 	}
@@ -235,9 +235,9 @@ func (n FlowState) matchesHint(p SignedInAccount) bool {
 	return (hint == "" || hint == p.Subject) && (sub == "" || sub == p.Subject)
 }
 
-// stale reports whether the user has to authenticate again. An authentication within the flow is
-// recent enough for it, however long the consent page was open.
-func (n FlowState) stale(p SignedInAccount) bool {
+// mustReauthenticate reports whether the user has to authenticate again. An authentication within
+// the flow is recent enough for it, however long the consent page was open.
+func (n FlowState) mustReauthenticate(p SignedInAccount) bool {
 	r := n.Flow.Request
 	if !n.Flow.ProvedAt.IsZero() && n.Flow.Session == p.Session.ID {
 		return false
@@ -249,10 +249,10 @@ func (n FlowState) stale(p SignedInAccount) bool {
 	return r.MaxAge != nil && (*r.MaxAge == 0 || n.Now.Sub(p.Session.AuthAt).Seconds() > float64(*r.MaxAge))
 }
 
-// assured reports whether the response can reach only the client. A development server is on the
-// same machine as its clients, and a page there stands for one with an address of its own on the
-// web. Only a registered address counts, since another port may belong to another program.
-func (n FlowState) assured() bool {
+// reachesOnlyClient reports whether the response can reach only the client. A development server
+// is on the same machine as its clients, and a page there stands for one with an address of its
+// own on the web. Only a registered address counts, since another port may belong to another program.
+func (n FlowState) reachesOnlyClient() bool {
 	to := n.Flow.Request.RedirectURI
 	return n.Client.Assured(to) || n.Local && n.Client.Type == ClientSPA && slices.Contains(n.Client.RedirectURIs, to)
 }
@@ -266,7 +266,7 @@ func (n FlowState) needsConsent(p SignedInAccount) bool {
 	case n.Flow.Allowed != nil && current && r.ConsentScope().Within(n.Flow.Allowed):
 		return false
 	case n.Client.FirstParty:
-		return !n.assured() && (n.Flow.ProvedAt.IsZero() || !current)
+		return !n.reachesOnlyClient() && (n.Flow.ProvedAt.IsZero() || !current)
 	case n.prompts(PromptConsent) || !n.Client.Assured(r.RedirectURI):
 		return true
 	}

@@ -39,7 +39,7 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (Caller, error) {
 		return Caller{}, fmt.Errorf("read client: %w", err)
 	}
 	if err != nil {
-		err = oauth.RefuseClient("the client is not known")
+		err = oauth.RefuseClient("unknown client")
 	} else {
 		err = s.prove(ctx, r, c, caller)
 	}

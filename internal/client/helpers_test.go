@@ -69,7 +69,7 @@ func newFixture(t testing.TB, cfg store.Config, with ...func(*client.Config)) *f
 	h := &fixture{t: t, clock: storetest.NewClock()}
 	cfg.Now, cfg.MaxWait = h.clock.Now, 30*time.Second
 	h.db = storetest.Open(t, cfg)
-	ring := keys.New(keys.Config{DB: h.db, Now: h.clock.Now, Algorithm: keys.ES256, RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})
+	ring := keys.New(keys.Config{DB: h.db, Now: h.clock.Now, Algorithm: keys.ES256, RSAKey: storetest.RSAKeys(), RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})
 	c := client.Config{DB: h.db, Grants: oidc.Grants(), Limiter: limit.NewMemory(1024, h.clock.Now), Base: base, Now: h.clock.Now, Root: secret.Bytes(32),
 		Rates: limit.Rates{"client.credential": {Count: 100_000, Per: time.Second}, "public_client.ip": {Count: 120, Per: time.Minute, Burst: 240}}}
 	for _, f := range with {

@@ -31,7 +31,7 @@ func (s *Service) redeemToken(ctx context.Context, r tokenRequest) (d token.Draf
 		return s.exchangeMachine(ctx, x)
 	}
 	err = s.cfg.DB.Write(ctx, r.Tenant.ID, func(tx *store.Tx) error {
-		d, err = s.exchangePerson(tx, x)
+		d, err = s.exchangeForUser(tx, x)
 		return err
 	})
 	return d, err
@@ -132,8 +132,8 @@ func (s *Service) exchangeMachine(ctx context.Context, x exchange) (token.Draft,
 	return d, nil
 }
 
-// exchangePerson decides again whether a token may be issued for the user.
-func (s *Service) exchangePerson(tx *store.Tx, x exchange) (token.Draft, error) {
+// exchangeForUser decides again whether a token may be issued for the user.
+func (s *Service) exchangeForUser(tx *store.Tx, x exchange) (token.Draft, error) {
 	session, err := tx.Session(auth.SessionID(x.subject.SessionID))
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return token.Draft{}, fmt.Errorf("read session: %w", err)

@@ -48,7 +48,7 @@ func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, err
 	p, err := s.cfg.Tokens.UserInfo(ctx, in.Tenant, raw)
 	switch auth.KindOf(err) {
 	case auth.KindUnauthenticated:
-		return UserInfo{}, &oauth.Error{Code: oauth.InvalidToken, Scheme: scheme, Desc: "the access token is not valid here", Err: err}
+		return UserInfo{}, &oauth.Error{Code: oauth.InvalidToken, Scheme: scheme, Desc: "an access token for userinfo is required", Err: err}
 	case auth.KindForbidden:
 		return UserInfo{}, &oauth.Error{Code: oauth.InsufficientScope, Scheme: scheme, Desc: "the token belongs to no user", Scope: auth.ScopeOpenID, Err: err}
 	}
