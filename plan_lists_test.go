@@ -258,3 +258,45 @@ func rateOf(limit *ast.CompositeLit) (rate ast.Expr) {
 	}
 	return rate
 }
+
+// TestSettingsAreRead: the assembly or a command reads every setting.
+func TestSettingsAreRead(t *testing.T) {
+	t.Parallel()
+	read, called := map[string]bool{}, map[ast.Expr]bool{}
+	for _, f := range production(t) {
+		if f.pkg != "internal/server" && f.pkg != "cmd/watchword" && f.pkg != "internal/config" {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr: // of a method, which is no setting
+				called[n.Fun] = true
+			case *ast.SelectorExpr:
+				if !called[n] {
+					read[n.Sel.Name] = true
+				}
+			}
+			return true
+		})
+	}
+	settings := 0
+	for _, f := range production(t) {
+		if f.pkg != "internal/config" {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			field, ok := n.(*ast.Field)
+			if !ok || field.Tag == nil || !strings.Contains(field.Tag.Value, `key:"`) {
+				return true
+			}
+			settings++
+			if name := field.Names[0].Name; !read[name] {
+				t.Errorf("%s: nothing reads the setting %s", fset.Position(field.Pos()), name)
+			}
+			return true
+		})
+	}
+	if settings == 0 {
+		t.Error("no settings found")
+	}
+}

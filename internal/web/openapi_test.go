@@ -13,6 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/config"
 )
 
+//go:generate go test -run ^TestOpenAPIIsPublished$ -update .
+
 var update = flag.Bool("update", false, "write docs/openapi.json anew")
 
 // The published description is the one that the server gives.
@@ -27,7 +29,7 @@ func TestOpenAPIIsPublished(t *testing.T) {
 	published, err := os.ReadFile(file)
 	h.requireOK(err)
 	if !bytes.Equal(published, h.api.description()) {
-		t.Error("docs/openapi.json is out of date: go test ./internal/web -run TestOpenAPIIsPublished -update")
+		t.Error("docs/openapi.json is stale; run: go generate ./internal/web")
 	}
 }
 
