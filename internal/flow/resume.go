@@ -18,7 +18,8 @@ import (
 // before, so a reload adds no row. Every rule about proofs and consent is applied to the successor
 // as to any new flow.
 //
-// A pushed request is for one use (RFC 9126 §7.3), and its flow has no successor.
+// A pushed request is for one use (RFC 9126 §7.3). Its flow has a successor only while what the
+// browser sends counts as sent twice, which is still the same use.
 
 const (
 	// Retention is how long after its start a flow can be continued, or succeeded when it is over.
@@ -37,6 +38,7 @@ func restart(over auth.Flow, _ time.Time) auth.Flow {
 	f := auth.Flow{Kind: over.Kind, Browser: over.Browser}
 	if f.Kind == auth.FlowAuthorize {
 		f.Request = over.Request
+		f.Request.Pushed = "" // it is consumed
 	}
 	return f
 }
@@ -45,10 +47,14 @@ func restart(over auth.Flow, _ time.Time) auth.Flow {
 // form twice and shows only the second response. What was proved and decided then counts again.
 func repeat(over auth.Flow, now time.Time) auth.Flow {
 	f := restart(over, now)
-	if f.Kind == auth.FlowAuthorize && !over.DoneAt.IsZero() && now.Sub(over.DoneAt) < repeatWindow {
+	if f.Kind == auth.FlowAuthorize && justDone(over, now) {
 		f.Session, f.ProvedAt, f.Allowed, f.Denied = over.Session, over.ProvedAt, over.Allowed, over.Denied
 	}
 	return f
+}
+
+func justDone(over auth.Flow, now time.Time) bool {
+	return !over.DoneAt.IsZero() && now.Sub(over.DoneAt) < repeatWindow
 }
 
 // Resume returns the live flow in which a form counts: its own, or the successor of its own, in
@@ -105,11 +111,14 @@ func resumable(tx *store.Tx, over auth.Flow) (bool, error) {
 	if err != nil && !errors.Is(err, auth.ErrNotFound) { // State refuses a client that is gone
 		return false, fmt.Errorf("read client: %w", err)
 	}
+	if over.Request.Pushed != "" || c.Settings.RequirePushed {
+		return justDone(over, tx.Now), nil
+	}
 	until := over.CreatedAt.Add(Retention)
 	if c.Settings.RequireSignedRequest {
 		until = over.CreatedAt.Add(Lifetime)
 	}
-	return over.Request.Pushed == "" && !c.Settings.RequirePushed && tx.Now.Before(until), nil
+	return tx.Now.Before(until), nil
 }
 
 // succeed is resume in a transaction of its own. It writes only for the browser that owns the flow.

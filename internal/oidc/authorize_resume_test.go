@@ -57,6 +57,48 @@ func TestRepair_B1_ConsentSentTwice(t *testing.T) {
 	}
 }
 
+// B1: a pushed request leads to a second code only while the answer counts as sent twice.
+func TestRepair_B1_PushedConsentSentTwice(t *testing.T) {
+	for name, required := range map[string]bool{"pushed": false, "must push": true} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, h *fixture) {
+				c, secret := h.webClient()
+				h.changeClient(c, func(c *auth.Client) { c.Settings.RequirePushed = required })
+				p, err := h.push(c, secret, request(c)...)
+				h.requireOK(err)
+				v := h.newBrowser()
+				step, err := v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
+				h.requireOK(err)
+				step = v.login(step, h.alice)
+				in := formRef(step.Flow.ID, v.b, step.CSRF)
+				first, err := h.Consent(t.Context(), in, true)
+				h.requireOK(err)
+				one, _, _ := h.requireCode(first)
+
+				second, err := h.Consent(t.Context(), in, true)
+
+				h.requireOK(err)
+				two, _, _ := h.requireCode(second)
+				if one == two {
+					t.Error("the same code twice")
+				}
+				for _, code := range []string{one, two} {
+					_, err = h.redeem(c, secret, code)
+					h.requireOK(err)
+				}
+				h.clock.Advance(2 * time.Minute)
+				if _, err = h.Consent(t.Context(), in, true); required {
+					h.requireFlowOver(err)
+				}
+				_, err = v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
+				if err == nil {
+					t.Error("the request_uri was used again")
+				}
+			})
+		})
+	}
+}
+
 // B1: a no that is sent twice is the same no, and the last answer counts.
 func TestRepair_B1_LastAnswerCounts(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
