@@ -180,7 +180,7 @@ func (s *pages) proceed(ex *exchange, r *http.Request) error {
 
 // dispatch redirects to the page of the flow's step, or back to the client.
 func dispatch(ex *exchange, st flow.Step) error {
-	letOpen(ex, st.Client)
+	keepOpener(ex, st.Client)
 	switch st.Kind {
 	case auth.StepAnswer:
 		return respond(ex, st)
@@ -204,10 +204,10 @@ func respond(ex *exchange, st flow.Step) error {
 	return render(ex, http.StatusOK, ui.FormPost{Page: newPage(ex, st.Flow.Request.Locales...), Action: a.RedirectURI, Client: st.Client.DisplayName(), Params: a.Params})
 }
 
-// letOpen keeps the window connected to the page that opened it, for a client that signs users in in
+// keepOpener keeps the window connected to the page that opened it, for a client that signs users in in
 // popups. Any opener policy would cut it off, on a redirect too (HTML §7.1.3.2). Framing, scripts and
 // forms of other sites are blocked as on every page.
-func letOpen(ex *exchange, c auth.Client) {
+func keepOpener(ex *exchange, c auth.Client) {
 	if c.Settings.Popup {
 		delete(ex.Header(), "Cross-Origin-Opener-Policy")
 	}
@@ -239,7 +239,7 @@ func stepPage(ex *exchange, st flow.Step) ui.Page {
 	if to := st.Flow.Request.RedirectURI; to != "" {
 		flowHeaders(ex, to)
 	}
-	letOpen(ex, st.Client)
+	keepOpener(ex, st.Client)
 	return newPage(ex, st.Flow.Request.Locales...)
 }
 

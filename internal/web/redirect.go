@@ -27,7 +27,7 @@ func redirectToClient(ex *exchange, address string, c auth.Client) error {
 	h := ex.Header()
 	if headRest+sizeOf(h)+len(address) > maxHead {
 		flowHeaders(ex)
-		letOpen(ex, c)
+		keepOpener(ex, c)
 		name := c.DisplayName()
 		if u, err := url.Parse(address); name == "" && err == nil {
 			name = u.Host
