@@ -20,18 +20,18 @@ import (
 )
 
 // production is the real server with what it has by default, beside a mail server.
-func production(t *testing.T, tags, database string, env ...string) *house {
+func production(t *testing.T, tags, database string, env ...string) *installation {
 	t.Helper()
 	sink := smtptest.New(t, smtptest.Options{})
-	return newHouse(t, tags, "serve", database, append([]string{"WATCHWORD_PASSWORD_MEMORY=19MiB", "WATCHWORD_PASSWORD_TIME=2", "WATCHWORD_SMTP_URL=" + sink.URL(), "WATCHWORD_SMTP_FROM=no-reply@example.test"}, env...)...)
+	return newInstallation(t, tags, "serve", database, append([]string{"WATCHWORD_PASSWORD_MEMORY=19MiB", "WATCHWORD_PASSWORD_TIME=2", "WATCHWORD_SMTP_URL=" + sink.URL(), "WATCHWORD_SMTP_FROM=no-reply@example.test"}, env...)...)
 }
 
 // crowd makes many accounts with one password, which is hashed once. The database
 // is SQLite.
-func (h *house) crowd(n int) []string {
+func (h *installation) crowd(n int) []string {
 	h.t.Helper()
 	h.config.Password.Memory, h.config.Password.Time = 19<<20, 2
-	emails := h.people(1)
+	emails := h.createAccounts(1)
 	db := raw(h.t, h.config.DatabaseURL())
 	defer db.Close()
 	const numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) "
@@ -165,7 +165,7 @@ func TestAttack_FL_15_Crowd(t *testing.T) {
 	if code := p.end(patience); code != 0 {
 		t.Errorf("ended with %d:\n%s", code, p.says)
 	}
-	h.sound("accounts without an event") // most were not made by the server
+	h.requireConsistent("accounts without an event") // most were not made by the server
 }
 
 // TestAttack_HT_03_FL_16_ManySlowClients is HT-03 against the real server, which has
@@ -175,7 +175,7 @@ func TestAttack_HT_03_FL_16_ManySlowClients(t *testing.T) {
 		t.Parallel()
 	}
 	each := sockets(t, scale(400, 10_000)) / 2
-	h := newHouse(t, "", "dev", storetest.SQLite(t), "WATCHWORD_HTTP_READ_HEADER_TIMEOUT=2s", "WATCHWORD_HTTP_READ_TIMEOUT=4s")
+	h := newInstallation(t, "", "dev", storetest.SQLite(t), "WATCHWORD_HTTP_READ_HEADER_TIMEOUT=2s", "WATCHWORD_HTTP_READ_TIMEOUT=4s")
 	p := h.start()
 	slow(t, h.site.URL, slowness{each: each, head: 2 * time.Second, body: 4 * time.Second}, func() error {
 		r, err := h.site.Try("GET", "/.well-known/jwks.json", nil)
@@ -197,7 +197,7 @@ func TestAttack_FL_21_Terminated(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, url string) {
 		h := production(t, "", url, "WATCHWORD_PASSWORD_TIME=5", "WATCHWORD_PASSWORD_MAX_WAIT=30s") // long enough to be in the middle of it
-		emails := h.people(8)
+		emails := h.createAccounts(8)
 		p := h.start()
 		waiting := func() int {
 			metrics := string(h.site.Managed(t, "/metrics").Body)
@@ -247,14 +247,14 @@ func TestAttack_FL_21_Terminated(t *testing.T) {
 			t.Error("FL-21: somebody still listens")
 		}
 		h.start()
-		l.hold(t, h.site)
-		h.sound()
+		l.requireKept(t, h.site)
+		h.requireConsistent()
 	})
 }
 
 // crashless keeps clients refreshing until the server is gone; the returned function
 // waits for them.
-func crashless(h *house, emails []string, l *ledger) func() {
+func crashless(h *installation, emails []string, l *ledger) func() {
 	var clients sync.WaitGroup
 	for _, email := range emails {
 		r := login(h.t, h.site, email, servertest.Password).Want(h.t, 200)
@@ -293,8 +293,8 @@ func TestAttack_FL_08_FL_09_Clock(t *testing.T) {
 			}
 		}
 		set("0s")
-		h := newHouse(t, faults, "dev", url)
-		emails := h.people(3)
+		h := newInstallation(t, faults, "dev", url)
+		emails := h.createAccounts(3)
 		p := h.start("WATCHWORD_FAULT_CLOCK=" + clock)
 		s := h.site
 		spent := s.Login(t, emails[0], servertest.Password).RefreshToken

@@ -32,7 +32,7 @@ type chain struct {
 }
 
 // live sends mixed writes until the server is gone, and keeps the ledger.
-func (l *ledger) live(ctx context.Context, s *servertest.Server, email string) {
+func (l *ledger) sendWrites(ctx context.Context, s *servertest.Server, email string) {
 	send := func(path string, b body, opts ...servertest.RequestOption) (r servertest.Response, ok bool) {
 		r, err := s.Try("POST", api(path), b, opts...)
 		return r, err == nil && ctx.Err() == nil
@@ -90,7 +90,7 @@ func (c *chain) note(r servertest.Response) {
 }
 
 // hold checks against the server, risen again, what it had promised.
-func (l *ledger) hold(t *testing.T, s *servertest.Server) {
+func (l *ledger) requireKept(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	for _, email := range l.registered {
 		if r := login(t, s, email, servertest.Password); r.Status != 403 {
@@ -98,11 +98,11 @@ func (l *ledger) hold(t *testing.T, s *servertest.Server) {
 		}
 	}
 	for _, c := range l.chains {
-		c.hold(t, s)
+		c.requireKept(t, s)
 	}
 }
 
-func (c *chain) hold(t *testing.T, s *servertest.Server) {
+func (c *chain) requireKept(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	r := refresh(t, s, c.newest())
 	switch {
@@ -137,13 +137,13 @@ func (c *chain) hold(t *testing.T, s *servertest.Server) {
 
 // crash lets clients work until kill has ended the process, and returns what they
 // know.
-func crash(h *house, emails []string, p *process, kill func(*ledger)) *ledger {
+func crash(h *installation, emails []string, p *process, kill func(*ledger)) *ledger {
 	l := &ledger{}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var clients sync.WaitGroup
 	for _, email := range emails {
-		clients.Go(func() { l.live(ctx, h.site, email) })
+		clients.Go(func() { l.sendWrites(ctx, h.site, email) })
 	}
 	kill(l)
 	<-p.ended
@@ -157,9 +157,9 @@ func crash(h *house, emails []string, p *process, kill func(*ledger)) *ledger {
 func TestAttack_FL_01_KillNine(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, url string) {
-		h := newHouse(t, "", "dev", url)
-		emails := h.people(6)
-		promises, rounds := int64(0), scale(4, 100)
+		h := newInstallation(t, "", "dev", url)
+		emails := h.createAccounts(6)
+		acknowledged, rounds := int64(0), scale(4, 100)
 		p := h.start()
 		for round := range rounds {
 			l := crash(h, emails, p, func(l *ledger) {
@@ -168,14 +168,14 @@ func TestAttack_FL_01_KillNine(t *testing.T) {
 				p.kill()
 			})
 			p = h.start() // I6: ready by itself
-			l.hold(t, h.site)
-			if promises += l.acknowledged.Load(); t.Failed() {
+			l.requireKept(t, h.site)
+			if acknowledged += l.acknowledged.Load(); t.Failed() {
 				t.Fatalf("in round %d", round)
 			}
 		}
 		p.kill()
-		h.sound()
-		t.Logf("%d kills, %d acknowledged writes", rounds, promises)
+		h.requireConsistent()
+		t.Logf("%d kills, %d acknowledged writes", rounds, acknowledged)
 	})
 }
 
@@ -184,8 +184,8 @@ func TestAttack_FL_01_KillNine(t *testing.T) {
 func TestAttack_FL_03_KilledBetween(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, url string) {
-		h := newHouse(t, faults, "dev", url)
-		emails := h.people(4)
+		h := newInstallation(t, faults, "dev", url)
+		emails := h.createAccounts(4)
 		h.start().kill() // the database is made, so that points count from here
 		for range scale(1, 5) {
 			for _, point := range []string{"refresh.consumed", "store.before-commit", "store.after-commit"} {
@@ -199,7 +199,7 @@ func TestAttack_FL_03_KilledBetween(t *testing.T) {
 					}
 				})
 				p = h.start()
-				l.hold(t, h.site)
+				l.requireKept(t, h.site)
 				p.kill()
 				if t.Failed() {
 					t.Fatalf("at %s", point)
@@ -207,13 +207,13 @@ func TestAttack_FL_03_KilledBetween(t *testing.T) {
 			}
 			killedAtLink(t, h)
 		}
-		h.sound()
+		h.requireConsistent()
 	})
 }
 
 // killedAtLink kills the server while a link is being spent: it is unspent, or all
 // that it stands for is done.
-func killedAtLink(t *testing.T, h *house) {
+func killedAtLink(t *testing.T, h *installation) {
 	t.Helper()
 	const killer = "WATCHWORD_FAULT_POINTS=single-use.taken=kill"
 	p := h.start(killer)

@@ -45,7 +45,7 @@ func TestRepair_B12_PopupClientsKeepTheirWindow(t *testing.T) {
 }
 
 // TestRepair_M_SilentRenewalInDevelopment: on a server on loopback, prompt=none works for
-// a page of the house on loopback, and for no program.
+// a page of the server on loopback, and for no program.
 func TestRepair_M_SilentRenewalInDevelopment(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {

@@ -56,8 +56,8 @@ func binary(t testing.TB, tags string) string {
 
 const faults = "faults" // the build tag
 
-// house is what stays when a process dies: database, key, addresses, settings.
-type house struct {
+// installation is what stays when a process dies: database, key, addresses, settings.
+type installation struct {
 	t      *testing.T
 	binary string
 	mode   string // "dev" or "serve"
@@ -67,11 +67,11 @@ type house struct {
 	site   *servertest.Server
 }
 
-// newHouse prepares one on a database. Limits are high; hashing is cheap unless env
+// newInstallation prepares one on a database. Limits are high; hashing is cheap unless env
 // says otherwise.
-func newHouse(t *testing.T, tags, mode, database string, env ...string) *house {
+func newInstallation(t *testing.T, tags, mode, database string, env ...string) *installation {
 	t.Helper()
-	h := &house{t: t, binary: binary(t, tags), mode: mode, dir: t.TempDir(), config: config.Default()}
+	h := &installation{t: t, binary: binary(t, tags), mode: mode, dir: t.TempDir(), config: config.Default()}
 	c := h.config
 	c.Listen, c.Manage = freeAddress(t), freeAddress(t)
 	c.Issuer = "http://" + c.Listen
@@ -112,8 +112,8 @@ func freeAddress(t testing.TB) string {
 	}
 }
 
-// people makes accounts before anything runs.
-func (h *house) people(n int) (emails []string) {
+// createAccounts makes accounts before anything runs.
+func (h *installation) createAccounts(n int) (emails []string) {
 	h.t.Helper()
 	s, err := server.New(h.t.Context(), h.config, server.Options{Now: time.Now})
 	if err != nil {
@@ -139,7 +139,7 @@ type process struct {
 }
 
 // start runs the command until it is ready.
-func (h *house) start(env ...string) *process {
+func (h *installation) start(env ...string) *process {
 	h.t.Helper()
 	for try := 0; ; try++ {
 		p := h.launch(env...)
@@ -158,7 +158,7 @@ func (h *house) start(env ...string) *process {
 	}
 }
 
-func (h *house) launch(env ...string) *process {
+func (h *installation) launch(env ...string) *process {
 	h.t.Helper()
 	p := &process{cmd: exec.Command(h.binary, h.mode), ended: make(chan struct{}), says: &buffer{}}
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = h.dir, append(append([]string{}, h.env...), env...), p.says, p.says
@@ -202,7 +202,7 @@ func (p *process) end(long time.Duration) int {
 }
 
 // mailed waits for a mail in the mailbox of development and returns its token.
-func (h *house) mailed(email, page string) (token string) {
+func (h *installation) mailed(email, page string) (token string) {
 	h.t.Helper()
 	eventually(h.t, "a mail to "+email, func() bool {
 		r, err := h.site.Try("GET", "/dev/mailbox.json", nil)
@@ -227,7 +227,7 @@ func (h *house) mailed(email, page string) (token string) {
 
 // requireDelivered waits until no mail to the address is queued. A process that is killed
 // before it has recorded a delivery keeps its lease for minutes, and later mails wait.
-func (h *house) requireDelivered(email string) {
+func (h *installation) requireDelivered(email string) {
 	h.t.Helper()
 	db := raw(h.t, h.config.DatabaseURL())
 	defer db.Close()
@@ -236,8 +236,8 @@ func (h *house) requireDelivered(email string) {
 	})
 }
 
-// sound checks that the database is whole, but for what is named.
-func (h *house) sound(but ...string) {
+// requireConsistent checks that the database is whole, but for what is named.
+func (h *installation) requireConsistent(but ...string) {
 	h.t.Helper()
 	db := raw(h.t, h.config.DatabaseURL())
 	defer db.Close()
