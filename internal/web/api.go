@@ -59,8 +59,7 @@ func call[I, O any](a *api, pattern string, d dialect, p principal, l rateLimit,
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := h(ctx, in)
 		if err != nil {
-			ex := exchangeOf(ctx)
-			return nil, ex.fail(err)
+			return nil, exchangeOf(ctx).fail(err)
 		}
 		return out, nil
 	})
@@ -169,6 +168,7 @@ func clipField(s string) string {
 // api has the handlers of the JSON API.
 type api struct {
 	router   *router
+	base     string
 	accounts *account.Service
 	logins   *login.Service
 	sessions *session.Service
@@ -181,8 +181,23 @@ type api struct {
 	description func() []byte // OpenAPI as JSON, with an example's base URL
 }
 
-func newAPI(cfg Config, rt *router) *api {
-	s := &api{router: rt, accounts: cfg.Accounts, logins: cfg.Logins, sessions: cfg.Sessions, tokens: cfg.Tokens, oidc: cfg.OIDC,
+// apiConfig has what the handlers call. Everything is required.
+type apiConfig struct {
+	Accounts *account.Service
+	Logins   *login.Service
+	Sessions *session.Service
+	Tokens   *token.Service
+	OIDC     *oidc.Service
+	Clients  *client.Service
+	Access   *access.Service
+
+	// Base is the issuer's base URL without a trailing slash.
+	Base string
+}
+
+// newAPI makes the handlers of an API whose calls become routes of rt.
+func newAPI(cfg apiConfig, rt *router) *api {
+	s := &api{router: rt, base: cfg.Base, accounts: cfg.Accounts, logins: cfg.Logins, sessions: cfg.Sessions, tokens: cfg.Tokens, oidc: cfg.OIDC,
 		clients: cfg.Clients, access: cfg.Access, huma: newHuma(rt)}
 	s.description = s.describe()
 	return s
@@ -274,7 +289,7 @@ func (s *api) openAPI(ex *exchange, _ *http.Request) error {
 	h := ex.Header()
 	h["Content-Type"] = []string{"application/openapi+json"}
 	h["Cache-Control"] = []string{"public, max-age=300"}
-	base, _ := json.Marshal(ex.tenant.ID.Issuer(s.router.cfg.Base))
+	base, _ := json.Marshal(ex.tenant.ID.Issuer(s.base))
 	ex.Write(bytes.Replace(s.description(), []byte(`"`+placeholder+`"`), base, 1))
 	return nil
 }

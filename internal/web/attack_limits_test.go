@@ -10,7 +10,6 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/limit"
-	"github.com/watchword-auth/watchword/internal/password"
 )
 
 // three lets three through and then none for a minute.
@@ -169,19 +168,6 @@ func TestRefreshByFamily(t *testing.T) {
 	h.tokens(h.post("/api/v1/refresh", `{"refresh_token":"`+other.RefreshToken+`"}`))
 	h.advance(time.Minute)
 	h.tokens(h.post("/api/v1/refresh", `{"refresh_token":"`+tk.RefreshToken+`"}`))
-}
-
-// FL-15 at the door: a full line before the hashing gate is 503 with Retry-After.
-func TestBusyHashing(t *testing.T) {
-	t.Parallel()
-	h := newFixture(t)
-	ex := &exchange{router: h.router, request: request("POST", "/", "")}
-	p := ex.explain(password.Refusal("password", &password.BusyError{RetryAfter: 3 * time.Second}))
-	head := http.Header{}
-	p.header(head)
-	if p.Status != 503 || head.Get("Retry-After") != "3" || p.Code != "unavailable" {
-		t.Errorf("%d %q, Retry-After %q", p.Status, p.Code, head.Get("Retry-After"))
-	}
 }
 
 // What one account does with itself is limited, however it succeeds: each change leaves

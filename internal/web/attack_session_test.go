@@ -32,7 +32,7 @@ func TestAttack_SE_03_CookieAttributes(t *testing.T) {
 // stateChanging are the routes that change something, with a path to use.
 func stateChanging(h *fixture) []*route {
 	var list []*route
-	for _, rt := range h.table {
+	for _, rt := range h.router.Table() {
 		if rt.method != http.MethodGet && !rt.dialect.crossSite {
 			list = append(list, rt)
 		}
@@ -49,7 +49,7 @@ func TestCrossSiteRoutes(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	cookieless := map[string]bool{"client": true, "tokenHolder": true}
-	for _, rt := range h.table {
+	for _, rt := range h.router.Table() {
 		open := cookieless[rt.principal.name] || rt.path == "/oauth2/authorize" || rt.path == "/oauth2/logout"
 		if rt.dialect.crossSite != open {
 			t.Errorf("%s %s: crossSite %v", rt.method, rt.path, rt.dialect.crossSite)
@@ -105,7 +105,7 @@ func TestAttack_SE_07_StateChangeByGET(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	reads := map[string]bool{}
-	for _, rt := range h.table {
+	for _, rt := range h.router.Table() {
 		reads[rt.path] = reads[rt.path] || rt.method == http.MethodGet
 	}
 	for _, rt := range stateChanging(h) {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/web/ui"
@@ -52,6 +53,16 @@ func (s *pages) apiPage(ex *exchange, _ *http.Request) error {
 	pageHeaders(ex)
 	p := ui.API{Page: newPage(ex), Calls: s.calls()}
 	return render(ex, http.StatusOK, p)
+}
+
+// Mail is a message caught in development instead of being sent.
+type Mail struct {
+	To      string    `json:"to"`
+	Subject string    `json:"subject"`
+	Text    string    `json:"text"`
+	HTML    string    `json:"html"`
+	Links   []string  `json:"links"`
+	SentAt  time.Time `json:"sent_at"`
 }
 
 func (s *pages) mailboxPage(ex *exchange, _ *http.Request) error {

@@ -43,11 +43,12 @@ func (s *pages) deviceForm(ex *exchange, r *http.Request) error {
 	}
 	p := ui.DeviceCode{Page: stepPage(ex, st), Form: stepForm(ex, st, pathDevice), Code: code}
 	p.Bad = p.Say(ui.BadCode)
+	refusal := ex.explain(e)
 	if e.Kind == auth.KindThrottled {
-		ex.explain(e).header(ex.Header())
+		refusal.header(ex.Header())
 		p.Bad = p.Say(ui.CodeWait, p.Wait(e.RetryAfter))
 	}
-	return render(ex, statuses[e.Kind], p)
+	return render(ex, refusal.Status, p)
 }
 
 // confirmPage asks whether the device may use the account.

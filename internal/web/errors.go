@@ -40,11 +40,13 @@ type Problem struct {
 	Reasons   []Reason  `json:"reasons,omitempty" doc:"Everything wrong with the member, when it is more than one thing."`
 	Reference string    `json:"reference,omitempty" doc:"Names the request in the server's log, when it was the server's fault."`
 
-	retryAfter time.Duration
-	challenge  string   // WWW-Authenticate
-	allow      []string // with 405
-	hangUp     bool     // the connection closes: the rest of the request is not read
-	fault      error    // for the log
+	// retryAfter is when the request may be made again, if it is known.
+	retryAfter time.Duration `json:"-"`
+
+	challenge string   // WWW-Authenticate
+	allow     []string // with 405
+	hangUp    bool     // the connection closes: the rest of the request is not read
+	fault     error    // for the log
 }
 
 // Reason is one thing wrong with a member.

@@ -80,6 +80,9 @@ func (ex *exchange) requestActor() auth.Actor {
 	return a
 }
 
+// dev reports whether this is a development server.
+func (ex *exchange) dev() bool { return ex.router.dev() }
+
 // endpointURL is the URL of the request as its sender knows it, without the query.
 func (ex *exchange) endpointURL() string {
 	return ex.tenant.ID.Issuer(ex.router.cfg.Base) + localPath(ex.request.URL)

@@ -21,7 +21,7 @@ func (s *Server) livez(ex *exchange, _ *http.Request) error {
 
 // readyz reports whether requests can be served, which needs the database.
 func (s *Server) readyz(ex *exchange, r *http.Request) error {
-	if err := s.ready.ask(r.Context(), s.now(), s.cfg.DB.Ping); err != nil {
+	if err := s.ready.ask(r.Context(), s.cfg.Now(), s.cfg.DB.Ping); err != nil {
 		return auth.Unavailable(err, time.Second)
 	}
 	return writeText(ex, "ok\n")

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -17,7 +19,18 @@ import (
 // protocol know, and none shows its cause.
 func TestOAuthErrors(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t)
+	rt, err := newRouter(RouterConfig{Base: "https://auth.example.test", Now: time.Now, Metrics: NewMetrics(), Log: slog.New(slog.DiscardHandler)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reference string
+	var failure error
+	public := principal{name: "anyone", admit: func(*exchange) error { return nil }}
+	rt.route("POST /oauth2/token", dialect{serverWide: true, crossSite: true, fail: writeOAuthError}, public, unlimited,
+		func(ex *exchange, _ *http.Request) error {
+			reference = ex.id
+			return failure
+		})
 	cause := errors.New(`secret "cause"`)
 	for _, c := range []struct {
 		err    error
@@ -30,15 +43,15 @@ func TestOAuthErrors(t *testing.T) {
 		{auth.Throttled(90 * time.Second), 429, "temporarily_unavailable"},
 		{auth.Unavailable(cause, time.Second), 503, "temporarily_unavailable"},
 		{auth.Invalid("text_invalid", "", "not text"), 400, "invalid_request"},
-		{tooLarge(), 413, "invalid_request"},
-		{unsupported("no"), 415, "invalid_request"},
+		{problem(413, auth.CodeBodyTooLarge, "too large"), 413, "invalid_request"},
+		{problem(415, auth.CodeUnsupportedMediaType, "no"), 415, "invalid_request"},
 		{notFound(), 404, "invalid_request"},
 		{cause, 500, "server_error"},
 		{fmt.Errorf("sign: %w", cause), 500, "server_error"},
 	} {
 		w := httptest.NewRecorder()
-		ex := &exchange{ResponseWriter: w, request: httptest.NewRequest("POST", "/oauth2/token", nil), router: h.router, id: "the-reference"}
-		writeOAuthError(ex, c.err)
+		failure = c.err
+		rt.ServeHTTP(w, httptest.NewRequest("POST", "/oauth2/token", nil))
 		var got oauthError
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != c.status || got.Error != c.word {
 			t.Errorf("%v: %d %s (%v)", c.err, w.Code, w.Body, err)
@@ -46,7 +59,7 @@ func TestOAuthErrors(t *testing.T) {
 		if strings.Contains(w.Body.String(), "cause") || strings.ContainsAny(got.Description, `"\é`) {
 			t.Errorf("%v: shows %s", c.err, w.Body)
 		}
-		if (c.status == 500) != strings.Contains(got.Description, "the-reference") {
+		if (c.status == 500) != strings.Contains(got.Description, reference) {
 			t.Errorf("%v: reference in %q", c.err, got.Description)
 		}
 		if later := c.status == 429 || c.status == 503; later != (w.Header().Get("Retry-After") != "") {

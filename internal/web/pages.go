@@ -22,14 +22,30 @@ type pages struct {
 	flows    *flow.Service
 	oidc     *oidc.Service
 
-	base    string           // RouterConfig.Base
-	mailbox func() []Mail    // Config.Mailbox
+	base    string           // of the issuer, without a trailing slash
+	mailbox func() []Mail    // nil on a server that is not for development
 	calls   func() []ui.Call // those of the JSON API
 }
 
-func newPages(cfg Config, calls func() []ui.Call) *pages {
+// pagesConfig has what the handlers call. The services and Base are required.
+type pagesConfig struct {
+	Accounts *account.Service
+	Logins   *login.Service
+	Sessions *session.Service
+	Flows    *flow.Service
+	OIDC     *oidc.Service
+
+	// Base is the issuer's base URL without a trailing slash.
+	Base string
+	// Mailbox lists the caught mails, newest first. It is set in development only.
+	Mailbox func() []Mail
+	// Calls lists the calls of the JSON API, for its page in development.
+	Calls func() []ui.Call
+}
+
+func newPages(cfg pagesConfig) *pages {
 	return &pages{accounts: cfg.Accounts, logins: cfg.Logins, sessions: cfg.Sessions, flows: cfg.Flows, oidc: cfg.OIDC,
-		base: cfg.Base, mailbox: cfg.Mailbox, calls: calls}
+		base: cfg.Base, mailbox: cfg.Mailbox, calls: cfg.Calls}
 }
 
 // The values of headers that are the same on all pages. They are shared: nobody writes into them.
@@ -54,7 +70,7 @@ func pageHeaders(ex *exchange) {
 // that a client asked for (OpenID Connect Core §3.1.2.1).
 func newPage(ex *exchange, locales ...string) ui.Page {
 	p := ui.NewPage(ex.tenant, ui.Language(locales, ex.request.Header.Get("Accept-Language"), ex.tenant.Settings.Locale))
-	p.Dev = ex.router.cfg.Dev
+	p.Dev = ex.dev()
 	return p
 }
 

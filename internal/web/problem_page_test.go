@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -101,15 +100,14 @@ func TestRepair_N2_UnavailablePage(t *testing.T) {
 func TestRepair_N2_EveryStatusHasAPage(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
+	var failure error
+	h.router.route("GET /failing", h.dialects.page, anyone, unlimited, func(*exchange, *http.Request) error { return failure })
 	for status := 400; status < 600; status++ {
 		if http.StatusText(status) == "" {
 			continue
 		}
-		p := problem(status, "x", "words for developers")
-		w := httptest.NewRecorder()
-		ex := &exchange{ResponseWriter: w, request: request("GET", "/login", "", "Accept-Language: de"), router: h.router}
-		h.pages.writeProblemPage(ex, p)
-		page := w.Body.String()
+		failure = problem(status, "x", "words for developers")
+		page := string(h.get("/failing", "Accept-Language: de").body)
 		if strings.Contains(page, "words for developers") || !strings.Contains(page, `<a href="/login`) {
 			t.Errorf("%d: %s", status, page)
 		}

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"time"
+
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -16,6 +18,15 @@ type protocol struct {
 	maxAge    []string // Cache-Control of the documents
 }
 
-func newProtocol(cfg Config) *protocol {
-	return &protocol{clients: cfg.Clients, oidc: cfg.OIDC, keys: cfg.Keys, maxAge: cacheFor(cfg.JWKSMaxAge)}
+// protocolConfig has the services that the handlers call. All are required.
+type protocolConfig struct {
+	Clients *client.Service
+	OIDC    *oidc.Service
+	Keys    *keys.Ring
+	// MaxAge is how long clients may cache the published documents.
+	MaxAge time.Duration
+}
+
+func newProtocol(cfg protocolConfig) *protocol {
+	return &protocol{clients: cfg.Clients, oidc: cfg.OIDC, keys: cfg.Keys, maxAge: cacheFor(cfg.MaxAge)}
 }

@@ -70,6 +70,9 @@ func (rt *route) serve(ex *exchange, r *http.Request) {
 	ex.refundUncounted(rt.limit)
 }
 
+// Table lists the routes in their order.
+func (s *router) Table() []*route { return s.table }
+
 // errAnswered reports that a check has written the answer itself, as a redirect.
 var errAnswered = errors.New("web: the answer is written")
 

@@ -14,7 +14,7 @@ func TestNamedPathsAreInTheTable(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	paths := map[string]bool{}
-	for _, rt := range h.table {
+	for _, rt := range h.router.Table() {
 		paths[rt.path] = true
 	}
 	for _, path := range []string{
@@ -34,11 +34,11 @@ func TestUnclassifiedRoutesPanic(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	for name, add := range map[string]func(){
-		"dialect":   func() { h.route("GET /x", dialect{}, anyone, unlimited, h.livez) },
-		"principal": func() { h.route("GET /x", h.dialects.page, principal{}, unlimited, h.livez) },
-		"limit":     func() { h.route("GET /x", h.dialects.page, anyone, rateLimit{}, h.livez) },
-		"handler":   func() { h.route("GET /x", h.dialects.page, anyone, unlimited, nil) },
-		"method":    func() { h.route("/x", h.dialects.page, anyone, unlimited, h.livez) },
+		"dialect":   func() { h.router.route("GET /x", dialect{}, anyone, unlimited, h.livez) },
+		"principal": func() { h.router.route("GET /x", h.dialects.page, principal{}, unlimited, h.livez) },
+		"limit":     func() { h.router.route("GET /x", h.dialects.page, anyone, rateLimit{}, h.livez) },
+		"handler":   func() { h.router.route("GET /x", h.dialects.page, anyone, unlimited, nil) },
+		"method":    func() { h.router.route("/x", h.dialects.page, anyone, unlimited, h.livez) },
 	} {
 		func() {
 			defer func() {

@@ -54,19 +54,9 @@ type Config struct {
 	Pprof bool
 }
 
-// Mail is a message caught in development instead of being sent.
-type Mail struct {
-	To      string    `json:"to"`
-	Subject string    `json:"subject"`
-	Text    string    `json:"text"`
-	HTML    string    `json:"html"`
-	Links   []string  `json:"links"`
-	SentAt  time.Time `json:"sent_at"`
-}
-
 // Server answers HTTP requests. It is safe for concurrent use.
 type Server struct {
-	*router
+	router     *router
 	management *router
 	dialects   dialects
 	cfg        Config
@@ -81,14 +71,17 @@ type Server struct {
 // URL that cannot be served.
 func New(cfg Config) (*Server, error) {
 	cfg.Dev, cfg.Nonce = cfg.Mailbox != nil, cfg.Clients.Nonce
-	s := &Server{cfg: cfg, protocol: newProtocol(cfg)}
-	s.pages = newPages(cfg, s.calls)
+	s := &Server{cfg: cfg}
+	s.protocol = newProtocol(protocolConfig{Clients: cfg.Clients, OIDC: cfg.OIDC, Keys: cfg.Keys, MaxAge: cfg.JWKSMaxAge})
+	s.pages = newPages(pagesConfig{Accounts: cfg.Accounts, Logins: cfg.Logins, Sessions: cfg.Sessions, Flows: cfg.Flows, OIDC: cfg.OIDC,
+		Base: cfg.Base, Mailbox: cfg.Mailbox, Calls: s.calls})
 	s.dialects = s.newDialects()
 	var err error
 	if s.router, err = newRouter(cfg.RouterConfig, s.dialects.unmatched); err != nil {
 		return nil, err
 	}
-	s.api = newAPI(cfg, s.router)
+	s.api = newAPI(apiConfig{Accounts: cfg.Accounts, Logins: cfg.Logins, Sessions: cfg.Sessions, Tokens: cfg.Tokens, OIDC: cfg.OIDC,
+		Clients: cfg.Clients, Access: cfg.Access, Base: cfg.Base}, s.router)
 	s.routes()
 	s.management, err = s.newManagement()
 	return s, err
