@@ -42,9 +42,11 @@ func TestLogout(t *testing.T) {
 		one, two, three := h.signIn("alice@example.test", false, ""), h.signIn("alice@example.test", false, ""), h.signIn("alice@example.test", false, "")
 		bobs := h.signIn("bob@example.test", false, "")
 		actor := auth.Actor{Kind: auth.ActorAccount, ID: string(a.ID), Session: one.Session.ID, IP: browserActor.IP}
-		h.requireOK(h.Logout(t.Context(), tenant, one.Session.ID, a.ID, two.Tokens.RefreshToken, actor))
-		h.requireOK(h.Logout(t.Context(), tenant, one.Session.ID, a.ID, bobs.Tokens.RefreshToken, actor))
-		h.requireOK(h.Logout(t.Context(), tenant, bobs.Session.ID, a.ID, "garbage", actor))
+		for _, refresh := range []string{two.Tokens.RefreshToken, bobs.Tokens.RefreshToken} {
+			h.requireOK(h.Logout(t.Context(), login.LogoutRequest{Tenant: tenant, RefreshToken: refresh, Actor: actor}))
+		}
+		actor.Session = bobs.Session.ID
+		h.requireOK(h.Logout(t.Context(), login.LogoutRequest{Tenant: tenant, RefreshToken: "garbage", Actor: actor}))
 		for i, res := range []login.Result{one, two} {
 			if h.verifies(res) || h.refreshes(res) {
 				t.Errorf("session %d survived", i)
@@ -56,6 +58,30 @@ func TestLogout(t *testing.T) {
 			}
 		}
 		if list := h.events(auth.EventLogout); len(list) != 1 || list[0].Account != a.ID {
+			t.Errorf("audit %+v", list)
+		}
+	})
+}
+
+// A log-out with the cookie ends every account that is signed in in the browser, and records each.
+func TestLogoutOfBrowser(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		h.insertAccount("alice@example.test", good)
+		h.insertAccount("bob@example.test", good)
+		alices, bobs := h.signIn("alice@example.test", true, ""), h.signIn("bob@example.test", true, "")
+		elsewhere := h.signIn("alice@example.test", true, "")
+
+		r := login.LogoutRequest{Tenant: tenant, Cookie: alices.Cookie.Reveal() + "." + bobs.Cookie.Reveal(), Actor: browserActor.AsSession(alices.Session)}
+		h.requireOK(h.Logout(t.Context(), r))
+		h.requireOK(h.Logout(t.Context(), r))
+
+		for i, res := range []login.Result{alices, bobs, elsewhere} {
+			_, _, err := h.sessions.Find(t.Context(), tenant, res.Cookie.Reveal())
+			if live := err == nil; live != (i == 2) {
+				t.Errorf("session %d: live %v, %v", i, live, err)
+			}
+		}
+		if list := h.events(auth.EventLogout); len(list) != 2 {
 			t.Errorf("audit %+v", list)
 		}
 	})

@@ -151,22 +151,18 @@ func (s *api) logout(ctx context.Context, in *struct {
 	Body *Logout
 }) (*nothing, error) {
 	ex := exchangeOf(ctx)
-	var refresh string
+	r := login.LogoutRequest{Tenant: ex.tenant.ID, Actor: ex.requestActor()}
 	if in.Body != nil {
-		refresh = in.Body.RefreshToken
+		r.RefreshToken = in.Body.RefreshToken
 	}
-	by := ex.requestActor()
-	if err := s.logins.Logout(ctx, ex.tenant.ID, by.Session, by.Account(), refresh, by); err != nil {
+	if ex.cookie { // it is deleted, so its other sessions end as well
+		r.Cookie = ex.sessionCookie()
+	}
+	if err := s.logins.Logout(ctx, r); err != nil {
 		return nil, err
 	}
-	if !ex.cookie {
-		return nil, nil
+	if ex.cookie {
+		ex.dropCookie()
 	}
-	// The cookie is deleted, so the other sessions in it end as well.
-	others, err := s.sessions.FindAll(ctx, ex.tenant.ID, ex.sessionCookie())
-	if err == nil {
-		_, err = s.logins.SignOutBrowser(ctx, ex.tenant.ID, others, "", by)
-	}
-	ex.dropCookie()
-	return nil, err
+	return nil, nil
 }
