@@ -37,7 +37,7 @@ type assertionClaims struct {
 }
 
 // claimedSubject reads the unverified subject of an assertion. It proves nothing: it
-// tells whose keys to try.
+// names the client whose keys are tried.
 func claimedSubject(raw string) (auth.ClientID, bool) {
 	parsed, err := assertions.parse(raw)
 	if err != nil {
@@ -51,7 +51,7 @@ func claimedSubject(raw string) (auth.ClientID, bool) {
 }
 
 // checkAssertion verifies an assertion with the client's registered keys and consumes
-// it. A proof beside it that needs a nonce is refused before: the client repeats the
+// it. A DPoP proof that lacks a required nonce is refused first: the client repeats the
 // request as it is, with the nonce.
 func (s *Service) checkAssertion(ctx context.Context, r Request, c auth.Client, raw string) error {
 	var claims assertionClaims
@@ -99,7 +99,7 @@ func (s *Service) assertionAudiences(tenant auth.TenantID, c auth.Client) []stri
 	return []string{issuer}
 }
 
-// consumeAssertion makes sure that it is the first time, on whichever node.
+// consumeAssertion makes sure that an assertion is used once, on all nodes.
 func (s *Service) consumeAssertion(ctx context.Context, tenant auth.TenantID, id auth.ClientID, c assertionClaims) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseAssertion, Digest: secret.Digest(string(id) + "\x00" + c.ID), Client: id, Data: "{}",

@@ -14,15 +14,15 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Caller is a client that has proved who it is, with its tenant, as both were in the
+// Caller is an authenticated client with its tenant, as both were in the
 // database at that moment, with the fields that store.ClientAuthState names.
 type Caller struct {
 	Client auth.Client
 	Tenant auth.Tenant
-	Actor  auth.Actor // the client, and from where
+	Actor  auth.Actor // the client and its origin
 }
 
-// Authenticate is the one place where a client proves who it is, at every endpoint. An
+// Authenticate authenticates a client, at every endpoint. An
 // unknown or disabled client, and a wrong or expired credential or method, are refused alike
 // as invalid_client. A public client only names itself.
 //
@@ -97,7 +97,7 @@ func (s *Service) loadCaller(ctx context.Context, tenant auth.TenantID, id auth.
 	return caller, err
 }
 
-// prove compares what was shown with what is registered.
+// prove compares the credentials with the registered ones.
 func (s *Service) prove(ctx context.Context, r Request, c credentials, caller Caller) error {
 	switch {
 	case caller.Tenant.Disabled() || caller.Client.Disabled():
@@ -113,10 +113,10 @@ func (s *Service) prove(ctx context.Context, r Request, c credentials, caller Ca
 	case auth.AuthPrivateKeyJWT:
 		return s.checkAssertion(ctx, r, caller.Client, c.assertion)
 	}
-	return oauth.RefuseClient("a method that nobody checks")
+	return oauth.RefuseClient("unsupported authentication method")
 }
 
-// matchSecret compares with every secret, whichever matches first.
+// matchSecret compares the secret with every registered one, whichever matches first.
 func matchSecret(secrets []auth.ClientSecret, shown string, now time.Time) error {
 	digest, matched := secret.Digest(shown), false
 	for _, kept := range secrets {
@@ -130,8 +130,8 @@ func matchSecret(secrets []auth.ClientSecret, shown string, now time.Time) error
 	return nil
 }
 
-// failed counts a failed attempt and leaves an audit line. Mistakes of the request's
-// form are no attempt.
+// failed counts a failed attempt and records it. Mistakes in the request's
+// form do not count.
 func (s *Service) failed(ctx context.Context, r Request, id auth.ClientID, cause error) error {
 	e, ok := errors.AsType[*oauth.Error](cause)
 	if !ok || e.Code != oauth.InvalidClient {

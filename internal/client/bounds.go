@@ -7,8 +7,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// applyMetadata checks what a client says of itself, and combines it with what an operator has
-// said of it before. It is the one way in for both a registration and a document.
+// applyMetadata checks the metadata that a client sent about itself and combines it with the
+// operator's settings. Registrations and documents both use it.
 func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before auth.Client) (auth.Client, error) {
 	if err := m.checkLengths(); err != nil {
 		return auth.Client{}, refusedMetadata(err)
@@ -35,13 +35,13 @@ func (s *Service) applyMetadata(ctx context.Context, m ClientMetadata, before au
 	c.Bounds = before.Bounds
 	bounded := c.Bounded()
 	if len(bounded.RedirectURIs) == 0 && len(c.RedirectURIs) > 0 {
-		return auth.Client{}, refusedMetadata(auth.Invalid(auth.CodeInvalidRedirectURI, "redirect_uris", "none of these is among those that an operator of this server has left the client"))
+		return auth.Client{}, refusedMetadata(auth.Invalid(auth.CodeInvalidRedirectURI, "redirect_uris", "redirect_uris: at least one of those that the operator allows this client"))
 	}
 	return bounded, nil
 }
 
-// selfScope is what a client may give itself: the scopes within its bounds, or without
-// bounds those of OpenID Connect and what it has.
+// selfScope returns the scopes that a client may register for itself: those within its bounds, or
+// without bounds those of OpenID Connect and those it has.
 func selfScope(before auth.Client) auth.Scope {
 	if before.Bounds != nil && before.Bounds.Scopes != nil {
 		return before.Bounds.Scopes
@@ -49,8 +49,8 @@ func selfScope(before auth.Client) auth.Scope {
 	return append(slices.Clone(auth.DefaultScope), before.Scopes...)
 }
 
-// preserveOperatorSettings keeps what only an operator or the server may set of a client,
-// but for what validate has just computed.
+// preserveOperatorSettings keeps the settings that only an operator or the server may change, except
+// those that validate has just computed.
 func (s *Service) preserveOperatorSettings(c *auth.Client, before auth.Client) {
 	c.Settings.ClientSettings = mergeSettings(c.Settings.ClientSettings, before.Settings.ClientSettings)
 	c.Settings.Registration, c.Settings.DocumentAt = before.Settings.Registration, before.Settings.DocumentAt
@@ -62,30 +62,30 @@ func (s *Service) preserveOperatorSettings(c *auth.Client, before auth.Client) {
 	slices.Sort(c.Settings.Grants)
 }
 
-// newBounds are the bounds of a client that an operator has just changed: what was said
-// now, in the form in which it was checked, and the URIs that are left if those changed.
-func newBounds(before, checked auth.Client, said auth.ClientBounds) *auth.ClientBounds {
+// newBounds returns the bounds of a client after an operator's change: the new values in checked
+// form, and the remaining URIs if the URIs changed.
+func newBounds(before, checked auth.Client, requested auth.ClientBounds) *auth.ClientBounds {
 	var former auth.ClientBounds
 	if before.Bounds != nil {
 		former = *before.Bounds
 	}
-	if said.Name != former.Name {
-		said.Name = checked.Name
+	if requested.Name != former.Name {
+		requested.Name = checked.Name
 	}
-	if !slices.Equal(said.Scopes, former.Scopes) {
-		said.Scopes = checked.Scopes
+	if !slices.Equal(requested.Scopes, former.Scopes) {
+		requested.Scopes = checked.Scopes
 	}
-	if !slices.Equal(said.Grants, former.Grants) {
-		said.Grants = checked.Settings.Grants
+	if !slices.Equal(requested.Grants, former.Grants) {
+		requested.Grants = checked.Settings.Grants
 	}
 	uris, logout := checked.RedirectURIs, checked.Settings.PostLogoutURIs
 	if !slices.Equal(uris, before.RedirectURIs) || !slices.Equal(logout, before.Settings.PostLogoutURIs) {
-		said.RedirectURIs, said.PostLogoutURIs = orEmpty(uris), orEmpty(logout)
+		requested.RedirectURIs, requested.PostLogoutURIs = orEmpty(uris), orEmpty(logout)
 	}
-	if said.Empty() {
+	if requested.Empty() {
 		return nil
 	}
-	return &said
+	return &requested
 }
 
 // orEmpty returns an empty list, which allows nothing, for nil, which means not set.

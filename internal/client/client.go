@@ -1,9 +1,9 @@
 // Package client holds the registrations of OAuth clients: how a client is created,
 // validated, changed, disabled and deleted; how it registers itself (RFC 7591, RFC 7592) or
-// describes itself in a document; its secrets and keys; and how it proves who it is.
+// describes itself in a document; its secrets and keys; and how it authenticates.
 //
-// Authenticate is the one place where a client proves itself, at every endpoint, and
-// validate is the one check of a registration, whichever way it came in. Proofs of
+// Authenticate is the only place where a client authenticates, at every endpoint, and
+// validate is the only check of a registration, whatever its origin. Proofs of
 // possession (RFC 9449) are checked and consumed here as well.
 //
 // The package knows neither grants nor authorization requests, and no HTTP. Callers pass the
@@ -54,7 +54,7 @@ type Config struct {
 	Log       *slog.Logger
 }
 
-// Grant is what a registration has to know of a grant.
+// Grant holds the properties of a grant that matter to a registration.
 type Grant struct {
 	Name         auth.GrantType
 	Short        string // at the command line

@@ -75,13 +75,12 @@ func (s *Service) insert(ctx context.Context, tenant auth.TenantID, c auth.Clien
 	}
 	// A key that cannot be made now is made when the first token needs it.
 	if err := s.cfg.Tokens.EnsureIDTokenKey(ctx, tenant, c); err != nil {
-		s.cfg.Log.Warn("the key for a new client's ID Tokens could not be made", "client", c.ID, "error", err)
+		s.cfg.Log.Warn("the signing key for a new client's ID Tokens could not be created", "client", c.ID, "error", err)
 	}
 	return c, shown, nil
 }
 
-// Version is a digest of what is stored of a client; it changes with everything but the
-// times.
+// Version is a digest of a client's stored values except the times.
 func Version(c auth.Client) string {
 	c.CreatedAt, c.UpdatedAt = time.Time{}, time.Time{}
 	b, err := json.Marshal(c)
@@ -196,8 +195,8 @@ func (s *Service) endSessions(ctx context.Context, tenant auth.TenantID, id auth
 	return err
 }
 
-// Enable opens a disabled client again. What was ended stays ended, and what
-// should have ended is ended now, where disabling was interrupted.
+// Enable enables a disabled client. Sessions that ended stay ended. If disabling was interrupted, the
+// remaining sessions end now.
 func (s *Service) Enable(ctx context.Context, tenant auth.TenantID, id auth.ClientID, actor auth.Actor) (auth.Client, error) {
 	if c, err := s.Get(ctx, tenant, id); err == nil && c.Disabled() {
 		if err := s.endSessions(ctx, tenant, id); err != nil {
@@ -284,8 +283,7 @@ func (s *Service) List(ctx context.Context, tenant auth.TenantID) (list []auth.C
 	return list, nil
 }
 
-// ListAfter lists at most limit of the tenant's clients by id, from the one that
-// follows the given id.
+// ListAfter lists at most limit of the tenant's clients by id, after the given id.
 func (s *Service) ListAfter(ctx context.Context, tenant auth.TenantID, after auth.ClientID, limit int) (list []auth.Client, err error) {
 	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		list, err = tx.ClientsAfter(after, limit)

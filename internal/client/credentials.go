@@ -41,7 +41,7 @@ func readCredentials(r Request) (credentials, error) {
 	c := header
 	switch {
 	case methods > 1:
-		return credentials{}, oauth.Refuse(oauth.InvalidRequest, "use one method of client authentication, not two")
+		return credentials{}, oauth.Refuse(oauth.InvalidRequest, "at most one method of client authentication")
 	case assertion != "" || kind != "":
 		c, err = readAssertion(assertion, kind)
 	case secret != "":
@@ -56,7 +56,7 @@ func readCredentials(r Request) (credentials, error) {
 		return credentials{}, oauth.RefuseClient("no client authentication in the request")
 	}
 	if id != "" && id != string(c.id) || header.id != "" && header.id != c.id {
-		return credentials{}, oauth.Refuse(oauth.InvalidRequest, "client_id is not the client that authenticates")
+		return credentials{}, oauth.Refuse(oauth.InvalidRequest, "client_id: the client that authenticates")
 	}
 	if _, err := auth.ParseClientID(string(c.id)); err != nil {
 		return credentials{}, oauth.RefuseClient("not a client_id")
@@ -66,11 +66,11 @@ func readCredentials(r Request) (credentials, error) {
 
 func readAssertion(assertion, kind string) (credentials, error) {
 	if kind != oauth.AssertionType || assertion == "" {
-		return credentials{}, oauth.Refuse(oauth.InvalidRequest, "client_assertion and client_assertion_type belong together, and the type is "+oauth.AssertionType)
+		return credentials{}, oauth.Refuse(oauth.InvalidRequest, "client_assertion, client_assertion_type: both are required, and the type is "+oauth.AssertionType)
 	}
 	id, ok := claimedSubject(assertion)
 	if !ok {
-		return credentials{}, oauth.RefuseClient("the assertion is not a JWT of ours to judge")
+		return credentials{}, oauth.RefuseClient("client_assertion: a JWT whose sub is the client_id")
 	}
 	return credentials{method: auth.AuthPrivateKeyJWT, id: id, assertion: assertion}, nil
 }
@@ -99,7 +99,7 @@ func readBasic(header []string) (credentials, error) {
 		return credentials{}, nil
 	case 1:
 	default:
-		return credentials{}, oauth.Refuse(oauth.InvalidRequest, "the Authorization header is sent more than once")
+		return credentials{}, oauth.Refuse(oauth.InvalidRequest, "Authorization: at most one header")
 	}
 	id, secret, ok := oauth.ParseBasic(header[0])
 	switch {

@@ -18,32 +18,31 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document): a
-// client_id that is the address of a document in which the client describes itself.
-// What was read is kept as a row among the clients, so that everything else treats it
-// like any other; it is read again when it has grown old.
+// Client ID metadata documents (draft-ietf-oauth-client-id-metadata-document): the client_id is the
+// URL of a document in which the client describes itself. The client is stored like any other, and
+// the document is read again when the stored one is old.
 
 const (
-	documentFresh  = 15 * time.Minute // a document is not read again for this long
-	documentRetry  = time.Minute      // nor for this long after a failure
-	documentMaxAge = 24 * time.Hour   // while it cannot be read, the last one is taken for this long
-	maxFailures    = 4096             // failures remembered
+	documentFresh  = 15 * time.Minute // a document that was read is not read again for this long
+	documentRetry  = time.Minute      // no new request for this long after a failure
+	documentMaxAge = 24 * time.Hour   // the last document stays usable for this long while requests fail
+	maxFailures    = 4096             // entries
 )
 
-// How many clients that nobody knew yet are taken that way: asked for by one address, described
-// at one host, and by a tenant in all. What could not be read counts only for the address, so
-// that nobody uses up what a host or the tenant may have with addresses that are made up.
+// Limits on new clients with documents: by the requesting address, by the host of the document and by
+// tenant. A document that cannot be read counts only for the address, so invented URLs do not use up
+// the limits of a host or of the tenant.
 var (
 	newDocuments       = limit.Rate{Count: 60, Per: time.Hour, Burst: 30}
 	newDocumentsOfHost = limit.Rate{Count: 60, Per: time.Hour, Burst: 30}
 	newDocumentsOfAll  = limit.Rate{Count: 2400, Per: time.Hour, Burst: 600}
 )
 
-// documents remembers which addresses have just failed, so that asking us is no way to
-// make us ask others.
+// documents remembers the URLs that have just failed, so that requests to this server do not cause
+// repeated requests to others.
 type documents struct {
-	reading singleflight.Group // however many wait for a document, it is asked for once
-	mu      sync.Mutex         // owns failed
+	reading singleflight.Group // one request for all who wait for a document
+	mu      sync.Mutex         // guards failed
 	failed  map[string]time.Time
 }
 
@@ -63,14 +62,14 @@ func (ds *documents) fail(id string, now time.Time) {
 	ds.failed[id] = now
 }
 
-// ParseDocumentID checks a client_id that is to be the address of a document: https, a
-// path, no query, fragment, user or dot segment.
+// ParseDocumentID checks a client_id that is the URL of a document: https, a path, no query, fragment,
+// user or dot segment.
 func ParseDocumentID(id string) (auth.ClientID, error) {
 	bad := func(why string) (auth.ClientID, error) {
 		return "", auth.Invalid(auth.CodeClientIDInvalid, "client_id", why)
 	}
 	if len(id) > auth.MaxClientID {
-		return bad("the client_id is too long")
+		return bad("client_id: too long")
 	}
 	if _, err := auth.ParseWebURI("client_id", id); err != nil {
 		return "", err
@@ -78,15 +77,15 @@ func ParseDocumentID(id string) (auth.ClientID, error) {
 	u, err := url.Parse(id)
 	switch {
 	case err != nil || u.Path == "" || u.Path == "/":
-		return bad("the address of a client's document has a path")
+		return bad("client_id: the URL of a metadata document must have a path")
 	case strings.Contains(id, "?"):
-		return bad("the address of a client's document has no query")
+		return bad("client_id: the URL of a metadata document must have no query")
 	case u.Host != strings.ToLower(u.Host):
-		return bad("write the host in lower case")
+		return bad("client_id: the host must be in lower case")
 	}
 	for segment := range strings.SplitSeq(u.Path, "/") {
 		if segment == "." || segment == ".." {
-			return bad("the address of a client's document has no dot segments")
+			return bad("client_id: the URL of a metadata document must have no dot segments")
 		}
 	}
 	return auth.ClientID(id), nil
@@ -95,16 +94,15 @@ func ParseDocumentID(id string) (auth.ClientID, error) {
 // AcceptsDocuments reports whether a client_id may be the URL of a metadata document.
 func (s *Service) AcceptsDocuments() bool { return s.cfg.Documents }
 
-// refreshDocument makes sure that the row of a client whose id is the address of a document
-// is there and not too old. An id that is no such address is none of its business.
-// auth.ErrNotFound when there is no good document and was none lately. Who asks for one that
-// nobody knew yet is counted.
+// refreshDocument makes sure that a client whose id is the URL of a document is stored and not too
+// old. It ignores every other id. It returns auth.ErrNotFound when there is no usable document.
+// Requests for unknown documents are counted.
 func (s *Service) refreshDocument(ctx context.Context, tenant auth.TenantID, id auth.ClientID, by auth.Actor) error {
 	if !strings.HasPrefix(string(id), "https://") {
 		return nil
 	}
-	if !s.cfg.Documents { // those that were read while it was on are clients no more
-		return documentNotFound(errors.New("documents are not taken"))
+	if !s.cfg.Documents { // documents that were read before count no longer
+		return documentNotFound(errors.New("client metadata documents are disabled"))
 	}
 	if _, err := ParseDocumentID(string(id)); err != nil {
 		return documentNotFound(err)
@@ -119,7 +117,7 @@ func (s *Service) refreshDocument(ctx context.Context, tenant auth.TenantID, id 
 	case known && s.documents.failing(string(id), now) && age < documentMaxAge:
 		return nil
 	case s.documents.failing(string(id), now):
-		return documentNotFound(errors.New("it could not be read a moment ago"))
+		return documentNotFound(errors.New("the last request for it failed less than a minute ago"))
 	}
 	if !known {
 		if _, err := limit.TakeAll(ctx, s.cfg.Limiter, limit.AddressBuckets("client.document.ip", by.Addr(), newDocuments)...); err != nil {
@@ -159,7 +157,7 @@ func (s *Service) fetchAndStore(ctx context.Context, tenant auth.TenantID, id au
 		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, taken...)
 		s.documents.fail(string(id), now)
 		if known && now.Sub(before.Settings.DocumentAt) < documentMaxAge {
-			s.cfg.Log.Warn("a client's document cannot be read; the last one is taken", "client_id", string(id), "error", err)
+			s.cfg.Log.Warn("a client's document cannot be read; the previous one stays in use", "client_id", string(id), "error", err)
 			return nil
 		}
 		return documentNotFound(err)
@@ -175,8 +173,8 @@ func documentBuckets(tenant auth.TenantID, id auth.ClientID) []limit.Bucket {
 	}
 }
 
-// readDocument fetches the document and checks it. A response from the server's own network or of
-// an intermediary is refused before: see outbound.
+// readDocument fetches the document and checks it. Package outbound refuses responses from the
+// server's own network and from intermediaries.
 func (s *Service) readDocument(ctx context.Context, id auth.ClientID, before auth.Client) (auth.Client, error) {
 	body, err := s.FetchDocument(ctx, string(id))
 	if err != nil {
@@ -194,8 +192,8 @@ func (s *Service) readDocument(ctx context.Context, id auth.ClientID, before aut
 	return c, nil
 }
 
-// ParseDocument reads the document at the given client_id. It names itself and
-// holds no secret, since every reader of the document could use that.
+// ParseDocument parses the document at the given client_id. The document must name that client_id and
+// must hold no secret, since anyone can read it.
 func ParseDocument(id auth.ClientID, body []byte) (ClientMetadata, error) {
 	var m struct {
 		ClientMetadata
@@ -211,18 +209,18 @@ func ParseDocument(id auth.ClientID, body []byte) (ClientMetadata, error) {
 	}
 	switch {
 	case m.ID != string(id):
-		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "client_id in the document is not its address")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "client_id: the URL of the document")
 	case m.Secret != nil || m.Expires != nil:
 		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "client_secret: not allowed in a document that anyone can read")
 	case m.Auth != auth.AuthNone && m.Auth != auth.AuthPrivateKeyJWT:
-		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "a client with a document authenticates by private_key_jwt or none")
+		return m.ClientMetadata, oauth.Refuse(oauth.InvalidClientMetadata, "token_endpoint_auth_method: private_key_jwt or none")
 	}
 	return m.ClientMetadata, nil
 }
 
-// storeDocument writes what was read, unless the client was changed while it was read: it
-// is read again when it is old. A client that has become one of another type, or knows
-// people by other subjects, is another client: what people allowed the former is over.
+// storeDocument stores a document, unless the client was changed while the document was read. A
+// client whose type or sector has changed is a new client: the sessions and consents of the former
+// one end.
 func (s *Service) storeDocument(ctx context.Context, tenant auth.TenantID, former, c auth.Client) error {
 	var next auth.Client
 	for more := true; more; {
@@ -235,20 +233,19 @@ func (s *Service) storeDocument(ctx context.Context, tenant auth.TenantID, forme
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("keep client document: %w", err)
+			return fmt.Errorf("store client document: %w", err)
 		}
 	}
 	return nil
 }
 
-// replacedAt is DocumentAt of a client that has taken the place of another whose sessions
-// may not have ended yet. It is too old for anything but to be read again.
+// replacedAt is the DocumentAt of a client that has replaced another one whose sessions may not have
+// ended yet. The document counts as old, so it is read again.
 var replacedAt = time.UnixMilli(1).UTC()
 
-// storeDocumentTx is one transaction of storeDocument. It returns the client as it is now, and reports
-// whether sessions of the former client are left to end: they end a few at a time, so
-// that nobody waits for them all, and at last in a transaction that sees those which
-// began while the client was replaced or removed.
+// storeDocumentTx is one transaction of storeDocument. It returns the stored client, and reports
+// whether sessions of the former client remain. Those end in batches, so that no other write waits
+// for all of them. The last transaction also ends sessions that began meanwhile.
 func storeDocumentTx(tx *store.Tx, former, c auth.Client) (now auth.Client, more bool, err error) {
 	c.Settings.DocumentAt, c.CreatedAt, c.UpdatedAt = tx.Now, tx.Now, tx.Now
 	before, err := tx.Client(c.ID)
@@ -283,8 +280,8 @@ func storeDocumentTx(tx *store.Tx, former, c auth.Client) (now auth.Client, more
 	return now, true, err
 }
 
-// replaceStored puts a client in the place of another of the same id. Nothing that was
-// issued to the other works for it; it is unfinished.
+// replaceStored replaces a client by another with the same id. Nothing that was issued to the former
+// one works for the new one, which is not complete yet.
 func replaceStored(tx *store.Tx, c auth.Client, change string) (auth.Client, error) {
 	if err := tx.DeleteClientCodes(c.ID); err != nil {
 		return c, err

@@ -14,8 +14,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Proof of possession (RFC 9449). The package guard checks what a proof says, here as at
-// every API. That it is used once is ensured here, in the database, for all nodes.
+// Proof of possession (RFC 9449). The package guard checks a proof's claims, as it does in every API.
+// This file ensures in the database, for all nodes, that a proof is used once.
 
 // ProofInput is a request in which the possession of a key may be proved.
 type ProofInput struct {

@@ -14,25 +14,25 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// RegisterPath is where clients register themselves (RFC 7591); below it each manages
-// what it registered (RFC 7592).
+// RegisterPath is the registration endpoint (RFC 7591). Below it each client manages its own
+// registration (RFC 7592).
 const RegisterPath = "/oauth2/register"
 
-// Prefixes of the tokens that go with it.
+// Prefixes of registration tokens.
 const (
 	initialPrefix    = "wwi_" // allows registering
 	managementPrefix = "wwg_" // belongs to one client that registered itself
 )
 
-// Who may register clients.
+// Modes of dynamic registration.
 const (
 	RegistrationClosed = "closed"
 	RegistrationToken  = "token"
 	RegistrationOpen   = "open"
 )
 
-// RegisterRequest is a request to the registration endpoint or, with a Client, to what
-// is below it.
+// RegisterRequest is a request to the registration endpoint or, with a Client, to the client
+// configuration endpoint.
 type RegisterRequest struct {
 	Tenant        auth.TenantID
 	Client        auth.ClientID
@@ -41,11 +41,11 @@ type RegisterRequest struct {
 	Actor         auth.Actor
 }
 
-// Information is the answer (RFC 7591 §3.2.1, RFC 7592 §3).
+// Information is the response (RFC 7591 §3.2.1, RFC 7592 §3).
 type Information struct {
 	ID              auth.ClientID `json:"client_id"`
-	Secret          string        `json:"client_secret,omitempty"`            // only new ones: the server stores a digest
-	SecretExpiresAt *int64        `json:"client_secret_expires_at,omitempty"` // beside a secret: 0, never
+	Secret          string        `json:"client_secret,omitempty"`            // only a new one: the server stores a digest
+	SecretExpiresAt *int64        `json:"client_secret_expires_at,omitempty"` // with a secret: 0, never
 	IssuedAt        int64         `json:"client_id_issued_at"`
 	Token           string        `json:"registration_access_token"`
 	URI             string        `json:"registration_client_uri"`
@@ -89,7 +89,7 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (Information,
 }
 
 // authorizeRegistration returns the digest of the initial access token to consume, if one is
-// needed.
+// required.
 func (s *Service) authorizeRegistration(ctx context.Context, r RegisterRequest) (digest string, err error) {
 	var t auth.Tenant
 	var v auth.SingleUse
@@ -105,7 +105,7 @@ func (s *Service) authorizeRegistration(ctx context.Context, r RegisterRequest) 
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("look up who may register: %w", err)
+		return "", fmt.Errorf("read registration mode: %w", err)
 	}
 	switch mode := s.RegistrationMode(t); {
 	case mode == RegistrationOpen && !shown:
@@ -123,7 +123,7 @@ func invalidToken(shown bool) error {
 	return &oauth.Error{Code: oauth.InvalidToken, Desc: "a valid registration access token is required", Scheme: "Bearer", Bare: !shown}
 }
 
-// bearerToken reads the one header; the token is empty when it cannot be one of this server.
+// bearerToken reads the header; the token is empty when it cannot be one of this server.
 func bearerToken(header []string, prefix string) (token string, shown bool) {
 	if len(header) != 1 {
 		return "", len(header) > 0
@@ -135,7 +135,7 @@ func bearerToken(header []string, prefix string) (token string, shown bool) {
 	return token, true
 }
 
-// clientInformation is the answer about a client.
+// clientInformation returns the response about a client.
 func (s *Service) clientInformation(tenant auth.TenantID, c auth.Client, shown secret.Text, token string) Information {
 	v := Information{
 		ID: c.ID, Secret: shown.Reveal(), IssuedAt: c.CreatedAt.Unix(), Token: token,
@@ -147,8 +147,8 @@ func (s *Service) clientInformation(tenant auth.TenantID, c auth.Client, shown s
 	return v
 }
 
-// authenticateRegistration finds the client that a request manages. That the client is unknown, was not
-// registered that way, is disabled, or has another token, is refused alike.
+// authenticateRegistration returns the client that a request manages. It refuses alike a client that
+// is unknown, not self-registered or disabled, and a wrong token.
 func (s *Service) authenticateRegistration(ctx context.Context, r RegisterRequest) (c auth.Client, token string, err error) {
 	token, shown := bearerToken(r.Authorization, managementPrefix)
 	if token == "" {
@@ -164,8 +164,8 @@ func (s *Service) authenticateRegistration(ctx context.Context, r RegisterReques
 	return c, token, nil
 }
 
-// ReadRegistered returns the registered metadata of a client (RFC 7592 §2.1), but for its
-// secret, of which only a digest is kept.
+// ReadRegistered returns the registered metadata of a client (RFC 7592 §2.1), except its secret, of
+// which only a digest is stored.
 func (s *Service) ReadRegistered(ctx context.Context, r RegisterRequest) (Information, error) {
 	c, token, err := s.authenticateRegistration(ctx, r)
 	if err != nil {
@@ -174,9 +174,9 @@ func (s *Service) ReadRegistered(ctx context.Context, r RegisterRequest) (Inform
 	return s.clientInformation(r.Tenant, c, "", token), nil
 }
 
-// ReplaceRegistered replaces what is registered of a client by what it says of itself
-// now (RFC 7592 §2.2); what it leaves out goes back to its default. What an operator
-// has given the client, taken from it or required of it stays, and the answer says so.
+// ReplaceRegistered replaces the metadata of a client by the request's (RFC 7592 §2.2). Members that
+// are left out return to their defaults. The operator's settings and bounds stay, and the response
+// shows them.
 func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Information, error) {
 	before, token, err := s.authenticateRegistration(ctx, r)
 	if err != nil {
@@ -191,10 +191,10 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Inf
 		return Information{}, err
 	}
 	if checked.Type != before.Type {
-		return Information{}, oauth.Refuse(oauth.InvalidClientMetadata, "the type of a client (with a server, in a browser, on a device) cannot change; register another one")
+		return Information{}, oauth.Refuse(oauth.InvalidClientMetadata, "the type of a client (web, spa, native) cannot change; register a new client")
 	}
 	if !sameSubjects(before, checked) {
-		return Information{}, oauth.Refuse(oauth.InvalidClientMetadata, "subject_type and the sector of a client cannot change; register another one")
+		return Information{}, oauth.Refuse(oauth.InvalidClientMetadata, "subject_type and the sector of a client cannot change; register a new client")
 	}
 	c, shown, err := s.replace(ctx, r.Tenant, before, checked, r.Actor.AsClient(before.ID))
 	if err != nil {
@@ -203,14 +203,14 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Inf
 	return s.clientInformation(r.Tenant, c, shown, token), nil
 }
 
-// sameSubjects reports whether a client goes on knowing people by the same subjects. What
-// it was allowed under one sector would else be turned into the subjects of another.
+// sameSubjects reports whether a client keeps the subjects by which it knows users. Otherwise its
+// former grants would be turned into the subjects of another sector.
 func sameSubjects(before, c auth.Client) bool {
 	return before.Settings.SubjectType == c.Settings.SubjectType && before.PairwiseSector() == c.PairwiseSector()
 }
 
-// replacement reads the body of a PUT, in which the client repeats its id and may
-// repeat its secret, and says nothing of what the server says.
+// replacement reads the body of a PUT. The client repeats its client_id and may repeat its secret.
+// Members that only the server sets are refused.
 func (s *Service) replacement(c auth.Client, body []byte) (ClientMetadata, error) {
 	var m struct {
 		ClientMetadata
@@ -235,7 +235,7 @@ func (s *Service) replacement(c auth.Client, body []byte) (ClientMetadata, error
 	return m.ClientMetadata, nil
 }
 
-// DeleteRegistered deletes a client at its own wish (RFC 7592 §2.3).
+// DeleteRegistered deletes a client at its own request (RFC 7592 §2.3).
 func (s *Service) DeleteRegistered(ctx context.Context, r RegisterRequest) error {
 	c, _, err := s.authenticateRegistration(ctx, r)
 	if err != nil {

@@ -26,14 +26,14 @@ type initialUses struct {
 	Left int `json:"left"`
 }
 
-// NewInitialToken makes a token with which so many clients can be registered until it
-// expires. It is returned once and stored as a digest.
+// NewInitialToken creates a token that can register the given number of clients until it expires. The
+// token is returned once and stored as a digest.
 func (s *Service) NewInitialToken(ctx context.Context, tenant auth.TenantID, uses int, lifetime time.Duration, actor auth.Actor) (secret.Text, time.Time, error) {
 	if uses < 1 || uses > MaxInitialUses {
-		return "", time.Time{}, auth.Invalid(auth.CodeUsesInvalid, "uses", "a token registers from 1 to 10000 clients")
+		return "", time.Time{}, auth.Invalid(auth.CodeUsesInvalid, "uses", "uses: 1 to 10000")
 	}
 	if lifetime < time.Minute || lifetime > MaxInitialLifetime {
-		return "", time.Time{}, auth.Invalid(auth.CodeExpiresInvalid, "expires", "a token lives from a minute to a year")
+		return "", time.Time{}, auth.Invalid(auth.CodeExpiresInvalid, "expires", "expires: a minute to a year")
 	}
 	token, expires := secret.New(initialPrefix), time.Time{}
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -82,5 +82,5 @@ func consumeInitialToken(tx *store.Tx, digest string) error {
 			return err
 		}
 	}
-	return auth.Unavailable(errors.New("many register with one token at once"), time.Second)
+	return auth.Unavailable(errors.New("too many concurrent registrations with one token"), time.Second)
 }

@@ -20,13 +20,12 @@ type clientKey = jose.JSONWebKey
 
 var errSecretKey = errors.New("jwks must hold public keys only; treat this private key as compromised")
 
-// ParseKeys reads a client's JWKS (RFC 7517 §5): its public keys that can make
-// signatures of AssertionAlgorithms, each with its algorithm where its kind has only
-// one. Keys for other purposes are passed over, as §5 asks; at least one has to be
-// left. A set with a private or symmetric key in it is refused whole.
+// ParseKeys reads a client's JWKS (RFC 7517 §5) and returns the public keys that can sign with one of
+// AssertionAlgorithms. A key whose type has only one algorithm gets that alg. Keys for other purposes
+// are ignored (§5); at least one key must remain. A set with a private or symmetric key is refused.
 func ParseKeys(jwks []byte) ([]clientKey, error) {
 	if len(jwks) > 32<<10 {
-		return nil, errors.New("the key set is too long")
+		return nil, errors.New("jwks: at most 32 KiB")
 	}
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -35,7 +34,7 @@ func ParseKeys(jwks []byte) ([]clientKey, error) {
 		return nil, errors.New("jwks: a JWK Set is expected")
 	}
 	if len(set.Keys) == 0 || len(set.Keys) > 16 {
-		return nil, errors.New("a key set has 1 to 16 keys")
+		return nil, errors.New("jwks: 1 to 16 keys")
 	}
 	var out []clientKey
 	var reason error
@@ -56,8 +55,8 @@ func ParseKeys(jwks []byte) ([]clientKey, error) {
 	return out, checkKeyIDs(out)
 }
 
-// publicMembers are the members of a JWK that are read. The rest (certificates
-// among them) prove nothing here and are dropped before anything expensive reads them.
+// publicMembers are the members of a JWK that are read. All other members, certificates included, are
+// dropped before anything expensive parses them.
 type publicMembers struct {
 	Type      string `json:"kty"`
 	Curve     string `json:"crv,omitempty"`
@@ -80,7 +79,7 @@ func parseClientKey(raw []byte) (k clientKey, err error) {
 	var members publicMembers
 	var secret privateMembers
 	if json.Unmarshal(raw, &members) != nil || json.Unmarshal(raw, &secret) != nil {
-		return k, errors.New("a key cannot be read")
+		return k, errors.New("jwks: a key is malformed")
 	}
 	for _, m := range []json.RawMessage{secret.D, secret.P, secret.Q, secret.DP, secret.DQ, secret.QI, secret.K, secret.Oth} {
 		if m != nil {
@@ -91,18 +90,18 @@ func parseClientKey(raw []byte) (k clientKey, err error) {
 		return k, fmt.Errorf("encode public members: %w", err)
 	}
 	if err := json.Unmarshal(raw, &k); err != nil {
-		return k, errors.New("a key cannot be read")
+		return k, errors.New("jwks: a key is malformed")
 	}
 	algs, err := keyAlgorithms(k)
 	switch {
 	case err != nil:
 		return k, err
 	case k.Algorithm != "" && !slices.Contains(algs, k.Algorithm):
-		return k, fmt.Errorf("alg of a key is not %s", strings.Join(algs, " or "))
+		return k, fmt.Errorf("jwks: the alg of a key must be %s", strings.Join(algs, " or "))
 	case k.Use != "" && k.Use != "sig":
-		return k, errors.New("a key is not for signatures")
+		return k, errors.New("jwks: a key is not for signatures")
 	case strings.ContainsFunc(k.KeyID, unicode.IsControl):
-		return k, errors.New("kid of a key has a control character")
+		return k, errors.New("jwks: the kid of a key has a control character")
 	}
 	if len(algs) == 1 {
 		k.Algorithm = algs[0]
@@ -110,8 +109,7 @@ func parseClientKey(raw []byte) (k clientKey, err error) {
 	return k, nil
 }
 
-// encodeClientKeys writes keys of ParseKeys as a JWK Set: what was understood of
-// them, and nothing else that the client sent.
+// encodeClientKeys encodes keys of ParseKeys as a JWK Set with only the members that were read.
 func encodeClientKeys(keys []clientKey) (json.RawMessage, error) {
 	b, err := json.Marshal(jose.JSONWebKeySet{Keys: keys})
 	if err != nil {
@@ -120,7 +118,7 @@ func encodeClientKeys(keys []clientKey) (json.RawMessage, error) {
 	return b, nil
 }
 
-// checkKeyIDs makes sure that a signature can say by which of several keys it was made.
+// checkKeyIDs checks that a kid identifies each of several keys.
 func checkKeyIDs(keys []clientKey) error {
 	seen := map[string]bool{}
 	for _, k := range keys {
@@ -132,8 +130,8 @@ func checkKeyIDs(keys []clientKey) error {
 	return nil
 }
 
-// keyAlgorithms are the algorithms that a public key is good for here (RFC 8725
-// §3.1): what kind of key it is decides, not what a header says.
+// keyAlgorithms returns the algorithms of a public key (RFC 8725 §3.1). The type of the key decides,
+// not a header.
 func keyAlgorithms(k clientKey) ([]string, error) {
 	switch p := k.Key.(type) {
 	case *ecdsa.PublicKey:
@@ -152,8 +150,8 @@ func keyAlgorithms(k clientKey) ([]string, error) {
 	return nil, errors.New("jwks: keys are P-256, Ed25519 or RSA of 2048 to 8192 bits")
 }
 
-// keyMatches reports whether a key of ParseKeys may have made a signature with the
-// given alg and kid. Where the key or the signature names none, the other's will do.
+// keyMatches reports whether a key of ParseKeys may have made a signature with the given alg and kid.
+// A value that either of them leaves out matches any.
 func keyMatches(k clientKey, alg, kid string) bool {
 	if kid != "" && k.KeyID != "" && k.KeyID != kid || k.Algorithm != "" && k.Algorithm != alg {
 		return false

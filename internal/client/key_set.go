@@ -13,22 +13,21 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// How long what is published at a jwks_uri is good for.
+// Validity of the keys that are read from a jwks_uri.
 const (
-	keySetFresh  = 5 * time.Minute // it is not asked again for this long
-	keySetRetry  = time.Minute     // nor for this long after a failure
-	keySetMaxAge = 24 * time.Hour  // while the address does not answer, the last keys are taken for this long
-	maxKeySets   = 1024            // clients remembered
-	keySetWait   = time.Second     // for newer keys, by who could do with those at hand
-	// A kid that is not known is a reason to ask at once, five times and then once a minute.
+	keySetFresh  = 5 * time.Minute // no new request for this long after a success
+	keySetRetry  = time.Minute     // no new request for this long after a failure
+	keySetMaxAge = 24 * time.Hour  // the last keys stay usable for this long while requests fail
+	maxKeySets   = 1024            // cache entries
+	keySetWait   = time.Second     // wait for newer keys when older ones are usable
+	// An unknown kid causes a request at once, five times and then once a minute.
 	unknownEvery = time.Minute
 	unknownBurst = 5
 )
 
-// clientKeys are the public keys with which a client signs its assertions and
-// request objects: those that are registered, or those at its jwks_uri. The kid is
-// the one that the signature names, or empty. Whether a key fits the signature is for
-// the caller to see: see fits.
+// clientKeys returns the public keys with which a client signs its assertions and request objects:
+// the registered ones, or those at its jwks_uri. The kid is that of the signature, or empty. The
+// caller checks whether a key matches the signature: see keyMatches.
 func (s *Service) clientKeys(ctx context.Context, c auth.Client, kid string) ([]clientKey, error) {
 	if c.Settings.JWKSURI == "" {
 		return ParseKeys(c.Settings.JWKS)
@@ -36,34 +35,33 @@ func (s *Service) clientKeys(ctx context.Context, c auth.Client, kid string) ([]
 	return s.keySets.get(ctx, keySource{c.ID, c.Settings.JWKSURI}, kid)
 }
 
-// keySource is where a client publishes its keys. Clients that name one address do not
-// share what is remembered: none can use up what another may ask.
+// keySource is where a client publishes its keys. Clients that name the same address do not share
+// a cache entry, so none can use up the requests of another.
 type keySource struct {
 	client auth.ClientID
 	uri    string
 }
 
-// keySets remembers what was found at the addresses of clients' keys. It is bounded. An
-// address is asked for a client once at a time, and only those who have no key to do
-// with wait for the answer.
+// keySets caches the keys found at clients' addresses. It is bounded. It sends at most one request
+// at a time for a client. Only callers without a usable key wait for the response.
 type keySets struct {
 	fetch func(ctx context.Context, from string) ([]byte, error)
 	now   func() time.Time
 
-	mu    sync.Mutex // owns known and the used of each
+	mu    sync.Mutex // guards known and the used of each
 	known map[keySource]*keySet
 }
 
 type keySet struct {
-	used time.Time // when it was last looked for
+	used time.Time // time of the last lookup
 
-	mu      sync.Mutex // owns the rest; never held while the address is asked
+	mu      sync.Mutex // guards the rest; not held during a request
 	keys    []clientKey
 	good    time.Time     // when the keys were found
-	tried   time.Time     // when the address was last asked
+	tried   time.Time     // when the last request began
 	err     error         // why the last try failed
-	unknown time.Time     // until then, the tries for unknown kids are used
-	asking  chan struct{} // closed when the try that goes on is over; nil when none does
+	unknown time.Time     // until then, the tries for unknown kids are used up
+	asking  chan struct{} // closed at the end of the running request; nil without one
 }
 
 func (ks *keySets) get(ctx context.Context, from keySource, kid string) ([]clientKey, error) {
@@ -90,7 +88,7 @@ func (ks *keySets) get(ctx context.Context, from keySource, kid string) ([]clien
 	return e.keys, nil
 }
 
-// await waits for the answer, or only for a moment where there are keys already.
+// await waits for the response, at most keySetWait if there are usable keys already.
 func await(ctx context.Context, answer <-chan struct{}, serves bool) {
 	if serves {
 		var cancel context.CancelFunc
@@ -103,8 +101,8 @@ func await(ctx context.Context, answer <-chan struct{}, serves bool) {
 	}
 }
 
-// due reports whether the address is to be asked, and takes one of the tries for an
-// unknown kid if that is the reason.
+// due reports whether a request to the address is due. If an unknown kid is the reason, it
+// consumes one of the tries for that.
 func (e *keySet) due(now time.Time, kid string) bool {
 	if !e.usable(now) || now.Sub(e.good) >= keySetFresh {
 		return e.tried.IsZero() || now.Sub(e.tried) >= keySetRetry
@@ -129,7 +127,7 @@ func (e *keySet) has(kid string) bool {
 	return kid == "" || slices.ContainsFunc(e.keys, func(k clientKey) bool { return k.KeyID == kid })
 }
 
-// ask keeps the former keys when nothing better is to be had.
+// ask requests the keys. On failure it keeps the former ones.
 func (e *keySet) ask(ctx context.Context, fetch func(context.Context, string) ([]byte, error), from string, now time.Time) {
 	body, err := fetch(ctx, from)
 	var keys []clientKey
@@ -172,14 +170,14 @@ func (ks *keySets) dropOldest() {
 	delete(ks.known, oldest)
 }
 
-// forget drops what is remembered of a client that has changed.
+// forget drops the cached keys of a client that has changed.
 func (ks *keySets) forget(id auth.ClientID) {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	maps.DeleteFunc(ks.known, func(from keySource, _ *keySet) bool { return from.client == id })
 }
 
-// maxDocument is how long a document is that a client publishes.
+// maxDocument is the maximum size of a document that a client publishes, in bytes.
 const maxDocument = 64 << 10
 
 // FetchDocument reads a document that a client publishes.

@@ -13,8 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// ClientMetadata is the metadata of a client, in the words of RFC 7591 §2, OpenID
-// Connect Registration §2 and their kin: when it registers itself, and in a client ID
+// ClientMetadata is the metadata of a client, with the members of RFC 7591 §2, OpenID
+// Connect Registration §2 and related specifications. It is used in dynamic registration and in a client ID
 // metadata document. All other members are ignored, so nothing that only the server
 // decides (trust, tenant, roles) can be set.
 type ClientMetadata struct {
@@ -32,15 +32,15 @@ type ClientMetadata struct {
 	AuthorizationEncryption string `json:"authorization_encrypted_response_alg,omitempty"`
 }
 
-// registration is what the metadata come to, with the defaults of RFC 7591 §2 filled
-// in. Of the scope that is asked for the client gets what is in allowed.
+// registration returns the Registration of the metadata, with the defaults of RFC 7591 §2 filled
+// in. The client gets the part of the requested scope that is in allowed.
 func (m ClientMetadata) registration(allowed auth.Scope) (Registration, error) {
 	if len(m.RedirectURIs) > 0 && !slices.Contains(m.Grants, auth.GrantAuthorizationCode) {
-		// Nothing would ever be sent to them, so they would prove nothing of the client.
-		return Registration{}, auth.Invalid(auth.CodeInvalidRedirectURI, "redirect_uris", "these belong to grant_type authorization_code; leave them out or add it")
+		// No response would be sent to them, so they would prove nothing about the client.
+		return Registration{}, auth.Invalid(auth.CodeInvalidRedirectURI, "redirect_uris", "redirect_uris: only for the grant authorization_code; leave them out or add it to grant_types")
 	}
-	if cmp.Or(m.IDTokenEncryption, m.UserInfoEncryption, m.IntrospectionEncryption, m.AuthorizationEncryption) != "" { // what it expects to be secret would come in plain
-		return Registration{}, auth.Invalid(auth.CodeEncryptionUnsupported, "", "nothing is encrypted for clients here; leave the members for encryption out")
+	if cmp.Or(m.IDTokenEncryption, m.UserInfoEncryption, m.IntrospectionEncryption, m.AuthorizationEncryption) != "" { // a client that expects encryption would get plain text
+		return Registration{}, auth.Invalid(auth.CodeEncryptionUnsupported, "", "encryption is not supported; leave out the *_encrypted_response_alg members")
 	}
 	typ, method := m.kind()
 	set := m.ClientSettings
@@ -48,7 +48,7 @@ func (m ClientMetadata) registration(allowed auth.Scope) (Registration, error) {
 	return Registration{Name: cmp.Or(strings.TrimSpace(m.Name), m.fallbackName()), Type: typ, RedirectURIs: m.RedirectURIs, Scopes: m.scope(allowed), ClientSettings: set}, nil
 }
 
-// checkLength refuses lists that are too long, before any of them is read.
+// checkLengths refuses lists that are too long, before their values are checked.
 func (m ClientMetadata) checkLengths() error {
 	for field, n := range map[string]int{"redirect_uris": len(m.RedirectURIs), "response_types": len(m.ResponseTypes), "grant_types": len(m.Grants),
 		"post_logout_redirect_uris": len(m.PostLogoutURIs), "default_acr_values": len(m.DefaultACR), "contacts": len(m.Contacts)} {
@@ -59,13 +59,13 @@ func (m ClientMetadata) checkLengths() error {
 	return checkLength("request_uris", m.RequestURIs, maxRequestURIs)
 }
 
-// selfServiceGrants are those of the grants that a client may register itself for (RFC 7591
-// §2.1); authorization_code when it names none.
-func (s *Service) selfServiceGrants(asked []auth.GrantType) ([]auth.GrantType, error) {
-	if len(asked) == 0 {
+// selfServiceGrants returns the requested grants that a client may register for itself (RFC 7591
+// §2.1), or authorization_code when it requests none.
+func (s *Service) selfServiceGrants(requested []auth.GrantType) ([]auth.GrantType, error) {
+	if len(requested) == 0 {
 		return []auth.GrantType{auth.GrantAuthorizationCode}, nil
 	}
-	grants := slices.DeleteFunc(slices.Clone(asked), func(name auth.GrantType) bool { return !s.selfService(name) })
+	grants := slices.DeleteFunc(slices.Clone(requested), func(name auth.GrantType) bool { return !s.selfService(name) })
 	if !slices.ContainsFunc(grants, func(name auth.GrantType) bool { return name != auth.GrantRefreshToken }) {
 		var names []string
 		for _, g := range s.cfg.Grants {
@@ -73,7 +73,7 @@ func (s *Service) selfServiceGrants(asked []auth.GrantType) ([]auth.GrantType, e
 				names = append(names, g.Short)
 			}
 		}
-		return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a client may register itself for "+strings.Join(names, " or ")+", with refresh_token")
+		return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "grant_types: "+strings.Join(names, " or ")+", with refresh_token")
 	}
 	return grants, nil
 }
@@ -88,8 +88,8 @@ func (s *Service) isForUser(name auth.GrantType) bool {
 	return g.ForUser
 }
 
-// kind is what sort of client this is. Without a secret and without https everywhere it
-// is a program on a device, whatever it calls itself.
+// kind returns type and method of the client. A public client with a redirect URI that is not https
+// is native, whatever its application_type.
 func (m ClientMetadata) kind() (auth.ClientType, auth.AuthMethod) {
 	local := slices.ContainsFunc(m.RedirectURIs, func(u string) bool { return !strings.HasPrefix(u, "https:") })
 	switch method := cmp.Or(m.Auth, auth.AuthSecretBasic); {
@@ -104,7 +104,7 @@ func (m ClientMetadata) kind() (auth.ClientType, auth.AuthMethod) {
 	}
 }
 
-// scope is the part of the scope asked for that is allowed. What is no scope is left out.
+// scope returns the allowed part of the requested scope. Invalid names are left out.
 func (m ClientMetadata) scope(allowed auth.Scope) []string {
 	var got auth.Scope
 	for name := range strings.FieldsSeq(m.Scope) {
@@ -115,27 +115,27 @@ func (m ClientMetadata) scope(allowed auth.Scope) []string {
 	return got
 }
 
-// fallbackName names a client that has no name.
+// fallbackName returns the name of a client that sent none.
 func (m ClientMetadata) fallbackName() string {
 	for _, raw := range append([]string{m.ClientURI}, m.RedirectURIs...) {
 		if u, err := url.Parse(raw); err == nil && u.Hostname() != "" {
 			return auth.Clip(u.Hostname(), 100)
 		}
 	}
-	return "A client without a name"
+	return "Unnamed client"
 }
 
-// metadataOf is the metadata of a client as it is registered, defaults and all. Open are
+// metadataOf returns the registered metadata of a client, defaults included. Open are
 // the scopes of open resources.
 func metadataOf(c auth.Client, open auth.Scope) ClientMetadata {
 	set := c.Settings
 	scope := slices.Concat(auth.Scope(c.Scopes), slices.DeleteFunc(slices.Clone(set.ResourceScopes), func(name string) bool {
 		return !open.Has(name) || slices.Contains(c.Scopes, name)
 	}))
-	said := mergeSettings(set.ClientSettings, auth.ClientSettings{})
-	said.Grants = orEmpty(said.Grants)
-	said.SubjectType, said.IDTokenAlgorithm = cmp.Or(said.SubjectType, "public"), cmp.Or(said.IDTokenAlgorithm, "RS256")
-	m := ClientMetadata{Name: c.Name, ApplicationType: "web", RedirectURIs: c.RedirectURIs, Scope: scope.String(), ClientSettings: said}
+	registered := mergeSettings(set.ClientSettings, auth.ClientSettings{})
+	registered.Grants = orEmpty(registered.Grants)
+	registered.SubjectType, registered.IDTokenAlgorithm = cmp.Or(registered.SubjectType, "public"), cmp.Or(registered.IDTokenAlgorithm, "RS256")
+	m := ClientMetadata{Name: c.Name, ApplicationType: "web", RedirectURIs: c.RedirectURIs, Scope: scope.String(), ClientSettings: registered}
 	if c.Type == auth.ClientNative {
 		m.ApplicationType = "native"
 	}
@@ -149,29 +149,30 @@ func metadataOf(c auth.Client, open auth.Scope) ClientMetadata {
 	return m
 }
 
-// refusedMetadata puts a refusal of a registration into the words of RFC 7591 §3.2.2.
+// refusedMetadata maps a refusal of a registration to an error of RFC 7591 §3.2.2.
 func refusedMetadata(err error) error {
 	e, ok := errors.AsType[*auth.Error](err)
 	if !ok || e.Kind != auth.KindInvalid {
 		return err
 	}
-	code, desc := oauth.InvalidClientMetadata, e.Msg
+	code, field, desc := oauth.InvalidClientMetadata, e.Field, e.Msg
 	if e.Code == auth.CodeInvalidRedirectURI {
-		code, desc = oauth.InvalidRedirectURI, "redirect_uris: "+e.Msg
-	} else if e.Field != "" {
-		desc = e.Field + ": " + e.Msg
+		code, field = oauth.InvalidRedirectURI, "redirect_uris"
+	}
+	if field != "" && !strings.HasPrefix(desc, field+":") {
+		desc = field + ": " + desc
 	}
 	return &oauth.Error{Code: code, Desc: desc, Err: e.Err}
 }
 
-// ParseClientMetadata reads the JSON of a client's metadata. A refusal is an *Error.
+// ParseClientMetadata reads the JSON of a client's metadata. A refusal is an *oauth.Error.
 func ParseClientMetadata(text []byte) (ClientMetadata, error) {
 	var m ClientMetadata
 	return m, unmarshalMetadata(text, &m)
 }
 
-// unmarshalMetadata reads metadata into a struct. A member that a client can do without
-// is left out when its type is wrong, like any other value that cannot be used.
+// unmarshalMetadata reads metadata into a struct. An optional member of the wrong type is left
+// out, like any other unusable value.
 func unmarshalMetadata[T any](text []byte, into *T) error {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	err := json.Unmarshal(text, into)
@@ -187,7 +188,7 @@ func unmarshalMetadata[T any](text []byte, into *T) error {
 		if field == "redirect_uris" {
 			code = oauth.InvalidRedirectURI
 		}
-		return oauth.Refuse(code, "a member has the wrong type: "+auth.Clip(field, 64))
+		return oauth.Refuse(code, "a member of the wrong type: "+auth.Clip(field, 64))
 	}
 	return oauth.Refuse(oauth.InvalidClientMetadata, "the body is not a JSON object of client metadata")
 }

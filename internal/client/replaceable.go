@@ -10,14 +10,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/keys"
 )
 
-// A client that describes itself says what it would like, and the server may replace or
-// leave out any of it (RFC 7591 §2, §3.2.1); the answer says what was registered. Refused
-// is only what leaves no client: no usable redirect URI, no possible grant, a way to
-// prove itself that does not exist, a wrong key; and an address that a browser would
-// carry out, which nobody has by mistake.
+// A client that describes itself requests metadata. The server may replace or leave out any of it
+// (RFC 7591 §2, §3.2.1), and the response shows what was registered. Only metadata that leaves no
+// usable client is refused: no usable redirect URI, no possible grant, an unknown authentication
+// method, a wrong key. A URI that a browser would execute is refused too, since nobody sends one by
+// mistake.
 
-// dropUnusable leaves out what we do not have or cannot use, and the client can do
-// without.
+// dropUnusable leaves out optional values that this server does not support or cannot use.
 func (s *Service) dropUnusable(m *ClientMetadata) {
 	if _, err := auth.ParseName(m.Name); err != nil {
 		m.Name = ""
@@ -37,10 +36,10 @@ func (s *Service) dropUnusable(m *ClientMetadata) {
 	m.Contacts = keepValid(m.Contacts, shortText("contacts", maxContact))
 }
 
-// dropUnusableURIs leaves out addresses. Of the redirect URIs it leaves those that are of use,
-// unless that is none: then the refusal says why.
+// dropUnusableURIs leaves out unusable addresses. If no redirect URI is usable it keeps them all, so
+// that the refusal says why.
 func (s *Service) dropUnusableURIs(m *ClientMetadata) {
-	// What no client may have does not make this one a program on a device.
+	// A URI that no client may use does not make this one a native client.
 	usable := *m
 	usable.RedirectURIs = keepValid(m.RedirectURIs, s.redirectURI(auth.ClientNative))
 	typ, _ := usable.kind()
@@ -62,8 +61,8 @@ func (s *Service) dropUnusableURIs(m *ClientMetadata) {
 	m.RequestURIs = keepValid(m.RequestURIs, s.requestURI)
 }
 
-// dropUnknownAlgorithms leaves out algorithms that we do not have. One by which the client would
-// prove itself is refused instead: it can do nothing with another.
+// dropUnknownAlgorithms leaves out unsupported algorithms. An unsupported algorithm for client
+// authentication is refused instead, since the client cannot use another.
 func dropUnknownAlgorithms(m *ClientMetadata) {
 	for _, alg := range []*string{&m.IDTokenAlgorithm, &m.UserInfoAlgorithm, &m.IntrospectionAlgorithm, &m.AuthorizationAlgorithm} {
 		if !keys.Supported(*alg) {
@@ -78,7 +77,7 @@ func dropUnknownAlgorithms(m *ClientMetadata) {
 	}
 }
 
-// keepValid is the values that pass the check, and those for which the whole is refused.
+// keepValid returns the values that pass the check, and the active ones, which are refused later.
 func keepValid(values []string, parse func(string) (string, error)) []string {
 	var kept []string
 	for _, v := range values {
@@ -89,8 +88,8 @@ func keepValid(values []string, parse func(string) (string, error)) []string {
 	return kept
 }
 
-// withoutMistyped is the metadata without the members of the wrong type that the server may
-// leave out, or that are not for clients to set.
+// withoutMistyped returns the metadata without members of the wrong type that the server may leave
+// out or that clients cannot set.
 func withoutMistyped(text []byte) []byte {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(text, &members) != nil {
@@ -109,7 +108,7 @@ func withoutMistyped(text []byte) []byte {
 	return kept
 }
 
-// openScopes are the scopes that go with the open resources, of all of them.
+// openScopes returns the scopes of all open resources.
 func (s *Service) openScopes() auth.Scope {
 	var all auth.Scope
 	for _, scopes := range s.cfg.ResourceScopes {

@@ -14,5 +14,5 @@ type Request struct {
 	Method        string   // of the request
 	URL           string   // of the endpoint, made from the issuer
 	Form          oauth.Form
-	Actor         auth.Actor // from where; who it is has to be proved
+	Actor         auth.Actor // the origin; the client is not authenticated yet
 }

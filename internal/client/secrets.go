@@ -16,7 +16,7 @@ func hasSecret(c auth.Client) bool { return !c.Public() && c.Settings.Auth != au
 // once.
 func (s *Service) RotateSecret(ctx context.Context, tenant auth.TenantID, id auth.ClientID, overlap time.Duration, actor auth.Actor) (auth.Client, secret.Text, error) {
 	if overlap < 0 || overlap > MaxOverlap {
-		return auth.Client{}, "", auth.Invalid(auth.CodeOverlapInvalid, "overlap", "two secrets live side by side for at most 90 days")
+		return auth.Client{}, "", auth.Invalid(auth.CodeOverlapInvalid, "overlap", "overlap: 0 to 90 days")
 	}
 	shown := secret.New(SecretPrefix)
 	c, err := s.change(ctx, tenant, id, "secret_rotated", actor, func(c *auth.Client, now time.Time) error {
@@ -33,7 +33,7 @@ func (s *Service) RotateSecret(ctx context.Context, tenant auth.TenantID, id aut
 }
 
 // expireSecrets keeps the newest secret, which is the first, until the given time, and drops
-// the others.
+// all older ones.
 func expireSecrets(secrets []auth.ClientSecret, now, until time.Time) []auth.ClientSecret {
 	if len(secrets) == 0 || !until.After(now) || !secrets[0].Live(now) {
 		return nil

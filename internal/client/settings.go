@@ -11,7 +11,7 @@ import (
 )
 
 // The settings of a client are the fields of Registration that have a name in JSON, most of them
-// those of auth.ClientSettings. The tags of the fields say the rest; there is no other list.
+// those of auth.ClientSettings. The tags of the fields hold the rest; there is no other list.
 
 // settings are the fields of a Registration by name, bounds those of an operator's bounds, and
 // metadata those of auth.ClientSettings that a client may set itself.
@@ -38,9 +38,9 @@ func clientMetadata() map[string]reflect.StructField {
 	return out
 }
 
-// mergeSettings returns the settings of said that a client may set itself, and all others of kept.
-func mergeSettings(said, kept auth.ClientSettings) auth.ClientSettings {
-	from, to := reflect.ValueOf(said), reflect.ValueOf(&kept).Elem()
+// mergeSettings returns the settings of sent that a client may set itself, and the remaining settings of kept.
+func mergeSettings(sent, kept auth.ClientSettings) auth.ClientSettings {
+	from, to := reflect.ValueOf(sent), reflect.ValueOf(&kept).Elem()
 	for _, f := range metadata {
 		to.FieldByIndex(f.Index).Set(from.FieldByIndex(f.Index))
 	}
@@ -75,7 +75,7 @@ func (r *Registration) Patch(object []byte) error {
 		if !ok {
 			return auth.Invalid(auth.CodeMemberUnknown, auth.Clip(name, 64), "unknown setting")
 		}
-		v := reflect.New(f.Type) // never the former value, whose memory others may share
+		v := reflect.New(f.Type) // never the former value, whose memory may be shared
 		if err := json.Unmarshal(members[name], v.Interface()); err != nil {
 			return auth.Invalid(auth.CodeMemberInvalid, name, jsonType(f.Type)+" is expected")
 		}
@@ -88,7 +88,7 @@ func (r *Registration) Patch(object []byte) error {
 	return nil
 }
 
-// jsonType names what JSON holds the value of a setting.
+// jsonType names the JSON type of a setting.
 func jsonType(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:

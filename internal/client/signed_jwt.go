@@ -12,18 +12,18 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// AssertionAlgorithms may sign what clients sign with keys of their own: assertions and
+// AssertionAlgorithms are the algorithms of JWTs that clients sign: assertions and
 // request objects. "none" is not among them.
 var AssertionAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA}
 
 // clientJWT is a kind of JWT that clients sign.
 type clientJWT struct {
-	name string // for those who look for the reason
-	most int    // bytes
+	name     string // in errors
+	maxBytes int
 	// typ is the typ header that is accepted in addition to "JWT" and none. Other JWTs that the client
 	// signs have their own typ and are refused (RFC 8725 §3.11, RFC 9101 §10.8).
 	typ string
-	// registered is the only algorithm that the client takes for it, or empty.
+	// registered is the algorithm for which the client is registered, or empty.
 	registered func(auth.ClientSettings) string
 }
 
@@ -35,17 +35,17 @@ var (
 )
 
 func (k clientJWT) parse(raw string) (*jwt.JSONWebToken, error) {
-	if len(raw) > k.most {
+	if len(raw) > k.maxBytes {
 		return nil, fmt.Errorf("the %s is too long", k.name)
 	}
 	parsed, err := jwt.ParseSigned(raw, AssertionAlgorithms)
 	if err != nil || len(parsed.Headers) != 1 {
-		return nil, fmt.Errorf("the %s cannot be read, or its algorithm is not taken", k.name)
+		return nil, fmt.Errorf("the %s cannot be read or its algorithm is not supported", k.name)
 	}
 	return parsed, nil
 }
 
-// MaxRequestObject is how many bytes a request object has at most.
+// MaxRequestObject is the maximum size of a request object in bytes.
 const MaxRequestObject = 16 << 10
 
 // VerifyRequestObject checks a request object (RFC 9101) with the keys of its client and
@@ -54,9 +54,9 @@ func (s *Service) VerifyRequestObject(ctx context.Context, c auth.Client, raw st
 	return s.verify(ctx, requestObjects, c, raw, claims)
 }
 
-// verify checks a JWT with the keys of the client that its header can mean, and reads
-// what it says. Keys and addresses that the header itself brings (jwk, jku, x5u) are
-// never looked at (RFC 8725 §3.10).
+// verify checks a JWT with the client's keys that match its header, and reads its claims.
+// Keys and addresses in the header (jwk, jku, x5u) are
+// ignored (RFC 8725 §3.10).
 func (s *Service) verify(ctx context.Context, kind clientJWT, c auth.Client, raw string, claims any) error {
 	parsed, err := kind.parse(raw)
 	if err != nil {
@@ -67,11 +67,11 @@ func (s *Service) verify(ctx context.Context, kind clientJWT, c auth.Client, raw
 	want := kind.registered(c.Settings.ClientSettings)
 	switch {
 	case typ != "" && !strings.EqualFold(typ, "jwt") && !strings.EqualFold(typ, kind.typ):
-		return fmt.Errorf("the %s has the typ of something else", kind.name)
+		return fmt.Errorf("the %s has the typ of another kind of JWT", kind.name)
 	case want != "" && want != h.Algorithm:
 		return errors.New("the client is registered for another algorithm")
 	case c.Strict() && h.Algorithm == string(jose.RS256):
-		return errors.New("the client is held to FAPI 2.0, which leaves RS256 out (§5.4.1)")
+		return errors.New("FAPI 2.0 excludes RS256 (§5.4.1)")
 	}
 	keys, err := s.clientKeys(ctx, c, h.KeyID)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 )
 
-// parseURIs checks every address of a client. Those that a browser is sent to are kept
-// exactly as given; those that the server asks by itself must be ones that it may
-// ask, so a private address is refused here already and not only when it is asked.
+// parseURIs checks every URI of a client. URIs for browsers are stored exactly as given.
+// URIs that the server requests must be ones that it may request,
+// so a private address is refused at registration.
 func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 	set := &c.Settings
 	if c.RedirectURIs, err = parseValues("redirect_uris", r.RedirectURIs, s.redirectURI(c.Type)); err != nil {
@@ -50,21 +50,21 @@ func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 	return nil
 }
 
-// requestURI checks an address of request objects. Its fragment may name the digest of
-// what is there (OpenID Connect Core §6.2).
+// requestURI checks the address of a request object. Its fragment may hold the digest of
+// the object (OpenID Connect Core §6.2).
 func (s *Service) requestURI(u string) (string, error) {
 	plain, _, _ := strings.Cut(u, "#")
 	return u, s.checkReachable("request_uris", plain)
 }
 
-// redirectURI is the check of one redirect URI of a client of that type.
+// redirectURI returns the check of a redirect URI for a type of client.
 func (s *Service) redirectURI(t auth.ClientType) func(string) (string, error) {
 	return func(u string) (string, error) { return auth.ParseRedirectURI(t, u, s.cfg.RedirectSchemes...) }
 }
 
 const maxRequestURIs = 16
 
-// asFieldError gives a refusal of a redirect URI to another field.
+// asFieldError changes the field of a refusal.
 func asFieldError(err error, field string) error {
 	if e, ok := errors.AsType[*auth.Error](err); ok {
 		return auth.Invalid(auth.CodeURIInvalid, field, e.Msg)
@@ -83,15 +83,15 @@ func (s *Service) checkReachable(field, u string) error {
 	return nil
 }
 
-// sector is the host by which pairwise subjects of the client are told apart (OpenID
-// Connect Core §8.1): that of its sector_identifier_uri, whose document has to list
-// all its redirect URIs, or else the one host that they have in common.
+// sector returns the host by which pairwise subjects of the client are computed (OpenID
+// Connect Core §8.1): that of its sector_identifier_uri, whose document must list
+// all its redirect URIs, or otherwise their common host.
 func (s *Service) sector(ctx context.Context, c auth.Client) (string, error) {
 	set := c.Settings
 	switch set.SubjectType {
 	case "", "pairwise":
 	default:
-		return "", auth.Invalid(auth.CodeSubjectTypeInvalid, "subject_type", "subjects are public or pairwise")
+		return "", auth.Invalid(auth.CodeSubjectTypeInvalid, "subject_type", "subject_type: public or pairwise")
 	}
 	if set.SectorURI != "" {
 		if err := s.checkSector(ctx, set.SectorURI, c.RedirectURIs); err != nil {
@@ -103,12 +103,12 @@ func (s *Service) sector(ctx context.Context, c auth.Client) (string, error) {
 		return "", nil
 	case set.SectorURI != "":
 		return hostOf(set.SectorURI), nil
-	case len(c.RedirectURIs) == 0: // it shares its subjects with nobody
+	case len(c.RedirectURIs) == 0: // there is nothing to correlate
 		return "", nil
 	}
 	host := hostOf(c.RedirectURIs[0])
 	if host == "" || slices.ContainsFunc(c.RedirectURIs, func(u string) bool { return hostOf(u) != host }) {
-		return "", auth.Invalid(auth.CodeSectorInvalid, "sector_identifier_uri", "redirect URIs on several hosts need a sector_identifier_uri for pairwise subjects")
+		return "", auth.Invalid(auth.CodeSectorInvalid, "sector_identifier_uri", "sector_identifier_uri: required for pairwise subjects and redirect URIs on several hosts")
 	}
 	return host, nil
 }
@@ -126,11 +126,11 @@ func (s *Service) checkSector(ctx context.Context, from string, redirects []stri
 	bad := func(msg string) error { return auth.Invalid(auth.CodeSectorInvalid, "sector_identifier_uri", msg) }
 	a, err := s.cfg.Out.Get(ctx, from)
 	if err != nil {
-		return &auth.Error{Kind: auth.KindInvalid, Code: auth.CodeSectorInvalid, Field: "sector_identifier_uri", Msg: "the document at sector_identifier_uri could not be read", Err: err}
+		return &auth.Error{Kind: auth.KindInvalid, Code: auth.CodeSectorInvalid, Field: "sector_identifier_uri", Msg: "sector_identifier_uri: the document could not be read", Err: err}
 	}
 	var listed []string
 	if a.Status != 200 || len(a.Body) > maxDocument || json.Unmarshal(a.Body, &listed) != nil {
-		return bad(fmt.Sprintf("there is no JSON array of redirect URIs at sector_identifier_uri (status %d)", a.Status))
+		return bad(fmt.Sprintf("sector_identifier_uri: the document must be a JSON array of redirect URIs (status %d)", a.Status))
 	}
 	missing := map[string]bool{}
 	for _, u := range redirects {
@@ -140,7 +140,7 @@ func (s *Service) checkSector(ctx context.Context, from string, redirects []stri
 		delete(missing, u)
 	}
 	if len(missing) > 0 {
-		return bad("the document at sector_identifier_uri does not list every redirect URI")
+		return bad("sector_identifier_uri: the document must list every redirect URI")
 	}
 	return nil
 }

@@ -13,12 +13,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Registration is what is said of a client. A zero field means the default of
-// the client's type: where Grants is nil it has what the type is for, where Scopes is nil
-// those of OpenID Connect if people sign in to it, without Auth it proves itself by a
-// secret, sent either way, or not at all if it is public. A list that is empty and not
-// nil was said to be empty: such Grants allow nothing, and such Scopes are refused of a
-// client that people sign in to.
+// Registration holds the settings of a client. A zero field means the default of the client's type.
+// Nil Grants mean those that the type is for. Nil Scopes mean those of OpenID Connect, if users sign
+// in to the client. An empty Auth means a secret, sent either way, or none for a public client. An
+// empty list that is not nil is an explicit empty list: empty Grants allow nothing, and empty Scopes
+// are refused for a client to which users sign in.
 type Registration struct {
 	Type       auth.ClientType `json:"-"`
 	FirstParty bool            `json:"-"`
@@ -26,25 +25,24 @@ type Registration struct {
 	// them too. For any other client they are ignored.
 	Bounds       auth.ClientBounds `json:"-"`
 	Name         string            `json:"client_name,omitempty" example:"Shop" doc:"Name to display to users."`
-	RedirectURIs []string          `json:"redirect_uris,omitempty" doc:"Where users come back to; compared exactly." example:"[\"https://shop.example.com/callback\"]"`
-	Scopes       []string          `json:"scopes,omitempty" doc:"What it may ask for."`
+	RedirectURIs []string          `json:"redirect_uris,omitempty" doc:"Redirect URIs; compared exactly." example:"[\"https://shop.example.com/callback\"]"`
+	Scopes       []string          `json:"scopes,omitempty" doc:"Scopes that the client may request."`
 	auth.ClientSettings
 }
 
-// registrationOf is a client as it would be registered today.
+// registrationOf returns the Registration that would create the client today.
 func registrationOf(c auth.Client) Registration {
 	r := Registration{Name: c.Name, Type: c.Type, FirstParty: c.FirstParty, RedirectURIs: slices.Clone(c.RedirectURIs),
 		Scopes: append([]string(nil), c.Scopes...), ClientSettings: c.Settings.ClientSettings}
-	r.Grants = orEmpty(r.Grants) // what a client has none of any more does not come back by itself
+	r.Grants = orEmpty(r.Grants) // grants that were removed do not return as defaults
 	if c.Bounds != nil {
 		r.Bounds = *c.Bounds
 	}
 	return r
 }
 
-// validate is the one check of a client, whichever way it came in: from the command
-// line, through the API, by registering itself or in a document. It may ask for the
-// refreshDocument at sector_identifier_uri.
+// validate is the only check of a client, whether it comes from the command line, the API, dynamic
+// registration or a document. It may fetch the document at sector_identifier_uri.
 func (s *Service) validate(ctx context.Context, r Registration) (auth.Client, error) {
 	c, err := s.parseClient(r)
 	if err != nil {
@@ -54,19 +52,19 @@ func (s *Service) validate(ctx context.Context, r Registration) (auth.Client, er
 	return c, err
 }
 
-// parseClient checks what can be checked without a request or a query.
+// parseClient makes the checks that need no request and no query.
 func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	if c.Name, err = auth.ParseName(r.Name); err != nil {
 		return c, err
 	}
 	if c.Name == "" {
-		return c, auth.Invalid(auth.CodeNameMissing, "name", "name: want a name to display to users")
+		return c, auth.Invalid(auth.CodeNameMissing, "name", "name: a name to display to users")
 	}
 	switch r.Type {
 	case auth.ClientWeb, auth.ClientSPA, auth.ClientNative, auth.ClientMachine:
 		c.Type = r.Type
 	default:
-		return c, auth.Invalid(auth.CodeTypeInvalid, "type", "a client is web, spa, native or machine")
+		return c, auth.Invalid(auth.CodeTypeInvalid, "type", "type: web, spa, native or machine")
 	}
 	if string(r.JWKS) == "null" {
 		r.JWKS = nil
@@ -82,7 +80,7 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 		return c, err
 	}
 	if r.Scopes != nil && len(c.Scopes) == 0 && c.Type != auth.ClientMachine {
-		return c, auth.Invalid(auth.CodeScopeMissing, "scopes", "scopes: give at least one, as a client that people sign in to has some; disable the client to allow it nothing")
+		return c, auth.Invalid(auth.CodeScopeMissing, "scopes", "scopes: at least one for a client to which users sign in; to allow none, disable the client")
 	}
 	if len(c.Scopes) == 0 && c.Type != auth.ClientMachine {
 		c.Scopes = slices.Clone(auth.DefaultScope)
@@ -96,28 +94,27 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 		}
 	}
 	if slices.Contains(c.Settings.Grants, auth.GrantAuthorizationCode) && len(r.RedirectURIs) == 0 {
-		return c, auth.Invalid(auth.CodeInvalidRedirectURI, "redirect_uris", "give at least one redirect URI: the authorization_code grant sends people to it")
+		return c, auth.Invalid(auth.CodeInvalidRedirectURI, "redirect_uris", "redirect_uris: at least one, for the authorization_code grant")
 	}
 	return c, nil
 }
 
-// checkReserved keeps the scopes of our own API for the operator's own clients and for
-// those that act for themselves.
+// checkReserved allows the scopes of Watchword's own API only to first-party clients and to machines.
 func checkReserved(c auth.Client, grants []auth.GrantType) error {
 	acts := c.Type == auth.ClientMachine || slices.Contains(grants, auth.GrantClientCredentials)
 	for _, name := range c.Scopes {
 		switch {
 		case !auth.Reserved(name):
 		case name != auth.ScopeAccount && name != auth.AdminPermission:
-			return auth.Invalid(auth.CodeScopeReserved, "scope", "scope: of the names with watchword: there are watchword:account and watchword:admin")
+			return auth.Invalid(auth.CodeScopeReserved, "scope", "scope: the only names that begin with watchword: are watchword:account and watchword:admin")
 		case !c.FirstParty && !acts:
-			return auth.Invalid(auth.CodeScopeReserved, "scope", "scope: names with watchword: are for first-party clients and for those that act for themselves")
+			return auth.Invalid(auth.CodeScopeReserved, "scope", "scope: names that begin with watchword: are only for first-party clients and machines")
 		}
 	}
 	return nil
 }
 
-// defaultGrants are what a type of client is for.
+// defaultGrants returns the grants that a type of client is for.
 func defaultGrants(t auth.ClientType) []auth.GrantType {
 	if t == auth.ClientMachine {
 		return []auth.GrantType{auth.GrantClientCredentials}
@@ -125,11 +122,11 @@ func defaultGrants(t auth.ClientType) []auth.GrantType {
 	return []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
 }
 
-// maxValues is how many values a list of a client has at most.
+// maxValues is the maximum number of values in a list of a client.
 const maxValues = 100
 
-// checkLength refuses a list that is too long. It comes before any value is looked at, so
-// that a list of any length costs no more than to read its JSON.
+// checkLength refuses a list that is too long. It runs before any value is checked, so a long list
+// costs no more than its JSON.
 func checkLength[T any](field string, values []T, most int) error {
 	if len(values) > most {
 		return tooMany(field, most)
@@ -138,7 +135,7 @@ func checkLength[T any](field string, values []T, most int) error {
 }
 
 func tooMany(field string, most int) error {
-	return auth.Invalid(auth.CodeTooMany, field, fmt.Sprintf("at most %d values", most))
+	return auth.Invalid(auth.CodeTooMany, field, fmt.Sprintf("%s: at most %d values", field, most))
 }
 
 // parseValues checks every value of a list and drops repeats.
@@ -162,7 +159,7 @@ func parseValues(field string, values []string, parse func(string) (string, erro
 func parseOneScope(v string) (string, error) {
 	s, err := auth.ParseScope(v)
 	if err == nil && len(s) != 1 {
-		err = auth.Invalid(auth.CodeScopeInvalid, "scope", "give each scope by itself")
+		err = auth.Invalid(auth.CodeScopeInvalid, "scope", "scope: one name in each value")
 	}
 	if err != nil {
 		return "", err
@@ -170,25 +167,25 @@ func parseOneScope(v string) (string, error) {
 	return s[0], nil
 }
 
-func (s *Service) parseGrants(c auth.Client, asked []auth.GrantType) ([]auth.GrantType, error) {
-	if asked == nil {
+func (s *Service) parseGrants(c auth.Client, requested []auth.GrantType) ([]auth.GrantType, error) {
+	if requested == nil {
 		return defaultGrants(c.Type), nil
 	}
-	if err := checkLength("grant_types", asked, maxValues); err != nil {
+	if err := checkLength("grant_types", requested, maxValues); err != nil {
 		return nil, err
 	}
-	for _, name := range asked {
+	for _, name := range requested {
 		g, known := s.grant(name)
 		switch {
 		case !known:
-			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "this server does not have that grant")
+			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "grant_types: an unsupported grant")
 		case g.Confidential && c.Public():
-			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a public client cannot use "+g.Short+": it keeps no secret")
+			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "grant_types: a public client cannot use "+g.Short)
 		case c.Type == auth.ClientMachine && !g.Confidential:
-			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "a machine cannot use "+g.Short+": it acts for no user")
+			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "grant_types: a machine cannot use "+g.Short+", since it acts for no user")
 		}
 	}
-	return orEmpty(slices.Compact(slices.Sorted(slices.Values(asked)))), nil
+	return orEmpty(slices.Compact(slices.Sorted(slices.Values(requested)))), nil
 }
 
 // grant looks up a grant of the token endpoint.
@@ -208,21 +205,21 @@ func parseResources(c *auth.Client, r Registration) (err error) {
 	return err
 }
 
-// parseAuth checks that the method fits the type, and the keys the method. Keys may be
-// there with any method: request objects are signed with them too.
+// parseAuth checks that the method fits the type, and that the keys fit the method. Keys are allowed
+// with every method, since request objects are signed with them too.
 func parseAuth(c *auth.Client, r Registration) (err error) {
 	bad := func(msg string) error { return auth.Invalid(auth.CodeAuthInvalid, "token_endpoint_auth_method", msg) }
 	switch {
 	case r.Auth != "" && !slices.Contains(AuthMethods, r.Auth):
-		return bad("a client authenticates by client_secret_basic, client_secret_post, private_key_jwt or none")
+		return bad("token_endpoint_auth_method: client_secret_basic, client_secret_post, private_key_jwt or none")
 	case c.Public() && r.Auth != "" && r.Auth != auth.AuthNone:
-		return bad("a client in a browser or on a device keeps no secret: its method is none")
+		return bad("token_endpoint_auth_method: none for a client in a browser or on a device")
 	case !c.Public() && r.Auth == auth.AuthNone:
-		return bad("a client with a server proves who it is")
+		return bad("token_endpoint_auth_method: not none for a client with a server")
 	case len(r.JWKS) > 0 && r.JWKSURI != "":
-		return auth.Invalid(auth.CodeJWKSInvalid, "jwks_uri", "give the keys or their address, not both")
+		return auth.Invalid(auth.CodeJWKSInvalid, "jwks_uri", "jwks, jwks_uri: at most one of them")
 	case r.Auth == auth.AuthPrivateKeyJWT && len(r.JWKS) == 0 && r.JWKSURI == "":
-		return auth.Invalid(auth.CodeJWKSInvalid, "jwks", "private_key_jwt needs keys: jwks or jwks_uri")
+		return auth.Invalid(auth.CodeJWKSInvalid, "jwks", "jwks: private_key_jwt requires jwks or jwks_uri")
 	case len(r.JWKS) > 0:
 		keys, err := ParseKeys(r.JWKS)
 		if err != nil {
@@ -230,7 +227,7 @@ func parseAuth(c *auth.Client, r Registration) (err error) {
 		}
 		for _, alg := range []string{r.AuthAlgorithm, r.RequestAlgorithm} {
 			if alg != "" && !slices.ContainsFunc(keys, func(k clientKey) bool { return keyMatches(k, alg, "") }) {
-				return auth.Invalid(auth.CodeJWKSInvalid, "jwks", "none of the keys can sign with "+auth.Clip(alg, 16))
+				return auth.Invalid(auth.CodeJWKSInvalid, "jwks", "jwks: at least one key for "+auth.Clip(alg, 16))
 			}
 		}
 		if c.Settings.JWKS, err = encodeClientKeys(keys); err != nil {
@@ -239,43 +236,43 @@ func parseAuth(c *auth.Client, r Registration) (err error) {
 	}
 	c.Settings.Auth = r.Auth
 	if c.Public() {
-		c.Settings.Auth = "" // which says none, for these types
+		c.Settings.Auth = "" // empty means none for these types
 	}
 	return nil
 }
 
-// parseAlgorithms checks what the client signs with, and what we sign with for it.
+// parseAlgorithms checks the algorithms of the client and those of the server for the client.
 func parseAlgorithms(c *auth.Client, r Registration) error {
 	for field, alg := range map[string]string{"token_endpoint_auth_signing_alg": r.AuthAlgorithm, "request_object_signing_alg": r.RequestAlgorithm} {
 		if alg != "" && !slices.Contains(AssertionAlgorithms, jose.SignatureAlgorithm(alg)) {
-			return auth.Invalid(auth.CodeAlgInvalid, field, "a client signs with ES256, RS256, PS256 or EdDSA")
+			return auth.Invalid(auth.CodeAlgInvalid, field, field+": ES256, RS256, PS256 or EdDSA")
 		}
 	}
 	if r.AuthAlgorithm != "" && r.Auth != auth.AuthPrivateKeyJWT {
-		return auth.Invalid(auth.CodeAlgInvalid, "token_endpoint_auth_signing_alg", "this belongs to private_key_jwt")
+		return auth.Invalid(auth.CodeAlgInvalid, "token_endpoint_auth_signing_alg", "token_endpoint_auth_signing_alg: only for private_key_jwt")
 	}
 	for field, alg := range map[string]string{"id_token_signed_response_alg": r.IDTokenAlgorithm, "userinfo_signed_response_alg": r.UserInfoAlgorithm,
 		"introspection_signed_response_alg": r.IntrospectionAlgorithm, "authorization_signed_response_alg": r.AuthorizationAlgorithm} {
 		if alg != "" && !keys.Supported(alg) {
-			return auth.Invalid(auth.CodeAlgInvalid, field, "this server signs with RS256, ES256 or EdDSA")
+			return auth.Invalid(auth.CodeAlgInvalid, field, field+": RS256, ES256 or EdDSA")
 		}
 	}
 	if r.AuthorizationAlgorithm == keys.RS256 && c.Strict() {
-		return auth.Invalid(auth.CodeAlgInvalid, "authorization_signed_response_alg", "ES256 or EdDSA: FAPI 2.0 leaves RS256 out")
+		return auth.Invalid(auth.CodeAlgInvalid, "authorization_signed_response_alg", "authorization_signed_response_alg: ES256 or EdDSA, since FAPI 2.0 excludes RS256")
 	}
 	switch r.IDTokenClaims {
 	case "", "requested":
 		c.Settings.IDTokenClaims = ""
 	case token.ClaimsOfScope:
 	default:
-		return auth.Invalid(auth.CodeIDTokenClaimsInvalid, "id_token_claims", "requested, or scope for the claims of the granted scopes")
+		return auth.Invalid(auth.CodeIDTokenClaimsInvalid, "id_token_claims", "id_token_claims: requested, or scope for the claims of the granted scopes")
 	}
 	switch r.TokenFormat {
 	case "", "jwt":
 		c.Settings.TokenFormat = ""
 	case "opaque":
 	default:
-		return auth.Invalid(auth.CodeTokenFormatInvalid, "access_token_format", "an access token is jwt or opaque")
+		return auth.Invalid(auth.CodeTokenFormatInvalid, "access_token_format", "access_token_format: jwt or opaque")
 	}
 	return nil
 }
@@ -284,14 +281,14 @@ func parseAlgorithms(c *auth.Client, r Registration) error {
 func parseRequests(c *auth.Client, r Registration) error {
 	switch {
 	case r.PKCEOptional && c.Public():
-		return auth.Invalid(auth.CodePKCEInvalid, "pkce_optional", "a public client always sends a code_challenge")
+		return auth.Invalid(auth.CodePKCEInvalid, "pkce_optional", "pkce_optional: only for confidential clients; a public client always sends a code_challenge")
 	case r.RequireSignedRequest && len(r.JWKS) == 0 && r.JWKSURI == "":
-		return auth.Invalid(auth.CodeJWKSInvalid, "jwks", "signed requests need keys: jwks or jwks_uri")
+		return auth.Invalid(auth.CodeJWKSInvalid, "jwks", "jwks: signed requests require jwks or jwks_uri")
 	}
 	return nil
 }
 
-// How long texts of a client may be, each.
+// Maximum lengths of a client's texts, in bytes.
 const (
 	maxACR     = 100
 	maxContact = 254
@@ -299,12 +296,12 @@ const (
 
 func validMaxAge(seconds int64) bool { return seconds >= 0 && seconds <= 10*365*24*3600 }
 
-// shortText is the check of a short line of text.
+// shortText returns the check of a short line of text.
 func shortText(field string, most int) func(string) (string, error) {
 	return func(v string) (string, error) {
 		v = strings.TrimSpace(v)
 		if v == "" || len(v) > most || auth.Clip(v, most) != v {
-			return "", auth.Invalid(auth.CodeTextInvalid, field, "each value is a short line of text")
+			return "", auth.Invalid(auth.CodeTextInvalid, field, field+": a short line of text")
 		}
 		return v, nil
 	}
@@ -315,7 +312,7 @@ func parseHints(c *auth.Client, r Registration) (err error) {
 	if r.DefaultMaxAge != nil && *r.DefaultMaxAge < 0 {
 		c.Settings.DefaultMaxAge = nil
 	} else if r.DefaultMaxAge != nil && !validMaxAge(*r.DefaultMaxAge) {
-		return auth.Invalid(auth.CodeMaxAgeInvalid, "default_max_age", "this is from 0 to ten years, in seconds")
+		return auth.Invalid(auth.CodeMaxAgeInvalid, "default_max_age", "default_max_age: 0 to 315360000 seconds")
 	}
 	if c.Settings.DefaultACR, err = parseValues("default_acr_values", r.DefaultACR, shortText("default_acr_values", maxACR)); err != nil {
 		return err
@@ -329,7 +326,7 @@ func parseExchange(c *auth.Client, r Registration) (err error) {
 		return nil
 	}
 	if !slices.Contains(c.Settings.Grants, auth.GrantTokenExchange) {
-		return auth.Invalid(auth.CodeGrantInvalid, "grant_types", "what a client may exchange needs the grant for it")
+		return auth.Invalid(auth.CodeGrantInvalid, "grant_types", "grant_types: token_exchange requires the grant token-exchange")
 	}
 	p := *r.Exchange
 	if p.Audiences, err = parseValues("token_exchange", p.Audiences, auth.ParseResource); err != nil {
