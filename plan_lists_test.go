@@ -224,7 +224,7 @@ func TestRates(t *testing.T) {
 					ask(n.Index)
 				}
 			case *ast.CompositeLit: // a limit of the route table
-				if id, ok := n.Type.(*ast.Ident); ok && id.Name == "rateLimit" {
+				if sel, ok := n.Type.(*ast.SelectorExpr); ok && sel.Sel.Name == "Limit" {
 					ask(rateOf(n))
 				}
 			}
@@ -247,9 +247,9 @@ func rateOf(limit *ast.CompositeLit) (rate ast.Expr) {
 	for _, e := range limit.Elts {
 		field := e.(*ast.KeyValueExpr)
 		switch field.Key.(*ast.Ident).Name {
-		case "rate":
+		case "Rate":
 			return field.Value
-		case "name":
+		case "Name":
 			rate = field.Value
 		}
 	}

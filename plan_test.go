@@ -28,7 +28,8 @@ var layers = [][]string{
 	{"internal/servertest"},
 	{"internal/server"},
 	{"internal/web", "internal/outbox"},
-	{"internal/web/ui"},
+	{"internal/web/pages", "internal/web/protocol", "internal/web/api"},
+	{"internal/web/router", "internal/web/ui"},
 	{"internal/account", "internal/login", "internal/oidc", "internal/access", "internal/tenant", "internal/client/clienttest"},
 	{"internal/client", "internal/flow"},
 	{"internal/token", "internal/session"},
@@ -43,18 +44,22 @@ var layers = [][]string{
 
 // only lists the importers of packages that few may import.
 var only = map[string][]string{
-	"internal/config":     {"cmd/watchword", "internal/server", "internal/servertest", "internal/store/storetest"},
-	"internal/server":     {"cmd/watchword", "internal/servertest"},
-	"internal/web":        {"internal/server"},
-	"internal/web/ui":     {"internal/web"},
-	"internal/fault":      {"cmd/watchword", "internal/server", "internal/store", "internal/token", "internal/outbox"},
-	"internal/client":     {"internal/client/clienttest", "internal/oidc", "cmd/watchword", "internal/server", "internal/web"},
-	"internal/oidc":       {"cmd/watchword", "internal/server", "internal/web"},
-	"internal/outbox":     {"internal/server", "internal/servertest"},
-	"internal/servertest": {"internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance"},
-	"guard/guardtest":     {"bench"},
-	"guard":               {"guard/guardtest", "internal/token", "internal/client", "internal/oidc", "internal/web", "bench", "examples/go-api"},
-	"internal/password":   {"internal/account", "internal/login", "internal/tenant", "internal/web", "internal/server", "internal/servertest", "cmd/watchword", "bench"},
+	"internal/config":       {"cmd/watchword", "internal/server", "internal/servertest", "internal/store/storetest"},
+	"internal/server":       {"cmd/watchword", "internal/servertest"},
+	"internal/web":          {"internal/server"},
+	"internal/web/pages":    {"internal/web", "internal/server"},
+	"internal/web/protocol": {"internal/web"},
+	"internal/web/api":      {"internal/web"},
+	"internal/web/router":   {"internal/web", "internal/web/pages", "internal/web/protocol", "internal/web/api", "internal/server"},
+	"internal/web/ui":       {"internal/web", "internal/web/pages"},
+	"internal/fault":        {"cmd/watchword", "internal/server", "internal/store", "internal/token", "internal/outbox"},
+	"internal/client":       {"internal/client/clienttest", "internal/oidc", "cmd/watchword", "internal/server", "internal/web", "internal/web/protocol", "internal/web/api"},
+	"internal/oidc":         {"cmd/watchword", "internal/server", "internal/web", "internal/web/pages", "internal/web/protocol", "internal/web/api"},
+	"internal/outbox":       {"internal/server", "internal/servertest"},
+	"internal/servertest":   {"internal/servertest/attacks", "internal/servertest/browser", "internal/servertest/clients", "internal/servertest/conformance"},
+	"guard/guardtest":       {"bench"},
+	"guard":                 {"guard/guardtest", "internal/token", "internal/client", "internal/oidc", "internal/web/router", "internal/web/api", "bench", "examples/go-api"},
+	"internal/password":     {"internal/account", "internal/login", "internal/tenant", "internal/web/router", "internal/server", "internal/servertest", "cmd/watchword", "bench"},
 }
 
 // testPackages serve tests only; no other package imports "testing".
@@ -66,7 +71,8 @@ var reserved = map[string]struct {
 	reason string
 }{
 	"net/http": {
-		[]string{"internal/web", "internal/web/ui", "internal/outbound", "internal/server", "internal/servertest", "internal/client/clienttest",
+		[]string{"internal/web", "internal/web/pages", "internal/web/protocol", "internal/web/api", "internal/web/router", "internal/web/ui",
+			"internal/outbound", "internal/server", "internal/servertest", "internal/client/clienttest",
 			"internal/token", "guard", "guard/guardtest", "cmd/watchword", "bench", "examples/go-api"},
 		"a status, header or cookie belongs in web; a decision does not know HTTP",
 	},

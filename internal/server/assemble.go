@@ -30,6 +30,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/tenant"
 	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
+	"github.com/watchword-auth/watchword/internal/web/pages"
+	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
 // The steps of New, in order. Each opens what later ones need.
@@ -250,7 +252,7 @@ func (s *Server) openWeb(context.Context) (err error) {
 	conf := web.Config{
 		DB: s.DB, Accounts: s.Accounts, Logins: s.Logins, Access: s.Access, Clients: s.Clients, Flows: s.Flows, OIDC: s.OIDC, Tokens: s.Tokens, Sessions: s.Sessions, Keys: s.Keys,
 		JWKSMaxAge: s.cfg.Keys.JWKSMaxAge, Pprof: s.cfg.Metrics.Pprof,
-		RouterConfig: web.RouterConfig{
+		Config: router.Config{
 			Tenants: s.Tenants, Limiter: s.Limiter, Metrics: s.Metrics, Now: s.now, Log: s.log, AccessLog: s.cfg.AccessLog,
 			Base: s.cfg.BaseURL(), Trusted: s.cfg.Proxy.Trusted, Origins: s.cfg.CORS.Origins,
 			BodyJSON: int64(s.cfg.HTTP.BodyJSON), BodyForm: int64(s.cfg.HTTP.BodyForm),
@@ -266,11 +268,11 @@ func (s *Server) openWeb(context.Context) (err error) {
 }
 
 // mailboxMails returns the mails of the mailbox for the pages of development.
-func (s *Server) mailboxMails() []web.Mail {
+func (s *Server) mailboxMails() []pages.Mail {
 	mails := s.Mailbox.Mails()
-	out := make([]web.Mail, len(mails))
+	out := make([]pages.Mail, len(mails))
 	for i, m := range mails {
-		out[i] = web.Mail{To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Links: m.Links, SentAt: m.SentAt}
+		out[i] = pages.Mail{To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Links: m.Links, SentAt: m.SentAt}
 	}
 	return out
 }

@@ -6,12 +6,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/web"
+	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
 // openMetrics creates the registry and registers the metrics that belong to no single service.
 func (s *Server) openMetrics() {
-	s.Metrics = web.NewMetrics()
+	s.Metrics = router.NewMetrics()
 	s.Metrics.Hasher(s.Hasher)
 	deliveries := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "watchword_outbox_deliveries_total", Help: "Attempts to deliver a message.",

@@ -40,6 +40,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/timer"
 	"github.com/watchword-auth/watchword/internal/token"
 	"github.com/watchword-auth/watchword/internal/web"
+	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
 // Options are values that are not in the configuration.
@@ -80,7 +81,7 @@ type Server struct {
 	OIDC     *oidc.Service
 	Hasher   *password.Hasher
 	Limiter  limit.Limiter
-	Metrics  *web.Metrics
+	Metrics  *router.Metrics
 	Web      *web.Server
 	Outbox   *outbox.Outbox
 	Mailer   *outbox.Mailer  // nil without a mail server

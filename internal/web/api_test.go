@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
+	"github.com/watchword-auth/watchword/internal/web/api"
 )
 
 // The main job, on both databases.
@@ -112,7 +113,7 @@ func TestSessions(t *testing.T) {
 	one := h.signedIn("alice@example.com")
 	two := h.tokens(h.login("alice@example.com", pass))
 	three := h.tokens(h.login("alice@example.com", pass))
-	var got struct{ Sessions []Session }
+	var got struct{ Sessions []api.Session }
 	h.requireOK(json.Unmarshal(h.requireReply(h.get("/api/v1/me/sessions", bearer(one)), 200, "").body, &got))
 	if len(got.Sessions) != 3 {
 		t.Fatalf("%d sessions", len(got.Sessions))

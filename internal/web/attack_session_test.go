@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
 func TestAttack_SE_03_CookieAttributes(t *testing.T) {
@@ -30,10 +31,10 @@ func TestAttack_SE_03_CookieAttributes(t *testing.T) {
 }
 
 // stateChanging are the routes that change something, with a path to use.
-func stateChanging(h *fixture) []*route {
-	var list []*route
+func stateChanging(h *fixture) []*router.Route {
+	var list []*router.Route
 	for _, rt := range h.router.Table() {
-		if rt.method != http.MethodGet && !rt.dialect.crossSite {
+		if rt.Method != http.MethodGet && !rt.Dialect.CrossSite {
 			list = append(list, rt)
 		}
 	}
@@ -50,15 +51,15 @@ func TestCrossSiteRoutes(t *testing.T) {
 	h := newFixture(t)
 	cookieless := map[string]bool{"client": true, "tokenHolder": true}
 	for _, rt := range h.router.Table() {
-		open := cookieless[rt.principal.name] || rt.path == "/oauth2/authorize" || rt.path == "/oauth2/logout"
-		if rt.dialect.crossSite != open {
-			t.Errorf("%s %s: crossSite %v", rt.method, rt.path, rt.dialect.crossSite)
+		open := cookieless[rt.Principal.Name] || rt.Path == "/oauth2/authorize" || rt.Path == "/oauth2/logout"
+		if rt.Dialect.CrossSite != open {
+			t.Errorf("%s %s: crossSite %v", rt.Method, rt.Path, rt.Dialect.CrossSite)
 		}
 	}
 }
 
-func path(rt *route) string {
-	return strings.NewReplacer("{id}", "x", "{client_id}", "x").Replace(rt.path)
+func path(rt *router.Route) string {
+	return strings.NewReplacer("{id}", "x", "{client_id}", "x").Replace(rt.Path)
 }
 
 func TestAttack_SE_06_CrossSite(t *testing.T) {
@@ -78,9 +79,9 @@ func TestAttack_SE_06_CrossSite(t *testing.T) {
 			"referer alone":        {"Referer: https://auth.example.test/"},
 			"old browser, no site": {"Content-Type: text/plain"},
 		} {
-			r := h.do(request(rt.method, path(rt), `{"name":"eve"}`, append(headers, cookie)...))
+			r := h.do(request(rt.Method, path(rt), `{"name":"eve"}`, append(headers, cookie)...))
 			if r.StatusCode != 403 {
-				t.Errorf("%s %s, %s: %d %s", rt.method, rt.path, name, r.StatusCode, r.code())
+				t.Errorf("%s %s, %s: %d %s", rt.Method, rt.Path, name, r.StatusCode, r.code())
 			}
 		}
 	}
@@ -106,16 +107,16 @@ func TestAttack_SE_07_StateChangeByGET(t *testing.T) {
 	h := newFixture(t)
 	reads := map[string]bool{}
 	for _, rt := range h.router.Table() {
-		reads[rt.path] = reads[rt.path] || rt.method == http.MethodGet
+		reads[rt.Path] = reads[rt.Path] || rt.Method == http.MethodGet
 	}
 	for _, rt := range stateChanging(h) {
-		if reads[rt.path] {
+		if reads[rt.Path] {
 			continue // GET reads the same thing; that it changes nothing is the next test
 		}
 		for _, method := range []string{"GET", "HEAD"} {
 			r := h.do(request(method, path(rt), ""))
-			if r.StatusCode != 405 || !strings.Contains(strings.Join(r.Header.Values("Allow"), ","), rt.method) {
-				t.Errorf("%s %s: %d", method, rt.path, r.StatusCode)
+			if r.StatusCode != 405 || !strings.Contains(strings.Join(r.Header.Values("Allow"), ","), rt.Method) {
+				t.Errorf("%s %s: %d", method, rt.Path, r.StatusCode)
 			}
 		}
 	}

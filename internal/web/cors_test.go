@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/watchword-auth/watchword/internal/web/pages"
 )
 
 // preflight is what a browser asks before a script of the origin sends the headers.
@@ -45,7 +47,7 @@ func TestRepair_B5_AnyHeaderInPreflights(t *testing.T) {
 // server, and nothing else may.
 func TestRepair_N10_LoopbackOriginsInDevelopment(t *testing.T) {
 	t.Parallel()
-	dev := newFixture(t, func(c *Config) { c.Mailbox, c.Origins = func() []Mail { return nil }, nil })
+	dev := newFixture(t, func(c *Config) { c.Mailbox, c.Origins = func() []pages.Mail { return nil }, nil })
 	dev.newAccount("alice@example.com")
 	body := `{"email":"alice@example.com","password":"` + pass + `"}`
 	for from, want := range map[string]bool{

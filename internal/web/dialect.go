@@ -1,27 +1,101 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
 
-// dialect is how a route speaks: who may send requests from other origins, what an answer
-// carries, how a body is read and how a refusal is written. A handler speaks none of it.
-type dialect struct {
-	// cors says which scripts of other origins may read the answer.
-	cors corsPolicy
-	// crossSite lets pages of other sites send requests that change something. Nothing
-	// that the route does rests on a cookie, or nothing happens before the user agrees.
-	crossSite bool
-	// bearer exempts a request with an Authorization header from the cross-site check: no
-	// browser sends that header on its own.
-	bearer bool
-	// linkSecret exempts forms that hide their origin from that check: they hold the secret
-	// of a mailed link, which no other site knows.
-	linkSecret bool
-	// cacheable routes are answered from memory while the database is unavailable.
-	cacheable bool
-	// serverWide routes exist once, at the root; the rest exist below each tenant.
-	serverWide bool
+	"github.com/watchword-auth/watchword/internal/web/pages"
+	"github.com/watchword-auth/watchword/internal/web/protocol"
+	"github.com/watchword-auth/watchword/internal/web/router"
+)
 
-	headers func(*exchange)                      // sets headers before the handler runs; may be nil
-	read    func(*exchange, *http.Request) error // reads the body before the handler runs; nil leaves it to the handler
-	fail    func(*exchange, error)               // writes a refusal
+// dialects are those of a server.
+type dialects struct {
+	page, flowPage, browserEndpoint, endpoint, serverEndpoint, registration, document, api, internal router.Dialect
+}
+
+// newDialects makes the dialects. A topic adds handlers, never a dialect.
+func (s *Server) newDialects() dialects {
+	return dialects{
+		// page is for users and sends no Referer, since its address may hold the secret
+		// of a mailed link. Its forms answer with 303 or another page.
+		page: router.Dialect{
+			LinkSecret: true,
+			Headers:    pages.SetHeaders,
+			Read:       (*router.Exchange).ReadForm,
+			Fail:       s.pages.WriteProblem,
+		},
+		// flowPage is a page of a flow or of the account, whose forms need an origin and hold
+		// a CSRF token.
+		flowPage: router.Dialect{
+			Headers: func(ex *router.Exchange) { pages.SetFlowHeaders(ex) },
+			Read:    (*router.Exchange).ReadForm,
+			Fail:    s.pages.WriteProblem,
+		},
+		// browserEndpoint is where clients send browsers, by GET or by a form of their own site.
+		// It is for no scripts (RFC 9700 §2.6); refusals are pages.
+		browserEndpoint: router.Dialect{
+			CrossSite: true,
+			Headers:   func(ex *router.Exchange) { pages.SetFlowHeaders(ex) },
+			Fail:      s.pages.WriteProblem,
+		},
+		// endpoint is called by programs, among them scripts of any origin, with credentials of
+		// their own. It looks at no cookie and refuses in the words of RFC 6749 §5.2.
+		endpoint: router.Dialect{
+			CORS:      router.CORSOpen,
+			CrossSite: true,
+			Headers:   (*router.Exchange).OfferNonce,
+			Fail:      protocol.WriteError,
+		},
+		// serverEndpoint is an endpoint that only servers call.
+		serverEndpoint: router.Dialect{
+			CrossSite: true,
+			Headers:   (*router.Exchange).OfferNonce,
+			Fail:      protocol.WriteError,
+		},
+		// registration is an endpoint that takes JSON and refuses in the words of RFC 7591 §3.2.2.
+		registration: router.Dialect{
+			CORS:      router.CORSOpen,
+			CrossSite: true,
+			Fail:      protocol.WriteRegistrationError,
+		},
+		// document is published by the tenant for everyone.
+		document: router.Dialect{
+			CORS:      router.CORSOpen,
+			Cacheable: true,
+			Fail:      (*router.Exchange).WriteProblem,
+		},
+		// api is the JSON API: access tokens or the session cookie, problem+json.
+		api: router.Dialect{
+			CORS:   router.CORSConfigured,
+			Bearer: true,
+			Fail:   (*router.Exchange).WriteProblem,
+		},
+		// internal belongs to the server and to no tenant: health, metrics, the assets of the pages.
+		internal: router.Dialect{
+			ServerWide: true,
+			Fail:       (*router.Exchange).WriteProblem,
+		},
+	}
+}
+
+// apiPrefix is what the paths of the JSON API begin with.
+const apiPrefix = "/api/v1/"
+
+// unmatched is the dialect in which a request is refused that no route matches.
+func (d *dialects) unmatched(r *http.Request) *router.Dialect {
+	path := router.LocalPath(r.URL)
+	switch {
+	case strings.HasPrefix(path, apiPrefix):
+		return &d.api
+	case strings.HasPrefix(path, "/oauth2/"):
+		return &d.endpoint
+	case strings.HasPrefix(path, "/api/"):
+		return &d.internal
+	case strings.Contains(r.Header.Get("Accept"), "text/html"):
+		return &d.page
+	case strings.HasPrefix(path, "/.well-known/"):
+		return &d.document
+	}
+	return &d.internal
 }

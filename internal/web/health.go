@@ -11,24 +11,27 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/web/router"
 )
+
+var typeText = []string{"text/plain; charset=utf-8"} // shared: nobody writes into it
 
 // livez reports that the process answers. It needs no database: an unavailable one is no
 // reason to restart the process.
-func (s *Server) livez(ex *exchange, _ *http.Request) error {
+func (s *Server) livez(ex *router.Exchange, _ *http.Request) error {
 	return writeText(ex, "ok\n")
 }
 
 // readyz reports whether requests can be served, which needs the database.
-func (s *Server) readyz(ex *exchange, r *http.Request) error {
+func (s *Server) readyz(ex *router.Exchange, r *http.Request) error {
 	if err := s.ready.ask(r.Context(), s.cfg.Now(), s.cfg.DB.Ping); err != nil {
 		return auth.Unavailable(err, time.Second)
 	}
 	return writeText(ex, "ok\n")
 }
 
-func writeText(ex *exchange, s string) error {
-	ex.Header()["Content-Type"] = []string{"text/plain; charset=utf-8"}
+func writeText(ex *router.Exchange, s string) error {
+	ex.Header()["Content-Type"] = typeText
 	io.WriteString(ex, s)
 	return nil
 }
@@ -64,30 +67,30 @@ func (rd *readiness) ask(ctx context.Context, now time.Time, ping func(context.C
 // configured, /debug/pprof/. It asks for no credentials.
 func (s *Server) Management() http.Handler { return s.management }
 
-func (s *Server) newManagement() (*router, error) {
-	cfg := s.cfg.RouterConfig
+func (s *Server) newManagement() (*router.Router, error) {
+	cfg := s.cfg.Config
 	cfg.AccessLog, cfg.NoCORS = false, true // probes and scrapes would drown everything else in the log
-	m, err := newRouter(cfg, s.dialects.unmatched)
+	m, err := router.New(cfg, s.dialects.unmatched)
 	if err != nil {
 		return nil, err
 	}
-	m.route("GET /livez", s.dialects.internal, anyone, unlimited, s.livez)
-	m.route("GET /readyz", s.dialects.internal, anyone, unlimited, s.readyz)
+	m.Route("GET /livez", s.dialects.internal, anyone, unlimited, s.livez)
+	m.Route("GET /readyz", s.dialects.internal, anyone, unlimited, s.readyz)
 	metrics := promhttp.HandlerFor(s.cfg.Metrics.Registry, promhttp.HandlerOpts{})
-	m.route("GET /metrics", s.dialects.internal, anyone, unlimited, fromHTTP(metrics.ServeHTTP))
+	m.Route("GET /metrics", s.dialects.internal, anyone, unlimited, fromHTTP(metrics.ServeHTTP))
 	if s.cfg.Pprof {
-		m.route("GET /debug/pprof/", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Index))
-		m.route("GET /debug/pprof/cmdline", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Cmdline))
-		m.route("GET /debug/pprof/profile", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Profile))
-		m.route("GET /debug/pprof/symbol", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Symbol))
-		m.route("GET /debug/pprof/trace", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Trace))
+		m.Route("GET /debug/pprof/", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Index))
+		m.Route("GET /debug/pprof/cmdline", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Cmdline))
+		m.Route("GET /debug/pprof/profile", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Profile))
+		m.Route("GET /debug/pprof/symbol", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Symbol))
+		m.Route("GET /debug/pprof/trace", s.dialects.internal, anyone, unlimited, fromHTTP(pprof.Trace))
 	}
 	return m, nil
 }
 
 // fromHTTP makes a handler of one of net/http.
-func fromHTTP(h http.HandlerFunc) handler {
-	return func(ex *exchange, r *http.Request) error {
+func fromHTTP(h http.HandlerFunc) router.Handler {
+	return func(ex *router.Exchange, r *http.Request) error {
 		h(ex, r)
 		return nil
 	}

@@ -31,19 +31,19 @@ func TestRepair_S9_StrangeIDs(t *testing.T) {
 
 		walked := 0
 		for _, rt := range h.router.Table() {
-			before, after, ok := strings.Cut(rt.path, "{")
+			before, after, ok := strings.Cut(rt.Path, "{")
 			_, after, named := strings.Cut(after, "}")
-			if !ok || !named || strings.HasSuffix(rt.path, "{$}") {
+			if !ok || !named || strings.HasSuffix(rt.Path, "{$}") {
 				continue
 			}
 			walked++
 			who := person
-			if rt.principal.name == "admin" {
+			if rt.Principal.Name == "admin" {
 				who = admin
 			}
 			for _, id := range strangeIDs {
-				if r := h.do(request(rt.method, before+id+after, "", who)); r.StatusCode < 400 || r.StatusCode >= 500 {
-					t.Errorf("%s %s with %s: %d %s", rt.method, rt.path, id, r.StatusCode, r.body)
+				if r := h.do(request(rt.Method, before+id+after, "", who)); r.StatusCode < 400 || r.StatusCode >= 500 {
+					t.Errorf("%s %s with %s: %d %s", rt.Method, rt.Path, id, r.StatusCode, r.body)
 				}
 			}
 		}

@@ -1,27 +1,32 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/web/router"
+)
 
 // The limits of the table.
 var (
-	limitRegister       = rateLimit{name: "register.ip"}
-	limitLogin          = rateLimit{name: "login.ip", failuresOnly: true}
-	limitVerify         = rateLimit{name: "verify.ip"}
-	limitResend         = rateLimit{name: "resend.ip"}
-	limitForgot         = rateLimit{name: "forgot.ip"}
-	limitReset          = rateLimit{name: "reset.ip"}
-	limitChange         = rateLimit{name: "change.ip", failuresOnly: true}
-	limitRefresh        = rateLimit{name: "refresh.ip"}
-	limitClient         = rateLimit{name: "client.ip", failuresOnly: true, status: http.StatusUnauthorized}
-	limitAuthorize      = rateLimit{name: "authorize.ip"}
-	limitClientRegister = rateLimit{name: "client_register.ip"}
+	unlimited           = router.Unlimited
+	limitRegister       = router.Limit{Name: "register.ip"}
+	limitLogin          = router.Limit{Name: "login.ip", FailuresOnly: true}
+	limitVerify         = router.Limit{Name: "verify.ip"}
+	limitResend         = router.Limit{Name: "resend.ip"}
+	limitForgot         = router.Limit{Name: "forgot.ip"}
+	limitReset          = router.Limit{Name: "reset.ip"}
+	limitChange         = router.Limit{Name: "change.ip", FailuresOnly: true}
+	limitRefresh        = router.Limit{Name: "refresh.ip"}
+	limitClient         = router.Limit{Name: "client.ip", FailuresOnly: true, Status: http.StatusUnauthorized}
+	limitAuthorize      = router.Limit{Name: "authorize.ip"}
+	limitClientRegister = router.Limit{Name: "client_register.ip"}
 )
 
 // The limits of what one account does with itself.
 var (
-	limitSelfChange   = rateLimit{name: "self.change"}
-	limitSelfPassword = rateLimit{name: "self.password"}
-	limitSelfExport   = rateLimit{name: "self.export", keepFailed: true}
+	limitSelfChange   = router.Limit{Name: "self.change"}
+	limitSelfPassword = router.Limit{Name: "self.password"}
+	limitSelfExport   = router.Limit{Name: "self.export", KeepFailed: true}
 	// limitSelfEnd counts within one session: no other session can keep the owner from ending it.
-	limitSelfEnd = rateLimit{name: "self.end", rate: "self.change", ownSession: true}
+	limitSelfEnd = router.Limit{Name: "self.end", Rate: "self.change", OwnSession: true}
 )

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
 func (h *fixture) logLines() []map[string]any {
@@ -112,9 +114,11 @@ func TestFaultsAreNotShown(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	secretText := "SQLSTATE 42P01 at /srv/db"
-	h.router.route("GET /faulty", h.dialects.internal, anyone, unlimited, func(*exchange, *http.Request) error { return fmt.Errorf("get account: %w", errors.New(secretText)) })
-	h.router.route("GET /panics", h.dialects.internal, anyone, unlimited, func(*exchange, *http.Request) error { panic(secretText) })
-	h.router.route("GET /faulty-page", h.dialects.page, anyone, unlimited, func(*exchange, *http.Request) error { return errors.New(secretText) })
+	h.router.Route("GET /faulty", h.dialects.internal, anyone, unlimited, func(*router.Exchange, *http.Request) error {
+		return fmt.Errorf("get account: %w", errors.New(secretText))
+	})
+	h.router.Route("GET /panics", h.dialects.internal, anyone, unlimited, func(*router.Exchange, *http.Request) error { panic(secretText) })
+	h.router.Route("GET /faulty-page", h.dialects.page, anyone, unlimited, func(*router.Exchange, *http.Request) error { return errors.New(secretText) })
 	for _, path := range []string{"/faulty", "/panics", "/faulty-page"} {
 		r := h.get(path)
 		if r.StatusCode != 500 || strings.Contains(string(r.body), "SQLSTATE") || strings.Contains(string(r.body), "goroutine") {
@@ -133,7 +137,7 @@ func TestFaultsAreNotShown(t *testing.T) {
 		t.Error("no stack of the panic in the log")
 	}
 	// Half an answer is not ended as if it were whole.
-	h.router.route("GET /half", h.dialects.internal, anyone, unlimited, func(ex *exchange, _ *http.Request) error { ex.Write([]byte("half")); panic("late") })
+	h.router.Route("GET /half", h.dialects.internal, anyone, unlimited, func(ex *router.Exchange, _ *http.Request) error { ex.Write([]byte("half")); panic("late") })
 	func() {
 		defer func() {
 			if recover() != http.ErrAbortHandler {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/config"
+	"github.com/watchword-auth/watchword/internal/web/pages"
 )
 
 //go:generate go test -run ^TestOpenAPIIsPublished$ -update .
@@ -71,11 +72,11 @@ func TestOpenAPI(t *testing.T) {
 		}
 	}
 	for _, rt := range h.router.Table() {
-		name := rt.method + " " + rt.path
-		if strings.HasPrefix(rt.path, "/api/v1/") && rt.path != "/api/v1/openapi.json" != described[name] {
+		name := rt.Method + " " + rt.Path
+		if strings.HasPrefix(rt.Path, "/api/v1/") && rt.Path != "/api/v1/openapi.json" != described[name] {
 			t.Errorf("%s: described %v", name, described[name])
 		}
-		if op := doc.Paths[rt.path][strings.ToLower(rt.method)]; described[name] && (len(op.Security) > 0) != rt.principal.proved {
+		if op := doc.Paths[rt.Path][strings.ToLower(rt.Method)]; described[name] && (len(op.Security) > 0) != rt.Principal.Proved {
 			t.Errorf("%s: the description is wrong about who may enter", name)
 		}
 	}
@@ -93,27 +94,27 @@ func TestOpenAPI(t *testing.T) {
 // secret or an address from a stranger is without a limit.
 func TestTable(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, func(c *Config) { c.Mailbox = func() []Mail { return nil } })
+	h := newFixture(t, func(c *Config) { c.Mailbox = func() []pages.Mail { return nil } })
 	for _, rt := range h.router.Table() {
-		name := rt.method + " " + rt.path
-		if rt.principal.name == "" || rt.dialect.fail == nil {
+		name := rt.Method + " " + rt.Path
+		if rt.Principal.Name == "" || rt.Dialect.Fail == nil {
 			t.Errorf("%s is not classified", name)
 		}
-		if rt.method != "GET" && !rt.principal.proved && rt.limit.name == unlimited.name {
+		if rt.Method != "GET" && !rt.Principal.Proved && rt.Limit.Name == unlimited.Name {
 			t.Errorf("%s: a stranger may do this as often as he likes", name)
 		}
-		if strings.HasPrefix(rt.path, "/dev/") && rt.method != "GET" {
+		if strings.HasPrefix(rt.Path, "/dev/") && rt.Method != "GET" {
 			t.Errorf("%s: the development pages only show", name)
 		}
 	}
 	seen, rates := map[string]bool{}, config.Default().Limits.Rates.All()
 	for _, rt := range h.router.Table() {
-		if rt.limit.name == unlimited.name {
+		if rt.Limit.Name == unlimited.Name {
 			continue
 		}
-		seen[rt.limit.name] = true
-		if rates[cmp.Or(rt.limit.rate, rt.limit.name)] == (config.Rate{}) {
-			t.Errorf("%s is not a rate of the configuration", rt.limit.name)
+		seen[rt.Limit.Name] = true
+		if rates[cmp.Or(rt.Limit.Rate, rt.Limit.Name)] == (config.Rate{}) {
+			t.Errorf("%s is not a rate of the configuration", rt.Limit.Name)
 		}
 	}
 	if len(seen) != 11 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/web/pages"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
@@ -158,7 +159,7 @@ func TestPagesOrProblems(t *testing.T) {
 // reads from here.
 func TestAttack_DevelopmentMailboxUnderAForeignName(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, func(c *Config) { c.Mailbox = func() []Mail { return []Mail{{Subject: "secret"}} } })
+	h := newFixture(t, func(c *Config) { c.Mailbox = func() []pages.Mail { return []pages.Mail{{Subject: "secret"}} } })
 	for host, status := range map[string]int{
 		"auth.example.test": 200, "AUTH.example.test:443": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200, "localhost:8080": 200, "dev.localhost": 200,
 		"evil.test": 421, "evil.test:8080": 421, "127.0.0.1.evil.test": 421, "localhost.evil.test": 421, "auth.example.test.evil.test": 421, "": 421,
@@ -176,8 +177,8 @@ func TestAttack_DevelopmentMailboxUnderAForeignName(t *testing.T) {
 func TestDevelopmentMailbox(t *testing.T) {
 	t.Parallel()
 	sent := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
-	mails := []Mail{{To: "alice@example.com", Subject: "Confirm <your> address", Text: "Hello\n<b>there</b>", HTML: "<p>Hello</p>", Links: []string{base + "/verify-email?token=x"}, SentAt: sent}}
-	h := newFixture(t, func(c *Config) { c.Mailbox = func() []Mail { return mails } })
+	mails := []pages.Mail{{To: "alice@example.com", Subject: "Confirm <your> address", Text: "Hello\n<b>there</b>", HTML: "<p>Hello</p>", Links: []string{base + "/verify-email?token=x"}, SentAt: sent}}
+	h := newFixture(t, func(c *Config) { c.Mailbox = func() []pages.Mail { return mails } })
 	r := h.requireReply(h.get("/dev/mailbox.json"), 200, "")
 	want := `[{"to":"alice@example.com","subject":"Confirm <your> address","text":"Hello\n<b>there</b>","html":"<p>Hello</p>","links":["https://auth.example.test/verify-email?token=x"],"sent_at":"2026-03-01T09:30:00Z"}]` + "\n"
 	if string(r.body) != want {
@@ -218,7 +219,7 @@ func TestRepair_N18_RootLeadsToTheAccount(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string][]option{
 		"production":  nil,
-		"development": {func(c *Config) { c.Mailbox = func() []Mail { return nil } }},
+		"development": {func(c *Config) { c.Mailbox = func() []pages.Mail { return nil } }},
 	} {
 		h := newFixture(t, opts...)
 		if _, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme", noSettings, system); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
 var hrefOf = regexp.MustCompile(`<a href="([^"]*)"`)
@@ -101,12 +102,12 @@ func TestRepair_N2_EveryStatusHasAPage(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	var failure error
-	h.router.route("GET /failing", h.dialects.page, anyone, unlimited, func(*exchange, *http.Request) error { return failure })
+	h.router.Route("GET /failing", h.dialects.page, anyone, unlimited, func(*router.Exchange, *http.Request) error { return failure })
 	for status := 400; status < 600; status++ {
 		if http.StatusText(status) == "" {
 			continue
 		}
-		failure = problem(status, "x", "words for developers")
+		failure = router.NewProblem(status, "x", "words for developers")
 		page := string(h.get("/failing", "Accept-Language: de").body)
 		if strings.Contains(page, "words for developers") || !strings.Contains(page, `<a href="/login`) {
 			t.Errorf("%d: %s", status, page)

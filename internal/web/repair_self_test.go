@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/limit"
+	"github.com/watchword-auth/watchword/internal/web/api"
 )
 
 // What a thief spends in a session of theirs keeps nobody from ending it, nor from taking
@@ -18,7 +19,9 @@ func TestRepair_S3_ThiefsSessionDoesNotBlockItsEnd(t *testing.T) {
 	h := newFixture(t, withRates(func(r limit.Rates) { r["self.change"], r["self.password"], r["self.export"] = few, few, few }))
 	thief := h.signedIn("alice@example.com")
 	owner := h.tokens(h.login("alice@example.com", pass))
-	send := func(method, path, body string, by Tokens) reply { return h.do(request(method, path, body, bearer(by))) }
+	send := func(method, path, body string, by api.Tokens) reply {
+		return h.do(request(method, path, body, bearer(by)))
+	}
 	for range 3 {
 		h.requireReply(send("PATCH", "/api/v1/me", `{"name":"x"}`, thief), 200, "")
 		h.requireReply(send("DELETE", "/api/v1/me/sessions/nope", "", thief), 404, "")
@@ -42,7 +45,7 @@ func TestRepair_S3_ThiefsSessionDoesNotBlockItsEnd(t *testing.T) {
 func TestRepair_S3_SessionsOfOneAccountTogether(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withRates(func(r limit.Rates) { r["self.change"] = limit.Rate{Count: 1, Per: time.Hour} }))
-	by := []Tokens{h.signedIn("alice@example.com")}
+	by := []api.Tokens{h.signedIn("alice@example.com")}
 	for range 3 {
 		by = append(by, h.tokens(h.login("alice@example.com", pass)))
 	}

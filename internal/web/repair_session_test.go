@@ -15,10 +15,10 @@ func TestRepair_H4_OriginIsNotComparedWithHost(t *testing.T) {
 	for _, rt := range stateChanging(h) {
 		for _, host := range []string{"evil.test", "auth.example.test:8443", "127.0.0.1:8080"} {
 			for _, scheme := range []string{"https://", "http://"} {
-				r := request(rt.method, path(rt), `{"name":"eve"}`, "Origin: "+scheme+host, cookie)
+				r := request(rt.Method, path(rt), `{"name":"eve"}`, "Origin: "+scheme+host, cookie)
 				r.Host = host
 				if res := h.do(r); res.StatusCode != 403 {
-					t.Errorf("%s %s from %s%s: %d", rt.method, rt.path, scheme, host, res.StatusCode)
+					t.Errorf("%s %s from %s%s: %d", rt.Method, rt.Path, scheme, host, res.StatusCode)
 				}
 			}
 		}

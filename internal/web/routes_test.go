@@ -6,6 +6,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/web/pages"
+	"github.com/watchword-auth/watchword/internal/web/router"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
@@ -15,13 +17,13 @@ func TestNamedPathsAreInTheTable(t *testing.T) {
 	h := newFixture(t)
 	paths := map[string]bool{}
 	for _, rt := range h.router.Table() {
-		paths[rt.path] = true
+		paths[rt.Path] = true
 	}
 	for _, path := range []string{
 		oauth.TokenPath, oidc.IntrospectPath, oidc.RevokePath, oidc.PushedPath, oidc.DeviceAuthorizationPath, client.RegisterPath,
 		client.RegisterPath + "/{client_id}", oidc.UserInfoPath, oidc.AuthorizePath, oidc.LogoutPath, oidc.JWKSPath, oidc.DevicePath,
 		ui.StylesheetPath, ui.ScriptPath, ui.ShowScriptPath, ui.IconPath, ui.BrandPath, ui.LogoPath,
-		pathContinue, pathLogin, pathRegister, pathForgot, pathChoose, pathConsent, pathUnverified, pathDevice, pathConfirm, pathAccount, pathLogout, pathResend,
+		pages.PathContinue, pages.PathLogin, pages.PathRegister, pages.PathForgot, pages.PathChoose, pages.PathConsent, pages.PathUnverified, pages.PathDevice, pages.PathConfirm, pages.PathAccount, pages.PathLogout, pages.PathResend,
 	} {
 		if !paths[path] {
 			t.Errorf("%s is not in the table", path)
@@ -34,11 +36,11 @@ func TestUnclassifiedRoutesPanic(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	for name, add := range map[string]func(){
-		"dialect":   func() { h.router.route("GET /x", dialect{}, anyone, unlimited, h.livez) },
-		"principal": func() { h.router.route("GET /x", h.dialects.page, principal{}, unlimited, h.livez) },
-		"limit":     func() { h.router.route("GET /x", h.dialects.page, anyone, rateLimit{}, h.livez) },
-		"handler":   func() { h.router.route("GET /x", h.dialects.page, anyone, unlimited, nil) },
-		"method":    func() { h.router.route("/x", h.dialects.page, anyone, unlimited, h.livez) },
+		"dialect":   func() { h.router.Route("GET /x", router.Dialect{}, anyone, unlimited, h.livez) },
+		"principal": func() { h.router.Route("GET /x", h.dialects.page, router.Principal{}, unlimited, h.livez) },
+		"limit":     func() { h.router.Route("GET /x", h.dialects.page, anyone, router.Limit{}, h.livez) },
+		"handler":   func() { h.router.Route("GET /x", h.dialects.page, anyone, unlimited, nil) },
+		"method":    func() { h.router.Route("/x", h.dialects.page, anyone, unlimited, h.livez) },
 	} {
 		func() {
 			defer func() {

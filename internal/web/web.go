@@ -2,11 +2,12 @@
 // writes the answer.
 //
 // routes.go is the one table of routes; each line names the dialect, the principal and the
-// limit of its route. dialect.go holds the dialects as values: CORS, cross-site check,
-// headers, body, errors. route.go applies them, so a handler never does. errors.go turns
-// refusals into statuses, once. Pages live in web/ui.
+// limit of its route. dialect.go, principal.go and limits.go hold these as values, and
+// web/router applies them, so a handler never does. The handlers stand in one package for
+// each reader: web/pages for browsers, web/protocol for clients of OAuth and OpenID Connect,
+// web/api for callers of the JSON API.
 //
-// The package knows statuses, headers, cookies, paths and HTML, and no rule of the
+// These packages know statuses, headers, cookies, paths and HTML, and no rule of the
 // domain: a handler decodes, makes one service call and writes. New returns a Server with
 // two handlers, Public and Management; listeners, TLS and timeouts belong to the caller.
 package web
@@ -25,13 +26,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/token"
+	"github.com/watchword-auth/watchword/internal/web/api"
+	"github.com/watchword-auth/watchword/internal/web/pages"
+	"github.com/watchword-auth/watchword/internal/web/protocol"
+	"github.com/watchword-auth/watchword/internal/web/router"
 	"github.com/watchword-auth/watchword/internal/web/ui"
 )
 
 // Config says what a Server serves and how. The services and the limiter are
 // required.
 type Config struct {
-	RouterConfig
+	router.Config
 
 	// DB is asked by /readyz whether it answers.
 	DB       *store.DB
@@ -49,21 +54,21 @@ type Config struct {
 	JWKSMaxAge time.Duration
 	// Mailbox lists the caught mails, newest first. It is set in development only
 	// and brings the pages under /dev/ and the welcome page with it.
-	Mailbox func() []Mail
+	Mailbox func() []pages.Mail
 	// Pprof puts profiles on the management handler.
 	Pprof bool
 }
 
 // Server answers HTTP requests. It is safe for concurrent use.
 type Server struct {
-	router     *router
-	management *router
+	router     *router.Router
+	management *router.Router
 	dialects   dialects
 	cfg        Config
 
-	pages    *pages
-	protocol *protocol
-	api      *api
+	pages    *pages.Handlers
+	protocol *protocol.Handlers
+	api      *api.Handlers
 	ready    readiness
 }
 
@@ -72,15 +77,15 @@ type Server struct {
 func New(cfg Config) (*Server, error) {
 	cfg.Dev, cfg.Nonce = cfg.Mailbox != nil, cfg.Clients.Nonce
 	s := &Server{cfg: cfg}
-	s.protocol = newProtocol(protocolConfig{Clients: cfg.Clients, OIDC: cfg.OIDC, Keys: cfg.Keys, MaxAge: cfg.JWKSMaxAge})
-	s.pages = newPages(pagesConfig{Accounts: cfg.Accounts, Logins: cfg.Logins, Sessions: cfg.Sessions, Flows: cfg.Flows, OIDC: cfg.OIDC,
+	s.protocol = protocol.New(protocol.Config{Clients: cfg.Clients, OIDC: cfg.OIDC, Keys: cfg.Keys, MaxAge: cfg.JWKSMaxAge})
+	s.pages = pages.New(pages.Config{Accounts: cfg.Accounts, Logins: cfg.Logins, Sessions: cfg.Sessions, Flows: cfg.Flows, OIDC: cfg.OIDC,
 		Base: cfg.Base, Mailbox: cfg.Mailbox, Calls: s.calls})
 	s.dialects = s.newDialects()
 	var err error
-	if s.router, err = newRouter(cfg.RouterConfig, s.dialects.unmatched); err != nil {
+	if s.router, err = router.New(cfg.Config, s.dialects.unmatched); err != nil {
 		return nil, err
 	}
-	s.api = newAPI(apiConfig{Accounts: cfg.Accounts, Logins: cfg.Logins, Sessions: cfg.Sessions, Tokens: cfg.Tokens, OIDC: cfg.OIDC,
+	s.api = api.New(api.Config{Accounts: cfg.Accounts, Logins: cfg.Logins, Sessions: cfg.Sessions, Tokens: cfg.Tokens, OIDC: cfg.OIDC,
 		Clients: cfg.Clients, Access: cfg.Access, Base: cfg.Base}, s.router)
 	s.routes()
 	s.management, err = s.newManagement()
@@ -90,7 +95,7 @@ func New(cfg Config) (*Server, error) {
 // calls lists the calls of the API, for its page in development.
 func (s *Server) calls() []ui.Call {
 	var list []ui.Call
-	for _, op := range s.api.operations() {
+	for _, op := range s.api.Operations() {
 		list = append(list, ui.Call{Method: op.Method, Path: op.Path, Summary: op.Summary})
 	}
 	return list

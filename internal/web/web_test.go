@@ -32,6 +32,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 	"github.com/watchword-auth/watchword/internal/tenant"
 	"github.com/watchword-auth/watchword/internal/token"
+	"github.com/watchword-auth/watchword/internal/web/api"
+	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
 const (
@@ -74,7 +76,7 @@ func newFixtureOn(t testing.TB, sc store.Config, options ...option) *fixture {
 	h.requireOK(err)
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	limiter := limit.NewMemory(1<<13, clock)
-	metrics := NewMetrics()
+	metrics := router.NewMetrics()
 	ring := keys.New(keys.Config{DB: db, Now: clock, Algorithm: keys.ES256, RSAKey: storetest.RSAKeys(), RotateEvery: 90 * 24 * time.Hour, PublishAhead: 24 * time.Hour, Lifetimes: storetest.Lifetimes()})
 	root := secret.Bytes(32)
 	tokens := token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: db, Keys: ring, Base: base, Now: clock, Grace: 10 * time.Second, Root: root, ObserveRefresh: metrics.Refresh, Log: log})
@@ -92,7 +94,7 @@ func newFixtureOn(t testing.TB, sc store.Config, options ...option) *fixture {
 		Flows:      flows,
 		OIDC: oidc.New(oidc.Config{CodeLifetime: time.Minute, PushedLifetime: time.Minute, DeviceLifetime: 10 * time.Minute, DB: db, Clients: clients, Flows: flows, Tokens: tokens, Limiter: limiter, Base: base, Now: clock, Log: log, Observe: metrics.Grant,
 			Rates: generousRates()}),
-		RouterConfig: RouterConfig{Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}), Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log, BodyJSON: 1 << 20, BodyForm: 64 << 10,
+		Config: router.Config{Tenants: tenant.New(tenant.Config{DB: db, Keys: ring, Now: clock}), Limiter: limiter, Base: base, Origins: []string{origin}, AccessLog: true, Metrics: metrics, Now: clock, Log: log, BodyJSON: 1 << 20, BodyForm: 64 << 10,
 			Rates: generousRates()},
 	}
 	h.requireOK(cfg.Tenants.EnsureDefault(t.Context()))
@@ -248,7 +250,7 @@ func (h *fixture) newAccount(email string) {
 }
 
 // signedIn inserts an account and signs in.
-func (h *fixture) signedIn(email string) Tokens {
+func (h *fixture) signedIn(email string) api.Tokens {
 	h.Helper()
 	h.newAccount(email)
 	return h.tokens(h.login(email, pass))
@@ -259,10 +261,10 @@ func (h *fixture) login(email, pw string) reply {
 	return h.post("/api/v1/login", fmt.Sprintf(`{"email":%q,"password":%q}`, email, pw))
 }
 
-func (h *fixture) tokens(r reply) Tokens {
+func (h *fixture) tokens(r reply) api.Tokens {
 	h.Helper()
 	h.requireReply(r, 200, "")
-	var tk Tokens
+	var tk api.Tokens
 	h.requireOK(json.Unmarshal(r.body, &tk))
 	return tk
 }
@@ -273,13 +275,13 @@ func (h *fixture) signInBrowser(email string) string {
 	h.newAccount(email)
 	r := h.requireReply(h.post("/api/v1/login", fmt.Sprintf(`{"email":%q,"password":%q,"session":"cookie"}`, email, pass)), 204, "")
 	c := r.Cookies()
-	if len(c) != 2 || c[1].Name != cookiePrefix+"-known" {
+	if len(c) != 2 || c[1].Name != router.CookiePrefix+"-known" {
 		h.Fatalf("cookies %v", c)
 	}
 	return "Cookie: " + c[0].Name + "=" + c[0].Value
 }
 
-func bearer(tk Tokens) string { return "Authorization: Bearer " + tk.AccessToken }
+func bearer(tk api.Tokens) string { return "Authorization: Bearer " + tk.AccessToken }
 
 func trusted(s string) option {
 	return func(c *Config) { c.Trusted = []netip.Prefix{netip.MustParsePrefix(s)} }

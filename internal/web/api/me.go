@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/store"
+)
+
+var (
+	OpMe       = operation{id: "me", topic: "account", summary: "Read the account"}
+	OpMeUpdate = operation{id: "update-me", topic: "account", errors: []int{http.StatusConflict},
+		summary: "Update the account",
+		doc:     "Only the members that are present change. A new email address requires the current password and takes effect when the link mailed to it is used."}
+	OpMeDelete = operation{id: "delete-me", topic: "account", status: http.StatusNoContent,
+		summary: "Delete the account",
+		doc:     "Requires the current password. Deletes all data of the user and ends every session and token."}
+	OpMeExport = operation{id: "export-me", topic: "account",
+		summary: "Export all data of the account"}
+)
+
+// Me is the account of the signed-in user.
+type Me struct {
+	ID            string     `json:"id" doc:"The subject identifier: the sub of every token. Never changes." example:"01a2f3c4-…"`
+	Email         string     `json:"email" example:"alice@example.com"`
+	EmailVerified bool       `json:"email_verified"`
+	Name          string     `json:"name" example:"Alice"`
+	Roles         []string   `json:"roles"`
+	Permissions   []string   `json:"permissions"`
+	CreatedAt     time.Time  `json:"created_at"`
+	UpdatedAt     time.Time  `json:"updated_at"`
+	LastLoginAt   *time.Time `json:"last_login_at,omitempty"`
+}
+
+type meOut struct{ Body Me }
+
+func meOf(p store.Profile) *meOut {
+	me := Me{ID: string(p.ID), Email: p.Email.Address, EmailVerified: p.Verified(), Name: p.Name,
+		Roles: list(p.Roles), Permissions: list(p.Permissions), CreatedAt: p.CreatedAt.UTC(), UpdatedAt: p.UpdatedAt.UTC()}
+	if at := p.LastLoginAt.UTC(); !p.LastLoginAt.IsZero() {
+		me.LastLoginAt = &at
+	}
+	return &meOut{me}
+}
+
+// list returns an empty list for nil, so that clients always find a list.
+func list(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
+
+// Me reads the account.
+func (s *Handlers) Me(ctx context.Context, _ *struct{}) (*meOut, error) {
+	ex := exchangeOf(ctx)
+	p, err := s.accounts.Profile(ctx, ex.Tenant.ID, ex.Actor.Account())
+	if err != nil {
+		return nil, err
+	}
+	return meOf(p), nil
+}
+
+// MeChange is an update of the account.
+type MeChange struct {
+	Name            *string `json:"name,omitempty" example:"Alice"`
+	Email           *string `json:"email,omitempty" doc:"Pending until its link is used." example:"alice@example.org"`
+	CurrentPassword string  `json:"current_password,omitempty" writeOnly:"true" doc:"Required to change the address."`
+}
+
+// MeUpdate changes the account.
+func (s *Handlers) MeUpdate(ctx context.Context, in *struct{ Body MeChange }) (*meOut, error) {
+	ex := exchangeOf(ctx)
+	patch := account.Patch{Name: in.Body.Name, Email: in.Body.Email, CurrentPassword: in.Body.CurrentPassword, Browser: ex.BrowserCookie()}
+	if _, err := s.accounts.Update(ctx, ex.Tenant.ID, ex.Actor.Account(), patch, ex.RequestActor()); err != nil {
+		return nil, err
+	}
+	return s.Me(ctx, nil)
+}
+
+// CurrentPassword proves that the account's owner makes the request.
+type CurrentPassword struct {
+	CurrentPassword string `json:"current_password" writeOnly:"true"`
+}
+
+// MeDelete deletes the account.
+func (s *Handlers) MeDelete(ctx context.Context, in *struct{ Body CurrentPassword }) (*nothing, error) {
+	ex := exchangeOf(ctx)
+	err := s.accounts.Delete(ctx, ex.Tenant.ID, ex.Actor.Account(), in.Body.CurrentPassword, ex.RequestActor())
+	if err == nil && ex.ByCookie {
+		ex.DropCurrentSession()
+	}
+	return nil, err
+}
+
+type exportOut struct{ Body account.Export }
+
+// MeExport exports all data of the account.
+func (s *Handlers) MeExport(ctx context.Context, _ *struct{}) (*exportOut, error) {
+	ex := exchangeOf(ctx)
+	e, err := s.accounts.Export(ctx, ex.Tenant.ID, ex.Actor.Account(), ex.RequestActor())
+	return &exportOut{e}, err
+}

@@ -1,0 +1,109 @@
+package api
+
+import (
+	"github.com/watchword-auth/watchword/guard"
+	"github.com/watchword-auth/watchword/internal/access"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/web/router"
+)
+
+// SignedIn is a user with a valid access token or session cookie.
+func (s *Handlers) SignedIn() router.Principal {
+	return router.Principal{Name: "signedIn", Proved: true, Session: true, Admit: s.signIn}
+}
+
+// Admin is an administrator of the tenant, with an access token that was asked for that. A
+// cookie is not enough: administration is done by programs.
+func (s *Handlers) Admin() router.Principal {
+	return router.Principal{Name: "admin", Proved: true, Admit: s.administer}
+}
+
+func errNoToken() error {
+	return auth.Refuse(auth.KindUnauthenticated, auth.CodeMissingToken, "this call needs an access token")
+}
+
+// signIn identifies the caller. A request with an Authorization header is judged by that
+// header only: a cookie beside it is not looked at, so neither can lend the other its
+// rights.
+func (s *Handlers) signIn(ex *router.Exchange) error {
+	r := ex.Request
+	if len(r.Header["Authorization"]) > 0 {
+		return s.signInByToken(ex)
+	}
+	cookie := ex.CurrentSession()
+	if cookie == "" {
+		return errNoToken()
+	}
+	session, _, err := s.sessions.Find(r.Context(), ex.Tenant.ID, cookie)
+	if err != nil {
+		if auth.KindOf(err) == auth.KindUnauthenticated {
+			ex.DropCurrentSession()
+		}
+		return err
+	}
+	ex.ByCookie = true
+	ex.Actor = ex.Actor.AsSession(session)
+	return nil
+}
+
+// signedInAs is the account whose access token or cookie comes with a request that needs
+// neither; empty for none. The actor of the request stays anonymous.
+func (s *Handlers) signedInAs(ex *router.Exchange) []auth.AccountID {
+	actor, cookie := ex.Actor, ex.ByCookie
+	defer func() { ex.Actor, ex.ByCookie = actor, cookie }()
+	if err := s.signIn(ex); err != nil {
+		return nil // what gives nothing is not looked at
+	}
+	return []auth.AccountID{ex.Actor.Account()}
+}
+
+func (s *Handlers) signInByToken(ex *router.Exchange) error {
+	claims, err := s.verifyToken(ex)
+	if err != nil {
+		return err
+	}
+	if ex.Actor.Kind == auth.ActorClient {
+		return auth.Refuse(auth.KindForbidden, auth.CodeNotAnAccount, "this call is for people, not for programs")
+	}
+	return auth.RequireAccount(auth.ClientID(claims.ClientID), claims.Scopes)
+}
+
+// administer admits whom the access service calls an administrator.
+func (s *Handlers) administer(ex *router.Exchange) error {
+	r := ex.Request
+	if len(r.Header["Authorization"]) == 0 {
+		return errNoToken()
+	}
+	claims, err := s.verifyToken(ex)
+	if err != nil {
+		return err
+	}
+	return s.access.Administer(r.Context(), ex.Tenant.ID, access.Caller{Actor: ex.Actor, Scope: claims.Scopes})
+}
+
+// verifyToken verifies the access token of the request, whose subject becomes the actor. One
+// that is bound to a key has the scheme DPoP, and a proof beside it (RFC 9449 §7.1).
+func (s *Handlers) verifyToken(ex *router.Exchange) (*guard.Claims, error) {
+	claims, err := s.tokenClaims(ex)
+	if err != nil {
+		return nil, err
+	}
+	ex.Actor = ex.Actor.AsSubject(claims.Subject, auth.SessionID(claims.SessionID), auth.ClientID(claims.ClientID))
+	return claims, nil
+}
+
+func (s *Handlers) tokenClaims(ex *router.Exchange) (*guard.Claims, error) {
+	r := ex.Request
+	scheme, raw, err := guard.ParseAuthorization(r.Header["Authorization"])
+	switch {
+	case err != nil:
+		return nil, err
+	case scheme == "Bearer":
+		return s.tokens.Verify(r.Context(), ex.Tenant.ID, raw)
+	}
+	ex.OfferNonce()
+	return s.clients.VerifyBound(r.Context(), client.Request{
+		Tenant: ex.Tenant.ID, Proof: r.Header["Dpop"], Method: r.Method, URL: ex.EndpointURL(),
+	}, raw)
+}

@@ -1,0 +1,102 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/web/router"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// LoginPage asks who it is.
+func (s *Handlers) LoginPage(ex *router.Exchange, st flow.Step) error {
+	p := s.loginOf(ex, st)
+	if k := afterLinkNotice(ex); k != "" {
+		p.Notice = p.Say(k)
+	}
+	return render(ex, http.StatusOK, p)
+}
+
+func (s *Handlers) loginOf(ex *router.Exchange, st flow.Step) ui.Login {
+	p := ui.Login{Page: stepPage(ex, st), Form: stepForm(ex, st, PathLogin), Client: forWhom(st), Remember: true, Forgot: sidePageURL(ex, PathForgot, st.Flow.ID)}
+	if s.accounts.RegistrationOpen(ex.Tenant) {
+		p.Register = sidePageURL(ex, PathRegister, st.Flow.ID)
+	}
+	if hint := auth.Clip(st.Flow.Request.LoginHint, maxEmail); strings.Contains(hint, "@") {
+		p.Email = hint
+	}
+	if st.Kind == auth.StepLogin && len(st.Accounts) == 1 { // who is signed in has to prove it again
+		p.Email, p.Notice = st.Accounts[0].Account.Email.Address, p.Say(ui.SignInAgain)
+	}
+	return p
+}
+
+const maxEmail = 254
+
+// forWhom names the client that waits for the flow's end, if one does.
+func forWhom(st flow.Step) string {
+	if st.Client.ID == "" {
+		return ""
+	}
+	return st.Client.DisplayName()
+}
+
+// LoginForm signs a user in within a flow.
+func (s *Handlers) LoginForm(ex *router.Exchange, r *http.Request) error {
+	in, err := s.flowForm(ex, r)
+	if err != nil {
+		return err
+	}
+	signedIn, err := s.logins.SignInBrowser(r.Context(), login.PasswordForm{FormRef: in, Email: r.PostForm.Get("email"),
+		Password: r.PostForm.Get("password"), Remember: r.PostForm.Get("remember") == "on", RememberMe: ex.RememberCookie()})
+	if signedIn.Cookie != "" { // also when what follows has failed: the session has begun
+		ex.Actor, ex.SignedIn = ex.Actor.AsSession(signedIn.Session), signedIn.Accounts
+		ex.SetSessions(signedIn.Cookie)
+		ex.SetRemember(signedIn.RememberMe)
+		ex.SetKnown(signedIn.Known)
+	}
+	if err != nil {
+		return s.loginRefused(ex, r, signedIn.Step, err)
+	}
+	return dispatch(ex, signedIn.Step)
+}
+
+// loginRefused shows the page again. Whatever does not fit is said in the same words,
+// with a status that browsers show and the limit counts as a failure.
+func (s *Handlers) loginRefused(ex *router.Exchange, r *http.Request, st flow.Step, refusal error) error {
+	e, ok := errors.AsType[*auth.Error](refusal)
+	if !ok || st.Kind == "" {
+		return refusal
+	}
+	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
+	p := s.loginOf(ex, st)
+	p.Email, p.Ticked, p.Notice = email, r.PostForm.Get("remember") == "on", ""
+	switch {
+	case e.Code == auth.CodeEmailNotVerified:
+		return render(ex, http.StatusForbidden, s.unverifiedOf(ex, st, email))
+	case e.Kind == auth.KindUnauthenticated || e.Kind == auth.KindInvalid:
+		p.Bad = p.Say(ui.BadCredentials)
+		return render(ex, http.StatusBadRequest, p)
+	case e.Kind == auth.KindThrottled:
+		ex.Explain(e).SetHeaders(ex.Header())
+		p.Bad = p.Say(ui.LoginWait, p.Wait(e.RetryAfter))
+		return render(ex, http.StatusTooManyRequests, p)
+	}
+	return refusal
+}
+
+// formStep checks a form of a flow and returns the step at which the flow is.
+func (s *Handlers) formStep(ex *router.Exchange, r *http.Request) (flow.Step, error) {
+	in, err := s.flowForm(ex, r)
+	if err != nil {
+		return flow.Step{}, err
+	}
+	if _, err := s.flows.CheckForm(r.Context(), in); err != nil {
+		return flow.Step{}, err
+	}
+	return s.flows.Continue(r.Context(), in.Tenant, in.Flow, in.Browser)
+}

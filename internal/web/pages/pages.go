@@ -1,0 +1,114 @@
+// Package pages has the handlers that browsers call: the pages of flows, of the account and of
+// mailed links, and the endpoints to which clients send browsers.
+//
+// A handler reads a form, calls one service and draws a page or redirects. The templates and
+// their words stand in web/ui, addresses and principals in the route table of web. New returns
+// the handlers with the services that they call.
+package pages
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/login"
+	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/session"
+	"github.com/watchword-auth/watchword/internal/web/router"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// Handlers has the handlers that browsers call: the pages of flows, of the account and of mailed
+// links, and the endpoints to which clients send browsers.
+type Handlers struct {
+	accounts *account.Service
+	logins   *login.Service
+	sessions *session.Service
+	flows    *flow.Service
+	oidc     *oidc.Service
+
+	base    string           // of the issuer, without a trailing slash
+	mailbox func() []Mail    // nil on a server that is not for development
+	calls   func() []ui.Call // those of the JSON API
+}
+
+// Config has what the handlers call. The services and Base are required.
+type Config struct {
+	Accounts *account.Service
+	Logins   *login.Service
+	Sessions *session.Service
+	Flows    *flow.Service
+	OIDC     *oidc.Service
+
+	// Base is the issuer's base URL without a trailing slash.
+	Base string
+	// Mailbox lists the caught mails, newest first. It is set in development only.
+	Mailbox func() []Mail
+	// Calls lists the calls of the JSON API, for its page in development.
+	Calls func() []ui.Call
+}
+
+// New makes the handlers.
+func New(cfg Config) *Handlers {
+	return &Handlers{accounts: cfg.Accounts, logins: cfg.Logins, sessions: cfg.Sessions, flows: cfg.Flows, oidc: cfg.OIDC,
+		base: cfg.Base, mailbox: cfg.Mailbox, calls: cfg.Calls}
+}
+
+// The values of headers that are the same on all pages. They are shared: nobody writes into them.
+var (
+	deny       = []string{"DENY"}
+	sameOrigin = []string{"same-origin"}
+	cspPage    = []string{csp("")}
+	typeHTML   = []string{"text/html; charset=utf-8"}
+)
+
+// SetHeaders sets the headers of a page.
+func SetHeaders(ex *router.Exchange) {
+	h := ex.Header()
+	h["Content-Security-Policy"] = cspPage
+	h["X-Frame-Options"] = deny
+	h["Cross-Origin-Opener-Policy"] = sameOrigin
+	h["Cross-Origin-Resource-Policy"] = sameOrigin
+	h["Content-Type"] = typeHTML
+}
+
+// newPage returns the common data of all pages, in the user's language. The locales are those
+// that a client asked for (OpenID Connect Core §3.1.2.1).
+func newPage(ex *router.Exchange, locales ...string) ui.Page {
+	p := ui.NewPage(ex.Tenant, ui.Language(locales, ex.Request.Header.Get("Accept-Language"), ex.Tenant.Settings.Locale))
+	p.Dev = ex.Dev()
+	return p
+}
+
+// render writes a page whole or not at all. The policy lets a script in only for a page
+// that has one.
+func render(ex *router.Exchange, status int, p interface{ Render(io.Writer) error }) error {
+	var b bytes.Buffer
+	if err := p.Render(&b); err != nil {
+		return fmt.Errorf("render %T: %w", p, err)
+	}
+	if page, ok := p.(interface{ Scripted() bool }); ok && page.Scripted() {
+		h := ex.Header()
+		h["Content-Security-Policy"] = []string{h.Get("Content-Security-Policy") + "; script-src 'self'"}
+	}
+	ex.WriteHeader(status)
+	ex.Write(b.Bytes())
+	return nil
+}
+
+// local is a path below the base of the request's tenant.
+func local(ex *router.Exchange, path string) string { return ex.Tenant.ID.Path() + path }
+
+// seeOther sends the browser on by GET (RFC 9110 §15.4.4), so that going back or
+// reloading sends no form twice.
+func seeOther(ex *router.Exchange, path string) error { return redirect(ex, local(ex, path)) }
+
+// donePage is the page after something that worked. It leads to where people sign in, which
+// leads those who are signed in to their account.
+func donePage(ex *router.Exchange, k ui.Key) ui.Done {
+	p := newPage(ex).Done(k)
+	p.Next, p.Elsewhere = local(ex, PathLogin), p.Say(ui.LinkElsewhere)
+	return p
+}

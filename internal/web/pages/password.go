@@ -1,0 +1,107 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/web/router"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// ForgotPage asks to which address a link for a new password goes.
+func (s *Handlers) ForgotPage(ex *router.Exchange, st flow.Step) error {
+	return render(ex, http.StatusOK, s.forgotOf(ex, st))
+}
+
+func (s *Handlers) forgotOf(ex *router.Exchange, st flow.Step) ui.Forgot {
+	return ui.Forgot{Page: stepPage(ex, st), Form: stepForm(ex, st, PathForgot), Login: sidePageURL(ex, PathLogin, st.Flow.ID)}
+}
+
+// ForgotForm mails the link. The answer is the same for every address.
+func (s *Handlers) ForgotForm(ex *router.Exchange, r *http.Request) error {
+	st, err := s.formStep(ex, r)
+	if err != nil {
+		return err
+	}
+	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
+	err = s.accounts.Forgot(r.Context(), ex.Tenant.ID, account.LinkRequest{
+		Email: email, Browser: ex.BrowserCookie(), Flow: st.Flow.ID, Again: r.PostForm.Has("again"),
+	}, ex.RequestActor())
+	p := s.forgotOf(ex, st)
+	switch {
+	case auth.KindOf(err) == auth.KindInvalid:
+		p.Email, p.Bad = email, p.Say(ui.AddressInvalid)
+		return render(ex, http.StatusBadRequest, p)
+	case err != nil:
+		return err
+	}
+	return render(ex, http.StatusOK, ui.ForgotSent{Page: p.Page, Form: p.Form, Email: email, Login: p.Login})
+}
+
+// ChangePassword is where password managers send people who want a new password (W3C, A
+// Well-Known URL for Changing Passwords).
+func (s *Handlers) ChangePassword(ex *router.Exchange, _ *http.Request) error {
+	return seeOther(ex, PathForgot)
+}
+
+// ResetPasswordPage is the page of the mailed link; it consumes nothing.
+func (s *Handlers) ResetPasswordPage(ex *router.Exchange, r *http.Request) error {
+	token := linkToken(r)
+	if token == "" {
+		return s.resetFailed(ex, ui.LinkIncomplete)
+	}
+	return s.resetAsk(ex, r, account.PasswordReset{Token: token, Browser: ex.BrowserCookie(), Page: linkPage(r)}, nil)
+}
+
+// resetAsk shows what a link asks for, and why the last try was refused.
+func (s *Handlers) resetAsk(ex *router.Exchange, r *http.Request, reset account.PasswordReset, refused *auth.Error) error {
+	n, err := s.accounts.ResetRequirements(r.Context(), ex.Tenant.ID, reset)
+	if isLink(err) {
+		return s.resetFailed(ex, ui.LinkUsed)
+	}
+	if err != nil {
+		return err
+	}
+	if n.Used != nil {
+		return afterLink(ex, *n.Used, noticeReset)
+	}
+	towardsFlow(ex, n.Flow)
+	p := ui.ResetPassword{Page: newPage(ex), Action: local(ex, "/reset-password"), Token: reset.Token, Once: reset.Page, MinLength: minLength(ex), Address: n.Address}
+	if refused == nil {
+		return render(ex, http.StatusOK, p)
+	}
+	p.Refused = p.Refusal(refused)
+	return render(ex, http.StatusBadRequest, p)
+}
+
+func (s *Handlers) resetFailed(ex *router.Exchange, why ui.Key) error {
+	p := ui.ResetPassword{Page: newPage(ex), Forgot: local(ex, PathForgot)}
+	p.Bad = p.Say(why)
+	return render(ex, http.StatusBadRequest, p)
+}
+
+func minLength(ex *router.Exchange) int { return max(ex.Tenant.Settings.Password.MinLength, 8) }
+
+// ResetPasswordForm sets the new password.
+func (s *Handlers) ResetPasswordForm(ex *router.Exchange, r *http.Request) error {
+	reset := account.PasswordReset{Token: r.PostForm.Get("token"), Password: r.PostForm.Get("password"), Browser: ex.BrowserCookie(), Page: linkPage(r)}
+	out, err := s.accounts.ResetIn(r.Context(), ex.Tenant.ID, reset, ex.RequestActor())
+	switch e, ok := errors.AsType[*auth.Error](err); {
+	case err == nil:
+		ex.SetKnown(out.Known)
+		return afterLink(ex, out, noticeReset)
+	case isLink(err):
+		return s.resetFailed(ex, ui.LinkUsed)
+	case ok && e.Kind == auth.KindInvalid:
+		return s.resetAsk(ex, r, reset, e)
+	}
+	return err
+}
+
+// ResetPasswordDone says that the new password is set.
+func (s *Handlers) ResetPasswordDone(ex *router.Exchange, _ *http.Request) error {
+	return render(ex, http.StatusOK, donePage(ex, ui.PasswordIsSet))
+}

@@ -1,0 +1,58 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/watchword-auth/watchword/internal/account"
+	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/web/router"
+	"github.com/watchword-auth/watchword/internal/web/ui"
+)
+
+// RegisterPage asks for what makes an account.
+func (s *Handlers) RegisterPage(ex *router.Exchange, st flow.Step) error {
+	p := s.registerOf(ex, st)
+	if !s.accounts.RegistrationOpen(ex.Tenant) {
+		l := s.loginOf(ex, st)
+		l.Notice = p.Say(ui.RegisterClosed)
+		return render(ex, http.StatusOK, l)
+	}
+	return render(ex, http.StatusOK, p)
+}
+
+func (s *Handlers) registerOf(ex *router.Exchange, st flow.Step) ui.Register {
+	return ui.Register{Page: stepPage(ex, st), Form: stepForm(ex, st, PathRegister), Client: forWhom(st),
+		MinLength: minLength(ex), Login: sidePageURL(ex, PathLogin, st.Flow.ID)}
+}
+
+// RegisterForm registers. The flow does not change: it continues when the user signs
+// in.
+func (s *Handlers) RegisterForm(ex *router.Exchange, r *http.Request) error {
+	st, err := s.formStep(ex, r)
+	if err != nil {
+		return err
+	}
+	email := auth.Clip(r.PostForm.Get("email"), maxEmail)
+	err = s.accounts.Register(r.Context(), ex.Tenant.ID, account.Registration{
+		Email: email, Password: r.PostForm.Get("password"), Browser: ex.BrowserCookie(), Flow: st.Flow.ID,
+	}, ex.RequestActor())
+	p := s.registerOf(ex, st)
+	p.Email = email
+	switch e, ok := errors.AsType[*auth.Error](err); {
+	case err == nil:
+		return render(ex, http.StatusOK, s.sentOf(ex, st, email))
+	case ok && e.Code == auth.CodeRegistrationClosed:
+		l := s.loginOf(ex, st)
+		l.Bad = p.Say(ui.RegisterClosed)
+		return render(ex, http.StatusForbidden, l)
+	case ok && e.Kind == auth.KindInvalid && e.Field == "password":
+		p.Refused = p.Refusal(e)
+		return render(ex, http.StatusBadRequest, p)
+	case ok && e.Kind == auth.KindInvalid:
+		p.Bad = p.Say(ui.AddressInvalid)
+		return render(ex, http.StatusBadRequest, p)
+	}
+	return err
+}
