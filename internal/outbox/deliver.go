@@ -37,14 +37,18 @@ const (
 	retry
 	givenUp
 	offline
-	interrupted // by the end of the process
+	interrupted // by the end of the process or of the lease
 	discarded   // nothing to deliver
 )
 
 // deliver delivers one claimed message and records the result.
-func (o *Outbox) deliver(ctx context.Context, m store.ClaimedMessage) verdict {
-	err := o.callHandler(ctx, m)
-	v := o.verdictOf(ctx, m, err)
+func (o *Outbox) deliver(ctx context.Context, m store.ClaimedMessage, claimedAt time.Time) verdict {
+	leased, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go o.extendLease(leased, m, claimedAt, cancel)
+	err := o.callHandler(leased, m)
+	v := o.verdictOf(leased, m, err)
+	cancel()
 	log := o.cfg.Log.With("message", m.ID, "kind", m.Kind, "tenant", m.Tenant, "attempts", m.Attempts)
 	if v == delivered && fault.Point(fault.OutboxDelivered) != nil {
 		return v // as if the process had died now
@@ -59,6 +63,29 @@ func (o *Outbox) deliver(ctx context.Context, m store.ClaimedMessage) verdict {
 	}
 	o.observe(m.Kind, v)
 	return v
+}
+
+// extendLease extends the lease of a message four times in its length, until ctx is done. It calls
+// cancel when another worker has the message, and when three quarters of the lease have passed
+// since the last success: the clock of another node may be ahead by the last quarter.
+func (o *Outbox) extendLease(ctx context.Context, m store.ClaimedMessage, claimedAt time.Time, cancel func()) {
+	quarter := o.cfg.Lease / 4
+	stop := o.cfg.Timers.AfterFunc(3*quarter-o.cfg.Timers.Now().Sub(claimedAt), cancel)
+	defer func() { stop() }()
+	for o.cfg.Timers.Sleep(ctx, quarter) == nil {
+		next := o.cfg.Timers.AfterFunc(3*quarter, cancel)
+		err := o.cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) error { return tx.ExtendMessage(m, tx.Now.Add(o.cfg.Lease)) })
+		switch {
+		case err == nil:
+			stop()
+			stop = next
+		case errors.Is(err, auth.ErrNotFound):
+			next()
+			cancel()
+		default:
+			next()
+		}
+	}
 }
 
 // logResult logs the result of an attempt. It logs an unreachable mail server once, not at each
@@ -158,15 +185,17 @@ func storeVerdict(tx *store.SystemTx, m store.ClaimedMessage, v verdict, cause e
 
 func errorText(err error) string { return auth.Clip(err.Error(), 200) }
 
+const recordTimeout = 5 * time.Minute
+
 // recordResult stores the result of a delivery and retries while the database is unavailable,
-// because an unrecorded message is delivered again. The first attempt is made even when the
-// process is ending.
+// because an unrecorded message is delivered again. It does not stop at the end of the lease, since
+// no worker can claim the message either. The first attempt is made even when the process is ending.
 func (o *Outbox) recordResult(ctx context.Context, fn func(*store.SystemTx) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := o.cfg.Timers.AfterFunc(o.cfg.Lease-o.cfg.Timeout, cancel)
+	stop := o.cfg.Timers.AfterFunc(recordTimeout, cancel)
 	defer stop()
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, o.cfg.Poll/2) { // before claims begin again, see mayClaim
 		err := o.cfg.DB.WriteSystem(context.WithoutCancel(ctx), fn)
 		if auth.KindOf(err) != auth.KindUnavailable {
 			return err

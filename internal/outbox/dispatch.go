@@ -105,11 +105,11 @@ func (d *dispatcher) claim(ctx context.Context) {
 	if d.pause > 0 {
 		n = min(1, 1-(d.workers-d.free))
 	}
-	if !d.mayBeDue || d.paused || n < 1 {
+	if !d.mayBeDue || d.paused || n < 1 || !d.o.mayClaim() {
 		return
 	}
 	d.mayBeDue = false
-	lease := secret.New("").Reveal()
+	lease, claimedAt := secret.New("").Reveal(), d.o.cfg.Timers.Now()
 	var got []store.ClaimedMessage
 	err := d.o.cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
 		got, err = tx.ClaimMessages(lease, tx.Now.Add(d.o.cfg.Lease), d.kinds, n)
@@ -121,7 +121,7 @@ func (d *dispatcher) claim(ctx context.Context) {
 	}
 	for _, m := range got {
 		d.free--
-		go func() { d.ended <- d.o.deliver(d.work, m) }()
+		go func() { d.ended <- d.o.deliver(d.work, m, claimedAt) }()
 	}
 	d.mayBeDue = len(got) == n
 }

@@ -2,7 +2,7 @@
 // enqueued, and runs periodic jobs.
 //
 // Workers claim due messages under a lease, hand each to the handler of its kind
-// and remove it when it is delivered. A failed delivery is retried with growing
+// and remove it when it is delivered. They extend the lease while the handler runs. A failed delivery is retried with growing
 // pauses until the message is too old; then it is given up, with an audit line.
 // Messages to one address are delivered in the order in which they were enqueued.
 //
@@ -43,7 +43,7 @@ type Config struct {
 	Callers int           // concurrent requests to clients; 16
 	Poll    time.Duration // interval of polling for messages of other processes; 1 s
 	Timeout time.Duration // of one delivery; 90 s
-	Lease   time.Duration // on a claimed message, longer than Timeout; 5 min
+	Lease   time.Duration // on a claimed message, extended during its delivery; 1 min
 	GiveUp  time.Duration // age at which a message is given up; 72 h
 	Drain   time.Duration // for deliveries under way when Run ends; 3 s
 
@@ -70,8 +70,9 @@ type Outbox struct {
 	unreachable atomic.Bool // the last attempt failed with Offline
 
 	mu          sync.Mutex
-	stats       Stats // owned by mu
-	dbAvailable bool  // owned by mu: the last query succeeded
+	stats       Stats     // owned by mu
+	dbAvailable bool      // owned by mu: the last query succeeded
+	dbBack      time.Time // owned by mu: the end of the last outage, by the clock of the timers
 }
 
 // New returns an Outbox. It does nothing before Run.
@@ -80,7 +81,7 @@ func New(cfg Config) *Outbox {
 	setDefault(&cfg.Callers, 16)
 	setDefault(&cfg.Poll, time.Second)
 	setDefault(&cfg.Timeout, 90*time.Second)
-	setDefault(&cfg.Lease, 5*time.Minute)
+	setDefault(&cfg.Lease, time.Minute)
 	setDefault(&cfg.GiveUp, 72*time.Hour)
 	setDefault(&cfg.Drain, 3*time.Second)
 	if cfg.Log == nil {
@@ -147,6 +148,14 @@ func (o *Outbox) countMessages(ctx context.Context) {
 	o.mu.Unlock()
 }
 
+// mayClaim reports whether messages may be claimed. A lease may have run out during an outage of
+// the database, so each worker gets one interval of polling to record what it has delivered.
+func (o *Outbox) mayClaim() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.dbAvailable && o.cfg.Timers.Now().Sub(o.dbBack) >= o.cfg.Poll
+}
+
 // reportDatabase logs a change of the database's state, not every failure during one.
 func (o *Outbox) reportDatabase(ctx context.Context, err error) {
 	if ctx.Err() != nil {
@@ -155,6 +164,9 @@ func (o *Outbox) reportDatabase(ctx context.Context, err error) {
 	o.mu.Lock()
 	was := o.dbAvailable
 	o.dbAvailable = err == nil
+	if err == nil && !was {
+		o.dbBack = o.cfg.Timers.Now()
+	}
 	o.mu.Unlock()
 	if err != nil && was {
 		o.cfg.Log.Warn("outbox cannot read its queue; retrying", "error", err)

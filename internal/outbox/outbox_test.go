@@ -160,41 +160,6 @@ func TestStrictOrderPerAddress(t *testing.T) {
 	})
 }
 
-// A process died between claim and delivery: the message is somebody else's only
-// when the lease is over, and then it is delivered.
-func TestLeaseOfDeadProcessRunsOut(t *testing.T) {
-	t.Parallel()
-	storetest.Each(t, func(t *testing.T, cfg store.Config) {
-		c := storetest.NewClock()
-		cfg.Now = c.Now
-		db := storetest.Open(t, cfg)
-		enqueue(t, db, auth.MailKnownAddress, auth.Mail{To: "a@x.test", Name: "1"})
-		err := db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
-			got, err := tx.ClaimMessages("dead", tx.Now.Add(5*time.Minute), "", 1)
-			if len(got) != 1 {
-				t.Errorf("claimed %d", len(got))
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := newRecorder()
-		enqueue(t, db, auth.MailKnownAddress, auth.Mail{To: "b@x.test"})
-		o := run(t, Config{DB: db, Handlers: to(r.handle)})
-		c.Advance(4 * time.Minute)
-		o.Wake()
-		wait(t, "the other is out", func() bool { return len(r.names("b@x.test")) == 1 })
-		if n := len(r.names("a@x.test")); n != 0 {
-			t.Fatalf("delivered %d times under another's lease", n)
-		}
-		c.Advance(2 * time.Minute)
-		o.Wake()
-		wait(t, "delivered", func() bool { return len(r.names("a@x.test")) == 1 })
-		wait(t, "empty", func() bool { return waiting(t, db) == 0 })
-	})
-}
-
 func TestTwoWorkersNeverSendTwice(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {

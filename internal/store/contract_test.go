@@ -284,7 +284,11 @@ func contract(t *testing.T, cfg store.Config) {
 		if len(again) != 0 || err != nil {
 			t.Errorf("claimed again: %+v %v", again, err)
 		}
+		check("extend", tx.ExtendMessage(c[0], tx.Now.Add(time.Hour)))
 		check("delay", tx.DelayMessage(c[0], tx.Now, "no"))
+		if err := tx.ExtendMessage(c[0], tx.Now.Add(time.Hour)); !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("extend a released message: %v", err)
+		}
 		c, err = tx.ClaimMessages("w1", tx.Now.Add(time.Minute), "", 10)
 		check("claim", err)
 		check("finish", tx.FinishMessage(c[0]))

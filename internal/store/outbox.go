@@ -139,6 +139,12 @@ func (tx *SystemTx) FinishMessage(m ClaimedMessage) error {
 	return execRow(tx.q, "DELETE FROM outbox WHERE tenant_id = $1 AND id = $2 AND lease = $3", m.Tenant, m.ID, m.Lease)
 }
 
+// ExtendMessage extends the lease of a message until the given time. It returns ErrNotFound when
+// another worker has claimed the message.
+func (tx *SystemTx) ExtendMessage(m ClaimedMessage, until time.Time) error {
+	return execRow(tx.q, "UPDATE outbox SET lease_until = $1 WHERE tenant_id = $2 AND id = $3 AND lease = $4", millis(until), m.Tenant, m.ID, m.Lease)
+}
+
 // DelayMessage releases a message, to be retried at due.
 func (tx *SystemTx) DelayMessage(m ClaimedMessage, due time.Time, reason string) error {
 	return execRow(tx.q, `UPDATE outbox SET due_at = $1, lease = NULL, lease_until = NULL, last_error = $2
