@@ -1,7 +1,6 @@
 package oidc_test
 
 import (
-	"encoding/json"
 	"errors"
 	"testing"
 
@@ -55,15 +54,6 @@ func withOpenRegistration(c *settings) { c.client.Registration = client.Registra
 
 func (h *fixture) assertionClaims(id auth.ClientID) claims {
 	return clienttest.AssertionClaims(id, base, h.clock.Now())
-}
-
-func encoded(t testing.TB, v any) []byte {
-	t.Helper()
-	b, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 func digestOf(s string) string { return secret.Digest(s) }
