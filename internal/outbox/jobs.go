@@ -5,7 +5,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/timer"
@@ -91,26 +90,33 @@ func sweepClients(ctx context.Context, db *store.DB, timers timer.Source, from s
 	return nil
 }
 
-// Sweep returns the job that removes expired and ended rows, and audit lines older than retention
-// (zero keeps them all). It works in small transactions with pauses, so that requests are not
-// delayed.
-func Sweep(db *store.DB, timers timer.Source, retention time.Duration) Job {
+// SweepConfig configures the job of Sweep. DB and Flows are required.
+type SweepConfig struct {
+	DB     *store.DB
+	Timers timer.Source
+	Flows  time.Duration // how long flows are kept after their start
+	Audit  time.Duration // how long audit events are kept; zero keeps them all
+}
+
+// Sweep returns the job that removes expired and ended rows. It works in small transactions with
+// pauses, so that requests are not delayed.
+func Sweep(cfg SweepConfig) Job {
 	return Job{Name: "sweep", Every: sweepEvery, Run: func(ctx context.Context) error {
 		for range sweepMaxBatches {
 			var removed int64
-			err := db.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
+			err := cfg.DB.WriteSystem(ctx, func(tx *store.SystemTx) (err error) {
 				auditBefore := time.Time{}
-				if retention > 0 {
-					auditBefore = tx.Now.Add(-retention)
+				if cfg.Audit > 0 {
+					auditBefore = tx.Now.Add(-cfg.Audit)
 				}
 				brief := tx.Now.Add(-sweepEndedAfter)
-				removed, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(-flow.Retention), ShortLived: brief, Ended: brief, Expired: tx.Now.Add(-sweepExpiredAfter), Audit: auditBefore}, sweepBatch)
+				removed, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(-cfg.Flows), ShortLived: brief, Ended: brief, Expired: tx.Now.Add(-sweepExpiredAfter), Audit: auditBefore}, sweepBatch)
 				return err
 			})
 			if err != nil || removed < sweepBatch {
 				return err
 			}
-			if timers.Sleep(ctx, sweepPause) != nil {
+			if cfg.Timers.Sleep(ctx, sweepPause) != nil {
 				return nil
 			}
 		}

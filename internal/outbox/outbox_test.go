@@ -15,7 +15,6 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
-	"github.com/watchword-auth/watchword/internal/timer"
 )
 
 // recorder is a handler that keeps what it is given.
@@ -400,7 +399,7 @@ func TestSweepRemovesInBatches(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Advance(26 * time.Hour)
-		if err := Sweep(db, timer.Source{}, 0).Run(t.Context()); err != nil {
+		if err := Sweep(SweepConfig{DB: db, Flows: 24 * time.Hour}).Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		err = db.Read(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {

@@ -28,7 +28,7 @@ func TestSweepTakesBriefRowsSooner(t *testing.T) {
 				tx.InsertSession(auth.Session{ID: "session", Account: "alice", Client: auth.FirstParty, AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: soon, ExpiresAt: soon}))
 		})
 		left := func() (n int) {
-			if err := Sweep(db, timer.Source{}, 0).Run(t.Context()); err != nil {
+			if err := Sweep(SweepConfig{DB: db, Flows: 24 * time.Hour}).Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			write(t, db, func(tx *store.Tx) error {
@@ -82,7 +82,7 @@ func TestRepair_H1_WhatEndedLeavesSoon(t *testing.T) {
 			gone  bool
 		}{{50 * time.Minute, false}, {20 * time.Minute, true}} {
 			c.Advance(step.after)
-			if err := Sweep(db, timer.Source{}, 0).Run(t.Context()); err != nil {
+			if err := Sweep(SweepConfig{DB: db, Flows: 24 * time.Hour}).Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			write(t, db, func(tx *store.Tx) error {

@@ -186,7 +186,8 @@ func (s *Server) openMail(context.Context) (err error) {
 	conf := outbox.Config{
 		DB: s.DB, Timers: s.opts.Timers, Log: s.log, Observe: s.delivered, Drain: min(3*time.Second, s.cfg.Shutdown.Timeout/2),
 		Jobs: []outbox.Job{
-			outbox.Sweep(s.DB, s.opts.Timers, s.cfg.Audit.Retention), outbox.SweepClients(s.DB, s.opts.Timers),
+			outbox.Sweep(outbox.SweepConfig{DB: s.DB, Timers: s.opts.Timers, Flows: flow.Retention, Audit: s.cfg.Audit.Retention}),
+			outbox.SweepClients(s.DB, s.opts.Timers),
 			{Name: "keys", Every: time.Hour, Run: s.Keys.Maintain},
 			{Name: "clocks", Every: time.Minute, Run: s.compareClocks},
 			{Name: "password kinds", Every: time.Hour, Run: s.measurePasswordKinds},
