@@ -20,6 +20,9 @@ import (
 //
 // A pushed request is for one use (RFC 9126 §7.3). Its flow has a successor only while what the
 // browser sends counts as sent twice, which is still the same use.
+//
+// No succession outlives what its first flow allows: each successor has the expiry of the request,
+// and what counts as sent twice is over at the same time in every flow that it made.
 
 const (
 	// Retention is how long after its start a flow can be continued, or succeeded when it is over.
@@ -34,27 +37,40 @@ const (
 type successor func(over auth.Flow, now time.Time) auth.Flow
 
 // restart is a new flow of the same request. Nothing that was proved or decided counts in it.
-func restart(over auth.Flow, _ time.Time) auth.Flow {
-	f := auth.Flow{Kind: over.Kind, Browser: over.Browser}
+func restart(over auth.Flow, now time.Time) auth.Flow {
+	f := auth.Flow{Kind: over.Kind, Browser: over.Browser, CreatedAt: now, ExpiresAt: now.Add(Lifetime)}
 	if f.Kind == auth.FlowAuthorize {
 		f.Request = over.Request
-		f.Request.Pushed = "" // it is consumed
 	}
 	return f
 }
 
 // repeat is restart for a form. When the flow has just reached its end, the browser has sent the
-// form twice and shows only the second response. What was proved and decided then counts again.
+// form twice and shows only the second response. What was proved and decided then counts again, as
+// long as the form counts as sent twice.
 func repeat(over auth.Flow, now time.Time) auth.Flow {
 	f := restart(over, now)
-	if f.Kind == auth.FlowAuthorize && justDone(over, now) {
+	if until := repeatEnd(over); f.Kind == auth.FlowAuthorize && now.Before(until) {
 		f.Session, f.ProvedAt, f.Allowed, f.Denied = over.Session, over.ProvedAt, over.Allowed, over.Denied
+		f.ExpiresAt = until
 	}
 	return f
 }
 
-func justDone(over auth.Flow, now time.Time) bool {
-	return !over.DoneAt.IsZero() && now.Sub(over.DoneAt) < repeatWindow
+// repeatEnd returns when a form of a flow no longer counts as sent twice. It is the zero time for a
+// flow that has not reached its end.
+func repeatEnd(over auth.Flow) time.Time {
+	if over.DoneAt.IsZero() {
+		return time.Time{}
+	}
+	return earlier(over.DoneAt.Add(repeatWindow), over.ExpiresAt)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // Resume returns the live flow in which a form counts: its own, or the successor of its own, in
@@ -83,7 +99,8 @@ func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, b B
 		case !b.owns(flow):
 			return auth.Flow{}, flowOver()
 		}
-		if ok, err := resumable(tx, flow); err != nil || !ok {
+		until, err := requestExpiry(tx, flow)
+		if err != nil || !tx.Now.Before(until) {
 			return auth.Flow{}, cmp.Or(err, flowOver())
 		}
 		over := flow
@@ -91,7 +108,10 @@ func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, b B
 		flow, err = tx.Flow(id)
 		if errors.Is(err, auth.ErrNotFound) {
 			flow = next(over, tx.Now)
-			flow.ID, flow.CreatedAt, flow.ExpiresAt = id, tx.Now, tx.Now.Add(Lifetime)
+			flow.ID, flow.ExpiresAt = id, earlier(flow.ExpiresAt, until)
+			if flow.Kind == auth.FlowAuthorize {
+				flow.Request.Until = until
+			}
 			return flow, tx.InsertFlow(flow)
 		}
 		if err != nil {
@@ -101,24 +121,27 @@ func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, b B
 	return auth.Flow{}, flowOver()
 }
 
-// resumable reports whether a flow that is over can have a successor. The request of a client that
-// signs its requests expires with the flow, like the request object that it came in.
-func resumable(tx *store.Tx, over auth.Flow) (bool, error) {
+// requestExpiry returns until when a flow that is over can have a successor. The request of a client
+// that signs its requests expires with the first flow, like the request object that it came in.
+func requestExpiry(tx *store.Tx, over auth.Flow) (time.Time, error) {
+	until := over.CreatedAt.Add(Retention)
 	if over.Kind != auth.FlowAuthorize {
-		return tx.Now.Before(over.CreatedAt.Add(Retention)), nil
+		return until, nil
+	}
+	if !over.Request.Until.IsZero() {
+		until = earlier(until, over.Request.Until)
 	}
 	c, err := tx.Client(over.Request.Client)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) { // State refuses a client that is gone
-		return false, fmt.Errorf("read client: %w", err)
+		return time.Time{}, fmt.Errorf("read client: %w", err)
+	}
+	if c.Settings.RequireSignedRequest {
+		until = earlier(until, over.CreatedAt.Add(Lifetime))
 	}
 	if over.Request.Pushed != "" || c.Settings.RequirePushed {
-		return justDone(over, tx.Now), nil
+		until = earlier(until, repeatEnd(over))
 	}
-	until := over.CreatedAt.Add(Retention)
-	if c.Settings.RequireSignedRequest {
-		until = over.CreatedAt.Add(Lifetime)
-	}
-	return tx.Now.Before(until), nil
+	return until, nil
 }
 
 // succeed is resume in a transaction of its own. It writes only for the browser that owns the flow.
@@ -154,7 +177,8 @@ func CanReturn(tx *store.Tx, f auth.Flow, b Browser) (bool, error) {
 	if f.Live(tx.Now) {
 		return true, nil
 	}
-	return resumable(tx, f)
+	until, err := requestExpiry(tx, f)
+	return tx.Now.Before(until), err
 }
 
 func isOver(err error) bool {

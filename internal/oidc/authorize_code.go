@@ -78,6 +78,9 @@ func consume(tx *store.Tx, f auth.Flow) error {
 		return nil
 	}
 	_, err := tx.Consume(auth.UsePushed, f.Request.Pushed)
+	if errors.Is(err, auth.ErrNotFound) && !f.Request.Until.IsZero() {
+		return nil // an earlier flow has consumed the request, and this one is the same use
+	}
 	if errors.Is(err, auth.ErrNotFound) {
 		return oauth.Refuse(oauth.InvalidRequestURI, "request_uri: one for which no code was issued yet")
 	}

@@ -355,3 +355,75 @@ func TestRepair_B1_ChoiceSentTwice(t *testing.T) {
 		}
 	})
 }
+
+// B11: successors outlive nothing that bounds their first flow: not the one use of a pushed request, not
+// the life of a signed one, not the day, however often the newest is continued.
+func TestRepair_B11_SuccessionIsBounded(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		c, secret := h.webClient()
+		p, err := h.push(c, secret, request(c)...)
+		h.requireOK(err)
+		v := h.newBrowser()
+		step, err := v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
+		h.requireOK(err)
+		step = v.login(step, h.alice)
+		in := formRef(step.Flow.ID, v.b, step.CSRF)
+		denied, err := h.Consent(t.Context(), in, false)
+		h.requireOK(err)
+		h.requireErrorRedirect(denied, nil, "access_denied")
+		allowed, err := h.Consent(t.Context(), in, true)
+		h.requireOK(err)
+		h.requireCode(allowed)
+		if _, err = v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI); err == nil {
+			t.Error("the request_uri leads to a second flow after its code")
+		}
+		h.clock.Advance(2 * time.Minute)
+		_, err = h.flows.Continue(t.Context(), tenant, allowed.Flow.ID, v.b)
+		h.requireFlowOver(err)
+
+		for name, bound := range map[string]time.Duration{"signed": flow.Lifetime, "plain": flow.Retention} {
+			c, _ := h.webClient()
+			v, step := h.atConsent(c, "prompt", "consent")
+			h.changeClient(c, func(c *auth.Client) { c.Settings.RequireSignedRequest = name == "signed" })
+			for left := bound; left > 0; left -= 50 * time.Minute {
+				h.requireCode(v.consent(step, true))
+				step = v.continueFlow(step)
+				h.requireStep(step, auth.StepConsent)
+				h.clock.Advance(min(left, 50*time.Minute))
+			}
+			if _, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b); auth.KindOf(err) != auth.KindNotFound {
+				t.Errorf("%s: continued after %s: %v", name, bound, err)
+			}
+		}
+	})
+}
+
+// B1: what was proved in a flow counts for a minute after its end, whatever is sent meanwhile.
+func TestRepair_B1_RepetitionKeepsNoProof(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		c, _ := h.webClient()
+		v, step := h.atConsent(c, "prompt", "login")
+		in := formRef(step.Flow.ID, v.b, step.CSRF)
+		h.requireCode(v.consent(step, true))
+		h.clock.Advance(50 * time.Second)
+		_, err := h.flows.CheckForm(t.Context(), in) // a form that decides nothing, like a wrong password
+		h.requireOK(err)
+		h.clock.Advance(20 * time.Second)
+		h.requireStep(v.continueFlow(step), auth.StepLogin)
+
+		c, _ = h.webClient()
+		v, step = h.atConsent(c, "prompt", "login")
+		in = formRef(step.Flow.ID, v.b, step.CSRF)
+		h.requireCode(v.consent(step, true))
+		for i := range 3 {
+			h.clock.Advance(25 * time.Second)
+			again, err := h.Consent(t.Context(), in, true)
+			h.requireOK(err)
+			if i < 2 {
+				h.requireCode(again)
+			} else {
+				h.requireStep(again, auth.StepLogin)
+			}
+		}
+	})
+}
