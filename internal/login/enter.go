@@ -41,7 +41,9 @@ type SignedIn struct {
 // the latter, Step is the one at which the flow stays.
 //
 // A form that was sent twice does not start a second session. Where the browser has the session
-// already, the flow goes on without a password.
+// already, the flow goes on without a password. A form of a flow in which a user signed in counts
+// only as sent twice, and not after that user has signed out: browsers keep what they posted, and
+// whoever comes to the browser later can send it again.
 func (s *Service) SignInBrowser(ctx context.Context, in PasswordForm) (SignedIn, error) {
 	f, err := s.cfg.Flows.CheckForm(ctx, in.FormRef)
 	if err != nil {
@@ -50,6 +52,14 @@ func (s *Service) SignInBrowser(ctx context.Context, in PasswordForm) (SignedIn,
 	if f.ID != in.Flow && in.signedIn(f) {
 		step, err := s.cfg.Flows.Advance(ctx, in.Tenant, f, in.Browser)
 		return SignedIn{Step: step}, err
+	}
+	if f.ID != in.Flow {
+		if used, err := s.formUsed(ctx, in, f); err != nil {
+			return SignedIn{}, err
+		} else if used {
+			step, err := s.cfg.Flows.Continue(ctx, in.Tenant, f.ID, in.Browser)
+			return SignedIn{Step: step}, err
+		}
 	}
 	var e SignedIn
 	a := &attempt{
@@ -76,6 +86,29 @@ func (in PasswordForm) signedIn(f auth.Flow) bool {
 	return !f.ProvedAt.IsZero() && slices.ContainsFunc(in.Browser.Sessions, func(v session.SignedIn) bool {
 		return v.Session.ID == f.Session && v.Account.Email.Login == canonicalLogin(in.Email)
 	})
+}
+
+// formUsed reports whether a user signed in within the flow of a form that is over, unless the form
+// counts as sent twice in its successor and the session lives. The proof is then in the successor.
+func (s *Service) formUsed(ctx context.Context, in PasswordForm, successor auth.Flow) (used bool, err error) {
+	err = s.cfg.DB.Read(ctx, in.Tenant, func(tx *store.Tx) error {
+		over, err := tx.Flow(in.Flow)
+		if err != nil || over.ProvedAt.IsZero() {
+			used = false
+			return err
+		}
+		v, err := tx.Session(over.Session)
+		if errors.Is(err, auth.ErrNotFound) {
+			used = true
+			return nil
+		}
+		used = !v.Live(tx.Now) || successor.ProvedAt.IsZero()
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("read flow of form: %w", err)
+	}
+	return used, nil
 }
 
 // refusedAt returns a refusal with the step at which the flow stays.

@@ -188,3 +188,38 @@ func TestRepair_B11_LogoutPage(t *testing.T) {
 		}
 	})
 }
+
+// B1: a browser keeps the form whose response was a page, such as the one that posts a code. Whoever
+// comes to the browser later and sends that form again is asked for the password.
+func TestRepair_B1_PasswordFormSentAgainLater(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		for name, later := range map[string]time.Duration{"at once": 0, "within the minute": 30 * time.Second, "after the minute": 2 * time.Minute, "in the evening": 8 * time.Hour} {
+			b := s.Browser(t)
+			page := b.Open(wish(c, "response_mode", "form_post")).At(t, "/login")
+			enter(t, b, alice)
+			b.Open("/logout").Want(t, 200)
+			b.Press("approve").At(t, "/logout/done")
+			s.Clock.Advance(later)
+
+			b.Page = page
+			enter(t, b, alice)
+			if b.Cookie(cookieName) != "" || !strings.HasSuffix(b.Page.URL.Path, "/login") {
+				t.Errorf("%s: signed in again at %s", name, b.Page.URL)
+			}
+			enter(t, b, alice) // who types the password is signed in
+			if b.Cookie(cookieName) == "" {
+				t.Errorf("%s: the password does not sign in", name)
+			}
+		}
+
+		b := s.Browser(t) // signed in, but prompt=login asks for the user
+		page := b.Open(wish(c, "response_mode", "form_post", "prompt", "login")).At(t, "/login")
+		enter(t, b, alice)
+		s.Clock.Advance(2 * time.Minute)
+		b.Page = page
+		enter(t, b, alice).At(t, "/login")
+	})
+}
