@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -77,19 +76,7 @@ func (s *Service) firstHash(ctx context.Context, tenant auth.TenantID, pw string
 	if err != nil {
 		return "", err
 	}
-	return s.newHash(ctx, t, pw, email, name)
-}
-
-// newHash checks a password against the policy and hashes it.
-func (s *Service) newHash(ctx context.Context, t auth.Tenant, pw string, email auth.Email, name string) (string, error) {
-	if err := s.checkPolicy(t, "password", pw, email, name); err != nil {
-		return "", err
-	}
-	hash, err := s.cfg.Hasher.Hash(ctx, pw)
-	if err != nil {
-		return "", password.Refusal("password", err)
-	}
-	return hash, nil
+	return s.hashPassword(ctx, t, newPassword{"password", pw, email, name})
 }
 
 func (s *Service) sendVerification(tx *store.Tx, a auth.Account, kind auth.MessageKind, token secret.Text) error {

@@ -109,12 +109,9 @@ func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id a
 	if err != nil {
 		return "", err
 	}
-	if err := s.checkPolicy(p.tenant, "new_password", next, p.account.Email, p.account.Name); err != nil {
-		return "", err
-	}
-	hash, err := s.cfg.Hasher.Hash(ctx, next)
+	hash, err := s.hashPassword(ctx, p.tenant, newPassword{"new_password", next, p.account.Email, p.account.Name})
 	if err != nil {
-		return "", password.Refusal("new_password", err)
+		return "", err
 	}
 	var cookie secret.Text
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -158,12 +155,9 @@ func (s *Service) SetPassword(ctx context.Context, tenant auth.TenantID, id auth
 	if err != nil {
 		return err
 	}
-	if err := s.checkPolicy(p.tenant, "password", pw, p.account.Email, p.account.Name); err != nil {
-		return err
-	}
-	hash, err := s.cfg.Hasher.Hash(ctx, pw)
+	hash, err := s.hashPassword(ctx, p.tenant, newPassword{"password", pw, p.account.Email, p.account.Name})
 	if err != nil {
-		return password.Refusal("password", err)
+		return err
 	}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		a, err := tx.Account(id)

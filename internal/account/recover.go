@@ -10,7 +10,6 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
-	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -178,12 +177,15 @@ func (s *Service) reset(ctx context.Context, tenant auth.TenantID, r PasswordRes
 	if !secret.Valid(linkPrefix, r.Token) {
 		return LinkOutcome{}, errLink()
 	}
-	if err := s.checkReset(ctx, tenant, r); err != nil {
+	// Opening does not consume the link: an invalid link causes no hashing, and a refused password
+	// does not use up the link.
+	o, err := s.openLink(ctx, tenant, r.bearer(), auth.UseResetPassword)
+	if err != nil {
 		return LinkOutcome{}, err
 	}
-	hash, err := s.cfg.Hasher.Hash(ctx, r.Password)
+	hash, err := s.hashPassword(ctx, o.tenant, newPassword{"password", r.Password, o.account.Email, o.account.Name})
 	if err != nil {
-		return LinkOutcome{}, password.Refusal("password", err)
+		return LinkOutcome{}, err
 	}
 	var out LinkOutcome
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -207,16 +209,6 @@ func (s *Service) reset(ctx context.Context, tenant auth.TenantID, r PasswordRes
 		return LinkOutcome{}, fmt.Errorf("reset password: %w", err)
 	}
 	return out, nil
-}
-
-// checkReset checks link and password without consuming the link, so that an invalid link
-// causes no hashing and a refused password does not use up the link.
-func (s *Service) checkReset(ctx context.Context, tenant auth.TenantID, r PasswordReset) error {
-	o, err := s.openLink(ctx, tenant, r.bearer(), auth.UseResetPassword)
-	if err != nil {
-		return err
-	}
-	return s.checkPolicy(o.tenant, "password", r.Password, o.account.Email, o.account.Name)
 }
 
 // passwordChange describes how a password is replaced.

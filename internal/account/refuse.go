@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"errors"
 
 	"github.com/watchword-auth/watchword/internal/auth"
@@ -44,13 +45,32 @@ func errTaken() error {
 	return e
 }
 
+// newPassword is a password that an account is to get, and what the policy compares it with.
+type newPassword struct {
+	field, password string // field is the member of the request, for refusals
+	email           auth.Email
+	name            string
+}
+
+// hashPassword checks a new password against the policy, and hashes it.
+func (s *Service) hashPassword(ctx context.Context, t auth.Tenant, p newPassword) (string, error) {
+	if err := s.checkPolicy(t, p); err != nil {
+		return "", err
+	}
+	hash, err := s.cfg.Hasher.Hash(ctx, p.password)
+	if err != nil {
+		return "", password.Refusal(p.field, err)
+	}
+	return hash, nil
+}
+
 // checkPolicy checks a new password against the policy of server and tenant.
-func (s *Service) checkPolicy(t auth.Tenant, field, pw string, e auth.Email, name string) error {
-	reasons := tenantPolicy(s.cfg.Policy, t.Settings.Password).Check(pw, e.Address, name, t.Name)
+func (s *Service) checkPolicy(t auth.Tenant, p newPassword) error {
+	reasons := tenantPolicy(s.cfg.Policy, t.Settings.Password).Check(p.password, p.email.Address, p.name, t.Name)
 	if len(reasons) == 0 {
 		return nil
 	}
-	refusal := auth.Invalid(auth.CodePasswordRefused, field, "the password does not meet the policy")
+	refusal := auth.Invalid(auth.CodePasswordRefused, p.field, "the password does not meet the policy")
 	for _, r := range reasons {
 		if r.Code == password.ReasonUnavailable {
 			return auth.Unavailable(errors.New("cannot read the list of breached passwords"), retryPolicy)

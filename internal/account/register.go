@@ -7,7 +7,6 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
-	"github.com/watchword-auth/watchword/internal/password"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -47,12 +46,9 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	if !s.RegistrationOpen(t) {
 		return auth.Refuse(auth.KindForbidden, auth.CodeRegistrationClosed, "registration is closed")
 	}
-	if err := s.checkPolicy(t, "password", r.Password, email, name); err != nil {
-		return err
-	}
-	hash, err := s.cfg.Hasher.Hash(ctx, r.Password)
+	hash, err := s.hashPassword(ctx, t, newPassword{"password", r.Password, email, name})
 	if err != nil {
-		return password.Refusal("password", err)
+		return err
 	}
 	_, err = limit.TakeAll(ctx, s.cfg.Limiter, limit.Bucket{Key: "register.account|" + string(tenant) + "|" + email.Login, Rate: s.cfg.Rates["register.account"]})
 	suppressed := auth.KindOf(err) == auth.KindThrottled

@@ -143,7 +143,7 @@ func (v *pendingVerification) usePassword(ctx context.Context, tenant auth.Tenan
 		v.proved = err == nil
 		return err
 	}
-	v.hash, err = v.s.newHash(ctx, o.tenant, v.Password, o.account.Email, o.account.Name)
+	v.hash, err = v.s.hashPassword(ctx, o.tenant, newPassword{"password", v.Password, o.account.Email, o.account.Name})
 	return err
 }
 
