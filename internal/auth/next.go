@@ -31,6 +31,17 @@ const (
 	PromptCreate  = "create"
 )
 
+// The error codes of a response that depends on the user (RFC 6749 §4.1.2.1, OpenID Connect Core
+// §3.1.2.6, OpenID Connect Core Unmet Authentication Requirements §2).
+const (
+	accessDenied             = "access_denied"
+	accountSelectionRequired = "account_selection_required"
+	consentRequired          = "consent_required"
+	interactionRequired      = "interaction_required"
+	loginRequired            = "login_required"
+	unmetRequirements        = "unmet_authentication_requirements"
+)
+
 // ACRPassword is the authentication context of a sign-in by password only.
 const ACRPassword = "1"
 
@@ -98,10 +109,10 @@ func Next(n FlowState) Step {
 // shown, so every page becomes an error (OpenID Connect Core §3.1.2.6).
 func (n FlowState) authorize() Step {
 	if n.Flow.Denied {
-		return refused("access_denied", "the user has denied the request")
+		return refused(accessDenied, "the user has denied the request")
 	}
 	if acr := n.Flow.Request.Claims.ACR; len(acr) > 0 && !overlap(acr, ACRs) {
-		return refused("unmet_authentication_requirements", "acr: this server has no authentication that reaches it")
+		return refused(unmetRequirements, "acr: this server has no authentication that reaches it")
 	}
 	step := n.interact()
 	if step.Kind == StepAnswer || !n.prompts(PromptNone) {
@@ -109,13 +120,13 @@ func (n FlowState) authorize() Step {
 	}
 	switch step.Kind {
 	case StepLogin:
-		return refused("login_required", "the user has to sign in")
+		return refused(loginRequired, "the user has to sign in")
 	case StepChoose:
-		return refused("account_selection_required", "the user has to choose an account")
+		return refused(accountSelectionRequired, "the user has to choose an account")
 	case StepConsent:
-		return refused("consent_required", "the user has to consent")
+		return refused(consentRequired, "the user has to consent")
 	}
-	return refused("interaction_required", "the user has to complete another step first")
+	return refused(interactionRequired, "the user has to complete another step first")
 }
 
 // interact returns the next page, or the response when no page is left.
@@ -127,13 +138,13 @@ func (n FlowState) interact() Step {
 	case !ok:
 		return n.signInStep()
 	case !n.matchesHint(p): // possible only after a choice or a sign-in in this flow
-		return refused("login_required", "another user than the requested one has signed in")
+		return refused(loginRequired, "another user than the requested one has signed in")
 	case n.mustReauthenticate(p):
 		return Step{Kind: StepLogin, Session: p.Session.ID}
 	case !p.Account.Verified() && !n.Tenant.Settings.AllowUnverified:
 		return Step{Kind: StepVerifyEmail, Session: p.Session.ID}
 	case len(n.Flow.Request.Scope) > 0 && len(n.Flow.Request.WithoutWithheld(p).Scope) == 0:
-		return refused("access_denied", "scope: the user has no permission for any of it")
+		return refused(accessDenied, "scope: the user has no permission for any of it")
 	case n.needsConsent(p):
 		return Step{Kind: StepConsent, Session: p.Session.ID}
 	}

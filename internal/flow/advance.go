@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -62,7 +63,7 @@ func (s *Service) step(ctx context.Context, tenant auth.TenantID, flow auth.Flow
 func (s *Service) State(tx *store.Tx, flow auth.Flow, b Browser) (auth.FlowState, error) {
 	n, err := s.state(tx, flow, b)
 	if errors.Is(err, auth.ErrNotFound) {
-		return n, auth.Display("invalid_request", "the client is unknown or disabled")
+		return n, auth.Display(string(oauth.InvalidRequest), "the client is unknown or disabled")
 	}
 	return n, err
 }
@@ -90,7 +91,7 @@ func (s *Service) state(tx *store.Tx, flow auth.Flow, b Browser) (n auth.FlowSta
 	}
 	// A flow may be an hour old, and an address may have been removed because it was lost.
 	if flow.Kind == auth.FlowAuthorize && !n.Client.MatchRedirectURI(flow.Request.RedirectURI) {
-		return n, auth.Display("invalid_request", "redirect_uri: one of those registered for the client")
+		return n, auth.Display(string(oauth.InvalidRequest), "redirect_uri: one of those registered for the client")
 	}
 	for _, v := range b.Sessions {
 		p, err := s.loadSignedIn(tx, flow, n.Client, v.Session.ID)
