@@ -159,6 +159,9 @@ func refusedMetadata(err error) error {
 	if e.Code == auth.CodeInvalidRedirectURI {
 		code, field = oauth.InvalidRedirectURI, "redirect_uris"
 	}
+	if field == "scopes" { // client metadata has the scopes in one string
+		field, desc = "scope", strings.TrimPrefix(desc, "scopes: ")
+	}
 	if field != "" && !strings.HasPrefix(desc, field+":") {
 		desc = field + ": " + desc
 	}

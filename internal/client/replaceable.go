@@ -32,8 +32,8 @@ func (s *Service) dropUnusable(m *ClientMetadata) {
 	if m.DefaultMaxAge != nil && !validMaxAge(*m.DefaultMaxAge) {
 		m.DefaultMaxAge = nil
 	}
-	m.DefaultACR = keepValid(m.DefaultACR, shortText("default_acr_values", maxACR))
-	m.Contacts = keepValid(m.Contacts, shortText("contacts", maxContact))
+	m.DefaultACR = keepValid(m.DefaultACR, shortText(maxACR))
+	m.Contacts = keepValid(m.Contacts, shortText(maxContact))
 }
 
 // dropUnusableURIs leaves out unusable addresses. If no redirect URI is usable it keeps them all, so

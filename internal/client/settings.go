@@ -73,11 +73,11 @@ func (r *Registration) Patch(object []byte) error {
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		f, ok := settings[name]
 		if !ok {
-			return auth.Invalid(auth.CodeMemberUnknown, auth.Clip(name, 64), "unknown setting")
+			return auth.Invalid(auth.CodeMemberUnknown, auth.Clip(name, 64), auth.Clip(name, 64)+": unknown setting")
 		}
 		v := reflect.New(f.Type) // never the former value, whose memory may be shared
 		if err := json.Unmarshal(members[name], v.Interface()); err != nil {
-			return auth.Invalid(auth.CodeMemberInvalid, name, jsonType(f.Type)+" is expected")
+			return auth.Invalid(auth.CodeMemberInvalid, name, name+": "+jsonType(f.Type)+" is expected")
 		}
 		to.FieldByIndex(f.Index).Set(v.Elem())
 		// Redirect URIs are bound by newBounds, once either list has changed.

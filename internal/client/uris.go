@@ -31,7 +31,7 @@ func (s *Service) parseURIs(c *auth.Client, r Registration) (err error) {
 			continue
 		}
 		if _, err := auth.ParseWebURI(field, u); err != nil {
-			return err
+			return inField(err, field)
 		}
 	}
 	for field, u := range map[string]string{"logo_uri": r.LogoURI, "jwks_uri": r.JWKSURI, "sector_identifier_uri": r.SectorURI, "backchannel_logout_uri": r.BackchannelURI} {
@@ -67,7 +67,7 @@ const maxRequestURIs = 16
 // asFieldError changes the field of a refusal.
 func asFieldError(err error, field string) error {
 	if e, ok := errors.AsType[*auth.Error](err); ok {
-		return auth.Invalid(auth.CodeURIInvalid, field, e.Msg)
+		return auth.Invalid(auth.CodeURIInvalid, field, field+": "+e.Msg)
 	}
 	return err
 }
@@ -78,7 +78,7 @@ func (s *Service) checkReachable(field, u string) error {
 		return asFieldError(err, field)
 	}
 	if err := s.cfg.Out.Check(u); err != nil {
-		return auth.Invalid(auth.CodeURIInvalid, field, err.Error())
+		return auth.Invalid(auth.CodeURIInvalid, field, field+": "+err.Error())
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,10 +56,10 @@ func (s *Service) validate(ctx context.Context, r Registration) (auth.Client, er
 // parseClient makes the checks that need no request and no query.
 func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	if c.Name, err = auth.ParseName(r.Name); err != nil {
-		return c, err
+		return c, inField(err, "client_name")
 	}
 	if c.Name == "" {
-		return c, auth.Invalid(auth.CodeNameMissing, "name", "name: a name to display to users")
+		return c, auth.Invalid(auth.CodeNameMissing, "client_name", "client_name: a name to display to users")
 	}
 	switch r.Type {
 	case auth.ClientWeb, auth.ClientSPA, auth.ClientNative, auth.ClientMachine:
@@ -73,7 +74,7 @@ func (s *Service) parseClient(r Registration) (c auth.Client, err error) {
 	if r.SubjectType == "public" {
 		c.Settings.SubjectType = ""
 	}
-	if c.Scopes, err = parseValues("scope", r.Scopes, parseOneScope); err != nil {
+	if c.Scopes, err = parseValues("scopes", r.Scopes, parseOneScope); err != nil {
 		return c, err
 	}
 	if err := checkReserved(c, r.Grants); err != nil {
@@ -106,9 +107,9 @@ func checkReserved(c auth.Client, grants []auth.GrantType) error {
 		switch {
 		case !auth.Reserved(name):
 		case name != auth.ScopeAccount && name != auth.AdminPermission:
-			return auth.Invalid(auth.CodeScopeReserved, "scope", "scope: the only names that begin with watchword: are watchword:account and watchword:admin")
+			return auth.Invalid(auth.CodeScopeReserved, "scopes", "scopes: the only names that begin with watchword: are watchword:account and watchword:admin")
 		case !c.FirstParty && !acts:
-			return auth.Invalid(auth.CodeScopeReserved, "scope", "scope: names that begin with watchword: are only for first-party clients and machines")
+			return auth.Invalid(auth.CodeScopeReserved, "scopes", "scopes: names that begin with watchword: are only for first-party clients and machines")
 		}
 	}
 	return nil
@@ -147,13 +148,23 @@ func parseValues(field string, values []string, parse func(string) (string, erro
 	for _, v := range values {
 		v, err := parse(v)
 		if err != nil {
-			return nil, err
+			return nil, inField(err, field)
 		}
 		if !slices.Contains(out, v) {
 			out = append(out, v)
 		}
 	}
 	return out, nil
+}
+
+// inField returns a refusal of a value as one of the setting that has the value.
+func inField(err error, field string) error {
+	if e, ok := errors.AsType[*auth.Error](err); ok {
+		refused := *e
+		refused.Field, refused.Msg = field, field+": "+strings.TrimPrefix(e.Msg, e.Field+": ")
+		return &refused
+	}
+	return err
 }
 
 func parseOneScope(v string) (string, error) {
@@ -178,7 +189,7 @@ func (s *Service) parseGrants(c auth.Client, requested []auth.GrantType) ([]auth
 		g, known := s.grant(name)
 		switch {
 		case !known:
-			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "grant_types: an unsupported grant")
+			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "grant_types: "+auth.Clip(string(name), 64)+" is not supported")
 		case g.Confidential && c.Public():
 			return nil, auth.Invalid(auth.CodeGrantInvalid, "grant_types", "grant_types: a public client cannot use "+g.Short)
 		case c.Type == auth.ClientMachine && !g.Confidential:
@@ -297,11 +308,11 @@ const (
 func validMaxAge(seconds int64) bool { return seconds >= 0 && seconds <= 10*365*24*3600 }
 
 // shortText returns the check of a short line of text.
-func shortText(field string, most int) func(string) (string, error) {
+func shortText(most int) func(string) (string, error) {
 	return func(v string) (string, error) {
 		v = strings.TrimSpace(v)
 		if v == "" || len(v) > most || auth.Clip(v, most) != v {
-			return "", auth.Invalid(auth.CodeTextInvalid, field, field+": a short line of text")
+			return "", auth.Invalid(auth.CodeTextInvalid, "", "a short line of text")
 		}
 		return v, nil
 	}
@@ -314,10 +325,10 @@ func parseHints(c *auth.Client, r Registration) (err error) {
 	} else if r.DefaultMaxAge != nil && !validMaxAge(*r.DefaultMaxAge) {
 		return auth.Invalid(auth.CodeMaxAgeInvalid, "default_max_age", "default_max_age: 0 to 315360000 seconds")
 	}
-	if c.Settings.DefaultACR, err = parseValues("default_acr_values", r.DefaultACR, shortText("default_acr_values", maxACR)); err != nil {
+	if c.Settings.DefaultACR, err = parseValues("default_acr_values", r.DefaultACR, shortText(maxACR)); err != nil {
 		return err
 	}
-	c.Settings.Contacts, err = parseValues("contacts", r.Contacts, shortText("contacts", maxContact))
+	c.Settings.Contacts, err = parseValues("contacts", r.Contacts, shortText(maxContact))
 	return err
 }
 
@@ -337,7 +348,7 @@ func parseExchange(c *auth.Client, r Registration) (err error) {
 	}
 	for _, id := range p.Subjects {
 		if _, err := auth.ParseClientID(string(id)); err != nil {
-			return err
+			return inField(err, "token_exchange")
 		}
 	}
 	c.Settings.Exchange = &p

@@ -68,6 +68,45 @@ func TestRepair_N17_RedirectURIs(t *testing.T) {
 	}, withOpenRegistration)
 }
 
+// A refusal names the setting that has the wrong value, in its field and in its message.
+func TestRefusalsNameTheSetting(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		wrong := []string{"\x01"}
+		web := func(set func(*client.Registration)) client.Registration {
+			r := client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://good.example/cb"}}
+			set(&r)
+			return r
+		}
+		for field, r := range map[string]client.Registration{
+			"client_name":               web(func(r *client.Registration) { r.Name = wrong[0] }),
+			"redirect_uris":             web(func(r *client.Registration) { r.RedirectURIs = wrong }),
+			"scopes":                    web(func(r *client.Registration) { r.Scopes = wrong }),
+			"post_logout_redirect_uris": web(func(r *client.Registration) { r.PostLogoutURIs = wrong }),
+			"client_uri":                web(func(r *client.Registration) { r.ClientURI = wrong[0] }),
+			"jwks_uri":                  web(func(r *client.Registration) { r.JWKSURI = wrong[0] }),
+			"request_uris":              web(func(r *client.Registration) { r.RequestURIs = wrong }),
+			"audiences":                 web(func(r *client.Registration) { r.Audiences = wrong }),
+			"serves":                    web(func(r *client.Registration) { r.Serves = wrong }),
+			"contacts":                  web(func(r *client.Registration) { r.Contacts = wrong }),
+			"default_acr_values":        web(func(r *client.Registration) { r.DefaultACR = wrong }),
+			"grant_types":               web(func(r *client.Registration) { r.Grants = []auth.GrantType{"implicit"} }),
+			"token_exchange": web(func(r *client.Registration) {
+				r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantTokenExchange}
+				r.Exchange = &auth.ClientExchangePolicy{Audiences: wrong}
+			}),
+		} {
+			_, _, err := h.clients.Create(t.Context(), tenant, r, operator)
+			if e, ok := errors.AsType[*auth.Error](err); !ok || e.Field != field || !strings.HasPrefix(e.Msg, field+": ") {
+				t.Errorf("%s: %v", field, err)
+			}
+		}
+		_, err := h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"scope": "watchword:x"}), ""))
+		if e, ok := errors.AsType[*oauth.Error](err); ok && strings.Contains(e.Desc, "scopes") {
+			t.Errorf("client metadata has no scopes: %s", e.Desc)
+		}
+	}, withOpenRegistration)
+}
+
 // A list that is too long is refused for its length, whatever is in it: its values are
 // not looked at before.
 func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
@@ -93,7 +132,7 @@ func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 		}
 		ids := make([]auth.ClientID, 101)
 		for field, r := range map[string]client.Registration{
-			"scope":          {Name: "A", Type: auth.ClientMachine, Scopes: long(101)},
+			"scopes":         {Name: "A", Type: auth.ClientMachine, Scopes: long(101)},
 			"audiences":      of(auth.ClientSettings{Audiences: long(101)}),
 			"serves":         of(auth.ClientSettings{Serves: long(101)}),
 			"grant_types":    of(auth.ClientSettings{Grants: make([]auth.GrantType, 101)}),
