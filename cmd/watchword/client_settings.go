@@ -91,7 +91,10 @@ func (f clientFlags) apply(r *client.Registration) error {
 		return err
 	}
 	for _, given := range f.Set {
-		name, text, _ := strings.Cut(given, "=")
+		name, text, ok := strings.Cut(given, "=")
+		if !ok {
+			return fmt.Errorf("--set %s: NAME=VALUE is expected", given)
+		}
 		value := client.EncodeSetting(name, text)
 		if !json.Valid(value) {
 			return fmt.Errorf("--set %s: JSON is expected, such as true, 3600 or [\"a\"]", name)

@@ -98,7 +98,8 @@ func run(ctx context.Context, args []string, w system) int {
 		return exitCode
 	}
 	if err != nil {
-		fmt.Fprintf(w.Err, "watchword: %v; see: %s --help\n", err, commandOf(err))
+		problem := strings.TrimSuffix(err.Error(), ` but got "EOL" (<EOL>)`) // the value is missing
+		fmt.Fprintf(w.Err, "watchword: %s; see: %s --help\n", problem, commandOf(err))
 		return 2
 	}
 	e := &env{ctx: ctx, system: w, common: c.Common}

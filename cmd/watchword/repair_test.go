@@ -47,6 +47,8 @@ func TestRepair_U16_HelpWords(t *testing.T) {
 		{"help user create", 0, "Usage: watchword user create"},
 		{"user create --nothing", 2, "see: watchword user create --help"},
 		{"nothing", 2, "see: watchword --help"},
+		{"client create --name", 2, "--name: expected string value; see: watchword client create --help"},
+		{"client create --name A --type web --set popup", 1, "--set popup: NAME=VALUE is expected"},
 	} {
 		var out bytes.Buffer
 		code := run(t.Context(), strings.Fields(c.args), system{Out: &out, Err: &out})
