@@ -26,7 +26,7 @@ type clientCmd struct {
 
 type clientView struct {
 	ID           auth.ClientID   `json:"client_id"`
-	Name         string          `json:"name"`
+	Name         string          `json:"client_name"`
 	Type         auth.ClientType `json:"type"`
 	FirstParty   bool            `json:"first_party"`
 	Disabled     bool            `json:"disabled"`
