@@ -121,7 +121,7 @@ func (s *Service) refusedAt(ctx context.Context, in PasswordForm, refusal error)
 }
 
 func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, b session.Params, in PasswordForm) (SignedIn, error) {
-	series, keep, err := s.updateRememberMe(tx, a.ID, in, session.Proof{ACR: b.ACR, AMR: b.AMR})
+	series, rememberMe, err := s.updateRememberMe(tx, a.ID, in, session.Proof{ACR: b.ACR, AMR: b.AMR})
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -138,7 +138,7 @@ func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, b session.Params,
 	if err != nil {
 		return SignedIn{}, err
 	}
-	e.RememberMe, e.Step.Flow = keep, f
+	e.RememberMe, e.Step.Flow = rememberMe, f
 	return e, flow.CompleteSignIn(tx, f, e.Session)
 }
 
@@ -179,8 +179,8 @@ func (s *Service) updateRememberMe(tx *store.Tx, account auth.AccountID, in Pass
 			return "", "", err
 		}
 	}
-	v, keep, err := s.cfg.Sessions.StartRememberMe(tx, account, p)
-	return v.ID, keep, err
+	v, rememberMe, err := s.cfg.Sessions.StartRememberMe(tx, account, p)
+	return v.ID, rememberMe, err
 }
 
 // addToBrowser puts an account in front of those that are signed in in the browser: with its own

@@ -230,9 +230,9 @@ func TestRemember(t *testing.T) {
 	})
 }
 
-// SE-14: of a copied keep cookie one use goes through, and the other ends everything
+// SE-14: of a copied remember-me cookie one use goes through, and the other ends everything
 // that came of it; the owner is told.
-func TestAttack_SE_14_CopiedKeepCookie(t *testing.T) {
+func TestAttack_SE_14_CopiedRememberMeCookie(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a := h.insertAccount("alice@example.test", good)
 		elsewhere := &browser{h: h}
@@ -281,7 +281,7 @@ func TestAttack_SE_14_CopiedKeepCookie(t *testing.T) {
 }
 
 // Two tabs that open at once are no theft, and both get the same next token.
-func TestKeepCookieGrace(t *testing.T) {
+func TestRememberMeCookieGrace(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		v := &browser{h: h}
@@ -303,7 +303,7 @@ func TestKeepCookieGrace(t *testing.T) {
 
 // A browser that lost the answer to its remember-me token gets the same successor again
 // for a day; nobody is warned before the successor was used.
-func TestRepair_B9_KeepCookieWhoseAnswerWasLost(t *testing.T) {
+func TestRepair_B9_RememberMeCookieWhoseAnswerWasLost(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		v := &browser{h: h}
@@ -327,7 +327,7 @@ func TestRepair_B9_KeepCookieWhoseAnswerWasLost(t *testing.T) {
 	})
 }
 
-func TestRepair_B9_KeepCookieThatComesTooLateIsNoTheft(t *testing.T) {
+func TestRepair_B9_RememberMeCookieThatComesTooLateIsNoTheft(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		v := &browser{h: h}
@@ -350,7 +350,7 @@ func TestRepair_B9_KeepCookieThatComesTooLateIsNoTheft(t *testing.T) {
 	})
 }
 
-func TestRepair_B9_KeepCookieThatFollowsItsOwnerIsFound(t *testing.T) {
+func TestRepair_B9_RememberMeCookieThatFollowsItsOwnerIsFound(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		owner := &browser{h: h}
@@ -377,7 +377,7 @@ func TestRepair_B9_KeepCookieThatFollowsItsOwnerIsFound(t *testing.T) {
 }
 
 // One that comes within the grace now and then is found all the same.
-func TestRepair_B9_RacesDoNotHideACopiedKeepCookie(t *testing.T) {
+func TestRepair_B9_RacesDoNotHideACopiedRememberMeCookie(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		owner := &browser{h: h}
@@ -475,7 +475,7 @@ func (h *fixture) endAll(id auth.AccountID, except auth.SessionID) error {
 	})
 }
 
-func TestAttack_SE_12_KeepCookies(t *testing.T) {
+func TestAttack_SE_12_RememberMeCookies(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		v := &browser{h: h}

@@ -15,13 +15,13 @@ import (
 // keeps the time at which the user proved who they are. An invalid cookie is refused as
 // Unauthenticated session_invalid, and the browser should delete it. A used cookie whose
 // successor was used ends its series with all its sessions, and the owner is notified.
-func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string, browser []session.SignedIn, actor auth.Actor) (SignedIn, error) {
-	if _, ok := session.ParseRememberMe(keep); !ok {
+func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, rememberMe string, browser []session.SignedIn, actor auth.Actor) (SignedIn, error) {
+	if _, ok := session.ParseRememberMe(rememberMe); !ok {
 		return SignedIn{}, invalidRememberMe(nil)
 	}
 	var e SignedIn
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
-		e, err = s.resume(tx, keep, browser, actor)
+		e, err = s.resume(tx, rememberMe, browser, actor)
 		return err
 	})
 	if err != nil {
@@ -30,8 +30,8 @@ func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, keep string,
 	return e, nil
 }
 
-func (s *Service) resume(tx *store.Tx, keep string, browser []session.SignedIn, actor auth.Actor) (SignedIn, error) {
-	series, err := s.cfg.Sessions.VerifyRememberMe(tx, keep)
+func (s *Service) resume(tx *store.Tx, rememberMe string, browser []session.SignedIn, actor auth.Actor) (SignedIn, error) {
+	series, err := s.cfg.Sessions.VerifyRememberMe(tx, rememberMe)
 	if errors.Is(err, session.ErrRememberMeReused) || errors.Is(err, session.ErrRememberMeLate) {
 		if err := s.reportReuse(tx, series, actor, err); err != nil {
 			return SignedIn{}, err
@@ -52,7 +52,7 @@ func (s *Service) resume(tx *store.Tx, keep string, browser []session.SignedIn, 
 	if err != nil {
 		return SignedIn{}, s.refuseResume(tx, a, actor, err)
 	}
-	next, err := s.cfg.Sessions.RotateRememberMe(tx, series, keep)
+	next, err := s.cfg.Sessions.RotateRememberMe(tx, series, rememberMe)
 	if err != nil {
 		return SignedIn{}, err
 	}

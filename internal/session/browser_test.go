@@ -160,8 +160,8 @@ func FuzzSessionCookie(f *testing.F) {
 	})
 }
 
-// FuzzKeepCookie: only the exact form of a remember-me cookie names a series.
-func FuzzKeepCookie(f *testing.F) {
+// FuzzRememberMeCookie: only the exact form of a remember-me cookie names a series.
+func FuzzRememberMeCookie(f *testing.F) {
 	good := session.RememberMePrefix + secret.Encode(make([]byte, 48))
 	for _, s := range []string{good, good + "=", good[:60], "wwm_", "", strings.ToUpper(good), good[:10] + "+" + good[11:], good + "A"} {
 		f.Add(s)

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	browserCookie = "__Host-watchword-browser"
-	keepCookie    = "__Host-watchword-keep"
-	knownCookie   = "__Host-watchword-known"
+	browserCookie  = "__Host-watchword-browser"
+	rememberCookie = "__Host-watchword-remember"
+	knownCookie    = "__Host-watchword-known"
 )
 
 // openPages goes through all pages of a flow and gives each to look.
@@ -231,8 +231,8 @@ func TestAttack_AZ_18_Silent(t *testing.T) {
 			t.Errorf("AZ-18 after consent: %v", got)
 		}
 		b.Restart()
-		kept := b.Cookie(keepCookie)
-		if got := silent(); got.Get("error") != "login_required" || kept == "" || b.Cookie(keepCookie) != kept {
+		kept := b.Cookie(rememberCookie)
+		if got := silent(); got.Get("error") != "login_required" || kept == "" || b.Cookie(rememberCookie) != kept {
 			t.Errorf("AZ-18 remembered only: %v; cookies %v", got, b.Cookies())
 		}
 	})
@@ -297,7 +297,7 @@ func TestAttack_SE_03_BrowserCookies(t *testing.T) {
 				b.Press("other")
 			}
 			b.Press("submit", "email", email, "password", servertest.Password, "remember", "on").At(t, "/consent")
-			for _, name := range []string{cookieName, browserCookie, keepCookie, knownCookie} {
+			for _, name := range []string{cookieName, browserCookie, rememberCookie, knownCookie} {
 				v := b.Cookie(name)
 				if v == "" || len(v) > 2048 {
 					t.Errorf("SE-03 %s has %d bytes", name, len(v))
@@ -316,7 +316,7 @@ func TestAttack_SE_03_BrowserCookies(t *testing.T) {
 		if n := strings.Count(b.Cookie(cookieName), ".") + 1; n != 5 {
 			t.Errorf("SE-03 the cookie holds %d sessions", n)
 		}
-		if strings.Join(b.Cookies(), " ") != strings.Join([]string{cookieName, browserCookie, keepCookie, knownCookie}, " ") {
+		if strings.Join(b.Cookies(), " ") != strings.Join([]string{cookieName, browserCookie, rememberCookie, knownCookie}, " ") {
 			t.Errorf("SE-03 cookies %v", b.Cookies())
 		}
 	})
@@ -333,7 +333,7 @@ func TestAttack_SE_11_PagesOfAnotherTenant(t *testing.T) {
 		b.Open("/account").At(t, "/login")
 		b.Press("submit", "email", alice, "password", servertest.Password, "remember", "on").At(t, "/account")
 		flow := b.Open("/device").Value("flow")
-		for name := range map[string]bool{cookieName: true, browserCookie: true, keepCookie: true} {
+		for name := range map[string]bool{cookieName: true, browserCookie: true, rememberCookie: true} {
 			b.SetCookie(name+"-t2", b.Cookie(name))
 		}
 		if p := b.Open(t2.at+"/account").At(t, "/login"); !strings.HasPrefix(p.URL.Path, t2.at) {
@@ -341,7 +341,7 @@ func TestAttack_SE_11_PagesOfAnotherTenant(t *testing.T) {
 		}
 		b.Open(t2.at+"/device?flow="+flow).Want(t, 404)
 		// A tenant that is called like a kind of cookie shares it with nobody.
-		for _, id := range []auth.TenantID{"browser", "keep", "browser-t2"} {
+		for _, id := range []auth.TenantID{"browser", "remember", "browser-t2"} {
 			if _, err := s.Tenants.Create(t.Context(), string(id), "Another", auth.Settings{}, auth.System); err != nil {
 				t.Fatal(err)
 			}
@@ -377,7 +377,7 @@ func TestAttack_SE_12_GarbageOnPages(t *testing.T) {
 				"many":      func(v string) string { return strings.Repeat(v+".", 20) + v },
 			} {
 				var line []string
-				for _, cookie := range []string{cookieName, browserCookie, keepCookie, knownCookie} {
+				for _, cookie := range []string{cookieName, browserCookie, rememberCookie, knownCookie} {
 					line = append(line, cookie+"="+change(b.Cookie(cookie)))
 				}
 				for _, path := range []string{"/account", "/login", "/continue?flow=x", "/device", wish(c, "prompt", "none"), "/logout"} {

@@ -144,11 +144,11 @@ func TestCookies(t *testing.T) {
 		if !k.HTTPOnly || !k.Secure || k.SameSite != "Lax" || k.Path != "/" {
 			t.Errorf("the cookie %+v", k)
 		}
-		if lasting := k.Name == "__Host-watchword-keep" || k.Name == "__Host-watchword-known"; k.Session == lasting {
+		if lasting := k.Name == "__Host-watchword-remember" || k.Name == "__Host-watchword-known"; k.Session == lasting {
 			t.Errorf("%s: ends with the browser: %v", k.Name, k.Session)
 		}
 	}
-	if !names["__Host-watchword"] || !names["__Host-watchword-keep"] || !names["__Host-watchword-browser"] || !names["__Host-watchword-known"] || len(names) != 4 {
+	if !names["__Host-watchword"] || !names["__Host-watchword-remember"] || !names["__Host-watchword-browser"] || !names["__Host-watchword-known"] || len(names) != 4 {
 		t.Errorf("cookies %v", names)
 	}
 	// The browser is closed and opened again: what lasts is enough.

@@ -39,11 +39,11 @@ func (c *Cookies) prefix() string {
 type cookieKind string
 
 const (
-	cookieSession  cookieKind = ""        // the sessions of the browser
-	cookieBrowser  cookieKind = "browser" // the browser in which a flow began
-	cookieRemember cookieKind = "keep"    // the remember-me token
-	cookieKnown    cookieKind = "known"   // the accounts that know the browser
-	CookieApps     cookieKind = "apps"    // the untrusted clients that got a code in it
+	cookieSession  cookieKind = ""         // the sessions of the browser
+	cookieBrowser  cookieKind = "browser"  // the browser in which a flow began
+	cookieRemember cookieKind = "remember" // the remember-me token
+	cookieKnown    cookieKind = "known"    // the accounts that know the browser
+	CookieApps     cookieKind = "apps"     // the untrusted clients that got a code in it
 )
 
 // rememberPrefix begins a remember-me token.

@@ -16,7 +16,7 @@ import (
 func TestCookieNames(t *testing.T) {
 	t.Parallel()
 	seen := map[string]string{}
-	for _, tenant := range []auth.TenantID{auth.DefaultTenant, "acme", "browser", "keep", "browser-acme", "keep-acme", "keep-browser", "browser-keep", "browsers", "a-browser"} {
+	for _, tenant := range []auth.TenantID{auth.DefaultTenant, "acme", "browser", "remember", "browser-acme", "remember-acme", "remember-browser", "browser-remember", "browsers", "a-browser"} {
 		for _, kind := range []cookieKind{cookieSession, cookieBrowser, cookieRemember, cookieKnown, CookieApps} {
 			name := (&Cookies{tenant: tenant}).name(kind)
 			if whose := string(kind) + " of " + string(tenant); seen[name] != "" {
@@ -35,12 +35,12 @@ func TestCookieNames(t *testing.T) {
 // ours is used, and no header makes reading fail.
 func FuzzCookies(f *testing.F) {
 	a, b := secret.New(session.Prefix).Reveal(), secret.New(session.Prefix).Reveal()
-	browser, keep := secret.New(flow.BrowserPrefix).Reveal(), rememberPrefix+strings.Repeat("A", 64)
+	browser, rememberMe := secret.New(flow.BrowserPrefix).Reveal(), rememberPrefix+strings.Repeat("A", 64)
 	for _, line := range []string{
-		"__Host-watchword=" + a + "." + b + "; __Host-watchword-browser=" + browser + "; __Host-watchword-keep=" + keep,
-		"__Host-watchword-browser=" + a, "__Host-watchword-keep=" + browser, "__Host-watchword-browser=" + browser + "; __Host-watchword-browser=" + browser,
+		"__Host-watchword=" + a + "." + b + "; __Host-watchword-browser=" + browser + "; __Host-watchword-remember=" + rememberMe,
+		"__Host-watchword-browser=" + a, "__Host-watchword-remember=" + browser, "__Host-watchword-browser=" + browser + "; __Host-watchword-browser=" + browser,
 		"__Host-watchword=" + a + "." + a, "__Host-watchword=" + a + ".", "__Host-watchword=." + a, "__Host-watchword=" + strings.Repeat(a+".", 6) + a,
-		"__Host-watchword-keep=wwm_", "\x00", "; ; =", "__Host-watchword-browser=\"" + browser + "\"",
+		"__Host-watchword-remember=wwm_", "\x00", "; ; =", "__Host-watchword-browser=\"" + browser + "\"",
 	} {
 		f.Add(line, "acme")
 		f.Add(line, "")
@@ -63,7 +63,7 @@ func FuzzCookies(f *testing.F) {
 			t.Fatalf("%q gave the browser %q", line, v)
 		}
 		if v := ex.RememberCookie(); v != "" && (!strings.HasPrefix(v, rememberPrefix) || len(v) > 256) {
-			t.Fatalf("%q gave the keep cookie %q", line, v)
+			t.Fatalf("%q gave the remember-me cookie %q", line, v)
 		}
 		if ex.SessionCookie()+ex.BrowserCookie()+ex.RememberCookie() != "" && !ex.hasAnyCookie() {
 			t.Fatalf("%q gave a cookie that the cross-site check does not see", line)
