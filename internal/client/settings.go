@@ -62,8 +62,8 @@ func replaceable(name string) bool {
 }
 
 // Patch sets the members of a JSON object for an operator: in the registration and, as far as
-// they bind a client that describes itself, in its bounds. Members that are absent stay, and a
-// value replaces the former one as a whole. Refusals are Invalid: member_unknown, member_invalid.
+// they bind a client that describes itself, in its bounds. Members that are absent or null stay,
+// except that null removes the keys. A value replaces the former one as a whole. Refusals are Invalid: member_unknown, member_invalid.
 func (r *Registration) Patch(object []byte) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(object, &members); err != nil {
@@ -74,6 +74,9 @@ func (r *Registration) Patch(object []byte) error {
 		f, ok := settings[name]
 		if !ok {
 			return auth.Invalid(auth.CodeMemberUnknown, auth.Clip(name, 64), auth.Clip(name, 64)+": unknown setting")
+		}
+		if string(members[name]) == "null" && f.Type != reflect.TypeFor[json.RawMessage]() {
+			continue // programs send null for what they leave alone, and no default may replace a restriction
 		}
 		v := reflect.New(f.Type) // never the former value, whose memory may be shared
 		if err := json.Unmarshal(members[name], v.Interface()); err != nil {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -48,6 +49,24 @@ func TestPatch(t *testing.T) {
 	}
 	if before.Contacts[0] != "one" || *before.DefaultMaxAge != 60 || before.Exchange.Subjects[0] != "cl_1" || before.RedirectURIs[0] != "https://a.example.test/" {
 		t.Errorf("the patch reached the former values: %+v", before)
+	}
+}
+
+// Null is no value. It must not lift a restriction or restore a default.
+func TestPatchLeavesNullAlone(t *testing.T) {
+	t.Parallel()
+	age := int64(60)
+	r := Registration{Name: "A", RedirectURIs: []string{"https://a.example.test/"}, Scopes: []string{"openid"},
+		Bounds: auth.ClientBounds{Scopes: []string{"openid"}, DPoP: true}, ClientSettings: auth.ClientSettings{
+			Grants: []auth.GrantType{}, RequirePushed: true, DPoP: true, DefaultMaxAge: &age, Exchange: &auth.ClientExchangePolicy{}}}
+	before := r
+	for name, f := range settings {
+		if f.Type == reflect.TypeFor[json.RawMessage]() {
+			continue
+		}
+		if err := r.Patch([]byte(`{"` + name + `": null }`)); err != nil || !reflect.DeepEqual(r, before) {
+			t.Errorf("%s: %v, %+v", name, err, r)
+		}
 	}
 }
 
