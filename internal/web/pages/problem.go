@@ -26,7 +26,7 @@ func (s *Handlers) WriteProblem(ex *router.Exchange, err error) {
 		page.Code, page.Detail, page.Reference = string(wrong.Code), wrong.Desc, ex.ID
 	} else {
 		p := ex.Fail(err)
-		status, page = p.Status, problemPage(ex, p)
+		status, page = p.Status, s.problemPage(ex, p)
 	}
 	page.Login = tenantPath(ex, status) + PathLogin
 	page.Client, page.Home = s.flowHome(ex, err)
@@ -54,7 +54,7 @@ func (s *Handlers) flowHome(ex *router.Exchange, err error) (name, uri string) {
 }
 
 // problemPage says it in the words for what it is, else in those for its status.
-func problemPage(ex *router.Exchange, p *router.Problem) ui.Problem {
+func (s *Handlers) problemPage(ex *router.Exchange, p *router.Problem) ui.Problem {
 	page := newPage(ex).Problem(ui.Failed)
 	if p.Code == auth.CodeFlowOver && ex.BrowserCookie() == "" {
 		page = newPage(ex).Problem(ui.FlowNoCookie)
@@ -65,9 +65,9 @@ func problemPage(ex *router.Exchange, p *router.Problem) ui.Problem {
 	}
 	switch p.Status {
 	case http.StatusTooManyRequests:
-		page = newPage(ex).Throttled(p.RetryAfter, retryURL(ex, p.Status))
+		page = newPage(ex).Throttled(p.RetryAfter, s.retryURL(ex, p.Status))
 	case http.StatusForbidden, http.StatusBadRequest, http.StatusServiceUnavailable, http.StatusInternalServerError:
-		page.Again = retryURL(ex, p.Status)
+		page.Again = s.retryURL(ex, p.Status)
 	}
 	page.Reference = p.Reference
 	return page
@@ -85,7 +85,7 @@ func tenantPath(ex *router.Exchange, status int) string {
 
 // retryURL is where the user can try again: the address of the request, or the page of its
 // form. It is empty if there is neither.
-func retryURL(ex *router.Exchange, status int) string {
+func (s *Handlers) retryURL(ex *router.Exchange, status int) string {
 	r, rt := ex.Request, ex.Route
 	if r.Method == http.MethodGet {
 		return r.URL.RequestURI()
@@ -100,8 +100,12 @@ func retryURL(ex *router.Exchange, status int) string {
 	case path == PathResend:
 		path = PathLogin
 	}
-	// A body may not have been read, but its page has told its address. No other address is taken from there.
+	// A body may not have been read, but its page has told its address. No other address is taken from
+	// there, and nothing from the page of another site, which could send the user to a link of its own.
 	from, _ := url.Parse(r.Referer())
+	if from != nil && !strings.HasPrefix(r.Referer(), s.base+"/") {
+		from = nil
+	}
 	for _, name := range []string{"flow", "token"} {
 		if v := auth.Clip(r.PostForm.Get(name), 128); v != "" {
 			query.Set(name, v)
