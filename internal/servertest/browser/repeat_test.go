@@ -71,6 +71,40 @@ func TestRepair_B1_DoubleClicks(t *testing.T) {
 	}
 }
 
+// A double click on the button of a device or an app does not reach the next one, which takes its place.
+func TestDoubleClicksOnTheAccountPage(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	for _, gap := range gaps {
+		t.Run(fmt.Sprint(gap), func(t *testing.T) {
+			t.Parallel()
+			s := servertest.New(t)
+			s.Enrol(t, alice)
+			for range 5 {
+				s.Login(t, alice, servertest.Password)
+			}
+			b := newTab(t, look{})
+			b.open(s.URL + "/login").signIn(alice).at("/account")
+			for want := 5; want > 2; want-- {
+				b.doubleClick("end-1", gap).reads("Device signed out")
+				b.rested()
+				got, err := chromedp.Run(b.ctx, chromedp.Evaluate[int](`document.querySelectorAll("#devices li").length`))
+				if err != nil || got != want {
+					t.Fatalf("%d sessions, want %d: %v", got, want, err)
+				}
+			}
+			b.quiet()
+		})
+	}
+}
+
+// rested waits until the buttons of a page that follows a button take clicks.
+func (b *tab) rested() *tab {
+	b.t.Helper()
+	b.do(chromedp.Sleep(time.Second))
+	return b
+}
+
 // reads waits until the page shows the words.
 func (b *tab) reads(words string) *tab {
 	b.t.Helper()

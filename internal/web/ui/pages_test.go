@@ -104,7 +104,7 @@ func flowSamples(p Page) []sample {
 		{"device_unproved", unproved, append(both, "shown", "warn")},
 		{"device_elsewhere", elsewhere, append(both, "from", "warn")},
 		{"device_allowed", DeviceDone{Page: p, Client: "Acme TV", Allowed: true, Home: "/account"}, []string{"next"}},
-		{"device_denied", DeviceDone{Page: p, Client: "Acme TV"}, nil},
+		{"device_denied", DeviceDone{Page: p, Client: "Acme TV", Home: "/account"}, []string{"next"}},
 		{"logout", LogoutConfirm{Page: p, Form: form, Client: "Acme Orders", Account: alice, Hidden: [][2]string{{"state", "xyz"}}}, both},
 		{"logout_done", LogoutDone{Page: p, Login: "/login"}, []string{"login"}},
 		{"form_post", FormPost{Page: p, Action: "https://app.ledger.example/callback", Client: "Ledger", Params: [][2]string{{"code", "wwc_abc"}, {"state", "xyz"}}}, []string{"submit"}},
