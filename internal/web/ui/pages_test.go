@@ -49,7 +49,8 @@ func samples(lang Lang) []sample {
 	p := NewPage(acme, lang)
 	all := signSamples(p)
 	all = append(all, flowSamples(p)...)
-	return append(all, restSamples(p)...)
+	all = append(all, restSamples(p)...)
+	return append(all, devSamples(p)...)
 }
 
 func signSamples(p Page) []sample {
@@ -137,6 +138,67 @@ func restSamples(p Page) []sample {
 	}
 	return all
 }
+
+// devSamples are the pages of the development server, which are in English only.
+func devSamples(p Page) []sample {
+	if p.Lang != English {
+		return nil
+	}
+	return []sample{
+		{"welcome", Welcome{Page: p, Base: "http://localhost:8080", Curl: []Step{{"Register:", "curl -d '{}' http://localhost:8080/api/v1/register"}}}, nil},
+		{"api", API{Page: p, Calls: []Call{{"POST", "/api/v1/login", "Sign in"}}}, nil},
+		{"mailbox", Mailbox{Page: p, Mails: []Mail{{alice, "Verify your address", "Open the link.", []string{"http://localhost:8080/verify-email?token=wwl_abc"}, seen}}}, nil},
+		{"mailbox_empty", Mailbox{Page: p}, nil},
+	}
+}
+
+// TestEveryPageHasSample compares the types that have a method Render, and the templates, with the
+// samples.
+func TestEveryPageHasSample(t *testing.T) {
+	t.Parallel()
+	sampled := map[string]bool{}
+	for _, s := range samples(English) {
+		sampled[reflect.TypeOf(s.page).Name()] = true
+	}
+	rendered := map[string]bool{"layout.html": true}
+
+	for _, m := range renderMethods(t) {
+		rendered[m[2]] = true
+		if !sampled[m[1]] {
+			t.Errorf("%s has no sample", m[1])
+		}
+	}
+
+	templates, err := files.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range templates {
+		if !rendered[f.Name()] {
+			t.Errorf("no page renders %s", f.Name())
+		}
+	}
+}
+
+// renderMethods returns the declarations of Render, each with its receiver and template.
+func renderMethods(t *testing.T) [][]string {
+	t.Helper()
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all [][]string
+	for _, name := range sources {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, renderMethod.FindAllStringSubmatch(string(source), -1)...)
+	}
+	return all
+}
+
+var renderMethod = regexp.MustCompile(`(?m)^func \(\w+ \*?(\w+)\) Render\([^"\n]*"?([a-z_.]*)`)
 
 func renderText(t *testing.T, p page) string {
 	t.Helper()
