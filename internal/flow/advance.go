@@ -71,9 +71,9 @@ func (s *Service) State(tx *store.Tx, flow auth.Flow, b Browser) (auth.FlowState
 func (s *Service) state(tx *store.Tx, flow auth.Flow, b Browser) (n auth.FlowState, err error) {
 	if flow.ID != "" {
 		if flow, err = tx.Flow(flow.ID); err != nil {
-			return n, orOver(err)
+			return n, mapFlowOver(err)
 		}
-		if !b.mayContinue(flow, tx.Now) { // another browser may have come for it since it was read
+		if !b.mayContinue(flow, tx.Now) { // another browser may have continued it since it was read
 			return n, flowOver()
 		}
 	}
@@ -89,7 +89,7 @@ func (s *Service) state(tx *store.Tx, flow auth.Flow, b Browser) (n auth.FlowSta
 	if n.Tenant.Disabled() || n.Client.Disabled() {
 		return n, auth.ErrNotFound
 	}
-	// A flow may be an hour old, and an address may have been removed because it was lost.
+	// A flow may be an hour old, and an operator may have removed the redirect URI since.
 	if flow.Kind == auth.FlowAuthorize && !n.Client.MatchRedirectURI(flow.Request.RedirectURI) {
 		return n, auth.Display(string(oauth.InvalidRequest), "redirect_uri: one of those registered for the client")
 	}
@@ -105,8 +105,7 @@ func (s *Service) state(tx *store.Tx, flow auth.Flow, b Browser) (n auth.FlowSta
 	return n, nil
 }
 
-// loadSignedIn reads again what a session stands for, since the browser's cookies were read some
-// time ago.
+// loadSignedIn reads a session and its account again, since the browser's cookies were read earlier.
 func (s *Service) loadSignedIn(tx *store.Tx, flow auth.Flow, c auth.Client, id auth.SessionID) (p auth.SignedInAccount, err error) {
 	if p.Session, err = tx.Session(id); err != nil {
 		return p, err
@@ -144,15 +143,15 @@ func (s *Service) withheldScope(tx *store.Tx, c auth.Client, account auth.Accoun
 	return slices.DeleteFunc(slices.Clone(scope), given.Has), nil
 }
 
-// show stores what the page depends on and returns the page's step. The account that a question is
-// about is stored with the flow, so that the answer is that account's.
+// show stores the facts on which the page depends, and returns the page's step. The account of the question
+// is stored with the flow, so that the answer counts for that account.
 func (s *Service) show(ctx context.Context, n auth.FlowState, next auth.Step, b Browser) (Step, error) {
 	tenant, flow := n.Tenant.ID, n.Flow
 	var fresh secret.Text
 	var err error
 	asks := next.Kind == auth.StepConsent || next.Kind == auth.StepDeviceConfirm
 	moved := asks && flow.Session != next.Session
-	if moved { // what another account has proved or allowed does not count
+	if moved { // proofs and consents of another account do not count
 		flow.Session, flow.ProvedAt, flow.Allowed = next.Session, time.Time{}, nil
 	}
 	switch {

@@ -15,9 +15,9 @@ const BrowserPrefix = "wwb_"
 // Browser is what a browser sent to identify itself.
 type Browser struct {
 	Secret   string             // of the browser cookie; empty when there is none
-	Sessions []session.SignedIn // that live, the current one first
-	Allowed  string             // the cookie of clients that got a code here
-	Actor    auth.Actor         // from where, for audit lines
+	Sessions []session.SignedIn // valid ones, the current one first
+	Allowed  string             // the cookie that lists clients that got a code in this browser
+	Actor    auth.Actor         // the origin, for audit lines
 }
 
 // EnsureSecret gives a browser without a cookie a secret, and returns the secret if it is new.
@@ -39,9 +39,9 @@ func (b Browser) mayContinue(f auth.Flow, at time.Time) bool {
 	return f.Live(at) && (f.Browser == "" || b.owns(f))
 }
 
-// CSRF returns the token of a form about the subject, for one browser. Only that browser's cookie
-// makes it, so a form of another site, or of another browser's page, does not have it. Each kind
-// of form has its own first word of the subject.
+// CSRF returns the token of a form about the subject, for one browser. It depends on that browser's cookie,
+// so a form of another site, or of another browser's page, does not have it. Each kind of form has its own
+// first word of the subject.
 func (s *Service) CSRF(tenant auth.TenantID, b Browser, subject ...string) string {
 	parts := [][]byte{[]byte(tenant), []byte(b.Secret)}
 	for _, part := range subject {
@@ -55,8 +55,8 @@ func (s *Service) CSRFValid(tenant auth.TenantID, b Browser, csrf string, subjec
 	return secret.Valid(BrowserPrefix, b.Secret) && secret.Equal(csrf, s.CSRF(tenant, b, subject...))
 }
 
-// csrfValid reports whether a form of a flow came from our page in this browser. On a page that
-// asks a question, the question follows the token.
+// csrfValid reports whether a form of a flow came from this server's page in this browser. On a consent page
+// the question follows the token.
 func (s *Service) csrfValid(in FormRef) bool {
 	csrf, _, _ := strings.Cut(in.CSRF, ".")
 	return s.CSRFValid(in.Tenant, in.Browser, csrf, "flow", string(in.Flow))

@@ -25,8 +25,8 @@ import (
 )
 
 const (
-	// Lifetime is how long a user may take. unboundLifetime is how long a browser may take
-	// to come for a request that was posted.
+	// Lifetime is how long a user may take. unboundLifetime is how long a browser may take to continue a posted
+	// request.
 	Lifetime        = time.Hour
 	unboundLifetime = 5 * time.Minute
 )
@@ -35,8 +35,8 @@ const (
 type Config struct {
 	DB     *store.DB
 	Tokens *token.Service // knows an account's subject and the scopes that a client may be granted
-	Root   []byte         // the secret of all nodes, from which the keys of CSRF tokens derive
-	Base   string         // the server's own URL, without a slash at its end
+	Root   []byte         // the secret that all nodes share; each use derives a key by secret.Derive
+	Base   string         // the server's own URL without a trailing slash
 }
 
 // Service is safe for concurrent use.
@@ -58,7 +58,7 @@ func (s *Service) AnswerWith(answer Answerer) { s.answer = answer }
 // ErrMoved reports that the state of a flow changed between two reads, and its step with it.
 var ErrMoved = errors.New("the state of the flow has changed")
 
-// Step is what happens next, with what its page needs.
+// Step is the next step with the data of its page.
 type Step struct {
 	Kind auth.StepKind
 	Flow auth.Flow
@@ -78,14 +78,14 @@ type Step struct {
 type ConsentView struct {
 	Client    auth.Client
 	Account   auth.Account
-	Scope     auth.Scope // all that is requested
+	Scope     auth.Scope // the whole requested scope
 	New       auth.Scope // the part that was not allowed before
 	Resources []string   // without the issuer's own
-	Host      string     // where the response goes, for the user to recognise
+	Host      string     // the host of the redirect URI
 	Offline   bool       // access continues when the user has left
 }
 
-// FormRef is what every form of a flow's page sends back, and the browser that sent it.
+// FormRef is the part of a flow's form that every page sends back, with the browser that sent it.
 type FormRef struct {
 	Tenant  auth.TenantID
 	Flow    auth.FlowID
@@ -108,7 +108,7 @@ func (s *Service) Start(ctx context.Context, tenant auth.TenantID, kind auth.Flo
 	return step, err
 }
 
-// Suspend stores a flow for whichever browser comes for it first, and returns StepContinue.
+// Suspend stores a flow for the browser that comes for it first, and returns StepContinue.
 func (s *Service) Suspend(ctx context.Context, tenant auth.TenantID, c auth.Client, flow auth.Flow) (Step, error) {
 	flow, err := s.insert(ctx, tenant, flow)
 	if err != nil {
@@ -123,8 +123,8 @@ func (s *Service) Continue(ctx context.Context, tenant auth.TenantID, id auth.Fl
 	return s.advance(ctx, tenant, auth.Flow{ID: id}, b, restart)
 }
 
-// CheckForm is Resume for a form that is worked on before it is written. It changes nothing while
-// the flow of the form is live.
+// CheckForm is Resume for a form that needs slow work, such as hashing, before it is written. It changes
+// nothing while the flow of the form is live.
 func (s *Service) CheckForm(ctx context.Context, in FormRef) (auth.Flow, error) {
 	if !s.csrfValid(in) {
 		return auth.Flow{}, crossSite()
@@ -139,7 +139,7 @@ func (s *Service) CheckForm(ctx context.Context, in FormRef) (auth.Flow, error) 
 // CompleteSignIn records, in the transaction that starts or renews the session, that the user has
 // just signed in within this flow.
 func CompleteSignIn(tx *store.Tx, flow auth.Flow, v auth.Session) error {
-	return Update(tx, bound(flow, v))
+	return Update(tx, bindSession(flow, v))
 }
 
 // Choose records which of the accounts in this browser the user means. The empty session means
@@ -158,7 +158,7 @@ func (s *Service) Choose(ctx context.Context, in FormRef, chosen auth.SessionID)
 		if i < 0 {
 			return auth.Refuse(auth.KindUnauthenticated, auth.CodeSessionInvalid, "sign in again")
 		}
-		flow = bound(flow, in.Browser.Sessions[i].Session)
+		flow = bindSession(flow, in.Browser.Sessions[i].Session)
 		return Update(tx, flow)
 	})
 	if err != nil {
@@ -167,11 +167,11 @@ func (s *Service) Choose(ctx context.Context, in FormRef, chosen auth.SessionID)
 	return s.Advance(ctx, in.Tenant, flow, in.Browser)
 }
 
-// bound is the flow once it belongs to the session. A session that is older than the flow says who
-// the user is and proves nothing.
-func bound(flow auth.Flow, v auth.Session) auth.Flow {
+// bindSession returns the flow of the session. A session that is older than the flow names the user and
+// proves nothing.
+func bindSession(flow auth.Flow, v auth.Session) auth.Flow {
 	if flow.Session != v.ID {
-		// What was proved or allowed as another account does not count for this one.
+		// Proofs and consents of another account do not count for this one.
 		flow.Session, flow.ProvedAt, flow.Allowed = v.ID, time.Time{}, nil
 	}
 	if !v.AuthAt.Before(flow.CreatedAt) {
@@ -180,7 +180,7 @@ func bound(flow auth.Flow, v auth.Session) auth.Flow {
 	return flow
 }
 
-// Client returns the client of a flow that began in this browser, also of one that is over. It
+// Client returns the client of a flow that began in this browser, even of one that is over. It
 // returns ErrNotFound for every other flow and for flows without a client.
 func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser) (auth.Client, error) {
 	var c auth.Client
@@ -199,12 +199,12 @@ func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.Flow
 }
 
 // Update writes what the user has decided in a flow; NotFound flow_over when it is over.
-func Update(tx *store.Tx, flow auth.Flow) error { return orOver(tx.UpdateFlow(flow)) }
+func Update(tx *store.Tx, flow auth.Flow) error { return mapFlowOver(tx.UpdateFlow(flow)) }
 
 // Finish ends a flow. Of concurrent calls one succeeds; the rest get NotFound flow_over.
-func Finish(tx *store.Tx, id auth.FlowID) error { return orOver(tx.FinishFlow(id)) }
+func Finish(tx *store.Tx, id auth.FlowID) error { return mapFlowOver(tx.FinishFlow(id)) }
 
-func orOver(err error) error {
+func mapFlowOver(err error) error {
 	if errors.Is(err, auth.ErrNotFound) {
 		return flowOver()
 	}
@@ -216,7 +216,7 @@ func flowOver() error {
 }
 
 func crossSite() error {
-	return auth.Refuse(auth.KindForbidden, auth.CodeCrossSite, "this form did not come from our page in this browser; go back and try again")
+	return auth.Refuse(auth.KindForbidden, auth.CodeCrossSite, "the form does not come from a page of this server in this browser; go back and try again")
 }
 
 // read returns a stored flow and the time; NotFound flow_over when there is none.
@@ -224,7 +224,7 @@ func (s *Service) read(ctx context.Context, tenant auth.TenantID, id auth.FlowID
 	err = s.cfg.DB.ReadOne(ctx, tenant, func(tx *store.Tx) (err error) {
 		now = tx.Now
 		flow, err = tx.Flow(id)
-		return orOver(err)
+		return mapFlowOver(err)
 	})
 	if err != nil {
 		return flow, now, fmt.Errorf("read flow: %w", err)
@@ -267,7 +267,7 @@ func (s *Service) update(ctx context.Context, tenant auth.TenantID, flow auth.Fl
 func (s *Service) bind(ctx context.Context, tenant auth.TenantID, flow auth.Flow) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		if err := tx.BindFlow(flow.ID, flow.Browser, flow.CreatedAt.Add(Lifetime)); err != nil {
-			return orOver(err)
+			return mapFlowOver(err)
 		}
 		return Update(tx, flow)
 	})

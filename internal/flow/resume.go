@@ -36,7 +36,7 @@ const (
 // successor makes the flow that follows one that is over.
 type successor func(over auth.Flow, now time.Time) auth.Flow
 
-// restart is a new flow of the same request. Nothing that was proved or decided counts in it.
+// restart returns a new flow of the same request, without proofs and decisions.
 func restart(over auth.Flow, now time.Time) auth.Flow {
 	f := auth.Flow{Kind: over.Kind, Browser: over.Browser, CreatedAt: now, ExpiresAt: now.Add(Lifetime)}
 	if f.Kind == auth.FlowAuthorize {

@@ -59,7 +59,7 @@ func (r *Ring) newMaterial(alg string) (material, error) {
 	case RS256:
 		private, err = r.rsaKey()
 	default:
-		return material{}, auth.Invalid(auth.CodeAlgorithmUnknown, "algorithm", "want RS256, ES256 or EdDSA")
+		return material{}, auth.Invalid(auth.CodeAlgorithmUnknown, "algorithm", "algorithm: RS256, ES256 or EdDSA")
 	}
 	if err != nil {
 		return material{}, fmt.Errorf("generate %s key: %w", alg, err)

@@ -1,8 +1,8 @@
-// Package oauth has the words of the wire that all endpoints share: the form of a request,
-// the Basic header, error codes and refusals.
+// Package oauth holds the protocol elements that all endpoints share: the form of a request, the Basic
+// header, error codes and refusals.
 //
-// It has no I/O and knows neither clients nor grants. ParseForm turns a body into a Form, and
-// Refuse makes the *Error that an endpoint returns; web gives it a status.
+// It has no I/O and knows neither clients nor grants. ParseForm turns a body into a Form, and Refuse makes
+// the *Error that an endpoint returns; web gives it a status.
 package oauth
 
 import (
@@ -45,15 +45,15 @@ const (
 	RegistrationNotSupported Code = "registration_not_supported"
 )
 
-// Error is a refusal in the words of the protocol. Desc is for the client's
-// developer and holds nothing of what was sent; the cause in Err is for the log.
+// Error is a refusal with a code of the protocol. Desc is for the client's developer and repeats nothing
+// of the request. The cause in Err is only logged.
 type Error struct {
 	Code Code
 	Desc string
 	Err  error
-	// Scheme is set when the refusal is one of a protected resource: the scheme of its
-	// challenge, Bearer or DPoP (RFC 6750 §3, RFC 9449 §7.1). Bare leaves the error out
-	// of the challenge, because no token was shown. Scope is what is missing.
+	// Scheme is set for a refusal at a protected resource: the scheme of its challenge, Bearer or DPoP (RFC
+	// 6750 §3, RFC 9449 §7.1). Bare leaves the error out of the challenge, because the request has no token.
+	// Scope is the missing scope.
 	Scheme string
 	Bare   bool
 	Scope  string
@@ -78,7 +78,7 @@ func RefuseToken(code Code, scheme, desc string) *Error {
 	return &Error{Code: code, Scheme: scheme, Desc: desc}
 }
 
-// RefuseClient is the one refusal of a client; why is only logged.
+// RefuseClient is the refusal of client authentication; why is only logged.
 func RefuseClient(why string) error {
 	return &Error{Code: InvalidClient, Desc: "client authentication failed", Err: errors.New(why)}
 }

@@ -7,37 +7,35 @@ import (
 	"unicode/utf8"
 )
 
-// Form is a form body with one way to read it: each parameter once (RFC 6749 §3.2),
-// an empty value as if it were not there (§3.1).
+// Form is a form body in which each parameter occurs once (RFC 6749 §3.2). An empty value counts as absent
+// (§3.1).
 type Form struct {
 	values   map[string][]string
-	repeated []string // what was sent twice, of ParseAuthorizeForm
+	repeated []string // repeated parameters, set by ParseAuthorizeForm
 }
 
-// repeatable may be sent more than once (RFC 8707 §2, RFC 8693 §2.1).
-var repeatable = []string{"resource", "audience"}
+// repeatableParameters may be sent more than once (RFC 8707 §2, RFC 8693 §2.1).
+var repeatableParameters = []string{"resource", "audience"}
 
-// opaque values mean nothing to us and are given back as they came, so they may hold
-// any character. No answer puts them anywhere without encoding them.
-var opaque = []string{"state", "nonce"}
+// opaqueParameters are returned to the client as they came, so they may hold any character. Every
+// response encodes them.
+var opaqueParameters = []string{"state", "nonce"}
 
 const maxParameters = 64
 
-// ParseForm reads a body of application/x-www-form-urlencoded. It refuses as
-// invalid_request what two readers might understand differently: a parameter sent
-// twice, a broken escape, a bare semicolon, text that is not UTF-8, control
-// characters (but in state and nonce).
+// ParseForm parses a body of application/x-www-form-urlencoded. It refuses as invalid_request what two
+// parsers might understand differently: a repeated parameter, a broken escape, a bare semicolon, text that
+// is not UTF-8, control characters (except in state and nonce).
 func ParseForm(body string) (Form, error) {
 	f, err := ParseAuthorizeForm(body)
 	if err == nil && len(f.repeated) > 0 {
-		return Form{}, Refuse(InvalidRequest, "a parameter is sent more than once")
+		return Form{}, Refuse(InvalidRequest, "each parameter at most once")
 	}
 	return f, err
 }
 
-// ParseAuthorizeForm is ParseForm for the authorization endpoint, where a parameter
-// sent twice is refused later, when the recipient is known: the client, or only
-// the user when it is client_id or redirect_uri.
+// ParseAuthorizeForm is ParseForm for the authorization endpoint. A repeated parameter is refused later,
+// when the recipient of the refusal is known: the client, or only the user for client_id and redirect_uri.
 func ParseAuthorizeForm(text string) (Form, error) {
 	f := Form{values: map[string][]string{}}
 	n := 0
@@ -51,13 +49,13 @@ func ParseAuthorizeForm(text string) (Form, error) {
 		name, value, _ := strings.Cut(part, "=")
 		name, ok := unescape(name)
 		value, also := decode(value)
-		if !ok || !also || name == "" || !slices.Contains(opaque, name) && control(value) {
+		if !ok || !also || name == "" || !slices.Contains(opaqueParameters, name) && hasControl(value) {
 			return Form{}, Refuse(InvalidRequest, "the form is not encoded as application/x-www-form-urlencoded")
 		}
-		if value == "" { // as if it were not there (RFC 6749 §3.1)
+		if value == "" { // counts as absent (RFC 6749 §3.1)
 			continue
 		}
-		if _, again := f.values[name]; again && !slices.Contains(repeatable, name) {
+		if _, again := f.values[name]; again && !slices.Contains(repeatableParameters, name) {
 			f.repeated = append(f.repeated, name)
 			continue
 		}
@@ -69,7 +67,7 @@ func ParseAuthorizeForm(text string) (Form, error) {
 // unescape decodes one name or value without control characters.
 func unescape(s string) (string, bool) {
 	s, ok := decode(s)
-	return s, ok && !control(s)
+	return s, ok && !hasControl(s)
 }
 
 func decode(s string) (string, bool) {
@@ -85,7 +83,7 @@ func decode(s string) (string, bool) {
 	return s, utf8.ValidString(s)
 }
 
-func control(s string) bool {
+func hasControl(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] == 0x7f {
 			return true
@@ -94,7 +92,7 @@ func control(s string) bool {
 	return false
 }
 
-// Get is the value of a parameter, or empty.
+// Get returns the value of a parameter, or empty.
 func (f Form) Get(name string) string {
 	if vs := f.values[name]; len(vs) > 0 {
 		return vs[0]
@@ -102,7 +100,7 @@ func (f Form) Get(name string) string {
 	return ""
 }
 
-// All is every value of a parameter that may be repeated.
+// All returns every value of a parameter that may be repeated.
 func (f Form) All(name string) []string {
 	return slices.DeleteFunc(slices.Clone(f.values[name]), func(v string) bool { return v == "" })
 }
@@ -110,5 +108,5 @@ func (f Form) All(name string) []string {
 // Repeated reports whether the parameter was sent more than once.
 func (f Form) Repeated(name string) bool { return slices.Contains(f.repeated, name) }
 
-// Repeats are the names of the parameters that were sent more than once and must not be.
+// Repeats returns the names of parameters that must not be repeated and are.
 func (f Form) Repeats() []string { return f.repeated }

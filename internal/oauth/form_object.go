@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// ParseObject makes a form of the members: text as it is, numbers and claims in their
-// JSON form, a list only where a parameter may be repeated.
+// ParseObject makes a form of a JSON object: text as it is, numbers and claims in their JSON form, a list
+// only for a parameter that may be repeated.
 func ParseObject(payload []byte) (Form, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(payload, &members); err != nil {
@@ -23,7 +23,7 @@ func ParseObject(payload []byte) (Form, error) {
 		if err != nil {
 			return Form{}, err
 		}
-		if !slices.Contains(opaque, name) && slices.ContainsFunc(values, control) {
+		if !slices.Contains(opaqueParameters, name) && slices.ContainsFunc(values, hasControl) {
 			return Form{}, fmt.Errorf("a control character in a member")
 		}
 		f.values[name] = values
@@ -33,11 +33,11 @@ func ParseObject(payload []byte) (Form, error) {
 
 func memberValues(name string, raw json.RawMessage) ([]string, error) {
 	var text string
-	if json.Unmarshal(raw, &text) == nil { // also null, which is as if it were not there
+	if json.Unmarshal(raw, &text) == nil { // null counts as absent
 		return []string{text}, nil
 	}
 	var list []string
-	if slices.Contains(repeatable, name) && json.Unmarshal(raw, &list) == nil {
+	if slices.Contains(repeatableParameters, name) && json.Unmarshal(raw, &list) == nil {
 		if len(list) > maxParameters {
 			return nil, errors.New("a member has too many values")
 		}
@@ -46,12 +46,12 @@ func memberValues(name string, raw json.RawMessage) ([]string, error) {
 	if name == "max_age" || name == "claims" {
 		return []string{string(raw)}, nil
 	}
-	if slices.Contains(checked, name) {
-		return nil, errors.New("a member is not text")
+	if slices.Contains(typedParameters, name) {
+		return nil, errors.New("a member of the wrong type")
 	}
 	return nil, nil
 }
 
-// checked are the parameters that would be lost, were they passed over for their type.
-var checked = []string{"client_id", "response_type", "response_mode", "redirect_uri", "scope", "state", "nonce", "prompt", "code_challenge",
+// typedParameters are refused when they have the wrong type; other members are ignored then.
+var typedParameters = []string{"client_id", "response_type", "response_mode", "redirect_uri", "scope", "state", "nonce", "prompt", "code_challenge",
 	"code_challenge_method", "acr_values", "id_token_hint", "login_hint", "ui_locales", "dpop_jkt", "resource", "request", "request_uri"}

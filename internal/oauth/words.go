@@ -7,5 +7,5 @@ const TokenPath = "/oauth2/token"
 // AssertionType marks a client assertion (RFC 7523 §2.2).
 const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// ResponseTypes are those that we have.
+// ResponseTypes are the supported response types.
 var ResponseTypes = []string{"code"}

@@ -18,7 +18,7 @@ import (
 const (
 	modeSigned   = "jwt"  // in the query, or in the fragment where that is the default (§2.3.4)
 	signedSuffix = ".jwt" // of the other three
-	// responseLifetime is that of a signed response, ten minutes at most (§2.1).
+	// responseLifetime is the lifetime of a signed response; §2.1 allows ten minutes.
 	responseLifetime = 5 * time.Minute
 )
 

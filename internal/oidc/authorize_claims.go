@@ -14,15 +14,15 @@ const (
 	maxClaimName  = 128
 )
 
-// claimAsk is the request of a single claim (OpenID Connect Core §5.5.1).
-type claimAsk struct {
+// claimRequest is the request of a single claim (OpenID Connect Core §5.5.1).
+type claimRequest struct {
 	Essential bool  `json:"essential"`
 	Value     any   `json:"value"`
 	Values    []any `json:"values"`
 }
 
-// accepts are the values of which the claim shall have one.
-func (c *claimAsk) accepts() (out []string) {
+// stringValues returns the values of which the claim must have one.
+func (c *claimRequest) stringValues() (out []string) {
 	if c == nil {
 		return nil
 	}
@@ -43,14 +43,14 @@ func parseClaims(raw string) (auth.ClaimsRequest, error) {
 		return out, errors.New("the claims parameter is too long")
 	}
 	var both struct {
-		UserInfo map[string]*claimAsk `json:"userinfo"`
-		IDToken  map[string]*claimAsk `json:"id_token"`
+		UserInfo map[string]*claimRequest `json:"userinfo"`
+		IDToken  map[string]*claimRequest `json:"id_token"`
 	}
 	if raw[0] != '{' {
 		return out, errors.New("the claims parameter is not an object")
 	}
 	if err := json.Unmarshal([]byte(raw), &both); err != nil {
-		return out, errors.New("the claims parameter is not what it should be")
+		return out, errors.New("the claims parameter is not the JSON of OpenID Connect Core §5.5")
 	}
 	var err error
 	if out.UserInfo, err = claimNames(both.UserInfo); err != nil {
@@ -59,12 +59,12 @@ func parseClaims(raw string) (auth.ClaimsRequest, error) {
 	if out.IDToken, err = claimNames(both.IDToken); err != nil {
 		return out, err
 	}
-	return out, demands(&out, both.IDToken, both.UserInfo)
+	return out, readEssentialClaims(&out, both.IDToken, both.UserInfo)
 }
 
-func claimNames(asked map[string]*claimAsk) ([]string, error) {
+func claimNames(requested map[string]*claimRequest) ([]string, error) {
 	var names []string
-	for name := range asked {
+	for name := range requested {
 		if name == "" || len(name) > maxClaimName {
 			return nil, errors.New("the name of a claim is empty or too long")
 		}
@@ -77,19 +77,18 @@ func claimNames(asked map[string]*claimAsk) ([]string, error) {
 	return names, nil
 }
 
-// demands returns the essential parts: the required subject, and an essential
-// authentication context (§5.5.1, §5.5.1.1).
-func demands(out *auth.ClaimsRequest, both ...map[string]*claimAsk) error {
-	for _, asked := range both {
-		subs := asked["sub"].accepts()
+// readEssentialClaims reads the required subject and an essential acr (§5.5.1, §5.5.1.1).
+func readEssentialClaims(out *auth.ClaimsRequest, both ...map[string]*claimRequest) error {
+	for _, requested := range both {
+		subs := requested["sub"].stringValues()
 		if len(subs) > 1 || len(subs) == 1 && out.Subject != "" && out.Subject != subs[0] {
-			return errors.New("sub is asked for with more than one value")
+			return errors.New("sub has more than one value")
 		}
 		if len(subs) == 1 {
 			out.Subject = subs[0]
 		}
-		if acr := asked["acr"]; acr != nil && acr.Essential && out.ACR == nil {
-			out.ACR = acr.accepts()
+		if acr := requested["acr"]; acr != nil && acr.Essential && out.ACR == nil {
+			out.ACR = acr.stringValues()
 		}
 	}
 	return nil

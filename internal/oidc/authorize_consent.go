@@ -12,10 +12,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Consent records the user's answer to the question of the consent page, and continues the flow. An
-// answer to a question that is not asked any more changes nothing. Neither does a yes to another
-// question than is asked now, since what can be granted may have grown. An answer that is sent again
-// after the end of its flow has the same outcome in a new flow of the same request.
+// Consent records the user's answer on the consent page and continues the flow. An answer has no effect
+// when no consent is required any more. A yes has no effect when the question has changed, since the scope
+// may have grown. An answer that is sent again after the end of its flow has the same outcome in a new
+// flow of the same request.
 func (s *Service) Consent(ctx context.Context, in flow.FormRef, allow bool) (flow.Step, error) {
 	var f auth.Flow
 	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
@@ -33,11 +33,11 @@ func (s *Service) Consent(ctx context.Context, in flow.FormRef, allow bool) (flo
 			return err
 		}
 		next := auth.Next(n)
-		asked := next.Kind == auth.StepConsent && next.Session == n.Flow.Session
-		if again && !allow { // the last answer counts, also where the question is not asked any more
+		required := next.Kind == auth.StepConsent && next.Session == n.Flow.Session
+		if again && !allow { // the last answer counts, even without a question
 			return decideConsent(tx, n, auth.Step{Session: n.Flow.Session}, false, in.Browser.Actor)
 		}
-		if !asked || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(in.Flow, n, next, in.Browser)) {
+		if !required || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(in.Flow, n, next, in.Browser)) {
 			return nil
 		}
 		return decideConsent(tx, n, next, allow, in.Browser.Actor)
@@ -60,7 +60,7 @@ func decideConsent(tx *store.Tx, n auth.FlowState, next auth.Step, allow bool, a
 		event.Kind = auth.EventConsentGiven
 		f.Allowed = append(auth.Scope{}, r.ConsentScope()...)
 		err := tx.PutConsent(auth.Consent{Account: p.Account.ID, Client: n.Client.ID,
-			Scope: union(p.Consent.Scope, r.ConsentScope()), Audience: union(p.Consent.Audience, r.Resources)})
+			Scope: mergeUnique(p.Consent.Scope, r.ConsentScope()), Audience: mergeUnique(p.Consent.Audience, r.Resources)})
 		if err != nil {
 			return fmt.Errorf("store consent: %w", err)
 		}
@@ -71,8 +71,8 @@ func decideConsent(tx *store.Tx, n auth.FlowState, next auth.Step, allow bool, a
 	return tx.Record(event)
 }
 
-// union returns what is in a or b, each once.
-func union[S ~[]string](a, b S) S {
+// mergeUnique returns the values of a and b, each once.
+func mergeUnique[S ~[]string](a, b S) S {
 	out := slices.Clone(a)
 	for _, v := range b {
 		if !slices.Contains(out, v) {
@@ -117,7 +117,7 @@ func (s *Service) Consents(ctx context.Context, tenant auth.TenantID, account au
 func (s *Service) RevokeConsent(ctx context.Context, tenant auth.TenantID, account auth.AccountID, client auth.ClientID, actor auth.Actor) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		if err := tx.DeleteConsent(account, client); errors.Is(err, auth.ErrNotFound) {
-			return auth.Refuse(auth.KindNotFound, auth.CodeConsentUnknown, "that application has no consent")
+			return auth.Refuse(auth.KindNotFound, auth.CodeConsentUnknown, "the account has not consented to this client")
 		} else if err != nil {
 			return err
 		}
@@ -137,7 +137,7 @@ func endClientGrants(tx *store.Tx, account auth.AccountID, client auth.ClientID)
 	if _, err := tx.EndGrantedSessions(account, client, auth.EndConsent); err != nil {
 		return err
 	}
-	// A code of another client that was issued in the same minute is deleted too. That user signs in
-	// once more, which costs less than a code that outlives the revocation.
+	// A code of another client that was issued in the same minute is deleted too. That user signs in once
+	// more, which is better than a code that outlives the revocation.
 	return tx.DeleteSingleUses(account, auth.UseCode)
 }

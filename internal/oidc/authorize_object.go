@@ -40,15 +40,15 @@ type objectClaims struct {
 // that a request cannot make the server fetch any other (RFC 9101 §10.4).
 func (s *Service) fetchObject(ctx context.Context, c auth.Client, uri string) (string, error) {
 	if !slices.ContainsFunc(c.Settings.RequestURIs, func(registered string) bool { return sameObjectURI(registered, uri) }) {
-		return "", oauth.Refuse(oauth.InvalidRequestURI, "this request_uri is neither pushed nor registered")
+		return "", oauth.Refuse(oauth.InvalidRequestURI, "request_uri: a pushed or registered one")
 	}
 	address, _, _ := strings.Cut(uri, "#")
 	response, err := s.cfg.Out.Get(ctx, address)
 	switch {
 	case err != nil:
-		return "", &oauth.Error{Code: oauth.InvalidRequestURI, Desc: "request_uri could not be fetched", Err: err}
+		return "", &oauth.Error{Code: oauth.InvalidRequestURI, Desc: "request_uri: the request object could not be fetched", Err: err}
 	case response.Status != 200 || len(response.Body) > client.MaxRequestObject:
-		return "", &oauth.Error{Code: oauth.InvalidRequestURI, Desc: "there is no request object at request_uri", Err: fmt.Errorf("status %d, %d bytes", response.Status, len(response.Body))}
+		return "", &oauth.Error{Code: oauth.InvalidRequestURI, Desc: "request_uri: no request object found", Err: fmt.Errorf("status %d, %d bytes", response.Status, len(response.Body))}
 	}
 	return strings.TrimSpace(string(response.Body)), nil
 }
@@ -79,9 +79,9 @@ func (s *Service) openObject(ctx context.Context, req *authorizeRequest, raw str
 	resolveResponseTarget(req)
 	switch {
 	case inner.Get("request") != "" || inner.Get("request_uri") != "":
-		return oauth.Refuse(oauth.InvalidRequestObject, "a request object holds no other")
+		return oauth.Refuse(oauth.InvalidRequestObject, "request, request_uri: not allowed inside a request object")
 	case inner.Get("client_id") != string(req.client.ID):
-		return oauth.Refuse(oauth.InvalidRequestObject, "client_id inside the request object is not the one outside")
+		return oauth.Refuse(oauth.InvalidRequestObject, "client_id: the same inside and outside of the request object")
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (s *Service) checkObjectClaims(req *authorizeRequest, payload []byte) error
 	case c.Issuer != "" && c.Issuer != id:
 		return errors.New("iss of the request object is not the client")
 	case c.Subject == id: // it could pass for a client assertion, or is one (RFC 9101 §10.8)
-		return errors.New("a request object has no sub that is the client")
+		return errors.New("sub of the request object must not be the client")
 	case len(c.Audience) > 0 && !slices.Contains(c.Audience, req.tenant.ID.Issuer(s.cfg.Base)):
 		return errors.New("aud of the request object is not this issuer")
 	case c.Expiry != nil && !now.Before(c.Expiry.Time()):
@@ -105,7 +105,7 @@ func (s *Service) checkObjectClaims(req *authorizeRequest, payload []byte) error
 	case c.NotBefore != nil && c.NotBefore.Time().After(now.Add(objectSkew)):
 		return errors.New("the request object is not valid yet")
 	case c.IssuedAt != nil && c.IssuedAt.Time().After(now.Add(objectSkew)):
-		return errors.New("the request object is from the future")
+		return errors.New("iat of the request object is in the future")
 	case req.client.Strict():
 		return checkStrictObjectClaims(c, now)
 	}
@@ -116,7 +116,7 @@ func (s *Service) checkObjectClaims(req *authorizeRequest, payload []byte) error
 func checkStrictObjectClaims(c objectClaims, now time.Time) error {
 	switch {
 	case len(c.Audience) == 0:
-		return errors.New("aud of the request object is missing; it is this issuer")
+		return errors.New("aud of the request object must be this issuer")
 	case c.Expiry == nil || c.NotBefore == nil:
 		return errors.New("the request object needs exp and nbf")
 	case now.Sub(c.NotBefore.Time()) > maxObjectLifetime:

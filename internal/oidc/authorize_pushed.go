@@ -51,12 +51,12 @@ func (s *Service) Push(ctx context.Context, r client.Request) (Pushed, error) {
 		return Pushed{}, err
 	}
 	if r.Form.Get("request_uri") != "" {
-		return Pushed{}, oauth.Refuse(oauth.InvalidRequest, "a pushed request has no request_uri")
+		return Pushed{}, oauth.Refuse(oauth.InvalidRequest, "request_uri: not allowed in a pushed request")
 	}
 	req := &authorizeRequest{form: r.Form}
 	if req.client, req.tenant, err = s.cfg.Clients.Resolve(ctx, r.Tenant, caller.Client.ID, r.Actor); err != nil {
 		if errors.Is(err, auth.ErrNotFound) {
-			err = oauth.RefuseClient("the client is gone")
+			err = oauth.RefuseClient("the client was deleted")
 		}
 		return Pushed{}, err
 	}
@@ -78,7 +78,7 @@ func (s *Service) bindDPoPKey(ctx context.Context, req *authorizeRequest, r clie
 		return err
 	}
 	if req.params.JKT != "" && req.params.JKT != jkt {
-		return oauth.Refuse(oauth.InvalidRequest, "dpop_jkt is not the key of the DPoP proof")
+		return oauth.Refuse(oauth.InvalidRequest, "dpop_jkt: the thumbprint of the key of the DPoP proof")
 	}
 	req.params.JKT = jkt
 	return nil
@@ -104,7 +104,7 @@ func (s *Service) storePushed(ctx context.Context, req *authorizeRequest, caller
 			CreatedAt: tx.Now, ExpiresAt: until.Add(flow.Lifetime)})
 	})
 	if err != nil {
-		return Pushed{}, fmt.Errorf("keep pushed request: %w", err)
+		return Pushed{}, fmt.Errorf("store pushed request: %w", err)
 	}
 	return Pushed{RequestURI: uri, ExpiresIn: int64(s.cfg.PushedLifetime / time.Second)}, nil
 }
@@ -113,9 +113,9 @@ func (s *Service) storePushed(ctx context.Context, req *authorizeRequest, caller
 // reload pages and go back. It is consumed with the code that it leads to (FAPI 2.0 Security Profile
 // §5.3.2.2). Parameters other than client_id and request_uri are ignored.
 func (s *Service) readPushed(ctx context.Context, req *authorizeRequest, uri string) error {
-	gone := oauth.Refuse(oauth.InvalidRequestURI, "request_uri: it is unknown, used, expired or of another client")
+	refusal := oauth.Refuse(oauth.InvalidRequestURI, "request_uri: unknown, used, expired or of another client")
 	if !secret.Valid(pushedPrefix, uri) {
-		return gone
+		return refusal
 	}
 	var kept auth.SingleUse
 	var now time.Time
@@ -125,7 +125,7 @@ func (s *Service) readPushed(ctx context.Context, req *authorizeRequest, uri str
 		return err
 	})
 	if errors.Is(err, auth.ErrNotFound) {
-		return gone
+		return refusal
 	} else if err != nil {
 		return fmt.Errorf("read pushed request: %w", err)
 	}
@@ -135,7 +135,7 @@ func (s *Service) readPushed(ctx context.Context, req *authorizeRequest, uri str
 	}
 	// The client may have changed since, so redirect_uri is checked again.
 	if kept.Client != req.client.ID || !kept.UsedAt.IsZero() || !now.Before(p.Until) || !req.client.MatchRedirectURI(p.Request.RedirectURI) {
-		return gone
+		return refusal
 	}
 	req.params = p.Request
 	req.params.Pushed = kept.Digest

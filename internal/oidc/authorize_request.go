@@ -38,13 +38,13 @@ func (s *Service) readRequest(ctx context.Context, req *authorizeRequest) error 
 	request, uri := req.form.Get("request"), req.form.Get("request_uri")
 	switch {
 	case len(req.form.Repeats()) > 0:
-		return oauth.Refuse(oauth.InvalidRequest, "a parameter is sent more than once")
+		return oauth.Refuse(oauth.InvalidRequest, "each parameter at most once")
 	case request != "" && uri != "":
 		return oauth.Refuse(oauth.InvalidRequest, "request, request_uri: at most one of them")
 	case strings.HasPrefix(uri, pushedPrefix):
 		return s.readPushed(ctx, req, uri)
 	case req.client.Settings.RequirePushed:
-		return oauth.Refuse(oauth.InvalidRequest, "this client has to push its authorization requests (RFC 9126)")
+		return oauth.Refuse(oauth.InvalidRequest, "request_uri: this client must push its authorization requests (RFC 9126)")
 	}
 	return s.readParameters(ctx, req)
 }
@@ -64,10 +64,10 @@ func (s *Service) readParameters(ctx context.Context, req *authorizeRequest) err
 			return err
 		}
 	} else if req.client.Settings.RequireSignedRequest {
-		return oauth.Refuse(oauth.InvalidRequest, "this client has to sign its authorization requests (RFC 9101)")
+		return oauth.Refuse(oauth.InvalidRequest, "request: this client must sign its authorization requests (RFC 9101)")
 	}
 	if req.params.RedirectURI == "" {
-		return oauth.Refuse(oauth.InvalidRequest, "redirect_uri is missing, or is none of those registered")
+		return oauth.Refuse(oauth.InvalidRequest, "redirect_uri: exactly one of those registered for the client")
 	}
 	return s.checkParameters(ctx, req)
 }
@@ -102,7 +102,7 @@ func checkType(req *authorizeRequest) error {
 	t, mode := req.form.Get("response_type"), req.form.Get("response_mode")
 	switch {
 	case t == "":
-		return oauth.Refuse(oauth.InvalidRequest, "response_type is missing")
+		return oauth.Refuse(oauth.InvalidRequest, "response_type: required")
 	case t != "code" && strings.Contains(t, "token") && strings.TrimSuffix(mode, signedSuffix) == auth.ModeQuery:
 		return oauth.Refuse(oauth.InvalidRequest, "response_type: only code is supported, and tokens are never sent in a query")
 	case t != "code":
@@ -110,19 +110,19 @@ func checkType(req *authorizeRequest) error {
 	case mode != "" && !slices.Contains(ResponseModes, mode):
 		return oauth.Refuse(oauth.InvalidRequest, "response_mode: query, fragment or form_post, jwt, or one of the three with .jwt")
 	case !req.client.Allows(auth.GrantAuthorizationCode):
-		return oauth.Refuse(oauth.UnauthorizedClient, "this client may not ask for authorization codes")
+		return oauth.Refuse(oauth.UnauthorizedClient, "response_type: not allowed for this client")
 	case req.form.Get("registration") != "":
-		return oauth.Refuse(oauth.RegistrationNotSupported, "clients are registered beforehand")
+		return oauth.Refuse(oauth.RegistrationNotSupported, "registration: not supported")
 	}
 	return nil
 }
 
-// ResponseModes are the ways in which an answer can travel.
+// ResponseModes are the supported values of response_mode.
 var ResponseModes = []string{auth.ModeQuery, auth.ModeFragment, auth.ModeFormPost,
 	modeSigned, auth.ModeQuery + signedSuffix, auth.ModeFragment + signedSuffix, auth.ModeFormPost + signedSuffix}
 
-// checkChallenge holds the rules of PKCE: S256 and nothing else, and always where it is
-// not expressly left out for confidential clients (RFC 7636 §4.4.1, RFC 9700 §2.1.1).
+// checkChallenge enforces PKCE with S256. Only a confidential client may omit it, and only if the server
+// allows that (RFC 7636 §4.4.1, RFC 9700 §2.1.1).
 func (s *Service) checkChallenge(req *authorizeRequest) error {
 	// Some libraries leave the padding at the end of their base64url (RFC 7636 §3 has none).
 	challenge, method := strings.TrimSuffix(req.form.Get("code_challenge"), "="), req.form.Get("code_challenge_method")
@@ -131,12 +131,12 @@ func (s *Service) checkChallenge(req *authorizeRequest) error {
 	case challenge == "" && method == "" && optional:
 		return nil
 	case challenge == "":
-		return oauth.Refuse(oauth.InvalidRequest, "code_challenge is missing (RFC 7636)")
+		return oauth.Refuse(oauth.InvalidRequest, "code_challenge: required (RFC 7636)")
 	case method != "S256":
-		return oauth.Refuse(oauth.InvalidRequest, "code_challenge_method has to be S256; without it the method would be plain")
+		return oauth.Refuse(oauth.InvalidRequest, "code_challenge_method: S256; the default would be plain")
 	}
 	if !isSHA256(challenge) {
-		return oauth.Refuse(oauth.InvalidRequest, "code_challenge is not the base64url of a SHA-256, 43 characters")
+		return oauth.Refuse(oauth.InvalidRequest, "code_challenge: the base64url of a SHA-256, 43 characters")
 	}
 	req.params.Challenge = challenge
 	return nil
@@ -164,11 +164,11 @@ func (s *Service) userScope(c auth.Client, resources []string, sent string) (aut
 	}
 	scope, err := auth.ParseScope(sent)
 	if err != nil {
-		return nil, &oauth.Error{Code: oauth.InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
+		return nil, &oauth.Error{Code: oauth.InvalidScope, Desc: "scope: a list of scope tokens", Err: err}
 	}
 	scope = slices.DeleteFunc(scope, func(t string) bool { return !allowed.Has(t) })
 	if len(scope) == 0 {
-		return nil, oauth.Refuse(oauth.InvalidScope, "the client may have nothing of that scope")
+		return nil, oauth.Refuse(oauth.InvalidScope, "scope: none of the requested scopes is allowed for this client")
 	}
 	return scope, nil
 }
@@ -182,13 +182,13 @@ func (s *Service) currentlyAllowedScope(c auth.Client, granted auth.Scope, resou
 
 func checkValues(req *authorizeRequest) error {
 	if len(req.form.Get("state")) > maxState {
-		return oauth.Refuse(oauth.InvalidRequest, "state is longer than 4096 bytes")
+		return oauth.Refuse(oauth.InvalidRequest, "state: at most 4096 bytes")
 	}
 	if req.params.Nonce = req.form.Get("nonce"); len(req.params.Nonce) > maxNonce {
-		return oauth.Refuse(oauth.InvalidRequest, "nonce is longer than 1024 bytes")
+		return oauth.Refuse(oauth.InvalidRequest, "nonce: at most 1024 bytes")
 	}
 	if req.params.JKT = req.form.Get("dpop_jkt"); req.params.JKT != "" && !isSHA256(req.params.JKT) {
-		return oauth.Refuse(oauth.InvalidRequest, "dpop_jkt is not the thumbprint of a key (RFC 9449)")
+		return oauth.Refuse(oauth.InvalidRequest, "dpop_jkt: the thumbprint of a key (RFC 9449)")
 	}
 	return nil
 }
@@ -199,7 +199,7 @@ var prompts = []string{auth.PromptNone, auth.PromptLogin, auth.PromptConsent, au
 func checkPrompt(req *authorizeRequest) error {
 	for v := range strings.FieldsSeq(req.form.Get("prompt")) {
 		if !slices.Contains(prompts, v) {
-			return oauth.Refuse(oauth.InvalidRequest, "prompt has a value that is not none, login, consent, select_account or create")
+			return oauth.Refuse(oauth.InvalidRequest, "prompt: none, login, consent, select_account or create")
 		}
 		if !slices.Contains(req.params.Prompt, v) {
 			req.params.Prompt = append(req.params.Prompt, v)
@@ -216,7 +216,7 @@ func checkMaxAge(req *authorizeRequest) error {
 	if sent := req.form.Get("max_age"); sent != "" {
 		age, err := strconv.ParseInt(sent, 10, 64)
 		if err != nil || age < 0 || sent[0] == '+' {
-			return oauth.Refuse(oauth.InvalidRequest, "max_age is not a number of seconds")
+			return oauth.Refuse(oauth.InvalidRequest, "max_age: a number of seconds")
 		}
 		req.params.MaxAge = &age
 	}
@@ -237,7 +237,7 @@ func checkClaims(req *authorizeRequest) error {
 	if raw := req.form.Get("claims"); raw != "" {
 		var err error
 		if req.params.Claims, err = parseClaims(raw); err != nil {
-			return &oauth.Error{Code: oauth.InvalidRequest, Desc: "claims is not the JSON of OpenID Connect Core 5.5, or too large", Err: err}
+			return &oauth.Error{Code: oauth.InvalidRequest, Desc: "claims: the JSON of OpenID Connect Core 5.5, at most 8 KiB", Err: err}
 		}
 		req.params.Claims.UserInfo, req.params.Claims.IDToken = req.client.AllowedClaims(req.params.Claims.UserInfo), req.client.AllowedClaims(req.params.Claims.IDToken)
 	}
@@ -277,8 +277,8 @@ func (s *Service) checkIDTokenHint(ctx context.Context, req *authorizeRequest) e
 	}
 	hint, err := s.readHint(ctx, req.tenant.ID, raw)
 	switch {
-	case errors.Is(err, errNotOurs), err == nil && !slices.Contains(hint.Audience, string(req.client.ID)):
-		return &oauth.Error{Code: oauth.InvalidRequest, Desc: "id_token_hint is no ID Token of this server for this client", Err: err}
+	case errors.Is(err, errForeignHint), err == nil && !slices.Contains(hint.Audience, string(req.client.ID)):
+		return &oauth.Error{Code: oauth.InvalidRequest, Desc: "id_token_hint: an ID Token of this issuer for this client", Err: err}
 	case err != nil:
 		return fmt.Errorf("read id_token_hint: %w", err)
 	}

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// DeviceAuthorizationPath is where a device asks, DevicePath the page on which a
-	// user enters its code.
+	// DeviceAuthorizationPath is the device authorization endpoint. DevicePath is the page on which a user
+	// enters the user code.
 	DeviceAuthorizationPath = "/oauth2/device_authorization"
 	DevicePath              = "/device"
 
-	// devicePrefix is what every device_code begins with.
+	// devicePrefix is the prefix of every device_code.
 	devicePrefix = "wwd_"
-	// deviceInterval is the least time between two polls, and what is added to it for
-	// good each time a device does not keep to it (RFC 8628 §3.5).
+	// deviceInterval is the minimum time between two polls. The interval of a device grows by it for good with
+	// each poll that comes too early (RFC 8628 §3.5).
 	deviceInterval = 5 * time.Second
 )
 
@@ -76,7 +76,7 @@ func (s *Service) parseDeviceRequest(ctx context.Context, r client.Request) (aut
 		return auth.Device{}, err
 	}
 	if !caller.Client.Allows(auth.GrantDeviceCode) {
-		return auth.Device{}, oauth.Refuse(oauth.UnauthorizedClient, "this client may not use that grant")
+		return auth.Device{}, oauth.Refuse(oauth.UnauthorizedClient, "grant_type: not allowed for this client")
 	}
 	if err := s.cfg.Clients.LimitPublicClient(ctx, caller); err != nil {
 		return auth.Device{}, err

@@ -52,13 +52,13 @@ func (s *Service) lookUpDevice(ctx context.Context, in flow.FormRef, typed strin
 		if err != nil {
 			return err
 		}
-		if done, err = decided(tx, in, f); err != nil || done.Flow.Device == d.Digest {
+		if done, err = decidedStep(tx, in, f); err != nil || done.Flow.Device == d.Digest {
 			return err
 		}
 		done = flow.Step{}
 		return enterDevice(tx, f, d)
 	})
-	if errors.Is(err, auth.ErrNotFound) { // the flow, the device or the client is gone
+	if errors.Is(err, auth.ErrNotFound) { // the flow, the device or the client was deleted
 		err = invalidUserCode()
 	}
 	if err != nil {
@@ -85,9 +85,9 @@ func enterDevice(tx *store.Tx, f auth.Flow, d auth.Device) error {
 	return tx.UpdateFlow(f)
 }
 
-// decided returns StepDone with the decision when a form is sent again after its flow has decided
+// decidedStep returns StepDone with the decision when a form is sent again after its flow has decided
 // about a device. The flow is the one in which the form counts now.
-func decided(tx *store.Tx, in flow.FormRef, f auth.Flow) (flow.Step, error) {
+func decidedStep(tx *store.Tx, in flow.FormRef, f auth.Flow) (flow.Step, error) {
 	if f.ID == in.Flow {
 		return flow.Step{}, nil
 	}
@@ -99,9 +99,9 @@ func decided(tx *store.Tx, in flow.FormRef, f auth.Flow) (flow.Step, error) {
 	return flow.Step{Kind: auth.StepDone, Flow: over, Client: c, CSRF: in.CSRF}, err
 }
 
-// countGuess counts one code against the limits and returns what undoes that. Users who are
-// signed in are counted by account, the rest by address, so that other users of the same address
-// do not use up a user's limit.
+// countGuess counts a code against the limits and returns a function that undoes that. Signed-in users are
+// counted by account, all other users by address. So users of one address do not use up each other's
+// limit.
 func (s *Service) countGuess(ctx context.Context, in flow.FormRef) (refund func(), err error) {
 	buckets := limit.AddressBuckets("user_code.ip", in.Browser.Actor.Addr(), s.cfg.Rates["user_code.ip"])
 	for i, v := range in.Browser.Sessions {
@@ -129,7 +129,7 @@ func (s *Service) DeviceDecide(ctx context.Context, in flow.FormRef, allow bool)
 		if f, err = s.cfg.Flows.Resume(tx, in); err != nil {
 			return err
 		}
-		if done, err = decided(tx, in, f); err != nil || done.Kind != "" {
+		if done, err = decidedStep(tx, in, f); err != nil || done.Kind != "" {
 			return err
 		}
 		n, err := s.cfg.Flows.State(tx, f, in.Browser)
@@ -138,7 +138,7 @@ func (s *Service) DeviceDecide(ctx context.Context, in flow.FormRef, allow bool)
 		}
 		next := auth.Next(n)
 		if next.Kind != auth.StepDeviceConfirm || next.Session != n.Flow.Session || allow && !secret.Equal(in.CSRF, s.cfg.Flows.QuestionCSRF(in.Flow, n, next, in.Browser)) {
-			return nil // not what the page asked
+			return nil // not the question of the page
 		}
 		r := n.Flow.Request
 		n.Flow.Denied = !allow || len(r.Scope) > 0 && len(r.WithoutWithheld(n.Of(next)).Scope) == 0
@@ -193,7 +193,7 @@ func addConsent(tx *store.Tx, r auth.AuthorizationRequest, account auth.AccountI
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return fmt.Errorf("read consent: %w", err)
 	}
-	err = tx.PutConsent(auth.Consent{Account: account, Client: r.Client, Scope: union(consent.Scope, r.Scope), Audience: union(consent.Audience, r.Resources)})
+	err = tx.PutConsent(auth.Consent{Account: account, Client: r.Client, Scope: mergeUnique(consent.Scope, r.Scope), Audience: mergeUnique(consent.Audience, r.Resources)})
 	if err != nil {
 		return fmt.Errorf("store consent: %w", err)
 	}

@@ -8,10 +8,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// userAlphabet has no vowels, so that no code is a word, and no letter that is taken
-// for a digit or for another letter when read out (RFC 8628 §6.1). Eight of its 20
-// letters are 34.5 bits, which the limits on guessing and the short life make enough
-// (§5.1).
+// userAlphabet has no vowels, so that no code is a word. It has no letter that is mistaken for a digit or
+// another letter (RFC 8628 §6.1). Eight of its 20 letters are 34.5 bits, which is enough with limits on
+// guesses and a short lifetime (§5.1).
 const (
 	userAlphabet = "BCDFGHJKLMNPQRSTVWXZ"
 	userLetters  = 8
@@ -22,7 +21,7 @@ func newUserCode() string {
 	out := make([]byte, 0, userLetters)
 	for len(out) < userLetters {
 		for _, b := range secret.Bytes(userLetters) {
-			// Of 256 values the last 16 would make some letters likelier.
+			// Without this the last 16 of 256 values would make some letters more likely.
 			if b < 240 && len(out) < userLetters {
 				out = append(out, userAlphabet[b%byte(len(userAlphabet))])
 			}
@@ -36,9 +35,8 @@ func showUserCode(code string) string {
 	return code[:userLetters/2] + "-" + code[userLetters/2:]
 }
 
-// ParseUserCode parses the text that a user has typed or pasted: in any case, full width too,
-// with dashes and spaces of any kind wherever they like. The result is the canonical
-// form.
+// ParseUserCode parses the text that a user has typed or pasted, and returns the canonical form. Case,
+// full width, dashes and spaces do not matter.
 func ParseUserCode(typed string) (code string, ok bool) {
 	if len(typed) > 64 {
 		return "", false

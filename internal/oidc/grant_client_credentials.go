@@ -15,8 +15,8 @@ import (
 // token.
 var clientCredentials = grant{name: auth.GrantClientCredentials, confidential: true, redeem: (*Service).redeemClientCredentials}
 
-// personal are scopes about a user, which a client that acts for itself cannot have.
-var personal = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
+// userScopes are scopes about a user, which a machine cannot have.
+var userScopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
 
 func (s *Service) redeemClientCredentials(ctx context.Context, r tokenRequest) (token.Draft, error) {
 	scope, err := machineScope(r)
@@ -40,14 +40,14 @@ func (s *Service) redeemClientCredentials(ctx context.Context, r tokenRequest) (
 	return d, nil
 }
 
-// machineScope is what was asked for, all of it registered; else all that is.
+// machineScope returns the requested scope if all of it is registered, or by default the registered scope.
 func machineScope(r tokenRequest) (auth.Scope, error) {
-	allowed := auth.Scope(slices.DeleteFunc(slices.Clone(r.Client.Scopes), func(t string) bool { return slices.Contains(personal, t) }))
+	allowed := auth.Scope(slices.DeleteFunc(slices.Clone(r.Client.Scopes), func(t string) bool { return slices.Contains(userScopes, t) }))
 	switch {
 	case r.scope == nil:
 		return allowed, nil
 	case !r.scope.Within(allowed):
-		return nil, oauth.Refuse(oauth.InvalidScope, "the client may not have all of that scope")
+		return nil, oauth.Refuse(oauth.InvalidScope, "scope: at most the registered scope of the client")
 	}
 	return r.scope, nil
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// deviceCode answers the polls of a device (RFC 8628 §3.4) until a user has decided, and then
-// once with tokens.
+// deviceCode answers the polls of a device (RFC 8628 §3.4): first with the pending state, and once with
+// tokens after a user has approved.
 var deviceCode = grant{name: auth.GrantDeviceCode, short: "device_code", forUser: true, selfService: true, await: (*Service).awaitDevice, redeem: (*Service).redeemDevice}
 
 // awaitDevice answers a poll before the user has approved. It consumes no proof of
@@ -39,7 +39,7 @@ func (s *Service) awaitDevice(ctx context.Context, r tokenRequest) error {
 			if err != nil || p.refusal == nil {
 				return err
 			}
-			return notePoll(tx, digest, p)
+			return recordPoll(tx, digest, p)
 		})
 	}
 	return err
@@ -56,7 +56,7 @@ func (s *Service) redeemDevice(ctx context.Context, r tokenRequest) (draft token
 			return err
 		}
 		if p.refusal != nil {
-			return notePoll(tx, digest, p)
+			return recordPoll(tx, digest, p)
 		}
 		draft, err = s.consumeDevice(tx, r, digest, audience)
 		return err
@@ -68,7 +68,7 @@ func (s *Service) redeemDevice(ctx context.Context, r tokenRequest) (draft token
 func readDeviceRequest(f oauth.Form) (digest string, audience []string, err error) {
 	raw := f.Get("device_code")
 	if raw == "" {
-		return "", nil, oauth.Refuse(oauth.InvalidRequest, "device_code is missing")
+		return "", nil, oauth.Refuse(oauth.InvalidRequest, "device_code: required")
 	}
 	if !secret.Valid(devicePrefix, raw) {
 		return "", nil, invalidDeviceCode()
@@ -77,14 +77,14 @@ func readDeviceRequest(f oauth.Form) (digest string, audience []string, err erro
 	return secret.Digest(raw), audience, err
 }
 
-// poll is what a poll of a device leads to.
+// poll is the stored effect of a poll, and its response.
 type poll struct {
 	refusal  error         // nil when the user has approved
-	interval time.Duration // that holds from now on
+	interval time.Duration // the new interval
 }
 
-// readPoll says what the poll leads to that has to be written down: the tokens, or a poll to
-// be noted. An error is the answer to a poll that changes nothing.
+// readPoll returns the effect of a poll that has to be stored: tokens, or a recorded poll. An error is the
+// response to a poll that changes nothing.
 func (s *Service) readPoll(tx *store.Tx, r tokenRequest, digest string) (poll, error) {
 	d, err := tx.Device(digest)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
@@ -93,7 +93,7 @@ func (s *Service) readPoll(tx *store.Tx, r tokenRequest, digest string) (poll, e
 	switch {
 	case err != nil || d.Client != r.Client.ID || !d.UsedAt.IsZero():
 		return poll{}, invalidDeviceCode()
-	case d.JKT != "" && d.JKT != r.jkt: // a device that asked with a key gets tokens with that key
+	case d.JKT != "" && d.JKT != r.jkt: // the device authorization request was bound to another key
 		return poll{}, invalidDeviceCode()
 	case !tx.Now.Before(d.ExpiresAt):
 		return poll{}, oauth.Refuse(oauth.ExpiredToken, "the device code has expired; start again")
@@ -106,26 +106,25 @@ func (s *Service) readPoll(tx *store.Tx, r tokenRequest, digest string) (poll, e
 	if d.PolledAt.IsZero() || since >= d.Interval {
 		return poll{oauth.Refuse(oauth.AuthorizationPending, "the user has not decided yet"), d.Interval}, nil
 	}
-	// A device that does not slow down gets slow_down again, and its interval
-	// grows again (RFC 8628 §3.5). Beyond the life of the code that has no meaning.
-	p := poll{oauth.Refuse(oauth.SlowDown, "wait five seconds longer between two polls from now on"), min(d.Interval+deviceInterval, s.cfg.DeviceLifetime)}
+	// A device that does not slow down gets slow_down again, and its interval grows again (RFC 8628 §3.5),
+	// at most to the lifetime of the code.
+	p := poll{oauth.Refuse(oauth.SlowDown, "add five seconds to the interval between polls"), min(d.Interval+deviceInterval, s.cfg.DeviceLifetime)}
 	if d.Interval > deviceInterval && since < deviceInterval {
-		return poll{}, p.refusal // written down a moment ago
+		return poll{}, p.refusal // recorded a moment ago
 	}
 	return p, nil
 }
 
-// notePoll writes down when the device polled, and gives it its answer.
-func notePoll(tx *store.Tx, digest string, p poll) error {
+// recordPoll stores the time of the poll and returns its response.
+func recordPoll(tx *store.Tx, digest string, p poll) error {
 	if err := tx.PollDevice(digest, p.interval); err != nil {
-		return fmt.Errorf("note poll: %w", err)
+		return fmt.Errorf("record poll: %w", err)
 	}
 	return store.CommitWith(p.refusal)
 }
 
-// consumeDevice consumes the code and writes what was issued for it. The client is signed in
-// below the session in which the user approved it, in a session of its own: the device
-// is another place than that browser.
+// consumeDevice consumes the code and stores the grant. The device gets a client session of its own under
+// the browser session in which the user approved it.
 func (s *Service) consumeDevice(tx *store.Tx, r tokenRequest, digest string, audience []string) (token.Draft, error) {
 	d, err := tx.ConsumeDevice(digest)
 	if errors.Is(err, auth.ErrNotFound) {
@@ -167,8 +166,8 @@ func (s *Service) consumeDevice(tx *store.Tx, r tokenRequest, digest string, aud
 	return draft, nil
 }
 
-// stillAllowed returns the part of the requested scope that the client may still have: the user
-// approved yes to what they could give, and has not taken it back since.
+// stillAllowed returns the part of the requested scope that the client may still have. The user's consent
+// may have been revoked since the approval.
 func (s *Service) stillAllowed(tx *store.Tx, d auth.Device, c auth.Client) (auth.Scope, error) {
 	scope := s.currentlyAllowedScope(c, d.Scope, d.Audience)
 	if c.FirstParty {

@@ -14,12 +14,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// tokenExchange exchanges one token for another (RFC 8693): a narrower one, or one for
-// another resource on behalf of the same user. grant_exchange_policy.go says which.
+// tokenExchange exchanges a token for a narrower one, or for one for another resource on behalf of the same
+// user (RFC 8693). grant_exchange_policy.go holds the policy.
 var tokenExchange = grant{name: auth.GrantTokenExchange, short: "token_exchange", confidential: true, audited: true, issuedType: typeAccessToken,
 	redeem: (*Service).redeemToken}
 
-// typeAccessToken is the only type of token that is taken and given (RFC 8693 §3).
+// typeAccessToken is the only supported token type (RFC 8693 §3).
 const typeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
 
 func (s *Service) redeemToken(ctx context.Context, r tokenRequest) (d token.Draft, err error) {
@@ -37,13 +37,13 @@ func (s *Service) redeemToken(ctx context.Context, r tokenRequest) (d token.Draf
 	return d, err
 }
 
-// exchange is a request whose tokens are good, and what it may get.
+// exchange is a request with verified tokens, and the granted result.
 type exchange struct {
 	tokenRequest
 	subject  token.Verified
 	scope    auth.Scope
 	audience []string
-	actor    json.RawMessage // who acts for the subject; empty for none
+	actor    json.RawMessage // the actor of the subject; empty for none
 }
 
 // readExchange reads the form (RFC 8693 §2.1) and checks the tokens in it.
@@ -52,24 +52,24 @@ func (s *Service) readExchange(ctx context.Context, r tokenRequest) (exchange, e
 	subject, actor := f.Get("subject_token"), f.Get("actor_token")
 	switch asked := f.Get("requested_token_type"); {
 	case subject == "":
-		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "subject_token is missing")
+		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "subject_token: required")
 	case f.Get("subject_token_type") != typeAccessToken:
-		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "subject_token_type is not "+typeAccessToken)
+		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "subject_token_type: "+typeAccessToken)
 	case actor != "" && f.Get("actor_token_type") != typeAccessToken:
-		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "actor_token_type is not "+typeAccessToken)
+		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "actor_token_type: "+typeAccessToken)
 	case actor == "" && f.Get("actor_token_type") != "":
-		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "actor_token_type came without actor_token")
+		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "actor_token_type: only with actor_token")
 	case asked != "" && asked != typeAccessToken:
-		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "requested_token_type is not "+typeAccessToken)
+		return exchange{}, oauth.Refuse(oauth.InvalidRequest, "requested_token_type: "+typeAccessToken)
 	}
 	x := exchange{tokenRequest: r}
 	var err error
-	if x.subject, err = s.exchangeable(ctx, r, subject); err != nil {
+	if x.subject, err = s.checkSubjectToken(ctx, r, subject); err != nil {
 		return exchange{}, err
 	}
 	var by *token.Verified
 	if actor != "" {
-		v, err := s.exchangeable(ctx, r, actor)
+		v, err := s.checkSubjectToken(ctx, r, actor)
 		if err == nil && v.ClientID != string(r.Client.ID) {
 			err = notExchangeable("the actor token was issued to another client")
 		}
@@ -78,7 +78,7 @@ func (s *Service) readExchange(ctx context.Context, r tokenRequest) (exchange, e
 		}
 		by = &v
 	}
-	p := policyOf(r, x.subject)
+	p := newExchangePolicy(r, x.subject)
 	if x.audience, err = s.exchangeAudience(p, f); err != nil {
 		return exchange{}, err
 	}
@@ -89,14 +89,13 @@ func (s *Service) readExchange(ctx context.Context, r tokenRequest) (exchange, e
 	return x, err
 }
 
-// exchangeable checks a token that is shown for exchange: it is an access token of this server
-// that is worth something now, for an audience with which the client has to do, and
-// its key is proved if it is bound to one. A token that was issued to another client
-// has to be one that the client may exchange.
-func (s *Service) exchangeable(ctx context.Context, r tokenRequest, raw string) (token.Verified, error) {
+// checkSubjectToken checks a token that is presented for exchange. It must be a valid access token of this
+// server for an audience that the client may use. If it is bound to a key, that key must be proved. The
+// client needs permission for a token that was issued to another client.
+func (s *Service) checkSubjectToken(ctx context.Context, r tokenRequest, raw string) (token.Verified, error) {
 	audience, serves := s.exchangedAudience(r.Caller, raw)
 	if audience == "" {
-		return token.Verified{}, notExchangeable("it is for an audience with which the client has nothing to do")
+		return token.Verified{}, notExchangeable("the client has no access to its audience")
 	}
 	v, err := s.cfg.Tokens.Introspect(ctx, r.Tenant.ID, raw, audience)
 	kind := auth.KindOf(err)
@@ -105,21 +104,21 @@ func (s *Service) exchangeable(ctx context.Context, r tokenRequest, raw string) 
 		return token.Verified{}, notExchangeable(err.Error())
 	case err != nil:
 		return token.Verified{}, fmt.Errorf("check exchanged token: %w", err)
-	case !s.cfg.Now().Before(v.ExpiresAt): // no leeway: what is given would be dead at once
+	case !s.cfg.Now().Before(v.ExpiresAt): // no leeway: the new token would be expired at once
 		return token.Verified{}, notExchangeable("it has expired")
 	case v.JKT != "" && v.JKT != r.jkt:
 		return token.Verified{}, notExchangeable("it is bound to a key that was not proved")
 	case v.ClientID == string(r.Client.ID):
 		return v, nil
 	case v.Account == "":
-		return token.Verified{}, notExchangeable("it is of another client that acts for itself")
+		return token.Verified{}, notExchangeable("it is the token of another machine")
 	case !serves && !mayExchange(r.Client, auth.ClientID(v.ClientID)):
 		return token.Verified{}, notExchangeable("the client may not exchange tokens of that client")
 	}
 	return v, nil
 }
 
-// exchangeMachine narrows the token of a client that acts for itself.
+// exchangeMachine narrows the token of a machine.
 func (s *Service) exchangeMachine(ctx context.Context, x exchange) (token.Draft, error) {
 	d, err := s.cfg.Tokens.StartMachine(x.Tenant, x.Client, x.grant())
 	if err != nil {
@@ -132,7 +131,7 @@ func (s *Service) exchangeMachine(ctx context.Context, x exchange) (token.Draft,
 	return d, nil
 }
 
-// exchangeForUser decides again whether a token may be issued for the user.
+// exchangeForUser checks again that a token may be issued for the user.
 func (s *Service) exchangeForUser(tx *store.Tx, x exchange) (token.Draft, error) {
 	session, err := tx.Session(auth.SessionID(x.subject.SessionID))
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
@@ -141,7 +140,7 @@ func (s *Service) exchangeForUser(tx *store.Tx, x exchange) (token.Draft, error)
 	if err != nil || !session.EndedAt.IsZero() { // since it was checked
 		return token.Draft{}, notExchangeable("its session has just ended")
 	}
-	if err := s.mayReachIssuer(tx, x); err != nil {
+	if err := s.checkIssuerAudience(tx, x); err != nil {
 		return token.Draft{}, err
 	}
 	d, err := s.cfg.Tokens.Start(tx, x.grant())
@@ -155,8 +154,8 @@ func (s *Service) exchangeForUser(tx *store.Tx, x exchange) (token.Draft, error)
 	return d, nil
 }
 
-// grant is what is issued: the sign-in of the subject, in its session, and for no
-// longer than the token that was shown.
+// grant returns the new grant: the sign-in of the subject, in its session, no longer than the subject
+// token.
 func (x exchange) grant() auth.Grant {
 	v := x.subject
 	return auth.Grant{
@@ -165,16 +164,16 @@ func (x exchange) grant() auth.Grant {
 	}
 }
 
-// rights are the most that the new token may carry: those of the token that was shown.
-// One for a scope that was asked for says no more than that scope: permissions in it, and
-// no roles, since a role implies permissions that are not named.
+// rights returns the most that the new token may carry: the rights of the subject token. With a requested
+// scope it carries only the permissions in that scope and no roles, since a role implies permissions
+// that are not named.
 func (x exchange) rights() *auth.Rights {
-	most := auth.Rights{Roles: x.subject.Roles, Permissions: x.subject.Permissions}
+	limit := auth.Rights{Roles: x.subject.Roles, Permissions: x.subject.Permissions}
 	if x.tokenRequest.scope != nil {
-		most.Roles = nil
-		most.Permissions = slices.DeleteFunc(slices.Clone(most.Permissions), func(p string) bool { return !x.scope.Has(p) })
+		limit.Roles = nil
+		limit.Permissions = slices.DeleteFunc(slices.Clone(limit.Permissions), func(p string) bool { return !x.scope.Has(p) })
 	}
-	return &most
+	return &limit
 }
 
 func (x exchange) event() auth.Event {
@@ -185,13 +184,12 @@ func (x exchange) event() auth.Event {
 	return auth.Event{Kind: auth.EventTokenIssued, Actor: x.Actor, Account: x.subject.Account, Detail: detail}
 }
 
-// notExchangeable is the one refusal of a token that is shown for exchange (RFC 8693
-// §2.2.2); why is for the log.
-func notExchangeable(why string) error {
-	return &oauth.Error{Code: oauth.InvalidRequest, Desc: "a token of the request cannot be exchanged by this client", Err: errors.New(why)}
+// notExchangeable is the refusal of a presented token (RFC 8693 §2.2.2); the reason is only logged.
+func notExchangeable(reason string) error {
+	return &oauth.Error{Code: oauth.InvalidRequest, Desc: "a token of the request cannot be exchanged by this client", Err: errors.New(reason)}
 }
 
-// mayExchange reports whether the client may exchange what was issued to another.
+// mayExchange reports whether the client may exchange tokens of another client.
 func mayExchange(c auth.Client, issuedTo auth.ClientID) bool {
 	p := c.Settings.Exchange
 	return p != nil && (slices.Contains(p.Subjects, issuedTo) || slices.Contains(p.Subjects, "*"))

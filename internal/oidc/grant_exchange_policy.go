@@ -13,13 +13,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// The policy of token exchange (docs/decisions/027): a client always may narrow what was
-// issued to it. Beyond that it may go on, with tokens for an audience that it serves or
-// of clients that it is set to, to the audiences that it is set to; with no more scope
-// than both the token and itself have; and named as the actor, unless it is set to
-// impersonate.
+// The policy of token exchange (docs/decisions/027): a client may always narrow a token that was issued
+// to it. It may also exchange tokens for an audience that it serves, and tokens of clients in its policy,
+// for an audience in its policy. The new token has at most the scope that both the token and the client
+// have. It names the client as the actor, unless the client may impersonate.
 
-// maxActors is how long the chain of actors of a token may become.
+// maxActors is the maximum length of a token's chain of actors.
 const maxActors = 5
 
 // exchangePolicy is the policy for one client and one token.
@@ -30,12 +29,12 @@ type exchangePolicy struct {
 	own     bool // the token was issued to the client itself
 }
 
-func policyOf(r tokenRequest, v token.Verified) exchangePolicy {
+func newExchangePolicy(r tokenRequest, v token.Verified) exchangePolicy {
 	return exchangePolicy{client: r.Client, tenant: r.Tenant, subject: v, own: v.ClientID == string(r.Client.ID)}
 }
 
-// exchangedAudience picks the audience under which the client may have the token at
-// all, and whether it serves it.
+// exchangedAudience picks the audience under which the client may exchange the token, and reports whether
+// the client serves it.
 func (s *Service) exchangedAudience(caller client.Caller, raw string) (audience string, serves bool) {
 	if audience, serves = s.audienceOf(caller, raw); audience != "" || caller.Client.Settings.Exchange == nil {
 		return audience, serves
@@ -48,36 +47,36 @@ func (s *Service) exchangedAudience(caller client.Caller, raw string) (audience 
 	return "", false
 }
 
-// exchangeAudience is the audience asked for, by resource or by audience (RFC 8693 §2.1),
-// all of it allowed. Without one it is that of the client's own token; where a client
-// goes on with another's token, it has to say where to.
+// exchangeAudience returns the requested audience, by resource or by audience (RFC 8693 §2.1), if all of
+// it is allowed. The default is the audience of the client's own token. For another client's token an
+// audience is required.
 func (s *Service) exchangeAudience(p exchangePolicy, f oauth.Form) ([]string, error) {
-	asked, err := readResources(f)
+	requested, err := readResources(f)
 	if err != nil {
 		return nil, err
 	}
-	asked = append(asked, f.All("audience")...)
-	if len(asked) == 0 {
+	requested = append(requested, f.All("audience")...)
+	if len(requested) == 0 {
 		if !p.own {
-			return nil, oauth.Refuse(oauth.InvalidTarget, "name the resource for which the token shall be")
+			return nil, oauth.Refuse(oauth.InvalidTarget, "resource: required for a token of another client")
 		}
 		return p.subject.Audience, nil
 	}
-	for i, a := range asked {
+	for i, a := range requested {
 		var ok bool
-		if asked[i], ok = p.reach(a, p.tenant.ID.Issuer(s.cfg.Base)); !ok {
-			return nil, &oauth.Error{Code: oauth.InvalidTarget, Desc: "the client may not exchange this token for that resource",
+		if requested[i], ok = p.allowedAudience(a, p.tenant.ID.Issuer(s.cfg.Base)); !ok {
+			return nil, &oauth.Error{Code: oauth.InvalidTarget, Desc: "resource: not allowed for this client and token",
 				Err: fmt.Errorf("audience %.200q is outside the policy", a)}
 		}
 	}
-	slices.Sort(asked)
-	return slices.Compact(asked), nil
+	slices.Sort(requested)
+	return slices.Compact(requested), nil
 }
 
-// reach is the audience in its configured spelling, and whether it may be had. The
-// issuer's is never reached by a token that does not have it, whatever the policy says:
-// two exchanges must not lead where one does not.
-func (p exchangePolicy) reach(audience, issuer string) (string, bool) {
+// allowedAudience returns the audience in its configured spelling, and reports whether it is allowed. A
+// token without the issuer as audience is never exchanged for one with it, whatever the policy. Two
+// exchanges must not reach what one does not.
+func (p exchangePolicy) allowedAudience(audience, issuer string) (string, bool) {
 	own := guard.SameResource(audience, issuer)
 	if own && !slices.Contains(p.subject.Audience, issuer) {
 		return "", false
@@ -102,22 +101,22 @@ func (p exchangePolicy) reach(audience, issuer string) (string, bool) {
 	return "", false
 }
 
-// scope is the scope asked for, or all that may be had: what the token has, of
-// another's token only what the client may have itself, and never a refresh token.
-func (p exchangePolicy) scope(asked auth.Scope) (auth.Scope, error) {
-	most := auth.Scope(slices.DeleteFunc(slices.Clone(p.subject.Scopes), func(t string) bool {
+// scope returns the requested scope, or by default all that is allowed: the scope of the token without
+// offline_access, and for another client's token only what the client is registered for.
+func (p exchangePolicy) scope(requested auth.Scope) (auth.Scope, error) {
+	allowed := auth.Scope(slices.DeleteFunc(slices.Clone(p.subject.Scopes), func(t string) bool {
 		return t == auth.ScopeOffline || !p.own && !slices.Contains(p.client.Scopes, t)
 	}))
 	switch {
-	case asked == nil && len(most) == 0 && len(p.subject.Scopes) > 0:
-		return nil, oauth.Refuse(oauth.InvalidScope, "nothing of the token's scope is left for this client")
-	case asked == nil:
-		return most, nil
-	case !asked.Within(most):
-		return nil, &oauth.Error{Code: oauth.InvalidScope, Desc: "the scope is wider than that of the token, or than the client may have",
-			Err: fmt.Errorf("scope %.200q is outside the policy", asked)}
+	case requested == nil && len(allowed) == 0 && len(p.subject.Scopes) > 0:
+		return nil, oauth.Refuse(oauth.InvalidScope, "scope: the client may have nothing of the token's scope")
+	case requested == nil:
+		return allowed, nil
+	case !requested.Within(allowed):
+		return nil, &oauth.Error{Code: oauth.InvalidScope, Desc: "scope: at most the scope of the token and of the client",
+			Err: fmt.Errorf("scope %.200q is outside the policy", requested)}
 	}
-	return asked, nil
+	return requested, nil
 }
 
 // actor returns the "act" claim of the new token (RFC 8693 §4.1), with the earlier actors inside. The
@@ -135,14 +134,14 @@ func (p exchangePolicy) actor(by *token.Verified) (json.RawMessage, error) {
 		Sub string          `json:"sub"`
 		Act json.RawMessage `json:"act,omitempty"`
 	}
-	if n, err := actors(before); err != nil || n >= maxActors {
-		return nil, notExchangeable("its chain of actors is too long")
+	if n, err := countActors(before); err != nil || n >= maxActors {
+		return nil, notExchangeable("the chain of actors is too long")
 	}
 	return json.Marshal(act{sub, before})
 }
 
-// actors counts how many have acted one for the other.
-func actors(chain json.RawMessage) (n int, err error) {
+// countActors counts the actors of a chain.
+func countActors(chain json.RawMessage) (n int, err error) {
 	for ; len(chain) > 0 && n <= maxActors; n++ {
 		var a struct {
 			Act json.RawMessage `json:"act"`
@@ -155,9 +154,9 @@ func actors(chain json.RawMessage) (n int, err error) {
 	return n, nil
 }
 
-// mayReachIssuer keeps the token of another company's client from becoming one for the
-// issuer that belongs to a client of the operator.
-func (s *Service) mayReachIssuer(tx *store.Tx, x exchange) error {
+// checkIssuerAudience refuses the issuer as audience when the token was issued to a third-party client and
+// the requesting client is another one.
+func (s *Service) checkIssuerAudience(tx *store.Tx, x exchange) error {
 	if x.subject.ClientID == string(x.Client.ID) || !slices.Contains(x.audience, x.Tenant.ID.Issuer(s.cfg.Base)) {
 		return nil
 	}
@@ -166,8 +165,8 @@ func (s *Service) mayReachIssuer(tx *store.Tx, x exchange) error {
 		return fmt.Errorf("read client of exchanged token: %w", err)
 	}
 	if !from.FirstParty {
-		return &oauth.Error{Code: oauth.InvalidTarget, Desc: "the client may not exchange this token for that resource",
-			Err: fmt.Errorf("a token of client %s does not lead to the issuer", from.ID)}
+		return &oauth.Error{Code: oauth.InvalidTarget, Desc: "resource: not allowed for this client and token",
+			Err: fmt.Errorf("a token of client %s cannot be exchanged for the issuer", from.ID)}
 	}
 	return nil
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// refreshToken rotates a refresh token (RFC 6749 §6). The package token decides about
+// refreshToken rotates a refresh token (RFC 6749 §6). Package token decides about
 // binding, reuse and scope.
 var refreshToken = grant{name: auth.GrantRefreshToken, selfService: true, invalid: "the refresh token is not valid for this client", redeem: (*Service).redeemRefreshToken}
 
 func (s *Service) redeemRefreshToken(ctx context.Context, r tokenRequest) (token.Draft, error) {
 	raw := r.form.Get("refresh_token")
 	if raw == "" {
-		return token.Draft{}, oauth.Refuse(oauth.InvalidRequest, "refresh_token is missing")
+		return token.Draft{}, oauth.Refuse(oauth.InvalidRequest, "refresh_token: required")
 	}
 	audience, err := readResources(r.form)
 	if err != nil {
@@ -35,7 +35,7 @@ func (s *Service) redeemRefreshToken(ctx context.Context, r tokenRequest) (token
 	d, err := s.cfg.Tokens.Rotate(ctx, token.RefreshRequest{
 		Tenant: r.Tenant.ID, Client: r.Client.ID, Token: raw, Scope: r.scope, Audience: audience, JKT: r.jkt, Actor: r.Actor,
 	})
-	if key != "" && errors.Is(err, token.ErrKeyMismatch) { // stolen without the key
+	if key != "" && errors.Is(err, token.ErrKeyMismatch) { // the token was stolen without its key
 		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, limit.Bucket{Key: key, Rate: s.cfg.Rates["refresh.credential"]})
 	}
 	return d, err

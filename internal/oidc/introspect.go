@@ -13,7 +13,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Introspection is the response about a token (RFC 7662 §2.2). For an inactive token it is
+// Introspection is the introspection response (RFC 7662 §2.2). For an inactive token it is
 // {"active":false} and nothing else.
 type Introspection struct {
 	Active      bool     `json:"active"`
@@ -34,7 +34,7 @@ type Introspection struct {
 	AMR         []string `json:"amr,omitempty"`
 	// Confirmation is the key to which the token is bound (RFC 9449 §6.2).
 	Confirmation *Confirmation `json:"cnf,omitempty"`
-	// Act is who acts for the subject (RFC 8693 §4.1).
+	// Act is the actor (RFC 8693 §4.1).
 	Act json.RawMessage `json:"act,omitempty"`
 
 	// JWT is the signed response, when the caller accepts one (RFC 9701 §5); nothing else is
@@ -61,7 +61,7 @@ func (s *Service) Introspect(ctx context.Context, r client.Request) (Introspecti
 	}
 	raw := r.Form.Get("token")
 	if raw == "" {
-		return Introspection{}, oauth.Refuse(oauth.InvalidRequest, "token is missing")
+		return Introspection{}, oauth.Refuse(oauth.InvalidRequest, "token: required")
 	}
 	// The prefix shows the token type, so token_type_hint is ignored.
 	var out Introspection

@@ -75,9 +75,9 @@ func (s *Service) Logout(ctx context.Context, in LogoutInput) (LogoutStep, error
 	if hinted, ok := s.hintedSession(req, c, in.Browser); ok {
 		return s.logOut(ctx, in, req, c, hinted)
 	}
-	pending, fresh := s.sealLogoutRequest(in.Tenant, req), in.Browser.EnsureSecret()
+	pending, newSecret := s.sealLogoutRequest(in.Tenant, req), in.Browser.EnsureSecret()
 	return LogoutStep{Kind: LogoutConfirm, Pending: pending, CSRF: s.cfg.Flows.CSRF(in.Tenant, in.Browser, logoutSubject(in.Browser, pending)...),
-		NewBrowser: fresh, Client: c, Accounts: in.Browser.Sessions}, nil
+		NewBrowser: newSecret, Client: c, Accounts: in.Browser.Sessions}, nil
 }
 
 // LogoutAnswer is the form of the confirmation page.
@@ -97,7 +97,7 @@ func (s *Service) ConfirmLogout(ctx context.Context, in LogoutAnswer) (LogoutSte
 		return req.finalStep(LogoutStep{}), nil
 	}
 	if !s.cfg.Flows.CSRFValid(in.Tenant, in.Browser, in.CSRF, logoutSubject(in.Browser, in.Pending)...) {
-		return LogoutStep{}, auth.Refuse(auth.KindForbidden, auth.CodeCrossSite, "this form did not come from our page in this browser; go back and try again")
+		return LogoutStep{}, auth.Refuse(auth.KindForbidden, auth.CodeCrossSite, "the form does not come from a page of this server in this browser; go back and try again")
 	}
 	if !valid {
 		req = logoutRequest{}

@@ -19,22 +19,22 @@ import (
 const (
 	// logoutTyp marks logout tokens, so that no other JWT of this server is accepted as one.
 	logoutTyp = "logout+jwt"
-	// logoutEvent is what has happened (OpenID Connect Back-Channel Logout §2.4).
+	// logoutEvent names the event (OpenID Connect Back-Channel Logout §2.4).
 	logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
-	// logoutLifetime bounds a logout token; each try has its own.
+	// logoutLifetime is the lifetime of a logout token; each try has its own.
 	logoutLifetime = 2 * time.Minute
-	// logoutTimeout bounds one try.
+	// logoutTimeout limits one try.
 	logoutTimeout = 5 * time.Second
-	// logoutGiveUp is how old a message may get. With the pauses of the outbox that is
-	// eight tries; a client that was away for longer has hardly kept its own sessions.
-	logoutGiveUp = 10 * time.Minute
+	// logoutDeadline is the age at which a message is given up. With the pauses of the outbox that is
+	// eight tries. A client that was away for longer has hardly kept its own sessions.
+	logoutDeadline = 10 * time.Minute
 )
 
-// ErrGivenUp marks a failure that no further try can mend.
+// ErrGivenUp means that another try cannot succeed.
 var ErrGivenUp = errors.New("the client cannot be notified")
 
-// errBusy means that a client has enough requests under way.
-var errBusy = errors.New("the client did not answer a moment ago, or is busy with other messages")
+// errClientBusy means that a client has enough running requests.
+var errClientBusy = errors.New("the client did not answer the last request, or has too many running requests")
 
 // logoutClaims is the body of a logout token (OpenID Connect Back-Channel Logout
 // §2.4). It has no nonce, so that it cannot pass for an ID Token.
@@ -49,45 +49,45 @@ type logoutClaims struct {
 	Session  auth.SessionID      `json:"sid"`
 }
 
-// DeliverLogout notifies a client that one of its sessions has ended (OpenID Connect
-// Back-Channel Logout §2.5). It is a handler of the outbox: nil when the client has
-// said 200 or 204, or is no longer registered for notifications; an error that wraps
-// ErrGivenUp when it has refused, or has not answered often enough; any other error
-// to be tried again. It takes no longer than a few seconds.
+// DeliverLogout notifies a client that one of its sessions has ended (OpenID Connect Back-Channel
+// Logout §2.5). It is a handler of the outbox and takes at most a few seconds. It returns nil when the
+// client has answered 200 or 204, or is no longer registered for notifications. An error that wraps
+// ErrGivenUp means that the client has refused the token or has not answered for too long. After any
+// other error the outbox tries again.
 func (s *Service) DeliverLogout(ctx context.Context, m auth.Message) error {
-	c, wanted, err := s.listener(ctx, m)
+	c, wanted, err := s.logoutReceiver(ctx, m)
 	if err != nil || !wanted {
 		return err
 	}
 	uri := c.Settings.BackchannelURI
-	if err := s.patience.begin(uri, s.cfg.Now()); err != nil {
-		return s.tooOld(m, err)
+	if err := s.deliveries.begin(uri, s.cfg.Now()); err != nil {
+		return s.giveUpIfOld(m, err)
 	}
 	status, err := s.postLogout(ctx, m, c)
-	s.patience.end(uri, s.cfg.Now(), err)
+	s.deliveries.end(uri, s.cfg.Now(), err)
 	switch {
 	case errors.Is(err, outbound.ErrURL) || errors.Is(err, outbound.ErrAddress) || errors.Is(err, outbound.ErrRedirect):
 		return fmt.Errorf("%w: %w", ErrGivenUp, err)
 	case err != nil:
-		return s.tooOld(m, err)
+		return s.giveUpIfOld(m, err)
 	case status == 200 || status == 204:
 		return nil
-	case status == 400: // the client has understood and says no (§2.8)
-		return fmt.Errorf("%w: it refused the logout token with status 400", ErrGivenUp)
+	case status == 400: // the client refuses the token (§2.8)
+		return fmt.Errorf("%w: the client refused the logout token with status 400", ErrGivenUp)
 	}
-	return s.tooOld(m, fmt.Errorf("the client answered with status %d", status))
+	return s.giveUpIfOld(m, fmt.Errorf("the client answered with status %d", status))
 }
 
-func (s *Service) tooOld(m auth.Message, err error) error {
-	if s.cfg.Now().Sub(m.CreatedAt) >= logoutGiveUp {
+func (s *Service) giveUpIfOld(m auth.Message, err error) error {
+	if s.cfg.Now().Sub(m.CreatedAt) >= logoutDeadline {
 		return fmt.Errorf("%w after %d tries: %w", ErrGivenUp, m.Attempts, err)
 	}
 	return err
 }
 
-// listener reads the client as it is registered now, and whether it still wants to
-// hear anything.
-func (s *Service) listener(ctx context.Context, m auth.Message) (c auth.Client, wanted bool, err error) {
+// logoutReceiver reads the client as it is registered now, and reports whether it is still registered
+// for notifications.
+func (s *Service) logoutReceiver(ctx context.Context, m auth.Message) (c auth.Client, wanted bool, err error) {
 	err = s.cfg.DB.Read(ctx, m.Tenant, func(tx *store.Tx) (err error) {
 		c, err = tx.Client(m.Logout.Client)
 		return err
@@ -101,7 +101,7 @@ func (s *Service) listener(ctx context.Context, m auth.Message) (c auth.Client, 
 	return c, c.Settings.BackchannelURI != "", nil
 }
 
-// postLogout signs the token and hands it over.
+// postLogout signs a logout token and sends it.
 func (s *Service) postLogout(ctx context.Context, m auth.Message, c auth.Client) (int, error) {
 	now := s.cfg.Now()
 	body, err := json.Marshal(logoutClaims{
@@ -124,52 +124,51 @@ func (s *Service) postLogout(ctx context.Context, m auth.Message, c auth.Client)
 	return a.Status, err
 }
 
-// patience keeps one client that hangs from taking all who deliver. However many
-// messages wait for it, some workers are left for other clients; and once it has failed to
-// answer, it is asked one thing at a time, with pauses, until it answers again. What
-// is put off here is tried again by the outbox.
-type patience struct {
-	mu    sync.Mutex
-	waits map[string]waiting // owned by mu; by address, only those in use or in doubt
+// deliveryLimiter keeps a client that hangs from occupying all workers of the outbox. Each client has at
+// most maxDeliveries running requests. A client that has failed to answer gets one request at a time,
+// with pauses, until it answers again. The outbox repeats what is refused.
+type deliveryLimiter struct {
+	mu      sync.Mutex
+	clients map[string]clientDeliveries // guarded by mu; by address, only running and suspect ones
 }
 
-type waiting struct {
-	now   int       // deliveries under way
-	doubt bool      // the last one that ended had no answer
-	until time.Time // and no request is sent before this
+type clientDeliveries struct {
+	running     int       // running deliveries
+	suspect     bool      // the last delivery had no response
+	pausedUntil time.Time // no request before this time
 }
 
 const (
-	patienceAtOnce = 12 // of the 16 that the outbox has
-	patiencePause  = 10 * time.Second
-	patienceKept   = 1000 // addresses
+	maxDeliveries = 12 // of the 16 workers of the outbox
+	deliveryPause = 10 * time.Second
+	maxSuspects   = 1000 // addresses
 )
 
-func (p *patience) begin(uri string, now time.Time) error {
+func (p *deliveryLimiter) begin(uri string, now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w := p.waits[uri]
-	if w.now >= patienceAtOnce || w.doubt && (w.now > 0 || now.Before(w.until)) {
-		return errBusy
+	w := p.clients[uri]
+	if w.running >= maxDeliveries || w.suspect && (w.running > 0 || now.Before(w.pausedUntil)) {
+		return errClientBusy
 	}
-	if p.waits == nil {
-		p.waits = map[string]waiting{}
+	if p.clients == nil {
+		p.clients = map[string]clientDeliveries{}
 	}
-	w.now++
-	p.waits[uri] = w
+	w.running++
+	p.clients[uri] = w
 	return nil
 }
 
-func (p *patience) end(uri string, now time.Time, err error) {
+func (p *deliveryLimiter) end(uri string, now time.Time, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w := p.waits[uri]
-	w.now--
-	if w.doubt = err != nil; w.doubt {
-		w.until = now.Add(patiencePause)
+	w := p.clients[uri]
+	w.running--
+	if w.suspect = err != nil; w.suspect {
+		w.pausedUntil = now.Add(deliveryPause)
 	}
-	p.waits[uri] = w
-	if w.now == 0 && (!w.doubt || len(p.waits) > patienceKept) {
-		delete(p.waits, uri)
+	p.clients[uri] = w
+	if w.running == 0 && (!w.suspect || len(p.clients) > maxSuspects) {
+		delete(p.clients, uri)
 	}
 }

@@ -57,7 +57,7 @@ func (req logoutRequest) finalStep(step LogoutStep) LogoutStep {
 // A redirect without a client is dropped, since no registration allows it.
 func (s *Service) readLogoutRequest(ctx context.Context, in LogoutInput) (logoutRequest, auth.Client, error) {
 	if len(in.Form.Repeats()) > 0 {
-		return logoutRequest{}, auth.Client{}, logoutPage("a parameter is sent more than once")
+		return logoutRequest{}, auth.Client{}, logoutPage("each parameter at most once")
 	}
 	if raw := in.Form.Get(resumeParam); raw != "" {
 		req, ok := s.openLogoutRequest(in.Tenant, raw)
@@ -88,7 +88,7 @@ func (s *Service) readLogoutRequest(ctx context.Context, in LogoutInput) (logout
 		return req, c, logoutPage("state: at most 2048 bytes")
 	}
 	if req.Redirect != "" && !c.MatchPostLogoutURI(req.Redirect) {
-		return req, c, logoutPage("post_logout_redirect_uri is not registered for this client")
+		return req, c, logoutPage("post_logout_redirect_uri: one that is registered for this client")
 	}
 	return req, c, nil
 }
@@ -97,14 +97,14 @@ func (s *Service) readLogoutRequest(ctx context.Context, in LogoutInput) (logout
 func (s *Service) readLogoutHint(ctx context.Context, tenant auth.TenantID, raw string, req *logoutRequest) error {
 	hint, err := s.readHint(ctx, tenant, raw)
 	switch {
-	case errors.Is(err, errNotOurs):
+	case errors.Is(err, errForeignHint):
 		return nil // treated as absent: the user is asked
 	case err != nil:
 		return err
 	case req.Client == "" && len(hint.Audience) == 1:
 		req.Client = auth.ClientID(hint.Audience[0])
 	case !slices.Contains(hint.Audience, string(req.Client)):
-		return logoutPage("id_token_hint was not issued to this client")
+		return logoutPage("id_token_hint: one that was issued to this client")
 	}
 	req.Subject = hint.Subject
 	return nil

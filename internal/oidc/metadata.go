@@ -69,7 +69,7 @@ type Metadata struct {
 	ClientDocuments      bool `json:"client_id_metadata_document_supported"`
 }
 
-// signingAlgorithms sign what clients read.
+// signingAlgorithms are the algorithms of the JWTs that this server signs.
 var signingAlgorithms = keys.Algorithms
 
 // tokenClaims are the claims of ID Tokens that do not describe the user.

@@ -34,32 +34,32 @@ type Config struct {
 	Tokens   *token.Service
 	Keys     *keys.Ring       // signs ID Tokens and the like
 	Sessions *session.Service // starts and ends sessions
-	Flows    *flow.Service    // leads users to the responses that this service makes
-	Out      *outbound.Client // asks addresses that clients name; nil: only on the public network
-	// Root is the secret of all nodes; each use has a key of its own, by secret.Derive.
+	Flows    *flow.Service    // leads users through sign-in and consent
+	Out      *outbound.Client // sends requests to clients' URLs; nil means public addresses only
+	// Root is the secret that all nodes share; each use derives a key by secret.Derive.
 	Root    []byte
 	Limiter limit.Limiter
 	Rates   limit.Rates
-	// Base is the server's own URL without a slash at its end.
+	// Base is the server's own URL without a trailing slash.
 	Base string
 	Now  func() time.Time
-	// PKCEOptional lets confidential clients do without a code_challenge.
+	// PKCEOptional lets confidential clients omit the code_challenge.
 	PKCEOptional bool
-	// Resources are those for which every client may ask for tokens.
+	// Resources are those for which every client may request tokens.
 	Resources []string
 	// Lifetimes of authorization codes (60 s when zero), pushed requests (60 s) and
 	// codes of devices (10 min).
 	CodeLifetime, PushedLifetime, DeviceLifetime time.Duration
 	// Observe is called with the result of each request for tokens: the grant ("unknown" for
-	// one that we do not have) and "issued" or the error's code. May be nil.
+	// an unsupported one) and "issued" or the error's code. May be nil.
 	Observe func(grant, result string)
 	Log     *slog.Logger
 }
 
 // Service is safe for concurrent use.
 type Service struct {
-	cfg      Config
-	patience patience
+	cfg        Config
+	deliveries deliveryLimiter
 }
 
 // New returns a Service.

@@ -8,44 +8,43 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Resource indicators (RFC 8707). Which resources a client may ask for is registered; a
-// token that is asked for none has the client's default audience. What was granted once,
-// to a code, a device or a refresh token, can be narrowed for each token and never
-// widened.
+// Resource indicators (RFC 8707). A client is registered for its resources. Without a resource parameter a
+// token has the client's default audience. The resources of a code, a device or a refresh token can be
+// narrowed for each token and never widened.
 
-// audience returns the resources that a client requests on behalf of a user, sorted; empty
-// for its default. It is the one check for every request that begins something.
+// audience returns the resources that a client requests on behalf of a user, sorted; empty for the default.
+// Every request that begins a grant uses it.
 func (s *Service) audience(r tokenRequest) ([]string, error) { return s.audienceFor(r, "") }
 
 // audienceFor is audience with one more allowed resource.
 func (s *Service) audienceFor(r tokenRequest, more string) ([]string, error) {
-	asked, err := readResources(r.form)
+	requested, err := readResources(r.form)
 	if err != nil {
 		return nil, err
 	}
-	for i, resource := range asked {
+	for i, resource := range requested {
 		name, ok := s.cfg.Tokens.ResolveResource(r.Tenant.ID, r.Client, resource)
 		if !ok {
 			name, ok = token.FindResource([]string{more}, resource)
 		}
 		if !ok {
-			return nil, oauth.Refuse(oauth.InvalidTarget, "resource: the client may not ask tokens for it")
+			return nil, oauth.Refuse(oauth.InvalidTarget, "resource: one that is allowed for this client")
 		}
-		asked[i] = name
+		requested[i] = name
 	}
-	slices.Sort(asked)
-	return slices.Compact(asked), nil
+	slices.Sort(requested)
+	return slices.Compact(requested), nil
 }
 
-// readResources are the resources that a form names, sorted and each once; that they
-// may be had is checked by others.
+// readResources returns the resources of a form, sorted and each once. It does not check whether the client
+// may have them.
 func readResources(f oauth.Form) ([]string, error) {
-	asked := f.All("resource")
-	for _, resource := range asked {
+	requested := f.All("resource")
+	for _, resource := range requested {
 		if _, err := auth.ParseResource(resource); err != nil {
-			return nil, &oauth.Error{Code: oauth.InvalidTarget, Desc: "a resource is an absolute URI without fragment", Err: err}
+			return nil, &oauth.Error{Code: oauth.InvalidTarget, Desc: "resource: an absolute URI without fragment", Err: err}
 		}
 	}
-	slices.Sort(asked)
-	return slices.Compact(asked), nil
+	slices.Sort(requested)
+	return slices.Compact(requested), nil
 }

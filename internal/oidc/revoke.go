@@ -13,8 +13,8 @@ import (
 )
 
 // Revoke revokes a token of the caller (RFC 7009). Revoking a refresh token ends its session
-// and invalidates its access tokens at this server at once. An unknown or dead token changes
-// nothing and is no error (§2.2). A live token of another client is refused and stays valid
+// and invalidates its access tokens at this server at once. An unknown or invalid token changes
+// nothing and is no error (§2.2). A valid token of another client is refused and stays valid
 // (§2.1).
 func (s *Service) Revoke(ctx context.Context, r client.Request) error {
 	caller, err := s.cfg.Clients.Authenticate(ctx, r)
@@ -23,13 +23,13 @@ func (s *Service) Revoke(ctx context.Context, r client.Request) error {
 	}
 	raw := r.Form.Get("token")
 	if raw == "" {
-		return oauth.Refuse(oauth.InvalidRequest, "token is missing")
+		return oauth.Refuse(oauth.InvalidRequest, "token: required")
 	}
 	// The prefix shows the token type, so token_type_hint is ignored.
 	if strings.HasPrefix(raw, token.RefreshPrefix) {
 		err := s.cfg.Tokens.Revoke(ctx, caller.Tenant.ID, caller.Client.ID, raw, caller.Actor)
 		if errors.Is(err, token.ErrForeign) {
-			return foreign()
+			return foreignToken()
 		} else if err != nil {
 			return fmt.Errorf("revoke: %w", err)
 		}
@@ -46,7 +46,7 @@ func (s *Service) Revoke(ctx context.Context, r client.Request) error {
 	case err != nil:
 		return fmt.Errorf("revoke: %w", err)
 	case c.ClientID != string(caller.Client.ID):
-		return foreign()
+		return foreignToken()
 	}
 	if err := s.cfg.Tokens.RevokeAccess(ctx, caller.Tenant.ID, c, caller.Actor); err != nil {
 		return fmt.Errorf("revoke: %w", err)
@@ -54,6 +54,6 @@ func (s *Service) Revoke(ctx context.Context, r client.Request) error {
 	return nil
 }
 
-func foreign() error {
+func foreignToken() error {
 	return oauth.Refuse(oauth.InvalidRequest, "the token was issued to another client")
 }

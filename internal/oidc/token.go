@@ -15,28 +15,27 @@ import (
 )
 
 // grant is one way to request tokens (RFC 6749 §1.3). It parses its part of the form and
-// redeems what the form shows; run does everything that grants have in common.
+// redeems its code or token; run does everything that grants have in common.
 type grant struct {
 	name         auth.GrantType
 	short        string // name at the command line, where name is a URN
 	confidential bool   // for confidential clients only; the client acts for itself
-	forUser      bool   // on behalf of a user, so that an ID Token may be due
+	forUser      bool   // on behalf of a user; may issue an ID Token
 	selfService  bool   // a client may register itself for it
-	audited      bool   // refusals that have a cause are audit events
+	audited      bool   // refusals with a cause are recorded
 	invalid      string // description of invalid_grant where the issuing decision refuses
 	issuedType   string // issued_token_type (RFC 8693 §2.2.1)
-	// await refuses what is not due yet, before a proof of possession is consumed; nil where
-	// nothing is awaited.
+	// await refuses a request that is not due yet, before a proof of possession is consumed; nil where
+	// a grant has nothing to wait for.
 	await func(*Service, context.Context, tokenRequest) error
-	// redeem decides, writes and records in one transaction, and returns what run signs.
+	// redeem decides, writes and records in one transaction, and returns the draft that run signs.
 	redeem func(*Service, context.Context, tokenRequest) (token.Draft, error)
 }
 
-// grants is the one table of what the token endpoint offers. Metadata, registration and the
-// command line read it.
+// grants is the table of supported grants. Metadata, registration and the command line read it.
 var grants = []grant{authorizationCode, clientCredentials, refreshToken, deviceCode, tokenExchange}
 
-// Grants returns what the registration of clients has to know of each grant.
+// Grants returns the properties of each grant that matter to a client's registration.
 func Grants() (out []client.Grant) {
 	for _, g := range grants {
 		out = append(out, client.Grant{Name: g.name, Short: cmp.Or(g.short, string(g.name)), Confidential: g.confidential, ForUser: g.forUser, SelfService: g.selfService})
@@ -44,22 +43,22 @@ func Grants() (out []client.Grant) {
 	return out
 }
 
-// tokenRequest is a request of a client that has proved itself and may use the grant.
+// tokenRequest is a request of an authenticated client that may use the grant.
 type tokenRequest struct {
 	client.Caller
 	form  oauth.Form
-	scope auth.Scope // nil when none was asked for
+	scope auth.Scope // nil when none was requested
 	jkt   string     // thumbprint of the key that the client has proved; empty for none
 }
 
-// Issued is the answer of the token endpoint.
+// Issued is the response of the token endpoint.
 type Issued struct {
 	auth.Tokens
 	Client auth.ClientID
 }
 
 // Token is the token endpoint (RFC 6749 §3.2): one pipeline for every grant. A
-// refusal is an *Error, or an *auth.Error of KindThrottled or KindUnavailable.
+// refusal is an *oauth.Error, or an *auth.Error of KindThrottled or KindUnavailable.
 func (s *Service) Token(ctx context.Context, r client.Request) (Issued, error) {
 	g, err := findGrant(r.Form)
 	name := "unknown"
@@ -87,11 +86,11 @@ func missingProofCode(g grant) oauth.Code {
 func findGrant(f oauth.Form) (grant, error) {
 	name := f.Get("grant_type")
 	if name == "" {
-		return grant{}, oauth.Refuse(oauth.InvalidRequest, "grant_type is missing")
+		return grant{}, oauth.Refuse(oauth.InvalidRequest, "grant_type: required")
 	}
 	i := slices.IndexFunc(grants, func(g grant) bool { return string(g.name) == name })
 	if i < 0 {
-		return grant{}, oauth.Refuse(oauth.UnsupportedGrantType, "this server does not have that grant")
+		return grant{}, oauth.Refuse(oauth.UnsupportedGrantType, "grant_type: not supported")
 	}
 	return grants[i], nil
 }
@@ -102,7 +101,7 @@ func (s *Service) run(ctx context.Context, g grant, r client.Request) (Issued, e
 		return Issued{}, err
 	}
 	if !caller.Client.Allows(g.name) || g.confidential && caller.Client.Public() {
-		return Issued{}, oauth.Refuse(oauth.UnauthorizedClient, "this client may not use that grant")
+		return Issued{}, oauth.Refuse(oauth.UnauthorizedClient, "grant_type: not allowed for this client")
 	}
 	proof, err := s.cfg.Clients.CheckProof(r)
 	if err != nil {
@@ -110,11 +109,11 @@ func (s *Service) run(ctx context.Context, g grant, r client.Request) (Issued, e
 	}
 	req := tokenRequest{Caller: caller, form: r.Form, jkt: proof.JKT}
 	if caller.Client.Settings.DPoP && req.jkt == "" {
-		return Issued{}, oauth.Refuse(missingProofCode(g), "the tokens of this client are bound to keys: send a DPoP proof")
+		return Issued{}, oauth.Refuse(missingProofCode(g), "DPoP: a proof is required for this client")
 	}
-	if asked := r.Form.Get("scope"); strings.Trim(asked, " ") != "" {
-		if req.scope, err = auth.ParseScope(asked); err != nil {
-			return Issued{}, &oauth.Error{Code: oauth.InvalidScope, Desc: "the scope is not a list of scope tokens", Err: err}
+	if requested := r.Form.Get("scope"); strings.Trim(requested, " ") != "" {
+		if req.scope, err = auth.ParseScope(requested); err != nil {
+			return Issued{}, &oauth.Error{Code: oauth.InvalidScope, Desc: "scope: a list of scope tokens", Err: err}
 		}
 	}
 	// A node that cannot sign consumes nothing.
@@ -145,8 +144,7 @@ func (s *Service) run(ctx context.Context, g grant, r client.Request) (Issued, e
 	return Issued{Tokens: tokens, Client: caller.Client.ID}, nil
 }
 
-// refuseGrant maps an error of a grant to the protocol. Of a grant whose refusals are
-// audited it records the cause.
+// refuseGrant maps an error of a grant to the protocol. It records the cause if the grant is audited.
 func (s *Service) refuseGrant(ctx context.Context, g grant, r tokenRequest, err error) error {
 	err = g.mapError(err)
 	e, ok := errors.AsType[*oauth.Error](err)
@@ -161,8 +159,8 @@ func (s *Service) refuseGrant(ctx context.Context, g grant, r tokenRequest, err 
 	return err
 }
 
-// mapError maps a refusal of the issuing decision to the protocol's codes. What was deleted
-// between two steps is an invalid grant as well.
+// mapError maps a refusal of the issuing decision to the protocol's codes. A row that was deleted meanwhile
+// is an invalid grant as well.
 func (g grant) mapError(err error) error {
 	if _, ok := errors.AsType[*oauth.Error](err); ok {
 		return err
@@ -170,7 +168,7 @@ func (g grant) mapError(err error) error {
 	if e, ok := errors.AsType[*auth.Error](err); ok {
 		switch e.Kind {
 		case auth.KindForbidden, auth.KindUnauthenticated:
-			return &oauth.Error{Code: oauth.InvalidGrant, Desc: cmp.Or(g.invalid, "nothing is issued to this client or account now"), Err: e}
+			return &oauth.Error{Code: oauth.InvalidGrant, Desc: cmp.Or(g.invalid, "this client or account may not get tokens now"), Err: e}
 		case auth.KindInvalid:
 			code := oauth.InvalidScope
 			if e.Field == "resource" {
@@ -185,7 +183,7 @@ func (g grant) mapError(err error) error {
 	return fmt.Errorf("%s grant: %w", g.name, err)
 }
 
-// codeOf is the word for what became of a request.
+// codeOf returns the result of a request for the metrics.
 func codeOf(err error) string {
 	if err == nil {
 		return "issued"

@@ -52,7 +52,7 @@ func (s *Service) mustConfirmLeaving(ctx context.Context, tenant auth.TenantID, 
 }
 
 // mustConfirmError is mustConfirmLeaving for a flow that ends without a code. A user who has just
-// said no saw on that page where they return to.
+// denied the request saw the client's address on that page.
 func (s *Service) mustConfirmError(n auth.FlowState, b flow.Browser) bool {
 	return !n.Flow.Denied && untrusted(n.Client, n.Flow.Request.RedirectURI) && !s.allowedIn(n.Tenant.ID, n.Client, b) &&
 		!slices.ContainsFunc(n.Browser, func(p auth.SignedInAccount) bool { return p.Consent.Client != "" })

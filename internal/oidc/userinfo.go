@@ -41,7 +41,7 @@ type UserInfo struct {
 // without openid or of a client that acts for itself; invalid_request for a request with two
 // tokens; and those of a proof, for a token that is bound to a key.
 func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, error) {
-	scheme, raw, err := shownToken(in)
+	scheme, raw, err := findAccessToken(in)
 	if err != nil {
 		return UserInfo{}, err
 	}
@@ -55,7 +55,7 @@ func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, err
 	if err != nil {
 		return UserInfo{}, fmt.Errorf("userinfo: %w", err)
 	}
-	if err := s.keyProved(ctx, in, scheme, raw, p.JKT); err != nil {
+	if err := s.requireTokenKey(ctx, in, scheme, raw, p.JKT); err != nil {
 		return UserInfo{}, err
 	}
 	if !p.HasScope(auth.ScopeOpenID) {
@@ -71,8 +71,8 @@ func (s *Service) UserInfo(ctx context.Context, in UserInfoInput) (UserInfo, err
 	return UserInfo{JWT: jwt}, nil
 }
 
-// shownToken finds the one access token of a request and its scheme.
-func shownToken(in UserInfoInput) (scheme, raw string, err error) {
+// findAccessToken finds the one access token of a request and its scheme.
+func findAccessToken(in UserInfoInput) (scheme, raw string, err error) {
 	if in.FormToken != "" {
 		if len(in.Authorization) > 0 {
 			return "", "", oauth.RefuseToken(oauth.InvalidRequest, schemeBearer, "send the access token in one way")
@@ -91,9 +91,9 @@ func shownToken(in UserInfoInput) (scheme, raw string, err error) {
 
 const schemeBearer = "Bearer"
 
-// keyProved requires a proof for a token that is bound to a key, and the Bearer scheme for
+// requireTokenKey requires a proof for a token that is bound to a key, and the Bearer scheme for
 // one that is not (RFC 9449 §7.1, §7.2).
-func (s *Service) keyProved(ctx context.Context, in UserInfoInput, scheme, raw, jkt string) error {
+func (s *Service) requireTokenKey(ctx context.Context, in UserInfoInput, scheme, raw, jkt string) error {
 	switch {
 	case jkt == "" && scheme == schemeBearer:
 		return nil
