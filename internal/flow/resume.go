@@ -90,7 +90,7 @@ func (s *Service) Resume(tx *store.Tx, in FormRef) (auth.Flow, error) {
 func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, b Browser, next successor) (auth.Flow, error) {
 	flow, err := tx.Flow(id)
 	if err != nil {
-		return auth.Flow{}, orOver(err)
+		return auth.Flow{}, mapFlowOver(err)
 	}
 	for range maxSuccessors {
 		switch {

@@ -20,8 +20,8 @@ func errCredentials() error {
 	return auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidCredentials, "wrong email address or password")
 }
 
-// signIn is the one way from a typed password to a session. Password and SignInBrowser differ in
-// what they begin, and in nothing before that.
+// signIn is the only way from a password to a session. Password and SignInBrowser differ only in begin and
+// finish.
 func (s *Service) signIn(ctx context.Context, a *attempt) error {
 	reason, err := a.countAttempt(ctx)
 	switch {
@@ -41,17 +41,17 @@ type attempt struct {
 	tenant          auth.TenantID
 	email, password string
 	actor           auth.Actor
-	// begin writes the session of a user who has sent the right password. It may run twice.
-	// finish, if not nil, is done after the commit.
+	// begin writes the session of a user who has sent the right password. It may run twice. finish, if not nil,
+	// runs after the commit.
 	begin  func(tx *store.Tx, a auth.Account, b session.Params) (auth.Session, error)
 	finish func(ctx context.Context) error
 
-	login    string       // canonicalLogin; empty when the typed text is no address
-	last     bool         // the limit is reached with this one
+	login    string       // canonicalLogin; empty if the text is not an address
+	reachesLimit     bool         // this attempt reaches the limit
 	account  auth.Account // zero for an unknown login
 	hash     string       // empty for an account without a password
 	compared password.Result
-	rehashed string // a new hash of the same password, when the old is to be replaced
+	rehashed string // a new hash of the same password, if the stored one is outdated
 }
 
 // countAttempt counts the attempt before anything is read or hashed.
@@ -68,7 +68,7 @@ func (a *attempt) countAttempt(ctx context.Context) (string, error) {
 	if err != nil {
 		return limitReason(err), err
 	}
-	a.last = d.Remaining == 0
+	a.reachesLimit = d.Remaining == 0
 	reason, err := a.verify(ctx)
 	if err == nil || reason == ReasonUnverified || reason == ReasonUnavailable || reason == ReasonLimited {
 		// The right password, or a failure of the server, is no failed attempt.
@@ -77,8 +77,8 @@ func (a *attempt) countAttempt(ctx context.Context) (string, error) {
 	return reason, err
 }
 
-// canonicalLogin returns the login to look up. Text that is no address has none, and takes the
-// same way as an address without an account.
+// canonicalLogin returns the login to look up. Text that is not an address has none, and is handled like an
+// address without an account.
 func canonicalLogin(email string) string {
 	e, err := auth.ParseEmail(email)
 	if err != nil {
@@ -87,8 +87,8 @@ func canonicalLogin(email string) string {
 	return e.Login
 }
 
-// buckets count by canonical login, so every spelling has one counter. Text that is
-// no address is counted by digest: it may be a password in the wrong field.
+// buckets returns the buckets of the attempt. They count by canonical login, so every spelling has one
+// counter. Text that is not an address is counted by digest: it may be a password in the wrong field.
 func (a *attempt) buckets(ctx context.Context) ([]limit.Bucket, error) {
 	id := a.login
 	if id == "" {
@@ -124,8 +124,8 @@ func limitReason(refusal error) string {
 	return ReasonUnavailable
 }
 
-// errHashChanged means that the hash changed between comparison and transaction. Another
-// sign-in may just have raised it, so it has to be compared again.
+// errHashChanged means that the hash changed between comparison and transaction. Another sign-in may have
+// upgraded it, so the password is compared again.
 var errHashChanged = errors.New("password hash changed meanwhile")
 
 func (a *attempt) verify(ctx context.Context) (reason string, err error) {
@@ -148,8 +148,8 @@ func (a *attempt) verifyOnce(ctx context.Context) (string, error) {
 	if !right {
 		return a.fail(ctx, a.failureReason())
 	}
-	// Said here and not only by the one decision, so that a disabled account with
-	// the right password ends exactly as one with a wrong password does.
+	// This check also stands here, so that a disabled account with the right password ends exactly as one with
+	// a wrong password.
 	if a.account.Disabled() {
 		if err := a.s.cfg.Hasher.DelayFailure(ctx, a.compared); err != nil {
 			return ReasonUnavailable, password.Refusal("password", err)
@@ -166,7 +166,7 @@ func (a *attempt) verifyOnce(ctx context.Context) (string, error) {
 // nothing.
 func (a *attempt) loadAccount(ctx context.Context) error {
 	err := a.s.cfg.DB.Read(ctx, a.tenant, func(tx *store.Tx) (err error) {
-		a.rehashed = "" // of an earlier round
+		a.rehashed = "" // of an earlier comparison
 		if a.account, err = tx.AccountByLogin(a.login); err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err
 		}
@@ -181,7 +181,7 @@ func (a *attempt) loadAccount(ctx context.Context) error {
 	return nil
 }
 
-// compare does one comparison in every case.
+// compare compares the password once in every case.
 func (a *attempt) compare(ctx context.Context) (bool, error) {
 	h := a.s.cfg.Hasher
 	if a.hash == "" {
@@ -202,7 +202,7 @@ func (a *attempt) compare(ctx context.Context) (bool, error) {
 	if res.Rehash && !a.account.Disabled() {
 		// Without a new hash this time, the next sign-in tries again.
 		if a.rehashed, err = h.Hash(ctx, a.password); err != nil {
-			a.s.cfg.Log.Warn("password hash not raised", "account", a.account.ID, "error", err)
+			a.s.cfg.Log.Warn("password hash not upgraded", "account", a.account.ID, "error", err)
 		}
 	}
 	return res.OK, nil
@@ -229,19 +229,17 @@ func (a *attempt) fail(ctx context.Context, reason string) (string, error) {
 	return reason, errCredentials()
 }
 
-// record writes an audit line about a failure. What was typed is never in it: it
-// may be a password in the wrong field.
+// record records a failure, never with the text of the form: it may be a password in the wrong field.
 func (a *attempt) record(tx *store.Tx, reason string) error {
 	detail := map[string]string{"reason": reason}
-	if a.last {
+	if a.reachesLimit {
 		detail["limit"] = "reached"
 	}
 	return tx.Record(auth.Event{Kind: auth.EventLogin, Outcome: auth.Failure, Actor: a.actor, Account: a.account.ID, Detail: detail})
 }
 
-// startSession starts the session of a user who has given the right password. The
-// transaction reads again what the comparison was based on, asks the one decision,
-// and writes the session with everything that hangs on it.
+// startSession starts the session of a user who has sent the right password. The transaction reads again
+// what the comparison depended on, decides, and writes the session with all that belongs to it.
 func (a *attempt) startSession(ctx context.Context) (string, error) {
 	var refused string
 	err := a.s.cfg.DB.Write(ctx, a.tenant, func(tx *store.Tx) (err error) {
@@ -269,8 +267,8 @@ func (a *attempt) startSession(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// decide turns the right password into a proof and asks whether that is enough. It refuses, with an
-// audit event, what must not continue although the password was right.
+// decide turns the right password into a proof and decides whether that is enough. It records a refusal in
+// spite of the right password.
 func (a *attempt) decide(tx *store.Tx) (b session.Params, reason string, err error) {
 	hash, err := tx.PasswordHash(a.account.ID)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
@@ -286,7 +284,7 @@ func (a *attempt) decide(tx *store.Tx) (b session.Params, reason string, err err
 		reason, err = a.refuse(tx, ReasonDisabled, errCredentials())
 		return b, reason, err
 	}
-	b, err = a.s.complete(tx, a.account, []auth.Proof{{Method: auth.ProofPassword, Account: a.account.ID, At: tx.Now}}, a.actor)
+	b, err = a.s.checkProofs(tx, a.account, []auth.Proof{{Method: auth.ProofPassword, Account: a.account.ID, At: tx.Now}}, a.actor)
 	if refusal, ok := errors.AsType[*auth.Error](err); ok {
 		reason = ReasonRefused
 		if refusal.Code == auth.CodeEmailNotVerified {
@@ -304,7 +302,7 @@ func (a *attempt) refuse(tx *store.Tx, reason string, refusal error) (string, er
 	return reason, store.CommitWith(refusal)
 }
 
-// recordSuccess writes what a successful attempt leaves: the new hash, the time, the audit event.
+// recordSuccess writes the effects of a successful attempt: the new hash, the time, the audit event.
 func (a *attempt) recordSuccess(tx *store.Tx, v auth.Session) error {
 	detail := map[string]string{"method": "password", "session": string(v.ID)}
 	if a.rehashed != "" {

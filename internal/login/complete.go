@@ -9,13 +9,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-var errNotEnough = errors.New("the proofs are not enough for a session")
+var errProofsInsufficient = errors.New("the proofs are not enough for a session")
 
-// complete is the one way from proofs to a session, for pages, the JSON API and remember-me; a
-// device is approved with the session of a page. It asks the one decision about the account, then
-// whether the proofs are enough, and returns what a session may begin with. Every refusal is an
-// *auth.Error; every other error is a fault.
-func (s *Service) complete(tx *store.Tx, a auth.Account, proofs []auth.Proof, actor auth.Actor) (session.Params, error) {
+// checkProofs is the only way from proofs to a session, for pages, the JSON API and remember-me. A device is
+// approved with the session of a page. It checks the account and whether the proofs are enough, and returns
+// the parameters of the session. Every refusal is an *auth.Error; every other error is a fault.
+func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof, actor auth.Actor) (session.Params, error) {
 	tenant, err := tx.CurrentTenant()
 	if err != nil {
 		return session.Params{}, err
@@ -30,7 +29,7 @@ func (s *Service) complete(tx *store.Tx, a auth.Account, proofs []auth.Proof, ac
 	proved, enough := auth.EnoughProof(a.ID, proofs)
 	if !enough {
 		refusal := auth.SessionInvalid()
-		refusal.Err = errNotEnough
+		refusal.Err = errProofsInsufficient
 		return session.Params{}, refusal
 	}
 	return session.Params{Account: a.ID, Client: auth.FirstParty, ACR: proved.ACR, AMR: proved.AMR, AuthAt: proved.At, Actor: actor}, nil

@@ -22,39 +22,38 @@ type PasswordForm struct {
 	RememberMe      string // the remember-me cookie, if there is one
 }
 
-// SignedIn is what the browser gets: the session that was started or renewed, the new value of the
-// session cookie, that of the remember-me cookie when it changes, and that of the cookie by which
-// accounts know the browser.
+// SignedIn is the result for the browser: the session that was started or renewed, the new value of the
+// session cookie, that of the remember-me cookie when it changes, and that of the known-browser cookie.
 type SignedIn struct {
 	Session    auth.Session
-	Accounts   []session.SignedIn // all that are signed in in the browser now, this one first
-	Cookie     string             // whole; secret
+	Accounts   []session.SignedIn // all accounts signed in in the browser, this one first
+	Cookie     string             // the whole session cookie; secret
 	RememberMe secret.Text
 	Known      secret.Text
 	Step       flow.Step // of the flow in which the user signed in
 }
 
-// SignInBrowser signs in with email address and password in a flow, and continues the flow. An
-// account that is signed in in the browser already gets its session renewed under another secret.
-// Any other account is put in front of those that are there. The session, and the flow's record of
-// it, are written in one transaction. Refusals are those of flow.CheckForm and of Password; with
-// the latter, Step is the one at which the flow stays.
+// SignInBrowser signs in with email address and password in a flow, and continues the flow. An account that
+// is signed in in the browser already gets its session renewed under another secret. Any other account
+// becomes the first of the browser. The session and the flow's record of it are written in one transaction.
+// Refusals are those of flow.CheckForm and of Password; with the latter, Step is the one at which the flow
+// stays.
 //
-// A form that was sent twice does not start a second session. Where the browser has the session
-// already, the flow goes on without a password. A form of a flow in which a user signed in counts
-// only as sent twice, and not after that user has signed out: browsers keep what they posted, and
-// whoever comes to the browser later can send it again.
+// A form that was sent twice does not start a second session. If the browser has the session already, the
+// flow continues without a password. A form of a flow in which a user signed in counts only as sent twice,
+// and not after that user has signed out. Browsers keep what they posted, and the next user of the browser
+// could send it again.
 func (s *Service) SignInBrowser(ctx context.Context, in PasswordForm) (SignedIn, error) {
 	f, err := s.cfg.Flows.CheckForm(ctx, in.FormRef)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if f.ID != in.Flow && in.signedIn(f) {
+	if f.ID != in.Flow && in.hasSession(f) {
 		step, err := s.cfg.Flows.Advance(ctx, in.Tenant, f, in.Browser)
 		return SignedIn{Step: step}, err
 	}
 	if f.ID != in.Flow {
-		if used, err := s.formUsed(ctx, in, f); err != nil {
+		if used, err := s.hasFormSignIn(ctx, in, f); err != nil {
 			return SignedIn{}, err
 		} else if used {
 			step, err := s.cfg.Flows.Continue(ctx, in.Tenant, f.ID, in.Browser)
@@ -70,7 +69,7 @@ func (s *Service) SignInBrowser(ctx context.Context, in PasswordForm) (SignedIn,
 		},
 	}
 	if err := s.signIn(ctx, a); err != nil {
-		return s.refusedAt(ctx, in, err)
+		return s.refuseInFlow(ctx, in, err)
 	}
 	e.Known = a.issueKnownBrowser()
 	b := in.Browser
@@ -80,17 +79,17 @@ func (s *Service) SignInBrowser(ctx context.Context, in PasswordForm) (SignedIn,
 	return e, err
 }
 
-// signedIn reports whether the browser holds the session of the form's account that was proved in
+// hasSession reports whether the browser holds the session of the form's account that was proved in
 // the flow.
-func (in PasswordForm) signedIn(f auth.Flow) bool {
+func (in PasswordForm) hasSession(f auth.Flow) bool {
 	return !f.ProvedAt.IsZero() && slices.ContainsFunc(in.Browser.Sessions, func(v session.SignedIn) bool {
 		return v.Session.ID == f.Session && v.Account.Email.Login == canonicalLogin(in.Email)
 	})
 }
 
-// formUsed reports whether a user signed in within the flow of a form that is over, unless the form
+// hasFormSignIn reports whether a user signed in within the flow of a form that is over, unless the form
 // counts as sent twice in its successor and the session lives. The proof is then in the successor.
-func (s *Service) formUsed(ctx context.Context, in PasswordForm, successor auth.Flow) (used bool, err error) {
+func (s *Service) hasFormSignIn(ctx context.Context, in PasswordForm, successor auth.Flow) (used bool, err error) {
 	err = s.cfg.DB.Read(ctx, in.Tenant, func(tx *store.Tx) error {
 		over, err := tx.Flow(in.Flow)
 		if err != nil || over.ProvedAt.IsZero() {
@@ -111,8 +110,8 @@ func (s *Service) formUsed(ctx context.Context, in PasswordForm, successor auth.
 	return used, nil
 }
 
-// refusedAt returns a refusal with the step at which the flow stays.
-func (s *Service) refusedAt(ctx context.Context, in PasswordForm, refusal error) (SignedIn, error) {
+// refuseInFlow returns a refusal with the step at which the flow stays.
+func (s *Service) refuseInFlow(ctx context.Context, in PasswordForm, refusal error) (SignedIn, error) {
 	if _, ok := errors.AsType[*auth.Error](refusal); !ok {
 		return SignedIn{}, refusal
 	}
@@ -142,8 +141,8 @@ func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, b session.Params,
 	return e, flow.CompleteSignIn(tx, f, e.Session)
 }
 
-// withFlowSession adds the session that the account got in the flow already. The browser sent the
-// form again before it had the cookie.
+// withFlowSession adds the session that the account already got in the flow. The browser sent the form again
+// before it had the cookie.
 func withFlowSession(tx *store.Tx, browser []session.SignedIn, f auth.Flow, a auth.Account) ([]session.SignedIn, error) {
 	if f.ProvedAt.IsZero() {
 		return browser, nil
@@ -162,8 +161,8 @@ func withFlowSession(tx *store.Tx, browser []session.SignedIn, f auth.Flow, a au
 	return append(slices.Clone(browser), session.SignedIn{Account: a, Session: v}), nil
 }
 
-// updateRememberMe starts a remember-me series when the user asked for it, and ends the one that the browser
-// had. Without that wish, a series of the same account is renewed.
+// updateRememberMe starts a remember-me series if the user requested it, and ends the browser's former one.
+// Otherwise a series of the same account is renewed.
 func (s *Service) updateRememberMe(tx *store.Tx, account auth.AccountID, in PasswordForm, p session.Proof) (auth.RememberMeID, secret.Text, error) {
 	old, own, err := s.cfg.Sessions.OwnedRememberMe(tx, in.RememberMe, account)
 	if err != nil {
@@ -183,8 +182,8 @@ func (s *Service) updateRememberMe(tx *store.Tx, account auth.AccountID, in Pass
 	return v.ID, rememberMe, err
 }
 
-// addToBrowser puts an account in front of those that are signed in in the browser: with its own
-// session there under another secret, or with a new one.
+// addToBrowser makes an account the first one in the browser, with its own session under another secret or
+// with a new session.
 func (s *Service) addToBrowser(tx *store.Tx, browser []session.SignedIn, a auth.Account, b session.Params) (SignedIn, error) {
 	front := session.SignedIn{Account: a}
 	all := []session.SignedIn{front}
@@ -193,7 +192,7 @@ func (s *Service) addToBrowser(tx *store.Tx, browser []session.SignedIn, a auth.
 			all = append(all, v)
 			continue
 		}
-		if front.Secret != "" { // a second session of the same account has no use
+		if front.Secret != "" { // one session for each account
 			if err := s.endSession(tx, v, auth.EndRenewed); err != nil {
 				return SignedIn{}, err
 			}
@@ -201,7 +200,7 @@ func (s *Service) addToBrowser(tx *store.Tx, browser []session.SignedIn, a auth.
 		}
 		renewed, cookie, err := s.cfg.Sessions.Reauthenticate(tx, v.Session.ID, session.Proof{ACR: b.ACR, AMR: b.AMR, RememberMe: b.RememberMe})
 		if errors.Is(err, auth.ErrNotFound) {
-			continue // it has ended meanwhile
+			continue // the session has ended meanwhile
 		}
 		if err != nil {
 			return SignedIn{}, err
@@ -236,7 +235,7 @@ func (s *Service) endSession(tx *store.Tx, v session.SignedIn, reason string) er
 
 // SignOutBrowser signs one account of the browser out, or all of them when which is empty. It
 // returns the new value of the session cookie, empty when no account is left. Remember-me cookies
-// of those who signed out are invalid afterwards.
+// of the accounts that were signed out are invalid afterwards.
 func (s *Service) SignOutBrowser(ctx context.Context, tenant auth.TenantID, browser []session.SignedIn, which auth.SessionID, actor auth.Actor) (string, error) {
 	var cookie string
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {

@@ -12,13 +12,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Password signs in with email address and password, and raises an old hash on
-// the way. Refusals: invalid_credentials; email_not_verified, only after the right
-// password; rate_limited before any hashing; password_too_long or password_invalid
-// for text that cannot be a password; unavailable when the gate is full; after the
-// right password invalid_target for a resource that the first-party client may not ask for.
+// Password signs in with email address and password, and upgrades an outdated hash. Refusals:
+// invalid_credentials; email_not_verified, only after the right password; rate_limited before any hashing;
+// password_too_long or password_invalid for text that cannot be a password; unavailable when the gate is
+// full; after the right password invalid_target for a resource that the first-party client may not request.
 func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request) (Result, error) {
-	d := direct{s: s, request: r}
+	d := apiSignIn{s: s, request: r}
 	a := &attempt{
 		s: s, tenant: tenant, email: r.Email, password: r.Password, actor: r.Actor,
 		begin: d.begin, finish: d.finish,
@@ -30,8 +29,8 @@ func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request)
 	return d.result, nil
 }
 
-// direct is a sign-in by the JSON API: it returns tokens, or a cookie with one account.
-type direct struct {
+// apiSignIn is a sign-in by the JSON API: it returns tokens, or a cookie with one account.
+type apiSignIn struct {
 	s       *Service
 	request Request
 	result  Result
@@ -39,9 +38,9 @@ type direct struct {
 }
 
 // begin writes the session and its refresh token family.
-func (d *direct) begin(tx *store.Tx, a auth.Account, b session.Params) (auth.Session, error) {
+func (d *apiSignIn) begin(tx *store.Tx, a auth.Account, b session.Params) (auth.Session, error) {
 	d.result, d.draft = Result{}, token.Draft{}
-	if err := d.endFormer(tx); err != nil {
+	if err := d.endFormerSession(tx); err != nil {
 		return auth.Session{}, err
 	}
 	b.Cookie = d.request.Cookie
@@ -59,8 +58,8 @@ func (d *direct) begin(tx *store.Tx, a auth.Account, b session.Params) (auth.Ses
 	return v, err
 }
 
-// scope is what is asked for, or auth.LoginScope. The order of auth.DefaultScope marks
-// refresh families that are older than auth.ScopeAccount, so another order is kept of it.
+// scope returns the requested scope, or auth.LoginScope. The order of auth.DefaultScope marks refresh families
+// that are older than auth.ScopeAccount, so a requested auth.DefaultScope gets another order.
 func (r Request) scope() auth.Scope {
 	switch {
 	case r.Scope == nil:
@@ -79,7 +78,7 @@ func (r Request) audience() []string {
 }
 
 // finish signs the tokens, after the commit.
-func (d *direct) finish(ctx context.Context) (err error) {
+func (d *apiSignIn) finish(ctx context.Context) (err error) {
 	if d.request.Cookie {
 		return nil
 	}
@@ -89,9 +88,8 @@ func (d *direct) finish(ctx context.Context) (err error) {
 	return nil
 }
 
-// endFormer ends the session that this browser had before: its cookie is about to
-// be replaced, and the old one must not stay valid.
-func (d *direct) endFormer(tx *store.Tx) error {
+// endFormerSession ends the browser's former session. Its cookie is about to be replaced and must not stay valid.
+func (d *apiSignIn) endFormerSession(tx *store.Tx) error {
 	sid := d.request.Actor.Session
 	if !d.request.Cookie || sid == "" {
 		return nil

@@ -48,7 +48,7 @@ func (s *Service) resume(tx *store.Tx, rememberMe string, browser []session.Sign
 	if err != nil {
 		return SignedIn{}, err
 	}
-	params, err := s.complete(tx, a, series.Proofs(), actor)
+	params, err := s.checkProofs(tx, a, series.Proofs(), actor)
 	if err != nil {
 		return SignedIn{}, s.refuseResume(tx, a, actor, err)
 	}
@@ -69,8 +69,8 @@ func (s *Service) resume(tx *store.Tx, rememberMe string, browser []session.Sign
 		Detail: map[string]string{"method": "remembered", "session": string(e.Session.ID)}})
 }
 
-// refuseResume records a refusal of a user whose cookie was valid. The response says only that it is
-// not.
+// refuseResume records a refusal of a user whose cookie was valid. The response does not differ from that to
+// an invalid cookie.
 func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, why error) error {
 	if _, refusal := errors.AsType[*auth.Error](why); !refusal {
 		return why
