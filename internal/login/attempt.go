@@ -46,12 +46,12 @@ type attempt struct {
 	begin  func(tx *store.Tx, a auth.Account, b session.Params) (auth.Session, error)
 	finish func(ctx context.Context) error
 
-	login    string       // canonicalLogin; empty if the text is not an address
-	reachesLimit     bool         // this attempt reaches the limit
-	account  auth.Account // zero for an unknown login
-	hash     string       // empty for an account without a password
-	compared password.Result
-	rehashed string // a new hash of the same password, if the stored one is outdated
+	login        string       // canonicalLogin; empty if the text is not an address
+	reachesLimit bool         // this attempt reaches the limit
+	account      auth.Account // zero for an unknown login
+	hash         string       // empty for an account without a password
+	compared     password.Result
+	rehashed     string // a new hash of the same password, if the stored one is outdated
 }
 
 // countAttempt counts the attempt before anything is read or hashed.

@@ -11,16 +11,16 @@ import (
 	"strings"
 )
 
-// A breached list is a text file as Have I Been Pwned's downloader writes it:
-// one line for each password, its SHA-1 in hex, sorted by hash; lines end in LF or
-// CRLF. A colon and a count may follow each hash; upper and lower case are the same. It has tens of gigabytes, so it stays
-// on disk and is searched by halves: about 35 small reads for a password.
+// A breached list is a text file in the form of Have I Been Pwned's downloader: the SHA-1 of each password
+// in hex, one on each line, sorted by hash. Lines end in LF or CRLF. A colon and a count may follow each
+// hash; case does not matter. The file has tens of gigabytes, so it stays on disk. A binary search takes
+// about 35 small reads for a password.
 
 const (
 	hashLen  = 2 * sha1.Size
 	maxCount = 12                     // digits
 	maxLine  = hashLen + maxCount + 3 // with colon, CR and LF
-	probes   = 256                    // lines looked at when a list is opened
+	probes   = 256                    // lines checked when a list is opened
 )
 
 // Breached looks passwords up in a breached list. It is safe for concurrent use.
@@ -30,10 +30,9 @@ type Breached struct {
 	file *os.File // nil unless opened by OpenBreached
 }
 
-// OpenBreached opens the breached list at path and checks that it is one: its
-// ends and some hundred lines between must be well formed and in order. The
-// file must not change while it is open; to replace it, rename a new one over
-// it and open that.
+// OpenBreached opens the breached list at path and checks a sample: its first and last lines and some hundred
+// lines between must be well formed and in order. The file must not change while it is open. To replace it,
+// rename a new file over it and open that.
 func OpenBreached(path string) (*Breached, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -68,7 +67,7 @@ func NewBreached(r io.ReaderAt, size int64) (*Breached, error) {
 			return nil, err
 		}
 		if start < end {
-			continue // the same line again
+			continue // the same line as before
 		}
 		if line.hash <= previous {
 			return nil, fmt.Errorf("not sorted by hash at byte %d", start)
@@ -93,8 +92,8 @@ func (b *Breached) Close() error {
 	return b.file.Close()
 }
 
-// Contains reports whether the list has pw, normalised. An error means that the
-// list could not be read or is damaged, not that the password is fine.
+// Contains reports whether the list has pw, normalised. An error means that the list could not be read or is
+// damaged; the password was not checked.
 func (b *Breached) Contains(pw string) (bool, error) {
 	sum := sha1.Sum([]byte(pw))
 	want := strings.ToUpper(hex.EncodeToString(sum[:]))
@@ -119,7 +118,7 @@ type breachedLine struct {
 	end  int64 // where the next line starts
 }
 
-// lineAt reads the line that the byte at offset belongs to.
+// lineAt reads the line that contains the byte at offset.
 func (b *Breached) lineAt(offset int64) (start int64, line breachedLine, err error) {
 	var buf [2 * maxLine]byte
 	from := max(offset-maxLine, 0)
@@ -157,12 +156,12 @@ func parseBreached(text []byte) (hash string, ok bool) {
 		return "", false
 	}
 	hash, count := strings.ToUpper(string(text[:hashLen])), text[hashLen:]
-	if !only(hash, "0123456789ABCDEF") || len(count) > 0 && !isCount(count) {
+	if !containsOnly(hash, "0123456789ABCDEF") || len(count) > 0 && !isCount(count) {
 		return "", false
 	}
 	return hash, true
 }
 
 func isCount(text []byte) bool {
-	return text[0] == ':' && len(text) > 1 && len(text) <= 1+maxCount && only(string(text[1:]), "0123456789")
+	return text[0] == ':' && len(text) > 1 && len(text) <= 1+maxCount && containsOnly(string(text[1:]), "0123456789")
 }

@@ -9,10 +9,10 @@ import (
 // Calibration configures Calibrate. All fields but Progress are
 // required.
 type Calibration struct {
-	Target    time.Duration // the longest that one hash may take
+	Target    time.Duration // the longest time for one hash
 	MaxMemory int           // KiB, the most that one hash may use
 	Now       func() time.Time
-	Progress  func(Measurement) // hears each row as it is measured
+	Progress  func(Measurement) // is called with each row
 }
 
 // Measurement is one row of a calibration.
@@ -21,16 +21,15 @@ type Measurement struct {
 	Duration time.Duration
 }
 
-// memorySteps are tried upwards, in MiB.
+// memorySteps are tried in this order, in MiB.
 var memorySteps = []uint32{19, 32, 46, 64, 96, 128, 192, 256, 384, 512}
 
-// maxPasses ends the search on machines faster than any today.
+// maxPasses bounds the search; no machine of today reaches it.
 const maxPasses = 10
 
-// Calibrate measures this machine and proposes parameters: the most memory that
-// meets the target in two passes, then as many passes as the target allows. It
-// never proposes less than RecommendedParams; when even those miss the target, the
-// last row says by how much. It takes some ten times Target.
+// Calibrate measures this machine and proposes parameters: the most memory that meets the target in two
+// passes, then as many passes as the target allows. The result is at least RecommendedParams; if those miss
+// the target, the last row says by how much. It takes some ten times Target.
 func Calibrate(ctx context.Context, c Calibration) (Params, []Measurement, error) {
 	best := RecommendedParams()
 	if c.Now == nil || c.Target <= 0 {
@@ -68,8 +67,7 @@ func Calibrate(ctx context.Context, c Calibration) (Params, []Measurement, error
 	return best, rows, ctx.Err()
 }
 
-// measure takes the better of two runs: the first one also pays for fresh
-// memory.
+// measure returns the shorter of two runs: the first one also allocates the memory.
 func measure(p Params, now func() time.Time) time.Duration {
 	salt := make([]byte, p.SaltLength)
 	var least time.Duration

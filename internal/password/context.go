@@ -8,14 +8,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// minContextWord keeps names such as "Al" or "Ann" from forbidding half of the
+// minContextWord is the minimum length, so that names such as "Al" or "Ann" do not exclude half of the
 // dictionary.
 const minContextWord = 4
 
-// contextWords cuts what is known about an account into the words that its
-// password must not contain: each text whole, the part of an address before
-// the "@", and every run of letters and digits in those. The domain of an
-// address is left out, being shared by millions.
+// contextWords returns the words that the password of an account must not contain: each text whole, the
+// local part of an address, and every run of letters and digits in those. It omits the domain of an address,
+// which millions share.
 func contextWords(context []string) []string {
 	var words []string
 	add := func(w string) {
@@ -24,7 +23,7 @@ func contextWords(context []string) []string {
 		}
 	}
 	for _, text := range context {
-		text = fold(strings.TrimSpace(text))
+		text = foldCase(strings.TrimSpace(text))
 		if at := strings.LastIndexByte(text, '@'); at >= 0 {
 			add(text)
 			text = text[:at]
@@ -36,11 +35,11 @@ func contextWords(context []string) []string {
 		// "alice.smith" equals "alicesmith" to a user.
 		add(strings.Join(strings.FieldsFunc(text, isSeparator), ""))
 	}
-	return distinct(words...)
+	return uniqueForms(words...)
 }
 
 func containsAny(pw string, words []string) bool {
-	pw = fold(pw)
+	pw = foldCase(pw)
 	for _, w := range words {
 		if strings.Contains(pw, w) {
 			return true
@@ -53,8 +52,7 @@ func isSeparator(r rune) bool {
 	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
 }
 
-// fold makes texts comparable that look alike: full-width letters, ligatures
-// and case.
-func fold(s string) string {
+// foldCase removes differences of case, width and ligatures.
+func foldCase(s string) string {
 	return strings.ToLower(norm.NFKC.String(s))
 }

@@ -15,7 +15,7 @@ func TestRepair_S11_FailuresAnswerAtOneTime(t *testing.T) {
 	kinds := map[string]time.Duration{"old": 93 * ms, "current": 293 * ms, "bcrypt": 315 * ms, "md5": 294 * ms}
 	var c costs
 	for name, took := range kinds {
-		if rest := c.failureDelay(name, took); len(c.took) < 2 && rest != 0 {
+		if rest := c.failureDelay(name, took); len(c.durations) < 2 && rest != 0 {
 			t.Errorf("one kind waits %v", rest)
 		}
 		c = c.withKind(name, digest{}, took)
@@ -86,7 +86,7 @@ func TestRepair_S11_AfterTheCostWasRaised(t *testing.T) {
 		}
 	}
 	step := h.costs.Load().step()
-	if len(h.costs.Load().took) != 2 || step == 0 {
+	if len(h.costs.Load().durations) != 2 || step == 0 {
 		t.Fatalf("learned %+v", h.costs.Load())
 	}
 	fails := map[string]func() (Result, error){
@@ -143,7 +143,7 @@ func TestRepair_S11_WalkFindsSHACryptWithRounds(t *testing.T) {
 			}
 		}
 		for _, class := range want {
-			if h.costs.Load().took[class] == 0 {
+			if h.costs.Load().durations[class] == 0 {
 				t.Errorf("%s: %s was not found", name, class)
 			}
 		}

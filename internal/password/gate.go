@@ -31,20 +31,19 @@ type Stats struct {
 	Waiting       int
 
 	Done      uint64 // hashes and comparisons that ran
-	Rejected  uint64 // refused because the line was full
+	Rejected  uint64 // refused because the queue was full
 	TimedOut  uint64 // refused after waiting too long
 	Abandoned uint64 // the caller's context ended while waiting
 }
 
-// gate admits work while memory and threads last and lets the rest wait in
-// arrival order. A big request at the head of the line is not overtaken by
-// small ones, or it would starve.
+// gate admits callers while memory and threads last, in order of arrival. A large request at the head of the
+// queue is not overtaken by small ones, or it would starve.
 type gate struct {
 	memory, threads, limit int
 	wait                   time.Duration
 	timers                 timer.Source
 
-	mu          sync.Mutex // owns the next three
+	mu          sync.Mutex // guards the next three
 	freeMemory  int
 	freeThreads int
 	queue       list.List // of *ticket
@@ -54,7 +53,7 @@ type gate struct {
 	mean                                atomic.Int64 // nanoseconds, moving average of one run
 }
 
-// ticket is one caller in the line. granted is closed by the caller that frees enough.
+// ticket is a caller in the queue. The caller that frees enough closes granted.
 type ticket struct {
 	kib, threads int
 	granted      chan struct{}
@@ -66,13 +65,13 @@ func newGate(cfg Config) *gate {
 	return g
 }
 
-// enter waits for memory and threads. The returned function releases them and must be called once,
-// with the time the work took.
+// enter waits for memory and threads. The returned function releases them. It must be called once, with the
+// duration of the work.
 func (g *gate) enter(ctx context.Context, kib, threads int) (leave func(ran time.Duration), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	// A hash with more lanes than we have threads just runs slower.
+	// A hash with more lanes than threads just runs slower.
 	t := &ticket{kib: min(kib, g.memory), threads: min(threads, g.threads), granted: make(chan struct{})}
 	place, err := g.admitOrQueue(t)
 	if err != nil {
@@ -125,7 +124,7 @@ func (g *gate) waitForGrant(ctx context.Context, t *ticket, place *list.Element)
 	defer g.mu.Unlock()
 	select {
 	case <-t.granted:
-		// Granted while we were giving up. A caller that is still there takes it.
+		// Granted in the same moment. A caller that is not canceled takes it.
 		if err == nil {
 			return nil
 		}
@@ -134,7 +133,7 @@ func (g *gate) waitForGrant(ctx context.Context, t *ticket, place *list.Element)
 		g.queue.Remove(place)
 		g.waiting.Add(-1)
 	}
-	g.admit() // we may have been the big one that held up the line
+	g.admit() // this ticket may have been the large one at the head of the queue
 	count.Add(1)
 	if err == nil {
 		err = g.busyError(g.queue.Len())
@@ -149,7 +148,7 @@ func (g *gate) releaseAndAdmit(t *ticket) {
 	g.admit()
 }
 
-// The functions below need g.mu.
+// The functions below require g.mu.
 
 func (g *gate) hasRoom(t *ticket) bool { return t.kib <= g.freeMemory && t.threads <= g.freeThreads }
 func (g *gate) reserve(t *ticket)      { g.freeMemory -= t.kib; g.freeThreads -= t.threads }
@@ -169,18 +168,18 @@ func (g *gate) admit() {
 	}
 }
 
-// recordDuration keeps an average over about the last sixteen runs.
+// recordDuration updates the average of about the last sixteen runs.
 func (g *gate) recordDuration(ran time.Duration) {
 	old := g.mean.Load()
 	if old == 0 {
 		g.mean.Store(int64(ran))
 		return
 	}
-	// A lost race between two writers loses one sample, which does no harm.
+	// A lost race between two writers loses one sample, which is harmless.
 	g.mean.Store(old + (int64(ran)-old)/16)
 }
 
-// busy estimates when the present line will have been served.
+// busyError estimates when the present queue will have been served.
 func (g *gate) busyError(waiting int) *BusyError {
 	line := time.Duration(waiting+1) * time.Duration(g.mean.Load()) / time.Duration(g.threads)
 	seconds := (line + time.Second - 1) / time.Second

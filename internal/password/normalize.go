@@ -9,8 +9,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// The caps hold for every password that reaches a hash function, whatever the
-// tenant's policy says.
+// The limits apply to every password that is hashed, whatever the tenant's policy.
 const (
 	maxBytes      = 1024 // as typed
 	maxCodePoints = 128  // normalised
@@ -22,15 +21,13 @@ var (
 	ErrNotText = errors.New("password is not valid UTF-8 text")
 )
 
-// Normalize brings a password into the one form that is hashed: as in the
-// OpaqueString profile of RFC 8265, other spaces become U+0020 and the text
-// becomes NFC, so that it does not matter which keyboard composed an "é".
-// Everything else stays exactly as typed, spaces at the ends and control
-// characters included; unlike OpaqueString nothing is refused for its class,
-// because a user who can type a password once can type it again.
+// Normalize returns the form of a password that is hashed. As in the OpaqueString profile of RFC 8265, other
+// spaces become U+0020 and the text becomes NFC, so it does not matter which keyboard composed an "é".
+// Everything else stays as typed, including spaces at the ends and control characters. Unlike OpaqueString
+// it excludes no class of characters, because a user who can type a password once can type it again.
 //
-// It fails with ErrTooLong above 1024 bytes or 128 code points, and with
-// ErrNotText when pw is not UTF-8. Normalising twice changes nothing.
+// It fails with ErrTooLong above 1024 bytes or 128 code points, and with ErrNotText when pw is not UTF-8.
+// Normalising twice changes nothing.
 func Normalize(pw string) (string, error) {
 	if len(pw) > maxBytes {
 		return "", ErrTooLong
@@ -38,43 +35,43 @@ func Normalize(pw string) (string, error) {
 	if !utf8.ValidString(pw) {
 		return "", ErrNotText
 	}
-	normal := normalized(pw)
+	normal := normalizeNFC(pw)
 	if utf8.RuneCountInString(normal) > maxCodePoints {
 		return "", ErrTooLong
 	}
 	return normal, nil
 }
 
-func plainSpace(r rune) rune {
+func replaceSpace(r rune) rune {
 	if unicode.Is(unicode.Zs, r) {
 		return ' '
 	}
 	return r
 }
 
-// ownForms are the spellings tried against an Argon2 hash: ours is always of
-// the normalised one; one brought from elsewhere may be of the typed one.
+// ownForms returns the spellings to compare with an Argon2 hash. This server hashes the normalised one; an
+// imported hash may be of the typed one.
 func ownForms(pw string) []string {
-	return distinct(normalized(pw), pw)
+	return uniqueForms(normalizeNFC(pw), pw)
 }
 
-// foreignForms are tried against hashes from systems that did not normalise:
-// the same text may have been composed or decomposed when it was set.
+// foreignForms returns the spellings to compare with hashes of systems that did not normalise: the text may
+// have been composed or decomposed.
 func foreignForms(pw string) []string {
-	return distinct(pw, norm.NFC.String(pw), norm.NFD.String(pw))
+	return uniqueForms(pw, norm.NFC.String(pw), norm.NFD.String(pw))
 }
 
-// flaskForms are tried against Flask-Security hashes. NFKD is its default;
-// applications can choose another form or none.
+// flaskForms returns the spellings to compare with Flask-Security hashes. NFKD is its default; applications
+// can choose another form or none.
 func flaskForms(pw string) []string {
-	return distinct(norm.NFKD.String(pw), norm.NFC.String(pw), pw)
+	return uniqueForms(norm.NFKD.String(pw), norm.NFC.String(pw), pw)
 }
 
-func normalized(pw string) string {
-	return norm.NFC.String(strings.Map(plainSpace, pw))
+func normalizeNFC(pw string) string {
+	return norm.NFC.String(strings.Map(replaceSpace, pw))
 }
 
-func distinct(forms ...string) []string {
+func uniqueForms(forms ...string) []string {
 	out := forms[:0]
 next:
 	for _, f := range forms {

@@ -35,8 +35,8 @@ func (p Params) withLengths() Params {
 	return p
 }
 
-// Validate reports every bound that p breaks. It accepts parameters too weak
-// for production, which tests want; see Weak.
+// Validate reports every bound that p breaks. It accepts parameters too weak for production, for tests; see
+// Weak.
 func (p Params) Validate() error {
 	p = p.withLengths()
 	var errs []error
@@ -62,8 +62,8 @@ func (p Params) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Weak reports that p is below OWASP's advice for Argon2id (19 MiB in two
-// passes, or a like amount of work in more memory or more passes).
+// Weak reports whether p is below OWASP's advice for Argon2id: 19 MiB in two passes, or a similar amount of
+// work in more memory or more passes.
 func (p Params) Weak() bool {
 	switch {
 	case p.Memory >= 46<<10:
@@ -80,7 +80,7 @@ func (p Params) Weak() bool {
 	return true
 }
 
-// String writes p as in a PHC string, for logs and tables.
+// String returns p as in a PHC string, for logs and tables.
 func (p Params) String() string {
 	return fmt.Sprintf("m=%d,t=%d,p=%d", p.Memory, p.Time, p.Parallelism)
 }

@@ -1,21 +1,18 @@
-// Package password turns passwords into hashes and back into a yes or a no.
+// Package password hashes and verifies passwords, and checks new ones against a policy.
 //
-// A Hasher makes Argon2id hashes in PHC form and verifies them, together with
-// hashes imported from Flask, Django, passlib and PHP. All hashing runs
-// behind one gate with a memory budget and a bounded waiting line, so that a
-// crowd at the login page is answered with BusyError instead of with swap.
+// A Hasher makes Argon2id hashes in PHC form and verifies them, together with hashes imported from Flask,
+// Django, passlib and PHP. All hashing passes one gate with a memory budget and a bounded queue, so that
+// load beyond it gets BusyError instead of exhausting memory.
 //
-// A Policy says which new passwords are acceptable: length, block list, context
-// words, strength and, where a tenant asks for it, composition. Every refusal is
-// a Reason.
+// A Policy checks new passwords: length, block list, context words, strength and, where a tenant asks for
+// it, composition. Every refusal is a Reason.
 //
-// The package knows no accounts, no database and no HTTP. Passwords are given
-// to it exactly as typed; it normalises them itself (see Normalize), so no
-// caller can forget to.
+// The package knows no accounts, no database and no HTTP. Callers pass passwords exactly as typed, and the
+// package normalises them (see Normalize), so no caller can forget to.
 //
-// Timing: a wrong password, an unknown account (VerifyNone) and an unreadable
-// hash take as long as the slowest kind of hash that MeasureKind was shown, whatever kind
-// they were compared with. A right password takes the time of its own hash.
+// Timing: a wrong password, an unknown account (VerifyNone) and an unreadable hash take as long as the
+// slowest kind of hash that MeasureKind has measured, whatever their own kind. A right password takes the
+// time of its own hash.
 package password
 
 import (
@@ -72,15 +69,15 @@ type Hasher struct {
 	observeWait func(time.Duration)
 }
 
-// Result is the answer of a verification.
+// Result is the result of a verification.
 type Result struct {
-	// OK reports that the password is the right one.
+	// OK reports whether the password is right.
 	OK bool
-	// Rehash reports that the password is right but its stored hash is not of
-	// the current kind and cost: the caller should store a new one.
+	// Rehash reports whether the password is right but its stored hash has not the current kind and cost. The
+	// caller should store a new one.
 	Rehash bool
 
-	failureDelay time.Duration // what a failure would have waited
+	failureDelay time.Duration // the delay of a failure
 }
 
 // New returns a Hasher, or every mistake of the configuration joined.
@@ -101,8 +98,7 @@ func New(cfg Config) (*Hasher, error) {
 		observe:     cfg.Observe,
 		observeWait: cfg.ObserveWait,
 	}
-	// A hash of nothing: random bytes in the place of salt and key, in the same
-	// encoding as a real one, so that comparing with it is the same work.
+	// A hash of random bytes in the encoding of a real one, so that comparing with it is the same work.
 	encoded := h.params.encode(secret.Bytes(int(h.params.SaltLength)), secret.Bytes(int(h.params.KeyLength)))
 	none, err := parse(encoded, h.limits)
 	none.encoded = encoded
@@ -150,10 +146,9 @@ func (h *Hasher) Hash(ctx context.Context, pw string) (string, error) {
 	return encoded, err
 }
 
-// Verify compares pw with a stored hash of any supported kind. Its errors are
-// those of Hash; a hash that cannot be used at all gives ErrUnknownHash,
-// ErrMalformedHash, ErrCostlyHash or ErrNoSalt, after the work of a comparison,
-// so that a visitor cannot tell it from a wrong password.
+// Verify compares pw with a stored hash of any supported kind. Its errors are those of Hash. A hash that
+// cannot be used gives ErrUnknownHash, ErrMalformedHash, ErrCostlyHash or ErrNoSalt after the work of a
+// comparison, so that it cannot be distinguished from a wrong password.
 func (h *Hasher) Verify(ctx context.Context, encoded, pw string) (Result, error) {
 	if _, err := Normalize(pw); err != nil {
 		return Result{}, err
@@ -174,8 +169,8 @@ func (h *Hasher) Verify(ctx context.Context, encoded, pw string) (Result, error)
 	return r, nil
 }
 
-// VerifyNone does the work of a Verify that fails, for an account that does
-// not exist or has no password. It is never OK.
+// VerifyNone does the work of a failed Verify, for an account that does not exist or has no password. It is
+// never OK.
 func (h *Hasher) VerifyNone(ctx context.Context, pw string) (Result, error) {
 	if _, err := Normalize(pw); err != nil {
 		return Result{}, err
@@ -184,18 +179,17 @@ func (h *Hasher) VerifyNone(ctx context.Context, pw string) (Result, error) {
 	return Result{}, err
 }
 
-// Identify returns the name of the scheme of a stored hash and, if Verify
-// could not use it, the reason. It does no hashing: an importer can take a
-// census with it.
+// Identify returns the name of the scheme of a stored hash and, if Verify could not use it, the reason. It
+// does no hashing, so an importer can survey a database with it.
 func (h *Hasher) Identify(encoded string) (scheme string, err error) {
 	d, err := parse(encoded, h.limits)
 	return d.scheme, err
 }
 
-// Stats returns what the gate is doing now.
+// Stats returns the state of the gate.
 func (h *Hasher) Stats() Stats { return h.gate.stats() }
 
-// compare makes a failure take as long as every other.
+// compare compares the password. Every failure takes equally long.
 func (h *Hasher) compare(ctx context.Context, d digest, pw string) (Result, error) {
 	ok, ran, err := h.compareInGate(ctx, d, pw)
 	if err != nil {
@@ -208,7 +202,7 @@ func (h *Hasher) compare(ctx context.Context, d digest, pw string) (Result, erro
 	return Result{}, h.timers.Sleep(ctx, rest)
 }
 
-// try does the comparison, and returns its duration.
+// compareInGate compares the password inside the gate and returns the duration.
 func (h *Hasher) compareInGate(ctx context.Context, d digest, pw string) (ok bool, ran time.Duration, err error) {
 	ran, err = h.runInGate(ctx, d, func() {
 		for _, form := range d.forms(pw) {
@@ -216,20 +210,20 @@ func (h *Hasher) compareInGate(ctx context.Context, d digest, pw string) (ok boo
 				return
 			}
 		}
-		if d.quick {
-			// A plain salted digest answers in microseconds, which would tell
-			// which accounts were imported: add the cost of the other hashes.
+		if d.fast {
+			// A plain salted digest takes microseconds, which would reveal the imported accounts: add the cost of the
+			// other hashes.
 			h.none.match(pw)
 		}
 	})
 	return ok, ran, err
 }
 
-// work runs fn inside the gate, and returns its duration.
+// runInGate runs fn inside the gate and returns its duration.
 func (h *Hasher) runInGate(ctx context.Context, d digest, fn func()) (ran time.Duration, err error) {
 	arrived := h.now()
 	kib, threads := d.kib, d.threads
-	if d.quick {
+	if d.fast {
 		kib, threads = h.none.kib, h.none.threads
 	}
 	if c := h.costs.Load(); len(c.took) > 0 {

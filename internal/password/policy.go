@@ -8,25 +8,23 @@ import (
 	"unicode/utf8"
 )
 
-// Policy decides which new passwords are acceptable. It is not applied when a password
-// is verified. The zero value has the lengths of DefaultPolicy, the built-in
-// block list and no strength check; a tenant's settings are decoded over
+// Policy checks new passwords. It is not applied when a password is verified. The zero value has the lengths
+// of DefaultPolicy, the built-in block list and no strength check. A tenant's settings are decoded over
 // DefaultPolicy.
 type Policy struct {
 	MinLength      int  `json:"min_length"`      // code points; zero means 8
 	MaxLength      int  `json:"max_length"`      // code points; zero means 128
-	MinScore       int  `json:"min_score"`       // 0 to 4, see Strength; 0 asks for none
+	MinScore       int  `json:"min_score"`       // 0 to 4, see Strength; 0 for no check
 	RequireUpper   bool `json:"require_upper"`   // an upper-case letter
 	RequireLower   bool `json:"require_lower"`   // a lower-case letter
 	RequireDigit   bool `json:"require_digit"`   // a decimal digit
 	RequireSpecial bool `json:"require_special"` // neither letter nor digit; a space counts
 
-	// Blocklist holds what the operator adds to the common passwords, which are
-	// refused always. It may be nil.
+	// Blocklist holds the operator's additions to the common passwords, which are always refused. It may be nil.
 	Blocklist *Blocklist `json:"-"`
 }
 
-// Blocklist are passwords to refuse in addition to the common ones.
+// Blocklist holds passwords to refuse in addition to the common ones.
 type Blocklist struct {
 	Breached *Breached // may be nil
 }
@@ -47,18 +45,18 @@ const (
 	ReasonUnavailable  = "unavailable" // the breached list could not be read
 )
 
-// Reason is the reason for which a password was refused, for the user who chose it.
+// Reason says why a password was refused, for the user who chose it.
 type Reason struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
 
-// Bounds of what a policy may ask for: NIST SP 800-63B wants at least 8
-// characters required and at least 64 allowed.
+// Bounds of a policy. NIST SP 800-63B requires a minimum length of at least 8 characters, and that at least 64
+// are allowed.
 const (
-	leastMinLength = 8
-	mostMinLength  = 64
-	leastMaxLength = 64
+	lowestMinLength  = 8
+	highestMinLength = 64
+	lowestMaxLength  = 64
 )
 
 // DefaultPolicy is 8 to 128 characters, a score of at least 2, and no
@@ -71,11 +69,11 @@ func DefaultPolicy() Policy {
 func (p Policy) Validate() error {
 	p = p.withDefaults()
 	var errs []error
-	if p.MinLength < leastMinLength || p.MinLength > mostMinLength {
-		errs = append(errs, fmt.Errorf("min_length %d is not between %d and %d", p.MinLength, leastMinLength, mostMinLength))
+	if p.MinLength < lowestMinLength || p.MinLength > highestMinLength {
+		errs = append(errs, fmt.Errorf("min_length %d is not between %d and %d", p.MinLength, lowestMinLength, highestMinLength))
 	}
-	if p.MaxLength < leastMaxLength || p.MaxLength > maxCodePoints {
-		errs = append(errs, fmt.Errorf("max_length %d is not between %d and %d", p.MaxLength, leastMaxLength, maxCodePoints))
+	if p.MaxLength < lowestMaxLength || p.MaxLength > maxCodePoints {
+		errs = append(errs, fmt.Errorf("max_length %d is not between %d and %d", p.MaxLength, lowestMaxLength, maxCodePoints))
 	}
 	if p.MinScore < 0 || p.MinScore > 4 {
 		errs = append(errs, fmt.Errorf("min_score %d is not between 0 and 4", p.MinScore))
@@ -94,10 +92,9 @@ func (p Policy) withDefaults() Policy {
 	return p
 }
 
-// Check returns every reason to refuse pw, given as typed; none means that it
-// is acceptable. context are the email address, the name, the tenant's name
-// and whatever else is easily guessed about this account. An unreadable
-// breached list is a reason too: nothing passes unchecked.
+// Check returns every reason to refuse pw, given as typed; none means that it is acceptable. The context is
+// the email address, the name, the tenant's name and whatever else is easily guessed about this account. An
+// unreadable breached list is a reason too, so no password passes unchecked.
 func (p Policy) Check(pw string, context ...string) []Reason {
 	p = p.withDefaults()
 	normal, err := Normalize(pw)
@@ -105,7 +102,7 @@ func (p Policy) Check(pw string, context ...string) []Reason {
 	case errors.Is(err, ErrNotText):
 		return []Reason{{ReasonNotText, "must be text"}}
 	case err != nil || utf8.RuneCountInString(normal) > p.MaxLength:
-		// Nothing else is looked at: the rest is for passwords of sane length.
+		// The other checks are for passwords of normal length.
 		return []Reason{{ReasonTooLong, fmt.Sprintf("must have at most %d characters", p.MaxLength)}}
 	}
 	var reasons []Reason

@@ -1,9 +1,8 @@
 package password
 
-// Every hash that is parsed here may come from an untrusted database.
-// The rule of this file and of the scheme_*.go files: parse strictly, refuse a
-// cost above the limits before computing anything, never put the hash or the
-// password into an error.
+// Every hash that is parsed here may come from an untrusted database. The rule of this file and of the
+// scheme_*.go files: parse strictly, refuse a cost above the limits before computing anything, never put the
+// hash or the password into an error.
 
 import (
 	"encoding/base64"
@@ -18,12 +17,11 @@ import (
 var (
 	ErrUnknownHash   = errors.New("password hash is of no supported kind")
 	ErrMalformedHash = errors.New("password hash is malformed")
-	ErrCostlyHash    = errors.New("password hash asks for more work than the limits allow")
+	ErrCostlyHash    = errors.New("password hash needs more work than the limits allow")
 	ErrNoSalt        = errors.New("no Flask-Security salt is configured under the name in the password hash")
 )
 
-// Limits on what a stored hash may ask for. At each of them one comparison
-// takes in the order of a second or two on one core.
+// Limits on stored hashes. At each of them one comparison takes a second or two on one core.
 const (
 	maxEncoded   = 512     // bytes of a whole hash
 	minSalt      = 8       // bytes, for new hashes
@@ -39,7 +37,7 @@ const (
 	maxPhpass    = 20 // log2
 )
 
-// limits are what a Hasher's configuration adds to the constants.
+// limits are the limits that a Hasher's configuration adds to the constants.
 type limits struct {
 	kib        int
 	flaskSalts map[string]string
@@ -52,13 +50,12 @@ type digest struct {
 	kib      int // memory that one comparison takes
 	threads  int
 	argon2id Params // zero for every other kind
-	quick    bool   // a comparison takes microseconds
+	fast     bool   // a comparison takes microseconds
 	forms    func(pw string) []string
 	match    func(pw string) bool
 }
 
-// kinds are all supported hashes by how they begin. No prefix is the beginning
-// of another one's.
+// kinds are all supported hashes by their prefixes. No prefix is a prefix of another.
 var kinds = []struct {
 	prefix string
 	parse  func(encoded string, lim limits) (digest, error)
@@ -116,8 +113,8 @@ func parsePlain(encoded string, lim limits) (digest, error) {
 	return digest{}, ErrUnknownHash
 }
 
-// number reads a decimal without sign or leading zeros.
-func number(s string) (int, bool) {
+// parseNumber parses a decimal without sign or leading zeros.
+func parseNumber(s string) (int, bool) {
 	if s == "" || len(s) > 9 || s[0] == '0' && len(s) > 1 {
 		return 0, false
 	}
@@ -130,17 +127,17 @@ func number(s string) (int, bool) {
 	return n, err == nil
 }
 
-// option reads "name=123".
-func option(s, name string) (int, bool) {
+// parseOption parses "name=123".
+func parseOption(s, name string) (int, bool) {
 	v, ok := strings.CutPrefix(s, name+"=")
 	if !ok {
 		return 0, false
 	}
-	return number(v)
+	return parseNumber(v)
 }
 
-// split cuts s into exactly n parts.
-func split(s, sep string, n int) ([]string, bool) {
+// splitExactly splits s into exactly n parts.
+func splitExactly(s, sep string, n int) ([]string, bool) {
 	parts := strings.Split(s, sep)
 	return parts, len(parts) == n
 }
@@ -150,18 +147,17 @@ var (
 	rawB64    = base64.RawStdEncoding.Strict()
 )
 
-// keyFrom decodes a key and demands a sane length.
-func keyFrom(decode func(string) ([]byte, error), s string) ([]byte, bool) {
-	if strings.ContainsAny(s, "\r\n") { // encoding/base64 overlooks them
+// decodeKey decodes a key and checks its length.
+func decodeKey(decode func(string) ([]byte, error), s string) ([]byte, bool) {
+	if strings.ContainsAny(s, "\r\n") { // encoding/base64 skips them
 		return nil, false
 	}
 	key, err := decode(s)
 	return key, err == nil && len(key) >= minKey && len(key) <= maxKey
 }
 
-// saltFrom decodes a salt; systems exist that made short ones, and passlib can
-// be told to use none.
-func saltFrom(decode func(string) ([]byte, error), s string) ([]byte, bool) {
+// decodeSalt decodes a salt. Some systems made short ones, and passlib can be configured to use none.
+func decodeSalt(decode func(string) ([]byte, error), s string) ([]byte, bool) {
 	if strings.ContainsAny(s, "\r\n") {
 		return nil, false
 	}
@@ -169,17 +165,17 @@ func saltFrom(decode func(string) ([]byte, error), s string) ([]byte, bool) {
 	return salt, err == nil && len(salt) <= maxSalt
 }
 
-func fromHex(s string) ([]byte, error) { return hex.DecodeString(s) }
+func decodeHex(s string) ([]byte, error) { return hex.DecodeString(s) }
 
-// fromAB64 decodes passlib's base64 with '.' for '+' and no padding.
-func fromAB64(s string) ([]byte, error) {
+// decodeAB64 decodes passlib's base64 with '.' for '+' and no padding.
+func decodeAB64(s string) ([]byte, error) {
 	if strings.Contains(s, "+") {
 		return nil, ErrMalformedHash
 	}
 	return rawB64.DecodeString(strings.ReplaceAll(s, ".", "+"))
 }
 
-func literal(s string) ([]byte, error) { return []byte(s), nil }
+func decodeLiteral(s string) ([]byte, error) { return []byte(s), nil }
 
 // endsInNUL matters to HMAC, which pads a short key with zero bytes: under
 // PBKDF2 and scrypt "secret" and "secret\x00" have the same hash.

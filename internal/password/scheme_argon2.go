@@ -8,23 +8,23 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// parseArgon2 reads the PHC form of Argon2id, which is also our own, and of
-// Argon2i: $argon2id$v=19$m=19456,t=2,p=1$salt$key.
+// parseArgon2 parses the PHC form of Argon2id, which is this server's own, and of Argon2i:
+// $argon2id$v=19$m=19456,t=2,p=1$salt$key.
 func parseArgon2(encoded string, _ limits) (digest, error) {
-	parts, ok := split(encoded, "$", 6)
+	parts, ok := splitExactly(encoded, "$", 6)
 	if !ok {
 		return digest{}, ErrMalformedHash
 	}
 	d := digest{scheme: parts[1], forms: ownForms}
-	opts, ok := split(parts[3], ",", 3)
+	opts, ok := splitExactly(parts[3], ",", 3)
 	if !ok || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return d, ErrMalformedHash
 	}
-	m, okM := option(opts[0], "m")
-	t, okT := option(opts[1], "t")
-	p, okP := option(opts[2], "p")
-	salt, okS := saltFrom(rawB64.DecodeString, parts[4])
-	key, okK := keyFrom(rawB64.DecodeString, parts[5])
+	m, okM := parseOption(opts[0], "m")
+	t, okT := parseOption(opts[1], "t")
+	p, okP := parseOption(opts[2], "p")
+	salt, okS := decodeSalt(rawB64.DecodeString, parts[4])
+	key, okK := decodeKey(rawB64.DecodeString, parts[5])
 	if !okM || !okT || !okP || !okS || !okK || t < 1 || p < 1 || m < 8*p || len(salt) < minSalt {
 		return d, ErrMalformedHash
 	}
@@ -55,6 +55,6 @@ func parseDjangoArgon2(encoded string, lim limits) (digest, error) {
 	}
 	d, err := parseArgon2(rest, lim)
 	d.scheme = "django-" + d.scheme
-	d.argon2id = Params{} // the wrapping is another scheme
+	d.argon2id = Params{} // the wrapped hash is another scheme
 	return d, err
 }

@@ -12,15 +12,15 @@ import (
 
 const (
 	bcryptLen = 60 // of a whole hash
-	// bcryptMax is what bcrypt reads of a password. It would match any other
-	// with the same beginning, so longer ones match nothing here.
+	// bcryptMax is the number of bytes that bcrypt reads of a password. A longer one would match any other with
+	// the same beginning, so it matches nothing.
 	bcryptMax = 72
 )
 
 // parseBcrypt reads $2a$, $2b$ and $2y$ hashes.
 func parseBcrypt(encoded string, _ limits) (digest, error) {
 	d := digest{scheme: "bcrypt", kib: 16, threads: 1, forms: foreignForms}
-	if len(encoded) != bcryptLen || encoded[6] != '$' || !only(encoded[7:], crypt64) || !only(encoded[4:6], "0123456789") {
+	if len(encoded) != bcryptLen || encoded[6] != '$' || !containsOnly(encoded[7:], crypt64) || !containsOnly(encoded[4:6], "0123456789") {
 		return d, ErrMalformedHash
 	}
 	cost := int(encoded[4]-'0')*10 + int(encoded[5]-'0')
@@ -31,8 +31,8 @@ func parseBcrypt(encoded string, _ limits) (digest, error) {
 		return d, fmt.Errorf("%w: bcrypt cost %d", ErrCostlyHash, cost)
 	}
 	d.match = func(pw string) bool {
-		// bcrypt repeats the password and a NUL until its key is full, so "abc"
-		// and "abc\x00abc" are one to it. The work is done all the same.
+		// bcrypt repeats the password and a NUL until its key is full, so "abc" and "abc\x00abc" are the same to it.
+		// The work is done nevertheless.
 		exact := len(pw) <= bcryptMax && !strings.Contains(pw, "\x00")
 		same := bcrypt.CompareHashAndPassword([]byte(encoded), []byte(pw[:min(len(pw), bcryptMax)])) == nil
 		return same && exact
@@ -42,7 +42,7 @@ func parseBcrypt(encoded string, _ limits) (digest, error) {
 
 // parseDjangoBcrypt reads bcrypt$$2b$….
 func parseDjangoBcrypt(encoded string, lim limits) (digest, error) {
-	d, err := bcryptOf(strings.TrimPrefix(encoded, "bcrypt$"), lim, nil)
+	d, err := parseBcryptOf(strings.TrimPrefix(encoded, "bcrypt$"), lim, nil)
 	d.scheme = "django-bcrypt"
 	return d, err
 }
@@ -50,7 +50,7 @@ func parseDjangoBcrypt(encoded string, lim limits) (digest, error) {
 // parseDjangoBcryptSHA256 reads bcrypt_sha256$$2b$…: bcrypt of the password's
 // SHA-256 in hex.
 func parseDjangoBcryptSHA256(encoded string, lim limits) (digest, error) {
-	d, err := bcryptOf(strings.TrimPrefix(encoded, "bcrypt_sha256$"), lim, func(pw string) string {
+	d, err := parseBcryptOf(strings.TrimPrefix(encoded, "bcrypt_sha256$"), lim, func(pw string) string {
 		sum := sha256.Sum256([]byte(pw))
 		return hex.EncodeToString(sum[:])
 	})
@@ -63,7 +63,7 @@ func parseDjangoBcryptSHA256(encoded string, lim limits) (digest, error) {
 // $bcrypt-sha256$2b,12$salt$key (plain SHA-256).
 func parsePasslibBcrypt(encoded string, lim limits) (digest, error) {
 	d := digest{scheme: "passlib-bcrypt-sha256"}
-	parts, ok := split(encoded, "$", 5)
+	parts, ok := splitExactly(encoded, "$", 5)
 	if !ok {
 		return d, ErrMalformedHash
 	}
@@ -72,7 +72,7 @@ func parsePasslibBcrypt(encoded string, lim limits) (digest, error) {
 	opts := parts[2]
 	if v2, ok := strings.CutPrefix(opts, "v=2,t="); ok {
 		opts = strings.Replace(v2, ",r=", ",", 1)
-		digestOf = func(pw string) []byte { return hmacOf(sha256.New, []byte(salt), pw) }
+		digestOf = func(pw string) []byte { return computeHMAC(sha256.New, []byte(salt), pw) }
 	}
 	ident, cost, ok := strings.Cut(opts, ",")
 	if !ok || len(cost) == 0 || len(cost) > 2 || ident != "2a" && ident != "2b" && ident != "2y" {
@@ -82,14 +82,14 @@ func parsePasslibBcrypt(encoded string, lim limits) (digest, error) {
 		cost = "0" + cost
 	}
 	plain := "$" + ident + "$" + cost + "$" + salt + key
-	d, err := bcryptOf(plain, lim, func(pw string) string { return base64.StdEncoding.EncodeToString(digestOf(pw)) })
+	d, err := parseBcryptOf(plain, lim, func(pw string) string { return base64.StdEncoding.EncodeToString(digestOf(pw)) })
 	d.scheme = "passlib-bcrypt-sha256"
 	return d, err
 }
 
-// bcryptOf parses a plain bcrypt hash of what before makes of the password.
-func bcryptOf(plain string, lim limits, before func(string) string) (digest, error) {
-	if len(plain) < 4 || plain[0] != '$' || plain[1] != '2' || !only(plain[2:3], "aby") || plain[3] != '$' {
+// parseBcryptOf parses a plain bcrypt hash of the password as transformed by before.
+func parseBcryptOf(plain string, lim limits, before func(string) string) (digest, error) {
+	if len(plain) < 4 || plain[0] != '$' || plain[1] != '2' || !containsOnly(plain[2:3], "aby") || plain[3] != '$' {
 		return digest{}, ErrMalformedHash
 	}
 	d, err := parseBcrypt(plain, lim)
@@ -101,6 +101,6 @@ func bcryptOf(plain string, lim limits, before func(string) string) (digest, err
 	return d, nil
 }
 
-func only(s, alphabet string) bool {
+func containsOnly(s, alphabet string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(alphabet, r) })
 }

@@ -22,7 +22,7 @@ func parseSHACrypt(encoded string, _ limits) (digest, error) {
 	}
 	parts := strings.Split(encoded[3:], "$")
 	if len(parts) == 3 {
-		rounds, ok := option(parts[0], "rounds")
+		rounds, ok := parseOption(parts[0], "rounds")
 		if !ok || rounds < 1000 {
 			return d, ErrMalformedHash
 		}
@@ -31,12 +31,12 @@ func parseSHACrypt(encoded string, _ limits) (digest, error) {
 		}
 		parts = parts[1:]
 	}
-	if len(parts) != 2 || len(parts[0]) > 16 || len(parts[1]) != keyLen || !only(parts[0]+parts[1], crypt64) {
+	if len(parts) != 2 || len(parts[0]) > 16 || len(parts[1]) != keyLen || !containsOnly(parts[0]+parts[1], crypt64) {
 		return d, ErrMalformedHash
 	}
 	hash, err := shacrypt.Decode(encoded)
 	if err != nil {
-		return d, ErrMalformedHash // its own error would quote the hash
+		return d, ErrMalformedHash // its error would contain the hash
 	}
 	d.match = func(pw string) bool {
 		// crypt(3) ends a password at its first NUL.
@@ -49,7 +49,7 @@ func parseSHACrypt(encoded string, _ limits) (digest, error) {
 // ($H$): one character for log2 of the rounds, eight of salt, 22 of key.
 func parsePhpass(encoded string, _ limits) (digest, error) {
 	d := digest{scheme: "phpass", kib: 16, threads: 1, forms: foreignForms}
-	if len(encoded) != 34 || !only(encoded[3:], crypt64) {
+	if len(encoded) != 34 || !containsOnly(encoded[3:], crypt64) {
 		return d, ErrMalformedHash
 	}
 	log := strings.IndexByte(crypt64, encoded[3])
@@ -71,7 +71,7 @@ func parsePhpass(encoded string, _ limits) (digest, error) {
 	return d, nil
 }
 
-// cryptEncode writes bytes as crypt(3) does: groups of three, lowest bits first.
+// cryptEncode encodes bytes as crypt(3) does: groups of three, lowest bits first.
 func cryptEncode(b []byte) string {
 	var out []byte
 	for len(b) > 0 {

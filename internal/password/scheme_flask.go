@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// flaskPrefix marks, in our store, a hash that Flask-Security made of
-// base64(HMAC-SHA512(SECURITY_PASSWORD_SALT, password)) instead of the password
-// itself. The importer writes it; in Flask's own database nothing tells such a
-// hash from a plain one.
+// flaskPrefix marks a stored hash that Flask-Security made of base64(HMAC-SHA512(SECURITY_PASSWORD_SALT,
+// password)) instead of the password. The importer adds it, since in Flask's own database such a hash looks
+// like a plain one.
 const flaskPrefix = "flask-security"
 
 // FlaskSecurity returns inner marked as double-hashed under the named salt of
@@ -41,10 +40,10 @@ func parseFlask(rest string, lim limits) (digest, error) {
 	match := d.match
 	d.forms = flaskForms
 	d.match = func(pw string) bool {
-		signed := base64.StdEncoding.EncodeToString(hmacOf(sha512.New, []byte(salt), pw))
+		signed := base64.StdEncoding.EncodeToString(computeHMAC(sha512.New, []byte(salt), pw))
 		if cut {
-			// Of 88 characters bcrypt gets the first 72, as in Flask-Security:
-			// 432 bits of HMAC, so no two passwords meet.
+			// bcrypt reads the first 72 of 88 characters, as in Flask-Security: 432 bits of HMAC, so no two passwords
+			// collide.
 			signed = signed[:bcryptMax]
 		}
 		return match(signed)

@@ -31,11 +31,11 @@ func pbkdf2Of(system, hashName, rounds string, salt, key []byte) (digest, error)
 		return digest{}, ErrUnknownHash
 	}
 	d := digest{scheme: system + "-pbkdf2-" + hashName, kib: 16, threads: 1, forms: foreignForms}
-	n, ok := number(rounds)
+	n, ok := parseNumber(rounds)
 	if !ok || n < 1 || salt == nil || key == nil {
 		return d, ErrMalformedHash
 	}
-	// Beyond the hash's own length every block costs the rounds again.
+	// Each block beyond the hash's own length costs the rounds again.
 	if blocks := (len(key) + newHash().Size() - 1) / newHash().Size(); n*blocks > maxPBKDF2 {
 		return d, fmt.Errorf("%w: %d rounds of PBKDF2", ErrCostlyHash, n)
 	}
@@ -48,16 +48,16 @@ func pbkdf2Of(system, hashName, rounds string, salt, key []byte) (digest, error)
 
 // parseWerkzeugPBKDF2 reads pbkdf2:sha256:600000$salt$hex.
 func parseWerkzeugPBKDF2(encoded string, _ limits) (digest, error) {
-	parts, ok := split(encoded, "$", 3)
+	parts, ok := splitExactly(encoded, "$", 3)
 	if !ok {
 		return digest{}, ErrMalformedHash
 	}
-	method, ok := split(parts[0], ":", 3)
+	method, ok := splitExactly(parts[0], ":", 3)
 	if !ok {
 		return digest{}, ErrMalformedHash
 	}
-	salt, okS := saltFrom(literal, parts[1])
-	key, okK := keyFrom(fromHex, parts[2])
+	salt, okS := decodeSalt(decodeLiteral, parts[1])
+	key, okK := decodeKey(decodeHex, parts[2])
 	if !okS || !okK || parts[2] != strings.ToLower(parts[2]) {
 		salt = nil
 	}
@@ -66,12 +66,12 @@ func parseWerkzeugPBKDF2(encoded string, _ limits) (digest, error) {
 
 // parseDjangoPBKDF2 reads pbkdf2_sha256$600000$salt$base64.
 func parseDjangoPBKDF2(encoded string, _ limits) (digest, error) {
-	parts, ok := split(strings.TrimPrefix(encoded, "pbkdf2_"), "$", 4)
+	parts, ok := splitExactly(strings.TrimPrefix(encoded, "pbkdf2_"), "$", 4)
 	if !ok {
 		return digest{}, ErrMalformedHash
 	}
-	salt, okS := saltFrom(literal, parts[2])
-	key, okK := keyFrom(paddedB64.DecodeString, parts[3])
+	salt, okS := decodeSalt(decodeLiteral, parts[2])
+	key, okK := decodeKey(paddedB64.DecodeString, parts[3])
 	if !okS || !okK {
 		salt = nil
 	}
@@ -81,7 +81,7 @@ func parseDjangoPBKDF2(encoded string, _ limits) (digest, error) {
 // parsePasslibPBKDF2 reads $pbkdf2-sha256$29000$salt$key, and $pbkdf2$… which
 // is SHA-1.
 func parsePasslibPBKDF2(encoded string, _ limits) (digest, error) {
-	parts, ok := split(encoded, "$", 5)
+	parts, ok := splitExactly(encoded, "$", 5)
 	if !ok {
 		return digest{}, ErrMalformedHash
 	}
@@ -89,32 +89,31 @@ func parsePasslibPBKDF2(encoded string, _ limits) (digest, error) {
 	if rest, ok := strings.CutPrefix(parts[1], "pbkdf2-"); ok {
 		name = rest
 	}
-	salt, okS := saltFrom(fromAB64, parts[3])
-	key, okK := keyFrom(fromAB64, parts[4])
+	salt, okS := decodeSalt(decodeAB64, parts[3])
+	key, okK := decodeKey(decodeAB64, parts[4])
 	if !okS || !okK {
 		salt = nil
 	}
 	return pbkdf2Of("passlib", name, parts[2], salt, key)
 }
 
-// parseSalted reads the single-round hashes of old Werkzeug (sha256$salt$hex,
-// an HMAC under the salt) and, for MD5 and SHA-1, of old Django, which has the
-// same look but hashes salt and password joined.
+// parseSalted parses the single-round hashes of old Werkzeug (sha256$salt$hex, an HMAC under the salt). For
+// MD5 and SHA-1 it parses those of old Django, which look the same but hash salt and password joined.
 func parseSalted(encoded string, _ limits) (digest, error) {
-	parts, ok := split(encoded, "$", 3)
+	parts, ok := splitExactly(encoded, "$", 3)
 	if !ok {
 		return digest{}, ErrMalformedHash
 	}
 	name, salt := parts[0], parts[1]
 	newHash := hashes[name]
-	d := digest{scheme: "salted-" + name, kib: 16, threads: 1, quick: true, forms: foreignForms}
+	d := digest{scheme: "salted-" + name, kib: 16, threads: 1, fast: true, forms: foreignForms}
 	want, err := hex.DecodeString(parts[2])
 	if err != nil || len(want) != newHash().Size() || len(salt) > maxSalt || salt == "" {
 		return d, ErrMalformedHash
 	}
 	joined := name == "md5" || name == "sha1"
 	d.match = func(pw string) bool {
-		ok := subtle.ConstantTimeCompare(hmacOf(newHash, []byte(salt), pw), want)
+		ok := subtle.ConstantTimeCompare(computeHMAC(newHash, []byte(salt), pw), want)
 		if joined {
 			h := newHash()
 			h.Write([]byte(salt + pw))
@@ -125,7 +124,7 @@ func parseSalted(encoded string, _ limits) (digest, error) {
 	return d, nil
 }
 
-func hmacOf(newHash func() hash.Hash, key []byte, message string) []byte {
+func computeHMAC(newHash func() hash.Hash, key []byte, message string) []byte {
 	m := hmac.New(newHash, key)
 	m.Write([]byte(message))
 	return m.Sum(nil)

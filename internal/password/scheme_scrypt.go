@@ -12,13 +12,13 @@ import (
 
 type scryptCost struct{ n, r, p int }
 
-// costFrom reads the three numbers; n must be a power of two.
-func costFrom(n, r, p string) (scryptCost, bool) {
+// parseScryptCost reads the three numbers; n must be a power of two.
+func parseScryptCost(n, r, p string) (scryptCost, bool) {
 	var c scryptCost
 	var okN, okR, okP bool
-	c.n, okN = number(n)
-	c.r, okR = number(r)
-	c.p, okP = number(p)
+	c.n, okN = parseNumber(n)
+	c.r, okR = parseNumber(r)
+	c.p, okP = parseNumber(p)
 	return c, okN && okR && okP && c.n > 1 && bits.OnesCount(uint(c.n)) == 1 && c.r > 0 && c.p > 0
 }
 
@@ -43,17 +43,17 @@ func scryptOf(system string, c scryptCost, salt, key []byte) (digest, error) {
 
 // parseWerkzeugScrypt reads scrypt:32768:8:1$salt$hex.
 func parseWerkzeugScrypt(encoded string, _ limits) (digest, error) {
-	parts, ok := split(encoded, "$", 3)
+	parts, ok := splitExactly(encoded, "$", 3)
 	if !ok {
 		return digest{}, ErrMalformedHash
 	}
-	method, ok := split(parts[0], ":", 4)
+	method, ok := splitExactly(parts[0], ":", 4)
 	if !ok {
 		return digest{}, ErrMalformedHash
 	}
-	c, ok := costFrom(method[1], method[2], method[3])
-	salt, okS := saltFrom(literal, parts[1])
-	key, okK := keyFrom(fromHex, parts[2])
+	c, ok := parseScryptCost(method[1], method[2], method[3])
+	salt, okS := decodeSalt(decodeLiteral, parts[1])
+	key, okK := decodeKey(decodeHex, parts[2])
 	if !ok || !okS || !okK || parts[2] != strings.ToLower(parts[2]) {
 		salt = nil
 	}
@@ -62,13 +62,13 @@ func parseWerkzeugScrypt(encoded string, _ limits) (digest, error) {
 
 // parseDjangoScrypt reads scrypt$16384$salt$8$5$base64.
 func parseDjangoScrypt(encoded string, _ limits) (digest, error) {
-	parts, ok := split(encoded, "$", 6)
+	parts, ok := splitExactly(encoded, "$", 6)
 	if !ok {
 		return digest{}, ErrMalformedHash
 	}
-	c, ok := costFrom(parts[1], parts[3], parts[4])
-	salt, okS := saltFrom(literal, parts[2])
-	key, okK := keyFrom(paddedB64.DecodeString, parts[5])
+	c, ok := parseScryptCost(parts[1], parts[3], parts[4])
+	salt, okS := decodeSalt(decodeLiteral, parts[2])
+	key, okK := decodeKey(paddedB64.DecodeString, parts[5])
 	if !ok || !okS || !okK {
 		salt = nil
 	}
@@ -77,23 +77,23 @@ func parseDjangoScrypt(encoded string, _ limits) (digest, error) {
 
 // parsePasslibScrypt reads $scrypt$ln=16,r=8,p=1$salt$key.
 func parsePasslibScrypt(encoded string, _ limits) (digest, error) {
-	parts, ok := split(encoded, "$", 5)
+	parts, ok := splitExactly(encoded, "$", 5)
 	if !ok {
 		return digest{}, ErrMalformedHash
 	}
-	opts, ok := split(parts[2], ",", 3)
+	opts, ok := splitExactly(parts[2], ",", 3)
 	if !ok {
 		return digest{}, ErrMalformedHash
 	}
-	ln, okN := option(opts[0], "ln")
-	r, okR := option(opts[1], "r")
-	p, okP := option(opts[2], "p")
+	ln, okN := parseOption(opts[0], "ln")
+	r, okR := parseOption(opts[1], "r")
+	p, okP := parseOption(opts[2], "p")
 	if !okN || !okR || !okP || ln < 1 || ln > 29 {
 		return digest{scheme: "passlib-scrypt"}, ErrMalformedHash
 	}
-	c, ok := costFrom(strconv.Itoa(1<<ln), strconv.Itoa(r), strconv.Itoa(p))
-	salt, okS := saltFrom(rawB64.DecodeString, parts[3])
-	key, okK := keyFrom(rawB64.DecodeString, parts[4])
+	c, ok := parseScryptCost(strconv.Itoa(1<<ln), strconv.Itoa(r), strconv.Itoa(p))
+	salt, okS := decodeSalt(rawB64.DecodeString, parts[3])
+	key, okK := decodeKey(rawB64.DecodeString, parts[4])
 	if !ok || !okS || !okK {
 		salt = nil
 	}

@@ -6,14 +6,13 @@ import (
 	"strings"
 )
 
-// The estimator follows the idea of zxcvbn (D. Wheeler, "zxcvbn: Low-Budget
-// Password Strength Estimation", USENIX Security 2016): find the guessable
-// pieces of a password, then the way to cut it into pieces that costs an
-// attacker the fewest guesses. It is written here because the work must be bounded
-// for every input, and because word tables must not be built at program start.
+// The estimator follows zxcvbn (D. Wheeler, "zxcvbn: Low-Budget Password Strength Estimation", USENIX
+// Security 2016). It finds the guessable pieces of a password, then the division into pieces that costs an
+// attacker the fewest guesses. It is written here because the work must be bounded for every input, and
+// because word tables must not be built at program start.
 
-// strengthRunes is how much of a password is looked at. What needs more is
-// strong enough, and the search is quadratic.
+// strengthRunes is the length that is estimated. A longer password is strong enough, and the search is
+// quadratic.
 const strengthRunes = 72
 
 // maxPieces bounds the pieces of one cut. Each further piece multiplies the
@@ -29,11 +28,10 @@ type piece struct {
 	guesses  float64
 }
 
-// Strength estimates how hard pw, as typed, is to guess for an attacker who knows
-// context: 0 under 10^3 guesses, 1 under 10^6, 2 under 10^8, 3 under 10^10,
-// else 4. It takes about a millisecond at most.
+// Strength estimates how hard pw, as typed, is to guess for an attacker who knows context: 0 under 10^3
+// guesses, 1 under 10^6, 2 under 10^8, 3 under 10^10, 4 otherwise. It takes about a millisecond at most.
 func Strength(pw string, context ...string) int {
-	return strength(normalized(strings.ToValidUTF8(pw, "\uFFFD")), contextWords(context))
+	return strength(normalizeNFC(strings.ToValidUTF8(pw, "\uFFFD")), contextWords(context))
 }
 
 func strength(normal string, context []string) int {
@@ -45,8 +43,8 @@ func strength(normal string, context []string) int {
 	}
 	g := guesses(runes, known, true)
 	for score, limit := range []float64{1e3, 1e6, 1e8, 1e10} {
-		// zxcvbn's margin: exactly 10^8 brute-force guesses are eight random
-		// characters, which shall count as just below.
+		// zxcvbn's margin: exactly 10^8 brute-force guesses are eight random characters, which must count as just
+		// below.
 		if g < limit+5 {
 			return score
 		}
@@ -54,7 +52,7 @@ func strength(normal string, context []string) int {
 	return 4
 }
 
-// guesses is the number of guesses that the cheapest cut of pw costs.
+// guesses returns the number of guesses of the cheapest division of pw.
 func guesses(pw []rune, known map[string]int, repeats bool) float64 {
 	if len(pw) == 0 {
 		return 1
@@ -69,7 +67,7 @@ func guesses(pw []rune, known map[string]int, repeats bool) float64 {
 	return cheapestCut(pw, pieces)
 }
 
-// leastGuesses is what any piece costs at least unless it is all there is.
+// leastGuesses is the minimum of guesses for a piece that is not the whole password.
 func leastGuesses(n, whole int) float64 {
 	switch {
 	case n == whole:
@@ -80,9 +78,8 @@ func leastGuesses(n, whole int) float64 {
 	return 50
 }
 
-// cheapestCut finds, over all cuts into l pieces with the rest filled by brute
-// force, the least l!·product + pieceCost^(l-1): the pieces may come in any
-// order, and an attacker tries simpler structures first.
+// cheapestCut returns the least l!·product + pieceCost^(l-1) over all divisions into l pieces, with the rest
+// filled by brute force. The pieces may come in any order, and an attacker tries simpler structures first.
 func cheapestCut(pw []rune, pieces []piece) float64 {
 	n := len(pw)
 	slices.SortFunc(pieces, func(a, b piece) int { return a.to - b.to })
@@ -116,14 +113,14 @@ func cheapestCut(pw []rune, pieces []piece) float64 {
 	return best
 }
 
-// bruteForce counts ten possibilities a character, low on purpose: a found
-// pattern shall win over brute force unless it is really worse.
+// bruteForce counts ten possibilities for each character. That is low on purpose: a found pattern must win
+// over brute force unless it is really worse.
 func bruteForce(n, whole int) float64 {
 	return max(math.Pow(10, float64(n)), leastGuesses(n, whole)+1)
 }
 
-// choose is the binomial coefficient.
-func choose(n, k int) float64 {
+// binomial returns the binomial coefficient.
+func binomial(n, k int) float64 {
 	if k < 0 || k > n {
 		return 0
 	}

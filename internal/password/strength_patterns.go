@@ -6,8 +6,7 @@ import (
 	"unicode"
 )
 
-// thisCentury is near enough to the years that people put into passwords; years
-// close to it count as one of yearSpace.
+// thisCentury is the typical year in passwords; years close to it count as one of yearSpace.
 const (
 	thisCentury = 2025
 	yearSpace   = 20
@@ -45,8 +44,8 @@ func sequenceStarts(first, step rune) float64 {
 	return starts
 }
 
-// repeatPieces finds a part that is written several times in a row. The part
-// itself is estimated without looking for repeats in it.
+// repeatPieces finds a part that is repeated several times in a row. The part itself is estimated without
+// repeats.
 func repeatPieces(pw []rune, known map[string]int) []piece {
 	var pieces []piece
 	for from := 0; from < len(pw); {
@@ -62,8 +61,8 @@ func repeatPieces(pw []rune, known map[string]int) []piece {
 	return pieces
 }
 
-// longestRepeat returns the shortest part that, repeated from there on, covers
-// the most, and where it ends; zero if nothing is repeated.
+// longestRepeat returns the shortest part that covers the most when it is repeated from there on, and the end
+// of the repetition; zero if nothing is repeated.
 func longestRepeat(pw []rune, from int) (period, to int) {
 	for p := 1; from+2*p <= len(pw); p++ {
 		end := from + p
@@ -78,8 +77,8 @@ func longestRepeat(pw []rune, from int) (period, to int) {
 	return period, to
 }
 
-// keys are the keys of an American keyboard, unshifted and shifted, with the
-// place of each row's first key in quarters of a key.
+// keys are the keys of an American keyboard, unshifted and shifted, with the position of each row's first
+// key in quarters of a key.
 var keys = []struct {
 	left           int
 	plain, shifted string
@@ -164,7 +163,7 @@ func walkGuesses(n, turns, shifted int) float64 {
 	g := 0.0
 	for length := 2; length <= n; length++ {
 		for t := 1; t <= min(turns, length-1); t++ {
-			g += choose(length-1, t-1) * keyCount * math.Pow(keyNeighbours, float64(t))
+			g += binomial(length-1, t-1) * keyCount * math.Pow(keyNeighbours, float64(t))
 		}
 	}
 	switch {
@@ -189,7 +188,7 @@ func datePieces(pw []rune) []piece {
 	return pieces
 }
 
-// dateGuesses is zero if text is no date.
+// dateGuesses returns zero if the text is not a date.
 func dateGuesses(text []rune) float64 {
 	var parts [3][]rune
 	part := 0
@@ -212,7 +211,7 @@ func dateGuesses(text []rune) float64 {
 	d := parts[0]
 	switch len(d) {
 	case 4:
-		if y := digits(d); y >= 1900 && y < 2050 {
+		if y := parseDigits(d); y >= 1900 && y < 2050 {
 			return yearGuesses(y)
 		}
 	case 6:
@@ -223,10 +222,10 @@ func dateGuesses(text []rune) float64 {
 	return 0
 }
 
-// dayGuesses takes day, month and year in any usual order.
+// dayGuesses accepts day, month and year in any usual order.
 func dayGuesses(a, b, c []rune) float64 {
 	for _, order := range [][3][]rune{{a, b, c}, {b, a, c}, {c, b, a}} {
-		d, m, y := digits(order[0]), digits(order[1]), digits(order[2])
+		d, m, y := parseDigits(order[0]), parseDigits(order[1]), parseDigits(order[2])
 		if len(order[0]) > 2 || len(order[1]) > 2 || d < 1 || d > 31 || m < 1 || m > 12 {
 			continue
 		}
@@ -245,8 +244,8 @@ func dayGuesses(a, b, c []rune) float64 {
 
 func yearGuesses(y int) float64 { return math.Max(math.Abs(float64(y-thisCentury)), yearSpace) }
 
-// digits is the number that up to ten decimal digits write, or zero.
-func digits(d []rune) int {
+// parseDigits returns the number of up to ten decimal digits, or zero.
+func parseDigits(d []rune) int {
 	n := 0
 	for _, r := range d {
 		n = n*10 + int(r-'0')

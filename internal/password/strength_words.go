@@ -11,22 +11,21 @@ const (
 	maxWord = 24
 )
 
-// leet maps a digit or sign to the letter that it replaces. The
-// second letter, where there is one, is the other reading.
+// leet maps a digit or sign to the letter that it replaces. The second letter, if any, is an alternative.
 var leet = map[rune][2]rune{
 	'4': {'a', 'a'}, '@': {'a', 'a'}, '8': {'b', 'b'}, '(': {'c', 'c'}, '{': {'c', 'c'}, '[': {'c', 'c'}, '<': {'c', 'c'},
 	'3': {'e', 'e'}, '6': {'g', 'g'}, '9': {'g', 'g'}, '1': {'i', 'l'}, '!': {'i', 'l'}, '|': {'i', 'l'}, '0': {'o', 'o'},
 	'$': {'s', 's'}, '5': {'s', 's'}, '+': {'t', 't'}, '7': {'t', 'l'}, '%': {'x', 'x'}, '2': {'z', 'z'},
 }
 
-// spelling is a whole password in one reading: lower case, with one choice of
-// letters for digits, or backwards. Offsets are of bytes, by rune.
+// spelling is a reading of a whole password: lower case, with one choice of letters for digits, or backwards.
+// Offsets are of bytes, by rune.
 type spelling struct {
 	text    []byte
 	offsets []int
 }
 
-func spell(pw []rune, read func(i int) rune) spelling {
+func newSpelling(pw []rune, read func(i int) rune) spelling {
 	s := spelling{offsets: make([]int, 0, len(pw)+1)}
 	for i := range pw {
 		s.offsets = append(s.offsets, len(s.text))
@@ -38,10 +37,9 @@ func spell(pw []rune, read func(i int) rune) spelling {
 
 func (s spelling) word(from, to int) []byte { return s.text[s.offsets[from]:s.offsets[to]] }
 
-// wordPieces finds dictionary words, common passwords and the words known about
-// the account, in any case, with digits for letters, or backwards. Only four
-// fixed readings are tried, so the work does not depend on how many
-// substitutions a password could be hiding.
+// wordPieces finds dictionary words, common passwords and context words in any case, with digits for letters,
+// or backwards. It tries only four fixed readings, so the work does not depend on the number of possible
+// substitutions.
 func wordPieces(pw []rune, known map[string]int) []piece {
 	n := len(pw)
 	lower := make([]rune, n)
@@ -56,9 +54,9 @@ func wordPieces(pw []rune, known map[string]int) []piece {
 			return lower[i]
 		}
 	}
-	plain := spell(pw, func(i int) rune { return lower[i] })
-	backwards := spell(pw, func(i int) rune { return lower[n-1-i] })
-	leets := []spelling{spell(pw, leetRead(0)), spell(pw, leetRead(1))}
+	plain := newSpelling(pw, func(i int) rune { return lower[i] })
+	backwards := newSpelling(pw, func(i int) rune { return lower[n-1-i] })
+	leets := []spelling{newSpelling(pw, leetRead(0)), newSpelling(pw, leetRead(1))}
 
 	var pieces []piece
 	for from := range n {
@@ -87,7 +85,7 @@ func rankOf(word []byte, known map[string]int) int {
 	return rank
 }
 
-// caseGuesses counts the ways to capitalise a word as this one is.
+// caseGuesses counts the ways to capitalise a word like this one.
 func caseGuesses(word []rune) float64 {
 	upper, lower := 0, 0
 	for _, r := range word {
@@ -107,8 +105,7 @@ func caseGuesses(word []rune) float64 {
 	return waysUpTo(upper, lower)
 }
 
-// leetGuesses counts the ways to substitute as many signs as in this word; one
-// means that there are none.
+// leetGuesses counts the ways to substitute as many signs as in this word; one means none.
 func leetGuesses(word []rune) float64 {
 	var signs []rune
 	for _, r := range word {
@@ -127,7 +124,7 @@ func leetGuesses(word []rune) float64 {
 func waysUpTo(a, b int) float64 {
 	ways := 0.0
 	for i := 1; i <= min(a, b); i++ {
-		ways += choose(a+b, i)
+		ways += binomial(a+b, i)
 	}
 	return ways
 }

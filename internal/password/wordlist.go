@@ -12,9 +12,8 @@ import (
 	"sync"
 )
 
-// Each file has several lists with an empty line between them. A list is ordered
-// by frequency, lower case, one word a line. Where they come from and under which
-// licences is in words/NOTICE.
+// Each file has several lists, separated by an empty line. A list is ordered by frequency, in lower case, one
+// word on each line. words/NOTICE names their sources and licences.
 var (
 	//go:embed words/passwords.txt.gz
 	passwordsGz []byte
@@ -22,11 +21,9 @@ var (
 	wordsGz []byte
 )
 
-// wordTable finds the rank of a word. It is a sorted array of 64-bit entries
-// rather than a map of strings, to cost one megabyte instead of ten: 43 bits of
-// hash, one bit that says whether the word is a common password, 20 bits of
-// rank. One lookup in 10^8 finds a word that is not there, which makes a
-// password seem weaker than it is.
+// wordTable maps a word to its rank. It is a sorted array of 64-bit entries rather than a map of strings, which
+// takes one megabyte instead of ten: 43 bits of hash, one bit for a common password, 20 bits of rank. One
+// lookup in 10^8 finds a word that is not there, which makes a password seem weaker than it is.
 type wordTable struct {
 	seed    maphash.Seed
 	entries []uint64
@@ -39,14 +36,13 @@ const (
 	hashMask  = ^uint64(1<<(rankBits+1) - 1)
 )
 
-// words is built at the first password that is checked, in some milliseconds:
-// a server without registrations does not load it.
+// words is built when the first password is checked, in some milliseconds. A server without registrations does
+// not load it.
 var words = sync.OnceValue(func() *wordTable {
 	t := &wordTable{seed: maphash.MakeSeed(), entries: make([]uint64, 0, 1<<17)}
 	t.load(passwordsGz, commonBit)
 	t.load(wordsGz, 0)
-	// Of a word that is in both lists the better rank comes first and stays,
-	// and with it the mark of the common ones.
+	// The better rank of a word in both lists comes first and stays, with the bit of the common passwords.
 	slices.SortFunc(t.entries, func(a, b uint64) int {
 		return cmp.Or(cmp.Compare(a&hashMask, b&hashMask), cmp.Compare(a&rankMask, b&rankMask))
 	})
@@ -83,8 +79,7 @@ func (t *wordTable) load(gz []byte, mark uint64) {
 
 func (t *wordTable) hash(word []byte) uint64 { return maphash.Bytes(t.seed, word) & hashMask }
 
-// find returns the rank of a lower-case word, or zero, and whether it is a
-// common password.
+// find returns the rank of a lower-case word, or zero, and reports whether it is a common password.
 func (t *wordTable) find(word []byte) (rank int, common bool) {
 	h := t.hash(word)
 	i, _ := slices.BinarySearch(t.entries, h)
@@ -94,7 +89,7 @@ func (t *wordTable) find(word []byte) (rank int, common bool) {
 	return int(t.entries[i] & rankMask), t.entries[i]&commonBit != 0
 }
 
-// isCommon reports that pw, in whatever case, is one of the built-in list.
+// isCommon reports whether pw, in any case, is in the built-in list.
 func isCommon(pw string) bool {
 	_, common := words().find([]byte(strings.ToLower(pw)))
 	return common

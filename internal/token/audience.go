@@ -8,8 +8,8 @@ import (
 )
 
 // UserInfoPath is the path of userinfo below the tenant's issuer. Its URL is the audience of
-// tokens that third-party clients requested without a resource: they identify the user and open
-// nothing else.
+// tokens that third-party clients requested without a resource: they identify the user and give
+// access to nothing else.
 const UserInfoPath = "/oauth2/userinfo"
 
 // UserInfoURL is the URL of the tenant's userinfo endpoint.
@@ -117,5 +117,5 @@ func (s *Service) narrowAudience(tenant auth.TenantID, c auth.Client, granted, r
 }
 
 func invalidTarget() error {
-	return auth.Invalid(auth.CodeInvalidTarget, "resource", "resource: want one that the client may request (listed in oauth.resources or set as its --audience) and that was granted at the sign-in; only a first-party sign-in without resource is for all of them")
+	return auth.Invalid(auth.CodeInvalidTarget, "resource", "resource: one that the client may request (listed in oauth.resources or set as its --audience) and that was granted at the sign-in; only a first-party sign-in without resource is for all of them")
 }

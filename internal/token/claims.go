@@ -16,7 +16,7 @@ func encodeClaims(issuer string, d Draft, now time.Time) []byte {
 	g := d.grant
 	b := make([]byte, 0, 640)
 	b = appendMember(b, `{"iss":`, issuer)
-	b = appendMember(b, `,"sub":`, subject(g))
+	b = appendMember(b, `,"sub":`, subjectOf(g))
 	if len(d.audience) == 1 {
 		b = appendMember(b, `,"aud":`, d.audience[0])
 	} else {
@@ -54,9 +54,9 @@ func encodeClaims(issuer string, d Draft, now time.Time) []byte {
 	return append(b, '}')
 }
 
-// subject returns the "sub" of a grant's tokens. For a client that acts for itself it is the
+// subjectOf returns the "sub" of a grant's tokens. For a client that acts for itself it is the
 // client_id (RFC 9068 §2.2).
-func subject(g auth.Grant) string {
+func subjectOf(g auth.Grant) string {
 	return cmp.Or(g.Subject, string(g.Account), string(g.Client))
 }
 

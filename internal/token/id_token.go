@@ -13,8 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
-// idTyp is the typ header of ID Tokens and of other JWTs without a type of their own.
-const idTyp = "JWT"
+// idTokenType is the typ header of ID Tokens and of other JWTs without a type of their own.
+const idTokenType = "JWT"
 
 // idTokenRequest is what an ID Token needs in addition to its grant.
 type idTokenRequest struct {
@@ -69,7 +69,7 @@ func (s *Service) signIDToken(ctx context.Context, d Draft, access string, now t
 	g, id := d.grant, d.id
 	b := make([]byte, 0, 640)
 	b = appendMember(b, `{"iss":`, d.tenant.Issuer(s.base))
-	b = appendMember(b, `,"sub":`, subject(g))
+	b = appendMember(b, `,"sub":`, subjectOf(g))
 	b = appendMember(b, `,"aud":`, string(g.Client))
 	b = appendNumber(b, `,"exp":`, now.Unix()+int64(d.access/time.Second))
 	b = appendNumber(b, `,"iat":`, now.Unix())
@@ -84,7 +84,7 @@ func (s *Service) signIDToken(ctx context.Context, d Draft, access string, now t
 	b = appendOptional(b, `,"sid":`, string(id.session))
 	b = appendMember(b, `,"at_hash":`, atHash(id.algorithm, access))
 	b = appendUserClaims(b, id.account, id.scope, id.request.Claims)
-	out, err := s.keys.Sign(ctx, d.tenant, id.algorithm, idTyp, append(b, '}'))
+	out, err := s.keys.Sign(ctx, d.tenant, id.algorithm, idTokenType, append(b, '}'))
 	if err != nil {
 		return "", fmt.Errorf("sign ID Token: %w", err)
 	}

@@ -14,7 +14,7 @@ import (
 
 // typ is the typ header of access tokens, so that no other JWT of this server is accepted as one
 // (RFC 9068 §2.1).
-const typ = "at+jwt"
+const accessTokenType = "at+jwt"
 
 // formatOpaque is the format of access tokens that are sealed.
 const formatOpaque = "opaque"
@@ -172,7 +172,7 @@ func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entit
 }
 
 // maxNames bounds the length of scope and audience together. With auth.MaxRights and the other
-// claims, the longest token is shorter than what guard and the own API accept.
+// claims, the longest token is shorter than what guard and the server's own API accept.
 const maxNames = 4800
 
 func (d Draft) checkSize() error {
@@ -231,7 +231,7 @@ func (s *Service) Finish(ctx context.Context, d Draft) (auth.Tokens, error) {
 	var err error
 	if d.grant.Opaque {
 		t.AccessToken = s.seal(d.tenant, body)
-	} else if t.AccessToken, err = s.keys.Sign(ctx, d.tenant, d.algorithm, typ, body); err != nil {
+	} else if t.AccessToken, err = s.keys.Sign(ctx, d.tenant, d.algorithm, accessTokenType, body); err != nil {
 		return auth.Tokens{}, fmt.Errorf("sign access token: %w", err)
 	}
 	if d.id != nil {

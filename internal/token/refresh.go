@@ -105,7 +105,7 @@ func (s *Service) Rotate(ctx context.Context, in RefreshRequest) (Draft, error) 
 		v, err = s.revokeFamily(ctx, p)
 	}
 	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
-		return Draft{}, wrapInternal("refresh", err) // not a fault of the token
+		return Draft{}, wrapInternal("refresh", err) // the token is not at fault
 	}
 	s.countVerdict(v)
 	return d, err
@@ -135,7 +135,7 @@ func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (
 	case generation == f.Generation && secret.Equal(p.digest, f.Digest):
 	case generation >= f.Generation:
 		// A valid tag, but unknown to the database, which must be an older copy.
-		return invalid, invalidRefreshToken(errors.New("the database does not know this generation"))
+		return invalid, invalidRefreshToken(errors.New("its generation is unknown to the database"))
 	case generation == f.Generation-1 && secret.Equal(p.nextDigest, f.Digest):
 		v = verdictOf[f.Retries.Judge(now.Sub(f.RotatedAt), s.grace, s.retry)]
 		if v == late || v == reuse {
@@ -153,8 +153,8 @@ func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (
 	return v, nil
 }
 
-// grantedScope is the scope of a family. A first-party family older than auth.ScopeAccount opens
-// the own API nevertheless. It has the names in the order of auth.DefaultScope; a later sign-in
+// grantedScope is the scope of a family. A first-party family older than auth.ScopeAccount gives access to
+// the server's own API nevertheless. It has the names in the order of auth.DefaultScope; a later sign-in
 // for only these names has them sorted.
 func grantedScope(f auth.Family) auth.Scope {
 	if auth.PredatesAccount(f.Client, f.Scope) {

@@ -18,7 +18,7 @@ func (s *Service) End(tx *store.Tx, account auth.AccountID, raw, reason string) 
 	} else if err != nil {
 		return false, err
 	}
-	return end(tx, f, reason)
+	return endFamily(tx, f, reason)
 }
 
 // ErrForeign is returned when a client revokes a token that was issued to another client.
@@ -41,7 +41,7 @@ func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.
 		case f.Client != client:
 			return ErrForeign
 		}
-		ended, err := end(tx, f, auth.EndLogout)
+		ended, err := endFamily(tx, f, auth.EndLogout)
 		if err != nil || !ended {
 			return err
 		}
@@ -64,7 +64,7 @@ func (s *Service) family(tx *store.Tx, raw string) (auth.Family, error) {
 	return tx.Family(t.familyID())
 }
 
-func end(tx *store.Tx, f auth.Family, reason string) (bool, error) {
+func endFamily(tx *store.Tx, f auth.Family, reason string) (bool, error) {
 	if !f.RevokedAt.IsZero() {
 		return false, nil
 	}

@@ -1,5 +1,5 @@
 // Package token issues, rotates, verifies and revokes access tokens, ID tokens and
-// families of refresh tokens. It makes the one decision whether a token may be issued.
+// families of refresh tokens. Only this package decides whether a token may be issued.
 //
 // Issuing has two halves, because nothing is signed inside a transaction: Start decides
 // and writes within the caller's Write, Finish signs after its commit. Refresh does
@@ -105,30 +105,30 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// CheckIssuance is the one decision whether anything may be issued: the tenant, the client and
-// the account are enabled, and the address is verified unless the tenant does without. A client
-// that acts for itself has a zero account. Refusals: Forbidden tenant_disabled, Unauthenticated
-// client_disabled, Unauthenticated account_disabled, Forbidden email_not_verified.
+// CheckIssuance decides whether anything may be issued: the tenant, the client and the account are enabled,
+// and the address is verified unless the tenant does not require that. A machine has a zero account.
+// Refusals: Forbidden tenant_disabled, Unauthenticated client_disabled, Unauthenticated account_disabled,
+// Forbidden email_not_verified.
 func CheckIssuance(t auth.Tenant, a auth.Account, c auth.Client) error {
 	switch {
 	case t.Disabled():
-		return auth.Refuse(auth.KindForbidden, auth.CodeTenantDisabled, "this service is closed")
+		return auth.Refuse(auth.KindForbidden, auth.CodeTenantDisabled, "the tenant is disabled")
 	case c.Disabled():
-		return auth.Refuse(auth.KindUnauthenticated, auth.CodeClientDisabled, "this client is disabled")
+		return auth.Refuse(auth.KindUnauthenticated, auth.CodeClientDisabled, "the client is disabled")
 	case a.ID == "":
 		return nil
 	case a.Disabled():
-		return auth.Refuse(auth.KindUnauthenticated, auth.CodeAccountDisabled, "this account is disabled")
+		return auth.Refuse(auth.KindUnauthenticated, auth.CodeAccountDisabled, "the account is disabled")
 	case !a.Verified() && !t.Settings.AllowUnverified:
 		return auth.Refuse(auth.KindForbidden, auth.CodeEmailNotVerified, "confirm your email address first; we have sent you a link")
 	}
 	return nil
 }
 
-// wrapInternal adds what was being done to an error. It returns a refusal unchanged.
-func wrapInternal(doing string, err error) error {
+// wrapInternal adds the operation to an error. It returns a refusal unchanged.
+func wrapInternal(operation string, err error) error {
 	if _, ok := errors.AsType[*auth.Error](err); ok {
 		return err
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return fmt.Errorf("%s: %w", operation, err)
 }

@@ -13,24 +13,23 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// UserInfoState is what a client may be told about the person behind an access token.
+// UserInfoClaims are the claims that a client may receive about the user of an access token.
 type UserInfoClaims struct {
 	Verified
 	Client    auth.Client // as store.UserInfoState has it
 	account   auth.Account
-	requested []string // claims by name, which the client still may ask
+	requested []string // claims by name that the client may still request
 }
 
-// UserInfo checks an access token as Introspect does, for the issuer or its userinfo endpoint,
-// and reads the claims in the same statement. A client that acts for itself has none: Forbidden
-// not_an_account.
+// UserInfo checks an access token as Introspect does, for the issuer or its userinfo endpoint, and reads the
+// claims in the same statement. A machine has none: Forbidden not_an_account.
 func (s *Service) UserInfo(ctx context.Context, tenant auth.TenantID, raw string) (UserInfoClaims, error) {
 	v, err := s.verifyForUserInfo(ctx, tenant, raw)
 	switch {
 	case err != nil:
 		return UserInfoClaims{}, err
 	case v.SessionID == "":
-		return UserInfoClaims{}, auth.Refuse(auth.KindForbidden, auth.CodeNotAnAccount, "the token belongs to a client that acts for itself, and to no user")
+		return UserInfoClaims{}, auth.Refuse(auth.KindForbidden, auth.CodeNotAnAccount, "the token belongs to a machine, not to a user")
 	}
 	p := UserInfoClaims{Verified: v}
 	err = s.db.ReadOne(ctx, tenant, func(tx *store.Tx) error {
@@ -50,8 +49,8 @@ func (s *Service) UserInfo(ctx context.Context, tenant auth.TenantID, raw string
 	return p, nil
 }
 
-// verifyForUserInfo is read for the userinfo endpoint, which has two audiences. Both are verified
-// where the first does not fit; the guess spares most tokens that.
+// verifyForUserInfo verifies a token for the userinfo endpoint, which has two audiences. It verifies the more
+// likely one first.
 func (s *Service) verifyForUserInfo(ctx context.Context, tenant auth.TenantID, raw string) (Verified, error) {
 	first, second := tenant.Issuer(s.base), s.UserInfoURL(tenant)
 	if looksLikeUserInfoToken(raw) {
@@ -64,32 +63,31 @@ func (s *Service) verifyForUserInfo(ctx context.Context, tenant auth.TenantID, r
 	return v, err
 }
 
-// looksLikeUserInfoToken looks for the path of the endpoint in the first claims of a JWT.
+// looksLikeUserInfoToken searches the first claims of a JWT for the path of the endpoint.
 func looksLikeUserInfoToken(raw string) bool {
 	_, body, _ := strings.Cut(raw, ".")
 	var src [1024]byte
 	var dst [768]byte
 	n := copy(src[:], body) &^ 3
-	n, _ = base64.RawURLEncoding.Decode(dst[:], src[:n]) // what is no base64 ends the claims
+	n, _ = base64.RawURLEncoding.Decode(dst[:], src[:n]) // invalid base64 ends the claims
 	return bytes.Contains(dst[:n], []byte(UserInfoPath+`"`))
 }
 
-// JSON is the answer of userinfo (OpenID Connect Core §5.3.2): the subject, and what
-// the token's scope and the client's request ask for.
+// JSON returns the userinfo response (OpenID Connect Core §5.3.2): the subject and the requested claims.
 func (p UserInfoClaims) JSON() []byte {
 	b := appendMember(make([]byte, 0, 320), `{"sub":`, p.Subject)
 	return append(appendUserClaims(b, p.account, p.Scopes, p.requested), '}')
 }
 
-// SignUserInfo is the answer as a JWT, for a client that is set to get it signed. It
-// has no expiry: it says what was true when it was asked (§5.3.2).
+// SignUserInfo returns the response as a JWT, for a client that is registered for signed responses. It has
+// no expiry, since it states what was true at the time of the request (§5.3.2).
 func (s *Service) SignUserInfo(ctx context.Context, tenant auth.TenantID, p UserInfoClaims) (string, error) {
 	b := appendMember(make([]byte, 0, 640), `{"iss":`, tenant.Issuer(s.base))
 	b = appendMember(b, `,"aud":`, string(p.Client.ID))
 	b = appendNumber(b, `,"iat":`, s.now().Unix())
 	b = appendMember(b, `,"sub":`, p.Subject)
 	b = append(appendUserClaims(b, p.account, p.Scopes, p.requested), '}')
-	out, err := s.keys.Sign(ctx, tenant, p.Client.Settings.UserInfoAlgorithm, idTyp, b)
+	out, err := s.keys.Sign(ctx, tenant, p.Client.Settings.UserInfoAlgorithm, idTokenType, b)
 	if err != nil {
 		return "", fmt.Errorf("sign userinfo: %w", err)
 	}

@@ -22,9 +22,9 @@ type Verified struct {
 	// Account owns the session; empty for a client that acts for itself. It differs from the
 	// Subject for pairwise clients.
 	Account auth.AccountID
-	// FirstParty says that it was issued to a first-party client.
+	// FirstParty reports whether it was issued to a first-party client.
 	FirstParty bool
-	// Actor is who acts for the subject (RFC 8693 §4.1), encoded; empty for none.
+	// Actor is the actor of the subject (RFC 8693 §4.1), encoded; empty for none.
 	Actor json.RawMessage
 }
 
@@ -45,7 +45,7 @@ func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) 
 	case err != nil:
 		return nil, err
 	case v.JKT != "":
-		return nil, invalidToken("it is bound to a key and came without a proof")
+		return nil, invalidToken("it is bound to a key and has no proof")
 	}
 	return RestrictToFirstParty(v)
 }
@@ -116,7 +116,7 @@ func (s *Service) verifyClaims(ctx context.Context, tenant auth.TenantID, raw, a
 // mapNotFound turns a missing row into invalid_token. Every other error is internal.
 func mapNotFound(err error) error {
 	if errors.Is(err, auth.ErrNotFound) {
-		return invalidToken("its session, account or client is gone")
+		return invalidToken("its session, account or client was deleted")
 	}
 	return wrapInternal("verify access token", err)
 }
@@ -142,7 +142,7 @@ func (s *Service) readTokenStatus(ctx context.Context, tenant auth.TenantID, c *
 	})
 }
 
-// checkStatus is the one check of what a token depends on.
+// checkStatus checks the session, account, client and tenant of a token.
 func checkStatus(now time.Time, c *guard.Claims, v store.TokenStatus) error {
 	switch {
 	case !v.Session.EndedAt.IsZero() || c.SessionID != "" && !now.Before(v.Session.ExpiresAt):
@@ -179,7 +179,7 @@ func mapGuardError(err error) error {
 	return e
 }
 
-func invalidToken(why string) error { return refuseToken(errors.New(why)) }
+func invalidToken(reason string) error { return refuseToken(errors.New(reason)) }
 
 func refuseToken(why error) error {
 	e := auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidToken, "The access token is not valid.")
@@ -198,26 +198,26 @@ type guardKey struct {
 
 // guardCache holds one guard for each recent tenant and audience.
 type guardCache struct {
-	mu sync.Mutex // guardCache of
+	mu sync.Mutex // guards by
 	by map[guardKey]*guard.Guard
 }
 
-func (gs *guardCache) get(ctx context.Context, s *Service, what guardKey) (*guard.Guard, error) {
+func (gs *guardCache) get(ctx context.Context, s *Service, key guardKey) (*guard.Guard, error) {
 	gs.mu.Lock()
-	g := gs.by[what]
+	g := gs.by[key]
 	gs.mu.Unlock()
 	if g != nil {
 		return g, nil
 	}
 	// New fetches the keys, so it runs outside the lock. Two made at once do no harm.
-	g, err := s.newGuard(ctx, what)
+	g, err := s.newGuard(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	if was := gs.by[what]; was != nil {
-		return was, nil
+	if made := gs.by[key]; made != nil {
+		return made, nil
 	}
 	if gs.by == nil {
 		gs.by = map[guardKey]*guard.Guard{}
@@ -228,18 +228,18 @@ func (gs *guardCache) get(ctx context.Context, s *Service, what guardKey) (*guar
 		}
 		delete(gs.by, t) // any one; it is made again when needed
 	}
-	gs.by[what] = g
+	gs.by[key] = g
 	return g, nil
 }
 
 // newGuard makes a guard for the server's own API. It reads the keys from the ring, which holds
 // them in memory, so frequent refreshes are cheap.
-func (s *Service) newGuard(ctx context.Context, what guardKey) (*guard.Guard, error) {
+func (s *Service) newGuard(ctx context.Context, key guardKey) (*guard.Guard, error) {
 	return guard.New(ctx, guard.Config{
-		Issuer:   what.tenant.Issuer(s.base),
-		Audience: what.audience,
+		Issuer:   key.tenant.Issuer(s.base),
+		Audience: key.audience,
 		FetchKeys: func(ctx context.Context) ([]byte, error) {
-			return s.keys.CurrentJWKS(ctx, what.tenant)
+			return s.keys.CurrentJWKS(ctx, key.tenant)
 		},
 		Now:               s.now,
 		Logger:            slog.New(slog.DiscardHandler), // the ring logs what fails
