@@ -115,7 +115,7 @@ type Config struct {
 	MinRefetch time.Duration
 
 	// MaxStale is how long keys may be used after the last successful fetch while the
-	// issuer is unreachable. After that the answer is 503.
+	// issuer is unreachable. After that the response is 503.
 	MaxStale time.Duration
 
 	// Revoked is called for every token that is otherwise valid, cached or not. It must

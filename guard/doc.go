@@ -16,7 +16,7 @@
 // published key of the issuer, name this API as audience, and have not expired. It
 // refuses everything else with the challenge of RFC 6750 and a problem+json body
 // whose "code" member is stable. A Guard never fails open: without usable keys it
-// answers 503.
+// responds with 503.
 //
 // With Config.Resource, tokens may be sender-constrained (DPoP, RFC 9449), and
 // [Guard.Metadata] tells clients where to get tokens (RFC 9728). [CheckProof] verifies

@@ -99,7 +99,7 @@ func (r *remote) discover(ctx context.Context) (string, error) {
 	return address, nil
 }
 
-// atIssuerOrigin tells whether the URL has the issuer's origin. One wrong answer must not make
+// atIssuerOrigin reports whether the URL has the issuer's origin. A wrong response must not make
 // another origin's keys the issuer's.
 func (r *remote) atIssuerOrigin(raw string) bool {
 	issuer, err := url.Parse(r.issuer)

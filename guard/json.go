@@ -42,7 +42,7 @@ func (p *parser) next() int {
 	return p.i
 }
 
-// take skips white space and consumes c if it is next.
+// accept skips white space and consumes c if it is next.
 func (p *parser) accept(c byte) bool {
 	if i := p.next(); i < len(p.s) && p.s[i] == c {
 		p.i++
@@ -51,7 +51,7 @@ func (p *parser) accept(c byte) bool {
 	return false
 }
 
-// document is object for an object that is all of s.
+// document reads an object that is all of s.
 func (p *parser) document(member func(name string) error) error {
 	err := p.object(member)
 	if err == nil && p.next() != len(p.s) {
@@ -190,7 +190,7 @@ func (p *parser) number() (string, error) {
 	return p.s[start:p.i], nil
 }
 
-// asIs marks the bytes that stand for themselves in a string.
+// unescaped marks the bytes that a string may contain without an escape.
 var unescaped = func() (t [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		t[c] = c != '"' && c != '\\'
@@ -228,7 +228,7 @@ func (p *parser) str() (string, error) {
 	return "", errSyntax
 }
 
-// escaped goes on with a string in which the first backslash stands at p.i.
+// escaped reads the rest of a string whose first backslash is at p.i.
 func (p *parser) escaped(start int) (string, error) {
 	out := []byte(p.s[start:p.i])
 	for p.i < len(p.s) {
@@ -311,7 +311,7 @@ type names struct {
 	many map[string]struct{}
 }
 
-// add returns false when the name was there already.
+// add reports whether the name is new.
 func (s *names) add(name string) bool {
 	if s.many != nil {
 		if _, dup := s.many[name]; dup {

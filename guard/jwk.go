@@ -34,7 +34,7 @@ type key struct {
 // allows reports whether the key may verify alg.
 func (k *key) allows(alg jose.SignatureAlgorithm) bool { return slices.Contains(k.algs, alg) }
 
-// same tells whether two keys, from two answers of the issuer, are one.
+// equal reports whether keys from two responses of the issuer are the same.
 func (k *key) equal(o *key) bool {
 	return k.id == o.id && k.thumb == o.thumb && slices.Equal(k.algs, o.algs)
 }

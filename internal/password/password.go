@@ -226,7 +226,7 @@ func (h *Hasher) runInGate(ctx context.Context, d digest, fn func()) (ran time.D
 	if d.fast {
 		kib, threads = h.none.kib, h.none.threads
 	}
-	if c := h.costs.Load(); len(c.took) > 0 {
+	if c := h.costs.Load(); len(c.durations) > 0 {
 		kib, threads = c.kib, c.threads
 	}
 	leave, err := h.gate.enter(ctx, kib, threads)
