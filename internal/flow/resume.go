@@ -122,7 +122,8 @@ func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, b B
 }
 
 // requestExpiry returns until when a flow that is over can have a successor. The request of a client
-// that signs its requests expires with the first flow, like the request object that it came in.
+// that signs its requests expires with the first flow, like the request object that it came in. So
+// does a request without a code_challenge when the client has changed, which may need one since.
 func requestExpiry(tx *store.Tx, over auth.Flow) (time.Time, error) {
 	until := over.CreatedAt.Add(Retention)
 	if over.Kind != auth.FlowAuthorize {
@@ -135,7 +136,7 @@ func requestExpiry(tx *store.Tx, over auth.Flow) (time.Time, error) {
 	if err != nil && !errors.Is(err, auth.ErrNotFound) { // State refuses a client that is gone
 		return time.Time{}, fmt.Errorf("read client: %w", err)
 	}
-	if c.Settings.RequireSignedRequest {
+	if c.Settings.RequireSignedRequest || over.Request.Challenge == "" && c.UpdatedAt.After(over.CreatedAt) {
 		until = earlier(until, over.CreatedAt.Add(Lifetime))
 	}
 	if over.Request.Pushed != "" || c.Settings.RequirePushed {

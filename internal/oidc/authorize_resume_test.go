@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchword-auth/watchword/internal/auth"
+	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/flow"
 )
 
@@ -253,6 +254,18 @@ func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
 			h.changeClient(c, func(c *auth.Client) { change(&c.Settings) })
 			if _, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b); auth.KindOf(err) != auth.KindNotFound {
 				t.Errorf("%s: %v", name, err)
+			}
+		}
+
+		for name, changed := range map[string]bool{"changed": true, "unchanged": false} {
+			c, _ := h.webClient(func(r *client.Registration) { r.PKCEOptional = true })
+			v, step := h.atConsent(c, "code_challenge", "", "code_challenge_method", "")
+			h.clock.Advance(time.Hour)
+			if changed {
+				h.changeClient(c, func(c *auth.Client) { c.Settings.PKCEOptional, c.UpdatedAt = false, h.clock.Now() })
+			}
+			if _, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b); changed != (auth.KindOf(err) == auth.KindNotFound) {
+				t.Errorf("a request without PKCE of a client that is %s: %v", name, err)
 			}
 		}
 
