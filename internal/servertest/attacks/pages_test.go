@@ -316,7 +316,7 @@ func TestAttack_SE_03_BrowserCookies(t *testing.T) {
 		if n := strings.Count(b.Cookie(cookieName), ".") + 1; n != 5 {
 			t.Errorf("SE-03 the cookie holds %d sessions", n)
 		}
-		if strings.Join(b.Cookies(), " ") != strings.Join([]string{cookieName, browserCookie, rememberCookie, knownCookie}, " ") {
+		if strings.Join(b.Cookies(), " ") != strings.Join([]string{cookieName, browserCookie, knownCookie, rememberCookie}, " ") {
 			t.Errorf("SE-03 cookies %v", b.Cookies())
 		}
 	})
