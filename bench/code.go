@@ -27,7 +27,7 @@ const (
 // who is signed in.
 type provider struct {
 	*process
-	own                                    *server // nil for a peer
+	server                                 *server // nil for a peer
 	authorize, token, userinfo, introspect string  // paths
 	client                                 machineClient
 	cookie                                 string   // of the user's browser
@@ -52,9 +52,9 @@ func peerProvider(client string) (*provider, error) {
 // signInAtPeer signs in and consents once on the peer's pages.
 func (v *provider) signInAtPeer() error {
 	jar := map[string]string{}
-	next, form := v.ask(), ""
+	next, form := v.authorizeURL(), ""
 	for range 10 {
-		where, err := v.visit(next, form, jar)
+		where, err := v.follow(next, form, jar)
 		switch {
 		case err != nil:
 			return err
@@ -64,7 +64,7 @@ func (v *provider) signInAtPeer() error {
 		}
 		next, form = where, ""
 		if strings.Contains(where, "/interaction/") {
-			// One form answers both questions: what does not belong is ignored.
+			// One form serves both pages: extra fields are ignored.
 			page, err := v.page(where, jar)
 			if err != nil {
 				return err
@@ -79,14 +79,14 @@ func (v *provider) signInAtPeer() error {
 }
 
 // ask returns the path of an authorization request.
-func (v *provider) ask() string {
+func (v *provider) authorizeURL() string {
 	sum := sha256.Sum256([]byte(verifier))
 	q := url.Values{"client_id": {v.client.ID}, "redirect_uri": {redirectURI}, "response_type": {"code"}, "scope": {"openid email"}, "state": {"s"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
 	return v.authorize + "?" + q.Encode()
 }
 
-var direct = http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var directClient = http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 func (v *provider) do(where, form string, jar map[string]string) (*http.Response, error) {
 	if strings.HasPrefix(where, "/") {
@@ -102,7 +102,7 @@ func (v *provider) do(where, form string, jar map[string]string) (*http.Response
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Cookie", cookies(jar))
-	resp, err := direct.Do(req)
+	resp, err := directClient.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -112,14 +112,14 @@ func (v *provider) do(where, form string, jar map[string]string) (*http.Response
 	return resp, nil
 }
 
-func (v *provider) visit(where, form string, jar map[string]string) (string, error) {
+func (v *provider) follow(where, form string, jar map[string]string) (string, error) {
 	resp, err := v.do(where, form, jar)
 	if err != nil {
 		return "", err
 	}
 	resp.Body.Close()
 	if resp.Header.Get("Location") == "" {
-		return "", fmt.Errorf("%s answers %s and leads nowhere", where, resp.Status)
+		return "", fmt.Errorf("%s responds with %s and no redirect", where, resp.Status)
 	}
 	return resp.Header.Get("Location"), nil
 }
@@ -144,13 +144,13 @@ func cookies(jar map[string]string) string {
 	return strings.Join(parts, "; ")
 }
 
-// ourProvider runs Watchword with a first-party client and a signed-in user.
-func ourProvider(database, algorithm string) (*provider, error) {
+// newProvider runs Watchword with a first-party client and a signed-in user.
+func newProvider(database, algorithm string) (*provider, error) {
 	s, err := startWatchword("codes-"+algorithm+database[:min(4, len(database))], database)
 	if err != nil {
 		return nil, err
 	}
-	v := &provider{process: s.process, own: s, authorize: "/oauth2/authorize", token: "/oauth2/token", userinfo: "/oauth2/userinfo", introspect: "/oauth2/introspect"}
+	v := &provider{process: s.process, server: s, authorize: "/oauth2/authorize", token: "/oauth2/token", userinfo: "/oauth2/userinfo", introspect: "/oauth2/introspect"}
 	out, err := pipe("", s.env, *binary, "client", "create", "--name", "bench", "--type", "web", "--first-party", "--redirect-uri", redirectURI,
 		"--scope", "openid", "--scope", "email", "--id-token-alg", algorithm, "--json")
 	if err != nil {
@@ -159,18 +159,18 @@ func ourProvider(database, algorithm string) (*provider, error) {
 	if err := json.Unmarshal([]byte(out), &v.client); err != nil {
 		return v, err
 	}
-	v.cookie, err = s.signedIn(email(0))
+	v.cookie, err = s.signInBrowser(email(0))
 	return v, err
 }
 
-// sixteenUsers is ourProvider where each client asks in the name of another user.
-func sixteenUsers(database, algorithm string) (*provider, error) {
-	v, err := ourProvider(database, algorithm)
+// newMultiUserProvider is newProvider with another user for each client.
+func newMultiUserProvider(database, algorithm string) (*provider, error) {
+	v, err := newProvider(database, algorithm)
 	if err != nil {
 		return v, err
 	}
 	for i := range 16 {
-		cookie, err := v.own.signedIn(email(i + 1))
+		cookie, err := v.server.signInBrowser(email(i + 1))
 		if err != nil {
 			return v, err
 		}
@@ -179,8 +179,8 @@ func sixteenUsers(database, algorithm string) (*provider, error) {
 	return v, nil
 }
 
-// signedIn is the cookie of a browser in which the user has just signed in.
-func (s *server) signedIn(email string) (string, error) {
+// signInBrowser signs the user in and returns the cookie of the browser.
+func (s *server) signInBrowser(email string) (string, error) {
 	if err := s.createUser(email); err != nil {
 		return "", err
 	}
@@ -197,9 +197,9 @@ func (s *server) signedIn(email string) (string, error) {
 	return cookies(jar), nil
 }
 
-// harvest returns a load of 16 clients that request codes as the signed-in user, or as one user
+// requestCodes returns a load of 16 clients that request codes as the signed-in user, or as one user
 // each.
-func (v *provider) harvest(span time.Duration) (load, [][]string) {
+func (v *provider) requestCodes(span time.Duration) (load, [][]string) {
 	codes := make([][]string, 16)
 	requests := make([][]byte, len(codes))
 	for i := range requests {
@@ -207,10 +207,10 @@ func (v *provider) harvest(span time.Duration) (load, [][]string) {
 		if len(v.users) > 0 {
 			cookie = v.users[i%len(v.users)]
 		}
-		requests[i] = fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n", v.ask(), v.addr, cookie)
+		requests[i] = fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\n\r\n", v.authorizeURL(), v.addr, cookie)
 	}
 	return load{addr: v.addr, clients: len(codes), span: span, next: func(client, _ int) []byte { return requests[client] },
-		seen: func(client int, a answer) error {
+		check: func(client int, a answer) error {
 			u, err := url.Parse(a.location)
 			if err != nil || u.Query().Get("code") == "" {
 				return fmt.Errorf("no code: status %d, %.200s", a.status, a.location)
@@ -220,14 +220,14 @@ func (v *provider) harvest(span time.Duration) (load, [][]string) {
 		}}, codes
 }
 
-// redeem returns a load that redeems codes until none are left.
-func (v *provider) redeem(codes [][]string, seen func(client int, t pair)) load {
+// redeemCodes returns a load that redeems codes until none are left.
+func (v *provider) redeemCodes(codes [][]string, seen func(client int, t pair)) load {
 	basic := base64.StdEncoding.EncodeToString([]byte(v.client.ID + ":" + v.client.Secret))
-	most := 1
-	for _, mine := range codes {
-		most = max(most, len(mine))
+	longest := 1
+	for _, own := range codes {
+		longest = max(longest, len(own))
 	}
-	return load{addr: v.addr, clients: len(codes), span: time.Minute, most: most,
+	return load{addr: v.addr, clients: len(codes), span: time.Minute, limit: longest,
 		next: func(client, n int) []byte {
 			if n >= len(codes[client]) {
 				return nil
@@ -236,7 +236,7 @@ func (v *provider) redeem(codes [][]string, seen func(client int, t pair)) load 
 			return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Basic %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
 				v.token, v.addr, basic, len(form), form)
 		},
-		seen: func(client int, a answer) error {
+		check: func(client int, a answer) error {
 			var t struct {
 				pair
 				ID string `json:"id_token"`
@@ -249,17 +249,17 @@ func (v *provider) redeem(codes [][]string, seen func(client int, t pair)) load 
 		}}
 }
 
-// peerChains returns n refresh tokens of the peer.
-func (v *provider) peerChains(n int) ([]string, error) {
+// peerRefreshTokens returns n refresh tokens of the peer.
+func (v *provider) peerRefreshTokens(n int) ([]string, error) {
 	var chains []string
 	for len(chains) < n {
-		ask, codes := v.harvest(time.Minute)
-		ask.most = 1
-		if r := ask.run(); r.failed > 0 {
+		requests, codes := v.requestCodes(time.Minute)
+		requests.limit = 1
+		if r := requests.run(); r.failed > 0 {
 			return nil, r.firstErr
 		}
 		got := make([]pair, len(codes))
-		if r := v.redeem(codes, func(client int, t pair) { got[client] = t }).run(); r.failed > 0 {
+		if r := v.redeemCodes(codes, func(client int, t pair) { got[client] = t }).run(); r.failed > 0 {
 			return nil, r.firstErr
 		}
 		for _, t := range got {
@@ -278,21 +278,21 @@ func peerRefresh(b *bench) error {
 	if err != nil {
 		return err
 	}
-	mine, err := v.peerChains(64)
+	refreshTokens, err := v.peerRefreshTokens(64)
 	if err != nil {
 		return err
 	}
 	s := &server{process: v.process}
-	rotate := load{addr: v.addr, clients: len(mine), span: *span,
+	rotate := load{addr: v.addr, clients: len(refreshTokens), span: *span,
 		next: func(client, _ int) []byte {
-			return s.posting(v.token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {mine[client]}}.Encode(), v.client).next(0, 0)
+			return s.posting(v.token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshTokens[client]}}.Encode(), v.client).next(0, 0)
 		},
-		seen: func(client int, a answer) error {
+		check: func(client int, a answer) error {
 			var t pair
 			if err := json.Unmarshal(a.body, &t); err != nil || a.status != http.StatusOK || t.Refresh == "" {
 				return fmt.Errorf("status %d: %.200s", a.status, a.body)
 			}
-			mine[client] = t.Refresh
+			refreshTokens[client] = t.Refresh
 			return nil
 		}}
 	b.row("oidc-provider in memory (with an ID Token, ES256)", b.cost(v.process, rotate))
@@ -311,10 +311,10 @@ func peerMachines(b *bench) error {
 	s := &server{process: v.process}
 	form := "grant_type=client_credentials&scope=orders%3Aread"
 	b.row("client_credentials → ES256 JWT, oidc-provider in memory", b.cost(v.process, s.posting(v.token, form, v.client)))
-	// The peer introspects its own opaque tokens alone.
+	// The peer introspects only its own opaque tokens.
 	var c conn
 	defer c.close()
-	a, err := c.ask(v.addr, s.posting(v.token, "grant_type=client_credentials&resource=urn%3Aopaque", v.client).next(0, 0))
+	a, err := c.roundTrip(v.addr, s.posting(v.token, "grant_type=client_credentials&resource=urn%3Aopaque", v.client).next(0, 0))
 	var t pair
 	if err != nil || a.status != http.StatusOK || json.Unmarshal(a.body, &t) != nil {
 		return fmt.Errorf("a token of the peer to introspect: status %d: %.200s, %w", a.status, a.body, err)
@@ -323,8 +323,8 @@ func peerMachines(b *bench) error {
 	return nil
 }
 
-// codeSection measures sign-in by code: asking with a session in the browser,
-// redeeming, and what the token is then good for.
+// codeSection measures sign-in by code: authorization requests with a session in the browser, redemption, and
+// requests with the token.
 func codeSection(b *bench) error {
 	b.head("Authorization code, ID Token, userinfo", "16 clients, keep-alive; a signed-in user; PKCE; client secret by Basic. oidc-provider keeps everything in memory and in one process.")
 	type entry struct {
@@ -332,13 +332,13 @@ func codeSection(b *bench) error {
 		open func() (*provider, error)
 	}
 	entries := []entry{
-		{"Watchword, SQLite, RS256 ID Token", func() (*provider, error) { return ourProvider("", "RS256") }},
+		{"Watchword, SQLite, RS256 ID Token", func() (*provider, error) { return newProvider("", "RS256") }},
 		{"oidc-provider in memory, RS256 ID Token", func() (*provider, error) { return peerProvider("web-rs256") }},
-		{"Watchword, SQLite, ES256 ID Token", func() (*provider, error) { return ourProvider("", "ES256") }},
+		{"Watchword, SQLite, ES256 ID Token", func() (*provider, error) { return newProvider("", "ES256") }},
 		{"oidc-provider in memory, ES256 ID Token", func() (*provider, error) { return peerProvider("web-es256") }},
 	}
 	if *postgres != "" {
-		const name = "Watchword, PostgreSQL (CPU of ours only), ES256 ID Token"
+		const name = "Watchword, PostgreSQL (CPU of the server only), ES256 ID Token"
 		one, dropOne, err := newDatabase()
 		if err != nil {
 			return err
@@ -349,8 +349,8 @@ func codeSection(b *bench) error {
 			return err
 		}
 		defer dropMany()
-		entries = append(entries, entry{name, func() (*provider, error) { return ourProvider(one, "ES256") }},
-			entry{name + ", sixteen users", func() (*provider, error) { return sixteenUsers(many, "ES256") }})
+		entries = append(entries, entry{name, func() (*provider, error) { return newProvider(one, "ES256") }},
+			entry{name + ", sixteen users", func() (*provider, error) { return newMultiUserProvider(many, "ES256") }})
 	}
 	for _, e := range entries {
 		if err := b.codeRows(e.name, e.open); err != nil {
@@ -361,18 +361,18 @@ func codeSection(b *bench) error {
 	return nil
 }
 
-// redemption measures the token endpoint alone, in rounds of so few codes that the
-// peer's memory holds them. It returns one of the access tokens.
+// redemption measures only the token endpoint, in rounds of so few codes that the peer's memory holds them.
+// It returns one of the access tokens.
 func (b *bench) redemption(v *provider) (c cost, access string) {
 	c.unit = b.unit()
 	used := time.Duration(0)
 	for c.took < *span {
-		ask, codes := v.harvest(time.Minute)
-		ask.most = 20
-		ask.run()
+		requests, codes := v.requestCodes(time.Minute)
+		requests.limit = 20
+		requests.run()
 		tokens := make([]string, len(codes)) // one of each client
 		before := v.cpu()
-		r := v.redeem(codes, func(client int, t pair) { tokens[client] = t.Access }).run()
+		r := v.redeemCodes(codes, func(client int, t pair) { tokens[client] = t.Access }).run()
 		used += v.cpu() - before
 		c.took += r.took
 		c.times = append(c.times, r.times...)
@@ -397,7 +397,7 @@ func (b *bench) codeRows(name string, open func() (*provider, error)) error {
 	if err != nil {
 		return err
 	}
-	ask, _ := v.harvest(*span)
+	ask, _ := v.requestCodes(*span)
 	b.row("authorize → code, "+name, b.cost(v.process, ask))
 	c, access := b.redemption(v)
 	b.row("code → tokens, "+name, c)

@@ -45,7 +45,7 @@ func flatSection(b *bench) error {
 
 // fill puts accounts into the database without the server.
 func (s *server) fill(n int) error {
-	ring, err := secret.NewKeyring(secret.Bytes(32)) // nothing sealed is touched
+	ring, err := secret.NewKeyring(secret.Bytes(32)) // no sealed value is read
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,9 @@ type load struct {
 	addr    string
 	clients int
 	span    time.Duration
-	most    int                              // requests of each client; 0: as many as the time allows
+	limit   int                              // maximum requests of each client; 0: as many as the time allows
 	next    func(client, n int) []byte       // the request to send
-	seen    func(client int, r answer) error // checks each response; nil: the status must be 200
+	check   func(client int, r answer) error // checks each response; nil: the status must be 200
 }
 
 // answer is a response.
@@ -41,7 +41,7 @@ type result struct {
 
 func (r result) rate() float64 { return float64(r.requests) / r.took.Seconds() }
 
-// quantile of the answer times, q in 0..1.
+// quantile returns a quantile of the response times, q in 0..1.
 func (r result) quantile(q float64) time.Duration {
 	if len(r.times) == 0 {
 		return 0
@@ -77,15 +77,15 @@ func (l load) run() result {
 func (l load) client(client int, until time.Time) (times []time.Duration, failed int, first error) {
 	var c conn
 	defer c.close()
-	for n := 0; time.Now().Before(until) && (l.most == 0 || n < l.most); n++ {
+	for n := 0; time.Now().Before(until) && (l.limit == 0 || n < l.limit); n++ {
 		request := l.next(client, n)
 		if request == nil {
 			return times, failed, first
 		}
-		a, err := c.ask(l.addr, request)
+		a, err := c.roundTrip(l.addr, request)
 		if err == nil {
-			if l.seen != nil {
-				err = l.seen(client, a)
+			if l.check != nil {
+				err = l.check(client, a)
 			} else if a.status != http.StatusOK {
 				err = fmt.Errorf("status %d: %.200s", a.status, a.body)
 			}
@@ -115,7 +115,7 @@ func (c *conn) close() {
 	}
 }
 
-func (c *conn) ask(addr string, request []byte) (answer, error) {
+func (c *conn) roundTrip(addr string, request []byte) (answer, error) {
 	if c.c == nil {
 		nc, err := net.DialTimeout("tcp", addr, 5*time.Second)
 		if err != nil {

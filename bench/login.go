@@ -34,7 +34,7 @@ func loginSection(b *bench) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nOne Argon2id hash alone, twice at a time in this process: %s of CPU; a login spends %.0f %% of its CPU there.\n\n", show(hash), min(100, 100*float64(hash)/float64(ours.cpu)))
+	fmt.Printf("\nOne Argon2id hash alone, twice at a time in this process: %s of CPU; a login spends %.0f %% of its CPU there.\n\n", format(hash), min(100, 100*float64(hash)/float64(ours.cpu)))
 	return nil
 }
 

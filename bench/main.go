@@ -2,7 +2,7 @@
 // replaces, on this machine and in one run, and prints the tables of docs/performance.md.
 //
 // Every figure is the CPU time of the server process for each request (measured by the kernel)
-// and its ratio to "hello", a bare net/http server that answers six bytes. Requests per second
+// and its ratio to "hello", a bare net/http server that responds with six bytes. Requests per second
 // are printed too, but the load generator shares the machine, so they are a lower bound.
 //
 //	bench -binary bin/watchword [-span 5s] [-only refresh,login] [-accounts 1000000]
@@ -97,8 +97,8 @@ func measure() error {
 	return nil
 }
 
-// unit measures "hello", the unit of every ratio. It is measured right before and
-// right after each line, since a shared machine drifts.
+// unit measures "hello", the unit of every ratio. It is measured right before and after each line, since the
+// speed of a shared machine varies.
 func (b *bench) unit() time.Duration {
 	request := get(b.hello.addr, "/", "")
 	before := b.hello.cpu()
@@ -116,7 +116,7 @@ type cost struct {
 func (b *bench) cost(p *process, l load) cost {
 	warm := l
 	warm.span = min(l.span/4, time.Second)
-	if l.most == 0 {
+	if l.limit == 0 {
 		warm.run()
 	}
 	unit := b.unit()
@@ -135,10 +135,10 @@ func (b *bench) head(title, note string) {
 }
 
 func (b *bench) row(what string, c cost) {
-	fmt.Printf("| %s | %s | %s | %.2f | %.0f | %s | %s |\n", what, show(c.cpu), show(c.unit), float64(c.cpu)/float64(c.unit), c.rate(), show(c.quantile(.5)), show(c.quantile(.99)))
+	fmt.Printf("| %s | %s | %s | %.2f | %.0f | %s | %s |\n", what, format(c.cpu), format(c.unit), float64(c.cpu)/float64(c.unit), c.rate(), format(c.quantile(.5)), format(c.quantile(.99)))
 }
 
-func show(d time.Duration) string {
+func format(d time.Duration) string {
 	switch {
 	case d < 100*time.Microsecond:
 		return fmt.Sprintf("%.1f µs", float64(d.Nanoseconds())/1e3)

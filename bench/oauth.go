@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// machineClient is a client that acts for itself.
+// machineClient is a client with client_credentials.
 type machineClient struct {
 	ID     string `json:"client_id"`
 	Secret string `json:"client_secret"`
@@ -36,7 +36,7 @@ func (s *server) posting(path, form string, c machineClient) load {
 	return load{addr: s.addr, clients: 16, span: *span, next: func(int, int) []byte { return request }}
 }
 
-// oauthSection measures the requests of clients that act for themselves.
+// oauthSection measures the requests of machines.
 func oauthSection(b *bench) error {
 	databases := map[string]string{"SQLite": ""}
 	order := []string{"SQLite"}
@@ -46,8 +46,8 @@ func oauthSection(b *bench) error {
 			return err
 		}
 		defer drop()
-		databases["PostgreSQL (CPU of ours only)"] = url
-		order = append(order, "PostgreSQL (CPU of ours only)")
+		databases["PostgreSQL (CPU of the server only)"] = url
+		order = append(order, "PostgreSQL (CPU of the server only)")
 	}
 	sign, err := signCPU()
 	if err != nil {
@@ -68,7 +68,7 @@ func oauthSection(b *bench) error {
 		return err
 	}
 	fmt.Printf("\nA raw ES256 signature in this process: %s of CPU. client_credentials on SQLite costs %.2f × (hello + raw signature).\n\n",
-		show(sign), float64(issued.cpu)/float64(issued.unit+sign))
+		format(sign), float64(issued.cpu)/float64(issued.unit+sign))
 	return nil
 }
 
@@ -95,7 +95,7 @@ func (b *bench) oauthRows(name, database string) (issued cost, err error) {
 func (s *server) accessOf(c machineClient) (string, error) {
 	var conn conn
 	defer conn.close()
-	a, err := conn.ask(s.addr, s.posting("/oauth2/token", "grant_type=client_credentials", c).next(0, 0))
+	a, err := conn.roundTrip(s.addr, s.posting("/oauth2/token", "grant_type=client_credentials", c).next(0, 0))
 	if err != nil || a.status != http.StatusOK {
 		return "", fmt.Errorf("token: status %d, %w", a.status, err)
 	}

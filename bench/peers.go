@@ -61,10 +61,9 @@ func guardSection(b *bench) error {
 	return coldVerify()
 }
 
-// coldVerify compares guard on tokens it has never seen with the bare signature
-// check, in turns within this process.
+// coldVerify compares guard on new tokens with only the signature check, alternating within this process.
 func coldVerify() error {
-	issuer := guardtest.New(cleanup{})
+	issuer := guardtest.New(noopTB{})
 	g := issuer.Guard()
 	const n = 4000
 	tokens := make([]string, n)
@@ -82,7 +81,7 @@ func coldVerify() error {
 	for i := 1; i < n; i++ {
 		start := time.Now()
 		if !rawVerify(key, tokens[i]) {
-			return fmt.Errorf("the bare check refuses a good token")
+			return fmt.Errorf("the bare check refuses a valid token")
 		}
 		middle := time.Now()
 		if _, err := g.Verify(context.Background(), tokens[i]); err != nil {
@@ -96,7 +95,7 @@ func coldVerify() error {
 	}
 	perHot := time.Since(hot) / 100_000
 	fmt.Printf("ES256 in this process: bare signature check %s, guard on a new token %s (%.2f ×), guard on a known token %s.\n\n",
-		show(raw/(n-1)), show(ours/(n-1)), float64(ours)/float64(raw), show(perHot))
+		format(raw/(n-1)), format(ours/(n-1)), float64(ours)/float64(raw), format(perHot))
 	return nil
 }
 
@@ -117,7 +116,7 @@ func publicKey(issuer *guardtest.Issuer) (*ecdsa.PublicKey, error) {
 	return key, nil
 }
 
-// rawVerify is the least that any verifier must do.
+// rawVerify does the least work of any verifier.
 func rawVerify(key *ecdsa.PublicKey, token string) bool {
 	dot := strings.LastIndexByte(token, '.')
 	sig, err := base64.RawURLEncoding.DecodeString(token[dot+1:])
@@ -128,12 +127,12 @@ func rawVerify(key *ecdsa.PublicKey, token string) bool {
 	return ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
 }
 
-// cleanup stands in for a test: bench ends with the process.
-type cleanup struct{}
+// noopTB replaces a testing.TB: bench ends with the process.
+type noopTB struct{}
 
-func (cleanup) Cleanup(func())            {}
-func (cleanup) Helper()                   {}
-func (cleanup) Fatalf(f string, a ...any) { fatal(fmt.Errorf(f, a...)) }
+func (noopTB) Cleanup(func())            {}
+func (noopTB) Helper()                   {}
+func (noopTB) Fatalf(f string, a ...any) { fatal(fmt.Errorf(f, a...)) }
 
 // startFlask runs the tutorial system under gunicorn with two workers.
 func startFlask() (*process, error) {
@@ -152,7 +151,7 @@ func flaskHello(b *bench) error {
 	}
 	defer f.stop()
 	var c conn
-	a, err := c.ask(f.addr, post(f.addr, "/login", credentials("alice@example.test", passphrase)))
+	a, err := c.roundTrip(f.addr, post(f.addr, "/login", credentials("alice@example.test", passphrase)))
 	c.close()
 	if err != nil || a.status != http.StatusOK {
 		return fmt.Errorf("flask login: %d %w", a.status, err)

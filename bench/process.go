@@ -71,7 +71,7 @@ func (p *process) stop() {
 	p.log.Close()
 }
 
-// members are the process and its descendants, by process group.
+// members returns the process and its descendants, by process group.
 func (p *process) members() []int {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
 	var pids []int
@@ -84,7 +84,7 @@ func (p *process) members() []int {
 	return pids
 }
 
-// cpu is the processor time used so far, by the kernel's account.
+// cpu returns the processor time used so far, as counted by the kernel.
 func (p *process) cpu() time.Duration {
 	total := time.Duration(0)
 	for _, pid := range p.members() {
@@ -115,7 +115,7 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(total), nil
 }
 
-// rss is the resident memory in bytes, peak the highest it has been.
+// rss returns the resident memory in bytes, now and at its peak.
 func (p *process) rss() (now, peak int64) {
 	for _, pid := range p.members() {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -139,7 +139,7 @@ func (p *process) rss() (now, peak int64) {
 	return now, peak
 }
 
-// freeAddr finds a loopback port that nobody listens on.
+// freeAddr returns a free loopback port.
 func freeAddr() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -22,20 +22,20 @@ import (
 
 // refreshing returns a load in which every client rotates its own refresh tokens.
 func (s *server) refreshing(tokens []pair, span time.Duration) load {
-	mine := make([]string, len(tokens))
+	refreshTokens := make([]string, len(tokens))
 	for i := range tokens {
-		mine[i] = tokens[i].Refresh
+		refreshTokens[i] = tokens[i].Refresh
 	}
 	return load{addr: s.addr, clients: len(tokens), span: span,
 		next: func(client, _ int) []byte {
-			return post(s.addr, "/api/v1/refresh", `{"refresh_token":"`+mine[client]+`"}`)
+			return post(s.addr, "/api/v1/refresh", `{"refresh_token":"`+refreshTokens[client]+`"}`)
 		},
-		seen: func(client int, a answer) error {
+		check: func(client int, a answer) error {
 			var p pair
 			if err := json.Unmarshal(a.body, &p); err != nil || a.status != http.StatusOK {
 				return fmt.Errorf("status %d: %.200s", a.status, a.body)
 			}
-			mine[client] = p.Refresh
+			refreshTokens[client] = p.Refresh
 			return nil
 		}}
 }
@@ -67,7 +67,7 @@ func refreshSection(b *bench) error {
 		if err != nil {
 			return err
 		}
-		b.row("PostgreSQL (CPU of ours only)", b.cost(pg.process, pg.refreshing(tokens, *span)))
+		b.row("PostgreSQL (CPU of the server only)", b.cost(pg.process, pg.refreshing(tokens, *span)))
 	}
 	if err := peerRefresh(b); err != nil {
 		return err

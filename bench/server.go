@@ -32,7 +32,7 @@ limits:
   authorize: {ip: 1000000/1s}
 `
 
-// configure makes a folder with a configuration for one server.
+// configure creates a directory with the configuration of one server.
 func configure(name, database, config string) (*server, error) {
 	dir := filepath.Join(scratch, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -76,7 +76,7 @@ func (s *server) up() (err error) {
 	return err
 }
 
-// pair is the tokens of a login.
+// pair holds the tokens of a login.
 type pair struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`

@@ -20,7 +20,7 @@ func startSection(b *bench) error {
 	var times []time.Duration
 	for range 15 {
 		begun := time.Now()
-		if err := s.upAnswering(); err != nil {
+		if err := s.startAndPoll(); err != nil {
 			return err
 		}
 		times = append(times, time.Since(begun))
@@ -35,12 +35,12 @@ func startSection(b *bench) error {
 	s.refreshing(tokens, *span).run()
 	_, peak := s.rss()
 	fmt.Printf("### Start and memory\n\nFrom exec to the first answer on an existing database: median %s of 15. Memory: %d MiB idle, %d MiB at most under refreshes.\n\n",
-		show(median(times)), idle>>20, peak>>20)
+		format(median(times)), idle>>20, peak>>20)
 	return nil
 }
 
-// upAnswering starts the server and polls it until it answers.
-func (s *server) upAnswering() error {
+// startAndPoll starts the server and polls it until it responds.
+func (s *server) startAndPoll() error {
 	p, err := launch(s.name, s.addr, s.env, *binary, "serve")
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func (s *server) upAnswering() error {
 	request := get(s.addr, "/livez", "")
 	for range 20_000 {
 		var c conn
-		a, err := c.ask(s.addr, request)
+		a, err := c.roundTrip(s.addr, request)
 		c.close()
 		if err == nil && a.status == http.StatusOK {
 			return nil

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// mannWhitney is the two-sided p-value of the hypothesis that a and b come from
-// one distribution (normal approximation with tie correction; fine from 20 samples
-// each).
+// mannWhitney returns the two-sided p-value of the hypothesis that a and b come from one distribution (normal
+// approximation with tie correction; fine from 20 samples each).
 func mannWhitney(a, b []time.Duration) float64 {
 	type sample struct {
 		v   time.Duration

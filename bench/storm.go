@@ -23,8 +23,8 @@ func stormSection(b *bench) error {
 	var statuses sync.Map
 	request := post(s.addr, "/api/v1/login", credentials(email(0), passphrase))
 	wg.Go(func() {
-		storm = load{addr: s.addr, clients: crowd, span: 10 * time.Second, most: 1, next: func(int, int) []byte { return request },
-			seen: func(_ int, a answer) error {
+		storm = load{addr: s.addr, clients: crowd, span: 10 * time.Second, limit: 1, next: func(int, int) []byte { return request },
+			check: func(_ int, a answer) error {
 				n, _ := statuses.LoadOrStore(a.status, new(counter))
 				n.(*counter).add()
 				return nil
@@ -36,7 +36,7 @@ func stormSection(b *bench) error {
 	fmt.Printf("### %d logins at once\n\nAnswers:", crowd)
 	statuses.Range(func(k, v any) bool { fmt.Printf(" %d × %v,", v.(*counter).n, k); return true })
 	fmt.Printf(" %d connections failed. All answered within %s (p99 %s). Refreshes meanwhile: %d, %d failed, p50 %s, p99 %s. Highest memory of the server: %d MiB.\n\n",
-		storm.failed, show(storm.quantile(1)), show(storm.quantile(.99)), calm.requests, calm.failed, show(calm.quantile(.5)), show(calm.quantile(.99)), peak>>20)
+		storm.failed, format(storm.quantile(1)), format(storm.quantile(.99)), calm.requests, calm.failed, format(calm.quantile(.5)), format(calm.quantile(.99)), peak>>20)
 	return nil
 }
 

@@ -1,5 +1,5 @@
-// Command go-api is the smallest API with guard: one path for every access token, one
-// for a permission, one for administrators.
+// Command go-api is a minimal API with guard: one path for every access token, one for a permission, one for
+// administrators.
 //
 //	go run ./examples/go-api
 //	curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8081/hello
@@ -41,9 +41,9 @@ func hello(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "hello, %s, roles %q\n", claims.Subject, claims.Roles)
 }
 
-func env(name, otherwise string) string {
+func env(name, fallback string) string {
 	if v := os.Getenv(name); v != "" {
 		return v
 	}
-	return otherwise
+	return fallback
 }

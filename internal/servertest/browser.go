@@ -11,19 +11,18 @@ import (
 	"time"
 )
 
-// Browser does what a person's browser does: it keeps cookies, follows redirects,
-// fills forms in and sends them, says where a request comes from, and minds SameSite
-// and the form-action of a page's Content-Security-Policy. It leaves this server only
-// so far as to say where it was sent: what a client would have got.
+// Browser does what a user's browser does: it keeps cookies, follows redirects, fills in forms and sends them,
+// sends Origin and Sec-Fetch headers, and applies SameSite and the form-action of a page's
+// Content-Security-Policy. When it leaves this server it only records the request that a client would have
+// got.
 //
 //	b := s.Browser(t)
 //	b.Open("/oauth2/authorize?"+request.Encode()).Want(t, 200)
 //	code := b.Press("submit", "email", alice, "password", servertest.Password).Answer(t).Get("code")
 //
-// Unlike a real one it keeps Secure cookies though tests speak plain HTTP. It belongs
-// to one goroutine.
+// Unlike a real browser it keeps Secure cookies although tests speak plain HTTP. It belongs to one goroutine.
 type Browser struct {
-	// Page is where the browser is.
+	// Page is the current page.
 	Page *Page
 	// Header is sent with every request, such as Accept-Language.
 	Header http.Header
@@ -33,13 +32,13 @@ type Browser struct {
 	cookies map[string]*http.Cookie
 }
 
-// Browser is a browser in which nothing has happened yet.
+// Browser returns a new browser.
 func (s *Server) Browser(t testing.TB) *Browser {
 	t.Helper()
 	return &Browser{t: t, s: s, cookies: map[string]*http.Cookie{}, Header: http.Header{"User-Agent": {"Mozilla/5.0 (test)"}}}
 }
 
-// Cookie is the value of a cookie, or empty.
+// Cookie returns the value of a cookie, or empty.
 func (b *Browser) Cookie(name string) string {
 	if c := b.cookies[name]; c != nil {
 		return c.Value
@@ -47,36 +46,36 @@ func (b *Browser) Cookie(name string) string {
 	return ""
 }
 
-// SetCookie puts a cookie into the browser; an empty value takes it out.
+// SetCookie sets a cookie; an empty value deletes it.
 func (b *Browser) SetCookie(name, value string) {
 	if delete(b.cookies, name); value != "" {
 		b.cookies[name] = &http.Cookie{Name: name, Value: value, SameSite: http.SameSiteLaxMode}
 	}
 }
 
-// Cookies are the names of all cookies, in order.
+// Cookies returns the names of all cookies, sorted.
 func (b *Browser) Cookies() []string { return slices.Sorted(maps.Keys(b.cookies)) }
 
-// Restart closes the browser and opens it again: cookies without a lifetime are gone.
+// Restart closes the browser and opens it again: session cookies are deleted.
 func (b *Browser) Restart() {
 	maps.DeleteFunc(b.cookies, func(_ string, c *http.Cookie) bool { return c.Expires.IsZero() })
 	b.Page = nil
 }
 
-// Open goes to an address of this server, as by a link of another site.
+// Open opens an address of this server, as by a link of another site.
 func (b *Browser) Open(path string) *Page {
 	b.t.Helper()
-	return b.walk(visit{method: "GET", to: b.url(path), site: "cross-site"})
+	return b.follow(visit{method: "GET", to: b.url(path), site: "cross-site"})
 }
 
 // Post sends a form to an address of this server from a page of another site.
 func (b *Browser) Post(path string, form url.Values, origin string) *Page {
 	b.t.Helper()
-	return b.walk(visit{method: "POST", to: b.url(path), form: form, site: "cross-site", origin: origin})
+	return b.follow(visit{method: "POST", to: b.url(path), form: form, site: "cross-site", origin: origin})
 }
 
-// Press presses the button with the given id (or name and value as "name=value") and
-// sends its form, with the fields that are named changed: name, value, name, value.
+// Press presses the button with the given id (or name and value as "name=value") and sends its form, with
+// changed fields: name, value, name, value.
 func (b *Browser) Press(button string, fields ...string) *Page {
 	b.t.Helper()
 	if b.Page == nil {
@@ -100,12 +99,12 @@ func (b *Browser) send(f form) *Page {
 		v.to.RawQuery, v.form, v.origin = f.values.Encode(), nil, ""
 	}
 	if b.Page.Header.Get("Referrer-Policy") == "no-referrer" && v.origin != "" {
-		v.origin = "null" // Fetch §3.2: what no-referrer makes of it
+		v.origin = "null" // no-referrer (Fetch §3.2)
 	}
-	return b.walk(v)
+	return b.follow(v)
 }
 
-// visit is one request and what is known about where it comes from.
+// visit is a request and its origin.
 type visit struct {
 	method, site, origin string
 	to                   *url.URL
@@ -113,8 +112,8 @@ type visit struct {
 	actions              []string // form-action of the page whose form it was; nil for none
 }
 
-// walk makes a request and follows where it leads, as far as this server goes.
-func (b *Browser) walk(v visit) *Page {
+// follow sends a request and follows its redirects on this server.
+func (b *Browser) follow(v visit) *Page {
 	b.t.Helper()
 	var hops []*url.URL
 	for range 10 {
@@ -136,7 +135,7 @@ func (b *Browser) walk(v visit) *Page {
 			if next = b.Page.refresh(); next == "" {
 				return b.Page
 			}
-			v.actions = nil // it is no part of the form's way any more
+			v.actions = nil // form-action applies no longer
 		}
 		if res.StatusCode == 307 || res.StatusCode == 308 {
 			b.t.Fatalf("%s: %d would send the form on to %s", v.to, res.StatusCode, next)
@@ -145,16 +144,16 @@ func (b *Browser) walk(v visit) *Page {
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		v.method, v.form, v.origin, v.to = "GET", nil, "", b.here(to)
+		v.method, v.form, v.origin, v.to = "GET", nil, "", b.toThisNode(to)
 	}
-	b.t.Fatalf("the browser is led in circles: %v", hops)
+	b.t.Fatalf("redirect loop: %v", hops)
 	return nil
 }
 
-// maxHead is how long the head of an answer may be: nginx takes 4 KiB by default.
+// maxHead is the maximum size of a response's head: nginx takes 4 KiB by default.
 const maxHead = 3584
 
-// headSize is how long the head of an answer is on the wire.
+// headSize returns the size of a response's head on the wire.
 func headSize(res *http.Response) int {
 	n := len("HTTP/1.1 200 OK\r\n\r\n")
 	for name, values := range res.Header {
@@ -196,7 +195,7 @@ func (b *Browser) request(v visit) (*http.Response, []byte) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.keep(res)
+	b.storeCookies(res)
 	return res, read
 }
 
@@ -213,9 +212,9 @@ func (b *Browser) addCookies(r *http.Request, v visit) {
 	}
 }
 
-// keep does with the cookies of an answer what their attributes say (RFC 6265bis
-// §5.7). One that a browser would not take is a mistake of ours.
-func (b *Browser) keep(res *http.Response) {
+// storeCookies stores the cookies of a response as their attributes say (RFC 6265bis §5.7). A cookie that a
+// browser would reject fails the test.
+func (b *Browser) storeCookies(res *http.Response) {
 	b.t.Helper()
 	for _, c := range res.Cookies() {
 		if !c.Secure || strings.HasPrefix(c.Name, "__Host-") && (c.Path != "/" || c.Domain != "") || len(c.Raw) > 4096 {
@@ -234,7 +233,7 @@ func (b *Browser) keep(res *http.Response) {
 	}
 }
 
-// url is an address of this node.
+// url returns an address of this node.
 func (b *Browser) url(path string) *url.URL {
 	b.t.Helper()
 	if !strings.HasPrefix(path, "http://") && !strings.HasPrefix(path, "https://") {
@@ -244,11 +243,11 @@ func (b *Browser) url(path string) *url.URL {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return b.here(u)
+	return b.toThisNode(u)
 }
 
-// here turns an address of the issuer, which may be another node, into one of this node.
-func (b *Browser) here(u *url.URL) *url.URL {
+// toThisNode maps an address of the issuer, which may be another node, to one of this node.
+func (b *Browser) toThisNode(u *url.URL) *url.URL {
 	if rest, ok := strings.CutPrefix(u.String(), b.s.Issuer); ok && (rest == "" || rest[0] == '/' || rest[0] == '?') {
 		if own, err := url.Parse(b.s.URL + rest); err == nil {
 			return own
@@ -259,7 +258,7 @@ func (b *Browser) here(u *url.URL) *url.URL {
 
 func (b *Browser) local(u *url.URL) bool { return u.Scheme+"://"+u.Host == b.s.URL }
 
-// formActions is what form-action of a page allows; nil when it says nothing.
+// formActions returns the form-action of a page; nil without one.
 func formActions(h http.Header) []string {
 	for part := range strings.SplitSeq(h.Get("Content-Security-Policy"), ";") {
 		if f := strings.Fields(part); len(f) > 0 && f[0] == "form-action" {
@@ -269,8 +268,8 @@ func formActions(h http.Header) []string {
 	return nil
 }
 
-// allows reports whether a form may lead to u, by redirects too, as Chromium has it
-// (Content Security Policy Level 3 §6.4.1).
+// allows reports whether a form may be sent or redirected to u, as Chromium does (Content Security Policy
+// Level 3 §6.4.1).
 func allows(actions []string, u, own *url.URL) bool {
 	if actions == nil {
 		return true

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Response is an answer, read to its end.
+// Response is a response whose body has been read.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Want fails the test when the status is another.
+// Want fails the test when the response has another status.
 func (r Response) Want(t testing.TB, status int) Response {
 	t.Helper()
 	if r.Status != status {
@@ -25,8 +25,7 @@ func (r Response) Want(t testing.TB, status int) Response {
 	return r
 }
 
-// WantCode fails the test when the status or the code of the problem (RFC 9457) is
-// another.
+// WantCode fails the test when the response has another status or another problem code (RFC 9457).
 func (r Response) WantCode(t testing.TB, status int, code string) Response {
 	t.Helper()
 	if got := r.Code(); r.Status != status || got != code {
@@ -35,7 +34,7 @@ func (r Response) WantCode(t testing.TB, status int, code string) Response {
 	return r
 }
 
-// Code is the code member of a problem, or empty.
+// Code returns the code member of a problem, or empty.
 func (r Response) Code() string {
 	var p struct {
 		Code string `json:"code"`
@@ -48,11 +47,11 @@ func (r Response) Code() string {
 func (r Response) Decode(t testing.TB, v any) {
 	t.Helper()
 	if err := json.Unmarshal(r.Body, v); err != nil {
-		t.Fatalf("the answer is not what was asked for: %v: %s", err, r.Body)
+		t.Fatalf("unexpected response: %v: %s", err, r.Body)
 	}
 }
 
-// RequestOption changes a request before it leaves.
+// RequestOption changes a request before it is sent.
 type RequestOption func(*http.Request)
 
 // Bearer adds an access token.
@@ -69,8 +68,8 @@ func Header(name, value string) RequestOption {
 	}
 }
 
-// Do sends a request to the public listener and reads the answer. A body that is
-// neither nil, bytes nor text is sent as JSON.
+// Do sends a request to the public listener and reads the response. A body that is neither nil, bytes nor text
+// is sent as JSON.
 func (s *Server) Do(t testing.TB, method, path string, body any, opts ...RequestOption) Response {
 	t.Helper()
 	r, err := s.Try(method, path, body, opts...)
@@ -80,13 +79,12 @@ func (s *Server) Do(t testing.TB, method, path string, body any, opts ...Request
 	return r
 }
 
-// Try is Do for requests that may fail on the way, and for other goroutines than
-// the test's own.
+// Try is Do for requests that may fail, and for other goroutines than the test's own.
 func (s *Server) Try(method, path string, body any, opts ...RequestOption) (Response, error) {
 	return s.send(s.Client, method, s.URL+path, body, opts)
 }
 
-// Managed asks the management listener.
+// Managed requests a path of the management listener.
 func (s *Server) Managed(t testing.TB, path string) Response {
 	t.Helper()
 	r, err := s.send(s.Client, "GET", s.Manage+path, nil, nil)

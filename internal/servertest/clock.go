@@ -5,18 +5,17 @@ import (
 	"time"
 )
 
-// Clock stands still until it is moved. Every node of a test has the same one. It
-// is safe for concurrent use.
+// Clock is a frozen clock that tests move. All nodes of a test share it. It is safe for concurrent use.
 type Clock struct {
 	mu  sync.Mutex
-	now time.Time // owned by mu
+	now time.Time // guarded by mu
 }
 
-// NewClock returns a clock that stands at the present second, so that whoever
-// checks tokens by the real time agrees with it at first.
+// NewClock returns a clock at the present second, so that a verifier with the real time agrees with it at
+// first.
 func NewClock() *Clock { return &Clock{now: time.Now().UTC().Truncate(time.Second)} }
 
-// Now is the time of the server.
+// Now returns the time of the server.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,12 +10,11 @@ import (
 	"golang.org/x/net/html"
 )
 
-// Page is what a browser shows, or where it was sent away to.
+// Page is the page that a browser shows, or the request with which it left this server.
 type Page struct {
 	URL  *url.URL
-	Hops []*url.URL // of this server, through which it came here, this page included
-	// Away is set when the browser has left this server: nothing is known then but URL
-	// and, when a form was sent there, Posted.
+	Hops []*url.URL // the addresses of this server on the way, this page included
+	// Away is set when the browser has left this server. Then only URL is set and, for a posted form, Posted.
 	Away   bool
 	Posted url.Values
 
@@ -25,11 +24,11 @@ type Page struct {
 
 func newPage(res *http.Response, body []byte, at *url.URL, hops []*url.URL) *Page {
 	p := &Page{URL: at, Hops: hops, Response: Response{Status: res.StatusCode, Header: res.Header, Body: body}}
-	p.doc, _ = html.Parse(bytes.NewReader(body)) // reads anything
+	p.doc, _ = html.Parse(bytes.NewReader(body)) // parses any input
 	return p
 }
 
-// Want fails the test when the browser has left or the page's status is another.
+// Want fails the test when the browser has left or the page has another status.
 func (p *Page) Want(t testing.TB, status int) *Page {
 	t.Helper()
 	if p.Away || p.Status != status {
@@ -52,8 +51,8 @@ func (p *Page) At(t testing.TB, path string) *Page {
 	return p
 }
 
-// Answer is what a client got at its redirect URI: in the query, in the fragment or
-// by a form, which a browser would have sent by the page's script.
+// Answer returns the authorization response at the client's redirect URI: in the query, in the fragment or in a
+// form, which a browser would have posted by the page's script.
 func (p *Page) Answer(t testing.TB) url.Values {
 	t.Helper()
 	if !p.Away {
@@ -72,7 +71,7 @@ func (p *Page) Answer(t testing.TB) url.Values {
 	return p.URL.Query()
 }
 
-// refresh is where the page leads by itself (HTML §4.2.5.3), or empty.
+// refresh returns the target of the page's refresh (HTML §4.2.5.3), or empty.
 func (p *Page) refresh() (to string) {
 	p.each(func(n *html.Node) {
 		if n.Data == "meta" && strings.EqualFold(attribute(n, "http-equiv"), "refresh") {
@@ -82,7 +81,7 @@ func (p *Page) refresh() (to string) {
 	return to
 }
 
-// Text is what a person reads, with single spaces.
+// Text returns the visible text, with single spaces.
 func (p *Page) Text() string {
 	var b strings.Builder
 	p.each(func(n *html.Node) {
@@ -96,7 +95,7 @@ func (p *Page) Text() string {
 // Has reports whether the page has an element with the id.
 func (p *Page) Has(id string) bool { return p.byID(id) != nil }
 
-// Value is the value of the first field with the name, or empty.
+// Value returns the value of the first field with the name, or empty.
 func (p *Page) Value(name string) (value string) {
 	p.each(func(n *html.Node) {
 		if n.Data == "input" && attribute(n, "name") == name && value == "" {
@@ -106,7 +105,7 @@ func (p *Page) Value(name string) (value string) {
 	return value
 }
 
-// Link is where the link with the id leads, or empty.
+// Link returns the target of the link with the id, or empty.
 func (p *Page) Link(id string) string {
 	if n := p.byID(id); n != nil {
 		return attribute(n, "href")
@@ -114,7 +113,7 @@ func (p *Page) Link(id string) string {
 	return ""
 }
 
-// Fields are the names and values with which the form of a button would be sent.
+// Fields returns the names and values that the form of a button sends.
 func (p *Page) Fields(t testing.TB, button string) url.Values {
 	t.Helper()
 	return p.form(t, button).values
@@ -144,8 +143,7 @@ type form struct {
 	values         url.Values
 }
 
-// form finds the form of a button: by its id, by "name=value", or with "" the first
-// form there is.
+// form finds the form of a button by its id, by "name=value", or with "" the first form.
 func (p *Page) form(t testing.TB, button string) form {
 	t.Helper()
 	var pressed, of *html.Node
@@ -176,7 +174,7 @@ func (p *Page) form(t testing.TB, button string) form {
 	return f
 }
 
-// fields are the successful controls of a form (HTML §4.10.21.4) but for its buttons.
+// fields returns the successful controls of a form (HTML §4.10.21.4) without its buttons.
 func fields(form *html.Node) url.Values {
 	values := url.Values{}
 	for n := range form.Descendants() {

@@ -8,10 +8,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/outbox"
 )
 
-// Password is what SignUp signs up with; it passes the default policy.
+// Password is the password of SignUp; it passes the default policy.
 const Password = "seven-quiet-otters-42"
 
-// Tokens is the answer to a sign-in or refresh.
+// Tokens is the response to a sign-in or refresh.
 type Tokens struct {
 	AccessToken      string `json:"access_token"`
 	TokenType        string `json:"token_type"`
@@ -21,20 +21,19 @@ type Tokens struct {
 	Scope            string `json:"scope"`
 }
 
-// Register registers and expects to be told to look at the mail.
+// Register registers an account and requires the response that says to check the mail.
 func (s *Server) Register(t testing.TB, email, password string) {
 	t.Helper()
 	s.Do(t, "POST", "/api/v1/register", map[string]string{"email": email, "password": password}).Want(t, 202)
 }
 
-// Verify confirms an address by the link in the next mail to it.
+// Verify verifies an address by the link in the next mail to it.
 func (s *Server) Verify(t testing.TB, email string) {
 	t.Helper()
 	s.Do(t, "POST", "/api/v1/verify-email", map[string]string{"token": LinkToken(t, s.WaitMail(t, email))}).Want(t, 200)
 }
 
-// Enrol registers people with Password and confirms their addresses, and leaves them
-// signed out.
+// Enrol registers accounts with Password and verifies their addresses, without signing in.
 func (s *Server) Enrol(t testing.TB, emails ...string) {
 	t.Helper()
 	for _, email := range emails {
@@ -72,12 +71,12 @@ func tokens(t testing.TB, r Response) Tokens {
 	return v
 }
 
-// WaitMail returns the oldest caught mail to the address that it has not returned
-// before, waiting for it up to a minute. Mail of other nodes is not seen.
+// WaitMail returns the oldest caught mail to the address that it has not returned before. It waits up to a
+// minute. It does not see mail of other nodes.
 func (s *Server) WaitMail(t testing.TB, to string) outbox.Mail {
 	t.Helper()
 	if s.Mailbox == nil {
-		t.Fatal("mail is not caught by this server")
+		t.Fatal("this server does not catch mail")
 	}
 	late := time.After(time.Minute)
 	for {
@@ -117,7 +116,7 @@ func (s *Server) MailsTo(to string) []outbox.Mail {
 	return out
 }
 
-// LinkToken is the secret in a mail's link.
+// LinkToken returns the secret in a mail's link.
 func LinkToken(t testing.TB, m outbox.Mail) string {
 	t.Helper()
 	if len(m.Links) != 1 {

@@ -1,15 +1,13 @@
-// Package servertest runs a whole server inside a test: real database, real HTTP on
-// loopback, real background work. Two things are not as in production: the clock
-// stands still until the test moves it, and mail is caught.
+// Package servertest runs a whole server inside a test: real database, real HTTP on loopback, real background
+// work. Two things differ from production: the clock is frozen until the test moves it, and mail is caught.
 //
 //	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 //		tokens := s.SignUp(t, "alice@example.test")
 //		s.Do(t, "GET", "/api/v1/me", nil, servertest.Bearer(tokens.AccessToken)).Want(t, 200)
 //	})
 //
-// New gives one server on SQLite; Each runs a test on SQLite and on PostgreSQL;
-// Join starts one more node on the same database. Password hashing is cheap and
-// rate limits are high unless a test asks for the real ones.
+// New starts one server on SQLite; Each runs a test on SQLite and on PostgreSQL; Join starts one more node on
+// the same database. Password hashing is cheap and rate limits are high unless a test asks for the real ones.
 package servertest
 
 import (
@@ -30,12 +28,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// Server is a running server. All its services can be reached beside HTTP.
+// Server is a running server. All its services can be used directly, besides over HTTP.
 type Server struct {
 	*server.Server
-	URL    string // where the public listener is; for the first node also the issuer
+	URL    string // of the public listener; for the first node also the issuer
 	Issuer string
-	Manage string // where the management listener is
+	Manage string // address of the management listener
 	Clock  *Clock
 	Config *config.Config
 	Client *http.Client // follows no redirects and keeps no cookies
@@ -43,13 +41,13 @@ type Server struct {
 	rsaKey func() (*rsa.PrivateKey, error)
 	stop   context.CancelFunc
 	ended  chan struct{}
-	err    error // owned by the goroutine of Run until ended is closed
+	err    error // set by the goroutine of Run before ended is closed
 
 	mu   sync.Mutex
-	read map[string]int // owned by mu: mails to an address that WaitMail has given out
+	read map[string]int // guarded by mu: mails to an address that WaitMail has returned
 }
 
-// Option changes how a server is made.
+// Option changes the configuration of a test server.
 type Option func(*options)
 
 type options struct {
@@ -63,10 +61,10 @@ type options struct {
 	configure  []func(*config.Config)
 }
 
-// Database says where the accounts live, instead of in a new SQLite file.
+// Database sets the database, instead of a new SQLite file.
 func Database(url string) Option { return func(o *options) { o.database = url } }
 
-// Configure changes the configuration before the server is made.
+// Configure changes the configuration before the server starts.
 func Configure(fn func(*config.Config)) Option {
 	return func(o *options) { o.configure = append(o.configure, fn) }
 }
@@ -74,8 +72,7 @@ func Configure(fn func(*config.Config)) Option {
 // Log shows the server's log.
 func Log(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 
-// SMTP sends mail to a real server, instead of catching it. WaitMail does not see
-// it then.
+// SMTP sends mail to a real server, instead of catching it. WaitMail does not see such mail.
 func SMTP(url string) Option {
 	return Configure(func(c *config.Config) {
 		must(c.SMTP.URL.UnmarshalText([]byte(url)))
@@ -83,10 +80,10 @@ func SMTP(url string) Option {
 	})
 }
 
-// Production leaves out what only development has: the mailbox and its pages.
+// Production leaves out the parts that only development has: the mailbox and its pages.
 func Production() Option { return func(o *options) { o.production = true } }
 
-// RealLimits keeps the rate limits of a server that nobody has configured.
+// RealLimits keeps the default rate limits.
 func RealLimits() Option {
 	return Configure(func(c *config.Config) { c.Limits = config.Default().Limits; c.Limits.Keys = limitKeys })
 }
@@ -109,7 +106,7 @@ func New(t testing.TB, opts ...Option) *Server {
 	return start(t, o)
 }
 
-// Each runs the test once on SQLite and once on PostgreSQL, side by side.
+// Each runs the test once on SQLite and once on PostgreSQL, in parallel.
 func Each(t *testing.T, fn func(t *testing.T, s *Server), opts ...Option) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
@@ -167,7 +164,7 @@ func start(t testing.TB, o options) *Server {
 	return s
 }
 
-// run serves until Stop, at the latest when the test ends.
+// run serves until Stop or the end of the test.
 func (s *Server) run(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -190,7 +187,7 @@ func (s *Server) run(t testing.TB) {
 	}
 }
 
-// Stop does what SIGTERM does, and returns what the process would have ended with.
+// Stop stops the server as SIGTERM does, and returns the error of the process.
 func (s *Server) Stop() error {
 	s.Client.CloseIdleConnections()
 	s.stop()
@@ -215,12 +212,11 @@ func configuration(t testing.TB, o options, public, manage net.Listener) *config
 	return c
 }
 
-// limitKeys is how many callers the limits of a test count separately. The default takes
-// megabytes for each server.
+// limitKeys is how many callers the limits of a test count separately. The default takes megabytes for each
+// server.
 const limitKeys = 1 << 13
 
-// highLimits let a test do in a moment what users do in a day. What an account does with
-// itself keeps its limits.
+// highLimits allows a test to do in a moment what users do in a day. The limits of an account on itself stay.
 func highLimits() config.Limits {
 	l := config.Default().Limits
 	l.Keys = limitKeys
