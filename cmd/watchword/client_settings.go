@@ -92,7 +92,7 @@ func (f clientFlags) apply(r *client.Registration) error {
 	}
 	for _, given := range f.Set {
 		name, text, ok := strings.Cut(given, "=")
-		if !ok {
+		if !ok || name == "" {
 			return fmt.Errorf("--set %s: NAME=VALUE is expected", given)
 		}
 		value := client.EncodeSetting(name, text)

@@ -48,6 +48,7 @@ func TestRepair_U16_HelpWords(t *testing.T) {
 		{"user create --nothing", 2, "see: watchword user create --help"},
 		{"nothing", 2, "see: watchword --help"},
 		{"client create --name", 2, "--name: expected string value; see: watchword client create --help"},
+		{"client create --name A --type web --set =true", 1, "--set =true: NAME=VALUE is expected"},
 		{"client create --name A --type web --set popup", 1, "--set popup: NAME=VALUE is expected"},
 	} {
 		var out bytes.Buffer
