@@ -106,14 +106,12 @@ func (a *attempt) issueKnownBrowser() secret.Text {
 	return a.s.cfg.Sessions.IssueKnownBrowser(a.tenant, a.login, a.actor.Known, a.s.cfg.Now())
 }
 
-// countSuccess counts a sign-in with the right password. Each leaves a session, and a program in a
-// loop must not fill the database with them.
-func (a *attempt) countSuccess(ctx context.Context) (string, error) {
-	b := limit.Bucket{Key: "login.success|" + string(a.tenant) + "|" + string(a.account.ID), Rate: a.s.cfg.Rates["login.success"]}
-	if _, err := limit.Take(ctx, a.s.cfg.Limiter, b, 1); err != nil {
-		return limitReason(err), err
-	}
-	return "", nil
+// countSuccess counts a sign-in with the right password against the limit of the account. Each
+// stores a session, so the limit bounds what a program in a loop can store.
+func (s *Service) countSuccess(ctx context.Context, tenant auth.TenantID, account auth.AccountID) error {
+	b := limit.Bucket{Key: "login.success|" + string(tenant) + "|" + string(account), Rate: s.cfg.Rates["login.success"]}
+	_, err := limit.Take(ctx, s.cfg.Limiter, b, 1)
+	return err
 }
 
 // limitReason returns the reason of an attempt that a limit refused.
@@ -156,8 +154,8 @@ func (a *attempt) verifyOnce(ctx context.Context) (string, error) {
 		}
 		return a.fail(ctx, ReasonDisabled)
 	}
-	if reason, err := a.countSuccess(ctx); err != nil {
-		return reason, err
+	if err := a.s.countSuccess(ctx, a.tenant, a.account.ID); err != nil {
+		return limitReason(err), err
 	}
 	return a.startSession(ctx)
 }

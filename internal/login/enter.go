@@ -48,15 +48,8 @@ func (s *Service) SignInBrowser(ctx context.Context, in PasswordForm) (SignedIn,
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if f.ID != in.Flow && in.hasSession(f) {
-		step, err := s.cfg.Flows.Advance(ctx, in.Tenant, f, in.Browser)
-		return SignedIn{Step: step}, err
-	}
 	if f.ID != in.Flow {
-		if used, err := s.hasFormSignIn(ctx, in, f); err != nil {
-			return SignedIn{}, err
-		} else if used {
-			step, err := s.cfg.Flows.Continue(ctx, in.Tenant, f.ID, in.Browser)
+		if step, ok, err := s.repeatForm(ctx, in, f); ok || err != nil {
 			return SignedIn{Step: step}, err
 		}
 	}
@@ -85,6 +78,28 @@ func (in PasswordForm) hasSession(f auth.Flow) bool {
 	return !f.ProvedAt.IsZero() && slices.ContainsFunc(in.Browser.Sessions, func(v session.SignedIn) bool {
 		return v.Session.ID == f.Session && v.Account.Email.Login == canonicalLogin(in.Email)
 	})
+}
+
+// repeatForm continues the successor of a flow that is over if its form needs no password or can use
+// none. It counts as a success of the account, since it may end with a code.
+func (s *Service) repeatForm(ctx context.Context, in PasswordForm, successor auth.Flow) (step flow.Step, ok bool, err error) {
+	held := in.hasSession(successor)
+	if !held {
+		if used, err := s.hasFormSignIn(ctx, in, successor); err != nil || !used {
+			return step, false, err
+		}
+	}
+	if len(in.Browser.Sessions) > 0 {
+		if err := s.countSuccess(ctx, in.Tenant, in.Browser.Sessions[0].Account.ID); err != nil {
+			return step, false, err
+		}
+	}
+	if held {
+		step, err = s.cfg.Flows.Advance(ctx, in.Tenant, successor, in.Browser)
+	} else {
+		step, err = s.cfg.Flows.Continue(ctx, in.Tenant, successor.ID, in.Browser)
+	}
+	return step, true, err
 }
 
 // hasFormSignIn reports whether a user signed in within the flow of a form that is over, unless the form

@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/config"
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
@@ -222,4 +223,32 @@ func TestRepair_B1_PasswordFormSentAgainLater(t *testing.T) {
 		b.Page = page
 		enter(t, b, alice).At(t, "/login")
 	})
+}
+
+// A sign-in form that is sent again and again is counted like a sign-in, since each response has a code.
+func TestRepair_B1_RepeatedSignInsAreLimited(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		for _, later := range []time.Duration{0, 2 * time.Minute} {
+			s.Clock.Advance(24 * time.Hour)
+			b := s.Browser(t)
+			page := b.Open(wish(c)).At(t, "/login")
+			enter(t, b, alice).Answer(t)
+			s.Clock.Advance(later)
+			codes, refused := 0, false
+			for range 8 {
+				b.Page = page
+				if r := enter(t, b, alice); r.Status == 429 {
+					refused = true
+				} else if r.Answer(t).Get("code") != "" {
+					codes++
+				}
+			}
+			if !refused || codes > 2 {
+				t.Errorf("%s later: %d codes, refused %t", later, codes, refused)
+			}
+		}
+	}, servertest.Limits(func(l *config.Limits) { *l.Rate("login.success") = config.Rate{Count: 3, Per: time.Hour} }))
 }
