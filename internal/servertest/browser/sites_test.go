@@ -79,23 +79,6 @@ func TestKeyboard(t *testing.T) {
 	b.quiet()
 }
 
-// TestBack: the button that goes back shows no page on which something could be done
-// twice, and sends no form again.
-func TestBack(t *testing.T) {
-	t.Parallel()
-	chromium(t)
-	s := servertest.New(t)
-	c := newClient(t, s, ledger)
-	s.Enrol(t, alice)
-	b := newTab(t, look{})
-	b.open(c.start()).at("/login").signIn(alice).at("/consent").press("approve").at("/callback")
-	c.redeem(t)
-	b.await(chromedp.Evaluate[chromedp.Void]("history.back()")).at("/consent").says("Page expired").shot("back").accessible("back")
-	if got := c.answer(); got != nil {
-		t.Errorf("the client got another answer: %v", got)
-	}
-}
-
 // TestTenant: a tenant has its own look, language, cookies and accounts, beside the
 // others in the same browser.
 func TestTenant(t *testing.T) {
