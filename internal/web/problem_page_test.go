@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
@@ -85,12 +86,59 @@ func TestRepair_N2_ProblemPages(t *testing.T) {
 	}
 }
 
+// The page of a refusal below the base of a tenant is the tenant's own, also where no route is. A
+// tenant that does not exist or is disabled has no page.
+func TestProblemPagesOfTenants(t *testing.T) {
+	t.Parallel()
+	h := newFixture(t)
+	for _, id := range []string{"acme", "gone"} {
+		_, err := h.cfg.Tenants.Create(t.Context(), id, "The shop of "+id, noSettings, system)
+		h.requireOK(err)
+	}
+	_, err := h.cfg.Tenants.Update(t.Context(), "gone", func(v *auth.Tenant) error {
+		v.DisabledAt = time.Now()
+		return nil
+	}, system)
+	h.requireOK(err)
+
+	for _, c := range []struct {
+		method, path string
+		status       int
+		leads        string // to
+	}{
+		{"GET", "/t/acme/nowhere", 404, "/t/acme/login"},
+		{"GET", "/t/acme//login", 404, "/t/acme/login"},
+		{"GET", "/t/acme/account/logout", 405, "/t/acme/login"},
+		{"GET", "/t/acme/login?" + strings.Repeat("a", 9000), 414, "/t/acme/login"},
+		{"GET", "/t/acme/login?flow=gone", 404, "/t/acme/login"},
+		{"GET", "/t/acme/verify-email", 400, "/t/acme/login"},
+		{"GET", "/t/acme/oauth2/authorize?client_id=x", 400, "/t/acme/login"},
+		{"GET", "/t/nobody/nowhere", 404, "/login"},
+		{"GET", "/t/gone/nowhere", 404, "/login"},
+		{"GET", "/t/gone/login", 404, "/login"},
+		{"GET", "/t/default/nowhere", 404, "/login"},
+		{"GET", "/t//nowhere", 404, "/login"},
+		{"GET", "/tacme/nowhere", 404, "/login"},
+	} {
+		r := h.do(request(c.method, c.path, "", "Accept: text/html"))
+		if leads := h.wantWayOn(c.path, r); r.StatusCode != c.status || leads != c.leads {
+			t.Errorf("%s: status %d, leads to %q, want %d and %q", c.path[:min(40, len(c.path))], r.StatusCode, leads, c.status, c.leads)
+		}
+		if own := strings.Contains(string(r.body), "The shop of acme"); own != strings.HasPrefix(c.leads, "/t/acme") {
+			t.Errorf("%s: the page of the tenant: %t", c.path[:min(40, len(c.path))], own)
+		}
+	}
+}
+
 // While the database is away, the page can be asked for again, and the sign-in page is the
 // tenant's own.
 func TestRepair_N2_UnavailablePage(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	h.db.Close()
+	if leads := h.wantWayOn("nowhere", h.get("/t/acme/nowhere", "Accept: text/html")); leads != "/t/acme/login" {
+		t.Errorf("no page leads to %q", leads)
+	}
 	r := h.requireReply(h.get("/t/acme/login?flow=f", "Accept-Language: de"), 503, "")
 	if leads := h.wantWayOn("unavailable", r); leads != "/t/acme/login?flow=f /t/acme/login" {
 		t.Errorf("leads to %q", leads)

@@ -18,6 +18,7 @@ import (
 // them, for the developer of the client that sent the user here.
 func (s *Handlers) WriteProblem(ex *router.Exchange, err error) {
 	SetHeaders(ex)
+	ex.FindTenant()
 	page := newPage(ex).Problem(ui.BadRequest)
 	status := http.StatusBadRequest
 	if wrong, ok := errors.AsType[*auth.DisplayError](err); ok {

@@ -136,6 +136,27 @@ func (ex *Exchange) findTenant(r *http.Request) error {
 	return err
 }
 
+// FindTenant looks up the tenant of a request that no route has taken, for the page of its refusal.
+// A tenant that does not exist leaves none.
+func (ex *Exchange) FindTenant() {
+	rest, below := strings.CutPrefix(ex.Request.URL.Path, "/t/")
+	if ex.Route != nil || !below {
+		return
+	}
+	name, _, _ := strings.Cut(rest, "/")
+	id, err := auth.ParseTenantID(name)
+	if err != nil || id == auth.DefaultTenant {
+		return
+	}
+	t, err := ex.router.cfg.Tenants.Get(ex.Request.Context(), id)
+	switch {
+	case err == nil && !t.Disabled():
+		ex.Tenant, ex.Cookies.tenant = t, id
+	case auth.KindOf(err) == auth.KindUnavailable:
+		ex.Tenant.ID, ex.Cookies.tenant, ex.Unverified = id, id, true
+	}
+}
+
 // Readers of what is published hardly wait for the database to say whose it is, and
 // once it has not answered they do not wait at all for a while.
 const (
