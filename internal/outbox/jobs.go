@@ -110,7 +110,8 @@ func Sweep(cfg SweepConfig) Job {
 					auditBefore = tx.Now.Add(-cfg.Audit)
 				}
 				brief := tx.Now.Add(-sweepEndedAfter)
-				removed, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(-cfg.Flows), ShortLived: brief, Ended: brief, Expired: tx.Now.Add(-sweepExpiredAfter), Audit: auditBefore}, sweepBatch)
+				removed, err = tx.Sweep(store.Retention{Flows: tx.Now.Add(-cfg.Flows), Unbound: tx.Now, ShortLived: brief, Ended: brief,
+					Expired: tx.Now.Add(-sweepExpiredAfter), Audit: auditBefore}, sweepBatch)
 				return err
 			})
 			if err != nil || removed < sweepBatch {

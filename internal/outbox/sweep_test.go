@@ -23,7 +23,7 @@ func TestSweepTakesBriefRowsSooner(t *testing.T) {
 			soon := tx.Now.Add(time.Minute)
 			return errors.Join(
 				tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseProof, Digest: "proof", Data: "{}", CreatedAt: tx.Now, ExpiresAt: soon}),
-				tx.InsertFlow(auth.Flow{ID: "flow", Kind: auth.FlowAccount, CreatedAt: tx.Now, ExpiresAt: soon}),
+				tx.InsertFlow(auth.Flow{ID: "flow", Browser: "browser", Kind: auth.FlowAccount, CreatedAt: tx.Now, ExpiresAt: soon}),
 				insertAlice(tx),
 				tx.InsertSession(auth.Session{ID: "session", Account: "alice", Client: auth.FirstParty, AuthAt: tx.Now, CreatedAt: tx.Now, SeenAt: tx.Now, IdleAt: soon, ExpiresAt: soon}))
 		})
@@ -56,6 +56,40 @@ func TestSweepTakesBriefRowsSooner(t *testing.T) {
 				t.Errorf("%v later %d are left, want %d", step.after, n, step.want)
 			}
 		}
+	})
+}
+
+// The flow of a posted request that no browser has continued is removed once it has expired, also
+// when there are many, and one that a browser can continue is not.
+func TestSweepRemovesUnboundFlows(t *testing.T) {
+	t.Parallel()
+	eachSwept(t, func(t *testing.T, db *store.DB, c *storetest.Clock) {
+		write(t, db, func(tx *store.Tx) error {
+			soon := tx.Now.Add(5 * time.Minute)
+			errs := []error{
+				tx.InsertFlow(auth.Flow{ID: "bound", Kind: auth.FlowAuthorize, CreatedAt: tx.Now, ExpiresAt: soon}),
+				tx.BindFlow("bound", "browser", soon),
+				tx.InsertFlow(auth.Flow{ID: "later", Kind: auth.FlowAuthorize, CreatedAt: tx.Now, ExpiresAt: soon.Add(time.Minute)}),
+			}
+			for i := range sweepBatch + 1 {
+				errs = append(errs, tx.InsertFlow(auth.Flow{ID: auth.FlowID(fmt.Sprint("unbound-", i)), Kind: auth.FlowAuthorize, CreatedAt: tx.Now, ExpiresAt: soon}))
+			}
+			return errors.Join(errs...)
+		})
+		c.Advance(5*time.Minute + time.Second)
+
+		if err := Sweep(SweepConfig{DB: db, Flows: 24 * time.Hour}).Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+
+		write(t, db, func(tx *store.Tx) error {
+			for id, want := range map[auth.FlowID]bool{"bound": true, "later": true, "unbound-0": false, "unbound-500": false} {
+				if _, err := tx.Flow(id); (err == nil) != want || err != nil && !errors.Is(err, auth.ErrNotFound) {
+					t.Errorf("%s: %v, want it kept: %t", id, err, want)
+				}
+			}
+			return nil
+		})
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 // Retention says which expired and ended rows are deleted.
 type Retention struct {
 	Flows      time.Time // flows that expired before; unauthenticated callers create them, and their rows are the longest
+	Unbound    time.Time // flows that expired before and belong to no browser
 	ShortLived time.Time // single-use secrets, device codes and retired keys that expired before
 	Expired    time.Time // sessions, refresh families and remember-me series that expired before
 	Ended      time.Time // the same, when they were ended or revoked before
@@ -38,6 +39,8 @@ func (tx *SystemTx) Sweep(r Retention, n int64) (int64, error) {
 			(SELECT tenant_id, id FROM sessions WHERE expires_at < $1 LIMIT $2)`, r.Expired},
 		{`DELETE FROM flows WHERE (tenant_id, id) IN
 			(SELECT tenant_id, id FROM flows WHERE expires_at < $1 LIMIT $2)`, r.Flows},
+		{`DELETE FROM flows WHERE (tenant_id, id) IN
+			(SELECT tenant_id, id FROM flows WHERE browser = '' AND expires_at < $1 LIMIT $2)`, r.Unbound},
 		{`DELETE FROM device_codes WHERE (tenant_id, digest) IN
 			(SELECT tenant_id, digest FROM device_codes WHERE expires_at < $1 LIMIT $2)`, r.ShortLived},
 		{`DELETE FROM retired_keys WHERE (tenant_id, id) IN
