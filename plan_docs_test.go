@@ -137,18 +137,23 @@ func TestDocumentsAreOnTheMap(t *testing.T) {
 	}
 }
 
-// TestDecisionIndex: docs/decisions/README.md has a row for each record, with its title.
+// TestDecisionIndex: each record has a number of its own, and docs/decisions/README.md a row for it, with its title.
 func TestDecisionIndex(t *testing.T) {
 	t.Parallel()
 	index, err := os.ReadFile("docs/decisions/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	taken := map[string]string{}
 	for _, d := range documents(t) {
 		number, title, ok := strings.Cut(strings.TrimPrefix(d.lines[0], "# "), " · ")
 		if path.Dir(d.name) != "docs/decisions" || path.Base(d.name) == "README.md" {
 			continue
 		}
+		if other := taken[number]; other != "" {
+			t.Errorf("%s and %s have one number", other, d.name)
+		}
+		taken[number] = d.name
 		if row := "| [" + number + "](" + path.Base(d.name) + ") | " + title + " |\n"; !ok || !strings.Contains(string(index), row) {
 			t.Errorf("%s: its first line is %q: write \"# NNN · Title\", and a row in docs/decisions/README.md:\n%s", d.name, d.lines[0], row)
 		}
