@@ -22,7 +22,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, alg := range client.AssertionAlgorithms {
 			k := newPair(t, alg)
-			c, secret := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+			c, secret := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 			if secret != "" {
 				t.Error("a client that signs has a secret too")
 			}
@@ -39,8 +39,8 @@ func TestPrivateKeyJWT(t *testing.T) {
 func TestAttack_TK_22_27_Assertions(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k, thief, rsaPair := newPair(t, jose.ES256), newPair(t, jose.ES256), newPair(t, jose.RS256)
-		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
-		other, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, thief.JWKS })
+		c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+		other, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, thief.JWKS })
 		now := h.clock.Now().Unix()
 		good := func() claims { return h.assertionClaims(c.ID) }
 		es := func(c claims) string { return sign(t, jose.ES256, k.Private, c, nil) }
@@ -86,7 +86,7 @@ func TestAttack_TK_22_27_Assertions(t *testing.T) {
 			"TK-27 x5u of the attacker":       sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"x5u": "http://127.0.0.1:1/keys"}),
 			"no JWT":                          "x.y.z",
 			"too long":                        es(withClaim(good(), "more", strings.Repeat("x", 9000))),
-			"a member twice":                  twice(t, k, c.ID, now),
+			"a member twice":                  signDuplicateSubject(t, k, c.ID, now),
 		} {
 			t.Run(name, func(t *testing.T) {
 				h := *h
@@ -101,8 +101,8 @@ func TestAttack_TK_22_27_Assertions(t *testing.T) {
 	})
 }
 
-// twice is an assertion that names its subject twice, rightly signed.
-func twice(t testing.TB, k keyPair, id auth.ClientID, now int64) string {
+// signDuplicateSubject signs an assertion that names its subject twice.
+func signDuplicateSubject(t testing.TB, k keyPair, id auth.ClientID, now int64) string {
 	t.Helper()
 	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.Private}, nil)
 	if err != nil {
@@ -121,7 +121,7 @@ func twice(t testing.TB, k keyPair, id auth.ClientID, now int64) string {
 func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
-		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+		c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 		raw := sign(t, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)
 		var mu sync.Mutex
 		passed := 0
@@ -152,7 +152,7 @@ func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 func TestAttack_TK_28_OneMethod(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
-		pk, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+		pk, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 		h.write(func(tx *store.Tx) error { // even if a secret were there
 			pk.Secrets = []auth.ClientSecret{{Digest: secret.Digest("x"), CreatedAt: tx.Now}}
 			return tx.UpdateClient(pk)
@@ -160,7 +160,7 @@ func TestAttack_TK_28_OneMethod(t *testing.T) {
 		ask := func(r client.Request) error { _, err := h.clients.Authenticate(t.Context(), r); return err }
 		h.requireRefused(ask(form(t, "client_id", string(pk.ID), "client_secret", "x")), oauth.InvalidClient)
 		h.requireRefused(ask(basic(form(t), pk.ID, "x")), oauth.InvalidClient)
-		post, postSecret := h.machineClient(func(r *client.Registration) { r.Auth = auth.AuthSecretPost })
+		post, postSecret := h.newMachineClient(func(r *client.Registration) { r.Auth = auth.AuthSecretPost })
 		h.requireRefused(ask(basic(form(t), post.ID, postSecret)), oauth.InvalidClient)
 		h.requireOK(ask(form(t, "client_id", string(post.ID), "client_secret", postSecret)))
 		h.requireRefused(h.authenticate(sign(t, jose.ES256, k.Private, h.assertionClaims(post.ID), nil)), oauth.InvalidClient)
@@ -171,7 +171,7 @@ func TestAttack_TK_28_OneMethod(t *testing.T) {
 func TestEndpointAudience(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
-		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+		c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 		h.requireOK(h.authenticate(sign(t, jose.ES256, k.Private, withClaim(h.assertionClaims(c.ID), "aud", base+oauth.TokenPath), nil)))
 		h.requireOK(h.authenticate(sign(t, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)))
 	}, func(c *client.Config) { c.EndpointAudience = true })
@@ -180,9 +180,9 @@ func TestEndpointAudience(t *testing.T) {
 // FuzzAssertion: nothing but an assertion that was signed for this moment passes, and
 // nothing makes the provider fail in another way.
 func FuzzAssertion(f *testing.F) {
-	h := newFixture(f, liteConfig(f))
+	h := newFixture(f, sqliteConfig(f))
 	k := newPair(f, jose.ES256)
-	c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+	c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 	seed := sign(f, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)
 	f.Add("x" + seed)
 	f.Add(strings.Replace(seed, ".", "..", 1))

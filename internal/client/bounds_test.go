@@ -16,8 +16,8 @@ import (
 
 const lostURI = "https://rp.example.test/lost"
 
-// harden is what an operator says of a client that says more of itself.
-func (h *fixture) harden(id auth.ClientID) {
+// restrictClient updates a client so that it may do less than its own metadata asks for.
+func (h *fixture) restrictClient(id auth.ClientID) {
 	h.t.Helper()
 	c, _, err := h.clients.Update(h.t.Context(), tenant, id, "", operator, func(r *client.Registration) error {
 		r.Name, r.Bounds.Name = "Seen by us", "Seen by us"
@@ -30,20 +30,20 @@ func (h *fixture) harden(id auth.ClientID) {
 		return nil
 	})
 	h.requireOK(err)
-	h.hardened(c)
+	h.requireRestricted(c)
 }
 
-func (h *fixture) hardened(c auth.Client) {
+func (h *fixture) requireRestricted(c auth.Client) {
 	h.t.Helper()
 	set := c.Settings
 	if c.Name != "Seen by us" || !slices.Equal(c.Scopes, []string{"openid"}) || !slices.Equal(set.Grants, []auth.GrantType{auth.GrantAuthorizationCode}) ||
 		!set.DPoP || !set.RequirePushed || slices.Contains(c.RedirectURIs, lostURI) || len(c.RedirectURIs) == 0 || len(set.Audiences) != 1 {
-		h.t.Errorf("what the operator said is gone: %+v", c)
+		h.t.Errorf("the operator's restrictions are gone: %+v", c)
 	}
 }
 
-// loud is a client that asks for all that it may have.
-func loud(more metadata) metadata {
+// fullMetadata returns the metadata of a client that asks for all that it may have.
+func fullMetadata(more metadata) metadata {
 	m := rp(metadata{"scope": "openid profile email offline_access", "redirect_uris": []string{"https://rp.example.test/cb", lostURI},
 		"grant_types": []string{"authorization_code", "refresh_token", string(auth.GrantDeviceCode)}})
 	for k, v := range more {
@@ -56,21 +56,21 @@ func loud(more metadata) metadata {
 // the client says more, and its own answer says so.
 func TestRepair_S8_RegisteredClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		v, err := h.clients.Register(t.Context(), registerRequest(t, loud(nil), ""))
+		v, err := h.clients.Register(t.Context(), registerRequest(t, fullMetadata(nil), ""))
 		h.requireOK(err)
-		h.harden(v.ID)
+		h.restrictClient(v.ID)
 		for range 2 {
-			got, err := h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+			got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(metadata{"client_id": v.ID}), v.Token), v.ID))
 			h.requireOK(err)
 			if got.Scope != "openid" || len(got.Grants) != 1 || !got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 1 || got.Name != "Seen by us" {
 				t.Errorf("the answer says %+v", got)
 			}
 			c, err := h.clients.Get(t.Context(), tenant, v.ID)
 			h.requireOK(err)
-			h.hardened(c)
+			h.requireRestricted(c)
 		}
 		// What asks for nothing that is left gets what the operator left it, never more.
-		got, err := h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(metadata{"client_id": v.ID, "scope": ""}), v.Token), v.ID))
+		got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(metadata{"client_id": v.ID, "scope": ""}), v.Token), v.ID))
 		h.requireOK(err)
 		if got.Scope != "openid" {
 			t.Errorf("without a scope it has %q", got.Scope)
@@ -84,7 +84,7 @@ func TestRepair_S8_RegisteredClient(t *testing.T) {
 			return nil
 		})
 		h.requireOK(err)
-		got, err = h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+		got, err = h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(metadata{"client_id": v.ID}), v.Token), v.ID))
 		h.requireOK(err)
 		if got.Scope != auth.DefaultScope.String() || len(got.Grants) != 1 || got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 2 {
 			t.Errorf("after the operator gave it back: %+v", got)
@@ -95,9 +95,9 @@ func TestRepair_S8_RegisteredClient(t *testing.T) {
 // A list that an operator empties allows nothing; it never lifts a bound.
 func TestRepair_S8_EmptyListAllowsNothing(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		v, err := h.clients.Register(t.Context(), registerRequest(t, loud(nil), ""))
+		v, err := h.clients.Register(t.Context(), registerRequest(t, fullMetadata(nil), ""))
 		h.requireOK(err)
-		h.harden(v.ID)
+		h.restrictClient(v.ID)
 		change := func(fn func(*client.Registration)) error {
 			_, _, err := h.clients.Update(t.Context(), tenant, v.ID, "", operator, func(r *client.Registration) error { fn(r); return nil })
 			return err
@@ -113,7 +113,7 @@ func TestRepair_S8_EmptyListAllowsNothing(t *testing.T) {
 			if len(c.Settings.Grants) != 0 || c.Bounds.Grants == nil || !slices.Equal(c.Scopes, []string{"openid"}) {
 				t.Errorf("the client has %v and %v within %+v", c.Settings.Grants, c.Scopes, c.Bounds)
 			}
-			got, err := h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(metadata{"client_id": v.ID}), v.Token), v.ID))
+			got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(metadata{"client_id": v.ID}), v.Token), v.ID))
 			h.requireOK(err)
 			if len(got.Grants) != 0 || got.Scope != "openid" {
 				t.Errorf("it gave itself %v and %q", got.Grants, got.Scope)
@@ -126,7 +126,7 @@ func TestRepair_S8_EmptyListAllowsNothing(t *testing.T) {
 // The same of an operator's own client: another change does not bring the defaults back.
 func TestRepair_S8_OwnClientWithoutGrants(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.client(client.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb"}})
+		c, _ := h.newClient(client.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb"}})
 		for _, fn := range []func(*client.Registration){func(r *client.Registration) { r.Grants = []auth.GrantType{} }, func(r *client.Registration) { r.Name = "Other" }} {
 			c, _, err := h.clients.Update(t.Context(), tenant, c.ID, "", operator, func(r *client.Registration) error { fn(r); return nil })
 			h.requireOK(err)
@@ -137,8 +137,8 @@ func TestRepair_S8_OwnClientWithoutGrants(t *testing.T) {
 	})
 }
 
-// respelled are other spellings of a URI that an operator took out, and a new one.
-func respelled() []string {
+// respelledURIs returns other spellings of a URI that an operator removed, and a new one.
+func respelledURIs() []string {
 	return []string{lostURI, lostURI + "?", "https://RP.example.test/lost", "https://rp.example.test:443/lost", "https://rp.example.test//lost",
 		"https://rp.example.test/%6cost", "https://rp.example.test/new"}
 }
@@ -146,15 +146,15 @@ func respelled() []string {
 // A redirect URI that an operator took out does not come back in another spelling, nor
 // does any other that the operator has not left the client.
 func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		const kept = "https://rp.example.test/cb"
-		said := metadata{"redirect_uris": append(respelled(), kept), "post_logout_redirect_uris": respelled()}
+		said := metadata{"redirect_uris": append(respelledURIs(), kept), "post_logout_redirect_uris": respelledURIs()}
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
-		p.Put(path, newDocument(t, id, loud(metadata{"client_id": id, "post_logout_redirect_uris": []string{lostURI}})))
-		h.requireOK(h.public(id))
-		v, err := h.clients.Register(t.Context(), registerRequest(t, loud(metadata{"post_logout_redirect_uris": []string{lostURI}}), ""))
+		p.Put(path, newDocument(t, id, fullMetadata(metadata{"client_id": id, "post_logout_redirect_uris": []string{lostURI}})))
+		h.requireOK(h.authenticatePublic(id))
+		v, err := h.clients.Register(t.Context(), registerRequest(t, fullMetadata(metadata{"post_logout_redirect_uris": []string{lostURI}}), ""))
 		h.requireOK(err)
 		for _, id := range []auth.ClientID{v.ID, auth.ClientID(id)} {
 			_, _, err := h.clients.Update(t.Context(), tenant, id, "", operator, func(r *client.Registration) error {
@@ -165,16 +165,16 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 		}
 
 		said["client_id"] = id
-		p.Put(path, newDocument(t, id, loud(said)))
+		p.Put(path, newDocument(t, id, fullMetadata(said)))
 		h.clock.Advance(time.Hour)
-		h.requireOK(h.public(id))
+		h.requireOK(h.authenticatePublic(id))
 		said["client_id"] = v.ID
-		got, err := h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(said), v.Token), v.ID))
+		got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(said), v.Token), v.ID))
 		h.requireOK(err)
 		if !slices.Equal(got.RedirectURIs, []string{kept}) || len(got.PostLogoutURIs) != 0 {
 			t.Errorf("the answer says %v and %v", got.RedirectURIs, got.PostLogoutURIs)
 		}
-		_, err = h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, loud(metadata{"client_id": v.ID, "redirect_uris": respelled()}), v.Token), v.ID))
+		_, err = h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(metadata{"client_id": v.ID, "redirect_uris": respelledURIs()}), v.Token), v.ID))
 		if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidRedirectURI {
 			t.Errorf("a client without any URI that it may have: %v", err)
 		}
@@ -201,23 +201,23 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 
 // The same of a client with a document, however often that is read again.
 func TestRepair_S8_Document(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
-		p.Put(path, newDocument(t, id, loud(metadata{"client_id": id})))
-		h.requireOK(h.public(id))
-		h.harden(auth.ClientID(id))
+		p.Put(path, newDocument(t, id, fullMetadata(metadata{"client_id": id})))
+		h.requireOK(h.authenticatePublic(id))
+		h.restrictClient(auth.ClientID(id))
 		for range 3 {
 			h.clock.Advance(time.Hour)
 			before := p.Times(path)
-			h.requireOK(h.public(id))
+			h.requireOK(h.authenticatePublic(id))
 			if p.Times(path) == before {
 				t.Fatal("the document was not read again")
 			}
 			c, err := h.clients.Get(t.Context(), tenant, auth.ClientID(id))
 			h.requireOK(err)
-			h.hardened(c)
+			h.requireRestricted(c)
 		}
 	}, withDocuments, out)
 }
@@ -225,8 +225,8 @@ func TestRepair_S8_Document(t *testing.T) {
 // The operator's word about a client of his own needs no bounds.
 func TestRepair_S8_OperatorsClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.client(client.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb", lostURI}})
-		h.harden(c.ID)
+		c, _ := h.newClient(client.Registration{Name: "Own", Type: auth.ClientWeb, RedirectURIs: []string{"https://rp.example.test/cb", lostURI}})
+		h.restrictClient(c.ID)
 		if c, err := h.clients.Get(t.Context(), tenant, c.ID); err != nil || c.Bounds != nil {
 			t.Errorf("%+v, %v", c.Bounds, err)
 		}
@@ -235,13 +235,13 @@ func TestRepair_S8_OperatorsClient(t *testing.T) {
 
 // A document that makes another client of itself ends all sessions of the former one.
 func TestRepair_S20_AllSessionsEnd(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		const n = 1100 // more than one transaction ends, and than were ended before
 		path := "/" + t.Name() + "/client.json"
 		id := auth.ClientID(p.URL + path)
 		p.Put(path, newDocument(t, string(id), nil))
-		h.requireOK(h.public(string(id)))
+		h.requireOK(h.authenticatePublic(string(id)))
 		var ids []auth.SessionID
 		for i := range n {
 			ids = append(ids, auth.SessionID(fmt.Sprintf("%s-%d", secret.NewID(h.clock.Now()), i)))
@@ -260,7 +260,7 @@ func TestRepair_S20_AllSessionsEnd(t *testing.T) {
 		}
 		p.Put(path, newDocument(t, string(id), metadata{"redirect_uris": []string{"http://127.0.0.1/cb"}}))
 		h.clock.Advance(time.Hour)
-		h.requireOK(h.public(string(id)))
+		h.requireOK(h.authenticatePublic(string(id)))
 		c, err := h.clients.Get(t.Context(), tenant, id)
 		h.requireOK(err)
 		if c.Type != auth.ClientNative {

@@ -15,7 +15,7 @@ import (
 
 func TestCreateClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.client(client.Registration{Name: " Shop ", Type: auth.ClientWeb, FirstParty: true, Scopes: []string{"openid", "openid", "orders"},
+		c, shown := h.newClient(client.Registration{Name: " Shop ", Type: auth.ClientWeb, FirstParty: true, Scopes: []string{"openid", "openid", "orders"},
 			RedirectURIs: []string{"https://shop.example.test/cb?x=1", "http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]:80/cb"}})
 		got, err := h.clients.Get(t.Context(), tenant, c.ID)
 		h.requireOK(err)
@@ -33,11 +33,11 @@ func TestCreateClient(t *testing.T) {
 			t.Errorf("list: %d, %v", len(list), err)
 		}
 		for _, typ := range []auth.ClientType{auth.ClientSPA, auth.ClientNative} {
-			if _, shown := h.client(client.Registration{Name: "P", Type: typ}); shown != "" {
+			if _, shown := h.newClient(client.Registration{Name: "P", Type: typ}); shown != "" {
 				t.Errorf("a %s client was given a secret", typ)
 			}
 		}
-		native, _ := h.client(client.Registration{Name: "N", Type: auth.ClientNative, RedirectURIs: []string{"com.example.app:/cb"}})
+		native, _ := h.newClient(client.Registration{Name: "N", Type: auth.ClientNative, RedirectURIs: []string{"com.example.app:/cb"}})
 		if native.RedirectURIs[0] != "com.example.app:/cb" {
 			t.Errorf("%v", native.RedirectURIs)
 		}
@@ -106,7 +106,7 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 func TestClientRefusals(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.EdDSA)
-		signs, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+		signs, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 		for id, kind := range map[auth.ClientID]auth.Kind{auth.FirstParty: auth.KindConflict, "nobody": auth.KindNotFound} {
 			_, _, rotate := h.clients.RotateSecret(t.Context(), tenant, id, 0, operator)
 			_, disable := h.clients.Disable(t.Context(), tenant, id, operator)

@@ -18,21 +18,21 @@ import (
 
 func withDocuments(c *client.Config) { c.Documents = true }
 
-// public asks as a client that proves nothing but its id.
-func (h *fixture) public(id string) error {
+// authenticatePublic authenticates a client by its id only.
+func (h *fixture) authenticatePublic(id string) error {
 	h.t.Helper()
 	_, err := h.clients.Authenticate(h.t.Context(), form(h.t, "client_id", id))
 	return err
 }
 
 func TestClientDocument(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
 		p.Put(path, newDocument(t, id, nil))
-		h.requireOK(h.public(id))
-		h.requireOK(h.public(id))
+		h.requireOK(h.authenticatePublic(id))
+		h.requireOK(h.authenticatePublic(id))
 		c, err := h.clients.Get(t.Context(), tenant, auth.ClientID(id))
 		h.requireOK(err)
 		if c.FirstParty || c.Type != auth.ClientSPA || c.Settings.DocumentAt.IsZero() || p.Times(path) != 1 {
@@ -42,26 +42,26 @@ func TestClientDocument(t *testing.T) {
 		_, err = h.clients.Disable(t.Context(), tenant, c.ID, operator)
 		h.requireOK(err)
 		h.clock.Advance(time.Hour)
-		h.requireRefused(h.public(id), oauth.InvalidClient)
+		h.requireRefused(h.authenticatePublic(id), oauth.InvalidClient)
 		_, err = h.clients.Enable(t.Context(), tenant, c.ID, operator)
 		h.requireOK(err)
 
 		p.Put(path, newDocument(t, id, metadata{"client_name": "New"}))
-		h.requireOK(h.public(id))
+		h.requireOK(h.authenticatePublic(id))
 		if c, err = h.clients.Get(t.Context(), tenant, c.ID); err != nil || c.Name != "New" {
 			t.Errorf("%+v, %v", c, err)
 		}
 		p.Put(path, "")
 		h.clock.Advance(23 * time.Hour)
-		h.requireOK(h.public(id))
+		h.requireOK(h.authenticatePublic(id))
 		h.clock.Advance(2 * time.Hour)
-		h.requireRefused(h.public(id), oauth.InvalidClient)
+		h.requireRefused(h.authenticatePublic(id), oauth.InvalidClient)
 
 		// One with keys proves itself by them.
 		k := newPair(t, jose.ES256)
 		signs := p.URL + path + "2"
 		p.Put(path+"2", newDocument(t, signs, metadata{"token_endpoint_auth_method": "private_key_jwt", "jwks": json.RawMessage(k.JWKS)}))
-		h.requireRefused(h.public(signs), oauth.InvalidClient)
+		h.requireRefused(h.authenticatePublic(signs), oauth.InvalidClient)
 		raw := sign(t, jose.ES256, k.Private, h.assertionClaims(auth.ClientID(signs)), nil)
 		_, err = h.clients.Authenticate(t.Context(), form(t, "client_assertion_type", AssertionType, "client_assertion", raw))
 		h.requireOK(err)
@@ -71,7 +71,7 @@ func TestClientDocument(t *testing.T) {
 // What is no document of a client, or none that may be asked for, is an unknown client,
 // and nothing is stored.
 func TestAttack_EP_13_Documents(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		for name, page := range map[string]string{
@@ -83,7 +83,7 @@ func TestAttack_EP_13_Documents(t *testing.T) {
 			at := path + "/" + strings.ReplaceAll(name, " ", "")
 			p.Put(at, page)
 			for range 3 {
-				h.requireRefused(h.public(p.URL+at), oauth.InvalidClient)
+				h.requireRefused(h.authenticatePublic(p.URL+at), oauth.InvalidClient)
 			}
 			if n := p.Times(at); n != 1 {
 				t.Errorf("%s: asked %d times", name, n)
@@ -94,7 +94,7 @@ func TestAttack_EP_13_Documents(t *testing.T) {
 			if _, err := client.ParseDocumentID(id); err == nil {
 				t.Errorf("%s is taken for the address of a document", id)
 			}
-			h.requireRefused(h.public(id), oauth.InvalidClient)
+			h.requireRefused(h.authenticatePublic(id), oauth.InvalidClient)
 		}
 		if n := h.countClients(); n != 0 || p.Times("/secret") != 0 {
 			t.Errorf("%d clients are stored", n)
@@ -105,14 +105,14 @@ func TestAttack_EP_13_Documents(t *testing.T) {
 // However many come at once for a client that nobody knows yet, its document is asked
 // for once.
 func TestDocumentIsReadOnce(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		p.Put(path, newDocument(t, p.URL+path, nil))
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				if err := h.public(p.URL + path); err != nil {
+				if err := h.authenticatePublic(p.URL + path); err != nil {
 					t.Error(err)
 				}
 			})
@@ -126,10 +126,10 @@ func TestDocumentIsReadOnce(t *testing.T) {
 
 // Without the setting, an address is no client, and nobody is asked.
 func TestDocumentsAreOff(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		p.Put("/client", newDocument(t, p.URL+"/client", nil))
-		h.requireRefused(h.public(p.URL+"/client"), oauth.InvalidClient)
+		h.requireRefused(h.authenticatePublic(p.URL+"/client"), oauth.InvalidClient)
 		if p.Times("/client") != 0 {
 			t.Error("asked")
 		}
@@ -138,7 +138,7 @@ func TestDocumentsAreOff(t *testing.T) {
 			return tx.InsertClient(auth.Client{ID: auth.ClientID(p.URL + "/client"), Name: "x", Type: auth.ClientSPA, RedirectURIs: []string{callback},
 				Settings: auth.StoredSettings{ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode}}, DocumentAt: tx.Now}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
 		})
-		h.requireRefused(h.public(p.URL+"/client"), oauth.InvalidClient)
+		h.requireRefused(h.authenticatePublic(p.URL+"/client"), oauth.InvalidClient)
 		if _, _, err := h.clients.Resolve(t.Context(), tenant, auth.ClientID(p.URL+"/client"), auth.Actor{}); !errors.Is(err, auth.ErrNotFound) {
 			t.Errorf("resolved: %v", err)
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-func aboutClient(r client.RegisterRequest, id auth.ClientID) client.RegisterRequest {
+func withClientID(r client.RegisterRequest, id auth.ClientID) client.RegisterRequest {
 	r.Client = id
 	return r
 }
@@ -69,7 +69,7 @@ func TestRegister(t *testing.T) {
 
 // What certification suites register (OpenID Connect Registration §2).
 func TestRegisterForCertification(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.RS256)
 		jwks := json.RawMessage(keySet(t, map[string]keyPair{"k1": k}))
@@ -215,7 +215,7 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 			}
 			c, err := h.clients.Get(t.Context(), tenant, v.ID)
 			h.requireOK(err)
-			if kept := encoded(c); strings.Contains(kept, strings.Trim(encoded(uri), `"`)) {
+			if kept := encodeJSON(c); strings.Contains(kept, strings.Trim(encodeJSON(uri), `"`)) {
 				t.Errorf("%s took %s: %s", field, uri, kept)
 			}
 			h.requireOK(h.clients.Delete(t.Context(), tenant, v.ID, operator))
@@ -249,7 +249,7 @@ func TestAttack_EP_14_Management(t *testing.T) {
 		h.requireOK(err)
 		b, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), ""))
 		h.requireOK(err)
-		mine, _ := h.client(client.Registration{Name: "Operator's", Type: auth.ClientWeb})
+		mine, _ := h.newClient(client.Registration{Name: "Operator's", Type: auth.ClientWeb})
 		closed := func(name string, r client.RegisterRequest) {
 			t.Helper()
 			_, read := h.clients.ReadRegistered(t.Context(), r)
@@ -261,24 +261,24 @@ func TestAttack_EP_14_Management(t *testing.T) {
 			}
 		}
 		body := rp(metadata{"client_id": a.ID})
-		closed("another client's", aboutClient(registerRequest(t, body, a.Token), b.ID))
-		closed("an operator's client", aboutClient(registerRequest(t, body, a.Token), mine.ID))
-		closed("the built-in client", aboutClient(registerRequest(t, body, a.Token), auth.FirstParty))
-		closed("nobody's", aboutClient(registerRequest(t, body, a.Token), "cl_nobody"))
-		closed("no token", aboutClient(registerRequest(t, body, ""), a.ID))
-		closed("the client's secret", aboutClient(registerRequest(t, body, a.Secret), a.ID))
-		other := aboutClient(registerRequest(t, body, a.Token), a.ID)
+		closed("another client's", withClientID(registerRequest(t, body, a.Token), b.ID))
+		closed("an operator's client", withClientID(registerRequest(t, body, a.Token), mine.ID))
+		closed("the built-in client", withClientID(registerRequest(t, body, a.Token), auth.FirstParty))
+		closed("nobody's", withClientID(registerRequest(t, body, a.Token), "cl_nobody"))
+		closed("no token", withClientID(registerRequest(t, body, ""), a.ID))
+		closed("the client's secret", withClientID(registerRequest(t, body, a.Secret), a.ID))
+		other := withClientID(registerRequest(t, body, a.Token), a.ID)
 		other.Tenant = "acme"
 		closed("another tenant's", other)
 
 		_, err = h.clients.Disable(t.Context(), tenant, a.ID, operator)
 		h.requireOK(err)
-		closed("a shut client", aboutClient(registerRequest(t, body, a.Token), a.ID))
+		closed("a shut client", withClientID(registerRequest(t, body, a.Token), a.ID))
 		if c, err := h.clients.Get(t.Context(), tenant, a.ID); err != nil || !c.Disabled() {
 			t.Errorf("it did not stay shut: %v", err)
 		}
-		h.requireOK(h.clients.DeleteRegistered(t.Context(), aboutClient(registerRequest(t, nil, b.Token), b.ID)))
-		closed("a deleted client", aboutClient(registerRequest(t, rp(metadata{"client_id": b.ID}), b.Token), b.ID))
+		h.requireOK(h.clients.DeleteRegistered(t.Context(), withClientID(registerRequest(t, nil, b.Token), b.ID)))
+		closed("a deleted client", withClientID(registerRequest(t, rp(metadata{"client_id": b.ID}), b.Token), b.ID))
 	}, withOpenRegistration)
 }
 
@@ -287,7 +287,7 @@ func TestManageRegistration(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		v, err := h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"logo_uri": "https://rp.example.test/logo.png", "grant_types": []string{"authorization_code", "refresh_token"}}), ""))
 		h.requireOK(err)
-		got, err := h.clients.ReadRegistered(t.Context(), aboutClient(registerRequest(t, nil, v.Token), v.ID))
+		got, err := h.clients.ReadRegistered(t.Context(), withClientID(registerRequest(t, nil, v.Token), v.ID))
 		h.requireOK(err)
 		if got.Token != v.Token || got.LogoURI == "" || got.Secret != "" || got.SecretExpiresAt != nil {
 			t.Errorf("%+v", got)
@@ -299,7 +299,7 @@ func TestManageRegistration(t *testing.T) {
 		h.requireOK(err)
 
 		put := func(m metadata) (client.Information, error) {
-			return h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, m, v.Token), v.ID))
+			return h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, m, v.Token), v.ID))
 		}
 		for name, m := range map[string]metadata{
 			"no client_id": rp(nil), "another client_id": rp(metadata{"client_id": "cl_x"}), "another secret": rp(metadata{"client_id": v.ID, "client_secret": "wws_x"}),
@@ -322,7 +322,7 @@ func TestManageRegistration(t *testing.T) {
 
 		session := h.newSession(v.ID)
 		h.write(func(tx *store.Tx) error { return tx.InsertSession(session) })
-		h.requireOK(h.clients.DeleteRegistered(t.Context(), aboutClient(registerRequest(t, nil, v.Token), v.ID)))
+		h.requireOK(h.clients.DeleteRegistered(t.Context(), withClientID(registerRequest(t, nil, v.Token), v.ID)))
 		h.write(func(tx *store.Tx) error {
 			if s, err := tx.Session(session.ID); err != nil || s.EndedAt.IsZero() {
 				t.Errorf("the session of a deleted client goes on: %+v, %v", s, err)
@@ -337,7 +337,7 @@ func TestManageRegistration(t *testing.T) {
 // A change that was made meanwhile is not lost.
 func TestUpdateClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.client(client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://a.example.test/"}})
+		c, _ := h.newClient(client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://a.example.test/"}})
 		rename := func(version, name string) (auth.Client, error) {
 			got, _, err := h.clients.Update(t.Context(), tenant, c.ID, version, operator, func(r *client.Registration) error { r.Name = name; return nil })
 			return got, err
@@ -363,7 +363,7 @@ func TestUpdateClient(t *testing.T) {
 }
 
 func FuzzClientMetadata(f *testing.F) {
-	h := newFixture(f, liteConfig(f), withOpenRegistration)
+	h := newFixture(f, sqliteConfig(f), withOpenRegistration)
 	f.Add(`{"redirect_uris":["https://rp.example.test/cb"],"scope":"openid","jwks_uri":"https://rp.example.test/jwks"}`)
 	f.Add(`{"redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"none","application_type":"native"}`)
 	f.Add(`{"redirect_uris":[null],"default_max_age":-1,"contacts":[""]}`)
@@ -387,7 +387,7 @@ func FuzzClientMetadata(f *testing.F) {
 	})
 }
 
-func encoded(v any) string {
+func encodeJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err)

@@ -48,9 +48,9 @@ var (
 
 const AssertionType = clienttest.AssertionType
 
-// publish starts a web server of clients, and returns the setting with which the service fetches
+// startPublisher starts a web server of clients, and returns the setting with which the service fetches
 // from it.
-func publish(t testing.TB) (*clienttest.Publisher, func(*client.Config)) {
+func startPublisher(t testing.TB) (*clienttest.Publisher, func(*client.Config)) {
 	p, out := clienttest.Publish(t)
 	return p, func(c *client.Config) { c.Out = out }
 }
@@ -96,7 +96,7 @@ func each(t *testing.T, fn func(t *testing.T, h *fixture), with ...func(*client.
 	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newFixture(t, cfg, with...)) })
 }
 
-func liteConfig(t testing.TB) store.Config {
+func sqliteConfig(t testing.TB) store.Config {
 	return store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)}
 }
 
@@ -119,8 +119,8 @@ func (h *fixture) write(fn func(tx *store.Tx) error) {
 	h.requireOK(h.db.Write(h.t.Context(), tenant, fn))
 }
 
-// client registers a client and returns it with its secret.
-func (h *fixture) client(r client.Registration, change ...func(*client.Registration)) (auth.Client, string) {
+// newClient registers a client and returns it with its secret.
+func (h *fixture) newClient(r client.Registration, change ...func(*client.Registration)) (auth.Client, string) {
 	h.t.Helper()
 	for _, f := range change {
 		f(&r)
@@ -133,9 +133,9 @@ func (h *fixture) client(r client.Registration, change ...func(*client.Registrat
 	return c, s.Reveal()
 }
 
-func (h *fixture) machineClient(change ...func(*client.Registration)) (auth.Client, string) {
+func (h *fixture) newMachineClient(change ...func(*client.Registration)) (auth.Client, string) {
 	h.t.Helper()
-	return h.client(client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read", "write"}}, change...)
+	return h.newClient(client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read", "write"}}, change...)
 }
 
 func (h *fixture) assertionClaims(id auth.ClientID) claims {

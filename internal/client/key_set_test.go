@@ -16,12 +16,12 @@ func withKeyID(name string) map[jose.HeaderKey]any { return map[jose.HeaderKey]a
 
 // TK-22 … TK-28 hold for keys at a jwks_uri as for registered ones.
 func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		first, second, thief := newPair(t, jose.PS256), newPair(t, jose.ES256), newPair(t, jose.PS256)
 		p.Put(path, keySet(t, map[string]keyPair{"a": first}))
-		pk, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		pk, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 
 		good := sign(t, jose.PS256, first.Private, h.assertionClaims(pk.ID), withKeyID("a"))
 		h.requireOK(h.authenticate(good))
@@ -53,12 +53,12 @@ func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
 // Keys change at their address: a new kid is found, but asking is rationed, and while
 // the address is away the last keys are taken for a day.
 func TestPublishedKeysChange(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		old, fresh := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
 		p.Put(path, keySet(t, map[string]keyPair{"old": old}))
-		pk, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		pk, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 		with := func(k keyPair, name string) error {
 			return h.authenticate(sign(t, k.Alg, k.Private, h.assertionClaims(pk.ID), withKeyID(name)))
 		}
@@ -96,13 +96,13 @@ func TestPublishedKeysChange(t *testing.T) {
 // A client that was just registered, or changed, is judged by the keys that are at its
 // address now, whoever else names that address.
 func TestRepair_C3_KeysOfANewClient(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		old, fresh := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
 		p.Put(path, keySet(t, map[string]keyPair{"old": old}))
 		published := func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path }
-		first, _ := h.machineClient(published)
+		first, _ := h.newMachineClient(published)
 		with := func(c auth.Client, k keyPair, name string) error {
 			return h.authenticate(sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID(name)))
 		}
@@ -111,7 +111,7 @@ func TestRepair_C3_KeysOfANewClient(t *testing.T) {
 			h.requireRefused(with(first, fresh, "unknown"), oauth.InvalidClient)
 		}
 		p.Put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
-		second, _ := h.machineClient(published)
+		second, _ := h.newMachineClient(published)
 		h.requireOK(with(second, fresh, "fresh"))
 
 		h.requireRefused(with(first, fresh, "fresh"), oauth.InvalidClient) // its tries are used up
@@ -123,12 +123,12 @@ func TestRepair_C3_KeysOfANewClient(t *testing.T) {
 
 // Strangers' kids make us ask five times at once and then once a minute.
 func TestRepair_C3_UnknownKidsAreRationed(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		k := newPair(t, jose.ES256)
 		p.Put(path, keySet(t, map[string]keyPair{"k": k}))
-		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 		h.requireOK(h.authenticate(sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("k"))))
 		for i, want := range []int{5, 1, 1} {
 			before := p.Times(path)
@@ -145,12 +145,12 @@ func TestRepair_C3_UnknownKidsAreRationed(t *testing.T) {
 
 // While an address hangs, the keys that are known go on being good.
 func TestRepair_HangingKeysStallNobody(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		k := newPair(t, jose.ES256)
 		p.Put(path, keySet(t, map[string]keyPair{"k": k}))
-		c, _ := h.machineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
+		c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 		good := func() string { return sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("k")) }
 		h.requireOK(h.authenticate(good()))
 

@@ -10,8 +10,8 @@ import (
 
 const mcp = "https://mcp.example.test"
 
-// opened are two resources, of which one has scopes that go with it.
-func opened(c *client.Config) {
+// withResourceScopes configures two resources, one of them with scopes.
+func withResourceScopes(c *client.Config) {
 	c.ResourceScopes = map[string][]string{mcp: {"orders:read", "orders:write"}, "https://other.example.test": nil}
 }
 
@@ -63,15 +63,15 @@ func TestRepair_B2_RegistersWhatIsPossible(t *testing.T) {
 				t.Errorf("%s: %v, %+v", name, err, v.ClientMetadata)
 				continue
 			}
-			again, err := h.clients.ReadRegistered(t.Context(), aboutClient(registerRequest(t, nil, v.Token), v.ID))
+			again, err := h.clients.ReadRegistered(t.Context(), withClientID(registerRequest(t, nil, v.Token), v.ID))
 			if err != nil || again.Scope != v.Scope || !slices.Equal(again.RedirectURIs, v.RedirectURIs) {
 				t.Errorf("%s, read again: %v, %+v", name, err, again.ClientMetadata)
 			}
 			more["client_id"] = string(v.ID)
-			put, err := h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, more, v.Token), v.ID))
+			put, err := h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, more, v.Token), v.ID))
 			if err != nil || !c.want(put) {
 				t.Errorf("%s, replaced: %v, %+v", name, err, put.ClientMetadata)
 			}
 		}
-	}, withOpenRegistration, opened)
+	}, withOpenRegistration, withResourceScopes)
 }

@@ -20,7 +20,7 @@ func TestRepair_S6_SectorIsProved(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const bank = "https://login.bank.example/callback"
 		pairwise := metadata{"subject_type": "pairwise", "redirect_uris": []string{bank}}
-		owner, _ := h.client(client.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{bank}, ClientSettings: auth.ClientSettings{SubjectType: "pairwise"}})
+		owner, _ := h.newClient(client.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{bank}, ClientSettings: auth.ClientSettings{SubjectType: "pairwise"}})
 		want := h.tokens.Subject(owner, h.alice)
 
 		pairwise["grant_types"] = []string{"authorization_code", string(auth.GrantDeviceCode)}
@@ -40,7 +40,7 @@ func TestRepair_S6_SectorIsProved(t *testing.T) {
 			v, err := h.clients.Register(t.Context(), registerRequest(t, rp(start), ""))
 			h.requireOK(err)
 			moved := metadata{"client_id": v.ID, "client_name": "RP", "subject_type": "pairwise", "redirect_uris": []string{bank}}
-			_, err = h.clients.ReplaceRegistered(t.Context(), aboutClient(registerRequest(t, moved, v.Token), v.ID))
+			_, err = h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, moved, v.Token), v.ID))
 			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidClientMetadata {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -16,11 +16,11 @@ func TestRepair_C4_SignedAnswers(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for mode, travels := range map[string]string{"jwt": "query", "query.jwt": "query", "fragment.jwt": "fragment", "form_post.jwt": "form_post"} {
 			for _, alg := range []string{"", "ES256", "EdDSA"} {
-				c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.AuthorizationAlgorithm = alg })
+				c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.AuthorizationAlgorithm = alg })
 				v := h.newBrowser()
 				v.signIn(h.alice)
 
-				step, err := v.authorize(request(c, "response_mode", mode)...)
+				step, err := v.authorize(authorizationPairs(c, "response_mode", mode)...)
 
 				h.requireOK(err)
 				if step.Response.Mode != travels || len(step.Response.Params) != 1 || step.Response.Params[0][0] != "response" {
@@ -35,7 +35,7 @@ func TestRepair_C4_SignedAnswers(t *testing.T) {
 				if d := cmp.Diff(want, got); d != "" {
 					t.Errorf("%s: claims (-want +got):\n%s", mode, d)
 				}
-				_, err = h.redeem(c, shown, code)
+				_, err = h.redeemCode(c, shown, code)
 				h.requireOK(err)
 			}
 		}
@@ -44,7 +44,7 @@ func TestRepair_C4_SignedAnswers(t *testing.T) {
 
 func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(withOfflineAccess)
+		c, _ := h.newWebClient(withOfflineAccess)
 		for name, test := range map[string]struct {
 			change []string
 			mode   string
@@ -54,7 +54,7 @@ func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
 			"a bad request":       {[]string{"max_age", "x", "response_mode", "form_post.jwt"}, "form_post", "invalid_request"},
 			"a type with tokens":  {[]string{"response_type", "code token", "response_mode", "jwt"}, "fragment", "unsupported_response_type"},
 		} {
-			step, err := h.newBrowser().authorize(request(c, test.change...)...)
+			step, err := h.newBrowser().authorize(authorizationPairs(c, test.change...)...)
 			h.requireOK(err)
 			if step.Response == nil || step.Response.Mode != test.mode || len(step.Response.Params) != 1 {
 				t.Fatalf("%s: %+v", name, step.Response)
@@ -65,9 +65,9 @@ func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
 			}
 		}
 		// A signed answer is no ID Token, though the same keys sign it.
-		step, err := h.newBrowser().authorize(request(c, "prompt", "none", "response_mode", "jwt")...)
+		step, err := h.newBrowser().authorize(authorizationPairs(c, "prompt", "none", "response_mode", "jwt")...)
 		h.requireOK(err)
-		step, err = h.newBrowser().authorize(request(c, "id_token_hint", step.Response.Get("response"))...)
+		step, err = h.newBrowser().authorize(authorizationPairs(c, "id_token_hint", step.Response.Get("response"))...)
 		h.requireOK(err)
 		if step.Response == nil || step.Response.Get("error") != "invalid_request" {
 			t.Errorf("as a hint: %+v", step.Response)
@@ -78,10 +78,10 @@ func TestRepair_C4_RefusalsAreSignedAsWell(t *testing.T) {
 // A node that cannot open the signing keys spends no flow for an answer that it cannot sign.
 func TestRepair_C4_NothingIsSpentForAnAnswerThatCannotBeSigned(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
+		c, _ := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		_, err := v.authorize(request(c, "response_mode", "jwt")...)
+		_, err := v.authorize(authorizationPairs(c, "response_mode", "jwt")...)
 		h.requireOK(err)
 		issued := len(h.events(auth.EventCodeIssued))
 		h.write(func(tx *store.Tx) error {
@@ -90,16 +90,16 @@ func TestRepair_C4_NothingIsSpentForAnAnswerThatCannotBeSigned(t *testing.T) {
 		})
 		h.clock.Advance(time.Minute)
 
-		_, err = v.authorize(request(c, "response_mode", "jwt")...)
+		_, err = v.authorize(authorizationPairs(c, "response_mode", "jwt")...)
 
 		if n := len(h.events(auth.EventCodeIssued)); err == nil || n != issued {
 			t.Errorf("%d codes, want %d; %v", n, issued, err)
 		}
-		_, err = v.authorize(request(c)...) // needs no signature
+		_, err = v.authorize(authorizationPairs(c)...) // needs no signature
 		h.requireOK(err)
 		h.write(func(tx *store.Tx) error { return tx.DeleteSigningKey("other") })
 		h.clock.Advance(time.Minute)
-		_, err = v.authorize(request(c, "response_mode", "jwt")...)
+		_, err = v.authorize(authorizationPairs(c, "response_mode", "jwt")...)
 		h.requireOK(err)
 	})
 }

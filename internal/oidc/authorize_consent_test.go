@@ -31,15 +31,15 @@ func (h *fixture) requireFlowOver(err error) {
 // AZ-37: a form counts only with what its own page had.
 func TestAttack_AZ_37_Forgery(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
+		c, _ := h.newWebClient()
 		ctx := t.Context()
 		mine, evil := h.newBrowser(), h.newBrowser()
-		step, err := mine.authorize(request(c)...)
+		step, err := mine.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		step = mine.login(step, h.alice)
-		other, err := mine.authorize(request(c, "prompt", "login")...) // another flow of the same browser
+		other, err := mine.authorize(authorizationPairs(c, "prompt", "login")...) // another flow of the same browser
 		h.requireOK(err)
-		theirs, err := evil.authorize(request(c)...)
+		theirs, err := evil.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		for name, ask := range map[string]struct {
 			b    flow.Browser
@@ -53,14 +53,14 @@ func TestAttack_AZ_37_Forgery(t *testing.T) {
 			"no cookie":                          {flow.Browser{Sessions: mine.b.Sessions}, step.CSRF},
 			"a cookie of no kind":                {flow.Browser{Secret: "x", Sessions: mine.b.Sessions}, step.CSRF},
 		} {
-			h.run(t, name, func(h *fixture) {
-				_, err := h.Consent(ctx, formRef(step.Flow.ID, ask.b, ask.csrf), true)
+			h.runSubtest(t, name, func(h *fixture) {
+				_, err := h.Consent(ctx, newFormRef(step.Flow.ID, ask.b, ask.csrf), true)
 				h.requireForbidden(err)
-				_, err = h.flows.Choose(ctx, formRef(step.Flow.ID, ask.b, ask.csrf), "")
+				_, err = h.flows.Choose(ctx, newFormRef(step.Flow.ID, ask.b, ask.csrf), "")
 				h.requireForbidden(err)
-				_, err = h.completeSignIn(formRef(step.Flow.ID, ask.b, ask.csrf), "")
+				_, err = h.completeSignIn(newFormRef(step.Flow.ID, ask.b, ask.csrf), "")
 				h.requireForbidden(err)
-				_, err = h.flows.CheckForm(ctx, formRef(step.Flow.ID, ask.b, ask.csrf))
+				_, err = h.flows.CheckForm(ctx, newFormRef(step.Flow.ID, ask.b, ask.csrf))
 				h.requireForbidden(err)
 			})
 		}
@@ -81,9 +81,9 @@ func TestAttack_AZ_37_Forgery(t *testing.T) {
 // a flow of its own, since a browser shows only the last response.
 func TestAttack_AZ_38_Twice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
+		c, _ := h.newWebClient()
 		v := h.newBrowser()
-		step, err := v.authorize(request(c)...)
+		step, err := v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		step = v.login(step, h.alice)
 		h.requireStep(step, auth.StepConsent)
@@ -92,7 +92,7 @@ func TestAttack_AZ_38_Twice(t *testing.T) {
 		codes, flows := map[string]bool{}, map[auth.FlowID]bool{}
 		for range 8 {
 			wg.Go(func() {
-				got, err := h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true)
+				got, err := h.Consent(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), true)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil || got.Response == nil {
@@ -114,26 +114,26 @@ func TestAttack_AZ_38_Twice(t *testing.T) {
 // taken back is worth nothing.
 func TestAttack_AZ_46_RT_09_Remembered(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
+		c, _ := h.newWebClient()
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(request(c)...)
+		step, err := v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		h.requireCode(v.consent(step, true))
-		step, err = v.authorize(request(c)...)
+		step, err = v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		h.requireCode(step)
-		step, err = v.authorize(request(c, "scope", "openid files offline_access")...)
+		step, err = v.authorize(authorizationPairs(c, "scope", "openid files offline_access")...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		if !slices.Equal(step.Consent.New, []string{"files", "offline_access"}) || !step.Consent.Offline {
 			t.Errorf("asked to allow %+v", step.Consent)
 		}
 		h.requireErrorRedirect(v.consent(step, false), nil, "access_denied")
-		step, err = v.authorize(request(c, "scope", "openid files")...)
+		step, err = v.authorize(authorizationPairs(c, "scope", "openid files")...)
 		h.requireOK(err)
 		h.requireCode(v.consent(step, true))
-		step, err = v.authorize(request(c, "scope", "files openid", "prompt", "none")...)
+		step, err = v.authorize(authorizationPairs(c, "scope", "files openid", "prompt", "none")...)
 		h.requireOK(err)
 		h.requireCode(step)
 		list, err := h.Consents(t.Context(), tenant, h.alice)
@@ -164,7 +164,7 @@ func TestAttack_AZ_46_RT_09_Remembered(t *testing.T) {
 			}
 			return nil
 		})
-		step, err = v.authorize(request(c)...)
+		step, err = v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		if n := len(h.events(auth.EventConsentRevoked)); n != 1 {
@@ -176,18 +176,18 @@ func TestAttack_AZ_46_RT_09_Remembered(t *testing.T) {
 // AZ-46: a program on a device could be any other, so it is asked about each time.
 func TestAttack_AZ_46_Unassured(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.client(client.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"com.example.app:/cb"}})
+		c, _ := h.newClient(client.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"com.example.app:/cb"}})
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		for range 2 {
-			step, err := v.authorize(request(c, "redirect_uri", "com.example.app:/cb")...)
+			step, err := v.authorize(authorizationPairs(c, "redirect_uri", "com.example.app:/cb")...)
 			h.requireOK(err)
 			if step = v.consent(step, true); step.Response.RedirectURI != "com.example.app:/cb" {
 				t.Errorf("answered at %s", step.Response.RedirectURI)
 			}
 			h.requireCode(step)
 		}
-		step, err := v.authorize(request(c, "redirect_uri", "com.example.app:/cb", "prompt", "none")...)
+		step, err := v.authorize(authorizationPairs(c, "redirect_uri", "com.example.app:/cb", "prompt", "none")...)
 		h.requireOK(err)
 		if step.Response.Get("error") != "consent_required" {
 			t.Errorf("answered %+v", step.Response)
@@ -198,11 +198,11 @@ func TestAttack_AZ_46_Unassured(t *testing.T) {
 // Somebody allows, somebody else is signed in by then: nothing is allowed.
 func TestAttack_AZ_37_AnotherPerson(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
+		c, _ := h.newWebClient()
 		bob := h.newAccount("bob")
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(request(c)...)
+		step, err := v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		v.b.Sessions = nil
@@ -221,26 +221,26 @@ func TestAttack_AZ_37_AnotherPerson(t *testing.T) {
 // Several accounts in one browser.
 func TestChooseAccount(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
+		c, _ := h.newWebClient(withFirstParty)
 		bob := h.newAccount("bob")
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		v.signIn(bob)
-		step, err := v.authorize(request(c)...)
+		step, err := v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepChoose)
 		if len(step.Accounts) != 2 {
 			t.Errorf("%d to choose from", len(step.Accounts))
 		}
-		_, err = h.flows.Choose(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), "somebody-else")
+		_, err = h.flows.Choose(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), "somebody-else")
 		if auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("chose a stranger's session: %v", err)
 		}
-		another, err := h.flows.Choose(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), "")
+		another, err := h.flows.Choose(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), "")
 		h.requireOK(err)
 		h.requireStep(another, auth.StepLogin)
 		h.requireStep(v.continueFlow(another), auth.StepLogin)
-		step, err = h.flows.Choose(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), v.b.Sessions[1].Session.ID)
+		step, err = h.flows.Choose(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), v.b.Sessions[1].Session.ID)
 		h.requireOK(err)
 		if _, _, kept := h.requireCode(step); kept.Account != h.alice {
 			t.Errorf("the code is %s's", kept.Account)
@@ -251,9 +251,9 @@ func TestChooseAccount(t *testing.T) {
 // A flow lives an hour, and a session that ends in the middle of it is asked for again.
 func TestFlowEnds(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
+		c, _ := h.newWebClient()
 		v := h.newBrowser()
-		step, err := v.authorize(request(c)...)
+		step, err := v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		step = v.login(step, h.alice)
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, v.b.Sessions[0].Session.ID, auth.EndByOwner) })
@@ -261,7 +261,7 @@ func TestFlowEnds(t *testing.T) {
 		h.clock.Advance(time.Hour)
 		next := v.continueFlow(step)
 		h.requireStep(next, auth.StepLogin)
-		late, err := h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true)
+		late, err := h.Consent(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), true)
 		h.requireOK(err)
 		h.requireStep(late, auth.StepLogin)
 		if next.Flow.ID == step.Flow.ID || late.Flow.ID != next.Flow.ID {
@@ -277,9 +277,9 @@ func TestFlowEnds(t *testing.T) {
 // has it, and no other.
 func TestAttack_SE_08_Posted(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
+		c, _ := h.newWebClient()
 		v, evil := h.newBrowser(), h.newBrowser()
-		step, err := v.authorizeBy(true, request(c)...)
+		step, err := v.authorizeByMethod(true, authorizationPairs(c)...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepContinue)
 		if step.NewBrowser != "" || step.CSRF != "" {
@@ -293,7 +293,7 @@ func TestAttack_SE_08_Posted(t *testing.T) {
 		h.requireFlowOver(err)
 		h.requireCode(v.consent(step, true))
 		// Nothing has to be shown: nothing is set.
-		step, err = v.authorizeBy(true, request(c, "prompt", "none")...)
+		step, err = v.authorizeByMethod(true, authorizationPairs(c, "prompt", "none")...)
 		h.requireOK(err)
 		step = v.continueFlow(step)
 		h.requireCode(step)

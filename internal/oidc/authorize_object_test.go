@@ -22,17 +22,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/outbound"
 )
 
-// requestObject is a good request object of the client.
-func (h *fixture) requestObject(c auth.Client) claims {
+// requestObjectClaims returns the claims of a valid request object of the client.
+func (h *fixture) requestObjectClaims(c auth.Client) claims {
 	return claims{"client_id": c.ID, "redirect_uri": callback, "response_type": "code", "scope": "openid", "state": "inside", "nonce": "inside", "max_age": 3600,
 		"code_challenge": challenge, "code_challenge_method": "S256", "claims": claims{"userinfo": claims{"email": nil}},
 		"iss": c.ID, "aud": base, "exp": h.clock.Now().Add(time.Minute).Unix(), "iat": h.clock.Now().Unix()}
 }
 
-func (h *fixture) signer(alg jose.SignatureAlgorithm) (auth.Client, string, keyPair) {
+func (h *fixture) newSigningClient(alg jose.SignatureAlgorithm) (auth.Client, string, keyPair) {
 	h.t.Helper()
 	k := newPair(h.t, alg)
-	c, secret := h.webClient(firstParty)
+	c, secret := h.newWebClient(withFirstParty)
 	return h.changeClient(c, func(c *auth.Client) { c.Settings.JWKS = k.JWKS }), secret, k
 }
 
@@ -40,18 +40,21 @@ func (h *fixture) signer(alg jose.SignatureAlgorithm) (auth.Client, string, keyP
 func TestRequestObject(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, alg := range client.AssertionAlgorithms {
-			c, secret, k := h.signer(alg)
+			c, secret, k := h.newSigningClient(alg)
 			v := h.newBrowser()
 			v.signIn(h.alice)
-			raw := sign(t, alg, k.Private, h.requestObject(c), map[jose.HeaderKey]any{"typ": "oauth-authz-req+jwt"})
+			raw := sign(t, alg, k.Private, h.requestObjectClaims(c), map[jose.HeaderKey]any{"typ": "oauth-authz-req+jwt"})
 			step, err := v.authorize("client_id", string(c.ID), "request", raw, "state", "outside", "nonce", "outside", "scope", "email", "redirect_uri", "https://evil.test/")
 			h.requireOK(err)
 			_, g, _ := h.requireCode(step)
 			if step.Response.Get("state") != "inside" || g.Nonce != "inside" || g.Scope.String() != "openid" || len(g.Claims.UserInfo) != 1 {
 				t.Errorf("%s: the code stands for %+v, answered %+v", alg, g, step.Response)
 			}
-			h.requireOK(func() error { _, err := h.push(c, secret, "client_id", string(c.ID), "request", raw); return err }())
-			without := h.requestObject(c)
+			h.requireOK(func() error {
+				_, err := h.pushRequest(c, secret, "client_id", string(c.ID), "request", raw)
+				return err
+			}())
+			without := h.requestObjectClaims(c)
 			delete(without, "state")
 			step, err = v.authorize("client_id", string(c.ID), "request", sign(t, alg, k.Private, without, nil), "state", "outside")
 			h.requireOK(err)
@@ -66,13 +69,13 @@ func TestRequestObject(t *testing.T) {
 // requests.
 func TestAttack_AZ_26_27_Objects(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret, k := h.signer(jose.ES256)
-		other, _, thief := h.signer(jose.ES256)
+		c, secret, k := h.newSigningClient(jose.ES256)
+		other, _, thief := h.newSigningClient(jose.ES256)
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		b64 := base64.RawURLEncoding.EncodeToString
 		es := func(o claims) string { return sign(t, jose.ES256, k.Private, o, nil) }
-		good := func() claims { return h.requestObject(c) }
+		good := func() claims { return h.requestObjectClaims(c) }
 		payload, err := json.Marshal(good())
 		h.requireOK(err)
 		public, err := json.Marshal(jose.JSONWebKey{Key: k.Private.Public()})
@@ -101,15 +104,15 @@ func TestAttack_AZ_26_27_Objects(t *testing.T) {
 			"no JWT":                  "x",
 			"too long":                es(withClaim(good(), "more", strings.Repeat("x", 17<<10))),
 		} {
-			h.run(t, name, func(h *fixture) {
+			h.runSubtest(t, name, func(h *fixture) {
 				step, err := v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request", raw)
 				h.requireErrorRedirect(step, err, "invalid_request_object")
-				_, err = h.push(c, secret, "client_id", string(c.ID), "request", raw)
+				_, err = h.pushRequest(c, secret, "client_id", string(c.ID), "request", raw)
 				h.requireRefused(err, oauth.InvalidRequestObject)
 			})
 		}
 		for name, o := range map[string]claims{"redirect_uri": withClaim(good(), "redirect_uri", "https://evil.test"), "no redirect_uri": withClaim(good(), "redirect_uri", nil)} {
-			h.run(t, name, func(h *fixture) {
+			h.runSubtest(t, name, func(h *fixture) {
 				h.requireErrorPage(v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request", es(o))) // what is outside does not count
 			})
 		}
@@ -138,13 +141,13 @@ func TestAttack_AZ_28_ByReference(t *testing.T) {
 		c.Out = outbound.New(outbound.Config{InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	}
 	each(t, func(t *testing.T, h *fixture) {
-		c, _, k := h.signer(jose.RS256)
+		c, _, k := h.newSigningClient(jose.RS256)
 		h.changeClient(c, func(c *auth.Client) {
 			c.Settings.RequestURIs = []string{theirs.URL + "/object#hash", theirs.URL + "/moved", "https://127.0.0.1:1/none"}
 		})
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		raw := sign(t, jose.RS256, k.Private, h.requestObject(c), nil)
+		raw := sign(t, jose.RS256, k.Private, h.requestObjectClaims(c), nil)
 		answer.Store(&raw)
 		ask := func(uri string) (flow.Step, error) {
 			return v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request_uri", uri)
@@ -172,11 +175,11 @@ func TestAttack_AZ_28_ByReference(t *testing.T) {
 // FuzzRequestObject: of whatever members, no parameter is lost for its type, and none
 // appears that was not there.
 func FuzzRequestObject(f *testing.F) {
-	h := newFixture(f, liteConfig(f))
-	c, _, k := h.signer(jose.EdDSA)
+	h := newFixture(f, sqliteConfig(f))
+	c, _, k := h.newSigningClient(jose.EdDSA)
 	v := h.newBrowser()
 	v.signIn(h.alice)
-	good := h.requestObject(c)
+	good := h.requestObjectClaims(c)
 	for name, value := range map[string]any{"state": 1, "scope": nil, "redirect_uri": []string{callback}, "max_age": "1", "claims": "{}", "resource": []int{1}, "prompt": claims{}} {
 		o := maps.Clone(good)
 		o[name] = value
@@ -220,7 +223,7 @@ func FuzzRequestObject(f *testing.F) {
 
 func TestRepair_C4_ObjectsOfStrictClientsLiveForAnHour(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		plain, secret, k := h.signer(jose.ES256)
+		plain, secret, k := h.newSigningClient(jose.ES256)
 		strict := h.changeClient(plain, func(c *auth.Client) { c.Settings.DPoP, c.Settings.RequirePushed = true, true })
 		now := h.clock.Now().Unix()
 		const minute = 60
@@ -236,7 +239,7 @@ func TestRepair_C4_ObjectsOfStrictClientsLiveForAnHour(t *testing.T) {
 			"long ago":          {claims{"nbf": now - 70*minute, "exp": now + minute}, false},
 			"no aud":            {claims{"nbf": now, "exp": now + minute, "aud": nil}, false},
 		} {
-			o := h.requestObject(strict)
+			o := h.requestObjectClaims(strict)
 			for claim, v := range test.change {
 				if o[claim] = v; v == nil {
 					delete(o, claim)

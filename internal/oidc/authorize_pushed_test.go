@@ -14,7 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-func (h *fixture) push(c auth.Client, secret string, pairs ...string) (oidc.Pushed, error) {
+func (h *fixture) pushRequest(c auth.Client, secret string, pairs ...string) (oidc.Pushed, error) {
 	h.t.Helper()
 	return h.Push(h.t.Context(), basic(form(h.t, pairs...), c.ID, secret))
 }
@@ -22,11 +22,11 @@ func (h *fixture) push(c auth.Client, secret string, pairs ...string) (oidc.Push
 // AZ-29, AZ-30, AZ-32, AZ-33: what a pushed request is good for.
 func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.webClient(firstParty)
-		conf, _ := h.webClient(firstParty)
+		c, secret := h.newWebClient(withFirstParty)
+		conf, _ := h.newWebClient(withFirstParty)
 		c = h.changeClient(c, func(c *auth.Client) { c.Settings.RequirePushed = true })
 		v := h.newBrowser()
-		p, err := h.push(c, secret, request(c, "nonce", "n")...)
+		p, err := h.pushRequest(c, secret, authorizationPairs(c, "nonce", "n")...)
 		h.requireOK(err)
 		if !strings.HasPrefix(p.RequestURI, "urn:ietf:params:oauth:request_uri:") || len(p.RequestURI) < 70 || p.ExpiresIn != 60 {
 			t.Errorf("pushed %+v", p)
@@ -47,7 +47,7 @@ func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 			t.Errorf("the code stands for %+v, answered %+v", g, step.Response)
 		}
 		h.requireErrorPage(v.authorize(short...)) // AZ-29
-		step, err = v.authorize(request(c, "request_uri", p.RequestURI)...)
+		step, err = v.authorize(authorizationPairs(c, "request_uri", p.RequestURI)...)
 		h.requireErrorRedirect(step, err, "invalid_request_uri")
 		h.requireStep(again, auth.StepLogin)
 		_, err = h.flows.Continue(t.Context(), tenant, again.Flow.ID, v.b)
@@ -55,20 +55,20 @@ func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 		if n := h.countCodes(); n != 1 {
 			t.Errorf("%d codes", n)
 		}
-		p, err = h.push(c, secret, request(c)...)
+		p, err = h.pushRequest(c, secret, authorizationPairs(c)...)
 		h.requireOK(err)
 		h.requireErrorPage(v.authorize("client_id", string(conf.ID), "request_uri", p.RequestURI)) // AZ-30
-		step, err = v.authorize(request(conf, "request_uri", p.RequestURI)...)
+		step, err = v.authorize(authorizationPairs(conf, "request_uri", p.RequestURI)...)
 		h.requireErrorRedirect(step, err, "invalid_request_uri")
 		h.clock.Advance(time.Minute - time.Millisecond)
 		step, err = v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
 		h.requireOK(err)
 		h.requireCode(step)
-		p, err = h.push(c, secret, request(c)...)
+		p, err = h.pushRequest(c, secret, authorizationPairs(c)...)
 		h.requireOK(err)
 		h.clock.Advance(time.Minute)
 		h.requireErrorPage(v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)) // AZ-32
-		step, err = v.authorize(request(c)...)
+		step, err = v.authorize(authorizationPairs(c)...)
 		h.requireErrorRedirect(step, err, "invalid_request") // AZ-33
 		if n := h.countCodes(); n != 2 {
 			t.Errorf("%d codes", n)
@@ -79,10 +79,10 @@ func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 // AZ-29: however many begin with it at once, one code comes of it.
 func TestAttack_AZ_29_Race(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.webClient(firstParty)
+		c, secret := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		p, err := h.push(c, secret, request(c)...)
+		p, err := h.pushRequest(c, secret, authorizationPairs(c)...)
 		h.requireOK(err)
 		f, err := oauth.ParseAuthorizeForm("client_id=" + string(c.ID) + "&request_uri=" + p.RequestURI)
 		h.requireOK(err)
@@ -111,35 +111,35 @@ func TestAttack_AZ_29_Race(t *testing.T) {
 // AZ-31 and what else is refused at once (RFC 9126 §2.3).
 func TestAttack_AZ_31_Push(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.webClient(firstParty)
-		other, _ := h.webClient(firstParty)
-		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
+		c, secret := h.newWebClient(withFirstParty)
+		other, _ := h.newWebClient(withFirstParty)
+		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
 		for name, ask := range map[string]struct {
 			pairs []string
 			code  oauth.Code
 		}{
-			"AZ-31 request_uri":           {request(c, "request_uri", "urn:ietf:params:oauth:request_uri:x"), oauth.InvalidRequest},
-			"AZ-31 empty request_uri":     {request(c, "redirect_uri", "https://evil.test"), oauth.InvalidRequest},
-			"no redirect_uri":             {request(c, "redirect_uri", ""), oauth.InvalidRequest},
-			"another client's id":         {request(other), oauth.InvalidRequest},
-			"AZ-15 plain":                 {request(c, "code_challenge_method", "plain"), oauth.InvalidRequest},
-			"AZ-14 no challenge":          {request(c, "code_challenge", "", "code_challenge_method", ""), oauth.InvalidRequest},
-			"AZ-10 response_type":         {request(c, "response_type", "token"), oauth.UnsupportedResponseType},
-			"AZ-10 code id_token":         {request(c, "response_type", "code id_token"), oauth.UnsupportedResponseType},
-			"AZ-40 scope":                 {request(c, "scope", "admin"), oauth.InvalidScope},
-			"resource":                    {request(c, "resource", "https://other.test"), oauth.InvalidTarget},
-			"request object that is none": {request(c, "request", "x"), oauth.InvalidRequestObject},
+			"AZ-31 request_uri":           {authorizationPairs(c, "request_uri", "urn:ietf:params:oauth:request_uri:x"), oauth.InvalidRequest},
+			"AZ-31 empty request_uri":     {authorizationPairs(c, "redirect_uri", "https://evil.test"), oauth.InvalidRequest},
+			"no redirect_uri":             {authorizationPairs(c, "redirect_uri", ""), oauth.InvalidRequest},
+			"another client's id":         {authorizationPairs(other), oauth.InvalidRequest},
+			"AZ-15 plain":                 {authorizationPairs(c, "code_challenge_method", "plain"), oauth.InvalidRequest},
+			"AZ-14 no challenge":          {authorizationPairs(c, "code_challenge", "", "code_challenge_method", ""), oauth.InvalidRequest},
+			"AZ-10 response_type":         {authorizationPairs(c, "response_type", "token"), oauth.UnsupportedResponseType},
+			"AZ-10 code id_token":         {authorizationPairs(c, "response_type", "code id_token"), oauth.UnsupportedResponseType},
+			"AZ-40 scope":                 {authorizationPairs(c, "scope", "admin"), oauth.InvalidScope},
+			"resource":                    {authorizationPairs(c, "resource", "https://other.test"), oauth.InvalidTarget},
+			"request object that is none": {authorizationPairs(c, "request", "x"), oauth.InvalidRequestObject},
 		} {
-			h.run(t, name, func(h *fixture) {
-				_, err := h.push(c, secret, ask.pairs...)
+			h.runSubtest(t, name, func(h *fixture) {
+				_, err := h.pushRequest(c, secret, ask.pairs...)
 				h.requireRefused(err, ask.code)
 			})
 		}
-		_, err := h.push(c, "wws_wrong", request(c)...)
+		_, err := h.pushRequest(c, "wws_wrong", authorizationPairs(c)...)
 		h.requireRefused(err, oauth.InvalidClient)
-		_, err = h.Push(t.Context(), form(t, request(c)...))
+		_, err = h.Push(t.Context(), form(t, authorizationPairs(c)...))
 		h.requireRefused(err, oauth.InvalidClient)
-		p, err := h.Push(t.Context(), form(t, request(page)...)) // a public client may push as well
+		p, err := h.Push(t.Context(), form(t, authorizationPairs(page)...)) // a public client may push as well
 		h.requireOK(err)
 		// Where answers go is asked again when the request is used.
 		h.changeClient(page, func(c *auth.Client) { c.RedirectURIs = []string{"https://new.example.test/cb"} })

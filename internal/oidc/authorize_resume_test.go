@@ -11,11 +11,11 @@ import (
 	"github.com/watchword-auth/watchword/internal/flow"
 )
 
-// atConsent brings a new browser to the consent page of a request.
-func (h *fixture) atConsent(c auth.Client, pairs ...string) (*browser, flow.Step) {
+// authorizeToConsent brings a new browser to the consent page of a request.
+func (h *fixture) authorizeToConsent(c auth.Client, pairs ...string) (*browser, flow.Step) {
 	h.t.Helper()
 	v := h.newBrowser()
-	step, err := v.authorize(request(c, pairs...)...)
+	step, err := v.authorize(authorizationPairs(c, pairs...)...)
 	h.requireOK(err)
 	step = v.login(step, h.alice)
 	h.requireStep(step, auth.StepConsent)
@@ -30,9 +30,9 @@ func TestRepair_B1_ConsentSentTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *fixture) {
-				c, secret := h.webClient()
-				v, step := h.atConsent(c, pairs...)
-				in := formRef(step.Flow.ID, v.b, step.CSRF)
+				c, secret := h.newWebClient()
+				v, step := h.authorizeToConsent(c, pairs...)
+				in := newFormRef(step.Flow.ID, v.b, step.CSRF)
 
 				first, err := h.Consent(t.Context(), in, true)
 				h.requireOK(err)
@@ -45,9 +45,9 @@ func TestRepair_B1_ConsentSentTwice(t *testing.T) {
 				if one == two || second.Flow.ID == first.Flow.ID || second.Response.Get("state") != first.Response.Get("state") {
 					t.Errorf("first %+v, second %+v", first.Response, second.Response)
 				}
-				got, err := h.redeem(c, secret, one)
+				got, err := h.redeemCode(c, secret, one)
 				h.requireOK(err)
-				again, err := h.redeem(c, secret, two)
+				again, err := h.redeemCode(c, secret, two)
 				h.requireOK(err)
 				for _, token := range []string{got.AccessToken, again.AccessToken} {
 					_, err = h.tokens.VerifyAudience(t.Context(), tenant, token, h.tokens.UserInfoURL(tenant))
@@ -63,15 +63,15 @@ func TestRepair_B1_PushedConsentSentTwice(t *testing.T) {
 	for name, required := range map[string]bool{"pushed": false, "must push": true} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *fixture) {
-				c, secret := h.webClient()
+				c, secret := h.newWebClient()
 				h.changeClient(c, func(c *auth.Client) { c.Settings.RequirePushed = required })
-				p, err := h.push(c, secret, request(c)...)
+				p, err := h.pushRequest(c, secret, authorizationPairs(c)...)
 				h.requireOK(err)
 				v := h.newBrowser()
 				step, err := v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
 				h.requireOK(err)
 				step = v.login(step, h.alice)
-				in := formRef(step.Flow.ID, v.b, step.CSRF)
+				in := newFormRef(step.Flow.ID, v.b, step.CSRF)
 				first, err := h.Consent(t.Context(), in, true)
 				h.requireOK(err)
 				one, _, _ := h.requireCode(first)
@@ -84,7 +84,7 @@ func TestRepair_B1_PushedConsentSentTwice(t *testing.T) {
 					t.Error("the same code twice")
 				}
 				for _, code := range []string{one, two} {
-					_, err = h.redeem(c, secret, code)
+					_, err = h.redeemCode(c, secret, code)
 					h.requireOK(err)
 				}
 				h.clock.Advance(2 * time.Minute)
@@ -103,13 +103,13 @@ func TestRepair_B1_PushedConsentSentTwice(t *testing.T) {
 // B1: a no that is sent twice is the same no, and the last answer counts.
 func TestRepair_B1_LastAnswerCounts(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
+		c, _ := h.newWebClient()
 		for _, answers := range [][]bool{{false, false}, {true, false}, {false, true}, {true, false, true}} {
-			v, step := h.atConsent(c, "prompt", "consent")
+			v, step := h.authorizeToConsent(c, "prompt", "consent")
 			var last flow.Step
 			for _, allow := range answers {
 				var err error
-				last, err = h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), allow)
+				last, err = h.Consent(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), allow)
 				h.requireOK(err)
 			}
 
@@ -126,9 +126,9 @@ func TestRepair_B1_LastAnswerCounts(t *testing.T) {
 func TestRepair_B1_LateFormDecidesNothing(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for name, want := range map[string]auth.StepKind{"login": auth.StepLogin, "consent": auth.StepConsent, "select_account": auth.StepChoose} {
-			c, _ := h.webClient()
-			v, step := h.atConsent(c, "prompt", name)
-			in := formRef(step.Flow.ID, v.b, step.CSRF)
+			c, _ := h.newWebClient()
+			v, step := h.authorizeToConsent(c, "prompt", name)
+			in := newFormRef(step.Flow.ID, v.b, step.CSRF)
 			done, err := h.Consent(t.Context(), in, true)
 			h.requireOK(err)
 			h.requireCode(done)
@@ -149,23 +149,23 @@ func TestRepair_B1_LateFormDecidesNothing(t *testing.T) {
 // B1: a yes of another browser, or to another question, stays none.
 func TestRepair_B1_RepetitionIsOfTheSameBrowser(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
-		v, step := h.atConsent(c)
+		c, _ := h.newWebClient()
+		v, step := h.authorizeToConsent(c)
 		h.requireCode(v.consent(step, true))
 		other := h.newBrowser()
 		other.b.EnsureSecret()
 		other.signIn(h.alice)
 
-		_, err := h.Consent(t.Context(), formRef(step.Flow.ID, other.b, step.CSRF), true)
+		_, err := h.Consent(t.Context(), newFormRef(step.Flow.ID, other.b, step.CSRF), true)
 		h.requireForbidden(err)
-		_, err = h.Consent(t.Context(), formRef(step.Flow.ID, other.b, h.flows.CSRF(tenant, other.b, "flow", string(step.Flow.ID))), true)
+		_, err = h.Consent(t.Context(), newFormRef(step.Flow.ID, other.b, h.flows.CSRF(tenant, other.b, "flow", string(step.Flow.ID))), true)
 		h.requireFlowOver(err)
 		_, err = h.flows.Continue(t.Context(), tenant, step.Flow.ID, other.b)
 		h.requireFlowOver(err)
 		_, err = h.flows.Continue(t.Context(), "acme", step.Flow.ID, v.b)
 		h.requireFlowOver(err)
 		v.b.Sessions = nil // signed out meanwhile
-		again, err := h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true)
+		again, err := h.Consent(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), true)
 		h.requireOK(err)
 		h.requireStep(again, auth.StepLogin)
 	})
@@ -186,8 +186,8 @@ func TestRepair_B11_FlowThatIsOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *fixture) {
 				for prompt, want := range map[string]auth.StepKind{"login": auth.StepLogin, "consent": auth.StepConsent, "select_account": auth.StepChoose} {
-					c, secret := h.webClient()
-					v, step := h.atConsent(c, "prompt", prompt, "nonce", "n-"+prompt)
+					c, secret := h.newWebClient()
+					v, step := h.authorizeToConsent(c, "prompt", prompt, "nonce", "n-"+prompt)
 					end(h, v, step)
 
 					next := v.continueFlow(step)
@@ -204,7 +204,7 @@ func TestRepair_B11_FlowThatIsOver(t *testing.T) {
 						next = v.login(next, h.alice)
 					case auth.StepChoose:
 						var err error
-						next, err = h.flows.Choose(t.Context(), formRef(next.Flow.ID, v.b, next.CSRF), v.b.Sessions[0].Session.ID)
+						next, err = h.flows.Choose(t.Context(), newFormRef(next.Flow.ID, v.b, next.CSRF), v.b.Sessions[0].Session.ID)
 						h.requireOK(err)
 					}
 					if next.Kind == auth.StepConsent {
@@ -214,7 +214,7 @@ func TestRepair_B11_FlowThatIsOver(t *testing.T) {
 					if g.Nonce != "n-"+prompt {
 						t.Errorf("%s: nonce %q", prompt, g.Nonce)
 					}
-					_, err := h.redeem(c, secret, code)
+					_, err := h.redeemCode(c, secret, code)
 					h.requireOK(err)
 				}
 			})
@@ -225,15 +225,15 @@ func TestRepair_B11_FlowThatIsOver(t *testing.T) {
 // B11: what ends a flow for good: a day, a pushed request, a client that is gone.
 func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.webClient()
-		v, step := h.atConsent(c)
+		c, secret := h.newWebClient()
+		v, step := h.authorizeToConsent(c)
 		h.clock.Advance(flow.Retention - time.Second)
 		v.continueFlow(step)
 		h.clock.Advance(time.Second)
 		_, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b)
 		h.requireFlowOver(err)
 
-		p, err := h.push(c, secret, request(c)...)
+		p, err := h.pushRequest(c, secret, authorizationPairs(c)...)
 		h.requireOK(err)
 		pushed, err := v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
 		h.requireOK(err)
@@ -248,8 +248,8 @@ func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
 			"pushed": func(s *auth.StoredSettings) { s.RequirePushed = true },
 			"signed": func(s *auth.StoredSettings) { s.RequireSignedRequest = true },
 		} {
-			c, _ := h.webClient()
-			v, step := h.atConsent(c)
+			c, _ := h.newWebClient()
+			v, step := h.authorizeToConsent(c)
 			h.clock.Advance(time.Hour)
 			h.changeClient(c, func(c *auth.Client) { change(&c.Settings) })
 			if _, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b); auth.KindOf(err) != auth.KindNotFound {
@@ -258,8 +258,8 @@ func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
 		}
 
 		for name, changed := range map[string]bool{"changed": true, "unchanged": false} {
-			c, _ := h.webClient(func(r *client.Registration) { r.PKCEOptional = true })
-			v, step := h.atConsent(c, "code_challenge", "", "code_challenge_method", "")
+			c, _ := h.newWebClient(func(r *client.Registration) { r.PKCEOptional = true })
+			v, step := h.authorizeToConsent(c, "code_challenge", "", "code_challenge_method", "")
 			h.clock.Advance(time.Hour)
 			if changed {
 				h.changeClient(c, func(c *auth.Client) { c.Settings.PKCEOptional, c.UpdatedAt = false, h.clock.Now() })
@@ -269,7 +269,7 @@ func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
 			}
 		}
 
-		v, step = h.atConsent(c)
+		v, step = h.authorizeToConsent(c)
 		h.clock.Advance(time.Hour)
 		h.changeClient(c, func(c *auth.Client) { c.DisabledAt = h.clock.Now() })
 		h.requireErrorPage(h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b))
@@ -279,8 +279,8 @@ func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
 // B11: reloads leave no rows, and neither do many at once.
 func TestRepair_B11_ReloadsAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
-		v, step := h.atConsent(c)
+		c, _ := h.newWebClient()
+		v, step := h.authorizeToConsent(c)
 		h.clock.Advance(time.Hour)
 		flows := sync.Map{}
 		var wg sync.WaitGroup
@@ -321,11 +321,11 @@ func TestRepair_B11_ReloadsAreBounded(t *testing.T) {
 // B11: two tabs with a flow each, one after the other.
 func TestRepair_B11_TwoTabs(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
+		c, _ := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
-		one, err := v.authorize(request(c, "nonce", "one")...)
+		one, err := v.authorize(authorizationPairs(c, "nonce", "one")...)
 		h.requireOK(err)
-		two, err := v.authorize(request(c, "nonce", "two")...)
+		two, err := v.authorize(authorizationPairs(c, "nonce", "two")...)
 		h.requireOK(err)
 
 		h.requireCode(v.login(one, h.alice))
@@ -344,15 +344,15 @@ func TestRepair_B11_TwoTabs(t *testing.T) {
 // B1: the chooser sent twice is one choice.
 func TestRepair_B1_ChoiceSentTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
+		c, _ := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		bob := h.newAccount("bob")
 		v.signIn(h.alice)
 		v.signIn(bob)
-		step, err := v.authorize(request(c)...)
+		step, err := v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepChoose)
-		in := formRef(step.Flow.ID, v.b, step.CSRF)
+		in := newFormRef(step.Flow.ID, v.b, step.CSRF)
 
 		for i := range 2 {
 			got, err := h.flows.Choose(t.Context(), in, v.b.Sessions[1].Session.ID)
@@ -373,14 +373,14 @@ func TestRepair_B1_ChoiceSentTwice(t *testing.T) {
 // the life of a signed one, not the day, however often the newest is continued.
 func TestRepair_B11_SuccessionIsBounded(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.webClient()
-		p, err := h.push(c, secret, request(c)...)
+		c, secret := h.newWebClient()
+		p, err := h.pushRequest(c, secret, authorizationPairs(c)...)
 		h.requireOK(err)
 		v := h.newBrowser()
 		step, err := v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
 		h.requireOK(err)
 		step = v.login(step, h.alice)
-		in := formRef(step.Flow.ID, v.b, step.CSRF)
+		in := newFormRef(step.Flow.ID, v.b, step.CSRF)
 		denied, err := h.Consent(t.Context(), in, false)
 		h.requireOK(err)
 		h.requireErrorRedirect(denied, nil, "access_denied")
@@ -395,8 +395,8 @@ func TestRepair_B11_SuccessionIsBounded(t *testing.T) {
 		h.requireFlowOver(err)
 
 		for name, bound := range map[string]time.Duration{"signed": flow.Lifetime, "plain": flow.Retention} {
-			c, _ := h.webClient()
-			v, step := h.atConsent(c, "prompt", "consent")
+			c, _ := h.newWebClient()
+			v, step := h.authorizeToConsent(c, "prompt", "consent")
 			h.changeClient(c, func(c *auth.Client) { c.Settings.RequireSignedRequest = name == "signed" })
 			for left := bound; left > 0; left -= 50 * time.Minute {
 				h.requireCode(v.consent(step, true))
@@ -414,9 +414,9 @@ func TestRepair_B11_SuccessionIsBounded(t *testing.T) {
 // B1: what was proved in a flow counts for a minute after its end, whatever is sent meanwhile.
 func TestRepair_B1_RepetitionKeepsNoProof(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
-		v, step := h.atConsent(c, "prompt", "login")
-		in := formRef(step.Flow.ID, v.b, step.CSRF)
+		c, _ := h.newWebClient()
+		v, step := h.authorizeToConsent(c, "prompt", "login")
+		in := newFormRef(step.Flow.ID, v.b, step.CSRF)
 		h.requireCode(v.consent(step, true))
 		h.clock.Advance(50 * time.Second)
 		_, err := h.flows.CheckForm(t.Context(), in) // a form that decides nothing, like a wrong password
@@ -424,9 +424,9 @@ func TestRepair_B1_RepetitionKeepsNoProof(t *testing.T) {
 		h.clock.Advance(20 * time.Second)
 		h.requireStep(v.continueFlow(step), auth.StepLogin)
 
-		c, _ = h.webClient()
-		v, step = h.atConsent(c, "prompt", "login")
-		in = formRef(step.Flow.ID, v.b, step.CSRF)
+		c, _ = h.newWebClient()
+		v, step = h.authorizeToConsent(c, "prompt", "login")
+		in = newFormRef(step.Flow.ID, v.b, step.CSRF)
 		h.requireCode(v.consent(step, true))
 		for i := range 3 {
 			h.clock.Advance(25 * time.Second)

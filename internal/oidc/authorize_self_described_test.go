@@ -12,10 +12,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-// opened are two resources, of which one has scopes that go with it.
+// withResourceScopes configures two resources, one of them with scopes.
 const mcp = "https://mcp.example.test"
 
-func opened(c *settings) {
+func withResourceScopes(c *settings) {
 	c.Resources = []string{mcp, "https://other.example.test"}
 	c.client.ResourceScopes = map[string][]string{mcp: {"orders:read", "orders:write"}, "https://other.example.test": nil}
 }
@@ -26,10 +26,10 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		c, _ := h.client(client.Registration{Name: "Stranger", Type: auth.ClientNative, RedirectURIs: []string{callback}, Scopes: auth.DefaultScope,
+		c, _ := h.newClient(client.Registration{Name: "Stranger", Type: auth.ClientNative, RedirectURIs: []string{callback}, Scopes: auth.DefaultScope,
 			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}}})
 		begin := func(more ...string) (flow.Step, error) {
-			return v.authorize(request(c, append([]string{"scope", "orders:read orders:write offline_access", "state", "s"}, more...)...)...)
+			return v.authorize(authorizationPairs(c, append([]string{"scope", "orders:read orders:write offline_access", "state", "s"}, more...)...)...)
 		}
 		step, err := begin("resource", mcp)
 		h.requireOK(err)
@@ -38,13 +38,13 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 			t.Errorf("the person is asked for %q at %q", step.Consent.New, step.Consent.Resources)
 		}
 		code, _, _ := h.requireCode(v.consent(step, true))
-		ts, err := h.redeem(c, "", code)
+		ts, err := h.redeemCode(c, "", code)
 		h.requireOK(err)
 		for range 2 {
-			if got := payload(t, ts.AccessToken); got["scope"] != "orders:read orders:write offline_access" || got["aud"] != mcp {
+			if got := decodeClaims(t, ts.AccessToken); got["scope"] != "orders:read orders:write offline_access" || got["aud"] != mcp {
 				t.Errorf("the token has scope %v for %v", got["scope"], got["aud"])
 			}
-			ts, err = h.refresh(c, "", ts.RefreshToken)
+			ts, err = h.refreshTokens(c, "", ts.RefreshToken)
 			h.requireOK(err)
 		}
 		for name, more := range map[string][]string{
@@ -65,13 +65,13 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 		h.requireOK(err)
 		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read"))
 		h.requireRefused(err, oauth.InvalidScope)
-	}, opened)
+	}, withResourceScopes)
 }
 
 // A document with a value that is of no use is taken like one without it, and one that is
 // no client says why.
 func TestRepair_B2_Documents(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		v := h.newBrowser()
 		v.signIn(h.alice)
@@ -86,18 +86,18 @@ func TestRepair_B2_Documents(t *testing.T) {
 			}
 			p.Put(path, newDocument(t, p.URL+path, m))
 			c := auth.Client{ID: auth.ClientID(p.URL + path)}
-			step, err := v.authorize(request(c)...)
+			step, err := v.authorize(authorizationPairs(c)...)
 			h.requireOK(err)
 			h.requireStep(step, auth.StepConsent)
 			if name == "loopback" {
-				step, err = v.authorize(request(c, "redirect_uri", "http://localhost:54321/callback")...)
+				step, err = v.authorize(authorizationPairs(c, "redirect_uri", "http://localhost:54321/callback")...)
 				h.requireOK(err)
 				h.requireStep(step, auth.StepConsent)
 			}
 		}
 		path := "/" + t.Name() + "/useless"
 		p.Put(path, newDocument(t, p.URL+path, metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none", "grant_types": []string{"implicit"}}))
-		_, err := v.authorize(request(auth.Client{ID: auth.ClientID(p.URL + path)})...)
+		_, err := v.authorize(authorizationPairs(auth.Client{ID: auth.ClientID(p.URL + path)})...)
 		if e, ok := errors.AsType[*auth.DisplayError](err); !ok || !strings.Contains(e.Desc, "grant_types") {
 			t.Errorf("a document without a grant: %v", err)
 		}
@@ -106,7 +106,7 @@ func TestRepair_B2_Documents(t *testing.T) {
 
 // Redirect URIs to which nothing is ever sent would only lend the client their host.
 func TestRepair_S5_RedirectURIsNeedTheCodeGrant(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		device := metadata{"grant_types": []string{string(auth.GrantDeviceCode)}, "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://login.bank.example/callback"}}
 		_, err := h.clients.Register(t.Context(), registerRequest(t, rp(device), ""))

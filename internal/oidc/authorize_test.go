@@ -21,9 +21,9 @@ import (
 // The way of a person who has never been here, to a code.
 func TestAuthorize(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(func(r *client.Registration) { r.Audiences = []string{"https://api.test"} })
+		c, _ := h.newWebClient(func(r *client.Registration) { r.Audiences = []string{"https://api.test"} })
 		v := h.newBrowser()
-		step, err := v.authorize(request(c, "scope", "openid unknown email", "nonce", "n", "resource", "https://api.test", "login_hint", "alice@example.test",
+		step, err := v.authorize(authorizationPairs(c, "scope", "openid unknown email", "nonce", "n", "resource", "https://api.test", "login_hint", "alice@example.test",
 			"ui_locales", "de en", "max_age", "3600", "display", "page", "unknown", "x")...)
 		h.requireOK(err)
 		if step.NewBrowser == "" || step.Flow.Request.LoginHint != "alice@example.test" || !slices.Equal(step.Flow.Request.Locales, []string{"de", "en"}) {
@@ -54,13 +54,13 @@ func TestAuthorize(t *testing.T) {
 			t.Errorf("audit lines %+v, %+v", given, issued)
 		}
 		// Signed in and allowed: at once, without a page or a stored flow.
-		step, err = v.authorize(request(c)...)
+		step, err = v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		if _, again, _ := h.requireCode(step); again.Browser != g.Browser || step.Flow.ID != "" {
 			t.Errorf("again: %+v", again)
 		}
 		// No state, no state.
-		step, err = v.authorize(request(c, "state", "")...)
+		step, err = v.authorize(authorizationPairs(c, "state", "")...)
 		h.requireOK(err)
 		if strings.Contains(step.Response.Location(), "state=") {
 			t.Error("a state that nobody sent")
@@ -71,8 +71,8 @@ func TestAuthorize(t *testing.T) {
 // AZ-01 to AZ-08, AZ-43, AZ-45: who asks, or where the answer goes, is not certain.
 func TestAttack_AZ_01_08_Pages(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
-		shut, _ := h.webClient(firstParty)
+		c, _ := h.newWebClient(withFirstParty)
+		shut, _ := h.newWebClient(withFirstParty)
 		_, err := h.clients.Disable(t.Context(), tenant, shut.ID, operator)
 		h.requireOK(err)
 		h.requireOK(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
@@ -83,29 +83,29 @@ func TestAttack_AZ_01_08_Pages(t *testing.T) {
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		for name, pairs := range map[string][]string{
-			"AZ-01 longer path":             request(c, "redirect_uri", callback+"/x"),
-			"AZ-02 a query more":            request(c, "redirect_uri", callback+"?a=b"),
-			"AZ-03 user":                    request(c, "redirect_uri", "https://app.example.test@evil.test/cb"),
-			"AZ-04 scheme":                  request(c, "redirect_uri", "HTTPS://app.example.test/cb"),
-			"AZ-04 host":                    request(c, "redirect_uri", "https://APP.example.test/cb"),
-			"AZ-05 slash":                   request(c, "redirect_uri", callback+"/"),
-			"AZ-06 fragment":                request(c, "redirect_uri", callback+"#x"),
-			"AZ-07 good then evil":          append(request(c), "redirect_uri", "https://evil.test/"),
-			"AZ-07 evil then good":          append([]string{"redirect_uri", "https://evil.test/"}, request(c)...),
-			"AZ-07 good twice":              append(request(c), "redirect_uri", callback),
-			"AZ-08 unknown client":          request(auth.Client{ID: "nobody"}),
-			"AZ-08 disabled client":         request(shut),
-			"AZ-08 no client":               request(c, "client_id", ""),
-			"AZ-08 two clients":             append(request(c), "client_id", string(c.ID)),
-			"AZ-08 no client_id of ours":    request(c, "client_id", strings.Repeat("x", 300)),
-			"AZ-43 client of another house": request(there),
-			"AZ-45 no redirect_uri":         request(c, "redirect_uri", ""),
-			"AZ-11 port of a web client":    request(c, "redirect_uri", "https://app.example.test:1/cb"),
+			"AZ-01 longer path":            authorizationPairs(c, "redirect_uri", callback+"/x"),
+			"AZ-02 a query more":           authorizationPairs(c, "redirect_uri", callback+"?a=b"),
+			"AZ-03 user":                   authorizationPairs(c, "redirect_uri", "https://app.example.test@evil.test/cb"),
+			"AZ-04 scheme":                 authorizationPairs(c, "redirect_uri", "HTTPS://app.example.test/cb"),
+			"AZ-04 host":                   authorizationPairs(c, "redirect_uri", "https://APP.example.test/cb"),
+			"AZ-05 slash":                  authorizationPairs(c, "redirect_uri", callback+"/"),
+			"AZ-06 fragment":               authorizationPairs(c, "redirect_uri", callback+"#x"),
+			"AZ-07 good then evil":         append(authorizationPairs(c), "redirect_uri", "https://evil.test/"),
+			"AZ-07 evil then good":         append([]string{"redirect_uri", "https://evil.test/"}, authorizationPairs(c)...),
+			"AZ-07 good twice":             append(authorizationPairs(c), "redirect_uri", callback),
+			"AZ-08 unknown client":         authorizationPairs(auth.Client{ID: "nobody"}),
+			"AZ-08 disabled client":        authorizationPairs(shut),
+			"AZ-08 no client":              authorizationPairs(c, "client_id", ""),
+			"AZ-08 two clients":            append(authorizationPairs(c), "client_id", string(c.ID)),
+			"AZ-08 no client_id of ours":   authorizationPairs(c, "client_id", strings.Repeat("x", 300)),
+			"AZ-43 client of other tenant": authorizationPairs(there),
+			"AZ-45 no redirect_uri":        authorizationPairs(c, "redirect_uri", ""),
+			"AZ-11 port of a web client":   authorizationPairs(c, "redirect_uri", "https://app.example.test:1/cb"),
 		} {
-			h.run(t, name, func(h *fixture) { h.requireErrorPage(v.authorize(pairs...)) })
+			h.runSubtest(t, name, func(h *fixture) { h.requireErrorPage(v.authorize(pairs...)) })
 		}
-		_, one := v.authorize(request(auth.Client{ID: "nobody"})...)
-		_, two := v.authorize(request(shut)...)
+		_, one := v.authorize(authorizationPairs(auth.Client{ID: "nobody"})...)
+		_, two := v.authorize(authorizationPairs(shut)...)
 		if one.Error() != two.Error() {
 			t.Errorf("unknown and disabled differ: %v, %v", one, two)
 		}
@@ -119,10 +119,10 @@ func TestAttack_AZ_01_08_Pages(t *testing.T) {
 // person is asked (AZ-46), the operator's own client or not.
 func TestAttack_AZ_11_Loopback(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.client(client.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/cb"}, FirstParty: true})
+		c, _ := h.newClient(client.Registration{Name: "Tool", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/cb"}, FirstParty: true})
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(request(c, "redirect_uri", "http://127.0.0.1:51004/cb")...)
+		step, err := v.authorize(authorizationPairs(c, "redirect_uri", "http://127.0.0.1:51004/cb")...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		step = v.consent(step, true)
@@ -132,20 +132,20 @@ func TestAttack_AZ_11_Loopback(t *testing.T) {
 		if _, g, _ := h.requireCode(step); g.RedirectURI != "http://127.0.0.1:51004/cb" {
 			t.Errorf("the code is for %s", g.RedirectURI)
 		}
-		h.requireErrorPage(v.authorize(request(c, "redirect_uri", "http://127.0.0.1:51004/other")...))
-		h.requireErrorPage(v.authorize(request(c, "redirect_uri", "http://127.0.0.1.evil.test:51004/cb")...))
+		h.requireErrorPage(v.authorize(authorizationPairs(c, "redirect_uri", "http://127.0.0.1:51004/other")...))
+		h.requireErrorPage(v.authorize(authorizationPairs(c, "redirect_uri", "http://127.0.0.1.evil.test:51004/cb")...))
 	})
 }
 
 // Every other refusal goes back to the client (RFC 6749 §4.1.2.1).
 func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
-		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
-		relaxed := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.PKCEOptional = true })
-		par := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.RequirePushed = true })
-		jar := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.RequireSignedRequest = true })
-		refresher := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantRefreshToken} })
+		c, _ := h.newWebClient(withFirstParty)
+		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
+		relaxed := h.changeClient(firstOf(h.newWebClient(withFirstParty)), func(c *auth.Client) { c.Settings.PKCEOptional = true })
+		par := h.changeClient(firstOf(h.newWebClient(withFirstParty)), func(c *auth.Client) { c.Settings.RequirePushed = true })
+		jar := h.changeClient(firstOf(h.newWebClient(withFirstParty)), func(c *auth.Client) { c.Settings.RequireSignedRequest = true })
+		refresher := h.changeClient(firstOf(h.newWebClient(withFirstParty)), func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantRefreshToken} })
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		deep := `{"userinfo":` + strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_001)
@@ -153,57 +153,57 @@ func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 			pairs []string
 			code  string
 		}{
-			"AZ-09 no response_type":            {request(c, "response_type", ""), "invalid_request"},
-			"AZ-10 token":                       {request(c, "response_type", "token"), "unsupported_response_type"},
-			"AZ-10 id_token token":              {request(c, "response_type", "id_token token"), "unsupported_response_type"},
-			"AZ-10 code token":                  {request(c, "response_type", "code token"), "unsupported_response_type"},
-			"AZ-10 none":                        {request(c, "response_type", "none"), "unsupported_response_type"},
-			"AZ-10 code code":                   {request(c, "response_type", "code code"), "unsupported_response_type"},
-			"AZ-14 public, no challenge":        {request(page, "code_challenge", "", "code_challenge_method", ""), "invalid_request"},
-			"AZ-14 confidential, no challenge":  {request(c, "code_challenge", "", "code_challenge_method", ""), "invalid_request"},
-			"AZ-14 method alone":                {request(relaxed, "code_challenge", ""), "invalid_request"},
-			"AZ-15 plain":                       {request(relaxed, "code_challenge_method", "plain"), "invalid_request"},
-			"AZ-15 s256":                        {request(c, "code_challenge_method", "s256"), "invalid_request"},
-			"AZ-16 no method":                   {request(c, "code_challenge_method", ""), "invalid_request"},
-			"AZ-17 42":                          {request(c, "code_challenge", challenge[:42]), "invalid_request"},
-			"AZ-17 129":                         {request(c, "code_challenge", strings.Repeat("a", 129)), "invalid_request"},
-			"AZ-17 =":                           {request(c, "code_challenge", challenge[:42]+"="), "invalid_request"},
-			"AZ-17 +":                           {request(c, "code_challenge", "+"+challenge[1:]), "invalid_request"},
-			"AZ-19 none login":                  {request(c, "prompt", "none login"), "invalid_request"},
-			"AZ-19 unknown prompt":              {request(c, "prompt", "maybe"), "invalid_request"},
-			"AZ-24 code id_token in a query":    {request(c, "response_type", "code id_token", "response_mode", "query"), "invalid_request"},
-			"AZ-24 unknown mode":                {request(c, "response_mode", "web_message"), "invalid_request"},
-			"AZ-25 request and request_uri":     {request(c, "request", "x", "request_uri", "https://app.example.test/r"), "invalid_request"},
-			"AZ-28 address inside":              {request(c, "request_uri", "http://169.254.169.254/latest"), "invalid_request_uri"},
-			"AZ-28 this machine":                {request(c, "request_uri", "http://127.0.0.1:5432/"), "invalid_request_uri"},
-			"AZ-32 pushed, unknown":             {request(c, "request_uri", "urn:ietf:params:oauth:request_uri:x"), "invalid_request_uri"},
-			"AZ-33 has to push":                 {request(par), "invalid_request"},
-			"has to sign":                       {request(jar), "invalid_request"},
-			"AZ-40 nothing of the scope":        {request(c, "scope", "admin"), "invalid_scope"},
-			"AZ-40 no scope of the RFC":         {request(c, "scope", `open"id`), "invalid_scope"},
-			"AZ-44 no JSON":                     {request(c, "claims", "{"), "invalid_request"},
-			"AZ-44 no object":                   {request(c, "claims", "[]"), "invalid_request"},
-			"AZ-44 null":                        {request(c, "claims", "null"), "invalid_request"},
-			"AZ-44 not what it should be":       {request(c, "claims", `{"userinfo":[]}`), "invalid_request"},
-			"AZ-44 deep":                        {request(c, "claims", deep), "invalid_request"},
-			"AZ-44 1 MiB":                       {request(c, "claims", `{"userinfo":{"a":{"value":"`+strings.Repeat("x", 1<<20)+`"}}}`), "invalid_request"},
-			"two subjects":                      {request(c, "claims", `{"id_token":{"sub":{"values":["a","b"]}}}`), "invalid_request"},
-			"grant not allowed":                 {request(refresher), "unauthorized_client"},
-			"max_age negative":                  {request(c, "max_age", "-1"), "invalid_request"},
-			"max_age no number":                 {request(c, "max_age", "+1"), "invalid_request"},
-			"max_age too large":                 {request(c, "max_age", "9223372036854775808"), "invalid_request"},
-			"state twice":                       {append(request(c), "state", "y"), "invalid_request"},
-			"scope twice":                       {append(request(c), "scope", "email"), "invalid_request"},
-			"state too long":                    {request(c, "state", strings.Repeat("x", 4097)), "invalid_request"},
-			"nonce too long":                    {request(c, "nonce", strings.Repeat("x", 1025)), "invalid_request"},
-			"resource that is not the client's": {request(c, "resource", "https://other.test"), "invalid_target"},
-			"resource that is no URI":           {request(c, "resource", "api"), "invalid_target"},
-			"dpop_jkt that is none":             {request(c, "dpop_jkt", "x"), "invalid_request"},
-			"registration":                      {request(c, "registration", "{}"), "registration_not_supported"},
-			"hint that is a word":               {request(c, "id_token_hint", "x"), "invalid_request"},
-			"acr that nobody reaches":           {request(c, "claims", `{"id_token":{"acr":{"essential":true,"values":["phr"]}}}`), "unmet_authentication_requirements"},
+			"AZ-09 no response_type":            {authorizationPairs(c, "response_type", ""), "invalid_request"},
+			"AZ-10 token":                       {authorizationPairs(c, "response_type", "token"), "unsupported_response_type"},
+			"AZ-10 id_token token":              {authorizationPairs(c, "response_type", "id_token token"), "unsupported_response_type"},
+			"AZ-10 code token":                  {authorizationPairs(c, "response_type", "code token"), "unsupported_response_type"},
+			"AZ-10 none":                        {authorizationPairs(c, "response_type", "none"), "unsupported_response_type"},
+			"AZ-10 code code":                   {authorizationPairs(c, "response_type", "code code"), "unsupported_response_type"},
+			"AZ-14 public, no challenge":        {authorizationPairs(page, "code_challenge", "", "code_challenge_method", ""), "invalid_request"},
+			"AZ-14 confidential, no challenge":  {authorizationPairs(c, "code_challenge", "", "code_challenge_method", ""), "invalid_request"},
+			"AZ-14 method alone":                {authorizationPairs(relaxed, "code_challenge", ""), "invalid_request"},
+			"AZ-15 plain":                       {authorizationPairs(relaxed, "code_challenge_method", "plain"), "invalid_request"},
+			"AZ-15 s256":                        {authorizationPairs(c, "code_challenge_method", "s256"), "invalid_request"},
+			"AZ-16 no method":                   {authorizationPairs(c, "code_challenge_method", ""), "invalid_request"},
+			"AZ-17 42":                          {authorizationPairs(c, "code_challenge", challenge[:42]), "invalid_request"},
+			"AZ-17 129":                         {authorizationPairs(c, "code_challenge", strings.Repeat("a", 129)), "invalid_request"},
+			"AZ-17 =":                           {authorizationPairs(c, "code_challenge", challenge[:42]+"="), "invalid_request"},
+			"AZ-17 +":                           {authorizationPairs(c, "code_challenge", "+"+challenge[1:]), "invalid_request"},
+			"AZ-19 none login":                  {authorizationPairs(c, "prompt", "none login"), "invalid_request"},
+			"AZ-19 unknown prompt":              {authorizationPairs(c, "prompt", "maybe"), "invalid_request"},
+			"AZ-24 code id_token in a query":    {authorizationPairs(c, "response_type", "code id_token", "response_mode", "query"), "invalid_request"},
+			"AZ-24 unknown mode":                {authorizationPairs(c, "response_mode", "web_message"), "invalid_request"},
+			"AZ-25 request and request_uri":     {authorizationPairs(c, "request", "x", "request_uri", "https://app.example.test/r"), "invalid_request"},
+			"AZ-28 address inside":              {authorizationPairs(c, "request_uri", "http://169.254.169.254/latest"), "invalid_request_uri"},
+			"AZ-28 this machine":                {authorizationPairs(c, "request_uri", "http://127.0.0.1:5432/"), "invalid_request_uri"},
+			"AZ-32 pushed, unknown":             {authorizationPairs(c, "request_uri", "urn:ietf:params:oauth:request_uri:x"), "invalid_request_uri"},
+			"AZ-33 has to push":                 {authorizationPairs(par), "invalid_request"},
+			"has to sign":                       {authorizationPairs(jar), "invalid_request"},
+			"AZ-40 nothing of the scope":        {authorizationPairs(c, "scope", "admin"), "invalid_scope"},
+			"AZ-40 no scope of the RFC":         {authorizationPairs(c, "scope", `open"id`), "invalid_scope"},
+			"AZ-44 no JSON":                     {authorizationPairs(c, "claims", "{"), "invalid_request"},
+			"AZ-44 no object":                   {authorizationPairs(c, "claims", "[]"), "invalid_request"},
+			"AZ-44 null":                        {authorizationPairs(c, "claims", "null"), "invalid_request"},
+			"AZ-44 not what it should be":       {authorizationPairs(c, "claims", `{"userinfo":[]}`), "invalid_request"},
+			"AZ-44 deep":                        {authorizationPairs(c, "claims", deep), "invalid_request"},
+			"AZ-44 1 MiB":                       {authorizationPairs(c, "claims", `{"userinfo":{"a":{"value":"`+strings.Repeat("x", 1<<20)+`"}}}`), "invalid_request"},
+			"two subjects":                      {authorizationPairs(c, "claims", `{"id_token":{"sub":{"values":["a","b"]}}}`), "invalid_request"},
+			"grant not allowed":                 {authorizationPairs(refresher), "unauthorized_client"},
+			"max_age negative":                  {authorizationPairs(c, "max_age", "-1"), "invalid_request"},
+			"max_age no number":                 {authorizationPairs(c, "max_age", "+1"), "invalid_request"},
+			"max_age too large":                 {authorizationPairs(c, "max_age", "9223372036854775808"), "invalid_request"},
+			"state twice":                       {append(authorizationPairs(c), "state", "y"), "invalid_request"},
+			"scope twice":                       {append(authorizationPairs(c), "scope", "email"), "invalid_request"},
+			"state too long":                    {authorizationPairs(c, "state", strings.Repeat("x", 4097)), "invalid_request"},
+			"nonce too long":                    {authorizationPairs(c, "nonce", strings.Repeat("x", 1025)), "invalid_request"},
+			"resource that is not the client's": {authorizationPairs(c, "resource", "https://other.test"), "invalid_target"},
+			"resource that is no URI":           {authorizationPairs(c, "resource", "api"), "invalid_target"},
+			"dpop_jkt that is none":             {authorizationPairs(c, "dpop_jkt", "x"), "invalid_request"},
+			"registration":                      {authorizationPairs(c, "registration", "{}"), "registration_not_supported"},
+			"hint that is a word":               {authorizationPairs(c, "id_token_hint", "x"), "invalid_request"},
+			"acr that nobody reaches":           {authorizationPairs(c, "claims", `{"id_token":{"acr":{"essential":true,"values":["phr"]}}}`), "unmet_authentication_requirements"},
 		} {
-			h.run(t, name, func(h *fixture) {
+			h.runSubtest(t, name, func(h *fixture) {
 				began := time.Now()
 				step, err := v.authorize(ask.pairs...)
 				a := h.requireErrorRedirect(step, err, ask.code)
@@ -230,7 +230,7 @@ func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 		if n := h.countCodes(); n != 0 {
 			t.Errorf("%d codes", n)
 		}
-		step, err := v.authorize(request(relaxed, "code_challenge", "", "code_challenge_method", "")...)
+		step, err := v.authorize(authorizationPairs(relaxed, "code_challenge", "", "code_challenge_method", "")...)
 		h.requireOK(err)
 		if _, g, _ := h.requireCode(step); g.Challenge != "" {
 			t.Errorf("challenge %q", g.Challenge)
@@ -238,22 +238,22 @@ func TestAttack_AZ_09_44_Refusals(t *testing.T) {
 	})
 }
 
-func first[A, B any](a A, _ B) A { return a }
+func firstOf[A, B any](a A, _ B) A { return a }
 
 // AZ-14: what the tenant and the server allow confidential clients.
 func TestAttack_AZ_14_OptionalChallenge(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
-		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
+		c, _ := h.newWebClient(withFirstParty)
+		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		h.write(func(tx *store.Tx) error {
 			return tx.UpdateCurrentTenant(auth.Tenant{ID: tenant, Name: "x", Settings: auth.Settings{PKCEOptional: true}})
 		})
-		step, err := v.authorize(request(c, "code_challenge", "", "code_challenge_method", "")...)
+		step, err := v.authorize(authorizationPairs(c, "code_challenge", "", "code_challenge_method", "")...)
 		h.requireOK(err)
 		h.requireCode(step)
-		step, err = v.authorize(request(page, "code_challenge", "", "code_challenge_method", "")...)
+		step, err = v.authorize(authorizationPairs(page, "code_challenge", "", "code_challenge_method", "")...)
 		h.requireErrorRedirect(step, err, "invalid_request")
 	})
 }
@@ -261,34 +261,34 @@ func TestAttack_AZ_14_OptionalChallenge(t *testing.T) {
 // AZ-18, AZ-22: prompt=none shows nothing and sets nothing.
 func TestAttack_AZ_18_22_Silent(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
-		other, _ := h.webClient()
-		step, err := h.newBrowser().authorize(request(c, "prompt", "none")...)
+		c, _ := h.newWebClient(withFirstParty)
+		other, _ := h.newWebClient()
+		step, err := h.newBrowser().authorize(authorizationPairs(c, "prompt", "none")...)
 		h.requireErrorRedirect(step, err, "login_required")
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err = v.authorize(request(c, "prompt", "none")...)
+		step, err = v.authorize(authorizationPairs(c, "prompt", "none")...)
 		h.requireOK(err)
 		h.requireCode(step)
-		step, err = v.authorize(request(other, "prompt", "none")...)
+		step, err = v.authorize(authorizationPairs(other, "prompt", "none")...)
 		h.requireErrorRedirect(step, err, "consent_required")
 		bob := h.newAccount("bob")
-		step, err = v.authorize(request(c, "prompt", "none", "id_token_hint", h.idToken(c, bob))...)
+		step, err = v.authorize(authorizationPairs(c, "prompt", "none", "id_token_hint", h.signIDToken(c, bob))...)
 		h.requireErrorRedirect(step, err, "login_required")
-		step, err = v.authorize(request(c, "prompt", "none", "id_token_hint", h.idToken(c, h.alice))...)
+		step, err = v.authorize(authorizationPairs(c, "prompt", "none", "id_token_hint", h.signIDToken(c, h.alice))...)
 		h.requireOK(err)
 		h.requireCode(step)
-		step, err = v.authorize(request(c, "prompt", "none", "id_token_hint", h.idToken(other, h.alice))...)
+		step, err = v.authorize(authorizationPairs(c, "prompt", "none", "id_token_hint", h.signIDToken(other, h.alice))...)
 		h.requireErrorRedirect(step, err, "invalid_request")
 		v.signIn(bob)
-		step, err = v.authorize(request(c, "prompt", "none")...)
+		step, err = v.authorize(authorizationPairs(c, "prompt", "none")...)
 		h.requireErrorRedirect(step, err, "account_selection_required")
-		step, err = v.authorize(request(c, "prompt", "none", "id_token_hint", h.idToken(c, h.alice))...)
+		step, err = v.authorize(authorizationPairs(c, "prompt", "none", "id_token_hint", h.signIDToken(c, h.alice))...)
 		h.requireOK(err)
 		if _, _, kept := h.requireCode(step); kept.Account != h.alice {
 			t.Error("the hint was passed over")
 		}
-		step, err = v.authorize(request(c, "prompt", "none", "claims", `{"id_token":{"sub":{"value":"`+string(bob)+`"}}}`)...)
+		step, err = v.authorize(authorizationPairs(c, "prompt", "none", "claims", `{"id_token":{"sub":{"value":"`+string(bob)+`"}}}`)...)
 		h.requireOK(err)
 		if _, _, kept := h.requireCode(step); kept.Account != bob {
 			t.Error("sub of the claims parameter was passed over")
@@ -296,8 +296,8 @@ func TestAttack_AZ_18_22_Silent(t *testing.T) {
 	})
 }
 
-// idToken is one that has expired long ago.
-func (h *fixture) idToken(c auth.Client, a auth.AccountID) string {
+// signIDToken signs an ID Token that expired long ago.
+func (h *fixture) signIDToken(c auth.Client, a auth.AccountID) string {
 	h.t.Helper()
 	b, err := json.Marshal(claims{"iss": base, "sub": h.tokens.Subject(c, a), "aud": c.ID, "iat": 1, "exp": 2})
 	h.requireOK(err)
@@ -309,10 +309,10 @@ func (h *fixture) idToken(c auth.Client, a auth.AccountID) string {
 // What looks like an ID Token and is none.
 func TestAttack_AZ_22_Hints(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
+		c, _ := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		good := h.idToken(c, h.alice)
+		good := h.signIDToken(c, h.alice)
 		access := h.signIn(c.ID, auth.DefaultScope).AccessToken
 		foreign, err := json.Marshal(claims{"iss": base + "/t/acme", "sub": h.alice, "aud": c.ID})
 		h.requireOK(err)
@@ -320,20 +320,20 @@ func TestAttack_AZ_22_Hints(t *testing.T) {
 		h.requireOK(err)
 		for name, raw := range map[string]string{"changed": flip(good), "cut": good[:len(good)-8], "access token": access, "another issuer": elsewhere, "long": strings.Repeat("x", 20000),
 			"of the client": sign(t, newPair(t, "ES256").Alg, newPair(t, "ES256").Private, claims{"iss": base, "sub": h.alice, "aud": c.ID}, nil)} {
-			step, err := v.authorize(request(c, "id_token_hint", raw)...)
+			step, err := v.authorize(authorizationPairs(c, "id_token_hint", raw)...)
 			if err != nil || step.Kind != auth.StepAnswer || step.Response.Get("error") != "invalid_request" {
 				t.Errorf("%s: %+v, %v", name, step, err)
 			}
 		}
 		// A hint for somebody who is not here leads to signing in, and to nobody else.
 		bob := h.newAccount("bob")
-		step, err := v.authorize(request(c, "id_token_hint", h.idToken(c, bob))...)
+		step, err := v.authorize(authorizationPairs(c, "id_token_hint", h.signIDToken(c, bob))...)
 		h.requireOK(err)
 		step = v.login(step, h.alice)
 		h.requireErrorRedirect(step, nil, "login_required")
 		// A client that knows people by names of its own hints at them by these.
-		pair := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })
-		step, err = v.authorize(request(pair, "prompt", "none", "id_token_hint", h.idToken(pair, h.alice))...)
+		pair := h.changeClient(firstOf(h.newWebClient(withFirstParty)), func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })
+		step, err = v.authorize(authorizationPairs(pair, "prompt", "none", "id_token_hint", h.signIDToken(pair, h.alice))...)
 		h.requireOK(err)
 		h.requireCode(step)
 	})
@@ -342,13 +342,13 @@ func TestAttack_AZ_22_Hints(t *testing.T) {
 // AZ-20, AZ-21: who has to prove again who they are.
 func TestAttack_AZ_20_21_Again(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
+		c, _ := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		before := h.clock.Now()
 		h.clock.Advance(2 * time.Second)
 		for _, again := range [][]string{{"prompt", "login"}, {"max_age", "0"}, {"max_age", "1"}} {
-			step, err := v.authorize(request(c, again...)...)
+			step, err := v.authorize(authorizationPairs(c, again...)...)
 			h.requireOK(err)
 			h.requireStep(step, auth.StepLogin)
 			if len(step.Accounts) != 1 || step.Accounts[0].Account.ID != h.alice {
@@ -356,11 +356,11 @@ func TestAttack_AZ_20_21_Again(t *testing.T) {
 			}
 			h.requireStep(v.continueFlow(step), auth.StepLogin)
 			// A choice proves nothing.
-			still, err := h.flows.Choose(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), v.b.Sessions[0].Session.ID)
+			still, err := h.flows.Choose(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), v.b.Sessions[0].Session.ID)
 			h.requireOK(err)
 			h.requireStep(still, auth.StepLogin)
 			old := v.b.Sessions[0].Session.ID
-			still, err = h.completeSignIn(formRef(step.Flow.ID, v.b, step.CSRF), old) // nor does a session that is older than the flow
+			still, err = h.completeSignIn(newFormRef(step.Flow.ID, v.b, step.CSRF), old) // nor does a session that is older than the flow
 			h.requireOK(err)
 			h.clock.Advance(time.Second)
 			if still.Kind == auth.StepLogin {
@@ -376,12 +376,12 @@ func TestAttack_AZ_20_21_Again(t *testing.T) {
 			before = g.AuthAt
 			h.clock.Advance(2 * time.Second)
 		}
-		step, err := v.authorize(request(c, "max_age", "10000")...)
+		step, err := v.authorize(authorizationPairs(c, "max_age", "10000")...)
 		h.requireOK(err)
 		h.requireCode(step)
 		// The client's own default.
-		strict := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { age := int64(0); c.Settings.DefaultMaxAge = &age })
-		step, err = v.authorize(request(strict)...)
+		strict := h.changeClient(firstOf(h.newWebClient(withFirstParty)), func(c *auth.Client) { age := int64(0); c.Settings.DefaultMaxAge = &age })
+		step, err = v.authorize(authorizationPairs(strict)...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepLogin)
 	})
@@ -390,12 +390,12 @@ func TestAttack_AZ_20_21_Again(t *testing.T) {
 // AZ-23: state comes back as it was, wherever the answer goes.
 func TestAttack_AZ_23_State(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
+		c, _ := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		state := strings.Repeat("\"'<script>{{7*7}}é€\U0001F600\r\nSet-Cookie: a=b\r\n\x00\x7f&#;=+ %0d", 40)
 		for _, mode := range []string{"query", "fragment", "form_post"} {
-			for _, pairs := range [][]string{request(c, "state", state, "response_mode", mode), request(c, "state", state, "response_mode", mode, "prompt", "none login")} {
+			for _, pairs := range [][]string{authorizationPairs(c, "state", state, "response_mode", mode), authorizationPairs(c, "state", state, "response_mode", mode, "prompt", "none login")} {
 				step, err := v.authorize(pairs...)
 				h.requireOK(err)
 				if step.Response.Get("state") != state || step.Response.Mode != mode || step.Response.FormPost() != (mode == "form_post") {
@@ -414,7 +414,7 @@ func TestAttack_AZ_23_State(t *testing.T) {
 		}
 		// A redirect URI's own query stays.
 		h.changeClient(c, func(c *auth.Client) { c.RedirectURIs = append(c.RedirectURIs, "https://app.example.test/q?a=b%20c") })
-		step, err := v.authorize(request(c, "redirect_uri", "https://app.example.test/q?a=b%20c")...)
+		step, err := v.authorize(authorizationPairs(c, "redirect_uri", "https://app.example.test/q?a=b%20c")...)
 		h.requireOK(err)
 		if !strings.HasPrefix(step.Response.Location(), "https://app.example.test/q?a=b%20c&code=") {
 			t.Errorf("answered %s", step.Response.Location())
@@ -425,18 +425,18 @@ func TestAttack_AZ_23_State(t *testing.T) {
 // AZ-40: what was granted is what is registered.
 func TestAttack_AZ_40_Scope(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
+		c, _ := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		for asked, want := range map[string]string{"openid admin email": "openid email", "files openid files": "files openid", "": "email files", "openid offline_access": "openid offline_access"} {
-			step, err := v.authorize(request(c, "scope", asked)...)
+			step, err := v.authorize(authorizationPairs(c, "scope", asked)...)
 			h.requireOK(err)
 			if _, g, _ := h.requireCode(step); g.Scope.String() != want {
 				t.Errorf("%q gives %q, want %q", asked, g.Scope, want)
 			}
 		}
-		once := h.changeClient(first(h.webClient(firstParty)), func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
-		step, err := v.authorize(request(once, "scope", "openid offline_access")...)
+		once := h.changeClient(firstOf(h.newWebClient(withFirstParty)), func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		step, err := v.authorize(authorizationPairs(once, "scope", "openid offline_access")...)
 		h.requireOK(err)
 		if _, g, _ := h.requireCode(step); g.Scope.Has("offline_access") {
 			t.Error("offline_access for a client that cannot refresh")
@@ -447,10 +447,10 @@ func TestAttack_AZ_40_Scope(t *testing.T) {
 // What a request may ask for by name reaches the code.
 func TestClaimsParameter(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty, func(r *client.Registration) { r.Scopes = append(r.Scopes, auth.ScopeProfile) })
+		c, _ := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Scopes = append(r.Scopes, auth.ScopeProfile) })
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(request(c, "claims", `{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"acr":{"essential":true,"values":["1"]},"auth_time":null},"other":1}`,
+		step, err := v.authorize(authorizationPairs(c, "claims", `{"userinfo":{"name":{"essential":true},"email":null},"id_token":{"acr":{"essential":true,"values":["1"]},"auth_time":null},"other":1}`,
 			"dpop_jkt", challenge, "acr_values", "2 1")...)
 		h.requireOK(err)
 		_, g, _ := h.requireCode(step)
@@ -464,21 +464,21 @@ func TestClaimsParameter(t *testing.T) {
 // A tenant that was shut, and a client that was, after the flow began.
 func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
+		c, _ := h.newWebClient()
 		v := h.newBrowser()
-		step, err := v.authorize(request(c)...)
+		step, err := v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		step = v.login(step, h.alice)
 		_, err = h.clients.Disable(t.Context(), tenant, c.ID, operator)
 		h.requireOK(err)
-		h.requireErrorPage(h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true))
+		h.requireErrorPage(h.Consent(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), true))
 		_, err = h.clients.Enable(t.Context(), tenant, c.ID, operator)
 		h.requireOK(err)
 		h.write(func(tx *store.Tx) error {
 			return tx.UpdateCurrentTenant(auth.Tenant{ID: tenant, Name: "x", DisabledAt: tx.Now})
 		})
-		h.requireErrorPage(h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), true))
-		h.requireErrorPage(v.authorize(request(c)...))
+		h.requireErrorPage(h.Consent(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), true))
+		h.requireErrorPage(v.authorize(authorizationPairs(c)...))
 		if n := h.countCodes(); n != 0 {
 			t.Errorf("%d codes", n)
 		}
@@ -488,9 +488,9 @@ func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
 // The code that comes of all this buys tokens.
 func TestAuthorizeAndRedeem(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.webClient()
+		c, secret := h.newWebClient()
 		v := h.newBrowser()
-		step, err := v.authorize(request(c, "scope", "openid offline_access", "nonce", "n")...)
+		step, err := v.authorize(authorizationPairs(c, "scope", "openid offline_access", "nonce", "n")...)
 		h.requireOK(err)
 		step = v.consent(v.login(step, h.alice), true)
 		code, g, _ := h.requireCode(step)
@@ -504,13 +504,13 @@ func TestAuthorizeAndRedeem(t *testing.T) {
 			t.Errorf("got %+v", ts.Tokens)
 		}
 		// The client's session in this browser stays the same, whatever comes after.
-		step, err = v.authorize(request(c)...)
+		step, err = v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		if code, again, _ := h.requireCode(step); again.Session != g.Session || code == "" {
 			t.Errorf("sid %s, then %s", g.Session, again.Session)
 		}
 		// The ID Token of the answer is a hint for the next request.
-		step, err = v.authorize(request(c, "prompt", "none", "id_token_hint", ts.IDToken)...)
+		step, err = v.authorize(authorizationPairs(c, "prompt", "none", "id_token_hint", ts.IDToken)...)
 		h.requireOK(err)
 		h.requireCode(step)
 		_, err = redeem()

@@ -8,8 +8,8 @@ import (
 
 // The package alone, without HTTP: a token for a machine, and its introspection.
 func BenchmarkClientCredentials(b *testing.B) {
-	h := newFixture(b, liteConfig(b))
-	c, secret := h.machineClient()
+	h := newFixture(b, sqliteConfig(b))
+	c, secret := h.newMachineClient()
 	r := basic(form(b, "grant_type", "client_credentials"), c.ID, secret)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -20,9 +20,9 @@ func BenchmarkClientCredentials(b *testing.B) {
 }
 
 func BenchmarkIntrospect(b *testing.B) {
-	h := newFixture(b, liteConfig(b))
-	c, secret := h.machineClient()
-	ts, err := h.credentials(c, secret)
+	h := newFixture(b, sqliteConfig(b))
+	c, secret := h.newMachineClient()
+	ts, err := h.requestClientCredentials(c, secret)
 	h.requireOK(err)
 	r := basic(form(b, "token", ts.AccessToken), c.ID, secret)
 	b.ReportAllocs()
@@ -35,13 +35,13 @@ func BenchmarkIntrospect(b *testing.B) {
 
 // A code for a user who is signed in, and its redemption with an ES256 ID Token.
 func BenchmarkCode(b *testing.B) {
-	h := newFixture(b, liteConfig(b))
-	c, secret := h.webClient(firstParty, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
+	h := newFixture(b, sqliteConfig(b))
+	c, secret := h.newWebClient(withFirstParty, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
 	v := h.newBrowser()
 	v.signIn(h.newAccount("carol"))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := h.redeem(c, secret, h.newCodeIn(v, c)); err != nil {
+		if _, err := h.redeemCode(c, secret, h.newCodeIn(v, c)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -54,20 +54,20 @@ func (v *browser) signIn(id auth.AccountID) auth.SessionID {
 
 // authorize sends the request, and keeps the cookie that the answer sets.
 func (v *browser) authorize(pairs ...string) (flow.Step, error) {
-	return v.authorizeBy(false, pairs...)
+	return v.authorizeByMethod(false, pairs...)
 }
 
-func (v *browser) authorizeBy(posted bool, pairs ...string) (flow.Step, error) {
+func (v *browser) authorizeByMethod(posted bool, pairs ...string) (flow.Step, error) {
 	v.h.t.Helper()
-	f, err := oauth.ParseAuthorizeForm(pairsOf(pairs...))
+	f, err := oauth.ParseAuthorizeForm(encodePairs(pairs...))
 	v.h.requireOK(err)
 	step, err := v.h.Authorize(v.h.t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: f, Posted: posted, Browser: v.b})
 	v.keepCookie(step)
 	return step, err
 }
 
-// pairsOf makes a query of names and values.
-func pairsOf(pairs ...string) string {
+// encodePairs encodes names and values as a query.
+func encodePairs(pairs ...string) string {
 	values := url.Values{}
 	for i := 0; i < len(pairs); i += 2 {
 		values.Add(pairs[i], pairs[i+1])
@@ -93,10 +93,10 @@ func (v *browser) continueFlow(step flow.Step) flow.Step {
 func (v *browser) login(step flow.Step, id auth.AccountID) flow.Step {
 	v.h.t.Helper()
 	v.h.requireStep(step, auth.StepLogin)
-	_, err := v.h.flows.CheckForm(v.h.t.Context(), formRef(step.Flow.ID, v.b, step.CSRF))
+	_, err := v.h.flows.CheckForm(v.h.t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF))
 	v.h.requireOK(err)
 	sid := v.signIn(id)
-	step, err = v.h.completeSignIn(formRef(step.Flow.ID, v.b, step.CSRF), sid)
+	step, err = v.h.completeSignIn(newFormRef(step.Flow.ID, v.b, step.CSRF), sid)
 	v.h.requireOK(err)
 	return step
 }
@@ -104,14 +104,14 @@ func (v *browser) login(step flow.Step, id auth.AccountID) flow.Step {
 func (v *browser) consent(step flow.Step, allow bool) flow.Step {
 	v.h.t.Helper()
 	v.h.requireStep(step, auth.StepConsent)
-	step, err := v.h.Consent(v.h.t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), allow)
+	step, err := v.h.Consent(v.h.t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), allow)
 	v.h.requireOK(err)
 	return step
 }
 
-// request is a good one of the client, with changes in pairs: an empty value leaves the
+// authorizationPairs returns a valid authorization request of the client, with changes in pairs: an empty value leaves the
 // parameter out.
-func request(c auth.Client, changes ...string) []string {
+func authorizationPairs(c auth.Client, changes ...string) []string {
 	good := []string{"client_id", string(c.ID), "redirect_uri", callback, "response_type", "code", "scope", "openid", "state", "s t&=é",
 		"code_challenge", challenge, "code_challenge_method", "S256"}
 	for i := 0; i < len(changes); i += 2 {
@@ -128,13 +128,13 @@ func request(c auth.Client, changes ...string) []string {
 	return good
 }
 
-// webClient is a web application of another party.
-func (h *fixture) webClient(change ...func(*client.Registration)) (auth.Client, string) {
+// newWebClient registers a third-party web application.
+func (h *fixture) newWebClient(change ...func(*client.Registration)) (auth.Client, string) {
 	h.t.Helper()
-	return h.client(client.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{callback}, Scopes: []string{"openid", "email", "offline_access", "files"}}, change...)
+	return h.newClient(client.Registration{Name: "App", Type: auth.ClientWeb, RedirectURIs: []string{callback}, Scopes: []string{"openid", "email", "offline_access", "files"}}, change...)
 }
 
-func firstParty(r *client.Registration) { r.FirstParty = true }
+func withFirstParty(r *client.Registration) { r.FirstParty = true }
 
 // changeClient changes a client behind the service's back.
 func (h *fixture) changeClient(c auth.Client, change func(*auth.Client)) auth.Client {
@@ -213,8 +213,8 @@ func (h *fixture) countCodes() int {
 	return len(h.events(auth.EventCodeIssued))
 }
 
-// run runs a subtest with the same fixture.
-func (h *fixture) run(t *testing.T, name string, fn func(h *fixture)) {
+// runSubtest runs a subtest with the same fixture.
+func (h *fixture) runSubtest(t *testing.T, name string, fn func(h *fixture)) {
 	t.Run(name, func(t *testing.T) {
 		inner := *h
 		inner.t = t
@@ -222,8 +222,8 @@ func (h *fixture) run(t *testing.T, name string, fn func(h *fixture)) {
 	})
 }
 
-// formRef is what a form of the flow's page sends back.
-func formRef(id auth.FlowID, b flow.Browser, csrf string) flow.FormRef {
+// newFormRef returns what a form of the flow's page sends back.
+func newFormRef(id auth.FlowID, b flow.Browser, csrf string) flow.FormRef {
 	return flow.FormRef{Tenant: tenant, Flow: id, CSRF: csrf, Browser: b}
 }
 

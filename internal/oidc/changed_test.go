@@ -20,22 +20,22 @@ import (
 func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const named = `{"userinfo":{"email":null,"name":null},"id_token":{"email":null,"name":{"essential":true}}}`
-		c, shown := h.webClient() // may have email, and not profile
+		c, shown := h.newWebClient() // may have email, and not profile
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(request(c)...)
+		step, err := v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		h.requireCode(v.consent(step, true)) // openid alone
-		step, err = v.authorize(request(c, "claims", named, "prompt", "none")...)
+		step, err = v.authorize(authorizationPairs(c, "claims", named, "prompt", "none")...)
 		h.requireErrorRedirect(step, err, "consent_required")
-		step, err = v.authorize(request(c, "claims", named)...)
+		step, err = v.authorize(authorizationPairs(c, "claims", named)...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		if !slices.Equal(step.Consent.Scope, []string{"openid", "email"}) || !slices.Equal(step.Consent.New, []string{"email"}) {
 			t.Errorf("asked to allow %v, new %v", step.Consent.Scope, step.Consent.New)
 		}
 		code, _, _ := h.requireCode(v.consent(step, true))
-		ts, err := h.redeem(c, shown, code)
+		ts, err := h.redeemCode(c, shown, code)
 		h.requireOK(err)
 		want := claims{"sub": string(h.alice), "email": "alice@example.test"}
 		if d := cmp.Diff(want, h.userInfo(ts.AccessToken)); d != "" {
@@ -44,11 +44,11 @@ func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
 		if _, id := h.decodeIDToken(ts.IDToken); id["email"] != "alice@example.test" || id["name"] != nil {
 			t.Errorf("ID Token %v", id)
 		}
-		step, err = v.authorize(request(c, "claims", named, "prompt", "none")...)
+		step, err = v.authorize(authorizationPairs(c, "claims", named, "prompt", "none")...)
 		h.requireOK(err)
 		h.requireCode(step)
-		narrow, _ := h.webClient(func(r *client.Registration) { r.Scopes = []string{"openid"} })
-		step, err = v.authorize(request(narrow, "claims", named)...)
+		narrow, _ := h.newWebClient(func(r *client.Registration) { r.Scopes = []string{"openid"} })
+		step, err = v.authorize(authorizationPairs(narrow, "claims", named)...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		if _, g, _ := h.requireCode(v.consent(step, true)); len(g.Claims.UserInfo)+len(g.Claims.IDToken) != 0 {
@@ -61,15 +61,15 @@ func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
 // any more, neither a code nor an error.
 func TestAttack_AZ_01_TakenOut(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
+		c, _ := h.newWebClient()
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(request(c)...)
+		step, err := v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		h.changeClient(c, func(c *auth.Client) { c.RedirectURIs = []string{"https://other.example.test/cb"} })
 		for _, allow := range []bool{true, false} {
-			next, err := h.Consent(t.Context(), formRef(step.Flow.ID, v.b, step.CSRF), allow)
+			next, err := h.Consent(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), allow)
 			h.requireErrorPage(next, err)
 		}
 		next, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b)
@@ -84,14 +84,14 @@ func TestAttack_AZ_01_TakenOut(t *testing.T) {
 // out of the client for as long as the browser's session lasts.
 func TestIdleSessionOfClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(firstParty)
+		c, shown := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		parent := v.signIn(h.alice)
-		first, err := h.redeem(c, shown, h.newCodeIn(v, c))
+		first, err := h.redeemCode(c, shown, h.newCodeIn(v, c))
 		h.requireOK(err)
 		h.write(func(tx *store.Tx) error { return tx.TouchSession(first.Session, tx.Now.Add(time.Minute)) })
 		h.clock.Advance(2 * time.Minute)
-		second, err := h.redeem(c, shown, h.newCodeIn(v, c))
+		second, err := h.redeemCode(c, shown, h.newCodeIn(v, c))
 		h.requireOK(err)
 		if second.Session == first.Session || second.Session == parent {
 			t.Errorf("session %s after %s", second.Session, first.Session)
@@ -103,13 +103,13 @@ func TestIdleSessionOfClient(t *testing.T) {
 // database in it; a client that has proved itself is not held up.
 func TestAttack_BF_11_PublicClients(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		tv := h.deviceClient(func(r *client.Registration) { r.Grants = append(r.Grants, auth.GrantAuthorizationCode) })
+		tv := h.newDeviceClient(func(r *client.Registration) { r.Grants = append(r.Grants, auth.GrantAuthorizationCode) })
 		from := func(ip string, pairs ...string) client.Request {
 			r := form(t, append([]string{"client_id", string(tv.ID)}, pairs...)...)
 			r.Actor.IP = ip
 			return r
 		}
-		pushed := request(tv, "client_id", "", "redirect_uri", "http://127.0.0.1/callback")
+		pushed := authorizationPairs(tv, "client_id", "", "redirect_uri", "http://127.0.0.1/callback")
 		_, err := h.AuthorizeDevice(t.Context(), from("2001:db8::1"))
 		h.requireOK(err)
 		_, err = h.Push(t.Context(), from("2001:db8::2", pushed...))
@@ -124,9 +124,9 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 		}
 		_, err = h.AuthorizeDevice(t.Context(), from("192.0.2.9"))
 		h.requireOK(err)
-		c, shown := h.webClient()
+		c, shown := h.newWebClient()
 		for range 4 {
-			_, err := h.push(c, shown, request(c)...)
+			_, err := h.pushRequest(c, shown, authorizationPairs(c)...)
 			h.requireOK(err)
 		}
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = limit.Rate{Count: 2, Per: time.Hour} })
@@ -136,11 +136,11 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 // with its token.
 func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
-		other, otherShown := h.client(client.Registration{Name: "Other", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{callback}, Scopes: []string{"openid"},
+		c, shown := h.newWebClient(withOfflineAccess)
+		other, otherShown := h.newClient(client.Registration{Name: "Other", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{callback}, Scopes: []string{"openid"},
 			ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantTokenExchange},
 				Exchange: &auth.ClientExchangePolicy{Subjects: []auth.ClientID{c.ID}, Audiences: []string{base}}}})
-		ts, err := h.redeem(c, shown, h.newCode(c, "claims", `{"userinfo":{"email":null}}`))
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "claims", `{"userinfo":{"email":null}}`))
 		h.requireOK(err)
 		if got := h.userInfo(ts.AccessToken); got["email"] == nil {
 			t.Fatalf("the one who asked is told %v", got)
@@ -158,12 +158,12 @@ func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
 // it holds already, nor by a refresh token.
 func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(firstParty)
+		c, shown := h.newWebClient(withFirstParty)
 		all := c.Scopes
 		scopes := func(list ...string) { h.changeClient(c, func(c *auth.Client) { c.Scopes = list }) }
 		code := h.newCode(c, "scope", "openid email files offline_access")
 		scopes("openid", "email", "offline_access")
-		ts, err := h.redeem(c, shown, code)
+		ts, err := h.redeemCode(c, shown, code)
 		h.requireOK(err)
 		if got := ts.Scope.String(); got != "openid email offline_access" {
 			t.Errorf("the code gives %q", got)
@@ -196,7 +196,7 @@ func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 // shutting it was cut short.
 func TestAttack_TK_29_OpenedAgain(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(firstParty)
+		c, _ := h.newWebClient(withFirstParty)
 		before := h.signIn(c.ID, auth.Scope{"openid", "offline_access"})
 		_, err := h.clients.Enable(t.Context(), tenant, c.ID, operator) // it is open
 		h.requireOK(err)

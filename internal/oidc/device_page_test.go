@@ -62,12 +62,12 @@ func (v *deviceBrowser) signIn() {
 	v.b.Sessions = append([]session.SignedIn{signed}, v.b.Sessions...)
 }
 
-func (v *deviceBrowser) form() flow.FormRef {
+func (v *deviceBrowser) formRef() flow.FormRef {
 	return flow.FormRef{Tenant: tenant, Flow: v.step.Flow.ID, CSRF: v.step.CSRF, Browser: v.b}
 }
 
-func (v *deviceBrowser) lookup(typed string) error {
-	step, err := v.DeviceLookup(v.t.Context(), v.form(), typed)
+func (v *deviceBrowser) lookUpCode(typed string) error {
+	step, err := v.DeviceLookup(v.t.Context(), v.formRef(), typed)
 	if err == nil {
 		v.step = step
 	}
@@ -75,15 +75,15 @@ func (v *deviceBrowser) lookup(typed string) error {
 }
 
 func (v *deviceBrowser) decide(allow bool) error {
-	step, err := v.DeviceDecide(v.t.Context(), v.form(), allow)
+	step, err := v.DeviceDecide(v.t.Context(), v.formRef(), allow)
 	if err == nil {
 		v.step = step
 	}
 	return err
 }
 
-// device reads what is kept of a device.
-func (h *fixture) device(a oidc.DeviceAuthorization) (d auth.Device) {
+// readDevice reads the stored device authorization.
+func (h *fixture) readDevice(a oidc.DeviceAuthorization) (d auth.Device) {
 	h.t.Helper()
 	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
 		d, err = tx.Device(secret.Digest(a.DeviceCode.Reveal()))
@@ -103,13 +103,13 @@ func (h *fixture) requireErrorCode(err error, code string) {
 // meanwhile.
 func TestDeviceApproval(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c, "scope", "openid email offline_access")
 		v := h.newDeviceBrowser()
-		h.requireOK(v.lookup(strings.ToLower(a.UserCode)))
+		h.requireOK(v.lookUpCode(strings.ToLower(a.UserCode)))
 		v.requireStep(auth.StepLogin)
 		v.signIn()
-		step, err := h.completeSignIn(formRef(v.step.Flow.ID, v.b, v.step.CSRF), v.b.Sessions[0].Session.ID)
+		step, err := h.completeSignIn(newFormRef(v.step.Flow.ID, v.b, v.step.CSRF), v.b.Sessions[0].Session.ID)
 		h.requireOK(err)
 		v.step = step
 		v.requireStep(auth.StepDeviceConfirm)
@@ -140,7 +140,7 @@ func TestDeviceApproval(t *testing.T) {
 		if _, err := h.tokens.VerifyAudience(t.Context(), tenant, got.AccessToken, h.tokens.UserInfoURL(tenant)); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("the device's token after the person took it back: %v", err)
 		}
-		h.requireOK(v.lookup(a.UserCode)) // sent again
+		h.requireOK(v.lookUpCode(a.UserCode)) // sent again
 		if n := len(h.events(auth.EventDeviceApproved)); n != 1 {
 			t.Errorf("%d approvals", n)
 		}
@@ -150,10 +150,10 @@ func TestDeviceApproval(t *testing.T) {
 // Whoever approves a device is told from where it asked.
 func TestRepair_H12_FromWhereTheDeviceAsked(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c, "scope", "openid email")
 		v := h.newDeviceBrowser()
-		h.requireOK(v.lookup(a.UserCode))
+		h.requireOK(v.lookUpCode(a.UserCode))
 		if got := v.step.Flow.Request.DeviceIP; got != "192.0.2.1" {
 			t.Errorf("asked from %q", got)
 		}
@@ -162,11 +162,11 @@ func TestRepair_H12_FromWhereTheDeviceAsked(t *testing.T) {
 
 func TestDeviceDenied(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c)
 		v := h.newDeviceBrowser()
 		v.signIn()
-		h.requireOK(v.lookup(a.UserCode))
+		h.requireOK(v.lookUpCode(a.UserCode))
 		v.requireStep(auth.StepDeviceConfirm)
 		h.requireOK(v.decide(false))
 		v.requireStep(auth.StepDone)
@@ -187,11 +187,11 @@ func TestDeviceDenied(t *testing.T) {
 // A yes that was taken back before the device came for its tokens counts no more.
 func TestDeviceApprovalTakenBack(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c)
 		v := h.newDeviceBrowser()
 		v.signIn()
-		h.requireOK(v.lookup(a.UserCode))
+		h.requireOK(v.lookUpCode(a.UserCode))
 		h.requireOK(v.decide(true))
 		h.requireOK(h.RevokeConsent(t.Context(), tenant, h.alice, c.ID, auth.Actor{Kind: auth.ActorAccount, ID: string(h.alice)}))
 		_, err := h.pollDevice(c, a.DeviceCode.Reveal())
@@ -201,27 +201,27 @@ func TestDeviceApprovalTakenBack(t *testing.T) {
 
 func TestAttack_TK_35_GuessingUserCodes(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.startDevice(h.deviceClient())
+		a := h.startDevice(h.newDeviceClient())
 		v := h.newDeviceBrowser()
 		for i := range 20 {
 			if i%2 == 1 {
 				v = h.newDeviceBrowser() // a fresh browser at the same address
 			}
-			h.requireErrorCode(v.lookup("BCDF-BCDF"), "user_code_invalid")
+			h.requireErrorCode(v.lookUpCode("BCDF-BCDF"), "user_code_invalid")
 		}
-		h.requireErrorCode(v.lookup("BCDF-BCDF"), "rate_limited")
-		h.requireErrorCode(v.lookup(a.UserCode), "rate_limited") // nothing is learned by going on
-		h.requireErrorCode(h.newDeviceBrowser().lookup("nonsense"), "rate_limited")
+		h.requireErrorCode(v.lookUpCode("BCDF-BCDF"), "rate_limited")
+		h.requireErrorCode(v.lookUpCode(a.UserCode), "rate_limited") // nothing is learned by going on
+		h.requireErrorCode(h.newDeviceBrowser().lookUpCode("nonsense"), "rate_limited")
 		elsewhere := h.newDeviceBrowser()
 		elsewhere.b.Actor.IP = "192.0.2.8"
-		h.requireOK(elsewhere.lookup(a.UserCode))
+		h.requireOK(elsewhere.lookUpCode(a.UserCode))
 
 		t.Run("by account from many addresses", func(t *testing.T) {
 			v := h.newDeviceBrowser()
 			v.signIn()
 			guess := func(i int) error {
 				v.b.Actor.IP = "198.51.100." + string(rune('0'+i%10)) + string(rune('0'+i/10))
-				return v.lookup("BCDF-BCDF")
+				return v.lookUpCode("BCDF-BCDF")
 			}
 			for i := range 20 {
 				h.requireErrorCode(guess(i+10), "user_code_invalid")
@@ -232,9 +232,9 @@ func TestAttack_TK_35_GuessingUserCodes(t *testing.T) {
 			v := h.newDeviceBrowser()
 			v.b.Actor.IP = "192.0.2.9"
 			for range 40 {
-				h.requireOK(v.lookup(a.UserCode))
+				h.requireOK(v.lookUpCode(a.UserCode))
 			}
-			h.requireErrorCode(v.lookup("BCDF-BCDF"), "user_code_invalid")
+			h.requireErrorCode(v.lookUpCode("BCDF-BCDF"), "user_code_invalid")
 		})
 	}, withUserCodeLimits)
 }
@@ -242,10 +242,10 @@ func TestAttack_TK_35_GuessingUserCodes(t *testing.T) {
 // TK-36: a code that somebody else knows approves nothing by itself.
 func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		waits := func(a oidc.DeviceAuthorization) {
 			t.Helper()
-			if d := h.device(a); d.Status != auth.DevicePending {
+			if d := h.readDevice(a); d.Status != auth.DevicePending {
 				t.Fatalf("the device is %s", d.Status)
 			}
 		}
@@ -253,14 +253,14 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 			a, v := h.startDevice(c), h.newDeviceBrowser()
 			h.requireOK(v.decide(true)) // before the code
 			v.requireStep(auth.StepDeviceCode)
-			h.requireOK(v.lookup(a.UserCode))
+			h.requireOK(v.lookUpCode(a.UserCode))
 			h.requireOK(v.decide(true))
 			v.requireStep(auth.StepLogin)
 			waits(a)
 		})
 		t.Run("without the page", func(t *testing.T) {
 			a, v := h.startDevice(c), h.newDeviceBrowser()
-			h.requireOK(v.lookup(a.UserCode))
+			h.requireOK(v.lookUpCode(a.UserCode))
 			v.signIn() // elsewhere in the same browser; this flow has asked nobody
 			h.requireOK(v.decide(true))
 			v.requireStep(auth.StepDeviceConfirm)
@@ -269,11 +269,11 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 		t.Run("without the page's MAC", func(t *testing.T) {
 			a, v := h.startDevice(c), h.newDeviceBrowser()
 			v.signIn()
-			h.requireOK(v.lookup(a.UserCode))
+			h.requireOK(v.lookUpCode(a.UserCode))
 			v.requireStep(auth.StepDeviceConfirm)
 			other := h.newDeviceBrowser()
 			for _, csrf := range []string{"", "x", other.step.CSRF} {
-				in := v.form()
+				in := v.formRef()
 				in.CSRF = csrf
 				_, err := h.DeviceDecide(t.Context(), in, true)
 				h.requireErrorCode(err, "cross_site")
@@ -285,8 +285,8 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 		t.Run("in another browser", func(t *testing.T) {
 			a, v, thief := h.startDevice(c), h.newDeviceBrowser(), h.newDeviceBrowser()
 			v.signIn()
-			h.requireOK(v.lookup(a.UserCode))
-			in := thief.form()
+			h.requireOK(v.lookUpCode(a.UserCode))
+			in := thief.formRef()
 			in.Flow = v.step.Flow.ID
 			_, err := h.DeviceDecide(t.Context(), in, true)
 			h.requireErrorCode(err, "cross_site")
@@ -295,7 +295,7 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 		t.Run("as somebody whose session has ended", func(t *testing.T) {
 			a, v := h.startDevice(c), h.newDeviceBrowser()
 			v.signIn()
-			h.requireOK(v.lookup(a.UserCode))
+			h.requireOK(v.lookUpCode(a.UserCode))
 			v.requireStep(auth.StepDeviceConfirm)
 			h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, v.b.Sessions[0].Session.ID, auth.EndLogout) })
 			h.requireOK(v.decide(true))
@@ -305,22 +305,22 @@ func TestAttack_TK_36_NothingIsApprovedByItself(t *testing.T) {
 		t.Run("when the code is too old", func(t *testing.T) {
 			a, v := h.startDevice(c), h.newDeviceBrowser()
 			v.signIn()
-			h.requireOK(v.lookup(a.UserCode))
+			h.requireOK(v.lookUpCode(a.UserCode))
 			h.clock.Advance(10 * time.Minute)
 			h.requireErrorCode(v.decide(true), "user_code_invalid")
-			h.requireErrorCode(v.lookup(a.UserCode), "user_code_invalid")
+			h.requireErrorCode(v.lookUpCode(a.UserCode), "user_code_invalid")
 			waits(a)
 		})
 		t.Run("twice", func(t *testing.T) {
 			a, v, again := h.startDevice(c), h.newDeviceBrowser(), h.newDeviceBrowser()
 			v.signIn()
 			again.b.Sessions = v.b.Sessions
-			h.requireOK(v.lookup(a.UserCode))
-			h.requireOK(again.lookup(a.UserCode))
+			h.requireOK(v.lookUpCode(a.UserCode))
+			h.requireOK(again.lookUpCode(a.UserCode))
 			h.requireOK(v.decide(false))
 			h.requireErrorCode(again.decide(true), "user_code_invalid")
-			h.requireErrorCode(h.newDeviceBrowser().lookup(a.UserCode), "user_code_invalid")
-			if d := h.device(a); d.Status != auth.DeviceDenied {
+			h.requireErrorCode(h.newDeviceBrowser().lookUpCode(a.UserCode), "user_code_invalid")
+			if d := h.readDevice(a); d.Status != auth.DeviceDenied {
 				t.Errorf("the device is %s after a no and a yes", d.Status)
 			}
 		})

@@ -13,12 +13,12 @@ func TestRepair_B1_DeviceDecisionSentTwice(t *testing.T) {
 	for name, allow := range map[string]bool{"allowed": true, "denied": false} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *fixture) {
-				c := h.deviceClient()
+				c := h.newDeviceClient()
 				a := h.startDevice(c, "scope", "openid")
 				v := h.newDeviceBrowser()
 				v.signIn()
-				h.requireOK(v.lookup(a.UserCode))
-				in := v.form()
+				h.requireOK(v.lookUpCode(a.UserCode))
+				in := v.formRef()
 
 				var wg sync.WaitGroup
 				for range 4 {
@@ -46,13 +46,13 @@ func TestRepair_B1_DeviceDecisionSentTwice(t *testing.T) {
 // B11: the page of a device that is old, or done, asks for a code.
 func TestRepair_B11_DevicePage(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		v := h.newDeviceBrowser()
 		v.signIn()
 		h.clock.Advance(time.Hour)
 		a := h.startDevice(c, "scope", "openid")
 		old := v.step
-		h.requireOK(v.lookup(a.UserCode)) // typed into the old page
+		h.requireOK(v.lookUpCode(a.UserCode)) // typed into the old page
 		v.requireStep(auth.StepDeviceConfirm)
 		h.requireOK(v.decide(true))
 		v.requireStep(auth.StepDone)

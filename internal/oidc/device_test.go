@@ -16,10 +16,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// deviceClient is a client on a device.
-func (h *fixture) deviceClient(change ...func(*client.Registration)) auth.Client {
+// newDeviceClient registers a client with the device grant.
+func (h *fixture) newDeviceClient(change ...func(*client.Registration)) auth.Client {
 	h.t.Helper()
-	c, _ := h.client(client.Registration{
+	c, _ := h.newClient(client.Registration{
 		Name: "Television", Type: auth.ClientNative, RedirectURIs: []string{"http://127.0.0.1/callback"}, Scopes: []string{"openid", "email", "offline_access"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantDeviceCode, auth.GrantRefreshToken}},
 	}, change...)
@@ -63,7 +63,7 @@ func (h *fixture) answerDevice(a oidc.DeviceAuthorization, status auth.DeviceSta
 
 func TestDeviceAuthorization(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c, "scope", "openid email telephone")
 		if !regexp.MustCompile(`^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$`).MatchString(a.UserCode) {
 			t.Errorf("user code %q", a.UserCode)
@@ -92,7 +92,7 @@ func TestDeviceAuthorization(t *testing.T) {
 		if ev := h.events(auth.EventDeviceRequested); len(ev) != 1 || ev[0].Actor.Client != c.ID {
 			t.Errorf("audit lines: %+v", ev)
 		}
-		other := h.deviceClient(func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		other := h.newDeviceClient(func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
 		ask := func(pairs ...string) error {
 			_, err := h.AuthorizeDevice(t.Context(), form(t, pairs...))
 			return err
@@ -108,8 +108,8 @@ func TestDeviceAuthorization(t *testing.T) {
 // Every code is as likely as every other, and none repeats soon.
 func TestUserCodesAreSpread(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, liteConfig(t))
-	c := h.deviceClient()
+	h := newFixture(t, sqliteConfig(t))
+	c := h.newDeviceClient()
 	seen, letters := map[string]bool{}, map[rune]int{}
 	for range 200 {
 		a := h.startDevice(c)
@@ -131,7 +131,7 @@ func TestUserCodesAreSpread(t *testing.T) {
 
 func TestAttack_TK_33_PollingTooFast(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c)
 		poll := func() error {
 			_, err := h.pollDevice(c, a.DeviceCode.Reveal())
@@ -159,7 +159,7 @@ func TestAttack_TK_33_PollingTooFast(t *testing.T) {
 
 func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, thief := h.deviceClient(), h.deviceClient()
+		c, thief := h.newDeviceClient(), h.newDeviceClient()
 		t.Run("once", func(t *testing.T) {
 			a := h.startDevice(c, "scope", "openid email offline_access")
 			browser := h.answerDevice(a, auth.DeviceApproved)
@@ -217,7 +217,7 @@ func TestAttack_TK_34_DeviceCodes(t *testing.T) {
 // The user logs out, or is shut, between the yes and the next poll.
 func TestDeviceAfterTheSessionHasEnded(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c)
 		browser := h.answerDevice(a, auth.DeviceApproved)
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, browser, auth.EndLogout) })
@@ -241,7 +241,7 @@ func TestDeviceAfterTheSessionHasEnded(t *testing.T) {
 
 func TestAttack_TK_29_DisabledClientAndDevices(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c)
 		h.answerDevice(a, auth.DeviceApproved)
 		_, err := h.clients.Disable(t.Context(), tenant, c.ID, operator)
@@ -256,7 +256,7 @@ func TestAttack_TK_29_DisabledClientAndDevices(t *testing.T) {
 // However many poll at once, one gets the tokens.
 func TestDeviceCodeIsTakenOnce(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c)
 		h.answerDevice(a, auth.DeviceApproved)
 		results := make(chan error, 8)

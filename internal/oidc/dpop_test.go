@@ -20,8 +20,8 @@ import (
 
 const tokenURL = base + oauth.TokenPath
 
-// proof is a good proof for a POST to the URL; changes replace claims, nil removes one.
-func (h *fixture) proof(k keyPair, url string, changes ...claims) string {
+// newProof signs a valid proof for a POST to the URL; changes replace claims, nil removes one.
+func (h *fixture) newProof(k keyPair, url string, changes ...claims) string {
 	h.t.Helper()
 	c := claims{"jti": rand.Text(), "htm": "POST", "htu": url, "iat": h.clock.Now().Unix()}
 	for _, change := range changes {
@@ -49,8 +49,8 @@ func withProofs(r client.Request, proofs ...string) client.Request {
 	return r
 }
 
-// jktOf reads the key to which an access token is bound.
-func jktOf(t testing.TB, access string) string {
+// decodeThumbprint returns the thumbprint of the key to which an access token is bound.
+func decodeThumbprint(t testing.TB, access string) string {
 	t.Helper()
 	b, err := secret.Decode(strings.Split(access, ".")[1])
 	var c struct {
@@ -69,9 +69,9 @@ func jktOf(t testing.TB, access string) string {
 
 func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.machineClient()
+		c, secret := h.newMachineClient()
 		k, other := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
-		good := func() string { return h.proof(k, tokenURL) }
+		good := func() string { return h.newProof(k, tokenURL) }
 		said := claims{"jti": "x", "htm": "POST", "htu": tokenURL, "iat": h.clock.Now().Unix()}
 		parts := strings.Split(good(), ".")
 		for name, proofs := range map[string][]string{
@@ -80,21 +80,21 @@ func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 			"garbage":       {"x.y.z"},
 			"typ missing":   {signProof(t, k, said, map[jose.HeaderKey]any{"typ": ""})},
 			"typ wrong":     {signProof(t, k, said, map[jose.HeaderKey]any{"typ": "JWT"})},
-			"alg none":      {encode(`{"typ":"dpop+jwt","alg":"none","jwk":{}}`) + "." + parts[1] + "."},
+			"alg none":      {encodeBase64(`{"typ":"dpop+jwt","alg":"none","jwk":{}}`) + "." + parts[1] + "."},
 			"HS256":         {sign(t, jose.HS256, []byte(strings.Repeat("k", 32)), said, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Private.Public()}})},
 			"jwk missing":   {sign(t, k.Alg, k.Private, said, map[jose.HeaderKey]any{"typ": "dpop+jwt"})},
 			"jwk private":   {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: k.Private}})},
 			"bad signature": {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: other.Private.Public()}})},
-			"jti missing":   {h.proof(k, tokenURL, claims{"jti": nil})},
-			"htm missing":   {h.proof(k, tokenURL, claims{"htm": nil})},
-			"htu missing":   {h.proof(k, tokenURL, claims{"htu": nil})},
-			"iat missing":   {h.proof(k, tokenURL, claims{"iat": nil})},
-			"DP-02 method":  {h.proof(k, tokenURL, claims{"htm": "GET"})},
-			"DP-02 path":    {h.proof(k, base+oidc.RevokePath)},
-			"DP-02 host":    {h.proof(k, "https://evil.test"+oauth.TokenPath)},
-			"DP-02 tenant":  {h.proof(k, base+"/t/acme"+oauth.TokenPath)},
-			"DP-03 old":     {h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(-time.Hour).Unix()})},
-			"DP-03 future":  {h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(time.Hour).Unix()})},
+			"jti missing":   {h.newProof(k, tokenURL, claims{"jti": nil})},
+			"htm missing":   {h.newProof(k, tokenURL, claims{"htm": nil})},
+			"htu missing":   {h.newProof(k, tokenURL, claims{"htu": nil})},
+			"iat missing":   {h.newProof(k, tokenURL, claims{"iat": nil})},
+			"DP-02 method":  {h.newProof(k, tokenURL, claims{"htm": "GET"})},
+			"DP-02 path":    {h.newProof(k, base+oidc.RevokePath)},
+			"DP-02 host":    {h.newProof(k, "https://evil.test"+oauth.TokenPath)},
+			"DP-02 tenant":  {h.newProof(k, base+"/t/acme"+oauth.TokenPath)},
+			"DP-03 old":     {h.newProof(k, tokenURL, claims{"iat": h.clock.Now().Add(-time.Hour).Unix()})},
+			"DP-03 future":  {h.newProof(k, tokenURL, claims{"iat": h.clock.Now().Add(time.Hour).Unix()})},
 		} {
 			out, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), proofs...))
 			if out.AccessToken != "" {
@@ -103,25 +103,25 @@ func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 			h.requireRefused(err, oauth.InvalidProof)
 		}
 		for name, p := range map[string]string{
-			"query":     h.proof(k, tokenURL+"?a=b#c"),
-			"ten ahead": h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(10 * time.Second).Unix()}),
-			"ten ago":   h.proof(k, tokenURL, claims{"iat": h.clock.Now().Add(-10 * time.Second).Unix()}),
-			"EdDSA":     h.proof(other, tokenURL),
+			"query":     h.newProof(k, tokenURL+"?a=b#c"),
+			"ten ahead": h.newProof(k, tokenURL, claims{"iat": h.clock.Now().Add(10 * time.Second).Unix()}),
+			"ten ago":   h.newProof(k, tokenURL, claims{"iat": h.clock.Now().Add(-10 * time.Second).Unix()}),
+			"EdDSA":     h.newProof(other, tokenURL),
 		} {
 			out, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), p))
-			if h.requireOK(err); jktOf(t, out.AccessToken) == "" || out.Type != "DPoP" {
-				t.Errorf("%s: type %q, bound to %q", name, out.Type, jktOf(t, out.AccessToken))
+			if h.requireOK(err); decodeThumbprint(t, out.AccessToken) == "" || out.Type != "DPoP" {
+				t.Errorf("%s: type %q, bound to %q", name, out.Type, decodeThumbprint(t, out.AccessToken))
 			}
 		}
 	})
 }
 
-func encode(s string) string { return secret.Encode([]byte(s)) }
+func encodeBase64(s string) string { return secret.Encode([]byte(s)) }
 
 // DP-04: a proof works once, on whichever node, and for whichever endpoint.
 func TestAttack_DP_04_ReplayAcrossNodes(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.machineClient()
+		c, secret := h.newMachineClient()
 		k := newPair(t, jose.ES256)
 		second := oidc.New(oidc.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now,
 			Clients: client.New(client.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now})})
@@ -129,18 +129,18 @@ func TestAttack_DP_04_ReplayAcrossNodes(t *testing.T) {
 			_, err := s.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), proof))
 			return err
 		}
-		p := h.proof(k, tokenURL, claims{"jti": "fixed", "iat": h.clock.Now().Add(30 * time.Second).Unix()})
+		p := h.newProof(k, tokenURL, claims{"jti": "fixed", "iat": h.clock.Now().Add(30 * time.Second).Unix()})
 		h.requireOK(try(h.Service, p))
 		h.requireRefused(try(h.Service, p), oauth.InvalidProof)
 		h.requireRefused(try(second, p), oauth.InvalidProof)
-		h.requireRefused(try(second, h.proof(k, tokenURL, claims{"jti": "fixed"})), oauth.InvalidProof)
-		h.requireOK(try(second, h.proof(newPair(t, jose.ES256), tokenURL, claims{"jti": "fixed"})))
+		h.requireRefused(try(second, h.newProof(k, tokenURL, claims{"jti": "fixed"})), oauth.InvalidProof)
+		h.requireOK(try(second, h.newProof(newPair(t, jose.ES256), tokenURL, claims{"jti": "fixed"})))
 		for range 16 { // until the proof itself is too old
 			h.clock.Advance(10 * time.Second)
 			h.requireRefused(try(second, p), oauth.InvalidProof)
 		}
 		// Of two at once one gets through.
-		same := h.proof(k, tokenURL)
+		same := h.newProof(k, tokenURL)
 		results := make(chan error, 8)
 		for range cap(results) {
 			go func() { results <- try(h.Service, same) }()
@@ -157,8 +157,8 @@ func TestAttack_DP_04_ReplayAcrossNodes(t *testing.T) {
 	})
 }
 
-// coded leaves an authorization code for alice and the client, bound to a key.
-func (h *fixture) coded(c auth.Client, jkt string) (code, verifier string) {
+// newBoundCode inserts an authorization code for alice and the client, bound to a key.
+func (h *fixture) newBoundCode(c auth.Client, jkt string) (code, verifier string) {
 	h.t.Helper()
 	raw, verifier := secret.New("wwc_").Reveal(), secret.New("").Reveal()
 	h.write(func(tx *store.Tx) error {
@@ -181,20 +181,20 @@ func (h *fixture) coded(c auth.Client, jkt string) (code, verifier string) {
 
 func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		spa, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid", "offline_access"}})
+		spa, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid", "offline_access"}})
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
-		code, verifier := h.coded(spa, k.Thumbprint(t))
+		code, verifier := h.newBoundCode(spa, k.Thumbprint(t))
 		redeem := func(proofs ...string) (oidc.Issued, error) {
 			return h.Token(t.Context(), withProofs(form(t, "grant_type", "authorization_code", "client_id", string(spa.ID), "code", code,
 				"code_verifier", verifier, "redirect_uri", "https://app.test/cb"), proofs...))
 		}
 		_, err := redeem()
 		h.requireRefused(err, oauth.InvalidGrant)
-		_, err = redeem(h.proof(other, tokenURL))
+		_, err = redeem(h.newProof(other, tokenURL))
 		h.requireRefused(err, oauth.InvalidGrant)
-		ts, err := redeem(h.proof(k, tokenURL))
-		if h.requireOK(err); ts.Type != "DPoP" || jktOf(t, ts.AccessToken) != k.Thumbprint(t) || ts.RefreshToken == "" {
-			t.Errorf("DP-09: type %q, bound to %q", ts.Type, jktOf(t, ts.AccessToken))
+		ts, err := redeem(h.newProof(k, tokenURL))
+		if h.requireOK(err); ts.Type != "DPoP" || decodeThumbprint(t, ts.AccessToken) != k.Thumbprint(t) || ts.RefreshToken == "" {
+			t.Errorf("DP-09: type %q, bound to %q", ts.Type, decodeThumbprint(t, ts.AccessToken))
 		}
 		// The refresh token of a public client is bound as well (RFC 9449 §5).
 		refresh := func(proofs ...string) (oidc.Issued, error) {
@@ -203,11 +203,11 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 		if _, err = refresh(); err == nil {
 			t.Error("refreshed without the key")
 		}
-		if _, err = refresh(h.proof(other, tokenURL)); err == nil {
+		if _, err = refresh(h.newProof(other, tokenURL)); err == nil {
 			t.Error("refreshed with another key")
 		}
-		again, err := refresh(h.proof(k, tokenURL))
-		if h.requireOK(err); jktOf(t, again.AccessToken) != k.Thumbprint(t) {
+		again, err := refresh(h.newProof(k, tokenURL))
+		if h.requireOK(err); decodeThumbprint(t, again.AccessToken) != k.Thumbprint(t) {
 			t.Error("the refreshed token is not bound")
 		}
 	})
@@ -216,7 +216,7 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 // DP-07: the proof of a pushed request and dpop_jkt are one, and bind the request.
 func TestAttack_DP_07_Pushed(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		spa, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid"}})
+		spa, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid"}})
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
 		push := func(proof string, more ...string) (oidc.Pushed, error) {
 			r := form(t, append([]string{"client_id", string(spa.ID), "response_type", "code", "redirect_uri", "https://app.test/cb", "scope", "openid", "state", "s",
@@ -224,7 +224,7 @@ func TestAttack_DP_07_Pushed(t *testing.T) {
 			r.Proof, r.Method, r.URL = []string{proof}, "POST", base+"/oauth2/par"
 			return h.Push(t.Context(), r)
 		}
-		p, err := push(h.proof(k, base+"/oauth2/par"), "dpop_jkt", k.Thumbprint(t))
+		p, err := push(h.newProof(k, base+"/oauth2/par"), "dpop_jkt", k.Thumbprint(t))
 		h.requireOK(err)
 		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
 			kept, err := tx.SingleUse(auth.UsePushed, digestOf(p.RequestURI))
@@ -233,9 +233,9 @@ func TestAttack_DP_07_Pushed(t *testing.T) {
 			}
 			return err
 		}))
-		_, err = push(h.proof(k, base+"/oauth2/par"), "dpop_jkt", other.Thumbprint(t))
+		_, err = push(h.newProof(k, base+"/oauth2/par"), "dpop_jkt", other.Thumbprint(t))
 		h.requireRefused(err, oauth.InvalidRequest)
-		_, err = push(h.proof(k, tokenURL))
+		_, err = push(h.newProof(k, tokenURL))
 		h.requireRefused(err, oauth.InvalidProof)
 	})
 }
@@ -243,11 +243,11 @@ func TestAttack_DP_07_Pushed(t *testing.T) {
 // A device that asks with a key gets its tokens with that key.
 func TestAttack_DP_07_Device(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		tv := h.deviceClient()
+		tv := h.newDeviceClient()
 		k := newPair(t, jose.ES256)
 		deviceURL := base + oidc.DeviceAuthorizationPath
 		r := form(t, "client_id", string(tv.ID))
-		r.Proof, r.Method, r.URL = []string{h.proof(k, deviceURL)}, "POST", deviceURL
+		r.Proof, r.Method, r.URL = []string{h.newProof(k, deviceURL)}, "POST", deviceURL
 		a, err := h.AuthorizeDevice(t.Context(), r)
 		h.requireOK(err)
 		h.answerDevice(a, auth.DeviceApproved)
@@ -256,10 +256,10 @@ func TestAttack_DP_07_Device(t *testing.T) {
 		}
 		_, err = poll()
 		h.requireRefused(err, oauth.InvalidGrant)
-		_, err = poll(h.proof(newPair(t, jose.ES256), tokenURL))
+		_, err = poll(h.newProof(newPair(t, jose.ES256), tokenURL))
 		h.requireRefused(err, oauth.InvalidGrant)
-		ts, err := poll(h.proof(k, tokenURL))
-		if h.requireOK(err); jktOf(t, ts.AccessToken) != k.Thumbprint(t) {
+		ts, err := poll(h.newProof(k, tokenURL))
+		if h.requireOK(err); decodeThumbprint(t, ts.AccessToken) != k.Thumbprint(t) {
 			t.Error("the device's token is not bound")
 		}
 	})
@@ -267,10 +267,10 @@ func TestAttack_DP_07_Device(t *testing.T) {
 
 func TestAttack_DP_08_Nonces(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, sec := h.machineClient()
+		c, sec := h.newMachineClient()
 		k := newPair(t, jose.ES256)
 		try := func(s *oidc.Service, nonce any) error {
-			_, err := s.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, sec), h.proof(k, tokenURL, claims{"nonce": nonce})))
+			_, err := s.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, sec), h.newProof(k, tokenURL, claims{"nonce": nonce})))
 			return err
 		}
 		err := try(h.Service, nil)
@@ -290,7 +290,7 @@ func TestAttack_DP_08_Nonces(t *testing.T) {
 		h.requireRefused(try(h.Service, nonce), oauth.UseNonce)
 		h.requireOK(try(h.Service, h.clients.Nonce(tenant)))
 		// Who proves no key needs no nonce.
-		_, err = h.credentials(c, sec)
+		_, err = h.requestClientCredentials(c, sec)
 		h.requireOK(err)
 	}, func(c *settings) { c.client.DPoPNonce = true })
 }
@@ -305,14 +305,14 @@ func TestNoNonceUnlessAskedFor(t *testing.T) {
 
 func TestAttack_DP_09_ClientThatRequiresDPoP(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.machineClient(func(r *client.Registration) { r.DPoP = true })
+		c, secret := h.newMachineClient(func(r *client.Registration) { r.DPoP = true })
 		k := newPair(t, jose.ES256)
-		_, err := h.credentials(c, secret)
+		_, err := h.requestClientCredentials(c, secret)
 		h.requireRefused(err, oauth.InvalidProof)
-		ts, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.proof(k, tokenURL)))
+		ts, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.newProof(k, tokenURL)))
 		h.requireOK(err)
-		if ts.Type != "DPoP" || jktOf(t, ts.AccessToken) != k.Thumbprint(t) {
-			t.Errorf("DP-09: type %q, bound to %q instead of %q", ts.Type, jktOf(t, ts.AccessToken), k.Thumbprint(t))
+		if ts.Type != "DPoP" || decodeThumbprint(t, ts.AccessToken) != k.Thumbprint(t) {
+			t.Errorf("DP-09: type %q, bound to %q instead of %q", ts.Type, decodeThumbprint(t, ts.AccessToken), k.Thumbprint(t))
 		}
 		if _, err := h.tokens.Verify(t.Context(), tenant, ts.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("DP-06: our own API takes it as a bearer token: %v", err)
@@ -323,10 +323,10 @@ func TestAttack_DP_09_ClientThatRequiresDPoP(t *testing.T) {
 // A node that cannot write does not let a proof pass unspent.
 func TestProofIsSpentOrRefused(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.machineClient()
+		c, secret := h.newMachineClient()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := h.Token(ctx, withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.proof(newPair(t, jose.ES256), tokenURL)))
+		_, err := h.Token(ctx, withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.newProof(newPair(t, jose.ES256), tokenURL)))
 		if err == nil {
 			t.Error("a token without a spent proof")
 		}
@@ -337,18 +337,18 @@ func TestRepair_C2_NonceIsAskedForBeforeTheAssertionIsSpent(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k, bindTo := newPair(t, jose.ES256), newPair(t, jose.ES256)
 		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS }
-		machine, _ := h.machineClient(keyed)
-		web, _ := h.webClient(keyed)
+		machine, _ := h.newMachineClient(keyed)
+		web, _ := h.newWebClient(keyed)
 		parURL := base + oidc.PushedPath
 		for name, send := range map[string]func(assertion, nonce string) error{
 			"token": func(assertion, nonce string) error {
 				r := form(t, "grant_type", "client_credentials", "client_assertion_type", AssertionType, "client_assertion", assertion)
-				_, err := h.Token(t.Context(), withProofs(r, h.proof(bindTo, tokenURL, claims{"nonce": nonce})))
+				_, err := h.Token(t.Context(), withProofs(r, h.newProof(bindTo, tokenURL, claims{"nonce": nonce})))
 				return err
 			},
 			"par": func(assertion, nonce string) error {
-				r := form(t, append(request(web), "client_assertion_type", AssertionType, "client_assertion", assertion)...)
-				r.Proof, r.Method, r.URL = []string{h.proof(bindTo, parURL, claims{"nonce": nonce})}, "POST", parURL
+				r := form(t, append(authorizationPairs(web), "client_assertion_type", AssertionType, "client_assertion", assertion)...)
+				r.Proof, r.Method, r.URL = []string{h.newProof(bindTo, parURL, claims{"nonce": nonce})}, "POST", parURL
 				_, err := h.Push(t.Context(), r)
 				return err
 			},

@@ -98,13 +98,13 @@ func (h *fixture) write(fn func(tx *store.Tx) error) {
 	h.requireOK(h.db.Write(h.t.Context(), tenant, fn))
 }
 
-// machineClient registers a machine and returns it with its secret.
-func (h *fixture) machineClient(change ...func(*client.Registration)) (auth.Client, string) {
+// newMachineClient registers a machine and returns it with its secret.
+func (h *fixture) newMachineClient(change ...func(*client.Registration)) (auth.Client, string) {
 	h.t.Helper()
-	return h.client(client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read", "write"}}, change...)
+	return h.newClient(client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read", "write"}}, change...)
 }
 
-func (h *fixture) client(r client.Registration, change ...func(*client.Registration)) (auth.Client, string) {
+func (h *fixture) newClient(r client.Registration, change ...func(*client.Registration)) (auth.Client, string) {
 	h.t.Helper()
 	for _, f := range change {
 		f(&r)

@@ -27,7 +27,7 @@ func (h *fixture) newCode(c auth.Client, changes ...string) string {
 
 func (h *fixture) newCodeIn(v *browser, c auth.Client, changes ...string) string {
 	h.t.Helper()
-	step, err := v.authorize(request(c, changes...)...)
+	step, err := v.authorize(authorizationPairs(c, changes...)...)
 	h.requireOK(err)
 	code, _, _ := h.requireCode(step)
 	return code
@@ -57,7 +57,7 @@ func (h *fixture) redeemRequest(c auth.Client, shown, code string, changes ...st
 	return r
 }
 
-func (h *fixture) redeem(c auth.Client, shown, code string, changes ...string) (auth.Tokens, error) {
+func (h *fixture) redeemCode(c auth.Client, shown, code string, changes ...string) (auth.Tokens, error) {
 	h.t.Helper()
 	out, err := h.Token(h.t.Context(), h.redeemRequest(c, shown, code, changes...))
 	if err != nil && (out.AccessToken != "" || out.RefreshToken != "" || out.IDToken != "") {
@@ -66,9 +66,9 @@ func (h *fixture) redeem(c auth.Client, shown, code string, changes ...string) (
 	return out.Tokens, err
 }
 
-// alive reports whether the tokens are still worth something, everywhere they can be
+// tokensActive reports whether the tokens are still worth something, everywhere they can be
 // shown. All three must agree.
-func (h *fixture) alive(c auth.Client, shown string, ts auth.Tokens) bool {
+func (h *fixture) tokensActive(c auth.Client, shown string, ts auth.Tokens) bool {
 	h.t.Helper()
 	seen, err := h.Introspect(h.t.Context(), basic(form(h.t, "token", ts.AccessToken), c.ID, shown))
 	h.requireOK(err)
@@ -87,30 +87,30 @@ func (h *fixture) alive(c auth.Client, shown string, ts auth.Tokens) bool {
 }
 
 func withOfflineAccess(r *client.Registration) {
-	firstParty(r)
+	withFirstParty(r)
 	r.Scopes = []string{"openid", "profile", "email", "offline_access"}
 }
 
 func TestRedeem(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
+		c, shown := h.newWebClient(withOfflineAccess)
 		code := h.newCode(c, "scope", "openid email offline_access", "nonce", "n-1")
-		ts, err := h.redeem(c, shown, code)
+		ts, err := h.redeemCode(c, shown, code)
 		h.requireOK(err)
 		if ts.RefreshToken == "" || ts.IDToken == "" || ts.Scope.String() != "openid email offline_access" || ts.Type != "" {
 			t.Errorf("%+v", ts)
 		}
-		if got := claimsOf(t, ts.AccessToken); got.Subject != string(h.alice) || got.Session != string(ts.Session) || got.Audience != base {
+		if got := decodeAccessToken(t, ts.AccessToken); got.Subject != string(h.alice) || got.Session != string(ts.Session) || got.Audience != base {
 			t.Errorf("the token says %+v", got)
 		}
-		if !h.alive(c, shown, ts) {
+		if !h.tokensActive(c, shown, ts) {
 			t.Error("the tokens are not alive")
 		}
 		ev := h.events(auth.EventTokenIssued)
 		if len(ev) != 1 || ev[0].Account != h.alice || ev[0].Detail["grant"] != "authorization_code" || ev[0].Detail["session"] != string(ts.Session) {
 			t.Errorf("audit lines %+v", ev)
 		}
-		next, err := h.refresh(c, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(c, shown, ts.RefreshToken)
 		h.requireOK(err)
 		if next.Session != ts.Session || next.IDToken == "" {
 			t.Errorf("refreshed: %+v", next)
@@ -121,20 +121,20 @@ func TestRedeem(t *testing.T) {
 // A client signs in twice in one browser: one session, whose tokens all live.
 func TestRedeemUsesTheClientsSessionAgain(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
-		other, otherShown := h.webClient(withOfflineAccess)
+		c, shown := h.newWebClient(withOfflineAccess)
+		other, otherShown := h.newWebClient(withOfflineAccess)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		one, err := h.redeem(c, shown, h.newCodeIn(v, c))
+		one, err := h.redeemCode(c, shown, h.newCodeIn(v, c))
 		h.requireOK(err)
-		two, err := h.redeem(c, shown, h.newCodeIn(v, c))
+		two, err := h.redeemCode(c, shown, h.newCodeIn(v, c))
 		h.requireOK(err)
-		foreign, err := h.redeem(other, otherShown, h.newCodeIn(v, other))
+		foreign, err := h.redeemCode(other, otherShown, h.newCodeIn(v, other))
 		h.requireOK(err)
 		if one.Session != two.Session || one.Session == foreign.Session {
 			t.Errorf("sessions %s, %s and of another client %s", one.Session, two.Session, foreign.Session)
 		}
-		if !h.alive(c, shown, one) || !h.alive(c, shown, two) || !h.alive(other, otherShown, foreign) {
+		if !h.tokensActive(c, shown, one) || !h.tokensActive(c, shown, two) || !h.tokensActive(other, otherShown, foreign) {
 			t.Error("a token died of another sign-in")
 		}
 	})
@@ -142,33 +142,33 @@ func TestRedeemUsesTheClientsSessionAgain(t *testing.T) {
 
 func TestAttack_TK_01_CodeTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
-		other, otherShown := h.webClient(withOfflineAccess)
+		c, shown := h.newWebClient(withOfflineAccess)
+		other, otherShown := h.newWebClient(withOfflineAccess)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		bystander, err := h.redeem(other, otherShown, h.newCodeIn(v, other))
+		bystander, err := h.redeemCode(other, otherShown, h.newCodeIn(v, other))
 		h.requireOK(err)
 		code := h.newCodeIn(v, c, "scope", "openid offline_access")
-		ts, err := h.redeem(c, shown, code)
+		ts, err := h.redeemCode(c, shown, code)
 		h.requireOK(err)
 		for range 2 {
-			_, err = h.redeem(c, shown, code)
+			_, err = h.redeemCode(c, shown, code)
 			h.requireRefused(err, oauth.InvalidGrant)
-			if h.alive(c, shown, ts) {
+			if h.tokensActive(c, shown, ts) {
 				t.Error("the tokens of the first redemption are alive")
 			}
 		}
-		_, err = h.refresh(c, shown, ts.RefreshToken)
+		_, err = h.refreshTokens(c, shown, ts.RefreshToken)
 		h.requireRefused(err, oauth.InvalidGrant)
-		if !h.alive(other, otherShown, bystander) {
+		if !h.tokensActive(other, otherShown, bystander) {
 			t.Error("another client's tokens in the same browser died as well")
 		}
 		if ev := h.events(auth.EventCodeReused); len(ev) != 1 || ev[0].Outcome != auth.Failure || ev[0].Account != h.alice {
 			t.Errorf("audit lines %+v", ev)
 		}
-		again, err := h.redeem(c, shown, h.newCodeIn(v, c)) // the browser's session goes on
+		again, err := h.redeemCode(c, shown, h.newCodeIn(v, c)) // the browser's session goes on
 		h.requireOK(err)
-		if again.Session == ts.Session || !h.alive(c, shown, again) {
+		if again.Session == ts.Session || !h.tokensActive(c, shown, again) {
 			t.Error("the next sign-in went into the session that had ended")
 		}
 	})
@@ -176,7 +176,7 @@ func TestAttack_TK_01_CodeTwice(t *testing.T) {
 
 func TestAttack_TK_02_CodeInParallel(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
+		c, shown := h.newWebClient(withOfflineAccess)
 		code := h.newCode(c, "scope", "openid offline_access")
 		r := h.redeemRequest(c, shown, code)
 		const n = 64
@@ -199,7 +199,7 @@ func TestAttack_TK_02_CodeInParallel(t *testing.T) {
 				continue
 			}
 			won++
-			if h.alive(c, shown, got[i].Tokens) {
+			if h.tokensActive(c, shown, got[i].Tokens) {
 				t.Error("the code was replayed, and its tokens are alive")
 			}
 		}
@@ -213,9 +213,9 @@ func TestAttack_TK_02_CodeInParallel(t *testing.T) {
 // after.
 func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
-		thief, thiefShown := h.webClient(withOfflineAccess)
-		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
+		c, shown := h.newWebClient(withOfflineAccess)
+		thief, thiefShown := h.newWebClient(withOfflineAccess)
+		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
 		type wrong struct {
 			client  auth.Client
 			shown   string
@@ -236,7 +236,7 @@ func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 		try := func(code string) {
 			t.Helper()
 			for name, w := range wrongs {
-				if _, err := h.redeem(w.client, w.shown, code, w.changes...); err == nil {
+				if _, err := h.redeemCode(w.client, w.shown, code, w.changes...); err == nil {
 					t.Errorf("%s: redeemed", name)
 				} else {
 					h.requireRefused(err, oauth.InvalidGrant)
@@ -245,10 +245,10 @@ func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 		}
 		code := h.newCode(c, "scope", "openid offline_access")
 		try(code)
-		ts, err := h.redeem(c, shown, code)
+		ts, err := h.redeemCode(c, shown, code)
 		h.requireOK(err)
 		try(code) // TK-39
-		if !h.alive(c, shown, ts) {
+		if !h.tokensActive(c, shown, ts) {
 			t.Error("TK-39: a bad replay ended the tokens of the good redemption")
 		}
 		if n := len(h.events(auth.EventCodeReused)); n != 0 {
@@ -259,13 +259,13 @@ func TestAttack_TK_03_08_39_WrongRedemptions(t *testing.T) {
 
 func TestAttack_TK_07_VerifierWithoutChallenge(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.PKCEOptional = true })
+		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.PKCEOptional = true })
 		code := h.newCode(c, "code_challenge", "", "code_challenge_method", "", "nonce", "n")
-		_, err := h.redeem(c, shown, code)
+		_, err := h.redeemCode(c, shown, code)
 		h.requireRefused(err, oauth.InvalidGrant)
-		ts, err := h.redeem(c, shown, code, "code_verifier", "")
+		ts, err := h.redeemCode(c, shown, code, "code_verifier", "")
 		h.requireOK(err)
-		if !h.alive(c, shown, ts) {
+		if !h.tokensActive(c, shown, ts) {
 			t.Error("not alive")
 		}
 	})
@@ -274,7 +274,7 @@ func TestAttack_TK_07_VerifierWithoutChallenge(t *testing.T) {
 // TK-08: verifiers whose hash fits and whose form does not.
 func TestAttack_TK_08_VerifierOfABadForm(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
+		c, shown := h.newWebClient(withOfflineAccess)
 		for name, tt := range map[string]struct {
 			verifier string
 			good     bool
@@ -289,7 +289,7 @@ func TestAttack_TK_08_VerifierOfABadForm(t *testing.T) {
 			"all marks":      {strings.Repeat("v", 39) + "-._~", true},
 		} {
 			code := h.newCode(c, "code_challenge", secret.Digest(tt.verifier))
-			_, err := h.redeem(c, shown, code, "code_verifier", tt.verifier)
+			_, err := h.redeemCode(c, shown, code, "code_verifier", tt.verifier)
 			if tt.good && err != nil || !tt.good && err == nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -302,20 +302,20 @@ func TestAttack_TK_08_VerifierOfABadForm(t *testing.T) {
 
 func TestAttack_TK_09_OldCode(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
+		c, shown := h.newWebClient(withOfflineAccess)
 		code, late := h.newCode(c), h.newCode(c)
 		h.clock.Advance(time.Minute - time.Millisecond)
-		_, err := h.redeem(c, shown, code)
+		_, err := h.redeemCode(c, shown, code)
 		h.requireOK(err)
 		h.clock.Advance(time.Millisecond)
-		_, err = h.redeem(c, shown, late)
+		_, err = h.redeemCode(c, shown, late)
 		h.requireRefused(err, oauth.InvalidGrant)
 	})
 }
 
 func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
+		c, shown := h.newWebClient(withOfflineAccess)
 		code := h.newCode(c, "scope", "openid offline_access")
 		altered := func(s string) (out []string) {
 			for n := 1; n <= 10; n++ {
@@ -330,19 +330,19 @@ func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
 			return append(out, s+"A", s+"=", s+"==", s[:4]+body, strings.ToUpper(s[:4])+s[4:], s[:10]+" "+s[10:], "")
 		}
 		for _, bad := range altered(code)[:16] {
-			_, err := h.redeem(c, shown, bad)
+			_, err := h.redeemCode(c, shown, bad)
 			h.requireRefused(err, oauth.InvalidGrant)
 		}
-		_, err := h.redeem(c, shown, "")
+		_, err := h.redeemCode(c, shown, "")
 		h.requireRefused(err, oauth.InvalidRequest)
-		ts, err := h.redeem(c, shown, code)
+		ts, err := h.redeemCode(c, shown, code)
 		h.requireOK(err)
 		for _, bad := range altered(ts.RefreshToken)[:16] {
-			_, err := h.refresh(c, shown, bad)
+			_, err := h.refreshTokens(c, shown, bad)
 			h.requireRefused(err, oauth.InvalidGrant)
 		}
-		sealed, sealedShown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = "opaque" })
-		opaque, err := h.redeem(sealed, sealedShown, h.newCode(sealed))
+		sealed, sealedShown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = "opaque" })
+		opaque, err := h.redeemCode(sealed, sealedShown, h.newCode(sealed))
 		h.requireOK(err)
 		for _, good := range []string{ts.AccessToken, opaque.AccessToken} {
 			for _, bad := range altered(good) {
@@ -357,7 +357,7 @@ func TestAttack_TK_10_AlteredCodesAndTokens(t *testing.T) {
 
 func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
+		c, shown := h.newWebClient(withOfflineAccess)
 		for name, shut := range map[string]func(tx *store.Tx, a *auth.Account) error{
 			"account disabled": func(tx *store.Tx, a *auth.Account) error { a.DisabledAt = tx.Now; return tx.UpdateAccount(*a) },
 			"address not proved": func(tx *store.Tx, a *auth.Account) error {
@@ -381,7 +381,7 @@ func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 				}
 				return shut(tx, &a)
 			})
-			if _, err := h.redeem(c, shown, code); err == nil {
+			if _, err := h.redeemCode(c, shown, code); err == nil {
 				t.Errorf("%s: redeemed", name)
 			} else {
 				h.requireRefused(err, oauth.InvalidGrant)
@@ -393,14 +393,14 @@ func TestAttack_TK_37_ShutBetweenCodeAndRedemption(t *testing.T) {
 // RT-14, and what offline access means for a client of ours and a stranger's.
 func TestAttack_RT_14_OfflineAccess(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(firstParty, func(r *client.Registration) { r.Scopes = []string{"openid"} })
-		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid offline_access"))
+		c, shown := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Scopes = []string{"openid"} })
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid offline_access"))
 		h.requireOK(err)
 		if ts.RefreshToken != "" || ts.Scope.String() != "openid" {
 			t.Errorf("a client without offline_access got %q and a refresh token: %v", ts.Scope, ts.RefreshToken != "")
 		}
-		once, onceShown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
-		ts, err = h.redeem(once, onceShown, h.newCode(once, "scope", "openid offline_access"))
+		once, onceShown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
+		ts, err = h.redeemCode(once, onceShown, h.newCode(once, "scope", "openid offline_access"))
 		h.requireOK(err)
 		if ts.RefreshToken != "" || ts.Scope.Has("offline_access") {
 			t.Errorf("a client that may not refresh got %q and a refresh token: %v", ts.Scope, ts.RefreshToken != "")
@@ -411,30 +411,30 @@ func TestAttack_RT_14_OfflineAccess(t *testing.T) {
 // RT-10: a log-out takes what is not offline along.
 func TestAttack_RT_10_LogoutEndsWhatIsNotOffline(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		own, ownSecret := h.webClient(withOfflineAccess)
-		stranger, strangerShown := h.webClient()
+		own, ownSecret := h.newWebClient(withOfflineAccess)
+		stranger, strangerShown := h.newWebClient()
 		v := h.newBrowser()
 		sid := v.signIn(h.alice)
-		mine, err := h.redeem(own, ownSecret, h.newCodeIn(v, own, "scope", "openid offline_access"))
+		mine, err := h.redeemCode(own, ownSecret, h.newCodeIn(v, own, "scope", "openid offline_access"))
 		h.requireOK(err)
-		step, err := v.authorize(request(stranger, "scope", "openid offline_access", "prompt", "consent")...)
+		step, err := v.authorize(authorizationPairs(stranger, "scope", "openid offline_access", "prompt", "consent")...)
 		h.requireOK(err)
 		code, _, _ := h.requireCode(v.consent(step, true))
-		theirs, err := h.redeem(stranger, strangerShown, code)
+		theirs, err := h.redeemCode(stranger, strangerShown, code)
 		h.requireOK(err)
 		if mine.RefreshToken == "" || theirs.RefreshToken == "" {
 			t.Fatal("no refresh tokens")
 		}
 		h.write(func(tx *store.Tx) error { return tx.EndSession(h.alice, sid, auth.EndLogout) })
-		if h.alive(own, ownSecret, mine) {
+		if h.tokensActive(own, ownSecret, mine) {
 			t.Error("our own client's tokens outlive the log-out")
 		}
-		_, err = h.refresh(own, ownSecret, mine.RefreshToken)
+		_, err = h.refreshTokens(own, ownSecret, mine.RefreshToken)
 		h.requireRefused(err, oauth.InvalidGrant)
-		if !h.alive(stranger, strangerShown, theirs) {
+		if !h.tokensActive(stranger, strangerShown, theirs) {
 			t.Error("offline access ended with the log-out")
 		}
-		_, err = h.refresh(stranger, strangerShown, theirs.RefreshToken)
+		_, err = h.refreshTokens(stranger, strangerShown, theirs.RefreshToken)
 		h.requireOK(err)
 	})
 }
@@ -444,31 +444,31 @@ func TestAttack_RT_10_LogoutEndsWhatIsNotOffline(t *testing.T) {
 func TestRedeemForResources(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const one, two, three = "https://one.test", "https://two.test", "https://three.test"
-		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.Audiences = []string{one, two, three} })
+		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.Audiences = []string{one, two, three} })
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(append(request(c, "scope", "openid offline_access"), "resource", one, "resource", two)...)
+		step, err := v.authorize(append(authorizationPairs(c, "scope", "openid offline_access"), "resource", one, "resource", two)...)
 		h.requireOK(err)
 		code, _, _ := h.requireCode(step)
 		for _, bad := range []string{three, base, "one.test"} {
-			_, err = h.redeem(c, shown, code, "resource", bad)
+			_, err = h.redeemCode(c, shown, code, "resource", bad)
 			h.requireRefused(err, oauth.InvalidTarget)
 		}
-		ts, err := h.redeem(c, shown, code, "resource", one)
+		ts, err := h.redeemCode(c, shown, code, "resource", one)
 		h.requireOK(err)
-		if got := claimsOf(t, ts.AccessToken).Audience; got != one {
+		if got := decodeAccessToken(t, ts.AccessToken).Audience; got != one {
 			t.Errorf("audience %v", got)
 		}
-		_, err = h.refresh(c, shown, ts.RefreshToken, "resource", three)
+		_, err = h.refreshTokens(c, shown, ts.RefreshToken, "resource", three)
 		h.requireRefused(err, oauth.InvalidTarget)
-		wide, err := h.refresh(c, shown, ts.RefreshToken)
+		wide, err := h.refreshTokens(c, shown, ts.RefreshToken)
 		h.requireOK(err)
-		if got, ok := claimsOf(t, wide.AccessToken).Audience.([]any); !ok || len(got) != 2 {
+		if got, ok := decodeAccessToken(t, wide.AccessToken).Audience.([]any); !ok || len(got) != 2 {
 			t.Errorf("audience after a refresh %v", got)
 		}
-		narrow, err := h.refresh(c, shown, wide.RefreshToken, "resource", two)
+		narrow, err := h.refreshTokens(c, shown, wide.RefreshToken, "resource", two)
 		h.requireOK(err)
-		if got := claimsOf(t, narrow.AccessToken).Audience; got != two {
+		if got := decodeAccessToken(t, narrow.AccessToken).Audience; got != two {
 			t.Errorf("audience %v", got)
 		}
 	})

@@ -37,16 +37,16 @@ type exchangeFixture struct {
 func newExchangeFixture(h *fixture, change ...func(*client.Registration)) *exchangeFixture {
 	h.t.Helper()
 	m := &exchangeFixture{fixture: h}
-	m.shop, m.shopSecret = h.client(client.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{"https://shop.test/cb"}, Scopes: []string{"openid", "read", "charge", "write", "offline_access"},
+	m.shop, m.shopSecret = h.newClient(client.Registration{Name: "Shop", Type: auth.ClientWeb, RedirectURIs: []string{"https://shop.test/cb"}, Scopes: []string{"openid", "read", "charge", "write", "offline_access"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantTokenExchange}, Audiences: []string{orders, archive}}})
-	m.orders, m.ordersSecret = h.client(client.Registration{Name: "Orders", Type: auth.ClientMachine, Scopes: []string{"read", "charge"},
+	m.orders, m.ordersSecret = h.newClient(client.Registration{Name: "Orders", Type: auth.ClientMachine, Scopes: []string{"read", "charge"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantClientCredentials, auth.GrantTokenExchange}, Serves: []string{orders},
 			Exchange: &auth.ClientExchangePolicy{Audiences: []string{billing}}}}, change...)
 	return m
 }
 
-// issue gives alice a session at the client, and a token for the audience.
-func (m *exchangeFixture) issue(c auth.ClientID, scope auth.Scope, change func(*auth.Grant), audience ...string) (string, auth.SessionID) {
+// issueToken gives alice a session at the client, and a token for the audience.
+func (m *exchangeFixture) issueToken(c auth.ClientID, scope auth.Scope, change func(*auth.Grant), audience ...string) (string, auth.SessionID) {
 	m.t.Helper()
 	var session auth.SessionID
 	m.write(func(tx *store.Tx) error {
@@ -68,7 +68,7 @@ func (m *exchangeFixture) issue(c auth.ClientID, scope auth.Scope, change func(*
 	return tokens.AccessToken, session
 }
 
-func (m *exchangeFixture) exchange(c auth.Client, sec, subject string, more ...string) (oidc.Issued, error) {
+func (m *exchangeFixture) exchangeToken(c auth.Client, sec, subject string, more ...string) (oidc.Issued, error) {
 	m.t.Helper()
 	return m.Token(m.t.Context(), m.exchangeRequest(c, sec, subject, more...))
 }
@@ -85,8 +85,8 @@ func (m *exchangeFixture) exchangeRequest(c auth.Client, sec, subject string, mo
 	return basic(form(m.t, append(pairs, more...)...), c.ID, sec)
 }
 
-// payload is all that an access token says.
-func payload(t testing.TB, access string) map[string]any {
+// decodeClaims returns all claims of an access token.
+func decodeClaims(t testing.TB, access string) map[string]any {
 	t.Helper()
 	b, err := secret.Decode(strings.Split(access, ".")[1])
 	var c map[string]any
@@ -102,16 +102,16 @@ func payload(t testing.TB, access string) map[string]any {
 func TestTokenExchange(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h)
-		subject, session := m.issue(m.shop.ID, auth.Scope{"openid", "read", "charge", "write"}, nil, orders)
+		subject, session := m.issueToken(m.shop.ID, auth.Scope{"openid", "read", "charge", "write"}, nil, orders)
 		h.clock.Advance(10 * time.Minute) // of 15
 
 		// A service goes on for the person, and is named as the actor.
-		ts, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", billing)
+		ts, err := m.exchangeToken(m.orders, m.ordersSecret, subject, "resource", billing)
 		h.requireOK(err)
-		got := payload(t, ts.AccessToken)
+		got := decodeClaims(t, ts.AccessToken)
 		for name, want := range map[string]any{
 			"sub": string(h.alice), "client_id": string(m.orders.ID), "aud": billing, "scope": "read charge", "sid": string(session), "acr": "1",
-			"exp": payload(t, subject)["exp"], "auth_time": payload(t, subject)["auth_time"],
+			"exp": decodeClaims(t, subject)["exp"], "auth_time": decodeClaims(t, subject)["auth_time"],
 		} {
 			if got[name] != want {
 				t.Errorf("%s is %v, want %v", name, got[name], want)
@@ -129,17 +129,17 @@ func TestTokenExchange(t *testing.T) {
 		}
 
 		// A client narrows its own token, and nobody acts for anybody.
-		own, err := m.exchange(m.shop, m.shopSecret, subject, "scope", "read", "requested_token_type", accessToken)
+		own, err := m.exchangeToken(m.shop, m.shopSecret, subject, "scope", "read", "requested_token_type", accessToken)
 		h.requireOK(err)
-		if got := payload(t, own.AccessToken); got["aud"] != orders || got["scope"] != "read" || got["act"] != nil || got["client_id"] != string(m.shop.ID) {
+		if got := decodeClaims(t, own.AccessToken); got["aud"] != orders || got["scope"] != "read" || got["act"] != nil || got["client_id"] != string(m.shop.ID) {
 			t.Errorf("narrowed: %v", got)
 		}
 		// So does a machine.
-		mine, err := h.credentials(m.orders, m.ordersSecret)
+		mine, err := h.requestClientCredentials(m.orders, m.ordersSecret)
 		h.requireOK(err)
-		less, err := m.exchange(m.orders, m.ordersSecret, mine.AccessToken, "scope", "read")
+		less, err := m.exchangeToken(m.orders, m.ordersSecret, mine.AccessToken, "scope", "read")
 		h.requireOK(err)
-		if got := payload(t, less.AccessToken); got["sub"] != string(m.orders.ID) || got["scope"] != "read" || got["sid"] != nil {
+		if got := decodeClaims(t, less.AccessToken); got["sub"] != string(m.orders.ID) || got["scope"] != "read" || got["sid"] != nil {
 			t.Errorf("narrowed: %v", got)
 		}
 	})
@@ -149,43 +149,43 @@ func TestTokenExchange(t *testing.T) {
 func TestTokenExchange_Actors(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h)
-		bill, billSecret := h.client(client.Registration{Name: "Billing", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{
+		bill, billSecret := h.newClient(client.Registration{Name: "Billing", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{
 			Grants: []auth.GrantType{auth.GrantClientCredentials, auth.GrantTokenExchange}, Serves: []string{billing}, Exchange: &auth.ClientExchangePolicy{Audiences: []string{billing, archive}}}})
-		subject, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
-		first, err := m.exchange(m.orders, m.ordersSecret, subject, "audience", billing)
+		subject, _ := m.issueToken(m.shop.ID, auth.Scope{"read"}, nil, orders)
+		first, err := m.exchangeToken(m.orders, m.ordersSecret, subject, "audience", billing)
 		h.requireOK(err)
-		second, err := m.exchange(bill, billSecret, first.AccessToken, "audience", archive, "resource", billing)
+		second, err := m.exchangeToken(bill, billSecret, first.AccessToken, "audience", archive, "resource", billing)
 		h.requireOK(err)
-		act, _ := json.Marshal(payload(t, second.AccessToken)["act"])
+		act, _ := json.Marshal(decodeClaims(t, second.AccessToken)["act"])
 		if want := `{"act":{"sub":"` + string(m.orders.ID) + `"},"sub":"` + string(bill.ID) + `"}`; string(act) != want {
 			t.Errorf("act is %s, want %s", act, want)
 		}
 		// Narrowing keeps the chain.
-		narrow, err := m.exchange(bill, billSecret, second.AccessToken, "audience", archive)
+		narrow, err := m.exchangeToken(bill, billSecret, second.AccessToken, "audience", archive)
 		h.requireOK(err)
-		if kept, _ := json.Marshal(payload(t, narrow.AccessToken)["act"]); string(kept) != string(act) {
+		if kept, _ := json.Marshal(decodeClaims(t, narrow.AccessToken)["act"]); string(kept) != string(act) {
 			t.Errorf("act is %s after narrowing", kept)
 		}
 		// An actor token says who acts; it has to be one of the client's own.
-		mine, err := h.credentials(m.orders, m.ordersSecret)
+		mine, err := h.requestClientCredentials(m.orders, m.ordersSecret)
 		h.requireOK(err)
-		by, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", billing, "actor_token", mine.AccessToken, "actor_token_type", accessToken)
+		by, err := m.exchangeToken(m.orders, m.ordersSecret, subject, "resource", billing, "actor_token", mine.AccessToken, "actor_token_type", accessToken)
 		h.requireOK(err)
-		if act, _ := payload(t, by.AccessToken)["act"].(map[string]any); act["sub"] != string(m.orders.ID) {
+		if act, _ := decodeClaims(t, by.AccessToken)["act"].(map[string]any); act["sub"] != string(m.orders.ID) {
 			t.Errorf("act is %v", act)
 		}
-		theirs, err := h.credentials(bill, billSecret)
+		theirs, err := h.requestClientCredentials(bill, billSecret)
 		h.requireOK(err)
 		for _, pairs := range [][]string{
 			{"actor_token", theirs.AccessToken, "actor_token_type", accessToken}, {"actor_token", "x", "actor_token_type", accessToken},
 			{"actor_token", mine.AccessToken}, {"actor_token_type", accessToken}, {"actor_token", mine.AccessToken, "actor_token_type", "urn:x"},
 		} {
-			_, err = m.exchange(m.orders, m.ordersSecret, subject, append(pairs, "resource", billing)...)
+			_, err = m.exchangeToken(m.orders, m.ordersSecret, subject, append(pairs, "resource", billing)...)
 			h.requireRefused(err, oauth.InvalidRequest)
 		}
 		deep := json.RawMessage(`{"sub":"a","act":{"sub":"b","act":{"sub":"c","act":{"sub":"d","act":{"sub":"e"}}}}}`)
-		long, _ := m.issue(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.Actor = deep }, orders)
-		_, err = m.exchange(m.orders, m.ordersSecret, long, "resource", billing)
+		long, _ := m.issueToken(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.Actor = deep }, orders)
+		_, err = m.exchangeToken(m.orders, m.ordersSecret, long, "resource", billing)
 		h.requireRefused(err, oauth.InvalidRequest)
 	})
 }
@@ -194,14 +194,14 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h)
 		ask := func(subject string, more ...string) error {
-			out, err := m.exchange(m.orders, m.ordersSecret, subject, append(more, "resource", billing)...)
+			out, err := m.exchangeToken(m.orders, m.ordersSecret, subject, append(more, "resource", billing)...)
 			if err != nil && out.AccessToken != "" {
 				t.Error("TK-31: a refusal came with a token")
 			}
 			return err
 		}
 		fresh := func(change func(*auth.Grant), audience ...string) string {
-			raw, _ := m.issue(m.shop.ID, auth.Scope{"read"}, change, audience...)
+			raw, _ := m.issueToken(m.shop.ID, auth.Scope{"read"}, change, audience...)
 			return raw
 		}
 		good := fresh(nil, orders)
@@ -218,8 +218,8 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 		foreign, err := h.Token(t.Context(), r)
 		h.requireOK(err)
 
-		rival, rivalSecret := h.machineClient(func(r *client.Registration) { r.Audiences = []string{orders} })
-		machine, err := h.credentials(rival, rivalSecret, "resource", orders)
+		rival, rivalSecret := h.newMachineClient(func(r *client.Registration) { r.Audiences = []string{orders} })
+		machine, err := h.requestClientCredentials(rival, rivalSecret, "resource", orders)
 		h.requireOK(err)
 		refresh := h.signIn(m.shop.ID, auth.Scope{"read", "offline_access"}).RefreshToken
 		idToken, err := h.keys.Sign(t.Context(), tenant, keys.ES256, "JWT", []byte(strings.Replace(decodePayload(t, good), "{", `{"nonce":"n",`, 1)))
@@ -246,8 +246,8 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 		h.requireRefused(ask(revoked), oauth.InvalidRequest)
 
 		// What came of a token ends with its session.
-		subject, session := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
-		out, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", billing)
+		subject, session := m.issueToken(m.shop.ID, auth.Scope{"read"}, nil, orders)
+		out, err := m.exchangeToken(m.orders, m.ordersSecret, subject, "resource", billing)
 		h.requireOK(err)
 		_, err = h.tokens.VerifyAudience(t.Context(), tenant, out.AccessToken, billing)
 		h.requireOK(err)
@@ -280,9 +280,9 @@ func decodePayload(t testing.TB, jwt string) string {
 func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h)
-		subject, _ := m.issue(m.shop.ID, auth.Scope{"openid", "read", "write", "offline_access"}, nil, orders)
+		subject, _ := m.issueToken(m.shop.ID, auth.Scope{"openid", "read", "write", "offline_access"}, nil, orders)
 		service := func(more ...string) (oidc.Issued, error) {
-			return m.exchange(m.orders, m.ordersSecret, subject, more...)
+			return m.exchangeToken(m.orders, m.ordersSecret, subject, more...)
 		}
 		for name, ask := range map[string]struct {
 			more []string
@@ -303,32 +303,32 @@ func TestAttack_TK_32_BeyondPolicy(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				if out, err := service(ask.more...); err == nil {
-					t.Errorf("got %v", payload(t, out.AccessToken))
+					t.Errorf("got %v", decodeClaims(t, out.AccessToken))
 				} else {
 					h.requireRefused(err, ask.code)
 				}
 			})
 		}
 		// One's own token is narrowed, never widened.
-		_, err := m.exchange(m.shop, m.shopSecret, subject, "scope", "charge")
+		_, err := m.exchangeToken(m.shop, m.shopSecret, subject, "scope", "charge")
 		h.requireRefused(err, oauth.InvalidScope)
-		_, err = m.exchange(m.shop, m.shopSecret, subject, "resource", base)
+		_, err = m.exchangeToken(m.shop, m.shopSecret, subject, "resource", base)
 		h.requireRefused(err, oauth.InvalidTarget)
 		// Who may not have the grant, or keeps no secret, exchanges nothing.
-		rival, rivalSecret := h.machineClient(func(r *client.Registration) { r.Serves = []string{orders} })
-		_, err = m.exchange(rival, rivalSecret, subject, "resource", billing)
+		rival, rivalSecret := h.newMachineClient(func(r *client.Registration) { r.Serves = []string{orders} })
+		_, err = m.exchangeToken(rival, rivalSecret, subject, "resource", billing)
 		h.requireRefused(err, oauth.UnauthorizedClient)
 		// A client that has nothing to do with the audience needs to be set to.
-		stranger, strangerSecret := h.machineClient(func(r *client.Registration) {
+		stranger, strangerSecret := h.newMachineClient(func(r *client.Registration) {
 			r.Grants, r.Exchange = []auth.GrantType{auth.GrantTokenExchange}, &auth.ClientExchangePolicy{Audiences: []string{orders, billing}}
 		})
-		_, err = m.exchange(stranger, strangerSecret, subject, "resource", billing)
+		_, err = m.exchangeToken(stranger, strangerSecret, subject, "resource", billing)
 		h.requireRefused(err, oauth.InvalidRequest)
 		h.write(func(tx *store.Tx) error {
 			stranger.Settings.Exchange.Subjects = []auth.ClientID{m.shop.ID}
 			return tx.UpdateClient(stranger)
 		})
-		_, err = m.exchange(stranger, strangerSecret, subject, "resource", billing)
+		_, err = m.exchangeToken(stranger, strangerSecret, subject, "resource", billing)
 		h.requireOK(err)
 	})
 }
@@ -340,18 +340,18 @@ func TestAttack_TK_32_OwnAPI(t *testing.T) {
 		m := newExchangeFixture(h, func(r *client.Registration) {
 			r.FirstParty, r.Exchange = true, &auth.ClientExchangePolicy{Audiences: []string{base, billing}, Subjects: []auth.ClientID{"*"}}
 		})
-		ours, _ := h.client(client.Registration{Name: "Ours", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{"https://ours.test/cb"}, Scopes: []string{"read"},
+		ours, _ := h.newClient(client.Registration{Name: "Ours", Type: auth.ClientWeb, FirstParty: true, RedirectURIs: []string{"https://ours.test/cb"}, Scopes: []string{"read"},
 			ClientSettings: auth.ClientSettings{Audiences: []string{orders}}})
-		theirs, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil)
-		_, err := m.exchange(m.orders, m.ordersSecret, theirs, "resource", base)
+		theirs, _ := m.issueToken(m.shop.ID, auth.Scope{"read"}, nil)
+		_, err := m.exchangeToken(m.orders, m.ordersSecret, theirs, "resource", base)
 		h.requireRefused(err, oauth.InvalidTarget)
-		_, err = m.exchange(m.orders, m.ordersSecret, theirs, "resource", billing)
+		_, err = m.exchangeToken(m.orders, m.ordersSecret, theirs, "resource", billing)
 		h.requireOK(err)
-		first, _ := m.issue(ours.ID, auth.Scope{"read"}, nil)
-		_, err = m.exchange(m.orders, m.ordersSecret, first, "resource", base)
+		first, _ := m.issueToken(ours.ID, auth.Scope{"read"}, nil)
+		_, err = m.exchangeToken(m.orders, m.ordersSecret, first, "resource", base)
 		h.requireOK(err)
-		narrow, _ := m.issue(ours.ID, auth.Scope{"read"}, nil, orders) // was never for our API
-		_, err = m.exchange(m.orders, m.ordersSecret, narrow, "resource", base)
+		narrow, _ := m.issueToken(ours.ID, auth.Scope{"read"}, nil, orders) // was never for our API
+		_, err = m.exchangeToken(m.orders, m.ordersSecret, narrow, "resource", base)
 		h.requireRefused(err, oauth.InvalidTarget)
 	})
 }
@@ -361,28 +361,28 @@ func TestTokenExchange_ImpersonationAndKeys(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h, func(r *client.Registration) { r.Exchange.Impersonate = true })
 		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
-		plain, _ := m.issue(m.shop.ID, auth.Scope{"read"}, nil, orders)
-		out, err := m.exchange(m.orders, m.ordersSecret, plain, "resource", billing)
+		plain, _ := m.issueToken(m.shop.ID, auth.Scope{"read"}, nil, orders)
+		out, err := m.exchangeToken(m.orders, m.ordersSecret, plain, "resource", billing)
 		h.requireOK(err)
-		if got := payload(t, out.AccessToken); got["act"] != nil || got["cnf"] != nil {
+		if got := decodeClaims(t, out.AccessToken); got["act"] != nil || got["cnf"] != nil {
 			t.Errorf("%v", got)
 		}
 		with := func(subject string, proofs ...string) (oidc.Issued, error) {
 			return h.Token(t.Context(), withProofs(m.exchangeRequest(m.orders, m.ordersSecret, subject, "resource", billing), proofs...))
 		}
-		stronger, err := with(plain, h.proof(k, tokenURL))
+		stronger, err := with(plain, h.newProof(k, tokenURL))
 		h.requireOK(err)
-		if jktOf(t, stronger.AccessToken) != k.Thumbprint(t) {
+		if decodeThumbprint(t, stronger.AccessToken) != k.Thumbprint(t) {
 			t.Error("the proof did not bind the new token")
 		}
-		tied, _ := m.issue(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.JKT = k.Thumbprint(t) }, orders)
+		tied, _ := m.issueToken(m.shop.ID, auth.Scope{"read"}, func(g *auth.Grant) { g.JKT = k.Thumbprint(t) }, orders)
 		_, err = with(tied)
 		h.requireRefused(err, oauth.InvalidRequest)
-		_, err = with(tied, h.proof(other, tokenURL))
+		_, err = with(tied, h.newProof(other, tokenURL))
 		h.requireRefused(err, oauth.InvalidRequest)
-		out, err = with(tied, h.proof(k, tokenURL))
+		out, err = with(tied, h.newProof(k, tokenURL))
 		h.requireOK(err)
-		if jktOf(t, out.AccessToken) != k.Thumbprint(t) || out.Type != "DPoP" {
+		if decodeThumbprint(t, out.AccessToken) != k.Thumbprint(t) || out.Type != "DPoP" {
 			t.Error("the binding was lost")
 		}
 	})

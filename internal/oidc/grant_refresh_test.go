@@ -10,7 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
-func (h *fixture) refresh(c auth.Client, secret, raw string, more ...string) (auth.Tokens, error) {
+func (h *fixture) refreshTokens(c auth.Client, secret, raw string, more ...string) (auth.Tokens, error) {
 	h.t.Helper()
 	r := form(h.t, append([]string{"grant_type", "refresh_token", "refresh_token", raw}, more...)...)
 	if secret == "" {
@@ -25,41 +25,41 @@ func (h *fixture) refresh(c auth.Client, secret, raw string, more ...string) (au
 // RT-03, RT-04, RT-05, RT-11 and the first lines of RT-01.
 func TestAttack_RT_RefreshGrant(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		conf, secret := h.client(client.Registration{Name: "A", Type: auth.ClientWeb})
-		conf2, secret2 := h.client(client.Registration{Name: "B", Type: auth.ClientWeb})
-		page, _ := h.client(client.Registration{Name: "C", Type: auth.ClientSPA})
+		conf, secret := h.newClient(client.Registration{Name: "A", Type: auth.ClientWeb})
+		conf2, secret2 := h.newClient(client.Registration{Name: "B", Type: auth.ClientWeb})
+		page, _ := h.newClient(client.Registration{Name: "C", Type: auth.ClientSPA})
 		ts := h.signIn(conf.ID, auth.DefaultScope)
 
-		_, err := h.refresh(conf2, secret2, ts.RefreshToken) // RT-03
+		_, err := h.refreshTokens(conf2, secret2, ts.RefreshToken) // RT-03
 		h.requireRefused(err, oauth.InvalidGrant)
-		_, err = h.refresh(page, "", ts.RefreshToken)
+		_, err = h.refreshTokens(page, "", ts.RefreshToken)
 		h.requireRefused(err, oauth.InvalidGrant)
-		_, err = h.refresh(conf, "", ts.RefreshToken)
+		_, err = h.refreshTokens(conf, "", ts.RefreshToken)
 		h.requireRefused(err, oauth.InvalidClient)
-		_, err = h.refresh(conf, secret, ts.AccessToken) // RT-11
+		_, err = h.refreshTokens(conf, secret, ts.AccessToken) // RT-11
 		h.requireRefused(err, oauth.InvalidGrant)
-		_, err = h.refresh(conf, secret, ts.RefreshToken, "scope", "openid admin") // RT-04
+		_, err = h.refreshTokens(conf, secret, ts.RefreshToken, "scope", "openid admin") // RT-04
 		h.requireRefused(err, oauth.InvalidScope)
 
-		narrow, err := h.refresh(conf, secret, ts.RefreshToken, "scope", "openid") // RT-05
+		narrow, err := h.refreshTokens(conf, secret, ts.RefreshToken, "scope", "openid") // RT-05
 		h.requireOK(err)
-		if narrow.Scope.String() != "openid" || claimsOf(t, narrow.AccessToken).Scope != "openid" {
+		if narrow.Scope.String() != "openid" || decodeAccessToken(t, narrow.AccessToken).Scope != "openid" {
 			t.Errorf("narrowed to %q", narrow.Scope)
 		}
-		wide, err := h.refresh(conf, secret, narrow.RefreshToken)
+		wide, err := h.refreshTokens(conf, secret, narrow.RefreshToken)
 		h.requireOK(err)
 		if d := cmp.Diff(auth.DefaultScope, wide.Scope); d != "" {
 			t.Errorf("scope (-want +got):\n%s", d)
 		}
-		again, err := h.refresh(conf, secret, wide.RefreshToken, "scope", auth.DefaultScope.String())
+		again, err := h.refreshTokens(conf, secret, wide.RefreshToken, "scope", auth.DefaultScope.String())
 		h.requireOK(err)
-		if got := claimsOf(t, again.AccessToken); got.Subject != string(h.alice) || got.ClientID != string(conf.ID) || got.Session == "" {
+		if got := decodeAccessToken(t, again.AccessToken); got.Subject != string(h.alice) || got.ClientID != string(conf.ID) || got.Session == "" {
 			t.Errorf("the token says %+v", got)
 		}
 
-		_, err = h.refresh(conf, secret, ts.RefreshToken) // RT-01: long spent
+		_, err = h.refreshTokens(conf, secret, ts.RefreshToken) // RT-01: long spent
 		h.requireRefused(err, oauth.InvalidGrant)
-		_, err = h.refresh(conf, secret, again.RefreshToken)
+		_, err = h.refreshTokens(conf, secret, again.RefreshToken)
 		h.requireRefused(err, oauth.InvalidGrant)
 		if n := len(h.events(auth.EventRefreshReused)); n != 1 {
 			t.Errorf("%d audit lines of reuse", n)

@@ -34,17 +34,17 @@ var (
 
 const AssertionType = clienttest.AssertionType
 
-// publish starts a web server of clients, and returns the setting with which a provider fetches
+// startPublisher starts a web server of clients, and returns the setting with which a provider fetches
 // from it.
-func publish(t testing.TB) (*clienttest.Publisher, func(*settings)) {
+func startPublisher(t testing.TB) (*clienttest.Publisher, func(*settings)) {
 	p, out := clienttest.Publish(t)
 	return p, func(c *settings) { c.Out = out }
 }
 
 func withDocuments(c *settings) { c.client.Documents = true }
 
-// public authenticates a client by its id only.
-func (h *fixture) public(id string) error {
+// authenticatePublic authenticates a client by its id only.
+func (h *fixture) authenticatePublic(id string) error {
 	h.t.Helper()
 	_, err := h.clients.Authenticate(h.t.Context(), form(h.t, "client_id", id))
 	return err
@@ -60,6 +60,6 @@ func digestOf(s string) string { return secret.Digest(s) }
 
 func errorsAs(err error, to **oauth.Error) bool { return errors.As(err, to) }
 
-func liteConfig(t testing.TB) store.Config {
+func sqliteConfig(t testing.TB) store.Config {
 	return store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)}
 }

@@ -43,12 +43,12 @@ func (h *fixture) decodeIDToken(raw string) (jose.Header, claims) {
 func TestIDToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, alg := range []string{"", "RS256", "ES256", "EdDSA"} {
-			c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = alg })
+			c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = alg })
 			signedIn := h.clock.Now()
 			v := h.newBrowser()
 			v.signIn(h.alice)
 			h.clock.Advance(10 * time.Second)
-			ts, err := h.redeem(c, shown, h.newCodeIn(v, c, "nonce", "n-0S6_WzA2Mj"))
+			ts, err := h.redeemCode(c, shown, h.newCodeIn(v, c, "nonce", "n-0S6_WzA2Mj"))
 			h.requireOK(err)
 			head, got := h.decodeIDToken(ts.IDToken)
 			if want := map[string]string{"": "RS256"}[alg] + alg; head.Algorithm != want || head.ExtraHeaders[jose.HeaderType] != "JWT" {
@@ -71,8 +71,8 @@ func TestIDToken(t *testing.T) {
 				t.Errorf("%q: claims (-want +got):\n%s", alg, d)
 			}
 		}
-		plain, shown := h.webClient(withOfflineAccess)
-		ts, err := h.redeem(plain, shown, h.newCode(plain, "scope", "profile"))
+		plain, shown := h.newWebClient(withOfflineAccess)
+		ts, err := h.redeemCode(plain, shown, h.newCode(plain, "scope", "profile"))
 		h.requireOK(err)
 		if ts.IDToken != "" {
 			t.Error("an ID Token without openid")
@@ -82,11 +82,11 @@ func TestIDToken(t *testing.T) {
 
 func TestIDTokenHasTheClaimsAskedFor(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
+		c, shown := h.newWebClient(withOfflineAccess)
 		ask := `{"id_token":{"email":{"essential":true},"email_verified":null,"name":null,"unknown":null}}`
-		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid offline_access", "claims", ask))
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid offline_access", "claims", ask))
 		h.requireOK(err)
-		next, err := h.refresh(c, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(c, shown, ts.RefreshToken)
 		h.requireOK(err)
 		for i, raw := range []string{ts.IDToken, next.IDToken} {
 			_, got := h.decodeIDToken(raw)
@@ -102,15 +102,15 @@ func TestIDTokenHasTheClaimsAskedFor(t *testing.T) {
 
 func TestRepair_B8_ClaimsOfGrantedScopesInTheIDToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenClaims = "scope" })
+		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenClaims = "scope" })
 		for scope, want := range map[string]map[string]any{
 			"openid offline_access":               {"email": nil, "email_verified": nil, "updated_at": nil},
 			"openid email offline_access":         {"email": "alice@example.test", "email_verified": true, "updated_at": nil},
 			"openid email profile offline_access": {"email": "alice@example.test", "email_verified": true, "updated_at": float64(h.clock.Now().Unix())},
 		} {
-			ts, err := h.redeem(c, shown, h.newCode(c, "scope", scope))
+			ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", scope))
 			h.requireOK(err)
-			next, err := h.refresh(c, shown, ts.RefreshToken)
+			next, err := h.refreshTokens(c, shown, ts.RefreshToken)
 			h.requireOK(err)
 			for i, raw := range []string{ts.IDToken, next.IDToken} {
 				_, got := h.decodeIDToken(raw)
@@ -131,10 +131,10 @@ func TestRepair_B8_ClaimsOfGrantedScopesInTheIDToken(t *testing.T) {
 func TestRepair_C5_SessionOnlyForClientsThatHearOfItsEnd(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, backchannel := range []string{"", "https://app.example/backchannel"} {
-			c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.BackchannelURI = backchannel })
-			ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid offline_access"))
+			c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.BackchannelURI = backchannel })
+			ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid offline_access"))
 			h.requireOK(err)
-			next, err := h.refresh(c, shown, ts.RefreshToken)
+			next, err := h.refreshTokens(c, shown, ts.RefreshToken)
 			h.requireOK(err)
 			for i, raw := range []string{ts.IDToken, next.IDToken} {
 				_, got := h.decodeIDToken(raw)
@@ -142,7 +142,7 @@ func TestRepair_C5_SessionOnlyForClientsThatHearOfItsEnd(t *testing.T) {
 					t.Errorf("back-channel logout %q: ID Token %d says sid %v", backchannel, i+1, got["sid"])
 				}
 			}
-			if got := payload(t, ts.AccessToken); got["sid"] != string(ts.Session) {
+			if got := decodeClaims(t, ts.AccessToken); got["sid"] != string(ts.Session) {
 				t.Errorf("the access token says sid %v", got["sid"])
 			}
 		}
@@ -152,12 +152,12 @@ func TestRepair_C5_SessionOnlyForClientsThatHearOfItsEnd(t *testing.T) {
 // RT-18: a refreshed ID Token tells of the same sign-in.
 func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
-		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid offline_access", "nonce", "n-1"))
+		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid offline_access", "nonce", "n-1"))
 		h.requireOK(err)
 		_, first := h.decodeIDToken(ts.IDToken)
 		h.clock.Advance(time.Hour)
-		next, err := h.refresh(c, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(c, shown, ts.RefreshToken)
 		h.requireOK(err)
 		_, second := h.decodeIDToken(next.IDToken)
 		if _, there := second["nonce"]; there || first["nonce"] != "n-1" {
@@ -174,7 +174,7 @@ func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 		if d := cmp.Diff(first, second); d != "" {
 			t.Errorf("-first +refreshed:\n%s", d)
 		}
-		narrow, err := h.refresh(c, shown, next.RefreshToken, "scope", "offline_access")
+		narrow, err := h.refreshTokens(c, shown, next.RefreshToken, "scope", "offline_access")
 		h.requireOK(err)
 		if narrow.IDToken != "" {
 			t.Error("an ID Token for a scope without openid")
@@ -186,15 +186,15 @@ func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 // shares and which is not the account's id.
 func TestPairwise(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.SubjectType, r.IDTokenAlgorithm = "pairwise", "ES256" })
-		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email offline_access"))
+		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.SubjectType, r.IDTokenAlgorithm = "pairwise", "ES256" })
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email offline_access"))
 		h.requireOK(err)
 		_, id := h.decodeIDToken(ts.IDToken)
 		sub, _ := id["sub"].(string)
 		if len(sub) != 43 || sub == string(h.alice) {
 			t.Fatalf("sub %q", sub)
 		}
-		next, err := h.refresh(c, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(c, shown, ts.RefreshToken)
 		h.requireOK(err)
 		_, again := h.decodeIDToken(next.IDToken)
 		seen, err := h.Introspect(t.Context(), basic(form(t, "token", next.AccessToken), c.ID, shown))
@@ -202,7 +202,7 @@ func TestPairwise(t *testing.T) {
 		kept, err := h.Introspect(t.Context(), basic(form(t, "token", next.RefreshToken), c.ID, shown))
 		h.requireOK(err)
 		for what, got := range map[string]any{
-			"access token": claimsOf(t, next.AccessToken).Subject, "refreshed ID Token": again["sub"], "userinfo": h.userInfo(next.AccessToken)["sub"],
+			"access token": decodeAccessToken(t, next.AccessToken).Subject, "refreshed ID Token": again["sub"], "userinfo": h.userInfo(next.AccessToken)["sub"],
 			"introspection": seen.Subject, "introspection of the refresh token": kept.Subject, "Subject": h.tokens.Subject(c, h.alice),
 		} {
 			if got != sub {
@@ -216,7 +216,7 @@ func TestPairwise(t *testing.T) {
 			t.Error("another sector or another person has the same name")
 		}
 		h.requireOK(h.Revoke(t.Context(), basic(form(t, "token", next.AccessToken), c.ID, shown)))
-		if h.alive(c, shown, auth.Tokens{AccessToken: next.AccessToken}) {
+		if h.tokensActive(c, shown, auth.Tokens{AccessToken: next.AccessToken}) {
 			t.Error("a revoked token lives on")
 		}
 		if ev := h.events(auth.EventTokenRevoked); len(ev) != 1 || ev[0].Account != h.alice {
@@ -224,7 +224,7 @@ func TestPairwise(t *testing.T) {
 		}
 		// Nobody makes a token of one's own session into another person's by its name.
 		h.changeClient(c, func(c *auth.Client) { c.Settings.Sector = "moved.test" })
-		if h.alive(c, shown, auth.Tokens{AccessToken: ts.AccessToken}) {
+		if h.tokensActive(c, shown, auth.Tokens{AccessToken: ts.AccessToken}) {
 			t.Error("a token under a name that is not the client's any more is alive")
 		}
 	})
@@ -233,16 +233,16 @@ func TestPairwise(t *testing.T) {
 // What another company's client was given does not open our own API.
 func TestOurAPITakesOurClientsAlone(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		own, ownSecret := h.webClient(withOfflineAccess)
-		stranger, strangerShown := h.webClient()
+		own, ownSecret := h.newWebClient(withOfflineAccess)
+		stranger, strangerShown := h.newWebClient()
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		mine, err := h.redeem(own, ownSecret, h.newCodeIn(v, own))
+		mine, err := h.redeemCode(own, ownSecret, h.newCodeIn(v, own))
 		h.requireOK(err)
-		step, err := v.authorize(request(stranger)...)
+		step, err := v.authorize(authorizationPairs(stranger)...)
 		h.requireOK(err)
 		code, _, _ := h.requireCode(v.consent(step, true))
-		theirs, err := h.redeem(stranger, strangerShown, code)
+		theirs, err := h.redeemCode(stranger, strangerShown, code)
 		h.requireOK(err)
 		if _, err := h.tokens.Verify(t.Context(), tenant, mine.AccessToken); err != nil {
 			t.Errorf("our own client: %v", err)
@@ -251,7 +251,7 @@ func TestOurAPITakesOurClientsAlone(t *testing.T) {
 			t.Errorf("a stranger's client: %v", err)
 		}
 		h.changeClient(own, func(c *auth.Client) { c.Settings.SubjectType = "pairwise" })
-		named, err := h.redeem(own, ownSecret, h.newCodeIn(v, own))
+		named, err := h.redeemCode(own, ownSecret, h.newCodeIn(v, own))
 		h.requireOK(err)
 		if got, err := h.tokens.Verify(t.Context(), tenant, named.AccessToken); err != nil || got.Subject != string(h.alice) {
 			t.Errorf("a pairwise client of ours: %v, %v", got, err)
@@ -272,7 +272,7 @@ func (h *fixture) userInfo(access string) claims {
 // EP-08: what is said of an address is true at that moment, everywhere.
 func TestAttack_EP_08_EmailVerified(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
+		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
 		h.write(func(tx *store.Tx) error {
 			self, err := tx.CurrentTenant()
 			if err != nil {
@@ -281,7 +281,7 @@ func TestAttack_EP_08_EmailVerified(t *testing.T) {
 			self.Settings.AllowUnverified = true
 			return tx.UpdateCurrentTenant(self)
 		})
-		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email offline_access", "claims", `{"id_token":{"email":null,"email_verified":null}}`))
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email offline_access", "claims", `{"id_token":{"email":null,"email_verified":null}}`))
 		h.requireOK(err)
 		change := func(email string, at time.Time) {
 			h.write(func(tx *store.Tx) error {
@@ -298,7 +298,7 @@ func TestAttack_EP_08_EmailVerified(t *testing.T) {
 		}
 		check := func(email string, verified bool) {
 			t.Helper()
-			if ts, err = h.refresh(c, shown, ts.RefreshToken); err != nil {
+			if ts, err = h.refreshTokens(c, shown, ts.RefreshToken); err != nil {
 				t.Fatal(err)
 			}
 			_, id := h.decodeIDToken(ts.IDToken)

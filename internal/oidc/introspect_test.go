@@ -31,8 +31,8 @@ func (h *fixture) requireInactive(name string, v oidc.Introspection) {
 
 func TestIntrospect(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		api, apiSecret := h.machineClient()
-		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
+		api, apiSecret := h.newMachineClient()
+		app, appSecret := h.newClient(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
 		ts := h.signIn(app.ID, auth.DefaultScope)
 		now := h.clock.Now().Unix()
 		want := oidc.Introspection{Active: true, TokenType: "Bearer", Issuer: base, Subject: string(h.alice), Audience: []string{base}, ClientID: string(app.ID),
@@ -64,12 +64,12 @@ func TestIntrospect(t *testing.T) {
 func TestAttack_EP_01_02_Introspection(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		orders := "https://orders.example.test"
-		api, apiSecret := h.machineClient()
-		job, jobSecret := h.machineClient(func(r *client.Registration) { r.Audiences = []string{orders} })
-		shop, shopSecret := h.machineClient(func(r *client.Registration) { r.Serves = []string{orders} })
-		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
-		web2, web2Secret := h.client(client.Registration{Name: "B", Type: auth.ClientWeb})
-		page, _ := h.client(client.Registration{Name: "C", Type: auth.ClientSPA})
+		api, apiSecret := h.newMachineClient()
+		job, jobSecret := h.newMachineClient(func(r *client.Registration) { r.Audiences = []string{orders} })
+		shop, shopSecret := h.newMachineClient(func(r *client.Registration) { r.Serves = []string{orders} })
+		app, appSecret := h.newClient(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
+		web2, web2Secret := h.newClient(client.Registration{Name: "B", Type: auth.ClientWeb})
+		page, _ := h.newClient(client.Registration{Name: "C", Type: auth.ClientSPA})
 		ts := h.signIn(app.ID, auth.DefaultScope)
 
 		for name, r := range map[string]client.Request{
@@ -88,7 +88,7 @@ func TestAttack_EP_01_02_Introspection(t *testing.T) {
 		_, err := h.Introspect(t.Context(), basic(form(t), api.ID, apiSecret))
 		h.requireRefused(err, oauth.InvalidRequest)
 
-		forOrders, err := h.credentials(job, jobSecret, "resource", orders)
+		forOrders, err := h.requestClientCredentials(job, jobSecret, "resource", orders)
 		h.requireOK(err)
 		if v := h.introspect(shop, shopSecret, forOrders.AccessToken); !v.Active || v.Subject != string(job.ID) {
 			t.Errorf("the resource server learns %+v", v)
@@ -104,7 +104,7 @@ func TestAttack_EP_01_02_Introspection(t *testing.T) {
 			h.requireInactive(raw[:min(len(raw), 40)], h.introspect(api, apiSecret, raw))
 		}
 		spent := ts.RefreshToken
-		next, err := h.refresh(app, appSecret, spent)
+		next, err := h.refreshTokens(app, appSecret, spent)
 		h.requireOK(err)
 		h.requireInactive("spent", h.introspect(app, appSecret, spent))
 		if !h.introspect(app, appSecret, next.RefreshToken).Active {
@@ -123,12 +123,12 @@ func TestAttack_EP_01_02_Introspection(t *testing.T) {
 // EP-04, EP-05.
 func TestAttack_EP_04_05_Revocation(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		api, apiSecret := h.machineClient()
-		job, jobSecret := h.machineClient()
-		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
-		page, _ := h.client(client.Registration{Name: "C", Type: auth.ClientSPA})
+		api, apiSecret := h.newMachineClient()
+		job, jobSecret := h.newMachineClient()
+		app, appSecret := h.newClient(client.Registration{Name: "App", Type: auth.ClientWeb, FirstParty: true})
+		page, _ := h.newClient(client.Registration{Name: "C", Type: auth.ClientSPA})
 		ts, theirs := h.signIn(app.ID, auth.DefaultScope), h.signIn(page.ID, auth.DefaultScope)
-		machine, err := h.credentials(job, jobSecret)
+		machine, err := h.requestClientCredentials(job, jobSecret)
 		h.requireOK(err)
 
 		revoke := func(c auth.Client, secret, raw string, more ...string) error {
@@ -154,7 +154,7 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 		if _, err := h.tokens.Verify(t.Context(), tenant, machine.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("a revoked access token: %v", err)
 		}
-		if fresh, err := h.credentials(job, jobSecret); err != nil || !h.introspect(job, jobSecret, fresh.AccessToken).Active {
+		if fresh, err := h.requestClientCredentials(job, jobSecret); err != nil || !h.introspect(job, jobSecret, fresh.AccessToken).Active {
 			t.Errorf("the next one: %v", err)
 		}
 		for range 2 {
@@ -162,7 +162,7 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 		}
 		h.requireInactive("revoked", h.introspect(app, appSecret, ts.RefreshToken))
 		h.requireInactive("access token of the revoked", h.introspect(api, apiSecret, ts.AccessToken))
-		_, err = h.refresh(app, appSecret, ts.RefreshToken)
+		_, err = h.refreshTokens(app, appSecret, ts.RefreshToken)
 		h.requireRefused(err, oauth.InvalidGrant)
 		h.requireOK(h.Revoke(t.Context(), form(t, "token", theirs.RefreshToken, "client_id", string(page.ID))))
 		h.requireInactive("revoked by a public client", h.introspect(api, apiSecret, theirs.AccessToken))
@@ -177,9 +177,9 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 
 // FuzzToken: no text makes introspection or revocation fail, or anything active.
 func FuzzToken(f *testing.F) {
-	h := newFixture(f, liteConfig(f))
-	c, secret := h.machineClient()
-	ts, err := h.credentials(c, secret)
+	h := newFixture(f, sqliteConfig(f))
+	c, secret := h.newMachineClient()
+	ts, err := h.requestClientCredentials(c, secret)
 	h.requireOK(err)
 	own := h.signIn(auth.FirstParty, auth.DefaultScope)
 	f.Add(ts.AccessToken + "x")

@@ -31,7 +31,7 @@ func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
 		refresh := func(token string) (oidc.Issued, error) {
-			return h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", token), h.proof(k, tokenURL)))
+			return h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", token), h.newProof(k, tokenURL)))
 		}
 		good := h.signIn(auth.FirstParty, auth.DefaultScope).RefreshToken
 		for range 2 * publicRate.Count {
@@ -44,7 +44,7 @@ func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
 			_, err := refresh("wwr_garbage")
 			h.requireRefused(err, oauth.InvalidGrant)
 		}
-		p := h.proof(k, tokenURL)
+		p := h.newProof(k, tokenURL)
 		_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", "wwr_garbage"), p))
 
 		h.requireRateLimited(err)
@@ -61,10 +61,10 @@ var publicRate = limit.Rate{Count: 5, Per: time.Minute}
 func TestRepair_S14_ProofByAnotherKeyIsNotSpent(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		own, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
-		c, s := h.machineClient()
-		out, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, s), h.proof(own, tokenURL)))
+		c, s := h.newMachineClient()
+		out, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, s), h.newProof(own, tokenURL)))
 		h.requireOK(err)
-		p := h.proof(other, base+"/api/v1/me", claims{"htm": "GET", "ath": secret.Digest(out.AccessToken)})
+		p := h.newProof(other, base+"/api/v1/me", claims{"htm": "GET", "ath": secret.Digest(out.AccessToken)})
 		call := func() error {
 			r := client.Request{Tenant: tenant, Proof: []string{p}, Method: "GET", URL: base + "/api/v1/me"}
 			_, err := h.clients.VerifyBound(t.Context(), r, out.AccessToken)
@@ -79,7 +79,7 @@ func TestRepair_S14_ProofByAnotherKeyIsNotSpent(t *testing.T) {
 // S15: polls that come before their time are answered without a write.
 func TestRepair_S15_EarlyPollsWriteNothing(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c)
 		poll := func() error {
 			_, err := h.pollDevice(c, a.DeviceCode.Reveal())
@@ -113,14 +113,14 @@ func TestRepair_S15_EarlyPollsWriteNothing(t *testing.T) {
 func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		own, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c, "scope", "openid offline_access")
 		h.answerDevice(a, auth.DeviceApproved)
 		out, err := h.Token(t.Context(), withProofs(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
-			"device_code", a.DeviceCode.Reveal()), h.proof(own, tokenURL)))
+			"device_code", a.DeviceCode.Reveal()), h.newProof(own, tokenURL)))
 		h.requireOK(err)
 		refresh := func(k keyPair) error {
-			_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", out.RefreshToken), h.proof(k, tokenURL)))
+			_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", out.RefreshToken), h.newProof(k, tokenURL)))
 			return err
 		}
 		for range 10 {
@@ -134,19 +134,19 @@ func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
 // The refresh token of one client, shown by another, uses up nothing of the first one's limit.
 func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		conf, shown := h.client(client.Registration{Name: "A", Type: auth.ClientWeb})
-		page, _ := h.client(client.Registration{Name: "B", Type: auth.ClientSPA})
+		conf, shown := h.newClient(client.Registration{Name: "A", Type: auth.ClientWeb})
+		page, _ := h.newClient(client.Registration{Name: "B", Type: auth.ClientSPA})
 		token := h.signIn(conf.ID, auth.DefaultScope).RefreshToken
 		for range 2 {
 			for _, c := range []auth.Client{page, {ID: auth.FirstParty}} {
-				_, err := h.refresh(c, "", token)
+				_, err := h.refreshTokens(c, "", token)
 				h.requireRefused(err, oauth.InvalidGrant)
 			}
 		}
-		_, err := h.refresh(page, "", token)
+		_, err := h.refreshTokens(page, "", token)
 		h.requireRateLimited(err)
 
-		_, err = h.refresh(conf, shown, token)
+		_, err = h.refreshTokens(conf, shown, token)
 		h.requireOK(err)
 	}, func(c *settings) { c.Rates["refresh.credential"] = limit.Rate{Count: 2, Per: time.Hour} })
 }
@@ -155,20 +155,20 @@ func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k := newPair(t, jose.ES256)
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		a := h.startDevice(c)
 		poll := func(proof string) error {
 			_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
 				"device_code", a.DeviceCode.Reveal()), proof))
 			return err
 		}
-		h.requireRefused(poll(h.proof(k, tokenURL)), oauth.AuthorizationPending)
+		h.requireRefused(poll(h.newProof(k, tokenURL)), oauth.AuthorizationPending)
 		for range 2 * publicRate.Count {
-			h.requireRefused(poll(h.proof(k, tokenURL)), oauth.SlowDown)
+			h.requireRefused(poll(h.newProof(k, tokenURL)), oauth.SlowDown)
 		}
 		h.answerDevice(a, auth.DeviceApproved)
 
-		p := h.proof(k, tokenURL)
+		p := h.newProof(k, tokenURL)
 		h.requireOK(poll(p))
 		_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", "x"), p))
 		h.requireRefused(err, oauth.InvalidProof) // the one of the tokens is spent
@@ -178,7 +178,7 @@ func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
 // S12: who makes up addresses of documents keeps nobody else's new client out, neither at the
 // same host nor at another.
 func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		ask := func(ip, path string) error {
 			r := form(t, "client_id", p.URL+path)
@@ -204,7 +204,7 @@ func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
 // more notices when they end.
 func TestRepair_Backchannel_SessionsOfDevicesAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c := h.deviceClient()
+		c := h.newDeviceClient()
 		for range session.MaxSessions + 3 {
 			a := h.startDevice(c, "scope", "openid")
 			h.answerDevice(a, auth.DeviceApproved)
@@ -226,11 +226,11 @@ func TestRepair_Backchannel_SessionsOfDevicesAreBounded(t *testing.T) {
 // browser has taken up lives as long as any other.
 func TestRepair_S15_PostedRequestsThatNobodyTakesUpEndSoon(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient()
+		c, _ := h.newWebClient()
 		v := h.newBrowser()
-		left, err := v.authorizeBy(true, request(c)...)
+		left, err := v.authorizeByMethod(true, authorizationPairs(c)...)
 		h.requireOK(err)
-		taken, err := v.authorizeBy(true, request(c)...)
+		taken, err := v.authorizeByMethod(true, authorizationPairs(c)...)
 		h.requireOK(err)
 		taken = v.continueFlow(taken)
 		h.clock.Advance(5 * time.Minute)

@@ -57,21 +57,21 @@ func newRelyingParty(t *testing.T) *relyingParty {
 	return r
 }
 
-// answers makes the client at a path answer with a status from now on.
-func (r *relyingParty) answers(path string, status int) {
+// setStatus makes the client at a path answer with a status from now on.
+func (r *relyingParty) setStatus(path string, status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status[path] = status
 }
 
-func (r *relyingParty) tokens(path string) []string {
+func (r *relyingParty) logoutTokens(path string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.got[path])
 }
 
-// asking lets the provider ask the test's server, which it trusts.
-func (r *relyingParty) asking(timeout time.Duration) func(*settings) {
+// withTimeout makes the provider trust the relying party's server and wait for it at most this long.
+func (r *relyingParty) withTimeout(timeout time.Duration) func(*settings) {
 	return func(c *settings) {
 		c.Out = outbound.New(outbound.Config{Timeout: timeout, InsecureAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Transport: func(t *http.Transport) {
 			t.TLSClientConfig = &tls.Config{RootCAs: r.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
@@ -79,9 +79,9 @@ func (r *relyingParty) asking(timeout time.Duration) func(*settings) {
 	}
 }
 
-func (r *relyingParty) listens(h *fixture, path string, change ...func(*auth.Client)) auth.Client {
+func (r *relyingParty) newNotifiedClient(h *fixture, path string, change ...func(*auth.Client)) auth.Client {
 	h.t.Helper()
-	c, _ := h.webClient()
+	c, _ := h.newWebClient()
 	return h.changeClient(c, func(c *auth.Client) {
 		c.Settings.BackchannelURI = r.URL + path
 		for _, f := range change {
@@ -112,21 +112,21 @@ func (h *fixture) logoutNotices() []auth.Message {
 func TestAttack_EP_19_BackChannel(t *testing.T) {
 	r := newRelyingParty(t)
 	each(t, func(t *testing.T, h *fixture) {
-		hangs := r.listens(h, "/hang")
-		one := r.listens(h, "/"+string(hangs.ID)+"/one")
-		two := r.listens(h, "/"+string(hangs.ID)+"/two", func(c *auth.Client) {
+		hangs := r.newNotifiedClient(h, "/hang")
+		one := r.newNotifiedClient(h, "/"+string(hangs.ID)+"/one")
+		two := r.newNotifiedClient(h, "/"+string(hangs.ID)+"/two", func(c *auth.Client) {
 			c.Settings.IDTokenAlgorithm, c.Settings.SubjectType, c.Settings.Sector = "ES256", "pairwise", "app.example.test"
 		})
-		deaf, _ := h.webClient()
+		deaf, _ := h.newWebClient()
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		sids := map[auth.ClientID]auth.SessionID{}
 		for _, c := range []auth.Client{hangs, one, two, deaf} {
-			s, _ := v.under(c, auth.Scope{"openid"})
+			s, _ := v.signInClient(c, auth.Scope{"openid"})
 			sids[c.ID] = s.ID
 		}
 		start := time.Now()
-		if _, err := v.logout("id_token_hint", h.idToken(one, h.alice)); err != nil {
+		if _, err := v.logout("id_token_hint", h.signIDToken(one, h.alice)); err != nil {
 			t.Fatal(err)
 		}
 		list := h.logoutNotices()
@@ -150,17 +150,17 @@ func TestAttack_EP_19_BackChannel(t *testing.T) {
 			t.Errorf("it took %s", d)
 		}
 		for _, c := range []auth.Client{one, two} {
-			got := r.tokens(c.Settings.BackchannelURI[len(r.URL):])
+			got := r.logoutTokens(c.Settings.BackchannelURI[len(r.URL):])
 			if len(got) != 1 {
 				t.Fatalf("%s was told %d times", c.ID, len(got))
 			}
-			h.logoutToken(t, got[0], c, sids[c.ID])
+			h.requireLogoutToken(t, got[0], c, sids[c.ID])
 		}
-	}, r.asking(time.Second))
+	}, r.withTimeout(time.Second))
 }
 
-// logoutToken checks every claim of one (OpenID Connect Back-Channel Logout §2.4).
-func (h *fixture) logoutToken(t *testing.T, raw string, c auth.Client, sid auth.SessionID) {
+// requireLogoutToken checks every claim of a logout token (OpenID Connect Back-Channel Logout §2.4).
+func (h *fixture) requireLogoutToken(t *testing.T, raw string, c auth.Client, sid auth.SessionID) {
 	t.Helper()
 	alg := jose.RS256
 	if c.Settings.IDTokenAlgorithm != "" {
@@ -200,11 +200,11 @@ func TestBackChannelAnswers(t *testing.T) {
 	r := newRelyingParty(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
-		c := r.listens(h, path)
+		c := r.newNotifiedClient(h, path)
 		m := auth.Message{Tenant: tenant, Kind: auth.LogoutBackchannel, CreatedAt: h.clock.Now(), Attempts: 1,
 			Logout: auth.LogoutNotice{Client: c.ID, Account: h.alice, Session: "s1", URI: c.Settings.BackchannelURI}}
 		for status, want := range map[int]string{200: "done", 204: "done", 400: "over", 404: "later", 500: "later", 503: "later", 302: "later"} {
-			r.answers(path, status)
+			r.setStatus(path, status)
 			err := h.DeliverLogout(t.Context(), m)
 			got := "later"
 			if err == nil {
@@ -217,7 +217,7 @@ func TestBackChannelAnswers(t *testing.T) {
 			}
 		}
 		// Not for ever.
-		r.answers(path, 500)
+		r.setStatus(path, 500)
 		h.clock.Advance(10 * time.Minute)
 		if err := h.DeliverLogout(t.Context(), m); !errors.Is(err, oidc.ErrGivenUp) {
 			t.Errorf("after ten minutes: %v", err)
@@ -231,14 +231,14 @@ func TestBackChannelAnswers(t *testing.T) {
 		h.requireOK(h.DeliverLogout(t.Context(), m))
 		h.write(func(tx *store.Tx) error { return tx.DeleteClient(c.ID) })
 		h.requireOK(h.DeliverLogout(t.Context(), m))
-	}, r.asking(5*time.Second))
+	}, r.withTimeout(5*time.Second))
 }
 
 // A client that does not answer is left alone for a moment, whatever waits for it.
 func TestBackChannelPatience(t *testing.T) {
 	r := newRelyingParty(t)
 	each(t, func(t *testing.T, h *fixture) {
-		c := r.listens(h, "/hang")
+		c := r.newNotifiedClient(h, "/hang")
 		m := auth.Message{Tenant: tenant, CreatedAt: h.clock.Now(), Logout: auth.LogoutNotice{Client: c.ID, Account: h.alice, Session: "s1"}}
 		if err := h.DeliverLogout(t.Context(), m); err == nil {
 			t.Fatal("a client that hangs has answered")
@@ -254,5 +254,5 @@ func TestBackChannelPatience(t *testing.T) {
 		}
 		h.changeClient(c, func(c *auth.Client) { c.Settings.BackchannelURI = r.URL + "/up" })
 		h.requireOK(h.DeliverLogout(t.Context(), m))
-	}, r.asking(3*time.Second))
+	}, r.withTimeout(3*time.Second))
 }

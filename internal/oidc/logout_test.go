@@ -27,10 +27,10 @@ func withLogoutURI(r *client.Registration) { r.PostLogoutURIs = []string{goodbye
 // logout sends the browser to the endpoint, and keeps what it is told about cookies.
 func (v *browser) logout(pairs ...string) (oidc.LogoutStep, error) {
 	v.h.t.Helper()
-	return v.logoutBy(false, pairs...)
+	return v.logoutByMethod(false, pairs...)
 }
 
-func (v *browser) logoutBy(posted bool, pairs ...string) (oidc.LogoutStep, error) {
+func (v *browser) logoutByMethod(posted bool, pairs ...string) (oidc.LogoutStep, error) {
 	v.h.t.Helper()
 	b := v.b
 	if posted {
@@ -51,8 +51,8 @@ func (v *browser) keepCookies(step oidc.LogoutStep) {
 	}
 }
 
-// under signs a client in in the browser's current session, with a refresh token.
-func (v *browser) under(c auth.Client, scope auth.Scope) (auth.Session, auth.FamilyID) {
+// signInClient signs a client in in the browser's current session, with a refresh token.
+func (v *browser) signInClient(c auth.Client, scope auth.Scope) (auth.Session, auth.FamilyID) {
 	v.h.t.Helper()
 	var s auth.Session
 	family := auth.FamilyID("family of " + c.ID)
@@ -67,7 +67,7 @@ func (v *browser) under(c auth.Client, scope auth.Scope) (auth.Session, auth.Fam
 	return s, family
 }
 
-func (h *fixture) sessionLives(id auth.SessionID) bool {
+func (h *fixture) sessionExists(id auth.SessionID) bool {
 	h.t.Helper()
 	var v auth.Session
 	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
@@ -99,26 +99,26 @@ func (h *fixture) requireLogoutRefused(name string, step oidc.LogoutStep, err er
 // back, and nothing else does.
 func TestAttack_EP_18_ExpiredHint(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(withLogoutURI)
+		c, _ := h.newWebClient(withLogoutURI)
 		v := h.newBrowser()
 		sid := v.signIn(h.alice)
-		step, err := v.logout("id_token_hint", h.idToken(c, h.alice), "client_id", string(c.ID), "post_logout_redirect_uri", goodbye, "state", "a b&c")
+		step, err := v.logout("id_token_hint", h.signIDToken(c, h.alice), "client_id", string(c.ID), "post_logout_redirect_uri", goodbye, "state", "a b&c")
 		h.requireOK(err)
-		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=a%20b%26c" || !step.Ended || step.Cookie != "" || h.sessionLives(sid) {
+		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=a%20b%26c" || !step.Ended || step.Cookie != "" || h.sessionExists(sid) {
 			t.Errorf("%+v", step)
 		}
 		if e := h.events(auth.EventLogout); len(e) != 1 || e[0].Account != h.alice || e[0].Detail["client"] != string(c.ID) {
 			t.Errorf("audit: %+v", e)
 		}
 		// Again, when nobody is there any more: the way back is the same.
-		step, err = v.logout("id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", goodbye)
+		step, err = v.logout("id_token_hint", h.signIDToken(c, h.alice), "post_logout_redirect_uri", goodbye)
 		h.requireOK(err)
 		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye || step.Ended {
 			t.Errorf("again: %+v", step)
 		}
 		// Without a place to go there is a page.
 		v.signIn(h.alice)
-		if step, err = v.logout("id_token_hint", h.idToken(c, h.alice), "state", "x"); err != nil || step.Kind != oidc.LogoutDone || !step.Ended {
+		if step, err = v.logout("id_token_hint", h.signIDToken(c, h.alice), "state", "x"); err != nil || step.Kind != oidc.LogoutDone || !step.Ended {
 			t.Errorf("no redirect: %+v, %v", step, err)
 		}
 	})
@@ -127,14 +127,14 @@ func TestAttack_EP_18_ExpiredHint(t *testing.T) {
 // A parameter sent twice may mean one thing to us and another to whoever sent it on.
 func TestLogoutParameterTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(withLogoutURI)
+		c, _ := h.newWebClient(withLogoutURI)
 		v := h.newBrowser()
 		sid := v.signIn(h.alice)
-		f, err := oauth.ParseAuthorizeForm(url.Values{"id_token_hint": {h.idToken(c, h.alice)}, "state": {"a", "b"}}.Encode())
+		f, err := oauth.ParseAuthorizeForm(url.Values{"id_token_hint": {h.signIDToken(c, h.alice)}, "state": {"a", "b"}}.Encode())
 		h.requireOK(err)
 		step, err := h.Logout(t.Context(), oidc.LogoutInput{Tenant: tenant, Form: f, Browser: v.b})
 		h.requireLogoutRefused("state twice", step, err)
-		if !h.sessionLives(sid) {
+		if !h.sessionExists(sid) {
 			t.Error("logged out")
 		}
 	})
@@ -142,18 +142,18 @@ func TestLogoutParameterTwice(t *testing.T) {
 
 func TestAttack_EP_15_PostLogoutRedirect(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(withLogoutURI)
-		other, _ := h.webClient(func(r *client.Registration) { r.PostLogoutURIs = []string{"https://other.example.test/"} })
+		c, _ := h.newWebClient(withLogoutURI)
+		other, _ := h.newWebClient(func(r *client.Registration) { r.PostLogoutURIs = []string{"https://other.example.test/"} })
 		v := h.newBrowser()
 		sid := v.signIn(h.alice)
 		for _, uri := range []string{"https://evil.example/", goodbye + "/", goodbye + "?x=y", goodbye + "#x", "https://app.example.test/by", "HTTPS://app.example.test/bye",
 			goodbye + "%00", "https://other.example.test/", "javascript:alert(1)", "//app.example.test/bye", callback} {
-			step, err := v.logout("id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", uri)
+			step, err := v.logout("id_token_hint", h.signIDToken(c, h.alice), "post_logout_redirect_uri", uri)
 			h.requireLogoutRefused(uri, step, err)
 		}
-		step, err := v.logout("id_token_hint", h.idToken(other, h.alice), "post_logout_redirect_uri", goodbye)
+		step, err := v.logout("id_token_hint", h.signIDToken(other, h.alice), "post_logout_redirect_uri", goodbye)
 		h.requireLogoutRefused("another client's", step, err)
-		if !h.sessionLives(sid) {
+		if !h.sessionExists(sid) {
 			t.Error("a refused request logged out")
 		}
 		// Nobody answers for a redirect without a client.
@@ -162,16 +162,16 @@ func TestAttack_EP_15_PostLogoutRedirect(t *testing.T) {
 		if step.Kind != oidc.LogoutConfirm {
 			t.Fatalf("%+v", step)
 		}
-		step, err = v.confirm(step)
+		step, err = v.confirmLogout(step)
 		h.requireOK(err)
-		if step.Kind != oidc.LogoutDone || !step.Ended || h.sessionLives(sid) {
+		if step.Kind != oidc.LogoutDone || !step.Ended || h.sessionExists(sid) {
 			t.Errorf("%+v", step)
 		}
 	})
 }
 
-// confirm is the person's yes.
-func (v *browser) confirm(step oidc.LogoutStep) (oidc.LogoutStep, error) {
+// confirmLogout submits the confirmation page.
+func (v *browser) confirmLogout(step oidc.LogoutStep) (oidc.LogoutStep, error) {
 	v.h.t.Helper()
 	next, err := v.h.ConfirmLogout(v.h.t.Context(), oidc.LogoutAnswer{Tenant: tenant, Pending: step.Pending, CSRF: step.CSRF, Browser: v.b})
 	v.keepCookies(next)
@@ -182,7 +182,7 @@ func (v *browser) confirm(step oidc.LogoutStep) (oidc.LogoutStep, error) {
 // person has said yes on our page.
 func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(withLogoutURI)
+		c, _ := h.newWebClient(withLogoutURI)
 		bob := h.newAccount("bob")
 		v := h.newBrowser()
 		sids := []auth.SessionID{v.signIn(h.alice), v.signIn(bob)}
@@ -213,13 +213,13 @@ func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 			}
 		}
 		for _, sid := range sids {
-			if !h.sessionLives(sid) {
+			if !h.sessionExists(sid) {
 				t.Fatal("logged out without a yes")
 			}
 		}
-		step, err := v.confirm(step)
+		step, err := v.confirmLogout(step)
 		h.requireOK(err)
-		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=x" || step.Cookie != "" || h.sessionLives(sids[0]) || h.sessionLives(sids[1]) {
+		if step.Kind != oidc.LogoutRedirect || step.Location != goodbye+"?state=x" || step.Cookie != "" || h.sessionExists(sids[0]) || h.sessionExists(sids[1]) {
 			t.Errorf("%+v", step)
 		}
 		// A page that was left open for hours signs out, and leads to no client.
@@ -227,9 +227,9 @@ func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 		step, err = v.logout("client_id", string(c.ID), "post_logout_redirect_uri", goodbye)
 		h.requireOK(err)
 		h.clock.Advance(time.Hour)
-		step, err = v.confirm(step)
+		step, err = v.confirmLogout(step)
 		h.requireOK(err)
-		if step.Kind != oidc.LogoutDone || step.Location != "" || h.sessionLives(sid) {
+		if step.Kind != oidc.LogoutDone || step.Location != "" || h.sessionExists(sid) {
 			t.Errorf("an old page: %+v", step)
 		}
 	})
@@ -237,11 +237,11 @@ func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 
 func TestAttack_EP_17_Hints(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(withLogoutURI)
-		other, _ := h.webClient(withLogoutURI)
+		c, _ := h.newWebClient(withLogoutURI)
+		other, _ := h.newWebClient(withLogoutURI)
 		v := h.newBrowser()
 		sid := v.signIn(h.alice)
-		good := h.idToken(c, h.alice)
+		good := h.signIDToken(c, h.alice)
 		say := func(alg, typ string, body claims) string {
 			b, err := json.Marshal(body)
 			h.requireOK(err)
@@ -264,7 +264,7 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 				t.Errorf("%s: %+v, %v", name, step, err)
 				continue
 			}
-			if !h.sessionLives(sid) {
+			if !h.sessionExists(sid) {
 				t.Errorf("%s: logged out without being asked", name)
 			}
 		}
@@ -275,14 +275,14 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 		step, err = v.logout("client_id", "nobody", "post_logout_redirect_uri", goodbye)
 		h.requireLogoutRefused("unknown client", step, err)
 		h.changeClient(other, func(c *auth.Client) { c.DisabledAt = h.clock.Now() })
-		step, err = v.logout("id_token_hint", h.idToken(other, h.alice))
+		step, err = v.logout("id_token_hint", h.signIDToken(other, h.alice))
 		h.requireLogoutRefused("client that is shut", step, err)
 		// Of somebody else: the person is asked.
-		step, err = v.logout("id_token_hint", h.idToken(c, h.newAccount("bob")), "post_logout_redirect_uri", goodbye)
+		step, err = v.logout("id_token_hint", h.signIDToken(c, h.newAccount("bob")), "post_logout_redirect_uri", goodbye)
 		if err != nil || step.Kind != oidc.LogoutConfirm || step.Location != "" {
 			t.Errorf("of another user: %+v, %v", step, err)
 		}
-		if !h.sessionLives(sid) {
+		if !h.sessionExists(sid) {
 			t.Error("logged out")
 		}
 	})
@@ -291,20 +291,20 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 // A key rotation withLogoutURI the ID Tokens of sessions that go on of use as hints.
 func TestRepair_S19_HintsOutliveTheirKey(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(withLogoutURI)
-		hint := h.idToken(c, h.alice)
+		c, _ := h.newWebClient(withLogoutURI)
+		hint := h.signIDToken(c, h.alice)
 		h.requireOK(h.keys.Rotate(t.Context(), tenant, keys.RS256, auth.System))
 		h.clock.Advance(50 * time.Hour)
 		h.requireOK(h.keys.Maintain(t.Context()))
 		v := h.newBrowser()
 		sid := v.signIn(h.alice)
 
-		step, err := v.authorize(request(c, "prompt", "none", "id_token_hint", hint)...)
+		step, err := v.authorize(authorizationPairs(c, "prompt", "none", "id_token_hint", hint)...)
 		if err != nil || step.Response == nil || step.Response.Get("error") == "invalid_request" {
 			t.Errorf("prompt=none: %+v, %v", step, err)
 		}
 		out, err := v.logout("id_token_hint", hint, "post_logout_redirect_uri", goodbye)
-		if err != nil || out.Kind != oidc.LogoutRedirect || h.sessionLives(sid) {
+		if err != nil || out.Kind != oidc.LogoutRedirect || h.sessionExists(sid) {
 			t.Errorf("log-out: %+v, %v", out, err)
 		}
 	})
@@ -312,8 +312,8 @@ func TestRepair_S19_HintsOutliveTheirKey(t *testing.T) {
 
 func TestRepair_S19_HintThatCannotBeCheckedLeadsToThePageThatAsks(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(withLogoutURI)
-		hint := h.idToken(c, h.alice)
+		c, _ := h.newWebClient(withLogoutURI)
+		hint := h.signIDToken(c, h.alice)
 		h.requireOK(h.keys.Rotate(t.Context(), tenant, keys.RS256, auth.System))
 		h.clock.Advance(50 * time.Hour)
 		h.requireOK(h.keys.Maintain(t.Context()))
@@ -323,11 +323,11 @@ func TestRepair_S19_HintThatCannotBeCheckedLeadsToThePageThatAsks(t *testing.T) 
 
 		step, err := v.logout("id_token_hint", hint, "client_id", string(c.ID), "post_logout_redirect_uri", goodbye)
 
-		if err != nil || step.Kind != oidc.LogoutConfirm || !h.sessionLives(sid) {
+		if err != nil || step.Kind != oidc.LogoutConfirm || !h.sessionExists(sid) {
 			t.Fatalf("%+v, %v", step, err)
 		}
 		step, err = h.ConfirmLogout(t.Context(), oidc.LogoutAnswer{Tenant: tenant, Pending: step.Pending, CSRF: step.CSRF, Browser: v.b})
-		if err != nil || step.Kind != oidc.LogoutRedirect || h.sessionLives(sid) {
+		if err != nil || step.Kind != oidc.LogoutRedirect || h.sessionExists(sid) {
 			t.Errorf("after the person's yes: %+v, %v", step, err)
 		}
 	})
@@ -336,18 +336,18 @@ func TestRepair_S19_HintThatCannotBeCheckedLeadsToThePageThatAsks(t *testing.T) 
 // Of several accounts in a browser, the one that the hint means withLogoutURI.
 func TestLogoutOfOneAmongSeveral(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(withLogoutURI)
-		pairwise, _ := h.webClient(func(r *client.Registration) { r.SubjectType = "pairwise" })
+		c, _ := h.newWebClient(withLogoutURI)
+		pairwise, _ := h.newWebClient(func(r *client.Registration) { r.SubjectType = "pairwise" })
 		bob := h.newAccount("bob")
 		v := h.newBrowser()
 		alices := v.signIn(h.alice)
 		bobs := v.signIn(bob)
-		step, err := v.logout("id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", goodbye)
+		step, err := v.logout("id_token_hint", h.signIDToken(c, h.alice), "post_logout_redirect_uri", goodbye)
 		h.requireOK(err)
-		if step.Kind != oidc.LogoutRedirect || step.Cookie != v.b.Sessions[0].Secret || len(v.b.Sessions) != 1 || h.sessionLives(alices) || !h.sessionLives(bobs) {
+		if step.Kind != oidc.LogoutRedirect || step.Cookie != v.b.Sessions[0].Secret || len(v.b.Sessions) != 1 || h.sessionExists(alices) || !h.sessionExists(bobs) {
 			t.Errorf("%+v", step)
 		}
-		if step, err = v.logout("id_token_hint", h.idToken(pairwise, bob)); err != nil || step.Kind != oidc.LogoutDone || h.sessionLives(bobs) {
+		if step, err = v.logout("id_token_hint", h.signIDToken(pairwise, bob)); err != nil || step.Kind != oidc.LogoutDone || h.sessionExists(bobs) {
 			t.Errorf("by a pairwise subject: %+v, %v", step, err)
 		}
 	})
@@ -356,20 +356,20 @@ func TestLogoutOfOneAmongSeveral(t *testing.T) {
 // A form of another site comes without our cookies, and must log out all the same.
 func TestLogoutByPost(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, _ := h.webClient(withLogoutURI)
+		c, _ := h.newWebClient(withLogoutURI)
 		v := h.newBrowser()
 		sid := v.signIn(h.alice)
-		step, err := v.logoutBy(true, "id_token_hint", h.idToken(c, h.alice), "post_logout_redirect_uri", goodbye, "state", "s")
+		step, err := v.logoutByMethod(true, "id_token_hint", h.signIDToken(c, h.alice), "post_logout_redirect_uri", goodbye, "state", "s")
 		h.requireOK(err)
 		u, err := url.Parse(step.Location)
 		h.requireOK(err)
-		if step.Kind != oidc.LogoutRedirect || !strings.HasPrefix(step.Location, base+oidc.LogoutPath+"?") || !h.sessionLives(sid) {
+		if step.Kind != oidc.LogoutRedirect || !strings.HasPrefix(step.Location, base+oidc.LogoutPath+"?") || !h.sessionExists(sid) {
 			t.Fatalf("%+v", step)
 		}
 		request := u.Query().Get("request")
 		again, err := v.logout("request", flip(request))
 		h.requireLogoutRefused("a changed one", again, err)
-		if step, err = v.logout("request", request); err != nil || step.Location != goodbye+"?state=s" || h.sessionLives(sid) {
+		if step, err = v.logout("request", request); err != nil || step.Location != goodbye+"?state=s" || h.sessionExists(sid) {
 			t.Errorf("%+v, %v", step, err)
 		}
 	})
@@ -384,34 +384,34 @@ func TestAttack_RT_10_Logout(t *testing.T) {
 		grants := func(r *client.Registration) {
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken}
 		}
-		trusted, _ := h.webClient(withLogoutURI, firstParty, grants)
-		third, _ := h.webClient(grants)
-		plain, _ := h.webClient(grants)
-		device, _ := h.webClient(native, grants)
+		trusted, _ := h.newWebClient(withLogoutURI, withFirstParty, grants)
+		third, _ := h.newWebClient(grants)
+		plain, _ := h.newWebClient(grants)
+		device, _ := h.newWebClient(native, grants)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		own, ownFamily := v.under(trusted, scope)
-		online, onlineFamily := v.under(plain, auth.Scope{"openid"})
-		away, awayFamily := v.under(third, scope)
-		phone, phoneFamily := v.under(device, scope)
+		own, ownFamily := v.signInClient(trusted, scope)
+		online, onlineFamily := v.signInClient(plain, auth.Scope{"openid"})
+		away, awayFamily := v.signInClient(third, scope)
+		phone, phoneFamily := v.signInClient(device, scope)
 		w := h.newBrowser() // another browser
 		w.signIn(h.alice)
-		elsewhere, _ := h.webClient(grants)
-		far, farFamily := w.under(elsewhere, scope)
-		if _, err := v.logout("id_token_hint", h.idToken(trusted, h.alice)); err != nil {
+		elsewhere, _ := h.newWebClient(grants)
+		far, farFamily := w.signInClient(elsewhere, scope)
+		if _, err := v.logout("id_token_hint", h.signIDToken(trusted, h.alice)); err != nil {
 			t.Fatal(err)
 		}
 		for name, got := range map[string]bool{
-			"first-party session": h.sessionLives(own.ID), "its refresh token": !h.familyEnded(ownFamily),
-			"session without offline_access": h.sessionLives(online.ID), "its refresh token too": !h.familyEnded(onlineFamily),
+			"first-party session": h.sessionExists(own.ID), "its refresh token": !h.familyEnded(ownFamily),
+			"session without offline_access": h.sessionExists(online.ID), "its refresh token too": !h.familyEnded(onlineFamily),
 		} {
 			if got {
 				t.Errorf("%s lives on", name)
 			}
 		}
 		for name, got := range map[string]bool{
-			"third party with offline_access": h.sessionLives(away.ID) && !h.familyEnded(awayFamily), "app on a device": h.sessionLives(phone.ID) && !h.familyEnded(phoneFamily),
-			"another browser": h.sessionLives(far.ID) && !h.familyEnded(farFamily) && h.sessionLives(w.b.Sessions[0].Session.ID),
+			"third party with offline_access": h.sessionExists(away.ID) && !h.familyEnded(awayFamily), "app on a device": h.sessionExists(phone.ID) && !h.familyEnded(phoneFamily),
+			"another browser": h.sessionExists(far.ID) && !h.familyEnded(farFamily) && h.sessionExists(w.b.Sessions[0].Session.ID),
 		} {
 			if !got {
 				t.Errorf("%s has ended", name)
@@ -426,14 +426,14 @@ func TestAttack_RT_10_Logout(t *testing.T) {
 			_, err = tx.EndSessions(h.alice, "", auth.EndByOwner)
 			return err
 		})
-		if h.sessionLives(away.ID) || !h.familyEnded(phoneFamily) || h.sessionLives(far.ID) {
+		if h.sessionExists(away.ID) || !h.familyEnded(phoneFamily) || h.sessionExists(far.ID) {
 			t.Error("what stood alone outlives the end of everything")
 		}
 	})
 }
 
 func FuzzLogoutRequest(f *testing.F) {
-	h := newFixture(f, liteConfig(f))
+	h := newFixture(f, sqliteConfig(f))
 	v := h.newBrowser()
 	v.signIn(h.alice)
 	step, err := v.logout("state", "x")

@@ -20,8 +20,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// node is another server on the database of the fixture.
-func (h *fixture) node(cfg store.Config) *oidc.Service {
+// newNode starts another server on the database of the fixture.
+func (h *fixture) newNode(cfg store.Config) *oidc.Service {
 	h.t.Helper()
 	cfg.Now = h.clock.Now
 	db, err := store.Open(h.t.Context(), cfg)
@@ -35,8 +35,8 @@ func (h *fixture) node(cfg store.Config) *oidc.Service {
 		Limiter: limiter, Clients: client.New(client.Config{DB: db, Tokens: tokens, Limiter: limiter, Rates: limit.Rates{"public_client.ip": {Count: 120, Per: time.Minute, Burst: 240}}, Base: base, Now: h.clock.Now})})
 }
 
-// together runs fn for each of n with 32 at once.
-func together(n int, fn func(i int)) {
+// runConcurrently runs fn for each of n with 32 at once.
+func runConcurrently(n int, fn func(i int)) {
 	var wg sync.WaitGroup
 	turn := make(chan struct{}, 32)
 	for i := range n {
@@ -61,18 +61,18 @@ func TestRepair_P1_CodesAtOnce(t *testing.T) {
 			t.Parallel()
 			storetest.Each(t, func(t *testing.T, cfg store.Config) {
 				h := newFixture(t, cfg)
-				nodes := []*oidc.Service{h.Service, h.node(cfg)}
-				c, shown := h.webClient(withOfflineAccess)
+				nodes := []*oidc.Service{h.Service, h.newNode(cfg)}
+				c, shown := h.newWebClient(withOfflineAccess)
 				var browsers []flow.Browser
 				for i := range people {
 					v := h.newBrowser()
 					v.signIn(h.newAccount(fmt.Sprint("p", i)))
 					browsers = append(browsers, v.b)
 				}
-				asked, err := oauth.ParseAuthorizeForm(pairsOf(request(c, "scope", "openid offline_access")...))
+				asked, err := oauth.ParseAuthorizeForm(encodePairs(authorizationPairs(c, "scope", "openid offline_access")...))
 				h.requireOK(err)
 				granted := make([]string, codes)
-				together(codes, func(i int) {
+				runConcurrently(codes, func(i int) {
 					step, err := nodes[i%2].Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: asked, Browser: browsers[i%people]})
 					if err != nil || step.Response == nil {
 						t.Errorf("authorize %d: %+v, %v", i, step, err)
@@ -84,7 +84,7 @@ func TestRepair_P1_CodesAtOnce(t *testing.T) {
 					t.FailNow()
 				}
 				began := time.Now()
-				together(codes, func(i int) {
+				runConcurrently(codes, func(i int) {
 					out, err := nodes[i/2%2].Token(t.Context(), h.redeemRequest(c, shown, granted[i]))
 					if err != nil || out.RefreshToken == "" || out.IDToken == "" {
 						t.Errorf("redeem %d: %+v, %v", i, out, err)
@@ -102,8 +102,8 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, cfg store.Config) {
 		h := newFixture(t, cfg)
-		nodes := []*oidc.Service{h.Service, h.node(cfg)}
-		c, shown := h.webClient(func(r *client.Registration) {
+		nodes := []*oidc.Service{h.Service, h.newNode(cfg)}
+		c, shown := h.newWebClient(func(r *client.Registration) {
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantDeviceCode}
 		})
 		ask := func(pairs ...string) client.Request { return basic(form(t, pairs...), c.ID, shown) }
@@ -112,28 +112,28 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 		for i := range 16 {
 			v := h.newBrowser()
 			v.signIn(h.newAccount(fmt.Sprint("p", i)))
-			step, err := v.authorize(request(c)...)
+			step, err := v.authorize(authorizationPairs(c)...)
 			h.requireOK(err)
 			h.requireStep(step, auth.StepConsent)
 			people, steps = append(people, v), append(steps, step)
 		}
 
-		together(160, func(i int) {
+		runConcurrently(160, func(i int) {
 			node := nodes[i/2%2]
 			var err error
 			switch i % 5 {
 			case 0:
-				_, err = node.Push(t.Context(), ask(request(c)...))
+				_, err = node.Push(t.Context(), ask(authorizationPairs(c)...))
 			case 1:
 				_, err = node.AuthorizeDevice(t.Context(), ask("scope", "openid"))
 			case 2:
 				_, err = h.flows.Start(t.Context(), tenant, auth.FlowAccount, flow.Browser{})
 			case 3:
 				if n := i / 5; n < len(people) { // its pages are those of the first node
-					_, err = h.Consent(t.Context(), formRef(steps[n].Flow.ID, people[n].b, steps[n].CSRF), true)
+					_, err = h.Consent(t.Context(), newFormRef(steps[n].Flow.ID, people[n].b, steps[n].CSRF), true)
 				}
 			case 4:
-				_, err = node.Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: authorizing(t, c), Browser: people[i%16].b})
+				_, err = node.Authorize(t.Context(), oidc.AuthorizeInput{Tenant: auth.Tenant{ID: tenant}, Form: newAuthorizeForm(t, c), Browser: people[i%16].b})
 			}
 			if err != nil {
 				t.Errorf("%d: %v", i, err)
@@ -142,9 +142,9 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 	})
 }
 
-func authorizing(t *testing.T, c auth.Client) oauth.Form {
+func newAuthorizeForm(t *testing.T, c auth.Client) oauth.Form {
 	t.Helper()
-	f, err := oauth.ParseAuthorizeForm(pairsOf(request(c)...))
+	f, err := oauth.ParseAuthorizeForm(encodePairs(authorizationPairs(c)...))
 	if err != nil {
 		t.Fatal(err)
 	}

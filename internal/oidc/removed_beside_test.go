@@ -15,9 +15,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// pinned runs two things of which the first waits inside its statement until the second
+// runInLockOrder runs two things of which the first waits inside its statement until the second
 // waits for it.
-func pinned(t *testing.T, url, hold string, first, second func()) {
+func runInLockOrder(t *testing.T, url, hold string, first, second func()) {
 	t.Helper()
 	db, err := sql.Open("pgx", url)
 	if err != nil {
@@ -56,7 +56,7 @@ func pinned(t *testing.T, url, hold string, first, second func()) {
 // replaced by another of the same id, ends with it, and so do its refresh tokens.
 func TestNoSessionOutlivesItsClient(t *testing.T) {
 	t.Parallel()
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	const browser = "SELECT FROM sessions WHERE client_id = 'first-party' FOR UPDATE"
 	check := func(h *fixture, c auth.Client, began error) {
 		h.t.Helper()
@@ -75,10 +75,10 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 		t.Parallel()
 		cfg := store.Config{URL: storetest.Postgres(t), Keyring: storetest.Keyring(t)}
 		h := newFixture(t, cfg)
-		c, shown := h.webClient(func(r *client.Registration) { r.FirstParty = true })
+		c, shown := h.newWebClient(func(r *client.Registration) { r.FirstParty = true })
 		code := h.newCode(c)
 		var began, deleted error
-		pinned(t, cfg.URL, browser, func() { _, began = h.redeem(c, shown, code) },
+		runInLockOrder(t, cfg.URL, browser, func() { _, began = h.redeemCode(c, shown, code) },
 			func() { deleted = h.clients.Delete(t.Context(), tenant, c.ID, operator) })
 		h.requireOK(deleted)
 		check(h, c, began)
@@ -94,19 +94,19 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 		page := metadata{"redirect_uris": []string{callback}}
 		p.Put("/replaced/client.json", newDocument(t, id, page))
 		c := auth.Client{ID: auth.ClientID(id)}
-		h.requireOK(h.public(id))
+		h.requireOK(h.authenticatePublic(id))
 		h.clock.Advance(14*time.Minute + 30*time.Second)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(request(c)...)
+		step, err := v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		code, _, _ := h.requireCode(v.consent(step, true))
 		page["token_endpoint_auth_method"], page["jwks"] = "private_key_jwt", json.RawMessage(newPair(t, jose.ES256).JWKS)
 		p.Put("/replaced/client.json", newDocument(t, id, page))
 		var began error
-		pinned(t, cfg.URL, browser, func() { _, began = h.redeem(c, "", code) }, func() {
+		runInLockOrder(t, cfg.URL, browser, func() { _, began = h.redeemCode(c, "", code) }, func() {
 			h.clock.Advance(40 * time.Second) // the document has grown old, the code has not
-			h.requireRefused(h.public(id), oauth.InvalidClient)
+			h.requireRefused(h.authenticatePublic(id), oauth.InvalidClient)
 		})
 		after, err := h.clients.Get(t.Context(), tenant, c.ID)
 		h.requireOK(err)

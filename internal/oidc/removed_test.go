@@ -14,8 +14,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// scene is a person who is signed in to a client, with what either may do next.
-type scene struct {
+// signedInClient is a client to which an account is signed in, with its tokens.
+type signedInClient struct {
 	*fixture
 	n      int
 	client auth.Client
@@ -24,11 +24,11 @@ type scene struct {
 	tokens auth.Tokens
 }
 
-func (h *fixture) scene(n int) *scene {
+func (h *fixture) newSignedInClient(n int) *signedInClient {
 	inner := *h
-	s := &scene{fixture: &inner, n: n, who: inner.newBrowser()}
+	s := &signedInClient{fixture: &inner, n: n, who: inner.newBrowser()}
 	s.alice = h.newAccount(fmt.Sprint("scene", n))
-	s.client, s.shown = h.webClient(func(r *client.Registration) {
+	s.client, s.shown = h.newWebClient(func(r *client.Registration) {
 		r.Scopes = []string{"openid", "profile", "email", "offline_access"}
 		r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
 	})
@@ -38,89 +38,97 @@ func (h *fixture) scene(n int) *scene {
 		return tx.PutConsent(auth.Consent{Account: s.alice, Client: s.client.ID, Scope: auth.Scope{"openid", "email", "offline_access"}})
 	})
 	var err error
-	s.tokens, err = s.redeem(s.client, s.shown, s.newCodeIn(s.who, s.client, "scope", "openid offline_access"))
+	s.tokens, err = s.redeemCode(s.client, s.shown, s.newCodeIn(s.who, s.client, "scope", "openid offline_access"))
 	s.requireOK(err)
 	return s
 }
 
-// ask is a request of the client that has proved itself.
-func (s *scene) ask(pairs ...string) client.Request {
+// newRequest returns an authenticated request of the client.
+func (s *signedInClient) newRequest(pairs ...string) client.Request {
 	return basic(form(s.t, pairs...), s.client.ID, s.shown)
 }
 
-func (s *scene) token(pairs ...string) error {
-	_, err := s.Token(s.t.Context(), s.ask(pairs...))
+func (s *signedInClient) requestToken(pairs ...string) error {
+	_, err := s.Token(s.t.Context(), s.newRequest(pairs...))
 	return err
 }
 
 // uses prepare something that a client or a person does, and return the doing of it.
-var uses = map[string]func(s *scene) func() error{
-	"redeem": func(s *scene) func() error {
+var uses = map[string]func(s *signedInClient) func() error{
+	"redeem": func(s *signedInClient) func() error {
 		r := s.redeemRequest(s.client, s.shown, s.newCodeIn(s.who, s.client, "scope", "openid offline_access"))
 		return func() error { _, err := s.Token(s.t.Context(), r); return err }
 	},
-	"redeem again": func(s *scene) func() error {
+	"redeem again": func(s *signedInClient) func() error {
 		r := s.redeemRequest(s.client, s.shown, s.newCodeIn(s.who, s.client))
 		_, err := s.Token(s.t.Context(), r)
 		s.requireOK(err)
 		return func() error { _, err := s.Token(s.t.Context(), r); return err }
 	},
-	"refresh": func(s *scene) func() error {
-		return func() error { return s.token("grant_type", "refresh_token", "refresh_token", s.tokens.RefreshToken) }
+	"refresh": func(s *signedInClient) func() error {
+		return func() error {
+			return s.requestToken("grant_type", "refresh_token", "refresh_token", s.tokens.RefreshToken)
+		}
 	},
-	"authorize": func(s *scene) func() error {
-		return func() error { _, err := s.who.authorize(request(s.client)...); return err }
+	"authorize": func(s *signedInClient) func() error {
+		return func() error { _, err := s.who.authorize(authorizationPairs(s.client)...); return err }
 	},
-	"consent": func(s *scene) func() error {
-		step, err := s.who.authorize(request(s.client, "prompt", "consent")...)
+	"consent": func(s *signedInClient) func() error {
+		step, err := s.who.authorize(authorizationPairs(s.client, "prompt", "consent")...)
 		s.requireOK(err)
 		return func() error {
-			_, err := s.Consent(s.t.Context(), formRef(step.Flow.ID, s.who.b, step.CSRF), true)
+			_, err := s.Consent(s.t.Context(), newFormRef(step.Flow.ID, s.who.b, step.CSRF), true)
 			return err
 		}
 	},
-	"push": func(s *scene) func() error {
-		return func() error { _, err := s.Push(s.t.Context(), s.ask(request(s.client)...)); return err }
+	"push": func(s *signedInClient) func() error {
+		return func() error {
+			_, err := s.Push(s.t.Context(), s.newRequest(authorizationPairs(s.client)...))
+			return err
+		}
 	},
-	"introspect": func(s *scene) func() error {
-		return func() error { _, err := s.Introspect(s.t.Context(), s.ask("token", s.tokens.RefreshToken)); return err }
+	"introspect": func(s *signedInClient) func() error {
+		return func() error {
+			_, err := s.Introspect(s.t.Context(), s.newRequest("token", s.tokens.RefreshToken))
+			return err
+		}
 	},
-	"revoke": func(s *scene) func() error {
-		return func() error { return s.Revoke(s.t.Context(), s.ask("token", s.tokens.RefreshToken)) }
+	"revoke": func(s *signedInClient) func() error {
+		return func() error { return s.Revoke(s.t.Context(), s.newRequest("token", s.tokens.RefreshToken)) }
 	},
-	"userinfo": func(s *scene) func() error {
+	"userinfo": func(s *signedInClient) func() error {
 		return func() error {
 			_, err := s.UserInfo(s.t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + s.tokens.AccessToken}, Method: "GET"})
 			return err
 		}
 	},
-	"device asks": func(s *scene) func() error {
-		return func() error { _, err := s.AuthorizeDevice(s.t.Context(), s.ask("scope", "openid")); return err }
+	"device asks": func(s *signedInClient) func() error {
+		return func() error { _, err := s.AuthorizeDevice(s.t.Context(), s.newRequest("scope", "openid")); return err }
 	},
-	"device polls": func(s *scene) func() error {
-		a, err := s.AuthorizeDevice(s.t.Context(), s.ask("scope", "openid offline_access"))
+	"device polls": func(s *signedInClient) func() error {
+		a, err := s.AuthorizeDevice(s.t.Context(), s.newRequest("scope", "openid offline_access"))
 		s.requireOK(err)
 		s.answerDevice(a, auth.DeviceApproved)
 		return func() error {
-			return s.token("grant_type", string(auth.GrantDeviceCode), "device_code", a.DeviceCode.Reveal())
+			return s.requestToken("grant_type", string(auth.GrantDeviceCode), "device_code", a.DeviceCode.Reveal())
 		}
 	},
-	"take consent back": func(s *scene) func() error {
+	"take consent back": func(s *signedInClient) func() error {
 		return func() error { return s.RevokeConsent(s.t.Context(), tenant, s.alice, s.client.ID, operator) }
 	},
 }
 
 // removals take away what a use stands on.
-var removals = map[string]func(s *scene) error{
-	"client deleted": func(s *scene) error { return s.clients.Delete(s.t.Context(), tenant, s.client.ID, operator) },
-	"client disabled": func(s *scene) error {
+var removals = map[string]func(s *signedInClient) error{
+	"client deleted": func(s *signedInClient) error { return s.clients.Delete(s.t.Context(), tenant, s.client.ID, operator) },
+	"client disabled": func(s *signedInClient) error {
 		_, err := s.clients.Disable(s.t.Context(), tenant, s.client.ID, operator)
 		return err
 	},
-	"account deleted": func(s *scene) error {
+	"account deleted": func(s *signedInClient) error {
 		return s.db.Write(s.t.Context(), tenant, func(tx *store.Tx) error { return tx.DeleteAccount(s.alice) })
 	},
-	"account disabled": func(s *scene) error {
+	"account disabled": func(s *signedInClient) error {
 		return s.db.Write(s.t.Context(), tenant, func(tx *store.Tx) error {
 			a, err := tx.Account(s.alice)
 			if err != nil {
@@ -131,13 +139,13 @@ var removals = map[string]func(s *scene) error{
 			return errors.Join(tx.UpdateAccount(a), end)
 		})
 	},
-	"sessions ended": func(s *scene) error {
+	"sessions ended": func(s *signedInClient) error {
 		return s.db.Write(s.t.Context(), tenant, func(tx *store.Tx) error {
 			_, err := tx.EndSessions(s.alice, "", auth.EndByOwner)
 			return err
 		})
 	},
-	"ended and swept": func(s *scene) error {
+	"ended and swept": func(s *signedInClient) error {
 		return s.db.WriteSystem(s.t.Context(), func(tx *store.SystemTx) error {
 			if _, err := tx.In(tenant).EndSessions(s.alice, "", auth.EndByOwner); err != nil {
 				return err
@@ -146,7 +154,7 @@ var removals = map[string]func(s *scene) error{
 			return err
 		})
 	},
-	"consent revoked": func(s *scene) error {
+	"consent revoked": func(s *signedInClient) error {
 		err := s.RevokeConsent(s.t.Context(), tenant, s.alice, s.client.ID, operator)
 		if auth.KindOf(err) == auth.KindNotFound {
 			return nil
@@ -155,9 +163,9 @@ var removals = map[string]func(s *scene) error{
 	},
 }
 
-// answered reports whether the error says something that a client or a person can act
+// isDefiniteAnswer reports whether the error says something that a client or a person can act
 // on: it is no fault of ours, and no "later".
-func answered(err error) bool {
+func isDefiniteAnswer(err error) bool {
 	if err == nil || errors.Is(err, auth.ErrNotFound) { // which the web answers as what never was
 		return true
 	}
@@ -185,28 +193,28 @@ func TestRepair_H5_UseBesideRemoval(t *testing.T) {
 			for removal, remove := range removals {
 				for range rounds {
 					n++
-					s := h.scene(n)
+					s := h.newSignedInClient(n)
 					do := prepare(s)
 					removed := make(chan error)
 					go func() {
 						time.Sleep(rand.N(3 * time.Millisecond)) // anywhere between the steps of the use
 						removed <- remove(s)
 					}()
-					if err := do(); !answered(err) {
+					if err := do(); !isDefiniteAnswer(err) {
 						t.Errorf("%s beside %s: %v", use, removal, err)
 					}
 					if err := <-removed; err != nil {
 						t.Errorf("%s beside %s: the removal: %v", use, removal, err)
 					}
-					s.wantNothingAlive(use + " beside " + removal)
+					s.requireNoSession(use + " beside " + removal)
 				}
 			}
 		}
 	})
 }
 
-// wantNothingAlive fails when the client has a session that lives.
-func (s *scene) wantNothingAlive(what string) {
+// requireNoSession fails when the client has a session that lives.
+func (s *signedInClient) requireNoSession(what string) {
 	s.t.Helper()
 	s.requireOK(s.db.Read(s.t.Context(), tenant, func(tx *store.Tx) error {
 		for _, v := range s.who.b.Sessions {

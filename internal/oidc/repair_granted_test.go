@@ -12,9 +12,9 @@ import (
 
 const write = "orders:write" // a permission of the role "clerk"
 
-func writes(r *client.Registration) { r.Scopes = []string{"openid", "email", write} }
+func withWriteScope(r *client.Registration) { r.Scopes = []string{"openid", "email", write} }
 
-func (h *fixture) makeClerk() {
+func (h *fixture) insertClerkRole() {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) error {
 		if err := tx.InsertRole(auth.Role{ID: "clerk", Name: "clerk", CreatedAt: tx.Now}); err != nil {
@@ -28,8 +28,8 @@ func (h *fixture) makeClerk() {
 	})
 }
 
-// setClerk gives alice the permission, or takes it.
-func (h *fixture) setClerk(is bool) {
+// assignClerkRole assigns the role to alice, or unassigns it.
+func (h *fixture) assignClerkRole(is bool) {
 	h.t.Helper()
 	h.write(func(tx *store.Tx) (err error) {
 		if is {
@@ -44,18 +44,18 @@ func (h *fixture) setClerk(is bool) {
 // A yes allows what its page has shown: what became possible since is asked about first.
 func TestRepair_S1_ConsentToWhatWasShown(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.makeClerk()
-		c, shown := h.webClient(writes)
+		h.insertClerkRole()
+		c, shown := h.newWebClient(withWriteScope)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		page, err := v.authorize(request(c, "scope", "openid "+write)...)
+		page, err := v.authorize(authorizationPairs(c, "scope", "openid "+write)...)
 		h.requireOK(err)
 		h.requireStep(page, auth.StepConsent)
 		if got := page.Consent.Scope.String(); got != "openid" {
 			t.Fatalf("shown %q", got)
 		}
 
-		h.setClerk(true)
+		h.assignClerkRole(true)
 		again := v.consent(page, true)
 		h.requireStep(again, auth.StepConsent)
 		if got := again.Consent.Scope.String(); got != "openid "+write {
@@ -70,12 +70,12 @@ func TestRepair_S1_ConsentToWhatWasShown(t *testing.T) {
 		h.requireStep(v.consent(forged, true), auth.StepConsent)
 
 		code, _, _ := h.requireCode(v.consent(again, true))
-		ts, err := h.redeem(c, shown, code)
+		ts, err := h.redeemCode(c, shown, code)
 		h.requireOK(err)
 		if got := ts.Scope.String(); got != "openid "+write {
 			t.Errorf("granted %q", got)
 		}
-		next, err := v.authorize(request(c, "scope", "openid email")...)
+		next, err := v.authorize(authorizationPairs(c, "scope", "openid email")...)
 		h.requireOK(err)
 		h.requireErrorRedirect(v.consent(next, false), nil, "access_denied")
 	})
@@ -84,12 +84,12 @@ func TestRepair_S1_ConsentToWhatWasShown(t *testing.T) {
 // The same of a device, whose code outlives the page.
 func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.makeClerk()
+		h.insertClerkRole()
 		open := func(c auth.Client, scope string) (*deviceBrowser, oidc.DeviceAuthorization) {
 			t.Helper()
 			a, v := h.startDevice(c, "scope", scope), h.newDeviceBrowser()
 			v.signIn()
-			h.requireOK(v.lookup(a.UserCode))
+			h.requireOK(v.lookUpCode(a.UserCode))
 			v.requireStep(auth.StepDeviceConfirm)
 			return v, a
 		}
@@ -101,41 +101,41 @@ func TestRepair_S1_DeviceGetsWhatWasShown(t *testing.T) {
 				t.Errorf("granted %q, want %q", got.Scope, want)
 			}
 		}
-		for _, party := range []func(*client.Registration){firstParty, func(*client.Registration) {}} {
-			c := h.deviceClient(writes, party)
+		for _, party := range []func(*client.Registration){withFirstParty, func(*client.Registration) {}} {
+			c := h.newDeviceClient(withWriteScope, party)
 
 			// Between the page and the yes.
 			v, a := open(c, "openid "+write)
-			h.setClerk(true)
+			h.assignClerkRole(true)
 			h.requireOK(v.decide(true))
 			v.requireStep(auth.StepDeviceConfirm)
-			if d := h.device(a); d.Status != auth.DevicePending || v.step.Flow.Request.Scope.String() != "openid "+write {
+			if d := h.readDevice(a); d.Status != auth.DevicePending || v.step.Flow.Request.Scope.String() != "openid "+write {
 				t.Errorf("the device is %s, shown %q", d.Status, v.step.Flow.Request.Scope)
 			}
 			h.requireOK(v.decide(true))
 			wantScope(c, a, "openid "+write)
 
 			// Between the yes and the poll, although the client had it before.
-			h.setClerk(false)
+			h.assignClerkRole(false)
 			v, a = open(c, "openid "+write)
 			h.requireOK(v.decide(true))
-			h.setClerk(true)
+			h.assignClerkRole(true)
 			wantScope(c, a, "openid")
 
 			// Another device in another tab of the same flow.
 			v, a = open(c, "openid")
-			page := v.form()
+			page := v.formRef()
 			b := h.startDevice(c, "scope", "openid email")
-			h.requireOK(v.lookup(b.UserCode))
+			h.requireOK(v.lookUpCode(b.UserCode))
 			step, err := h.DeviceDecide(t.Context(), page, true)
 			h.requireOK(err)
 			h.requireStep(step, auth.StepDeviceConfirm)
-			if h.device(a).Status != auth.DevicePending || h.device(b).Status != auth.DevicePending {
+			if h.readDevice(a).Status != auth.DevicePending || h.readDevice(b).Status != auth.DevicePending {
 				t.Error("a yes to one device approved another")
 			}
 
 			// Nothing to give.
-			h.setClerk(false)
+			h.assignClerkRole(false)
 			v, a = open(c, write)
 			h.requireOK(v.decide(true))
 			v.requireStep(auth.StepDone)
@@ -151,22 +151,22 @@ func TestRepair_R3_ReservedScopesByName(t *testing.T) {
 		reserved := func(r *client.Registration) {
 			r.Scopes = []string{"openid", "email", "offline_access", auth.ScopeAccount, auth.AdminPermission}
 		}
-		c, shown := h.webClient(firstParty, reserved)
-		ts, err := h.redeem(c, shown, h.newCode(c, "scope", ""))
+		c, shown := h.newWebClient(withFirstParty, reserved)
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", ""))
 		h.requireOK(err)
 		if got := ts.Scope.String(); got != "email" {
 			t.Errorf("a code without scope: %q", got)
 		}
-		ts, err = h.redeem(c, shown, h.newCode(c, "scope", "openid "+auth.ScopeAccount))
+		ts, err = h.redeemCode(c, shown, h.newCode(c, "scope", "openid "+auth.ScopeAccount))
 		h.requireOK(err)
 		if got := ts.Scope.String(); got != "openid "+auth.ScopeAccount {
 			t.Errorf("a code: %q", got)
 		}
-		d := h.deviceClient(firstParty, reserved)
-		if got := h.device(h.startDevice(d)).Scope.String(); got != "email" {
+		d := h.newDeviceClient(withFirstParty, reserved)
+		if got := h.readDevice(h.startDevice(d)).Scope.String(); got != "email" {
 			t.Errorf("a device without scope: %q", got)
 		}
-		if got := h.device(h.startDevice(d, "scope", auth.ScopeAccount)).Scope.String(); got != auth.ScopeAccount {
+		if got := h.readDevice(h.startDevice(d, "scope", auth.ScopeAccount)).Scope.String(); got != auth.ScopeAccount {
 			t.Errorf("a device: %q", got)
 		}
 	})

@@ -14,11 +14,11 @@ import (
 // What was taken from a client is in no token of a code or refresh token that is out.
 func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		app, shown := h.webClient(firstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
+		app, shown := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
 		audiences := func(list ...string) {
 			h.changeClient(app, func(c *auth.Client) { c.Settings.Audiences = list })
 		}
-		aud := func(ts auth.Tokens) any { return payload(t, ts.AccessToken)["aud"] }
+		aud := func(ts auth.Tokens) any { return decodeClaims(t, ts.AccessToken)["aud"] }
 		code := func(resource string) string {
 			return h.newCode(app, "scope", "openid offline_access", "resource", resource)
 		}
@@ -26,10 +26,10 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 		// A resource, while a code is out: nothing is issued, least of all for the issuer, and nothing spent.
 		c := code(billing)
 		audiences(orders)
-		_, err := h.redeem(app, shown, c)
+		_, err := h.redeemCode(app, shown, c)
 		h.requireRefused(err, oauth.InvalidTarget)
 		audiences(orders, billing)
-		ts, err := h.redeem(app, shown, c)
+		ts, err := h.redeemCode(app, shown, c)
 		h.requireOK(err)
 		if aud(ts) != billing {
 			t.Errorf("aud %v", aud(ts))
@@ -37,29 +37,29 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 
 		// A resource, while a refresh token is out.
 		audiences(orders)
-		_, err = h.refresh(app, shown, ts.RefreshToken)
+		_, err = h.refreshTokens(app, shown, ts.RefreshToken)
 		h.requireRefused(err, oauth.InvalidTarget)
-		_, err = h.refresh(app, shown, ts.RefreshToken, "resource", billing)
+		_, err = h.refreshTokens(app, shown, ts.RefreshToken, "resource", billing)
 		h.requireRefused(err, oauth.InvalidTarget)
 		audiences(orders, billing)
-		ts, err = h.refresh(app, shown, ts.RefreshToken)
+		ts, err = h.refreshTokens(app, shown, ts.RefreshToken)
 		h.requireOK(err)
 
 		// The redirect URI, the grant, and the format and scope of the next token.
 		c = code(billing)
 		h.changeClient(app, func(c *auth.Client) { c.RedirectURIs = []string{"https://elsewhere.test/cb"} })
-		_, err = h.redeem(app, shown, c)
+		_, err = h.redeemCode(app, shown, c)
 		h.requireRefused(err, oauth.InvalidGrant)
 		h.changeClient(app, func(c *auth.Client) {
 			c.Scopes, c.Settings.TokenFormat = []string{"email", "offline_access"}, "opaque"
 		})
-		ts, err = h.refresh(app, shown, ts.RefreshToken)
+		ts, err = h.refreshTokens(app, shown, ts.RefreshToken)
 		h.requireOK(err)
 		if ts.Scope.String() != "offline_access" || ts.IDToken != "" || ts.AccessToken[:4] != "wwt_" {
 			t.Errorf("scope %q, ID Token %q, %q", ts.Scope, ts.IDToken, ts.AccessToken)
 		}
 		h.changeClient(app, func(c *auth.Client) { c.Settings.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
-		_, err = h.refresh(app, shown, ts.RefreshToken)
+		_, err = h.refreshTokens(app, shown, ts.RefreshToken)
 		h.requireRefused(err, oauth.UnauthorizedClient)
 	})
 }
@@ -67,18 +67,18 @@ func TestRepair_H11_TakenFromTheClient(t *testing.T) {
 // Of several resources the rest stays.
 func TestRepair_H11_OneOfTwoResources(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		app, shown := h.webClient(firstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
+		app, shown := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Audiences = []string{orders, billing} })
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(append(request(app, "scope", "openid offline_access", "resource", orders), "resource", billing)...)
+		step, err := v.authorize(append(authorizationPairs(app, "scope", "openid offline_access", "resource", orders), "resource", billing)...)
 		h.requireOK(err)
 		code, _, _ := h.requireCode(step)
-		ts, err := h.redeem(app, shown, code)
+		ts, err := h.redeemCode(app, shown, code)
 		h.requireOK(err)
 		h.changeClient(app, func(c *auth.Client) { c.Settings.Audiences = []string{orders} })
-		next, err := h.refresh(app, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(app, shown, ts.RefreshToken)
 		h.requireOK(err)
-		if aud := payload(t, next.AccessToken)["aud"]; aud != orders {
+		if aud := decodeClaims(t, next.AccessToken)["aud"]; aud != orders {
 			t.Errorf("aud %v", aud)
 		}
 	})
@@ -88,15 +88,15 @@ func TestRepair_H11_OneOfTwoResources(t *testing.T) {
 // one that was reached, unless they are essential. The guide shows none that nobody meets.
 func TestRepair_N1_ReachableContexts(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		app, shown := h.webClient(firstParty)
-		ts, err := h.redeem(app, shown, h.newCode(app, "acr_values", "2 urn:x"))
+		app, shown := h.newWebClient(withFirstParty)
+		ts, err := h.redeemCode(app, shown, h.newCode(app, "acr_values", "2 urn:x"))
 		h.requireOK(err)
-		if acr := payload(t, ts.AccessToken)["acr"]; acr != auth.ACRPassword {
+		if acr := decodeClaims(t, ts.AccessToken)["acr"]; acr != auth.ACRPassword {
 			t.Errorf("acr %v", acr)
 		}
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(request(app, "claims", `{"id_token":{"acr":{"essential":true,"values":["2"]}}}`)...)
+		step, err := v.authorize(authorizationPairs(app, "claims", `{"id_token":{"acr":{"essential":true,"values":["2"]}}}`)...)
 		h.requireErrorRedirect(step, err, "unmet_authentication_requirements")
 		if m := h.Metadata(auth.Tenant{ID: tenant}); !slices.Equal(m.ACR, auth.ACRs) {
 			t.Errorf("the metadata lists %q", m.ACR)
@@ -116,7 +116,7 @@ func TestRepair_N1_ReachableContexts(t *testing.T) {
 // A claim that was asked for by name goes with the scope to which it belongs.
 func TestRepair_H11_ClaimsByName(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(firstParty)
+		c, shown := h.newWebClient(withFirstParty)
 		take := func(scopes ...string) {
 			h.changeClient(c, func(c *auth.Client) { c.Scopes = scopes })
 		}
@@ -134,21 +134,21 @@ func TestRepair_H11_ClaimsByName(t *testing.T) {
 		ask := func() string {
 			return h.newCode(c, "scope", "openid offline_access", "claims", `{"userinfo":{"email":null},"id_token":{"email":null}}`)
 		}
-		before, err := h.redeem(c, shown, ask())
+		before, err := h.redeemCode(c, shown, ask())
 		before = check(before, err, "alice@example.test")
 		code := ask()
 
 		take("openid", "offline_access")
-		ts, err := h.redeem(c, shown, code)
+		ts, err := h.redeemCode(c, shown, code)
 		check(ts, err, nil)
-		ts, err = h.refresh(c, shown, before.RefreshToken)
+		ts, err = h.refreshTokens(c, shown, before.RefreshToken)
 		ts = check(ts, err, nil)
 		if got := h.userInfo(before.AccessToken); got["email"] != nil {
 			t.Errorf("the token from before says %v", got)
 		}
 
 		take("openid", "offline_access", "email")
-		ts, err = h.refresh(c, shown, ts.RefreshToken)
+		ts, err = h.refreshTokens(c, shown, ts.RefreshToken)
 		check(ts, err, "alice@example.test")
 	})
 }
@@ -157,12 +157,12 @@ func TestRepair_H11_ClaimsByName(t *testing.T) {
 func TestRepair_H11_MachineExchanges(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h)
-		ts, err := h.credentials(m.orders, m.ordersSecret)
+		ts, err := h.requestClientCredentials(m.orders, m.ordersSecret)
 		h.requireOK(err)
 		c := h.changeClient(m.orders, func(c *auth.Client) { c.Scopes = []string{"read"} })
-		got, err := m.exchange(c, m.ordersSecret, ts.AccessToken)
+		got, err := m.exchangeToken(c, m.ordersSecret, ts.AccessToken)
 		h.requireOK(err)
-		if got.Scope.String() != "read" || payload(t, got.AccessToken)["scope"] != "read" {
+		if got.Scope.String() != "read" || decodeClaims(t, got.AccessToken)["scope"] != "read" {
 			t.Errorf("exchanged for %q", got.Scope)
 		}
 		lines := h.events(auth.EventTokenIssued)

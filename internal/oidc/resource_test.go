@@ -14,20 +14,20 @@ import (
 // client of MCP needs it; every other one stays with those it is registered for.
 func TestOpenResources(t *testing.T) {
 	const open, shut = "https://mcp.example.test", "https://orders.example.test"
-	p, out := publish(t)
+	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		p.Put(path, newDocument(t, p.URL+path, metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none"}))
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		c := auth.Client{ID: auth.ClientID(p.URL + path)}
-		step, err := v.authorize(request(c, "resource", shut)...)
+		step, err := v.authorize(authorizationPairs(c, "resource", shut)...)
 		h.requireErrorRedirect(step, err, "invalid_target")
-		step, err = v.authorize(request(c, "resource", open)...)
+		step, err = v.authorize(authorizationPairs(c, "resource", open)...)
 		h.requireOK(err)
 		h.requireStep(step, auth.StepConsent)
 		code, _, _ := h.requireCode(v.consent(step, true))
-		ts, err := h.redeem(c, "", code)
+		ts, err := h.redeemCode(c, "", code)
 		h.requireOK(err)
 		if _, got := h.decodeIDToken(ts.AccessToken); got["aud"] != open || got["client_id"] != string(c.ID) {
 			t.Errorf("the token says %v", got)
@@ -48,28 +48,28 @@ func TestRepair_B4_EverySpellingOfAResource(t *testing.T) {
 		return []string{s, "https://" + host, "https://" + host + "/", "https://" + strings.ToUpper(host), "https://" + host + ":443/"}
 	}
 	each(t, func(t *testing.T, h *fixture) {
-		app, shown := h.webClient(firstParty, func(r *client.Registration) { r.Audiences = []string{listed} })
-		job, jobSecret := h.machineClient(func(r *client.Registration) {
+		app, shown := h.newWebClient(withFirstParty, func(r *client.Registration) { r.Audiences = []string{listed} })
+		job, jobSecret := h.newMachineClient(func(r *client.Registration) {
 			r.Audiences, r.Serves = []string{listed}, []string{opened + "/", strings.TrimSuffix(listed, "/")}
 		})
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		for _, configured := range []string{opened, listed} {
 			for _, asked := range spellings(configured) {
-				step, err := v.authorize(request(app, "scope", asks, "resource", asked)...)
+				step, err := v.authorize(authorizationPairs(app, "scope", asks, "resource", asked)...)
 				h.requireOK(err)
 				code, g, _ := h.requireCode(step)
 				if !slices.Equal(g.Resources, []string{configured}) {
 					t.Errorf("authorize: %s became %q", asked, g.Resources)
 				}
-				ts, err := h.redeem(app, shown, code, "resource", spellings(configured)[2])
+				ts, err := h.redeemCode(app, shown, code, "resource", spellings(configured)[2])
 				h.requireOK(err)
-				renewed, err := h.refresh(app, shown, ts.RefreshToken, "resource", spellings(configured)[3])
+				renewed, err := h.refreshTokens(app, shown, ts.RefreshToken, "resource", spellings(configured)[3])
 				h.requireOK(err)
 				own, err := h.Token(t.Context(), basic(form(t, "grant_type", "client_credentials", "resource", asked), job.ID, jobSecret))
 				h.requireOK(err)
 				for _, access := range []string{ts.AccessToken, renewed.AccessToken, own.AccessToken} {
-					if aud := payload(t, access)["aud"]; aud != configured {
+					if aud := decodeClaims(t, access)["aud"]; aud != configured {
 						t.Errorf("%s became the audience %v", asked, aud)
 					}
 				}
@@ -86,7 +86,7 @@ func TestRepair_B4_EverySpellingOfAResource(t *testing.T) {
 		for _, asked := range spellings(base) {
 			own, err := h.Token(t.Context(), basic(form(t, "grant_type", "client_credentials", "resource", asked), job.ID, jobSecret))
 			h.requireOK(err)
-			if aud := payload(t, own.AccessToken)["aud"]; aud != base {
+			if aud := decodeClaims(t, own.AccessToken)["aud"]; aud != base {
 				t.Errorf("%s became the audience %v", asked, aud)
 			}
 		}
@@ -98,14 +98,14 @@ func TestRepair_B4_EverySpellingOfAResource(t *testing.T) {
 func TestRepair_B4_ExchangedSpellings(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h, func(r *client.Registration) { r.Audiences = []string{base + "/"} })
-		subject, _ := m.issue(m.shop.ID, auth.Scope{"openid", "read"}, nil, orders)
-		ts, err := m.exchange(m.orders, m.ordersSecret, subject, "resource", "https://BILLING.test:443/")
+		subject, _ := m.issueToken(m.shop.ID, auth.Scope{"openid", "read"}, nil, orders)
+		ts, err := m.exchangeToken(m.orders, m.ordersSecret, subject, "resource", "https://BILLING.test:443/")
 		h.requireOK(err)
-		if aud := payload(t, ts.AccessToken)["aud"]; aud != billing {
+		if aud := decodeClaims(t, ts.AccessToken)["aud"]; aud != billing {
 			t.Errorf("the audience is %v", aud)
 		}
 		for _, asked := range []string{base, base + "/", strings.ToUpper(base), base + ":443"} {
-			_, err := m.exchange(m.orders, m.ordersSecret, subject, "audience", asked)
+			_, err := m.exchangeToken(m.orders, m.ordersSecret, subject, "audience", asked)
 			h.requireRefused(err, oauth.InvalidTarget)
 		}
 	})

@@ -17,8 +17,8 @@ func TestStrictClients(t *testing.T) {
 		k := newPair(t, jose.PS256)
 		web := client.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{"https://bank.test/cb"}}
 		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS }
-		strict, _ := h.client(web, keyed, func(r *client.Registration) { r.DPoP, r.RequirePushed = true, true })
-		plain, _ := h.client(web, keyed)
+		strict, _ := h.newClient(web, keyed, func(r *client.Registration) { r.DPoP, r.RequirePushed = true, true })
+		plain, _ := h.newClient(web, keyed)
 		push := func(c auth.Client, alg jose.SignatureAlgorithm, aud string, more ...string) error {
 			raw := sign(t, alg, k.Private, withClaim(h.assertionClaims(c.ID), "aud", aud), nil)
 			_, err := h.Push(t.Context(), form(t, append([]string{"client_assertion_type", AssertionType, "client_assertion", raw,

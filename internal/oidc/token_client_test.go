@@ -15,14 +15,14 @@ import (
 func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 	once := func(c *settings) { c.client.Rates["client.credential"] = limit.Rate{Count: 1, Per: 1 << 40} }
 	each(t, func(t *testing.T, h *fixture) {
-		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
+		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}, FirstParty: true})
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		for _, show := range []func(client.Request) client.Request{
 			func(r client.Request) client.Request { return basic(r, page.ID, "") },
 			func(r client.Request) client.Request { return r },
 		} {
-			step, err := v.authorize(request(page)...)
+			step, err := v.authorize(authorizationPairs(page)...)
 			h.requireOK(err)
 			code, _, _ := h.requireCode(step)
 			r := show(h.redeemRequest(page, "", code))
@@ -35,7 +35,7 @@ func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 			t.Errorf("%d refused attempts", len(lines))
 		}
 		// An empty secret proves nothing for a client that has one, however it is sent.
-		app, shown := h.webClient()
+		app, shown := h.newWebClient()
 		for range 2 {
 			_, err := h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x"), app.ID, ""))
 			if auth.KindOf(err) != auth.KindThrottled {

@@ -19,8 +19,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// claimsOf is what an access token says.
-func claimsOf(t testing.TB, access string) (c struct {
+// decodeAccessToken returns the claims of an access token.
+func decodeAccessToken(t testing.TB, access string) (c struct {
 	Subject  string `json:"sub"`
 	ClientID string `json:"client_id"`
 	Audience any    `json:"aud"`
@@ -38,7 +38,7 @@ func claimsOf(t testing.TB, access string) (c struct {
 	return c
 }
 
-func (h *fixture) credentials(c auth.Client, secret string, more ...string) (auth.Tokens, error) {
+func (h *fixture) requestClientCredentials(c auth.Client, secret string, more ...string) (auth.Tokens, error) {
 	h.t.Helper()
 	out, err := h.Token(h.t.Context(), basic(form(h.t, append([]string{"grant_type", "client_credentials"}, more...)...), c.ID, secret))
 	return out.Tokens, err
@@ -47,7 +47,7 @@ func (h *fixture) credentials(c auth.Client, secret string, more ...string) (aut
 func TestClientCredentials(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		api := "https://api.example.test"
-		c, secret := h.machineClient(func(r *client.Registration) {
+		c, secret := h.newMachineClient(func(r *client.Registration) {
 			r.Scopes = append(r.Scopes, "openid", "offline_access")
 			r.Audiences = []string{api}
 		})
@@ -71,13 +71,13 @@ func TestClientCredentials(t *testing.T) {
 			{[]string{"resource", "api"}, "", nil, oauth.InvalidTarget},
 			{[]string{"resource", base + "/t/acme"}, "", nil, oauth.InvalidTarget},
 		} {
-			ts, err := h.credentials(c, secret, ask.more...)
+			ts, err := h.requestClientCredentials(c, secret, ask.more...)
 			if ask.code != "" {
 				h.requireRefused(err, ask.code)
 				continue
 			}
 			h.requireOK(err)
-			got := claimsOf(t, ts.AccessToken)
+			got := decodeAccessToken(t, ts.AccessToken)
 			if got.Scope != ask.scope || ts.Scope.String() != ask.scope || cmp.Diff(ask.aud, got.Audience) != "" {
 				t.Errorf("%q gives scope %q, aud %v", ask.more, got.Scope, got.Audience)
 			}
@@ -96,9 +96,9 @@ func TestClientCredentials(t *testing.T) {
 
 func TestAttack_TK_Refusals(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.machineClient()
-		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb})
-		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA})
+		c, secret := h.newMachineClient()
+		app, appSecret := h.newClient(client.Registration{Name: "App", Type: auth.ClientWeb})
+		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA})
 		good := func(pairs ...string) client.Request { return basic(form(t, pairs...), c.ID, secret) }
 		for name, ask := range map[string]struct {
 			r    client.Request
@@ -128,7 +128,7 @@ func TestAttack_TK_Refusals(t *testing.T) {
 			"TK-38 long grant":              {good("grant_type", strings.Repeat("x", 10<<10)), oauth.UnsupportedGrantType},
 			"refresh without a token":       {basic(form(t, "grant_type", "refresh_token"), app.ID, appSecret), oauth.InvalidRequest},
 			"refresh for no resource":       {basic(form(t, "grant_type", "refresh_token", "refresh_token", "x", "resource", "a.test"), app.ID, appSecret), oauth.InvalidTarget},
-			"two Authorization headers":     {twoHeaders(good("grant_type", "client_credentials")), oauth.InvalidRequest},
+			"two Authorization headers":     {repeatHeader(good("grant_type", "client_credentials")), oauth.InvalidRequest},
 			"Bearer instead of Basic":       {client.Request{Tenant: tenant, Form: form(t, "grant_type", "client_credentials").Form, Authorization: []string{"Bearer x"}}, oauth.InvalidClient},
 			"assertion type without one":    {form(t, "grant_type", "client_credentials", "client_assertion_type", AssertionType), oauth.InvalidRequest},
 			"assertion of an unknown type":  {form(t, "grant_type", "client_credentials", "client_assertion_type", "x", "client_assertion", "y"), oauth.InvalidRequest},
@@ -155,7 +155,7 @@ func TestAttack_TK_Refusals(t *testing.T) {
 	})
 }
 
-func twoHeaders(r client.Request) client.Request {
+func repeatHeader(r client.Request) client.Request {
 	r.Authorization = append(r.Authorization, r.Authorization...)
 	return r
 }
@@ -164,12 +164,12 @@ func twoHeaders(r client.Request) client.Request {
 func TestAttack_TK_12_EncodedSecret(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		odd := `a:b%c+d e&é=f`
-		c, _ := h.machineClient()
+		c, _ := h.newMachineClient()
 		h.write(func(tx *store.Tx) error {
 			c.Secrets = []auth.ClientSecret{{Digest: digestOf(odd), CreatedAt: tx.Now}}
 			return tx.UpdateClient(c)
 		})
-		_, err := h.credentials(c, odd)
+		_, err := h.requestClientCredentials(c, odd)
 		h.requireOK(err)
 		r := form(t, "grant_type", "client_credentials")
 		r.Authorization = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(string(c.ID)+":"+odd))}
@@ -184,17 +184,17 @@ func TestAttack_TK_12_EncodedSecret(t *testing.T) {
 // it is opened, but for what was tried meanwhile.
 func TestAttack_TK_29_DisabledClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.machineClient()
-		app, appSecret := h.client(client.Registration{Name: "App", Type: auth.ClientWeb})
-		page, _ := h.client(client.Registration{Name: "Page", Type: auth.ClientSPA})
-		access, err := h.credentials(c, secret)
+		c, secret := h.newMachineClient()
+		app, appSecret := h.newClient(client.Registration{Name: "App", Type: auth.ClientWeb})
+		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA})
+		access, err := h.requestClientCredentials(c, secret)
 		h.requireOK(err)
 		mine, pages := h.signIn(app.ID, auth.DefaultScope), h.signIn(page.ID, auth.DefaultScope)
 		for _, id := range []auth.ClientID{c.ID, app.ID, page.ID} {
 			_, err := h.clients.Disable(t.Context(), tenant, id, operator)
 			h.requireOK(err)
 		}
-		_, err = h.credentials(c, secret)
+		_, err = h.requestClientCredentials(c, secret)
 		h.requireRefused(err, oauth.InvalidClient)
 		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
 		h.requireRefused(err, oauth.InvalidClient)
@@ -229,7 +229,7 @@ func TestAttack_TN_Clients(t *testing.T) {
 			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
 		}))
 		h.requireOK(h.keys.Ensure(t.Context(), "acme", keys.ES256))
-		c, secret := h.machineClient()
+		c, secret := h.newMachineClient()
 		r := basic(form(t, "grant_type", "client_credentials"), c.ID, secret)
 		access, err := h.Token(t.Context(), r)
 		h.requireOK(err)
@@ -256,10 +256,10 @@ func TestAttack_TN_Clients(t *testing.T) {
 // TK-30: two secrets side by side for the overlap, then the new one alone.
 func TestAttack_TK_30_Secrets(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, first := h.machineClient()
+		c, first := h.newMachineClient()
 		try := func(secret string, want bool) {
 			t.Helper()
-			if _, err := h.credentials(c, secret); (err == nil) != want {
+			if _, err := h.requestClientCredentials(c, secret); (err == nil) != want {
 				t.Errorf("works: %v, want %v", err, want)
 			}
 		}
@@ -307,11 +307,11 @@ func TestAttack_TK_30_Secrets(t *testing.T) {
 // all the while.
 func TestAttack_BF_11_ClientSecret(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.machineClient()
-		other, _ := h.machineClient()
+		c, secret := h.newMachineClient()
+		other, _ := h.newMachineClient()
 		limited := 0
 		for range 10 {
-			_, err := h.credentials(c, "wrong")
+			_, err := h.requestClientCredentials(c, "wrong")
 			if auth.KindOf(err) == auth.KindThrottled {
 				limited++
 			} else {
@@ -321,9 +321,9 @@ func TestAttack_BF_11_ClientSecret(t *testing.T) {
 		if limited != 5 {
 			t.Errorf("%d of 10 were limited, want 5", limited)
 		}
-		_, err := h.credentials(c, secret)
+		_, err := h.requestClientCredentials(c, secret)
 		h.requireOK(err)
-		_, err = h.credentials(other, "wrong")
+		_, err = h.requestClientCredentials(other, "wrong")
 		h.requireRefused(err, oauth.InvalidClient)
 		if n := len(h.events(auth.EventClientRefused)); n != 6 {
 			t.Errorf("%d audit lines", n)

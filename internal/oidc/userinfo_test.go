@@ -22,7 +22,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-func shows(header string) oidc.UserInfoInput {
+func newUserInfoInput(header string) oidc.UserInfoInput {
 	return oidc.UserInfoInput{Tenant: tenant, Authorization: []string{header}, Method: "GET"}
 }
 
@@ -36,14 +36,14 @@ func TestUserInfo(t *testing.T) {
 			}
 			return tx.UpdateAccount(a)
 		})
-		c, shown := h.webClient(withOfflineAccess)
+		c, shown := h.newWebClient(withOfflineAccess)
 		for scope, want := range map[string]claims{
 			"openid":         {},
 			"openid email":   {"email": "alice@example.test", "email_verified": true},
 			"openid profile": {"name": "Alice <é>", "updated_at": float64(h.clock.Now().Unix())},
 		} {
 			want["sub"] = string(h.alice)
-			ts, err := h.redeem(c, shown, h.newCode(c, "scope", scope))
+			ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", scope))
 			h.requireOK(err)
 			if d := cmp.Diff(want, h.userInfo(ts.AccessToken)); d != "" {
 				t.Errorf("%s (-want +got):\n%s", scope, d)
@@ -53,7 +53,7 @@ func TestUserInfo(t *testing.T) {
 				t.Errorf("from a form: %v", err)
 			}
 		}
-		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid", "claims", `{"userinfo":{"name":{"essential":true}}}`))
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid", "claims", `{"userinfo":{"name":{"essential":true}}}`))
 		h.requireOK(err)
 		if d := cmp.Diff(claims{"sub": string(h.alice), "name": "Alice <é>"}, h.userInfo(ts.AccessToken)); d != "" {
 			t.Errorf("claims by name (-want +got):\n%s", d)
@@ -63,10 +63,10 @@ func TestUserInfo(t *testing.T) {
 
 func TestSignedUserInfo(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.UserInfoAlgorithm = "ES256" })
-		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email"))
+		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.UserInfoAlgorithm = "ES256" })
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email"))
 		h.requireOK(err)
-		out, err := h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
+		out, err := h.UserInfo(t.Context(), newUserInfoInput("Bearer "+ts.AccessToken))
 		h.requireOK(err)
 		head, got := h.decodeIDToken(out.JWT)
 		want := claims{"iss": base, "aud": string(c.ID), "iat": float64(h.clock.Now().Unix()), "sub": string(h.alice),
@@ -79,13 +79,13 @@ func TestSignedUserInfo(t *testing.T) {
 
 func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
-		machine, machineShown := h.machineClient()
-		own, err := h.credentials(machine, machineShown)
+		c, shown := h.newWebClient(withOfflineAccess)
+		machine, machineShown := h.newMachineClient()
+		own, err := h.requestClientCredentials(machine, machineShown)
 		h.requireOK(err)
-		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email offline_access"))
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email offline_access"))
 		h.requireOK(err)
-		plain, err := h.redeem(c, shown, h.newCode(c, "scope", "email"))
+		plain, err := h.redeemCode(c, shown, h.newCode(c, "scope", "email"))
 		h.requireOK(err)
 		bearer := "Bearer " + ts.AccessToken
 		type ask struct {
@@ -93,27 +93,27 @@ func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
 			code oauth.Code
 			bare bool
 		}
-		both := shows(bearer)
+		both := newUserInfoInput(bearer)
 		both.FormToken = ts.AccessToken
-		twice := shows(bearer)
+		twice := newUserInfoInput(bearer)
 		twice.Authorization = append(twice.Authorization, bearer)
-		elsewhere := shows(bearer)
+		elsewhere := newUserInfoInput(bearer)
 		elsewhere.Tenant = "t2"
 		storetest.Tenant(t, h.db, "t2")
 		h.requireOK(h.keys.Ensure(t.Context(), "t2", keys.ES256))
 		for name, a := range map[string]ask{
-			"EP-07 a machine's token":    {shows("Bearer " + own.AccessToken), oauth.InsufficientScope, false},
-			"EP-07 without openid":       {shows("Bearer " + plain.AccessToken), oauth.InsufficientScope, false},
+			"EP-07 a machine's token":    {newUserInfoInput("Bearer " + own.AccessToken), oauth.InsufficientScope, false},
+			"EP-07 without openid":       {newUserInfoInput("Bearer " + plain.AccessToken), oauth.InsufficientScope, false},
 			"nothing":                    {oidc.UserInfoInput{Tenant: tenant, Method: "GET"}, oauth.InvalidToken, true},
-			"another scheme":             {shows("Basic eDp5"), oauth.InvalidToken, true},
-			"RT-11 a refresh token":      {shows("Bearer " + ts.RefreshToken), oauth.InvalidToken, false},
-			"an ID Token":                {shows("Bearer " + ts.IDToken), oauth.InvalidToken, false},
-			"garbage":                    {shows("Bearer x"), oauth.InvalidToken, false},
-			"garbage that looks sealed":  {shows("Bearer wwt_" + strings.Repeat("A", 100)), oauth.InvalidToken, false},
+			"another scheme":             {newUserInfoInput("Basic eDp5"), oauth.InvalidToken, true},
+			"RT-11 a refresh token":      {newUserInfoInput("Bearer " + ts.RefreshToken), oauth.InvalidToken, false},
+			"an ID Token":                {newUserInfoInput("Bearer " + ts.IDToken), oauth.InvalidToken, false},
+			"garbage":                    {newUserInfoInput("Bearer x"), oauth.InvalidToken, false},
+			"garbage that looks sealed":  {newUserInfoInput("Bearer wwt_" + strings.Repeat("A", 100)), oauth.InvalidToken, false},
 			"header and form":            {both, oauth.InvalidRequest, false},
 			"two headers":                {twice, oauth.InvalidRequest, false},
 			"another tenant":             {elsewhere, oauth.InvalidToken, false},
-			"an unbound token with DPoP": {shows("DPoP " + ts.AccessToken), oauth.InvalidToken, false},
+			"an unbound token with DPoP": {newUserInfoInput("DPoP " + ts.AccessToken), oauth.InvalidToken, false},
 		} {
 			out, err := h.UserInfo(t.Context(), a.in)
 			e, ok := errors.AsType[*oauth.Error](err)
@@ -122,13 +122,13 @@ func TestAttack_EP_07_UserInfoRefusals(t *testing.T) {
 			}
 		}
 		h.clock.Advance(15*time.Minute + 31*time.Second)
-		_, err = h.UserInfo(t.Context(), shows(bearer))
+		_, err = h.UserInfo(t.Context(), newUserInfoInput(bearer))
 		h.requireRefused(err, oauth.InvalidToken)
-		if ts, err = h.refresh(c, shown, ts.RefreshToken); err != nil {
+		if ts, err = h.refreshTokens(c, shown, ts.RefreshToken); err != nil {
 			t.Fatal(err)
 		}
 		h.write(func(tx *store.Tx) error { return tx.DeleteAccount(h.alice) })
-		_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
+		_, err = h.UserInfo(t.Context(), newUserInfoInput("Bearer "+ts.AccessToken))
 		h.requireRefused(err, oauth.InvalidToken)
 	})
 }
@@ -154,15 +154,15 @@ func TestUserInfoLearnsOfTheEndAtOnce(t *testing.T) {
 			},
 		} {
 			for _, format := range []string{"", "opaque"} {
-				c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = format })
+				c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = format })
 				who := h.newAccount(rand.Text())
 				v := h.newBrowser()
 				v.signIn(who)
-				ts, err := h.redeem(c, shown, h.newCodeIn(v, c))
+				ts, err := h.redeemCode(c, shown, h.newCodeIn(v, c))
 				h.requireOK(err)
 				h.userInfo(ts.AccessToken)
 				h.write(func(tx *store.Tx) error { return end(tx, c, who) })
-				_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
+				_, err = h.UserInfo(t.Context(), newUserInfoInput("Bearer "+ts.AccessToken))
 				if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidToken {
 					t.Errorf("%s: %v", name, err)
 				}
@@ -171,8 +171,8 @@ func TestUserInfoLearnsOfTheEndAtOnce(t *testing.T) {
 	})
 }
 
-// proofFor proves the key for one request.
-func (h *fixture) proofFor(k keyPair, method, url, access string) string {
+// newResourceProof signs a proof for one request to a resource.
+func (h *fixture) newResourceProof(k keyPair, method, url, access string) string {
 	h.t.Helper()
 	c := claims{"jti": rand.Text(), "htm": method, "htu": url, "iat": h.clock.Now().Unix()}
 	if access != "" {
@@ -185,7 +185,7 @@ func (h *fixture) proofFor(k keyPair, method, url, access string) string {
 func (h *fixture) withProof(r client.Request, k keyPair) client.Request {
 	h.t.Helper()
 	r.Method, r.URL = "POST", base+oauth.TokenPath
-	r.Proof = []string{h.proofFor(k, r.Method, r.URL, "")}
+	r.Proof = []string{h.newResourceProof(k, r.Method, r.URL, "")}
 	return r
 }
 
@@ -207,16 +207,16 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 			r.Type = auth.ClientNative
 			r.IDTokenAlgorithm = "ES256"
 		}
-		c, _ := h.webClient(native)
+		c, _ := h.newWebClient(native)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(request(c, "scope", "openid offline_access", "dpop_jkt", thumb(t, k))...)
+		step, err := v.authorize(authorizationPairs(c, "scope", "openid offline_access", "dpop_jkt", thumb(t, k))...)
 		h.requireOK(err)
 		if step.Kind == auth.StepConsent {
 			step = v.consent(step, true)
 		}
 		code, _, _ := h.requireCode(step)
-		_, err = h.redeem(c, "", code)
+		_, err = h.redeemCode(c, "", code)
 		h.requireRefused(err, oauth.InvalidGrant)
 		_, err = h.Token(t.Context(), h.withProof(h.redeemRequest(c, "", code), other))
 		h.requireRefused(err, oauth.InvalidGrant)
@@ -243,24 +243,24 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 		h.requireOK(err)
 
 		url := base + oidc.UserInfoPath
-		_, err = h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken))
+		_, err = h.UserInfo(t.Context(), newUserInfoInput("Bearer "+ts.AccessToken))
 		h.requireRefused(err, oauth.InvalidToken)
-		in := shows("DPoP " + ts.AccessToken)
+		in := newUserInfoInput("DPoP " + ts.AccessToken)
 		_, err = h.UserInfo(t.Context(), in)
 		h.requireRefused(err, oauth.InvalidProof)
-		in.Proof = []string{h.proofFor(other, "GET", url, ts.AccessToken)}
+		in.Proof = []string{h.newResourceProof(other, "GET", url, ts.AccessToken)}
 		_, err = h.UserInfo(t.Context(), in)
 		h.requireRefused(err, oauth.InvalidToken)
-		in.Proof = []string{h.proofFor(k, "GET", url, "another")}
+		in.Proof = []string{h.newResourceProof(k, "GET", url, "another")}
 		_, err = h.UserInfo(t.Context(), in)
 		h.requireRefused(err, oauth.InvalidProof)
-		in.Proof = []string{h.proofFor(k, "GET", url, ts.AccessToken)}
+		in.Proof = []string{h.newResourceProof(k, "GET", url, ts.AccessToken)}
 		_, err = h.UserInfo(t.Context(), in)
 		h.requireOK(err)
 		_, err = h.UserInfo(t.Context(), in) // the same proof again
 		h.requireRefused(err, oauth.InvalidProof)
 
-		api, apiShown := h.machineClient()
+		api, apiShown := h.newMachineClient()
 		seen, err := h.Introspect(t.Context(), basic(form(t, "token", ts.AccessToken), api.ID, apiShown))
 		h.requireOK(err)
 		if !seen.Active || seen.TokenType != "DPoP" || seen.Confirmation == nil || seen.Confirmation.JKT != thumb(t, k) {
@@ -274,7 +274,7 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 func TestConfidentialClientChangesItsKey(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		k, other := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
-		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm, r.TokenFormat = "ES256", "opaque" })
+		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm, r.TokenFormat = "ES256", "opaque" })
 		ts, err := h.Token(t.Context(), h.withProof(h.redeemRequest(c, shown, h.newCode(c, "scope", "openid offline_access")), k))
 		h.requireOK(err)
 		next, err := h.Token(t.Context(), h.withProof(basic(form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken), c.ID, shown), other))
@@ -291,9 +291,9 @@ func TestConfidentialClientChangesItsKey(t *testing.T) {
 
 func TestOpaqueAccessTokens(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = "opaque" })
-		api, apiShown := h.machineClient()
-		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email offline_access"))
+		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.TokenFormat = "opaque" })
+		api, apiShown := h.newMachineClient()
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email offline_access"))
 		h.requireOK(err)
 		if !strings.HasPrefix(ts.AccessToken, "wwt_") || strings.Contains(ts.AccessToken, ".") {
 			t.Fatalf("%.10s…", ts.AccessToken)
@@ -309,7 +309,7 @@ func TestOpaqueAccessTokens(t *testing.T) {
 		if d := cmp.Diff(want, got); d != "" || len(got.ID) != 22 {
 			t.Errorf("-want +got:\n%s", d)
 		}
-		next, err := h.refresh(c, shown, ts.RefreshToken)
+		next, err := h.refreshTokens(c, shown, ts.RefreshToken)
 		h.requireOK(err)
 		if !strings.HasPrefix(next.AccessToken, "wwt_") {
 			t.Error("the refreshed one is a JWT")
@@ -318,12 +318,12 @@ func TestOpaqueAccessTokens(t *testing.T) {
 			t.Errorf("our own API: %v", err)
 		}
 		h.requireOK(h.Revoke(t.Context(), basic(form(t, "token", ts.AccessToken), c.ID, shown)))
-		if _, err := h.UserInfo(t.Context(), shows("Bearer "+ts.AccessToken)); err == nil {
+		if _, err := h.UserInfo(t.Context(), newUserInfoInput("Bearer "+ts.AccessToken)); err == nil {
 			t.Error("a revoked token is taken")
 		}
 		h.userInfo(next.AccessToken)
 		h.clock.Advance(16 * time.Minute)
-		if _, err := h.UserInfo(t.Context(), shows("Bearer "+next.AccessToken)); err == nil {
+		if _, err := h.UserInfo(t.Context(), newUserInfoInput("Bearer "+next.AccessToken)); err == nil {
 			t.Error("an expired token is taken")
 		}
 	})
@@ -331,10 +331,10 @@ func TestOpaqueAccessTokens(t *testing.T) {
 
 func TestIntrospectionJWT(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, shown := h.webClient(withOfflineAccess)
-		ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid"))
+		c, shown := h.newWebClient(withOfflineAccess)
+		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid"))
 		h.requireOK(err)
-		api, apiShown := h.machineClient()
+		api, apiShown := h.newMachineClient()
 		api = h.changeClient(api, func(c *auth.Client) { c.Settings.IntrospectionAlgorithm = "EdDSA" })
 		for name, raw := range map[string]string{"active": ts.AccessToken, "not active": "garbage"} {
 			r := basic(form(t, "token", raw), api.ID, apiShown)
@@ -364,11 +364,11 @@ func TestIntrospectionJWT(t *testing.T) {
 }
 
 func BenchmarkUserInfo(b *testing.B) {
-	h := newFixture(b, liteConfig(b))
-	c, shown := h.webClient(withOfflineAccess)
-	ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid email"))
+	h := newFixture(b, sqliteConfig(b))
+	c, shown := h.newWebClient(withOfflineAccess)
+	ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email"))
 	h.requireOK(err)
-	in := shows("Bearer " + ts.AccessToken)
+	in := newUserInfoInput("Bearer " + ts.AccessToken)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := h.UserInfo(b.Context(), in); err != nil {
@@ -378,9 +378,9 @@ func BenchmarkUserInfo(b *testing.B) {
 }
 
 func FuzzUserInfoForm(f *testing.F) {
-	h := newFixture(f, liteConfig(f))
-	c, shown := h.webClient(withOfflineAccess)
-	ts, err := h.redeem(c, shown, h.newCode(c, "scope", "openid"))
+	h := newFixture(f, sqliteConfig(f))
+	c, shown := h.newWebClient(withOfflineAccess)
+	ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid"))
 	h.requireOK(err)
 	f.Add("access_token=" + ts.AccessToken)
 	f.Add("access_token=a&access_token=b")
