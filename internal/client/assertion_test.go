@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -21,16 +22,16 @@ import (
 func TestPrivateKeyJWT(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, alg := range client.AssertionAlgorithms {
-			k := newPair(t, alg)
-			c, secret := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
-			if secret != "" {
+			k := clienttest.NewKeyPair(t, alg)
+			c, clientSecret := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
+			if clientSecret != "" {
 				t.Error("a client that signs has a secret too")
 			}
-			h.requireOK(h.authenticate(sign(t, alg, k.Private, h.assertionClaims(c.ID), nil)))
-			h.requireOK(h.authenticate(sign(t, alg, k.Private, h.assertionClaims(c.ID), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}), "client_id", string(c.ID)))
+			h.requireOK(h.authenticate(clienttest.Sign(t, alg, k.Private, h.assertionClaims(c.ID), nil)))
+			h.requireOK(h.authenticate(clienttest.Sign(t, alg, k.Private, h.assertionClaims(c.ID), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}), "client_id", string(c.ID)))
 			list := h.assertionClaims(c.ID)
 			list["aud"] = []string{base}
-			h.requireOK(h.authenticate(sign(t, alg, k.Private, list, nil)))
+			h.requireOK(h.authenticate(clienttest.Sign(t, alg, k.Private, list, nil)))
 		}
 	})
 }
@@ -38,12 +39,12 @@ func TestPrivateKeyJWT(t *testing.T) {
 // TK-22, TK-23, TK-25, TK-26, TK-27: every assertion but the right one.
 func TestAttack_TK_22_27_Assertions(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k, thief, rsaPair := newPair(t, jose.ES256), newPair(t, jose.ES256), newPair(t, jose.RS256)
+		k, thief, rsaPair := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.RS256)
 		c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 		other, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, thief.JWKS })
 		now := h.clock.Now().Unix()
-		good := func() claims { return h.assertionClaims(c.ID) }
-		es := func(c claims) string { return sign(t, jose.ES256, k.Private, c, nil) }
+		good := func() clienttest.Claims { return h.assertionClaims(c.ID) }
+		es := func(c clienttest.Claims) string { return clienttest.Sign(t, jose.ES256, k.Private, c, nil) }
 		b64 := base64.RawURLEncoding.EncodeToString
 		payload := func() string { b, _ := json.Marshal(good()); return b64(b) }
 		public, _ := json.Marshal(jose.JSONWebKey{Key: k.Private.Public()})
@@ -51,41 +52,41 @@ func TestAttack_TK_22_27_Assertions(t *testing.T) {
 		long := strings.Repeat("x", 300)
 		for name, raw := range map[string]string{
 			"TK-22 alg none":                  b64([]byte(`{"alg":"none"}`)) + "." + payload() + ".",
-			"TK-22 HS256 with the public key": sign(t, jose.HS256, public, good(), nil),
-			"TK-22 RS256 where ES256 is":      sign(t, jose.RS256, rsaPair.Private, good(), nil),
-			"TK-22 another's key":             sign(t, jose.ES256, thief.Private, good(), nil),
+			"TK-22 HS256 with the public key": clienttest.Sign(t, jose.HS256, public, good(), nil),
+			"TK-22 RS256 where ES256 is":      clienttest.Sign(t, jose.RS256, rsaPair.Private, good(), nil),
+			"TK-22 another's key":             clienttest.Sign(t, jose.ES256, thief.Private, good(), nil),
 			"TK-22 signature cut":             es(good())[:100],
-			"TK-22 signature changed":         flip(es(good())),
-			"TK-22 critical header":           sign(t, jose.ES256, k.Private, good(), map[jose.HeaderKey]any{"crit": []string{"x"}, "x": 1}),
-			"TK-22 typ of an access token":    sign(t, jose.ES256, k.Private, good(), map[jose.HeaderKey]any{"typ": "at+jwt"}),
-			"TK-23 aud of another tenant":     es(withClaim(good(), "aud", base+"/t/acme")),
-			"TK-23 aud of another server":     es(withClaim(good(), "aud", "https://evil.test")),
-			"TK-23 aud of two":                es(withClaim(good(), "aud", []string{base, "https://evil.test"})),
-			"TK-23 aud is the endpoint":       es(withClaim(good(), "aud", base+oauth.TokenPath)),
-			"TK-23 aud with a slash":          es(withClaim(good(), "aud", base+"/")),
-			"TK-23 no aud":                    es(withClaim(good(), "aud", nil)),
-			"TK-23 empty aud":                 es(withClaim(good(), "aud", []string{})),
-			"TK-25 no exp":                    es(withClaim(good(), "exp", nil)),
-			"TK-25 exp now":                   es(withClaim(good(), "exp", now)),
-			"TK-25 exp past":                  es(withClaim(good(), "exp", now-1)),
-			"TK-25 exp far":                   es(withClaim(good(), "exp", now+3600)),
-			"TK-25 exp text":                  es(withClaim(good(), "exp", "soon")),
-			"TK-25 exp beyond all years":      es(withClaim(good(), "exp", 1e300)),
-			"TK-25 nbf":                       es(withClaim(good(), "nbf", now+120)),
-			"TK-25 iat":                       es(withClaim(good(), "iat", now+120)),
-			"TK-25 iat long ago":              es(withClaim(good(), "iat", now-3600)),
-			"TK-25 no jti":                    es(withClaim(good(), "jti", nil)),
-			"TK-25 long jti":                  es(withClaim(good(), "jti", long)),
-			"TK-26 sub is another client":     es(withClaim(good(), "sub", other.ID)),
-			"TK-26 iss is another client":     es(withClaim(good(), "iss", other.ID)),
-			"TK-26 both are another client":   es(withClaim(withClaim(good(), "iss", other.ID), "sub", other.ID)),
-			"TK-26 no sub":                    es(withClaim(good(), "sub", nil)),
-			"TK-26 unknown client":            es(withClaim(withClaim(good(), "iss", "nobody"), "sub", "nobody")),
-			"TK-27 jwk of the attacker":       sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"jwk": attacker}),
-			"TK-27 jku of the attacker":       sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"jku": "http://127.0.0.1:1/keys"}),
-			"TK-27 x5u of the attacker":       sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"x5u": "http://127.0.0.1:1/keys"}),
+			"TK-22 signature changed":         clienttest.Flip(es(good())),
+			"TK-22 critical header":           clienttest.Sign(t, jose.ES256, k.Private, good(), map[jose.HeaderKey]any{"crit": []string{"x"}, "x": 1}),
+			"TK-22 typ of an access token":    clienttest.Sign(t, jose.ES256, k.Private, good(), map[jose.HeaderKey]any{"typ": "at+jwt"}),
+			"TK-23 aud of another tenant":     es(clienttest.WithClaim(good(), "aud", base+"/t/acme")),
+			"TK-23 aud of another server":     es(clienttest.WithClaim(good(), "aud", "https://evil.test")),
+			"TK-23 aud of two":                es(clienttest.WithClaim(good(), "aud", []string{base, "https://evil.test"})),
+			"TK-23 aud is the endpoint":       es(clienttest.WithClaim(good(), "aud", base+oauth.TokenPath)),
+			"TK-23 aud with a slash":          es(clienttest.WithClaim(good(), "aud", base+"/")),
+			"TK-23 no aud":                    es(clienttest.WithClaim(good(), "aud", nil)),
+			"TK-23 empty aud":                 es(clienttest.WithClaim(good(), "aud", []string{})),
+			"TK-25 no exp":                    es(clienttest.WithClaim(good(), "exp", nil)),
+			"TK-25 exp now":                   es(clienttest.WithClaim(good(), "exp", now)),
+			"TK-25 exp past":                  es(clienttest.WithClaim(good(), "exp", now-1)),
+			"TK-25 exp far":                   es(clienttest.WithClaim(good(), "exp", now+3600)),
+			"TK-25 exp text":                  es(clienttest.WithClaim(good(), "exp", "soon")),
+			"TK-25 exp beyond all years":      es(clienttest.WithClaim(good(), "exp", 1e300)),
+			"TK-25 nbf":                       es(clienttest.WithClaim(good(), "nbf", now+120)),
+			"TK-25 iat":                       es(clienttest.WithClaim(good(), "iat", now+120)),
+			"TK-25 iat long ago":              es(clienttest.WithClaim(good(), "iat", now-3600)),
+			"TK-25 no jti":                    es(clienttest.WithClaim(good(), "jti", nil)),
+			"TK-25 long jti":                  es(clienttest.WithClaim(good(), "jti", long)),
+			"TK-26 sub is another client":     es(clienttest.WithClaim(good(), "sub", other.ID)),
+			"TK-26 iss is another client":     es(clienttest.WithClaim(good(), "iss", other.ID)),
+			"TK-26 both are another client":   es(clienttest.WithClaim(clienttest.WithClaim(good(), "iss", other.ID), "sub", other.ID)),
+			"TK-26 no sub":                    es(clienttest.WithClaim(good(), "sub", nil)),
+			"TK-26 unknown client":            es(clienttest.WithClaim(clienttest.WithClaim(good(), "iss", "nobody"), "sub", "nobody")),
+			"TK-27 jwk of the attacker":       clienttest.Sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"jwk": attacker}),
+			"TK-27 jku of the attacker":       clienttest.Sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"jku": "http://127.0.0.1:1/keys"}),
+			"TK-27 x5u of the attacker":       clienttest.Sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"x5u": "http://127.0.0.1:1/keys"}),
 			"no JWT":                          "x.y.z",
-			"too long":                        es(withClaim(good(), "more", strings.Repeat("x", 9000))),
+			"too long":                        es(clienttest.WithClaim(good(), "more", strings.Repeat("x", 9000))),
 			"a member twice":                  signDuplicateSubject(t, k, c.ID, now),
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -102,7 +103,7 @@ func TestAttack_TK_22_27_Assertions(t *testing.T) {
 }
 
 // signDuplicateSubject signs an assertion that names its subject twice.
-func signDuplicateSubject(t testing.TB, k keyPair, id auth.ClientID, now int64) string {
+func signDuplicateSubject(t testing.TB, k clienttest.KeyPair, id auth.ClientID, now int64) string {
 	t.Helper()
 	s, err := jose.NewSigner(jose.SigningKey{Algorithm: k.Alg, Key: k.Private}, nil)
 	if err != nil {
@@ -120,9 +121,9 @@ func signDuplicateSubject(t testing.TB, k keyPair, id auth.ClientID, now int64) 
 // TK-24: an assertion works once, also when it is shown many times at once.
 func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k := newPair(t, jose.ES256)
+		k := clienttest.NewKeyPair(t, jose.ES256)
 		c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
-		raw := sign(t, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)
+		raw := clienttest.Sign(t, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)
 		var mu sync.Mutex
 		passed := 0
 		var wg sync.WaitGroup
@@ -142,38 +143,38 @@ func TestAttack_TK_24_AssertionTwice(t *testing.T) {
 		h.requireRefused(h.authenticate(raw), oauth.InvalidClient)
 		same := h.assertionClaims(c.ID)
 		same["jti"] = "x"
-		h.requireOK(h.authenticate(sign(t, jose.ES256, k.Private, same, nil)))
+		h.requireOK(h.authenticate(clienttest.Sign(t, jose.ES256, k.Private, same, nil)))
 		same["exp"] = h.clock.Now().Add(2 * time.Minute).Unix()
-		h.requireRefused(h.authenticate(sign(t, jose.ES256, k.Private, same, nil)), oauth.InvalidClient)
+		h.requireRefused(h.authenticate(clienttest.Sign(t, jose.ES256, k.Private, same, nil)), oauth.InvalidClient)
 	})
 }
 
 // TK-28: a client that signs cannot fall back to a secret, nor the other way round.
 func TestAttack_TK_28_OneMethod(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k := newPair(t, jose.ES256)
+		k := clienttest.NewKeyPair(t, jose.ES256)
 		pk, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 		h.write(func(tx *store.Tx) error { // even if a secret were there
 			pk.Secrets = []auth.ClientSecret{{Digest: secret.Digest("x"), CreatedAt: tx.Now}}
 			return tx.UpdateClient(pk)
 		})
 		ask := func(r client.Request) error { _, err := h.clients.Authenticate(t.Context(), r); return err }
-		h.requireRefused(ask(form(t, "client_id", string(pk.ID), "client_secret", "x")), oauth.InvalidClient)
-		h.requireRefused(ask(basic(form(t), pk.ID, "x")), oauth.InvalidClient)
+		h.requireRefused(ask(clienttest.Form(t, "client_id", string(pk.ID), "client_secret", "x")), oauth.InvalidClient)
+		h.requireRefused(ask(clienttest.Basic(clienttest.Form(t), pk.ID, "x")), oauth.InvalidClient)
 		post, postSecret := h.newMachineClient(func(r *client.Registration) { r.Auth = auth.AuthSecretPost })
-		h.requireRefused(ask(basic(form(t), post.ID, postSecret)), oauth.InvalidClient)
-		h.requireOK(ask(form(t, "client_id", string(post.ID), "client_secret", postSecret)))
-		h.requireRefused(h.authenticate(sign(t, jose.ES256, k.Private, h.assertionClaims(post.ID), nil)), oauth.InvalidClient)
+		h.requireRefused(ask(clienttest.Basic(clienttest.Form(t), post.ID, postSecret)), oauth.InvalidClient)
+		h.requireOK(ask(clienttest.Form(t, "client_id", string(post.ID), "client_secret", postSecret)))
+		h.requireRefused(h.authenticate(clienttest.Sign(t, jose.ES256, k.Private, h.assertionClaims(post.ID), nil)), oauth.InvalidClient)
 	})
 }
 
 // The old audience is taken where it is configured, besides the issuer.
 func TestEndpointAudience(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k := newPair(t, jose.ES256)
+		k := clienttest.NewKeyPair(t, jose.ES256)
 		c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
-		h.requireOK(h.authenticate(sign(t, jose.ES256, k.Private, withClaim(h.assertionClaims(c.ID), "aud", base+oauth.TokenPath), nil)))
-		h.requireOK(h.authenticate(sign(t, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)))
+		h.requireOK(h.authenticate(clienttest.Sign(t, jose.ES256, k.Private, clienttest.WithClaim(h.assertionClaims(c.ID), "aud", base+oauth.TokenPath), nil)))
+		h.requireOK(h.authenticate(clienttest.Sign(t, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)))
 	}, func(c *client.Config) { c.EndpointAudience = true })
 }
 
@@ -181,9 +182,9 @@ func TestEndpointAudience(t *testing.T) {
 // nothing makes the provider fail in another way.
 func FuzzAssertion(f *testing.F) {
 	h := newFixture(f, sqliteConfig(f))
-	k := newPair(f, jose.ES256)
+	k := clienttest.NewKeyPair(f, jose.ES256)
 	c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
-	seed := sign(f, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)
+	seed := clienttest.Sign(f, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)
 	f.Add("x" + seed)
 	f.Add(strings.Replace(seed, ".", "..", 1))
 	f.Add(seed[:len(seed)-1])
@@ -192,7 +193,7 @@ func FuzzAssertion(f *testing.F) {
 		if raw == seed {
 			return
 		}
-		body, err := oauth.ParseForm("grant_type=client_credentials&client_assertion_type=" + AssertionType + "&client_assertion=" + raw)
+		body, err := oauth.ParseForm("grant_type=client_credentials&client_assertion_type=" + clienttest.AssertionType + "&client_assertion=" + raw)
 		if err != nil {
 			return
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
@@ -16,9 +17,9 @@ import (
 // and without secrets.
 func TestRepair_C7_ClaimedClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k := newPair(t, jose.ES256)
+		k := clienttest.NewKeyPair(t, jose.ES256)
 		header := func(value string) client.Request {
-			r := form(t)
+			r := clienttest.Form(t)
 			r.Authorization = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(value))}
 			return r
 		}
@@ -27,12 +28,12 @@ func TestRepair_C7_ClaimedClient(t *testing.T) {
 			r    client.Request
 			want string
 		}{
-			"a form":             {form(t, "client_id", "nobody", "client_secret", "wws_x"), "nobody"},
+			"a form":             {clienttest.Form(t, "client_id", "nobody", "client_secret", "wws_x"), "nobody"},
 			"a header":           {header("nobody:wws_x"), "nobody"},
-			"an assertion":       {form(t, "client_assertion_type", AssertionType, "client_assertion", sign(t, jose.ES256, k.Private, h.assertionClaims("nobody"), nil)), "nobody"},
-			"too long":           {form(t, "client_id", long), long[:auth.MaxClientID]},
-			"beyond ASCII":       {form(t, "client_id", "caf\u00e9\u0085"), "café?"},
-			"a secret as the id": {form(t, "client_id", "wws_abcdefgh", "client_secret", "x"), "(a client secret)"},
+			"an assertion":       {clienttest.Form(t, "client_assertion_type", clienttest.AssertionType, "client_assertion", clienttest.Sign(t, jose.ES256, k.Private, h.assertionClaims("nobody"), nil)), "nobody"},
+			"too long":           {clienttest.Form(t, "client_id", long), long[:auth.MaxClientID]},
+			"beyond ASCII":       {clienttest.Form(t, "client_id", "caf\u00e9\u0085"), "café?"},
+			"a secret as the id": {clienttest.Form(t, "client_id", "wws_abcdefgh", "client_secret", "x"), "(a client secret)"},
 		} {
 			before := len(h.events(auth.EventClientRefused))
 			_, err := h.clients.Authenticate(t.Context(), c.r)

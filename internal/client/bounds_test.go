@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -43,8 +44,8 @@ func (h *fixture) requireRestricted(c auth.Client) {
 }
 
 // fullMetadata returns the metadata of a client that asks for all that it may have.
-func fullMetadata(more metadata) metadata {
-	m := rp(metadata{"scope": "openid profile email offline_access", "redirect_uris": []string{"https://rp.example.test/cb", lostURI},
+func fullMetadata(more clienttest.Metadata) clienttest.Metadata {
+	m := clienttest.RelyingParty(clienttest.Metadata{"scope": "openid profile email offline_access", "redirect_uris": []string{"https://rp.example.test/cb", lostURI},
 		"grant_types": []string{"authorization_code", "refresh_token", string(auth.GrantDeviceCode)}})
 	for k, v := range more {
 		m[k] = v
@@ -56,11 +57,11 @@ func fullMetadata(more metadata) metadata {
 // the client says more, and its own answer says so.
 func TestRepair_S8_RegisteredClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		v, err := h.clients.Register(t.Context(), registerRequest(t, fullMetadata(nil), ""))
+		v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, fullMetadata(nil), ""))
 		h.requireOK(err)
 		h.restrictClient(v.ID)
 		for range 2 {
-			got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(metadata{"client_id": v.ID}), v.Token), v.ID))
+			got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, fullMetadata(clienttest.Metadata{"client_id": v.ID}), v.Token), v.ID))
 			h.requireOK(err)
 			if got.Scope != "openid" || len(got.Grants) != 1 || !got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 1 || got.Name != "Seen by us" {
 				t.Errorf("the answer says %+v", got)
@@ -70,7 +71,7 @@ func TestRepair_S8_RegisteredClient(t *testing.T) {
 			h.requireRestricted(c)
 		}
 		// What asks for nothing that is left gets what the operator left it, never more.
-		got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(metadata{"client_id": v.ID, "scope": ""}), v.Token), v.ID))
+		got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, fullMetadata(clienttest.Metadata{"client_id": v.ID, "scope": ""}), v.Token), v.ID))
 		h.requireOK(err)
 		if got.Scope != "openid" {
 			t.Errorf("without a scope it has %q", got.Scope)
@@ -84,7 +85,7 @@ func TestRepair_S8_RegisteredClient(t *testing.T) {
 			return nil
 		})
 		h.requireOK(err)
-		got, err = h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(metadata{"client_id": v.ID}), v.Token), v.ID))
+		got, err = h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, fullMetadata(clienttest.Metadata{"client_id": v.ID}), v.Token), v.ID))
 		h.requireOK(err)
 		if got.Scope != auth.DefaultScope.String() || len(got.Grants) != 1 || got.DPoP || !got.RequirePushed || len(got.RedirectURIs) != 2 {
 			t.Errorf("after the operator gave it back: %+v", got)
@@ -95,7 +96,7 @@ func TestRepair_S8_RegisteredClient(t *testing.T) {
 // A list that an operator empties allows nothing; it never lifts a bound.
 func TestRepair_S8_EmptyListAllowsNothing(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		v, err := h.clients.Register(t.Context(), registerRequest(t, fullMetadata(nil), ""))
+		v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, fullMetadata(nil), ""))
 		h.requireOK(err)
 		h.restrictClient(v.ID)
 		change := func(fn func(*client.Registration)) error {
@@ -113,7 +114,7 @@ func TestRepair_S8_EmptyListAllowsNothing(t *testing.T) {
 			if len(c.Settings.Grants) != 0 || c.Bounds.Grants == nil || !slices.Equal(c.Scopes, []string{"openid"}) {
 				t.Errorf("the client has %v and %v within %+v", c.Settings.Grants, c.Scopes, c.Bounds)
 			}
-			got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(metadata{"client_id": v.ID}), v.Token), v.ID))
+			got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, fullMetadata(clienttest.Metadata{"client_id": v.ID}), v.Token), v.ID))
 			h.requireOK(err)
 			if len(got.Grants) != 0 || got.Scope != "openid" {
 				t.Errorf("it gave itself %v and %q", got.Grants, got.Scope)
@@ -149,12 +150,12 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		const kept = "https://rp.example.test/cb"
-		said := metadata{"redirect_uris": append(respelledURIs(), kept), "post_logout_redirect_uris": respelledURIs()}
+		said := clienttest.Metadata{"redirect_uris": append(respelledURIs(), kept), "post_logout_redirect_uris": respelledURIs()}
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
-		p.Put(path, newDocument(t, id, fullMetadata(metadata{"client_id": id, "post_logout_redirect_uris": []string{lostURI}})))
+		p.Put(path, clienttest.NewDocument(t, id, fullMetadata(clienttest.Metadata{"client_id": id, "post_logout_redirect_uris": []string{lostURI}})))
 		h.requireOK(h.authenticatePublic(id))
-		v, err := h.clients.Register(t.Context(), registerRequest(t, fullMetadata(metadata{"post_logout_redirect_uris": []string{lostURI}}), ""))
+		v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, fullMetadata(clienttest.Metadata{"post_logout_redirect_uris": []string{lostURI}}), ""))
 		h.requireOK(err)
 		for _, id := range []auth.ClientID{v.ID, auth.ClientID(id)} {
 			_, _, err := h.clients.Update(t.Context(), tenant, id, "", operator, func(r *client.Registration) error {
@@ -165,16 +166,16 @@ func TestRepair_S8_RemovedURIInOtherSpellings(t *testing.T) {
 		}
 
 		said["client_id"] = id
-		p.Put(path, newDocument(t, id, fullMetadata(said)))
+		p.Put(path, clienttest.NewDocument(t, id, fullMetadata(said)))
 		h.clock.Advance(time.Hour)
 		h.requireOK(h.authenticatePublic(id))
 		said["client_id"] = v.ID
-		got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(said), v.Token), v.ID))
+		got, err := h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, fullMetadata(said), v.Token), v.ID))
 		h.requireOK(err)
 		if !slices.Equal(got.RedirectURIs, []string{kept}) || len(got.PostLogoutURIs) != 0 {
 			t.Errorf("the answer says %v and %v", got.RedirectURIs, got.PostLogoutURIs)
 		}
-		_, err = h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, fullMetadata(metadata{"client_id": v.ID, "redirect_uris": respelledURIs()}), v.Token), v.ID))
+		_, err = h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, fullMetadata(clienttest.Metadata{"client_id": v.ID, "redirect_uris": respelledURIs()}), v.Token), v.ID))
 		if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidRedirectURI {
 			t.Errorf("a client without any URI that it may have: %v", err)
 		}
@@ -205,7 +206,7 @@ func TestRepair_S8_Document(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
-		p.Put(path, newDocument(t, id, fullMetadata(metadata{"client_id": id})))
+		p.Put(path, clienttest.NewDocument(t, id, fullMetadata(clienttest.Metadata{"client_id": id})))
 		h.requireOK(h.authenticatePublic(id))
 		h.restrictClient(auth.ClientID(id))
 		for range 3 {
@@ -240,7 +241,7 @@ func TestRepair_S20_AllSessionsEnd(t *testing.T) {
 		const n = 1100 // more than one transaction ends, and than were ended before
 		path := "/" + t.Name() + "/client.json"
 		id := auth.ClientID(p.URL + path)
-		p.Put(path, newDocument(t, string(id), nil))
+		p.Put(path, clienttest.NewDocument(t, string(id), nil))
 		h.requireOK(h.authenticatePublic(string(id)))
 		var ids []auth.SessionID
 		for i := range n {
@@ -258,7 +259,7 @@ func TestRepair_S20_AllSessionsEnd(t *testing.T) {
 				return nil
 			})
 		}
-		p.Put(path, newDocument(t, string(id), metadata{"redirect_uris": []string{"http://127.0.0.1/cb"}}))
+		p.Put(path, clienttest.NewDocument(t, string(id), clienttest.Metadata{"redirect_uris": []string{"http://127.0.0.1/cb"}}))
 		h.clock.Advance(time.Hour)
 		h.requireOK(h.authenticatePublic(string(id)))
 		c, err := h.clients.Get(t.Context(), tenant, id)

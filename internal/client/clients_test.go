@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/secret"
 )
 
@@ -50,8 +51,8 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 		web := func(uri string) client.Registration {
 			return client.Registration{Name: "A", Type: auth.ClientWeb, RedirectURIs: []string{"https://ok.example.test/", uri}}
 		}
-		private, _ := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: newPair(t, jose.ES256).Private}}})
-		pair := newPair(t, jose.ES256)
+		private, _ := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: clienttest.NewKeyPair(t, jose.ES256).Private}}})
+		pair := clienttest.NewKeyPair(t, jose.ES256)
 		type bad struct {
 			r    client.Registration
 			code string
@@ -105,7 +106,7 @@ func TestAttack_AZ_12_13_Registration(t *testing.T) {
 // What cannot be done to the built-in client, and to one that is not there.
 func TestClientRefusals(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k := newPair(t, jose.EdDSA)
+		k := clienttest.NewKeyPair(t, jose.EdDSA)
 		signs, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 		for id, kind := range map[auth.ClientID]auth.Kind{auth.FirstParty: auth.KindConflict, "nobody": auth.KindNotFound} {
 			_, _, rotate := h.clients.RotateSecret(t.Context(), tenant, id, 0, operator)

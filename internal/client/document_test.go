@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -21,7 +22,7 @@ func withDocuments(c *client.Config) { c.Documents = true }
 // authenticatePublic authenticates a client by its id only.
 func (h *fixture) authenticatePublic(id string) error {
 	h.t.Helper()
-	_, err := h.clients.Authenticate(h.t.Context(), form(h.t, "client_id", id))
+	_, err := h.clients.Authenticate(h.t.Context(), clienttest.Form(h.t, "client_id", id))
 	return err
 }
 
@@ -30,7 +31,7 @@ func TestClientDocument(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name() + "/client.json"
 		id := p.URL + path
-		p.Put(path, newDocument(t, id, nil))
+		p.Put(path, clienttest.NewDocument(t, id, nil))
 		h.requireOK(h.authenticatePublic(id))
 		h.requireOK(h.authenticatePublic(id))
 		c, err := h.clients.Get(t.Context(), tenant, auth.ClientID(id))
@@ -46,7 +47,7 @@ func TestClientDocument(t *testing.T) {
 		_, err = h.clients.Enable(t.Context(), tenant, c.ID, operator)
 		h.requireOK(err)
 
-		p.Put(path, newDocument(t, id, metadata{"client_name": "New"}))
+		p.Put(path, clienttest.NewDocument(t, id, clienttest.Metadata{"client_name": "New"}))
 		h.requireOK(h.authenticatePublic(id))
 		if c, err = h.clients.Get(t.Context(), tenant, c.ID); err != nil || c.Name != "New" {
 			t.Errorf("%+v, %v", c, err)
@@ -58,12 +59,12 @@ func TestClientDocument(t *testing.T) {
 		h.requireRefused(h.authenticatePublic(id), oauth.InvalidClient)
 
 		// One with keys proves itself by them.
-		k := newPair(t, jose.ES256)
+		k := clienttest.NewKeyPair(t, jose.ES256)
 		signs := p.URL + path + "2"
-		p.Put(path+"2", newDocument(t, signs, metadata{"token_endpoint_auth_method": "private_key_jwt", "jwks": json.RawMessage(k.JWKS)}))
+		p.Put(path+"2", clienttest.NewDocument(t, signs, clienttest.Metadata{"token_endpoint_auth_method": "private_key_jwt", "jwks": json.RawMessage(k.JWKS)}))
 		h.requireRefused(h.authenticatePublic(signs), oauth.InvalidClient)
-		raw := sign(t, jose.ES256, k.Private, h.assertionClaims(auth.ClientID(signs)), nil)
-		_, err = h.clients.Authenticate(t.Context(), form(t, "client_assertion_type", AssertionType, "client_assertion", raw))
+		raw := clienttest.Sign(t, jose.ES256, k.Private, h.assertionClaims(auth.ClientID(signs)), nil)
+		_, err = h.clients.Authenticate(t.Context(), clienttest.Form(t, "client_assertion_type", clienttest.AssertionType, "client_assertion", raw))
 		h.requireOK(err)
 	}, withDocuments, out)
 }
@@ -75,10 +76,10 @@ func TestAttack_EP_13_Documents(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
 		for name, page := range map[string]string{
-			"another id": newDocument(t, p.URL+"/another", nil), "no id": newDocument(t, "", nil), "secret": newDocument(t, p.URL+path+"/secret", metadata{"client_secret": "x"}),
-			"method": newDocument(t, p.URL+path+"/method", metadata{"token_endpoint_auth_method": "client_secret_post"}), "text": "hello", "redirect": "redirect",
-			"uri": newDocument(t, p.URL+path+"/uri", metadata{"redirect_uris": []string{"http://a.test/"}}), "list": "[]", "null": "null",
-			"long": newDocument(t, p.URL+path+"/long", metadata{"x": strings.Repeat("x", 70<<10)}),
+			"another id": clienttest.NewDocument(t, p.URL+"/another", nil), "no id": clienttest.NewDocument(t, "", nil), "secret": clienttest.NewDocument(t, p.URL+path+"/secret", clienttest.Metadata{"client_secret": "x"}),
+			"method": clienttest.NewDocument(t, p.URL+path+"/method", clienttest.Metadata{"token_endpoint_auth_method": "client_secret_post"}), "text": "hello", "redirect": "redirect",
+			"uri": clienttest.NewDocument(t, p.URL+path+"/uri", clienttest.Metadata{"redirect_uris": []string{"http://a.test/"}}), "list": "[]", "null": "null",
+			"long": clienttest.NewDocument(t, p.URL+path+"/long", clienttest.Metadata{"x": strings.Repeat("x", 70<<10)}),
 		} {
 			at := path + "/" + strings.ReplaceAll(name, " ", "")
 			p.Put(at, page)
@@ -108,7 +109,7 @@ func TestDocumentIsReadOnce(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
-		p.Put(path, newDocument(t, p.URL+path, nil))
+		p.Put(path, clienttest.NewDocument(t, p.URL+path, nil))
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
@@ -128,7 +129,7 @@ func TestDocumentIsReadOnce(t *testing.T) {
 func TestDocumentsAreOff(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
-		p.Put("/client", newDocument(t, p.URL+"/client", nil))
+		p.Put("/client", clienttest.NewDocument(t, p.URL+"/client", nil))
 		h.requireRefused(h.authenticatePublic(p.URL+"/client"), oauth.InvalidClient)
 		if p.Times("/client") != 0 {
 			t.Error("asked")
@@ -147,7 +148,7 @@ func TestDocumentsAreOff(t *testing.T) {
 
 func FuzzClientDocument(f *testing.F) {
 	const id = "https://rp.example.test/client.json"
-	f.Add(id, newDocument(f, id, nil))
+	f.Add(id, clienttest.NewDocument(f, id, nil))
 	f.Add("https://rp.example.test/..", `{"client_id":"https://rp.example.test/.."}`)
 	f.Fuzz(func(t *testing.T, id, text string) {
 		parsed, err := client.ParseDocumentID(id)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -33,7 +34,7 @@ func (h *fixture) countClients() int {
 
 func TestRegister(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		v, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), ""))
+		v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(nil), ""))
 		h.requireOK(err)
 		if v.Secret == "" || v.SecretExpiresAt == nil || *v.SecretExpiresAt != 0 || v.Auth != auth.AuthSecretBasic || v.IssuedAt != h.clock.Now().Unix() ||
 			v.URI != base+"/oauth2/register/"+string(v.ID) || len(v.Grants) != 1 || v.ResponseTypes[0] != "code" || v.Scope != auth.DefaultScope.String() {
@@ -45,18 +46,18 @@ func TestRegister(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 		// It proves itself at once, and by nothing else than what it registered for.
-		_, err = h.clients.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
+		_, err = h.clients.Authenticate(t.Context(), clienttest.Basic(clienttest.Form(t), v.ID, v.Secret))
 		h.requireOK(err)
 
 		for _, k := range []struct {
-			m    metadata
+			m    clienttest.Metadata
 			want auth.ClientType
 		}{
-			{metadata{"token_endpoint_auth_method": "none"}, auth.ClientSPA},
-			{metadata{"token_endpoint_auth_method": "none", "redirect_uris": []string{"http://127.0.0.1/cb"}}, auth.ClientNative},
-			{metadata{"application_type": "native", "redirect_uris": []string{"com.example.app:/cb"}}, auth.ClientNative},
+			{clienttest.Metadata{"token_endpoint_auth_method": "none"}, auth.ClientSPA},
+			{clienttest.Metadata{"token_endpoint_auth_method": "none", "redirect_uris": []string{"http://127.0.0.1/cb"}}, auth.ClientNative},
+			{clienttest.Metadata{"application_type": "native", "redirect_uris": []string{"com.example.app:/cb"}}, auth.ClientNative},
 		} {
-			v, err := h.clients.Register(t.Context(), registerRequest(t, rp(k.m), ""))
+			v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(k.m), ""))
 			h.requireOK(err)
 			c, err := h.clients.Get(t.Context(), tenant, v.ID)
 			h.requireOK(err)
@@ -71,15 +72,15 @@ func TestRegister(t *testing.T) {
 func TestRegisterForCertification(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
-		k := newPair(t, jose.RS256)
-		jwks := json.RawMessage(keySet(t, map[string]keyPair{"k1": k}))
-		usual := metadata{"client_name": "suite São Paulo", "grant_types": []string{"authorization_code"}, "jwks": jwks, "token_endpoint_auth_method": "client_secret_basic",
+		k := clienttest.NewKeyPair(t, jose.RS256)
+		jwks := json.RawMessage(clienttest.KeySet(t, map[string]clienttest.KeyPair{"k1": k}))
+		usual := clienttest.Metadata{"client_name": "suite São Paulo", "grant_types": []string{"authorization_code"}, "jwks": jwks, "token_endpoint_auth_method": "client_secret_basic",
 			"response_types": []string{"code"}, "redirect_uris": []string{p.URL + "/callback?foo=bar"}, "contacts": []string{"certification@oidf.org"}}
 		path := "/" + t.Name() + "/redirect_uris.json"
 		p.Put(path, `["`+p.URL+`/callback?foo=bar"]`)
 		bad := "/" + t.Name() + "/bad.json"
 		p.Put(bad, `["https://another.example.test/"]`)
-		for name, more := range map[string]metadata{
+		for name, more := range map[string]clienttest.Metadata{
 			"usual": {}, "post": {"token_endpoint_auth_method": "client_secret_post"}, "private_key_jwt": {"token_endpoint_auth_method": "private_key_jwt"},
 			"refresh": {"grant_types": []string{"authorization_code", "refresh_token"}}, "userinfo": {"userinfo_signed_response_alg": "RS256"},
 			"id token": {"id_token_signed_response_alg": "RS256"}, "request_uris": {"request_uris": []string{p.URL + "/requesturi/x#hash"}, "request_object_signing_alg": "RS256"},
@@ -89,30 +90,30 @@ func TestRegisterForCertification(t *testing.T) {
 		} {
 			m := maps.Clone(usual)
 			maps.Copy(m, more)
-			if v, err := h.clients.Register(t.Context(), registerRequest(t, m, "")); err != nil || v.Token == "" || v.URI == "" {
+			if v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, m, "")); err != nil || v.Token == "" || v.URI == "" {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 		before := h.countClients()
 		for name, c := range map[string]struct {
-			more metadata
+			more clienttest.Metadata
 			code oauth.Code
 		}{
-			"sector":     {metadata{"subject_type": "pairwise", "sector_identifier_uri": p.URL + bad}, oauth.InvalidClientMetadata},
-			"no sector":  {metadata{"subject_type": "pairwise", "sector_identifier_uri": p.URL + "/nothing"}, oauth.InvalidClientMetadata},
-			"hosts":      {metadata{"subject_type": "pairwise", "redirect_uris": []string{"https://a.test/", "https://b.test/"}}, oauth.InvalidClientMetadata},
-			"fragment":   {metadata{"redirect_uris": []string{p.URL + "/callback#x"}}, oauth.InvalidRedirectURI}, // AZ-06
-			"implicit":   {metadata{"grant_types": []string{"implicit"}, "response_types": []string{"id_token"}}, oauth.InvalidClientMetadata},
-			"types":      {metadata{"grant_types": []string{"refresh_token"}}, oauth.InvalidClientMetadata},
-			"encryption": {metadata{"id_token_encrypted_response_alg": "RSA-OAEP"}, oauth.InvalidClientMetadata},
-			"no uri":     {metadata{"redirect_uris": []string{}}, oauth.InvalidRedirectURI},
-			"a string":   {metadata{"redirect_uris": "https://a.test/"}, oauth.InvalidRedirectURI},
-			"both keys":  {metadata{"jwks_uri": p.URL + "/jwks"}, oauth.InvalidClientMetadata},
-			"itself":     {metadata{"grant_types": []string{"client_credentials"}}, oauth.InvalidClientMetadata},
+			"sector":     {clienttest.Metadata{"subject_type": "pairwise", "sector_identifier_uri": p.URL + bad}, oauth.InvalidClientMetadata},
+			"no sector":  {clienttest.Metadata{"subject_type": "pairwise", "sector_identifier_uri": p.URL + "/nothing"}, oauth.InvalidClientMetadata},
+			"hosts":      {clienttest.Metadata{"subject_type": "pairwise", "redirect_uris": []string{"https://a.test/", "https://b.test/"}}, oauth.InvalidClientMetadata},
+			"fragment":   {clienttest.Metadata{"redirect_uris": []string{p.URL + "/callback#x"}}, oauth.InvalidRedirectURI}, // AZ-06
+			"implicit":   {clienttest.Metadata{"grant_types": []string{"implicit"}, "response_types": []string{"id_token"}}, oauth.InvalidClientMetadata},
+			"types":      {clienttest.Metadata{"grant_types": []string{"refresh_token"}}, oauth.InvalidClientMetadata},
+			"encryption": {clienttest.Metadata{"id_token_encrypted_response_alg": "RSA-OAEP"}, oauth.InvalidClientMetadata},
+			"no uri":     {clienttest.Metadata{"redirect_uris": []string{}}, oauth.InvalidRedirectURI},
+			"a string":   {clienttest.Metadata{"redirect_uris": "https://a.test/"}, oauth.InvalidRedirectURI},
+			"both keys":  {clienttest.Metadata{"jwks_uri": p.URL + "/jwks"}, oauth.InvalidClientMetadata},
+			"itself":     {clienttest.Metadata{"grant_types": []string{"client_credentials"}}, oauth.InvalidClientMetadata},
 		} {
 			m := maps.Clone(usual)
 			maps.Copy(m, c.more)
-			_, err := h.clients.Register(t.Context(), registerRequest(t, m, ""))
+			_, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, m, ""))
 			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != c.code {
 				t.Errorf("%s: %v, want %s", name, err, c.code)
 			}
@@ -127,11 +128,11 @@ func TestRegisterForCertification(t *testing.T) {
 // as it says, and nobody registers himself into more than is everybody's.
 func TestAttack_EP_12_Registration(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		_, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), ""))
+		_, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(nil), ""))
 		h.requireRefused(err, oauth.AccessDenied)
 		initial, _, err := h.clients.NewInitialToken(t.Context(), tenant, 2, time.Hour, operator)
 		h.requireOK(err)
-		_, err = h.clients.Register(t.Context(), registerRequest(t, rp(nil), initial.Reveal()))
+		_, err = h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(nil), initial.Reveal()))
 		h.requireRefused(err, oauth.AccessDenied)
 	})
 }
@@ -144,18 +145,18 @@ func TestAttack_EP_12_InitialTokens(t *testing.T) {
 		h.requireOK(err)
 		h.clock.Advance(2 * time.Minute)
 		for name, token := range map[string]string{"none": "", "expired": old.Reveal(), "made up": "wwi_" + strings.Repeat("A", 43), "of another kind": "wwg_" + initial.Reveal()[4:]} {
-			_, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), token))
+			_, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(nil), token))
 			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidToken {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		_, err = h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"redirect_uris": []string{"http://a.test/"}}), initial.Reveal()))
+		_, err = h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(clienttest.Metadata{"redirect_uris": []string{"http://a.test/"}}), initial.Reveal()))
 		h.requireRefused(err, oauth.InvalidRedirectURI) // which costs no use
 		for range 2 {
-			_, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), initial.Reveal()))
+			_, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(nil), initial.Reveal()))
 			h.requireOK(err)
 		}
-		_, err = h.clients.Register(t.Context(), registerRequest(t, rp(nil), initial.Reveal()))
+		_, err = h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(nil), initial.Reveal()))
 		h.requireRefused(err, oauth.InvalidToken)
 		if n := h.countClients(); n != 2 {
 			t.Errorf("%d clients of a token for two", n)
@@ -165,7 +166,7 @@ func TestAttack_EP_12_InitialTokens(t *testing.T) {
 
 func TestAttack_EP_12_Privileges(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		v, err := h.clients.Register(t.Context(), registerRequest(t, rp(metadata{
+		v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(clienttest.Metadata{
 			"trusted": true, "first_party": true, "skip_consent": true, "tenant": "acme", "roles": []string{"admin"}, "client_id": "cl_mine", "created_at": "2000-01-01T00:00:00Z",
 			"client_secret": "wws_mine", "registration": "x", "document_at": "2000-01-01T00:00:00Z", "audiences": []string{"https://api.test"}, "serves": []string{"https://api.test"},
 			"token_exchange": map[string]any{"subjects": []string{"*"}}, "pkce_optional": true, "access_token_format": "opaque", "scope": "openid watchword:admin orders", "registration_access_token": "wwg_mine",
@@ -178,7 +179,7 @@ func TestAttack_EP_12_Privileges(t *testing.T) {
 			set.TokenFormat != "" || !set.DocumentAt.IsZero() || c.CreatedAt.Year() == 2000 || len(c.Scopes) != 1 || c.Scopes[0] != "openid" {
 			t.Errorf("%+v", c)
 		}
-		v, err = h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"scope": "watchword:admin"}), ""))
+		v, err = h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(clienttest.Metadata{"scope": "watchword:admin"}), ""))
 		h.requireOK(err)
 		if strings.Contains(v.Scope, "watchword") {
 			t.Errorf("the scope is %q", v.Scope)
@@ -196,7 +197,7 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		lists := map[string]bool{"redirect_uris": true, "post_logout_redirect_uris": true, "request_uris": true}
 		try := func(field, uri string) {
-			m := rp(metadata{field: uri})
+			m := clienttest.RelyingParty(clienttest.Metadata{field: uri})
 			if lists[field] {
 				m[field] = []string{uri}
 			}
@@ -206,7 +207,7 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 			// What the client can do without is left out; what a browser would carry out is
 			// refused with all the rest.
 			must := auth.ActiveURI(uri) || field == "redirect_uris" || field == "jwks_uri" || field == "sector_identifier_uri"
-			v, err := h.clients.Register(t.Context(), registerRequest(t, m, ""))
+			v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, m, ""))
 			if must != (err != nil) {
 				t.Errorf("%s, %s: %v", field, uri, err)
 			}
@@ -245,9 +246,9 @@ func TestAttack_EP_13_AZ_13_Addresses(t *testing.T) {
 // and open.
 func TestAttack_EP_14_Management(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), ""))
+		a, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(nil), ""))
 		h.requireOK(err)
-		b, err := h.clients.Register(t.Context(), registerRequest(t, rp(nil), ""))
+		b, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(nil), ""))
 		h.requireOK(err)
 		mine, _ := h.newClient(client.Registration{Name: "Operator's", Type: auth.ClientWeb})
 		closed := func(name string, r client.RegisterRequest) {
@@ -260,34 +261,34 @@ func TestAttack_EP_14_Management(t *testing.T) {
 				}
 			}
 		}
-		body := rp(metadata{"client_id": a.ID})
-		closed("another client's", withClientID(registerRequest(t, body, a.Token), b.ID))
-		closed("an operator's client", withClientID(registerRequest(t, body, a.Token), mine.ID))
-		closed("the built-in client", withClientID(registerRequest(t, body, a.Token), auth.FirstParty))
-		closed("nobody's", withClientID(registerRequest(t, body, a.Token), "cl_nobody"))
-		closed("no token", withClientID(registerRequest(t, body, ""), a.ID))
-		closed("the client's secret", withClientID(registerRequest(t, body, a.Secret), a.ID))
-		other := withClientID(registerRequest(t, body, a.Token), a.ID)
+		body := clienttest.RelyingParty(clienttest.Metadata{"client_id": a.ID})
+		closed("another client's", withClientID(clienttest.RegisterRequest(t, body, a.Token), b.ID))
+		closed("an operator's client", withClientID(clienttest.RegisterRequest(t, body, a.Token), mine.ID))
+		closed("the built-in client", withClientID(clienttest.RegisterRequest(t, body, a.Token), auth.FirstParty))
+		closed("nobody's", withClientID(clienttest.RegisterRequest(t, body, a.Token), "cl_nobody"))
+		closed("no token", withClientID(clienttest.RegisterRequest(t, body, ""), a.ID))
+		closed("the client's secret", withClientID(clienttest.RegisterRequest(t, body, a.Secret), a.ID))
+		other := withClientID(clienttest.RegisterRequest(t, body, a.Token), a.ID)
 		other.Tenant = "acme"
 		closed("another tenant's", other)
 
 		_, err = h.clients.Disable(t.Context(), tenant, a.ID, operator)
 		h.requireOK(err)
-		closed("a shut client", withClientID(registerRequest(t, body, a.Token), a.ID))
+		closed("a shut client", withClientID(clienttest.RegisterRequest(t, body, a.Token), a.ID))
 		if c, err := h.clients.Get(t.Context(), tenant, a.ID); err != nil || !c.Disabled() {
 			t.Errorf("it did not stay shut: %v", err)
 		}
-		h.requireOK(h.clients.DeleteRegistered(t.Context(), withClientID(registerRequest(t, nil, b.Token), b.ID)))
-		closed("a deleted client", withClientID(registerRequest(t, rp(metadata{"client_id": b.ID}), b.Token), b.ID))
+		h.requireOK(h.clients.DeleteRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, nil, b.Token), b.ID)))
+		closed("a deleted client", withClientID(clienttest.RegisterRequest(t, clienttest.RelyingParty(clienttest.Metadata{"client_id": b.ID}), b.Token), b.ID))
 	}, withOpenRegistration)
 }
 
 // RFC 7592 §2.2, §2.3.
 func TestManageRegistration(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		v, err := h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"logo_uri": "https://rp.example.test/logo.png", "grant_types": []string{"authorization_code", "refresh_token"}}), ""))
+		v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(clienttest.Metadata{"logo_uri": "https://rp.example.test/logo.png", "grant_types": []string{"authorization_code", "refresh_token"}}), ""))
 		h.requireOK(err)
-		got, err := h.clients.ReadRegistered(t.Context(), withClientID(registerRequest(t, nil, v.Token), v.ID))
+		got, err := h.clients.ReadRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, nil, v.Token), v.ID))
 		h.requireOK(err)
 		if got.Token != v.Token || got.LogoURI == "" || got.Secret != "" || got.SecretExpiresAt != nil {
 			t.Errorf("%+v", got)
@@ -298,38 +299,38 @@ func TestManageRegistration(t *testing.T) {
 		})
 		h.requireOK(err)
 
-		put := func(m metadata) (client.Information, error) {
-			return h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, m, v.Token), v.ID))
+		put := func(m clienttest.Metadata) (client.Information, error) {
+			return h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, m, v.Token), v.ID))
 		}
-		for name, m := range map[string]metadata{
-			"no client_id": rp(nil), "another client_id": rp(metadata{"client_id": "cl_x"}), "another secret": rp(metadata{"client_id": v.ID, "client_secret": "wws_x"}),
-			"a token": rp(metadata{"client_id": v.ID, "registration_access_token": v.Token}), "an expiry": rp(metadata{"client_id": v.ID, "client_secret_expires_at": 0}),
-			"a bad URI": rp(metadata{"client_id": v.ID, "redirect_uris": []string{"http://a.test/"}}), "another type": rp(metadata{"client_id": v.ID, "token_endpoint_auth_method": "none"}),
+		for name, m := range map[string]clienttest.Metadata{
+			"no client_id": clienttest.RelyingParty(nil), "another client_id": clienttest.RelyingParty(clienttest.Metadata{"client_id": "cl_x"}), "another secret": clienttest.RelyingParty(clienttest.Metadata{"client_id": v.ID, "client_secret": "wws_x"}),
+			"a token": clienttest.RelyingParty(clienttest.Metadata{"client_id": v.ID, "registration_access_token": v.Token}), "an expiry": clienttest.RelyingParty(clienttest.Metadata{"client_id": v.ID, "client_secret_expires_at": 0}),
+			"a bad URI": clienttest.RelyingParty(clienttest.Metadata{"client_id": v.ID, "redirect_uris": []string{"http://a.test/"}}), "another type": clienttest.RelyingParty(clienttest.Metadata{"client_id": v.ID, "token_endpoint_auth_method": "none"}),
 		} {
 			if _, err := put(m); err == nil {
 				t.Errorf("%s passed", name)
 			}
 		}
-		got, err = put(rp(metadata{"client_id": v.ID, "client_secret": v.Secret, "client_name": "New", "scope": "openid orders"}))
+		got, err = put(clienttest.RelyingParty(clienttest.Metadata{"client_id": v.ID, "client_secret": v.Secret, "client_name": "New", "scope": "openid orders"}))
 		h.requireOK(err)
 		c, err := h.clients.Get(t.Context(), tenant, v.ID)
 		h.requireOK(err)
 		if got.Name != "New" || got.LogoURI != "" || len(got.Grants) != 1 || got.Scope != "openid orders" || len(c.Settings.Audiences) != 1 || got.Secret != "" {
 			t.Errorf("%+v, %+v", got, c)
 		}
-		_, err = h.clients.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
+		_, err = h.clients.Authenticate(t.Context(), clienttest.Basic(clienttest.Form(t), v.ID, v.Secret))
 		h.requireOK(err)
 
 		session := h.newSession(v.ID)
 		h.write(func(tx *store.Tx) error { return tx.InsertSession(session) })
-		h.requireOK(h.clients.DeleteRegistered(t.Context(), withClientID(registerRequest(t, nil, v.Token), v.ID)))
+		h.requireOK(h.clients.DeleteRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, nil, v.Token), v.ID)))
 		h.write(func(tx *store.Tx) error {
 			if s, err := tx.Session(session.ID); err != nil || s.EndedAt.IsZero() {
 				t.Errorf("the session of a deleted client goes on: %+v, %v", s, err)
 			}
 			return nil
 		})
-		_, err = h.clients.Authenticate(t.Context(), basic(form(t), v.ID, v.Secret))
+		_, err = h.clients.Authenticate(t.Context(), clienttest.Basic(clienttest.Form(t), v.ID, v.Secret))
 		h.requireRefused(err, oauth.InvalidClient)
 	}, withOpenRegistration)
 }
@@ -350,13 +351,13 @@ func TestUpdateClient(t *testing.T) {
 		if _, err := rename(client.Version(c), "C"); auth.KindOf(err) != auth.KindConflict {
 			t.Errorf("%v", err)
 		}
-		k := newPair(t, jose.EdDSA)
+		k := clienttest.NewKeyPair(t, jose.EdDSA)
 		got, _, err = h.clients.Update(t.Context(), tenant, c.ID, "", operator, func(r *client.Registration) error { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS; return nil })
 		if err != nil || len(got.Secrets) != 0 {
 			t.Errorf("%+v, %v", got, err)
 		}
-		_, secret, err := h.clients.Update(t.Context(), tenant, c.ID, "", operator, func(r *client.Registration) error { r.Auth = auth.AuthSecretPost; return nil })
-		if err != nil || secret == "" {
+		_, clientSecret, err := h.clients.Update(t.Context(), tenant, c.ID, "", operator, func(r *client.Registration) error { r.Auth = auth.AuthSecretPost; return nil })
+		if err != nil || clientSecret == "" {
 			t.Errorf("no secret: %v", err)
 		}
 	})

@@ -26,28 +26,6 @@ const (
 
 var operator = auth.Actor{Kind: auth.ActorOperator, ID: "root"}
 
-// The kit of clienttest, under the names that these tests use.
-type (
-	keyPair  = clienttest.KeyPair
-	claims   = clienttest.Claims
-	metadata = clienttest.Metadata
-)
-
-var (
-	newPair         = clienttest.NewKeyPair
-	sign            = clienttest.Sign
-	withClaim       = clienttest.WithClaim
-	flip            = clienttest.Flip
-	keySet          = clienttest.KeySet
-	form            = clienttest.Form
-	basic           = clienttest.Basic
-	newDocument     = clienttest.NewDocument
-	registerRequest = clienttest.RegisterRequest
-	rp              = clienttest.RelyingParty
-)
-
-const AssertionType = clienttest.AssertionType
-
 // startPublisher starts a web server of clients, and returns the setting with which the service fetches
 // from it.
 func startPublisher(t testing.TB) (*clienttest.Publisher, func(*client.Config)) {
@@ -138,14 +116,14 @@ func (h *fixture) newMachineClient(change ...func(*client.Registration)) (auth.C
 	return h.newClient(client.Registration{Name: "Job", Type: auth.ClientMachine, Scopes: []string{"read", "write"}}, change...)
 }
 
-func (h *fixture) assertionClaims(id auth.ClientID) claims {
+func (h *fixture) assertionClaims(id auth.ClientID) clienttest.Claims {
 	return clienttest.AssertionClaims(id, base, h.clock.Now())
 }
 
 // authenticate authenticates a client by an assertion.
 func (h *fixture) authenticate(raw string, more ...string) error {
 	h.t.Helper()
-	_, err := h.clients.Authenticate(h.t.Context(), form(h.t, append([]string{"client_assertion_type", AssertionType, "client_assertion", raw}, more...)...))
+	_, err := h.clients.Authenticate(h.t.Context(), clienttest.Form(h.t, append([]string{"client_assertion_type", clienttest.AssertionType, "client_assertion", raw}, more...)...))
 	return err
 }
 

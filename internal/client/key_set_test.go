@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
@@ -19,27 +20,27 @@ func TestAttack_TK_22_28_PublishedKeys(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
-		first, second, thief := newPair(t, jose.PS256), newPair(t, jose.ES256), newPair(t, jose.PS256)
-		p.Put(path, keySet(t, map[string]keyPair{"a": first}))
+		first, second, thief := clienttest.NewKeyPair(t, jose.PS256), clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.PS256)
+		p.Put(path, clienttest.KeySet(t, map[string]clienttest.KeyPair{"a": first}))
 		pk, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
 
-		good := sign(t, jose.PS256, first.Private, h.assertionClaims(pk.ID), withKeyID("a"))
+		good := clienttest.Sign(t, jose.PS256, first.Private, h.assertionClaims(pk.ID), withKeyID("a"))
 		h.requireOK(h.authenticate(good))
 		h.requireRefused(h.authenticate(good), oauth.InvalidClient) // TK-24
-		h.requireOK(h.authenticate(sign(t, jose.RS256, first.Private, h.assertionClaims(pk.ID), withKeyID("a"))))
+		h.requireOK(h.authenticate(clienttest.Sign(t, jose.RS256, first.Private, h.assertionClaims(pk.ID), withKeyID("a"))))
 		for name, raw := range map[string]string{
-			"TK-22 another key":  sign(t, jose.PS256, thief.Private, h.assertionClaims(pk.ID), withKeyID("a")),
-			"TK-22 ES256":        sign(t, jose.ES256, second.Private, h.assertionClaims(pk.ID), withKeyID("a")),
-			"TK-22 HS256":        sign(t, jose.HS256, []byte(keySet(t, map[string]keyPair{"a": first})), h.assertionClaims(pk.ID), withKeyID("a")),
-			"TK-27 jku":          sign(t, jose.PS256, thief.Private, h.assertionClaims(pk.ID), map[jose.HeaderKey]any{"kid": "t", "jku": p.URL + "/thief"}),
-			"TK-27 embedded key": sign(t, jose.PS256, thief.Private, h.assertionClaims(pk.ID), map[jose.HeaderKey]any{"kid": "a", "jwk": jose.JSONWebKey{Key: thief.Private.Public()}}),
-			"TK-26 another sub":  sign(t, jose.PS256, first.Private, claims{"iss": "x", "sub": pk.ID, "aud": base, "jti": "j", "exp": h.clock.Now().Add(time.Minute).Unix()}, withKeyID("a")),
+			"TK-22 another key":  clienttest.Sign(t, jose.PS256, thief.Private, h.assertionClaims(pk.ID), withKeyID("a")),
+			"TK-22 ES256":        clienttest.Sign(t, jose.ES256, second.Private, h.assertionClaims(pk.ID), withKeyID("a")),
+			"TK-22 HS256":        clienttest.Sign(t, jose.HS256, []byte(clienttest.KeySet(t, map[string]clienttest.KeyPair{"a": first})), h.assertionClaims(pk.ID), withKeyID("a")),
+			"TK-27 jku":          clienttest.Sign(t, jose.PS256, thief.Private, h.assertionClaims(pk.ID), map[jose.HeaderKey]any{"kid": "t", "jku": p.URL + "/thief"}),
+			"TK-27 embedded key": clienttest.Sign(t, jose.PS256, thief.Private, h.assertionClaims(pk.ID), map[jose.HeaderKey]any{"kid": "a", "jwk": jose.JSONWebKey{Key: thief.Private.Public()}}),
+			"TK-26 another sub":  clienttest.Sign(t, jose.PS256, first.Private, clienttest.Claims{"iss": "x", "sub": pk.ID, "aud": base, "jti": "j", "exp": h.clock.Now().Add(time.Minute).Unix()}, withKeyID("a")),
 		} {
 			if err := h.authenticate(raw); err == nil {
 				t.Errorf("%s passed", name)
 			}
 		}
-		_, err := h.clients.Authenticate(t.Context(), form(t, "client_id", string(pk.ID), "client_secret", "wws_x"))
+		_, err := h.clients.Authenticate(t.Context(), clienttest.Form(t, "client_id", string(pk.ID), "client_secret", "wws_x"))
 		h.requireRefused(err, oauth.InvalidClient) // TK-28
 		if p.Times("/thief") != 0 {
 			t.Error("TK-27: an address in a header was asked")
@@ -56,15 +57,15 @@ func TestPublishedKeysChange(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
-		old, fresh := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
-		p.Put(path, keySet(t, map[string]keyPair{"old": old}))
+		old, fresh := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.EdDSA)
+		p.Put(path, clienttest.KeySet(t, map[string]clienttest.KeyPair{"old": old}))
 		pk, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
-		with := func(k keyPair, name string) error {
-			return h.authenticate(sign(t, k.Alg, k.Private, h.assertionClaims(pk.ID), withKeyID(name)))
+		with := func(k clienttest.KeyPair, name string) error {
+			return h.authenticate(clienttest.Sign(t, k.Alg, k.Private, h.assertionClaims(pk.ID), withKeyID(name)))
 		}
 		h.requireOK(with(old, "old"))
 
-		p.Put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
+		p.Put(path, clienttest.KeySet(t, map[string]clienttest.KeyPair{"fresh": fresh}))
 		h.requireOK(with(fresh, "fresh")) // though it was asked a moment ago
 		h.requireRefused(with(old, "old"), oauth.InvalidClient)
 
@@ -87,7 +88,7 @@ func TestPublishedKeysChange(t *testing.T) {
 		if p.Times("/secret") != 0 {
 			t.Error("EP-13: a redirect was followed")
 		}
-		p.Put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
+		p.Put(path, clienttest.KeySet(t, map[string]clienttest.KeyPair{"fresh": fresh}))
 		h.clock.Advance(2 * time.Minute)
 		h.requireOK(with(fresh, "fresh"))
 	}, out)
@@ -99,18 +100,18 @@ func TestRepair_C3_KeysOfANewClient(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
-		old, fresh := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
-		p.Put(path, keySet(t, map[string]keyPair{"old": old}))
+		old, fresh := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.EdDSA)
+		p.Put(path, clienttest.KeySet(t, map[string]clienttest.KeyPair{"old": old}))
 		published := func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path }
 		first, _ := h.newMachineClient(published)
-		with := func(c auth.Client, k keyPair, name string) error {
-			return h.authenticate(sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID(name)))
+		with := func(c auth.Client, k clienttest.KeyPair, name string) error {
+			return h.authenticate(clienttest.Sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID(name)))
 		}
 		h.requireOK(with(first, old, "old"))
 		for range 20 { // somebody uses up what may be asked for the first client
 			h.requireRefused(with(first, fresh, "unknown"), oauth.InvalidClient)
 		}
-		p.Put(path, keySet(t, map[string]keyPair{"fresh": fresh}))
+		p.Put(path, clienttest.KeySet(t, map[string]clienttest.KeyPair{"fresh": fresh}))
 		second, _ := h.newMachineClient(published)
 		h.requireOK(with(second, fresh, "fresh"))
 
@@ -126,14 +127,14 @@ func TestRepair_C3_UnknownKidsAreRationed(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
-		k := newPair(t, jose.ES256)
-		p.Put(path, keySet(t, map[string]keyPair{"k": k}))
+		k := clienttest.NewKeyPair(t, jose.ES256)
+		p.Put(path, clienttest.KeySet(t, map[string]clienttest.KeyPair{"k": k}))
 		c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
-		h.requireOK(h.authenticate(sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("k"))))
+		h.requireOK(h.authenticate(clienttest.Sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("k"))))
 		for i, want := range []int{5, 1, 1} {
 			before := p.Times(path)
 			for range 20 {
-				h.requireRefused(h.authenticate(sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("unknown"))), oauth.InvalidClient)
+				h.requireRefused(h.authenticate(clienttest.Sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("unknown"))), oauth.InvalidClient)
 			}
 			if n := p.Times(path) - before; n != want {
 				t.Errorf("minute %d: asked %d times, want %d", i, n, want)
@@ -148,15 +149,15 @@ func TestRepair_HangingKeysStallNobody(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
-		k := newPair(t, jose.ES256)
-		p.Put(path, keySet(t, map[string]keyPair{"k": k}))
+		k := clienttest.NewKeyPair(t, jose.ES256)
+		p.Put(path, clienttest.KeySet(t, map[string]clienttest.KeyPair{"k": k}))
 		c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKSURI = auth.AuthPrivateKeyJWT, p.URL+path })
-		good := func() string { return sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("k")) }
+		good := func() string { return clienttest.Sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("k")) }
 		h.requireOK(h.authenticate(good()))
 
 		hangs, release := p.Hang(path)
 		defer release()
-		forged, over := sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("unknown")), make(chan struct{})
+		forged, over := clienttest.Sign(t, k.Alg, k.Private, h.assertionClaims(c.ID), withKeyID("unknown")), make(chan struct{})
 		go func() {
 			defer close(over)
 			_ = h.authenticate(forged)
@@ -176,7 +177,7 @@ func TestRepair_HangingKeysStallNobody(t *testing.T) {
 // Keys that are for something else are passed over; one that is secret spoils the set.
 func TestParseClientKeys(t *testing.T) {
 	t.Parallel()
-	k := newPair(t, jose.ES256)
+	k := clienttest.NewKeyPair(t, jose.ES256)
 	one := string(k.JWKS[len(`{"keys":[`) : len(k.JWKS)-len(`]}`)])
 	enc := strings.Replace(one, `"kid":"k1"`, `"kid":"k2","use":"enc"`, 1)
 	keys, err := client.ParseKeys([]byte(`{"keys":[` + enc + `,` + one + `,{"kty":"XYZ","kid":"k3"}]}`))
@@ -191,9 +192,9 @@ func TestParseClientKeys(t *testing.T) {
 }
 
 func FuzzJWKS(f *testing.F) {
-	f.Add(newPair(f, jose.ES256).JWKS)
-	f.Add(newPair(f, jose.EdDSA).JWKS)
-	f.Add(newPair(f, jose.RS256).JWKS)
+	f.Add(clienttest.NewKeyPair(f, jose.ES256).JWKS)
+	f.Add(clienttest.NewKeyPair(f, jose.EdDSA).JWKS)
+	f.Add(clienttest.NewKeyPair(f, jose.RS256).JWKS)
 	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AAAA"}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		keys, err := client.ParseKeys(text)

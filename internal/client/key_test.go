@@ -7,13 +7,14 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 )
 
 // TestKeyIDsHaveNoControlCharacters: a key whose kid has one is refused with a message,
 // and passed over beside others; nothing of it is stored.
 func TestKeyIDsHaveNoControlCharacters(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		good := newPair(t, "ES256").JWKS
+		good := clienttest.NewKeyPair(t, "ES256").JWKS
 		key := func(kid string) string {
 			var set struct {
 				Keys []map[string]any `json:"keys"`

@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
@@ -19,12 +20,12 @@ import (
 func TestRepair_S6_SectorIsProved(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		const bank = "https://login.bank.example/callback"
-		pairwise := metadata{"subject_type": "pairwise", "redirect_uris": []string{bank}}
+		pairwise := clienttest.Metadata{"subject_type": "pairwise", "redirect_uris": []string{bank}}
 		owner, _ := h.newClient(client.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{bank}, ClientSettings: auth.ClientSettings{SubjectType: "pairwise"}})
 		want := h.tokens.Subject(owner, h.alice)
 
 		pairwise["grant_types"] = []string{"authorization_code", string(auth.GrantDeviceCode)}
-		v, err := h.clients.Register(t.Context(), registerRequest(t, rp(pairwise), ""))
+		v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(pairwise), ""))
 		h.requireOK(err)
 		c, err := h.clients.Get(t.Context(), tenant, v.ID)
 		h.requireOK(err)
@@ -32,15 +33,15 @@ func TestRepair_S6_SectorIsProved(t *testing.T) {
 			t.Error("a client with the device grant shares the subjects of the redirect URI's host")
 		}
 
-		for name, start := range map[string]metadata{
+		for name, start := range map[string]clienttest.Metadata{
 			"from a host of its own": {"subject_type": "pairwise", "redirect_uris": []string{"https://evil.example/cb"}},
 			"from public subjects":   {"redirect_uris": []string{"https://evil.example/cb"}},
 			"from the device grant":  pairwise,
 		} {
-			v, err := h.clients.Register(t.Context(), registerRequest(t, rp(start), ""))
+			v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(start), ""))
 			h.requireOK(err)
-			moved := metadata{"client_id": v.ID, "client_name": "RP", "subject_type": "pairwise", "redirect_uris": []string{bank}}
-			_, err = h.clients.ReplaceRegistered(t.Context(), withClientID(registerRequest(t, moved, v.Token), v.ID))
+			moved := clienttest.Metadata{"client_id": v.ID, "client_name": "RP", "subject_type": "pairwise", "redirect_uris": []string{bank}}
+			_, err = h.clients.ReplaceRegistered(t.Context(), withClientID(clienttest.RegisterRequest(t, moved, v.Token), v.ID))
 			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidClientMetadata {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -56,7 +57,7 @@ func TestRepair_N17_RedirectURIs(t *testing.T) {
 			if !ok || e.Code != "invalid_redirect_uri" || !strings.Contains(e.Msg, uri) || strings.Contains(e.Msg, "good.example") {
 				t.Errorf("%s: %v", uri, err)
 			}
-			_, err = h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"redirect_uris": []string{uri}}), ""))
+			_, err = h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(clienttest.Metadata{"redirect_uris": []string{uri}}), ""))
 			h.requireRefused(err, oauth.InvalidRedirectURI)
 		}
 		for _, typ := range []auth.ClientType{auth.ClientWeb, auth.ClientSPA, auth.ClientNative} {
@@ -100,7 +101,7 @@ func TestRefusalsNameTheSetting(t *testing.T) {
 				t.Errorf("%s: %v", field, err)
 			}
 		}
-		_, err := h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"scope": "watchword:x"}), ""))
+		_, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(clienttest.Metadata{"scope": "watchword:x"}), ""))
 		if e, ok := errors.AsType[*oauth.Error](err); ok && strings.Contains(e.Desc, "scopes") {
 			t.Errorf("client metadata has no scopes: %s", e.Desc)
 		}
@@ -119,7 +120,7 @@ func TestRepair_H2_ListsAreMeasuredFirst(t *testing.T) {
 		}
 		for field, n := range map[string]int{"redirect_uris": 101, "post_logout_redirect_uris": 101, "contacts": 101, "default_acr_values": 101, "request_uris": 17,
 			"grant_types": 101, "response_types": 101} {
-			_, err := h.clients.Register(t.Context(), registerRequest(t, rp(metadata{field: long(n)}), ""))
+			_, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(clienttest.Metadata{field: long(n)}), ""))
 			if e, ok := errors.AsType[*oauth.Error](err); !ok || e.Code != oauth.InvalidClientMetadata || !strings.HasPrefix(e.Desc, field+": at most") {
 				t.Errorf("%s: %v", field, err)
 			}
@@ -174,9 +175,9 @@ func TestRepair_H2_KeysAreReadByTheirPublicMembers(t *testing.T) {
 // What is kept of a key set is what was understood of it.
 func TestRepair_S21_KeysAreKeptAsUnderstood(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		jwks := keySet(t, map[string]keyPair{"k1": newPair(t, jose.ES256)})
+		jwks := clienttest.KeySet(t, map[string]clienttest.KeyPair{"k1": clienttest.NewKeyPair(t, jose.ES256)})
 		jwks = strings.Replace(jwks, "{", `{"serves":1,"document_at":":","x5u":"https://evil.example/",`, 1)
-		v, err := h.clients.Register(t.Context(), registerRequest(t, rp(metadata{"jwks": json.RawMessage(jwks)}), ""))
+		v, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(clienttest.Metadata{"jwks": json.RawMessage(jwks)}), ""))
 		h.requireOK(err)
 		c, err := h.clients.Get(t.Context(), tenant, v.ID)
 		h.requireOK(err)

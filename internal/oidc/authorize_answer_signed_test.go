@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/store"
 )
@@ -31,7 +32,7 @@ func TestRepair_C4_SignedAnswers(t *testing.T) {
 					t.Errorf("%s: signed with %s, want %s", mode, head.Algorithm, want)
 				}
 				code, _ := got["code"].(string)
-				want := claims{"iss": base, "aud": string(c.ID), "exp": float64(h.clock.Now().Unix() + 300), "state": "s t&=é", "code": code}
+				want := clienttest.Claims{"iss": base, "aud": string(c.ID), "exp": float64(h.clock.Now().Unix() + 300), "state": "s t&=é", "code": code}
 				if d := cmp.Diff(want, got); d != "" {
 					t.Errorf("%s: claims (-want +got):\n%s", mode, d)
 				}

@@ -3,6 +3,7 @@ package oidc_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -23,27 +25,27 @@ import (
 )
 
 // requestObjectClaims returns the claims of a valid request object of the client.
-func (h *fixture) requestObjectClaims(c auth.Client) claims {
-	return claims{"client_id": c.ID, "redirect_uri": callback, "response_type": "code", "scope": "openid", "state": "inside", "nonce": "inside", "max_age": 3600,
-		"code_challenge": challenge, "code_challenge_method": "S256", "claims": claims{"userinfo": claims{"email": nil}},
+func (h *fixture) requestObjectClaims(c auth.Client) clienttest.Claims {
+	return clienttest.Claims{"client_id": c.ID, "redirect_uri": callback, "response_type": "code", "scope": "openid", "state": "inside", "nonce": "inside", "max_age": 3600,
+		"code_challenge": challenge, "code_challenge_method": "S256", "claims": clienttest.Claims{"userinfo": clienttest.Claims{"email": nil}},
 		"iss": c.ID, "aud": base, "exp": h.clock.Now().Add(time.Minute).Unix(), "iat": h.clock.Now().Unix()}
 }
 
-func (h *fixture) newSigningClient(alg jose.SignatureAlgorithm) (auth.Client, string, keyPair) {
+func (h *fixture) newSigningClient(alg jose.SignatureAlgorithm) (auth.Client, string, clienttest.KeyPair) {
 	h.t.Helper()
-	k := newPair(h.t, alg)
-	c, secret := h.newWebClient(withFirstParty)
-	return h.changeClient(c, func(c *auth.Client) { c.Settings.JWKS = k.JWKS }), secret, k
+	k := clienttest.NewKeyPair(h.t, alg)
+	c, clientSecret := h.newWebClient(withFirstParty)
+	return h.changeClient(c, func(c *auth.Client) { c.Settings.JWKS = k.JWKS }), clientSecret, k
 }
 
 // What is inside the object counts, and nothing else (RFC 9101 §5).
 func TestRequestObject(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, alg := range client.AssertionAlgorithms {
-			c, secret, k := h.newSigningClient(alg)
+			c, clientSecret, k := h.newSigningClient(alg)
 			v := h.newBrowser()
 			v.signIn(h.alice)
-			raw := sign(t, alg, k.Private, h.requestObjectClaims(c), map[jose.HeaderKey]any{"typ": "oauth-authz-req+jwt"})
+			raw := clienttest.Sign(t, alg, k.Private, h.requestObjectClaims(c), map[jose.HeaderKey]any{"typ": "oauth-authz-req+jwt"})
 			step, err := v.authorize("client_id", string(c.ID), "request", raw, "state", "outside", "nonce", "outside", "scope", "email", "redirect_uri", "https://evil.test/")
 			h.requireOK(err)
 			_, g, _ := h.requireCode(step)
@@ -51,12 +53,12 @@ func TestRequestObject(t *testing.T) {
 				t.Errorf("%s: the code stands for %+v, answered %+v", alg, g, step.Response)
 			}
 			h.requireOK(func() error {
-				_, err := h.pushRequest(c, secret, "client_id", string(c.ID), "request", raw)
+				_, err := h.pushRequest(c, clientSecret, "client_id", string(c.ID), "request", raw)
 				return err
 			}())
 			without := h.requestObjectClaims(c)
 			delete(without, "state")
-			step, err = v.authorize("client_id", string(c.ID), "request", sign(t, alg, k.Private, without, nil), "state", "outside")
+			step, err = v.authorize("client_id", string(c.ID), "request", clienttest.Sign(t, alg, k.Private, without, nil), "state", "outside")
 			h.requireOK(err)
 			if step.Response.Get("state") != "" {
 				t.Error("a state from outside")
@@ -69,13 +71,13 @@ func TestRequestObject(t *testing.T) {
 // requests.
 func TestAttack_AZ_26_27_Objects(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret, k := h.newSigningClient(jose.ES256)
+		c, clientSecret, k := h.newSigningClient(jose.ES256)
 		other, _, thief := h.newSigningClient(jose.ES256)
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		b64 := base64.RawURLEncoding.EncodeToString
-		es := func(o claims) string { return sign(t, jose.ES256, k.Private, o, nil) }
-		good := func() claims { return h.requestObjectClaims(c) }
+		es := func(o clienttest.Claims) string { return clienttest.Sign(t, jose.ES256, k.Private, o, nil) }
+		good := func() clienttest.Claims { return h.requestObjectClaims(c) }
 		payload, err := json.Marshal(good())
 		h.requireOK(err)
 		public, err := json.Marshal(jose.JSONWebKey{Key: k.Private.Public()})
@@ -84,39 +86,39 @@ func TestAttack_AZ_26_27_Objects(t *testing.T) {
 		for name, raw := range map[string]string{
 			"AZ-26 none":              b64([]byte(`{"alg":"none"}`)) + "." + b64(payload) + ".",
 			"AZ-26 none, signed":      b64([]byte(`{"alg":"none"}`)) + "." + b64(payload) + ".AAAA",
-			"AZ-26 HS256":             sign(t, jose.HS256, public, good(), nil),
-			"AZ-27 another's key":     sign(t, jose.ES256, thief.Private, good(), nil),
-			"AZ-27 key in the header": sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: thief.Private.Public()}}),
-			"AZ-27 changed":           flip(es(good())),
-			"typ of an assertion":     sign(t, jose.ES256, k.Private, good(), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}),
+			"AZ-26 HS256":             clienttest.Sign(t, jose.HS256, public, good(), nil),
+			"AZ-27 another's key":     clienttest.Sign(t, jose.ES256, thief.Private, good(), nil),
+			"AZ-27 key in the header": clienttest.Sign(t, jose.ES256, thief.Private, good(), map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: thief.Private.Public()}}),
+			"AZ-27 changed":           clienttest.Flip(es(good())),
+			"typ of an assertion":     clienttest.Sign(t, jose.ES256, k.Private, good(), map[jose.HeaderKey]any{"typ": "client-authentication+jwt"}),
 			"an assertion":            es(h.assertionClaims(c.ID)),
-			"iss of another":          es(withClaim(good(), "iss", other.ID)),
-			"client_id of another":    es(withClaim(good(), "client_id", other.ID)),
-			"no client_id":            es(withClaim(good(), "client_id", nil)),
-			"aud of another":          es(withClaim(good(), "aud", "https://evil.test")),
-			"expired":                 es(withClaim(good(), "exp", now)),
-			"not yet":                 es(withClaim(good(), "nbf", now+120)),
-			"of the future":           es(withClaim(good(), "iat", now+120)),
-			"sub is the client":       es(withClaim(good(), "sub", c.ID)),
-			"an object inside":        es(withClaim(good(), "request", "x")),
-			"an address inside":       es(withClaim(good(), "request_uri", "https://x.test")),
-			"scope is a list":         es(withClaim(good(), "scope", []string{"openid"})),
+			"iss of another":          es(clienttest.WithClaim(good(), "iss", other.ID)),
+			"client_id of another":    es(clienttest.WithClaim(good(), "client_id", other.ID)),
+			"no client_id":            es(clienttest.WithClaim(good(), "client_id", nil)),
+			"aud of another":          es(clienttest.WithClaim(good(), "aud", "https://evil.test")),
+			"expired":                 es(clienttest.WithClaim(good(), "exp", now)),
+			"not yet":                 es(clienttest.WithClaim(good(), "nbf", now+120)),
+			"of the future":           es(clienttest.WithClaim(good(), "iat", now+120)),
+			"sub is the client":       es(clienttest.WithClaim(good(), "sub", c.ID)),
+			"an object inside":        es(clienttest.WithClaim(good(), "request", "x")),
+			"an address inside":       es(clienttest.WithClaim(good(), "request_uri", "https://x.test")),
+			"scope is a list":         es(clienttest.WithClaim(good(), "scope", []string{"openid"})),
 			"no JWT":                  "x",
-			"too long":                es(withClaim(good(), "more", strings.Repeat("x", 17<<10))),
+			"too long":                es(clienttest.WithClaim(good(), "more", strings.Repeat("x", 17<<10))),
 		} {
 			h.runSubtest(t, name, func(h *fixture) {
 				step, err := v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request", raw)
 				h.requireErrorRedirect(step, err, "invalid_request_object")
-				_, err = h.pushRequest(c, secret, "client_id", string(c.ID), "request", raw)
+				_, err = h.pushRequest(c, clientSecret, "client_id", string(c.ID), "request", raw)
 				h.requireRefused(err, oauth.InvalidRequestObject)
 			})
 		}
-		for name, o := range map[string]claims{"redirect_uri": withClaim(good(), "redirect_uri", "https://evil.test"), "no redirect_uri": withClaim(good(), "redirect_uri", nil)} {
+		for name, o := range map[string]clienttest.Claims{"redirect_uri": clienttest.WithClaim(good(), "redirect_uri", "https://evil.test"), "no redirect_uri": clienttest.WithClaim(good(), "redirect_uri", nil)} {
 			h.runSubtest(t, name, func(h *fixture) {
 				h.requireErrorPage(v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request", es(o))) // what is outside does not count
 			})
 		}
-		step, err := v.authorize("client_id", string(c.ID), "request", es(withClaim(good(), "prompt", "none login")))
+		step, err := v.authorize("client_id", string(c.ID), "request", es(clienttest.WithClaim(good(), "prompt", "none login")))
 		h.requireErrorRedirect(step, err, "invalid_request")
 		h.changeClient(c, func(c *auth.Client) { c.Settings.RequestAlgorithm = "PS256" })
 		step, err = v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request", es(good()))
@@ -147,7 +149,7 @@ func TestAttack_AZ_28_ByReference(t *testing.T) {
 		})
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		raw := sign(t, jose.RS256, k.Private, h.requestObjectClaims(c), nil)
+		raw := clienttest.Sign(t, jose.RS256, k.Private, h.requestObjectClaims(c), nil)
 		answer.Store(&raw)
 		ask := func(uri string) (flow.Step, error) {
 			return v.authorize("client_id", string(c.ID), "redirect_uri", callback, "request_uri", uri)
@@ -180,7 +182,7 @@ func FuzzRequestObject(f *testing.F) {
 	v := h.newBrowser()
 	v.signIn(h.alice)
 	good := h.requestObjectClaims(c)
-	for name, value := range map[string]any{"state": 1, "scope": nil, "redirect_uri": []string{callback}, "max_age": "1", "claims": "{}", "resource": []int{1}, "prompt": claims{}} {
+	for name, value := range map[string]any{"state": 1, "scope": nil, "redirect_uri": []string{callback}, "max_age": "1", "claims": "{}", "resource": []int{1}, "prompt": clienttest.Claims{}} {
 		o := maps.Clone(good)
 		o[name] = value
 		b, err := json.Marshal(o)
@@ -223,21 +225,21 @@ func FuzzRequestObject(f *testing.F) {
 
 func TestRepair_C4_ObjectsOfStrictClientsLiveForAnHour(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		plain, secret, k := h.newSigningClient(jose.ES256)
+		plain, clientSecret, k := h.newSigningClient(jose.ES256)
 		strict := h.changeClient(plain, func(c *auth.Client) { c.Settings.DPoP, c.Settings.RequirePushed = true, true })
 		now := h.clock.Now().Unix()
 		const minute = 60
 		for name, test := range map[string]struct {
-			change claims
+			change clienttest.Claims
 			good   bool
 		}{
-			"an hour":           {claims{"nbf": now, "exp": now + 60*minute}, true},
-			"an hour ago":       {claims{"nbf": now - 59*minute, "exp": now + minute}, true},
-			"no exp":            {claims{"nbf": now, "exp": nil}, false},
-			"no nbf":            {claims{"exp": now + minute}, false},
-			"more than an hour": {claims{"nbf": now, "exp": now + 70*minute}, false},
-			"long ago":          {claims{"nbf": now - 70*minute, "exp": now + minute}, false},
-			"no aud":            {claims{"nbf": now, "exp": now + minute, "aud": nil}, false},
+			"an hour":           {clienttest.Claims{"nbf": now, "exp": now + 60*minute}, true},
+			"an hour ago":       {clienttest.Claims{"nbf": now - 59*minute, "exp": now + minute}, true},
+			"no exp":            {clienttest.Claims{"nbf": now, "exp": nil}, false},
+			"no nbf":            {clienttest.Claims{"exp": now + minute}, false},
+			"more than an hour": {clienttest.Claims{"nbf": now, "exp": now + 70*minute}, false},
+			"long ago":          {clienttest.Claims{"nbf": now - 70*minute, "exp": now + minute}, false},
+			"no aud":            {clienttest.Claims{"nbf": now, "exp": now + minute, "aud": nil}, false},
 		} {
 			o := h.requestObjectClaims(strict)
 			for claim, v := range test.change {
@@ -245,10 +247,10 @@ func TestRepair_C4_ObjectsOfStrictClientsLiveForAnHour(t *testing.T) {
 					delete(o, claim)
 				}
 			}
-			raw := sign(t, jose.ES256, k.Private, o, nil)
-			_, err := h.Push(t.Context(), basic(form(t, "request", raw, "client_id", string(strict.ID)), strict.ID, secret))
+			raw := clienttest.Sign(t, jose.ES256, k.Private, o, nil)
+			_, err := h.Push(t.Context(), clienttest.Basic(clienttest.Form(t, "request", raw, "client_id", string(strict.ID)), strict.ID, clientSecret))
 			var e *oauth.Error
-			if errorsAs(err, &e); test.good != (err == nil) || !test.good && (e == nil || e.Code != oauth.InvalidRequestObject) {
+			if errors.As(err, &e); test.good != (err == nil) || !test.good && (e == nil || e.Code != oauth.InvalidRequestObject) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

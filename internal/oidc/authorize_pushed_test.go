@@ -8,25 +8,27 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-func (h *fixture) pushRequest(c auth.Client, secret string, pairs ...string) (oidc.Pushed, error) {
+func (h *fixture) pushRequest(c auth.Client, clientSecret string, pairs ...string) (oidc.Pushed, error) {
 	h.t.Helper()
-	return h.Push(h.t.Context(), basic(form(h.t, pairs...), c.ID, secret))
+	return h.Push(h.t.Context(), clienttest.Basic(clienttest.Form(h.t, pairs...), c.ID, clientSecret))
 }
 
 // AZ-29, AZ-30, AZ-32, AZ-33: what a pushed request is good for.
 func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newWebClient(withFirstParty)
+		c, clientSecret := h.newWebClient(withFirstParty)
 		conf, _ := h.newWebClient(withFirstParty)
 		c = h.changeClient(c, func(c *auth.Client) { c.Settings.RequirePushed = true })
 		v := h.newBrowser()
-		p, err := h.pushRequest(c, secret, authorizationPairs(c, "nonce", "n")...)
+		p, err := h.pushRequest(c, clientSecret, authorizationPairs(c, "nonce", "n")...)
 		h.requireOK(err)
 		if !strings.HasPrefix(p.RequestURI, "urn:ietf:params:oauth:request_uri:") || len(p.RequestURI) < 70 || p.ExpiresIn != 60 {
 			t.Errorf("pushed %+v", p)
@@ -55,7 +57,7 @@ func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 		if n := h.countCodes(); n != 1 {
 			t.Errorf("%d codes", n)
 		}
-		p, err = h.pushRequest(c, secret, authorizationPairs(c)...)
+		p, err = h.pushRequest(c, clientSecret, authorizationPairs(c)...)
 		h.requireOK(err)
 		h.requireErrorPage(v.authorize("client_id", string(conf.ID), "request_uri", p.RequestURI)) // AZ-30
 		step, err = v.authorize(authorizationPairs(conf, "request_uri", p.RequestURI)...)
@@ -64,7 +66,7 @@ func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 		step, err = v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
 		h.requireOK(err)
 		h.requireCode(step)
-		p, err = h.pushRequest(c, secret, authorizationPairs(c)...)
+		p, err = h.pushRequest(c, clientSecret, authorizationPairs(c)...)
 		h.requireOK(err)
 		h.clock.Advance(time.Minute)
 		h.requireErrorPage(v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)) // AZ-32
@@ -79,10 +81,10 @@ func TestAttack_AZ_29_33_Pushed(t *testing.T) {
 // AZ-29: however many begin with it at once, one code comes of it.
 func TestAttack_AZ_29_Race(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newWebClient(withFirstParty)
+		c, clientSecret := h.newWebClient(withFirstParty)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		p, err := h.pushRequest(c, secret, authorizationPairs(c)...)
+		p, err := h.pushRequest(c, clientSecret, authorizationPairs(c)...)
 		h.requireOK(err)
 		f, err := oauth.ParseAuthorizeForm("client_id=" + string(c.ID) + "&request_uri=" + p.RequestURI)
 		h.requireOK(err)
@@ -111,7 +113,7 @@ func TestAttack_AZ_29_Race(t *testing.T) {
 // AZ-31 and what else is refused at once (RFC 9126 §2.3).
 func TestAttack_AZ_31_Push(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newWebClient(withFirstParty)
+		c, clientSecret := h.newWebClient(withFirstParty)
 		other, _ := h.newWebClient(withFirstParty)
 		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{callback}})
 		for name, ask := range map[string]struct {
@@ -131,21 +133,21 @@ func TestAttack_AZ_31_Push(t *testing.T) {
 			"request object that is none": {authorizationPairs(c, "request", "x"), oauth.InvalidRequestObject},
 		} {
 			h.runSubtest(t, name, func(h *fixture) {
-				_, err := h.pushRequest(c, secret, ask.pairs...)
+				_, err := h.pushRequest(c, clientSecret, ask.pairs...)
 				h.requireRefused(err, ask.code)
 			})
 		}
 		_, err := h.pushRequest(c, "wws_wrong", authorizationPairs(c)...)
 		h.requireRefused(err, oauth.InvalidClient)
-		_, err = h.Push(t.Context(), form(t, authorizationPairs(c)...))
+		_, err = h.Push(t.Context(), clienttest.Form(t, authorizationPairs(c)...))
 		h.requireRefused(err, oauth.InvalidClient)
-		p, err := h.Push(t.Context(), form(t, authorizationPairs(page)...)) // a public client may push as well
+		p, err := h.Push(t.Context(), clienttest.Form(t, authorizationPairs(page)...)) // a public client may push as well
 		h.requireOK(err)
 		// Where answers go is asked again when the request is used.
 		h.changeClient(page, func(c *auth.Client) { c.RedirectURIs = []string{"https://new.example.test/cb"} })
 		h.requireErrorPage(h.newBrowser().authorize("client_id", string(page.ID), "request_uri", p.RequestURI))
 		h.write(func(tx *store.Tx) error {
-			kept, err := tx.SingleUse(auth.UsePushed, digestOf(p.RequestURI))
+			kept, err := tx.SingleUse(auth.UsePushed, secret.Digest(p.RequestURI))
 			if err == nil && strings.Contains(kept.Data+kept.Digest, p.RequestURI) {
 				t.Error("the address is kept readable")
 			}

@@ -30,7 +30,7 @@ func TestRepair_B1_ConsentSentTwice(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *fixture) {
-				c, secret := h.newWebClient()
+				c, clientSecret := h.newWebClient()
 				v, step := h.authorizeToConsent(c, pairs...)
 				in := newFormRef(step.Flow.ID, v.b, step.CSRF)
 
@@ -45,9 +45,9 @@ func TestRepair_B1_ConsentSentTwice(t *testing.T) {
 				if one == two || second.Flow.ID == first.Flow.ID || second.Response.Get("state") != first.Response.Get("state") {
 					t.Errorf("first %+v, second %+v", first.Response, second.Response)
 				}
-				got, err := h.redeemCode(c, secret, one)
+				got, err := h.redeemCode(c, clientSecret, one)
 				h.requireOK(err)
-				again, err := h.redeemCode(c, secret, two)
+				again, err := h.redeemCode(c, clientSecret, two)
 				h.requireOK(err)
 				for _, token := range []string{got.AccessToken, again.AccessToken} {
 					_, err = h.tokens.VerifyAudience(t.Context(), tenant, token, h.tokens.UserInfoURL(tenant))
@@ -63,9 +63,9 @@ func TestRepair_B1_PushedConsentSentTwice(t *testing.T) {
 	for name, required := range map[string]bool{"pushed": false, "must push": true} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *fixture) {
-				c, secret := h.newWebClient()
+				c, clientSecret := h.newWebClient()
 				h.changeClient(c, func(c *auth.Client) { c.Settings.RequirePushed = required })
-				p, err := h.pushRequest(c, secret, authorizationPairs(c)...)
+				p, err := h.pushRequest(c, clientSecret, authorizationPairs(c)...)
 				h.requireOK(err)
 				v := h.newBrowser()
 				step, err := v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
@@ -84,7 +84,7 @@ func TestRepair_B1_PushedConsentSentTwice(t *testing.T) {
 					t.Error("the same code twice")
 				}
 				for _, code := range []string{one, two} {
-					_, err = h.redeemCode(c, secret, code)
+					_, err = h.redeemCode(c, clientSecret, code)
 					h.requireOK(err)
 				}
 				h.clock.Advance(2 * time.Minute)
@@ -186,7 +186,7 @@ func TestRepair_B11_FlowThatIsOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *fixture) {
 				for prompt, want := range map[string]auth.StepKind{"login": auth.StepLogin, "consent": auth.StepConsent, "select_account": auth.StepChoose} {
-					c, secret := h.newWebClient()
+					c, clientSecret := h.newWebClient()
 					v, step := h.authorizeToConsent(c, "prompt", prompt, "nonce", "n-"+prompt)
 					end(h, v, step)
 
@@ -214,7 +214,7 @@ func TestRepair_B11_FlowThatIsOver(t *testing.T) {
 					if g.Nonce != "n-"+prompt {
 						t.Errorf("%s: nonce %q", prompt, g.Nonce)
 					}
-					_, err := h.redeemCode(c, secret, code)
+					_, err := h.redeemCode(c, clientSecret, code)
 					h.requireOK(err)
 				}
 			})
@@ -225,7 +225,7 @@ func TestRepair_B11_FlowThatIsOver(t *testing.T) {
 // B11: what ends a flow for good: a day, a pushed request, a client that is gone.
 func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newWebClient()
+		c, clientSecret := h.newWebClient()
 		v, step := h.authorizeToConsent(c)
 		h.clock.Advance(flow.Retention - time.Second)
 		v.continueFlow(step)
@@ -233,7 +233,7 @@ func TestRepair_B11_WhatIsNotResumed(t *testing.T) {
 		_, err := h.flows.Continue(t.Context(), tenant, step.Flow.ID, v.b)
 		h.requireFlowOver(err)
 
-		p, err := h.pushRequest(c, secret, authorizationPairs(c)...)
+		p, err := h.pushRequest(c, clientSecret, authorizationPairs(c)...)
 		h.requireOK(err)
 		pushed, err := v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
 		h.requireOK(err)
@@ -373,8 +373,8 @@ func TestRepair_B1_ChoiceSentTwice(t *testing.T) {
 // the life of a signed one, not the day, however often the newest is continued.
 func TestRepair_B11_SuccessionIsBounded(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newWebClient()
-		p, err := h.pushRequest(c, secret, authorizationPairs(c)...)
+		c, clientSecret := h.newWebClient()
+		p, err := h.pushRequest(c, clientSecret, authorizationPairs(c)...)
 		h.requireOK(err)
 		v := h.newBrowser()
 		step, err := v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
@@ -61,9 +62,9 @@ func TestRepair_B2_ScopesThatGoWithAResource(t *testing.T) {
 				t.Errorf("%s: the person is asked for %q", name, step.Consent.Scope)
 			}
 		}
-		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read", "resource", mcp))
+		_, err = h.AuthorizeDevice(t.Context(), clienttest.Form(t, "client_id", string(c.ID), "scope", "orders:read", "resource", mcp))
 		h.requireOK(err)
-		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID), "scope", "orders:read"))
+		_, err = h.AuthorizeDevice(t.Context(), clienttest.Form(t, "client_id", string(c.ID), "scope", "orders:read"))
 		h.requireRefused(err, oauth.InvalidScope)
 	}, withResourceScopes)
 }
@@ -75,16 +76,16 @@ func TestRepair_B2_Documents(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		for name, more := range map[string]metadata{
+		for name, more := range map[string]clienttest.Metadata{
 			"scope": {"scope": "mcp:tools"}, "uri": {"client_uri": "http://localhost:6274"}, "implicit": {"grant_types": []string{"authorization_code", "implicit"}},
 			"loopback": {"redirect_uris": []string{callback, "http://localhost/callback"}},
 		} {
 			path := "/" + t.Name() + "/" + name
-			m := metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none"}
+			m := clienttest.Metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none"}
 			for k, v := range more {
 				m[k] = v
 			}
-			p.Put(path, newDocument(t, p.URL+path, m))
+			p.Put(path, clienttest.NewDocument(t, p.URL+path, m))
 			c := auth.Client{ID: auth.ClientID(p.URL + path)}
 			step, err := v.authorize(authorizationPairs(c)...)
 			h.requireOK(err)
@@ -96,7 +97,7 @@ func TestRepair_B2_Documents(t *testing.T) {
 			}
 		}
 		path := "/" + t.Name() + "/useless"
-		p.Put(path, newDocument(t, p.URL+path, metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none", "grant_types": []string{"implicit"}}))
+		p.Put(path, clienttest.NewDocument(t, p.URL+path, clienttest.Metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none", "grant_types": []string{"implicit"}}))
 		_, err := v.authorize(authorizationPairs(auth.Client{ID: auth.ClientID(p.URL + path)})...)
 		if e, ok := errors.AsType[*auth.DisplayError](err); !ok || !strings.Contains(e.Desc, "grant_types") {
 			t.Errorf("a document without a grant: %v", err)
@@ -108,16 +109,16 @@ func TestRepair_B2_Documents(t *testing.T) {
 func TestRepair_S5_RedirectURIsNeedTheCodeGrant(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
-		device := metadata{"grant_types": []string{string(auth.GrantDeviceCode)}, "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://login.bank.example/callback"}}
-		_, err := h.clients.Register(t.Context(), registerRequest(t, rp(device), ""))
+		device := clienttest.Metadata{"grant_types": []string{string(auth.GrantDeviceCode)}, "token_endpoint_auth_method": "none", "redirect_uris": []string{"https://login.bank.example/callback"}}
+		_, err := h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.RelyingParty(device), ""))
 		h.requireRefused(err, oauth.InvalidRedirectURI)
 		delete(device, "redirect_uris")
-		_, err = h.clients.Register(t.Context(), registerRequest(t, metadata{"client_name": "TV", "grant_types": device["grant_types"], "token_endpoint_auth_method": "none"}, ""))
+		_, err = h.clients.Register(t.Context(), clienttest.RegisterRequest(t, clienttest.Metadata{"client_name": "TV", "grant_types": device["grant_types"], "token_endpoint_auth_method": "none"}, ""))
 		h.requireOK(err)
 
 		device["redirect_uris"] = []string{"https://login.bank.example/callback"}
 		id := p.URL + "/" + t.Name() + "/tv.json"
-		p.Put("/"+t.Name()+"/tv.json", newDocument(t, id, device))
+		p.Put("/"+t.Name()+"/tv.json", clienttest.NewDocument(t, id, device))
 		_, err = h.newBrowser().authorize("client_id", id, "redirect_uri", "https://login.bank.example/callback", "response_type", "code")
 		if _, ok := errors.AsType[*auth.DisplayError](err); !ok {
 			t.Errorf("a document with them is taken: %v", err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -299,7 +300,7 @@ func TestAttack_AZ_18_22_Silent(t *testing.T) {
 // signIDToken signs an ID Token that expired long ago.
 func (h *fixture) signIDToken(c auth.Client, a auth.AccountID) string {
 	h.t.Helper()
-	b, err := json.Marshal(claims{"iss": base, "sub": h.tokens.Subject(c, a), "aud": c.ID, "iat": 1, "exp": 2})
+	b, err := json.Marshal(clienttest.Claims{"iss": base, "sub": h.tokens.Subject(c, a), "aud": c.ID, "iat": 1, "exp": 2})
 	h.requireOK(err)
 	raw, err := h.keys.Sign(h.t.Context(), tenant, keys.RS256, "JWT", b)
 	h.requireOK(err)
@@ -314,12 +315,12 @@ func TestAttack_AZ_22_Hints(t *testing.T) {
 		v.signIn(h.alice)
 		good := h.signIDToken(c, h.alice)
 		access := h.signIn(c.ID, auth.DefaultScope).AccessToken
-		foreign, err := json.Marshal(claims{"iss": base + "/t/acme", "sub": h.alice, "aud": c.ID})
+		foreign, err := json.Marshal(clienttest.Claims{"iss": base + "/t/acme", "sub": h.alice, "aud": c.ID})
 		h.requireOK(err)
 		elsewhere, err := h.keys.Sign(t.Context(), tenant, keys.RS256, "JWT", foreign)
 		h.requireOK(err)
-		for name, raw := range map[string]string{"changed": flip(good), "cut": good[:len(good)-8], "access token": access, "another issuer": elsewhere, "long": strings.Repeat("x", 20000),
-			"of the client": sign(t, newPair(t, "ES256").Alg, newPair(t, "ES256").Private, claims{"iss": base, "sub": h.alice, "aud": c.ID}, nil)} {
+		for name, raw := range map[string]string{"changed": clienttest.Flip(good), "cut": good[:len(good)-8], "access token": access, "another issuer": elsewhere, "long": strings.Repeat("x", 20000),
+			"of the client": clienttest.Sign(t, clienttest.NewKeyPair(t, "ES256").Alg, clienttest.NewKeyPair(t, "ES256").Private, clienttest.Claims{"iss": base, "sub": h.alice, "aud": c.ID}, nil)} {
 			step, err := v.authorize(authorizationPairs(c, "id_token_hint", raw)...)
 			if err != nil || step.Kind != auth.StepAnswer || step.Response.Get("error") != "invalid_request" {
 				t.Errorf("%s: %+v, %v", name, step, err)
@@ -488,15 +489,15 @@ func TestAttack_AZ_08_ShutMeanwhile(t *testing.T) {
 // The code that comes of all this buys tokens.
 func TestAuthorizeAndRedeem(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newWebClient()
+		c, clientSecret := h.newWebClient()
 		v := h.newBrowser()
 		step, err := v.authorize(authorizationPairs(c, "scope", "openid offline_access", "nonce", "n")...)
 		h.requireOK(err)
 		step = v.consent(v.login(step, h.alice), true)
 		code, g, _ := h.requireCode(step)
 		redeem := func() (oidc.Issued, error) {
-			return h.Token(t.Context(), basic(form(t, "grant_type", "authorization_code", "code", code, "redirect_uri", callback,
-				"code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"), c.ID, secret))
+			return h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "authorization_code", "code", code, "redirect_uri", callback,
+				"code_verifier", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"), c.ID, clientSecret))
 		}
 		ts, err := redeem()
 		h.requireOK(err)

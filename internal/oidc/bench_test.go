@@ -4,13 +4,14 @@ import (
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 )
 
 // The package alone, without HTTP: a token for a machine, and its introspection.
 func BenchmarkClientCredentials(b *testing.B) {
 	h := newFixture(b, sqliteConfig(b))
-	c, secret := h.newMachineClient()
-	r := basic(form(b, "grant_type", "client_credentials"), c.ID, secret)
+	c, clientSecret := h.newMachineClient()
+	r := clienttest.Basic(clienttest.Form(b, "grant_type", "client_credentials"), c.ID, clientSecret)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := h.Token(b.Context(), r); err != nil {
@@ -21,10 +22,10 @@ func BenchmarkClientCredentials(b *testing.B) {
 
 func BenchmarkIntrospect(b *testing.B) {
 	h := newFixture(b, sqliteConfig(b))
-	c, secret := h.newMachineClient()
-	ts, err := h.requestClientCredentials(c, secret)
+	c, clientSecret := h.newMachineClient()
+	ts, err := h.requestClientCredentials(c, clientSecret)
 	h.requireOK(err)
-	r := basic(form(b, "token", ts.AccessToken), c.ID, secret)
+	r := clienttest.Basic(clienttest.Form(b, "token", ts.AccessToken), c.ID, clientSecret)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := h.Introspect(b.Context(), r); err != nil {
@@ -36,12 +37,12 @@ func BenchmarkIntrospect(b *testing.B) {
 // A code for a user who is signed in, and its redemption with an ES256 ID Token.
 func BenchmarkCode(b *testing.B) {
 	h := newFixture(b, sqliteConfig(b))
-	c, secret := h.newWebClient(withFirstParty, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
+	c, clientSecret := h.newWebClient(withFirstParty, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
 	v := h.newBrowser()
 	v.signIn(h.newAccount("carol"))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := h.redeemCode(c, secret, h.newCodeIn(v, c)); err != nil {
+		if _, err := h.redeemCode(c, clientSecret, h.newCodeIn(v, c)); err != nil {
 			b.Fatal(err)
 		}
 	}

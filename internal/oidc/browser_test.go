@@ -201,7 +201,7 @@ func (h *fixture) requireCode(step flow.Step) (code string, g auth.CodeGrant, ke
 		h.t.Fatalf("answer %+v", a)
 	}
 	h.write(func(tx *store.Tx) (err error) {
-		kept, err = tx.SingleUse(auth.UseCode, digestOf(code))
+		kept, err = tx.SingleUse(auth.UseCode, secret.Digest(code))
 		return err
 	})
 	h.requireOK(json.Unmarshal([]byte(kept.Data), &g))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -37,7 +38,7 @@ func TestAttack_AZ_46_ClaimsByName(t *testing.T) {
 		code, _, _ := h.requireCode(v.consent(step, true))
 		ts, err := h.redeemCode(c, shown, code)
 		h.requireOK(err)
-		want := claims{"sub": string(h.alice), "email": "alice@example.test"}
+		want := clienttest.Claims{"sub": string(h.alice), "email": "alice@example.test"}
 		if d := cmp.Diff(want, h.userInfo(ts.AccessToken)); d != "" {
 			t.Errorf("userinfo (-want +got):\n%s", d)
 		}
@@ -105,7 +106,7 @@ func TestAttack_BF_11_PublicClients(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		tv := h.newDeviceClient(func(r *client.Registration) { r.Grants = append(r.Grants, auth.GrantAuthorizationCode) })
 		from := func(ip string, pairs ...string) client.Request {
-			r := form(t, append([]string{"client_id", string(tv.ID)}, pairs...)...)
+			r := clienttest.Form(t, append([]string{"client_id", string(tv.ID)}, pairs...)...)
 			r.Actor.IP = ip
 			return r
 		}
@@ -145,10 +146,10 @@ func TestAttack_TK_32_ClaimsOfAnother(t *testing.T) {
 		if got := h.userInfo(ts.AccessToken); got["email"] == nil {
 			t.Fatalf("the one who asked is told %v", got)
 		}
-		out, err := h.Token(t.Context(), basic(form(t, "grant_type", string(auth.GrantTokenExchange), "subject_token", ts.AccessToken,
+		out, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", string(auth.GrantTokenExchange), "subject_token", ts.AccessToken,
 			"subject_token_type", accessToken, "resource", base), other.ID, otherShown))
 		h.requireOK(err)
-		if d := cmp.Diff(claims{"sub": string(h.alice)}, h.userInfo(out.AccessToken)); d != "" {
+		if d := cmp.Diff(clienttest.Claims{"sub": string(h.alice)}, h.userInfo(out.AccessToken)); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 	})
@@ -169,7 +170,7 @@ func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 			t.Errorf("the code gives %q", got)
 		}
 		refresh := func(raw string) (oidc.Issued, error) {
-			return h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", raw), c.ID, shown))
+			return h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", raw), c.ID, shown))
 		}
 		scopes("openid", "offline_access")
 		next, err := refresh(ts.RefreshToken)
@@ -180,7 +181,7 @@ func TestAttack_AZ_40_TakenFromTheClient(t *testing.T) {
 		scopes("openid", "email")
 		_, err = refresh(next.RefreshToken)
 		h.requireRefused(err, oauth.InvalidGrant)
-		if seen, err := h.Introspect(t.Context(), basic(form(t, "token", next.RefreshToken), c.ID, shown)); err != nil || seen.Active {
+		if seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.RefreshToken), c.ID, shown)); err != nil || seen.Active {
 			t.Errorf("introspected %+v, %v", seen, err)
 		}
 		scopes(all...) // nothing was spent by that

@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -28,13 +29,13 @@ func (h *fixture) newDeviceClient(change ...func(*client.Registration)) auth.Cli
 
 func (h *fixture) startDevice(c auth.Client, pairs ...string) oidc.DeviceAuthorization {
 	h.t.Helper()
-	a, err := h.AuthorizeDevice(h.t.Context(), form(h.t, append([]string{"client_id", string(c.ID)}, pairs...)...))
+	a, err := h.AuthorizeDevice(h.t.Context(), clienttest.Form(h.t, append([]string{"client_id", string(c.ID)}, pairs...)...))
 	h.requireOK(err)
 	return a
 }
 
 func (h *fixture) pollDevice(c auth.Client, code string) (oidc.Issued, error) {
-	return h.Token(h.t.Context(), form(h.t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID), "device_code", code))
+	return h.Token(h.t.Context(), clienttest.Form(h.t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID), "device_code", code))
 }
 
 // answerDevice is what a user's decision leaves behind, and returns the browser's
@@ -94,7 +95,7 @@ func TestDeviceAuthorization(t *testing.T) {
 		}
 		other := h.newDeviceClient(func(r *client.Registration) { r.Grants = []auth.GrantType{auth.GrantAuthorizationCode} })
 		ask := func(pairs ...string) error {
-			_, err := h.AuthorizeDevice(t.Context(), form(t, pairs...))
+			_, err := h.AuthorizeDevice(t.Context(), clienttest.Form(t, pairs...))
 			return err
 		}
 		h.requireRefused(ask("client_id", string(other.ID)), oauth.UnauthorizedClient)
@@ -246,7 +247,7 @@ func TestAttack_TK_29_DisabledClientAndDevices(t *testing.T) {
 		h.answerDevice(a, auth.DeviceApproved)
 		_, err := h.clients.Disable(t.Context(), tenant, c.ID, operator)
 		h.requireOK(err)
-		_, err = h.AuthorizeDevice(t.Context(), form(t, "client_id", string(c.ID)))
+		_, err = h.AuthorizeDevice(t.Context(), clienttest.Form(t, "client_id", string(c.ID)))
 		h.requireRefused(err, oauth.InvalidClient)
 		_, err = h.pollDevice(c, a.DeviceCode.Reveal())
 		h.requireRefused(err, oauth.InvalidClient)
@@ -262,7 +263,7 @@ func TestDeviceCodeIsTakenOnce(t *testing.T) {
 		results := make(chan error, 8)
 		for range cap(results) {
 			go func() {
-				_, err := h.Token(t.Context(), form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID), "device_code", a.DeviceCode.Reveal()))
+				_, err := h.Token(t.Context(), clienttest.Form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID), "device_code", a.DeviceCode.Reveal()))
 				results <- err
 			}()
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -21,9 +23,9 @@ import (
 const tokenURL = base + oauth.TokenPath
 
 // newProof signs a valid proof for a POST to the URL; changes replace claims, nil removes one.
-func (h *fixture) newProof(k keyPair, url string, changes ...claims) string {
+func (h *fixture) newProof(k clienttest.KeyPair, url string, changes ...clienttest.Claims) string {
 	h.t.Helper()
-	c := claims{"jti": rand.Text(), "htm": "POST", "htu": url, "iat": h.clock.Now().Unix()}
+	c := clienttest.Claims{"jti": rand.Text(), "htm": "POST", "htu": url, "iat": h.clock.Now().Unix()}
 	for _, change := range changes {
 		for name, v := range change {
 			if c[name] = v; v == nil {
@@ -34,13 +36,13 @@ func (h *fixture) newProof(k keyPair, url string, changes ...claims) string {
 	return signProof(h.t, k, c, nil)
 }
 
-func signProof(t testing.TB, k keyPair, c claims, headers map[jose.HeaderKey]any) string {
+func signProof(t testing.TB, k clienttest.KeyPair, c clienttest.Claims, headers map[jose.HeaderKey]any) string {
 	t.Helper()
 	all := map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Private.Public()}}
 	for name, v := range headers {
 		all[name] = v
 	}
-	return sign(t, k.Alg, k.Private, c, all)
+	return clienttest.Sign(t, k.Alg, k.Private, c, all)
 }
 
 // withProofs adds proofs to a request to the token endpoint.
@@ -69,10 +71,10 @@ func decodeThumbprint(t testing.TB, access string) string {
 
 func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newMachineClient()
-		k, other := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
+		c, clientSecret := h.newMachineClient()
+		k, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.EdDSA)
 		good := func() string { return h.newProof(k, tokenURL) }
-		said := claims{"jti": "x", "htm": "POST", "htu": tokenURL, "iat": h.clock.Now().Unix()}
+		said := clienttest.Claims{"jti": "x", "htm": "POST", "htu": tokenURL, "iat": h.clock.Now().Unix()}
 		parts := strings.Split(good(), ".")
 		for name, proofs := range map[string][]string{
 			"two":           {good(), good()},
@@ -81,22 +83,22 @@ func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 			"typ missing":   {signProof(t, k, said, map[jose.HeaderKey]any{"typ": ""})},
 			"typ wrong":     {signProof(t, k, said, map[jose.HeaderKey]any{"typ": "JWT"})},
 			"alg none":      {encodeBase64(`{"typ":"dpop+jwt","alg":"none","jwk":{}}`) + "." + parts[1] + "."},
-			"HS256":         {sign(t, jose.HS256, []byte(strings.Repeat("k", 32)), said, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Private.Public()}})},
-			"jwk missing":   {sign(t, k.Alg, k.Private, said, map[jose.HeaderKey]any{"typ": "dpop+jwt"})},
+			"HS256":         {clienttest.Sign(t, jose.HS256, []byte(strings.Repeat("k", 32)), said, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Private.Public()}})},
+			"jwk missing":   {clienttest.Sign(t, k.Alg, k.Private, said, map[jose.HeaderKey]any{"typ": "dpop+jwt"})},
 			"jwk private":   {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: k.Private}})},
 			"bad signature": {signProof(t, k, said, map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: other.Private.Public()}})},
-			"jti missing":   {h.newProof(k, tokenURL, claims{"jti": nil})},
-			"htm missing":   {h.newProof(k, tokenURL, claims{"htm": nil})},
-			"htu missing":   {h.newProof(k, tokenURL, claims{"htu": nil})},
-			"iat missing":   {h.newProof(k, tokenURL, claims{"iat": nil})},
-			"DP-02 method":  {h.newProof(k, tokenURL, claims{"htm": "GET"})},
+			"jti missing":   {h.newProof(k, tokenURL, clienttest.Claims{"jti": nil})},
+			"htm missing":   {h.newProof(k, tokenURL, clienttest.Claims{"htm": nil})},
+			"htu missing":   {h.newProof(k, tokenURL, clienttest.Claims{"htu": nil})},
+			"iat missing":   {h.newProof(k, tokenURL, clienttest.Claims{"iat": nil})},
+			"DP-02 method":  {h.newProof(k, tokenURL, clienttest.Claims{"htm": "GET"})},
 			"DP-02 path":    {h.newProof(k, base+oidc.RevokePath)},
 			"DP-02 host":    {h.newProof(k, "https://evil.test"+oauth.TokenPath)},
 			"DP-02 tenant":  {h.newProof(k, base+"/t/acme"+oauth.TokenPath)},
-			"DP-03 old":     {h.newProof(k, tokenURL, claims{"iat": h.clock.Now().Add(-time.Hour).Unix()})},
-			"DP-03 future":  {h.newProof(k, tokenURL, claims{"iat": h.clock.Now().Add(time.Hour).Unix()})},
+			"DP-03 old":     {h.newProof(k, tokenURL, clienttest.Claims{"iat": h.clock.Now().Add(-time.Hour).Unix()})},
+			"DP-03 future":  {h.newProof(k, tokenURL, clienttest.Claims{"iat": h.clock.Now().Add(time.Hour).Unix()})},
 		} {
-			out, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), proofs...))
+			out, err := h.Token(t.Context(), withProofs(clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, clientSecret), proofs...))
 			if out.AccessToken != "" {
 				t.Errorf("DP-01 %s: a token", name)
 			}
@@ -104,11 +106,11 @@ func TestAttack_DP_01_ProofsAtTheTokenEndpoint(t *testing.T) {
 		}
 		for name, p := range map[string]string{
 			"query":     h.newProof(k, tokenURL+"?a=b#c"),
-			"ten ahead": h.newProof(k, tokenURL, claims{"iat": h.clock.Now().Add(10 * time.Second).Unix()}),
-			"ten ago":   h.newProof(k, tokenURL, claims{"iat": h.clock.Now().Add(-10 * time.Second).Unix()}),
+			"ten ahead": h.newProof(k, tokenURL, clienttest.Claims{"iat": h.clock.Now().Add(10 * time.Second).Unix()}),
+			"ten ago":   h.newProof(k, tokenURL, clienttest.Claims{"iat": h.clock.Now().Add(-10 * time.Second).Unix()}),
 			"EdDSA":     h.newProof(other, tokenURL),
 		} {
-			out, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), p))
+			out, err := h.Token(t.Context(), withProofs(clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, clientSecret), p))
 			if h.requireOK(err); decodeThumbprint(t, out.AccessToken) == "" || out.Type != "DPoP" {
 				t.Errorf("%s: type %q, bound to %q", name, out.Type, decodeThumbprint(t, out.AccessToken))
 			}
@@ -121,20 +123,20 @@ func encodeBase64(s string) string { return secret.Encode([]byte(s)) }
 // DP-04: a proof works once, on whichever node, and for whichever endpoint.
 func TestAttack_DP_04_ReplayAcrossNodes(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newMachineClient()
-		k := newPair(t, jose.ES256)
+		c, clientSecret := h.newMachineClient()
+		k := clienttest.NewKeyPair(t, jose.ES256)
 		second := oidc.New(oidc.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now,
 			Clients: client.New(client.Config{DB: h.db, Tokens: h.tokens, Base: base, Now: h.clock.Now})})
 		try := func(s *oidc.Service, proof string) error {
-			_, err := s.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), proof))
+			_, err := s.Token(t.Context(), withProofs(clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, clientSecret), proof))
 			return err
 		}
-		p := h.newProof(k, tokenURL, claims{"jti": "fixed", "iat": h.clock.Now().Add(30 * time.Second).Unix()})
+		p := h.newProof(k, tokenURL, clienttest.Claims{"jti": "fixed", "iat": h.clock.Now().Add(30 * time.Second).Unix()})
 		h.requireOK(try(h.Service, p))
 		h.requireRefused(try(h.Service, p), oauth.InvalidProof)
 		h.requireRefused(try(second, p), oauth.InvalidProof)
-		h.requireRefused(try(second, h.newProof(k, tokenURL, claims{"jti": "fixed"})), oauth.InvalidProof)
-		h.requireOK(try(second, h.newProof(newPair(t, jose.ES256), tokenURL, claims{"jti": "fixed"})))
+		h.requireRefused(try(second, h.newProof(k, tokenURL, clienttest.Claims{"jti": "fixed"})), oauth.InvalidProof)
+		h.requireOK(try(second, h.newProof(clienttest.NewKeyPair(t, jose.ES256), tokenURL, clienttest.Claims{"jti": "fixed"})))
 		for range 16 { // until the proof itself is too old
 			h.clock.Advance(10 * time.Second)
 			h.requireRefused(try(second, p), oauth.InvalidProof)
@@ -168,12 +170,12 @@ func (h *fixture) newBoundCode(c auth.Client, jkt string) (code, verifier string
 		if err != nil {
 			return err
 		}
-		data, err := json.Marshal(auth.CodeGrant{RedirectURI: "https://app.test/cb", Challenge: digestOf(verifier), JKT: jkt, Scope: auth.Scope{"openid", "offline_access"},
+		data, err := json.Marshal(auth.CodeGrant{RedirectURI: "https://app.test/cb", Challenge: secret.Digest(verifier), JKT: jkt, Scope: auth.Scope{"openid", "offline_access"},
 			Browser: browser, Session: granted, AuthAt: tx.Now})
 		if err != nil {
 			return err
 		}
-		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseCode, Digest: digestOf(raw), Account: h.alice, Client: c.ID, Data: string(data), Browser: browser, Session: granted,
+		return tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseCode, Digest: secret.Digest(raw), Account: h.alice, Client: c.ID, Data: string(data), Browser: browser, Session: granted,
 			CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Minute)})
 	})
 	return raw, verifier
@@ -182,10 +184,10 @@ func (h *fixture) newBoundCode(c auth.Client, jkt string) (code, verifier string
 func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		spa, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid", "offline_access"}})
-		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		k, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.ES256)
 		code, verifier := h.newBoundCode(spa, k.Thumbprint(t))
 		redeem := func(proofs ...string) (oidc.Issued, error) {
-			return h.Token(t.Context(), withProofs(form(t, "grant_type", "authorization_code", "client_id", string(spa.ID), "code", code,
+			return h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", "authorization_code", "client_id", string(spa.ID), "code", code,
 				"code_verifier", verifier, "redirect_uri", "https://app.test/cb"), proofs...))
 		}
 		_, err := redeem()
@@ -198,7 +200,7 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 		}
 		// The refresh token of a public client is bound as well (RFC 9449 §5).
 		refresh := func(proofs ...string) (oidc.Issued, error) {
-			return h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", string(spa.ID), "refresh_token", ts.RefreshToken), proofs...))
+			return h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", "refresh_token", "client_id", string(spa.ID), "refresh_token", ts.RefreshToken), proofs...))
 		}
 		if _, err = refresh(); err == nil {
 			t.Error("refreshed without the key")
@@ -217,17 +219,17 @@ func TestAttack_DP_07_OtherKeyAtToken(t *testing.T) {
 func TestAttack_DP_07_Pushed(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		spa, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA, RedirectURIs: []string{"https://app.test/cb"}, Scopes: []string{"openid"}})
-		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		k, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.ES256)
 		push := func(proof string, more ...string) (oidc.Pushed, error) {
-			r := form(t, append([]string{"client_id", string(spa.ID), "response_type", "code", "redirect_uri", "https://app.test/cb", "scope", "openid", "state", "s",
-				"code_challenge", digestOf("x"), "code_challenge_method", "S256"}, more...)...)
+			r := clienttest.Form(t, append([]string{"client_id", string(spa.ID), "response_type", "code", "redirect_uri", "https://app.test/cb", "scope", "openid", "state", "s",
+				"code_challenge", secret.Digest("x"), "code_challenge_method", "S256"}, more...)...)
 			r.Proof, r.Method, r.URL = []string{proof}, "POST", base+"/oauth2/par"
 			return h.Push(t.Context(), r)
 		}
 		p, err := push(h.newProof(k, base+"/oauth2/par"), "dpop_jkt", k.Thumbprint(t))
 		h.requireOK(err)
 		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
-			kept, err := tx.SingleUse(auth.UsePushed, digestOf(p.RequestURI))
+			kept, err := tx.SingleUse(auth.UsePushed, secret.Digest(p.RequestURI))
 			if err == nil && !strings.Contains(kept.Data, `"jkt":"`+k.Thumbprint(t)+`"`) {
 				t.Errorf("the request is not bound: %s", kept.Data)
 			}
@@ -244,19 +246,19 @@ func TestAttack_DP_07_Pushed(t *testing.T) {
 func TestAttack_DP_07_Device(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		tv := h.newDeviceClient()
-		k := newPair(t, jose.ES256)
+		k := clienttest.NewKeyPair(t, jose.ES256)
 		deviceURL := base + oidc.DeviceAuthorizationPath
-		r := form(t, "client_id", string(tv.ID))
+		r := clienttest.Form(t, "client_id", string(tv.ID))
 		r.Proof, r.Method, r.URL = []string{h.newProof(k, deviceURL)}, "POST", deviceURL
 		a, err := h.AuthorizeDevice(t.Context(), r)
 		h.requireOK(err)
 		h.answerDevice(a, auth.DeviceApproved)
 		poll := func(proofs ...string) (oidc.Issued, error) {
-			return h.Token(t.Context(), withProofs(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(tv.ID), "device_code", a.DeviceCode.Reveal()), proofs...))
+			return h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(tv.ID), "device_code", a.DeviceCode.Reveal()), proofs...))
 		}
 		_, err = poll()
 		h.requireRefused(err, oauth.InvalidGrant)
-		_, err = poll(h.newProof(newPair(t, jose.ES256), tokenURL))
+		_, err = poll(h.newProof(clienttest.NewKeyPair(t, jose.ES256), tokenURL))
 		h.requireRefused(err, oauth.InvalidGrant)
 		ts, err := poll(h.newProof(k, tokenURL))
 		if h.requireOK(err); decodeThumbprint(t, ts.AccessToken) != k.Thumbprint(t) {
@@ -268,14 +270,14 @@ func TestAttack_DP_07_Device(t *testing.T) {
 func TestAttack_DP_08_Nonces(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, sec := h.newMachineClient()
-		k := newPair(t, jose.ES256)
+		k := clienttest.NewKeyPair(t, jose.ES256)
 		try := func(s *oidc.Service, nonce any) error {
-			_, err := s.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, sec), h.newProof(k, tokenURL, claims{"nonce": nonce})))
+			_, err := s.Token(t.Context(), withProofs(clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, sec), h.newProof(k, tokenURL, clienttest.Claims{"nonce": nonce})))
 			return err
 		}
 		err := try(h.Service, nil)
 		var e *oauth.Error
-		if h.requireRefused(err, oauth.UseNonce); !errorsAs(err, &e) || !e.Nonce {
+		if h.requireRefused(err, oauth.UseNonce); !errors.As(err, &e) || !e.Nonce {
 			t.Errorf("DP-08: the refusal brings no nonce: %v", err)
 		}
 		nonce := h.clients.Nonce(tenant)
@@ -305,11 +307,11 @@ func TestNoNonceUnlessAskedFor(t *testing.T) {
 
 func TestAttack_DP_09_ClientThatRequiresDPoP(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newMachineClient(func(r *client.Registration) { r.DPoP = true })
-		k := newPair(t, jose.ES256)
-		_, err := h.requestClientCredentials(c, secret)
+		c, clientSecret := h.newMachineClient(func(r *client.Registration) { r.DPoP = true })
+		k := clienttest.NewKeyPair(t, jose.ES256)
+		_, err := h.requestClientCredentials(c, clientSecret)
 		h.requireRefused(err, oauth.InvalidProof)
-		ts, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.newProof(k, tokenURL)))
+		ts, err := h.Token(t.Context(), withProofs(clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, clientSecret), h.newProof(k, tokenURL)))
 		h.requireOK(err)
 		if ts.Type != "DPoP" || decodeThumbprint(t, ts.AccessToken) != k.Thumbprint(t) {
 			t.Errorf("DP-09: type %q, bound to %q instead of %q", ts.Type, decodeThumbprint(t, ts.AccessToken), k.Thumbprint(t))
@@ -323,10 +325,10 @@ func TestAttack_DP_09_ClientThatRequiresDPoP(t *testing.T) {
 // A node that cannot write does not let a proof pass unspent.
 func TestProofIsSpentOrRefused(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newMachineClient()
+		c, clientSecret := h.newMachineClient()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := h.Token(ctx, withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, secret), h.newProof(newPair(t, jose.ES256), tokenURL)))
+		_, err := h.Token(ctx, withProofs(clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, clientSecret), h.newProof(clienttest.NewKeyPair(t, jose.ES256), tokenURL)))
 		if err == nil {
 			t.Error("a token without a spent proof")
 		}
@@ -335,20 +337,20 @@ func TestProofIsSpentOrRefused(t *testing.T) {
 
 func TestRepair_C2_NonceIsAskedForBeforeTheAssertionIsSpent(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k, bindTo := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		k, bindTo := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.ES256)
 		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS }
 		machine, _ := h.newMachineClient(keyed)
 		web, _ := h.newWebClient(keyed)
 		parURL := base + oidc.PushedPath
 		for name, send := range map[string]func(assertion, nonce string) error{
 			"token": func(assertion, nonce string) error {
-				r := form(t, "grant_type", "client_credentials", "client_assertion_type", AssertionType, "client_assertion", assertion)
-				_, err := h.Token(t.Context(), withProofs(r, h.newProof(bindTo, tokenURL, claims{"nonce": nonce})))
+				r := clienttest.Form(t, "grant_type", "client_credentials", "client_assertion_type", clienttest.AssertionType, "client_assertion", assertion)
+				_, err := h.Token(t.Context(), withProofs(r, h.newProof(bindTo, tokenURL, clienttest.Claims{"nonce": nonce})))
 				return err
 			},
 			"par": func(assertion, nonce string) error {
-				r := form(t, append(authorizationPairs(web), "client_assertion_type", AssertionType, "client_assertion", assertion)...)
-				r.Proof, r.Method, r.URL = []string{h.newProof(bindTo, parURL, claims{"nonce": nonce})}, "POST", parURL
+				r := clienttest.Form(t, append(authorizationPairs(web), "client_assertion_type", clienttest.AssertionType, "client_assertion", assertion)...)
+				r.Proof, r.Method, r.URL = []string{h.newProof(bindTo, parURL, clienttest.Claims{"nonce": nonce})}, "POST", parURL
 				_, err := h.Push(t.Context(), r)
 				return err
 			},
@@ -357,7 +359,7 @@ func TestRepair_C2_NonceIsAskedForBeforeTheAssertionIsSpent(t *testing.T) {
 			if name == "par" {
 				c = web
 			}
-			assertion := sign(t, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)
+			assertion := clienttest.Sign(t, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)
 			h.requireRefused(send(assertion, "old"), oauth.UseNonce)
 			h.requireOK(send(assertion, h.clients.Nonce(tenant)))
 			h.requireRefused(send(assertion, h.clients.Nonce(tenant)), oauth.InvalidClient)

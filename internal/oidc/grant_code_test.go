@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
@@ -50,9 +51,9 @@ func (h *fixture) redeemRequest(c auth.Client, shown, code string, changes ...st
 			pairs = append(pairs, name, value)
 		}
 	}
-	r := form(h.t, pairs...)
+	r := clienttest.Form(h.t, pairs...)
 	if shown != "" {
-		r = basic(r, c.ID, shown)
+		r = clienttest.Basic(r, c.ID, shown)
 	}
 	return r
 }
@@ -70,14 +71,14 @@ func (h *fixture) redeemCode(c auth.Client, shown, code string, changes ...strin
 // shown. All three must agree.
 func (h *fixture) tokensActive(c auth.Client, shown string, ts auth.Tokens) bool {
 	h.t.Helper()
-	seen, err := h.Introspect(h.t.Context(), basic(form(h.t, "token", ts.AccessToken), c.ID, shown))
+	seen, err := h.Introspect(h.t.Context(), clienttest.Basic(clienttest.Form(h.t, "token", ts.AccessToken), c.ID, shown))
 	h.requireOK(err)
 	_, err = h.UserInfo(h.t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + ts.AccessToken}, Method: "GET"})
 	if (err == nil) != seen.Active {
 		h.t.Errorf("introspection says %v, userinfo %v", seen.Active, err)
 	}
 	if ts.RefreshToken != "" {
-		kept, err := h.Introspect(h.t.Context(), basic(form(h.t, "token", ts.RefreshToken), c.ID, shown))
+		kept, err := h.Introspect(h.t.Context(), clienttest.Basic(clienttest.Form(h.t, "token", ts.RefreshToken), c.ID, shown))
 		h.requireOK(err)
 		if kept.Active != seen.Active {
 			h.t.Errorf("the access token is active: %v, the refresh token: %v", seen.Active, kept.Active)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -82,7 +83,7 @@ func (m *exchangeFixture) exchangeRequest(c auth.Client, sec, subject string, mo
 	if !slices.Contains(more, "subject_token_type") {
 		pairs = append(pairs, "subject_token_type", accessToken)
 	}
-	return basic(form(m.t, append(pairs, more...)...), c.ID, sec)
+	return clienttest.Basic(clienttest.Form(m.t, append(pairs, more...)...), c.ID, sec)
 }
 
 // decodeClaims returns all claims of an access token.
@@ -213,7 +214,7 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 		h.requireOK(h.keys.Ensure(t.Context(), "acme", keys.ES256))
 		there, thereSecret, err := h.clients.Create(t.Context(), "acme", client.Registration{Name: "There", Type: auth.ClientMachine, Scopes: []string{"read"}, ClientSettings: auth.ClientSettings{Audiences: []string{orders}}}, operator)
 		h.requireOK(err)
-		r := basic(form(t, "grant_type", "client_credentials", "resource", orders), there.ID, thereSecret.Reveal())
+		r := clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials", "resource", orders), there.ID, thereSecret.Reveal())
 		r.Tenant = "acme"
 		foreign, err := h.Token(t.Context(), r)
 		h.requireOK(err)
@@ -225,7 +226,7 @@ func TestAttack_TK_31_BadSubjects(t *testing.T) {
 		idToken, err := h.keys.Sign(t.Context(), tenant, keys.ES256, "JWT", []byte(strings.Replace(decodePayload(t, good), "{", `{"nonce":"n",`, 1)))
 		h.requireOK(err)
 		for name, subject := range map[string]string{
-			"missing": "", "garbage": "x", "tampered": flip(good), "of another tenant": foreign.AccessToken, "an ID Token": idToken, "a refresh token": refresh,
+			"missing": "", "garbage": "x", "tampered": clienttest.Flip(good), "of another tenant": foreign.AccessToken, "an ID Token": idToken, "a refresh token": refresh,
 			"for nobody's audience": fresh(nil, archive), "of another machine": machine.AccessToken,
 		} {
 			if err := ask(subject); err == nil {
@@ -360,7 +361,7 @@ func TestAttack_TK_32_OwnAPI(t *testing.T) {
 func TestTokenExchange_ImpersonationAndKeys(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		m := newExchangeFixture(h, func(r *client.Registration) { r.Exchange.Impersonate = true })
-		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		k, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.ES256)
 		plain, _ := m.issueToken(m.shop.ID, auth.Scope{"read"}, nil, orders)
 		out, err := m.exchangeToken(m.orders, m.ordersSecret, plain, "resource", billing)
 		h.requireOK(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -20,7 +21,7 @@ import (
 
 // decodeIDToken verifies a JWT of ours with the published keys, as a client would, and returns
 // its header and what it says.
-func (h *fixture) decodeIDToken(raw string) (jose.Header, claims) {
+func (h *fixture) decodeIDToken(raw string) (jose.Header, clienttest.Claims) {
 	h.t.Helper()
 	encoded, err := h.keys.CurrentJWKS(h.t.Context(), tenant)
 	h.requireOK(err)
@@ -35,7 +36,7 @@ func (h *fixture) decodeIDToken(raw string) (jose.Header, claims) {
 	}
 	b, err := parsed.Verify(found[0].Key)
 	h.requireOK(err)
-	var c claims
+	var c clienttest.Claims
 	h.requireOK(json.Unmarshal(b, &c))
 	return head, c
 }
@@ -63,7 +64,7 @@ func TestIDToken(t *testing.T) {
 				return secret.Encode(sum[:16])
 			}
 			now := float64(h.clock.Now().Unix())
-			want := claims{
+			want := clienttest.Claims{
 				"iss": base, "sub": string(h.alice), "aud": string(c.ID), "iat": now, "exp": now + 900, "auth_time": float64(signedIn.Unix()),
 				"nonce": "n-0S6_WzA2Mj", "acr": "1", "amr": []any{"pwd"}, "at_hash": half(),
 			}
@@ -166,7 +167,7 @@ func TestAttack_RT_18_RefreshedIDToken(t *testing.T) {
 		if second["iat"] != first["iat"].(float64)+3600 || second["at_hash"] == first["at_hash"] {
 			t.Errorf("iat %v after %v, the same at_hash: %v", second["iat"], first["iat"], second["at_hash"] == first["at_hash"])
 		}
-		for _, m := range []claims{first, second} {
+		for _, m := range []clienttest.Claims{first, second} {
 			maps.DeleteFunc(m, func(name string, _ any) bool {
 				return name == "iat" || name == "exp" || name == "nonce" || name == "at_hash"
 			})
@@ -197,9 +198,9 @@ func TestPairwise(t *testing.T) {
 		next, err := h.refreshTokens(c, shown, ts.RefreshToken)
 		h.requireOK(err)
 		_, again := h.decodeIDToken(next.IDToken)
-		seen, err := h.Introspect(t.Context(), basic(form(t, "token", next.AccessToken), c.ID, shown))
+		seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.AccessToken), c.ID, shown))
 		h.requireOK(err)
-		kept, err := h.Introspect(t.Context(), basic(form(t, "token", next.RefreshToken), c.ID, shown))
+		kept, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.RefreshToken), c.ID, shown))
 		h.requireOK(err)
 		for what, got := range map[string]any{
 			"access token": decodeAccessToken(t, next.AccessToken).Subject, "refreshed ID Token": again["sub"], "userinfo": h.userInfo(next.AccessToken)["sub"],
@@ -215,7 +216,7 @@ func TestPairwise(t *testing.T) {
 		if h.tokens.Subject(other, h.alice) == sub || h.tokens.Subject(c, bob) == sub {
 			t.Error("another sector or another person has the same name")
 		}
-		h.requireOK(h.Revoke(t.Context(), basic(form(t, "token", next.AccessToken), c.ID, shown)))
+		h.requireOK(h.Revoke(t.Context(), clienttest.Basic(clienttest.Form(t, "token", next.AccessToken), c.ID, shown)))
 		if h.tokensActive(c, shown, auth.Tokens{AccessToken: next.AccessToken}) {
 			t.Error("a revoked token lives on")
 		}
@@ -260,11 +261,11 @@ func TestOurAPITakesOurClientsAlone(t *testing.T) {
 }
 
 // userInfo is the answer of userinfo.
-func (h *fixture) userInfo(access string) claims {
+func (h *fixture) userInfo(access string) clienttest.Claims {
 	h.t.Helper()
 	out, err := h.UserInfo(h.t.Context(), oidc.UserInfoInput{Tenant: tenant, Authorization: []string{"Bearer " + access}, Method: "GET"})
 	h.requireOK(err)
-	var c claims
+	var c clienttest.Claims
 	h.requireOK(json.Unmarshal(out.JSON, &c))
 	return c
 }
@@ -302,7 +303,7 @@ func TestAttack_EP_08_EmailVerified(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, id := h.decodeIDToken(ts.IDToken)
-			for where, got := range map[string]claims{"ID Token": id, "userinfo": h.userInfo(ts.AccessToken)} {
+			for where, got := range map[string]clienttest.Claims{"ID Token": id, "userinfo": h.userInfo(ts.AccessToken)} {
 				if got["email"] != email || got["email_verified"] != verified {
 					t.Errorf("%s says %v, %v, want %s, %v", where, got["email"], got["email_verified"], email, verified)
 				}

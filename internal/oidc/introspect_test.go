@@ -2,6 +2,7 @@ package oidc_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -10,13 +11,14 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
-func (h *fixture) introspect(c auth.Client, secret, token string, more ...string) oidc.Introspection {
+func (h *fixture) introspect(c auth.Client, clientSecret, token string, more ...string) oidc.Introspection {
 	h.t.Helper()
-	v, err := h.Introspect(h.t.Context(), basic(form(h.t, append([]string{"token", token}, more...)...), c.ID, secret))
+	v, err := h.Introspect(h.t.Context(), clienttest.Basic(clienttest.Form(h.t, append([]string{"token", token}, more...)...), c.ID, clientSecret))
 	h.requireOK(err)
 	return v
 }
@@ -73,19 +75,19 @@ func TestAttack_EP_01_02_Introspection(t *testing.T) {
 		ts := h.signIn(app.ID, auth.DefaultScope)
 
 		for name, r := range map[string]client.Request{
-			"EP-01 nobody":          form(t, "token", ts.AccessToken),
-			"EP-01 public client":   form(t, "token", ts.AccessToken, "client_id", string(page.ID)),
-			"EP-01 built-in client": form(t, "token", ts.AccessToken, "client_id", string(auth.FirstParty)),
-			"EP-01 wrong secret":    basic(form(t, "token", ts.AccessToken), api.ID, "x"),
-			"EP-01 id alone":        form(t, "token", ts.AccessToken, "client_id", string(api.ID)),
+			"EP-01 nobody":          clienttest.Form(t, "token", ts.AccessToken),
+			"EP-01 public client":   clienttest.Form(t, "token", ts.AccessToken, "client_id", string(page.ID)),
+			"EP-01 built-in client": clienttest.Form(t, "token", ts.AccessToken, "client_id", string(auth.FirstParty)),
+			"EP-01 wrong secret":    clienttest.Basic(clienttest.Form(t, "token", ts.AccessToken), api.ID, "x"),
+			"EP-01 id alone":        clienttest.Form(t, "token", ts.AccessToken, "client_id", string(api.ID)),
 		} {
 			_, err := h.Introspect(t.Context(), r)
 			var e *oauth.Error
-			if !errorsAs(err, &e) || e.Code != oauth.InvalidClient {
+			if !errors.As(err, &e) || e.Code != oauth.InvalidClient {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		_, err := h.Introspect(t.Context(), basic(form(t), api.ID, apiSecret))
+		_, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t), api.ID, apiSecret))
 		h.requireRefused(err, oauth.InvalidRequest)
 
 		forOrders, err := h.requestClientCredentials(job, jobSecret, "resource", orders)
@@ -131,12 +133,12 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 		machine, err := h.requestClientCredentials(job, jobSecret)
 		h.requireOK(err)
 
-		revoke := func(c auth.Client, secret, raw string, more ...string) error {
-			return h.Revoke(t.Context(), basic(form(t, append([]string{"token", raw}, more...)...), c.ID, secret))
+		revoke := func(c auth.Client, clientSecret, raw string, more ...string) error {
+			return h.Revoke(t.Context(), clienttest.Basic(clienttest.Form(t, append([]string{"token", raw}, more...)...), c.ID, clientSecret))
 		}
 		for _, raw := range []string{ts.AccessToken, ts.RefreshToken, machine.AccessToken} { // EP-04
 			h.requireRefused(revoke(api, apiSecret, raw), oauth.InvalidRequest)
-			h.requireRefused(h.Revoke(t.Context(), form(t, "token", raw, "client_id", string(page.ID))), oauth.InvalidRequest)
+			h.requireRefused(h.Revoke(t.Context(), clienttest.Form(t, "token", raw, "client_id", string(page.ID))), oauth.InvalidRequest)
 		}
 		if !h.introspect(api, apiSecret, ts.AccessToken).Active || !h.introspect(app, appSecret, ts.RefreshToken).Active || !h.introspect(job, jobSecret, machine.AccessToken).Active {
 			t.Fatal("EP-04: a token was revoked by another client")
@@ -164,7 +166,7 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 		h.requireInactive("access token of the revoked", h.introspect(api, apiSecret, ts.AccessToken))
 		_, err = h.refreshTokens(app, appSecret, ts.RefreshToken)
 		h.requireRefused(err, oauth.InvalidGrant)
-		h.requireOK(h.Revoke(t.Context(), form(t, "token", theirs.RefreshToken, "client_id", string(page.ID))))
+		h.requireOK(h.Revoke(t.Context(), clienttest.Form(t, "token", theirs.RefreshToken, "client_id", string(page.ID))))
 		h.requireInactive("revoked by a public client", h.introspect(api, apiSecret, theirs.AccessToken))
 		if n := len(h.events(auth.EventTokenRevoked)); n != 1 { // OP-05
 			t.Errorf("%d audit lines of revoked access tokens", n)
@@ -178,8 +180,8 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 // FuzzToken: no text makes introspection or revocation fail, or anything active.
 func FuzzToken(f *testing.F) {
 	h := newFixture(f, sqliteConfig(f))
-	c, secret := h.newMachineClient()
-	ts, err := h.requestClientCredentials(c, secret)
+	c, clientSecret := h.newMachineClient()
+	ts, err := h.requestClientCredentials(c, clientSecret)
 	h.requireOK(err)
 	own := h.signIn(auth.FirstParty, auth.DefaultScope)
 	f.Add(ts.AccessToken + "x")
@@ -190,7 +192,7 @@ func FuzzToken(f *testing.F) {
 		if err != nil || raw == ts.AccessToken || raw == "" {
 			return
 		}
-		r := basic(client.Request{Tenant: tenant, Form: body}, c.ID, secret)
+		r := clienttest.Basic(client.Request{Tenant: tenant, Form: body}, c.ID, clientSecret)
 		if v, err := h.Introspect(t.Context(), r); err != nil || v.Active {
 			t.Fatalf("%q: %+v, %v", raw, v, err)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -29,9 +30,9 @@ func (h *fixture) requireRateLimited(err error) {
 // limits.public_client.ip says, and who has a good grant is not counted.
 func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k := newPair(t, jose.ES256)
+		k := clienttest.NewKeyPair(t, jose.ES256)
 		refresh := func(token string) (oidc.Issued, error) {
-			return h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", token), h.newProof(k, tokenURL)))
+			return h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", token), h.newProof(k, tokenURL)))
 		}
 		good := h.signIn(auth.FirstParty, auth.DefaultScope).RefreshToken
 		for range 2 * publicRate.Count {
@@ -45,11 +46,11 @@ func TestRepair_S14_ProofsOfPublicClientsAreCounted(t *testing.T) {
 			h.requireRefused(err, oauth.InvalidGrant)
 		}
 		p := h.newProof(k, tokenURL)
-		_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", "wwr_garbage"), p))
+		_, err := h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", "wwr_garbage"), p))
 
 		h.requireRateLimited(err)
 		h.clock.Advance(publicRate.Per)
-		_, err = h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", good), p))
+		_, err = h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", "refresh_token", "client_id", "first-party", "refresh_token", good), p))
 		h.requireOK(err) // what was refused has spent nothing
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = publicRate })
 }
@@ -60,11 +61,11 @@ var publicRate = limit.Rate{Count: 5, Per: time.Minute}
 // once more where it belongs.
 func TestRepair_S14_ProofByAnotherKeyIsNotSpent(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		own, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		own, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.ES256)
 		c, s := h.newMachineClient()
-		out, err := h.Token(t.Context(), withProofs(basic(form(t, "grant_type", "client_credentials"), c.ID, s), h.newProof(own, tokenURL)))
+		out, err := h.Token(t.Context(), withProofs(clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, s), h.newProof(own, tokenURL)))
 		h.requireOK(err)
-		p := h.newProof(other, base+"/api/v1/me", claims{"htm": "GET", "ath": secret.Digest(out.AccessToken)})
+		p := h.newProof(other, base+"/api/v1/me", clienttest.Claims{"htm": "GET", "ath": secret.Digest(out.AccessToken)})
 		call := func() error {
 			r := client.Request{Tenant: tenant, Proof: []string{p}, Method: "GET", URL: base + "/api/v1/me"}
 			_, err := h.clients.VerifyBound(t.Context(), r, out.AccessToken)
@@ -112,15 +113,15 @@ func TestRepair_S15_EarlyPollsWriteNothing(t *testing.T) {
 // its owner's limit.
 func TestRepair_RefreshCredential_StolenWithoutItsKey(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		own, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		own, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.ES256)
 		c := h.newDeviceClient()
 		a := h.startDevice(c, "scope", "openid offline_access")
 		h.answerDevice(a, auth.DeviceApproved)
-		out, err := h.Token(t.Context(), withProofs(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
+		out, err := h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
 			"device_code", a.DeviceCode.Reveal()), h.newProof(own, tokenURL)))
 		h.requireOK(err)
-		refresh := func(k keyPair) error {
-			_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", out.RefreshToken), h.newProof(k, tokenURL)))
+		refresh := func(k clienttest.KeyPair) error {
+			_, err := h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", out.RefreshToken), h.newProof(k, tokenURL)))
 			return err
 		}
 		for range 10 {
@@ -154,11 +155,11 @@ func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 // Devices that wait with a key for somebody's answer leave no proof and are not counted.
 func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k := newPair(t, jose.ES256)
+		k := clienttest.NewKeyPair(t, jose.ES256)
 		c := h.newDeviceClient()
 		a := h.startDevice(c)
 		poll := func(proof string) error {
-			_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
+			_, err := h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", string(auth.GrantDeviceCode), "client_id", string(c.ID),
 				"device_code", a.DeviceCode.Reveal()), proof))
 			return err
 		}
@@ -170,7 +171,7 @@ func TestRepair_S14_WaitingDevicesAreNotCounted(t *testing.T) {
 
 		p := h.newProof(k, tokenURL)
 		h.requireOK(poll(p))
-		_, err := h.Token(t.Context(), withProofs(form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", "x"), p))
+		_, err := h.Token(t.Context(), withProofs(clienttest.Form(t, "grant_type", "refresh_token", "client_id", string(c.ID), "refresh_token", "x"), p))
 		h.requireRefused(err, oauth.InvalidProof) // the one of the tokens is spent
 	}, func(c *settings) { c.client.Rates["public_client.ip"] = publicRate })
 }
@@ -181,13 +182,13 @@ func TestRepair_S12_MadeUpDocumentsKeepNobodyOut(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		ask := func(ip, path string) error {
-			r := form(t, "client_id", p.URL+path)
+			r := clienttest.Form(t, "client_id", p.URL+path)
 			r.Actor.IP = ip
 			_, err := h.clients.Authenticate(t.Context(), r)
 			return err
 		}
 		path := "/" + t.Name() + "/client.json"
-		p.Put(path, newDocument(t, p.URL+path, nil))
+		p.Put(path, clienttest.NewDocument(t, p.URL+path, nil))
 		for _, ip := range []string{"198.51.100.1", "198.51.100.2", "198.51.100.3"} {
 			for i := range 30 {
 				h.requireRefused(ask(ip, fmt.Sprintf("/made-up/%s/%d", ip, i)), oauth.InvalidClient)

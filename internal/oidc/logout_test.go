@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -36,7 +37,7 @@ func (v *browser) logoutByMethod(posted bool, pairs ...string) (oidc.LogoutStep,
 	if posted {
 		b.Sessions = nil // as SameSite has it
 	}
-	step, err := v.h.Logout(v.h.t.Context(), oidc.LogoutInput{Tenant: tenant, Form: form(v.h.t, pairs...).Form, Posted: posted, Browser: b})
+	step, err := v.h.Logout(v.h.t.Context(), oidc.LogoutInput{Tenant: tenant, Form: clienttest.Form(v.h.t, pairs...).Form, Posted: posted, Browser: b})
 	v.keepCookies(step)
 	return step, err
 }
@@ -196,7 +197,7 @@ func TestAttack_EP_16_WithoutAHint(t *testing.T) {
 		answer := oidc.LogoutAnswer{Tenant: tenant, Pending: step.Pending, CSRF: step.CSRF, Browser: v.b}
 		for name, change := range map[string]func(*oidc.LogoutAnswer){
 			"no csrf":            func(a *oidc.LogoutAnswer) { a.CSRF = "" },
-			"changed csrf":       func(a *oidc.LogoutAnswer) { a.CSRF = flip(a.CSRF) },
+			"changed csrf":       func(a *oidc.LogoutAnswer) { a.CSRF = clienttest.Flip(a.CSRF) },
 			"changed request":    func(a *oidc.LogoutAnswer) { a.Pending = "x" + a.Pending },
 			"no request":         func(a *oidc.LogoutAnswer) { a.Pending = "" },
 			"of another browser": func(a *oidc.LogoutAnswer) { w := h.newBrowser(); w.signIn(h.alice); a.Browser = w.b },
@@ -242,19 +243,19 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 		v := h.newBrowser()
 		sid := v.signIn(h.alice)
 		good := h.signIDToken(c, h.alice)
-		say := func(alg, typ string, body claims) string {
+		say := func(alg, typ string, body clienttest.Claims) string {
 			b, err := json.Marshal(body)
 			h.requireOK(err)
 			raw, err := h.keys.Sign(t.Context(), tenant, alg, typ, b)
 			h.requireOK(err)
 			return raw
 		}
-		body := claims{"iss": base, "sub": h.alice, "aud": c.ID}
+		body := clienttest.Claims{"iss": base, "sub": h.alice, "aud": c.ID}
 		parts := strings.Split(good, ".")
 		for name, raw := range map[string]string{
-			"changed signature": flip(good), "cut": good[:20], "no JWT": "x", "too long": strings.Repeat("x", 20000),
+			"changed signature": clienttest.Flip(good), "cut": good[:20], "no JWT": "x", "too long": strings.Repeat("x", 20000),
 			"alg none":       "eyJhbGciOiJub25lIn0." + parts[1] + ".",
-			"another issuer": say(keys.RS256, "JWT", withClaim(body, "iss", base+"/t/other")),
+			"another issuer": say(keys.RS256, "JWT", clienttest.WithClaim(body, "iss", base+"/t/other")),
 			"access token":   say(keys.RS256, "at+jwt", body),
 			"logout token":   say(keys.RS256, "logout+jwt", body),
 		} {
@@ -268,7 +269,7 @@ func TestAttack_EP_17_Hints(t *testing.T) {
 				t.Errorf("%s: logged out without being asked", name)
 			}
 		}
-		step, err := v.logout("id_token_hint", say(keys.RS256, "JWT", withClaim(body, "aud", []string{})), "post_logout_redirect_uri", goodbye)
+		step, err := v.logout("id_token_hint", say(keys.RS256, "JWT", clienttest.WithClaim(body, "aud", []string{})), "post_logout_redirect_uri", goodbye)
 		h.requireLogoutRefused("no audience", step, err)
 		step, err = v.logout("id_token_hint", good, "client_id", string(other.ID), "post_logout_redirect_uri", goodbye)
 		h.requireLogoutRefused("aud is not client_id", step, err)
@@ -367,7 +368,7 @@ func TestLogoutByPost(t *testing.T) {
 			t.Fatalf("%+v", step)
 		}
 		request := u.Query().Get("request")
-		again, err := v.logout("request", flip(request))
+		again, err := v.logout("request", clienttest.Flip(request))
 		h.requireLogoutRefused("a changed one", again, err)
 		if step, err = v.logout("request", request); err != nil || step.Location != goodbye+"?state=s" || h.sessionExists(sid) {
 			t.Errorf("%+v, %v", step, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/flow"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
@@ -106,7 +107,9 @@ func TestRepair_P1_StrangersAtOnce(t *testing.T) {
 		c, shown := h.newWebClient(func(r *client.Registration) {
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantDeviceCode}
 		})
-		ask := func(pairs ...string) client.Request { return basic(form(t, pairs...), c.ID, shown) }
+		ask := func(pairs ...string) client.Request {
+			return clienttest.Basic(clienttest.Form(t, pairs...), c.ID, shown)
+		}
 		var people []*browser
 		var steps []flow.Step
 		for i := range 16 {

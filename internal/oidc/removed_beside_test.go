@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
@@ -91,8 +92,8 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 		cfg := store.Config{URL: storetest.Postgres(t), Keyring: storetest.Keyring(t)}
 		h := newFixture(t, cfg, withDocuments, out)
 		id := p.URL + "/replaced/client.json"
-		page := metadata{"redirect_uris": []string{callback}}
-		p.Put("/replaced/client.json", newDocument(t, id, page))
+		page := clienttest.Metadata{"redirect_uris": []string{callback}}
+		p.Put("/replaced/client.json", clienttest.NewDocument(t, id, page))
 		c := auth.Client{ID: auth.ClientID(id)}
 		h.requireOK(h.authenticatePublic(id))
 		h.clock.Advance(14*time.Minute + 30*time.Second)
@@ -101,8 +102,8 @@ func TestNoSessionOutlivesItsClient(t *testing.T) {
 		step, err := v.authorize(authorizationPairs(c)...)
 		h.requireOK(err)
 		code, _, _ := h.requireCode(v.consent(step, true))
-		page["token_endpoint_auth_method"], page["jwks"] = "private_key_jwt", json.RawMessage(newPair(t, jose.ES256).JWKS)
-		p.Put("/replaced/client.json", newDocument(t, id, page))
+		page["token_endpoint_auth_method"], page["jwks"] = "private_key_jwt", json.RawMessage(clienttest.NewKeyPair(t, jose.ES256).JWKS)
+		p.Put("/replaced/client.json", clienttest.NewDocument(t, id, page))
 		var began error
 		runInLockOrder(t, cfg.URL, browser, func() { _, began = h.redeemCode(c, "", code) }, func() {
 			h.clock.Advance(40 * time.Second) // the document has grown old, the code has not

@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -45,7 +46,7 @@ func (h *fixture) newSignedInClient(n int) *signedInClient {
 
 // newRequest returns an authenticated request of the client.
 func (s *signedInClient) newRequest(pairs ...string) client.Request {
-	return basic(form(s.t, pairs...), s.client.ID, s.shown)
+	return clienttest.Basic(clienttest.Form(s.t, pairs...), s.client.ID, s.shown)
 }
 
 func (s *signedInClient) requestToken(pairs ...string) error {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
@@ -124,7 +125,7 @@ func TestRepair_H11_ClaimsByName(t *testing.T) {
 			t.Helper()
 			h.requireOK(err)
 			_, id := h.decodeIDToken(ts.IDToken)
-			for where, got := range map[string]claims{"ID Token": id, "userinfo": h.userInfo(ts.AccessToken)} {
+			for where, got := range map[string]clienttest.Claims{"ID Token": id, "userinfo": h.userInfo(ts.AccessToken)} {
 				if got["email"] != want {
 					t.Errorf("%s says %v, want %v", where, got["email"], want)
 				}

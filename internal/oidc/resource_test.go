@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
@@ -17,7 +18,7 @@ func TestOpenResources(t *testing.T) {
 	p, out := startPublisher(t)
 	each(t, func(t *testing.T, h *fixture) {
 		path := "/" + t.Name()
-		p.Put(path, newDocument(t, p.URL+path, metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none"}))
+		p.Put(path, clienttest.NewDocument(t, p.URL+path, clienttest.Metadata{"redirect_uris": []string{callback}, "token_endpoint_auth_method": "none"}))
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		c := auth.Client{ID: auth.ClientID(p.URL + path)}
@@ -66,25 +67,25 @@ func TestRepair_B4_EverySpellingOfAResource(t *testing.T) {
 				h.requireOK(err)
 				renewed, err := h.refreshTokens(app, shown, ts.RefreshToken, "resource", spellings(configured)[3])
 				h.requireOK(err)
-				own, err := h.Token(t.Context(), basic(form(t, "grant_type", "client_credentials", "resource", asked), job.ID, jobSecret))
+				own, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials", "resource", asked), job.ID, jobSecret))
 				h.requireOK(err)
 				for _, access := range []string{ts.AccessToken, renewed.AccessToken, own.AccessToken} {
 					if aud := decodeClaims(t, access)["aud"]; aud != configured {
 						t.Errorf("%s became the audience %v", asked, aud)
 					}
 				}
-				seen, err := h.Introspect(t.Context(), basic(form(t, "token", ts.AccessToken), job.ID, jobSecret))
+				seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", ts.AccessToken), job.ID, jobSecret))
 				h.requireOK(err)
 				if !seen.Active {
 					t.Errorf("%s: the resource server may not introspect", asked)
 				}
 			}
-			_, err := h.Token(t.Context(), basic(form(t, "grant_type", "client_credentials", "resource", strings.TrimSuffix(configured, "/")+"/v1"), job.ID, jobSecret))
+			_, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials", "resource", strings.TrimSuffix(configured, "/")+"/v1"), job.ID, jobSecret))
 			h.requireRefused(err, oauth.InvalidTarget)
 		}
 		// The issuer's own API is the issuer in whatever spelling, with its rules.
 		for _, asked := range spellings(base) {
-			own, err := h.Token(t.Context(), basic(form(t, "grant_type", "client_credentials", "resource", asked), job.ID, jobSecret))
+			own, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials", "resource", asked), job.ID, jobSecret))
 			h.requireOK(err)
 			if aud := decodeClaims(t, own.AccessToken)["aud"]; aud != base {
 				t.Errorf("%s became the audience %v", asked, aud)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
 
@@ -14,14 +15,14 @@ import (
 // FAPI 2.0 Security Profile.
 func TestStrictClients(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k := newPair(t, jose.PS256)
+		k := clienttest.NewKeyPair(t, jose.PS256)
 		web := client.Registration{Name: "Bank", Type: auth.ClientWeb, RedirectURIs: []string{"https://bank.test/cb"}}
 		keyed := func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS }
 		strict, _ := h.newClient(web, keyed, func(r *client.Registration) { r.DPoP, r.RequirePushed = true, true })
 		plain, _ := h.newClient(web, keyed)
 		push := func(c auth.Client, alg jose.SignatureAlgorithm, aud string, more ...string) error {
-			raw := sign(t, alg, k.Private, withClaim(h.assertionClaims(c.ID), "aud", aud), nil)
-			_, err := h.Push(t.Context(), form(t, append([]string{"client_assertion_type", AssertionType, "client_assertion", raw,
+			raw := clienttest.Sign(t, alg, k.Private, clienttest.WithClaim(h.assertionClaims(c.ID), "aud", aud), nil)
+			_, err := h.Push(t.Context(), clienttest.Form(t, append([]string{"client_assertion_type", clienttest.AssertionType, "client_assertion", raw,
 				"response_type", "code", "redirect_uri", "https://bank.test/cb", "scope", "openid"}, more...)...))
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/oauth"
 )
@@ -19,7 +20,7 @@ func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 		v := h.newBrowser()
 		v.signIn(h.alice)
 		for _, show := range []func(client.Request) client.Request{
-			func(r client.Request) client.Request { return basic(r, page.ID, "") },
+			func(r client.Request) client.Request { return clienttest.Basic(r, page.ID, "") },
 			func(r client.Request) client.Request { return r },
 		} {
 			step, err := v.authorize(authorizationPairs(page)...)
@@ -28,7 +29,7 @@ func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 			r := show(h.redeemRequest(page, "", code))
 			_, err = h.Token(t.Context(), r)
 			h.requireOK(err)
-			_, err = h.Token(t.Context(), show(form(t, "grant_type", "authorization_code", "code", "wwc_x", "client_id", string(page.ID), "client_secret", "")))
+			_, err = h.Token(t.Context(), show(clienttest.Form(t, "grant_type", "authorization_code", "code", "wwc_x", "client_id", string(page.ID), "client_secret", "")))
 			h.requireRefused(err, oauth.InvalidGrant)
 		}
 		if lines := h.events(auth.EventClientRefused); len(lines) != 0 {
@@ -37,15 +38,15 @@ func TestRepair_EmptySecretIsTheMethodNone(t *testing.T) {
 		// An empty secret proves nothing for a client that has one, however it is sent.
 		app, shown := h.newWebClient()
 		for range 2 {
-			_, err := h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x"), app.ID, ""))
+			_, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x"), app.ID, ""))
 			if auth.KindOf(err) != auth.KindThrottled {
 				h.requireRefused(err, oauth.InvalidClient)
 			}
 		}
 		// Beside another method the name has to be the same, and an empty secret is no second method.
-		_, err := h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), page.ID, ""))
+		_, err := h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), page.ID, ""))
 		h.requireRefused(err, oauth.InvalidRequest)
-		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), app.ID, ""))
+		_, err = h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", "wwr_x", "client_id", string(app.ID), "client_secret", shown), app.ID, ""))
 		h.requireRefused(err, oauth.InvalidGrant)
 	}, once)
 }

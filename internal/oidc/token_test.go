@@ -3,6 +3,7 @@ package oidc_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -12,10 +13,12 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/limit"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
@@ -38,16 +41,16 @@ func decodeAccessToken(t testing.TB, access string) (c struct {
 	return c
 }
 
-func (h *fixture) requestClientCredentials(c auth.Client, secret string, more ...string) (auth.Tokens, error) {
+func (h *fixture) requestClientCredentials(c auth.Client, clientSecret string, more ...string) (auth.Tokens, error) {
 	h.t.Helper()
-	out, err := h.Token(h.t.Context(), basic(form(h.t, append([]string{"grant_type", "client_credentials"}, more...)...), c.ID, secret))
+	out, err := h.Token(h.t.Context(), clienttest.Basic(clienttest.Form(h.t, append([]string{"grant_type", "client_credentials"}, more...)...), c.ID, clientSecret))
 	return out.Tokens, err
 }
 
 func TestClientCredentials(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		api := "https://api.example.test"
-		c, secret := h.newMachineClient(func(r *client.Registration) {
+		c, clientSecret := h.newMachineClient(func(r *client.Registration) {
 			r.Scopes = append(r.Scopes, "openid", "offline_access")
 			r.Audiences = []string{api}
 		})
@@ -71,7 +74,7 @@ func TestClientCredentials(t *testing.T) {
 			{[]string{"resource", "api"}, "", nil, oauth.InvalidTarget},
 			{[]string{"resource", base + "/t/acme"}, "", nil, oauth.InvalidTarget},
 		} {
-			ts, err := h.requestClientCredentials(c, secret, ask.more...)
+			ts, err := h.requestClientCredentials(c, clientSecret, ask.more...)
 			if ask.code != "" {
 				h.requireRefused(err, ask.code)
 				continue
@@ -96,42 +99,44 @@ func TestClientCredentials(t *testing.T) {
 
 func TestAttack_TK_Refusals(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newMachineClient()
+		c, clientSecret := h.newMachineClient()
 		app, appSecret := h.newClient(client.Registration{Name: "App", Type: auth.ClientWeb})
 		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA})
-		good := func(pairs ...string) client.Request { return basic(form(t, pairs...), c.ID, secret) }
+		good := func(pairs ...string) client.Request {
+			return clienttest.Basic(clienttest.Form(t, pairs...), c.ID, clientSecret)
+		}
 		for name, ask := range map[string]struct {
 			r    client.Request
 			code oauth.Code
 		}{
-			"TK-11 wrong secret":            {basic(form(t, "grant_type", "client_credentials"), c.ID, secret[:46]+"x"), oauth.InvalidClient},
-			"TK-11 secret of another":       {basic(form(t, "grant_type", "client_credentials"), c.ID, appSecret), oauth.InvalidClient},
-			"TK-11 digest as secret":        {basic(form(t, "grant_type", "client_credentials"), c.ID, digestOf(secret)), oauth.InvalidClient},
-			"TK-11 unknown client":          {basic(form(t, "grant_type", "client_credentials"), "nobody", secret), oauth.InvalidClient},
-			"TK-11 id of no client":         {basic(form(t, "grant_type", "client_credentials"), auth.ClientID(strings.Repeat("x", 300)), secret), oauth.InvalidClient},
-			"TK-13 two methods":             {good("grant_type", "client_credentials", "client_secret", secret), oauth.InvalidRequest},
+			"TK-11 wrong secret":            {clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, clientSecret[:46]+"x"), oauth.InvalidClient},
+			"TK-11 secret of another":       {clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, appSecret), oauth.InvalidClient},
+			"TK-11 digest as secret":        {clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, secret.Digest(clientSecret)), oauth.InvalidClient},
+			"TK-11 unknown client":          {clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), "nobody", clientSecret), oauth.InvalidClient},
+			"TK-11 id of no client":         {clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), auth.ClientID(strings.Repeat("x", 300)), clientSecret), oauth.InvalidClient},
+			"TK-13 two methods":             {good("grant_type", "client_credentials", "client_secret", clientSecret), oauth.InvalidRequest},
 			"TK-13 two clients":             {good("grant_type", "client_credentials", "client_id", string(app.ID)), oauth.InvalidRequest},
 			"TK-17 password grant":          {good("grant_type", "password", "username", "a", "password", "b"), oauth.UnsupportedGrantType},
 			"TK-17 implicit":                {good("grant_type", "implicit"), oauth.UnsupportedGrantType},
-			"TK-18 grant not in the list":   {basic(form(t, "grant_type", "client_credentials"), app.ID, appSecret), oauth.UnauthorizedClient},
+			"TK-18 grant not in the list":   {clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), app.ID, appSecret), oauth.UnauthorizedClient},
 			"TK-18 machine refreshes":       {good("grant_type", "refresh_token", "refresh_token", "wwr_x"), oauth.UnauthorizedClient},
-			"TK-19 public client":           {form(t, "grant_type", "client_credentials", "client_id", string(page.ID)), oauth.UnauthorizedClient},
-			"TK-19 built-in client":         {form(t, "grant_type", "client_credentials", "client_id", string(auth.FirstParty)), oauth.UnauthorizedClient},
-			"TK-19 public client, secret":   {form(t, "grant_type", "client_credentials", "client_id", string(page.ID), "client_secret", "x"), oauth.InvalidClient},
-			"TK-21 confidential, id alone":  {form(t, "grant_type", "client_credentials", "client_id", string(c.ID)), oauth.InvalidClient},
-			"TK-21 confidential, no secret": {basic(form(t, "grant_type", "client_credentials"), c.ID, ""), oauth.InvalidClient},
-			"TK-21 nothing":                 {form(t, "grant_type", "client_credentials"), oauth.InvalidClient},
+			"TK-19 public client":           {clienttest.Form(t, "grant_type", "client_credentials", "client_id", string(page.ID)), oauth.UnauthorizedClient},
+			"TK-19 built-in client":         {clienttest.Form(t, "grant_type", "client_credentials", "client_id", string(auth.FirstParty)), oauth.UnauthorizedClient},
+			"TK-19 public client, secret":   {clienttest.Form(t, "grant_type", "client_credentials", "client_id", string(page.ID), "client_secret", "x"), oauth.InvalidClient},
+			"TK-21 confidential, id alone":  {clienttest.Form(t, "grant_type", "client_credentials", "client_id", string(c.ID)), oauth.InvalidClient},
+			"TK-21 confidential, no secret": {clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, ""), oauth.InvalidClient},
+			"TK-21 nothing":                 {clienttest.Form(t, "grant_type", "client_credentials"), oauth.InvalidClient},
 			"TK-38 unknown grant":           {good("grant_type", "CLIENT_CREDENTIALS"), oauth.UnsupportedGrantType},
 			"TK-38 grant with a space":      {good("grant_type", "client_credentials "), oauth.UnsupportedGrantType},
 			"TK-38 empty grant":             {good("grant_type", ""), oauth.InvalidRequest},
 			"TK-38 no grant":                {good(), oauth.InvalidRequest},
 			"TK-38 long grant":              {good("grant_type", strings.Repeat("x", 10<<10)), oauth.UnsupportedGrantType},
-			"refresh without a token":       {basic(form(t, "grant_type", "refresh_token"), app.ID, appSecret), oauth.InvalidRequest},
-			"refresh for no resource":       {basic(form(t, "grant_type", "refresh_token", "refresh_token", "x", "resource", "a.test"), app.ID, appSecret), oauth.InvalidTarget},
+			"refresh without a token":       {clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token"), app.ID, appSecret), oauth.InvalidRequest},
+			"refresh for no resource":       {clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", "x", "resource", "a.test"), app.ID, appSecret), oauth.InvalidTarget},
 			"two Authorization headers":     {repeatHeader(good("grant_type", "client_credentials")), oauth.InvalidRequest},
-			"Bearer instead of Basic":       {client.Request{Tenant: tenant, Form: form(t, "grant_type", "client_credentials").Form, Authorization: []string{"Bearer x"}}, oauth.InvalidClient},
-			"assertion type without one":    {form(t, "grant_type", "client_credentials", "client_assertion_type", AssertionType), oauth.InvalidRequest},
-			"assertion of an unknown type":  {form(t, "grant_type", "client_credentials", "client_assertion_type", "x", "client_assertion", "y"), oauth.InvalidRequest},
+			"Bearer instead of Basic":       {client.Request{Tenant: tenant, Form: clienttest.Form(t, "grant_type", "client_credentials").Form, Authorization: []string{"Bearer x"}}, oauth.InvalidClient},
+			"assertion type without one":    {clienttest.Form(t, "grant_type", "client_credentials", "client_assertion_type", clienttest.AssertionType), oauth.InvalidRequest},
+			"assertion of an unknown type":  {clienttest.Form(t, "grant_type", "client_credentials", "client_assertion_type", "x", "client_assertion", "y"), oauth.InvalidRequest},
 		} {
 			t.Run(name, func(t *testing.T) {
 				out, err := h.Token(t.Context(), ask.r)
@@ -139,7 +144,7 @@ func TestAttack_TK_Refusals(t *testing.T) {
 					t.Error("a refusal came with tokens")
 				}
 				var e *oauth.Error
-				if !errorsAs(err, &e) || e.Code != ask.code {
+				if !errors.As(err, &e) || e.Code != ask.code {
 					t.Fatalf("got %v, want %s", err, ask.code)
 				}
 				if e.Code == oauth.InvalidClient && e.Desc != "client authentication failed" {
@@ -166,16 +171,16 @@ func TestAttack_TK_12_EncodedSecret(t *testing.T) {
 		odd := `a:b%c+d e&é=f`
 		c, _ := h.newMachineClient()
 		h.write(func(tx *store.Tx) error {
-			c.Secrets = []auth.ClientSecret{{Digest: digestOf(odd), CreatedAt: tx.Now}}
+			c.Secrets = []auth.ClientSecret{{Digest: secret.Digest(odd), CreatedAt: tx.Now}}
 			return tx.UpdateClient(c)
 		})
 		_, err := h.requestClientCredentials(c, odd)
 		h.requireOK(err)
-		r := form(t, "grant_type", "client_credentials")
+		r := clienttest.Form(t, "grant_type", "client_credentials")
 		r.Authorization = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(string(c.ID)+":"+odd))}
 		_, err = h.Token(t.Context(), r)
 		h.requireRefused(err, oauth.InvalidClient)
-		_, err = h.Token(t.Context(), form(t, "grant_type", "client_credentials", "client_id", string(c.ID), "client_secret", odd))
+		_, err = h.Token(t.Context(), clienttest.Form(t, "grant_type", "client_credentials", "client_id", string(c.ID), "client_secret", odd))
 		h.requireOK(err)
 	})
 }
@@ -184,25 +189,25 @@ func TestAttack_TK_12_EncodedSecret(t *testing.T) {
 // it is opened, but for what was tried meanwhile.
 func TestAttack_TK_29_DisabledClient(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newMachineClient()
+		c, clientSecret := h.newMachineClient()
 		app, appSecret := h.newClient(client.Registration{Name: "App", Type: auth.ClientWeb})
 		page, _ := h.newClient(client.Registration{Name: "Page", Type: auth.ClientSPA})
-		access, err := h.requestClientCredentials(c, secret)
+		access, err := h.requestClientCredentials(c, clientSecret)
 		h.requireOK(err)
 		mine, pages := h.signIn(app.ID, auth.DefaultScope), h.signIn(page.ID, auth.DefaultScope)
 		for _, id := range []auth.ClientID{c.ID, app.ID, page.ID} {
 			_, err := h.clients.Disable(t.Context(), tenant, id, operator)
 			h.requireOK(err)
 		}
-		_, err = h.requestClientCredentials(c, secret)
+		_, err = h.requestClientCredentials(c, clientSecret)
 		h.requireRefused(err, oauth.InvalidClient)
-		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
+		_, err = h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
 		h.requireRefused(err, oauth.InvalidClient)
-		_, err = h.Token(t.Context(), form(t, "grant_type", "refresh_token", "refresh_token", pages.RefreshToken, "client_id", string(page.ID)))
+		_, err = h.Token(t.Context(), clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", pages.RefreshToken, "client_id", string(page.ID)))
 		h.requireRefused(err, oauth.InvalidClient)
-		_, err = h.Introspect(t.Context(), basic(form(t, "token", access.AccessToken), c.ID, secret))
+		_, err = h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", access.AccessToken), c.ID, clientSecret))
 		h.requireRefused(err, oauth.InvalidClient)
-		h.requireRefused(h.Revoke(t.Context(), basic(form(t, "token", access.AccessToken), c.ID, secret)), oauth.InvalidClient)
+		h.requireRefused(h.Revoke(t.Context(), clienttest.Basic(clienttest.Form(t, "token", access.AccessToken), c.ID, clientSecret)), oauth.InvalidClient)
 		for _, raw := range []string{access.AccessToken, mine.AccessToken} {
 			if _, err := h.tokens.Verify(t.Context(), tenant, raw); auth.KindOf(err) != auth.KindUnauthenticated {
 				t.Errorf("a token of the disabled client: %v", err)
@@ -210,14 +215,14 @@ func TestAttack_TK_29_DisabledClient(t *testing.T) {
 		}
 		_, err = h.clients.Enable(t.Context(), tenant, app.ID, operator)
 		h.requireOK(err)
-		_, err = h.Token(t.Context(), basic(form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
+		_, err = h.Token(t.Context(), clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", mine.RefreshToken), app.ID, appSecret))
 		h.requireRefused(err, oauth.InvalidGrant) // its sessions have ended for good
 		h.signIn(app.ID, auth.DefaultScope)
 		h.requireOK(h.clients.Delete(t.Context(), tenant, page.ID, operator))
 		if _, err := h.tokens.Verify(t.Context(), tenant, pages.AccessToken); auth.KindOf(err) != auth.KindUnauthenticated {
 			t.Errorf("a token of the deleted client: %v", err)
 		}
-		_, err = h.Token(t.Context(), form(t, "grant_type", "refresh_token", "refresh_token", pages.RefreshToken, "client_id", string(page.ID)))
+		_, err = h.Token(t.Context(), clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", pages.RefreshToken, "client_id", string(page.ID)))
 		h.requireRefused(err, oauth.InvalidClient)
 	})
 }
@@ -229,8 +234,8 @@ func TestAttack_TN_Clients(t *testing.T) {
 			return tx.InsertTenant(auth.Tenant{ID: "acme", Name: "Acme", CreatedAt: tx.Now})
 		}))
 		h.requireOK(h.keys.Ensure(t.Context(), "acme", keys.ES256))
-		c, secret := h.newMachineClient()
-		r := basic(form(t, "grant_type", "client_credentials"), c.ID, secret)
+		c, clientSecret := h.newMachineClient()
+		r := clienttest.Basic(clienttest.Form(t, "grant_type", "client_credentials"), c.ID, clientSecret)
 		access, err := h.Token(t.Context(), r)
 		h.requireOK(err)
 		r.Tenant = "acme"
@@ -238,7 +243,7 @@ func TestAttack_TN_Clients(t *testing.T) {
 		h.requireRefused(err, oauth.InvalidClient)
 		there, thereSecret, err := h.clients.Create(t.Context(), "acme", client.Registration{Name: "There", Type: auth.ClientMachine, ClientSettings: auth.ClientSettings{Serves: []string{base}}}, operator)
 		h.requireOK(err)
-		ask := basic(form(t, "token", access.AccessToken), there.ID, thereSecret.Reveal())
+		ask := clienttest.Basic(clienttest.Form(t, "token", access.AccessToken), there.ID, thereSecret.Reveal())
 		ask.Tenant = "acme"
 		v, err := h.Introspect(t.Context(), ask) // EP-02: another tenant's
 		if err != nil || !cmp.Equal(v, oidc.Introspection{}) {
@@ -257,9 +262,9 @@ func TestAttack_TN_Clients(t *testing.T) {
 func TestAttack_TK_30_Secrets(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		c, first := h.newMachineClient()
-		try := func(secret string, want bool) {
+		try := func(clientSecret string, want bool) {
 			t.Helper()
-			if _, err := h.requestClientCredentials(c, secret); (err == nil) != want {
+			if _, err := h.requestClientCredentials(c, clientSecret); (err == nil) != want {
 				t.Errorf("works: %v, want %v", err, want)
 			}
 		}
@@ -307,7 +312,7 @@ func TestAttack_TK_30_Secrets(t *testing.T) {
 // all the while.
 func TestAttack_BF_11_ClientSecret(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		c, secret := h.newMachineClient()
+		c, clientSecret := h.newMachineClient()
 		other, _ := h.newMachineClient()
 		limited := 0
 		for range 10 {
@@ -321,7 +326,7 @@ func TestAttack_BF_11_ClientSecret(t *testing.T) {
 		if limited != 5 {
 			t.Errorf("%d of 10 were limited, want 5", limited)
 		}
-		_, err := h.requestClientCredentials(c, secret)
+		_, err := h.requestClientCredentials(c, clientSecret)
 		h.requireOK(err)
 		_, err = h.requestClientCredentials(other, "wrong")
 		h.requireRefused(err, oauth.InvalidClient)

@@ -1,7 +1,6 @@
 package oidc_test
 
 import (
-	"crypto"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
+	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/keys"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
@@ -37,7 +37,7 @@ func TestUserInfo(t *testing.T) {
 			return tx.UpdateAccount(a)
 		})
 		c, shown := h.newWebClient(withOfflineAccess)
-		for scope, want := range map[string]claims{
+		for scope, want := range map[string]clienttest.Claims{
 			"openid":         {},
 			"openid email":   {"email": "alice@example.test", "email_verified": true},
 			"openid profile": {"name": "Alice <é>", "updated_at": float64(h.clock.Now().Unix())},
@@ -55,7 +55,7 @@ func TestUserInfo(t *testing.T) {
 		}
 		ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid", "claims", `{"userinfo":{"name":{"essential":true}}}`))
 		h.requireOK(err)
-		if d := cmp.Diff(claims{"sub": string(h.alice), "name": "Alice <é>"}, h.userInfo(ts.AccessToken)); d != "" {
+		if d := cmp.Diff(clienttest.Claims{"sub": string(h.alice), "name": "Alice <é>"}, h.userInfo(ts.AccessToken)); d != "" {
 			t.Errorf("claims by name (-want +got):\n%s", d)
 		}
 	})
@@ -69,7 +69,7 @@ func TestSignedUserInfo(t *testing.T) {
 		out, err := h.UserInfo(t.Context(), newUserInfoInput("Bearer "+ts.AccessToken))
 		h.requireOK(err)
 		head, got := h.decodeIDToken(out.JWT)
-		want := claims{"iss": base, "aud": string(c.ID), "iat": float64(h.clock.Now().Unix()), "sub": string(h.alice),
+		want := clienttest.Claims{"iss": base, "aud": string(c.ID), "iat": float64(h.clock.Now().Unix()), "sub": string(h.alice),
 			"email": "alice@example.test", "email_verified": true}
 		if d := cmp.Diff(want, got); d != "" || head.Algorithm != "ES256" || out.JSON != nil {
 			t.Errorf("signed with %s (-want +got):\n%s", head.Algorithm, d)
@@ -172,36 +172,27 @@ func TestUserInfoLearnsOfTheEndAtOnce(t *testing.T) {
 }
 
 // newResourceProof signs a proof for one request to a resource.
-func (h *fixture) newResourceProof(k keyPair, method, url, access string) string {
+func (h *fixture) newResourceProof(k clienttest.KeyPair, method, url, access string) string {
 	h.t.Helper()
-	c := claims{"jti": rand.Text(), "htm": method, "htu": url, "iat": h.clock.Now().Unix()}
+	c := clienttest.Claims{"jti": rand.Text(), "htm": method, "htu": url, "iat": h.clock.Now().Unix()}
 	if access != "" {
 		c["ath"] = secret.Digest(access)
 	}
-	return sign(h.t, k.Alg, k.Private, c, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Private.Public()}})
+	return clienttest.Sign(h.t, k.Alg, k.Private, c, map[jose.HeaderKey]any{"typ": "dpop+jwt", "jwk": jose.JSONWebKey{Key: k.Private.Public()}})
 }
 
 // withProof adds a proof of the key to a request for tokens.
-func (h *fixture) withProof(r client.Request, k keyPair) client.Request {
+func (h *fixture) withProof(r client.Request, k clienttest.KeyPair) client.Request {
 	h.t.Helper()
 	r.Method, r.URL = "POST", base+oauth.TokenPath
 	r.Proof = []string{h.newResourceProof(k, r.Method, r.URL, "")}
 	return r
 }
 
-func thumb(t testing.TB, k keyPair) string {
-	t.Helper()
-	sum, err := (&jose.JSONWebKey{Key: k.Private.Public()}).Thumbprint(crypto.SHA256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return secret.Encode(sum)
-}
-
 // RT-13, and the tokens of a code that is bound to a key.
 func TestAttack_RT_13_BoundTokens(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k, other := newPair(t, jose.ES256), newPair(t, jose.ES256)
+		k, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.ES256)
 		native := func(r *client.Registration) {
 			withOfflineAccess(r)
 			r.Type = auth.ClientNative
@@ -210,7 +201,7 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 		c, _ := h.newWebClient(native)
 		v := h.newBrowser()
 		v.signIn(h.alice)
-		step, err := v.authorize(authorizationPairs(c, "scope", "openid offline_access", "dpop_jkt", thumb(t, k))...)
+		step, err := v.authorize(authorizationPairs(c, "scope", "openid offline_access", "dpop_jkt", k.Thumbprint(t))...)
 		h.requireOK(err)
 		if step.Kind == auth.StepConsent {
 			step = v.consent(step, true)
@@ -227,7 +218,7 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 		}
 
 		ask := func() client.Request {
-			return form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken, "client_id", string(c.ID))
+			return clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken, "client_id", string(c.ID))
 		}
 		_, err = h.Token(t.Context(), ask())
 		h.requireRefused(err, oauth.InvalidGrant)
@@ -261,9 +252,9 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 		h.requireRefused(err, oauth.InvalidProof)
 
 		api, apiShown := h.newMachineClient()
-		seen, err := h.Introspect(t.Context(), basic(form(t, "token", ts.AccessToken), api.ID, apiShown))
+		seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", ts.AccessToken), api.ID, apiShown))
 		h.requireOK(err)
-		if !seen.Active || seen.TokenType != "DPoP" || seen.Confirmation == nil || seen.Confirmation.JKT != thumb(t, k) {
+		if !seen.Active || seen.TokenType != "DPoP" || seen.Confirmation == nil || seen.Confirmation.JKT != k.Thumbprint(t) {
 			t.Errorf("introspection %+v", seen)
 		}
 	})
@@ -273,14 +264,14 @@ func TestAttack_RT_13_BoundTokens(t *testing.T) {
 // §5): each access token is bound to the key of its request.
 func TestConfidentialClientChangesItsKey(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		k, other := newPair(t, jose.ES256), newPair(t, jose.EdDSA)
+		k, other := clienttest.NewKeyPair(t, jose.ES256), clienttest.NewKeyPair(t, jose.EdDSA)
 		c, shown := h.newWebClient(withOfflineAccess, func(r *client.Registration) { r.IDTokenAlgorithm, r.TokenFormat = "ES256", "opaque" })
 		ts, err := h.Token(t.Context(), h.withProof(h.redeemRequest(c, shown, h.newCode(c, "scope", "openid offline_access")), k))
 		h.requireOK(err)
-		next, err := h.Token(t.Context(), h.withProof(basic(form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken), c.ID, shown), other))
+		next, err := h.Token(t.Context(), h.withProof(clienttest.Basic(clienttest.Form(t, "grant_type", "refresh_token", "refresh_token", ts.RefreshToken), c.ID, shown), other))
 		h.requireOK(err)
-		for key, access := range map[string]string{thumb(t, k): ts.AccessToken, thumb(t, other): next.AccessToken} {
-			seen, err := h.Introspect(t.Context(), basic(form(t, "token", access), c.ID, shown))
+		for key, access := range map[string]string{k.Thumbprint(t): ts.AccessToken, other.Thumbprint(t): next.AccessToken} {
+			seen, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", access), c.ID, shown))
 			h.requireOK(err)
 			if seen.Confirmation == nil || seen.Confirmation.JKT != key {
 				t.Errorf("bound to %+v, want %s", seen.Confirmation, key)
@@ -299,7 +290,7 @@ func TestOpaqueAccessTokens(t *testing.T) {
 			t.Fatalf("%.10s…", ts.AccessToken)
 		}
 		now := h.clock.Now().Unix()
-		got, err := h.Introspect(t.Context(), basic(form(t, "token", ts.AccessToken), api.ID, apiShown))
+		got, err := h.Introspect(t.Context(), clienttest.Basic(clienttest.Form(t, "token", ts.AccessToken), api.ID, apiShown))
 		h.requireOK(err)
 		want := oidc.Introspection{
 			Active: true, TokenType: "Bearer", Issuer: base, Subject: string(h.alice), Audience: []string{base}, ClientID: string(c.ID),
@@ -317,7 +308,7 @@ func TestOpaqueAccessTokens(t *testing.T) {
 		if _, err := h.tokens.Verify(t.Context(), tenant, next.AccessToken); err != nil {
 			t.Errorf("our own API: %v", err)
 		}
-		h.requireOK(h.Revoke(t.Context(), basic(form(t, "token", ts.AccessToken), c.ID, shown)))
+		h.requireOK(h.Revoke(t.Context(), clienttest.Basic(clienttest.Form(t, "token", ts.AccessToken), c.ID, shown)))
 		if _, err := h.UserInfo(t.Context(), newUserInfoInput("Bearer "+ts.AccessToken)); err == nil {
 			t.Error("a revoked token is taken")
 		}
@@ -337,7 +328,7 @@ func TestIntrospectionJWT(t *testing.T) {
 		api, apiShown := h.newMachineClient()
 		api = h.changeClient(api, func(c *auth.Client) { c.Settings.IntrospectionAlgorithm = "EdDSA" })
 		for name, raw := range map[string]string{"active": ts.AccessToken, "not active": "garbage"} {
-			r := basic(form(t, "token", raw), api.ID, apiShown)
+			r := clienttest.Basic(clienttest.Form(t, "token", raw), api.ID, apiShown)
 			r.Accept = []string{"application/json;q=0.5, application/token-introspection+jwt"}
 			out, err := h.Introspect(t.Context(), r)
 			h.requireOK(err)
@@ -353,9 +344,9 @@ func TestIntrospectionJWT(t *testing.T) {
 			}
 			b, err := json.Marshal(plain)
 			h.requireOK(err)
-			var inner claims
+			var inner clienttest.Claims
 			h.requireOK(json.Unmarshal(b, &inner))
-			want := claims{"iss": base, "aud": string(api.ID), "iat": float64(h.clock.Now().Unix()), "token_introspection": map[string]any(inner)}
+			want := clienttest.Claims{"iss": base, "aud": string(api.ID), "iat": float64(h.clock.Now().Unix()), "token_introspection": map[string]any(inner)}
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("%s (-want +got):\n%s", name, d)
 			}
