@@ -14,8 +14,8 @@ import (
 
 var teapot = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
 
-// ask sends a request through the middleware; mutate prepares it.
-func ask(h http.Handler, mutate func(*http.Request)) *http.Response {
+// sendRequest sends a request through the middleware; mutate prepares it.
+func sendRequest(h http.Handler, mutate func(*http.Request)) *http.Response {
 	r := httptest.NewRequest("GET", "https://api.test/orders", nil)
 	if mutate != nil {
 		mutate(r)
@@ -25,7 +25,7 @@ func ask(h http.Handler, mutate func(*http.Request)) *http.Response {
 	return w.Result()
 }
 
-func authorization(values ...string) func(*http.Request) {
+func setAuthorization(values ...string) func(*http.Request) {
 	return func(r *http.Request) { r.Header["Authorization"] = values }
 }
 
@@ -55,43 +55,43 @@ const invalidToken = `Bearer error="invalid_token", error_description="The acces
 
 func TestAttack_JV_23_Challenges(t *testing.T) {
 	t.Parallel()
-	g := standard(t)
+	g := newStandardGuard(t)
 	h := g.Require(Scope("orders:read", "orders:refund"))(teapot)
-	token := esSigner().good()
+	token := esSigner().validToken()
 
 	t.Run("JV-23 missing scope", func(t *testing.T) {
-		wantProblem(t, ask(h, authorization("Bearer "+token)), 403, "insufficient_scope",
+		wantProblem(t, sendRequest(h, setAuthorization("Bearer "+token)), 403, "insufficient_scope",
 			`Bearer error="insufficient_scope", error_description="The access token lacks a required scope.", scope="orders:read orders:refund"`)
 	})
 	t.Run("JV-23 no token", func(t *testing.T) {
-		wantProblem(t, ask(h, nil), 401, "missing_token", "Bearer")
-		wantProblem(t, ask(h, authorization("Basic YTpi")), 401, "missing_token", "Bearer")
-		wantProblem(t, ask(h, authorization("Bearertoken")), 401, "missing_token", "Bearer")
+		wantProblem(t, sendRequest(h, nil), 401, "missing_token", "Bearer")
+		wantProblem(t, sendRequest(h, setAuthorization("Basic YTpi")), 401, "missing_token", "Bearer")
+		wantProblem(t, sendRequest(h, setAuthorization("Bearertoken")), 401, "missing_token", "Bearer")
 	})
 	t.Run("JV-23 token in query", func(t *testing.T) {
-		wantProblem(t, ask(h, func(r *http.Request) { r.URL.RawQuery = "access_token=" + token }), 401, "missing_token", "Bearer")
+		wantProblem(t, sendRequest(h, func(r *http.Request) { r.URL.RawQuery = "access_token=" + token }), 401, "missing_token", "Bearer")
 	})
 	t.Run("JV-23 bad token", func(t *testing.T) {
-		wantProblem(t, ask(h, authorization("Bearer x.y.z")), 401, "invalid_token", invalidToken)
-		expired := esSigner().token(esSigner().header(), good(map[string]any{"exp": start.Unix() - 60}))
-		wantProblem(t, ask(h, authorization("Bearer "+expired)), 401, "token_expired",
+		wantProblem(t, sendRequest(h, setAuthorization("Bearer x.y.z")), 401, "invalid_token", invalidToken)
+		expired := esSigner().token(esSigner().header(), validPayload(map[string]any{"exp": start.Unix() - 60}))
+		wantProblem(t, sendRequest(h, setAuthorization("Bearer "+expired)), 401, "token_expired",
 			`Bearer error="invalid_token", error_description="The access token has expired."`)
 	})
 	t.Run("the scope is there", func(t *testing.T) {
-		if res := ask(g.Require(Scope("orders:read"))(teapot), authorization("Bearer "+token)); res.StatusCode != 418 {
+		if res := sendRequest(g.Require(Scope("orders:read"))(teapot), setAuthorization("Bearer "+token)); res.StatusCode != 418 {
 			t.Error(res.Status)
 		}
 	})
 	t.Run("realm", func(t *testing.T) {
-		g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) { c.Realm = "orders" })
-		if got := ask(g.Require()(teapot), nil).Header.Get("WWW-Authenticate"); got != `Bearer realm="orders"` {
+		g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), newClock(), func(c *Config) { c.Realm = "orders" })
+		if got := sendRequest(g.Require()(teapot), nil).Header.Get("WWW-Authenticate"); got != `Bearer realm="orders"` {
 			t.Error(got)
 		}
 	})
 	t.Run("no keys", func(t *testing.T) {
-		st := newStation()
-		st.set(func(*http.Request) (*http.Response, error) { return nil, errors.New("down: 10.1.2.3") })
-		res := ask(newGuard(t, st, newClock(), nil).Require()(teapot), authorization("Bearer "+token))
+		st := newIssuerStub()
+		st.setAnswer(func(*http.Request) (*http.Response, error) { return nil, errors.New("down: 10.1.2.3") })
+		res := sendRequest(newGuard(t, st, newClock(), nil).Require()(teapot), setAuthorization("Bearer "+token))
 		if after := res.Header.Get("Retry-After"); after != "1" {
 			t.Errorf("Retry-After %q", after)
 		}
@@ -101,8 +101,8 @@ func TestAttack_JV_23_Challenges(t *testing.T) {
 
 func TestAttack_JV_24_DoubledCredentials(t *testing.T) {
 	t.Parallel()
-	h := standard(t).Require()(teapot)
-	token := esSigner().good()
+	h := newStandardGuard(t).Require()(teapot)
+	token := esSigner().validToken()
 	for name, values := range map[string][]string{
 		"two headers":         {"Bearer " + token, "Bearer " + token},
 		"two headers, other":  {"Bearer " + token, "Basic YTpi"},
@@ -116,23 +116,23 @@ func TestAttack_JV_24_DoubledCredentials(t *testing.T) {
 		"scheme alone":        {"Bearer"},
 	} {
 		t.Run("JV-24 "+name, func(t *testing.T) {
-			wantProblem(t, ask(h, authorization(values...)), 400, "invalid_request",
+			wantProblem(t, sendRequest(h, setAuthorization(values...)), 400, "invalid_request",
 				`Bearer error="invalid_request", error_description="Send exactly one access token, as: Authorization: Bearer <token>."`)
 		})
 	}
 	for _, scheme := range []string{"Bearer", "bearer", "BEARER", "bEaReR"} {
-		if res := ask(h, authorization(scheme+" "+token)); res.StatusCode != 418 {
+		if res := sendRequest(h, setAuthorization(scheme+" "+token)); res.StatusCode != 418 {
 			t.Errorf("%s: %s", scheme, res.Status)
 		}
 	}
 	t.Run("JV-24 header and body", func(t *testing.T) {
 		for _, parsed := range []bool{false, true} {
-			res := ask(h, func(r *http.Request) {
-				form(r, "a=b&access_token="+token)
+			res := sendRequest(h, func(r *http.Request) {
+				setForm(r, "a=b&access_token="+token)
 				if parsed {
 					_ = r.ParseForm()
 				}
-				authorization("Bearer " + token)(r)
+				setAuthorization("Bearer " + token)(r)
 			})
 			if res.StatusCode != 400 {
 				t.Error(res.Status)
@@ -142,26 +142,26 @@ func TestAttack_JV_24_DoubledCredentials(t *testing.T) {
 	t.Run("a form without token arrives whole", func(t *testing.T) {
 		sent := "a=b&text=" + strings.Repeat("x", 3*maxForm)
 		read := ""
-		h := standard(t).Require()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := newStandardGuard(t).Require()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			b, err := io.ReadAll(r.Body)
 			if err != nil {
 				t.Error(err)
 			}
 			read = string(b)
 		}))
-		ask(h, func(r *http.Request) {
-			form(r, sent)
-			authorization("Bearer " + token)(r)
+		sendRequest(h, func(r *http.Request) {
+			setForm(r, sent)
+			setAuthorization("Bearer " + token)(r)
 		})
 		if read != sent {
 			t.Errorf("the handler read %d of %d bytes", len(read), len(sent))
 		}
 	})
 	t.Run("strangers cannot make us read", func(t *testing.T) {
-		ask(h, func(r *http.Request) {
-			form(r, "")
+		sendRequest(h, func(r *http.Request) {
+			setForm(r, "")
 			r.Body = io.NopCloser(untouchable{t})
-			authorization("Bearer x.y.z")(r)
+			setAuthorization("Bearer x.y.z")(r)
 		})
 	})
 }
@@ -173,26 +173,26 @@ func (u untouchable) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-func form(r *http.Request, content string) {
+func setForm(r *http.Request, content string) {
 	r.Method = "POST"
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 	r.Body = io.NopCloser(strings.NewReader(content))
 }
 
 // No refusal shows the token, the issuer, the key or the reason to the client.
-func TestRefusalsTellNothing(t *testing.T) {
+func TestRequire_RefusalsRevealNothing(t *testing.T) {
 	t.Parallel()
-	g := standard(t)
+	g := newStandardGuard(t)
 	h := g.Require(Role("admin-only-role"), Permission("secret.permission"))(teapot)
 	eve := esSigner()
 	for _, token := range []string{
-		eve.good(),
-		eve.token(eve.header(), good(map[string]any{"iss": "https://secret-issuer.test"})),
-		eve.token(eve.header(), good(map[string]any{"aud": "https://secret-audience.test"})),
-		eve.token(`{"alg":"ES256","typ":"at+jwt","kid":"secret-kid"}`, good(nil)),
-		eve.token(`{"alg":"secret-alg","typ":"at+jwt","kid":"es-1"}`, good(nil)),
+		eve.validToken(),
+		eve.token(eve.header(), validPayload(map[string]any{"iss": "https://secret-issuer.test"})),
+		eve.token(eve.header(), validPayload(map[string]any{"aud": "https://secret-audience.test"})),
+		eve.token(`{"alg":"ES256","typ":"at+jwt","kid":"secret-kid"}`, validPayload(nil)),
+		eve.token(`{"alg":"secret-alg","typ":"at+jwt","kid":"es-1"}`, validPayload(nil)),
 	} {
-		res := ask(h, authorization("Bearer "+token))
+		res := sendRequest(h, setAuthorization("Bearer "+token))
 		raw, _ := io.ReadAll(res.Body)
 		var dump strings.Builder
 		_ = res.Header.Write(&dump)

@@ -25,15 +25,15 @@ func TestAttack_JV_16_WeakOrForeignKeys(t *testing.T) {
 	short := make([]byte, 128)
 	_, _ = rand.Read(short)
 	short[0], short[127] = 0xff, 0xff
-	private := es.jwk(map[string]any{"d": b64(es.private.(*ecdsa.PrivateKey).D.FillBytes(make([]byte, 32)))})
+	private := es.jwk(map[string]any{"d": encodeBase64(es.private.(*ecdsa.PrivateKey).D.FillBytes(make([]byte, 32)))})
 	for name, tt := range map[string]struct {
 		s     signer
 		entry any
 	}{
-		"RSA 1024":                {rs, rs.jwk(map[string]any{"n": b64(short)})},
+		"RSA 1024":                {rs, rs.jwk(map[string]any{"n": encodeBase64(short)})},
 		"RSA e = 1":               {rs, rs.jwk(map[string]any{"e": "AQ"})},
 		"RSA e = 2":               {rs, rs.jwk(map[string]any{"e": "Ag"})},
-		"RSA e even":              {rs, rs.jwk(map[string]any{"e": b64(big.NewInt(65538).Bytes())})},
+		"RSA e even":              {rs, rs.jwk(map[string]any{"e": encodeBase64(big.NewInt(65538).Bytes())})},
 		"use enc":                 {es, es.jwk(map[string]any{"use": "enc"})},
 		"use unknown":             {es, es.jwk(map[string]any{"use": "Sig"})},
 		"key_ops without verify":  {es, es.jwk(map[string]any{"key_ops": []string{"sign", "encrypt"}})},
@@ -42,16 +42,16 @@ func TestAttack_JV_16_WeakOrForeignKeys(t *testing.T) {
 		"alg ES384 on P-256":      {es, es.jwk(map[string]any{"alg": "ES384"})},
 		"alg RSA-OAEP":            {rs, rs.jwk(map[string]any{"alg": "RSA-OAEP"})},
 		"alg HS256 on EC":         {es, es.jwk(map[string]any{"alg": "HS256"})},
-		"alg not configured":      {ed, newES(elliptic.P384(), "ES384", "ed-1").jwk(nil)},
+		"alg not configured":      {ed, newECDSASigner(elliptic.P384(), "ES384", "ed-1").jwk(nil)},
 		"private key published":   {es, private},
 	} {
 		t.Run("JV-16 "+name, func(t *testing.T) {
 			// The healthy key beside it shows that only the entry is skipped.
-			other := newES(elliptic.P256(), "ES256", "healthy")
-			g := newGuard(t, newStation(tt.entry, other.jwk(nil)), newClock(), nil)
-			accepts(t, g, other.good())
-			refuses(t, g, tt.s.good(), ErrSignature)
-			refuses(t, g, tt.s.token(`{"kid":"`+tt.s.kid+`","typ":"at+jwt","alg":"`+tt.s.alg+`"}`, good(nil)), ErrSignature)
+			other := newECDSASigner(elliptic.P256(), "ES256", "healthy")
+			g := newGuard(t, newIssuerStub(tt.entry, other.jwk(nil)), newClock(), nil)
+			requireAccepted(t, g, other.validToken())
+			requireRefused(t, g, tt.s.validToken(), ErrSignature)
+			requireRefused(t, g, tt.s.token(`{"kid":"`+tt.s.kid+`","typ":"at+jwt","alg":"`+tt.s.alg+`"}`, validPayload(nil)), ErrSignature)
 		})
 	}
 	for name, more := range map[string]map[string]any{
@@ -61,10 +61,10 @@ func TestAttack_JV_16_WeakOrForeignKeys(t *testing.T) {
 			more = map[string]any{"nbf": 7, "ext": true}
 		}
 		t.Run("accepted: "+name, func(t *testing.T) {
-			g := newGuard(t, newStation(es.jwk(more), rs.jwk(more), ed.jwk(more)), newClock(), nil)
-			accepts(t, g, es.good())
-			accepts(t, g, rs.good())
-			accepts(t, g, ed.good())
+			g := newGuard(t, newIssuerStub(es.jwk(more), rs.jwk(more), ed.jwk(more)), newClock(), nil)
+			requireAccepted(t, g, es.validToken())
+			requireAccepted(t, g, rs.validToken())
+			requireAccepted(t, g, ed.validToken())
 		})
 	}
 }
@@ -72,64 +72,64 @@ func TestAttack_JV_16_WeakOrForeignKeys(t *testing.T) {
 func TestAttack_JV_17_BrokenEntries(t *testing.T) {
 	t.Parallel()
 	es := esSigner()
-	weakEd := edSigner().jwk(map[string]any{"x": b64(make([]byte, 32)), "kid": "weak"})
-	g := newGuard(t, newStation(
-		map[string]any{"kty": "oct", "kid": "oct-1", "k": b64([]byte("0123456789abcdef0123456789abcdef")), "alg": "HS256"},
+	weakEd := edSigner().jwk(map[string]any{"x": encodeBase64(make([]byte, 32)), "kid": "weak"})
+	g := newGuard(t, newIssuerStub(
+		map[string]any{"kty": "oct", "kid": "oct-1", "k": encodeBase64([]byte("0123456789abcdef0123456789abcdef")), "alg": "HS256"},
 		map[string]any{"kty": "PQC", "kid": "new"}, map[string]any{"kid": "no kty"}, map[string]any{}, "text", 7, nil, []int{1},
-		es.jwk(map[string]any{"y": b64(make([]byte, 32)), "kid": "off-curve"}),
+		es.jwk(map[string]any{"y": encodeBase64(make([]byte, 32)), "kid": "off-curve"}),
 		es.jwk(map[string]any{"x": "!", "kid": "not base64"}),
 		es.jwk(map[string]any{"crv": "P-192", "kid": "small curve"}),
 		es.jwk(map[string]any{"kid": 7}), weakEd,
 		es.jwk(nil),
 	), newClock(), nil)
-	accepts(t, g, es.good())
-	refuses(t, g, hmacToken(`{"alg":"HS256","typ":"at+jwt","kid":"oct-1"}`, []byte("0123456789abcdef0123456789abcdef")), ErrAlgorithm)
-	refuses(t, g, es.token(`{"alg":"ES256","typ":"at+jwt","kid":"off-curve"}`, good(nil)), ErrSignature)
+	requireAccepted(t, g, es.validToken())
+	requireRefused(t, g, signHMACToken(`{"alg":"HS256","typ":"at+jwt","kid":"oct-1"}`, []byte("0123456789abcdef0123456789abcdef")), ErrAlgorithm)
+	requireRefused(t, g, es.token(`{"alg":"ES256","typ":"at+jwt","kid":"off-curve"}`, validPayload(nil)), ErrSignature)
 
 	// Answers that are worthless as a whole: no keys, so 503, and never a pass.
 	for _, body := range []string{
 		"", "null", "[]", `{"keys":{}}`, `{"keys":null}`, `{"keys":[]}`, `{}`, `{"keys":[]}{}`, `{"keys":[],"keys":[]}`,
 		`{"keys":[{"kty":"oct","k":"AAAA"}]}`, "<html>", `{"keys":[` + strings.Repeat(`{"a":[`, 100),
 	} {
-		st := newStation()
-		st.set(func(r *http.Request) (*http.Response, error) {
+		st := newIssuerStub()
+		st.setAnswer(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "openid-configuration") {
-				return reply(404, ""), nil
+				return newResponse(404, ""), nil
 			}
-			return reply(200, body), nil
+			return newResponse(200, body), nil
 		})
-		refuses(t, newGuard(t, st, newClock(), nil), es.good(), ErrKeysUnavailable)
+		requireRefused(t, newGuard(t, st, newClock(), nil), es.validToken(), ErrKeysUnavailable)
 	}
 
 	// Two keys under one id and algorithm: neither is used.
-	twin := newES(elliptic.P256(), "ES256", es.kid)
-	other := newES(elliptic.P256(), "ES256", "healthy")
-	g = newGuard(t, newStation(es.jwk(nil), twin.jwk(nil), other.jwk(nil), other.jwk(nil)), newClock(), nil)
-	refuses(t, g, es.good(), ErrSignature)
-	refuses(t, g, twin.good(), ErrSignature)
-	accepts(t, g, other.good()) // an exact repetition is harmless
+	twin := newECDSASigner(elliptic.P256(), "ES256", es.kid)
+	other := newECDSASigner(elliptic.P256(), "ES256", "healthy")
+	g = newGuard(t, newIssuerStub(es.jwk(nil), twin.jwk(nil), other.jwk(nil), other.jwk(nil)), newClock(), nil)
+	requireRefused(t, g, es.validToken(), ErrSignature)
+	requireRefused(t, g, twin.validToken(), ErrSignature)
+	requireAccepted(t, g, other.validToken()) // an exact repetition is harmless
 }
 
 func TestAttack_JV_19_RandomKeyIDs(t *testing.T) {
 	t.Parallel()
-	c, st := newClock(), newStation(esSigner().jwk(nil))
+	c, st := newClock(), newIssuerStub(esSigner().jwk(nil))
 	g := newGuard(t, st, c, nil)
-	honest := esSigner().good()
+	honest := esSigner().validToken()
 	var wg sync.WaitGroup
 	for worker := range 10 {
 		wg.Go(func() {
 			for i := range 1000 {
 				kid := fmt.Sprintf("random-%d-%d", worker, i)
-				refuses(t, g, esSigner().token(`{"alg":"ES256","typ":"at+jwt","kid":"`+kid+`"}`, "{}"), ErrSignature)
+				requireRefused(t, g, esSigner().token(`{"alg":"ES256","typ":"at+jwt","kid":"`+kid+`"}`, "{}"), ErrSignature)
 				if i%100 == 0 {
 					c.Advance(100 * time.Millisecond) // 10 s in all
-					accepts(t, g, honest)
+					requireAccepted(t, g, honest)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if n := st.keyFetches(); n < 1 || n > 2 {
+	if n := st.countKeyFetches(); n < 1 || n > 2 {
 		t.Errorf("%d fetches of the key set", n)
 	}
 }
@@ -139,15 +139,15 @@ func TestAttack_JV_20_IssuerDown(t *testing.T) {
 	es := esSigner()
 	for name, answer := range map[string]func(r *http.Request) (*http.Response, error){
 		"down":    func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") },
-		"500":     func(*http.Request) (*http.Response, error) { return reply(500, "oops"), nil },
-		"HTML":    func(*http.Request) (*http.Response, error) { return reply(200, "<html>maintenance</html>"), nil },
-		"no keys": func(*http.Request) (*http.Response, error) { return reply(200, `{"keys":[]}`), nil },
+		"500":     func(*http.Request) (*http.Response, error) { return newResponse(500, "oops"), nil },
+		"HTML":    func(*http.Request) (*http.Response, error) { return newResponse(200, "<html>maintenance</html>"), nil },
+		"no keys": func(*http.Request) (*http.Response, error) { return newResponse(200, `{"keys":[]}`), nil },
 		"hung": func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		},
 		"hung body": func(r *http.Request) (*http.Response, error) {
-			res := reply(200, "")
+			res := newResponse(200, "")
 			res.Body = io.NopCloser(hang{r.Context()})
 			return res, nil
 		},
@@ -159,13 +159,13 @@ func TestAttack_JV_20_IssuerDown(t *testing.T) {
 		t.Run("JV-20 "+name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				st := newStation(es.jwk(nil))
+				st := newIssuerStub(es.jwk(nil))
 				g := newGuard(t, st, newClock(), func(c *Config) { c.Now = time.Now })
 				began := time.Now()
-				token := es.token(es.header(), good(map[string]any{
+				token := es.token(es.header(), validPayload(map[string]any{
 					"iat": began.Unix(), "exp": began.Add(100 * time.Hour).Unix(), "auth_time": nil}))
-				accepts(t, g, token)
-				st.set(answer)
+				requireAccepted(t, g, token)
+				st.setAnswer(answer)
 				worst := time.Duration(0)
 				for time.Since(began) < 7*time.Hour {
 					asked := time.Now()
@@ -184,9 +184,9 @@ func TestAttack_JV_20_IssuerDown(t *testing.T) {
 				}
 				// It recovers unaided within the longest pause.
 				time.Sleep(2 * time.Hour)
-				st.publish(es.jwk(nil))
+				st.publishKeys(es.jwk(nil))
 				time.Sleep(DefaultMinRefetch)
-				accepts(t, g, token)
+				requireAccepted(t, g, token)
 			})
 		})
 	}
@@ -202,26 +202,26 @@ func (h hang) Read([]byte) (int, error) {
 
 func TestAttack_JV_20_DownAtStart(t *testing.T) {
 	t.Parallel()
-	c, st := newClock(), newStation()
-	st.set(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") })
+	c, st := newClock(), newIssuerStub()
+	st.setAnswer(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") })
 	g := newGuard(t, st, c, nil) // no error
-	e := refuses(t, g, esSigner().good(), ErrKeysUnavailable)
+	e := requireRefused(t, g, esSigner().validToken(), ErrKeysUnavailable)
 	if e.RetryAfter < time.Second || e.RetryAfter > DefaultMinRefetch {
 		t.Errorf("retry after %v", e.RetryAfter)
 	}
 	if err := g.Ready(context.Background()); !errors.Is(err, ErrKeysUnavailable) {
 		t.Errorf("Ready: %v", err)
 	}
-	before := st.asked("/t/acme/.well-known/openid-configuration")
+	before := st.countRequests("/t/acme/.well-known/openid-configuration")
 	for range 1000 {
-		refuses(t, g, esSigner().good(), ErrKeysUnavailable)
+		requireRefused(t, g, esSigner().validToken(), ErrKeysUnavailable)
 	}
-	if got := st.asked("/t/acme/.well-known/openid-configuration"); got != before {
+	if got := st.countRequests("/t/acme/.well-known/openid-configuration"); got != before {
 		t.Errorf("%d requests hammered the issuer %d times", 1000, got-before)
 	}
-	st.publish(esSigner().jwk(nil))
+	st.publishKeys(esSigner().jwk(nil))
 	c.Advance(time.Second)
-	accepts(t, g, esSigner().good())
+	requireAccepted(t, g, esSigner().validToken())
 	if err := g.Ready(context.Background()); err != nil {
 		t.Error(err)
 	}
@@ -229,14 +229,14 @@ func TestAttack_JV_20_DownAtStart(t *testing.T) {
 
 func TestAttack_JV_21_HostileAnswers(t *testing.T) {
 	t.Parallel()
-	es, eve := esSigner(), newES(elliptic.P256(), "ES256", "eve")
-	evil := string(jwks(eve.jwk(nil)))
+	es, eve := esSigner(), newECDSASigner(elliptic.P256(), "ES256", "eve")
+	evil := string(encodeJWKS(eve.jwk(nil)))
 	redirect := func(to string) func(r *http.Request) (*http.Response, error) {
 		return func(r *http.Request) (*http.Response, error) {
 			if r.URL.String() == to {
-				return reply(200, evil), nil
+				return newResponse(200, evil), nil
 			}
-			res := reply(302, "")
+			res := newResponse(302, "")
 			res.Header.Set("Location", to)
 			return res, nil
 		}
@@ -244,12 +244,12 @@ func TestAttack_JV_21_HostileAnswers(t *testing.T) {
 	counted := &counter{}
 	for name, answer := range map[string]func(r *http.Request) (*http.Response, error){
 		"1 GiB": func(*http.Request) (*http.Response, error) {
-			res := reply(200, "")
+			res := newResponse(200, "")
 			res.Body = io.NopCloser(io.LimitReader(counted, 1<<30))
 			return res, nil
 		},
 		"1 GiB announced": func(*http.Request) (*http.Response, error) {
-			res := reply(200, "")
+			res := newResponse(200, "")
 			res.ContentLength = 1 << 30
 			res.Body = io.NopCloser(io.LimitReader(counted, 1<<30))
 			return res, nil
@@ -262,7 +262,7 @@ func TestAttack_JV_21_HostileAnswers(t *testing.T) {
 			w := gzip.NewWriter(&b)
 			_, _ = w.Write([]byte(evil + strings.Repeat(" ", 10<<20)))
 			_ = w.Close()
-			res := reply(200, b.String())
+			res := newResponse(200, b.String())
 			res.Header.Set("Content-Encoding", "gzip")
 			return res, nil
 		},
@@ -273,20 +273,20 @@ func TestAttack_JV_21_HostileAnswers(t *testing.T) {
 	} {
 		if name == "redirect loop" {
 			answer = func(r *http.Request) (*http.Response, error) {
-				res := reply(302, "")
+				res := newResponse(302, "")
 				res.Header.Set("Location", r.URL.String()+"x")
 				return res, nil
 			}
 		}
 		t.Run("JV-21 "+name, func(t *testing.T) {
-			c, st := newClock(), newStation(es.jwk(nil))
+			c, st := newClock(), newIssuerStub(es.jwk(nil))
 			g := newGuard(t, st, c, nil)
-			accepts(t, g, es.good())
-			st.set(answer)
+			requireAccepted(t, g, es.validToken())
+			st.setAnswer(answer)
 			c.Advance(DefaultRefreshInterval)
-			refuses(t, g, eve.good(), ErrSignature) // waits for the fetch
-			accepts(t, g, es.good())
-			if st.asked("evil.test") != 0 || st.asked("id.test:8443") != 0 {
+			requireRefused(t, g, eve.validToken(), ErrSignature) // waits for the fetch
+			requireAccepted(t, g, es.validToken())
+			if st.countRequests("evil.test") != 0 || st.countRequests("id.test:8443") != 0 {
 				t.Error("the redirect was followed")
 			}
 		})
@@ -295,19 +295,19 @@ func TestAttack_JV_21_HostileAnswers(t *testing.T) {
 		t.Errorf("%d bytes were read", counted.n)
 	}
 	t.Run("redirect in the same origin", func(t *testing.T) {
-		st := newStation()
-		st.set(func(r *http.Request) (*http.Response, error) {
+		st := newIssuerStub()
+		st.setAnswer(func(r *http.Request) (*http.Response, error) {
 			switch r.URL.Path {
 			case "/t/acme/.well-known/openid-configuration":
-				return reply(404, ""), nil
+				return newResponse(404, ""), nil
 			case "/keys":
-				return reply(200, string(jwks(es.jwk(nil)))), nil
+				return newResponse(200, string(encodeJWKS(es.jwk(nil)))), nil
 			}
-			res := reply(301, "")
+			res := newResponse(301, "")
 			res.Header.Set("Location", "/keys")
 			return res, nil
 		})
-		accepts(t, newGuard(t, st, newClock(), nil), es.good())
+		requireAccepted(t, newGuard(t, st, newClock(), nil), es.validToken())
 	})
 }
 
@@ -325,52 +325,52 @@ func (c *counter) Read(p []byte) (int, error) {
 func TestAttack_JV_22_Rotation(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	old, young := newES(elliptic.P256(), "ES256", "old"), newES(elliptic.P256(), "ES256", "young")
-	st := newStation(old.jwk(nil))
+	old, young := newECDSASigner(elliptic.P256(), "ES256", "old"), newECDSASigner(elliptic.P256(), "ES256", "young")
+	st := newIssuerStub(old.jwk(nil))
 	g := newGuard(t, st, c, nil)
-	oldToken := accepts(t, g, old.good())
+	oldToken := requireAccepted(t, g, old.validToken())
 	if oldToken.Subject != "alice" {
 		t.Fatal(oldToken)
 	}
 
-	st.publish(young.jwk(nil), old.jwk(nil))
-	accepts(t, g, young.good()) // at once, by one refresh
-	accepts(t, g, old.good())
-	if n := st.keyFetches(); n != 2 {
+	st.publishKeys(young.jwk(nil), old.jwk(nil))
+	requireAccepted(t, g, young.validToken()) // at once, by one refresh
+	requireAccepted(t, g, old.validToken())
+	if n := st.countKeyFetches(); n != 2 {
 		t.Errorf("%d fetches", n)
 	}
 
-	remembered := old.good()
-	accepts(t, g, remembered)
-	st.publish(young.jwk(nil)) // old is withdrawn
-	accepts(t, g, remembered)  // nobody knows yet
+	remembered := old.validToken()
+	requireAccepted(t, g, remembered)
+	st.publishKeys(young.jwk(nil))    // old is withdrawn
+	requireAccepted(t, g, remembered) // nobody knows yet
 	c.Advance(DefaultRefreshInterval)
-	accepts(t, g, young.good()) // starts the refresh
-	waitFetch(g)
-	refuses(t, g, remembered, ErrSignature) // although it is in the cache
-	refuses(t, g, old.good(), ErrSignature)
-	accepts(t, g, young.good())
+	requireAccepted(t, g, young.validToken()) // starts the refresh
+	waitForFetch(g)
+	requireRefused(t, g, remembered, ErrSignature) // although it is in the cache
+	requireRefused(t, g, old.validToken(), ErrSignature)
+	requireAccepted(t, g, young.validToken())
 
 	// The issuer may ask for more frequent looks.
-	st.set(func(*http.Request) (*http.Response, error) {
-		res := reply(200, string(jwks(young.jwk(nil))))
+	st.setAnswer(func(*http.Request) (*http.Response, error) {
+		res := newResponse(200, string(encodeJWKS(young.jwk(nil))))
 		res.Header.Set("Cache-Control", "public, max-age=60")
 		return res, nil
 	})
 	c.Advance(DefaultRefreshInterval)
-	accepts(t, g, young.token(young.header(), good(map[string]any{"exp": c.Now().Add(time.Hour).Unix()})))
-	waitFetch(g)
-	before := st.keyFetches()
+	requireAccepted(t, g, young.token(young.header(), validPayload(map[string]any{"exp": c.Now().Add(time.Hour).Unix()})))
+	waitForFetch(g)
+	before := st.countKeyFetches()
 	c.Advance(61 * time.Second)
 	_ = g.Ready(context.Background())
-	waitFetch(g)
-	if st.keyFetches() != before+1 {
+	waitForFetch(g)
+	if st.countKeyFetches() != before+1 {
 		t.Error("max-age was not obeyed")
 	}
 }
 
-// waitFetch waits for the fetch under way, if any.
-func waitFetch(g *Guard) {
+// waitForFetch waits for the fetch under way, if any.
+func waitForFetch(g *Guard) {
 	g.keys.mu.Lock()
 	f := g.keys.flight
 	g.keys.mu.Unlock()

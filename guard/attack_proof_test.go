@@ -22,7 +22,7 @@ const (
 // prover is a client with a key.
 type prover struct{ signer }
 
-func newProver() prover { return prover{newES(elliptic.P256(), "ES256", "")} }
+func newProver() prover { return prover{newECDSASigner(elliptic.P256(), "ES256", "")} }
 
 // jkt is the thumbprint of its key, found in another way than the code under test does.
 func (p prover) jkt(t testing.TB) string {
@@ -50,8 +50,8 @@ func (p prover) proofHeader() string {
 
 var serial atomic.Int64
 
-// says is the payload of a good proof for GET ordersURL, changed as told.
-func says(access string, change map[string]any) string {
+// proofPayload returns the payload of a valid proof for GET ordersURL with changes; nil removes a claim.
+func proofPayload(access string, change map[string]any) string {
 	m := map[string]any{"jti": "proof-" + strconv.FormatInt(serial.Add(1), 10), "htm": "GET", "htu": ordersURL, "iat": start.Unix()}
 	if access != "" {
 		m["ath"] = tokenHash(access)
@@ -70,19 +70,19 @@ func says(access string, change map[string]any) string {
 }
 
 func (p prover) proof(access string, change map[string]any) string {
-	return p.token(p.proofHeader(), says(access, change))
+	return p.token(p.proofHeader(), proofPayload(access, change))
 }
 
-// bound is a token of the issuer for the prover's key.
-func (p prover) bound(t testing.TB) string {
-	return esSigner().token(esSigner().header(), good(map[string]any{"cnf": map[string]any{"jkt": p.jkt(t)}}))
+// boundToken returns a token that is bound to the prover's key.
+func (p prover) boundToken(t testing.TB) string {
+	return esSigner().token(esSigner().header(), validPayload(map[string]any{"cnf": map[string]any{"jkt": p.jkt(t)}}))
 }
 
-// guarded is an API with proofs of possession.
-func guarded(t testing.TB, change func(*Config)) (http.Handler, *clock) {
+// newProofAPI returns an API that accepts proofs of possession.
+func newProofAPI(t testing.TB, change func(*Config)) (http.Handler, *clock) {
 	t.Helper()
 	c := newClock()
-	g := newGuard(t, newStation(esSigner().jwk(nil)), c, func(c *Config) {
+	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), c, func(c *Config) {
 		c.Resource, c.Audience = apiURL, issuerURL
 		if change != nil {
 			change(c)
@@ -91,7 +91,7 @@ func guarded(t testing.TB, change func(*Config)) (http.Handler, *clock) {
 	return g.Require()(teapot), c
 }
 
-func with(access string, proofs ...string) func(*http.Request) {
+func setProofs(access string, proofs ...string) func(*http.Request) {
 	return func(r *http.Request) {
 		r.Header["Authorization"] = []string{"DPoP " + access}
 		r.Header["Dpop"] = proofs
@@ -104,8 +104,8 @@ var asked = ProofRules{Method: "GET", URL: ordersURL, Now: start}
 func TestAttack_DP_01_BadProofs(t *testing.T) {
 	t.Parallel()
 	p, api := newProver(), mustAPI(t)
-	access := p.bound(t)
-	payload := func() string { return says(access, nil) }
+	access := p.boundToken(t)
+	payload := func() string { return proofPayload(access, nil) }
 	head := func(members string) string { return p.token("{"+members+"}", payload()) }
 	public := p.publicJWK(nil)
 	private := p.publicJWK(map[string]any{"d": "AAAA"})
@@ -132,7 +132,7 @@ func TestAttack_DP_01_BadProofs(t *testing.T) {
 		"typ longer":             {head(`"typ":"dpop+jwt+wrongyousee","alg":"ES256","jwk":` + public)},
 		"alg missing":            {head(`"typ":"dpop+jwt","jwk":` + public)},
 		"alg none":               {head(`"typ":"dpop+jwt","alg":"none","jwk":` + public)},
-		"alg none, unsigned":     {b64([]byte(`{"typ":"dpop+jwt","alg":"none","jwk":`+public+`}`)) + "." + b64([]byte(payload())) + "."},
+		"alg none, unsigned":     {encodeBase64([]byte(`{"typ":"dpop+jwt","alg":"none","jwk":`+public+`}`)) + "." + encodeBase64([]byte(payload())) + "."},
 		"alg HS256":              {head(`"typ":"dpop+jwt","alg":"HS256","jwk":` + public)},
 		"alg HS256, oct":         {head(`"typ":"dpop+jwt","alg":"HS256","jwk":` + symmetric)},
 		"alg of another key":     {head(`"typ":"dpop+jwt","alg":"ES384","jwk":` + public)},
@@ -149,7 +149,7 @@ func TestAttack_DP_01_BadProofs(t *testing.T) {
 		"jwk elsewhere":          {head(`"typ":"dpop+jwt","alg":"ES256","jku":"https://evil.test","jwk":` + public)},
 		"crit":                   {head(`"typ":"dpop+jwt","alg":"ES256","crit":["x"],"x":1,"jwk":` + public)},
 		"signature of another":   {other.token(p.proofHeader(), payload())},
-		"payload changed":        {parts[0] + "." + b64([]byte(payload())) + "." + parts[2]},
+		"payload changed":        {parts[0] + "." + encodeBase64([]byte(payload())) + "." + parts[2]},
 		"claims not JSON":        {p.token(p.proofHeader(), "x")},
 		"jti missing":            {p.proof(access, map[string]any{"jti": nil})},
 		"jti empty":              {p.proof(access, map[string]any{"jti": ""})},
@@ -168,7 +168,7 @@ func TestAttack_DP_01_BadProofs(t *testing.T) {
 			if !errors.As(err, &e) || e.Code != InvalidProof {
 				t.Errorf("CheckProof: %v", err)
 			}
-			res := ask(api, with(access, proofs...))
+			res := sendRequest(api, setProofs(access, proofs...))
 			if c := res.Header.Get("WWW-Authenticate"); res.StatusCode != 401 || !strings.HasPrefix(c, `DPoP error="invalid_dpop_proof"`) || !strings.Contains(c, ` algs="ES256 `) {
 				t.Errorf("API: %s %q", res.Status, c)
 			}
@@ -177,24 +177,24 @@ func TestAttack_DP_01_BadProofs(t *testing.T) {
 }
 
 func mustAPI(t testing.TB) http.Handler {
-	api, _ := guarded(t, nil)
+	api, _ := newProofAPI(t, nil)
 	return api
 }
 
 // What has to be taken, so that the refusals above are for their reasons.
-func TestGoodProofs(t *testing.T) {
+func TestVerifyProof_AcceptsValidProofs(t *testing.T) {
 	t.Parallel()
 	api := mustAPI(t)
 	es := newProver()
 	ps := prover{rsSigner()}
 	ps.alg = "PS256"
 	for name, p := range map[string]prover{
-		"ES256": es, "ES384": {newES(elliptic.P384(), "ES384", "")}, "ES512": {newES(elliptic.P521(), "ES512", "")},
+		"ES256": es, "ES384": {newECDSASigner(elliptic.P384(), "ES384", "")}, "ES512": {newECDSASigner(elliptic.P521(), "ES512", "")},
 		"PS256": ps, "EdDSA": {edSigner()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			access := p.bound(t)
-			if res := ask(api, with(access, p.proof(access, nil))); res.StatusCode != 418 {
+			access := p.boundToken(t)
+			if res := sendRequest(api, setProofs(access, p.proof(access, nil))); res.StatusCode != 418 {
 				t.Error(res.Status, res.Header.Get("WWW-Authenticate"))
 			}
 			got, err := CheckProof([]string{p.proof("", map[string]any{"jti": "x", "nonce": "n"})}, asked)
@@ -204,15 +204,15 @@ func TestGoodProofs(t *testing.T) {
 			}
 		})
 	}
-	access := es.bound(t)
+	access := es.boundToken(t)
 	for name, proof := range map[string]string{
-		"typ in full":     es.token(strings.Replace(es.proofHeader(), "dpop+jwt", "application/DPoP+JWT", 1), says(access, nil)),
-		"unknown members": es.token(strings.Replace(es.proofHeader(), "{", `{"tx_id":1,`, 1), says(access, map[string]any{"more": []int{1}})),
-		"jwk says more":   es.token(`{"typ":"dpop+jwt","alg":"ES256","jwk":`+es.publicJWK(map[string]any{"use": "sig", "alg": "ES256", "kid": "k", "key_ops": []string{"verify"}, "ext": true})+`}`, says(access, nil)),
+		"typ in full":     es.token(strings.Replace(es.proofHeader(), "dpop+jwt", "application/DPoP+JWT", 1), proofPayload(access, nil)),
+		"unknown members": es.token(strings.Replace(es.proofHeader(), "{", `{"tx_id":1,`, 1), proofPayload(access, map[string]any{"more": []int{1}})),
+		"jwk says more":   es.token(`{"typ":"dpop+jwt","alg":"ES256","jwk":`+es.publicJWK(map[string]any{"use": "sig", "alg": "ES256", "kid": "k", "key_ops": []string{"verify"}, "ext": true})+`}`, proofPayload(access, nil)),
 		"nbf and exp":     es.proof(access, map[string]any{"nbf": start.Unix(), "exp": start.Unix() + 300}),
 		"fraction":        es.proof(access, map[string]any{"iat": float64(start.Unix()) + 0.5}),
 	} {
-		if res := ask(api, with(access, proof)); res.StatusCode != 418 {
+		if res := sendRequest(api, setProofs(access, proof)); res.StatusCode != 418 {
 			t.Errorf("%s: %s", name, res.Status)
 		}
 	}
@@ -228,7 +228,7 @@ func TestGoodProofs(t *testing.T) {
 func TestAttack_DP_02_OtherRequest(t *testing.T) {
 	t.Parallel()
 	p, api := newProver(), mustAPI(t)
-	access := p.bound(t)
+	access := p.boundToken(t)
 	for name, tt := range map[string]struct {
 		change map[string]any
 		status int
@@ -257,14 +257,14 @@ func TestAttack_DP_02_OtherRequest(t *testing.T) {
 		"DP-02 issuer as address": {map[string]any{"htu": issuerURL}, 401},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if res := ask(api, with(access, p.proof(access, tt.change))); res.StatusCode != tt.status {
+			if res := sendRequest(api, setProofs(access, p.proof(access, tt.change))); res.StatusCode != tt.status {
 				t.Error(res.Status)
 			}
 		})
 	}
 	// What the request says of its host is not believed.
-	res := ask(api, func(r *http.Request) {
-		with(access, p.proof(access, map[string]any{"htu": "https://evil.test/orders"}))(r)
+	res := sendRequest(api, func(r *http.Request) {
+		setProofs(access, p.proof(access, map[string]any{"htu": "https://evil.test/orders"}))(r)
 		r.Host = "evil.test"
 		r.Header.Set("X-Forwarded-Host", "evil.test")
 		r.Header.Set("Forwarded", "host=evil.test")
@@ -277,12 +277,12 @@ func TestAttack_DP_02_OtherRequest(t *testing.T) {
 func TestAttack_DP_03_Time(t *testing.T) {
 	t.Parallel()
 	p, api := newProver(), mustAPI(t)
-	access := p.bound(t)
+	access := p.boundToken(t)
 	for off, status := range map[time.Duration]int{
 		10 * time.Second: 418, -10 * time.Second: 418, 60 * time.Second: 418, -120 * time.Second: 418,
 		61 * time.Second: 401, -121 * time.Second: 401, time.Hour: 401, -time.Hour: 401,
 	} {
-		if res := ask(api, with(access, p.proof(access, map[string]any{"iat": start.Add(off).Unix()}))); res.StatusCode != status {
+		if res := sendRequest(api, setProofs(access, p.proof(access, map[string]any{"iat": start.Add(off).Unix()}))); res.StatusCode != status {
 			t.Errorf("DP-03 %v: %s", off, res.Status)
 		}
 	}
@@ -291,11 +291,11 @@ func TestAttack_DP_03_Time(t *testing.T) {
 func TestAttack_DP_04_Replay(t *testing.T) {
 	t.Parallel()
 	p := newProver()
-	api, clock := guarded(t, nil)
-	access, again := p.bound(t), p.bound(t)
+	api, clock := newProofAPI(t, nil)
+	access, again := p.boundToken(t), p.boundToken(t)
 	try := func(want int, access, proof string) {
 		t.Helper()
-		if res := ask(api, with(access, proof)); res.StatusCode != want {
+		if res := sendRequest(api, setProofs(access, proof)); res.StatusCode != want {
 			t.Errorf("DP-04: %s, want %d", res.Status, want)
 		}
 	}
@@ -305,7 +305,7 @@ func TestAttack_DP_04_Replay(t *testing.T) {
 	try(401, access, p.proof(access, map[string]any{"jti": "fixed"})) // made anew
 	try(401, again, p.proof(again, map[string]any{"jti": "fixed"}))   // for another token
 	other := newProver()
-	theirs := other.bound(t)
+	theirs := other.boundToken(t)
 	try(418, theirs, other.proof(theirs, map[string]any{"jti": "fixed"})) // another key's
 	for range 18 {                                                        // until it is too old by itself
 		clock.Advance(10 * time.Second)
@@ -340,11 +340,11 @@ func TestAttack_DP_04_Flood(t *testing.T) {
 func TestAttack_DP_05_OtherToken(t *testing.T) {
 	t.Parallel()
 	p, api := newProver(), mustAPI(t)
-	access := p.bound(t)
+	access := p.boundToken(t)
 	for name, ath := range map[string]any{
-		"missing": nil, "empty": "", "of another token": tokenHash(p.bound(t)), "padded": tokenHash(access) + "=", "a number": 1,
+		"missing": nil, "empty": "", "of another token": tokenHash(p.boundToken(t)), "padded": tokenHash(access) + "=", "a number": 1,
 	} {
-		if res := ask(api, with(access, p.proof(access, map[string]any{"ath": ath}))); res.StatusCode != 401 {
+		if res := sendRequest(api, setProofs(access, p.proof(access, map[string]any{"ath": ath}))); res.StatusCode != 401 {
 			t.Errorf("DP-05 ath %s: %s", name, res.Status)
 		}
 	}
@@ -353,7 +353,7 @@ func TestAttack_DP_05_OtherToken(t *testing.T) {
 func TestAttack_DP_06_Schemes(t *testing.T) {
 	t.Parallel()
 	p, api := newProver(), mustAPI(t)
-	access, plain := p.bound(t), esSigner().good()
+	access, plain := p.boundToken(t), esSigner().validToken()
 	const where = `resource_metadata="https://api.test/.well-known/oauth-protected-resource"`
 	const invalid = `error="invalid_token", error_description="The access token is not valid for this API.", `
 	algs := `algs="` + strings.Join(ProofAlgorithms(), " ") + `", `
@@ -362,66 +362,66 @@ func TestAttack_DP_06_Schemes(t *testing.T) {
 		status     int
 		challenges []string
 	}{
-		"DP-06 bound as Bearer": {authorization("Bearer " + access), 401, []string{`Bearer ` + invalid + where, `DPoP ` + algs + where}},
+		"DP-06 bound as Bearer": {setAuthorization("Bearer " + access), 401, []string{`Bearer ` + invalid + where, `DPoP ` + algs + where}},
 		"DP-06 bound as Bearer, with proof": {func(r *http.Request) {
-			authorization("Bearer " + access)(r)
+			setAuthorization("Bearer " + access)(r)
 			r.Header.Set("DPoP", p.proof(access, nil))
 		}, 401, []string{`Bearer ` + invalid + where, `DPoP ` + algs + where}},
-		"DP-06 unbound with DPoP": {with(plain, p.proof(plain, nil)), 401, []string{`DPoP ` + invalid + algs + where}},
-		"DP-06 key of another":    {with(access, newProver().proof(access, nil)), 401, []string{`DPoP ` + invalid + algs + where}},
-		"two headers":             {authorization("Bearer "+plain, "DPoP "+access), 400, nil},
+		"DP-06 unbound with DPoP": {setProofs(plain, p.proof(plain, nil)), 401, []string{`DPoP ` + invalid + algs + where}},
+		"DP-06 key of another":    {setProofs(access, newProver().proof(access, nil)), 401, []string{`DPoP ` + invalid + algs + where}},
+		"two headers":             {setAuthorization("Bearer "+plain, "DPoP "+access), 400, nil},
 		"no token":                {func(*http.Request) {}, 401, []string{`Bearer ` + where, `DPoP ` + algs + where}},
-		"plain Bearer":            {authorization("Bearer " + plain), 418, nil},
+		"plain Bearer":            {setAuthorization("Bearer " + plain), 418, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			res := ask(api, tt.prepare)
+			res := sendRequest(api, tt.prepare)
 			if got := res.Header["Www-Authenticate"]; res.StatusCode != tt.status || tt.challenges != nil && strings.Join(got, "\n") != strings.Join(tt.challenges, "\n") {
 				t.Errorf("%s\n%s\nwant\n%s", res.Status, strings.Join(got, "\n"), strings.Join(tt.challenges, "\n"))
 			}
 		})
 	}
 	t.Run("DP-06 without a Resource", func(t *testing.T) {
-		h := standard(t).Require()(teapot)
-		wantProblem(t, ask(h, with(access, p.proof(access, nil))), 401, "missing_token", "Bearer")
-		wantProblem(t, ask(h, authorization("Bearer "+access)), 401, "invalid_token", invalidToken)
+		h := newStandardGuard(t).Require()(teapot)
+		wantProblem(t, sendRequest(h, setProofs(access, p.proof(access, nil))), 401, "missing_token", "Bearer")
+		wantProblem(t, sendRequest(h, setAuthorization("Bearer "+access)), 401, "invalid_token", invalidToken)
 	})
 	t.Run("DP-06 other confirmations", func(t *testing.T) {
 		for _, cnf := range []any{map[string]any{}, map[string]any{"x5t#S256": "x"}, map[string]any{"jkt": p.jkt(t), "x5t#S256": "x"}, map[string]any{"jkt": ""}} {
-			odd := esSigner().token(esSigner().header(), good(map[string]any{"cnf": cnf}))
-			for _, prepare := range []func(*http.Request){authorization("Bearer " + odd), with(odd, p.proof(odd, nil))} {
-				if res := ask(api, prepare); res.StatusCode != 401 {
+			odd := esSigner().token(esSigner().header(), validPayload(map[string]any{"cnf": cnf}))
+			for _, prepare := range []func(*http.Request){setAuthorization("Bearer " + odd), setProofs(odd, p.proof(odd, nil))} {
+				if res := sendRequest(api, prepare); res.StatusCode != 401 {
 					t.Errorf("%v: %s", cnf, res.Status)
 				}
 			}
 		}
 	})
 	t.Run("bound tokens alone", func(t *testing.T) {
-		strict, _ := guarded(t, func(c *Config) { c.DPoPRequired = true })
-		res := ask(strict, authorization("Bearer "+plain))
+		strict, _ := newProofAPI(t, func(c *Config) { c.DPoPRequired = true })
+		res := sendRequest(strict, setAuthorization("Bearer "+plain))
 		if got := res.Header["Www-Authenticate"]; res.StatusCode != 401 || len(got) != 1 || !strings.HasPrefix(got[0], "DPoP ") {
 			t.Errorf("%s %q", res.Status, got)
 		}
-		if res := ask(strict, with(access, p.proof(access, nil))); res.StatusCode != 418 {
+		if res := sendRequest(strict, setProofs(access, p.proof(access, nil))); res.StatusCode != 418 {
 			t.Error(res.Status)
 		}
 	})
 	t.Run("Verify", func(t *testing.T) {
-		g := standard(t)
-		refuses(t, g, access, ErrProofRequired)
+		g := newStandardGuard(t)
+		requireRefused(t, g, access, ErrProofRequired)
 		if c, err := g.InsecureVerifyWithoutProof(t.Context(), access); err != nil || c.JKT != p.jkt(t) {
 			t.Errorf("%+v, %v", c, err)
 		}
-		refuses(t, g, access, ErrProofRequired) // remembered now
+		requireRefused(t, g, access, ErrProofRequired) // remembered now
 	})
 }
 
 func TestAttack_DP_08_Nonces(t *testing.T) {
 	t.Parallel()
 	p, key := newProver(), []byte(strings.Repeat("k", 32))
-	api, clock := guarded(t, func(c *Config) { c.DPoPNonces, c.DPoPNonceKey = true, key })
-	access := p.bound(t)
+	api, clock := newProofAPI(t, func(c *Config) { c.DPoPNonces, c.DPoPNonceKey = true, key })
+	access := p.boundToken(t)
 	try := func(nonce any) *http.Response {
-		return ask(api, with(access, p.proof(access, map[string]any{"nonce": nonce, "iat": clock.Now().Unix()})))
+		return sendRequest(api, setProofs(access, p.proof(access, map[string]any{"nonce": nonce, "iat": clock.Now().Unix()})))
 	}
 	res := try(nil)
 	nonce := res.Header.Get("DPoP-Nonce")
@@ -445,12 +445,12 @@ func TestAttack_DP_08_Nonces(t *testing.T) {
 		t.Errorf("DP-08 expired nonce: %s", res.Status)
 	}
 	// Another instance with the same key takes the same nonces; one without does not.
-	second, _ := guarded(t, func(c *Config) { c.DPoPNonces, c.DPoPNonceKey, c.Now = true, key, clock.Now })
-	stranger, _ := guarded(t, func(c *Config) { c.DPoPNonces, c.Now = true, clock.Now })
+	second, _ := newProofAPI(t, func(c *Config) { c.DPoPNonces, c.DPoPNonceKey, c.Now = true, key, clock.Now })
+	stranger, _ := newProofAPI(t, func(c *Config) { c.DPoPNonces, c.Now = true, clock.Now })
 	fresh := try(nil).Header.Get("DPoP-Nonce")
-	access = esSigner().token(esSigner().header(), good(map[string]any{"cnf": map[string]any{"jkt": p.jkt(t)}, "exp": clock.Now().Add(time.Hour).Unix()}))
+	access = esSigner().token(esSigner().header(), validPayload(map[string]any{"cnf": map[string]any{"jkt": p.jkt(t)}, "exp": clock.Now().Add(time.Hour).Unix()}))
 	for want, h := range map[int]http.Handler{418: second, 401: stranger} {
-		if res := ask(h, with(access, p.proof(access, map[string]any{"nonce": fresh, "iat": clock.Now().Unix()}))); res.StatusCode != want {
+		if res := sendRequest(h, setProofs(access, p.proof(access, map[string]any{"nonce": fresh, "iat": clock.Now().Unix()}))); res.StatusCode != want {
 			t.Errorf("DP-08 at another instance: %s, want %d", res.Status, want)
 		}
 	}
@@ -461,13 +461,13 @@ func FuzzProof(f *testing.F) {
 	p := prover{edSigner()}
 	head := p.proofHeader()
 	for _, header := range []string{head, `{}`, strings.Replace(head, "{", `{"crit":[],`, 1), strings.Replace(head, `"x"`, `"d":"AA","x"`, 1)} {
-		f.Add(header, says("", nil), uint16(0), byte(0), uint8(0))
-		f.Add(header, says("", nil), uint16(40), byte('A'), uint8(1))
+		f.Add(header, proofPayload("", nil), uint16(0), byte(0), uint8(0))
+		f.Add(header, proofPayload("", nil), uint16(40), byte('A'), uint8(1))
 	}
-	f.Add(head, strings.Replace(says("", nil), `"htm"`, `"htm":"PUT","htm"`, 1), uint16(0), byte(0), uint8(0))
+	f.Add(head, strings.Replace(proofPayload("", nil), `"htm"`, `"htm":"PUT","htm"`, 1), uint16(0), byte(0), uint8(0))
 	f.Fuzz(func(t *testing.T, header, payload string, at uint16, b byte, how uint8) {
 		original := p.token(header, payload)
-		raw := disturb(original, int(at), b, how)
+		raw := mutateToken(original, int(at), b, how)
 		got, err := CheckProof([]string{raw}, asked)
 		if err != nil {
 			var e *ProofError

@@ -42,13 +42,13 @@ func TestRepair_B4_GuardTakesEverySpelling(t *testing.T) {
 	t.Parallel()
 	s := esSigner()
 	for _, configured := range spellings[:3] {
-		g := newGuard(t, newStation(s.jwk(nil)), newClock(), func(c *Config) { c.Resource = configured })
+		g := newGuard(t, newIssuerStub(s.jwk(nil)), newClock(), func(c *Config) { c.Resource = configured })
 		for _, aud := range spellings {
-			accepts(t, g, s.token(s.header(), good(map[string]any{"aud": aud})))
-			accepts(t, g, s.token(s.header(), good(map[string]any{"aud": []string{"https://other.test", aud}})))
+			requireAccepted(t, g, s.token(s.header(), validPayload(map[string]any{"aud": aud})))
+			requireAccepted(t, g, s.token(s.header(), validPayload(map[string]any{"aud": []string{"https://other.test", aud}})))
 		}
 		for _, aud := range []string{"https://api.test/v1", "http://api.test", "https://api.test:8443", "https://api.test."} {
-			refuses(t, g, s.token(s.header(), good(map[string]any{"aud": aud})), ErrAudience)
+			requireRefused(t, g, s.token(s.header(), validPayload(map[string]any{"aud": aud})), ErrAudience)
 		}
 	}
 }

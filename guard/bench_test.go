@@ -31,9 +31,9 @@ func benchRequest(token string) *http.Request {
 }
 
 func BenchmarkVerifyHot(b *testing.B) {
-	g := standard(b)
-	token, ctx := esSigner().good(), context.Background()
-	accepts(b, g, token)
+	g := newStandardGuard(b)
+	token, ctx := esSigner().validToken(), context.Background()
+	requireAccepted(b, g, token)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := g.Verify(ctx, token); err != nil {
@@ -46,11 +46,11 @@ func BenchmarkVerifyHot(b *testing.B) {
 // signature check of the same bytes. Compare within one run.
 func BenchmarkVerifyCold(b *testing.B) {
 	for _, s := range []signer{esSigner(), rsSigner(), edSigner()} {
-		g := newGuard(b, newStation(s.jwk(nil)), newClock(), func(c *Config) { c.CacheSize = -1 })
-		token, ctx := s.good(), context.Background()
+		g := newGuard(b, newIssuerStub(s.jwk(nil)), newClock(), func(c *Config) { c.CacheSize = -1 })
+		token, ctx := s.validToken(), context.Background()
 		p, _ := cut(token, []byte(token))
 		sig, _ := strict.DecodeString(string(p.signature))
-		other := s.token(`{"kid":"`+s.kid+`","alg":"`+s.alg+`","typ":"at+jwt"}`, good(nil))
+		other := s.token(`{"kid":"`+s.kid+`","alg":"`+s.alg+`","typ":"at+jwt"}`, validPayload(nil))
 		b.Run(s.alg+"/raw", func(b *testing.B) {
 			der := sig
 			if key, ok := s.private.Public().(*ecdsa.PublicKey); ok {
@@ -59,7 +59,7 @@ func BenchmarkVerifyCold(b *testing.B) {
 				_ = key
 			}
 			for b.Loop() {
-				if !rawVerify(s, p.input, der) {
+				if !verifyRaw(s, p.input, der) {
 					b.Fatal("refused")
 				}
 			}
@@ -83,7 +83,7 @@ func BenchmarkVerifyCold(b *testing.B) {
 	}
 }
 
-func rawVerify(s signer, input, sig []byte) bool {
+func verifyRaw(s signer, input, sig []byte) bool {
 	switch pub := s.private.Public().(type) {
 	case *ecdsa.PublicKey:
 		d := sha256.Sum256(input)
@@ -98,8 +98,8 @@ func rawVerify(s signer, input, sig []byte) bool {
 }
 
 func BenchmarkMiddleware(b *testing.B) {
-	g := standard(b)
-	token := esSigner().good()
+	g := newStandardGuard(b)
+	token := esSigner().validToken()
 	for name, h := range map[string]http.Handler{
 		"bare":    nothing{},
 		"guarded": g.Require(Scope("orders:read"), Role("clerk"))(nothing{}),
@@ -125,7 +125,7 @@ func BenchmarkMiddleware(b *testing.B) {
 }
 
 func BenchmarkParseClaims(b *testing.B) {
-	payload := good(nil)
+	payload := validPayload(nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := parseClaims(payload); err != nil {
@@ -139,8 +139,8 @@ func BenchmarkParseClaims(b *testing.B) {
 func BenchmarkColdRatio(b *testing.B) {
 	for _, s := range []signer{esSigner(), rsSigner(), edSigner()} {
 		b.Run(s.alg, func(b *testing.B) {
-			g := newGuard(b, newStation(s.jwk(nil)), newClock(), nil)
-			first := s.good()
+			g := newGuard(b, newIssuerStub(s.jwk(nil)), newClock(), nil)
+			first := s.validToken()
 			p, _ := cut(first, []byte(first))
 			sig, _ := strict.DecodeString(string(p.signature))
 			if s.alg == "ES256" {
@@ -150,10 +150,10 @@ func BenchmarkColdRatio(b *testing.B) {
 			input, ctx := p.input, context.Background()
 			tokens := make([]string, 500)
 			for i := range tokens {
-				tokens[i] = s.good()
+				tokens[i] = s.validToken()
 				if s.alg != "ES256" { // deterministic signatures: make them differ
-					tokens[i] = s.token(s.header(), good(map[string]any{"jti": i}))
-					tokens[i] = s.token(s.header(), good(map[string]any{"jti": tokens[i][len(tokens[i])-20:]}))
+					tokens[i] = s.token(s.header(), validPayload(map[string]any{"jti": i}))
+					tokens[i] = s.token(s.header(), validPayload(map[string]any{"jti": tokens[i][len(tokens[i])-20:]}))
 				}
 			}
 			var raw, guarded []time.Duration
@@ -161,7 +161,7 @@ func BenchmarkColdRatio(b *testing.B) {
 				for _, token := range tokens {
 					g.cache.forget(token)
 					t0 := time.Now()
-					rawVerify(s, input, sig)
+					verifyRaw(s, input, sig)
 					t1 := time.Now()
 					if _, err := g.Verify(ctx, token); err != nil {
 						b.Fatal(err)

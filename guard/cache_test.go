@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestCacheIsBounded(t *testing.T) {
+func TestCache_IsBounded(t *testing.T) {
 	t.Parallel()
 	const size = 1024
 	c := newCache(size)
@@ -44,11 +44,11 @@ func requireEntry(t *testing.T, g *Guard, token string) *entry {
 	return en
 }
 
-func TestCacheNeverOutlivesExp(t *testing.T) {
+func TestCache_EndsAtExp(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g := newGuard(t, newStation(esSigner().jwk(nil)), c, nil)
-	token := esSigner().good()
+	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), c, nil)
+	token := esSigner().validToken()
 	first := requireEntry(t, g, token)
 	if requireEntry(t, g, token) != first {
 		t.Error("the second time was not from the cache")
@@ -58,43 +58,43 @@ func TestCacheNeverOutlivesExp(t *testing.T) {
 		t.Error("served from the cache after exp")
 	}
 	c.Advance(DefaultLeeway)
-	refuses(t, g, token, ErrExpired)
+	requireRefused(t, g, token, ErrExpired)
 }
 
-func TestCacheIsKeyedByTheWholeToken(t *testing.T) {
+func TestCache_IsKeyedByTheWholeToken(t *testing.T) {
 	t.Parallel()
-	g := standard(t)
-	alice := esSigner().good()
-	bob := esSigner().token(esSigner().header(), good(map[string]any{"sub": "bob"}))
-	accepts(t, g, alice)
-	accepts(t, g, bob)
-	h, p, _ := cut3(alice)
-	_, _, s := cut3(bob)
-	refuses(t, g, h+"."+p+"."+s, ErrSignature)
-	if accepts(t, g, bob).Subject != "bob" || accepts(t, g, alice).Subject != "alice" {
+	g := newStandardGuard(t)
+	alice := esSigner().validToken()
+	bob := esSigner().token(esSigner().header(), validPayload(map[string]any{"sub": "bob"}))
+	requireAccepted(t, g, alice)
+	requireAccepted(t, g, bob)
+	h, p, _ := splitToken(alice)
+	_, _, s := splitToken(bob)
+	requireRefused(t, g, h+"."+p+"."+s, ErrSignature)
+	if requireAccepted(t, g, bob).Subject != "bob" || requireAccepted(t, g, alice).Subject != "alice" {
 		t.Error("mixed up")
 	}
 }
 
-func TestCacheOff(t *testing.T) {
+func TestCache_CanBeDisabled(t *testing.T) {
 	t.Parallel()
-	g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) { c.CacheSize = -1 })
-	token := esSigner().good()
+	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), newClock(), func(c *Config) { c.CacheSize = -1 })
+	token := esSigner().validToken()
 	if first := requireEntry(t, g, token); first == requireEntry(t, g, token) {
 		t.Error("remembered")
 	}
 	// Long tokens are not remembered either: the cache is bounded in bytes.
-	g = standard(t)
-	token = esSigner().token(esSigner().header(), good(map[string]any{"x": fmt.Sprintf("%05000d", 1)}))
+	g = newStandardGuard(t)
+	token = esSigner().token(esSigner().header(), validPayload(map[string]any{"x": fmt.Sprintf("%05000d", 1)}))
 	if first := requireEntry(t, g, token); first == requireEntry(t, g, token) {
 		t.Error("remembered")
 	}
 }
 
-func TestHotPathAllocations(t *testing.T) {
-	g := standard(t) // not parallel: it measures
-	token, ctx := esSigner().good(), context.Background()
-	accepts(t, g, token)
+func TestVerify_AllocatesNothingFromCache(t *testing.T) {
+	g := newStandardGuard(t) // not parallel: it measures
+	token, ctx := esSigner().validToken(), context.Background()
+	requireAccepted(t, g, token)
 	if n := testing.AllocsPerRun(1000, func() { _, _ = g.Verify(ctx, token) }); n > 1 {
 		t.Errorf("Verify allocates %v times", n)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestConfigMistakes(t *testing.T) {
+func TestNew_RefusesInvalidConfig(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -39,7 +39,7 @@ func TestConfigMistakes(t *testing.T) {
 		}, []string{"FetchKeys"}},
 		{"http, keys from elsewhere", func(c *Config) {
 			c.Issuer = "http://id.test"
-			c.FetchKeys = func(context.Context) ([]byte, error) { return jwks(esSigner().jwk(nil)), nil }
+			c.FetchKeys = func(context.Context) ([]byte, error) { return encodeJWKS(esSigner().jwk(nil)), nil }
 		}, nil},
 		{"none", func(c *Config) { c.Algorithms = []string{"none"} }, []string{"Algorithms"}},
 		{"stale before renewed", func(c *Config) { c.MaxStale = time.Second }, []string{"MaxStale"}},
@@ -51,7 +51,7 @@ func TestConfigMistakes(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := Config{Issuer: issuerURL, HTTPClient: &http.Client{Transport: newStation(esSigner().jwk(nil))}}
+			c := Config{Issuer: issuerURL, HTTPClient: &http.Client{Transport: newIssuerStub(esSigner().jwk(nil))}}
 			tt.change(&c)
 			_, err := New(context.Background(), c)
 			var fields []string
@@ -72,15 +72,15 @@ func TestConfigMistakes(t *testing.T) {
 	}
 }
 
-func TestAudienceAndAlgorithms(t *testing.T) {
+func TestVerify_ChecksAudienceAndAlgorithms(t *testing.T) {
 	t.Parallel()
-	st := newStation(esSigner().jwk(nil), rsSigner().jwk(nil))
+	st := newIssuerStub(esSigner().jwk(nil), rsSigner().jwk(nil))
 	g := newGuard(t, st, newClock(), func(c *Config) {
 		c.Audience = "https://orders.test"
 		c.Algorithms = []string{"RS256"}
 	})
 	change := map[string]any{"aud": "https://orders.test"}
-	accepts(t, g, rsSigner().token(rsSigner().header(), good(change)))
-	refuses(t, g, rsSigner().good(), ErrAudience)
-	refuses(t, g, esSigner().token(esSigner().header(), good(change)), ErrAlgorithm)
+	requireAccepted(t, g, rsSigner().token(rsSigner().header(), validPayload(change)))
+	requireRefused(t, g, rsSigner().validToken(), ErrAudience)
+	requireRefused(t, g, esSigner().token(esSigner().header(), validPayload(change)), ErrAlgorithm)
 }

@@ -32,8 +32,8 @@ func Example() {
 		claims, _ := guard.FromContext(r.Context())
 		fmt.Fprint(w, "hello, ", claims.Subject)
 	})))
-	mux.Handle("GET /orders", g.Require(guard.Scope("orders:read"))(say("two orders")))
-	mux.Handle("GET /admin", g.Require(guard.Role("admin"))(say("welcome")))
+	mux.Handle("GET /orders", g.Require(guard.Scope("orders:read"))(writeText("two orders")))
+	mux.Handle("GET /admin", g.Require(guard.Role("admin"))(writeText("welcome")))
 
 	token := issuer.Mint(guardtest.Token{Subject: "alice", Scopes: []string{"orders:read"}})
 	for _, path := range []string{"/hello", "/orders", "/admin"} {
@@ -121,7 +121,7 @@ func ExampleConfig_resource() {
 	issuer := guardtest.New(failer{})
 	g := issuer.Guard() // its configuration has the Resource https://api.test
 	mux := http.NewServeMux()
-	mux.Handle("GET /orders", g.Require(guard.Scope("orders:read"))(say("two orders\n")))
+	mux.Handle("GET /orders", g.Require(guard.Scope("orders:read"))(writeText("two orders\n")))
 	mux.Handle(g.MetadataPath(), g.Metadata())
 
 	key := issuer.NewKey()
@@ -149,7 +149,7 @@ func ExampleConfig_resource() {
 // Transfers require a sign-in within the last five minutes.
 func ExampleMaxAge() {
 	issuer := guardtest.New(failer{})
-	transfers := issuer.Guard().Require(guard.Scope("pay"), guard.MaxAge(5*time.Minute))(say("done\n"))
+	transfers := issuer.Guard().Require(guard.Scope("pay"), guard.MaxAge(5*time.Minute))(writeText("done\n"))
 
 	r := httptest.NewRequest("POST", "/transfers", nil)
 	issuer.Authorize(r, guardtest.Token{Scopes: []string{"pay"}})
@@ -182,7 +182,7 @@ func ExampleClaims_Claim() {
 	// Output: pro 5
 }
 
-func say(text string) http.Handler {
+func writeText(text string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, text) })
 }
 

@@ -58,7 +58,7 @@ type signer struct {
 }
 
 var (
-	esSigner = sync.OnceValue(func() signer { return newES(elliptic.P256(), "ES256", "es-1") })
+	esSigner = sync.OnceValue(func() signer { return newECDSASigner(elliptic.P256(), "ES256", "es-1") })
 	rsSigner = sync.OnceValue(func() signer {
 		k, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
@@ -75,7 +75,7 @@ var (
 	})
 )
 
-func newES(curve elliptic.Curve, alg, kid string) signer {
+func newECDSASigner(curve elliptic.Curve, alg, kid string) signer {
 	k, err := ecdsa.GenerateKey(curve, rand.Reader)
 	if err != nil {
 		panic(err)
@@ -83,7 +83,7 @@ func newES(curve elliptic.Curve, alg, kid string) signer {
 	return signer{kid, alg, k}
 }
 
-func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+func encodeBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // jwk is the public entry of a key set; more overrides members, nil removes.
 func (s signer) jwk(more map[string]any) map[string]any {
@@ -96,11 +96,11 @@ func (s signer) jwk(more map[string]any) map[string]any {
 		}
 		half := (len(point) - 1) / 2
 		m["kty"], m["crv"] = "EC", pub.Params().Name
-		m["x"], m["y"] = b64(point[1:1+half]), b64(point[1+half:])
+		m["x"], m["y"] = encodeBase64(point[1:1+half]), encodeBase64(point[1+half:])
 	case *rsa.PublicKey:
-		m["kty"], m["n"], m["e"] = "RSA", b64(pub.N.Bytes()), b64(big.NewInt(int64(pub.E)).Bytes())
+		m["kty"], m["n"], m["e"] = "RSA", encodeBase64(pub.N.Bytes()), encodeBase64(big.NewInt(int64(pub.E)).Bytes())
 	case ed25519.PublicKey:
-		m["kty"], m["crv"], m["x"] = "OKP", "Ed25519", b64(pub)
+		m["kty"], m["crv"], m["x"] = "OKP", "Ed25519", encodeBase64(pub)
 	}
 	for k, v := range more {
 		if v == nil {
@@ -119,8 +119,8 @@ func (s signer) header() string {
 
 // token signs any header and any payload, whatever they say.
 func (s signer) token(header, payload string) string {
-	input := b64([]byte(header)) + "." + b64([]byte(payload))
-	return input + "." + b64(s.sign(input))
+	input := encodeBase64([]byte(header)) + "." + encodeBase64([]byte(payload))
+	return input + "." + encodeBase64(s.sign(input))
 }
 
 func (s signer) sign(input string) []byte {
@@ -162,8 +162,8 @@ func (s signer) sign(input string) []byte {
 	return sig
 }
 
-// good is a payload that is accepted, changed as told; nil removes a claim.
-func good(change map[string]any) string {
+// validPayload returns a payload that is accepted, with changes; nil removes a claim.
+func validPayload(change map[string]any) string {
 	m := map[string]any{
 		"iss": issuerURL, "sub": "alice", "aud": issuerURL, "client_id": "first-party",
 		"exp": start.Add(15 * time.Minute).Unix(), "iat": start.Unix(), "jti": "jti-1", "sid": "sid-1",
@@ -183,9 +183,9 @@ func good(change map[string]any) string {
 	return string(b)
 }
 
-func (s signer) good() string { return s.token(s.header(), good(nil)) }
+func (s signer) validToken() string { return s.token(s.header(), validPayload(nil)) }
 
-func jwks(entries ...any) []byte {
+func encodeJWKS(entries ...any) []byte {
 	b, err := json.Marshal(map[string]any{"keys": entries})
 	if err != nil {
 		panic(err)
@@ -193,38 +193,38 @@ func jwks(entries ...any) []byte {
 	return b
 }
 
-// station is an issuer's HTTP side. answer may be replaced while it runs.
-type station struct {
+// issuerStub answers as an issuer's HTTP server. answer may be replaced while it runs.
+type issuerStub struct {
 	mu     sync.Mutex
 	answer func(r *http.Request) (*http.Response, error)
 	hits   map[string]int
 	hosts  map[string]int
 }
 
-func newStation(entries ...any) *station {
-	s := &station{hits: map[string]int{}, hosts: map[string]int{}}
-	s.publish(entries...)
+func newIssuerStub(entries ...any) *issuerStub {
+	s := &issuerStub{hits: map[string]int{}, hosts: map[string]int{}}
+	s.publishKeys(entries...)
 	return s
 }
 
-func (s *station) set(answer func(r *http.Request) (*http.Response, error)) {
+func (s *issuerStub) setAnswer(answer func(r *http.Request) (*http.Response, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answer = answer
 }
 
-// publish answers discovery, and the key set with these entries.
-func (s *station) publish(entries ...any) {
-	body := jwks(entries...)
-	s.set(func(r *http.Request) (*http.Response, error) {
+// publishKeys answers discovery, and the key set with these entries.
+func (s *issuerStub) publishKeys(entries ...any) {
+	body := encodeJWKS(entries...)
+	s.setAnswer(func(r *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(r.URL.Path, "/openid-configuration") {
-			return reply(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+issuerURL+`/.well-known/jwks.json"}`), nil
+			return newResponse(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+issuerURL+`/.well-known/jwks.json"}`), nil
 		}
-		return reply(200, string(body)), nil
+		return newResponse(200, string(body)), nil
 	})
 }
 
-func (s *station) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *issuerStub) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	s.hits[r.URL.Path]++
 	s.hosts[r.URL.Host]++
@@ -237,22 +237,22 @@ func (s *station) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// keyFetches counts requests for the key set.
-func (s *station) keyFetches() int { return s.asked("/t/acme/.well-known/jwks.json") }
+// countKeyFetches counts requests for the key set.
+func (s *issuerStub) countKeyFetches() int { return s.countRequests("/t/acme/.well-known/jwks.json") }
 
-// asked counts requests for a path, or to a host.
-func (s *station) asked(what string) int {
+// countRequests counts requests for a path, or to a host.
+func (s *issuerStub) countRequests(what string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.hits[what] + s.hosts[what]
 }
 
-func reply(status int, body string) *http.Response {
+func newResponse(status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, ContentLength: -1, Body: io.NopCloser(strings.NewReader(body))}
 }
 
 // newGuard trusts the station and follows the clock.
-func newGuard(t testing.TB, s *station, c *clock, change func(*Config)) *Guard {
+func newGuard(t testing.TB, s *issuerStub, c *clock, change func(*Config)) *Guard {
 	t.Helper()
 	config := Config{Issuer: issuerURL, HTTPClient: &http.Client{Transport: s}, Now: c.Now}
 	config.Logger = slog.New(slog.DiscardHandler)
@@ -266,14 +266,14 @@ func newGuard(t testing.TB, s *station, c *clock, change func(*Config)) *Guard {
 	return g
 }
 
-// standard is a guard with one key of each kind.
-func standard(t testing.TB) *Guard {
+// newStandardGuard returns a guard that trusts one key of each kind.
+func newStandardGuard(t testing.TB) *Guard {
 	t.Helper()
-	return newGuard(t, newStation(esSigner().jwk(nil), rsSigner().jwk(nil), edSigner().jwk(nil)), newClock(), nil)
+	return newGuard(t, newIssuerStub(esSigner().jwk(nil), rsSigner().jwk(nil), edSigner().jwk(nil)), newClock(), nil)
 }
 
-// accepts fails the test unless the token is accepted.
-func accepts(t testing.TB, g *Guard, token string) *Claims {
+// requireAccepted fails the test unless the token is accepted.
+func requireAccepted(t testing.TB, g *Guard, token string) *Claims {
 	t.Helper()
 	c, err := g.Verify(context.Background(), token)
 	if err != nil {
@@ -283,9 +283,9 @@ func accepts(t testing.TB, g *Guard, token string) *Claims {
 	return c
 }
 
-// refuses fails the test unless the token is refused for the reason with the
+// requireRefused fails the test unless the token is refused for the reason with the
 // status.
-func refuses(t testing.TB, g *Guard, token string, reason error) *Error {
+func requireRefused(t testing.TB, g *Guard, token string, reason error) *Error {
 	t.Helper()
 	_, err := g.Verify(context.Background(), token)
 	var e *Error

@@ -20,12 +20,12 @@ import (
 // go-jose. The token is signed for real, then one byte of it is changed.
 func FuzzVerify(f *testing.F) {
 	s := edSigner()
-	keys, _, err := parseKeySet(jwks(s.jwk(nil), esSigner().jwk(nil)), supported)
+	keys, _, err := parseKeySet(encodeJWKS(s.jwk(nil), esSigner().jwk(nil)), supported)
 	if err != nil {
 		f.Fatal(err)
 	}
 	set := newKeySet(keys, start)
-	claims := good(nil)
+	claims := validPayload(nil)
 	for _, header := range []string{s.header(), `{"kid":"ed-1","alg":"EdDSA","typ":"at+jwt"}`, `{"alg":"EdDSA","typ":"at+jwt"}`,
 		`{"alg":"EdDSA","alg":"none","typ":"at+jwt"}`, `{"alg":"EdDSA","typ":"at+jwt","crit":[]}`, `{}`, ""} {
 		f.Add(header, claims, uint16(0), byte(0), uint8(0))
@@ -35,12 +35,12 @@ func FuzzVerify(f *testing.F) {
 	f.Add(s.header(), strings.Replace(claims, `"sub"`, `"sub":"root","sub"`, 1), uint16(0), byte(0), uint8(0))
 	f.Fuzz(func(t *testing.T, header, payload string, at uint16, b byte, how uint8) {
 		original := s.token(header, payload)
-		token := disturb(original, int(at), b, how)
+		token := mutateToken(original, int(at), b, how)
 		p, ok := cut(token, []byte(token))
 		if !ok {
 			return
 		}
-		general, accepted := generalPath(set, token, p)
+		general, accepted := verifyGeneralPath(set, token, p)
 		if with, known := set.byHeader[p.header]; known {
 			fast, e := verifyKnown(p, with)
 			if (e == nil) != accepted || fast != general {
@@ -64,7 +64,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-func disturb(token string, at int, b byte, how uint8) string {
+func mutateToken(token string, at int, b byte, how uint8) string {
 	i := at % len(token)
 	switch how % 4 {
 	case 1:
@@ -77,7 +77,7 @@ func disturb(token string, at int, b byte, how uint8) string {
 	return token
 }
 
-func generalPath(set *keySet, token string, p parts) (string, bool) {
+func verifyGeneralPath(set *keySet, token string, p parts) (string, bool) {
 	raw, ok := decodeParts(token, p)
 	if !ok {
 		return "", false
@@ -117,7 +117,7 @@ func sameClaims(t *testing.T, payload string) {
 }
 
 func FuzzJSON(f *testing.F) {
-	for _, s := range []string{good(nil), `{"a":1,"a":2}`, `{"a":[{"b":"\u00e9\ud83d"}]}`, "{\"a\":\"\xff\"}", `{"a":1e999}`, `{"a":-}`, `{} `} {
+	for _, s := range []string{validPayload(nil), `{"a":1,"a":2}`, `{"a":[{"b":"\u00e9\ud83d"}]}`, "{\"a\":\"\xff\"}", `{"a":1e999}`, `{"a":-}`, `{} `} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -142,8 +142,8 @@ func FuzzJSON(f *testing.F) {
 }
 
 func FuzzJWKS(f *testing.F) {
-	f.Add(jwks(esSigner().jwk(nil), rsSigner().jwk(nil), edSigner().jwk(nil)))
-	f.Add(jwks(esSigner().jwk(map[string]any{"alg": nil, "kid": nil}), map[string]any{"kty": "oct", "k": "AA"}))
+	f.Add(encodeJWKS(esSigner().jwk(nil), rsSigner().jwk(nil), edSigner().jwk(nil)))
+	f.Add(encodeJWKS(esSigner().jwk(map[string]any{"alg": nil, "kid": nil}), map[string]any{"kty": "oct", "k": "AA"}))
 	f.Add([]byte(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQ"},{"kty":"OKP","crv":"Ed25519","x":""},null,7,[]]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		keys, _, err := parseKeySet(body, supported)

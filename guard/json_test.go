@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestStrictJSON(t *testing.T) {
+func TestValidObject_RefusesLaxJSON(t *testing.T) {
 	t.Parallel()
 	for text, ok := range map[string]bool{
 		`{}`: true, ` { } `: true, `{"a":1}`: true, `{"a":{"b":[1,2,{"c":null}]},"d":true}`: true,
@@ -41,25 +41,25 @@ func validObject(text string) bool {
 	return p.next() < len(text) && text[p.i] == '{' && p.skip() == nil && p.next() == len(text)
 }
 
-func TestParseClaimsTypes(t *testing.T) {
+func TestParseClaims_RefusesWrongTypes(t *testing.T) {
 	t.Parallel()
 	for _, change := range []map[string]any{
 		{"sub": 7}, {"sub": nil}, {"sub": ""}, {"scope": []string{"a"}}, {"scope": "a  b"}, {"scope": " a"}, {"roles": "admin"},
 		{"roles": []any{"a", 1}}, {"roles": map[string]any{}}, {"permissions": "x"}, {"amr": "pwd"}, {"acr": 1}, {"sid": []int{}},
 		{"auth_time": "yesterday"}, {"client_id": []string{"a"}}, {"jti": 5}, {"iat": true}, {"nbf": "1"},
 	} {
-		if _, err := parseClaims(good(change)); err == nil {
+		if _, err := parseClaims(validPayload(change)); err == nil {
 			t.Errorf("%v is accepted", change)
 		}
 	}
-	c, err := parseClaims(good(map[string]any{"sub": "ü\"😀\\", "roles": []string{}, "exp": 4102444800.9}))
+	c, err := parseClaims(validPayload(map[string]any{"sub": "ü\"😀\\", "roles": []string{}, "exp": 4102444800.9}))
 	if err != nil || c.Subject != "ü\"😀\\" || len(c.Roles) != 0 || c.ExpiresAt.Unix() != 4102444800 {
 		t.Error(c, err)
 	}
-	if _, err := parseClaims(strings.Replace(good(nil), `"sub":`, `"sub":"root","sub":`, 1)); err == nil {
+	if _, err := parseClaims(strings.Replace(validPayload(nil), `"sub":`, `"sub":"root","sub":`, 1)); err == nil {
 		t.Error("two subjects are accepted")
 	}
-	if _, err := parseClaims(good(nil) + " {}"); err == nil {
+	if _, err := parseClaims(validPayload(nil) + " {}"); err == nil {
 		t.Error("trailing data is accepted")
 	}
 }

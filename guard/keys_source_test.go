@@ -15,38 +15,38 @@ import (
 // start or later; an address in the configuration does.
 func TestRepair_H3_KeysAreAtTheIssuer(t *testing.T) {
 	t.Parallel()
-	evil, es := newES(elliptic.P256(), "ES256", "evil"), esSigner()
+	evil, es := newECDSASigner(elliptic.P256(), "ES256", "evil"), esSigner()
 	const elsewhere = "https://keys.elsewhere.test/jwks.json"
 	var turned, broken atomic.Bool
-	st := newStation()
-	st.set(func(r *http.Request) (*http.Response, error) {
+	st := newIssuerStub()
+	st.setAnswer(func(r *http.Request) (*http.Response, error) {
 		switch address := r.URL.String(); {
 		case strings.HasSuffix(address, "/.well-known/openid-configuration") && turned.Load():
-			return reply(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+elsewhere+`"}`), nil
+			return newResponse(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+elsewhere+`"}`), nil
 		case strings.HasSuffix(address, "/.well-known/openid-configuration"):
-			return reply(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+issuerURL+`/jwks"}`), nil
+			return newResponse(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+issuerURL+`/jwks"}`), nil
 		case address == elsewhere:
-			return reply(200, string(jwks(evil.jwk(nil)))), nil
+			return newResponse(200, string(encodeJWKS(evil.jwk(nil)))), nil
 		case address == issuerURL+"/jwks" && !broken.Load():
-			return reply(200, string(jwks(es.jwk(nil)))), nil
+			return newResponse(200, string(encodeJWKS(es.jwk(nil)))), nil
 		}
-		return reply(404, ""), nil
+		return newResponse(404, ""), nil
 	})
 	c := newClock()
 	g := newGuard(t, st, c, nil)
-	accepts(t, g, es.good())
+	requireAccepted(t, g, es.validToken())
 
 	turned.Store(true)
 	broken.Store(true) // so the guard asks again where the keys are
 	for range 5 {
 		c.Advance(DefaultRefreshInterval)
-		refuses(t, g, evil.good(), ErrSignature)
-		accepts(t, g, es.token(es.header(), good(map[string]any{"exp": c.Now().Add(time.Hour).Unix()})))
+		requireRefused(t, g, evil.validToken(), ErrSignature)
+		requireAccepted(t, g, es.token(es.header(), validPayload(map[string]any{"exp": c.Now().Add(time.Hour).Unix()})))
 	}
 	if err := newGuard(t, st, newClock(), nil).Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "JWKSURL") {
 		t.Errorf("a guard that starts with the wrong document: %v", err)
 	}
-	accepts(t, newGuard(t, st, newClock(), func(c *Config) { c.JWKSURL = elsewhere }), evil.good())
+	requireAccepted(t, newGuard(t, st, newClock(), func(c *Config) { c.JWKSURL = elsewhere }), evil.validToken())
 }
 
 // An issuer that is not spelled as its document spells it is in the log and in what
@@ -55,9 +55,9 @@ func TestRepair_N8_WrongIssuerIsSaid(t *testing.T) {
 	t.Parallel()
 	const document = "https://id.test/acme"
 	for _, issuer := range []string{document + "/", "https://ID.test/acme"} {
-		st := newStation()
-		st.set(func(*http.Request) (*http.Response, error) {
-			return reply(200, `{"issuer":"`+document+`","jwks_uri":"`+document+`/jwks"}`), nil
+		st := newIssuerStub()
+		st.setAnswer(func(*http.Request) (*http.Response, error) {
+			return newResponse(200, `{"issuer":"`+document+`","jwks_uri":"`+document+`/jwks"}`), nil
 		})
 		var log bytes.Buffer
 		g := newGuard(t, st, newClock(), func(c *Config) {

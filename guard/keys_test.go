@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-func TestOneFetchForManyRequests(t *testing.T) {
+func TestKeys_FetchesOnceForManyRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		st := newStation()
-		body := string(jwks(esSigner().jwk(nil)))
-		st.set(func(r *http.Request) (*http.Response, error) {
+		st := newIssuerStub()
+		body := string(encodeJWKS(esSigner().jwk(nil)))
+		st.setAnswer(func(r *http.Request) (*http.Response, error) {
 			time.Sleep(time.Second)
-			return reply(200, body), nil
+			return newResponse(200, body), nil
 		})
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel() // New does not wait, and the fetch goes on without it
@@ -31,20 +31,20 @@ func TestOneFetchForManyRequests(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		for range 200 {
-			wg.Go(func() { accepts(t, g, esSigner().good()) })
+			wg.Go(func() { requireAccepted(t, g, esSigner().validToken()) })
 		}
 		wg.Wait()
-		if n := st.keyFetches(); n != 1 {
+		if n := st.countKeyFetches(); n != 1 {
 			t.Errorf("%d fetches", n)
 		}
 	})
 }
 
-func TestRequestGivesUpWithItsContext(t *testing.T) {
+func TestVerify_EndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		st := newStation()
-		st.set(func(r *http.Request) (*http.Response, error) {
+		st := newIssuerStub()
+		st.setAnswer(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})
@@ -54,30 +54,30 @@ func TestRequestGivesUpWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		began := time.Now()
-		if _, err := g.Verify(ctx, esSigner().good()); err == nil || time.Since(began) != time.Second {
+		if _, err := g.Verify(ctx, esSigner().validToken()); err == nil || time.Since(began) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 		time.Sleep(DefaultFetchTimeout) // the fetch belongs to nobody and ends by itself
 	})
 }
 
-func TestClockSetBack(t *testing.T) {
+func TestKeys_FetchesAgainAfterClockSetBack(t *testing.T) {
 	t.Parallel()
-	c, st := newClock(), newStation(esSigner().jwk(nil))
+	c, st := newClock(), newIssuerStub(esSigner().jwk(nil))
 	g := newGuard(t, st, c, nil)
 	c.Advance(-24 * time.Hour)
-	before := st.keyFetches()
+	before := st.countKeyFetches()
 	_ = g.Ready(context.Background())
-	waitFetch(g)
-	if st.keyFetches() == before {
+	waitForFetch(g)
+	if st.countKeyFetches() == before {
 		t.Error("no refresh until the clock catches up")
 	}
 }
 
-func TestDiscovery(t *testing.T) {
+func TestDiscovery_RefusesOtherIssuersAndHosts(t *testing.T) {
 	t.Parallel()
 	const elsewhere = "https://keys.test/acme"
-	body := string(jwks(esSigner().jwk(nil)))
+	body := string(encodeJWKS(esSigner().jwk(nil)))
 	for name, tt := range map[string]struct {
 		status   int
 		document string
@@ -98,15 +98,15 @@ func TestDiscovery(t *testing.T) {
 		"server error":       {500, "", issuerURL + "/.well-known/jwks.json", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			st := newStation()
-			st.set(func(r *http.Request) (*http.Response, error) {
+			st := newIssuerStub()
+			st.setAnswer(func(r *http.Request) (*http.Response, error) {
 				switch {
 				case strings.HasSuffix(r.URL.Path, "/.well-known/openid-configuration"):
-					return reply(tt.status, tt.document), nil
+					return newResponse(tt.status, tt.document), nil
 				case r.URL.String() == tt.keysAt:
-					return reply(200, body), nil
+					return newResponse(200, body), nil
 				}
-				return reply(404, ""), nil
+				return newResponse(404, ""), nil
 			})
 			g := newGuard(t, st, newClock(), nil)
 			if err := g.Ready(context.Background()); (err == nil) != tt.ok {
@@ -117,9 +117,9 @@ func TestDiscovery(t *testing.T) {
 }
 
 // Keys that moved are found again without a restart.
-func TestDiscoveryAgainAfterFailure(t *testing.T) {
+func TestDiscovery_FindsMovedKeys(t *testing.T) {
 	t.Parallel()
-	c, st := newClock(), newStation()
+	c, st := newClock(), newIssuerStub()
 	var moved atomic.Bool
 	at := func() string {
 		if moved.Load() {
@@ -127,52 +127,52 @@ func TestDiscoveryAgainAfterFailure(t *testing.T) {
 		}
 		return issuerURL + "/old"
 	}
-	body := string(jwks(esSigner().jwk(nil)))
-	st.set(func(r *http.Request) (*http.Response, error) {
+	body := string(encodeJWKS(esSigner().jwk(nil)))
+	st.setAnswer(func(r *http.Request) (*http.Response, error) {
 		switch r.URL.String() {
 		case issuerURL + "/.well-known/openid-configuration":
-			return reply(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+at()+`"}`), nil
+			return newResponse(200, `{"issuer":"`+issuerURL+`","jwks_uri":"`+at()+`"}`), nil
 		case at():
-			return reply(200, body), nil
+			return newResponse(200, body), nil
 		}
-		return reply(404, ""), nil
+		return newResponse(404, ""), nil
 	})
 	g := newGuard(t, st, c, nil)
 	moved.Store(true)
 	for range 2 {
 		c.Advance(DefaultRefreshInterval)
 		_ = g.Ready(context.Background())
-		waitFetch(g)
+		waitForFetch(g)
 	}
 	c.Advance(DefaultMaxStale - time.Minute)
 	if err := g.Ready(context.Background()); err != nil {
 		t.Error(err)
 	}
-	if st.asked("/t/acme/new") == 0 {
+	if st.countRequests("/t/acme/new") == 0 {
 		t.Error("the new place was not asked")
 	}
 }
 
-func TestFetchKeys(t *testing.T) {
+func TestConfig_FetchKeysReplacesDiscovery(t *testing.T) {
 	t.Parallel()
 	calls := 0
 	g, err := New(context.Background(), Config{
 		Issuer: issuerURL, Now: newClock().Now,
 		FetchKeys: func(context.Context) ([]byte, error) {
 			calls++
-			return jwks(esSigner().jwk(nil)), nil
+			return encodeJWKS(esSigner().jwk(nil)), nil
 		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepts(t, g, esSigner().good())
+	requireAccepted(t, g, esSigner().validToken())
 	if calls != 1 {
 		t.Errorf("%d calls", calls)
 	}
 }
 
-func TestMaxAge(t *testing.T) {
+func TestMaxAge_ParsesCacheControl(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]time.Duration{
 		"": 0, "no-store": 0, "max-age=300": 5 * time.Minute, "public, Max-Age=60, must-revalidate": time.Minute,

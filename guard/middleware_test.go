@@ -13,12 +13,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestRequirements(t *testing.T) {
+func TestRequire_RefusesMissingRights(t *testing.T) {
 	t.Parallel()
-	g := standard(t)
-	token := esSigner().token(esSigner().header(), good(map[string]any{
+	g := newStandardGuard(t)
+	token := esSigner().token(esSigner().header(), validPayload(map[string]any{
 		"scope": "a b", "roles": []string{"clerk", "admin"}, "permissions": []string{"orders.cancel"}}))
-	claims := accepts(t, g, token)
+	claims := requireAccepted(t, g, token)
 	for _, tt := range []struct {
 		name string
 		reqs []Requirement
@@ -48,7 +48,7 @@ func TestRequirements(t *testing.T) {
 				want = 403
 			}
 			for range 2 { // cold and remembered
-				if res := ask(g.Require(tt.reqs...)(teapot), authorization("Bearer "+token)); res.StatusCode != want {
+				if res := sendRequest(g.Require(tt.reqs...)(teapot), setAuthorization("Bearer "+token)); res.StatusCode != want {
 					t.Errorf("Require: %s", res.Status)
 				}
 			}
@@ -56,7 +56,7 @@ func TestRequirements(t *testing.T) {
 	}
 }
 
-func TestSenselessRequirementsPanic(t *testing.T) {
+func TestRequire_PanicsOnEmptyRequirements(t *testing.T) {
 	t.Parallel()
 	for name, r := range map[string]Requirement{
 		"zero": {}, "no names": Scope(), "empty name": Role(""), "scope with space": Scope("a b"), "scope with quote": AnyScope(`a"`),
@@ -67,17 +67,17 @@ func TestSenselessRequirementsPanic(t *testing.T) {
 					t.Errorf("%s: no panic", name)
 				}
 			}()
-			standard(t).Require(r)
+			newStandardGuard(t).Require(r)
 		}()
 	}
 }
 
 // A handler that tampers with its claims must not change what the next request
 // with the same token may do.
-func TestHandlersCannotGrantThemselves(t *testing.T) {
+func TestRequire_HandlersCannotChangeCachedClaims(t *testing.T) {
 	t.Parallel()
-	g := standard(t)
-	token := esSigner().good()
+	g := newStandardGuard(t)
+	token := esSigner().validToken()
 	vandal := g.Require(Role("clerk"))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, _ := FromContext(r.Context())
 		c.Roles[0] = "admin"
@@ -85,25 +85,25 @@ func TestHandlersCannotGrantThemselves(t *testing.T) {
 		c.Subject = "bob"
 		c.ExpiresAt = c.ExpiresAt.AddDate(10, 0, 0)
 	}))
-	ask(vandal, authorization("Bearer "+token))
-	if res := ask(g.Require(AnyRole("admin", "root"))(teapot), authorization("Bearer "+token)); res.StatusCode != 403 {
+	sendRequest(vandal, setAuthorization("Bearer "+token))
+	if res := sendRequest(g.Require(AnyRole("admin", "root"))(teapot), setAuthorization("Bearer "+token)); res.StatusCode != 403 {
 		t.Errorf("admin: %s", res.Status)
 	}
-	if res := ask(g.Require(Role("clerk"))(teapot), authorization("Bearer "+token)); res.StatusCode != 418 {
+	if res := sendRequest(g.Require(Role("clerk"))(teapot), setAuthorization("Bearer "+token)); res.StatusCode != 418 {
 		t.Errorf("clerk: %s", res.Status)
 	}
-	if c := accepts(t, g, token); c.Subject != "alice" || len(c.Roles) != 1 {
+	if c := requireAccepted(t, g, token); c.Subject != "alice" || len(c.Roles) != 1 {
 		t.Errorf("%+v", c)
 	}
 }
 
-func TestClaimsInContext(t *testing.T) {
+func TestFromContext_ReturnsVerifiedClaims(t *testing.T) {
 	t.Parallel()
 	if _, ok := FromContext(context.Background()); ok {
 		t.Error("claims out of nothing")
 	}
 	type other struct{}
-	h := standard(t).Require()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newStandardGuard(t).Require()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
 		defer cancel()
 		c, ok := FromContext(ctx)
@@ -112,40 +112,40 @@ func TestClaimsInContext(t *testing.T) {
 		}
 		w.WriteHeader(204)
 	}))
-	res := ask(h, func(r *http.Request) {
+	res := sendRequest(h, func(r *http.Request) {
 		*r = *r.WithContext(context.WithValue(r.Context(), other{}, "kept"))
-		authorization("Bearer " + esSigner().good())(r)
+		setAuthorization("Bearer " + esSigner().validToken())(r)
 	})
 	if res.StatusCode != 204 {
 		t.Error(res.Status)
 	}
 }
 
-func TestOptional(t *testing.T) {
+func TestOptional_RefusesInvalidTokens(t *testing.T) {
 	t.Parallel()
-	h := standard(t).Optional()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := newStandardGuard(t).Optional()(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := "nobody"
 		if c, ok := FromContext(r.Context()); ok {
 			name = c.Subject
 		}
 		w.Header().Set("Name", name)
 	}))
-	if got := ask(h, nil).Header.Get("Name"); got != "nobody" {
+	if got := sendRequest(h, nil).Header.Get("Name"); got != "nobody" {
 		t.Error(got)
 	}
-	if got := ask(h, authorization("Bearer "+esSigner().good())).Header.Get("Name"); got != "alice" {
+	if got := sendRequest(h, setAuthorization("Bearer "+esSigner().validToken())).Header.Get("Name"); got != "alice" {
 		t.Error(got)
 	}
 	for status, values := range map[int][]string{401: {"Bearer x.y.z"}, 400: {"Bearer a", "Bearer b"}} {
-		if res := ask(h, authorization(values...)); res.StatusCode != status || res.Header.Get("Name") != "" {
+		if res := sendRequest(h, setAuthorization(values...)); res.StatusCode != status || res.Header.Get("Name") != "" {
 			t.Errorf("%v: %s", values, res.Status)
 		}
 	}
 }
 
-func TestErrorHandler(t *testing.T) {
+func TestErrorHandler_WritesTheRefusal(t *testing.T) {
 	t.Parallel()
-	g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) {
+	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), newClock(), func(c *Config) {
 		c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, e *Error) {
 			w.Header().Set("Content-Type", "text/plain")
 			w.WriteHeader(e.Status)
@@ -164,7 +164,7 @@ func TestErrorHandler(t *testing.T) {
 	}
 }
 
-func TestParseBearer(t *testing.T) {
+func TestParseBearer_ReadsOnlyTheHeader(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest("GET", "/?access_token=no", nil)
 	if _, err := ParseBearer(r); !errors.Is(err, ErrNoToken) {
@@ -176,24 +176,24 @@ func TestParseBearer(t *testing.T) {
 	}
 }
 
-func TestRevokedIsAskedEveryTime(t *testing.T) {
+func TestRevoked_RunsForCachedTokens(t *testing.T) {
 	t.Parallel()
 	gone := map[string]bool{}
-	g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) {
+	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), newClock(), func(c *Config) {
 		c.Revoked = func(c *Claims) bool { return gone[c.SessionID] }
 	})
-	token := esSigner().good()
-	accepts(t, g, token)
-	accepts(t, g, token)
+	token := esSigner().validToken()
+	requireAccepted(t, g, token)
+	requireAccepted(t, g, token)
 	gone["sid-1"] = true
-	refuses(t, g, token, ErrRevoked)
-	refuses(t, g, esSigner().good(), ErrRevoked)
+	requireRefused(t, g, token, ErrRevoked)
+	requireRefused(t, g, esSigner().validToken(), ErrRevoked)
 }
 
-func TestClaimsAccess(t *testing.T) {
+func TestClaims_UnmarshalsMembers(t *testing.T) {
 	t.Parallel()
-	payload := good(map[string]any{"tenant": map[string]any{"id": "t1", "plan": "pro"}, "n": 7, "scope": ""})
-	c := accepts(t, standard(t), esSigner().token(esSigner().header(), payload))
+	payload := validPayload(map[string]any{"tenant": map[string]any{"id": "t1", "plan": "pro"}, "n": 7, "scope": ""})
+	c := requireAccepted(t, newStandardGuard(t), esSigner().token(esSigner().header(), payload))
 	var tenant struct{ ID, Plan string }
 	if ok, err := c.Claim("tenant", &tenant); !ok || err != nil || tenant.Plan != "pro" {
 		t.Error(ok, err, tenant)

@@ -8,8 +8,8 @@ import (
 
 func TestRepair_N19_AnyOf(t *testing.T) {
 	t.Parallel()
-	g := standard(t)
-	token := esSigner().good() // scope orders:read, role clerk, permission orders.cancel
+	g := newStandardGuard(t)
+	token := esSigner().validToken() // scope orders:read, role clerk, permission orders.cancel
 	for name, tt := range map[string]struct {
 		req  Requirement
 		want int
@@ -21,12 +21,12 @@ func TestRepair_N19_AnyOf(t *testing.T) {
 		"all names of each":    {AnyOf(Scope("orders:read", "orders:cancel"), Role("clerk", "admin")), 403},
 		"an alternative in it": {AnyOf(Role("admin"), AnyOf(Role("owner"), Role("clerk"))), 418},
 	} {
-		res := ask(g.Require(tt.req)(teapot), authorization("Bearer "+token))
+		res := sendRequest(g.Require(tt.req)(teapot), setAuthorization("Bearer "+token))
 		if res.StatusCode != tt.want {
 			t.Errorf("%s: %s", name, res.Status)
 		}
 	}
-	res := ask(g.Require(AnyOf(Scope("orders:cancel"), Permission("orders:cancel")))(teapot), authorization("Bearer "+token))
+	res := sendRequest(g.Require(AnyOf(Scope("orders:cancel"), Permission("orders:cancel")))(teapot), setAuthorization("Bearer "+token))
 	if c := res.Header.Get("WWW-Authenticate"); !strings.Contains(c, `scope="orders:cancel"`) {
 		t.Errorf("challenge %q does not name the scope", c)
 	}
@@ -45,7 +45,7 @@ func TestRepair_N19_AnyOf(t *testing.T) {
 // A door that is no HTTP handler puts the claims into the context itself.
 func TestRepair_N19_NewContext(t *testing.T) {
 	t.Parallel()
-	c := accepts(t, standard(t), esSigner().good())
+	c := requireAccepted(t, newStandardGuard(t), esSigner().validToken())
 	ctx := NewContext(t.Context(), c)
 	c.Roles[0] = "admin"
 	if got, ok := FromContext(ctx); !ok || got.Subject != "alice" || !got.HasRole("clerk") || got.HasRole("admin") {
@@ -60,8 +60,8 @@ func TestRepair_N19_NewContext(t *testing.T) {
 // extended and sorted, through each way to the claims.
 func TestRepair_H6_ClaimsAreOnesOwn(t *testing.T) {
 	t.Parallel()
-	g := standard(t)
-	token := esSigner().good()
+	g := newStandardGuard(t)
+	token := esSigner().validToken()
 	change := func(c *Claims) {
 		for _, list := range []*[]string{&c.Audience, &c.Scopes, &c.Roles, &c.Permissions, &c.AMR} {
 			for i := range *list {
@@ -79,8 +79,8 @@ func TestRepair_H6_ClaimsAreOnesOwn(t *testing.T) {
 		}
 	}
 	for range 2 { // cold, then from the cache
-		change(accepts(t, g, token))
-		untouched(accepts(t, g, token))
+		change(requireAccepted(t, g, token))
+		untouched(requireAccepted(t, g, token))
 		c, err := g.InsecureVerifyWithoutProof(t.Context(), token)
 		if err != nil {
 			t.Fatal(err)
@@ -91,13 +91,13 @@ func TestRepair_H6_ClaimsAreOnesOwn(t *testing.T) {
 			untouched(c)
 			change(c)
 		}))
-		ask(h, authorization("Bearer "+token))
+		sendRequest(h, setAuthorization("Bearer "+token))
 	}
 	many := make([]any, 40) // more than lie beside the claims
 	for i := range many {
 		many[i] = "role"
 	}
-	long := accepts(t, g, esSigner().token(esSigner().header(), good(map[string]any{"roles": many})))
+	long := requireAccepted(t, g, esSigner().token(esSigner().header(), validPayload(map[string]any{"roles": many})))
 	if len(long.Roles) != 40 || !long.HasPermission("orders.cancel") || !long.HasScope("orders:read") {
 		t.Errorf("%+v", long)
 	}

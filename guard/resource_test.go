@@ -17,7 +17,7 @@ import (
 // B5: a script that reads the document with a header of its own asks first.
 func TestRepair_B5_MetadataAnswersPreflights(t *testing.T) {
 	t.Parallel()
-	g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) { c.Resource = "https://api.test" })
+	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), newClock(), func(c *Config) { c.Resource = "https://api.test" })
 	mux := http.NewServeMux()
 	mux.Handle(g.MetadataPath(), g.Metadata())
 	r := httptest.NewRequest("OPTIONS", "https://api.test"+g.MetadataPath(), nil)
@@ -39,9 +39,9 @@ func TestRepair_B5_MetadataAnswersPreflights(t *testing.T) {
 }
 
 // RFC 9728.
-func TestMetadata(t *testing.T) {
+func TestMetadata_DescribesTheResource(t *testing.T) {
 	t.Parallel()
-	g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) {
+	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), newClock(), func(c *Config) {
 		c.Resource, c.ResourceName, c.ResourceDocumentation = "https://api.test/v1/", "Orders", "https://docs.test"
 		c.ResourceScopes, c.DPoPRequired = []string{"orders:read"}, true
 	})
@@ -73,10 +73,10 @@ func TestMetadata(t *testing.T) {
 	if w.Code != 405 {
 		t.Error(w.Code)
 	}
-	if c := ask(g.Require()(teapot), nil).Header.Get("WWW-Authenticate"); !strings.HasSuffix(c, `resource_metadata="https://api.test/.well-known/oauth-protected-resource/v1"`) {
+	if c := sendRequest(g.Require()(teapot), nil).Header.Get("WWW-Authenticate"); !strings.HasSuffix(c, `resource_metadata="https://api.test/.well-known/oauth-protected-resource/v1"`) {
 		t.Error(c)
 	}
-	none := standard(t)
+	none := newStandardGuard(t)
 	w = httptest.NewRecorder()
 	none.Metadata().ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if w.Code != 404 || none.MetadataPath() != "" {
@@ -85,25 +85,25 @@ func TestMetadata(t *testing.T) {
 }
 
 // The audience of a resource is the resource (RFC 8707).
-func TestResourceIsTheAudience(t *testing.T) {
+func TestResource_IsTheAudience(t *testing.T) {
 	t.Parallel()
-	g := newGuard(t, newStation(esSigner().jwk(nil)), newClock(), func(c *Config) { c.Resource = apiURL })
-	refuses(t, g, esSigner().good(), ErrAudience)
-	accepts(t, g, esSigner().token(esSigner().header(), good(map[string]any{"aud": []string{"x", apiURL}})))
+	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), newClock(), func(c *Config) { c.Resource = apiURL })
+	requireRefused(t, g, esSigner().validToken(), ErrAudience)
+	requireAccepted(t, g, esSigner().token(esSigner().header(), validPayload(map[string]any{"aud": []string{"x", apiURL}})))
 }
 
-func TestURLOfRequest(t *testing.T) {
+func TestProof_ChecksTheRequestURL(t *testing.T) {
 	t.Parallel()
 	p := newProver()
-	access := p.bound(t)
+	access := p.boundToken(t)
 	send := func(h http.Handler, target, htu string) int {
 		r := httptest.NewRequest("GET", target, nil)
-		with(access, p.proof(access, map[string]any{"htu": htu}))(r)
+		setProofs(access, p.proof(access, map[string]any{"htu": htu}))(r)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		return w.Code
 	}
-	plain, _ := guarded(t, func(c *Config) { c.Resource = apiURL + "/v1" })
+	plain, _ := newProofAPI(t, func(c *Config) { c.Resource = apiURL + "/v1" })
 	stripped := http.StripPrefix("/v1", plain)
 	if got := send(stripped, "/v1/orders?x=y", apiURL+"/v1/orders"); got != 418 {
 		t.Errorf("a prefix that is stripped here: %d", got)
@@ -114,7 +114,7 @@ func TestURLOfRequest(t *testing.T) {
 	if got := send(plain, "/v1/a%2Fb", apiURL+"/v1/a/b"); got != 401 {
 		t.Errorf("a slash for an escaped one: %d", got)
 	}
-	proxied, _ := guarded(t, func(c *Config) {
+	proxied, _ := newProofAPI(t, func(c *Config) {
 		c.RequestURL = func(r *http.Request) string { return apiURL + "/public" + r.URL.EscapedPath() }
 	})
 	if got := send(proxied, "/orders", apiURL+"/public/orders"); got != 418 {
@@ -123,17 +123,17 @@ func TestURLOfRequest(t *testing.T) {
 }
 
 // RFC 9470.
-func TestStepUp(t *testing.T) {
+func TestStepUp_ChallengesWeakOrOldSignIns(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g := newGuard(t, newStation(esSigner().jwk(nil)), c, nil)
-	token := esSigner().good() // acr 1, signed in at start
+	g := newGuard(t, newIssuerStub(esSigner().jwk(nil)), c, nil)
+	token := esSigner().validToken() // acr 1, signed in at start
 	const detail = `, error_description="A newer or stronger sign-in is required."`
 	const insufficient = `Bearer error="insufficient_user_authentication"` + detail
 	try := func(status int, challenge string, reqs ...Requirement) {
 		t.Helper()
 		for range 2 {
-			res := ask(g.Require(reqs...)(teapot), authorization("Bearer "+token))
+			res := sendRequest(g.Require(reqs...)(teapot), setAuthorization("Bearer "+token))
 			if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != status || got != challenge {
 				t.Errorf("%s %q, want %d %q", res.Status, got, status, challenge)
 			}
@@ -147,7 +147,7 @@ func TestStepUp(t *testing.T) {
 	c.Advance(time.Second)
 	try(401, insufficient+`, max_age="60"`, MaxAge(time.Hour), MaxAge(time.Minute))
 	try(403, `Bearer error="insufficient_scope", error_description="The access token lacks a required scope.", scope="x"`, Scope("x"), MaxAge(time.Minute))
-	claims := accepts(t, g, token)
+	claims := requireAccepted(t, g, token)
 	if err := Check(claims, MaxAge(time.Minute)); !errors.Is(err, ErrMaxAge) {
 		t.Error(err)
 	}
@@ -157,9 +157,9 @@ func TestStepUp(t *testing.T) {
 	if err := Check(&Claims{AuthTime: c.Now()}, MaxAge(time.Hour)); !errors.Is(err, ErrMaxAge) {
 		t.Errorf("claims of nobody: %v", err)
 	}
-	silent := esSigner().token(esSigner().header(), good(map[string]any{"auth_time": nil, "acr": nil}))
+	silent := esSigner().token(esSigner().header(), validPayload(map[string]any{"auth_time": nil, "acr": nil}))
 	for _, r := range []Requirement{MaxAge(time.Hour), ACR("1")} {
-		if res := ask(g.Require(r)(teapot), authorization("Bearer "+silent)); res.StatusCode != 401 {
+		if res := sendRequest(g.Require(r)(teapot), setAuthorization("Bearer "+silent)); res.StatusCode != 401 {
 			t.Error(res.Status)
 		}
 	}
@@ -175,7 +175,7 @@ func TestStepUp(t *testing.T) {
 	}
 }
 
-func TestResourceMistakes(t *testing.T) {
+func TestNew_RefusesInvalidResources(t *testing.T) {
 	t.Parallel()
 	for field, c := range map[string]Config{
 		"Resource":       {Resource: "api.test"},
@@ -206,7 +206,7 @@ func FuzzMetadata(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, id, name string) {
 		g, err := New(context.Background(), Config{Issuer: issuerURL, Resource: id, ResourceName: name,
-			FetchKeys: func(context.Context) ([]byte, error) { return jwks(esSigner().jwk(nil)), nil }})
+			FetchKeys: func(context.Context) ([]byte, error) { return encodeJWKS(esSigner().jwk(nil)), nil }})
 		if err != nil || id == "" {
 			return
 		}

@@ -192,7 +192,7 @@ func (i *Issuer) keySet() any {
 		if err != nil {
 			i.tb.Fatalf("guardtest: %v", err)
 		}
-		keys = append(keys, jwk{"EC", "P-256", "sig", "ES256", k.id, b64(point[1:33]), b64(point[33:])})
+		keys = append(keys, jwk{"EC", "P-256", "sig", "ES256", k.id, encodeBase64(point[1:33]), encodeBase64(point[33:])})
 	}
 	return map[string]any{"keys": keys}
 }
@@ -207,7 +207,7 @@ func (i *Issuer) sign(payload []byte) string {
 
 // jws returns a compact JWS by the given key.
 func (i *Issuer) jws(private *ecdsa.PrivateKey, header string, payload []byte) string {
-	input := b64([]byte(header)) + "." + b64(payload)
+	input := encodeBase64([]byte(header)) + "." + encodeBase64(payload)
 	digest := sha256.Sum256([]byte(input))
 	r, s, err := ecdsa.Sign(rand.Reader, private, digest[:])
 	if err != nil {
@@ -216,10 +216,10 @@ func (i *Issuer) jws(private *ecdsa.PrivateKey, header string, payload []byte) s
 	var sig [64]byte
 	r.FillBytes(sig[:32])
 	s.FillBytes(sig[32:])
-	return input + "." + b64(sig[:])
+	return input + "." + encodeBase64(sig[:])
 }
 
-func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+func encodeBase64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 var errDown = errors.New("guardtest: the issuer is down")
 

@@ -17,7 +17,7 @@ func verify(g *guard.Guard, token string) error {
 	return err
 }
 
-func TestMint(t *testing.T) {
+func TestMint_SetsClaims(t *testing.T) {
 	t.Parallel()
 	i := guardtest.New(t)
 	g := i.Guard()
@@ -47,7 +47,7 @@ func TestMint(t *testing.T) {
 	}
 }
 
-func TestClock(t *testing.T) {
+func TestClock_ExpiresTokens(t *testing.T) {
 	t.Parallel()
 	i := guardtest.New(t)
 	g := i.Guard()
@@ -68,7 +68,7 @@ func TestClock(t *testing.T) {
 	}
 }
 
-func TestRotateAndWithdraw(t *testing.T) {
+func TestWithdraw_RefusesOldKeys(t *testing.T) {
 	t.Parallel()
 	i := guardtest.New(t)
 	g := i.Guard()
@@ -91,7 +91,7 @@ func TestRotateAndWithdraw(t *testing.T) {
 	t.Error("a withdrawn key lives on")
 }
 
-func TestFailAndRecover(t *testing.T) {
+func TestFail_MakesKeysUnavailable(t *testing.T) {
 	t.Parallel()
 	i := guardtest.New(t)
 	i.Fail()
@@ -107,7 +107,7 @@ func TestFailAndRecover(t *testing.T) {
 	}
 }
 
-func TestServesHTTP(t *testing.T) {
+func TestServeHTTP_ServesKeysAndMetadata(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(guardtest.New(t))
 	defer s.Close()
@@ -125,7 +125,7 @@ func TestServesHTTP(t *testing.T) {
 
 // New, a Guard and the first verified token take ten milliseconds, as no RSA key is generated.
 // A race detector and a busy machine take longer.
-func TestQuickStart(t *testing.T) {
+func TestNew_IsQuick(t *testing.T) {
 	best := time.Hour
 	for range 5 {
 		began := time.Now()

@@ -26,7 +26,7 @@ func (i *Issuer) NewKey() *Key {
 	if err != nil {
 		i.tb.Fatalf("guardtest: %v", err)
 	}
-	return &Key{private, b64(point[1:33]), b64(point[33:])}
+	return &Key{private, encodeBase64(point[1:33]), encodeBase64(point[33:])}
 }
 
 // jwk returns the public key in the canonical form of RFC 7638.
@@ -37,7 +37,7 @@ func (k *Key) jwk() string {
 // Thumbprint returns the RFC 7638 thumbprint of the key, as in cnf.jkt.
 func (k *Key) Thumbprint() string {
 	sum := sha256.Sum256([]byte(k.jwk()))
-	return b64(sum[:])
+	return encodeBase64(sum[:])
 }
 
 // Proof describes a DPoP proof.
@@ -62,7 +62,7 @@ func (i *Issuer) Prove(k *Key, p Proof) string {
 	i.mu.Unlock()
 	if p.AccessToken != "" {
 		sum := sha256.Sum256([]byte(p.AccessToken))
-		claims["ath"] = b64(sum[:])
+		claims["ath"] = encodeBase64(sum[:])
 	}
 	if p.Nonce != "" {
 		claims["nonce"] = p.Nonce

@@ -49,7 +49,7 @@ func (h *fixture) requireRefused(err error, code string) {
 	}
 }
 
-func (h *fixture) account(tenant auth.TenantID, email string) auth.AccountID {
+func (h *fixture) insertAccount(tenant auth.TenantID, email string) auth.AccountID {
 	h.t.Helper()
 	e, err := auth.ParseEmail(email)
 	h.requireOK(err)
@@ -95,7 +95,7 @@ func TestRolesAndRights(t *testing.T) {
 			t.Errorf("permissions %+v", list)
 		}
 
-		id := h.account(tenant, "alice@example.test")
+		id := h.insertAccount(tenant, "alice@example.test")
 		for range 2 {
 			h.requireOK(h.Assign(ctx, tenant, id, "editor", admin))
 		}
@@ -146,7 +146,7 @@ func TestAttack_TN_03_OtherTenants(t *testing.T) {
 		storetest.Tenant(t, h.db, "t2")
 		_, err := h.CreateRole(ctx, tenant, "editor", "", admin)
 		h.requireOK(err)
-		carol := h.account("t2", "carol@example.test")
+		carol := h.insertAccount("t2", "carol@example.test")
 		h.requireRefused(h.Assign(ctx, tenant, carol, "editor", admin), "not_found")
 		h.requireRefused(h.Assign(ctx, "t2", carol, "editor", admin), "role_unknown")
 		h.requireRefused(h.Unassign(ctx, tenant, carol, "editor", admin), "not_found")
@@ -165,7 +165,7 @@ func TestRepair_S2_NoRoleForAnUnprovedAccount(t *testing.T) {
 		ctx := t.Context()
 		_, err := h.CreateRole(ctx, tenant, "editor", "", admin)
 		h.requireOK(err)
-		dave := h.account(tenant, "dave@example.test")
+		dave := h.insertAccount(tenant, "dave@example.test")
 		h.requireOK(h.db.Write(ctx, tenant, func(tx *store.Tx) error { return tx.SetPassword(dave, "hash") }))
 		h.requireRefused(h.Assign(ctx, tenant, dave, "editor", admin), "email_not_verified")
 		h.requireOK(h.db.Write(ctx, tenant, func(tx *store.Tx) error {
@@ -180,10 +180,10 @@ func TestRepair_S2_NoRoleForAnUnprovedAccount(t *testing.T) {
 	})
 }
 
-// administrator makes an account an administrator by a role of that name.
-func (h *fixture) administrator(role string) auth.AccountID {
+// insertAdministrator makes an account an administrator by a role of that name.
+func (h *fixture) insertAdministrator(role string) auth.AccountID {
 	h.t.Helper()
-	id := h.account(tenant, role+"@example.test")
+	id := h.insertAccount(tenant, role+"@example.test")
 	_, err := h.CreateRole(h.t.Context(), tenant, role, "", admin)
 	h.requireOK(err)
 	h.requireOK(h.Allow(h.t.Context(), tenant, role, auth.AdminPermission, admin))
@@ -206,7 +206,7 @@ func TestRepair_R5_LastAdministrator(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *fixture) {
-				id, second := h.administrator("boss"), h.administrator("deputy")
+				id, second := h.insertAdministrator("boss"), h.insertAdministrator("deputy")
 				h.requireOK(h.Unassign(t.Context(), tenant, second, "deputy", admin))
 				h.requireRefused(take(h, id), "last_administrator")
 				if _, permissions, err := h.RightsOf(t.Context(), tenant, id); err != nil || len(permissions) != 1 {
@@ -225,7 +225,7 @@ func TestRepair_R5_LastAdministrator(t *testing.T) {
 // What does not fit into a token is refused with the number, before it locks anybody out.
 func TestRepair_R2_RightsThatDoNotFit(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		ctx, id := t.Context(), h.account(tenant, "alice@example.test")
+		ctx, id := t.Context(), h.insertAccount(tenant, "alice@example.test")
 		_, err := h.CreateRole(ctx, tenant, "big", "", admin)
 		h.requireOK(err)
 		h.requireOK(h.Assign(ctx, tenant, id, "big", admin))

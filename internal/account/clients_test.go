@@ -10,14 +10,14 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// place is a browser in which somebody is signed in and remembered, with a client that
+// signedInClient is a browser in which somebody is signed in and remembered, with a client that
 // was granted access for their absence.
-type place struct {
+type signedInClient struct {
 	session, client auth.Session
 	series          auth.RememberMeID
 }
 
-func (h *fixture) place(a auth.Account, id auth.ClientID) (p place) {
+func (h *fixture) insertSignedInClient(a auth.Account, id auth.ClientID) (p signedInClient) {
 	h.t.Helper()
 	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 		c := auth.Client{ID: id, Name: "App", Type: auth.ClientWeb, CreatedAt: tx.Now, UpdatedAt: tx.Now}
@@ -40,7 +40,7 @@ func (h *fixture) place(a auth.Account, id auth.ClientID) (p place) {
 	return p
 }
 
-func (h *fixture) stands(p place) (session, client, series bool) {
+func (h *fixture) readSessions(p signedInClient) (session, client, series bool) {
 	h.t.Helper()
 	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) error {
 		v, err := tx.Session(p.session.ID)
@@ -61,7 +61,7 @@ func (h *fixture) stands(p place) (session, client, series bool) {
 // logoutNotices counts the notices for clients.
 func (h *fixture) logoutNotices() (n int) {
 	h.t.Helper()
-	for _, m := range h.mails() {
+	for _, m := range h.takeMails() {
 		if m.Kind == auth.LogoutBackchannel {
 			n++
 		}
@@ -74,41 +74,43 @@ func (h *fixture) logoutNotices() (n int) {
 // remembers the person. The browser in which it was changed goes on, as documented.
 func TestAttack_RT_08_SE_14_WhatEndsEverywhere(t *testing.T) {
 	for name, c := range map[string]struct {
-		do   func(h *fixture, a auth.Account, own place) error
+		do   func(h *fixture, a auth.Account, own signedInClient) error
 		kept bool // the own browser goes on
 	}{
-		"password changed": {func(h *fixture, a auth.Account, own place) error {
-			actor := as(a)
+		"password changed": {func(h *fixture, a auth.Account, own signedInClient) error {
+			actor := actorOf(a)
 			actor.Session = own.session.ID
 			_, err := h.ChangePassword(h.t.Context(), tenant, a.ID, good, another, actor)
 			return err
 		}, true},
-		"password changed at a client": {func(h *fixture, a auth.Account, own place) error {
-			actor := as(a)
+		"password changed at a client": {func(h *fixture, a auth.Account, own signedInClient) error {
+			actor := actorOf(a)
 			actor.Session = own.client.ID
 			_, err := h.ChangePassword(h.t.Context(), tenant, a.ID, good, another, actor)
 			return err
 		}, true},
-		"all others ended": {func(h *fixture, a auth.Account, own place) error {
-			_, err := h.EndOtherSessions(h.t.Context(), tenant, a.ID, own.session.ID, as(a))
+		"all others ended": {func(h *fixture, a auth.Account, own signedInClient) error {
+			_, err := h.EndOtherSessions(h.t.Context(), tenant, a.ID, own.session.ID, actorOf(a))
 			return err
 		}, true},
-		"password reset": {func(h *fixture, a auth.Account, _ place) error {
+		"password reset": {func(h *fixture, a auth.Account, _ signedInClient) error {
 			h.requireOK(h.Forgot(h.t.Context(), tenant, account.LinkRequest{Email: a.Email.Address}, alice))
-			return h.Reset(h.t.Context(), tenant, h.mail(auth.MailReset, a.Email.Address).Token, another, alice)
+			return h.Reset(h.t.Context(), tenant, h.requireMail(auth.MailReset, a.Email.Address).Token, another, alice)
 		}, false},
-		"disabled": {func(h *fixture, a auth.Account, _ place) error { return h.Disable(h.t.Context(), tenant, a.ID, admin) }, false},
+		"disabled": {func(h *fixture, a auth.Account, _ signedInClient) error {
+			return h.Disable(h.t.Context(), tenant, a.ID, admin)
+		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *fixture) {
-				a := h.member("alice@example.test", good)
-				own, other := h.place(a, "own"), h.place(a, "other")
+				a := h.newMember("alice@example.test", good)
+				own, other := h.insertSignedInClient(a, "own"), h.insertSignedInClient(a, "other")
 				h.clock.Advance(time.Minute)
 				h.requireOK(c.do(h, a, own))
-				if s, client, series := h.stands(other); s || client || series {
+				if s, client, series := h.readSessions(other); s || client || series {
 					t.Errorf("another browser: session %t, client %t, series %t", s, client, series)
 				}
-				if s, client, series := h.stands(own); s != c.kept || client != c.kept || series != c.kept {
+				if s, client, series := h.readSessions(own); s != c.kept || client != c.kept || series != c.kept {
 					t.Errorf("the own browser: session %t, client %t, series %t", s, client, series)
 				}
 				want := 2
@@ -126,9 +128,9 @@ func TestAttack_RT_08_SE_14_WhatEndsEverywhere(t *testing.T) {
 // Clients hear of a deletion, although nothing of the account is left.
 func TestDeletionTellsClients(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
-		h.place(a, "app")
-		h.requireOK(h.Delete(t.Context(), tenant, a.ID, good, as(a)))
+		a := h.newMember("alice@example.test", good)
+		h.insertSignedInClient(a, "app")
+		h.requireOK(h.Delete(t.Context(), tenant, a.ID, good, actorOf(a)))
 		if n := h.logoutNotices(); n != 1 {
 			t.Errorf("%d clients were told", n)
 		}
@@ -138,10 +140,10 @@ func TestDeletionTellsClients(t *testing.T) {
 // One browser that is ended from elsewhere does not come back by itself.
 func TestEndedBrowserForgets(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
-		p := h.place(a, "app")
-		h.requireOK(h.EndSession(t.Context(), tenant, a.ID, p.session.ID, as(a)))
-		if s, client, series := h.stands(p); s || client || series {
+		a := h.newMember("alice@example.test", good)
+		p := h.insertSignedInClient(a, "app")
+		h.requireOK(h.EndSession(t.Context(), tenant, a.ID, p.session.ID, actorOf(a)))
+		if s, client, series := h.readSessions(p); s || client || series {
 			t.Errorf("session %t, client %t, series %t", s, client, series)
 		}
 		if list, err := h.Sessions(t.Context(), tenant, a.ID); err != nil || len(list) != 0 {

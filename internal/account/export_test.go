@@ -13,7 +13,7 @@ import (
 // An export holds everything that is kept, also what hangs below a browser's session.
 func TestRepair_S24_ExportIsWhole(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		v, _, _ := h.signIn(a)
 		below := v
 		below.ID, below.Parent, below.Digest, below.Client = auth.SessionID(secret.NewID(h.clock.Now())), v.ID, "", "app"
@@ -30,7 +30,7 @@ func TestRepair_S24_ExportIsWhole(t *testing.T) {
 			return tx.InsertRememberMe(auth.RememberMe{ID: "s", Account: a.ID, Digest: "d", AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
 		}))
 
-		out, err := h.Export(t.Context(), tenant, a.ID, as(a))
+		out, err := h.Export(t.Context(), tenant, a.ID, actorOf(a))
 
 		h.requireOK(err)
 		if len(out.Sessions) != 2 || len(out.Remembered) != 1 || len(out.Consents) != 1 || out.Consents[0].Client != "app" || out.Consents[0].Scope != "openid email" {
@@ -43,18 +43,18 @@ func TestRepair_S24_ExportIsWhole(t *testing.T) {
 // is told to come back.
 func TestRepair_S7_ExportsLeaveReaders(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		leave := h.FillExports()
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := h.Export(ctx, tenant, a.ID, as(a)); auth.KindOf(err) != auth.KindUnavailable {
+		if _, err := h.Export(ctx, tenant, a.ID, actorOf(a)); auth.KindOf(err) != auth.KindUnavailable {
 			t.Errorf("an export beyond those that may read at once: %v", err)
 		}
 		if _, err := h.Get(t.Context(), tenant, a.ID); err != nil {
 			t.Errorf("somebody else waits for them: %v", err)
 		}
 		leave()
-		_, err := h.Export(t.Context(), tenant, a.ID, as(a))
+		_, err := h.Export(t.Context(), tenant, a.ID, actorOf(a))
 		h.requireOK(err)
 	})
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-// fixture is the account room over a real database.
+// fixture is the service over a real database.
 type fixture struct {
 	*account.Service
 	t        *testing.T
@@ -46,7 +46,7 @@ var (
 
 const tenant = auth.DefaultTenant
 
-func as(a auth.Account) auth.Actor {
+func actorOf(a auth.Account) auth.Actor {
 	return auth.Actor{Kind: auth.ActorAccount, ID: string(a.ID), IP: "192.0.2.1"}
 }
 
@@ -61,7 +61,7 @@ func each(t *testing.T, fn func(t *testing.T, h *fixture), with ...func(*account
 	})
 }
 
-// newFixture puts a room over a database that is open already.
+// newFixture returns a service over an open database.
 func newFixture(t *testing.T, db *store.DB, c *storetest.Clock, with ...func(*account.Config)) *fixture {
 	t.Helper()
 	hasher, err := password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, MaxMemory: 128 << 10, QueueLimit: 1000, MaxWait: time.Minute, Now: time.Now})
@@ -99,8 +99,8 @@ func (h *fixture) requireRefused(err error, code string) *auth.Error {
 	return e
 }
 
-// mails takes everything out of the outbox, oldest first.
-func (h *fixture) mails() []auth.Message {
+// takeMails takes everything out of the outbox, oldest first.
+func (h *fixture) takeMails() []auth.Message {
 	h.t.Helper()
 	var out []auth.Message
 	for {
@@ -125,11 +125,11 @@ func (h *fixture) mails() []auth.Message {
 	}
 }
 
-// mail demands that exactly one message is waiting, of the kind and for the
+// requireMail returns the only waiting message, which has the kind and the
 // address.
-func (h *fixture) mail(kind auth.MessageKind, to string) auth.Mail {
+func (h *fixture) requireMail(kind auth.MessageKind, to string) auth.Mail {
 	h.t.Helper()
-	all := h.mails()
+	all := h.takeMails()
 	if len(all) != 1 || all[0].Kind != kind || all[0].Payload.To != to {
 		h.t.Fatalf("waiting: %+v, want one %s to %s", all, kind, to)
 	}
@@ -140,7 +140,7 @@ func (h *fixture) mail(kind auth.MessageKind, to string) auth.Mail {
 func (h *fixture) register(email, pw string) string {
 	h.t.Helper()
 	h.requireOK(h.Register(h.t.Context(), tenant, account.Registration{Email: email, Password: pw}, alice))
-	return h.mail(auth.MailVerify, email).Token
+	return h.requireMail(auth.MailVerify, email).Token
 }
 
 // verify spends a link as a program that has nothing but the link.
@@ -155,20 +155,20 @@ func (h *fixture) verifyChange(token, current string, actor auth.Actor) error {
 	return err
 }
 
-// change asks for another address and returns the token of the mail to it.
-func (h *fixture) change(a auth.Account, current, email string) string {
+// requestEmailChange asks for another address and returns the token of the mail to it.
+func (h *fixture) requestEmailChange(a auth.Account, current, email string) string {
 	h.t.Helper()
-	_, err := h.Update(h.t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: current}, as(a))
+	_, err := h.Update(h.t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: current}, actorOf(a))
 	h.requireOK(err)
-	return h.mail(auth.MailChangeEmail, email).Token
+	return h.requireMail(auth.MailChangeEmail, email).Token
 }
 
 func (h *fixture) resend(email string, actor auth.Actor) error {
 	return h.Resend(h.t.Context(), tenant, account.LinkRequest{Email: email}, actor)
 }
 
-// member makes a proved account.
-func (h *fixture) member(email, pw string) auth.Account {
+// newMember registers an account and verifies its address.
+func (h *fixture) newMember(email, pw string) auth.Account {
 	h.t.Helper()
 	h.requireOK(h.verify(h.register(email, pw), alice))
 	return h.find(email)
@@ -181,8 +181,8 @@ func (h *fixture) find(email string) auth.Account {
 	return a
 }
 
-// opens reports whether the password is the account's.
-func (h *fixture) opens(email, pw string) bool {
+// passwordMatches reports whether the password is the account's.
+func (h *fixture) passwordMatches(email, pw string) bool {
 	h.t.Helper()
 	a := h.find(email)
 	var hash string
@@ -206,7 +206,7 @@ func (h *fixture) signIn(a auth.Account) (auth.Session, auth.FamilyID, string) {
 	var cookie secret.Text
 	var f auth.FamilyID
 	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
-		v, cookie, err = h.sessions.Start(tx, session.Params{Account: a.ID, Client: auth.FirstParty, ACR: "1", Cookie: true, Actor: as(a)})
+		v, cookie, err = h.sessions.Start(tx, session.Params{Account: a.ID, Client: auth.FirstParty, ACR: "1", Cookie: true, Actor: actorOf(a)})
 		if err != nil {
 			return err
 		}
@@ -217,8 +217,8 @@ func (h *fixture) signIn(a auth.Account) (auth.Session, auth.FamilyID, string) {
 	return v, f, cookie.Reveal()
 }
 
-// alive reports whether session and family both live, and fails when only one does.
-func (h *fixture) alive(v auth.Session, f auth.FamilyID) bool {
+// sessionLive reports whether session and family both live, and fails when only one does.
+func (h *fixture) sessionLive(v auth.Session, f auth.FamilyID) bool {
 	h.t.Helper()
 	var s, r bool
 	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) error {
@@ -240,8 +240,8 @@ func (h *fixture) alive(v auth.Session, f auth.FamilyID) bool {
 	return s
 }
 
-// settings changes the tenant's settings.
-func (h *fixture) settings(fn func(*auth.Settings)) {
+// changeSettings changes the tenant's settings.
+func (h *fixture) changeSettings(fn func(*auth.Settings)) {
 	h.t.Helper()
 	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 		t, err := tx.CurrentTenant()
@@ -274,16 +274,16 @@ type traces struct {
 	Hashes        uint64
 }
 
-// cost measures one call.
-func (h *fixture) cost(fn func()) traces {
+// measureTraces returns what one call leaves behind.
+func (h *fixture) measureTraces(fn func()) traces {
 	h.t.Helper()
-	h.mails()
+	h.takeMails()
 	audit, hashes := len(h.events("")), h.hasher.Stats().Done
 	fn()
-	return traces{Audit: len(h.events("")) - audit, Hashes: h.hasher.Stats().Done - hashes, Outbox: len(h.mails())}
+	return traces{Audit: len(h.events("")) - audit, Hashes: h.hasher.Stats().Done - hashes, Outbox: len(h.takeMails())}
 }
 
-func codes(e *auth.Error) string {
+func reasonCodes(e *auth.Error) string {
 	var out []string
 	for _, r := range e.Reasons {
 		out = append(out, r.Code)

@@ -15,11 +15,11 @@ var twice = limit.Rate{Count: 2, Per: time.Hour}
 // have a bound for the sake of the mailbox.
 func TestRepair_S3_ResetMailsOfOwnerAndStrangers(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member("alice@example.test", good)
+		h.newMember("alice@example.test", good)
 		from := func(ip string) auth.Actor { return auth.Actor{Kind: auth.ActorAnonymous, IP: ip} }
 		asked := func(actor auth.Actor) int {
 			h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: "alice@example.test"}, actor))
-			return len(h.mails())
+			return len(h.takeMails())
 		}
 		sent := 0
 		for range 20 {
@@ -47,9 +47,9 @@ func TestRepair_S3_ResetMailsOfOwnerAndStrangers(t *testing.T) {
 // from changing theirs.
 func TestRepair_S3_WrongCurrentPasswordsOfAnotherSession(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		in := func(session auth.SessionID) auth.Actor {
-			actor := as(a)
+			actor := actorOf(a)
 			actor.Session = session
 			return actor
 		}
@@ -69,10 +69,10 @@ func TestRepair_S3_WrongCurrentPasswordsOfAnotherSession(t *testing.T) {
 // strangers do.
 func TestRepair_S3_ResetMakesTheBrowserKnown(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member("alice@example.test", good)
+		h.newMember("alice@example.test", good)
 		before := h.sessions.IssueKnownBrowser(tenant, "alice@example.test", "", h.clock.Now()).Reveal()
 		h.clock.Advance(time.Second)
-		out, err := h.ResetIn(t.Context(), tenant, account.PasswordReset{Token: h.forgot("alice@example.test"), Password: another}, alice)
+		out, err := h.ResetIn(t.Context(), tenant, account.PasswordReset{Token: h.requestReset("alice@example.test"), Password: another}, alice)
 		h.requireOK(err)
 		is := func(cookie string) bool {
 			name, err := h.sessions.VerifyKnownBrowser(t.Context(), tenant, "alice@example.test", cookie)

@@ -14,19 +14,19 @@ import (
 func TestAttack_SE_10_RT_07_DisableAndDelete(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		t.Run("SE-10 disable", func(t *testing.T) {
-			a := h.member("alice@example.test", good)
+			a := h.newMember("alice@example.test", good)
 			v, f, cookie := h.signIn(a)
-			link := h.forgot("alice@example.test")
+			link := h.requestReset("alice@example.test")
 			h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin))
 			h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin))
 			if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
 				t.Errorf("the cookie of a disabled account works: %v", err)
 			}
-			if h.alive(v, f) {
+			if h.sessionLive(v, f) {
 				t.Error("a session survived")
 			}
 			h.requireOK(h.Enable(t.Context(), tenant, a.ID, admin))
-			if h.alive(v, f) {
+			if h.sessionLive(v, f) {
 				t.Error("enabling the account revived a session")
 			}
 			h.requireRefused(h.Reset(t.Context(), tenant, link, another, alice), "invalid_link")
@@ -35,24 +35,24 @@ func TestAttack_SE_10_RT_07_DisableAndDelete(t *testing.T) {
 			}
 		})
 		t.Run("SE-10 delete", func(t *testing.T) {
-			b := h.member("bob@example.test", good)
+			b := h.newMember("bob@example.test", good)
 			v, f, cookie := h.signIn(b)
-			link := h.forgot("bob@example.test")
-			h.requireOK(h.Delete(t.Context(), tenant, b.ID, good, as(b)))
-			h.mail(auth.MailAccountDeleted, "bob@example.test")
+			link := h.requestReset("bob@example.test")
+			h.requireOK(h.Delete(t.Context(), tenant, b.ID, good, actorOf(b)))
+			h.requireMail(auth.MailAccountDeleted, "bob@example.test")
 			if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
 				t.Errorf("the cookie of a deleted account works: %v", err)
 			}
-			if h.alive(v, f) {
+			if h.sessionLive(v, f) {
 				t.Error("a session survived")
 			}
 			h.requireRefused(h.Reset(t.Context(), tenant, link, another, alice), "invalid_link")
-			if again := h.member("bob@example.test", another); again.ID == b.ID {
+			if again := h.newMember("bob@example.test", another); again.ID == b.ID {
 				t.Error("a new account has the old id")
 			}
 		})
 		t.Run("by an operator", func(t *testing.T) {
-			c := h.member("carol@example.test", good)
+			c := h.newMember("carol@example.test", good)
 			h.requireOK(h.Remove(t.Context(), tenant, c.ID, admin))
 			h.requireRefused(h.Remove(t.Context(), tenant, c.ID, admin), "not_found")
 		})
@@ -63,7 +63,7 @@ func TestCreate(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a, err := h.Create(t.Context(), tenant, account.Creation{Email: "alice@example.test", Password: good, Name: "Alice", Verified: true}, admin)
 		h.requireOK(err)
-		if !a.Verified() || !h.opens("alice@example.test", good) || len(h.mails()) != 0 {
+		if !a.Verified() || !h.passwordMatches("alice@example.test", good) || len(h.takeMails()) != 0 {
 			t.Errorf("account %+v", a)
 		}
 		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "ALICE@example.test", Password: good}, admin)
@@ -72,32 +72,32 @@ func TestCreate(t *testing.T) {
 		h.requireRefused(err, "password_refused")
 		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "bob@example.test", Password: good}, admin)
 		h.requireOK(err)
-		h.requireOK(h.verify(h.mail(auth.MailVerify, "bob@example.test").Token, alice))
+		h.requireOK(h.verify(h.requireMail(auth.MailVerify, "bob@example.test").Token, alice))
 	}, func(c *account.Config) { c.RegistrationOpen = false })
 }
 
 func TestEndSessions(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a, b := h.member("alice@example.test", good), h.member("bob@example.test", good)
+		a, b := h.newMember("alice@example.test", good), h.newMember("bob@example.test", good)
 		one, oneFamily, _ := h.signIn(a)
 		two, twoFamily, _ := h.signIn(a)
 		three, threeFamily, _ := h.signIn(a)
 		bobs, bobsFamily, _ := h.signIn(b)
-		h.requireRefused(h.EndSession(t.Context(), tenant, a.ID, bobs.ID, as(a)), "not_found")
-		if !h.alive(bobs, bobsFamily) {
+		h.requireRefused(h.EndSession(t.Context(), tenant, a.ID, bobs.ID, actorOf(a)), "not_found")
+		if !h.sessionLive(bobs, bobsFamily) {
 			t.Fatal("alice ended bob's session")
 		}
-		h.requireOK(h.EndSession(t.Context(), tenant, a.ID, one.ID, as(a)))
-		err := h.EndSession(t.Context(), tenant, a.ID, one.ID, as(a))
+		h.requireOK(h.EndSession(t.Context(), tenant, a.ID, one.ID, actorOf(a)))
+		err := h.EndSession(t.Context(), tenant, a.ID, one.ID, actorOf(a))
 		h.requireRefused(err, "not_found")
 		if !strings.Contains(err.Error(), "session") {
 			t.Errorf("says %v", err)
 		}
-		if h.alive(one, oneFamily) || !h.alive(two, twoFamily) {
+		if h.sessionLive(one, oneFamily) || !h.sessionLive(two, twoFamily) {
 			t.Error("the wrong session ended")
 		}
-		n, err := h.EndOtherSessions(t.Context(), tenant, a.ID, two.ID, as(a))
-		if h.requireOK(err); n != 1 || h.alive(three, threeFamily) || !h.alive(two, twoFamily) || !h.alive(bobs, bobsFamily) {
+		n, err := h.EndOtherSessions(t.Context(), tenant, a.ID, two.ID, actorOf(a))
+		if h.requireOK(err); n != 1 || h.sessionLive(three, threeFamily) || !h.sessionLive(two, twoFamily) || !h.sessionLive(bobs, bobsFamily) {
 			t.Errorf("ended %d", n)
 		}
 		list, err := h.Sessions(t.Context(), tenant, a.ID)
@@ -110,19 +110,19 @@ func TestEndSessions(t *testing.T) {
 func TestAttack_TN_03_AnotherTenantsAccount(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		storetest.Tenant(t, h.db, "t2")
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		_, err := h.Get(t.Context(), "t2", a.ID)
 		h.requireRefused(err, "not_found")
 		h.requireRefused(h.Disable(t.Context(), "t2", a.ID, admin), "not_found")
-		h.requireRefused(h.Delete(t.Context(), "t2", a.ID, good, as(a)), "not_found")
-		_, err = h.Export(t.Context(), "t2", a.ID, as(a))
+		h.requireRefused(h.Delete(t.Context(), "t2", a.ID, good, actorOf(a)), "not_found")
+		_, err = h.Export(t.Context(), "t2", a.ID, actorOf(a))
 		h.requireRefused(err, "not_found")
 		if list, err := h.List(t.Context(), "t2", store.AccountFilter{}); err != nil || len(list) != 0 {
 			t.Errorf("accounts of t2: %v, %v", list, err)
 		}
 		// The same address is free there.
 		h.requireOK(h.Register(t.Context(), "t2", account.Registration{Email: "alice@example.test", Password: another}, alice))
-		if !h.opens("alice@example.test", good) {
+		if !h.passwordMatches("alice@example.test", good) {
 			t.Error("a registration in t2 changed the account of the default tenant")
 		}
 	})
@@ -130,21 +130,21 @@ func TestAttack_TN_03_AnotherTenantsAccount(t *testing.T) {
 
 func TestAttack_OP_05_AuditLines(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		name, email := "Alice", "alice@new.test"
-		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &name, Email: &email, CurrentPassword: good}, as(a))
+		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &name, Email: &email, CurrentPassword: good}, actorOf(a))
 		h.requireOK(err)
-		h.requireOK(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, good, alice))
-		_, err = h.ChangePassword(t.Context(), tenant, a.ID, good, another, as(a))
+		h.requireOK(h.verifyChange(h.requireMail(auth.MailChangeEmail, email).Token, good, alice))
+		_, err = h.ChangePassword(t.Context(), tenant, a.ID, good, another, actorOf(a))
 		h.requireOK(err)
-		h.mails()
-		h.requireOK(h.Reset(t.Context(), tenant, h.forgot(email), third, alice))
+		h.takeMails()
+		h.requireOK(h.Reset(t.Context(), tenant, h.requestReset(email), third, alice))
 		h.requireRefused(h.verify("wwl_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", eve), "invalid_link")
-		_, err = h.Export(t.Context(), tenant, a.ID, as(a))
+		_, err = h.Export(t.Context(), tenant, a.ID, actorOf(a))
 		h.requireOK(err)
 		h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin))
 		h.requireOK(h.Enable(t.Context(), tenant, a.ID, admin))
-		h.requireOK(h.Delete(t.Context(), tenant, a.ID, third, as(a)))
+		h.requireOK(h.Delete(t.Context(), tenant, a.ID, third, actorOf(a)))
 
 		var kinds []auth.EventKind
 		for _, e := range h.events("") {
@@ -182,7 +182,7 @@ func TestAttack_OP_05_AuditLines(t *testing.T) {
 // The last administrator is neither disabled nor deleted, by anybody, without force.
 func TestRepair_R5_LastAdministrator(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a, second := h.member("alice@example.test", good), h.member("bob@example.test", good)
+		a, second := h.newMember("alice@example.test", good), h.newMember("bob@example.test", good)
 		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 			err := tx.InsertRole(auth.Role{ID: "boss", Name: "boss", CreatedAt: tx.Now})
 			if err == nil {
@@ -200,11 +200,11 @@ func TestRepair_R5_LastAdministrator(t *testing.T) {
 		}))
 		h.requireOK(h.Disable(t.Context(), tenant, second.ID, admin))
 		for _, err := range []error{
-			h.Disable(t.Context(), tenant, a.ID, admin), h.Remove(t.Context(), tenant, a.ID, admin), h.Delete(t.Context(), tenant, a.ID, good, as(a)),
+			h.Disable(t.Context(), tenant, a.ID, admin), h.Remove(t.Context(), tenant, a.ID, admin), h.Delete(t.Context(), tenant, a.ID, good, actorOf(a)),
 		} {
 			h.requireRefused(err, "last_administrator")
 		}
-		if !h.opens("alice@example.test", good) {
+		if !h.passwordMatches("alice@example.test", good) {
 			t.Error("refused, and disabled or deleted all the same")
 		}
 		h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin, auth.AllowNoAdministrator))

@@ -13,19 +13,19 @@ import (
 
 func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		v, f, _ := h.signIn(a)
 		email := "eve@example.test"
 		tries := []func(current string) error{
 			func(current string) error {
-				_, err := h.ChangePassword(t.Context(), tenant, a.ID, current, another, as(a))
+				_, err := h.ChangePassword(t.Context(), tenant, a.ID, current, another, actorOf(a))
 				return err
 			},
 			func(current string) error {
-				_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: current}, as(a))
+				_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: current}, actorOf(a))
 				return err
 			},
-			func(current string) error { return h.Delete(t.Context(), tenant, a.ID, current, as(a)) },
+			func(current string) error { return h.Delete(t.Context(), tenant, a.ID, current, actorOf(a)) },
 		}
 		for i, try := range tries {
 			for _, current := range []string{"", another} {
@@ -50,7 +50,7 @@ func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
 				t.Errorf("%s: %+v", kind, list)
 			}
 		}
-		if !h.alive(v, f) || !h.opens("alice@example.test", good) || len(h.mails()) != 0 {
+		if !h.sessionLive(v, f) || !h.passwordMatches("alice@example.test", good) || len(h.takeMails()) != 0 {
 			t.Error("a refused change changed something")
 		}
 		h.clock.Advance(15 * time.Minute)
@@ -60,19 +60,19 @@ func TestAttack_PW_05_WrongCurrentPassword(t *testing.T) {
 
 func TestAttack_PW_12_RT_08_ChangeEndsTheOthers(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		own, ownFamily, cookie := h.signIn(a)
 		other, otherFamily, _ := h.signIn(a)
-		b := h.member("bob@example.test", good)
+		b := h.newMember("bob@example.test", good)
 		bobs, bobsFamily, _ := h.signIn(b)
-		actor := as(a)
+		actor := actorOf(a)
 		actor.Session = own.ID
 		renewed, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, actor)
 		h.requireOK(err)
-		if h.alive(other, otherFamily) {
+		if h.sessionLive(other, otherFamily) {
 			t.Error("another session survived")
 		}
-		if !h.alive(own, ownFamily) || !h.alive(bobs, bobsFamily) {
+		if !h.sessionLive(own, ownFamily) || !h.sessionLive(bobs, bobsFamily) {
 			t.Error("the own session or somebody else's ended")
 		}
 		if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); auth.KindOf(err) != auth.KindUnauthenticated {
@@ -81,8 +81,8 @@ func TestAttack_PW_12_RT_08_ChangeEndsTheOthers(t *testing.T) {
 		if v, _, err := h.sessions.Find(t.Context(), tenant, renewed.Reveal()); err != nil || v.ID != own.ID {
 			t.Errorf("the new cookie does not work: %v", err)
 		}
-		h.mail(auth.MailPasswordChanged, "alice@example.test")
-		if !h.opens("alice@example.test", another) {
+		h.requireMail(auth.MailPasswordChanged, "alice@example.test")
+		if !h.passwordMatches("alice@example.test", another) {
 			t.Error("the password is not the new one")
 		}
 	})
@@ -90,8 +90,8 @@ func TestAttack_PW_12_RT_08_ChangeEndsTheOthers(t *testing.T) {
 
 func TestChangeRefusesWeakPasswords(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
-		_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, "password1", as(a))
+		a := h.newMember("alice@example.test", good)
+		_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, "password1", actorOf(a))
 		if e := h.requireRefused(err, "password_refused"); e.Field != "new_password" {
 			t.Errorf("field %q", e.Field)
 		}
@@ -101,14 +101,14 @@ func TestChangeRefusesWeakPasswords(t *testing.T) {
 // A session of somebody else in the actor is neither kept nor renewed.
 func TestChangeKeepsNobodyElsesSession(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a, b := h.member("alice@example.test", good), h.member("bob@example.test", good)
+		a, b := h.newMember("alice@example.test", good), h.newMember("bob@example.test", good)
 		bobs, family, cookie := h.signIn(b)
 		mine, myFamily, _ := h.signIn(a)
-		actor := as(a)
+		actor := actorOf(a)
 		actor.Session = bobs.ID
 		renewed, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, actor)
 		h.requireOK(err)
-		if renewed != "" || h.alive(mine, myFamily) || !h.alive(bobs, family) {
+		if renewed != "" || h.sessionLive(mine, myFamily) || !h.sessionLive(bobs, family) {
 			t.Error("a foreign session was touched or an own one kept")
 		}
 		if _, _, err := h.sessions.Find(t.Context(), tenant, cookie); err != nil {
@@ -119,14 +119,14 @@ func TestChangeKeepsNobodyElsesSession(t *testing.T) {
 
 func TestOperatorSetsPassword(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		v, f, _ := h.signIn(a)
 		h.requireRefused(h.SetPassword(t.Context(), tenant, a.ID, "password1", admin), "password_refused")
 		h.requireOK(h.SetPassword(t.Context(), tenant, a.ID, another, admin))
-		if h.alive(v, f) || !h.opens("alice@example.test", another) {
+		if h.sessionLive(v, f) || !h.passwordMatches("alice@example.test", another) {
 			t.Error("not replaced, or a session survived")
 		}
-		h.mail(auth.MailPasswordChanged, "alice@example.test")
+		h.requireMail(auth.MailPasswordChanged, "alice@example.test")
 		h.requireRefused(h.SetPassword(t.Context(), tenant, "nobody", another, admin), "not_found")
 	})
 }
@@ -134,7 +134,7 @@ func TestOperatorSetsPassword(t *testing.T) {
 // A password that was replaced while it was being compared proves nothing.
 func TestReplacedWhileCompared(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		next, err := h.hasher.Hash(t.Context(), third)
 		h.requireOK(err)
 		slow, err := password.New(password.Config{Params: password.Params{Memory: 64, Time: 1, Parallelism: 1}, MaxMemory: 64, MaxWait: time.Minute, Now: time.Now, Observe: func(time.Duration) {
@@ -142,8 +142,8 @@ func TestReplacedWhileCompared(t *testing.T) {
 		}})
 		h.requireOK(err)
 		late := newFixture(t, h.db, h.clock, func(c *account.Config) { c.Hasher = slow })
-		h.requireRefused(late.Delete(t.Context(), tenant, a.ID, good, as(a)), "changed_meanwhile")
-		if !h.opens("alice@example.test", third) {
+		h.requireRefused(late.Delete(t.Context(), tenant, a.ID, good, actorOf(a)), "changed_meanwhile")
+		if !h.passwordMatches("alice@example.test", third) {
 			t.Error("the account is gone")
 		}
 	})
@@ -151,15 +151,15 @@ func TestReplacedWhileCompared(t *testing.T) {
 
 func TestRightPasswordsDoNotCount(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		for i := range 8 {
 			from, to := good, another
 			if i%2 == 1 {
 				from, to = another, good
 			}
-			_, err := h.ChangePassword(t.Context(), tenant, a.ID, from, to, as(a))
+			_, err := h.ChangePassword(t.Context(), tenant, a.ID, from, to, actorOf(a))
 			h.requireOK(err)
-			_, err = h.ChangePassword(t.Context(), tenant, a.ID, to, "password1", as(a))
+			_, err = h.ChangePassword(t.Context(), tenant, a.ID, to, "password1", actorOf(a))
 			h.requireRefused(err, "password_refused")
 		}
 	}, func(c *account.Config) { c.Rates["change.account"] = limit.Rate{Count: 3, Per: 15 * time.Minute} })

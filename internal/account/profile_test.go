@@ -12,10 +12,10 @@ import (
 
 func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		own, ownFamily, _ := h.signIn(a)
 		other, otherFamily, _ := h.signIn(a)
-		actor := as(a)
+		actor := actorOf(a)
 		actor.Session = own.ID
 		email := "Alice@new.test"
 		change := func() string {
@@ -24,7 +24,7 @@ func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
 			if got.Email != a.Email || !got.Verified() {
 				t.Errorf("before the proof the account shows %+v", got)
 			}
-			m := h.mail(auth.MailChangeEmail, "Alice@new.test")
+			m := h.requireMail(auth.MailChangeEmail, "Alice@new.test")
 			if m.NewEmail != "Alice@new.test" {
 				t.Errorf("mail %+v", m)
 			}
@@ -35,7 +35,7 @@ func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
 		if _, err := h.Find(t.Context(), tenant, email); auth.KindOf(err) != auth.KindNotFound {
 			t.Error("the new address finds the account before it is proved")
 		}
-		h.forgot("alice@example.test") // the old one still recovers
+		h.requestReset("alice@example.test") // the old one still recovers
 		h.requireRefused(h.verify(older, alice), "invalid_link")
 		h.requireOK(h.verifyChange(link, good, eve))
 		if got := h.find(email); got.ID != a.ID || !got.Verified() || got.Email.Address != email {
@@ -44,10 +44,10 @@ func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
 		if _, err := h.Find(t.Context(), tenant, "alice@example.test"); auth.KindOf(err) != auth.KindNotFound {
 			t.Error("the old address still finds the account")
 		}
-		if m := h.mail(auth.MailEmailChanged, "alice@example.test"); m.NewEmail != email {
+		if m := h.requireMail(auth.MailEmailChanged, "alice@example.test"); m.NewEmail != email {
 			t.Errorf("notice %+v", m)
 		}
-		if !h.alive(own, ownFamily) || h.alive(other, otherFamily) {
+		if !h.sessionLive(own, ownFamily) || h.sessionLive(other, otherFamily) {
 			t.Error("the change must end every session but the one that asked")
 		}
 		h.requireRefused(h.verify(link, alice), "invalid_link")
@@ -56,11 +56,11 @@ func TestAttack_PW_14_ChangeOfAddress(t *testing.T) {
 
 func TestAttack_PW_14_AddressOfAnother(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member("bob@example.test", good)
-		a := h.member("alice@example.test", good)
+		h.newMember("bob@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		ask := func(email string) traces {
-			return h.cost(func() {
-				_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+			return h.measureTraces(func() {
+				_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, actorOf(a))
 				h.requireOK(err)
 			})
 		}
@@ -68,18 +68,18 @@ func TestAttack_PW_14_AddressOfAnother(t *testing.T) {
 			t.Errorf("a free address cost %+v, a taken one %+v", free, taken)
 		}
 		email := "bob@example.test"
-		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, actorOf(a))
 		h.requireOK(err)
-		if m := h.mail(auth.MailKnownAddress, "bob@example.test"); m.Token != "" {
+		if m := h.requireMail(auth.MailKnownAddress, "bob@example.test"); m.Token != "" {
 			t.Error("bob was sent the link of alice's change")
 		}
 		// Free when asked for, taken when proved.
 		email = "late@example.test"
-		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, actorOf(a))
 		h.requireOK(err)
-		link := h.mail(auth.MailChangeEmail, email).Token
-		h.member(email, good)
-		h.requireRefused(h.verifyChange(link, good, as(a)), "invalid_link")
+		link := h.requireMail(auth.MailChangeEmail, email).Token
+		h.newMember(email, good)
+		h.requireRefused(h.verifyChange(link, good, actorOf(a)), "invalid_link")
 		if got := h.find("alice@example.test"); got.ID != a.ID {
 			t.Error("alice lost her address")
 		}
@@ -88,27 +88,27 @@ func TestAttack_PW_14_AddressOfAnother(t *testing.T) {
 
 func TestChangeIsCalledOff(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		for _, email := range []string{"new@example.test", "alice@example.test"} {
-			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, actorOf(a))
 			h.requireOK(err)
 		}
-		h.requireRefused(h.verify(h.mail(auth.MailChangeEmail, "new@example.test").Token, alice), "invalid_link")
+		h.requireRefused(h.verify(h.requireMail(auth.MailChangeEmail, "new@example.test").Token, alice), "invalid_link")
 	})
 }
 
 func TestUpdateName(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		name, bad := " Alice\u0301 ", "a\x00b"
-		got, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &name}, as(a))
+		got, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &name}, actorOf(a))
 		h.requireOK(err)
 		if got.Name != "Alicé" || h.find("alice@example.test").Name != "Alicé" {
 			t.Errorf("name %q", got.Name)
 		}
-		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &bad}, as(a))
+		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Name: &bad}, actorOf(a))
 		h.requireRefused(err, "name_invalid")
-		_, err = h.Update(t.Context(), tenant, "nobody", account.Patch{Name: &name}, as(a))
+		_, err = h.Update(t.Context(), tenant, "nobody", account.Patch{Name: &name}, actorOf(a))
 		h.requireRefused(err, "not_found")
 		if n := len(h.events(auth.EventProfileChanged)); n != 1 {
 			t.Errorf("%d audit lines", n)
@@ -118,10 +118,10 @@ func TestUpdateName(t *testing.T) {
 
 func TestExportHoldsNoSecret(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		v, _, cookie := h.signIn(a)
-		h.forgot("alice@example.test")
-		out, err := h.Export(t.Context(), tenant, a.ID, as(a))
+		h.requestReset("alice@example.test")
+		out, err := h.Export(t.Context(), tenant, a.ID, actorOf(a))
 		h.requireOK(err)
 		b, err := json.Marshal(out)
 		h.requireOK(err)

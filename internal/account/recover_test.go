@@ -13,22 +13,22 @@ import (
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-func (h *fixture) forgot(email string) string {
+func (h *fixture) requestReset(email string) string {
 	h.t.Helper()
 	h.requireOK(h.Forgot(h.t.Context(), tenant, account.LinkRequest{Email: email}, alice))
-	return h.mail(auth.MailReset, email).Token
+	return h.requireMail(auth.MailReset, email).Token
 }
 
 func TestAttack_PW_07_ForgotIsUniform(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member("alice@example.test", good)
+		h.newMember("alice@example.test", good)
 		h.register("pending@example.test", good)
-		shut := h.member("shut@example.test", good)
+		shut := h.newMember("shut@example.test", good)
 		h.requireOK(h.Disable(t.Context(), tenant, shut.ID, admin))
 		_, err := h.Create(t.Context(), tenant, account.Creation{Email: "without@example.test", Verified: true}, admin)
 		h.requireOK(err)
 		ask := func(email string) traces {
-			return h.cost(func() { h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: email}, eve)) })
+			return h.measureTraces(func() { h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: email}, eve)) })
 		}
 		want := ask("alice@example.test")
 		if want.Outbox != 1 || want.Audit != 1 || want.Hashes != 0 {
@@ -44,7 +44,7 @@ func TestAttack_PW_07_ForgotIsUniform(t *testing.T) {
 			"shut@example.test": auth.MailNone, "nobody@example.test": auth.MailNone,
 		} {
 			h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: email}, eve))
-			m := h.mail(kind, email)
+			m := h.requireMail(kind, email)
 			if kind == auth.MailNone {
 				h.requireRefused(h.Reset(t.Context(), tenant, m.Token, another, eve), "invalid_link")
 			}
@@ -54,51 +54,51 @@ func TestAttack_PW_07_ForgotIsUniform(t *testing.T) {
 
 func TestAttack_PW_08_ResetLinks(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		reset := func(token, pw string) error { return h.Reset(t.Context(), tenant, token, pw, alice) }
 		sub := func(name string, fn func()) {
 			h.clock.Advance(time.Hour)
 			t.Run("PW-08 "+name, func(t *testing.T) { fn() })
 		}
 		sub("used twice", func() {
-			link := h.forgot("alice@example.test")
+			link := h.requestReset("alice@example.test")
 			h.requireOK(reset(link, another))
 			h.requireRefused(reset(link, third), "invalid_link")
-			h.mail(auth.MailPasswordChanged, "alice@example.test")
+			h.requireMail(auth.MailPasswordChanged, "alice@example.test")
 		})
 		sub("older than the newest", func() {
-			older, newer := h.forgot("alice@example.test"), h.forgot("alice@example.test")
+			older, newer := h.requestReset("alice@example.test"), h.requestReset("alice@example.test")
 			h.requireRefused(reset(older, third), "invalid_link")
 			h.requireOK(reset(newer, good))
-			h.mails()
+			h.takeMails()
 		})
 		sub("expired by a second", func() {
-			link := h.forgot("alice@example.test")
+			link := h.requestReset("alice@example.test")
 			h.clock.Advance(resetLifetime + time.Second)
 			h.requireRefused(reset(link, third), "invalid_link")
-			link = h.forgot("alice@example.test")
+			link = h.requestReset("alice@example.test")
 			h.clock.Advance(resetLifetime - time.Second)
 			h.requireOK(reset(link, good))
-			h.mails()
+			h.takeMails()
 		})
 		sub("after the password was changed", func() {
-			link := h.forgot("alice@example.test")
-			_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, as(a))
+			link := h.requestReset("alice@example.test")
+			_, err := h.ChangePassword(t.Context(), tenant, a.ID, good, another, actorOf(a))
 			h.requireOK(err)
-			h.mails()
+			h.takeMails()
 			h.requireRefused(reset(link, third), "invalid_link")
 		})
 		sub("after the address was changed", func() {
-			link := h.forgot("alice@example.test")
+			link := h.requestReset("alice@example.test")
 			email := "alice@new.test"
-			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: another}, as(a))
+			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: another}, actorOf(a))
 			h.requireOK(err)
-			h.requireOK(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, another, alice))
-			h.mails()
+			h.requireOK(h.verifyChange(h.requireMail(auth.MailChangeEmail, email).Token, another, alice))
+			h.takeMails()
 			h.requireRefused(reset(link, third), "invalid_link")
 		})
 		sub("of a disabled account", func() {
-			link := h.forgot("alice@new.test")
+			link := h.requestReset("alice@new.test")
 			h.requireOK(h.Disable(t.Context(), tenant, a.ID, admin))
 			h.requireRefused(reset(link, third), "invalid_link")
 			h.requireOK(h.Enable(t.Context(), tenant, a.ID, admin))
@@ -106,18 +106,18 @@ func TestAttack_PW_08_ResetLinks(t *testing.T) {
 		})
 		sub("of another tenant", func() {
 			storetest.Tenant(t, h.db, "t2")
-			link := h.forgot("alice@new.test")
+			link := h.requestReset("alice@new.test")
 			h.requireRefused(h.Reset(t.Context(), "t2", link, third, alice), "invalid_link")
 			h.requireOK(reset(link, good))
-			h.mails()
+			h.takeMails()
 		})
 		sub("garbage, or a link of another kind", func() {
 			for _, token := range []string{"", "wwl_", "x", "wwl_" + string(make([]byte, 43)), h.register("new@example.test", good)} {
 				h.requireRefused(reset(token, third), "invalid_link")
 			}
-			h.requireRefused(h.verify(h.forgot("alice@new.test"), alice), "invalid_link")
+			h.requireRefused(h.verify(h.requestReset("alice@new.test"), alice), "invalid_link")
 		})
-		if !h.opens("alice@new.test", good) {
+		if !h.passwordMatches("alice@new.test", good) {
 			t.Error("a refused link changed the password")
 		}
 	})
@@ -125,9 +125,9 @@ func TestAttack_PW_08_ResetLinks(t *testing.T) {
 
 func TestResetKeepsTheLinkForABetterPassword(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member("alice@example.test", good)
-		link := h.forgot("alice@example.test")
-		got := h.cost(func() {
+		h.newMember("alice@example.test", good)
+		link := h.requestReset("alice@example.test")
+		got := h.measureTraces(func() {
 			h.requireRefused(h.Reset(t.Context(), tenant, link, "alice@example.test", alice), "password_refused")
 		})
 		if got != (traces{}) {
@@ -139,19 +139,19 @@ func TestResetKeepsTheLinkForABetterPassword(t *testing.T) {
 
 func TestAttack_PW_12_ResetEndsSessions(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		v, f, _ := h.signIn(a)
 		email := "eve@example.test" // whoever was in may have asked for another address
-		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+		_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, actorOf(a))
 		h.requireOK(err)
-		pending := h.mail(auth.MailChangeEmail, email).Token
-		h.requireOK(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
-		if h.alive(v, f) {
+		pending := h.requireMail(auth.MailChangeEmail, email).Token
+		h.requireOK(h.Reset(t.Context(), tenant, h.requestReset("alice@example.test"), another, alice))
+		if h.sessionLive(v, f) {
 			t.Error("a session survived the reset")
 		}
-		h.mail(auth.MailPasswordChanged, "alice@example.test")
+		h.requireMail(auth.MailPasswordChanged, "alice@example.test")
 		h.requireRefused(h.verify(pending, eve), "invalid_link")
-		if !h.opens("alice@example.test", another) || h.opens("alice@example.test", good) {
+		if !h.passwordMatches("alice@example.test", another) || h.passwordMatches("alice@example.test", good) {
 			t.Error("the password is not the new one")
 		}
 	})
@@ -160,7 +160,7 @@ func TestAttack_PW_12_ResetEndsSessions(t *testing.T) {
 func TestResetProvesTheAddress(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		verify := h.register("alice@example.test", good)
-		h.requireOK(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
+		h.requireOK(h.Reset(t.Context(), tenant, h.requestReset("alice@example.test"), another, alice))
 		if !h.find("alice@example.test").Verified() {
 			t.Error("not verified")
 		}
@@ -182,8 +182,8 @@ func TestAttack_PW_12_ResetForgetsWhatOthersAllowed(t *testing.T) {
 			h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
 				return tx.PutConsent(auth.Consent{Account: id, Client: "app", Scope: auth.Scope{"openid"}})
 			}))
-			h.requireOK(h.Reset(t.Context(), tenant, h.forgot("alice@example.test"), another, alice))
-			h.mail(auth.MailPasswordChanged, "alice@example.test")
+			h.requireOK(h.Reset(t.Context(), tenant, h.requestReset("alice@example.test"), another, alice))
+			h.requireMail(auth.MailPasswordChanged, "alice@example.test")
 			h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) (err error) {
 				kept, err = tx.Consents(id)
 				return err
@@ -197,13 +197,13 @@ func TestAttack_PW_12_ResetForgetsWhatOthersAllowed(t *testing.T) {
 
 func TestAttack_PW_20_ManyResetRequests(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member("alice@example.test", good)
+		h.newMember("alice@example.test", good)
 		for _, email := range []string{"alice@example.test", "nobody@example.test"} {
 			for i := range 100 {
 				h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: email}, auth.Actor{Kind: auth.ActorAnonymous, IP: fmt.Sprintf("198.51.100.%d", i)}))
 				h.clock.Advance(600 * time.Millisecond)
 			}
-			if n := len(h.mails()); n != 5 {
+			if n := len(h.takeMails()); n != 5 {
 				t.Errorf("%d messages to %s in a minute, want 5", n, email)
 			}
 		}
@@ -225,9 +225,9 @@ func TestAttack_FL_11_ResetLinkOnTwoNodes(t *testing.T) {
 			t.Cleanup(func() { db.Close() })
 			other = newFixture(t, db, c)
 		}
-		one.member("alice@example.test", good)
+		one.newMember("alice@example.test", good)
 		for round := range 10 {
-			link := one.forgot("alice@example.test")
+			link := one.requestReset("alice@example.test")
 			passwords := [...]string{good, another, third, "walnut-signal-19-ribbon"}
 			var won []string
 			var mu sync.Mutex
@@ -252,10 +252,10 @@ func TestAttack_FL_11_ResetLinkOnTwoNodes(t *testing.T) {
 			}
 			close(barrier)
 			wg.Wait()
-			if len(won) != 1 || !one.opens("alice@example.test", won[0]) {
+			if len(won) != 1 || !one.passwordMatches("alice@example.test", won[0]) {
 				t.Fatalf("round %d: %d resets by one link", round, len(won))
 			}
-			if n := len(one.mails()); n != 1 {
+			if n := len(one.takeMails()); n != 1 {
 				t.Errorf("round %d: %d notices", round, n)
 			}
 		}

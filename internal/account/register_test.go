@@ -16,12 +16,12 @@ import (
 func TestRegisterAndVerify(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@Example.test", Password: good, Name: " Alice "}, alice))
-		m := h.mail(auth.MailVerify, "Alice@example.test")
+		m := h.requireMail(auth.MailVerify, "Alice@example.test")
 		if m.Name != "" || m.IP != alice.IP || !m.ExpiresAt.Equal(h.clock.Now().Add(verifyLifetime)) {
 			t.Errorf("mail %+v", m)
 		}
 		a := h.find("alice@example.test")
-		if a.Verified() || a.Name != "Alice" || !h.opens("alice@example.test", good) {
+		if a.Verified() || a.Name != "Alice" || !h.passwordMatches("alice@example.test", good) {
 			t.Errorf("account %+v", a)
 		}
 		h.requireOK(h.verify(m.Token, alice))
@@ -38,28 +38,28 @@ func TestRegistrationClosed(t *testing.T) {
 			return h.Register(t.Context(), tenant, account.Registration{Email: email, Password: good}, alice)
 		}
 		h.requireRefused(try("a@example.test"), "registration_closed")
-		h.settings(func(s *auth.Settings) { s.Registration = "open" })
+		h.changeSettings(func(s *auth.Settings) { s.Registration = "open" })
 		h.requireOK(try("a@example.test"))
-		h.settings(func(s *auth.Settings) { s.Registration = "closed" })
+		h.changeSettings(func(s *auth.Settings) { s.Registration = "closed" })
 		h.requireRefused(try("b@example.test"), "registration_closed")
 	}, func(c *account.Config) { c.RegistrationOpen = false })
 }
 
 func TestAttack_PW_02_LongPasswords(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		long := strings.Repeat("x", 1<<20)
-		got := h.cost(func() {
+		got := h.measureTraces(func() {
 			e := h.requireRefused(h.Register(t.Context(), tenant, account.Registration{Email: "b@example.test", Password: long}, alice), "password_refused")
-			if codes(e) != "too_long" || e.Kind != auth.KindInvalid {
-				t.Errorf("refused for %q", codes(e))
+			if reasonCodes(e) != "too_long" || e.Kind != auth.KindInvalid {
+				t.Errorf("refused for %q", reasonCodes(e))
 			}
 		})
 		if got != (traces{}) {
 			t.Errorf("a long password cost %+v", got)
 		}
 		hashes := h.hasher.Stats().Done
-		_, err := h.ChangePassword(t.Context(), tenant, a.ID, long, another, as(a))
+		_, err := h.ChangePassword(t.Context(), tenant, a.ID, long, another, actorOf(a))
 		h.requireRefused(err, "password_too_long")
 		if n := h.hasher.Stats().Done - hashes; n != 0 {
 			t.Errorf("%d hashes for a password too long", n)
@@ -68,7 +68,7 @@ func TestAttack_PW_02_LongPasswords(t *testing.T) {
 			pw := strings.Repeat("quartz-Wren-81 ", 20)[:n]
 			email := "n" + strings.Repeat("n", n/32) + "@example.test"
 			h.register(email, pw)
-			if !h.opens(email, pw) || h.opens(email, pw[:n-1]) {
+			if !h.passwordMatches(email, pw) || h.passwordMatches(email, pw[:n-1]) {
 				t.Errorf("%d characters are not kept exactly", n)
 			}
 		}
@@ -95,17 +95,17 @@ func TestAttack_PW_04_Policy(t *testing.T) {
 			"archibald-8841-wave-tin":   "context",
 			"8841-wave-zanzibar-tin":    "context",
 		} {
-			if got := codes(h.requireRefused(reg(pw), "password_refused")); !strings.Contains(got, want) {
+			if got := reasonCodes(h.requireRefused(reg(pw), "password_refused")); !strings.Contains(got, want) {
 				t.Errorf("%q refused for %q, want %s", pw, got, want)
 			}
 		}
-		h.settings(func(s *auth.Settings) {
+		h.changeSettings(func(s *auth.Settings) {
 			s.Password = auth.PasswordRules{MinLength: 14, RequireUpper: true, RequireLower: true, RequireDigit: true, RequireSpecial: true}
 		})
-		if got := codes(h.requireRefused(reg("qzvxwkjhgfd"), "password_refused")); got != "too_short needs_upper needs_digit needs_special" {
+		if got := reasonCodes(h.requireRefused(reg("qzvxwkjhgfd"), "password_refused")); got != "too_short needs_upper needs_digit needs_special" {
 			t.Errorf("refused for %q", got)
 		}
-		if len(h.mails()) != 0 {
+		if len(h.takeMails()) != 0 {
 			t.Error("a refused registration sent mail")
 		}
 		h.requireOK(reg("Quartz-Wren-8841-wave"))
@@ -114,22 +114,22 @@ func TestAttack_PW_04_Policy(t *testing.T) {
 
 func TestAttack_PW_06_KnownAddress(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		before := h.member("alice@example.test", good)
+		before := h.newMember("alice@example.test", good)
 		reg := func(email string) {
 			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: another, Name: "Eve"}, eve))
 		}
-		fresh := h.cost(func() { reg("new@example.test") })
-		if known := h.cost(func() { reg("alice@example.test") }); known != fresh {
+		fresh := h.measureTraces(func() { reg("new@example.test") })
+		if known := h.measureTraces(func() { reg("alice@example.test") }); known != fresh {
 			t.Errorf("known address cost %+v, new one %+v", known, fresh)
 		}
-		if pending := h.cost(func() { reg("new@example.test") }); pending != fresh {
+		if pending := h.measureTraces(func() { reg("new@example.test") }); pending != fresh {
 			t.Errorf("unproved address cost %+v, new one %+v", pending, fresh)
 		}
 		reg("ALICE@example.test")
-		if m := h.mail(auth.MailKnownAddress, "alice@example.test"); m.Token != "" || m.IP != eve.IP {
+		if m := h.requireMail(auth.MailKnownAddress, "alice@example.test"); m.Token != "" || m.IP != eve.IP {
 			t.Errorf("notice %+v", m)
 		}
-		if d := cmp.Diff(before, h.find("alice@example.test")); d != "" || !h.opens("alice@example.test", good) {
+		if d := cmp.Diff(before, h.find("alice@example.test")); d != "" || !h.passwordMatches("alice@example.test", good) {
 			t.Errorf("the account changed: %s", d)
 		}
 	})
@@ -147,7 +147,7 @@ func TestAttack_PW_13_Addresses(t *testing.T) {
 		}
 		// A look-alike domain is another mailbox and is written to as such.
 		h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "a@gооd.test", Password: good}, eve))
-		if all := h.mails(); len(all) != 1 || !strings.HasPrefix(all[0].Payload.To, "a@xn--") {
+		if all := h.takeMails(); len(all) != 1 || !strings.HasPrefix(all[0].Payload.To, "a@xn--") {
 			t.Errorf("mails %+v", all)
 		}
 	})
@@ -155,9 +155,9 @@ func TestAttack_PW_13_Addresses(t *testing.T) {
 
 func TestAttack_PW_15_LinkProvesOnlyItsAddress(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		e := h.member("eve@example.test", another)
+		e := h.newMember("eve@example.test", another)
 		link := h.register("alice@example.test", good)
-		h.requireOK(h.verify(link, as(e)))
+		h.requireOK(h.verify(link, actorOf(e)))
 		a := h.find("alice@example.test")
 		if !a.Verified() || h.find("eve@example.test").Email.Login != "eve@example.test" {
 			t.Error("the link did not prove alice's address for alice")
@@ -177,7 +177,7 @@ func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
 			h.t = t
 			stale := h.register("alice@example.test", another)
 			h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: "alice@example.test"}, eve))
-			reset := h.mail(auth.MailReset, "alice@example.test").Token
+			reset := h.requireMail(auth.MailReset, "alice@example.test").Token
 			link := h.register("alice@example.test", good)
 			h.requireRefused(h.verify(stale, alice), "invalid_link")
 			h.requireRefused(h.Reset(t.Context(), tenant, reset, third, eve), "invalid_link")
@@ -185,28 +185,28 @@ func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
 				t.Error("the older link proved the address")
 			}
 			h.requireOK(h.verify(link, alice))
-			if h.opens("alice@example.test", another) || !h.opens("alice@example.test", good) {
+			if h.passwordMatches("alice@example.test", another) || !h.passwordMatches("alice@example.test", good) {
 				t.Error("eve's password survived")
 			}
 		})
 		t.Run("PW-16 in use before it was proved", func(t *testing.T) {
 			h := *h
 			h.t = t
-			h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
+			h.changeSettings(func(s *auth.Settings) { s.AllowUnverified = true })
 			stale := h.register("bob@example.test", another)
 			v, f, _ := h.signIn(h.find("bob@example.test"))
 			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "bob@example.test", Password: good}, alice))
 			// Nobody has shown yet who owns the mailbox, so nobody loses anything yet.
-			if !h.alive(v, f) || !h.opens("bob@example.test", another) {
+			if !h.sessionLive(v, f) || !h.passwordMatches("bob@example.test", another) {
 				t.Error("a stranger took the account over by registering it again")
 			}
-			link := h.mail(auth.MailReset, "bob@example.test").Token
+			link := h.requireMail(auth.MailReset, "bob@example.test").Token
 			h.requireRefused(h.verify(stale, alice), "invalid_link")
 			h.requireOK(h.Reset(t.Context(), tenant, link, good, alice))
-			if h.alive(v, f) || h.opens("bob@example.test", another) || !h.find("bob@example.test").Verified() {
+			if h.sessionLive(v, f) || h.passwordMatches("bob@example.test", another) || !h.find("bob@example.test").Verified() {
 				t.Error("eve's password or session survived")
 			}
-			h.settings(func(s *auth.Settings) { s.AllowUnverified = false })
+			h.changeSettings(func(s *auth.Settings) { s.AllowUnverified = false })
 		})
 		t.Run("PW-16 made by an administrator", func(t *testing.T) {
 			h := *h
@@ -220,9 +220,9 @@ func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
 				_, err := tx.AssignRole(a.ID, "r")
 				return err
 			}))
-			h.mails()
+			h.takeMails()
 			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "carol@example.test", Password: another}, eve))
-			if !h.opens("carol@example.test", good) {
+			if !h.passwordMatches("carol@example.test", good) {
 				t.Error("a stranger replaced the password of an account with roles")
 			}
 		})
@@ -231,12 +231,12 @@ func TestAttack_PW_16_RegisteredByAnother(t *testing.T) {
 
 func TestAttack_PW_17_Spellings(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member("alice@example.test", good)
+		h.newMember("alice@example.test", good)
 		for _, email := range []string{
 			"Alice@example.test", "alice@example.test ", "ALICE@EXAMPLE.TEST", "ａｌｉｃｅ@example.test", "al\u200bice@example.test", "alice@EXAMPLE\u3002test",
 		} {
 			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: another}, eve))
-			h.mail(auth.MailKnownAddress, "alice@example.test")
+			h.requireMail(auth.MailKnownAddress, "alice@example.test")
 		}
 		if list, err := h.List(t.Context(), tenant, store.AccountFilter{}); err != nil || len(list) != 1 {
 			t.Errorf("%d accounts, %v", len(list), err)
@@ -251,7 +251,7 @@ func TestAttack_BF_11_RegisterAndResend(t *testing.T) {
 		for range 20 {
 			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "alice@example.test", Password: another}, eve))
 		}
-		sent := h.mails()
+		sent := h.takeMails()
 		if len(sent) != 2 {
 			t.Errorf("%d mails of 21 registrations, want 3 in all", len(sent)+1)
 		}
@@ -259,13 +259,13 @@ func TestAttack_BF_11_RegisterAndResend(t *testing.T) {
 			h.requireOK(h.Register(t.Context(), tenant, account.Registration{Email: "Alice@example.test", Password: third}, eve))
 		}
 		// Two have registered the address, so the password of neither stands.
-		if h.opens("alice@example.test", good) || h.opens("alice@example.test", another) || h.opens("alice@example.test", third) {
+		if h.passwordMatches("alice@example.test", good) || h.passwordMatches("alice@example.test", another) || h.passwordMatches("alice@example.test", third) {
 			t.Error("a password stands that nobody has proved")
 		}
 		for range 20 {
 			h.requireOK(h.resend("alice@example.test", eve))
 		}
-		sent = h.mails()
+		sent = h.takeMails()
 		if len(sent) != 2 { // half of what all strangers may ask for
 			t.Fatalf("%d mails of 20 requests", len(sent))
 		}
@@ -280,10 +280,10 @@ func TestAttack_BF_11_RegisterAndResend(t *testing.T) {
 
 func TestResendIsUniform(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member("proved@example.test", good)
+		h.newMember("proved@example.test", good)
 		h.register("pending@example.test", good)
 		ask := func(email string) traces {
-			return h.cost(func() { h.requireOK(h.resend(email, alice)) })
+			return h.measureTraces(func() { h.requireOK(h.resend(email, alice)) })
 		}
 		want := ask("pending@example.test")
 		for _, email := range []string{"proved@example.test", "nobody@example.test"} {
@@ -291,7 +291,7 @@ func TestResendIsUniform(t *testing.T) {
 				t.Errorf("%s cost %+v, a pending address %+v", email, got, want)
 			}
 			h.requireOK(h.resend(email, alice))
-			h.mail(auth.MailNone, email)
+			h.requireMail(auth.MailNone, email)
 		}
 	})
 }
@@ -312,7 +312,7 @@ func TestRegisterInParallel(t *testing.T) {
 		}
 		// Of eight links one works: the newest.
 		worked := 0
-		for _, m := range h.mails() {
+		for _, m := range h.takeMails() {
 			if h.verify(m.Payload.Token, alice) == nil {
 				worked++
 			}
@@ -326,13 +326,13 @@ func TestRegisterInParallel(t *testing.T) {
 // Strangers must not reach mailboxes behind the operator's relay.
 func TestRepair_S23_DomainsOfTheOperator(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
+		a := h.newMember("alice@example.test", good)
 		for _, email := range []string{"root@localhost", "postmaster@127.0.0.1", "x@intranet", "x@10.0.0.1", "x@host.123"} {
 			h.requireRefused(h.Register(t.Context(), tenant, account.Registration{Email: email, Password: good}, eve), "email_invalid")
-			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, as(a))
+			_, err := h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: good}, actorOf(a))
 			h.requireRefused(err, "email_invalid")
 		}
-		if all := h.mails(); len(all) != 0 {
+		if all := h.takeMails(); len(all) != 0 {
 			t.Errorf("mails %+v", all)
 		}
 		// An operator knows the own network, and who has such an address goes on to sign in.

@@ -14,24 +14,24 @@ import (
 
 const bob = "bob@example.test"
 
-// registers registers bob's address and returns the token of the mail, if one was sent.
-func (h *fixture) registers(pw, browser string, actor auth.Actor) string {
+// registerBob registers bob's address and returns the token of the mail, if one was sent.
+func (h *fixture) registerBob(pw, browser string, actor auth.Actor) string {
 	h.t.Helper()
 	h.requireOK(h.Register(h.t.Context(), tenant, account.Registration{Email: bob, Password: pw, Browser: browser}, actor))
-	for _, m := range h.mails() {
+	for _, m := range h.takeMails() {
 		return m.Payload.Token
 	}
 	return ""
 }
 
-// clicks presses the button of the page to which a link leads.
-func (h *fixture) clicks(token, browser, pw string) error {
+// submitLink submits the page of a link.
+func (h *fixture) submitLink(token, browser, pw string) error {
 	_, err := h.VerifyEmail(h.t.Context(), tenant, account.Verification{Token: token, Browser: browser, Password: pw}, alice)
 	return err
 }
 
-// wantNeeds demands what the page of a link has to ask for.
-func (h *fixture) wantNeeds(want account.Missing, token, browser string) {
+// requireMissing checks what the page of a link has to ask for.
+func (h *fixture) requireMissing(want account.Missing, token, browser string) {
 	h.t.Helper()
 	got, err := h.VerifyRequirements(h.t.Context(), tenant, account.Verification{Token: token, Browser: browser})
 	h.requireOK(err)
@@ -46,17 +46,17 @@ func TestRepair_S2_LimitUsedUpByAnother(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		var newest string
 		for range 5 {
-			newest = h.registers(another, "", eve)
+			newest = h.registerBob(another, "", eve)
 		}
-		if h.registers(good, "wwb_bob", alice) != "" {
+		if h.registerBob(good, "wwb_bob", alice) != "" {
 			t.Fatal("a mail beyond the limit")
 		}
 		h.requireRefused(h.verify(newest, alice), "password_needed")
-		h.requireRefused(h.clicks(newest, "wwb_bob", ""), "password_needed")
-		h.wantNeeds(account.MissingPassword, newest, "wwb_bob")
-		h.requireRefused(h.clicks(newest, "wwb_bob", "short"), "password_refused")
-		h.requireOK(h.clicks(newest, "wwb_bob", good))
-		if h.opens(bob, another) || !h.opens(bob, good) || !h.find(bob).Verified() {
+		h.requireRefused(h.submitLink(newest, "wwb_bob", ""), "password_needed")
+		h.requireMissing(account.MissingPassword, newest, "wwb_bob")
+		h.requireRefused(h.submitLink(newest, "wwb_bob", "short"), "password_refused")
+		h.requireOK(h.submitLink(newest, "wwb_bob", good))
+		if h.passwordMatches(bob, another) || !h.passwordMatches(bob, good) || !h.find(bob).Verified() {
 			t.Error("the owner's password does not stand alone")
 		}
 	}, func(c *account.Config) { c.Rates["register.account"] = limit.Rate{Count: 5, Per: time.Hour} })
@@ -65,8 +65,8 @@ func TestRepair_S2_LimitUsedUpByAnother(t *testing.T) {
 // With a limit of one, no second link tells that two have registered.
 func TestRepair_S2_LimitOfOne(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		link := h.registers(another, "", eve)
-		h.registers(good, "", alice)
+		link := h.registerBob(another, "", eve)
+		h.registerBob(good, "", alice)
 		h.requireRefused(h.verify(link, alice), "password_needed")
 	}, func(c *account.Config) { c.Rates["register.account"] = limit.Rate{Count: 1, Per: time.Hour} })
 }
@@ -74,22 +74,22 @@ func TestRepair_S2_LimitOfOne(t *testing.T) {
 // A stranger who registers later neither ends the owner's link nor leaves a password.
 func TestRepair_S2_RegisteredByAnotherLater(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		own := h.registers(good, "wwb_bob", alice)
-		h.wantNeeds(account.MissingNothing, own, "wwb_bob")
-		newest := h.registers(another, "wwb_eve", eve)
-		if h.opens(bob, another) {
+		own := h.registerBob(good, "wwb_bob", alice)
+		h.requireMissing(account.MissingNothing, own, "wwb_bob")
+		newest := h.registerBob(another, "wwb_eve", eve)
+		if h.passwordMatches(bob, another) {
 			t.Error("the stranger's password stands")
 		}
 		for _, token := range []string{own, newest} {
-			h.wantNeeds(account.MissingPassword, token, "wwb_bob")
+			h.requireMissing(account.MissingPassword, token, "wwb_bob")
 			h.requireRefused(h.verify(token, alice), "password_needed")
-			h.requireRefused(h.clicks(token, "wwb_bob", ""), "password_needed")
+			h.requireRefused(h.submitLink(token, "wwb_bob", ""), "password_needed")
 		}
-		h.requireOK(h.clicks(own, "wwb_bob", good))
-		if h.opens(bob, another) || !h.opens(bob, good) {
+		h.requireOK(h.submitLink(own, "wwb_bob", good))
+		if h.passwordMatches(bob, another) || !h.passwordMatches(bob, good) {
 			t.Error("the owner's password does not stand alone")
 		}
-		h.requireRefused(h.clicks(newest, "wwb_eve", another), "invalid_link")
+		h.requireRefused(h.submitLink(newest, "wwb_eve", another), "invalid_link")
 	})
 }
 
@@ -97,18 +97,18 @@ func TestRepair_S2_RegisteredByAnotherLater(t *testing.T) {
 func TestRepair_S2_LinkOfAStranger(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		for _, browser := range []string{"wwb_eve", ""} {
-			link := h.registers(another, browser, eve)
-			h.wantNeeds(account.MissingPassword, link, "")
-			h.wantNeeds(account.MissingPassword, link, "wwb_bob")
-			h.requireRefused(h.clicks(link, "", ""), "password_needed")
-			h.requireRefused(h.clicks(link, "wwb_bob", ""), "password_needed")
+			link := h.registerBob(another, browser, eve)
+			h.requireMissing(account.MissingPassword, link, "")
+			h.requireMissing(account.MissingPassword, link, "wwb_bob")
+			h.requireRefused(h.submitLink(link, "", ""), "password_needed")
+			h.requireRefused(h.submitLink(link, "wwb_bob", ""), "password_needed")
 			if h.find(bob).Verified() {
 				t.Fatal("proved without a password")
 			}
 		}
-		link := h.registers(another, "wwb_eve", eve)
-		h.requireOK(h.clicks(link, "wwb_bob", third))
-		if h.opens(bob, another) || !h.opens(bob, third) {
+		link := h.registerBob(another, "wwb_eve", eve)
+		h.requireOK(h.submitLink(link, "wwb_bob", third))
+		if h.passwordMatches(bob, another) || !h.passwordMatches(bob, third) {
 			t.Error("the stranger's password came to life")
 		}
 	})
@@ -118,19 +118,19 @@ func TestRepair_S2_LinkOfAStranger(t *testing.T) {
 // somebody, also when they did it twice.
 func TestRepair_S2_OwnRegistrationNeedsNothing(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		first := h.registers(another, "wwb_bob", alice)
-		link := h.registers(good, "wwb_bob", alice)
-		h.requireRefused(h.clicks(first, "wwb_bob", ""), "invalid_link")
+		first := h.registerBob(another, "wwb_bob", alice)
+		link := h.registerBob(good, "wwb_bob", alice)
+		h.requireRefused(h.submitLink(first, "wwb_bob", ""), "invalid_link")
 		h.requireOK(h.Resend(t.Context(), tenant, account.LinkRequest{Email: bob, Browser: "wwb_bob"}, alice))
-		h.requireRefused(h.clicks(link, "wwb_bob", ""), "invalid_link")
-		h.requireOK(h.clicks(h.mail(auth.MailVerify, bob).Token, "wwb_bob", ""))
-		if !h.opens(bob, good) {
+		h.requireRefused(h.submitLink(link, "wwb_bob", ""), "invalid_link")
+		h.requireOK(h.submitLink(h.requireMail(auth.MailVerify, bob).Token, "wwb_bob", ""))
+		if !h.passwordMatches(bob, good) {
 			t.Error("the password of the registration does not stand")
 		}
 		first, link = h.register("dave@example.test", another), h.register("dave@example.test", good)
 		h.requireRefused(h.verify(first, alice), "invalid_link")
 		h.requireOK(h.verify(link, alice))
-		if !h.opens("dave@example.test", good) {
+		if !h.passwordMatches("dave@example.test", good) {
 			t.Error("the password of the program does not stand")
 		}
 	})
@@ -139,9 +139,9 @@ func TestRepair_S2_OwnRegistrationNeedsNothing(t *testing.T) {
 // A link that somebody else asks for again does not make their browser the registrar.
 func TestRepair_S2_ResendRecognizesNobody(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.registers(another, "wwb_eve", eve)
+		h.registerBob(another, "wwb_eve", eve)
 		h.requireOK(h.Resend(t.Context(), tenant, account.LinkRequest{Email: bob, Browser: "wwb_bob"}, alice))
-		h.wantNeeds(account.MissingPassword, h.mail(auth.MailVerify, bob).Token, "wwb_bob")
+		h.requireMissing(account.MissingPassword, h.requireMail(auth.MailVerify, bob).Token, "wwb_bob")
 	})
 }
 
@@ -149,8 +149,8 @@ func TestRepair_S2_ResendRecognizesNobody(t *testing.T) {
 // proof ends what they have.
 func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
-		h.registers(another, "wwb_eve", eve)
+		h.changeSettings(func(s *auth.Settings) { s.AllowUnverified = true })
+		h.registerBob(another, "wwb_eve", eve)
 		a := h.find(bob)
 		v, f, _ := h.signIn(a)
 		series := auth.RememberMeID("series")
@@ -164,11 +164,11 @@ func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
 			return tx.InsertRememberMe(auth.RememberMe{ID: series, Account: a.ID, Digest: "d", AuthAt: tx.Now, CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
 		}))
 		h.requireOK(h.resend(bob, alice))
-		link := h.mail(auth.MailVerify, bob).Token
+		link := h.requireMail(auth.MailVerify, bob).Token
 		h.requireRefused(h.verify(link, alice), "password_needed")
 		_, err := h.VerifyEmail(t.Context(), tenant, account.Verification{Token: link, Password: good, Program: true}, alice)
 		h.requireOK(err)
-		if h.alive(v, f) || h.opens(bob, another) || !h.opens(bob, good) {
+		if h.sessionLive(v, f) || h.passwordMatches(bob, another) || !h.passwordMatches(bob, good) {
 			t.Error("a session or the password of the stranger goes on")
 		}
 		h.requireOK(h.db.Read(t.Context(), tenant, func(tx *store.Tx) error {
@@ -186,11 +186,11 @@ func TestRepair_S2_ProofEndsWhatIsOlder(t *testing.T) {
 // The registrar who was let in before the proof loses nothing by it.
 func TestRepair_S2_RegistrarStaysSignedIn(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
-		link := h.registers(good, "wwb_bob", alice)
+		h.changeSettings(func(s *auth.Settings) { s.AllowUnverified = true })
+		link := h.registerBob(good, "wwb_bob", alice)
 		v, f, _ := h.signIn(h.find(bob))
-		h.requireOK(h.clicks(link, "wwb_bob", ""))
-		if !h.alive(v, f) || !h.opens(bob, good) || !h.find(bob).Verified() {
+		h.requireOK(h.submitLink(link, "wwb_bob", ""))
+		if !h.sessionLive(v, f) || !h.passwordMatches(bob, good) || !h.find(bob).Verified() {
 			t.Error("the registrar lost something")
 		}
 	})
@@ -200,24 +200,24 @@ func TestRepair_S2_RegistrarStaysSignedIn(t *testing.T) {
 // address.
 func TestRepair_S2_ChangeOpenedElsewhere(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		e := h.member("eve@example.test", another)
+		e := h.newMember("eve@example.test", another)
 		email := bob
-		_, err := h.Update(t.Context(), tenant, e.ID, account.Patch{Email: &email, CurrentPassword: another, Browser: "wwb_eve"}, as(e))
+		_, err := h.Update(t.Context(), tenant, e.ID, account.Patch{Email: &email, CurrentPassword: another, Browser: "wwb_eve"}, actorOf(e))
 		h.requireOK(err)
-		link := h.mail(auth.MailChangeEmail, bob).Token
-		h.wantNeeds(account.MissingCurrentPassword, link, "wwb_bob")
-		h.requireRefused(h.clicks(link, "wwb_bob", ""), "password_needed")
+		link := h.requireMail(auth.MailChangeEmail, bob).Token
+		h.requireMissing(account.MissingCurrentPassword, link, "wwb_bob")
+		h.requireRefused(h.submitLink(link, "wwb_bob", ""), "password_needed")
 		h.requireRefused(h.verify(link, alice), "password_needed")
-		h.requireRefused(h.clicks(link, "wwb_bob", good), "wrong_password")
+		h.requireRefused(h.submitLink(link, "wwb_bob", good), "wrong_password")
 		if h.find("eve@example.test").ID != e.ID {
 			t.Fatal("the address changed")
 		}
-		h.wantNeeds(account.MissingNothing, link, "wwb_eve")
+		h.requireMissing(account.MissingNothing, link, "wwb_eve")
 		in, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: link, SignedIn: []auth.AccountID{e.ID}})
 		if h.requireOK(err); in.Missing != account.MissingNothing || in.Address != bob {
 			t.Errorf("signed in, and needs %+v", in)
 		}
-		h.requireOK(h.clicks(link, "wwb_other", another))
+		h.requireOK(h.submitLink(link, "wwb_other", another))
 		if h.find(bob).ID != e.ID {
 			t.Error("the owner's password did not do")
 		}
@@ -232,24 +232,24 @@ func TestRepair_S2_RegisteredByAnotherAfterTheLinkExpired(t *testing.T) {
 		"resent": func(h *fixture) {
 			h.clock.Advance(verifyLifetime + time.Minute)
 			h.requireOK(h.resend(bob, auth.Actor{Kind: auth.ActorAnonymous, IP: "203.0.113.5"}))
-			h.mails()
+			h.takeMails()
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, h *fixture) {
-				h.registers(good, "", alice)
+				h.registerBob(good, "", alice)
 				between(h)
-				newest := h.registers(another, "wwb_eve", eve)
-				if h.opens(bob, another) || h.opens(bob, good) {
+				newest := h.registerBob(another, "wwb_eve", eve)
+				if h.passwordMatches(bob, another) || h.passwordMatches(bob, good) {
 					t.Error("a password stands")
 				}
 				h.requireRefused(h.verify(newest, alice), "password_needed")
 
 				between(h)
-				newest = h.registers(another, "wwb_eve", eve) // the same once more, as the only one with a link
+				newest = h.registerBob(another, "wwb_eve", eve) // the same once more, as the only one with a link
 				h.requireRefused(h.verify(newest, alice), "password_needed")
-				h.requireOK(h.clicks(newest, "", good))
-				if !h.opens(bob, good) || h.find(bob).Registrar != "" {
+				h.requireOK(h.submitLink(newest, "", good))
+				if !h.passwordMatches(bob, good) || h.find(bob).Registrar != "" {
 					t.Error("the proof settles nothing")
 				}
 			})
@@ -260,13 +260,13 @@ func TestRepair_S2_RegisteredByAnotherAfterTheLinkExpired(t *testing.T) {
 // A stranger's registration leaves the link by which the owner sets a new password.
 func TestRepair_S2_ResetLinkOutlivesARival(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.registers(good, "", alice)
+		h.registerBob(good, "", alice)
 		h.clock.Advance(verifyLifetime + time.Minute)
-		reset := h.forgot(bob)
-		h.registers(another, "wwb_eve", eve)
+		reset := h.requestReset(bob)
+		h.registerBob(another, "wwb_eve", eve)
 
 		h.requireOK(h.Reset(t.Context(), tenant, reset, third, alice))
-		if !h.opens(bob, third) || !h.find(bob).Verified() {
+		if !h.passwordMatches(bob, third) || !h.find(bob).Verified() {
 			t.Error("the reset did not do")
 		}
 	})
@@ -277,11 +277,11 @@ func TestRepair_S2_OperatorsAccountIsNoRivals(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		_, err := h.Create(t.Context(), tenant, account.Creation{Email: bob, Password: good, Name: "Bob"}, admin)
 		h.requireOK(err)
-		link := h.mail(auth.MailVerify, bob).Token
-		h.registers(another, "", eve)
-		h.registers(another, "wwb_eve", eve) // beyond the limit
+		link := h.requireMail(auth.MailVerify, bob).Token
+		h.registerBob(another, "", eve)
+		h.registerBob(another, "wwb_eve", eve) // beyond the limit
 
-		if !h.opens(bob, good) || h.find(bob).Name != "Bob" {
+		if !h.passwordMatches(bob, good) || h.find(bob).Name != "Bob" {
 			t.Error("a stranger's registration took the operator's password or name away")
 		}
 		h.requireOK(h.verify(link, alice))
@@ -295,39 +295,39 @@ func TestRepair_S2_RegistrationsHoldNoAddress(t *testing.T) {
 		each := func(fn func(t *testing.T, h *fixture, dave auth.Account)) {
 			t.Run(fmt.Sprint("allow_unverified ", unverified), func(t *testing.T) {
 				each(t, func(t *testing.T, h *fixture) {
-					dave := h.member("dave@example.test", good)
-					h.settings(func(s *auth.Settings) { s.AllowUnverified = unverified })
+					dave := h.newMember("dave@example.test", good)
+					h.changeSettings(func(s *auth.Settings) { s.AllowUnverified = unverified })
 					fn(t, h, dave)
 				})
 			})
 		}
 		each(func(t *testing.T, h *fixture, dave auth.Account) {
-			squatter := h.registers(another, "wwb_eve", eve)
-			change := h.change(dave, good, bob)
+			squatter := h.registerBob(another, "wwb_eve", eve)
+			change := h.requestEmailChange(dave, good, bob)
 			h.requireOK(h.verifyChange(change, good, alice))
-			if a := h.find(bob); a.ID != dave.ID || !a.Verified() || !h.opens(bob, good) {
+			if a := h.find(bob); a.ID != dave.ID || !a.Verified() || !h.passwordMatches(bob, good) {
 				t.Errorf("the address is not that of who proved it: %+v", a)
 			}
-			h.requireRefused(h.clicks(squatter, "wwb_eve", ""), "invalid_link")
+			h.requireRefused(h.submitLink(squatter, "wwb_eve", ""), "invalid_link")
 		})
 		each(func(t *testing.T, h *fixture, dave auth.Account) {
-			squatter := h.registers(another, "wwb_eve", eve)
+			squatter := h.registerBob(another, "wwb_eve", eve)
 			made, err := h.Create(t.Context(), tenant, account.Creation{Email: bob}, admin)
 			h.requireOK(err)
-			h.requireRefused(h.clicks(squatter, "wwb_eve", ""), "invalid_link")
+			h.requireRefused(h.submitLink(squatter, "wwb_eve", ""), "invalid_link")
 			_, err = h.Create(t.Context(), tenant, account.Creation{Email: bob}, admin)
 			h.requireRefused(err, "email_taken")
-			h.mails()
+			h.takeMails()
 			email := bob
-			_, err = h.Update(t.Context(), tenant, dave.ID, account.Patch{Email: &email, CurrentPassword: good}, as(dave))
+			_, err = h.Update(t.Context(), tenant, dave.ID, account.Patch{Email: &email, CurrentPassword: good}, actorOf(dave))
 			h.requireOK(err)
-			h.mail(auth.MailKnownAddress, bob)
+			h.requireMail(auth.MailKnownAddress, bob)
 			if h.find(bob).ID != made.ID {
 				t.Error("the operator's account is gone")
 			}
 		})
 		each(func(t *testing.T, h *fixture, _ auth.Account) {
-			h.registers(another, "wwb_eve", eve)
+			h.registerBob(another, "wwb_eve", eve)
 			used := h.find(bob)
 			h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.TouchLogin(used.ID) }))
 			_, err := h.Create(t.Context(), tenant, account.Creation{Email: bob}, admin)
@@ -338,8 +338,8 @@ func TestRepair_S2_RegistrationsHoldNoAddress(t *testing.T) {
 
 func TestRepair_S2_NeedsOfDeadLinks(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		link := h.registers(good, "wwb_bob", alice)
-		h.requireOK(h.clicks(link, "wwb_bob", ""))
+		link := h.registerBob(good, "wwb_bob", alice)
+		h.requireOK(h.submitLink(link, "wwb_bob", ""))
 		for _, token := range []string{"", "wwl_x", secret.New("wwl_").Reveal(), link} {
 			_, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: token, Browser: "wwb_eve"})
 			h.requireRefused(err, "invalid_link")
@@ -352,20 +352,20 @@ func TestRepair_N3_Invitation(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		_, err := h.Create(t.Context(), tenant, account.Creation{Email: bob, Name: "Bob"}, admin)
 		h.requireOK(err)
-		link := h.mail(auth.MailInvite, bob).Token
-		h.wantNeeds(account.MissingPassword, link, "")
+		link := h.requireMail(auth.MailInvite, bob).Token
+		h.requireMissing(account.MissingPassword, link, "")
 		h.requireRefused(h.verify(link, alice), "password_needed")
 		if n, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: link}); err != nil || !n.Invited || n.Address != bob {
 			t.Errorf("needs %+v, %v", n, err)
 		}
-		h.requireOK(h.clicks(link, "", good))
-		if a := h.find(bob); !a.Verified() || a.Name != "Bob" || !h.opens(bob, good) {
+		h.requireOK(h.submitLink(link, "", good))
+		if a := h.find(bob); !a.Verified() || a.Name != "Bob" || !h.passwordMatches(bob, good) {
 			t.Errorf("%+v", a)
 		}
 		// With a password it is not, and the operator's word does not make it the mailbox's.
 		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "dave@example.test", Password: good}, admin)
 		h.requireOK(err)
-		h.wantNeeds(account.MissingPassword, h.mail(auth.MailVerify, "dave@example.test").Token, "")
+		h.requireMissing(account.MissingPassword, h.requireMail(auth.MailVerify, "dave@example.test").Token, "")
 	})
 }
 
@@ -373,19 +373,19 @@ func TestRepair_N3_Invitation(t *testing.T) {
 // somebody else's.
 func TestRepair_S18_NoticesOnlyToProvedAddresses(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.settings(func(s *auth.Settings) { s.AllowUnverified = true })
-		h.registers(another, "wwb_eve", eve)
+		h.changeSettings(func(s *auth.Settings) { s.AllowUnverified = true })
+		h.registerBob(another, "wwb_eve", eve)
 		a := h.find(bob)
-		_, err := h.ChangePassword(t.Context(), tenant, a.ID, another, third, as(a))
+		_, err := h.ChangePassword(t.Context(), tenant, a.ID, another, third, actorOf(a))
 		h.requireOK(err)
 		email := "eve@example.test"
-		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: third}, as(a))
+		_, err = h.Update(t.Context(), tenant, a.ID, account.Patch{Email: &email, CurrentPassword: third}, actorOf(a))
 		h.requireOK(err)
-		h.requireOK(h.verifyChange(h.mail(auth.MailChangeEmail, email).Token, third, eve))
-		h.registers(another, "wwb_eve", eve)
+		h.requireOK(h.verifyChange(h.requireMail(auth.MailChangeEmail, email).Token, third, eve))
+		h.registerBob(another, "wwb_eve", eve)
 		b := h.find(bob)
-		h.requireOK(h.Delete(t.Context(), tenant, b.ID, another, as(b)))
-		if all := h.mails(); len(all) != 0 {
+		h.requireOK(h.Delete(t.Context(), tenant, b.ID, another, actorOf(b)))
+		if all := h.takeMails(); len(all) != 0 {
 			t.Errorf("sent to an address that nobody proved: %+v", all)
 		}
 	})

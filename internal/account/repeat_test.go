@@ -16,19 +16,19 @@ var (
 	eves = secret.New("wwb_").Reveal()
 )
 
-// submits registers bob from a page and returns the tokens of the mails.
-func (h *fixture) submits(r account.Registration) []string {
+// submitRegistration registers bob from a page and returns the tokens of the mails.
+func (h *fixture) submitRegistration(r account.Registration) []string {
 	h.t.Helper()
 	r.Email = bob
 	h.requireOK(h.Register(h.t.Context(), tenant, r, alice))
-	return h.tokens()
+	return h.mailTokens()
 }
 
-// tokens returns those of the mails that wait.
-func (h *fixture) tokens() []string {
+// mailTokens returns the tokens of the waiting mails.
+func (h *fixture) mailTokens() []string {
 	h.t.Helper()
 	var out []string
-	for _, m := range h.mails() {
+	for _, m := range h.takeMails() {
 		if m.Kind != auth.MailNone && m.Payload.Token != "" {
 			out = append(out, m.Payload.Token)
 		}
@@ -36,13 +36,13 @@ func (h *fixture) tokens() []string {
 	return out
 }
 
-// resets uses a reset link in a browser.
-func (h *fixture) resets(token, pw, browser string) (account.LinkOutcome, error) {
+// submitReset uses a reset link in a browser.
+func (h *fixture) submitReset(token, pw, browser string) (account.LinkOutcome, error) {
 	return h.ResetIn(h.t.Context(), tenant, account.PasswordReset{Token: token, Password: pw, Browser: browser}, alice)
 }
 
-// flow stores a flow of the browser.
-func (h *fixture) flow(id auth.FlowID, browser string) {
+// insertFlow stores a flow of the browser.
+func (h *fixture) insertFlow(id auth.FlowID, browser string) {
 	h.t.Helper()
 	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 		return tx.InsertFlow(auth.Flow{ID: id, Browser: secret.Digest(browser), Kind: auth.FlowAccount, CreatedAt: tx.Now, ExpiresAt: tx.Now.Add(time.Hour)})
@@ -53,12 +53,12 @@ func (h *fixture) flow(id auth.FlowID, browser string) {
 func TestRepair_B1_RegisterTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		page := account.Registration{Password: good, Browser: bobs, Flow: "f"}
-		first := h.submits(page)
-		if len(first) != 1 || len(h.submits(page)) != 0 {
+		first := h.submitRegistration(page)
+		if len(first) != 1 || len(h.submitRegistration(page)) != 0 {
 			t.Fatal("the same form was not one registration")
 		}
-		h.requireOK(h.clicks(first[0], bobs, ""))
-		if !h.opens(bob, good) {
+		h.requireOK(h.submitLink(first[0], bobs, ""))
+		if !h.passwordMatches(bob, good) {
 			t.Error("the password of the form does not stand")
 		}
 	})
@@ -73,16 +73,16 @@ func TestRepair_B1_RegisterAgainDiffers(t *testing.T) {
 		changed, elsewhere := page, page
 		changed.Password, elsewhere.Browser = another, eves
 		for name, r := range map[string]account.Registration{"password": changed, "program": program} {
-			h.submits(page)
-			if len(h.submits(r)) != 1 {
+			h.submitRegistration(page)
+			if len(h.submitRegistration(r)) != 1 {
 				t.Errorf("another %s is the same form", name)
 			}
 			h.clock.Advance(11 * time.Second)
 		}
-		if len(h.submits(page)) != 1 || len(h.submits(elsewhere)) != 1 {
+		if len(h.submitRegistration(page)) != 1 || len(h.submitRegistration(elsewhere)) != 1 {
 			t.Error("a later form, or one of another browser, is the same form")
 		}
-		if h.opens(bob, good) {
+		if h.passwordMatches(bob, good) {
 			t.Error("two browsers have registered, and a password stands")
 		}
 	})
@@ -91,17 +91,17 @@ func TestRepair_B1_RegisterAgainDiffers(t *testing.T) {
 // Two requests for a link are one, whether or not the address has an account.
 func TestRepair_B1_ForgotTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member(bob, good)
+		h.newMember(bob, good)
 		for _, email := range []string{bob, "nobody@example.test"} {
 			for range 2 {
 				h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: email, Browser: bobs, Flow: "f"}, alice))
 			}
 		}
-		links := h.tokens()
+		links := h.mailTokens()
 		if len(links) != 1 {
 			t.Fatalf("%d links", len(links))
 		}
-		if _, err := h.resets(links[0], another, bobs); err != nil {
+		if _, err := h.submitReset(links[0], another, bobs); err != nil {
 			t.Error(err)
 		}
 	})
@@ -111,16 +111,16 @@ func TestRepair_B1_ForgotTwice(t *testing.T) {
 // link gives nothing to another browser, to a program, with another password, or later.
 func TestRepair_B1_ResetTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member(bob, good)
-		link := h.forgot(bob)
-		_, err := h.resets(link, another, bobs)
+		h.newMember(bob, good)
+		link := h.requestReset(bob)
+		_, err := h.submitReset(link, another, bobs)
 		h.requireOK(err)
 		v, f, _ := h.signIn(h.find(bob))
-		h.mails()
+		h.takeMails()
 
-		out, err := h.resets(link, another, bobs)
+		out, err := h.submitReset(link, another, bobs)
 		h.requireOK(err)
-		if !out.PasswordSet || out.Known == "" || !h.alive(v, f) || len(h.mails()) != 0 {
+		if !out.PasswordSet || out.Known == "" || !h.sessionLive(v, f) || len(h.takeMails()) != 0 {
 			t.Errorf("repeated: %+v", out)
 		}
 		n, err := h.ResetRequirements(t.Context(), tenant, account.PasswordReset{Token: link, Browser: bobs})
@@ -130,12 +130,12 @@ func TestRepair_B1_ResetTwice(t *testing.T) {
 		}
 
 		for _, who := range []account.PasswordReset{{Browser: bobs, Password: third}, {Browser: eves, Password: another}, {Password: another}} {
-			_, err := h.resets(link, who.Password, who.Browser)
+			_, err := h.submitReset(link, who.Password, who.Browser)
 			h.requireRefused(err, "invalid_link")
 		}
 		h.requireRefused(h.Reset(t.Context(), tenant, link, another, alice), "invalid_link")
 		h.clock.Advance(11 * time.Minute)
-		_, err = h.resets(link, another, bobs)
+		_, err = h.submitReset(link, another, bobs)
 		h.requireRefused(err, "invalid_link")
 	})
 }
@@ -143,13 +143,13 @@ func TestRepair_B1_ResetTwice(t *testing.T) {
 // A link whose effect does not stand any more is a used link.
 func TestRepair_B1_ResetOverridden(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member(bob, good)
-		link := h.forgot(bob)
-		_, err := h.resets(link, another, bobs)
+		a := h.newMember(bob, good)
+		link := h.requestReset(bob)
+		_, err := h.submitReset(link, another, bobs)
 		h.requireOK(err)
 		h.requireOK(h.SetPassword(t.Context(), tenant, a.ID, third, admin))
 		for _, pw := range []string{another, third} {
-			_, err = h.resets(link, pw, bobs)
+			_, err = h.submitReset(link, pw, bobs)
 			h.requireRefused(err, "invalid_link")
 		}
 		_, err = h.ResetRequirements(t.Context(), tenant, account.PasswordReset{Token: link, Browser: bobs})
@@ -160,19 +160,19 @@ func TestRepair_B1_ResetOverridden(t *testing.T) {
 // However many posts of one browser arrive at once, all have the outcome of one reset.
 func TestRepair_B1_ResetAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member(bob, good)
-		link := h.forgot(bob)
-		h.mails()
+		h.newMember(bob, good)
+		link := h.requestReset(bob)
+		h.takeMails()
 		var wg sync.WaitGroup
 		for range 6 {
 			wg.Go(func() {
-				if _, err := h.resets(link, another, bobs); err != nil {
+				if _, err := h.submitReset(link, another, bobs); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
-		if n := len(h.mails()); n != 1 || len(h.events(auth.EventPasswordReset)) != 1 {
+		if n := len(h.takeMails()); n != 1 || len(h.events(auth.EventPasswordReset)) != 1 {
 			t.Errorf("%d notices", n)
 		}
 	})
@@ -181,16 +181,16 @@ func TestRepair_B1_ResetAtOnce(t *testing.T) {
 // A verification that is posted or opened twice has the outcome of the first in that browser.
 func TestRepair_B1_VerifyTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		link := h.registers(good, bobs, alice)
-		h.requireOK(h.clicks(link, bobs, ""))
+		link := h.registerBob(good, bobs, alice)
+		h.requireOK(h.submitLink(link, bobs, ""))
 		lines := len(h.events(auth.EventVerified))
-		h.requireOK(h.clicks(link, bobs, ""))
+		h.requireOK(h.submitLink(link, bobs, ""))
 		n, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: link, Browser: bobs})
 		h.requireOK(err)
 		if n.Used == nil || n.Used.PasswordSet || len(h.events(auth.EventVerified)) != lines {
 			t.Errorf("repeated: %+v", n)
 		}
-		h.requireRefused(h.clicks(link, eves, ""), "invalid_link")
+		h.requireRefused(h.submitLink(link, eves, ""), "invalid_link")
 		h.requireRefused(h.verify(link, alice), "invalid_link")
 	})
 }
@@ -198,11 +198,11 @@ func TestRepair_B1_VerifyTwice(t *testing.T) {
 // The same with a password that is chosen at the link, which has to be the same.
 func TestRepair_B1_VerifyTwiceWithPassword(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		link := h.registers(good, "", alice)
-		h.requireOK(h.clicks(link, bobs, another))
-		h.requireOK(h.clicks(link, bobs, another))
-		h.requireRefused(h.clicks(link, bobs, third), "invalid_link")
-		if !h.opens(bob, another) {
+		link := h.registerBob(good, "", alice)
+		h.requireOK(h.submitLink(link, bobs, another))
+		h.requireOK(h.submitLink(link, bobs, another))
+		h.requireRefused(h.submitLink(link, bobs, third), "invalid_link")
+		if !h.passwordMatches(bob, another) {
 			t.Error("the chosen password does not stand")
 		}
 	})
@@ -211,11 +211,11 @@ func TestRepair_B1_VerifyTwiceWithPassword(t *testing.T) {
 // The same for the link of a change of address.
 func TestRepair_B1_ChangeOfAddressTwice(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		a := h.member("alice@example.test", good)
-		link := h.change(a, good, bob)
-		h.requireOK(h.clicks(link, bobs, good))
-		h.requireOK(h.clicks(link, bobs, good))
-		h.requireRefused(h.clicks(link, eves, good), "invalid_link")
+		a := h.newMember("alice@example.test", good)
+		link := h.requestEmailChange(a, good, bob)
+		h.requireOK(h.submitLink(link, bobs, good))
+		h.requireOK(h.submitLink(link, bobs, good))
+		h.requireRefused(h.submitLink(link, eves, good), "invalid_link")
 		if h.find(bob).ID != a.ID {
 			t.Error("the address has not changed")
 		}
@@ -226,8 +226,8 @@ func TestRepair_B1_ChangeOfAddressTwice(t *testing.T) {
 // which that flow began.
 func TestRepair_N2_LinkKnowsItsFlow(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.flow("f", bobs)
-		links := h.submits(account.Registration{Password: good, Browser: bobs, Flow: "f"})
+		h.insertFlow("f", bobs)
+		links := h.submitRegistration(account.Registration{Password: good, Browser: bobs, Flow: "f"})
 		flowIn := func(browser string) auth.FlowID {
 			n, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: links[0], Browser: browser})
 			h.requireOK(err)
@@ -243,8 +243,8 @@ func TestRepair_N2_LinkKnowsItsFlow(t *testing.T) {
 		}
 
 		h.requireOK(h.Forgot(t.Context(), tenant, account.LinkRequest{Email: bob, Browser: bobs, Flow: "f"}, alice))
-		link := h.tokens()[0]
-		out, err = h.resets(link, another, eves)
+		link := h.mailTokens()[0]
+		out, err = h.submitReset(link, another, eves)
 		h.requireOK(err)
 		if out.Flow.ID != "" {
 			t.Errorf("another browser learns of the flow: %+v", out)
@@ -255,19 +255,19 @@ func TestRepair_N2_LinkKnowsItsFlow(t *testing.T) {
 // In a verification that another browser completes, the flow's own browser gains nothing.
 func TestRepair_N2_LinkUsedElsewhere(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.flow("f", bobs)
-		link := h.submits(account.Registration{Password: good, Browser: bobs, Flow: "f"})[0]
-		h.requireOK(h.clicks(link, eves, another))
-		h.requireRefused(h.clicks(link, bobs, ""), "invalid_link")
-		h.requireRefused(h.clicks(link, bobs, another), "invalid_link")
+		h.insertFlow("f", bobs)
+		link := h.submitRegistration(account.Registration{Password: good, Browser: bobs, Flow: "f"})[0]
+		h.requireOK(h.submitLink(link, eves, another))
+		h.requireRefused(h.submitLink(link, bobs, ""), "invalid_link")
+		h.requireRefused(h.submitLink(link, bobs, another), "invalid_link")
 	})
 }
 
 // In a browser without a cookie the secret of the page takes its place.
 func TestRepair_B1_ResetTwiceWithoutCookie(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.member(bob, good)
-		page := account.PasswordReset{Token: h.forgot(bob), Password: another, Page: "wwp_one"}
+		h.newMember(bob, good)
+		page := account.PasswordReset{Token: h.requestReset(bob), Password: another, Page: "wwp_one"}
 		for range 2 {
 			_, err := h.ResetIn(t.Context(), tenant, page, alice)
 			h.requireOK(err)
@@ -281,11 +281,11 @@ func TestRepair_B1_ResetTwiceWithoutCookie(t *testing.T) {
 // A link leads back into a flow that is too old, and not into one that has reached its end.
 func TestRepair_N2_LinkOfAFlowThatIsOver(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		h.flow("old", bobs)
-		h.flow("done", bobs)
+		h.insertFlow("old", bobs)
+		h.insertFlow("done", bobs)
 		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error { return tx.FinishFlow("done") }))
 		for _, c := range []struct{ id, want auth.FlowID }{{"old", "old"}, {"done", ""}} {
-			link := h.submits(account.Registration{Password: good, Browser: bobs, Flow: c.id})[0]
+			link := h.submitRegistration(account.Registration{Password: good, Browser: bobs, Flow: c.id})[0]
 			h.clock.Advance(2 * time.Hour)
 			n, err := h.VerifyRequirements(t.Context(), tenant, account.Verification{Token: link, Browser: bobs})
 			h.requireOK(err)

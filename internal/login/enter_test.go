@@ -24,16 +24,16 @@ func (v *browser) sessions() []session.SignedIn {
 	return list
 }
 
-func (v *browser) try(email, pw string, remember bool) (login.SignedIn, error) {
+func (v *browser) signIn(email, pw string, remember bool) (login.SignedIn, error) {
 	v.h.t.Helper()
 	b := flow.Browser{Sessions: v.sessions(), Actor: browserActor}
-	e, err := v.h.SignInBrowser(v.h.t.Context(), login.PasswordForm{FormRef: v.h.form(b), Email: email, Password: pw, Remember: remember, RememberMe: v.rememberMe})
+	e, err := v.h.SignInBrowser(v.h.t.Context(), login.PasswordForm{FormRef: v.h.newSignInForm(b), Email: email, Password: pw, Remember: remember, RememberMe: v.rememberMe})
 	v.keepCookies(e)
 	return e, err
 }
 
-// form is what the form of a sign-in page sends back, in a new flow.
-func (h *fixture) form(b flow.Browser) flow.FormRef {
+// newSignInForm starts a flow and returns what its sign-in form sends back.
+func (h *fixture) newSignInForm(b flow.Browser) flow.FormRef {
 	h.t.Helper()
 	b.EnsureSecret()
 	step, err := h.flows.Start(h.t.Context(), tenant, auth.FlowAccount, b)
@@ -43,7 +43,7 @@ func (h *fixture) form(b flow.Browser) flow.FormRef {
 
 func (v *browser) requireSignIn(email string, remember bool) auth.Session {
 	v.h.t.Helper()
-	e, err := v.try(email, good, remember)
+	e, err := v.signIn(email, good, remember)
 	v.h.requireOK(err)
 	return e.Session
 }
@@ -172,16 +172,16 @@ func TestAttack_BF_03_EnterIsOnePipeline(t *testing.T) {
 				if email == "shut@example.test" {
 					pw = good
 				}
-				e, err := v.try(email, pw, true)
+				e, err := v.signIn(email, pw, true)
 				h.requireRefused(err, "invalid_credentials")
 				if e.Cookie != "" || e.RememberMe != "" || h.hasher.Stats().Done != hashes+1 {
 					t.Errorf("%s, try %d: %+v", email, i, e)
 				}
 			}
-			_, err := v.try(email, good, true)
+			_, err := v.signIn(email, good, true)
 			h.requireRefused(err, "rate_limited")
 		}
-		_, err := v.try("new@example.test", good, true)
+		_, err := v.signIn("new@example.test", good, true)
 		h.requireRefused(err, "email_not_verified")
 		if n := len(h.events(auth.EventLogin)); n != 3*tries+1 {
 			t.Errorf("%d audit lines", n)
@@ -409,7 +409,7 @@ func TestEndsOfASeries(t *testing.T) {
 			_, err := h.SignOutBrowser(h.t.Context(), tenant, v.sessions(), "", browserActor)
 			return err
 		},
-		"end of all": func(h *fixture, v *browser) error { return h.endAll(v.sessions()[0].Account.ID, "") },
+		"end of all": func(h *fixture, v *browser) error { return h.endAllSessions(v.sessions()[0].Account.ID, "") },
 		"disabled": func(h *fixture, v *browser) error {
 			return h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 				a, err := tx.AccountByLogin("alice@example.test")
@@ -444,7 +444,7 @@ func TestEndsOfASeries(t *testing.T) {
 			own, other := &browser{h: h}, &browser{h: h}
 			s := own.requireSignIn("alice@example.test", true)
 			other.requireSignIn("alice@example.test", true)
-			h.requireOK(h.endAll(a.ID, s.ID))
+			h.requireOK(h.endAllSessions(a.ID, s.ID))
 			_, err := other.reopen().resume()
 			h.requireRefused(err, "session_invalid")
 			_, err = own.reopen().resume()
@@ -468,7 +468,7 @@ func TestEndsOfASeries(t *testing.T) {
 	})
 }
 
-func (h *fixture) endAll(id auth.AccountID, except auth.SessionID) error {
+func (h *fixture) endAllSessions(id auth.AccountID, except auth.SessionID) error {
 	return h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
 		_, err := h.sessions.EndAll(tx, id, except, auth.EndPassword)
 		return err
@@ -495,7 +495,7 @@ func TestAttack_SE_12_RememberMeCookies(t *testing.T) {
 // A form that is not this browser's, or whose flow is over, signs nobody in.
 func TestAttack_SE_08_FormOfAnotherBrowser(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		mine, theirs := h.form(flow.Browser{Actor: browserActor}), h.form(flow.Browser{Actor: browserActor})
+		mine, theirs := h.newSignInForm(flow.Browser{Actor: browserActor}), h.newSignInForm(flow.Browser{Actor: browserActor})
 		for name, form := range map[string]flow.FormRef{
 			"another browser's flow":  {Tenant: tenant, Flow: theirs.Flow, CSRF: mine.CSRF, Browser: mine.Browser},
 			"another browser's token": {Tenant: tenant, Flow: mine.Flow, CSRF: theirs.CSRF, Browser: mine.Browser},

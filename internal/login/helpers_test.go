@@ -103,11 +103,11 @@ func (h *fixture) insertAccount(email, pw string, change ...func(*auth.Account))
 		hash, err = h.hasher.Hash(h.t.Context(), pw)
 		h.requireOK(err)
 	}
-	return h.insertImported(email, hash, change...)
+	return h.insertAccountWithHash(email, hash, change...)
 }
 
-// insertImported inserts an account with a hash from elsewhere.
-func (h *fixture) insertImported(email, hash string, change ...func(*auth.Account)) auth.Account {
+// insertAccountWithHash inserts an account with a hash from elsewhere.
+func (h *fixture) insertAccountWithHash(email, hash string, change ...func(*auth.Account)) auth.Account {
 	h.t.Helper()
 	e, err := auth.ParseEmail(email)
 	h.requireOK(err)
@@ -125,7 +125,7 @@ func (h *fixture) insertImported(email, hash string, change ...func(*auth.Accoun
 	return a
 }
 
-func (h *fixture) hash(a auth.Account) string {
+func (h *fixture) passwordHash(a auth.Account) string {
 	h.t.Helper()
 	var hash string
 	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
@@ -135,7 +135,7 @@ func (h *fixture) hash(a auth.Account) string {
 	return hash
 }
 
-func (h *fixture) try(email, pw string) error {
+func (h *fixture) signInPassword(email, pw string) error {
 	_, err := h.Password(h.t.Context(), tenant, login.Request{Email: email, Password: pw, Actor: browserActor})
 	return err
 }
@@ -150,7 +150,7 @@ func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	return out
 }
 
-// requireAnswer is everything about an attempt that somebody outside could see or count.
+// answer is everything about an attempt that somebody outside could see or count.
 type answer struct {
 	Kind       auth.Kind
 	Code, Text string
@@ -161,10 +161,10 @@ type answer struct {
 	Audit      int
 }
 
-func (h *fixture) requireAnswer(email, pw string) answer {
+func (h *fixture) observeRefusal(email, pw string) answer {
 	h.t.Helper()
 	hashes, audit := h.hasher.Stats().Done, len(h.events(""))
-	e, ok := errors.AsType[*auth.Error](h.try(email, pw))
+	e, ok := errors.AsType[*auth.Error](h.signInPassword(email, pw))
 	if !ok {
 		h.t.Fatalf("%s: not refused", email)
 	}

@@ -29,14 +29,14 @@ func TestAttack_BF_03_BF_08_Throttled(t *testing.T) {
 		var all []answer
 		for _, email := range []string{"alice@example.test", "nobody@example.test", "shut@example.test"} {
 			for range tries {
-				if got := h.requireAnswer(email, another); got.Code != "invalid_credentials" {
+				if got := h.observeRefusal(email, another); got.Code != "invalid_credentials" {
 					t.Fatalf("%s: %+v", email, got)
 				}
 			}
 			if e := h.events(auth.EventLogin)[0]; e.Detail["limit"] != "reached" {
 				t.Errorf("%s: the attempt that reached the limit left %+v", email, e.Detail)
 			}
-			all = append(all, h.requireAnswer(email, good)) // even the right one
+			all = append(all, h.observeRefusal(email, good)) // even the right one
 		}
 		if want := all[0]; want.Kind != auth.KindThrottled || want.RetryAfter <= 0 || want.RetryAfter > 15*time.Minute || want.Hashes != 0 || want.Audit != 0 {
 			t.Errorf("throttled: %+v", want)
@@ -47,12 +47,12 @@ func TestAttack_BF_03_BF_08_Throttled(t *testing.T) {
 		// Trying on does not make the wait longer, and it ends by itself.
 		wait := all[0].RetryAfter
 		for range 50 {
-			h.try("alice@example.test", another)
+			h.signInPassword("alice@example.test", another)
 		}
 		h.clock.Advance(wait - time.Second)
-		h.requireRefused(h.try("alice@example.test", good), "rate_limited")
+		h.requireRefused(h.signInPassword("alice@example.test", good), "rate_limited")
 		h.clock.Advance(time.Second)
-		h.requireOK(h.try("alice@example.test", good))
+		h.requireOK(h.signInPassword("alice@example.test", good))
 	}, withLimits)
 }
 
@@ -61,8 +61,8 @@ func TestSuccessesDoNotCount(t *testing.T) {
 		h.insertAccount("alice@example.test", good)
 		h.insertAccount("pending@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
 		for range 2 * tries {
-			h.requireOK(h.try("alice@example.test", good))
-			h.requireRefused(h.try("pending@example.test", good), "email_not_verified")
+			h.requireOK(h.signInPassword("alice@example.test", good))
+			h.requireRefused(h.signInPassword("pending@example.test", good), "email_not_verified")
 		}
 	}, withLimits)
 }
@@ -73,11 +73,11 @@ func TestSuccessForgivesNobodyElse(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
 		for range tries - 1 {
-			h.requireRefused(h.try("alice@example.test", another), "invalid_credentials")
+			h.requireRefused(h.signInPassword("alice@example.test", another), "invalid_credentials")
 		}
-		h.requireOK(h.try("alice@example.test", good))
-		h.requireRefused(h.try("alice@example.test", another), "invalid_credentials")
-		h.requireRefused(h.try("alice@example.test", another), "rate_limited")
+		h.requireOK(h.signInPassword("alice@example.test", good))
+		h.requireRefused(h.signInPassword("alice@example.test", another), "invalid_credentials")
+		h.requireRefused(h.signInPassword("alice@example.test", another), "rate_limited")
 	}, withLimits)
 }
 
@@ -92,13 +92,13 @@ func TestAttack_BF_04_OneCounterForAllSpellings(t *testing.T) {
 			t.Fatal("one spelling for each try")
 		}
 		for _, email := range spellings {
-			h.requireRefused(h.try(email, another), "invalid_credentials")
+			h.requireRefused(h.signInPassword(email, another), "invalid_credentials")
 		}
 		for _, email := range spellings {
-			h.requireRefused(h.try(email, good), "rate_limited")
+			h.requireRefused(h.signInPassword(email, good), "rate_limited")
 		}
 		h.insertAccount("bob@example.test", good)
-		h.requireOK(h.try("bob@example.test", good)) // somebody else's counter is another
+		h.requireOK(h.signInPassword("bob@example.test", good)) // somebody else's counter is another
 	}, withLimits)
 }
 
@@ -114,7 +114,7 @@ func TestAttack_BF_10_ParallelBurst(t *testing.T) {
 			for i := range 200 {
 				wg.Go(func() {
 					<-barrier
-					err := h.try(email, fmt.Sprintf("%s-%d", another, i))
+					err := h.signInPassword(email, fmt.Sprintf("%s-%d", another, i))
 					e, _ := errors.AsType[*auth.Error](err)
 					mu.Lock()
 					defer mu.Unlock()
@@ -150,7 +150,7 @@ func (broken) TakeAll(context.Context, []limit.Bucket) (limit.Decision, error) {
 func TestAttack_BF_12_LimiterGone(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
-		if got := h.requireAnswer("alice@example.test", good); got.Kind != auth.KindUnavailable || got.Hashes != 0 {
+		if got := h.observeRefusal("alice@example.test", good); got.Kind != auth.KindUnavailable || got.Hashes != 0 {
 			t.Errorf("without a limiter: %+v", got)
 		}
 	}, func(c *login.Config) { c.Limiter = broken{} })

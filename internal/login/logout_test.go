@@ -17,7 +17,7 @@ func (h *fixture) signIn(email string, cookie bool, former auth.SessionID) login
 	return res
 }
 
-func (h *fixture) refreshes(res login.Result) bool {
+func (h *fixture) canRefresh(res login.Result) bool {
 	h.t.Helper()
 	_, err := h.tokens.Refresh(h.t.Context(), token.RefreshRequest{Tenant: tenant, Client: auth.FirstParty, Token: res.Tokens.RefreshToken, Actor: browserActor})
 	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
@@ -26,7 +26,7 @@ func (h *fixture) refreshes(res login.Result) bool {
 	return err == nil
 }
 
-func (h *fixture) verifies(res login.Result) bool {
+func (h *fixture) tokenVerifies(res login.Result) bool {
 	h.t.Helper()
 	_, err := h.tokens.Verify(h.t.Context(), tenant, res.Tokens.AccessToken)
 	if err != nil && auth.KindOf(err) != auth.KindUnauthenticated {
@@ -48,12 +48,12 @@ func TestLogout(t *testing.T) {
 		actor.Session = bobs.Session.ID
 		h.requireOK(h.Logout(t.Context(), login.LogoutRequest{Tenant: tenant, RefreshToken: "garbage", Actor: actor}))
 		for i, res := range []login.Result{one, two} {
-			if h.verifies(res) || h.refreshes(res) {
+			if h.tokenVerifies(res) || h.canRefresh(res) {
 				t.Errorf("session %d survived", i)
 			}
 		}
 		for i, res := range []login.Result{three, bobs} {
-			if !h.verifies(res) || !h.refreshes(res) {
+			if !h.tokenVerifies(res) || !h.canRefresh(res) {
 				t.Errorf("session %d of somebody else or elsewhere ended", i)
 			}
 		}

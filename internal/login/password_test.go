@@ -50,11 +50,11 @@ func TestAttack_PW_01_PrefixesNeverMatch(t *testing.T) {
 		for i, n := range []int{64, 72, 73, 128} {
 			email := fmt.Sprintf("n%d@example.test", i)
 			h.insertAccount(email, long[:n])
-			h.requireOK(h.try(email, long[:n]))
-			h.requireRefused(h.try(email, long[:n-1]), "invalid_credentials")
-			h.requireRefused(h.try(email, long[:n-1]+"~"), "invalid_credentials")
+			h.requireOK(h.signInPassword(email, long[:n]))
+			h.requireRefused(h.signInPassword(email, long[:n-1]), "invalid_credentials")
+			h.requireRefused(h.signInPassword(email, long[:n-1]+"~"), "invalid_credentials")
 			if n < 128 {
-				h.requireRefused(h.try(email, long[:n+1]), "invalid_credentials")
+				h.requireRefused(h.signInPassword(email, long[:n+1]), "invalid_credentials")
 			}
 		}
 	})
@@ -63,10 +63,10 @@ func TestAttack_PW_01_PrefixesNeverMatch(t *testing.T) {
 func TestAttack_PW_03_SpacesAndUnicode(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", "  Caf\u00e9\u0000 \U0001f511 ")
-		h.requireOK(h.try("alice@example.test", "  Caf\u00e9\u0000 \U0001f511 "))
-		h.requireOK(h.try("alice@example.test", "  Cafe\u0301\u0000 \U0001f511 "))
+		h.requireOK(h.signInPassword("alice@example.test", "  Caf\u00e9\u0000 \U0001f511 "))
+		h.requireOK(h.signInPassword("alice@example.test", "  Cafe\u0301\u0000 \U0001f511 "))
 		for _, pw := range []string{"Caf\u00e9\u0000 \U0001f511", "  Caf\u00e9 \U0001f511 ", "  Cafe\u0000 \U0001f511 ", "  caf\u00e9\u0000 \U0001f511 "} {
-			h.requireRefused(h.try("alice@example.test", pw), "invalid_credentials")
+			h.requireRefused(h.signInPassword("alice@example.test", pw), "invalid_credentials")
 		}
 	})
 }
@@ -79,8 +79,8 @@ func TestAttack_BF_01_OneAnswer(t *testing.T) {
 		h.insertAccount("without@example.test", "")
 		h.insertAccount("shut-without@example.test", "", shut)
 		h.insertAccount("pending@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
-		h.insertImported("broken@example.test", "$argon2id$v=19$m=64,t=1,p=1$nonsense")
-		want := h.requireAnswer("alice@example.test", another)
+		h.insertAccountWithHash("broken@example.test", "$argon2id$v=19$m=64,t=1,p=1$nonsense")
+		want := h.observeRefusal("alice@example.test", another)
 		if want.Kind != auth.KindUnauthenticated || want.Code != "invalid_credentials" || want.Hashes != 1 || want.Audit != 1 {
 			t.Fatalf("wrong password: %+v", want)
 		}
@@ -96,7 +96,7 @@ func TestAttack_BF_01_OneAnswer(t *testing.T) {
 			"":                          another,
 			"a@b@c":                     good,
 		} {
-			if got := h.requireAnswer(email, pw); got != want {
+			if got := h.observeRefusal(email, pw); got != want {
 				t.Errorf("%q: %+v, want %+v", email, got, want)
 			}
 		}
@@ -109,9 +109,9 @@ func TestAttack_BF_01_OneAnswerOfAShutAccountWithAnOldHash(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		old, err := newHasher(t, password.Params{Memory: 32, Time: 1, Parallelism: 1}, nil).Hash(t.Context(), good)
 		h.requireOK(err)
-		h.insertImported("shut@example.test", old, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
-		want := h.requireAnswer("shut@example.test", another)
-		if got := h.requireAnswer("shut@example.test", good); got != want || want.Hashes != 1 {
+		h.insertAccountWithHash("shut@example.test", old, func(a *auth.Account) { a.DisabledAt = a.CreatedAt })
+		want := h.observeRefusal("shut@example.test", another)
+		if got := h.observeRefusal("shut@example.test", good); got != want || want.Hashes != 1 {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	})
@@ -124,9 +124,9 @@ func TestAttack_BF_02_OddPasswords(t *testing.T) {
 			"": "invalid_credentials", "x": "invalid_credentials", strings.Repeat("x", 129): "password_too_long",
 			strings.Repeat("x", 1<<20): "password_too_long", "\xff\xfe": "password_invalid",
 		} {
-			known := h.requireAnswer("alice@example.test", pw)
+			known := h.observeRefusal("alice@example.test", pw)
 			for _, email := range []string{"nobody@example.test", "no address"} {
-				if got := h.requireAnswer(email, pw); got != known {
+				if got := h.observeRefusal(email, pw); got != known {
 					t.Errorf("%d bytes: %q %+v, known %+v", len(pw), email, got, known)
 				}
 			}
@@ -140,8 +140,8 @@ func TestAttack_BF_02_OddPasswords(t *testing.T) {
 func TestUnverifiedOnlyAfterTheRightPassword(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} })
-		h.requireRefused(h.try("alice@example.test", another), "invalid_credentials")
-		if e := h.requireRefused(h.try("alice@example.test", good), "email_not_verified"); e.Kind != auth.KindForbidden {
+		h.requireRefused(h.signInPassword("alice@example.test", another), "invalid_credentials")
+		if e := h.requireRefused(h.signInPassword("alice@example.test", good), "email_not_verified"); e.Kind != auth.KindForbidden {
 			t.Errorf("kind %v", e.Kind)
 		}
 		if e := h.events(auth.EventLogin)[0]; e.Outcome != auth.Failure || e.Detail["reason"] != login.ReasonUnverified {
@@ -155,7 +155,7 @@ func TestUnverifiedOnlyAfterTheRightPassword(t *testing.T) {
 			self.Settings.AllowUnverified = true
 			return tx.UpdateCurrentTenant(self)
 		}))
-		h.requireOK(h.try("alice@example.test", good))
+		h.requireOK(h.signInPassword("alice@example.test", good))
 	})
 }
 
@@ -177,15 +177,15 @@ func TestAttack_OP_05_LoginAudit(t *testing.T) {
 			}
 			return e
 		}
-		h.requireOK(h.try("alice@example.test", good))
+		h.requireOK(h.signInPassword("alice@example.test", good))
 		if e := last(); e.Outcome != auth.Success || e.Account != a.ID || e.Detail["session"] == "" {
 			t.Errorf("audit %+v", e)
 		}
-		h.requireRefused(h.try("alice@example.test", another), "invalid_credentials")
+		h.requireRefused(h.signInPassword("alice@example.test", another), "invalid_credentials")
 		if e := last(); e.Outcome != auth.Failure || e.Account != a.ID || e.Detail["reason"] != login.ReasonPassword {
 			t.Errorf("audit %+v", e)
 		}
-		h.requireRefused(h.try(good, "alice@example.test"), "invalid_credentials") // the fields mixed up
+		h.requireRefused(h.signInPassword(good, "alice@example.test"), "invalid_credentials") // the fields mixed up
 		if e := last(); e.Outcome != auth.Failure || e.Account != "" || e.Detail["reason"] != login.ReasonUnknown {
 			t.Errorf("audit %+v", e)
 		}
@@ -211,25 +211,25 @@ func TestAttack_OP_05_LoginAudit(t *testing.T) {
 func TestAttack_OP_06_HashesAreRaised(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		one, two := h.insertAccount("one@example.test", good), h.insertAccount("two@example.test", good)
-		if h.hash(one) == h.hash(two) {
+		if h.passwordHash(one) == h.passwordHash(two) {
 			t.Error("one password, one hash")
 		}
-		h.requireOK(h.try("one@example.test", good))
+		h.requireOK(h.signInPassword("one@example.test", good))
 		if len(h.events(auth.EventPasswordRehashed)) != 0 {
 			t.Error("raised without need")
 		}
 		cfg := h.cfg
 		cfg.Hasher = newHasher(t, password.Params{Memory: 128, Time: 2, Parallelism: 1}, nil)
 		raised := login.New(cfg)
-		before := h.hash(two)
-		if _, err := raised.Password(t.Context(), tenant, login.Request{Email: "two@example.test", Password: another}); auth.KindOf(err) != auth.KindUnauthenticated || h.hash(two) != before {
+		before := h.passwordHash(two)
+		if _, err := raised.Password(t.Context(), tenant, login.Request{Email: "two@example.test", Password: another}); auth.KindOf(err) != auth.KindUnauthenticated || h.passwordHash(two) != before {
 			t.Errorf("a wrong password changed the hash, or %v", err)
 		}
 		for range 2 {
 			_, err := raised.Password(t.Context(), tenant, login.Request{Email: "two@example.test", Password: good})
 			h.requireOK(err)
 		}
-		if got := h.hash(two); !strings.Contains(got, "m=128,t=2,p=1") || len(h.events(auth.EventPasswordRehashed)) != 1 {
+		if got := h.passwordHash(two); !strings.Contains(got, "m=128,t=2,p=1") || len(h.events(auth.EventPasswordRehashed)) != 1 {
 			t.Errorf("hash %s", got)
 		}
 	})
@@ -254,16 +254,16 @@ func TestAttack_OP_06_ImportedHashes(t *testing.T) {
 			"werkzeug-pbkdf2": "pbkdf2:sha256:1000$saltsalt$" + hex.EncodeToString(pb),
 			"werkzeug-scrypt": "scrypt:1024:8:1$saltsalt$" + hex.EncodeToString(sc),
 		} {
-			a := h.insertImported(name+"@example.test", hash)
-			h.requireRefused(h.try(name+"@example.test", another), "invalid_credentials")
-			if h.hash(a) != hash {
+			a := h.insertAccountWithHash(name+"@example.test", hash)
+			h.requireRefused(h.signInPassword(name+"@example.test", another), "invalid_credentials")
+			if h.passwordHash(a) != hash {
 				t.Errorf("%s: changed by a wrong password", name)
 			}
-			h.requireOK(h.try(name+"@example.test", good))
-			if !strings.HasPrefix(h.hash(a), "$argon2id$") {
-				t.Errorf("%s: not upgraded: %s", name, h.hash(a))
+			h.requireOK(h.signInPassword(name+"@example.test", good))
+			if !strings.HasPrefix(h.passwordHash(a), "$argon2id$") {
+				t.Errorf("%s: not upgraded: %s", name, h.passwordHash(a))
 			}
-			h.requireOK(h.try(name+"@example.test", good))
+			h.requireOK(h.signInPassword(name+"@example.test", good))
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 func TestRepair_B7_SignInsThroughPoolers(t *testing.T) {
 	t.Parallel()
 	storetest.Poolers(t, func(t *testing.T, through func(string) string) {
-		signInsAtOnce(t, store.Config{URL: through(storetest.Postgres(t)), Keyring: storetest.Keyring(t)})
+		requireParallelSignIns(t, store.Config{URL: through(storetest.Postgres(t)), Keyring: storetest.Keyring(t)})
 	})
 }
 
@@ -23,10 +23,10 @@ func TestRepair_B7_SignInsThroughPoolers(t *testing.T) {
 // nobody is refused.
 func TestRepair_P1_SignInsAtOnce(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, signInsAtOnce)
+	storetest.Each(t, requireParallelSignIns)
 }
 
-func signInsAtOnce(t *testing.T, cfg store.Config) {
+func requireParallelSignIns(t *testing.T, cfg store.Config) {
 	t.Helper()
 	clock := storetest.NewClock()
 	cfg.Now = clock.Now

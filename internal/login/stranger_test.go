@@ -12,18 +12,18 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-func (h *fixture) tryFrom(ip, known, pw string) (login.Result, error) {
+func (h *fixture) signInFrom(ip, known, pw string) (login.Result, error) {
 	h.t.Helper()
 	actor := browserActor
 	actor.IP, actor.Known = ip, known
 	return h.Password(h.t.Context(), tenant, login.Request{Email: "alice@example.test", Password: pw, Cookie: true, Actor: actor})
 }
 
-// guess tries wrong passwords from the address until it is refused as rate_limited.
-func (h *fixture) guess(ip, known string) (compared int) {
+// guessUntilThrottled tries wrong passwords from the address until it is refused as rate_limited.
+func (h *fixture) guessUntilThrottled(ip, known string) (compared int) {
 	h.t.Helper()
 	for range 100 {
-		_, err := h.tryFrom(ip, known, another)
+		_, err := h.signInFrom(ip, known, another)
 		if auth.KindOf(err) == auth.KindThrottled {
 			return compared
 		}
@@ -42,9 +42,9 @@ func TestRepair_S3_OnePollerShutsNobodyOut(t *testing.T) {
 		refused := 0
 		for second := 0; second < 2*60*60; second += 30 {
 			h.clock.Advance(30 * time.Second)
-			h.guess("198.51.100.66", "")
+			h.guessUntilThrottled("198.51.100.66", "")
 			if second%120 == 0 {
-				if _, err := h.tryFrom("192.0.2.1", "", good); err != nil {
+				if _, err := h.signInFrom("192.0.2.1", "", good); err != nil {
 					refused++
 				}
 			}
@@ -61,11 +61,11 @@ func TestRepair_S3_OnePollerShutsNobodyOut(t *testing.T) {
 func TestRepair_S3_BotnetAndTheKnownBrowser(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		h.insertAccount("alice@example.test", good)
-		first, err := h.tryFrom("192.0.2.1", "", good)
+		first, err := h.signInFrom("192.0.2.1", "", good)
 		h.requireOK(err)
 		known, compared := first.Known.Reveal(), 0
 		for i := range 10_000 {
-			if _, err := h.tryFrom(fmt.Sprintf("203.%d.%d.1", i>>8, i&255), "", another); auth.KindOf(err) != auth.KindThrottled {
+			if _, err := h.signInFrom(fmt.Sprintf("203.%d.%d.1", i>>8, i&255), "", another); auth.KindOf(err) != auth.KindThrottled {
 				h.requireRefused(err, "invalid_credentials")
 				compared++
 			}
@@ -74,17 +74,17 @@ func TestRepair_S3_BotnetAndTheKnownBrowser(t *testing.T) {
 			t.Errorf("10,000 addresses had %d passwords compared, want %d", compared, 3*tries)
 		}
 
-		_, err = h.tryFrom("192.0.2.7", "", good)
+		_, err = h.signInFrom("192.0.2.7", "", good)
 		if e := h.requireRefused(err, "rate_limited"); e.RetryAfter > 30*time.Second {
 			t.Errorf("without a known browser: wait %v", e.RetryAfter)
 		}
-		next, err := h.tryFrom("192.0.2.7", known, good)
+		next, err := h.signInFrom("192.0.2.7", known, good)
 		h.requireOK(err)
-		if n := h.guess("192.0.2.7", next.Known.Reveal()); n != tries {
+		if n := h.guessUntilThrottled("192.0.2.7", next.Known.Reveal()); n != tries {
 			t.Errorf("a known browser may fail %d times, want %d", n, tries)
 		}
 		h.clock.Advance(30 * time.Second)
-		_, err = h.tryFrom("192.0.2.8", "", good)
+		_, err = h.signInFrom("192.0.2.8", "", good)
 		h.requireOK(err)
 	}, withLimits)
 }
@@ -95,7 +95,7 @@ func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		alice := h.insertAccount("alice@example.test", good)
 		h.insertAccount("eve@example.test", good)
-		result, err := h.tryFrom("192.0.2.1", "", good)
+		result, err := h.signInFrom("192.0.2.1", "", good)
 		h.requireOK(err)
 		known := result.Known.Reveal()
 		evil, err := h.Password(t.Context(), tenant, login.Request{Email: "eve@example.test", Password: good, Actor: browserActor})
@@ -123,7 +123,7 @@ func TestRepair_S3_KnownBrowserIsBoundToAccountAndPassword(t *testing.T) {
 		// The hash may be raised, which is no new password.
 		h.clock.Advance(time.Second)
 		h.requireOK(h.db.Write(t.Context(), tenant, func(tx *store.Tx) error {
-			_, err := tx.CompareAndSwapPassword(alice.ID, h.hash(alice), "$raised")
+			_, err := tx.CompareAndSwapPassword(alice.ID, h.passwordHash(alice), "$raised")
 			return err
 		}))
 		if !is(known) {
@@ -148,7 +148,7 @@ func TestRepair_S3_OneBrowserForSeveralAccounts(t *testing.T) {
 				}
 				actor := browserActor
 				actor.Known = cookie
-				e, err := h.SignInBrowser(t.Context(), login.PasswordForm{FormRef: h.form(flow.Browser{Actor: actor}), Email: email, Password: good})
+				e, err := h.SignInBrowser(t.Context(), login.PasswordForm{FormRef: h.newSignInForm(flow.Browser{Actor: actor}), Email: email, Password: good})
 				h.requireOK(err)
 				cookie = e.Known.Reveal()
 			}
@@ -173,12 +173,12 @@ func TestRepair_H1_SignInsOfOneAccountAreLimited(t *testing.T) {
 		h.insertAccount("alice@example.test", good)
 		h.insertAccount("bob@example.test", good)
 		for range 3 {
-			h.requireOK(h.try("alice@example.test", good))
+			h.requireOK(h.signInPassword("alice@example.test", good))
 		}
-		h.requireRefused(h.try("alice@example.test", good), "rate_limited")
-		h.requireRefused(h.try("alice@example.test", another), "invalid_credentials") // nothing is told to who does not know it
-		h.requireOK(h.try("bob@example.test", good))
+		h.requireRefused(h.signInPassword("alice@example.test", good), "rate_limited")
+		h.requireRefused(h.signInPassword("alice@example.test", another), "invalid_credentials") // nothing is told to who does not know it
+		h.requireOK(h.signInPassword("bob@example.test", good))
 		h.clock.Advance(20 * time.Minute)
-		h.requireOK(h.try("alice@example.test", good))
+		h.requireOK(h.signInPassword("alice@example.test", good))
 	}, func(c *login.Config) { c.Rates["login.success"] = limit.Rate{Count: 3, Per: time.Hour} })
 }
