@@ -19,13 +19,13 @@ import (
 // without an ID is not stored yet, and is stored only if a page has to be shown. It is called after
 // a form. If another request has just ended the flow, the response is the same as to that request.
 func (s *Service) Advance(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser) (Step, error) {
-	return s.advance(ctx, tenant, flow, b, repeat)
+	return s.advance(ctx, tenant, flow, b, repeat, s.answer)
 }
 
-func (s *Service) advance(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser, next successor) (Step, error) {
+func (s *Service) advance(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser, next successor, answer Answerer) (Step, error) {
 	first := flow.ID
 	for moved := 0; moved < 3; {
-		step, err := s.step(ctx, tenant, flow, b)
+		step, err := s.step(ctx, tenant, flow, b, answer)
 		switch {
 		case errors.Is(err, ErrMoved):
 			moved++
@@ -40,8 +40,8 @@ func (s *Service) advance(ctx context.Context, tenant auth.TenantID, flow auth.F
 	return Step{}, auth.Unavailable(ErrMoved, 0)
 }
 
-// step returns the step at which a flow is. When no page is left, it ends the flow.
-func (s *Service) step(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser) (Step, error) {
+// step returns the step at which a flow is. When no page is left, answer ends the flow.
+func (s *Service) step(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser, answer Answerer) (Step, error) {
 	var n auth.FlowState
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
 		n, err = s.State(tx, flow, b)
@@ -52,7 +52,7 @@ func (s *Service) step(ctx context.Context, tenant auth.TenantID, flow auth.Flow
 	}
 	next := auth.Next(n)
 	if next.Kind == auth.StepAnswer {
-		return s.answer(ctx, n, next, b)
+		return answer(ctx, n, next, b)
 	}
 	return s.show(ctx, n, next, b)
 }

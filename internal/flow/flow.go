@@ -120,7 +120,17 @@ func (s *Service) Suspend(ctx context.Context, tenant auth.TenantID, c auth.Clie
 // Continue returns the step at which the flow is. A flow that is over continues as a new flow of
 // the same request. It refuses a flow that cannot continue in this browser as NotFound flow_over.
 func (s *Service) Continue(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser) (Step, error) {
-	return s.advance(ctx, tenant, auth.Flow{ID: id}, b, restart)
+	return s.advance(ctx, tenant, auth.Flow{ID: id}, b, restart, s.answer)
+}
+
+// FormStep returns the step of the flow in which a form counts, for a form whose response is a page
+// in any case. It ends no flow: when no page is left, it returns StepAnswer without a response, which
+// Continue gives to the browser later. Refusals are those of CheckForm.
+func (s *Service) FormStep(ctx context.Context, in FormRef) (Step, error) {
+	if !s.csrfValid(in) {
+		return Step{}, crossSite()
+	}
+	return s.advance(ctx, in.Tenant, auth.Flow{ID: in.Flow}, in.Browser, repeat, s.show)
 }
 
 // CheckForm is Resume for a form that needs slow work, such as hashing, before it is written. It changes

@@ -130,7 +130,7 @@ func (s *Service) refuseInFlow(ctx context.Context, in PasswordForm, refusal err
 	if _, ok := errors.AsType[*auth.Error](refusal); !ok {
 		return SignedIn{}, refusal
 	}
-	step, err := s.cfg.Flows.Continue(ctx, in.Tenant, in.Flow, in.Browser)
+	step, err := s.cfg.Flows.FormStep(ctx, in.FormRef)
 	return SignedIn{Step: step}, cmp.Or(err, refusal)
 }
 

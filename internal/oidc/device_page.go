@@ -24,11 +24,14 @@ func (s *Service) DeviceLookup(ctx context.Context, in flow.FormRef, typed strin
 		return flow.Step{}, err
 	}
 	step, err := s.lookUpDevice(ctx, in, typed)
-	if _, refused := errors.AsType[*auth.Error](err); step.Kind != "" || err != nil && !refused {
+	switch _, refused := errors.AsType[*auth.Error](err); {
+	case refused:
+		step, failed := s.cfg.Flows.FormStep(ctx, in)
+		return step, cmp.Or(failed, err)
+	case step.Kind != "" || err != nil:
 		return step, err
 	}
-	step, failed := s.cfg.Flows.Advance(ctx, in.Tenant, f, in.Browser)
-	return step, cmp.Or(failed, err)
+	return s.cfg.Flows.Advance(ctx, in.Tenant, f, in.Browser)
 }
 
 // lookUpDevice stores the device of the code in the flow. It returns a step for a form that is sent

@@ -252,3 +252,49 @@ func TestRepair_B1_RepeatedSignInsAreLimited(t *testing.T) {
 		}
 	}, servertest.Limits(func(l *config.Limits) { *l.Rate("login.success") = config.Rate{Count: 3, Per: time.Hour} }))
 }
+
+// TestSideFormsEndNoFlow: a form beside sign-in, or a refused one, shows its page. It issues no code,
+// which the browser would never get, and the link of its page leads to the client.
+func TestSideFormsEndNoFlow(t *testing.T) {
+	t.Parallel()
+	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
+		member(t, s, alice)
+		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
+		codes := func() int {
+			return ask[int](t, raw(t, s.Config.DatabaseURL()), "SELECT count(*) FROM single_use WHERE kind = 'code'")
+		}
+		for name, side := range map[string]struct {
+			link   string // on the page of sign-in
+			fields []string
+			status int
+		}{
+			"forgot":            {"forgot", []string{"email", alice}, 200},
+			"forgot, refused":   {"forgot", []string{"email", "nobody"}, 400},
+			"register":          {"register", []string{"email", bob, "password", servertest.Password}, 200},
+			"register, refused": {"register", []string{"email", bob, "password", "short"}, 400},
+			"sign-in, refused":  {"", []string{"email", bob, "password", otherPassword}, 400},
+		} {
+			b := s.Browser(t)
+			login := b.Open(wish(c)).At(t, "/login")
+			page := login
+			if side.link != "" {
+				page = b.Open(login.Link(side.link)).Want(t, 200)
+			}
+			b.Page = login
+			enter(t, b, alice).Answer(t)
+			before := codes()
+
+			b.Page = page
+			b.Press("submit", side.fields...).Want(t, side.status)
+
+			if n := codes(); n != before {
+				t.Errorf("%s: %d codes were issued", name, n-before)
+			}
+			if side.link == "" {
+				b.Press("submit", "email", alice, "password", servertest.Password).Answer(t)
+			} else if b.Open(b.Page.Link("login")).Answer(t).Get("code") == "" {
+				t.Errorf("%s: the page does not lead to the client", name)
+			}
+		}
+	})
+}

@@ -72,6 +72,28 @@ func TestRepair_B1_DoubleClicksInFlows(t *testing.T) {
 	}
 }
 
+// A form beside sign-in that is sent when another tab has reached the client shows its page, whose link
+// leads to the client as well.
+func TestSideFormAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s, c := shop(t)
+	s.Enrol(t, alice)
+	b := newTab(t, look{})
+	b.open(c.start()).at("/login")
+	other := b.second()
+	other.open(b.where()).press("forgot").at("/forgot-password")
+	b.signIn(alice).at("/callback")
+	c.redeem(t)
+
+	other.fill("email", alice).press("submit").reads("Check your email")
+
+	other.press("login").at("/callback")
+	c.redeem(t)
+	b.quiet()
+	other.quiet()
+}
+
 // A double click on the buttons of the device pages ends like a click.
 func TestRepair_B1_DoubleClicksForDevices(t *testing.T) {
 	t.Parallel()

@@ -31,7 +31,7 @@ func (s *Handlers) ChooseForm(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if chosen == "" {
+	if chosen == "" && st.Kind != auth.StepAnswer {
 		return redirect(ex, flowURL(ex, PathLogin, st.Flow.ID)+"&other")
 	}
 	prefer(ex, chosen)

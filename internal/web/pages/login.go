@@ -89,14 +89,11 @@ func (s *Handlers) loginRefused(ex *router.Exchange, r *http.Request, st flow.St
 	return refusal
 }
 
-// formStep checks a form of a flow and returns the step at which the flow is.
+// formStep checks a form of a flow and returns the step at which the flow stays.
 func (s *Handlers) formStep(ex *router.Exchange, r *http.Request) (flow.Step, error) {
 	in, err := s.flowForm(ex, r)
 	if err != nil {
 		return flow.Step{}, err
 	}
-	if _, err := s.flows.CheckForm(r.Context(), in); err != nil {
-		return flow.Step{}, err
-	}
-	return s.flows.Continue(r.Context(), in.Tenant, in.Flow, in.Browser)
+	return s.flows.FormStep(r.Context(), in)
 }
