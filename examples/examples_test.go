@@ -135,12 +135,11 @@ func start(t *testing.T, env []string, dir string, argv ...string) {
 // up waits until something answers, whatever it says.
 func up(t *testing.T, url string) {
 	t.Helper()
-	for range 400 {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
 		if resp, err := http.Get(url); err == nil {
 			resp.Body.Close()
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatalf("%s does not answer", url)
 }

@@ -77,13 +77,12 @@ func commands(block string) []string {
 // password in it.
 func requireWelcome(t *testing.T, name string) (welcome, password string) {
 	t.Helper()
-	for range 400 {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
 		text, err := os.ReadFile(name)
 		m := regexp.MustCompile(`password (\S+)`).FindStringSubmatch(string(text))
 		if err == nil && m != nil && strings.Contains(string(text), "Stop with") {
 			return string(text), m[1]
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatal("the server prints no password")
 	return "", ""

@@ -27,7 +27,7 @@ func TestRepair_S8_FlagsSetBounds(t *testing.T) {
 	}
 }
 
-func TestSet(t *testing.T) {
+func TestSet_SetsMetadataMembers(t *testing.T) {
 	t.Parallel()
 	var r client.Registration
 	err := clientFlags{Set: []string{"default_max_age=3600", `contacts=["a@example.test"]`, "require_auth_time=true", "logo_uri=https://a.example.test/=.png"}}.apply(&r)
@@ -42,7 +42,7 @@ func TestSet(t *testing.T) {
 }
 
 // A flag whose setting does not exist would fail whoever gives it.
-func TestFlagsNameSettings(t *testing.T) {
+func TestFlags_NameKnownSettings(t *testing.T) {
 	t.Parallel()
 	for f := range reflect.TypeFor[clientFlags]().Fields() {
 		if name := f.Tag.Get("setting"); name != "" && new(client.Registration).Patch([]byte(`{"`+name+`":null}`)) != nil {

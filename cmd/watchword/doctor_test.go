@@ -23,7 +23,7 @@ const testKey = "4AFs5sYQYJ2nkBXgsEpDWSoC8QrmA1VnAx7OdYhGLks="
 func examine(t *testing.T, env ...string) map[string]finding {
 	t.Helper()
 	var out, errs bytes.Buffer
-	env = append([]string{"WATCHWORD_DATA=" + t.TempDir(), "WATCHWORD_LISTEN=" + free(), "WATCHWORD_MANAGE=" + free()}, env...)
+	env = append([]string{"WATCHWORD_DATA=" + t.TempDir(), "WATCHWORD_LISTEN=" + freeAddress(), "WATCHWORD_MANAGE=" + freeAddress()}, env...)
 	run(context.Background(), []string{"doctor", "--json"}, system{Env: env, Out: &out, Err: &errs})
 	return findings(t, out.Bytes(), errs.String())
 }
@@ -103,7 +103,7 @@ func TestRepair_N7_DoctorComparesTheIssuer(t *testing.T) {
 		"a page for everything":    {serve(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<html>")) }), false, "another server responds"},
 		"a redirect":               {serve(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }), false, "redirects to"},
 		"a proxy without a server": {serve(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(502) }), false, "is the server running?"},
-		"nothing":                  {"http://" + free(), false, "is the server running?"},
+		"nothing":                  {"http://" + freeAddress(), false, "is the server running?"},
 		"no HTTP":                  {"http://" + mute.Addr().String(), false, "another server responds"},
 		"an untrusted certificate": {untrusted.URL, false, "does not trust the certificate"},
 	} {
@@ -137,7 +137,7 @@ func TestRepair_N7_DoctorHoldsRedisToItsAnswersAlone(t *testing.T) {
 		t.Skip("WATCHWORD_TEST_REDIS is not set")
 	}
 	wantFinding(t, examine(t, "WATCHWORD_LIMITS_REDIS="+url, "WATCHWORD_LIMITS_REDIS_TIMEOUT=5s"), "Redis", true, "responds in")
-	wantFinding(t, examine(t, "WATCHWORD_LIMITS_REDIS=redis://"+free(), "WATCHWORD_LIMITS_REDIS_TIMEOUT=5s"), "Redis", false, "unreachable")
+	wantFinding(t, examine(t, "WATCHWORD_LIMITS_REDIS=redis://"+freeAddress(), "WATCHWORD_LIMITS_REDIS_TIMEOUT=5s"), "Redis", false, "unreachable")
 }
 
 // What this user may not write to or listen on is found before serve meets it.
@@ -149,20 +149,20 @@ func TestRepair_N7_DoctorTriesWhatTheUserMay(t *testing.T) {
 	}
 	env := []string{"WATCHWORD_DATA=" + locked, "WATCHWORD_LISTEN=127.0.0.1:81", "WATCHWORD_MANAGE=198.51.100.1:9090", "WATCHWORD_MASTER_KEY=" + testKey}
 
-	out, errs := asNobody(t, env, "doctor", "--json")
+	out, errs := asUnprivilegedUser(t, env, "doctor", "--json")
 
 	found := findings(t, []byte(out), errs)
 	wantFinding(t, found, "data directory", false, "may not write to "+locked)
 	wantFinding(t, found, "public listener", false, "CAP_NET_BIND_SERVICE")
 	wantFinding(t, found, "management listener", false, "assign")
-	_, errs = asNobody(t, env, "migrate")
+	_, errs = asUnprivilegedUser(t, env, "migrate")
 	if !strings.Contains(errs, "may not write to the folder") || strings.Contains(errs, "wait for another process") {
 		t.Errorf("the start says: %s", errs)
 	}
 }
 
-// asNobody runs the binary as a user without rights and returns what it prints.
-func asNobody(t *testing.T, env []string, args ...string) (out, errs string) {
+// asUnprivilegedUser runs the binary as a user without rights and returns what it prints.
+func asUnprivilegedUser(t *testing.T, env []string, args ...string) (out, errs string) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "watchword")
 	self, err := os.ReadFile(os.Args[0])

@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"addresses": addresses,
-			"ready":     ready,
+			"ready":     waitUntilReady,
 
 			"credentials": credentials,
 		},
@@ -43,7 +43,7 @@ func TestScripts(t *testing.T) {
 // addresses NAME... sets each variable to a loopback address that is free.
 func addresses(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
-		ts.Setenv(name, free())
+		ts.Setenv(name, freeAddress())
 	}
 }
 
@@ -58,7 +58,7 @@ func credentials(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[2], v.Secret)
 }
 
-func free() string {
+func freeAddress() string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -67,15 +67,15 @@ func free() string {
 	return l.Addr().String()
 }
 
-// ready URL waits until the URL answers 200.
-func ready(ts *testscript.TestScript, neg bool, args []string) {
-	if !answers(args[0]) {
+// waitUntilReady URL waits until the URL answers 200.
+func waitUntilReady(ts *testscript.TestScript, neg bool, args []string) {
+	if !isServing(args[0]) {
 		ts.Fatalf("%s does not become ready", args[0])
 	}
 }
 
-func answers(url string) bool {
-	for range 400 {
+func isServing(url string) bool {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
 		resp, err := http.Get(url)
 		if err == nil {
 			resp.Body.Close()
@@ -83,7 +83,6 @@ func answers(url string) bool {
 				return true
 			}
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	return false
 }
@@ -110,13 +109,13 @@ func (b *buffer) String() string {
 // it prints.
 func startDev(t *testing.T, data string) (addr string, out *buffer) {
 	t.Helper()
-	addr = free()
+	addr = freeAddress()
 	var errs buffer
 	out = &buffer{}
 	ctx, cancel := context.WithCancel(context.Background())
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, []string{"dev", "--listen", addr, "--manage", free(), "--data", data}, system{Out: out, Err: &errs})
+		code <- run(ctx, []string{"dev", "--listen", addr, "--manage", freeAddress(), "--data", data}, system{Out: out, Err: &errs})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -124,14 +123,14 @@ func startDev(t *testing.T, data string) (addr string, out *buffer) {
 			t.Errorf("watchword dev ended with %d:\n%s", c, errs.String())
 		}
 	})
-	if !answers("http://" + addr + "/readyz") {
+	if !isServing("http://" + addr + "/readyz") {
 		t.Fatalf("not ready:\n%s%s", out, &errs)
 	}
-	for range 100 { // the words come after the listeners
+	// The text follows the listeners.
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
 		if strings.Contains(out.String(), "Stop with") {
 			return addr, out
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatalf("no ready line:\n%s", out)
 	return "", nil

@@ -18,13 +18,13 @@ func TestRepair_N22_TellsSystemd(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	listen := free()
+	listen := freeAddress()
 	var out, errs buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	code := make(chan int, 1)
 	go func() {
 		code <- run(ctx, []string{"serve"}, system{Out: &out, Err: &errs, Env: []string{
-			"NOTIFY_SOCKET=" + socket, "WATCHDOG_USEC=200000", "WATCHWORD_LISTEN=" + listen, "WATCHWORD_MANAGE=" + free(), "WATCHWORD_DATA=" + dir,
+			"NOTIFY_SOCKET=" + socket, "WATCHDOG_USEC=200000", "WATCHWORD_LISTEN=" + listen, "WATCHWORD_MANAGE=" + freeAddress(), "WATCHWORD_DATA=" + dir,
 			"WATCHWORD_ISSUER=http://" + listen, "WATCHWORD_MASTER_KEY=" + testKey, "WATCHWORD_SMTP_URL=smtp://127.0.0.1:1", "WATCHWORD_SMTP_FROM=a@example.test",
 		}})
 	}()

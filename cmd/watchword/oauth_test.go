@@ -116,7 +116,7 @@ func TestOAuthAuthorizationCode(t *testing.T) {
 }
 
 // What the client is told by anybody but its server, it does not believe.
-func TestOAuthBelievesItsServerAlone(t *testing.T) {
+func TestOAuth_RefusesAnswersOfOthers(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	id := nativeClient(t, s)
@@ -152,7 +152,7 @@ func TestOAuthBelievesItsServerAlone(t *testing.T) {
 	}
 }
 
-func TestOAuthAuthorizationCodeIsRefusedOrLate(t *testing.T) {
+func TestOAuth_ReportsRefusalAndTimeout(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	id := nativeClient(t, s)
@@ -170,7 +170,7 @@ func TestOAuthAuthorizationCodeIsRefusedOrLate(t *testing.T) {
 }
 
 // The browser gets its page before the command ends, also when the sign-in was refused.
-func TestOAuthAnswersTheBrowserBeforeItEnds(t *testing.T) {
+func TestOAuth_AnswersTheBrowserBeforeItEnds(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	id := nativeClient(t, s)
@@ -226,7 +226,7 @@ func TestOAuthDevice(t *testing.T) {
 	}
 }
 
-func TestOAuthDeviceIsDenied(t *testing.T) {
+func TestOAuth_ReportsDeniedDevice(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	v := newTerminal(t, s)
@@ -246,7 +246,7 @@ func TestOAuthDeviceIsDenied(t *testing.T) {
 	}
 }
 
-func TestOAuthDeviceGivesUp(t *testing.T) {
+func TestOAuth_DeviceCodeExpires(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	v := newTerminal(t, s)

@@ -176,7 +176,7 @@ func (f *front) run(t *testing.T, cmd *exec.Cmd) {
 		cmd.Process.Signal(os.Interrupt)
 		<-ended
 	})
-	for range 400 {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); {
 		if r, err := f.Try("GET", "/readyz", nil); err == nil && r.Status == http.StatusOK {
 			return
 		}
@@ -234,7 +234,7 @@ func (f *front) wantAddress(t *testing.T) {
 // log, which is written when the answer has been sent.
 func (f *front) address(t *testing.T, nth int) string {
 	t.Helper()
-	for range 400 {
+	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
 		var seen []string
 		for line := range strings.Lines(f.log.String()) {
 			var l struct{ Route, IP string }
@@ -245,7 +245,6 @@ func (f *front) address(t *testing.T, nth int) string {
 		if len(seen) > nth {
 			return seen[nth]
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatal("the request is not in the log")
 	return ""

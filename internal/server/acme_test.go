@@ -116,7 +116,7 @@ func nothingPlain(t *testing.T, s *servertest.Server) {
 }
 
 // A certificate that has run out while nothing ran is replaced at once.
-func TestOldCertificateIsRenewed(t *testing.T) {
+func TestACME_RenewsOldCertificates(t *testing.T) {
 	a := newAuthority(t, 4)
 	close(a.open)
 	lead := func(c *config.Config) {
@@ -148,7 +148,7 @@ func TestOldCertificateIsRenewed(t *testing.T) {
 }
 
 // Ending does not wait for an authority that says nothing, and leaves no lock behind.
-func TestEndingWhileObtaining(t *testing.T) {
+func TestStop_EndsACertificateOrder(t *testing.T) {
 	a := newAuthority(t, 0)
 	s := servertest.New(t, servertest.Configure(a.configure("auth.test", "login.test")), servertest.Configure(func(c *config.Config) { c.Shutdown.Timeout = time.Hour }))
 	<-a.asked

@@ -12,7 +12,7 @@ import (
 
 // The port of the challenge is the one that we listen on, whatever is forwarded to
 // it; certmagic would otherwise try to open port 443.
-func TestCertIssuer(t *testing.T) {
+func TestCertIssuer_ListensOnItsOwnPort(t *testing.T) {
 	t.Parallel()
 	s := &Server{cfg: config.Default()}
 	for _, at := range []net.TCPAddr{{Port: 8443, IP: net.IPv6unspecified}, {Port: 443, IP: net.IPv4(192, 0, 2, 1)}} {

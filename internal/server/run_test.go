@@ -195,7 +195,7 @@ func waiting(t *testing.T, s *servertest.Server) (n int64) {
 	return n
 }
 
-func TestListenerInUse(t *testing.T) {
+func TestRun_RefusesListenerInUse(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -225,7 +225,7 @@ func TestListenerInUse(t *testing.T) {
 	}
 }
 
-func TestWrongMasterKey(t *testing.T) {
+func TestStart_RefusesWrongMasterKey(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db store.Config) {
 		s := servertest.New(t, servertest.Database(db.URL))

@@ -105,7 +105,7 @@ func TestCertificateFilesAreLoadedAgain(t *testing.T) {
 
 // A certificate authority that is away keeps nobody from starting, and plain HTTP
 // is not spoken instead.
-func TestAutomaticCertificatesWithoutAuthority(t *testing.T) {
+func TestStart_WorksWithoutCertificateAuthority(t *testing.T) {
 	t.Parallel()
 	ca := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "away", http.StatusServiceUnavailable)
@@ -129,8 +129,8 @@ func TestAutomaticCertificatesWithoutAuthority(t *testing.T) {
 	}
 }
 
-// TestOldCiphers: TLS 1.2 is spoken with what is recommended for it, and nothing else.
-func TestOldCiphers(t *testing.T) {
+// TestTLS_RefusesOldCipherSuites: TLS 1.2 is spoken with what is recommended for it, and nothing else.
+func TestTLS_RefusesOldCipherSuites(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t, t.TempDir(), 1)
 	s := servertest.New(t, servertest.Configure(func(c *config.Config) { c.TLS.CertFile, c.TLS.KeyFile = cert, key }))
@@ -148,7 +148,7 @@ func TestOldCiphers(t *testing.T) {
 	}
 }
 
-func TestMissingCertificateIsSaid(t *testing.T) {
+func TestRun_RefusesMissingCertificate(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	if err := s.Stop(); err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // The main job, on both databases.
-func TestMainJob(t *testing.T) {
+func TestAPI_ServesTheWholeJourney(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, sc store.Config) {
 		h := newFixtureOn(t, sc)
@@ -137,7 +137,7 @@ func TestSessions(t *testing.T) {
 	h.requireReply(h.get("/api/v1/me", bearer(one)), 200, "")
 }
 
-func TestBearerChallenges(t *testing.T) {
+func TestAPI_ChallengesBearerTokens(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	tk := h.signedIn("alice@example.com")
@@ -158,7 +158,7 @@ func TestBearerChallenges(t *testing.T) {
 
 // A body that does not fit the description is refused before any service, with a
 // code for programs, the member at fault, and no echo of what was sent.
-func TestBodiesThatDoNotFit(t *testing.T) {
+func TestAPI_RefusesInvalidBodies(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	for _, c := range []struct{ body, code, field string }{
@@ -190,7 +190,7 @@ func TestBodiesThatDoNotFit(t *testing.T) {
 	}
 }
 
-func TestProblemShapes(t *testing.T) {
+func TestAPI_DescribesProblems(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	disableTenant(h, "shut")
@@ -254,7 +254,7 @@ func disableTenant(h *fixture, id string) {
 }
 
 // Tenants are houses of their own: same paths, nothing in common.
-func TestTenantsApart(t *testing.T) {
+func TestAPI_SeparatesTenants(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	_, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme", noSettings, system)

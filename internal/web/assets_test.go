@@ -14,7 +14,7 @@ import (
 
 // A tenant's look is served below its own path, for ever under an address that
 // changes with it, and to nobody else; a tenant without one has none.
-func TestBrand(t *testing.T) {
+func TestBrand_ServesOnlyItsTenant(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	var dot bytes.Buffer
@@ -58,7 +58,7 @@ func TestBrand(t *testing.T) {
 }
 
 // The language is the browser's when we have it, and the tenant's when not.
-func TestPagesSpeak(t *testing.T) {
+func TestPages_UseTheBrowsersLanguage(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	for accept, want := range map[string]string{"de-CH,fr;q=0.9": "E-Mail-Adresse bestätigt", "fr": "Email address confirmed", "": "Email address confirmed"} {

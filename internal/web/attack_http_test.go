@@ -251,7 +251,7 @@ func TestAttack_HT_09_CORS(t *testing.T) {
 
 // What is published, and the endpoints that look at no cookie, are open to the scripts
 // of every origin; nowhere may a browser send its cookies along.
-func TestOpenEndpoints(t *testing.T) {
+func TestCORS_AllowsEveryOriginWithoutCookies(t *testing.T) {
 	t.Parallel()
 	for _, configured := range [][]string{nil, {origin}} {
 		h := newFixture(t, func(c *Config) { c.Origins = configured })
@@ -303,7 +303,7 @@ func TestAttack_HT_12_ParametersChooseNothing(t *testing.T) {
 	}
 }
 
-func TestMediaTypes(t *testing.T) {
+func TestAPI_RefusesOtherMediaTypes(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	body := `{"email":"a@example.com","password":"x"}`
@@ -318,7 +318,7 @@ func TestMediaTypes(t *testing.T) {
 	}
 }
 
-func TestHeadersOfEveryAnswer(t *testing.T) {
+func TestResponses_HaveSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	for _, path := range []string{"/livez", "/api/v1/me", "/nowhere", "/verify-email?token=x", "/reset-password?token=x", "/.well-known/jwks.json", "/api/v1/openapi.json", "//x"} {
@@ -341,7 +341,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	}
 }
 
-func TestPublishedDocuments(t *testing.T) {
+func TestDocuments_ArePublicAndCacheable(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	r := h.requireReply(h.get("/.well-known/jwks.json"), 200, "")

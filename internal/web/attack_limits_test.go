@@ -139,7 +139,7 @@ func TestAttack_BF_09_Spraying(t *testing.T) {
 
 // A sign-in that succeeds is not counted: an office behind one address is not locked
 // out by its own users.
-func TestOnlyFailuresStayCounted(t *testing.T) {
+func TestLimits_CountOnlyFailedSignIns(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withRates(func(r limit.Rates) { r["login.ip"] = three }))
 	h.newAccount("alice@example.com")
@@ -153,7 +153,7 @@ func TestOnlyFailuresStayCounted(t *testing.T) {
 	}
 }
 
-func TestRefreshByFamily(t *testing.T) {
+func TestLimits_CountRefreshesByFamily(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, withRates(func(r limit.Rates) { r["refresh.credential"] = three }))
 	tk := h.signedIn("alice@example.com")

@@ -46,7 +46,7 @@ func stateChanging(h *fixture) []*router.Route {
 
 // Other sites may send forms to the endpoints that look at no cookie, and to the two
 // to which clients send browsers; to nothing else.
-func TestCrossSiteRoutes(t *testing.T) {
+func TestRoutes_AllowCrossSiteOnlyWithoutCookies(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	cookieless := map[string]bool{"client": true, "tokenHolder": true}
@@ -197,7 +197,7 @@ func TestAttack_SE_11_CookieOfAnotherTenant(t *testing.T) {
 	h.requireReply(h.get("/t/acme/api/v1/me", strings.Replace(cookie, "__Host-watchword", "__Host-watchword-acme", 1)), 401, "session_invalid")
 }
 
-func TestCookieLifecycle(t *testing.T) {
+func TestCookie_IsReplacedAndDeleted(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	cookie := h.signInBrowser("alice@example.com")

@@ -110,7 +110,7 @@ func TestAttack_OP_04_LogHoldsNoSecret(t *testing.T) {
 }
 
 // A fault is told to the log and to nobody else.
-func TestFaultsAreNotShown(t *testing.T) {
+func TestFaults_AreOnlyLogged(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	secretText := "SQLSTATE 42P01 at /srv/db"

@@ -70,7 +70,7 @@ func TestAttack_PW_09_HostOfTheRequest(t *testing.T) {
 	}
 }
 
-func TestVerifyByPage(t *testing.T) {
+func TestVerifyPage_VerifiesTheAddress(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	h.requireReply(h.post("/api/v1/register", `{"email":"alice@example.com","password":"`+pass+`"}`), 202, "")
@@ -103,7 +103,7 @@ func TestVerifyByPage(t *testing.T) {
 	}
 }
 
-func TestResetByPage(t *testing.T) {
+func TestResetPage_ChangesThePassword(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	_, err := h.cfg.Tenants.Create(t.Context(), "acme", "Acme <Ltd>", auth.Settings{Password: auth.PasswordRules{MinLength: 14}}, system)
@@ -128,7 +128,7 @@ func TestResetByPage(t *testing.T) {
 }
 
 // AZ-41: whatever a stranger writes into an address is text on the page.
-func TestMarkupIsText(t *testing.T) {
+func TestPages_EscapeInput(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	for _, bad := range []string{`"><script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `{{7*7}}`, "'\"<>&"} {
@@ -143,7 +143,7 @@ func TestMarkupIsText(t *testing.T) {
 	}
 }
 
-func TestPagesOrProblems(t *testing.T) {
+func TestNotFound_IsAPageOrAProblem(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	for path, want := range map[string]string{

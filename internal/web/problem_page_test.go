@@ -88,7 +88,7 @@ func TestRepair_N2_ProblemPages(t *testing.T) {
 
 // The page of a refusal below the base of a tenant is the tenant's own, also where no route is. A
 // tenant that does not exist or is disabled has no page.
-func TestProblemPagesOfTenants(t *testing.T) {
+func TestProblemPage_BelongsToItsTenant(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	for _, id := range []string{"acme", "gone"} {

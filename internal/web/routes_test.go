@@ -12,7 +12,7 @@ import (
 )
 
 // The table has its paths as literals. Links, metadata and pages name the same paths.
-func TestNamedPathsAreInTheTable(t *testing.T) {
+func TestRoutes_HaveEveryNamedPath(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	paths := map[string]bool{}

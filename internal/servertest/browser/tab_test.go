@@ -153,7 +153,7 @@ func (b *tab) press(id string) *tab {
 // await does what leads to another page, and waits for it.
 func (b *tab) await(step chromedp.Action[chromedp.Void]) *tab {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, 2*time.Minute)
 	defer cancel()
 	if _, err := chromedp.RunResponse(ctx, step); err != nil {
 		b.shot("failed")

@@ -143,9 +143,9 @@ func admin(t testing.TB, server, statement string) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	for attempt := 0; ; attempt++ {
+	for until := time.Now().Add(time.Minute); ; {
 		_, err = pool.Exec(statement)
-		if err == nil || attempt == 50 {
+		if err == nil || time.Now().After(until) {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)

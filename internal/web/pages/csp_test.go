@@ -7,7 +7,7 @@ import (
 
 // A form may lead to where its flow ends, and nothing that a client has registered gets
 // another word into the policy.
-func TestFormAction(t *testing.T) {
+func TestFormAction_NamesOnlySchemeOrHost(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
 		"https://app.example/callback":    " https:",

@@ -16,9 +16,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// TestOAuthErrors: each kind of failure has a status and a word that clients of the
+// TestOAuthErrors_ShowNoCause: each kind of failure has a status and a word that clients of the
 // protocol know, and none shows its cause.
-func TestOAuthErrors(t *testing.T) {
+func TestOAuthErrors_ShowNoCause(t *testing.T) {
 	t.Parallel()
 	rt, err := router.New(router.Config{Base: "https://auth.example.test", Now: time.Now, Metrics: router.NewMetrics(), Log: slog.New(slog.DiscardHandler)}, nil)
 	if err != nil {

@@ -57,7 +57,7 @@ func TestEveryKindHasAStatus(t *testing.T) {
 }
 
 // FL-15 at the door: a full line before the hashing gate is 503 with Retry-After.
-func TestBusyHashing(t *testing.T) {
+func TestExplain_BusyHashingIsUnavailable(t *testing.T) {
 	t.Parallel()
 	ex := &Exchange{router: newTestRouter(t), Request: httptest.NewRequest("POST", "/", nil)}
 	p := ex.Explain(password.Refusal("password", &password.BusyError{RetryAfter: 3 * time.Second}))

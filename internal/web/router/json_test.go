@@ -22,7 +22,7 @@ var jsonCases = []struct {
 	{"\"\xff\"", errUTF8}, {"\"\xc0\xaf\"", errUTF8}, {"\"\xed\xa0\x80\"", errUTF8},
 }
 
-func TestCheckJSON(t *testing.T) {
+func TestCheckJSON_RefusesInvalidDocuments(t *testing.T) {
 	t.Parallel()
 	for _, c := range jsonCases {
 		if err := checkJSON([]byte(c.in)); !errors.Is(err, c.err) {

@@ -101,7 +101,7 @@ func TestKeysAreUsed(t *testing.T) {
 	}
 }
 
-func TestLanguage(t *testing.T) {
+func TestLanguage_PrefersTheRequest(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		locales        []string
@@ -128,7 +128,7 @@ func TestLanguage(t *testing.T) {
 }
 
 // Every reason to refuse a password can be said in every language, with its number.
-func TestRefusal(t *testing.T) {
+func TestRefusal_IsTranslated(t *testing.T) {
 	t.Parallel()
 	p := Page{Lang: German}
 	policy := password.Policy{MinLength: 14, MinScore: 4, RequireUpper: true, RequireLower: true, RequireDigit: true, RequireSpecial: true}
@@ -152,7 +152,7 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-func TestProgram(t *testing.T) {
+func TestProgram_NamesBrowserAndSystem(t *testing.T) {
 	t.Parallel()
 	for agent, want := range map[string]string{
 		firefox: "Firefox on Linux", chrome: "Chrome on Windows", iphone: "Safari on iPhone",
