@@ -17,10 +17,15 @@ import (
 // CodePrefix is the prefix of every authorization code.
 const CodePrefix = "wwc_"
 
-// answerFlow ends a flow with the response to its client: a code or an error.
+// answerFlow ends a flow with the response to its client: a code or an error. There is no code for a
+// request that would be refused now.
 func (s *Service) answerFlow(ctx context.Context, n auth.FlowState, next auth.Step, b flow.Browser) (flow.Step, error) {
 	if next.Error == "" {
-		return s.issueCode(ctx, n, next, b)
+		unmet := s.checkRequirements(n.Tenant, n.Client, n.Flow.Request)
+		if unmet == nil {
+			return s.issueCode(ctx, n, next, b)
+		}
+		next.Error, next.Desc = string(unmet.Code), unmet.Desc
 	}
 	response, err := s.errorResponse(ctx, n.Tenant.ID, n.Client, n.Flow.Request, next.Error, next.Desc)
 	if err != nil {
@@ -50,7 +55,7 @@ func (s *Service) issueCode(ctx context.Context, before auth.FlowState, next aut
 		if err != nil {
 			return err
 		}
-		if auth.Next(n) != next {
+		if auth.Next(n) != next || s.checkRequirements(n.Tenant, n.Client, n.Flow.Request) != nil {
 			return flow.ErrMoved
 		}
 		if err := consume(tx, n.Flow); err != nil {

@@ -77,6 +77,7 @@ func (s *Service) openObject(ctx context.Context, req *authorizeRequest, raw str
 	}
 	req.form = inner
 	resolveResponseTarget(req)
+	req.params.Signed = true
 	switch {
 	case inner.Get("request") != "" || inner.Get("request_uri") != "":
 		return oauth.Refuse(oauth.InvalidRequestObject, "request, request_uri: not allowed inside a request object")

@@ -44,7 +44,7 @@ func (s *Service) readRequest(ctx context.Context, req *authorizeRequest) error 
 	case strings.HasPrefix(uri, pushedPrefix):
 		return s.readPushed(ctx, req, uri)
 	case req.client.Settings.RequirePushed:
-		return oauth.Refuse(oauth.InvalidRequest, "request_uri: this client must push its authorization requests (RFC 9126)")
+		return errPushRequired()
 	}
 	return s.readParameters(ctx, req)
 }
@@ -64,7 +64,7 @@ func (s *Service) readParameters(ctx context.Context, req *authorizeRequest) err
 			return err
 		}
 	} else if req.client.Settings.RequireSignedRequest {
-		return oauth.Refuse(oauth.InvalidRequest, "request: this client must sign its authorization requests (RFC 9101)")
+		return errSignatureRequired()
 	}
 	if req.params.RedirectURI == "" {
 		return oauth.Refuse(oauth.InvalidRequest, "redirect_uri: exactly one of those registered for the client")
@@ -126,12 +126,11 @@ var ResponseModes = []string{auth.ModeQuery, auth.ModeFragment, auth.ModeFormPos
 func (s *Service) checkChallenge(req *authorizeRequest) error {
 	// Some libraries leave the padding at the end of their base64url (RFC 7636 §3 has none).
 	challenge, method := strings.TrimSuffix(req.form.Get("code_challenge"), "="), req.form.Get("code_challenge_method")
-	optional := !req.client.Public() && !req.client.Strict() && (req.client.Settings.PKCEOptional || req.tenant.Settings.PKCEOptional || s.cfg.PKCEOptional)
 	switch {
-	case challenge == "" && method == "" && optional:
+	case challenge == "" && method == "" && s.challengeOptional(req.tenant, req.client):
 		return nil
 	case challenge == "":
-		return oauth.Refuse(oauth.InvalidRequest, "code_challenge: required (RFC 7636)")
+		return errChallengeRequired()
 	case method != "S256":
 		return oauth.Refuse(oauth.InvalidRequest, "code_challenge_method: S256; the default would be plain")
 	}
@@ -140,6 +139,36 @@ func (s *Service) checkChallenge(req *authorizeRequest) error {
 	}
 	req.params.Challenge = challenge
 	return nil
+}
+
+func (s *Service) challengeOptional(t auth.Tenant, c auth.Client) bool {
+	return !c.Public() && !c.Strict() && (c.Settings.PKCEOptional || t.Settings.PKCEOptional || s.cfg.PKCEOptional)
+}
+
+// checkRequirements checks a stored request against what its client must send now. An operator may
+// have required more since the request was read.
+func (s *Service) checkRequirements(t auth.Tenant, c auth.Client, r auth.AuthorizationRequest) *oauth.Error {
+	switch {
+	case c.Settings.RequirePushed && r.Pushed == "":
+		return errPushRequired()
+	case c.Settings.RequireSignedRequest && !r.Signed:
+		return errSignatureRequired()
+	case r.Challenge == "" && !s.challengeOptional(t, c):
+		return errChallengeRequired()
+	}
+	return nil
+}
+
+func errPushRequired() *oauth.Error {
+	return oauth.Refuse(oauth.InvalidRequest, "request_uri: this client must push its authorization requests (RFC 9126)")
+}
+
+func errSignatureRequired() *oauth.Error {
+	return oauth.Refuse(oauth.InvalidRequest, "request: this client must sign its authorization requests (RFC 9101)")
+}
+
+func errChallengeRequired() *oauth.Error {
+	return oauth.Refuse(oauth.InvalidRequest, "code_challenge: required (RFC 7636)")
 }
 
 func isSHA256(s string) bool {

@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/flow"
+	"github.com/watchword-auth/watchword/internal/store"
 )
 
 // authorizeToConsent brings a new browser to the consent page of a request.
@@ -398,6 +400,11 @@ func TestRepair_B11_SuccessionIsBounded(t *testing.T) {
 			c, _ := h.newWebClient()
 			v, step := h.authorizeToConsent(c, "prompt", "consent")
 			h.changeClient(c, func(c *auth.Client) { c.Settings.RequireSignedRequest = name == "signed" })
+			h.write(func(tx *store.Tx) error {
+				f, err := tx.Flow(step.Flow.ID)
+				f.Request.Signed = true
+				return errors.Join(err, tx.UpdateFlow(f))
+			})
 			for left := bound; left > 0; left -= 50 * time.Minute {
 				h.requireCode(v.consent(step, true))
 				step = v.continueFlow(step)
@@ -439,4 +446,70 @@ func TestRepair_B1_RepetitionKeepsNoProof(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A request that would be refused now gets no code: what the client or the tenant has required since is
+// required of flows that run, of forms that are sent twice, of successors and of pushed requests.
+func TestRequirementsOfTheAnswer(t *testing.T) {
+	noPKCE := []string{"code_challenge", "", "code_challenge_method", ""}
+	for name, v := range map[string]struct {
+		pairs   []string
+		require func(h *fixture, c auth.Client)
+		pushes  bool // also a pushed request is refused
+	}{
+		"PKCE by the client": {noPKCE, func(h *fixture, c auth.Client) {
+			h.changeClient(c, func(c *auth.Client) { c.Settings.PKCEOptional = false })
+		}, true},
+		"PKCE by the tenant": {noPKCE, func(h *fixture, c auth.Client) {
+			h.write(func(tx *store.Tx) error { return tx.UpdateCurrentTenant(auth.Tenant{ID: tenant, Name: "x"}) })
+		}, true},
+		"pushed": {nil, func(h *fixture, c auth.Client) {
+			h.changeClient(c, func(c *auth.Client) { c.Settings.RequirePushed = true })
+		}, false},
+		"signed": {nil, func(h *fixture, c auth.Client) {
+			h.changeClient(c, func(c *auth.Client) { c.Settings.RequireSignedRequest = true })
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, h *fixture) {
+				byTenant := name == "PKCE by the tenant"
+				h.write(func(tx *store.Tx) error {
+					return tx.UpdateCurrentTenant(auth.Tenant{ID: tenant, Name: "x", Settings: auth.Settings{PKCEOptional: byTenant}})
+				})
+				c, clientSecret := h.newWebClient(func(r *client.Registration) { r.PKCEOptional = !byTenant })
+				running, step := h.authorizeToConsent(c, v.pairs...)
+				ended, last := h.authorizeToConsent(c, v.pairs...)
+				h.requireCode(ended.consent(last, true))
+				p, err := h.pushRequest(c, clientSecret, authorizationPairs(c, append([]string{"prompt", "consent"}, v.pairs...)...)...)
+				h.requireOK(err)
+				pushing := h.newBrowser()
+				pushed, err := pushing.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
+				h.requireOK(err)
+				pushed = pushing.login(pushed, h.alice)
+				before := h.countCodes()
+
+				v.require(h, c)
+
+				got, err := h.Consent(t.Context(), newFormRef(step.Flow.ID, running.b, step.CSRF), true)
+				h.requireErrorRedirect(got, err, "invalid_request")
+				if name != "pushed" { // whose flows have no successor
+					got, err = h.Consent(t.Context(), newFormRef(last.Flow.ID, ended.b, last.CSRF), true)
+					h.requireErrorRedirect(got, err, "invalid_request")
+					got, err = h.flows.Continue(t.Context(), tenant, last.Flow.ID, ended.b)
+					h.requireErrorRedirect(got, err, "invalid_request")
+				}
+				want := before
+				if v.pushes {
+					got, err = h.Consent(t.Context(), newFormRef(pushed.Flow.ID, pushing.b, pushed.CSRF), true)
+					h.requireErrorRedirect(got, err, "invalid_request")
+				} else {
+					h.requireCode(pushing.consent(pushed, true))
+					want++
+				}
+				if n := h.countCodes(); n != want {
+					t.Errorf("%d codes, want %d", n, want)
+				}
+			})
+		})
+	}
 }
