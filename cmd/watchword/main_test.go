@@ -67,7 +67,7 @@ func freeAddress() string {
 	return l.Addr().String()
 }
 
-// waitUntilReady URL waits until the URL answers 200.
+// waitUntilReady is the command "ready URL": it waits until the URL answers 200.
 func waitUntilReady(ts *testscript.TestScript, neg bool, args []string) {
 	if !isServing(args[0]) {
 		ts.Fatalf("%s does not become ready", args[0])

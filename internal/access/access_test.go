@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/watchword-auth/watchword/internal/access"
 	"github.com/watchword-auth/watchword/internal/auth"
-	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
@@ -51,23 +51,12 @@ func (h *fixture) requireRefused(err error, code string) {
 
 func (h *fixture) insertAccount(tenant auth.TenantID, email string) auth.AccountID {
 	h.t.Helper()
-	e, err := auth.ParseEmail(email)
-	h.requireOK(err)
-	var id auth.AccountID
-	h.requireOK(h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
-		id = auth.AccountID(secret.NewID(tx.Now))
-		return tx.InsertAccount(auth.Account{ID: id, Email: e, CreatedAt: tx.Now, UpdatedAt: tx.Now})
-	}))
-	return id
+	return storetest.InsertAccount(h.t, h.db, tenant, email, func(a *auth.Account) { a.EmailVerifiedAt = time.Time{} }).ID
 }
 
 func (h *fixture) events() []auth.Event {
 	h.t.Helper()
-	var out []auth.Event
-	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
-		out, err = tx.Events(store.EventFilter{Limit: 100})
-		return err
-	}))
+	out := storetest.Events(h.t, h.db, tenant, "")
 	slices.Reverse(out)
 	return out
 }

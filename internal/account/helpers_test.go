@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,30 +100,10 @@ func (h *fixture) requireRefused(err error, code string) *auth.Error {
 	return e
 }
 
-// takeMails takes everything out of the outbox, oldest first.
+// takeMails removes all messages from the outbox, oldest first.
 func (h *fixture) takeMails() []auth.Message {
 	h.t.Helper()
-	var out []auth.Message
-	for {
-		n := 0
-		h.requireOK(h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
-			claimed, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "", 100)
-			for _, c := range claimed {
-				if c.DecodeErr != nil {
-					return c.DecodeErr
-				}
-				out = append(out, c.Message)
-				if err := tx.FinishMessage(c); err != nil {
-					return err
-				}
-			}
-			n = len(claimed)
-			return err
-		}))
-		if n == 0 {
-			return out
-		}
-	}
+	return storetest.TakeMessages(h.t, h.db, "")
 }
 
 // requireMail returns the only waiting message, which has the kind and the
@@ -256,14 +237,8 @@ func (h *fixture) changeSettings(fn func(*auth.Settings)) {
 // events lists audit lines, oldest first.
 func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	h.t.Helper()
-	var out []auth.Event
-	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
-		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 1000})
-		return err
-	}))
-	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
-		out[i], out[j] = out[j], out[i]
-	}
+	out := storetest.Events(h.t, h.db, tenant, kind)
+	slices.Reverse(out)
 	return out
 }
 

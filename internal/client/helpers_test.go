@@ -56,14 +56,7 @@ func newFixture(t testing.TB, cfg store.Config, with ...func(*client.Config)) *f
 	h.tokens = token.New(token.Config{Lifetimes: storetest.Lifetimes(), DB: h.db, Keys: ring, Base: base, Now: h.clock.Now, Grace: 10 * time.Second, Root: secret.Bytes(32), ResourceScopes: c.ResourceScopes})
 	c.Tokens = h.tokens
 	h.clients = client.New(c)
-	h.alice = auth.AccountID(secret.NewID(h.clock.Now()))
-	h.write(func(tx *store.Tx) error {
-		e, err := auth.ParseEmail("alice@example.test")
-		if err != nil {
-			return err
-		}
-		return tx.InsertAccount(auth.Account{ID: h.alice, Email: e, EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now})
-	})
+	h.alice = storetest.InsertAccount(t, h.db, tenant, "alice@example.test").ID
 	return h
 }
 
@@ -135,12 +128,7 @@ func (h *fixture) newSession(c auth.ClientID) auth.Session {
 }
 
 // events lists the audit events of a kind, newest first.
-func (h *fixture) events(kind auth.EventKind) (out []auth.Event) {
+func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	h.t.Helper()
-	h.requireOK(h.db.FlushAudit(h.t.Context()))
-	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
-		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 100})
-		return err
-	}))
-	return out
+	return storetest.Events(h.t, h.db, tenant, kind)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/login"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 // browser is a browser with its two cookies.
@@ -265,15 +266,11 @@ func TestAttack_SE_14_CopiedRememberMeCookie(t *testing.T) {
 			t.Errorf("audit: %+v", e)
 		}
 		var mails []auth.Mail
-		h.requireOK(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
-			list, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "mail.", 10)
-			for _, m := range list {
-				if m.Kind == auth.MailSessionsEnded {
-					mails = append(mails, m.Payload)
-				}
+		for _, m := range storetest.TakeMessages(t, h.db, "mail.") {
+			if m.Kind == auth.MailSessionsEnded {
+				mails = append(mails, m.Payload)
 			}
-			return err
-		}))
+		}
 		if len(mails) != 1 || mails[0].To != "alice@example.test" {
 			t.Errorf("mails: %+v", mails)
 		}
@@ -340,13 +337,9 @@ func TestRepair_B9_RememberMeCookieThatComesTooLateIsNoTheft(t *testing.T) {
 		if e := h.events(auth.EventRememberMeReused); len(e) != 1 || e[0].Detail["verdict"] != "late" {
 			t.Errorf("audit: %+v", e)
 		}
-		h.requireOK(h.db.WriteSystem(t.Context(), func(tx *store.SystemTx) error {
-			list, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "mail.", 10)
-			if len(list) != 0 {
-				t.Errorf("mails: %+v", list)
-			}
-			return err
-		}))
+		if list := storetest.TakeMessages(t, h.db, "mail."); len(list) != 0 {
+			t.Errorf("mails: %+v", list)
+		}
 	})
 }
 

@@ -142,12 +142,7 @@ func (h *fixture) signInPassword(email, pw string) error {
 
 func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	h.t.Helper()
-	var out []auth.Event
-	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
-		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 1000}) // newest first
-		return err
-	}))
-	return out
+	return storetest.Events(h.t, h.db, tenant, kind)
 }
 
 // answer is everything about an attempt that somebody outside could see or count.

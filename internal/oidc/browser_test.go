@@ -150,18 +150,10 @@ func (h *fixture) changeClient(c auth.Client, change func(*auth.Client)) auth.Cl
 	return c
 }
 
-// newAccount is another account.
+// newAccount inserts another account.
 func (h *fixture) newAccount(name string) auth.AccountID {
 	h.t.Helper()
-	id := auth.AccountID(secret.NewID(h.clock.Now()))
-	h.write(func(tx *store.Tx) error {
-		e, err := auth.ParseEmail(name + "@example.test")
-		if err != nil {
-			return err
-		}
-		return tx.InsertAccount(auth.Account{ID: id, Email: e, EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now})
-	})
-	return id
+	return storetest.InsertAccount(h.t, h.db, tenant, name+"@example.test").ID
 }
 
 func (h *fixture) requireStep(step flow.Step, kind auth.StepKind) {

@@ -68,14 +68,7 @@ func newFixture(t testing.TB, cfg store.Config, with ...func(*settings)) *fixtur
 	h.flows = flow.New(flow.Config{DB: h.db, Tokens: h.tokens, Root: c.Root, Base: base})
 	c.Flows = h.flows
 	h.Service = oidc.New(c.Config)
-	h.alice = auth.AccountID(secret.NewID(h.clock.Now()))
-	h.write(func(tx *store.Tx) error {
-		e, err := auth.ParseEmail("alice@example.test")
-		if err != nil {
-			return err
-		}
-		return tx.InsertAccount(auth.Account{ID: h.alice, Email: e, EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now})
-	})
+	h.alice = storetest.InsertAccount(t, h.db, tenant, "alice@example.test").ID
 	return h
 }
 
@@ -144,12 +137,7 @@ func (h *fixture) signIn(c auth.ClientID, scope auth.Scope) auth.Tokens {
 }
 
 // events lists the audit lines of a kind, newest first.
-func (h *fixture) events(kind auth.EventKind) (out []auth.Event) {
+func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	h.t.Helper()
-	h.requireOK(h.db.FlushAudit(h.t.Context()))
-	h.requireOK(h.db.Read(h.t.Context(), tenant, func(tx *store.Tx) (err error) {
-		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 100})
-		return err
-	}))
-	return out
+	return storetest.Events(h.t, h.db, tenant, kind)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/outbound"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 // relyingParty is an HTTPS server of clients, one for each path.
@@ -90,21 +91,10 @@ func (r *relyingParty) newNotifiedClient(h *fixture, path string, change ...func
 	})
 }
 
-// logoutNotices claims what waits for clients.
+// logoutNotices takes the notices for clients out of the outbox.
 func (h *fixture) logoutNotices() []auth.Message {
 	h.t.Helper()
-	var out []auth.Message
-	h.requireOK(h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
-		claimed, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "logout.", 100)
-		for _, c := range claimed {
-			if c.DecodeErr != nil {
-				h.t.Error(c.DecodeErr)
-			}
-			out = append(out, c.Message)
-		}
-		return err
-	}))
-	return out
+	return storetest.TakeMessages(h.t, h.db, "logout.")
 }
 
 // EP-19: each client hears of it once, in a token that can be nothing else; one that

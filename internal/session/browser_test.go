@@ -10,18 +10,12 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
-func (h *fixture) account(name string) auth.AccountID {
+func (h *fixture) insertAccount(name string) auth.AccountID {
 	h.t.Helper()
-	email, err := auth.ParseEmail(name + "@example.test")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.write(func(tx *store.Tx) error {
-		return tx.InsertAccount(auth.Account{ID: auth.AccountID(name), Email: email, CreatedAt: tx.Now, UpdatedAt: tx.Now})
-	})
-	return auth.AccountID(name)
+	return storetest.InsertAccount(h.t, h.db, auth.DefaultTenant, name+"@example.test", func(a *auth.Account) { a.ID = auth.AccountID(name) }).ID
 }
 
 func (h *fixture) startFor(id auth.AccountID) (v auth.Session, cookie string) {
@@ -47,7 +41,7 @@ func (h *fixture) all(cookie string) []session.SignedIn {
 func TestSeveralAccountsInOneCookie(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		_, one := h.start()
-		bobs, two := h.startFor(h.account("bob"))
+		bobs, two := h.startFor(h.insertAccount("bob"))
 		list := h.all(two + "." + one)
 		if len(list) != 2 || list[0].Account.ID != "bob" || list[0].Session.ID != bobs.ID || list[1].Account.ID != h.alice || list[1].Secret != one {
 			t.Fatalf("%+v", list)
@@ -74,7 +68,7 @@ func TestSeveralAccountsInOneCookie(t *testing.T) {
 func TestAttack_SE_12_CookiesOfSeveral(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		_, one := h.start()
-		_, two := h.startFor(h.account("bob"))
+		_, two := h.startFor(h.insertAccount("bob"))
 		strange := secret.New(session.Prefix).Reveal()
 		for _, bad := range []string{
 			one + "." + one, one + ".", "." + one, one + ".." + two, one + ". " + two, one + "." + two[:20], one + "." + two + "A", one + "." + "wwr_" + two[4:],
@@ -116,7 +110,7 @@ func TestAttack_SE_01_FullSignInBeginsAnew(t *testing.T) {
 func TestAttack_SE_04_Leave(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		_, one := h.start()
-		_, two := h.startFor(h.account("bob"))
+		_, two := h.startFor(h.insertAccount("bob"))
 		list := h.all(one + "." + two)
 		h.write(func(tx *store.Tx) error {
 			ended, left, err := h.sessions.SignOut(tx, list, list[0].Session.ID)

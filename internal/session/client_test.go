@@ -10,6 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/session"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 const refreshAbsolute = 30 * 24 * time.Hour // the default
@@ -64,21 +65,11 @@ func (h *fixture) session(id auth.SessionID) (v auth.Session) {
 func (h *fixture) logoutNotices() map[auth.SessionID]auth.LogoutNotice {
 	h.t.Helper()
 	out := map[auth.SessionID]auth.LogoutNotice{}
-	err := h.db.WriteSystem(h.t.Context(), func(tx *store.SystemTx) error {
-		list, err := tx.ClaimMessages("test", tx.Now.Add(time.Minute), "logout.", 1000)
-		for _, m := range list {
-			if m.DecodeErr != nil || out[m.Logout.Session].Client != "" {
-				h.t.Errorf("%+v", m)
-			}
-			out[m.Logout.Session] = m.Logout
-			if err := tx.FinishMessage(m); err != nil {
-				return err
-			}
+	for _, m := range storetest.TakeMessages(h.t, h.db, "logout.") {
+		if out[m.Logout.Session].Client != "" {
+			h.t.Errorf("%+v", m)
 		}
-		return err
-	})
-	if err != nil {
-		h.t.Fatal(err)
+		out[m.Logout.Session] = m.Logout
 	}
 	return out
 }
@@ -266,7 +257,7 @@ func TestEndAllOthersKeepsTheBrowser(t *testing.T) {
 func TestEndsOfClients(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		gone, stays := h.client("gone"), h.client("stays")
-		bob := h.account("bob")
+		bob := h.insertAccount("bob")
 		var mine, other []auth.Session
 		for _, id := range []auth.AccountID{h.alice, bob} {
 			parent, _ := h.startFor(id)

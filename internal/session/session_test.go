@@ -37,13 +37,7 @@ func each(t *testing.T, fn func(t *testing.T, h *fixture)) {
 		cfg.Now = h.clock.Now
 		h.cfg, h.db = cfg, storetest.Open(t, cfg)
 		h.sessions = session.New(session.Config{DB: h.db, Lifetimes: auth.Lifetimes{SessionIdle: idle, SessionAbsolute: absolute}.Or(storetest.Lifetimes())})
-		email, err := auth.ParseEmail("alice@example.test")
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.write(func(tx *store.Tx) error {
-			return tx.InsertAccount(auth.Account{ID: h.alice, Email: email, CreatedAt: tx.Now, UpdatedAt: tx.Now})
-		})
+		h.insertAccount("alice")
 		fn(t, h)
 	})
 }
@@ -313,9 +307,7 @@ func TestFault_FL_04_FindGoesOnWhenNothingCanBeWritten(t *testing.T) {
 	h.cfg = store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t), Now: h.clock.Now, MaxWait: 200 * time.Millisecond}
 	h.db = storetest.Open(t, h.cfg)
 	h.sessions = session.New(session.Config{DB: h.db, Lifetimes: storetest.Lifetimes()})
-	h.write(func(tx *store.Tx) error {
-		return tx.InsertAccount(auth.Account{ID: h.alice, Email: auth.Email{Address: "a@b.test", Login: "a@b.test"}, CreatedAt: tx.Now, UpdatedAt: tx.Now})
-	})
+	h.insertAccount("alice")
 	_, cookie := h.start()
 	h.clock.Advance(time.Hour)
 	held, release := make(chan struct{}), make(chan struct{})

@@ -49,7 +49,7 @@ func newFixture(t testing.TB, cfg store.Config) *fixture {
 	h.cfg = cfg
 	storetest.Open(t, cfg).Close()
 	h.node = h.join()
-	h.alice = h.person("alice@example.test")
+	h.alice = h.insertAccount("alice@example.test")
 	h.write(func(tx *store.Tx) error {
 		return tx.InsertClient(auth.Client{ID: other, Name: "Other", Type: auth.ClientNative, CreatedAt: tx.Now, UpdatedAt: tx.Now})
 	})
@@ -82,17 +82,9 @@ func (h *fixture) write(fn func(tx *store.Tx) error) {
 	}
 }
 
-func (h *fixture) person(email string) auth.AccountID {
+func (h *fixture) insertAccount(email string) auth.AccountID {
 	h.t.Helper()
-	e, err := auth.ParseEmail(email)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	id := auth.AccountID(secret.NewID(h.clock.Now()))
-	h.write(func(tx *store.Tx) error {
-		return tx.InsertAccount(auth.Account{ID: id, Email: e, Name: "A", EmailVerifiedAt: tx.Now, CreatedAt: tx.Now, UpdatedAt: tx.Now})
-	})
-	return id
+	return storetest.InsertAccount(h.t, h.db, auth.DefaultTenant, email, func(a *auth.Account) { a.Name = "A" }).ID
 }
 
 // signIn stores a session of alice and issues tokens for it.
@@ -167,18 +159,10 @@ func (h *fixture) verify(access string) error {
 	return err
 }
 
-// counts of audit lines and messages of a kind.
+// events returns the audit events of a kind, newest first.
 func (h *fixture) events(kind auth.EventKind) []auth.Event {
 	h.t.Helper()
-	var out []auth.Event
-	err := h.db.Read(h.t.Context(), auth.DefaultTenant, func(tx *store.Tx) (err error) {
-		out, err = tx.Events(store.EventFilter{Kind: kind, Limit: 1000})
-		return err
-	})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return out
+	return storetest.Events(h.t, h.db, auth.DefaultTenant, kind)
 }
 
 func (h *fixture) waitingMails() int64 {

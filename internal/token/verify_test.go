@@ -202,7 +202,7 @@ func TestStartRefuses(t *testing.T) {
 			"unknown client":    {Account: h.alice, Client: "nobody", Session: ts.Session, Scope: auth.DefaultScope},
 			"unknown account":   {Account: "nobody", Client: auth.FirstParty, Session: ts.Session, Scope: auth.DefaultScope},
 			"unknown session":   {Account: h.alice, Client: auth.FirstParty, Session: "nothing", Scope: auth.DefaultScope},
-			"another's session": {Account: h.person("bob@example.test"), Client: auth.FirstParty, Session: ts.Session, Scope: auth.DefaultScope},
+			"another's session": {Account: h.insertAccount("bob@example.test"), Client: auth.FirstParty, Session: ts.Session, Scope: auth.DefaultScope},
 		} {
 			err := h.db.Write(t.Context(), auth.DefaultTenant, func(tx *store.Tx) error {
 				_, err := h.tokens.Start(tx, g)
@@ -243,7 +243,7 @@ func TestRevoke(t *testing.T) {
 
 func TestEnd(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
-		bob := h.person("bob@example.test")
+		bob := h.insertAccount("bob@example.test")
 		ts := h.signIn()
 		end := func(account auth.AccountID, raw string) (ok bool) {
 			t.Helper()

@@ -66,7 +66,7 @@ func TestPasswordByMail(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	tk := h.signedIn("alice@example.com")
-	h.mails()
+	h.takeMails()
 	known := h.requireReply(h.post("/api/v1/password/forgot", `{"email":"alice@example.com"}`), 202, "")
 	link := h.link()
 	unknown := h.requireReply(h.post("/api/v1/password/forgot", `{"email":"nobody@example.com"}`), 202, "")

@@ -58,12 +58,12 @@ func TestAttack_PW_09_HostOfTheRequest(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t)
 	h.newAccount("alice@example.com")
-	h.mails()
+	h.takeMails()
 	r := request("POST", "http://evil.test/api/v1/password/forgot", `{"email":"alice@example.com"}`,
 		"X-Forwarded-Host: evil.test", "X-Forwarded-Proto: http", "Forwarded: host=evil.test;proto=http", "X-Original-Host: evil.test")
 	r.Host = "evil.test"
 	h.requireReply(h.do(r), 202, "")
-	b, err := json.Marshal(h.mails())
+	b, err := json.Marshal(h.takeMails())
 	h.requireOK(err)
 	if strings.Contains(string(b), "evil") || !strings.Contains(string(b), "wwl_") {
 		t.Errorf("mails %s", b)

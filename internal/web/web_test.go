@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -203,36 +202,19 @@ func (h *fixture) requireReply(r reply, status int, code string) reply {
 	return r
 }
 
-// mails empties the outbox.
-func (h *fixture) mails() []auth.Mail {
+// takeMails removes all messages from the outbox and returns their mails, oldest first.
+func (h *fixture) takeMails() (list []auth.Mail) {
 	h.Helper()
-	var list []auth.Mail
-	for {
-		var got []store.ClaimedMessage
-		h.requireOK(h.db.WriteSystem(context.Background(), func(tx *store.SystemTx) (err error) {
-			if got, err = tx.ClaimMessages("test", tx.Now.Add(time.Minute), "", 100); err != nil {
-				return err
-			}
-			for _, m := range got {
-				if err := tx.FinishMessage(m); err != nil {
-					return err
-				}
-			}
-			return nil
-		}))
-		if len(got) == 0 {
-			return list
-		}
-		for _, m := range got {
-			list = append(list, m.Payload)
-		}
+	for _, m := range storetest.TakeMessages(h, h.cfg.DB, "") {
+		list = append(list, m.Payload)
 	}
+	return list
 }
 
 // link is the secret of the newest mailed link.
 func (h *fixture) link() string {
 	h.Helper()
-	mails := h.mails()
+	mails := h.takeMails()
 	for i := len(mails) - 1; i >= 0; i-- {
 		if mails[i].Token != "" {
 			return mails[i].Token

@@ -52,6 +52,9 @@ func Open(t testing.TB, cfg store.Config) *store.DB {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.MaxWait == 0 {
+		cfg.MaxWait = maxWait
+	}
 	db, err := store.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
