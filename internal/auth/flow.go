@@ -58,6 +58,7 @@ type AuthorizationRequest struct {
 	Claims       ClaimsRequest `json:"claims,omitzero"`
 	DeviceIP     string        `json:"device_ip,omitempty"` // the IP address of the device of a device flow
 	Pushed       string        `json:"pushed,omitempty"`    // digest of the request_uri that was used (RFC 9126)
+	Consumed     bool          `json:"consumed,omitempty"`  // this flow, or one that it succeeds, got the code of the request_uri
 	Signed       bool          `json:"signed,omitempty"`    // it came in a signed request object (RFC 9101)
 	Until        time.Time     `json:"until,omitzero"`      // when no flow can continue the request any more; zero in its first flow
 }

@@ -74,22 +74,29 @@ func (s *Service) issueCode(ctx context.Context, before auth.FlowState, next aut
 
 // consume ends what leads to one code only.
 func consume(tx *store.Tx, f auth.Flow) error {
-	if f.ID != "" {
-		if err := flow.Finish(tx, f.ID); err != nil {
+	if f.Request.Pushed != "" && !f.Request.Consumed {
+		if err := consumePushed(tx, f); err != nil {
 			return err
 		}
 	}
-	if f.Request.Pushed == "" {
+	if f.ID == "" {
 		return nil
 	}
+	return flow.Finish(tx, f.ID)
+}
+
+// consumePushed consumes the request_uri for the flow and for those that succeed it, whose forms are the
+// same use. Another flow of the same request_uri gets no code.
+func consumePushed(tx *store.Tx, f auth.Flow) error {
 	_, err := tx.Consume(auth.UsePushed, f.Request.Pushed)
-	if errors.Is(err, auth.ErrNotFound) && !f.Request.Until.IsZero() {
-		return nil // an earlier flow has consumed the request, and this one is the same use
-	}
 	if errors.Is(err, auth.ErrNotFound) {
 		return oauth.Refuse(oauth.InvalidRequestURI, "request_uri: one for which no code was issued yet")
 	}
-	return err
+	if err != nil || f.ID == "" {
+		return err
+	}
+	f.Request.Consumed = true
+	return flow.Update(tx, f)
 }
 
 // writeCode decides and writes the code. The code's session is the one that the client has in this

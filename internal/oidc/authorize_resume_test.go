@@ -513,3 +513,40 @@ func TestRequirementsOfTheAnswer(t *testing.T) {
 		})
 	}
 }
+
+// A request_uri in two tabs leads to one code, also where the flow of the other tab has ended without one
+// and is succeeded. A form that is sent again in the flow of the code has its outcome again.
+func TestPushedInTwoTabs(t *testing.T) {
+	each(t, func(t *testing.T, h *fixture) {
+		c, clientSecret := h.newWebClient()
+		p, err := h.pushRequest(c, clientSecret, authorizationPairs(c, "prompt", "consent")...)
+		h.requireOK(err)
+		v := h.newBrowser()
+		open := func() flow.Step {
+			step, err := v.authorize("client_id", string(c.ID), "request_uri", p.RequestURI)
+			h.requireOK(err)
+			if step.Kind == auth.StepLogin {
+				step = v.login(step, h.alice)
+			}
+			h.requireStep(step, auth.StepConsent)
+			return step
+		}
+		first, second, third := open(), open(), open()
+		answer := func(step flow.Step, allow bool) (flow.Step, error) {
+			return h.Consent(t.Context(), newFormRef(step.Flow.ID, v.b, step.CSRF), allow)
+		}
+		denied, err := answer(second, false)
+		h.requireErrorRedirect(denied, err, "access_denied")
+		h.requireCode(v.consent(first, true))
+
+		h.requireErrorPage(answer(second, true))
+		h.requireErrorPage(answer(third, true))
+		h.requireErrorPage(answer(second, true))
+		if n := h.countCodes(); n != 1 {
+			t.Errorf("%d codes", n)
+		}
+		again, err := answer(first, true)
+		h.requireOK(err)
+		h.requireCode(again)
+	})
+}
