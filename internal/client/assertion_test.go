@@ -17,6 +17,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 func TestPrivateKeyJWT(t *testing.T) {
@@ -181,7 +182,7 @@ func TestEndpointAudience(t *testing.T) {
 // FuzzAssertion: nothing but an assertion that was signed for this moment passes, and
 // nothing makes the provider fail in another way.
 func FuzzAssertion(f *testing.F) {
-	h := newFixture(f, sqliteConfig(f))
+	h := newFixture(f, storetest.SQLiteConfig(f))
 	k := clienttest.NewKeyPair(f, jose.ES256)
 	c, _ := h.newMachineClient(func(r *client.Registration) { r.Auth, r.JWKS = auth.AuthPrivateKeyJWT, k.JWKS })
 	seed := clienttest.Sign(f, jose.ES256, k.Private, h.assertionClaims(c.ID), nil)

@@ -15,6 +15,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 func withClientID(r client.RegisterRequest, id auth.ClientID) client.RegisterRequest {
@@ -364,7 +365,7 @@ func TestUpdateClient(t *testing.T) {
 }
 
 func FuzzClientMetadata(f *testing.F) {
-	h := newFixture(f, sqliteConfig(f), withOpenRegistration)
+	h := newFixture(f, storetest.SQLiteConfig(f), withOpenRegistration)
 	f.Add(`{"redirect_uris":["https://rp.example.test/cb"],"scope":"openid","jwks_uri":"https://rp.example.test/jwks"}`)
 	f.Add(`{"redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"none","application_type":"native"}`)
 	f.Add(`{"redirect_uris":[null],"default_max_age":-1,"contacts":[""]}`)

@@ -67,10 +67,6 @@ func each(t *testing.T, fn func(t *testing.T, h *fixture), with ...func(*client.
 	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newFixture(t, cfg, with...)) })
 }
 
-func sqliteConfig(t testing.TB) store.Config {
-	return store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)}
-}
-
 func (h *fixture) requireOK(err error) {
 	h.t.Helper()
 	if err != nil {

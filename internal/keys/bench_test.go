@@ -9,7 +9,6 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/keys"
-	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
@@ -31,7 +30,7 @@ func BenchmarkSign(b *testing.B) {
 			}
 		}
 	})
-	h := newFixture(b, store.Config{URL: storetest.SQLite(b), Keyring: storetest.Keyring(b)})
+	h := newFixture(b, storetest.SQLiteConfig(b))
 	r, _ := h.join()
 	for _, alg := range []string{keys.ES256, keys.EdDSA, keys.RS256} {
 		sign(b, r, alg)
@@ -47,7 +46,7 @@ func BenchmarkSign(b *testing.B) {
 }
 
 func BenchmarkJWKS(b *testing.B) {
-	h := newFixture(b, store.Config{URL: storetest.SQLite(b), Keyring: storetest.Keyring(b)})
+	h := newFixture(b, storetest.SQLiteConfig(b))
 	r, _ := h.join()
 	sign(b, r, "")
 	if _, err := r.JWKS(b.Context(), auth.DefaultTenant); err != nil {

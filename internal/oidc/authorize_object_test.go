@@ -22,6 +22,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/outbound"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 // requestObjectClaims returns the claims of a valid request object of the client.
@@ -177,7 +178,7 @@ func TestAttack_AZ_28_ByReference(t *testing.T) {
 // FuzzRequestObject: of whatever members, no parameter is lost for its type, and none
 // appears that was not there.
 func FuzzRequestObject(f *testing.F) {
-	h := newFixture(f, sqliteConfig(f))
+	h := newFixture(f, storetest.SQLiteConfig(f))
 	c, _, k := h.newSigningClient(jose.EdDSA)
 	v := h.newBrowser()
 	v.signIn(h.alice)

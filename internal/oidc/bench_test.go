@@ -5,11 +5,12 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/client/clienttest"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 // The package alone, without HTTP: a token for a machine, and its introspection.
 func BenchmarkClientCredentials(b *testing.B) {
-	h := newFixture(b, sqliteConfig(b))
+	h := newFixture(b, storetest.SQLiteConfig(b))
 	c, clientSecret := h.newMachineClient()
 	r := clienttest.Basic(clienttest.Form(b, "grant_type", "client_credentials"), c.ID, clientSecret)
 	b.ReportAllocs()
@@ -21,7 +22,7 @@ func BenchmarkClientCredentials(b *testing.B) {
 }
 
 func BenchmarkIntrospect(b *testing.B) {
-	h := newFixture(b, sqliteConfig(b))
+	h := newFixture(b, storetest.SQLiteConfig(b))
 	c, clientSecret := h.newMachineClient()
 	ts, err := h.requestClientCredentials(c, clientSecret)
 	h.requireOK(err)
@@ -36,7 +37,7 @@ func BenchmarkIntrospect(b *testing.B) {
 
 // A code for a user who is signed in, and its redemption with an ES256 ID Token.
 func BenchmarkCode(b *testing.B) {
-	h := newFixture(b, sqliteConfig(b))
+	h := newFixture(b, storetest.SQLiteConfig(b))
 	c, clientSecret := h.newWebClient(withFirstParty, func(r *client.Registration) { r.IDTokenAlgorithm = "ES256" })
 	v := h.newBrowser()
 	v.signIn(h.newAccount("carol"))

@@ -15,6 +15,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oidc"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 // newDeviceClient registers a client with the device grant.
@@ -109,7 +110,7 @@ func TestDeviceAuthorization(t *testing.T) {
 // Every code is as likely as every other, and none repeats soon.
 func TestUserCodesAreSpread(t *testing.T) {
 	t.Parallel()
-	h := newFixture(t, sqliteConfig(t))
+	h := newFixture(t, storetest.SQLiteConfig(t))
 	c := h.newDeviceClient()
 	seen, letters := map[string]bool{}, map[rune]int{}
 	for range 200 {

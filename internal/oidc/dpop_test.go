@@ -54,18 +54,12 @@ func withProofs(r client.Request, proofs ...string) client.Request {
 // decodeThumbprint returns the thumbprint of the key to which an access token is bound.
 func decodeThumbprint(t testing.TB, access string) string {
 	t.Helper()
-	b, err := secret.Decode(strings.Split(access, ".")[1])
 	var c struct {
 		Cnf struct {
 			JKT string `json:"jkt"`
 		} `json:"cnf"`
 	}
-	if err == nil {
-		err = json.Unmarshal(b, &c)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	decodePayload(t, access, &c)
 	return c.Cnf.JKT
 }
 

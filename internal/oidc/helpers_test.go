@@ -1,13 +1,14 @@
 package oidc_test
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/client"
 	"github.com/watchword-auth/watchword/internal/client/clienttest"
-	"github.com/watchword-auth/watchword/internal/store"
-	"github.com/watchword-auth/watchword/internal/store/storetest"
+	"github.com/watchword-auth/watchword/internal/secret"
 )
 
 // startPublisher starts a web server of clients, and returns the setting with which a provider fetches
@@ -32,6 +33,14 @@ func (h *fixture) assertionClaims(id auth.ClientID) clienttest.Claims {
 	return clienttest.AssertionClaims(id, base, h.clock.Now())
 }
 
-func sqliteConfig(t testing.TB) store.Config {
-	return store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)}
+// decodePayload decodes the payload of a JWT without verifying it.
+func decodePayload(t testing.TB, jwt string, out any) {
+	t.Helper()
+	b, err := secret.Decode(strings.Split(jwt, ".")[1])
+	if err == nil {
+		err = json.Unmarshal(b, out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }

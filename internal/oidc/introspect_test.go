@@ -14,6 +14,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/client/clienttest"
 	"github.com/watchword-auth/watchword/internal/oauth"
 	"github.com/watchword-auth/watchword/internal/oidc"
+	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 func (h *fixture) introspect(c auth.Client, clientSecret, token string, more ...string) oidc.Introspection {
@@ -179,7 +180,7 @@ func TestAttack_EP_04_05_Revocation(t *testing.T) {
 
 // FuzzToken: no text makes introspection or revocation fail, or anything active.
 func FuzzToken(f *testing.F) {
-	h := newFixture(f, sqliteConfig(f))
+	h := newFixture(f, storetest.SQLiteConfig(f))
 	c, clientSecret := h.newMachineClient()
 	ts, err := h.requestClientCredentials(c, clientSecret)
 	h.requireOK(err)

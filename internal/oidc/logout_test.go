@@ -434,7 +434,7 @@ func TestAttack_RT_10_Logout(t *testing.T) {
 }
 
 func FuzzLogoutRequest(f *testing.F) {
-	h := newFixture(f, sqliteConfig(f))
+	h := newFixture(f, storetest.SQLiteConfig(f))
 	v := h.newBrowser()
 	v.signIn(h.alice)
 	step, err := v.logout("state", "x")

@@ -2,7 +2,6 @@ package oidc_test
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"os"
 	"strings"
@@ -31,13 +30,7 @@ func decodeAccessToken(t testing.TB, access string) (c struct {
 	Session  string `json:"sid"`
 }) {
 	t.Helper()
-	b, err := base64.RawURLEncoding.DecodeString(strings.Split(access, ".")[1])
-	if err == nil {
-		err = json.Unmarshal(b, &c)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	decodePayload(t, access, &c)
 	return c
 }
 

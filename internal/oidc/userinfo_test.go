@@ -355,7 +355,7 @@ func TestIntrospectionJWT(t *testing.T) {
 }
 
 func BenchmarkUserInfo(b *testing.B) {
-	h := newFixture(b, sqliteConfig(b))
+	h := newFixture(b, storetest.SQLiteConfig(b))
 	c, shown := h.newWebClient(withOfflineAccess)
 	ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid email"))
 	h.requireOK(err)
@@ -369,7 +369,7 @@ func BenchmarkUserInfo(b *testing.B) {
 }
 
 func FuzzUserInfoForm(f *testing.F) {
-	h := newFixture(f, sqliteConfig(f))
+	h := newFixture(f, storetest.SQLiteConfig(f))
 	c, shown := h.newWebClient(withOfflineAccess)
 	ts, err := h.redeemCode(c, shown, h.newCode(c, "scope", "openid"))
 	h.requireOK(err)

@@ -247,7 +247,7 @@ func TestGivesUpAndRecords(t *testing.T) {
 // is lost, and everything goes out once when it opens.
 func TestOfflineProbesWithOne(t *testing.T) {
 	t.Parallel()
-	db := storetest.Open(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)})
+	db := storetest.Open(t, storetest.SQLiteConfig(t))
 	var mails []auth.Mail
 	for i := range 20 {
 		mails = append(mails, auth.Mail{To: fmt.Sprintf("%d@x.test", i)})
@@ -310,7 +310,7 @@ func TestPanicIsAnError(t *testing.T) {
 // and goes out from the next process, at once.
 func TestEndGivesBack(t *testing.T) {
 	t.Parallel()
-	db := storetest.Open(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)})
+	db := storetest.Open(t, storetest.SQLiteConfig(t))
 	enqueue(t, db, auth.MailKnownAddress, auth.Mail{To: "a@x.test"})
 	begun := make(chan struct{})
 	hang := func(ctx context.Context, _ auth.Message) error {
@@ -334,7 +334,7 @@ func TestEndGivesBack(t *testing.T) {
 
 func TestNothingToDeliverIsRemoved(t *testing.T) {
 	t.Parallel()
-	db := storetest.Open(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)})
+	db := storetest.Open(t, storetest.SQLiteConfig(t))
 	run(t, Config{DB: db})
 	enqueue(t, db, auth.MailNone, auth.Mail{To: "a@x.test"})
 	wait(t, "empty", func() bool { return waiting(t, db) == 0 })

@@ -17,7 +17,7 @@ import (
 // bench runs fn on each database that is there.
 func bench(b *testing.B, fn func(b *testing.B, h *fixture)) {
 	b.Run("sqlite", func(b *testing.B) {
-		fn(b, newFixture(b, store.Config{URL: storetest.SQLite(b), Keyring: storetest.Keyring(b)}))
+		fn(b, newFixture(b, storetest.SQLiteConfig(b)))
 	})
 	if os.Getenv("WATCHWORD_TEST_POSTGRES") != "" {
 		b.Run("postgres", func(b *testing.B) {

@@ -6,14 +6,13 @@ import (
 
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
-	"github.com/watchword-auth/watchword/internal/store"
 	"github.com/watchword-auth/watchword/internal/store/storetest"
 )
 
 // FuzzOpaque looks for a second spelling of a sealed token, and for anything that
 // opens without having been sealed.
 func FuzzOpaque(f *testing.F) {
-	h := newFixture(f, store.Config{URL: storetest.SQLite(f), Keyring: storetest.Keyring(f)})
+	h := newFixture(f, storetest.SQLiteConfig(f))
 	good := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Opaque: true}).AccessToken
 	f.Add(good)
 	f.Add(good[:len(good)-1])

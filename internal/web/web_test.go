@@ -59,7 +59,7 @@ type option func(*Config)
 
 func newFixture(t testing.TB, options ...option) *fixture {
 	t.Helper()
-	return newFixtureOn(t, store.Config{URL: storetest.SQLite(t), Keyring: storetest.Keyring(t)}, options...)
+	return newFixtureOn(t, storetest.SQLiteConfig(t), options...)
 }
 
 func newFixtureOn(t testing.TB, sc store.Config, options ...option) *fixture {

@@ -21,6 +21,12 @@ func SQLite(t testing.TB) string {
 	return url
 }
 
+// SQLiteConfig returns the configuration of a migrated SQLite database.
+func SQLiteConfig(t testing.TB) store.Config {
+	t.Helper()
+	return store.Config{URL: SQLite(t), Keyring: Keyring(t)}
+}
+
 // BlankSQLite returns the URL of a file that does not exist.
 func BlankSQLite(t testing.TB) string {
 	return "sqlite:" + filepath.Join(t.TempDir(), "watchword.db")
