@@ -21,8 +21,8 @@ func ParseBearer(r *http.Request) (string, error) {
 	return token, nil
 }
 
-// ParseAuthorization is ParseBearer for both schemes, given the values of the header.
-// scheme is "Bearer" or "DPoP".
+// ParseAuthorization returns the scheme, "Bearer" or "DPoP", and the token of the values
+// of an Authorization header. Its rules and errors are those of ParseBearer.
 func ParseAuthorization(values []string) (scheme, token string, err error) {
 	scheme, token, e := credentials(values)
 	if e != nil {

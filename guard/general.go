@@ -12,30 +12,44 @@ import (
 // maxCandidates bounds how many keys are tried for a token without kid.
 const maxCandidates = 8
 
-// header holds the members of a protected header that verifyGeneral needs.
+// header holds the members of a protected header that verification needs.
 type header struct {
 	alg, typ, kid string
 	hasKid        bool
 }
 
-// parseHeader parses a protected header. It rejects members that would change the key
-// or the way of verification: keys come only from the issuer (RFC 8725 section 3.10),
-// and no extension is supported (RFC 7515 section 4.1.11).
+// member parses a member that tokens and proofs have in common. It rejects members that
+// would change the key or the way of verification: no extension is supported (RFC 7515
+// section 4.1.11).
+func (h *header) member(p *parser, name string) (err error) {
+	switch name {
+	case "alg":
+		h.alg, err = p.str()
+	case "typ":
+		h.typ, err = p.str()
+	case "crit", "b64", "jku", "x5u", "x5c", "zip", "enc":
+		err = refuseMember(name)
+	default:
+		err = p.skip()
+	}
+	return err
+}
+
+func refuseMember(name string) error { return fmt.Errorf("header member %q is not accepted", name) }
+
+// parseHeader parses the protected header of a token. It also rejects jwk: keys come only
+// from the issuer (RFC 8725 section 3.10).
 func parseHeader(raw string) (h header, err error) {
 	p := parser{s: raw}
 	err = p.document(func(name string) (err error) {
 		switch name {
-		case "alg":
-			h.alg, err = p.str()
-		case "typ":
-			h.typ, err = p.str()
 		case "kid":
 			h.hasKid = true
 			h.kid, err = p.str()
-		case "crit", "b64", "jwk", "jku", "x5u", "x5c", "zip", "enc":
-			err = fmt.Errorf("header member %q is not accepted", name)
+		case "jwk":
+			err = refuseMember(name)
 		default:
-			err = p.skip()
+			err = h.member(&p, name)
 		}
 		return err
 	})

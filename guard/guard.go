@@ -83,8 +83,8 @@ func (g *Guard) Verify(ctx context.Context, token string) (*Claims, error) {
 	return en.claims.clone(), nil
 }
 
-// InsecureVerifyWithoutProof is Verify without the check of the proof of possession. It
-// also accepts sender-constrained tokens, with the thumbprint of the key in JKT. The
+// InsecureVerifyWithoutProof verifies a token like Verify, without its proof of possession.
+// It also accepts sender-constrained tokens, with the thumbprint of the key in JKT. The
 // caller must check the proof with CheckProof, with this token as AccessToken, and
 // compare the thumbprints.
 func (g *Guard) InsecureVerifyWithoutProof(ctx context.Context, token string) (*Claims, error) {

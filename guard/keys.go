@@ -175,8 +175,8 @@ func (k *keys) update(ctx context.Context) (time.Duration, error) {
 	return maxAge, nil
 }
 
-// wait has its own timeout, so that a transport or FetchKeys that ignores its context
-// delays no request for longer.
+// wait waits for a fetch, at most the timeout: a transport or FetchKeys that ignores its
+// context delays no request for longer.
 func (k *keys) wait(ctx context.Context, f *flight) error {
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()

@@ -14,10 +14,11 @@ const NoncePeriod = 5 * time.Minute
 
 // Nonces issues and validates the nonces of RFC 9449 section 8 without storage: a nonce
 // is a MAC of the number of the current period. Instances with the same key issue and
-// accept the same nonces.
+// accept the same nonces. It is safe for concurrent use.
 type Nonces struct{ key []byte }
 
-// NewNonces returns Nonces with a secret key, which should be 32 random bytes.
+// NewNonces returns Nonces with a secret key of 32 random bytes. It keeps the slice and does
+// not check its length.
 func NewNonces(key []byte) Nonces { return Nonces{key} }
 
 // At returns the nonce to issue at the given time.

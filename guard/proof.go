@@ -165,31 +165,27 @@ func verifyProofSignature(raw string) (jkt, payload string, err error) {
 	return k.thumb, payload, nil
 }
 
-type proofHeader struct{ alg, typ, jwk string }
+// proofHeader is the protected header of a proof, which contains the key.
+type proofHeader struct {
+	header
+	jwk string
+}
 
-// parseProofHeader is parseHeader for proofs, whose header contains the key.
+// parseProofHeader parses the protected header of a proof. It rejects a private jwk.
 func parseProofHeader(raw string) (h proofHeader, err error) {
 	p := parser{s: raw}
-	err = p.document(func(name string) (err error) {
-		switch name {
-		case "alg":
-			h.alg, err = p.str()
-		case "typ":
-			h.typ, err = p.str()
-		case "jwk":
-			start := p.next()
-			err = p.object(func(member string) error {
-				if slices.Contains(privateMembers, member) {
-					return errors.New("jwk contains a private member")
-				}
-				return p.skip()
-			})
-			h.jwk = p.s[start:p.i]
-		case "crit", "b64", "jku", "x5u", "x5c", "zip", "enc":
-			err = fmt.Errorf("header member %q is not accepted", name)
-		default:
-			err = p.skip()
+	err = p.document(func(name string) error {
+		if name != "jwk" {
+			return h.member(&p, name)
 		}
+		start := p.next()
+		err := p.object(func(member string) error {
+			if slices.Contains(privateMembers, member) {
+				return errors.New("jwk contains a private member")
+			}
+			return p.skip()
+		})
+		h.jwk = p.s[start:p.i]
 		return err
 	})
 	return h, err

@@ -56,8 +56,8 @@ func wellFormed(token string) bool {
 	return dots == 2
 }
 
-// decode is strict: no padding, only the URL alphabet, no trailing bits, and no line
-// breaks. The standard library skips line breaks, so it compares the length.
+// decode decodes base64url strictly: no padding, only the URL alphabet, no trailing bits,
+// no line breaks. The standard library skips line breaks, so decode compares the length.
 func decode(dst, src []byte) ([]byte, bool) {
 	n, err := strict.Decode(dst, src)
 	return dst[:n], err == nil && len(src)%4 != 1 && n == strict.DecodedLen(len(src))
