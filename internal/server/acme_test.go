@@ -54,11 +54,11 @@ func TestAutomaticCertificates(t *testing.T) {
 		"a challenge that is over":  {ServerName: names[0], NextProtos: []string{"acme-tls/1"}},
 		"a challenge of a stranger": {ServerName: "other.test", NextProtos: []string{"acme-tls/1"}},
 	} {
-		if err := shake(s.Config.Listen, conf); err == nil {
+		if err := tryHandshake(s.Config.Listen, conf); err == nil {
 			t.Errorf("%s is answered", what)
 		}
 	}
-	nothingPlain(t, s)
+	requireSealedKeys(t, s)
 	a.Close() // what comes now is from the database
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
@@ -71,8 +71,8 @@ func TestAutomaticCertificates(t *testing.T) {
 	}
 }
 
-// nothingPlain: keys are in the database, sealed, and nowhere else.
-func nothingPlain(t *testing.T, s *servertest.Server) {
+// requireSealedKeys: keys are in the database, sealed, and nowhere else.
+func requireSealedKeys(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	keys := 0
 	err := s.DB.ReadSystem(t.Context(), func(tx *store.SystemTx) error {
@@ -125,7 +125,7 @@ func TestACME_RenewsOldCertificates(t *testing.T) {
 	}
 	var first, second *x509.Certificate
 	shown := func(s *servertest.Server) (cert *x509.Certificate) {
-		err := shake(s.Config.Listen, &tls.Config{ServerName: "auth.test", VerifyConnection: func(c tls.ConnectionState) error {
+		err := tryHandshake(s.Config.Listen, &tls.Config{ServerName: "auth.test", VerifyConnection: func(c tls.ConnectionState) error {
 			cert = c.PeerCertificates[0]
 			return nil
 		}})

@@ -171,8 +171,8 @@ func (a *authority) get(node, name string) (*http.Response, *x509.Certificate, e
 	return res, res.TLS.PeerCertificates[0], nil
 }
 
-// shake tries a handshake.
-func shake(node string, conf *tls.Config) error {
+// tryHandshake tries a handshake.
+func tryHandshake(node string, conf *tls.Config) error {
 	conf.InsecureSkipVerify = true
 	conn, err := tls.Dial("tcp", node, conf)
 	if err == nil {

@@ -45,19 +45,19 @@ func TestAttack_HT_04_heads(t *testing.T) {
 				want = len(c.in)
 			}
 			for size := range 40 {
-				if got := feed([]byte(c.in), func() int { return size + 1 }); got != want {
+				if got := feedHeads([]byte(c.in), func() int { return size + 1 }); got != want {
 					t.Fatalf("in pieces of %d: %d bytes are good, want %d", size+1, got, want)
 				}
 			}
-			if got := feed([]byte(c.in), func() int { return 1 << 16 }); got != want {
+			if got := feedHeads([]byte(c.in), func() int { return 1 << 16 }); got != want {
 				t.Fatalf("at once: %d bytes are good, want %d", got, want)
 			}
 		})
 	}
 }
 
-// feed returns how much of the stream gets through.
-func feed(in []byte, size func() int) int {
+// feedHeads returns how much of the stream gets through.
+func feedHeads(in []byte, size func() int) int {
 	var h headReader
 	good := 0
 	for len(in) > 0 {
@@ -78,7 +78,7 @@ func FuzzHeads(f *testing.F) {
 	f.Add([]byte("POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"), uint64(2))
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		whole, pieces := feed(in, func() int { return len(in) }), feed(in, func() int { return 1 + r.IntN(20) })
+		whole, pieces := feedHeads(in, func() int { return len(in) }), feedHeads(in, func() int { return 1 + r.IntN(20) })
 		if whole != pieces {
 			t.Fatalf("%q: %d bytes at once, %d in pieces", in, whole, pieces)
 		}

@@ -72,7 +72,7 @@ func TestAttack_RT_03_ForeignClient(t *testing.T) {
 		h.clock.Advance(time.Minute)
 		for _, raw := range []string{one.RefreshToken, two.RefreshToken} {
 			for _, client := range []auth.ClientID{other, "", "nobody"} {
-				_, err := h.tokens.Refresh(t.Context(), refreshment(client, raw, nil))
+				_, err := h.tokens.Refresh(t.Context(), newRefreshRequest(client, raw, nil))
 				wantCode(t, err, "invalid_refresh_token")
 			}
 		}
@@ -94,7 +94,7 @@ func TestAttack_RT_04_WiderScope(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
 		for _, scope := range []auth.Scope{{"openid", "admin"}, append(slices.Clone(auth.DefaultScope), "orders:write"), {"OPENID"}} {
-			_, err := h.tokens.Refresh(t.Context(), refreshment(auth.FirstParty, one.RefreshToken, scope))
+			_, err := h.tokens.Refresh(t.Context(), newRefreshRequest(auth.FirstParty, one.RefreshToken, scope))
 			wantCode(t, err, "invalid_scope")
 			if auth.KindOf(err) != auth.KindInvalid {
 				t.Errorf("kind %v", auth.KindOf(err))
@@ -107,14 +107,14 @@ func TestAttack_RT_04_WiderScope(t *testing.T) {
 func TestAttack_RT_05_NarrowedScopeDoesNotStick(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		one := h.signIn()
-		two, err := h.tokens.Refresh(t.Context(), refreshment(auth.FirstParty, one.RefreshToken, auth.Scope{"email"}))
+		two, err := h.tokens.Refresh(t.Context(), newRefreshRequest(auth.FirstParty, one.RefreshToken, auth.Scope{"email"}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := payload(t, two.AccessToken)["scope"]; got != "email" || two.Scope.String() != "email" {
 			t.Errorf("narrowed scope: %v in the token, %v in the answer", got, two.Scope)
 		}
-		three, err := h.tokens.Refresh(t.Context(), refreshment(auth.FirstParty, two.RefreshToken, auth.DefaultScope))
+		three, err := h.tokens.Refresh(t.Context(), newRefreshRequest(auth.FirstParty, two.RefreshToken, auth.DefaultScope))
 		if err != nil {
 			t.Fatal(err)
 		}

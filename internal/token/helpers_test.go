@@ -116,7 +116,7 @@ func (h *fixture) issue(g auth.Grant) auth.Tokens {
 }
 
 func (n *node) refresh(ctx context.Context, raw string) (auth.Tokens, error) {
-	return n.tokens.Refresh(ctx, refreshment(auth.FirstParty, raw, nil))
+	return n.tokens.Refresh(ctx, newRefreshRequest(auth.FirstParty, raw, nil))
 }
 
 // requireRefresh refreshes and fails the test unless that works.
@@ -202,7 +202,7 @@ func each(t *testing.T, fn func(t *testing.T, h *fixture)) {
 	storetest.Each(t, func(t *testing.T, cfg store.Config) { fn(t, newFixture(t, cfg)) })
 }
 
-// refreshment presents a refresh token at the default tenant.
-func refreshment(client auth.ClientID, raw string, scope auth.Scope) token.RefreshRequest {
+// newRefreshRequest presents a refresh token at the default tenant.
+func newRefreshRequest(client auth.ClientID, raw string, scope auth.Scope) token.RefreshRequest {
 	return token.RefreshRequest{Tenant: auth.DefaultTenant, Client: client, Token: raw, Scope: scope, Actor: auth.Actor{IP: "192.0.2.1"}}
 }

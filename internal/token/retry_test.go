@@ -145,7 +145,7 @@ func TestRepair_B9_RacesAloneAreNoTheft(t *testing.T) {
 func TestRepair_B9_RetryNeedsTheSameKeyAndALivingFamily(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		bound := h.issue(auth.Grant{Account: h.alice, Client: auth.FirstParty, Scope: auth.DefaultScope, JKT: "the-key"})
-		in := refreshment(auth.FirstParty, bound.RefreshToken, nil)
+		in := newRefreshRequest(auth.FirstParty, bound.RefreshToken, nil)
 		in.JKT = "the-key"
 		lost, err := h.tokens.Refresh(t.Context(), in)
 		wantCode(t, err, "")

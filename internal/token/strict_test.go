@@ -22,7 +22,7 @@ func TestRefresh_StrictKeepsTheToken(t *testing.T) {
 		life := first.RefreshExpiresIn
 		for range 3 { // longer than the token would have lived unused
 			h.clock.Advance(life / 2)
-			in := refreshment(bank, first.RefreshToken, nil)
+			in := newRefreshRequest(bank, first.RefreshToken, nil)
 			in.JKT = "another key"
 			got, err := h.tokens.Refresh(t.Context(), in)
 			if err != nil || got.RefreshToken != first.RefreshToken || got.Type != token.TypeDPoP {
@@ -30,11 +30,11 @@ func TestRefresh_StrictKeepsTheToken(t *testing.T) {
 			}
 		}
 		for _, who := range []auth.ClientID{other, auth.FirstParty} {
-			_, err := h.tokens.Refresh(t.Context(), refreshment(who, first.RefreshToken, nil))
+			_, err := h.tokens.Refresh(t.Context(), newRefreshRequest(who, first.RefreshToken, nil))
 			wantCode(t, err, "invalid_refresh_token")
 		}
 		h.clock.Advance(life + time.Second)
-		_, err := h.tokens.Refresh(t.Context(), refreshment(bank, first.RefreshToken, nil))
+		_, err := h.tokens.Refresh(t.Context(), newRefreshRequest(bank, first.RefreshToken, nil))
 		wantCode(t, err, "invalid_refresh_token")
 	})
 }

@@ -121,7 +121,7 @@ func TestAttack_OP_05_OneLineEach(t *testing.T) {
 		}, by("anonymous", "login", "success"), by("account", "session.ended", "success"))
 		stolen := s.Login(t, bob, servertest.Password).RefreshToken
 		rotate(t, s, rotate(t, s, stolen).RefreshToken)
-		quiet(t, s)
+		waitForOutbox(t, s)
 		audited(t, s, db, &since)
 		s.Clock.Advance(time.Minute)
 		step("refresh reuse", func() { refresh(t, s, stolen).WantCode(t, 401, "refresh_token_reused") }, by("anonymous", "token.refresh_reused", "failure"))

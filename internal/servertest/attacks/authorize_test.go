@@ -25,8 +25,8 @@ func thirdParty(t testing.TB, s *servertest.Server, tenant auth.TenantID, change
 	return enrol(t, s, tenant, r)
 }
 
-// wish is an authorization request; more are names and values that replace its own.
-func wish(c program, more ...string) string {
+// authorizationQuery returns an authorization request; more are names and values that replace its own.
+func authorizationQuery(c program, more ...string) string {
 	v := url.Values{
 		"client_id": {string(c.ID)}, "response_type": {"code"}, "redirect_uri": {ledgerCallback}, "scope": {"openid email"},
 		"state": {"the-state"}, "code_challenge": {pkceChallenge}, "code_challenge_method": {"S256"},
@@ -54,7 +54,7 @@ func TestAuthorizationCode(t *testing.T) {
 		member(t, s, alice)
 		c := thirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
-		b.Open(wish(c))
+		b.Open(authorizationQuery(c))
 		enter(t, b, alice).Want(t, 200).At(t, "/consent")
 		got := b.Press("approve").Answer(t)
 		if got.Get("code") == "" || got.Get("state") != "the-state" || got.Get("iss") != s.Issuer {

@@ -181,9 +181,9 @@ func adminLife(t *testing.T, s *servertest.Server, path string, admin servertest
 	s.Do(t, "GET", one, nil, admin).Want(t, 404)
 }
 
-// registrable: a client can register for every value that the metadata offers. Any other
+// requireRegistrable: a client can register for every value that the metadata offers. Any other
 // is refused, or left out of what the answer says was registered (RFC 7591 §3.2.1).
-func registrable(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body) {
+func requireRegistrable(t *testing.T, s *servertest.Server, tenant auth.TenantID, m body) {
 	t.Helper()
 	if m["registration_endpoint"] == nil {
 		return
@@ -219,15 +219,15 @@ func registrable(t *testing.T, s *servertest.Server, tenant auth.TenantID, m bod
 			case r.Status == 400 && !offered:
 			case r.Status != 201:
 				t.Errorf("%s %s: registering answers %d, is offered: %v", c.member, v, r.Status, offered)
-			case takes(t, r, c.member, v) != offered:
+			case answerHasValue(t, r, c.member, v) != offered:
 				t.Errorf("%s %s: is offered: %v, but the answer is %s", c.member, v, offered, r.Body)
 			}
 		}
 	}
 }
 
-// takes reports whether the answer to a registration has the value.
-func takes(t *testing.T, r servertest.Response, member, value string) bool {
+// answerHasValue reports whether the answer to a registration has the value.
+func answerHasValue(t *testing.T, r servertest.Response, member, value string) bool {
 	t.Helper()
 	switch got := decode[body](t, r)[member].(type) {
 	case string:

@@ -67,15 +67,15 @@ func TestAttack_SE_06_CrossSite(t *testing.T) {
 		unchanged(t, s, func() {
 			for _, route := range changes(t, s) {
 				for name, opts := range ways {
-					r := s.Do(t, route.method, route.path, payload, append(opts, with(c))...)
+					r := s.Do(t, route.method, route.path, payload, append(opts, withCookie(c))...)
 					if r.Status != 403 || len(r.Header["Set-Cookie"]) != 0 {
 						t.Errorf("SE-06 %s %s, %s: %d %s", route.method, route.path, name, r.Status, r.Body)
 					}
 				}
 			}
 		})
-		me(t, s, with(c)).Want(t, 200)
-		s.Do(t, "PATCH", api("/me"), body{"name": "Alice"}, with(c), here(s)).Want(t, 200)
+		me(t, s, withCookie(c)).Want(t, 200)
+		s.Do(t, "PATCH", api("/me"), body{"name": "Alice"}, withCookie(c), withOwnOrigin(s)).Want(t, 200)
 	})
 }
 
@@ -92,7 +92,7 @@ func TestAttack_SE_07_ByGet(t *testing.T) {
 		unchanged(t, s, func() {
 			for _, route := range changes(t, s) {
 				for _, method := range []string{"GET", "HEAD"} {
-					for _, who := range []servertest.RequestOption{with(c), servertest.Bearer(tokens.AccessToken)} {
+					for _, who := range []servertest.RequestOption{withCookie(c), servertest.Bearer(tokens.AccessToken)} {
 						query := "?token=" + link + "&_method=" + route.method + "&password=" + otherPassword
 						r := s.Do(t, method, route.path+query, nil, who, servertest.Header("X-HTTP-Method-Override", route.method))
 						if r.Status != 405 && !reads[route.path] {

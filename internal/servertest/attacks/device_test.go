@@ -13,8 +13,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// television is somebody's device.
-func television(t testing.TB, s *servertest.Server) program {
+// newDeviceClient registers a client with the device grant.
+func newDeviceClient(t testing.TB, s *servertest.Server) program {
 	t.Helper()
 	return enrol(t, s, auth.DefaultTenant, client.Registration{
 		Name: "Television", Type: auth.ClientNative, Scopes: []string{"openid", "email"},
@@ -45,7 +45,7 @@ func pollDevice(t testing.TB, s *servertest.Server, c program, a askedDevice) se
 func TestAttack_TK_35_Door(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
-		a := askDevice(t, s, television(t, s))
+		a := askDevice(t, s, newDeviceClient(t, s))
 		b := s.Browser(t)
 		for i := range 20 {
 			if i == 10 {
@@ -75,7 +75,7 @@ func TestAttack_TK_36_Door(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		member(t, s, alice)
-		c := television(t, s)
+		c := newDeviceClient(t, s)
 		a := askDevice(t, s, c)
 		b := s.Browser(t)
 		b.Open("/login")

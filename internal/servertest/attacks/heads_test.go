@@ -34,7 +34,7 @@ func TestRepair_Heads_StayBelowWhatProxiesTake(t *testing.T) {
 			}
 		})
 		begin := func(b *servertest.Browser, more ...string) *servertest.Page {
-			u, err := url.Parse(wish(c, append([]string{"redirect_uri", callback, "state", state}, more...)...))
+			u, err := url.Parse(authorizationQuery(c, append([]string{"redirect_uri", callback, "state", state}, more...)...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestRepair_Heads_PassNginx(t *testing.T) {
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for _, size := range []int{10, 1000, 2000, 3000, 3500, 4096} {
 		state := strings.Repeat("x", size)
-		r, err := client.Get(front + wish(c, "prompt", "none", "state", state))
+		r, err := client.Get(front + authorizationQuery(c, "prompt", "none", "state", state))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ func TestAttack_PW_18_Invitations(t *testing.T) {
 		accept(token, body{"email": eve}).Want(t, 400)
 		accept(token, body{"roles": []string{auth.AdminRole}}).Want(t, 400)
 		s.Do(t, "POST", "/verify-email", "token="+token+"&password="+servertest.Password+"&email="+eve+"&role="+auth.AdminRole,
-			servertest.Header("Content-Type", formType), here(s)).Want(t, 303)
+			servertest.Header("Content-Type", formType), withOwnOrigin(s)).Want(t, 303)
 		accept(token, body{}).WantCode(t, 400, "invalid_link")
 
 		login(t, s, eve, servertest.Password).Want(t, 401)

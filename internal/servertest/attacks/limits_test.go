@@ -59,7 +59,7 @@ func TestAttack_BF_03_BF_08_BF_13_Account(t *testing.T) {
 		for _, r := range answers {
 			throttled(t, r)
 		}
-		alike(t, answers)
+		requireSameAnswers(t, answers)
 		if n := s.Hasher.Stats().Done - done; n != 0 {
 			t.Errorf("BF-13: %d passwords were hashed for refusals", n)
 		}
@@ -258,7 +258,7 @@ func TestAttack_BF_11_EveryLimit(t *testing.T) {
 				for i := range c.most + 5 {
 					post(t, s, c.path, c.body, from(fmt.Sprintf("198.51.100.%d", i))).Want(t, 202)
 				}
-				quiet(t, s)
+				waitForOutbox(t, s)
 				if n := len(s.MailsTo(alice)) - before; n != c.most {
 					t.Errorf("%d mails, want %d", n, c.most)
 				}
@@ -311,8 +311,8 @@ func TestRepair_S3_RefreshTokenOfAnotherClient(t *testing.T) {
 	}, servertest.RealLimits())
 }
 
-// quiet waits until every mail is out.
-func quiet(t testing.TB, s *servertest.Server) {
+// waitForOutbox waits until every mail is out.
+func waitForOutbox(t testing.TB, s *servertest.Server) {
 	t.Helper()
 	db := raw(t, s.Config.DatabaseURL())
 	defer db.Close()
@@ -331,8 +331,8 @@ func TestAttack_PW_20_ResetMails(t *testing.T) {
 		for i := range 100 {
 			answers[fmt.Sprint(i)] = post(t, s, "/password/forgot", body{"email": alice}, from(fmt.Sprintf("192.0.2.%d", i))).Want(t, 202)
 		}
-		alike(t, answers)
-		quiet(t, s)
+		requireSameAnswers(t, answers)
+		waitForOutbox(t, s)
 		if n := len(s.MailsTo(alice)) - 1; n != s.Config.Limits.Rate("forgot.account").Count {
 			t.Errorf("%d mails, want %d", n, s.Config.Limits.Rate("forgot.account").Count)
 		}

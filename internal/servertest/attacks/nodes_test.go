@@ -94,7 +94,7 @@ func TestAttack_FL_11_GrantsOnTwoNodes(t *testing.T) {
 // authorizeAs asks for a code, signing alice in when the browser does not know her yet.
 func authorizeAs(t *testing.T, b *servertest.Browser, c program) string {
 	t.Helper()
-	page := b.Open(wish(c, "scope", "openid offline_access"))
+	page := b.Open(authorizationQuery(c, "scope", "openid offline_access"))
 	if page.Has("password") {
 		page = enter(t, b, alice)
 	}

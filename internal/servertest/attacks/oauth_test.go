@@ -131,7 +131,7 @@ func TestAttack_TK_Door(t *testing.T) {
 		for name, c := range map[string]program{"wrong": wrong, "unknown": {auth.Client{ID: "cl_nobody"}, c.Secret}, "other": {c.Client, app.Secret}} {
 			answers[name] = postForm(t, s, "/oauth2/token", forItself, c.basic())
 		}
-		alike(t, answers)
+		requireSameAnswers(t, answers)
 
 		type attempt struct {
 			name, form string
@@ -468,7 +468,7 @@ func TestAttack_EP_11_Metadata(t *testing.T) {
 			endpoints(t, s, tenant, m)
 			authMethods(t, s, tenant, m)
 			grantTypes(t, s, tenant, m)
-			registrable(t, s, tenant, m)
+			requireRegistrable(t, s, tenant, m)
 		}
 	})
 }

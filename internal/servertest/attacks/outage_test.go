@@ -119,8 +119,8 @@ func (w *wires) set(mode int32) {
 	}
 }
 
-// later checks the refusal of a server that cannot now.
-func later(t testing.TB, what string, r servertest.Response) {
+// requireRetryAfter checks a 503 with Retry-After.
+func requireRetryAfter(t testing.TB, what string, r servertest.Response) {
 	t.Helper()
 	after, err := strconv.Atoi(r.Header.Get("Retry-After"))
 	if r.Status != 503 || err != nil || after < 1 || r.Header.Get("Content-Type") != "application/problem+json" {
@@ -145,24 +145,24 @@ func TestAttack_FL_05_OP_08_DatabaseGone(t *testing.T) {
 			s := servertest.New(t, servertest.Database(dsn))
 			tokens := s.SignUp(t, alice)
 			c := cookieIn(t, s, alice, servertest.Password)
-			quiet(t, s)
+			waitForOutbox(t, s)
 			v := newVerifier(t, s)
 			s.Managed(t, "/readyz").Want(t, 200)
 			for range scale(1, 3) {
 				w.set(mode)
 				s.Clock.Advance(2 * time.Second) // what is remembered for a second is forgotten
-				outage(t, s, v, tokens, c.Value)
+				requireUnavailable(t, s, v, tokens, c.Value)
 				w.set(passing)
-				back(t, s)
+				requireRecovery(t, s)
 			}
 			s.Refresh(t, tokens.RefreshToken)
-			me(t, s, with(c)).Want(t, 200)
+			me(t, s, withCookie(c)).Want(t, 200)
 		})
 	}
 }
 
-// outage sends every kind of request to a server without a database.
-func outage(t *testing.T, s *servertest.Server, v *verifier, tokens servertest.Tokens, cookie string) {
+// requireUnavailable checks every kind of request at a server without a database.
+func requireUnavailable(t *testing.T, s *servertest.Server, v *verifier, tokens servertest.Tokens, cookie string) {
 	t.Helper()
 	requests := map[string]func() (servertest.Response, error){
 		"login": func() (servertest.Response, error) {
@@ -202,7 +202,7 @@ func outage(t *testing.T, s *servertest.Server, v *verifier, tokens servertest.T
 					t.Error(err)
 					return
 				}
-				later(t, name, r)
+				requireRetryAfter(t, name, r)
 				for most := slowest.Load(); int64(time.Since(at)) > most && !slowest.CompareAndSwap(most, int64(time.Since(at))); most = slowest.Load() {
 				}
 			})
@@ -216,7 +216,7 @@ func outage(t *testing.T, s *servertest.Server, v *verifier, tokens servertest.T
 		v.check(tokens.AccessToken)
 	}
 	wg.Wait()
-	later(t, "readyz of management", s.Managed(t, "/readyz"))
+	requireRetryAfter(t, "readyz of management", s.Managed(t, "/readyz"))
 	if len(v.failures) > 0 {
 		t.Errorf("FL-05: guard fails: %v", v.failures)
 	}
@@ -227,8 +227,8 @@ func outage(t *testing.T, s *servertest.Server, v *verifier, tokens servertest.T
 	}
 }
 
-// back waits until the server is ready and signs people in.
-func back(t *testing.T, s *servertest.Server) {
+// requireRecovery waits until the server is ready and signs people in.
+func requireRecovery(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	at := time.Now()
 	eventually(t, "ready again", func() bool {

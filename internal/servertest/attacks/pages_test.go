@@ -30,7 +30,7 @@ func openPages(t testing.TB, s *servertest.Server, look func(name string, p *ser
 		look(name, p)
 		return p
 	}
-	see("login", b.Open(wish(c))).At(t, "/login")
+	see("login", b.Open(authorizationQuery(c))).At(t, "/login")
 	see("wrong password", b.Press("submit", "email", alice, "password", wrongPassword)).Want(t, 400)
 	flow := b.Page.Value("flow")
 	see("register", b.Open("/register?flow="+flow)).At(t, "/register")
@@ -42,8 +42,8 @@ func openPages(t testing.TB, s *servertest.Server, look func(name string, p *ser
 	see("without its token", b.Post("/consent", url.Values{"flow": {flow}}, s.Issuer)).Want(t, 403)
 	see("form of another site", b.Post("/consent", url.Values{"flow": {flow}}, "https://evil.test")).Want(t, 403)
 	see("unknown flow", b.Open("/consent?flow=01a2f3c4"))
-	see("unknown client", b.Open(wish(c, "client_id", "nobody"))).Want(t, 400)
-	see("foreign redirect URI", b.Open(wish(c, "redirect_uri", "https://evil.test/"))).Want(t, 400)
+	see("unknown client", b.Open(authorizationQuery(c, "client_id", "nobody"))).Want(t, 400)
+	see("foreign redirect URI", b.Open(authorizationQuery(c, "redirect_uri", "https://evil.test/"))).Want(t, 400)
 	see("account", b.Open("/account")).At(t, "/account")
 	see("device", b.Open("/device")).At(t, "/device")
 	see("wrong code", b.Press("submit", "code", "BCDF-GHJK"))
@@ -82,7 +82,7 @@ func TestAttack_AZ_35_PageHeaders(t *testing.T) {
 
 		c := thirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
-		b.Open(wish(c, "response_mode", "form_post"))
+		b.Open(authorizationQuery(c, "response_mode", "form_post"))
 		enter(t, b, alice)
 		p := b.Press("approve").Want(t, 200)
 		check("form_post", p)
@@ -101,7 +101,7 @@ func TestAttack_AZ_36_NoScripts(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t, servertest.Configure(origins("https://app.example.test")))
 	c := thirdParty(t, s, auth.DefaultTenant)
-	for _, path := range []string{wish(c), wish(c, "prompt", "none"), "/oauth2/authorize", "/oauth2/logout", "/login", "/continue?flow=x", "/consent", "/account"} {
+	for _, path := range []string{authorizationQuery(c), authorizationQuery(c, "prompt", "none"), "/oauth2/authorize", "/oauth2/logout", "/login", "/continue?flow=x", "/consent", "/account"} {
 		for _, method := range []string{"GET", "POST", "OPTIONS"} {
 			for _, origin := range []string{"https://app.example.test", "https://evil.test", "null"} {
 				r := s.Do(t, method, path, nil, servertest.Header("Origin", origin), servertest.Header("Access-Control-Request-Method", "GET"))
@@ -125,7 +125,7 @@ func TestAttack_AZ_37_ConsentForgery(t *testing.T) {
 		c := thirdParty(t, s, auth.DefaultTenant)
 		at := func(email string) *servertest.Browser {
 			b := s.Browser(t)
-			b.Open(wish(c))
+			b.Open(authorizationQuery(c))
 			enter(t, b, email).At(t, "/consent")
 			return b
 		}
@@ -133,7 +133,7 @@ func TestAttack_AZ_37_ConsentForgery(t *testing.T) {
 		yes := mine.Page.Fields(t, "approve")
 		foreign := theirs.Page.Fields(t, "approve")
 		older := s.Browser(t)
-		older.Open(wish(c))
+		older.Open(authorizationQuery(c))
 		change := func(name, value string) url.Values {
 			v := url.Values{}
 			for k, vs := range yes {
@@ -160,7 +160,7 @@ func TestAttack_AZ_37_ConsentForgery(t *testing.T) {
 				}
 				mine.Page = page
 				form.Set("decision", "approve")
-				r := s.Do(t, "POST", "/consent", form.Encode(), servertest.Header("Content-Type", formType), here(s),
+				r := s.Do(t, "POST", "/consent", form.Encode(), servertest.Header("Content-Type", formType), withOwnOrigin(s),
 					servertest.Header("Cookie", browserCookie+"="+mine.Cookie(browserCookie)+"; "+cookieName+"="+mine.Cookie(cookieName)))
 				if r.Status != 403 {
 					t.Errorf("AZ-37 %s, with the cookies: %d", name, r.Status)
@@ -188,11 +188,11 @@ func TestAttack_AZ_39_NoPasswordGoesAlong(t *testing.T) {
 	member(t, s, alice)
 	c := thirdParty(t, s, auth.DefaultTenant)
 	b := s.Browser(t)
-	b.Open(wish(c))
+	b.Open(authorizationQuery(c))
 	form := b.Page.Fields(t, "submit")
 	form.Set("email", alice)
 	form.Set("password", servertest.Password)
-	r := s.Do(t, "POST", "/login", form.Encode(), servertest.Header("Content-Type", formType), here(s), servertest.Header("Cookie", browserCookie+"="+b.Cookie(browserCookie)))
+	r := s.Do(t, "POST", "/login", form.Encode(), servertest.Header("Content-Type", formType), withOwnOrigin(s), servertest.Header("Cookie", browserCookie+"="+b.Cookie(browserCookie)))
 	if to := r.Header.Get("Location"); r.Status != http.StatusSeeOther || !strings.HasPrefix(to, "/consent?flow=") || strings.Contains(to, "password") || len(r.Body) != 0 {
 		t.Errorf("AZ-39 %d to %q", r.Status, to)
 	}
@@ -207,7 +207,7 @@ func TestAttack_AZ_18_Silent(t *testing.T) {
 		b := s.Browser(t)
 		silent := func() url.Values {
 			t.Helper()
-			p := b.Open(wish(c, "prompt", "none"))
+			p := b.Open(authorizationQuery(c, "prompt", "none"))
 			if len(p.Hops) != 1 {
 				t.Errorf("AZ-18 through %v", p.Hops)
 			}
@@ -216,16 +216,16 @@ func TestAttack_AZ_18_Silent(t *testing.T) {
 		if got := silent(); got.Get("error") != "login_required" || got.Get("state") != "the-state" || len(b.Cookies()) != 0 {
 			t.Errorf("AZ-18 %v, cookies %v", got, b.Cookies())
 		}
-		r := s.Do(t, "GET", wish(c, "prompt", "none"), nil)
+		r := s.Do(t, "GET", authorizationQuery(c, "prompt", "none"), nil)
 		if len(r.Header["Set-Cookie"]) != 0 || len(r.Body) != 0 || r.Status != http.StatusSeeOther {
 			t.Errorf("AZ-18 %d, cookies %v, %q", r.Status, r.Header["Set-Cookie"], r.Body)
 		}
-		b.Open(wish(c))
+		b.Open(authorizationQuery(c))
 		b.Press("submit", "email", alice, "password", servertest.Password, "remember", "on").At(t, "/consent")
 		if got := silent(); got.Get("error") != "consent_required" {
 			t.Errorf("AZ-18 before consent: %v", got)
 		}
-		b.Open(wish(c)).At(t, "/consent")
+		b.Open(authorizationQuery(c)).At(t, "/consent")
 		b.Press("approve").Answer(t)
 		if got := silent(); got.Get("code") == "" {
 			t.Errorf("AZ-18 after consent: %v", got)
@@ -260,7 +260,7 @@ func TestAttack_AZ_41_Markup(t *testing.T) {
 				}
 			}
 		}
-		look("login", b.Open(wish(c, "scope", "openid a<b> {{7*7}}", "state", bad, "login_hint", "x@"+bad, "ui_locales", bad, "nonce", bad)))
+		look("login", b.Open(authorizationQuery(c, "scope", "openid a<b> {{7*7}}", "state", bad, "login_hint", "x@"+bad, "ui_locales", bad, "nonce", bad)))
 		look("refused", b.Press("submit", "email", bad, "password", bad))
 		look("consent", b.Press("submit", "email", alice, "password", servertest.Password).At(t, "/consent"))
 		if !strings.Contains(b.Page.Text(), auth.Clip(bad, 60)) {
@@ -293,7 +293,7 @@ func TestAttack_SE_03_BrowserCookies(t *testing.T) {
 		c := thirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t) // fails for attributes that a browser would not take
 		for _, email := range emails {
-			if b.Open(wish(c, "prompt", "select_account")); b.Page.URL.Path == "/choose-account" {
+			if b.Open(authorizationQuery(c, "prompt", "select_account")); b.Page.URL.Path == "/choose-account" {
 				b.Press("other")
 			}
 			b.Press("submit", "email", email, "password", servertest.Password, "remember", "on").At(t, "/consent")
@@ -380,7 +380,7 @@ func TestAttack_SE_12_GarbageOnPages(t *testing.T) {
 				for _, cookie := range []string{cookieName, browserCookie, rememberCookie, knownCookie} {
 					line = append(line, cookie+"="+change(b.Cookie(cookie)))
 				}
-				for _, path := range []string{"/account", "/login", "/continue?flow=x", "/device", wish(c, "prompt", "none"), "/logout"} {
+				for _, path := range []string{"/account", "/login", "/continue?flow=x", "/device", authorizationQuery(c, "prompt", "none"), "/logout"} {
 					answers, _ := wire(t, s, "GET "+path+" HTTP/1.1\r\nHost: x\r\nCookie: "+strings.Join(line, "; ")+"\r\nConnection: close\r\n\r\n")
 					if len(answers) != 1 || answers[0].StatusCode >= 500 {
 						t.Errorf("SE-12 %s at %s: %v", name, path, answers)

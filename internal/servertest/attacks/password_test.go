@@ -192,7 +192,7 @@ func forgot(t testing.TB, s *servertest.Server, email string, opts ...servertest
 	post(t, s, "/password/forgot", body{"email": email}, opts...).Want(t, 202)
 	for {
 		if m := s.WaitMail(t, email); m.Kind == auth.MailReset {
-			quiet(t, s)
+			waitForOutbox(t, s)
 			return servertest.LinkToken(t, m)
 		}
 	}
@@ -271,7 +271,7 @@ func TestAttack_PW_09_PoisonedHost(t *testing.T) {
 			if len(answers) != 1 || answers[0].StatusCode != 202 {
 				t.Fatalf("absolute form: %v", answers)
 			}
-			quiet(t, s)
+			waitForOutbox(t, s)
 			for _, m := range s.MailsTo(alice) {
 				if strings.Contains(m.Text+m.HTML+m.Subject, "evil.test") {
 					t.Fatalf("PW-09: the mail repeats the header: %s", m.Text)
@@ -323,7 +323,7 @@ func TestAttack_PW_10_PW_19_Pages(t *testing.T) {
 			})
 		}
 		form := func(path, fields string) servertest.Response {
-			return s.Do(t, "POST", path, fields, servertest.Header("Content-Type", "application/x-www-form-urlencoded"), here(s))
+			return s.Do(t, "POST", path, fields, servertest.Header("Content-Type", "application/x-www-form-urlencoded"), withOwnOrigin(s))
 		}
 		if r := form("/verify-email", "token="+links["/verify-email"]+"&password="+servertest.Password).Want(t, 303); strings.Contains(r.Header.Get("Location"), links["/verify-email"]) {
 			t.Errorf("PW-19: the token goes on to %s", r.Header.Get("Location"))
@@ -351,7 +351,7 @@ func TestAttack_PW_12_RT_08_NewPasswordEndsTheOthers(t *testing.T) {
 		}
 		post(t, s, "/password/change", body{"current_password": servertest.Password, "new_password": otherPassword}, servertest.Bearer(own.AccessToken)).Want(t, 204)
 		out(thief)
-		me(t, s, with(cookie)).Want(t, 401)
+		me(t, s, withCookie(cookie)).Want(t, 401)
 		me(t, s, servertest.Bearer(own.AccessToken)).Want(t, 200)
 		own = s.Refresh(t, own.RefreshToken)
 		if m := s.WaitMail(t, alice); m.Kind != auth.MailPasswordChanged {
@@ -361,7 +361,7 @@ func TestAttack_PW_12_RT_08_NewPasswordEndsTheOthers(t *testing.T) {
 		reset(t, s, forgot(t, s, alice), servertest.Password).Want(t, 204)
 		out(own)
 		out(thief)
-		me(t, s, with(cookie)).Want(t, 401)
+		me(t, s, withCookie(cookie)).Want(t, 401)
 		if m := s.WaitMail(t, alice); m.Kind != auth.MailPasswordChanged {
 			t.Errorf("mail %s", m.Kind)
 		}
@@ -444,11 +444,11 @@ func TestAttack_PW_15_LinkOfAnother(t *testing.T) {
 		eves := s.SignUp(t, eve)
 		c := cookieIn(t, s, eve, servertest.Password)
 		s.Register(t, alice, servertest.Password)
-		r := post(t, s, "/verify-email", body{"token": servertest.LinkToken(t, s.WaitMail(t, alice))}, with(c), here(s)).Want(t, 200)
+		r := post(t, s, "/verify-email", body{"token": servertest.LinkToken(t, s.WaitMail(t, alice))}, withCookie(c), withOwnOrigin(s)).Want(t, 200)
 		if len(r.Header["Set-Cookie"]) != 0 || bytes.Contains(r.Body, []byte("token")) {
 			t.Errorf("PW-15: somebody was signed in: %v %s", r.Header, r.Body)
 		}
-		for _, opt := range []servertest.RequestOption{with(c), servertest.Bearer(eves.AccessToken)} {
+		for _, opt := range []servertest.RequestOption{withCookie(c), servertest.Bearer(eves.AccessToken)} {
 			if got := decode[struct{ Email string }](t, me(t, s, opt).Want(t, 200)).Email; got != eve {
 				t.Errorf("PW-15: eve is %s", got)
 			}
@@ -481,7 +481,7 @@ func TestAttack_PW_17_Spellings(t *testing.T) {
 		for _, email := range []string{"Alice@example.test", "alice@EXAMPLE.TEST", " alice@example.test ", "ALICE@EXAMPLE.TEST", "ａｌｉｃｅ@example.test", "alice@ｅxample.test", "al\u200bice@example.test", "alice\u00ad@example.test", "\ufeffalice@example.test", "alice\u2060@example.test"} {
 			post(t, s, "/register", body{"email": email, "password": otherPassword}).Want(t, 202)
 		}
-		quiet(t, s)
+		waitForOutbox(t, s)
 		if n := ask[int](t, raw(t, s.Config.DatabaseURL()), "SELECT count(*) FROM accounts"); n != 1 {
 			t.Errorf("PW-17: %d accounts", n)
 		}

@@ -27,9 +27,9 @@ func TestRepair_B12_PopupClientsKeepTheirWindow(t *testing.T) {
 					t.Errorf("%s, popup %v: opener policy %q, want %q", name, c.ID == popup.ID, got, want)
 				}
 			}
-			r := s.Do(t, "GET", wish(c), nil)
+			r := s.Do(t, "GET", authorizationQuery(c), nil)
 			check("the redirect", r.Want(t, 303).Header.Get("Cross-Origin-Opener-Policy"))
-			p := b.Open(wish(c, "response_mode", "form_post"))
+			p := b.Open(authorizationQuery(c, "response_mode", "form_post"))
 			check("the login page", p.Want(t, 200).Header.Get("Cross-Origin-Opener-Policy"))
 			p = b.Press("submit", "email", alice, "password", wrongPassword)
 			check("the login page again", p.Want(t, 400).Header.Get("Cross-Origin-Opener-Policy"))
@@ -58,7 +58,7 @@ func TestRepair_M_SilentRenewalInDevelopment(t *testing.T) {
 			c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) {
 				r.Type, r.FirstParty, r.RedirectURIs = kind, true, []string{callback}
 			})
-			got := b.Open(wish(c, "redirect_uri", callback, "prompt", "none")).Answer(t)
+			got := b.Open(authorizationQuery(c, "redirect_uri", callback, "prompt", "none")).Answer(t)
 			if got.Get("error") != want || got.Has("code") != (want == "") {
 				t.Errorf("%s: %v", kind, got)
 			}

@@ -63,7 +63,7 @@ func TestAttack_AZ_42_WhoAnswers(t *testing.T) {
 				"bad request": {"code_challenge", ""},
 				"fragment":    {"prompt", "none", "response_mode", "fragment"},
 			} {
-				got := s.Browser(t).Open(tenant.Path() + wish(c, changes...)).Answer(t)
+				got := s.Browser(t).Open(tenant.Path() + authorizationQuery(c, changes...)).Answer(t)
 				if got.Get("error") == "" || got.Get("iss") != issuer || got.Get("state") != "the-state" {
 					t.Errorf("%s, %s: %v", tenant, name, got)
 				}

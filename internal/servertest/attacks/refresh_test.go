@@ -30,7 +30,7 @@ func TestAttack_RT_01_Reuse(t *testing.T) {
 		other := s.Login(t, alice, servertest.Password)
 		second := rotate(t, s, first.RefreshToken)
 		third := rotate(t, s, second.RefreshToken)
-		quiet(t, s)
+		waitForOutbox(t, s)
 		refresh(t, s, first.RefreshToken).WantCode(t, 401, "refresh_token_reused")
 		for _, tokens := range []servertest.Tokens{first, second, third} {
 			me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
@@ -220,7 +220,7 @@ func TestAttack_RT_06_Lifetimes(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		idle, absolute := s.Config.Tokens.RefreshIdle, s.Config.Tokens.RefreshLifetime
 		token := s.SignUp(t, alice).RefreshToken
-		quiet(t, s)
+		waitForOutbox(t, s)
 		for range int(absolute/(24*time.Hour)) - 1 {
 			s.Clock.Advance(24 * time.Hour)
 			token = rotate(t, s, token).RefreshToken
@@ -256,8 +256,8 @@ func TestAttack_RT_11_WrongKind(t *testing.T) {
 				post(t, s, "/verify-email", body{"token": secret}).WantCode(t, 400, "invalid_link")
 				reset(t, s, secret, otherPassword).WantCode(t, 400, "invalid_link")
 			}
-			me(t, s, with(&http.Cookie{Name: cookieName, Value: tokens.RefreshToken})).Want(t, 401)
-			me(t, s, with(&http.Cookie{Name: cookieName, Value: tokens.AccessToken})).Want(t, 401)
+			me(t, s, withCookie(&http.Cookie{Name: cookieName, Value: tokens.RefreshToken})).Want(t, 401)
+			me(t, s, withCookie(&http.Cookie{Name: cookieName, Value: tokens.AccessToken})).Want(t, 401)
 		})
 	})
 }
@@ -326,7 +326,7 @@ func TestAttack_RT_17_LostAnswer(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		tokens := s.SignUp(t, alice)
-		quiet(t, s)
+		waitForOutbox(t, s)
 		db := raw(t, s.Config.DatabaseURL())
 		c := dial(t, s.URL)
 		b := `{"refresh_token":"` + tokens.RefreshToken + `"}`

@@ -37,7 +37,7 @@ func TestRepair_S2_TheBrowserThatRegistered(t *testing.T) {
 			t.Errorf("another browser is not asked for a password: %s", p.Text())
 		}
 		token := tokenOf(t, link)
-		s.Do(t, "POST", "/verify-email", "token="+token, servertest.Header("Content-Type", "application/x-www-form-urlencoded"), here(s)).Want(t, 400)
+		s.Do(t, "POST", "/verify-email", "token="+token, servertest.Header("Content-Type", "application/x-www-form-urlencoded"), withOwnOrigin(s)).Want(t, 400)
 		login(t, s, bob, otherPassword).WantCode(t, 403, "email_not_verified")
 		owner.Press("submit", "password", servertest.Password).At(t, "/verify-email/done")
 		login(t, s, bob, otherPassword).WantCode(t, 401, "invalid_credentials")
@@ -96,7 +96,7 @@ func TestRepair_N2_FlowOverLeadsHome(t *testing.T) {
 	s := servertest.New(t)
 	c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.ClientURI = "https://ledger.example/" })
 	b := s.Browser(t)
-	flow := b.Open(wish(c)).At(t, "/login").Value("flow")
+	flow := b.Open(authorizationQuery(c)).At(t, "/login").Value("flow")
 	s.Clock.Advance(24 * time.Hour)
 	if p := b.Open("/login?flow="+flow).Want(t, 404); p.Link("home") != "https://ledger.example/" || p.Link("login") != "/login" {
 		t.Errorf("no way on: %s", p.Body)

@@ -20,7 +20,7 @@ func TestRepair_N20_ConsentSaysWhatIs(t *testing.T) {
 			r.Type, r.RedirectURIs = kind, []string{"http://127.0.0.1/callback"}
 		})
 		b := s.Browser(t)
-		b.Open(wish(c, "scope", "openid profile", "redirect_uri", "http://127.0.0.1/callback"))
+		b.Open(authorizationQuery(c, "scope", "openid profile", "redirect_uri", "http://127.0.0.1/callback"))
 		text := enter(t, b, alice).At(t, "/consent").Text()
 		if strings.Contains(text, "app on your device") != (kind == auth.ClientNative) {
 			t.Errorf("%s: %s", kind, text)

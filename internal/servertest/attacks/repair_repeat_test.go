@@ -10,9 +10,9 @@ import (
 	"github.com/watchword-auth/watchword/internal/servertest"
 )
 
-// again presses the button of the page once more: after Back, or with a second click that
+// pressTwice presses the button of the page once more: after Back, or with a second click that
 // leaves before the first is answered, when the browser still has the cookies of before.
-func again(t *testing.T, b *servertest.Browser, button string, fields ...string) (first, second *servertest.Page) {
+func pressTwice(t *testing.T, b *servertest.Browser, button string, fields ...string) (first, second *servertest.Page) {
 	t.Helper()
 	page, before := b.Page, map[string]string{}
 	for _, name := range b.Cookies() {
@@ -50,13 +50,13 @@ func TestRepair_B1_AccountForms(t *testing.T) {
 		member(t, s, alice)
 		c := thirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
-		b.Open(wish(c))
+		b.Open(authorizationQuery(c))
 		enter(t, b, alice).At(t, "/consent")
 		b.Press("approve").Answer(t)
 		for _, button := range []string{"others", "remove-0", "new-password"} {
 			s.Login(t, alice, servertest.Password) // another device
 			b.Open("/account").Want(t, 200)
-			first, second := again(t, b, button)
+			first, second := pressTwice(t, b, button)
 			first.Want(t, 200).At(t, "/account")
 			second.Want(t, 200).At(t, "/account")
 			if first.Text() != second.Text() {
@@ -75,13 +75,13 @@ func TestRepair_B1_SignOut(t *testing.T) {
 	t.Parallel()
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		member(t, s, alice)
-		first, second := again(t, signedIn(t, s, alice), "logout")
+		first, second := pressTwice(t, signedIn(t, s, alice), "logout")
 		first.Want(t, 200).At(t, "/logout/done")
 		second.Want(t, 200).At(t, "/logout/done")
 
 		b := signedIn(t, s, alice)
 		b.Open("/logout").Want(t, 200)
-		first, second = again(t, b, "approve")
+		first, second = pressTwice(t, b, "approve")
 		first.Want(t, 200).At(t, "/logout/done")
 		second.Want(t, 200).At(t, "/logout/done")
 	})
@@ -95,11 +95,11 @@ func TestRepair_B1_SignOutOneOfTwo(t *testing.T) {
 		member(t, s, bob)
 		c := enrol(t, s, auth.DefaultTenant, client.Registration{Type: auth.ClientWeb, Name: "Orders", FirstParty: true, RedirectURIs: []string{ledgerCallback}})
 		b := signedIn(t, s, alice)
-		b.Open(wish(c, "prompt", "select_account")).At(t, "/choose-account")
+		b.Open(authorizationQuery(c, "prompt", "select_account")).At(t, "/choose-account")
 		b.Press("other").At(t, "/login")
 		enter(t, b, bob).Answer(t)
 		b.Open("/account").Want(t, 200)
-		first, second := again(t, b, "logout")
+		first, second := pressTwice(t, b, "logout")
 		first.Want(t, 200).At(t, "/account")
 		if second.Want(t, 200).At(t, "/account"); !strings.Contains(second.Text(), alice) || strings.Contains(second.Text(), bob) {
 			t.Errorf("the other account is not left alone: %s", second.Text())
@@ -114,12 +114,12 @@ func TestRepair_N2_LinkLeadsToTheClient(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		c := enrol(t, s, auth.DefaultTenant, client.Registration{Type: auth.ClientWeb, Name: "Orders", FirstParty: true, RedirectURIs: []string{ledgerCallback}})
 		b := s.Browser(t)
-		b.Open(wish(c)).At(t, "/login")
+		b.Open(authorizationQuery(c)).At(t, "/login")
 		b.Open(b.Page.Link("register")).At(t, "/register")
 		b.Press("submit", "email", alice, "password", servertest.Password).Want(t, 200)
 		link := "/verify-email?token=" + servertest.LinkToken(t, s.WaitMail(t, alice))
 		b.Open(link).Want(t, 200)
-		first, second := again(t, b, "submit")
+		first, second := pressTwice(t, b, "submit")
 		first.Want(t, 200).At(t, "/login")
 		second.Want(t, 200).At(t, "/login")
 		b.Open(link).Want(t, 200).At(t, "/login")
@@ -137,13 +137,13 @@ func TestRepair_N2_LinkInAnotherBrowser(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		c := thirdParty(t, s, auth.DefaultTenant)
 		attacker, victim := s.Browser(t), s.Browser(t)
-		attacker.Open(wish(c)).At(t, "/login")
+		attacker.Open(authorizationQuery(c)).At(t, "/login")
 		flow := attacker.Page.URL.Query().Get("flow")
 		attacker.Open(attacker.Page.Link("register"))
 		attacker.Press("submit", "email", alice, "password", otherPassword).Want(t, 200)
 
 		victim.Open("/verify-email?token="+servertest.LinkToken(t, s.WaitMail(t, alice))).Want(t, 200)
-		done, twice := again(t, victim, "submit", "password", servertest.Password)
+		done, twice := pressTwice(t, victim, "submit", "password", servertest.Password)
 		done.Want(t, 200).At(t, "/verify-email/done")
 		twice.Want(t, 200).At(t, "/verify-email/done")
 		if strings.Contains(string(done.Body), flow) || victim.Cookie("__Host-watchword") != "" {

@@ -29,13 +29,13 @@ func TestRepair_S22_TheOtherAccountStays(t *testing.T) {
 			s.Do(t, "GET", api("/me/sessions"), nil, cookieOf(b)).Decode(t, &list)
 			for _, v := range list.Sessions {
 				if v.Current {
-					keepCookies(t, b, s.Do(t, "DELETE", api("/me/sessions/")+v.ID, nil, cookieOf(b), here(s)).Want(t, 204))
+					keepCookies(t, b, s.Do(t, "DELETE", api("/me/sessions/")+v.ID, nil, cookieOf(b), withOwnOrigin(s)).Want(t, 204))
 				}
 			}
 			return 0
 		},
 		"the account was deleted": func(t *testing.T, s *servertest.Server, b *servertest.Browser) int {
-			keepCookies(t, b, s.Do(t, "DELETE", api("/me"), body{"current_password": servertest.Password}, cookieOf(b), here(s)).Want(t, 204))
+			keepCookies(t, b, s.Do(t, "DELETE", api("/me"), body{"current_password": servertest.Password}, cookieOf(b), withOwnOrigin(s)).Want(t, 204))
 			return 0
 		},
 	} {
@@ -47,7 +47,7 @@ func TestRepair_S22_TheOtherAccountStays(t *testing.T) {
 				c := thirdParty(t, s, auth.DefaultTenant)
 				b := s.Browser(t)
 				for _, email := range []string{alice, bob} { // bob is the current one then
-					if b.Open(wish(c, "prompt", "select_account")); b.Page.URL.Path == "/choose-account" {
+					if b.Open(authorizationQuery(c, "prompt", "select_account")); b.Page.URL.Path == "/choose-account" {
 						b.Press("other")
 					}
 					b.Press("submit", "email", email, "password", servertest.Password).At(t, "/consent")
@@ -75,7 +75,7 @@ func cookieOf(b *servertest.Browser) servertest.RequestOption {
 // keepCookies lets the browser take the session cookie of an answer.
 func keepCookies(t *testing.T, b *servertest.Browser, r servertest.Response) {
 	t.Helper()
-	c := theCookie(t, r)
+	c := requireOneCookie(t, r)
 	if c.MaxAge < 0 {
 		t.Fatal("the cookie was removed")
 	}

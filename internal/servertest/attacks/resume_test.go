@@ -31,7 +31,7 @@ func TestRepair_B1_SignInSentTwice(t *testing.T) {
 			for _, prompt := range []string{"", "login"} {
 				before := liveSessions(t, s)
 				b := s.Browser(t)
-				page := b.Open(wish(c, "prompt", prompt)).At(t, "/login")
+				page := b.Open(authorizationQuery(c, "prompt", prompt)).At(t, "/login")
 				first := enter(t, b, alice).Answer(t)
 				if lost {
 					b.SetCookie(cookieName, "")
@@ -68,14 +68,14 @@ func TestRepair_B1_SignInSentAtOnce(t *testing.T) {
 		for _, prompt := range []string{"", "login"} {
 			before := liveSessions(t, s)
 			b := s.Browser(t)
-			form := b.Open(wish(c, "prompt", prompt)).At(t, "/login").Fields(t, "submit")
+			form := b.Open(authorizationQuery(c, "prompt", prompt)).At(t, "/login").Fields(t, "submit")
 			form.Set("email", alice)
 			form.Set("password", servertest.Password)
 			var wg sync.WaitGroup
 			codes := sync.Map{}
 			for range 4 {
 				wg.Go(func() {
-					r := s.Do(t, "POST", "/login", form.Encode(), servertest.Header("Content-Type", formType), here(s), servertest.Header("Cookie", browserCookie+"="+b.Cookie(browserCookie)))
+					r := s.Do(t, "POST", "/login", form.Encode(), servertest.Header("Content-Type", formType), withOwnOrigin(s), servertest.Header("Cookie", browserCookie+"="+b.Cookie(browserCookie)))
 					to, err := url.Parse(r.Header.Get("Location"))
 					if err != nil || r.Status != 303 || to.Query().Get("code") == "" {
 						t.Errorf("%d to %s: %s", r.Status, r.Header.Get("Location"), r.Body)
@@ -102,7 +102,7 @@ func TestRepair_B1_WrongPasswordStaysWrong(t *testing.T) {
 		member(t, s, eve)
 		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
 		b := s.Browser(t)
-		page := b.Open(wish(c)).At(t, "/login")
+		page := b.Open(authorizationQuery(c)).At(t, "/login")
 		enter(t, b, alice).Answer(t)
 		b.SetCookie(cookieName, "")
 
@@ -127,7 +127,7 @@ func TestRepair_B11_Lunch(t *testing.T) {
 		member(t, s, alice)
 		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
 		b := s.Browser(t)
-		page := b.Open(wish(c)).At(t, "/login")
+		page := b.Open(authorizationQuery(c)).At(t, "/login")
 		s.Clock.Advance(61 * time.Minute)
 		redeem(t, s, c, enter(t, b, alice).Answer(t))
 
@@ -155,7 +155,7 @@ func TestRepair_B11_SidePages(t *testing.T) {
 	c := thirdParty(t, s, auth.DefaultTenant, ownApp)
 	for _, path := range []string{"register", "forgot"} {
 		b := s.Browser(t)
-		b.Open(wish(c)).At(t, "/login")
+		b.Open(authorizationQuery(c)).At(t, "/login")
 		page := b.Open(b.Page.Link(path)).Want(t, 200)
 		s.Clock.Advance(61 * time.Minute)
 		for range 2 {
@@ -199,7 +199,7 @@ func TestRepair_B1_PasswordFormSentAgainLater(t *testing.T) {
 		c := thirdParty(t, s, auth.DefaultTenant, ownApp)
 		for name, later := range map[string]time.Duration{"at once": 0, "within the minute": 30 * time.Second, "after the minute": 2 * time.Minute, "in the evening": 8 * time.Hour} {
 			b := s.Browser(t)
-			page := b.Open(wish(c, "response_mode", "form_post")).At(t, "/login")
+			page := b.Open(authorizationQuery(c, "response_mode", "form_post")).At(t, "/login")
 			enter(t, b, alice)
 			b.Open("/logout").Want(t, 200)
 			b.Press("approve").At(t, "/logout/done")
@@ -217,7 +217,7 @@ func TestRepair_B1_PasswordFormSentAgainLater(t *testing.T) {
 		}
 
 		b := s.Browser(t) // signed in, but prompt=login asks for the user
-		page := b.Open(wish(c, "response_mode", "form_post", "prompt", "login")).At(t, "/login")
+		page := b.Open(authorizationQuery(c, "response_mode", "form_post", "prompt", "login")).At(t, "/login")
 		enter(t, b, alice)
 		s.Clock.Advance(2 * time.Minute)
 		b.Page = page
@@ -234,7 +234,7 @@ func TestRepair_B1_RepeatedSignInsAreLimited(t *testing.T) {
 		for _, later := range []time.Duration{0, 2 * time.Minute} {
 			s.Clock.Advance(24 * time.Hour)
 			b := s.Browser(t)
-			page := b.Open(wish(c)).At(t, "/login")
+			page := b.Open(authorizationQuery(c)).At(t, "/login")
 			enter(t, b, alice).Answer(t)
 			s.Clock.Advance(later)
 			codes, refused := 0, false
@@ -275,7 +275,7 @@ func TestSideFormsEndNoFlow(t *testing.T) {
 			"sign-in, refused":  {"", []string{"email", bob, "password", otherPassword}, 400},
 		} {
 			b := s.Browser(t)
-			login := b.Open(wish(c)).At(t, "/login")
+			login := b.Open(authorizationQuery(c)).At(t, "/login")
 			page := login
 			if side.link != "" {
 				page = b.Open(login.Link(side.link)).Want(t, 200)

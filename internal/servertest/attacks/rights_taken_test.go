@@ -156,7 +156,7 @@ func TestRepair_R3_ScopesThatNamePermissions(t *testing.T) {
 			r.Grants = []auth.GrantType{auth.GrantAuthorizationCode, auth.GrantRefreshToken, auth.GrantDeviceCode}
 		})
 		b := s.Browser(t)
-		b.Open(wish(app, "scope", "openid files "+may))
+		b.Open(authorizationQuery(app, "scope", "openid files "+may))
 		if page := enter(t, b, eve).At(t, "/consent"); strings.Contains(page.Text(), may) || !strings.Contains(page.Text(), "files") {
 			t.Errorf("the consent page: %s", page.Text())
 		}
@@ -164,7 +164,7 @@ func TestRepair_R3_ScopesThatNamePermissions(t *testing.T) {
 		if got := c.token(redemption(b.Press("approve").Answer(t).Get("code"))); got["scope"] != "openid files" {
 			t.Errorf("eve's scope is %q", got["scope"])
 		}
-		if got := b.Open(wish(app, "scope", may)).Answer(t); got.Get("error") != "access_denied" {
+		if got := b.Open(authorizationQuery(app, "scope", may)).Answer(t); got.Get("error") != "access_denied" {
 			t.Errorf("nothing is left, and the answer is %v", got)
 		}
 		if got := c.device("openid "+may, ""); got["scope"] != "openid" {
@@ -218,7 +218,7 @@ func TestRepair_S10_TwoExchanges(t *testing.T) {
 				return gateway.post(oauth.TokenPath, form)
 			}
 			b := s.Browser(t)
-			b.Open(wish(stranger, "scope", "openid"))
+			b.Open(authorizationQuery(stranger, "scope", "openid"))
 			if enter(t, b, alice); b.Page.URL.Path == "/consent" {
 				b.Press("approve")
 			}

@@ -149,7 +149,7 @@ func (c shop) post(path string, form url.Values) servertest.Response {
 // code signs alice in by the code flow.
 func (c shop) code(scope, resource string) body {
 	c.t.Helper()
-	page := c.b.Open(wish(c.program, "scope", scope, "resource", resource))
+	page := c.b.Open(authorizationQuery(c.program, "scope", scope, "resource", resource))
 	if strings.HasPrefix(page.URL.Path, "/consent") {
 		page = c.b.Press("approve")
 	}

@@ -100,7 +100,7 @@ func life(t *testing.T, s *servertest.Server, seen secrets) {
 	first := tokens("first sign-in", s.Login(t, alice, servertest.Password))
 	c := cookieIn(t, s, alice, servertest.Password)
 	seen.add("cookie", c.Value)
-	me(t, s, with(c)).Want(t, 200)
+	me(t, s, withCookie(c)).Want(t, 200)
 	by := servertest.Bearer(first.AccessToken)
 	me(t, s, by, servertest.Header("User-Agent", "curl/8")).Want(t, 200)
 	s.Do(t, "GET", api("/me")+"?access_token="+first.AccessToken, nil).Want(t, 401)
@@ -147,7 +147,7 @@ func TestAttack_RT_12_OP_04_NoSecretAnywhere(t *testing.T) {
 		s := servertest.New(t, servertest.Database(url), servertest.Log(debugLog(&log)))
 		seen := secrets{}
 		life(t, s, seen)
-		quiet(t, s)
+		waitForOutbox(t, s)
 		db := raw(t, s.Config.DatabaseURL())
 		seen.search(t, "the tables", []byte(strings.Join(dump(t, db, everyTable...), "\n")))
 		if path, ok := strings.CutPrefix(s.Config.DatabaseURL(), "sqlite:"); ok {

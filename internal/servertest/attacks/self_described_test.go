@@ -98,7 +98,7 @@ func TestRepair_S13_NoOpenRedirector(t *testing.T) {
 		to := "/oauth2/authorize?client_id=" + id + "&redirect_uri=" + url.QueryEscape(phish)
 		links := map[string]string{
 			"a wrong request": to + "&response_type=x&state=s",
-			"prompt=none":     wish(c, "prompt", "none", "redirect_uri", phish),
+			"prompt=none":     authorizationQuery(c, "prompt", "none", "redirect_uri", phish),
 			"form_post":       to + "&response_type=x&response_mode=form_post",
 			"fragment":        to + "&response_type=token",
 			"log-out":         "/oauth2/logout?client_id=" + id + "&post_logout_redirect_uri=" + url.QueryEscape(phish),
@@ -129,27 +129,27 @@ func TestRepair_S13_NoOpenRedirector(t *testing.T) {
 		if r := stranger(local); r.Status != 303 {
 			t.Errorf("loopback: %d", r.Status)
 		}
-		if r := stranger(wish(thirdParty(t, s, auth.DefaultTenant), "prompt", "none")); r.Status != 303 {
+		if r := stranger(authorizationQuery(thirdParty(t, s, auth.DefaultTenant), "prompt", "none")); r.Status != 303 {
 			t.Errorf("an operator's client: %d", r.Status)
 		}
 
-		b.Open(wish(c, "redirect_uri", phish))
+		b.Open(authorizationQuery(c, "redirect_uri", phish))
 		enter(t, b, alice)
 		delete(links, "log-out")
 		asks("signed in, nothing allowed", func(link string) servertest.Response {
 			p := b.Open(link)
 			return servertest.Response{Status: p.Status, Header: p.Header, Body: p.Body}
 		})
-		b.Open(wish(c, "redirect_uri", phish)).At(t, "/consent")
+		b.Open(authorizationQuery(c, "redirect_uri", phish)).At(t, "/consent")
 		if got := b.Press("decision=deny").Answer(t); got.Get("error") != "access_denied" {
 			t.Errorf("who said no returns: %v", got)
 		}
-		b.Open(wish(c, "redirect_uri", phish)).At(t, "/consent")
+		b.Open(authorizationQuery(c, "redirect_uri", phish)).At(t, "/consent")
 		if got := b.Press("decision=approve").Answer(t); got.Get("code") == "" {
 			t.Errorf("who said yes returns: %v", got)
 		}
 		// From then on the client renews silently, and its mistakes come back to it.
-		if got := b.Open(wish(c, "prompt", "none", "redirect_uri", phish)).Answer(t); got.Get("code") == "" {
+		if got := b.Open(authorizationQuery(c, "prompt", "none", "redirect_uri", phish)).Answer(t); got.Get("code") == "" {
 			t.Errorf("silent renewal: %v", got)
 		}
 		if got := b.Open(links["a wrong request"]).Answer(t); got.Get("error") != "unsupported_response_type" {
@@ -158,14 +158,14 @@ func TestRepair_S13_NoOpenRedirector(t *testing.T) {
 		// In a browser that knows the client this holds after the log-out too.
 		b.Open("/logout")
 		b.Press("decision=approve").Want(t, 200)
-		if got := b.Open(wish(c, "prompt", "none", "redirect_uri", phish)).Answer(t); got.Get("error") != "login_required" {
+		if got := b.Open(authorizationQuery(c, "prompt", "none", "redirect_uri", phish)).Answer(t); got.Get("error") != "login_required" {
 			t.Errorf("signed out: %v", got)
 		}
 		if p := b.Open("/oauth2/logout?client_id=" + id + "&post_logout_redirect_uri=" + url.QueryEscape(phish)); !p.Away {
 			t.Errorf("a second log-out stays at %s", p.URL)
 		}
 		another := selfRegistered(t, s, body{"client_name": "Another", "redirect_uris": []string{phish}, "token_endpoint_auth_method": "none"})
-		if p := b.Open(wish(another, "prompt", "none", "redirect_uri", phish)); p.Away {
+		if p := b.Open(authorizationQuery(another, "prompt", "none", "redirect_uri", phish)); p.Away {
 			t.Error("another client is known by the first one's cookie")
 		}
 	}, registration("open"))

@@ -18,12 +18,12 @@ const cookieName = "__Host-watchword"
 func cookieIn(t testing.TB, s *servertest.Server, email, password string, opts ...servertest.RequestOption) *http.Cookie {
 	t.Helper()
 	r := post(t, s, "/login", body{"email": email, "password": password, "session": "cookie"}, opts...).Want(t, 204)
-	return theCookie(t, r)
+	return requireOneCookie(t, r)
 }
 
-// theCookie is the one cookie that an answer sets, beside the one by which accounts know the
+// requireOneCookie is the one cookie that an answer sets, beside the one by which accounts know the
 // browser.
-func theCookie(t testing.TB, r servertest.Response) *http.Cookie {
+func requireOneCookie(t testing.TB, r servertest.Response) *http.Cookie {
 	t.Helper()
 	set := slices.DeleteFunc((&http.Response{Header: r.Header}).Cookies(), func(c *http.Cookie) bool { return strings.HasPrefix(c.Name, knownCookie) })
 	if len(set) != 1 {
@@ -32,12 +32,12 @@ func theCookie(t testing.TB, r servertest.Response) *http.Cookie {
 	return set[0]
 }
 
-// here says that a request comes from our own page.
-func here(s *servertest.Server) servertest.RequestOption {
+// withOwnOrigin makes a request come from the server's own page.
+func withOwnOrigin(s *servertest.Server) servertest.RequestOption {
 	return servertest.Header("Origin", s.Issuer)
 }
 
-func with(c *http.Cookie) servertest.RequestOption {
+func withCookie(c *http.Cookie) servertest.RequestOption {
 	return servertest.Header("Cookie", c.Name+"="+c.Value)
 }
 
@@ -48,18 +48,18 @@ func TestAttack_SE_01_NewIdentifiers(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		s.SignUp(t, alice)
 		first := cookieIn(t, s, alice, servertest.Password)
-		me(t, s, with(first)).Want(t, 200)
-		second := cookieIn(t, s, alice, servertest.Password, with(first), here(s))
+		me(t, s, withCookie(first)).Want(t, 200)
+		second := cookieIn(t, s, alice, servertest.Password, withCookie(first), withOwnOrigin(s))
 		if second.Value == first.Value {
 			t.Error("signing in again kept the identifier")
 		}
-		me(t, s, with(second)).Want(t, 200)
-		me(t, s, with(first)).Want(t, 401)
+		me(t, s, withCookie(second)).Want(t, 200)
+		me(t, s, withCookie(first)).Want(t, 401)
 
-		changed := post(t, s, "/password/change", body{"current_password": servertest.Password, "new_password": otherPassword}, with(second), here(s)).Want(t, 204)
-		third := theCookie(t, changed)
-		me(t, s, with(third)).Want(t, 200)
-		me(t, s, with(second)).Want(t, 401)
+		changed := post(t, s, "/password/change", body{"current_password": servertest.Password, "new_password": otherPassword}, withCookie(second), withOwnOrigin(s)).Want(t, 204)
+		third := requireOneCookie(t, changed)
+		me(t, s, withCookie(third)).Want(t, 200)
+		me(t, s, withCookie(second)).Want(t, 401)
 	})
 }
 
@@ -75,11 +75,11 @@ func TestAttack_SE_02_Fixation(t *testing.T) {
 			"eve's own": cookieIn(t, s, eve, servertest.Password),
 		} {
 			t.Run("SE-02 "+name, func(t *testing.T) {
-				got := cookieIn(t, s, alice, servertest.Password, with(planted), here(s))
+				got := cookieIn(t, s, alice, servertest.Password, withCookie(planted), withOwnOrigin(s))
 				if got.Value == planted.Value {
 					t.Fatal("the planted cookie was kept")
 				}
-				if r := me(t, s, with(planted)); r.Status == 200 && strings.Contains(string(r.Body), alice) {
+				if r := me(t, s, withCookie(planted)); r.Status == 200 && strings.Contains(string(r.Body), alice) {
 					t.Error("the planted cookie is alice's session")
 				}
 			})
@@ -118,19 +118,19 @@ func TestAttack_SE_04_ReplayAfterLogout(t *testing.T) {
 		s.SignUp(t, alice)
 		c := cookieIn(t, s, alice, servertest.Password)
 		for _, path := range []string{"/me", "/me/sessions", "/me/export"} {
-			r := s.Do(t, "GET", api(path), nil, with(c)).Want(t, 200)
+			r := s.Do(t, "GET", api(path), nil, withCookie(c)).Want(t, 200)
 			if r.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("%s may be stored: %q", path, r.Header.Get("Cache-Control"))
 			}
 		}
-		gone := theCookie(t, post(t, s, "/logout", nil, with(c), here(s)).Want(t, 204))
+		gone := requireOneCookie(t, post(t, s, "/logout", nil, withCookie(c), withOwnOrigin(s)).Want(t, 204))
 		if gone.Name != c.Name || gone.MaxAge >= 0 || gone.Value != "" {
 			t.Errorf("the browser keeps the cookie: %s", gone.Raw)
 		}
 		for _, path := range []string{"/me", "/me/sessions", "/me/export"} {
-			s.Do(t, "GET", api(path), nil, with(c)).Want(t, 401)
+			s.Do(t, "GET", api(path), nil, withCookie(c)).Want(t, 401)
 		}
-		post(t, s, "/logout", nil, with(c), here(s)).Want(t, 401)
+		post(t, s, "/logout", nil, withCookie(c), withOwnOrigin(s)).Want(t, 401)
 	})
 }
 
@@ -142,23 +142,23 @@ func TestAttack_SE_05_Limits(t *testing.T) {
 		idle, absolute := s.Config.Sessions.Idle, s.Config.Sessions.Lifetime
 		c := cookieIn(t, s, alice, servertest.Password)
 		s.Clock.Advance(idle - time.Second)
-		me(t, s, with(c)).Want(t, 200)
+		me(t, s, withCookie(c)).Want(t, 200)
 		s.Clock.Advance(idle - time.Second)
-		me(t, s, with(c)).Want(t, 200)
+		me(t, s, withCookie(c)).Want(t, 200)
 		s.Clock.Advance(idle + time.Second)
-		me(t, s, with(c)).Want(t, 401)
+		me(t, s, withCookie(c)).Want(t, 401)
 		s.Clock.Advance(-idle) // FL-09: not even then
-		me(t, s, with(c)).Want(t, 401)
+		me(t, s, withCookie(c)).Want(t, 401)
 		s.Clock.Advance(idle)
 
 		c = cookieIn(t, s, alice, servertest.Password)
 		for since := time.Duration(0); since+idle/2 < absolute; since += idle / 2 {
-			me(t, s, with(c)).Want(t, 200)
+			me(t, s, withCookie(c)).Want(t, 200)
 			s.Clock.Advance(idle / 2)
 		}
-		me(t, s, with(c)).Want(t, 200)
+		me(t, s, withCookie(c)).Want(t, 200)
 		s.Clock.Advance(idle/2 + time.Second)
-		me(t, s, with(c)).Want(t, 401)
+		me(t, s, withCookie(c)).Want(t, 401)
 	})
 }
 
@@ -187,25 +187,25 @@ func TestAttack_SE_09_EndSessions(t *testing.T) {
 			t.Fatal("no current session")
 			return ""
 		}
-		cookieID, tokenID, bobsID := id(with(c)), id(servertest.Bearer(tokens.AccessToken)), id(with(bobs))
+		cookieID, tokenID, bobsID := id(withCookie(c)), id(servertest.Bearer(tokens.AccessToken)), id(withCookie(bobs))
 
 		unchanged(t, s, func() {
 			s.Do(t, "DELETE", api("/me/sessions/"+bobsID), nil, servertest.Bearer(own.AccessToken)).Want(t, 404)
 			s.Do(t, "DELETE", api("/me/sessions/nothing"), nil, servertest.Bearer(own.AccessToken)).Want(t, 404)
 		})
 		s.Do(t, "DELETE", api("/me/sessions/"+cookieID), nil, servertest.Bearer(own.AccessToken)).Want(t, 204)
-		me(t, s, with(c)).Want(t, 401)
+		me(t, s, withCookie(c)).Want(t, 401)
 		s.Do(t, "DELETE", api("/me/sessions/"+tokenID), nil, servertest.Bearer(own.AccessToken)).Want(t, 204)
 		me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
 		refresh(t, s, tokens.RefreshToken).WantCode(t, 401, "invalid_refresh_token")
 
 		c, tokens = cookieIn(t, s, alice, servertest.Password), s.Login(t, alice, servertest.Password)
 		s.Do(t, "DELETE", api("/me/sessions"), nil, servertest.Bearer(own.AccessToken)).Want(t, 204)
-		me(t, s, with(c)).Want(t, 401)
+		me(t, s, withCookie(c)).Want(t, 401)
 		me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
 		refresh(t, s, tokens.RefreshToken).Want(t, 401)
 		me(t, s, servertest.Bearer(own.AccessToken)).Want(t, 200)
-		me(t, s, with(bobs)).Want(t, 200)
+		me(t, s, withCookie(bobs)).Want(t, 200)
 
 		a, err := s.Accounts.Find(t.Context(), auth.DefaultTenant, alice)
 		if err != nil {
@@ -216,7 +216,7 @@ func TestAttack_SE_09_EndSessions(t *testing.T) {
 		}
 		me(t, s, servertest.Bearer(own.AccessToken)).Want(t, 401)
 		refresh(t, s, own.RefreshToken).Want(t, 401)
-		me(t, s, with(bobs)).Want(t, 200)
+		me(t, s, withCookie(bobs)).Want(t, 200)
 	})
 }
 
@@ -279,13 +279,13 @@ func TestAttack_SE_10_RT_07_AllNodes(t *testing.T) {
 			email := person()
 			id := member(t, a, email)
 			c, tokens := cookieIn(t, b, email, servertest.Password), b.Login(t, email, servertest.Password)
-			me(t, b, with(c)).Want(t, 200)
+			me(t, b, withCookie(c)).Want(t, 200)
 			me(t, b, servertest.Bearer(tokens.AccessToken)).Want(t, 200)
 			if err := shut(id); err != nil {
 				t.Fatal(err)
 			}
 			for _, s := range nodes {
-				me(t, s, with(c)).Want(t, 401)
+				me(t, s, withCookie(c)).Want(t, 401)
 				me(t, s, servertest.Bearer(tokens.AccessToken)).Want(t, 401)
 				refresh(t, s, tokens.RefreshToken).WantCode(t, 401, "invalid_refresh_token")
 				login(t, s, email, servertest.Password).WantCode(t, 401, "invalid_credentials")
@@ -303,8 +303,8 @@ func TestAttack_SE_11_OtherTenant(t *testing.T) {
 		t2 := secondTenant(t, s)
 		t2.signUp(t, "carol@example.test")
 		mine := cookieIn(t, s, alice, servertest.Password)
-		theirs := theCookie(t, t2.post(t, "/login", body{"email": "carol@example.test", "password": servertest.Password, "session": "cookie"}))
-		get := func(at string, c *http.Cookie) int { return s.Do(t, "GET", at+api("/me"), nil, with(c)).Status }
+		theirs := requireOneCookie(t, t2.post(t, "/login", body{"email": "carol@example.test", "password": servertest.Password, "session": "cookie"}))
+		get := func(at string, c *http.Cookie) int { return s.Do(t, "GET", at+api("/me"), nil, withCookie(c)).Status }
 		if get("", mine) != 200 || get("/t/t2", theirs) != 200 {
 			t.Fatal("the cookies do not work at home")
 		}
@@ -359,6 +359,6 @@ func TestAttack_SE_12_Garbage(t *testing.T) {
 				}
 			}
 		})
-		me(t, s, with(good)).Want(t, 200)
+		me(t, s, withCookie(good)).Want(t, 200)
 	})
 }

@@ -30,8 +30,8 @@ func shape(r servertest.Response) string {
 	return fmt.Sprintf("%d\n%s\n%s\n%s", r.Status, strings.Join(names, " "), cookies, randomText.ReplaceAllString(string(r.Body), "*"))
 }
 
-// alike fails unless all answers look the same.
-func alike(t *testing.T, answers map[string]servertest.Response) {
+// requireSameAnswers fails unless all answers look the same.
+func requireSameAnswers(t *testing.T, answers map[string]servertest.Response) {
 	t.Helper()
 	var first string
 	for _, name := range slices.Sorted(maps.Keys(answers)) {
@@ -97,7 +97,7 @@ func TestAttack_BF_01_BF_02_OneAnswer(t *testing.T) {
 					answers[kind] = post(t, s, "/login", b)
 					hashes = append(hashes, s.Hasher.Stats().Done-done, uint64(events(t, db, string(auth.EventLogin))-lines))
 				}
-				t.Run(name+" "+session, func(t *testing.T) { alike(t, answers) })
+				t.Run(name+" "+session, func(t *testing.T) { requireSameAnswers(t, answers) })
 				for i := 2; i < len(hashes); i += 2 {
 					if hashes[i] != hashes[0] || hashes[i+1] != hashes[1] {
 						t.Errorf("%s: hashes and audit lines, in turn: %v", name, hashes)
@@ -106,7 +106,7 @@ func TestAttack_BF_01_BF_02_OneAnswer(t *testing.T) {
 			}
 		}
 		// The right password of a disabled account is no better than a wrong one.
-		alike(t, map[string]servertest.Response{
+		requireSameAnswers(t, map[string]servertest.Response{
 			"disabled": login(t, s, kinds["disabled"], servertest.Password),
 			"unknown":  login(t, s, kinds["unknown"], servertest.Password),
 		})
@@ -124,7 +124,7 @@ func TestAttack_PW_06_Register(t *testing.T) {
 		for kind, email := range kinds {
 			answers[kind] = post(t, s, "/register", body{"email": email, "password": otherPassword, "name": "Eve"})
 		}
-		alike(t, answers)
+		requireSameAnswers(t, answers)
 		if answers["known"].Status != 202 {
 			t.Fatalf("status %d", answers["known"].Status)
 		}
@@ -150,7 +150,7 @@ func TestAttack_PW_07_Forgot(t *testing.T) {
 			for kind, email := range kinds {
 				answers[kind] = post(t, s, path, body{"email": email}).Want(t, 202)
 			}
-			alike(t, answers)
+			requireSameAnswers(t, answers)
 		}
 		for _, kind := range []string{"known", "without a password"} {
 			if m := s.WaitMail(t, kinds[kind]); m.Kind != auth.MailReset {

@@ -19,7 +19,7 @@ func TestRegisterWithinAFlow(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		c := thirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
-		flow := b.Open(wish(c)).At(t, "/login").Value("flow")
+		flow := b.Open(authorizationQuery(c)).At(t, "/login").Value("flow")
 		b.Open("/register?flow="+flow).At(t, "/register")
 		if p := b.Press("submit", "email", alice, "password", "short").Want(t, 400); !p.Has("refused") || p.Value("email") != alice {
 			t.Errorf("too short: %s", p.Text())
@@ -86,12 +86,12 @@ func TestRemembered(t *testing.T) {
 			b.Open("/account").At(t, "/account")
 		}
 		b.Restart()
-		b.Open(wish(c)).At(t, "/consent")
+		b.Open(authorizationQuery(c)).At(t, "/consent")
 		b.Press("approve").Answer(t)
 		b.Restart()
-		b.Open(wish(c, "prompt", "login")).At(t, "/login") // being remembered proves nothing
+		b.Open(authorizationQuery(c, "prompt", "login")).At(t, "/login") // being remembered proves nothing
 		b.Restart()
-		if got := b.Open(wish(c)).Answer(t); got.Get("code") == "" {
+		if got := b.Open(authorizationQuery(c)).Answer(t); got.Get("code") == "" {
 			t.Errorf("answer %v", got)
 		}
 		b.Restart()
@@ -109,7 +109,7 @@ func TestSeveralAccounts(t *testing.T) {
 		ids := map[string]auth.AccountID{alice: member(t, s, alice), bob: member(t, s, bob)}
 		c := thirdParty(t, s, auth.DefaultTenant)
 		b := s.Browser(t)
-		b.Open(wish(c))
+		b.Open(authorizationQuery(c))
 		enter(t, b, alice).At(t, "/consent")
 		b.Open(b.Page.Link("notyou")).At(t, "/choose-account")
 		b.Press("other").At(t, "/login")
@@ -117,7 +117,7 @@ func TestSeveralAccounts(t *testing.T) {
 			t.Errorf("asked: %s", p.Text())
 		}
 		for _, email := range []string{alice, bob} {
-			p := b.Open(wish(c)).At(t, "/choose-account")
+			p := b.Open(authorizationQuery(c)).At(t, "/choose-account")
 			i := strings.Index(p.Text(), bob) < strings.Index(p.Text(), alice)
 			button := map[bool]string{true: "account-0", false: "account-1"}[(email == bob) == i]
 			if p = b.Press(button); !p.Away {
@@ -152,7 +152,7 @@ func TestAccountPage(t *testing.T) {
 			v.Open("/account")
 			v.Press("submit", "email", alice, "password", servertest.Password).At(t, "/account")
 		}
-		if p := other.Open(wish(c, "scope", "openid email offline_access")).At(t, "/consent"); !strings.Contains(p.Text(), "ledger.example.test") {
+		if p := other.Open(authorizationQuery(c, "scope", "openid email offline_access")).At(t, "/consent"); !strings.Contains(p.Text(), "ledger.example.test") {
 			t.Errorf("consent: %s", p.Text())
 		}
 		tokens := redeem(t, s, c, other.Press("approve").Answer(t))
@@ -161,7 +161,7 @@ func TestAccountPage(t *testing.T) {
 		}
 		forged := b.Page.Fields(t, "remove-0")
 		forged.Set("csrf", other.Open("/account").Value("csrf"))
-		if r := s.Do(t, "POST", "/account/remove-app", forged.Encode(), servertest.Header("Content-Type", formType), here(s), servertest.Header("Cookie", cookieName+"="+b.Cookie(cookieName))); r.Status != 403 {
+		if r := s.Do(t, "POST", "/account/remove-app", forged.Encode(), servertest.Header("Content-Type", formType), withOwnOrigin(s), servertest.Header("Cookie", cookieName+"="+b.Cookie(cookieName))); r.Status != 403 {
 			t.Errorf("with the token of another page: %d", r.Status)
 		}
 		b.Press("remove-0").At(t, "/account")
@@ -171,7 +171,7 @@ func TestAccountPage(t *testing.T) {
 		if r := postForm(t, s, "/oauth2/token", "grant_type=refresh_token&refresh_token="+tokens["refresh_token"].(string), c.basic()); r.Status != 400 {
 			t.Errorf("its refresh token still works: %d %s", r.Status, r.Body)
 		}
-		other.Open(wish(c)).At(t, "/consent")
+		other.Open(authorizationQuery(c)).At(t, "/consent")
 		b.Press("others").At(t, "/account")
 		other.Open("/account").At(t, "/login")
 		b.Open("/account").At(t, "/account")
@@ -185,7 +185,7 @@ func TestAuthorizeByForm(t *testing.T) {
 	servertest.Each(t, func(t *testing.T, s *servertest.Server) {
 		member(t, s, alice)
 		c := thirdParty(t, s, auth.DefaultTenant)
-		u, err := url.Parse(wish(c))
+		u, err := url.Parse(authorizationQuery(c))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +218,7 @@ func TestNativeClients(t *testing.T) {
 		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.Type, r.RedirectURIs = auth.ClientNative, []string{to} })
 		b := s.Browser(t)
 		asked := strings.NewReplacer("127.0.0.1/", "127.0.0.1:49152/", "[::1]/", "[::1]:49152/").Replace(to)
-		b.Open(wish(c, "redirect_uri", asked))
+		b.Open(authorizationQuery(c, "redirect_uri", asked))
 		enter(t, b, alice).At(t, "/consent")
 		if got := b.Press("approve").Answer(t); got.Get("code") == "" && b.Page.URL.Opaque == "" || !strings.HasPrefix(b.Page.URL.String(), asked) {
 			t.Errorf("%s: %v at %s", to, got, b.Page.URL)
@@ -267,7 +267,7 @@ func TestClientLogsOut(t *testing.T) {
 		c := thirdParty(t, s, auth.DefaultTenant, func(r *client.Registration) { r.PostLogoutURIs = []string{back} })
 		for _, posted := range []bool{false, true} {
 			b := s.Browser(t)
-			b.Open(wish(c))
+			b.Open(authorizationQuery(c))
 			enter(t, b, alice)
 			if b.Page.URL.Path == "/consent" {
 				b.Press("approve")
@@ -296,7 +296,7 @@ func TestAuthorizeIsLimited(t *testing.T) {
 	s := servertest.New(t, servertest.Limits(func(l *config.Limits) { *l.Rate("authorize.ip") = config.Rate{Count: 3, Per: time.Minute} }))
 	c := thirdParty(t, s, auth.DefaultTenant)
 	for i := range 5 {
-		if r := s.Do(t, "GET", wish(c), nil); (i < 3) != (r.Status == 303) || i >= 3 && (r.Status != 429 || r.Header.Get("Retry-After") == "") {
+		if r := s.Do(t, "GET", authorizationQuery(c), nil); (i < 3) != (r.Status == 303) || i >= 3 && (r.Status != 429 || r.Header.Get("Retry-After") == "") {
 			t.Errorf("request %d: %d", i, r.Status)
 		}
 	}

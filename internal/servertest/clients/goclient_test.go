@@ -71,7 +71,7 @@ func TestGo(t *testing.T) {
 func TestGoDevice(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	id, _ := register(t, s, television())
+	id, _ := register(t, s, deviceRegistration())
 	provider, err := gooidc.NewProvider(t.Context(), s.Issuer)
 	if err != nil {
 		t.Fatal(err)

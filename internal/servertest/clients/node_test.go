@@ -19,8 +19,8 @@ import (
 
 const redirect = "https://shop.example.test/callback"
 
-// television is a client on a device.
-func television() client.Registration {
+// deviceRegistration is a client on a device.
+func deviceRegistration() client.Registration {
 	return client.Registration{
 		Name: "Television", Type: auth.ClientNative, Scopes: []string{"openid", "email", "offline_access"},
 		ClientSettings: auth.ClientSettings{Grants: []auth.GrantType{auth.GrantDeviceCode, auth.GrantRefreshToken}},
@@ -42,7 +42,7 @@ func TestOpenIDClient(t *testing.T) {
 func TestOpenIDClientDevice(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	id, _ := register(t, s, television())
+	id, _ := register(t, s, deviceRegistration())
 	node(t, newPerson(t, s), "openid_client_device.mjs", map[string]string{"id": id})
 }
 
