@@ -42,8 +42,6 @@ func (c doctorCmd) Run(e *env) error {
 	mode := config.Serve
 	if c.Dev {
 		mode = config.Dev
-	}
-	if c.Dev {
 		if err := devDefaults(cfg); err != nil {
 			return err
 		}

@@ -187,7 +187,7 @@ func checkHashing(cfg *config.Config) (string, error) {
 
 func (c doctorCmd) clientAddress(cfg *config.Config) (string, error) {
 	if _, err := netip.ParseAddr(c.Peer); err != nil {
-		return "", fmt.Errorf("--peer: %w", err)
+		return "", fmt.Errorf("--peer %s: an IP address is expected", c.Peer)
 	}
 	var values []string
 	if c.XFF != "" {

@@ -157,7 +157,7 @@ func (c tenantSet) apply(t *auth.Tenant, settings []byte, now time.Time) error {
 	}
 	err := auth.ReadSettings(settings, &t.Settings)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("standard input: want a JSON object")
+		err = errors.New("standard input: a JSON object is expected")
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		err = fmt.Errorf("%s must not be a %s", e.Field, e.Value)

@@ -99,7 +99,8 @@ func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.Acco
 	return s.remove(ctx, tenant, id, actor, nil, p.reload)
 }
 
-// Remove is Delete for an operator, without a password.
+// Remove deletes an account for an operator, without its password. Refusals: not_found,
+// last_administrator.
 func (s *Service) Remove(ctx context.Context, tenant auth.TenantID, id auth.AccountID, actor auth.Actor, allowed ...auth.Override) error {
 	return s.remove(ctx, tenant, id, actor, allowed, func(tx *store.Tx) (auth.Account, error) { return tx.Account(id) })
 }

@@ -153,9 +153,9 @@ func (s *Service) Reset(ctx context.Context, tenant auth.TenantID, token, pw str
 	return err
 }
 
-// ResetIn is Reset in a browser. The outcome has the new known-browser cookie: the mailed
-// link has proved the owner, who can then sign in from there while attempts of other
-// browsers are limited.
+// ResetIn resets the password like Reset, in a browser. The outcome has the new
+// known-browser cookie: the mailed link has proved the owner, who can then sign in from
+// there while attempts of other browsers are limited.
 func (s *Service) ResetIn(ctx context.Context, tenant auth.TenantID, r PasswordReset, actor auth.Actor) (LinkOutcome, error) {
 	out, err := s.reset(ctx, tenant, r, actor)
 	if errors.Is(err, errRepeated) {

@@ -162,8 +162,7 @@ func (v *pendingVerification) write(tx *store.Tx) error {
 	if v.outcome, err = recordUser(tx, use, p, v.bearer(), v.hash); err != nil {
 		return err
 	}
-	switch {
-	case use.Kind == auth.UseChangeEmail:
+	if use.Kind == auth.UseChangeEmail {
 		return v.s.finishChange(tx, a, p, v.actor)
 	}
 	if err := v.s.proveAddress(tx, &a, addressProof{registrar: v.hash == "" && p.isBrowser(v.Browser), reason: auth.EndProved}); err != nil {
