@@ -7,7 +7,7 @@ type ActorKind string
 
 // The kinds of actors.
 const (
-	ActorAnonymous ActorKind = "anonymous" // nobody signed in
+	ActorAnonymous ActorKind = "anonymous" // not signed in
 	ActorAccount   ActorKind = "account"   // a user
 	ActorClient    ActorKind = "client"    // a client acting on its own behalf
 	ActorOperator  ActorKind = "operator"  // a user of the command line

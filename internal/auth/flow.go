@@ -24,7 +24,7 @@ type Flow struct {
 	Kind    FlowKind
 	Request AuthorizationRequest // FlowAuthorize; for FlowDevice its Client, Scope and Resources
 	Device  string               // FlowDevice: digest of the device code
-	Session SessionID            // whom the person chose, or signed in as, in this flow; or AnotherAccount
+	Session SessionID            // chosen or started by the user in this flow; or AddAccount
 	// ProvedAt is when the user authenticated within this flow.
 	ProvedAt  time.Time
 	Allowed   Scope // the scope that the user has allowed in this flow; nil until decided

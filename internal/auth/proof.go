@@ -11,7 +11,7 @@ type ProofMethod string
 // ProofPassword is a password.
 const ProofPassword ProofMethod = "pwd"
 
-// Proof says that a user proved to be the owner of an account.
+// Proof says that a user has proved to be the owner of an account.
 type Proof struct {
 	Method  ProofMethod
 	Account AccountID

@@ -203,8 +203,8 @@ func (s *Service) ReplaceRegistered(ctx context.Context, r RegisterRequest) (Inf
 	return s.clientInformation(r.Tenant, c, shown, token), nil
 }
 
-// sameSubjects reports whether a client keeps the subjects by which it knows users. Otherwise its
-// former grants would be turned into the subjects of another sector.
+// sameSubjects reports whether the users have the same subjects for both versions of a client.
+// Otherwise its former grants would continue with the subjects of another sector.
 func sameSubjects(before, c auth.Client) bool {
 	return before.Settings.SubjectType == c.Settings.SubjectType && before.PairwiseSector() == c.PairwiseSector()
 }

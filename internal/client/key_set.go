@@ -73,7 +73,7 @@ func (ks *keySets) get(ctx context.Context, from keySource, kid string) ([]clien
 		e.tried, e.asking = now, make(chan struct{})
 		// The result is for all waiting callers, so it is not canceled with one request; the
 		// client for it has a time-out of its own.
-		go e.ask(context.WithoutCancel(ctx), ks.fetch, from.uri, now)
+		go e.refresh(context.WithoutCancel(ctx), ks.fetch, from.uri, now)
 	}
 	asking, serves := e.asking, e.usable(now) && e.has(kid)
 	e.mu.Unlock()
@@ -127,8 +127,8 @@ func (e *keySet) has(kid string) bool {
 	return kid == "" || slices.ContainsFunc(e.keys, func(k clientKey) bool { return k.KeyID == kid })
 }
 
-// ask requests the keys. On failure it keeps the former ones.
-func (e *keySet) ask(ctx context.Context, fetch func(context.Context, string) ([]byte, error), from string, now time.Time) {
+// refresh requests the keys. On failure it keeps the former ones.
+func (e *keySet) refresh(ctx context.Context, fetch func(context.Context, string) ([]byte, error), from string, now time.Time) {
 	body, err := fetch(ctx, from)
 	var keys []clientKey
 	if err == nil {

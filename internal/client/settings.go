@@ -11,7 +11,7 @@ import (
 )
 
 // The settings of a client are the fields of Registration that have a name in JSON, most of them
-// those of auth.ClientSettings. The tags of the fields hold the rest; there is no other list.
+// those of auth.ClientSettings. Their tags hold everything else about them.
 
 // settings are the fields of a Registration by name, bounds those of an operator's bounds, and
 // metadata those of auth.ClientSettings that a client may set itself.

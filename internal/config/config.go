@@ -4,7 +4,7 @@
 // [Load] reads defaults, a YAML file, the environment and flags, each layer over
 // the one before, and reports every mistake at once as a *[Problem]. [Config.Validate]
 // then judges whether the whole is fit for development or for production, and
-// [Config.Explain] tells where each value came from. Names of variables, the sample
+// [Config.Explain] lists where each value came from. Names of variables, the sample
 // file, the JSON Schema and the manual are derived from the struct's tags, so a
 // new setting is one field:
 //

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// configEnv names the configuration file. It is no setting, for a file cannot name
+// configEnv names the configuration file. It is not a setting, because a file cannot name
 // itself.
 const configEnv = envPrefix + "CONFIG"
 

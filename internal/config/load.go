@@ -175,7 +175,7 @@ var plainName = regexp.MustCompile(`^[a-z][a-z0-9]*([_.-][a-z0-9]+){0,8}$`)
 // ofTenants matches names for password rules, which are settings of tenants.
 var ofTenants = regexp.MustCompile(`(?i)(^|[._])(password[._]?(policy|rules)|(min|max)_(length|score)|require_(upper|lower|digit|special))`)
 
-// unknown reports a name that is no setting. The value is not shown, because it may be a secret
+// unknown reports a name that is not a setting. The value is not shown, because it may be a secret
 // under a mistyped name; nor is a name that looks like a secret.
 func (l *loader) unknown(name, from string, candidates []string) {
 	p := Problem{Key: name, From: from, Msg: "is not a setting", Fix: "see docs/configuration.md"}

@@ -14,7 +14,7 @@ import (
 // hidden is printed in place of a secret.
 const hidden = "(hidden)"
 
-// Key is 32 secret bytes. The zero Key is no key.
+// Key is 32 secret bytes. The zero Key means that none is set.
 type Key struct{ bytes []byte }
 
 // KeyBytes is the length of a Key.
@@ -23,7 +23,7 @@ const KeyBytes = 32
 // Bytes returns a copy of the key, nil for the zero Key.
 func (k Key) Bytes() []byte { return slices.Clone(k.bytes) }
 
-// IsZero reports whether there is no key.
+// IsZero reports whether no key is set.
 func (k Key) IsZero() bool { return len(k.bytes) == 0 }
 
 // UnmarshalText implements encoding.TextUnmarshaler. It accepts base64 in either alphabet and

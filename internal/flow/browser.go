@@ -63,7 +63,7 @@ func (s *Service) csrfValid(in FormRef) bool {
 }
 
 // QuestionCSRF is the token of a flow's page that asks the user to allow something. It names the
-// question as well, so that a yes allows what the page showed and nothing else.
+// question as well, so that the answer allows only what the page showed.
 func (s *Service) QuestionCSRF(id auth.FlowID, n auth.FlowState, next auth.Step, b Browser) string {
 	tenant, r := n.Tenant.ID, n.Flow.Request.WithoutWithheld(n.Of(next))
 	question := s.CSRF(tenant, b, "question", string(id), string(next.Kind), string(next.Session), string(r.Client), n.Flow.Device,

@@ -12,8 +12,8 @@
 // without, and a first key may appear later. The public half of a removed key is kept for ID
 // Tokens that are used as hints.
 //
-// Private keys are sealed under the master key in the database; a copy of the database cannot
-// sign. The ring keeps opened keys in memory and reads the database again every few seconds, not
+// Private keys are sealed under the master key in the database, so nobody can sign with
+// a copy of the database. The ring keeps opened keys in memory and reads the database again every few seconds, not
 // for each signature. It does not interpret what it signs.
 package keys
 

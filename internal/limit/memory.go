@@ -145,7 +145,7 @@ func (m *Memory) Refund(_ context.Context, key string, r Rate, n int) error {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if i := set.slot(h); i >= 0 {
-		// A time in the past is no credit: a later Take starts from the present.
+		// A time in the past adds no tokens: the next Take starts from the present.
 		set.tats[i] -= int64(n) * g.interval
 	}
 	return nil

@@ -37,7 +37,7 @@ func (m *Mailer) dial(ctx context.Context) (*connection, error) {
 		mail.WithDialContextFunc(func(until context.Context, network, _ string) (conn net.Conn, err error) {
 			if conn, err = m.connect(until, network); err == nil {
 				l.conn = conn
-				stop = context.AfterFunc(ctx, func() { conn.Close() }) // go-mail knows deadlines only
+				stop = context.AfterFunc(ctx, func() { conn.Close() }) // go-mail supports deadlines only
 			}
 			return conn, err
 		}))...)

@@ -16,8 +16,8 @@ import (
 
 // The templates of the mails: one file of plain text for each kind, and two layouts, text and
 // HTML. No mail contains text that an unauthenticated user can choose, such as the name of an
-// account: whoever registers an address of someone else could write to its owner in the server's
-// name.
+// account. Otherwise a user who registers the address of another person could send them text in
+// the server's name.
 
 //go:embed letters
 var letterFiles embed.FS
