@@ -126,7 +126,8 @@ func (b *tab) fill(pairs ...string) *tab {
 	b.t.Helper()
 	for i := 0; i+1 < len(pairs); i += 2 {
 		field := chromedp.ID(pairs[i])
-		b.do(chromedp.Clear(field), chromedp.SendKeys(field, pairs[i+1]))
+		// chromedp.SendKeys reads the attributes of the field while an event of the browser may write them.
+		b.do(chromedp.Clear(field), chromedp.Focus(field), chromedp.KeyEvent(pairs[i+1]))
 	}
 	return b
 }
