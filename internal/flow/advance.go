@@ -15,94 +15,94 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Advance takes a flow as far as it goes without the user: to a page, or to its end. A flow
-// without an ID is not stored yet, and is stored only if a page has to be shown. It is called after
-// a form. If another request has just ended the flow, the response is the same as to that request.
-func (s *Service) Advance(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser) (Step, error) {
-	return s.advance(ctx, tenant, flow, b, repeat, s.answer)
+// Advance continues a flow until a page has to be shown, or to its end. A flow without an ID is not
+// stored yet, and is stored only for a page. Advance is called after a form. If another request has
+// just ended the flow, the response is the same as to that request.
+func (s *Service) Advance(ctx context.Context, tenant auth.TenantID, flow auth.Flow, browser Browser) (Step, error) {
+	return s.advance(ctx, tenant, flow, browser, repeat, s.answer)
 }
 
-func (s *Service) advance(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser, next successor, answer Answerer) (Step, error) {
+func (s *Service) advance(ctx context.Context, tenant auth.TenantID, flow auth.Flow, browser Browser, next successorFunc, answer Answerer) (Step, error) {
 	first := flow.ID
-	for moved := 0; moved < 3; {
-		step, err := s.step(ctx, tenant, flow, b, answer)
+	for changes := 0; changes < 3; {
+		step, err := s.step(ctx, tenant, flow, browser, answer)
 		switch {
-		case errors.Is(err, ErrMoved):
-			moved++
+		case errors.Is(err, ErrStateChanged):
+			changes++
 			continue
-		case first == "" || !isOver(err):
+		case first == "" || !isFlowOver(err):
 			return step, err
 		}
-		if flow, err = s.succeed(ctx, tenant, first, b, next); err != nil {
+		if flow, err = s.resumeEnded(ctx, tenant, first, browser, next); err != nil {
 			return Step{}, err
 		}
 	}
-	return Step{}, auth.Unavailable(ErrMoved, 0)
+	return Step{}, auth.Unavailable(ErrStateChanged, 0)
 }
 
 // step returns the step at which a flow is. When no page is left, answer ends the flow.
-func (s *Service) step(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b Browser, answer Answerer) (Step, error) {
-	var n auth.FlowState
+func (s *Service) step(ctx context.Context, tenant auth.TenantID, flow auth.Flow, browser Browser, answer Answerer) (Step, error) {
+	var state auth.FlowState
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-		n, err = s.State(tx, flow, b)
+		state, err = s.State(tx, flow, browser)
 		return err
 	})
 	if err != nil {
 		return Step{}, err
 	}
-	next := auth.Next(n)
+	next := auth.Next(state)
 	if next.Kind == auth.StepAnswer {
-		return answer(ctx, n, next, b)
+		return answer(ctx, state, next, browser)
 	}
-	return s.show(ctx, n, next, b)
+	return s.show(ctx, state, next, browser)
 }
 
-// State reads everything on which the next step of a flow depends, the stored flow included. It
-// refuses a flow that is over as NotFound flow_over, and one whose client or redirect URI is not
-// registered any more with an *auth.DisplayError.
-func (s *Service) State(tx *store.Tx, flow auth.Flow, b Browser) (auth.FlowState, error) {
-	n, err := s.state(tx, flow, b)
+// State reads everything on which the next step of a flow depends, including the stored flow. It
+// refuses a flow that is over as NotFound flow_over, and one whose client or redirect URI is no
+// longer registered with an *auth.DisplayError.
+func (s *Service) State(tx *store.Tx, flow auth.Flow, browser Browser) (auth.FlowState, error) {
+	state, err := s.state(tx, flow, browser)
 	if errors.Is(err, auth.ErrNotFound) {
-		return n, auth.Display(string(oauth.InvalidRequest), "the client is unknown or disabled")
+		return state, auth.Display(string(oauth.InvalidRequest), "client_id: the client is unknown or disabled")
 	}
-	return n, err
+	return state, err
 }
 
-func (s *Service) state(tx *store.Tx, flow auth.Flow, b Browser) (n auth.FlowState, err error) {
+func (s *Service) state(tx *store.Tx, flow auth.Flow, browser Browser) (state auth.FlowState, err error) {
 	if flow.ID != "" {
 		if flow, err = tx.Flow(flow.ID); err != nil {
-			return n, mapFlowOver(err)
+			return state, mapFlowOver(err)
 		}
-		if !b.mayContinue(flow, tx.Now) { // another browser may have continued it since it was read
-			return n, flowOver()
+		if !browser.mayContinue(flow, tx.Now) { // another browser may have continued it since it was read
+			return state, flowOver()
 		}
 	}
-	n = auth.FlowState{Flow: flow, Now: tx.Now, Local: auth.OnLoopback(s.cfg.Base)}
-	if n.Tenant, err = tx.CurrentTenant(); err != nil {
-		return n, fmt.Errorf("read tenant: %w", err)
+	state = auth.FlowState{Flow: flow, Now: tx.Now, Local: auth.OnLoopback(s.cfg.Base)}
+	if state.Tenant, err = tx.CurrentTenant(); err != nil {
+		return state, fmt.Errorf("read tenant: %w", err)
 	}
 	if flow.Request.Client != "" {
-		if n.Client, err = tx.Client(flow.Request.Client); err != nil {
-			return n, fmt.Errorf("read client: %w", err)
+		if state.Client, err = tx.Client(flow.Request.Client); err != nil {
+			return state, fmt.Errorf("read client: %w", err)
 		}
 	}
-	if n.Tenant.Disabled() || n.Client.Disabled() {
-		return n, auth.ErrNotFound
+	if state.Tenant.Disabled() || state.Client.Disabled() {
+		return state, auth.ErrNotFound
 	}
 	// A flow may be an hour old, and an operator may have removed the redirect URI since.
-	if flow.Kind == auth.FlowAuthorize && !n.Client.MatchRedirectURI(flow.Request.RedirectURI) {
-		return n, auth.Display(string(oauth.InvalidRequest), "redirect_uri: one of those registered for the client")
+	if flow.Kind == auth.FlowAuthorize && !state.Client.MatchRedirectURI(flow.Request.RedirectURI) {
+		return state, auth.Display(string(oauth.InvalidRequest), "redirect_uri: one of those registered for the client")
 	}
-	for _, v := range b.Sessions {
-		p, err := s.loadSignedIn(tx, flow, n.Client, v.Session.ID)
+	for _, v := range browser.Sessions {
+		p, err := s.loadSignedIn(tx, flow, state.Client, v.Session.ID)
 		if errors.Is(err, auth.ErrNotFound) {
 			continue
 		} else if err != nil {
-			return n, err
+			return state, err
 		}
-		n.Browser = append(n.Browser, p)
+		state.Browser = append(state.Browser, p)
 	}
-	return n, nil
+	return state, nil
 }
 
 // loadSignedIn reads a session and its account again, since the browser's cookies were read earlier.
@@ -129,64 +129,64 @@ func (s *Service) loadSignedIn(tx *store.Tx, flow auth.Flow, c auth.Client, id a
 	return p, err
 }
 
-// withheldScope returns the scopes that the account cannot give to the client.
+// withheldScope returns the requested scopes that the account cannot grant to the client.
 func (s *Service) withheldScope(tx *store.Tx, c auth.Client, account auth.AccountID, r auth.AuthorizationRequest) (auth.Scope, error) {
 	scope := r.Scope
 	if scope.Within(auth.DefaultScope) {
 		return nil, nil
 	}
-	e, err := tx.Entitlement(account, scope)
+	entitlement, err := tx.Entitlement(account, scope)
 	if err != nil {
 		return nil, fmt.Errorf("read rights: %w", err)
 	}
-	given := e.Grantable(auth.Recipient{Client: c, Allowed: s.cfg.Tokens.UserScope(c, r.Resources)}, scope)
-	return slices.DeleteFunc(slices.Clone(scope), given.Has), nil
+	grantable := entitlement.Grantable(auth.Recipient{Client: c, Allowed: s.cfg.Tokens.UserScope(c, r.Resources)}, scope)
+	return slices.DeleteFunc(slices.Clone(scope), grantable.Has), nil
 }
 
-// show stores the facts on which the page depends, and returns the page's step. The account of the question
-// is stored with the flow, so that the answer counts for that account.
-func (s *Service) show(ctx context.Context, n auth.FlowState, next auth.Step, b Browser) (Step, error) {
-	tenant, flow := n.Tenant.ID, n.Flow
+// show stores the facts on which the page depends, and returns the page's step. It stores the account that
+// is asked with the flow, so that the answer counts for that account.
+func (s *Service) show(ctx context.Context, state auth.FlowState, next auth.Step, browser Browser) (Step, error) {
+	tenant, flow := state.Tenant.ID, state.Flow
 	var fresh secret.Text
 	var err error
 	asks := next.Kind == auth.StepConsent || next.Kind == auth.StepDeviceConfirm
-	moved := asks && flow.Session != next.Session
-	if moved { // proofs and consents of another account do not count
+	switched := asks && flow.Session != next.Session
+	if switched { // proofs and consents of another account do not count
 		flow.Session, flow.ProvedAt, flow.Allowed = next.Session, time.Time{}, nil
 	}
 	switch {
 	case flow.ID == "":
-		flow, fresh, err = s.insertBound(ctx, tenant, flow, &b)
+		flow, fresh, err = s.insertBound(ctx, tenant, flow, &browser)
 	case flow.Browser == "":
-		fresh = b.EnsureSecret()
-		flow.Browser = secret.Digest(b.Secret)
+		fresh = browser.EnsureSecret()
+		flow.Browser = secret.Digest(browser.Secret)
 		err = s.bind(ctx, tenant, flow)
-	case moved:
+	case switched:
 		err = s.update(ctx, tenant, flow)
 	}
 	if err != nil {
 		return Step{}, err
 	}
-	step := Step{Kind: next.Kind, Flow: flow, NewBrowser: fresh, CSRF: s.CSRF(tenant, b, "flow", string(flow.ID)), Client: n.Client}
-	step.Accounts = slices.DeleteFunc(slices.Clone(b.Sessions), func(v session.SignedIn) bool {
+	step := Step{Kind: next.Kind, Flow: flow, NewBrowser: fresh, CSRF: s.CSRF(tenant, browser, "flow", string(flow.ID)), Client: state.Client}
+	step.Accounts = slices.DeleteFunc(slices.Clone(browser.Sessions), func(v session.SignedIn) bool {
 		return next.Kind != auth.StepChoose && v.Session.ID != next.Session
 	})
-	n.Flow = flow
+	state.Flow = flow
 	switch next.Kind {
 	case auth.StepConsent:
-		step.CSRF, step.Consent = s.QuestionCSRF(flow.ID, n, next, b), s.consentView(n, next)
+		step.CSRF, step.Consent = s.QuestionCSRF(flow.ID, state, next, browser), s.consentView(state, next)
 	case auth.StepDeviceConfirm:
-		step.CSRF = s.QuestionCSRF(flow.ID, n, next, b)
-		step.Flow.Request = flow.Request.WithoutWithheld(n.Of(next))
+		step.CSRF = s.QuestionCSRF(flow.ID, state, next, browser)
+		step.Flow.Request = flow.Request.WithoutWithheld(state.Of(next))
 	}
 	return step, nil
 }
 
-func (s *Service) consentView(n auth.FlowState, next auth.Step) *ConsentView {
-	p := n.Of(next)
-	r := n.Flow.Request.WithoutWithheld(p)
-	v := &ConsentView{Client: n.Client, Account: p.Account, Scope: r.ConsentScope(), Offline: r.Scope.Has(auth.ScopeOffline)}
-	v.Resources = slices.DeleteFunc(slices.Clone(r.Resources), func(uri string) bool { return uri == n.Tenant.ID.Issuer(s.cfg.Base) })
+func (s *Service) consentView(state auth.FlowState, next auth.Step) *ConsentView {
+	p := state.Of(next)
+	r := state.Flow.Request.WithoutWithheld(p)
+	v := &ConsentView{Client: state.Client, Account: p.Account, Scope: r.ConsentScope(), Offline: r.Scope.Has(auth.ScopeOffline)}
+	v.Resources = slices.DeleteFunc(slices.Clone(r.Resources), func(uri string) bool { return uri == state.Tenant.ID.Issuer(s.cfg.Base) })
 	v.New = slices.DeleteFunc(r.ConsentScope(), p.Consent.Scope.Has)
 	if u, err := url.Parse(r.RedirectURI); err == nil {
 		if v.Host = u.Hostname(); v.Host == "" {

@@ -15,7 +15,7 @@ const BrowserPrefix = "wwb_"
 // Browser is what a browser sent to identify itself.
 type Browser struct {
 	Secret   string             // of the browser cookie; empty when there is none
-	Sessions []session.SignedIn // valid ones, the current one first
+	Sessions []session.SignedIn // the live ones, the current one first
 	Allowed  string             // the cookie that lists clients that got a code in this browser
 	Actor    auth.Actor         // the origin, for audit lines
 }
@@ -42,8 +42,8 @@ func (b Browser) mayContinue(f auth.Flow, at time.Time) bool {
 // CSRF returns the token of a form about the subject, for one browser. It depends on that browser's cookie,
 // so a form of another site, or of another browser's page, does not have it. Each kind of form has its own
 // first word of the subject.
-func (s *Service) CSRF(tenant auth.TenantID, b Browser, subject ...string) string {
-	parts := [][]byte{[]byte(tenant), []byte(b.Secret)}
+func (s *Service) CSRF(tenant auth.TenantID, browser Browser, subject ...string) string {
+	parts := [][]byte{[]byte(tenant), []byte(browser.Secret)}
 	for _, part := range subject {
 		parts = append(parts, []byte(part))
 	}
@@ -51,22 +51,22 @@ func (s *Service) CSRF(tenant auth.TenantID, b Browser, subject ...string) strin
 }
 
 // CSRFValid reports whether the token is that of a form about the subject in this browser.
-func (s *Service) CSRFValid(tenant auth.TenantID, b Browser, csrf string, subject ...string) bool {
-	return secret.Valid(BrowserPrefix, b.Secret) && secret.Equal(csrf, s.CSRF(tenant, b, subject...))
+func (s *Service) CSRFValid(tenant auth.TenantID, browser Browser, csrf string, subject ...string) bool {
+	return secret.Valid(BrowserPrefix, browser.Secret) && secret.Equal(csrf, s.CSRF(tenant, browser, subject...))
 }
 
 // csrfValid reports whether a form of a flow came from this server's page in this browser. On a consent page
 // the question follows the token.
-func (s *Service) csrfValid(in FormRef) bool {
-	csrf, _, _ := strings.Cut(in.CSRF, ".")
-	return s.CSRFValid(in.Tenant, in.Browser, csrf, "flow", string(in.Flow))
+func (s *Service) csrfValid(form FormRef) bool {
+	csrf, _, _ := strings.Cut(form.CSRF, ".")
+	return s.CSRFValid(form.Tenant, form.Browser, csrf, "flow", string(form.Flow))
 }
 
-// QuestionCSRF is the token of a flow's page that asks the user to allow something. It names the
-// question as well, so that the answer allows only what the page showed.
-func (s *Service) QuestionCSRF(id auth.FlowID, n auth.FlowState, next auth.Step, b Browser) string {
-	tenant, r := n.Tenant.ID, n.Flow.Request.WithoutWithheld(n.Of(next))
-	question := s.CSRF(tenant, b, "question", string(id), string(next.Kind), string(next.Session), string(r.Client), n.Flow.Device,
+// QuestionCSRF returns the token of a flow's page that asks the user to allow something. It also
+// covers the question, so that the answer allows only what the page showed.
+func (s *Service) QuestionCSRF(id auth.FlowID, state auth.FlowState, next auth.Step, browser Browser) string {
+	tenant, r := state.Tenant.ID, state.Flow.Request.WithoutWithheld(state.Of(next))
+	question := s.CSRF(tenant, browser, "question", string(id), string(next.Kind), string(next.Session), string(r.Client), state.Flow.Device,
 		r.ConsentScope().String(), strings.Join(r.Resources, " "))
-	return s.CSRF(tenant, b, "flow", string(id)) + "." + question
+	return s.CSRF(tenant, browser, "flow", string(id)) + "." + question
 }

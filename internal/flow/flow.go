@@ -6,8 +6,8 @@
 // it began, and a form counts only with the CSRF token of its page. In that browser a flow that is
 // over continues as a new flow of the same request (resume.go).
 //
-// The package knows nothing of OAuth's wire: a flow of a client ends with the response that the
-// provider makes (AnswerWith). It verifies no passwords and starts no sessions (login does).
+// The package does not know OAuth messages: the provider makes the response that ends a flow of a
+// client (AnswerWith). It verifies no passwords and starts no sessions (login does).
 package flow
 
 import (
@@ -25,16 +25,16 @@ import (
 )
 
 const (
-	// Lifetime is how long a user may take. unboundLifetime is how long a browser may take to continue a posted
-	// request.
-	Lifetime        = time.Hour
+	// Lifetime is how long a user may take.
+	Lifetime = time.Hour
+	// unboundLifetime is how long a browser may take to continue a posted request.
 	unboundLifetime = 5 * time.Minute
 )
 
 // Config describes a Service. All fields are required.
 type Config struct {
 	DB     *store.DB
-	Tokens *token.Service // knows an account's subject and the scopes that a client may be granted
+	Tokens *token.Service // computes subjects and the scopes that a client may be granted
 	Root   []byte         // the secret that all nodes share; each use derives a key by secret.Derive
 	Base   string         // the server's own URL without a trailing slash
 }
@@ -49,29 +49,29 @@ type Service struct {
 func New(cfg Config) *Service { return &Service{cfg: cfg} }
 
 // Answerer ends a flow of a client with an authorization response, as the step says. It returns
-// ErrMoved when the state has changed since the step was derived.
-type Answerer func(ctx context.Context, n auth.FlowState, next auth.Step, b Browser) (Step, error)
+// ErrStateChanged when the state has changed since the step was derived.
+type Answerer func(ctx context.Context, state auth.FlowState, next auth.Step, browser Browser) (Step, error)
 
 // AnswerWith sets what ends the flows of clients. It is called once, before the Service is used.
 func (s *Service) AnswerWith(answer Answerer) { s.answer = answer }
 
-// ErrMoved reports that the state of a flow changed between two reads, and its step with it.
-var ErrMoved = errors.New("the state of the flow has changed")
+// ErrStateChanged reports that the state of a flow changed between two reads.
+var ErrStateChanged = errors.New("the state of the flow has changed")
 
 // Step is the next step with the data of its page.
 type Step struct {
 	Kind auth.StepKind
 	Flow auth.Flow
-	// NewBrowser, if set, becomes the browser's cookie with the answer to this request.
+	// NewBrowser, if set, is the value of a new browser cookie.
 	NewBrowser secret.Text
-	// Allowed, if set, becomes the browser's cookie of that name with an answer.
+	// Allowed, if set, is the new value of the cookie that Browser.Allowed describes.
 	Allowed string
 	// CSRF goes into every form of the flow, as "csrf", beside "flow".
 	CSRF     string
 	Client   auth.Client
 	Response *auth.AuthorizationResponse // StepAnswer
 	Consent  *ConsentView                // StepConsent
-	Accounts []session.SignedIn          // those to choose from; of other steps, the one the step is about
+	Accounts []session.SignedIn          // StepChoose: all; other steps: the one that the step is about
 }
 
 // ConsentView is what a user is asked to allow.
@@ -82,7 +82,7 @@ type ConsentView struct {
 	New       auth.Scope // the part that was not allowed before
 	Resources []string   // without the issuer's own
 	Host      string     // the host of the redirect URI
-	Offline   bool       // access continues when the user has left
+	Offline   bool       // access continues after the user has signed out
 }
 
 // FormRef is the part of a flow's form that every page sends back, with the browser that sent it.
@@ -95,20 +95,20 @@ type FormRef struct {
 
 // Start begins a flow that no client requested: FlowAccount to sign in, FlowDevice to approve a
 // device.
-func (s *Service) Start(ctx context.Context, tenant auth.TenantID, kind auth.FlowKind, b Browser) (Step, error) {
+func (s *Service) Start(ctx context.Context, tenant auth.TenantID, kind auth.FlowKind, browser Browser) (Step, error) {
 	if kind == auth.FlowAuthorize {
 		return Step{}, errors.New("an authorization flow begins with its request")
 	}
-	flow, fresh, err := s.insertBound(ctx, tenant, auth.Flow{Kind: kind}, &b)
+	flow, fresh, err := s.insertBound(ctx, tenant, auth.Flow{Kind: kind}, &browser)
 	if err != nil {
 		return Step{}, err
 	}
-	step, err := s.Advance(ctx, tenant, flow, b)
+	step, err := s.Advance(ctx, tenant, flow, browser)
 	step.NewBrowser = fresh
 	return step, err
 }
 
-// Suspend stores a flow for the browser that comes for it first, and returns StepContinue.
+// Suspend stores a flow for the first browser that continues it, and returns StepContinue.
 func (s *Service) Suspend(ctx context.Context, tenant auth.TenantID, c auth.Client, flow auth.Flow) (Step, error) {
 	flow, err := s.insert(ctx, tenant, flow)
 	if err != nil {
@@ -119,31 +119,31 @@ func (s *Service) Suspend(ctx context.Context, tenant auth.TenantID, c auth.Clie
 
 // Continue returns the step at which the flow is. A flow that is over continues as a new flow of
 // the same request. It refuses a flow that cannot continue in this browser as NotFound flow_over.
-func (s *Service) Continue(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser) (Step, error) {
-	return s.advance(ctx, tenant, auth.Flow{ID: id}, b, restart, s.answer)
+func (s *Service) Continue(ctx context.Context, tenant auth.TenantID, id auth.FlowID, browser Browser) (Step, error) {
+	return s.advance(ctx, tenant, auth.Flow{ID: id}, browser, restart, s.answer)
 }
 
-// FormStep returns the step of the flow in which a form counts, for a form whose response is a page
-// in any case. It ends no flow: when no page is left, it returns StepAnswer without a response, which
-// Continue gives to the browser later. Refusals are those of CheckForm.
-func (s *Service) FormStep(ctx context.Context, in FormRef) (Step, error) {
-	if !s.csrfValid(in) {
+// FormStep returns the step of a form's flow, for a form whose response is always a page. It does not
+// end the flow: when no page is left, it returns StepAnswer without a response. Continue then returns
+// the response. Refusals are those of CheckForm.
+func (s *Service) FormStep(ctx context.Context, form FormRef) (Step, error) {
+	if !s.csrfValid(form) {
 		return Step{}, crossSite()
 	}
-	return s.advance(ctx, in.Tenant, auth.Flow{ID: in.Flow}, in.Browser, repeat, s.show)
+	return s.advance(ctx, form.Tenant, auth.Flow{ID: form.Flow}, form.Browser, repeat, s.show)
 }
 
 // CheckForm is Resume for a form that needs slow work, such as hashing, before it is written. It changes
 // nothing while the flow of the form is live.
-func (s *Service) CheckForm(ctx context.Context, in FormRef) (auth.Flow, error) {
-	if !s.csrfValid(in) {
+func (s *Service) CheckForm(ctx context.Context, form FormRef) (auth.Flow, error) {
+	if !s.csrfValid(form) {
 		return auth.Flow{}, crossSite()
 	}
-	flow, now, err := s.read(ctx, in.Tenant, in.Flow)
-	if err != nil || in.Browser.mayContinue(flow, now) {
+	flow, now, err := s.read(ctx, form.Tenant, form.Flow)
+	if err != nil || form.Browser.mayContinue(flow, now) {
 		return flow, err
 	}
-	return s.succeed(ctx, in.Tenant, in.Flow, in.Browser, repeat)
+	return s.resumeEnded(ctx, form.Tenant, form.Flow, form.Browser, repeat)
 }
 
 // CompleteSignIn records, in the transaction that starts or renews the session, that the user has
@@ -152,33 +152,33 @@ func CompleteSignIn(tx *store.Tx, flow auth.Flow, v auth.Session) error {
 	return Update(tx, bindSession(flow, v))
 }
 
-// Choose records which of the accounts in this browser the user means. The empty session means
-// another account, and leads to signing in.
-func (s *Service) Choose(ctx context.Context, in FormRef, chosen auth.SessionID) (Step, error) {
+// Choose records which account of this browser the user has chosen. The empty session means another
+// account: the next step is to sign in.
+func (s *Service) Choose(ctx context.Context, form FormRef, chosen auth.SessionID) (Step, error) {
 	var flow auth.Flow
-	err := s.cfg.DB.Write(ctx, in.Tenant, func(tx *store.Tx) (err error) {
-		if flow, err = s.Resume(tx, in); err != nil {
+	err := s.cfg.DB.Write(ctx, form.Tenant, func(tx *store.Tx) (err error) {
+		if flow, err = s.Resume(tx, form); err != nil {
 			return err
 		}
 		if chosen == "" {
 			flow.Session, flow.ProvedAt, flow.Allowed = auth.AddAccount, time.Time{}, nil
 			return Update(tx, flow)
 		}
-		i := slices.IndexFunc(in.Browser.Sessions, func(v session.SignedIn) bool { return v.Session.ID == chosen })
+		i := slices.IndexFunc(form.Browser.Sessions, func(v session.SignedIn) bool { return v.Session.ID == chosen })
 		if i < 0 {
 			return auth.Refuse(auth.KindUnauthenticated, auth.CodeSessionInvalid, "sign in again")
 		}
-		flow = bindSession(flow, in.Browser.Sessions[i].Session)
+		flow = bindSession(flow, form.Browser.Sessions[i].Session)
 		return Update(tx, flow)
 	})
 	if err != nil {
 		return Step{}, fmt.Errorf("choose account: %w", err)
 	}
-	return s.Advance(ctx, in.Tenant, flow, in.Browser)
+	return s.Advance(ctx, form.Tenant, flow, form.Browser)
 }
 
-// bindSession returns the flow of the session. A session that is older than the flow names the user and
-// proves nothing.
+// bindSession returns the flow with the session. A session that is older than the flow identifies the
+// user, but is not a sign-in within the flow.
 func bindSession(flow auth.Flow, v auth.Session) auth.Flow {
 	if flow.Session != v.ID {
 		// Proofs and consents of another account do not count for this one.
@@ -192,11 +192,11 @@ func bindSession(flow auth.Flow, v auth.Session) auth.Flow {
 
 // Client returns the client of a flow that began in this browser, even of one that is over. It
 // returns ErrNotFound for every other flow and for flows without a client.
-func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser) (auth.Client, error) {
+func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.FlowID, browser Browser) (auth.Client, error) {
 	var c auth.Client
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) error {
 		flow, err := tx.Flow(id)
-		if err == nil && !b.owns(flow) {
+		if err == nil && !browser.owns(flow) {
 			err = auth.ErrNotFound
 		}
 		if err != nil {
@@ -211,7 +211,7 @@ func (s *Service) Client(ctx context.Context, tenant auth.TenantID, id auth.Flow
 // Update writes what the user has decided in a flow; NotFound flow_over when it is over.
 func Update(tx *store.Tx, flow auth.Flow) error { return mapFlowOver(tx.UpdateFlow(flow)) }
 
-// Finish ends a flow. Of concurrent calls one succeeds; the rest get NotFound flow_over.
+// Finish ends a flow. Of concurrent calls one succeeds; the others return NotFound flow_over.
 func Finish(tx *store.Tx, id auth.FlowID) error { return mapFlowOver(tx.FinishFlow(id)) }
 
 func mapFlowOver(err error) error {
@@ -243,9 +243,9 @@ func (s *Service) read(ctx context.Context, tenant auth.TenantID, id auth.FlowID
 }
 
 // insertBound stores a flow for the browser, which gets a secret if it has none.
-func (s *Service) insertBound(ctx context.Context, tenant auth.TenantID, flow auth.Flow, b *Browser) (auth.Flow, secret.Text, error) {
-	fresh := b.EnsureSecret()
-	flow.Browser = secret.Digest(b.Secret)
+func (s *Service) insertBound(ctx context.Context, tenant auth.TenantID, flow auth.Flow, browser *Browser) (auth.Flow, secret.Text, error) {
+	fresh := browser.EnsureSecret()
+	flow.Browser = secret.Digest(browser.Secret)
 	flow, err := s.insert(ctx, tenant, flow)
 	return flow, fresh, err
 }

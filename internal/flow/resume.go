@@ -12,17 +12,17 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Users click twice, go back, reload, open bookmarks and return after lunch. In the browser that
+// Users click twice, go back, reload, open bookmarks and return hours later. In the browser that
 // owns a flow none of that is an error. A flow that is over continues as its successor: a new flow
 // of the same request. There is one successor at a time, since its ID derives from that of the flow
 // before, so a reload adds no row. Every rule about proofs and consent is applied to the successor
 // as to any new flow.
 //
-// A pushed request is for one use (RFC 9126 §7.3). Its flow has a successor only while what the
-// browser sends counts as sent twice, which is still the same use.
+// A pushed request is for one use (RFC 9126 §7.3). Its flow has a successor only while a form of it
+// counts as sent twice, which is still the same use.
 //
-// No succession outlives what its first flow allows: each successor has the expiry of the request,
-// and what counts as sent twice is over at the same time in every flow that it made.
+// A successor extends no limit: every successor has the expiry of the first flow's request, and the
+// time in which a form counts as sent twice ends for all of them at once.
 
 const (
 	// Retention is how long after its start a flow can be continued, or succeeded when it is over.
@@ -33,8 +33,8 @@ const (
 	maxSuccessors = 32
 )
 
-// successor makes the flow that follows one that is over.
-type successor func(over auth.Flow, now time.Time) auth.Flow
+// successorFunc makes the flow that follows one that is over.
+type successorFunc func(over auth.Flow, now time.Time) auth.Flow
 
 // restart returns a new flow of the same request, without proofs and decisions.
 func restart(over auth.Flow, now time.Time) auth.Flow {
@@ -46,8 +46,8 @@ func restart(over auth.Flow, now time.Time) auth.Flow {
 }
 
 // repeat is restart for a form. When the flow has just reached its end, the browser has sent the
-// form twice and shows only the second response. What was proved and decided then counts again, as
-// long as the form counts as sent twice.
+// form twice and shows only the second response. The sign-in and the decisions then count again,
+// as long as the form counts as sent twice.
 func repeat(over auth.Flow, now time.Time) auth.Flow {
 	f := restart(over, now)
 	if until := repeatEnd(over); f.Kind == auth.FlowAuthorize && now.Before(until) {
@@ -74,29 +74,29 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // Resume returns the live flow in which a form counts: its own, or the successor of its own, in
-// which nothing is decided yet. Resume refuses a form that did not come from our page in this browser
-// as Forbidden cross_site, and one of a flow that cannot continue as NotFound flow_over.
-func (s *Service) Resume(tx *store.Tx, in FormRef) (auth.Flow, error) {
-	if !s.csrfValid(in) {
+// which nothing is decided yet. Resume refuses a form that did not come from this server's page in this
+// browser as Forbidden cross_site, and one of a flow that cannot continue as NotFound flow_over.
+func (s *Service) Resume(tx *store.Tx, form FormRef) (auth.Flow, error) {
+	if !s.csrfValid(form) {
 		return auth.Flow{}, crossSite()
 	}
-	flow, err := s.resume(tx, in.Tenant, in.Flow, in.Browser, repeat)
-	if err == nil && flow.ID != in.Flow {
+	flow, err := s.resume(tx, form.Tenant, form.Flow, form.Browser, repeat)
+	if err == nil && flow.ID != form.Flow {
 		flow.Allowed, flow.Denied = nil, false // this form decides
 	}
 	return flow, err
 }
 
-func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, b Browser, next successor) (auth.Flow, error) {
+func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, browser Browser, next successorFunc) (auth.Flow, error) {
 	flow, err := tx.Flow(id)
 	if err != nil {
 		return auth.Flow{}, mapFlowOver(err)
 	}
 	for range maxSuccessors {
 		switch {
-		case b.mayContinue(flow, tx.Now):
+		case browser.mayContinue(flow, tx.Now):
 			return flow, nil
-		case !b.owns(flow):
+		case !browser.owns(flow):
 			return auth.Flow{}, flowOver()
 		}
 		until, err := requestExpiry(tx, flow)
@@ -122,8 +122,8 @@ func (s *Service) resume(tx *store.Tx, tenant auth.TenantID, id auth.FlowID, b B
 }
 
 // requestExpiry returns until when a flow that is over can have a successor. The request of a client
-// that signs its requests expires with the first flow, like the request object that it came in. So
-// does a request without a code_challenge when the client has changed, which may need one since.
+// that signs its requests expires with the first flow, like its request object. So does a request
+// without a code_challenge if the client has changed since, because it may require one now.
 func requestExpiry(tx *store.Tx, over auth.Flow) (time.Time, error) {
 	until := over.CreatedAt.Add(Retention)
 	if over.Kind != auth.FlowAuthorize {
@@ -133,7 +133,7 @@ func requestExpiry(tx *store.Tx, over auth.Flow) (time.Time, error) {
 		until = earlier(until, over.Request.Until)
 	}
 	c, err := tx.Client(over.Request.Client)
-	if err != nil && !errors.Is(err, auth.ErrNotFound) { // State refuses a client that is gone
+	if err != nil && !errors.Is(err, auth.ErrNotFound) { // State refuses a deleted client
 		return time.Time{}, fmt.Errorf("read client: %w", err)
 	}
 	if c.Settings.RequireSignedRequest || over.Request.Challenge == "" && c.UpdatedAt.After(over.CreatedAt) {
@@ -145,17 +145,17 @@ func requestExpiry(tx *store.Tx, over auth.Flow) (time.Time, error) {
 	return until, nil
 }
 
-// succeed is resume in a transaction of its own. It writes only for the browser that owns the flow.
-func (s *Service) succeed(ctx context.Context, tenant auth.TenantID, id auth.FlowID, b Browser, next successor) (auth.Flow, error) {
+// resumeEnded is resume in a transaction of its own. It writes only for the browser that owns the flow.
+func (s *Service) resumeEnded(ctx context.Context, tenant auth.TenantID, id auth.FlowID, browser Browser, next successorFunc) (auth.Flow, error) {
 	flow, _, err := s.read(ctx, tenant, id)
 	if err != nil {
 		return auth.Flow{}, err
 	}
-	if !b.owns(flow) {
+	if !browser.owns(flow) {
 		return auth.Flow{}, flowOver()
 	}
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
-		flow, err = s.resume(tx, tenant, id, b, next)
+		flow, err = s.resume(tx, tenant, id, browser, next)
 		return err
 	})
 	if err != nil {
@@ -164,15 +164,15 @@ func (s *Service) succeed(ctx context.Context, tenant auth.TenantID, id auth.Flo
 	return flow, nil
 }
 
-// successorID is the ID of the flow that follows another.
+// successorID returns the ID of the flow that follows another.
 func (s *Service) successorID(tenant auth.TenantID, id auth.FlowID) auth.FlowID {
 	return auth.FlowID(secret.Encode(secret.MAC(secret.Derive(s.cfg.Root, "flow successor"), []byte(tenant), []byte(id))))
 }
 
 // CanReturn reports whether a mailed link may lead back into the flow: it began in this browser,
 // has not reached its end, and continues when its page is opened.
-func CanReturn(tx *store.Tx, f auth.Flow, b Browser) (bool, error) {
-	if !b.owns(f) || !f.DoneAt.IsZero() {
+func CanReturn(tx *store.Tx, f auth.Flow, browser Browser) (bool, error) {
+	if !browser.owns(f) || !f.DoneAt.IsZero() {
 		return false, nil
 	}
 	if f.Live(tx.Now) {
@@ -182,7 +182,7 @@ func CanReturn(tx *store.Tx, f auth.Flow, b Browser) (bool, error) {
 	return tx.Now.Before(until), err
 }
 
-func isOver(err error) bool {
+func isFlowOver(err error) bool {
 	e, ok := errors.AsType[*auth.Error](err)
 	return ok && e.Code == auth.CodeFlowOver
 }

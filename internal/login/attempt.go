@@ -23,7 +23,7 @@ func errCredentials() error {
 // signIn is the only way from a password to a session. Password and SignInBrowser differ only in begin and
 // finish.
 func (s *Service) signIn(ctx context.Context, a *attempt) error {
-	reason, err := a.countAttempt(ctx)
+	reason, err := a.verifyWithinLimit(ctx)
 	switch {
 	case err == nil:
 		s.cfg.Observe("success", "")
@@ -43,10 +43,10 @@ type attempt struct {
 	actor           auth.Actor
 	// begin writes the session of a user who has sent the right password. It may run twice. finish, if not nil,
 	// runs after the commit.
-	begin  func(tx *store.Tx, a auth.Account, b session.Params) (auth.Session, error)
+	begin  func(tx *store.Tx, a auth.Account, params session.Params) (auth.Session, error)
 	finish func(ctx context.Context) error
 
-	login        string       // canonicalLogin; empty if the text is not an address
+	login        string       // canonicalLogin of email
 	reachesLimit bool         // this attempt reaches the limit
 	account      auth.Account // zero for an unknown login
 	hash         string       // empty for an account without a password
@@ -54,8 +54,9 @@ type attempt struct {
 	rehashed     string // a new hash of the same password, if the stored one is outdated
 }
 
-// countAttempt counts the attempt before anything is read or hashed.
-func (a *attempt) countAttempt(ctx context.Context) (string, error) {
+// verifyWithinLimit counts the attempt before anything is read or hashed, and verifies it. It refunds the
+// count unless the password was wrong.
+func (a *attempt) verifyWithinLimit(ctx context.Context) (string, error) {
 	if _, err := password.Normalize(a.password); err != nil {
 		return ReasonInvalid, password.Refusal("password", err)
 	}
@@ -64,14 +65,14 @@ func (a *attempt) countAttempt(ctx context.Context) (string, error) {
 	if err != nil {
 		return ReasonUnavailable, err
 	}
-	d, err := limit.TakeAll(ctx, a.s.cfg.Limiter, buckets...)
+	decision, err := limit.TakeAll(ctx, a.s.cfg.Limiter, buckets...)
 	if err != nil {
 		return limitReason(err), err
 	}
-	a.reachesLimit = d.Remaining == 0
+	a.reachesLimit = decision.Remaining == 0
 	reason, err := a.verify(ctx)
 	if err == nil || reason == ReasonUnverified || reason == ReasonUnavailable || reason == ReasonLimited {
-		// The right password, or a failure of the server, is no failed attempt.
+		// The right password is not a failed attempt, nor is a failure of the server.
 		limit.RefundAll(ctx, a.s.cfg.Limiter, a.s.cfg.Log, buckets...)
 	}
 	return reason, err
@@ -80,11 +81,11 @@ func (a *attempt) countAttempt(ctx context.Context) (string, error) {
 // canonicalLogin returns the login to look up. Text that is not an address has none, and is handled like an
 // address without an account.
 func canonicalLogin(email string) string {
-	e, err := auth.ParseEmail(email)
+	address, err := auth.ParseEmail(email)
 	if err != nil {
 		return ""
 	}
-	return e.Login
+	return address.Login
 }
 
 // buckets returns the buckets of the attempt. They count by canonical login, so every spelling has one
@@ -146,8 +147,8 @@ func (a *attempt) verifyOnce(ctx context.Context) (string, error) {
 	if !right {
 		return a.fail(ctx, a.failureReason())
 	}
-	// This check also stands here, so that a disabled account with the right password ends exactly as one with
-	// a wrong password.
+	// decide checks this again. Here it makes the response for a disabled account and the right password
+	// exactly that for a wrong password.
 	if a.account.Disabled() {
 		if err := a.s.cfg.Hasher.DelayFailure(ctx, a.compared); err != nil {
 			return ReasonUnavailable, password.Refusal("password", err)
@@ -265,24 +266,23 @@ func (a *attempt) startSession(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// decide turns the right password into a proof and decides whether that is enough. It records a refusal in
-// spite of the right password.
-func (a *attempt) decide(tx *store.Tx) (b session.Params, reason string, err error) {
+// decide decides whether the right password is enough for a session. It records the refusal if it is not.
+func (a *attempt) decide(tx *store.Tx) (params session.Params, reason string, err error) {
 	hash, err := tx.PasswordHash(a.account.ID)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
-		return b, "", err
+		return params, "", err
 	}
 	if err != nil || hash != a.hash {
-		return b, "", errHashChanged // a reset in between must not leave a session of the old password
+		return params, "", errHashChanged // a reset in between must not leave a session of the old password
 	}
 	if a.account, err = tx.Account(a.account.ID); err != nil {
-		return b, "", err
+		return params, "", err
 	}
 	if a.account.Disabled() {
 		reason, err = a.refuse(tx, ReasonDisabled, errCredentials())
-		return b, reason, err
+		return params, reason, err
 	}
-	b, err = a.s.checkProofs(tx, a.account, []auth.Proof{{Method: auth.ProofPassword, Account: a.account.ID, At: tx.Now}}, a.actor)
+	params, err = a.s.checkProofs(tx, a.account, []auth.Proof{{Method: auth.ProofPassword, Account: a.account.ID, At: tx.Now}}, a.actor)
 	if refusal, ok := errors.AsType[*auth.Error](err); ok {
 		reason = ReasonRefused
 		if refusal.Code == auth.CodeEmailNotVerified {
@@ -290,7 +290,7 @@ func (a *attempt) decide(tx *store.Tx) (b session.Params, reason string, err err
 		}
 		reason, err = a.refuse(tx, reason, err)
 	}
-	return b, reason, err
+	return params, reason, err
 }
 
 func (a *attempt) refuse(tx *store.Tx, reason string, refusal error) (string, error) {

@@ -11,9 +11,9 @@ import (
 
 var errProofsInsufficient = errors.New("the proofs are not enough for a session")
 
-// checkProofs is the only way from proofs to a session, for pages, the JSON API and remember-me. A device is
-// approved with the session of a page. It checks the account and whether the proofs are enough, and returns
-// the parameters of the session. Every refusal is an *auth.Error; every other error is a fault.
+// checkProofs checks the account and whether the proofs are enough for a session, and returns the parameters
+// of the session. Pages, the JSON API and remember-me start sessions only after it; a device is approved with
+// the session of a page. Every refusal is an *auth.Error; every other error is a fault.
 func (s *Service) checkProofs(tx *store.Tx, a auth.Account, proofs []auth.Proof, actor auth.Actor) (session.Params, error) {
 	tenant, err := tx.CurrentTenant()
 	if err != nil {

@@ -22,8 +22,8 @@ type PasswordForm struct {
 	RememberMe      string // the remember-me cookie, if there is one
 }
 
-// SignedIn is the result for the browser: the session that was started or renewed, the new value of the
-// session cookie, that of the remember-me cookie when it changes, and that of the known-browser cookie.
+// SignedIn is the result of a sign-in in a browser: the session that was started or renewed, and the new
+// values of the cookies. RememberMe is empty if that cookie does not change.
 type SignedIn struct {
 	Session    auth.Session
 	Accounts   []session.SignedIn // all accounts signed in in the browser, this one first
@@ -33,80 +33,80 @@ type SignedIn struct {
 	Step       flow.Step // of the flow in which the user signed in
 }
 
-// SignInBrowser signs in with email address and password in a flow, and continues the flow. An account that
-// is signed in in the browser already gets its session renewed under another secret. Any other account
-// becomes the first of the browser. The session and the flow's record of it are written in one transaction.
+// SignInBrowser signs in with email address and password in a flow, and continues the flow. If the account is
+// already signed in in the browser, its session is renewed under another secret. The account becomes the
+// current one of the browser. The session and the flow's record of it are written in one transaction.
 // Refusals are those of flow.CheckForm and of Password; with the latter, Step is the one at which the flow
 // stays.
 //
 // A form that was sent twice does not start a second session. If the browser has the session already, the
-// flow continues without a password. A form of a flow in which a user signed in counts only as sent twice,
-// and not after that user has signed out. Browsers keep what they posted, and the next user of the browser
-// could send it again.
-func (s *Service) SignInBrowser(ctx context.Context, in PasswordForm) (SignedIn, error) {
-	f, err := s.cfg.Flows.CheckForm(ctx, in.FormRef)
+// flow continues without a password. After a sign-in within its flow, a form counts only as sent twice, and
+// only while that session is live. Browsers keep posted forms, and the next user of the browser could send
+// one again.
+func (s *Service) SignInBrowser(ctx context.Context, form PasswordForm) (SignedIn, error) {
+	f, err := s.cfg.Flows.CheckForm(ctx, form.FormRef)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if f.ID != in.Flow {
-		if step, ok, err := s.repeatForm(ctx, in, f); ok || err != nil {
+	if f.ID != form.Flow {
+		if step, ok, err := s.repeatForm(ctx, form, f); ok || err != nil {
 			return SignedIn{Step: step}, err
 		}
 	}
-	var e SignedIn
+	var signedIn SignedIn
 	a := &attempt{
-		s: s, tenant: in.Tenant, email: in.Email, password: in.Password, actor: in.Browser.Actor,
-		begin: func(tx *store.Tx, a auth.Account, b session.Params) (_ auth.Session, err error) {
-			e, err = s.startInBrowser(tx, a, b, in)
-			return e.Session, err
+		s: s, tenant: form.Tenant, email: form.Email, password: form.Password, actor: form.Browser.Actor,
+		begin: func(tx *store.Tx, a auth.Account, params session.Params) (_ auth.Session, err error) {
+			signedIn, err = s.startInBrowser(tx, a, params, form)
+			return signedIn.Session, err
 		},
 	}
 	if err := s.signIn(ctx, a); err != nil {
-		return s.refuseInFlow(ctx, in, err)
+		return s.refuseInFlow(ctx, form, err)
 	}
-	e.Known = a.issueKnownBrowser()
-	b := in.Browser
-	b.Sessions, b.Actor = e.Accounts, b.Actor.AsSession(e.Session)
-	b.Actor.Known = e.Known.Reveal()
-	e.Step, err = s.cfg.Flows.Advance(ctx, in.Tenant, e.Step.Flow, b)
-	return e, err
+	signedIn.Known = a.issueKnownBrowser()
+	browser := form.Browser
+	browser.Sessions, browser.Actor = signedIn.Accounts, browser.Actor.AsSession(signedIn.Session)
+	browser.Actor.Known = signedIn.Known.Reveal()
+	signedIn.Step, err = s.cfg.Flows.Advance(ctx, form.Tenant, signedIn.Step.Flow, browser)
+	return signedIn, err
 }
 
-// hasSession reports whether the browser holds the session of the form's account that was proved in
+// hasSession reports whether the browser holds the session in which the form's account signed in within
 // the flow.
-func (in PasswordForm) hasSession(f auth.Flow) bool {
-	return !f.ProvedAt.IsZero() && slices.ContainsFunc(in.Browser.Sessions, func(v session.SignedIn) bool {
-		return v.Session.ID == f.Session && v.Account.Email.Login == canonicalLogin(in.Email)
+func (form PasswordForm) hasSession(f auth.Flow) bool {
+	return !f.ProvedAt.IsZero() && slices.ContainsFunc(form.Browser.Sessions, func(v session.SignedIn) bool {
+		return v.Session.ID == f.Session && v.Account.Email.Login == canonicalLogin(form.Email)
 	})
 }
 
-// repeatForm continues the successor of a flow that is over if its form needs no password or can use
-// none. It counts as a success of the account, since it may end with a code.
-func (s *Service) repeatForm(ctx context.Context, in PasswordForm, successor auth.Flow) (step flow.Step, ok bool, err error) {
-	held := in.hasSession(successor)
+// repeatForm continues the successor of a flow that is over if the form needs no password or must not use
+// its password. It counts as a success of the account, since it may end with a code.
+func (s *Service) repeatForm(ctx context.Context, form PasswordForm, successor auth.Flow) (step flow.Step, ok bool, err error) {
+	held := form.hasSession(successor)
 	if !held {
-		if used, err := s.hasFormSignIn(ctx, in, successor); err != nil || !used {
+		if used, err := s.hasFormSignIn(ctx, form, successor); err != nil || !used {
 			return step, false, err
 		}
 	}
-	if len(in.Browser.Sessions) > 0 {
-		if err := s.countSuccess(ctx, in.Tenant, in.Browser.Sessions[0].Account.ID); err != nil {
+	if len(form.Browser.Sessions) > 0 {
+		if err := s.countSuccess(ctx, form.Tenant, form.Browser.Sessions[0].Account.ID); err != nil {
 			return step, false, err
 		}
 	}
 	if held {
-		step, err = s.cfg.Flows.Advance(ctx, in.Tenant, successor, in.Browser)
+		step, err = s.cfg.Flows.Advance(ctx, form.Tenant, successor, form.Browser)
 	} else {
-		step, err = s.cfg.Flows.Continue(ctx, in.Tenant, successor.ID, in.Browser)
+		step, err = s.cfg.Flows.Continue(ctx, form.Tenant, successor.ID, form.Browser)
 	}
 	return step, true, err
 }
 
-// hasFormSignIn reports whether a user signed in within the flow of a form that is over, unless the form
-// counts as sent twice in its successor and the session lives. The proof is then in the successor.
-func (s *Service) hasFormSignIn(ctx context.Context, in PasswordForm, successor auth.Flow) (used bool, err error) {
-	err = s.cfg.DB.Read(ctx, in.Tenant, func(tx *store.Tx) error {
-		over, err := tx.Flow(in.Flow)
+// hasFormSignIn reports whether the password of a form must not be used, because a user has signed in within
+// its flow. It reports false while the form counts as sent twice and the session is live.
+func (s *Service) hasFormSignIn(ctx context.Context, form PasswordForm, successor auth.Flow) (used bool, err error) {
+	err = s.cfg.DB.Read(ctx, form.Tenant, func(tx *store.Tx) error {
+		over, err := tx.Flow(form.Flow)
 		if err != nil || over.ProvedAt.IsZero() {
 			used = false
 			return err
@@ -126,38 +126,38 @@ func (s *Service) hasFormSignIn(ctx context.Context, in PasswordForm, successor 
 }
 
 // refuseInFlow returns a refusal with the step at which the flow stays.
-func (s *Service) refuseInFlow(ctx context.Context, in PasswordForm, refusal error) (SignedIn, error) {
+func (s *Service) refuseInFlow(ctx context.Context, form PasswordForm, refusal error) (SignedIn, error) {
 	if _, ok := errors.AsType[*auth.Error](refusal); !ok {
 		return SignedIn{}, refusal
 	}
-	step, err := s.cfg.Flows.FormStep(ctx, in.FormRef)
+	step, err := s.cfg.Flows.FormStep(ctx, form.FormRef)
 	return SignedIn{Step: step}, cmp.Or(err, refusal)
 }
 
-func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, b session.Params, in PasswordForm) (SignedIn, error) {
-	series, rememberMe, err := s.updateRememberMe(tx, a.ID, in, session.Proof{ACR: b.ACR, AMR: b.AMR})
+func (s *Service) startInBrowser(tx *store.Tx, a auth.Account, params session.Params, form PasswordForm) (SignedIn, error) {
+	series, rememberMe, err := s.updateRememberMe(tx, a.ID, form, session.AuthContext{ACR: params.ACR, AMR: params.AMR})
 	if err != nil {
 		return SignedIn{}, err
 	}
-	b.RememberMe = series
-	f, err := s.cfg.Flows.Resume(tx, in.FormRef)
+	params.RememberMe = series
+	f, err := s.cfg.Flows.Resume(tx, form.FormRef)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	browser, err := withFlowSession(tx, in.Browser.Sessions, f, a)
+	browser, err := withFlowSession(tx, form.Browser.Sessions, f, a)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	e, err := s.addToBrowser(tx, browser, a, b)
+	signedIn, err := s.addToBrowser(tx, browser, a, params)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	e.RememberMe, e.Step.Flow = rememberMe, f
-	return e, flow.CompleteSignIn(tx, f, e.Session)
+	signedIn.RememberMe, signedIn.Step.Flow = rememberMe, f
+	return signedIn, flow.CompleteSignIn(tx, f, signedIn.Session)
 }
 
-// withFlowSession adds the session that the account already got in the flow. The browser sent the form again
-// before it had the cookie.
+// withFlowSession adds the session that the account has already started in the flow: the browser sent the
+// form again before it had the cookie.
 func withFlowSession(tx *store.Tx, browser []session.SignedIn, f auth.Flow, a auth.Account) ([]session.SignedIn, error) {
 	if f.ProvedAt.IsZero() {
 		return browser, nil
@@ -178,15 +178,15 @@ func withFlowSession(tx *store.Tx, browser []session.SignedIn, f auth.Flow, a au
 
 // updateRememberMe starts a remember-me series if the user requested it, and ends the browser's former one.
 // Otherwise a series of the same account is renewed.
-func (s *Service) updateRememberMe(tx *store.Tx, account auth.AccountID, in PasswordForm, p session.Proof) (auth.RememberMeID, secret.Text, error) {
-	old, own, err := s.cfg.Sessions.OwnedRememberMe(tx, in.RememberMe, account)
+func (s *Service) updateRememberMe(tx *store.Tx, account auth.AccountID, form PasswordForm, p session.AuthContext) (auth.RememberMeID, secret.Text, error) {
+	old, own, err := s.cfg.Sessions.OwnedRememberMe(tx, form.RememberMe, account)
 	if err != nil {
 		return "", "", err
 	}
 	switch {
-	case !in.Remember && own:
+	case !form.Remember && own:
 		return old.ID, "", tx.RenewRememberMe(old.ID, tx.Now, p.ACR, p.AMR)
-	case !in.Remember:
+	case !form.Remember:
 		return "", "", nil
 	case own:
 		if err := tx.RevokeRememberMe(account, old.ID, auth.EndRenewed); err != nil {
@@ -197,46 +197,46 @@ func (s *Service) updateRememberMe(tx *store.Tx, account auth.AccountID, in Pass
 	return v.ID, rememberMe, err
 }
 
-// addToBrowser makes an account the first one in the browser, with its own session under another secret or
-// with a new session.
-func (s *Service) addToBrowser(tx *store.Tx, browser []session.SignedIn, a auth.Account, b session.Params) (SignedIn, error) {
-	front := session.SignedIn{Account: a}
-	all := []session.SignedIn{front}
+// addToBrowser makes an account the current one of the browser. It renews the account's session under
+// another secret, or starts one.
+func (s *Service) addToBrowser(tx *store.Tx, browser []session.SignedIn, a auth.Account, params session.Params) (SignedIn, error) {
+	current := session.SignedIn{Account: a}
+	all := []session.SignedIn{current}
 	for _, v := range browser {
 		if v.Account.ID != a.ID {
 			all = append(all, v)
 			continue
 		}
-		if front.Secret != "" { // one session for each account
+		if current.Secret != "" { // one session for each account
 			if err := s.endSession(tx, v, auth.EndRenewed); err != nil {
 				return SignedIn{}, err
 			}
 			continue
 		}
-		renewed, cookie, err := s.cfg.Sessions.Reauthenticate(tx, v.Session.ID, session.Proof{ACR: b.ACR, AMR: b.AMR, RememberMe: b.RememberMe})
+		renewed, cookie, err := s.cfg.Sessions.Reauthenticate(tx, v.Session.ID, session.AuthContext{ACR: params.ACR, AMR: params.AMR, RememberMe: params.RememberMe})
 		if errors.Is(err, auth.ErrNotFound) {
 			continue // the session has ended meanwhile
 		}
 		if err != nil {
 			return SignedIn{}, err
 		}
-		front.Session, front.Secret = renewed, cookie.Reveal()
+		current.Session, current.Secret = renewed, cookie.Reveal()
 	}
-	b.Cookie = true
-	if front.Secret == "" {
-		begun, cookie, err := s.cfg.Sessions.Start(tx, b)
+	params.Cookie = true
+	if current.Secret == "" {
+		started, cookie, err := s.cfg.Sessions.Start(tx, params)
 		if err != nil {
 			return SignedIn{}, err
 		}
-		front.Session, front.Secret = begun, cookie.Reveal()
+		current.Session, current.Secret = started, cookie.Reveal()
 	}
-	all[0] = front
+	all[0] = current
 	for ; len(all) > session.MaxAccounts; all = all[:len(all)-1] {
 		if err := s.endSession(tx, all[len(all)-1], auth.EndCrowded); err != nil {
 			return SignedIn{}, err
 		}
 	}
-	return SignedIn{Session: front.Session, Accounts: all, Cookie: session.FormatCookie(all)}, nil
+	return SignedIn{Session: current.Session, Accounts: all, Cookie: session.FormatCookie(all)}, nil
 }
 
 // endSession ends a session whose secret leaves the cookie.

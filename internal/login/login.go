@@ -1,8 +1,8 @@
 // Package login signs users in and out.
 //
 // An account that does not exist, one that is disabled or has no password, and a wrong password
-// give the same response after the same work: one counted token, one read, one comparison, one
-// audit event. Only after the right password the response says that an address is not verified.
+// give the same response after the same work: one counted attempt, one read, one comparison, one
+// audit event. Only after the right password does the response say that an address is not verified.
 // Attempts are counted by canonical login before anything is hashed, for unknown logins too, so
 // the limit holds for parallel attempts.
 //
@@ -27,7 +27,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/token"
 )
 
-// Config configures a Service. All fields but Observe and Log are required.
+// Config configures a Service. All fields except Observe and Log are required.
 type Config struct {
 	DB       *store.DB
 	Hasher   *password.Hasher
@@ -63,7 +63,7 @@ type Request struct {
 	Cookie bool
 	// Scope is the scope of the tokens; nil for auth.LoginScope.
 	Scope auth.Scope
-	// Resource is the API for which the tokens are (RFC 8707); empty for this server's own.
+	// Resource is the API that the tokens are for (RFC 8707); empty for this server's own.
 	Resource string
 	Actor    auth.Actor
 }

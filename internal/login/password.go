@@ -17,19 +17,19 @@ import (
 // password_too_long or password_invalid for text that cannot be a password; unavailable when the gate is
 // full; after the right password invalid_target for a resource that the first-party client may not request.
 func (s *Service) Password(ctx context.Context, tenant auth.TenantID, r Request) (Result, error) {
-	d := apiSignIn{s: s, request: r}
+	api := apiSignIn{s: s, request: r}
 	a := &attempt{
 		s: s, tenant: tenant, email: r.Email, password: r.Password, actor: r.Actor,
-		begin: d.begin, finish: d.finish,
+		begin: api.begin, finish: api.finish,
 	}
 	if err := s.signIn(ctx, a); err != nil {
 		return Result{}, err
 	}
-	d.result.Known = a.issueKnownBrowser()
-	return d.result, nil
+	api.result.Known = a.issueKnownBrowser()
+	return api.result, nil
 }
 
-// apiSignIn is a sign-in by the JSON API: it returns tokens, or a cookie with one account.
+// apiSignIn is a sign-in through the JSON API: it results in tokens, or in a cookie with one account.
 type apiSignIn struct {
 	s       *Service
 	request Request
@@ -38,20 +38,20 @@ type apiSignIn struct {
 }
 
 // begin writes the session and its refresh token family.
-func (d *apiSignIn) begin(tx *store.Tx, a auth.Account, b session.Params) (auth.Session, error) {
-	d.result, d.draft = Result{}, token.Draft{}
-	if err := d.endFormerSession(tx); err != nil {
+func (api *apiSignIn) begin(tx *store.Tx, a auth.Account, params session.Params) (auth.Session, error) {
+	api.result, api.draft = Result{}, token.Draft{}
+	if err := api.endFormerSession(tx); err != nil {
 		return auth.Session{}, err
 	}
-	b.Cookie = d.request.Cookie
-	v, cookie, err := d.s.cfg.Sessions.Start(tx, b)
+	params.Cookie = api.request.Cookie
+	v, cookie, err := api.s.cfg.Sessions.Start(tx, params)
 	if err != nil {
 		return auth.Session{}, err
 	}
-	d.result.Cookie, d.result.Session = cookie, v
-	if !d.request.Cookie {
-		d.draft, err = d.s.cfg.Tokens.Start(tx, auth.Grant{
-			Account: a.ID, Client: auth.FirstParty, Session: v.ID, Scope: d.request.scope(), Audience: d.request.audience(),
+	api.result.Cookie, api.result.Session = cookie, v
+	if !api.request.Cookie {
+		api.draft, err = api.s.cfg.Tokens.Start(tx, auth.Grant{
+			Account: a.ID, Client: auth.FirstParty, Session: v.ID, Scope: api.request.scope(), Audience: api.request.audience(),
 			AuthAt: v.AuthAt, ACR: v.ACR, AMR: v.AMR,
 		})
 	}
@@ -78,20 +78,20 @@ func (r Request) audience() []string {
 }
 
 // finish signs the tokens, after the commit.
-func (d *apiSignIn) finish(ctx context.Context) (err error) {
-	if d.request.Cookie {
+func (api *apiSignIn) finish(ctx context.Context) (err error) {
+	if api.request.Cookie {
 		return nil
 	}
-	if d.result.Tokens, err = d.s.cfg.Tokens.Finish(ctx, d.draft); err != nil {
+	if api.result.Tokens, err = api.s.cfg.Tokens.Finish(ctx, api.draft); err != nil {
 		return fmt.Errorf("sign tokens: %w", err)
 	}
 	return nil
 }
 
-// endFormerSession ends the browser's former session. Its cookie is about to be replaced and must not stay valid.
-func (d *apiSignIn) endFormerSession(tx *store.Tx) error {
-	sid := d.request.Actor.Session
-	if !d.request.Cookie || sid == "" {
+// endFormerSession ends the browser's former session. Its cookie is replaced and must not stay valid.
+func (api *apiSignIn) endFormerSession(tx *store.Tx) error {
+	sid := api.request.Actor.Session
+	if !api.request.Cookie || sid == "" {
 		return nil
 	}
 	former, err := tx.Session(sid)
@@ -101,7 +101,7 @@ func (d *apiSignIn) endFormerSession(tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	if err := d.s.cfg.Sessions.End(tx, former.Account, sid, auth.EndRenewed); err != nil && !errors.Is(err, auth.ErrNotFound) {
+	if err := api.s.cfg.Sessions.End(tx, former.Account, sid, auth.EndRenewed); err != nil && !errors.Is(err, auth.ErrNotFound) {
 		return err
 	}
 	return nil

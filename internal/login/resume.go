@@ -12,22 +12,22 @@ import (
 )
 
 // Resume starts a session for the owner of a remember-me cookie, which is rotated. The session
-// keeps the time at which the user proved who they are. An invalid cookie is refused as
+// keeps the time at which the user authenticated. An invalid cookie is refused as
 // Unauthenticated session_invalid, and the browser should delete it. A used cookie whose
 // successor was used ends its series with all its sessions, and the owner is notified.
 func (s *Service) Resume(ctx context.Context, tenant auth.TenantID, rememberMe string, browser []session.SignedIn, actor auth.Actor) (SignedIn, error) {
 	if _, ok := session.ParseRememberMe(rememberMe); !ok {
 		return SignedIn{}, invalidRememberMe(nil)
 	}
-	var e SignedIn
+	var signedIn SignedIn
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) (err error) {
-		e, err = s.resume(tx, rememberMe, browser, actor)
+		signedIn, err = s.resume(tx, rememberMe, browser, actor)
 		return err
 	})
 	if err != nil {
 		return SignedIn{}, fmt.Errorf("resume session: %w", err)
 	}
-	return e, nil
+	return signedIn, nil
 }
 
 func (s *Service) resume(tx *store.Tx, rememberMe string, browser []session.SignedIn, actor auth.Actor) (SignedIn, error) {
@@ -57,23 +57,22 @@ func (s *Service) resume(tx *store.Tx, rememberMe string, browser []session.Sign
 		return SignedIn{}, err
 	}
 	params.RememberMe, params.Until = series.ID, series.ExpiresAt
-	e, err := s.addToBrowser(tx, browser, a, params)
+	signedIn, err := s.addToBrowser(tx, browser, a, params)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	e.RememberMe = next
+	signedIn.RememberMe = next
 	if err := tx.TouchLogin(a.ID); err != nil {
 		return SignedIn{}, err
 	}
-	return e, tx.Record(auth.Event{Kind: auth.EventLogin, Actor: actor, Account: a.ID,
-		Detail: map[string]string{"method": "remembered", "session": string(e.Session.ID)}})
+	return signedIn, tx.Record(auth.Event{Kind: auth.EventLogin, Actor: actor, Account: a.ID,
+		Detail: map[string]string{"method": "remembered", "session": string(signedIn.Session.ID)}})
 }
 
-// refuseResume records a refusal of a user whose cookie was valid. The response does not differ from that to
-// an invalid cookie.
-func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, why error) error {
-	if _, refusal := errors.AsType[*auth.Error](why); !refusal {
-		return why
+// refuseResume records a refusal after a valid cookie. The response is that to an invalid cookie.
+func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, cause error) error {
+	if _, refusal := errors.AsType[*auth.Error](cause); !refusal {
+		return cause
 	}
 	reason := ReasonRefused
 	if a.Disabled() {
@@ -84,14 +83,14 @@ func (s *Service) refuseResume(tx *store.Tx, a auth.Account, actor auth.Actor, w
 	if err != nil {
 		return err
 	}
-	return store.CommitWith(invalidRememberMe(why))
+	return store.CommitWith(invalidRememberMe(cause))
 }
 
 // reportReuse records the reuse of a remember-me token, and notifies the owner when it was
 // copied.
-func (s *Service) reportReuse(tx *store.Tx, v auth.RememberMe, actor auth.Actor, why error) error {
+func (s *Service) reportReuse(tx *store.Tx, v auth.RememberMe, actor auth.Actor, cause error) error {
 	verdict := "reuse"
-	if errors.Is(why, session.ErrRememberMeLate) {
+	if errors.Is(cause, session.ErrRememberMeLate) {
 		verdict = "late"
 	}
 	err := tx.Record(auth.Event{Kind: auth.EventRememberMeReused, Outcome: auth.Failure, Actor: actor, Account: v.Account,

@@ -56,7 +56,7 @@ func (s *Service) issueCode(ctx context.Context, before auth.FlowState, next aut
 			return err
 		}
 		if auth.Next(n) != next || s.checkRequirements(n.Tenant, n.Client, n.Flow.Request) != nil {
-			return flow.ErrMoved
+			return flow.ErrStateChanged
 		}
 		if err := consume(tx, n.Flow); err != nil {
 			return err

@@ -23,7 +23,7 @@ type SignedIn struct {
 }
 
 // ParseCookie splits the value of a session cookie, the secret of the current account first. It
-// returns nil for any other value than those of FormatCookie.
+// returns nil for a value that FormatCookie does not produce.
 func ParseCookie(cookie string) []string {
 	if len(cookie) > 1024 {
 		return nil
@@ -51,7 +51,7 @@ func FormatCookie(browser []SignedIn) string {
 }
 
 // FindAll returns the live sessions of a cookie, the current one first. It skips unknown and
-// ended ones; the only errors are those of the database.
+// ended ones. Its only errors are those of the database.
 func (s *Service) FindAll(ctx context.Context, tenant auth.TenantID, cookie string) ([]SignedIn, error) {
 	var out []SignedIn
 	for _, one := range ParseCookie(cookie) {

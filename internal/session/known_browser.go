@@ -79,5 +79,5 @@ func (s *Service) checkKnownMAC(tenant auth.TenantID, login string, raw []byte) 
 }
 
 func (s *Service) knownMAC(tenant auth.TenantID, login string, payload []byte) []byte {
-	return secret.MAC(s.known, []byte(tenant), []byte(login), payload)[:knownMACSize]
+	return secret.MAC(s.knownBrowserKey, []byte(tenant), []byte(login), payload)[:knownMACSize]
 }

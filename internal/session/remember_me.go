@@ -28,7 +28,7 @@ const rememberMeGrace = 10 * time.Second
 
 // Errors of VerifyRememberMe. The series and all its sessions have ended, if the caller commits.
 var (
-	// ErrRememberMeReused is returned for a used remember-me token, of which a copy must exist.
+	// ErrRememberMeReused is returned for a used token whose successor was used: it was copied.
 	ErrRememberMeReused = errors.New("a remember-me token was used twice")
 	// ErrRememberMeLate is returned for a used token that is presented too late. Its successor
 	// was never used, so nothing indicates a copy.
@@ -58,11 +58,11 @@ func (s *Service) successor(tenant auth.TenantID, id auth.RememberMeID, token st
 	if err != nil {
 		return "", fmt.Errorf("decode the id of a series: %w", err)
 	}
-	return encodeRememberMe(series, secret.MAC(s.next, []byte(tenant), []byte(token))), nil
+	return encodeRememberMe(series, secret.MAC(s.successorKey, []byte(tenant), []byte(token))), nil
 }
 
 // StartRememberMe starts a series for a user who has just authenticated.
-func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, p Proof) (auth.RememberMe, secret.Text, error) {
+func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, a AuthContext) (auth.RememberMe, secret.Text, error) {
 	tenant, err := tx.CurrentTenant()
 	if err != nil {
 		return auth.RememberMe{}, "", fmt.Errorf("read tenant: %w", err)
@@ -70,7 +70,7 @@ func (s *Service) StartRememberMe(tx *store.Tx, account auth.AccountID, p Proof)
 	id := secret.Bytes(16)
 	token := encodeRememberMe(id, secret.Bytes(32))
 	v := auth.RememberMe{
-		ID: auth.RememberMeID(secret.Encode(id)), Account: account, Digest: secret.Digest(token.Reveal()), AuthAt: tx.Now, ACR: p.ACR, AMR: p.AMR,
+		ID: auth.RememberMeID(secret.Encode(id)), Account: account, Digest: secret.Digest(token.Reveal()), AuthAt: tx.Now, ACR: a.ACR, AMR: a.AMR,
 		CreatedAt: tx.Now, RotatedAt: tx.Now, ExpiresAt: tx.Now.Add(tenant.Settings.Lifetimes.Or(s.lifetimes).Remember),
 	}
 	if err := tx.InsertRememberMe(v); err != nil {

@@ -23,7 +23,7 @@ import (
 
 // Config configures a Service.
 type Config struct {
-	// DB is read by Find, FindAll and VerifyKnownBrowser. Only they need it.
+	// DB is needed only by Find, FindAll and VerifyKnownBrowser.
 	DB *store.DB
 	// Lifetimes apply where a tenant has none of its own.
 	Lifetimes auth.Lifetimes
@@ -35,7 +35,7 @@ type Config struct {
 	Retry time.Duration
 }
 
-// Prefix begins the secret of every cookie.
+// Prefix begins every secret of a session cookie.
 const Prefix = "wwa_"
 
 // touchEvery is the shortest interval at which the use of a session is recorded.
@@ -43,11 +43,11 @@ const touchEvery = time.Minute
 
 // Service starts, finds and ends sessions. It is safe for concurrent use.
 type Service struct {
-	db        *store.DB
-	lifetimes auth.Lifetimes
-	next      []byte // key of the successors of remember-me tokens
-	retry     time.Duration
-	known     []byte // key of known-browser cookies
+	db              *store.DB
+	lifetimes       auth.Lifetimes
+	successorKey    []byte // of remember-me tokens
+	retry           time.Duration
+	knownBrowserKey []byte
 }
 
 // Params are the parameters of Start.
@@ -59,12 +59,9 @@ type Params struct {
 	Cookie  bool     // the session has a cookie
 	Actor   auth.Actor
 
-	// AuthAt is when the user authenticated; now when zero. RememberMe is the remember-me series
-	// of the session, and Until, if not zero, the expiry of that series, which the session does
-	// not outlive.
-	AuthAt     time.Time
-	RememberMe auth.RememberMeID
-	Until      time.Time
+	AuthAt     time.Time         // when the user authenticated; now when zero
+	RememberMe auth.RememberMeID // the remember-me series of the session, if there is one
+	Until      time.Time         // the expiry of that series: the session does not outlive it
 }
 
 // New returns a Service.
@@ -74,12 +71,12 @@ func New(cfg Config) *Service {
 		root = secret.Bytes(32)
 	}
 	return &Service{db: cfg.DB, lifetimes: cfg.Lifetimes, retry: cfg.Retry,
-		next: secret.Derive(root, "remember-me successor"), known: secret.Derive(root, "known browser")}
+		successorKey: secret.Derive(root, "remember-me successor"), knownBrowserKey: secret.Derive(root, "known browser")}
 }
 
 // Start starts a session and returns the secret of its cookie, empty without Cookie. A session
 // with a cookie has the lifetimes of sessions, one without has those of refresh tokens.
-func (s *Service) Start(tx *store.Tx, b Params) (auth.Session, secret.Text, error) {
+func (s *Service) Start(tx *store.Tx, p Params) (auth.Session, secret.Text, error) {
 	tenant, err := tx.CurrentTenant()
 	if err != nil {
 		return auth.Session{}, "", fmt.Errorf("read tenant: %w", err)
@@ -88,24 +85,24 @@ func (s *Service) Start(tx *store.Tx, b Params) (auth.Session, secret.Text, erro
 	idle, absolute := life.RefreshIdle, life.RefreshAbsolute
 	var cookie secret.Text
 	v := auth.Session{
-		ID: auth.SessionID(secret.NewID(tx.Now)), Account: b.Account, Client: b.Client,
-		AuthAt: b.AuthAt, ACR: b.ACR, AMR: b.AMR, IP: b.Actor.IP, UserAgent: auth.Clip(b.Actor.UserAgent, 256),
-		CreatedAt: tx.Now, SeenAt: tx.Now, RememberMe: b.RememberMe,
+		ID: auth.SessionID(secret.NewID(tx.Now)), Account: p.Account, Client: p.Client,
+		AuthAt: p.AuthAt, ACR: p.ACR, AMR: p.AMR, IP: p.Actor.IP, UserAgent: auth.Clip(p.Actor.UserAgent, 256),
+		CreatedAt: tx.Now, SeenAt: tx.Now, RememberMe: p.RememberMe,
 	}
 	if v.AuthAt.IsZero() {
 		v.AuthAt = tx.Now
 	}
-	if b.Cookie {
+	if p.Cookie {
 		idle, absolute = life.SessionIdle, life.SessionAbsolute
 		cookie = secret.New(Prefix)
 		v.Digest = secret.Digest(cookie.Reveal())
 	}
 	v.ExpiresAt = tx.Now.Add(absolute)
-	if !b.Until.IsZero() {
-		v.ExpiresAt = earlier(v.ExpiresAt, b.Until)
+	if !p.Until.IsZero() {
+		v.ExpiresAt = earlier(v.ExpiresAt, p.Until)
 	}
 	v.IdleAt = earlier(tx.Now.Add(idle), v.ExpiresAt)
-	if _, err := tx.EndOldestSessions(b.Account, MaxSessions-1, auth.EndCrowded); err != nil {
+	if _, err := tx.EndOldestSessions(p.Account, MaxSessions-1, auth.EndCrowded); err != nil {
 		return auth.Session{}, "", fmt.Errorf("end the oldest sessions: %w", err)
 	}
 	if err := tx.InsertSession(v); err != nil {
@@ -193,8 +190,8 @@ func (s *Service) touch(ctx context.Context, tenant auth.TenantID, v *auth.Sessi
 	return nil
 }
 
-// Proof is how a user has just authenticated.
-type Proof struct {
+// AuthContext describes how a user has just authenticated.
+type AuthContext struct {
 	ACR        string
 	AMR        []string
 	RememberMe auth.RememberMeID // the new remember-me series of the session, if there is one
@@ -213,7 +210,7 @@ func (s *Service) Renew(tx *store.Tx, id auth.SessionID) (secret.Text, error) {
 }
 
 // Reauthenticate is Renew for a full sign-in, which also restarts the limits of the session.
-func (s *Service) Reauthenticate(tx *store.Tx, id auth.SessionID, p Proof) (auth.Session, secret.Text, error) {
+func (s *Service) Reauthenticate(tx *store.Tx, id auth.SessionID, p AuthContext) (auth.Session, secret.Text, error) {
 	v, err := readLive(tx, id)
 	if err != nil {
 		return auth.Session{}, "", err
@@ -253,7 +250,7 @@ func (s *Service) renew(tx *store.Tx, v auth.Session) (auth.Session, secret.Text
 }
 
 // End ends one session with its refresh families, client sessions and remember-me series. It
-// returns auth.ErrNotFound when it is not the account's or has ended already.
+// returns auth.ErrNotFound when the account has no such session or it has ended.
 func (s *Service) End(tx *store.Tx, account auth.AccountID, id auth.SessionID, reason string) error {
 	return tx.EndSession(account, id, reason)
 }
