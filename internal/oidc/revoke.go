@@ -28,7 +28,7 @@ func (s *Service) Revoke(ctx context.Context, r client.Request) error {
 	// The prefix shows the token type, so token_type_hint is ignored.
 	if strings.HasPrefix(raw, token.RefreshPrefix) {
 		err := s.cfg.Tokens.Revoke(ctx, caller.Tenant.ID, caller.Client.ID, raw, caller.Actor)
-		if errors.Is(err, token.ErrForeign) {
+		if errors.Is(err, token.ErrOtherClient) {
 			return foreignToken()
 		} else if err != nil {
 			return fmt.Errorf("revoke: %w", err)

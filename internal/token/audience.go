@@ -38,9 +38,9 @@ func (s *Service) defaultAudience(tenant auth.TenantID, c auth.Client) string {
 	return s.UserInfoURL(tenant)
 }
 
-// ResolveResource returns the configured spelling of a resource, and whether the client may
-// request tokens of users for it (RFC 8707): one that it is registered for, one that is open to
-// every client, or its default.
+// ResolveResource returns the configured spelling of a resource, and reports whether the client may
+// request tokens of users for it (RFC 8707): a resource of its registration, one that is open to
+// every client, or its default audience.
 func (s *Service) ResolveResource(tenant auth.TenantID, c auth.Client, requested string) (string, bool) {
 	for _, list := range [][]string{c.Settings.Audiences, s.resources, {s.defaultAudience(tenant, c)}} {
 		if name, ok := FindResource(list, requested); ok {

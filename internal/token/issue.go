@@ -12,7 +12,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// typ is the typ header of access tokens, so that no other JWT of this server is accepted as one
+// accessTokenType is the typ header of access tokens, so that no other JWT of this server is accepted as one
 // (RFC 9068 §2.1).
 const accessTokenType = "at+jwt"
 
@@ -56,8 +56,8 @@ func (s *Service) Start(tx *store.Tx, g auth.Grant) (Draft, error) {
 	return d, nil
 }
 
-// IssuanceState is what an issuance depends on, as read. All but Tenant and Client is zero for a
-// client that acts for itself.
+// IssuanceState is what an issuance depends on, as read. For a client that acts for itself only
+// Tenant and Client are set.
 type IssuanceState struct {
 	Tenant      auth.Tenant
 	Client      auth.Client
@@ -95,7 +95,7 @@ func readIssuanceState(tx *store.Tx, g auth.Grant) (state IssuanceState, err err
 	return state, nil
 }
 
-// allowsRefresh reports whether a refresh token goes with the grant.
+// allowsRefresh reports whether the grant may include a refresh token.
 func (state IssuanceState) allowsRefresh(g auth.Grant) bool {
 	return g.Account != "" && g.Scope.Has(auth.ScopeOffline) && state.Client.Allows(auth.GrantRefreshToken)
 }
@@ -146,8 +146,8 @@ func (s *Service) StartMachine(t auth.Tenant, c auth.Client, g auth.Grant) (Draf
 	return s.draft(t, c, g, auth.Entitlement{})
 }
 
-// draft decides what the token carries, from the tenant, the client and the account's rights.
-// Every issued token passes here.
+// draft decides what the token contains, from the tenant, the client and the account's rights.
+// Every token is issued from a draft of this function.
 func (s *Service) draft(t auth.Tenant, c auth.Client, g auth.Grant, e auth.Entitlement) (Draft, error) {
 	if g.Subject == "" && c.Settings.SubjectType == pairwise {
 		g.Subject = s.Subject(c, g.Account)

@@ -36,7 +36,7 @@ func newOpaque(root []byte) cipher.AEAD {
 	return aead
 }
 
-// seal returns an opaque access token of the claims.
+// seal returns an opaque access token with the claims.
 func (s *Service) seal(tenant auth.TenantID, claims []byte) string {
 	return AccessPrefix + secret.Encode(s.opaque.Seal(nil, nil, claims, []byte(tenant)))
 }
@@ -89,7 +89,7 @@ func (s *Service) verifyOpaque(tenant auth.TenantID, raw, audience string) (Veri
 	}
 	switch expires := time.Unix(c.ExpiresAt, 0); {
 	case c.Issuer != tenant.Issuer(s.base):
-		return Verified{}, invalidToken("it is of another issuer")
+		return Verified{}, invalidToken("it was issued by another issuer")
 	case !slices.ContainsFunc(c.Audience, func(a string) bool { return guard.SameResource(a, audience) }):
 		return Verified{}, refuseToken(guard.ErrAudience)
 	case !s.now().Before(expires.Add(guard.DefaultLeeway)):

@@ -28,8 +28,8 @@ const (
 // verdictOf maps the repetitions of a used token whose successor has never been used.
 var verdictOf = map[auth.Repetition]verdict{auth.Race: race, auth.Retry: retry, auth.Late: late, auth.Reuse: reuse}
 
-// ErrKeyMismatch is the cause of a refusal of Refresh when the proof of the bound key is
-// missing. The caller is not the client then, so the refusal must not count against the client.
+// ErrKeyMismatch is the cause of a refusal of Refresh without a DPoP proof of the bound key. The
+// caller may not be the client, so the refusal must not count against the client.
 var ErrKeyMismatch = errors.New("it is bound to another key")
 
 // RefreshRequest is a refresh token that a client presents, and what it requests.
@@ -37,9 +37,9 @@ type RefreshRequest struct {
 	Tenant   auth.TenantID
 	Client   auth.ClientID // authenticated
 	Token    string
-	Scope    auth.Scope // nil: the one granted
-	Audience []string   // nil: the one granted (RFC 8707 §2.2)
-	JKT      string     // thumbprint of the key that was proved; empty for none
+	Scope    auth.Scope // nil: the granted scope
+	Audience []string   // nil: the granted audience (RFC 8707 §2.2)
+	JKT      string     // thumbprint of the key of the DPoP proof; empty for none
 	Actor    auth.Actor
 }
 
@@ -53,7 +53,7 @@ type presentedToken struct {
 }
 
 // Refresh consumes a refresh token and returns its successor with a new access token, and an ID
-// token where the sign-in led to one (OpenID Connect Core §12.2). A client that is
+// Token if the sign-in returned one (OpenID Connect Core §12.2). A client that is
 // auth.Client.Strict gets the same refresh token back. A narrower scope or audience narrows only
 // this access token. A wider one is refused as Invalid invalid_scope or invalid_target and
 // consumes nothing.
@@ -62,8 +62,8 @@ type presentedToken struct {
 // revoked, issued to another client, bound to another key, or nothing may be issued to its
 // account. refresh_token_reused: a used token was presented after its successor was used or after
 // Config.Retry. Its session and the whole family have then ended.
-func (s *Service) Refresh(ctx context.Context, in RefreshRequest) (auth.Tokens, error) {
-	d, err := s.Rotate(ctx, in)
+func (s *Service) Refresh(ctx context.Context, request RefreshRequest) (auth.Tokens, error) {
+	d, err := s.Rotate(ctx, request)
 	if err != nil {
 		return auth.Tokens{}, err
 	}
@@ -71,19 +71,19 @@ func (s *Service) Refresh(ctx context.Context, in RefreshRequest) (auth.Tokens, 
 }
 
 // Rotate is Refresh without the signing: Finish signs the Draft.
-func (s *Service) Rotate(ctx context.Context, in RefreshRequest) (Draft, error) {
-	tenant := in.Tenant
-	t, ok := s.form.decode(tenant, in.Token)
+func (s *Service) Rotate(ctx context.Context, request RefreshRequest) (Draft, error) {
+	tenant := request.Tenant
+	t, ok := s.form.decode(tenant, request.Token)
 	if !ok {
 		s.countVerdict(invalid)
 		return Draft{}, invalidRefreshToken(nil)
 	}
 	// A node that cannot sign, because it lacks the newest master key, must not consume tokens:
-	// their owners would present them again later, which looks like reuse.
+	// clients would present them again later, which looks like reuse.
 	if err := s.keys.CheckUsable(ctx, tenant); err != nil {
 		return Draft{}, wrapInternal("refresh", err)
 	}
-	p := presentedToken{RefreshRequest: in, token: t, digest: secret.Digest(in.Token)}
+	p := presentedToken{RefreshRequest: request, token: t, digest: secret.Digest(request.Token)}
 	p.next = s.form.encode(tenant, s.form.successor(tenant, t))
 	p.nextDigest = secret.Digest(p.next.Reveal())
 
@@ -111,11 +111,11 @@ func (s *Service) Rotate(ctx context.Context, in RefreshRequest) (Draft, error) 
 	return d, err
 }
 
-// judge is the one decision about a refresh token. It changes nothing.
+// judge makes the only decision about a refresh token. It changes nothing.
 //
 // The order matters. A token of another client, or without the proof of its bound key, is
-// refused before anything that has consequences. So nobody can end a family with a token that
-// they could not use. Reuse is detected before the scope is checked.
+// refused before anything that has consequences: only a client that could use a token can end its
+// family with it. Reuse is detected before the scope is checked.
 func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (verdict, error) {
 	f := r.Family
 	switch {
@@ -144,7 +144,7 @@ func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (
 	default:
 		return reuse, reusedRefreshToken()
 	}
-	if err := decideRefresh(r); err != nil {
+	if err := checkRefresh(r); err != nil {
 		return invalid, invalidRefreshToken(err)
 	}
 	if p.Scope != nil && !p.Scope.Within(grantedScope(f)) {
@@ -153,9 +153,9 @@ func (s *Service) judge(p presentedToken, now time.Time, r store.RefreshState) (
 	return v, nil
 }
 
-// grantedScope is the scope of a family. A first-party family older than auth.ScopeAccount gives access to
-// the server's own API nevertheless. It has the names in the order of auth.DefaultScope; a later sign-in
-// for only these names has them sorted.
+// grantedScope returns the scope of a family. A first-party family older than auth.ScopeAccount also gives
+// access to the server's own API. Its names are in the order of auth.DefaultScope; a later sign-in for only
+// these names has them sorted.
 func grantedScope(f auth.Family) auth.Scope {
 	if auth.PredatesAccount(f.Client, f.Scope) {
 		return auth.LoginScope
@@ -163,9 +163,9 @@ func grantedScope(f auth.Family) auth.Scope {
 	return f.Scope
 }
 
-// decideRefresh is CheckIssuance for a refresh token, which requires that the client may still
+// checkRefresh is CheckIssuance for a refresh token, which requires that the client may still
 // have one.
-func decideRefresh(r store.RefreshState) error {
+func checkRefresh(r store.RefreshState) error {
 	if !r.Client.UserScope().Has(auth.ScopeOffline) {
 		return errors.New("the client may no longer refresh")
 	}

@@ -38,10 +38,10 @@ type refreshToken struct {
 }
 
 // refreshForm encodes and decodes refresh tokens.
-type refreshForm struct{ tag, next []byte }
+type refreshForm struct{ tagKey, successorKey []byte }
 
 func newRefreshForm(root []byte) refreshForm {
-	return refreshForm{tag: secret.Derive(root, "refresh token tag"), next: secret.Derive(root, "refresh token successor")}
+	return refreshForm{tagKey: secret.Derive(root, "refresh token tag"), successorKey: secret.Derive(root, "refresh token successor")}
 }
 
 func (t refreshToken) body() []byte {
@@ -54,7 +54,7 @@ func (t refreshToken) body() []byte {
 // encode returns the token as text.
 func (f refreshForm) encode(tenant auth.TenantID, t refreshToken) secret.Text {
 	b := t.body()
-	tag := secret.MAC(f.tag, []byte(tenant), b)
+	tag := secret.MAC(f.tagKey, []byte(tenant), b)
 	return secret.Text(RefreshPrefix + secret.Encode(append(b, tag[:tagSize]...)))
 }
 
@@ -68,7 +68,7 @@ func (f refreshForm) decode(tenant auth.TenantID, raw string) (refreshToken, boo
 	if err != nil || len(b) != bodySize+tagSize {
 		return refreshToken{}, false
 	}
-	tag := secret.MAC(f.tag, []byte(tenant), b[:bodySize])
+	tag := secret.MAC(f.tagKey, []byte(tenant), b[:bodySize])
 	if !secret.Equal(string(tag[:tagSize]), string(b[bodySize:])) {
 		return refreshToken{}, false
 	}
@@ -81,7 +81,7 @@ func (f refreshForm) decode(tenant auth.TenantID, raw string) (refreshToken, boo
 
 // successor returns the only token that can follow t.
 func (f refreshForm) successor(tenant auth.TenantID, t refreshToken) refreshToken {
-	next := secret.MAC(f.next, []byte(tenant), t.body())
+	next := secret.MAC(f.successorKey, []byte(tenant), t.body())
 	return refreshToken{family: t.family, generation: t.generation + 1, secret: [32]byte(next)}
 }
 

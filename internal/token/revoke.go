@@ -21,12 +21,12 @@ func (s *Service) End(tx *store.Tx, account auth.AccountID, raw, reason string) 
 	return endFamily(tx, f, reason)
 }
 
-// ErrForeign is returned when a client revokes a token that was issued to another client.
-var ErrForeign = errors.New("the token was issued to another client")
+// ErrOtherClient is returned when a client revokes a token that was issued to another client.
+var ErrOtherClient = errors.New("the token was issued to another client")
 
 // Revoke ends the session and the family of a refresh token (RFC 7009 §2.1) and records an audit
-// event. A token that is malformed, unknown or revoked changes nothing and is no error (§2.2);
-// for one of another client it returns ErrForeign.
+// event. A token that is malformed, unknown or revoked changes nothing and is no error (§2.2). For
+// a token of another client it returns ErrOtherClient.
 func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.ClientID, raw string, actor auth.Actor) error {
 	if _, ok := s.form.decode(tenant, raw); !ok {
 		return nil
@@ -39,7 +39,7 @@ func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.
 		case err != nil:
 			return err
 		case f.Client != client:
-			return ErrForeign
+			return ErrOtherClient
 		}
 		ended, err := endFamily(tx, f, auth.EndLogout)
 		if err != nil || !ended {
@@ -48,7 +48,7 @@ func (s *Service) Revoke(ctx context.Context, tenant auth.TenantID, client auth.
 		return tx.Record(auth.Event{Kind: auth.EventSessionEnded, Actor: actor, Account: f.Account,
 			Detail: map[string]string{"session": string(f.Session), "reason": auth.EndLogout, "client": string(f.Client)}})
 	})
-	if err != nil && !errors.Is(err, ErrForeign) {
+	if err != nil && !errors.Is(err, ErrOtherClient) {
 		return wrapInternal("revoke refresh token", err)
 	}
 	return err

@@ -31,27 +31,26 @@ type Config struct {
 	// Base is the server's own URL without a trailing slash. Issuers are made from it.
 	Base string
 	Now  func() time.Time
-	// Lifetimes hold where a tenant's settings say nothing. Zero fields: access 15
-	// minutes, refresh 14 days idle and 30 days in all.
+	// Lifetimes apply where a tenant has none of its own.
 	Lifetimes auth.Lifetimes
 	// Grace is how long after a rotation a second use of the used token counts as a
-	// race. Zero: every second use is theft, whatever Retry is.
+	// race. Zero: every second use is reuse, even if Retry is set.
 	Grace time.Duration
 	// Retry is how long after a rotation the used token yields the same successor,
 	// while that has not been used. Zero: no longer than Grace.
 	Retry time.Duration
-	// Resources are the ones for which every client may request tokens.
+	// Resources are the resources for which every client may request tokens.
 	Resources []string
 	// ResourceScopes are the scopes of those resources. Any client may be granted them, in
 	// tokens for that resource only.
 	ResourceScopes map[string][]string
-	// Algorithm signs where a tenant's settings say nothing; the ring's when empty.
+	// Algorithm signs the tokens of tenants without the setting. It is that of Keys when empty.
 	Algorithm string
-	// Root is a secret of 32 bytes that all nodes share and that is not in the
-	// database in the clear.
+	// Root is a secret of 32 bytes that all nodes share and that is not stored in the
+	// clear.
 	Root []byte
-	// ObserveRefresh gets the verdict about each refresh token: "rotated", "race", "retry",
-	// "late", "reuse" or "invalid". May be nil.
+	// ObserveRefresh, if set, is called with the verdict about each refresh token: "rotated",
+	// "race", "retry", "late", "reuse" or "invalid".
 	ObserveRefresh func(verdict string)
 	Log            *slog.Logger
 }
@@ -71,7 +70,7 @@ type Service struct {
 
 	resourceScopes map[string][]string
 
-	pairwise       []byte // key of subjects
+	pairwiseKey    []byte
 	opaque         cipher.AEAD
 	observeRefresh func(string)
 	guards         guardCache
@@ -82,11 +81,11 @@ type Service struct {
 // tokens.
 func New(cfg Config) *Service {
 	if len(cfg.Root) != 32 {
-		panic("token: Config.Root is not 32 bytes")
+		panic("token: Config.Root: 32 bytes are required")
 	}
 	s := &Service{
 		db: cfg.DB, keys: cfg.Keys, base: cfg.Base, now: cfg.Now, lifetimes: cfg.Lifetimes,
-		grace: cfg.Grace, resources: cfg.Resources, algorithm: cfg.Algorithm, form: newRefreshForm(cfg.Root), pairwise: secret.Derive(cfg.Root, "pairwise subject"),
+		grace: cfg.Grace, resources: cfg.Resources, algorithm: cfg.Algorithm, form: newRefreshForm(cfg.Root), pairwiseKey: secret.Derive(cfg.Root, "pairwise subject"),
 		opaque: newOpaque(cfg.Root), observeRefresh: cfg.ObserveRefresh, log: cfg.Log,
 	}
 	s.resourceScopes = cfg.ResourceScopes

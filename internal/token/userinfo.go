@@ -16,7 +16,7 @@ import (
 // UserInfoClaims are the claims that a client may receive about the user of an access token.
 type UserInfoClaims struct {
 	Verified
-	Client    auth.Client // as store.UserInfoState has it
+	Client    auth.Client // that of store.UserInfoState
 	account   auth.Account
 	requested []string // claims by name that the client may still request
 }
@@ -31,22 +31,22 @@ func (s *Service) UserInfo(ctx context.Context, tenant auth.TenantID, raw string
 	case v.SessionID == "":
 		return UserInfoClaims{}, auth.Refuse(auth.KindForbidden, auth.CodeNotAnAccount, "the token belongs to a machine, not to a user")
 	}
-	p := UserInfoClaims{Verified: v}
+	claims := UserInfoClaims{Verified: v}
 	err = s.db.ReadOne(ctx, tenant, func(tx *store.Tx) error {
-		seen, err := tx.UserInfoState(auth.SessionID(v.SessionID), auth.ClientID(v.ClientID), v.JTI)
+		state, err := tx.UserInfoState(auth.SessionID(v.SessionID), auth.ClientID(v.ClientID), v.JTI)
 		if err != nil {
 			return err
 		}
-		p.Account, p.Client, p.account, p.requested = seen.Account.ID, seen.Client, seen.Account, seen.Client.AllowedClaims(seen.Session.Claims.UserInfo)
-		if s.Subject(seen.Client, p.Account) != v.Subject {
+		claims.Account, claims.Client, claims.account, claims.requested = state.Account.ID, state.Client, state.Account, state.Client.AllowedClaims(state.Session.Claims.UserInfo)
+		if s.Subject(state.Client, claims.Account) != v.Subject {
 			return invalidToken("the session is another account's")
 		}
-		return checkStatus(tx.Now, v.Claims, store.TokenStatus(seen))
+		return checkStatus(tx.Now, v.Claims, store.TokenStatus(state))
 	})
 	if err != nil {
 		return UserInfoClaims{}, mapNotFound(err)
 	}
-	return p, nil
+	return claims, nil
 }
 
 // verifyForUserInfo verifies a token for the userinfo endpoint, which has two audiences. It verifies the more

@@ -45,7 +45,7 @@ func (s *Service) Verify(ctx context.Context, tenant auth.TenantID, raw string) 
 	case err != nil:
 		return nil, err
 	case v.JKT != "":
-		return nil, invalidToken("it is bound to a key and has no proof")
+		return nil, invalidToken("it is bound to a key and has no DPoP proof")
 	}
 	return RestrictToFirstParty(v)
 }
@@ -78,18 +78,18 @@ func (s *Service) VerifyAudience(ctx context.Context, tenant auth.TenantID, raw,
 	return v.Claims, err
 }
 
-// Introspect is VerifyAudience with the account and client of the token. A caller that got the
-// token in a request also requires the proof of its JKT.
+// Introspect is VerifyAudience with the account and client of the token. A caller that received the
+// token in a request also requires the DPoP proof of its JKT.
 func (s *Service) Introspect(ctx context.Context, tenant auth.TenantID, raw, audience string) (Verified, error) {
 	v, err := s.verifyClaims(ctx, tenant, raw, audience)
 	if err != nil {
 		return Verified{}, err
 	}
-	seen, err := s.readTokenStatus(ctx, tenant, v.Claims)
+	status, err := s.readTokenStatus(ctx, tenant, v.Claims)
 	if err != nil {
 		return Verified{}, mapNotFound(err)
 	}
-	v.Account, v.FirstParty = seen.Account.ID, seen.Client.FirstParty
+	v.Account, v.FirstParty = status.Account.ID, status.Client.FirstParty
 	return v, nil
 }
 
@@ -181,9 +181,9 @@ func mapGuardError(err error) error {
 
 func invalidToken(reason string) error { return refuseToken(errors.New(reason)) }
 
-func refuseToken(why error) error {
+func refuseToken(cause error) error {
 	e := auth.Refuse(auth.KindUnauthenticated, auth.CodeInvalidToken, "The access token is not valid.")
-	e.Err = why
+	e.Err = cause
 	return e
 }
 
@@ -198,37 +198,37 @@ type guardKey struct {
 
 // guardCache holds one guard for each recent tenant and audience.
 type guardCache struct {
-	mu sync.Mutex // guards by
-	by map[guardKey]*guard.Guard
+	mu     sync.Mutex // protects guards
+	guards map[guardKey]*guard.Guard
 }
 
 func (gs *guardCache) get(ctx context.Context, s *Service, key guardKey) (*guard.Guard, error) {
 	gs.mu.Lock()
-	g := gs.by[key]
+	g := gs.guards[key]
 	gs.mu.Unlock()
 	if g != nil {
 		return g, nil
 	}
-	// New fetches the keys, so it runs outside the lock. Two made at once do no harm.
+	// newGuard reads the keys, so it runs outside the lock. Making the same guard twice does no harm.
 	g, err := s.newGuard(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	if made := gs.by[key]; made != nil {
+	if made := gs.guards[key]; made != nil {
 		return made, nil
 	}
-	if gs.by == nil {
-		gs.by = map[guardKey]*guard.Guard{}
+	if gs.guards == nil {
+		gs.guards = map[guardKey]*guard.Guard{}
 	}
-	for t := range gs.by {
-		if len(gs.by) < maxGuards {
+	for t := range gs.guards {
+		if len(gs.guards) < maxGuards {
 			break
 		}
-		delete(gs.by, t) // any one; it is made again when needed
+		delete(gs.guards, t) // any guard; it is made again when needed
 	}
-	gs.by[key] = g
+	gs.guards[key] = g
 	return g, nil
 }
 

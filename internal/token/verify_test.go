@@ -225,7 +225,7 @@ func TestRevoke(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := h.tokens.Revoke(t.Context(), auth.DefaultTenant, other, two.RefreshToken, auth.Actor{}); !errors.Is(err, token.ErrForeign) {
+		if err := h.tokens.Revoke(t.Context(), auth.DefaultTenant, other, two.RefreshToken, auth.Actor{}); !errors.Is(err, token.ErrOtherClient) {
 			t.Errorf("by another client: %v", err)
 		}
 		revoke(auth.FirstParty, "garbage")
