@@ -30,10 +30,10 @@ import (
 type Config struct {
 	DB       *store.DB
 	Hasher   *password.Hasher
-	Policy   password.Policy // a tenant's rules come on top
+	Policy   password.Policy // a tenant may add rules
 	Sessions *session.Service
 	Limiter  limit.Limiter
-	Rates    limit.Rates // those that end in .account
+	Rates    limit.Rates // those whose names end in .account
 	Now      func() time.Time
 	// RegistrationOpen is the default for tenants without the setting.
 	RegistrationOpen bool
@@ -53,7 +53,7 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{cfg: cfg, exports: make(chan struct{}, exportsAtOnce)}
+	return &Service{cfg: cfg, exports: make(chan struct{}, maxConcurrentExports)}
 }
 
 // Get returns the account, or a refusal of KindNotFound.
@@ -80,26 +80,26 @@ func (s *Service) Profile(ctx context.Context, tenant auth.TenantID, id auth.Acc
 // Find returns the account with the email address, in any spelling that signs in to it,
 // or a refusal of KindNotFound.
 func (s *Service) Find(ctx context.Context, tenant auth.TenantID, email string) (auth.Account, error) {
-	e, err := auth.ParseEmail(email)
+	address, err := auth.ParseEmail(email)
 	if err != nil {
 		return auth.Account{}, err
 	}
 	var a auth.Account
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-		a, err = tx.AccountByLogin(e.Login)
+		a, err = tx.AccountByLogin(address.Login)
 		return err
 	})
 	return a, mapNotFound("find account", err)
 }
 
-// maxPage is the maximum number of accounts on one page.
-const maxPage = 500
+// maxPageSize is the maximum number of accounts on one page.
+const maxPageSize = 500
 
 // List pages through the accounts of a tenant by id; a limit of zero or beyond 500
 // means 500.
 func (s *Service) List(ctx context.Context, tenant auth.TenantID, f store.AccountFilter) ([]auth.Account, error) {
-	if f.Limit <= 0 || f.Limit > maxPage {
-		f.Limit = maxPage
+	if f.Limit <= 0 || f.Limit > maxPageSize {
+		f.Limit = maxPageSize
 	}
 	var list []auth.Account
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {

@@ -73,10 +73,10 @@ type ExportedEvent struct {
 }
 
 const (
-	exportPage = 1000
-	exportMost = 20_000 // maximum number of audit lines in an export, the newest
-	// exportsAtOnce is less than the number of SQLite readers, so that exports never use all.
-	exportsAtOnce = 2
+	exportPageSize  = 1000
+	maxExportEvents = 20_000 // of which the newest are exported
+	// maxConcurrentExports is less than the number of SQLite readers, so that exports never use all.
+	maxConcurrentExports = 2
 )
 
 // Export returns all data about the account and records the export. It reads in several
@@ -86,9 +86,9 @@ func (s *Service) Export(ctx context.Context, tenant auth.TenantID, id auth.Acco
 	case s.exports <- struct{}{}:
 		defer func() { <-s.exports }()
 	case <-ctx.Done():
-		return Export{}, auth.Unavailable(ctx.Err(), retryPolicy)
+		return Export{}, auth.Unavailable(ctx.Err(), unavailableRetry)
 	}
-	out, err := s.gather(ctx, tenant, id)
+	out, err := s.gatherExport(ctx, tenant, id)
 	if err != nil {
 		return Export{}, mapNotFound("export account", err)
 	}
@@ -98,22 +98,22 @@ func (s *Service) Export(ctx context.Context, tenant auth.TenantID, id auth.Acco
 	return out, nil
 }
 
-func (s *Service) gather(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (Export, error) {
+func (s *Service) gatherExport(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (Export, error) {
 	var out Export
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
 		out, err = gatherAccount(tx, id)
 		return err
 	})
-	for before := ""; err == nil && len(out.Events) < exportMost; {
+	for before := ""; err == nil && len(out.Events) < maxExportEvents; {
 		var page []auth.Event
 		err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-			page, err = tx.Events(store.EventFilter{Account: id, Before: before, Limit: exportPage})
+			page, err = tx.Events(store.EventFilter{Account: id, Before: before, Limit: exportPageSize})
 			return err
 		})
 		for _, e := range page {
 			out.Events = append(out.Events, exportEvent(e, id))
 		}
-		if len(page) < exportPage {
+		if len(page) < exportPageSize {
 			break
 		}
 		before = page[len(page)-1].ID

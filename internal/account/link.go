@@ -20,16 +20,16 @@ import (
 
 const linkPrefix = "wwl_"
 
-// retryPolicy is the Retry-After when a check is temporarily unavailable.
-const retryPolicy = 5 * time.Second
+// unavailableRetry is the Retry-After when a check is temporarily unavailable.
+const unavailableRetry = 5 * time.Second
 
-// proof is what a link proves.
-type proof struct {
+// linkData is the stored data of a link.
+type linkData struct {
 	Login   string         `json:"login"`             // the address when the link was issued
 	Address string         `json:"address,omitempty"` // the new address of a change
 	Session auth.SessionID `json:"session,omitempty"` // the session that requested the change
 	Flow    auth.FlowID    `json:"flow,omitempty"`    // the flow from whose page the link was requested
-	User    string         `json:"user,omitempty"`    // the digest of the browser, or of the page, that consumed the link
+	Bearer  string         `json:"user,omitempty"`    // the digest of the identity of the bearer who consumed the link
 	Set     string         `json:"set,omitempty"`     // the digest of the password hash that the link has set
 	registrar
 }
@@ -38,7 +38,7 @@ type proof struct {
 type link struct {
 	kind     auth.SingleUseKind
 	account  auth.AccountID // empty: a decoy
-	proof    proof
+	data     linkData
 	token    secret.Text
 	life     time.Duration
 	replaces []string // the digests of the links of the same kind that it replaces; nil: all
@@ -55,12 +55,12 @@ func (l link) issue(tx *store.Tx) (time.Time, error) {
 	if l.account == "" {
 		expires = tx.Now
 	}
-	data, err := json.Marshal(l.proof)
+	text, err := json.Marshal(l.data)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("encode link: %w", err)
 	}
 	err = tx.InsertSingleUse(auth.SingleUse{
-		Kind: l.kind, Digest: secret.Digest(l.token.Reveal()), Account: l.account, Data: string(data),
+		Kind: l.kind, Digest: secret.Digest(l.token.Reveal()), Account: l.account, Data: string(text),
 		CreatedAt: tx.Now, ExpiresAt: expires,
 	})
 	if err != nil {
@@ -81,29 +81,30 @@ func (l link) deletePrevious(tx *store.Tx) error {
 	return nil
 }
 
-// bearer is who presents a link. Programs have no browser.
+// bearer is a presented link with what identifies its bearer. Programs have no browser.
 type bearer struct {
 	token   string
 	browser string
 	page    string // of the link, in a browser without a cookie
 }
 
-// user is the secret by which who consumed the link is recognised, empty for programs.
-func (b bearer) user() string { return cmp.Or(b.browser, b.page) }
+// identity returns the secret that identifies the bearer when the link is used again; empty
+// for programs.
+func (b bearer) identity() string { return cmp.Or(b.browser, b.page) }
 
 // consumeLink consumes a link of one of the kinds and returns its account. If the account
 // may not use it, the error is a refusal that commits: the link stays consumed, and the
 // event is recorded as a failure. If the same browser has just consumed the link, the error
 // is errRepeated.
-func consumeLink(tx *store.Tx, b bearer, event auth.Event, kinds ...auth.SingleUseKind) (auth.SingleUse, proof, auth.Account, error) {
-	var p proof
+func consumeLink(tx *store.Tx, b bearer, event auth.Event, kinds ...auth.SingleUseKind) (auth.SingleUse, linkData, auth.Account, error) {
+	var data linkData
 	use, err := consumeAny(tx, secret.Digest(b.token), kinds)
 	if err != nil && !errors.Is(err, auth.ErrNotFound) {
-		return use, p, auth.Account{}, fmt.Errorf("consume link: %w", err)
+		return use, data, auth.Account{}, fmt.Errorf("consume link: %w", err)
 	}
 	if err != nil {
 		if err := checkRepeated(tx, b, kinds); err != nil {
-			return use, p, auth.Account{}, err
+			return use, data, auth.Account{}, err
 		}
 	}
 	event.Outcome, event.Account = auth.Failure, use.Account
@@ -112,25 +113,25 @@ func consumeLink(tx *store.Tx, b bearer, event auth.Event, kinds ...auth.SingleU
 		if err := tx.Record(event); err != nil {
 			return err
 		}
-		return store.CommitWith(errLink())
+		return store.CommitWith(errInvalidLink())
 	}
 	if err != nil {
-		return use, p, auth.Account{}, refuse("link_unknown_spent_or_expired")
+		return use, data, auth.Account{}, refuse("link_unknown_spent_or_expired")
 	}
-	if err := json.Unmarshal([]byte(use.Data), &p); err != nil {
-		return use, p, auth.Account{}, fmt.Errorf("decode link: %w", err)
+	if err := json.Unmarshal([]byte(use.Data), &data); err != nil {
+		return use, data, auth.Account{}, fmt.Errorf("decode link: %w", err)
 	}
-	a, err := tx.Account(use.Account) // the row goes with its account
+	a, err := tx.Account(use.Account) // deleting an account deletes its links
 	if err != nil {
-		return use, p, a, fmt.Errorf("account of link: %w", err)
+		return use, data, a, fmt.Errorf("read account of link: %w", err)
 	}
 	if a.Disabled() {
-		return use, p, a, refuse("account_disabled")
+		return use, data, a, refuse("account_disabled")
 	}
-	if a.Email.Login != p.Login {
-		return use, p, a, refuse("address_changed")
+	if a.Email.Login != data.Login {
+		return use, data, a, refuse("address_changed")
 	}
-	return use, p, a, nil
+	return use, data, a, nil
 }
 
 // readAny reads a link of one of the kinds, also a consumed one.

@@ -10,7 +10,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// Creation is an account that an operator creates. Without a password it is an
+// Creation is a request of an operator to create an account. Without a password it is an
 // invitation: the mailed link lets the owner choose one, which also verifies the address.
 type Creation struct {
 	Email, Password, Name string
@@ -18,15 +18,15 @@ type Creation struct {
 	Verified bool
 }
 
-// Create creates an account for an operator, whether registration is open or not. It
+// Create creates an account for an operator, even if registration is closed. It
 // replaces an unverified, unused registration. Refusals: email_invalid, name_…,
 // password_refused, email_taken.
 func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, actor auth.Actor) (auth.Account, error) {
-	email, name, err := parsePerson(n.Email, n.Name)
+	email, name, err := parseEmailAndName(n.Email, n.Name)
 	if err != nil {
 		return auth.Account{}, err
 	}
-	hash, err := s.firstHash(ctx, tenant, n.Password, email, name)
+	hash, err := s.hashInitialPassword(ctx, tenant, n.Password, email, name)
 	if err != nil {
 		return auth.Account{}, err
 	}
@@ -37,11 +37,11 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, 
 		if n.Verified {
 			a.EmailVerifiedAt, a.Registrar = tx.Now, ""
 		}
-		if _, err := removeUnproved(tx, email.Login, actor); err != nil {
+		if _, err := removeUnverified(tx, email.Login, actor); err != nil {
 			return err
 		}
 		if err := tx.InsertAccount(a); errors.Is(err, auth.ErrConflict) {
-			return errTaken()
+			return errEmailTaken()
 		} else if err != nil {
 			return err
 		}
@@ -67,8 +67,8 @@ func (s *Service) Create(ctx context.Context, tenant auth.TenantID, n Creation, 
 	return a, nil
 }
 
-// firstHash checks and hashes the password of a new account, if it has one.
-func (s *Service) firstHash(ctx context.Context, tenant auth.TenantID, pw string, email auth.Email, name string) (string, error) {
+// hashInitialPassword checks and hashes the password of a new account, if it has one.
+func (s *Service) hashInitialPassword(ctx context.Context, tenant auth.TenantID, pw string, email auth.Email, name string) (string, error) {
 	if pw == "" {
 		return "", nil
 	}
@@ -80,7 +80,7 @@ func (s *Service) firstHash(ctx context.Context, tenant auth.TenantID, pw string
 }
 
 func (s *Service) sendVerification(tx *store.Tx, a auth.Account, kind auth.MessageKind, token secret.Text) error {
-	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login, registrar: operatorRegistrar}, token: token, life: s.cfg.VerifyLifetime}
+	l := link{kind: auth.UseVerifyEmail, account: a.ID, data: linkData{Login: a.Email.Login, registrar: operatorRegistrar}, token: token, life: s.cfg.VerifyLifetime}
 	expires, err := l.issue(tx)
 	if err != nil {
 		return err
@@ -92,11 +92,11 @@ func (s *Service) sendVerification(tx *store.Tx, a auth.Account, kind auth.Messa
 // credentials, sessions, refresh tokens, links and roles, and mails a notice; audit lines
 // stay. Refusals: wrong_password, rate_limited, not_found, last_administrator.
 func (s *Service) Delete(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, actor auth.Actor) error {
-	p, err := s.verifyPassword(ctx, tenant, id, current, auth.Event{Kind: auth.EventAccountDeleted, Actor: actor})
+	stored, err := s.verifyPassword(ctx, tenant, id, current, auth.Event{Kind: auth.EventAccountDeleted, Actor: actor})
 	if err != nil {
 		return err
 	}
-	return s.remove(ctx, tenant, id, actor, nil, p.reload)
+	return s.remove(ctx, tenant, id, actor, nil, stored.reload)
 }
 
 // Remove deletes an account for an operator, without its password. Refusals: not_found,
@@ -113,7 +113,7 @@ func (s *Service) remove(ctx context.Context, tenant auth.TenantID, id auth.Acco
 				return err
 			}
 			// The rows are deleted with the account, but clients must be notified.
-			if _, err := s.cfg.Sessions.EndAll(tx, id, "", endedBy(id, actor)); err != nil {
+			if _, err := s.cfg.Sessions.EndAll(tx, id, "", endReason(id, actor)); err != nil {
 				return err
 			}
 			if err := tx.DeleteAccount(id); err != nil {

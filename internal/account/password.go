@@ -12,8 +12,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// verifiedOwner is an account whose current password was just verified.
-type verifiedOwner struct {
+// credentials are an account and its password hash, as read before a change.
+type credentials struct {
 	account auth.Account
 	tenant  auth.Tenant
 	hash    string // empty without a password
@@ -21,80 +21,80 @@ type verifiedOwner struct {
 
 // verifyPassword verifies the current password for an operation that a stolen session must
 // not allow. All such operations share the limits of the account for wrong passwords. A
-// wrong password records the event as a failure. Refusals: wrong_password, rate_limited,
+// wrong password is recorded as a failed event. Refusals: wrong_password, rate_limited,
 // not_found.
-func (s *Service) verifyPassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, event auth.Event) (verifiedOwner, error) {
-	buckets := attemptOf("password", tenant, string(id), event.Actor).GuessBuckets(s.cfg.Rates["change.account"])
+func (s *Service) verifyPassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string, event auth.Event) (credentials, error) {
+	buckets := newAttempt("password", tenant, string(id), event.Actor).GuessBuckets(s.cfg.Rates["change.account"])
 	if _, err := limit.TakeAll(ctx, s.cfg.Limiter, buckets...); err != nil {
-		return verifiedOwner{}, err
+		return credentials{}, err
 	}
-	p, right, err := s.comparePassword(ctx, tenant, id, current)
+	stored, right, err := s.comparePassword(ctx, tenant, id, current)
 	if err != nil || right { // only wrong passwords count
 		limit.RefundAll(ctx, s.cfg.Limiter, s.cfg.Log, buckets...)
 	}
 	if err != nil {
-		return verifiedOwner{}, err
+		return credentials{}, err
 	}
 	if !right {
 		event.Outcome, event.Account, event.Detail = auth.Failure, id, map[string]string{"reason": "wrong_password"}
 		if err := s.record(ctx, tenant, event); err != nil {
-			return verifiedOwner{}, err
+			return credentials{}, err
 		}
-		return verifiedOwner{}, errWrongPassword()
+		return credentials{}, errWrongPassword()
 	}
-	return p, nil
+	return stored, nil
 }
 
-func (s *Service) comparePassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string) (verifiedOwner, bool, error) {
-	p, err := s.readCredentials(ctx, tenant, id)
+func (s *Service) comparePassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current string) (credentials, bool, error) {
+	stored, err := s.readCredentials(ctx, tenant, id)
 	if err != nil {
-		return p, false, err
+		return stored, false, err
 	}
-	if p.hash == "" {
+	if stored.hash == "" {
 		_, err := s.cfg.Hasher.VerifyNone(ctx, current)
 		if err != nil {
 			err = password.Refusal("current_password", err)
 		}
-		return p, false, err
+		return stored, false, err
 	}
-	res, err := s.cfg.Hasher.Verify(ctx, p.hash, current)
+	res, err := s.cfg.Hasher.Verify(ctx, stored.hash, current)
 	if err != nil {
-		return p, false, password.Refusal("current_password", err)
+		return stored, false, password.Refusal("current_password", err)
 	}
-	return p, res.OK, nil
+	return stored, res.OK, nil
 }
 
 // readCredentials reads account, tenant and password hash.
-func (s *Service) readCredentials(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (verifiedOwner, error) {
-	var p verifiedOwner
+func (s *Service) readCredentials(ctx context.Context, tenant auth.TenantID, id auth.AccountID) (credentials, error) {
+	var stored credentials
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-		if p.account, err = tx.Account(id); err != nil {
+		if stored.account, err = tx.Account(id); err != nil {
 			return err
 		}
-		if p.tenant, err = tx.CurrentTenant(); err != nil {
+		if stored.tenant, err = tx.CurrentTenant(); err != nil {
 			return err
 		}
-		if p.hash, err = tx.PasswordHash(id); errors.Is(err, auth.ErrNotFound) {
+		if stored.hash, err = tx.PasswordHash(id); errors.Is(err, auth.ErrNotFound) {
 			err = nil
 		}
 		return err
 	})
-	return p, mapNotFound("read account", err)
+	return stored, mapNotFound("read account", err)
 }
 
 // reload reads the account again inside the transaction that acts on it. It refuses if the
 // password was replaced since.
-func (p verifiedOwner) reload(tx *store.Tx) (auth.Account, error) {
-	a, err := tx.Account(p.account.ID)
+func (stored credentials) reload(tx *store.Tx) (auth.Account, error) {
+	a, err := tx.Account(stored.account.ID)
 	if errors.Is(err, auth.ErrNotFound) {
 		return a, auth.AccountNotFound()
 	}
 	if err != nil {
 		return a, err
 	}
-	hash, err := tx.PasswordHash(p.account.ID)
-	if errors.Is(err, auth.ErrNotFound) || err == nil && hash != p.hash {
-		return a, errChanged()
+	hash, err := tx.PasswordHash(stored.account.ID)
+	if errors.Is(err, auth.ErrNotFound) || err == nil && hash != stored.hash {
+		return a, errChangedMeanwhile()
 	}
 	return a, err
 }
@@ -105,18 +105,18 @@ func (p verifiedOwner) reload(tx *store.Tx) (auth.Account, error) {
 // wrong_password, rate_limited, password_refused.
 func (s *Service) ChangePassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, current, next string, actor auth.Actor) (secret.Text, error) {
 	event := auth.Event{Kind: auth.EventPasswordChanged, Actor: actor}
-	p, err := s.verifyPassword(ctx, tenant, id, current, event)
+	stored, err := s.verifyPassword(ctx, tenant, id, current, event)
 	if err != nil {
 		return "", err
 	}
-	hash, err := s.hashPassword(ctx, p.tenant, newPassword{"new_password", next, p.account.Email, p.account.Name})
+	hash, err := s.hashPassword(ctx, stored.tenant, newPassword{"new_password", next, stored.account.Email, stored.account.Name})
 	if err != nil {
 		return "", err
 	}
 	var cookie secret.Text
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		cookie = ""
-		a, err := p.reload(tx)
+		a, err := stored.reload(tx)
 		if err != nil {
 			return err
 		}
@@ -151,11 +151,11 @@ func (s *Service) renew(tx *store.Tx, id auth.AccountID, sid auth.SessionID) (se
 // SetPassword sets a password for an operator, without the current one. It ends every
 // session and mails a notice. Refusals: not_found, password_refused.
 func (s *Service) SetPassword(ctx context.Context, tenant auth.TenantID, id auth.AccountID, pw string, actor auth.Actor) error {
-	p, err := s.readCredentials(ctx, tenant, id)
+	stored, err := s.readCredentials(ctx, tenant, id)
 	if err != nil {
 		return err
 	}
-	hash, err := s.hashPassword(ctx, p.tenant, newPassword{"password", pw, p.account.Email, p.account.Name})
+	hash, err := s.hashPassword(ctx, stored.tenant, newPassword{"password", pw, stored.account.Email, stored.account.Name})
 	if err != nil {
 		return err
 	}

@@ -40,9 +40,9 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 			return auth.Account{}, err
 		}
 		if !email.Public() {
-			return auth.Account{}, errNotPublic()
+			return auth.Account{}, errEmailNotPublic()
 		}
-		if change.proven, err = s.proveChange(ctx, tenant, id, email, p.CurrentPassword, actor); err != nil {
+		if change.credentials, err = s.authorizeChange(ctx, tenant, id, email, p.CurrentPassword, actor); err != nil {
 			return auth.Account{}, err
 		}
 		change.email, change.token = &email, secret.New(linkPrefix)
@@ -55,24 +55,24 @@ func (s *Service) Update(ctx context.Context, tenant auth.TenantID, id auth.Acco
 	return a, mapNotFound("update account", err)
 }
 
-// proveChange verifies the password and limits mails to the new address.
-func (s *Service) proveChange(ctx context.Context, tenant auth.TenantID, id auth.AccountID, email auth.Email, current string, actor auth.Actor) (verifiedOwner, error) {
-	p, err := s.verifyPassword(ctx, tenant, id, current, auth.Event{Kind: auth.EventEmailChangeRequested, Actor: actor})
+// authorizeChange verifies the password and limits mails to the new address.
+func (s *Service) authorizeChange(ctx context.Context, tenant auth.TenantID, id auth.AccountID, email auth.Email, current string, actor auth.Actor) (credentials, error) {
+	stored, err := s.verifyPassword(ctx, tenant, id, current, auth.Event{Kind: auth.EventEmailChangeRequested, Actor: actor})
 	if err != nil {
-		return p, err
+		return stored, err
 	}
-	_, err = limit.TakeAll(ctx, s.cfg.Limiter, attemptOf("change", tenant, email.Login, actor).MailBuckets(s.cfg.Rates["resend.account"])...)
-	return p, err
+	_, err = limit.TakeAll(ctx, s.cfg.Limiter, newAttempt("change", tenant, email.Login, actor).MailBuckets(s.cfg.Rates["resend.account"])...)
+	return stored, err
 }
 
 // profileUpdate is a Patch ready to be written.
 type profileUpdate struct {
-	s      *Service
-	name   *string
-	email  *auth.Email
-	proven verifiedOwner
-	token  secret.Text
-	actor  auth.Actor
+	s           *Service
+	name        *string
+	email       *auth.Email
+	credentials credentials
+	token       secret.Text
+	actor       auth.Actor
 
 	browser string
 }
@@ -83,7 +83,7 @@ func (c profileUpdate) write(tx *store.Tx, id auth.AccountID) (auth.Account, err
 		return a, err
 	}
 	if c.email != nil {
-		if _, err := c.proven.reload(tx); err != nil {
+		if _, err := c.credentials.reload(tx); err != nil {
 			return a, err
 		}
 		if err := c.requestEmailChange(tx, a); err != nil {
@@ -111,15 +111,15 @@ func (c profileUpdate) requestEmailChange(tx *store.Tx, a auth.Account) error {
 		return err
 	}
 	taken := other.ID != "" && other.ID != a.ID
-	if taken { // a proof replaces an unverified registration
+	if taken { // a verified change replaces an unverified registration
 		free, err := isReplaceable(tx, other)
 		if err != nil {
 			return err
 		}
 		taken = !free
 	}
-	p := proof{Login: a.Email.Login, Address: c.email.Address, Session: c.actor.Session, registrar: registrarOf(c.browser, c.actor)}
-	l := link{kind: auth.UseChangeEmail, account: a.ID, proof: p, token: c.token, life: c.s.cfg.VerifyLifetime}
+	data := linkData{Login: a.Email.Login, Address: c.email.Address, Session: c.actor.Session, registrar: registrarOf(c.browser, c.actor)}
+	l := link{kind: auth.UseChangeEmail, account: a.ID, data: data, token: c.token, life: c.s.cfg.VerifyLifetime}
 	expires, err := l.issue(tx)
 	if err != nil {
 		return fmt.Errorf("issue link: %w", err)

@@ -7,18 +7,18 @@ import (
 	"github.com/watchword-auth/watchword/internal/store"
 )
 
-// addressProof describes who verifies an address and which session continues.
-type addressProof struct {
-	registrar bool           // by the registrar, whose sessions and consents stay
+// addressVerification describes how an address was verified and which session continues.
+type addressVerification struct {
+	registrar bool           // the registrar verified it; sessions and consents stay
 	session   auth.SessionID // the session that continues, may be empty
 	reason    string         // why the other sessions end
 }
 
-// proveAddress is the only place that marks the address of an existing account as
-// verified. Unless the registrar verifies it, anything older may belong to another user,
-// so it ends every session, deletes every remember-me token, consent and link. The caller
-// handles passwords.
-func (s *Service) proveAddress(tx *store.Tx, a *auth.Account, p addressProof) error {
+// setVerified marks the address of an existing account as verified; nothing else does. It
+// deletes every link. Unless the registrar verified the address, sessions, remember-me
+// tokens and consents may belong to another user, and setVerified ends or deletes them.
+// The caller handles the password.
+func (s *Service) setVerified(tx *store.Tx, a *auth.Account, p addressVerification) error {
 	first := !a.Verified()
 	a.EmailVerifiedAt, a.Registrar = tx.Now, ""
 	if err := tx.UpdateAccount(*a); err != nil {

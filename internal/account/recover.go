@@ -19,14 +19,14 @@ type LinkRequest struct {
 	Email   string
 	Browser string      // as in Registration
 	Flow    auth.FlowID // as in Registration
-	Again   bool        // the page of the sent mail asks for another one
+	Again   bool        // the user requests another mail, on the page that follows the first
 }
 
 // Forgot mails a link that sets a new password and deletes the previous link. For an
 // address without an account, or with a disabled one, it does the same work and mails
 // nothing. The only refusal is email_invalid.
 func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, r LinkRequest, actor auth.Actor) error {
-	return s.requestLink(ctx, tenant, linkRequest{
+	return s.requestLink(ctx, tenant, pendingLinkRequest{
 		LinkRequest: r,
 		name:        "forgot", rate: s.cfg.Rates["forgot.account"], event: auth.EventPasswordResetRequested, actor: actor,
 		kind: auth.UseResetPassword, mail: auth.MailReset, life: s.cfg.ResetLifetime,
@@ -34,8 +34,8 @@ func (s *Service) Forgot(ctx context.Context, tenant auth.TenantID, r LinkReques
 	})
 }
 
-// linkRequest is an unauthenticated request for a link.
-type linkRequest struct {
+// pendingLinkRequest is a LinkRequest with what its purpose determines.
+type pendingLinkRequest struct {
 	LinkRequest
 	name     string // of the limit
 	from     registrar
@@ -48,14 +48,14 @@ type linkRequest struct {
 	eligible func(auth.Account) bool
 }
 
-// requestLink does the same for every address: one read, a link or a decoy, a mail or a
-// note that there is none, an audit line.
-func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, q linkRequest) error {
+// requestLink executes the same statements for every address: one read, a link or a decoy,
+// a mail or its empty counterpart, an audit line.
+func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, q pendingLinkRequest) error {
 	email, err := auth.ParseEmail(q.Email)
 	if err != nil {
 		return err
 	}
-	a, err := s.attemptByMail(ctx, q.name, tenant, email.Login, q.actor)
+	a, err := s.newMailAttempt(ctx, q.name, tenant, email.Login, q.actor)
 	if err != nil {
 		return err
 	}
@@ -75,14 +75,14 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, q linkR
 		if err != nil && !errors.Is(err, auth.ErrNotFound) {
 			return err
 		}
-		serves := err == nil && q.eligible(a)
-		l, err := q.newLink(tx, a, proof{Login: email.Login, Flow: q.Flow})
+		eligible := err == nil && q.eligible(a)
+		l, err := q.newLink(tx, a, linkData{Login: email.Login, Flow: q.Flow})
 		if err != nil {
 			return err
 		}
 		l.token = token
 		to, mail, event := email.Address, auth.MailNone, auth.Event{Kind: q.event, Outcome: auth.Failure, Actor: q.actor, Account: a.ID}
-		if serves {
+		if eligible {
 			l.account, mail, event.Outcome = a.ID, q.mail, auth.Success
 			to = a.Email.Address // the address of the account, not the spelling of the request
 		}
@@ -107,14 +107,14 @@ func (s *Service) requestLink(ctx context.Context, tenant auth.TenantID, q linkR
 
 // newLink returns the link to issue. A verification link replaces those of the same
 // registrar and belongs to their registration.
-func (q linkRequest) newLink(tx *store.Tx, a auth.Account, p proof) (link, error) {
-	l := link{kind: q.kind, proof: p, life: q.life}
+func (q pendingLinkRequest) newLink(tx *store.Tx, a auth.Account, data linkData) (link, error) {
+	l := link{kind: q.kind, data: data, life: q.life}
 	if q.kind != auth.UseVerifyEmail {
 		return l, nil
 	}
 	own, err := ownLinks(tx, a.ID, q.from)
 	if len(own) > 0 {
-		l.proof.registrar = q.from
+		l.data.registrar = q.from
 	}
 	l.replaces = own
 	return l, err
@@ -134,7 +134,7 @@ func (r PasswordReset) bearer() bearer { return bearer{r.Token, r.Browser, r.Pag
 // Refusal: invalid_link.
 func (s *Service) ResetRequirements(ctx context.Context, tenant auth.TenantID, r PasswordReset) (LinkRequirements, error) {
 	if !secret.Valid(linkPrefix, r.Token) {
-		return LinkRequirements{}, errLink()
+		return LinkRequirements{}, errInvalidLink()
 	}
 	o, err := s.openLink(ctx, tenant, r.bearer(), auth.UseResetPassword)
 	if errors.Is(err, errRepeated) {
@@ -164,7 +164,7 @@ func (s *Service) ResetIn(ctx context.Context, tenant auth.TenantID, r PasswordR
 	if err != nil {
 		return LinkOutcome{}, err
 	}
-	login, now, err := s.loginOfConsumed(ctx, tenant, r.Token)
+	login, now, err := s.readConsumedLogin(ctx, tenant, r.Token)
 	if err != nil {
 		s.cfg.Log.Warn("known-browser cookie not issued", "error", err) // the password is set
 		return out, nil
@@ -175,7 +175,7 @@ func (s *Service) ResetIn(ctx context.Context, tenant auth.TenantID, r PasswordR
 
 func (s *Service) reset(ctx context.Context, tenant auth.TenantID, r PasswordReset, actor auth.Actor) (LinkOutcome, error) {
 	if !secret.Valid(linkPrefix, r.Token) {
-		return LinkOutcome{}, errLink()
+		return LinkOutcome{}, errInvalidLink()
 	}
 	// Opening does not consume the link: an invalid link causes no hashing, and a refused password
 	// does not use up the link.
@@ -190,15 +190,15 @@ func (s *Service) reset(ctx context.Context, tenant auth.TenantID, r PasswordRes
 	var out LinkOutcome
 	err = s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
 		event := auth.Event{Kind: auth.EventPasswordReset, Actor: actor}
-		use, p, a, err := consumeLink(tx, r.bearer(), event, auth.UseResetPassword)
+		use, data, a, err := consumeLink(tx, r.bearer(), event, auth.UseResetPassword)
 		if err != nil {
 			return err
 		}
-		if out, err = recordUser(tx, use, p, r.bearer(), hash); err != nil {
+		if out, err = recordBearer(tx, use, data, r.bearer(), hash); err != nil {
 			return err
 		}
 		if !a.Verified() {
-			if err := s.proveAddress(tx, &a, addressProof{reason: auth.EndReset}); err != nil {
+			if err := s.setVerified(tx, &a, addressVerification{reason: auth.EndReset}); err != nil {
 				return err
 			}
 		}

@@ -8,19 +8,19 @@ import (
 	"github.com/watchword-auth/watchword/internal/password"
 )
 
-// errLink is the refusal of every invalid link, whatever the reason.
-func errLink() error {
+// errInvalidLink is the refusal of every invalid link, whatever the reason.
+func errInvalidLink() error {
 	return auth.Invalid(auth.CodeInvalidLink, "token", "the link is invalid, expired or used; request a new one")
 }
 
-// errNotPublic refuses an address in the operator's own network.
-func errNotPublic() error {
+// errEmailNotPublic refuses an address in the operator's own network.
+func errEmailNotPublic() error {
 	return auth.Invalid(auth.CodeEmailInvalid, "email", "email: the domain must be public, such as example.com")
 }
 
 // errPasswordNeeded requires a password in addition to a link.
 func errPasswordNeeded(m Missing) error {
-	msg := "password: required to set the password of the account"
+	msg := "password: a new password of the account is required"
 	if m == MissingCurrentPassword {
 		msg = "password: the current password of the account is required"
 	}
@@ -35,17 +35,17 @@ func errWrongPassword() error {
 	return e
 }
 
-func errChanged() error {
+func errChangedMeanwhile() error {
 	return auth.Refuse(auth.KindConflict, auth.CodeChangedMeanwhile, "the account was changed concurrently; try again")
 }
 
-func errTaken() error {
+func errEmailTaken() error {
 	e := auth.Refuse(auth.KindConflict, auth.CodeEmailTaken, "another account has this email address")
 	e.Field = "email"
 	return e
 }
 
-// newPassword is a password that an account is to get, and what the policy compares it with.
+// newPassword is a new password of an account, with the values that the policy compares it with.
 type newPassword struct {
 	field, password string // field is the member of the request, for refusals
 	email           auth.Email
@@ -73,7 +73,7 @@ func (s *Service) checkPolicy(t auth.Tenant, p newPassword) error {
 	refusal := auth.Invalid(auth.CodePasswordRefused, p.field, "the password does not meet the policy")
 	for _, r := range reasons {
 		if r.Code == password.ReasonUnavailable {
-			return auth.Unavailable(errors.New("cannot read the list of breached passwords"), retryPolicy)
+			return auth.Unavailable(errors.New("cannot read the list of breached passwords"), unavailableRetry)
 		}
 		refusal.Reasons = append(refusal.Reasons, auth.Reason{Code: r.Code, Msg: r.Message})
 	}

@@ -14,7 +14,7 @@ import (
 // Registration is a request to register an account.
 type Registration struct {
 	Email, Password, Name string
-	Browser               string // the secret by which the browser is known, if it is one
+	Browser               string // the secret of the browser; empty for programs
 	// Flow is the flow from whose page the request came. The link then leads back into it.
 	// Programs have none.
 	Flow auth.FlowID
@@ -26,18 +26,18 @@ type Registration struct {
 //
 // An unverified, unused account has no owner yet. If the same registrar registers it
 // again, it restarts with the new password and a new link. If another registrar registers
-// it, even beyond the limit or after the links have expired, the password is deleted and
+// it, even beyond the limit or after the links expired, the password is deleted and
 // every link leads to a choice of password. A registration never changes an account that
 // an operator created.
 //
 // Refusals: email_invalid, name_…, password_refused, registration_closed.
 func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registration, actor auth.Actor) error {
-	email, name, err := parsePerson(r.Email, r.Name)
+	email, name, err := parseEmailAndName(r.Email, r.Name)
 	if err != nil {
 		return err
 	}
 	if !email.Public() {
-		return errNotPublic()
+		return errEmailNotPublic()
 	}
 	t, err := s.tenant(ctx, tenant)
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *Service) Register(ctx context.Context, tenant auth.TenantID, r Registra
 	return nil
 }
 
-func parsePerson(address, name string) (auth.Email, string, error) {
+func parseEmailAndName(address, name string) (auth.Email, string, error) {
 	email, err := auth.ParseEmail(address)
 	if err != nil {
 		return email, "", err
@@ -154,7 +154,7 @@ func (r *pendingRegistration) start(tx *store.Tx, a auth.Account, own []string) 
 }
 
 func (r *pendingRegistration) sendVerification(tx *store.Tx, a auth.Account, own []string) error {
-	l := link{kind: auth.UseVerifyEmail, account: a.ID, proof: proof{Login: a.Email.Login, Flow: r.flow, registrar: r.registrar},
+	l := link{kind: auth.UseVerifyEmail, account: a.ID, data: linkData{Login: a.Email.Login, Flow: r.flow, registrar: r.registrar},
 		token: r.token, life: r.s.cfg.VerifyLifetime, replaces: own}
 	return r.enqueueLink(tx, a, l, auth.MailVerify, auth.EventRegistered)
 }
@@ -223,7 +223,7 @@ func (r *pendingRegistration) sendClaimLink(tx *store.Tx, a auth.Account) error 
 	if err := (link{kind: auth.UseVerifyEmail, replaces: own}).deletePrevious(tx); err != nil {
 		return err
 	}
-	l := link{kind: auth.UseResetPassword, account: a.ID, proof: proof{Login: a.Email.Login, Flow: r.flow}, token: r.token, life: r.s.cfg.ResetLifetime}
+	l := link{kind: auth.UseResetPassword, account: a.ID, data: linkData{Login: a.Email.Login, Flow: r.flow}, token: r.token, life: r.s.cfg.ResetLifetime}
 	return r.enqueueLink(tx, a, l, auth.MailReset, auth.EventRegisterKnown)
 }
 
@@ -232,7 +232,7 @@ func (r *pendingRegistration) notifyExisting(tx *store.Tx, a auth.Account) error
 	if _, err := tx.CompareAndSwapPassword(a.ID, "", r.hash); err != nil {
 		return err
 	}
-	l := link{kind: auth.UseVerifyEmail, proof: proof{Login: a.Email.Login, Flow: r.flow}, token: r.token}
+	l := link{kind: auth.UseVerifyEmail, data: linkData{Login: a.Email.Login, Flow: r.flow}, token: r.token}
 	return r.enqueueLink(tx, a, l, auth.MailKnownAddress, auth.EventRegisterKnown)
 }
 

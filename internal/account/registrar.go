@@ -55,11 +55,11 @@ func ownLinks(tx *store.Tx, id auth.AccountID, r registrar) ([]string, error) {
 		return own, fmt.Errorf("read links of registrar: %w", err)
 	}
 	for _, use := range uses {
-		var p proof
-		if err := json.Unmarshal([]byte(use.Data), &p); err != nil {
+		var data linkData
+		if err := json.Unmarshal([]byte(use.Data), &data); err != nil {
 			return own, fmt.Errorf("decode link: %w", err)
 		}
-		if p.registrar.equal(r) {
+		if data.registrar.equal(r) {
 			own = append(own, use.Digest)
 		}
 	}
@@ -67,7 +67,7 @@ func ownLinks(tx *store.Tx, id auth.AccountID, r registrar) ([]string, error) {
 }
 
 // contest deletes password and name of an unverified account with a second registrar. Only
-// the mailbox can tell which of the two is the owner, so every link then leads to a choice
+// the mailbox shows which of the two is the owner, so every link then leads to a choice
 // of password.
 func contest(tx *store.Tx, a auth.Account) error {
 	a.Name, a.Registrar = "", contestedRegistrar
@@ -93,9 +93,9 @@ func inUse(tx *store.Tx, t auth.Tenant, a auth.Account) (bool, error) {
 	return t.Settings.AllowUnverified || !a.LastLoginAt.IsZero() || len(roles) > 0, err
 }
 
-// removeUnproved deletes the account of a login if it is unverified, unused and not
+// removeUnverified deletes the account of a login if it is unverified, unused and not
 // created by an operator. It reports whether the login is free.
-func removeUnproved(tx *store.Tx, login string, actor auth.Actor) (bool, error) {
+func removeUnverified(tx *store.Tx, login string, actor auth.Actor) (bool, error) {
 	a, err := tx.AccountByLogin(login)
 	if errors.Is(err, auth.ErrNotFound) {
 		return true, nil
@@ -113,8 +113,8 @@ func removeUnproved(tx *store.Tx, login string, actor auth.Actor) (bool, error) 
 	return true, tx.Record(event)
 }
 
-// isReplaceable reports whether an account is only a registration. It has never signed in,
-// so it has no sessions.
+// isReplaceable reports whether an account is only a registration. Its user has never signed
+// in, so it has no sessions.
 func isReplaceable(tx *store.Tx, a auth.Account) (bool, error) {
 	if a.Verified() || a.Disabled() {
 		return false, nil

@@ -17,8 +17,8 @@ import (
 
 // A browser sends the same request twice when its user clicks twice, goes back or retries
 // after a lost response. It then shows the second response. So the second request changes
-// nothing and has the outcome of the first (docs/decisions/073-repeated-acts.md). Another
-// browser, and every program, gets what a consumed secret gets.
+// nothing and has the outcome of the first (docs/decisions/073-repeated-acts.md). For
+// programs and other browsers a consumed link is an invalid link.
 
 const (
 	// formWindow is short, since a user may ask for another mail a little later.
@@ -37,8 +37,8 @@ type submission struct {
 }
 
 // record returns errRepeated if the browser has just sent the same form with the same
-// fields. The digest is keyed with the secret of the browser, which is not stored, so nobody
-// can test guesses of a password against it.
+// fields. The digest is keyed with the secret of the browser, which is not stored, so
+// guesses of a password cannot be tested against it.
 func (f submission) record(tx *store.Tx, fields ...string) error {
 	if f.browser == "" || f.page == "" {
 		return nil
@@ -66,23 +66,23 @@ type LinkOutcome struct {
 	Known secret.Text
 }
 
-// recordUser records which browser consumed a link and the hash of the password that the link
+// recordBearer records which browser consumed a link and the hash of the password that the link
 // has set, if it has.
-func recordUser(tx *store.Tx, use auth.SingleUse, p proof, b bearer, hash string) (LinkOutcome, error) {
-	returnTo, err := ownFlow(tx, p.Flow, b.browser)
+func recordBearer(tx *store.Tx, use auth.SingleUse, data linkData, b bearer, hash string) (LinkOutcome, error) {
+	returnTo, err := ownFlow(tx, data.Flow, b.browser)
 	out := LinkOutcome{Flow: returnTo, PasswordSet: hash != ""}
-	if err != nil || b.user() == "" {
+	if err != nil || b.identity() == "" {
 		return out, err
 	}
-	p.User = secret.Digest(b.user())
+	data.Bearer = secret.Digest(b.identity())
 	if hash != "" {
-		p.Set = secret.Digest(hash)
+		data.Set = secret.Digest(hash)
 	}
-	data, err := json.Marshal(p)
+	text, err := json.Marshal(data)
 	if err != nil {
 		return out, fmt.Errorf("encode link: %w", err)
 	}
-	return out, tx.AnnotateSingleUse(use.Kind, use.Digest, string(data))
+	return out, tx.AnnotateSingleUse(use.Kind, use.Digest, string(text))
 }
 
 // ownFlow returns a flow if the browser can return to it, else the zero value.
@@ -112,11 +112,11 @@ func checkRepeated(tx *store.Tx, b bearer, kinds []auth.SingleUseKind) error {
 	return cmp.Or(err, errRepeated)
 }
 
-// findUsed returns a link that the same browser has just consumed and whose effect stands,
-// with the hash of the password that it has set. It returns ErrNotFound for every other link.
+// findUsed returns a link that the same browser has just consumed and whose change is still
+// in effect, with the hash of the password that it has set. It returns ErrNotFound for every other link.
 func findUsed(tx *store.Tx, b bearer, kinds []auth.SingleUseKind) (usedLink, error) {
 	var u usedLink
-	if b.user() == "" {
+	if b.identity() == "" {
 		return u, auth.ErrNotFound
 	}
 	use, err := readAny(tx, secret.Digest(b.token), kinds)
@@ -126,39 +126,39 @@ func findUsed(tx *store.Tx, b bearer, kinds []auth.SingleUseKind) (usedLink, err
 	if use.UsedAt.IsZero() || !tx.Now.Before(use.UsedAt.Add(linkWindow)) {
 		return u, auth.ErrNotFound
 	}
-	if err := json.Unmarshal([]byte(use.Data), &u.proof); err != nil {
+	if err := json.Unmarshal([]byte(use.Data), &u.data); err != nil {
 		return u, fmt.Errorf("decode link: %w", err)
 	}
-	if !secret.Equal(u.proof.User, secret.Digest(b.user())) {
+	if !secret.Equal(u.data.Bearer, secret.Digest(b.identity())) {
 		return u, auth.ErrNotFound
 	}
 	a, err := tx.Account(use.Account)
 	if err != nil {
 		return u, err
 	}
-	if a.Disabled() || a.Email.Login != u.proof.loginAfter(use.Kind) {
+	if a.Disabled() || a.Email.Login != u.data.loginAfter(use.Kind) {
 		return u, auth.ErrNotFound
 	}
-	if u.proof.Set == "" {
+	if u.data.Set == "" {
 		return u, nil
 	}
-	if u.hash, err = tx.PasswordHash(a.ID); err == nil && secret.Digest(u.hash) != u.proof.Set {
+	if u.hash, err = tx.PasswordHash(a.ID); err == nil && secret.Digest(u.hash) != u.data.Set {
 		err = auth.ErrNotFound
 	}
 	return u, err
 }
 
 type usedLink struct {
-	proof proof
-	hash  string
+	data linkData
+	hash string
 }
 
 // loginAfter returns the login of the account once the link is consumed.
-func (p proof) loginAfter(kind auth.SingleUseKind) string {
+func (data linkData) loginAfter(kind auth.SingleUseKind) string {
 	if kind != auth.UseChangeEmail {
-		return p.Login
+		return data.Login
 	}
-	email, _ := auth.ParseEmail(p.Address)
+	email, _ := auth.ParseEmail(data.Address)
 	return email.Login
 }
 
@@ -169,17 +169,17 @@ func (s *Service) repeatLink(ctx context.Context, tenant auth.TenantID, b bearer
 	var u usedLink
 	err := s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
 		if u, err = findUsed(tx, b, kinds); err == nil {
-			out.Flow, err = ownFlow(tx, u.proof.Flow, b.browser)
+			out.Flow, err = ownFlow(tx, u.data.Flow, b.browser)
 		}
 		return err
 	})
 	if errors.Is(err, auth.ErrNotFound) {
-		return LinkOutcome{}, errLink()
+		return LinkOutcome{}, errInvalidLink()
 	}
 	if err != nil {
 		return LinkOutcome{}, fmt.Errorf("read consumed link: %w", err)
 	}
-	out.PasswordSet = u.proof.Set != ""
+	out.PasswordSet = u.data.Set != ""
 	if pw == "" || !out.PasswordSet {
 		return out, nil
 	}
@@ -188,7 +188,7 @@ func (s *Service) repeatLink(ctx context.Context, tenant auth.TenantID, b bearer
 		return LinkOutcome{}, password.Refusal("password", err)
 	}
 	if !res.OK {
-		return LinkOutcome{}, errLink()
+		return LinkOutcome{}, errInvalidLink()
 	}
 	return out, nil
 }

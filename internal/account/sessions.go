@@ -30,7 +30,7 @@ func (s *Service) Sessions(ctx context.Context, tenant auth.TenantID, id auth.Ac
 // another account and one that has ended are not_found.
 func (s *Service) EndSession(ctx context.Context, tenant auth.TenantID, id auth.AccountID, sid auth.SessionID, actor auth.Actor) error {
 	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		if err := s.cfg.Sessions.End(tx, id, sid, endedBy(id, actor)); err != nil {
+		if err := s.cfg.Sessions.End(tx, id, sid, endReason(id, actor)); err != nil {
 			return err
 		}
 		return tx.Record(auth.Event{Kind: auth.EventSessionEnded, Actor: actor, Account: id, Detail: map[string]string{"session": string(sid)}})
@@ -49,7 +49,7 @@ func (s *Service) EndOtherSessions(ctx context.Context, tenant auth.TenantID, id
 		if _, err = tx.Account(id); err != nil {
 			return err
 		}
-		if n, err = s.cfg.Sessions.EndAll(tx, id, keep, endedBy(id, actor)); err != nil {
+		if n, err = s.cfg.Sessions.EndAll(tx, id, keep, endReason(id, actor)); err != nil {
 			return err
 		}
 		detail := map[string]string{"ended": strconv.FormatInt(n, 10), "kept": string(keep)}
@@ -61,7 +61,7 @@ func (s *Service) EndOtherSessions(ctx context.Context, tenant auth.TenantID, id
 	return n, nil
 }
 
-func endedBy(id auth.AccountID, actor auth.Actor) string {
+func endReason(id auth.AccountID, actor auth.Actor) string {
 	if actor.Account() == id {
 		return auth.EndByOwner
 	}

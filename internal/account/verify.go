@@ -21,7 +21,7 @@ type Verification struct {
 	Password string
 	Browser  string           // the secret of the browser that opened the link
 	Page     string           // the secret of the page of the link, which its form sends back
-	SignedIn []auth.AccountID // the accounts signed in there
+	SignedIn []auth.AccountID // the accounts signed in in that browser
 	// Program is set for an API client, which vouches for the password of its user. A page
 	// must not set it: anyone who reads the mail can open a link. It has no effect on a
 	// change of address.
@@ -49,7 +49,7 @@ type LinkRequirements struct {
 	Used *LinkOutcome
 }
 
-// bearer is who presents the link, as far as a repeated use is concerned.
+// bearer returns the link with what identifies its bearer.
 func (v Verification) bearer() bearer {
 	if v.Program {
 		return bearer{token: v.Token}
@@ -58,19 +58,19 @@ func (v Verification) bearer() bearer {
 }
 
 // VerifyEmail consumes a link that verifies an address: that of a registration, or the new
-// one of a change. It verifies that address for that account and nothing else; it signs
-// nobody in.
+// one of a change. It verifies only that address for that account. It does not sign the
+// user in.
 //
 // The password of the registration stays only if the link is opened in the browser that
-// registered, or by a program while nobody else has registered the address or used the
-// account. Otherwise a password is required
+// registered, or by a program while no other registrar has registered the address and the
+// account is unused. Otherwise a password is required
 // (docs/decisions/043-passwords-older-than-the-proof.md).
 //
 // Refusals: invalid_link, password_needed and password_refused, which leave the link
 // usable; wrong_password and rate_limited for a change of address.
 func (s *Service) VerifyEmail(ctx context.Context, tenant auth.TenantID, r Verification, actor auth.Actor) (LinkOutcome, error) {
 	if !secret.Valid(linkPrefix, r.Token) {
-		return LinkOutcome{}, errLink()
+		return LinkOutcome{}, errInvalidLink()
 	}
 	v := pendingVerification{s: s, Verification: r, actor: actor}
 	err := v.verify(ctx, tenant)
@@ -84,7 +84,7 @@ func (s *Service) VerifyEmail(ctx context.Context, tenant auth.TenantID, r Verif
 // Refusal: invalid_link.
 func (s *Service) VerifyRequirements(ctx context.Context, tenant auth.TenantID, r Verification) (LinkRequirements, error) {
 	if !secret.Valid(linkPrefix, r.Token) {
-		return LinkRequirements{}, errLink()
+		return LinkRequirements{}, errInvalidLink()
 	}
 	o, err := s.openLink(ctx, tenant, r.bearer(), auth.UseVerifyEmail, auth.UseChangeEmail)
 	if errors.Is(err, errRepeated) {
@@ -96,16 +96,16 @@ func (s *Service) VerifyRequirements(ctx context.Context, tenant auth.TenantID, 
 	}
 	n := LinkRequirements{Address: o.account.Email.Address, Flow: o.flow}
 	if o.use.Kind == auth.UseChangeEmail {
-		n.Address = o.proof.Address
+		n.Address = o.data.Address
 	}
 	err = s.cfg.DB.Read(ctx, tenant, func(tx *store.Tx) (err error) {
-		n.Missing, err = pendingVerification{s: s, Verification: r}.missing(tx, o.use.Kind, o.proof, o.account)
+		n.Missing, err = pendingVerification{s: s, Verification: r}.missing(tx, o.use.Kind, o.data, o.account)
 		return err
 	})
 	if err != nil {
 		return LinkRequirements{}, fmt.Errorf("read link: %w", err)
 	}
-	n.Invited = n.Missing == MissingPassword && o.proof.registrar.equal(operatorRegistrar)
+	n.Invited = n.Missing == MissingPassword && o.data.registrar.equal(operatorRegistrar)
 	return n, nil
 }
 
@@ -113,9 +113,9 @@ func (s *Service) VerifyRequirements(ctx context.Context, tenant auth.TenantID, 
 type pendingVerification struct {
 	s *Service
 	Verification
-	hash   string // of the new password
-	proved bool   // the current password was correct
-	actor  auth.Actor
+	hash             string // of the new password
+	passwordVerified bool   // the current password was correct
+	actor            auth.Actor
 
 	outcome LinkOutcome
 }
@@ -140,7 +140,7 @@ func (v *pendingVerification) usePassword(ctx context.Context, tenant auth.Tenan
 	}
 	if o.use.Kind == auth.UseChangeEmail {
 		_, err := v.s.verifyPassword(ctx, tenant, o.account.ID, v.Password, auth.Event{Kind: auth.EventEmailChanged, Actor: v.actor})
-		v.proved = err == nil
+		v.passwordVerified = err == nil
 		return err
 	}
 	v.hash, err = v.s.hashPassword(ctx, o.tenant, newPassword{"password", v.Password, o.account.Email, o.account.Name})
@@ -148,24 +148,24 @@ func (v *pendingVerification) usePassword(ctx context.Context, tenant auth.Tenan
 }
 
 func (v *pendingVerification) write(tx *store.Tx) error {
-	use, p, a, err := consumeLink(tx, v.bearer(), auth.Event{Kind: auth.EventVerified, Actor: v.actor}, auth.UseVerifyEmail, auth.UseChangeEmail)
+	use, data, a, err := consumeLink(tx, v.bearer(), auth.Event{Kind: auth.EventVerified, Actor: v.actor}, auth.UseVerifyEmail, auth.UseChangeEmail)
 	if err != nil {
 		return err
 	}
-	missing, err := v.missing(tx, use.Kind, p, a)
+	missing, err := v.missing(tx, use.Kind, data, a)
 	if err != nil {
 		return err
 	}
-	if missing == MissingCurrentPassword && !v.proved || missing == MissingPassword && v.hash == "" {
+	if missing == MissingCurrentPassword && !v.passwordVerified || missing == MissingPassword && v.hash == "" {
 		return errPasswordNeeded(missing)
 	}
-	if v.outcome, err = recordUser(tx, use, p, v.bearer(), v.hash); err != nil {
+	if v.outcome, err = recordBearer(tx, use, data, v.bearer(), v.hash); err != nil {
 		return err
 	}
 	if use.Kind == auth.UseChangeEmail {
-		return v.s.finishChange(tx, a, p, v.actor)
+		return v.s.finishChange(tx, a, data, v.actor)
 	}
-	if err := v.s.proveAddress(tx, &a, addressProof{registrar: v.hash == "" && p.isBrowser(v.Browser), reason: auth.EndProved}); err != nil {
+	if err := v.s.setVerified(tx, &a, addressVerification{registrar: v.hash == "" && data.isBrowser(v.Browser), reason: auth.EndProved}); err != nil {
 		return err
 	}
 	if v.hash != "" {
@@ -177,9 +177,9 @@ func (v *pendingVerification) write(tx *store.Tx) error {
 }
 
 // missing returns what is required in addition to the link.
-func (v pendingVerification) missing(tx *store.Tx, kind auth.SingleUseKind, p proof, a auth.Account) (Missing, error) {
+func (v pendingVerification) missing(tx *store.Tx, kind auth.SingleUseKind, data linkData, a auth.Account) (Missing, error) {
 	if kind == auth.UseChangeEmail {
-		if p.isBrowser(v.Browser) || slices.Contains(v.SignedIn, a.ID) {
+		if data.isBrowser(v.Browser) || slices.Contains(v.SignedIn, a.ID) {
 			return MissingNothing, nil
 		}
 		return MissingCurrentPassword, nil
@@ -188,7 +188,7 @@ func (v pendingVerification) missing(tx *store.Tx, kind auth.SingleUseKind, p pr
 	if errors.Is(err, auth.ErrNotFound) {
 		return MissingPassword, nil
 	}
-	if err != nil || p.isBrowser(v.Browser) {
+	if err != nil || data.isBrowser(v.Browser) {
 		return MissingNothing, err
 	}
 	if !v.Program {
@@ -208,7 +208,7 @@ func (v pendingVerification) missing(tx *store.Tx, kind auth.SingleUseKind, p pr
 // openedLink is a valid link with its account and tenant.
 type openedLink struct {
 	use     auth.SingleUse
-	proof   proof
+	data    linkData
 	account auth.Account
 	tenant  auth.Tenant
 	flow    auth.Flow // as in LinkOutcome
@@ -222,24 +222,24 @@ func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, b bearer, 
 		o = openedLink{}
 		o.use, err = readAny(tx, secret.Digest(b.token), kinds)
 		if errors.Is(err, auth.ErrNotFound) || err == nil && (o.use.Account == "" || !o.use.UsedAt.IsZero() || !tx.Now.Before(o.use.ExpiresAt)) {
-			return cmp.Or(checkRepeated(tx, b, kinds), errLink())
+			return cmp.Or(checkRepeated(tx, b, kinds), errInvalidLink())
 		}
 		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal([]byte(o.use.Data), &o.proof); err != nil {
+		if err := json.Unmarshal([]byte(o.use.Data), &o.data); err != nil {
 			return fmt.Errorf("decode link: %w", err)
 		}
 		if o.account, err = tx.Account(o.use.Account); err != nil {
 			return err
 		}
-		if o.account.Disabled() || o.account.Email.Login != o.proof.Login {
-			return errLink()
+		if o.account.Disabled() || o.account.Email.Login != o.data.Login {
+			return errInvalidLink()
 		}
 		if o.tenant, err = tx.CurrentTenant(); err != nil {
 			return err
 		}
-		o.flow, err = ownFlow(tx, o.proof.Flow, b.browser)
+		o.flow, err = ownFlow(tx, o.data.Flow, b.browser)
 		return err
 	})
 	if err != nil {
@@ -251,14 +251,14 @@ func (s *Service) openLink(ctx context.Context, tenant auth.TenantID, b bearer, 
 // finishChange changes the address of the account to the one that was just verified, even
 // if an unverified, unused registration has it. It deletes links to the old address and
 // ends every session except the one that requested the change.
-func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth.Actor) error {
-	email, err := auth.ParseEmail(p.Address)
+func (s *Service) finishChange(tx *store.Tx, a auth.Account, data linkData, actor auth.Actor) error {
+	email, err := auth.ParseEmail(data.Address)
 	if err != nil {
 		return err
 	}
 	free := email.Login == a.Email.Login
 	if !free {
-		if free, err = removeUnproved(tx, email.Login, actor); err != nil {
+		if free, err = removeUnverified(tx, email.Login, actor); err != nil {
 			return err
 		}
 	}
@@ -267,11 +267,11 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth
 		if err := tx.Record(event); err != nil {
 			return err
 		}
-		return store.CommitWith(errLink())
+		return store.CommitWith(errInvalidLink())
 	}
 	old := a
 	a.Email = email
-	if err := s.proveAddress(tx, &a, addressProof{session: p.Session, reason: auth.EndEmail}); err != nil {
+	if err := s.setVerified(tx, &a, addressVerification{session: data.Session, reason: auth.EndEmail}); err != nil {
 		return err
 	}
 	if err := tx.Notify(old, auth.MailEmailChanged, auth.Mail{NewEmail: email.Address, IP: actor.IP}); err != nil {
@@ -284,7 +284,7 @@ func (s *Service) finishChange(tx *store.Tx, a auth.Account, p proof, actor auth
 // same registrar. For every other address it does the same work and mails nothing. The
 // only refusal is email_invalid.
 func (s *Service) Resend(ctx context.Context, tenant auth.TenantID, r LinkRequest, actor auth.Actor) error {
-	return s.requestLink(ctx, tenant, linkRequest{
+	return s.requestLink(ctx, tenant, pendingLinkRequest{
 		LinkRequest: r,
 		name:        "resend", from: registrarOf(r.Browser, actor), rate: s.cfg.Rates["resend.account"], event: auth.EventVerificationSent, actor: actor,
 		kind: auth.UseVerifyEmail, mail: auth.MailVerify, life: s.cfg.VerifyLifetime,
