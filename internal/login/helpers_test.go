@@ -165,3 +165,74 @@ func (h *fixture) observeRefusal(email, pw string) answer {
 	}
 	return answer{e.Kind, string(e.Code), e.Error(), e.Field, len(e.Reasons), e.RetryAfter, h.hasher.Stats().Done - hashes, len(h.events("")) - audit}
 }
+
+// browser is a browser with its two cookies.
+type browser struct {
+	h                  *fixture
+	cookie, rememberMe string
+}
+
+func (v *browser) sessions() []session.SignedIn {
+	v.h.t.Helper()
+	list, err := v.h.sessions.FindAll(v.h.t.Context(), tenant, v.cookie)
+	v.h.requireOK(err)
+	return list
+}
+
+func (v *browser) signIn(email, pw string, remember bool) (login.SignedIn, error) {
+	v.h.t.Helper()
+	b := flow.Browser{Sessions: v.sessions(), Actor: browserActor}
+	e, err := v.h.SignInBrowser(v.h.t.Context(), login.PasswordForm{FormRef: v.h.newSignInForm(b), Email: email, Password: pw, Remember: remember, RememberMe: v.rememberMe})
+	v.keepCookies(e)
+	return e, err
+}
+
+// newSignInForm starts a flow and returns what its sign-in form sends back.
+func (h *fixture) newSignInForm(b flow.Browser) flow.FormRef {
+	h.t.Helper()
+	b.EnsureSecret()
+	step, err := h.flows.Start(h.t.Context(), tenant, auth.FlowAccount, b)
+	h.requireOK(err)
+	return flow.FormRef{Tenant: tenant, Flow: step.Flow.ID, CSRF: step.CSRF, Browser: b}
+}
+
+func (v *browser) requireSignIn(email string, remember bool) auth.Session {
+	v.h.t.Helper()
+	e, err := v.signIn(email, good, remember)
+	v.h.requireOK(err)
+	return e.Session
+}
+
+func (v *browser) keepCookies(e login.SignedIn) {
+	if e.Cookie != "" {
+		v.cookie = e.Cookie
+	}
+	if e.RememberMe != "" {
+		v.rememberMe = e.RememberMe.Reveal()
+	}
+}
+
+func (v *browser) resume() (login.SignedIn, error) {
+	v.h.t.Helper()
+	e, err := v.h.Resume(v.h.t.Context(), tenant, v.rememberMe, v.sessions(), browserActor)
+	v.keepCookies(e)
+	return e, err
+}
+
+// reopen is the browser after it was closed: only the remember-me cookie is left.
+func (v *browser) reopen() *browser { return &browser{h: v.h, rememberMe: v.rememberMe} }
+
+func (v *browser) accounts() (names []auth.AccountID) {
+	v.h.t.Helper()
+	for _, s := range v.sessions() {
+		names = append(names, s.Account.ID)
+	}
+	return names
+}
+
+func (h *fixture) endAllSessions(id auth.AccountID, except auth.SessionID) error {
+	return h.db.Write(h.t.Context(), tenant, func(tx *store.Tx) error {
+		_, err := h.sessions.EndAll(tx, id, except, auth.EndPassword)
+		return err
+	})
+}

@@ -3,9 +3,7 @@ package token
 import (
 	"context"
 	"errors"
-	"time"
 
-	"github.com/watchword-auth/watchword/guard"
 	"github.com/watchword-auth/watchword/internal/auth"
 	"github.com/watchword-auth/watchword/internal/secret"
 	"github.com/watchword-auth/watchword/internal/store"
@@ -42,28 +40,4 @@ func (s *Service) IntrospectRefresh(ctx context.Context, tenant auth.TenantID, r
 		return auth.Family{}, "", wrapInternal("inspect refresh token", err)
 	}
 	return f, subject, nil
-}
-
-// RevokeAccess revokes an access token. Verify and introspection refuse it at once; resource
-// servers that verify tokens by themselves accept it until it expires. The caller has verified
-// the token.
-func (s *Service) RevokeAccess(ctx context.Context, tenant auth.TenantID, c Verified, actor auth.Actor) error {
-	// A little longer than the token itself, because verifiers allow for clock skew.
-	until := c.ExpiresAt.Add(guard.DefaultLeeway + time.Minute)
-	err := s.db.Write(ctx, tenant, func(tx *store.Tx) error {
-		err := tx.InsertSingleUse(auth.SingleUse{Kind: auth.UseRevokedAccess, Digest: c.JTI, Client: auth.ClientID(c.ClientID), Data: "{}",
-			CreatedAt: tx.Now, ExpiresAt: until, UsedAt: tx.Now})
-		if errors.Is(err, auth.ErrConflict) {
-			return nil // revoked before
-		}
-		if err != nil {
-			return err
-		}
-		return tx.Record(auth.Event{Kind: auth.EventTokenRevoked, Actor: actor, Account: c.Account,
-			Detail: map[string]string{"client": c.ClientID, "jti": c.JTI}})
-	})
-	if err != nil {
-		return wrapInternal("revoke access token", err)
-	}
-	return nil
 }

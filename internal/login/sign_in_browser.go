@@ -247,34 +247,3 @@ func (s *Service) endSession(tx *store.Tx, v session.SignedIn, reason string) er
 	}
 	return err
 }
-
-// SignOutBrowser signs one account of the browser out, or all of them when which is empty. It
-// returns the new value of the session cookie, empty when no account is left. Remember-me cookies
-// of the accounts that were signed out are invalid afterwards.
-func (s *Service) SignOutBrowser(ctx context.Context, tenant auth.TenantID, browser []session.SignedIn, which auth.SessionID, actor auth.Actor) (string, error) {
-	var cookie string
-	err := s.cfg.DB.Write(ctx, tenant, func(tx *store.Tx) error {
-		left, err := s.signOut(tx, browser, which, actor)
-		cookie = session.FormatCookie(left)
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("log out: %w", err)
-	}
-	return cookie, nil
-}
-
-// signOut ends one session of the browser, or all when which is empty, and records each. It
-// returns the sessions that are left.
-func (s *Service) signOut(tx *store.Tx, browser []session.SignedIn, which auth.SessionID, actor auth.Actor) ([]session.SignedIn, error) {
-	ended, left, err := s.cfg.Sessions.SignOut(tx, browser, which)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range ended {
-		if err := recordLogout(tx, v.Account.ID, v.Session.ID, actor); err != nil {
-			return nil, err
-		}
-	}
-	return left, nil
-}

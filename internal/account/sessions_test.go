@@ -59,23 +59,6 @@ func TestAttack_SE_10_RT_07_DisableAndDelete(t *testing.T) {
 	})
 }
 
-func TestCreate(t *testing.T) {
-	each(t, func(t *testing.T, h *fixture) {
-		a, err := h.Create(t.Context(), tenant, account.Creation{Email: "alice@example.test", Password: good, Name: "Alice", Verified: true}, admin)
-		h.requireOK(err)
-		if !a.Verified() || !h.passwordMatches("alice@example.test", good) || len(h.takeMails()) != 0 {
-			t.Errorf("account %+v", a)
-		}
-		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "ALICE@example.test", Password: good}, admin)
-		h.requireRefused(err, "email_taken")
-		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "bob@example.test", Password: "password1"}, admin)
-		h.requireRefused(err, "password_refused")
-		_, err = h.Create(t.Context(), tenant, account.Creation{Email: "bob@example.test", Password: good}, admin)
-		h.requireOK(err)
-		h.requireOK(h.verify(h.requireMail(auth.MailVerify, "bob@example.test").Token, alice))
-	}, func(c *account.Config) { c.RegistrationOpen = false })
-}
-
 func TestEndSessions(t *testing.T) {
 	each(t, func(t *testing.T, h *fixture) {
 		a, b := h.newMember("alice@example.test", good), h.newMember("bob@example.test", good)
