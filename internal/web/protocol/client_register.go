@@ -10,11 +10,10 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// The registration of clients by themselves: JSON bodies (RFC 7591, RFC 7592), bearer
-// tokens of their own, no cookies.
+// Dynamic client registration (RFC 7591, RFC 7592) has JSON bodies and registration access tokens.
 
-// readRegistration reads the request. What the body may hold is a rule of the protocol, so
-// the service reads it.
+// readRegistration reads the request. The service parses the body, since its members are a rule of
+// the protocol.
 func readRegistration(ex *router.Exchange, r *http.Request) (in client.RegisterRequest, err error) {
 	in = client.RegisterRequest{Tenant: ex.Tenant.ID, Client: auth.ClientID(r.PathValue("client_id")), Authorization: r.Header["Authorization"], Actor: ex.RequestActor()}
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
@@ -36,7 +35,7 @@ func (s *Handlers) ClientRegister(ex *router.Exchange, r *http.Request) error {
 	return writeOAuth(ex, http.StatusCreated, v)
 }
 
-// ClientRead reads a registration (RFC 7592 §2.1).
+// ClientRead returns a registration (RFC 7592 §2.1).
 func (s *Handlers) ClientRead(ex *router.Exchange, r *http.Request) error {
 	in, err := readRegistration(ex, r)
 	if err != nil {
@@ -77,7 +76,7 @@ func (s *Handlers) ClientUnregister(ex *router.Exchange, r *http.Request) error 
 	return nil
 }
 
-// WriteRegistrationError answers in the words of RFC 7591 §3.2.2 and RFC 6750 §3.
+// WriteRegistrationError writes an error as in RFC 7591 §3.2.2 and RFC 6750 §3.
 func WriteRegistrationError(ex *router.Exchange, err error) {
 	e, ok := errors.AsType[*oauth.Error](err)
 	switch {

@@ -16,14 +16,14 @@ func (s *Handlers) DeviceAuthorization(ex *router.Exchange, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	return writeOAuth(ex, http.StatusOK, deviceAnswer{
+	return writeOAuth(ex, http.StatusOK, deviceResponse{
 		DeviceCode: d.DeviceCode.Reveal(), UserCode: d.UserCode, VerificationURI: d.VerificationURI, VerificationURIComplete: d.VerificationURIComplete,
 		ExpiresIn: d.ExpiresIn, Interval: d.Interval,
 	})
 }
 
-// deviceAnswer is the device authorization response (RFC 8628 §3.2).
-type deviceAnswer struct {
+// deviceResponse is the device authorization response (RFC 8628 §3.2).
+type deviceResponse struct {
 	DeviceCode              string `json:"device_code"`
 	UserCode                string `json:"user_code"`
 	VerificationURI         string `json:"verification_uri"`

@@ -10,29 +10,28 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// oauthStatuses is the one table from codes of the protocol to statuses. What is not
-// in it is 400 (RFC 6749 §5.2).
+// oauthStatuses maps error codes to statuses. Other codes have 400 (RFC 6749 §5.2).
 var oauthStatuses = map[oauth.Code]int{
 	oauth.InvalidClient:     http.StatusUnauthorized,
-	oauth.InvalidToken:      http.StatusUnauthorized, // RFC 6750 §3.1, with the one that follows
+	oauth.InvalidToken:      http.StatusUnauthorized, // RFC 6750 §3.1, like insufficient_scope
 	oauth.InsufficientScope: http.StatusForbidden,
 }
 
-// oauthError is a refusal as clients of the protocol read it.
+// oauthError is an error response (RFC 6749 §5.2).
 type oauthError struct {
 	Error       string `json:"error"`
 	Description string `json:"error_description,omitempty"`
 }
 
-// WriteError answers in the words of RFC 6749 §5.2. Where the protocol has no
-// word, the status says it, and the nearest word goes with it.
+// WriteError writes an error as in RFC 6749 §5.2. An error without a code of its own there has the
+// nearest code, and its own status.
 func WriteError(ex *router.Exchange, err error) {
 	if e, ok := errors.AsType[*oauth.Error](err); ok {
 		writeProtocolError(ex, e)
 		return
 	}
-	if _, ok := errors.AsType[*auth.Error](err); !ok && errors.Is(err, auth.ErrNotFound) { // removed a moment ago
-		writeProtocolError(ex, &oauth.Error{Code: oauth.InvalidClient, Desc: "the client, or what it asks for, is not known", Err: err})
+	if _, ok := errors.AsType[*auth.Error](err); !ok && errors.Is(err, auth.ErrNotFound) { // removed during the request
+		writeProtocolError(ex, &oauth.Error{Code: oauth.InvalidClient, Desc: "the client, or an object that the request names, was not found", Err: err})
 		return
 	}
 	p := ex.Fail(err)
@@ -40,7 +39,7 @@ func WriteError(ex *router.Exchange, err error) {
 	if p.Reference != "" {
 		p.Detail += ": " + p.Reference
 	}
-	writeOAuth(ex, p.Status, oauthError{oauthWord(p.Status), oauth.ErrorDescription(p.Detail)})
+	writeOAuth(ex, p.Status, oauthError{oauthCode(p.Status), oauth.ErrorDescription(p.Detail)})
 }
 
 func writeProtocolError(ex *router.Exchange, e *oauth.Error) {
@@ -49,7 +48,7 @@ func writeProtocolError(ex *router.Exchange, e *oauth.Error) {
 	switch {
 	case e.Scheme != "":
 		if e.Code == oauth.InvalidProof || e.Code == oauth.UseNonce {
-			status = http.StatusUnauthorized // at a resource (RFC 9449 §7.1)
+			status = http.StatusUnauthorized // of a protected resource (RFC 9449 §7.1)
 		}
 		h["Www-Authenticate"] = []string{router.Challenge(e)}
 	case status == http.StatusUnauthorized && len(ex.Request.Header["Authorization"]) > 0:
@@ -61,7 +60,8 @@ func writeProtocolError(ex *router.Exchange, e *oauth.Error) {
 	writeOAuth(ex, status, oauthError{string(e.Code), oauth.ErrorDescription(e.Desc)})
 }
 
-func oauthWord(status int) string {
+// oauthCode returns the error code nearest to a status.
+func oauthCode(status int) string {
 	switch {
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
 		return "temporarily_unavailable"

@@ -16,8 +16,8 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// TestOAuthErrors_ShowNoCause: each kind of failure has a status and a word that clients of the
-// protocol know, and none shows its cause.
+// TestOAuthErrors_ShowNoCause: each kind of error has a status and an error code of the protocol, and
+// none shows its cause.
 func TestOAuthErrors_ShowNoCause(t *testing.T) {
 	t.Parallel()
 	rt, err := router.New(router.Config{Base: "https://auth.example.test", Now: time.Now, Metrics: router.NewMetrics(), Log: slog.New(slog.DiscardHandler)}, nil)
@@ -36,7 +36,7 @@ func TestOAuthErrors_ShowNoCause(t *testing.T) {
 	for _, c := range []struct {
 		err    error
 		status int
-		word   string
+		code   string
 	}{
 		{&oauth.Error{Code: oauth.InvalidClient, Desc: `a "quoted" \ déscription`, Err: cause}, 401, "invalid_client"},
 		{&oauth.Error{Code: oauth.InvalidGrant, Err: cause}, 400, "invalid_grant"},
@@ -54,7 +54,7 @@ func TestOAuthErrors_ShowNoCause(t *testing.T) {
 		failure = c.err
 		rt.ServeHTTP(w, httptest.NewRequest("POST", "/oauth2/token", nil))
 		var got oauthError
-		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != c.status || got.Error != c.word {
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != c.status || got.Error != c.code {
 			t.Errorf("%v: %d %s (%v)", c.err, w.Code, w.Body, err)
 		}
 		if strings.Contains(w.Body.String(), "cause") || strings.ContainsAny(got.Description, `"\é`) {

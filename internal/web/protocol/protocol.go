@@ -1,9 +1,8 @@
-// Package protocol has the handlers that clients of OAuth and OpenID Connect call: the
-// endpoints for programs, and the published documents.
+// Package protocol has the handlers that clients of OAuth and OpenID Connect call: the endpoints
+// for programs, and the published documents.
 //
-// It reads parameters as the RFCs say, calls one service, and answers and refuses in the words
-// of the protocol. It knows no page, and looks at no cookie. New returns the handlers with the
-// services that they call.
+// A handler reads parameters as the RFCs require, calls one service, and writes the response or
+// error of the protocol. It has no pages and reads no cookie. New returns the handlers.
 package protocol
 
 import (
@@ -14,8 +13,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/oidc"
 )
 
-// Handlers has the handlers that clients of OAuth and OpenID Connect call: the endpoints for
-// programs and the published documents.
+// Handlers has the handlers of the package.
 type Handlers struct {
 	clients   *client.Service
 	oidc      *oidc.Service
@@ -33,7 +31,7 @@ type Config struct {
 	MaxAge time.Duration
 }
 
-// New makes the handlers.
+// New returns the handlers, which call the services of cfg.
 func New(cfg Config) *Handlers {
 	return &Handlers{clients: cfg.Clients, oidc: cfg.OIDC, keys: cfg.Keys, maxAge: cacheFor(cfg.MaxAge)}
 }

@@ -6,8 +6,7 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// Push takes an authorization request from a client that has proved itself (RFC 9126
-// §2).
+// Push is the pushed authorization request endpoint (RFC 9126 §2).
 func (s *Handlers) Push(ex *router.Exchange, r *http.Request) error {
 	in, err := readOAuth(ex, r)
 	if err != nil {
@@ -17,11 +16,11 @@ func (s *Handlers) Push(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeOAuth(ex, http.StatusCreated, pushAnswer{RequestURI: p.RequestURI, ExpiresIn: p.ExpiresIn})
+	return writeOAuth(ex, http.StatusCreated, pushResponse{RequestURI: p.RequestURI, ExpiresIn: p.ExpiresIn})
 }
 
-// pushAnswer is the answer to it (RFC 9126 §2.2).
-type pushAnswer struct {
+// pushResponse is the response of that endpoint (RFC 9126 §2.2).
+type pushResponse struct {
 	RequestURI string `json:"request_uri"`
 	ExpiresIn  int64  `json:"expires_in"`
 }

@@ -11,15 +11,13 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// The endpoints of the OAuth provider that programs call.
-
 var (
 	typeOAuth         = []string{"application/json;charset=UTF-8"}
 	typeIntrospection = []string{oidc.TypeIntrospectionJWT}
 )
 
-// readOAuth reads the request as the protocol wants it: parameters only in the body
-// (RFC 6749 §3.2), since addresses end up in logs.
+// readOAuth reads the request of an endpoint: parameters only in the body (RFC 6749 §3.2), since URLs
+// end up in logs.
 func readOAuth(ex *router.Exchange, r *http.Request) (client.Request, error) {
 	form, err := readParameters(ex, r)
 	if err != nil {
@@ -31,10 +29,10 @@ func readOAuth(ex *router.Exchange, r *http.Request) (client.Request, error) {
 	}, nil
 }
 
-// readParameters reads a form body that comes with an address without a query.
+// readParameters reads a form body. It refuses a URL with a query.
 func readParameters(ex *router.Exchange, r *http.Request) (oauth.Form, error) {
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
-		return oauth.Form{}, &oauth.Error{Code: oauth.InvalidRequest, Desc: "send parameters in the body, none in the address"}
+		return oauth.Form{}, &oauth.Error{Code: oauth.InvalidRequest, Desc: "send parameters in the body, none in the URL"}
 	}
 	b, err := ex.FormBody(r)
 	if err != nil {
@@ -43,9 +41,9 @@ func readParameters(ex *router.Exchange, r *http.Request) (oauth.Form, error) {
 	return oauth.ParseForm(b)
 }
 
-// tokenAnswer is the answer of the token endpoint (RFC 6749 §5.1, OpenID Connect Core
+// tokenResponse is the response of the token endpoint (RFC 6749 §5.1, OpenID Connect Core
 // §3.1.3.3, RFC 8693 §2.2.1).
-type tokenAnswer struct {
+type tokenResponse struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
 	IssuedType   string `json:"issued_token_type,omitempty"`
@@ -66,7 +64,7 @@ func (s *Handlers) Token(ex *router.Exchange, r *http.Request) error {
 		return err
 	}
 	ex.Actor = ex.Actor.AsClient(t.Client)
-	return writeOAuth(ex, http.StatusOK, tokenAnswer{
+	return writeOAuth(ex, http.StatusOK, tokenResponse{
 		AccessToken: t.AccessToken, TokenType: cmp.Or(t.Type, "Bearer"), IssuedType: t.IssuedType, ExpiresIn: int64(t.ExpiresIn / time.Second),
 		RefreshToken: t.RefreshToken, IDToken: t.IDToken, Scope: t.Scope.String(),
 	})
@@ -82,7 +80,7 @@ func (s *Handlers) Introspect(ex *router.Exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if v.JWT != "" { // it was asked for by name (RFC 9701 §4)
+	if v.JWT != "" { // the Accept header requested it (RFC 9701 §4)
 		setNoStore(ex, typeIntrospection)
 		ex.WriteHeader(http.StatusOK)
 		ex.Write([]byte(v.JWT))
@@ -104,7 +102,7 @@ func (s *Handlers) Revoke(ex *router.Exchange, r *http.Request) error {
 	return nil
 }
 
-// writeOAuth answers with JSON that no cache stores.
+// writeOAuth writes a JSON response that no cache stores.
 func writeOAuth(ex *router.Exchange, status int, v any) error {
 	setNoStore(ex, typeOAuth)
 	ex.WriteHeader(status)
@@ -112,10 +110,10 @@ func writeOAuth(ex *router.Exchange, status int, v any) error {
 	return nil
 }
 
-// setNoStore forbids caches to store the response.
-func setNoStore(ex *router.Exchange, media []string) {
+// setNoStore sets the media type, and forbids caches to store the response.
+func setNoStore(ex *router.Exchange, mediaType []string) {
 	h := ex.Header()
-	h["Content-Type"] = media
+	h["Content-Type"] = mediaType
 	h["Cache-Control"] = router.NoStore
 	h["Pragma"] = router.NoCache
 }

@@ -16,47 +16,46 @@ import (
 
 // Metadata publishes the metadata of the tenant (RFC 8414, OpenID Connect Discovery).
 func (s *Handlers) Metadata(ex *router.Exchange, r *http.Request) error {
-	said := func() []byte { return router.EncodeJSON(s.oidc.Metadata(ex.Tenant)) }
+	encode := func() []byte { return router.EncodeJSON(s.oidc.Metadata(ex.Tenant)) }
 	return s.publish(ex, r, published{name: "metadata",
-		now: func() ([]byte, error) { return said(), nil },
-		away: func() []byte {
-			if ex.Tenant.ID != auth.DefaultTenant { // which there always is
+		read: func() ([]byte, error) { return encode(), nil },
+		cached: func() []byte {
+			if ex.Tenant.ID != auth.DefaultTenant { // only the default tenant is certain to exist
 				return nil
 			}
-			return said()
+			return encode()
 		}})
 }
 
 // JWKS publishes the public keys of the tenant (RFC 7517).
 func (s *Handlers) JWKS(ex *router.Exchange, r *http.Request) error {
 	return s.publish(ex, r, published{name: "jwks",
-		now: func() ([]byte, error) {
+		read: func() ([]byte, error) {
 			set, err := s.keys.JWKS(r.Context(), ex.Tenant.ID)
 			if err != nil {
-				return nil, fmt.Errorf("published keys: %w", err)
+				return nil, fmt.Errorf("get published keys: %w", err)
 			}
 			return set, nil
 		},
-		away: func() []byte { return s.keys.CachedJWKS(ex.Tenant.ID) }})
+		cached: func() []byte { return s.keys.CachedJWKS(ex.Tenant.ID) }})
 }
 
-// published makes the text of a public document: now from the database, away from memory
-// while the database is unavailable, nil when memory has none.
+// published returns the text of a public document: read while the database is available, cached
+// otherwise. cached returns nil if memory does not have the document.
 type published struct {
-	name string
-	now  func() ([]byte, error)
-	away func() []byte
+	name   string
+	read   func() ([]byte, error)
+	cached func() []byte
 }
 
-// publish answers with a public document of the tenant. While the database is unavailable it
-// answers from memory, and only for a tenant that memory knows: anyone can invent the name
-// of a tenant, so nothing is cached for one that is not confirmed.
+// publish writes a public document of the tenant. While the database is unavailable it serves only
+// cached documents. It caches nothing for an unverified tenant, whose ID anyone can invent.
 func (s *Handlers) publish(ex *router.Exchange, r *http.Request, from published) error {
 	key := documentKey{from.name, ex.Tenant.ID}
 	if ex.Unverified {
-		d := s.documents.of(key, nil)
+		d := s.documents.find(key, nil)
 		if d == nil {
-			text := from.away()
+			text := from.cached()
 			if text == nil {
 				return router.Unavailable()
 			}
@@ -64,26 +63,26 @@ func (s *Handlers) publish(ex *router.Exchange, r *http.Request, from published)
 		}
 		return d.write(ex, r, s.maxAge)
 	}
-	text, err := from.now()
+	text, err := from.read()
 	if err != nil {
 		return err
 	}
-	d := s.documents.of(key, text)
+	d := s.documents.find(key, text)
 	if d == nil {
 		d = newDocument(text)
-		s.documents.learn(key, d)
+		s.documents.add(key, d)
 	}
 	return d.write(ex, r, s.maxAge)
 }
 
-// cachedDocument is a public text with the headers that go with it.
+// cachedDocument is a public document with its ETag and Content-Length.
 type cachedDocument struct {
 	body   []byte
 	tag    []string
 	length []string
 }
 
-// documents caches the published documents with their headers, one of each for every tenant.
+// documents caches the published documents, one of each kind for every tenant.
 type documents struct {
 	mu    sync.RWMutex // guards known
 	known map[documentKey]*cachedDocument
@@ -95,7 +94,7 @@ type documentKey struct {
 }
 
 // of returns the cached document with the given body, or with any body when body is nil.
-func (ds *documents) of(key documentKey, body []byte) *cachedDocument {
+func (ds *documents) find(key documentKey, body []byte) *cachedDocument {
 	ds.mu.RLock()
 	defer ds.mu.RUnlock()
 	if d := ds.known[key]; d != nil && (body == nil || bytes.Equal(d.body, body)) {
@@ -109,8 +108,8 @@ func newDocument(body []byte) *cachedDocument {
 	return &cachedDocument{body: body, tag: []string{`"` + secret.Digest(string(body))[:22] + `"`}, length: []string{strconv.Itoa(len(body))}}
 }
 
-// learn caches a document of a tenant that exists.
-func (ds *documents) learn(key documentKey, d *cachedDocument) {
+// add caches a document of a tenant that exists.
+func (ds *documents) add(key documentKey, d *cachedDocument) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	if ds.known == nil {
@@ -119,12 +118,12 @@ func (ds *documents) learn(key documentKey, d *cachedDocument) {
 	ds.known[key] = d
 }
 
-func (d *cachedDocument) write(ex *router.Exchange, r *http.Request, cache []string) error {
+func (d *cachedDocument) write(ex *router.Exchange, r *http.Request, cacheControl []string) error {
 	h := ex.Header()
-	h["Cache-Control"] = cache
+	h["Cache-Control"] = cacheControl
 	h["Etag"] = d.tag
-	for _, seen := range r.Header["If-None-Match"] {
-		if strings.Contains(seen, d.tag[0]) {
+	for _, tags := range r.Header["If-None-Match"] {
+		if strings.Contains(tags, d.tag[0]) {
 			ex.WriteHeader(http.StatusNotModified)
 			return nil
 		}

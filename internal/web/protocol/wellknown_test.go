@@ -9,16 +9,16 @@ import (
 	"github.com/watchword-auth/watchword/internal/web/router"
 )
 
-// Whether a tenant exists cannot be known while the database is unavailable, and its name is
-// anybody's choice: its documents are answered from memory, and none is added.
+// While the database is unavailable, anyone can invent a tenant, so documents of unverified tenants are
+// served from memory and never added to it.
 func TestDocumentsOfUnverifiedTenantsAreNotCached(t *testing.T) {
 	t.Parallel()
 	s := New(Config{MaxAge: time.Minute})
-	publish := func(id auth.TenantID, unverified bool, away []byte) error {
+	publish := func(id auth.TenantID, unverified bool, cached []byte) error {
 		ex := &router.Exchange{ResponseWriter: httptest.NewRecorder(), Tenant: auth.Tenant{ID: id}, Unverified: unverified}
 		return s.publish(ex, httptest.NewRequest("GET", "/", nil), published{name: "jwks",
-			now:  func() ([]byte, error) { return []byte("{}"), nil },
-			away: func() []byte { return away }})
+			read:   func() ([]byte, error) { return []byte("{}"), nil },
+			cached: func() []byte { return cached }})
 	}
 	if err := publish("acme", false, nil); err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func TestDocumentsOfUnverifiedTenantsAreNotCached(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	if err := publish("stranger-3", true, []byte("{}")); err != nil { // another part of the server knows it
+	if err := publish("stranger-3", true, []byte("{}")); err != nil { // the document itself is in memory
 		t.Error(err)
 	}
 
